@@ -1,0 +1,33 @@
+"""TensorFlow 1, alive: ``from estimator_lab.tf1 import tf``.
+
+``tf`` is ``tensorflow.compat.v1`` with a working ``tf.estimator``: TensorFlow's own on 2.15, and on 2.16
+to 2.21 the last released package ``tensorflow-estimator`` 2.15 put back in its place. Importing this
+module is enough for other code too: ``tf.estimator``, ``tf.compat.v1.estimator`` and
+``from tensorflow.compat.v1.estimator import Estimator`` then work wherever they are written. Estimator
+itself is loaded when it is first touched.
+
+This package is the only one that knows TensorFlow's versions. It changes two more things in the process:
+``tf.keras`` and ``tf.layers`` are Keras 2 (from tf-keras), as every TF1 program expects, and TensorFlow's
+start-up notes and deprecation notes stay off the screen unless ``TF_CPP_MIN_LOG_LEVEL`` is set.
+TensorFlow's v2 behaviour is left as it is: a program that calls ``tf.Session`` outside an Estimator calls
+``tf.disable_v2_behavior()`` first, as with ``tensorflow.compat.v1`` itself.
+
+Raises:
+  VersionError: an ImportError whose one sentence says which installed packages do not fit and what
+    to install.
+"""
+
+from estimator_lab.tf1._environment import VersionError, check_packages, choose_keras_2
+from estimator_lab.tf1._quiet import hush_notes, hushed_import
+
+choose_keras_2()
+tf = hushed_import('tensorflow.compat.v1')
+check_packages(tf.__version__)
+hush_notes()
+
+from estimator_lab.tf1._restore import restore_estimator, warn_of_keras_3  # noqa: E402
+
+restore_estimator()
+warn_of_keras_3()
+
+__all__ = ['VersionError', 'tf']

@@ -1,0 +1,115 @@
+"""Which installed packages can work together, and one sentence for each combination that can't."""
+
+import importlib.metadata
+import os
+from typing import NamedTuple
+
+OLDEST_TENSORFLOW = (2, 15)
+NEWEST_TENSORFLOW = (2, 21)
+LEGACY_KERAS_VARIABLE = 'TF_USE_LEGACY_KERAS'
+ESTIMATOR_REQUIREMENT = 'tensorflow-estimator==2.15.0'
+
+
+class VersionError(ImportError):
+    """The installed packages can't work together; the message is one sentence that says what to do."""
+
+
+class Packages(NamedTuple):
+    """Installed versions as 'major.minor.patch' strings; None where a package is missing."""
+
+    tensorflow: str
+    estimator: str | None
+    keras: str | None
+    tf_keras: str | None
+    protobuf: str | None
+
+
+def installed(distribution: str) -> str | None:
+    """Returns the version of an installed distribution, or None."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def major_minor(version: str) -> tuple[int, int]:
+    """Returns (2, 21) for '2.21.0' and for '2.21.0-rc1'."""
+    major, minor = version.split('.')[:2]
+    return int(major), int(minor)
+
+
+def _needs_tf_keras(keras: str | None) -> bool:
+    """Whether `tf.keras` would be Keras 3, so that `tf.layers` has to come from tf-keras."""
+    return keras is None or major_minor(keras) >= (3, 0)
+
+
+def choose_keras_2() -> None:
+    """Makes TensorFlow's lazy Keras loaders choose Keras 2, which they decide at their own first use.
+
+    Raises:
+      VersionError: if the user's environment asks for Keras 3.
+    """
+    if not _needs_tf_keras(installed('keras')):
+        return
+    choice = os.environ.setdefault(LEGACY_KERAS_VARIABLE, '1')
+    if choice not in ('1', 'true', 'True'):
+        raise VersionError(
+            f'{LEGACY_KERAS_VARIABLE}={choice} asks for Keras 3, which has no tf.layers; unset it or set it '
+            'to 1 to use tf.estimator.'
+        )
+
+
+def find_problem(packages: Packages) -> str | None:
+    """Returns the sentence for the first thing that can't work in `packages`, or None."""
+    version = major_minor(packages.tensorflow)
+    if not OLDEST_TENSORFLOW <= version <= NEWEST_TENSORFLOW:
+        return (
+            f'TensorFlow {packages.tensorflow} is not supported: estimator_lab runs on TensorFlow 2.15 to '
+            "2.21; install one with: pip install 'tensorflow>=2.15,<2.22'."
+        )
+    if packages.estimator is None or major_minor(packages.estimator) != (2, 15):
+        found = f'{packages.estimator} is installed' if packages.estimator else 'it is not installed'
+        return (
+            f'tf.estimator needs tensorflow-estimator 2.15, but {found}: pip install {ESTIMATOR_REQUIREMENT}.'
+        )
+    if _needs_tf_keras(packages.keras):
+        wanted = f'tf-keras=={version[0]}.{version[1]}.*'
+        if packages.tf_keras is None:
+            return (
+                f'TensorFlow {packages.tensorflow} takes tf.layers from tf-keras, which is not installed: '
+                f"pip install '{wanted}'."
+            )
+        if major_minor(packages.tf_keras) != version:
+            return (
+                f'tf-keras {packages.tf_keras} does not match TensorFlow {packages.tensorflow}: '
+                f"pip install '{wanted}'."
+            )
+    # 2.20 writes the graph as text through a protobuf call that protobuf 7 dropped; 2.21 does not.
+    if version == (2, 20) and packages.protobuf and major_minor(packages.protobuf) >= (7, 0):
+        return (
+            f"TensorFlow {packages.tensorflow} cannot write an Estimator's graph with protobuf "
+            f"{packages.protobuf}: pip install 'protobuf<7'."
+        )
+    return None
+
+
+def check_packages(tensorflow_version: str) -> None:
+    """Refuses combinations that would fail later, deep inside TensorFlow.
+
+    Args:
+      tensorflow_version: the version of the imported TensorFlow, whatever its distribution is called.
+
+    Raises:
+      VersionError: with one sentence that names the packages and the command that mends it.
+    """
+    problem = find_problem(
+        Packages(
+            tensorflow=tensorflow_version,
+            estimator=installed('tensorflow-estimator'),
+            keras=installed('keras'),
+            tf_keras=installed('tf-keras'),
+            protobuf=installed('protobuf'),
+        )
+    )
+    if problem:
+        raise VersionError(problem)

@@ -1,0 +1,63 @@
+"""Keeps TensorFlow's start-up and deprecation notes off the screen, unless the user asks for them.
+
+Setting ``TF_CPP_MIN_LOG_LEVEL`` to anything is how TensorFlow's users ask for its notes (or refuse them),
+so that variable decides: where it is set, nothing is hushed here.
+"""
+
+import contextlib
+import importlib
+import os
+import sys
+import tempfile
+import types
+import warnings
+from collections.abc import Iterator
+
+LOG_LEVEL_VARIABLE = 'TF_CPP_MIN_LOG_LEVEL'
+_FATAL_ONLY = '3'
+_asked_for_notes = LOG_LEVEL_VARIABLE in os.environ
+
+
+@contextlib.contextmanager
+def _stderr_set_aside() -> Iterator[None]:
+    """Holds back what native code writes to file descriptor 2; gives it out after all on an exception.
+
+    TensorFlow 2.21 logs before its log levels are read, so that no variable can hush those lines.
+    """
+    try:
+        sys.stderr.flush()
+        screen = os.dup(2)
+    except (AttributeError, OSError):  # no standard error: nothing can appear on it
+        yield
+        return
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            aside.seek(0)
+            os.write(screen, aside.read())
+            raise
+        finally:
+            os.dup2(screen, 2)
+            os.close(screen)
+
+
+def hushed_import(name: str) -> types.ModuleType:
+    """Imports module `name` without its start-up notes; an import that fails shows them."""
+    if _asked_for_notes:
+        return importlib.import_module(name)
+    os.environ[LOG_LEVEL_VARIABLE] = _FATAL_ONLY
+    with _stderr_set_aside():
+        return importlib.import_module(name)
+
+
+def hush_notes() -> None:
+    """Turns off deprecation notes about the very functions that a TF1 program is made of."""
+    if _asked_for_notes:
+        return
+    from tensorflow.python.util import deprecation, module_wrapper
+
+    deprecation._PRINT_DEPRECATION_WARNINGS = False
+    module_wrapper._PER_MODULE_WARNING_LIMIT = 0  # 'The name tf.x is deprecated. Please use ...'
+    warnings.filterwarnings('ignore', message=r'`tf\.layers\.', category=UserWarning)

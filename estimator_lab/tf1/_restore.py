@@ -1,0 +1,155 @@
+"""Puts ``tf.estimator`` back on TensorFlow 2.16 and later, where only the pip package is left of it.
+
+Nothing is loaded until ``tf.estimator`` is touched: the names are TensorFlow's own lazy loaders, and an
+import hook supplies the modules that ``tensorflow_estimator`` misses at the moment it is imported, however
+that comes about.
+"""
+
+import importlib
+import importlib.util
+import re
+import sys
+import types
+import warnings
+from collections.abc import Iterator
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from typing import Any
+
+from tensorflow.python.util import tf_export
+from tensorflow.python.util.lazy_loader import KerasLazyLoader, LazyLoader
+
+from estimator_lab.tf1._environment import VersionError
+from estimator_lab.tf1._removed_tpu import removed
+
+_HERE = Path(__file__).parent
+_ESTIMATOR_PACKAGE = 'tensorflow_estimator'
+_STAND_INS = {
+    'tensorflow.python.distribute.estimator_training': '_estimator_training.py',
+    'tensorflow.python.tpu.session_support': '_removed_tpu.py',
+    'tensorflow.python.tpu.tpu_embedding': '_removed_tpu.py',
+    'tensorflow.python.tpu.tpu_embedding_gradient': '_removed_tpu.py',
+}
+_TPU_OPTIMIZERS = ('Adagrad', 'Adam', 'Ftrl', 'StochasticGradientDescent')
+_KERAS_NAMES = ('keras', 'layers', 'losses', 'metrics', 'optimizers', 'initializers')
+# tensorflow, tensorflow.compat.v1, tensorflow._api.v2.compat.v1 and so on: one API under several names.
+_API_MODULE = re.compile(r'tensorflow(\._api\.v2)?(\.compat\.v[12])*')
+_KERAS_3_SENTENCE = (
+    'tf.keras is already Keras 3 in this process, so tf.layers and tf.estimator cannot work; import '
+    'estimator_lab.tf1 before tf.keras is first used (`import keras` itself stays Keras 3).'
+)
+
+
+class _MissingModules(MetaPathFinder):
+    """Supplies the deleted modules, and gets TensorFlow ready when Estimator is about to be imported."""
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        if fullname == _ESTIMATOR_PACKAGE:
+            _prepare_for_estimator()
+        if fullname not in _STAND_INS:
+            return None
+        return importlib.util.spec_from_file_location(fullname, _HERE / _STAND_INS[fullname])
+
+
+def restore_estimator() -> None:
+    """Makes `tf.estimator` importable under each of its names; does nothing where it is built in."""
+    if importlib.util.find_spec('tensorflow.python.distribute.estimator_training'):
+        return
+    sys.meta_path.insert(0, _MissingModules())
+    importlib.import_module('tensorflow.compat.v2')
+    for api in _api_modules():
+        _add_estimator(api)
+
+
+def warn_of_keras_3() -> None:
+    """Tells a program that already uses Keras 3 through TensorFlow, without stopping it."""
+    if _keras_3_in_use():
+        warnings.warn(_KERAS_3_SENTENCE, stacklevel=3)
+
+
+def _api_modules() -> list[types.ModuleType]:
+    return [
+        module
+        for name, module in sorted(sys.modules.items())
+        if _API_MODULE.fullmatch(name) and '__path__' in vars(module)
+    ]
+
+
+def _is_v1(api: types.ModuleType) -> bool:
+    return api.__name__.endswith('.v1')
+
+
+def _add_estimator(api: Any) -> None:
+    """Gives one API module its attribute `estimator`, and the search path for `import <api>.estimator`.
+
+    tf-keras joins the path as well: a TensorFlow imported before this package looks in Keras 3 only.
+    """
+    version = '_v1' if _is_v1(api) else '_v2'
+    package = f'tensorflow_estimator.python.estimator.api.{version}'
+    api.estimator = LazyLoader('estimator', vars(api), f'{package}.estimator')
+    folders = [
+        _folder_of(_ESTIMATOR_PACKAGE) / 'python/estimator/api' / version,
+        _folder_of('tf_keras') / 'api' / version,
+    ]
+    api.__path__ = [*map(str, folders), *api.__path__]
+
+
+def _folder_of(package: str) -> Path:
+    # The file system is asked directly: importlib.util.find_spec would set off our own import hook.
+    spec = PathFinder.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise VersionError(f'the package {package} has no files: install it again.')
+    return Path(spec.origin).parent
+
+
+def _prepare_for_estimator() -> None:
+    """Does what has to happen before the first line of `tensorflow_estimator` runs."""
+    if _keras_3_in_use():
+        raise VersionError(_KERAS_3_SENTENCE)
+    _resolve_keras()
+    _register_export_names()
+    _refuse_tpu_parameters()
+
+
+def _keras_modules() -> Iterator[types.ModuleType]:
+    """Yields the modules and unresolved loaders through which TensorFlow hands out Keras."""
+    for api in _api_modules():
+        yield from (vars(api)[name] for name in _KERAS_NAMES if name in vars(api))
+        if _is_v1(api):
+            yield vars(api)['nn'].rnn_cell
+
+
+def _is_keras_3(module: types.ModuleType) -> bool:
+    # Asking an unresolved loader for __name__ would resolve it, so its own state is read instead.
+    if isinstance(module, KerasLazyLoader):
+        return vars(module).get('_tfll_keras_version') == 'keras_3'
+    return module.__name__.startswith('keras._tf_keras')
+
+
+def _keras_3_in_use() -> bool:
+    return any(map(_is_keras_3, _keras_modules()))
+
+
+def _resolve_keras() -> None:
+    """Loads Keras 2 now: the lazy loaders are not thread-safe, and strategies touch them in threads."""
+    for module in _keras_modules():
+        dir(module)
+
+
+def _register_export_names() -> None:
+    """Adds the API name under which `tensorflow_estimator` exports its symbols."""
+    name = 'estimator'
+    attributes = type(tf_export.API_ATTRS[tf_export.TENSORFLOW_API_NAME])
+    tf_export.ESTIMATOR_API_NAME = name
+    tf_export.API_ATTRS[name] = attributes('_estimator_api_names', '_estimator_api_constants')
+    tf_export.API_ATTRS_V1[name] = attributes('_estimator_api_names_v1', '_estimator_api_constants_v1')
+
+
+def _refuse_tpu_parameters() -> None:
+    """Keeps the names of the deleted TPU optimizer settings; making one says why it can't work."""
+    experimental = importlib.import_module('tensorflow.compat.v1').tpu.experimental
+    for prefix in _TPU_OPTIMIZERS:
+        name = f'{prefix}Parameters'
+        if not hasattr(experimental, name):
+            setattr(experimental, name, removed(name, 'tf.tpu.experimental'))

@@ -1,0 +1,34 @@
+"""Packaging of estimator_lab; the settings of the tools are in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+# tensorflow-estimator, tf-keras and tensorboard were parts of TensorFlow that now ship apart from it.
+RUNTIME = [
+    'tensorflow>=2.15,<2.22',
+    'tensorflow-estimator==2.15.0',
+    'tf-keras>=2.15,<2.22',
+    'tensorboard>=2.15',
+    'numpy>=1.23',
+    'pillow>=9.1',
+    'absl-py>=1.4',
+]
+TEST = ['pytest>=8', 'ruff>=0.8', 'mypy>=1.11', 'scikit-learn>=1.4']
+
+setup(
+    name='estimator-lab',
+    version='0.1.0',
+    description="The TF1 Estimator on today's TensorFlow, training classic networks from image archives",
+    long_description=Path(__file__).with_name('README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    packages=find_packages(include=['estimator_lab', 'estimator_lab.*']),
+    package_data={'estimator_lab': ['py.typed']},
+    python_requires='>=3.10,<3.14',
+    install_requires=RUNTIME,
+    extras_require={'test': TEST},
+    classifiers=[
+        'Programming Language :: Python :: 3',
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+    ],
+)
