@@ -17,11 +17,13 @@ Raises:
     to install.
 """
 
+from typing import Any
+
 from estimator_lab.tf1._environment import VersionError, check_packages, choose_keras_2
 from estimator_lab.tf1._quiet import hush_notes, hushed_import
 
 choose_keras_2()
-tf = hushed_import('tensorflow.compat.v1')
+tf: Any = hushed_import('tensorflow.compat.v1')
 check_packages(tf.__version__)
 hush_notes()
 

@@ -1,0 +1,57 @@
+"""What the commands share: short grouped help, exit statuses, and errors in one sentence."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from absl import flags
+
+from estimator_lab.errors import LabError
+
+INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
+_WIDTH = 26
+
+
+def help_text(usage: str, groups: Mapping[str, Sequence[str]], flag_values: Any = flags.FLAGS) -> str:
+    """Returns the help page: usage, then each group's flags with defaults and meaning."""
+    lines = [usage.rstrip()]
+    for title, names in groups.items():
+        lines += ['', f'{title}:']
+        for name in names:
+            flag = flag_values[name]
+            value = '' if flag.boolean else f'={flag.default_as_str or "..."}'.replace("'", '')
+            text = f'  --{name}{value}'
+            lines.append(f'{text:<{_WIDTH}} {flag.help}')
+    return '\n'.join(lines)
+
+
+def run(main: Callable[[], int | None], usage: str, groups: Mapping[str, Sequence[str]]) -> None:
+    """Parses the command line, runs `main`, and exits: 0, 1 for bad data, 2 for bad flags.
+
+    Args:
+      main: does the work after the flags are parsed; returns an exit status, None for 0.
+      usage: first lines of --help.
+      groups: flag names by the title under which --help shows them.
+    """
+    if any(argument in ('--help', '-h', '-help', '--helpshort') for argument in sys.argv[1:]):
+        print(help_text(usage, groups))
+        sys.exit(0)
+    try:
+        rest = flags.FLAGS(sys.argv)[1:]
+    except flags.Error as error:
+        _fail(str(error).rstrip('.') + '; --help lists the flags.', 2)
+    if rest:
+        _fail(f'Unexpected argument {rest[0]!r}; all arguments are flags, see --help.', 2)
+    try:
+        sys.exit(main())
+    except LabError as error:
+        _fail(str(error), error.exit_status)
+    except ImportError as error:
+        _fail(str(error), 1)
+    except KeyboardInterrupt:
+        _fail('Stopped.', INTERRUPTED)
+
+
+def _fail(sentence: str, status: int) -> None:
+    print(f'error: {sentence}', file=sys.stderr)
+    sys.exit(status)

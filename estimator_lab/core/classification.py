@@ -1,0 +1,152 @@
+"""From logits to an EstimatorSpec for TRAIN, EVAL and PREDICT: what all classifiers share."""
+
+import dataclasses
+from typing import Any
+
+from estimator_lab.core import metric_keys as keys
+from estimator_lab.core.features import class_ids, keys_of
+from estimator_lab.core.hooks import InputGridHook
+from estimator_lab.core.hparams import hparam
+from estimator_lab.core.metrics import count, mean_per_class_accuracy
+from estimator_lab.optimizers import OPTIMIZERS, SCHEDULES, learning_rate_at, make_optimizer
+from estimator_lab.tf1 import tf
+
+_TOP_K = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifierParams:
+    """Parameters of every image classifier.
+
+    Attributes:
+      image_shape: (height, width, channels) of the input, in pixels.
+      vocabulary: label texts in the order of their class ids.
+      train_steps: steps of the whole training run, which a learning-rate schedule spans.
+    """
+
+    image_shape: tuple[int, int, int] = (128, 128, 1)
+    vocabulary: tuple[str, ...] = tuple('0123456789')
+    train_steps: int = 10_000
+
+    optimizer: str = hparam('adam', f'one of {", ".join(OPTIMIZERS)}', OPTIMIZERS.__contains__)
+    learning_rate: float = hparam(0.001, 'initial learning rate, above 0', lambda v: v > 0)
+    learning_rate_schedule: str = hparam('constant', f'one of {", ".join(SCHEDULES)}', SCHEDULES.__contains__)
+    momentum: float = hparam(0.9, 'for momentum, nesterov and rmsprop, in [0, 1)', lambda v: 0 <= v < 1)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of labels in the vocabulary."""
+        return len(self.vocabulary)
+
+
+def predict_spec(logits: Any, features: Any, params: ClassifierParams) -> Any:
+    """Returns the EstimatorSpec for PREDICT.
+
+    Args:
+      logits: float32 [batch, num_classes].
+      features: the model function's features; their keys are handed through.
+      params: the classifier's parameters.
+
+    Returns:
+      A spec that predicts classes int64 [batch], probabilities float32 [batch, num_classes], labels
+      string [batch] and, where the input has them, key string [batch].
+    """
+    predictions = _predictions(logits, params)
+    outputs = {
+        'serving_default': tf.estimator.export.PredictOutput(dict(predictions)),
+        'classify': tf.estimator.export.ClassificationOutput(
+            scores=predictions[keys.PROBABILITIES],
+            classes=tf.tile([list(params.vocabulary)], [tf.shape(logits)[0], 1]),
+        ),
+    }
+    example_keys = keys_of(features)
+    if example_keys is not None:
+        predictions[keys.KEY] = example_keys
+    return tf.estimator.EstimatorSpec(
+        tf.estimator.ModeKeys.PREDICT, predictions=predictions, export_outputs=outputs
+    )
+
+
+def loss_and_ids(logits: Any, labels: Any, params: ClassifierParams) -> tuple[Any, Any, Any]:
+    """Returns the mean cross-entropy over the examples whose label is known.
+
+    Args:
+      logits: float32 [batch, num_classes].
+      labels: class ids or label texts, [batch].
+      params: the classifier's parameters.
+
+    Returns:
+      (loss, a scalar; class ids int64 [batch], 0 where unknown; weights float32 [batch], 0 where unknown).
+    """
+    with tf.name_scope('loss'):
+        ids = class_ids(labels, params.vocabulary)
+        known = tf.logical_and(ids >= 0, ids < params.num_classes)
+        ids = tf.where(known, ids, tf.zeros_like(ids))
+        weights = tf.cast(known, tf.float32)
+        return tf.losses.sparse_softmax_cross_entropy(ids, logits, weights=weights), ids, weights
+
+
+def eval_spec(logits: Any, labels: Any, params: ClassifierParams) -> Any:
+    """Returns the EstimatorSpec for EVAL.
+
+    Its metrics are taken over the examples whose label training knew: accuracy, mean per-class accuracy
+    over the classes that occur, and top-5 accuracy where there are more than five classes; beside them
+    stands the number of examples with an unknown label.
+    """
+    loss, ids, weights = loss_and_ids(logits, labels, params)
+    with tf.name_scope('metrics'):
+        classes = tf.argmax(logits, axis=1)
+        metrics = {
+            keys.ACCURACY: tf.metrics.accuracy(ids, classes, weights),
+            keys.MEAN_PER_CLASS_ACCURACY: mean_per_class_accuracy(ids, classes, params.num_classes, weights),
+            keys.UNKNOWN_LABELS: count(tf.equal(weights, 0), keys.UNKNOWN_LABELS),
+        }
+        if params.num_classes > _TOP_K:
+            in_top = tf.nn.in_top_k(logits, ids, _TOP_K)
+            metrics[keys.TOP_5_ACCURACY] = tf.metrics.mean(tf.cast(in_top, tf.float32), weights)
+    return tf.estimator.EstimatorSpec(
+        tf.estimator.ModeKeys.EVAL,
+        loss=loss,
+        eval_metric_ops=metrics,
+        predictions=_predictions(logits, params),
+    )
+
+
+def train_spec(logits: Any, labels: Any, params: ClassifierParams, images: Any, config: Any) -> Any:
+    """Returns the EstimatorSpec for TRAIN: one step of the chosen optimizer, and its summaries.
+
+    Args:
+      logits: float32 [batch, num_classes].
+      labels: class ids or label texts, [batch].
+      params: the classifier's parameters.
+      images: float32 [batch, height, width, channels] in [0, 1], shown in TensorBoard with their labels.
+      config: the RunConfig; None shows no images.
+    """
+    loss, ids, weights = loss_and_ids(logits, labels, params)
+    with tf.name_scope('train'):
+        step = tf.train.get_or_create_global_step()
+        rate = learning_rate_at(params.learning_rate_schedule, params.learning_rate, step, params.train_steps)
+        optimizer = make_optimizer(params.optimizer, rate, params.momentum)
+        train_op = optimizer.minimize(loss, global_step=step)
+        correct = tf.cast(tf.equal(tf.argmax(logits, axis=1), ids), tf.float32)
+        accuracy = tf.div_no_nan(tf.reduce_sum(correct * weights), tf.reduce_sum(weights))
+    # Outside the scope, so that TensorBoard draws training and evaluation into one chart.
+    tf.summary.scalar(keys.ACCURACY, accuracy)
+    tf.summary.scalar(keys.LEARNING_RATE, rate)
+    hooks = []
+    if config is not None and config.is_chief and config.save_summary_steps:
+        text_of = params.vocabulary.__getitem__
+        hooks.append(InputGridHook(images, ids, text_of, config.save_summary_steps, config.model_dir))
+    return tf.estimator.EstimatorSpec(
+        tf.estimator.ModeKeys.TRAIN, loss=loss, train_op=train_op, training_hooks=hooks
+    )
+
+
+def _predictions(logits: Any, params: ClassifierParams) -> dict[str, Any]:
+    with tf.name_scope('predictions'):
+        classes = tf.argmax(logits, axis=1)
+        return {
+            keys.CLASSES: classes,
+            keys.PROBABILITIES: tf.nn.softmax(logits),
+            keys.LABELS: tf.gather(list(params.vocabulary), classes),
+        }

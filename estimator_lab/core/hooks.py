@@ -1,0 +1,198 @@
+"""Session hooks: progress on the screen, stopping on a signal, examples per second, the input grid."""
+
+import contextlib
+import signal
+import sys
+import threading
+import time
+import types
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TextIO
+
+from estimator_lab.core import metric_keys as keys
+from estimator_lab.core.picture import labelled_grid, png_bytes
+from estimator_lab.tf1 import tf
+
+_TERMINAL_SECONDS = 0.5
+_PLAIN_SECONDS = 10.0
+
+
+class Interrupted(Exception):  # noqa: N818 - a wish of the user, not an error
+    """The user asked the run to stop; what was learned has been saved."""
+
+
+class StopSwitch:
+    """Turned on by the first SIGINT or SIGTERM; a second one ends the process as it would without us."""
+
+    def __init__(self) -> None:
+        self.on = False
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator['StopSwitch']:
+        """Listens while the block runs; does nothing outside the main thread, where Python can't."""
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
+        previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+        def turn_on(number: int, frame: types.FrameType | None) -> None:
+            self.on = True
+            signal.signal(number, previous[signal.Signals(number)])
+
+        for number in previous:
+            signal.signal(number, turn_on)
+        try:
+            yield self
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def check(self) -> None:
+        """Raises Interrupted if the switch is on."""
+        if self.on:
+            raise Interrupted
+
+
+class StopTrainingHook(tf.train.SessionRunHook):
+    """Ends training behind the current step once the switch is on, so that a checkpoint is saved."""
+
+    def __init__(self, switch: StopSwitch) -> None:
+        self._switch = switch
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        if self._switch.on:
+            run_context.request_stop()
+
+
+class StopEvaluationHook(tf.train.SessionRunHook):
+    """Leaves an evaluation once the switch is on: half an evaluation must not be written down as one."""
+
+    def __init__(self, switch: StopSwitch) -> None:
+        self._switch = switch
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        self._switch.check()
+
+
+class ExamplesPerSecondHook(tf.train.StepCounterHook):
+    """Writes examples per second beside `global_step/sec`.
+
+    Args:
+      batch_size: examples in a step.
+      every_n_steps: steps between two summaries.
+      output_dir: where the summaries go.
+    """
+
+    def __init__(self, batch_size: int, every_n_steps: int, output_dir: str) -> None:
+        super().__init__(every_n_steps=every_n_steps, output_dir=output_dir)
+        self._batch_size = batch_size
+
+    def _log_and_record(self, elapsed_steps: int, elapsed_time: float, global_step: int) -> None:
+        rate = self._batch_size * elapsed_steps / elapsed_time
+        value = tf.Summary.Value(tag=keys.EXAMPLES_PER_SECOND, simple_value=rate)
+        self._summary_writer.add_summary(tf.Summary(value=[value]), global_step)
+
+
+class ProgressHook(tf.train.SessionRunHook):
+    """Shows step, loss, speed and time left: one line rewritten on a terminal, plain lines elsewhere.
+
+    Args:
+      max_steps: the step at which training ends.
+      batch_size: examples in a step.
+      stream: where the lines go.
+    """
+
+    def __init__(self, max_steps: int, batch_size: int, stream: TextIO = sys.stdout) -> None:
+        self._max_steps = max_steps
+        self._batch_size = batch_size
+        self._stream = stream
+        self._live = stream.isatty()
+        self._seconds = _TERMINAL_SECONDS if self._live else _PLAIN_SECONDS
+
+    def begin(self) -> None:
+        # Estimator puts the loss of its EstimatorSpec behind those that the model function collected.
+        loss = tf.get_collection(tf.GraphKeys.LOSSES)[-1]
+        self._fetches = {'step': tf.train.get_global_step(), 'loss': loss}
+
+    def after_create_session(self, session: Any, coord: Any) -> None:
+        self._shown_at = time.monotonic()
+        self._shown_step: int | None = None
+
+    def before_run(self, run_context: Any) -> Any:
+        return tf.train.SessionRunArgs(self._fetches)
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        # The fetched step may be read before or after it is counted: one off, and good enough to show.
+        step, now = int(run_values.results['step']), time.monotonic()
+        if self._shown_step is None:
+            self._shown_at, self._shown_step = now, step
+        elif now - self._shown_at >= self._seconds:
+            rate = (step - self._shown_step) / (now - self._shown_at)
+            self._show(step, run_values.results['loss'], rate)
+            self._shown_at, self._shown_step = now, step
+
+    def end(self, session: Any) -> None:
+        if self._live:
+            self._stream.write('\r\033[K')
+            self._stream.flush()
+
+    def _show(self, step: int, loss: float, rate: float) -> None:
+        left = max(self._max_steps - step, 0) / rate if rate else 0
+        line = (
+            f'step {step:>{len(str(self._max_steps))}}/{self._max_steps}  loss {loss:.4f}  '
+            f'{rate:.1f} steps/s  {rate * self._batch_size:,.0f} examples/s  {clock(left)} left'
+        )
+        self._stream.write(f'\r\033[K{line}' if self._live else f'{line}\n')
+        self._stream.flush()
+
+
+class InputGridHook(tf.train.SessionRunHook):
+    """Writes a grid of the batch's images, each with its label, as an image summary.
+
+    Args:
+      images: float32 tensor [batch, height, width, channels] in [0, 1]; channels 1 or 3.
+      labels: int64 tensor [batch].
+      text_of: the text of a class id.
+      every_n_steps: steps between two grids; the first step has one.
+      output_dir: where the summary goes.
+    """
+
+    _SHOWN = 24
+
+    def __init__(
+        self, images: Any, labels: Any, text_of: Callable[[int], str], every_n_steps: int, output_dir: str
+    ) -> None:
+        self._batch = (images[: self._SHOWN], labels[: self._SHOWN])
+        self._text_of = text_of
+        self._timer = tf.train.SecondOrStepTimer(every_steps=every_n_steps)
+        self._output_dir = output_dir
+        self._step = 0
+
+    def begin(self) -> None:
+        self._global_step = tf.train.get_global_step()
+        self._writer = tf.summary.FileWriterCache.get(self._output_dir)
+
+    def before_run(self, run_context: Any) -> Any:
+        due = self._timer.should_trigger_for_step(self._step)
+        return tf.train.SessionRunArgs((self._global_step, self._batch if due else ()))
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        self._step, batch = run_values.results
+        if batch:
+            self._timer.update_last_triggered_step(self._step)
+            self._write(*batch)
+
+    def _write(self, images: Any, labels: Sequence[int]) -> None:
+        picture = labelled_grid(images, [self._text_of(int(label)) for label in labels])
+        image = tf.Summary.Image(
+            height=picture.height, width=picture.width, colorspace=3, encoded_image_string=png_bytes(picture)
+        )
+        value = tf.Summary.Value(tag='input', image=image)
+        self._writer.add_summary(tf.Summary(value=[value]), self._step)
+
+
+def clock(seconds: float) -> str:
+    """Returns '1:02:03' for hours, '2:03' below an hour."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f'{hours}:{minute:02}:{second:02}' if hours else f'{minute}:{second:02}'

@@ -1,0 +1,105 @@
+"""Hyper-parameters: fields of a frozen dataclass, set by ``--hparams=name=value,...``.
+
+A model's parameter class holds two kinds of fields: hyper-parameters, made by `hparam`, which a user may
+set, and plain fields, which the data decides (the image's shape, the vocabulary).
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from estimator_lab.errors import FlagError
+
+P = TypeVar('P')
+_HELP = 'help'
+
+
+def hparam(default: Any, help_text: str, valid: Callable[[Any], bool], shapes: bool = False) -> Any:
+    """Returns a dataclass field for one hyper-parameter.
+
+    Args:
+      default: its default; its type (int, float, bool or str) is the hyper-parameter's.
+      help_text: meaning and allowed values, for --hparams=help and for errors.
+      valid: whether a value is allowed.
+      shapes: whether it decides which variables a checkpoint holds, so that a model_dir is bound to it.
+    """
+    return dataclasses.field(default=default, metadata={_HELP: help_text, 'valid': valid, 'shapes': shapes})
+
+
+def hparam_fields(params_class: type) -> dict[str, 'dataclasses.Field[Any]']:
+    """Returns the hyper-parameters of a parameter class by name, without its plain fields."""
+    return {f.name: f for f in dataclasses.fields(params_class) if _HELP in f.metadata}
+
+
+def shape_fields(params_class: type) -> list[str]:
+    """Returns the names of the hyper-parameters that a checkpoint is bound to."""
+    return [name for name, f in hparam_fields(params_class).items() if f.metadata['shapes']]
+
+
+def resolve(params_class: type[P], params: Mapping[str, Any] | None) -> P:
+    """Returns the parameters of a model function as an object, with defaults for those not given.
+
+    Args:
+      params_class: the model's parameter class.
+      params: what Estimator hands to the model function.
+
+    Raises:
+      FlagError: for an unknown name (it lists the known ones) or a value that is not allowed.
+    """
+    params = dict(params or {})
+    known = [f.name for f in dataclasses.fields(params_class)]  # type: ignore[arg-type]
+    for name in params:
+        if name not in known:
+            raise FlagError(_unknown(name, known))
+    resolved = params_class(**params)
+    for name, f in hparam_fields(params_class).items():
+        value = getattr(resolved, name)
+        if not f.metadata['valid'](value):
+            raise FlagError(f'Hyper-parameter {name}={value} is not allowed: {f.metadata[_HELP]}.')
+    return resolved
+
+
+def parse_hparams(params_class: type, text: str) -> dict[str, Any]:
+    """Parses 'name=value,name=value' into typed values.
+
+    Args:
+      params_class: the model's parameter class.
+      text: as given to --hparams; '' gives {}.
+
+    Raises:
+      FlagError: for an unknown name, a value of the wrong type, or a part without '='.
+    """
+    fields = hparam_fields(params_class)
+    values: dict[str, Any] = {}
+    for part in filter(None, (p.strip() for p in text.split(','))):
+        name, equals, value = (p.strip() for p in part.partition('='))
+        if not equals:
+            raise FlagError(f'--hparams takes name=value,name=value, not {part!r}.')
+        if name not in fields:
+            raise FlagError(_unknown(name, fields))
+        values[name] = _typed(name, value, type(fields[name].default))
+    return values
+
+
+def describe_hparams(params_class: type) -> str:
+    """Returns one line for each hyper-parameter: name, default and meaning."""
+    return '\n'.join(
+        f'  {name}={f.default}  {f.metadata[_HELP]}' for name, f in hparam_fields(params_class).items()
+    )
+
+
+def _unknown(name: str, known: Any) -> str:
+    return f'Unknown hyper-parameter {name!r}; known are: {", ".join(known)}.'
+
+
+def _typed(name: str, text: str, kind: type) -> Any:
+    if kind is bool:
+        choices = {'true': True, '1': True, 'false': False, '0': False}
+        if text.lower() in choices:
+            return choices[text.lower()]
+    else:
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    raise FlagError(f'Hyper-parameter {name} takes a value of type {kind.__name__}, not {text!r}.')

@@ -1,0 +1,79 @@
+"""What TensorBoard shows besides scalars: histograms, first-layer filters, activation maps."""
+
+from typing import Any
+
+from estimator_lab.tf1 import tf
+
+# A histogram of a large weight matrix takes longer than the training step; a sample looks the same.
+_HISTOGRAM_VALUES = 50_000
+_GAP = 1  # pixels between the tiles of a grid
+
+
+def grid(tiles: Any, columns: int) -> Any:
+    """Lays images out as one picture.
+
+    Args:
+      tiles: float32 [n, height, width, channels].
+      columns: tiles in a row; the last row is filled up with 0.
+
+    Returns:
+      float32 [1, rows * (height + 1), columns * (width + 1), channels].
+    """
+    count, height, width, channels = tiles.shape.as_list()
+    rows = -(-count // columns)
+    tiles = tf.pad(tiles, [[0, rows * columns - count], [0, _GAP], [0, _GAP], [0, 0]])
+    height, width = height + _GAP, width + _GAP
+    tiles = tf.reshape(tiles, [rows, columns, height, width, channels])
+    return tf.reshape(tf.transpose(tiles, [0, 2, 1, 3, 4]), [1, rows * height, columns * width, channels])
+
+
+def filter_summary(name: str, kernel: Any, columns: int = 8) -> None:
+    """Shows first-layer filters, each stretched to black to white over its own range.
+
+    Args:
+      name: tag in TensorBoard.
+      kernel: float32 [height, width, channels, filters]; other than 1 or 3 channels are averaged.
+      columns: filters in a row.
+    """
+    tiles = tf.transpose(kernel, [3, 0, 1, 2])
+    if tiles.shape.as_list()[3] not in (1, 3):
+        tiles = tf.reduce_mean(tiles, axis=3, keepdims=True)
+    tf.summary.image(name, grid(_stretched(tiles), columns), max_outputs=1)
+
+
+def activation_map_summary(name: str, activations: Any, columns: int = 8) -> None:
+    """Shows what each filter of a layer makes of the first example of the batch.
+
+    Args:
+      name: tag in TensorBoard.
+      activations: float32 [batch, height, width, filters]; an empty batch shows as black.
+      columns: maps in a row.
+    """
+    first = tf.pad(activations[:1], [[0, 1], [0, 0], [0, 0], [0, 0]])[0]
+    maps = tf.expand_dims(tf.transpose(first, [2, 0, 1]), axis=3)
+    tf.summary.image(name, grid(_stretched(maps), columns), max_outputs=1)
+
+
+def histogram_summary(name: str, values: Any) -> None:
+    """Shows the distribution of a tensor, of a regular sample of it where it is large.
+
+    Args:
+      name: tag in TensorBoard.
+      values: any float tensor.
+    """
+    flat = tf.reshape(values, [-1])
+    stride = tf.maximum(tf.size(flat) // _HISTOGRAM_VALUES, 1)
+    tf.summary.histogram(name, flat[::stride])
+
+
+def weight_histograms() -> None:
+    """Shows the distribution of every trainable variable in the graph."""
+    for variable in tf.trainable_variables():
+        histogram_summary(f'weights/{variable.op.name}', variable)
+
+
+def _stretched(tiles: Any) -> Any:
+    """Scales each tile [n, height, width, channels] to [0, 1]; an even one becomes 0."""
+    low = tf.reduce_min(tiles, axis=[1, 2, 3], keepdims=True)
+    high = tf.reduce_max(tiles, axis=[1, 2, 3], keepdims=True)
+    return tf.div_no_nan(tiles - low, high - low)

@@ -1,0 +1,121 @@
+"""Encoded image bytes -> uint8 pixels, and the value ranges of pixels.
+
+Safe to call from many threads at once: each call works on its own image and shares nothing.
+"""
+
+import io
+import warnings
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from estimator_lab.errors import DataError
+
+UINT8_MAX = 255
+UINT16_MAX = 65_535
+
+MAX_PIXELS = 64_000_000
+"""An image with more pixels is refused before they are decoded: a few bytes can claim gigabytes."""
+
+MAX_SIDE = 65_535
+"""So is a longer side: the resize filter's memory grows with it."""
+
+_MODES = {1: 'L', 3: 'RGB'}
+_MAYBE_ALPHA = ('P', 'PA', 'LA', 'RGBA', 'RGBa')  # a palette may hold transparent colours
+# Named, as Pillow goes by the content alone and would run Ghostscript for a PostScript 'x.jpg'.
+_FORMATS = ('JPEG', 'PNG', 'BMP', 'DIB', 'GIF', 'WEBP', 'TIFF', 'PPM')
+
+# Pillow warns of odd metadata and large images; here an image is fine or it is a BadImageError.
+# Set once, since `warnings.catch_warnings` would not be safe in the threads that decode.
+warnings.filterwarnings('ignore', module=r'PIL\.')
+
+
+class BadImageError(DataError):
+    """The bytes are no usable image; the message is the reason alone and names no member."""
+
+
+def decode_image(data: bytes, height: int, width: int, channels: int = 1) -> npt.NDArray[np.uint8]:
+    """Decodes an image and resizes it to `height` x `width`, ignoring its aspect ratio.
+
+    As in the document: Lanczos resize first, then conversion to grey (ITU-R 601). Where that order
+    can't work, the image is first brought to grey or RGB: palettes are looked up, images with an
+    alpha channel are laid on black, 16-bit values are scaled to 8 bits. Of an animation the first
+    frame counts, and an EXIF orientation is ignored.
+
+    Args:
+      data: the encoded image, in a format of `tar_stream.IMAGE_SUFFIXES`.
+      height: rows of the result, at least 1.
+      width: columns of the result, at least 1.
+      channels: 1 for grey, 3 for RGB.
+
+    Returns:
+      uint8 `[height, width, channels]`, values in [0, 255].
+
+    Raises:
+      BadImageError: the bytes can't be decoded, or are an image that is too large.
+      ValueError: `height`, `width` or `channels` is out of range.
+    """
+    if channels not in _MODES or height < 1 or width < 1:
+        raise ValueError(
+            'height and width must be at least 1 and channels must be 1 or 3, '
+            f'not {height}, {width} and {channels}'
+        )
+    if not data:
+        raise BadImageError('no data (0 bytes)')
+    try:
+        image = _open(data).resize((width, height), Image.Resampling.LANCZOS)
+        pixels = np.array(image.convert(_MODES[channels]))
+    except BadImageError:
+        raise
+    except UnidentifiedImageError as error:  # its own text holds a memory address
+        raise BadImageError('not an image in a known format') from error
+    except Exception as error:  # broken bytes make Pillow raise all sorts, down to MemoryError
+        raise BadImageError(f'{error}' or type(error).__name__) from error
+    return pixels.reshape(height, width, channels)
+
+
+def to_unit_range(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """uint8 in [0, 255] -> float32 in [0, 1], of the same shape."""
+    return np.divide(image, UINT8_MAX, dtype=np.float32)
+
+
+def _open(data: bytes) -> Image.Image:
+    """Decodes to a mode that Pillow can resize with Lanczos: L or RGB."""
+    image: Image.Image = Image.open(io.BytesIO(data), formats=_FORMATS)
+    _check_size(*image.size)
+    image.load()
+    if image.mode in ('L', 'RGB'):
+        image.info.clear()  # a transparent colour in it would be converted too, with warnings
+        return image
+    if image.mode in _MAYBE_ALPHA:
+        return _on_black(image.convert('RGBA'))
+    if image.mode == '1':
+        return image.convert('L')
+    if image.mode == 'I' or image.mode.startswith('I;16'):
+        return _from_16_bit(image)
+    if image.mode == 'F':
+        raise BadImageError('floating-point pixels have no known value range')
+    return image.convert('RGB')
+
+
+def _check_size(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+        raise BadImageError(
+            f'{width} x {height} pixels are more than the {MAX_PIXELS} in all '
+            f'or {MAX_SIDE} a side that are allowed'
+        )
+
+
+def _on_black(image: Image.Image) -> Image.Image:
+    canvas = Image.new('RGB', image.size)
+    canvas.paste(image, mask=image)
+    return canvas
+
+
+def _from_16_bit(image: Image.Image) -> Image.Image:
+    pixels = np.array(image, dtype=np.int32)
+    if np.min(pixels) < 0 or np.max(pixels) > UINT16_MAX:  # mode I: 32 bits that mostly hold 16
+        raise BadImageError(f'pixel values outside [0, {UINT16_MAX}]')
+    step = UINT16_MAX // UINT8_MAX
+    return Image.fromarray(((pixels + step // 2) // step).astype(np.uint8))

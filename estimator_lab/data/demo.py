@@ -1,0 +1,521 @@
+"""The built-in data set: cartoon faces, drawn from a seed and shaped like VGGFace2.
+
+`write_demo` writes two uncompressed archives, `train.tar` and `test.tar`, whose members
+(`train/n000001/0001_01.jpg`) lie in identity order, as in VGGFace2. An identity is a set of facial
+features; an image of it varies pose, expression, light, background, occlusion and camera, so that a
+linear model on the pixels fails and a small convolutional network does not.
+
+No two identities are near-twins. Each of the seven features has seven variants, and the variants of
+an identity are a Reed-Solomon code word over GF(7): of up to 49 identities any two share at most
+one feature, of up to 343 at most two, whatever the seed.
+
+Shapes are drawn in head units: x and y run from -1 to 1 across and down the head, whatever its
+outline, so that every feature fits every head.
+"""
+
+import io
+import math
+import os
+import tarfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageColor, ImageDraw, ImageFilter
+
+DEMO_VERSION = 1  # Part of the folder's name: raise it when the same arguments give other images.
+MAX_IDENTITIES = 7**5  # Beyond it two identities could share five of the seven features.
+
+Colour = tuple[int, int, int]
+Points = npt.NDArray[np.float64]  # [n, 2]
+
+_SUPERSAMPLE = 2  # Faces are drawn this many times larger and reduced, which smooths the edges.
+_TRAIN, _TEST, _VARIANTS, _LOOKS = 1, 2, 3, 4  # First words of the generators' seeds.
+_EYE_Y, _MOUTH_Y = -0.1, 0.58
+_WHITE: Colour = (245, 243, 236)
+
+
+def _path(*xy: float) -> Points:
+    """Points from x, y, x, y, ..."""
+    return np.array(xy, dtype=np.float64).reshape(-1, 2)
+
+
+def _mirrored(*xy: float) -> Points:
+    """Half an outline, from the right edge, and its mirror image."""
+    half = _path(*xy)
+    return np.concatenate([half, half[::-1] * (-1, 1)])
+
+
+def _oval(x: float, y: float, rx: float, ry: float, start: float = 0, end: float = 1) -> Points:
+    """An ellipse's edge from `start` to `end`, in turns, clockwise from the right."""
+    t = np.linspace(start, end, 33) * math.tau
+    return np.stack([x + rx * np.cos(t), y + ry * np.sin(t)], axis=1)
+
+
+def _cap(*hairline: float) -> Points:
+    """Hair over the top of the head, down to half a hairline, given from the ear to the middle."""
+    return np.concatenate([_oval(0, 0, 1.07, 1.07, 0.5, 1), _mirrored(*hairline)])
+
+
+def _curls() -> Points:
+    t = np.linspace(0, math.tau, 133)
+    radius = 1.3 + 0.16 * np.abs(np.sin(5.5 * t))
+    return np.stack([radius * np.cos(t), radius * np.sin(t) - 0.2], axis=1)
+
+
+class Shape(NamedTuple):
+    """One stroke of the pen: a filled area with an edge, or a line.
+
+    `paint` names one of the image's colours. `lift` is how far it stands out of the face. `pair`
+    draws it a second time on the left side.
+    """
+
+    paint: str
+    points: Points
+    lift: float = 0.0
+    pair: bool = False
+    line: float = 0.0
+
+
+# Half width, half height (both 1 = a third of the image), squareness of the jaw, wider below.
+OUTLINES = {
+    'round': (0.92, 0.94, 2.0, 0.0),
+    'long': (0.68, 1.16, 2.2, 0.0),
+    'square': (0.84, 1.0, 4.5, 0.04),
+    'pointed': (0.86, 1.1, 1.35, -0.04),
+    'pear': (0.84, 1.0, 2.6, 0.22),
+    'heart': (0.84, 1.02, 1.6, -0.2),
+    'wide': (1.08, 0.86, 2.6, 0.0),
+}
+# Distance from the middle, half width, half height, slant in radians, how far the lid hangs.
+EYES = {
+    'round': (0.38, 0.23, 0.20, 0.0, 0.0),
+    'narrow': (0.42, 0.25, 0.07, 0.0, 0.0),
+    'upturned': (0.43, 0.24, 0.12, -0.38, 0.0),
+    'drooping': (0.42, 0.22, 0.13, 0.38, 0.2),
+    'close': (0.22, 0.15, 0.14, 0.0, 0.0),
+    'far': (0.58, 0.18, 0.15, 0.0, 0.0),
+    'sleepy': (0.40, 0.25, 0.20, 0.0, 0.52),
+}
+# Half width, upper lip, lower lip, how far the corners rise, tilt, teeth.
+MOUTHS = {
+    'grin': (0.50, 0.0, 0.0, 0.14, 0.0, 'row'),
+    'full': (0.31, 0.10, 0.12, 0.02, 0.0, ''),
+    'thin': (0.42, 0.0, 0.0, 0.0, 0.0, ''),
+    'tiny': (0.15, 0.07, 0.08, 0.0, 0.0, ''),
+    'glum': (0.40, 0.03, 0.05, -0.13, 0.0, ''),
+    'rabbit': (0.28, 0.02, 0.03, 0.06, 0.0, 'pair'),
+    'wry': (0.34, 0.03, 0.06, 0.03, 0.30, ''),
+}
+BROWS = {
+    'arched': Shape('brow', _path(0.14, -0.4, 0.38, -0.55, 0.68, -0.4), pair=True, line=0.045),
+    'thick': Shape('brow', _path(0.1, -0.48, 0.68, -0.48, 0.68, -0.36, 0.1, -0.36), pair=True),
+    'stern': Shape('brow', _path(0.1, -0.38, 0.66, -0.6, 0.68, -0.5, 0.1, -0.27), pair=True),
+    'worried': Shape('brow', _path(0.12, -0.6, 0.66, -0.4, 0.66, -0.32, 0.12, -0.5), pair=True),
+    'joined': Shape('brow', _mirrored(0.7, -0.36, 0.68, -0.45, 0.3, -0.48, 0, -0.4, 0, -0.31)),
+    'short': Shape('brow', _oval(0.38, -0.44, 0.12, 0.06), pair=True),
+    'faint': Shape('brow', _path(0.18, -0.42, 0.6, -0.44), pair=True, line=0.02),
+}
+NOSES = {
+    'button': Shape('shade', _oval(0, 0.22, 0.11, 0.09), 0.2),
+    'bulb': Shape('shade', _oval(0, 0.28, 0.21, 0.17), 0.2),
+    'hook': Shape('ink', _path(0, -0.02, 0.17, 0.3, 0.17, 0.38, -0.03, 0.38), 0.2, line=0.05),
+    'ridge': Shape('ink', _path(0.1, -0.1, 0.06, 0.22, 0.15, 0.26), 0.2, pair=True, line=0.04),
+    'wedge': Shape('shade', _path(0, -0.02, 0.23, 0.36, -0.23, 0.36), 0.15),
+    'sliver': Shape('shade', _path(0, -0.1, 0.1, 0.28, -0.1, 0.28), 0.15),
+    'flat': Shape('ink', _oval(0.12, 0.22, 0.06, 0.04), 0.15, pair=True),
+}
+HAIR: dict[str, tuple[Shape, ...]] = {
+    'horseshoe': (),  # Nothing on top; the rest lies behind the head.
+    'crop': (Shape('hair', _cap(0.84, -0.42, 0.62, -0.66)),),
+    'bowl': (Shape('hair', _cap(1.04, 0.1, 0.86, 0.1, 0.84, -0.33)),),
+    'long': (Shape('hair', _cap(0.98, 0.4, 0.86, -0.1, 0.5, -0.5, 0, -0.88)),),
+    'curls': (Shape('hair', _cap(0.9, -0.3, 0.7, -0.46, 0.36, -0.54)),),
+    'spikes': (Shape('hair', _cap(0.84, -0.5, 0.6, -0.38, 0.42, -0.68, 0.2, -0.34, 0, -0.66)),),
+    'bun': (Shape('hair', _cap(0.97, -0.1, 0.8, -0.5, 0.45, -0.74)),),
+}
+_SPIKES = _mirrored(1, -0.3, 1.3, -0.7, 0.85, -0.7, 0.8, -1.3, 0.4, -1, 0, -1.5)
+_HAIR_BEHIND = {
+    'horseshoe': Shape('hair', _oval(1.0, -0.2, 0.22, 0.36), pair=True),
+    'long': Shape('hair', np.concatenate([_oval(0, 0, 1.22, 1.22, 0.5), _mirrored(1.3, 1.5)])),
+    'curls': Shape('hair', _curls()),
+    'spikes': Shape('hair', _SPIKES),
+    'bun': Shape('hair', _oval(0, -1.24, 0.4, 0.32)),
+}
+_BRIDGE = Shape('frame', _path(-0.13, -0.14, 0.13, -0.14), 0.06, line=0.06)
+_ARM = Shape('frame', _path(0.68, -0.14, 1.02, -0.14), pair=True, line=0.05)
+_SQUARE = _path(0.11, -0.32, 0.7, -0.32, 0.68, 0.12, 0.13, 0.12, 0.11, -0.32)
+_AVIATOR = np.concatenate([_path(0.1, -0.28, 0.74, -0.3), _oval(0.42, -0.08, 0.3, 0.27, 0, 0.5)])
+_WHISKERS = _mirrored(0, 0.4, 0.22, 0.38, 0.58, 0.62, 0.24, 0.54, 0, 0.52)
+_ROUND = _oval(0.41, -0.1, 0.29, 0.27)
+EXTRAS: dict[str, tuple[Shape, ...]] = {
+    'nothing': (),
+    'round glasses': (Shape('frame', _ROUND, 0.06, pair=True, line=0.06), _BRIDGE, _ARM),
+    'square glasses': (Shape('frame', _SQUARE, 0.06, pair=True, line=0.07), _BRIDGE, _ARM),
+    'dark glasses': (Shape('frame', _AVIATOR, 0.06, pair=True), _BRIDGE, _ARM),
+    'moustache': (Shape('hair', _WHISKERS, 0.05),),
+    'goatee': (Shape('hair', _mirrored(0.28, 0.76, 0.2, 1.04, 0.06, 1.2)),),
+    'full beard': (),  # Follows the jaw, so it is drawn with the head.
+}
+_SKINS = ('#f6d0b2', '#e8be96', '#deac84', '#cd9870', '#ba845e', '#fad8c4')
+_HAIR_COLOURS = ('#342822', '#5c3e28', '#86542e', '#b2542c', '#cca05a', '#807c7a')
+
+
+@dataclass(frozen=True)
+class Identity:
+    """One person: the names of seven variants, and a colouring that only adds charm.
+
+    `ears` is a size in head units, 0.12 to 0.24. `skin` and `hair_colour` are RGB, 0 to 255; every
+    image moves their brightness by as much as identities differ, for a network that sees grey.
+    """
+
+    outline: str
+    hair: str
+    eyes: str
+    brows: str
+    nose: str
+    mouth: str
+    extra: str
+    ears: float
+    skin: Colour
+    hair_colour: Colour
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The names of the seven variants."""
+        return (self.outline, self.hair, self.eyes, self.brows, self.nose, self.mouth, self.extra)
+
+
+class DemoPaths(NamedTuple):
+    """The two archives."""
+
+    train: Path
+    test: Path
+
+
+def _generator(stream: int, identity: int, index: int, seed: int) -> np.random.Generator:
+    # The seed comes last because it may take more than one 32-bit word: in front it would shift the
+    # other words, and two different images could get the same stream.
+    return np.random.default_rng([stream, identity, index, seed])
+
+
+def _code_word(number: int) -> list[int]:
+    """The polynomial whose coefficients are the base-7 digits of `number`, at 0 to 6, modulo 7."""
+    digits = [number // 7**power % 7 for power in range(5)]
+    return [sum(d * point**power for power, d in enumerate(digits)) % 7 for point in range(7)]
+
+
+def _rgb(text: str) -> Colour:
+    red, green, blue = ImageColor.getrgb(text)[:3]
+    return red, green, blue
+
+
+def make_identities(count: int, seed: int) -> list[Identity]:
+    """Returns `count` identities; the first ones do not depend on how many are asked for.
+
+    Raises:
+      ValueError: `count` is not in 1 to MAX_IDENTITIES, or `seed` is negative.
+    """
+    if not 1 <= count <= MAX_IDENTITIES:
+        raise ValueError(f'identities must be 1 to {MAX_IDENTITIES}, not {count}.')
+    if seed < 0:
+        raise ValueError(f'seed must be 0 or more, not {seed}.')
+    rng = _generator(_VARIANTS, 0, 0, seed)
+    tables = (OUTLINES, HAIR, EYES, BROWS, NOSES, MOUTHS, EXTRAS)
+    variants = [[list(table)[i] for i in rng.permutation(7)] for table in tables]
+    people = []
+    for number in range(count):
+        rng = _generator(_LOOKS, number, 0, seed)
+        ears = float(rng.uniform(0.12, 0.24))
+        skin, hair = (_rgb(str(rng.choice(palette))) for palette in (_SKINS, _HAIR_COLOURS))
+        word = zip(variants, _code_word(number), strict=True)
+        outline, style, eyes, brows, nose, mouth, extra = (names[v] for names, v in word)
+        person = Identity(outline, style, eyes, brows, nose, mouth, extra, ears, skin, hair)
+        people.append(person)
+    return people
+
+
+def _shade(colour: Colour, factor: float) -> Colour:
+    red, green, blue = (min(255, max(0, round(channel * factor))) for channel in colour)
+    return red, green, blue
+
+
+def _any_colour(rng: np.random.Generator) -> Colour:
+    """Any brightness, but no loud colour."""
+    red, green, blue = (rng.uniform(25, 230) + rng.uniform(-45, 45, size=3)).tolist()
+    return _shade((red, green, blue), 1.0)
+
+
+def _turn(points: Points, angle: float, x: float, y: float) -> Points:
+    sin, cos = math.sin(angle), math.cos(angle)
+    return (points - (x, y)) @ np.array([[cos, sin], [-sin, cos]]) + (x, y)
+
+
+class _Face:
+    """Draws one identity on an image, part by part, from the back to the front."""
+
+    def __init__(self, person: Identity, image: Image.Image, rng: np.random.Generator) -> None:
+        self._person, self._draw = person, ImageDraw.Draw(image)
+        self._wide, self._high, self._jaw, self._taper = OUTLINES[person.outline]
+        # Pose: where the head is, in pixels, and how it is turned.
+        self._at = (image.width * rng.uniform(0.42, 0.58), image.height * rng.uniform(0.44, 0.58))
+        self._scale = min(image.size) * rng.uniform(0.27, 0.36)
+        self._roll = math.radians(rng.uniform(-20, 20))
+        self._facing = (rng.uniform(-0.2, 0.2), rng.uniform(-0.12, 0.12))  # Yaw and pitch.
+        # Expression.
+        self._smile, self._gape = rng.uniform(-0.05, 0.05), max(0.0, rng.uniform(-0.1, 0.12))
+        self._lids, self._look = rng.uniform(0.7, 1.1), rng.uniform(-0.7, 0.7)
+        self._lift = rng.uniform(-0.02, 0.05)
+        # Colours, each brighter or darker than in the last image.
+        skin = _shade(person.skin, rng.uniform(0.62, 1.12))
+        hair = _shade(person.hair_colour, rng.uniform(0.5, 1.7))
+        self._paints = {
+            'skin': skin,
+            'shade': _shade(skin, 0.88),
+            'ink': _shade(skin, 0.26),
+            'hair': hair,
+            'brow': _shade(hair, 0.6),
+            'lips': _shade((206, 92, 92), rng.uniform(0.7, 1.15)),
+            'frame': _shade((60, 60, 70), rng.uniform(0.3, 1.3)),
+            'shirt': _any_colour(rng),
+        }
+
+    def draw(self) -> None:
+        person = self._person
+        if person.hair in _HAIR_BEHIND:
+            self._shapes([_HAIR_BEHIND[person.hair]], rigid=True)
+        self._neck_and_ears()
+        self._fill(self._head(1.0, 0, 1), 'skin')
+        self._beard()
+        self._mouth()
+        self._shapes([NOSES[person.nose]])
+        for side in (-1, 1):
+            self._eye(side)
+        # Brows keep near the eyes, unless they meet.
+        brows = BROWS[person.brows]
+        apart = EYES[person.eyes][0] - 0.4 if brows.pair else 0.0
+        shift = np.array([0.7 * apart, -self._lift])
+        self._shapes([brows._replace(points=brows.points + shift)])
+        self._shapes(HAIR[person.hair])
+        self._shapes(EXTRAS[person.extra])
+
+    def occlude(self, rng: np.random.Generator) -> None:
+        """Puts something in front of the head's rim: it hides a small part of the face."""
+        angle = rng.uniform(0, math.tau)
+        x, y = math.cos(angle), math.sin(angle)
+        shape = _oval(x, y, rng.uniform(0.2, 0.4), rng.uniform(0.2, 0.4))
+        if rng.random() < 0.5:
+            stick = _path(-0.14, -0.35, 0.14, -0.35, 0.14, 3.0, -0.14, 3.0)
+            shape = _turn(stick, angle - math.pi / 2, 0, 0) + np.array([x, y])
+        self._paints['thing'] = _any_colour(rng)
+        self._fill(shape, 'thing', rigid=True)
+
+    def _place(self, points: Points, lift: float, rigid: bool) -> list[tuple[float, float]]:
+        """Head units to pixels."""
+        x, y = points[:, 0] * (1 + self._taper * np.clip(points[:, 1], -1, 1)), points[:, 1]
+        if not rigid:
+            # A point moves with yaw and pitch as far as it stands out of the picture: the edge of
+            # the head stays, its middle moves most, and the tip of the nose (lift) a bit more.
+            depth = np.sqrt(np.maximum(1 - np.square(points).sum(axis=1), 0)) + lift
+            x, y = x + depth * self._facing[0], y + depth * self._facing[1]
+        sized = np.stack([x * self._wide, y * self._high], axis=1) * self._scale
+        return [(px, py) for px, py in (_turn(sized, self._roll, 0, 0) + self._at).tolist()]
+
+    def _fill(
+        self,
+        points: Points,
+        paint: str | Colour,
+        *,
+        lift: float = 0.0,
+        rigid: bool = False,
+        edge: float = 0.035,
+    ) -> None:
+        placed = self._place(points, lift, rigid)
+        self._draw.polygon(placed, fill=self._paints[paint] if isinstance(paint, str) else paint)
+        if edge:
+            self._pen([*placed, placed[0]], 'ink', edge)
+
+    def _pen(self, placed: list[tuple[float, float]], paint: str, width: float) -> None:
+        self._draw.line(placed, fill=self._paints[paint], width=max(1, round(width * self._scale)))
+
+    def _shapes(self, shapes: Iterable[Shape], rigid: bool = False) -> None:
+        for shape in shapes:
+            for side in (1, -1) if shape.pair else (1,):
+                points = shape.points * (side, 1)
+                if shape.line:
+                    self._pen(self._place(points, shape.lift, rigid), shape.paint, shape.line)
+                else:
+                    self._fill(points, shape.paint, lift=shape.lift, rigid=rigid)
+
+    def _head(self, grow: float, start: float, end: float) -> Points:
+        """The head's edge: half a circle above, half a superellipse (square to pointed) below."""
+        edge = _oval(0, 0, 1, 1, start, end)
+        power = np.where(edge[:, 1:] > 0, 2 / self._jaw, 1.0)
+        return np.sign(edge) * np.abs(edge) ** power * grow
+
+    def _neck_and_ears(self) -> None:
+        self._fill(_mirrored(0.45, 0.5, 0.5, 1.7), 'shade', rigid=True)
+        shoulders = np.concatenate([_oval(0, 3.2, 2.0, 1.95, 0.5), _mirrored(2.0, 6.0)])
+        self._fill(shoulders, 'shirt', rigid=True)
+        size = self._person.ears
+        for side in (-1, 1):
+            ear = _oval(side * (1 + 0.3 * size), 0.02, size, 1.25 * size)
+            self._fill(ear, 'shade', rigid=True)
+
+    def _beard(self) -> None:
+        if self._person.extra == 'full beard':
+            cheeks = _mirrored(-0.8, 0.2, -0.58, 0.38, 0, 0.34)
+            self._fill(np.concatenate([self._head(1.07, 0, 0.5), cheeks]), 'hair')
+
+    def _mouth(self) -> None:
+        width, upper, lower, curve, tilt, teeth = MOUTHS[self._person.mouth]
+        x = np.linspace(-1, 1, 15)
+        bow = 1 - x**2
+        middle = _MOUTH_Y + (curve + self._smile) * (0.5 - x**2) + tilt * width * x
+        gape = self._gape + (0.17 if teeth == 'row' else 0.0)
+
+        def lens(above: float, below: float) -> Points:
+            edges = np.concatenate([middle - above * bow, (middle + below * bow)[::-1]])
+            return np.stack([np.concatenate([x, x[::-1]]) * width, edges], axis=1)
+
+        if upper:
+            self._fill(lens(upper + 0.3 * gape, lower + 0.7 * gape), 'lips', edge=0.02)
+        self._fill(lens(0.3 * gape, 0.7 * gape), 'ink')
+        if teeth == 'row':
+            self._fill(lens(0.3 * gape - 0.02, 0.3 * gape) * (0.92, 1), _WHITE, edge=0)
+        for side in (-1, 1) if teeth == 'pair' else ():
+            tooth = _path(0, 0.6, 0.13, 0.6, 0.12, 0.8, 0.01, 0.8) * (side, 1)
+            self._fill(tooth, _WHITE, edge=0.02)
+
+    def _eye(self, side: int) -> None:
+        x, rx, ry, slant, lid = EYES[self._person.eyes]
+        x, y, ry = side * x, _EYE_Y, ry * self._lids
+        self._fill(_turn(_oval(x, y, rx, ry), side * slant, x, y), _WHITE)
+        iris = min(0.1, 0.62 * rx, 0.95 * ry)
+        self._fill(_oval(x + self._look * (rx - iris), y, iris, iris), (34, 28, 30), edge=0)
+        if lid:
+            start = 0.75 - 0.5 * lid
+            hood = _oval(x, y, rx, ry, start, 1.5 - start)
+            self._fill(_turn(hood, side * slant, x, y), 'shade')
+
+
+def _background(size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
+    """Clutter out of focus, drawn small and enlarged because that is quick."""
+    small = Image.new('RGB', (80, 80), _any_colour(rng))
+    draw = ImageDraw.Draw(small)
+    for _ in range(int(rng.integers(5, 14))):
+        corners = rng.uniform(-36, 36, size=(int(rng.integers(3, 6)), 2)) + rng.uniform(-8, 88, 2)
+        draw.polygon([(x, y) for x, y in corners.tolist()], fill=_any_colour(rng))
+    blurred = small.filter(ImageFilter.GaussianBlur(rng.uniform(0.7, 2.0)))
+    return blurred.resize(size, Image.Resampling.BILINEAR)
+
+
+def _photograph(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Blur, gain, gamma, light from a side, and noise."""
+    blur = rng.uniform(-0.6, 1.1)
+    if blur > 0.2:
+        image = image.filter(ImageFilter.GaussianBlur(blur))
+    curve = 255 * rng.uniform(0.75, 1.2) * np.linspace(0, 1, 256) ** rng.uniform(0.75, 1.35)
+    pixels = curve.astype(np.float32)[np.asarray(image)]
+    strength, angle = rng.uniform(0, 0.4), rng.uniform(0, math.tau)
+    across = np.linspace(-1, 1, image.width, dtype=np.float32) * (strength * math.cos(angle))
+    down = np.linspace(-1, 1, image.height, dtype=np.float32) * (strength * math.sin(angle))
+    pixels *= (1 + down[:, None] + across)[:, :, None]
+    grain = rng.standard_normal((image.height, image.width), dtype=np.float32)
+    pixels += (grain * np.float32(rng.uniform(1, 9)))[:, :, None]
+    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+
+
+def draw_face(identity: Identity, rng: np.random.Generator) -> Image.Image:
+    """Draws one image of an identity: RGB, each side 120 to 220 pixels.
+
+    All that is not the identity comes from `rng`: the same generator state, the same image.
+    """
+    side, stretch = rng.uniform(132, 200), rng.uniform(-0.09, 0.09)
+    width, height = round(side * math.exp(stretch)), round(side * math.exp(-stretch))
+    image = _background((width * _SUPERSAMPLE, height * _SUPERSAMPLE), rng)
+    face = _Face(identity, image, rng)
+    face.draw()
+    if rng.random() < 0.2:
+        face.occlude(rng)
+    return _photograph(image.reduce(_SUPERSAMPLE), rng)
+
+
+def write_demo(
+    folder: Path,
+    *,
+    seed: int = 0,
+    identities: int = 10,
+    train_per_identity: int = 160,
+    test_per_identity: int = 40,
+    progress: Callable[[int, int], None] | None = None,
+) -> DemoPaths:
+    """Writes train.tar and test.tar below `folder`, or returns at once if they are there.
+
+    The archives lie in a folder named after all arguments, so other arguments never meet stale
+    files. The same arguments and the same Pillow give the same bytes. Each archive appears whole or
+    not at all. `progress` is called after every image with (images done, images in all).
+
+    Raises:
+      ValueError: a count is below 1, `identities` is above MAX_IDENTITIES, or `seed` is negative.
+      OSError: the folder cannot be written.
+    """
+    for name, count in (('train', train_per_identity), ('test', test_per_identity)):
+        if count < 1:
+            raise ValueError(f'{name}_per_identity must be 1 or more, not {count}.')
+    people = make_identities(identities, seed)
+    counts = f'{identities}x{train_per_identity}+{test_per_identity}'
+    folder = Path(folder) / f'demo-v{DEMO_VERSION}-seed{seed}-{counts}'
+    paths = DemoPaths(folder / 'train.tar', folder / 'test.tar')
+    done, total = 0, identities * (train_per_identity + test_per_identity)
+    parts = ((paths.train, _TRAIN, train_per_identity), (paths.test, _TEST, test_per_identity))
+    for path, stream, each in parts:
+        if not path.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            members = _members(people, path.stem, stream, each, seed)
+            _write_archive(path, _reported(members, progress, done, total))
+        done += identities * each
+    return paths
+
+
+def _members(
+    people: list[Identity], split: str, stream: int, each: int, seed: int
+) -> Iterator[tuple[str, bytes]]:
+    """Names and JPEG bytes, in identity order."""
+    for number, person in enumerate(people):
+        for index in range(each):
+            rng = _generator(stream, number, index, seed)
+            buffer = io.BytesIO()
+            draw_face(person, rng).save(buffer, 'JPEG', quality=int(rng.integers(60, 96)))
+            yield f'{split}/n{number + 1:06d}/{index + 1:04d}_01.jpg', buffer.getvalue()
+
+
+def _reported(
+    members: Iterable[tuple[str, bytes]],
+    progress: Callable[[int, int], None] | None,
+    done: int,
+    total: int,
+) -> Iterator[tuple[str, bytes]]:
+    """The same members; reports each one after it is written."""
+    for number, member in enumerate(members, start=done + 1):
+        yield member
+        if progress is not None:
+            progress(number, total)
+
+
+def _write_archive(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
+    # The process id keeps two runs that start together from writing into one file.
+    partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
+    try:
+        with tarfile.open(partial, 'w', format=tarfile.USTAR_FORMAT) as archive:
+            for name, data in members:
+                # TarInfo's own time, owner and mode (0, 0, 0644) are the same in every run.
+                header = tarfile.TarInfo(name)
+                header.size = len(data)
+                archive.addfile(header, io.BytesIO(data))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,324 @@
+"""Data + model -> Estimator, TrainSpec, EvalSpec, and the training run itself. Reads no flags."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from estimator_lab.core.hooks import (
+    ExamplesPerSecondHook,
+    Interrupted,
+    ProgressHook,
+    StopEvaluationHook,
+    StopSwitch,
+    StopTrainingHook,
+)
+from estimator_lab.core.hparams import parse_hparams, resolve, shape_fields
+from estimator_lab.data.batches import ImageShape, InputReport
+from estimator_lab.data.input_fns import InputFn, archive_input_fn
+from estimator_lab.data.labels import Census, Vocabulary, take_census
+from estimator_lab.data.order import Order
+from estimator_lab.data.tar_stream import expand_archives
+from estimator_lab.errors import DataError, FlagError, LabError
+from estimator_lab.model_dir import Record, check_same, read_record, versions, write_record
+from estimator_lab.models.registry import find_model
+from estimator_lab.tf1 import tf
+
+Say = Callable[[str], None]
+
+_DEFAULT_EPOCHS = 10
+_CHECKPOINTS_A_RUN = 5
+_MOST_STEPS_BETWEEN_CHECKPOINTS = 2000
+_CHECKPOINTS_KEPT = 3
+_LABELS_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a training run is made from; the flags of `estimator_lab.train`, as plain values.
+
+    Attributes:
+      model: a name in `models.registry`.
+      data: tar archives to train on, paths or globs.
+      eval_data: tar archives to evaluate on; empty evaluates on the training data, and says so.
+      model_dir: where checkpoints and summaries go; training goes on from what is there.
+      batch_size: examples in a step.
+      max_steps: the global step at which training ends; None leaves it to `epochs`.
+      epochs: passes over the training data, None for 10; not together with `max_steps`.
+      eval_steps: batches in an evaluation; None for all.
+      image_size: side in pixels to which images are scaled.
+      channels: 1 for grey, 3 for colour.
+      hparams: the model's hyper-parameters as 'name=value,...'.
+      seed: of the order of examples, the initial weights and dropout.
+      save_checkpoints_steps: steps between checkpoints, each followed by an evaluation; None for a fifth
+        of the run, 2,000 at most.
+      save_summary_steps: steps between two summaries.
+      shuffle_buffer: encoded images held for shuffling.
+      max_bad_fraction: share of images that may fail to decode.
+    """
+
+    model: str
+    data: Sequence[str]
+    model_dir: Path
+    eval_data: Sequence[str] = ()
+    batch_size: int = 32
+    max_steps: int | None = None
+    epochs: float | None = None
+    eval_steps: int | None = None
+    image_size: int = 128
+    channels: int = 1
+    hparams: str = ''
+    seed: int = 1
+    save_checkpoints_steps: int | None = None
+    save_summary_steps: int = 50
+    shuffle_buffer: int = 10_000
+    max_bad_fraction: float = 0.01
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a training run came to.
+
+    Attributes:
+      metrics: the last evaluation's, by name, with 'global_step'; empty if the run was interrupted.
+      evaluated_on: images in the evaluation data.
+      checkpoint: path of the newest checkpoint.
+      step: its global step.
+      max_steps: where training was to end.
+      interrupted: whether the user stopped it.
+      bad_images: training images that could not be decoded, counted anew in each epoch.
+    """
+
+    metrics: Mapping[str, float]
+    evaluated_on: int
+    checkpoint: str
+    step: int
+    max_steps: int
+    interrupted: bool
+    bad_images: int
+
+
+@dataclass(frozen=True)
+class Archives:
+    """Some archives and what is in them."""
+
+    paths: Sequence[str]
+    census: Census
+
+
+class Experiment:
+    """One model, its data and its model_dir, checked and ready to train.
+
+    Nothing is written before `train` is called, so that a mistake in the settings costs nothing.
+
+    Args:
+      settings: what to train, on what, and where.
+      say: shows one line to the user.
+
+    Raises:
+      FlagError: for a setting that can't work.
+      DataError: for data that can't be read or trained on.
+    """
+
+    def __init__(self, settings: Settings, say: Say = print) -> None:
+        self.settings = settings
+        self._say = say
+        model = find_model(settings.model)
+        module = model.load()
+        hparams = parse_hparams(module.Params, settings.hparams)
+        self.train_archives = _open_archives(settings.data, say)
+        self.eval_archives = (
+            _open_archives(settings.eval_data, say) if settings.eval_data else self.train_archives
+        )
+        self.vocabulary = Vocabulary(self.train_archives.census.labels)
+        self.max_steps = _max_steps(settings, self.train_archives.census.total)
+        self.shape = ImageShape(settings.image_size, settings.image_size, settings.channels)
+        self.params = {
+            **hparams,
+            'image_shape': tuple(self.shape),
+            'vocabulary': self.vocabulary.labels,
+            'train_steps': self.max_steps,
+        }
+        resolved = resolve(module.Params, self.params)
+        module.check(resolved)
+        self._record = Record(
+            model=settings.model,
+            image_shape=(self.shape.height, self.shape.width, self.shape.channels),
+            vocabulary=self.vocabulary.labels,
+            hparams={k: v for k, v in asdict(resolved).items() if k not in ('image_shape', 'vocabulary')},
+            versions=versions(tf.__version__),
+        )
+        previous = read_record(settings.model_dir)
+        if previous:
+            check_same(settings.model_dir, previous, self._record, shape_fields(module.Params))
+        self._check_eval_labels()
+        self.estimator = tf.estimator.Estimator(module.model_fn, params=self.params, config=self._config())
+
+    def train(self) -> Result:
+        """Trains up to the last step, evaluating at each checkpoint; goes on from what model_dir holds.
+
+        Raises:
+          DataError: if the data breaks off on the way; what was learned by then has been saved.
+          LabError: if TensorFlow can't go on, in one sentence of its own.
+        """
+        switch = StopSwitch()
+        train_report = self._report(self.train_archives)
+        metrics: Mapping[str, float] = {}
+        self.settings.model_dir.mkdir(parents=True, exist_ok=True)
+        write_record(self.settings.model_dir, self._record)
+        try:
+            with switch.listening(), _tensorflow_errors_as_sentences():
+                metrics = self._train_and_evaluate(switch, train_report)
+        except Interrupted:
+            pass
+        train_report.raise_error()
+        return Result(
+            metrics=metrics,
+            evaluated_on=self.eval_archives.census.total,
+            checkpoint=self.estimator.latest_checkpoint() or '',
+            step=self.saved_step(),
+            max_steps=self.max_steps,
+            interrupted=switch.on,
+            bad_images=train_report.bad,
+        )
+
+    def saved_step(self) -> int:
+        """Returns the global step of the newest checkpoint in model_dir; 0 where there is none."""
+        checkpoint = tf.train.latest_checkpoint(str(self.settings.model_dir))
+        return int(tf.train.load_variable(checkpoint, 'global_step')) if checkpoint else 0
+
+    def train_input_fn(self, report: InputReport) -> InputFn:
+        """Returns the input function of training; it starts where the newest checkpoint ends."""
+        order = Order(self.train_archives.paths, self.settings.shuffle_buffer, self.settings.seed)
+        return archive_input_fn(
+            order,
+            self.shape,
+            self.settings.batch_size,
+            report,
+            self.vocabulary,
+            resume=(self.train_archives.census.total, self.saved_step),
+        )
+
+    def eval_input_fn(self, report: InputReport) -> InputFn:
+        """Returns the input function of evaluation: one epoch in the stored order."""
+        order = Order(self.eval_archives.paths)
+        return archive_input_fn(order, self.shape, self.settings.batch_size, report, self.vocabulary)
+
+    def _train_and_evaluate(self, switch: StopSwitch, train_report: InputReport) -> Mapping[str, float]:
+        settings, eval_report = self.settings, self._report(self.eval_archives)
+        eval_input_fn = self.eval_input_fn(eval_report)
+
+        def eval_unless_stopped() -> Any:
+            switch.check()
+            return eval_input_fn()
+
+        eval_hooks = [StopEvaluationHook(switch)]
+        if self.saved_step() >= self.max_steps:
+            self._say(f'Already trained for {self.max_steps} steps: evaluating only.')
+            metrics = self.estimator.evaluate(eval_unless_stopped, settings.eval_steps, eval_hooks)
+            eval_report.raise_error()
+            return metrics
+        log = _EvaluationLog(eval_report, self._say)
+        train_hooks = [
+            StopTrainingHook(switch),
+            ProgressHook(self.max_steps, settings.batch_size),
+            ExamplesPerSecondHook(settings.batch_size, settings.save_summary_steps, str(settings.model_dir)),
+        ]
+        tf.estimator.train_and_evaluate(
+            self.estimator,
+            tf.estimator.TrainSpec(self.train_input_fn(train_report), self.max_steps, train_hooks),
+            tf.estimator.EvalSpec(
+                eval_unless_stopped,
+                settings.eval_steps,
+                hooks=eval_hooks,
+                exporters=log,
+                start_delay_secs=0,
+                throttle_secs=0,
+            ),
+        )
+        return log.last
+
+    def _report(self, archives: Archives) -> InputReport:
+        return InputReport(self._say, archives.census.total, self.settings.max_bad_fraction)
+
+    def _config(self) -> Any:
+        settings = self.settings
+        every = settings.save_checkpoints_steps or min(
+            -(-self.max_steps // _CHECKPOINTS_A_RUN), _MOST_STEPS_BETWEEN_CHECKPOINTS
+        )
+        return tf.estimator.RunConfig(
+            model_dir=str(settings.model_dir),
+            tf_random_seed=settings.seed,
+            save_checkpoints_steps=every,
+            save_summary_steps=settings.save_summary_steps,
+            log_step_count_steps=settings.save_summary_steps,
+            keep_checkpoint_max=_CHECKPOINTS_KEPT,
+        )
+
+    def _check_eval_labels(self) -> None:
+        counts = self.eval_archives.census.counts
+        unknown = sorted(label for label in counts if self.vocabulary.id_of(label) < 0)
+        if not unknown:
+            return
+        images = sum(counts[label] for label in unknown)
+        named = ', '.join(unknown[:_LABELS_NAMED]) + (', ...' if len(unknown) > _LABELS_NAMED else '')
+        if len(unknown) == len(counts):
+            raise DataError(f'--eval_data has no label in common with --data (its labels: {named}).')
+        self._say(
+            f'{images} of {self.eval_archives.census.total} evaluation images have labels that training '
+            f'never saw ({named}): counted as unknown_labels, left out of the other metrics.'
+        )
+
+
+class _EvaluationLog(tf.estimator.Exporter):
+    """Says and keeps what each evaluation found; train_and_evaluate hands its results to exporters only."""
+
+    name = 'evaluation_log'
+
+    def __init__(self, report: InputReport, say: Say) -> None:
+        self._report = report
+        self._say = say
+        self.last: Mapping[str, float] = {}
+
+    def export(
+        self,
+        estimator: Any,
+        export_path: str,
+        checkpoint_path: str,
+        eval_result: Any,
+        is_the_final_export: bool,
+    ) -> None:
+        self._report.raise_error()
+        self.last = eval_result
+        shown = ', '.join(
+            f'{name} {value:.4f}' for name, value in sorted(eval_result.items()) if name != 'global_step'
+        )
+        self._say(f'evaluated at step {eval_result["global_step"]}: {shown}')
+
+
+def _open_archives(patterns: Sequence[str], say: Say) -> Archives:
+    paths = expand_archives(patterns)
+    census = take_census(paths, lambda count: say(f'Reading the labels: {count:,} images'))
+    return Archives(paths, census)
+
+
+def _max_steps(settings: Settings, images: int) -> int:
+    if settings.max_steps is not None and settings.epochs is not None:
+        raise FlagError('--max_steps and --epochs exclude each other: give one of them.')
+    if settings.max_steps is not None:
+        return settings.max_steps
+    epochs = _DEFAULT_EPOCHS if settings.epochs is None else settings.epochs
+    if epochs <= 0:
+        raise FlagError(f'--epochs={epochs:g} must be more than 0.')
+    return math.ceil(epochs * images / settings.batch_size)
+
+
+@contextmanager
+def _tensorflow_errors_as_sentences() -> Iterator[None]:
+    try:
+        yield
+    except tf.errors.OpError as error:
+        first_line = str(error.message).strip().partition('\n')[0]
+        raise LabError(f'TensorFlow stopped ({type(error).__name__}): {first_line}') from error

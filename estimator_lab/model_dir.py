@@ -1,0 +1,104 @@
+"""What a model_dir says about itself: which model made it, from which labels and image size."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from estimator_lab import __version__
+from estimator_lab.errors import DataError, FlagError
+
+_FILE = 'experiment.json'
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """The contents of model_dir/experiment.json.
+
+    Attributes:
+      model: value of --model.
+      image_shape: (height, width, channels) in pixels.
+      vocabulary: label texts in the order of their class ids.
+      hparams: the hyper-parameters of the last training run.
+      versions: of this package and of TensorFlow, at the last training run.
+    """
+
+    model: str
+    image_shape: tuple[int, int, int]
+    vocabulary: tuple[str, ...]
+    hparams: dict[str, Any]
+    versions: dict[str, str]
+
+
+def read_record(model_dir: Path) -> Record | None:
+    """Returns what a model_dir says of itself, or None for a new one.
+
+    Raises:
+      DataError: if its file can't be understood.
+    """
+    path = model_dir / _FILE
+    try:
+        fields = json.loads(path.read_text(encoding='utf-8'))
+        fields['image_shape'] = tuple(fields['image_shape'])
+        fields['vocabulary'] = tuple(fields['vocabulary'])
+        return Record(**fields)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DataError(f'{path} cannot be read as a description of this folder: {error}.') from error
+
+
+def write_record(model_dir: Path, record: Record) -> None:
+    """Writes the record so that a reader sees the old file or the new one, never half of one."""
+    path = model_dir / _FILE
+    partial = path.with_suffix('.partial')
+    partial.write_text(json.dumps(dataclasses.asdict(record), indent=1) + '\n', encoding='utf-8')
+    partial.replace(path)
+
+
+def versions(tensorflow_version: str) -> dict[str, str]:
+    """Returns the versions that a record names."""
+    return {'estimator_lab': __version__, 'tensorflow': tensorflow_version}
+
+
+def check_same(model_dir: Path, old: Record, new: Record, bound: list[str]) -> None:
+    """Makes sure that training `new` may go on from what `old` left in model_dir.
+
+    Args:
+      model_dir: named in errors.
+      old: the record found there.
+      new: the record of the run that is about to start.
+      bound: hyper-parameters that the checkpoint's shapes depend on.
+
+    Raises:
+      FlagError: for another model, image size or network size.
+      DataError: for another vocabulary.
+    """
+    remedy = 'name another folder, or none to start anew'
+    if old.model != new.model:
+        raise FlagError(f'--model_dir={model_dir} was made by --model={old.model}: {remedy}.')
+    if old.image_shape != new.image_shape:
+        was, now = ('x'.join(map(str, record.image_shape)) for record in (old, new))
+        raise FlagError(
+            f'--model_dir={model_dir} was trained on images of {was} pixels and channels, not {now}: '
+            'give the same --image_size and --channels, or another folder.'
+        )
+    for name in bound:
+        if old.hparams.get(name) != new.hparams.get(name):
+            raise FlagError(
+                f'--model_dir={model_dir} was made with --hparams={name}={old.hparams.get(name)}, not '
+                f'{new.hparams.get(name)}: {remedy}.'
+            )
+    if old.vocabulary != new.vocabulary:
+        raise DataError(
+            f'--model_dir={model_dir} was trained on other labels ({_difference(old, new)}): {remedy}.'
+        )
+
+
+def _difference(old: Record, new: Record) -> str:
+    gone = sorted(set(old.vocabulary) - set(new.vocabulary))
+    added = sorted(set(new.vocabulary) - set(old.vocabulary))
+    parts = [f'{len(old.vocabulary)} there, {len(new.vocabulary)} in the data']
+    parts += [f'{len(gone)} missing, such as {gone[0]!r}'] if gone else []
+    parts += [f'{len(added)} new, such as {added[0]!r}'] if added else []
+    return '; '.join(parts)

@@ -1,0 +1,1 @@
+"""One file a model; ``registry`` is the one list of them."""

@@ -1,0 +1,121 @@
+"""The document's convolutional network, generalised over image size, channels and number of classes.
+
+Two times convolution 5x5 (32 filters, 'same' padding, ReLU) and max-pooling 2x2; a dense layer of 1,024
+ReLU units; dropout 0.4; logits. Variable names are `tf.layers`' own, so that a checkpoint written by the
+document's code under TensorFlow 1.15 restores here.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from estimator_lab.core.classification import ClassifierParams, eval_spec, predict_spec, train_spec
+from estimator_lab.core.features import images_of
+from estimator_lab.core.hparams import hparam, resolve
+from estimator_lab.core.summaries import (
+    activation_map_summary,
+    filter_summary,
+    histogram_summary,
+    weight_histograms,
+)
+from estimator_lab.errors import FlagError
+from estimator_lab.tf1 import tf
+
+_POOLINGS = 2
+_SMALLEST = 2**_POOLINGS
+
+
+@dataclasses.dataclass(frozen=True)
+class Params(ClassifierParams):
+    """Parameters of the network; the defaults are the document's."""
+
+    filters: int = hparam(32, 'filters in each convolution, at least 1', lambda v: v >= 1, shapes=True)
+    kernel_size: int = hparam(5, 'side of a filter in pixels, at least 1', lambda v: v >= 1, shapes=True)
+    dense_units: int = hparam(1024, 'units of the dense layer, at least 1', lambda v: v >= 1, shapes=True)
+    dropout_rate: float = hparam(
+        0.4, 'share of dense units dropped in training, in [0, 1)', lambda v: 0 <= v < 1
+    )
+
+
+class Layers(NamedTuple):
+    """What the network computes for a batch.
+
+    With the default parameters and images [batch, 128, 128, 1]: conv1 [batch, 128, 128, 32], conv2
+    [batch, 64, 64, 32], dense [batch, 1024], logits [batch, num_classes].
+    """
+
+    conv1: Any
+    conv2: Any
+    dense: Any
+    logits: Any
+
+
+def check(params: Params) -> None:
+    """Raises FlagError for images that two poolings would reduce to nothing."""
+    height, width, _ = params.image_shape
+    if min(height, width) < _SMALLEST:
+        raise FlagError(
+            f'--image_size={min(height, width)} is too small: {_POOLINGS} poolings by 2 need at least '
+            f'{_SMALLEST} pixels.'
+        )
+
+
+def network(images: Any, params: Params, training: bool) -> Layers:
+    """Builds the network.
+
+    Args:
+      images: float32 [batch, height, width, channels], any range; [0, 1] trains well.
+      params: sizes of the layers.
+      training: whether dense units are dropped.
+    """
+    conv1 = _convolution(images, params)
+    pool1 = tf.layers.max_pooling2d(conv1, pool_size=2, strides=2)
+    conv2 = _convolution(pool1, params)
+    pool2 = tf.layers.max_pooling2d(conv2, pool_size=2, strides=2)
+    dense = tf.layers.dense(tf.layers.flatten(pool2), params.dense_units, activation=tf.nn.relu)
+    dropped = tf.layers.dropout(dense, params.dropout_rate, training=training)
+    return Layers(conv1, conv2, dense, tf.layers.dense(dropped, params.num_classes))
+
+
+def model_fn(
+    features: Any, labels: Any, mode: str, params: Mapping[str, Any] | None = None, config: Any = None
+) -> Any:
+    """The model function, for `tf.estimator.Estimator`.
+
+    Args:
+      features: {'image': float32 [batch, height, width, channels], 'key': string [batch]}, or one tensor
+        [batch, height * width * channels], or the document's tuple of scalars; values in [0, 1].
+      labels: class ids or label texts, [batch]; None in PREDICT.
+      mode: a `tf.estimator.ModeKeys`.
+      params: names and values of `Params`; those left out have their defaults.
+      config: the RunConfig; without it, training writes no input grid.
+
+    Returns:
+      The EstimatorSpec of that mode.
+
+    Raises:
+      FlagError: for an unknown parameter, or a value that is not allowed.
+    """
+    settings = resolve(Params, params)
+    check(settings)
+    images = images_of(features, settings.image_shape)
+    layers = network(images, settings, training=mode == tf.estimator.ModeKeys.TRAIN)
+    if mode == tf.estimator.ModeKeys.PREDICT:
+        return predict_spec(layers.logits, features, settings)
+    if mode == tf.estimator.ModeKeys.EVAL:
+        return eval_spec(layers.logits, labels, settings)
+    _summarise(layers)
+    return train_spec(layers.logits, labels, settings, images, config)
+
+
+def _convolution(inputs: Any, params: Params) -> Any:
+    return tf.layers.conv2d(inputs, params.filters, params.kernel_size, padding='same', activation=tf.nn.relu)
+
+
+def _summarise(layers: Layers) -> None:
+    weight_histograms()
+    for name in ('conv1', 'conv2', 'dense'):
+        histogram_summary(f'activations/{name}', getattr(layers, name))
+    filter_summary('filters/conv1', tf.trainable_variables()[0])
+    activation_map_summary('activation_map/conv1', layers.conv1)
+    activation_map_summary('activation_map/conv2', layers.conv2)

@@ -1,0 +1,46 @@
+"""The one list of models. It names them without loading them, so that a command can list them at once."""
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+from estimator_lab.errors import FlagError
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model by name.
+
+    Attributes:
+      name: value of --model.
+      module: where it is; the module has `model_fn`, `Params` (a dataclass with `image_shape` and
+        hyper-parameters) and `check(params)`, which raises FlagError for a network that can't be built.
+      summary: one line for --help.
+    """
+
+    name: str
+    module: str
+    summary: str
+
+    def load(self) -> Any:
+        """Returns the model's module; this imports TensorFlow."""
+        return importlib.import_module(self.module)
+
+
+MODELS = {
+    model.name: model
+    for model in (
+        Model('cnn', 'estimator_lab.models.cnn', "the document's convolutional network, for classification"),
+    )
+}
+
+
+def find_model(name: str) -> Model:
+    """Returns the model called `name`.
+
+    Raises:
+      FlagError: if there is none; it lists the known ones.
+    """
+    if name not in MODELS:
+        raise FlagError(f'--model={name} is unknown; known are: {", ".join(sorted(MODELS))}.')
+    return MODELS[name]

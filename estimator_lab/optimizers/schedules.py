@@ -1,0 +1,37 @@
+"""Learning-rate schedules: how the rate falls over a training run."""
+
+from collections.abc import Callable
+from typing import Any
+
+from estimator_lab.errors import FlagError
+from estimator_lab.tf1 import tf
+
+# The exponential schedule ends at this share of the initial rate.
+_EXPONENTIAL_END = 0.01
+
+SCHEDULES: dict[str, Callable[[float, Any, int], Any]] = {
+    'constant': lambda rate, step, steps: tf.constant(rate),
+    'cosine': lambda rate, step, steps: tf.train.cosine_decay(rate, step, steps),
+    'exponential': lambda rate, step, steps: tf.train.exponential_decay(rate, step, steps, _EXPONENTIAL_END),
+    'linear': lambda rate, step, steps: tf.train.polynomial_decay(rate, step, steps, end_learning_rate=0.0),
+}
+
+
+def learning_rate_at(schedule: str, initial_rate: float, step: Any, total_steps: int) -> Any:
+    """Returns the learning rate at a step, a scalar float32 tensor.
+
+    Args:
+      schedule: one of `SCHEDULES`. 'cosine' (Loshchilov and Hutter 2017, eq. 5, without restarts) and
+        'linear' reach 0 at `total_steps`, 'exponential' a hundredth of the initial rate.
+      initial_rate: the rate at step 0.
+      step: the global step, a scalar integer tensor.
+      total_steps: steps of the whole run, at least 1.
+
+    Raises:
+      FlagError: if the schedule is unknown; it lists the known ones.
+    """
+    if schedule not in SCHEDULES:
+        raise FlagError(
+            f'Unknown learning_rate_schedule {schedule!r}; known are: {", ".join(sorted(SCHEDULES))}.'
+        )
+    return SCHEDULES[schedule](initial_rate, step, total_steps)

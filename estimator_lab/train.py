@@ -1,0 +1,177 @@
+"""``python -m estimator_lab.train``: trains a model on image archives, evaluates it, says how to go on."""
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from absl import flags
+
+from estimator_lab import command
+from estimator_lab.errors import DataError
+from estimator_lab.models.registry import MODELS, find_model
+
+if TYPE_CHECKING:
+    from estimator_lab.experiment import Archives, Experiment, Result, Settings
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string(
+    'model', 'cnn', 'which model: ' + '; '.join(f'{m.name}, {m.summary}' for m in MODELS.values())
+)
+flags.DEFINE_string('hparams', '', "the model's hyper-parameters, name=value,...; 'help' lists them")
+flags.DEFINE_list(
+    'data', [], 'tar archives to train on, paths or globs, comma-separated; none: built-in faces'
+)
+flags.DEFINE_list('eval_data', [], 'tar archives to evaluate on; none: the training data')
+flags.DEFINE_integer('image_size', 128, 'side in pixels to which images are scaled', lower_bound=1)
+flags.DEFINE_enum('channels', '1', ['1', '3'], '1 for grey, 3 for colour')
+flags.DEFINE_float(
+    'max_bad_fraction', 0.01, 'share of images that may fail to decode', lower_bound=0, upper_bound=1
+)
+flags.DEFINE_integer('shuffle_buffer', 10_000, 'encoded images held for shuffling', lower_bound=1)
+flags.DEFINE_string('model_dir', None, 'checkpoints and TensorBoard files; default runs/MODEL')
+flags.DEFINE_integer('batch_size', 32, 'examples in a step', lower_bound=1)
+flags.DEFINE_integer('max_steps', None, 'train up to this global step', lower_bound=1)
+flags.DEFINE_float('epochs', None, 'or for this many passes over the data (default 10)', lower_bound=0)
+flags.DEFINE_integer('eval_steps', None, 'batches in an evaluation; default all', lower_bound=1)
+flags.DEFINE_integer('seed', 1, 'order of examples, initial weights, dropout')
+flags.DEFINE_integer('save_checkpoints_steps', None, 'steps between evaluated checkpoints', lower_bound=1)
+flags.DEFINE_integer('save_summary_steps', 50, 'steps between TensorBoard summaries', lower_bound=1)
+flags.DEFINE_bool('verbose', False, "show TensorFlow's own notes")
+
+_USAGE = """Trains a model on images streamed from tar archives, evaluates it, and goes on where it stopped.
+
+  python -m estimator_lab.train --model=cnn
+  python -m estimator_lab.train --model=cnn --data='train-*.tar' --eval_data=test.tar --model_dir=runs/mine
+
+An image's label is its parent folder: train/n000001/0001_01.jpg has the label n000001."""
+_GROUPS = {
+    'Model': ['model', 'hparams'],
+    'Data': ['data', 'eval_data', 'image_size', 'channels', 'shuffle_buffer', 'max_bad_fraction'],
+    'Training': ['model_dir', 'batch_size', 'max_steps', 'epochs', 'eval_steps', 'seed'],
+    'Output': ['save_checkpoints_steps', 'save_summary_steps', 'verbose'],
+}
+
+
+def main() -> int:
+    """Runs the command; returns its exit status."""
+    model = find_model(FLAGS.model)
+    if FLAGS.verbose:
+        os.environ['TF_CPP_MIN_LOG_LEVEL'] = '0'
+    if FLAGS.hparams == 'help':
+        from estimator_lab.core.hparams import describe_hparams
+
+        print(f'Hyper-parameters of {model.name}:\n{describe_hparams(model.load().Params)}')
+        return 0
+    model_dir = Path(FLAGS.model_dir or f'runs/{model.name}')
+    data, eval_data = (FLAGS.data, FLAGS.eval_data) if FLAGS.data else _demo_data()
+
+    from estimator_lab.experiment import Experiment, Settings
+
+    settings = Settings(
+        model=model.name,
+        data=data,
+        model_dir=model_dir,
+        eval_data=eval_data,
+        batch_size=FLAGS.batch_size,
+        max_steps=FLAGS.max_steps,
+        epochs=FLAGS.epochs,
+        eval_steps=FLAGS.eval_steps,
+        image_size=FLAGS.image_size,
+        channels=int(FLAGS.channels),
+        hparams=FLAGS.hparams,
+        seed=FLAGS.seed,
+        save_checkpoints_steps=FLAGS.save_checkpoints_steps,
+        save_summary_steps=FLAGS.save_summary_steps,
+        shuffle_buffer=FLAGS.shuffle_buffer,
+        max_bad_fraction=FLAGS.max_bad_fraction,
+    )
+    experiment = Experiment(settings, _say)
+    _announce(experiment)
+    result = experiment.train()
+    return _conclude(settings, result)
+
+
+def _say(line: str) -> None:
+    # On a terminal a progress line may stand where this one goes.
+    print(f'\r\033[K{line}' if sys.stdout.isatty() else line, flush=True)
+
+
+def _demo_data() -> tuple[list[str], list[str]]:
+    """Returns (training archives, evaluation archives) of the built-in data set, drawn at first use."""
+    from estimator_lab.data.demo import write_demo
+
+    cache = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+    folder = Path(cache) / 'estimator_lab'
+
+    def show(done: int, total: int) -> None:
+        if done == total or done % 500 == 0:
+            _say(f'Drawing the built-in faces: {done:,} of {total:,}')
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = write_demo(folder, progress=show)
+    except OSError as error:
+        raise DataError(
+            f'The built-in data set cannot be written to {folder} ({error.strerror}): '
+            'set XDG_CACHE_HOME to a folder that can be written, or give --data.'
+        ) from error
+    return [str(paths.train)], [str(paths.test)]
+
+
+def _announce(experiment: 'Experiment') -> None:
+    train, evaluation = experiment.train_archives, experiment.eval_archives
+    _say(
+        f'Training data    {train.census.total:,} images, {len(experiment.vocabulary)} labels: {_named(train)}'
+    )
+    _say(
+        'Evaluation data  the training data (give --eval_data for other images)'
+        if evaluation is train
+        else f'Evaluation data  {evaluation.census.total:,} images: {_named(evaluation)}'
+    )
+    start = experiment.saved_step()
+    _say(f'Training         step {start} to {experiment.max_steps} in {experiment.settings.model_dir}')
+    _say(f'Watch it         tensorboard --logdir={shlex.quote(str(experiment.settings.model_dir))}')
+
+
+def _named(archives: 'Archives') -> str:
+    first, *others = archives.paths
+    return f'{first} and {len(others)} more' if others else first
+
+
+def _conclude(settings: 'Settings', result: 'Result') -> int:
+    again = shlex.join(['python', '-m', 'estimator_lab.train', *sys.argv[1:]])
+    if result.bad_images:
+        _say(f'{result.bad_images} training images could not be decoded and were skipped.')
+    if result.interrupted:
+        _say(f'Stopped at step {result.step} of {result.max_steps}; saved in {result.checkpoint}')
+        _say(f'Go on with       {again}')
+        return command.INTERRUPTED
+    on = 'the training data' if not settings.eval_data else f'{result.evaluated_on:,} unseen images'
+    _say('')
+    for name, value in sorted(result.metrics.items()):
+        if name not in ('global_step', 'loss'):
+            _say(f'{name:<24} {value:.4f}')
+    _say('')
+    _say(f'Accuracy         {result.metrics["accuracy"]:.4f} on {on} after {result.step} steps')
+    _say(f'Checkpoint       {result.checkpoint}')
+    _say(f'TensorBoard      tensorboard --logdir={shlex.quote(str(settings.model_dir))}')
+    _say(f'Next             {_next_command(settings)}')
+    return 0
+
+
+def _next_command(settings: 'Settings') -> str:
+    """Returns a command that goes further: the user's own images after the built-in ones, else longer."""
+    if not FLAGS.data:
+        return (
+            f'python -m estimator_lab.train --model={settings.model} --data=TRAIN.tar --eval_data=TEST.tar '
+            f'--model_dir=runs/mine'
+        )
+    arguments = [a for a in sys.argv[1:] if not a.startswith(('--epochs', '--max_steps'))]
+    return shlex.join(['python', '-m', 'estimator_lab.train', *arguments, '--max_steps=...'])
+
+
+if __name__ == '__main__':
+    command.run(main, _USAGE, _GROUPS)

@@ -1,0 +1,276 @@
+"""Pixels equal the document's; other kinds of image have a defined outcome, bad bytes one error."""
+
+import io
+import random
+import struct
+import subprocess
+import sys
+import tarfile
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from estimator_lab.data import decode
+from estimator_lab.data.decode import BadImageError, decode_image, to_unit_range
+from estimator_lab.errors import DataError
+
+PHOTOS = Path(__file__).parents[3] / 'shared' / 'data' / 'photos-test.tar'
+
+
+def encode(image, format='PNG', **options):
+    buffer = io.BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+# The module's own filter; pytest resets it for each test.
+pytestmark = pytest.mark.filterwarnings('ignore:::PIL')
+
+
+def noise(mode, width=37, height=23, seed=0):
+    rng = np.random.default_rng(seed)
+    bands = Image.new(mode, (1, 1)).getbands()
+    pixels = rng.integers(0, 256, (len(bands), height, width), dtype=np.uint8)
+    return Image.merge(mode, [Image.fromarray(band) for band in pixels])
+
+
+def as_in_the_document(data, height, width, mode='L'):
+    """The document's lines; ANTIALIAS is now LANCZOS, and `getdata` is on its way out."""
+    im0 = Image.open(io.BytesIO(data))
+    im0 = im0.resize((width, height), Image.Resampling.LANCZOS).convert(mode)
+    return np.frombuffer(im0.tobytes(), np.uint8).reshape(height, width, -1)
+
+
+@pytest.mark.parametrize('mode', ['L', 'RGB'])
+@pytest.mark.parametrize('format', ['PNG', 'JPEG', 'BMP', 'TIFF', 'PPM', 'WEBP'])
+@pytest.mark.parametrize('channels', [1, 3])
+@pytest.mark.parametrize('size', [(128, 128), (16, 50), (23, 37), (1, 1)])
+def test_pixels_equal_the_documents(mode, format, channels, size):
+    data = encode(noise(mode), format)
+    image = decode_image(data, *size, channels)
+    assert image.shape == (*size, channels)
+    assert image.dtype == np.uint8
+    assert np.array_equal(image, as_in_the_document(data, *size, {1: 'L', 3: 'RGB'}[channels]))
+
+
+def test_photos_equal_the_documents():
+    if not PHOTOS.exists():
+        pytest.skip(f'{PHOTOS} is not here')
+    with tarfile.open(PHOTOS, 'r|*') as tar:
+        for info, _ in zip(tar, range(20), strict=False):
+            data = tar.extractfile(info).read()
+            assert np.array_equal(decode_image(data, 128, 128), as_in_the_document(data, 128, 128))
+
+
+@pytest.mark.parametrize(('mode', 'channels'), [('L', 1), ('RGB', 3)])
+def test_image_of_the_wanted_size_is_unchanged(mode, channels):
+    source = noise(mode)
+    image = decode_image(encode(source), 23, 37, channels)
+    assert np.array_equal(image.squeeze(), np.array(source))
+    image[0] = 0  # the caller's own, to write into
+
+
+def test_resize_comes_before_grey():
+    """Mean of the colours, then their grey: the other order rounds each pixel's grey first."""
+    data = encode(noise('RGB'))
+    grey_first = Image.open(io.BytesIO(data)).convert('L').resize((8, 8), Image.Resampling.LANCZOS)
+    assert not np.array_equal(decode_image(data, 8, 8)[..., 0], np.array(grey_first))
+
+
+def both(image, format='PNG', **options):
+    """The grey and RGB pixel values of a uniform image, resized to something else."""
+    data = encode(image, format, **options)
+    grey, rgb = decode_image(data, 5, 3, 1), decode_image(data, 5, 3, 3)
+    assert np.ptp(grey) == 0
+    assert np.ptp(rgb, axis=(0, 1)).max() == 0
+    return int(grey[0, 0, 0]), tuple(int(value) for value in rgb[0, 0])
+
+
+def test_palette():
+    image = Image.new('P', (9, 9), 7)
+    image.putpalette([0] * 21 + [255, 0, 0])
+    assert both(image) == (76, (255, 0, 0))  # 0.299 * 255
+    assert both(image, 'GIF') == (76, (255, 0, 0))
+    assert both(image, transparency=7) == (0, (0, 0, 0))
+    assert both(image, transparency=b'\xff' * 7 + b'\x80') == (38, (128, 0, 0))
+
+
+def test_palette_is_resized_smoothly():
+    image = noise('RGB').quantize(16)
+    expected = image.convert('RGB').resize((8, 8), Image.Resampling.LANCZOS)
+    assert np.array_equal(decode_image(encode(image), 8, 8, 3), np.array(expected))
+
+
+def test_bilevel():
+    assert both(Image.new('1', (9, 9), 1)) == (255, (255, 255, 255))
+    halves = Image.new('1', (2, 8))
+    halves.paste(1, (1, 0, 2, 8))
+    assert len(np.unique(decode_image(encode(halves), 8, 16))) > 2
+
+
+def test_alpha_is_laid_on_black():
+    assert both(Image.new('RGBA', (9, 9), (255, 0, 0, 128))) == (38, (128, 0, 0))
+    assert both(Image.new('RGBA', (9, 9), (255, 99, 3, 0))) == (0, (0, 0, 0))
+    assert both(Image.new('RGBA', (9, 9), (200, 200, 200, 255))) == (200, (200, 200, 200))
+    assert both(Image.new('LA', (9, 9), (200, 255))) == (200, (200, 200, 200))
+    assert both(Image.new('LA', (9, 9), (200, 51))) == (40, (40, 40, 40))
+    assert both(Image.new('RGBA', (9, 9), (0, 255, 0, 128)), 'WEBP', lossless=True)[1] == (
+        0,
+        128,
+        0,
+    )
+
+
+def test_transparent_colour_of_an_opaque_mode_is_ignored():
+    assert both(Image.new('L', (9, 9), 90), transparency=90) == (90, (90, 90, 90))
+    assert both(Image.new('RGB', (9, 9), (9, 9, 9)), transparency=(9, 9, 9)) == (9, (9, 9, 9))
+
+
+def grey_image(values):
+    return Image.fromarray(np.asarray(values)[np.newaxis].repeat(4, 0))
+
+
+def test_16_bit_values_are_scaled():
+    levels = np.array([0, 128, 129, 257, 32767, 32896, 65407, 65535], np.uint16)
+    expected = [0, 0, 1, 1, 127, 128, 255, 255]  # round(v / 257)
+    png, tiff = (encode(grey_image(levels), format) for format in ('PNG', 'TIFF'))
+    pgm = b'P5 8 1 65535\n' + levels.astype('>u2').tobytes()
+    for data in (png, tiff, pgm):
+        assert decode_image(data, 4, 8)[0, :, 0].tolist() == expected
+        assert decode_image(data, 4, 8, 3)[0, :, 2].tolist() == expected
+
+
+def test_32_bit_values():
+    assert decode_image(encode(grey_image(np.int32([0, 65535])), 'TIFF'), 4, 2)[0, 1, 0] == 255
+    for values in [np.int32([0, 65536]), np.int32([-1, 5]), np.float32([0, 1])]:
+        with pytest.raises(BadImageError, match='pixel'):
+            decode_image(encode(grey_image(values), 'TIFF'), 4, 4)
+
+
+def test_cmyk():
+    image = noise('CMYK')
+    expected = image.convert('RGB').resize((8, 8), Image.Resampling.LANCZOS)
+    assert np.array_equal(decode_image(encode(image, 'TIFF'), 8, 8, 3), np.array(expected))
+
+
+def test_cmyk_jpeg():
+    data = encode(Image.new('CMYK', (9, 9), (0, 255, 255, 0)), 'JPEG')
+    red, green, blue = decode_image(data, 4, 4, 3)[0, 0]
+    assert red > 250 > 5 > max(green, blue)
+
+
+@pytest.mark.parametrize('format', ['GIF', 'PNG', 'WEBP', 'TIFF'])
+def test_first_frame_counts(format):
+    first, second = Image.new('L', (9, 9), 255), Image.new('L', (9, 9), 0)
+    options = {'save_all': True, 'append_images': [second]}
+    grey, _ = both(first, format, **options)
+    assert grey == 255
+
+
+def test_exif_orientation_is_ignored():
+    image = noise('RGB')
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    assert np.array_equal(decode_image(encode(image, exif=exif), 23, 37, 3), np.array(image))
+
+
+# Bad bytes.
+
+
+def png_chunk(kind, data):
+    return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+
+
+def png_that_claims(width, height):
+    header = struct.pack('>IIBBBBB', width, height, 8, 0, 0, 0, 0)
+    start = b'\x89PNG\r\n\x1a\n' + png_chunk(b'IHDR', header)
+    return start + png_chunk(b'IDAT', zlib.compress(bytes(1000))) + png_chunk(b'IEND', b'')
+
+
+@pytest.mark.parametrize(
+    ('data', 'reason'),
+    [
+        (b'', '0 bytes'),
+        (b'not an image', '^not an image in a known format$'),
+        (b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n', 'not an image in a known format'),
+        (encode(noise('RGB'), 'JPEG')[:-200], 'truncated'),
+        (encode(noise('RGB'))[:-200], 'truncated'),
+        (b'\x89PNG\r\n\x1a\n', '.'),
+        (b'P5 0 0 255\n', '.'),
+        (png_that_claims(8001, 8000), '8001 x 8000 pixels'),
+        (png_that_claims(12_000, 12_000), '12000 x 12000 pixels'),
+        (png_that_claims(2**31 - 1, 2**31 - 1), 'decompression bomb'),
+        (png_that_claims(70_000, 1), '70000 x 1 pixels'),
+        (png_that_claims(8000, 8000), 'truncated'),  # allowed, but the pixels are missing
+    ],
+)
+def test_bad_bytes_are_one_error_with_a_reason(data, reason):
+    with pytest.raises(BadImageError, match=reason) as caught:
+        decode_image(data, 8, 8)
+    assert isinstance(caught.value, DataError)
+    assert '0x' not in str(caught.value)  # no memory address: the same report every time
+
+
+def test_only_bad_image_errors_escape_from_mutated_images():
+    rng = random.Random(0)
+    formats = ['PNG', 'JPEG', 'BMP', 'TIFF', 'PPM', 'GIF', 'WEBP']
+    sources = [encode(noise(mode, 12, 9), format) for format in formats for mode in ('L', 'RGB')]
+    bad = 0
+    for round_ in range(600):
+        data = bytearray(sources[round_ % len(sources)])
+        for _ in range(rng.choice([1, 3, 10])):
+            data[rng.randrange(min(len(data), 400))] = rng.randrange(256)
+        if round_ % 5 == 0:
+            del data[rng.randrange(len(data)) :]
+        try:
+            assert decode_image(bytes(data), 8, 8).shape == (8, 8, 1)
+        except BadImageError as error:
+            assert str(error)
+            bad += 1
+    assert bad > 100
+
+
+def test_nothing_is_printed(tmp_path):
+    (tmp_path / 'large.png').write_bytes(png_that_claims(12_000, 12_000))  # a warning of Pillow's
+    tiff = bytearray(encode(noise('RGB'), 'TIFF'))
+    tiff[-40:] = b'\xff' * 40  # its tags lie at the end
+    (tmp_path / 'tags.tif').write_bytes(tiff)
+    (tmp_path / 'cut.tif').write_bytes(encode(noise('L'), 'TIFF', compression='tiff_lzw')[:300])
+    code = (
+        'import pathlib, sys\n'
+        'from estimator_lab.data.decode import BadImageError, decode_image\n'
+        'for path in pathlib.Path(sys.argv[1]).iterdir():\n'
+        '    try: decode_image(path.read_bytes(), 8, 8)\n'
+        '    except BadImageError: pass\n'
+    )
+    root = Path(decode.__file__).parents[2]
+    command = [sys.executable, '-c', code, str(tmp_path)]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout + done.stderr == ''
+
+
+def test_threads_get_the_same_pixels():
+    sources = [encode(noise('RGB', seed=i), 'JPEG') for i in range(8)] * 20
+    with ThreadPoolExecutor(8) as pool:
+        images = list(pool.map(lambda data: decode_image(data, 16, 16), sources))
+    for data, image in zip(sources[:8], images[-8:], strict=True):
+        assert np.array_equal(image, decode_image(data, 16, 16))
+
+
+@pytest.mark.parametrize('arguments', [(8, 8, 2), (8, 8, 4), (0, 8, 1), (8, -1, 3)])
+def test_wrong_arguments_are_not_blamed_on_the_image(arguments):
+    with pytest.raises(ValueError, match='at least 1'):
+        decode_image(encode(noise('L')), *arguments)
+
+
+def test_to_unit_range():
+    image = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
+    unit = to_unit_range(image)
+    assert unit.dtype == np.float32
+    assert unit.shape == image.shape
+    assert np.array_equal(unit, image.astype(np.float32) / 255)
+    assert (unit.min(), unit.max()) == (0, 1)

@@ -1,0 +1,534 @@
+"""Archives of every kind; and broken in every way: the members before the break, then one error."""
+
+import bz2
+import contextlib
+import gzip
+import io
+import itertools
+import lzma
+import os
+import random
+import tarfile
+import threading
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from estimator_lab.data import tar_stream
+from estimator_lab.data.tar_stream import Header, expand_archives, scan_members, stream_members
+from estimator_lab.errors import DataError
+
+SHARED_DATA = Path(__file__).parents[3] / 'shared' / 'data'
+
+FILES = {
+    'train/a/1.jpg': b'one',
+    'train/a/2.PNG': b'',
+    'train/b/3.jpeg': bytes(range(256)) * 5,
+    'train/b/4.jpg': b'x' * 512,
+    'train/c/5.jpg': b'five',
+}
+
+
+def tar_bytes(files=FILES, format=tarfile.GNU_FORMAT, extra=()):
+    """A tar of `extra`, TarInfos without data, and `files`; two zero blocks end it."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode='w', format=format) as tar:
+        for info in extra:
+            tar.addfile(info)
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+        end = tar.offset
+    return buffer.getvalue()[: end + 1024]
+
+
+def special(name, type, linkname=''):
+    info = tarfile.TarInfo(name)
+    info.type = type
+    info.linkname = linkname
+    return info
+
+
+@pytest.fixture
+def write(tmp_path):
+    def _write(data, name='archive.tar'):
+        path = tmp_path / name
+        path.write_bytes(data)
+        return str(path)
+
+    return _write
+
+
+def read_until_error(archive, read=stream_members):
+    """What was yielded, and the DataError that ended it (or None)."""
+    members = []
+    try:
+        members.extend(read(archive))  # `extend` keeps what came before an exception
+    except DataError as error:
+        return members, error
+    return members, None
+
+
+def names(members):
+    return [member.name for member in members]
+
+
+@pytest.mark.parametrize('read', [stream_members, scan_members])
+@pytest.mark.parametrize(
+    'compress',
+    [bytes, gzip.compress, bz2.compress, lzma.compress],
+    ids=['plain', 'gz', 'bz2', 'xz'],
+)
+@pytest.mark.parametrize('name', ['archive.tar', 'archive.tar.gz', 'archive.xz', 'archive'])
+def test_compression_is_told_by_content(write, read, compress, name):
+    assert names(read(write(compress(tar_bytes()), name))) == list(FILES)
+
+
+def test_members_have_archive_name_offset_and_data(write):
+    data = tar_bytes()
+    archive = write(data)
+    members = list(stream_members(Path(archive)))
+    assert {member.name: member.data for member in members} == FILES
+    assert {member.archive for member in members} == {archive}
+    assert members[0].key == f'{archive}:train/a/1.jpg'
+    for member in members:
+        assert tarfile.TarInfo.frombuf(data[member.offset :][:512], 'utf-8', '').name == member.name
+
+
+@pytest.mark.parametrize('compress', [bytes, gzip.compress], ids=['plain', 'gz'])
+def test_scan_is_stream_without_the_data(write, compress):
+    archive = write(compress(tar_bytes()))
+    expected = [Header(m.archive, m.name, m.offset, len(m.data)) for m in stream_members(archive)]
+    assert list(scan_members(archive)) == expected
+
+
+def test_scan_reads_little_of_a_plain_file(write, monkeypatch):
+    archive = write(tar_bytes({f'a/{i}.jpg': bytes(100_000) for i in range(20)}))
+    read = tar_stream._ForwardFile.read
+    counts = []
+
+    def counted_read(self, count):
+        counts.append(count)
+        return read(self, count)
+
+    monkeypatch.setattr(tar_stream._ForwardFile, 'read', counted_read)
+    assert len(list(scan_members(archive))) == 20
+    assert sum(counts) < 20 * 1024
+
+
+def test_skips_what_is_no_visible_image(write):
+    extra = [
+        special('train', tarfile.DIRTYPE),
+        special('train/folder.jpg', tarfile.DIRTYPE),
+        special('train/a/hard.jpg', tarfile.LNKTYPE, 'train/a/1.jpg'),
+        special('train/a/soft.jpg', tarfile.SYMTYPE, '1.jpg'),
+        special('train/a/pipe.jpg', tarfile.FIFOTYPE),
+        special('train/a/device.jpg', tarfile.CHRTYPE),
+    ]
+    hidden = ['.DS_Store', 'a/._x.jpg', '.git/x.jpg', './.x.jpg', '__MACOSX/a/x.jpg', 'a/..x.jpg']
+    others = ['a/list.txt', 'a/jpg', 'a/x.jpg.bak', 'README']
+    files = dict.fromkeys(hidden + others, b'no') | FILES
+    assert names(stream_members(write(tar_bytes(files, extra=extra)))) == list(FILES)
+
+
+def test_names_lose_the_leading_dot(write):
+    archive = write(tar_bytes({'./a/1.jpg': b'', './/./a/2.jpg': b'', '../a/3.jpg': b''}))
+    assert names(stream_members(archive)) == ['a/1.jpg', 'a/2.jpg', '../a/3.jpg']
+
+
+@pytest.mark.parametrize('format', [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT])
+def test_long_names(write, format):
+    name = f'{"d" * 100}/{"f" * 90}.jpg'
+    archive = write(tar_bytes({'a/1.jpg': b'1', name: b'long', 'a/2.jpg': b'2'}, format))
+    members = list(stream_members(archive))
+    assert names(members) == ['a/1.jpg', name, 'a/2.jpg']
+    assert members[1].data == b'long'
+    assert members[1].offset == 1024  # of its first block: the extension header, if it has one
+
+
+@pytest.mark.parametrize('format', [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_names_outside_ascii(write, format):
+    archive = write(tar_bytes({'Zoë/猫.jpg': b''}, format))
+    assert names(stream_members(archive)) == ['Zoë/猫.jpg']
+
+
+def test_names_that_are_not_utf8_can_still_be_printed(write):
+    data = bytearray(tar_bytes({'a/caf?.jpg': b''}))
+    data[5] = 0xE9  # é in Latin-1
+    fix_checksum(data, 0)
+    assert names(stream_members(write(data))) == ['a/caf\\xe9.jpg']
+
+
+def test_first_folder_may_look_like_a_magic_number(write):
+    files = {'BZhang/1.jpg': b'', ']/1.jpg': b''}
+    assert names(stream_members(write(tar_bytes(files)))) == list(files)
+
+
+def test_several_gzip_members_are_one_stream(write):
+    data = tar_bytes()
+    archive = write(gzip.compress(data[:700]) + gzip.compress(data[700:]))
+    assert {member.name: member.data for member in stream_members(archive)} == FILES
+
+
+@pytest.mark.parametrize('compress', [bytes, gzip.compress], ids=['plain', 'gz'])
+@pytest.mark.parametrize('read', [stream_members, scan_members])
+def test_reads_a_pipe(tmp_path, compress, read):
+    fifo = tmp_path / 'pipe'
+    os.mkfifo(fifo)
+    writer = threading.Thread(target=fifo.write_bytes, args=[compress(tar_bytes())])
+    writer.start()
+    assert names(read(fifo)) == list(FILES)
+    writer.join()
+
+
+def test_empty_tar_yields_nothing(write):
+    assert list(stream_members(write(bytes(10_240)))) == []
+    assert list(stream_members(write(tar_bytes({})))) == []
+
+
+@pytest.mark.parametrize('version', ['old', '0.1', '1.0'])
+@pytest.mark.parametrize('read', [stream_members, scan_members])
+def test_sparse_members_are_filled_up(write, version, read):
+    """8 KiB: 'A' * 512 at 1024 and 'B' * 512 at 4096, the rest are holes."""
+    stored = b'A' * 512 + b'B' * 512
+    info = tarfile.TarInfo('a/sparse.tif')
+    info.size = len(stored)
+    pax = {'GNU.sparse.realsize': '8192', 'GNU.sparse.name': 'a/sparse.tif'}
+    if version == 'old':
+        header = old_gnu_sparse_header(info, [(1024, 512), (4096, 512)], 8192)
+    elif version == '0.1':
+        info.pax_headers = {'GNU.sparse.map': '1024,512,4096,512', 'GNU.sparse.size': '8192', **pax}
+        header = info.tobuf(tarfile.PAX_FORMAT)
+    else:
+        stored = b'2\n1024\n512\n4096\n512\n'.ljust(512, b'\0') + stored
+        info.size = len(stored)
+        info.pax_headers = {'GNU.sparse.major': '1', 'GNU.sparse.minor': '0', **pax}
+        header = info.tobuf(tarfile.PAX_FORMAT)
+    archive = write(tar_bytes({'a/1.jpg': b'1'})[:1024] + header + stored + tar_bytes())
+    members = list(read(archive))
+    assert names(members) == ['a/1.jpg', 'a/sparse.tif', *FILES]
+    if read is stream_members:
+        expected = bytearray(8192)
+        expected[1024:1536] = b'A' * 512
+        expected[4096:4608] = b'B' * 512
+        assert members[1].data == expected
+    else:
+        assert members[1].size == 8192
+
+
+def old_gnu_sparse_header(info, chunks, size):
+    header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    header[156:157] = tarfile.GNUTYPE_SPARSE
+    for i, (start, count) in enumerate(chunks):
+        header[386 + 24 * i : 410 + 24 * i] = b'%011o\0%011o\0' % (start, count)
+    header[483:495] = b'%011o\0' % size
+    fix_checksum(header, 0)
+    return bytes(header)
+
+
+def fix_checksum(data, offset):
+    data[offset + 148 : offset + 156] = b' ' * 8
+    data[offset + 148 : offset + 156] = b'%06o\0 ' % sum(data[offset : offset + 512])
+
+
+# Ways to be no tar archive at all.
+
+
+@pytest.mark.parametrize('read', [stream_members, scan_members])
+@pytest.mark.parametrize(
+    ('data', 'sentence'),
+    [
+        (b'', 'is an empty file'),
+        (b'just text', 'is not a tar archive'),
+        (b'PK\x03\x04' + bytes(range(256)) * 8, 'is not a tar archive'),
+        (gzip.compress(b''), 'is not a tar archive'),
+        (gzip.compress(b'just text'), 'is not a tar archive'),
+        (b'\x1f\x8b\x08', 'is not a tar archive'),
+        (b'\x1f\x8b\x08' + b'\xff' * 900, 'is not a tar archive'),
+        (b'BZh91AY&SY' + b'\xff' * 900, 'is not a tar archive'),
+        (b'\xfd7zXZ\0' + b'\xff' * 900, 'is not a tar archive'),
+    ],
+)
+def test_no_tar_archive(write, read, data, sentence):
+    archive = write(data)
+    with pytest.raises(DataError, match=sentence) as caught:
+        list(read(archive))
+    assert archive in str(caught.value)
+
+
+def test_missing_file_folder_and_permission(tmp_path, monkeypatch):
+    with pytest.raises(DataError, match=r'^There is no file .*gone\.tar'):
+        list(stream_members(tmp_path / 'gone.tar'))
+    with pytest.raises(DataError, match='is a folder, not a tar archive'):
+        list(stream_members(tmp_path))
+    with pytest.raises(DataError, match='cannot be read'):
+        list(stream_members('a\0b'))
+
+    def deny(*args):
+        raise PermissionError(13, 'Permission denied')
+
+    monkeypatch.setattr(Path, 'open', deny)  # a mode of 0 would not stop root
+    with pytest.raises(DataError, match=r'^No permission to read .*x\.tar'):
+        list(stream_members(tmp_path / 'x.tar'))
+
+
+# Ways to break one.
+
+
+def complete_members(data, length):
+    """Names of the members whose data ends within the first `length` bytes."""
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        return [info.name for info in tar if info.offset_data + info.size <= length]
+
+
+@pytest.mark.parametrize('format', [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+@pytest.mark.parametrize('read', [stream_members, scan_members])
+def test_cut_off_anywhere_is_an_error_after_the_complete_members(write, format, read):
+    files = {'a/1.jpg': b'1', f'a/{"n" * 120}.jpg': bytes(range(200)) * 4, 'a/2.jpg': b'2' * 512}
+    data = tar_bytes(files, format)
+    end = len(data) - 1024
+    for length in {*range(1, end, 97), *range(512, end + 1, 512)}:
+        archive = write(data[:length])
+        members, error = read_until_error(archive, read)
+        assert names(members) == complete_members(data, length), length
+        assert error is not None, length
+        assert archive in str(error)
+        if members:
+            assert f'cut off at byte {length} of its tar stream' in str(error)
+    assert read_until_error(write(data[: end + 512]), read)[1] is None  # one zero block ends it
+
+
+def test_cut_off_in_the_data_names_the_member(write):
+    data = tar_bytes()
+    with pytest.raises(DataError, match=r"cut off at byte 2500 of .*, in member 'train/b/3.jpeg' at byte 1536"):
+        list(stream_members(write(data[:2500])))
+
+
+@pytest.mark.parametrize('compress', [gzip.compress, bz2.compress, lzma.compress])
+def test_cut_off_compressed_stream_is_an_error(write, compress):
+    compressed = compress(tar_bytes())
+    for length in range(20, len(compressed), 23):
+        members, error = read_until_error(write(compressed[:length]))
+        assert names(members) == list(FILES)[: len(members)]
+        assert error is not None, length
+    assert read_until_error(write(compressed[:-1]))[1] is not None  # within its checksum
+
+
+def test_cut_off_gzip_yields_what_came_before(write):
+    files = {f'a/{i}.jpg': random.Random(i).randbytes(5000) for i in range(40)}
+    compressed = gzip.compress(tar_bytes(files))
+    members, error = read_until_error(write(compressed[: len(compressed) // 2]))
+    assert 15 <= len(members) <= 20
+    assert {member.name: member.data for member in members}.items() <= files.items()
+    assert 'cut off' in str(error)
+
+
+def test_gzip_checksum_is_checked(write):
+    compressed = bytearray(gzip.compress(tar_bytes()))
+    compressed[-5] ^= 1
+    members, error = read_until_error(write(compressed))
+    assert names(members) == list(FILES)
+    assert 'CRC' in str(error)
+
+
+@pytest.mark.parametrize('read', [stream_members, scan_members])
+@pytest.mark.parametrize('index', range(1, len(FILES)))
+def test_damaged_header_is_an_error(write, read, index):
+    data = bytearray(tar_bytes())
+    offset = [member.offset for member in stream_members(write(data))][index]
+    data[offset + 3] ^= 0xFF
+    members, error = read_until_error(write(data), read)
+    assert names(members) == list(FILES)[:index]
+    assert f'bad checksum in the header at byte {offset}' in str(error)
+
+
+def test_text_instead_of_a_header_is_an_error(write):
+    members, error = read_until_error(write(tar_bytes()[:-1024] + b'text ' * 500))
+    assert names(members) == list(FILES)
+    assert 'damaged' in str(error)
+
+
+@pytest.mark.parametrize('size', [-1, -512, -1024, -(2**40), 2**40, 2**80])
+@pytest.mark.parametrize('name', ['a/x.jpg', 'a/x.txt'])
+@pytest.mark.parametrize('first', [True, False])
+def test_absurd_size_is_an_error(write, size, name, first):
+    """To tarfile, -512 in the first header is the end of the archive; later on, an endless loop."""
+    header = bytearray(tarfile.TarInfo(name).tobuf())
+    header[124:136] = (size % 256**12).to_bytes(12, 'big')
+    header[124] = 0xFF if size < 0 else 0x80
+    fix_checksum(header, 0)
+    start = b'' if first else tar_bytes()[:-1024]
+    members, error = read_until_error(write(start + header + tar_bytes()))
+    assert names(members) == ([] if first else list(FILES))
+    assert error is not None
+
+
+@pytest.mark.parametrize(
+    'records',
+    [
+        b'12 size=-99\n',
+        b'22 size=99999999999999\n',
+        b'30 GNU.sparse.realsize=-12345\n',
+        b'29 GNU.sparse.map=1,2,3,x,y\n',
+        b'22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n',
+    ],
+)
+def test_bad_pax_header_is_an_error(write, records):
+    header = special('pax', tarfile.XHDTYPE)
+    header.size = len(records)
+    block = header.tobuf(tarfile.USTAR_FORMAT) + records.ljust(-(-len(records) // 512) * 512, b'\0')
+    archive = write(tar_bytes()[:-1024] + block + tar_bytes({'b/1.jpg': b'1' * 600}))
+    members, error = read_until_error(archive)
+    assert names(members) == list(FILES)
+    assert error is not None
+    assert archive in str(error)
+
+
+@pytest.mark.parametrize('records', [b'nonsense', b'0 =\n'])
+def test_pax_header_that_says_nothing(write, records):
+    """Ignored by tarfile before 3.10.15, 3.11.10, 3.12.6 and 3.13, an error since."""
+    header = special('pax', tarfile.XHDTYPE)
+    header.size = len(records)
+    block = header.tobuf(tarfile.USTAR_FORMAT) + records.ljust(512, b'\0')
+    members, error = read_until_error(write(block + tar_bytes()))
+    assert (error is None) == (len(members) == len(FILES))
+
+
+def test_endless_headers_are_an_error(write):
+    header = special('pax', tarfile.XHDTYPE).tobuf(tarfile.USTAR_FORMAT)
+    members, error = read_until_error(write(tar_bytes()[:-1024] + header * 5000))
+    assert names(members) == list(FILES)
+    assert error is not None
+
+
+def test_endless_sparse_map_is_an_error(write):
+    info = tarfile.TarInfo('a/x.jpg')
+    info.pax_headers = {'GNU.sparse.major': '1', 'GNU.sparse.minor': '0'}
+    info.size = 2**26
+    archive = write(info.tobuf(tarfile.PAX_FORMAT) + b'999999999\n' + b'1\n' * 2**20)
+    with pytest.raises(DataError, match='asks for'):
+        list(stream_members(archive))
+
+
+@pytest.mark.parametrize('read', [stream_members, scan_members])
+def test_image_above_the_limit_is_an_error(write, read, monkeypatch):
+    monkeypatch.setattr(tar_stream, 'MAX_MEMBER_BYTES', 1000)
+    sizes = {'a/big.txt': 1001, 'a/1.jpg': 1000, 'a/2.jpg': 1001}
+    archive = write(tar_bytes({name: bytes(size) for name, size in sizes.items()}))
+    members, error = read_until_error(archive, read)
+    assert names(members) == ['a/1.jpg']
+    assert "member 'a/2.jpg' at byte 3072 claims 1001 bytes, more than the 1000" in str(error)
+
+
+@pytest.mark.parametrize('compress', [bytes, gzip.compress], ids=['plain', 'gz'])
+def test_other_files_may_have_any_size(write, compress):
+    files = {'a/film.mp4': bytes(3 * 2**20), 'a/1.jpg': b'1', 'a/2.jpg': bytes(2 * 2**20 + 1)}
+    archive = write(compress(tar_bytes({**files, 'a/3.txt': b'3'})))
+    assert names(stream_members(archive)) == names(scan_members(archive)) == ['a/1.jpg', 'a/2.jpg']
+
+
+def test_errors_of_the_consumer_pass(write):
+    with pytest.raises(KeyError):
+        for _ in stream_members(write(tar_bytes())):
+            raise KeyError
+
+
+@pytest.mark.parametrize('format', [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_memory_stays_flat(write, format):
+    """Bare tarfile keeps about 1 KB a member, 3 KB with pax headers."""
+    name = 'train/{:06}/' + 'n' * 100 + '.jpg'
+    archive = write(tar_bytes({name.format(i): b'data' for i in range(3000)}, format))
+    members = stream_members(archive)
+    next(members)
+    tracemalloc.start()
+    for _ in itertools.islice(members, 100):
+        pass
+    tracemalloc.reset_peak()
+    before, _ = tracemalloc.get_traced_memory()
+    assert sum(1 for _ in members) == 2899
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak - before < 200_000
+
+
+def mutate(data, rng):
+    data = bytearray(data)
+    for _ in range(rng.choice([1, 1, 3, 10])):
+        data = data or bytearray(1)
+        offset = rng.randrange(len(data))
+        kind = rng.randrange(5)
+        if kind == 0:
+            data[offset] = rng.randrange(256)
+        elif kind == 1:
+            del data[offset : offset + rng.choice([1, 512, 700])]
+        elif kind == 2:
+            data[offset:offset] = rng.randbytes(rng.choice([1, 512, 700]))
+        elif kind == 3:
+            header = offset // 512 * 512  # a lie that its checksum confirms
+            field = rng.choice([0, 124, 156, 257, 345, 386, 482])
+            data[header + field : header + field + 12] = rng.randbytes(12)
+            with contextlib.suppress(OverflowError):
+                if header + 512 <= len(data):
+                    fix_checksum(data, header)
+        else:
+            del data[max(offset, 1) :]
+    return bytes(data)
+
+
+@pytest.mark.parametrize('compress', [bytes, gzip.compress, bz2.compress, lzma.compress])
+def test_only_data_errors_escape_from_mutated_archives(write, compress):
+    rng = random.Random(1)
+    files = {f'é/{i}{"n" * 60 * (i % 3)}.jpg': rng.randbytes(i * 90) for i in range(12)}
+    sources = tar_bytes(files, tarfile.GNU_FORMAT), tar_bytes(files, tarfile.PAX_FORMAT)
+    ended = 0
+    for round_ in range(150):
+        source = sources[round_ % 2]
+        data = compress(mutate(source, rng)) if round_ % 3 else mutate(compress(source), rng)
+        archive = write(data)
+        members, error = read_until_error(archive)
+        headers, scan_error = read_until_error(archive, scan_members)
+        assert [member[:3] for member in members] == [header[:3] for header in headers]
+        assert str(error) == str(scan_error)
+        ended += error is not None
+    assert ended > 50
+
+
+# Patterns.
+
+
+def test_expand_archives(tmp_path):
+    for name in ['b.tar', 'a.tar', 'c.tgz', 'photos[1].tar']:
+        (tmp_path / name).touch()
+
+    def expand(*patterns):
+        paths = expand_archives([pattern.replace('@', f'{tmp_path}/') for pattern in patterns])
+        return [Path(path).name for path in paths]
+
+    assert expand('@b.tar', '@a.tar') == ['b.tar', 'a.tar']
+    assert expand('@c.tgz', '@?.tar') == ['c.tgz', 'a.tar', 'b.tar']
+    assert expand('@b.tar, @*.t*,') == ['b.tar', 'a.tar', 'c.tgz', 'photos[1].tar']
+    assert expand('@photos[1].tar') == ['photos[1].tar']
+    with pytest.raises(DataError, match=r'^No file matches .*\*\.zip'):
+        expand('@a.tar', '@*.zip')
+    with pytest.raises(DataError, match=r'^There is no file .*gone\.tar'):
+        expand('@gone.tar')
+    for nothing in [(), ('',), (' , ',)]:
+        with pytest.raises(DataError, match='No archive is named'):
+            expand(*nothing)
+
+
+@pytest.mark.parametrize(
+    ('name', 'count'),
+    [('photos-test.tar', 300), ('mnist-test.tar.gz', 10_000)],
+)
+def test_shared_data(name, count):
+    archive = SHARED_DATA / name
+    if not archive.exists():
+        pytest.skip(f'{archive} is not here')
+    with tarfile.open(archive, 'r|*') as tar:
+        expected = [(info.name, info.offset, info.size) for info in tar if info.isfile()]
+    assert len(expected) == count
+    assert [header[1:] for header in scan_members(archive)] == expected
+    assert [(*member[1:3], len(member.data)) for member in stream_members(archive)] == expected
