@@ -16,6 +16,7 @@ from estimator_lab.core.hooks import (
     StopTrainingHook,
 )
 from estimator_lab.core.hparams import parse_hparams, resolve, shape_fields
+from estimator_lab.data.augment import parse_augmentation
 from estimator_lab.data.batches import ImageShape, InputReport
 from estimator_lab.data.input_fns import InputFn, archive_input_fn
 from estimator_lab.data.labels import Census, Vocabulary, take_census
@@ -50,6 +51,7 @@ class Settings:
       eval_steps: batches in an evaluation; None for all.
       image_size: side in pixels to which images are scaled.
       channels: 1 for grey, 3 for colour.
+      augment: random changes to training images, 'shift=2,mirror,brightness=0.1'; '' for none.
       hparams: the model's hyper-parameters as 'name=value,...'.
       seed: of the order of examples, the initial weights and dropout.
       save_checkpoints_steps: steps between checkpoints, each followed by an evaluation; None for a fifth
@@ -69,6 +71,7 @@ class Settings:
     eval_steps: int | None = None
     image_size: int = 128
     channels: int = 1
+    augment: str = ''
     hparams: str = ''
     seed: int = 1
     save_checkpoints_steps: int | None = None
@@ -128,6 +131,7 @@ class Experiment:
         model = find_model(settings.model)
         module = model.load()
         hparams = parse_hparams(module.Params, settings.hparams)
+        self._augmentation = parse_augmentation(settings.augment, settings.seed)
         self.train_archives = _open_archives(settings.data, say)
         self.eval_archives = (
             _open_archives(settings.eval_data, say) if settings.eval_data else self.train_archives
@@ -199,6 +203,7 @@ class Experiment:
             report,
             self.vocabulary,
             resume=(self.train_archives.census.total, self.saved_step),
+            augmentation=self._augmentation,
         )
 
     def eval_input_fn(self, report: InputReport) -> InputFn:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from estimator_lab import command
-from estimator_lab.errors import DataError
 from estimator_lab.models.registry import MODELS, find_model
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ flags.DEFINE_list(
 flags.DEFINE_list('eval_data', [], 'tar archives to evaluate on; none: the training data')
 flags.DEFINE_integer('image_size', 128, 'side in pixels to which images are scaled', lower_bound=1)
 flags.DEFINE_enum('channels', '1', ['1', '3'], '1 for grey, 3 for colour')
+flags.DEFINE_string('augment', '', 'random changes in training: shift=PIXELS,mirror,brightness=SHARE')
 flags.DEFINE_float(
     'max_bad_fraction', 0.01, 'share of images that may fail to decode', lower_bound=0, upper_bound=1
 )
@@ -49,7 +49,7 @@ _USAGE = """Trains a model on images streamed from tar archives, evaluates it, a
 An image's label is its parent folder: train/n000001/0001_01.jpg has the label n000001."""
 _GROUPS = {
     'Model': ['model', 'hparams'],
-    'Data': ['data', 'eval_data', 'image_size', 'channels', 'shuffle_buffer', 'max_bad_fraction'],
+    'Data': ['data', 'eval_data', 'image_size', 'channels', 'augment', 'shuffle_buffer', 'max_bad_fraction'],
     'Training': ['model_dir', 'batch_size', 'max_steps', 'epochs', 'eval_steps', 'seed'],
     'Output': ['save_checkpoints_steps', 'save_summary_steps', 'verbose'],
 }
@@ -81,6 +81,7 @@ def main() -> int:
         eval_steps=FLAGS.eval_steps,
         image_size=FLAGS.image_size,
         channels=int(FLAGS.channels),
+        augment=FLAGS.augment,
         hparams=FLAGS.hparams,
         seed=FLAGS.seed,
         save_checkpoints_steps=FLAGS.save_checkpoints_steps,
@@ -101,23 +102,13 @@ def _say(line: str) -> None:
 
 def _demo_data() -> tuple[list[str], list[str]]:
     """Returns (training archives, evaluation archives) of the built-in data set, drawn at first use."""
-    from estimator_lab.data.demo import write_demo
-
-    cache = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
-    folder = Path(cache) / 'estimator_lab'
+    from estimator_lab.data.demo import cached_demo
 
     def show(done: int, total: int) -> None:
         if done == total or done % 500 == 0:
             _say(f'Drawing the built-in faces: {done:,} of {total:,}')
 
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        paths = write_demo(folder, progress=show)
-    except OSError as error:
-        raise DataError(
-            f'The built-in data set cannot be written to {folder} ({error.strerror}): '
-            'set XDG_CACHE_HOME to a folder that can be written, or give --data.'
-        ) from error
+    paths = cached_demo(progress=show)
     return [str(paths.train)], [str(paths.test)]
 
 
@@ -166,8 +157,8 @@ def _next_command(settings: 'Settings') -> str:
     """Returns a command that goes further: the user's own images after the built-in ones, else longer."""
     if not FLAGS.data:
         return (
-            f'python -m estimator_lab.train --model={settings.model} --data=TRAIN.tar --eval_data=TEST.tar '
-            f'--model_dir=runs/mine'
+            f'python -m estimator_lab.train --model={settings.model} --data=TRAIN.tar '
+            '--eval_data=TEST.tar --model_dir=runs/mine'
         )
     arguments = [a for a in sys.argv[1:] if not a.startswith(('--epochs', '--max_steps'))]
     return shlex.join(['python', '-m', 'estimator_lab.train', *arguments, '--max_steps=...'])

@@ -52,13 +52,7 @@ def predict_spec(logits: Any, features: Any, params: ClassifierParams) -> Any:
       string [batch] and, where the input has them, key string [batch].
     """
     predictions = _predictions(logits, params)
-    outputs = {
-        'serving_default': tf.estimator.export.PredictOutput(dict(predictions)),
-        'classify': tf.estimator.export.ClassificationOutput(
-            scores=predictions[keys.PROBABILITIES],
-            classes=tf.tile([list(params.vocabulary)], [tf.shape(logits)[0], 1]),
-        ),
-    }
+    outputs = {'serving_default': tf.estimator.export.PredictOutput(dict(predictions))}
     example_keys = keys_of(features)
     if example_keys is not None:
         predictions[keys.KEY] = example_keys

@@ -10,8 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from estimator_lab.data.augment import Augmentation
 from estimator_lab.data.decode import BadImageError, decode_image
 from estimator_lab.data.labels import label_of
+from estimator_lab.data.order import Turn
 from estimator_lab.data.tar_stream import Member
 from estimator_lab.errors import DataError
 
@@ -91,8 +93,29 @@ class InputReport:
             raise self.error
 
 
+class _Decoder(NamedTuple):
+    """Turns a member into pixels; called from many threads."""
+
+    shape: ImageShape
+    augmentation: Augmentation | None
+
+    def chunk(self, turns: Sequence[Turn]) -> list[np.ndarray | BadImageError]:
+        return [self._pixels_or_reason(turn) for turn in turns]
+
+    def _pixels_or_reason(self, turn: Turn) -> np.ndarray | BadImageError:
+        try:
+            image = decode_image(turn.member.data, *self.shape)
+        except BadImageError as reason:
+            return reason
+        return self.augmentation(image, turn.member.key, turn.epoch) if self.augmentation else image
+
+
 def decoded_batches(
-    members: Iterable[Member], batch_size: int, shape: ImageShape, report: InputReport
+    turns: Iterable[Turn],
+    batch_size: int,
+    shape: ImageShape,
+    report: InputReport,
+    augmentation: Augmentation | None = None,
 ) -> Iterator[Batch]:
     """Yields one batch for each `batch_size` consecutive members, the last one possibly shorter.
 
@@ -100,19 +123,21 @@ def decoded_batches(
     number n always holds members n * batch_size and on, however many images were bad.
 
     Args:
-      members: encoded images.
+      turns: encoded images in their order.
       batch_size: members in a batch.
       shape: to which all images are scaled.
-      report: counts the images that can't be decoded.
+      report: counts the images, and those that can't be decoded.
+      augmentation: random changes to the images; None for none.
 
     Raises:
-      DataError: from `members` (after all batches before it), or when too many images are bad.
+      DataError: from `turns` (after all batches before it), or when too many images are bad.
     """
+    decoder = _Decoder(shape, augmentation)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         waiting: deque[_PendingBatch] = deque()
         try:
-            for window in _windows(members, batch_size):
-                waiting.append(_PendingBatch.submit(pool, window, shape))
+            for window in _windows(turns, batch_size):
+                waiting.append(_PendingBatch.submit(pool, window, decoder))
                 if len(waiting) > _BATCHES_AHEAD:
                     yield waiting.popleft().result(shape, report)
         except DataError:
@@ -121,13 +146,13 @@ def decoded_batches(
         yield from (pending.result(shape, report) for pending in waiting)
 
 
-def _windows(members: Iterable[Member], size: int) -> Iterator[list[Member]]:
-    """Yields lists of `size` members; a DataError comes after the members that were read before it."""
-    window: list[Member] = []
+def _windows(turns: Iterable[Turn], size: int) -> Iterator[list[Turn]]:
+    """Yields lists of `size` turns; a DataError comes after the turns that were read before it."""
+    window: list[Turn] = []
     error: DataError | None = None
     try:
-        for member in members:
-            window.append(member)
+        for turn in turns:
+            window.append(turn)
             if len(window) == size:
                 yield window
                 window = []
@@ -142,38 +167,25 @@ def _windows(members: Iterable[Member], size: int) -> Iterator[list[Member]]:
 class _PendingBatch(NamedTuple):
     """A batch on its way through the thread pool."""
 
-    members: Sequence[Member]
+    turns: Sequence[Turn]
     chunks: list['Future[list[np.ndarray | BadImageError]]']
 
     @classmethod
-    def submit(
-        cls, pool: ThreadPoolExecutor, members: Sequence[Member], shape: ImageShape
-    ) -> '_PendingBatch':
-        chunks = [members[i : i + _CHUNK] for i in range(0, len(members), _CHUNK)]
-        return cls(members, [pool.submit(_decode_chunk, chunk, shape) for chunk in chunks])
+    def submit(cls, pool: ThreadPoolExecutor, turns: Sequence[Turn], decoder: _Decoder) -> '_PendingBatch':
+        chunks = [turns[i : i + _CHUNK] for i in range(0, len(turns), _CHUNK)]
+        return cls(turns, [pool.submit(decoder.chunk, chunk) for chunk in chunks])
 
     def result(self, shape: ImageShape, report: InputReport) -> Batch:
-        images, good = [], []
+        images, members = [], []
         decoded = itertools.chain.from_iterable(chunk.result() for chunk in self.chunks)
-        for member, image in zip(self.members, decoded, strict=True):
+        for (_, member), image in zip(self.turns, decoded, strict=True):
             reason = image if isinstance(image, BadImageError) else None
             report.count(member, reason)
             if not reason:
                 images.append(image)
-                good.append(member)
+                members.append(member)
         return Batch(
             images=np.stack(images) if images else np.empty((0, *shape), np.uint8),
-            keys=[member.key for member in good],
-            labels=[label_of(member.name) for member in good],
+            keys=[member.key for member in members],
+            labels=[label_of(member.name) for member in members],
         )
-
-
-def _decode_chunk(members: Sequence[Member], shape: ImageShape) -> list[np.ndarray | BadImageError]:
-    return [_decode_or_reason(member, shape) for member in members]
-
-
-def _decode_or_reason(member: Member, shape: ImageShape) -> np.ndarray | BadImageError:
-    try:
-        return decode_image(member.data, *shape)
-    except BadImageError as reason:
-        return reason

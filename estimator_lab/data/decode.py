@@ -4,6 +4,7 @@ Safe to call from many threads at once: each call works on its own image and sha
 """
 
 import io
+import logging
 import warnings
 
 import numpy as np
@@ -27,8 +28,10 @@ _MAYBE_ALPHA = ('P', 'PA', 'LA', 'RGBA', 'RGBa')  # a palette may hold transpare
 _FORMATS = ('JPEG', 'PNG', 'BMP', 'DIB', 'GIF', 'WEBP', 'TIFF', 'PPM')
 
 # Pillow warns of odd metadata and large images; here an image is fine or it is a BadImageError.
-# Set once, since `warnings.catch_warnings` would not be safe in the threads that decode.
+# Set once, since `warnings.catch_warnings` would not be safe in the threads that decode. What
+# libtiff itself prints about a damaged compressed TIFF can't be caught from Python.
 warnings.filterwarnings('ignore', module=r'PIL\.')
+logging.getLogger('PIL').setLevel(logging.CRITICAL)
 
 
 class BadImageError(DataError):

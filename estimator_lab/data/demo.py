@@ -8,9 +8,6 @@ linear model on the pixels fails and a small convolutional network does not.
 No two identities are near-twins. Each of the seven features has seven variants, and the variants of
 an identity are a Reed-Solomon code word over GF(7): of up to 49 identities any two share at most
 one feature, of up to 343 at most two, whatever the seed.
-
-Shapes are drawn in head units: x and y run from -1 to 1 across and down the head, whatever its
-outline, so that every feature fits every head.
 """
 
 import io
@@ -24,18 +21,21 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageColor, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 
-DEMO_VERSION = 1  # Part of the folder's name: raise it when the same arguments give other images.
+from estimator_lab.errors import DataError
+
+DEMO_VERSION = 2  # Part of the folder's name: raise it when the same arguments give other images.
 MAX_IDENTITIES = 7**5  # Beyond it two identities could share five of the seven features.
 
 Colour = tuple[int, int, int]
-Points = npt.NDArray[np.float64]  # [n, 2]
+Points = npt.NDArray[np.float64]  # [n, 2], in head units: -1 to 1 across and down any head.
+Progress = Callable[[int, int], None]
+Member = tuple[str, bytes]  # Name and JPEG.
 
 _SUPERSAMPLE = 2  # Faces are drawn this many times larger and reduced, which smooths the edges.
 _TRAIN, _TEST, _VARIANTS, _LOOKS = 1, 2, 3, 4  # First words of the generators' seeds.
 _EYE_Y, _MOUTH_Y = -0.1, 0.58
-_WHITE: Colour = (245, 243, 236)
 
 
 def _path(*xy: float) -> Points:
@@ -49,9 +49,9 @@ def _mirrored(*xy: float) -> Points:
     return np.concatenate([half, half[::-1] * (-1, 1)])
 
 
-def _oval(x: float, y: float, rx: float, ry: float, start: float = 0, end: float = 1) -> Points:
+def _oval(x: float, y: float, rx: float, ry: float, start: float = 0, end: float = 1, n: int = 33) -> Points:
     """An ellipse's edge from `start` to `end`, in turns, clockwise from the right."""
-    t = np.linspace(start, end, 33) * math.tau
+    t = np.linspace(start, end, n) * math.tau
     return np.stack([x + rx * np.cos(t), y + ry * np.sin(t)], axis=1)
 
 
@@ -60,18 +60,8 @@ def _cap(*hairline: float) -> Points:
     return np.concatenate([_oval(0, 0, 1.07, 1.07, 0.5, 1), _mirrored(*hairline)])
 
 
-def _curls() -> Points:
-    t = np.linspace(0, math.tau, 133)
-    radius = 1.3 + 0.16 * np.abs(np.sin(5.5 * t))
-    return np.stack([radius * np.cos(t), radius * np.sin(t) - 0.2], axis=1)
-
-
 class Shape(NamedTuple):
-    """One stroke of the pen: a filled area with an edge, or a line.
-
-    `paint` names one of the image's colours. `lift` is how far it stands out of the face. `pair`
-    draws it a second time on the left side.
-    """
+    """A filled area or a `line`, which stands out of the face by `lift`; a `pair` has a mirror image."""
 
     paint: str
     points: Points
@@ -138,10 +128,11 @@ HAIR: dict[str, tuple[Shape, ...]] = {
     'bun': (Shape('hair', _cap(0.97, -0.1, 0.8, -0.5, 0.45, -0.74)),),
 }
 _SPIKES = _mirrored(1, -0.3, 1.3, -0.7, 0.85, -0.7, 0.8, -1.3, 0.4, -1, 0, -1.5)
+_BUMPS = 1 + 0.12 * np.abs(np.sin(np.linspace(0, 5.5 * math.tau, 133)))
 _HAIR_BEHIND = {
     'horseshoe': Shape('hair', _oval(1.0, -0.2, 0.22, 0.36), pair=True),
     'long': Shape('hair', np.concatenate([_oval(0, 0, 1.22, 1.22, 0.5), _mirrored(1.3, 1.5)])),
-    'curls': Shape('hair', _curls()),
+    'curls': Shape('hair', _oval(0, 0, 1.3, 1.3, n=133) * _BUMPS[:, None] - np.array([0, 0.2])),
     'spikes': Shape('hair', _SPIKES),
     'bun': Shape('hair', _oval(0, -1.24, 0.4, 0.32)),
 }
@@ -160,16 +151,16 @@ EXTRAS: dict[str, tuple[Shape, ...]] = {
     'goatee': (Shape('hair', _mirrored(0.28, 0.76, 0.2, 1.04, 0.06, 1.2)),),
     'full beard': (),  # Follows the jaw, so it is drawn with the head.
 }
-_SKINS = ('#f6d0b2', '#e8be96', '#deac84', '#cd9870', '#ba845e', '#fad8c4')
-_HAIR_COLOURS = ('#342822', '#5c3e28', '#86542e', '#b2542c', '#cca05a', '#807c7a')
+_SKINS = ((246, 208, 178), (232, 190, 150), (222, 172, 132), (205, 152, 112), (250, 216, 196))
+_HAIR_COLOURS = ((104, 80, 68), (134, 84, 46), (178, 84, 44), (204, 160, 90), (128, 124, 122))
 
 
 @dataclass(frozen=True)
 class Identity:
     """One person: the names of seven variants, and a colouring that only adds charm.
 
-    `ears` is a size in head units, 0.12 to 0.24. `skin` and `hair_colour` are RGB, 0 to 255; every
-    image moves their brightness by as much as identities differ, for a network that sees grey.
+    `ears` is a size in head units, 0.12 to 0.24. `skin` and `hair_colour` are RGB, 0 to 255; only
+    their hue counts, since every image draws its own brightness.
     """
 
     outline: str
@@ -182,11 +173,6 @@ class Identity:
     ears: float
     skin: Colour
     hair_colour: Colour
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        """The names of the seven variants."""
-        return (self.outline, self.hair, self.eyes, self.brows, self.nose, self.mouth, self.extra)
 
 
 class DemoPaths(NamedTuple):
@@ -208,11 +194,6 @@ def _code_word(number: int) -> list[int]:
     return [sum(d * point**power for power, d in enumerate(digits)) % 7 for point in range(7)]
 
 
-def _rgb(text: str) -> Colour:
-    red, green, blue = ImageColor.getrgb(text)[:3]
-    return red, green, blue
-
-
 def make_identities(count: int, seed: int) -> list[Identity]:
     """Returns `count` identities; the first ones do not depend on how many are asked for.
 
@@ -230,7 +211,7 @@ def make_identities(count: int, seed: int) -> list[Identity]:
     for number in range(count):
         rng = _generator(_LOOKS, number, 0, seed)
         ears = float(rng.uniform(0.12, 0.24))
-        skin, hair = (_rgb(str(rng.choice(palette))) for palette in (_SKINS, _HAIR_COLOURS))
+        skin, hair = (palette[rng.integers(5)] for palette in (_SKINS, _HAIR_COLOURS))
         word = zip(variants, _code_word(number), strict=True)
         outline, style, eyes, brows, nose, mouth, extra = (names[v] for names, v in word)
         person = Identity(outline, style, eyes, brows, nose, mouth, extra, ears, skin, hair)
@@ -245,7 +226,7 @@ def _shade(colour: Colour, factor: float) -> Colour:
 
 def _any_colour(rng: np.random.Generator) -> Colour:
     """Any brightness, but no loud colour."""
-    red, green, blue = (rng.uniform(25, 230) + rng.uniform(-45, 45, size=3)).tolist()
+    red, green, blue = (rng.uniform(55, 235) + rng.uniform(-45, 45, size=3)).tolist()
     return _shade((red, green, blue), 1.0)
 
 
@@ -261,26 +242,29 @@ class _Face:
         self._person, self._draw = person, ImageDraw.Draw(image)
         self._wide, self._high, self._jaw, self._taper = OUTLINES[person.outline]
         # Pose: where the head is, in pixels, and how it is turned.
-        self._at = (image.width * rng.uniform(0.42, 0.58), image.height * rng.uniform(0.44, 0.58))
-        self._scale = min(image.size) * rng.uniform(0.27, 0.36)
-        self._roll = math.radians(rng.uniform(-20, 20))
-        self._facing = (rng.uniform(-0.2, 0.2), rng.uniform(-0.12, 0.12))  # Yaw and pitch.
+        self._at = (image.width * rng.uniform(0.41, 0.59), image.height * rng.uniform(0.44, 0.59))
+        self._scale = min(image.size) * rng.uniform(0.31, 0.38)
+        self._roll = math.radians(rng.uniform(-18, 18))
+        self._facing = (rng.uniform(-0.16, 0.16), rng.uniform(-0.1, 0.1))  # Yaw and pitch.
         # Expression.
         self._smile, self._gape = rng.uniform(-0.05, 0.05), max(0.0, rng.uniform(-0.1, 0.12))
         self._lids, self._look = rng.uniform(0.7, 1.1), rng.uniform(-0.7, 0.7)
         self._lift = rng.uniform(-0.02, 0.05)
-        # Colours, each brighter or darker than in the last image.
-        skin = _shade(person.skin, rng.uniform(0.62, 1.12))
-        hair = _shade(person.hair_colour, rng.uniform(0.5, 1.7))
+        # Brightness is the image's, hue the person's: grey levels say nothing about who it is.
+        skin = _shade(person.skin, rng.uniform(130, 250) / max(person.skin))
+        hair = _shade(person.hair_colour, rng.uniform(60, 240) / max(person.hair_colour))
         self._paints = {
             'skin': skin,
-            'shade': _shade(skin, 0.88),
-            'ink': _shade(skin, 0.26),
+            'shade': _shade(skin, 0.84),
+            'ink': _shade(skin, 0.1),
             'hair': hair,
             'brow': _shade(hair, 0.6),
             'lips': _shade((206, 92, 92), rng.uniform(0.7, 1.15)),
             'frame': _shade((60, 60, 70), rng.uniform(0.3, 1.3)),
             'shirt': _any_colour(rng),
+            'thing': _any_colour(rng),
+            'white': (245, 243, 236),
+            'pupil': (34, 28, 30),
         }
 
     def draw(self) -> None:
@@ -289,7 +273,9 @@ class _Face:
             self._shapes([_HAIR_BEHIND[person.hair]], rigid=True)
         self._neck_and_ears()
         self._fill(self._head(1.0, 0, 1), 'skin')
-        self._beard()
+        if person.extra == 'full beard':
+            cheeks = _mirrored(-0.8, 0.2, -0.58, 0.38, 0, 0.34)
+            self._fill(np.concatenate([self._head(1.07, 0, 0.5), cheeks]), 'hair')
         self._mouth()
         self._shapes([NOSES[person.nose]])
         for side in (-1, 1):
@@ -297,8 +283,8 @@ class _Face:
         # Brows keep near the eyes, unless they meet.
         brows = BROWS[person.brows]
         apart = EYES[person.eyes][0] - 0.4 if brows.pair else 0.0
-        shift = np.array([0.7 * apart, -self._lift])
-        self._shapes([brows._replace(points=brows.points + shift)])
+        moved = np.add(brows.points, (0.7 * apart, -self._lift))
+        self._shapes([brows._replace(points=moved)])
         self._shapes(HAIR[person.hair])
         self._shapes(EXTRAS[person.extra])
 
@@ -306,11 +292,10 @@ class _Face:
         """Puts something in front of the head's rim: it hides a small part of the face."""
         angle = rng.uniform(0, math.tau)
         x, y = math.cos(angle), math.sin(angle)
-        shape = _oval(x, y, rng.uniform(0.2, 0.4), rng.uniform(0.2, 0.4))
+        shape = _oval(x, y, rng.uniform(0.2, 0.35), rng.uniform(0.2, 0.35))
         if rng.random() < 0.5:
             stick = _path(-0.14, -0.35, 0.14, -0.35, 0.14, 3.0, -0.14, 3.0)
             shape = _turn(stick, angle - math.pi / 2, 0, 0) + np.array([x, y])
-        self._paints['thing'] = _any_colour(rng)
         self._fill(shape, 'thing', rigid=True)
 
     def _place(self, points: Points, lift: float, rigid: bool) -> list[tuple[float, float]]:
@@ -325,16 +310,10 @@ class _Face:
         return [(px, py) for px, py in (_turn(sized, self._roll, 0, 0) + self._at).tolist()]
 
     def _fill(
-        self,
-        points: Points,
-        paint: str | Colour,
-        *,
-        lift: float = 0.0,
-        rigid: bool = False,
-        edge: float = 0.035,
+        self, points: Points, paint: str, lift: float = 0, rigid: bool = False, edge: float = 0.055
     ) -> None:
         placed = self._place(points, lift, rigid)
-        self._draw.polygon(placed, fill=self._paints[paint] if isinstance(paint, str) else paint)
+        self._draw.polygon(placed, fill=self._paints[paint])
         if edge:
             self._pen([*placed, placed[0]], 'ink', edge)
 
@@ -365,11 +344,6 @@ class _Face:
             ear = _oval(side * (1 + 0.3 * size), 0.02, size, 1.25 * size)
             self._fill(ear, 'shade', rigid=True)
 
-    def _beard(self) -> None:
-        if self._person.extra == 'full beard':
-            cheeks = _mirrored(-0.8, 0.2, -0.58, 0.38, 0, 0.34)
-            self._fill(np.concatenate([self._head(1.07, 0, 0.5), cheeks]), 'hair')
-
     def _mouth(self) -> None:
         width, upper, lower, curve, tilt, teeth = MOUTHS[self._person.mouth]
         x = np.linspace(-1, 1, 15)
@@ -385,17 +359,17 @@ class _Face:
             self._fill(lens(upper + 0.3 * gape, lower + 0.7 * gape), 'lips', edge=0.02)
         self._fill(lens(0.3 * gape, 0.7 * gape), 'ink')
         if teeth == 'row':
-            self._fill(lens(0.3 * gape - 0.02, 0.3 * gape) * (0.92, 1), _WHITE, edge=0)
+            self._fill(lens(0.3 * gape - 0.02, 0.3 * gape) * (0.92, 1), 'white', edge=0)
         for side in (-1, 1) if teeth == 'pair' else ():
             tooth = _path(0, 0.6, 0.13, 0.6, 0.12, 0.8, 0.01, 0.8) * (side, 1)
-            self._fill(tooth, _WHITE, edge=0.02)
+            self._fill(tooth, 'white', edge=0.02)
 
     def _eye(self, side: int) -> None:
         x, rx, ry, slant, lid = EYES[self._person.eyes]
         x, y, ry = side * x, _EYE_Y, ry * self._lids
-        self._fill(_turn(_oval(x, y, rx, ry), side * slant, x, y), _WHITE)
+        self._fill(_turn(_oval(x, y, rx, ry), side * slant, x, y), 'white')
         iris = min(0.1, 0.62 * rx, 0.95 * ry)
-        self._fill(_oval(x + self._look * (rx - iris), y, iris, iris), (34, 28, 30), edge=0)
+        self._fill(_oval(x + self._look * (rx - iris), y, iris, iris), 'pupil', edge=0)
         if lid:
             start = 0.75 - 0.5 * lid
             hood = _oval(x, y, rx, ry, start, 1.5 - start)
@@ -404,28 +378,30 @@ class _Face:
 
 def _background(size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
     """Clutter out of focus, drawn small and enlarged because that is quick."""
-    small = Image.new('RGB', (80, 80), _any_colour(rng))
+    plain = Image.new('RGB', (80, 80), _any_colour(rng))
+    small = plain.copy()
     draw = ImageDraw.Draw(small)
     for _ in range(int(rng.integers(5, 14))):
         corners = rng.uniform(-36, 36, size=(int(rng.integers(3, 6)), 2)) + rng.uniform(-8, 88, 2)
         draw.polygon([(x, y) for x, y in corners.tolist()], fill=_any_colour(rng))
-    blurred = small.filter(ImageFilter.GaussianBlur(rng.uniform(0.7, 2.0)))
+    faint = Image.blend(small, plain, 0.5)  # Beside the ink of a face.
+    blurred = faint.filter(ImageFilter.GaussianBlur(rng.uniform(1.0, 2.5)))
     return blurred.resize(size, Image.Resampling.BILINEAR)
 
 
 def _photograph(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     """Blur, gain, gamma, light from a side, and noise."""
-    blur = rng.uniform(-0.6, 1.1)
+    blur = rng.uniform(-0.6, 0.8)
     if blur > 0.2:
         image = image.filter(ImageFilter.GaussianBlur(blur))
-    curve = 255 * rng.uniform(0.75, 1.2) * np.linspace(0, 1, 256) ** rng.uniform(0.75, 1.35)
+    curve = 255 * rng.uniform(0.8, 1.15) * np.linspace(0, 1, 256) ** rng.uniform(0.8, 1.25)
     pixels = curve.astype(np.float32)[np.asarray(image)]
-    strength, angle = rng.uniform(0, 0.4), rng.uniform(0, math.tau)
+    strength, angle = rng.uniform(0, 0.3), rng.uniform(0, math.tau)
     across = np.linspace(-1, 1, image.width, dtype=np.float32) * (strength * math.cos(angle))
     down = np.linspace(-1, 1, image.height, dtype=np.float32) * (strength * math.sin(angle))
     pixels *= (1 + down[:, None] + across)[:, :, None]
     grain = rng.standard_normal((image.height, image.width), dtype=np.float32)
-    pixels += (grain * np.float32(rng.uniform(1, 9)))[:, :, None]
+    pixels += (grain * np.float32(rng.uniform(1, 6)))[:, :, None]
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
 
@@ -439,7 +415,7 @@ def draw_face(identity: Identity, rng: np.random.Generator) -> Image.Image:
     image = _background((width * _SUPERSAMPLE, height * _SUPERSAMPLE), rng)
     face = _Face(identity, image, rng)
     face.draw()
-    if rng.random() < 0.2:
+    if rng.random() < 0.1:
         face.occlude(rng)
     return _photograph(image.reduce(_SUPERSAMPLE), rng)
 
@@ -451,7 +427,7 @@ def write_demo(
     identities: int = 10,
     train_per_identity: int = 160,
     test_per_identity: int = 40,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> DemoPaths:
     """Writes train.tar and test.tar below `folder`, or returns at once if they are there.
 
@@ -476,14 +452,12 @@ def write_demo(
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True)
             members = _members(people, path.stem, stream, each, seed)
-            _write_archive(path, _reported(members, progress, done, total))
+            _write_archive(path, members, progress, done, total)
         done += identities * each
     return paths
 
 
-def _members(
-    people: list[Identity], split: str, stream: int, each: int, seed: int
-) -> Iterator[tuple[str, bytes]]:
+def _members(people: list[Identity], split: str, stream: int, each: int, seed: int) -> Iterator[Member]:
     """Names and JPEG bytes, in identity order."""
     for number, person in enumerate(people):
         for index in range(each):
@@ -493,29 +467,40 @@ def _members(
             yield f'{split}/n{number + 1:06d}/{index + 1:04d}_01.jpg', buffer.getvalue()
 
 
-def _reported(
-    members: Iterable[tuple[str, bytes]],
-    progress: Callable[[int, int], None] | None,
-    done: int,
-    total: int,
-) -> Iterator[tuple[str, bytes]]:
-    """The same members; reports each one after it is written."""
-    for number, member in enumerate(members, start=done + 1):
-        yield member
-        if progress is not None:
-            progress(number, total)
-
-
-def _write_archive(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
+def _write_archive(
+    path: Path, members: Iterator[Member], progress: Progress | None, done: int, total: int
+) -> None:
     # The process id keeps two runs that start together from writing into one file.
     partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
     try:
         with tarfile.open(partial, 'w', format=tarfile.USTAR_FORMAT) as archive:
-            for name, data in members:
+            for number, (name, data) in enumerate(members, start=done + 1):
                 # TarInfo's own time, owner and mode (0, 0, 0644) are the same in every run.
                 header = tarfile.TarInfo(name)
                 header.size = len(data)
                 archive.addfile(header, io.BytesIO(data))
+                if progress is not None:
+                    progress(number, total)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def cached_demo(progress: Progress | None = None) -> DemoPaths:
+    """Returns the default data set, drawn into the user's cache folder at its first use.
+
+    Args:
+      progress: as in `write_demo`.
+
+    Raises:
+      DataError: the cache folder cannot be written.
+    """
+    folder = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'estimator_lab'
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return write_demo(folder, progress=progress)
+    except OSError as error:
+        raise DataError(
+            f'The built-in data set cannot be written to {folder} ({error.strerror}): set XDG_CACHE_HOME '
+            'to a folder that can be written, or give --data.'
+        ) from error

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from estimator_lab.data.augment import Augmentation
 from estimator_lab.data.batches import ImageShape, InputReport, decoded_batches
 from estimator_lab.data.decode import decode_image, to_unit_range
-from estimator_lab.data.labels import Vocabulary, label_of
+from estimator_lab.data.labels import UNKNOWN_ID, Vocabulary, label_of
 from estimator_lab.data.order import Order
 from estimator_lab.data.tar_stream import stream_members
 from estimator_lab.tf1 import tf
@@ -29,6 +30,7 @@ def archive_input_fn(
     report: InputReport,
     vocabulary: Vocabulary | None = None,
     resume: tuple[int, Callable[[], int]] | None = None,
+    augmentation: Augmentation | None = None,
 ) -> InputFn:
     """Returns an input function that streams batches of images from tar archives.
 
@@ -41,6 +43,7 @@ def archive_input_fn(
         PREDICT wants it.
       resume: (members in an epoch, function that returns the batches already seen): then the stream has
         no end and starts behind those. None gives one epoch from its head.
+      augmentation: random changes to the images; None for none.
 
     Returns:
       A function of no arguments that returns a Dataset of ({'image': float32 [batch, height, width,
@@ -49,8 +52,14 @@ def archive_input_fn(
 
     def arrays() -> Iterator[Arrays]:
         start = resume[1]() * batch_size if resume else 0
-        members = order.onwards(start, resume[0]) if resume else order.epoch(0)
-        for batch in report.until_error(decoded_batches(members, batch_size, shape, report)):
+        turns = order.onwards(start, resume[0]) if resume else order.epoch(0)
+        batches = decoded_batches(turns, batch_size, shape, report, augmentation)
+        for batch in report.until_error(batches):
+            if not batch.keys:  # every image of it was bad
+                # A step still has to pass, so that the next one finds its own members; it learns nothing.
+                if resume:
+                    yield np.zeros((1, *shape), np.uint8), [''], [UNKNOWN_ID]
+                continue
             ids = [vocabulary.id_of(label) if vocabulary else 0 for label in batch.labels]
             yield batch.images, batch.keys, ids
 

@@ -7,11 +7,18 @@ import itertools
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from estimator_lab.data.tar_stream import Member, stream_members
 
 T = TypeVar('T')
+
+
+class Turn(NamedTuple):
+    """A member when its turn has come: the epoch, from 0, and the member."""
+
+    epoch: int
+    member: Member
 
 
 def shuffled(items: Iterable[T], buffer_size: int, rng: random.Random) -> Iterator[T]:
@@ -47,7 +54,7 @@ class Order:
     shuffle_buffer: int = 1
     seed: int = 0
 
-    def epoch(self, number: int) -> Iterator[Member]:
+    def epoch(self, number: int) -> Iterator[Turn]:
         """Yields every image member once, in the order of epoch `number`.
 
         Raises:
@@ -59,9 +66,9 @@ class Order:
         if self.shuffle_buffer > 1:
             rng.shuffle(archives)
         members = itertools.chain.from_iterable(map(stream_members, archives))
-        return shuffled(members, self.shuffle_buffer, rng)
+        return (Turn(number, member) for member in shuffled(members, self.shuffle_buffer, rng))
 
-    def onwards(self, start: int, epoch_size: int) -> Iterator[Member]:
+    def onwards(self, start: int, epoch_size: int) -> Iterator[Turn]:
         """Yields members without end, from position `start` of the sequence of all epochs.
 
         Args:

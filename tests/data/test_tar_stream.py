@@ -302,7 +302,8 @@ def test_cut_off_anywhere_is_an_error_after_the_complete_members(write, format, 
 
 def test_cut_off_in_the_data_names_the_member(write):
     data = tar_bytes()
-    with pytest.raises(DataError, match=r"cut off at byte 2500 of .*, in member 'train/b/3.jpeg' at byte 1536"):
+    place = r"cut off at byte 2500 of .*, in member 'train/b/3\.jpeg' at byte 1536"
+    with pytest.raises(DataError, match=place):
         list(stream_members(write(data[:2500])))
 
 

@@ -1,0 +1,71 @@
+"""The document, "How to use Estimator": TensorFlow's built-in `numpy_input_fn`, for data that fits in memory.
+
+    python examples/numpy_input_fn.py [--data=TRAIN.tar --eval_data=TEST.tar]
+
+Takes about TIME on 2 cores, and 15 s more where the built-in faces are still to be drawn. Decodes both archives
+into arrays of 32 x 32 pixels, then trains, evaluates and predicts with the package's CNN: RESULT
+of the test faces are named correctly; the first of each person are printed with the network's guess.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from built_in_data import archives_from_command_line
+
+from estimator_lab.data.decode import decode_image, to_unit_range
+from estimator_lab.data.demo import DemoPaths
+from estimator_lab.data.labels import Vocabulary, label_of, take_census
+from estimator_lab.data.tar_stream import stream_members
+from estimator_lab.models import cnn
+from estimator_lab.tf1 import tf
+
+SIDE = 32
+
+
+class Arrays(NamedTuple):
+    """Images float32 [n, 32, 32, 1] in [0, 1], and their class ids int64 [n]."""
+
+    images: np.ndarray
+    ids: np.ndarray
+
+
+def load_arrays(archive: Path, vocabulary: Vocabulary) -> Arrays:
+    """Decodes all images of an archive: 4 KB each, so VGGFace2's 3 million would take 13 GB."""
+    members = list(stream_members(archive))
+    images = np.stack([decode_image(member.data, SIDE, SIDE) for member in members])
+    return Arrays(to_unit_range(images), np.array([vocabulary.id_of(label_of(m.name)) for m in members]))
+
+
+def main(archives: DemoPaths, epochs: int = 5) -> dict[str, Any]:
+    """Trains, evaluates and predicts on arrays; returns the metrics."""
+    vocabulary = Vocabulary(take_census([str(archives.train)]).labels)
+    train, test = load_arrays(archives.train, vocabulary), load_arrays(archives.test, vocabulary)
+    print(f'{len(train.images):,} images to train on, {len(test.images):,} to test; training ...', flush=True)
+
+    # The first argument is what the model function gets as `features`, the second what it gets as `labels`.
+    numpy_input_fn = tf.estimator.inputs.numpy_input_fn
+    train_fn = numpy_input_fn(
+        {'image': train.images}, train.ids, batch_size=32, num_epochs=epochs, shuffle=True
+    )
+    test_fn = numpy_input_fn({'image': test.images}, test.ids, shuffle=False)
+    some = np.unique(test.ids, return_index=True)[1]
+    some_fn = numpy_input_fn({'image': test.images[some]}, shuffle=False)  # predict wants no labels
+
+    params = {'image_shape': (SIDE, SIDE, 1), 'vocabulary': vocabulary.labels}
+    with tempfile.TemporaryDirectory() as model_dir:
+        config = tf.estimator.RunConfig(model_dir, tf_random_seed=1)
+        estimator = tf.estimator.Estimator(cnn.model_fn, config=config, params=params)
+        metrics: dict[str, Any] = estimator.train(train_fn).evaluate(test_fn)
+        predictions = list(estimator.predict(some_fn))
+
+    print(f'accuracy {metrics["accuracy"]:.1%} on the test images after {metrics["global_step"]} steps\n')
+    print('person    guess     probability')
+    for id_, guess in zip(test.ids[some], predictions, strict=True):
+        print(f'{vocabulary.label(id_)}   {guess["labels"].decode()}   {max(guess["probabilities"]):.3f}')
+    return metrics
+
+
+if __name__ == '__main__':
+    main(archives_from_command_line(__doc__))

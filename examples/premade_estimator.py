@@ -1,0 +1,72 @@
+"""The document, "Estimator in tensorflow": a pre-made estimator next to a custom one, on the same data.
+
+    python examples/premade_estimator.py [--data=TRAIN.tar --eval_data=TEST.tar]
+
+Takes about TIME on 2 cores, and 15 s more where the built-in faces are still to be drawn. Trains a pre-made
+`DNNClassifier` and the package's CNN on the same arrays of 32 x 32 pixels for ten epochs, and prints both
+accuracies on the test faces: RESULT for the pre-made one, RESULT for the CNN. Nothing but the
+model function sets them apart: the pre-made one brings its own, and takes no convolutions.
+"""
+
+import tempfile
+import time
+from typing import Any
+
+from built_in_data import archives_from_command_line
+from numpy_input_fn import SIDE, load_arrays
+
+from estimator_lab.data.demo import DemoPaths
+from estimator_lab.data.labels import Vocabulary, take_census
+from estimator_lab.models import cnn
+from estimator_lab.tf1 import tf
+
+
+def premade_estimator(vocabulary: Vocabulary, config: Any) -> Any:
+    """Returns two hidden layers over all pixels; a feature column says which feature to look at."""
+    return tf.estimator.DNNClassifier(
+        hidden_units=[256, 64],
+        feature_columns=[tf.feature_column.numeric_column('image', shape=(SIDE, SIDE, 1))],
+        n_classes=len(vocabulary),
+        optimizer=tf.train.AdamOptimizer(0.001),
+        config=config,
+    )
+
+
+def custom_estimator(vocabulary: Vocabulary, config: Any) -> Any:
+    """Returns the package's CNN, which Estimator knows by its model function alone."""
+    params = {
+        'image_shape': (SIDE, SIDE, 1),
+        'vocabulary': vocabulary.labels,
+        'optimizer': 'adam',
+        'learning_rate': 0.001,
+    }
+    return tf.estimator.Estimator(cnn.model_fn, config=config, params=params)
+
+
+def main(archives: DemoPaths, epochs: int = 10) -> dict[str, float]:
+    """Trains and evaluates both; returns their accuracies."""
+    vocabulary = Vocabulary(take_census([str(archives.train)]).labels)
+    train, test = load_arrays(archives.train, vocabulary), load_arrays(archives.test, vocabulary)
+    accuracies = {}
+    print('estimator               accuracy   training')
+    for name, make in (('pre-made DNNClassifier', premade_estimator), ('custom CNN', custom_estimator)):
+        with tempfile.TemporaryDirectory() as folder:
+            estimator = make(vocabulary, tf.estimator.RunConfig(folder, tf_random_seed=1))
+            start = time.perf_counter()
+            # The same input functions for both: neither knows what kind of model will read it.
+            estimator.train(
+                tf.estimator.inputs.numpy_input_fn(
+                    {'image': train.images}, train.ids, batch_size=32, num_epochs=epochs, shuffle=True
+                )
+            )
+            seconds = time.perf_counter() - start
+            found = estimator.evaluate(
+                tf.estimator.inputs.numpy_input_fn({'image': test.images}, test.ids, shuffle=False)
+            )
+        accuracies[name] = float(found['accuracy'])
+        print(f'{name:<24}{accuracies[name]:>8.1%}   {seconds:6.0f} s', flush=True)
+    return accuracies
+
+
+if __name__ == '__main__':
+    main(archives_from_command_line(__doc__))

@@ -1,0 +1,61 @@
+import dataclasses
+
+import pytest
+
+from estimator_lab.core.hparams import describe_hparams, hparam, parse_hparams, resolve, shape_fields
+from estimator_lab.errors import FlagError
+
+
+@dataclasses.dataclass(frozen=True)
+class Params:
+    image_shape: tuple = (4, 4, 1)
+    rate: float = hparam(0.5, 'a rate above 0', lambda v: v > 0)
+    units: int = hparam(3, 'units, at least 1', lambda v: v >= 1, shapes=True)
+    tied: bool = hparam(False, 'whether weights are tied', lambda v: True)
+    kind: str = hparam('a', 'a or b', 'ab'.__contains__)
+
+
+def test_values_have_the_type_of_their_default():
+    values = parse_hparams(Params, 'rate=2, units=7,tied=true,kind=b')
+    assert values == {'rate': 2.0, 'units': 7, 'tied': True, 'kind': 'b'}
+    assert isinstance(values['rate'], float)
+    assert parse_hparams(Params, '') == {}
+
+
+@pytest.mark.parametrize(
+    ('text', 'words'),
+    [
+        ('rat=2', "Unknown hyper-parameter 'rat'; known are: rate, units, tied, kind."),
+        ('image_shape=3', 'Unknown hyper-parameter'),
+        ('units=2.5', 'units takes a value of type int'),
+        ('tied=perhaps', 'tied takes a value of type bool'),
+        ('rate', '--hparams takes name=value'),
+    ],
+)
+def test_what_cannot_be_parsed_is_one_sentence(text, words):
+    with pytest.raises(FlagError, match=words):
+        parse_hparams(Params, text)
+
+
+def test_resolving_fills_in_defaults():
+    assert resolve(Params, None) == Params()
+    assert resolve(Params, {'units': 9, 'image_shape': (1, 2, 3)}) == Params((1, 2, 3), units=9)
+
+
+@pytest.mark.parametrize(
+    ('params', 'words'),
+    [
+        ({'unit': 1}, 'known are: image_shape, rate'),
+        ({'rate': 0}, 'rate=0 is not allowed: a rate above 0'),
+        ({'kind': 'c'}, 'kind=c is not allowed: a or b'),
+        ({'rate': float('nan')}, 'rate=nan is not allowed'),
+    ],
+)
+def test_what_a_model_function_refuses(params, words):
+    with pytest.raises(FlagError, match=words):
+        resolve(Params, params)
+
+
+def test_description_and_shapes():
+    assert describe_hparams(Params).splitlines()[1].split() == ['units=3', 'units,', 'at', 'least', '1']
+    assert shape_fields(Params) == ['units']

@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+
+from estimator_lab.core import summaries
+from estimator_lab.tf1 import tf
+
+
+def run(build):
+    with tf.Graph().as_default(), tf.Session() as session:
+        return session.run(build())
+
+
+def test_grid_places_tiles_row_by_row():
+    tiles = np.arange(5 * 2 * 3, dtype=np.float32).reshape(5, 2, 3, 1)
+    picture = run(lambda: summaries.grid(tf.constant(tiles), columns=2))
+    assert picture.shape == (1, 3 * 3, 2 * 4, 1)
+    for n in range(5):
+        row, column = divmod(n, 2)
+        tile = picture[0, 3 * row : 3 * row + 2, 4 * column : 4 * column + 3]
+        assert np.array_equal(tile, tiles[n])
+    assert not picture[0, 6:, 4:].any()  # the missing sixth tile
+    assert not picture[0, 2::3].any() and not picture[0, :, 3::4].any()  # the gaps
+
+
+def test_each_tile_is_stretched_on_its_own():
+    tiles = np.array([[[[1.0], [3.0]]], [[[10.0], [20.0]]], [[[4.0], [4.0]]]], np.float32)
+    assert run(lambda: summaries._stretched(tf.constant(tiles))).ravel().tolist() == [0, 1, 0, 1, 0, 0]
+
+
+@pytest.mark.parametrize(('size', 'counted'), [(100, 100), (50_000, 50_000), (170_000, 56_667)])
+def test_histogram_of_large_tensors_is_a_regular_sample(size, counted):
+    # 170,000 values // 50,000 = every third value: ceil(170,000 / 3) = 56,667
+    def build():
+        summaries.histogram_summary('x', tf.range(size, dtype=tf.float32))
+        return tf.summary.merge_all()
+
+    histogram = tf.Summary.FromString(run(build)).value[0].histo
+    assert (histogram.num, histogram.min) == (counted, 0)
+    assert histogram.max >= size - 3
+
+
+@pytest.mark.parametrize('batch', [0, 1, 3])
+def test_activation_maps_show_the_first_example(batch):
+    activations = np.random.default_rng(0).random((batch, 4, 5, 6), np.float32)
+
+    def build():
+        summaries.activation_map_summary('maps', tf.constant(activations), columns=3)
+        return tf.summary.merge_all()
+
+    image = tf.Summary.FromString(run(build)).value[0].image
+    assert (image.height, image.width, image.colorspace) == (2 * 5, 3 * 6, 1)
+
+
+@pytest.mark.parametrize(('channels', 'colours'), [(1, 1), (3, 3), (5, 1)])
+def test_filters(channels, colours):
+    def build():
+        kernel = tf.constant(np.random.default_rng(0).random((5, 5, channels, 8), np.float32))
+        summaries.filter_summary('filters', kernel)
+        return tf.summary.merge_all()
+
+    assert tf.Summary.FromString(run(build)).value[0].image.colorspace == colours

@@ -1,0 +1,95 @@
+import threading
+
+import numpy as np
+import pytest
+
+from estimator_lab.data.augment import Augmentation
+from estimator_lab.data.batches import Batch, ImageShape, InputReport, decoded_batches
+from estimator_lab.data.decode import decode_image
+from estimator_lab.data.order import Order, Turn
+from estimator_lab.data.tar_stream import stream_members
+from estimator_lab.errors import DataError
+
+SHAPE = ImageShape(8, 10, 1)
+
+
+def batches(turns, batch_size=5, report=None, augmentation=None):
+    return list(decoded_batches(turns, batch_size, SHAPE, report or InputReport(), augmentation))
+
+
+def with_bad(archive, *bad):
+    turns = list(Order([str(archive)]).epoch(0))
+    for n in bad:
+        turns[n] = Turn(0, turns[n].member._replace(data=b'no image'))
+    return turns
+
+
+def test_batches_hold_all_images_in_order(archive):
+    members = list(stream_members(archive))
+    got = batches(Order([str(archive)]).epoch(0))
+    assert [len(batch.keys) for batch in got] == [5, 5, 5, 5, 4]
+    assert [key for batch in got for key in batch.keys] == [member.key for member in members]
+    assert [label for batch in got for label in batch.labels] == [f'n{n // 6:06}' for n in range(24)]
+    expected = np.stack([decode_image(member.data, *SHAPE) for member in members])
+    assert np.array_equal(np.concatenate([batch.images for batch in got]), expected)
+
+
+@pytest.mark.parametrize('batch_size', [1, 24, 100])
+def test_any_batch_size(archive, batch_size):
+    got = batches(Order([str(archive)]).epoch(0), batch_size)
+    assert sum(len(batch.keys) for batch in got) == 24
+
+
+def test_a_bad_image_leaves_its_batch_shorter_and_moves_no_other(archive):
+    lines = []
+    report = InputReport(lines.append, epoch_size=24)
+    got = batches(with_bad(archive, 1, 2, 3, 7, 20), report=report)
+    assert [len(batch.keys) for batch in got] == [2, 4, 5, 5, 3]
+    assert got[2].keys == batches(Order([str(archive)]).epoch(0))[2].keys
+    assert (report.seen, report.bad) == (24, 5)
+    assert len(lines) == 3  # the first few are shown
+    assert 'train/n000000/0001_01.png' in lines[0] and 'at byte' in lines[0] and 'train.tar' in lines[0]
+
+
+def test_a_batch_of_bad_images_only_is_empty(archive):
+    got = batches(with_bad(archive, 5, 6, 7, 8, 9), report=InputReport(lambda line: None, 24))
+    assert got[1].images.shape == (0, *SHAPE)
+
+
+def test_too_many_bad_images_end_the_input_behind_the_good_batches(archive):
+    report = InputReport(lambda line: None, epoch_size=24, max_bad_fraction=2 / 24)
+    got = list(report.until_error(decoded_batches(with_bad(archive, 1, 11, 21), 5, SHAPE, report)))
+    assert [len(batch.keys) for batch in got] == [4, 5, 4, 5]
+    with pytest.raises(DataError, match=r'3 images could not be decoded.*n000003/0003_01.png'):
+        report.raise_error()
+
+
+def test_no_error_raises_none():
+    InputReport().raise_error()
+
+
+def test_an_archive_that_breaks_off_gives_all_members_before(archive):
+    def broken():
+        yield from list(Order([str(archive)]).epoch(0))[:12]
+        raise DataError('cut off')
+
+    report = InputReport()
+    got = list(report.until_error(decoded_batches(broken(), 5, SHAPE, report)))
+    assert [len(batch.keys) for batch in got] == [5, 5, 2]
+    assert str(report.error) == 'cut off'
+
+
+def test_augmentation_sees_key_and_epoch(archive):
+    augmentation = Augmentation(shift=3, seed=1)
+    turns = [Turn(4, member) for member in stream_members(archive)]
+    got = batches(turns, 24, augmentation=augmentation)[0]
+    expected = [augmentation(decode_image(t.member.data, *SHAPE), t.member.key, 4) for t in turns]
+    assert np.array_equal(got.images, np.stack(expected))
+
+
+def test_leaving_early_ends_the_threads(archive):
+    before = threading.active_count()
+    stream = decoded_batches(Order([str(archive)]).onwards(0, 24), 5, SHAPE, InputReport())
+    assert isinstance(next(stream), Batch)
+    stream.close()
+    assert threading.active_count() == before

@@ -1,0 +1,144 @@
+import io
+import tarfile
+
+import numpy as np
+import pytest
+
+from estimator_lab.data.batches import ImageShape, InputReport
+from estimator_lab.data.decode import decode_image, to_unit_range
+from estimator_lab.data.input_fns import archive_input_fn, document_input_fn, numpy_input_fn
+from estimator_lab.data.labels import Vocabulary
+from estimator_lab.data.order import Order
+from estimator_lab.data.tar_stream import stream_members
+from estimator_lab.tf1 import tf
+
+SHAPE = ImageShape(8, 10, 1)
+VOCABULARY = Vocabulary(('n000000', 'n000001', 'n000003'))
+
+
+def run(input_fn, limit=None):
+    """Returns what an input function gives, batch by batch, as Estimator would read it."""
+    out = []
+    with tf.Graph().as_default():
+        tensors = input_fn()
+        if hasattr(tensors, 'make_one_shot_iterator'):
+            tensors = tensors.make_one_shot_iterator().get_next()
+        with tf.Session() as session:
+            while limit is None or len(out) < limit:
+                try:
+                    out.append(session.run(tensors))
+                except tf.errors.OutOfRangeError:
+                    break
+    return out
+
+
+def test_archive_batches(archive):
+    order = Order([str(archive)])
+    got = run(archive_input_fn(order, SHAPE, 10, InputReport(), VOCABULARY))
+    assert [len(labels) for _, labels in got] == [10, 10, 4]
+    images = np.concatenate([features['image'] for features, _ in got])
+    members = list(stream_members(archive))
+    assert images.dtype == np.float32
+    assert np.array_equal(images, to_unit_range(np.stack([decode_image(m.data, *SHAPE) for m in members])))
+    keys = [key.decode() for features, _ in got for key in features['key']]
+    assert keys == [m.key for m in members]
+    # n000002 is not in the vocabulary.
+    assert np.concatenate([labels for _, labels in got]).tolist() == [0] * 6 + [1] * 6 + [-1] * 6 + [2] * 6
+
+
+def test_without_a_vocabulary_there_are_features_only(archive):
+    (features,) = run(archive_input_fn(Order([str(archive)]), SHAPE, 24, InputReport()))
+    assert features['image'].shape == (24, 8, 10, 1)
+
+
+def test_training_goes_on_where_the_step_says(archive):
+    order = Order([str(archive)], shuffle_buffer=24, seed=3)
+
+    def keys_from(step, batches):
+        fn = archive_input_fn(order, SHAPE, 7, InputReport(), VOCABULARY, resume=(24, lambda: step))
+        return [key for features, _ in run(fn, batches) for key in features['key']]
+
+    whole = keys_from(0, 8)
+    assert len(whole) == 56  # two epochs and a third: it has no end
+    assert keys_from(5, 3) == whole[35:]
+
+
+def test_static_shapes_are_known(archive):
+    with tf.Graph().as_default():
+        fn = archive_input_fn(Order([str(archive)]), SHAPE, 10, InputReport(), VOCABULARY)
+        features, labels = fn().make_one_shot_iterator().get_next()
+    assert features['image'].shape.as_list() == [None, 8, 10, 1]
+    assert labels.shape.as_list() == [None]
+
+
+def test_document_form_has_the_same_pixels_as_the_batches(archive):
+    scalars = run(document_input_fn([str(archive)], 8, 10))
+    (batch,) = run(archive_input_fn(Order([str(archive)]), SHAPE, 24, InputReport(), VOCABULARY))
+    assert len(scalars) == 24
+    assert np.array_equal(np.array([pixels for pixels, _ in scalars]), batch[0]['image'].reshape(24, 80))
+    assert [label.decode() for _, label in scalars] == [f'n{n // 6:06}' for n in range(24)]
+
+
+def test_document_form_by_default_has_16384_scalars(archive):
+    with tf.Graph().as_default():
+        pixels, label = document_input_fn([str(archive)])()
+        assert len(pixels) == 16384
+        assert label.dtype == tf.string
+        with tf.Session() as session:
+            first = np.array(session.run(pixels[:300]))
+    expected = decode_image(next(stream_members(archive)).data, 128, 128).ravel()[:300]
+    assert np.array_equal(first, to_unit_range(expected))
+
+
+IMAGES = np.arange(5 * 6, dtype=np.uint8).reshape(5, 2, 3)
+
+
+def test_arrays_in_order():
+    got = run(numpy_input_fn(IMAGES, np.arange(5), batch_size=2))
+    assert [labels.tolist() for _, labels in got] == [[0, 1], [2, 3], [4]]
+    assert np.array_equal(np.concatenate([f['image'] for f, _ in got])[..., 0], to_unit_range(IMAGES))
+    assert got[2][0]['key'].tolist() == [b'array:4']
+
+
+def test_arrays_shuffled_anew_in_each_epoch():
+    fn = numpy_input_fn(IMAGES, np.arange(5), batch_size=5, num_epochs=3, shuffle=True, seed=1)
+    epochs = [labels.tolist() for _, labels in run(fn)]
+    assert all(sorted(epoch) == list(range(5)) for epoch in epochs)
+    assert len(set(map(tuple, epochs))) > 1
+    assert epochs == [labels.tolist() for _, labels in run(fn)]
+
+
+def test_arrays_without_labels_and_without_end():
+    got = run(numpy_input_fn(IMAGES, batch_size=5, num_epochs=None), limit=4)
+    assert len(got) == 4 and got[3]['image'].shape == (5, 2, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ('images', 'labels', 'words'),
+    [
+        (IMAGES.astype(float), None, 'must be uint8'),
+        (IMAGES[0], None, 'must be uint8'),
+        (IMAGES, np.arange(4), '5 images but 4 labels'),
+    ],
+)
+def test_arrays_that_do_not_fit(images, labels, words):
+    with pytest.raises(ValueError, match=words):
+        numpy_input_fn(images, labels)
+
+
+def test_a_batch_of_bad_images_only(tmp_path, archive):
+    members = [m._replace(data=b'bad') if n in (2, 3) else m for n, m in enumerate(stream_members(archive))]
+    broken = tmp_path / 'broken.tar'
+    with tarfile.open(broken, 'w') as tar:
+        for member in members[:6]:
+            info = tarfile.TarInfo(member.name)
+            info.size = len(member.data)
+            tar.addfile(info, io.BytesIO(member.data))
+    report = InputReport(lambda line: None)
+    order = Order([str(broken)])
+    # Evaluation passes over it.
+    got = run(archive_input_fn(order, SHAPE, 2, report, VOCABULARY))
+    assert [len(labels) for _, labels in got] == [2, 2]
+    # Training spends a step on an example without a known label, so that steps and members stay in line.
+    got = run(archive_input_fn(order, SHAPE, 2, report, VOCABULARY, resume=(6, lambda: 0)), 6)
+    assert [labels.tolist() for _, labels in got] == [[0, 0], [-1], [0, 0]] * 2

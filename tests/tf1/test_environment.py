@@ -1,0 +1,54 @@
+import pytest
+
+from estimator_lab.tf1._environment import Packages, find_problem, major_minor
+
+GOOD = Packages('2.21.0', estimator='2.15.0', keras='3.15.1', tf_keras='2.21.0', protobuf='7.1.0')
+
+
+@pytest.mark.parametrize(
+    'packages',
+    [
+        GOOD,
+        GOOD._replace(tensorflow='2.16.2', tf_keras='2.16.0'),
+        GOOD._replace(tensorflow='2.20.0', tf_keras='2.20.1', protobuf='6.33.0'),
+        GOOD._replace(tensorflow='2.15.1', keras='2.15.0', tf_keras=None),
+        GOOD._replace(tensorflow='2.15.1', keras='3.0.5', tf_keras='2.15.1'),
+        GOOD._replace(tensorflow='2.21.0-rc1'),
+    ],
+)
+def test_combinations_that_work_have_no_problem(packages):
+    assert find_problem(packages) is None
+
+
+@pytest.mark.parametrize(
+    ('packages', 'words'),
+    [
+        (GOOD._replace(tensorflow='2.22.0'), ['TensorFlow 2.22.0', "'tensorflow>=2.15,<2.22'"]),
+        (GOOD._replace(tensorflow='2.14.1'), ['TensorFlow 2.14.1', '2.15 to 2.21']),
+        (GOOD._replace(estimator=None), ['not installed', 'pip install tensorflow-estimator==2.15.0']),
+        (GOOD._replace(estimator='2.14.0'), ['2.14.0 is installed']),
+        (GOOD._replace(tf_keras=None), ['tf-keras', "pip install 'tf-keras==2.21.*'"]),
+        (GOOD._replace(tf_keras='2.20.1'), ['tf-keras 2.20.1', 'TensorFlow 2.21.0', '==2.21.*']),
+        (GOOD._replace(tensorflow='2.20.0', tf_keras='2.20.1'), ['protobuf 7.1.0', "'protobuf<7'"]),
+    ],
+)
+def test_a_problem_is_one_sentence_that_says_what_to_install(packages, words):
+    problem = find_problem(packages)
+    assert all(word in problem for word in words)
+    assert '\n' not in problem and problem.endswith('.')
+
+
+def test_version_parts():
+    assert major_minor('2.21.0') == (2, 21)
+    assert major_minor('2.21.0-rc1') == (2, 21)
+    assert major_minor('3.0') == (3, 0)
+
+
+def test_keras_3_by_environment_is_refused_in_one_sentence(run_python):
+    code = 'import keras; assert keras.__version__ >= "3"; import estimator_lab.tf1'
+    done = run_python('-c', code, TF_USE_LEGACY_KERAS='0')
+    if 'AssertionError' in done.stderr:
+        pytest.skip('the installed Keras is 2')
+    assert done.returncode == 1
+    assert 'VersionError: TF_USE_LEGACY_KERAS=0 asks for Keras 3' in done.stderr
+    assert '/tensorflow/' not in done.stderr

@@ -1,0 +1,133 @@
+"""The glue to the distribute coordinator, against TensorFlow 2.15's own where that is installed."""
+
+import importlib.util
+import itertools
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import estimator_lab.tf1
+from estimator_lab.tf1 import tf
+
+HOSTS = {
+    'chief': ['localhost:1'],
+    'worker': ['localhost:2', 'localhost:3'],
+    'ps': ['localhost:4', 'localhost:5'],
+    'evaluator': ['localhost:6'],
+}
+
+
+def load_glue():
+    path = Path(estimator_lab.tf1.__file__).with_name('_estimator_training.py')
+    spec = importlib.util.spec_from_file_location('glue_under_test', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def native_glue():
+    if not tf.__version__.startswith('2.15.'):
+        pytest.skip('only TensorFlow 2.15 has the original')
+    from tensorflow.python.distribute import estimator_training
+
+    return estimator_training
+
+
+def contexts():
+    """Every role in clusters with and without each kind of task."""
+    kinds = [
+        ('chief', 'worker'),
+        ('worker',),
+        ('chief', 'worker', 'ps'),
+        ('chief', 'worker', 'ps', 'evaluator'),
+    ]
+    for jobs in kinds:
+        for job, task in itertools.chain.from_iterable(((j, i) for i in range(len(HOSTS[j]))) for j in jobs):
+            yield SimpleNamespace(
+                cluster_spec=tf.train.ClusterSpec({j: HOSTS[j] for j in jobs}),
+                task_type=job,
+                task_id=task,
+                master_target='grpc://x',
+                is_chief=job == 'chief',
+            )
+    yield SimpleNamespace(
+        cluster_spec=tf.train.ClusterSpec({}), task_type=None, task_id=None, master_target='', is_chief=True
+    )
+
+
+def comparable(config):
+    return {k: v.as_dict() if k == '_cluster_spec' else v for k, v in vars(config).items()}
+
+
+def test_roles_equal_those_of_tensorflow_2_15():
+    glue, native = load_glue(), native_glue()
+    for context in contexts():
+        ours, theirs = SimpleNamespace(), SimpleNamespace()
+        glue._take_role(ours, context)
+        native._init_run_config_from_worker_context(theirs, context)
+        assert comparable(ours) == comparable(theirs), context
+
+
+def test_global_ids_put_the_chief_first_and_parameter_servers_last():
+    glue = load_glue()
+    cluster = tf.train.ClusterSpec({j: HOSTS[j] for j in ('chief', 'worker', 'ps')})
+    ids = {
+        (job, task): glue._global_id(SimpleNamespace(cluster_spec=cluster, task_type=job, task_id=task))
+        for job in ('chief', 'worker', 'ps')
+        for task in range(len(HOSTS[job]))
+    }
+    assert ids == {('chief', 0): 0, ('worker', 0): 1, ('worker', 1): 2, ('ps', 0): 3, ('ps', 1): 4}
+
+
+def run_config(monkeypatch, jobs=(), **arguments):
+    if jobs:
+        tf_config = {'cluster': {j: HOSTS[j] for j in jobs}, 'task': {'type': jobs[0], 'index': 0}}
+        monkeypatch.setenv('TF_CONFIG', json.dumps(tf_config))
+    else:
+        monkeypatch.delenv('TF_CONFIG', raising=False)
+    return tf.estimator.RunConfig(**arguments)
+
+
+def test_who_coordinates(monkeypatch):
+    glue = load_glue()
+    strategy = tf.distribute.OneDeviceStrategy('/cpu:0')
+    local = run_config(monkeypatch, train_distribute=strategy)
+    assert not glue.should_run_distribute_coordinator(local)
+    between = run_config(monkeypatch, ('chief', 'worker'))
+    assert not glue.should_run_distribute_coordinator(between)
+    assert (between.task_type, between.num_worker_replicas) == ('chief', 3)
+    coordinated = run_config(monkeypatch, ('chief', 'worker'), train_distribute=strategy)
+    assert glue.should_run_distribute_coordinator(coordinated)
+    assert coordinated._distribute_coordinator_mode == 'independent_worker'
+
+
+def test_a_strategy_given_twice_is_refused(monkeypatch):
+    strategy = tf.distribute.OneDeviceStrategy('/cpu:0')
+    twice = SimpleNamespace(train_distribute=strategy, eval_distribute=None, remote_cluster=None)
+    with pytest.raises(ValueError, match='train_distribute'):
+        run_config(monkeypatch, train_distribute=strategy, experimental_distribute=twice)
+
+
+def test_odd_modes_mean_no_coordinator():
+    should_run = load_glue().should_run_distribute_coordinator
+    assert not should_run(SimpleNamespace())
+    assert not should_run(SimpleNamespace(_distribute_coordinator_mode='odd', cluster_spec={'chief': []}))
+    assert not should_run(
+        SimpleNamespace(_distribute_coordinator_mode='independent_worker', cluster_spec=None)
+    )
+
+
+def test_train_alone_needs_the_standalone_client():
+    glue = load_glue()
+    config = SimpleNamespace(
+        cluster_spec=tf.train.ClusterSpec({'worker': HOSTS['worker']}),
+        _train_distribute=tf.distribute.OneDeviceStrategy('/cpu:0'),
+        _distribute_coordinator_mode='independent_worker',
+    )
+    with pytest.raises(ValueError, match='STANDALONE_CLIENT'):
+        glue.estimator_train(SimpleNamespace(_config=config), None, [])
+    config.cluster_spec = tf.train.ClusterSpec({'worker': HOSTS['worker'], 'evaluator': ['localhost:6']})
+    with pytest.raises(ValueError, match='evaluator'):
+        glue.estimator_train(SimpleNamespace(_config=config), None, [])

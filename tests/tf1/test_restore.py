@@ -1,0 +1,184 @@
+"""Each test starts its own interpreter: what is imported first is what matters here."""
+
+import pytest
+
+from estimator_lab.tf1 import tf
+
+NATIVE = tf.__version__.startswith('2.15.')
+restored_only = pytest.mark.skipif(NATIVE, reason='TensorFlow 2.15 has its own Estimator')
+
+
+def check(run_python, code, **environment):
+    done = run_python('-c', code, **environment)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_every_way_to_name_estimator(run_python):
+    check(
+        run_python,
+        """
+import estimator_lab.tf1
+import tensorflow as tf
+import tensorflow.compat.v1 as v1
+from tensorflow.compat.v1 import estimator
+from tensorflow.compat.v1.estimator import Estimator
+import tensorflow.compat.v1.estimator as module
+from tensorflow import estimator as v2
+from tensorflow.estimator import RunConfig
+assert estimator.Estimator is Estimator is v1.estimator.Estimator is module.Estimator
+assert tf.compat.v1.estimator.Estimator is Estimator
+assert tf.estimator.RunConfig is RunConfig is v2.RunConfig
+assert tf.compat.v2.estimator.RunConfig is RunConfig
+assert tf.estimator.Estimator is not Estimator  # the v2 class
+assert issubclass(tf.estimator.Estimator, Estimator)
+""",
+    )
+
+
+def test_the_whole_api_is_there(run_python):
+    done = check(
+        run_python,
+        """
+from estimator_lab.tf1 import tf
+import tensorflow as tf2
+print(len([n for n in dir(tf.estimator) if not n.startswith('_')]))
+print(len([n for n in dir(tf2.estimator) if not n.startswith('_')]))
+""",
+    )
+    # As counted on TensorFlow 2.15.1 with its built-in Estimator.
+    assert done.stdout.split() == ['57', '55']
+
+
+@restored_only
+def test_nothing_is_loaded_before_estimator_is_touched(run_python):
+    check(
+        run_python,
+        """
+import sys
+from estimator_lab.tf1 import tf
+assert 'tensorflow_estimator' not in sys.modules
+tf.estimator.Estimator
+assert 'tensorflow_estimator' in sys.modules
+""",
+    )
+
+
+@pytest.mark.parametrize('first', ['tensorflow', 'keras', 'tensorflow.compat.v2'])
+def test_tensorflow_or_keras_may_be_imported_before(run_python, first):
+    check(
+        run_python,
+        f"""
+import {first}
+from estimator_lab.tf1 import tf
+from tensorflow.keras.layers import Dense
+assert Dense is tf.keras.layers.Dense
+with tf.Graph().as_default():
+    assert tf.layers.dense(tf.zeros([2, 3]), 4).shape == [2, 4]
+    assert tf.nn.rnn_cell.LSTMCell(3).state_size.c == 3
+from tensorflow.compat.v2 import estimator
+tf.estimator.Estimator, estimator.Estimator
+""",
+    )
+
+
+@restored_only
+def test_keras_3_users_are_told_but_not_broken(run_python):
+    done = check(
+        run_python,
+        """
+import tensorflow
+tensorflow.keras.layers.Dense(3)
+from estimator_lab.tf1 import tf
+assert tensorflow.keras.__name__.startswith('keras._tf_keras')
+tensorflow.keras.layers.Dense(3)
+try:
+    tf.estimator.Estimator
+except ImportError as error:
+    assert 'already Keras 3' in str(error), error
+else:
+    raise AssertionError('Estimator with Keras 3')
+""",
+    )
+    assert 'UserWarning: tf.keras is already Keras 3' in done.stderr
+
+
+@restored_only
+def test_what_tensorflow_deleted_refuses_in_one_sentence(run_python):
+    check(
+        run_python,
+        """
+from estimator_lab.tf1 import tf
+tf.estimator.tpu.TPUEstimator
+from tensorflow.python.tpu import tpu_embedding, session_support
+assert not hasattr(tpu_embedding, '__wrapped__')
+removed = tpu_embedding.TPUEmbedding, session_support.ShutdownAllWorkers, tf.tpu.experimental.AdamParameters
+for make in removed:
+    try:
+        make(1, x=2)
+    except NotImplementedError as error:
+        assert make.__name__ in str(error) and 'deleted in TensorFlow 2.16' in str(error)
+    else:
+        raise AssertionError(make)
+assert tpu_embedding.TPUEmbedding is tpu_embedding.TPUEmbedding
+""",
+    )
+
+
+TRAIN = """
+import tempfile
+import numpy as np
+from estimator_lab.tf1 import tf
+
+def model_fn(features, labels, mode):
+    hidden = tf.layers.dropout(tf.layers.dense(features['x'], 4), training=True)
+    outputs = tf.layers.dense(hidden, 1)
+    loss = tf.losses.mean_squared_error(labels, outputs)
+    step = tf.train.get_global_step()
+    train_op = tf.train.AdamOptimizer().minimize(loss, step)
+    metrics = {'mae': tf.metrics.mean_absolute_error(labels, outputs)}
+    return tf.estimator.EstimatorSpec(mode, outputs, loss, train_op, metrics)
+
+x = np.ones([32, 3], np.float32)
+def input_fn():
+    return tf.estimator.inputs.numpy_input_fn({'x': x}, x[:, :1], 8, shuffle=False)()
+
+with tempfile.TemporaryDirectory() as folder:
+    estimator = tf.estimator.Estimator(model_fn, folder)
+    estimator.train(input_fn)
+    assert estimator.evaluate(input_fn)['global_step'] == 4
+    columns = [tf.feature_column.numeric_column('x', 3)]
+    canned = tf.estimator.DNNRegressor([4], columns, model_dir=folder + '/canned')
+    canned.train(input_fn)
+    assert len(list(canned.predict(input_fn))) == 32
+"""
+
+
+def test_training_leaves_the_screen_clean(run_python):
+    done = check(run_python, TRAIN)
+    assert done.stdout == done.stderr == ''
+
+
+def test_notes_are_shown_to_those_who_ask(run_python):
+    done = check(run_python, TRAIN, TF_CPP_MIN_LOG_LEVEL='0')
+    assert 'deprecated' in done.stderr
+    assert 'oneDNN' in done.stderr or 'cpu_feature_guard' in done.stderr
+
+
+def test_a_failing_import_shows_what_was_held_back(run_python):
+    code = """
+import os, sys, tempfile
+from estimator_lab.tf1 import _quiet
+folder = tempfile.mkdtemp()
+with open(folder + '/noisy.py', 'w') as file:
+    file.write("import os; os.write(2, b'native words'); import missing_module")
+sys.path.insert(0, folder)
+_quiet.hushed_import('noisy')
+"""
+    done = run_python('-c', code)
+    assert done.returncode == 1
+    assert 'native words' in done.stderr and 'missing_module' in done.stderr
+
+
+def test_importing_the_package_alone_does_not_import_tensorflow(run_python):
+    check(run_python, "import sys, estimator_lab; assert 'tensorflow' not in sys.modules")
