@@ -114,9 +114,8 @@ def _demo_data() -> tuple[list[str], list[str]]:
 
 def _announce(experiment: 'Experiment') -> None:
     train, evaluation = experiment.train_archives, experiment.eval_archives
-    _say(
-        f'Training data    {train.census.total:,} images, {len(experiment.vocabulary)} labels: {_named(train)}'
-    )
+    labels = len(experiment.vocabulary)
+    _say(f'Training data    {train.census.total:,} images, {labels} labels: {_named(train)}')
     _say(
         'Evaluation data  the training data (give --eval_data for other images)'
         if evaluation is train

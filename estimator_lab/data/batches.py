@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from estimator_lab.data.labels import label_of
 from estimator_lab.data.order import Turn
 from estimator_lab.data.tar_stream import Member
 from estimator_lab.errors import DataError
+
+T = TypeVar('T')
 
 # Small enough to share a batch among the threads, large enough that handing over costs little.
 _CHUNK = 16
@@ -134,16 +136,25 @@ def decoded_batches(
     """
     decoder = _Decoder(shape, augmentation)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        waiting: deque[_PendingBatch] = deque()
-        try:
-            for window in _windows(turns, batch_size):
-                waiting.append(_PendingBatch.submit(pool, window, decoder))
-                if len(waiting) > _BATCHES_AHEAD:
-                    yield waiting.popleft().result(shape, report)
-        except DataError:
-            yield from (pending.result(shape, report) for pending in waiting)
-            raise
-        yield from (pending.result(shape, report) for pending in waiting)
+        pending = (_PendingBatch.submit(pool, window, decoder) for window in _windows(turns, batch_size))
+        for batch in _ahead(pending, _BATCHES_AHEAD):
+            yield batch.result(shape, report)
+
+
+def _ahead(items: Iterable[T], count: int) -> Iterator[T]:
+    """Yields the items, `count` of them behind; a DataError comes after the items before it."""
+    waiting: deque[T] = deque()
+    error: DataError | None = None
+    try:
+        for item in items:
+            waiting.append(item)
+            if len(waiting) > count:
+                yield waiting.popleft()
+    except DataError as caught:
+        error = caught
+    yield from waiting
+    if error:
+        raise error
 
 
 def _windows(turns: Iterable[Turn], size: int) -> Iterator[list[Turn]]:

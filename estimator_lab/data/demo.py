@@ -60,6 +60,21 @@ def _cap(*hairline: float) -> Points:
     return np.concatenate([_oval(0, 0, 1.07, 1.07, 0.5, 1), _mirrored(*hairline)])
 
 
+def _zigzag(left: float, right: float, top: float, bottom: float, n: int) -> Points:
+    y = np.where(np.arange(n) % 2 == 0, top, bottom)
+    return np.stack([np.linspace(left, right, n), y], axis=1)
+
+
+def _strands(inner: float, outer: float, n: int) -> Points:
+    """A zigzag between two circles, over the top of the head."""
+    return _oval(0, 0, 1, 1, 0.58, 0.92, n) * np.where(np.arange(n) % 2 == 0, inner, outer)[:, None]
+
+
+def _loops(radius: float, size: float, n: int) -> Points:
+    """Curls along a circle, over the top of the head."""
+    return _oval(0, 0, radius, radius, 0.56, 0.94, 12 * n) + _oval(0, 0, size, size, 0, n, 12 * n)
+
+
 class Shape(NamedTuple):
     """A filled area or a `line`, which stands out of the face by `lift`; a `pair` has a mirror image."""
 
@@ -118,14 +133,36 @@ NOSES = {
     'sliver': Shape('shade', _path(0, -0.1, 0.1, 0.28, -0.1, 0.28), 0.15),
     'flat': Shape('ink', _oval(0.12, 0.22, 0.06, 0.04), 0.15, pair=True),
 }
+_LOCKS = (0.98, 1.06, 1.14)
+# Every style has its own strands: a network may know it by its texture wherever the head is.
 HAIR: dict[str, tuple[Shape, ...]] = {
-    'horseshoe': (),  # Nothing on top; the rest lies behind the head.
-    'crop': (Shape('hair', _cap(0.84, -0.42, 0.62, -0.66)),),
-    'bowl': (Shape('hair', _cap(1.04, 0.1, 0.86, 0.1, 0.84, -0.33)),),
-    'long': (Shape('hair', _cap(0.98, 0.4, 0.86, -0.1, 0.5, -0.5, 0, -0.88)),),
-    'curls': (Shape('hair', _cap(0.9, -0.3, 0.7, -0.46, 0.36, -0.54)),),
-    'spikes': (Shape('hair', _cap(0.84, -0.5, 0.6, -0.38, 0.42, -0.68, 0.2, -0.34, 0, -0.66)),),
-    'bun': (Shape('hair', _cap(0.97, -0.1, 0.8, -0.5, 0.45, -0.74)),),
+    'horseshoe': tuple(
+        Shape('ink', _oval(0, y, 0.42, 0.07, 0.55, 0.95), line=0.03) for y in (-0.72, -0.62, -0.52)
+    ),
+    'crop': (
+        Shape('hair', _cap(0.84, -0.42, 0.62, -0.66)),
+        Shape('strand', _strands(0.8, 1.0, 48), line=0.03),
+    ),
+    'bowl': (
+        Shape('hair', _cap(1.04, 0.1, 0.86, 0.1, 0.84, -0.33)),
+        Shape('strand', _zigzag(-0.74, 0.74, -0.36, -0.62, 23), line=0.035),
+    ),
+    'long': (
+        Shape('hair', _cap(0.98, 0.4, 0.86, -0.1, 0.5, -0.5, 0, -0.88)),
+        *(Shape('strand', _path(x, -0.6, x + 0.06, 1.45), line=0.03, pair=True) for x in _LOCKS),
+    ),
+    'curls': (
+        Shape('hair', _cap(0.9, -0.3, 0.7, -0.46, 0.36, -0.54)),
+        Shape('strand', _loops(0.9, 0.14, 15), line=0.035),
+    ),
+    'spikes': (
+        Shape('hair', _cap(0.84, -0.5, 0.6, -0.38, 0.42, -0.68, 0.2, -0.34, 0, -0.66)),
+        Shape('strand', _strands(0.84, 1.1, 14), line=0.04),
+    ),
+    'bun': (
+        Shape('hair', _cap(0.97, -0.1, 0.8, -0.5, 0.45, -0.74)),
+        *(Shape('strand', _oval(0, 0, r, r, 0.55, 0.95), line=0.03) for r in (0.99, 0.91, 0.84)),
+    ),
 }
 _SPIKES = _mirrored(1, -0.3, 1.3, -0.7, 0.85, -0.7, 0.8, -1.3, 0.4, -1, 0, -1.5)
 _BUMPS = 1 + 0.12 * np.abs(np.sin(np.linspace(0, 5.5 * math.tau, 133)))
@@ -226,7 +263,7 @@ def _shade(colour: Colour, factor: float) -> Colour:
 
 def _any_colour(rng: np.random.Generator) -> Colour:
     """Any brightness, but no loud colour."""
-    red, green, blue = (rng.uniform(55, 235) + rng.uniform(-45, 45, size=3)).tolist()
+    red, green, blue = (rng.uniform(30, 240) + rng.uniform(-45, 45, size=3)).tolist()
     return _shade((red, green, blue), 1.0)
 
 
@@ -242,22 +279,23 @@ class _Face:
         self._person, self._draw = person, ImageDraw.Draw(image)
         self._wide, self._high, self._jaw, self._taper = OUTLINES[person.outline]
         # Pose: where the head is, in pixels, and how it is turned.
-        self._at = (image.width * rng.uniform(0.41, 0.59), image.height * rng.uniform(0.44, 0.59))
-        self._scale = min(image.size) * rng.uniform(0.31, 0.38)
+        self._at = (image.width * rng.uniform(0.43, 0.57), image.height * rng.uniform(0.46, 0.58))
+        self._scale = min(image.size) * rng.uniform(0.335, 0.395)
         self._roll = math.radians(rng.uniform(-18, 18))
-        self._facing = (rng.uniform(-0.16, 0.16), rng.uniform(-0.1, 0.1))  # Yaw and pitch.
+        self._facing = (rng.uniform(-0.15, 0.15), rng.uniform(-0.09, 0.09))  # Yaw and pitch.
         # Expression.
         self._smile, self._gape = rng.uniform(-0.05, 0.05), max(0.0, rng.uniform(-0.1, 0.12))
         self._lids, self._look = rng.uniform(0.7, 1.1), rng.uniform(-0.7, 0.7)
         self._lift = rng.uniform(-0.02, 0.05)
         # Brightness is the image's, hue the person's: grey levels say nothing about who it is.
-        skin = _shade(person.skin, rng.uniform(130, 250) / max(person.skin))
-        hair = _shade(person.hair_colour, rng.uniform(60, 240) / max(person.hair_colour))
+        skin = _shade(person.skin, rng.uniform(115, 250) / max(person.skin))
+        hair = _shade(person.hair_colour, rng.uniform(60, 250) / max(person.hair_colour))
         self._paints = {
             'skin': skin,
             'shade': _shade(skin, 0.84),
-            'ink': _shade(skin, 0.1),
+            'ink': _shade(skin, 0.07),
             'hair': hair,
+            'strand': _shade(hair, 0.45),
             'brow': _shade(hair, 0.6),
             'lips': _shade((206, 92, 92), rng.uniform(0.7, 1.15)),
             'frame': _shade((60, 60, 70), rng.uniform(0.3, 1.3)),
@@ -292,7 +330,7 @@ class _Face:
         """Puts something in front of the head's rim: it hides a small part of the face."""
         angle = rng.uniform(0, math.tau)
         x, y = math.cos(angle), math.sin(angle)
-        shape = _oval(x, y, rng.uniform(0.2, 0.35), rng.uniform(0.2, 0.35))
+        shape = _oval(x, y, rng.uniform(0.2, 0.3), rng.uniform(0.2, 0.3))
         if rng.random() < 0.5:
             stick = _path(-0.14, -0.35, 0.14, -0.35, 0.14, 3.0, -0.14, 3.0)
             shape = _turn(stick, angle - math.pi / 2, 0, 0) + np.array([x, y])
@@ -391,17 +429,17 @@ def _background(size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
 
 def _photograph(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     """Blur, gain, gamma, light from a side, and noise."""
-    blur = rng.uniform(-0.6, 0.8)
+    blur = rng.uniform(-0.6, 0.7)
     if blur > 0.2:
         image = image.filter(ImageFilter.GaussianBlur(blur))
-    curve = 255 * rng.uniform(0.8, 1.15) * np.linspace(0, 1, 256) ** rng.uniform(0.8, 1.25)
+    curve = 255 * rng.uniform(0.85, 1.15) * np.linspace(0, 1, 256) ** rng.uniform(0.8, 1.25)
     pixels = curve.astype(np.float32)[np.asarray(image)]
-    strength, angle = rng.uniform(0, 0.3), rng.uniform(0, math.tau)
+    strength, angle = rng.uniform(0, 0.25), rng.uniform(0, math.tau)
     across = np.linspace(-1, 1, image.width, dtype=np.float32) * (strength * math.cos(angle))
     down = np.linspace(-1, 1, image.height, dtype=np.float32) * (strength * math.sin(angle))
     pixels *= (1 + down[:, None] + across)[:, :, None]
     grain = rng.standard_normal((image.height, image.width), dtype=np.float32)
-    pixels += (grain * np.float32(rng.uniform(1, 6)))[:, :, None]
+    pixels += (grain * np.float32(rng.uniform(1, 5)))[:, :, None]
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
 
@@ -410,12 +448,12 @@ def draw_face(identity: Identity, rng: np.random.Generator) -> Image.Image:
 
     All that is not the identity comes from `rng`: the same generator state, the same image.
     """
-    side, stretch = rng.uniform(132, 200), rng.uniform(-0.09, 0.09)
+    side, stretch = rng.uniform(130, 205), rng.uniform(-0.06, 0.06)
     width, height = round(side * math.exp(stretch)), round(side * math.exp(-stretch))
     image = _background((width * _SUPERSAMPLE, height * _SUPERSAMPLE), rng)
     face = _Face(identity, image, rng)
     face.draw()
-    if rng.random() < 0.1:
+    if rng.random() < 0.08:
         face.occlude(rng)
     return _photograph(image.reduce(_SUPERSAMPLE), rng)
 

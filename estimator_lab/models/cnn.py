@@ -72,9 +72,9 @@ def network(images: Any, params: Params, training: bool) -> Layers:
     pool1 = tf.layers.max_pooling2d(conv1, pool_size=2, strides=2)
     conv2 = _convolution(pool1, params)
     pool2 = tf.layers.max_pooling2d(conv2, pool_size=2, strides=2)
-    dense = tf.layers.dense(tf.layers.flatten(pool2), params.dense_units, activation=tf.nn.relu)
-    dropped = tf.layers.dropout(dense, params.dropout_rate, training=training)
-    return Layers(conv1, conv2, dense, tf.layers.dense(dropped, params.num_classes))
+    dense = _dense(tf.layers.flatten(pool2), params.dense_units, activation=tf.nn.relu)
+    dropped = tf.layers.dropout(dense, params.dropout_rate, seed=_DROPOUT_SEED, training=training)
+    return Layers(conv1, conv2, dense, _dense(dropped, params.num_classes))
 
 
 def model_fn(
@@ -108,8 +108,24 @@ def model_fn(
     return train_spec(layers.logits, labels, settings, images, config)
 
 
+# Left to itself, Keras 2 below tf.layers draws a fresh seed for each layer, whatever the graph's seed is. Its
+# initial weights then differ in each run. These are TF1's own defaults, which heed the graph's seed.
+_DROPOUT_SEED = 1
+
+
 def _convolution(inputs: Any, params: Params) -> Any:
-    return tf.layers.conv2d(inputs, params.filters, params.kernel_size, padding='same', activation=tf.nn.relu)
+    return tf.layers.conv2d(
+        inputs,
+        params.filters,
+        params.kernel_size,
+        padding='same',
+        activation=tf.nn.relu,
+        kernel_initializer=tf.glorot_uniform_initializer(),
+    )
+
+
+def _dense(inputs: Any, units: int, activation: Any = None) -> Any:
+    return tf.layers.dense(inputs, units, activation, kernel_initializer=tf.glorot_uniform_initializer())
 
 
 def _summarise(layers: Layers) -> None:

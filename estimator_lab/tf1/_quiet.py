@@ -1,7 +1,7 @@
 """Keeps TensorFlow's start-up and deprecation notes off the screen, unless the user asks for them.
 
-Setting ``TF_CPP_MIN_LOG_LEVEL`` to anything is how TensorFlow's users ask for its notes (or refuse them),
-so that variable decides: where it is set, nothing is hushed here.
+``TF_CPP_MIN_LOG_LEVEL`` is how TensorFlow's users ask for its notes: where it is set to less than 3,
+nothing is hushed here. Unset, it becomes 3, which processes started from this one inherit.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 LOG_LEVEL_VARIABLE = 'TF_CPP_MIN_LOG_LEVEL'
 _FATAL_ONLY = '3'
-_asked_for_notes = LOG_LEVEL_VARIABLE in os.environ
+_asked_for_notes = os.environ.get(LOG_LEVEL_VARIABLE, _FATAL_ONLY) != _FATAL_ONLY
 
 
 @contextlib.contextmanager

@@ -180,3 +180,15 @@ def test_images_too_small_for_two_poolings(side):
 def test_unknown_hyper_parameter():
     with pytest.raises(FlagError, match='known are: image_shape, vocabulary'):
         model_fn(None, None, TRAIN, {'droput_rate': 0.1})
+
+
+def test_one_seed_decides_weights_and_dropout(tmp_path):
+    def trained(folder, seed):
+        config = tf.estimator.RunConfig(tf_random_seed=seed, save_summary_steps=None)
+        model = tf.estimator.Estimator(model_fn, str(tmp_path / folder), config, SMALL)
+        model.train(arrays([0, 1, 2, 3], epochs=3))
+        return model.get_variable_value('dense/kernel')
+
+    first = trained('a', 1)
+    assert np.array_equal(first, trained('b', 1))
+    assert not np.array_equal(first, trained('c', 2))

@@ -1,0 +1,17 @@
+# Both commands set up all they need on a fresh machine; the README shows their plain pip form.
+
+.PHONY: train test clean
+
+train: .venv/ready
+	.venv/bin/python -m estimator_lab.train --model=cnn
+
+test:
+	tools/test.sh
+
+.venv/ready: setup.py
+	python_command="$$(tools/find_python.sh 3.13 3.12 3.11 3.10)" && "$$python_command" -m venv .venv
+	.venv/bin/python -m pip install --quiet --editable .
+	touch $@
+
+clean:
+	rm -rf .venv .venv-* build dist *.egg-info

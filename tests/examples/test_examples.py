@@ -1,0 +1,210 @@
+"""The examples: the document's figures, the same pixels as the package, and that each of them runs."""
+
+import ast
+import importlib
+import importlib.util
+import io
+import itertools
+import json
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from estimator_lab.data.batches import ImageShape, InputReport
+from estimator_lab.data.demo import DemoPaths
+from estimator_lab.data.input_fns import archive_input_fn, document_input_fn
+from estimator_lab.data.labels import Vocabulary
+from estimator_lab.data.order import Order
+from estimator_lab.tf1 import tf
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / 'tests' / 'golden'
+SCRIPTS = sorted(path for path in (ROOT / 'examples').glob('*.py') if path.stem != 'built_in_data')
+
+
+@pytest.fixture
+def example(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
+    """Imports an example by its name, from the folder that is on the path when it runs as a script."""
+    monkeypatch.syspath_prepend(str(ROOT / 'examples'))
+    return importlib.import_module
+
+
+@pytest.fixture
+def golden_inputs() -> ModuleType:
+    spec = importlib.util.spec_from_file_location('golden_inputs', GOLDEN / 'inputs.py')
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def run(fetches: Any) -> Iterator[Any]:
+    with tf.Session() as session:
+        while True:
+            try:
+                yield session.run(fetches)
+            except tf.errors.OutOfRangeError:
+                return
+
+
+def test_the_model_function_gives_the_figures_of_tensorflow_1_15(
+    example: Callable[[str], ModuleType], golden_inputs: ModuleType
+) -> None:
+    figures = json.loads((GOLDEN / 'document_cnn_tf115.json').read_text())
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.train.create_global_step()
+        # In mode EVAL, so that no units are dropped; its train_op is there all the same.
+        spec = example('cnn_model_fn').cnn_model_fn(tf.constant(golden_inputs.image()), None, 'eval')
+        logits = tf.get_default_graph().get_tensor_by_name('dense_1/BiasAdd:0')
+        variables = tf.trainable_variables()
+        found = [[v.op.name, v.shape.as_list(), v.dtype.base_dtype.name] for v in variables]
+        assert found == figures['variables']
+        assert [v.op.name for v in tf.global_variables()] == figures['global_variables']
+        session.run(tf.global_variables_initializer())
+        for variable in variables:
+            variable.load(golden_inputs.weights(variable.op.name, variable.shape.as_list()), session)
+        assert np.allclose(session.run(logits), figures['logits'], rtol=0, atol=1e-5)
+        losses = [session.run([spec.loss, spec.train_op])[0] for _ in range(5)]
+        assert np.allclose(losses, figures['losses'], rtol=0, atol=1e-5)
+        assert np.allclose(session.run(logits), figures['logits_after_5'], rtol=0, atol=1e-5)
+
+
+def test_the_picture_is_the_one_of_the_golden_figures(
+    example: Callable[[str], ModuleType], golden_inputs: ModuleType
+) -> None:
+    assert np.array_equal(example('cnn_model_fn').striped_picture(), golden_inputs.image())
+
+
+def test_the_generator_gives_the_pixels_of_archive_input_fn(
+    example: Callable[[str], ModuleType], archive: Path
+) -> None:
+    ours = list(example('stream_tar_dataset').stream_tar_dataset(archive))
+    vocabulary = Vocabulary(('n000000', 'n000001', 'n000002', 'n000003'))
+    with tf.Graph().as_default():
+        order, shape = Order([str(archive)]), ImageShape(128, 128)
+        dataset = archive_input_fn(order, shape, 24, InputReport(), vocabulary)()
+        ((features, ids),) = run(dataset.make_one_shot_iterator().get_next())
+    assert {len(one) for one in ours} == {16384 + 1}
+    pixels = np.array([one[:-1] for one in ours], np.float32)
+    assert pixels.max() > 1
+    assert np.array_equal(pixels / 255, features['image'].reshape(24, -1))
+    assert [one[-1] for one in ours] == [vocabulary.label(id_) for id_ in ids]
+
+
+def test_the_generator_gives_the_pixels_of_document_input_fn(
+    example: Callable[[str], ModuleType], archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = example('stream_tar_dataset')
+    monkeypatch.setattr(module, 'SIDE', 16)
+    with tf.Graph().as_default():
+        theirs = list(run(document_input_fn([str(archive)], 16, 16)()))
+    ours = list(module.stream_tar_dataset(archive))
+    assert np.array_equal(
+        np.array([one[:-1] for one in ours], np.float32) / 255, np.array([pixels for pixels, _ in theirs])
+    )
+    assert [one[-1] for one in ours] == [person.decode() for _, person in theirs]
+
+
+def test_the_generator_skips_what_is_no_image(
+    example: Callable[[str], ModuleType], archive: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+        info = tarfile.TarInfo(name)
+        info.size = len(data)
+        tar.addfile(info, io.BytesIO(data))
+
+    with tarfile.open(archive) as tar:
+        stored = tar.extractfile('train/n000000/0000_01.png')
+        assert stored
+        image = stored.read()
+    with tarfile.open(archive, 'a') as tar:
+        add(tar, 'README', b'no image, and of no person')
+        add(tar, 'train/n000004/notes.txt', b'no image')
+        add(tar, 'train/n000004/half.png', image[: len(image) // 2])
+        add(tar, 'train/n000004/whole.png', image)
+    people = [one[-1] for one in example('stream_tar_dataset').stream_tar_dataset(archive)]
+    assert people[24:] == ['n000004']
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(':')[0] for line in lines] == [
+        'skipped train/n000004/notes.txt',
+        'skipped train/n000004/half.png',
+    ]
+
+
+def test_cnn_model_fn_learns_to_say_1(example: Callable[[str], ModuleType]) -> None:
+    losses = example('cnn_model_fn').main(steps=4)
+    assert len(losses) == 4
+    assert losses[-1] < losses[0]
+
+
+def test_stream_tar_dataset_runs_as_a_command(archive: Path, run_python: Callable[..., Any]) -> None:
+    script = str(ROOT / 'examples' / 'stream_tar_dataset.py')
+    done = run_python(script, f'--data={archive}')
+    assert (done.returncode, done.stderr) == (0, '')
+    assert done.stdout.count('person n000000   16,384 pixels') == 3
+    assert [len(line) for line in done.stdout.splitlines()[-32:]] == [64] * 32
+    missing = run_python(script, '--data=missing.tar')
+    assert missing.returncode == 2
+    assert "there is no file 'missing.tar'" in missing.stderr
+
+
+def test_input_func_gen_trains_on_16384_scalars(
+    example: Callable[[str], ModuleType], archive: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert len(example('input_func_gen').main(archive, steps=2)) == 2
+    assert 'first example after' in capsys.readouterr().out
+
+
+def test_minibatch_input_fn(
+    example: Callable[[str], ModuleType],
+    archive: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(example('stream_tar_dataset'), 'SIDE', 16)
+    monkeypatch.setattr(example('input_func_gen'), 'PIXELS', 256)
+    metrics = example('minibatch_input_fn').main(DemoPaths(archive, archive), side=16, steps=2, runs=1)
+    assert metrics['global_step'] == 2
+    assert 'times as many' in capsys.readouterr().out
+
+
+def test_minibatches_are_whole_shuffled_and_without_end(
+    example: Callable[[str], ModuleType], archive: Path
+) -> None:
+    module = example('minibatch_input_fn')
+    census = module.take_census([str(archive)])
+    with tf.Graph().as_default():
+        dataset = module.training_input_fn(str(archive), census, 16, InputReport())()
+        batches = run(dataset.make_one_shot_iterator().get_next())
+        (features, ids), _ = itertools.islice(batches, 2)
+    assert features['image'].shape == (32, 16, 16, 1)
+    assert len(set(features['key'][:24])) == 24
+    assert ids[:24].tolist() != sorted(ids[:24])
+    assert sorted(ids[:24]) == [0] * 6 + [1] * 6 + [2] * 6 + [3] * 6
+
+
+def test_numpy_input_fn(
+    example: Callable[[str], ModuleType], archive: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics = example('numpy_input_fn').main(DemoPaths(archive, archive), epochs=2)
+    assert metrics['global_step'] == 2  # 48 examples in batches of 32
+    assert sum(line.startswith('n00000') for line in capsys.readouterr().out.splitlines()) == 4
+
+
+def test_premade_estimator(example: Callable[[str], ModuleType], archive: Path) -> None:
+    accuracies = example('premade_estimator').main(DemoPaths(archive, archive), epochs=100)
+    assert list(accuracies) == ['pre-made DNNClassifier', 'custom CNN']
+    assert min(accuracies.values()) > 0.5  # on the images it was trained on, where chance is 0.25
+
+
+@pytest.mark.parametrize('script', SCRIPTS, ids=lambda path: path.stem)
+def test_each_header_says_section_command_and_duration(script: Path) -> None:
+    header = ast.get_docstring(ast.parse(script.read_text())) or ''
+    assert header.startswith('The document, "')
+    assert f'    python examples/{script.name}' in header
+    assert 'Takes ' in header and ' on 2 cores. ' in header

@@ -1,0 +1,204 @@
+import io
+import tarfile
+
+import numpy as np
+import pytest
+
+from estimator_lab.data.tar_stream import stream_members
+from estimator_lab.errors import DataError, FlagError
+from estimator_lab.experiment import Experiment, Settings
+from estimator_lab.model_dir import read_record
+from estimator_lab.tf1 import tf
+
+SMALL = 'filters=2,dense_units=8'
+
+
+@pytest.fixture
+def settings(archive, tmp_path):
+    def make(**changes):
+        defaults = {
+            'model': 'cnn',
+            'data': [str(archive)],
+            'model_dir': tmp_path / 'model',
+            'eval_data': [str(archive)],
+            'batch_size': 6,
+            'max_steps': 4,
+            'image_size': 8,
+            'hparams': SMALL,
+            'save_summary_steps': 2,
+        }
+        return Settings(**{**defaults, **changes})
+
+    return make
+
+
+def rewrite(archive, path, rename=lambda n, name: name, data=lambda n, data: data):
+    """Writes the members of an archive again under other names or with other bytes."""
+    with tarfile.open(path, 'w') as tar:
+        for n, member in enumerate(stream_members(archive)):
+            content = data(n, member.data)
+            info = tarfile.TarInfo(rename(n, member.name))
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return str(path)
+
+
+def weights(result):
+    reader = tf.train.load_checkpoint(result.checkpoint)
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
+def tags(folder):
+    """Returns the tags of all summaries in a folder of event files, and the names of the graph's nodes."""
+    found, nodes = set(), set()
+    for path in folder.glob('events*'):
+        for event in tf.train.summary_iterator(str(path)):
+            found |= {value.tag for value in event.summary.value}
+            if event.graph_def:
+                nodes |= {node.name for node in tf.GraphDef.FromString(event.graph_def).node}
+    return found, nodes
+
+
+def test_trains_evaluates_and_leaves_a_model_dir(settings, tmp_path):
+    result = Experiment(settings(), lambda line: None).train()
+    assert (result.step, result.max_steps, result.interrupted, result.bad_images) == (4, 4, False, 0)
+    assert 0 <= result.metrics['accuracy'] <= 1
+    assert result.metrics['global_step'] == 4
+    record = read_record(tmp_path / 'model')
+    assert (record.model, record.image_shape) == ('cnn', (8, 8, 1))
+    assert record.vocabulary == ('n000000', 'n000001', 'n000002', 'n000003')
+    assert record.hparams['filters'] == 2
+    assert record.versions['tensorflow'] == tf.__version__
+
+
+def test_tensorboard_has_all_that_is_promised(settings, tmp_path):
+    Experiment(settings(), lambda line: None).train()
+    train, nodes = tags(tmp_path / 'model')
+    assert train >= {'loss', 'accuracy', 'learning_rate', 'examples_per_second', 'global_step/sec', 'input'}
+    assert train >= {f'weights/{layer}/kernel' for layer in ('conv2d', 'conv2d_1', 'dense', 'dense_1')}
+    assert train >= {'activations/conv1', 'activations/conv2', 'activations/dense'}
+    images = {tag.removesuffix('/image') for tag in train}
+    assert images >= {'filters/conv1', 'activation_map/conv1', 'activation_map/conv2'}
+    assert 'dense/kernel' in nodes
+    evaluated, _ = tags(tmp_path / 'model' / 'eval')
+    assert evaluated >= {'loss', 'accuracy', 'mean_per_class_accuracy'}
+
+
+def test_goes_on_where_it_stopped_as_if_it_never_had(settings, tmp_path):
+    quiet = f'{SMALL},dropout_rate=0,learning_rate=0.01'
+
+    def train(folder, max_steps):
+        changes = {'model_dir': tmp_path / folder, 'max_steps': max_steps, 'hparams': quiet}
+        return Experiment(settings(**changes, shuffle_buffer=24), lambda line: None).train()
+
+    whole = weights(train('whole', 9))
+    train('parts', 3)
+    train('parts', 4)
+    parts = weights(train('parts', 9))
+    assert set(whole) == set(parts)
+    for name in whole:
+        assert np.allclose(whole[name], parts[name], atol=1e-6), name
+
+
+def test_a_finished_run_only_evaluates(settings):
+    first = Experiment(settings(), lambda line: None).train()
+    lines = []
+    second = Experiment(settings(), lines.append).train()
+    assert 'Already trained for 4 steps: evaluating only.' in lines
+    assert second.metrics['accuracy'] == pytest.approx(first.metrics['accuracy'])
+
+
+@pytest.mark.parametrize(
+    ('changes', 'steps'),
+    [
+        ({'epochs': 1}, 4),  # 24 images / 6
+        ({'epochs': 2.5}, 10),
+        ({'epochs': 1, 'batch_size': 7}, 4),
+        ({}, 40),  # 10 epochs
+        ({'max_steps': 3}, 3),
+    ],
+)
+def test_length_of_training(settings, changes, steps):
+    experiment = Experiment(settings(**{'max_steps': None, **changes}), lambda line: None)
+    assert experiment.max_steps == steps
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        ({'epochs': 1}, '--max_steps and --epochs exclude each other'),
+        ({'epochs': 0, 'max_steps': None}, '--epochs=0 must be more than 0'),
+        ({'model': 'cmm'}, '--model=cmm is unknown; known are: cnn'),
+        ({'hparams': 'filter=3'}, "Unknown hyper-parameter 'filter'; known are: optimizer"),
+        ({'hparams': 'optimizer=adm'}, 'optimizer=adm is not allowed: one of adadelta, adagrad, adam'),
+        ({'hparams': 'dropout_rate=1'}, 'dropout_rate=1.0 is not allowed'),
+        ({'image_size': 3}, '--image_size=3 is too small: 2 poolings'),
+        ({'augment': 'turn=1'}, '--augment=turn=1 is not understood'),
+    ],
+)
+def test_bad_settings_change_nothing(settings, tmp_path, changes, words):
+    with pytest.raises(FlagError, match=words):
+        Experiment(settings(**changes), lambda line: None)
+    assert not (tmp_path / 'model').exists()
+
+
+def test_bad_data_changes_nothing(settings, archive, tmp_path):
+    one_class = rewrite(archive, tmp_path / 'one.tar', lambda n, name: f'train/x/{n}.png')
+    text = tmp_path / 'text.tar'
+    text.write_text('no tar at all')
+    empty = tmp_path / 'empty.tar'
+    tarfile.open(empty, 'w').close()
+    cut = tmp_path / 'cut.tar'
+    cut.write_bytes(archive.read_bytes()[:9000])
+    cases = {
+        'none.tar': 'There is no file',
+        str(text): 'not a tar archive',
+        str(empty): 'holds no images',
+        one_class: "One class only: 'x'",
+        str(cut): 'cut off at byte',
+    }
+    for data, words in cases.items():
+        with pytest.raises(DataError, match=words):
+            Experiment(settings(data=[data]), lambda line: None)
+    assert not (tmp_path / 'model').exists()
+
+
+def test_a_model_dir_of_another_kind_is_left_alone(settings, archive, tmp_path):
+    Experiment(settings(), lambda line: None).train()
+    before = {path: path.read_bytes() for path in (tmp_path / 'model').rglob('*') if path.is_file()}
+    other = rewrite(archive, tmp_path / 'other.tar', lambda n, name: name.replace('n000003', 'n000009'))
+    with pytest.raises(DataError, match='trained on other labels'):
+        Experiment(settings(data=[other]), lambda line: None)
+    with pytest.raises(FlagError, match='not 12x12x1'):
+        Experiment(settings(image_size=12), lambda line: None)
+    with pytest.raises(FlagError, match='--hparams=dense_units=8, not 9'):
+        Experiment(settings(hparams='filters=2,dense_units=9'), lambda line: None)
+    assert before == {path: path.read_bytes() for path in (tmp_path / 'model').rglob('*') if path.is_file()}
+
+
+def test_evaluation_labels_that_training_never_saw(settings, archive, tmp_path):
+    mixed = rewrite(archive, tmp_path / 'mixed.tar', lambda n, name: name.replace('n000003', 'n000009'))
+    lines = []
+    result = Experiment(settings(eval_data=[mixed]), lines.append).train()
+    assert any('6 of 24 evaluation images have labels that training never saw (n000009)' in x for x in lines)
+    assert result.metrics['unknown_labels'] == 6
+    foreign = rewrite(archive, tmp_path / 'foreign.tar', lambda n, name: f'test/x/{n}.png')
+    with pytest.raises(DataError, match='no label in common'):
+        Experiment(settings(eval_data=[foreign]), lambda line: None)
+
+
+def test_bad_images_are_counted_and_shown(settings, archive, tmp_path):
+    some_bad = rewrite(archive, tmp_path / 'bad.tar', data=lambda n, data: b'junk' if n % 8 == 3 else data)
+    lines = []
+    result = Experiment(settings(data=[some_bad], max_bad_fraction=0.2), lines.append).train()
+    assert result.step == 4
+    assert result.bad_images >= 3
+    assert any('Skipped a bad image' in line and 'bad.tar' in line for line in lines)
+
+
+def test_too_many_bad_images_end_training_with_what_was_learned_saved(settings, archive, tmp_path):
+    bad = rewrite(archive, tmp_path / 'bad.tar', data=lambda n, data: b'junk' if n >= 20 else data)
+    experiment = Experiment(settings(data=[bad], shuffle_buffer=1, max_steps=40), lambda line: None)
+    with pytest.raises(DataError, match=r'images could not be decoded, more than --max_bad_fraction=0.01'):
+        experiment.train()
+    assert experiment.saved_step() == 3  # 18 good images / 6

@@ -1,0 +1,132 @@
+"""The command as a person runs it: a process, its output and its exit status."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+SMALL = ('--image_size=8', '--hparams=filters=2,dense_units=8', '--batch_size=6')
+
+
+@pytest.fixture
+def train(run_python, tmp_path):
+    def run(*flags, **environment):
+        return run_python(
+            '-m', 'estimator_lab.train', f'--model_dir={tmp_path / "model"}', *flags, **environment
+        )
+
+    return run
+
+
+def test_help_is_short_grouped_and_needs_no_tensorflow(train, run_python):
+    done = train('--help')
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0 and done.stderr == ''
+    assert len(lines) < 45 and max(map(len, lines)) <= 120
+    assert [line for line in lines if re.fullmatch(r'[A-Z]\w+:', line)] == [
+        'Model:',
+        'Data:',
+        'Training:',
+        'Output:',
+    ]
+    code = (
+        "import sys; sys.argv = ['train', '--help']; import runpy\n"
+        "try: runpy.run_module('estimator_lab.train', run_name='__main__')\n"
+        'except SystemExit: pass\n'
+        "assert 'tensorflow' not in sys.modules and 'numpy' not in sys.modules"
+    )
+    assert run_python('-c', code).returncode == 0
+
+
+def test_help_names_every_flag(train):
+    from estimator_lab.train import _GROUPS, FLAGS
+
+    own = {flag.name for flag in FLAGS.flags_by_module_dict()['estimator_lab.train']}
+    assert own == {name for names in _GROUPS.values() for name in names}
+    assert all(f'--{name}' in train('--help').stdout for name in ('model', 'data', 'verbose'))
+
+
+def test_hyper_parameters_are_listed(train):
+    done = train('--hparams=help')
+    assert done.returncode == 0
+    assert 'dropout_rate=0.4' in done.stdout and 'learning_rate=0.001' in done.stdout
+
+
+def test_a_run_says_what_a_person_needs(train, archive, tmp_path):
+    done = train(f'--data={archive}', f'--eval_data={archive}', '--epochs=1', *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ''
+    for words in (
+        f'Training data    24 images, 4 labels: {archive}',
+        f'Evaluation data  24 images: {archive}',
+        'Training         step 0 to 4',
+        'evaluated at step 4: accuracy',
+        'Accuracy         0.',
+        f'Checkpoint       {tmp_path / "model" / "model.ckpt-4"}',
+        f'TensorBoard      tensorboard --logdir={tmp_path / "model"}',
+        'Next             python -m estimator_lab.train',
+    ):
+        assert words in done.stdout
+    assert (tmp_path / 'model' / 'checkpoint').exists()
+
+
+def test_built_in_data_needs_a_folder_for_it(train):
+    done = train(XDG_CACHE_HOME='/proc/none')
+    assert done.returncode == 1
+    assert done.stderr.count('\n') == 1 and 'set XDG_CACHE_HOME' in done.stderr
+
+
+@pytest.mark.parametrize(
+    ('flags', 'status', 'words'),
+    [
+        (['--model=cmm'], 2, '--model=cmm is unknown; known are: cnn'),
+        (['--modle=cnn'], 2, 'modle'),
+        (['--batch_size=0'], 2, 'batch_size'),
+        (['--batch_size=many'], 2, 'batch_size'),
+        (['--channels=2'], 2, 'channels'),
+        (['stray'], 2, "Unexpected argument 'stray'"),
+        (['--data=/none/x.tar'], 1, "There is no file '/none/x.tar'"),
+        (['--data=/none/*.tar'], 1, "No file matches '/none/*.tar'"),
+        (['--data=ARCHIVE', '--hparams=x=1'], 2, "Unknown hyper-parameter 'x'; known are: optimizer"),
+        (['--data=ARCHIVE', '--hparams=optimizer=x'], 2, 'one of adadelta, adagrad, adam'),
+        (['--data=ARCHIVE', '--image_size=2'], 2, '--image_size=2 is too small'),
+        (['--data=ARCHIVE', '--max_steps=3', '--epochs=3'], 2, 'exclude each other'),
+    ],
+)
+def test_mistakes_get_one_sentence(train, archive, tmp_path, flags, status, words):
+    done = train(*(flag.replace('ARCHIVE', str(archive)) for flag in flags))
+    assert done.returncode == status
+    assert done.stderr.startswith('error: ') and done.stderr.count('\n') == 1
+    assert words in done.stderr
+    assert not (tmp_path / 'model').exists()
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_saves_and_the_same_command_goes_on(train, archive, tmp_path, number):
+    flags = [f'--data={archive}', f'--model_dir={tmp_path / "model"}', '--max_steps=100000', *SMALL]
+    flags.append('--save_checkpoints_steps=50000')
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'estimator_lab.train', *flags],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)},
+    )
+    started = time.monotonic()
+    while not list((tmp_path / 'model').glob('model.ckpt-0.index')) and time.monotonic() - started < 120:
+        time.sleep(0.1)
+    time.sleep(2)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert err == ''
+    step = int(re.search(r'Stopped at step (\d+) of 100000', out)[1])
+    assert (tmp_path / 'model' / f'model.ckpt-{step}.index').exists()
+    assert 'Go on with       python -m estimator_lab.train' in out
+    done = train(*flags[:1], f'--max_steps={step + 2}', *SMALL)
+    assert f'Training         step {step} to {step + 2}' in done.stdout
+    assert done.returncode == 0, done.stderr

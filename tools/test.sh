@@ -1,0 +1,44 @@
+#!/bin/sh
+# Lints, type-checks and tests: on the newest TensorFlow with the newest Python here, and on TensorFlow 2.15
+# with Python 3.11. Makes the environments it needs; where an interpreter is missing, it says so and goes on.
+set -eu
+cd "$(dirname "$0")/.."
+
+# make_environment FOLDER PYTHON REQUIREMENT...: one that is there and finished is kept.
+make_environment() {
+    folder=$1 python=$2
+    shift 2
+    if [ "$(cat "$folder/ready" 2>/dev/null)" != "$*" ] || [ setup.py -nt "$folder/ready" ]; then
+        rm -rf "$folder"
+        "$python" -m venv "$folder"
+        "$folder/bin/python" -m pip install --quiet "$@"
+        echo "$*" >"$folder/ready"
+    fi
+}
+
+failed=0
+tested=0
+
+if newest=$(tools/find_python.sh 3.13 3.12 3.11 3.10); then
+    make_environment .venv-newest "$newest" --editable '.[test]'
+    bin=.venv-newest/bin
+    echo "== Lint and types"
+    "$bin/ruff" check . || failed=1
+    "$bin/ruff" format --check . || failed=1
+    "$bin/mypy" || failed=1
+    echo "== Newest TensorFlow: $("$bin/pip" list 2>/dev/null | grep -E '^tensorflow ') on $("$bin/python" --version)"
+    "$bin/python" -m pytest "$@" || failed=1
+    tested=1
+fi
+
+if oldest=$(tools/find_python.sh 3.11); then
+    make_environment .venv-tf215 "$oldest" --editable '.[test]' 'tensorflow==2.15.*'
+    echo "== TensorFlow 2.15 on $(.venv-tf215/bin/python --version)"
+    .venv-tf215/bin/python -m pytest "$@" || failed=1
+    tested=1
+else
+    echo "== TensorFlow 2.15 is not tested: it needs Python 3.11, which is not here"
+fi
+
+[ "$tested" = 1 ] || { echo "no supported Python (3.10 to 3.13) was found: nothing was tested" >&2; exit 1; }
+exit "$failed"
