@@ -3,7 +3,7 @@
     python examples/cnn_model_fn.py
 
 Takes about 6 s on 2 cores. Trains on one picture of stripes and prints the loss of each of ten steps, which
-falls from 2.17 to 0.65 (TensorFlow 2.21). Nothing is learned about pictures: as in the document, the label
+falls from 2.17 to 0.65. Nothing is learned about pictures: as in the document, the label
 is the constant 1, so that the network only learns to say 1. The package's own model function, with real
 labels and all three modes, is `estimator_lab.models.cnn.model_fn`; `minibatch_input_fn.py` trains it.
 """

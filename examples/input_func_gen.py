@@ -5,7 +5,7 @@
 Takes about 45 s on 2 cores. (The first example to run draws the built-in faces: 15 s more, once.) Trains the
 document's model function on the document's input, and prints after how many seconds the first example is
 through (about 30) and how many images/s follow (1 to 3): TensorFlow handles each pixel as a tensor of its
-own. `minibatch_input_fn.py` reads the same images hundreds of times as fast. The loss is 0 from the second
+own. `minibatch_input_fn.py` reads the same images over a hundred times as fast. The loss is 0 from the second
 step on, for the label is the constant 1, and pixels up to 255 make a huge step of the first one.
 """
 

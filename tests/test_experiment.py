@@ -74,11 +74,20 @@ def test_trains_evaluates_and_leaves_a_model_dir(settings, tmp_path):
 def test_tensorboard_has_all_that_is_promised(settings, tmp_path):
     Experiment(settings(), lambda line: None).train()
     train, nodes = tags(tmp_path / 'model')
-    assert train >= {'loss', 'accuracy', 'learning_rate', 'examples_per_second', 'global_step/sec', 'input'}
+    assert train >= {
+        'loss',
+        'accuracy',
+        'learning_rate',
+        'examples_per_second',
+        'global_step/sec',
+        'images/input',
+    }
     assert train >= {f'weights/{layer}/kernel' for layer in ('conv2d', 'conv2d_1', 'dense', 'dense_1')}
     assert train >= {'activations/conv1', 'activations/conv2', 'activations/dense'}
     images = {tag.removesuffix('/image') for tag in train}
-    assert images >= {'filters/conv1', 'activation_map/conv1', 'activation_map/conv2'}
+    assert images >= {
+        f'images/{name}' for name in ('filters_conv1', 'activation_map_conv1', 'activation_map_conv2')
+    }
     assert 'dense/kernel' in nodes
     evaluated, _ = tags(tmp_path / 'model' / 'eval')
     assert evaluated >= {'loss', 'accuracy', 'mean_per_class_accuracy'}

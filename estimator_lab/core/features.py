@@ -14,11 +14,12 @@ def images_of(features: Any, shape: Sequence[int]) -> Any:
         channels values an example, [batch, 16384]; or the document's tuple of 16,384 scalars.
       shape: (height, width, channels).
     """
-    if isinstance(features, Mapping):
-        features = features['image']
-    elif isinstance(features, (tuple, list)):
-        features = tf.stack(features, axis=-1)
-    return tf.reshape(tf.cast(features, tf.float32), [-1, *shape])
+    with tf.name_scope('images'):
+        if isinstance(features, Mapping):
+            features = features['image']
+        elif isinstance(features, (tuple, list)):
+            features = tf.stack(features, axis=-1)
+        return tf.reshape(tf.cast(features, tf.float32), [-1, *shape])
 
 
 def keys_of(features: Any) -> Any | None:

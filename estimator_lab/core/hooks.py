@@ -187,7 +187,7 @@ class InputGridHook(tf.train.SessionRunHook):
         image = tf.Summary.Image(
             height=picture.height, width=picture.width, colorspace=3, encoded_image_string=png_bytes(picture)
         )
-        value = tf.Summary.Value(tag='input', image=image)
+        value = tf.Summary.Value(tag='images/input', image=image)
         self._writer.add_summary(tf.Summary(value=[value]), self._step)
 
 

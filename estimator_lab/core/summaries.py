@@ -6,6 +6,9 @@ from estimator_lab.tf1 import tf
 
 # A histogram of a large weight matrix takes longer than the training step; a sample looks the same.
 _HISTOGRAM_VALUES = 50_000
+# The operations behind the summaries share a scope, so that the graph shows the network; the summaries
+# themselves stand outside of it, since their tags would take its name.
+_SCOPE = 'summary_values'
 _GAP = 1  # pixels between the tiles of a grid
 
 
@@ -35,10 +38,12 @@ def filter_summary(name: str, kernel: Any, columns: int = 8) -> None:
       kernel: float32 [height, width, channels, filters]; other than 1 or 3 channels are averaged.
       columns: filters in a row.
     """
-    tiles = tf.transpose(kernel, [3, 0, 1, 2])
-    if tiles.shape.as_list()[3] not in (1, 3):
-        tiles = tf.reduce_mean(tiles, axis=3, keepdims=True)
-    tf.summary.image(name, grid(_stretched(tiles), columns), max_outputs=1)
+    with tf.name_scope(_SCOPE):
+        tiles = tf.transpose(kernel, [3, 0, 1, 2])
+        if tiles.shape.as_list()[3] not in (1, 3):
+            tiles = tf.reduce_mean(tiles, axis=3, keepdims=True)
+        picture = grid(_stretched(tiles), columns)
+    tf.summary.image(name, picture, max_outputs=1)
 
 
 def activation_map_summary(name: str, activations: Any, columns: int = 8) -> None:
@@ -46,12 +51,13 @@ def activation_map_summary(name: str, activations: Any, columns: int = 8) -> Non
 
     Args:
       name: tag in TensorBoard.
-      activations: float32 [batch, height, width, filters]; an empty batch shows as black.
+      activations: float32 [batch, height, width, filters], batch at least 1.
       columns: maps in a row.
     """
-    first = tf.pad(activations[:1], [[0, 1], [0, 0], [0, 0], [0, 0]])[0]
-    maps = tf.expand_dims(tf.transpose(first, [2, 0, 1]), axis=3)
-    tf.summary.image(name, grid(_stretched(maps), columns), max_outputs=1)
+    with tf.name_scope(_SCOPE):
+        maps = tf.expand_dims(tf.transpose(activations[0], [2, 0, 1]), axis=3)
+        picture = grid(_stretched(maps), columns)
+    tf.summary.image(name, picture, max_outputs=1)
 
 
 def histogram_summary(name: str, values: Any) -> None:
@@ -61,9 +67,10 @@ def histogram_summary(name: str, values: Any) -> None:
       name: tag in TensorBoard.
       values: any float tensor.
     """
-    flat = tf.reshape(values, [-1])
-    stride = tf.maximum(tf.size(flat) // _HISTOGRAM_VALUES, 1)
-    tf.summary.histogram(name, flat[::stride])
+    with tf.name_scope(_SCOPE):
+        flat = tf.reshape(values, [-1])
+        sample = flat[:: tf.maximum(tf.size(flat) // _HISTOGRAM_VALUES, 1)]
+    tf.summary.histogram(name, sample)
 
 
 def weight_histograms() -> None:

@@ -1,13 +1,13 @@
 """The built-in data set: cartoon faces, drawn from a seed and shaped like VGGFace2.
 
-`write_demo` writes two uncompressed archives, `train.tar` and `test.tar`, whose members
-(`train/n000001/0001_01.jpg`) lie in identity order, as in VGGFace2. An identity is a set of facial
-features; an image of it varies pose, expression, light, background, occlusion and camera, so that a
-linear model on the pixels fails and a small convolutional network does not.
+`write_demo` writes `train.tar` and `test.tar`, uncompressed and in identity order like VGGFace2
+(`train/n000001/0001_01.jpg`). An identity is a set of facial features; an image of it varies pose,
+expression, light, background, occlusion and camera, so that a linear model on the pixels fails and a
+small convolutional network does not.
 
-No two identities are near-twins. Each of the seven features has seven variants, and the variants of
-an identity are a Reed-Solomon code word over GF(7): of up to 49 identities any two share at most
-one feature, of up to 343 at most two, whatever the seed.
+No two identities are near-twins. Each of seven features has seven variants, and those of an identity
+are a Reed-Solomon code word over GF(7): of up to 49 identities any two share at most one feature, of
+up to 343 at most two, whatever the seed.
 """
 
 import io
@@ -35,7 +35,6 @@ Member = tuple[str, bytes]  # Name and JPEG.
 
 _SUPERSAMPLE = 2  # Faces are drawn this many times larger and reduced, which smooths the edges.
 _TRAIN, _TEST, _VARIANTS, _LOOKS = 1, 2, 3, 4  # First words of the generators' seeds.
-_EYE_Y, _MOUTH_Y = -0.1, 0.58
 
 
 def _path(*xy: float) -> Points:
@@ -43,8 +42,7 @@ def _path(*xy: float) -> Points:
     return np.array(xy, dtype=np.float64).reshape(-1, 2)
 
 
-def _mirrored(*xy: float) -> Points:
-    """Half an outline, from the right edge, and its mirror image."""
+def _mirrored(*xy: float) -> Points:  # Half an outline, from the right, and its mirror image.
     half = _path(*xy)
     return np.concatenate([half, half[::-1] * (-1, 1)])
 
@@ -60,19 +58,9 @@ def _cap(*hairline: float) -> Points:
     return np.concatenate([_oval(0, 0, 1.07, 1.07, 0.5, 1), _mirrored(*hairline)])
 
 
-def _zigzag(left: float, right: float, top: float, bottom: float, n: int) -> Points:
-    y = np.where(np.arange(n) % 2 == 0, top, bottom)
-    return np.stack([np.linspace(left, right, n), y], axis=1)
-
-
 def _strands(inner: float, outer: float, n: int) -> Points:
     """A zigzag between two circles, over the top of the head."""
     return _oval(0, 0, 1, 1, 0.58, 0.92, n) * np.where(np.arange(n) % 2 == 0, inner, outer)[:, None]
-
-
-def _loops(radius: float, size: float, n: int) -> Points:
-    """Curls along a circle, over the top of the head."""
-    return _oval(0, 0, radius, radius, 0.56, 0.94, 12 * n) + _oval(0, 0, size, size, 0, n, 12 * n)
 
 
 class Shape(NamedTuple):
@@ -116,13 +104,13 @@ MOUTHS = {
     'wry': (0.34, 0.03, 0.06, 0.03, 0.30, ''),
 }
 BROWS = {
-    'arched': Shape('brow', _path(0.14, -0.4, 0.38, -0.55, 0.68, -0.4), pair=True, line=0.045),
-    'thick': Shape('brow', _path(0.1, -0.48, 0.68, -0.48, 0.68, -0.36, 0.1, -0.36), pair=True),
-    'stern': Shape('brow', _path(0.1, -0.38, 0.66, -0.6, 0.68, -0.5, 0.1, -0.27), pair=True),
-    'worried': Shape('brow', _path(0.12, -0.6, 0.66, -0.4, 0.66, -0.32, 0.12, -0.5), pair=True),
-    'joined': Shape('brow', _mirrored(0.7, -0.36, 0.68, -0.45, 0.3, -0.48, 0, -0.4, 0, -0.31)),
-    'short': Shape('brow', _oval(0.38, -0.44, 0.12, 0.06), pair=True),
-    'faint': Shape('brow', _path(0.18, -0.42, 0.6, -0.44), pair=True, line=0.02),
+    'arched': Shape('strand', _path(0.14, -0.4, 0.38, -0.55, 0.68, -0.4), pair=True, line=0.045),
+    'thick': Shape('strand', _path(0.1, -0.48, 0.68, -0.48, 0.68, -0.36, 0.1, -0.36), pair=True),
+    'stern': Shape('strand', _path(0.1, -0.38, 0.66, -0.6, 0.68, -0.5, 0.1, -0.27), pair=True),
+    'worried': Shape('strand', _path(0.12, -0.6, 0.66, -0.4, 0.66, -0.32, 0.12, -0.5), pair=True),
+    'joined': Shape('strand', _mirrored(0.7, -0.36, 0.68, -0.45, 0.3, -0.48, 0, -0.4, 0, -0.31)),
+    'short': Shape('strand', _oval(0.38, -0.44, 0.12, 0.06), pair=True),
+    'faint': Shape('strand', _path(0.18, -0.42, 0.6, -0.44), pair=True, line=0.02),
 }
 NOSES = {
     'button': Shape('shade', _oval(0, 0.22, 0.11, 0.09), 0.2),
@@ -133,45 +121,35 @@ NOSES = {
     'sliver': Shape('shade', _path(0, -0.1, 0.1, 0.28, -0.1, 0.28), 0.15),
     'flat': Shape('ink', _oval(0.12, 0.22, 0.06, 0.04), 0.15, pair=True),
 }
-_LOCKS = (0.98, 1.06, 1.14)
-# Every style has its own strands: a network may know it by its texture wherever the head is.
 HAIR: dict[str, tuple[Shape, ...]] = {
-    'horseshoe': tuple(
-        Shape('ink', _oval(0, y, 0.42, 0.07, 0.55, 0.95), line=0.03) for y in (-0.72, -0.62, -0.52)
-    ),
-    'crop': (
-        Shape('hair', _cap(0.84, -0.42, 0.62, -0.66)),
-        Shape('strand', _strands(0.8, 1.0, 48), line=0.03),
-    ),
-    'bowl': (
-        Shape('hair', _cap(1.04, 0.1, 0.86, 0.1, 0.84, -0.33)),
-        Shape('strand', _zigzag(-0.74, 0.74, -0.36, -0.62, 23), line=0.035),
-    ),
-    'long': (
-        Shape('hair', _cap(0.98, 0.4, 0.86, -0.1, 0.5, -0.5, 0, -0.88)),
-        *(Shape('strand', _path(x, -0.6, x + 0.06, 1.45), line=0.03, pair=True) for x in _LOCKS),
-    ),
-    'curls': (
-        Shape('hair', _cap(0.9, -0.3, 0.7, -0.46, 0.36, -0.54)),
-        Shape('strand', _loops(0.9, 0.14, 15), line=0.035),
-    ),
-    'spikes': (
-        Shape('hair', _cap(0.84, -0.5, 0.6, -0.38, 0.42, -0.68, 0.2, -0.34, 0, -0.66)),
-        Shape('strand', _strands(0.84, 1.1, 14), line=0.04),
-    ),
-    'bun': (
-        Shape('hair', _cap(0.97, -0.1, 0.8, -0.5, 0.45, -0.74)),
-        *(Shape('strand', _oval(0, 0, r, r, 0.55, 0.95), line=0.03) for r in (0.99, 0.91, 0.84)),
-    ),
+    'horseshoe': (),
+    'crop': (Shape('hair', _cap(0.84, -0.42, 0.62, -0.66)),),
+    'bowl': (Shape('hair', _cap(1.04, 0.1, 0.86, 0.1, 0.84, -0.33)),),
+    'long': (Shape('hair', _cap(0.98, 0.4, 0.86, -0.1, 0.5, -0.5, 0, -0.88)),),
+    'curls': (Shape('hair', _cap(0.9, -0.3, 0.7, -0.46, 0.36, -0.54)),),
+    'spikes': (Shape('hair', _cap(0.84, -0.5, 0.6, -0.38, 0.42, -0.68, 0.2, -0.34, 0, -0.66)),),
+    'bun': (Shape('hair', _cap(0.97, -0.1, 0.8, -0.5, 0.45, -0.74)),),
+}
+# A texture is found wherever the head is: a network can learn it, a linear model cannot.
+_STRANDS: dict[str, list[Points]] = {
+    'horseshoe': [_oval(0, y, 0.42, 0.07, 0.55, 0.95) for y in (-0.72, -0.62, -0.52)],
+    'crop': [_strands(0.8, 1.0, 48)],
+    'bowl': [_strands(0.6, 0.86, 25)],
+    'long': [_path(x, -0.6, x + 0.06, 1.45) for x in (-1.2, -1.12, -1.04, 0.98, 1.06, 1.14)],
+    'curls': [_oval(0, 0, 0.9, 0.9, 0.56, 0.94, 180) + _oval(0, 0, 0.14, 0.14, 0, 15, 180)],
+    'spikes': [_strands(0.84, 1.1, 14)],
+    'bun': [_oval(0, 0, r, r, 0.55, 0.95) for r in (0.99, 0.91, 0.84)],
 }
 _SPIKES = _mirrored(1, -0.3, 1.3, -0.7, 0.85, -0.7, 0.8, -1.3, 0.4, -1, 0, -1.5)
 _BUMPS = 1 + 0.12 * np.abs(np.sin(np.linspace(0, 5.5 * math.tau, 133)))
-_HAIR_BEHIND = {
-    'horseshoe': Shape('hair', _oval(1.0, -0.2, 0.22, 0.36), pair=True),
-    'long': Shape('hair', np.concatenate([_oval(0, 0, 1.22, 1.22, 0.5), _mirrored(1.3, 1.5)])),
-    'curls': Shape('hair', _oval(0, 0, 1.3, 1.3, n=133) * _BUMPS[:, None] - np.array([0, 0.2])),
-    'spikes': Shape('hair', _SPIKES),
-    'bun': Shape('hair', _oval(0, -1.24, 0.4, 0.32)),
+_MANE = np.concatenate([_oval(0, 0, 1.22, 1.22, 0.5), _mirrored(1.3, 1.5)])
+_CLOUD = _oval(0, 0, 1.3, 1.3, n=133) * _BUMPS[:, None] - np.array([0, 0.2])
+_HAIR_BEHIND: dict[str, tuple[Shape, ...]] = {
+    'horseshoe': (Shape('hair', _oval(1.0, -0.2, 0.22, 0.36), pair=True),),
+    'long': (Shape('hair', _MANE),),
+    'curls': (Shape('hair', _CLOUD),),
+    'spikes': (Shape('hair', _SPIKES),),
+    'bun': (Shape('hair', _oval(0, -1.24, 0.4, 0.32)),),
 }
 _BRIDGE = Shape('frame', _path(-0.13, -0.14, 0.13, -0.14), 0.06, line=0.06)
 _ARM = Shape('frame', _path(0.68, -0.14, 1.02, -0.14), pair=True, line=0.05)
@@ -188,6 +166,7 @@ EXTRAS: dict[str, tuple[Shape, ...]] = {
     'goatee': (Shape('hair', _mirrored(0.28, 0.76, 0.2, 1.04, 0.06, 1.2)),),
     'full beard': (),  # Follows the jaw, so it is drawn with the head.
 }
+_TOOTH = Shape('white', _path(0, 0.6, 0.13, 0.6, 0.12, 0.8, 0.01, 0.8), pair=True)
 _SKINS = ((246, 208, 178), (232, 190, 150), (222, 172, 132), (205, 152, 112), (250, 216, 196))
 _HAIR_COLOURS = ((104, 80, 68), (134, 84, 46), (178, 84, 44), (204, 160, 90), (128, 124, 122))
 
@@ -220,8 +199,7 @@ class DemoPaths(NamedTuple):
 
 
 def _generator(stream: int, identity: int, index: int, seed: int) -> np.random.Generator:
-    # The seed comes last because it may take more than one 32-bit word: in front it would shift the
-    # other words, and two different images could get the same stream.
+    # A seed of several 32-bit words would shift all words after it, so it comes last.
     return np.random.default_rng([stream, identity, index, seed])
 
 
@@ -251,8 +229,7 @@ def make_identities(count: int, seed: int) -> list[Identity]:
         skin, hair = (palette[rng.integers(5)] for palette in (_SKINS, _HAIR_COLOURS))
         word = zip(variants, _code_word(number), strict=True)
         outline, style, eyes, brows, nose, mouth, extra = (names[v] for names, v in word)
-        person = Identity(outline, style, eyes, brows, nose, mouth, extra, ears, skin, hair)
-        people.append(person)
+        people += [Identity(outline, style, eyes, brows, nose, mouth, extra, ears, skin, hair)]
     return people
 
 
@@ -263,8 +240,8 @@ def _shade(colour: Colour, factor: float) -> Colour:
 
 def _any_colour(rng: np.random.Generator) -> Colour:
     """Any brightness, but no loud colour."""
-    red, green, blue = (rng.uniform(30, 240) + rng.uniform(-45, 45, size=3)).tolist()
-    return _shade((red, green, blue), 1.0)
+    red, green, blue = (rng.uniform(20, 245) + rng.uniform(-45, 45, size=3)).tolist()
+    return _shade((red, green, blue), 1)
 
 
 def _turn(points: Points, angle: float, x: float, y: float) -> Points:
@@ -278,38 +255,37 @@ class _Face:
     def __init__(self, person: Identity, image: Image.Image, rng: np.random.Generator) -> None:
         self._person, self._draw = person, ImageDraw.Draw(image)
         self._wide, self._high, self._jaw, self._taper = OUTLINES[person.outline]
-        # Pose: where the head is, in pixels, and how it is turned.
-        self._at = (image.width * rng.uniform(0.43, 0.57), image.height * rng.uniform(0.46, 0.58))
+        # Pose, in pixels and radians; then expression.
+        self._at = (image.width * rng.uniform(0.43, 0.57), image.height * rng.uniform(0.45, 0.58))
         self._scale = min(image.size) * rng.uniform(0.335, 0.395)
-        self._roll = math.radians(rng.uniform(-18, 18))
+        self._roll = math.radians(rng.uniform(-20, 20))
         self._facing = (rng.uniform(-0.15, 0.15), rng.uniform(-0.09, 0.09))  # Yaw and pitch.
-        # Expression.
         self._smile, self._gape = rng.uniform(-0.05, 0.05), max(0.0, rng.uniform(-0.1, 0.12))
         self._lids, self._look = rng.uniform(0.7, 1.1), rng.uniform(-0.7, 0.7)
         self._lift = rng.uniform(-0.02, 0.05)
         # Brightness is the image's, hue the person's: grey levels say nothing about who it is.
-        skin = _shade(person.skin, rng.uniform(115, 250) / max(person.skin))
-        hair = _shade(person.hair_colour, rng.uniform(60, 250) / max(person.hair_colour))
+        skin = _shade(person.skin, rng.uniform(110, 255) / max(person.skin))
+        hair = _shade(person.hair_colour, rng.uniform(45, 255) / max(person.hair_colour))
         self._paints = {
             'skin': skin,
             'shade': _shade(skin, 0.84),
             'ink': _shade(skin, 0.07),
             'hair': hair,
             'strand': _shade(hair, 0.45),
-            'brow': _shade(hair, 0.6),
             'lips': _shade((206, 92, 92), rng.uniform(0.7, 1.15)),
             'frame': _shade((60, 60, 70), rng.uniform(0.3, 1.3)),
             'shirt': _any_colour(rng),
-            'thing': _any_colour(rng),
             'white': (245, 243, 236),
-            'pupil': (34, 28, 30),
         }
 
     def draw(self) -> None:
         person = self._person
-        if person.hair in _HAIR_BEHIND:
-            self._shapes([_HAIR_BEHIND[person.hair]], rigid=True)
-        self._neck_and_ears()
+        self._shapes(_HAIR_BEHIND.get(person.hair, ()), rigid=True)
+        self._fill(_mirrored(0.45, 0.5, 0.5, 1.7), 'shade', rigid=True)
+        shoulders = np.concatenate([_oval(0, 3.2, 2.0, 1.95, 0.5), _mirrored(2.0, 6.0)])
+        self._fill(shoulders, 'shirt', rigid=True)
+        ear = _oval(1 + 0.3 * person.ears, 0.02, person.ears, 1.25 * person.ears)
+        self._shapes([Shape('shade', ear, pair=True)], rigid=True)
         self._fill(self._head(1.0, 0, 1), 'skin')
         if person.extra == 'full beard':
             cheeks = _mirrored(-0.8, 0.2, -0.58, 0.38, 0, 0.34)
@@ -321,20 +297,16 @@ class _Face:
         # Brows keep near the eyes, unless they meet.
         brows = BROWS[person.brows]
         apart = EYES[person.eyes][0] - 0.4 if brows.pair else 0.0
-        moved = np.add(brows.points, (0.7 * apart, -self._lift))
-        self._shapes([brows._replace(points=moved)])
+        self._shapes([brows._replace(points=np.add(brows.points, (0.7 * apart, -self._lift)))])
         self._shapes(HAIR[person.hair])
+        self._shapes(Shape('strand', points, line=0.035) for points in _STRANDS[person.hair])
         self._shapes(EXTRAS[person.extra])
 
     def occlude(self, rng: np.random.Generator) -> None:
-        """Puts something in front of the head's rim: it hides a small part of the face."""
-        angle = rng.uniform(0, math.tau)
-        x, y = math.cos(angle), math.sin(angle)
-        shape = _oval(x, y, rng.uniform(0.2, 0.3), rng.uniform(0.2, 0.3))
-        if rng.random() < 0.5:
-            stick = _path(-0.14, -0.35, 0.14, -0.35, 0.14, 3.0, -0.14, 3.0)
-            shape = _turn(stick, angle - math.pi / 2, 0, 0) + np.array([x, y])
-        self._fill(shape, 'thing', rigid=True)
+        """Puts an arm or a hand in front of the head's rim: it hides a small part of the face."""
+        length, width = rng.choice([0.3, 1.8]), rng.uniform(0.14, 0.25)
+        arm = _turn(_oval(0.75 + length, 0, length, width), rng.uniform(0, math.tau), 0, 0)
+        self._fill(arm, 'shirt', rigid=True)
 
     def _place(self, points: Points, lift: float, rigid: bool) -> list[tuple[float, float]]:
         """Head units to pixels."""
@@ -373,20 +345,11 @@ class _Face:
         power = np.where(edge[:, 1:] > 0, 2 / self._jaw, 1.0)
         return np.sign(edge) * np.abs(edge) ** power * grow
 
-    def _neck_and_ears(self) -> None:
-        self._fill(_mirrored(0.45, 0.5, 0.5, 1.7), 'shade', rigid=True)
-        shoulders = np.concatenate([_oval(0, 3.2, 2.0, 1.95, 0.5), _mirrored(2.0, 6.0)])
-        self._fill(shoulders, 'shirt', rigid=True)
-        size = self._person.ears
-        for side in (-1, 1):
-            ear = _oval(side * (1 + 0.3 * size), 0.02, size, 1.25 * size)
-            self._fill(ear, 'shade', rigid=True)
-
     def _mouth(self) -> None:
         width, upper, lower, curve, tilt, teeth = MOUTHS[self._person.mouth]
         x = np.linspace(-1, 1, 15)
         bow = 1 - x**2
-        middle = _MOUTH_Y + (curve + self._smile) * (0.5 - x**2) + tilt * width * x
+        middle = 0.58 + (curve + self._smile) * (0.5 - x**2) + tilt * width * x
         gape = self._gape + (0.17 if teeth == 'row' else 0.0)
 
         def lens(above: float, below: float) -> Points:
@@ -398,20 +361,18 @@ class _Face:
         self._fill(lens(0.3 * gape, 0.7 * gape), 'ink')
         if teeth == 'row':
             self._fill(lens(0.3 * gape - 0.02, 0.3 * gape) * (0.92, 1), 'white', edge=0)
-        for side in (-1, 1) if teeth == 'pair' else ():
-            tooth = _path(0, 0.6, 0.13, 0.6, 0.12, 0.8, 0.01, 0.8) * (side, 1)
-            self._fill(tooth, 'white', edge=0.02)
+        elif teeth == 'pair':
+            self._shapes([_TOOTH])
 
     def _eye(self, side: int) -> None:
         x, rx, ry, slant, lid = EYES[self._person.eyes]
-        x, y, ry = side * x, _EYE_Y, ry * self._lids
+        x, y, ry = side * x, -0.1, ry * self._lids
         self._fill(_turn(_oval(x, y, rx, ry), side * slant, x, y), 'white')
         iris = min(0.1, 0.62 * rx, 0.95 * ry)
-        self._fill(_oval(x + self._look * (rx - iris), y, iris, iris), 'pupil', edge=0)
+        self._fill(_oval(x + self._look * (rx - iris), y, iris, iris), 'ink', edge=0)
         if lid:
             start = 0.75 - 0.5 * lid
-            hood = _oval(x, y, rx, ry, start, 1.5 - start)
-            self._fill(_turn(hood, side * slant, x, y), 'shade')
+            self._fill(_turn(_oval(x, y, rx, ry, start, 1.5 - start), side * slant, x, y), 'shade')
 
 
 def _background(size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
@@ -422,16 +383,13 @@ def _background(size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
     for _ in range(int(rng.integers(5, 14))):
         corners = rng.uniform(-36, 36, size=(int(rng.integers(3, 6)), 2)) + rng.uniform(-8, 88, 2)
         draw.polygon([(x, y) for x, y in corners.tolist()], fill=_any_colour(rng))
-    faint = Image.blend(small, plain, 0.5)  # Beside the ink of a face.
-    blurred = faint.filter(ImageFilter.GaussianBlur(rng.uniform(1.0, 2.5)))
-    return blurred.resize(size, Image.Resampling.BILINEAR)
+    small = Image.blend(small, plain, 0.5).filter(ImageFilter.GaussianBlur(rng.uniform(1.0, 2.5)))
+    return small.resize(size, Image.Resampling.BILINEAR)
 
 
 def _photograph(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     """Blur, gain, gamma, light from a side, and noise."""
-    blur = rng.uniform(-0.6, 0.7)
-    if blur > 0.2:
-        image = image.filter(ImageFilter.GaussianBlur(blur))
+    image = image.filter(ImageFilter.GaussianBlur(max(0.0, rng.uniform(-0.6, 0.7))))
     curve = 255 * rng.uniform(0.85, 1.15) * np.linspace(0, 1, 256) ** rng.uniform(0.8, 1.25)
     pixels = curve.astype(np.float32)[np.asarray(image)]
     strength, angle = rng.uniform(0, 0.25), rng.uniform(0, math.tau)

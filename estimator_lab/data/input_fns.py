@@ -148,12 +148,13 @@ def _batch_dataset(arrays: Callable[[], Iterator[Arrays]], shape: ImageShape, la
             names = [key.encode('utf-8', 'surrogateescape') for key in keys]
             yield images, np.array(names, object), np.asarray(ids, np.int64)
 
-    dataset = tf.data.Dataset.from_generator(
-        encoded, (tf.uint8, tf.string, tf.int64), ([None, *shape], [None], [None])
-    ).prefetch(_PREFETCHED_BATCHES)
-    return dataset.map(_to_example if labelled else lambda *batch: _to_example(*batch)[0])
+    def example(images: Any, keys: Any, labels: Any) -> Any:
+        # The same division as decode.to_unit_range, so that both ways give the same float.
+        features = {'image': tf.cast(images, tf.float32) / 255.0, 'key': keys}
+        return (features, labels) if labelled else features
 
-
-def _to_example(images: Any, keys: Any, labels: Any) -> tuple[dict[str, Any], Any]:
-    # The same division as decode.to_unit_range, so that both ways give the same float.
-    return {'image': tf.cast(images, tf.float32) / 255.0, 'key': keys}, labels
+    with tf.name_scope('input'):
+        dataset = tf.data.Dataset.from_generator(
+            encoded, (tf.uint8, tf.string, tf.int64), ([None, *shape], [None], [None])
+        ).prefetch(_PREFETCHED_BATCHES)
+        return dataset.map(tf.autograph.experimental.do_not_convert(example))

@@ -132,6 +132,6 @@ def _summarise(layers: Layers) -> None:
     weight_histograms()
     for name in ('conv1', 'conv2', 'dense'):
         histogram_summary(f'activations/{name}', getattr(layers, name))
-    filter_summary('filters/conv1', tf.trainable_variables()[0])
-    activation_map_summary('activation_map/conv1', layers.conv1)
-    activation_map_summary('activation_map/conv2', layers.conv2)
+    filter_summary('images/filters_conv1', tf.trainable_variables()[0])
+    activation_map_summary('images/activation_map_conv1', layers.conv1)
+    activation_map_summary('images/activation_map_conv2', layers.conv2)

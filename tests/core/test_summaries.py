@@ -39,7 +39,7 @@ def test_histogram_of_large_tensors_is_a_regular_sample(size, counted):
     assert histogram.max >= size - 3
 
 
-@pytest.mark.parametrize('batch', [0, 1, 3])
+@pytest.mark.parametrize('batch', [1, 3])
 def test_activation_maps_show_the_first_example(batch):
     activations = np.random.default_rng(0).random((batch, 4, 5, 6), np.float32)
 
