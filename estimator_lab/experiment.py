@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from estimator_lab.core import metric_keys as keys
 from estimator_lab.core.hooks import (
     ExamplesPerSecondHook,
     Interrupted,
@@ -297,10 +298,17 @@ class _EvaluationLog(tf.estimator.Exporter):
     ) -> None:
         self._report.raise_error()
         self.last = eval_result
-        shown = ', '.join(
-            f'{name} {value:.4f}' for name, value in sorted(eval_result.items()) if name != 'global_step'
-        )
+        shown = ', '.join(f'{name} {value:.4f}' for name, value in worth_showing(eval_result))
         self._say(f'evaluated at step {eval_result["global_step"]}: {shown}')
+
+
+def worth_showing(metrics: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Returns metrics by name for a person to read: without the step, and without unknown labels if none."""
+    return sorted(
+        (name, value)
+        for name, value in metrics.items()
+        if name != 'global_step' and not (name == keys.UNKNOWN_LABELS and value == 0)
+    )
 
 
 def _open_archives(patterns: Sequence[str], say: Say) -> Archives:

@@ -139,11 +139,12 @@ def _conclude(settings: 'Settings', result: 'Result') -> int:
         _say(f'Stopped at step {result.step} of {result.max_steps}; saved in {result.checkpoint}')
         _say(f'Go on with       {again}')
         return command.INTERRUPTED
+    from estimator_lab.experiment import worth_showing
+
     on = 'the training data' if not settings.eval_data else f'{result.evaluated_on:,} unseen images'
     _say('')
-    for name, value in sorted(result.metrics.items()):
-        if name not in ('global_step', 'loss'):
-            _say(f'{name:<24} {value:.4f}')
+    for name, value in worth_showing(result.metrics):
+        _say(f'{name:<24} {value:.4f}')
     _say('')
     _say(f'Accuracy         {result.metrics["accuracy"]:.4f} on {on} after {result.step} steps')
     _say(f'Checkpoint       {result.checkpoint}')

@@ -25,7 +25,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from estimator_lab.errors import DataError
 
-DEMO_VERSION = 2  # Part of the folder's name: raise it when the same arguments give other images.
+DEMO_VERSION = 3  # Part of the folder's name: raise it when the same arguments give other images.
 MAX_IDENTITIES = 7**5  # Beyond it two identities could share five of the seven features.
 
 Colour = tuple[int, int, int]
@@ -140,7 +140,6 @@ _STRANDS: dict[str, list[Points]] = {
     'spikes': [_strands(0.84, 1.1, 14)],
     'bun': [_oval(0, 0, r, r, 0.55, 0.95) for r in (0.99, 0.91, 0.84)],
 }
-_SPIKES = _mirrored(1, -0.3, 1.3, -0.7, 0.85, -0.7, 0.8, -1.3, 0.4, -1, 0, -1.5)
 _BUMPS = 1 + 0.12 * np.abs(np.sin(np.linspace(0, 5.5 * math.tau, 133)))
 _MANE = np.concatenate([_oval(0, 0, 1.22, 1.22, 0.5), _mirrored(1.3, 1.5)])
 _CLOUD = _oval(0, 0, 1.3, 1.3, n=133) * _BUMPS[:, None] - np.array([0, 0.2])
@@ -148,21 +147,19 @@ _HAIR_BEHIND: dict[str, tuple[Shape, ...]] = {
     'horseshoe': (Shape('hair', _oval(1.0, -0.2, 0.22, 0.36), pair=True),),
     'long': (Shape('hair', _MANE),),
     'curls': (Shape('hair', _CLOUD),),
-    'spikes': (Shape('hair', _SPIKES),),
+    'spikes': (Shape('hair', _mirrored(1, -0.3, 1.3, -0.7, 0.85, -0.7, 0.8, -1.3, 0.4, -1, 0, -1.5)),),
     'bun': (Shape('hair', _oval(0, -1.24, 0.4, 0.32)),),
 }
 _BRIDGE = Shape('frame', _path(-0.13, -0.14, 0.13, -0.14), 0.06, line=0.06)
 _ARM = Shape('frame', _path(0.68, -0.14, 1.02, -0.14), pair=True, line=0.05)
 _SQUARE = _path(0.11, -0.32, 0.7, -0.32, 0.68, 0.12, 0.13, 0.12, 0.11, -0.32)
 _AVIATOR = np.concatenate([_path(0.1, -0.28, 0.74, -0.3), _oval(0.42, -0.08, 0.3, 0.27, 0, 0.5)])
-_WHISKERS = _mirrored(0, 0.4, 0.22, 0.38, 0.58, 0.62, 0.24, 0.54, 0, 0.52)
-_ROUND = _oval(0.41, -0.1, 0.29, 0.27)
 EXTRAS: dict[str, tuple[Shape, ...]] = {
     'nothing': (),
-    'round glasses': (Shape('frame', _ROUND, 0.06, pair=True, line=0.06), _BRIDGE, _ARM),
+    'round glasses': (Shape('frame', _oval(0.41, -0.1, 0.29, 0.27), 0.06, True, 0.06), _BRIDGE, _ARM),
     'square glasses': (Shape('frame', _SQUARE, 0.06, pair=True, line=0.07), _BRIDGE, _ARM),
     'dark glasses': (Shape('frame', _AVIATOR, 0.06, pair=True), _BRIDGE, _ARM),
-    'moustache': (Shape('hair', _WHISKERS, 0.05),),
+    'moustache': (Shape('hair', _mirrored(0, 0.4, 0.22, 0.38, 0.58, 0.62, 0.24, 0.54, 0, 0.52), 0.05),),
     'goatee': (Shape('hair', _mirrored(0.28, 0.76, 0.2, 1.04, 0.06, 1.2)),),
     'full beard': (),  # Follows the jaw, so it is drawn with the head.
 }
@@ -304,7 +301,7 @@ class _Face:
 
     def occlude(self, rng: np.random.Generator) -> None:
         """Puts an arm or a hand in front of the head's rim: it hides a small part of the face."""
-        length, width = rng.choice([0.3, 1.8]), rng.uniform(0.14, 0.25)
+        length, width = 0.3 if rng.random() < 0.5 else 1.8, rng.uniform(0.14, 0.25)
         arm = _turn(_oval(0.75 + length, 0, length, width), rng.uniform(0, math.tau), 0, 0)
         self._fill(arm, 'shirt', rigid=True)
 
