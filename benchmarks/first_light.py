@@ -6,7 +6,8 @@
     python benchmarks/first_light.py linear    a linear model on the built-in faces (needs scikit-learn)
     python benchmarks/first_light.py startup   seconds to import, to --help, and to touch tf.estimator
 
-Nothing else may run on the machine meanwhile.
+The package has to be installed (`pip install -e '.[test]'`), and nothing else may run on the machine
+meanwhile.
 """
 
 import argparse
@@ -33,7 +34,6 @@ MNIST_FLAGS = (
     '--batch_size=100',
     '--epochs=15',
     '--augment=shift=2',
-    '--hparams=learning_rate_schedule=cosine',
 )
 
 

@@ -130,3 +130,21 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(train, archive, tmp_path, num
     done = train(*flags[:1], f'--max_steps={step + 2}', *SMALL)
     assert f'Training         step {step} to {step + 2}' in done.stdout
     assert done.returncode == 0, done.stderr
+
+
+def test_packages_that_do_not_fit_get_one_sentence(run_python, archive):
+    code = f"""
+import importlib.metadata, runpy, sys
+real = importlib.metadata.version
+def version(name):
+    return '2.14.0' if name == 'tensorflow-estimator' else real(name)
+importlib.metadata.version = version
+sys.argv = ['train', '--data={archive}']
+runpy.run_module('estimator_lab.train', run_name='__main__')
+"""
+    done = run_python('-c', code)
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        'error: tf.estimator needs tensorflow-estimator 2.15, but 2.14.0 is installed'
+    )
+    assert done.stderr.count('\n') == 1

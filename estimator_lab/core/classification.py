@@ -30,7 +30,7 @@ class ClassifierParams:
 
     optimizer: str = hparam('adam', f'one of {", ".join(OPTIMIZERS)}', OPTIMIZERS.__contains__)
     learning_rate: float = hparam(0.001, 'initial learning rate, above 0', lambda v: v > 0)
-    learning_rate_schedule: str = hparam('constant', f'one of {", ".join(SCHEDULES)}', SCHEDULES.__contains__)
+    learning_rate_schedule: str = hparam('cosine', f'one of {", ".join(SCHEDULES)}', SCHEDULES.__contains__)
     momentum: float = hparam(0.9, 'for momentum, nesterov and rmsprop, in [0, 1)', lambda v: 0 <= v < 1)
 
     @property

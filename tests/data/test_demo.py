@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from estimator_lab.data import demo
+from estimator_lab.data import demo, demo_faces
 
 SMALL = {'identities': 3, 'train_per_identity': 4, 'test_per_identity': 2}
 
@@ -20,7 +20,7 @@ def members(path: Path) -> dict[str, bytes]:
         return {member.name: archive.extractfile(member).read() for member in archive}
 
 
-def features(person: demo.Identity) -> tuple[str, ...]:
+def features(person: demo_faces.Identity) -> tuple[str, ...]:
     """The names of the seven variants."""
     return dataclasses.astuple(person)[:7]
 
@@ -70,7 +70,7 @@ def test_no_image_is_drawn_twice(drawn: demo.DemoPaths) -> None:
 def test_another_seed_gives_other_people_and_images(drawn: demo.DemoPaths, tmp_path: Path) -> None:
     other = demo.write_demo(tmp_path, seed=1, **SMALL)
     assert not set(members(other.train).values()) & set(members(drawn.train).values())
-    assert demo.make_identities(3, 0) != demo.make_identities(3, 1)
+    assert demo_faces.make_identities(3, 0) != demo_faces.make_identities(3, 1)
 
 
 def test_an_image_does_not_depend_on_how_many_are_drawn(drawn: demo.DemoPaths, tmp_path: Path) -> None:
@@ -81,8 +81,8 @@ def test_an_image_does_not_depend_on_how_many_are_drawn(drawn: demo.DemoPaths, t
 
 
 def test_a_generator_state_fixes_the_image() -> None:
-    person = demo.make_identities(1, 0)[0]
-    first, second, other = (demo.draw_face(person, np.random.default_rng(seed)) for seed in (5, 5, 6))
+    person = demo_faces.make_identities(1, 0)[0]
+    first, second, other = (demo_faces.draw_face(person, np.random.default_rng(seed)) for seed in (5, 5, 6))
     assert first.tobytes() == second.tobytes() != other.tobytes()
 
 
@@ -158,7 +158,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 @pytest.mark.parametrize('seed', [0, 1, 2, 3, 2**40])
 @pytest.mark.parametrize(('count', 'shared'), [(10, 1), (49, 1), (343, 2)])
 def test_no_two_identities_are_near_twins(count: int, shared: int, seed: int) -> None:
-    people = demo.make_identities(count, seed)
+    people = demo_faces.make_identities(count, seed)
     codes = np.array([features(person) for person in people])
     alike = (codes[:, None] == codes[None]).sum(axis=2)
     np.fill_diagonal(alike, 0)
@@ -166,22 +166,25 @@ def test_no_two_identities_are_near_twins(count: int, shared: int, seed: int) ->
 
 
 def test_the_first_identities_do_not_depend_on_the_count() -> None:
-    assert demo.make_identities(60, 4)[:10] == demo.make_identities(10, 4)
+    assert demo_faces.make_identities(60, 4)[:10] == demo_faces.make_identities(10, 4)
 
 
 def test_every_variant_can_be_drawn() -> None:
     # Any seven identities in a row of the code use every variant of every feature.
-    people = demo.make_identities(7, 0)
+    people = demo_faces.make_identities(7, 0)
     assert all(len(set(names)) == 7 for names in zip(*map(features, people), strict=True))
-    images = [demo.draw_face(person, np.random.default_rng(1)) for person in people]
+    images = [demo_faces.draw_face(person, np.random.default_rng(1)) for person in people]
     for first, second in itertools.combinations(images, 2):
         assert first.tobytes() != second.tobytes()
 
 
 def test_grey_level_says_little_about_the_identity() -> None:
-    people = demo.make_identities(4, 0)
+    people = demo_faces.make_identities(4, 0)
     grey = [
-        [np.asarray(demo.draw_face(p, np.random.default_rng([i, j])).convert('L')).mean() for j in range(30)]
+        [
+            np.asarray(demo_faces.draw_face(p, np.random.default_rng([i, j])).convert('L')).mean()
+            for j in range(30)
+        ]
         for i, p in enumerate(people)
     ]
     means, spread = np.mean(grey, axis=1), np.std(grey)

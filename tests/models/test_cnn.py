@@ -28,7 +28,12 @@ def load_golden_weights(session):
 
 
 def test_the_figures_of_real_tensorflow_1_15():
-    params = {'optimizer': 'sgd', 'learning_rate': 0.001, 'dropout_rate': 0.0}
+    params = {
+        'optimizer': 'sgd',
+        'learning_rate': 0.001,
+        'learning_rate_schedule': 'constant',
+        'dropout_rate': 0.0,
+    }
     with tf.Graph().as_default(), tf.Session() as session:
         tf.train.create_global_step()
         image = tf.constant(golden_inputs().image())
