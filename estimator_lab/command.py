@@ -1,7 +1,11 @@
 """What the commands share: short grouped help, exit statuses, and errors in one sentence."""
 
+import os
+import shlex
+import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from absl import flags
@@ -23,6 +27,21 @@ def help_text(usage: str, groups: Mapping[str, Sequence[str]], flag_values: Any 
             text = f'  --{name}{value}'
             lines.append(f'{text:<{_WIDTH}} {flag.help}')
     return '\n'.join(lines)
+
+
+def python() -> str:
+    """Returns what a person types to start this very Python: 'python', or its path where that is another."""
+    found = shutil.which('python')
+    if found and Path(found).parent == Path(sys.executable).parent:
+        return 'python'
+    relative = os.path.relpath(sys.executable)
+    return shlex.quote(sys.executable if relative.startswith('..') else relative)
+
+
+def tensorboard(logdir: Path) -> str:
+    """Returns the command that shows a folder in TensorBoard, run by this Python's own copy."""
+    name = 'tensorboard' if python() == 'python' else f'{python()} -m tensorboard.main'
+    return f'{name} --logdir={shlex.quote(str(logdir))}'
 
 
 def run(main: Callable[[], int | None], usage: str, groups: Mapping[str, Sequence[str]]) -> None:

@@ -123,7 +123,7 @@ def _announce(experiment: 'Experiment') -> None:
     )
     start = experiment.saved_step()
     _say(f'Training         step {start} to {experiment.max_steps} in {experiment.settings.model_dir}')
-    _say(f'Watch it         tensorboard --logdir={shlex.quote(str(experiment.settings.model_dir))}')
+    _say(f'Watch it         {command.tensorboard(experiment.settings.model_dir)}')
 
 
 def _named(archives: 'Archives') -> str:
@@ -132,7 +132,7 @@ def _named(archives: 'Archives') -> str:
 
 
 def _conclude(settings: 'Settings', result: 'Result') -> int:
-    again = shlex.join(['python', '-m', 'estimator_lab.train', *sys.argv[1:]])
+    again = f'{_command()} {shlex.join(sys.argv[1:])}'
     if result.bad_images:
         _say(f'{result.bad_images} training images could not be decoded and were skipped.')
     if result.interrupted:
@@ -148,7 +148,7 @@ def _conclude(settings: 'Settings', result: 'Result') -> int:
     _say('')
     _say(f'Accuracy         {result.metrics["accuracy"]:.4f} on {on} after {result.step} steps')
     _say(f'Checkpoint       {result.checkpoint}')
-    _say(f'TensorBoard      tensorboard --logdir={shlex.quote(str(settings.model_dir))}')
+    _say(f'TensorBoard      {command.tensorboard(settings.model_dir)}')
     _say(f'Next             {_next_command(settings)}')
     return 0
 
@@ -156,12 +156,14 @@ def _conclude(settings: 'Settings', result: 'Result') -> int:
 def _next_command(settings: 'Settings') -> str:
     """Returns a command that goes further: the user's own images after the built-in ones, else longer."""
     if not FLAGS.data:
-        return (
-            f'python -m estimator_lab.train --model={settings.model} --data=TRAIN.tar '
-            '--eval_data=TEST.tar --model_dir=runs/mine'
-        )
+        own = '--data=TRAIN.tar --eval_data=TEST.tar --model_dir=runs/mine'
+        return f'{_command()} --model={settings.model} {own}'
     arguments = [a for a in sys.argv[1:] if not a.startswith(('--epochs', '--max_steps'))]
-    return shlex.join(['python', '-m', 'estimator_lab.train', *arguments, '--max_steps=...'])
+    return f'{_command()} {shlex.join(arguments)} --max_steps=...'
+
+
+def _command() -> str:
+    return f'{command.python()} -m estimator_lab.train'
 
 
 if __name__ == '__main__':
