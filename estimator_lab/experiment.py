@@ -9,7 +9,7 @@ from typing import Any
 
 from estimator_lab.core import metric_keys as keys
 from estimator_lab.core.hooks import (
-    ExamplesPerSecondHook,
+    SpeedHook,
     Interrupted,
     ProgressHook,
     StopEvaluationHook,
@@ -230,7 +230,7 @@ class Experiment:
         train_hooks = [
             StopTrainingHook(switch),
             ProgressHook(self.max_steps, settings.batch_size),
-            ExamplesPerSecondHook(settings.batch_size, settings.save_summary_steps, str(settings.model_dir)),
+            SpeedHook(settings.batch_size, settings.save_summary_steps, str(settings.model_dir)),
         ]
         tf.estimator.train_and_evaluate(
             self.estimator,
@@ -259,7 +259,7 @@ class Experiment:
             tf_random_seed=settings.seed,
             save_checkpoints_steps=every,
             save_summary_steps=settings.save_summary_steps,
-            log_step_count_steps=settings.save_summary_steps,
+            log_step_count_steps=None,  # SpeedHook does it
             keep_checkpoint_max=_CHECKPOINTS_KEPT,
         )
 

@@ -74,8 +74,11 @@ class StopEvaluationHook(tf.train.SessionRunHook):
         self._switch.check()
 
 
-class ExamplesPerSecondHook(tf.train.StepCounterHook):
-    """Writes examples per second beside `global_step/sec`.
+class SpeedHook(tf.train.SessionRunHook):
+    """Writes steps per second and examples per second.
+
+    It takes the place of Estimator's own StepCounterHook, which reads the global step beside the update and
+    warns, wrongly, that it stands still whenever a few quick steps are read too early.
 
     Args:
       batch_size: examples in a step.
@@ -84,13 +87,29 @@ class ExamplesPerSecondHook(tf.train.StepCounterHook):
     """
 
     def __init__(self, batch_size: int, every_n_steps: int, output_dir: str) -> None:
-        super().__init__(every_n_steps=every_n_steps, output_dir=output_dir)
         self._batch_size = batch_size
+        self._timer = tf.train.SecondOrStepTimer(every_steps=every_n_steps)
+        self._output_dir = output_dir
 
-    def _log_and_record(self, elapsed_steps: int, elapsed_time: float, global_step: int) -> None:
-        rate = self._batch_size * elapsed_steps / elapsed_time
-        value = tf.Summary.Value(tag=keys.EXAMPLES_PER_SECOND, simple_value=rate)
-        self._summary_writer.add_summary(tf.Summary(value=[value]), global_step)
+    def begin(self) -> None:
+        self._global_step = tf.train.get_global_step()
+        self._writer = tf.summary.FileWriterCache.get(self._output_dir)
+
+    def before_run(self, run_context: Any) -> Any:
+        return tf.train.SessionRunArgs(self._global_step)
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        step = run_values.results
+        if not self._timer.should_trigger_for_step(step):
+            return
+        seconds, steps = self._timer.update_last_triggered_step(step)
+        if seconds:
+            self._write(step, keys.STEPS_PER_SECOND, steps / seconds)
+            self._write(step, keys.EXAMPLES_PER_SECOND, steps / seconds * self._batch_size)
+
+    def _write(self, step: int, tag: str, rate: float) -> None:
+        value = tf.Summary.Value(tag=tag, simple_value=rate)
+        self._writer.add_summary(tf.Summary(value=[value]), step)
 
 
 class ProgressHook(tf.train.SessionRunHook):
