@@ -9,9 +9,9 @@ from typing import Any
 
 from estimator_lab.core import metric_keys as keys
 from estimator_lab.core.hooks import (
-    SpeedHook,
     Interrupted,
     ProgressHook,
+    SpeedHook,
     StopEvaluationHook,
     StopSwitch,
     StopTrainingHook,
