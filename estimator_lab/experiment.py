@@ -1,6 +1,7 @@
 """Data + model -> Estimator, TrainSpec, EvalSpec, and the training run itself. Reads no flags."""
 
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -35,6 +36,7 @@ _CHECKPOINTS_A_RUN = 5
 _MOST_STEPS_BETWEEN_CHECKPOINTS = 2000
 _CHECKPOINTS_KEPT = 3
 _LABELS_NAMED = 3
+_CENSUS_SECONDS = 5.0  # between two lines about reading the labels
 
 
 @dataclass(frozen=True)
@@ -171,8 +173,7 @@ class Experiment:
         switch = StopSwitch()
         train_report = self._report(self.train_archives)
         metrics: Mapping[str, float] = {}
-        self.settings.model_dir.mkdir(parents=True, exist_ok=True)
-        write_record(self.settings.model_dir, self._record)
+        self._write_record()
         try:
             with switch.listening(), _tensorflow_errors_as_sentences():
                 metrics = self._train_and_evaluate(switch, train_report)
@@ -190,9 +191,21 @@ class Experiment:
         )
 
     def saved_step(self) -> int:
-        """Returns the global step of the newest checkpoint in model_dir; 0 where there is none."""
+        """Returns the global step of the newest checkpoint in model_dir; 0 where there is none.
+
+        Raises:
+          DataError: if that checkpoint is damaged.
+        """
         checkpoint = tf.train.latest_checkpoint(str(self.settings.model_dir))
-        return int(tf.train.load_variable(checkpoint, 'global_step')) if checkpoint else 0
+        if not checkpoint:
+            return 0
+        try:
+            return int(tf.train.load_variable(checkpoint, 'global_step'))
+        except (tf.errors.OpError, LookupError, RuntimeError, ValueError) as error:
+            raise DataError(
+                f'The checkpoint {checkpoint} in --model_dir cannot be read ({error}): name another folder, '
+                "or an older checkpoint in the folder's file 'checkpoint'."
+            ) from error
 
     def train_input_fn(self, report: InputReport) -> InputFn:
         """Returns the input function of training; it starts where the newest checkpoint ends."""
@@ -245,6 +258,14 @@ class Experiment:
             ),
         )
         return log.last
+
+    def _write_record(self) -> None:
+        folder = self.settings.model_dir
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_record(folder, self._record)
+        except OSError as error:
+            raise FlagError(f'--model_dir={folder} cannot be written: {error.strerror}.') from error
 
     def _report(self, archives: Archives) -> InputReport:
         return InputReport(self._say, archives.census.total, self.settings.max_bad_fraction)
@@ -313,8 +334,15 @@ def worth_showing(metrics: Mapping[str, float]) -> list[tuple[str, float]]:
 
 def _open_archives(patterns: Sequence[str], say: Say) -> Archives:
     paths = expand_archives(patterns)
-    census = take_census(paths, lambda count: say(f'Reading the labels: {count:,} images'))
-    return Archives(paths, census)
+    said_at = time.monotonic()
+
+    def progress(images: int) -> None:
+        nonlocal said_at
+        if time.monotonic() - said_at >= _CENSUS_SECONDS:
+            said_at = time.monotonic()
+            say(f'Reading the labels: {images:,} images so far')
+
+    return Archives(paths, take_census(paths, progress))
 
 
 def _max_steps(settings: Settings, images: int) -> int:

@@ -212,3 +212,23 @@ def test_too_many_bad_images_end_training_with_what_was_learned_saved(settings, 
     with pytest.raises(DataError, match=r'images could not be decoded, more than --max_bad_fraction=0.01'):
         experiment.train()
     assert experiment.saved_step() == 3  # 18 good images / 6
+
+
+@pytest.mark.parametrize('part', ['model.ckpt-4.index', 'model.ckpt-4.data-00000-of-00001'])
+def test_a_damaged_checkpoint_is_named(settings, tmp_path, part):
+    Experiment(settings(), lambda line: None).train()
+    with (tmp_path / 'model' / part).open('r+b') as file:
+        file.truncate(20)
+    with pytest.raises(DataError, match=r'The checkpoint .*model\.ckpt-4 in --model_dir cannot be read'):
+        Experiment(settings(), lambda line: None).saved_step()
+
+
+def test_a_model_dir_that_cannot_be_written(settings, tmp_path):
+    blocked = tmp_path / 'file'
+    blocked.write_text('')
+    with pytest.raises(DataError, match='cannot be read as a description'):
+        Experiment(settings(model_dir=blocked), lambda line: None)
+    experiment = Experiment(settings(model_dir=tmp_path / 'new'), lambda line: None)
+    (tmp_path / 'new').write_text('')
+    with pytest.raises(FlagError, match=r'--model_dir=.*new cannot be written'):
+        experiment.train()
