@@ -1,0 +1,46 @@
+"""Which archives a pattern names; and the shared archives, read from end to end."""
+
+from pathlib import Path
+
+import pytest
+
+from estimator_lab.data.tar_stream import expand_archives, scan_members, stream_members
+from estimator_lab.errors import DataError
+
+SHARED_DATA = Path(__file__).parents[3] / 'shared' / 'data'
+
+
+def test_expand_archives(tmp_path):
+    for name in ['b.tar', 'a.tar', 'c.tgz', 'photos[1].tar']:
+        (tmp_path / name).touch()
+
+    def expand(*patterns):
+        paths = expand_archives([pattern.replace('@', f'{tmp_path}/') for pattern in patterns])
+        return [Path(path).name for path in paths]
+
+    assert expand('@b.tar', '@a.tar') == ['b.tar', 'a.tar']
+    assert expand('@c.tgz', '@?.tar') == ['c.tgz', 'a.tar', 'b.tar']
+    assert expand('@b.tar, @*.t*,') == ['b.tar', 'a.tar', 'c.tgz', 'photos[1].tar']
+    assert expand('@photos[1].tar') == ['photos[1].tar']
+    with pytest.raises(DataError, match=r'^No file matches .*\*\.zip'):
+        expand('@a.tar', '@*.zip')
+    with pytest.raises(DataError, match=r'^There is no file .*gone\.tar'):
+        expand('@gone.tar')
+    for nothing in [(), ('',), (' , ',)]:
+        with pytest.raises(DataError, match='No archive is named'):
+            expand(*nothing)
+
+
+@pytest.mark.parametrize(
+    ('name', 'count'),
+    [('photos-test.tar', 300), ('mnist-test.tar.gz', 10_000)],
+)
+def test_shared_data(name, count):
+    archive = SHARED_DATA / name
+    if not archive.exists():
+        pytest.skip(f'{archive} is not here')
+    with tarfile.open(archive, 'r|*') as tar:
+        expected = [(info.name, info.offset, info.size) for info in tar if info.isfile()]
+    assert len(expected) == count
+    assert [header[1:] for header in scan_members(archive)] == expected
+    assert [(*member[1:3], len(member.data)) for member in stream_members(archive)] == expected
