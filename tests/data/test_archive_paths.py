@@ -1,5 +1,6 @@
 """Which archives a pattern names; and the shared archives, read from end to end."""
 
+import tarfile
 from pathlib import Path
 
 import pytest
