@@ -61,3 +61,5 @@ def hush_notes() -> None:
     deprecation._PRINT_DEPRECATION_WARNINGS = False
     module_wrapper._PER_MODULE_WARNING_LIMIT = 0  # 'The name tf.x is deprecated. Please use ...'
     warnings.filterwarnings('ignore', message=r'`tf\.layers\.', category=UserWarning)
+    # TensorFlow 2.20 writes its graph through it.
+    warnings.filterwarnings('ignore', message='float_format is deprecated', category=UserWarning)
