@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from estimator_lab import command
+from estimator_lab.errors import FlagError
 from estimator_lab.models.registry import MODELS, find_model
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ def main() -> int:
 
         print(f'Hyper-parameters of {model.name}:\n{describe_hparams(model.load().Params)}')
         return 0
+    if FLAGS.eval_data and not FLAGS.data:
+        raise FlagError('--eval_data needs --data: the built-in faces bring their own evaluation images.')
     model_dir = Path(FLAGS.model_dir or f'runs/{model.name}')
     data, eval_data = (FLAGS.data, FLAGS.eval_data) if FLAGS.data else _demo_data()
 

@@ -91,6 +91,7 @@ def test_built_in_data_needs_a_folder_for_it(train):
         (['--batch_size=0'], 2, 'batch_size'),
         (['--batch_size=many'], 2, 'batch_size'),
         (['--channels=2'], 2, 'channels'),
+        (['--eval_data=ARCHIVE'], 2, '--eval_data needs --data'),
         (['stray'], 2, "Unexpected argument 'stray'"),
         (['--data=/none/x.tar'], 1, "There is no file '/none/x.tar'"),
         (['--data=/none/*.tar'], 1, "No file matches '/none/*.tar'"),
