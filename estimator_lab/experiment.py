@@ -23,7 +23,7 @@ from estimator_lab.data.batches import ImageShape, InputReport
 from estimator_lab.data.input_fns import InputFn, archive_input_fn
 from estimator_lab.data.labels import Census, Vocabulary, take_census
 from estimator_lab.data.order import Order
-from estimator_lab.data.tar_stream import expand_archives
+from estimator_lab.data.sources import expand_archives
 from estimator_lab.errors import DataError, FlagError, LabError
 from estimator_lab.model_dir import Record, check_same, read_record, versions, write_record
 from estimator_lab.models.registry import find_model

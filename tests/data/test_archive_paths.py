@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from estimator_lab.data.tar_stream import expand_archives, scan_members, stream_members
+from estimator_lab.data.sources import expand_archives
+from estimator_lab.data.tar_stream import scan_members, stream_members
 from estimator_lab.errors import DataError
 
 SHARED_DATA = Path(__file__).parents[3] / 'shared' / 'data'
@@ -43,5 +44,5 @@ def test_shared_data(name, count):
     with tarfile.open(archive, 'r|*') as tar:
         expected = [(info.name, info.offset, info.size) for info in tar if info.isfile()]
     assert len(expected) == count
-    assert [header[1:] for header in scan_members(archive)] == expected
+    assert [(entry.name, entry.offset, entry.size) for entry in scan_members(archive)] == expected
     assert [(*member[1:3], len(member.data)) for member in stream_members(archive)] == expected

@@ -11,12 +11,14 @@ import random
 import tarfile
 import threading
 import tracemalloc
+import zlib
 from pathlib import Path
 
 import pytest
 
 from estimator_lab.data import tar_stream
-from estimator_lab.data.tar_stream import Header, scan_members, stream_members
+from estimator_lab.data.tar_headers import ForwardFile
+from estimator_lab.data.tar_stream import is_compressed, scan_members, stream_members
 from estimator_lab.errors import DataError
 
 FILES = {
@@ -97,21 +99,27 @@ def test_members_have_archive_name_offset_and_data(write):
 
 @pytest.mark.parametrize('compress', [bytes, gzip.compress], ids=['plain', 'gz'])
 def test_scan_is_stream_without_the_data(write, compress):
-    archive = write(compress(tar_bytes()))
-    expected = [Header(m.archive, m.name, m.offset, len(m.data)) for m in stream_members(archive)]
-    assert list(scan_members(archive)) == expected
+    data = tar_bytes()
+    archive = write(compress(data))
+    assert is_compressed(archive) == (compress is not bytes)
+    expected = [(m.name, m.offset, len(m.data)) for m in stream_members(archive)]
+    entries = list(scan_members(archive))
+    assert [(entry.name, entry.offset, entry.size) for entry in entries] == expected
+    for entry in entries:
+        assert data[entry.data :][: entry.size] == FILES[entry.name]
+        assert entry.checksum == zlib.crc32(data[entry.offset :][:512])
 
 
 def test_scan_reads_little_of_a_plain_file(write, monkeypatch):
     archive = write(tar_bytes({f'a/{i}.jpg': bytes(100_000) for i in range(20)}))
-    read = tar_stream._ForwardFile.read
+    read = ForwardFile.read
     counts = []
 
     def counted_read(self, count):
         counts.append(count)
         return read(self, count)
 
-    monkeypatch.setattr(tar_stream._ForwardFile, 'read', counted_read)
+    monkeypatch.setattr(ForwardFile, 'read', counted_read)
     assert len(list(scan_members(archive))) == 20
     assert sum(counts) < 20 * 1024
 
@@ -412,13 +420,25 @@ def test_endless_sparse_map_is_an_error(write):
 
 
 @pytest.mark.parametrize('read', [stream_members, scan_members])
-def test_image_above_the_limit_is_an_error(write, read, monkeypatch):
+def test_image_above_the_limit_comes_without_data(write, read, monkeypatch):
     monkeypatch.setattr(tar_stream, 'MAX_MEMBER_BYTES', 1000)
-    sizes = {'a/big.txt': 1001, 'a/1.jpg': 1000, 'a/2.jpg': 1001}
+    sizes = {'a/big.txt': 1001, 'a/1.jpg': 1000, 'a/2.jpg': 1001, 'a/3.jpg': 10}
     archive = write(tar_bytes({name: bytes(size) for name, size in sizes.items()}))
     members, error = read_until_error(archive, read)
+    assert error is None
+    assert names(members) == ['a/1.jpg', 'a/2.jpg', 'a/3.jpg']
+    if read is stream_members:
+        assert [len(member.data) for member in members] == [1000, 0, 10]
+        assert members[1].problem == 'it claims 1001 bytes, more than the 1000 allowed for one image'
+
+
+def test_image_that_claims_more_than_the_archive_is_the_end_of_it(write):
+    info = tarfile.TarInfo('a/x.jpg')
+    info.size = 2**40
+    archive = write(tar_bytes({'a/1.jpg': b'1'})[:1024] + info.tobuf(tarfile.GNU_FORMAT) + b'some data')
+    members, error = read_until_error(archive)
     assert names(members) == ['a/1.jpg']
-    assert "member 'a/2.jpg' at byte 3072 claims 1001 bytes, more than the 1000" in str(error)
+    assert "cut off at byte 1545 of its tar stream, in member 'a/x.jpg' at byte 1024" in str(error)
 
 
 @pytest.mark.parametrize('compress', [bytes, gzip.compress], ids=['plain', 'gz'])
@@ -488,7 +508,7 @@ def test_only_data_errors_escape_from_mutated_archives(write, compress):
         archive = write(data)
         members, error = read_until_error(archive)
         headers, scan_error = read_until_error(archive, scan_members)
-        assert [member[:3] for member in members] == [header[:3] for header in headers]
+        assert [(m.name, m.offset) for m in members] == [(h.name, h.offset) for h in headers]
         assert str(error) == str(scan_error)
         ended += error is not None
     assert ended > 50

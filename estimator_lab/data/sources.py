@@ -1,0 +1,175 @@
+"""Where archives come from: files, globs, pipes, standard input ('-'), and URLs that TensorFlow can read."""
+
+import glob
+import io
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from estimator_lab.errors import DataError
+
+STDIN = '-'
+
+_BUFFER_BYTES = 2**17
+
+
+class Stamp(NamedTuple):
+    """What tells that an archive has changed: its size in bytes and its modification time in nanoseconds."""
+
+    size: int
+    mtime_ns: int
+
+
+def expand_archives(patterns: Sequence[str]) -> list[str]:
+    """Expands paths and globs (also several in one string, split at commas) into a list of archives.
+
+    Patterns keep their order, the matches of one glob are sorted, and duplicates are dropped. '-' is
+    standard input; what has a scheme, as 'gs://bucket/*.tar', is left to `tf.io.gfile`.
+
+    Raises:
+      DataError: a pattern matches nothing, or there is no pattern.
+    """
+    wanted = [part.strip() for pattern in patterns for part in pattern.split(',') if part.strip()]
+    if not wanted:
+        raise DataError('No archive is named: give the path of at least one tar archive.')
+    return list(dict.fromkeys(path for part in wanted for path in _matches(part)))
+
+
+def is_url(archive: str) -> bool:
+    """Whether `tf.io.gfile` has to open it."""
+    return '://' in archive
+
+
+def is_pipe(archive: str) -> bool:
+    """Whether its bytes pass by only once: standard input, a FIFO, a device."""
+    if archive == STDIN:
+        return True
+    try:
+        return not is_url(archive) and not _is_stored(os.stat(archive).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def stamp_of(archive: str) -> Stamp | None:
+    """Returns the stamp of a stored archive, None for a pipe.
+
+    Raises:
+      DataError: it can't be read.
+    """
+    if is_pipe(archive):
+        return None
+    try:
+        if is_url(archive):
+            status = _gfile('stat', archive)
+            return Stamp(status.length, status.mtime_nsec)
+        found = os.stat(archive)
+        return Stamp(found.st_size, found.st_mtime_ns)
+    except (OSError, ValueError) as error:
+        raise DataError(why_unreadable(archive, error)) from error
+
+
+def open_archive(archive: str) -> io.BufferedReader:
+    """Opens an archive for reading bytes; the caller closes it.
+
+    Raises:
+      DataError: it can't be opened.
+    """
+    try:
+        if archive == STDIN:
+            return open(0, 'rb', _BUFFER_BYTES, closefd=False)  # noqa: PTH123 - a descriptor, no path
+        if is_url(archive):
+            return io.BufferedReader(_UrlFile(archive), _BUFFER_BYTES)
+        return Path(archive).open('rb', _BUFFER_BYTES)
+    except (OSError, ValueError) as error:
+        raise DataError(why_unreadable(archive, error)) from error
+
+
+def why_unreadable(archive: str, error: Exception) -> str:
+    """Returns the sentence for an OSError or ValueError that met an archive."""
+    if isinstance(error, FileNotFoundError):
+        return f'There is no file {archive!r}.'
+    if isinstance(error, IsADirectoryError):
+        return f'{archive!r} is a folder, not a tar archive.'
+    if isinstance(error, PermissionError):
+        return f'No permission to read {archive!r}.'
+    return f'{archive!r} cannot be read: {error}.'
+
+
+class _UrlFile(io.RawIOBase):
+    """A file of `tf.io.gfile` as a raw binary file whose errors are OSErrors."""
+
+    def __init__(self, url: str) -> None:
+        _gfile('stat', url)  # GFile itself waits with its errors for the first read
+        self._file = _gfile('GFile', url, 'rb')
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = _call(self._file.read, len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        _call(self._file.seek, offset, whence)
+        return self.tell()
+
+    def tell(self) -> int:
+        return int(_call(self._file.tell))
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
+
+
+def _gfile(name: str, *arguments: Any) -> Any:
+    from estimator_lab.tf1 import tf  # takes seconds, and only URLs need it
+
+    return _call(getattr(tf.io.gfile, name), *arguments)
+
+
+def _call(function: Any, *arguments: Any) -> Any:
+    from estimator_lab.tf1 import tf
+
+    try:
+        return function(*arguments)
+    except tf.errors.NotFoundError as error:
+        raise FileNotFoundError(error.message) from error
+    except tf.errors.PermissionDeniedError as error:
+        raise PermissionError(error.message) from error
+    except tf.errors.OpError as error:
+        raise OSError(error.message) from error
+
+
+def _is_stored(mode: int) -> bool:
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)  # a folder gets its own sentence when it is opened
+
+
+def _matches(pattern: str) -> list[str]:
+    if pattern == STDIN:
+        return [pattern]
+    if is_url(pattern):
+        return _url_matches(pattern)
+    if os.path.lexists(pattern):  # first, as 'photos[1].tar' is a file name as well as a glob
+        return [pattern]
+    if not glob.has_magic(pattern):
+        raise DataError(f'There is no file {pattern!r}.')
+    if found := sorted(glob.glob(pattern, recursive=True)):  # noqa: PTH207 - `Path.glob` takes no absolute pattern
+        return found
+    raise DataError(f'No file matches {pattern!r}.')
+
+
+def _url_matches(pattern: str) -> list[str]:
+    try:
+        found = [pattern] if _gfile('exists', pattern) else sorted(_gfile('glob', pattern))
+    except (OSError, ValueError) as error:
+        raise DataError(why_unreadable(pattern, error)) from error
+    if not found:
+        raise DataError(f'No file matches {pattern!r}.')
+    return found
