@@ -44,13 +44,17 @@ def tensorboard(logdir: Path) -> str:
     return f'{name} --logdir={shlex.quote(str(logdir))}'
 
 
-def run(main: Callable[[], int | None], usage: str, groups: Mapping[str, Sequence[str]]) -> None:
+def run(
+    main: Callable[..., int | None], usage: str, groups: Mapping[str, Sequence[str]], arguments: str = ''
+) -> None:
     """Parses the command line, runs `main`, and exits: 0, 1 for bad data, 2 for bad flags.
 
     Args:
       main: does the work after the flags are parsed; returns an exit status, None for 0.
       usage: first lines of --help.
       groups: flag names by the title under which --help shows them.
+      arguments: what the arguments are that are no flags, such as 'ARCHIVE...': then there has to be one,
+        and `main` gets the list of them.
     """
     if any(argument in ('--help', '-h', '-help', '--helpshort') for argument in sys.argv[1:]):
         print(help_text(usage, groups))
@@ -59,10 +63,12 @@ def run(main: Callable[[], int | None], usage: str, groups: Mapping[str, Sequenc
         rest = flags.FLAGS(sys.argv)[1:]
     except flags.Error as error:
         _fail(str(error).rstrip('.') + '; --help lists the flags.', 2)
-    if rest:
+    if rest and not arguments:
         _fail(f'Unexpected argument {rest[0]!r}; all arguments are flags, see --help.', 2)
+    if arguments and not rest:
+        _fail(f'{arguments} is missing, see --help.', 2)
     try:
-        sys.exit(main())
+        sys.exit(main(rest) if arguments else main())
     except LabError as error:
         _fail(str(error), error.exit_status)
     except ImportError as error:

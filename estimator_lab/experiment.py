@@ -1,11 +1,9 @@
 """Data + model -> Estimator, TrainSpec, EvalSpec, and the training run itself. Reads no flags."""
 
 import math
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from estimator_lab.core import metric_keys as keys
@@ -18,15 +16,18 @@ from estimator_lab.core.hooks import (
     StopTrainingHook,
 )
 from estimator_lab.core.hparams import parse_hparams, resolve, shape_fields
+from estimator_lab.data.archives import Archives
 from estimator_lab.data.augment import parse_augmentation
-from estimator_lab.data.batches import ImageShape, InputReport
+from estimator_lab.data.batches import ImageShape, Pixels
+from estimator_lab.data.decode import DECODERS
 from estimator_lab.data.input_fns import InputFn, archive_input_fn
-from estimator_lab.data.labels import Census, Vocabulary, take_census
-from estimator_lab.data.order import Order
-from estimator_lab.data.sources import expand_archives
+from estimator_lab.data.parts import ONLY_WORKER, Shard
+from estimator_lab.data.report import InputReport
 from estimator_lab.errors import DataError, FlagError, LabError
+from estimator_lab.inputs import open_inputs
 from estimator_lab.model_dir import Record, check_same, read_record, versions, write_record
 from estimator_lab.models.registry import find_model
+from estimator_lab.settings import Settings
 from estimator_lab.tf1 import tf
 
 Say = Callable[[str], None]
@@ -35,52 +36,7 @@ _DEFAULT_EPOCHS = 10
 _CHECKPOINTS_A_RUN = 5
 _MOST_STEPS_BETWEEN_CHECKPOINTS = 2000
 _CHECKPOINTS_KEPT = 3
-_LABELS_NAMED = 3
-_CENSUS_SECONDS = 5.0  # between two lines about reading the labels
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a training run is made from; the flags of `estimator_lab.train`, as plain values.
-
-    Attributes:
-      model: a name in `models.registry`.
-      data: tar archives to train on, paths or globs.
-      eval_data: tar archives to evaluate on; empty evaluates on the training data, and says so.
-      model_dir: where checkpoints and summaries go; training goes on from what is there.
-      batch_size: examples in a step.
-      max_steps: the global step at which training ends; None leaves it to `epochs`.
-      epochs: passes over the training data, None for 10; not together with `max_steps`.
-      eval_steps: batches in an evaluation; None for all.
-      image_size: side in pixels to which images are scaled.
-      channels: 1 for grey, 3 for colour.
-      augment: random changes to training images, 'shift=2,mirror,brightness=0.1'; '' for none.
-      hparams: the model's hyper-parameters as 'name=value,...'.
-      seed: of the order of examples, the initial weights and dropout.
-      save_checkpoints_steps: steps between checkpoints, each followed by an evaluation; None for a fifth
-        of the run, 2,000 at most.
-      save_summary_steps: steps between two summaries.
-      shuffle_buffer: encoded images held for shuffling.
-      max_bad_fraction: share of images that may fail to decode.
-    """
-
-    model: str
-    data: Sequence[str]
-    model_dir: Path
-    eval_data: Sequence[str] = ()
-    batch_size: int = 32
-    max_steps: int | None = None
-    epochs: float | None = None
-    eval_steps: int | None = None
-    image_size: int = 128
-    channels: int = 1
-    augment: str = ''
-    hparams: str = ''
-    seed: int = 1
-    save_checkpoints_steps: int | None = None
-    save_summary_steps: int = 50
-    shuffle_buffer: int = 10_000
-    max_bad_fraction: float = 0.01
+_BAD_LIST = 'bad_members.csv'
 
 
 @dataclass(frozen=True)
@@ -89,7 +45,8 @@ class Result:
 
     Attributes:
       metrics: the last evaluation's, by name, with 'global_step'; empty if the run was interrupted.
-      evaluated_on: images in the evaluation data.
+      evaluated_on: images in the evaluation data; 0 where nobody knows.
+      on_unseen: whether they are other images than those of training.
       checkpoint: path of the newest checkpoint.
       step: its global step.
       max_steps: where training was to end.
@@ -99,19 +56,12 @@ class Result:
 
     metrics: Mapping[str, float]
     evaluated_on: int
+    on_unseen: bool
     checkpoint: str
     step: int
     max_steps: int
     interrupted: bool
     bad_images: int
-
-
-@dataclass(frozen=True)
-class Archives:
-    """Some archives and what is in them."""
-
-    paths: Sequence[str]
-    census: Census
 
 
 class Experiment:
@@ -134,14 +84,13 @@ class Experiment:
         model = find_model(settings.model)
         module = model.load()
         hparams = parse_hparams(module.Params, settings.hparams)
-        self._augmentation = parse_augmentation(settings.augment, settings.seed)
-        self.train_archives = _open_archives(settings.data, say)
-        self.eval_archives = (
-            _open_archives(settings.eval_data, say) if settings.eval_data else self.train_archives
-        )
-        self.vocabulary = Vocabulary(self.train_archives.census.labels)
-        self.max_steps = _max_steps(settings, self.train_archives.census.total)
+        augmentation = parse_augmentation(settings.augment, settings.seed)
+        previous = read_record(settings.model_dir)
+        self.inputs = open_inputs(settings, previous.vocabulary if previous else None, say)
+        self.vocabulary = self.inputs.vocabulary
+        self.max_steps = _max_steps(settings, self.inputs.train.total)
         self.shape = ImageShape(settings.image_size, settings.image_size, settings.channels)
+        self._pixels = Pixels(self.shape, DECODERS[settings.decode], augmentation)
         self.params = {
             **hparams,
             'image_shape': tuple(self.shape),
@@ -157,10 +106,8 @@ class Experiment:
             hparams={k: v for k, v in asdict(resolved).items() if k not in ('image_shape', 'vocabulary')},
             versions=versions(tf.__version__),
         )
-        previous = read_record(settings.model_dir)
         if previous:
             check_same(settings.model_dir, previous, self._record, shape_fields(module.Params))
-        self._check_eval_labels()
         self.estimator = tf.estimator.Estimator(module.model_fn, params=self.params, config=self._config())
 
     def train(self) -> Result:
@@ -171,7 +118,7 @@ class Experiment:
           LabError: if TensorFlow can't go on, in one sentence of its own.
         """
         switch = StopSwitch()
-        train_report = self._report(self.train_archives)
+        train_report = self._report(self.inputs.train)
         metrics: Mapping[str, float] = {}
         self._write_record()
         try:
@@ -182,7 +129,8 @@ class Experiment:
         train_report.raise_error()
         return Result(
             metrics=metrics,
-            evaluated_on=self.eval_archives.census.total,
+            evaluated_on=self.inputs.evaluation.total or 0,
+            on_unseen=self.inputs.unseen,
             checkpoint=self.estimator.latest_checkpoint() or '',
             step=self.saved_step(),
             max_steps=self.max_steps,
@@ -209,24 +157,27 @@ class Experiment:
 
     def train_input_fn(self, report: InputReport) -> InputFn:
         """Returns the input function of training; it starts where the newest checkpoint ends."""
-        order = Order(self.train_archives.paths, self.settings.shuffle_buffer, self.settings.seed)
+        settings, shard = self.settings, _shard_of(self.estimator.config)
+        order = self.inputs.train.order(
+            settings.shuffle_buffer, settings.seed, shard, labels=self.vocabulary.labels
+        )
         return archive_input_fn(
             order,
-            self.shape,
-            self.settings.batch_size,
+            self._pixels,
+            settings.batch_size,
             report,
             self.vocabulary,
-            resume=(self.train_archives.census.total, self.saved_step),
-            augmentation=self._augmentation,
+            resume=lambda: self.saved_step() // shard.count,  # each worker counts up the same global step
         )
 
     def eval_input_fn(self, report: InputReport) -> InputFn:
         """Returns the input function of evaluation: one epoch in the stored order."""
-        order = Order(self.eval_archives.paths)
-        return archive_input_fn(order, self.shape, self.settings.batch_size, report, self.vocabulary)
+        pixels = self._pixels._replace(augmentation=None)
+        order = self.inputs.evaluation.order()
+        return archive_input_fn(order, pixels, self.settings.batch_size, report, self.vocabulary)
 
     def _train_and_evaluate(self, switch: StopSwitch, train_report: InputReport) -> Mapping[str, float]:
-        settings, eval_report = self.settings, self._report(self.eval_archives)
+        settings, eval_report = self.settings, self._report(self.inputs.evaluation)
         eval_input_fn = self.eval_input_fn(eval_report)
 
         def eval_unless_stopped() -> Any:
@@ -268,7 +219,9 @@ class Experiment:
             raise FlagError(f'--model_dir={folder} cannot be written: {error.strerror}.') from error
 
     def _report(self, archives: Archives) -> InputReport:
-        return InputReport(self._say, archives.census.total, self.settings.max_bad_fraction)
+        settings = self.settings
+        bad_list = settings.model_dir / _BAD_LIST
+        return InputReport(self._say, archives.total or 0, settings.max_bad_fraction, bad_list)
 
     def _config(self) -> Any:
         settings = self.settings
@@ -282,20 +235,6 @@ class Experiment:
             save_summary_steps=settings.save_summary_steps,
             log_step_count_steps=None,  # SpeedHook does it
             keep_checkpoint_max=_CHECKPOINTS_KEPT,
-        )
-
-    def _check_eval_labels(self) -> None:
-        counts = self.eval_archives.census.counts
-        unknown = sorted(label for label in counts if self.vocabulary.id_of(label) < 0)
-        if not unknown:
-            return
-        images = sum(counts[label] for label in unknown)
-        named = ', '.join(unknown[:_LABELS_NAMED]) + (', ...' if len(unknown) > _LABELS_NAMED else '')
-        if len(unknown) == len(counts):
-            raise DataError(f'--eval_data has no label in common with --data (its labels: {named}).')
-        self._say(
-            f'{images} of {self.eval_archives.census.total} evaluation images have labels that training '
-            f'never saw ({named}): counted as unknown_labels, left out of the other metrics.'
         )
 
 
@@ -332,20 +271,16 @@ def worth_showing(metrics: Mapping[str, float]) -> list[tuple[str, float]]:
     )
 
 
-def _open_archives(patterns: Sequence[str], say: Say) -> Archives:
-    paths = expand_archives(patterns)
-    said_at = time.monotonic()
-
-    def progress(images: int) -> None:
-        nonlocal said_at
-        if time.monotonic() - said_at >= _CENSUS_SECONDS:
-            said_at = time.monotonic()
-            say(f'Reading the labels: {images:,} images so far')
-
-    return Archives(paths, take_census(paths, progress))
+def _shard_of(config: Any) -> Shard:
+    """Returns which worker this process is; TF_CONFIG says so, and a run without it has one."""
+    if config.num_worker_replicas <= 1:
+        return ONLY_WORKER
+    is_chief_job = config.task_type in ('chief', 'master')
+    others_first = int(any(job in config.cluster_spec.jobs for job in ('chief', 'master')))
+    return Shard(0 if is_chief_job else config.task_id + others_first, config.num_worker_replicas)
 
 
-def _max_steps(settings: Settings, images: int) -> int:
+def _max_steps(settings: Settings, images: int | None) -> int:
     if settings.max_steps is not None and settings.epochs is not None:
         raise FlagError('--max_steps and --epochs exclude each other: give one of them.')
     if settings.max_steps is not None:
@@ -353,6 +288,11 @@ def _max_steps(settings: Settings, images: int) -> int:
     epochs = _DEFAULT_EPOCHS if settings.epochs is None else settings.epochs
     if epochs <= 0:
         raise FlagError(f'--epochs={epochs:g} must be more than 0.')
+    if images is None:
+        raise FlagError(
+            f'--data={",".join(settings.data)} passes by only once, so that nobody knows how many images '
+            'make an epoch: give --max_steps.'
+        )
     return math.ceil(epochs * images / settings.batch_size)
 
 

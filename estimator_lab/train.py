@@ -13,7 +13,9 @@ from estimator_lab.errors import FlagError
 from estimator_lab.models.registry import MODELS, find_model
 
 if TYPE_CHECKING:
-    from estimator_lab.experiment import Archives, Experiment, Result, Settings
+    from estimator_lab.data.archives import Archives
+    from estimator_lab.experiment import Experiment, Result
+    from estimator_lab.settings import Settings
 
 FLAGS = flags.FLAGS
 
@@ -22,16 +24,22 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string('hparams', '', "the model's hyper-parameters, name=value,...; 'help' lists them")
 flags.DEFINE_list(
-    'data', [], 'tar archives to train on, paths or globs, comma-separated; none: built-in faces'
+    'data', [], "tar archives to train on: paths, globs, URLs, '-' for stdin; none: built-in faces"
 )
 flags.DEFINE_list('eval_data', [], 'tar archives to evaluate on; none: the training data')
+flags.DEFINE_string('split', '', 'TRAIN,EVAL: shares of the images in --data to train and to evaluate on')
+flags.DEFINE_string('vocabulary', None, 'file of one label a line; default: the labels in --data, sorted')
+flags.DEFINE_enum('decode', 'exact', ['exact', 'fast'], 'fast: JPEGs in a third of the time, nearly the same')
 flags.DEFINE_integer('image_size', 128, 'side in pixels to which images are scaled', lower_bound=1)
 flags.DEFINE_enum('channels', '1', ['1', '3'], '1 for grey, 3 for colour')
 flags.DEFINE_string('augment', '', 'random changes in training: shift=PIXELS,mirror,brightness=SHARE')
 flags.DEFINE_float(
     'max_bad_fraction', 0.01, 'share of images that may fail to decode', lower_bound=0, upper_bound=1
 )
-flags.DEFINE_integer('shuffle_buffer', 10_000, 'encoded images held for shuffling', lower_bound=1)
+flags.DEFINE_bool('use_damaged', False, 'use archives that break off up to there, with a warning')
+flags.DEFINE_integer(
+    'shuffle_buffer', 10_000, 'encoded images held to shuffle a stream; 1: stored order', lower_bound=1
+)
 flags.DEFINE_string('model_dir', None, 'checkpoints and TensorBoard files; default runs/MODEL')
 flags.DEFINE_integer('batch_size', 32, 'examples in a step', lower_bound=1)
 flags.DEFINE_integer('max_steps', None, 'train up to this global step', lower_bound=1)
@@ -50,7 +58,8 @@ _USAGE = """Trains a model on images streamed from tar archives, evaluates it, a
 An image's label is its parent folder: train/n000001/0001_01.jpg has the label n000001."""
 _GROUPS = {
     'Model': ['model', 'hparams'],
-    'Data': ['data', 'eval_data', 'image_size', 'channels', 'augment', 'shuffle_buffer', 'max_bad_fraction'],
+    'Data': ['data', 'eval_data', 'split', 'vocabulary', 'shuffle_buffer', 'max_bad_fraction', 'use_damaged'],
+    'Images': ['image_size', 'channels', 'decode', 'augment'],
     'Training': ['model_dir', 'batch_size', 'max_steps', 'epochs', 'eval_steps', 'seed'],
     'Output': ['save_checkpoints_steps', 'save_summary_steps', 'verbose'],
 }
@@ -71,7 +80,8 @@ def main() -> int:
     model_dir = Path(FLAGS.model_dir or f'runs/{model.name}')
     data, eval_data = (FLAGS.data, FLAGS.eval_data) if FLAGS.data else _demo_data()
 
-    from estimator_lab.experiment import Experiment, Settings
+    from estimator_lab.experiment import Experiment
+    from estimator_lab.settings import Settings
 
     settings = Settings(
         model=model.name,
@@ -84,6 +94,9 @@ def main() -> int:
         eval_steps=FLAGS.eval_steps,
         image_size=FLAGS.image_size,
         channels=int(FLAGS.channels),
+        decode=FLAGS.decode,
+        split=FLAGS.split,
+        vocabulary=Path(FLAGS.vocabulary) if FLAGS.vocabulary else None,
         augment=FLAGS.augment,
         hparams=FLAGS.hparams,
         seed=FLAGS.seed,
@@ -91,6 +104,7 @@ def main() -> int:
         save_summary_steps=FLAGS.save_summary_steps,
         shuffle_buffer=FLAGS.shuffle_buffer,
         max_bad_fraction=FLAGS.max_bad_fraction,
+        use_damaged=FLAGS.use_damaged,
     )
     experiment = Experiment(settings, _say)
     _announce(experiment)
@@ -116,21 +130,33 @@ def _demo_data() -> tuple[list[str], list[str]]:
 
 
 def _announce(experiment: 'Experiment') -> None:
-    train, evaluation = experiment.train_archives, experiment.eval_archives
-    labels = len(experiment.vocabulary)
-    _say(f'Training data    {train.census.total:,} images, {labels} labels: {_named(train)}')
-    _say(
-        'Evaluation data  the training data (give --eval_data for other images)'
-        if evaluation is train
-        else f'Evaluation data  {evaluation.census.total:,} images: {_named(evaluation)}'
-    )
+    inputs, settings = experiment.inputs, experiment.settings
+    labels = f'{len(inputs.vocabulary)} labels'
+    _say(f'Training data    {_size(inputs.train)}, {labels}: {_named(inputs.train)}')
+    if inputs.unseen:
+        _say(f'Evaluation data  {_size(inputs.evaluation)}: {_named(inputs.evaluation)}')
+    else:
+        _say('Evaluation data  the training data (give --eval_data or --split for other images)')
+    if settings.shuffle_buffer > 1:
+        _say(f'Shuffling        {_shuffling(inputs.train, settings.shuffle_buffer)}')
     start = experiment.saved_step()
-    _say(f'Training         step {start} to {experiment.max_steps} in {experiment.settings.model_dir}')
-    _say(f'Watch it         {command.tensorboard(experiment.settings.model_dir)}')
+    _say(f'Training         step {start} to {experiment.max_steps} in {settings.model_dir}')
+    _say(f'Watch it         {command.tensorboard(settings.model_dir)}')
+
+
+def _size(archives: 'Archives') -> str:
+    return 'images as they come' if archives.total is None else f'{archives.total:,} images'
+
+
+def _shuffling(archives: 'Archives', buffer: int) -> str:
+    if archives.has_random_access:
+        return 'all images, anew in each epoch'
+    return f'within a buffer of {buffer:,} images of the stream'
 
 
 def _named(archives: 'Archives') -> str:
     first, *others = archives.paths
+    first = 'standard input' if first == '-' else first
     return f'{first} and {len(others)} more' if others else first
 
 
@@ -142,9 +168,11 @@ def _conclude(settings: 'Settings', result: 'Result') -> int:
         _say(f'Stopped at step {result.step} of {result.max_steps}; saved in {result.checkpoint}')
         _say(f'Go on with       {again}')
         return command.INTERRUPTED
+    if result.step < result.max_steps:
+        _say(f'The data ended at step {result.step} of {result.max_steps}.')
     from estimator_lab.experiment import worth_showing
 
-    on = 'the training data' if not settings.eval_data else f'{result.evaluated_on:,} unseen images'
+    on = 'the training data' if not result.on_unseen else f'{result.evaluated_on:,} unseen images'
     _say('')
     for name, value in worth_showing(result.metrics):
         _say(f'{name:<24} {value:.4f}')

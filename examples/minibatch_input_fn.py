@@ -16,18 +16,19 @@ from typing import Any
 from built_in_data import archives_from_command_line
 from input_func_gen import input_func_gen
 
-from estimator_lab.data.batches import ImageShape, InputReport
+from estimator_lab.data.archives import Archives, open_archives
+from estimator_lab.data.batches import ImageShape, Pixels
 from estimator_lab.data.demo import DemoPaths
 from estimator_lab.data.input_fns import archive_input_fn
-from estimator_lab.data.labels import Census, Vocabulary, take_census
-from estimator_lab.data.order import Order
+from estimator_lab.data.labels import Vocabulary
+from estimator_lab.data.report import InputReport
 from estimator_lab.models import cnn
 from estimator_lab.tf1 import tf
 
 BATCH_SIZE = 32
 
 
-def training_input_fn(archive: str, census: Census, side: int, report: InputReport) -> Callable[[], Any]:
+def training_input_fn(archives: Archives, side: int, report: InputReport) -> Callable[[], Any]:
     """Returns an input function of shuffled mini-batches without end.
 
     Underneath is `Dataset.from_generator`, as in the document. But what crosses from Python into TensorFlow
@@ -35,18 +36,17 @@ def training_input_fn(archive: str, census: Census, side: int, report: InputRepo
     The next batches are made while the model still trains on this one: that is the prefetch.
 
     Args:
-      archive: the archive's path.
-      census: how many images it has of each label.
+      archives: the training archive, opened.
       side: to which images are scaled, in pixels.
       report: counts the images that can't be decoded.
     """
     return archive_input_fn(
-        Order([archive], shuffle_buffer=2000, seed=1),  # shuffle: while still encoded, at 10 KB an image
-        ImageShape(side, side),
+        archives.order(shuffle_buffer=2000, seed=1),  # shuffle: where they lie, or while still encoded
+        Pixels(ImageShape(side, side)),
         BATCH_SIZE,  # batch: decoded by all cores at once
         report,
-        Vocabulary(census.labels),  # real labels: 'n000001' -> 0, 'n000002' -> 1, ...
-        resume=(census.total, lambda: 0),  # repeat: epoch after epoch, from batch 0 on
+        Vocabulary(tuple(archives.counts)),  # real labels: 'n000001' -> 0, 'n000002' -> 1, ...
+        resume=lambda: 0,  # repeat: epoch after epoch, from batch 0 on
     )
 
 
@@ -63,14 +63,14 @@ def seconds_each(next_example: Callable[[], Any], runs: int) -> float:
 
 def compare_reading(archive: str, side: int, runs: int) -> tuple[float, float]:
     """Returns images/s of `input_func_gen`, and of mini-batches with images of the given side."""
-    census = take_census([archive])
+    archives = open_archives([archive])
 
     def one_by_one() -> Any:
         pixels, person = input_func_gen(archive)
         return tf.stack(pixels), person
 
     def in_batches() -> Any:
-        return training_input_fn(archive, census, side, InputReport())().make_one_shot_iterator().get_next()
+        return training_input_fn(archives, side, InputReport())().make_one_shot_iterator().get_next()
 
     return 1 / seconds_each(one_by_one, runs), BATCH_SIZE / seconds_each(in_batches, 10 * runs)
 
@@ -78,12 +78,11 @@ def compare_reading(archive: str, side: int, runs: int) -> tuple[float, float]:
 def train(archives: DemoPaths, side: int, steps: int) -> dict[str, Any]:
     """Trains the package's CNN for some steps; returns the metrics on the unseen images."""
     report = InputReport()
-    census = take_census([str(archives.train)])
-    vocabulary = Vocabulary(census.labels)
-    train_fn = training_input_fn(str(archives.train), census, side, report)
-    eval_fn = archive_input_fn(
-        Order([str(archives.test)]), ImageShape(side, side), BATCH_SIZE, report, vocabulary
-    )
+    training, test = (open_archives([str(path)]) for path in archives)
+    vocabulary = Vocabulary(tuple(training.counts))
+    train_fn = training_input_fn(training, side, report)
+    pixels = Pixels(ImageShape(side, side))
+    eval_fn = archive_input_fn(test.order(), pixels, BATCH_SIZE, report, vocabulary)
     params = {'image_shape': (side, side, 1), 'vocabulary': vocabulary.labels}
     with tempfile.TemporaryDirectory() as model_dir:
         config = tf.estimator.RunConfig(model_dir, tf_random_seed=1)

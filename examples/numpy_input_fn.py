@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from built_in_data import archives_from_command_line
 
+from estimator_lab.data.archives import open_archives
 from estimator_lab.data.decode import decode_image, to_unit_range
 from estimator_lab.data.demo import DemoPaths
-from estimator_lab.data.labels import Vocabulary, label_of, take_census
+from estimator_lab.data.labels import Vocabulary, label_of
 from estimator_lab.data.tar_stream import stream_members
 from estimator_lab.models import cnn
 from estimator_lab.tf1 import tf
@@ -41,7 +42,7 @@ def load_arrays(archive: Path, vocabulary: Vocabulary) -> Arrays:
 
 def main(archives: DemoPaths, epochs: int = 5) -> dict[str, Any]:
     """Trains, evaluates and predicts on arrays; returns the metrics."""
-    vocabulary = Vocabulary(take_census([str(archives.train)]).labels)
+    vocabulary = Vocabulary(tuple(open_archives([str(archives.train)]).counts))
     train, test = load_arrays(archives.train, vocabulary), load_arrays(archives.test, vocabulary)
     print(f'{len(train.images):,} images to train on, {len(test.images):,} to test; training ...', flush=True)
 

@@ -15,8 +15,9 @@ from typing import Any
 from built_in_data import archives_from_command_line
 from numpy_input_fn import SIDE, load_arrays
 
+from estimator_lab.data.archives import open_archives
 from estimator_lab.data.demo import DemoPaths
-from estimator_lab.data.labels import Vocabulary, take_census
+from estimator_lab.data.labels import Vocabulary
 from estimator_lab.models import cnn
 from estimator_lab.tf1 import tf
 
@@ -45,7 +46,7 @@ def custom_estimator(vocabulary: Vocabulary, config: Any) -> Any:
 
 def main(archives: DemoPaths, epochs: int = 10) -> dict[str, float]:
     """Trains and evaluates both; returns their accuracies."""
-    vocabulary = Vocabulary(take_census([str(archives.train)]).labels)
+    vocabulary = Vocabulary(tuple(open_archives([str(archives.train)]).counts))
     train, test = load_arrays(archives.train, vocabulary), load_arrays(archives.test, vocabulary)
     accuracies = {}
     print('estimator               accuracy   training')

@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 from estimator_lab.core import metric_keys as keys
 from estimator_lab.core.picture import labelled_grid, png_bytes
+from estimator_lab.progress import clock
 from estimator_lab.tf1 import tf
 
 _TERMINAL_SECONDS = 0.5
@@ -208,10 +209,3 @@ class InputGridHook(tf.train.SessionRunHook):
         )
         value = tf.Summary.Value(tag='images/input', image=image)
         self._writer.add_summary(tf.Summary(value=[value]), self._step)
-
-
-def clock(seconds: float) -> str:
-    """Returns '1:02:03' for hours, '2:03' below an hour."""
-    minutes, second = divmod(round(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    return f'{hours}:{minute:02}:{second:02}' if hours else f'{minute}:{second:02}'

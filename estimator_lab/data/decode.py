@@ -6,11 +6,13 @@ Safe to call from many threads at once: each call works on its own image and sha
 import io
 import logging
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from estimator_lab.data.jpeg import decode_frame, frame_of, scale_for
 from estimator_lab.errors import DataError
 
 UINT8_MAX = 255
@@ -22,6 +24,7 @@ MAX_PIXELS = 64_000_000
 MAX_SIDE = 65_535
 """So is a longer side: the resize filter's memory grows with it."""
 
+_FAST_SLACK = 0.75
 _MODES = {1: 'L', 3: 'RGB'}
 _MAYBE_ALPHA = ('P', 'PA', 'LA', 'RGBA', 'RGBa')  # a palette may hold transparent colours
 # Named, as Pillow goes by the content alone and would run Ghostscript for a PostScript 'x.jpg'.
@@ -59,15 +62,11 @@ def decode_image(data: bytes, height: int, width: int, channels: int = 1) -> npt
       BadImageError: the bytes can't be decoded, or are an image that is too large.
       ValueError: `height`, `width` or `channels` is out of range.
     """
-    if channels not in _MODES or height < 1 or width < 1:
-        raise ValueError(
-            'height and width must be at least 1 and channels must be 1 or 3, '
-            f'not {height}, {width} and {channels}'
-        )
+    _check_wanted(height, width, channels)
     if not data:
         raise BadImageError('no data (0 bytes)')
     try:
-        image = _open(data).resize((width, height), Image.Resampling.LANCZOS)
+        image = (_open_jpeg(data) or _open(data)).resize((width, height), Image.Resampling.LANCZOS)
         pixels = np.array(image.convert(_MODES[channels]))
     except BadImageError:
         raise
@@ -78,9 +77,58 @@ def decode_image(data: bytes, height: int, width: int, channels: int = 1) -> npt
     return pixels.reshape(height, width, channels)
 
 
+def decode_image_fast(data: bytes, height: int, width: int, channels: int = 1) -> npt.NDArray[np.uint8]:
+    """Does what `decode_image` does, for JPEGs in a third of the time and with slightly other pixels.
+
+    A JPEG is scaled down as it is transformed back from frequencies, by 2, 4 or 8 as long as three
+    quarters of the wanted size are left; grey is its luminance as stored; the rest of the way is bicubic.
+    On photographs of 120 to 320 pixels at 128x128 the result differs from the exact one by 2 of 255 grey
+    levels on average, at sharp edges by up to 165. All other formats are decoded exactly.
+
+    Args, returns and raises as `decode_image`.
+    """
+    _check_wanted(height, width, channels)
+    frame = frame_of(data)
+    if frame is None:
+        return decode_image(data, height, width, channels)
+    try:
+        _check_size(frame.width, frame.height)
+        image = decode_frame(data, frame, channels == 1, scale_for(frame, height, width, _FAST_SLACK))
+        pixels = np.array(image.resize((width, height), Image.Resampling.BICUBIC).convert(_MODES[channels]))
+    except Exception:  # it has the words for what is wrong
+        return decode_image(data, height, width, channels)
+    return pixels.reshape(height, width, channels)
+
+
+Decode = Callable[[bytes, int, int, int], npt.NDArray[np.uint8]]
+
+DECODERS: dict[str, Decode] = {'exact': decode_image, 'fast': decode_image_fast}
+"""By value of --decode."""
+
+
 def to_unit_range(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """uint8 in [0, 255] -> float32 in [0, 1], of the same shape."""
     return np.divide(image, UINT8_MAX, dtype=np.float32)
+
+
+def _check_wanted(height: int, width: int, channels: int) -> None:
+    if channels not in _MODES or height < 1 or width < 1:
+        raise ValueError(
+            'height and width must be at least 1 and channels must be 1 or 3, '
+            f'not {height}, {width} and {channels}'
+        )
+
+
+def _open_jpeg(data: bytes) -> Image.Image | None:
+    """Decodes an ordinary, undamaged JPEG; None leaves anything else to `_open`."""
+    frame = frame_of(data)
+    if frame is None:
+        return None
+    _check_size(frame.width, frame.height)
+    try:
+        return decode_frame(data, frame)
+    except ValueError:
+        return None
 
 
 def _open(data: bytes) -> Image.Image:

@@ -5,12 +5,12 @@
 """
 
 import io
-import os
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from estimator_lab.data.cache import cache_folder, partial_name
 from estimator_lab.data.demo_faces import (
     TEST_STREAM,
     TRAIN_STREAM,
@@ -84,8 +84,7 @@ def _members(people: list[Identity], split: str, stream: int, each: int, seed: i
 def _write_archive(
     path: Path, members: Iterator[_NamedJpeg], progress: Progress | None, done: int, total: int
 ) -> None:
-    # The process id keeps two runs that start together from writing into one file.
-    partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
+    partial = partial_name(path)
     try:
         with tarfile.open(partial, 'w', format=tarfile.USTAR_FORMAT) as archive:
             for number, (name, data) in enumerate(members, start=done + 1):
@@ -109,7 +108,7 @@ def cached_demo(progress: Progress | None = None) -> DemoPaths:
     Raises:
       DataError: the cache folder cannot be written.
     """
-    folder = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'estimator_lab'
+    folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return write_demo(folder, progress=progress)

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from estimator_lab.data.augment import Augmentation
-from estimator_lab.data.batches import ImageShape, InputReport, decoded_batches
+from estimator_lab.data.batches import ImageShape, Pixels, decoded_batches
 from estimator_lab.data.decode import decode_image, to_unit_range
 from estimator_lab.data.labels import UNKNOWN_ID, Vocabulary, label_of
 from estimator_lab.data.order import Order
+from estimator_lab.data.report import InputReport
 from estimator_lab.data.tar_stream import stream_members
 from estimator_lab.tf1 import tf
 
@@ -25,25 +25,23 @@ _PREFETCHED_BATCHES = 2
 
 def archive_input_fn(
     order: Order,
-    shape: ImageShape,
+    pixels: Pixels,
     batch_size: int,
     report: InputReport,
     vocabulary: Vocabulary | None = None,
-    resume: tuple[int, Callable[[], int]] | None = None,
-    augmentation: Augmentation | None = None,
+    resume: Callable[[], int] | None = None,
 ) -> InputFn:
     """Returns an input function that streams batches of images from tar archives.
 
     Args:
       order: the archives and the order of their members.
-      shape: to which all images are scaled.
+      pixels: how images are decoded, and to which size.
       batch_size: archive members in a batch; bad images leave a batch shorter.
       report: counts bad images, keeps the error that ended the stream.
       vocabulary: turns label texts into ids, -1 for one that it does not know; None gives no labels, as
         PREDICT wants it.
-      resume: (members in an epoch, function that returns the batches already seen): then the stream has
-        no end and starts behind those. None gives one epoch from its head.
-      augmentation: random changes to the images; None for none.
+      resume: returns the batches already seen: then the stream has no end and starts behind those. None
+        gives one epoch from its head.
 
     Returns:
       A function of no arguments that returns a Dataset of ({'image': float32 [batch, height, width,
@@ -51,19 +49,17 @@ def archive_input_fn(
     """
 
     def arrays() -> Iterator[Arrays]:
-        start = resume[1]() * batch_size if resume else 0
-        turns = order.onwards(start, resume[0]) if resume else order.epoch(0)
-        batches = decoded_batches(turns, batch_size, shape, report, augmentation)
-        for batch in report.until_error(batches):
+        turns = order.onwards(resume() * batch_size) if resume else order.epoch(0)
+        for batch in report.until_error(decoded_batches(turns, batch_size, pixels, report)):
             if not batch.keys:  # every image of it was bad
                 # A step still has to pass, so that the next one finds its own members; it learns nothing.
                 if resume:
-                    yield np.zeros((1, *shape), np.uint8), [''], [UNKNOWN_ID]
+                    yield np.zeros((1, *pixels.shape), np.uint8), [''], [UNKNOWN_ID]
                 continue
             ids = [vocabulary.id_of(label) if vocabulary else 0 for label in batch.labels]
             yield batch.images, batch.keys, ids
 
-    return lambda: _batch_dataset(arrays, shape, labelled=vocabulary is not None)
+    return lambda: _batch_dataset(arrays, pixels.shape, labelled=vocabulary is not None)
 
 
 def numpy_input_fn(

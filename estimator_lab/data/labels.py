@@ -1,17 +1,13 @@
-"""Member name -> label; counting the labels of archives; label <-> id."""
+"""Member name -> label; label <-> id."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from pathlib import Path
 
-from estimator_lab.data.tar_stream import scan_members
 from estimator_lab.errors import DataError
 
 UNKNOWN_ID = -1
-
-_PROGRESS_EVERY = 10_000
 
 
 def label_of(name: str) -> str:
@@ -19,53 +15,6 @@ def label_of(name: str) -> str:
     folder = name.rpartition('/')[0].rstrip('/')
     label = folder.rpartition('/')[2]
     return '' if label in ('.', '..') else label
-
-
-class Census(NamedTuple):
-    """How many images each label has."""
-
-    counts: dict[str, int]
-
-    @property
-    def total(self) -> int:
-        return sum(self.counts.values())
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The labels in sorted order."""
-        return tuple(sorted(self.counts))
-
-
-def take_census(archives: Sequence[str], progress: Callable[[int], None] | None = None) -> Census:
-    """Counts the images of each label in one pass over the headers of all archives.
-
-    Args:
-      archives: paths of tar archives.
-      progress: called with the number of images so far, every 10,000 images and at the end.
-
-    Raises:
-      DataError: an archive can't be read or has no images, or an image lies in no folder.
-    """
-    counts: Counter[str] = Counter()
-    total = 0
-    for archive in archives:
-        before = total
-        for header in scan_members(archive):
-            label = label_of(header.name)
-            if not label:
-                raise DataError(
-                    f'{archive!r}: member {header.name!r} at byte {header.offset} has no label: '
-                    'it lies in no folder.'
-                )
-            counts[label] += 1
-            total += 1
-            if progress and total % _PROGRESS_EVERY == 0:
-                progress(total)
-        if total == before:
-            raise DataError(f'{archive!r} holds no images.')
-    if progress and total % _PROGRESS_EVERY:
-        progress(total)
-    return Census(dict(counts))
 
 
 @dataclass(frozen=True)
@@ -107,3 +56,16 @@ class Vocabulary:
     @cached_property
     def _ids(self) -> dict[str, int]:
         return {label: id_ for id_, label in enumerate(self.labels)}
+
+
+def read_vocabulary(path: Path) -> Vocabulary:
+    """Reads a vocabulary from a text file of one label a line; empty lines are passed over.
+
+    Raises:
+      DataError: the file can't be read, or its labels make no vocabulary.
+    """
+    try:
+        lines = path.read_text(encoding='utf-8').splitlines()
+    except (OSError, ValueError) as error:
+        raise DataError(f'The vocabulary {path} cannot be read: {error}.') from error
+    return Vocabulary(tuple(line.strip() for line in lines if line.strip()))

@@ -1,36 +1,251 @@
-"""The order of examples: a pure function of (archives, seed, epoch), so that any run can be repeated.
+"""The order of examples: a pure function of (archives, seed, epoch, shard), so that any run can be repeated.
 
 Encoded bytes are shuffled and skipped here; decoding comes after, and TensorFlow knows nothing of it.
 """
 
+import hashlib
 import itertools
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
+import numpy as np
+
+from estimator_lab.data.parts import EVERYTHING, ONLY_WORKER, Part, Shard
+from estimator_lab.data.sources import STDIN
+from estimator_lab.data.tar_index import Index
 from estimator_lab.data.tar_stream import Member, stream_members
+from estimator_lab.errors import DataError
 
 T = TypeVar('T')
+
+_CHUNK = 1024  # turns looked up at once
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedMember:
+    """A member that is read when its data is asked for, which a thread of its own may do."""
+
+    index: Index
+    row: int
+
+    @property
+    def archive(self) -> str:
+        return self.index.archive
+
+    @property
+    def name(self) -> str:
+        return self.index.name(self.row)
+
+    @property
+    def offset(self) -> int:
+        return self.index.offset(self.row)
+
+    @property
+    def key(self) -> str:
+        return f'{self.archive}:{self.name}'
+
+    def read(self) -> Member:
+        """Returns the member with its data; see `Index.member`."""
+        return self.index.member(self.row)
 
 
 class Turn(NamedTuple):
     """A member when its turn has come: the epoch, from 0, and the member."""
 
     epoch: int
-    member: Member
+    member: Member | IndexedMember
+
+    def read(self) -> Member:
+        """Returns the member with its data.
+
+        Raises:
+          DataError: it can't be read any more.
+        """
+        return self.member if isinstance(self.member, Member) else self.member.read()
 
 
-def shuffled(items: Iterable[T], buffer_size: int, rng: random.Random) -> Iterator[T]:
+class Order(Protocol):
+    """A sequence of members without end, in epochs."""
+
+    def epoch(self, number: int) -> Iterator[Turn]:
+        """Yields every member once, in the order of epoch `number`, from 0.
+
+        Raises:
+          DataError: where an archive can't be read any further.
+        """
+
+    def onwards(self, start: int) -> Iterator[Turn]:
+        """Yields members without end, from position `start` of the sequence of all epochs.
+
+        Raises:
+          DataError: where an archive can't be read any further.
+        """
+
+
+class IndexedOrder:
+    """An order by random access: each epoch is shuffled as a whole, and starting anywhere costs nothing.
+
+    Args:
+      indexes: of the archives, all with random access.
+      shuffle: whether each epoch has an order of its own; else it is the stored one.
+      seed: with the epoch, decides that order.
+      part: the images that take part.
+      shard: the worker's share of them.
+    """
+
+    def __init__(
+        self,
+        indexes: Sequence[Index],
+        shuffle: bool = False,
+        seed: int = 0,
+        part: Part = EVERYTHING,
+        shard: Shard = ONLY_WORKER,
+    ) -> None:
+        self._indexes = indexes
+        self._shuffle = shuffle
+        self._seed = seed
+        rows = [
+            np.flatnonzero(part.mask(index))[shard.images_of(number, len(indexes))].astype(np.uint32)
+            for number, index in enumerate(indexes)
+        ]
+        self._rows = np.concatenate(rows)
+        self._archives = np.repeat(np.arange(len(rows), dtype=np.uint32), [len(found) for found in rows])
+
+    def epoch(self, number: int) -> Iterator[Turn]:
+        """Yields every member once, in the order of epoch `number`; no data is read yet."""
+        return self._epoch_from(number, 0)
+
+    def onwards(self, start: int) -> Iterator[Turn]:
+        """Yields members without end, from position `start` of the sequence of all epochs.
+
+        Raises:
+          DataError: there is none.
+        """
+        _check_any(len(self._rows))
+        first_epoch, seen = divmod(start, len(self._rows))
+        for number in itertools.count(first_epoch):
+            yield from self._epoch_from(number, seen)
+            seen = 0
+
+    def _epoch_from(self, number: int, start: int) -> Iterator[Turn]:
+        order = np.arange(len(self._rows))
+        if self._shuffle:
+            order = _permutation(len(self._rows), self._seed, number)
+        for first in range(start, len(order), _CHUNK):
+            places = order[first : first + _CHUNK]
+            archives, rows = self._archives[places].tolist(), self._rows[places].tolist()
+            for archive, row in zip(archives, rows, strict=True):
+                yield Turn(number, IndexedMember(self._indexes[archive], row))
+
+
+@dataclass(frozen=True)
+class StreamOrder:
+    """An order by reading from the head, for what is compressed or passes by only once.
+
+    Attributes:
+      archives: paths of tar archives, each read from its head in every epoch.
+      shuffle_buffer: encoded members held at once for shuffling; 1 or less keeps the stored order.
+      seed: with the epoch, decides the shuffling.
+      part: the images that take part.
+      shard: the worker's share of them.
+      sizes: for each archive its images in `part`, so that whole epochs are skipped without reading
+        them; None where nobody knows.
+      watch: called with each epoch's first buffer, its members in their stored order.
+      forgive: called with the error at which an archive breaks off, to go on with the next one; None
+        raises it.
+    """
+
+    archives: Sequence[str]
+    shuffle_buffer: int = 1
+    seed: int = 0
+    part: Part = EVERYTHING
+    shard: Shard = ONLY_WORKER
+    sizes: Sequence[int] | None = None
+    watch: Callable[[Sequence[Member]], None] | None = None
+    forgive: Callable[[DataError], None] | None = None
+
+    def epoch(self, number: int) -> Iterator[Turn]:
+        """Yields every member once, in the order of epoch `number`.
+
+        Raises:
+          DataError: where an archive can't be read any further.
+        """
+        rng = _generator(self.seed, number)
+        archives = list(enumerate(self.archives))
+        if self.shuffle_buffer > 1:
+            rng.shuffle(archives)
+        members = itertools.chain.from_iterable(itertools.starmap(self._images_of, archives))
+        for member in shuffled(members, self.shuffle_buffer, rng, self.watch):
+            yield Turn(number, member)
+
+    def onwards(self, start: int) -> Iterator[Turn]:
+        """Yields members without end, from position `start` of the sequence of all epochs.
+
+        Standard input ends with its only epoch.
+
+        Raises:
+          DataError: where an archive can't be read any further, or there is nothing to read.
+        """
+        first_epoch, to_skip = 0, start
+        if self.sizes is not None and (size := self._epoch_size(self.sizes)):
+            first_epoch, to_skip = divmod(start, size)
+        for number in itertools.count(first_epoch):
+            seen = 0
+            for seen, turn in enumerate(self.epoch(number), 1):
+                if seen > to_skip:
+                    yield turn
+            _check_any(seen)
+            to_skip = max(to_skip - seen, 0)
+            if STDIN in self.archives:
+                break
+        if to_skip:
+            raise DataError(
+                f'Standard input ended {to_skip} images before the {start} that were seen when the '
+                'checkpoint was saved: pipe the same archive in again.'
+            )
+
+    def _images_of(self, number: int, archive: str) -> Iterator[Member]:
+        wanted = self.shard.images_of(number, len(self.archives))
+        if wanted == slice(0):
+            return
+        members: Iterable[Member] = self._until_damage(archive)
+        if self.part != EVERYTHING:
+            members = (member for member in members if member.name in self.part)
+        yield from itertools.islice(members, wanted.start, wanted.stop, wanted.step)
+
+    def _until_damage(self, archive: str) -> Iterator[Member]:
+        try:
+            yield from stream_members(archive)
+        except DataError as error:
+            if not self.forgive:
+                raise
+            self.forgive(error)
+
+    def _epoch_size(self, sizes: Sequence[int]) -> int:
+        slices = (self.shard.images_of(number, len(sizes)) for number in range(len(sizes)))
+        return sum(len(range(*wanted.indices(size))) for wanted, size in zip(slices, sizes, strict=True))
+
+
+def shuffled(
+    items: Iterable[T],
+    buffer_size: int,
+    rng: random.Random,
+    watch: Callable[[Sequence[T]], None] | None = None,
+) -> Iterator[T]:
     """Yields all `items`, each taken at random from a buffer of the next `buffer_size` of them.
 
     Args:
       items: any finite stream.
       buffer_size: items held at once; 1 or less keeps the order, the stream's length shuffles it fully.
       rng: decides; the same state gives the same order.
+      watch: called with the buffer once it is full, or all items are in it.
     """
     stream = iter(items)
     buffer = list(itertools.islice(stream, max(buffer_size, 1)))
+    if watch:
+        watch(buffer)
     for item in stream:
         place = rng.randrange(len(buffer))
         yield buffer[place]
@@ -40,45 +255,22 @@ def shuffled(items: Iterable[T], buffer_size: int, rng: random.Random) -> Iterat
     yield from buffer
 
 
-@dataclass(frozen=True)
-class Order:
-    """The sequence in which the members of some archives are seen.
+def _generator(seed: int, epoch: int) -> random.Random:
+    # A text is hashed by random.Random itself, the same way in every process; a tuple is not.
+    return random.Random(f'seed {seed} epoch {epoch}')
 
-    Attributes:
-      archives: paths of tar archives, each read from its head in every epoch.
-      shuffle_buffer: encoded members held at once for shuffling; 1 or less keeps the stored order.
-      seed: with the epoch, decides the shuffling.
+
+def _permutation(count: int, seed: int, epoch: int) -> np.ndarray:
+    """Returns [0, count) in the order of an epoch, all orders equally likely.
+
+    NumPy promises the same stream of `RandomState` in all its versions, not that of newer generators.
     """
+    digest = hashlib.sha256(f'seed {seed} epoch {epoch}'.encode()).digest()
+    return np.random.RandomState(np.frombuffer(digest, '<u4')).permutation(count)
 
-    archives: Sequence[str]
-    shuffle_buffer: int = 1
-    seed: int = 0
 
-    def epoch(self, number: int) -> Iterator[Turn]:
-        """Yields every image member once, in the order of epoch `number`.
-
-        Raises:
-          DataError: where an archive can't be read any further.
-        """
-        # A text is hashed by random.Random itself, the same way in every process; a tuple is not.
-        rng = random.Random(f'seed {self.seed} epoch {number}')
-        archives = list(self.archives)
-        if self.shuffle_buffer > 1:
-            rng.shuffle(archives)
-        members = itertools.chain.from_iterable(map(stream_members, archives))
-        return (Turn(number, member) for member in shuffled(members, self.shuffle_buffer, rng))
-
-    def onwards(self, start: int, epoch_size: int) -> Iterator[Turn]:
-        """Yields members without end, from position `start` of the sequence of all epochs.
-
-        Args:
-          start: how many members, over all epochs, have been seen before.
-          epoch_size: image members in the archives, at least 1.
-
-        Raises:
-          DataError: where an archive can't be read any further.
-        """
-        first_epoch, seen = divmod(start, epoch_size)
-        for number in itertools.count(first_epoch):
-            yield from itertools.islice(self.epoch(number), seen, None)
-            seen = 0
+def _check_any(images: int) -> None:
+    if not images:
+        raise DataError(
+            "No image is left to train on: the archives, or this worker's share of them, have none."
+        )

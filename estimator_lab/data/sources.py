@@ -47,7 +47,7 @@ def is_pipe(archive: str) -> bool:
     if archive == STDIN:
         return True
     try:
-        return not is_url(archive) and not _is_stored(os.stat(archive).st_mode)
+        return not is_url(archive) and not _is_stored(Path(archive).stat().st_mode)
     except (OSError, ValueError):
         return False
 
@@ -64,7 +64,7 @@ def stamp_of(archive: str) -> Stamp | None:
         if is_url(archive):
             status = _gfile('stat', archive)
             return Stamp(status.length, status.mtime_nsec)
-        found = os.stat(archive)
+        found = Path(archive).stat()
         return Stamp(found.st_size, found.st_mtime_ns)
     except (OSError, ValueError) as error:
         raise DataError(why_unreadable(archive, error)) from error
@@ -78,10 +78,10 @@ def open_archive(archive: str) -> io.BufferedReader:
     """
     try:
         if archive == STDIN:
-            return open(0, 'rb', _BUFFER_BYTES, closefd=False)  # noqa: PTH123 - a descriptor, no path
+            return io.BufferedReader(io.FileIO(0, closefd=False), _BUFFER_BYTES)
         if is_url(archive):
             return io.BufferedReader(_UrlFile(archive), _BUFFER_BYTES)
-        return Path(archive).open('rb', _BUFFER_BYTES)
+        return io.BufferedReader(io.FileIO(archive), _BUFFER_BYTES)
     except (OSError, ValueError) as error:
         raise DataError(why_unreadable(archive, error)) from error
 

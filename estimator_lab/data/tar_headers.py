@@ -57,17 +57,18 @@ class ForwardFile:
     """A file for `tarfile` that never returns less than asked for, and only goes forward.
 
     Args:
-      file: the uncompressed stream, at its beginning.
+      file: the uncompressed stream.
       length: its bytes where it may seek over data, None where it has to read them.
+      position: at which byte of the stream the file stands.
     """
 
-    def __init__(self, file: IO[bytes], length: int | None) -> None:
+    def __init__(self, file: IO[bytes], length: int | None, position: int = 0) -> None:
         self._file = file
         self._length = length
         self._returned = b''
         self._allowance = _MAX_HEADER_BYTES
         self._moved = False  # whether the file itself still has to be moved to `position`
-        self.position = 0
+        self.position = position
 
     def allow(self, count: int) -> None:
         """Sets how many bytes may be read from here on, so that a lying header can't eat the memory."""
@@ -198,7 +199,7 @@ class HeaderReader:
 class _Parser(tarfile.TarFile):
     """The state that `tarfile` needs to parse single headers; it reads none by itself and keeps none."""
 
-    def next(self) -> None:  # type: ignore[override]
+    def next(self) -> None:
         return None
 
 

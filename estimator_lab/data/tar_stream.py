@@ -30,6 +30,7 @@ IMAGE_SUFFIXES = (
     *('.ppm', '.pgm', '.pbm', '.pnm'),
 )
 
+_PROGRESS_EVERY = 1000
 _HIDDEN = re.compile(r'(?:^|/)(?:\.(?!\.?/)|__MACOSX/)')  # './' and '../' hide nothing
 _MAGIC: tuple[tuple[re.Pattern[bytes], Callable[[Any], Any]], ...] = (
     # As long as in `tarfile`: a plain tar may begin with the folder name 'BZhang'. Its own stream
@@ -76,13 +77,34 @@ def stream_members(archive: str | Path) -> Iterator[Member]:
         yield Member(str(archive), entry.name, entry.offset, data, problem_of(entry.size))
 
 
-def scan_members(archive: str | Path) -> Iterator[Entry]:
+def scan_members(archive: str | Path, progress: Callable[[float], None] | None = None) -> Iterator[Entry]:
     """Yields the headers of the members `stream_members` yields, and raises the same errors.
 
     In an uncompressed file the data is seeked over, not read.
+
+    Args:
+      archive: as for `stream_members`.
+      progress: called now and then with the share of the archive's bytes that lies behind, in [0, 1].
     """
-    for entry, _ in _walk(str(archive), _skip_data):
+    for entry, _ in _walk(str(archive), _skip_data, progress):
         yield entry
+
+
+def member_at(archive: str, offset: int) -> Member:
+    """Returns the image member whose first header block lies at byte `offset` of an uncompressed archive.
+
+    Raises:
+      DataError: there is none.
+    """
+    with open_archive(archive) as file:
+        length = _length(file)
+        if length is not None and offset <= length:
+            file.seek(offset)
+            for entry, data in _members(archive, ForwardFile(file, length, offset), _read_data):
+                if entry.offset == offset:
+                    return Member(archive, entry.name, offset, data, problem_of(entry.size))
+                break
+    raise DataError(f'{archive!r} has no image member at byte {offset}.')
 
 
 def is_compressed(archive: str | Path) -> bool:
@@ -122,25 +144,32 @@ def _skip_data(headers: HeaderReader, stream: ForwardFile, entry: Entry) -> None
         stream.seek(entry.next if entry.is_sparse else entry.data + entry.size)
 
 
-def _walk(archive: str, take: _Take[T]) -> Iterator[tuple[Entry, T]]:
+def _walk(
+    archive: str, take: _Take[T], progress: Callable[[float], None] | None = None
+) -> Iterator[tuple[Entry, T]]:
     """Yields each image member, its name normalised, and what `take` makes of its data."""
+    with _open(archive, seeks_only=take is _skip_data) as (stream, share):
+        for number, member in enumerate(_members(archive, stream, take)):
+            if progress and number % _PROGRESS_EVERY == 0:
+                progress(share())
+            yield member
+
+
+def _members(archive: str, stream: ForwardFile, take: _Take[T]) -> Iterator[tuple[Entry, T]]:
+    headers = HeaderReader(stream)
     entry: Entry | None = None
-    with _open(archive, seeks_only=take is _skip_data) as stream:
-        headers = HeaderReader(stream)
-        try:
-            while entry := headers.read():
-                if entry.is_file:
-                    name = _normalise(entry.name)
-                    if _is_image(name):
-                        data = take(headers, stream, entry)
-                        yield entry if name == entry.name else entry._replace(name=name), data
-                stream.seek(entry.next)
-                entry = None  # what fails from here on is no fault of it
-            stream.finish()
-        except DataError:
-            raise
-        except Exception as error:  # damaged bytes raise all sorts, down to RecursionError
-            raise DataError(_what_broke(archive, stream, headers, entry, error)) from error
+    try:
+        while entry := headers.read():
+            if entry.is_file:
+                name = _normalise(entry.name)
+                if _is_image(name):
+                    data = take(headers, stream, entry)
+                    yield entry if name == entry.name else entry._replace(name=name), data
+            stream.seek(entry.next)
+            entry = None  # what fails from here on is no fault of it
+        stream.finish()
+    except Exception as error:  # damaged bytes raise all sorts, down to RecursionError
+        raise DataError(_what_broke(archive, stream, headers, entry, error)) from error
 
 
 def _what_broke(
@@ -160,8 +189,8 @@ def _what_broke(
 
 
 @contextmanager
-def _open(archive: str, seeks_only: bool) -> Iterator[ForwardFile]:
-    """Opens the tar stream inside an archive.
+def _open(archive: str, seeks_only: bool) -> Iterator[tuple[ForwardFile, Callable[[], float]]]:
+    """Opens the tar stream inside an archive; beside it, a function that tells how much of it was read.
 
     Args:
       archive: a path, a URL, or '-'.
@@ -178,9 +207,11 @@ def _open(archive: str, seeks_only: bool) -> Iterator[ForwardFile]:
             raise DataError(f'{archive!r} is an empty file (0 bytes), not a tar archive.')
         for magic, decompress in _MAGIC:
             if magic.match(start):
-                yield ForwardFile(stack.enter_context(decompress(raw)), length=None)
+                stream = ForwardFile(stack.enter_context(decompress(raw)), length=None)
+                yield stream, lambda: raw.tell() / length if length else 0.0
                 return
-        yield ForwardFile(_unbuffered(raw) if seeks_only and length is not None else raw, length)
+        stream = ForwardFile(_unbuffered(raw) if seeks_only and length is not None else raw, length)
+        yield stream, lambda: stream.position / length if length else 0.0
 
 
 def _length(raw: io.BufferedReader) -> int | None:

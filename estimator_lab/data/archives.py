@@ -1,0 +1,155 @@
+"""Some archives, what is in them, and the order in which they are read."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from estimator_lab.data.bunching import BunchingWatch
+from estimator_lab.data.order import IndexedOrder, Order, StreamOrder
+from estimator_lab.data.parts import EVERYTHING, ONLY_WORKER, Part, Shard
+from estimator_lab.data.sources import STDIN, expand_archives, is_pipe
+from estimator_lab.data.tar_index import Index, open_index
+from estimator_lab.errors import DataError
+from estimator_lab.progress import Progress
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Archives:
+    """Some archives.
+
+    Attributes:
+      paths: their paths or URLs; '-' is standard input.
+      indexes: one for each, or none at all where one of them passes by only once.
+      part: the images of them that count.
+      use_damaged: whether an archive that breaks off is used up to there, with a warning.
+      say: shows one line to the user.
+    """
+
+    paths: tuple[str, ...]
+    indexes: tuple[Index, ...] = ()
+    part: Part = EVERYTHING
+    use_damaged: bool = False
+    say: Say = print
+
+    @cached_property
+    def masks(self) -> list[np.ndarray]:
+        """For each index, which of its members belong to the part: bool [members]."""
+        return [self.part.mask(index) for index in self.indexes]
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """How many images each label has, by label in sorted order; empty where nobody knows."""
+        counts: Counter[str] = Counter()
+        for index, mask in zip(self.indexes, self.masks, strict=True):
+            found = np.bincount(index.label_ids[mask], minlength=len(index.labels))
+            counts.update(dict(zip(index.labels, found.tolist(), strict=True)))
+        return {label: counts[label] for label in sorted(counts) if counts[label]}
+
+    @property
+    def total(self) -> int | None:
+        """Images in all; None where nobody knows."""
+        return sum(self.counts.values()) if self.indexes else None
+
+    @property
+    def has_random_access(self) -> bool:
+        """Whether each image can be read without those before it."""
+        return bool(self.indexes) and all(index.random_access for index in self.indexes)
+
+    @property
+    def is_one_pass(self) -> bool:
+        """Whether there is one epoch only."""
+        return STDIN in self.paths
+
+    def restricted_to(self, part: Part) -> 'Archives':
+        """Returns the same archives, of which only a part counts."""
+        return replace(self, part=part)
+
+    def order(
+        self,
+        shuffle_buffer: int = 1,
+        seed: int = 0,
+        shard: Shard = ONLY_WORKER,
+        labels: Sequence[str] = (),
+    ) -> Order:
+        """Returns the order in which the images are read.
+
+        Args:
+          shuffle_buffer: encoded images held at once for shuffling. Archives with random access are
+            shuffled as a whole instead. 1 keeps the stored order in both.
+          seed: decides the order.
+          shard: the worker's share of the images.
+          labels: those that are expected where the archives can't be counted before.
+        """
+        if self.has_random_access:
+            return IndexedOrder(self.indexes, shuffle_buffer > 1, seed, self.part, shard)
+        counts = self.counts or dict.fromkeys(labels, 1)
+        return StreamOrder(
+            self.paths,
+            shuffle_buffer,
+            seed,
+            self.part,
+            shard,
+            sizes=[int(np.count_nonzero(mask)) for mask in self.masks] if self.indexes else None,
+            watch=BunchingWatch(counts, self.say) if shuffle_buffer > 1 and counts else None,
+            forgive=self._warn_of_damage if self.use_damaged else None,
+        )
+
+    def check_labels(self) -> None:
+        """Makes sure that every image has a label.
+
+        Raises:
+          DataError: for the first one that lies in no folder.
+        """
+        for index in self.indexes:
+            if '' in index.labels:
+                row = int(np.flatnonzero(index.label_ids == index.labels.index(''))[0])
+                raise DataError(
+                    f'{index.archive!r}: member {index.name(row)!r} at byte {index.offset(row)} has no '
+                    'label: it lies in no folder.'
+                )
+
+    def _warn_of_damage(self, error: DataError) -> None:
+        if not self.indexes:  # what the indexes know was said when they were opened
+            self.say(_warning(error))
+
+
+def open_archives(patterns: Sequence[str], use_damaged: bool = False, say: Say = print) -> Archives:
+    """Opens archives and reads their indexes, or makes them.
+
+    Args:
+      patterns: paths, globs, URLs, or '-' for standard input.
+      use_damaged: whether an archive that breaks off is used up to there, with a warning.
+      say: shows one line to the user.
+
+    Raises:
+      DataError: an archive can't be read, has no images, or is damaged and `use_damaged` is False.
+    """
+    paths = tuple(expand_archives(patterns))
+    if any(map(is_pipe, paths)):
+        return Archives(paths, use_damaged=use_damaged, say=say)
+    indexes = tuple(map(_index_of, paths))
+    for index in indexes:
+        if index.damage and not use_damaged:
+            raise DataError(f'{index.damage} --use_damaged trains on the {len(index):,} images before that.')
+        if index.damage:
+            say(_warning(DataError(f'{index.damage} The {len(index):,} images before that are used.')))
+        if not len(index):
+            raise DataError(f'{index.archive!r} holds no images.')
+    return Archives(paths, indexes, use_damaged=use_damaged, say=say)
+
+
+def _index_of(path: str) -> Index:
+    progress = Progress(f'Indexing {path}')
+    try:
+        return open_index(path, progress)
+    finally:
+        progress.close()
+
+
+def _warning(error: DataError) -> str:
+    return f'Warning: {error}'

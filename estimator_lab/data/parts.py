@@ -1,0 +1,52 @@
+"""Which images take part: those of a split, those of one worker."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from estimator_lab.data.tar_index import Index, name_hash
+
+_HASHES = 2**64
+
+
+class Part(NamedTuple):
+    """The images whose names hash into [low, high) of [0, 1); all of them by default.
+
+    It depends on an image's name inside its archive alone, so that two disjoint parts share no image
+    wherever the archive lies and however its members are ordered.
+    """
+
+    low: float = 0.0
+    high: float = 1.0
+
+    def mask(self, index: Index) -> np.ndarray:
+        """Returns bool [members]: which of them belong to the part."""
+        if self == EVERYTHING:
+            return np.ones(len(index), bool)
+        shares = index.name_hashes / _HASHES
+        return (self.low <= shares) & (shares < self.high)
+
+    def __contains__(self, name: object) -> bool:
+        return self == EVERYTHING or self.low <= name_hash(str(name)) / _HASHES < self.high
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One worker's share of the images: number `number` of `count`.
+
+    Whole archives where there are enough of them; where there are not, every `count`-th image.
+    """
+
+    number: int = 0
+    count: int = 1
+
+    def images_of(self, archive: int, archives: int) -> slice:
+        """Returns which images of archive number `archive` of `archives` are this shard's."""
+        if archives >= self.count:
+            return slice(None) if archive % self.count == self.number else slice(0)
+        return slice((self.number - archive) % self.count, None, self.count)
+
+
+EVERYTHING = Part()
+ONLY_WORKER = Shard()

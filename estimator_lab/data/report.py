@@ -1,0 +1,97 @@
+"""What went wrong in the input: bad images counted, shown and listed; the error that ended it."""
+
+import csv
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from estimator_lab.data.decode import BadImageError
+from estimator_lab.data.order import IndexedMember
+from estimator_lab.data.tar_stream import Member
+from estimator_lab.errors import DataError
+
+T = TypeVar('T')
+
+_BAD_IMAGES_SHOWN = 3
+_COLUMNS = ('archive', 'member', 'offset', 'reason')
+
+
+@dataclass
+class InputReport:
+    """What went wrong in the input: how many images were bad, and the error that ended it.
+
+    Attributes:
+      say: shows one line to the user.
+      epoch_size: images in one epoch; 0 where nobody knows.
+      max_bad_fraction: share of images, in [0, 1], that may fail to decode before the input gives up.
+      bad_list: CSV file that gets one row for each bad image; None for no such file.
+      seen: images so far, over all epochs.
+      bad: images that could not be decoded.
+      error: the error that ended the input early. It can't be raised through TensorFlow, which would
+        bury it in a stack trace and lose the steps since the last checkpoint: the input just ends, and
+        whoever runs the Estimator calls `raise_error` afterwards.
+    """
+
+    say: Callable[[str], None] = print
+    epoch_size: int = 0
+    max_bad_fraction: float = 1.0
+    bad_list: Path | None = None
+    seen: int = 0
+    bad: int = 0
+    error: DataError | None = None
+    _listed: set[tuple[str, ...]] = field(default_factory=set)
+
+    def count(self, member: Member | IndexedMember, reason: BadImageError | None) -> None:
+        """Counts an image; lists those that can't be decoded, and shows the first few.
+
+        Raises:
+          DataError: once too many of them can't.
+        """
+        self.seen += 1
+        if not reason:
+            return
+        self.bad += 1
+        where = f'{member.archive!r}: member {member.name!r} at byte {member.offset}: {reason}'
+        if self.bad <= _BAD_IMAGES_SHOWN:
+            self.say(f'Skipped a bad image: {where}.')
+        if self.bad_list:
+            self._list(self.bad_list, (member.archive, member.name, str(member.offset), str(reason)))
+        if self.bad > self.max_bad_fraction * max(self.seen, self.epoch_size):
+            raise DataError(
+                f'{self.bad} images could not be decoded, more than --max_bad_fraction='
+                f'{self.max_bad_fraction:g} allows; the last is {where}.'
+            )
+
+    def until_error(self, batches: Iterable[T]) -> Iterator[T]:
+        """Yields `batches` up to the first DataError, which is kept in `error`."""
+        try:
+            yield from batches
+        except DataError as error:
+            self.error = error
+
+    def raise_error(self) -> None:
+        """Raises the DataError that ended the input early, if one did."""
+        if self.error:
+            raise self.error
+
+    def _list(self, path: Path, row: tuple[str, ...]) -> None:
+        """Adds a row to the file, unless an earlier epoch or run did."""
+        try:
+            if not self._listed:
+                self._listed = _rows_of(path) or {_COLUMNS}
+            if row not in self._listed:
+                self._listed.add(row)
+                with path.open('a', newline='', encoding='utf-8') as file:
+                    csv.writer(file).writerows([_COLUMNS, row] if file.tell() == 0 else [row])
+        except OSError as error:
+            self.say(f'{path} cannot be written ({error.strerror}): bad images are counted, not listed.')
+            self.bad_list = None
+
+
+def _rows_of(path: Path) -> set[tuple[str, ...]]:
+    try:
+        with path.open(newline='', encoding='utf-8') as file:
+            return set(map(tuple, csv.reader(file)))
+    except FileNotFoundError:
+        return set()

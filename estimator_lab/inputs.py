@@ -1,0 +1,126 @@
+"""The images that a run trains and evaluates on, and their labels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from estimator_lab.data.archives import Archives, Say, open_archives
+from estimator_lab.data.labels import Vocabulary, read_vocabulary
+from estimator_lab.data.parts import EVERYTHING, Part
+from estimator_lab.errors import DataError, FlagError
+from estimator_lab.settings import Settings
+
+_LABELS_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a run reads.
+
+    Attributes:
+      train: the images to train on.
+      evaluation: those to evaluate on.
+      vocabulary: the labels of the classifier.
+      unseen: whether evaluation takes other images than training.
+    """
+
+    train: Archives
+    evaluation: Archives
+    vocabulary: Vocabulary
+    unseen: bool
+
+
+def open_inputs(settings: Settings, known_labels: Sequence[str] | None, say: Say) -> Inputs:
+    """Opens the archives of a run and checks that they can be trained on.
+
+    Args:
+      settings: names them.
+      known_labels: the vocabulary of the model_dir; for archives that pass by only once, and can't be asked.
+      say: shows one line to the user.
+
+    Raises:
+      FlagError: for settings that exclude each other.
+      DataError: for data that can't be read or trained on.
+    """
+    if settings.split and settings.eval_data:
+        raise FlagError('--split divides --data into two, so that --eval_data has no place beside it.')
+    train_part, eval_part = _parse_split(settings.split)
+    given = open_archives(settings.data, settings.use_damaged, say)
+    given.check_labels()
+    if settings.eval_data:
+        evaluation = open_archives(settings.eval_data, settings.use_damaged, say)
+        evaluation.check_labels()
+    elif given.total is None:
+        raise FlagError(f'{_once(settings)}: give other images as --eval_data.')
+    else:
+        evaluation = given.restricted_to(eval_part)
+    train = given.restricted_to(train_part)
+    for purpose, archives in (('train', train), ('evaluate', evaluation)):
+        if archives.total == 0:
+            raise DataError(f'--split={settings.split} leaves no image to {purpose} on.')
+    vocabulary = _vocabulary(settings, train, known_labels)
+    _check_training_labels(train, vocabulary, settings)
+    _check_eval_labels(evaluation, vocabulary, say)
+    return Inputs(train, evaluation, vocabulary, unseen=bool(settings.eval_data or settings.split))
+
+
+def _parse_split(text: str) -> tuple[Part, Part]:
+    """Parses 'TRAIN,EVAL' or 'TRAIN'; '' trains and evaluates on everything."""
+    if not text:
+        return EVERYTHING, EVERYTHING
+    try:
+        shares = [float(part) for part in text.split(',')]
+    except ValueError:
+        shares = []
+    if len(shares) == 1:
+        shares.append(1 - shares[0])
+    if len(shares) != 2 or min(shares) <= 0 or sum(shares) > 1 + 1e-9:
+        raise FlagError(
+            f'--split={text} is not understood: it takes the shares of images to train and to evaluate on, '
+            'such as 0.9,0.1, each above 0, together at most 1.'
+        )
+    return Part(0.0, shares[0]), Part(1 - shares[1], 1.0)
+
+
+def _vocabulary(settings: Settings, train: Archives, known_labels: Sequence[str] | None) -> Vocabulary:
+    if settings.vocabulary:
+        return read_vocabulary(settings.vocabulary)
+    if train.total is not None:
+        return Vocabulary(tuple(train.counts))
+    if known_labels:
+        return Vocabulary(tuple(known_labels))
+    raise FlagError(
+        f'{_once(settings)}, so that its labels cannot be looked up before: give --vocabulary, a text file '
+        'of one label a line.'
+    )
+
+
+def _once(settings: Settings) -> str:
+    return f'--data={",".join(settings.data)} passes by only once'
+
+
+def _check_training_labels(train: Archives, vocabulary: Vocabulary, settings: Settings) -> None:
+    unknown = [label for label in train.counts if vocabulary.id_of(label) < 0]
+    if unknown:
+        images = sum(train.counts[label] for label in unknown)
+        raise DataError(
+            f'{images:,} of {train.total:,} training images have labels that --vocabulary='
+            f'{settings.vocabulary} lacks ({_named(unknown)}).'
+        )
+
+
+def _check_eval_labels(evaluation: Archives, vocabulary: Vocabulary, say: Say) -> None:
+    counts = evaluation.counts
+    unknown = [label for label in counts if vocabulary.id_of(label) < 0]
+    if not unknown:
+        return
+    images = sum(counts[label] for label in unknown)
+    if len(unknown) == len(counts):
+        raise DataError(f'--eval_data has no label in common with --data (its labels: {_named(unknown)}).')
+    say(
+        f'{images} of {evaluation.total} evaluation images have labels that training '
+        f'never saw ({_named(unknown)}): counted as unknown_labels, left out of the other metrics.'
+    )
+
+
+def _named(labels: Sequence[str]) -> str:
+    return ', '.join(labels[:_LABELS_NAMED]) + (', ...' if len(labels) > _LABELS_NAMED else '')
