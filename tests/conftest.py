@@ -1,36 +1,48 @@
 """Shared by all tests: a fresh interpreter, small archives, where the shared data lies."""
 
-import io
 import os
 import subprocess
 import sys
-import tarfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+
+from tests.archive_files import encoded, picture, write_tar
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / 'shared'
+
+
+@pytest.fixture(scope='session', autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The user's cache folder is left alone: all tests share one of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp('cache')
+        patch.setenv('XDG_CACHE_HOME', str(folder))
+        yield folder
 
 
 @pytest.fixture
 def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs Python in a process of its own, where nothing is imported yet."""
 
-    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        *arguments: str, stdin: bytes | None = None, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         inherited = {
             k: v for k, v in os.environ.items() if k not in ('TF_CPP_MIN_LOG_LEVEL', 'TF_USE_LEGACY_KERAS')
         }
-        return subprocess.run(
+        done = subprocess.run(
             [sys.executable, *arguments],
             env={**inherited, 'PYTHONPATH': str(ROOT), **environment},
+            input=stdin,
             capture_output=True,
-            text=True,
             timeout=300,
             check=False,
+        )
+        return subprocess.CompletedProcess(
+            done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
         )
 
     return run
@@ -43,30 +55,6 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f'{folder} is not on this machine')
     return folder
-
-
-def picture(seed: int, height: int = 24, width: int = 32, mode: str = 'RGB') -> Image.Image:
-    """Returns a smooth random picture, so that resizing it is well defined."""
-    rng = np.random.default_rng(seed)
-    coarse = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
-    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC).convert(mode)
-
-
-def encoded(image: Image.Image, kind: str = 'PNG') -> bytes:
-    """Returns the picture as a file."""
-    buffer = io.BytesIO()
-    image.save(buffer, kind)
-    return buffer.getvalue()
-
-
-def write_tar(path: Path, files: Iterable[tuple[str, bytes]], mode: str = 'w') -> Path:
-    """Writes a tar of the given (name, bytes) members."""
-    with tarfile.open(path, mode) as archive:
-        for name, data in files:
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-    return path
 
 
 @pytest.fixture

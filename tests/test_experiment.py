@@ -1,13 +1,16 @@
 import io
+import os
 import tarfile
+import threading
 
 import numpy as np
 import pytest
 
 from estimator_lab.data.tar_stream import stream_members
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.experiment import Experiment, Settings
+from estimator_lab.experiment import Experiment
 from estimator_lab.model_dir import read_record
+from estimator_lab.settings import Settings
 from estimator_lab.tf1 import tf
 
 SMALL = 'filters=2,dense_units=8'
@@ -144,6 +147,10 @@ def test_length_of_training(settings, changes, steps):
         ({'hparams': 'dropout_rate=1'}, 'dropout_rate=1.0 is not allowed'),
         ({'image_size': 3}, '--image_size=3 is too small: 2 poolings'),
         ({'augment': 'turn=1'}, '--augment=turn=1 is not understood'),
+        ({'split': '0.5'}, '--split divides --data into two, so that --eval_data has no place'),
+        ({'split': '0.9,0.2', 'eval_data': ()}, '--split=0.9,0.2 is not understood'),
+        ({'split': '1', 'eval_data': ()}, '--split=1 is not understood'),
+        ({'split': 'half', 'eval_data': ()}, '--split=half is not understood'),
     ],
 )
 def test_bad_settings_change_nothing(settings, tmp_path, changes, words):
@@ -197,6 +204,73 @@ def test_evaluation_labels_that_training_never_saw(settings, archive, tmp_path):
         Experiment(settings(eval_data=[foreign]), lambda line: None)
 
 
+def test_split_trains_and_evaluates_on_different_images(settings, archive):
+    experiment = Experiment(settings(split='0.6,0.3', eval_data=()), lambda line: None)
+    seen = [
+        {turn.member.name for turn in archives.order().epoch(0)}
+        for archives in (experiment.inputs.train, experiment.inputs.evaluation)
+    ]
+    assert not seen[0] & seen[1] and len(seen[0]) > len(seen[1]) > 0
+    assert experiment.inputs.unseen
+    result = experiment.train()
+    assert result.on_unseen and result.evaluated_on == len(seen[1])
+    whole = Experiment(settings(split='0.6', eval_data=(), model_dir=archive.parent / 'x'), lambda line: None)
+    assert whole.inputs.train.total + whole.inputs.evaluation.total == 24
+
+
+def test_vocabulary_from_a_file(settings, tmp_path):
+    labels = tmp_path / 'labels.txt'
+    labels.write_text('n000003\nn000002\nn000001\nn000000\nn999999\n')
+    experiment = Experiment(settings(vocabulary=labels), lambda line: None)
+    assert experiment.vocabulary.labels[0] == 'n000003' and len(experiment.vocabulary) == 5
+    labels.write_text('n000003\nn000002\n')
+    with pytest.raises(
+        DataError, match=r'12 of 24 training images have labels .* lacks \(n000000, n000001\)'
+    ):
+        Experiment(settings(vocabulary=labels), lambda line: None)
+
+
+def test_a_pipe_trains_with_a_vocabulary_and_says_what_it_lacks(settings, archive, tmp_path):
+    fifo, labels = tmp_path / 'pipe', tmp_path / 'labels.txt'
+    os.mkfifo(fifo)
+    labels.write_text('n000000\nn000001\nn000002\nn000003\n')
+    piped = {'data': [str(fifo)], 'vocabulary': labels, 'max_steps': 3, 'shuffle_buffer': 5}
+    for changes, words in (
+        ({'vocabulary': None}, 'labels cannot be looked up before: give --vocabulary'),
+        ({'max_steps': None}, 'nobody knows how many images make an epoch: give --max_steps'),
+        ({'eval_data': ()}, 'passes by only once: give other images as --eval_data'),
+    ):
+        with pytest.raises(FlagError, match=words):
+            Experiment(settings(**{**piped, **changes}), lambda line: None)
+    writer = threading.Thread(target=fifo.write_bytes, args=[archive.read_bytes()])
+    writer.start()
+    lines = []
+    result = Experiment(settings(**piped), lines.append).train()
+    writer.join()
+    assert result.step == 3
+    assert any('Warning: the archive is sorted by label. Its first 5 images' in line for line in lines)
+
+
+def test_a_damaged_archive_is_used_up_to_the_break_on_request(settings, archive, tmp_path):
+    cut = tmp_path / 'cut.tar'
+    cut.write_bytes(archive.read_bytes()[:30_000])
+    lines = []
+    result = Experiment(settings(data=[str(cut)], use_damaged=True), lines.append).train()
+    assert result.step == 4
+    assert any(line.startswith(f"Warning: '{cut}' is cut off at byte 30000") for line in lines)
+
+
+def test_fast_decoding_reaches_the_model(settings, monkeypatch):
+    from estimator_lab.data import decode
+
+    used = []
+    monkeypatch.setitem(
+        decode.DECODERS, 'fast', lambda *arguments: used.append(1) or decode.decode_image(*arguments)
+    )
+    Experiment(settings(decode='fast'), lambda line: None).train()
+    assert used
+
+
 def test_bad_images_are_counted_and_shown(settings, archive, tmp_path):
     some_bad = rewrite(archive, tmp_path / 'bad.tar', data=lambda n, data: b'junk' if n % 8 == 3 else data)
     lines = []
@@ -204,6 +278,9 @@ def test_bad_images_are_counted_and_shown(settings, archive, tmp_path):
     assert result.step == 4
     assert result.bad_images >= 3
     assert any('Skipped a bad image' in line and 'bad.tar' in line for line in lines)
+    listed = (tmp_path / 'model' / 'bad_members.csv').read_text().splitlines()
+    assert listed[0] == 'archive,member,offset,reason' and len(listed) == 4  # three bad ones, each once
+    assert all(line.endswith('not an image in a known format') for line in listed[1:])
 
 
 def test_too_many_bad_images_end_training_with_what_was_learned_saved(settings, archive, tmp_path):

@@ -100,6 +100,8 @@ def why_unreadable(archive: str, error: Exception) -> str:
 class _UrlFile(io.RawIOBase):
     """A file of `tf.io.gfile` as a raw binary file whose errors are OSErrors."""
 
+    _file: Any = None
+
     def __init__(self, url: str) -> None:
         _gfile('stat', url)  # GFile itself waits with its errors for the first read
         self._file = _gfile('GFile', url, 'rb')
@@ -123,7 +125,7 @@ class _UrlFile(io.RawIOBase):
         return int(_call(self._file.tell))
 
     def close(self) -> None:
-        if not self.closed:
+        if self._file:
             self._file.close()
         super().close()
 

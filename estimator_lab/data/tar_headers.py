@@ -123,10 +123,15 @@ class ForwardFile:
             self.position = self._length
             raise EOFError('the data ends there')
 
-    def finish(self) -> None:
-        """Reads up to the end where reading tells more: decompressors check their sum there."""
-        while self._length is None and self._file.read(_CHUNK):
-            pass
+    def finish(self, endless: bool) -> None:
+        """Reads up to the end where reading tells more: decompressors check their sum there.
+
+        Args:
+          endless: whether something else may follow, and be written for ever: then zeros alone are read.
+        """
+        while self._length is None and (data := self._file.read(_CHUNK)):
+            if endless and data.strip(b'\0'):
+                break
 
     def _read_up_to(self, target: int) -> None:
         while left := target - self.position:

@@ -16,9 +16,9 @@ import os
 import zlib
 from array import array
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -47,6 +47,7 @@ _USAGE = """Writes an index beside each tar archive (or into the cache folder, i
 Training does the same at its first use of an archive, in the cache folder."""
 _FORMAT = 'estimator_lab index 1'
 _ALIGN = 64
+_FILES_KEPT_OPEN = 128  # a process may have 1,024 in all, and a data set more shards
 _SPARSE = 0  # as the length of the headers: the data doesn't lie there in one piece
 _PROGRESS_EVERY = 1000
 _ROW = np.dtype(
@@ -92,7 +93,6 @@ class Index:
         self._header = header
         self._rows = rows
         self._names = names
-        self._file: IO[bytes] | None = None
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -136,7 +136,7 @@ class Index:
             member = member_at(self.archive, offset)
             data = member.data if member.name == name else b''
         else:
-            stored = os.pread(self._descriptor, headers + size, offset)
+            stored = self._read(headers + size, offset)
             data = stored[headers:] if zlib.crc32(stored[:BLOCK]) == checksum else b''
         if len(data) != size:
             raise DataError(
@@ -167,13 +167,30 @@ class Index:
         finally:
             partial.unlink(missing_ok=True)
 
-    @cached_property
-    def _descriptor(self) -> int:
+    def _read(self, count: int, offset: int) -> bytes:
         try:
-            self._file = Path(self.archive).open('rb', buffering=0)  # noqa: SIM115 - open as long as the index
+            file = _open_file(self.archive, self._header.mtime_ns)
+            return os.pread(file.descriptor, count, offset)
         except OSError as error:
             raise DataError(f'{self.archive!r} cannot be read any more: {error.strerror}.') from error
-        return self._file.fileno()
+
+
+class _OpenFile:
+    """A file that is closed when the last thread has let go of it."""
+
+    descriptor = -1
+
+    def __init__(self, path: str) -> None:
+        self.descriptor = os.open(path, os.O_RDONLY)
+
+    def __del__(self) -> None:
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+
+
+@lru_cache(maxsize=_FILES_KEPT_OPEN)
+def _open_file(archive: str, mtime_ns: int) -> _OpenFile:
+    return _OpenFile(archive)
 
 
 def name_hash(name: str) -> int:

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeVar
 
-from estimator_lab.data.sources import STDIN, open_archive, why_unreadable
+from estimator_lab.data.sources import STDIN, is_pipe, open_archive, why_unreadable
 from estimator_lab.data.tar_headers import BLOCK, Entry, ForwardFile, HeaderReader
 from estimator_lab.errors import DataError
 
@@ -167,7 +167,7 @@ def _members(archive: str, stream: ForwardFile, take: _Take[T]) -> Iterator[tupl
                     yield entry if name == entry.name else entry._replace(name=name), data
             stream.seek(entry.next)
             entry = None  # what fails from here on is no fault of it
-        stream.finish()
+        stream.finish(endless=is_pipe(archive))
     except Exception as error:  # damaged bytes raise all sorts, down to RecursionError
         raise DataError(_what_broke(archive, stream, headers, entry, error)) from error
 

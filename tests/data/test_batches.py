@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from estimator_lab.data.augment import Augmentation
-from estimator_lab.data.batches import Batch, ImageShape, InputReport, decoded_batches
+from estimator_lab.data.batches import Batch, ImageShape, Pixels, decoded_batches
 from estimator_lab.data.decode import decode_image
-from estimator_lab.data.order import Order, Turn
+from estimator_lab.data.order import IndexedOrder, StreamOrder, Turn
+from estimator_lab.data.report import InputReport
+from estimator_lab.data.tar_index import build_index
 from estimator_lab.data.tar_stream import stream_members
 from estimator_lab.errors import DataError
 
@@ -14,11 +16,12 @@ SHAPE = ImageShape(8, 10, 1)
 
 
 def batches(turns, batch_size=5, report=None, augmentation=None):
-    return list(decoded_batches(turns, batch_size, SHAPE, report or InputReport(), augmentation))
+    pixels = Pixels(SHAPE, augmentation=augmentation)
+    return list(decoded_batches(turns, batch_size, pixels, report or InputReport()))
 
 
 def with_bad(archive, *bad):
-    turns = list(Order([str(archive)]).epoch(0))
+    turns = list(StreamOrder([str(archive)]).epoch(0))
     for n in bad:
         turns[n] = Turn(0, turns[n].member._replace(data=b'no image'))
     return turns
@@ -26,7 +29,7 @@ def with_bad(archive, *bad):
 
 def test_batches_hold_all_images_in_order(archive):
     members = list(stream_members(archive))
-    got = batches(Order([str(archive)]).epoch(0))
+    got = batches(StreamOrder([str(archive)]).epoch(0))
     assert [len(batch.keys) for batch in got] == [5, 5, 5, 5, 4]
     assert [key for batch in got for key in batch.keys] == [member.key for member in members]
     assert [label for batch in got for label in batch.labels] == [f'n{n // 6:06}' for n in range(24)]
@@ -36,7 +39,7 @@ def test_batches_hold_all_images_in_order(archive):
 
 @pytest.mark.parametrize('batch_size', [1, 24, 100])
 def test_any_batch_size(archive, batch_size):
-    got = batches(Order([str(archive)]).epoch(0), batch_size)
+    got = batches(StreamOrder([str(archive)]).epoch(0), batch_size)
     assert sum(len(batch.keys) for batch in got) == 24
 
 
@@ -45,7 +48,7 @@ def test_a_bad_image_leaves_its_batch_shorter_and_moves_no_other(archive):
     report = InputReport(lines.append, epoch_size=24)
     got = batches(with_bad(archive, 1, 2, 3, 7, 20), report=report)
     assert [len(batch.keys) for batch in got] == [2, 4, 5, 5, 3]
-    assert got[2].keys == batches(Order([str(archive)]).epoch(0))[2].keys
+    assert got[2].keys == batches(StreamOrder([str(archive)]).epoch(0))[2].keys
     assert (report.seen, report.bad) == (24, 5)
     assert len(lines) == 3  # the first few are shown
     assert 'train/n000000/0001_01.png' in lines[0] and 'at byte' in lines[0] and 'train.tar' in lines[0]
@@ -58,7 +61,7 @@ def test_a_batch_of_bad_images_only_is_empty(archive):
 
 def test_too_many_bad_images_end_the_input_behind_the_good_batches(archive):
     report = InputReport(lambda line: None, epoch_size=24, max_bad_fraction=2 / 24)
-    got = list(report.until_error(decoded_batches(with_bad(archive, 1, 11, 21), 5, SHAPE, report)))
+    got = list(report.until_error(decoded_batches(with_bad(archive, 1, 11, 21), 5, Pixels(SHAPE), report)))
     assert [len(batch.keys) for batch in got] == [4, 5, 4, 5]
     with pytest.raises(DataError, match=r'3 images could not be decoded.*n000003/0003_01.png'):
         report.raise_error()
@@ -70,11 +73,11 @@ def test_no_error_raises_none():
 
 def test_an_archive_that_breaks_off_gives_all_members_before(archive):
     def broken():
-        yield from list(Order([str(archive)]).epoch(0))[:12]
+        yield from list(StreamOrder([str(archive)]).epoch(0))[:12]
         raise DataError('cut off')
 
     report = InputReport()
-    got = list(report.until_error(decoded_batches(broken(), 5, SHAPE, report)))
+    got = list(report.until_error(decoded_batches(broken(), 5, Pixels(SHAPE), report)))
     assert [len(batch.keys) for batch in got] == [5, 5, 2]
     assert str(report.error) == 'cut off'
 
@@ -89,7 +92,48 @@ def test_augmentation_sees_key_and_epoch(archive):
 
 def test_leaving_early_ends_the_threads(archive):
     before = threading.active_count()
-    stream = decoded_batches(Order([str(archive)]).onwards(0, 24), 5, SHAPE, InputReport())
+    stream = decoded_batches(StreamOrder([str(archive)]).onwards(0), 5, Pixels(SHAPE), InputReport())
     assert isinstance(next(stream), Batch)
     stream.close()
     assert threading.active_count() == before
+
+
+def test_a_member_without_data_is_a_bad_image(archive):
+    turns = list(StreamOrder([str(archive)]).epoch(0))
+    turns[3] = Turn(0, turns[3].member._replace(data=b'', problem='it claims too much'))
+    lines = []
+    got = batches(turns, 24, InputReport(lines.append))
+    assert len(got[0].keys) == 23
+    assert 'it claims too much' in lines[0]
+
+
+def test_random_access_gives_the_same_batches(archive):
+    index = build_index(str(archive))
+    streamed, indexed = batches(StreamOrder([str(archive)]).epoch(0)), batches(IndexedOrder([index]).epoch(0))
+    for a, b in zip(streamed, indexed, strict=True):
+        assert np.array_equal(a.images, b.images)
+        assert (a.keys, a.labels) == (b.keys, b.labels)
+
+
+def test_an_archive_that_changed_ends_the_input_behind_the_batches_before(archive):
+    index = build_index(str(archive))
+    with archive.open('r+b') as file:
+        file.seek(index.offset(12))
+        file.write(b'X')
+    report = InputReport()
+    got = list(report.until_error(decoded_batches(IndexedOrder([index]).epoch(0), 5, Pixels(SHAPE), report)))
+    assert [len(batch.keys) for batch in got] == [5, 5]
+    assert 'has changed since it was indexed' in str(report.error)
+
+
+def test_fast_decoding_is_a_matter_of_pixels(archive):
+    seen = []
+
+    def decode(data, height, width, channels):
+        seen.append(threading.current_thread())
+        return np.zeros((height, width, channels), np.uint8)
+
+    turns = StreamOrder([str(archive)]).epoch(0)
+    (batch,) = decoded_batches(turns, 24, Pixels(SHAPE, decode), InputReport())
+    assert not batch.images.any() and len(seen) == 24
+    assert threading.current_thread() not in seen

@@ -4,15 +4,17 @@ import tarfile
 import numpy as np
 import pytest
 
-from estimator_lab.data.batches import ImageShape, InputReport
+from estimator_lab.data.batches import ImageShape, Pixels
 from estimator_lab.data.decode import decode_image, to_unit_range
 from estimator_lab.data.input_fns import archive_input_fn, document_input_fn, numpy_input_fn
 from estimator_lab.data.labels import Vocabulary
-from estimator_lab.data.order import Order
+from estimator_lab.data.order import StreamOrder
+from estimator_lab.data.report import InputReport
 from estimator_lab.data.tar_stream import stream_members
 from estimator_lab.tf1 import tf
 
 SHAPE = ImageShape(8, 10, 1)
+PIXELS = Pixels(SHAPE)
 VOCABULARY = Vocabulary(('n000000', 'n000001', 'n000003'))
 
 
@@ -33,8 +35,8 @@ def run(input_fn, limit=None):
 
 
 def test_archive_batches(archive):
-    order = Order([str(archive)])
-    got = run(archive_input_fn(order, SHAPE, 10, InputReport(), VOCABULARY))
+    order = StreamOrder([str(archive)])
+    got = run(archive_input_fn(order, PIXELS, 10, InputReport(), VOCABULARY))
     assert [len(labels) for _, labels in got] == [10, 10, 4]
     images = np.concatenate([features['image'] for features, _ in got])
     members = list(stream_members(archive))
@@ -47,15 +49,15 @@ def test_archive_batches(archive):
 
 
 def test_without_a_vocabulary_there_are_features_only(archive):
-    (features,) = run(archive_input_fn(Order([str(archive)]), SHAPE, 24, InputReport()))
+    (features,) = run(archive_input_fn(StreamOrder([str(archive)]), PIXELS, 24, InputReport()))
     assert features['image'].shape == (24, 8, 10, 1)
 
 
 def test_training_goes_on_where_the_step_says(archive):
-    order = Order([str(archive)], shuffle_buffer=24, seed=3)
+    order = StreamOrder([str(archive)], shuffle_buffer=24, seed=3)
 
     def keys_from(step, batches):
-        fn = archive_input_fn(order, SHAPE, 7, InputReport(), VOCABULARY, resume=(24, lambda: step))
+        fn = archive_input_fn(order, PIXELS, 7, InputReport(), VOCABULARY, resume=lambda: step)
         return [key for features, _ in run(fn, batches) for key in features['key']]
 
     whole = keys_from(0, 8)
@@ -65,7 +67,7 @@ def test_training_goes_on_where_the_step_says(archive):
 
 def test_static_shapes_are_known(archive):
     with tf.Graph().as_default():
-        fn = archive_input_fn(Order([str(archive)]), SHAPE, 10, InputReport(), VOCABULARY)
+        fn = archive_input_fn(StreamOrder([str(archive)]), PIXELS, 10, InputReport(), VOCABULARY)
         features, labels = fn().make_one_shot_iterator().get_next()
     assert features['image'].shape.as_list() == [None, 8, 10, 1]
     assert labels.shape.as_list() == [None]
@@ -73,7 +75,7 @@ def test_static_shapes_are_known(archive):
 
 def test_document_form_has_the_same_pixels_as_the_batches(archive):
     scalars = run(document_input_fn([str(archive)], 8, 10))
-    (batch,) = run(archive_input_fn(Order([str(archive)]), SHAPE, 24, InputReport(), VOCABULARY))
+    (batch,) = run(archive_input_fn(StreamOrder([str(archive)]), PIXELS, 24, InputReport(), VOCABULARY))
     assert len(scalars) == 24
     assert np.array_equal(np.array([pixels for pixels, _ in scalars]), batch[0]['image'].reshape(24, 80))
     assert [label.decode() for _, label in scalars] == [f'n{n // 6:06}' for n in range(24)]
@@ -135,10 +137,10 @@ def test_a_batch_of_bad_images_only(tmp_path, archive):
             info.size = len(member.data)
             tar.addfile(info, io.BytesIO(member.data))
     report = InputReport(lambda line: None)
-    order = Order([str(broken)])
+    order = StreamOrder([str(broken)])
     # Evaluation passes over it.
-    got = run(archive_input_fn(order, SHAPE, 2, report, VOCABULARY))
+    got = run(archive_input_fn(order, PIXELS, 2, report, VOCABULARY))
     assert [len(labels) for _, labels in got] == [2, 2]
     # Training spends a step on an example without a known label, so that steps and members stay in line.
-    got = run(archive_input_fn(order, SHAPE, 2, report, VOCABULARY, resume=(6, lambda: 0)), 6)
+    got = run(archive_input_fn(order, PIXELS, 2, report, VOCABULARY, resume=lambda: 0), 6)
     assert [labels.tolist() for _, labels in got] == [[0, 0], [-1], [0, 0]] * 2

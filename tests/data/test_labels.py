@@ -1,28 +1,11 @@
-"""Labels, their counts in archives, and their ids."""
+"""Labels and their ids."""
 
 import dataclasses
-import io
-import tarfile
-from pathlib import Path
 
 import pytest
 
-from estimator_lab.data.labels import UNKNOWN_ID, Census, Vocabulary, label_of, take_census
+from estimator_lab.data.labels import UNKNOWN_ID, Vocabulary, label_of, read_vocabulary
 from estimator_lab.errors import DataError
-
-SHARED_DATA = Path(__file__).parents[3] / 'shared' / 'data'
-
-
-@pytest.fixture
-def write(tmp_path):
-    def _write(name, members):
-        path = tmp_path / name
-        with tarfile.open(path, 'w') as tar:
-            for member in members:
-                tar.addfile(tarfile.TarInfo(member), io.BytesIO())
-        return str(path)
-
-    return _write
 
 
 @pytest.mark.parametrize(
@@ -41,48 +24,6 @@ def write(tmp_path):
 )
 def test_label_is_the_parent_folder(name, label):
     assert label_of(name) == label
-
-
-def test_census_counts_over_all_archives(write):
-    first = write('1.tar', ['t/b/1.jpg', 't/b/2.jpg', 't/b/notes.txt', 't/10/1.jpg'])
-    second = write('2.tar', ['t/a/1.jpg', 't/b/3.jpg'])
-    census = take_census([first, second])
-    assert census == Census({'b': 3, '10': 1, 'a': 1})
-    assert census.total == 5
-    assert census.labels == ('10', 'a', 'b')
-
-
-def test_census_names_an_archive_without_images(write):
-    full, empty = write('full.tar', ['a/1.jpg']), write('empty.tar', ['a/notes.txt'])
-    with pytest.raises(DataError, match=r'empty\.tar.* holds no images'):
-        take_census([full, empty])
-
-
-def test_census_names_an_image_in_no_folder(write):
-    archive = write('flat.tar', ['a/1.jpg', 'x.jpg'])
-    with pytest.raises(DataError, match=r"flat\.tar': member 'x\.jpg' at byte 512 has no label"):
-        take_census([archive])
-
-
-def test_census_reports_progress(write, monkeypatch):
-    archive = write('1.tar', [f'a/{i}.jpg' for i in range(7)])
-    monkeypatch.setattr('estimator_lab.data.labels._PROGRESS_EVERY', 3)
-    calls = []
-    take_census([archive], calls.append)
-    assert calls == [3, 6, 7]
-    calls.clear()
-    take_census([archive] * 3, calls.append)
-    assert calls == [3, 6, 9, 12, 15, 18, 21]
-
-
-def test_census_of_shared_data():
-    archive = SHARED_DATA / 'mnist-test.tar.gz'
-    if not archive.exists():
-        pytest.skip(f'{archive} is not here')
-    census = take_census([str(archive)])
-    assert census.labels == tuple('0123456789')
-    assert census.total == 10_000
-    assert census.counts['0'] == 980
 
 
 def test_vocabulary_maps_both_ways():
@@ -120,3 +61,16 @@ def test_vocabulary_is_a_value():
 def test_vocabulary_refuses(labels, sentence):
     with pytest.raises(DataError, match=sentence):
         Vocabulary(labels)
+
+
+def test_vocabulary_from_a_file(tmp_path):
+    path = tmp_path / 'labels.txt'
+    path.write_text('dog\n\n cat \nZoë\n', encoding='utf-8')
+    assert read_vocabulary(path) == Vocabulary(('dog', 'cat', 'Zoë'))
+    path.write_text('dog\ndog\n')
+    with pytest.raises(DataError, match="'dog' occurs twice"):
+        read_vocabulary(path)
+    path.write_bytes(b'caf\xe9\nb\n')
+    for wrong in (path, tmp_path, tmp_path / 'gone.txt'):
+        with pytest.raises(DataError, match=rf'The vocabulary .*{wrong.name} cannot be read'):
+            read_vocabulary(wrong)

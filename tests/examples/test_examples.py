@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from estimator_lab.data.batches import ImageShape, InputReport
+from estimator_lab.data.archives import open_archives
+from estimator_lab.data.batches import ImageShape, Pixels
 from estimator_lab.data.demo import DemoPaths
 from estimator_lab.data.input_fns import archive_input_fn, document_input_fn
 from estimator_lab.data.labels import Vocabulary
-from estimator_lab.data.order import Order
+from estimator_lab.data.order import StreamOrder
+from estimator_lab.data.report import InputReport
 from estimator_lab.tf1 import tf
 
 ROOT = Path(__file__).parents[2]
@@ -86,8 +88,8 @@ def test_the_generator_gives_the_pixels_of_archive_input_fn(
     ours = list(example('stream_tar_dataset').stream_tar_dataset(archive))
     vocabulary = Vocabulary(('n000000', 'n000001', 'n000002', 'n000003'))
     with tf.Graph().as_default():
-        order, shape = Order([str(archive)]), ImageShape(128, 128)
-        dataset = archive_input_fn(order, shape, 24, InputReport(), vocabulary)()
+        order, pixels = StreamOrder([str(archive)]), Pixels(ImageShape(128, 128))
+        dataset = archive_input_fn(order, pixels, 24, InputReport(), vocabulary)()
         ((features, ids),) = run(dataset.make_one_shot_iterator().get_next())
     assert {len(one) for one in ours} == {16384 + 1}
     pixels = np.array([one[:-1] for one in ours], np.float32)
@@ -177,9 +179,8 @@ def test_minibatches_are_whole_shuffled_and_without_end(
     example: Callable[[str], ModuleType], archive: Path
 ) -> None:
     module = example('minibatch_input_fn')
-    census = module.take_census([str(archive)])
     with tf.Graph().as_default():
-        dataset = module.training_input_fn(str(archive), census, 16, InputReport())()
+        dataset = module.training_input_fn(open_archives([str(archive)]), 16, InputReport())()
         batches = run(dataset.make_one_shot_iterator().get_next())
         (features, ids), _ = itertools.islice(batches, 2)
     assert features['image'].shape == (32, 16, 16, 1)

@@ -1,0 +1,33 @@
+"""Small archives for tests."""
+
+import io
+import tarfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+
+def picture(seed: int, height: int = 24, width: int = 32, mode: str = 'RGB') -> Image.Image:
+    """Returns a smooth random picture, so that resizing it is well defined."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC).convert(mode)
+
+
+def encoded(image: Image.Image, kind: str = 'PNG') -> bytes:
+    """Returns the picture as a file."""
+    buffer = io.BytesIO()
+    image.save(buffer, kind)
+    return buffer.getvalue()
+
+
+def write_tar(path: Path, files: Iterable[tuple[str, bytes]], mode: str = 'w') -> Path:
+    """Writes a tar of the given (name, bytes) members."""
+    with tarfile.open(path, mode) as archive:
+        for name, data in files:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return path

@@ -1,0 +1,108 @@
+"""Archives opened together: what is counted, which order they get, and what is said of damage."""
+
+import gzip
+import os
+import threading
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from estimator_lab.data.archives import open_archives
+from estimator_lab.data.labels import label_of
+from estimator_lab.data.order import IndexedOrder, StreamOrder
+from estimator_lab.data.parts import Part
+from estimator_lab.data.tar_stream import stream_members
+from estimator_lab.errors import DataError
+from tests.archive_files import write_tar
+
+
+def test_counts_over_all_archives(tmp_path):
+    first = write_tar(tmp_path / '1.tar', [(name, b'') for name in ('t/b/1.jpg', 't/b/2.jpg', 't/10/1.jpg')])
+    second = write_tar(tmp_path / '2.tar', [(name, b'') for name in ('t/a/1.jpg', 't/b/3.jpg', 't/notes')])
+    archives = open_archives([str(tmp_path / '?.tar')])
+    assert archives.paths == (str(first), str(second))
+    assert archives.counts == {'10': 1, 'a': 1, 'b': 3}
+    assert list(archives.counts) == ['10', 'a', 'b']
+    assert archives.total == 5
+
+
+def test_counts_of_a_part_are_those_of_its_images(archive):
+    whole = open_archives([str(archive)])
+    halves = whole.restricted_to(Part(0, 0.5)), whole.restricted_to(Part(0.5, 1))
+    for half in halves:
+        seen = Counter(label_of(turn.member.name) for turn in half.order(shuffle_buffer=9).epoch(0))
+        assert half.counts == dict(seen) and half.total == seen.total()
+    assert halves[0].total + halves[1].total == whole.total == 24
+
+
+def test_uncompressed_archives_are_shuffled_as_a_whole(archive, tmp_path):
+    packed = tmp_path / 'a.tar.gz'
+    packed.write_bytes(gzip.compress(archive.read_bytes()))
+    plain, compressed = open_archives([str(archive)]), open_archives([str(packed)])
+    mixed = open_archives([str(archive), str(packed)])
+    assert isinstance(plain.order(2), IndexedOrder)
+    assert isinstance(compressed.order(2), StreamOrder) and isinstance(mixed.order(2), StreamOrder)
+    # A buffer of 2 moves no image far; a whole shuffle does.
+    first_labels = {label_of(turn.member.name) for turn, _ in zip(plain.order(2).epoch(0), range(8))}
+    assert len(first_labels) > 2
+    stored = [member.name for member in stream_members(archive)]
+    for archives in (plain, compressed):
+        assert [turn.member.name for turn in archives.order(1).epoch(0)] == stored
+
+
+def test_a_pipe_can_not_be_counted(tmp_path, archive):
+    os.mkfifo(tmp_path / 'pipe')
+    for source in (str(tmp_path / 'pipe'), '-'):
+        archives = open_archives([source])
+        assert archives.total is None and archives.counts == {} and not archives.has_random_access
+        assert archives.is_one_pass == (source == '-')
+        archives.check_labels()
+
+
+def test_an_archive_without_images(tmp_path):
+    write_tar(tmp_path / 'full.tar', [('a/1.jpg', b'')])
+    write_tar(tmp_path / 'none.tar', [('a/notes.txt', b'')])
+    with pytest.raises(DataError, match=r'none\.tar.* holds no images'):
+        open_archives([str(tmp_path / '*.tar')])
+
+
+def test_an_image_in_no_folder(tmp_path):
+    flat = write_tar(tmp_path / 'flat.tar', [('a/1.jpg', b''), ('x.jpg', b'')])
+    with pytest.raises(DataError, match=r"flat\.tar': member 'x\.jpg' at byte 512 has no label"):
+        open_archives([str(flat)]).check_labels()
+
+
+@pytest.mark.parametrize('compressed', [False, True])
+def test_damage_is_refused_or_used_with_a_warning(tmp_path, compressed):
+    files = [(f'a/{n}.jpg', os.urandom(3000)) for n in range(40)]
+    path = write_tar(tmp_path / 'a.tar', files, 'w:gz' if compressed else 'w')
+    os.truncate(path, 60_000)
+    with pytest.raises(DataError, match=r"a\.tar' is cut off .* --use_damaged trains on the 1\d images"):
+        open_archives([str(path)])
+    lines = []
+    archives = open_archives([str(path)], use_damaged=True, say=lines.append)
+    assert 10 < archives.total < 20
+    assert len(list(archives.order(5).epoch(0))) == archives.total
+    assert len(lines) == 1 and lines[0].startswith(f"Warning: '{path}' is cut off")
+
+
+def test_a_damaged_pipe_is_warned_of_as_it_is_read(tmp_path):
+    files = [(f'a/{n}.jpg', os.urandom(3000)) for n in range(40)]
+    data = write_tar(tmp_path / 'a.tar', files).read_bytes()[:60_000]
+    os.mkfifo(tmp_path / 'pipe')
+    lines = []
+    archives = open_archives([str(tmp_path / 'pipe')], use_damaged=True, say=lines.append)
+    writer = threading.Thread(target=(tmp_path / 'pipe').write_bytes, args=[data])
+    writer.start()
+    assert len(list(archives.order(1, labels=['a', 'b']).epoch(0))) == 16
+    writer.join()
+    assert len(lines) == 1 and 'is cut off at byte 60000' in lines[0]
+
+
+def test_shared_data(shared_data: Path):
+    archives = open_archives([str(shared_data / 'mnist-test.tar.gz')])
+    assert list(archives.counts) == list('0123456789')
+    assert archives.total == 10_000 and archives.counts['0'] == 980
+    photos = open_archives([str(shared_data / 'photos-train.tar')])
+    assert set(photos.counts.values()) == {200} and photos.has_random_access

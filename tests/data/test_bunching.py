@@ -1,0 +1,61 @@
+"""A warning for streams sorted by label, and none for others."""
+
+import random
+
+import pytest
+
+from estimator_lab.data.bunching import BunchingWatch, effective_classes
+from estimator_lab.data.tar_stream import Member
+
+
+@pytest.mark.parametrize(
+    ('counts', 'classes'),
+    [({}, 0), ({'a': 9}, 1), ({'a': 5, 'b': 5}, 2), ({'a': 3, 'b': 1}, 1.6), (dict.fromkeys('abcd', 7), 4)],
+)
+def test_effective_classes(counts, classes):
+    assert effective_classes(counts) == classes  # 4**2 / (3**2 + 1**2) = 1.6
+
+
+def said(labels, counts, buffer):
+    lines = []
+    watch = BunchingWatch(counts, lines.append)
+    for _ in range(2):
+        watch([Member('a.tar', f'{label}/x.jpg', 0, b'') for label in labels[:buffer]])
+    return lines
+
+
+def sorted_labels(classes, each):
+    return [f'n{n:06}' for n in range(classes) for _ in range(each)]
+
+
+@pytest.mark.parametrize(('classes', 'each', 'buffer'), [(10, 200, 100), (10, 200, 500), (8631, 364, 10_000)])
+def test_sorted_archives_are_warned_of_once(classes, each, buffer):
+    counts = dict.fromkeys((f'n{n:06}' for n in range(classes)), each)
+    (line,) = said(sorted_labels(classes, each), counts, buffer)
+    spanned = -(-buffer // each)
+    assert f'first {buffer:,} images' in line and f'hold {spanned:,} of {classes:,} labels' in line
+    assert 'estimator_lab.data.pack' in line
+
+
+@pytest.mark.parametrize(
+    ('classes', 'each', 'buffer'),
+    [(10, 200, 2000), (10, 200, 1500), (2, 50, 100), (1000, 1, 1000), (5, 9, 1)],
+)
+def test_a_buffer_that_spans_enough_is_fine(classes, each, buffer):
+    counts = dict.fromkeys((f'n{n:06}' for n in range(classes)), each)
+    assert said(sorted_labels(classes, each), counts, buffer) == []
+
+
+@pytest.mark.parametrize(('classes', 'each', 'buffer'), [(10, 200, 20), (2, 500, 50), (8631, 4, 500)])
+def test_mixed_archives_are_fine(classes, each, buffer):
+    labels = sorted_labels(classes, each)
+    counts = dict.fromkeys(labels, each)
+    for seed in range(20):
+        random.Random(seed).shuffle(labels)
+        assert said(labels, counts, buffer) == []
+
+
+def test_a_rare_class_is_no_bunch():
+    labels = ['common'] * 95 + ['rare'] * 5
+    random.Random(1).shuffle(labels)
+    assert said(labels, {'common': 950, 'rare': 50}, 40) == []

@@ -1,0 +1,112 @@
+"""Pipes, standard input, and URLs of `tf.io.gfile`; paths and globs are in test_archive_paths.py."""
+
+import contextlib
+import gzip
+import os
+import threading
+import time
+
+import pytest
+
+from estimator_lab.data.archives import open_archives
+from estimator_lab.data.sources import expand_archives, is_pipe, is_url, stamp_of
+from estimator_lab.data.tar_index import build_index
+from estimator_lab.data.tar_stream import scan_members, stream_members
+from estimator_lab.errors import DataError
+from estimator_lab.tf1 import tf
+
+
+@pytest.fixture(params=['ram://test_sources/', 'file://'])
+def url(request, archive, tmp_path):
+    """The archive as a URL; ram:// is TensorFlow's own file system in memory."""
+    if request.param == 'file://':
+        yield f'file://{archive}'
+        return
+    path = f'{request.param}{tmp_path.name}/train.tar'
+    with tf.io.gfile.GFile(path, 'wb') as file:
+        file.write(archive.read_bytes())
+    yield path
+    tf.io.gfile.remove(path)
+
+
+def test_a_url_streams_and_scans_as_the_file_does(url, archive):
+    assert is_url(url) and not is_pipe(url)
+    assert [m[1:] for m in stream_members(url)] == [m[1:] for m in stream_members(archive)]
+    assert list(scan_members(url)) == list(scan_members(archive))
+    assert stamp_of(url).size == archive.stat().st_size
+
+
+def test_a_url_has_counts_but_is_streamed(url, archive):
+    archives = open_archives([url])
+    assert archives.total == 24 and not archives.has_random_access
+    assert build_index(url).counts == build_index(str(archive)).counts
+    assert [turn.member.name for turn in archives.order().epoch(0)] == [
+        m.name for m in stream_members(archive)
+    ]
+
+
+def test_globs_of_urls(url):
+    stem = url.rpartition('/')[0]
+    assert expand_archives([f'{stem}/*.tar']) == [url]
+    with pytest.raises(DataError, match='No file matches'):
+        expand_archives([f'{stem}/*.zip'])
+    with pytest.raises(DataError, match='No file matches'):
+        expand_archives([f'{stem}/gone.tar'])
+
+
+def test_a_url_that_cannot_be_read():
+    for read in (stream_members, scan_members):
+        with pytest.raises(DataError, match=r"There is no file 'ram://none/x\.tar'"):
+            list(read('ram://none/x.tar'))
+    with pytest.raises(DataError, match=r"'strange://x\.tar' cannot be read"):
+        expand_archives(['strange://x.tar'])
+
+
+def test_pipes(tmp_path, archive):
+    os.mkfifo(tmp_path / 'pipe')
+    assert is_pipe('-') and is_pipe(str(tmp_path / 'pipe'))
+    assert not is_pipe(str(archive)) and not is_pipe(str(tmp_path)) and not is_pipe(str(tmp_path / 'gone'))
+    assert expand_archives(['-', str(archive)]) == ['-', str(archive)]
+
+
+@pytest.mark.parametrize('compress', [bytes, gzip.compress])
+def test_standard_input(archive, run_python, compress):
+    code = (
+        "from estimator_lab.data.tar_stream import stream_members\nfor m in stream_members('-'): print(m.key)"
+    )
+    done = run_python('-c', code, stdin=compress(archive.read_bytes()))
+    assert done.stdout.splitlines() == [f'-:{member.name}' for member in stream_members(archive)]
+    done = run_python('-c', code, stdin=b'')
+    assert "DataError: '-' is an empty file" in done.stderr
+
+
+def test_each_epoch_opens_a_fifo_anew(archive, tmp_path):
+    fifo = tmp_path / 'pipe'
+    os.mkfifo(fifo)
+
+    def write():
+        fifo.write_bytes(archive.read_bytes())
+        time.sleep(0.5)  # until the reader has seen the end
+        fifo.write_bytes(archive.read_bytes())
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    turns = open_archives([str(fifo)]).order(labels=['a', 'b']).onwards(0)
+    names = [next(turns).member.name for _ in range(48)]
+    writer.join()
+    assert names == 2 * [member.name for member in stream_members(archive)]
+
+
+def test_a_writer_that_never_ends_is_left_behind_the_archive(archive, tmp_path):
+    fifo = tmp_path / 'pipe'
+    os.mkfifo(fifo)
+
+    def write():
+        with contextlib.suppress(BrokenPipeError), fifo.open('wb') as file:
+            while True:
+                file.write(archive.read_bytes())
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert [m.name for m in stream_members(fifo)] == [m.name for m in stream_members(archive)]
+    writer.join()

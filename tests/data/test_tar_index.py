@@ -1,0 +1,317 @@
+"""Indexes: what they hold, when they are believed, and what the command says."""
+
+import gzip
+import io
+import os
+import tarfile
+import threading
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from estimator_lab.data import tar_index, tar_stream
+from estimator_lab.data.tar_index import (
+    build_index,
+    name_hash,
+    open_index,
+    path_beside,
+    path_in_cache,
+)
+from estimator_lab.data.tar_stream import stream_members
+from estimator_lab.errors import DataError
+from tests.archive_files import write_tar
+
+
+@pytest.fixture
+def builds(monkeypatch):
+    """Counts how often an index is made."""
+    made = []
+    build = tar_index.build_index
+    monkeypatch.setattr(tar_index, 'build_index', lambda *args: made.append(args[0]) or build(*args))
+    return made
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    return tmp_path / 'cache'
+
+
+def members_of(index):
+    return [index.member(row) for row in range(len(index))]
+
+
+@pytest.mark.parametrize('format', [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_random_access_gives_what_streaming_gives(tmp_path, format):
+    files = {
+        './train/b/1.jpg': b'one',
+        'train/notes.txt': b'passed over',
+        f'train/{"n" * 120}/{"m" * 90}.jpg': bytes(range(256)) * 9,
+        'train/Zoë/猫.jpg': b'',
+        'train/b/1.png': b'x' * 512,
+    }
+    path = tmp_path / 'a.tar'
+    with tarfile.open(path, 'w', format=format) as tar:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    index = build_index(str(path))
+    expected = list(stream_members(path))
+    assert len(index) == 4 and index.random_access and not index.damage
+    assert members_of(index) == expected
+    assert [index.name(row) for row in range(4)] == [member.name for member in expected]
+    assert [index.offset(row) for row in range(4)] == [member.offset for member in expected]
+    assert index.labels == ('b', 'n' * 120, 'Zoë')
+    assert index.label_ids.tolist() == [0, 1, 2, 0]
+    assert index.counts == {'b': 2, 'n' * 120: 1, 'Zoë': 1}
+
+
+def test_sparse_and_oversized_members(tmp_path, monkeypatch):
+    monkeypatch.setattr(tar_index, 'MAX_MEMBER_BYTES', 9000)
+    monkeypatch.setattr(tar_stream, 'MAX_MEMBER_BYTES', 9000)
+    sparse = tarfile.TarInfo('a/sparse.tif')
+    sparse.size = 512
+    sparse.pax_headers = {
+        'GNU.sparse.map': '1024,512',
+        'GNU.sparse.size': '8192',
+        'GNU.sparse.realsize': '8192',
+        'GNU.sparse.name': 'a/sparse.tif',
+    }
+    large = tarfile.TarInfo('a/large.jpg')
+    large.size = 10_000
+    path = tmp_path / 'a.tar'
+    path.write_bytes(
+        sparse.tobuf(tarfile.PAX_FORMAT) + b'A' * 512 + large.tobuf() + bytes(10_240) + bytes(1024)
+    )
+    index = build_index(str(path))
+    assert members_of(index) == list(stream_members(path))
+    assert index.member(0).data == bytes(1024) + b'A' * 512 + bytes(8192 - 1536)
+    assert index.member(1).problem == 'it claims 10000 bytes, more than the 9000 allowed for one image'
+
+
+def test_first_use_makes_an_index_and_later_ones_read_it(archive, own_cache, builds):
+    first = open_index(str(archive))
+    again = open_index(str(archive))
+    assert builds == [str(archive)]
+    assert path_in_cache(str(archive)).is_file() and not path_beside(str(archive)).exists()
+    assert members_of(again) == members_of(first) == list(stream_members(archive))
+    assert again.counts == first.counts
+    assert [p.name for p in path_in_cache(str(archive)).parent.iterdir()] == [
+        path_in_cache(str(archive)).name
+    ]
+
+
+def test_an_index_beside_the_archive_goes_first(archive, own_cache, builds):
+    build_index(str(archive)).write(path_beside(str(archive)))
+    assert len(open_index(str(archive))) == 24
+    assert not builds and not own_cache.exists()
+
+
+@pytest.mark.parametrize('compressed', [False, True])
+def test_an_index_of_another_archive_is_not_believed(archive, own_cache, builds, compressed):
+    if compressed:
+        archive.write_bytes(gzip.compress(archive.read_bytes()))
+    open_index(str(archive))
+    stamp = archive.stat()
+    data = archive.read_bytes()
+    archive.write_bytes(data)  # the same bytes at another time
+    os.utime(archive, ns=(stamp.st_atime_ns, stamp.st_mtime_ns + 1))
+    open_index(str(archive))
+    assert len(builds) == 2
+    archive.write_bytes(data + bytes(512))  # another size at the same time
+    os.utime(archive, ns=(stamp.st_atime_ns, stamp.st_mtime_ns + 1))
+    open_index(str(archive))
+    open_index(str(archive))
+    assert len(builds) == 3
+
+
+@pytest.mark.parametrize(
+    'spoil',
+    [
+        lambda data: b'',
+        lambda data: data[:100],
+        lambda data: data[:-1],
+        lambda data: data + b'x',
+        lambda data: b'junk' + data,
+        lambda data: data.replace(b'index 1', b'index 0'),
+        lambda data: b'[1, 2]\n',
+        lambda data: b'{}\n',
+        lambda data: b'\xff\xfe\n',
+    ],
+)
+def test_a_spoilt_index_is_made_anew(archive, own_cache, builds, spoil):
+    open_index(str(archive))
+    path = path_in_cache(str(archive))
+    path.write_bytes(spoil(path.read_bytes()))
+    assert len(open_index(str(archive))) == 24
+    assert len(builds) == 2
+
+
+def test_without_a_cache_the_index_is_made_each_time(archive, monkeypatch, builds):
+    monkeypatch.setenv('XDG_CACHE_HOME', '/proc/none')
+    assert len(open_index(str(archive))) == len(open_index(str(archive))) == 24
+    assert len(builds) == 2
+
+
+@pytest.mark.parametrize('row', [0, 7, 23])
+def test_a_member_that_is_no_longer_there(archive, row):
+    index = build_index(str(archive))
+    with archive.open('r+b') as file:
+        file.seek(index.offset(row) + 130)
+        file.write(b'7')  # in the size, say
+    where = rf"member '{index.name(row)}' is no longer at byte {index.offset(row)}"
+    with pytest.raises(DataError, match=f'has changed since it was indexed: {where}'):
+        index.member(row)
+    with archive.open('r+b') as file:
+        file.truncate(index.offset(row) + 600)
+    with pytest.raises(DataError, match='has changed since'):
+        index.member(row)
+
+
+def test_an_archive_that_went_away(archive):
+    index = build_index(str(archive))
+    archive.unlink()
+    with pytest.raises(DataError, match=r'train\.tar. cannot be read any more: No such file'):
+        index.member(0)
+
+
+def test_members_are_read_from_many_threads(archive):
+    index, expected, wrong = build_index(str(archive)), list(stream_members(archive)), []
+    barrier = threading.Barrier(8)
+
+    def read():
+        barrier.wait()
+        for row in range(24):
+            if index.member(row) != expected[row]:
+                wrong.append(row)
+
+    threads = [threading.Thread(target=read) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_more_archives_than_a_process_may_have_open(tmp_path, monkeypatch):
+    opened = set()
+
+    class Counted(tar_index._OpenFile):
+        def __init__(self, path):
+            super().__init__(path)
+            opened.add(id(self))
+            self.most = len(opened)
+            Counted.peak = max(getattr(Counted, 'peak', 0), len(opened))
+
+        def __del__(self):
+            opened.discard(id(self))
+            super().__del__()
+
+    monkeypatch.setattr(tar_index, '_OpenFile', Counted)
+    paths = [write_tar(tmp_path / f'{n}.tar', [(f'a/{n}.jpg', b'%d' % n)]) for n in range(300)]
+    indexes = [build_index(str(path)) for path in paths]
+    assert [index.member(0).data for index in indexes] == [b'%d' % n for n in range(300)]
+    assert Counted.peak <= tar_index._FILES_KEPT_OPEN + 1
+    tar_index._open_file.cache_clear()
+    assert not opened
+
+
+def test_an_archive_that_breaks_off_is_indexed_up_to_there(archive, own_cache, builds):
+    with archive.open('r+b') as file:
+        file.truncate(9000)
+    for _ in range(2):
+        index = open_index(str(archive))
+        assert 3 < len(index) < 24
+        assert 'cut off at byte 9000 of its tar stream' in index.damage
+        assert members_of(index) == list(members_until_damage(archive))
+    assert len(builds) == 1
+
+
+def members_until_damage(archive):
+    try:
+        yield from stream_members(archive)
+    except DataError:
+        return
+
+
+def test_a_compressed_archive_has_names_and_labels_but_no_random_access(archive, tmp_path):
+    plain = build_index(str(archive))
+    packed = tmp_path / 'a.tar.gz'
+    packed.write_bytes(gzip.compress(archive.read_bytes()))
+    index = build_index(str(packed))
+    assert not index.random_access
+    assert index.counts == plain.counts
+    assert [index.name(row) for row in range(24)] == [plain.name(row) for row in range(24)]
+
+
+def test_a_pipe_has_no_index(tmp_path):
+    os.mkfifo(tmp_path / 'pipe')
+    with pytest.raises(DataError, match='passes by only once'):
+        open_index(str(tmp_path / 'pipe'))
+    with pytest.raises(DataError, match='passes by only once'):
+        open_index('-')
+
+
+def test_empty_archive(tmp_path):
+    index = build_index(str(write_tar(tmp_path / 'empty.tar', [])))
+    assert len(index) == 0 and index.counts == {} and index.labels == ()
+    index.write(tmp_path / 'empty.tar.index')
+    assert len(open_index(str(tmp_path / 'empty.tar'))) == 0
+
+
+def test_progress_ends_near_the_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(tar_stream, '_PROGRESS_EVERY', 10)
+    files = [(f'a/{n}.jpg', os.urandom(2000)) for n in range(100)]
+    for mode in ('w', 'w:gz'):
+        said = []
+        build_index(str(write_tar(tmp_path / 'a.tar', files, mode)), lambda *state: said.append(state))
+        shares = [share for _, share in said]
+        assert shares == sorted(shares) and 0.8 < shares[-1] <= 1, mode
+        assert said[5][0] == '50 images'
+
+
+def test_name_hashes_are_uniform_and_the_same_everywhere():
+    assert name_hash('train/n000001/0001_01.jpg') == 0xFDF1F018D72A6357  # b2sum -l 64
+    hashes = [name_hash(f'train/n{n:06}/0001_01.jpg') / 2**64 for n in range(4000)]
+    counts = np.histogram(hashes, 20, (0, 1))[0]
+    # 200 expected in each bin, standard deviation 13.8.
+    assert abs(counts - 200).max() < 5 * 13.8
+
+
+def test_building_keeps_no_python_object_for_each_member(tmp_path):
+    path = write_tar(tmp_path / 'a.tar', [(f'train/n{n % 7:06}/{n:06}_01.jpg', b'') for n in range(20_000)])
+    tracemalloc.start()
+    index = build_index(str(path))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert index.nbytes == 20_000 * (36 + 27)
+    assert peak < 3.5 * index.nbytes
+
+
+def test_command(archive, tmp_path, run_python):
+    done = run_python('-m', 'estimator_lab.data.tar_index', str(archive))
+    assert (done.returncode, done.stderr) == (0, '')
+    assert done.stdout == (
+        f'{archive}: 24 images, 4 labels, from 6 images (n000000) to 6 (n000003); random access; '
+        f'index of 0.0 MB in {archive}.index\n'
+    )
+    assert len(open_index(str(archive))) == 24
+    with archive.open('r+b') as file:
+        file.truncate(9000)
+    done = run_python('-m', 'estimator_lab.data.tar_index', str(archive))
+    assert done.returncode == 1
+    assert done.stderr.startswith('error: The index ends where the archive does:')
+    for arguments, status, words in (
+        ([], 2, 'ARCHIVE... is missing'),
+        ([str(tmp_path / 'gone.tar')], 1, 'There is no file'),
+        (['--nonsense'], 2, 'nonsense'),
+    ):
+        done = run_python('-m', 'estimator_lab.data.tar_index', *arguments)
+        assert done.returncode == status and words in done.stderr and done.stderr.count('\n') == 1
+
+
+def test_command_needs_no_tensorflow(run_python):
+    code = "import sys, estimator_lab.data.tar_index; assert 'tensorflow' not in sys.modules"
+    assert run_python('-c', code).returncode == 0

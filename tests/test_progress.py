@@ -1,0 +1,65 @@
+import io
+
+import pytest
+
+from estimator_lab import progress
+from estimator_lab.progress import Progress, clock
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def now(monkeypatch):
+    time = [100.0]
+    monkeypatch.setattr(progress.time, 'monotonic', lambda: time[0])
+    return time
+
+
+def test_quick_work_shows_nothing(now):
+    for stream in (io.StringIO(), Terminal()):
+        bar = Progress('Counting', stream)
+        now[0] += 1.9
+        bar('5 sheep', 0.5)
+        bar.close()
+        assert stream.getvalue() == ''
+
+
+def test_plain_lines_come_seldom(now):
+    stream = io.StringIO()
+    bar = Progress('Counting', stream)
+    for second in range(1, 31):
+        now[0] += 1
+        bar(f'{second} sheep', second / 40)
+    bar.close()
+    assert stream.getvalue().splitlines() == [
+        'Counting    5%  2 sheep  0:38 left',
+        'Counting   30%  12 sheep  0:28 left',
+        'Counting   55%  22 sheep  0:18 left',
+    ]
+
+
+def test_a_terminal_has_a_bar_that_goes_away(now):
+    stream = Terminal()
+    bar = Progress('Counting', stream)
+    now[0] += 30
+    bar('30 sheep', 0.25)
+    bar('31 sheep', 0.26)  # too early
+    assert stream.getvalue() == f'\r\033[KCounting  [######{" " * 18}]  25%  30 sheep  1:30 left'
+    bar.close()
+    assert stream.getvalue().endswith('\r\033[K')
+
+
+def test_without_a_known_whole(now):
+    stream = io.StringIO()
+    bar = Progress('Counting', stream)
+    now[0] += 5
+    bar('30 sheep')
+    assert stream.getvalue() == 'Counting: 30 sheep\n'
+
+
+@pytest.mark.parametrize(('seconds', 'text'), [(0, '0:00'), (59.6, '1:00'), (123, '2:03'), (3723, '1:02:03')])
+def test_clock(seconds, text):
+    assert clock(seconds) == text
