@@ -10,7 +10,7 @@ import numpy as np
 from estimator_lab.data.bunching import BunchingWatch
 from estimator_lab.data.order import IndexedOrder, Order, StreamOrder
 from estimator_lab.data.parts import EVERYTHING, ONLY_WORKER, Part, Shard
-from estimator_lab.data.sources import STDIN, expand_archives, is_pipe
+from estimator_lab.data.sources import expand_archives, is_pipe
 from estimator_lab.data.tar_index import Index, open_index
 from estimator_lab.errors import DataError
 from estimator_lab.progress import Progress
@@ -59,11 +59,6 @@ class Archives:
     def has_random_access(self) -> bool:
         """Whether each image can be read without those before it."""
         return bool(self.indexes) and all(index.random_access for index in self.indexes)
-
-    @property
-    def is_one_pass(self) -> bool:
-        """Whether there is one epoch only."""
-        return STDIN in self.paths
 
     def restricted_to(self, part: Part) -> 'Archives':
         """Returns the same archives, of which only a part counts."""

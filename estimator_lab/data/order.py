@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol, TypeVar
 import numpy as np
 
 from estimator_lab.data.parts import EVERYTHING, ONLY_WORKER, Part, Shard
-from estimator_lab.data.sources import STDIN
+from estimator_lab.data.sources import is_pipe
 from estimator_lab.data.tar_index import Index
 from estimator_lab.data.tar_stream import Member, stream_members
 from estimator_lab.errors import DataError
@@ -183,7 +183,7 @@ class StreamOrder:
     def onwards(self, start: int) -> Iterator[Turn]:
         """Yields members without end, from position `start` of the sequence of all epochs.
 
-        Standard input ends with its only epoch.
+        A pipe ends with its only epoch: waiting for a second one could be for ever.
 
         Raises:
           DataError: where an archive can't be read any further, or there is nothing to read.
@@ -198,12 +198,12 @@ class StreamOrder:
                     yield turn
             _check_any(seen)
             to_skip = max(to_skip - seen, 0)
-            if STDIN in self.archives:
+            if any(map(is_pipe, self.archives)):
                 break
         if to_skip:
             raise DataError(
-                f'Standard input ended {to_skip} images before the {start} that were seen when the '
-                'checkpoint was saved: pipe the same archive in again.'
+                f'{", ".join(self.archives)} ended {to_skip} images before the {start} that were seen when '
+                'the checkpoint was saved: pipe the same archive in again.'
             )
 
     def _images_of(self, number: int, archive: str) -> Iterator[Member]:

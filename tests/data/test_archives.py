@@ -4,6 +4,7 @@ import gzip
 import os
 import threading
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ def test_uncompressed_archives_are_shuffled_as_a_whole(archive, tmp_path):
     assert isinstance(plain.order(2), IndexedOrder)
     assert isinstance(compressed.order(2), StreamOrder) and isinstance(mixed.order(2), StreamOrder)
     # A buffer of 2 moves no image far; a whole shuffle does.
-    first_labels = {label_of(turn.member.name) for turn, _ in zip(plain.order(2).epoch(0), range(8))}
+    first_labels = {label_of(turn.member.name) for turn in islice(plain.order(2).epoch(0), 8)}
     assert len(first_labels) > 2
     stored = [member.name for member in stream_members(archive)]
     for archives in (plain, compressed):
@@ -56,7 +57,6 @@ def test_a_pipe_can_not_be_counted(tmp_path, archive):
     for source in (str(tmp_path / 'pipe'), '-'):
         archives = open_archives([source])
         assert archives.total is None and archives.counts == {} and not archives.has_random_access
-        assert archives.is_one_pass == (source == '-')
         archives.check_labels()
 
 

@@ -223,6 +223,6 @@ def test_standard_input_is_one_epoch(archive, run_python):
     assert len(lines[0]) == 24 and all(line.startswith('0 train/') for line in lines[0])
     assert lines[1] == lines[0][20:]
     assert lines[2] == [
-        'Standard input ended 6 images before the 30 that were seen when the checkpoint was saved: pipe the '
-        'same archive in again.'
+        '- ended 6 images before the 30 that were seen when the checkpoint was saved: pipe the same archive '
+        'in again.'
     ]
