@@ -14,6 +14,7 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / 'shared'
+_SET_BY_TF1 = ('TF_CPP_MIN_LOG_LEVEL', 'TF_ENABLE_ONEDNN_OPTS', 'TF_USE_LEGACY_KERAS')
 
 
 @pytest.fixture
@@ -21,9 +22,7 @@ def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs Python in a process of its own, where nothing is imported yet."""
 
     def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        inherited = {
-            k: v for k, v in os.environ.items() if k not in ('TF_CPP_MIN_LOG_LEVEL', 'TF_USE_LEGACY_KERAS')
-        }
+        inherited = {k: v for k, v in os.environ.items() if k not in _SET_BY_TF1}
         return subprocess.run(
             [sys.executable, *arguments],
             env={**inherited, 'PYTHONPATH': str(ROOT), **environment},
