@@ -18,6 +18,7 @@ from estimator_lab.core.hooks import (
     StopTrainingHook,
 )
 from estimator_lab.core.hparams import parse_hparams, resolve, shape_fields
+from estimator_lab.core.precision import check_precision, session_config
 from estimator_lab.data.augment import parse_augmentation
 from estimator_lab.data.batches import ImageShape, InputReport
 from estimator_lab.data.input_fns import InputFn, archive_input_fn
@@ -56,6 +57,7 @@ class Settings:
       channels: 1 for grey, 3 for colour.
       augment: random changes to training images, 'shift=2,mirror,brightness=0.1'; '' for none.
       hparams: the model's hyper-parameters as 'name=value,...'.
+      precision: what the network computes in, 'float32' or 'bfloat16'; variables are float32 in both.
       seed: of the order of examples, the initial weights and dropout.
       save_checkpoints_steps: steps between checkpoints, each followed by an evaluation; None for a fifth
         of the run, 2,000 at most.
@@ -76,6 +78,7 @@ class Settings:
     channels: int = 1
     augment: str = ''
     hparams: str = ''
+    precision: str = 'float32'
     seed: int = 1
     save_checkpoints_steps: int | None = None
     save_summary_steps: int = 50
@@ -131,6 +134,7 @@ class Experiment:
     def __init__(self, settings: Settings, say: Say = print) -> None:
         self.settings = settings
         self._say = say
+        check_precision(settings.precision)
         model = find_model(settings.model)
         module = model.load()
         hparams = parse_hparams(module.Params, settings.hparams)
@@ -278,6 +282,7 @@ class Experiment:
         return tf.estimator.RunConfig(
             model_dir=str(settings.model_dir),
             tf_random_seed=settings.seed,
+            session_config=session_config(settings.precision),
             save_checkpoints_steps=every,
             save_summary_steps=settings.save_summary_steps,
             log_step_count_steps=None,  # SpeedHook does it
