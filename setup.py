@@ -15,6 +15,8 @@ RUNTIME = [
     'absl-py>=1.4',
 ]
 TEST = ['pytest>=8', 'ruff>=0.8', 'mypy>=1.11', 'scikit-learn>=1.4']
+# What the benchmarks compare with; on a machine without a GPU, PyTorch's builds for processors will do.
+BENCH = ['torch>=2.2', 'torchvision>=0.17', 'webdataset>=0.2']
 
 setup(
     name='estimator-lab',
@@ -26,7 +28,7 @@ setup(
     package_data={'estimator_lab': ['py.typed']},
     python_requires='>=3.10,<3.14',
     install_requires=RUNTIME,
-    extras_require={'test': TEST},
+    extras_require={'test': TEST, 'bench': BENCH},
     classifiers=[
         'Programming Language :: Python :: 3',
         'Topic :: Scientific/Engineering :: Artificial Intelligence',

@@ -16,6 +16,7 @@ from estimator_lab.core.hooks import (
     StopTrainingHook,
 )
 from estimator_lab.core.hparams import parse_hparams, resolve, shape_fields
+from estimator_lab.core.precision import check_precision, session_config
 from estimator_lab.data.archives import Archives
 from estimator_lab.data.augment import parse_augmentation
 from estimator_lab.data.batches import ImageShape, Pixels
@@ -81,6 +82,7 @@ class Experiment:
     def __init__(self, settings: Settings, say: Say = print) -> None:
         self.settings = settings
         self._say = say
+        check_precision(settings.precision)
         model = find_model(settings.model)
         module = model.load()
         hparams = parse_hparams(module.Params, settings.hparams)
@@ -231,6 +233,7 @@ class Experiment:
         return tf.estimator.RunConfig(
             model_dir=str(settings.model_dir),
             tf_random_seed=settings.seed,
+            session_config=session_config(settings.precision),
             save_checkpoints_steps=every,
             save_summary_steps=settings.save_summary_steps,
             log_step_count_steps=None,  # SpeedHook does it

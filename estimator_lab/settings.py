@@ -27,6 +27,7 @@ class Settings:
         occur in `data`, in sorted order.
       augment: random changes to training images, 'shift=2,mirror,brightness=0.1'; '' for none.
       hparams: the model's hyper-parameters as 'name=value,...'.
+      precision: what the network computes in, 'float32' or 'bfloat16'; variables are float32 in both.
       seed: of the order of examples, the initial weights and dropout.
       save_checkpoints_steps: steps between checkpoints, each followed by an evaluation; None for a fifth
         of the run, 2,000 at most.
@@ -52,6 +53,7 @@ class Settings:
     vocabulary: Path | None = None
     augment: str = ''
     hparams: str = ''
+    precision: str = 'float32'
     seed: int = 1
     save_checkpoints_steps: int | None = None
     save_summary_steps: int = 50

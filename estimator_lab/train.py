@@ -45,6 +45,9 @@ flags.DEFINE_integer('batch_size', 32, 'examples in a step', lower_bound=1)
 flags.DEFINE_integer('max_steps', None, 'train up to this global step', lower_bound=1)
 flags.DEFINE_float('epochs', None, 'or for this many passes over the data (default 10)', lower_bound=0)
 flags.DEFINE_integer('eval_steps', None, 'batches in an evaluation; default all', lower_bound=1)
+flags.DEFINE_enum(
+    'precision', 'float32', ['float32', 'bfloat16'], 'bfloat16 is faster on processors that have it'
+)
 flags.DEFINE_integer('seed', 1, 'order of examples, initial weights, dropout')
 flags.DEFINE_integer('save_checkpoints_steps', None, 'steps between evaluated checkpoints', lower_bound=1)
 flags.DEFINE_integer('save_summary_steps', 50, 'steps between TensorBoard summaries', lower_bound=1)
@@ -60,7 +63,7 @@ _GROUPS = {
     'Model': ['model', 'hparams'],
     'Data': ['data', 'eval_data', 'split', 'vocabulary', 'shuffle_buffer', 'max_bad_fraction', 'use_damaged'],
     'Images': ['image_size', 'channels', 'decode', 'augment'],
-    'Training': ['model_dir', 'batch_size', 'max_steps', 'epochs', 'eval_steps', 'seed'],
+    'Training': ['model_dir', 'batch_size', 'max_steps', 'epochs', 'eval_steps', 'precision', 'seed'],
     'Output': ['save_checkpoints_steps', 'save_summary_steps', 'verbose'],
 }
 
@@ -99,6 +102,7 @@ def main() -> int:
         vocabulary=Path(FLAGS.vocabulary) if FLAGS.vocabulary else None,
         augment=FLAGS.augment,
         hparams=FLAGS.hparams,
+        precision=FLAGS.precision,
         seed=FLAGS.seed,
         save_checkpoints_steps=FLAGS.save_checkpoints_steps,
         save_summary_steps=FLAGS.save_summary_steps,

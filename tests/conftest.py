@@ -12,6 +12,7 @@ from tests.archive_files import encoded, picture, write_tar
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / 'shared'
+_SET_BY_TF1 = ('TF_CPP_MIN_LOG_LEVEL', 'TF_ENABLE_ONEDNN_OPTS', 'TF_USE_LEGACY_KERAS')
 
 
 @pytest.fixture(scope='session', autouse=True)
@@ -30,9 +31,7 @@ def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
     def run(
         *arguments: str, stdin: bytes | None = None, **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        inherited = {
-            k: v for k, v in os.environ.items() if k not in ('TF_CPP_MIN_LOG_LEVEL', 'TF_USE_LEGACY_KERAS')
-        }
+        inherited = {k: v for k, v in os.environ.items() if k not in _SET_BY_TF1}
         done = subprocess.run(
             [sys.executable, *arguments],
             env={**inherited, 'PYTHONPATH': str(ROOT), **environment},

@@ -6,6 +6,7 @@ import threading
 import numpy as np
 import pytest
 
+from estimator_lab.core import precision
 from estimator_lab.data.tar_stream import stream_members
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.experiment import Experiment
@@ -157,6 +158,22 @@ def test_bad_settings_change_nothing(settings, tmp_path, changes, words):
     with pytest.raises(FlagError, match=words):
         Experiment(settings(**changes), lambda line: None)
     assert not (tmp_path / 'model').exists()
+
+
+def test_bfloat16_is_refused_where_the_processor_lacks_it(settings, monkeypatch, tmp_path):
+    monkeypatch.setattr(precision, 'supports_bfloat16', lambda: False)
+    with pytest.raises(FlagError, match='--precision=bfloat16 needs a processor with AVX512-BF16'):
+        Experiment(settings(precision='bfloat16'), lambda line: None)
+    assert not (tmp_path / 'model').exists()
+
+
+def test_bfloat16_reaches_training(settings, monkeypatch):
+    # Slow where the processor lacks it, but right.
+    monkeypatch.setattr(precision, 'supports_bfloat16', lambda: True)
+    experiment = Experiment(settings(precision='bfloat16'), lambda line: None)
+    rewrites = experiment.estimator.config.session_config.graph_options.rewrite_options
+    assert rewrites.auto_mixed_precision_onednn_bfloat16 == rewrites.ON
+    assert np.isfinite(list(experiment.train().metrics.values())).all()
 
 
 def test_bad_data_changes_nothing(settings, archive, tmp_path):

@@ -99,6 +99,7 @@ def test_built_in_data_needs_a_folder_for_it(train):
         (['--data=ARCHIVE', '--hparams=optimizer=x'], 2, 'one of adadelta, adagrad, adam'),
         (['--data=ARCHIVE', '--image_size=2'], 2, '--image_size=2 is too small'),
         (['--data=ARCHIVE', '--max_steps=3', '--epochs=3'], 2, 'exclude each other'),
+        (['--data=ARCHIVE', '--precision=float16'], 2, 'precision'),
     ],
 )
 def test_mistakes_get_one_sentence(train, archive, tmp_path, flags, status, words):

@@ -6,9 +6,10 @@ module is enough for other code too: ``tf.estimator``, ``tf.compat.v1.estimator`
 ``from tensorflow.compat.v1.estimator import Estimator`` then work wherever they are written. Estimator
 itself is loaded when it is first touched.
 
-This package is the only one that knows TensorFlow's versions. It changes two more things in the process:
-``tf.keras`` and ``tf.layers`` are Keras 2 (from tf-keras), as every TF1 program expects, and TensorFlow's
-start-up and deprecation notes stay off the screen unless ``TF_CPP_MIN_LOG_LEVEL`` is set below 3.
+This package is the only one that knows TensorFlow's versions. It changes three more things in the process:
+``tf.keras`` and ``tf.layers`` are Keras 2 (from tf-keras), as every TF1 program expects; TensorFlow's
+start-up and deprecation notes stay off the screen unless ``TF_CPP_MIN_LOG_LEVEL`` is set below 3; and on
+x86-64 oneDNN computes convolutions and matrix products unless ``TF_ENABLE_ONEDNN_OPTS`` is set to 0.
 TensorFlow's v2 behaviour is left as it is: a program that calls ``tf.Session`` outside an Estimator calls
 ``tf.disable_v2_behavior()`` first, as with ``tensorflow.compat.v1`` itself.
 
@@ -19,10 +20,11 @@ Raises:
 
 from typing import Any
 
-from estimator_lab.tf1._environment import VersionError, check_packages, choose_keras_2
+from estimator_lab.tf1._environment import VersionError, check_packages, choose_keras_2, choose_onednn
 from estimator_lab.tf1._quiet import hush_notes, hushed_import
 
 choose_keras_2()
+choose_onednn()
 tf: Any = hushed_import('tensorflow.compat.v1')
 check_packages(tf.__version__)
 hush_notes()

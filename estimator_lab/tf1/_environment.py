@@ -2,11 +2,14 @@
 
 import importlib.metadata
 import os
+import platform
 from typing import NamedTuple
 
 OLDEST_TENSORFLOW = (2, 15)
 NEWEST_TENSORFLOW = (2, 21)
 LEGACY_KERAS_VARIABLE = 'TF_USE_LEGACY_KERAS'
+ONEDNN_VARIABLE = 'TF_ENABLE_ONEDNN_OPTS'
+_ONEDNN_MACHINES = ('x86_64', 'AMD64')
 ESTIMATOR_REQUIREMENT = 'tensorflow-estimator==2.15.0'
 
 
@@ -57,6 +60,20 @@ def choose_keras_2() -> None:
             f'{LEGACY_KERAS_VARIABLE}={choice} asks for Keras 3, which has no tf.layers; unset it or set it '
             'to 1 to use tf.estimator.'
         )
+
+
+def choose_onednn(machine: str | None = None) -> None:
+    """Turns oneDNN on where the user's environment does not say; to be called before TensorFlow is imported.
+
+    TensorFlow itself turns it on only for processors with neural-network instructions (AVX512-VNNI and
+    later). On those with AVX2 alone it halves the processor time of a convolutional training step too, and
+    keeps large tensors in memory instead of returning their pages at each step.
+
+    Args:
+      machine: kind of machine as `platform.machine` names it; None for this one.
+    """
+    if (machine or platform.machine()) in _ONEDNN_MACHINES:
+        os.environ.setdefault(ONEDNN_VARIABLE, '1')
 
 
 def find_problem(packages: Packages) -> str | None:

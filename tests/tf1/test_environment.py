@@ -1,6 +1,9 @@
+import os
+import platform
+
 import pytest
 
-from estimator_lab.tf1._environment import Packages, find_problem, major_minor
+from estimator_lab.tf1._environment import ONEDNN_VARIABLE, Packages, choose_onednn, find_problem, major_minor
 
 GOOD = Packages('2.21.0', estimator='2.15.0', keras='3.15.1', tf_keras='2.21.0', protobuf='7.1.0')
 
@@ -52,3 +55,33 @@ def test_keras_3_by_environment_is_refused_in_one_sentence(run_python):
     assert done.returncode == 1
     assert 'VersionError: TF_USE_LEGACY_KERAS=0 asks for Keras 3' in done.stderr
     assert '/tensorflow/' not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ('machine', 'said', 'chosen'),
+    [('x86_64', None, '1'), ('AMD64', None, '1'), ('x86_64', '0', '0'), ('aarch64', None, None)],
+)
+def test_onednn_is_on_where_it_helps_and_nobody_has_said(monkeypatch, machine, said, chosen):
+    monkeypatch.delenv(ONEDNN_VARIABLE, raising=False)
+    if said is not None:
+        monkeypatch.setenv(ONEDNN_VARIABLE, said)
+    choose_onednn(machine)
+    found = os.environ.pop(ONEDNN_VARIABLE, None)
+    assert found == chosen
+
+
+@pytest.mark.skipif(platform.machine() != 'x86_64', reason='oneDNN is left as it is on other processors')
+@pytest.mark.parametrize(('said', 'native'), [('1', True), ('0', False), (None, True)])
+def test_convolutions_are_those_of_onednn(run_python, said, native):
+    done = run_python('-c', _KERNEL, **({ONEDNN_VARIABLE: said} if said else {}))
+    assert done.stdout.strip() == str(native), done.stderr
+
+
+_KERNEL = """
+from estimator_lab.tf1 import tf
+tf.disable_v2_behavior()
+options, trace = tf.RunOptions(output_partition_graphs=True), tf.RunMetadata()
+convolution = tf.nn.conv2d(tf.random_uniform([1, 8, 8, 1]), tf.random_uniform([3, 3, 1, 1]), padding='SAME')
+tf.Session().run(convolution, options=options, run_metadata=trace)
+print(any('_Mkl' in node.op for graph in trace.partition_graphs for node in graph.node))
+"""
