@@ -27,9 +27,11 @@ tf: Any = hushed_import('tensorflow.compat.v1')
 check_packages(tf.__version__)
 hush_notes()
 
+from estimator_lab.tf1._missing_names import explain_missing_names  # noqa: E402
 from estimator_lab.tf1._restore import restore_estimator, warn_of_keras_3  # noqa: E402
 
 restore_estimator()
+explain_missing_names()
 warn_of_keras_3()
 
 __all__ = ['VersionError', 'tf']

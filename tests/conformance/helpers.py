@@ -37,8 +37,7 @@ def run_config(model_dir: Path | str | None = None, **settings: Any) -> Any:
 
 def slope_model_fn(features: Any, labels: Any, mode: str, params: dict[str, Any]) -> Any:
     """y = w * x from w = 0, by gradient descent with params['rate']."""
-    slope = tf.get_variable('w', [], initializer=tf.zeros_initializer())
-    tf.identity(slope, 'slope')  # a name for hooks to ask for
+    slope = tf.identity(tf.get_variable('w', [], initializer=tf.zeros_initializer()), 'slope')
     outputs = slope * features['x']
     if mode == PREDICT:
         return tf.estimator.EstimatorSpec(mode, {'y': outputs})
@@ -51,7 +50,9 @@ def slope_model_fn(features: Any, labels: Any, mode: str, params: dict[str, Any]
 
 def slope_estimator(model_dir: Path | str, params: dict[str, Any] | None = None, **settings: Any) -> Any:
     """Returns the Estimator of `slope_model_fn`."""
-    return tf.estimator.Estimator(slope_model_fn, config=run_config(model_dir, **settings), params=params or {})
+    return tf.estimator.Estimator(
+        slope_model_fn, config=run_config(model_dir, **settings), params=params or {}
+    )
 
 
 def two_blobs(classes: int = 2) -> tuple[dict[str, np.ndarray], np.ndarray]:

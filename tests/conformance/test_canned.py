@@ -83,7 +83,9 @@ def test_baseline_regressor(version, tmp_path):
     features = {'x': np.zeros([4, 2], np.float32)}
     model = make('Baseline', 'Regressor', version, tmp_path)
     model.train(batches(features, labels, epochs=None), steps=150)
-    assert column(model.predict(batches(features)), 'predictions') == pytest.approx(np.full([4, 1], 3), abs=0.1)
+    assert column(model.predict(batches(features)), 'predictions') == pytest.approx(
+        np.full([4, 1], 3), abs=0.1
+    )
 
 
 @pytest.mark.parametrize('kind', ['DNN', 'Linear', 'DNNLinearCombined', 'Baseline'])
@@ -128,7 +130,10 @@ def test_label_vocabulary(version, tmp_path):
 @VERSIONS
 def test_weight_column(version, tmp_path):
     """weight_column weighs examples in the loss and in the metrics."""
-    features, labels = {'x': np.zeros([4, 2], np.float32), 'weight': np.float32([[9], [1], [1], [1]])}, [1, 0, 0, 0]
+    features, labels = (
+        {'x': np.zeros([4, 2], np.float32), 'weight': np.float32([[9], [1], [1], [1]])},
+        [1, 0, 0, 0],
+    )
     model = make('Linear', 'Classifier', version, tmp_path, weight_column='weight')
     model.train(batches(features, np.int32(labels), epochs=None), steps=60)
     found = model.evaluate(batches(features, np.int32(labels)))

@@ -237,7 +237,9 @@ def test_seeds(tmp_path):
     def model_fn(features, labels, mode):
         initial = tf.get_variable('w', [3], initializer=tf.glorot_uniform_initializer())
         loss = tf.reduce_sum(initial)
-        return tf.estimator.EstimatorSpec(mode, loss=loss, train_op=tf.assign_add(tf.train.get_global_step(), 1))
+        return tf.estimator.EstimatorSpec(
+            mode, loss=loss, train_op=tf.assign_add(tf.train.get_global_step(), 1)
+        )
 
     def drawn(folder, seed):
         config = run_config(tmp_path / folder, tf_random_seed=seed)

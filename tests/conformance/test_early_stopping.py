@@ -80,7 +80,9 @@ def test_one_s_own_reason(improving):
 def test_stop_at_checkpoint_step(improving):
     """make_stop_at_checkpoint_step_hook stops where the checkpoint says the run has ended."""
     improving.train(line(), steps=6)
-    hook = experimental.make_stop_at_checkpoint_step_hook(improving, last_step=6, wait_after_file_check_secs=0)
+    hook = experimental.make_stop_at_checkpoint_step_hook(
+        improving, last_step=6, wait_after_file_check_secs=0
+    )
     assert isinstance(hook, tf.train.SessionRunHook)
     improving.train(line(), hooks=[hook])
     assert improving.get_variable_value('global_step') in (6, 7)

@@ -104,7 +104,9 @@ def test_multi_head_loss():
 def test_multi_head_in_an_estimator(tmp_path):
     """A DNNEstimator with a MultiHead trains and evaluates each head under its name."""
     x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
-    head = ESTIMATOR.MultiHead([ESTIMATOR.RegressionHead(name='line'), ESTIMATOR.MultiClassHead(3, name='bin')])
+    head = ESTIMATOR.MultiHead(
+        [ESTIMATOR.RegressionHead(name='line'), ESTIMATOR.MultiClassHead(3, name='bin')]
+    )
     labels = {'line': x, 'bin': np.digitize(x, [-0.3, 0.3]).astype(np.int64)}
 
     # A function, as an optimizer of Keras keeps the variables of the first graph that it is used in.
@@ -133,7 +135,9 @@ def test_head_refuses_bad_labels():
     with pytest.raises(tf.errors.InvalidArgumentError):
         loss_of(head, [[1.0, 2.0, 0.0]], [[3]])
     with pytest.raises(ValueError):
-        head.create_estimator_spec({}, TRAIN, tf.zeros([1, 4]), tf.constant([[0]]), train_op_fn=lambda loss: loss)
+        head.create_estimator_spec(
+            {}, TRAIN, tf.zeros([1, 4]), tf.constant([[0]]), train_op_fn=lambda loss: loss
+        )
 
 
 def test_head_in_a_model_fn(tmp_path):

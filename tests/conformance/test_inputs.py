@@ -55,15 +55,14 @@ def test_numpy_input_fn_mistakes():
 
 
 def test_pandas_input_fn():
-    """pandas_input_fn gives a DataFrame's numeric columns and its index."""
+    """pandas_input_fn gives a DataFrame's numeric columns with their labels."""
     pandas = pytest.importorskip('pandas')
     frame = pandas.DataFrame({'a': X, 'b': -X}, index=range(10, 14))
     labels = pandas.Series(Y, index=range(10, 14))
     fn = inputs.pandas_input_fn(frame, labels, batch_size=4, num_epochs=1, shuffle=False)
     ((features, found),) = all_batches(fn)
-    assert set(features) == {'a', 'b', 'index'}
+    assert set(features) == {'a', 'b'}
     assert np.array_equal(found, 2 * features['a']) and np.array_equal(features['b'], -X)
-    assert features['index'].tolist() == [10, 11, 12, 13]
 
 
 def test_pandas_input_fn_with_text():
@@ -80,7 +79,7 @@ def test_pandas_input_fn_mistakes():
     frame = pandas.DataFrame({'a': X})
     with pytest.raises(ValueError, match='[Ii]nde'):
         inputs.pandas_input_fn(frame, pandas.Series(Y, index=range(1, 5)), shuffle=False)()
-    with pytest.raises(ValueError, match='target_column'):
+    with pytest.raises(ValueError, match='target column'):
         inputs.pandas_input_fn(frame, pandas.Series(Y), shuffle=False, target_column='a')()
 
 

@@ -25,9 +25,18 @@ def test_defaults(monkeypatch):
     """Without TF_CONFIG a RunConfig is a local chief, with the documented defaults."""
     monkeypatch.delenv('TF_CONFIG', raising=False)
     config = tf.estimator.RunConfig()
-    assert (config.is_chief, config.master, config.num_worker_replicas, config.num_ps_replicas) == (True, '', 1, 0)
+    assert (config.is_chief, config.master, config.num_worker_replicas, config.num_ps_replicas) == (
+        True,
+        '',
+        1,
+        0,
+    )
     assert (config.save_checkpoints_secs, config.save_checkpoints_steps) == (600, None)
-    assert (config.keep_checkpoint_max, config.save_summary_steps, config.log_step_count_steps) == (5, 100, 100)
+    assert (config.keep_checkpoint_max, config.save_summary_steps, config.log_step_count_steps) == (
+        5,
+        100,
+        100,
+    )
     assert config.tf_random_seed is None and config.task_type == 'worker'
 
 
@@ -42,7 +51,7 @@ def test_replace():
 
 
 def test_steps_or_seconds():
-    """save_checkpoints_steps and save_checkpoints_secs together are refused; replacing one clears the other."""
+    """Saving by steps and by seconds at once is refused; replacing one clears the other."""
     with pytest.raises(ValueError, match='save_checkpoints'):
         tf.estimator.RunConfig(save_checkpoints_steps=1, save_checkpoints_secs=1)
     config = tf.estimator.RunConfig(save_checkpoints_secs=1).replace(save_checkpoints_steps=7)
@@ -98,7 +107,7 @@ def test_evaluator(config_of):
 
 
 def test_device_filters(config_of):
-    """A worker sees only itself, the chief and the parameter servers; a parameter server sees all that compute."""
+    """A worker sees only itself and the parameter servers, which see all workers."""
     filters = config_of('worker', 1).session_config.device_filters
     assert list(filters) == ['/job:ps', '/job:worker/task:1']
     assert '/job:worker' in config_of('ps').session_config.device_filters

@@ -98,7 +98,9 @@ def test_canned(api, tmp_path):
     new = api.DNNClassifier(config=run_config(tmp_path / 'new'), warm_start_from=old.model_dir, **settings)
     new.train(batches(features, labels, 40), max_steps=1)
     # Both have made one step with the optimizer's default rate; only `new` began at old's weights.
-    moved = new.get_variable_value('dnn/hiddenlayer_0/kernel') - old.get_variable_value('dnn/hiddenlayer_0/kernel')
+    moved = new.get_variable_value('dnn/hiddenlayer_0/kernel') - old.get_variable_value(
+        'dnn/hiddenlayer_0/kernel'
+    )
     assert 0 < np.abs(moved).max() < 0.06
 
 
