@@ -15,7 +15,8 @@ from types import ModuleType
 
 def _in_estimator(name: str) -> str:
     if name.startswith('BoostedTrees'):
-        return f'tf.estimator.{name} was removed in TensorFlow 2.9: 2.8 is the last version that has boosted trees.'
+        since = '2.9: 2.8 is the last version that has boosted trees.'
+        return f'tf.estimator.{name} was removed in TensorFlow {since}'
     return f"tf.estimator has no attribute '{name}'."
 
 

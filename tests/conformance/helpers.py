@@ -30,7 +30,7 @@ def line(epochs: int | None = None) -> Callable[[], Any]:
 
 
 def run_config(model_dir: Path | str | None = None, **settings: Any) -> Any:
-    """Returns a seeded RunConfig without the step counter, which warns when very fast steps are read early."""
+    """Returns a seeded RunConfig without the step counter, which warns when quick steps are read early."""
     defaults = {'tf_random_seed': 1, 'log_step_count_steps': None}
     return tf.estimator.RunConfig(None if model_dir is None else str(model_dir), **{**defaults, **settings})
 

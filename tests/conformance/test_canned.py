@@ -104,7 +104,7 @@ def test_v1_estimator_with_head(kind, tmp_path):
     """A v1 DNNEstimator or LinearEstimator refuses today's heads, which want a Keras optimizer."""
     features, labels = two_blobs(3)
     model = make(kind, 'Estimator', 'v1', tmp_path, head=tf.estimator.MultiClassHead(3))
-    with pytest.raises(ValueError, match='not a tf.keras.optimizers.Optimizer'):
+    with pytest.raises(ValueError, match=r'not a tf\.keras'):
         model.train(batches(features, labels, 40), steps=1)
 
 

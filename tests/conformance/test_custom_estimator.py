@@ -99,7 +99,7 @@ def test_predict_untrained(tmp_path):
 
 
 def test_model_dir(tmp_path):
-    """model_dir comes from the argument or the RunConfig; two different ones are refused; none is temporary."""
+    """model_dir is the argument's or the RunConfig's, or a temporary one; two different ones are refused."""
     by_argument = tf.estimator.Estimator(slope_model_fn, str(tmp_path / 'a'), params={})
     assert by_argument.model_dir == by_argument.config.model_dir == str(tmp_path / 'a')
     assert slope_estimator(tmp_path / 'b').model_dir == str(tmp_path / 'b')

@@ -131,7 +131,7 @@ def _example(row):
 
 
 def test_parse_example_spec():
-    """classifier_parse_example_spec and regressor_parse_example_spec add the label to the columns' features."""
+    """classifier_parse_example_spec and its twin for regression add the label to the columns' features."""
     columns = numeric_x()
     classifier = tf.estimator.classifier_parse_example_spec(columns, label_key='y')
     assert classifier['y'].dtype == tf.int64 and classifier['x'].shape == (2,)

@@ -46,7 +46,7 @@ def test_numpy_input_fn_forms():
 
 def test_numpy_input_fn_mistakes():
     """numpy_input_fn names what is wrong: lengths, shuffle left out, a feature with a label's name."""
-    with pytest.raises(ValueError, match='[Ll]ength'):
+    with pytest.raises(ValueError, match=r'[Ll]ength'):
         inputs.numpy_input_fn({'x': X}, Y[:2], shuffle=False)()
     with pytest.raises(ValueError, match='shuffle'):
         inputs.numpy_input_fn({'x': X}, Y, shuffle=None)
@@ -77,7 +77,7 @@ def test_pandas_input_fn_mistakes():
     """pandas_input_fn refuses labels of another index, and a column that has the labels' name."""
     pandas = pytest.importorskip('pandas')
     frame = pandas.DataFrame({'a': X})
-    with pytest.raises(ValueError, match='[Ii]nde'):
+    with pytest.raises(ValueError, match=r'[Ii]nde'):
         inputs.pandas_input_fn(frame, pandas.Series(Y, index=range(1, 5)), shuffle=False)()
     with pytest.raises(ValueError, match='target column'):
         inputs.pandas_input_fn(frame, pandas.Series(Y), shuffle=False, target_column='a')()
