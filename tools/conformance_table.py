@@ -80,7 +80,7 @@ def _section(topic: str, rows: dict[str, dict[str, Result]], columns: list[str])
         notes += [
             f'- {behaviour}: {version}: {row[version].note}' for version in columns if _note(row, version)
         ]
-    return '\n'.join(lines + ['', *notes]) + ('\n' if notes else '')
+    return '\n'.join([*lines, '', *notes]) + ('\n' if notes else '')
 
 
 def _note(row: dict[str, Result], version: str) -> str:

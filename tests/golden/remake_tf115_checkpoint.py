@@ -1,17 +1,17 @@
-"""Makes tf115_checkpoint/ anew: a checkpoint of the document's network, scaled down, by real TensorFlow 1.15.5.
+"""Makes tf115_checkpoint/ anew: a checkpoint of the document's network by real TensorFlow 1.15.5.
 
     python3.7 -m pip install tensorflow==1.15.5 'protobuf<3.21' numpy
     python3.7 tests/golden/remake_tf115_checkpoint.py tests/golden/tf115_checkpoint
 
-The network is the document's with 2 filters, 4 dense units and 16 x 16 pixels, dropout off. An Estimator makes
-three steps with momentum (0.9, rate 0.05) on two pictures made by formula; figures.json then has the logits of
-both, there and after one step more, and the names of all variables.
+The network is scaled down to 2 filters, 4 dense units and 16 x 16 pixels; dropout is off. An Estimator makes
+three steps with momentum (0.9, rate 0.05) on two pictures made by formula; figures.json then has the logits
+of both, there and after one step more, and the names of all variables.
 
     python3.7 tests/golden/remake_tf115_checkpoint.py FOLDER [--document] [--read]
 
---document takes the document's own sizes: 128 x 128 pixels, 32 filters, 1,024 units; 270 MB. With --read nothing
-is trained: the checkpoint in FOLDER, whoever wrote it, is read, and its logits are printed. The script also runs
-under `estimator_lab.tf1`, so that both sides run the same lines.
+--document takes the document's own sizes: 128 x 128 pixels, 32 filters, 1,024 units; 270 MB. With --read
+nothing is trained: the checkpoint in FOLDER, whoever wrote it, is read, and its logits are printed. The
+script also runs under `estimator_lab.tf1`, so that both sides run the same lines.
 """
 
 import json
