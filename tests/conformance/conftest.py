@@ -30,9 +30,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def differs(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+def differs(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Writes into the table how this version differs from the others in the behaviour under test."""
-    return lambda how: record_property('differs', how)
+    return lambda how: request.node.user_properties.append(('differs', how))
 
 
 @pytest.fixture(autouse=True)
