@@ -130,13 +130,11 @@ def test_label_vocabulary(version, tmp_path):
 @VERSIONS
 def test_weight_column(version, tmp_path):
     """weight_column weighs examples in the loss and in the metrics."""
-    features, labels = (
-        {'x': np.zeros([4, 2], np.float32), 'weight': np.float32([[9], [1], [1], [1]])},
-        [1, 0, 0, 0],
-    )
-    model = make('Linear', 'Classifier', version, tmp_path, weight_column='weight')
-    model.train(batches(features, np.int32(labels), epochs=None), steps=60)
-    found = model.evaluate(batches(features, np.int32(labels)))
+    features = {'x': np.zeros([4, 2], np.float32), 'weight': np.float32([[9], [1], [1], [1]])}
+    labels = np.float32([[1], [0], [0], [0]])
+    model = make('Linear', 'Regressor', version, tmp_path, weight_column='weight')
+    model.train(batches(features, labels, epochs=None), steps=60)
+    found = model.evaluate(batches(features, labels))
     assert found['label/mean'] == pytest.approx(0.75)
     assert found['prediction/mean'] == pytest.approx(0.75, abs=0.05)
 

@@ -115,7 +115,7 @@ def test_multi_head_in_an_estimator(tmp_path):
 
     model = ESTIMATOR.DNNEstimator(head, [8], numeric_x(1), optimizer=optimizer, config=run_config(tmp_path))
     first = model.train(batches({'x': x}, labels, 20), steps=1).evaluate(batches({'x': x}, labels, 20))
-    model.train(batches({'x': x}, labels, 20, epochs=None), steps=60)
+    model.train(batches({'x': x}, labels, 20, epochs=None), steps=40)
     last = model.evaluate(batches({'x': x}, labels, 20))
     assert last['loss/line'] < first['loss/line'] / 2
     assert last['accuracy/bin'] > 0.8
