@@ -61,13 +61,13 @@ def table(results: Iterable[Result]) -> str:
 
 
 def _counts(by_behaviour: dict[str, dict[str, dict[str, Result]]], columns: list[str]) -> str:
-    lines = ['| TensorFlow | behaviours | hold | differ | not run | fail |', '|' + ' --- |' * 6]
-    for version in columns:
-        marks = [
-            row[version].mark for rows in by_behaviour.values() for row in rows.values() if version in row
-        ]
-        counts = [marks.count(mark) for mark in ('yes', 'differs', 'not run', '**no**')]
-        lines.append(f'| {version} | {len(marks)} | ' + ' | '.join(map(str, counts)) + ' |')
+    """Returns how many behaviours hold, by topic and in all, without those that differ or did not run."""
+    lines = [f'| holds | behaviours | {" | ".join(columns)} |', '|' + ' --- |' * (len(columns) + 2)]
+    everything = [row for rows in by_behaviour.values() for row in rows.values()]
+    topics = {topic: list(rows.values()) for topic, rows in by_behaviour.items()}
+    for topic, rows in [*topics.items(), ('**in all**', everything)]:
+        held = [str(sum(v in row and row[v].mark == 'yes' for row in rows)) for v in columns]
+        lines.append(f'| {topic} | {len(rows)} | {" | ".join(held)} |')
     return '\n'.join(lines) + '\n'
 
 
