@@ -14,7 +14,7 @@ RUNTIME = [
     'pillow>=9.1',
     'absl-py>=1.4',
 ]
-TEST = ['pytest>=8', 'ruff>=0.8', 'mypy>=1.11', 'scikit-learn>=1.4']
+TEST = ['pytest>=8', 'ruff>=0.8', 'mypy>=1.11', 'scikit-learn>=1.4', 'pandas>=2.1']
 
 setup(
     name='estimator-lab',
