@@ -7,7 +7,9 @@ ROOT = Path(__file__).parents[1]
 
 
 def tool():
-    spec = importlib.util.spec_from_file_location('conformance_table', ROOT / 'tools' / 'conformance_table.py')
+    spec = importlib.util.spec_from_file_location(
+        'conformance_table', ROOT / 'tools' / 'conformance_table.py'
+    )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -20,15 +22,18 @@ CASE = """<testcase name="t"><properties>
 
 def write(path, version, *cases):
     body = ''.join(CASE.format(version=version, **{'more': '', 'outcome': '', **case}) for case in cases)
-    path.write_text(f'<testsuites><testsuite>{body}<testcase name="of another folder"/></testsuite></testsuites>')
+    path.write_text(
+        f'<testsuites><testsuite>{body}<testcase name="of another folder"/></testsuite></testsuites>'
+    )
     return str(path)
 
 
 def test_table(tmp_path, capsys):
-    differs = '<property name="differs" value="deleted in 2.16"/>'
-    newer = write(tmp_path / 'a.xml', '2.21.0', {'behaviour': 'adds'}, {'behaviour': 'trains', 'more': differs})
-    failure = '<failure message="boom&#10;more">trace</failure>'
-    older = write(tmp_path / 'b.xml', '2.15.1', {'behaviour': 'adds', 'outcome': failure}, {'behaviour': 'trains'})
+    adds, trains = {'behaviour': 'adds'}, {'behaviour': 'trains'}
+    differs = {**trains, 'more': '<property name="differs" value="deleted in 2.16"/>'}
+    fails = {**adds, 'outcome': '<failure message="boom&#10;more">trace</failure>'}
+    newer = write(tmp_path / 'a.xml', '2.21.0', adds, differs)
+    older = write(tmp_path / 'b.xml', '2.15.1', fails, trains)
     tool().main([newer, older])
     lines = capsys.readouterr().out.splitlines()
     assert '| holds | behaviours | 2.15.1 | 2.21.0 |' in lines
