@@ -8,7 +8,8 @@ itself is loaded when it is first touched.
 
 This package is the only one that knows TensorFlow's versions. It changes two more things in the process:
 ``tf.keras`` and ``tf.layers`` are Keras 2 (from tf-keras), as every TF1 program expects, and TensorFlow's
-start-up and deprecation notes stay off the screen unless ``TF_CPP_MIN_LOG_LEVEL`` is set below 3.
+start-up and deprecation notes stay off the screen unless ``TF_CPP_MIN_LOG_LEVEL`` is set below 3. A program
+that asks for Keras 3 in ``tf.keras``, or already uses it there, is warned and keeps it, without an Estimator.
 TensorFlow's v2 behaviour is left as it is: a program that calls ``tf.Session`` outside an Estimator calls
 ``tf.disable_v2_behavior()`` first, as with ``tensorflow.compat.v1`` itself.
 
