@@ -49,17 +49,21 @@ def _needs_tf_keras(keras: str | None) -> bool:
 def choose_keras_2() -> None:
     """Makes TensorFlow's lazy Keras loaders choose Keras 2, which they decide at their own first use.
 
-    Raises:
-      VersionError: if the user's environment asks for Keras 3.
+    A user's own choice stands: `keras_3_problem` then says what it means.
     """
-    if not _needs_tf_keras(installed('keras')):
-        return
-    choice = os.environ.setdefault(LEGACY_KERAS_VARIABLE, '1')
-    if choice not in ('1', 'true', 'True'):
-        raise VersionError(
-            f'{LEGACY_KERAS_VARIABLE}={choice} asks for Keras 3, which has no tf.layers; unset it or set it '
-            'to 1 to use tf.estimator.'
-        )
+    if _needs_tf_keras(installed('keras')):
+        os.environ.setdefault(LEGACY_KERAS_VARIABLE, '1')
+
+
+def keras_3_problem() -> str | None:
+    """Returns the sentence for an environment that asks for Keras 3 in `tf.keras`, or None."""
+    choice = os.environ.get(LEGACY_KERAS_VARIABLE, '')
+    if choice in ('1', 'true', 'True') or not _needs_tf_keras(installed('keras')):
+        return None
+    return (
+        f'{LEGACY_KERAS_VARIABLE}={choice} asks for Keras 3, which has no tf.layers, so tf.estimator cannot '
+        'work; unset it or set it to 1.'
+    )
 
 
 def choose_onednn(machine: str | None = None) -> None:

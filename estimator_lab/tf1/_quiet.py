@@ -15,6 +15,14 @@ from collections.abc import Iterator
 
 LOG_LEVEL_VARIABLE = 'TF_CPP_MIN_LOG_LEVEL'
 _FATAL_ONLY = '3'
+# Regular expressions: what Keras 2 says when tf.layers, cells, feature columns and model_to_estimator use it.
+_NOTES_OF_KERAS = (
+    r'`tf\.layers\.',
+    r'`tf\.nn\.rnn_cell\.',
+    r'`layer\.add_variable` is deprecated',
+    r'`tf\.keras\.backend\.set_learning_phase` is deprecated',
+    r'`Model\.state_updates` will be removed',
+)
 _asked_for_notes = os.environ.get(LOG_LEVEL_VARIABLE, _FATAL_ONLY) != _FATAL_ONLY
 
 
@@ -60,6 +68,7 @@ def hush_notes() -> None:
 
     deprecation._PRINT_DEPRECATION_WARNINGS = False
     module_wrapper._PER_MODULE_WARNING_LIMIT = 0  # 'The name tf.x is deprecated. Please use ...'
-    warnings.filterwarnings('ignore', message=r'`tf\.layers\.', category=UserWarning)
+    for beginning in _NOTES_OF_KERAS:
+        warnings.filterwarnings('ignore', message=beginning, category=UserWarning)
     # TensorFlow 2.20 writes its graph through it.
     warnings.filterwarnings('ignore', message='float_format is deprecated', category=UserWarning)

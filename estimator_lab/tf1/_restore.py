@@ -20,7 +20,7 @@ from typing import Any
 from tensorflow.python.util import tf_export
 from tensorflow.python.util.lazy_loader import KerasLazyLoader, LazyLoader
 
-from estimator_lab.tf1._environment import VersionError
+from estimator_lab.tf1._environment import VersionError, keras_3_problem
 from estimator_lab.tf1._removed_tpu import removed
 
 _HERE = Path(__file__).parent
@@ -63,9 +63,10 @@ def restore_estimator() -> None:
 
 
 def warn_of_keras_3() -> None:
-    """Tells a program that already uses Keras 3 through TensorFlow, without stopping it."""
-    if _keras_3_in_use():
-        warnings.warn(_KERAS_3_SENTENCE, stacklevel=3)
+    """Tells a program that uses Keras 3 through TensorFlow, or asks for it, without stopping it."""
+    problem = _keras_3_problem()
+    if problem:
+        warnings.warn(problem, stacklevel=3)
 
 
 def _api_modules() -> list[types.ModuleType]:
@@ -105,8 +106,9 @@ def _folder_of(package: str) -> Path:
 
 def _prepare_for_estimator() -> None:
     """Does what has to happen before the first line of `tensorflow_estimator` runs."""
-    if _keras_3_in_use():
-        raise VersionError(_KERAS_3_SENTENCE)
+    problem = _keras_3_problem()
+    if problem:
+        raise VersionError(problem)
     _resolve_keras()
     _register_export_names()
     _refuse_tpu_parameters()
@@ -127,8 +129,9 @@ def _is_keras_3(module: types.ModuleType) -> bool:
     return module.__name__.startswith('keras._tf_keras')
 
 
-def _keras_3_in_use() -> bool:
-    return any(map(_is_keras_3, _keras_modules()))
+def _keras_3_problem() -> str | None:
+    in_use = any(map(_is_keras_3, _keras_modules()))
+    return keras_3_problem() or (_KERAS_3_SENTENCE if in_use else None)
 
 
 def _resolve_keras() -> None:

@@ -203,6 +203,30 @@ def test_premade_estimator(example: Callable[[str], ModuleType], archive: Path) 
     assert min(accuracies.values()) > 0.5  # on the images it was trained on, where chance is 0.25
 
 
+def test_bring_your_own_runs_as_a_command(tmp_path: Path, run_python: Callable[..., Any]) -> None:
+    script = str(ROOT / 'examples' / 'bring_your_own.py')
+    done = run_python(script, f'--model_dir={tmp_path}', '--max_steps=150')
+    assert (done.returncode, done.stderr) == (0, '')
+    *steps, accuracy, auc, export = done.stdout.splitlines()
+    assert [line.split('loss')[0].split() for line in steps] == [['step', '1'], ['step', '101']]
+    assert float(accuracy.split()[1].rstrip('%')) > 75
+    assert float(auc.split()[1]) > 0.85
+    assert Path(export.split()[1], 'saved_model.pb').is_file()
+
+
+def test_bring_your_own_needs_a_model_dir_in_a_cluster(run_python: Callable[..., Any]) -> None:
+    task = {'cluster': {'chief': ['localhost:1']}, 'task': {'type': 'chief', 'index': 0}}
+    done = run_python(str(ROOT / 'examples' / 'bring_your_own.py'), TF_CONFIG=json.dumps(task))
+    assert done.returncode == 1
+    assert done.stderr == '--model_dir is missing: the processes of a cluster share one.\n'
+
+
+def test_bring_your_own_differs_by_its_import_alone() -> None:
+    """With TensorFlow's own import instead, nothing in it names this package."""
+    lines = (ROOT / 'examples' / 'bring_your_own.py').read_text().splitlines()
+    assert [line for line in lines if 'estimator_lab' in line] == ['from estimator_lab.tf1 import tf']
+
+
 @pytest.mark.parametrize('script', SCRIPTS, ids=lambda path: path.stem)
 def test_each_header_says_section_command_and_duration(script: Path) -> None:
     header = ast.get_docstring(ast.parse(script.read_text())) or ''

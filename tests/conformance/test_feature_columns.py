@@ -1,0 +1,151 @@
+"""Feature columns."""
+
+import numpy as np
+import pytest
+
+from estimator_lab.tf1 import tf
+from tests.conformance.helpers import batches, column, run_config
+
+fc = tf.feature_column
+
+
+def dense(features, *columns):
+    """Returns what the columns make of the features, float32 [examples, width]."""
+    layer = fc.input_layer(features, columns)
+    with tf.Session() as session:
+        session.run([tf.global_variables_initializer(), tf.tables_initializer()])
+        return session.run(layer)
+
+
+def shown(column, values):
+    """Returns the multi-hot form of a categorical column [examples, categories]."""
+    return dense({'f': tf.constant(values)}, fc.indicator_column(column)).tolist()
+
+
+def test_numeric():
+    """numeric_column normalises, and keeps its shape."""
+    column = fc.numeric_column('f', 2, normalizer_fn=lambda x: x / 10)
+    assert dense({'f': tf.constant([[1.0, 2.0]])}, column) == pytest.approx(np.array([[0.1, 0.2]]))
+
+
+def test_bucketized():
+    """bucketized_column says between which boundaries a number lies."""
+    column = fc.bucketized_column(fc.numeric_column('f'), [0, 10])
+    found = dense({'f': tf.constant([[-5.0], [0.0], [99.0]])}, column)
+    assert found.tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
+
+
+def test_identity():
+    """categorical_column_with_identity takes ids, with a default for those outside."""
+    column = fc.categorical_column_with_identity('f', 3, default_value=0)
+    assert shown(column, [[1], [2], [7]]) == [[0, 1, 0], [0, 0, 1], [1, 0, 0]]
+
+
+def test_vocabulary_list():
+    """A vocabulary list gives ids in its order, and puts other words into extra buckets."""
+    column = fc.categorical_column_with_vocabulary_list('f', ['red', 'green'], num_oov_buckets=1)
+    assert shown(column, [['green'], ['red'], ['pink']]) == [[0, 1, 0], [1, 0, 0], [0, 0, 1]]
+
+
+def test_vocabulary_file(tmp_path):
+    """A vocabulary file gives ids in its order; other words count nowhere."""
+    (tmp_path / 'words.txt').write_text('red\ngreen\n')
+    column = fc.categorical_column_with_vocabulary_file('f', str(tmp_path / 'words.txt'), 2)
+    assert shown(column, [['green'], ['red'], ['pink']]) == [[0, 1], [1, 0], [0, 0]]
+
+
+def test_hash_bucket():
+    """A hash bucket depends on the word alone, and is the one that TensorFlow 1 gives."""
+    column = fc.categorical_column_with_hash_bucket('f', 5)
+    with tf.Session() as session:
+        words = ['red', 'green', 'red', 'blue']
+        expected = session.run(tf.strings.to_hash_bucket_fast(words, 5))
+    found = np.argmax(shown(column, [[word] for word in words]), axis=1)
+    assert found.tolist() == expected.tolist() == [0, 4, 0, 0]  # by TensorFlow 1.15.5
+
+
+def test_embedding():
+    """embedding_column looks words up in a table, and averages several of them."""
+    words = fc.categorical_column_with_vocabulary_list('f', ['a', 'b'])
+    table = np.array([[1, 2], [3, 6]], np.float32)
+    column = fc.embedding_column(
+        words, 2, initializer=lambda shape, dtype, partition_info=None: tf.constant(table)
+    )
+    assert dense({'f': tf.constant([['a', 'a'], ['a', 'b']])}, column).tolist() == [[1, 2], [2, 4]]
+
+
+def test_shared_embeddings():
+    """shared_embedding_columns use one table for two features."""
+    columns = fc.shared_embedding_columns(
+        [fc.categorical_column_with_identity(key, 2) for key in 'fg'], 3, initializer=tf.ones_initializer()
+    )
+    found = dense({'f': tf.constant([[0]]), 'g': tf.constant([[1]])}, *columns)
+    assert found.tolist() == [[1] * 6]
+    assert [v.shape.as_list() for v in tf.trainable_variables()] == [[2, 3]]
+
+
+def test_crossed():
+    """crossed_column gives each pair of words the bucket that TensorFlow 1 gives it."""
+    column = fc.crossed_column(['f', 'g'], 1000)
+    features = {'f': tf.constant([['a'], ['a'], ['b']]), 'g': tf.constant([['x'], ['y'], ['x']])}
+    buckets = dense(features, fc.indicator_column(column)).argmax(axis=1)
+    assert buckets.tolist() == [892, 747, 4]  # by TensorFlow 1.15.5
+
+
+def test_weighted():
+    """weighted_categorical_column weighs each word with another feature."""
+    words = fc.categorical_column_with_vocabulary_list('f', ['a', 'b'])
+    column = fc.indicator_column(fc.weighted_categorical_column(words, 'weight'))
+    features = {'f': tf.constant([['a', 'b']]), 'weight': tf.constant([[0.5, 2.0]])}
+    assert dense(features, column).tolist() == [[0.5, 2]]
+
+
+def test_order_of_columns():
+    """input_layer puts columns in the order of their names, not of the list."""
+    columns = [fc.numeric_column('z'), fc.numeric_column('a')]
+    assert dense({'z': tf.constant([[1.0]]), 'a': tf.constant([[2.0]])}, *columns).tolist() == [[2, 1]]
+
+
+def test_linear_model():
+    """linear_model sums weights of sparse columns, and starts at 0."""
+    words = fc.categorical_column_with_identity('f', 3)
+    output = fc.linear_model({'f': tf.constant([[0], [2]])}, [words])
+    weights, bias = tf.trainable_variables()
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        assert session.run(output).tolist() == [[0], [0]]
+        weights.load([[1], [2], [4]], session)
+        bias.load([10], session)
+        assert session.run(output).tolist() == [[11], [14]]
+
+
+def test_sequence_columns():
+    """sequence_input_layer pads sequences and gives their lengths."""
+    words = fc.sequence_categorical_column_with_identity('f', 3)
+    column = fc.embedding_column(words, 1, initializer=tf.ones_initializer())
+    sparse = tf.SparseTensor([[0, 0], [0, 1], [1, 0]], tf.constant([0, 1, 2], tf.int64), [2, 2])
+    output, lengths = tf.keras.experimental.SequenceFeatures([column])({'f': sparse})
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        values, lengths = session.run([output, lengths])
+    assert values[:, :, 0].tolist() == [[1, 1], [1, 0]]
+    assert lengths.tolist() == [2, 1]
+
+
+def test_wide_and_deep(tmp_path):
+    """A wide and deep model learns a rule that only the cross of two words knows."""
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 2, (2, 64))
+    features = {'f': np.array(['p', 'q'])[a][:, None], 'g': np.array(['x', 'y'])[b][:, None]}
+    labels = (a ^ b).astype(np.int32)
+    words = fc.categorical_column_with_vocabulary_list('f', ['p', 'q'])
+    model = tf.estimator.DNNLinearCombinedClassifier(
+        linear_feature_columns=[fc.crossed_column(['f', 'g'], 100)],
+        dnn_feature_columns=[fc.embedding_column(words, 2)],
+        dnn_hidden_units=[2],
+        linear_optimizer=tf.train.FtrlOptimizer(0.5),
+        config=run_config(tmp_path),
+    )
+    model.train(batches(features, labels, 64, epochs=None), steps=30)
+    predictions = column(model.predict(batches(features, batch_size=64)), 'class_ids')
+    assert predictions[:, 0].tolist() == labels.tolist()

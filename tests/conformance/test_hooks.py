@@ -1,0 +1,268 @@
+"""Session-run hooks."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from estimator_lab.tf1 import tf
+from tests.conformance.helpers import X, Y, batches, events, line, scalars, slope_estimator
+
+train = tf.train
+
+
+@pytest.fixture
+def notes(caplog):
+    """Lets TensorFlow's own log lines through; they are read from caplog."""
+    level = tf.logging.get_verbosity()
+    tf.logging.set_verbosity(tf.logging.INFO)
+    with caplog.at_level(logging.INFO, logger='tensorflow'):
+        yield caplog
+    tf.logging.set_verbosity(level)
+
+
+def test_order_of_calls(tmp_path):
+    """A hook's methods are called in order: begin, after_create_session, (before_run, after_run)*, end."""
+    calls = []
+
+    class Spy(train.SessionRunHook):
+        def begin(self):
+            calls.append('begin')
+
+        def after_create_session(self, session, coord):
+            calls.append('after_create_session')
+
+        def before_run(self, run_context):
+            calls.append('before_run')
+
+        def after_run(self, run_context, run_values):
+            calls.append('after_run')
+
+        def end(self, session):
+            calls.append('end')
+
+    slope_estimator(tmp_path).train(line(), hooks=[Spy()], steps=2)
+    assert calls == ['begin', 'after_create_session', *(['before_run', 'after_run'] * 2), 'end']
+
+
+def test_extra_fetches_and_feeds(tmp_path):
+    """SessionRunArgs adds fetches and feeds to a step, and request_stop ends training."""
+
+    class Peek(train.SessionRunHook):
+        def __init__(self):
+            self.slopes = []
+
+        def begin(self):
+            self.slope = tf.global_variables()[-1]
+            self.scale = tf.placeholder(tf.float32, [])
+            self.scaled = self.scale * self.slope
+
+        def before_run(self, run_context):
+            return train.SessionRunArgs({'slope': self.scaled}, feed_dict={self.scale: 100.0})
+
+        def after_run(self, run_context, run_values):
+            self.slopes.append(float(run_values.results['slope']))
+            if len(self.slopes) == 3:
+                run_context.request_stop()
+
+    hook = Peek()
+    model = slope_estimator(tmp_path).train(line(), hooks=[hook])
+    assert model.get_variable_value('global_step') == 3
+    assert hook.slopes[-1] < 100 * 2
+
+
+def test_logging_tensor(tmp_path, notes):
+    """LoggingTensorHook logs a tensor every n steps, in one's own format."""
+    hook = train.LoggingTensorHook(
+        ['slope'], every_n_iter=2, formatter=lambda values: f'slope {values["slope"]:.1f}'
+    )
+    slope_estimator(tmp_path).train(line(), hooks=[hook], steps=4)
+    lines = [record.getMessage() for record in notes.records if record.getMessage().startswith('slope')]
+    assert lines == ['slope 0.0', 'slope 0.6']
+
+
+def test_logging_tensor_at_end(tmp_path, notes):
+    """LoggingTensorHook(at_end=True) logs once, when training ends."""
+    hook = train.LoggingTensorHook({'slope': 'slope'}, at_end=True)
+    slope_estimator(tmp_path).train(line(), hooks=[hook], steps=3)
+    lines = [record.getMessage() for record in notes.records if record.getMessage().startswith('slope = ')]
+    assert len(lines) == 1
+
+
+@pytest.mark.parametrize('limit', [{'num_steps': 2}, {'last_step': 5}], ids=['num_steps', 'last_step'])
+def test_stop_at_step(limit, tmp_path):
+    """StopAtStepHook stops after a number of steps or at a step."""
+    model = slope_estimator(tmp_path).train(line(), steps=3)
+    model.train(line(), hooks=[train.StopAtStepHook(**limit)])
+    assert model.get_variable_value('global_step') == 5
+
+
+def test_checkpoint_saver(tmp_path):
+    """CheckpointSaverHook of one's own replaces Estimator's, and calls its listeners around each save."""
+    calls = []
+
+    class Listener(train.CheckpointSaverListener):
+        def begin(self):
+            calls.append('begin')
+
+        def before_save(self, session, global_step):
+            calls.append(f'before {global_step}')
+
+        def after_save(self, session, global_step):
+            calls.append(f'after {global_step}')
+
+        def end(self, session, global_step):
+            calls.append(f'end {global_step}')
+
+    saver = train.CheckpointSaverHook(str(tmp_path), save_steps=2, listeners=[Listener()])
+    slope_estimator(tmp_path).train(line(), hooks=[saver], steps=3)
+    saves = [call for step in (0, 2, 3) for call in (f'before {step}', f'after {step}')]
+    assert calls == ['begin', *saves, 'end 3']
+    assert {path.stem for path in tmp_path.glob('*.index')} == {f'model.ckpt-{step}' for step in (0, 2, 3)}
+
+
+def test_saving_listener_stops_training(tmp_path):
+    """A listener given to train() may end training at a checkpoint by returning True."""
+
+    class Enough(train.CheckpointSaverListener):
+        def after_save(self, session, global_step):
+            return global_step >= 4
+
+    model = slope_estimator(tmp_path, save_checkpoints_steps=2)
+    model.train(line(), saving_listeners=[Enough()], steps=100)
+    assert model.get_variable_value('global_step') in (4, 5)
+
+
+def test_step_counter(tmp_path):
+    """StepCounterHook writes the speed as global_step/sec."""
+    slope_estimator(tmp_path).train(
+        line(), hooks=[train.StepCounterHook(every_n_steps=5, output_dir=str(tmp_path))], steps=12
+    )
+    speeds = scalars(tmp_path, 'global_step/sec')
+    assert speeds and all(speed > 0 for _, speed in speeds)
+
+
+def nan_model_fn(features, labels, mode):
+    loss = tf.reduce_sum(features['x'])
+    return tf.estimator.EstimatorSpec(mode, loss=loss, train_op=tf.assign_add(tf.train.get_global_step(), 1))
+
+
+def test_nan_loss(tmp_path):
+    """Training stops with NanLossDuringTrainingError at a loss that is no number."""
+    x = np.array([1, np.nan], np.float32)
+    model = tf.estimator.Estimator(nan_model_fn, str(tmp_path))
+    with pytest.raises(tf.train.NanLossDuringTrainingError):
+        model.train(batches({'x': x}, x, batch_size=1))
+
+
+def test_nan_tensor_hook():
+    """NanTensorHook(fail_on_nan_loss=False) ends training quietly."""
+    step = train.create_global_step()
+    increment = tf.assign_add(step, 1)
+    loss = tf.where(increment < 3, 1.0, np.nan)
+    steps = 0
+    with train.MonitoredTrainingSession(hooks=[train.NanTensorHook(loss, fail_on_nan_loss=False)]) as session:
+        while not session.should_stop():
+            steps = session.run(increment)
+    assert steps == 3
+
+
+def test_summary_saver(tmp_path):
+    """SummarySaverHook writes a summary of one's own every n steps."""
+    step = train.create_global_step()
+    increment = tf.assign_add(step, 1)
+    summary = tf.summary.scalar('one', tf.constant(1.0))
+    hook = train.SummarySaverHook(save_steps=2, output_dir=str(tmp_path / 'mine'), summary_op=summary)
+    with train.MonitoredTrainingSession(hooks=[hook]) as session:
+        for _ in range(5):
+            session.run(increment)
+    assert scalars(tmp_path / 'mine', 'one') == [(1, 1.0), (3, 1.0), (5, 1.0)]
+
+
+def test_final_ops():
+    """FinalOpsHook runs ops once, at the end, and keeps their values."""
+    step = train.create_global_step()
+    increment = tf.assign_add(step, 1)
+    hook = train.FinalOpsHook({'last': tf.identity(step) * 10})
+    with train.MonitoredTrainingSession(hooks=[hook]) as session:
+        for _ in range(3):
+            session.run(increment)
+    assert hook.final_ops_values['last'] == 30
+
+
+def test_feed_fn():
+    """FeedFnHook feeds what a function returns, before each step."""
+    train.create_global_step()
+    x = tf.placeholder(tf.float32, [])
+    values = iter([1.0, 2.0, 3.0])
+    doubled = 2 * x
+    with train.MonitoredSession(hooks=[train.FeedFnHook(lambda: {x: next(values)})]) as session:
+        assert [session.run(doubled) for _ in range(3)] == [2, 4, 6]
+
+
+def test_global_step_waiter():
+    """GlobalStepWaiterHook lets a worker start at once when the step is reached."""
+    step = train.create_global_step()
+    increment = tf.assign_add(step, 1)
+    with train.MonitoredTrainingSession(hooks=[train.GlobalStepWaiterHook(0)]) as session:
+        assert session.run(increment) == 1
+
+
+def test_profiler(tmp_path):
+    """ProfilerHook writes a timeline every n steps."""
+    hook = train.ProfilerHook(save_steps=2, output_dir=str(tmp_path / 'profile'))
+    slope_estimator(tmp_path).train(line(), hooks=[hook], steps=4)
+    assert list((tmp_path / 'profile').glob('timeline-*.json'))
+
+
+def test_summaries_of_a_model_fn(tmp_path):
+    """Training writes loss and the model_fn's own summaries every save_summary_steps, and the graph."""
+
+    def model_fn(features, labels, mode):
+        slope = tf.get_variable('w', [], initializer=tf.zeros_initializer())
+        loss = tf.losses.mean_squared_error(labels, slope * features['x'])
+        tf.summary.scalar('slope', slope)
+        tf.summary.histogram('outputs', slope * features['x'])
+        tf.summary.image('picture', tf.zeros([1, 2, 2, 1]))
+        tf.summary.text('words', tf.constant('seven'))
+        train_op = train.GradientDescentOptimizer(0.01).minimize(loss, train.get_global_step())
+        return tf.estimator.EstimatorSpec(mode, loss=loss, train_op=train_op)
+
+    config = tf.estimator.RunConfig(str(tmp_path), save_summary_steps=2, log_step_count_steps=None)
+    tf.estimator.Estimator(model_fn, config=config).train(line(), steps=5)
+    assert [step for step, _ in scalars(tmp_path, 'loss')] == [1, 3, 5]
+    assert [step for step, _ in scalars(tmp_path, 'slope')] == [1, 3, 5]
+    tags = {value.tag for event in events(tmp_path) for value in event.summary.value}
+    assert {'loss', 'slope', 'outputs', 'words'} <= tags
+    assert any(tag.startswith('picture/image') for tag in tags)
+    assert any(event.graph_def for event in events(tmp_path))
+
+
+def test_evaluation_hooks_of_a_spec(tmp_path):
+    """A spec's training_hooks, evaluation_hooks and prediction_hooks run in their modes only."""
+    seen = []
+
+    class Note(train.SessionRunHook):
+        def __init__(self, name):
+            self.name = name
+
+        def end(self, session):
+            seen.append(self.name)
+
+    def model_fn(features, labels, mode):
+        loss = tf.reduce_sum(features['x'])
+        return tf.estimator.EstimatorSpec(
+            mode,
+            {'x': features['x']},
+            loss,
+            tf.assign_add(train.get_global_step(), 1),
+            training_hooks=[Note('training')],
+            evaluation_hooks=[Note('evaluation')],
+            prediction_hooks=[Note('prediction')],
+        )
+
+    model = tf.estimator.Estimator(model_fn, str(tmp_path))
+    model.train(batches({'x': X}, Y))
+    model.evaluate(batches({'x': X}, Y))
+    list(model.predict(batches({'x': X})))
+    assert seen == ['training', 'evaluation', 'prediction']
