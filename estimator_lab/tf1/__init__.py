@@ -9,8 +9,9 @@ itself is loaded when it is first touched.
 This package is the only one that knows TensorFlow's versions. It changes three more things in the process:
 ``tf.keras`` and ``tf.layers`` are Keras 2 (from tf-keras), as every TF1 program expects; TensorFlow's
 start-up and deprecation notes stay off the screen unless ``TF_CPP_MIN_LOG_LEVEL`` is set below 3; and on
-x86-64 oneDNN computes convolutions and matrix products unless ``TF_ENABLE_ONEDNN_OPTS`` is set to 0. A program
-that asks for Keras 3 in ``tf.keras``, or already uses it there, is warned and keeps it, without an Estimator.
+x86-64 oneDNN computes convolutions and matrix products unless ``TF_ENABLE_ONEDNN_OPTS`` is set to 0. A
+program that asks for Keras 3 in ``tf.keras``, or already uses it there, is warned and keeps it, without an
+Estimator.
 TensorFlow's v2 behaviour is left as it is: a program that calls ``tf.Session`` outside an Estimator calls
 ``tf.disable_v2_behavior()`` first, as with ``tensorflow.compat.v1`` itself.
 
