@@ -1,0 +1,213 @@
+"""The contenders of input_pipeline.py, one a process:
+
+    python benchmarks/input_contenders.py NAME ARCHIVE SECONDS
+
+reads 128x128 grey images from the JPEGs of a tar in batches of 32 and prints images/s, once warm. Those of
+others are written as their own documentation does it, and get two cores.
+"""
+
+import io
+import itertools
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+SIDE = 128
+BATCH = 32
+_WARM_IMAGES = 300
+_CORES = 2
+
+
+def rate(counts: Iterable[int], seconds: float, warm: int = _WARM_IMAGES) -> float:
+    """Returns images/s of a stream that yields how many images it has just read."""
+    counts, done = iter(counts), 0
+    while done < warm:
+        done += next(counts)
+    done, start = 0, time.perf_counter()
+    while (passed := time.perf_counter() - start) < seconds:
+        done += next(counts)
+    return done / passed
+
+
+def members_in_memory(archive: str) -> list[bytes]:
+    """Returns the encoded images, read beforehand."""
+    from estimator_lab.data.tar_stream import stream_members
+
+    return [member.data for member in stream_members(archive)]
+
+
+def exact_pillow(data: bytes) -> np.ndarray:
+    """The document's pixels by Pillow alone: decode, Lanczos, grey; uint8 [128, 128]."""
+    return np.array(Image.open(io.BytesIO(data)).resize((SIDE, SIDE), Image.Resampling.LANCZOS).convert('L'))
+
+
+def draft_pillow(data: bytes) -> np.ndarray:
+    """Pillow's draft mode: scaled as it is decoded, straight to grey; uint8 [128, 128]."""
+    image = Image.open(io.BytesIO(data))
+    image.draft('L', (SIDE, SIDE))
+    return np.array(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+
+
+def document(archive: str, seconds: float) -> float:
+    """The document's input function: 16,384 scalars an image."""
+    from estimator_lab.data.input_fns import document_input_fn
+    from estimator_lab.tf1 import tf
+
+    with tf.Graph().as_default(), tf.Session() as session:
+        pixels, label = document_input_fn([archive], SIDE, SIDE)()
+        return rate((len(session.run([pixels, label])[0]) // SIDE**2 for _ in itertools.count()), seconds, 1)
+
+
+def ours(archive: str, seconds: float, decode: str) -> float:
+    """Our input function: what training reads, through tf.data and out of a session."""
+    from estimator_lab.data.archives import open_archives
+    from estimator_lab.data.batches import ImageShape, Pixels
+    from estimator_lab.data.decode import DECODERS
+    from estimator_lab.data.input_fns import archive_input_fn
+    from estimator_lab.data.labels import Vocabulary
+    from estimator_lab.data.report import InputReport
+    from estimator_lab.tf1 import tf
+
+    archives = open_archives([archive])
+    input_fn = archive_input_fn(
+        archives.order(shuffle_buffer=1000, seed=1),
+        Pixels(ImageShape(SIDE, SIDE), DECODERS[decode]),
+        BATCH,
+        InputReport(),
+        Vocabulary(tuple(archives.counts)),
+        resume=lambda: 0,
+    )
+    with tf.Graph().as_default(), tf.Session() as session:
+        batch = input_fn().make_one_shot_iterator().get_next()
+        return rate((len(session.run(batch)[1]) for _ in itertools.count()), seconds)
+
+
+def bare(archive: str, seconds: float) -> float:
+    """Two threads that do nothing but decode what lies in memory: the limit for these pixels."""
+    images = members_in_memory(archive)
+    counts, stop = [0] * _CORES, threading.Event()
+
+    def work(number: int) -> None:
+        for data in itertools.cycle(images[number::_CORES]):
+            exact_pillow(data)
+            counts[number] += 1
+            if stop.is_set():
+                return
+
+    threads = [threading.Thread(target=work, args=[number]) for number in range(_CORES)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+    before, start = sum(counts), time.perf_counter()
+    time.sleep(seconds)
+    found = (sum(counts) - before) / (time.perf_counter() - start)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+def webdataset(archive: str, seconds: float, decode: Callable[[bytes], np.ndarray], parts: int) -> float:
+    """webdataset and PyTorch's DataLoader, which gives each worker archives of its own."""
+    import torch
+    import webdataset as wds
+
+    with tempfile.TemporaryDirectory() as folder:
+        urls = _split(archive, parts, Path(folder))
+        dataset = wds.WebDataset(urls, shardshuffle=False).to_tuple('jpg').map_tuple(decode).repeat()
+        loader = torch.utils.data.DataLoader(dataset, batch_size=BATCH, num_workers=parts)
+        return rate((len(batch[0]) for batch in loader), seconds)
+
+
+class _InMemory:
+    """JPEGs as a map-style dataset of PyTorch, decoded by torchvision."""
+
+    def __init__(self, images: list[bytes]) -> None:
+        import torch
+
+        self.images = [torch.frombuffer(bytearray(data), dtype=torch.uint8) for data in images]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, number: int) -> Any:
+        from torchvision.io import ImageReadMode, decode_jpeg
+        from torchvision.transforms.v2 import functional
+
+        image = decode_jpeg(self.images[number], mode=ImageReadMode.GRAY)
+        return functional.resize(image, [SIDE, SIDE], antialias=True)
+
+
+def torchvision(archive: str, seconds: float) -> float:
+    """torchvision's own JPEG decoder straight to grey; the bytes lie in memory already."""
+    import torch
+
+    dataset = _InMemory(members_in_memory(archive))
+    loader = torch.utils.data.DataLoader(
+        dataset, batch_size=BATCH, num_workers=_CORES, shuffle=True, persistent_workers=True
+    )
+    return rate((len(batch) for _ in itertools.count() for batch in loader), seconds)
+
+
+def tfrecord(archive: str, seconds: float) -> float:
+    """tf.data over TFRecord: TensorFlow's JPEG decoder straight to grey, bilinear without anti-aliasing."""
+    import tensorflow as tf
+
+    def image(record: Any) -> Any:
+        pixels = tf.io.decode_jpeg(record, channels=1, dct_method='INTEGER_FAST', fancy_upscaling=False)
+        return tf.cast(tf.image.resize(pixels, [SIDE, SIDE]), tf.uint8)
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = f'{folder}/images.tfrecord'
+        with tf.io.TFRecordWriter(path) as writer:
+            for data in members_in_memory(archive):
+                writer.write(data)
+        dataset = tf.data.TFRecordDataset(path).shuffle(1000).repeat()
+        dataset = dataset.map(image, num_parallel_calls=tf.data.AUTOTUNE).batch(BATCH).prefetch(2)
+        return rate((len(batch) for batch in dataset), seconds)
+
+
+CONTENDERS: dict[str, Callable[[str, float], float]] = {
+    'document': document,
+    'exact': lambda archive, seconds: ours(archive, seconds, 'exact'),
+    'fast': lambda archive, seconds: ours(archive, seconds, 'fast'),
+    'bare': bare,
+    'webdataset': lambda archive, seconds: webdataset(archive, seconds, exact_pillow, 1),
+    'webdataset-2': lambda archive, seconds: webdataset(archive, seconds, exact_pillow, 2),
+    'webdataset-2-draft': lambda archive, seconds: webdataset(archive, seconds, draft_pillow, 2),
+    'torchvision': torchvision,
+    'tfrecord': tfrecord,
+}
+
+
+def _split(archive: str, parts: int, folder: Path) -> list[str]:
+    """Writes an archive's images into several; returns their paths."""
+    import tarfile
+
+    from estimator_lab.data.tar_stream import stream_members
+
+    paths = [str(folder / f'{number}.tar') for number in range(parts)]
+    archives = [tarfile.open(path, 'w') for path in paths]  # noqa: SIM115 - closed below
+    for number, member in enumerate(stream_members(archive)):
+        # webdataset takes a name up to its first dot for the example's key.
+        info = tarfile.TarInfo(f'{number:06}.jpg')
+        info.size = len(member.data)
+        archives[number % parts].addfile(info, io.BytesIO(member.data))
+    for opened in archives:
+        opened.close()
+    return paths
+
+
+if __name__ == '__main__':
+    if hasattr(os, 'sched_setaffinity'):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:_CORES])
+    name, archive_path, seconds_text = sys.argv[1:]
+    print(CONTENDERS[name](archive_path, float(seconds_text)))

@@ -1,0 +1,214 @@
+"""The figures of input_pipeline.py that are no race, one a process:
+
+    python benchmarks/input_figures.py NAME ARCHIVE
+
+prints one JSON object. Each is named after the function that makes it.
+"""
+
+import itertools
+import json
+import os
+import resource
+import subprocess
+import sys
+import tarfile
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+SIDE = 128
+BATCH = 32
+_STREAM_BYTES = 10 * 10**9
+_LARGE_BYTES = 600 * 10**6
+_MANY = 1_000_000
+
+
+def first_batch(archive: str) -> dict[str, float]:
+    """Seconds from 'TensorFlow is imported' to the first batch, with no index made before and with one."""
+    from estimator_lab.tf1 import tf
+
+    with tempfile.TemporaryDirectory() as folder, tf.Graph().as_default(), tf.Session() as session:
+        os.environ['XDG_CACHE_HOME'] = folder
+        return {
+            'without_index': _seconds(lambda: session.run(_batches(archive, 0))),
+            'with_index': _seconds(lambda: session.run(_batches(archive, 0))),
+        }
+
+
+def resume(archive: str) -> dict[str, float]:
+    """Seconds to the first batch at example 0 and at example 1,000,000, each the median of nine."""
+    from estimator_lab.tf1 import tf
+
+    found = {}
+    with tf.Graph().as_default(), tf.Session() as session:
+        session.run(_batches(archive, 0))
+        for name, start in (('at_0', 0), ('at_1000000', _MANY // BATCH)):
+            runs = [_seconds(lambda: session.run(_batches(archive, start))) for _ in range(9)]  # noqa: B023
+            found[name] = sorted(runs)[4]
+    return found
+
+
+def memory(archive: str) -> dict[str, float]:
+    """Resident MB after 500 MB and after 10 GB of one FIFO, read by the whole pipeline.
+
+    The decoder is replaced by one that returns black images: real ones would take a quarter of an hour.
+    """
+    from estimator_lab.data.archives import open_archives
+    from estimator_lab.tf1 import tf
+
+    with tempfile.TemporaryDirectory() as folder, tf.Graph().as_default(), tf.Session() as session:
+        fifo = Path(folder) / 'pipe'
+        os.mkfifo(fifo)
+        writer = threading.Thread(target=_write_endlessly, args=[archive, fifo], daemon=True)
+        writer.start()
+        labels = [f'n{number:06}' for number in range(1, 11)]
+        order = open_archives([str(fifo)]).order(1000, labels=labels)
+        batch = _dataset(order, labels, 0, _black).make_one_shot_iterator().get_next()
+        mean = Path(archive).stat().st_size / 2000
+        start, early, done = time.perf_counter(), 0.0, 0
+        while done * mean < _STREAM_BYTES:
+            done += len(session.run(batch)[1])
+            if not early and done * mean > 500e6:
+                early = _resident_mb()
+        seconds = time.perf_counter() - start
+        late = _resident_mb()
+        os._exit(
+            _print({'after_500_MB': early, 'after_10_GB': late, 'MB_per_second': done * mean / seconds / 1e6})
+        )
+
+
+def index_build(archive: str) -> dict[str, float]:
+    """MB/s of building an index against reading the archive's bytes, from the disk and from memory."""
+    from estimator_lab.data.tar_index import build_index
+
+    with tempfile.TemporaryDirectory(dir='.') as folder:
+        large = _repeat(archive, Path(folder) / 'large.tar', _LARGE_BYTES)
+        size = large.stat().st_size / 1e6
+        found = {}
+        for place, prepare in (('disk', _forget), ('memory', lambda path: None)):
+            for name, work in (('raw', _read), ('index', lambda path: build_index(str(path)))):
+                runs = []
+                for _ in range(5):
+                    prepare(large)
+                    runs.append(_seconds(lambda: work(large)))  # noqa: B023
+                found[f'{name}_from_{place}'] = size / sorted(runs)[2]
+        index = build_index(str(large))
+        found['members'] = len(index)
+        found['bytes_per_member'] = index.nbytes / len(index)
+        return found
+
+
+def difference(archive: str) -> dict[str, float]:
+    """Grey levels between --decode=fast and --decode=exact at 128x128: mean and largest over all images."""
+    from estimator_lab.data.decode import decode_image, decode_image_fast
+    from estimator_lab.data.tar_stream import stream_members
+
+    means, largest = [], 0
+    for member in stream_members(archive):
+        exact, fast = (decode(member.data, SIDE, SIDE) for decode in (decode_image, decode_image_fast))
+        gap = np.abs(exact.astype(int) - fast)
+        means.append(gap.mean())
+        largest = max(largest, int(gap.max()))
+    return {'mean': float(np.mean(means)), 'worst_image': float(np.max(means)), 'largest': largest}
+
+
+FIGURES: dict[str, Callable[[str], dict[str, float]]] = {
+    'first_batch': first_batch,
+    'resume': resume,
+    'memory': memory,
+    'index_build': index_build,
+    'difference': difference,
+}
+
+
+def _batches(archive: str, step: int) -> Any:
+    from estimator_lab.data.archives import open_archives
+
+    archives = open_archives([archive])
+    dataset = _dataset(archives.order(1000, 1), list(archives.counts), step)
+    return dataset.make_one_shot_iterator().get_next()
+
+
+def _dataset(order: Any, labels: list[str], step: int, decode: Any = None) -> Any:
+    from estimator_lab.data.batches import ImageShape, Pixels
+    from estimator_lab.data.decode import decode_image
+    from estimator_lab.data.input_fns import archive_input_fn
+    from estimator_lab.data.labels import Vocabulary
+    from estimator_lab.data.report import InputReport
+
+    pixels = Pixels(ImageShape(SIDE, SIDE), decode or decode_image)
+    vocabulary = Vocabulary(tuple(labels))
+    return archive_input_fn(order, pixels, BATCH, InputReport(), vocabulary, lambda: step)()
+
+
+def _black(data: bytes, height: int, width: int, channels: int) -> np.ndarray:
+    return np.zeros((height, width, channels), np.uint8)
+
+
+def _write_endlessly(archive: str, fifo: Path) -> None:
+    """Writes the archive's members over and over, as one archive: a process of its own does the work."""
+    members = Path(archive).read_bytes().rstrip(b'\0')
+    members += bytes(-len(members) % 512)
+    code = 'import sys\ndata = sys.stdin.buffer.read()\nwhile True: sys.stdout.buffer.write(data)'
+    with fifo.open('wb') as file:
+        subprocess.run([sys.executable, '-c', code], input=members, stdout=file, stderr=subprocess.DEVNULL)
+
+
+def _repeat(archive: str, path: Path, size: int) -> Path:
+    """Writes the archive's images again and again, under names of their own, up to some bytes."""
+    from estimator_lab.data.tar_stream import stream_members
+
+    with tarfile.open(path, 'w') as tar:
+        for epoch in itertools.count():
+            for member in stream_members(archive):
+                info = tarfile.TarInfo(f'{epoch}/{member.name}')
+                info.size = len(member.data)
+                tar.addfile(info, _bytes_file(member.data))
+            if tar.offset > size:
+                return path
+    raise AssertionError('an endless loop ended')
+
+
+def _bytes_file(data: bytes) -> Any:
+    import io
+
+    return io.BytesIO(data)
+
+
+def _read(path: Path) -> None:
+    with path.open('rb', buffering=0) as file:
+        while file.read(2**20):
+            pass
+
+
+def _forget(path: Path) -> None:
+    """Lets the system drop what it remembers of a file."""
+    with path.open('rb') as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _resident_mb() -> float:
+    pages = int(Path('/proc/self/statm').read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def _print(found: dict[str, float]) -> int:
+    print(json.dumps(found), flush=True)
+    return 0
+
+
+if __name__ == '__main__':
+    name, archive_path = sys.argv[1:]
+    _print(FIGURES[name](archive_path))
