@@ -1,11 +1,10 @@
-"""SIGKILLs at random moments of a short training, each followed by a restart, against an uninterrupted run."""
+"""SIGKILLs at random moments of short trainings, each followed by a restart, against uninterrupted ones."""
 
 import io
 import json
-import os
+import multiprocessing
+import multiprocessing.context
 import random
-import subprocess
-import sys
 import tarfile
 import tempfile
 import time
@@ -15,16 +14,21 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+import logged_training
 import numpy as np
 from PIL import Image
 
 from estimator_lab.tf1 import tf
 
-_CHILD = Path(__file__).with_name('logged_training.py')
+# Each training is forked from a process that has imported TensorFlow, which takes seconds and tells nothing.
+_FORKS = multiprocessing.get_context('forkserver')
+_FORKS.set_forkserver_preload(['estimator_lab.experiment'])
+Process = multiprocessing.context.ForkServerProcess
+
 _LABELS = 4
 _IMAGES_PER_LABEL = 17  # so that epochs end within batches
 _SHARE_OF_EARLY_KILLS = 0.2
-_MOST_STEPS_BEFORE_KILL = 14
+_MOST_STEPS_BEFORE_KILL = 12
 _Logged = list[tuple[int, list[str]]]
 
 
@@ -75,9 +79,7 @@ def measure(count: int, seed: int, say: Callable[[str], None]) -> Tally:
 class _Lane:
     """Trainings on one archive."""
 
-    def __init__(
-        self, archive: Path, folder: Path, rng: random.Random, say: Callable[[str], None]
-    ) -> None:
+    def __init__(self, archive: Path, folder: Path, rng: random.Random, say: Callable[[str], None]) -> None:
         self._archive = archive
         self._folder = folder
         self._rng = rng
@@ -86,6 +88,7 @@ class _Lane:
 
     def kill(self, count: int) -> Tally:
         """Trains once to the end, then again and again until `count` of the processes were killed."""
+        self._finish(self._start('warm-up'))  # imports TensorFlow for all that follow
         process, started = self._start('whole'), time.monotonic()
         self._wait_for_line(process, 'whole', 1)
         start_up = time.monotonic() - started
@@ -114,16 +117,16 @@ class _Lane:
             process = self._start(name)
             if kills < most:
                 self._wait_for_a_moment(process, name, start_up)
-            if kills == most or process.poll() is not None:
+            if kills == most or not process.is_alive():
                 self._finish(process)
                 return Tally(lives=1, kills=kills, early=early, unreadable=unreadable)
             process.kill()
-            process.communicate()
+            process.join()
             kills += 1
             early += self._lines(name) == lines
             unreadable += not _is_readable(self._folder / name)
 
-    def _wait_for_a_moment(self, process: 'subprocess.Popen[bytes]', name: str, start_up: float) -> None:
+    def _wait_for_a_moment(self, process: Process, name: str, start_up: float) -> None:
         """Waits until a random moment of the start-up, or of the steps and evaluations behind it."""
         if self._rng.random() < _SHARE_OF_EARLY_KILLS:
             time.sleep(self._rng.uniform(0, start_up))
@@ -132,27 +135,25 @@ class _Lane:
         self._wait_for_line(process, name, self._lines(name) + steps)
         time.sleep(self._rng.uniform(0, 0.5))
 
-    def _wait_for_line(self, process: 'subprocess.Popen[bytes]', name: str, line: int) -> None:
-        while process.poll() is None and self._lines(name) < line:
+    def _wait_for_line(self, process: Process, name: str, line: int) -> None:
+        while process.is_alive() and self._lines(name) < line:
             time.sleep(0.01)
 
     def _lines(self, name: str) -> int:
         path = self._folder / f'{name}.log'
         return path.read_bytes().count(b'\n') if path.exists() else 0
 
-    def _finish(self, process: 'subprocess.Popen[bytes]') -> None:
-        _, errors = process.communicate()
-        if process.returncode:
-            raise RuntimeError(f'a training ended with an error:\n{errors.decode()}')
+    def _start(self, name: str) -> Process:
+        folder = self._folder
+        arguments = str(self._archive), folder / name, folder / f'{name}.log', folder / 'cache'
+        process = _FORKS.Process(target=logged_training.run, args=arguments)
+        process.start()
+        return process
 
-    def _start(self, name: str) -> 'subprocess.Popen[bytes]':
-        arguments = [str(self._archive), str(self._folder / name), str(self._folder / f'{name}.log')]
-        return subprocess.Popen(
-            [sys.executable, str(_CHILD), *arguments],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env={**os.environ, 'XDG_CACHE_HOME': str(self._folder / 'cache')},
-        )
+    def _finish(self, process: Process) -> None:
+        process.join()
+        if process.exitcode:
+            raise RuntimeError(f'a training ended with exit status {process.exitcode}')
 
 
 def _compare(logged: _Logged, expected: dict[int, list[str]]) -> Tally:

@@ -1,6 +1,4 @@
-"""One training run that logs which images each step saw; `reliability.py` starts it and kills it.
-
-    python benchmarks/logged_training.py ARCHIVE MODEL_DIR LOG
+"""One training run that logs which images each step saw; `kills.py` starts it and kills it.
 
 The log gets one line of JSON for each step that began: [global step, keys]. It is written from within the
 step, so that a step that is in a checkpoint is in the log.
@@ -8,7 +6,6 @@ step, so that a step that is in a checkpoint is in the log.
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +15,7 @@ from estimator_lab.tf1 import tf
 
 STEPS = 36
 BATCH_SIZE = 5
-STEPS_BETWEEN_CHECKPOINTS = 6
+STEPS_BETWEEN_CHECKPOINTS = 7
 
 
 class _CountSteps(tf.train.SessionRunHook):
@@ -34,8 +31,9 @@ class _CountSteps(tf.train.SessionRunHook):
         self.step += 1
 
 
-def run(archive: str, model_dir: Path, log: Path) -> None:
+def run(archive: str, model_dir: Path, log: Path, cache: Path) -> None:
     """Trains up to the last step, from wherever model_dir is."""
+    os.environ['XDG_CACHE_HOME'] = str(cache)
     settings = Settings(
         model='cnn',
         data=[archive],
@@ -76,7 +74,3 @@ def _logging(model_fn: Any, path: Path) -> Any:
         )
 
     return logging_model_fn
-
-
-if __name__ == '__main__':
-    run(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))

@@ -22,7 +22,9 @@ def kills(count: int, seed: int) -> int:
     print(f'{tally.kills} SIGKILLs in {tally.lives} trainings ({tally.early} before the first step)')
     print(f'{tally.lost} keys lost, {tally.repeated} repeated, {tally.misplaced} steps with other keys')
     print(f'{tally.unreadable} unreadable checkpoints')
-    print(f'{tally.different_weights} trainings whose final weights differ from the uninterrupted one in any bit')
+    print(
+        f'{tally.different_weights} trainings whose final weights differ from the uninterrupted one in any bit'
+    )
     return tally.failures
 
 
@@ -35,7 +37,9 @@ def main() -> int:
     parser.add_argument('--count', type=int, help='kills (default 200), or archives (default 10,000)')
     parser.add_argument('--seed', type=int, default=1)
     given = parser.parse_args()
-    print(f'Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start')
+    print(
+        f'Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start'
+    )
     started = time.monotonic()
     failures = kills(given.count or 200, given.seed)
     print(f'{time.monotonic() - started:.0f} s')
