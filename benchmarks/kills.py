@@ -1,5 +1,6 @@
 """SIGKILLs at random moments of short trainings, each followed by a restart, against uninterrupted ones."""
 
+import gzip
 import io
 import json
 import multiprocessing
@@ -191,14 +192,14 @@ def _same(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> bool:
 
 def _write_archives(folder: Path) -> tuple[Path, Path]:
     """Writes the same images, in label order, as a plain and as a compressed archive."""
-    paths = folder / 'train.tar', folder / 'train.tar.gz'
-    for path, mode in zip(paths, ('w', 'w:gz'), strict=True):
-        rng = np.random.default_rng(1)
-        with tarfile.open(path, mode) as archive:
-            for label in range(_LABELS):
-                for number in range(_IMAGES_PER_LABEL):
-                    _add_image(archive, f'n{label}/{number:02}.png', rng)
-    return paths
+    plain, compressed = folder / 'train.tar', folder / 'train.tar.gz'
+    rng = np.random.default_rng(1)
+    with tarfile.open(plain, 'w') as archive:
+        for label in range(_LABELS):
+            for number in range(_IMAGES_PER_LABEL):
+                _add_image(archive, f'n{label}/{number:02}.png', rng)
+    compressed.write_bytes(gzip.compress(plain.read_bytes()))
+    return plain, compressed
 
 
 def _add_image(archive: tarfile.TarFile, name: str, rng: np.random.Generator) -> None:

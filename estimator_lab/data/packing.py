@@ -35,7 +35,7 @@ from estimator_lab.data.shards import (
     shards_in,
     write_manifest,
 )
-from estimator_lab.data.sources import is_pipe, stamp_of
+from estimator_lab.data.sources import stamp_of
 from estimator_lab.data.tar_index import build_index
 from estimator_lab.data.tar_stream import Member, stream_members
 from estimator_lab.errors import DataError, FlagError
@@ -275,19 +275,67 @@ class _Packer:
 
     def _members(self) -> Iterator[Member]:
         """Yields the members of all archives one after the other."""
+        sizes = _sizes(self.archives)
         done = 0
         with _progress('Reading') as progress:
-            for archive, share in _shares(self.archives):
+            for number, archive in enumerate(self.archives):
+                behind = _Behind(sizes, number)
                 found = 0
                 try:
-                    for found, member in enumerate(stream_members(archive, share.set), 1):
-                        progress(f'{done + found:,} images', share.of_all)
+                    for found, member in enumerate(stream_members(archive, behind.set), 1):
+                        progress(f'{done + found:,} images', behind.share)
                         yield member
                 except DataError as error:
-                    if not found:
-                        raise
-                    if not self.settings.use_damaged:
-                        raise DataError(f'{error} --use_damaged packs the images before that.') from error
-                    self.say(f'Warning: {error} The {found:,} images before that are used.')
-                    self.damage.append(str(error))
+                    self._use_damaged(error, found)
                 done += found
+
+    def _use_damaged(self, error: DataError, images: int) -> None:
+        """Goes on behind an archive that broke off after so many images, if that is allowed."""
+        if not images:
+            raise error
+        if not self.settings.use_damaged:
+            raise DataError(f'{error} --use_damaged packs the {images:,} images before that.') from error
+        self.say(f'Warning: {error} The {images:,} images before that are used.')
+        self.damage.append(str(error))
+
+
+class _Behind:
+    """How much of all archives has been read, told by how much of archive number `number` has been.
+
+    `share` is in [0, 1]; None where an archive has no known size.
+    """
+
+    def __init__(self, sizes: Sequence[int], number: int) -> None:
+        self._sizes = sizes
+        self._number = number
+        self.share: float | None = None
+        self.set(0.0)
+
+    def set(self, share: float) -> None:
+        if self._sizes:
+            here = share * self._sizes[self._number]
+            self.share = (sum(self._sizes[: self._number]) + here) / max(sum(self._sizes), 1)
+
+
+def _sizes(archives: Sequence[str]) -> list[int]:
+    """Returns the bytes of each archive; nothing where one of them is a pipe."""
+    stamps = [stamp_of(archive) for archive in archives]
+    return [stamp.size for stamp in stamps if stamp] if all(stamps) else []
+
+
+@contextlib.contextmanager
+def _progress(title: str) -> Iterator[Progress]:
+    progress = Progress(title)
+    try:
+        yield progress
+    finally:
+        progress.close()
+
+
+def _allow_open_files(count: int) -> None:
+    """Raises this process's limit of open files, as far as that goes; beyond it, opening them says so."""
+    wanted = count + _SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))

@@ -1,6 +1,7 @@
 """A folder of shards: uncompressed archives, and a manifest that says what they hold and how they sum up."""
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -72,7 +73,8 @@ class TarWriter:
         self.images = 0
         self._bytes = 0
         self._sum = hashlib.sha256()
-        self._file = path.open('wb', buffering)
+        self._raw = io.FileIO(path, 'w')
+        self._file = io.BufferedWriter(self._raw, buffering)
 
     def add(self, name: str, data: bytes) -> None:
         """Appends a member.
@@ -98,8 +100,7 @@ class TarWriter:
 
     def close(self) -> None:
         """Closes the file as it is; does nothing after `finish`."""
-        if not self._file.closed:
-            self._file.raw.close()  # what is buffered may not fit on the disk, and nobody wants it
+        self._raw.close()  # what is buffered may not fit on the disk, and nobody wants it
 
     def shard(self) -> Shard:
         """Returns what the manifest says of it."""
