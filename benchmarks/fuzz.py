@@ -159,7 +159,8 @@ def _images(rng: random.Random) -> Iterator[tuple[str, bytes]]:
 
 def _tar(files: dict[str, bytes], format: int) -> bytes:
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode='w', format=format) as archive:
+    comment = {'comment': 'a global header, which pax archives may have'}
+    with tarfile.open(fileobj=buffer, mode='w', format=format, pax_headers=comment) as archive:
         for name, data in files.items():
             info = tarfile.TarInfo(name)
             info.size = len(data)
