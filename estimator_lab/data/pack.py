@@ -48,6 +48,7 @@ def main(arguments: list[str]) -> int:
 
     from estimator_lab.data.packing import PackSettings, pack
     from estimator_lab.data.sources import expand_archives
+    from estimator_lab.progress import say
 
     settings = PackSettings(
         shards=FLAGS.shards,
@@ -58,7 +59,7 @@ def main(arguments: list[str]) -> int:
         use_damaged=FLAGS.use_damaged,
     )
     out = Path(FLAGS.out)
-    manifest = pack(expand_archives(arguments), out, settings)
+    manifest = pack(expand_archives(arguments), out, settings, say)
     print(f'Images    {manifest.images:,} of {len(manifest.labels):,} labels, {manifest.bytes / 1e6:,.1f} MB')
     if manifest.skipped:
         print(f'Skipped   {len(manifest.skipped):,} bad images, listed in the manifest')
