@@ -53,6 +53,11 @@ class Progress:
             self._stream.flush()
 
 
+def say(line: str) -> None:
+    """Prints a line; on a terminal, a progress bar may stand where it goes."""
+    print(f'\r\033[K{line}' if sys.stdout.isatty() else line, flush=True)
+
+
 def clock(seconds: float) -> str:
     """Returns '1:02:03' for hours, '2:03' below an hour."""
     minutes, second = divmod(round(seconds), 60)

@@ -11,6 +11,7 @@ from absl import flags
 from estimator_lab import command
 from estimator_lab.errors import FlagError
 from estimator_lab.models.registry import MODELS, find_model
+from estimator_lab.progress import say as _say
 
 if TYPE_CHECKING:
     from estimator_lab.data.archives import Archives
@@ -114,11 +115,6 @@ def main() -> int:
     _announce(experiment)
     result = experiment.train()
     return _conclude(settings, result)
-
-
-def _say(line: str) -> None:
-    # On a terminal a progress line may stand where this one goes.
-    print(f'\r\033[K{line}' if sys.stdout.isatty() else line, flush=True)
 
 
 def _demo_data() -> tuple[list[str], list[str]]:

@@ -93,11 +93,11 @@ def decoded_batches(
     decoder = _Decoder(pixels)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         pending = (_PendingBatch.submit(pool, window, decoder) for window in _windows(turns, batch_size))
-        for batch in _ahead(pending, _BATCHES_AHEAD):
+        for batch in look_ahead(pending, _BATCHES_AHEAD):
             yield batch.result(pixels.shape, report)
 
 
-def _ahead(items: Iterable[T], count: int) -> Iterator[T]:
+def look_ahead(items: Iterable[T], count: int) -> Iterator[T]:
     """Yields the items, `count` of them behind; a DataError comes after the items before it."""
     waiting: deque[T] = deque()
     error: DataError | None = None

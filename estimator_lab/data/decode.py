@@ -3,10 +3,11 @@
 Safe to call from many threads at once: each call works on its own image and shares nothing.
 """
 
+import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -63,18 +64,50 @@ def decode_image(data: bytes, height: int, width: int, channels: int = 1) -> npt
       ValueError: `height`, `width` or `channels` is out of range.
     """
     _check_wanted(height, width, channels)
+    with _reasons():
+        image = open_image(data).resize((width, height), Image.Resampling.LANCZOS)
+        return np.array(image.convert(_MODES[channels])).reshape(height, width, channels)
+
+
+def open_image(data: bytes) -> Image.Image:
+    """Decodes an image in its own size, to mode L or RGB in the way that `decode_image` describes.
+
+    Raises:
+      BadImageError: the bytes can't be decoded, or are an image that is too large.
+    """
     if not data:
         raise BadImageError('no data (0 bytes)')
-    try:
-        image = (_open_jpeg(data) or _open(data)).resize((width, height), Image.Resampling.LANCZOS)
-        pixels = np.array(image.convert(_MODES[channels]))
-    except BadImageError:
-        raise
-    except UnidentifiedImageError as error:  # its own text holds a memory address
-        raise BadImageError('not an image in a known format') from error
-    except Exception as error:  # broken bytes make Pillow raise all sorts, down to MemoryError
-        raise BadImageError(f'{error}' or type(error).__name__) from error
-    return pixels.reshape(height, width, channels)
+    with _reasons():
+        return _open_jpeg(data) or _open(data)
+
+
+def shrink_image(data: bytes, side: int, quality: int) -> bytes:
+    """Scales an image down so that its shorter side becomes `side` pixels, and encodes it as JPEG.
+
+    Pixels are brought to grey or RGB as in `decode_image`; grey stays grey. Metadata is left behind.
+
+    Args:
+      data: the encoded image.
+      side: in pixels, at least 1.
+      quality: of the JPEG, 1 to 100.
+
+    Returns:
+      The JPEG; `data` itself for an image whose shorter side is no longer than that.
+
+    Raises:
+      BadImageError: the bytes can't be decoded, or are an image that is too large.
+    """
+    image = open_image(data)
+    shorter = min(image.size)
+    if shorter <= side:
+        return data
+    width, height = (max(side, round(length * side / shorter)) for length in image.size)
+    with _reasons():
+        small = image.resize((width, height), Image.Resampling.LANCZOS)
+        small.info.clear()
+        encoded = io.BytesIO()
+        small.save(encoded, 'JPEG', quality=quality)
+        return encoded.getvalue()
 
 
 def decode_image_fast(data: bytes, height: int, width: int, channels: int = 1) -> npt.NDArray[np.uint8]:
@@ -109,6 +142,19 @@ DECODERS: dict[str, Decode] = {'exact': decode_image, 'fast': decode_image_fast}
 def to_unit_range(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """uint8 in [0, 255] -> float32 in [0, 1], of the same shape."""
     return np.divide(image, UINT8_MAX, dtype=np.float32)
+
+
+@contextlib.contextmanager
+def _reasons() -> Iterator[None]:
+    """Turns whatever Pillow raises over an image into a BadImageError with the reason."""
+    try:
+        yield
+    except BadImageError:
+        raise
+    except UnidentifiedImageError as error:  # its own text holds a memory address
+        raise BadImageError('not an image in a known format') from error
+    except Exception as error:  # broken bytes make Pillow raise all sorts, down to MemoryError
+        raise BadImageError(f'{error}' or type(error).__name__) from error
 
 
 def _check_wanted(height: int, width: int, channels: int) -> None:

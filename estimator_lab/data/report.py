@@ -40,6 +40,7 @@ class InputReport:
     seen: int = 0
     bad: int = 0
     error: DataError | None = None
+    _last: str = ''
     _listed: set[tuple[str, ...]] = field(default_factory=set)
 
     def count(self, member: Member | IndexedMember, reason: BadImageError | None) -> None:
@@ -57,10 +58,15 @@ class InputReport:
             self.say(f'Skipped a bad image: {where}.')
         if self.bad_list:
             self._list(self.bad_list, (member.archive, member.name, str(member.offset), str(reason)))
-        if self.bad > self.max_bad_fraction * max(self.seen, self.epoch_size):
+        self._last = where
+        self.check(max(self.seen, self.epoch_size))
+
+    def check(self, images: int) -> None:
+        """Raises DataError if more than the allowed share of `images` was bad."""
+        if self.bad > self.max_bad_fraction * images:
             raise DataError(
                 f'{self.bad} images could not be decoded, more than --max_bad_fraction='
-                f'{self.max_bad_fraction:g} allows; the last is {where}.'
+                f'{self.max_bad_fraction:g} allows; the last is {self._last}.'
             )
 
     def until_error(self, batches: Iterable[T]) -> Iterator[T]:

@@ -191,7 +191,7 @@ class HeaderReader:
         self.found_any = True
         return Entry(
             name=info.name,
-            offset=info.offset,
+            offset=offset,  # `info.offset` leaves out global pax headers that come first
             data=info.offset_data,
             size=info.size,
             next=self._parser.offset,

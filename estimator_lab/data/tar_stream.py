@@ -61,7 +61,7 @@ class Member(NamedTuple):
         return f'{self.archive}:{self.name}'
 
 
-def stream_members(archive: str | Path) -> Iterator[Member]:
+def stream_members(archive: str | Path, progress: Callable[[float], None] | None = None) -> Iterator[Member]:
     """Yields the image members of a tar archive in stored order.
 
     Plain, gzip, bzip2 and xz archives are told apart by content; a pipe will do, and '-' is standard
@@ -69,22 +69,22 @@ def stream_members(archive: str | Path) -> Iterator[Member]:
     holes of a sparse member are zeros. A member above `MAX_MEMBER_BYTES` comes without its data. An
     archive of nothing but zero blocks yields nothing.
 
+    Args:
+      archive: path or URL, or '-'.
+      progress: called now and then with the share of the archive's bytes that lies behind, in [0, 1].
+
     Raises:
       DataError: the archive can't be read, is no tar, or is damaged or cut off (after every member
         before the break was yielded).
     """
-    for entry, data in _walk(str(archive), _read_data):
+    for entry, data in _walk(str(archive), _read_data, progress):
         yield Member(str(archive), entry.name, entry.offset, data, problem_of(entry.size))
 
 
 def scan_members(archive: str | Path, progress: Callable[[float], None] | None = None) -> Iterator[Entry]:
-    """Yields the headers of the members `stream_members` yields, and raises the same errors.
+    """Yields the headers of the members that `stream_members` yields; the same arguments, the same errors.
 
     In an uncompressed file the data is seeked over, not read.
-
-    Args:
-      archive: as for `stream_members`.
-      progress: called now and then with the share of the archive's bytes that lies behind, in [0, 1].
     """
     for entry, _ in _walk(str(archive), _skip_data, progress):
         yield entry

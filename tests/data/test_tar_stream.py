@@ -1,7 +1,6 @@
 """Archives of every kind; and broken in every way: the members before the break, then one error."""
 
 import bz2
-import contextlib
 import gzip
 import io
 import itertools
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.mutation import fix_checksum, mutate, old_gnu_sparse_header
 from estimator_lab.data import tar_stream
 from estimator_lab.data.tar_headers import ForwardFile
 from estimator_lab.data.tar_stream import is_compressed, scan_members, stream_members
@@ -224,21 +224,6 @@ def test_sparse_members_are_filled_up(write, version, read):
         assert members[1].size == 8192
 
 
-def old_gnu_sparse_header(info, chunks, size):
-    header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
-    header[156:157] = tarfile.GNUTYPE_SPARSE
-    for i, (start, count) in enumerate(chunks):
-        header[386 + 24 * i : 410 + 24 * i] = b'%011o\0%011o\0' % (start, count)
-    header[483:495] = b'%011o\0' % size
-    fix_checksum(header, 0)
-    return bytes(header)
-
-
-def fix_checksum(data, offset):
-    data[offset + 148 : offset + 156] = b' ' * 8
-    data[offset + 148 : offset + 156] = b'%06o\0 ' % sum(data[offset : offset + 512])
-
-
 # Ways to be no tar archive at all.
 
 
@@ -275,7 +260,7 @@ def test_missing_file_folder_and_permission(tmp_path, monkeypatch):
     def deny(*args):
         raise PermissionError(13, 'Permission denied')
 
-    monkeypatch.setattr(Path, 'open', deny)  # a mode of 0 would not stop root
+    monkeypatch.setattr(io, 'FileIO', deny)  # a mode of 0 would not stop root
     with pytest.raises(DataError, match=r'^No permission to read .*x\.tar'):
         list(stream_members(tmp_path / 'x.tar'))
 
@@ -470,30 +455,6 @@ def test_memory_stays_flat(write, format):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak - before < 200_000
-
-
-def mutate(data, rng):
-    data = bytearray(data)
-    for _ in range(rng.choice([1, 1, 3, 10])):
-        data = data or bytearray(1)
-        offset = rng.randrange(len(data))
-        kind = rng.randrange(5)
-        if kind == 0:
-            data[offset] = rng.randrange(256)
-        elif kind == 1:
-            del data[offset : offset + rng.choice([1, 512, 700])]
-        elif kind == 2:
-            data[offset:offset] = rng.randbytes(rng.choice([1, 512, 700]))
-        elif kind == 3:
-            header = offset // 512 * 512  # a lie that its checksum confirms
-            field = rng.choice([0, 124, 156, 257, 345, 386, 482])
-            data[header + field : header + field + 12] = rng.randbytes(12)
-            with contextlib.suppress(OverflowError):
-                if header + 512 <= len(data):
-                    fix_checksum(data, header)
-        else:
-            del data[max(offset, 1) :]
-    return bytes(data)
 
 
 @pytest.mark.parametrize('compress', [bytes, gzip.compress, bz2.compress, lzma.compress])

@@ -1,0 +1,91 @@
+"""``python -m estimator_lab.data.pack``: archives -> shuffled, uncompressed shards with a manifest."""
+
+import shlex
+from pathlib import Path
+
+from absl import flags
+
+from estimator_lab import command
+from estimator_lab.errors import FlagError
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string('out', None, 'folder for the shards; made if it is not there')
+flags.DEFINE_integer('shards', None, 'how many to write', lower_bound=1, upper_bound=10_000)
+flags.DEFINE_integer('seed', 1, 'of the order: the same seed gives the same bytes')
+flags.DEFINE_integer(
+    'image_size', None, 'scale larger images down to this shorter side, in pixels', lower_bound=1
+)
+flags.DEFINE_integer('quality', 90, 'of the JPEGs that this makes', lower_bound=1, upper_bound=100)
+flags.DEFINE_float(
+    'max_bad_fraction', 0.01, 'share of images that may be left out', lower_bound=0, upper_bound=1
+)
+flags.DEFINE_bool('use_damaged', False, 'use archives that break off up to there, with a warning')
+flags.DEFINE_bool('verify', False, 'compare the shards in DIR with their manifest instead')
+
+_USAGE = """Packs tar archives, plain or compressed, into shuffled, uncompressed shards, in one pass.
+
+  python -m estimator_lab.data.pack faces.tar.gz --out=shards --shards=12
+  python -m estimator_lab.data.pack 'train-*.tar' --out=small --shards=4 --image_size=160
+  python -m estimator_lab.data.pack --verify shards
+
+'-' is standard input. Without --image_size the bytes of images are copied as they are."""
+_GROUPS = {
+    'Shards': ['out', 'shards', 'seed', 'verify'],
+    'Images': ['image_size', 'quality', 'max_bad_fraction', 'use_damaged'],
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the command; returns its exit status."""
+    if FLAGS.verify:
+        return _verify(arguments)
+    for name in ('out', 'shards'):
+        if not FLAGS[name].value:
+            raise FlagError(f'--{name} is missing, see --help.')
+    if FLAGS['quality'].present and not FLAGS.image_size:
+        raise FlagError('--quality needs --image_size: without it the bytes of images stay as they are.')
+
+    from estimator_lab.data.packing import PackSettings, pack
+    from estimator_lab.data.sources import expand_archives
+    from estimator_lab.progress import say
+
+    settings = PackSettings(
+        shards=FLAGS.shards,
+        image_size=FLAGS.image_size,
+        quality=FLAGS.quality,
+        seed=FLAGS.seed,
+        max_bad_fraction=FLAGS.max_bad_fraction,
+        use_damaged=FLAGS.use_damaged,
+    )
+    out = Path(FLAGS.out)
+    manifest = pack(expand_archives(arguments), out, settings, say)
+    print(f'Images    {manifest.images:,} of {len(manifest.labels):,} labels, {manifest.bytes / 1e6:,.1f} MB')
+    if manifest.skipped:
+        print(f'Skipped   {len(manifest.skipped):,} bad images, listed in the manifest')
+    print(f'Shards    {len(manifest.shards):,} in {out}')
+    data = shlex.quote(str(out / '*.tar'))
+    print(f'Next      {command.python()} -m estimator_lab.train --data={data} --model_dir=runs/mine')
+    return 0
+
+
+def _verify(folders: list[str]) -> int:
+    for name in ('out', 'shards', 'image_size'):
+        if FLAGS[name].present:
+            raise FlagError(f'--verify and --{name} exclude each other.')
+
+    from estimator_lab.data.shards import verify
+    from estimator_lab.progress import Progress
+
+    for folder in folders:
+        progress = Progress(f'Reading {folder}')
+        try:
+            manifest = verify(Path(folder), progress)
+        finally:
+            progress.close()
+        print(f'OK: {folder} holds {manifest.images:,} images in {len(manifest.shards):,} shards, as packed.')
+    return 0
+
+
+if __name__ == '__main__':
+    command.run(main, _USAGE, _GROUPS, 'ARCHIVE...')

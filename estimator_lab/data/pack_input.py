@@ -1,0 +1,172 @@
+"""What goes into shards: the images of some archives, scaled down if wanted, without the bad ones."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from estimator_lab.data.batches import look_ahead
+from estimator_lab.data.decode import BadImageError, shrink_image
+from estimator_lab.data.report import InputReport
+from estimator_lab.data.sources import stamp_of
+from estimator_lab.data.tar_stream import Member, stream_members
+from estimator_lab.errors import DataError
+from estimator_lab.progress import Progress
+
+Say = Callable[[str], None]
+
+_AHEAD = 32
+_FEW = 1000  # a share of bad images is judged by no fewer, except at the end
+
+
+@dataclass(frozen=True)
+class PackSettings:
+    """How archives are packed.
+
+    Attributes:
+      shards: how many to write.
+      image_size: pixels to which the shorter side of larger images is scaled down, which are then encoded
+        as JPEG; None copies the bytes as they are, without looking into them.
+      quality: of those JPEGs, 1 to 100.
+      seed: of the order.
+      max_bad_fraction: share of images that may be left out because they can't be decoded.
+      use_damaged: whether an archive that breaks off is used up to there.
+    """
+
+    shards: int
+    image_size: int | None = None
+    quality: int = 90
+    seed: int = 1
+    max_bad_fraction: float = 0.01
+    use_damaged: bool = False
+
+
+@dataclass
+class PackInput:
+    """The images to pack, and what is left out of them.
+
+    Attributes:
+      archives: paths, URLs, or '-' for standard input.
+      settings: how they are packed.
+      say: shows one line to the user.
+      skipped: the bad images so far: archive, member, offset and reason of each.
+      damage: for each archive so far that broke off, where and why.
+    """
+
+    archives: Sequence[str]
+    settings: PackSettings
+    say: Say
+    skipped: list[dict[str, Any]] = field(default_factory=list)
+    damage: list[str] = field(default_factory=list)
+
+    def members(self) -> Iterator[Member]:
+        """Yields the images as they are to be stored, one archive after the other.
+
+        Raises:
+          DataError: an archive can't be read, or more is bad than the settings allow.
+        """
+        report = InputReport(self.say, _FEW, self.settings.max_bad_fraction)
+        for member, result in self._prepared():
+            reason = result if isinstance(result, BadImageError) else None
+            if reason:
+                self.skipped.append(
+                    {
+                        'archive': member.archive,
+                        'member': member.name,
+                        'offset': member.offset,
+                        'reason': str(reason),
+                    }
+                )
+            report.count(member, reason)
+            if isinstance(result, Member):
+                yield result
+        report.check(report.seen)
+        if report.seen == report.bad:
+            raise DataError(f'{", ".join(self.archives)}: no image to pack.')
+
+    def _prepared(self) -> Iterator[tuple[Member, Member | BadImageError]]:
+        """Yields each member, and beside it what is to be stored, or why it can't be."""
+        if self.settings.image_size is None:
+            for member in self._stored():
+                yield member, BadImageError(member.problem) if member.problem else member
+            return
+        pool = ThreadPoolExecutor(os.cpu_count())
+        try:
+            pending = ((member, pool.submit(self._shrink, member)) for member in self._stored())
+            for member, shrunk in look_ahead(pending, _AHEAD):
+                yield member, shrunk.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _shrink(self, member: Member) -> Member | BadImageError:
+        if member.problem:
+            return BadImageError(member.problem)
+        try:
+            data = shrink_image(member.data, self.settings.image_size or 0, self.settings.quality)
+        except BadImageError as reason:
+            return reason
+        if data is member.data:
+            return member
+        return member._replace(name=str(PurePosixPath(member.name).with_suffix('.jpg')), data=data)
+
+    def _stored(self) -> Iterator[Member]:
+        """Yields the members of all archives one after the other."""
+        sizes = _sizes(self.archives)
+        done = 0
+        with show_progress('Reading') as progress:
+            for number, archive in enumerate(self.archives):
+                behind = _Behind(sizes, number)
+                found = 0
+                try:
+                    for found, member in enumerate(stream_members(archive, behind.set), 1):
+                        progress(f'{done + found:,} images', behind.share)
+                        yield member
+                except DataError as error:
+                    self._use_damaged(error, found)
+                done += found
+
+    def _use_damaged(self, error: DataError, images: int) -> None:
+        """Goes on behind an archive that broke off after so many images, if that is allowed."""
+        if not images:
+            raise error
+        if not self.settings.use_damaged:
+            raise DataError(f'{error} --use_damaged packs the {images:,} images before that.') from error
+        self.say(f'Warning: {error} The {images:,} images before that are used.')
+        self.damage.append(str(error))
+
+
+class _Behind:
+    """How much of all archives has been read, told by how much of archive number `number` has been.
+
+    `share` is in [0, 1]; None where an archive has no known size.
+    """
+
+    def __init__(self, sizes: Sequence[int], number: int) -> None:
+        self._sizes = sizes
+        self._number = number
+        self.share: float | None = None
+        self.set(0.0)
+
+    def set(self, share: float) -> None:
+        if self._sizes:
+            here = share * self._sizes[self._number]
+            self.share = (sum(self._sizes[: self._number]) + here) / max(sum(self._sizes), 1)
+
+
+def _sizes(archives: Sequence[str]) -> list[int]:
+    """Returns the bytes of each archive; nothing where one of them is a pipe."""
+    stamps = [stamp_of(archive) for archive in archives]
+    return [stamp.size for stamp in stamps if stamp] if all(stamps) else []
+
+
+@contextlib.contextmanager
+def show_progress(title: str) -> Iterator[Progress]:
+    """Yields a progress bar that is taken off the screen in the end."""
+    progress = Progress(title)
+    try:
+        yield progress
+    finally:
+        progress.close()

@@ -1,0 +1,205 @@
+"""Archives -> shuffled shards, in one pass over the archives and with bounded memory.
+
+First each image goes to one of N hidden piles, chosen at random; then one pile after the other is indexed,
+written in random order as a shard, and deleted. Every order of all images is equally likely (the scatter
+shuffle of Rao and Sandelius); memory holds one pile's index, the disk all images and one pile twice.
+"""
+
+import contextlib
+import fcntl
+import os
+import random
+import resource
+import shutil
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from estimator_lab import __version__
+from estimator_lab.data.labels import label_of
+from estimator_lab.data.pack_input import PackInput, PackSettings, Say, show_progress
+from estimator_lab.data.shards import (
+    FORMAT,
+    MANIFEST,
+    Manifest,
+    Shard,
+    TarWriter,
+    read_manifest,
+    shard_name,
+    shards_in,
+    write_manifest,
+)
+from estimator_lab.data.tar_index import build_index
+from estimator_lab.errors import DataError, FlagError
+
+_WORKPLACE = '.packing'
+_BUFFERED_BYTES = 64 * 2**20  # of all piles together
+_LARGEST_BUFFER = 2**20
+_SPARE_FILES = 64
+
+
+def pack(archives: Sequence[str], out: Path, settings: PackSettings, say: Say = print) -> Manifest:
+    """Writes the images of some archives as shards in random order, with a manifest.
+
+    Args:
+      archives: paths, URLs, or '-' for standard input.
+      out: the folder for them; made if it is not there. Whatever ends this function early leaves nothing
+        there, and a killed one a hidden folder that the next run clears away.
+      settings: how.
+      say: shows one line to the user.
+
+    Raises:
+      FlagError: `out` is in use.
+      DataError: an archive or image is bad beyond what `settings` allow, or `out` can't be written.
+    """
+    try:
+        with _workplace(out) as workplace:
+            manifest = _Packer(archives, workplace, settings, say).pack()
+            _publish(workplace, out, manifest)
+            return manifest
+    except OSError as error:
+        raise DataError(f'--out={out} cannot be written: {error.strerror or error}.') from error
+
+
+@contextlib.contextmanager
+def _workplace(out: Path) -> Iterator[Path]:
+    """Yields an empty hidden folder in `out`; whatever an unfinished run leaves is removed."""
+    is_new = not out.exists()
+    if not is_new and not out.is_dir():
+        raise FlagError(f'--out={out} is a file, not a folder.')
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        with _locked(out):
+            workplace = out / _WORKPLACE
+            _clear(workplace, out)
+            if found := [name for name in (MANIFEST, *shards_in(out)) if (out / name).exists()]:
+                raise FlagError(f'--out={out} already holds {found[0]}: name another folder, or empty it.')
+            workplace.mkdir()
+            try:
+                yield workplace
+            finally:
+                _clear(workplace, out)
+    finally:
+        if is_new:
+            with contextlib.suppress(OSError):  # it is not empty any more, as it should
+                out.rmdir()
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keeps a second process out; the lock ends with the process, however that ends."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise FlagError(f'--out={folder} is being written by another process.') from error
+    finally:
+        os.close(descriptor)
+
+
+def _publish(workplace: Path, out: Path, manifest: Manifest) -> None:
+    """Moves finished shards to their place, the manifest last: without it no shard counts as whole."""
+    write_manifest(workplace / MANIFEST, manifest)
+    for shard in manifest.shards:
+        (workplace / shard.file).rename(out / shard.file)
+    (workplace / MANIFEST).rename(out / MANIFEST)
+
+
+def _clear(workplace: Path, out: Path) -> None:
+    """Removes the hidden folder and, if moving out of it was cut short, the shards that had been moved."""
+    if (workplace / MANIFEST).exists():
+        with contextlib.suppress(DataError):  # cut short itself, and so before any shard was moved
+            for shard in read_manifest(workplace / MANIFEST).shards:
+                (out / shard.file).unlink(missing_ok=True)
+    shutil.rmtree(workplace, ignore_errors=True)
+
+
+@dataclass
+class _Packer:
+    """One run."""
+
+    archives: Sequence[str]
+    folder: Path
+    settings: PackSettings
+    say: Say
+    labels: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.input = PackInput(self.archives, self.settings, self.say)
+
+    def pack(self) -> Manifest:
+        piles = self._scatter()
+        for number, pile in enumerate(piles):
+            if not pile.images:
+                images = sum(pile.images for pile in piles)
+                raise DataError(
+                    f'Shard {number} of --shards={len(piles)} would be empty: there are only {images} images.'
+                )
+        shards = self._shuffle(piles)
+        return Manifest(
+            format=FORMAT,
+            version=__version__,
+            sources=list(self.archives),
+            settings=asdict(self.settings),
+            images=sum(shard.images for shard in shards),
+            labels={label: self.labels[label] for label in sorted(self.labels)},
+            shards=shards,
+            skipped=self.input.skipped,
+            damage=self.input.damage,
+        )
+
+    def _scatter(self) -> list[TarWriter]:
+        """Deals the images out to piles at random; returns these, complete."""
+        count = self.settings.shards
+        _allow_open_files(count)
+        buffering = min(_LARGEST_BUFFER, _BUFFERED_BYTES // count)
+        rng = random.Random(f'seed {self.settings.seed} piles')
+        piles: list[TarWriter] = []
+        try:
+            for number in range(count):
+                piles.append(TarWriter(self.folder / f'pile-{number:05}.tar', buffering))
+            for member in self.input.members():
+                self.labels[label_of(member.name)] += 1
+                piles[rng.randrange(count)].add(member.name, member.data)
+            for pile in piles:
+                pile.finish()
+            return piles
+        finally:
+            for pile in piles:
+                pile.close()
+
+    def _shuffle(self, piles: Sequence[TarWriter]) -> list[Shard]:
+        """Writes each pile as a shard in random order, and deletes it."""
+        total, done, shards = sum(pile.images for pile in piles), 0, []
+        with show_progress('Shuffling') as progress:
+            for number, pile in enumerate(piles):
+                index = build_index(str(pile.path))
+                if len(index) != pile.images:
+                    raise DataError(f'{pile.path} was changed while it was packed.')
+                rows = array('Q', range(len(index)))
+                random.Random(f'seed {self.settings.seed} shard {number}').shuffle(rows)
+                shard = TarWriter(self.folder / shard_name(number, len(piles)), _LARGEST_BUFFER)
+                try:
+                    for row in rows:
+                        member = index.member(row)
+                        shard.add(member.name, member.data)
+                        done += 1
+                        progress(f'{done:,} of {total:,} images', done / total)
+                    shard.finish()
+                finally:
+                    shard.close()
+                pile.path.unlink()
+                shards.append(shard.shard())
+        return shards
+
+
+def _allow_open_files(count: int) -> None:
+    """Raises this process's limit of open files, as far as that goes; beyond it, opening them says so."""
+    wanted = count + _SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))

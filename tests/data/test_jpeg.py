@@ -1,0 +1,163 @@
+"""The short way to JPEG pixels gives those of Pillow's own, or leaves the image to it."""
+
+import io
+from unittest import mock
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from estimator_lab.data import decode
+from estimator_lab.data.decode import BadImageError, decode_image, decode_image_fast
+from estimator_lab.data.jpeg import Frame, decode_frame, frame_of, scale_for
+
+
+def noise(mode='RGB', width=37, height=23):
+    bands = Image.new(mode, (1, 1)).getbands()
+    pixels = np.random.default_rng(0).integers(0, 256, (len(bands), height, width), dtype=np.uint8)
+    return Image.merge(mode, [Image.fromarray(band) for band in pixels])
+
+
+def jpeg(image=None, **options):
+    buffer = io.BytesIO()
+    (image or noise()).save(buffer, 'JPEG', **options)
+    return buffer.getvalue()
+
+
+def exif():
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    tags[0x010E] = 'a description ' * 50
+    return tags
+
+
+ORDINARY = {
+    'baseline': jpeg(),
+    'progressive': jpeg(progressive=True),
+    'optimized': jpeg(optimize=True),
+    '4:4:4': jpeg(subsampling='4:4:4'),
+    '4:2:2': jpeg(subsampling='4:2:2'),
+    '4:2:0': jpeg(subsampling='4:2:0'),
+    'rgb': jpeg(keep_rgb=True),
+    'grey': jpeg(noise('L')),
+    'progressive grey': jpeg(noise('L'), progressive=True),
+    'restart markers': jpeg(restart_marker_blocks=1),
+    'exif': jpeg(exif=exif()),
+    'icc': jpeg(icc_profile=bytes(range(256)) * 300),  # two segments
+    'comment': jpeg(comment=b'\xff\xc0' + b'no frame' * 20),
+    'all of them': jpeg(exif=exif(), icc_profile=bytes(999), comment=b'hello', progressive=True, quality=30),
+    'one pixel': jpeg(noise(width=1, height=1)),
+}
+# An extended-sequential frame (SOF1) of the same Huffman-coded data.
+ORDINARY['extended'] = ORDINARY['baseline'].replace(b'\xff\xc0', b'\xff\xc1', 1)
+
+
+def own_pixels(data):
+    with Image.open(io.BytesIO(data)) as image:
+        return image.mode, np.array(image)
+
+
+@pytest.mark.parametrize('data', ORDINARY.values(), ids=ORDINARY)
+def test_ordinary_jpegs_have_pillows_pixels(data):
+    mode, pixels = own_pixels(data)
+    frame = frame_of(data)
+    assert frame == Frame(*pixels.shape[:2], {'L': 1, 'RGB': 3}[mode])
+    image = decode_frame(data, frame)
+    assert image.mode == mode
+    assert np.array_equal(np.array(image), pixels)
+
+
+@pytest.mark.parametrize('data', ORDINARY.values(), ids=ORDINARY)
+@pytest.mark.parametrize('channels', [1, 3])
+def test_decode_image_is_the_same_without_the_short_way(data, channels):
+    with mock.patch.object(decode, 'frame_of', lambda data: None):
+        expected = decode_image(data, 16, 16, channels)
+    assert np.array_equal(decode_image(data, 16, 16, channels), expected)
+
+
+@pytest.mark.parametrize('scale', [1, 2, 4, 8])
+@pytest.mark.parametrize('mode', ['L', 'RGB'])
+def test_scaled_pixels_are_those_of_draft_mode(scale, mode):
+    data = jpeg(noise(mode, 75, 41))
+    image = decode_frame(data, frame_of(data), grey=True, scale=scale)
+    assert image.size == (-(-75 // scale), -(-41 // scale))
+    with Image.open(io.BytesIO(data)) as own:
+        own.draft('L', (75 // scale, 41 // scale))
+        assert own.size == image.size
+        assert np.array_equal(np.array(image), np.array(own))
+
+
+@pytest.mark.parametrize(
+    'data',
+    [
+        b'',
+        b'\xff\xd8',
+        b'\xff\xd8\xff',
+        b'\x89PNG\r\n\x1a\n' + bytes(50),
+        b'\xff\xd8' + bytes(50),
+        b'\xff\xd8\xff\xd9' + bytes(50),  # its end follows its start
+        b'\xff\xd8\xff\xfe\x00\x00' + bytes(50),  # a segment of length 0
+        b'\xff\xd8\xff\xfe\xff\xff' + bytes(50),  # one longer than the file
+        jpeg(noise('CMYK')),  # Adobe's, inverted
+        jpeg().replace(b'\xff\xc0\x00\x11\x08', b'\xff\xc0\x00\x11\x0c', 1),  # 12 bits
+        jpeg().replace(b'\xff\xc0', b'\xff\xc3', 1),  # lossless
+        jpeg().replace(b'\xff\xc0', b'\xff\xc9', 1),  # arithmetic coding
+        jpeg().replace(b'\x08\x00\x17\x00\x25\x03', b'\x08\x00\x00\x00\x25\x03', 1),  # no rows
+        jpeg().replace(b'\x08\x00\x17\x00\x25\x03', b'\x08\x00\x17\x00\x00\x03', 1),  # no columns
+    ],
+)
+def test_anything_else_is_left_to_pillow(data):
+    assert frame_of(data) is None
+
+
+@pytest.mark.parametrize('decoder', [decode_image, decode_image_fast])
+@pytest.mark.parametrize('name', ['baseline', 'progressive', 'grey', 'exif', 'restart markers'])
+def test_cut_off_anywhere_is_a_bad_image_or_pillows_pixels(decoder, name):
+    data = ORDINARY[name]
+    bad = 0
+    for length in range(len(data)):
+        cut = data[:length]
+        with mock.patch.object(decode, 'frame_of', lambda data: None):
+            expected = outcome(decode_image, cut)
+        found = outcome(decoder, cut)
+        if isinstance(expected, str):
+            assert found == expected, length
+            bad += 1
+        elif decoder is decode_image:
+            assert np.array_equal(found, expected), length
+    assert bad > len(data) * 0.9  # all but those that lack the end marker alone
+
+
+def outcome(decoder, data):
+    try:
+        return decoder(data, 8, 8, 1)
+    except BadImageError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize(
+    ('height', 'width', 'slack', 'scale'),
+    [
+        (128, 128, 1.0, 1),
+        (127, 127, 1.0, 1),
+        (256, 256, 1.0, 2),
+        (256, 255, 1.0, 1),
+        (511, 511, 1.0, 2),
+        (512, 512, 1.0, 4),
+        (1024, 1024, 1.0, 8),
+        (9999, 9999, 1.0, 8),
+        (9999, 128, 1.0, 1),
+        (192, 192, 0.75, 2),
+        (191, 192, 0.75, 1),
+        (384, 400, 0.75, 4),
+        (768, 768, 0.75, 8),
+    ],
+)
+def test_scale_leaves_the_wanted_share_in_both_directions(height, width, slack, scale):
+    assert scale_for(Frame(height, width, 3), 128, 128, slack) == scale
+
+
+def test_scale_for_another_shape():
+    assert scale_for(Frame(400, 100, 1), 100, 50, 1.0) == 2
+    assert scale_for(Frame(400, 100, 1), 200, 10, 1.0) == 2
+    assert scale_for(Frame(1, 1, 1), 128, 128, 0.75) == 1

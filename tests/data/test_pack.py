@@ -1,0 +1,180 @@
+"""The command that packs archives, and the check of what it packed."""
+
+import gzip
+import io
+import json
+import random
+import shlex
+import subprocess
+import sys
+import tarfile
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from estimator_lab.data import shards
+from estimator_lab.data.packing import PackSettings, pack
+from estimator_lab.data.shards import MANIFEST, verify
+from estimator_lab.data.tar_stream import stream_members
+from estimator_lab.errors import DataError
+
+ROOT = Path(__file__).parents[2]
+FILES = [
+    (f'train/n{label:03}/{number:03}.jpg', random.Random(100 * label + number).randbytes(20 + 9 * number))
+    for label in range(5)
+    for number in range(60)
+]
+
+
+def write_tar(path, files=FILES, compress=bytes):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode='w') as archive:
+        for name, data in files:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            info.mtime, info.uid, info.uname = 1234567890, 7, 'someone'
+            archive.addfile(info, io.BytesIO(data))
+    path.write_bytes(compress(buffer.getvalue()))
+    return str(path)
+
+
+def quiet(line):
+    pass
+
+
+def packed(folder):
+    """(name, data) of all members, shard by shard."""
+    return [
+        [(member.name, member.data) for member in stream_members(path)]
+        for path in sorted(folder.glob('*.tar'))
+    ]
+
+
+@pytest.fixture
+def source(tmp_path):
+    return write_tar(tmp_path / 'source.tar')
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / 'out'
+
+
+# Verifying.
+
+
+def shown(folder):
+    with pytest.raises(DataError) as caught:
+        verify(folder, lambda *_: None)
+    return str(caught.value)
+
+
+def test_verify(source, out):
+    manifest = pack([source], out, PackSettings(2), quiet)
+    shares = []
+    assert verify(out, lambda done, share: shares.append(share)) == manifest
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    first = out / 'shard-00000-of-00002.tar'
+    data = first.read_bytes()
+    first.write_bytes(data[:5000] + bytes([data[5000] ^ 1]) + data[5001:])
+    assert shown(out).startswith(f'{first} is not as it was written')
+    first.write_bytes(data[:-1])
+    assert shown(out).startswith(f'{first} has {len(data) - 1:,} bytes')
+    first.unlink()
+    assert shown(out) == f'{first} is in the manifest, but is not there.'
+    first.write_bytes(data)
+    (out / 'shard-00007-of-00009.tar').write_bytes(data)
+    assert shown(out) == f'{out / "shard-00007-of-00009.tar"} is not in {out / MANIFEST}.'
+
+
+@pytest.mark.parametrize(
+    ('text', 'sentence'),
+    [
+        (None, 'There is no file'),
+        ('{', 'cannot be read as a manifest of shards'),
+        ('[]', 'cannot be read as a manifest of shards'),
+        ('{"shards": []}', 'cannot be read as a manifest of shards'),
+    ],
+)
+def test_no_manifest(tmp_path, text, sentence):
+    if text is not None:
+        (tmp_path / MANIFEST).write_text(text)
+    assert sentence in shown(tmp_path)
+
+
+def test_manifest_of_another_format(source, out):
+    pack([source], out, PackSettings(1), quiet)
+    fields = json.loads((out / MANIFEST).read_text())
+    (out / MANIFEST).write_text(json.dumps({**fields, 'format': 'estimator_lab shards 9'}))
+    assert f'not {shards.FORMAT!r}' in shown(out)
+
+
+# The command.
+
+
+@pytest.fixture
+def command(run_python):
+    return lambda *arguments: run_python('-m', 'estimator_lab.data.pack', *arguments)
+
+
+def test_command(command, source, out):
+    done = command(source, f'--out={out}', '--shards=3')
+    assert (done.returncode, done.stderr) == (0, '')
+    assert 'Images    300 of 5 labels' in done.stdout
+    next_line = done.stdout.splitlines()[-1]
+    assert f'--data={shlex.quote(f"{out}/*.tar")}' in next_line
+    done = command('--verify', str(out))
+    assert done.stdout == f'OK: {out} holds 300 images in 3 shards, as packed.\n'
+    (out / 'shard-00001-of-00003.tar').unlink()
+    done = command('--verify', str(out))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f'error: {out}/shard-00001-of-00003.tar is in the manifest')
+
+
+def test_standard_input(tmp_path, out):
+    source = write_tar(tmp_path / 'a.tar.gz', compress=gzip.compress)
+    arguments = [sys.executable, '-m', 'estimator_lab.data.pack', '-', f'--out={out}', '--shards=2']
+    with Path(source).open('rb') as file:
+        subprocess.run(arguments, stdin=file, cwd=ROOT, check=True, capture_output=True)
+    assert Counter(member for shard in packed(out) for member in shard) == Counter(FILES)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'status', 'sentence'),
+    [
+        ([], 2, 'ARCHIVE... is missing'),
+        (['SOURCE', '--shards=2'], 2, '--out is missing'),
+        (['SOURCE', '--out=OUT'], 2, '--shards is missing'),
+        (['SOURCE', '--out=OUT', '--shards=0'], 2, '--shards'),
+        (['SOURCE', '--out=OUT', '--shards=2', '--quality=80'], 2, '--quality needs --image_size'),
+        (['SOURCE', '--out=OUT', '--shards=2', '--image_size=9', '--quality=101'], 2, '--quality'),
+        (['SOURCE', '--out=OUT', '--verify'], 2, '--verify and --out exclude each other'),
+        (['SOURCE', '--out=SOURCE', '--shards=2'], 2, 'is a file, not a folder'),
+        (['gone.tar', '--out=OUT', '--shards=2'], 1, "There is no file 'gone.tar'"),
+        (['SOURCE', '--out=/dev/null/x', '--shards=2'], 1, 'cannot be written'),
+    ],
+)
+def test_mistakes_get_one_sentence(command, source, out, arguments, status, sentence):
+    filled = [argument.replace('SOURCE', source).replace('OUT', str(out)) for argument in arguments]
+    done = command(*filled)
+    assert (done.returncode, done.stdout) == (status, '')
+    assert done.stderr.startswith('error: ')
+    assert done.stderr.count('\n') == 1
+    assert sentence in done.stderr
+    assert not out.exists()
+
+
+def test_help_needs_no_tensorflow(run_python):
+    code = (
+        'import runpy, sys\n'
+        'sys.argv = ["pack", "--help"]\n'
+        'try: runpy.run_module("estimator_lab.data.pack", run_name="__main__")\n'
+        'except SystemExit: pass\n'
+        'print([name for name in ("tensorflow", "numpy", "PIL") if name in sys.modules])\n'
+    )
+    done = run_python('-c', code)
+    assert '--image_size' in done.stdout
+    assert done.stdout.splitlines()[-1] == '[]'
+    assert len(done.stdout.splitlines()) < 30

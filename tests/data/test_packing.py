@@ -1,0 +1,445 @@
+"""Shards hold every image once, in random order, with honest sums; and nothing half done looks whole."""
+
+import bz2
+import errno
+import gzip
+import hashlib
+import io
+import random
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+import tracemalloc
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from estimator_lab.data import packing, tar_stream
+from estimator_lab.data.decode import decode_image
+from estimator_lab.data.labels import label_of
+from estimator_lab.data.packing import PackSettings, pack
+from estimator_lab.data.shards import MANIFEST, TarWriter, read_manifest, verify
+from estimator_lab.data.tar_stream import stream_members
+from estimator_lab.errors import DataError, FlagError
+
+ROOT = Path(__file__).parents[2]
+FILES = [
+    (f'train/n{label:03}/{number:03}.jpg', random.Random(100 * label + number).randbytes(20 + 9 * number))
+    for label in range(5)
+    for number in range(60)
+]
+
+
+def write_tar(path, files=FILES, compress=bytes):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode='w') as archive:
+        for name, data in files:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            info.mtime, info.uid, info.uname = 1234567890, 7, 'someone'
+            archive.addfile(info, io.BytesIO(data))
+    path.write_bytes(compress(buffer.getvalue()))
+    return str(path)
+
+
+def encoded(image, kind='PNG', **options):
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def picture(width, height, mode='RGB'):
+    coarse = np.random.default_rng(1).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC).convert(mode)
+
+
+def quiet(line):
+    pass
+
+
+def packed(folder):
+    """(name, data) of all members, shard by shard."""
+    return [
+        [(member.name, member.data) for member in stream_members(path)]
+        for path in sorted(folder.glob('*.tar'))
+    ]
+
+
+def all_bytes(folder):
+    return {path.name: path.read_bytes() for path in folder.glob('*.tar')}
+
+
+@pytest.fixture
+def source(tmp_path):
+    return write_tar(tmp_path / 'source.tar')
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / 'out'
+
+
+# What is in the shards.
+
+
+@pytest.mark.parametrize('count', [1, 3, 12])
+@pytest.mark.parametrize('compress', [bytes, gzip.compress, bz2.compress], ids=['plain', 'gz', 'bz2'])
+def test_every_image_is_in_exactly_one_shard(tmp_path, out, count, compress):
+    source = write_tar(tmp_path / 'source.tar', compress=compress)
+    pack([source], out, PackSettings(count), quiet)
+    assert sorted(path.name for path in out.iterdir()) == [
+        MANIFEST,
+        *(f'shard-{number:05}-of-{count:05}.tar' for number in range(count)),
+    ]
+    found = packed(out)
+    assert Counter(member for shard in found for member in shard) == Counter(FILES)
+
+
+def test_several_archives_and_duplicate_names(tmp_path, source, out):
+    other = write_tar(tmp_path / 'other.tar', [('train/n000/000.jpg', b'another'), ('z/1.jpg', b'')])
+    manifest = pack([source, other], out, PackSettings(2), quiet)
+    found = Counter(member for shard in packed(out) for member in shard)
+    assert found == Counter([*FILES, ('train/n000/000.jpg', b'another'), ('z/1.jpg', b'')])
+    assert manifest.labels == {**dict.fromkeys((f'n{n:03}' for n in range(5)), 60), 'n000': 61, 'z': 1}
+
+
+def test_labels_are_mixed(source, out):
+    """60 images of each of 5 labels. Neighbours in a shuffled shard share a label in 1 of 5 cases."""
+    pack([source], out, PackSettings(3), quiet)
+    for shard in packed(out):
+        labels = [label_of(name) for name, _ in shard]
+        assert 70 <= len(labels) <= 130  # mean 100, standard deviation 8
+        assert all(8 <= count <= 34 for count in Counter(labels).values())  # mean 20, deviation 3.7
+        same = sum(first == second for first, second in pairwise(labels))
+        assert same / len(labels) < 0.35
+
+
+def test_all_orders_are_equally_likely(tmp_path):
+    """24 orders of 4 images in 2 shards; each expected 20 times in 480 packings, deviation 4.4."""
+    files = [(f'a/{number}.jpg', b'') for number in range(4)]
+    source = write_tar(tmp_path / 'four.tar', files)
+    orders = Counter()
+    for seed in range(548):  # 7 of 8 leave no shard empty
+        out = tmp_path / f'out{seed}'
+        try:
+            pack([source], out, PackSettings(2, seed=seed), quiet)
+        except DataError:
+            continue
+        orders[tuple(name for shard in packed(out) for name, _ in shard)] += 1
+    assert len(orders) == 24
+    assert (
+        sum((count - 20) ** 2 / 20 for count in orders.values()) < 52
+    )  # chi-squared, 23 degrees: p = 0.0005
+
+
+def test_seed_and_names_and_data_alone_decide_the_bytes(tmp_path, source):
+    again = write_tar(tmp_path / 'copy.tar.gz', compress=gzip.compress)
+    for out, archive, seed in (('a', source, 1), ('b', again, 1), ('c', source, 2)):
+        pack([archive], tmp_path / out, PackSettings(3, seed=seed), quiet)
+    first, second, third = (all_bytes(tmp_path / out) for out in 'abc')
+    assert first == second
+    assert first.keys() == third.keys()
+    assert all(first[name] != third[name] for name in first)
+    with tarfile.open(tmp_path / 'a' / 'shard-00000-of-00003.tar') as archive:
+        assert {(i.mtime, i.uid, i.gid, i.uname, i.mode) for i in archive} == {(0, 0, 0, '', 0o644)}
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'n/' + 'x' * 90 + '.jpg',
+        'd' * 90 + '/' + 'x' * 90 + '.jpg',
+        'd' * 200 + '/' + 'x' * 200 + '.jpg',
+        'Zoë/猫.jpg',
+        '猫' * 60 + '/1.jpg',
+        'a/caf\\xe9.jpg',
+        'a\0b/1.jpg',
+        'a//b.jpg',
+    ],
+)
+def test_names_come_back_as_they_were(tmp_path, name):
+    writer = TarWriter(tmp_path / 'a.tar', 4096)
+    writer.add(name, b'data')
+    writer.add('a/2.jpg', b'2')
+    writer.finish()
+    assert [(m.name, m.data) for m in stream_members(tmp_path / 'a.tar')] == [
+        (name, b'data'),
+        ('a/2.jpg', b'2'),
+    ]
+
+
+def test_name_that_is_not_utf8_keeps_its_escaped_form(tmp_path, out):
+    with tarfile.open(tmp_path / 'a.tar', 'w', encoding='latin-1', format=tarfile.GNU_FORMAT) as archive:
+        archive.addfile(tarfile.TarInfo('a/café.jpg'))
+    pack([str(tmp_path / 'a.tar')], out, PackSettings(1), quiet)
+    assert packed(out) == [[('a/caf\\xe9.jpg', b'')]]
+
+
+def test_manifest_tells_what_is_there(source, out):
+    settings = PackSettings(4, seed=9)
+    manifest = pack([source], out, settings, quiet)
+    assert read_manifest(out / MANIFEST) == manifest
+    assert manifest.images == len(FILES) == sum(shard.images for shard in manifest.shards)
+    assert manifest.labels == {f'n{label:03}': 60 for label in range(5)}
+    assert (manifest.sources, manifest.settings['seed'], manifest.skipped) == ([source], 9, [])
+    for shard, members in zip(manifest.shards, packed(out), strict=True):
+        data = (out / shard.file).read_bytes()
+        assert (shard.images, shard.bytes) == (len(members), len(data))
+        assert shard.sha256 == hashlib.sha256(data).hexdigest()
+
+
+# Resizing.
+
+
+def test_larger_images_are_scaled_down_and_others_stay(tmp_path, out):
+    files = {
+        'a/wide.png': encoded(picture(120, 60)),
+        'a/tall.bmp': encoded(picture(33, 99, 'L'), 'BMP'),
+        'a/small.png': encoded(picture(30, 500)),
+        'a/just.jpg': encoded(picture(30, 30), 'JPEG'),
+        'a/alpha.webp': encoded(Image.new('RGBA', (60, 60), (255, 0, 0, 0)), 'WEBP', lossless=True),
+    }
+    pack([write_tar(tmp_path / 'a.tar', files.items())], out, PackSettings(1, image_size=30), quiet)
+    found = dict(packed(out)[0])
+    assert found.keys() == {'a/wide.jpg', 'a/tall.jpg', 'a/small.png', 'a/just.jpg', 'a/alpha.jpg'}
+    assert found['a/small.png'] == files['a/small.png']
+    assert found['a/just.jpg'] == files['a/just.jpg']
+    images = {name: Image.open(io.BytesIO(data)) for name, data in found.items()}
+    assert (images['a/wide.jpg'].size, images['a/wide.jpg'].mode) == ((60, 30), 'RGB')
+    assert (images['a/tall.jpg'].size, images['a/tall.jpg'].mode) == ((30, 90), 'L')
+    assert np.array(images['a/alpha.jpg']).max() < 5
+    expected = decode_image(files['a/wide.png'], 30, 60, 3).astype(int)
+    assert np.abs(expected - np.array(images['a/wide.jpg'])).mean() < 4
+
+
+def test_quality_and_metadata(tmp_path):
+    exif = Image.Exif()
+    exif[0x010E] = 'a description'
+    data = encoded(picture(64, 64), 'JPEG', exif=exif, comment=b'a comment', quality=95)
+    source = write_tar(tmp_path / 'a.tar', [('a/1.jpeg', data)])
+    sizes = []
+    for quality in (20, 95):
+        pack([source], tmp_path / f'q{quality}', PackSettings(1, 32, quality), quiet)
+        ((name, small),) = packed(tmp_path / f'q{quality}')[0]
+        assert name == 'a/1.jpg'
+        assert b'description' not in small
+        assert b'comment' not in small
+        sizes.append(len(small))
+    assert sizes[0] < sizes[1]
+
+
+def test_resizing_gives_the_same_bytes_again(tmp_path):
+    files = [(f'a/{i}.png', encoded(picture(40 + i % 7, 50))) for i in range(100)]
+    source = write_tar(tmp_path / 'a.tar', files)
+    for out in 'ab':
+        pack([source], tmp_path / out, PackSettings(3, image_size=20), quiet)
+    assert all_bytes(tmp_path / 'a') == all_bytes(tmp_path / 'b')
+
+
+def test_bad_images_are_skipped_shown_and_listed(tmp_path, out):
+    good = [(f'a/{i}.png', encoded(picture(40, 40))) for i in range(9)]
+    source = write_tar(tmp_path / 'a.tar', [*good[:4], ('a/bad.png', b'nothing'), *good[4:]])
+    lines = []
+    manifest = pack([source], out, PackSettings(1, image_size=20, max_bad_fraction=0.1), lines.append)
+    assert manifest.images == 9
+    (skipped,) = manifest.skipped
+    assert (skipped['archive'], skipped['member']) == (source, 'a/bad.png')
+    assert skipped['reason'] == 'not an image in a known format'
+    assert len(lines) == 1
+    assert "member 'a/bad.png' at byte" in lines[0]
+
+
+def test_too_many_bad_images_end_it(tmp_path, out):
+    files = [('a/1.png', encoded(picture(40, 40))), ('a/bad.png', b'nothing')]
+    source = write_tar(tmp_path / 'a.tar', files)
+    with pytest.raises(DataError, match=r'1 images could not be decoded, more than --max_bad_fraction=0\.4'):
+        pack([source], out, PackSettings(1, image_size=20, max_bad_fraction=0.4), quiet)
+    assert not out.exists()
+
+
+def test_without_resizing_nothing_is_decoded_but_the_limit_holds(source, out, monkeypatch):
+    monkeypatch.setattr(tar_stream, 'MAX_MEMBER_BYTES', 500)
+    manifest = pack([source], out, PackSettings(2, max_bad_fraction=0.5), quiet)
+    expected = [(name, data) for name, data in FILES if len(data) <= 500]
+    assert Counter(member for shard in packed(out) for member in shard) == Counter(expected)
+    assert len(manifest.skipped) == len(FILES) - len(expected) > 0
+    assert 'more than the 500 allowed' in manifest.skipped[0]['reason']
+
+
+# Damage, and what is too little.
+
+
+def test_damaged_archive(tmp_path, source, out):
+    data = Path(source).read_bytes()
+    cut = tmp_path / 'cut.tar'
+    cut.write_bytes(data[: len(data) // 2])
+    with pytest.raises(DataError, match=r'cut off .* --use_damaged packs the \d+ images before that'):
+        pack([str(cut), source], out, PackSettings(2), quiet)
+    assert not out.exists()
+    lines = []
+    manifest = pack([str(cut), source], out, PackSettings(2, use_damaged=True), lines.append)
+    assert len(FILES) < manifest.images < 2 * len(FILES)
+    assert 'cut off' in manifest.damage[0]
+    assert lines[0].startswith('Warning: ')
+
+
+def test_what_is_no_archive_is_never_used(tmp_path, source, out):
+    (tmp_path / 'text.tar').write_bytes(b'text')
+    with pytest.raises(DataError, match='is not a tar archive'):
+        pack([source, str(tmp_path / 'text.tar')], out, PackSettings(2, use_damaged=True), quiet)
+    assert not out.exists()
+
+
+def test_too_few_images(tmp_path, out):
+    with pytest.raises(DataError, match=r'of --shards=9 would be empty: there are only 3 images'):
+        pack([write_tar(tmp_path / 'a.tar', FILES[:3])], out, PackSettings(9), quiet)
+    with pytest.raises(DataError, match='no image to pack'):
+        pack([write_tar(tmp_path / 'b.tar', [('a.txt', b'')])], out, PackSettings(1), quiet)
+    assert not out.exists()
+
+
+# The folder.
+
+
+def test_finished_shards_are_never_touched(source, out):
+    pack([source], out, PackSettings(2), quiet)
+    before = all_bytes(out)
+    with pytest.raises(FlagError, match=r'already holds manifest\.json'):
+        pack([source], out, PackSettings(2, seed=5), quiet)
+    (out / MANIFEST).unlink()  # someone's own shards, which no unfinished run has left
+    with pytest.raises(FlagError, match=r'already holds shard-00000-of-00002\.tar'):
+        pack([source], out, PackSettings(2, seed=5), quiet)
+    assert all_bytes(out) == before
+    assert len(list(out.iterdir())) == 2
+
+
+def test_other_files_in_the_folder_are_left_alone(source, out):
+    out.mkdir()
+    (out / 'notes.txt').write_text('mine')
+    with pytest.raises(DataError, match='would be empty'):
+        pack([source], out, PackSettings(2000), quiet)
+    assert [path.name for path in out.iterdir()] == ['notes.txt']
+    pack([source], out, PackSettings(2), quiet)
+    assert (out / 'notes.txt').read_text() == 'mine'
+
+
+def test_folder_that_is_a_file_or_in_use(source, out, tmp_path):
+    with pytest.raises(FlagError, match='is a file, not a folder'):
+        pack([source], Path(source), PackSettings(2), quiet)
+    out.mkdir()
+    with packing._locked(out), pytest.raises(FlagError, match='is being written by another process'):
+        pack([source], out, PackSettings(2), quiet)
+    with pytest.raises(DataError, match=r'--out=/dev/null/x cannot be written: Not a directory'):
+        pack([source], Path('/dev/null/x'), PackSettings(2), quiet)
+
+
+@pytest.mark.parametrize('after', [1, 100, len(FILES) + 2, 2 * len(FILES)])
+@pytest.mark.parametrize('error', [OSError(errno.ENOSPC, 'No space left on device'), KeyboardInterrupt()])
+def test_full_disk_and_interrupt_leave_nothing(source, out, monkeypatch, after, error):
+    add, calls = TarWriter.add, []
+
+    def failing_add(self, name, data):
+        calls.append(name)
+        if len(calls) == after:
+            raise error
+        add(self, name, data)
+
+    monkeypatch.setattr(TarWriter, 'add', failing_add)
+    expected = KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else DataError
+    with pytest.raises(expected) as caught:
+        pack([source], out, PackSettings(3), quiet)
+    assert not out.exists()
+    if expected is DataError:
+        assert str(caught.value) == f'--out={out} cannot be written: No space left on device.'
+
+
+@pytest.mark.parametrize('moved', range(4))
+def test_stopped_as_shards_are_moved(source, out, monkeypatch, moved):
+    rename, calls = Path.rename, []
+
+    def stop(self, target):
+        if len(calls) == moved:
+            raise KeyboardInterrupt
+        calls.append(target)
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, 'rename', stop)
+    with pytest.raises(KeyboardInterrupt):
+        pack([source], out, PackSettings(3), quiet)
+    assert not out.exists()
+
+
+def test_killed_at_any_moment(tmp_path, source):
+    """Whatever a SIGKILL leaves has no manifest, or is complete; the next run gives the right bytes."""
+    rng = random.Random(3)
+    expected = pack([source], tmp_path / 'expected', PackSettings(3), quiet)
+    slowly = (
+        'import sys, time\n'
+        'from pathlib import Path\n'
+        'from estimator_lab.data import packing, shards\n'
+        'def slow(function):\n'
+        '    def call(*arguments): time.sleep(0.0005); return function(*arguments)\n'
+        '    return call\n'
+        'shards.TarWriter.add = slow(shards.TarWriter.add)\n'
+        'Path.rename = slow(Path.rename)\n'
+        'print(flush=True)\n'
+        'packing.pack([sys.argv[1]], Path(sys.argv[2]), packing.PackSettings(3), print)\n'
+    )
+    unfinished = 0
+    for round_ in range(12):
+        out = tmp_path / f'out{round_}'
+        command = [sys.executable, '-c', slowly, source, str(out)]
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
+        process.stdout.readline()
+        time.sleep(rng.uniform(0, 0.4))
+        process.kill()
+        process.communicate()
+        finished = (out / MANIFEST).exists()
+        if not finished:
+            unfinished += 1
+            pack([source], out, PackSettings(3), quiet)
+        assert verify(out, lambda *_: None).shards == expected.shards
+        assert len(list(out.iterdir())) == 4
+    assert unfinished
+
+
+@pytest.mark.parametrize('moved', range(4))
+def test_killed_as_shards_are_moved(tmp_path, source, out, moved):
+    expected = pack([source], tmp_path / 'expected', PackSettings(3), quiet)
+    stop = (
+        'import os, sys\n'
+        'from pathlib import Path\n'
+        'from estimator_lab.data import packing\n'
+        'rename, calls = Path.rename, []\n'
+        'def stop(self, target):\n'
+        f'    if len(calls) == {moved}: os.kill(os.getpid(), 9)\n'
+        '    calls.append(target)\n'
+        '    return rename(self, target)\n'
+        'Path.rename = stop\n'
+        'packing.pack([sys.argv[1]], Path(sys.argv[2]), packing.PackSettings(3), print)\n'
+    )
+    done = subprocess.run([sys.executable, '-c', stop, source, str(out)], cwd=ROOT, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len(list(out.glob('*.tar'))) == moved
+    assert not (out / MANIFEST).exists()
+    assert pack([source], out, PackSettings(3), quiet).shards == expected.shards
+    assert verify(out, lambda *_: None)
+
+
+def test_memory_is_bounded(tmp_path, out):
+    files = [(f'a/{number}.jpg', random.Random(number).randbytes(50_000)) for number in range(400)]
+    source = write_tar(tmp_path / 'a.tar', files)
+    del files
+    tracemalloc.start()
+    try:
+        pack([source], out, PackSettings(4), quiet)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * 2**20  # of 20 MB; four buffers of 1 MB are most of it
