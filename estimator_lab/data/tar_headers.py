@@ -4,6 +4,8 @@ A plain header is parsed here, in two microseconds; all others (long names, pax 
 members) by `tarfile`, in twenty. Where `tarfile` would silently end at a damaged header, this raises.
 """
 
+import io
+import os
 import struct
 import tarfile
 import zlib
@@ -33,7 +35,7 @@ class Entry(NamedTuple):
       data: offset of its data.
       size: bytes of the file that it describes; those of a sparse one with its holes.
       next: offset of the next header.
-      checksum: CRC-32 of its first block.
+      checksum: Adler-32 of its first block.
       is_file: whether it is a regular file: no folder, link or device.
       info: `tarfile`'s view of it, None for a plain one.
     """
@@ -67,7 +69,6 @@ class ForwardFile:
         self._length = length
         self._returned = b''
         self._allowance = _MAX_HEADER_BYTES
-        self._moved = False  # whether the file itself still has to be moved to `position`
         self.position = position
 
     def allow(self, count: int) -> None:
@@ -87,14 +88,7 @@ class ForwardFile:
         if not 0 <= count <= self._allowance:
             raise tarfile.ReadError(f'a header asks for {count} bytes')
         self._allowance -= count
-        if self._moved:
-            self._file.seek(self.position)
-            self._moved = False
-        if self._returned:
-            data = self._returned + self._file.read(count - len(self._returned))
-            self._returned = b''
-        else:
-            data = self._file.read(count)
+        data = self._take(count)
         self.position += len(data)
         if len(data) < count:
             raise EOFError('the data ends there')
@@ -117,7 +111,7 @@ class ForwardFile:
         if self._length is None:
             self._read_up_to(target)
         elif target <= self._length:
-            self._moved = self._moved or target > self.position
+            self._file.seek(target)
             self.position = target
         else:
             self.position = self._length
@@ -133,12 +127,45 @@ class ForwardFile:
             if endless and data.strip(b'\0'):
                 break
 
+    def _take(self, count: int) -> bytes:
+        if not self._returned:
+            return self._file.read(count)
+        data = self._returned + self._file.read(count - len(self._returned))
+        self._returned = b''
+        return data
+
     def _read_up_to(self, target: int) -> None:
         while left := target - self.position:
             skipped = len(self._file.read(min(left, _CHUNK)))
             self.position += skipped
             if not skipped:
                 raise EOFError('the data ends there')
+
+
+class SkippingFile(ForwardFile):
+    """The same for headers only: it reads what is asked for and not a byte more, wherever that lies.
+
+    Args:
+      descriptor: of an uncompressed tar in a file.
+      length: its bytes.
+    """
+
+    def __init__(self, descriptor: int, length: int) -> None:
+        super().__init__(io.BytesIO(), length)
+        self._descriptor = descriptor
+        self._end = length
+
+    def put_back(self, data: bytes) -> None:
+        self.position -= len(data)
+
+    def seek(self, target: int) -> None:
+        if self.position <= target <= self._end:
+            self.position = target
+        else:
+            super().seek(target)
+
+    def _take(self, count: int) -> bytes:
+        return os.pread(self._descriptor, count, self.position)
 
 
 class HeaderReader:
@@ -170,7 +197,7 @@ class HeaderReader:
                 self.found_any = True
                 return entry
         self._stream.put_back(block)
-        return self._parse_any(offset, zlib.crc32(block))
+        return self._parse_any(offset, zlib.adler32(block))
 
     def file(self, entry: Entry) -> IO[bytes]:
         """Returns the data of an entry that is not plain, holes filled up, as a file."""
@@ -239,7 +266,8 @@ def _parse_plain(block: bytes, offset: int) -> Entry | None:
     except ValueError:  # an 8 or a 9
         return None
     # The low half of Adler-32 is 1 + the sum of the bytes; the checksum counts its own field as spaces.
-    if (1 + total - 8 * 32 + sum(block[148:156])) % _ADLER_BASE != zlib.adler32(block) & 0xFFFF:
+    adler = zlib.adler32(block)
+    if (1 + total - 8 * 32 + sum(block[148:156])) % _ADLER_BASE != adler & 0xFFFF:
         return None
     name = name.partition(b'\0')[0]
     if has_prefix:
@@ -249,4 +277,4 @@ def _parse_plain(block: bytes, offset: int) -> Entry | None:
     data = offset + BLOCK
     end = data + count + -count % BLOCK
     text = name.decode('utf-8', 'backslashreplace')
-    return Entry(text, offset, data, count, end, zlib.crc32(block), True, None)
+    return Entry(text, offset, data, count, end, adler, True, None)

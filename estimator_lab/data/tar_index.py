@@ -56,7 +56,7 @@ _ROW = np.dtype(
         ('size', '<u8'),  # of its data
         ('name_end', '<u8'),  # in the names, which follow each other
         ('headers', '<u4'),  # bytes from its first header block to its data
-        ('checksum', '<u4'),  # CRC-32 of that block
+        ('checksum', '<u4'),  # Adler-32 of that block
         ('label', '<u4'),  # number of its label
     ]
 )
@@ -137,7 +137,7 @@ class Index:
             data = member.data if member.name == name else b''
         else:
             stored = self._read(headers + size, offset)
-            data = stored[headers:] if zlib.crc32(stored[:BLOCK]) == checksum else b''
+            data = stored[headers:] if zlib.adler32(stored[:BLOCK]) == checksum else b''
         if len(data) != size:
             raise DataError(
                 f'{self.archive!r} has changed since it was indexed: member {name!r} is no longer at byte '
@@ -232,6 +232,7 @@ def build_index(archive: str, progress: ShowProgress | None = None) -> Index:
     columns: dict[str, array[int]] = {name: array('Q') for name in _ROW.names or ()}
     offsets, sizes, ends, headers, checksums, label_ids = columns.values()
     names, labels, damage = bytearray(), dict[str, int](), ''
+    last_folder, label_id = None, 0
 
     def show(share: float) -> None:
         if progress:
@@ -245,7 +246,10 @@ def build_index(archive: str, progress: ShowProgress | None = None) -> Index:
             ends.append(len(names))
             headers.append(_SPARSE if entry.is_sparse else entry.data - entry.offset)
             checksums.append(entry.checksum)
-            label_ids.append(labels.setdefault(label_of(entry.name), len(labels)))
+            folder = entry.name.rpartition('/')[0]
+            if folder != last_folder:  # members of one folder mostly follow each other
+                last_folder, label_id = folder, labels.setdefault(label_of(entry.name), len(labels))
+            label_ids.append(label_id)
     except DataError as error:
         if not offsets:
             raise

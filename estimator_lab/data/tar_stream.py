@@ -13,10 +13,10 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from estimator_lab.data.sources import STDIN, is_pipe, open_archive, why_unreadable
-from estimator_lab.data.tar_headers import BLOCK, Entry, ForwardFile, HeaderReader
+from estimator_lab.data.tar_headers import BLOCK, Entry, ForwardFile, HeaderReader, SkippingFile
 from estimator_lab.errors import DataError
 
 T = TypeVar('T')
@@ -210,7 +210,10 @@ def _open(archive: str, seeks_only: bool) -> Iterator[tuple[ForwardFile, Callabl
                 stream = ForwardFile(stack.enter_context(decompress(raw)), length=None)
                 yield stream, lambda: raw.tell() / length if length else 0.0
                 return
-        stream = ForwardFile(_unbuffered(raw) if seeks_only and length is not None else raw, length)
+        if seeks_only and length is not None and isinstance(raw.raw, io.FileIO):
+            stream = SkippingFile(raw.fileno(), length)
+        else:
+            stream = ForwardFile(raw, length)
         yield stream, lambda: stream.position / length if length else 0.0
 
 
@@ -221,13 +224,6 @@ def _length(raw: io.BufferedReader) -> int | None:
     length = raw.seek(0, os.SEEK_END)
     raw.seek(0)
     return length
-
-
-def _unbuffered(raw: io.BufferedReader) -> IO[bytes]:
-    if not isinstance(raw.raw, io.FileIO):
-        return raw
-    raw.raw.seek(0)
-    return raw.raw
 
 
 def _normalise(name: str) -> str:
