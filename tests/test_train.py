@@ -30,6 +30,7 @@ def test_help_is_short_grouped_and_needs_no_tensorflow(train, run_python):
     assert [line for line in lines if re.fullmatch(r'[A-Z]\w+:', line)] == [
         'Model:',
         'Data:',
+        'Images:',
         'Training:',
         'Output:',
     ]
