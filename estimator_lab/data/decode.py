@@ -114,9 +114,9 @@ def decode_image_fast(data: bytes, height: int, width: int, channels: int = 1) -
     """Does what `decode_image` does, for JPEGs in a third of the time and with slightly other pixels.
 
     A JPEG is scaled down as it is transformed back from frequencies, by 2, 4 or 8 as long as three
-    quarters of the wanted size are left; grey is its luminance as stored; the rest of the way is bicubic.
-    On photographs of 120 to 320 pixels at 128x128 the result differs from the exact one by 2 of 255 grey
-    levels on average, at sharp edges by up to 165. All other formats are decoded exactly.
+    quarters of the wanted size are left; grey is its luminance as stored; a Hamming filter goes the rest
+    of the way. On photographs of 120 to 320 pixels at 128x128 the result differs from the exact one by 2.8
+    of 255 grey levels on average, at sharp edges by up to 197. All other formats are decoded exactly.
 
     Args, returns and raises as `decode_image`.
     """
@@ -127,7 +127,7 @@ def decode_image_fast(data: bytes, height: int, width: int, channels: int = 1) -
     try:
         _check_size(frame.width, frame.height)
         image = decode_frame(data, frame, channels == 1, scale_for(frame, height, width, _FAST_SLACK))
-        pixels = np.array(image.resize((width, height), Image.Resampling.BICUBIC).convert(_MODES[channels]))
+        pixels = np.array(image.resize((width, height), Image.Resampling.HAMMING).convert(_MODES[channels]))
     except Exception:  # it has the words for what is wrong
         return decode_image(data, height, width, channels)
     return pixels.reshape(height, width, channels)

@@ -152,5 +152,6 @@ def _batch_dataset(arrays: Callable[[], Iterator[Arrays]], shape: ImageShape, la
     with tf.name_scope('input'):
         dataset = tf.data.Dataset.from_generator(
             encoded, (tf.uint8, tf.string, tf.int64), ([None, *shape], [None], [None])
-        ).prefetch(_PREFETCHED_BATCHES)
-        return dataset.map(tf.autograph.experimental.do_not_convert(example))
+        )
+        # Prefetched last, so that a training step finds its floats ready.
+        return dataset.map(tf.autograph.experimental.do_not_convert(example)).prefetch(_PREFETCHED_BATCHES)
