@@ -25,7 +25,7 @@ DISTRIBUTIONS = (NONE, MIRRORED, MULTI_WORKER, PARAMETER_SERVER)
 _CHIEF, _WORKER, _PS, _EVALUATOR = 'chief', 'worker', 'ps', 'evaluator'
 _JOBS = (_CHIEF, _WORKER, _PS, _EVALUATOR)
 _POLL_SECONDS = 1.0
-_QUIET_SECONDS = 3.0  # a worker that is about to start has its server up by then
+_QUIET_SECONDS = 3.0  # no process comes back as fast as that: importing TensorFlow takes longer
 _ALONE_SECONDS = 600.0  # a chief or worker that was killed may take some minutes to come back
 _CONNECT_SECONDS = 1.0
 
@@ -69,6 +69,11 @@ class Role:
     def evaluates(self) -> bool:
         """Whether this process evaluates: the evaluator of a cluster, or a process without one."""
         return self.job == _EVALUATOR or not self.cluster
+
+    @property
+    def needs_attendance(self) -> bool:
+        """Whether this process may go on, or wait for others, without an end: see `attend`."""
+        return bool(self.cluster) and (not self.trains or self.distribution == MULTI_WORKER)
 
     @property
     def trainers(self) -> tuple[str, ...]:
@@ -153,51 +158,94 @@ def read_role(distribution: str, tf_config: str) -> Role:
 
 
 def attend(work: Callable[[], object], role: Role, switch: StopSwitch, finished: Callable[[], bool]) -> None:
-    """Runs what has no end of its own, a parameter server or an evaluator, until training has ended.
+    """Runs this process's part of a cluster where that may have no end of its own; sees to it that it ends.
 
-    The work runs in a thread, since a TensorFlow server, once joined, never returns and hears no signal. It
-    may still be running when this function returns.
+    The work runs in a thread, since a TensorFlow server, once joined, never returns and hears no signal; nor
+    does a synchronous step whose partner is gone. It may still be running when this function returns.
 
     Args:
-      work: what to run; a parameter server's may go on for ever.
+      work: what to run.
       role: of this process.
       switch: asks to end early.
       finished: whether training has reached its last step, as the checkpoints say.
 
     Raises:
       Interrupted: the switch is on.
-      LabError: the chief and all workers have been gone for ten minutes with training unfinished.
+      LabError: the others are gone, with training unfinished: at once where each step needs them, after ten
+        minutes where they may come back.
       Exception: whatever `work` raised.
     """
     errors: list[BaseException] = []
 
     def run() -> None:
         try:
-            work()
+            with role.scope():
+                work()
         except BaseException as error:
             errors.append(error)
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    heard = time.monotonic()
-    known = False
+    is_over = (_PartnerWatch if role.trains else _TrainerWatch)(role, switch, finished)
     while thread.is_alive():
         thread.join(_POLL_SECONDS)
-        switch.check()
-        if any(map(_answers, role.trainers)):
-            heard, known = time.monotonic(), True
-            continue
-        silence = time.monotonic() - heard
-        if finished():
-            if role.serves and silence > _QUIET_SECONDS:
-                return
-        elif known and silence > _ALONE_SECONDS:
-            raise LabError(
-                f'No chief or worker of TF_CONFIG has answered for {_ALONE_SECONDS / 60:.0f} minutes, and '
-                f'training is not at its end: this {role.job} stops.'
-            )
+        if thread.is_alive() and is_over():
+            return
     if errors:
         raise errors[0]
+
+
+class _PartnerWatch:
+    """For a synchronous worker: it must end once a partner is gone, since its step would wait for ever.
+
+    The chief watches all workers, a worker the chief, so that one that is gone ends all of them.
+    """
+
+    def __init__(self, role: Role, switch: StopSwitch, finished: Callable[[], bool]) -> None:
+        self._switch = switch
+        self._finished = finished
+        self._partners = role.cluster.get(_WORKER, ()) if role.is_chief else role.cluster[_CHIEF]
+        self._heard: dict[str, float] = {}
+
+    def __call__(self) -> bool:
+        now = time.monotonic()
+        self._heard.update({address: now for address in self._partners if _answers(address)})
+        gone = [address for address, heard in self._heard.items() if now - heard > _QUIET_SECONDS]
+        if not gone:
+            return False
+        self._switch.check()
+        if self._finished():
+            return True
+        raise LabError(
+            f'{gone[0]} of TF_CONFIG is gone, and without it no step is possible: start all processes again, '
+            'and training goes on from the newest checkpoint.'
+        )
+
+
+class _TrainerWatch:
+    """For a parameter server, which has no end, and an evaluator, whose end may never come."""
+
+    def __init__(self, role: Role, switch: StopSwitch, finished: Callable[[], bool]) -> None:
+        self._role = role
+        self._switch = switch
+        self._finished = finished
+        self._known = False
+        self._heard = time.monotonic()
+
+    def __call__(self) -> bool:
+        self._switch.check()
+        if any(map(_answers, self._role.trainers)):
+            self._known, self._heard = True, time.monotonic()
+            return False
+        silence = time.monotonic() - self._heard
+        if self._finished():
+            return self._role.serves and silence > _QUIET_SECONDS
+        if self._known and silence > _ALONE_SECONDS:
+            raise LabError(
+                f'No chief or worker of TF_CONFIG has answered for {_ALONE_SECONDS / 60:.0f} minutes, and '
+                f'training is not at its end: this {self._role.job} stops.'
+            )
+        return False
 
 
 def _answers(address: str) -> bool:

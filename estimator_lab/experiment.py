@@ -132,7 +132,7 @@ class Experiment:
         if self.role.is_chief:
             self._write_record()
         try:
-            with switch.listening(), _tensorflow_errors_as_sentences(switch), self.role.scope():
+            with switch.listening(), _tensorflow_errors_as_sentences(switch):
                 metrics = self._train_and_evaluate(switch, train_report)
         except Interrupted:
             pass
@@ -216,20 +216,20 @@ class Experiment:
             # An evaluator of its own looks for new checkpoints that often.
             throttle_secs=0 if self.role.trains else _EVALUATOR_POLL_SECONDS,
         )
-        if self.role.trains:
-            tf.estimator.train_and_evaluate(self.estimator, train_spec, eval_spec)
+        if self.role.needs_attendance:
+            attend(lambda: self._run_task(train_spec, eval_spec), self.role, switch, self._is_finished)
         else:
-            attend(lambda: self._serve(train_spec, eval_spec), self.role, switch, self._is_finished)
+            self._run_task(train_spec, eval_spec)
         return log.last
 
-    def _serve(self, train_spec: Any, eval_spec: Any) -> None:
+    def _run_task(self, train_spec: Any, eval_spec: Any) -> None:
         while True:
             before = self.estimator.latest_checkpoint()
             try:
                 return tf.estimator.train_and_evaluate(self.estimator, train_spec, eval_spec)
             except (tf.errors.NotFoundError, ValueError):
-                # Training that is faster than evaluation deletes checkpoints before they are read.
-                if self.role.serves or before == self.estimator.latest_checkpoint():
+                # Training that is faster than an evaluator deletes checkpoints before they are read.
+                if self.role.job != 'evaluator' or before == self.estimator.latest_checkpoint():
                     raise
 
     def _is_finished(self) -> bool:
