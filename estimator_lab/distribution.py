@@ -157,7 +157,13 @@ def read_role(distribution: str, tf_config: str) -> Role:
     return Role(PARAMETER_SERVER if distribution == NONE else distribution, job, index, cluster)
 
 
-def attend(work: Callable[[], object], role: Role, switch: StopSwitch, finished: Callable[[], bool]) -> None:
+def attend(
+    work: Callable[[], object],
+    role: Role,
+    switch: StopSwitch,
+    finished: Callable[[], bool],
+    over: Callable[[], bool] = lambda: False,
+) -> None:
     """Runs this process's part of a cluster where that may have no end of its own; sees to it that it ends.
 
     The work runs in a thread, since a TensorFlow server, once joined, never returns and hears no signal; nor
@@ -168,6 +174,7 @@ def attend(work: Callable[[], object], role: Role, switch: StopSwitch, finished:
       role: of this process.
       switch: asks to end early.
       finished: whether training has reached its last step, as the checkpoints say.
+      over: whether this process has taken its own last step.
 
     Raises:
       Interrupted: the switch is on.
@@ -186,7 +193,7 @@ def attend(work: Callable[[], object], role: Role, switch: StopSwitch, finished:
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    is_over = (_PartnerWatch if role.trains else _TrainerWatch)(role, switch, finished)
+    is_over = _PartnerWatch(role, switch, over) if role.trains else _TrainerWatch(role, switch, finished)
     while thread.is_alive():
         thread.join(_POLL_SECONDS)
         if thread.is_alive() and is_over():
@@ -201,9 +208,9 @@ class _PartnerWatch:
     The chief watches all workers, a worker the chief, so that one that is gone ends all of them.
     """
 
-    def __init__(self, role: Role, switch: StopSwitch, finished: Callable[[], bool]) -> None:
+    def __init__(self, role: Role, switch: StopSwitch, over: Callable[[], bool]) -> None:
         self._switch = switch
-        self._finished = finished
+        self._over = over
         self._partners = role.cluster.get(_WORKER, ()) if role.is_chief else role.cluster[_CHIEF]
         self._heard: dict[str, float] = {}
 
@@ -211,11 +218,9 @@ class _PartnerWatch:
         now = time.monotonic()
         self._heard.update({address: now for address in self._partners if _answers(address)})
         gone = [address for address, heard in self._heard.items() if now - heard > _QUIET_SECONDS]
-        if not gone:
+        if not gone or self._over():
             return False
         self._switch.check()
-        if self._finished():
-            return True
         raise LabError(
             f'{gone[0]} of TF_CONFIG is gone, and without it no step is possible: start all processes again, '
             'and training goes on from the newest checkpoint.'

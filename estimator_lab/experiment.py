@@ -203,9 +203,9 @@ class Experiment:
             metrics = self.estimator.evaluate(eval_unless_stopped, settings.eval_steps, eval_hooks)
             eval_report.raise_error()
             return metrics
-        log = EvaluationLog(eval_report, self._say)
+        stop, log = StopTrainingHook(switch), EvaluationLog(eval_report, self._say)
         train_spec = tf.estimator.TrainSpec(
-            self.train_input_fn(train_report), self.max_steps, self._train_hooks(switch)
+            self.train_input_fn(train_report), self.max_steps, [stop, *self._chief_hooks()]
         )
         eval_spec = tf.estimator.EvalSpec(
             eval_unless_stopped,
@@ -217,7 +217,13 @@ class Experiment:
             throttle_secs=0 if self.role.trains else _EVALUATOR_POLL_SECONDS,
         )
         if self.role.needs_attendance:
-            attend(lambda: self._run_task(train_spec, eval_spec), self.role, switch, self._is_finished)
+            attend(
+                lambda: self._run_task(train_spec, eval_spec),
+                self.role,
+                switch,
+                self._is_finished,
+                lambda: stop.over,
+            )
         else:
             self._run_task(train_spec, eval_spec)
         return log.last
@@ -235,15 +241,14 @@ class Experiment:
     def _is_finished(self) -> bool:
         return self.saved_step() >= self.max_steps
 
-    def _train_hooks(self, switch: StopSwitch) -> list[Any]:
+    def _chief_hooks(self) -> list[Any]:
+        if not self.role.is_chief:
+            return []
         settings, examples = self.settings, self.settings.batch_size * self.batches_a_step
-        hooks = [StopTrainingHook(switch)]
-        if self.role.is_chief:
-            hooks += [
-                ProgressHook(self.max_steps, examples),
-                SpeedHook(examples, settings.save_summary_steps, str(settings.model_dir)),
-            ]
-        return hooks
+        return [
+            ProgressHook(self.max_steps, examples),
+            SpeedHook(examples, settings.save_summary_steps, str(settings.model_dir)),
+        ]
 
     def _write_record(self) -> None:
         folder = self.settings.model_dir
