@@ -115,7 +115,10 @@ class Experiment:
         )
         if previous:
             check_same(settings.model_dir, previous, self._record, shape_fields(module.Params))
-        self.estimator = tf.estimator.Estimator(module.model_fn, params=self.params, config=self._config())
+        with self.role.scope():  # an Estimator copies its configuration, and the strategy with it
+            self.estimator = tf.estimator.Estimator(
+                module.model_fn, params=self.params, config=self._config()
+            )
 
     def train(self) -> Result:
         """Trains up to the last step, evaluating at each checkpoint; goes on from what model_dir holds.
