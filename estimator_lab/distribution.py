@@ -10,6 +10,7 @@ import json
 import socket
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -89,6 +90,8 @@ class Role:
 
     def strategy(self) -> Any:
         """Returns the tf.distribute.Strategy of this process; None where Estimator does without one."""
+        # TensorFlow says this of itself, to nobody who could do anything about it.
+        warnings.filterwarnings('ignore', 'To make it possible to preserve tf.data options')
         if self.distribution == MIRRORED:
             return tf.distribute.MirroredStrategy()
         # In the evaluator's process the strategy would look for itself among the workers.
