@@ -44,7 +44,7 @@ class Cluster:
                 self._cluster.setdefault(task.rstrip('0123456789'), []).append(f'127.0.0.1:{port}')
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, *tasks: str, pace: float = 0.0, replicas: int = 1) -> None:
+    def start(self, *tasks: str, pace: float = 0.0) -> None:
         """Starts tasks; their training input gives a batch every `pace` seconds at most."""
         for task in tasks:
             job, index = task.rstrip('0123456789'), int(re.search(r'\d*$', task)[0] or 0)
@@ -53,7 +53,7 @@ class Cluster:
             if self._cluster:
                 tf_config = {'cluster': self._cluster, 'task': {'type': job, 'index': index}}
                 environment['TF_CONFIG'] = json.dumps(tf_config)
-            arguments = [str(self._log(task)), str(pace), str(replicas), *self._flags]
+            arguments = [str(self._log(task)), str(pace), *self._flags]
             with self._out(task).open('ab') as out:
                 self._processes[task] = subprocess.Popen(
                     [sys.executable, str(_PROGRAM), *arguments], stdout=out, stderr=out, env=environment
