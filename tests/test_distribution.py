@@ -17,7 +17,7 @@ from estimator_lab.errors import FlagError, LabError
 from estimator_lab.tf1 import tf
 from tests.cluster import Cluster
 
-HPARAMS = 'filters=2,dense_units=8,dropout_rate=0,learning_rate=0.01,learning_rate_schedule=constant'
+HPARAMS = 'filters=2,dense_units=8,dropout_rate=0,learning_rate=0.002,learning_rate_schedule=constant'
 HOSTS = {
     'chief': ['h0:1'],
     'worker': ['h1:1', 'h2:1'],
