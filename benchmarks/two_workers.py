@@ -154,11 +154,15 @@ def run_task(options: dict[str, Any]) -> None:
         experimental_max_worker_delay_secs=0,
     )
     params = {'optimizer': 'sgd', 'learning_rate_schedule': 'constant'}
-    estimator = tf.estimator.Estimator(cnn.model_fn, params=params, config=config)
-    watch = Stopwatch()
-    train_spec = tf.estimator.TrainSpec(input_fn, hooks=[watch])
     with role.scope():
-        tf.estimator.train_and_evaluate(estimator, train_spec, tf.estimator.EvalSpec(input_fn, 1))
+        estimator = tf.estimator.Estimator(cnn.model_fn, params=params, config=config)
+    watch = Stopwatch()
+    if not role.cluster:
+        estimator.train(input_fn, hooks=[watch])
+    else:
+        with role.scope():
+            train_spec = tf.estimator.TrainSpec(input_fn, hooks=[watch])
+            tf.estimator.train_and_evaluate(estimator, train_spec, tf.estimator.EvalSpec(input_fn, 1))
     if role.is_chief:
         examples = options['batch_size'] * role.batches_a_step(strategy)
         print(json.dumps({'examples_per_second': watch.rate * examples}), flush=True)
