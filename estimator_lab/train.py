@@ -52,7 +52,7 @@ flags.DEFINE_enum(
     'distribution',
     'none',
     ['none', 'mirrored', 'multi_worker', 'parameter_server'],
-    'mirrored: all GPUs here; the others: the processes that TF_CONFIG names',
+    'on all GPUs here, or as TF_CONFIG says',
 )
 flags.DEFINE_integer('seed', 1, 'order of examples, initial weights, dropout')
 flags.DEFINE_integer('save_checkpoints_steps', None, 'steps between evaluated checkpoints', lower_bound=1)
