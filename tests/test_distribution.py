@@ -106,7 +106,7 @@ def test_multi_worker_goes_on_where_it_stopped(cluster, archive):
 
 
 def test_mirrored(cluster):
-    """With one replica: over two logical CPU devices a graph-mode session takes no step."""
+    """With one replica: over two logical CPU devices 2.15 takes no step."""
     run = cluster(distribution='mirrored', epochs=8)
     run.start('alone')
     assert run.statuses() == {'alone': 0}, run.outputs()
