@@ -1,12 +1,12 @@
 """Data + model -> Estimator, TrainSpec, EvalSpec, and the training run itself. Reads no flags."""
 
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from estimator_lab.core import metric_keys as keys
 from estimator_lab.core.hooks import (
     Interrupted,
     ProgressHook,
@@ -22,9 +22,10 @@ from estimator_lab.data.augment import parse_augmentation
 from estimator_lab.data.batches import ImageShape, Pixels
 from estimator_lab.data.decode import DECODERS
 from estimator_lab.data.input_fns import InputFn, archive_input_fn
-from estimator_lab.data.parts import ONLY_WORKER, Shard
 from estimator_lab.data.report import InputReport
+from estimator_lab.distribution import attend, read_role
 from estimator_lab.errors import DataError, FlagError, LabError
+from estimator_lab.evaluation_log import EvaluationLog
 from estimator_lab.inputs import open_inputs
 from estimator_lab.model_dir import Record, check_same, read_record, versions, write_record
 from estimator_lab.models.registry import find_model
@@ -37,7 +38,7 @@ _DEFAULT_EPOCHS = 10
 _CHECKPOINTS_A_RUN = 5
 _MOST_STEPS_BETWEEN_CHECKPOINTS = 2000
 _CHECKPOINTS_KEPT = 3
-_BAD_LIST = 'bad_members.csv'
+_EVALUATOR_POLL_SECONDS = 1
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ class Result:
     """What a training run came to.
 
     Attributes:
-      metrics: the last evaluation's, by name, with 'global_step'; empty if the run was interrupted.
+      metrics: the last evaluation's, by name, with 'global_step'; empty if the run was interrupted, or if
+        another process of the cluster evaluates.
       evaluated_on: images in the evaluation data; 0 where nobody knows.
       on_unseen: whether they are other images than those of training.
       checkpoint: path of the newest checkpoint.
@@ -82,6 +84,7 @@ class Experiment:
     def __init__(self, settings: Settings, say: Say = print) -> None:
         self.settings = settings
         self._say = say
+        self.role = read_role(settings.distribution, os.environ.get('TF_CONFIG', ''))
         check_precision(settings.precision)
         model = find_model(settings.model)
         module = model.load()
@@ -90,7 +93,9 @@ class Experiment:
         previous = read_record(settings.model_dir)
         self.inputs = open_inputs(settings, previous.vocabulary if previous else None, say)
         self.vocabulary = self.inputs.vocabulary
-        self.max_steps = _max_steps(settings, self.inputs.train.total)
+        self._strategy = self.role.strategy()
+        self.batches_a_step = self.role.batches_a_step(self._strategy)
+        self.max_steps = _max_steps(settings, self.inputs.train.total, self.batches_a_step)
         self.shape = ImageShape(settings.image_size, settings.image_size, settings.channels)
         self._pixels = Pixels(self.shape, DECODERS[settings.decode], augmentation)
         self.params = {
@@ -110,21 +115,27 @@ class Experiment:
         )
         if previous:
             check_same(settings.model_dir, previous, self._record, shape_fields(module.Params))
-        self.estimator = tf.estimator.Estimator(module.model_fn, params=self.params, config=self._config())
+        with self.role.scope():  # an Estimator copies its configuration, and the strategy with it
+            self.estimator = tf.estimator.Estimator(
+                module.model_fn, params=self.params, config=self._config()
+            )
 
     def train(self) -> Result:
         """Trains up to the last step, evaluating at each checkpoint; goes on from what model_dir holds.
 
+        In a cluster it plays this process's part of that, and returns when training has ended.
+
         Raises:
           DataError: if the data breaks off on the way; what was learned by then has been saved.
-          LabError: if TensorFlow can't go on, in one sentence of its own.
+          LabError: if TensorFlow can't go on, in one sentence of its own; if the rest of a cluster is gone.
         """
         switch = StopSwitch()
         train_report = self._report(self.inputs.train)
         metrics: Mapping[str, float] = {}
-        self._write_record()
+        if self.role.is_chief:
+            self._write_record()
         try:
-            with switch.listening(), _tensorflow_errors_as_sentences():
+            with switch.listening(), _tensorflow_errors_as_sentences(switch):
                 metrics = self._train_and_evaluate(switch, train_report)
         except Interrupted:
             pass
@@ -159,9 +170,9 @@ class Experiment:
 
     def train_input_fn(self, report: InputReport) -> InputFn:
         """Returns the input function of training; it starts where the newest checkpoint ends."""
-        settings, shard = self.settings, _shard_of(self.estimator.config)
+        settings = self.settings
         order = self.inputs.train.order(
-            settings.shuffle_buffer, settings.seed, shard, labels=self.vocabulary.labels
+            settings.shuffle_buffer, settings.seed, self.role.shard, labels=self.vocabulary.labels
         )
         return archive_input_fn(
             order,
@@ -169,7 +180,7 @@ class Experiment:
             settings.batch_size,
             report,
             self.vocabulary,
-            resume=lambda: self.saved_step() // shard.count,  # each worker counts up the same global step
+            resume=lambda: self.role.batches_seen(self.saved_step(), self._strategy),
         )
 
     def eval_input_fn(self, report: InputReport) -> InputFn:
@@ -187,30 +198,60 @@ class Experiment:
             return eval_input_fn()
 
         eval_hooks = [StopEvaluationHook(switch)]
-        if self.saved_step() >= self.max_steps:
-            self._say(f'Already trained for {self.max_steps} steps: evaluating only.')
+        if self._is_finished():
+            doing = 'evaluating only' if self.role.evaluates else 'nothing is left to do'
+            self._say(f'Already trained for {self.max_steps} steps: {doing}.')
+            if not self.role.evaluates:
+                return {}
             metrics = self.estimator.evaluate(eval_unless_stopped, settings.eval_steps, eval_hooks)
             eval_report.raise_error()
             return metrics
-        log = _EvaluationLog(eval_report, self._say)
-        train_hooks = [
-            StopTrainingHook(switch),
-            ProgressHook(self.max_steps, settings.batch_size),
-            SpeedHook(settings.batch_size, settings.save_summary_steps, str(settings.model_dir)),
-        ]
-        tf.estimator.train_and_evaluate(
-            self.estimator,
-            tf.estimator.TrainSpec(self.train_input_fn(train_report), self.max_steps, train_hooks),
-            tf.estimator.EvalSpec(
-                eval_unless_stopped,
-                settings.eval_steps,
-                hooks=eval_hooks,
-                exporters=log,
-                start_delay_secs=0,
-                throttle_secs=0,
-            ),
+        stop, log = StopTrainingHook(switch), EvaluationLog(eval_report, self._say)
+        train_spec = tf.estimator.TrainSpec(
+            self.train_input_fn(train_report), self.max_steps, [stop, *self._chief_hooks()]
         )
+        eval_spec = tf.estimator.EvalSpec(
+            eval_unless_stopped,
+            settings.eval_steps,
+            hooks=eval_hooks,
+            exporters=log,
+            start_delay_secs=0,
+            # An evaluator of its own looks for new checkpoints that often.
+            throttle_secs=0 if self.role.trains else _EVALUATOR_POLL_SECONDS,
+        )
+        if self.role.needs_attendance:
+            attend(
+                lambda: self._run_task(train_spec, eval_spec),
+                self.role,
+                switch,
+                self._is_finished,
+                lambda: stop.over,
+            )
+        else:
+            self._run_task(train_spec, eval_spec)
         return log.last
+
+    def _run_task(self, train_spec: Any, eval_spec: Any) -> None:
+        while True:
+            before = self.estimator.latest_checkpoint()
+            try:
+                return tf.estimator.train_and_evaluate(self.estimator, train_spec, eval_spec)
+            except (tf.errors.NotFoundError, ValueError):
+                # Training that is faster than an evaluator deletes checkpoints before they are read.
+                if self.role.job != 'evaluator' or before == self.estimator.latest_checkpoint():
+                    raise
+
+    def _is_finished(self) -> bool:
+        return self.saved_step() >= self.max_steps
+
+    def _chief_hooks(self) -> list[Any]:
+        if not self.role.is_chief:
+            return []
+        settings, examples = self.settings, self.settings.batch_size * self.batches_a_step
+        return [
+            ProgressHook(self.max_steps, examples),
+            SpeedHook(examples, settings.save_summary_steps, str(settings.model_dir)),
+        ]
 
     def _write_record(self) -> None:
         folder = self.settings.model_dir
@@ -221,8 +262,10 @@ class Experiment:
             raise FlagError(f'--model_dir={folder} cannot be written: {error.strerror}.') from error
 
     def _report(self, archives: Archives) -> InputReport:
-        settings = self.settings
-        bad_list = settings.model_dir / _BAD_LIST
+        settings, role = self.settings, self.role
+        bad_list = settings.model_dir / (
+            'bad_members.csv' if role.is_chief else f'bad_members.{role.job}{role.index}.csv'
+        )
         return InputReport(self._say, archives.total or 0, settings.max_bad_fraction, bad_list)
 
     def _config(self) -> Any:
@@ -233,7 +276,8 @@ class Experiment:
         return tf.estimator.RunConfig(
             model_dir=str(settings.model_dir),
             tf_random_seed=settings.seed,
-            session_config=session_config(settings.precision),
+            session_config=self.role.session_config(session_config(settings.precision)),
+            train_distribute=self._strategy,
             save_checkpoints_steps=every,
             save_summary_steps=settings.save_summary_steps,
             log_step_count_steps=None,  # SpeedHook does it
@@ -241,49 +285,7 @@ class Experiment:
         )
 
 
-class _EvaluationLog(tf.estimator.Exporter):
-    """Says and keeps what each evaluation found; train_and_evaluate hands its results to exporters only."""
-
-    name = 'evaluation_log'
-
-    def __init__(self, report: InputReport, say: Say) -> None:
-        self._report = report
-        self._say = say
-        self.last: Mapping[str, float] = {}
-
-    def export(
-        self,
-        estimator: Any,
-        export_path: str,
-        checkpoint_path: str,
-        eval_result: Any,
-        is_the_final_export: bool,
-    ) -> None:
-        self._report.raise_error()
-        self.last = eval_result
-        shown = ', '.join(f'{name} {value:.4f}' for name, value in worth_showing(eval_result))
-        self._say(f'evaluated at step {eval_result["global_step"]}: {shown}')
-
-
-def worth_showing(metrics: Mapping[str, float]) -> list[tuple[str, float]]:
-    """Returns metrics by name for a person to read: without the step, and without unknown labels if none."""
-    return sorted(
-        (name, value)
-        for name, value in metrics.items()
-        if name != 'global_step' and not (name == keys.UNKNOWN_LABELS and value == 0)
-    )
-
-
-def _shard_of(config: Any) -> Shard:
-    """Returns which worker this process is; TF_CONFIG says so, and a run without it has one."""
-    if config.num_worker_replicas <= 1:
-        return ONLY_WORKER
-    is_chief_job = config.task_type in ('chief', 'master')
-    others_first = int(any(job in config.cluster_spec.jobs for job in ('chief', 'master')))
-    return Shard(0 if is_chief_job else config.task_id + others_first, config.num_worker_replicas)
-
-
-def _max_steps(settings: Settings, images: int | None) -> int:
+def _max_steps(settings: Settings, images: int | None, batches_a_step: int) -> int:
     if settings.max_steps is not None and settings.epochs is not None:
         raise FlagError('--max_steps and --epochs exclude each other: give one of them.')
     if settings.max_steps is not None:
@@ -296,13 +298,14 @@ def _max_steps(settings: Settings, images: int | None) -> int:
             f'--data={",".join(settings.data)} passes by only once, so that nobody knows how many images '
             'make an epoch: give --max_steps.'
         )
-    return math.ceil(epochs * images / settings.batch_size)
+    return math.ceil(epochs * images / (settings.batch_size * batches_a_step))
 
 
 @contextmanager
-def _tensorflow_errors_as_sentences() -> Iterator[None]:
+def _tensorflow_errors_as_sentences(switch: StopSwitch) -> Iterator[None]:
     try:
         yield
     except tf.errors.OpError as error:
+        switch.check()  # the other workers of a cluster may have stopped a moment before this one
         first_line = str(error.message).strip().partition('\n')[0]
         raise LabError(f'TensorFlow stopped ({type(error).__name__}): {first_line}') from error

@@ -14,7 +14,7 @@ class Settings:
       data: tar archives to train on: paths, globs, URLs, '-' for standard input.
       eval_data: tar archives to evaluate on; empty evaluates on the training data, and says so.
       model_dir: where checkpoints and summaries go; training goes on from what is there.
-      batch_size: examples in a step.
+      batch_size: examples in a step of one worker or replica.
       max_steps: the global step at which training ends; None leaves it to `epochs`.
       epochs: passes over the training data, None for 10; not together with `max_steps`.
       eval_steps: batches in an evaluation; None for all.
@@ -36,6 +36,9 @@ class Settings:
         of any archive.
       max_bad_fraction: share of images that may fail to decode.
       use_damaged: whether an archive that breaks off is used up to there.
+      distribution: 'mirrored' for all GPUs of this process, 'multi_worker' or 'parameter_server' for the
+        processes that the environment variable TF_CONFIG names; 'none' for one process, or
+        'parameter_server' where TF_CONFIG has ps tasks.
     """
 
     model: str
@@ -60,3 +63,4 @@ class Settings:
     shuffle_buffer: int = 10_000
     max_bad_fraction: float = 0.01
     use_damaged: bool = False
+    distribution: str = 'none'

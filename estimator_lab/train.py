@@ -42,12 +42,18 @@ flags.DEFINE_integer(
     'shuffle_buffer', 10_000, 'encoded images held to shuffle a stream; 1: stored order', lower_bound=1
 )
 flags.DEFINE_string('model_dir', None, 'checkpoints and TensorBoard files; default runs/MODEL')
-flags.DEFINE_integer('batch_size', 32, 'examples in a step', lower_bound=1)
+flags.DEFINE_integer('batch_size', 32, 'examples in a step of one worker', lower_bound=1)
 flags.DEFINE_integer('max_steps', None, 'train up to this global step', lower_bound=1)
 flags.DEFINE_float('epochs', None, 'or for this many passes over the data (default 10)', lower_bound=0)
 flags.DEFINE_integer('eval_steps', None, 'batches in an evaluation; default all', lower_bound=1)
 flags.DEFINE_enum(
     'precision', 'float32', ['float32', 'bfloat16'], 'bfloat16 is faster on processors that have it'
+)
+flags.DEFINE_enum(
+    'distribution',
+    'none',
+    ['none', 'mirrored', 'multi_worker', 'parameter_server'],
+    'on all GPUs here, or as TF_CONFIG says',
 )
 flags.DEFINE_integer('seed', 1, 'order of examples, initial weights, dropout')
 flags.DEFINE_integer('save_checkpoints_steps', None, 'steps between evaluated checkpoints', lower_bound=1)
@@ -64,7 +70,9 @@ _GROUPS = {
     'Model': ['model', 'hparams'],
     'Data': ['data', 'eval_data', 'split', 'vocabulary', 'shuffle_buffer', 'max_bad_fraction', 'use_damaged'],
     'Images': ['image_size', 'channels', 'decode', 'augment'],
-    'Training': ['model_dir', 'batch_size', 'max_steps', 'epochs', 'eval_steps', 'precision', 'seed'],
+    'Training': [
+        *('model_dir', 'batch_size', 'max_steps', 'epochs', 'eval_steps', 'precision', 'distribution', 'seed')
+    ],
     'Output': ['save_checkpoints_steps', 'save_summary_steps', 'verbose'],
 }
 
@@ -110,11 +118,19 @@ def main() -> int:
         shuffle_buffer=FLAGS.shuffle_buffer,
         max_bad_fraction=FLAGS.max_bad_fraction,
         use_damaged=FLAGS.use_damaged,
+        distribution=FLAGS.distribution,
     )
     experiment = Experiment(settings, _say)
-    _announce(experiment)
+    role = experiment.role
+    if role.is_chief:
+        _announce(experiment)
+    if role.cluster:
+        _say(f'Task             {role}')
     result = experiment.train()
-    return _conclude(settings, result)
+    if role.is_chief or result.metrics:
+        return _conclude(settings, result)
+    _say(f'The {role.job} has {"stopped" if result.interrupted else "ended"} at step {result.step}.')
+    return command.INTERRUPTED if result.interrupted else 0
 
 
 def _demo_data() -> tuple[list[str], list[str]]:
@@ -170,7 +186,12 @@ def _conclude(settings: 'Settings', result: 'Result') -> int:
         return command.INTERRUPTED
     if result.step < result.max_steps:
         _say(f'The data ended at step {result.step} of {result.max_steps}.')
-    from estimator_lab.experiment import worth_showing
+    if not result.metrics:
+        _say(f'Trained          {result.step} steps, evaluated by the evaluator of TF_CONFIG if there is one')
+        _say(f'Checkpoint       {result.checkpoint}')
+        _say(f'TensorBoard      {command.tensorboard(settings.model_dir)}')
+        return 0
+    from estimator_lab.evaluation_log import worth_showing
 
     on = 'the training data' if not result.on_unseen else f'{result.evaluated_on:,} unseen images'
     _say('')

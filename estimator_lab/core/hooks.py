@@ -55,14 +55,22 @@ class StopSwitch:
 
 
 class StopTrainingHook(tf.train.SessionRunHook):
-    """Ends training behind the current step once the switch is on, so that a checkpoint is saved."""
+    """Ends training behind the current step once the switch is on, so that a checkpoint is saved.
+
+    Attributes:
+      over: whether the last step has been taken; saving may still go on.
+    """
 
     def __init__(self, switch: StopSwitch) -> None:
         self._switch = switch
+        self.over = False
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
         if self._switch.on:
             run_context.request_stop()
+
+    def end(self, session: Any) -> None:
+        self.over = True
 
 
 class StopEvaluationHook(tf.train.SessionRunHook):

@@ -1,0 +1,333 @@
+"""This process's part in a distributed run: what --distribution and TF_CONFIG say, and what follows from it.
+
+TensorFlow's own engines do the work. `parameter_server` is Estimator's asynchronous training: variables live
+in the ps tasks, and every worker updates them at its own pace. `multi_worker` and `mirrored` are strategies
+whose replicas take each step together.
+"""
+
+import contextlib
+import json
+import socket
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from estimator_lab.core.hooks import StopSwitch
+from estimator_lab.data.parts import ONLY_WORKER, Shard
+from estimator_lab.errors import FlagError, LabError
+from estimator_lab.tf1 import tf
+
+NONE, MIRRORED, MULTI_WORKER, PARAMETER_SERVER = 'none', 'mirrored', 'multi_worker', 'parameter_server'
+DISTRIBUTIONS = (NONE, MIRRORED, MULTI_WORKER, PARAMETER_SERVER)
+
+_CHIEF, _WORKER, _PS, _EVALUATOR = 'chief', 'worker', 'ps', 'evaluator'
+_JOBS = (_CHIEF, _WORKER, _PS, _EVALUATOR)
+_POLL_SECONDS = 1.0
+_QUIET_SECONDS = 3.0  # no process comes back as fast as that: importing TensorFlow takes longer
+_ALONE_SECONDS = 600.0  # a chief or worker that was killed may take some minutes to come back
+_CONNECT_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Role:
+    """The part of this process in a run.
+
+    Attributes:
+      distribution: one of DISTRIBUTIONS; a cluster of TF_CONFIG without a strategy is PARAMETER_SERVER.
+      job: 'chief', 'worker', 'ps' or 'evaluator'; a process without a cluster is its own chief.
+      index: number of the task within its job.
+      cluster: 'host:port' of each task, by job; empty without a cluster.
+    """
+
+    distribution: str = NONE
+    job: str = _CHIEF
+    index: int = 0
+    cluster: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        tasks = ', '.join(f'{len(self.cluster[job])} {job}' for job in _JOBS if self.cluster.get(job))
+        return f'{self.job} {self.index} of {tasks}' if tasks else 'the only process'
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process writes checkpoints and what else there is one of."""
+        return self.job == _CHIEF
+
+    @property
+    def trains(self) -> bool:
+        """Whether this process takes training steps."""
+        return self.job in (_CHIEF, _WORKER)
+
+    @property
+    def serves(self) -> bool:
+        """Whether this process only keeps variables for others."""
+        return self.job == _PS
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether this process evaluates: the evaluator of a cluster, or a process without one."""
+        return self.job == _EVALUATOR or not self.cluster
+
+    @property
+    def needs_attendance(self) -> bool:
+        """Whether this process may go on, or wait for others, without an end: see `attend`."""
+        return bool(self.cluster) and (not self.trains or self.distribution == MULTI_WORKER)
+
+    @property
+    def trainers(self) -> tuple[str, ...]:
+        """'host:port' of the chief, then of all workers."""
+        return (*self.cluster.get(_CHIEF, ()), *self.cluster.get(_WORKER, ()))
+
+    @property
+    def shard(self) -> Shard:
+        """This process's share of the training images; each of them goes to one chief or worker."""
+        if not self.trains or len(self.trainers) < 2:
+            return ONLY_WORKER
+        return Shard(0 if self.is_chief else self.index + 1, len(self.trainers))
+
+    def strategy(self) -> Any:
+        """Returns the tf.distribute.Strategy of this process; None where Estimator does without one."""
+        # TensorFlow says this of itself, to nobody who could do anything about it.
+        warnings.filterwarnings('ignore', 'To make it possible to preserve tf.data options')
+        if self.distribution == MIRRORED:
+            return tf.distribute.MirroredStrategy()
+        # In the evaluator's process the strategy would look for itself among the workers.
+        if self.distribution == MULTI_WORKER and self.trains:
+            with self.scope():
+                return tf.distribute.experimental.MultiWorkerMirroredStrategy()
+        return None
+
+    @contextlib.contextmanager
+    def scope(self) -> Iterator[None]:
+        """Within it, MultiWorkerMirroredStrategy is set up the TF1 way.
+
+        While eager execution is on, making one starts a server of its own, waits for all the others without
+        an end, and takes SIGTERM away from the program.
+        """
+        with tf.Graph().as_default() if self.distribution == MULTI_WORKER else contextlib.nullcontext():
+            yield
+
+    def local_replicas(self, strategy: Any) -> int:
+        """Returns how many batches this process takes from its input in one of its steps."""
+        return len(strategy.extended.worker_devices) if strategy else 1
+
+    def batches_a_step(self, strategy: Any) -> int:
+        """Returns how many batches all processes together learn from while the global step counts one."""
+        return strategy.num_replicas_in_sync if strategy else self._workers_in_step()
+
+    def batches_seen(self, step: int, strategy: Any) -> int:
+        """Returns how many batches this process has taken when the global step is `step`.
+
+        With a strategy each step takes one for each replica. Without one, the workers count up the same
+        global step together, each at its own pace: then it is an estimate, an equal share.
+        """
+        return step * self.local_replicas(strategy) if strategy else step // self.shard.count
+
+    def session_config(self, config: Any) -> Any:
+        """Adds to a tf.ConfigProto, if there is one, that a worker depends on parameter servers only.
+
+        Estimator adds it to its own default configuration. Without it a worker that is gone would stop all.
+        """
+        if config is not None and self.cluster and self.trains and self.distribution == PARAMETER_SERVER:
+            config.device_filters.extend(['/job:ps', f'/job:{self.job}/task:{self.index}'])
+        return config
+
+    def _workers_in_step(self) -> int:
+        return len(self.trainers) if self.distribution == MULTI_WORKER else 1
+
+
+def read_role(distribution: str, tf_config: str) -> Role:
+    """Returns this process's part.
+
+    Args:
+      distribution: value of --distribution, one of DISTRIBUTIONS.
+      tf_config: value of the environment variable TF_CONFIG; '' where it is not set.
+
+    Raises:
+      FlagError: TF_CONFIG is wrong, or does not go with --distribution.
+    """
+    if distribution not in DISTRIBUTIONS:
+        raise FlagError(f'--distribution={distribution} is not allowed: one of {", ".join(DISTRIBUTIONS)}.')
+    given = _parsed(tf_config)
+    cluster = _cluster_of(given)
+    _check_fit(distribution, cluster)
+    if not cluster:
+        return Role(distribution)
+    job, index = _task_of(given, cluster)
+    return Role(PARAMETER_SERVER if distribution == NONE else distribution, job, index, cluster)
+
+
+def attend(
+    work: Callable[[], object],
+    role: Role,
+    switch: StopSwitch,
+    finished: Callable[[], bool],
+    over: Callable[[], bool] = lambda: False,
+) -> None:
+    """Runs this process's part of a cluster where that may have no end of its own; sees to it that it ends.
+
+    The work runs in a thread, since a TensorFlow server, once joined, never returns and hears no signal; nor
+    does a synchronous step whose partner is gone. It may still be running when this function returns.
+
+    Args:
+      work: what to run.
+      role: of this process.
+      switch: asks to end early.
+      finished: whether training has reached its last step, as the checkpoints say.
+      over: whether this process has taken its own last step.
+
+    Raises:
+      Interrupted: the switch is on.
+      LabError: the others are gone, with training unfinished: at once where each step needs them, after ten
+        minutes where they may come back.
+      Exception: whatever `work` raised.
+    """
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            with role.scope():
+                work()
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    is_over = _PartnerWatch(role, switch, over) if role.trains else _TrainerWatch(role, switch, finished)
+    while thread.is_alive():
+        thread.join(_POLL_SECONDS)
+        if thread.is_alive() and is_over():
+            return
+    if errors:
+        raise errors[0]
+
+
+class _PartnerWatch:
+    """For a synchronous worker: it must end once a partner is gone, since its step would wait for ever.
+
+    The chief watches all workers, a worker the chief, so that one that is gone ends all of them.
+    """
+
+    def __init__(self, role: Role, switch: StopSwitch, over: Callable[[], bool]) -> None:
+        self._switch = switch
+        self._over = over
+        self._partners = role.cluster.get(_WORKER, ()) if role.is_chief else role.cluster[_CHIEF]
+        self._heard: dict[str, float] = {}
+
+    def __call__(self) -> bool:
+        now = time.monotonic()
+        self._heard.update({address: now for address in self._partners if _answers(address)})
+        gone = [address for address, heard in self._heard.items() if now - heard > _QUIET_SECONDS]
+        if not gone or self._over():
+            return False
+        self._switch.check()
+        raise LabError(
+            f'{gone[0]} of TF_CONFIG is gone, and without it no step is possible: start all processes again, '
+            'and training goes on from the newest checkpoint.'
+        )
+
+
+class _TrainerWatch:
+    """For a parameter server, which has no end, and an evaluator, whose end may never come."""
+
+    def __init__(self, role: Role, switch: StopSwitch, finished: Callable[[], bool]) -> None:
+        self._role = role
+        self._switch = switch
+        self._finished = finished
+        self._known = False
+        self._heard = time.monotonic()
+
+    def __call__(self) -> bool:
+        self._switch.check()
+        if any(map(_answers, self._role.trainers)):
+            self._known, self._heard = True, time.monotonic()
+            return False
+        silence = time.monotonic() - self._heard
+        if self._finished():
+            return self._role.serves and silence > _QUIET_SECONDS
+        if self._known and silence > _ALONE_SECONDS:
+            raise LabError(
+                f'No chief or worker of TF_CONFIG has answered for {_ALONE_SECONDS / 60:.0f} minutes, and '
+                f'training is not at its end: this {self._role.job} stops.'
+            )
+        return False
+
+
+def _answers(address: str) -> bool:
+    host, _, port = address.rpartition(':')
+    try:
+        with socket.create_connection((host.strip('[]'), int(port)), _CONNECT_SECONDS):
+            return True
+    except OSError:
+        return False
+
+
+def _parsed(tf_config: str) -> dict[str, Any]:
+    try:
+        given = json.loads(tf_config or '{}')
+    except ValueError as error:
+        raise FlagError(f'TF_CONFIG is not JSON: {error}.') from error
+    if not isinstance(given, dict):
+        raise FlagError('TF_CONFIG must be an object with "cluster" and "task".')
+    return given
+
+
+def _cluster_of(given: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    cluster = given.get('cluster') or {}
+    if not isinstance(cluster, dict):
+        raise FlagError('"cluster" in TF_CONFIG must be an object of jobs, each a list of "host:port".')
+    for job, tasks in cluster.items():
+        if job not in _JOBS:
+            raise FlagError(f'TF_CONFIG names the job {job!r}; known are: {", ".join(_JOBS)}.')
+        if not isinstance(tasks, list) or not tasks or not all(map(_is_address, tasks)):
+            raise FlagError(f'The job {job!r} in TF_CONFIG must be a list of "host:port", not {tasks!r}.')
+    if cluster and len(cluster.get(_CHIEF, [])) != 1:
+        raise FlagError(
+            f'TF_CONFIG must name one chief, not {len(cluster.get(_CHIEF, []))}: one of the workers is the '
+            'chief, and listed as such instead.'
+        )
+    return {job: tuple(tasks) for job, tasks in cluster.items()}
+
+
+def _is_address(task: object) -> bool:
+    return isinstance(task, str) and task.rpartition(':')[2].isdigit() and not task.startswith(':')
+
+
+def _task_of(given: Mapping[str, Any], cluster: Mapping[str, tuple[str, ...]]) -> tuple[str, int]:
+    task = given.get('task')
+    if not isinstance(task, dict) or 'type' not in task or 'index' not in task:
+        raise FlagError('TF_CONFIG must say which task this process is: "task": {"type": ..., "index": ...}.')
+    job, index = task['type'], task['index']
+    if job not in cluster and job != _EVALUATOR:
+        raise FlagError(f'This process is {job!r} in TF_CONFIG, which its cluster does not have.')
+    if not str(index).isdigit() or int(index) >= len(cluster.get(job, ['the evaluator need not be listed'])):
+        raise FlagError(f'The task index {index!r} in TF_CONFIG is not one of its {job} tasks.')
+    return job, int(index)
+
+
+def _check_fit(distribution: str, cluster: Mapping[str, tuple[str, ...]]) -> None:
+    """Makes sure that --distribution and TF_CONFIG mean the same."""
+    if distribution in (MULTI_WORKER, PARAMETER_SERVER) and not cluster:
+        raise FlagError(
+            f'--distribution={distribution} needs TF_CONFIG, which names the cluster and the task of this '
+            'process (see docs/distributed.md).'
+        )
+    if distribution == MIRRORED and cluster:
+        raise FlagError(
+            '--distribution=mirrored trains in one process, but TF_CONFIG names a cluster: unset it, or use '
+            '--distribution=multi_worker.'
+        )
+    if distribution == MULTI_WORKER and _PS in cluster:
+        raise FlagError(
+            'TF_CONFIG names ps tasks, which --distribution=multi_worker has no use for: leave them out, or '
+            'use --distribution=parameter_server.'
+        )
+    if distribution == PARAMETER_SERVER and _PS not in cluster:
+        raise FlagError('--distribution=parameter_server needs at least one ps task in TF_CONFIG.')
+    if distribution == NONE and _WORKER in cluster and _PS not in cluster:
+        raise FlagError(
+            'TF_CONFIG names workers but no ps task: add one, or use --distribution=multi_worker.'
+        )

@@ -1,0 +1,49 @@
+"""What evaluations found, said and kept."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from estimator_lab.core import metric_keys as keys
+from estimator_lab.data.report import InputReport
+from estimator_lab.tf1 import tf
+
+
+class EvaluationLog(tf.estimator.Exporter):
+    """Says and keeps what each evaluation found; train_and_evaluate hands its results to exporters only.
+
+    Args:
+      report: of the evaluation's input, whose error ends the run.
+      say: shows one line to the user.
+
+    Attributes:
+      last: the last evaluation's metrics, by name; empty before the first.
+    """
+
+    name = 'evaluation_log'
+
+    def __init__(self, report: InputReport, say: Callable[[str], None]) -> None:
+        self._report = report
+        self._say = say
+        self.last: Mapping[str, float] = {}
+
+    def export(
+        self,
+        estimator: Any,
+        export_path: str,
+        checkpoint_path: str,
+        eval_result: Any,
+        is_the_final_export: bool,
+    ) -> None:
+        self._report.raise_error()
+        self.last = eval_result
+        shown = ', '.join(f'{name} {value:.4f}' for name, value in worth_showing(eval_result))
+        self._say(f'evaluated at step {eval_result["global_step"]}: {shown}')
+
+
+def worth_showing(metrics: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Returns metrics by name for a person to read: without the step, and without unknown labels if none."""
+    return sorted(
+        (name, value)
+        for name, value in metrics.items()
+        if name != 'global_step' and not (name == keys.UNKNOWN_LABELS and value == 0)
+    )

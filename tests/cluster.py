@@ -1,0 +1,120 @@
+"""A cluster of real processes on this machine, for tests."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+_ROOT = Path(__file__).parents[1]
+_PROGRAM = Path(__file__).with_name('cluster_process.py')
+
+
+def free_ports(count: int) -> list[int]:
+    """Returns ports that nobody listened on a moment ago."""
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(('127.0.0.1', 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+class Cluster:
+    """Tasks with one model_dir and one command.
+
+    Args:
+      folder: for the model_dir, logs and output.
+      tasks: such as 'chief', 'worker0', 'ps0', 'evaluator'; none at all is a process without TF_CONFIG.
+      flags: of the command.
+    """
+
+    def __init__(self, folder: Path, tasks: Sequence[str], flags: Sequence[str]) -> None:
+        self.model_dir = folder / 'model'
+        self._folder = folder
+        self._flags = [*flags, f'--model_dir={self.model_dir}']
+        self._cluster: dict[str, list[str]] = {}
+        for task, port in zip(tasks, free_ports(len(tasks)), strict=True):
+            if task != 'evaluator':
+                self._cluster.setdefault(task.rstrip('0123456789'), []).append(f'127.0.0.1:{port}')
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, *tasks: str, pace: float = 0.0) -> None:
+        """Starts tasks; their training input gives a batch every `pace` seconds at most."""
+        for task in tasks:
+            job, index = task.rstrip('0123456789'), int(re.search(r'\d*$', task)[0] or 0)
+            environment = {**os.environ, 'PYTHONPATH': str(_ROOT)}
+            environment.pop('TF_CONFIG', None)
+            if self._cluster:
+                tf_config = {'cluster': self._cluster, 'task': {'type': job, 'index': index}}
+                environment['TF_CONFIG'] = json.dumps(tf_config)
+            arguments = [str(self._log(task)), str(pace), *self._flags]
+            with self._out(task).open('ab') as out:
+                self._processes[task] = subprocess.Popen(
+                    [sys.executable, str(_PROGRAM), *arguments], stdout=out, stderr=out, env=environment
+                )
+
+    def kill(self, task: str) -> None:
+        """Ends a task as a failing machine would."""
+        self._processes[task].kill()
+        self._processes[task].wait()
+
+    def signal(self, task: str, number: int) -> None:
+        """Sends a signal to a task."""
+        self._processes[task].send_signal(number)
+
+    def wait_for(self, what: Callable[[], object], seconds: float = 60) -> None:
+        """Waits until `what` holds; fails if it does not, or if a process failed."""
+        until = time.monotonic() + seconds
+        while not what():
+            failed = [task for task, process in self._processes.items() if process.poll()]
+            assert not failed and time.monotonic() < until, f'{failed} {self.outputs()}'
+            time.sleep(0.1)
+
+    def statuses(self, seconds: float = 80) -> dict[str, int]:
+        """Waits until all processes have ended; returns their exit statuses."""
+        until = time.monotonic() + seconds
+        for process in self._processes.values():
+            try:
+                process.wait(max(until - time.monotonic(), 0.1))
+            except subprocess.TimeoutExpired:
+                raise AssertionError(f'still running: {self._running()} {self.outputs()}') from None
+        return {task: process.returncode for task, process in self._processes.items()}
+
+    def close(self) -> None:
+        """Leaves no process behind."""
+        for task in self._running():
+            self.kill(task)
+
+    def saved_step(self) -> int:
+        """Returns the newest checkpoint's step; -1 before the first."""
+        try:
+            return int(re.search(r'model\.ckpt-(\d+)', (self.model_dir / 'checkpoint').read_text())[1])
+        except FileNotFoundError:
+            return -1
+
+    def keys(self, task: str) -> list[str]:
+        """Returns the images that a task has handed to TensorFlow, in order."""
+        return self._log(task).read_text().splitlines() if self._log(task).exists() else []
+
+    def output(self, task: str) -> str:
+        """Returns what a task has printed."""
+        return self._out(task).read_text(errors='replace')
+
+    def outputs(self) -> str:
+        """Returns what all tasks have printed, for a failed test's message."""
+        return '\n'.join(f'--- {task}\n{self.output(task)[-3000:]}' for task in self._processes)
+
+    def _running(self) -> list[str]:
+        return [task for task, process in self._processes.items() if process.poll() is None]
+
+    def _log(self, task: str) -> Path:
+        return self._folder / f'{task}.keys'
+
+    def _out(self, task: str) -> Path:
+        return self._folder / f'{task}.out'

@@ -1,0 +1,28 @@
+"""The command in a process that writes down which images it trains on, and slows down its input.
+
+    python cluster_process.py LOG PACE FLAGS...
+
+LOG gets a line for each image handed to TensorFlow; PACE is the seconds to wait before each batch.
+"""
+
+import runpy
+import sys
+import time
+from pathlib import Path
+
+from estimator_lab.data.report import InputReport
+
+log = Path(sys.argv.pop(1)).open('a', buffering=1)  # noqa: SIM115 - open as long as the process
+pace = float(sys.argv.pop(1))
+original = InputReport.until_error
+
+
+def until_error(self, batches):
+    for batch in original(self, batches):
+        log.write(''.join(f'{key}\n' for key in batch.keys))
+        time.sleep(pace)
+        yield batch
+
+
+InputReport.until_error = until_error
+runpy.run_module('estimator_lab.train', run_name='__main__', alter_sys=True)

@@ -1,0 +1,305 @@
+"""Distributed training as people run it: real processes on loopback, each with its TF_CONFIG."""
+
+import json
+import re
+import signal
+import socket
+import threading
+import time
+
+import pytest
+
+from estimator_lab import distribution, train
+from estimator_lab.core.hooks import Interrupted, StopSwitch
+from estimator_lab.data.parts import ONLY_WORKER, Shard
+from estimator_lab.distribution import Role, attend, read_role
+from estimator_lab.errors import FlagError, LabError
+from estimator_lab.tf1 import tf
+from tests.cluster import Cluster
+
+HPARAMS = 'filters=2,dense_units=8,dropout_rate=0,learning_rate=0.002,learning_rate_schedule=constant'
+HOSTS = {
+    'chief': ['h0:1'],
+    'worker': ['h1:1', 'h2:1'],
+    'ps': ['h3:1'],
+}
+
+
+@pytest.fixture
+def cluster(archive, tmp_path):
+    made = []
+
+    def make(*tasks, **flags):
+        every = {
+            'data': archive,
+            'eval_data': archive,
+            'image_size': 8,
+            'batch_size': 6,
+            'hparams': HPARAMS,
+            **flags,
+        }
+        made.append(Cluster(tmp_path, tasks, [f'--{name}={value}' for name, value in every.items()]))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def check_each_image_went_to_one_task(cluster, tasks, images=24):
+    """Every task's share of the first epoch is read once, and the shares make up the whole."""
+    first_epoch = [cluster.keys(task)[: images // len(tasks)] for task in tasks]
+    assert len(set().union(*first_epoch)) == sum(map(len, first_epoch)) == images
+    for n, task in enumerate(tasks):  # and in later epochs nobody reads what is another's
+        assert set(cluster.keys(task)) == set(first_epoch[n])
+
+
+def check_it_was_evaluated_and_learned(cluster, task, steps):
+    found = re.findall(r'evaluated at step (\d+): .*loss ([\d.]+)', cluster.output(task))
+    losses = {int(step): float(loss) for step, loss in found}
+    assert max(losses) >= steps
+    assert losses[max(losses)] < losses[min(losses)], losses
+    assert list((cluster.model_dir / 'eval').glob('events*'))
+
+
+def test_parameter_server(cluster):
+    run = cluster(
+        *('chief', 'worker0', 'ps0', 'evaluator'),
+        distribution='parameter_server',
+        max_steps=500,
+        save_checkpoints_steps=100,
+    )
+    run.start('ps0', 'chief', 'evaluator', pace=0.05)
+    # A worker that looks before the chief has set up the variables would look again after 30 s only.
+    run.wait_for(lambda: run.saved_step() >= 0)
+    run.start('worker0', pace=0.05)
+    assert run.statuses() == {'ps0': 0, 'chief': 0, 'evaluator': 0, 'worker0': 0}, run.outputs()
+    assert run.saved_step() >= 500
+    check_each_image_went_to_one_task(run, ['chief', 'worker0'])
+    check_it_was_evaluated_and_learned(run, 'evaluator', 500)
+    assert 'evaluated at' not in run.output('chief') and 'Training data' not in run.output('worker0')
+    assert 'Task             worker 0 of 1 chief, 1 worker, 1 ps' in run.output('worker0')
+    assert len(list(run.model_dir.glob('events*'))) == 1  # the chief's
+
+
+def test_multi_worker(cluster):
+    run = cluster(
+        *('chief', 'worker0', 'evaluator'), distribution='multi_worker', epochs=15, save_checkpoints_steps=10
+    )
+    run.start('chief', 'worker0', 'evaluator')
+    assert run.statuses() == {'chief': 0, 'worker0': 0, 'evaluator': 0}, run.outputs()
+    assert run.saved_step() == 30  # 15 * 24 images / (2 workers * 6)
+    check_each_image_went_to_one_task(run, ['chief', 'worker0'])
+    check_it_was_evaluated_and_learned(run, 'evaluator', 30)
+    assert len(list(run.model_dir.glob('events*'))) == 1
+
+
+def test_multi_worker_goes_on_where_it_stopped(cluster, archive):
+    run = cluster('chief', 'worker0', distribution='multi_worker', max_steps=100_000, shuffle_buffer=1)
+    run.start('chief', 'worker0')
+    run.wait_for(lambda: len(run.keys('worker0')) > 24)
+    for task in ('chief', 'worker0'):
+        run.signal(task, signal.SIGTERM)
+    assert set(run.statuses().values()) == {130}, run.outputs()
+    step = int(re.search(r'Stopped at step (\d+) of 100000', run.output('chief'))[1])
+    assert run.saved_step() == step > 0
+
+
+def test_mirrored(cluster):
+    """With one replica: over two logical CPU devices 2.15 takes no step."""
+    run = cluster(distribution='mirrored', epochs=8)
+    run.start('alone')
+    assert run.statuses() == {'alone': 0}, run.outputs()
+    assert run.saved_step() == 32  # 8 * 24 images / 6
+    check_each_image_went_to_one_task(run, ['alone'])
+    check_it_was_evaluated_and_learned(run, 'alone', 32)
+
+
+def test_a_killed_worker_comes_back(cluster):
+    run = cluster('chief', 'worker0', 'ps0', max_steps=600, save_checkpoints_steps=200)
+    run.start('ps0', 'chief', pace=0.05)
+    run.wait_for(lambda: run.saved_step() >= 0)
+    run.start('worker0', pace=0.05)
+    run.wait_for(lambda: len(run.keys('worker0')) >= 12)
+    run.kill('worker0')
+    trained = len(run.keys('worker0'))
+    run.start('worker0', pace=0.05)
+    run.wait_for(lambda: len(run.keys('worker0')) > trained)
+    assert run.saved_step() < 600
+    assert run.statuses() == {'ps0': 0, 'chief': 0, 'worker0': 0}, run.outputs()
+    assert run.saved_step() >= 600
+
+
+def test_a_killed_chief_comes_back(cluster):
+    run = cluster('chief', 'worker0', 'ps0', max_steps=300, save_checkpoints_steps=20)
+    run.start('ps0', 'chief', pace=0.05)
+    run.wait_for(lambda: run.saved_step() >= 0)
+    run.start('worker0', pace=0.05)
+    run.wait_for(lambda: run.saved_step() >= 40)
+    run.kill('chief')
+    step = run.saved_step()
+    run.start('chief', pace=0.05)
+    assert run.statuses() == {'ps0': 0, 'worker0': 0, 'chief': 0}, run.outputs()
+    assert re.findall(r'Training +step (\d+) to 300', run.output('chief')) == ['0', str(step)]
+    assert run.saved_step() >= 300 > step
+
+
+def test_a_killed_parameter_server_comes_back(cluster):
+    run = cluster('chief', 'worker0', 'ps0', max_steps=300, save_checkpoints_steps=20)
+    run.start('ps0', 'chief', pace=0.05)
+    run.wait_for(lambda: run.saved_step() >= 0)
+    run.start('worker0', pace=0.05)
+    run.wait_for(lambda: run.saved_step() >= 40)
+    run.kill('ps0')
+    step = run.saved_step()
+    assert step < 300
+    run.start('ps0')
+    assert run.statuses() == {'ps0': 0, 'chief': 0, 'worker0': 0}, run.outputs()
+    assert run.saved_step() >= 300
+
+
+def role(distribution='none', job='chief', index=0, jobs=('chief', 'worker', 'ps')):
+    tf_config = {'cluster': {j: HOSTS[j] for j in jobs}, 'task': {'type': job, 'index': index}}
+    return read_role(distribution, json.dumps(tf_config))
+
+
+def test_shares_of_the_images():
+    assert role().shard == Shard(0, 3)
+    assert role(job='worker', index=1).shard == Shard(2, 3)
+    assert role('multi_worker', 'worker', 0, ('chief', 'worker')).shard == Shard(1, 3)
+    assert role(job='ps').shard == role(job='evaluator').shard == ONLY_WORKER
+    assert read_role('none', '').shard == read_role('mirrored', '').shard == ONLY_WORKER
+    assert role(jobs=('chief',)).shard == ONLY_WORKER
+
+
+def test_batches_seen():
+    """In asynchronous training the workers share the steps; with a strategy each step takes from all."""
+    assert role(job='worker').batches_seen(99, None) == 33
+    assert read_role('none', '').batches_seen(99, None) == 99
+    mirrored = tf.distribute.MirroredStrategy(['/cpu:0', '/cpu:1'])
+    assert read_role('mirrored', '').batches_seen(99, mirrored) == 198
+    assert read_role('mirrored', '').batches_a_step(mirrored) == 2
+    evaluator = role('multi_worker', 'evaluator', jobs=('chief', 'worker'))
+    assert evaluator.strategy() is None and evaluator.batches_a_step(None) == 3
+    assert role().batches_a_step(None) == 1
+
+
+def test_workers_depend_on_parameter_servers_only():
+    filters = role(job='worker', index=1).session_config(tf.ConfigProto()).device_filters
+    assert list(filters) == ['/job:ps', '/job:worker/task:1']
+    assert role(job='evaluator').session_config(tf.ConfigProto()) == tf.ConfigProto()
+    assert role().session_config(None) is None
+
+
+def test_a_cluster_without_a_strategy_is_asynchronous():
+    assert role().distribution == 'parameter_server'
+    assert read_role('none', '{}') == read_role('none', '') == Role()
+
+
+TASK = {'type': 'chief', 'index': 0}
+
+
+@pytest.mark.parametrize(
+    ('name', 'tf_config', 'words'),
+    [
+        ('none', '{', 'TF_CONFIG is not JSON'),
+        ('none', '[1]', 'TF_CONFIG must be an object'),
+        ('none', {'cluster': [1], 'task': TASK}, '"cluster" in TF_CONFIG must be an object'),
+        ('none', {'cluster': {'master': ['h:1']}, 'task': TASK}, "names the job 'master'; known are: chief"),
+        ('none', {'cluster': {'chief': 'h:1'}, 'task': TASK}, "'chief' in TF_CONFIG must be a list of"),
+        ('none', {'cluster': {'chief': ['h']}, 'task': TASK}, 'must be a list of "host:port"'),
+        ('none', {'cluster': {'worker': ['h:1']}, 'task': TASK}, 'TF_CONFIG must name one chief, not 0'),
+        ('none', {'cluster': {'chief': ['h:1', 'h:2']}, 'task': TASK}, 'one chief, not 2'),
+        ('none', {'cluster': HOSTS}, 'TF_CONFIG must say which task this process is'),
+        ('none', {'cluster': HOSTS, 'task': {'type': 'boss', 'index': 0}}, "'boss' in TF_CONFIG"),
+        ('none', {'cluster': HOSTS, 'task': {'type': 'worker', 'index': 2}}, 'index 2 in TF_CONFIG'),
+        ('none', {'cluster': HOSTS, 'task': {'type': 'worker', 'index': -1}}, 'index -1 in TF_CONFIG'),
+        ('none', {'cluster': HOSTS, 'task': {'type': 'evaluator', 'index': 1}}, 'index 1 in TF_CONFIG'),
+        ('none', {'cluster': {'chief': ['h:1'], 'worker': ['h:2']}, 'task': TASK}, 'workers but no ps task'),
+        ('multi_worker', '', '--distribution=multi_worker needs TF_CONFIG'),
+        ('parameter_server', '', '--distribution=parameter_server needs TF_CONFIG'),
+        ('parameter_server', {'cluster': {'chief': ['h:1']}, 'task': TASK}, 'at least one ps task'),
+        ('multi_worker', {'cluster': HOSTS, 'task': TASK}, 'TF_CONFIG names ps tasks'),
+        ('mirrored', {'cluster': HOSTS, 'task': TASK}, 'but TF_CONFIG names a cluster'),
+        ('mirored', '', '--distribution=mirored is not allowed: one of none, mirrored'),
+    ],
+)
+def test_a_wrong_tf_config_gets_one_sentence(name, tf_config, words):
+    text = tf_config if isinstance(tf_config, str) else json.dumps(tf_config)
+    with pytest.raises(FlagError, match=re.escape(words)) as caught:
+        read_role(name, text)
+    assert 'TF_CONFIG' in str(caught.value) or name == 'mirored'
+    assert '\n' not in str(caught.value)
+
+
+def test_a_wrong_tf_config_ends_the_command_before_anything_is_written(run_python, archive, tmp_path):
+    flags = (f'--data={archive}', f'--model_dir={tmp_path / "model"}')
+    done = run_python('-m', 'estimator_lab.train', *flags, '--distribution=multi_worker', TF_CONFIG='')
+    assert done.returncode == 2 and done.stderr.count('\n') == 1
+    assert done.stderr.startswith('error: --distribution=multi_worker needs TF_CONFIG')
+    assert not (tmp_path / 'model').exists()
+
+
+def test_the_flag_knows_all_distributions():
+    assert tuple(train.FLAGS['distribution'].parser.enum_values) == distribution.DISTRIBUTIONS
+
+
+@pytest.fixture
+def waiting(monkeypatch):
+    """Work without end, as a parameter server's; the waiting times are short."""
+    for name in ('_POLL_SECONDS', '_QUIET_SECONDS', '_ALONE_SECONDS'):
+        monkeypatch.setattr(distribution, name, 0.05)
+    done = threading.Event()
+    yield done
+    done.set()
+
+
+@pytest.fixture
+def listener():
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        yield server
+
+
+def served(listener, job='ps'):
+    return Role(
+        'parameter_server', job, 0, {'chief': (f'127.0.0.1:{listener.getsockname()[1]}',), 'ps': ('h:1',)}
+    )
+
+
+def test_a_parameter_server_ends_when_the_chief_has_finished_and_gone(waiting, listener):
+    threading.Timer(0.5, listener.close).start()
+    started = time.monotonic()
+    attend(waiting.wait, served(listener), StopSwitch(), lambda: True)
+    assert time.monotonic() - started > 0.5
+
+
+@pytest.mark.parametrize('job', ['ps', 'evaluator'])
+def test_it_does_not_wait_for_ever_for_a_chief_that_does_not_come_back(waiting, listener, job):
+    threading.Timer(0.3, listener.close).start()
+    with pytest.raises(LabError, match=rf'No chief or worker .* this {job} stops'):
+        attend(waiting.wait, served(listener, job), StopSwitch(), lambda: False)
+
+
+def test_it_waits_for_a_chief_that_has_not_come_yet(waiting, listener):
+    address = served(listener)
+    listener.close()
+    threading.Timer(0.5, waiting.set).start()
+    attend(waiting.wait, address, StopSwitch(), lambda: False)
+    assert waiting.is_set()
+
+
+def test_an_evaluator_may_take_its_time_for_the_last_checkpoint(waiting, listener):
+    address = served(listener, 'evaluator')
+    listener.close()
+    threading.Timer(0.5, waiting.set).start()
+    attend(waiting.wait, address, StopSwitch(), lambda: True)
+    assert waiting.is_set()
+
+
+def test_signals_and_errors_reach_the_main_thread(waiting, listener):
+    switch = StopSwitch()
+    threading.Timer(0.1, lambda: setattr(switch, 'on', True)).start()
+    with pytest.raises(Interrupted):
+        attend(waiting.wait, served(listener), switch, lambda: False)
+    with pytest.raises(ZeroDivisionError):
+        attend(lambda: 1 / 0, served(listener), StopSwitch(), lambda: False)
