@@ -4,7 +4,7 @@
     python benchmarks/first_light.py mnist --train=mnist-train.tar.gz --test=mnist-test.tar.gz
                                                test accuracy on MNIST, streamed; about 10 minutes
     python benchmarks/first_light.py decode --train=photos-train.tar --test=photos-test.tar
-                                               test accuracy with --decode=exact and with fast; about 5 minutes
+                                               test accuracy with --decode=exact and fast; about 8 minutes
     python benchmarks/first_light.py linear    a linear model on the built-in faces (needs scikit-learn)
     python benchmarks/first_light.py startup   seconds to import, to --help, and to touch tf.estimator
 

@@ -1,6 +1,7 @@
 """Distributed training as people run it: real processes on loopback, each with its TF_CONFIG."""
 
 import json
+import math
 import re
 import signal
 import socket
@@ -58,7 +59,9 @@ def check_it_was_evaluated_and_learned(cluster, task, steps):
     found = re.findall(r'evaluated at step (\d+): .*loss ([\d.]+)', cluster.output(task))
     losses = {int(step): float(loss) for step, loss in found}
     assert max(losses) >= steps
-    assert losses[max(losses)] < losses[min(losses)], losses
+    first, last = min(losses), max(losses)
+    # An evaluator that comes late sees the last checkpoint alone; four labels know nothing at ln 4.
+    assert losses[last] < (losses[first] if first < last else math.log(4)), losses
     assert list((cluster.model_dir / 'eval').glob('events*'))
 
 
