@@ -4,6 +4,7 @@ import io
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -16,10 +17,10 @@ def picture(seed: int, height: int = 24, width: int = 32, mode: str = 'RGB') -> 
     return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC).convert(mode)
 
 
-def encoded(image: Image.Image, kind: str = 'PNG') -> bytes:
+def encoded(image: Image.Image, kind: str = 'PNG', **options: Any) -> bytes:
     """Returns the picture as a file."""
     buffer = io.BytesIO()
-    image.save(buffer, kind)
+    image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 

@@ -1,13 +1,10 @@
 """The command that packs archives, and the check of what it packed."""
 
 import gzip
-import io
 import json
-import random
 import shlex
 import subprocess
 import sys
-import tarfile
 from collections import Counter
 from pathlib import Path
 
@@ -16,39 +13,10 @@ import pytest
 from estimator_lab.data import shards
 from estimator_lab.data.packing import PackSettings, pack
 from estimator_lab.data.shards import MANIFEST, verify
-from estimator_lab.data.tar_stream import stream_members
 from estimator_lab.errors import DataError
+from tests.pack_files import FILES, packed, quiet, write_tar
 
 ROOT = Path(__file__).parents[2]
-FILES = [
-    (f'train/n{label:03}/{number:03}.jpg', random.Random(100 * label + number).randbytes(20 + 9 * number))
-    for label in range(5)
-    for number in range(60)
-]
-
-
-def write_tar(path, files=FILES, compress=bytes):
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode='w') as archive:
-        for name, data in files:
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            info.mtime, info.uid, info.uname = 1234567890, 7, 'someone'
-            archive.addfile(info, io.BytesIO(data))
-    path.write_bytes(compress(buffer.getvalue()))
-    return str(path)
-
-
-def quiet(line):
-    pass
-
-
-def packed(folder):
-    """(name, data) of all members, shard by shard."""
-    return [
-        [(member.name, member.data) for member in stream_members(path)]
-        for path in sorted(folder.glob('*.tar'))
-    ]
 
 
 @pytest.fixture

@@ -27,48 +27,10 @@ from estimator_lab.data.packing import PackSettings, pack
 from estimator_lab.data.shards import MANIFEST, TarWriter, read_manifest, verify
 from estimator_lab.data.tar_stream import stream_members
 from estimator_lab.errors import DataError, FlagError
+from tests.archive_files import encoded, picture
+from tests.pack_files import FILES, packed, quiet, write_tar
 
 ROOT = Path(__file__).parents[2]
-FILES = [
-    (f'train/n{label:03}/{number:03}.jpg', random.Random(100 * label + number).randbytes(20 + 9 * number))
-    for label in range(5)
-    for number in range(60)
-]
-
-
-def write_tar(path, files=FILES, compress=bytes):
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode='w') as archive:
-        for name, data in files:
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            info.mtime, info.uid, info.uname = 1234567890, 7, 'someone'
-            archive.addfile(info, io.BytesIO(data))
-    path.write_bytes(compress(buffer.getvalue()))
-    return str(path)
-
-
-def encoded(image, kind='PNG', **options):
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def picture(width, height, mode='RGB'):
-    coarse = np.random.default_rng(1).integers(0, 256, (4, 4, 3), dtype=np.uint8)
-    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC).convert(mode)
-
-
-def quiet(line):
-    pass
-
-
-def packed(folder):
-    """(name, data) of all members, shard by shard."""
-    return [
-        [(member.name, member.data) for member in stream_members(path)]
-        for path in sorted(folder.glob('*.tar'))
-    ]
 
 
 def all_bytes(folder):
@@ -199,10 +161,10 @@ def test_manifest_tells_what_is_there(source, out):
 
 def test_larger_images_are_scaled_down_and_others_stay(tmp_path, out):
     files = {
-        'a/wide.png': encoded(picture(120, 60)),
-        'a/tall.bmp': encoded(picture(33, 99, 'L'), 'BMP'),
-        'a/small.png': encoded(picture(30, 500)),
-        'a/just.jpg': encoded(picture(30, 30), 'JPEG'),
+        'a/wide.png': encoded(picture(1, 60, 120)),
+        'a/tall.bmp': encoded(picture(1, 99, 33, 'L'), 'BMP'),
+        'a/small.png': encoded(picture(1, 500, 30)),
+        'a/just.jpg': encoded(picture(1, 30, 30), 'JPEG'),
         'a/alpha.webp': encoded(Image.new('RGBA', (60, 60), (255, 0, 0, 0)), 'WEBP', lossless=True),
     }
     pack([write_tar(tmp_path / 'a.tar', files.items())], out, PackSettings(1, image_size=30), quiet)
@@ -221,7 +183,7 @@ def test_larger_images_are_scaled_down_and_others_stay(tmp_path, out):
 def test_quality_and_metadata(tmp_path):
     exif = Image.Exif()
     exif[0x010E] = 'a description'
-    data = encoded(picture(64, 64), 'JPEG', exif=exif, comment=b'a comment', quality=95)
+    data = encoded(picture(1, 64, 64), 'JPEG', exif=exif, comment=b'a comment', quality=95)
     source = write_tar(tmp_path / 'a.tar', [('a/1.jpeg', data)])
     sizes = []
     for quality in (20, 95):
@@ -235,7 +197,7 @@ def test_quality_and_metadata(tmp_path):
 
 
 def test_resizing_gives_the_same_bytes_again(tmp_path):
-    files = [(f'a/{i}.png', encoded(picture(40 + i % 7, 50))) for i in range(100)]
+    files = [(f'a/{i}.png', encoded(picture(1, 50, 40 + i % 7))) for i in range(100)]
     source = write_tar(tmp_path / 'a.tar', files)
     for out in 'ab':
         pack([source], tmp_path / out, PackSettings(3, image_size=20), quiet)
@@ -243,7 +205,7 @@ def test_resizing_gives_the_same_bytes_again(tmp_path):
 
 
 def test_bad_images_are_skipped_shown_and_listed(tmp_path, out):
-    good = [(f'a/{i}.png', encoded(picture(40, 40))) for i in range(9)]
+    good = [(f'a/{i}.png', encoded(picture(1, 40, 40))) for i in range(9)]
     source = write_tar(tmp_path / 'a.tar', [*good[:4], ('a/bad.png', b'nothing'), *good[4:]])
     lines = []
     manifest = pack([source], out, PackSettings(1, image_size=20, max_bad_fraction=0.1), lines.append)
@@ -256,7 +218,7 @@ def test_bad_images_are_skipped_shown_and_listed(tmp_path, out):
 
 
 def test_too_many_bad_images_end_it(tmp_path, out):
-    files = [('a/1.png', encoded(picture(40, 40))), ('a/bad.png', b'nothing')]
+    files = [('a/1.png', encoded(picture(1, 40, 40))), ('a/bad.png', b'nothing')]
     source = write_tar(tmp_path / 'a.tar', files)
     with pytest.raises(DataError, match=r'1 images could not be decoded, more than --max_bad_fraction=0\.4'):
         pack([source], out, PackSettings(1, image_size=20, max_bad_fraction=0.4), quiet)
