@@ -68,14 +68,18 @@ def test_the_switch_ends_training_behind_a_step():
 
 def test_first_signal_turns_the_switch_on_and_the_second_is_python_s_own():
     switch = StopSwitch()
-    before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt), switch.listening():
-        os.kill(os.getpid(), signal.SIGINT)
-        assert switch.on
-        with pytest.raises(Interrupted):
-            switch.check()
-        os.kill(os.getpid(), signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
+    # A shell starts what runs in the background with SIGINT ignored, and Python leaves it so.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), switch.listening():
+            os.kill(os.getpid(), signal.SIGINT)
+            assert switch.on
+            with pytest.raises(Interrupted):
+                switch.check()
+            os.kill(os.getpid(), signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_outside_the_main_thread_nothing_listens():
