@@ -20,7 +20,7 @@ class Settings:
       eval_steps: batches in an evaluation; None for all.
       image_size: side in pixels to which images are scaled.
       channels: 1 for grey, 3 for colour.
-      decode: 'exact' for the document's pixels, 'fast' for nearly the same in a third of the time.
+      decode: 'exact' for the document's pixels, 'fast' for nearly the same in less than half the time.
       split: 'TRAIN,EVAL', shares in [0, 1] of the images in `data` to train and to evaluate on, told apart
         by a hash of their names; 'TRAIN' alone leaves the rest to evaluation; '' trains on all of them.
       vocabulary: text file of one label a line, in the order of their ids; None takes the labels that

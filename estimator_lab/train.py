@@ -30,7 +30,7 @@ flags.DEFINE_list(
 flags.DEFINE_list('eval_data', [], 'tar archives to evaluate on; none: the training data')
 flags.DEFINE_string('split', '', 'TRAIN,EVAL: shares of the images in --data to train and to evaluate on')
 flags.DEFINE_string('vocabulary', None, 'file of one label a line; default: the labels in --data, sorted')
-flags.DEFINE_enum('decode', 'exact', ['exact', 'fast'], 'fast: JPEGs in a third of the time, nearly the same')
+flags.DEFINE_enum('decode', 'exact', ['exact', 'fast'], 'fast: JPEGs in half the time, nearly the same')
 flags.DEFINE_integer('image_size', 128, 'side in pixels to which images are scaled', lower_bound=1)
 flags.DEFINE_enum('channels', '1', ['1', '3'], '1 for grey, 3 for colour')
 flags.DEFINE_string('augment', '', 'random changes in training: shift=PIXELS,mirror,brightness=SHARE')
