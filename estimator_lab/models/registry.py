@@ -4,6 +4,7 @@ import importlib
 from dataclasses import dataclass
 from typing import Any
 
+from estimator_lab.core.metric_keys import ACCURACY
 from estimator_lab.errors import FlagError
 
 
@@ -16,11 +17,17 @@ class Model:
       module: where it is; the module has `model_fn`, `Params` (a dataclass with `image_shape` and
         hyper-parameters) and `check(params)`, which raises FlagError for a network that can't be built.
       summary: one line for --help.
+      headline: the evaluation metric by which runs are compared, a name in `core.metric_keys`.
+      higher_is_better: whether a larger headline is a better one.
+      labelled: whether it needs images with labels; others take labels where there are any.
     """
 
     name: str
     module: str
     summary: str
+    headline: str = ACCURACY
+    higher_is_better: bool = True
+    labelled: bool = True
 
     def load(self) -> Any:
         """Returns the model's module; this imports TensorFlow."""
