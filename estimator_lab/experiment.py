@@ -112,6 +112,7 @@ class Experiment:
             vocabulary=self.vocabulary.labels,
             hparams={k: v for k, v in asdict(resolved).items() if k not in ('image_shape', 'vocabulary')},
             versions=versions(tf.__version__),
+            decode=settings.decode,
         )
         if previous:
             check_same(settings.model_dir, previous, self._record, shape_fields(module.Params))
