@@ -65,6 +65,7 @@ class Plan:
             vocabulary=self.inputs.labels,
             hparams={k: v for k, v in resolved.items() if k not in ('image_shape', 'vocabulary')},
             versions=versions(tf.__version__),
+            decode=self.settings.decode,
         )
 
 
