@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from estimator_lab.core.hparams import resolve
@@ -46,13 +46,12 @@ class Plan:
     @property
     def model_params(self) -> dict[str, Any]:
         """What the model function is given in this phase."""
-        mine = {
+        return {
+            **self.params,
             'phase': self.phase.name,
             'first_step': self.first_step,
             'train_steps': self.last_step - self.first_step,
         }
-        known = {f.name for f in fields(self.module.Params)}
-        return {**self.params, **{name: value for name, value in mine.items() if name in known}}
 
     @property
     def record(self) -> Record:

@@ -16,11 +16,12 @@ from estimator_lab.data.archives import Archives
 from estimator_lab.data.input_fns import InputFn, archive_input_fn
 from estimator_lab.data.report import InputReport
 from estimator_lab.distribution import Role, attend
-from estimator_lab.errors import DataError, FlagError
+from estimator_lab.errors import FlagError
 from estimator_lab.evaluation_log import EvaluationLog
 from estimator_lab.model_dir import write_record
 from estimator_lab.plans import Plan
 from estimator_lab.tf1 import tf
+from estimator_lab.trained import step_of
 
 Say = Callable[[str], None]
 
@@ -70,15 +71,7 @@ class Stage:
           DataError: if that checkpoint is damaged.
         """
         checkpoint = tf.train.latest_checkpoint(str(self.plan.settings.model_dir))
-        if not checkpoint:
-            return 0
-        try:
-            return int(tf.train.load_variable(checkpoint, 'global_step'))
-        except (tf.errors.OpError, LookupError, RuntimeError, ValueError) as error:
-            raise DataError(
-                f'The checkpoint {checkpoint} in --model_dir cannot be read ({error}): name another folder, '
-                "or an older checkpoint in the folder's file 'checkpoint'."
-            ) from error
+        return step_of(checkpoint) if checkpoint else 0
 
     def is_finished(self) -> bool:
         """Returns whether the phase has taken its last step."""
