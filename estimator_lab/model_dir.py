@@ -10,6 +10,9 @@ from estimator_lab.errors import DataError, FlagError
 
 _FILE = 'experiment.json'
 
+FORMAT = 1
+"""Of the records that this version writes; 0 are those from before there was a number."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Record:
@@ -21,6 +24,9 @@ class Record:
       vocabulary: label texts in the order of their class ids.
       hparams: the hyper-parameters of the last training run.
       versions: of this package and of TensorFlow, at the last training run.
+      value_range: lowest and highest value of the pixels that the network takes.
+      decode: value of --decode.
+      format: number of the record's format.
     """
 
     model: str
@@ -28,24 +34,40 @@ class Record:
     vocabulary: tuple[str, ...]
     hparams: dict[str, Any]
     versions: dict[str, str]
+    value_range: tuple[float, float] = (0.0, 1.0)
+    decode: str = 'exact'
+    format: int = FORMAT
 
 
 def read_record(model_dir: Path) -> Record | None:
     """Returns what a model_dir says of itself, or None for a new one.
 
     Raises:
-      DataError: if its file can't be understood.
+      DataError: if its file can't be understood, or was written by a newer version.
     """
     path = model_dir / _FILE
     try:
-        fields = json.loads(path.read_text(encoding='utf-8'))
-        fields['image_shape'] = tuple(fields['image_shape'])
-        fields['vocabulary'] = tuple(fields['vocabulary'])
-        return Record(**fields)
+        fields: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
+        found = fields.setdefault('format', 0)
+        if found <= FORMAT:
+            return _record_of(fields)
+        writer = fields.get('versions', {}).get('estimator_lab', 'a newer version')
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise DataError(f'{path} cannot be read as a description of this folder: {error}.') from error
+    raise DataError(
+        f'{path} has format {found}, written by estimator_lab {writer}; this is estimator_lab {__version__}, '
+        f'which knows formats up to {FORMAT}: install the newer version.'
+    )
+
+
+def _record_of(fields: dict[str, Any]) -> Record:
+    tuples: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+    record = Record(**tuples)
+    if len(record.image_shape) != 3:
+        raise ValueError(f'its image_shape is {record.image_shape}')
+    return record
 
 
 def write_record(model_dir: Path, record: Record) -> None:

@@ -32,3 +32,13 @@ def write_tar(path: Path, files: Iterable[tuple[str, bytes]], mode: str = 'w') -
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
     return path
+
+
+def small_archive(folder: Path) -> Path:
+    """Writes train.tar: 24 PNGs of 32x24 pixels, 6 of each of 4 labels, in label order."""
+    files = [
+        (f'train/n{label:06}/{index:04}_01.png', encoded(picture(10 * label + index)))
+        for label in range(4)
+        for index in range(6)
+    ]
+    return write_tar(folder / 'train.tar', files)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.archive_files import encoded, picture, write_tar
+from tests.archive_files import small_archive
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / 'shared'
@@ -59,9 +59,24 @@ def shared_data() -> Path:
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
     """A tar of 24 PNGs of 32x24 pixels, 6 of each of 4 labels, in label order."""
-    files = [
-        (f'train/n{label:06}/{index:04}_01.png', encoded(picture(10 * label + index)))
-        for label in range(4)
-        for index in range(6)
-    ]
-    return write_tar(tmp_path / 'train.tar', files)
+    return small_archive(tmp_path)
+
+
+@pytest.fixture(scope='session')
+def cnn_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model_dir of a CNN for 8x8 pixels, 3 steps trained on the images of `archive`; not to be changed."""
+    from estimator_lab.experiment import Experiment
+    from estimator_lab.settings import Settings
+
+    folder = tmp_path_factory.mktemp('cnn')
+    settings = Settings(
+        model='cnn',
+        data=[str(small_archive(folder))],
+        model_dir=folder / 'model',
+        batch_size=6,
+        max_steps=3,
+        image_size=8,
+        hparams='filters=2,dense_units=8',
+    )
+    Experiment(settings, lambda line: None).train()
+    return settings.model_dir

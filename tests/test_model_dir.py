@@ -4,7 +4,7 @@ import json
 import pytest
 
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.model_dir import Record, check_same, read_record, versions, write_record
+from estimator_lab.model_dir import FORMAT, Record, check_same, read_record, versions, write_record
 
 RECORD = Record('cnn', (8, 8, 1), ('a', 'b', 'ü'), {'filters': 3, 'optimizer': 'adam'}, versions('2.21.0'))
 
@@ -20,6 +20,25 @@ def test_what_is_written_is_read(tmp_path):
 def test_a_file_that_is_no_record(tmp_path, text):
     (tmp_path / 'experiment.json').write_text(text)
     with pytest.raises(DataError, match=r'experiment\.json cannot be read'):
+        read_record(tmp_path)
+
+
+def test_an_older_folder_opens_with_defaults(tmp_path):
+    write_record(tmp_path, RECORD)
+    path = tmp_path / 'experiment.json'
+    fields = json.loads(path.read_text())
+    for name in ('value_range', 'decode', 'format'):
+        del fields[name]
+    path.write_text(json.dumps(fields))
+    assert read_record(tmp_path) == dataclasses.replace(
+        RECORD, value_range=(0.0, 1.0), decode='exact', format=0
+    )
+
+
+def test_a_newer_format_is_refused_whatever_its_fields(tmp_path):
+    fields = {'format': FORMAT + 1, 'layers': [], 'versions': {'estimator_lab': '9.1'}}
+    (tmp_path / 'experiment.json').write_text(json.dumps(fields))
+    with pytest.raises(DataError, match=rf'has format {FORMAT + 1}, written by estimator_lab 9\.1; this is '):
         read_record(tmp_path)
 
 

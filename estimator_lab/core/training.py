@@ -6,6 +6,7 @@ from typing import Any
 
 from estimator_lab.core import metric_keys as keys
 from estimator_lab.core.hparams import hparam
+from estimator_lab.core.phases import FINAL
 from estimator_lab.optimizers import OPTIMIZERS, SCHEDULES, learning_rate_at, make_optimizer
 from estimator_lab.tf1 import tf
 
@@ -19,12 +20,14 @@ class TrainingParams:
       vocabulary: label texts in the order of their class ids.
       train_steps: steps of the training run, which a learning-rate schedule spans.
       first_step: the global step at which that schedule begins; above 0 where another phase came before.
+      phase: name of the phase of training; '' is the last, and the only one of most models.
     """
 
     image_shape: tuple[int, int, int] = (128, 128, 1)
     vocabulary: tuple[str, ...] = tuple('0123456789')
     train_steps: int = 10_000
     first_step: int = 0
+    phase: str = FINAL
 
     optimizer: str = hparam('adam', f'one of {", ".join(OPTIMIZERS)}', OPTIMIZERS.__contains__)
     learning_rate: float = hparam(0.001, 'initial learning rate, above 0', lambda v: v > 0)

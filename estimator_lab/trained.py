@@ -1,0 +1,142 @@
+"""A trained model as its model_dir describes it: what evaluate, predict, export and inspect start from."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from estimator_lab import __version__
+from estimator_lab.core.hparams import resolve
+from estimator_lab.data.batches import ImageShape, Pixels
+from estimator_lab.data.decode import DECODERS
+from estimator_lab.data.labels import Vocabulary
+from estimator_lab.errors import DataError, FlagError
+from estimator_lab.model_dir import Record, read_record
+from estimator_lab.models.registry import Model, find_model
+from estimator_lab.tf1 import tf
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model.
+
+    Attributes:
+      model_dir: the folder it lies in.
+      record: what the folder says about itself.
+      model: its entry in the registry.
+      module: the model's module, with `model_fn` and `Params`.
+      params: its parameters, an object of `module.Params`.
+      shape: of the images it takes, in pixels.
+      checkpoint: path of the newest checkpoint.
+      step: global step of that checkpoint.
+    """
+
+    model_dir: Path
+    record: Record
+    model: Model
+    module: Any
+    params: Any
+    shape: ImageShape
+    checkpoint: str
+    step: int
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary | None:
+        """The labels of the classifier; None where there are fewer than two, as in a model without labels."""
+        return Vocabulary(self.record.vocabulary) if len(self.record.vocabulary) > 1 else None
+
+    @property
+    def pixels(self) -> Pixels:
+        """How images were decoded in training, without augmentation."""
+        return self.pixels_by('')
+
+    def pixels_by(self, decode: str) -> Pixels:
+        """Returns how images are decoded by a value of --decode; '' is that of training."""
+        return Pixels(self.shape, DECODERS[decode or self.record.decode])
+
+    @cached_property
+    def estimator_params(self) -> Mapping[str, Any]:
+        """The parameters by name, as `module.model_fn` takes them."""
+        return {f.name: getattr(self.params, f.name) for f in dataclasses.fields(self.params)}
+
+    @cached_property
+    def estimator(self) -> Any:
+        """The `tf.estimator.Estimator` that evaluates and predicts with the newest checkpoint."""
+        return self.estimator_of(self.module.model_fn)
+
+    def estimator_of(self, model_fn: Any) -> Any:
+        """Returns the same Estimator around another model function, which has to make the same variables."""
+        return tf.estimator.Estimator(model_fn, model_dir=str(self.model_dir), params=self.estimator_params)
+
+
+def open_trained(model_dir: Path) -> Trained:
+    """Opens a folder in which a model was trained; nothing is written to it.
+
+    Raises:
+      DataError: if it holds no model, or no checkpoint that can be read; if another version of this package
+        made it, with a model or a hyper-parameter that this one does not know.
+    """
+    record = read_record(model_dir)
+    if record is None:
+        reason = 'holds no experiment.json, so that no model was trained in it' if model_dir.is_dir() else ''
+        raise DataError(f'--model_dir={model_dir} {reason or "is no folder"}.')
+    try:
+        model = find_model(record.model)
+        module = model.load()
+        params = _resolved(module.Params, record)
+        module.check(params)
+        _check_pixels(record)
+    except FlagError as error:
+        writer = record.versions.get('estimator_lab', 'an unknown version')
+        raise DataError(
+            f'--model_dir={model_dir}, made by estimator_lab {writer}, cannot be opened by this version '
+            f'({__version__}): {error}'
+        ) from error
+    checkpoint = tf.train.latest_checkpoint(str(model_dir))
+    if not checkpoint:
+        raise DataError(f'--model_dir={model_dir} holds no checkpoint yet: train it first.')
+    shape = ImageShape(*record.image_shape)
+    return Trained(model_dir, record, model, module, params, shape, checkpoint, step_of(checkpoint))
+
+
+def _check_pixels(record: Record) -> None:
+    if record.decode not in DECODERS:
+        raise FlagError(f'it has decode={record.decode}; known are: {", ".join(DECODERS)}.')
+    if record.value_range != (0, 1):
+        raise FlagError(f'its network takes pixels in {list(record.value_range)}, not in [0, 1].')
+
+
+def step_of(checkpoint: str) -> int:
+    """Returns the global step of a checkpoint.
+
+    Raises:
+      DataError: if it is damaged; the bytes of its tensors are counted, and their checksums left to those
+        who restore them.
+    """
+    try:
+        reader = tf.train.load_checkpoint(checkpoint)
+        shapes, types = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
+        needed = sum(int(np.prod(shapes[name])) * types[name].size for name in shapes)
+        parts = sorted(Path(checkpoint).parent.glob(f'{Path(checkpoint).name}.data-*'))
+        found = sum(part.stat().st_size for part in parts)
+        if found < needed:
+            raise ValueError(f'{found:,} bytes where its tensors need {needed:,}')
+        return int(reader.get_tensor('global_step'))
+    except (tf.errors.OpError, OSError, LookupError, RuntimeError, ValueError) as error:
+        first_line = str(error).strip().partition('\n')[0]
+        raise DataError(
+            f'The checkpoint {checkpoint} in --model_dir cannot be read ({first_line}): name another folder, '
+            "or an older checkpoint in the folder's file 'checkpoint'."
+        ) from error
+
+
+def _resolved(params_class: type, record: Record) -> Any:
+    """Returns the parameters of training; lists in JSON that were tuples are tuples again."""
+    known = {f.name for f in dataclasses.fields(params_class)}
+    data = {'image_shape': record.image_shape, 'vocabulary': record.vocabulary}
+    given = {k: tuple(v) if isinstance(v, list) else v for k, v in record.hparams.items()}
+    return resolve(params_class, {**given, **{k: v for k, v in data.items() if k in known}})
