@@ -6,7 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-_COLUMNS = 8
+COLUMNS = 8
+"""Images in a row."""
+
 _TILE = 96  # pixels; small images are enlarged to it, so that the text below them can be read
 _TEXT = 14
 _GAP = 4
@@ -23,13 +25,13 @@ def labelled_grid(images: np.ndarray, texts: Sequence[str]) -> Image.Image:
     Returns:
       An RGB picture.
     """
-    rows = max(-(-len(images) // _COLUMNS), 1)
+    rows = max(-(-len(images) // COLUMNS), 1)
     cell_width, cell_height = _TILE + _GAP, _TILE + _TEXT + _GAP
-    picture = Image.new('RGB', (_COLUMNS * cell_width + _GAP, rows * cell_height + _GAP), _BACKGROUND)
+    picture = Image.new('RGB', (COLUMNS * cell_width + _GAP, rows * cell_height + _GAP), _BACKGROUND)
     draw = ImageDraw.Draw(picture)
     font = ImageFont.load_default()
     for number, (image, text) in enumerate(zip(images, texts, strict=True)):
-        row, column = divmod(number, _COLUMNS)
+        row, column = divmod(number, COLUMNS)
         left, top = _GAP + column * cell_width, _GAP + row * cell_height
         picture.paste(_tile(image), (left, top))
         draw.text((left, top + _TILE), _cut(text, font), fill=_INK, font=font)
@@ -54,7 +56,9 @@ def picture_of(image: np.ndarray) -> Image.Image:
 
 
 def _tile(image: np.ndarray) -> Image.Image:
-    return picture_of(image).resize((_TILE, _TILE), Image.Resampling.NEAREST)
+    # Enlarged pixels should be seen as such.
+    method = Image.Resampling.BOX if max(image.shape[:2]) > _TILE else Image.Resampling.NEAREST
+    return picture_of(image).resize((_TILE, _TILE), method)
 
 
 def _cut(text: str, font: 'ImageFont.ImageFont | ImageFont.FreeTypeFont') -> str:

@@ -4,7 +4,7 @@ import importlib
 from dataclasses import dataclass
 from typing import Any
 
-from estimator_lab.core.metric_keys import ACCURACY
+from estimator_lab.core.metric_keys import ACCURACY, SQUARED_ERROR
 from estimator_lab.errors import FlagError
 
 
@@ -38,6 +38,14 @@ MODELS = {
     model.name: model
     for model in (
         Model('cnn', 'estimator_lab.models.cnn', "the document's convolutional network, for classification"),
+        Model(
+            'autoencoder',
+            'estimator_lab.models.autoencoder',
+            'images through a bottleneck and back: compression, denoising, outliers',
+            headline=SQUARED_ERROR,
+            higher_is_better=False,
+            labelled=False,
+        ),
     )
 }
 

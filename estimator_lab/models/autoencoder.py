@@ -1,0 +1,212 @@
+"""Autoencoders: images through a bottleneck and back, for compression, denoising and finding outliers.
+
+The defaults are the deep autoencoder of Hinton and Salakhutdinov (2006), 784-1000-500-250-30 on MNIST, with
+a mirrored decoder and a linear code; trained from the start, without their pre-training. With a corruption,
+it learns the clean image from a corrupted one (Vincent et al. 2008). The convolutional kind halves the image
+by strided convolutions before the dense layers, and doubles it by transposed ones behind them.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from estimator_lab.core.activations import ACTIVATIONS
+from estimator_lab.core.coder import STRIDE, Coder, Sizes
+from estimator_lab.core.corruption import CORRUPTIONS, corrupt, fixed_seeds, fresh_seed
+from estimator_lab.core.features import images_of, keys_of
+from estimator_lab.core.hparams import are_sizes, hparam, resolve, sizes
+from estimator_lab.core.principal_components import FILE, principal_components
+from estimator_lab.core.reconstruction import (
+    LOSSES,
+    Reconstructed,
+    eval_spec,
+    loss_of,
+    predict_spec,
+    train_spec,
+)
+from estimator_lab.core.reconstruction_report import ReconstructionReportHook
+from estimator_lab.core.summaries import filter_summary, histogram_summary, rows_summary, weight_histograms
+from estimator_lab.core.training import TrainingParams
+from estimator_lab.errors import FlagError
+from estimator_lab.progress import say
+from estimator_lab.tf1 import tf
+
+_LAYERS = {'dense': '1000-500-250-30', 'convolutional': '256'}
+_UNITS_SHOWN = 64
+_OUTPUTS = {'sigmoid': tf.nn.sigmoid, 'linear': tf.identity}
+
+
+@dataclasses.dataclass(frozen=True)
+class Params(TrainingParams):
+    """Parameters of the autoencoder."""
+
+    kind: str = hparam('dense', f'one of {", ".join(_LAYERS)}', _LAYERS.__contains__, shapes=True)
+    layers: str = hparam(
+        '',
+        'units of the dense layers, the last one the code, such as 1000-500-250-30, which is the default; '
+        'for kind=convolutional that is 256',
+        are_sizes,
+        shapes=True,
+    )
+    decoder_layers: str = hparam(
+        '',
+        "units of the decoder's dense layers between code and image; default: mirrored",
+        are_sizes,
+        shapes=True,
+    )
+    filters: str = hparam(
+        '32-64-128',
+        'for kind=convolutional: filters of its convolutions, each of which halves the image',
+        lambda v: are_sizes(v) and v,
+        shapes=True,
+    )
+    kernel_size: int = hparam(4, 'side of a filter in pixels, at least 1', lambda v: v >= 1, shapes=True)
+    tied: bool = hparam(
+        False, "whether the decoder's weights are the encoder's, transposed", lambda v: True, shapes=True
+    )
+    activation: str = hparam('elu', f'of the layers: {", ".join(ACTIVATIONS)}', ACTIVATIONS.__contains__)
+    code_activation: str = hparam('linear', 'of the code: the same', ACTIVATIONS.__contains__)
+    output: str = hparam('sigmoid', f'of the reconstruction: {", ".join(_OUTPUTS)}', _OUTPUTS.__contains__)
+    loss: str = hparam('squared_error', f'one of {", ".join(LOSSES)}', LOSSES.__contains__)
+    corruption: str = hparam('none', f'one of {", ".join(CORRUPTIONS)}', CORRUPTIONS.__contains__)
+    corruption_level: float = hparam(
+        0.3,
+        'share of values that are corrupted, or deviation of gaussian noise, in [0, 1]',
+        lambda v: 0 <= v <= 1,
+    )
+
+    @property
+    def sizes(self) -> Sizes:
+        """Sizes of the encoder and the decoder."""
+        layers = sizes(self.layers or _LAYERS[self.kind])
+        return Sizes(
+            image_shape=self.image_shape,
+            layers=layers,
+            decoder_layers=sizes(self.decoder_layers) if self.decoder_layers else layers[-2::-1],
+            filters=sizes(self.filters) if self.kind == 'convolutional' else (),
+            kernel_size=self.kernel_size,
+        )
+
+
+def check(params: Params) -> None:
+    """Raises FlagError for sizes that don't fit each other or the image; warns if nothing is compressed."""
+    sizes = params.sizes
+    height, width, channels = params.image_shape
+    unit = STRIDE ** len(sizes.filters)
+    for side in (height, width):
+        if side % unit:
+            raise FlagError(
+                f'--image_size={side} does not fit --hparams=filters={params.filters}: that halves the image '
+                f'{len(sizes.filters)} times, which takes a multiple of {unit} pixels.'
+            )
+    mirrored = tuple(sizes.layers[-2::-1])
+    if params.tied and tuple(sizes.decoder_layers) != mirrored:
+        raise FlagError(
+            f'--hparams=tied=true needs a decoder that mirrors the encoder: leave out decoder_layers='
+            f'{params.decoder_layers}, or give {_text(mirrored)}.'
+        )
+    if params.loss == 'cross_entropy' and params.output != 'sigmoid':
+        raise FlagError('--hparams=loss=cross_entropy needs output=sigmoid, since it takes probabilities.')
+    if sizes.layers[-1] > height * width * channels:
+        _warn_of_wide_code(sizes.layers[-1], height * width * channels)
+
+
+def prepare(params: Params, batches: Callable[[], Iterable[np.ndarray]], model_dir: Path) -> None:
+    """Computes the principal components of the training images, which evaluations compare with.
+
+    Args:
+      params: the model's parameters.
+      batches: gives the images once, in a random order, as uint8 [n, height, width, channels].
+      model_dir: where they are kept; those that are there already stay.
+    """
+    if not (model_dir / FILE).exists():
+        principal_components(batches(), params.sizes.layers[-1]).save(model_dir / FILE)
+
+
+def model_fn(
+    features: Any, labels: Any, mode: str, params: Mapping[str, Any] | None = None, config: Any = None
+) -> Any:
+    """The model function, for `tf.estimator.Estimator`.
+
+    Args:
+      features: {'image': float32 [batch, height, width, channels], 'key': string [batch]}, or one tensor
+        [batch, height * width * channels], or the document's tuple of scalars; values in [0, 1].
+      labels: class ids [batch] to show beside the codes, or None.
+      mode: a `tf.estimator.ModeKeys`.
+      params: names and values of `Params`; those left out have their defaults.
+      config: the RunConfig; without it, evaluations draw no pictures.
+
+    Returns:
+      The EstimatorSpec of that mode. In PREDICT images are taken as they come, corrupted or not.
+
+    Raises:
+      FlagError: for an unknown parameter, or a value that is not allowed.
+    """
+    settings = resolve(Params, params)
+    check(settings)
+    images = images_of(features, settings.image_shape)
+    coder = Coder(
+        settings.sizes, ACTIVATIONS[settings.activation], ACTIVATIONS[settings.code_activation], settings.tied
+    )
+    made = _reconstructed(images, _inputs(images, features, mode, settings), coder, settings)
+    if mode == tf.estimator.ModeKeys.PREDICT:
+        return predict_spec(made, features)
+    loss = loss_of(made, features, settings.loss)
+    if mode == tf.estimator.ModeKeys.EVAL:
+        hooks = [_report(made, coder, features, labels, settings, config)] if config else []
+        return eval_spec(made, loss, settings, config, hooks)
+    _summarise(made, settings)
+    return train_spec(made, loss, settings)
+
+
+def _inputs(images: Any, features: Any, mode: str, params: Params) -> Any:
+    """Returns the images, corrupted as the mode wants them."""
+    if mode == tf.estimator.ModeKeys.PREDICT or params.corruption == 'none':
+        return images
+    training = mode == tf.estimator.ModeKeys.TRAIN
+    seeds = fresh_seed(features) if training else fixed_seeds(features, tf.shape(images)[0])
+    return corrupt(images, params.corruption, params.corruption_level, seeds)
+
+
+def _reconstructed(images: Any, inputs: Any, coder: Coder, params: Params) -> Reconstructed:
+    code = coder.encode(inputs)
+    logits = coder.decode(code)
+    return Reconstructed(images, inputs, code, logits, _OUTPUTS[params.output](logits))
+
+
+def _report(
+    made: Reconstructed, coder: Coder, features: Any, labels: Any, params: Params, config: Any
+) -> ReconstructionReportHook:
+    def decode(code: Any) -> Any:
+        return _OUTPUTS[params.output](coder.decode(code))
+
+    folder = Path(config.model_dir) / 'eval'  # where Estimator puts the metrics of its evaluations
+    return ReconstructionReportHook(made, decode, keys_of(features), labels, params.vocabulary, folder)
+
+
+def _summarise(made: Reconstructed, params: Params) -> None:
+    weight_histograms()
+    histogram_summary('code', made.code)
+    histogram_summary('error', made.error)
+    corrupted = [made.inputs] if params.corruption != 'none' else []
+    rows_summary('images/reconstruction', [made.images, *corrupted, made.reconstruction])
+    first = tf.trainable_variables()[0]
+    if not params.sizes.filters:  # each unit of the first layer looks at a whole image
+        first = tf.reshape(
+            first[:, :_UNITS_SHOWN], [*params.image_shape, min(_UNITS_SHOWN, params.sizes.layers[0])]
+        )
+    filter_summary('images/filters_layer_1', first)
+
+
+def _text(sizes: Iterable[int]) -> str:
+    return '-'.join(map(str, sizes)) or 'none'
+
+
+@functools.cache
+def _warn_of_wide_code(code: int, values: int) -> None:
+    """Says it once, however many graphs are built."""
+    say(f'Warning: a code of {code} values is wider than the image of {values}: nothing is compressed.')
