@@ -1,5 +1,6 @@
 """From a reconstruction to an EstimatorSpec for TRAIN, EVAL and PREDICT: what all autoencoders share."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -7,6 +8,7 @@ from estimator_lab.core import metric_keys as keys
 from estimator_lab.core.features import keys_of
 from estimator_lab.core.image_metrics import cross_entropy, psnr, squared_error, ssim
 from estimator_lab.core.principal_components import FILE, load_components
+from estimator_lab.core.summaries import histogram_summary, weight_histograms
 from estimator_lab.core.training import TrainingParams, train_op
 from estimator_lab.tf1 import tf
 
@@ -85,7 +87,7 @@ def loss_of(made: Reconstructed, features: Any, loss: str) -> Any:
         return tf.losses.compute_weighted_loss(values, tf.cast(tf.not_equal(example_keys, ''), tf.float32))
 
 
-def eval_spec(made: Reconstructed, loss: Any, params: Any, config: Any, hooks: Any = ()) -> Any:
+def eval_spec(made: Reconstructed, loss: Any, params: Any, config: Any, hooks: Sequence[Any] = ()) -> Any:
     """Returns the EstimatorSpec for EVAL.
 
     Its metrics are means over the images: squared error, PSNR and SSIM of the reconstruction; the same two
@@ -123,20 +125,26 @@ def eval_spec(made: Reconstructed, loss: Any, params: Any, config: Any, hooks: A
     )
 
 
-def train_spec(made: Reconstructed, loss: Any, params: TrainingParams) -> Any:
-    """Returns the EstimatorSpec for TRAIN: one step of the chosen optimizer.
+def train_spec(made: Reconstructed, loss: Any, params: TrainingParams, hooks: Sequence[Any] = ()) -> Any:
+    """Returns the EstimatorSpec for TRAIN: one step of the chosen optimizer, and its summaries.
 
     Args:
       made: the batch.
       loss: a scalar.
       params: the model's parameters.
+      hooks: of the training.
     """
     step = train_op(loss, params)
     with tf.name_scope('train_error'):
         error = tf.reduce_mean(made.error)
     # Outside the scope, so that TensorBoard draws training and evaluation into one chart.
     tf.summary.scalar(keys.SQUARED_ERROR, error)
-    return tf.estimator.EstimatorSpec(tf.estimator.ModeKeys.TRAIN, loss=loss, train_op=step)
+    histogram_summary(keys.CODE, made.code)
+    histogram_summary(keys.ERROR, made.error)
+    weight_histograms()
+    return tf.estimator.EstimatorSpec(
+        tf.estimator.ModeKeys.TRAIN, loss=loss, train_op=step, training_hooks=list(hooks)
+    )
 
 
 def _error_of_components(made: Reconstructed, path: Path) -> Any:

@@ -29,13 +29,14 @@ from estimator_lab.core.reconstruction import (
     train_spec,
 )
 from estimator_lab.core.reconstruction_report import ReconstructionReportHook
-from estimator_lab.core.summaries import filter_summary, histogram_summary, rows_summary, weight_histograms
+from estimator_lab.core.summaries import filter_summary, picture_hook, rows_summary
 from estimator_lab.core.training import TrainingParams
 from estimator_lab.errors import FlagError
 from estimator_lab.progress import say
 from estimator_lab.tf1 import tf
 
 _LAYERS = {'dense': '1000-500-250-30', 'convolutional': '256'}
+_SHOWN = 8
 _UNITS_SHOWN = 64
 _OUTPUTS = {'sigmoid': tf.nn.sigmoid, 'linear': tf.identity}
 
@@ -159,8 +160,7 @@ def model_fn(
     if mode == tf.estimator.ModeKeys.EVAL:
         hooks = [_report(made, coder, features, labels, settings, config)] if config else []
         return eval_spec(made, loss, settings, config, hooks)
-    _summarise(made, settings)
-    return train_spec(made, loss, settings)
+    return train_spec(made, loss, settings, _picture_hooks(made, settings, config))
 
 
 def _inputs(images: Any, features: Any, mode: str, params: Params) -> Any:
@@ -188,18 +188,24 @@ def _report(
     return ReconstructionReportHook(made, decode, keys_of(features), labels, params.vocabulary, folder)
 
 
-def _summarise(made: Reconstructed, params: Params) -> None:
-    weight_histograms()
-    histogram_summary('code', made.code)
-    histogram_summary('error', made.error)
-    corrupted = [made.inputs] if params.corruption != 'none' else []
-    rows_summary('images/reconstruction', [made.images, *corrupted, made.reconstruction])
-    first = tf.trainable_variables()[0]
-    if not params.sizes.filters:  # each unit of the first layer looks at a whole image
-        first = tf.reshape(
-            first[:, :_UNITS_SHOWN], [*params.image_shape, min(_UNITS_SHOWN, params.sizes.layers[0])]
-        )
-    filter_summary('images/filters_layer_1', first)
+def _picture_hooks(made: Reconstructed, params: Params, config: Any) -> list[Any]:
+    """Returns the hook that shows what training makes of some images, and what its first layer looks for."""
+    if config is None or not (config.is_chief and config.save_summary_steps):
+        return []
+    with tf.name_scope('pictures'):
+        shown = [made.images, made.inputs, made.reconstruction]
+        if params.corruption == 'none':
+            del shown[1]
+        columns = [tf.clip_by_value(images[:_SHOWN], 0.0, 1.0) for images in shown]
+        first = tf.trainable_variables()[0]
+        if not params.sizes.filters:  # each unit of the first layer looks at a whole image
+            units = min(params.sizes.layers[0], _UNITS_SHOWN)
+            first = tf.reshape(first[:, :units], [*params.image_shape, units])
+    summaries = [
+        rows_summary('images/reconstruction', columns),
+        filter_summary('images/filters_layer_1', first, collections=[]),
+    ]
+    return [picture_hook(summaries, config)]
 
 
 def _text(sizes: Iterable[int]) -> str:
