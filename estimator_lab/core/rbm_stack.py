@@ -182,13 +182,19 @@ class Stack:
         return self.layers[0].visible_units == GAUSSIAN
 
     def _standardised(self, images: Any) -> tuple[Any, Any, Any]:
-        """Returns images as the bottom layer sees them, and the mean and deviation that were taken out.
+        return standardised(images) if self._is_gaussian else (images, 0.0, 1.0)
 
-        Gaussian visible units have unit variance, so that each image is brought to mean 0 and deviation 1.
-        """
-        if not self._is_gaussian:
-            return images, 0.0, 1.0
-        mean, variance = tf.nn.moments(images, axes=[1, 2, 3], keepdims=True)
-        # An even image has no contrast to bring to 1: it is divided by what rounding to 8 bits leaves.
-        deviation = tf.maximum(tf.sqrt(variance), 1 / 255)
-        return (images - mean) / deviation, mean, deviation
+
+def standardised(images: Any) -> tuple[Any, Any, Any]:
+    """Brings each image to mean 0 and deviation 1, as Gaussian units of unit variance want it.
+
+    Args:
+      images: float32 [n, height, width, channels] in [0, 1].
+
+    Returns:
+      (float32 of the same shape; the mean and the deviation that were taken out, [n, 1, 1, 1] each).
+    """
+    mean, variance = tf.nn.moments(images, axes=[1, 2, 3], keepdims=True)
+    # An even image has no contrast to bring to 1: it is divided by what rounding to 8 bits leaves.
+    deviation = tf.maximum(tf.sqrt(variance), 1 / 255)
+    return (images - mean) / deviation, mean, deviation
