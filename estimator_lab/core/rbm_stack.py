@@ -126,10 +126,11 @@ class Stack:
         """Returns what the top layer sees of images, its label apart, float32 [n, visible].
 
         Args:
-          images: float32 [n, height, width, channels] in [0, 1].
+          images: float32 [n, height, width, channels] in [0, 1]; binary units stop the session with an
+            InvalidArgumentError at other values.
         """
         with tf.name_scope('features'):
-            values = tf.reshape(self._standardised(images)[0], [-1, self._pixels])
+            values = tf.reshape(self._seen(images), [-1, self._pixels])
             for layer in self.layers[:-1]:
                 values = layer.rbm.hidden_mean(values)
             return tf.stop_gradient(values)
@@ -155,7 +156,7 @@ class Stack:
                 if like is None:
                     mean, deviation = 0.5, 0.5 / _SHOWN_DEVIATIONS
                 else:
-                    _, mean, deviation = self._standardised(like)
+                    _, mean, deviation = standardised(like)
                 pictures = pictures * deviation + mean
             return tf.clip_by_value(pictures, 0.0, 1.0)
 
@@ -181,8 +182,17 @@ class Stack:
     def _is_gaussian(self) -> bool:
         return self.layers[0].visible_units == GAUSSIAN
 
-    def _standardised(self, images: Any) -> tuple[Any, Any, Any]:
-        return standardised(images) if self._is_gaussian else (images, 0.0, 1.0)
+    def _seen(self, images: Any) -> Any:
+        """Returns images as the bottom layer's units take them."""
+        if self._is_gaussian:
+            return standardised(images)[0]
+        message = 'Binary visible units take values in [0, 1].'
+        bounds = [
+            tf.assert_non_negative(tf.reduce_min(images), message=message),
+            tf.assert_less_equal(tf.reduce_max(images), 1.0, message=message),
+        ]
+        with tf.control_dependencies(bounds):
+            return tf.identity(images)
 
 
 def standardised(images: Any) -> tuple[Any, Any, Any]:
