@@ -26,6 +26,8 @@ from estimator_lab.tf1 import tf
 
 Say = Callable[[str], None]
 
+_NO_REASON = 'Graph execution error'  # the first line of some errors, with the reason below it
+
 
 @dataclass(frozen=True)
 class Result:
@@ -187,5 +189,6 @@ def _tensorflow_errors_as_sentences(switch: StopSwitch) -> Iterator[None]:
         yield
     except tf.errors.OpError as error:
         switch.check()  # the other workers of a cluster may have stopped a moment before this one
-        first_line = str(error.message).strip().partition('\n')[0]
-        raise LabError(f'TensorFlow stopped ({type(error).__name__}): {first_line}') from error
+        lines = str(error.message).strip().splitlines() or ['it gave no reason']
+        reason = next((line.strip() for line in lines if not line.startswith(_NO_REASON)), lines[0])
+        raise LabError(f'TensorFlow stopped ({type(error).__name__}): {reason}') from error

@@ -245,7 +245,7 @@ class Stage:
         # The global step as well: it counts on through all phases.
         names = ('global_step', *plan.phase.inherits)
         return tf.estimator.WarmStartSettings(
-            str(plan.after.settings.model_dir), vars_to_warm_start=[f'{re.escape(name)}$' for name in names]
+            str(plan.after.settings.model_dir), vars_to_warm_start=[f'{re.escape(name)}:' for name in names]
         )
 
     def _config(self) -> Any:

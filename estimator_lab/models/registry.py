@@ -46,6 +46,11 @@ MODELS = {
             higher_is_better=False,
             labelled=False,
         ),
+        Model(
+            'dbn',
+            'estimator_lab.models.dbn',
+            'a deep belief network, pre-trained layer by layer, then fine-tuned',
+        ),
         Model('cnn', 'estimator_lab.models.cnn', "the document's convolutional network, for classification"),
         Model(
             'autoencoder',
