@@ -36,6 +36,17 @@ def labelled_grid(images: np.ndarray, texts: Sequence[str]) -> Image.Image:
     return picture
 
 
+def as_picture(image: np.ndarray) -> Image.Image:
+    """Returns an image [height, width, channels] as a picture: grey for one channel, RGB for three.
+
+    Args:
+      image: float in [0, 1], beyond which it is cut; or uint8.
+    """
+    if image.dtype != np.uint8:
+        image = np.clip(np.rint(np.nan_to_num(image) * 255), 0, 255).astype(np.uint8)
+    return Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
+
+
 def png_bytes(picture: Image.Image) -> bytes:
     """Returns the picture as a PNG file."""
     buffer = io.BytesIO()
@@ -44,9 +55,7 @@ def png_bytes(picture: Image.Image) -> bytes:
 
 
 def _tile(image: np.ndarray) -> Image.Image:
-    pixels = np.clip(np.rint(image * 255), 0, 255).astype(np.uint8)
-    tile = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-    return tile.convert('RGB').resize((_TILE, _TILE), Image.Resampling.NEAREST)
+    return as_picture(image).convert('RGB').resize((_TILE, _TILE), Image.Resampling.NEAREST)
 
 
 def _cut(text: str, font: 'ImageFont.ImageFont | ImageFont.FreeTypeFont') -> str:
