@@ -1,8 +1,7 @@
 """Data + model -> the phases of a training run, and the run itself. Reads no flags."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from estimator_lab.core.hooks import Interrupted, StopSwitch
@@ -13,14 +12,14 @@ from estimator_lab.data.augment import parse_augmentation
 from estimator_lab.data.batches import ImageShape, Pixels
 from estimator_lab.data.decode import DECODERS
 from estimator_lab.distribution import read_role
-from estimator_lab.errors import FlagError, LabError
+from estimator_lab.errors import FlagError
 from estimator_lab.inputs import open_inputs
 from estimator_lab.model_dir import Record, check_same, read_record
 from estimator_lab.models.registry import find_model
 from estimator_lab.plans import Plan, plan_phases
 from estimator_lab.settings import Settings
 from estimator_lab.stage import Stage
-from estimator_lab.tf1 import tf
+from estimator_lab.tensorflow_errors import tensorflow_errors_as_sentences
 
 Say = Callable[[str], None]
 
@@ -129,7 +128,8 @@ class Experiment:
         metrics: Mapping[str, float] = {}
         at = self.stages.index(self.stage)
         try:
-            with switch.listening(), _tensorflow_errors_as_sentences(switch):
+            # The other workers of a cluster may have stopped a moment before this one: hence the check.
+            with switch.listening(), tensorflow_errors_as_sentences(switch.check):
                 for stage in self.stages[at:]:
                     self._say_phase(stage)
                     metrics = stage.train(switch)
@@ -168,13 +168,3 @@ class Experiment:
                 f'--model_dir={self.settings.model_dir} was pre-trained for {was} steps, not {now}: give the '
                 'same --batch_size and data, or another folder.'
             )
-
-
-@contextmanager
-def _tensorflow_errors_as_sentences(switch: StopSwitch) -> Iterator[None]:
-    try:
-        yield
-    except tf.errors.OpError as error:
-        switch.check()  # the other workers of a cluster may have stopped a moment before this one
-        first_line = str(error.message).strip().partition('\n')[0]
-        raise LabError(f'TensorFlow stopped ({type(error).__name__}): {first_line}') from error

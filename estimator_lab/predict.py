@@ -37,6 +37,7 @@ _USAGE = """Says what a trained model sees in images: a row for each, in their o
 
 Arguments are images, folders of them at any depth, tar archives, plain or compressed, and '-' for standard
 input, which holds an archive or one image. What can't be decoded has a row that says why ('problem')."""
+_ARGUMENTS = '[IMAGE|FOLDER|TAR...]'
 _GROUPS = {
     'Model': ['model_dir'],
     'Images': ['data', 'decode', 'batch_size'],
@@ -121,4 +122,4 @@ def _conclude(report: 'InputReport', paths: list[str]) -> int:
 
 
 if __name__ == '__main__':
-    command.run(main, _USAGE, _GROUPS, '[IMAGE|FOLDER|TAR...]', FLAGS)
+    command.run(main, _USAGE, _GROUPS, _ARGUMENTS, FLAGS)

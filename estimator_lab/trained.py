@@ -82,8 +82,7 @@ def open_trained(model_dir: Path) -> Trained:
     """
     record = read_record(model_dir)
     if record is None:
-        reason = 'holds no experiment.json, so that no model was trained in it' if model_dir.is_dir() else ''
-        raise DataError(f'--model_dir={model_dir} {reason or "is no folder"}.')
+        raise DataError(f'--model_dir={model_dir} {_why_no_model(model_dir)}.')
     try:
         model = find_model(record.model)
         module = model.load()
@@ -101,6 +100,17 @@ def open_trained(model_dir: Path) -> Trained:
         raise DataError(f'--model_dir={model_dir} holds no checkpoint yet: train it first.')
     shape = ImageShape(*record.image_shape)
     return Trained(model_dir, record, model, module, params, shape, checkpoint, step_of(checkpoint))
+
+
+def _why_no_model(model_dir: Path) -> str:
+    if not model_dir.is_dir():
+        return 'is no folder'
+    phases = sorted(path.parent.name for path in model_dir.glob('*/experiment.json'))
+    if phases:
+        return (
+            f'is still being pre-trained: train on, or name the folder of a phase in it, such as {phases[-1]}'
+        )
+    return 'holds no experiment.json, so that no model was trained in it'
 
 
 def _check_pixels(record: Record) -> None:
