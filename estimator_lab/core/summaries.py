@@ -1,5 +1,6 @@
 """What TensorBoard shows besides scalars: histograms, first-layer filters, activation maps."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from estimator_lab.tf1 import tf
@@ -10,6 +11,7 @@ _HISTOGRAM_VALUES = 50_000
 # themselves stand outside of it, since their tags would take its name.
 _SCOPE = 'summary_values'
 _GAP = 1  # pixels between the tiles of a grid
+_PICTURES_APART = 10  # summary steps
 
 
 def grid(tiles: Any, columns: int) -> Any:
@@ -30,20 +32,51 @@ def grid(tiles: Any, columns: int) -> Any:
     return tf.reshape(tf.transpose(tiles, [0, 2, 1, 3, 4]), [1, rows * height, columns * width, channels])
 
 
-def filter_summary(name: str, kernel: Any, columns: int = 8) -> None:
+def filter_summary(name: str, kernel: Any, columns: int = 8, collections: list[str] | None = None) -> Any:
     """Shows first-layer filters, each stretched to black to white over its own range.
 
     Args:
       name: tag in TensorBoard.
       kernel: float32 [height, width, channels, filters]; other than 1 or 3 channels are averaged.
       columns: filters in a row.
+      collections: of the graph, that it joins; None for the one that is written at every summary step.
     """
     with tf.name_scope(_SCOPE):
         tiles = tf.transpose(kernel, [3, 0, 1, 2])
         if tiles.shape.as_list()[3] not in (1, 3):
             tiles = tf.reduce_mean(tiles, axis=3, keepdims=True)
         picture = grid(_stretched(tiles), columns)
-    tf.summary.image(name, picture, max_outputs=1)
+    return tf.summary.image(name, picture, max_outputs=1, collections=collections)
+
+
+def rows_summary(name: str, columns: Sequence[Any]) -> Any:
+    """Shows images beside what became of them, an example a row; a summary of no collection.
+
+    Args:
+      name: tag in TensorBoard.
+      columns: float32 [n, height, width, channels] in [0, 1] each, of one shape.
+    """
+    with tf.name_scope(_SCOPE):
+        # The last batch may be short, so that n is known only when it runs.
+        tiles = [tf.pad(column, [[0, 0], [0, _GAP], [0, _GAP], [0, 0]]) for column in columns]
+        rows = tf.concat(tiles, axis=2)
+        shape = tf.shape(rows)
+        picture = tf.reshape(rows, [1, shape[0] * shape[1], shape[2], shape[3]])
+    return tf.summary.image(name, picture, max_outputs=1, collections=[])
+
+
+def picture_hook(summaries: Sequence[Any], config: Any) -> Any:
+    """Returns a hook that writes summaries which take long, at every tenth summary step.
+
+    Args:
+      summaries: serialised ones, of no collection.
+      config: the RunConfig.
+    """
+    return tf.train.SummarySaverHook(
+        save_steps=_PICTURES_APART * config.save_summary_steps,
+        output_dir=config.model_dir,
+        summary_op=tf.summary.merge(list(summaries)),
+    )
 
 
 def activation_map_summary(name: str, activations: Any, columns: int = 8) -> None:

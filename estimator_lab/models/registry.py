@@ -4,7 +4,7 @@ import importlib
 from dataclasses import dataclass
 from typing import Any
 
-from estimator_lab.core.metric_keys import ACCURACY
+from estimator_lab.core.metric_keys import ACCURACY, RECONSTRUCTION_ERROR
 from estimator_lab.errors import FlagError
 
 
@@ -37,6 +37,14 @@ class Model:
 MODELS = {
     model.name: model
     for model in (
+        Model(
+            'rbm',
+            'estimator_lab.models.rbm',
+            'a restricted Boltzmann machine: features, reconstructions and dreams',
+            headline=RECONSTRUCTION_ERROR,
+            higher_is_better=False,
+            labelled=False,
+        ),
         Model('cnn', 'estimator_lab.models.cnn', "the document's convolutional network, for classification"),
     )
 }
