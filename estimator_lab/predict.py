@@ -11,6 +11,7 @@ from absl import flags
 
 from estimator_lab import command
 from estimator_lab.errors import DataError, FlagError
+from estimator_lab.outputs import writing
 
 if TYPE_CHECKING:
     from estimator_lab.data.report import InputReport
@@ -97,11 +98,9 @@ def _rows_stream() -> Iterator[TextIO]:
         sys.stdout.reconfigure(encoding='utf-8')  # type: ignore[union-attr] # as files have it
         yield sys.stdout
         return
-    try:
-        with Path(FLAGS.out).open('w', encoding='utf-8', newline='') as file:
-            yield file
-    except OSError as error:
-        raise FlagError(f'--out={FLAGS.out} cannot be written: {error.strerror}.') from error
+    path = Path(FLAGS.out)
+    with writing('out', path), path.open('w', encoding='utf-8', newline='') as file:
+        yield file
 
 
 def _tell_what_is_missing(names: list[str], written: bool) -> None:

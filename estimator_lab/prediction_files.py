@@ -1,10 +1,8 @@
 """Where predictions go: rows to CSV or JSON lines, vectors to NumPy's files, pictures to PNG."""
 
 import csv
-import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -12,6 +10,7 @@ import numpy as np
 
 from estimator_lab.core.picture import as_picture
 from estimator_lab.errors import FlagError
+from estimator_lab.outputs import json_text, writing
 from estimator_lab.prediction import KEY, PROBLEM, Predicted, Row, Scalar, pictures_of, vectors_of
 
 _FILE_BYTES = 2**25
@@ -35,7 +34,7 @@ def json_rows(stream: TextIO, columns: Sequence[str]) -> WriteRow:
         fields: dict[str, Scalar] = {KEY: row.key, **row.columns}
         if row.problem:
             fields[PROBLEM] = row.problem
-        stream.write(json.dumps(fields, ensure_ascii=False) + '\n')
+        stream.write(json_text(fields) + '\n')
 
     return write
 
@@ -64,7 +63,7 @@ class PredictionFiles:
         self._bytes = 0
         self._files = 0
         self._images = 0
-        with self._errors():
+        with writing('output', folder):
             folder.mkdir(parents=True, exist_ok=True)
             filled = any(folder.iterdir())
         if filled:
@@ -91,7 +90,7 @@ class PredictionFiles:
             return
         path = self._folder / f'vectors-{self._files:05}.npz'
         arrays: dict[str, Any] = {name: np.concatenate(parts) for name, parts in self._waiting.items()}
-        with self._errors():
+        with writing('output', self._folder):
             np.savez(path, **{KEY: np.array(self._keys), **arrays})
         self._files += 1
         self._keys, self._waiting, self._bytes = [], {}, 0
@@ -113,19 +112,12 @@ class PredictionFiles:
         for name, images in pictures.items():
             folder = Path(_safe(name))
             files = [folder / f'{self._images + n:06}_{_safe(key)}.png' for n, key in enumerate(keys)]
-            with self._errors():
+            with writing('output', self._folder):
                 (self._folder / folder).mkdir(exist_ok=True)
                 for file, image in zip(files, images, strict=True):
                     as_picture(image).save(self._folder / file)
             paths[name] = np.array([str(file) for file in files], object)
         return paths
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise FlagError(f'--output={self._folder} cannot be written: {error.strerror}.') from error
 
 
 def _safe(name: str) -> str:

@@ -66,11 +66,9 @@ class Trained:
     @cached_property
     def estimator(self) -> Any:
         """The `tf.estimator.Estimator` that evaluates and predicts with the newest checkpoint."""
-        return self.estimator_of(self.module.model_fn)
-
-    def estimator_of(self, model_fn: Any) -> Any:
-        """Returns the same Estimator around another model function, which has to make the same variables."""
-        return tf.estimator.Estimator(model_fn, model_dir=str(self.model_dir), params=self.estimator_params)
+        return tf.estimator.Estimator(
+            self.module.model_fn, model_dir=str(self.model_dir), params=self.estimator_params
+        )
 
 
 def open_trained(model_dir: Path) -> Trained:

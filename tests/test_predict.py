@@ -87,8 +87,8 @@ def test_nothing_predicted_is_an_error(run, folder, tmp_path):
     assert status == 1
     assert [row['problem'] for row in table(out)] == ['not an image in a known format']
     assert err == (
-        f"error: None of the 1 images could be decoded; the last is '{folder}/b.png': not an image in a known "
-        'format.\n'
+        f"error: None of the 1 images could be decoded; the last is '{folder}/b.png': "
+        'not an image in a known format.\n'
     )
     (folder / 'b.png').unlink()
     assert run(folder) == (1, '', f'error: {folder}: no image was found.\n')

@@ -1,38 +1,46 @@
 """Pictures for people: a grid of images with their labels. No TensorFlow."""
 
 import io
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-_COLUMNS = 8
 _TILE = 96  # pixels; small images are enlarged to it, so that the text below them can be read
-_TEXT = 14
+_LINE = 14
 _GAP = 4
 _BACKGROUND, _INK = 'white', 'black'
 
+Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
-def labelled_grid(images: np.ndarray, texts: Sequence[str]) -> Image.Image:
-    """Draws images in rows of eight, the text of each below it.
+
+def labelled_grid(
+    images: np.ndarray, texts: Sequence[str], columns: int = 8, tile: int = _TILE
+) -> Image.Image:
+    """Draws images in rows, the text of each below it.
 
     Args:
-      images: float [n, height, width, channels] in [0, 1], channels 1 or 3; n may be 0.
-      texts: n labels; what does not fit below its image is cut.
+      images: [n, height, width, channels] as `as_picture` takes them; n may be 0.
+      texts: n texts, of one line or more; what does not fit below its image is cut.
+      columns: images in a row.
+      tile: pixels that each is drawn large.
 
     Returns:
       An RGB picture.
     """
-    rows = max(-(-len(images) // _COLUMNS), 1)
-    cell_width, cell_height = _TILE + _GAP, _TILE + _TEXT + _GAP
-    picture = Image.new('RGB', (_COLUMNS * cell_width + _GAP, rows * cell_height + _GAP), _BACKGROUND)
+    rows = max(-(-len(images) // columns), 1)
+    lines = max((text.count('\n') for text in texts), default=0) + 1
+    cell_width, cell_height = tile + _GAP, tile + lines * _LINE + _GAP
+    picture = Image.new('RGB', (columns * cell_width + _GAP, rows * cell_height + _GAP), _BACKGROUND)
     draw = ImageDraw.Draw(picture)
     font = ImageFont.load_default()
     for number, (image, text) in enumerate(zip(images, texts, strict=True)):
-        row, column = divmod(number, _COLUMNS)
+        row, column = divmod(number, columns)
         left, top = _GAP + column * cell_width, _GAP + row * cell_height
-        picture.paste(_tile(image), (left, top))
-        draw.text((left, top + _TILE), _cut(text, font), fill=_INK, font=font)
+        picture.paste(enlarged(image, tile, tile), (left, top))
+        for place, line in enumerate(text.split('\n')):
+            draw.text((left, top + tile + place * _LINE), cut(line, font, tile), fill=_INK, font=font)
     return picture
 
 
@@ -54,13 +62,16 @@ def png_bytes(picture: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _tile(image: np.ndarray) -> Image.Image:
-    return as_picture(image).convert('RGB').resize((_TILE, _TILE), Image.Resampling.NEAREST)
+def enlarged(image: np.ndarray, width: int, height: int) -> Image.Image:
+    """Returns the image in RGB and another size, its pixels as squares where it grows."""
+    return as_picture(image).convert('RGB').resize((width, height), Image.Resampling.NEAREST)
 
 
-def _cut(text: str, font: 'ImageFont.ImageFont | ImageFont.FreeTypeFont') -> str:
-    # The default bitmap font of older Pillows knows Latin-1 only.
-    text = text.encode('latin-1', 'replace').decode('latin-1')
-    while text and font.getlength(text) > _TILE:
+def cut(text: str, font: Font, width: int) -> str:
+    """Returns as much of the text as fits into so many pixels, in letters that the font has."""
+    # Pillow's own font knows ASCII only: accents are taken off, and what is left becomes '?'.
+    plain = (c for c in unicodedata.normalize('NFKD', text) if not unicodedata.combining(c))
+    text = ''.join(plain).encode('ascii', 'replace').decode('ascii')
+    while text and font.getlength(text) > width:
         text = text[:-1]
     return text
