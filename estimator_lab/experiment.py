@@ -1,5 +1,6 @@
 """Data + model -> the phases of a training run, and the run itself. Reads no flags."""
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from estimator_lab.core.precision import check_precision
 from estimator_lab.data.augment import parse_augmentation
 from estimator_lab.data.batches import ImageShape, Pixels
 from estimator_lab.data.decode import DECODERS
+from estimator_lab.data.pixel_cache import PixelCache, cache_for
 from estimator_lab.distribution import read_role
 from estimator_lab.errors import FlagError
 from estimator_lab.inputs import open_inputs
@@ -95,7 +97,8 @@ class Experiment:
         run = Plan(settings, self.inputs, pixels, module, params)
         plans = plan_phases(run, phases, self.role.batches_a_step(strategy), say)
         self._check_folder(previous, plans[-1].record)
-        self.stages = [Stage(plan, self.role, strategy, say) for plan in plans]
+        cache = _cache(settings, plans, shape)
+        self.stages = [Stage(plan.with_cache(cache), self.role, strategy, say) for plan in plans]
 
     @property
     def max_steps(self) -> int:
@@ -168,3 +171,11 @@ class Experiment:
                 f'--model_dir={self.settings.model_dir} was pre-trained for {was} steps, not {now}: give the '
                 'same --batch_size and data, or another folder.'
             )
+
+
+def _cache(settings: Settings, plans: list[Plan], shape: ImageShape) -> PixelCache | None:
+    """Returns one cache for the images of all phases, if they fit into it."""
+    archives = {id(a): a for plan in plans for a in (plan.inputs.train, plan.inputs.evaluation)}
+    totals = [a.total for a in archives.values()]
+    images = None if None in totals else sum(total or 0 for total in totals)
+    return cache_for(images, math.prod(shape), settings.decoded_cache)

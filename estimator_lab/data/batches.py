@@ -13,6 +13,7 @@ from estimator_lab.data.augment import Augmentation
 from estimator_lab.data.decode import BadImageError, Decode, decode_image
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.order import Turn
+from estimator_lab.data.pixel_cache import PixelCache
 from estimator_lab.data.report import InputReport
 from estimator_lab.errors import DataError
 
@@ -58,11 +59,13 @@ class Pixels(NamedTuple):
       shape: to which all images are scaled.
       decode: one of `decode.DECODERS`.
       augmentation: random changes to the images; None for none.
+      cache: keeps them, as they are before augmentation; None decodes them anew in each epoch.
     """
 
     shape: ImageShape
     decode: Decode = decode_image
     augmentation: Augmentation | None = None
+    cache: PixelCache | None = None
 
 
 class _Decoder(NamedTuple):
@@ -74,15 +77,18 @@ class _Decoder(NamedTuple):
         return [self._pixels_or_reason(turn) for turn in turns]
 
     def _pixels_or_reason(self, turn: Turn) -> np.ndarray | BadImageError:
-        shape, decode, augmentation = self.pixels
-        member = turn.read()
-        if member.problem:
-            return BadImageError(member.problem)
+        cache, augmentation = self.pixels.cache, self.pixels.augmentation
         try:
-            image = decode(member.data, *shape)
+            image = cache.pixels(turn.member, lambda: self._decoded(turn)) if cache else self._decoded(turn)
         except BadImageError as reason:
             return reason
-        return augmentation(image, member.key, turn.epoch) if augmentation else image
+        return augmentation(image, turn.member.key, turn.epoch) if augmentation else image
+
+    def _decoded(self, turn: Turn) -> np.ndarray:
+        member = turn.read()
+        if member.problem:
+            raise BadImageError(member.problem)
+        return self.pixels.decode(member.data, *self.pixels.shape)
 
 
 def decoded_batches(
