@@ -3,12 +3,15 @@
 import csv
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from estimator_lab.errors import FlagError
+
+_NAME_LENGTH = 100
 
 
 @contextmanager
@@ -31,6 +34,11 @@ def write_csv(path: Path, head: Sequence[str], rows: Iterable[Sequence[Any]]) ->
         writer = csv.writer(file, lineterminator='\n')
         writer.writerow(head)
         writer.writerows(rows)
+
+
+def safe_name(name: str) -> str:
+    """Returns a name that is one file's name anywhere: the end of it, other characters replaced."""
+    return re.sub(r'[^\w.-]+', '_', name, flags=re.ASCII)[-_NAME_LENGTH:].strip('._') or '_'
 
 
 def _finite(value: Any) -> Any:

@@ -10,11 +10,10 @@ import numpy as np
 
 from estimator_lab.core.picture import as_picture
 from estimator_lab.errors import FlagError
-from estimator_lab.outputs import json_text, writing
+from estimator_lab.outputs import json_text, safe_name, writing
 from estimator_lab.prediction import KEY, PROBLEM, Predicted, Row, Scalar, pictures_of, vectors_of
 
 _FILE_BYTES = 2**25
-_NAME_LENGTH = 100
 
 WriteRow = Callable[[Row], None]
 
@@ -47,7 +46,7 @@ class PredictionFiles:
     """A folder of vectors and pictures.
 
     `vectors-00000.npz` and on hold, some megabytes each, 'key' and the vectors [n, ...] by name.
-    `NAME/000012_KEY.png` is the picture of that name for image 12, from 0.
+    `NAME/000012_IMAGE.png` is the picture of that name for image 12, counted from 0.
 
     Args:
       folder: made if it is not there.
@@ -110,8 +109,8 @@ class PredictionFiles:
     ) -> dict[str, np.ndarray]:
         paths: dict[str, np.ndarray] = {}
         for name, images in pictures.items():
-            folder = Path(_safe(name))
-            files = [folder / f'{self._images + n:06}_{_safe(key)}.png' for n, key in enumerate(keys)]
+            folder = Path(safe_name(name))
+            files = [folder / _picture_name(self._images + n, key) for n, key in enumerate(keys)]
             with writing('output', self._folder):
                 (self._folder / folder).mkdir(exist_ok=True)
                 for file, image in zip(files, images, strict=True):
@@ -120,6 +119,7 @@ class PredictionFiles:
         return paths
 
 
-def _safe(name: str) -> str:
-    """Returns a name that is one file's name anywhere: the end of it, other characters replaced."""
-    return re.sub(r'[^\w.-]+', '_', name, flags=re.ASCII)[-_NAME_LENGTH:].strip('._') or '_'
+def _picture_name(number: int, key: str) -> str:
+    """Returns '000012_test_7_00015.png' for the key 'mnist.tar:test/7/00015.jpg'."""
+    stem = re.sub(r'\.\w{1,4}$', '', key.rpartition(':')[2])
+    return f'{number:06}_{safe_name(stem)}.png'

@@ -14,9 +14,16 @@ from estimator_lab.trained import open_trained
 from tests.archive_files import encoded, picture, write_tar
 
 
-@pytest.fixture
+@pytest.fixture(scope='module')
 def trained(cnn_dir):
     return open_trained(cnn_dir)
+
+
+@pytest.fixture(scope='module')
+def good_rows(trained, tmp_path_factory):
+    """Rows of eleven good images."""
+    path = some_bad(tmp_path_factory.mktemp('good') / 'x.tar')
+    return [row for batch in predict(trained, path, batch_size=4) for row in Table(trained).rows(batch)]
 
 
 def some_bad(path, *bad, count=11):
@@ -43,8 +50,8 @@ def test_predictions_are_those_of_the_network_for_each_image(trained, archive):
     )
 
 
-@pytest.mark.parametrize('bad', [(), (0,), (3, 4, 10), (4, 5, 6, 7), range(8), range(11)])
-def test_bad_images_have_their_row_in_their_place(trained, tmp_path, bad):
+@pytest.mark.parametrize('bad', [(0, 3, 4, 10), (4, 5, 6, 7), range(11)])
+def test_bad_images_have_their_row_in_their_place(trained, tmp_path, good_rows, bad):
     path = some_bad(tmp_path / 'x.tar', *bad)
     table = Table(trained)
     rows = [row for batch in predict(trained, path) for row in table.rows(batch)]
@@ -52,9 +59,7 @@ def test_bad_images_have_their_row_in_their_place(trained, tmp_path, bad):
     assert [n for n, row in enumerate(rows) if row.problem] == list(bad)
     for row in rows:
         assert set(row.columns) == (set() if row.problem else {'label', 'probability'})
-    good = some_bad(tmp_path / 'good.tar')
-    whole = [row for batch in predict(trained, good) for row in table.rows(batch)]
-    for row, other in zip(rows, whole, strict=True):
+    for row, other in zip(rows, good_rows, strict=True):
         assert row.problem or row.columns == pytest.approx(other.columns, abs=1e-6)
 
 
@@ -119,16 +124,12 @@ def test_an_archive_that_breaks_off_is_an_error_behind_the_predictions(trained, 
     assert sum(len(batch.keys) for batch in got) >= 8
 
 
-def test_a_checkpoint_with_a_flipped_bit_is_one_sentence(cnn_dir, archive, tmp_path):
+def test_a_checkpoint_with_flipped_bits_is_one_sentence(cnn_dir, archive, tmp_path):
     import shutil
 
     copy = shutil.copytree(cnn_dir, tmp_path / 'copy')
     data = next(copy.glob('model.ckpt-3.data*'))
-    content = bytearray(data.read_bytes())
-    content[len(content) // 2] ^= 1
-    for place in range(len(content)):
-        content[place] ^= 1
-    data.write_bytes(content)
+    data.write_bytes(bytes(byte ^ 1 for byte in data.read_bytes()))
     with pytest.raises(LabError) as caught:
         predict(open_trained(copy), archive)
     assert '\n' not in str(caught.value)
@@ -142,7 +143,7 @@ def test_pictures_keep_their_pixels(tmp_path):
         paths = files.write(Predicted(['a.tar:x/1.png', 'b'], [], {'dream': grey}))['dream']
         more = files.write(Predicted(['b'], [], {'dream': grey[:1]}))['dream']
     assert [*paths, *more] == [
-        'dream/000000_a.tar_x_1.png.png',
+        'dream/000000_x_1.png',
         'dream/000001_b.png',
         'dream/000002_b.png',
     ]

@@ -11,6 +11,8 @@ _TILE = 96  # pixels; small images are enlarged to it, so that the text below th
 _LINE = 14
 _GAP = 4
 _BACKGROUND, _INK = 'white', 'black'
+_FULL_HEAT = 99  # percent of the pixels lie below
+_OPACITY = 0.8
 
 Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
@@ -75,3 +77,45 @@ def cut(text: str, font: Font, width: int) -> str:
     while text and font.getlength(text) > width:
         text = text[:-1]
     return text
+
+
+def numbered_tiles(tiles: np.ndarray, most: int) -> Image.Image:
+    """Draws filters or activation maps, each stretched to black to white over its own range, with its number.
+
+    Args:
+      tiles: float [n, height, width, channels]; other than 1 or 3 channels are averaged.
+      most: of more, those with the largest mean absolute value are drawn.
+    """
+    if tiles.shape[3] not in (1, 3):
+        tiles = tiles.mean(axis=3, keepdims=True)
+    strengths = np.abs(tiles).mean(axis=(1, 2, 3))
+    shown = np.sort(np.argsort(-strengths, kind='stable')[:most])
+    return labelled_grid(stretched(tiles[shown]), list(map(str, shown)))
+
+
+def stretched(tiles: np.ndarray) -> np.ndarray:
+    """Scales each tile [n, height, width, channels] to [0, 1] over its own range; an even one becomes 0."""
+    low, high = (take(tiles, axis=(1, 2, 3), keepdims=True) for take in (np.min, np.max))
+    return (tiles - low) / np.where(high > low, high - low, 1)
+
+
+def overlay(image: np.ndarray, heat: np.ndarray, side: int) -> Image.Image:
+    """Draws an image in grey, and over it heat from red to yellow.
+
+    Args:
+      image: [height, width, channels] as `as_picture` takes it.
+      heat: float [rows, columns] over the whole of the image, 0 or more; its 99th percentile is full heat.
+      side: pixels to which the longer side of the image is brought.
+
+    Returns:
+      An RGB picture.
+    """
+    scale = side / max(image.shape[:2])
+    height, width = (max(round(length * scale), 1) for length in image.shape[:2])
+    ground = np.asarray(as_picture(image).convert('L').resize((width, height), Image.Resampling.BICUBIC))
+    full = np.percentile(heat, _FULL_HEAT) or heat.max() or 1
+    small = Image.fromarray(np.clip(heat / full, 0, 1).astype(np.float32))
+    share = np.asarray(small.resize((width, height), Image.Resampling.BILINEAR))[..., np.newaxis]
+    colour = np.concatenate([np.full_like(share, 255), 255 * share, np.zeros_like(share)], axis=2)
+    mixed = (1 - _OPACITY * share) * ground[..., np.newaxis] + _OPACITY * share * colour
+    return Image.fromarray(np.rint(mixed).astype(np.uint8))

@@ -1,7 +1,9 @@
 """Images from wherever people have them: files, folders, tar archives, pipes, one after the other."""
 
 import io
+import itertools
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 from estimator_lab.data.order import Turn
 from estimator_lab.data.sources import STDIN, expand_paths, is_pipe, is_url, open_archive, why_unreadable
 from estimator_lab.data.tar_headers import BLOCK
+from estimator_lab.data.tar_index import open_index
 from estimator_lab.data.tar_stream import (
     MAX_MEMBER_BYTES,
     Member,
@@ -100,6 +103,56 @@ class ImageInput:
         for position, turn in enumerate(self.epoch(0)):
             if position >= start:
                 yield turn
+
+
+def read_image(place: str) -> Member:
+    """Reads one image.
+
+    Args:
+      place: path of an image file, or of a tar archive and the name of a member, 'faces.tar:n000001/1.jpg'.
+
+    Raises:
+      DataError: there is none, or it can't be read.
+    """
+    if not is_url(place) and Path(place).exists():
+        member = _only_image(place)
+    else:
+        archive, name = _archive_and_name(place)
+        member = _member_called(archive, name)
+    if member.problem:
+        raise DataError(f'{member.place} cannot be read: {member.problem}.')
+    return member
+
+
+def _only_image(path: str) -> Member:
+    """Returns the image of a file that holds no more than one."""
+    found = list(itertools.islice(_turns(path, 0), 1))
+    if not found:
+        raise DataError(f'{path!r} holds no image.')
+    member = found[0].member
+    if isinstance(member, ImageFile) and member.path == path:
+        return member.read()
+    raise DataError(f'{path!r} holds many images: name one of them, such as {member.key}.')
+
+
+def _archive_and_name(place: str) -> tuple[str, str]:
+    """Splits at the colon behind which an archive's path ends; a path or a name may have others."""
+    colons = [match.start() for match in re.finditer(':', place)]
+    for colon in colons:
+        if Path(place[:colon]).is_file():
+            return place[:colon], place[colon + 1 :]
+    raise DataError(f'There is no file {place!r}' + (', and no archive before its colon.' if colons else '.'))
+
+
+def _member_called(archive: str, name: str) -> Member:
+    index = open_index(archive)
+    for row in range(len(index)):
+        if index.name(row) == name:
+            if index.random_access:
+                return index.member(row)
+            return next(itertools.islice(stream_members(archive), row, None))
+    example = f'; it has {index.name(0)!r}' if len(index) else ''
+    raise DataError(f'{archive!r} has no image {name!r}{example}.')
 
 
 def _turns(path: str, epoch: int) -> Iterator[Turn]:

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from estimator_lab.data.image_input import ImageInput
+from estimator_lab.data.image_input import ImageInput, read_image
 from estimator_lab.data.tar_stream import MAX_MEMBER_BYTES, stream_members
 from estimator_lab.errors import DataError
 from tests.archive_files import encoded, picture, write_tar
@@ -145,3 +145,36 @@ def test_an_archive_that_breaks_off_gives_what_comes_before(tmp_path, archive):
 
 def test_onwards_passes_over_what_was_seen(folder):
     assert [turn.member.key for turn in ImageInput([str(folder)]).onwards(2)] == [str(folder / 'b' / '2.png')]
+
+
+def test_one_image_by_its_path_or_by_its_key(tmp_path, archive):
+    (tmp_path / 'a:b.png').write_bytes(PNG)
+    assert read_image(str(tmp_path / 'a:b.png')).data == PNG
+    packed = tmp_path / 'c:d.tar.gz'
+    packed.write_bytes(gzip.compress(archive.read_bytes()))
+    for path in (archive, packed):
+        for member in list(stream_members(path))[::11]:
+            assert read_image(member.key) == member
+    only = tmp_path / 'n.tar'
+    write_tar(only, [('x:1.png', PNG)])
+    assert read_image(f'{only}:x:1.png').data == PNG
+
+
+@pytest.mark.parametrize(
+    ('place', 'words'),
+    [
+        ('none.png', "There is no file 'none.png'"),
+        ('none.tar:x.png', r"There is no file 'none\.tar:x\.png', and no archive before its colon"),
+        ('ARCHIVE', r'holds many images: name one of them, such as .*train\.tar:train/n000000/0000_01\.png'),
+        ('ARCHIVE:x.png', r"has no image 'x\.png'; it has 'train/n000000/0000_01\.png'"),
+        ('FOLDER', 'holds no image'),
+        ('FOLDER/gone.png', 'There is no file'),
+        ('FOLDER/x.txt:a.png', 'is not a tar archive'),
+    ],
+)
+def test_one_image_that_is_not_there(place, words, archive, tmp_path):
+    folder = tmp_path / 'folder'
+    folder.mkdir()
+    (folder / 'x.txt').write_text('no archive')
+    with pytest.raises(DataError, match=words):
+        read_image(place.replace('ARCHIVE', str(archive)).replace('FOLDER', str(folder)))
