@@ -49,9 +49,10 @@ def run(archive: str, model_dir: Path, log: Path, cache: Path) -> None:
     )
     experiment = Experiment(settings, say=lambda line: None)
     one_thread = tf.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)
-    experiment.estimator = tf.estimator.Estimator(
-        _logging(experiment.estimator.model_fn, log),
-        config=experiment.estimator.config.replace(session_config=one_thread),
+    stage = experiment.stage
+    stage.estimator = tf.estimator.Estimator(
+        _logging(stage.estimator.model_fn, log),
+        config=stage.estimator.config.replace(session_config=one_thread),
     )
     experiment.train()
 

@@ -1,7 +1,7 @@
 """The images that a run trains and evaluates on, and their labels."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from estimator_lab.data.archives import Archives, Say, open_archives
 from estimator_lab.data.labels import Vocabulary, read_vocabulary
@@ -19,21 +19,27 @@ class Inputs:
     Attributes:
       train: the images to train on.
       evaluation: those to evaluate on.
-      vocabulary: the labels of the classifier.
+      vocabulary: the labels, in the order of their ids; None where there are none, nor need be.
       unseen: whether evaluation takes other images than training.
     """
 
     train: Archives
     evaluation: Archives
-    vocabulary: Vocabulary
+    vocabulary: Vocabulary | None
     unseen: bool
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The label texts in the order of their ids."""
+        return self.vocabulary.labels if self.vocabulary else ()
 
-def open_inputs(settings: Settings, known_labels: Sequence[str] | None, say: Say) -> Inputs:
+
+def open_inputs(settings: Settings, labelled: bool, known_labels: Sequence[str] | None, say: Say) -> Inputs:
     """Opens the archives of a run and checks that they can be trained on.
 
     Args:
       settings: names them.
+      labelled: whether each image must have a label; otherwise labels are taken where there are any.
       known_labels: the vocabulary of the model_dir; for archives that pass by only once, and can't be asked.
       say: shows one line to the user.
 
@@ -45,10 +51,8 @@ def open_inputs(settings: Settings, known_labels: Sequence[str] | None, say: Say
         raise FlagError('--split divides --data into two, so that --eval_data has no place beside it.')
     train_part, eval_part = _parse_split(settings.split)
     given = open_archives(settings.data, settings.use_damaged, say)
-    given.check_labels()
     if settings.eval_data:
         evaluation = open_archives(settings.eval_data, settings.use_damaged, say)
-        evaluation.check_labels()
     elif given.total is None:
         raise FlagError(f'{_once(settings)}: give other images as --eval_data.')
     else:
@@ -57,10 +61,34 @@ def open_inputs(settings: Settings, known_labels: Sequence[str] | None, say: Say
     for purpose, archives in (('train', train), ('evaluate', evaluation)):
         if archives.total == 0:
             raise DataError(f'--split={settings.split} leaves no image to {purpose} on.')
+    unseen = bool(settings.eval_data or settings.split)
+    if not labelled:
+        return Inputs(train, evaluation, _labels_there_are(settings, train), unseen)
+    given.check_labels()
+    evaluation.check_labels()
     vocabulary = _vocabulary(settings, train, known_labels)
     _check_training_labels(train, vocabulary, settings)
     _check_eval_labels(evaluation, vocabulary, say)
-    return Inputs(train, evaluation, vocabulary, unseen=bool(settings.eval_data or settings.split))
+    return Inputs(train, evaluation, vocabulary, unseen)
+
+
+def open_pretraining(settings: Settings, inputs: Inputs, say: Say) -> Inputs:
+    """Returns what a run pre-trains on: --pretrain_data, whose images need no labels, or else its own data.
+
+    Raises:
+      FlagError: for archives that can be read only once, as each phase reads them from their start.
+      DataError: for data that can't be read.
+    """
+    train = inputs.train
+    if settings.pretrain_data:
+        train = open_archives(settings.pretrain_data, settings.use_damaged, say)
+    if train.total is None:
+        flag = '--pretrain_data' if settings.pretrain_data else '--data'
+        raise FlagError(
+            f'{flag}={",".join(train.paths)} passes by only once, and pre-training reads it again for each '
+            'layer: pack it into a file, or give --hparams=pretrain_epochs=0.'
+        )
+    return replace(inputs, train=train)
 
 
 def _parse_split(text: str) -> tuple[Part, Part]:
@@ -79,6 +107,13 @@ def _parse_split(text: str) -> tuple[Part, Part]:
             'such as 0.9,0.1, each above 0, together at most 1.'
         )
     return Part(0.0, shares[0]), Part(1 - shares[1], 1.0)
+
+
+def _labels_there_are(settings: Settings, train: Archives) -> Vocabulary | None:
+    if settings.vocabulary:
+        return read_vocabulary(settings.vocabulary)
+    labels = [label for label in train.counts if label]
+    return Vocabulary(tuple(labels)) if len(labels) > 1 else None
 
 
 def _vocabulary(settings: Settings, train: Archives, known_labels: Sequence[str] | None) -> Vocabulary:

@@ -13,10 +13,12 @@ class Settings:
       model: a name in `models.registry`.
       data: tar archives to train on: paths, globs, URLs, '-' for standard input.
       eval_data: tar archives to evaluate on; empty evaluates on the training data, and says so.
+      pretrain_data: tar archives to pre-train on, for models that do; their images need no labels. Empty
+        pre-trains on `data`.
       model_dir: where checkpoints and summaries go; training goes on from what is there.
       batch_size: examples in a step of one worker or replica.
-      max_steps: the global step at which training ends; None leaves it to `epochs`.
-      epochs: passes over the training data, None for 10; not together with `max_steps`.
+      max_steps: the global step at which training ends, pre-training included; None leaves it to `epochs`.
+      epochs: passes over the training data, behind pre-training; None for 10; not together with `max_steps`.
       eval_steps: batches in an evaluation; None for all.
       image_size: side in pixels to which images are scaled.
       channels: 1 for grey, 3 for colour.
@@ -45,6 +47,7 @@ class Settings:
     data: Sequence[str]
     model_dir: Path
     eval_data: Sequence[str] = ()
+    pretrain_data: Sequence[str] = ()
     batch_size: int = 32
     max_steps: int | None = None
     epochs: float | None = None

@@ -28,6 +28,7 @@ flags.DEFINE_list(
     'data', [], "tar archives to train on: paths, globs, URLs, '-' for stdin; none: built-in faces"
 )
 flags.DEFINE_list('eval_data', [], 'tar archives to evaluate on; none: the training data')
+flags.DEFINE_list('pretrain_data', [], 'tar archives to pre-train on, labels not needed; none: --data')
 flags.DEFINE_string('split', '', 'TRAIN,EVAL: shares of the images in --data to train and to evaluate on')
 flags.DEFINE_string('vocabulary', None, 'file of one label a line; default: the labels in --data, sorted')
 flags.DEFINE_enum('decode', 'exact', ['exact', 'fast'], 'fast: JPEGs in half the time, nearly the same')
@@ -68,7 +69,10 @@ _USAGE = """Trains a model on images streamed from tar archives, evaluates it, a
 An image's label is its parent folder: train/n000001/0001_01.jpg has the label n000001."""
 _GROUPS = {
     'Model': ['model', 'hparams'],
-    'Data': ['data', 'eval_data', 'split', 'vocabulary', 'shuffle_buffer', 'max_bad_fraction', 'use_damaged'],
+    'Data': [
+        *('data', 'eval_data', 'split', 'pretrain_data', 'vocabulary'),
+        *('shuffle_buffer', 'max_bad_fraction', 'use_damaged'),
+    ],
     'Images': ['image_size', 'channels', 'decode', 'augment'],
     'Training': [
         *('model_dir', 'batch_size', 'max_steps', 'epochs', 'eval_steps', 'precision', 'distribution', 'seed')
@@ -100,6 +104,7 @@ def main() -> int:
         data=data,
         model_dir=model_dir,
         eval_data=eval_data,
+        pretrain_data=FLAGS.pretrain_data,
         batch_size=FLAGS.batch_size,
         max_steps=FLAGS.max_steps,
         epochs=FLAGS.epochs,
@@ -147,7 +152,7 @@ def _demo_data() -> tuple[list[str], list[str]]:
 
 def _announce(experiment: 'Experiment') -> None:
     inputs, settings = experiment.inputs, experiment.settings
-    labels = f'{len(inputs.vocabulary)} labels'
+    labels = f'{len(inputs.labels)} labels' if inputs.labels else 'no labels'
     _say(f'Training data    {_size(inputs.train)}, {labels}: {_named(inputs.train)}')
     if inputs.unseen:
         _say(f'Evaluation data  {_size(inputs.evaluation)}: {_named(inputs.evaluation)}')
@@ -198,7 +203,9 @@ def _conclude(settings: 'Settings', result: 'Result') -> int:
     for name, value in worth_showing(result.metrics):
         _say(f'{name:<24} {value:.4f}')
     _say('')
-    _say(f'Accuracy         {result.metrics["accuracy"]:.4f} on {on} after {result.step} steps')
+    headline = find_model(settings.model).headline
+    name = headline.replace('_', ' ').capitalize()
+    _say(f'{name:<16} {result.metrics[headline]:.4f} on {on} after {result.step} steps')
     _say(f'Checkpoint       {result.checkpoint}')
     _say(f'TensorBoard      {command.tensorboard(settings.model_dir)}')
     _say(f'Next             {_next_command(settings)}')

@@ -171,7 +171,7 @@ def test_bfloat16_reaches_training(settings, monkeypatch):
     # Slow where the processor lacks it, but right.
     monkeypatch.setattr(precision, 'supports_bfloat16', lambda: True)
     experiment = Experiment(settings(precision='bfloat16'), lambda line: None)
-    rewrites = experiment.estimator.config.session_config.graph_options.rewrite_options
+    rewrites = experiment.stage.estimator.config.session_config.graph_options.rewrite_options
     assert rewrites.auto_mixed_precision_onednn_bfloat16 == rewrites.ON
     assert np.isfinite(list(experiment.train().metrics.values())).all()
 
@@ -239,7 +239,7 @@ def test_vocabulary_from_a_file(settings, tmp_path):
     labels = tmp_path / 'labels.txt'
     labels.write_text('n000003\nn000002\nn000001\nn000000\nn999999\n')
     experiment = Experiment(settings(vocabulary=labels), lambda line: None)
-    assert experiment.vocabulary.labels[0] == 'n000003' and len(experiment.vocabulary) == 5
+    assert experiment.inputs.labels[0] == 'n000003' and len(experiment.inputs.labels) == 5
     labels.write_text('n000003\nn000002\n')
     with pytest.raises(DataError, match=r'12 of 24 training images have .* lacks \(n000000, n000001\)'):
         Experiment(settings(vocabulary=labels), lambda line: None)

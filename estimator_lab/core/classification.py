@@ -6,32 +6,16 @@ from typing import Any
 from estimator_lab.core import metric_keys as keys
 from estimator_lab.core.features import class_ids, keys_of
 from estimator_lab.core.hooks import InputGridHook
-from estimator_lab.core.hparams import hparam
 from estimator_lab.core.metrics import count, mean_per_class_accuracy
-from estimator_lab.optimizers import OPTIMIZERS, SCHEDULES, learning_rate_at, make_optimizer
+from estimator_lab.core.training import TrainingParams, train_op
 from estimator_lab.tf1 import tf
 
 _TOP_K = 5
 
 
 @dataclasses.dataclass(frozen=True)
-class ClassifierParams:
-    """Parameters of every image classifier.
-
-    Attributes:
-      image_shape: (height, width, channels) of the input, in pixels.
-      vocabulary: label texts in the order of their class ids.
-      train_steps: steps of the whole training run, which a learning-rate schedule spans.
-    """
-
-    image_shape: tuple[int, int, int] = (128, 128, 1)
-    vocabulary: tuple[str, ...] = tuple('0123456789')
-    train_steps: int = 10_000
-
-    optimizer: str = hparam('adam', f'one of {", ".join(OPTIMIZERS)}', OPTIMIZERS.__contains__)
-    learning_rate: float = hparam(0.001, 'initial learning rate, above 0', lambda v: v > 0)
-    learning_rate_schedule: str = hparam('cosine', f'one of {", ".join(SCHEDULES)}', SCHEDULES.__contains__)
-    momentum: float = hparam(0.9, 'for momentum, nesterov and rmsprop, in [0, 1)', lambda v: 0 <= v < 1)
+class ClassifierParams(TrainingParams):
+    """Parameters of every image classifier."""
 
     @property
     def num_classes(self) -> int:
@@ -118,22 +102,18 @@ def train_spec(logits: Any, labels: Any, params: ClassifierParams, images: Any, 
       config: the RunConfig; None shows no images.
     """
     loss, ids, weights = loss_and_ids(logits, labels, params)
-    with tf.name_scope('train'):
-        step = tf.train.get_or_create_global_step()
-        rate = learning_rate_at(params.learning_rate_schedule, params.learning_rate, step, params.train_steps)
-        optimizer = make_optimizer(params.optimizer, rate, params.momentum)
-        train_op = optimizer.minimize(loss, global_step=step)
+    step = train_op(loss, params)
+    with tf.name_scope('train_accuracy'):
         correct = tf.cast(tf.equal(tf.argmax(logits, axis=1), ids), tf.float32)
         accuracy = tf.div_no_nan(tf.reduce_sum(correct * weights), tf.reduce_sum(weights))
     # Outside the scope, so that TensorBoard draws training and evaluation into one chart.
     tf.summary.scalar(keys.ACCURACY, accuracy)
-    tf.summary.scalar(keys.LEARNING_RATE, rate)
     hooks = []
     if config is not None and config.is_chief and config.save_summary_steps:
         text_of = params.vocabulary.__getitem__
         hooks.append(InputGridHook(images, ids, text_of, config.save_summary_steps, config.model_dir))
     return tf.estimator.EstimatorSpec(
-        tf.estimator.ModeKeys.TRAIN, loss=loss, train_op=train_op, training_hooks=hooks
+        tf.estimator.ModeKeys.TRAIN, loss=loss, train_op=step, training_hooks=hooks
     )
 
 

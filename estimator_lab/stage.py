@@ -1,0 +1,231 @@
+"""One phase of a training run: an Estimator, the data it sees, and the steps from its first to its last."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from estimator_lab.core.hooks import (
+    ProgressHook,
+    SpeedHook,
+    StopEvaluationHook,
+    StopSwitch,
+    StopTrainingHook,
+)
+from estimator_lab.core.precision import session_config
+from estimator_lab.data.archives import Archives
+from estimator_lab.data.input_fns import InputFn, archive_input_fn
+from estimator_lab.data.report import InputReport
+from estimator_lab.distribution import Role, attend
+from estimator_lab.errors import FlagError
+from estimator_lab.evaluation_log import EvaluationLog
+from estimator_lab.model_dir import write_record
+from estimator_lab.plans import Plan
+from estimator_lab.tf1 import tf
+from estimator_lab.trained import step_of
+
+Say = Callable[[str], None]
+
+_CHECKPOINTS_A_PHASE = 5
+_MOST_STEPS_BETWEEN_CHECKPOINTS = 2000
+_CHECKPOINTS_KEPT = 3
+_EVALUATOR_POLL_SECONDS = 1
+
+
+class Stage:
+    """Trains one phase, and goes on with it where it stopped.
+
+    Args:
+      plan: what to train.
+      role: this process's part in a distributed run.
+      strategy: the role's tf.distribute.Strategy, or None.
+      say: shows one line to the user.
+
+    Attributes:
+      plan: as given.
+      estimator: the phase's Estimator.
+    """
+
+    def __init__(self, plan: Plan, role: Role, strategy: Any, say: Say) -> None:
+        self.plan = plan
+        self._role = role
+        self._strategy = strategy
+        self._say = say
+        with role.scope():  # an Estimator copies its configuration, and the strategy with it
+            self.estimator = tf.estimator.Estimator(
+                plan.module.model_fn,
+                params=plan.model_params,
+                config=self._config(),
+                warm_start_from=self._warm_start(),
+            )
+        self._train_report = self._report(plan.inputs.train)
+
+    @property
+    def bad_images(self) -> int:
+        """Training images that could not be decoded, counted anew in each epoch."""
+        return self._train_report.bad
+
+    def saved_step(self) -> int:
+        """Returns the global step of the phase's newest checkpoint; 0 where there is none.
+
+        Raises:
+          DataError: if that checkpoint is damaged.
+        """
+        checkpoint = tf.train.latest_checkpoint(str(self.plan.settings.model_dir))
+        return step_of(checkpoint) if checkpoint else 0
+
+    def is_finished(self) -> bool:
+        """Returns whether the phase has taken its last step."""
+        return self.saved_step() >= self.plan.last_step
+
+    def train(self, switch: StopSwitch) -> Mapping[str, float]:
+        """Trains to the last step, evaluating at each checkpoint.
+
+        Args:
+          switch: ends training early, with what was learned saved.
+
+        Returns:
+          The last evaluation's metrics by name; empty if another process of the cluster evaluates.
+
+        Raises:
+          Interrupted: the switch was turned on.
+          DataError: the data broke off on the way; what was learned by then has been saved.
+        """
+        if self._role.is_chief:
+            self._write_record()
+        metrics = self._train_and_evaluate(switch)
+        self.raise_input_error()
+        return metrics
+
+    def raise_input_error(self) -> None:
+        """Raises the DataError that ended the training data early, if one did."""
+        self._train_report.raise_error()
+
+    def train_input_fn(self) -> InputFn:
+        """Returns the input function of training; it starts where the newest checkpoint ends."""
+        settings, inputs = self.plan.settings, self.plan.inputs
+        order = inputs.train.order(
+            settings.shuffle_buffer, settings.seed, self._role.shard, labels=inputs.labels
+        )
+        return archive_input_fn(
+            order,
+            self.plan.pixels,
+            settings.batch_size,
+            self._train_report,
+            inputs.vocabulary,
+            resume=self._batches_seen,
+        )
+
+    def eval_input_fn(self, report: InputReport) -> InputFn:
+        """Returns the input function of evaluation: one epoch in the stored order."""
+        pixels, inputs = self.plan.pixels._replace(augmentation=None), self.plan.inputs
+        order = inputs.evaluation.order()
+        return archive_input_fn(order, pixels, self.plan.settings.batch_size, report, inputs.vocabulary)
+
+    def _batches_seen(self) -> int:
+        steps = max(self.saved_step() - self.plan.first_step, 0)
+        return self._role.batches_seen(steps, self._strategy)
+
+    def _train_and_evaluate(self, switch: StopSwitch) -> Mapping[str, float]:
+        settings, eval_report = self.plan.settings, self._report(self.plan.inputs.evaluation)
+        eval_input_fn = self.eval_input_fn(eval_report)
+
+        def eval_unless_stopped() -> Any:
+            switch.check()
+            return eval_input_fn()
+
+        eval_hooks = [StopEvaluationHook(switch)]
+        if self.is_finished():
+            doing = 'evaluating only' if self._role.evaluates else 'nothing is left to do'
+            self._say(f'Already trained for {self.plan.last_step} steps: {doing}.')
+            if not self._role.evaluates:
+                return {}
+            metrics = self.estimator.evaluate(eval_unless_stopped, settings.eval_steps, eval_hooks)
+            eval_report.raise_error()
+            return metrics
+        stop, log = StopTrainingHook(switch), EvaluationLog(eval_report, self._say)
+        train_spec = tf.estimator.TrainSpec(
+            self.train_input_fn(), self.plan.last_step, [stop, *self._chief_hooks()]
+        )
+        eval_spec = tf.estimator.EvalSpec(
+            eval_unless_stopped,
+            settings.eval_steps,
+            hooks=eval_hooks,
+            exporters=log,
+            start_delay_secs=0,
+            # An evaluator of its own looks for new checkpoints that often.
+            throttle_secs=0 if self._role.trains else _EVALUATOR_POLL_SECONDS,
+        )
+        if self._role.needs_attendance:
+            attend(
+                lambda: self._run_task(train_spec, eval_spec),
+                self._role,
+                switch,
+                self.is_finished,
+                lambda: stop.over,
+            )
+        else:
+            self._run_task(train_spec, eval_spec)
+        return log.last
+
+    def _run_task(self, train_spec: Any, eval_spec: Any) -> None:
+        while True:
+            before = self.estimator.latest_checkpoint()
+            try:
+                return tf.estimator.train_and_evaluate(self.estimator, train_spec, eval_spec)
+            except (tf.errors.NotFoundError, ValueError):
+                # Training that is faster than an evaluator deletes checkpoints before they are read.
+                if self._role.job != 'evaluator' or before == self.estimator.latest_checkpoint():
+                    raise
+
+    def _chief_hooks(self) -> list[Any]:
+        if not self._role.is_chief:
+            return []
+        settings = self.plan.settings
+        examples = settings.batch_size * self._role.batches_a_step(self._strategy)
+        return [
+            ProgressHook(self.plan.last_step, examples),
+            SpeedHook(examples, settings.save_summary_steps, str(settings.model_dir)),
+        ]
+
+    def _write_record(self) -> None:
+        folder = self.plan.settings.model_dir
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_record(folder, self.plan.record)
+        except OSError as error:
+            raise FlagError(f'--model_dir={folder} cannot be written: {error.strerror}.') from error
+
+    def _report(self, archives: Archives) -> InputReport:
+        settings, role = self.plan.settings, self._role
+        bad_list = settings.model_dir / (
+            'bad_members.csv' if role.is_chief else f'bad_members.{role.job}{role.index}.csv'
+        )
+        return InputReport(self._say, archives.total or 0, settings.max_bad_fraction, bad_list)
+
+    def _warm_start(self) -> Any:
+        """Returns the WarmStartSettings that take over the phase before; None in the first phase."""
+        plan = self.plan
+        if plan.after is None:
+            return None
+        # The global step as well: it counts on through all phases.
+        names = ('global_step', *plan.phase.inherits)
+        return tf.estimator.WarmStartSettings(
+            str(plan.after.settings.model_dir), vars_to_warm_start=[f'{re.escape(name)}$' for name in names]
+        )
+
+    def _config(self) -> Any:
+        settings = self.plan.settings
+        steps = self.plan.last_step - self.plan.first_step
+        every = settings.save_checkpoints_steps or min(
+            -(-steps // _CHECKPOINTS_A_PHASE), _MOST_STEPS_BETWEEN_CHECKPOINTS
+        )
+        return tf.estimator.RunConfig(
+            model_dir=str(settings.model_dir),
+            tf_random_seed=settings.seed,
+            session_config=self._role.session_config(session_config(settings.precision)),
+            train_distribute=self._strategy,
+            save_checkpoints_steps=every,
+            save_summary_steps=settings.save_summary_steps,
+            log_step_count_steps=None,  # SpeedHook does it
+            keep_checkpoint_max=_CHECKPOINTS_KEPT,
+        )

@@ -1,0 +1,51 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from estimator_lab.core.training import TrainingParams, train_op
+from estimator_lab.tf1 import tf
+
+PARAMS = TrainingParams(
+    optimizer='sgd', learning_rate=0.5, learning_rate_schedule='linear', train_steps=4, first_step=10
+)
+
+
+def run(params, start, steps, variables=None):
+    """Walks down (a + b)'s slope from global step `start`; returns a, b and the step reached."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        step = tf.train.create_global_step()
+        a, b = (tf.get_variable(name, initializer=0.0) for name in 'ab')
+        walk = train_op(a + b, params, [a] if variables == 'a' else None)
+        session.run(tf.global_variables_initializer())
+        step.load(start, session)
+        for _ in range(steps):
+            session.run(walk)
+        return session.run([a, b, step])
+
+
+def test_the_schedule_spans_the_steps_of_its_own_phase():
+    # Slope 1, so that the way is the sum of the rates: 0.5 * (1 + 3/4 + 2/4 + 1/4), then 0 for ever.
+    a, b, step = run(PARAMS, start=10, steps=6)
+    assert np.allclose([a, b], -0.5 * (4 + 3 + 2 + 1) / 4)
+    assert step == 16
+
+
+def test_without_a_phase_before_it_spans_the_run():
+    a, _, step = run(dataclasses.replace(PARAMS, first_step=0), start=0, steps=2)
+    assert a == pytest.approx(-0.5 * (4 + 3) / 4)
+    assert step == 2
+
+
+def test_only_the_chosen_variables_learn():
+    a, b, _ = run(PARAMS, start=10, steps=1, variables='a')
+    assert (a, b) == (-0.5, 0)
+
+
+def test_the_learning_rate_is_shown_under_its_own_name():
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.train.create_global_step()
+        train_op(tf.get_variable('a', initializer=0.0) * 1.0, dataclasses.replace(PARAMS, first_step=0))
+        session.run(tf.global_variables_initializer())
+        shown = tf.Summary.FromString(session.run(tf.summary.merge_all()))
+    assert [(v.tag, v.simple_value) for v in shown.value] == [('learning_rate', 0.5)]
