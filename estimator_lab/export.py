@@ -12,11 +12,11 @@ from estimator_lab.errors import FlagError
 if TYPE_CHECKING:
     from estimator_lab.trained import Trained
 
-FLAGS = flags.FLAGS
+FLAGS = flags.FlagValues()
 
-flags.DEFINE_string('model_dir', None, 'the folder in which the model was trained')
-flags.DEFINE_string('out', None, 'where the SavedModel goes; default MODEL_DIR/export')
-flags.DEFINE_bool('tflite', False, 'write model.tflite beside it, a TensorFlow Lite model that takes pixels')
+flags.DEFINE_string('model_dir', None, 'the folder in which the model was trained', flag_values=FLAGS)
+flags.DEFINE_string('out', None, 'where the SavedModel goes; default MODEL_DIR/export', flag_values=FLAGS)
+flags.DEFINE_bool('tflite', False, 'write model.tflite as well, which takes pixels', flag_values=FLAGS)
 
 _USAGE = """Writes a trained model as a SavedModel, which needs nothing but TensorFlow to run.
 
@@ -62,4 +62,4 @@ def _describe(trained: 'Trained') -> None:
 
 
 if __name__ == '__main__':
-    command.run(main, _USAGE, _GROUPS)
+    command.run(main, _USAGE, _GROUPS, flag_values=FLAGS)

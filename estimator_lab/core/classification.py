@@ -7,6 +7,7 @@ from estimator_lab.core import metric_keys as keys
 from estimator_lab.core.features import class_ids, keys_of
 from estimator_lab.core.hooks import InputGridHook
 from estimator_lab.core.metrics import count, mean_per_class_accuracy
+from estimator_lab.core.pr_curves import PrCurvesHook
 from estimator_lab.core.training import TrainingParams, train_op
 from estimator_lab.tf1 import tf
 
@@ -65,12 +66,18 @@ def loss_and_ids(logits: Any, labels: Any, params: ClassifierParams) -> tuple[An
         return tf.losses.sparse_softmax_cross_entropy(ids, logits, weights=weights), ids, weights
 
 
-def eval_spec(logits: Any, labels: Any, params: ClassifierParams) -> Any:
+def eval_spec(logits: Any, labels: Any, params: ClassifierParams, config: Any = None) -> Any:
     """Returns the EstimatorSpec for EVAL.
 
     Its metrics are taken over the examples whose label training knew: accuracy, mean per-class accuracy
     over the classes that occur, and top-5 accuracy where there are more than five classes; beside them
-    stands the number of examples with an unknown label.
+    stands the number of examples with an unknown label. TensorBoard gets precision-recall curves of them.
+
+    Args:
+      logits: float32 [batch, num_classes].
+      labels: class ids or label texts, [batch].
+      params: the classifier's parameters.
+      config: the RunConfig; None draws no curves.
     """
     loss, ids, weights = loss_and_ids(logits, labels, params)
     with tf.name_scope('metrics'):
@@ -83,11 +90,18 @@ def eval_spec(logits: Any, labels: Any, params: ClassifierParams) -> Any:
         if params.num_classes > _TOP_K:
             in_top = tf.nn.in_top_k(logits, ids, _TOP_K)
             metrics[keys.TOP_5_ACCURACY] = tf.metrics.mean(tf.cast(in_top, tf.float32), weights)
+    predictions = _predictions(logits, params)
+    hooks = []
+    if config is not None:
+        folder = eval_folder(config)
+        probabilities = predictions[keys.PROBABILITIES]
+        hooks.append(PrCurvesHook(probabilities, ids, weights, params.vocabulary, folder))
     return tf.estimator.EstimatorSpec(
         tf.estimator.ModeKeys.EVAL,
         loss=loss,
         eval_metric_ops=metrics,
-        predictions=_predictions(logits, params),
+        predictions=predictions,
+        evaluation_hooks=hooks,
     )
 
 

@@ -2,11 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from estimator_lab.data.archives import open_archives
 from estimator_lab.data.batches import ImageShape
 from estimator_lab.data.decode import decode_image
 from estimator_lab.data.graph_decode import decode_batch
-from estimator_lab.data.tar_stream import stream_members
 from estimator_lab.tf1 import tf
 from tests.archive_files import encoded, picture
 
@@ -83,12 +81,3 @@ def test_an_empty_batch():
 def test_no_image(data):
     with pytest.raises(tf.errors.InvalidArgumentError):
         decoded([data], ImageShape(9, 9, 1))
-
-
-def test_photographs(shared_data):
-    archive = shared_data / 'photos-test.tar'
-    assert open_archives([str(archive)]).total == 300
-    files = [member.data for member in stream_members(str(archive))]
-    found = distances(files, ImageShape(64, 64, 1))
-    assert found.max() <= 1
-    assert found.mean() < 0.001
