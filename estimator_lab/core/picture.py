@@ -43,10 +43,18 @@ def png_bytes(picture: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _tile(image: np.ndarray) -> Image.Image:
+def picture_of(image: np.ndarray) -> Image.Image:
+    """Returns an image as an RGB picture of the same size.
+
+    Args:
+      image: float [height, width, channels] in [0, 1], channels 1 or 3; what lies outside is clipped.
+    """
     pixels = np.clip(np.rint(image * 255), 0, 255).astype(np.uint8)
-    tile = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-    return tile.convert('RGB').resize((_TILE, _TILE), Image.Resampling.NEAREST)
+    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).convert('RGB')
+
+
+def _tile(image: np.ndarray) -> Image.Image:
+    return picture_of(image).resize((_TILE, _TILE), Image.Resampling.NEAREST)
 
 
 def _cut(text: str, font: 'ImageFont.ImageFont | ImageFont.FreeTypeFont') -> str:
