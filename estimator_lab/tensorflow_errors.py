@@ -11,7 +11,7 @@ _NO_REASON = 'Graph execution error'  # the first line of some errors, with the 
 
 @contextmanager
 def tensorflow_errors_as_sentences(check: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Turns what TensorFlow raises while the block runs into a LabError of its first line that says something.
+    """Turns what TensorFlow raises while the block runs into a LabError of its first telling line.
 
     Args:
       check: called before; what it raises instead tells more.
