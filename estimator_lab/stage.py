@@ -210,7 +210,7 @@ class Stage:
     def _prepare(self, switch: StopSwitch) -> None:
         """Shows the training images to a model that wants to see them once, without learning from them."""
         prepare = getattr(self.plan.module, 'prepare', None)
-        if prepare is None:
+        if prepare is None or self.plan.phase.name != FINAL:
             return
         inputs, folder = self.plan.inputs, self.plan.settings.model_dir
         if inputs.train.total is None:
