@@ -1,5 +1,6 @@
 """Dreams of a trained model: Gibbs sampling in its top machine, then down through the layers to an image."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,11 @@ import numpy as np
 
 from estimator_lab.core.dreams import dream
 from estimator_lab.core.noise import Noise
-from estimator_lab.errors import FlagError
+from estimator_lab.data.archives import open_archives
+from estimator_lab.data.batches import decoded_batches
+from estimator_lab.data.decode import to_unit_range
+from estimator_lab.data.report import InputReport
+from estimator_lab.errors import DataError, FlagError
 from estimator_lab.tf1 import tf
 from estimator_lab.trained import Trained, open_trained
 
@@ -34,10 +39,31 @@ def open_dreamer(model_dir: Path) -> Trained:
     return trained
 
 
+def first_images(trained: Trained, archives: Sequence[str], count: int) -> np.ndarray:
+    """Returns the first images of some archives as the model takes them, float32 [n, height, width, channels].
+
+    Raises:
+      DataError: if an archive can't be read, or has fewer than `count` images.
+    """
+    opened = open_archives(archives)
+    report = InputReport()
+    found: list[np.ndarray] = []
+    for batch in decoded_batches(opened.order().epoch(0), count, trained.pixels, report):
+        found.extend(batch.images)
+        if len(found) >= count:
+            return to_unit_range(np.stack(found[:count]))
+    raise DataError(f'{", ".join(archives)} has {len(found)} images, fewer than --count={count}.')
+
+
 def dreams(
-    trained: Trained, count: int, steps: int, seed: int, label: str = ''
+    trained: Trained,
+    count: int,
+    steps: int,
+    seed: int,
+    label: str = '',
+    begin: np.ndarray | None = None,
 ) -> tuple[np.ndarray, list[str]]:
-    """Returns dreams that begin with noise.
+    """Returns what a model dreams.
 
     Args:
       trained: a model from `open_dreamer`.
@@ -45,6 +71,7 @@ def dreams(
       steps: Gibbs steps to each.
       seed: of the noise.
       label: what to dream of, where the top machine sees labels; '' for each of them in turn.
+      begin: float32 [count, height, width, channels] in [0, 1], where the chains begin; None for noise.
 
     Returns:
       (float32 [count, height, width, channels] in [0, 1]; their labels, '' where there are none).
@@ -57,7 +84,7 @@ def dreams(
         texts = _labels(trained, stack.top.classes, count, label)
         rbm, noise = stack.top.rbm, Noise(tf.constant([seed, 0], tf.int64))
         units = stack.top.kernel.shape.as_list()[0]
-        start = noise.uniform([count, units])
+        start = noise.uniform([count, units]) if begin is None else stack.visible(tf.constant(begin))
         if stack.top.classes:
             ids = [trained.record.vocabulary.index(text) for text in texts]
             start = tf.concat([start, tf.one_hot(ids, stack.top.classes)], axis=1)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from estimator_lab.dreaming import dreams, open_dreamer
-from estimator_lab.errors import FlagError
+from estimator_lab.dreaming import dreams, first_images, open_dreamer
+from estimator_lab.errors import DataError, FlagError
 from estimator_lab.experiment import Experiment
 from estimator_lab.settings import Settings
 from tests.archive_files import encoded, picture, write_tar
@@ -58,6 +58,16 @@ def test_a_belief_network_dreams_each_label_or_a_given_one(folders):
 def test_what_can_t_be_dreamt_gets_a_sentence(folders, folder, label, sentence):
     with pytest.raises(FlagError, match=sentence):
         dreams(open_dreamer(folders / folder), 2, 2, 1, label)
+
+
+def test_dreams_can_begin_with_images(folders):
+    dreamer = open_dreamer(folders / 'rbm')
+    begin = first_images(dreamer, [str(folders / 'a.tar')], 12)
+    assert begin.shape == (12, 6, 6, 1) and 0 < begin.max() <= 1
+    images, _ = dreams(dreamer, 12, 1, 1, begin=begin)
+    assert images.shape == begin.shape
+    with pytest.raises(DataError, match=r'has 12 images, fewer than --count=13'):
+        first_images(dreamer, [str(folders / 'a.tar')], 13)
 
 
 def test_the_command_draws_a_picture(folders, run_python, tmp_path):
