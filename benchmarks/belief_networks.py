@@ -51,7 +51,7 @@ _LABELS_EACH = 100
 
 
 def train(*flags: str) -> str:
-    """Runs the training command in a fresh model_dir; returns what it printed, and prints its last figures."""
+    """Runs the training command in a fresh model_dir; returns what it printed."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, '-m', 'estimator_lab.train', *MNIST, *flags]
         print('$ python', *command[1:], flush=True)
@@ -113,7 +113,7 @@ def nats(archives: tuple[str, str]) -> None:
 
 
 def epoch(train_archive: str) -> None:
-    """Times one epoch of CD-1 beside scikit-learn's, three times in turn; prints both pseudo-log-likelihoods."""
+    """Times one epoch of CD-1 beside scikit-learn, three times in turn."""
     from sklearn.neural_network import BernoulliRBM
 
     images = np.stack([decode_image(member.data, 28, 28) for member in stream_members(train_archive)])

@@ -40,7 +40,7 @@ def open_dreamer(model_dir: Path) -> Trained:
 
 
 def first_images(trained: Trained, archives: Sequence[str], count: int) -> np.ndarray:
-    """Returns the first images of some archives as the model takes them, float32 [n, height, width, channels].
+    """Returns the first images of some archives as a model takes them, float32 [n, height, width, channels].
 
     Raises:
       DataError: if an archive can't be read, or has fewer than `count` images.
