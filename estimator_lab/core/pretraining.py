@@ -192,7 +192,9 @@ def _denoising_spec(task: Task, sight: Sight, mode: str, config: Any) -> Any:
     errors = tf.reduce_sum(tf.square(visible - reconstruction), axis=1)
     if mode == tf.estimator.ModeKeys.EVAL:
         metrics = {keys.RECONSTRUCTION_ERROR: tf.metrics.mean(errors)}
-        return tf.estimator.EstimatorSpec(mode, loss=loss, eval_metric_ops=metrics)
+        return tf.estimator.EstimatorSpec(
+            mode, loss=loss, eval_metric_ops=metrics, predictions={keys.ERROR: errors}
+        )
     pictures = stack.images(reconstruction)
     if not training:
         predictions = {keys.HIDDEN: hidden, keys.RECONSTRUCTION: pictures, keys.ERROR: errors}

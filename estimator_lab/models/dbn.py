@@ -102,7 +102,7 @@ def model_fn(
     if mode == tf.estimator.ModeKeys.PREDICT:
         return predict_spec(logits, features, settings)
     if mode == tf.estimator.ModeKeys.EVAL:
-        return eval_spec(logits, labels, settings)
+        return eval_spec(logits, labels, settings, features, hidden[-1], config)
     _summarise(hidden, settings)
     return train_spec(logits, labels, settings, images, config)
 
