@@ -45,7 +45,11 @@ def tensorboard(logdir: Path) -> str:
 
 
 def run(
-    main: Callable[..., int | None], usage: str, groups: Mapping[str, Sequence[str]], arguments: str = ''
+    main: Callable[..., int | None],
+    usage: str,
+    groups: Mapping[str, Sequence[str]],
+    arguments: str = '',
+    flag_values: Any = flags.FLAGS,
 ) -> None:
     """Parses the command line, runs `main`, and exits: 0, 1 for bad data, 2 for bad flags.
 
@@ -53,19 +57,20 @@ def run(
       main: does the work after the flags are parsed; returns an exit status, None for 0.
       usage: first lines of --help.
       groups: flag names by the title under which --help shows them.
-      arguments: what the arguments are that are no flags, such as 'ARCHIVE...': then there has to be one,
-        and `main` gets the list of them.
+      arguments: what the arguments are that are no flags, such as 'ARCHIVE...', of which there has to be
+        one, or '[IMAGE...]', of which there need be none: `main` gets the list of them.
+      flag_values: the command's flags.
     """
     if any(argument in ('--help', '-h', '-help', '--helpshort') for argument in sys.argv[1:]):
-        print(help_text(usage, groups))
+        print(help_text(usage, groups, flag_values))
         sys.exit(0)
     try:
-        rest = flags.FLAGS(sys.argv)[1:]
+        rest = flag_values(sys.argv)[1:]
     except flags.Error as error:
         _fail(str(error).rstrip('.') + '; --help lists the flags.', 2)
     if rest and not arguments:
         _fail(f'Unexpected argument {rest[0]!r}; all arguments are flags, see --help.', 2)
-    if arguments and not rest:
+    if arguments and not rest and not arguments.startswith('['):
         _fail(f'{arguments} is missing, see --help.', 2)
     try:
         sys.exit(main(rest) if arguments else main())

@@ -2,8 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from estimator_lab.core.hooks import Interrupted, StopSwitch
@@ -15,18 +14,16 @@ from estimator_lab.data.batches import ImageShape, Pixels
 from estimator_lab.data.decode import DECODERS
 from estimator_lab.data.pixel_cache import PixelCache, cache_for
 from estimator_lab.distribution import read_role
-from estimator_lab.errors import FlagError, LabError
+from estimator_lab.errors import FlagError
 from estimator_lab.inputs import open_inputs
 from estimator_lab.model_dir import Record, check_same, read_record
 from estimator_lab.models.registry import find_model
 from estimator_lab.plans import Plan, plan_phases
 from estimator_lab.settings import Settings
 from estimator_lab.stage import Stage
-from estimator_lab.tf1 import tf
+from estimator_lab.tensorflow_errors import tensorflow_errors_as_sentences
 
 Say = Callable[[str], None]
-
-_NO_REASON = 'Graph execution error'  # the first line of some errors, with the reason below it
 
 
 @dataclass(frozen=True)
@@ -134,7 +131,8 @@ class Experiment:
         metrics: Mapping[str, float] = {}
         at = self.stages.index(self.stage)
         try:
-            with switch.listening(), _tensorflow_errors_as_sentences(switch):
+            # The other workers of a cluster may have stopped a moment before this one: hence the check.
+            with switch.listening(), tensorflow_errors_as_sentences(switch.check):
                 for stage in self.stages[at:]:
                     self._say_phase(stage)
                     metrics = stage.train(switch)
@@ -181,14 +179,3 @@ def _cache(settings: Settings, plans: list[Plan], shape: ImageShape) -> PixelCac
     totals = [a.total for a in archives.values()]
     images = None if None in totals else sum(total or 0 for total in totals)
     return cache_for(images, math.prod(shape), settings.decoded_cache)
-
-
-@contextmanager
-def _tensorflow_errors_as_sentences(switch: StopSwitch) -> Iterator[None]:
-    try:
-        yield
-    except tf.errors.OpError as error:
-        switch.check()  # the other workers of a cluster may have stopped a moment before this one
-        lines = str(error.message).strip().splitlines() or ['it gave no reason']
-        reason = next((line.strip() for line in lines if not line.startswith(_NO_REASON)), lines[0])
-        raise LabError(f'TensorFlow stopped ({type(error).__name__}): {reason}') from error

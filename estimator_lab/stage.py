@@ -14,7 +14,9 @@ from estimator_lab.core.hooks import (
     StopTrainingHook,
 )
 from estimator_lab.core.hparams import resolve
+from estimator_lab.core.phases import FINAL
 from estimator_lab.core.precision import session_config
+from estimator_lab.core.run_table import RunTableHook
 from estimator_lab.data.archives import Archives
 from estimator_lab.data.batches import decoded_batches
 from estimator_lab.data.input_fns import InputFn, archive_input_fn
@@ -188,10 +190,14 @@ class Stage:
             return []
         settings = self.plan.settings
         examples = settings.batch_size * self._role.batches_a_step(self._strategy)
-        return [
+        folder = str(settings.model_dir)
+        hooks: list[Any] = [
             ProgressHook(self.plan.last_step, examples),
-            SpeedHook(examples, settings.save_summary_steps, str(settings.model_dir)),
+            SpeedHook(examples, settings.save_summary_steps, folder),
         ]
+        if self.plan.phase.name == FINAL:
+            hooks.append(RunTableHook(self.plan.choices, folder))
+        return hooks
 
     def _write_record(self) -> None:
         folder = self.plan.settings.model_dir
@@ -204,7 +210,7 @@ class Stage:
     def _prepare(self, switch: StopSwitch) -> None:
         """Shows the training images to a model that wants to see them once, without learning from them."""
         prepare = getattr(self.plan.module, 'prepare', None)
-        if prepare is None:
+        if prepare is None or self.plan.phase.name != FINAL:
             return
         inputs, folder = self.plan.inputs, self.plan.settings.model_dir
         if inputs.train.total is None:

@@ -51,6 +51,9 @@ class PretrainingParams:
         0.0, 'above 0; 0 stands for 0.05 with momentum (rbm), 0.001 with adam (denoising)', lambda v: v >= 0
     )
     cd_steps: int = hparam(1, 'Gibbs steps in an update of an rbm, at least 1', lambda v: v >= 1)
+    chains: int = hparam(
+        0, "an rbm's persistent chains; 0 starts each chain at the data", lambda v: v >= 0, shapes=True
+    )
     pretrain_weight_decay: float = hparam(
         0.0002, "factor of the L2 penalty on an rbm's weights, 0 or more", lambda v: v >= 0
     )
@@ -142,6 +145,7 @@ class Task:
             first_step=run.first_step,
             learning_rate=rate,
             cd_steps=run.cd_steps,
+            chains=run.chains,
             weight_decay=run.pretrain_weight_decay,
             visible_units=run.visible_units if self.number == 1 else BERNOULLI,
             binarize=False,  # the units below give probabilities, which are taken as they are

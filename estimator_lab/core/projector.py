@@ -8,12 +8,14 @@ from google.protobuf import text_format
 from PIL import Image
 from tensorboard.plugins.projector import ProjectorConfig
 
-from estimator_lab.core.picture import picture_of
+from estimator_lab.core.picture import as_picture
+from estimator_lab.tf1 import tf
 
 # Browsers draw a sprite of at most this many pixels a side.
 _SPRITE_SIDE = 8192
 _LARGEST_TILE = 64
 _CONFIG = 'projector_config.pbtxt'
+_NO_MATRICES = 'projector.ckpt'
 
 
 def write_projection(
@@ -51,7 +53,22 @@ def write_projection(
         sprite.save(folder / f'{name}_sprite.png')
         points.sprite.image_path = f'{name}_sprite.png'
         points.sprite.single_image_dim.extend(tile)  # width, height
+    config.model_checkpoint_path = _checkpoint_without_matrices(folder)
     path.write_text(text_format.MessageToString(config), encoding='utf-8')
+
+
+def _checkpoint_without_matrices(folder: Path) -> str:
+    """Writes a checkpoint for the Projector to look into, and returns its absolute path.
+
+    Left to itself it takes the run's newest one, lists each matrix in it as points, and opens with the
+    largest: the weights of a dense layer, hundreds of megabytes.
+    """
+    path = str((folder / _NO_MATRICES).absolute())
+    with tf.Graph().as_default(), tf.Session() as session:
+        session.run(
+            tf.raw_ops.SaveV2(prefix=path, tensor_names=['nothing'], shape_and_slices=[''], tensors=[0])
+        )
+    return path
 
 
 def _table(columns: Mapping[str, Sequence[str]]) -> str:
@@ -69,7 +86,7 @@ def _sprite(images: np.ndarray) -> tuple[Image.Image, tuple[int, int]]:
     sprite = Image.new('RGB', (across * tile[0], across * tile[1]))
     for number, image in enumerate(images):
         row, column = divmod(number, across)
-        sprite.paste(picture_of(image).resize(tile), (column * tile[0], row * tile[1]))
+        sprite.paste(as_picture(image).convert('RGB').resize(tile), (column * tile[0], row * tile[1]))
     return sprite, tile
 
 

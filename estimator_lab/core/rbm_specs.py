@@ -125,7 +125,10 @@ class _Machine:
             if self._params.ais_chains:
                 metrics.update(self._log_probability(energy))
         return tf.estimator.EstimatorSpec(
-            tf.estimator.ModeKeys.EVAL, loss=tf.reduce_mean(errors), eval_metric_ops=metrics
+            tf.estimator.ModeKeys.EVAL,
+            loss=tf.reduce_mean(errors),
+            eval_metric_ops=metrics,
+            predictions={keys.ERROR: errors},
         )
 
     def predict(self) -> Any:

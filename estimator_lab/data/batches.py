@@ -32,12 +32,24 @@ class ImageShape(NamedTuple):
     channels: int = 1
 
 
+class BadImage(NamedTuple):
+    """A member that could not be decoded: its place among the members of its batch, from 0, and why."""
+
+    place: int
+    key: str
+    reason: str
+
+
 class Batch(NamedTuple):
-    """Up to `batch_size` examples: image uint8 [n, height, width, channels], n keys, n label texts."""
+    """Up to `batch_size` examples: image uint8 [n, height, width, channels], n keys, n label texts.
+
+    `bad` are the members between them that could not be decoded, in their order.
+    """
 
     images: np.ndarray
     keys: list[str]
     labels: list[str]
+    bad: Sequence[BadImage] = ()
 
 
 class Pixels(NamedTuple):
@@ -149,16 +161,19 @@ class _PendingBatch(NamedTuple):
         return cls(turns, [pool.submit(decoder.chunk, chunk) for chunk in chunks])
 
     def result(self, shape: ImageShape, report: InputReport) -> Batch:
-        images, members = [], []
+        images, members, bad = [], [], []
         decoded = itertools.chain.from_iterable(chunk.result() for chunk in self.chunks)
-        for (_, member), image in zip(self.turns, decoded, strict=True):
+        for place, ((_, member), image) in enumerate(zip(self.turns, decoded, strict=True)):
             reason = image if isinstance(image, BadImageError) else None
             report.count(member, reason)
-            if not reason:
+            if reason:
+                bad.append(BadImage(place, member.key, str(reason)))
+            else:
                 images.append(image)
                 members.append(member)
         return Batch(
             images=np.stack(images) if images else np.empty((0, *shape), np.uint8),
             keys=[member.key for member in members],
             labels=[label_of(member.name) for member in members],
+            bad=bad,
         )

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from estimator_lab.data.order import IndexedMember
+from estimator_lab.data.order import LazyMember
 from estimator_lab.data.tar_stream import Member
 
 MEGABYTE = 2**20
@@ -16,7 +16,7 @@ class PixelCache:
     def __init__(self) -> None:
         self._images: dict[tuple[str, int], np.ndarray] = {}
 
-    def pixels(self, member: Member | IndexedMember, decode: Callable[[], np.ndarray]) -> np.ndarray:
+    def pixels(self, member: Member | LazyMember, decode: Callable[[], np.ndarray]) -> np.ndarray:
         """Returns a member's pixels, uint8 [height, width, channels]; `decode` makes them the first time."""
         place = (member.archive, member.offset)
         found = self._images.get(place)

@@ -23,7 +23,7 @@ from estimator_lab.core.pretraining import (
 )
 from estimator_lab.core.rbm import BERNOULLI
 from estimator_lab.core.rbm_specs import Sight
-from estimator_lab.core.rbm_stack import standardised
+from estimator_lab.core.rbm_stack import Stack, standardised
 from estimator_lab.core.summaries import filter_summary, histogram_summary, weight_histograms
 from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import tf
@@ -105,6 +105,16 @@ def model_fn(
         return eval_spec(logits, labels, settings)
     _summarise(hidden, settings)
     return train_spec(logits, labels, settings, images, config)
+
+
+def stack_of(params: Params) -> Stack:
+    """Makes the variables of the machines up to that of `params.phase`."""
+    return params.task.stack()
+
+
+def can_dream(params: Params) -> bool:
+    """Returns whether `dream` can run it."""
+    return params.pretraining == RBM
 
 
 def network(images: Any, params: Params, training: bool) -> tuple[list[Any], Any]:

@@ -16,7 +16,8 @@ class Model:
       name: value of --model.
       module: where it is; the module has `model_fn`, `Params` (a dataclass with `image_shape` and
         hyper-parameters) and `check(params)`, which raises FlagError for a network that can't be built;
-        and, if it is to see the training images before it learns, `prepare(params, batches, model_dir)`.
+        and, if it is to see the training images before it learns, `prepare(params, batches, model_dir)`. In
+        EVAL, too, its predictions are classes and probabilities, or the error of each example.
       summary: one line for --help.
       headline: the evaluation metric by which runs are compared, a name in `core.metric_keys`.
       higher_is_better: whether a larger headline is a better one.

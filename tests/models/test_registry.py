@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from estimator_lab.core import metric_keys as keys
 from estimator_lab.core.hparams import describe_hparams, hparam_fields
 from estimator_lab.errors import FlagError
 from estimator_lab.models.registry import MODELS, find_model
@@ -45,6 +46,16 @@ def test_parameter_count(name):
         module.model_fn(features, None, tf.estimator.ModeKeys.PREDICT)
         count = sum(int(np.prod(v.shape.as_list())) for v in tf.trainable_variables())
     assert count == PARAMETER_COUNTS[name]
+
+
+@pytest.mark.parametrize('name', sorted(MODELS))
+def test_evaluate_can_find_the_worst_examples(name):
+    module = find_model(name).load()
+    params = module.Params()
+    with tf.Graph().as_default():
+        features = {'image': tf.zeros([2, *params.image_shape]), 'key': tf.constant(['k', 'l'])}
+        spec = module.model_fn(features, tf.constant([0, 1], tf.int64), tf.estimator.ModeKeys.EVAL)
+    assert {keys.CLASSES, keys.PROBABILITIES} <= set(spec.predictions) or keys.ERROR in spec.predictions
 
 
 def test_every_model_has_a_count():
