@@ -249,9 +249,12 @@ class Stage:
         if plan.after is None:
             return None
         # The global step as well: it counts on through all phases.
-        names = ('global_step', *plan.phase.inherits)
+        renames = dict(plan.phase.renames)
+        names = ('global_step', *plan.phase.inherits, *renames)
         return tf.estimator.WarmStartSettings(
-            str(plan.after.settings.model_dir), vars_to_warm_start=[f'{re.escape(name)}:' for name in names]
+            str(plan.after.settings.model_dir),
+            vars_to_warm_start=[f'{re.escape(name)}:' for name in names],
+            var_name_to_prev_var_name=renames,
         )
 
     def _config(self) -> Any:

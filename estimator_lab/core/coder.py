@@ -104,6 +104,20 @@ class Coder:
             maps = convolution(maps)
         return maps
 
+    def unrolled(self) -> Any:
+        """Returns the operation that gives the decoder's dense layers the encoder's kernels, transposed.
+
+        It unrolls what was pre-trained (Hinton and Salakhutdinov 2006, figure 1); tied weights need none.
+        """
+        pairs = zip(self._back_layers, reversed(self._layers), strict=True)
+        return tf.group(
+            *(
+                tf.assign(back.kernel, tf.transpose(layer.kernel))
+                for back, layer in pairs
+                if isinstance(back, _Layer)
+            )
+        )
+
     def _decoder(
         self,
         make: Callable[..., Any],

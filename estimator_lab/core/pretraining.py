@@ -65,13 +65,19 @@ class PretrainingParams:
     )
 
 
-def pretraining_phases(params: PretrainingParams, layers: int, final: Sequence[str]) -> list[Phase]:
+def pretraining_phases(
+    params: PretrainingParams,
+    layers: int,
+    final: Sequence[str],
+    renames: Sequence[tuple[str, str]] = (),
+) -> list[Phase]:
     """Returns one phase for each layer, and the last one; only that without pre-training.
 
     Args:
       params: whether there is any.
       layers: how many.
       final: names of the variables that the last phase takes over.
+      renames: (name in the last phase, name in pre-training) of further ones.
     """
     if not params.pretrain_epochs:
         return [Phase()]
@@ -79,7 +85,7 @@ def pretraining_phases(params: PretrainingParams, layers: int, final: Sequence[s
         Phase(f'{_PHASE}{number}', params.pretrain_epochs, layer_variables(number - 1))
         for number in range(1, layers + 1)
     ]
-    return [*early, Phase(inherits=tuple(final))]
+    return [*early, Phase(inherits=tuple(final), renames=tuple(renames))]
 
 
 @dataclasses.dataclass(frozen=True)

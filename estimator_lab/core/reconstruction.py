@@ -125,7 +125,9 @@ def eval_spec(made: Reconstructed, loss: Any, params: Any, config: Any, hooks: S
     )
 
 
-def train_spec(made: Reconstructed, loss: Any, params: TrainingParams, hooks: Sequence[Any] = ()) -> Any:
+def train_spec(
+    made: Reconstructed, loss: Any, params: TrainingParams, hooks: Sequence[Any] = (), scaffold: Any = None
+) -> Any:
     """Returns the EstimatorSpec for TRAIN: one step of the chosen optimizer, and its summaries.
 
     Args:
@@ -133,6 +135,7 @@ def train_spec(made: Reconstructed, loss: Any, params: TrainingParams, hooks: Se
       loss: a scalar.
       params: the model's parameters.
       hooks: of the training.
+      scaffold: a tf.train.Scaffold; None for Estimator's own.
     """
     step = train_op(loss, params)
     with tf.name_scope('train_error'):
@@ -143,7 +146,7 @@ def train_spec(made: Reconstructed, loss: Any, params: TrainingParams, hooks: Se
     histogram_summary(keys.ERROR, made.error)
     weight_histograms()
     return tf.estimator.EstimatorSpec(
-        tf.estimator.ModeKeys.TRAIN, loss=loss, train_op=step, training_hooks=list(hooks)
+        tf.estimator.ModeKeys.TRAIN, loss=loss, train_op=step, training_hooks=list(hooks), scaffold=scaffold
     )
 
 

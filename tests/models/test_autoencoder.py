@@ -310,33 +310,80 @@ def test_the_published_sizes():
     assert photos.map_shape == (16, 16, 128)
 
 
-def test_a_whole_run_from_archives(tmp_path, archive, capsys):
+@pytest.fixture
+def experiment(archive, tmp_path):
+    """A run on 24 images of 8x8 pixels in batches of 6."""
     from estimator_lab.experiment import Experiment
     from estimator_lab.settings import Settings
 
-    def experiment(hparams, max_steps):
-        return Experiment(
-            Settings(
-                model='autoencoder',
-                data=[str(archive)],
-                model_dir=tmp_path / 'run',
-                batch_size=6,
-                max_steps=max_steps,
-                image_size=8,
-                save_checkpoints_steps=100,
-                hparams=hparams,
-            ),
-            lambda line: None,
+    def make(hparams, max_steps):
+        settings = Settings(
+            model='autoencoder',
+            data=[str(archive)],
+            model_dir=tmp_path / 'run',
+            batch_size=6,
+            max_steps=max_steps,
+            image_size=8,
+            save_checkpoints_steps=100,
+            hparams=hparams,
         )
+        return Experiment(settings, lambda line: None)
 
+    return make
+
+
+def test_a_whole_run_from_archives(experiment, tmp_path):
+    file = tmp_path / 'run' / 'principal_components.npz'
     result = experiment('layers=5-2', 4).train()
     assert result.metrics['floats_per_image'] == 2
-    components = load_components(tmp_path / 'run' / 'principal_components.npz')
-    assert components.images == 24
+    assert load_components(file).images == 24
     assert result.metrics['pca_squared_error'] > 0
-    written = (tmp_path / 'run' / 'principal_components.npz').stat().st_mtime_ns
+    written = file.stat().st_mtime_ns
     assert experiment('layers=5-2', 6).train().step == 6
-    assert (tmp_path / 'run' / 'principal_components.npz').stat().st_mtime_ns == written
+    assert file.stat().st_mtime_ns == written
     assert json.loads((tmp_path / 'run' / 'experiment.json').read_text())['hparams']['layers'] == '5-2'
     with pytest.raises(FlagError, match='was made with --hparams=layers=5-2, not 6-2: name another folder'):
         experiment('layers=6-2', 8)
+
+
+@pytest.mark.parametrize('tied', ['false', 'true'])
+def test_pre_trained_layers_are_unrolled(experiment, tmp_path, tied):
+    def variables(folder, step):
+        reader = tf.train.load_checkpoint(str(tmp_path / 'run' / folder / f'model.ckpt-{step}'))
+        return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+    hparams = f'layers=5-3,pretrain_epochs=0.5,activation=sigmoid,tied={tied}'
+    assert experiment(hparams, 6).train().step == 6  # two steps a layer, two of fine-tuning
+    before, begun, end = variables('pretrain_2', 4), variables('', 4), variables('', 6)
+    for layer, mirror in ((1, 2), (2, 1)):
+        for name in ('kernel', 'bias'):
+            assert np.array_equal(begun[f'layer_{layer}/{name}'], before[f'layer_{layer}/{name}'])
+        assert np.array_equal(begun[f'decoder_{mirror}/bias'], before[f'layer_{layer}/visible_bias'])
+        if tied == 'false':
+            kernel = begun[f'decoder_{mirror}/kernel']
+            assert np.array_equal(kernel, before[f'layer_{layer}/kernel'].T)
+            assert not np.array_equal(kernel, end[f'decoder_{mirror}/kernel'])
+        assert not np.array_equal(begun[f'layer_{layer}/kernel'], end[f'layer_{layer}/kernel'])
+    assert not (tmp_path / 'run' / 'pretrain_1' / 'principal_components.npz').exists()
+    # Going on starts from the checkpoint, and unrolls nothing again.
+    assert experiment(hparams, 7).train().step == 7
+    assert not np.array_equal(variables('', 7)['decoder_1/bias'], begun['decoder_1/bias'])
+    if tied == 'false':
+        moved = np.abs(variables('', 7)['decoder_1/kernel'] - end['decoder_1/kernel']).max()
+        assert moved < np.abs(begun['decoder_1/kernel'] - end['decoder_1/kernel']).max()
+
+
+@pytest.mark.parametrize(
+    ('params', 'words'),
+    [
+        ({'activation': 'relu'}, 'pretrain_epochs=2 needs activation=sigmoid, not relu.'),
+        ({'code_activation': 'tanh'}, 'needs code_activation=linear or sigmoid, not tanh.'),
+        ({'output': 'linear'}, 'needs output=sigmoid, not linear'),
+        ({'kind': 'convolutional', 'filters': '2', 'layers': '3'}, 'needs kind=dense, not convolutional'),
+        ({'visible_units': 'gaussian'}, 'needs visible_units=bernoulli, not gaussian'),
+        ({'decoder_layers': '9'}, 'pretrain_epochs=2 needs a decoder .*: leave out decoder_layers=9'),
+    ],
+)
+def test_what_cannot_be_pre_trained(params, words):
+    with pytest.raises(FlagError, match=words):
+        check(Params(SHAPE, **{'layers': '20-3', 'activation': 'sigmoid', 'pretrain_epochs': 2.0, **params}))
