@@ -1,6 +1,5 @@
 """A trained model -> a SavedModel that answers on its own: what `export` and the exporters of training share."""
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,20 +52,14 @@ def export_saved_model(trained: Trained, folder: Path) -> Path:
       folder: where the SavedModel goes, into a folder of its own that is named after the time.
 
     Returns:
-      That folder; a classifier's has assets.extra/labels.txt, one label a line in the order of the
-      probabilities.
+      That folder.
 
     Raises:
       FlagError: if the folder can't be written.
     """
+    receiver = serving_input_receiver_fn(trained.shape)
     try:
-        with tempfile.TemporaryDirectory() as assets:
-            labels = Path(assets, 'labels.txt')
-            if trained.vocabulary:
-                labels.write_text('\n'.join(trained.vocabulary.labels) + '\n', encoding='utf-8')
-            extra = {labels.name: str(labels)} if trained.vocabulary else None
-            receiver = serving_input_receiver_fn(trained.shape)
-            path = trained.estimator.export_saved_model(str(folder), receiver, assets_extra=extra)
+        path = trained.estimator.export_saved_model(str(folder), receiver)
     except (OSError, tf.errors.OpError) as error:
         raise FlagError(f'--out={folder} cannot be written: {error}.') from error
     return Path(path.decode())

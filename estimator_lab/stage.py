@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from estimator_lab.core.hooks import (
+    ProfileHook,
     ProgressHook,
     SpeedHook,
     StopEvaluationHook,
@@ -23,8 +24,11 @@ from estimator_lab.data.input_fns import InputFn, archive_input_fn
 from estimator_lab.data.report import InputReport
 from estimator_lab.distribution import Role, attend
 from estimator_lab.errors import FlagError
-from estimator_lab.evaluation_log import EvaluationLog
+from estimator_lab.evaluation_log import EvaluationLog, StopEarlyHook
+from estimator_lab.exporters import export_at_the_end, make_exporters
+from estimator_lab.headlines import Headlines
 from estimator_lab.model_dir import write_record
+from estimator_lab.models.registry import find_model
 from estimator_lab.plans import Plan
 from estimator_lab.progress import Progress
 from estimator_lab.tf1 import tf
@@ -46,13 +50,18 @@ class Stage:
       role: this process's part in a distributed run.
       strategy: the role's tf.distribute.Strategy, or None.
       say: shows one line to the user.
+      warm_start: the WarmStartSettings of the first phase, None for none; a later one goes on from the
+        phase before.
 
     Attributes:
       plan: as given.
       estimator: the phase's Estimator.
+
+    Raises:
+      FlagError: for a setting that can't work.
     """
 
-    def __init__(self, plan: Plan, role: Role, strategy: Any, say: Say) -> None:
+    def __init__(self, plan: Plan, role: Role, strategy: Any, say: Say, warm_start: Any = None) -> None:
         self.plan = plan
         self._role = role
         self._strategy = strategy
@@ -62,9 +71,13 @@ class Stage:
                 plan.module.model_fn,
                 params=plan.model_params,
                 config=self._config(),
-                warm_start_from=self._warm_start(),
+                warm_start_from=self._inherited() or warm_start,
             )
         self._train_report = self._report(plan.inputs.train)
+        settings = plan.settings
+        self._headlines = Headlines(settings.model_dir, find_model(settings.model))
+        names = settings.export if plan.phase.name == FINAL else ()
+        self._exporters = make_exporters(names, plan.pixels.shape, self._headlines)
 
     @property
     def bad_images(self) -> int:
@@ -81,8 +94,12 @@ class Stage:
         return step_of(checkpoint) if checkpoint else 0
 
     def is_finished(self) -> bool:
-        """Returns whether the phase has taken its last step."""
-        return self.saved_step() >= self.plan.last_step
+        """Returns whether the phase has taken its last step, or was stopped early."""
+        return self.saved_step() >= self.plan.last_step or self._is_stopped_early()
+
+    def _is_stopped_early(self) -> bool:
+        patience = self.plan.settings.early_stopping
+        return patience is not None and self._headlines.since_best() >= patience
 
     def train(self, switch: StopSwitch) -> Mapping[str, float]:
         """Trains to the last step, evaluating at each checkpoint.
@@ -144,21 +161,20 @@ class Stage:
         eval_hooks = [StopEvaluationHook(switch)]
         if self.is_finished():
             doing = 'evaluating only' if self._role.evaluates else 'nothing is left to do'
-            self._say(f'Already trained for {self.plan.last_step} steps: {doing}.')
+            self._say(f'Already trained for {self.saved_step()} steps: {doing}.')
             if not self._role.evaluates:
                 return {}
             metrics = self.estimator.evaluate(eval_unless_stopped, settings.eval_steps, eval_hooks)
             eval_report.raise_error()
             return metrics
         stop, log = StopTrainingHook(switch), EvaluationLog(eval_report, self._say)
-        train_spec = tf.estimator.TrainSpec(
-            self.train_input_fn(), self.plan.last_step, [stop, *self._chief_hooks()]
-        )
+        hooks = [stop, StopEarlyHook(log, self._is_stopped_early), *self._chief_hooks()]
+        train_spec = tf.estimator.TrainSpec(self.train_input_fn(), self.plan.last_step, hooks)
         eval_spec = tf.estimator.EvalSpec(
             eval_unless_stopped,
             settings.eval_steps,
             hooks=eval_hooks,
-            exporters=log,
+            exporters=[log, *self._exporters],
             start_delay_secs=0,
             # An evaluator of its own looks for new checkpoints that often.
             throttle_secs=0 if self._role.trains else _EVALUATOR_POLL_SECONDS,
@@ -173,6 +189,9 @@ class Stage:
             )
         else:
             self._run_task(train_spec, eval_spec)
+        if log.last and log.last['global_step'] < self.plan.last_step and self._is_stopped_early():
+            self._say(f'No better for {settings.early_stopping} evaluations: stopped early.')
+            export_at_the_end(self._exporters, self.estimator, log.last)
         return log.last
 
     def _run_task(self, train_spec: Any, eval_spec: Any) -> None:
@@ -197,6 +216,8 @@ class Stage:
         ]
         if self.plan.phase.name == FINAL:
             hooks.append(RunTableHook(self.plan.choices, folder))
+        if settings.profile:
+            hooks.append(ProfileHook(settings.model_dir / 'profile', self._say))
         return hooks
 
     def _write_record(self) -> None:
@@ -243,7 +264,7 @@ class Stage:
         )
         return InputReport(self._say, archives.total or 0, settings.max_bad_fraction, bad_list)
 
-    def _warm_start(self) -> Any:
+    def _inherited(self) -> Any:
         """Returns the WarmStartSettings that take over the phase before; None in the first phase."""
         plan = self.plan
         if plan.after is None:

@@ -46,8 +46,9 @@ def logdir(cnn_dir, tmp_path_factory):
         data=[str(small_archive(tmp_path_factory.mktemp('data')))],
         model_dir=folder / 'second',
         batch_size=12,
-        max_steps=2,
+        max_steps=4,
         image_size=8,
+        save_summary_steps=1,
         hparams='filters=2,dense_units=8,learning_rate=0.05',
     )
     Experiment(settings, lambda line: None).train()
@@ -144,7 +145,7 @@ def test_runs_are_compared(server):
     rows = {
         (g['hparams']['learning_rate'], g['hparams']['batch_size'], g['hparams']['steps']) for g in groups
     }
-    assert rows == {(0.001, 6, 3), (0.05, 12, 2)}
+    assert rows == {(0.001, 6, 3), (0.05, 12, 4)}
     for group in groups:
         values = {(m['name'].get('group'), m['name']['tag']): m['value'] for m in group['metricValues']}
         assert 0 <= values['eval', 'accuracy'] <= 1
@@ -164,7 +165,7 @@ def test_points_of_the_projector(server):
 def test_page_in_chromium(server, browser, screenshots, page):
     browser.open(f'{server}/#{page}')
     browser.wait_for(*PAGES[page])
-    time.sleep(0.5)  # what is still being drawn
+    time.sleep(1)  # what is still being drawn
     picture = screenshots / f'{page}.png'
     browser.screenshot(picture)
     pixels = np.asarray(Image.open(picture).convert('RGB'))

@@ -36,10 +36,12 @@ def predict_spec(logits: Any, features: Any, params: ClassifierParams) -> Any:
 
     Returns:
       A spec that predicts classes int64 [batch], probabilities float32 [batch, num_classes], labels
-      string [batch] and, where the input has them, key string [batch].
+      string [batch] and, where the input has them, key string [batch]. An export of it has the five most
+      probable labels of each example as well: top_labels string and top_probabilities float32 [batch, 5].
     """
     predictions = _predictions(logits, params)
-    outputs = {'serving_default': tf.estimator.export.PredictOutput(dict(predictions))}
+    exported = {**predictions, **_best_guesses(predictions[keys.PROBABILITIES], params)}
+    outputs = {'serving_default': tf.estimator.export.PredictOutput(exported)}
     example_keys = keys_of(features)
     if example_keys is not None:
         predictions[keys.KEY] = example_keys
@@ -159,6 +161,12 @@ def train_spec(logits: Any, labels: Any, params: ClassifierParams, images: Any, 
     return tf.estimator.EstimatorSpec(
         tf.estimator.ModeKeys.TRAIN, loss=loss, train_op=step, training_hooks=hooks
     )
+
+
+def _best_guesses(probabilities: Any, params: ClassifierParams) -> dict[str, Any]:
+    with tf.name_scope('best_guesses'):
+        values, classes = tf.nn.top_k(probabilities, min(_TOP_K, params.num_classes))
+        return {keys.TOP_LABELS: tf.gather(list(params.vocabulary), classes), keys.TOP_PROBABILITIES: values}
 
 
 def _predictions(logits: Any, params: ClassifierParams) -> dict[str, Any]:
