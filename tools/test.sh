@@ -27,14 +27,14 @@ if newest=$(tools/find_python.sh 3.13 3.12 3.11 3.10); then
     "$bin/ruff" format --check . || failed=1
     "$bin/mypy" || failed=1
     echo "== Newest TensorFlow: $("$bin/pip" list 2>/dev/null | grep -E '^tensorflow ') on $("$bin/python" --version)"
-    "$bin/python" -m pytest "$@" || failed=1
+    "$bin/python" -m pytest --numprocesses=2 --dist=loadfile "$@" || failed=1
     tested=1
 fi
 
 if oldest=$(tools/find_python.sh 3.11); then
     make_environment .venv-tf215 "$oldest" --editable '.[test]' 'tensorflow==2.15.*'
     echo "== TensorFlow 2.15 on $(.venv-tf215/bin/python --version)"
-    .venv-tf215/bin/python -m pytest "$@" || failed=1
+    .venv-tf215/bin/python -m pytest --numprocesses=2 --dist=loadfile "$@" || failed=1
     tested=1
 else
     echo "== TensorFlow 2.15 is not tested: it needs Python 3.11, which is not here"
