@@ -40,6 +40,26 @@ class EvaluationLog(tf.estimator.Exporter):
         self._say(f'evaluated at step {eval_result["global_step"]}: {shown}')
 
 
+class StopEarlyHook(tf.train.SessionRunHook):
+    """Ends training behind an evaluation that says so.
+
+    Args:
+      log: of the evaluations, which take place while a checkpoint is saved.
+      is_enough: is asked after each of them.
+    """
+
+    def __init__(self, log: EvaluationLog, is_enough: Callable[[], bool]) -> None:
+        self._log = log
+        self._is_enough = is_enough
+        self._asked_at = log.last
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        if self._log.last is not self._asked_at:
+            self._asked_at = self._log.last
+            if self._is_enough():
+                run_context.request_stop()
+
+
 def worth_showing(metrics: Mapping[str, float]) -> list[tuple[str, float]]:
     """Returns metrics by name for a person to read: without the step, and without unknown labels if none."""
     return sorted(

@@ -2,13 +2,13 @@
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from estimator_lab.core.hooks import Interrupted, StopSwitch
 from estimator_lab.core.hparams import parse_hparams, resolve, shape_fields
 from estimator_lab.core.phases import Phase
-from estimator_lab.core.precision import check_precision
+from estimator_lab.core.precision import check_precision, refuse_nondeterminism
 from estimator_lab.data.augment import parse_augmentation
 from estimator_lab.data.batches import ImageShape, Pixels
 from estimator_lab.data.decode import DECODERS
@@ -22,6 +22,8 @@ from estimator_lab.plans import Plan, plan_phases
 from estimator_lab.settings import Settings
 from estimator_lab.stage import Stage
 from estimator_lab.tensorflow_errors import tensorflow_errors_as_sentences
+from estimator_lab.tf1 import tf
+from estimator_lab.warm_start import WarmStart, open_warm_start
 
 Say = Callable[[str], None]
 
@@ -64,6 +66,7 @@ class Experiment:
     Attributes:
       stages: the phases of training in their order; most models have one.
       inputs: what the last of them trains and evaluates on.
+      warm_start: where the first weights come from; None for nowhere, and for a run that goes on.
 
     Raises:
       FlagError: for a setting that can't work.
@@ -75,6 +78,12 @@ class Experiment:
         self._say = say
         self.role = read_role(settings.distribution, os.environ.get('TF_CONFIG', ''))
         check_precision(settings.precision)
+        if settings.early_stopping and self.role.cluster:
+            raise FlagError(
+                '--early_stopping takes one process, but TF_CONFIG names a cluster: leave it out.'
+            )
+        if settings.deterministic:
+            refuse_nondeterminism()
         self.model = find_model(settings.model)
         module = self.model.load()
         hparams = parse_hparams(module.Params, settings.hparams)
@@ -98,7 +107,9 @@ class Experiment:
         plans = plan_phases(run, phases, self.role.batches_a_step(strategy), say)
         self._check_folder(previous, plans[-1].record)
         cache = _cache(settings, plans, shape)
-        self.stages = [Stage(plan.with_cache(cache), self.role, strategy, say) for plan in plans]
+        self.warm_start = self._open_warm_start(plans)
+        beginning = self.warm_start.settings if self.warm_start else None
+        self.stages = [Stage(plan.with_cache(cache), self.role, strategy, say, beginning) for plan in plans]
 
     @property
     def max_steps(self) -> int:
@@ -150,6 +161,16 @@ class Experiment:
             interrupted=switch.on,
             bad_images=sum(stage.bad_images for stage in self.stages),
         )
+
+    def _open_warm_start(self, plans: Sequence[Plan]) -> WarmStart | None:
+        folder = self.settings.warm_start
+        if folder is None or tf.train.latest_checkpoint(str(self.settings.model_dir)):
+            return None
+        if len(plans) > 1:
+            raise FlagError(
+                '--warm_start takes the place of pre-training: give --hparams=pretrain_epochs=0, or leave it out.'
+            )
+        return open_warm_start(folder, plans[-1])
 
     def _say_phase(self, stage: Stage) -> None:
         plan = stage.plan

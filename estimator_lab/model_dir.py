@@ -83,7 +83,9 @@ def versions(tensorflow_version: str) -> dict[str, str]:
     return {'estimator_lab': __version__, 'tensorflow': tensorflow_version}
 
 
-def check_same(model_dir: Path, old: Record, new: Record, bound: list[str]) -> None:
+def check_same(
+    model_dir: Path, old: Record, new: Record, bound: list[str], flag: str = '--model_dir'
+) -> None:
     """Makes sure that training `new` may go on from what `old` left in model_dir.
 
     Args:
@@ -91,6 +93,7 @@ def check_same(model_dir: Path, old: Record, new: Record, bound: list[str]) -> N
       old: the record found there.
       new: the record of the run that is about to start.
       bound: hyper-parameters that the checkpoint's shapes depend on.
+      flag: by which the user named the folder, for errors.
 
     Raises:
       FlagError: for another model, image size or network size.
@@ -98,22 +101,22 @@ def check_same(model_dir: Path, old: Record, new: Record, bound: list[str]) -> N
     """
     remedy = 'name another folder, or none to start anew'
     if old.model != new.model:
-        raise FlagError(f'--model_dir={model_dir} was made by --model={old.model}: {remedy}.')
+        raise FlagError(f'{flag}={model_dir} was made by --model={old.model}: {remedy}.')
     if old.image_shape != new.image_shape:
         was, now = ('x'.join(map(str, record.image_shape)) for record in (old, new))
         raise FlagError(
-            f'--model_dir={model_dir} was trained on images of {was} pixels and channels, not {now}: '
+            f'{flag}={model_dir} was trained on images of {was} pixels and channels, not {now}: '
             'give the same --image_size and --channels, or another folder.'
         )
     for name in bound:
         if old.hparams.get(name) != new.hparams.get(name):
             raise FlagError(
-                f'--model_dir={model_dir} was made with --hparams={name}={old.hparams.get(name)}, not '
+                f'{flag}={model_dir} was made with --hparams={name}={old.hparams.get(name)}, not '
                 f'{new.hparams.get(name)}: {remedy}.'
             )
     if old.vocabulary != new.vocabulary:
         raise DataError(
-            f'--model_dir={model_dir} was trained on other labels ({_difference(old, new)}): {remedy}.'
+            f'{flag}={model_dir} was trained on other labels ({_difference(old, new)}): {remedy}.'
         )
 
 

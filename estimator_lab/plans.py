@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from estimator_lab.core.hparams import resolve
+from estimator_lab.core.hparams import hparam_fields, resolve
 from estimator_lab.core.phases import Phase
 from estimator_lab.data.batches import Pixels
 from estimator_lab.data.pixel_cache import PixelCache
@@ -16,6 +16,7 @@ from estimator_lab.settings import Settings
 from estimator_lab.tf1 import tf
 
 _DEFAULT_EPOCHS = 10
+_COMPARED = ('model', 'image_size', 'channels', 'batch_size', 'augment', 'decode', 'precision', 'seed')
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,15 @@ class Plan:
             versions=versions(tf.__version__),
             decode=self.settings.decode,
         )
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """What the user chose for this run, by name, to compare it with others."""
+        settings = self.settings
+        chosen = {name: getattr(settings, name) for name in _COMPARED}
+        hparams = resolve(self.module.Params, self.model_params)
+        names = hparam_fields(self.module.Params)
+        return {**chosen, 'steps': self.last_step, **{name: getattr(hparams, name) for name in names}}
 
 
 def plan_phases(

@@ -42,6 +42,11 @@ class Settings:
       distribution: 'mirrored' for all GPUs of this process, 'multi_worker' or 'parameter_server' for the
         processes that the environment variable TF_CONFIG names; 'none' for one process, or
         'parameter_server' where TF_CONFIG has ps tasks.
+      warm_start: folder of a model whose weights a new run begins with; its labels may be others.
+      early_stopping: how many evaluations may pass without a better headline metric; None for any number.
+      export: names in `exporters.NAMES`: what to export on the way.
+      profile: whether to write a timeline of a few early steps.
+      deterministic: whether operations whose result varies from run to run are refused.
     """
 
     model: str
@@ -69,3 +74,8 @@ class Settings:
     max_bad_fraction: float = 0.01
     use_damaged: bool = False
     distribution: str = 'none'
+    warm_start: Path | None = None
+    early_stopping: int | None = None
+    export: Sequence[str] = ()
+    profile: bool = False
+    deterministic: bool = False

@@ -1,25 +1,36 @@
 """One phase of a training run: an Estimator, the data it sees, and the steps from its first to its last."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from estimator_lab.core.hooks import (
+    ProfileHook,
     ProgressHook,
     SpeedHook,
     StopEvaluationHook,
     StopSwitch,
     StopTrainingHook,
 )
+from estimator_lab.core.hparams import resolve
+from estimator_lab.core.phases import FINAL
 from estimator_lab.core.precision import session_config
+from estimator_lab.core.run_table import RunTableHook
 from estimator_lab.data.archives import Archives
+from estimator_lab.data.batches import decoded_batches
 from estimator_lab.data.input_fns import InputFn, archive_input_fn
 from estimator_lab.data.report import InputReport
 from estimator_lab.distribution import Role, attend
 from estimator_lab.errors import FlagError
-from estimator_lab.evaluation_log import EvaluationLog
+from estimator_lab.evaluation_log import EvaluationLog, StopEarlyHook
+from estimator_lab.exporters import export_at_the_end, make_exporters
+from estimator_lab.headlines import Headlines
 from estimator_lab.model_dir import write_record
+from estimator_lab.models.registry import find_model
 from estimator_lab.plans import Plan
+from estimator_lab.progress import Progress
 from estimator_lab.tf1 import tf
 from estimator_lab.trained import step_of
 
@@ -39,13 +50,18 @@ class Stage:
       role: this process's part in a distributed run.
       strategy: the role's tf.distribute.Strategy, or None.
       say: shows one line to the user.
+      warm_start: the WarmStartSettings of the first phase, None for none; a later one goes on from the
+        phase before.
 
     Attributes:
       plan: as given.
       estimator: the phase's Estimator.
+
+    Raises:
+      FlagError: for a setting that can't work.
     """
 
-    def __init__(self, plan: Plan, role: Role, strategy: Any, say: Say) -> None:
+    def __init__(self, plan: Plan, role: Role, strategy: Any, say: Say, warm_start: Any = None) -> None:
         self.plan = plan
         self._role = role
         self._strategy = strategy
@@ -55,9 +71,13 @@ class Stage:
                 plan.module.model_fn,
                 params=plan.model_params,
                 config=self._config(),
-                warm_start_from=self._warm_start(),
+                warm_start_from=self._inherited() or warm_start,
             )
         self._train_report = self._report(plan.inputs.train)
+        settings = plan.settings
+        self._headlines = Headlines(settings.model_dir, find_model(settings.model))
+        names = settings.export if plan.phase.name == FINAL else ()
+        self._exporters = make_exporters(names, plan.pixels.shape, self._headlines)
 
     @property
     def bad_images(self) -> int:
@@ -74,8 +94,12 @@ class Stage:
         return step_of(checkpoint) if checkpoint else 0
 
     def is_finished(self) -> bool:
-        """Returns whether the phase has taken its last step."""
-        return self.saved_step() >= self.plan.last_step
+        """Returns whether the phase has taken its last step, or was stopped early."""
+        return self.saved_step() >= self.plan.last_step or self._is_stopped_early()
+
+    def _is_stopped_early(self) -> bool:
+        patience = self.plan.settings.early_stopping
+        return patience is not None and self._headlines.since_best() >= patience
 
     def train(self, switch: StopSwitch) -> Mapping[str, float]:
         """Trains to the last step, evaluating at each checkpoint.
@@ -92,6 +116,7 @@ class Stage:
         """
         if self._role.is_chief:
             self._write_record()
+            self._prepare(switch)
         metrics = self._train_and_evaluate(switch)
         self.raise_input_error()
         return metrics
@@ -136,21 +161,20 @@ class Stage:
         eval_hooks = [StopEvaluationHook(switch)]
         if self.is_finished():
             doing = 'evaluating only' if self._role.evaluates else 'nothing is left to do'
-            self._say(f'Already trained for {self.plan.last_step} steps: {doing}.')
+            self._say(f'Already trained for {self.saved_step()} steps: {doing}.')
             if not self._role.evaluates:
                 return {}
             metrics = self.estimator.evaluate(eval_unless_stopped, settings.eval_steps, eval_hooks)
             eval_report.raise_error()
             return metrics
         stop, log = StopTrainingHook(switch), EvaluationLog(eval_report, self._say)
-        train_spec = tf.estimator.TrainSpec(
-            self.train_input_fn(), self.plan.last_step, [stop, *self._chief_hooks()]
-        )
+        hooks = [stop, StopEarlyHook(log, self._is_stopped_early), *self._chief_hooks()]
+        train_spec = tf.estimator.TrainSpec(self.train_input_fn(), self.plan.last_step, hooks)
         eval_spec = tf.estimator.EvalSpec(
             eval_unless_stopped,
             settings.eval_steps,
             hooks=eval_hooks,
-            exporters=log,
+            exporters=[log, *self._exporters],
             start_delay_secs=0,
             # An evaluator of its own looks for new checkpoints that often.
             throttle_secs=0 if self._role.trains else _EVALUATOR_POLL_SECONDS,
@@ -165,6 +189,9 @@ class Stage:
             )
         else:
             self._run_task(train_spec, eval_spec)
+        if log.last and log.last['global_step'] < self.plan.last_step and self._is_stopped_early():
+            self._say(f'No better for {settings.early_stopping} evaluations: stopped early.')
+            export_at_the_end(self._exporters, self.estimator, log.last)
         return log.last
 
     def _run_task(self, train_spec: Any, eval_spec: Any) -> None:
@@ -182,10 +209,16 @@ class Stage:
             return []
         settings = self.plan.settings
         examples = settings.batch_size * self._role.batches_a_step(self._strategy)
-        return [
+        folder = str(settings.model_dir)
+        hooks: list[Any] = [
             ProgressHook(self.plan.last_step, examples),
-            SpeedHook(examples, settings.save_summary_steps, str(settings.model_dir)),
+            SpeedHook(examples, settings.save_summary_steps, folder),
         ]
+        if self.plan.phase.name == FINAL:
+            hooks.append(RunTableHook(self.plan.choices, folder))
+        if settings.profile:
+            hooks.append(ProfileHook(settings.model_dir / 'profile', self._say))
+        return hooks
 
     def _write_record(self) -> None:
         folder = self.plan.settings.model_dir
@@ -195,6 +228,35 @@ class Stage:
         except OSError as error:
             raise FlagError(f'--model_dir={folder} cannot be written: {error.strerror}.') from error
 
+    def _prepare(self, switch: StopSwitch) -> None:
+        """Shows the training images to a model that wants to see them once, without learning from them."""
+        prepare = getattr(self.plan.module, 'prepare', None)
+        if prepare is None or self.plan.phase.name != FINAL:
+            return
+        inputs, folder = self.plan.inputs, self.plan.settings.model_dir
+        if inputs.train.total is None:
+            self._say('The training images pass by only once: nothing is computed from them beforehand.')
+            return
+        params = resolve(self.plan.module.Params, self.plan.model_params)
+        prepare(params, lambda: self._training_images(switch), folder)
+
+    def _training_images(self, switch: StopSwitch) -> Iterator[np.ndarray]:
+        """Yields all training images in a random order, without augmentation, as uint8 batches."""
+        settings, train = self.plan.settings, self.plan.inputs.train
+        turns = train.order(settings.shuffle_buffer, settings.seed, labels=self.plan.inputs.labels).epoch(0)
+        # What is wrong with the data is said and listed when training comes to it.
+        report = InputReport(lambda line: None)
+        progress = Progress('Looking at the training images')
+        pixels = self.plan.pixels._replace(augmentation=None)
+        try:
+            for batch in report.until_error(decoded_batches(turns, settings.batch_size, pixels, report)):
+                switch.check()
+                progress(f'{report.seen:,} images', report.seen / (train.total or report.seen))
+                if len(batch.images):
+                    yield batch.images
+        finally:
+            progress.close()
+
     def _report(self, archives: Archives) -> InputReport:
         settings, role = self.plan.settings, self._role
         bad_list = settings.model_dir / (
@@ -202,15 +264,18 @@ class Stage:
         )
         return InputReport(self._say, archives.total or 0, settings.max_bad_fraction, bad_list)
 
-    def _warm_start(self) -> Any:
+    def _inherited(self) -> Any:
         """Returns the WarmStartSettings that take over the phase before; None in the first phase."""
         plan = self.plan
         if plan.after is None:
             return None
         # The global step as well: it counts on through all phases.
-        names = ('global_step', *plan.phase.inherits)
+        renames = dict(plan.phase.renames)
+        names = ('global_step', *plan.phase.inherits, *renames)
         return tf.estimator.WarmStartSettings(
-            str(plan.after.settings.model_dir), vars_to_warm_start=[f'{re.escape(name)}$' for name in names]
+            str(plan.after.settings.model_dir),
+            vars_to_warm_start=[f'{re.escape(name)}:' for name in names],
+            var_name_to_prev_var_name=renames,
         )
 
     def _config(self) -> Any:

@@ -65,6 +65,13 @@ flags.DEFINE_enum(
 flags.DEFINE_integer('seed', 1, 'order of examples, initial weights, dropout')
 flags.DEFINE_integer('save_checkpoints_steps', None, 'steps between evaluated checkpoints', lower_bound=1)
 flags.DEFINE_integer('save_summary_steps', 50, 'steps between TensorBoard summaries', lower_bound=1)
+flags.DEFINE_string('warm_start', None, 'begin with the weights of this model_dir; labels may differ')
+flags.DEFINE_integer(
+    'early_stopping', None, 'end after this many evaluations without a better one', lower_bound=1
+)
+flags.DEFINE_bool('deterministic', False, 'the same weights bit for bit in each run')
+flags.DEFINE_list('export', [], 'best,latest,final: SavedModels to write on the way')
+flags.DEFINE_bool('profile', False, "write a timeline of early steps, for Chrome's viewer")
 flags.DEFINE_bool('verbose', False, "show TensorFlow's own notes")
 
 _USAGE = """Trains a model on images streamed from tar archives, evaluates it, and goes on where it stopped.
@@ -81,9 +88,10 @@ _GROUPS = {
     ],
     'Images': ['image_size', 'channels', 'decode', 'decoded_cache', 'augment'],
     'Training': [
-        *('model_dir', 'batch_size', 'max_steps', 'epochs', 'eval_steps', 'precision', 'distribution', 'seed')
+        *('model_dir', 'batch_size', 'max_steps', 'epochs', 'eval_steps', 'early_stopping', 'warm_start'),
+        *('precision', 'distribution', 'seed', 'deterministic'),
     ],
-    'Output': ['save_checkpoints_steps', 'save_summary_steps', 'verbose'],
+    'Output': ['save_checkpoints_steps', 'save_summary_steps', 'export', 'profile', 'verbose'],
 }
 
 
@@ -131,6 +139,11 @@ def main() -> int:
         max_bad_fraction=FLAGS.max_bad_fraction,
         use_damaged=FLAGS.use_damaged,
         distribution=FLAGS.distribution,
+        warm_start=Path(FLAGS.warm_start) if FLAGS.warm_start else None,
+        early_stopping=FLAGS.early_stopping,
+        export=FLAGS.export,
+        profile=FLAGS.profile,
+        deterministic=FLAGS.deterministic,
     )
     experiment = Experiment(settings, _say)
     role = experiment.role
@@ -167,6 +180,8 @@ def _announce(experiment: 'Experiment') -> None:
         _say('Evaluation data  the training data (give --eval_data or --split for other images)')
     if settings.shuffle_buffer > 1:
         _say(f'Shuffling        {_shuffling(inputs.train, settings.shuffle_buffer)}')
+    if experiment.warm_start:
+        _say(f'Warm start       {experiment.warm_start}')
     start = experiment.saved_step()
     _say(f'Training         step {start} to {experiment.max_steps} in {settings.model_dir}')
     _say(f'Watch it         {command.tensorboard(settings.model_dir)}')

@@ -71,8 +71,12 @@ class Trained:
         )
 
 
-def open_trained(model_dir: Path) -> Trained:
+def open_trained(model_dir: Path, flag: str = '--model_dir') -> Trained:
     """Opens a folder in which a model was trained; nothing is written to it.
+
+    Args:
+      model_dir: the folder.
+      flag: by which the user named it, for errors.
 
     Raises:
       DataError: if it holds no model, or no checkpoint that can be read; if another version of this package
@@ -80,7 +84,7 @@ def open_trained(model_dir: Path) -> Trained:
     """
     record = read_record(model_dir)
     if record is None:
-        raise DataError(f'--model_dir={model_dir} {_why_no_model(model_dir)}.')
+        raise DataError(f'{flag}={model_dir} {_why_no_model(model_dir)}.')
     try:
         model = find_model(record.model)
         module = model.load()
@@ -90,12 +94,12 @@ def open_trained(model_dir: Path) -> Trained:
     except FlagError as error:
         writer = record.versions.get('estimator_lab', 'an unknown version')
         raise DataError(
-            f'--model_dir={model_dir}, made by estimator_lab {writer}, cannot be opened by this version '
+            f'{flag}={model_dir}, made by estimator_lab {writer}, cannot be opened by this version '
             f'({__version__}): {error}'
         ) from error
     checkpoint = tf.train.latest_checkpoint(str(model_dir))
     if not checkpoint:
-        raise DataError(f'--model_dir={model_dir} holds no checkpoint yet: train it first.')
+        raise DataError(f'{flag}={model_dir} holds no checkpoint yet: train it first.')
     shape = ImageShape(*record.image_shape)
     return Trained(model_dir, record, model, module, params, shape, checkpoint, step_of(checkpoint))
 

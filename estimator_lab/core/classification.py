@@ -1,12 +1,15 @@
 """From logits to an EstimatorSpec for TRAIN, EVAL and PREDICT: what all classifiers share."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 from estimator_lab.core import metric_keys as keys
-from estimator_lab.core.features import class_ids, keys_of
+from estimator_lab.core.embeddings import EmbeddingsHook
+from estimator_lab.core.features import class_ids, images_of, keys_of
 from estimator_lab.core.hooks import InputGridHook
 from estimator_lab.core.metrics import count, mean_per_class_accuracy
+from estimator_lab.core.pr_curves import PrCurvesHook
 from estimator_lab.core.training import TrainingParams, train_op
 from estimator_lab.tf1 import tf
 
@@ -33,10 +36,12 @@ def predict_spec(logits: Any, features: Any, params: ClassifierParams) -> Any:
 
     Returns:
       A spec that predicts classes int64 [batch], probabilities float32 [batch, num_classes], labels
-      string [batch] and, where the input has them, key string [batch].
+      string [batch] and, where the input has them, key string [batch]. An export of it has the five most
+      probable labels of each example as well: top_labels string and top_probabilities float32 [batch, 5].
     """
     predictions = _predictions(logits, params)
-    outputs = {'serving_default': tf.estimator.export.PredictOutput(dict(predictions))}
+    exported = {**predictions, **_best_guesses(predictions[keys.PROBABILITIES], params)}
+    outputs = {'serving_default': tf.estimator.export.PredictOutput(exported)}
     example_keys = keys_of(features)
     if example_keys is not None:
         predictions[keys.KEY] = example_keys
@@ -65,12 +70,28 @@ def loss_and_ids(logits: Any, labels: Any, params: ClassifierParams) -> tuple[An
         return tf.losses.sparse_softmax_cross_entropy(ids, logits, weights=weights), ids, weights
 
 
-def eval_spec(logits: Any, labels: Any, params: ClassifierParams) -> Any:
+def eval_spec(
+    logits: Any,
+    labels: Any,
+    params: ClassifierParams,
+    features: Any = None,
+    layer: Any = None,
+    config: Any = None,
+) -> Any:
     """Returns the EstimatorSpec for EVAL.
 
     Its metrics are taken over the examples whose label training knew: accuracy, mean per-class accuracy
     over the classes that occur, and top-5 accuracy where there are more than five classes; beside them
-    stands the number of examples with an unknown label.
+    stands the number of examples with an unknown label. TensorBoard gets precision-recall curves and, in its
+    projector, the last layer before the logits.
+
+    Args:
+      logits: float32 [batch, num_classes].
+      labels: class ids or label texts, [batch].
+      params: the classifier's parameters.
+      features: the model function's features, to be shown beside `layer`.
+      layer: float32 [batch, size]; None leaves the projector out.
+      config: the RunConfig; None leaves out all that is only for TensorBoard.
     """
     loss, ids, weights = loss_and_ids(logits, labels, params)
     with tf.name_scope('metrics'):
@@ -83,12 +104,37 @@ def eval_spec(logits: Any, labels: Any, params: ClassifierParams) -> Any:
         if params.num_classes > _TOP_K:
             in_top = tf.nn.in_top_k(logits, ids, _TOP_K)
             metrics[keys.TOP_5_ACCURACY] = tf.metrics.mean(tf.cast(in_top, tf.float32), weights)
+    predictions = _predictions(logits, params)
+    hooks: list[Any] = []
+    if config is not None:
+        folder = str(Path(config.model_dir, 'eval'))  # Estimator's name for it
+        probabilities = predictions[keys.PROBABILITIES]
+        hooks.append(PrCurvesHook(probabilities, ids, weights, params.vocabulary, folder))
+    if config is not None and layer is not None:
+        shown_ids = tf.where(weights > 0, ids, -tf.ones_like(ids))
+        hooks.append(_embeddings_hook(layer, features, shown_ids, classes, params, config.model_dir))
     return tf.estimator.EstimatorSpec(
         tf.estimator.ModeKeys.EVAL,
         loss=loss,
         eval_metric_ops=metrics,
-        predictions=_predictions(logits, params),
+        predictions=predictions,
+        evaluation_hooks=hooks,
     )
+
+
+def _embeddings_hook(
+    layer: Any, features: Any, ids: Any, classes: Any, params: ClassifierParams, folder: str
+) -> EmbeddingsHook:
+    """Returns the hook that shows a layer with labels, predicted labels and, where there are any, keys."""
+
+    def text_of(id_: int) -> str:
+        return params.vocabulary[id_] if id_ >= 0 else 'unknown'
+
+    columns = {'label': (ids, text_of), 'predicted': (classes, text_of)}
+    example_keys = keys_of(features)
+    if example_keys is not None:
+        columns['key'] = (example_keys, lambda key: key.decode('utf-8', 'replace'))
+    return EmbeddingsHook(layer, images_of(features, params.image_shape), columns, folder)
 
 
 def train_spec(logits: Any, labels: Any, params: ClassifierParams, images: Any, config: Any) -> Any:
@@ -115,6 +161,12 @@ def train_spec(logits: Any, labels: Any, params: ClassifierParams, images: Any, 
     return tf.estimator.EstimatorSpec(
         tf.estimator.ModeKeys.TRAIN, loss=loss, train_op=step, training_hooks=hooks
     )
+
+
+def _best_guesses(probabilities: Any, params: ClassifierParams) -> dict[str, Any]:
+    with tf.name_scope('best_guesses'):
+        values, classes = tf.nn.top_k(probabilities, min(_TOP_K, params.num_classes))
+        return {keys.TOP_LABELS: tf.gather(list(params.vocabulary), classes), keys.TOP_PROBABILITIES: values}
 
 
 def _predictions(logits: Any, params: ClassifierParams) -> dict[str, Any]:

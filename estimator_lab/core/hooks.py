@@ -7,10 +7,12 @@ import threading
 import time
 import types
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, TextIO
 
 from estimator_lab.core import metric_keys as keys
-from estimator_lab.core.picture import labelled_grid, png_bytes
+from estimator_lab.core.picture import labelled_grid
+from estimator_lab.core.summaries import picture_value
 from estimator_lab.progress import clock
 from estimator_lab.tf1 import tf
 
@@ -121,6 +123,51 @@ class SpeedHook(tf.train.SessionRunHook):
         self._writer.add_summary(tf.Summary(value=[value]), step)
 
 
+class ProfileHook(tf.train.SessionRunHook):
+    """Writes timelines of a few early steps, for Chrome's viewer (chrome://tracing, or ui.perfetto.dev).
+
+    It is TensorFlow's ProfilerHook, which would go on to the last step, and whose traces slow each one down.
+
+    Args:
+      folder: where they go, as timeline-STEP.json.
+      say: is told where they are.
+    """
+
+    _STEPS = 25  # taken with the hook, of which each tenth is traced
+    _EVERY = 10
+
+    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._say = say
+        self._profiler = tf.train.ProfilerHook(self._EVERY, output_dir=str(folder))
+        self._left = self._STEPS
+
+    def begin(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._profiler.begin()
+
+    def before_run(self, run_context: Any) -> Any:
+        return self._profiler.before_run(run_context) if self._left else None
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        if not self._left:
+            return
+        self._profiler.after_run(run_context, run_values)
+        self._left -= 1
+        if not self._left:
+            self._tell()
+
+    def end(self, session: Any) -> None:
+        if self._left:
+            self._tell()
+
+    def _tell(self) -> None:
+        if any(self._folder.glob('timeline-*.json')):
+            self._say(
+                f'Profile          {self._folder}/timeline-*.json, for chrome://tracing or ui.perfetto.dev'
+            )
+
+
 class ProgressHook(tf.train.SessionRunHook):
     """Shows step, loss, speed and time left: one line rewritten on a terminal, plain lines elsewhere.
 
@@ -212,8 +259,5 @@ class InputGridHook(tf.train.SessionRunHook):
 
     def _write(self, images: Any, labels: Sequence[int]) -> None:
         picture = labelled_grid(images, [self._text_of(int(label)) for label in labels])
-        image = tf.Summary.Image(
-            height=picture.height, width=picture.width, colorspace=3, encoded_image_string=png_bytes(picture)
-        )
-        value = tf.Summary.Value(tag='images/input', image=image)
+        value = picture_value('images/input', picture)
         self._writer.add_summary(tf.Summary(value=[value]), self._step)

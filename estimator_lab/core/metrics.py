@@ -22,19 +22,20 @@ def mean_per_class_accuracy(labels: Any, predictions: Any, num_classes: int, wei
     """
     classes = tf.one_hot(labels, num_classes)
     correct = tf.cast(tf.equal(labels, predictions), tf.float32)
-    right, update_right = _running_sum(
+    right, update_right = running_sum(
         'right', tf.reduce_sum(classes * tf.expand_dims(correct * weights, 1), axis=0)
     )
-    seen, update_seen = _running_sum('seen', tf.reduce_sum(classes * tf.expand_dims(weights, 1), axis=0))
+    seen, update_seen = running_sum('seen', tf.reduce_sum(classes * tf.expand_dims(weights, 1), axis=0))
     return _mean_of_ratios(right, seen), _mean_of_ratios(update_right, update_seen)
 
 
 def count(flags: Any, name: str) -> tuple[Any, Any]:
     """Streams the number of true values in a bool tensor: (value, update op), scalar float32."""
-    return _running_sum(name, tf.reduce_sum(tf.cast(flags, tf.float32)))
+    return running_sum(name, tf.reduce_sum(tf.cast(flags, tf.float32)))
 
 
-def _running_sum(name: str, amount: Any) -> tuple[Any, Any]:
+def running_sum(name: str, amount: Any) -> tuple[Any, Any]:
+    """Streams the sum of a tensor over an evaluation: (value, update op), of the tensor's shape and float32."""
     total = tf.get_variable(
         f'metric_{name}',
         shape=amount.shape,

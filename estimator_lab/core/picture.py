@@ -7,6 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+COLUMNS = 8
+"""Images in a row."""
+
 _TILE = 96  # pixels; small images are enlarged to it, so that the text below them can be read
 _LINE = 14
 _GAP = 4
@@ -18,7 +21,7 @@ Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
 
 def labelled_grid(
-    images: np.ndarray, texts: Sequence[str], columns: int = 8, tile: int = _TILE
+    images: np.ndarray, texts: Sequence[str], columns: int = COLUMNS, tile: int = _TILE
 ) -> Image.Image:
     """Draws images in rows, the text of each below it.
 
@@ -66,7 +69,9 @@ def png_bytes(picture: Image.Image) -> bytes:
 
 def enlarged(image: np.ndarray, width: int, height: int) -> Image.Image:
     """Returns the image in RGB and another size, its pixels as squares where it grows."""
-    return as_picture(image).convert('RGB').resize((width, height), Image.Resampling.NEAREST)
+    grows = max(image.shape[:2]) <= max(width, height)
+    method = Image.Resampling.NEAREST if grows else Image.Resampling.BOX
+    return as_picture(image).convert('RGB').resize((width, height), method)
 
 
 def cut(text: str, font: Font, width: int) -> str:

@@ -69,6 +69,12 @@ def processor() -> str:
     return _cpuinfo().get('model name') or platform.machine()
 
 
+def refuse_nondeterminism() -> None:
+    """Makes TensorFlow use only operations that give the same bits each time, in all of this process."""
+    # TF1's own tf.config has no such switch.
+    tf.compat.v2.config.experimental.enable_op_determinism()
+
+
 @functools.cache
 def _cpuinfo(path: Path = Path('/proc/cpuinfo')) -> dict[str, str]:
     """Returns what Linux says of the first processor, by name; nothing elsewhere."""

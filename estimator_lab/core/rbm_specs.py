@@ -236,8 +236,8 @@ class _Machine:
         film = [self._stack.images(v[:, : self._features]) for v in dream_film(self._rbm, visible, noise)]
         return [
             filter_summary('images/receptive_fields', self._stack.receptive_fields(_FIELDS), collections=[]),
-            rows_summary('images/reconstruction', [images, reconstructed]),
-            rows_summary('images/dream', film),
+            rows_summary('images/reconstruction', [images, reconstructed], collections=[]),
+            rows_summary('images/dream', film, collections=[]),
         ]
 
 

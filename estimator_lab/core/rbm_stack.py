@@ -126,10 +126,11 @@ class Stack:
         """Returns what the top layer sees of images, its label apart, float32 [n, visible].
 
         Args:
-          images: float32 [n, height, width, channels] in [0, 1].
+          images: float32 [n, height, width, channels] in [0, 1]; binary units stop the session with an
+            InvalidArgumentError at other values.
         """
         with tf.name_scope('features'):
-            values = tf.reshape(self._standardised(images)[0], [-1, self._pixels])
+            values = tf.reshape(self._seen(images), [-1, self._pixels])
             for layer in self.layers[:-1]:
                 values = layer.rbm.hidden_mean(values)
             return tf.stop_gradient(values)
@@ -155,7 +156,7 @@ class Stack:
                 if like is None:
                     mean, deviation = 0.5, 0.5 / _SHOWN_DEVIATIONS
                 else:
-                    _, mean, deviation = self._standardised(like)
+                    _, mean, deviation = standardised(like)
                 pictures = pictures * deviation + mean
             return tf.clip_by_value(pictures, 0.0, 1.0)
 
@@ -181,14 +182,29 @@ class Stack:
     def _is_gaussian(self) -> bool:
         return self.layers[0].visible_units == GAUSSIAN
 
-    def _standardised(self, images: Any) -> tuple[Any, Any, Any]:
-        """Returns images as the bottom layer sees them, and the mean and deviation that were taken out.
+    def _seen(self, images: Any) -> Any:
+        """Returns images as the bottom layer's units take them."""
+        if self._is_gaussian:
+            return standardised(images)[0]
+        message = 'Binary visible units take values in [0, 1].'
+        bounds = [
+            tf.assert_non_negative(tf.reduce_min(images), message=message),
+            tf.assert_less_equal(tf.reduce_max(images), 1.0, message=message),
+        ]
+        with tf.control_dependencies(bounds):
+            return tf.identity(images)
 
-        Gaussian visible units have unit variance, so that each image is brought to mean 0 and deviation 1.
-        """
-        if not self._is_gaussian:
-            return images, 0.0, 1.0
-        mean, variance = tf.nn.moments(images, axes=[1, 2, 3], keepdims=True)
-        # An even image has no contrast to bring to 1: it is divided by what rounding to 8 bits leaves.
-        deviation = tf.maximum(tf.sqrt(variance), 1 / 255)
-        return (images - mean) / deviation, mean, deviation
+
+def standardised(images: Any) -> tuple[Any, Any, Any]:
+    """Brings each image to mean 0 and deviation 1, as Gaussian units of unit variance want it.
+
+    Args:
+      images: float32 [n, height, width, channels] in [0, 1].
+
+    Returns:
+      (float32 of the same shape; the mean and the deviation that were taken out, [n, 1, 1, 1] each).
+    """
+    mean, variance = tf.nn.moments(images, axes=[1, 2, 3], keepdims=True)
+    # An even image has no contrast to bring to 1: it is divided by what rounding to 8 bits leaves.
+    deviation = tf.maximum(tf.sqrt(variance), 1 / 255)
+    return (images - mean) / deviation, mean, deviation

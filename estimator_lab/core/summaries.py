@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from PIL import Image
+
+from estimator_lab.core.picture import png_bytes
 from estimator_lab.tf1 import tf
 
 # A histogram of a large weight matrix takes longer than the training step; a sample looks the same.
@@ -49,20 +52,26 @@ def filter_summary(name: str, kernel: Any, columns: int = 8, collections: list[s
     return tf.summary.image(name, picture, max_outputs=1, collections=collections)
 
 
-def rows_summary(name: str, columns: Sequence[Any]) -> Any:
-    """Shows images beside what became of them, an example a row; a summary of no collection.
+def rows_summary(
+    name: str, rows: Sequence[Any], columns: int = 8, collections: list[str] | None = None
+) -> Any:
+    """Shows the first examples of some batches below each other: inputs and what became of them.
 
     Args:
       name: tag in TensorBoard.
-      columns: float32 [n, height, width, channels] in [0, 1] each, of one shape.
+      rows: float32 [batch, height, width, channels] each, all of one shape; clipped to [0, 1].
+      columns: examples that are shown; the place of those that the batch lacks stays black.
+      collections: see `filter_summary`.
     """
     with tf.name_scope(_SCOPE):
-        # The last batch may be short, so that n is known only when it runs.
-        tiles = [tf.pad(column, [[0, 0], [0, _GAP], [0, _GAP], [0, 0]]) for column in columns]
-        rows = tf.concat(tiles, axis=2)
-        shape = tf.shape(rows)
-        picture = tf.reshape(rows, [1, shape[0] * shape[1], shape[2], shape[3]])
-    return tf.summary.image(name, picture, max_outputs=1, collections=[])
+        tiles = []
+        for row in rows:
+            missing = tf.maximum(columns - tf.shape(row)[0], 0)
+            filled = tf.pad(row[:columns], [[0, missing], [0, 0], [0, 0], [0, 0]])
+            tiles.append(tf.ensure_shape(filled, [columns, *row.shape.as_list()[1:]]))
+        # As bytes, since float images are stretched to white by their brightest value.
+        picture = tf.image.convert_image_dtype(grid(tf.concat(tiles, 0), columns), tf.uint8, saturate=True)
+    return tf.summary.image(name, picture, max_outputs=1, collections=collections)
 
 
 def picture_hook(summaries: Sequence[Any], config: Any) -> Any:
@@ -91,6 +100,14 @@ def activation_map_summary(name: str, activations: Any, columns: int = 8) -> Non
         maps = tf.expand_dims(tf.transpose(activations[0], [2, 0, 1]), axis=3)
         picture = grid(_stretched(maps), columns)
     tf.summary.image(name, picture, max_outputs=1)
+
+
+def picture_value(tag: str, picture: Image.Image) -> Any:
+    """Returns an RGB picture as a tf.Summary.Value, for what is drawn outside of the graph."""
+    image = tf.Summary.Image(
+        height=picture.height, width=picture.width, colorspace=3, encoded_image_string=png_bytes(picture)
+    )
+    return tf.Summary.Value(tag=tag, image=image)
 
 
 def histogram_summary(name: str, values: Any) -> None:

@@ -103,7 +103,7 @@ def model_fn(
     if mode == tf.estimator.ModeKeys.PREDICT:
         return predict_spec(layers.logits, features, settings)
     if mode == tf.estimator.ModeKeys.EVAL:
-        return eval_spec(layers.logits, labels, settings)
+        return eval_spec(layers.logits, labels, settings, features, layers.dense, config)
     _summarise(layers)
     return train_spec(layers.logits, labels, settings, images, config)
 

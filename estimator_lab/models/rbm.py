@@ -55,6 +55,16 @@ def model_fn(
     settings = resolve(Params, params)
     check(settings)
     images = images_of(features, settings.image_shape)
-    pixels = int(np.prod(settings.image_shape))
-    layer = make_layer(1, pixels, settings.hidden_units, (settings.visible_units, BERNOULLI))
-    return rbm_spec(Stack([layer], settings.image_shape), Sight(features, images), mode, settings, config)
+    return rbm_spec(stack_of(settings), Sight(features, images), mode, settings, config)
+
+
+def stack_of(params: Params) -> Stack:
+    """Makes the machine's variables."""
+    pixels = int(np.prod(params.image_shape))
+    layer = make_layer(1, pixels, params.hidden_units, (params.visible_units, BERNOULLI))
+    return Stack([layer], params.image_shape)
+
+
+def can_dream(params: Params) -> bool:
+    """Returns whether `dream` can run it."""
+    return True

@@ -23,7 +23,7 @@ Raises:
 from typing import Any
 
 from estimator_lab.tf1._environment import VersionError, check_packages, choose_keras_2, choose_onednn
-from estimator_lab.tf1._quiet import hush_notes, hushed_import
+from estimator_lab.tf1._quiet import hush_notes, hushed, hushed_import
 
 choose_keras_2()
 choose_onednn()
@@ -38,4 +38,4 @@ restore_estimator()
 explain_missing_names()
 warn_of_keras_3()
 
-__all__ = ['VersionError', 'tf']
+__all__ = ['VersionError', 'hushed', 'tf']

@@ -51,12 +51,21 @@ def _stderr_set_aside() -> Iterator[None]:
             os.close(screen)
 
 
+@contextlib.contextmanager
+def hushed() -> Iterator[None]:
+    """Keeps what the block writes to standard error off the screen; an exception shows it."""
+    if _asked_for_notes:
+        yield
+        return
+    with _stderr_set_aside():
+        yield
+
+
 def hushed_import(name: str) -> types.ModuleType:
     """Imports module `name` without its start-up notes; an import that fails shows them."""
-    if _asked_for_notes:
-        return importlib.import_module(name)
-    os.environ[LOG_LEVEL_VARIABLE] = _FATAL_ONLY
-    with _stderr_set_aside():
+    if not _asked_for_notes:
+        os.environ[LOG_LEVEL_VARIABLE] = _FATAL_ONLY
+    with hushed():
         return importlib.import_module(name)
 
 

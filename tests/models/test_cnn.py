@@ -164,7 +164,9 @@ def test_export(tmp_path):
     with tf.Graph().as_default(), tf.Session() as session:
         meta = tf.saved_model.loader.load(session, ['serve'], folder)
         signature = meta.signature_def['serving_default']
-        assert set(signature.outputs) == {'classes', 'probabilities', 'labels'}
+        assert set(signature.outputs) == {
+            *('classes', 'probabilities', 'labels', 'top_labels', 'top_probabilities')
+        }
         image = np.zeros((2, 8, 12, 1), np.float32)
         names = session.run(signature.outputs['labels'].name, {signature.inputs['image'].name: image})
         assert len(names) == 2 and set(names) <= {c.encode() for c in 'abcdefg'}

@@ -14,6 +14,14 @@ from estimator_lab.tf1 import tf
 # Trainable values at the default parameters, with the arithmetic.
 PARAMETER_COUNTS = {
     # conv 5*5*1*32+32, conv 5*5*32*32+32, dense 32*32*32*1024+1024, logits 1024*10+10
+    # 16384-1000-500-250-30 and back: kernels 16384*1000 + 1000*500 + 500*250 + 250*30, twice; biases of
+    # 1000 + 500 + 250 + 30 and 250 + 500 + 1000 + 16384 units
+    'autoencoder': 2 * 17_016_500 + 1_780 + 18_134,
+    # each of three machines has weights and a hidden bias; those of fine-tuning have no visible bias, and
+    # 128*128 pixels enter
+    'dbn': 16_384 * 500 + 500 + 500 * 500 + 500 + 500 * 2000 + 2000 + 2000 * 10 + 10,
+    # weights, 500 hidden and 16,384 visible biases
+    'rbm': 16_384 * 500 + 500 + 16_384,
     'cnn': 832 + 25_632 + 33_555_456 + 10_250,
 }
 

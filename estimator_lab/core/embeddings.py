@@ -1,0 +1,102 @@
+"""What a layer makes of the images of an evaluation, for TensorBoard's PROJECTOR page."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from estimator_lab.core.projector import tile_size, write_projection
+from estimator_lab.tf1 import tf
+
+MOST_POINTS = 1000
+"""The Projector's methods are slow with more."""
+
+_SEED = 1
+
+TextOf = Callable[[Any], str]
+
+
+class EmbeddingsHook(tf.train.SessionRunHook):
+    """Writes a layer's values for a random sample of the images of an evaluation.
+
+    Each evaluation replaces what the one before has written.
+
+    Args:
+      vectors: float32 [batch, size].
+      images: float32 [batch, height, width, channels] in [0, 1].
+      columns: what points are coloured and searched by: of each title, a tensor [batch] and the function
+        that makes a text of one of its values.
+      output_dir: the run's folder of event files.
+      name: of the points on the page.
+    """
+
+    def __init__(
+        self,
+        vectors: Any,
+        images: Any,
+        columns: Mapping[str, tuple[Any, TextOf]],
+        output_dir: str,
+        name: str = 'embeddings',
+    ) -> None:
+        self._tensors = (vectors, _thumbnails(images), *(tensor for tensor, _ in columns.values()))
+        self._texts_of = {title: text_of for title, (_, text_of) in columns.items()}
+        self._output_dir = Path(output_dir)
+        self._name = name
+
+    def after_create_session(self, session: Any, coord: Any) -> None:
+        self._sample = Sample(MOST_POINTS, _SEED)
+
+    def before_run(self, run_context: Any) -> Any:
+        return tf.train.SessionRunArgs(self._tensors)
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        for vector, image, *values in zip(*run_values.results, strict=True):
+            # Copies, as a part of a batch would hold the whole of it in memory.
+            self._sample.offer((vector.copy(), image.copy(), *values))
+
+    def end(self, session: Any) -> None:
+        if not self._sample.kept:
+            return
+        vectors, images, *values = zip(*self._sample.kept, strict=True)
+        columns = {
+            title: [text_of(value) for value in column]
+            for (title, text_of), column in zip(self._texts_of.items(), values, strict=True)
+        }
+        write_projection(self._output_dir, self._name, np.array(vectors), columns, np.array(images))
+
+
+def _thumbnails(images: Any) -> Any:
+    """Scales images down to the size in which the page draws them."""
+    height, width = images.shape.as_list()[1:3]
+    columns, rows = tile_size(MOST_POINTS, height, width)
+    with tf.name_scope('thumbnails'):
+        return tf.image.resize_images(images, [rows, columns], tf.image.ResizeMethod.AREA)
+
+
+class Sample:
+    """Keeps a random sample of what it is offered, each with the same chance (Vitter, 1985, algorithm R).
+
+    Args:
+      size: of the sample, at most.
+      seed: decides which are kept.
+
+    Attributes:
+      kept: the sample, in no particular order.
+    """
+
+    def __init__(self, size: int, seed: int) -> None:
+        self._size = size
+        self._rng = np.random.default_rng(seed)
+        self._seen = 0
+        self.kept: list[Any] = []
+
+    def offer(self, item: Any) -> None:
+        """Keeps the item or not."""
+        self._seen += 1
+        if len(self.kept) < self._size:
+            self.kept.append(item)
+            return
+        place = self._rng.integers(self._seen)
+        if place < self._size:
+            self.kept[place] = item

@@ -1,0 +1,99 @@
+"""Precision-recall curves of a classifier, for TensorBoard's PR CURVES page."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from estimator_lab.core.metrics import running_sum
+from estimator_lab.tf1 import tf
+
+MICRO_AVERAGE = 'micro_average'
+
+# A curve for each of more classes would be too many to look at.
+_MOST_CLASSES = 10
+# Of the thresholds 0, 1/200, ..., 1; TensorBoard's own default.
+_THRESHOLDS = 201
+
+
+class PrCurvesHook(tf.train.SessionRunHook):
+    """Draws the curves of one evaluation.
+
+    Up to ten classes have a curve each, one against the rest, as `pr_curves/LABEL`. `pr_curves/micro_average`
+    takes all pairs of an example and a class together.
+
+    Args:
+      probabilities: float32 [batch, classes] in [0, 1].
+      ids: int64 [batch], the true classes.
+      weights: float32 [batch]; 0 leaves an example out.
+      labels: texts of the classes.
+      output_dir: where the evaluation's summaries go.
+    """
+
+    def __init__(
+        self, probabilities: Any, ids: Any, weights: Any, labels: Sequence[str], output_dir: str
+    ) -> None:
+        self._labels = labels if len(labels) <= _MOST_CLASSES else ()
+        self._output_dir = output_dir
+        self._values, self._update = _count(probabilities, ids, weights, bool(self._labels))
+
+    def begin(self) -> None:
+        self._global_step = tf.train.get_global_step()
+
+    def before_run(self, run_context: Any) -> Any:
+        return tf.train.SessionRunArgs(self._update)
+
+    def end(self, session: Any) -> None:
+        step, (negative, positive) = session.run((self._global_step, self._values))
+        writer = tf.summary.FileWriterCache.get(self._output_dir)
+        for number, label in enumerate(self._labels):
+            writer.add_summary(_summary(label, positive[number], negative[number]), step)
+        writer.add_summary(_summary(MICRO_AVERAGE, positive.sum(axis=0), negative.sum(axis=0)), step)
+
+
+def _count(probabilities: Any, ids: Any, weights: Any, each_class: bool) -> tuple[Any, Any]:
+    """Streams how many probabilities lie between two thresholds.
+
+    Args:
+      probabilities: float32 [batch, classes].
+      ids: int64 [batch].
+      weights: float32 [batch].
+      each_class: whether each class is counted by itself.
+
+    Returns:
+      (value, update op), float32 [2, classes or 1, thresholds]: number n counts the probabilities in
+      [n / 200, (n + 1) / 200), first of the wrong classes, then of the right ones.
+    """
+    with tf.name_scope('pr_curves'):
+        classes = probabilities.shape.as_list()[1]
+        right = tf.one_hot(ids, classes, dtype=tf.int32)
+        groups = tf.range(classes) if each_class else tf.zeros([classes], tf.int32)
+        rows = right * (classes if each_class else 1) + groups
+        columns = tf.cast(tf.floor(probabilities * (_THRESHOLDS - 1)), tf.int32)
+        size = 2 * (classes if each_class else 1) * _THRESHOLDS
+        amounts = tf.broadcast_to(tf.expand_dims(weights, 1), tf.shape(probabilities))
+        counts = tf.math.unsorted_segment_sum(amounts, rows * _THRESHOLDS + columns, size)
+        return running_sum('pr_curves', tf.reshape(counts, [2, -1, _THRESHOLDS]))
+
+
+def _summary(label: str, positive: np.ndarray, negative: np.ndarray) -> Any:
+    """Returns a curve as a tf.Summary, from counts of probabilities [thresholds] by right and wrong class."""
+    from tensorboard.plugins.pr_curve import summary
+
+    true_positives, false_positives = (_at_or_above(counts) for counts in (positive, negative))
+    found = true_positives + false_positives
+    return summary.raw_data_pb(
+        f'pr_curves/{label}',
+        true_positives,
+        false_positives,
+        negative.sum() - false_positives,
+        positive.sum() - true_positives,
+        np.divide(true_positives, found, out=np.zeros_like(found), where=found > 0),
+        true_positives / max(positive.sum(), 1),
+        num_thresholds=_THRESHOLDS,
+    )
+
+
+def _at_or_above(counts: np.ndarray) -> np.ndarray:
+    """Returns for each threshold how many are not below it."""
+    return counts[::-1].cumsum()[::-1]

@@ -1,0 +1,100 @@
+"""Points for TensorBoard's Embedding Projector: vectors, what each of them is called, and its picture."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from google.protobuf import text_format
+from PIL import Image
+from tensorboard.plugins.projector import ProjectorConfig
+
+from estimator_lab.core.picture import as_picture
+from estimator_lab.tf1 import tf
+
+# Browsers draw a sprite of at most this many pixels a side.
+_SPRITE_SIDE = 8192
+_LARGEST_TILE = 64
+_CONFIG = 'projector_config.pbtxt'
+_NO_MATRICES = 'projector.ckpt'
+
+
+def write_projection(
+    folder: Path,
+    name: str,
+    vectors: np.ndarray,
+    columns: Mapping[str, Sequence[str]],
+    images: np.ndarray | None = None,
+) -> None:
+    """Writes points so that the Embedding Projector shows them for the run that logs to `folder`.
+
+    Points of another name that are there already stay; those of the same name are replaced.
+
+    Args:
+      folder: a run's folder of event files.
+      name: of the points in the Projector's list, and of their files: a file name's characters only.
+      vectors: float [n, size].
+      columns: what to colour and search the points by: n texts for each title.
+      images: float [n, height, width, channels] in [0, 1], channels 1 or 3; None shows dots.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savetxt(folder / f'{name}.tsv', vectors, fmt='%.6g', delimiter='\t')
+    (folder / f'{name}_metadata.tsv').write_text(_table(columns), encoding='utf-8')
+    config, path = ProjectorConfig(), folder / _CONFIG
+    if path.exists():
+        text_format.Parse(path.read_text(encoding='utf-8'), config)
+    others = [other for other in config.embeddings if other.tensor_name != name]
+    del config.embeddings[:]
+    config.embeddings.extend(others)
+    points = config.embeddings.add(
+        tensor_name=name, tensor_path=f'{name}.tsv', metadata_path=f'{name}_metadata.tsv'
+    )
+    if images is not None and len(images):
+        sprite, tile = _sprite(images)
+        sprite.save(folder / f'{name}_sprite.png')
+        points.sprite.image_path = f'{name}_sprite.png'
+        points.sprite.single_image_dim.extend(tile)  # width, height
+    config.model_checkpoint_path = _checkpoint_without_matrices(folder)
+    path.write_text(text_format.MessageToString(config), encoding='utf-8')
+
+
+def _checkpoint_without_matrices(folder: Path) -> str:
+    """Writes a checkpoint for the Projector to look into, and returns its absolute path.
+
+    Left to itself it takes the run's newest one, lists each matrix in it as points, and opens with the
+    largest: the weights of a dense layer, hundreds of megabytes.
+    """
+    path = str((folder / _NO_MATRICES).absolute())
+    with tf.Graph().as_default(), tf.Session() as session:
+        session.run(
+            tf.raw_ops.SaveV2(prefix=path, tensor_names=['nothing'], shape_and_slices=[''], tensors=[0])
+        )
+    return path
+
+
+def _table(columns: Mapping[str, Sequence[str]]) -> str:
+    """Returns tab-separated rows below their titles; a single column has no title, by the format's rule."""
+    cells = [[' '.join(str(text).split()) for text in (title, *texts)] for title, texts in columns.items()]
+    rows = list(zip(*cells, strict=True))
+    return ''.join('\t'.join(row) + '\n' for row in (rows if len(columns) > 1 else rows[1:]))
+
+
+def _sprite(images: np.ndarray) -> tuple[Image.Image, tuple[int, int]]:
+    """Returns all images in one, row by row in a square of tiles, and a tile's (width, height)."""
+    count, height, width, _ = images.shape
+    across = _across(count)
+    tile = tile_size(count, height, width)
+    sprite = Image.new('RGB', (across * tile[0], across * tile[1]))
+    for number, image in enumerate(images):
+        row, column = divmod(number, across)
+        sprite.paste(as_picture(image).convert('RGB').resize(tile), (column * tile[0], row * tile[1]))
+    return sprite, tile
+
+
+def tile_size(count: int, height: int, width: int) -> tuple[int, int]:
+    """Returns the (width, height) in pixels at which `count` images of that size fit into a sprite."""
+    shrink = min(1.0, min(_LARGEST_TILE, _SPRITE_SIDE // _across(count)) / max(height, width))
+    return max(int(width * shrink), 1), max(int(height * shrink), 1)
+
+
+def _across(count: int) -> int:
+    return int(np.ceil(np.sqrt(count)))

@@ -1,0 +1,65 @@
+"""``python -m estimator_lab.export``: writes a trained model as a SavedModel that runs without this package."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from absl import flags
+
+from estimator_lab import command
+from estimator_lab.errors import FlagError
+
+if TYPE_CHECKING:
+    from estimator_lab.trained import Trained
+
+FLAGS = flags.FlagValues()
+
+flags.DEFINE_string('model_dir', None, 'the folder in which the model was trained', flag_values=FLAGS)
+flags.DEFINE_string('out', None, 'where the SavedModel goes; default MODEL_DIR/export', flag_values=FLAGS)
+flags.DEFINE_bool('tflite', False, 'write model.tflite as well, which takes pixels', flag_values=FLAGS)
+
+_USAGE = """Writes a trained model as a SavedModel, which needs nothing but TensorFlow to run.
+
+  python -m estimator_lab.export --model_dir=runs/mine
+  python -m estimator_lab.export --model_dir=runs/mine --out=exported --tflite
+
+Its signature serving_default takes encoded images and scales them itself, pixels:serving_default pixels."""
+_GROUPS = {'Model': ['model_dir'], 'Output': ['out', 'tflite']}
+
+
+def main() -> int:
+    """Runs the command; returns its exit status."""
+    if not FLAGS.model_dir:
+        raise FlagError('--model_dir is missing: the folder in which the model was trained.')
+
+    from estimator_lab.serving import export_saved_model, to_tflite
+    from estimator_lab.trained import open_trained
+
+    trained = open_trained(Path(FLAGS.model_dir))
+    saved_model = export_saved_model(trained, Path(FLAGS.out or trained.model_dir / 'export'))
+    print(f'Exported         {trained.model.name} at step {trained.step}: {saved_model}')
+    _describe(trained)
+    if FLAGS.tflite:
+        model = to_tflite(saved_model)
+        path = saved_model / 'model.tflite'
+        path.write_bytes(model)
+        print(f'TensorFlow Lite  {path}, {len(model):,} bytes')
+    print(f'Look at it       saved_model_cli show --dir={shlex.quote(str(saved_model))} --all')
+    return 0
+
+
+def _describe(trained: 'Trained') -> None:
+    from estimator_lab import serving
+
+    height, width, channels = trained.shape
+    inputs = {
+        serving.ENCODED_SIGNATURE: f'{serving.IMAGE_BYTES}, string [n]: JPEG or PNG files',
+        serving.PIXELS_SIGNATURE: f'{serving.PIXELS}, float32 [n, {height}, {width}, {channels}] in [0, 1]',
+    }
+    print('Signatures')
+    for name, takes in inputs.items():
+        print(f'  {name:<22} {takes}')
+
+
+if __name__ == '__main__':
+    command.run(main, _USAGE, _GROUPS, flag_values=FLAGS)

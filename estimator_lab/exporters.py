@@ -1,0 +1,71 @@
+"""Exports on the way: --export=best,latest,final, each a SavedModel below model_dir/export/NAME."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from estimator_lab.data.batches import ImageShape
+from estimator_lab.errors import FlagError
+from estimator_lab.headlines import Headlines
+from estimator_lab.serving import serving_input_receiver_fn
+from estimator_lab.tf1 import tf
+
+NAMES = ('best', 'latest', 'final')
+_KEPT = 1
+
+
+def make_exporters(names: Sequence[str], shape: ImageShape, headlines: Headlines) -> list[Any]:
+    """Returns the exporters of a run, for `tf.estimator.EvalSpec`.
+
+    Args:
+      names: of NAMES.
+      shape: of the images that the network takes.
+      headlines: tells which evaluation was the best.
+
+    Raises:
+      FlagError: for an unknown name.
+    """
+    for name in names:
+        if name not in NAMES:
+            raise FlagError(f'--export={name} is not allowed: one or more of {", ".join(NAMES)}.')
+    receiver = serving_input_receiver_fn(shape)
+    makers = {
+        'best': lambda: _BestExporter(headlines, receiver),
+        'latest': lambda: tf.estimator.LatestExporter('latest', receiver, exports_to_keep=_KEPT),
+        'final': lambda: tf.estimator.FinalExporter('final', receiver),
+    }
+    return [makers[name]() for name in dict.fromkeys(names)]
+
+
+def export_at_the_end(exporters: Sequence[Any], estimator: Any, metrics: Mapping[str, float]) -> None:
+    """Has the FinalExporter do its work where training ended before its last step; nobody else calls it then."""
+    for exporter in exporters:
+        if isinstance(exporter, tf.estimator.FinalExporter):
+            folder = Path(estimator.model_dir, 'export', exporter.name)  # where train_and_evaluate has it
+            exporter.export(estimator, str(folder), estimator.latest_checkpoint(), metrics, True)
+
+
+class _BestExporter(tf.estimator.BestExporter):
+    """Exports the best of all evaluations of a run, before a restart or after.
+
+    Estimator's own exports whatever comes first after a restart, and drops the better one for it.
+    """
+
+    def __init__(self, headlines: Headlines, receiver: Any) -> None:
+        super().__init__('best', receiver, compare_fn=self._is_better, exports_to_keep=_KEPT)
+        self._headlines = headlines
+
+    def export(
+        self,
+        estimator: Any,
+        export_path: str,
+        checkpoint_path: str,
+        eval_result: Any,
+        is_the_final_export: bool,
+    ) -> Any:
+        if any(Path(export_path).glob('*/saved_model.pb')) and not self._is_better(None, eval_result):
+            return None
+        return super().export(estimator, export_path, checkpoint_path, eval_result, is_the_final_export)
+
+    def _is_better(self, best_eval_result: Any, current_eval_result: Any) -> bool:
+        return self._headlines.best_step() == current_eval_result['global_step']

@@ -1,0 +1,81 @@
+"""A trained model -> a SavedModel that answers on its own: what `export` and the exporters of training share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from estimator_lab.data.batches import ImageShape
+from estimator_lab.data.decode import UINT8_MAX
+from estimator_lab.data.graph_decode import decode_batch
+from estimator_lab.errors import FlagError, LabError
+from estimator_lab.tf1 import hushed, tf
+from estimator_lab.trained import Trained
+
+IMAGE_BYTES = 'image_bytes'
+"""Input of the signature that takes encoded images; TensorFlow Serving knows bytes by such an ending."""
+
+PIXELS = 'image'
+"""Input of the signature that takes pixels."""
+
+ENCODED_SIGNATURE = 'serving_default'
+PIXELS_SIGNATURE = 'pixels:serving_default'
+"""Estimator's name for a model's outputs behind an alternative receiver."""
+
+
+def serving_input_receiver_fn(shape: ImageShape) -> Callable[[], Any]:
+    """Returns the receiver of an export: encoded images, decoded and scaled as in training, or pixels.
+
+    Args:
+      shape: of the images that the network takes.
+
+    Returns:
+      A function that builds a `ServingInputReceiver` for `image_bytes`, string [n]: JPEG, PNG, BMP or GIF
+      files; and as the alternative 'pixels' for `image`, float32 [n, height, width, channels] in [0, 1].
+    """
+
+    def receiver() -> Any:
+        encoded = tf.placeholder(tf.string, [None], name=IMAGE_BYTES)
+        # The same division as in training's input; feeding its result leaves the decoder out.
+        pixels = tf.divide(decode_batch(encoded, shape), float(UINT8_MAX), name=PIXELS)
+        return tf.estimator.export.ServingInputReceiver(
+            {'image': pixels}, {IMAGE_BYTES: encoded}, {'pixels': {PIXELS: pixels}}
+        )
+
+    return receiver
+
+
+def export_saved_model(trained: Trained, folder: Path) -> Path:
+    """Exports the newest checkpoint of a model.
+
+    Args:
+      trained: the model.
+      folder: where the SavedModel goes, into a folder of its own that is named after the time.
+
+    Returns:
+      That folder.
+
+    Raises:
+      FlagError: if the folder can't be written.
+    """
+    receiver = serving_input_receiver_fn(trained.shape)
+    try:
+        path = trained.estimator.export_saved_model(str(folder), receiver)
+    except (OSError, tf.errors.OpError) as error:
+        raise FlagError(f'--out={folder} cannot be written: {error}.') from error
+    return Path(path.decode())
+
+
+def to_tflite(saved_model: Path) -> bytes:
+    """Returns a TensorFlow Lite model of the signature that takes pixels.
+
+    Raises:
+      LabError: if the network has an operation that TensorFlow Lite lacks.
+    """
+    # The TF1 converter would leave out the names of the outputs.
+    make = tf.compat.v2.lite.TFLiteConverter.from_saved_model
+    try:
+        with hushed():
+            return make(str(saved_model), signature_keys=[PIXELS_SIGNATURE]).convert()
+    except Exception as error:  # the converter raises all sorts, down to bare Exception
+        reason = str(error).strip().partition('\n')[0]
+        raise LabError(f'This network cannot be converted to TensorFlow Lite: {reason}.') from error

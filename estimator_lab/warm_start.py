@@ -1,0 +1,81 @@
+"""Training that begins with the weights of another model_dir: --warm_start."""
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from estimator_lab.core.hparams import shape_fields
+from estimator_lab.errors import FlagError
+from estimator_lab.model_dir import check_same
+from estimator_lab.plans import Plan
+from estimator_lab.tf1 import tf
+from estimator_lab.trained import Trained, open_trained
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """Where a run's first weights come from.
+
+    Attributes:
+      source: the model that they were trained in.
+      taken: names of the variables that begin as they are there.
+      new: names of those that don't: they belong to labels that are others there.
+    """
+
+    source: Trained
+    taken: tuple[str, ...]
+    new: tuple[str, ...]
+
+    @property
+    def settings(self) -> Any:
+        """The same for `tf.estimator.Estimator`."""
+        names = [f'{re.escape(name)}$' for name in self.taken]
+        return tf.estimator.WarmStartSettings(self.source.checkpoint, vars_to_warm_start=names)
+
+    def __str__(self) -> str:
+        text = f'{len(self.taken)} variables of {self.source.model_dir} at step {self.source.step}: '
+        text += ', '.join(self.taken)
+        return f'{text}; new: {", ".join(self.new)}' if self.new else text
+
+
+def open_warm_start(folder: Path, plan: Plan) -> WarmStart:
+    """Returns what a run can take over from another folder.
+
+    All of the network's variables are taken if it has the same labels. Otherwise those are new whose size
+    depends on the number of labels: the head.
+
+    Args:
+      folder: the other model_dir.
+      plan: the run's last phase.
+
+    Raises:
+      FlagError: that folder holds another model, or one of another size.
+      DataError: it holds no model that can be opened.
+    """
+    source = open_trained(folder, '--warm_start')
+    bound = shape_fields(plan.module.Params)
+    check_same(
+        folder,
+        replace(source.record, vocabulary=()),
+        replace(plan.record, vocabulary=()),
+        bound,
+        '--warm_start',
+    )
+    shapes = _variables(plan, plan.inputs.labels)
+    new: set[str] = set()
+    if source.record.vocabulary != plan.inputs.labels:
+        others = _variables(plan, (*plan.inputs.labels, ''))
+        new = {name for name in shapes if shapes[name] != others[name]}
+    taken = tuple(name for name in shapes if name not in new)
+    return WarmStart(source, taken, tuple(name for name in shapes if name in new))
+
+
+def _variables(plan: Plan, labels: tuple[str, ...]) -> dict[str, list[int]]:
+    """Returns the shapes of the network's variables by name, if it had these labels."""
+    params = {**plan.model_params, 'vocabulary': labels}
+    with tf.Graph().as_default():
+        image = tf.placeholder(tf.float32, [None, *plan.pixels.shape])
+        plan.module.model_fn({'image': image}, None, tf.estimator.ModeKeys.PREDICT, params)
+        variables = tf.global_variables()
+        return {v.op.name: v.shape.as_list() for v in variables if v.op.name != tf.GraphKeys.GLOBAL_STEP}

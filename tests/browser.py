@@ -1,0 +1,158 @@
+"""A headless Chromium that a test looks at pages with.
+
+It is driven by the DevTools protocol through a pair of pipes, messages of JSON that end in a zero byte, as
+`chromium --remote-debugging-pipe` offers it: no driver, no WebSocket, no package.
+"""
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+NAMES = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable')
+
+# All text that a page shows: also that within custom elements, and within frames of the same origin.
+_TEXT = """
+(function text(node) {
+  if (node.nodeType === Node.TEXT_NODE) return node.textContent;
+  if (['SCRIPT', 'STYLE', 'TEMPLATE'].includes(node.nodeName)) return '';
+  let parts = [...(node.shadowRoot ? node.shadowRoot.childNodes : []), ...node.childNodes].map(text);
+  if (node.nodeName === 'IFRAME' && node.contentDocument) parts.push(text(node.contentDocument));
+  return parts.join(' ');
+})(document)
+"""
+
+
+def find_chromium() -> str | None:
+    """Returns the path of a Chromium, or None."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
+class Browser:
+    """One page of a headless Chromium.
+
+    Args:
+      program: path of Chromium.
+      width: of the page in pixels.
+      height: of the page in pixels.
+    """
+
+    def __init__(self, program: str, width: int = 1200, height: int = 800) -> None:
+        self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        from_us, self._to = os.pipe()
+        self._from, to_us = os.pipe()
+        command = [
+            *(
+                program,
+                '--headless',
+                '--no-sandbox',
+                '--disable-gpu',
+                '--disable-dev-shm-usage',
+                '--no-first-run',
+            ),
+            # The projector draws with WebGL, which a machine without a GPU has to do in software.
+            *('--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--hide-scrollbars'),
+            *(
+                '--remote-debugging-pipe',
+                f'--user-data-dir={self._profile.name}',
+                f'--window-size={width},{height}',
+            ),
+            'about:blank',
+        ]
+        # It reads from file descriptor 3 and writes to 4. Moved up first, so that neither overwrites the other.
+        script = 'exec 3<&"$0" 4>&"$1"; shift; exec "$@"'
+        self._process = subprocess.Popen(
+            ['bash', '-c', script, str(from_us), str(to_us), *command],
+            pass_fds=(from_us, to_us),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(from_us)
+        os.close(to_us)
+        self._buffer = b''
+        self._number = 0
+        self._session = ''
+        target = self._page_target()
+        self._session = self._call('Target.attachToTarget', targetId=target, flatten=True)['sessionId']
+
+    def open(self, url: str) -> None:
+        """Goes to a page; its scripts may still be at work when this returns."""
+        self._call('Page.navigate', url='about:blank')  # else a change behind the '#' would keep the old page
+        self._call('Page.navigate', url=url)
+
+    def run(self, script: str) -> Any:
+        """Returns the value of an expression of JavaScript."""
+        answer = self._call('Runtime.evaluate', expression=script, returnByValue=True, awaitPromise=True)
+        return answer['result'].get('value')
+
+    def text(self) -> str:
+        """Returns all text on the page."""
+        return ' '.join((self.run(_TEXT) or '').split())
+
+    def wait_for(self, *words: str, seconds: float = 60) -> str:
+        """Waits until the page shows all the words, and returns its text.
+
+        Raises:
+          AssertionError: it does not; the message has what is missing, and the text.
+        """
+        end = time.monotonic() + seconds
+        while True:
+            text = self.text()
+            missing = [word for word in words if word not in text]
+            if not missing:
+                return text
+            assert time.monotonic() < end, f'{missing} is not in: {text[:3000]}'
+            time.sleep(0.2)
+
+    def screenshot(self, path: Path) -> None:
+        """Writes what the page looks like as a PNG."""
+        path.write_bytes(base64.b64decode(self._call('Page.captureScreenshot')['data']))
+
+    def __enter__(self) -> 'Browser':
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._to)  # by which Chromium ends
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        os.close(self._from)
+        self._profile.cleanup()
+
+    def _page_target(self) -> str:
+        while True:
+            for target in self._call('Target.getTargets')['targetInfos']:
+                if target['type'] == 'page':
+                    return str(target['targetId'])
+            time.sleep(0.1)
+
+    def _call(self, method: str, **parameters: Any) -> Any:
+        self._number += 1
+        message: dict[str, Any] = {'id': self._number, 'method': method, 'params': parameters}
+        if self._session:
+            message['sessionId'] = self._session
+        os.write(self._to, json.dumps(message).encode() + b'\0')
+        while True:
+            answer = self._receive()
+            if answer.get('id') == self._number:
+                assert 'error' not in answer, answer
+                return answer['result']
+
+    def _receive(self) -> Any:
+        while b'\0' not in self._buffer:
+            data = os.read(self._from, 1 << 20)
+            assert data, 'Chromium has ended'
+            self._buffer += data
+        message, _, self._buffer = self._buffer.partition(b'\0')
+        return json.loads(message)

@@ -1,0 +1,171 @@
+import re
+import subprocess
+import sys
+import sysconfig
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from estimator_lab import command, export
+from estimator_lab.data.decode import decode_image, to_unit_range
+from estimator_lab.data.input_fns import numpy_input_fn
+from estimator_lab.data.tar_stream import stream_members
+from estimator_lab.errors import LabError
+from estimator_lab.serving import PIXELS_SIGNATURE, export_saved_model, to_tflite
+from estimator_lab.tf1 import tf
+from estimator_lab.trained import open_trained
+from tests.archive_files import encoded, picture
+
+BARE = Path(__file__).with_name('bare_tensorflow.py')
+
+
+@pytest.fixture
+def run_export(monkeypatch, capsys):
+    """Runs the command: (exit status, standard output, standard error)."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, 'argv', ['export', *arguments])
+        export.FLAGS.unparse_flags()
+        with pytest.raises(SystemExit) as end:
+            command.run(export.main, export._USAGE, export._GROUPS, flag_values=export.FLAGS)
+        return end.value.code or 0, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture(scope='module')
+def exported(cnn_dir, tmp_path_factory):
+    """The SavedModel of a small trained network."""
+    return export_saved_model(open_trained(cnn_dir), tmp_path_factory.mktemp('export'))
+
+
+@pytest.fixture(scope='module')
+def files():
+    """Encoded images, PNG and JPEG."""
+    return [encoded(picture(seed), kind) for seed in range(6) for kind in ('PNG', 'JPEG')]
+
+
+def answers_in_training(model_dir, files):
+    """What the Estimator predicts for images that Pillow decoded: a list of dictionaries."""
+    trained = open_trained(model_dir)
+    images = np.array([decode_image(data, *trained.shape) for data in files])
+    return list(trained.estimator.predict(numpy_input_fn(images)))
+
+
+def run_signature(folder, name, feed):
+    with tf.Graph().as_default(), tf.Session() as session:
+        meta = tf.saved_model.loader.load(session, ['serve'], str(folder))
+        signature = meta.signature_def[name]
+        feed_dict = {signature.inputs[key].name: value for key, value in feed.items()}
+        return session.run({key: info.name for key, info in signature.outputs.items()}, feed_dict)
+
+
+def test_a_tensorflow_without_this_package_gives_the_same_answers(cnn_dir, exported, files, tmp_path):
+    wanted = answers_in_training(cnn_dir, files)
+    shape = open_trained(cnn_dir).shape
+    np.save(tmp_path / 'bytes.npy', np.array(files))
+    np.save(tmp_path / 'pixels.npy', np.array([to_unit_range(decode_image(data, *shape)) for data in files]))
+    (tmp_path / 'encoded').mkdir()
+    (tmp_path / 'pixels').mkdir()
+    done = subprocess.run(
+        [
+            *(sys.executable, '-I', '-S', str(BARE), sysconfig.get_path('purelib'), str(exported)),
+            *(str(tmp_path / name) for name in ('bytes.npy', 'pixels.npy', '')),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    loaded = np.load(tmp_path / 'loaded.npz', allow_pickle=True)
+    for folder in ('encoded', 'pixels'):
+        for name in ('classes', 'labels', 'probabilities'):
+            found = np.load(tmp_path / folder / f'{name}.npy', allow_pickle=True)
+            expected = np.array([answer[name] for answer in wanted])
+            for value in (found, loaded[name]):
+                if name == 'probabilities':
+                    assert np.allclose(value, expected, atol=1e-3 if folder == 'encoded' else 1e-5)
+                else:
+                    assert value.tolist() == expected.tolist()
+
+
+def test_signatures(exported):
+    with tf.Graph().as_default(), tf.Session() as session:
+        signatures = tf.saved_model.loader.load(session, ['serve'], str(exported)).signature_def
+    assert set(signatures) == {'serving_default', 'pixels:serving_default'}
+    encoded_input = signatures['serving_default'].inputs['image_bytes']
+    pixels_input = signatures['pixels:serving_default'].inputs['image']
+    assert (encoded_input.dtype, pixels_input.dtype) == (tf.string.as_datatype_enum, 1)
+    assert [d.size for d in pixels_input.tensor_shape.dim] == [-1, 8, 8, 1]
+
+
+def test_labels_are_in_the_graph(cnn_dir, exported, files):
+    found = run_signature(exported, 'serving_default', {'image_bytes': np.array(files, object)})
+    labels = open_trained(cnn_dir).vocabulary.labels
+    order = np.argsort(-found['probabilities'], axis=1)
+    assert [[label.decode() for label in row] for row in found['top_labels']] == np.array(labels)[
+        order
+    ].tolist()
+    assert np.array_equal(
+        found['top_probabilities'], np.take_along_axis(found['probabilities'], order, axis=1)
+    )
+    assert found['labels'].tolist() == found['top_labels'][:, 0].tolist()
+
+
+def test_photographs_get_the_same_labels(cnn_dir, exported, shared_data):
+    members = list(stream_members(str(shared_data / 'photos-test.tar')))
+    files = [member.data for member in members]
+    assert len(files) == 300
+    found = run_signature(exported, 'serving_default', {'image_bytes': np.array(files, object)})
+    wanted = answers_in_training(cnn_dir, files)
+    same = [a == b['classes'] for a, b in zip(found['classes'], wanted, strict=True)]
+    assert np.mean(same) >= 0.995
+    distance = np.abs(found['probabilities'] - [answer['probabilities'] for answer in wanted])
+    assert distance.max() < 1e-3
+
+
+def test_tflite_gives_the_same_probabilities(exported, files, cnn_dir):
+    shape = open_trained(cnn_dir).shape
+    images = np.array([to_unit_range(decode_image(data, *shape)) for data in files])
+    with warnings.catch_warnings():
+        # TensorFlow 2.20 and later name another package here, which they do not bring.
+        warnings.filterwarnings('ignore', message='(?s).*tf.lite.Interpreter is deprecated')
+        interpreter = tf.lite.Interpreter(model_content=to_tflite(exported))
+    runner = interpreter.get_signature_runner(PIXELS_SIGNATURE)
+    found = runner(image=images)
+    wanted = answers_in_training(cnn_dir, files)
+    assert found['labels'].tolist() == [answer['labels'] for answer in wanted]
+    assert np.allclose(found['probabilities'], [answer['probabilities'] for answer in wanted], atol=1e-5)
+
+
+def test_what_tflite_lacks_is_said_in_one_sentence(tmp_path):
+    with pytest.raises(LabError, match=r'^This network cannot be converted to TensorFlow Lite: .*\.$'):
+        to_tflite(tmp_path / 'none')
+
+
+def test_the_command(cnn_dir, tmp_path, run_export):
+    status, out, err = run_export(f'--model_dir={cnn_dir}', f'--out={tmp_path}', '--tflite')
+    assert (status, err) == (0, '')
+    folder = Path(re.search(r'^Exported +cnn at step 3: (\S+)$', out, re.MULTILINE)[1])
+    assert folder.parent == tmp_path
+    assert (folder / 'saved_model.pb').is_file() and (folder / 'model.tflite').stat().st_size > 1000
+    assert 'image_bytes, string [n]' in out and 'image, float32 [n, 8, 8, 1] in [0, 1]' in out
+    assert f'saved_model_cli show --dir={folder} --all' in out
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'status', 'sentence'),
+    [
+        ([], 2, '--model_dir is missing'),
+        (['--model_dir=/none'], 1, '--model_dir=/none is no folder'),
+        (['--model_dir=MODEL', '--out=/proc/none'], 2, '--out=/proc/none cannot be written'),
+    ],
+)
+def test_mistakes_get_one_sentence(cnn_dir, run_export, arguments, status, sentence):
+    found, _, err = run_export(*(a.replace('MODEL', str(cnn_dir)) for a in arguments))
+    assert found == status
+    assert err.startswith(f'error: {sentence}') and err.count('\n') == 1

@@ -1,0 +1,234 @@
+"""What goes on around the steps of training: exports, early stopping, warm start, profile, determinism."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+from estimator_lab.errors import DataError, FlagError
+from estimator_lab.experiment import Experiment
+from estimator_lab.headlines import Headlines
+from estimator_lab.models.registry import MODELS, Model
+from estimator_lab.settings import Settings
+from estimator_lab.tf1 import tf
+from tests.archive_files import encoded, picture, small_archive, write_tar
+
+CNN = MODELS['cnn']
+
+
+@pytest.fixture(scope='module')
+def images(tmp_path_factory):
+    return str(small_archive(tmp_path_factory.mktemp('images')))
+
+
+@pytest.fixture
+def settings(images, tmp_path):
+    def make(**changes):
+        defaults = {
+            'model': 'cnn',
+            'data': [images],
+            'model_dir': tmp_path / 'model',
+            'batch_size': 6,
+            'max_steps': 4,
+            'image_size': 8,
+            'hparams': 'filters=2,dense_units=8',
+            'save_checkpoints_steps': 1,
+        }
+        return Settings(**{**defaults, **changes})
+
+    return make
+
+
+@pytest.fixture
+def accuracies(monkeypatch):
+    """Decides what the evaluations at steps 1, 2, ... come to."""
+
+    def decide(*values):
+        evaluate = tf.estimator.Estimator.evaluate
+
+        def as_decided(self, input_fn, steps=None, hooks=None, checkpoint_path=None, name=None):
+            found = evaluate(self, input_fn, steps, hooks, checkpoint_path, name)
+            step = int(found['global_step'])
+            found['accuracy'] = values[step - 1]
+            # Where Estimator has written what it found, we write what was decided.
+            writer = tf.summary.FileWriterCache.get(self.eval_dir(name))
+            value = tf.Summary.Value(tag='accuracy', simple_value=values[step - 1])
+            writer.add_summary(tf.Summary(value=[value]), step)
+            writer.flush()
+            return found
+
+        monkeypatch.setattr(tf.estimator.Estimator, 'evaluate', as_decided)
+
+    return decide
+
+
+def run(settings):
+    lines = []
+    return Experiment(settings, lines.append).train(), lines
+
+
+def weights(folder):
+    reader = tf.train.load_checkpoint(str(folder))
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
+def exported(model_dir, name):
+    """The steps of the exports of that name."""
+    folders = sorted((model_dir / 'export' / name).glob('*'))
+    return [int(tf.train.load_variable(str(f / 'variables' / 'variables'), 'global_step')) for f in folders]
+
+
+def test_best_latest_and_final_exports(settings, accuracies):
+    accuracies(0.25, 0.75, 0.5, 0.75)
+    chosen = settings(export=['best', 'latest', 'final'])
+    run(chosen)
+    assert exported(chosen.model_dir, 'best') == [2]
+    assert exported(chosen.model_dir, 'latest') == [4]
+    assert exported(chosen.model_dir, 'final') == [4]
+    (folder,) = (chosen.model_dir / 'export' / 'best').glob('*')
+    with tf.Graph().as_default(), tf.Session() as session:
+        meta = tf.saved_model.loader.load(session, ['serve'], str(folder))
+        assert set(meta.signature_def) == {'serving_default', 'pixels:serving_default'}
+
+
+def test_a_restart_keeps_the_better_export(settings, accuracies):
+    accuracies(0.25, 0.75, 0.5, 0.9)
+    for last, best in ((2, 2), (3, 2), (4, 4)):
+        chosen = settings(export=['best'], max_steps=last)
+        run(chosen)
+        assert exported(chosen.model_dir, 'best') == [best]
+
+
+def test_early_stopping_ends_at_the_evaluation_that_decides(settings, accuracies):
+    accuracies(0.25, 0.75, 0.5, 0.75, 0.9, 0.9)
+    chosen = settings(early_stopping=2, max_steps=6, export=['final'])
+    result, lines = run(chosen)
+    assert (result.step, result.metrics['global_step'], result.interrupted) == (4, 4, False)
+    assert lines[-1] == 'No better for 2 evaluations: stopped early.'
+    assert exported(chosen.model_dir, 'final') == [4]
+
+
+def test_early_stopping_counts_on_after_a_restart(settings, accuracies):
+    accuracies(0.25, 0.75, 0.5, 0.75, 0.9, 0.9)
+    run(settings(early_stopping=2, max_steps=3))
+    result, _ = run(settings(early_stopping=2, max_steps=6))
+    assert result.step == 4
+    again, lines = run(settings(early_stopping=2, max_steps=6))
+    assert (again.step, again.metrics['accuracy']) == (4, 0.75)
+    assert 'Already trained for 4 steps: evaluating only.' in lines
+    more, _ = run(settings(early_stopping=3, max_steps=6))
+    assert more.step == 6
+
+
+def test_a_metric_that_gets_better_by_falling(tmp_path):
+    with tf.Graph().as_default(), tf.summary.FileWriter(str(tmp_path / 'eval')) as writer:
+        for step, error in ((3, 0.5), (6, 0.25), (9, 0.25), (12, 0.375), (3, 0.625)):
+            writer.add_summary(tf.Summary(value=[tf.Summary.Value(tag='mse', simple_value=error)]), step)
+    found = Headlines(tmp_path, Model('x', 'x', 'x', headline='mse', higher_is_better=False))
+    assert found.by_step() == {3: 0.625, 6: 0.25, 9: 0.25, 12: 0.375}
+    assert (found.best_step(), found.since_best()) == (6, 2)
+    nothing = Headlines(tmp_path / 'none', CNN)
+    assert (nothing.best_step(), nothing.since_best()) == (None, 0)
+
+
+def test_warm_start_takes_all_where_the_labels_are_the_same(settings, cnn_dir):
+    chosen = settings(warm_start=cnn_dir, hparams='filters=2,dense_units=8,learning_rate=1e-9', max_steps=1)
+    experiment = Experiment(chosen, lambda line: None)
+    assert experiment.warm_start.new == ()
+    result = experiment.train()
+    before, after = weights(cnn_dir), weights(chosen.model_dir)
+    assert (before['global_step'], result.step) == (3, 1)
+    assert set(experiment.warm_start.taken) == {n for n in after if re.fullmatch(r'[^/]+/(kernel|bias)', n)}
+    for name in experiment.warm_start.taken:
+        assert np.allclose(before[name], after[name], atol=1e-7), name
+
+
+def test_warm_start_makes_the_head_anew_for_other_labels(settings, cnn_dir, tmp_path):
+    files = [(f'x/{label}/{n}.png', encoded(picture(n))) for label in ('one', 'two') for n in range(3)]
+    archive = write_tar(tmp_path / 'two.tar', files)
+    chosen = settings(
+        warm_start=cnn_dir,
+        data=[str(archive)],
+        hparams='filters=2,dense_units=8,learning_rate=1e-9',
+        max_steps=1,
+    )
+    experiment = Experiment(chosen, lambda line: None)
+    assert experiment.warm_start.new == ('dense_1/kernel', 'dense_1/bias')
+    assert str(experiment.warm_start) == (
+        f'6 variables of {cnn_dir} at step 3: conv2d/kernel, conv2d/bias, conv2d_1/kernel, conv2d_1/bias, '
+        'dense/kernel, dense/bias; new: dense_1/kernel, dense_1/bias'
+    )
+    experiment.train()
+    before, after = weights(cnn_dir), weights(chosen.model_dir)
+    assert after['dense_1/kernel'].shape == (8, 2)
+    assert np.allclose(before['dense/kernel'], after['dense/kernel'], atol=1e-7)
+
+
+def test_a_run_that_goes_on_needs_its_warm_start_no_more(settings, cnn_dir, tmp_path):
+    source = shutil.copytree(cnn_dir, tmp_path / 'source')
+    run(settings(warm_start=source, max_steps=1))
+    shutil.rmtree(source)
+    experiment = Experiment(settings(warm_start=source, max_steps=2), lambda line: None)
+    assert experiment.warm_start is None
+    assert experiment.train().step == 2
+
+
+@pytest.mark.parametrize(
+    ('changes', 'sentence'),
+    [
+        ({'image_size': 12}, r'--warm_start=\S+ was trained on images of 8x8x1 .* not 12x12x1'),
+        (
+            {'hparams': 'filters=3,dense_units=8'},
+            r'--warm_start=\S+ was made with --hparams=filters=2, not 3',
+        ),
+    ],
+)
+def test_warm_start_from_another_network(settings, cnn_dir, changes, sentence):
+    with pytest.raises(FlagError, match=sentence):
+        Experiment(settings(warm_start=cnn_dir, **changes), lambda line: None)
+
+
+def test_warm_start_from_nothing(settings, tmp_path):
+    with pytest.raises(DataError, match='--warm_start=.*none is no folder'):
+        Experiment(settings(warm_start=tmp_path / 'none'), lambda line: None)
+
+
+def test_an_unknown_export(settings):
+    with pytest.raises(FlagError, match='--export=last is not allowed: one or more of best, latest, final'):
+        Experiment(settings(export=['last']), lambda line: None)
+
+
+def test_profile(settings):
+    chosen = settings(profile=True, max_steps=15, save_checkpoints_steps=15)
+    _, lines = run(chosen)
+    assert any(line.startswith('Profile ') and str(chosen.model_dir / 'profile') in line for line in lines)
+    timelines = sorted((chosen.model_dir / 'profile').glob('timeline-*.json'))
+    assert len(timelines) == 2
+    events = json.loads(timelines[0].read_text())['traceEvents']
+    assert {'Conv2D', 'MatMul'} <= {event['args'].get('op') for event in events if 'args' in event}
+    timed = [event for event in events if event['ph'] == 'X']
+    assert all(event['dur'] >= 0 for event in timed) and len(timed) > 20
+
+
+def test_a_deterministic_run_gives_the_same_bits(images, run_python, tmp_path):
+    code = f"""
+import sys
+import numpy as np
+from pathlib import Path
+from estimator_lab.experiment import Experiment
+from estimator_lab.settings import Settings
+from estimator_lab.tf1 import tf
+from tensorflow.python.framework import config
+def weights(folder):
+    settings = Settings(model='cnn', data=[{images!r}], model_dir=Path({str(tmp_path)!r}, folder), batch_size=6,
+                        max_steps=6, image_size=32, hparams='filters=16,dense_units=64', deterministic=True,
+                        augment='shift=2,mirror')
+    reader = tf.train.load_checkpoint(Experiment(settings, lambda line: None).train().checkpoint)
+    return {{name: reader.get_tensor(name).tobytes() for name in reader.get_variable_to_shape_map()}}
+assert weights('a') == weights('b')
+assert config.is_op_determinism_enabled()
+"""
+    done = run_python('-c', code)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,173 @@
+"""TensorBoard shows what a run has written: its data by HTTP, and each page in a real Chromium.
+
+Screenshots are kept in the folder that SCREENSHOTS names, else in pytest's temporary one.
+"""
+
+import json
+import os
+import shutil
+import time
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tensorboard import program
+
+from estimator_lab.experiment import Experiment
+from estimator_lab.settings import Settings
+from tests.archive_files import small_archive
+from tests.browser import Browser, find_chromium
+
+LABELS = ['n000000', 'n000001', 'n000002', 'n000003']
+RUNS = {'first', 'first/eval', 'second', 'second/eval'}
+WEIGHTS = [f'weights/{layer}/kernel' for layer in ('conv2d', 'conv2d_1', 'dense', 'dense_1')]
+PAGES = {
+    'scalars': ['accuracy', 'learning_rate', 'loss', 'mean_per_class_accuracy', *RUNS],
+    'images': ['images/input', 'images/filters_conv1/image', 'images/activation_map_conv1/image'],
+    'graphs': ['input', 'conv2d', 'max_pooling2d', 'dropout', 'dense_1', 'cross_entropy', 'train'],
+    'distributions': ['activations/conv1', 'activations/dense', 'weights/conv2d/kernel'],
+    'histograms': ['activations/conv1', 'activations/dense', 'weights/conv2d/kernel'],
+    'hparams': ['learning_rate', '0.0010000', '0.050000', 'eval.accuracy', 'dense_units', 'Trial ID'],
+    'pr_curves': [f'pr_curves/{label}' for label in (*LABELS, 'micro_average')],
+    'projector': ['embeddings 24x8', 'Points: 24', 'Dimension: 8', 'label 4 colors', 'predicted', 'key'],
+}
+
+
+@pytest.fixture(scope='module')
+def logdir(cnn_dir, tmp_path_factory):
+    """Two runs: the shared one, and one of another learning rate."""
+    folder = tmp_path_factory.mktemp('runs')
+    shutil.copytree(cnn_dir, folder / 'first')
+    settings = Settings(
+        model='cnn',
+        data=[str(small_archive(tmp_path_factory.mktemp('data')))],
+        model_dir=folder / 'second',
+        batch_size=12,
+        max_steps=4,
+        image_size=8,
+        save_summary_steps=1,
+        hparams='filters=2,dense_units=8,learning_rate=0.05',
+    )
+    Experiment(settings, lambda line: None).train()
+    return folder
+
+
+@pytest.fixture(scope='module')
+def server(logdir):
+    """The address of a TensorBoard that has read both runs."""
+    tensorboard = program.TensorBoard()
+    flags = ['--logdir', str(logdir), '--host', '127.0.0.1', '--port', '0', '--load_fast', 'false']
+    tensorboard.configure(argv=['tensorboard', *flags])
+    address = tensorboard.launch().rstrip('/')
+    end = time.monotonic() + 60
+    while len(fetch(address, 'pr_curves/tags')) < 2 or set(fetch(address, 'projector/runs')) < {'first'}:
+        assert time.monotonic() < end, 'TensorBoard reads nothing'
+        time.sleep(0.2)
+    return address
+
+
+@pytest.fixture(scope='module')
+def browser():
+    program_path = find_chromium()
+    if program_path is None:
+        pytest.skip('no Chromium on this machine: apt-get install chromium')
+    with Browser(program_path) as opened:
+        yield opened
+
+
+@pytest.fixture(scope='module')
+def screenshots(tmp_path_factory):
+    folder = Path(os.environ.get('SCREENSHOTS') or tmp_path_factory.mktemp('screenshots'))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def fetch(server, route, post=None, **query):
+    url = f'{server}/data/plugin/{route}?{urllib.parse.urlencode(query)}'
+    data = None if post is None else json.dumps(post).encode()
+    request = urllib.request.Request(url, data, {'Content-Type': 'application/json'})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        text = answer.read().decode()
+    return json.loads(text) if text.startswith(('[', '{')) else text
+
+
+@pytest.mark.parametrize(
+    ('page', 'run', 'tags'),
+    [
+        ('scalars', 'first', ['accuracy', 'learning_rate', 'loss']),
+        ('scalars', 'first/eval', ['accuracy', 'loss', 'mean_per_class_accuracy', 'unknown_labels']),
+        (
+            'images',
+            'second',
+            ['images/input', 'images/filters_conv1/image', 'images/activation_map_conv2/image'],
+        ),
+        ('histograms', 'second', ['activations/conv1', 'activations/conv2', 'activations/dense', *WEIGHTS]),
+        ('distributions', 'second', ['activations/dense', *WEIGHTS]),
+        ('pr_curves', 'first/eval', [f'pr_curves/{label}/pr_curves' for label in (*LABELS, 'micro_average')]),
+    ],
+)
+def test_tags(server, page, run, tags):
+    assert set(fetch(server, f'{page}/tags')[run]) >= set(tags)
+
+
+def test_graph(server):
+    graph = fetch(server, 'graphs/graph', run='first', conceptual='false')
+    for layer in ('conv2d', 'conv2d_1', 'dense', 'dense_1', 'dropout', 'input', 'cross_entropy', 'train'):
+        assert f'name: "{layer}/' in graph
+
+
+def test_curves_belong_to_the_last_evaluation(server):
+    curves = fetch(server, 'pr_curves/pr_curves', run='first/eval', tag='pr_curves/n000002/pr_curves')
+    last = curves['first/eval'][-1]
+    assert last['step'] == 3
+    # At the threshold 0 all 24 images are said to be of the label, as 6 of them are.
+    assert (last['true_positives'][0], last['false_positives'][0]) == (6, 18)
+    assert (last['precision'][0], last['recall'][0]) == (0.25, 1.0)
+
+
+def test_runs_are_compared(server):
+    metric = {'group': 'eval', 'tag': 'accuracy'}
+    shown = ('learning_rate', 'batch_size', 'steps', 'model', 'augment')
+    question = {
+        'experimentName': '',
+        'allowedStatuses': ['STATUS_UNKNOWN', 'STATUS_SUCCESS', 'STATUS_FAILURE', 'STATUS_RUNNING'],
+        'colParams': [
+            {'metric': metric, 'includeInResult': True},
+            *({'hparam': name, 'includeInResult': True} for name in shown),
+        ],
+        'startIndex': 0,
+        'sliceSize': 10,
+    }
+    groups = fetch(server, 'hparams/session_groups', post=question)['sessionGroups']
+    rows = {
+        (g['hparams']['learning_rate'], g['hparams']['batch_size'], g['hparams']['steps']) for g in groups
+    }
+    assert rows == {(0.001, 6, 3), (0.05, 12, 4)}
+    for group in groups:
+        values = {(m['name'].get('group'), m['name']['tag']): m['value'] for m in group['metricValues']}
+        assert 0 <= values['eval', 'accuracy'] <= 1
+        assert group['hparams']['model'] == 'cnn' and group['hparams']['augment'] == 'none'
+
+
+def test_points_of_the_projector(server):
+    (points,) = fetch(server, 'projector/info', run='first')['embeddings']
+    assert (points['tensorName'], points['tensorShape']) == ('embeddings', [24, 8])
+    rows = fetch(server, 'projector/metadata', run='first', name='embeddings').splitlines()
+    assert rows[0] == 'label\tpredicted\tkey'
+    assert [row.split('\t')[0] for row in rows[1:]] == sorted(LABELS * 6)
+    assert rows[1].endswith('train.tar:train/n000000/0000_01.png')
+
+
+@pytest.mark.parametrize('page', PAGES)
+def test_page_in_chromium(server, browser, screenshots, page):
+    browser.open(f'{server}/#{page}')
+    browser.wait_for(*PAGES[page])
+    time.sleep(1)  # what is still being drawn
+    picture = screenshots / f'{page}.png'
+    browser.screenshot(picture)
+    pixels = np.asarray(Image.open(picture).convert('RGB'))
+    below_the_bar = pixels[80:].reshape(-1, 3)
+    assert len(np.unique(below_the_bar, axis=0)) > 20, 'the page is blank'
