@@ -62,7 +62,9 @@ def _compare_answers(files: Sequence[bytes], pillow: np.ndarray, trained: Traine
     predictions = list(trained.estimator.predict(numpy_input_fn(pillow, batch_size=_BATCH)))
     with tempfile.TemporaryDirectory() as folder, tf.Graph().as_default(), tf.Session() as session:
         export = export_saved_model(trained, Path(folder))
-        signature = tf.saved_model.loader.load(session, ['serve'], str(export)).signature_def[ENCODED_SIGNATURE]
+        signature = tf.saved_model.loader.load(session, ['serve'], str(export)).signature_def[
+            ENCODED_SIGNATURE
+        ]
         outputs = {name: info.name for name, info in signature.outputs.items()}
         feed = signature.inputs[IMAGE_BYTES].name
         answers: list[Any] = [session.run(outputs, {feed: batch}) for batch in _batches(files)]

@@ -77,7 +77,9 @@ class Experiment:
         self.role = read_role(settings.distribution, os.environ.get('TF_CONFIG', ''))
         check_precision(settings.precision)
         if settings.early_stopping and self.role.cluster:
-            raise FlagError('--early_stopping takes one process, but TF_CONFIG names a cluster: leave it out.')
+            raise FlagError(
+                '--early_stopping takes one process, but TF_CONFIG names a cluster: leave it out.'
+            )
         if settings.deterministic:
             refuse_nondeterminism()
         self.model = find_model(settings.model)

@@ -52,7 +52,7 @@ class _BestExporter(tf.estimator.BestExporter):
     """
 
     def __init__(self, headlines: Headlines, receiver: Any) -> None:
-        super().__init__('best', receiver, compare_fn=self._is_better, exports_to_keep=_KEPT)
+        super().__init__('best', receiver, None, self._is_better, exports_to_keep=_KEPT)
         self._headlines = headlines
 
     def export(

@@ -30,7 +30,7 @@ class WarmStart:
     @property
     def settings(self) -> Any:
         """The same for `tf.estimator.Estimator`."""
-        names = [f'{re.escape(name)}$' for name in self.taken]
+        names = [f'{re.escape(name)}:' for name in self.taken]  # a variable's own name ends in ':0'
         return tf.estimator.WarmStartSettings(self.source.checkpoint, vars_to_warm_start=names)
 
     def __str__(self) -> str:
@@ -55,7 +55,13 @@ def open_warm_start(folder: Path, plan: Plan) -> WarmStart:
     """
     source = open_trained(folder, '--warm_start')
     bound = shape_fields(plan.module.Params)
-    check_same(folder, replace(source.record, vocabulary=()), replace(plan.record, vocabulary=()), bound, '--warm_start')
+    check_same(
+        folder,
+        replace(source.record, vocabulary=()),
+        replace(plan.record, vocabulary=()),
+        bound,
+        '--warm_start',
+    )
     shapes = _variables(plan, plan.inputs.labels)
     new: set[str] = set()
     if source.record.vocabulary != plan.inputs.labels:

@@ -48,10 +48,21 @@ class Browser:
         from_us, self._to = os.pipe()
         self._from, to_us = os.pipe()
         command = [
-            *(program, '--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run'),
+            *(
+                program,
+                '--headless',
+                '--no-sandbox',
+                '--disable-gpu',
+                '--disable-dev-shm-usage',
+                '--no-first-run',
+            ),
             # The projector draws with WebGL, which a machine without a GPU has to do in software.
             *('--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--hide-scrollbars'),
-            *('--remote-debugging-pipe', f'--user-data-dir={self._profile.name}', f'--window-size={width},{height}'),
+            *(
+                '--remote-debugging-pipe',
+                f'--user-data-dir={self._profile.name}',
+                f'--window-size={width},{height}',
+            ),
             'about:blank',
         ]
         # It reads from file descriptor 3 and writes to 4. Moved up first, so that neither overwrites the other.

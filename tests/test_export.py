@@ -107,8 +107,12 @@ def test_labels_are_in_the_graph(cnn_dir, exported, files):
     found = run_signature(exported, 'serving_default', {'image_bytes': np.array(files, object)})
     labels = open_trained(cnn_dir).vocabulary.labels
     order = np.argsort(-found['probabilities'], axis=1)
-    assert [[label.decode() for label in row] for row in found['top_labels']] == np.array(labels)[order].tolist()
-    assert np.array_equal(found['top_probabilities'], np.take_along_axis(found['probabilities'], order, axis=1))
+    assert [[label.decode() for label in row] for row in found['top_labels']] == np.array(labels)[
+        order
+    ].tolist()
+    assert np.array_equal(
+        found['top_probabilities'], np.take_along_axis(found['probabilities'], order, axis=1)
+    )
     assert found['labels'].tolist() == found['top_labels'][:, 0].tolist()
 
 

@@ -99,7 +99,11 @@ def fetch(server, route, post=None, **query):
     [
         ('scalars', 'first', ['accuracy', 'learning_rate', 'loss']),
         ('scalars', 'first/eval', ['accuracy', 'loss', 'mean_per_class_accuracy', 'unknown_labels']),
-        ('images', 'second', ['images/input', 'images/filters_conv1/image', 'images/activation_map_conv2/image']),
+        (
+            'images',
+            'second',
+            ['images/input', 'images/filters_conv1/image', 'images/activation_map_conv2/image'],
+        ),
         ('histograms', 'second', ['activations/conv1', 'activations/conv2', 'activations/dense', *WEIGHTS]),
         ('distributions', 'second', ['activations/dense', *WEIGHTS]),
         ('pr_curves', 'first/eval', [f'pr_curves/{label}/pr_curves' for label in (*LABELS, 'micro_average')]),
@@ -138,7 +142,9 @@ def test_runs_are_compared(server):
         'sliceSize': 10,
     }
     groups = fetch(server, 'hparams/session_groups', post=question)['sessionGroups']
-    rows = {(g['hparams']['learning_rate'], g['hparams']['batch_size'], g['hparams']['steps']) for g in groups}
+    rows = {
+        (g['hparams']['learning_rate'], g['hparams']['batch_size'], g['hparams']['steps']) for g in groups
+    }
     assert rows == {(0.001, 6, 3), (0.05, 12, 4)}
     for group in groups:
         values = {(m['name'].get('group'), m['name']['tag']): m['value'] for m in group['metricValues']}

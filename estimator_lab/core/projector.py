@@ -65,7 +65,9 @@ def _checkpoint_without_matrices(folder: Path) -> str:
     """
     path = str((folder / _NO_MATRICES).absolute())
     with tf.Graph().as_default(), tf.Session() as session:
-        session.run(tf.raw_ops.SaveV2(prefix=path, tensor_names=['nothing'], shape_and_slices=[''], tensors=[0]))
+        session.run(
+            tf.raw_ops.SaveV2(prefix=path, tensor_names=['nothing'], shape_and_slices=[''], tensors=[0])
+        )
     return path
 
 

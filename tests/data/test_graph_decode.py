@@ -43,7 +43,9 @@ def test_pixels_are_those_of_pillow(shape):
 
 def test_a_version_of_pillow_that_scales_the_width_first_always(monkeypatch):
     tall = picture(0, 90, 24)
-    wanted = np.array(tall.resize((20, 90), Image.Resampling.LANCZOS).resize((20, 20), Image.Resampling.LANCZOS))
+    wanted = np.array(
+        tall.resize((20, 90), Image.Resampling.LANCZOS).resize((20, 20), Image.Resampling.LANCZOS)
+    )
     monkeypatch.setattr('estimator_lab.data.graph_decode._HEIGHT_MAY_COME_FIRST', False)
     assert np.abs(decoded([encoded(tall)], ImageShape(20, 20, 3))[0] - wanted).max() <= 1
 
