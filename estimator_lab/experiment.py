@@ -1,8 +1,8 @@
 """Data + model -> the phases of a training run, and the run itself. Reads no flags."""
 
+import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from estimator_lab.core.hooks import Interrupted, StopSwitch
@@ -12,14 +12,16 @@ from estimator_lab.core.precision import check_precision, refuse_nondeterminism
 from estimator_lab.data.augment import parse_augmentation
 from estimator_lab.data.batches import ImageShape, Pixels
 from estimator_lab.data.decode import DECODERS
+from estimator_lab.data.pixel_cache import PixelCache, cache_for
 from estimator_lab.distribution import read_role
-from estimator_lab.errors import FlagError, LabError
+from estimator_lab.errors import FlagError
 from estimator_lab.inputs import open_inputs
 from estimator_lab.model_dir import Record, check_same, read_record
 from estimator_lab.models.registry import find_model
 from estimator_lab.plans import Plan, plan_phases
 from estimator_lab.settings import Settings
 from estimator_lab.stage import Stage
+from estimator_lab.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.tf1 import tf
 from estimator_lab.warm_start import WarmStart, open_warm_start
 
@@ -104,9 +106,10 @@ class Experiment:
         run = Plan(settings, self.inputs, pixels, module, params)
         plans = plan_phases(run, phases, self.role.batches_a_step(strategy), say)
         self._check_folder(previous, plans[-1].record)
+        cache = _cache(settings, plans, shape)
         self.warm_start = self._open_warm_start(plans)
         beginning = self.warm_start.settings if self.warm_start else None
-        self.stages = [Stage(plan, self.role, strategy, say, beginning) for plan in plans]
+        self.stages = [Stage(plan.with_cache(cache), self.role, strategy, say, beginning) for plan in plans]
 
     @property
     def max_steps(self) -> int:
@@ -139,7 +142,8 @@ class Experiment:
         metrics: Mapping[str, float] = {}
         at = self.stages.index(self.stage)
         try:
-            with switch.listening(), _tensorflow_errors_as_sentences(switch):
+            # The other workers of a cluster may have stopped a moment before this one: hence the check.
+            with switch.listening(), tensorflow_errors_as_sentences(switch.check):
                 for stage in self.stages[at:]:
                     self._say_phase(stage)
                     metrics = stage.train(switch)
@@ -190,11 +194,9 @@ class Experiment:
             )
 
 
-@contextmanager
-def _tensorflow_errors_as_sentences(switch: StopSwitch) -> Iterator[None]:
-    try:
-        yield
-    except tf.errors.OpError as error:
-        switch.check()  # the other workers of a cluster may have stopped a moment before this one
-        first_line = str(error.message).strip().partition('\n')[0]
-        raise LabError(f'TensorFlow stopped ({type(error).__name__}): {first_line}') from error
+def _cache(settings: Settings, plans: list[Plan], shape: ImageShape) -> PixelCache | None:
+    """Returns one cache for the images of all phases, if they fit into it."""
+    archives = {id(a): a for plan in plans for a in (plan.inputs.train, plan.inputs.evaluation)}
+    totals = [a.total for a in archives.values()]
+    images = None if None in totals else sum(total or 0 for total in totals)
+    return cache_for(images, math.prod(shape), settings.decoded_cache)

@@ -23,6 +23,7 @@ class Settings:
       image_size: side in pixels to which images are scaled.
       channels: 1 for grey, 3 for colour.
       decode: 'exact' for the document's pixels, 'fast' for nearly the same in less than half the time.
+      decoded_cache: megabytes of decoded images kept in memory, where all of them fit in; 0 for none.
       split: 'TRAIN,EVAL', shares in [0, 1] of the images in `data` to train and to evaluate on, told apart
         by a hash of their names; 'TRAIN' alone leaves the rest to evaluation; '' trains on all of them.
       vocabulary: text file of one label a line, in the order of their ids; None takes the labels that
@@ -60,6 +61,7 @@ class Settings:
     image_size: int = 128
     channels: int = 1
     decode: str = 'exact'
+    decoded_cache: int = 256
     split: str = ''
     vocabulary: Path | None = None
     augment: str = ''

@@ -1,8 +1,10 @@
 """One phase of a training run: an Estimator, the data it sees, and the steps from its first to its last."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+
+import numpy as np
 
 from estimator_lab.core.hooks import (
     ProfileHook,
@@ -12,10 +14,12 @@ from estimator_lab.core.hooks import (
     StopSwitch,
     StopTrainingHook,
 )
+from estimator_lab.core.hparams import resolve
 from estimator_lab.core.phases import FINAL
 from estimator_lab.core.precision import session_config
 from estimator_lab.core.run_table import RunTableHook
 from estimator_lab.data.archives import Archives
+from estimator_lab.data.batches import decoded_batches
 from estimator_lab.data.input_fns import InputFn, archive_input_fn
 from estimator_lab.data.report import InputReport
 from estimator_lab.distribution import Role, attend
@@ -26,6 +30,7 @@ from estimator_lab.headlines import Headlines
 from estimator_lab.model_dir import write_record
 from estimator_lab.models.registry import find_model
 from estimator_lab.plans import Plan
+from estimator_lab.progress import Progress
 from estimator_lab.tf1 import tf
 from estimator_lab.trained import step_of
 
@@ -111,6 +116,7 @@ class Stage:
         """
         if self._role.is_chief:
             self._write_record()
+            self._prepare(switch)
         metrics = self._train_and_evaluate(switch)
         self.raise_input_error()
         return metrics
@@ -222,6 +228,35 @@ class Stage:
         except OSError as error:
             raise FlagError(f'--model_dir={folder} cannot be written: {error.strerror}.') from error
 
+    def _prepare(self, switch: StopSwitch) -> None:
+        """Shows the training images to a model that wants to see them once, without learning from them."""
+        prepare = getattr(self.plan.module, 'prepare', None)
+        if prepare is None or self.plan.phase.name != FINAL:
+            return
+        inputs, folder = self.plan.inputs, self.plan.settings.model_dir
+        if inputs.train.total is None:
+            self._say('The training images pass by only once: nothing is computed from them beforehand.')
+            return
+        params = resolve(self.plan.module.Params, self.plan.model_params)
+        prepare(params, lambda: self._training_images(switch), folder)
+
+    def _training_images(self, switch: StopSwitch) -> Iterator[np.ndarray]:
+        """Yields all training images in a random order, without augmentation, as uint8 batches."""
+        settings, train = self.plan.settings, self.plan.inputs.train
+        turns = train.order(settings.shuffle_buffer, settings.seed, labels=self.plan.inputs.labels).epoch(0)
+        # What is wrong with the data is said and listed when training comes to it.
+        report = InputReport(lambda line: None)
+        progress = Progress('Looking at the training images')
+        pixels = self.plan.pixels._replace(augmentation=None)
+        try:
+            for batch in report.until_error(decoded_batches(turns, settings.batch_size, pixels, report)):
+                switch.check()
+                progress(f'{report.seen:,} images', report.seen / (train.total or report.seen))
+                if len(batch.images):
+                    yield batch.images
+        finally:
+            progress.close()
+
     def _report(self, archives: Archives) -> InputReport:
         settings, role = self.plan.settings, self._role
         bad_list = settings.model_dir / (
@@ -235,9 +270,12 @@ class Stage:
         if plan.after is None:
             return None
         # The global step as well: it counts on through all phases.
-        names = ('global_step', *plan.phase.inherits)
+        renames = dict(plan.phase.renames)
+        names = ('global_step', *plan.phase.inherits, *renames)
         return tf.estimator.WarmStartSettings(
-            str(plan.after.settings.model_dir), vars_to_warm_start=[f'{re.escape(name)}$' for name in names]
+            str(plan.after.settings.model_dir),
+            vars_to_warm_start=[f'{re.escape(name)}:' for name in names],
+            var_name_to_prev_var_name=renames,
         )
 
     def _config(self) -> Any:

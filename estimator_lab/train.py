@@ -32,6 +32,12 @@ flags.DEFINE_list('pretrain_data', [], 'tar archives to pre-train on, labels not
 flags.DEFINE_string('split', '', 'TRAIN,EVAL: shares of the images in --data to train and to evaluate on')
 flags.DEFINE_string('vocabulary', None, 'file of one label a line; default: the labels in --data, sorted')
 flags.DEFINE_enum('decode', 'exact', ['exact', 'fast'], 'fast: JPEGs in half the time, nearly the same')
+flags.DEFINE_integer(
+    'decoded_cache',
+    256,
+    'megabytes of decoded images to keep, if all fit; 0: decode in each epoch',
+    lower_bound=0,
+)
 flags.DEFINE_integer('image_size', 128, 'side in pixels to which images are scaled', lower_bound=1)
 flags.DEFINE_enum('channels', '1', ['1', '3'], '1 for grey, 3 for colour')
 flags.DEFINE_string('augment', '', 'random changes in training: shift=PIXELS,mirror,brightness=SHARE')
@@ -80,7 +86,7 @@ _GROUPS = {
         *('data', 'eval_data', 'split', 'pretrain_data', 'vocabulary'),
         *('shuffle_buffer', 'max_bad_fraction', 'use_damaged'),
     ],
-    'Images': ['image_size', 'channels', 'decode', 'augment'],
+    'Images': ['image_size', 'channels', 'decode', 'decoded_cache', 'augment'],
     'Training': [
         *('model_dir', 'batch_size', 'max_steps', 'epochs', 'eval_steps', 'early_stopping', 'warm_start'),
         *('precision', 'distribution', 'seed', 'deterministic'),
@@ -120,6 +126,7 @@ def main() -> int:
         image_size=FLAGS.image_size,
         channels=int(FLAGS.channels),
         decode=FLAGS.decode,
+        decoded_cache=FLAGS.decoded_cache,
         split=FLAGS.split,
         vocabulary=Path(FLAGS.vocabulary) if FLAGS.vocabulary else None,
         augment=FLAGS.augment,

@@ -66,11 +66,9 @@ class Trained:
     @cached_property
     def estimator(self) -> Any:
         """The `tf.estimator.Estimator` that evaluates and predicts with the newest checkpoint."""
-        return self.estimator_of(self.module.model_fn)
-
-    def estimator_of(self, model_fn: Any) -> Any:
-        """Returns the same Estimator around another model function, which has to make the same variables."""
-        return tf.estimator.Estimator(model_fn, model_dir=str(self.model_dir), params=self.estimator_params)
+        return tf.estimator.Estimator(
+            self.module.model_fn, model_dir=str(self.model_dir), params=self.estimator_params
+        )
 
 
 def open_trained(model_dir: Path, flag: str = '--model_dir') -> Trained:
@@ -86,8 +84,7 @@ def open_trained(model_dir: Path, flag: str = '--model_dir') -> Trained:
     """
     record = read_record(model_dir)
     if record is None:
-        reason = 'holds no experiment.json, so that no model was trained in it' if model_dir.is_dir() else ''
-        raise DataError(f'{flag}={model_dir} {reason or "is no folder"}.')
+        raise DataError(f'{flag}={model_dir} {_why_no_model(model_dir)}.')
     try:
         model = find_model(record.model)
         module = model.load()
@@ -105,6 +102,17 @@ def open_trained(model_dir: Path, flag: str = '--model_dir') -> Trained:
         raise DataError(f'{flag}={model_dir} holds no checkpoint yet: train it first.')
     shape = ImageShape(*record.image_shape)
     return Trained(model_dir, record, model, module, params, shape, checkpoint, step_of(checkpoint))
+
+
+def _why_no_model(model_dir: Path) -> str:
+    if not model_dir.is_dir():
+        return 'is no folder'
+    phases = sorted(path.parent.name for path in model_dir.glob('*/experiment.json'))
+    if phases:
+        return (
+            f'is still being pre-trained: train on, or name the folder of a phase in it, such as {phases[-1]}'
+        )
+    return 'holds no experiment.json, so that no model was trained in it'
 
 
 def _check_pixels(record: Record) -> None:

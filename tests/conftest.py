@@ -64,7 +64,7 @@ def archive(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope='session')
 def cnn_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The model_dir of a CNN for 8x8 pixels, 3 steps trained on the images of `archive`; not to be changed."""
+    """The model_dir of a CNN for 8x8 pixels after 3 steps on the images of `archive`; not to be changed."""
     from estimator_lab.experiment import Experiment
     from estimator_lab.settings import Settings
 

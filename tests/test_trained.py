@@ -90,6 +90,10 @@ def test_folders_without_a_model(copy, tmp_path):
     (tmp_path / 'empty').mkdir()
     with pytest.raises(DataError, match=r'--model_dir=.*empty holds no experiment\.json'):
         open_trained(tmp_path / 'empty')
+    (tmp_path / 'empty' / 'rbm1').mkdir()
+    shutil.copy(copy / 'experiment.json', tmp_path / 'empty' / 'rbm1')
+    with pytest.raises(DataError, match=r'empty is still being pre-trained: .* such as rbm1'):
+        open_trained(tmp_path / 'empty')
     (copy / 'checkpoint').unlink()
     with pytest.raises(DataError, match=r'--model_dir=.*copy holds no checkpoint yet'):
         open_trained(copy)

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from estimator_lab.core import metric_keys as keys
-from estimator_lab.core.picture import labelled_grid, png_bytes
+from estimator_lab.core.picture import labelled_grid
+from estimator_lab.core.summaries import picture_value
 from estimator_lab.progress import clock
 from estimator_lab.tf1 import tf
 
@@ -258,8 +259,5 @@ class InputGridHook(tf.train.SessionRunHook):
 
     def _write(self, images: Any, labels: Sequence[int]) -> None:
         picture = labelled_grid(images, [self._text_of(int(label)) for label in labels])
-        image = tf.Summary.Image(
-            height=picture.height, width=picture.width, colorspace=3, encoded_image_string=png_bytes(picture)
-        )
-        value = tf.Summary.Value(tag='images/input', image=image)
+        value = picture_value('images/input', picture)
         self._writer.add_summary(tf.Summary(value=[value]), self._step)

@@ -88,6 +88,27 @@ def describe_hparams(params_class: type) -> str:
     )
 
 
+def sizes(text: str) -> tuple[int, ...]:
+    """Returns the sizes of some layers, (500, 250) for '500-250'; () for ''.
+
+    Raises:
+      ValueError: for anything but positive whole numbers with '-' between them.
+    """
+    parts = text.split('-') if text else []
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise ValueError(f'{text!r} is no list of sizes such as 500-250.')
+    return tuple(map(int, parts))
+
+
+def are_sizes(text: str) -> bool:
+    """Returns whether `sizes` understands the text."""
+    try:
+        sizes(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _unknown(name: str, known: Any) -> str:
     return f'Unknown hyper-parameter {name!r}; known are: {", ".join(known)}.'
 

@@ -17,8 +17,10 @@ class Phase:
       name: value of `params.phase` for the model function, and the phase's folder within model_dir.
       epochs: passes over its data; the last phase has those that the user asked for, and this is 0.
       inherits: names of the variables that begin as the phase before left them.
+      renames: (name, name in the phase before) of further ones, which were called otherwise there.
     """
 
     name: str = FINAL
     epochs: float = 0.0
     inherits: tuple[str, ...] = ()
+    renames: tuple[tuple[str, str], ...] = ()

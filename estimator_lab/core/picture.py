@@ -1,39 +1,63 @@
 """Pictures for people: a grid of images with their labels. No TensorFlow."""
 
 import io
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-_COLUMNS = 8
+COLUMNS = 8
+"""Images in a row."""
+
 _TILE = 96  # pixels; small images are enlarged to it, so that the text below them can be read
-_TEXT = 14
+_LINE = 14
 _GAP = 4
 _BACKGROUND, _INK = 'white', 'black'
+_FULL_HEAT = 99  # percent of the pixels lie below
+_OPACITY = 0.8
+
+Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
 
-def labelled_grid(images: np.ndarray, texts: Sequence[str]) -> Image.Image:
-    """Draws images in rows of eight, the text of each below it.
+def labelled_grid(
+    images: np.ndarray, texts: Sequence[str], columns: int = COLUMNS, tile: int = _TILE
+) -> Image.Image:
+    """Draws images in rows, the text of each below it.
 
     Args:
-      images: float [n, height, width, channels] in [0, 1], channels 1 or 3; n may be 0.
-      texts: n labels; what does not fit below its image is cut.
+      images: [n, height, width, channels] as `as_picture` takes them; n may be 0.
+      texts: n texts, of one line or more; what does not fit below its image is cut.
+      columns: images in a row.
+      tile: pixels that each is drawn large.
 
     Returns:
       An RGB picture.
     """
-    rows = max(-(-len(images) // _COLUMNS), 1)
-    cell_width, cell_height = _TILE + _GAP, _TILE + _TEXT + _GAP
-    picture = Image.new('RGB', (_COLUMNS * cell_width + _GAP, rows * cell_height + _GAP), _BACKGROUND)
+    rows = max(-(-len(images) // columns), 1)
+    lines = max((text.count('\n') for text in texts), default=0) + 1
+    cell_width, cell_height = tile + _GAP, tile + lines * _LINE + _GAP
+    picture = Image.new('RGB', (columns * cell_width + _GAP, rows * cell_height + _GAP), _BACKGROUND)
     draw = ImageDraw.Draw(picture)
     font = ImageFont.load_default()
     for number, (image, text) in enumerate(zip(images, texts, strict=True)):
-        row, column = divmod(number, _COLUMNS)
+        row, column = divmod(number, columns)
         left, top = _GAP + column * cell_width, _GAP + row * cell_height
-        picture.paste(_tile(image), (left, top))
-        draw.text((left, top + _TILE), _cut(text, font), fill=_INK, font=font)
+        picture.paste(enlarged(image, tile, tile), (left, top))
+        for place, line in enumerate(text.split('\n')):
+            draw.text((left, top + tile + place * _LINE), cut(line, font, tile), fill=_INK, font=font)
     return picture
+
+
+def as_picture(image: np.ndarray) -> Image.Image:
+    """Returns an image [height, width, channels] as a picture: grey for one channel, RGB for three.
+
+    Args:
+      image: float in [0, 1], beyond which it is cut; or uint8.
+    """
+    if image.dtype != np.uint8:
+        image = np.clip(np.rint(np.nan_to_num(image) * 255), 0, 255).astype(np.uint8)
+    return Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
 
 
 def png_bytes(picture: Image.Image) -> bytes:
@@ -43,23 +67,60 @@ def png_bytes(picture: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def picture_of(image: np.ndarray) -> Image.Image:
-    """Returns an image as an RGB picture of the same size.
-
-    Args:
-      image: float [height, width, channels] in [0, 1], channels 1 or 3; what lies outside is clipped.
-    """
-    pixels = np.clip(np.rint(image * 255), 0, 255).astype(np.uint8)
-    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).convert('RGB')
+def enlarged(image: np.ndarray, width: int, height: int) -> Image.Image:
+    """Returns the image in RGB and another size, its pixels as squares where it grows."""
+    grows = max(image.shape[:2]) <= max(width, height)
+    method = Image.Resampling.NEAREST if grows else Image.Resampling.BOX
+    return as_picture(image).convert('RGB').resize((width, height), method)
 
 
-def _tile(image: np.ndarray) -> Image.Image:
-    return picture_of(image).resize((_TILE, _TILE), Image.Resampling.NEAREST)
-
-
-def _cut(text: str, font: 'ImageFont.ImageFont | ImageFont.FreeTypeFont') -> str:
-    # The default bitmap font of older Pillows knows Latin-1 only.
-    text = text.encode('latin-1', 'replace').decode('latin-1')
-    while text and font.getlength(text) > _TILE:
+def cut(text: str, font: Font, width: int) -> str:
+    """Returns as much of the text as fits into so many pixels, in letters that the font has."""
+    # Pillow's own font knows ASCII only: accents are taken off, and what is left becomes '?'.
+    plain = (c for c in unicodedata.normalize('NFKD', text) if not unicodedata.combining(c))
+    text = ''.join(plain).encode('ascii', 'replace').decode('ascii')
+    while text and font.getlength(text) > width:
         text = text[:-1]
     return text
+
+
+def numbered_tiles(tiles: np.ndarray, most: int) -> Image.Image:
+    """Draws filters or activation maps, each stretched to black to white over its own range, with its number.
+
+    Args:
+      tiles: float [n, height, width, channels]; other than 1 or 3 channels are averaged.
+      most: of more, those with the largest mean absolute value are drawn.
+    """
+    if tiles.shape[3] not in (1, 3):
+        tiles = tiles.mean(axis=3, keepdims=True)
+    strengths = np.abs(tiles).mean(axis=(1, 2, 3))
+    shown = np.sort(np.argsort(-strengths, kind='stable')[:most])
+    return labelled_grid(stretched(tiles[shown]), list(map(str, shown)))
+
+
+def stretched(tiles: np.ndarray) -> np.ndarray:
+    """Scales each tile [n, height, width, channels] to [0, 1] over its own range; an even one becomes 0."""
+    low, high = (take(tiles, axis=(1, 2, 3), keepdims=True) for take in (np.min, np.max))
+    return (tiles - low) / np.where(high > low, high - low, 1)
+
+
+def overlay(image: np.ndarray, heat: np.ndarray, side: int) -> Image.Image:
+    """Draws an image in grey, and over it heat from red to yellow.
+
+    Args:
+      image: [height, width, channels] as `as_picture` takes it.
+      heat: float [rows, columns] over the whole of the image, 0 or more; its 99th percentile is full heat.
+      side: pixels to which the longer side of the image is brought.
+
+    Returns:
+      An RGB picture.
+    """
+    scale = side / max(image.shape[:2])
+    height, width = (max(round(length * scale), 1) for length in image.shape[:2])
+    ground = np.asarray(as_picture(image).convert('L').resize((width, height), Image.Resampling.BICUBIC))
+    full = np.percentile(heat, _FULL_HEAT) or heat.max() or 1
+    small = Image.fromarray(np.clip(heat / full, 0, 1).astype(np.float32))
+    share = np.asarray(small.resize((width, height), Image.Resampling.BILINEAR))[..., np.newaxis]
+    colour = np.concatenate([np.full_like(share, 255), 255 * share, np.zeros_like(share)], axis=2)
+    mixed = (1 - _OPACITY * share) * ground[..., np.newaxis] + _OPACITY * share * colour
+    return Image.fromarray(np.rint(mixed).astype(np.uint8))

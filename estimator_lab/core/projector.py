@@ -8,7 +8,7 @@ from google.protobuf import text_format
 from PIL import Image
 from tensorboard.plugins.projector import ProjectorConfig
 
-from estimator_lab.core.picture import picture_of
+from estimator_lab.core.picture import as_picture
 from estimator_lab.tf1 import tf
 
 # Browsers draw a sprite of at most this many pixels a side.
@@ -86,7 +86,7 @@ def _sprite(images: np.ndarray) -> tuple[Image.Image, tuple[int, int]]:
     sprite = Image.new('RGB', (across * tile[0], across * tile[1]))
     for number, image in enumerate(images):
         row, column = divmod(number, across)
-        sprite.paste(picture_of(image).resize(tile), (column * tile[0], row * tile[1]))
+        sprite.paste(as_picture(image).convert('RGB').resize(tile), (column * tile[0], row * tile[1]))
     return sprite, tile
 
 

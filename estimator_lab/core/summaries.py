@@ -1,7 +1,11 @@
 """What TensorBoard shows besides scalars: histograms, first-layer filters, activation maps."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from PIL import Image
+
+from estimator_lab.core.picture import png_bytes
 from estimator_lab.tf1 import tf
 
 # A histogram of a large weight matrix takes longer than the training step; a sample looks the same.
@@ -10,6 +14,7 @@ _HISTOGRAM_VALUES = 50_000
 # themselves stand outside of it, since their tags would take its name.
 _SCOPE = 'summary_values'
 _GAP = 1  # pixels between the tiles of a grid
+_PICTURES_APART = 10  # summary steps
 
 
 def grid(tiles: Any, columns: int) -> Any:
@@ -30,20 +35,57 @@ def grid(tiles: Any, columns: int) -> Any:
     return tf.reshape(tf.transpose(tiles, [0, 2, 1, 3, 4]), [1, rows * height, columns * width, channels])
 
 
-def filter_summary(name: str, kernel: Any, columns: int = 8) -> None:
+def filter_summary(name: str, kernel: Any, columns: int = 8, collections: list[str] | None = None) -> Any:
     """Shows first-layer filters, each stretched to black to white over its own range.
 
     Args:
       name: tag in TensorBoard.
       kernel: float32 [height, width, channels, filters]; other than 1 or 3 channels are averaged.
       columns: filters in a row.
+      collections: of the graph, that it joins; None for the one that is written at every summary step.
     """
     with tf.name_scope(_SCOPE):
         tiles = tf.transpose(kernel, [3, 0, 1, 2])
         if tiles.shape.as_list()[3] not in (1, 3):
             tiles = tf.reduce_mean(tiles, axis=3, keepdims=True)
         picture = grid(_stretched(tiles), columns)
-    tf.summary.image(name, picture, max_outputs=1)
+    return tf.summary.image(name, picture, max_outputs=1, collections=collections)
+
+
+def rows_summary(
+    name: str, rows: Sequence[Any], columns: int = 8, collections: list[str] | None = None
+) -> Any:
+    """Shows the first examples of some batches below each other: inputs and what became of them.
+
+    Args:
+      name: tag in TensorBoard.
+      rows: float32 [batch, height, width, channels] each, all of one shape; clipped to [0, 1].
+      columns: examples that are shown; the place of those that the batch lacks stays black.
+      collections: see `filter_summary`.
+    """
+    with tf.name_scope(_SCOPE):
+        tiles = []
+        for row in rows:
+            missing = tf.maximum(columns - tf.shape(row)[0], 0)
+            filled = tf.pad(row[:columns], [[0, missing], [0, 0], [0, 0], [0, 0]])
+            tiles.append(tf.ensure_shape(filled, [columns, *row.shape.as_list()[1:]]))
+        # As bytes, since float images are stretched to white by their brightest value.
+        picture = tf.image.convert_image_dtype(grid(tf.concat(tiles, 0), columns), tf.uint8, saturate=True)
+    return tf.summary.image(name, picture, max_outputs=1, collections=collections)
+
+
+def picture_hook(summaries: Sequence[Any], config: Any) -> Any:
+    """Returns a hook that writes summaries which take long, at every tenth summary step.
+
+    Args:
+      summaries: serialised ones, of no collection.
+      config: the RunConfig.
+    """
+    return tf.train.SummarySaverHook(
+        save_steps=_PICTURES_APART * config.save_summary_steps,
+        output_dir=config.model_dir,
+        summary_op=tf.summary.merge(list(summaries)),
+    )
 
 
 def activation_map_summary(name: str, activations: Any, columns: int = 8) -> None:
@@ -58,6 +100,14 @@ def activation_map_summary(name: str, activations: Any, columns: int = 8) -> Non
         maps = tf.expand_dims(tf.transpose(activations[0], [2, 0, 1]), axis=3)
         picture = grid(_stretched(maps), columns)
     tf.summary.image(name, picture, max_outputs=1)
+
+
+def picture_value(tag: str, picture: Image.Image) -> Any:
+    """Returns an RGB picture as a tf.Summary.Value, for what is drawn outside of the graph."""
+    image = tf.Summary.Image(
+        height=picture.height, width=picture.width, colorspace=3, encoded_image_string=png_bytes(picture)
+    )
+    return tf.Summary.Value(tag=tag, image=image)
 
 
 def histogram_summary(name: str, values: Any) -> None:

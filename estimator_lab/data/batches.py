@@ -13,6 +13,7 @@ from estimator_lab.data.augment import Augmentation
 from estimator_lab.data.decode import BadImageError, Decode, decode_image
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.order import Turn
+from estimator_lab.data.pixel_cache import PixelCache
 from estimator_lab.data.report import InputReport
 from estimator_lab.errors import DataError
 
@@ -31,12 +32,24 @@ class ImageShape(NamedTuple):
     channels: int = 1
 
 
+class BadImage(NamedTuple):
+    """A member that could not be decoded: its place among the members of its batch, from 0, and why."""
+
+    place: int
+    key: str
+    reason: str
+
+
 class Batch(NamedTuple):
-    """Up to `batch_size` examples: image uint8 [n, height, width, channels], n keys, n label texts."""
+    """Up to `batch_size` examples: image uint8 [n, height, width, channels], n keys, n label texts.
+
+    `bad` are the members between them that could not be decoded, in their order.
+    """
 
     images: np.ndarray
     keys: list[str]
     labels: list[str]
+    bad: Sequence[BadImage] = ()
 
 
 class Pixels(NamedTuple):
@@ -46,11 +59,13 @@ class Pixels(NamedTuple):
       shape: to which all images are scaled.
       decode: one of `decode.DECODERS`.
       augmentation: random changes to the images; None for none.
+      cache: keeps them, as they are before augmentation; None decodes them anew in each epoch.
     """
 
     shape: ImageShape
     decode: Decode = decode_image
     augmentation: Augmentation | None = None
+    cache: PixelCache | None = None
 
 
 class _Decoder(NamedTuple):
@@ -62,15 +77,18 @@ class _Decoder(NamedTuple):
         return [self._pixels_or_reason(turn) for turn in turns]
 
     def _pixels_or_reason(self, turn: Turn) -> np.ndarray | BadImageError:
-        shape, decode, augmentation = self.pixels
-        member = turn.read()
-        if member.problem:
-            return BadImageError(member.problem)
+        cache, augmentation = self.pixels.cache, self.pixels.augmentation
         try:
-            image = decode(member.data, *shape)
+            image = cache.pixels(turn.member, lambda: self._decoded(turn)) if cache else self._decoded(turn)
         except BadImageError as reason:
             return reason
-        return augmentation(image, member.key, turn.epoch) if augmentation else image
+        return augmentation(image, turn.member.key, turn.epoch) if augmentation else image
+
+    def _decoded(self, turn: Turn) -> np.ndarray:
+        member = turn.read()
+        if member.problem:
+            raise BadImageError(member.problem)
+        return self.pixels.decode(member.data, *self.pixels.shape)
 
 
 def decoded_batches(
@@ -143,16 +161,19 @@ class _PendingBatch(NamedTuple):
         return cls(turns, [pool.submit(decoder.chunk, chunk) for chunk in chunks])
 
     def result(self, shape: ImageShape, report: InputReport) -> Batch:
-        images, members = [], []
+        images, members, bad = [], [], []
         decoded = itertools.chain.from_iterable(chunk.result() for chunk in self.chunks)
-        for (_, member), image in zip(self.turns, decoded, strict=True):
+        for place, ((_, member), image) in enumerate(zip(self.turns, decoded, strict=True)):
             reason = image if isinstance(image, BadImageError) else None
             report.count(member, reason)
-            if not reason:
+            if reason:
+                bad.append(BadImage(place, member.key, str(reason)))
+            else:
                 images.append(image)
                 members.append(member)
         return Batch(
             images=np.stack(images) if images else np.empty((0, *shape), np.uint8),
             keys=[member.key for member in members],
             labels=[label_of(member.name) for member in members],
+            bad=bad,
         )

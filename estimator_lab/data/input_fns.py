@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from estimator_lab.data.batches import ImageShape, Pixels, decoded_batches
+from estimator_lab.data.batches import Batch, ImageShape, Pixels, decoded_batches
 from estimator_lab.data.decode import decode_image, to_unit_range
 from estimator_lab.data.labels import UNKNOWN_ID, Vocabulary, label_of
 from estimator_lab.data.order import Order
@@ -30,6 +30,7 @@ def archive_input_fn(
     report: InputReport,
     vocabulary: Vocabulary | None = None,
     resume: Callable[[], int] | None = None,
+    watch: Callable[[Batch], None] | None = None,
 ) -> InputFn:
     """Returns an input function that streams batches of images from tar archives.
 
@@ -42,6 +43,8 @@ def archive_input_fn(
         PREDICT wants it.
       resume: returns the batches already seen: then the stream has no end and starts behind those. None
         gives one epoch from its head.
+      watch: called with each batch before TensorFlow gets it; predictions then come in step with batches,
+        as that of one with no image is made from a black one.
 
     Returns:
       A function of no arguments that returns a Dataset of ({'image': float32 [batch, height, width,
@@ -51,9 +54,11 @@ def archive_input_fn(
     def arrays() -> Iterator[Arrays]:
         turns = order.onwards(resume() * batch_size) if resume else order.epoch(0)
         for batch in report.until_error(decoded_batches(turns, batch_size, pixels, report)):
+            if watch:
+                watch(batch)
             if not batch.keys:  # every image of it was bad
                 # A step still has to pass, so that the next one finds its own members; it learns nothing.
-                if resume:
+                if resume or watch:
                     yield np.zeros((1, *pixels.shape), np.uint8), [''], [UNKNOWN_ID]
                 continue
             ids = [vocabulary.id_of(label) if vocabulary else 0 for label in batch.labels]

@@ -15,7 +15,7 @@ import numpy as np
 from estimator_lab.data.parts import EVERYTHING, ONLY_WORKER, Part, Shard
 from estimator_lab.data.sources import is_pipe
 from estimator_lab.data.tar_index import Index
-from estimator_lab.data.tar_stream import Member, stream_members
+from estimator_lab.data.tar_stream import Member, place_of, stream_members
 from estimator_lab.errors import DataError
 
 T = TypeVar('T')
@@ -23,9 +23,40 @@ T = TypeVar('T')
 _CHUNK = 1024  # turns looked up at once
 
 
+class LazyMember(Protocol):
+    """A member that is read when its data is asked for, which a thread of its own may do."""
+
+    @property
+    def archive(self) -> str:
+        """Path of its archive."""
+
+    @property
+    def name(self) -> str:
+        """Its name, with the folder that is its label."""
+
+    @property
+    def offset(self) -> int:
+        """Byte of the archive at which it lies."""
+
+    @property
+    def key(self) -> str:
+        """What tells it from others, for people."""
+
+    @property
+    def place(self) -> str:
+        """Where it lies, as sentences say it."""
+
+    def read(self) -> Member:
+        """Returns the member with its data.
+
+        Raises:
+          DataError: it can't be read any more.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class IndexedMember:
-    """A member that is read when its data is asked for, which a thread of its own may do."""
+    """A member of an archive with random access."""
 
     index: Index
     row: int
@@ -46,6 +77,10 @@ class IndexedMember:
     def key(self) -> str:
         return f'{self.archive}:{self.name}'
 
+    @property
+    def place(self) -> str:
+        return place_of(self.archive, self.name, self.offset)
+
     def read(self) -> Member:
         """Returns the member with its data; see `Index.member`."""
         return self.index.member(self.row)
@@ -55,7 +90,7 @@ class Turn(NamedTuple):
     """A member when its turn has come: the epoch, from 0, and the member."""
 
     epoch: int
-    member: Member | IndexedMember
+    member: Member | LazyMember
 
     def read(self) -> Member:
         """Returns the member with its data.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from estimator_lab.data.decode import BadImageError
-from estimator_lab.data.order import IndexedMember
+from estimator_lab.data.order import LazyMember
 from estimator_lab.data.tar_stream import Member
 from estimator_lab.errors import DataError
 
@@ -28,6 +28,7 @@ class InputReport:
       bad_list: CSV file that gets one row for each bad image; None for no such file.
       seen: images so far, over all epochs.
       bad: images that could not be decoded.
+      last: where the last of those lies, and why.
       error: the error that ended the input early. It can't be raised through TensorFlow, which would
         bury it in a stack trace and lose the steps since the last checkpoint: the input just ends, and
         whoever runs the Estimator calls `raise_error` afterwards.
@@ -40,10 +41,10 @@ class InputReport:
     seen: int = 0
     bad: int = 0
     error: DataError | None = None
-    _last: str = ''
+    last: str = ''
     _listed: set[tuple[str, ...]] = field(default_factory=set)
 
-    def count(self, member: Member | IndexedMember, reason: BadImageError | None) -> None:
+    def count(self, member: Member | LazyMember, reason: BadImageError | None) -> None:
         """Counts an image; lists those that can't be decoded, and shows the first few.
 
         Raises:
@@ -53,12 +54,12 @@ class InputReport:
         if not reason:
             return
         self.bad += 1
-        where = f'{member.archive!r}: member {member.name!r} at byte {member.offset}: {reason}'
+        where = f'{member.place}: {reason}'
         if self.bad <= _BAD_IMAGES_SHOWN:
             self.say(f'Skipped a bad image: {where}.')
         if self.bad_list:
             self._list(self.bad_list, (member.archive, member.name, str(member.offset), str(reason)))
-        self._last = where
+        self.last = where
         self.check(max(self.seen, self.epoch_size))
 
     def check(self, images: int) -> None:
@@ -66,7 +67,7 @@ class InputReport:
         if self.bad > self.max_bad_fraction * images:
             raise DataError(
                 f'{self.bad} images could not be decoded, more than --max_bad_fraction='
-                f'{self.max_bad_fraction:g} allows; the last is {self._last}.'
+                f'{self.max_bad_fraction:g} allows; the last is {self.last}.'
             )
 
     def until_error(self, batches: Iterable[T]) -> Iterator[T]:

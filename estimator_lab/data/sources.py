@@ -34,7 +34,16 @@ def expand_archives(patterns: Sequence[str]) -> list[str]:
     wanted = [part.strip() for pattern in patterns for part in pattern.split(',') if part.strip()]
     if not wanted:
         raise DataError('No archive is named: give the path of at least one tar archive.')
-    return list(dict.fromkeys(path for part in wanted for path in _matches(part)))
+    return expand_paths(wanted)
+
+
+def expand_paths(patterns: Sequence[str]) -> list[str]:
+    """Does the same for paths and globs that may hold commas.
+
+    Raises:
+      DataError: a pattern matches nothing.
+    """
+    return list(dict.fromkeys(path for pattern in patterns for path in _matches(pattern)))
 
 
 def is_url(archive: str) -> bool:

@@ -10,6 +10,7 @@ import io
 import lzma
 import os
 import re
+import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -60,8 +61,17 @@ class Member(NamedTuple):
     def key(self) -> str:
         return f'{self.archive}:{self.name}'
 
+    @property
+    def place(self) -> str:
+        """Where it lies, as sentences say it."""
+        return place_of(self.archive, self.name, self.offset)
 
-def stream_members(archive: str | Path, progress: Callable[[float], None] | None = None) -> Iterator[Member]:
+
+def stream_members(
+    archive: str | Path,
+    progress: Callable[[float], None] | None = None,
+    opened: io.BufferedReader | None = None,
+) -> Iterator[Member]:
     """Yields the image members of a tar archive in stored order.
 
     Plain, gzip, bzip2 and xz archives are told apart by content; a pipe will do, and '-' is standard
@@ -72,12 +82,13 @@ def stream_members(archive: str | Path, progress: Callable[[float], None] | None
     Args:
       archive: path or URL, or '-'.
       progress: called now and then with the share of the archive's bytes that lies behind, in [0, 1].
+      opened: the archive at its first byte where that can't be opened again, as a pipe; it is closed here.
 
     Raises:
       DataError: the archive can't be read, is no tar, or is damaged or cut off (after every member
         before the break was yielded).
     """
-    for entry, data in _walk(str(archive), _read_data, progress):
+    for entry, data in _walk(str(archive), _read_data, progress, opened):
         yield Member(str(archive), entry.name, entry.offset, data, problem_of(entry.size))
 
 
@@ -117,6 +128,29 @@ def is_compressed(archive: str | Path) -> bool:
         return any(magic.match(file.peek(16)) for magic, _ in _MAGIC)
 
 
+def is_tar(head: bytes) -> bool:
+    """Whether a file with these first bytes, up to 512, is a tar archive, compressed or not."""
+    if any(magic.match(head) for magic, _ in _MAGIC):
+        return True
+    try:
+        tarfile.TarInfo.frombuf(head, 'utf-8', 'backslashreplace')
+    except tarfile.EOFHeaderError:  # type: ignore[attr-defined] # zeros: an archive without a member
+        return True
+    except Exception:  # other bytes raise all sorts
+        return False
+    return True
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file of that name in an archive or a folder is an image, and not hidden."""
+    return name.lower().endswith(IMAGE_SUFFIXES) and not _HIDDEN.search(name)
+
+
+def place_of(archive: str, name: str, offset: int) -> str:
+    """Returns where a member lies, as sentences say it."""
+    return f'{archive!r}: member {name!r} at byte {offset}'
+
+
 def problem_of(size: int) -> str:
     """Returns why a member of so many bytes has no data, '' where it has."""
     if size <= MAX_MEMBER_BYTES:
@@ -145,10 +179,14 @@ def _skip_data(headers: HeaderReader, stream: ForwardFile, entry: Entry) -> None
 
 
 def _walk(
-    archive: str, take: _Take[T], progress: Callable[[float], None] | None = None
+    archive: str,
+    take: _Take[T],
+    progress: Callable[[float], None] | None = None,
+    opened: io.BufferedReader | None = None,
 ) -> Iterator[tuple[Entry, T]]:
     """Yields each image member, its name normalised, and what `take` makes of its data."""
-    with _open(archive, seeks_only=take is _skip_data) as (stream, share):
+    raw = opened or open_archive(archive)
+    with _open(archive, raw, seeks_only=take is _skip_data) as (stream, share):
         for number, member in enumerate(_members(archive, stream, take)):
             if progress and number % _PROGRESS_EVERY == 0:
                 progress(share())
@@ -162,7 +200,7 @@ def _members(archive: str, stream: ForwardFile, take: _Take[T]) -> Iterator[tupl
         while entry := headers.read():
             if entry.is_file:
                 name = _normalise(entry.name)
-                if _is_image(name):
+                if is_image_name(name):
                     data = take(headers, stream, entry)
                     yield entry if name == entry.name else entry._replace(name=name), data
             stream.seek(entry.next)
@@ -189,15 +227,18 @@ def _what_broke(
 
 
 @contextmanager
-def _open(archive: str, seeks_only: bool) -> Iterator[tuple[ForwardFile, Callable[[], float]]]:
+def _open(
+    archive: str, raw: io.BufferedReader, seeks_only: bool
+) -> Iterator[tuple[ForwardFile, Callable[[], float]]]:
     """Opens the tar stream inside an archive; beside it, a function that tells how much of it was read.
 
     Args:
       archive: a path, a URL, or '-'.
+      raw: the open archive; it is closed here.
       seeks_only: whether all data will be seeked over: then a buffer would read what nobody wants.
     """
     with ExitStack() as stack:
-        raw = stack.enter_context(open_archive(archive))
+        stack.enter_context(raw)
         try:
             start = raw.peek(16)
             length = _length(raw) if archive != STDIN else None
@@ -230,7 +271,3 @@ def _normalise(name: str) -> str:
     while name.startswith('./'):
         name = name[2:].lstrip('/')
     return name
-
-
-def _is_image(name: str) -> bool:
-    return name.lower().endswith(IMAGE_SUFFIXES) and not _HIDDEN.search(name)

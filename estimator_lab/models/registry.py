@@ -4,7 +4,7 @@ import importlib
 from dataclasses import dataclass
 from typing import Any
 
-from estimator_lab.core.metric_keys import ACCURACY
+from estimator_lab.core.metric_keys import ACCURACY, RECONSTRUCTION_ERROR, SQUARED_ERROR
 from estimator_lab.errors import FlagError
 
 
@@ -15,7 +15,9 @@ class Model:
     Attributes:
       name: value of --model.
       module: where it is; the module has `model_fn`, `Params` (a dataclass with `image_shape` and
-        hyper-parameters) and `check(params)`, which raises FlagError for a network that can't be built.
+        hyper-parameters) and `check(params)`, which raises FlagError for a network that can't be built;
+        and, if it is to see the training images before it learns, `prepare(params, batches, model_dir)`. In
+        EVAL, too, its predictions are classes and probabilities, or the error of each example.
       summary: one line for --help.
       headline: the evaluation metric by which runs are compared, a name in `core.metric_keys`.
       higher_is_better: whether a larger headline is a better one.
@@ -37,7 +39,28 @@ class Model:
 MODELS = {
     model.name: model
     for model in (
+        Model(
+            'rbm',
+            'estimator_lab.models.rbm',
+            'a restricted Boltzmann machine: features, reconstructions and dreams',
+            headline=RECONSTRUCTION_ERROR,
+            higher_is_better=False,
+            labelled=False,
+        ),
+        Model(
+            'dbn',
+            'estimator_lab.models.dbn',
+            'a deep belief network, pre-trained layer by layer, then fine-tuned',
+        ),
         Model('cnn', 'estimator_lab.models.cnn', "the document's convolutional network, for classification"),
+        Model(
+            'autoencoder',
+            'estimator_lab.models.autoencoder',
+            'images through a bottleneck and back: compression, denoising, outliers',
+            headline=SQUARED_ERROR,
+            higher_is_better=False,
+            labelled=False,
+        ),
     )
 }
 

@@ -2,7 +2,15 @@ import dataclasses
 
 import pytest
 
-from estimator_lab.core.hparams import describe_hparams, hparam, parse_hparams, resolve, shape_fields
+from estimator_lab.core.hparams import (
+    are_sizes,
+    describe_hparams,
+    hparam,
+    parse_hparams,
+    resolve,
+    shape_fields,
+    sizes,
+)
 from estimator_lab.errors import FlagError
 
 
@@ -59,3 +67,16 @@ def test_what_a_model_function_refuses(params, words):
 def test_description_and_shapes():
     assert describe_hparams(Params).splitlines()[1].split() == ['units=3', 'units,', 'at', 'least', '1']
     assert shape_fields(Params) == ['units']
+
+
+@pytest.mark.parametrize(('text', 'expected'), [('', ()), ('30', (30,)), ('1000-500-30', (1000, 500, 30))])
+def test_sizes_of_layers(text, expected):
+    assert sizes(text) == expected
+    assert are_sizes(text)
+
+
+@pytest.mark.parametrize('text', ['a', '5-', '-5', '5--6', '0', '5-0', '5 6', '1.5', '5,6'])
+def test_no_sizes(text):
+    assert not are_sizes(text)
+    with pytest.raises(ValueError, match='no list of sizes'):
+        sizes(text)

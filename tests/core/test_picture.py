@@ -2,9 +2,9 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFont
 
-from estimator_lab.core.picture import labelled_grid, png_bytes
+from estimator_lab.core.picture import cut, labelled_grid, numbered_tiles, overlay, png_bytes, stretched
 
 
 @pytest.mark.parametrize(('count', 'rows'), [(0, 1), (1, 1), (8, 1), (9, 2), (24, 3)])
@@ -27,3 +27,49 @@ def test_images_and_their_text():
 def test_png():
     picture = labelled_grid(np.zeros((1, 4, 4, 1)), ['x'])
     assert Image.open(io.BytesIO(png_bytes(picture))).size == picture.size
+
+
+def test_texts_of_several_lines():
+    images = np.zeros((2, 8, 8, 1))
+    one, three = (labelled_grid(images, [text, 'a'], columns=2, tile=50) for text in ('a', 'a\nb\nc'))
+    assert one.width == three.width and three.height - one.height == 28
+    ink = np.asarray(three.convert('L'))[54 + 14 :, :54] < 128  # below the first line of the first image
+    assert ink.any()
+
+
+def test_letters_that_the_font_lacks_become_others():
+    font = ImageFont.load_default()
+    assert cut('Zoë 深', font, 999) == 'Zoe ?'
+    assert font.getlength(cut('w' * 50, font, 40)) <= 40 < font.getlength('w' * 50)
+
+
+def test_each_tile_is_stretched_over_its_own_range():
+    tiles = np.array([[0.0, 5.0], [-1.0, 1.0], [3.0, 3.0]]).reshape(3, 1, 2, 1)
+    assert stretched(tiles).ravel().tolist() == [0, 1, 0, 1, 0, 0]
+
+
+def test_of_too_many_tiles_the_strongest_are_shown_with_their_numbers(monkeypatch):
+    from estimator_lab.core import picture
+
+    shown = []
+    monkeypatch.setattr(
+        picture, 'labelled_grid', lambda tiles, texts: shown.append((tiles.shape, list(texts)))
+    )
+    tiles = np.array([1.0, -9.0, 0.0, 5.0]).reshape(4, 1, 1, 1) * np.ones((1, 2, 2, 6))
+    numbered_tiles(tiles, 2)
+    assert shown == [((2, 2, 2, 1), ['1', '3'])]
+
+
+def test_heat_lies_over_the_whole_image():
+    heat = np.zeros((4, 8))
+    heat[0, 7] = 1.0  # top right
+    for side, channels in ((64, 1), (8, 3)):
+        picture = np.asarray(overlay(np.full((8, 16, channels), 128, np.uint8), heat, side)).astype(int)
+        assert picture.shape == (side // 2, side, 3)
+        assert picture[0, -1].tolist() == [230, 230, 26]  # 0.2 * 128 + 0.8 * (255, 255, 0)
+        assert picture[-1, 0].tolist() == [128, 128, 128]
+
+
+@pytest.mark.parametrize('heat', [np.zeros((2, 2)), np.full((2, 2), 3.0)])
+def test_heat_may_be_even(heat):
+    assert overlay(np.zeros((4, 4, 1)), heat, 16).size == (16, 16)

@@ -57,7 +57,7 @@ def standard_test_archive():
 
 @pytest.fixture
 def all_files_are_images(monkeypatch):
-    monkeypatch.setattr('estimator_lab.data.tar_stream._is_image', lambda name: True)
+    monkeypatch.setattr('estimator_lab.data.tar_stream.is_image_name', lambda name: True)
 
 
 def test_pythons_own_test_archive_streams_through(all_files_are_images):

@@ -54,6 +54,14 @@ def test_a_bad_image_leaves_its_batch_shorter_and_moves_no_other(archive):
     assert 'train/n000000/0001_01.png' in lines[0] and 'at byte' in lines[0] and 'train.tar' in lines[0]
 
 
+def test_bad_images_are_told_with_their_places(archive):
+    turns = with_bad(archive, 1, 3, 20)
+    first, *_, last = batches(turns, report=InputReport(lambda line: None))
+    assert [(bad.place, bad.key) for bad in first.bad] == [(n, turns[n].member.key) for n in (1, 3)]
+    assert [(bad.place, bad.key) for bad in last.bad] == [(0, turns[20].member.key)]
+    assert last.bad[0].reason == 'not an image in a known format'
+
+
 def test_a_batch_of_bad_images_only_is_empty(archive):
     got = batches(with_bad(archive, 5, 6, 7, 8, 9), report=InputReport(lambda line: None, 24))
     assert got[1].images.shape == (0, *SHAPE)

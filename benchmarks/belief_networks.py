@@ -1,0 +1,208 @@
+"""Prints the figures that the README claims for RBMs and belief networks, each with the command that made it.
+
+    python benchmarks/belief_networks.py dbn --train=mnist-train.tar.gz --test=mnist-test.tar.gz
+        test error with and without pre-training; --seeds=1,2,3 repeats it; about 15 minutes a seed
+    python benchmarks/belief_networks.py labels --train=... --test=...
+        the same with 1,000 labels, pre-trained on all images
+    python benchmarks/belief_networks.py denoising --train=... --test=...
+        three stacked denoising autoencoders
+    python benchmarks/belief_networks.py nats --train=... --test=...
+        test log probability of RBMs by annealed importance sampling
+    python benchmarks/belief_networks.py epoch --train=...
+        one epoch of CD-1 beside scikit-learn's BernoulliRBM, in one run
+
+The package has to be installed (`pip install -e '.[test]'`). Nothing else may run meanwhile for `epoch`; the
+other figures only take longer.
+"""
+
+import argparse
+import io
+import os
+import platform
+import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from estimator_lab.data.decode import decode_image
+from estimator_lab.data.labels import label_of
+from estimator_lab.data.tar_stream import stream_members
+
+MNIST = ('--image_size=28', '--batch_size=100')
+DBN = ('--model=dbn', '--epochs=60')
+PRETRAINED = 'pretrain_epochs=15'
+RANDOM = 'pretrain_epochs=0'
+FEW_LABELS = ('--model=dbn', '--max_steps=30000')
+DENOISING = ('--model=dbn', '--epochs=60', '--hparams=layers=1000-1000-1000,pretraining=denoising')
+MACHINES = {
+    'CD-1': ('-125.5', '--epochs=60', 'cd_steps=1,learning_rate=0.05'),
+    'CD-3': ('-105.5', '--epochs=60', 'cd_steps=3,learning_rate=0.05'),
+    'CD-25': ('-86.3', '--epochs=60', 'cd_steps=25,learning_rate=0.05'),
+}
+_LABELS_EACH = 100
+
+
+def train(*flags: str) -> str:
+    """Runs the training command in a fresh model_dir; returns what it printed."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, '-m', 'estimator_lab.train', *MNIST, *flags]
+        print('$ python', *command[1:], flush=True)
+        started = time.monotonic()
+        done = subprocess.run(
+            [*command, f'--model_dir={folder}'], stdout=subprocess.PIPE, text=True, check=True
+        )
+        print(f'{time.monotonic() - started:.0f} s, evaluations and start-up included')
+    return done.stdout
+
+
+def error_of(printed: str) -> float:
+    """Returns the test error in percent of a training run's output."""
+    found = re.search(r'^Accuracy +([\d.]+)', printed, re.MULTILINE)
+    return 100 - 100 * float(found[1]) if found else float('nan')
+
+
+def compare(archives: tuple[str, str], flags: tuple[str, ...], seeds: list[str]) -> None:
+    """Trains with and without pre-training; prints the test errors."""
+    for hparams in (PRETRAINED, RANDOM):
+        errors = [
+            error_of(train(*archives, *flags, f'--hparams={hparams}', f'--seed={seed}')) for seed in seeds
+        ]
+        shown = ', '.join(f'{error:.2f}' for error in errors)
+        print(f'{hparams}: test error {shown} %, mean {np.mean(errors):.2f} %')
+
+
+def few_labels(train_archive: str, test: str, seeds: list[str]) -> None:
+    """Compares with 100 labels a class, pre-training on all images."""
+    with tempfile.TemporaryDirectory() as folder:
+        few = Path(folder) / 'few.tar'
+        _write_few(train_archive, few)
+        archives = (f'--data={few}', f'--eval_data={test}')
+        for hparams, more in ((PRETRAINED, [f'--pretrain_data={train_archive}']), (RANDOM, [])):
+            errors = []
+            for seed in seeds:
+                flags = (
+                    '--model=dbn',
+                    '--epochs=300',
+                    f'--hparams={hparams},head_steps=100',
+                    f'--seed={seed}',
+                )
+                errors.append(error_of(train(*archives, *more, *flags)))
+            print(f'{hparams}: test error with 1,000 labels {np.mean(errors):.2f} % ({errors})')
+
+
+def nats(archives: tuple[str, str]) -> None:
+    """Trains RBMs of 500 hidden units; prints their test log probability."""
+    for name, (paper, epochs, hparams) in MACHINES.items():
+        printed = train(
+            *archives,
+            '--model=rbm',
+            epochs,
+            f'--hparams={hparams},ais_chains=100',
+            '--save_checkpoints_steps=100000',
+        )
+        figures = dict(re.findall(r'^(log_\w+) +(-?[\d.]+)', printed, re.MULTILINE))
+        print(f'{name}: {figures}; Salakhutdinov and Murray 2008: {paper}')
+
+
+def epoch(train_archive: str) -> None:
+    """Times one epoch of CD-1 beside scikit-learn, three times in turn."""
+    from sklearn.neural_network import BernoulliRBM
+
+    images = np.stack([decode_image(member.data, 28, 28) for member in stream_members(train_archive)])
+    flat = images.reshape(len(images), -1) / np.float32(255)
+    ours, theirs = _our_epochs(images), BernoulliRBM(500, learning_rate=0.05, batch_size=100, n_iter=1)
+    for _ in range(3):
+        seconds, likelihood = ours()
+        started = time.monotonic()
+        theirs.fit(flat)
+        peer = time.monotonic() - started
+        print(
+            f'ours {seconds:.2f} s, pseudo-log-likelihood {likelihood:.1f}; BernoulliRBM {peer:.2f} s, '
+            f'{theirs.score_samples(flat).mean():.1f}; {peer / seconds:.1f} times faster'
+        )
+
+
+def _our_epochs(images: np.ndarray) -> Callable[[], tuple[float, float]]:
+    """Returns what trains a new machine for one epoch from memory, as scikit-learn does."""
+    from estimator_lab.data.input_fns import numpy_input_fn
+    from estimator_lab.models import rbm
+    from estimator_lab.tf1 import tf
+
+    class Clock(tf.train.SessionRunHook):
+        def after_create_session(self, session: object, coord: object) -> None:
+            self.started = time.monotonic()
+
+        def end(self, session: object) -> None:
+            self.seconds = time.monotonic() - self.started
+
+    def one() -> tuple[float, float]:
+        with tempfile.TemporaryDirectory() as folder:
+            params = {
+                'image_shape': (28, 28, 1),
+                'train_steps': 600,
+                'initial_momentum_steps': 100,
+                'binarize': False,
+                'learning_rate_schedule': 'constant',
+            }
+            config = tf.estimator.RunConfig(folder, save_summary_steps=0, save_checkpoints_secs=10_000)
+            made = tf.estimator.Estimator(rbm.model_fn, params=params, config=config)
+            clock = Clock()
+            made.train(numpy_input_fn(images, batch_size=100, shuffle=True), hooks=[clock])
+            found = made.evaluate(numpy_input_fn(images, batch_size=1000))
+            return clock.seconds, float(found['pseudo_log_likelihood'])
+
+    return one
+
+
+def _write_few(archive: str, path: Path) -> None:
+    """Writes the first 100 images of each label as an archive of their own."""
+    taken: Counter[str] = Counter()
+    with tarfile.open(path, 'w') as tar:
+        for member in stream_members(archive):
+            label = label_of(member.name)
+            if taken[label] < _LABELS_EACH:
+                taken[label] += 1
+                info = tarfile.TarInfo(member.name)
+                info.size = len(member.data)
+                tar.addfile(info, io.BytesIO(member.data))
+
+
+def main() -> None:
+    """Runs the benchmark that the command line names."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('figure', choices=['dbn', 'labels', 'denoising', 'nats', 'epoch'])
+    parser.add_argument('--train', required=True, help='training archive')
+    parser.add_argument('--test', help='test archive')
+    parser.add_argument('--seeds', default='1', help='seeds of dbn and labels')
+    given = parser.parse_args()
+    if given.figure != 'epoch' and not given.test:
+        parser.error(f'{given.figure} needs --test')
+    print(
+        f'TensorFlow {version("tensorflow")}, Python {platform.python_version()}, {os.cpu_count()} cores, '
+        f'load {os.getloadavg()[0]:.1f} before the start'
+    )
+    archives, seeds = (f'--data={given.train}', f'--eval_data={given.test}'), given.seeds.split(',')
+    if given.figure == 'dbn':
+        compare(archives, DBN, seeds)
+    elif given.figure == 'labels':
+        few_labels(given.train, given.test, seeds)
+    elif given.figure == 'denoising':
+        print(f'test error {error_of(train(*archives, *DENOISING)):.2f} %')
+    elif given.figure == 'nats':
+        nats(archives)
+    else:
+        epoch(given.train)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,97 @@
+"""Annealed importance sampling: an RBM's log partition function, and with it log probabilities in nats.
+
+Salakhutdinov and Murray 2008, 'On the quantitative analysis of deep belief networks', section 3: chains go
+from a machine without weights, whose partition function is known, through machines in between, to the one
+that is asked for; what they gain on the way is averaged.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from estimator_lab.core.noise import Noise
+from estimator_lab.core.rbm import Rbm
+from estimator_lab.tf1 import tf
+
+# Shares of the steps, each with where its inverse temperatures end (there, section 4: 500, 4,000, 10,000).
+_SECTIONS = ((500 / 14_500, 0.5), (4_000 / 14_500, 0.9), (10_000 / 14_500, 1.0))
+_DEVIATIONS = 3  # of the bounds from the estimate, as in the paper's tables
+_LEAST_PROBABILITY = 0.01  # of a visible unit in the machine without weights
+
+
+class LogPartition(NamedTuple):
+    """An estimate of log Z in nats, scalar float32 each.
+
+    Attributes:
+      estimate: log of the mean of the importance weights, times the known partition function.
+      low: log of that mean less three standard errors; -inf where that is below 0.
+      high: log of that mean and three standard errors.
+    """
+
+    estimate: Any
+    low: Any
+    high: Any
+
+
+def inverse_temperatures(steps: int) -> np.ndarray:
+    """Returns float32 [steps + 1] from 0 to 1, closest together at the end."""
+    values, start, before = [np.zeros(1)], 0.0, 0
+    done = 0.0
+    for share, end in _SECTIONS:
+        done += share
+        until = round(done * steps)
+        values.append(np.linspace(start, end, until - before + 1)[1:])
+        start, before = end, until
+    return np.concatenate(values).astype(np.float32)
+
+
+def log_partition(rbm: Rbm, mean: Any, chains: int, steps: int, noise: Noise) -> LogPartition:
+    """Estimates log Z of an RBM of binary units.
+
+    Args:
+      rbm: the machine; no label, binary units on both sides.
+      mean: float32 [visible] in [0, 1], the data's mean, near which the chains start.
+      chains: how many.
+      steps: machines in between.
+      noise: what the samples are drawn with.
+    """
+    with tf.name_scope('annealing'):
+        mean = _LEAST_PROBABILITY + (1 - 2 * _LEAST_PROBABILITY) * mean
+        base_bias = tf.log(mean) - tf.log1p(-mean)
+        visible = noise.bernoulli(tf.tile(tf.expand_dims(mean, 0), [chains, 1]))
+        weights = _log_weights(rbm, base_bias, visible, inverse_temperatures(steps), noise)
+        hidden = rbm.weights.shape.as_list()[1]
+        known = tf.reduce_sum(tf.nn.softplus(base_bias)) + hidden * np.log(2.0)
+        return _bounds(weights, tf.cast(known, tf.float64))
+
+
+def _log_weights(rbm: Rbm, base_bias: Any, visible: Any, betas: np.ndarray, noise: Noise) -> Any:
+    """Returns the logs of the chains' importance weights, float64 [chains]."""
+    heats = tf.constant(betas)
+
+    def turn(number: Any, state: Any, total: Any) -> tuple[Any, Any, Any]:
+        cold, warm = heats[number + 1], heats[number]
+        inputs = tf.matmul(state, rbm.weights) + rbm.hidden_bias
+        towards = tf.linalg.matvec(state, rbm.visible_bias - base_bias)
+        gain = (cold - warm) * towards + tf.reduce_sum(
+            tf.nn.softplus(cold * inputs) - tf.nn.softplus(warm * inputs), axis=1
+        )
+        mine = noise.fork(number)
+        hidden = mine.bernoulli(tf.sigmoid(cold * inputs))
+        visible_inputs = cold * (tf.matmul(hidden, rbm.weights, transpose_b=True) + rbm.visible_bias)
+        drawn = mine.bernoulli(tf.sigmoid(visible_inputs + (1 - cold) * base_bias))
+        drawn.set_shape(state.shape)
+        return number + 1, drawn, total + tf.cast(gain, tf.float64)
+
+    start = [tf.constant(0), visible, tf.zeros([tf.shape(visible)[0]], tf.float64)]
+    return tf.while_loop(lambda number, *_: number < len(betas) - 1, turn, start, back_prop=False)[2]
+
+
+def _bounds(log_weights: Any, known: Any) -> LogPartition:
+    count = tf.cast(tf.size(log_weights), tf.float64)
+    largest = tf.reduce_max(log_weights)
+    weights = tf.exp(log_weights - largest)
+    mean = tf.reduce_mean(weights)
+    error = _DEVIATIONS * tf.sqrt(tf.reduce_sum(tf.square(weights - mean)) / (count - 1) / count)
+    values = (tf.log(x) + largest + known for x in (mean, tf.maximum(mean - error, 0.0), mean + error))
+    return LogPartition(*(tf.cast(value, tf.float32) for value in values))

@@ -1,0 +1,207 @@
+"""An encoder and its mirrored decoder, of dense layers or of strided convolutions before them."""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from estimator_lab.tf1 import tf
+
+Activation = Callable[[Any], Any]
+
+STRIDE = 2
+"""Of each convolution: it halves the sides of an image."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """Sizes of an encoder and its decoder.
+
+    Attributes:
+      image_shape: (height, width, channels); the sides are multiples of 2 ** len(filters).
+      layers: units of the encoder's dense layers, at least one; the last one is the code.
+      decoder_layers: units of the decoder's dense layers between the code and the image, or what the
+        convolutions left of it.
+      filters: of the convolutions before the dense layers; () for a dense network.
+      kernel_size: side of a filter in pixels.
+    """
+
+    image_shape: tuple[int, int, int]
+    layers: Sequence[int]
+    decoder_layers: Sequence[int]
+    filters: Sequence[int] = ()
+    kernel_size: int = 4
+
+    @property
+    def map_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of what the dense layers are given."""
+        height, width, channels = self.image_shape
+        shrink = STRIDE ** len(self.filters)
+        return height // shrink, width // shrink, self.filters[-1] if self.filters else channels
+
+
+class Coder:
+    """Image -> code -> image; its variables are made at its first use, and shared by all others.
+
+    Their names: `conv_1/kernel`, `layer_1/kernel` and so on for the encoder; `decoder_1`, then
+    `transposed_conv_1` for the decoder, counted from the code; each with a `bias`. Tied weights leave the
+    decoder nothing but its biases: its kernels are the encoder's, transposed (Vincent et al. 2008).
+
+    Args:
+      sizes: of the layers.
+      activation: of all layers but the code and the image.
+      code_activation: of the code.
+      tied: whether the decoder has the encoder's kernels; then `decoder_layers` mirror `layers`.
+    """
+
+    def __init__(
+        self,
+        sizes: Sizes,
+        activation: Activation,
+        code_activation: Activation = tf.identity,
+        tied: bool = False,
+    ) -> None:
+        self._sizes = sizes
+        self._tied = tied
+        convolution = functools.partial(_convolution, kernel_size=sizes.kernel_size)
+        transposed = functools.partial(_transposed, kernel_size=sizes.kernel_size)
+        self._convolutions = [
+            convolution(name, filters, activation) for name, filters in _named('conv', sizes.filters)
+        ]
+        *hidden, code = _named('layer', sizes.layers)
+        self._layers = [_dense(name, units, activation) for name, units in hidden]
+        self._layers.append(_dense(*code, code_activation))
+        units = [*sizes.decoder_layers, math.prod(sizes.map_shape)]
+        channels = [*sizes.filters[-2::-1], sizes.image_shape[2]] if sizes.filters else []
+        functions = [*[activation] * (len(units) + len(channels) - 1), tf.identity]
+        self._back_layers = self._decoder(_dense, 'decoder', units, functions, self._layers)
+        self._back_convolutions = self._decoder(
+            transposed, 'transposed_conv', channels, functions[len(units) :], self._convolutions
+        )
+
+    def encode(self, images: Any) -> Any:
+        """Returns the codes, float32 [batch, layers[-1]], of float32 [batch, height, width, channels]."""
+        maps = images
+        for convolution in self._convolutions:
+            maps = convolution(maps)
+        code = tf.reshape(maps, [-1, math.prod(self._sizes.map_shape)])
+        for layer in self._layers:
+            code = layer(code)
+        return code
+
+    def decode(self, code: Any) -> Any:
+        """Returns images float32 [batch, height, width, channels] without an activation, any range.
+
+        Args:
+          code: float32 [batch, layers[-1]]; `encode` comes first where the weights are tied.
+        """
+        values = code
+        for layer in self._back_layers:
+            values = layer(values)
+        maps = tf.reshape(values, [-1, *self._sizes.map_shape])
+        for convolution in self._back_convolutions:
+            maps = convolution(maps)
+        return maps
+
+    def unrolled(self) -> Any:
+        """Returns the operation that gives the decoder's dense layers the encoder's kernels, transposed.
+
+        It unrolls what was pre-trained (Hinton and Salakhutdinov 2006, figure 1); tied weights need none.
+        """
+        pairs = zip(self._back_layers, reversed(self._layers), strict=True)
+        return tf.group(
+            *(
+                tf.assign(back.kernel, tf.transpose(layer.kernel))
+                for back, layer in pairs
+                if isinstance(back, _Layer)
+            )
+        )
+
+    def _decoder(
+        self,
+        make: Callable[..., Any],
+        name: str,
+        sizes: Sequence[int],
+        functions: Sequence[Activation],
+        encoder: Sequence['_Layer'],
+    ) -> list[Callable[[Any], Any]]:
+        """Returns layers of the given sizes and activations; tied ones go back through the encoder's."""
+        layers: list[Callable[[Any], Any]] = []
+        for number, (scope, size) in enumerate(_named(name, sizes)):
+            if self._tied:
+                layers.append(_MirroredLayer(scope, size, functions[number], encoder[-1 - number]))
+            else:
+                layers.append(make(scope, size, functions[number]))
+        return layers
+
+
+def _named(name: str, sizes: Sequence[int]) -> list[tuple[str, int]]:
+    """Returns ('name_1', first size), ('name_2', second size) and so on."""
+    return [(f'{name}_{number}', size) for number, size in enumerate(sizes, 1)]
+
+
+class _Layer:
+    """One of `tf.layers`, and an activation behind it."""
+
+    def __init__(self, layer: Any, activation: Activation) -> None:
+        self._layer = layer
+        self._activation = activation
+
+    @property
+    def kernel(self) -> Any:
+        return self._layer.kernel
+
+    def __call__(self, values: Any) -> Any:
+        return self._activation(self._layer(values))
+
+
+def _dense(name: str, units: int, activation: Activation) -> _Layer:
+    return _Layer(tf.layers.Dense(units, name=name, kernel_initializer=_initializer()), activation)
+
+
+def _convolution(name: str, filters: int, activation: Activation, kernel_size: int) -> _Layer:
+    """Returns a convolution that halves the sides of its input."""
+    layer = tf.layers.Conv2D(
+        filters, kernel_size, STRIDE, 'same', name=name, kernel_initializer=_initializer()
+    )
+    return _Layer(layer, activation)
+
+
+def _transposed(name: str, filters: int, activation: Activation, kernel_size: int) -> _Layer:
+    """Returns a transposed convolution, which doubles the sides of its input."""
+    layer = tf.layers.Conv2DTranspose(
+        filters, kernel_size, STRIDE, 'same', name=name, kernel_initializer=_initializer()
+    )
+    return _Layer(layer, activation)
+
+
+def _initializer() -> Any:
+    # Left to itself, Keras 2 below tf.layers draws a seed of its own, whatever the graph's seed is.
+    return tf.glorot_uniform_initializer()
+
+
+class _MirroredLayer:
+    """Goes back through a layer of the encoder: its kernel, transposed; a bias and activation of its own.
+
+    Args:
+      name: scope of the bias.
+      units: values, or channels, that come out.
+      activation: of them.
+      layer: a dense layer or a convolution.
+    """
+
+    def __init__(self, name: str, units: int, activation: Activation, layer: _Layer) -> None:
+        self._name, self._units, self._activation, self._layer = name, units, activation, layer
+
+    def __call__(self, values: Any) -> Any:
+        kernel = self._layer.kernel
+        if values.shape.ndims == 2:
+            product = tf.matmul(values, kernel, transpose_b=True)
+        else:
+            _, height, width, _ = values.shape.as_list()
+            shape = [tf.shape(values)[0], STRIDE * height, STRIDE * width, self._units]
+            product = tf.nn.conv2d_transpose(values, kernel, shape, STRIDE, 'SAME')
+        with tf.variable_scope(self._name, reuse=tf.AUTO_REUSE):
+            bias = tf.get_variable('bias', [self._units], initializer=tf.zeros_initializer())
+        return self._activation(tf.nn.bias_add(product, bias))

@@ -1,0 +1,97 @@
+"""Which classes a classifier takes for which, counted as predictions come. No TensorFlow."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+
+class ClassScores(NamedTuple):
+    """What is right about each class; float64 [classes] each, NaN where there is nothing to divide by.
+
+    Attributes:
+      images: how many are of the class, int64.
+      precision: share of those taken for the class that are of it.
+      recall: share of those of the class that are taken for it.
+      f1: harmonic mean of both, 2 TP / (2 TP + FP + FN).
+    """
+
+    images: np.ndarray
+    precision: np.ndarray
+    recall: np.ndarray
+    f1: np.ndarray
+
+
+class Confused(NamedTuple):
+    """How many images of the class `true` were taken for `predicted`."""
+
+    true: int
+    predicted: int
+    images: int
+
+
+class Confusion:
+    """Counts pairs of classes; the memory grows with the pairs that occur, not with the square of classes.
+
+    Args:
+      labels: of the classes, in the order of their ids.
+    """
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self.labels = labels
+        self._pairs: Counter[tuple[int, int]] = Counter()
+
+    def add(self, true: np.ndarray, predicted: np.ndarray) -> None:
+        """Counts some images: class ids int [n] each; one below 0 is unknown, and left out."""
+        known = np.asarray(true) >= 0
+        self._pairs.update(zip(true[known].tolist(), predicted[known].tolist(), strict=True))
+
+    @property
+    def images(self) -> int:
+        """How many were counted."""
+        return self._pairs.total()
+
+    def scores(self) -> ClassScores:
+        """Returns what is right about each class."""
+        size = len(self.labels)
+        true, predicted, counts = self._columns()
+        images = np.bincount(true, counts, size)
+        taken = np.bincount(predicted, counts, size)
+        right = np.bincount(true, counts * (true == predicted), size)
+        with np.errstate(invalid='ignore'):
+            return ClassScores(
+                images.astype(np.int64), right / taken, right / images, 2 * right / (images + taken)
+            )
+
+    def matrix(self, classes: Sequence[int] | None = None) -> np.ndarray:
+        """Returns how many images of each class (row) were taken for each (column), int64 [n, n].
+
+        Args:
+          classes: n class ids; None for all of them.
+        """
+        chosen = range(len(self.labels)) if classes is None else classes
+        places = {class_id: place for place, class_id in enumerate(chosen)}
+        matrix = np.zeros((len(places), len(places)), np.int64)
+        for (true, predicted), images in self._pairs.items():
+            if true in places and predicted in places:
+                matrix[places[true], places[predicted]] = images
+        return matrix
+
+    def confused(self) -> list[Confused]:
+        """Returns the pairs of different classes that occurred, the most frequent first."""
+        pairs = (Confused(*pair, images) for pair, images in self._pairs.items() if pair[0] != pair[1])
+        return sorted(pairs, key=lambda pair: (-pair.images, pair.true, pair.predicted))
+
+    def most_confused_classes(self, count: int) -> list[int]:
+        """Returns the ids of the classes that have part in the most mistakes, `count` at most, by id."""
+        mistakes: Counter[int] = Counter()
+        for true, predicted, images in self.confused():
+            mistakes[true] += images
+            mistakes[predicted] += images
+        ranked = sorted(range(len(self.labels)), key=lambda class_id: -mistakes[class_id])
+        return sorted(ranked[:count])
+
+    def _columns(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        table = np.array([(*pair, images) for pair, images in self._pairs.items()], np.int64).reshape(-1, 3)
+        return table[:, 0], table[:, 1], table[:, 2]

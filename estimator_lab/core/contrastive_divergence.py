@@ -1,0 +1,116 @@
+"""Contrastive divergence: how a restricted Boltzmann machine learns.
+
+The likelihood's gradient by W is <v h> over the data minus <v h> over the model (Hinton 2012, eq. 4). CD-k
+takes the second from k Gibbs steps that start at the data (Hinton 2002); persistent CD from chains that are
+never restarted (Tieleman 2008).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from estimator_lab.core.noise import Noise
+from estimator_lab.core.rbm import Rbm
+from estimator_lab.tf1 import tf
+
+_ACTIVATION_MEMORY = 0.95  # of the running mean that the sparsity target is held against
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How an RBM learns; the defaults are those of Hinton's practical guide.
+
+    Attributes:
+      cd_steps: Gibbs steps in each update, k.
+      chains: persistent chains; 0 starts each chain at the data.
+      weight_decay: the L2 penalty's factor, on weights alone.
+      sparsity_target: the mean activation that each hidden unit is drawn to, in (0, 1).
+      sparsity_cost: how strongly; 0 for not at all.
+    """
+
+    cd_steps: int = 1
+    chains: int = 0
+    weight_decay: float = 0.0002
+    sparsity_target: float = 0.1
+    sparsity_cost: float = 0.0
+
+
+@dataclass(frozen=True)
+class Update:
+    """What one update has found.
+
+    Attributes:
+      gradients: of the weights, the visible and the hidden bias: steps against them raise the likelihood.
+      model: float32 [n, visible], the samples that stand for the model.
+      assignments: operations that have to run with the update.
+    """
+
+    gradients: tuple[Any, Any, Any]
+    model: Any
+    assignments: list[Any]
+
+
+def update(rbm: Rbm, visible: Any, recipe: Recipe, noise: Noise) -> Update:
+    """Returns the update of a batch, as products of whole matrices.
+
+    Args:
+      rbm: the machine; its hidden units are binary if `recipe.sparsity_cost` is above 0.
+      visible: float32 [batch, visible], the data.
+      recipe: how it learns.
+      noise: what the samples are drawn with.
+    """
+    with tf.name_scope('contrastive_divergence'):
+        hidden = rbm.hidden_mean(visible)
+        if recipe.chains:
+            chains = _chains(visible, recipe.chains)
+            model = rbm.gibbs(chains, recipe.cd_steps, noise)
+            assignments = [tf.assign(chains, model)]
+        else:
+            model = rbm.gibbs(visible, recipe.cd_steps, noise)
+            assignments = []
+        gradients = [
+            there - here
+            for there, here in zip(
+                _statistics(model, rbm.hidden_mean(model)), _statistics(visible, hidden), strict=True
+            )
+        ]
+        gradients[0] += recipe.weight_decay * rbm.weights
+        if recipe.sparsity_cost:
+            penalties, keep = _sparsity(visible, hidden, recipe)
+            gradients[0] += penalties[0]
+            gradients[2] += penalties[1]
+            assignments.append(keep)
+        return Update(tuple(gradients), model, assignments)
+
+
+def _statistics(visible: Any, hidden: Any) -> tuple[Any, Any, Any]:
+    """Returns the batch means of v h, v and h."""
+    count = tf.cast(tf.shape(visible)[0], tf.float32)
+    product = tf.matmul(visible, hidden, transpose_a=True) / count
+    return product, tf.reduce_mean(visible, axis=0), tf.reduce_mean(hidden, axis=0)
+
+
+def _chains(visible: Any, count: int) -> Any:
+    """Returns the variable that keeps the persistent chains, float32 [count, visible]."""
+    shape = [count, visible.shape.as_list()[1]]
+    return tf.get_variable(
+        'chains', shape, initializer=tf.random_uniform_initializer(0.0, 1.0), trainable=False
+    )
+
+
+def _sparsity(visible: Any, hidden: Any, recipe: Recipe) -> tuple[tuple[Any, Any], Any]:
+    """Returns the penalty's gradients of weights and hidden bias (guide, section 11), and what keeps q.
+
+    With q the running mean of a unit's activation and p the target, the cross-entropy's gradient by the
+    unit's input is q - p, for bias and incoming weights alike.
+    """
+    units = hidden.shape.as_list()[1]
+    running = tf.get_variable(
+        'mean_activation',
+        [units],
+        initializer=tf.constant_initializer(recipe.sparsity_target),
+        trainable=False,
+    )
+    now = _ACTIVATION_MEMORY * running + (1 - _ACTIVATION_MEMORY) * tf.reduce_mean(hidden, axis=0)
+    excess = recipe.sparsity_cost * (now - recipe.sparsity_target)
+    weights = tf.expand_dims(tf.reduce_mean(visible, axis=0), 1) * excess
+    return (weights, excess), tf.assign(running, now)

@@ -1,0 +1,45 @@
+"""What a restricted Boltzmann machine makes of data, or of noise, when left to itself: Gibbs chains."""
+
+import itertools
+from typing import Any
+
+from estimator_lab.core.noise import Noise
+from estimator_lab.core.rbm import Rbm
+from estimator_lab.tf1 import tf
+
+FILM_STEPS = (0, 1, 10, 100)
+"""After how many Gibbs steps a film shows a chain."""
+
+
+def dream(rbm: Rbm, start: Any, steps: int, noise: Noise, clamped: bool = False) -> Any:
+    """Returns the means of the visible units after so many Gibbs steps, float32 [n, visible].
+
+    Args:
+      rbm: the machine.
+      start: float32 [n, visible], where the chains begin.
+      steps: at least 0; the means are those of one more step.
+      noise: what the samples are drawn with.
+      clamped: whether a label stays as it is.
+    """
+    with tf.name_scope('dream'):
+        sampled = rbm.gibbs(start, steps, noise, clamped) if steps else start
+        return rbm.visible_mean(rbm.sample_hidden(sampled, noise))
+
+
+def dream_film(rbm: Rbm, start: Any, noise: Noise) -> list[Any]:
+    """Returns where the chains begin, and the means of their visible units on the way.
+
+    Args:
+      rbm: the machine.
+      start: float32 [n, visible].
+      noise: what the samples are drawn with.
+
+    Returns:
+      One float32 [n, visible] for each of FILM_STEPS.
+    """
+    pictures, state = [start], start
+    with tf.name_scope('dream_film'):
+        for before, after in itertools.pairwise(FILM_STEPS):
+            state = rbm.gibbs(state, after - before, noise)
+            pictures.append(rbm.visible_mean(rbm.sample_hidden(state, noise)))
+    return pictures

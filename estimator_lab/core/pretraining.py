@@ -1,0 +1,223 @@
+"""Greedy pre-training of a stack of layers: each one on what the layers below make of the images.
+
+Each layer is a restricted Boltzmann machine (Hinton, Osindero and Teh 2006; Bengio et al. 2007), or a
+denoising autoencoder (Vincent et al. 2010). Both leave the same variables behind, from which a feed-forward
+network begins.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from estimator_lab.core import metric_keys as keys
+from estimator_lab.core.corruption import corrupt, fresh_seed
+from estimator_lab.core.features import keys_of
+from estimator_lab.core.hparams import are_sizes, hparam
+from estimator_lab.core.phases import Phase
+from estimator_lab.core.rbm import BERNOULLI, GAUSSIAN, UNITS
+from estimator_lab.core.rbm_params import RbmParams
+from estimator_lab.core.rbm_specs import Sight, rbm_spec
+from estimator_lab.core.rbm_stack import Stack, layer_variables, make_layer
+from estimator_lab.core.summaries import (
+    filter_summary,
+    histogram_summary,
+    picture_hook,
+    rows_summary,
+    weight_histograms,
+)
+from estimator_lab.core.training import TrainingParams, train_op
+from estimator_lab.tf1 import tf
+
+RBM, DENOISING = 'rbm', 'denoising'
+_PHASE = 'pretrain_'
+_FIELDS = 64
+# Linear units have no bound, so that a step must be smaller by one or two orders (guide, section 13.2).
+_GAUSSIAN_SHARE = 0.02
+
+
+@dataclasses.dataclass(frozen=True)
+class PretrainingParams:
+    """Hyper-parameters of pre-training, for models that have one."""
+
+    pretrain_epochs: float = hparam(
+        10.0, 'passes over the images for each layer; 0 for none', lambda v: v >= 0, shapes=True
+    )
+    pretraining: str = hparam(
+        RBM, f'{RBM} or {DENOISING} autoencoders', (RBM, DENOISING).__contains__, shapes=True
+    )
+    pretrain_learning_rate: float = hparam(
+        0.0, 'above 0; 0 stands for 0.05 with momentum (rbm), 0.001 with adam (denoising)', lambda v: v >= 0
+    )
+    cd_steps: int = hparam(1, 'Gibbs steps in an update of an rbm, at least 1', lambda v: v >= 1)
+    chains: int = hparam(
+        0, "an rbm's persistent chains; 0 starts each chain at the data", lambda v: v >= 0, shapes=True
+    )
+    pretrain_weight_decay: float = hparam(
+        0.0002, "factor of the L2 penalty on an rbm's weights, 0 or more", lambda v: v >= 0
+    )
+    masking: float = hparam(
+        0.25, 'share of its input that a denoising autoencoder gets as 0, in [0, 1)', lambda v: 0 <= v < 1
+    )
+    visible_units: str = hparam(
+        BERNOULLI, 'of the lowest rbm: bernoulli, or gaussian for photos', UNITS.__contains__, shapes=True
+    )
+
+
+def pretraining_phases(
+    params: PretrainingParams,
+    layers: int,
+    final: Sequence[str],
+    renames: Sequence[tuple[str, str]] = (),
+) -> list[Phase]:
+    """Returns one phase for each layer, and the last one; only that without pre-training.
+
+    Args:
+      params: whether there is any.
+      layers: how many.
+      final: names of the variables that the last phase takes over.
+      renames: (name in the last phase, name in pre-training) of further ones.
+    """
+    if not params.pretrain_epochs:
+        return [Phase()]
+    early = [
+        Phase(f'{_PHASE}{number}', params.pretrain_epochs, layer_variables(number - 1))
+        for number in range(1, layers + 1)
+    ]
+    return [*early, Phase(inherits=tuple(final), renames=tuple(renames))]
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What is pre-trained.
+
+    Attributes:
+      run: parameters of the run; of its type only what TrainingParams and PretrainingParams have is used.
+      layers: hidden units of all layers.
+      linear_top: whether the last layer has linear units, as a code has.
+      classes: labels that the last layer sees beside its features; 0 for none.
+    """
+
+    run: Any
+    layers: Sequence[int]
+    linear_top: bool = False
+    classes: int = 0
+
+    @property
+    def number(self) -> int:
+        """The layer that this phase trains, from 1."""
+        return int(self.run.phase.removeprefix(_PHASE))
+
+    @property
+    def is_last(self) -> bool:
+        """Whether it is the top one of all."""
+        return self.number == len(self.layers)
+
+    def stack(self) -> Stack:
+        """Makes the variables of the layers up to the one that learns."""
+        run = self.run
+        below = [int(np.prod(run.image_shape)), *self.layers]
+        layers = [
+            make_layer(
+                number,
+                below[number - 1],
+                self.layers[number - 1],
+                (
+                    run.visible_units if number == 1 and run.pretraining == RBM else BERNOULLI,
+                    GAUSSIAN if self.linear_top and number == len(self.layers) else BERNOULLI,
+                ),
+                self.classes if number == len(self.layers) else 0,
+                trainable=number == self.number,
+            )
+            for number in range(1, self.number + 1)
+        ]
+        return Stack(layers, run.image_shape)
+
+    def rbm_params(self) -> RbmParams:
+        """Returns how an RBM of this phase learns."""
+        run = self.run
+        linear = (self.linear_top and self.is_last) or (run.visible_units == GAUSSIAN and self.number == 1)
+        rate = run.pretrain_learning_rate or 0.05 * (_GAUSSIAN_SHARE if linear else 1)
+        return RbmParams(
+            image_shape=run.image_shape,
+            train_steps=run.train_steps,
+            first_step=run.first_step,
+            learning_rate=rate,
+            cd_steps=run.cd_steps,
+            chains=run.chains,
+            weight_decay=run.pretrain_weight_decay,
+            visible_units=run.visible_units if self.number == 1 else BERNOULLI,
+            binarize=False,  # the units below give probabilities, which are taken as they are
+        )
+
+    def denoising_params(self) -> TrainingParams:
+        """Returns how a denoising autoencoder of this phase learns."""
+        run = self.run
+        return TrainingParams(
+            train_steps=run.train_steps,
+            first_step=run.first_step,
+            learning_rate=run.pretrain_learning_rate or 0.001,
+        )
+
+
+def layer_sizes(default: str) -> Any:
+    """Returns the hyper-parameter of a network's layers."""
+    return hparam(
+        default, 'hidden units of each layer, such as 500-500-2000', lambda v: v and are_sizes(v), shapes=True
+    )
+
+
+def pretraining_spec(task: Task, sight: Sight, mode: str, config: Any) -> Any:
+    """Returns the EstimatorSpec of a pre-training phase.
+
+    Args:
+      task: what it trains.
+      sight: the batch; its labels are seen by the last layer if `task.classes` is above 0.
+      mode: a `tf.estimator.ModeKeys`.
+      config: the RunConfig; None writes no pictures in training.
+    """
+    if task.run.pretraining == DENOISING:
+        return _denoising_spec(task, sight, mode, config)
+    seen = sight if task.classes and task.is_last else dataclasses.replace(sight, labels=None)
+    return rbm_spec(task.stack(), seen, mode, task.rbm_params(), config)
+
+
+def _denoising_spec(task: Task, sight: Sight, mode: str, config: Any) -> Any:
+    """A layer learns its own input from one with a share of its values set to 0; its weights are tied."""
+    stack, training = task.stack(), mode == tf.estimator.ModeKeys.TRAIN
+    layer, visible = stack.top, stack.visible(sight.images)
+    given = corrupt(visible, 'masking', task.run.masking, fresh_seed(sight.features)) if training else visible
+    inputs = tf.matmul(given, layer.kernel) + layer.bias
+    hidden = inputs if layer.hidden_units == GAUSSIAN else tf.sigmoid(inputs)
+    logits = tf.matmul(hidden, layer.kernel, transpose_b=True) + layer.visible_bias
+    with tf.name_scope('cross_entropy'):
+        each = tf.nn.sigmoid_cross_entropy_with_logits(labels=visible, logits=logits)
+        loss = tf.reduce_mean(tf.reduce_sum(each, axis=1))
+    reconstruction = tf.sigmoid(logits)
+    errors = tf.reduce_sum(tf.square(visible - reconstruction), axis=1)
+    if mode == tf.estimator.ModeKeys.EVAL:
+        metrics = {keys.RECONSTRUCTION_ERROR: tf.metrics.mean(errors)}
+        return tf.estimator.EstimatorSpec(
+            mode, loss=loss, eval_metric_ops=metrics, predictions={keys.ERROR: errors}
+        )
+    pictures = stack.images(reconstruction)
+    if not training:
+        predictions = {keys.HIDDEN: hidden, keys.RECONSTRUCTION: pictures, keys.ERROR: errors}
+        outputs = {'serving_default': tf.estimator.export.PredictOutput(dict(predictions))}
+        example_keys = keys_of(sight.features)
+        if example_keys is not None:
+            predictions[keys.KEY] = example_keys
+        return tf.estimator.EstimatorSpec(mode, predictions=predictions, export_outputs=outputs)
+    tf.summary.scalar(keys.RECONSTRUCTION_ERROR, tf.reduce_mean(errors))
+    histogram_summary('activations/hidden', hidden)
+    weight_histograms()
+    hooks = []
+    if config is not None and config.is_chief and config.save_summary_steps:
+        drawn = [
+            filter_summary('images/receptive_fields', stack.receptive_fields(_FIELDS), collections=[]),
+            rows_summary('images/reconstruction', [sight.images, pictures], collections=[]),
+        ]
+        hooks.append(picture_hook(drawn, config))
+    step = train_op(loss, task.denoising_params())
+    return tf.estimator.EstimatorSpec(mode, loss=loss, train_op=step, training_hooks=hooks)

@@ -1,0 +1,122 @@
+"""The restricted Boltzmann machine: its energy, its conditionals and its free energy.
+
+A visible vector v and a hidden vector h have the joint probability exp(-E(v, h)) / Z with, for binary units,
+
+    E(v, h) = - b.v - c.h - v W h
+
+(Hinton 2012, 'A practical guide to training restricted Boltzmann machines', eq. 1). Gaussian units of unit
+variance have (v - b)^2 / 2 in place of -b.v (there, section 13.2), and likewise for h.
+"""
+
+import dataclasses
+from typing import Any
+
+from estimator_lab.core.noise import Noise
+from estimator_lab.tf1 import tf
+
+BERNOULLI, GAUSSIAN = 'bernoulli', 'gaussian'
+UNITS = (BERNOULLI, GAUSSIAN)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rbm:
+    """A restricted Boltzmann machine.
+
+    Attributes:
+      weights: float32 [visible, hidden], W.
+      visible_bias: float32 [visible], b.
+      hidden_bias: float32 [hidden], c.
+      visible_units: 'bernoulli' for visible values in [0, 1], 'gaussian' for any of unit variance.
+      hidden_units: 'bernoulli', or 'gaussian' for linear units with unit-variance noise.
+      classes: how many of the visible units, the last ones, are one softmax unit: a label, one-hot.
+    """
+
+    weights: Any
+    visible_bias: Any
+    hidden_bias: Any
+    visible_units: str = BERNOULLI
+    hidden_units: str = BERNOULLI
+    classes: int = 0
+
+    def hidden_mean(self, visible: Any) -> Any:
+        """Returns E[h | v], float32 [n, hidden], for v [n, visible]: probabilities of binary units."""
+        inputs = self._hidden_inputs(visible)
+        return tf.sigmoid(inputs) if self.hidden_units == BERNOULLI else inputs
+
+    def sample_hidden(self, visible: Any, noise: Noise) -> Any:
+        """Returns h drawn from p(h | v), float32 [n, hidden]."""
+        return _drawn(self.hidden_mean(visible), self.hidden_units, noise)
+
+    def visible_mean(self, hidden: Any) -> Any:
+        """Returns E[v | h], float32 [n, visible], for h [n, hidden]."""
+        inputs = tf.matmul(hidden, self.weights, transpose_b=True) + self.visible_bias
+        features, label = self._parted(inputs)
+        if self.visible_units == BERNOULLI:
+            features = tf.sigmoid(features)
+        return tf.concat([features, tf.nn.softmax(label)], axis=1) if self.classes else features
+
+    def sample_visible(self, hidden: Any, noise: Noise) -> Any:
+        """Returns v drawn from p(v | h), float32 [n, visible]."""
+        features, label = self._parted(self.visible_mean(hidden))
+        features = _drawn(features, self.visible_units, noise)
+        return tf.concat([features, _drawn_label(label, noise)], axis=1) if self.classes else features
+
+    def free_energy(self, visible: Any) -> Any:
+        """Returns F(v) = -log sum_h exp(-E(v, h)), float32 [n], in nats.
+
+        For Gaussian hidden units the sum is an integral, and the constant log(2 pi) / 2 a unit is left out.
+        """
+        inputs = self._hidden_inputs(visible)
+        if self.hidden_units == BERNOULLI:
+            hidden_term = tf.reduce_sum(tf.nn.softplus(inputs), axis=1)
+        else:
+            hidden_term = tf.reduce_sum(tf.square(inputs) - tf.square(self.hidden_bias), axis=1) / 2
+        if self.visible_units == BERNOULLI:
+            return -tf.linalg.matvec(visible, self.visible_bias) - hidden_term
+        features, label = self._parted(visible)
+        bias, label_bias = self._parted(self.visible_bias)
+        energy = tf.reduce_sum(tf.square(features - bias), axis=1) / 2 - hidden_term
+        return energy - tf.linalg.matvec(label, label_bias) if self.classes else energy
+
+    def gibbs(self, visible: Any, steps: int, noise: Noise, clamped: bool = False) -> Any:
+        """Returns v after so many steps of Gibbs sampling (v -> h -> v), float32 [n, visible].
+
+        Args:
+          visible: float32 [n, visible], where the chains start.
+          steps: at least 0.
+          noise: what the samples are drawn with.
+          clamped: whether the label part of v is kept as it is.
+        """
+
+        def turn(number: Any, state: Any) -> tuple[Any, Any]:
+            mine = noise.fork(number)
+            drawn = self.sample_visible(self.sample_hidden(state, mine), mine)
+            if clamped and self.classes:
+                drawn = tf.concat([drawn[:, : -self.classes], state[:, -self.classes :]], axis=1)
+            drawn.set_shape(state.shape)
+            return number + 1, drawn
+
+        if steps == 1:  # the most common case, without the cost of a loop
+            return turn(tf.constant(0), visible)[1]
+        loop = [tf.constant(0), visible]
+        return tf.while_loop(lambda number, _: number < steps, turn, loop, back_prop=False)[1]
+
+    def _hidden_inputs(self, visible: Any) -> Any:
+        return tf.matmul(visible, self.weights) + self.hidden_bias
+
+    def _parted(self, visible: Any) -> tuple[Any, Any]:
+        """Splits visible values, whose last dimension they are, into features and label."""
+        if not self.classes:
+            return visible, None
+        return visible[..., : -self.classes], visible[..., -self.classes :]
+
+
+def _drawn(mean: Any, units: str, noise: Noise) -> Any:
+    return noise.bernoulli(mean) if units == BERNOULLI else mean + noise.normal(tf.shape(mean))
+
+
+def _drawn_label(probabilities: Any, noise: Noise) -> Any:
+    """Draws one-hot labels; each is the first whose cumulated probability passes a random height."""
+    heights = noise.uniform([tf.shape(probabilities)[0], 1])
+    below = tf.cast(tf.cumsum(probabilities, axis=1)[:, :-1] <= heights, tf.int32)
+    return tf.one_hot(tf.reduce_sum(below, axis=1), probabilities.shape.as_list()[1])

@@ -1,0 +1,70 @@
+"""Hyper-parameters of a restricted Boltzmann machine, from which its recipe and its optimizer follow."""
+
+import dataclasses
+from typing import Any
+
+from estimator_lab.core.contrastive_divergence import Recipe
+from estimator_lab.core.hparams import hparam
+from estimator_lab.core.rbm import BERNOULLI, UNITS
+from estimator_lab.core.training import TrainingParams
+from estimator_lab.optimizers import OPTIMIZERS, SCHEDULES, learning_rate_at, make_optimizer
+from estimator_lab.tf1 import tf
+
+
+@dataclasses.dataclass(frozen=True)
+class RbmParams(TrainingParams):
+    """Parameters of one RBM; the defaults follow Hinton's practical guide (2012)."""
+
+    optimizer: str = hparam('momentum', f'one of {", ".join(OPTIMIZERS)}', OPTIMIZERS.__contains__)
+    learning_rate: float = hparam(0.05, 'initial learning rate, above 0', lambda v: v > 0)
+    learning_rate_schedule: str = hparam('linear', f'one of {", ".join(SCHEDULES)}', SCHEDULES.__contains__)
+    initial_momentum: float = hparam(0.5, 'in the first steps, in [0, 1)', lambda v: 0 <= v < 1)
+    initial_momentum_steps: int = hparam(3000, 'how many steps that are, 0 or more', lambda v: v >= 0)
+    hidden_units: int = hparam(500, 'hidden units, at least 1', lambda v: v >= 1, shapes=True)
+    visible_units: str = hparam(
+        BERNOULLI,
+        'bernoulli for pixels as probabilities; gaussian for photos, each brought to mean 0 and deviation 1',
+        UNITS.__contains__,
+        shapes=True,
+    )
+    binarize: bool = hparam(
+        True, 'whether pixels are drawn as 0 or 1 by their probability (bernoulli only)', lambda v: True
+    )
+    cd_steps: int = hparam(1, 'Gibbs steps in an update, k of CD-k, at least 1', lambda v: v >= 1)
+    chains: int = hparam(
+        0, 'persistent chains; 0 starts each chain at the data', lambda v: v >= 0, shapes=True
+    )
+    weight_decay: float = hparam(0.0002, 'factor of the L2 penalty on weights, 0 or more', lambda v: v >= 0)
+    sparsity_target: float = hparam(0.1, 'wanted mean activation, in (0, 1)', lambda v: 0 < v < 1)
+    sparsity_cost: float = hparam(0.0, 'strength of that wish, 0 for none', lambda v: v >= 0)
+    dream_steps: int = hparam(20, 'Gibbs steps of the dreams in PREDICT, 0 or more', lambda v: v >= 0)
+    dream_from: str = hparam('data', 'data or noise', ('data', 'noise').__contains__)
+    ais_chains: int = hparam(
+        0, 'chains that estimate log Z in EVAL, 100 for 0.1 nat or so; 0 for no estimate', lambda v: v >= 0
+    )
+    ais_steps: int = hparam(14_500, 'machines that each of them passes, at least 100', lambda v: v >= 100)
+
+    @property
+    def recipe(self) -> Recipe:
+        """How the machine learns."""
+        return Recipe(self.cd_steps, self.chains, self.weight_decay, self.sparsity_target, self.sparsity_cost)
+
+
+def apply_gradients(params: RbmParams, pairs: list[tuple[Any, Any]]) -> tuple[Any, Any]:
+    """Returns the operation that takes one step and counts it, and the learning rate, a float32 scalar.
+
+    Args:
+      params: choose optimizer and rate, and the momentum: low at first, then high (guide, section 9.1).
+      pairs: gradients with their variables.
+    """
+    with tf.name_scope('train'):
+        global_step = tf.train.get_or_create_global_step()
+        step = global_step - params.first_step
+        rate = learning_rate_at(params.learning_rate_schedule, params.learning_rate, step, params.train_steps)
+        momentum = tf.where(
+            step < params.initial_momentum_steps,
+            tf.constant(params.initial_momentum),
+            tf.constant(params.momentum),
+        )
+        optimizer = make_optimizer(params.optimizer, rate, momentum)
+        return optimizer.apply_gradients(pairs, global_step), rate

@@ -1,0 +1,246 @@
+"""The EstimatorSpecs of a restricted Boltzmann machine that learns on top of a stack."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from estimator_lab.core import metric_keys as keys
+from estimator_lab.core.annealing import log_partition
+from estimator_lab.core.contrastive_divergence import update
+from estimator_lab.core.corruption import fixed_seeds, fresh_seed
+from estimator_lab.core.dreams import dream, dream_film
+from estimator_lab.core.features import keys_of
+from estimator_lab.core.noise import Noise
+from estimator_lab.core.rbm import BERNOULLI, Rbm
+from estimator_lab.core.rbm_params import RbmParams, apply_gradients
+from estimator_lab.core.rbm_stack import Stack
+from estimator_lab.core.summaries import (
+    filter_summary,
+    histogram_summary,
+    picture_hook,
+    rows_summary,
+    weight_histograms,
+)
+from estimator_lab.tf1 import tf
+
+_SAMPLE_IMAGES = 1_000
+_SAMPLE_VALUES = 4_000_000
+_MEASURED = 32  # images of a batch whose error is taken: all of them would cost a fifth of the step
+_SHOWN = 8
+_FIELDS = 64
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a machine sees of a batch.
+
+    Attributes:
+      features: the model function's features.
+      images: float32 [n, height, width, channels] in [0, 1].
+      labels: float32 [n, classes], one-hot; None for a machine without a label unit.
+    """
+
+    features: Any
+    images: Any
+    labels: Any = None
+
+
+def rbm_spec(stack: Stack, sight: Sight, mode: str, params: RbmParams, config: Any) -> Any:
+    """Returns the EstimatorSpec of a stack's top machine.
+
+    TRAIN takes a step of contrastive divergence; its loss is the reconstruction error. EVAL gives that error,
+    the mean free energy on the evaluation data and on a sample of the training data, their gap (which grows
+    when the machine over-fits: guide, section 6), the pseudo-log-likelihood, and with `params.ais_chains` the
+    log probability. PREDICT gives hidden float32 [n, hidden], reconstruction and dream float32 [n, height,
+    width, channels] in [0, 1], free_energy and error float32 [n], key.
+
+    Args:
+      stack: whose top layer learns.
+      sight: what it sees.
+      mode: a `tf.estimator.ModeKeys`.
+      params: how it learns and dreams.
+      config: the RunConfig; None writes no pictures in training.
+    """
+    machine = _Machine(stack, sight, params)
+    if mode == tf.estimator.ModeKeys.PREDICT:
+        return machine.predict()
+    if mode == tf.estimator.ModeKeys.EVAL:
+        return machine.evaluate()
+    return machine.train(config)
+
+
+class _Machine:
+    def __init__(self, stack: Stack, sight: Sight, params: RbmParams) -> None:
+        self._stack = stack
+        self._rbm: Rbm = stack.top.rbm
+        self._sight = sight
+        self._params = params
+        self._is_bernoulli = stack.top.visible_units == BERNOULLI
+        visible = stack.visible(sight.images)
+        self._features = visible.shape.as_list()[1]
+        self._visible = self._with_label(visible)
+
+    def train(self, config: Any) -> Any:
+        noise = Noise(fresh_seed(self._sight.features))
+        data = self._binary(self._visible, noise)
+        change = update(self._rbm, data, self._params.recipe, noise)
+        step, rate = apply_gradients(self._params, self._stack.top.gradients_and_variables(change))
+        kept = self._keep_sample(data)
+        few = self._visible[:_MEASURED]
+        loss = tf.reduce_mean(self._errors(few, self._reconstruction(few)))
+        # These are worked out in the steps that write summaries only.
+        tf.summary.scalar(keys.LEARNING_RATE, rate)
+        tf.summary.scalar(keys.RECONSTRUCTION_ERROR, loss)
+        tf.summary.scalar(keys.FREE_ENERGY, tf.reduce_mean(self._rbm.free_energy(data)))
+        histogram_summary('activations/hidden', self._rbm.hidden_mean(data))
+        weight_histograms()
+        hooks = []
+        if config is not None and config.is_chief and config.save_summary_steps:
+            hooks.append(picture_hook(self._draw(noise), config))
+        return tf.estimator.EstimatorSpec(
+            tf.estimator.ModeKeys.TRAIN,
+            loss=loss,
+            train_op=tf.group(step, kept, *change.assignments),
+            training_hooks=hooks,
+        )
+
+    def evaluate(self) -> Any:
+        noise = self._fixed_noise()
+        data = self._binary(self._visible, noise)
+        errors = self._errors(self._visible, self._reconstruction(self._visible))
+        energies = self._rbm.free_energy(data)
+        sample = tf.reduce_mean(self._rbm.free_energy(self._sample()))
+        with tf.name_scope('metrics'):
+            energy, update_energy = tf.metrics.mean(energies)
+            metrics = {
+                keys.RECONSTRUCTION_ERROR: tf.metrics.mean(errors),
+                keys.FREE_ENERGY: (energy, update_energy),
+                keys.TRAINING_FREE_ENERGY: _constant(sample),
+                keys.FREE_ENERGY_GAP: _constant(energy - sample),
+            }
+            if self._is_bernoulli:
+                metrics[keys.PSEUDO_LOG_LIKELIHOOD] = tf.metrics.mean(
+                    self._pseudo_log_likelihood(data, energies, noise)
+                )
+            if self._params.ais_chains:
+                metrics.update(self._log_probability(energy))
+        return tf.estimator.EstimatorSpec(
+            tf.estimator.ModeKeys.EVAL,
+            loss=tf.reduce_mean(errors),
+            eval_metric_ops=metrics,
+            predictions={keys.ERROR: errors},
+        )
+
+    def predict(self) -> Any:
+        noise, images = self._fixed_noise(), self._sight.images
+        reconstruction = self._stack.images(self._reconstruction(self._visible), like=images)
+        predictions = {
+            keys.HIDDEN: self._rbm.hidden_mean(self._visible),
+            keys.RECONSTRUCTION: reconstruction,
+            keys.DREAM: self._stack.images(self._dream(noise)[:, : self._features]),
+            keys.FREE_ENERGY: self._rbm.free_energy(self._visible),
+            keys.ERROR: tf.reduce_sum(tf.square(images - reconstruction), axis=[1, 2, 3]),
+        }
+        outputs = {'serving_default': tf.estimator.export.PredictOutput(dict(predictions))}
+        example_keys = keys_of(self._sight.features)
+        if example_keys is not None:
+            predictions[keys.KEY] = example_keys
+        return tf.estimator.EstimatorSpec(
+            tf.estimator.ModeKeys.PREDICT, predictions=predictions, export_outputs=outputs
+        )
+
+    def _with_label(self, visible: Any) -> Any:
+        if not self._rbm.classes:
+            return visible
+        labels = self._sight.labels
+        if labels is None:  # PREDICT
+            labels = tf.zeros([tf.shape(visible)[0], self._rbm.classes])
+        return tf.concat([visible, labels], axis=1)
+
+    def _binary(self, visible: Any, noise: Noise) -> Any:
+        """Draws the pixels as 0 or 1 where that is asked for; a label is so already."""
+        if not (self._params.binarize and self._is_bernoulli):
+            return visible
+        return noise.bernoulli(visible)
+
+    def _reconstruction(self, visible: Any) -> Any:
+        """Returns the features' means after one mean-field pass up and down, float32 [n, features]."""
+        return self._rbm.visible_mean(self._rbm.hidden_mean(visible))[:, : self._features]
+
+    def _errors(self, visible: Any, reconstruction: Any) -> Any:
+        return tf.reduce_sum(tf.square(visible[:, : self._features] - reconstruction), axis=1)
+
+    def _fixed_noise(self) -> Noise:
+        count = tf.shape(self._visible)[0]
+        return Noise(fixed_seeds(self._sight.features, count)[0])
+
+    def _pseudo_log_likelihood(self, data: Any, energies: Any, noise: Noise) -> Any:
+        """Returns an estimate of sum_i log p(v_i | the others) by one unit i an example, times all units."""
+        chosen = tf.cast(noise.uniform([tf.shape(data)[0]]) * self._features, tf.int32)
+        flips = tf.one_hot(chosen, data.shape.as_list()[1])
+        flipped = self._rbm.free_energy(tf.abs(data - flips))
+        return self._features * tf.log_sigmoid(flipped - energies)
+
+    def _log_probability(self, energy: Any) -> Mapping[str, Any]:
+        mean = tf.reduce_mean(self._sample(), axis=0)
+        noise = Noise(tf.constant([tf.get_default_graph().seed or 0, 0], tf.int64))
+        found = log_partition(self._rbm, mean, self._params.ais_chains, self._params.ais_steps, noise)
+        return {
+            keys.LOG_PROBABILITY: _constant(-energy - found.estimate),
+            keys.LOG_PARTITION: _constant(found.estimate),
+            keys.LOG_PARTITION_LOW: _constant(found.low),
+            keys.LOG_PARTITION_HIGH: _constant(found.high),
+        }
+
+    def _sample(self) -> Any:
+        """Returns the variable that keeps a sample of what the machine has seen, [images, visible]."""
+        units = self._visible.shape.as_list()[1]
+        count = max(min(_SAMPLE_IMAGES, _SAMPLE_VALUES // units), 1)
+        with tf.variable_scope('', reuse=tf.AUTO_REUSE):
+            return tf.get_variable(
+                'training_sample', [count, units], initializer=tf.zeros_initializer(), trainable=False
+            )
+
+    def _keep_sample(self, data: Any) -> Any:
+        """Returns the operation that fills the sample in the first steps, as many as it takes."""
+        sample = self._sample()
+        count = sample.shape.as_list()[0]
+        step = tf.cast(tf.train.get_or_create_global_step(), tf.int32) - self._params.first_step
+        size = tf.shape(data)[0]
+
+        def first() -> Any:  # all of it, so that no row is empty
+            return tf.assign(sample, tf.gather(data, tf.range(count) % size))
+
+        def further() -> Any:
+            rows = tf.range(step * size, (step + 1) * size)
+            inside = tf.boolean_mask(tf.range(size), rows < count)
+            return tf.scatter_update(sample, tf.gather(rows, inside), tf.gather(data, inside))
+
+        with tf.control_dependencies([data]):
+            return tf.cond(
+                step * size >= count,
+                tf.no_op,
+                lambda: tf.group(tf.cond(tf.equal(step, 0), first, further)),
+            )
+
+    def _dream(self, noise: Noise) -> Any:
+        start = self._visible
+        if self._params.dream_from == 'noise':
+            start = noise.uniform(tf.shape(start))
+        return dream(self._rbm, start, self._params.dream_steps, noise)
+
+    def _draw(self, noise: Noise) -> list[Any]:
+        """Returns the pictures of training, as serialised summaries."""
+        images, visible = self._sight.images[:_SHOWN], self._visible[:_SHOWN]
+        reconstructed = self._stack.images(self._reconstruction(visible), like=images)
+        film = [self._stack.images(v[:, : self._features]) for v in dream_film(self._rbm, visible, noise)]
+        return [
+            filter_summary('images/receptive_fields', self._stack.receptive_fields(_FIELDS), collections=[]),
+            rows_summary('images/reconstruction', [images, reconstructed], collections=[]),
+            rows_summary('images/dream', film, collections=[]),
+        ]
+
+
+def _constant(value: Any) -> tuple[Any, Any]:
+    """Returns a metric that is worked out once, behind the last batch."""
+    return value, tf.no_op()

@@ -1,0 +1,210 @@
+"""A stack of restricted Boltzmann machines, of which the top one learns (Hinton, Osindero and Teh 2006)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from estimator_lab.core.contrastive_divergence import Update
+from estimator_lab.core.rbm import BERNOULLI, GAUSSIAN, Rbm
+from estimator_lab.tf1 import tf
+
+_WEIGHT_STDDEV = 0.01  # guide, section 8.1
+_SHOWN_DEVIATIONS = 2.5  # of a standardised image between black and white
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The variables of one RBM in a stack, named as the dense layer that takes them over names its own.
+
+    Attributes:
+      kernel: [visible, hidden], 'layer_N/kernel'.
+      bias: [hidden], of the hidden units, 'layer_N/bias'.
+      visible_bias: [visible], 'layer_N/visible_bias'.
+      label_kernel: [classes, hidden], 'layer_N/label_kernel'; None without a label.
+      label_bias: [classes]; None without a label.
+      visible_units: see `rbm.Rbm`.
+      hidden_units: see `rbm.Rbm`.
+    """
+
+    kernel: Any
+    bias: Any
+    visible_bias: Any
+    label_kernel: Any = None
+    label_bias: Any = None
+    visible_units: str = BERNOULLI
+    hidden_units: str = BERNOULLI
+
+    @property
+    def classes(self) -> int:
+        """How many labels its label unit has; 0 without one."""
+        return 0 if self.label_kernel is None else self.label_kernel.shape.as_list()[0]
+
+    @property
+    def rbm(self) -> Rbm:
+        """The machine; a label's weights are the last rows of its weights."""
+        weights, bias = self.kernel, self.visible_bias
+        if self.classes:
+            weights = tf.concat([self.kernel, self.label_kernel], axis=0)
+            bias = tf.concat([self.visible_bias, self.label_bias], axis=0)
+        return Rbm(weights, bias, self.bias, self.visible_units, self.hidden_units, self.classes)
+
+    def gradients_and_variables(self, update: Update) -> list[tuple[Any, Any]]:
+        """Returns an update's gradients beside their variables, as `Optimizer.apply_gradients` takes them."""
+        weights, visible_bias, bias = update.gradients
+        features = self.kernel.shape.as_list()[0]
+        pairs = [
+            (weights[:features], self.kernel),
+            (visible_bias[:features], self.visible_bias),
+            (bias, self.bias),
+        ]
+        if self.classes:
+            pairs += [(weights[features:], self.label_kernel), (visible_bias[features:], self.label_bias)]
+        return pairs
+
+
+def make_layer(
+    number: int,
+    visible: int,
+    hidden: int,
+    units: tuple[str, str] = (BERNOULLI, BERNOULLI),
+    classes: int = 0,
+    trainable: bool = True,
+) -> Layer:
+    """Makes the variables of layer `number`, which counts from 1 at the bottom.
+
+    Args:
+      number: names them.
+      visible: visible units, a label's apart.
+      hidden: hidden units.
+      units: of the visible and of the hidden side, as `rbm.UNITS` has them.
+      classes: labels of its label unit, 0 for none.
+      trainable: whether they learn.
+    """
+    kernels = tf.random_normal_initializer(stddev=_WEIGHT_STDDEV)
+    zeros = tf.zeros_initializer()
+    with tf.variable_scope(f'layer_{number}'):
+
+        def variable(name: str, shape: list[int], initializer: Any = zeros) -> Any:
+            return tf.get_variable(name, shape, initializer=initializer, trainable=trainable)
+
+        return Layer(
+            variable('kernel', [visible, hidden], kernels),
+            variable('bias', [hidden]),
+            variable('visible_bias', [visible]),
+            variable('label_kernel', [classes, hidden], kernels) if classes else None,
+            variable('label_bias', [classes]) if classes else None,
+            *units,
+        )
+
+
+def layer_variables(count: int) -> tuple[str, ...]:
+    """Returns the names of the variables of the lowest `count` layers of a stack, their labels' apart."""
+    names = ('kernel', 'bias', 'visible_bias')
+    return tuple(f'layer_{number}/{name}' for number in range(1, count + 1) for name in names)
+
+
+class Stack:
+    """Some layers: images enter at the bottom, the top one learns what the one below makes of them.
+
+    Args:
+      layers: from the bottom to the top.
+      image_shape: (height, width, channels).
+    """
+
+    def __init__(self, layers: Sequence[Layer], image_shape: Sequence[int]) -> None:
+        self.layers = layers
+        self._image_shape = tuple(image_shape)
+
+    @property
+    def top(self) -> Layer:
+        """The layer that learns."""
+        return self.layers[-1]
+
+    def visible(self, images: Any) -> Any:
+        """Returns what the top layer sees of images, its label apart, float32 [n, visible].
+
+        Args:
+          images: float32 [n, height, width, channels] in [0, 1]; binary units stop the session with an
+            InvalidArgumentError at other values.
+        """
+        with tf.name_scope('features'):
+            values = tf.reshape(self._seen(images), [-1, self._pixels])
+            for layer in self.layers[:-1]:
+                values = layer.rbm.hidden_mean(values)
+            return tf.stop_gradient(values)
+
+    def images(self, visible: Any, like: Any = None) -> Any:
+        """Returns what values of the top layer's visible units, its label apart, mean as images.
+
+        The layers below hand the means of their visible units down.
+
+        Args:
+          visible: float32 [n, visible].
+          like: float32 [n, height, width, channels], images whose mean and contrast are given to them, where
+            the bottom layer is Gaussian; None shows 2.5 standard deviations to each side of mid-grey.
+
+        Returns:
+          float32 [n, height, width, channels] in [0, 1].
+        """
+        with tf.name_scope('images_of'):
+            for layer in reversed(self.layers[:-1]):
+                visible = layer.rbm.visible_mean(visible)
+            pictures = tf.reshape(visible, [-1, *self._image_shape])
+            if self._is_gaussian:
+                if like is None:
+                    mean, deviation = 0.5, 0.5 / _SHOWN_DEVIATIONS
+                else:
+                    _, mean, deviation = standardised(like)
+                pictures = pictures * deviation + mean
+            return tf.clip_by_value(pictures, 0.0, 1.0)
+
+    def receptive_fields(self, count: int) -> Any:
+        """Returns what the first `count` hidden units of the top layer look for, as images.
+
+        Weights of higher layers are multiplied down to the pixels (Lee, Ekanadham and Ng 2008).
+
+        Returns:
+          float32 [height, width, channels, count or fewer].
+        """
+        with tf.name_scope('receptive_fields'):
+            fields = self.top.kernel[:, :count]
+            for layer in reversed(self.layers[:-1]):
+                fields = tf.matmul(layer.kernel, fields)
+            return tf.reshape(fields, [*self._image_shape, -1])
+
+    @property
+    def _pixels(self) -> int:
+        return int(np.prod(self._image_shape))
+
+    @property
+    def _is_gaussian(self) -> bool:
+        return self.layers[0].visible_units == GAUSSIAN
+
+    def _seen(self, images: Any) -> Any:
+        """Returns images as the bottom layer's units take them."""
+        if self._is_gaussian:
+            return standardised(images)[0]
+        message = 'Binary visible units take values in [0, 1].'
+        bounds = [
+            tf.assert_non_negative(tf.reduce_min(images), message=message),
+            tf.assert_less_equal(tf.reduce_max(images), 1.0, message=message),
+        ]
+        with tf.control_dependencies(bounds):
+            return tf.identity(images)
+
+
+def standardised(images: Any) -> tuple[Any, Any, Any]:
+    """Brings each image to mean 0 and deviation 1, as Gaussian units of unit variance want it.
+
+    Args:
+      images: float32 [n, height, width, channels] in [0, 1].
+
+    Returns:
+      (float32 of the same shape; the mean and the deviation that were taken out, [n, 1, 1, 1] each).
+    """
+    mean, variance = tf.nn.moments(images, axes=[1, 2, 3], keepdims=True)
+    # An even image has no contrast to bring to 1: it is divided by what rounding to 8 bits leaves.
+    deviation = tf.maximum(tf.sqrt(variance), 1 / 255)
+    return (images - mean) / deviation, mean, deviation

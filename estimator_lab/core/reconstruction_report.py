@@ -1,0 +1,214 @@
+"""What an evaluation of an autoencoder shows in TensorBoard: pictures, histograms, the space of codes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from estimator_lab.core import metric_keys as keys
+from estimator_lab.core.picture import COLUMNS, labelled_grid
+from estimator_lab.core.projector import tile_size, write_projection
+from estimator_lab.core.reconstruction import Reconstructed
+from estimator_lab.core.summaries import picture_value
+from estimator_lab.tf1 import tf
+
+_WALKS = 4
+_WORST = 2 * COLUMNS
+_POINTS = 2000
+_BINS = 50
+_UNKNOWN = -1
+Row = tuple[np.ndarray, Sequence[str]]
+
+
+class ReconstructionReportHook(tf.train.SessionRunHook):
+    """Writes, at the end of an evaluation, what a person looks at to judge an autoencoder.
+
+    - images/reconstruction: the first images, their corrupted form if any, what was made of them;
+    - images/walk: what lies between the codes of two images;
+    - images/worst: the images that are reconstructed worst, by their keys;
+    - histograms of the errors and the codes of all images;
+    - the codes of 2,000 random images in the Embedding Projector, with labels, errors and small pictures.
+
+    Args:
+      made: the batch.
+      decode: code -> images in [0, 1], in the graph of `made`.
+      example_keys: string [batch]; None numbers the images.
+      labels: class ids [batch]; None for none.
+      vocabulary: label texts in the order of their ids.
+      folder: where the evaluation's event files lie.
+    """
+
+    def __init__(
+        self,
+        made: Reconstructed,
+        decode: Callable[[Any], Any],
+        example_keys: Any,
+        labels: Any,
+        vocabulary: Sequence[str],
+        folder: Path,
+    ) -> None:
+        self._corrupted = made.inputs is not made.images
+        self._vocabulary = vocabulary
+        self._folder = folder
+        _, height, width, _ = made.images.shape.as_list()
+        across, down = tile_size(_POINTS, height, width)
+        with tf.name_scope('report'):
+            self._batch = {
+                'images': made.images,
+                'reconstruction': made.reconstruction,
+                'thumbnail': tf.image.resize_area(made.images, [down, across]),
+                'code': made.code,
+                'error': made.error,
+            }
+            if example_keys is not None:
+                self._batch['key'] = example_keys
+            if labels is not None:
+                self._batch['label'] = tf.reshape(labels, [-1])
+            self._once = {'walk': _walks(decode, made.code), 'inputs': made.inputs[:COLUMNS]}
+
+    def begin(self) -> None:
+        self._first: dict[str, np.ndarray] = {}
+        self._errors: list[np.ndarray] = []
+        self._codes: list[np.ndarray] = []
+        self._worst, self._points = _Top(_WORST), _Top(_POINTS)
+        self._random = np.random.default_rng(0)
+
+    def before_run(self, run_context: Any) -> Any:
+        return tf.train.SessionRunArgs((self._batch, {} if self._first else self._once))
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        batch, once = run_values.results
+        count, before = len(batch['error']), sum(map(len, self._errors))
+        batch.setdefault('key', np.array([b'%d' % (before + row) for row in range(count)], object))
+        batch.setdefault('label', np.full(count, _UNKNOWN))
+        if not self._first:
+            self._first = {**once, **{name: values[:COLUMNS] for name, values in batch.items()}}
+        self._errors.append(batch['error'])
+        self._codes.append(batch['code'])
+        pictures, points = ('images', 'reconstruction'), ('thumbnail', 'code')
+        self._worst.add(batch['error'], {n: batch[n] for n in (*pictures, 'error', 'key', 'label')})
+        self._points.add(
+            self._random.random(count), {n: batch[n] for n in (*points, 'error', 'key', 'label')}
+        )
+
+    def end(self, session: Any) -> None:
+        if not self._errors:
+            return
+        values = [
+            # With the ending that tf.summary.image gives to the training step's, to stand beside it.
+            picture_value('images/reconstruction/image', _picture(self._first_rows())),
+            picture_value('images/walk', _picture(_walk_rows(self._first['walk']))),
+            picture_value('images/worst', _picture(self._worst_rows())),
+            tf.Summary.Value(tag=keys.ERROR, histo=_histogram(np.concatenate(self._errors))),
+            tf.Summary.Value(tag=keys.CODE, histo=_histogram(np.concatenate(self._codes))),
+        ]
+        step = session.run(tf.train.get_global_step())
+        tf.summary.FileWriterCache.get(str(self._folder)).add_summary(tf.Summary(value=values), step)
+        self._write_points()
+
+    def _first_rows(self) -> list[Row]:
+        first = self._first
+        inputs = [(first['inputs'], ['corrupted'] * COLUMNS)] if self._corrupted else []
+        names = [self._label(label) or _member(key) for label, key in _pairs(first)]
+        return [(first['images'], names), *inputs, (first['reconstruction'], _error_texts(first))]
+
+    def _worst_rows(self) -> list[Row]:
+        """Returns the worst images, worst first, and below each row of them their reconstructions."""
+        worst = self._worst.rows
+        names = [_member(key) for key in worst['key']]
+        rows: list[Row] = []
+        for part in (slice(at, at + COLUMNS) for at in range(0, len(names), COLUMNS)):
+            rows.append((worst['images'][part], names[part]))
+            rows.append((worst['reconstruction'][part], _error_texts(worst)[part]))
+        return rows
+
+    def _write_points(self) -> None:
+        points = self._points.rows
+        columns: dict[str, Sequence[str]] = {'key': [_text(key) for key in points['key']]}
+        if (points['label'] != _UNKNOWN).any():
+            columns = {'label': [self._label(label) or 'unknown' for label in points['label']], **columns}
+        columns['error'] = [f'{error:.4g}' for error in points['error']]
+        write_projection(self._folder, keys.CODE, points['code'], columns, points['thumbnail'])
+
+    def _label(self, label: int) -> str:
+        """Returns the text of a class id, '' for one that is not in the vocabulary."""
+        return self._vocabulary[label] if 0 <= label < len(self._vocabulary) else ''
+
+
+class _Top:
+    """Keeps the rows with the highest scores.
+
+    Attributes:
+      rows: arrays by name, all of one length; the highest score first.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._scores = np.empty(0)
+        self.rows: dict[str, np.ndarray] = {}
+
+    def add(self, scores: np.ndarray, rows: Mapping[str, np.ndarray]) -> None:
+        scores = np.concatenate([self._scores, scores])
+        kept = np.argsort(-scores, kind='stable')[: self._most]
+        self._scores = scores[kept]
+        self.rows = {
+            name: (np.concatenate([self.rows[name], new]) if self.rows else new)[kept]
+            for name, new in rows.items()
+        }
+
+
+def _walks(decode: Callable[[Any], Any], code: Any) -> Any:
+    """Returns the images on the straight lines from each of the first codes to the next, COLUMNS a line."""
+    ends = code[1 : _WALKS + 1]
+    starts = code[: tf.shape(ends)[0]]
+    share = tf.reshape(tf.linspace(0.0, 1.0, COLUMNS), [1, COLUMNS, 1])
+    between = (1 - share) * tf.expand_dims(starts, 1) + share * tf.expand_dims(ends, 1)
+    return decode(tf.reshape(between, [-1, code.shape.as_list()[1]]))
+
+
+def _walk_rows(images: np.ndarray) -> list[Row]:
+    texts = [f'{share:.0%} of the way' for share in np.linspace(0, 1, COLUMNS)]
+    return [(images[at : at + COLUMNS], texts) for at in range(0, len(images), COLUMNS)]
+
+
+def _picture(rows: Sequence[Row]) -> Image.Image:
+    """Returns the rows as one picture; rows of less than COLUMNS are filled up with white."""
+    images, texts = [], []
+    for tiles, words in rows:
+        missing = COLUMNS - len(tiles)
+        images += [tiles, np.ones((missing, *tiles.shape[1:]), tiles.dtype)]
+        texts += [*words[: len(tiles)], *[''] * missing]
+    return labelled_grid(np.concatenate(images) if images else np.empty((0, 1, 1, 1)), texts)
+
+
+def _error_texts(rows: Mapping[str, np.ndarray]) -> list[str]:
+    return [f'error {error:.2f}' for error in rows['error']]
+
+
+def _pairs(rows: Mapping[str, np.ndarray]) -> list[tuple[int, bytes]]:
+    return list(zip(rows['label'].tolist(), rows['key'], strict=True))
+
+
+def _text(key: bytes) -> str:
+    return key.decode('utf-8', 'replace')
+
+
+def _member(key: bytes) -> str:
+    """Returns what tells a key from others in the little space below an image: folder and file name."""
+    return '/'.join(_text(key).rpartition(':')[2].split('/')[-2:])
+
+
+def _histogram(values: np.ndarray) -> Any:
+    """Returns the distribution of all values as TensorBoard's histogram."""
+    counts, edges = np.histogram(values, _BINS)
+    return tf.HistogramProto(
+        min=values.min(),
+        max=values.max(),
+        num=values.size,
+        sum=values.sum(),
+        sum_squares=np.square(values).sum(),
+        bucket_limit=edges[1:],
+        bucket=counts,
+    )

@@ -1,0 +1,219 @@
+"""Images from wherever people have them: files, folders, tar archives, pipes, one after the other."""
+
+import io
+import itertools
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from estimator_lab.data.order import Turn
+from estimator_lab.data.sources import STDIN, expand_paths, is_pipe, is_url, open_archive, why_unreadable
+from estimator_lab.data.tar_headers import BLOCK
+from estimator_lab.data.tar_index import open_index
+from estimator_lab.data.tar_stream import (
+    MAX_MEMBER_BYTES,
+    Member,
+    is_image_name,
+    is_tar,
+    problem_of,
+    stream_members,
+)
+from estimator_lab.errors import DataError
+
+_HIDDEN = ('.', '__MACOSX')
+_TAR_SUFFIXES = ('.tar', '.tgz', '.tbz2', '.txz', '.tar.gz', '.tar.bz2', '.tar.xz')
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """An image in a file of its own, read when its data is asked for.
+
+    Attributes:
+      path: of the file; '-' is standard input.
+      piped: what came out of it, where it can't be read twice.
+    """
+
+    path: str
+    piped: bytes | None = None
+
+    @property
+    def archive(self) -> str:
+        return self.key
+
+    @property
+    def name(self) -> str:
+        return self.key
+
+    @property
+    def offset(self) -> int:
+        return 0
+
+    @property
+    def key(self) -> str:
+        """The path; bytes in it that are not UTF-8 are backslash escapes, as in archives."""
+        return os.fsencode(self.path).decode('utf-8', 'backslashreplace')
+
+    @property
+    def place(self) -> str:
+        return repr(self.key)
+
+    def read(self) -> Member:
+        """Returns the image; a file that can't be read has a `problem` instead of data."""
+        data = self.piped
+        if data is None:
+            try:
+                with open_archive(self.path) as file:
+                    data = _read_image(file)
+            except (DataError, OSError) as error:
+                return Member(self.key, self.key, 0, b'', str(error).rstrip('.'))
+        problem = problem_of(len(data))
+        return Member(self.key, self.key, 0, b'' if problem else data, problem)
+
+
+class ImageInput:
+    """The images below some paths, in that order; an `order.Order` of one epoch.
+
+    Of a folder all images count, at any depth, in the order of their names; of a tar archive all members that
+    training would take; any other file is an image. What a pipe holds, a tar or one image, its bytes say.
+
+    Args:
+      paths: of files, folders and archives, globs, URLs, '-' for standard input.
+
+    Raises:
+      DataError: for a path that is not there.
+    """
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self.paths = expand_paths(paths)
+
+    def epoch(self, number: int) -> Iterator[Turn]:
+        """Yields every image once.
+
+        Raises:
+          DataError: where an archive or a folder can't be read any further.
+        """
+        for path in self.paths:
+            yield from _turns(path, number)
+
+    def onwards(self, start: int) -> Iterator[Turn]:
+        """Yields the images behind position `start`, once."""
+        for position, turn in enumerate(self.epoch(0)):
+            if position >= start:
+                yield turn
+
+
+def read_image(place: str) -> Member:
+    """Reads one image.
+
+    Args:
+      place: path of an image file, or of a tar archive and the name of a member, 'faces.tar:n000001/1.jpg'.
+
+    Raises:
+      DataError: there is none, or it can't be read.
+    """
+    if not is_url(place) and Path(place).exists():
+        member = _only_image(place)
+    else:
+        archive, name = _archive_and_name(place)
+        member = _member_called(archive, name)
+    if member.problem:
+        raise DataError(f'{member.place} cannot be read: {member.problem}.')
+    return member
+
+
+def _only_image(path: str) -> Member:
+    """Returns the image of a file that holds no more than one."""
+    found = list(itertools.islice(_turns(path, 0), 1))
+    if not found:
+        raise DataError(f'{path!r} holds no image.')
+    member = found[0].member
+    if isinstance(member, ImageFile) and member.path == path:
+        return member.read()
+    raise DataError(f'{path!r} holds many images: name one of them, such as {member.key}.')
+
+
+def _archive_and_name(place: str) -> tuple[str, str]:
+    """Splits at the colon behind which an archive's path ends; a path or a name may have others."""
+    colons = [match.start() for match in re.finditer(':', place)]
+    for colon in colons:
+        if Path(place[:colon]).is_file():
+            return place[:colon], place[colon + 1 :]
+    raise DataError(f'There is no file {place!r}' + (', and no archive before its colon.' if colons else '.'))
+
+
+def _member_called(archive: str, name: str) -> Member:
+    index = open_index(archive)
+    for row in range(len(index)):
+        if index.name(row) == name:
+            if index.random_access:
+                return index.member(row)
+            return next(itertools.islice(stream_members(archive), row, None))
+    example = f'; it has {index.name(0)!r}' if len(index) else ''
+    raise DataError(f'{archive!r} has no image {name!r}{example}.')
+
+
+def _turns(path: str, epoch: int) -> Iterator[Turn]:
+    if not is_url(path) and path != STDIN and Path(path).is_dir():
+        for file in _images_below(path):
+            yield Turn(epoch, ImageFile(file))
+        return
+    head, opened = _open(path)
+    if is_tar(head) or path.lower().endswith(_TAR_SUFFIXES):
+        for member in stream_members(path, opened=opened):
+            yield Turn(epoch, member)
+        return
+    with opened:
+        yield Turn(epoch, ImageFile(path, _read_image(opened) if is_pipe(path) else None))
+
+
+def _open(path: str) -> tuple[bytes, io.BufferedReader]:
+    """Returns the first bytes of a file, and the file at its beginning."""
+    file = open_archive(path)
+    try:
+        head = file.read(BLOCK)
+        if is_pipe(path):
+            return head, io.BufferedReader(_Again(head, file))
+        file.seek(0)
+    except OSError as error:
+        raise DataError(why_unreadable(path, error)) from error
+    return head, file
+
+
+class _Again(io.RawIOBase):
+    """A pipe whose first bytes were read, and come once more."""
+
+    def __init__(self, head: bytes, rest: io.BufferedReader) -> None:
+        self._head = head
+        self._rest = rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data, self._head = self._head[: len(buffer)], self._head[len(buffer) :]
+        data = data or self._rest.read1(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._rest.close()
+        super().close()
+
+
+def _read_image(file: io.BufferedReader) -> bytes:
+    return file.read(MAX_MEMBER_BYTES + 1)
+
+
+def _images_below(folder: str) -> Iterator[str]:
+    """Yields the paths of all images below a folder, those of each folder before those of its folders."""
+
+    def fail(error: OSError) -> None:
+        raise DataError(why_unreadable(str(error.filename), error)) from error
+
+    for parent, folders, files in os.walk(folder, onerror=fail):
+        folders.sort()
+        folders[:] = [name for name in folders if not name.startswith(_HIDDEN)]
+        yield from (str(Path(parent, name)) for name in sorted(files) if is_image_name(name))

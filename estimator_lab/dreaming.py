@@ -1,0 +1,112 @@
+"""Dreams of a trained model: Gibbs sampling in its top machine, then down through the layers to an image."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from estimator_lab.core.dreams import dream
+from estimator_lab.core.noise import Noise
+from estimator_lab.data.archives import open_archives
+from estimator_lab.data.batches import decoded_batches
+from estimator_lab.data.decode import to_unit_range
+from estimator_lab.data.report import InputReport
+from estimator_lab.errors import DataError, FlagError
+from estimator_lab.tf1 import tf
+from estimator_lab.trained import Trained, open_trained
+
+
+def open_dreamer(model_dir: Path) -> Trained:
+    """Opens a model that can dream; of one with phases, the folder of its top machine.
+
+    Raises:
+      DataError: if the folder holds no model.
+      FlagError: if its model does not dream.
+    """
+    trained = open_trained(model_dir)
+    dreams_at_all = hasattr(trained.module, 'stack_of')
+    if dreams_at_all and hasattr(trained.module, 'phases') and not trained.params.phase:
+        *early, _ = trained.module.phases(trained.params)
+        if not early:
+            raise FlagError(f'--model_dir={model_dir} was not pre-trained: without machines nothing dreams.')
+        trained = open_trained(model_dir / early[-1].name)
+    if not dreams_at_all or not trained.module.can_dream(trained.params):
+        raise FlagError(
+            f'--model_dir={model_dir} holds a model that does not dream: --model=rbm does, and --model=dbn '
+            'that was pre-trained with rbms.'
+        )
+    return trained
+
+
+def first_images(trained: Trained, archives: Sequence[str], count: int) -> np.ndarray:
+    """Returns the first images of some archives as a model takes them, float32 [n, height, width, channels].
+
+    Raises:
+      DataError: if an archive can't be read, or has fewer than `count` images.
+    """
+    opened = open_archives(archives)
+    report = InputReport()
+    found: list[np.ndarray] = []
+    for batch in decoded_batches(opened.order().epoch(0), count, trained.pixels, report):
+        found.extend(batch.images)
+        if len(found) >= count:
+            return to_unit_range(np.stack(found[:count]))
+    raise DataError(f'{", ".join(archives)} has {len(found)} images, fewer than --count={count}.')
+
+
+def dreams(
+    trained: Trained,
+    count: int,
+    steps: int,
+    seed: int,
+    label: str = '',
+    begin: np.ndarray | None = None,
+) -> tuple[np.ndarray, list[str]]:
+    """Returns what a model dreams.
+
+    Args:
+      trained: a model from `open_dreamer`.
+      count: how many.
+      steps: Gibbs steps to each.
+      seed: of the noise.
+      label: what to dream of, where the top machine sees labels; '' for each of them in turn.
+      begin: float32 [count, height, width, channels] in [0, 1], where the chains begin; None for noise.
+
+    Returns:
+      (float32 [count, height, width, channels] in [0, 1]; their labels, '' where there are none).
+
+    Raises:
+      FlagError: for a label that the machine does not know.
+    """
+    with tf.Graph().as_default(), tf.Session() as session:
+        stack = trained.module.stack_of(trained.params)
+        texts = _labels(trained, stack.top.classes, count, label)
+        rbm, noise = stack.top.rbm, Noise(tf.constant([seed, 0], tf.int64))
+        units = stack.top.kernel.shape.as_list()[0]
+        start = noise.uniform([count, units]) if begin is None else stack.visible(tf.constant(begin))
+        if stack.top.classes:
+            ids = [trained.record.vocabulary.index(text) for text in texts]
+            start = tf.concat([start, tf.one_hot(ids, stack.top.classes)], axis=1)
+        found: Any = stack.images(dream(rbm, start, steps, noise, clamped=True)[:, :units])
+        tf.train.Saver(tf.trainable_variables() + _resting(stack)).restore(session, trained.checkpoint)
+        return session.run(found), texts
+
+
+def _resting(stack: Any) -> list[Any]:
+    """Returns the variables of the layers below the top, which do not learn."""
+    return [v for layer in stack.layers[:-1] for v in (layer.kernel, layer.bias, layer.visible_bias)]
+
+
+def _labels(trained: Trained, classes: int, count: int, label: str) -> list[str]:
+    known = trained.record.vocabulary
+    if not classes:
+        if label:
+            raise FlagError(
+                f'--label={label} needs a machine that was trained with labels: --model=dbn with '
+                '--hparams=labels_in_top=true.'
+            )
+        return [''] * count
+    if label and label not in known:
+        raise FlagError(f'--label={label} is unknown; known are: {", ".join(known)}.')
+    return [label or known[number % len(known)] for number in range(count)]

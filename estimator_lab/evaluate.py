@@ -1,0 +1,68 @@
+"""``python -m estimator_lab.evaluate``: how good a trained model is, and where it is wrong."""
+
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from estimator_lab import command
+from estimator_lab.errors import FlagError
+
+FLAGS = flags.FlagValues()
+
+flags.DEFINE_string('model_dir', None, 'folder in which the model was trained', flag_values=FLAGS)
+flags.DEFINE_list('data', [], "tar archives, folders, '-' for standard input", flag_values=FLAGS)
+flags.DEFINE_enum(
+    'decode', None, ['exact', 'fast'], 'how images are decoded; default: as in training', flag_values=FLAGS
+)
+flags.DEFINE_integer('batch_size', 32, 'images at once', lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer('eval_steps', None, 'batches to evaluate; default all', lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_string('output', None, 'folder for tables and pictures', flag_values=FLAGS)
+flags.DEFINE_integer('worst', 24, 'examples on the contact sheet', lower_bound=0, flag_values=FLAGS)
+flags.DEFINE_bool('json', False, 'print JSON instead of tables', flag_values=FLAGS)
+
+_USAGE = """Evaluates a trained model on images whose labels are the folders they lie in.
+
+  python -m estimator_lab.evaluate --model_dir=runs/mine --data=test.tar
+  python -m estimator_lab.evaluate --model_dir=runs/mine --data='test-*.tar' --output=report
+
+Shows metrics and, for a classifier, precision, recall and confusion of its classes. --output writes these as
+JSON, CSV and PNG, and the worst mistakes as a contact sheet. Nothing in --model_dir is changed."""
+_ARGUMENTS = ''
+_GROUPS = {
+    'Model': ['model_dir'],
+    'Images': ['data', 'decode', 'batch_size', 'eval_steps'],
+    'Output': ['output', 'worst', 'json'],
+}
+
+
+def main() -> int:
+    """Runs the command; returns its exit status."""
+    for name in ('model_dir', 'data'):
+        if not FLAGS[name].value:
+            raise FlagError(f'--{name} is missing, see --help.')
+
+    from estimator_lab.data.image_input import ImageInput
+    from estimator_lab.data.report import InputReport
+    from estimator_lab.evaluation import EvaluationSettings, evaluate
+    from estimator_lab.evaluation_report import as_dict, text, write_files
+    from estimator_lab.outputs import json_text
+    from estimator_lab.trained import open_trained
+
+    images = ImageInput(FLAGS.data)
+    trained = open_trained(Path(FLAGS.model_dir))
+    settings = EvaluationSettings(
+        trained.pixels_by(FLAGS.decode), FLAGS.batch_size, FLAGS.eval_steps, FLAGS.worst
+    )
+    report = InputReport(say=lambda line: print(line, file=sys.stderr))
+    found = evaluate(trained, images, settings, report)
+    print(json_text(as_dict(trained, found), 1) if FLAGS.json else text(trained, found))
+    if FLAGS.output:
+        names = write_files(Path(FLAGS.output), trained, found)
+        if not FLAGS.json:
+            print(f'{"Written":<16} {FLAGS.output}: {", ".join(names)}')
+    return 0
+
+
+if __name__ == '__main__':
+    command.run(main, _USAGE, _GROUPS, _ARGUMENTS, FLAGS)

@@ -1,0 +1,219 @@
+"""A trained model + labelled images -> metrics, confusion and the worst examples, in one pass."""
+
+import heapq
+import itertools
+import math
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from estimator_lab.core import metric_keys as keys
+from estimator_lab.core.confusion import Confusion
+from estimator_lab.data.batches import Pixels
+from estimator_lab.data.input_fns import archive_input_fn
+from estimator_lab.data.order import Order
+from estimator_lab.data.report import InputReport
+from estimator_lab.errors import DataError
+from estimator_lab.tensorflow_errors import tensorflow_errors_as_sentences
+from estimator_lab.tf1 import tf
+from estimator_lab.trained import Trained
+
+_OBSERVED = (keys.CLASSES, keys.PROBABILITIES, keys.ERROR)
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """How to evaluate.
+
+    Attributes:
+      pixels: how images are decoded.
+      batch_size: images that the network takes at once.
+      steps: batches to evaluate; None for all.
+      worst: examples to keep, the worst ones.
+    """
+
+    pixels: Pixels
+    batch_size: int = 32
+    steps: int | None = None
+    worst: int = 24
+
+
+class Example(NamedTuple):
+    """One example that the model does badly on.
+
+    Attributes:
+      badness: what it is ranked by, the larger the worse: the error; of a classifier, 1 - the probability
+        of the true label.
+      key: of the image.
+      image: uint8 [height, width, channels], as the network sees it.
+      true: the label's text; '' where there is none.
+      predicted: the text of the label that it was taken for; '' where there is none.
+      probability: of `predicted`; 0 where there is none.
+    """
+
+    badness: float
+    key: str
+    image: np.ndarray
+    true: str = ''
+    predicted: str = ''
+    probability: float = 0.0
+
+
+@dataclass
+class Evaluation:
+    """What an evaluation found.
+
+    Attributes:
+      metrics: by name.
+      images: how many were evaluated.
+      bad: how many more could not be decoded.
+      confusion: which classes were taken for which; None for a model that does not classify.
+      worst: the worst examples, the very worst first; a classifier's are all mistakes.
+    """
+
+    metrics: Mapping[str, float]
+    images: int
+    bad: int
+    confusion: Confusion | None = None
+    worst: list[Example] = field(default_factory=list)
+
+
+def evaluate(
+    trained: Trained, images: Order, settings: EvaluationSettings, report: InputReport
+) -> Evaluation:
+    """Evaluates a model in one pass over the images, with flat memory however many there are.
+
+    Nothing is written to its folder.
+
+    Args:
+      trained: the model.
+      images: the encoded images; their labels are the folders they lie in.
+      settings: how to evaluate.
+      report: counts the images.
+
+    Raises:
+      DataError: if the images can't be read to their end; if there are none; if a classifier knows none of
+        their labels.
+      LabError: if TensorFlow can't go on.
+    """
+    observer = _Observer(trained, settings.worst)
+    input_fn = archive_input_fn(images, settings.pixels, settings.batch_size, report, trained.vocabulary)
+    with tempfile.TemporaryDirectory() as folder, tensorflow_errors_as_sentences():
+        estimator = tf.estimator.Estimator(
+            observed(trained.module.model_fn, observer.observe), folder, params=trained.estimator_params
+        )
+        found = estimator.evaluate(input_fn, settings.steps, checkpoint_path=trained.checkpoint)
+    report.raise_error()
+    metrics = {name: float(value) for name, value in found.items() if name != tf.GraphKeys.GLOBAL_STEP}
+    return observer.evaluation(metrics, report)
+
+
+def observed(model_fn: Callable[..., Any], observe: Callable[[dict[str, np.ndarray]], None]) -> Any:
+    """Returns a model function whose EVAL shows each batch to `observe`.
+
+    Args:
+      model_fn: gives its predictions in EVAL as well.
+      observe: called with 'image' float32 [n, height, width, channels], 'key' string [n], where there are
+        labels 'label' int64 [n], and those predictions, by name.
+    """
+
+    def with_hook(features: Any, labels: Any, mode: str, params: Any, config: Any) -> Any:
+        spec = model_fn(features, labels, mode, params, config)
+        tensors = {'image': features['image'], 'key': features['key']}
+        if labels is not None:
+            tensors['label'] = labels
+        predictions = spec.predictions or {}
+        tensors.update({name: predictions[name] for name in _OBSERVED if name in predictions})
+        return spec._replace(evaluation_hooks=[*spec.evaluation_hooks, _Watch(tensors, observe)])
+
+    return with_hook
+
+
+class _Watch(tf.train.SessionRunHook):
+    """Fetches tensors beside each step."""
+
+    def __init__(self, tensors: Mapping[str, Any], observe: Callable[[dict[str, np.ndarray]], None]) -> None:
+        self._tensors = tensors
+        self._observe = observe
+
+    def before_run(self, run_context: Any) -> Any:
+        return tf.train.SessionRunArgs(self._tensors)
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        self._observe(run_values.results)
+
+
+class _Observer:
+    """Takes in what the model says, batch by batch."""
+
+    def __init__(self, trained: Trained, worst: int) -> None:
+        self._labels = trained.record.vocabulary
+        self._confusion: Confusion | None = None
+        self._worst = _Worst(worst)
+        self._images = 0
+
+    def observe(self, batch: dict[str, np.ndarray]) -> None:
+        self._images += len(batch['key'])
+        if keys.PROBABILITIES in batch and 'label' in batch:
+            self._observe_classes(batch)
+        elif keys.ERROR in batch:
+            for row, error in enumerate(batch[keys.ERROR].tolist()):
+                self._worst.offer(error, partial(_example, batch, row, error))
+
+    def evaluation(self, metrics: Mapping[str, float], report: InputReport) -> Evaluation:
+        if not self._images:  # Estimator itself gives metrics of nothing
+            last = f'; the last is {report.last}' if report.bad else ''
+            raise DataError(f'No image could be evaluated: {report.bad:,} of {report.seen:,} are bad{last}.')
+        if self._confusion is not None and not self._confusion.images:
+            shown = ', '.join(self._labels[:3])
+            raise DataError(
+                f'None of the {self._images:,} images has a label that the model knows (such as {shown}): an '
+                "image's label is the folder it lies in."
+            )
+        return Evaluation(metrics, self._images, report.bad, self._confusion, self._worst.ranked())
+
+    def _observe_classes(self, batch: dict[str, np.ndarray]) -> None:
+        self._confusion = self._confusion or Confusion(self._labels)
+        true, predicted = batch['label'], batch[keys.CLASSES]
+        self._confusion.add(true, predicted)
+        for row in np.flatnonzero((true >= 0) & (true != predicted)).tolist():
+            badness = 1 - float(batch[keys.PROBABILITIES][row, true[row]])
+            self._worst.offer(badness, partial(self._mistake, batch, row, badness))
+
+    def _mistake(self, batch: dict[str, np.ndarray], row: int, badness: float) -> Example:
+        true, predicted = int(batch['label'][row]), int(batch[keys.CLASSES][row])
+        return _example(batch, row, badness)._replace(
+            true=self._labels[true],
+            predicted=self._labels[predicted],
+            probability=float(batch[keys.PROBABILITIES][row, predicted]),
+        )
+
+
+class _Worst:
+    """Keeps the worst few of many examples; of equally bad ones the first."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._heap: list[tuple[float, int, Example]] = []
+        self._order = itertools.count(0, -1)
+
+    def offer(self, badness: float, make: Callable[[], Example]) -> None:
+        """Takes an example if it is bad enough; it is made only then."""
+        entry = (math.inf if math.isnan(badness) else badness, next(self._order))
+        if len(self._heap) < self._count:
+            heapq.heappush(self._heap, (*entry, make()))
+        elif self._heap and entry > self._heap[0][:2]:
+            heapq.heapreplace(self._heap, (*entry, make()))
+
+    def ranked(self) -> list[Example]:
+        """Returns those kept, the worst first."""
+        return [example for *_, example in sorted(self._heap, key=lambda entry: entry[:2], reverse=True)]
+
+
+def _example(batch: dict[str, np.ndarray], row: int, badness: float) -> Example:
+    image = np.rint(batch['image'][row] * 255).astype(np.uint8)
+    return Example(badness, batch['key'][row].decode('utf-8', 'backslashreplace'), image)

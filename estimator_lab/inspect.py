@@ -1,0 +1,91 @@
+"""``python -m estimator_lab.inspect``: what a trained network sees in one image."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from absl import flags
+
+from estimator_lab import command
+from estimator_lab.errors import DataError, FlagError
+from estimator_lab.outputs import safe_name, writing
+
+if TYPE_CHECKING:
+    from estimator_lab.inspection import Inspection
+    from estimator_lab.trained import Trained
+
+FLAGS = flags.FlagValues()
+
+flags.DEFINE_string('model_dir', None, 'folder in which the model was trained', flag_values=FLAGS)
+flags.DEFINE_string('image', None, 'an image, or a member of an archive, ARCHIVE:MEMBER', flag_values=FLAGS)
+flags.DEFINE_string(
+    'label', '', 'whose evidence is looked for; default: the predicted one', flag_values=FLAGS
+)
+flags.DEFINE_string(
+    'output', None, 'folder for the pictures; default: inspect in model_dir', flag_values=FLAGS
+)
+
+_USAGE = """Shows what a trained network sees in one image, as PNG files and in TensorBoard.
+
+  python -m estimator_lab.inspect --model_dir=runs/mine --image=photo.jpg
+  python -m estimator_lab.inspect --model_dir=runs/mine --image=test.tar:test/n000001/0001_01.jpg
+
+The filters of the first layer; the activation maps of each convolution; the pixels on which the label
+depends (saliency, Simonyan 2014), and where the last convolution found evidence for it (Grad-CAM, 2017)."""
+_ARGUMENTS = ''
+_GROUPS = {'Model': ['model_dir'], 'Image': ['image', 'label'], 'Output': ['output']}
+_FOLDER = 'inspect'
+_SUFFIXES = ('', '_2', '_3')
+
+
+def main() -> int:
+    """Runs the command; returns its exit status."""
+    for name in ('model_dir', 'image'):
+        if not FLAGS[name].value:
+            raise FlagError(f'--{name} is missing, see --help.')
+
+    from estimator_lab.data.decode import BadImageError
+    from estimator_lab.data.image_input import read_image
+    from estimator_lab.inspection import inspect_image, write_pictures, write_summaries
+    from estimator_lab.trained import open_trained
+
+    member = read_image(FLAGS.image)
+    trained = open_trained(Path(FLAGS.model_dir))
+    try:
+        image = trained.pixels.decode(member.data, *trained.shape)
+    except BadImageError as reason:
+        raise DataError(f'--image={FLAGS.image} cannot be decoded: {reason}.') from reason
+    found = inspect_image(trained, image, FLAGS.label, FLAGS.image)
+    pictures = found.pictures()
+    events = trained.model_dir / _FOLDER
+    folder = Path(FLAGS.output) if FLAGS.output else events / safe_name(FLAGS.image)
+    with writing('output' if FLAGS.output else 'model_dir', folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_pictures(folder, pictures)
+    print(f'{"Prediction":<16} {_prediction(trained, found)}')
+    print(f'{"Pictures":<16} {folder}: {", ".join(f"{name}.png" for name in pictures)}')
+    try:
+        write_summaries(events, pictures, trained.step)
+        print(f'{"TensorBoard":<16} {command.tensorboard(trained.model_dir)}')
+    except OSError as error:
+        print(
+            f'{events} cannot be written, so that TensorBoard shows nothing of it: {error}', file=sys.stderr
+        )
+    return 0
+
+
+def _prediction(trained: 'Trained', found: 'Inspection') -> str:
+    from estimator_lab.prediction import Predicted, Table
+
+    top = min(len(_SUFFIXES), max(len(trained.record.vocabulary), 1))
+    values = {name: value[None] for name, value in found.values.items()}
+    (row,) = Table(trained, top).rows(Predicted([FLAGS.image], [], values))
+    columns = dict(row.columns)
+    labels = [columns.pop(f'label{suffix}', None) for suffix in _SUFFIXES[:top]]
+    chances = [columns.pop(f'probability{suffix}', None) for suffix in _SUFFIXES[:top]]
+    shown = [f'{label} {chance:.4f}' for label, chance in zip(labels, chances, strict=True) if label]
+    return ', '.join([*shown, *(f'{name} {value}' for name, value in columns.items())])
+
+
+if __name__ == '__main__':
+    command.run(main, _USAGE, _GROUPS, _ARGUMENTS, FLAGS)

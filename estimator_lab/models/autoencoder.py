@@ -1,0 +1,271 @@
+"""Autoencoders: images through a bottleneck and back, for compression, denoising and finding outliers.
+
+The defaults are the deep autoencoder of Hinton and Salakhutdinov (2006), 784-1000-500-250-30 on MNIST, with
+a mirrored decoder and a linear code. They pre-trained it as a stack of restricted Boltzmann machines, which
+`pretrain_epochs` does here; by default it is trained from random weights. With a corruption, it learns the
+clean image from a corrupted one (Vincent et al. 2008). The convolutional kind halves the image by strided
+convolutions before the dense layers, and doubles it by transposed ones behind them.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from estimator_lab.core.activations import ACTIVATIONS
+from estimator_lab.core.coder import STRIDE, Coder, Sizes
+from estimator_lab.core.corruption import CORRUPTIONS, corrupt, fixed_seeds, fresh_seed
+from estimator_lab.core.features import images_of, keys_of
+from estimator_lab.core.hparams import are_sizes, hparam, resolve, sizes
+from estimator_lab.core.phases import FINAL, Phase
+from estimator_lab.core.pretraining import PretrainingParams, Task, pretraining_phases, pretraining_spec
+from estimator_lab.core.principal_components import FILE, principal_components
+from estimator_lab.core.rbm import BERNOULLI
+from estimator_lab.core.rbm_specs import Sight
+from estimator_lab.core.reconstruction import (
+    LOSSES,
+    Reconstructed,
+    eval_spec,
+    loss_of,
+    predict_spec,
+    train_spec,
+)
+from estimator_lab.core.reconstruction_report import ReconstructionReportHook
+from estimator_lab.core.summaries import filter_summary, picture_hook, rows_summary
+from estimator_lab.core.training import TrainingParams
+from estimator_lab.errors import FlagError
+from estimator_lab.progress import say
+from estimator_lab.tf1 import tf
+
+_LAYERS = {'dense': '1000-500-250-30', 'convolutional': '256'}
+_UNITS_SHOWN = 64
+_OUTPUTS = {'sigmoid': tf.nn.sigmoid, 'linear': tf.identity}
+
+
+@dataclasses.dataclass(frozen=True)
+class Params(PretrainingParams, TrainingParams):
+    """Parameters of the autoencoder."""
+
+    kind: str = hparam('dense', f'one of {", ".join(_LAYERS)}', _LAYERS.__contains__, shapes=True)
+    layers: str = hparam(
+        '',
+        'units of the dense layers, the last one the code, such as 1000-500-250-30, which is the default; '
+        'for kind=convolutional that is 256',
+        are_sizes,
+        shapes=True,
+    )
+    decoder_layers: str = hparam(
+        '',
+        "units of the decoder's dense layers between code and image; default: mirrored",
+        are_sizes,
+        shapes=True,
+    )
+    filters: str = hparam(
+        '32-64-128',
+        'for kind=convolutional: filters of its convolutions, each of which halves the image',
+        lambda v: are_sizes(v) and v,
+        shapes=True,
+    )
+    kernel_size: int = hparam(4, 'side of a filter in pixels, at least 1', lambda v: v >= 1, shapes=True)
+    tied: bool = hparam(
+        False, "whether the decoder's weights are the encoder's, transposed", lambda v: True, shapes=True
+    )
+    activation: str = hparam('elu', f'of the layers: {", ".join(ACTIVATIONS)}', ACTIVATIONS.__contains__)
+    code_activation: str = hparam('linear', 'of the code: the same', ACTIVATIONS.__contains__)
+    output: str = hparam('sigmoid', f'of the reconstruction: {", ".join(_OUTPUTS)}', _OUTPUTS.__contains__)
+    pretrain_epochs: float = hparam(
+        0.0, 'passes over the images for each layer, as an rbm; 0 for none', lambda v: v >= 0, shapes=True
+    )
+    loss: str = hparam('squared_error', f'one of {", ".join(LOSSES)}', LOSSES.__contains__)
+    corruption: str = hparam('none', f'one of {", ".join(CORRUPTIONS)}', CORRUPTIONS.__contains__)
+    corruption_level: float = hparam(
+        0.3,
+        'share of values that are corrupted, or deviation of gaussian noise, in [0, 1]',
+        lambda v: 0 <= v <= 1,
+    )
+
+    @property
+    def sizes(self) -> Sizes:
+        """Sizes of the encoder and the decoder."""
+        layers = sizes(self.layers or _LAYERS[self.kind])
+        return Sizes(
+            image_shape=self.image_shape,
+            layers=layers,
+            decoder_layers=sizes(self.decoder_layers) if self.decoder_layers else layers[-2::-1],
+            filters=sizes(self.filters) if self.kind == 'convolutional' else (),
+            kernel_size=self.kernel_size,
+        )
+
+    @property
+    def task(self) -> Task:
+        """What is pre-trained."""
+        return Task(self, self.sizes.layers, linear_top=self.code_activation == 'linear')
+
+
+def check(params: Params) -> None:
+    """Raises FlagError for sizes that don't fit each other or the image; warns if nothing is compressed."""
+    sizes = params.sizes
+    height, width, channels = params.image_shape
+    unit = STRIDE ** len(sizes.filters)
+    for side in (height, width):
+        if side % unit:
+            raise FlagError(
+                f'--image_size={side} does not fit --hparams=filters={params.filters}: that halves the image '
+                f'{len(sizes.filters)} times, which takes a multiple of {unit} pixels.'
+            )
+    mirrored = tuple(sizes.layers[-2::-1])
+    why = 'tied=true' if params.tied else f'pretrain_epochs={params.pretrain_epochs:g}'
+    if (params.tied or params.pretrain_epochs) and tuple(sizes.decoder_layers) != mirrored:
+        raise FlagError(
+            f'--hparams={why} needs a decoder that mirrors the encoder: leave out decoder_layers='
+            f'{params.decoder_layers}, or give {_text(mirrored)}.'
+        )
+    if params.pretrain_epochs:
+        _check_pretraining(params)
+    if params.loss == 'cross_entropy' and params.output != 'sigmoid':
+        raise FlagError('--hparams=loss=cross_entropy needs output=sigmoid, since it takes probabilities.')
+    if sizes.layers[-1] > height * width * channels:
+        _warn_of_wide_code(sizes.layers[-1], height * width * channels)
+
+
+def _check_pretraining(params: Params) -> None:
+    """Raises FlagError for a network that is not what a stack of pre-trained layers unrolls to."""
+    wanted = {
+        'kind': ('dense',),
+        'activation': ('sigmoid',),
+        'code_activation': ('linear', 'sigmoid'),
+        'output': ('sigmoid',),
+        'visible_units': (BERNOULLI,),
+    }
+    for name, values in wanted.items():
+        if getattr(params, name) not in values:
+            raise FlagError(
+                f'--hparams=pretrain_epochs={params.pretrain_epochs:g} needs {name}={" or ".join(values)}, '
+                f'not {getattr(params, name)}.'
+            )
+
+
+def phases(params: Params) -> list[Phase]:
+    """Returns the phases of training: one for each pre-trained layer if any, then fine-tuning.
+
+    The decoder takes over the visible biases: its first layer, counted from the code, those of the top one.
+    """
+    count = len(params.sizes.layers)
+    final = [f'layer_{number}/{name}' for number in range(1, count + 1) for name in ('kernel', 'bias')]
+    renames = [
+        (f'decoder_{number}/bias', f'layer_{count + 1 - number}/visible_bias')
+        for number in range(1, count + 1)
+    ]
+    return pretraining_phases(params, count, final, renames)
+
+
+def prepare(params: Params, batches: Callable[[], Iterable[np.ndarray]], model_dir: Path) -> None:
+    """Computes the principal components of the training images, which evaluations compare with.
+
+    Args:
+      params: the model's parameters; nothing is done for pre-training.
+      batches: gives the images once, in a random order, as uint8 [n, height, width, channels].
+      model_dir: where they are kept; those that are there already stay.
+    """
+    if params.phase == FINAL and not (model_dir / FILE).exists():
+        principal_components(batches(), params.sizes.layers[-1]).save(model_dir / FILE)
+
+
+def model_fn(
+    features: Any, labels: Any, mode: str, params: Mapping[str, Any] | None = None, config: Any = None
+) -> Any:
+    """The model function, for `tf.estimator.Estimator`.
+
+    Args:
+      features: {'image': float32 [batch, height, width, channels], 'key': string [batch]}, or one tensor
+        [batch, height * width * channels], or the document's tuple of scalars; values in [0, 1].
+      labels: class ids [batch] to show beside the codes, or None.
+      mode: a `tf.estimator.ModeKeys`.
+      params: names and values of `Params`; those left out have their defaults.
+      config: the RunConfig; without it, evaluations draw no pictures.
+
+    Returns:
+      The EstimatorSpec of that mode. In PREDICT images are taken as they come, corrupted or not.
+
+    Raises:
+      FlagError: for an unknown parameter, or a value that is not allowed.
+    """
+    settings = resolve(Params, params)
+    check(settings)
+    images = images_of(features, settings.image_shape)
+    if settings.phase != FINAL:
+        return pretraining_spec(settings.task, Sight(features, images), mode, config)
+    coder = Coder(
+        settings.sizes, ACTIVATIONS[settings.activation], ACTIVATIONS[settings.code_activation], settings.tied
+    )
+    made = _reconstructed(images, _inputs(images, features, mode, settings), coder, settings)
+    if mode == tf.estimator.ModeKeys.PREDICT:
+        return predict_spec(made, features)
+    loss = loss_of(made, features, settings.loss)
+    if mode == tf.estimator.ModeKeys.EVAL:
+        hooks = [_report(made, coder, features, labels, settings, config)] if config else []
+        return eval_spec(made, loss, settings, config, hooks)
+    hooks = _picture_hooks(made, settings, config)
+    return train_spec(made, loss, settings, hooks, _scaffold(coder) if settings.pretrain_epochs else None)
+
+
+def _inputs(images: Any, features: Any, mode: str, params: Params) -> Any:
+    """Returns the images, corrupted as the mode wants them."""
+    if mode == tf.estimator.ModeKeys.PREDICT or params.corruption == 'none':
+        return images
+    training = mode == tf.estimator.ModeKeys.TRAIN
+    seeds = fresh_seed(features) if training else fixed_seeds(features, tf.shape(images)[0])
+    return corrupt(images, params.corruption, params.corruption_level, seeds)
+
+
+def _reconstructed(images: Any, inputs: Any, coder: Coder, params: Params) -> Reconstructed:
+    code = coder.encode(inputs)
+    logits = coder.decode(code)
+    return Reconstructed(images, inputs, code, logits, _OUTPUTS[params.output](logits))
+
+
+def _scaffold(coder: Coder) -> Any:
+    """Returns what starts training: behind the warm start of the encoder, the decoder is made its mirror."""
+    unroll = coder.unrolled()
+    return tf.train.Scaffold(init_fn=lambda scaffold, session: session.run(unroll))
+
+
+def _report(
+    made: Reconstructed, coder: Coder, features: Any, labels: Any, params: Params, config: Any
+) -> ReconstructionReportHook:
+    def decode(code: Any) -> Any:
+        return _OUTPUTS[params.output](coder.decode(code))
+
+    folder = Path(config.model_dir) / 'eval'  # where Estimator puts the metrics of its evaluations
+    return ReconstructionReportHook(made, decode, keys_of(features), labels, params.vocabulary, folder)
+
+
+def _picture_hooks(made: Reconstructed, params: Params, config: Any) -> list[Any]:
+    """Returns the hook that shows what training makes of some images, and what its first layer looks for."""
+    if config is None or not (config.is_chief and config.save_summary_steps):
+        return []
+    shown = [made.images, made.inputs, made.reconstruction]
+    if params.corruption == 'none':
+        del shown[1]
+    first = tf.trainable_variables()[0]
+    if not params.sizes.filters:  # each unit of the first layer looks at a whole image
+        units = min(params.sizes.layers[0], _UNITS_SHOWN)
+        first = tf.reshape(first[:, :units], [*params.image_shape, units])
+    summaries = [
+        rows_summary('images/reconstruction', shown, collections=[]),
+        filter_summary('images/filters_layer_1', first, collections=[]),
+    ]
+    return [picture_hook(summaries, config)]
+
+
+def _text(sizes: Iterable[int]) -> str:
+    return '-'.join(map(str, sizes)) or 'none'
+
+
+@functools.cache
+def _warn_of_wide_code(code: int, values: int) -> None:
+    """Says it once, however many graphs are built."""
+    say(f'Warning: a code of {code} values is wider than the image of {values}: nothing is compressed.')

@@ -1,0 +1,49 @@
+"""Folders and files that a user names for results."""
+
+import csv
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from estimator_lab.errors import FlagError
+
+_NAME_LENGTH = 100
+
+
+@contextmanager
+def writing(flag: str, path: Path) -> Iterator[None]:
+    """Turns an OSError of the block into a FlagError that names the flag and its value."""
+    try:
+        yield
+    except OSError as error:
+        raise FlagError(f'--{flag}={path} cannot be written: {error.strerror or error}.') from error
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """Returns strict JSON: a number that is not finite, for which it has no word, is null."""
+    return json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def write_csv(path: Path, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Writes a table."""
+    with path.open('w', encoding='utf-8', newline='') as file:
+        writer = csv.writer(file, lineterminator='\n')
+        writer.writerow(head)
+        writer.writerows(rows)
+
+
+def safe_name(name: str) -> str:
+    """Returns a name that is one file's name anywhere: the end of it, other characters replaced."""
+    return re.sub(r'[^\w.-]+', '_', name, flags=re.ASCII)[-_NAME_LENGTH:].strip('._') or '_'
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

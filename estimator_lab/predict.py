@@ -1,0 +1,124 @@
+"""``python -m estimator_lab.predict``: what a trained model says about images."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from absl import flags
+
+from estimator_lab import command
+from estimator_lab.errors import DataError, FlagError
+from estimator_lab.outputs import writing
+
+if TYPE_CHECKING:
+    from estimator_lab.data.report import InputReport
+    from estimator_lab.prediction import Predicted, Table
+    from estimator_lab.prediction_files import PredictionFiles, WriteRow
+
+FLAGS = flags.FlagValues()
+
+flags.DEFINE_string('model_dir', None, 'folder in which the model was trained', flag_values=FLAGS)
+flags.DEFINE_list('data', [], 'more images, folders and archives, as the arguments', flag_values=FLAGS)
+flags.DEFINE_enum(
+    'decode', None, ['exact', 'fast'], 'how images are decoded; default: as in training', flag_values=FLAGS
+)
+flags.DEFINE_integer('batch_size', 64, 'images at once', lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_enum('format', 'csv', ['csv', 'jsonl'], 'of the rows', flag_values=FLAGS)
+flags.DEFINE_integer('top', 1, 'labels in a row, the most probable first', lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_string('out', None, 'file for the rows; default: standard output', flag_values=FLAGS)
+flags.DEFINE_string('output', None, 'new folder for vectors (npz) and pictures (PNG)', flag_values=FLAGS)
+
+_USAGE = """Says what a trained model sees in images: a row for each, in their order, as soon as it is known.
+
+  python -m estimator_lab.predict --model_dir=runs/mine photo.jpg holiday/ faces.tar.gz
+  curl -s https://example.com/faces.tar | python -m estimator_lab.predict --model_dir=runs/mine --top=3 -
+
+Arguments are images, folders of them at any depth, tar archives, plain or compressed, and '-' for standard
+input, which holds an archive or one image. What can't be decoded has a row that says why ('problem')."""
+_ARGUMENTS = '[IMAGE|FOLDER|TAR...]'
+_GROUPS = {
+    'Model': ['model_dir'],
+    'Images': ['data', 'decode', 'batch_size'],
+    'Output': ['format', 'top', 'out', 'output'],
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the command; returns its exit status."""
+    if not FLAGS.model_dir:
+        raise FlagError('--model_dir is missing, see --help.')
+    if not arguments and not FLAGS.data:
+        raise FlagError("No image is named: give files, folders, tar archives, or '-' for standard input.")
+
+    from estimator_lab.data.image_input import ImageInput
+    from estimator_lab.data.report import InputReport
+    from estimator_lab.prediction import Table, predicted_batches
+    from estimator_lab.prediction_files import PredictionFiles
+    from estimator_lab.trained import open_trained
+
+    images = ImageInput([*arguments, *FLAGS.data])
+    trained = open_trained(Path(FLAGS.model_dir))
+    table = Table(trained, FLAGS.top)
+    files = PredictionFiles(Path(FLAGS.output)) if FLAGS.output else None
+    report = InputReport(say=lambda line: None)
+    batches = predicted_batches(trained, images, trained.pixels_by(FLAGS.decode), FLAGS.batch_size, report)
+    try:
+        with _rows_stream() as stream, contextlib.closing(batches):
+            _write(batches, table, files, stream)
+    except BrokenPipeError:  # whoever read the rows has enough of them
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return _conclude(report, images.paths)
+
+
+def _write(
+    batches: 'Iterator[Predicted]', table: 'Table', files: 'PredictionFiles | None', stream: TextIO
+) -> None:
+    from estimator_lab.prediction_files import FORMATS
+
+    write: WriteRow | None = None
+    with files or contextlib.nullcontext():
+        for batch in batches:
+            if files:
+                batch = batch._replace(values={**batch.values, **files.write(batch)})
+            if write is None:
+                write = FORMATS[FLAGS.format](stream, list(table.columns(batch.values)))
+                _tell_what_is_missing(table.left_out(batch.values), files is not None)
+            for row in table.rows(batch):
+                write(row)
+            stream.flush()
+
+
+@contextlib.contextmanager
+def _rows_stream() -> Iterator[TextIO]:
+    if not FLAGS.out:
+        sys.stdout.reconfigure(encoding='utf-8')  # type: ignore[union-attr] # as files have it
+        yield sys.stdout
+        return
+    path = Path(FLAGS.out)
+    with writing('out', path), path.open('w', encoding='utf-8', newline='') as file:
+        yield file
+
+
+def _tell_what_is_missing(names: list[str], written: bool) -> None:
+    if names and not written:
+        print(f'Not in the table: {", ".join(names)}; --output=DIR writes them as files.', file=sys.stderr)
+
+
+def _conclude(report: 'InputReport', paths: list[str]) -> int:
+    if not report.seen:
+        raise DataError(f'{", ".join(paths)}: no image was found.')
+    if report.bad == report.seen:
+        raise DataError(f'None of the {report.seen:,} images could be decoded; the last is {report.last}.')
+    if report.bad:
+        print(f'{report.bad:,} of {report.seen:,} images could not be decoded.', file=sys.stderr)
+    if FLAGS.out:
+        print(f'Predicted {report.seen - report.bad:,} images: {FLAGS.out}')
+    return 0
+
+
+if __name__ == '__main__':
+    command.run(main, _USAGE, _GROUPS, _ARGUMENTS, FLAGS)

@@ -1,0 +1,180 @@
+"""A trained model + images -> rows of predictions, streamed in the order of the images."""
+
+import math
+from collections import deque
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from estimator_lab.core import metric_keys as keys
+from estimator_lab.data.batches import BadImage, Batch, Pixels
+from estimator_lab.data.input_fns import archive_input_fn
+from estimator_lab.data.order import Order
+from estimator_lab.data.report import InputReport
+from estimator_lab.errors import FlagError
+from estimator_lab.tensorflow_errors import tensorflow_errors_as_sentences
+from estimator_lab.trained import Trained
+
+KEY, PROBLEM = 'key', 'problem'
+_PICTURE_CHANNELS = (1, 3)
+_DIGITS = 7  # a float32 has no more
+
+Scalar = str | int | float | None
+
+
+class Predicted(NamedTuple):
+    """What the network says about up to a batch of images.
+
+    Attributes:
+      keys: n texts, of the images that could be decoded.
+      bad: the images between them that could not.
+      values: predictions by name, each [n, ...].
+    """
+
+    keys: Sequence[str]
+    bad: Sequence[BadImage]
+    values: Mapping[str, np.ndarray]
+
+
+class Row(NamedTuple):
+    """One image: its key and what was predicted, by column; or the `problem` that it could not be decoded."""
+
+    key: str
+    columns: Mapping[str, Scalar]
+    problem: str = ''
+
+
+def predicted_batches(
+    trained: Trained, images: Order, pixels: Pixels, batch_size: int, report: InputReport
+) -> Generator[Predicted, None, None]:
+    """Yields the predictions for all images in their order, with flat memory however many there are.
+
+    Args:
+      trained: the model.
+      images: the encoded images; labels are not needed.
+      pixels: how they are decoded.
+      batch_size: images that the network takes at once.
+      report: counts them.
+
+    Raises:
+      DataError: where the images can't be read any further, after the predictions for those before.
+      LabError: if TensorFlow can't go on.
+    """
+    # What TensorFlow is about to predict: a few batches at most lie between input and output.
+    under_way: deque[tuple[Sequence[str], Sequence[BadImage]]] = deque()
+
+    def remember(batch: Batch) -> None:
+        under_way.append((batch.keys, batch.bad))
+
+    input_fn = archive_input_fn(images, pixels, batch_size, report, watch=remember)
+    with tensorflow_errors_as_sentences():
+        for values in trained.estimator.predict(
+            input_fn, checkpoint_path=trained.checkpoint, yield_single_examples=False
+        ):
+            names, bad = under_way.popleft()
+            found = {name: array[: len(names)] for name, array in values.items() if name != keys.KEY}
+            yield Predicted(names, bad, found)
+    report.raise_error()
+
+
+@dataclass(frozen=True)
+class Table:
+    """Which columns a row of predictions has.
+
+    Numbers and texts are columns of their own. For a classifier, the `top` most probable labels and their
+    probabilities are, instead of the class, its label and all probabilities.
+
+    Attributes:
+      trained: the model.
+      top: how many labels.
+
+    Raises:
+      FlagError: for more labels than the model knows.
+    """
+
+    trained: Trained
+    top: int = 1
+
+    def __post_init__(self) -> None:
+        classes = len(self.trained.record.vocabulary)
+        if self.top > max(classes, 1):
+            raise FlagError(
+                f'--top={self.top} is more than the {classes} labels of --model_dir={self.trained.model_dir}.'
+            )
+
+    def rows(self, predicted: Predicted) -> Iterator[Row]:
+        """Yields one row for each image of a batch, good or bad, in their order."""
+        columns = self.columns(predicted.values)
+        values = [_scalars(column) for column in columns.values()]
+        bad = {image.place: image for image in predicted.bad}
+        good = iter(zip(predicted.keys, *values, strict=True))
+        for place in range(len(predicted.keys) + len(bad)):
+            if place in bad:
+                yield Row(bad[place].key, {}, bad[place].reason)
+            else:
+                key, *cells = next(good)
+                yield Row(key, dict(zip(columns, cells, strict=True)))
+
+    def columns(self, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Returns the columns by name, each [n]."""
+        scalars = {name: array for name, array in values.items() if array.ndim == 1}
+        if not self._classifies(values):
+            return scalars
+        for name in (keys.CLASSES, keys.LABELS):
+            scalars.pop(name, None)
+        return {**self._top_columns(values[keys.PROBABILITIES]), **scalars}
+
+    def left_out(self, values: Mapping[str, np.ndarray]) -> list[str]:
+        """Returns the names of predictions that no row can hold."""
+        shown = {keys.PROBABILITIES} if self._classifies(values) else set()
+        return [name for name, array in values.items() if array.ndim > 1 and name not in shown]
+
+    def _classifies(self, values: Mapping[str, np.ndarray]) -> bool:
+        probabilities = values.get(keys.PROBABILITIES)
+        return probabilities is not None and probabilities.shape[1:] == (len(self.trained.record.vocabulary),)
+
+    def _top_columns(self, probabilities: np.ndarray) -> dict[str, np.ndarray]:
+        labels = np.array(self.trained.record.vocabulary, object)
+        ids = top_classes(probabilities, self.top)
+        columns = {}
+        for rank in range(self.top):
+            suffix = f'_{rank + 1}' if rank else ''
+            columns[f'label{suffix}'] = labels[ids[:, rank]]
+            columns[f'probability{suffix}'] = probabilities[np.arange(len(ids)), ids[:, rank]]
+        return columns
+
+
+def pictures_of(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns the predictions that are one picture an image: [n, height, width, 1 or 3], by name."""
+    return {name: a for name, a in values.items() if a.ndim == 4 and a.shape[-1] in _PICTURE_CHANNELS}
+
+
+def vectors_of(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns the predictions that are neither scalars nor pictures, [n, ...] by name."""
+    pictures = pictures_of(values)
+    return {name: array for name, array in values.items() if array.ndim > 1 and name not in pictures}
+
+
+def top_classes(probabilities: np.ndarray, count: int) -> np.ndarray:
+    """Returns the most probable classes, int [n, count], the first of equal ones first.
+
+    Args:
+      probabilities: float [n, classes].
+      count: at most `classes`.
+    """
+    return np.argsort(-probabilities, axis=1, kind='stable')[:, :count]
+
+
+def _scalars(column: Any) -> list[Scalar]:
+    """Returns a column [n] as Python's own values; what is no finite number is None."""
+    return [_scalar(value) for value in np.asarray(column).tolist()]
+
+
+def _scalar(value: Any) -> Scalar:
+    if isinstance(value, bytes):
+        return value.decode('utf-8', 'backslashreplace')
+    if isinstance(value, float):
+        return float(f'{value:.{_DIGITS}g}') if math.isfinite(value) else None
+    return value

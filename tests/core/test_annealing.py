@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+
+from estimator_lab.core.annealing import inverse_temperatures, log_partition
+from estimator_lab.tf1 import tf
+from tests.core.test_rbm import noise, rbm_of
+from tests.exact_rbm import ExactRbm
+
+
+@pytest.mark.parametrize(('seed', 'scale'), [(0, 1.0), (1, 1.5), (2, 0.3)])
+def test_log_partition_against_enumeration(seed, scale):
+    exact = ExactRbm.drawn(6, 4, seed, scale)
+    with tf.Graph().as_default(), tf.Session() as session:
+        mean = tf.constant(np.full(6, 0.4), tf.float32)
+        found = session.run(log_partition(rbm_of(exact), mean, chains=200, steps=1000, noise=noise()))
+    assert found.estimate == pytest.approx(exact.log_partition(), abs=0.1)
+    assert found.low <= exact.log_partition() <= found.high
+    assert found.high - found.low < 0.2
+
+
+def test_without_weights_it_is_exact():
+    exact = ExactRbm(np.zeros((5, 3)), np.array([1.0, -1, 0.5, 0, 2]), np.array([0.5, -2, 1]))
+    with tf.Graph().as_default(), tf.Session() as session:
+        found = session.run(
+            log_partition(
+                rbm_of(exact), tf.sigmoid(tf.constant(exact.visible_bias, tf.float32)), 500, 500, noise()
+            )
+        )
+    # log Z = sum softplus(b) + sum softplus(c)
+    expected = np.log1p(np.exp(exact.visible_bias)).sum() + np.log1p(np.exp(exact.hidden_bias)).sum()
+    assert found.estimate == pytest.approx(expected, abs=0.02)
+
+
+def test_more_machines_in_between_narrow_the_error():
+    exact = ExactRbm.drawn(10, 8, seed=3, scale=1.5)
+    with tf.Graph().as_default(), tf.Session() as session:
+        widths = []
+        for steps in (100, 3000):
+            found = session.run(log_partition(rbm_of(exact), tf.fill([10], 0.5), 100, steps, noise()))
+            widths.append(found.high - found.low)
+    assert widths[1] < widths[0]
+
+
+def test_temperatures_crowd_at_the_end():
+    betas = inverse_temperatures(14_500)
+    assert len(betas) == 14_501 and betas[0] == 0 and betas[-1] == 1
+    assert (np.diff(betas) > 0).all()
+    # Salakhutdinov and Murray: 500 up to 0.5, 4,000 up to 0.9, 10,000 up to 1
+    assert [int((betas <= end).sum()) - 1 for end in (0.5, 0.9, 1.0)] == pytest.approx(
+        [500, 4500, 14_500], abs=1
+    )

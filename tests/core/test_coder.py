@@ -1,0 +1,151 @@
+import numpy as np
+import pytest
+
+from estimator_lab.core.coder import Coder, Sizes
+from estimator_lab.tf1 import tf
+
+DENSE = Sizes((4, 3, 2), layers=(7, 5, 2), decoder_layers=(5, 7))
+CONVOLUTIONAL = Sizes((8, 12, 3), layers=(9, 4), decoder_layers=(9,), filters=(5, 6), kernel_size=3)
+
+
+def images_of(sizes, count=3, seed=0):
+    return np.random.default_rng(seed).normal(size=(count, *sizes.image_shape)).astype(np.float32)
+
+
+def variables():
+    return {v.op.name: tuple(v.shape.as_list()) for v in tf.trainable_variables()}
+
+
+def build(sizes, **options):
+    coder = Coder(sizes, tf.nn.tanh, **options)
+    images = tf.constant(images_of(sizes))
+    code = coder.encode(images)
+    return coder, code, coder.decode(code)
+
+
+def test_a_dense_coder_by_hand():
+    with tf.Graph().as_default(), tf.Session() as session:
+        coder, code, output = build(DENSE, code_activation=tf.nn.sigmoid)
+        assert variables() == {
+            'layer_1/kernel': (24, 7),
+            'layer_1/bias': (7,),
+            'layer_2/kernel': (7, 5),
+            'layer_2/bias': (5,),
+            'layer_3/kernel': (5, 2),
+            'layer_3/bias': (2,),
+            'decoder_1/kernel': (2, 5),
+            'decoder_1/bias': (5,),
+            'decoder_2/kernel': (5, 7),
+            'decoder_2/bias': (7,),
+            'decoder_3/kernel': (7, 24),
+            'decoder_3/bias': (24,),
+        }
+        session.run(tf.global_variables_initializer())
+        fill_biases(session)
+        weights = {v.op.name: v.eval(session) for v in tf.trainable_variables()}
+        found_code, found = session.run([code, output])
+        coder.decode(code)  # once more: the same variables
+        assert len(variables()) == 12
+
+    def layer(values, name):
+        return values @ weights[f'{name}/kernel'] + weights[f'{name}/bias']
+
+    values = images_of(DENSE).reshape(3, 24)
+    values = np.tanh(layer(np.tanh(layer(values, 'layer_1')), 'layer_2'))
+    values = 1 / (1 + np.exp(-layer(values, 'layer_3')))
+    assert np.allclose(found_code, values, atol=1e-5)
+    values = np.tanh(layer(np.tanh(layer(values, 'decoder_1')), 'decoder_2'))
+    assert np.allclose(found.reshape(3, 24), layer(values, 'decoder_3'), atol=1e-5)
+
+
+def fill_biases(session):
+    """Zeros would hide a bias that is left out."""
+    rng = np.random.default_rng(5)
+    for variable in tf.trainable_variables():
+        if variable.op.name.endswith('bias'):
+            variable.load(rng.normal(size=variable.shape.as_list()).astype(np.float32), session)
+
+
+def test_tied_weights_are_the_encoders_transposed():
+    with tf.Graph().as_default(), tf.Session() as session:
+        _, code, output = build(DENSE, tied=True)
+        assert [name for name in variables() if name.startswith('decoder')] == [
+            'decoder_1/bias',
+            'decoder_2/bias',
+            'decoder_3/bias',
+        ]
+        session.run(tf.global_variables_initializer())
+        fill_biases(session)
+        weights = {v.op.name: v.eval(session) for v in tf.trainable_variables()}
+        values, found = session.run([code, output])
+    for number, kernel in ((1, 'layer_3'), (2, 'layer_2')):
+        values = np.tanh(values @ weights[f'{kernel}/kernel'].T + weights[f'decoder_{number}/bias'])
+    expected = values @ weights['layer_1/kernel'].T + weights['decoder_3/bias']
+    assert np.allclose(found.reshape(3, 24), expected, atol=1e-5)
+
+
+def test_a_convolutional_coder():
+    with tf.Graph().as_default(), tf.Session() as session:
+        _, code, output = build(CONVOLUTIONAL)
+        shapes = variables()
+        # Two halvings leave 2x3 of 6 channels, 36 values.
+        assert shapes['conv_1/kernel'] == (3, 3, 3, 5)
+        assert shapes['conv_2/kernel'] == (3, 3, 5, 6)
+        assert shapes['layer_1/kernel'] == (36, 9)
+        assert shapes['layer_2/kernel'] == (9, 4)
+        assert shapes['decoder_1/kernel'] == (4, 9)
+        assert shapes['decoder_2/kernel'] == (9, 36)
+        assert shapes['transposed_conv_1/kernel'] == (3, 3, 5, 6)
+        assert shapes['transposed_conv_2/kernel'] == (3, 3, 3, 5)
+        session.run(tf.global_variables_initializer())
+        code, output = session.run([code, output])
+    assert code.shape == (3, 4)
+    assert output.shape == (3, 8, 12, 3)
+
+
+def test_a_tied_convolution_is_the_adjoint_of_the_encoders():
+    # All layers are linear: the code is C x, the output C' C x, and <x, C' C x> = <C x, C x>.
+    sizes = Sizes((8, 8, 2), layers=(6,), decoder_layers=(), filters=(3,), kernel_size=4)
+    with tf.Graph().as_default(), tf.Session() as session:
+        images = images_of(sizes)
+        coder = Coder(sizes, tf.identity, tied=True)
+        code = coder.encode(tf.constant(images))
+        output = coder.decode(code)
+        assert {n for n in variables() if not n.endswith('bias')} == {'conv_1/kernel', 'layer_1/kernel'}
+        session.run(tf.global_variables_initializer())
+        code, output = session.run([code, output])
+    assert np.allclose((images * output).sum(axis=(1, 2, 3)), (code**2).sum(axis=1), rtol=1e-4)
+
+
+@pytest.mark.parametrize('sizes', [DENSE, CONVOLUTIONAL], ids=['dense', 'convolutional'])
+def test_gradients_of_tied_weights_by_finite_differences(sizes):
+    rng = np.random.default_rng(3)
+    with tf.Graph().as_default(), tf.Session() as session:
+        _, _, output = build(sizes, tied=True)
+        loss = tf.reduce_mean(tf.square(output))
+        kernels = [v for v in tf.trainable_variables() if v.op.name.endswith('kernel')]
+        gradients = tf.gradients(loss, kernels)
+        session.run(tf.global_variables_initializer())
+        for kernel, gradient in zip(kernels, session.run(gradients), strict=True):
+            value, step = kernel.eval(session), 1e-2
+            direction = rng.normal(size=value.shape).astype(np.float32)
+            direction /= np.linalg.norm(direction)
+            losses = []
+            for sign in (1, -1):
+                kernel.load(value + sign * step * direction, session)
+                losses.append(session.run(loss))
+            kernel.load(value, session)
+            slope = (losses[0] - losses[1]) / (2 * step)
+            assert slope == pytest.approx(float((gradient * direction).sum()), rel=0.02, abs=1e-4)
+
+
+def test_the_seed_decides_the_initial_weights():
+    def kernel(seed):
+        with tf.Graph().as_default(), tf.Session() as session:
+            tf.set_random_seed(seed)
+            build(DENSE)
+            session.run(tf.global_variables_initializer())
+            return session.run(tf.trainable_variables()[0])
+
+    assert np.array_equal(kernel(1), kernel(1))
+    assert not np.array_equal(kernel(1), kernel(2))

@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+
+from estimator_lab.core.contrastive_divergence import Recipe, update
+from estimator_lab.tf1 import tf
+from tests.core.test_rbm import noise, rbm_of
+from tests.exact_rbm import ExactRbm
+
+_PLAIN = Recipe(weight_decay=0.0)
+_COPIES = 4_000
+
+
+@pytest.fixture(scope='module')
+def exact():
+    return ExactRbm.drawn(6, 4, seed=1, scale=0.8)
+
+
+@pytest.fixture(scope='module')
+def data():
+    return np.random.default_rng(0).integers(0, 2, size=(5, 6)).astype(float)
+
+
+def gradients(exact, data, recipe, copies=1, runs=1):
+    """Returns the gradients of `runs` updates, one behind the other in the same session."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        found = update(rbm_of(exact), tf.constant(np.tile(data, (copies, 1)), tf.float32), recipe, noise())
+        session.run(tf.global_variables_initializer())
+        for _ in range(runs):
+            values, _ = session.run([found.gradients, found.assignments])
+        return values
+
+
+def distance(exact, data, found):
+    """Largest difference between an update and the likelihood's exact gradient, against which it steps."""
+    wanted = exact.log_likelihood_gradient(data)
+    return max(np.abs(step + gradient).max() for step, gradient in zip(found, wanted, strict=True))
+
+
+def test_exact_gradient_by_finite_differences(exact, data):
+    def likelihood(weights):
+        other = exact._replace(weights=weights)
+        places = (data @ 2.0 ** np.arange(5, -1, -1)).astype(int)
+        return np.log(other.visible_probabilities()[places]).mean()
+
+    step = np.zeros_like(exact.weights)
+    step[2, 1] = 1e-5
+    slope = (likelihood(exact.weights + step) - likelihood(exact.weights - step)) / 2e-5
+    assert exact.log_likelihood_gradient(data)[0][2, 1] == pytest.approx(slope, rel=1e-5)
+
+
+def test_cd_k_approaches_the_exact_gradient_as_k_grows(exact, data):
+    far, nearer, near = (
+        distance(exact, data, gradients(exact, data, Recipe(cd_steps=k, weight_decay=0.0), _COPIES))
+        for k in (1, 4, 40)
+    )
+    assert far > nearer > near
+    assert near < 0.02  # 20,000 samples: five standard errors of a mean of products are 5 * 0.5 / 141
+
+
+def test_persistent_chains_approach_it_with_one_step_each(exact, data):
+    recipe = Recipe(chains=20_000, weight_decay=0.0)
+    first = distance(exact, data, gradients(exact, data, recipe))
+    later = distance(exact, data, gradients(exact, data, recipe, runs=40))
+    assert later < 0.02 < first
+
+
+def test_weight_decay_is_on_weights_alone(exact, data):
+    plain = gradients(exact, data, _PLAIN)
+    decayed = gradients(exact, data, Recipe(weight_decay=0.5))
+    assert np.allclose(decayed[0], plain[0] + 0.5 * exact.weights, atol=1e-6)
+    assert (decayed[1] == plain[1]).all() and (decayed[2] == plain[2]).all()
+
+
+def test_sparsity_draws_each_unit_to_its_target(exact, data):
+    plain = gradients(exact, data, _PLAIN)
+    sparse = gradients(exact, data, Recipe(weight_decay=0.0, sparsity_target=0.1, sparsity_cost=2.0))
+    # q = 0.95 * 0.1 + 0.05 * mean activation; the bias's gradient grows by cost * (q - target)
+    excess = 2.0 * (0.05 * (exact.hidden_mean(data).mean(axis=0) - 0.1))
+    assert np.allclose(sparse[2] - plain[2], excess, atol=1e-6)
+    assert np.allclose(sparse[0] - plain[0], np.outer(data.mean(axis=0), excess), atol=1e-6)
+    assert (sparse[1] == plain[1]).all()

@@ -1,0 +1,141 @@
+import math
+
+import numpy as np
+import pytest
+
+from estimator_lab.core.noise import Noise
+from estimator_lab.core.rbm import GAUSSIAN, Rbm
+from estimator_lab.tf1 import tf
+from tests.exact_rbm import ExactRbm, states
+
+
+def run(build):
+    """Runs what `build` makes in a graph of its own."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        return session.run(build())
+
+
+def rbm_of(exact, **units):
+    return Rbm(*(tf.constant(values, tf.float32) for values in exact), **units)
+
+
+def noise(seed=1):
+    return Noise(tf.constant([seed, 0], tf.int64))
+
+
+def sigmoid(x):
+    return 1 / (1 + math.exp(-x))
+
+
+# Two visible units, one hidden: W = [[1], [-2]], b = [0.5, 0], c = [-1].
+TINY = ExactRbm(np.array([[1.0], [-2.0]]), np.array([0.5, 0.0]), np.array([-1.0]))
+
+
+def test_conditionals_by_hand():
+    def build():
+        rbm = rbm_of(TINY)
+        return rbm.hidden_mean(tf.constant([[1.0, 0.0], [1.0, 1.0]])), rbm.visible_mean(tf.constant([[1.0]]))
+
+    hidden, visible = run(build)
+    # c + v W: -1 + 1 = 0 for v = (1, 0), and -1 + 1 - 2 = -2 for v = (1, 1)
+    assert hidden == pytest.approx(np.array([[0.5], [sigmoid(-2)]]))
+    # b + W h: 0.5 + 1 = 1.5 and 0 - 2 = -2
+    assert visible == pytest.approx(np.array([[sigmoid(1.5), sigmoid(-2)]]))
+
+
+def test_free_energy_by_hand():
+    energy = run(lambda: rbm_of(TINY).free_energy(tf.constant([[1.0, 0.0], [1.0, 1.0]])))
+    # -b.v - log(1 + exp(c + v W)): -0.5 - log 2, and -0.5 - log(1 + exp(-2))
+    assert energy == pytest.approx([-0.5 - math.log(2), -0.5 - math.log(1 + math.exp(-2))])
+
+
+def test_free_energy_sums_over_all_hidden_states():
+    exact = ExactRbm.drawn(6, 4)
+    energy = run(lambda: rbm_of(exact).free_energy(tf.constant(states(6), tf.float32)))
+    assert np.allclose(-energy, np.log(np.exp(-exact.energies()).sum(axis=1)), atol=1e-5)
+
+
+def test_gaussian_units_have_linear_means_and_quadratic_energies():
+    exact = ExactRbm.drawn(3, 2, seed=4)
+    v, h = np.array([[0.5, -1.0, 2.0]]), np.array([[1.0, -0.5]])
+
+    def build():
+        rbm = rbm_of(exact, visible_units=GAUSSIAN, hidden_units=GAUSSIAN)
+        return (
+            rbm.hidden_mean(tf.constant(v, tf.float32)),
+            rbm.visible_mean(tf.constant(h, tf.float32)),
+            rbm.free_energy(tf.constant(v, tf.float32)),
+        )
+
+    hidden, visible, energy = run(build)
+    assert np.allclose(hidden, v @ exact.weights + exact.hidden_bias, atol=1e-6)
+    assert np.allclose(visible, h @ exact.weights.T + exact.visible_bias, atol=1e-6)
+    # The integral over h of exp(-E), on a grid; its constant log(2 pi) / 2 a unit is left out.
+    grid = np.linspace(-12, 12, 481)
+    exponent = -((v - exact.visible_bias) ** 2).sum() / 2
+    for unit in range(2):
+        inner = -((grid - exact.hidden_bias[unit]) ** 2) / 2 + grid * (v @ exact.weights)[0, unit]
+        exponent += np.log(np.exp(inner).sum() * (grid[1] - grid[0])) - math.log(2 * math.pi) / 2
+    assert energy[0] == pytest.approx(-exponent, abs=1e-4)
+
+
+def test_sample_means_match_the_probabilities():
+    exact, count = ExactRbm.drawn(5, 3, seed=2), 20_000
+
+    def build():
+        rbm = rbm_of(exact)
+        v = tf.tile(tf.constant([[1.0, 0, 1, 1, 0]]), [count, 1])
+        h = tf.tile(tf.constant([[0.0, 1, 1]]), [count, 1])
+        drawn = noise()
+        means = rbm.hidden_mean(v[:1]), rbm.visible_mean(h[:1])
+        samples = rbm.sample_hidden(v, drawn), rbm.sample_visible(h, drawn)
+        return means, [tf.reduce_mean(s, axis=0) for s in samples], [tf.reduce_max(s) for s in samples]
+
+    means, found, largest = run(build)
+    for mean, sample_mean in zip(means, found, strict=True):
+        # five standard errors of a share: sqrt(p (1 - p) / n) is at most 0.5 / sqrt(n)
+        assert np.allclose(mean[0], sample_mean, atol=2.5 / math.sqrt(count))
+    assert largest == [1.0, 1.0]
+
+
+def test_a_label_is_one_softmax_unit():
+    exact, count = ExactRbm.drawn(6, 2, seed=3), 20_000
+
+    def build():
+        rbm = rbm_of(exact, classes=3)
+        h = tf.tile(tf.constant([[1.0, 0.0]]), [count, 1])
+        drawn = rbm.sample_visible(h, noise())
+        return rbm.visible_mean(h[:1])[0], tf.reduce_mean(drawn, 0), tf.reduce_sum(drawn[:, 3:], 1)
+
+    mean, found, labels = run(build)
+    logits = exact.weights[3:, 0] + exact.visible_bias[3:]
+    assert np.allclose(mean[3:], np.exp(logits) / np.exp(logits).sum(), atol=1e-6)
+    assert np.allclose(found, mean, atol=2.5 / math.sqrt(count))
+    assert (labels == 1).all()
+
+
+def test_gibbs_chains_reach_the_model_s_distribution():
+    exact, count = ExactRbm.drawn(4, 3, seed=5), 20_000
+    drawn = run(lambda: rbm_of(exact).gibbs(tf.zeros([count, 4]), 60, noise()))
+    places = (drawn @ [8, 4, 2, 1]).astype(int)
+    shares = np.bincount(places, minlength=16) / count
+    assert np.allclose(shares, exact.visible_probabilities(), atol=2.5 / math.sqrt(count))
+
+
+def test_a_clamped_label_stays():
+    def build():
+        start = tf.concat([tf.zeros([8, 3]), tf.one_hot([1] * 8, 3)], axis=1)
+        return rbm_of(ExactRbm.drawn(6, 2), classes=3).gibbs(start, 5, noise(), clamped=True)
+
+    drawn = run(build)
+    assert (drawn[:, 3:] == [0, 1, 0]).all()
+
+
+def test_the_same_seed_gives_the_same_chain_and_another_one_another():
+    def build():
+        rbm = rbm_of(ExactRbm.drawn(6, 4))
+        return [rbm.gibbs(tf.zeros([50, 6]), 3, noise(seed)) for seed in (1, 1, 2)]
+
+    first, again, other = run(build)
+    assert (first == again).all()
+    assert (first != other).any()

@@ -1,0 +1,180 @@
+import gzip
+import io
+import os
+import shutil
+import threading
+
+import pytest
+
+from estimator_lab.data.image_input import ImageInput, read_image
+from estimator_lab.data.tar_stream import MAX_MEMBER_BYTES, stream_members
+from estimator_lab.errors import DataError
+from tests.archive_files import encoded, picture, write_tar
+
+PNG = encoded(picture(1))
+
+
+def found(*paths):
+    return [(turn.member.key, turn.read().data) for turn in ImageInput([str(p) for p in paths]).epoch(0)]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Images at several depths, among other files."""
+    for name in ('b/2.png', 'b/1.JPG', 'a.png', '.hidden.png', '.git/x.png', '__MACOSX/x.png', 'b/note.txt'):
+        path = tmp_path / 'folder' / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+    return tmp_path / 'folder'
+
+
+@pytest.fixture
+def pipe(tmp_path):
+    """Returns the path of a pipe that holds the bytes, written a few at a time as a slow program does."""
+    path = tmp_path / 'pipe'
+    writers = []
+
+    def write(data, at_a_time):
+        with path.open('wb', buffering=0) as file:
+            for start in range(0, len(data), at_a_time):
+                file.write(data[start : start + at_a_time])
+
+    def make(data, at_a_time=10_000):
+        os.mkfifo(path)
+        writers.append(threading.Thread(target=write, args=(data, at_a_time)))
+        writers[0].start()
+        return path
+
+    yield make
+    for writer in writers:
+        writer.join()
+
+
+def test_a_folder_gives_its_images_at_any_depth_in_order(folder):
+    names = ['a.png', 'b/1.JPG', 'b/2.png']
+    assert found(folder) == [(str(folder / name), name.encode()) for name in names]
+
+
+def test_files_folders_and_archives_in_the_order_given(folder, archive):
+    members = [(member.key, member.data) for member in stream_members(archive)]
+    expected = [(str(folder / 'b' / '2.png'), b'b/2.png'), *members, (str(folder / 'a.png'), b'a.png')]
+    assert found(folder / 'b' / '2.png', archive, folder / 'a.png') == expected
+
+
+def test_a_name_may_hold_commas_and_need_not_say_what_it_is(tmp_path):
+    (tmp_path / 'a,b').write_bytes(PNG)
+    assert found(tmp_path / 'a,b') == [(str(tmp_path / 'a,b'), PNG)]
+
+
+@pytest.mark.parametrize('name', ['packed.jpg', 'packed'])
+@pytest.mark.parametrize('compress', [bytes, gzip.compress])
+def test_an_archive_is_told_by_its_bytes(tmp_path, archive, name, compress):
+    path = tmp_path / name
+    path.write_bytes(compress(archive.read_bytes()))
+    assert [data for _, data in found(path)] == [member.data for member in stream_members(archive)]
+
+
+def test_an_old_tar_whose_first_folder_is_called_as_a_bitmap_begins(tmp_path):
+    path = write_tar(tmp_path / 'x', [('BMW/1.png', PNG)])
+    assert found(path) == [(f'{path}:BMW/1.png', PNG)]
+
+
+@pytest.mark.parametrize('at_a_time', [100, 10_000])
+@pytest.mark.parametrize('compress', [bytes, gzip.compress])
+def test_a_pipe_may_hold_an_archive(archive, pipe, compress, at_a_time):
+    path = pipe(compress(archive.read_bytes()), at_a_time)
+    assert [data for _, data in found(path)] == [member.data for member in stream_members(archive)]
+
+
+def test_a_pipe_may_hold_one_image(pipe):
+    path = pipe(PNG, 100)
+    assert found(path) == [(str(path), PNG)]
+
+
+def test_standard_input(archive, monkeypatch):
+    from estimator_lab.data import image_input
+
+    for data, keys in (
+        (PNG, ['-']),
+        (archive.read_bytes(), [f'-:{m.name}' for m in stream_members(archive)]),
+    ):
+        raw = io.BufferedReader(io.BytesIO(data))
+        monkeypatch.setattr(image_input, 'open_archive', lambda path, raw=raw: raw)
+        assert [key for key, _ in found('-')] == keys
+
+
+def test_members_in_no_folder_are_fine(tmp_path):
+    assert found(write_tar(tmp_path / 'flat.tar', [('1.png', PNG)]))[0][1] == PNG
+
+
+def test_what_cannot_be_read_says_so_in_its_place(tmp_path, monkeypatch):
+    shutil.copytree(tmp_path, tmp_path / 'sub', dirs_exist_ok=True)
+    (tmp_path / 'sub' / 'gone.png').symlink_to(tmp_path / 'nothing')
+    (tmp_path / 'sub' / 'large.png').write_bytes(b'')
+    os.truncate(tmp_path / 'sub' / 'large.png', MAX_MEMBER_BYTES + 1)
+    gone, large = (turn.read() for turn in ImageInput([str(tmp_path / 'sub')]).epoch(0))
+    assert gone.problem.startswith('There is no file') and not gone.data
+    assert f'more than the {MAX_MEMBER_BYTES} allowed' in large.problem and not large.data
+
+
+def test_bytes_in_a_name_that_are_no_utf8_are_escaped(tmp_path):
+    path = tmp_path / os.fsdecode(b'\xff.png')
+    path.write_bytes(PNG)
+    assert found(tmp_path) == [(f'{tmp_path}/\\xff.png', PNG)]
+
+
+def test_paths_that_are_not_there(tmp_path):
+    with pytest.raises(DataError, match='There is no file'):
+        ImageInput([str(tmp_path / 'none.jpg')])
+    (tmp_path / 'x.tar').write_text('no archive')
+    with pytest.raises(DataError, match=r'x\.tar.* is not a tar archive'):
+        found(tmp_path / 'x.tar')
+
+
+def test_an_archive_that_breaks_off_gives_what_comes_before(tmp_path, archive):
+    cut = tmp_path / 'cut.tar'
+    cut.write_bytes(archive.read_bytes()[:30_000])
+    turns = ImageInput([str(cut)]).epoch(0)
+    got = []
+    with pytest.raises(DataError, match='cut off at byte 30000'):
+        got.extend(turn.member.name for turn in turns)
+    with pytest.raises(DataError):
+        got.extend(member.name for member in stream_members(cut))
+    assert got[: len(got) // 2] == got[len(got) // 2 :] != []
+
+
+def test_onwards_passes_over_what_was_seen(folder):
+    assert [turn.member.key for turn in ImageInput([str(folder)]).onwards(2)] == [str(folder / 'b' / '2.png')]
+
+
+def test_one_image_by_its_path_or_by_its_key(tmp_path, archive):
+    (tmp_path / 'a:b.png').write_bytes(PNG)
+    assert read_image(str(tmp_path / 'a:b.png')).data == PNG
+    packed = tmp_path / 'c:d.tar.gz'
+    packed.write_bytes(gzip.compress(archive.read_bytes()))
+    for path in (archive, packed):
+        for member in list(stream_members(path))[::11]:
+            assert read_image(member.key) == member
+    only = tmp_path / 'n.tar'
+    write_tar(only, [('x:1.png', PNG)])
+    assert read_image(f'{only}:x:1.png').data == PNG
+
+
+@pytest.mark.parametrize(
+    ('place', 'words'),
+    [
+        ('none.png', "There is no file 'none.png'"),
+        ('none.tar:x.png', r"There is no file 'none\.tar:x\.png', and no archive before its colon"),
+        ('ARCHIVE', r'holds many images: name one of them, such as .*train\.tar:train/n000000/0000_01\.png'),
+        ('ARCHIVE:x.png', r"has no image 'x\.png'; it has 'train/n000000/0000_01\.png'"),
+        ('FOLDER', 'holds no image'),
+        ('FOLDER/gone.png', 'There is no file'),
+        ('FOLDER/x.txt:a.png', 'is not a tar archive'),
+    ],
+)
+def test_one_image_that_is_not_there(place, words, archive, tmp_path):
+    folder = tmp_path / 'folder'
+    folder.mkdir()
+    (folder / 'x.txt').write_text('no archive')
+    with pytest.raises(DataError, match=words):
+        read_image(place.replace('ARCHIVE', str(archive)).replace('FOLDER', str(folder)))

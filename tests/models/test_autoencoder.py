@@ -1,0 +1,389 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from estimator_lab.core.principal_components import load_components
+from estimator_lab.errors import FlagError
+from estimator_lab.models import autoencoder
+from estimator_lab.models.autoencoder import Params, check, model_fn, prepare
+from estimator_lab.tf1 import tf
+
+SHAPE = (8, 12, 1)
+SMALL = {'image_shape': SHAPE, 'vocabulary': ('even', 'odd'), 'layers': '20-10-3'}
+CONVOLUTIONAL = {'kind': 'convolutional', 'filters': '4-6', 'layers': '5'}
+COMPRESSION = {
+    *('loss', 'squared_error', 'psnr', 'ssim', 'floats_per_image', 'bits_per_image', 'global_step'),
+}
+DENOISING = {'psnr_noisy', 'psnr_gain', 'ssim_noisy'}
+
+
+def blobs(count, seed=0):
+    """Bright spots on black, uint8: three numbers say all about each of them."""
+    rng = np.random.default_rng(seed)
+    down, across = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    y, x, size = (rng.uniform(*ends, (count, 1, 1)) for ends in ((2, 6), (3, 9), (1, 2)))
+    spots = np.exp(-((down - y) ** 2 + (across - x) ** 2) / (2 * size**2))
+    return np.rint(spots[..., np.newaxis] * 255).astype(np.uint8)
+
+
+IMAGES = blobs(40)
+
+
+def arrays(images=IMAGES, batch=8, labels=True, epochs=1, first=0):
+    """An input function over images, from batch number `first` on."""
+
+    def input_fn():
+        keys = [f'a.tar:{n % 2}/{n:03}.png' for n in range(len(images))]
+        features = {'image': (images / 255).astype(np.float32), 'key': np.array(keys)}
+        data = (features, np.arange(len(images)) % 2) if labels else features
+        return tf.data.Dataset.from_tensor_slices(data).repeat(epochs).batch(batch).skip(first)
+
+    return input_fn
+
+
+def estimator(folder, **params):
+    config = tf.estimator.RunConfig(tf_random_seed=1, save_summary_steps=20)
+    return tf.estimator.Estimator(model_fn, str(folder), config, {**SMALL, **params})
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    """A denoising autoencoder, its evaluation, and the folder of both."""
+    folder = tmp_path_factory.mktemp('trained')
+    params = {'corruption': 'gaussian', 'corruption_level': 0.5, 'learning_rate': 0.01, 'train_steps': 300}
+    prepare(Params(SHAPE, layers='20-10-3'), lambda: [IMAGES], folder)
+    model = estimator(folder, **params).train(arrays(epochs=None), max_steps=300)
+    found = model.evaluate(arrays())
+    tf.summary.FileWriterCache.get(str(folder)).flush()  # for those who read it
+    return model, found, folder
+
+
+def test_it_learns_to_denoise(trained):
+    _, found, _ = trained
+    assert set(found) == {*COMPRESSION, *DENOISING, 'pca_squared_error'}
+    # Noise of deviation 0.5 has a mean square of 0.25, or 6.02 dB.
+    assert found['psnr_noisy'] == pytest.approx(6.02, abs=0.3)
+    assert found['psnr_gain'] > 10
+    assert found['ssim'] > found['ssim_noisy'] + 0.3
+    assert found['psnr_gain'] == pytest.approx(found['psnr'] - found['psnr_noisy'], abs=1e-4)
+    assert (found['floats_per_image'], found['bits_per_image']) == (3, 96)
+    assert found['loss'] == pytest.approx(found['squared_error'], rel=1e-5)
+
+
+def test_evaluation_is_the_same_in_batches_of_any_size(trained):
+    model, found, _ = trained
+    again = model.evaluate(arrays(batch=5), name='again')
+    for name in ('squared_error', 'psnr', 'ssim', 'psnr_noisy', 'ssim_noisy', 'pca_squared_error'):
+        assert again[name] == pytest.approx(found[name], rel=1e-4), name
+
+
+def test_predictions_take_images_as_they_come(trained):
+    model, _, _ = trained
+    found = list(model.predict(arrays(IMAGES[:10], batch=4, labels=False)))
+    assert [p['key'].decode() for p in found[:2]] == ['a.tar:0/000.png', 'a.tar:1/001.png']
+    assert {name: value.shape for name, value in found[0].items() if name != 'key'} == {
+        'code': (3,),
+        'reconstruction': SHAPE,
+        'error': (),
+    }
+    pixels = IMAGES[:10] / 255
+    made = np.stack([p['reconstruction'] for p in found])
+    errors = ((made - pixels) ** 2).sum(axis=(1, 2, 3))
+    assert np.allclose([p['error'] for p in found], errors, rtol=1e-4)
+    assert errors.mean() < ((pixels - pixels.mean(axis=0)) ** 2).sum(axis=(1, 2, 3)).mean() / 2
+
+
+def test_a_noisy_image_gives_the_clean_one(trained):
+    model, _, _ = trained
+    clean = (IMAGES[:8] / 255).astype(np.float32)
+    noisy = clean + np.random.default_rng(0).normal(0, 0.5, clean.shape).astype(np.float32)
+    found = model.predict(tf.estimator.inputs.numpy_input_fn({'image': noisy}, shuffle=False))
+    made = np.stack([p['reconstruction'] for p in found])
+    assert ((made - clean) ** 2).mean() < ((noisy - clean) ** 2).mean() / 10
+
+
+def test_principal_components_get_the_same_noise_and_are_no_better(trained):
+    _, found, folder = trained
+    components = load_components(folder / 'principal_components.npz')
+    assert components.axes.shape == (3, 96)
+    pixels = (IMAGES / 255).astype(np.float32)
+    clean = ((components.reconstruct(pixels) - pixels) ** 2).sum(axis=(1, 2, 3)).mean()
+    # Of 96 values' noise, the axes let 3 through: 3 * 0.25 on average.
+    assert found['pca_squared_error'] == pytest.approx(clean + 0.75, rel=0.15)
+    assert found['squared_error'] < found['pca_squared_error']
+
+
+def summaries(folder):
+    events = [e for path in folder.glob('events*') for e in tf.train.summary_iterator(str(path))]
+    return {value.tag: value for event in events for value in event.summary.value}
+
+
+def test_what_tensorboard_shows(trained):
+    _, _, folder = trained
+    training, evaluation = summaries(folder), summaries(folder / 'eval')
+    assert {'loss', 'squared_error', 'learning_rate', 'code', 'error', 'weights/layer_1/kernel'} <= set(
+        training
+    )
+    assert {'images/reconstruction/image', 'images/filters_layer_1/image'} <= set(training)
+    pictures = {tag: value.image for tag, value in evaluation.items() if value.HasField('image')}
+    assert set(pictures) == {'images/reconstruction/image', 'images/walk', 'images/worst'}
+    # Rows of eight 100 pixels wide and 114 high: three kinds of image; four walks; twice eight worst pairs.
+    rows = {tag: (image.height - 4) / 114 for tag, image in pictures.items()}
+    assert rows == {'images/reconstruction/image': 3, 'images/walk': 4, 'images/worst': 4}
+    errors = evaluation['error'].histo
+    assert errors.num == 40
+    assert errors.sum / errors.num == pytest.approx(evaluation['squared_error'].simple_value, rel=1e-5)
+    assert sum(errors.bucket) == 40
+    assert evaluation['code'].histo.num == 40 * 3
+
+
+def test_the_code_space_in_the_projector(trained):
+    _, _, folder = trained
+    header, *rows = (folder / 'eval' / 'code_metadata.tsv').read_text().splitlines()
+    assert header.split('\t') == ['label', 'key', 'error']
+    cells = [row.split('\t') for row in rows]
+    assert {(label, key) for label, key, _ in cells} == {
+        (('even', 'odd')[n % 2], f'a.tar:{n % 2}/{n:03}.png') for n in range(40)
+    }
+    assert np.loadtxt(folder / 'eval' / 'code.tsv').shape == (40, 3)
+    # 40 images of 12x8 pixels in a square of 7x7.
+    assert Image.open(folder / 'eval' / 'code_sprite.png').size == (7 * 12, 7 * 8)
+    assert 'code.tsv' in (folder / 'eval' / 'projector_config.pbtxt').read_text()
+
+
+@pytest.mark.parametrize(
+    'params',
+    [
+        {'tied': True, 'loss': 'cross_entropy'},
+        {'output': 'linear', 'decoder_layers': '15'},
+        CONVOLUTIONAL,
+        {**CONVOLUTIONAL, 'tied': True, 'corruption': 'masking'},
+        {'corruption': 'salt_and_pepper', 'activation': 'sigmoid', 'code_activation': 'sigmoid'},
+    ],
+    ids=lambda params: '-'.join(map(str, params.values())),
+)
+def test_each_kind_learns(params):
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(1)
+        params = {**params, 'learning_rate': 0.01, 'learning_rate_schedule': 'constant'}
+        features, labels = tf.data.make_one_shot_iterator(arrays(batch=40, epochs=None)()).get_next()
+        spec = spec_of(features, 'train', params, labels)
+        session.run(tf.global_variables_initializer())
+        losses = [session.run([spec.loss, spec.train_op])[0] for _ in range(60)]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_metrics_that_are_asked_for():
+    def names(**params):
+        with tf.Graph().as_default():
+            return set(spec_of(tf.zeros([2, 96]), 'eval', params).eval_metric_ops)
+
+    compression = COMPRESSION - {'loss', 'global_step'}
+    assert names() == compression
+    assert names(loss='cross_entropy') == {*compression, 'cross_entropy'}
+    assert names(corruption='masking') == {*compression, *DENOISING}
+
+
+def test_a_run_that_was_stopped_has_the_noise_it_would_have_had(tmp_path):
+    params = {'corruption': 'masking', 'learning_rate': 0.01}
+    whole = estimator(tmp_path / 'whole', **params).train(arrays(epochs=None), max_steps=6)
+    parts = estimator(tmp_path / 'parts', **params).train(arrays(epochs=None), max_steps=3)
+    parts.train(arrays(epochs=None, first=3), max_steps=6)
+    for name in whole.get_variable_names():
+        assert np.array_equal(whole.get_variable_value(name), parts.get_variable_value(name)), name
+
+
+def spec_of(features, mode, params, labels=None):
+    tf.train.get_or_create_global_step()
+    return model_fn(features, labels, mode, {**SMALL, **params})
+
+
+def test_an_unbounded_output_is_clipped_for_people_but_not_for_the_loss():
+    images = np.zeros((2, 96), np.float32)
+    with tf.Graph().as_default(), tf.Session() as session:
+        spec = spec_of(tf.constant(images), 'eval', {'output': 'linear'})
+        session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
+        bias = next(v for v in tf.trainable_variables() if v.op.name == 'decoder_3/bias')
+        bias.load(np.full(96, -1, np.float32), session)
+        # Below 0 everywhere: black, as it should be, and yet 96 * 1^2 away.
+        session.run([update for _, update in spec.eval_metric_ops.values()])
+        assert session.run(spec.loss) == pytest.approx(96, rel=1e-4)
+        assert session.run(spec.eval_metric_ops['squared_error'][0]) == 0
+
+
+def test_an_example_without_a_key_is_none():
+    images = np.random.default_rng(0).random((2, *SHAPE), np.float32)
+    losses = []
+    for rows, keys in ((slice(0, 1), ['a']), (slice(0, 2), ['a', '']), (slice(1, 2), [''])):
+        with tf.Graph().as_default(), tf.Session() as session:
+            tf.set_random_seed(1)
+            features = {'image': tf.constant(images[rows]), 'key': tf.constant(keys)}
+            spec = spec_of(features, 'train', {'optimizer': 'sgd'})
+            session.run(tf.global_variables_initializer())
+            losses.append(session.run(spec.loss))
+            if keys == ['']:
+                before = session.run(tf.trainable_variables())
+                session.run(spec.train_op)
+                after = session.run(tf.trainable_variables())
+                assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert losses[2] == 0
+
+
+def test_the_documents_forms_of_features():
+    images = np.random.default_rng(0).random((3, 96), np.float32)
+    forms = [lambda: tf.constant(images), lambda: tuple(tf.constant(column) for column in images.T)]
+    codes = []
+    for form in forms:
+        with tf.Graph().as_default(), tf.Session() as session:
+            tf.set_random_seed(1)
+            spec = spec_of(form(), 'infer', {})
+            session.run(tf.global_variables_initializer())
+            codes.append(session.run(spec.predictions['code']))
+            assert set(spec.predictions) == {'code', 'reconstruction', 'error'}
+    assert np.array_equal(*codes)
+
+
+def test_export(trained, tmp_path):
+    model, _, _ = trained
+
+    def receiver():
+        image = tf.placeholder(tf.float32, [None, *SHAPE], name='image')
+        features = {'image': image, 'key': tf.constant(['k'])}
+        return tf.estimator.export.ServingInputReceiver(features, {'image': image})
+
+    folder = model.export_saved_model(str(tmp_path), receiver)
+    with tf.Graph().as_default(), tf.Session() as session:
+        meta = tf.saved_model.loader.load(session, ['serve'], folder)
+        signature = meta.signature_def['serving_default']
+        assert set(signature.outputs) == {'code', 'reconstruction', 'error'}
+        image = {signature.inputs['image'].name: np.zeros((2, *SHAPE), np.float32)}
+        assert session.run(signature.outputs['code'].name, image).shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ('params', 'words'),
+    [
+        (
+            {'kind': 'convolutional', 'filters': '4-4-4'},
+            '--image_size=12 does not fit --hparams=filters=4-4-4: .* 3 times, .* a multiple of 8 pixels.',
+        ),
+        (
+            {'tied': True, 'decoder_layers': '10-10'},
+            'tied=true needs a decoder .* the encoder: leave out decoder_layers=10-10, or give 10-20.',
+        ),
+        ({'loss': 'cross_entropy', 'output': 'linear'}, 'loss=cross_entropy needs output=sigmoid'),
+        ({'corruption_level': 1.5}, 'Hyper-parameter corruption_level=1.5 is not allowed: .* in \\[0, 1\\]'),
+        ({'corruption': 'rain'}, 'corruption=rain is not allowed: one of none, masking, gaussian'),
+        ({'layers': '20-x'}, 'layers=20-x is not allowed: .* such as 1000-500-250-30'),
+        ({'filters': '', 'kind': 'convolutional'}, 'filters= is not allowed'),
+        ({'kind': 'round'}, 'kind=round is not allowed: one of dense, convolutional'),
+    ],
+)
+def test_what_does_not_fit(params, words):
+    with pytest.raises(FlagError, match=words):
+        model_fn(None, None, 'train', {**SMALL, **params})
+
+
+def test_sides_that_three_halvings_fit():
+    check(Params((8, 16, 1), kind='convolutional', filters='4-4-4'))
+
+
+def test_a_code_wider_than_the_image_is_said_once(capsys):
+    autoencoder._warn_of_wide_code.cache_clear()
+    for _ in range(2):
+        check(Params(SHAPE, layers='100'))
+    assert capsys.readouterr().out == (
+        'Warning: a code of 100 values is wider than the image of 96: nothing is compressed.\n'
+    )
+    check(Params(SHAPE, layers='96'))
+    assert not capsys.readouterr().out
+
+
+def test_the_published_sizes():
+    sizes = Params((28, 28, 1)).sizes
+    assert (sizes.layers, sizes.decoder_layers) == ((1000, 500, 250, 30), (250, 500, 1000))
+    photos = Params((128, 128, 1), kind='convolutional').sizes
+    assert photos.layers == (256,)  # 16,384 pixels, 64 to 1
+    assert photos.map_shape == (16, 16, 128)
+
+
+@pytest.fixture
+def experiment(archive, tmp_path):
+    """A run on 24 images of 8x8 pixels in batches of 6."""
+    from estimator_lab.experiment import Experiment
+    from estimator_lab.settings import Settings
+
+    def make(hparams, max_steps):
+        settings = Settings(
+            model='autoencoder',
+            data=[str(archive)],
+            model_dir=tmp_path / 'run',
+            batch_size=6,
+            max_steps=max_steps,
+            image_size=8,
+            save_checkpoints_steps=100,
+            hparams=hparams,
+        )
+        return Experiment(settings, lambda line: None)
+
+    return make
+
+
+def test_a_whole_run_from_archives(experiment, tmp_path):
+    file = tmp_path / 'run' / 'principal_components.npz'
+    result = experiment('layers=5-2', 4).train()
+    assert result.metrics['floats_per_image'] == 2
+    assert load_components(file).images == 24
+    assert result.metrics['pca_squared_error'] > 0
+    written = file.stat().st_mtime_ns
+    assert experiment('layers=5-2', 6).train().step == 6
+    assert file.stat().st_mtime_ns == written
+    assert json.loads((tmp_path / 'run' / 'experiment.json').read_text())['hparams']['layers'] == '5-2'
+    with pytest.raises(FlagError, match='was made with --hparams=layers=5-2, not 6-2: name another folder'):
+        experiment('layers=6-2', 8)
+
+
+@pytest.mark.parametrize('tied', ['false', 'true'])
+def test_pre_trained_layers_are_unrolled(experiment, tmp_path, tied):
+    def variables(folder, step):
+        reader = tf.train.load_checkpoint(str(tmp_path / 'run' / folder / f'model.ckpt-{step}'))
+        return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+    hparams = f'layers=5-3,pretrain_epochs=0.5,activation=sigmoid,tied={tied}'
+    assert experiment(hparams, 6).train().step == 6  # two steps a layer, two of fine-tuning
+    before, begun, end = variables('pretrain_2', 4), variables('', 4), variables('', 6)
+    for layer, mirror in ((1, 2), (2, 1)):
+        for name in ('kernel', 'bias'):
+            assert np.array_equal(begun[f'layer_{layer}/{name}'], before[f'layer_{layer}/{name}'])
+        assert np.array_equal(begun[f'decoder_{mirror}/bias'], before[f'layer_{layer}/visible_bias'])
+        if tied == 'false':
+            kernel = begun[f'decoder_{mirror}/kernel']
+            assert np.array_equal(kernel, before[f'layer_{layer}/kernel'].T)
+            assert not np.array_equal(kernel, end[f'decoder_{mirror}/kernel'])
+        assert not np.array_equal(begun[f'layer_{layer}/kernel'], end[f'layer_{layer}/kernel'])
+    assert not (tmp_path / 'run' / 'pretrain_1' / 'principal_components.npz').exists()
+    # Going on starts from the checkpoint, and unrolls nothing again.
+    assert experiment(hparams, 7).train().step == 7
+    assert not np.array_equal(variables('', 7)['decoder_1/bias'], begun['decoder_1/bias'])
+    if tied == 'false':
+        moved = np.abs(variables('', 7)['decoder_1/kernel'] - end['decoder_1/kernel']).max()
+        assert moved < np.abs(begun['decoder_1/kernel'] - end['decoder_1/kernel']).max()
+
+
+@pytest.mark.parametrize(
+    ('params', 'words'),
+    [
+        ({'activation': 'relu'}, 'pretrain_epochs=2 needs activation=sigmoid, not relu.'),
+        ({'code_activation': 'tanh'}, 'needs code_activation=linear or sigmoid, not tanh.'),
+        ({'output': 'linear'}, 'needs output=sigmoid, not linear'),
+        ({'kind': 'convolutional', 'filters': '2', 'layers': '3'}, 'needs kind=dense, not convolutional'),
+        ({'visible_units': 'gaussian'}, 'needs visible_units=bernoulli, not gaussian'),
+        ({'decoder_layers': '9'}, 'pretrain_epochs=2 needs a decoder .*: leave out decoder_layers=9'),
+    ],
+)
+def test_what_cannot_be_pre_trained(params, words):
+    with pytest.raises(FlagError, match=words):
+        check(Params(SHAPE, **{'layers': '20-3', 'activation': 'sigmoid', 'pretrain_epochs': 2.0, **params}))

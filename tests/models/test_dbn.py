@@ -1,0 +1,211 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from estimator_lab.core.hparams import resolve
+from estimator_lab.errors import FlagError
+from estimator_lab.experiment import Experiment
+from estimator_lab.models import dbn
+from estimator_lab.settings import Settings
+from estimator_lab.tf1 import tf
+from tests.archive_files import encoded, picture, write_tar
+
+HPARAMS = 'layers=6-5,pretrain_epochs=0.5,head_steps=2'
+
+
+@pytest.fixture
+def settings(archive, tmp_path):
+    """24 images in batches of 6: half an epoch, 2 steps, for each of two layers, then up to step 7."""
+
+    def make(**changes):
+        defaults = {
+            'model': 'dbn',
+            'data': [str(archive)],
+            'model_dir': tmp_path / 'model',
+            'eval_data': [str(archive)],
+            'batch_size': 6,
+            'max_steps': 7,
+            'image_size': 8,
+            'hparams': HPARAMS,
+            'save_summary_steps': 2,
+            'save_checkpoints_steps': 100,
+        }
+        return Settings(**{**defaults, **changes})
+
+    return make
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    """A finished run whose top machine sees the label: (result, model_dir, what it said)."""
+    folder = tmp_path_factory.mktemp('dbn')
+    files = [(f'n{i % 4}/{i}.png', encoded(picture(i))) for i in range(24)]
+    archive = str(write_tar(folder / 'data.tar', files))
+    lines = []
+    result = Experiment(
+        Settings(
+            model='dbn',
+            data=[archive],
+            model_dir=folder / 'model',
+            batch_size=6,
+            max_steps=7,
+            image_size=8,
+            hparams=f'{HPARAMS},labels_in_top=true',
+            save_summary_steps=1,
+            save_checkpoints_steps=100,
+        ),
+        lines.append,
+    ).train()
+    return result, folder / 'model', lines
+
+
+def variables(folder, step):
+    reader = tf.train.load_checkpoint(str(Path(folder) / f'model.ckpt-{step}'))
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
+def test_phases_share_one_axis_of_steps(trained):
+    result, folder, lines = trained
+    assert result.step == 7 and 0 <= result.metrics['accuracy'] <= 1
+    latest = [tf.train.latest_checkpoint(str(folder / name)) for name in ('pretrain_1', 'pretrain_2', '')]
+    assert [Path(path).name for path in latest] == ['model.ckpt-2', 'model.ckpt-4', 'model.ckpt-7']
+    phases = [line for line in lines if line.startswith('Phase')]
+    assert [line.split(': ')[1].split(' in ')[0] for line in phases] == [
+        'step 0 to 2',
+        'step 2 to 4',
+        'step 4 to 7',
+    ]
+    for name, first in (('pretrain_1', 0), ('pretrain_2', 2), ('', 4)):
+        hparams = json.loads((folder / name / 'experiment.json').read_text())['hparams']
+        assert (hparams['phase'], hparams['first_step']) == (name, first)
+
+
+def test_each_phase_begins_where_the_one_before_ended(trained):
+    _, folder, _ = trained
+    first, second, last = (
+        variables(folder / 'pretrain_1', 2),
+        variables(folder / 'pretrain_2', 4),
+        variables(folder, 7),
+    )
+    begun = variables(folder, 4)
+    for name in ('kernel', 'bias', 'visible_bias'):
+        assert np.array_equal(first[f'layer_1/{name}'], second[f'layer_1/{name}']), 'the layer below rests'
+    for layer in (1, 2):
+        for name in ('kernel', 'bias'):
+            assert np.array_equal(begun[f'layer_{layer}/{name}'], second[f'layer_{layer}/{name}'])
+            assert not np.array_equal(last[f'layer_{layer}/{name}'], second[f'layer_{layer}/{name}'])
+    assert second['layer_2/label_kernel'].shape == (4, 5)
+
+
+def test_the_new_top_layer_learns_first(trained):
+    _, folder, _ = trained
+    begun, end = variables(folder, 4), variables(folder, 7)
+    assert not np.array_equal(begun['logits/kernel'], end['logits/kernel'])
+    # head_steps=2: of the three steps only the last one reached the layers below, so that Adam's first
+    # moment is a tenth of one gradient, where three steps would have left 0.1 * (1 + 0.9 + 0.81) of theirs.
+    assert np.abs(end['layer_1/kernel/Adam']).max() > 0
+
+
+@pytest.mark.parametrize('head_steps', [0, 3])
+def test_head_steps_keep_gradients_from_the_layers_below(head_steps):
+    params = {'image_shape': (4, 4, 1), 'layers': '3', 'head_steps': head_steps, 'phase': ''}
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.train.create_global_step()
+        _, logits = dbn.network(tf.ones([2, 4, 4, 1]), resolve(dbn.Params, params), training=True)
+        below, head = (tf.gradients(tf.reduce_sum(logits[:, 0]), v)[0] for v in tf.trainable_variables()[::2])
+        session.run(tf.global_variables_initializer())
+        values = session.run([below, head])
+    assert bool(np.abs(values[0]).sum() > 0) == (head_steps == 0)
+    assert np.abs(values[1]).sum() > 0
+
+
+def test_it_goes_on_in_the_phase_where_it_was_killed(settings, tmp_path):
+    def weights(folder, kills):
+        for phase in kills:
+            with pytest.raises(KeyboardInterrupt):
+                run_until(settings(model_dir=tmp_path / folder), phase)
+        Experiment(settings(model_dir=tmp_path / folder, hparams=quiet), lambda line: None).train()
+        return variables(tmp_path / folder, 7)
+
+    quiet = f'{HPARAMS},dropout_rate=0,input_dropout_rate=0'
+
+    def run_until(made, phase):
+        def say(line):
+            if line.startswith('Phase') and phase in line:
+                raise KeyboardInterrupt
+
+        Experiment(Settings(**{**vars(made), 'hparams': quiet}), say).train()
+
+    whole, parts = weights('whole', []), weights('parts', ['pretrain_2:', 'last:'])
+    for name in whole:
+        assert np.allclose(whole[name], parts[name], atol=1e-6), name
+
+
+def test_without_pretraining_it_is_the_same_network(settings, trained):
+    Experiment(settings(hparams='layers=6-5,pretrain_epochs=0', max_steps=1), lambda line: None).train()
+    folder = settings().model_dir
+    assert not list(folder.glob('pretrain_*'))
+    names = {name for name in variables(folder, 1) if 'layer' in name or 'logits' in name}
+    assert names == {name for name in variables(trained[1], 7) if 'layer' in name or 'logits' in name}
+
+
+def test_denoising_autoencoders_pretrain_the_same_variables(settings):
+    hparams = f'{HPARAMS},pretraining=denoising'
+    result = Experiment(settings(hparams=hparams), lambda line: None).train()
+    folder = settings().model_dir
+    assert result.step == 7
+    second = variables(folder / 'pretrain_2', 4)
+    assert second['layer_2/kernel'].shape == (6, 5) and second['layer_2/visible_bias'].shape == (6,)
+    assert np.array_equal(second['layer_2/kernel'], variables(folder, 4)['layer_2/kernel'])
+
+
+def test_pretraining_takes_images_without_labels(settings, tmp_path):
+    loose = write_tar(tmp_path / 'loose.tar', [(f'{i}.png', encoded(picture(i))) for i in range(12)])
+    experiment = Experiment(settings(pretrain_data=[str(loose)], max_steps=4), lambda line: None)
+    # 12 images in batches of 6: half an epoch is one step
+    assert [stage.plan.last_step for stage in experiment.stages] == [1, 2, 4]
+    assert experiment.train().step == 4
+
+
+def test_the_receptive_fields_and_dreams_are_shown(trained):
+    tags = {
+        value.tag.split('/image')[0]
+        for path in (trained[1] / 'pretrain_2').glob('events*')
+        for event in tf.train.summary_iterator(str(path))
+        for value in event.summary.value
+    }
+    assert tags >= {'images/receptive_fields', 'images/reconstruction', 'images/dream', 'activations/hidden'}
+
+
+@pytest.mark.parametrize(
+    ('changes', 'sentence'),
+    [
+        ({'max_steps': 4}, r'--max_steps=4 ends within pre-training, which takes 4 steps'),
+        ({'hparams': 'layers=6-x'}, r'layers=6-x is not allowed'),
+        ({'hparams': 'layers='}, r'layers= is not allowed'),
+        ({'hparams': 'pretraining=magic'}, r'pretraining=magic is not allowed'),
+        ({'hparams': 'masking=1'}, r'masking=1.0 is not allowed'),
+        (
+            {'hparams': 'labels_in_top=true,pretraining=denoising'},
+            r'labels_in_top=true needs pretraining=rbm',
+        ),
+        ({'hparams': 'visible_units=gaussian,pretraining=denoising'}, r'visible_units=gaussian needs'),
+        (
+            {'hparams': 'layers=6,pretrain_epochs=0', 'pretrain_data': ['x.tar']},
+            r'--pretrain_data has no use here',
+        ),
+    ],
+)
+def test_bad_settings_get_a_sentence(settings, changes, sentence):
+    with pytest.raises(FlagError, match=sentence):
+        Experiment(settings(**changes), lambda line: None)
+
+
+def test_another_length_of_pretraining_does_not_go_on_in_the_same_folder(settings):
+    Experiment(settings(), lambda line: None).train()
+    with pytest.raises(FlagError, match=r'pretrain_epochs=0.5, not 1.0'):
+        Experiment(settings(hparams=HPARAMS.replace('0.5', '1.0'), max_steps=20), lambda line: None)
+    with pytest.raises(FlagError, match=r'was pre-trained for 4 steps, not 2: give the same --batch_size'):
+        Experiment(settings(batch_size=12), lambda line: None)

@@ -1,0 +1,194 @@
+import itertools
+
+import numpy as np
+import pytest
+
+from estimator_lab.core.hparams import resolve
+from estimator_lab.data.input_fns import numpy_input_fn
+from estimator_lab.errors import FlagError
+from estimator_lab.models import rbm
+from estimator_lab.tf1 import tf
+from tests.exact_rbm import states
+
+MODES = tf.estimator.ModeKeys
+
+
+def bars_and_stripes(side):
+    """All pictures whose rows are even, or whose columns are: uint8 [n, side, side], 0 or 255."""
+    rows = [np.repeat(np.array(row)[:, None], side, 1) for row in itertools.product([0, 255], repeat=side)]
+    return np.unique(np.concatenate([rows, [picture.T for picture in rows]]), axis=0).astype(np.uint8)
+
+
+@pytest.fixture(scope='module')
+def pictures():
+    return bars_and_stripes(3)
+
+
+def estimator(folder, side=3, **params):
+    params = {'image_shape': (side, side, 1), 'hidden_units': 8, 'train_steps': 40, **params}
+    config = tf.estimator.RunConfig(str(folder), tf_random_seed=1, save_summary_steps=10)
+    return tf.estimator.Estimator(rbm.model_fn, params=params, config=config)
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory, pictures):
+    made = estimator(tmp_path_factory.mktemp('rbm'), ais_chains=50, ais_steps=500)
+    made.train(numpy_input_fn(pictures, batch_size=7, num_epochs=None, shuffle=True), max_steps=40)
+    return made
+
+
+def test_learns_bars_and_stripes(pictures):
+    """Within 0.25 nats of the 14 pictures' even distribution; an even one over all 512 is 3.6 nats away."""
+    params = {
+        'image_shape': (3, 3, 1),
+        'hidden_units': 16,
+        'chains': 100,
+        'cd_steps': 5,
+        'optimizer': 'adam',
+        'learning_rate': 0.02,
+        'weight_decay': 0.0,
+        'initial_momentum_steps': 100,
+        'train_steps': 3000,
+    }
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        graph.seed = 1
+        images = tf.constant(pictures[..., None] / 255.0, tf.float32)
+        step = rbm.model_fn({'image': images}, None, MODES.TRAIN, params).train_op
+        session.run(tf.global_variables_initializer())
+        for _ in range(3000):
+            session.run(step)
+        weights, bias, visible_bias = session.run(tf.trainable_variables())
+    v = states(9)
+    log_p = v @ visible_bias + np.log1p(np.exp(v @ weights + bias)).sum(axis=1)
+    log_p -= np.log(np.exp(log_p).sum())
+    places = (pictures.reshape(-1, 9) / 255 @ 2.0 ** np.arange(8, -1, -1)).astype(int)
+    divergence = -np.log(len(pictures)) - log_p[places].mean()
+    assert len(pictures) == 14 and np.isfinite(log_p).all()
+    assert divergence < 0.25
+
+
+def test_evaluation_is_exact_where_enumeration_can_say(trained, pictures):
+    metrics = trained.evaluate(numpy_input_fn(pictures, batch_size=5), name='exact')
+    weights = trained.get_variable_value('layer_1/kernel')
+    b, c = (trained.get_variable_value(f'layer_1/{name}') for name in ('visible_bias', 'bias'))
+
+    def energy(v):
+        return -(v @ b) - np.log1p(np.exp(v @ weights + c)).sum(axis=1)
+
+    data = pictures.reshape(-1, 9) / 255.0
+    log_z = np.log(np.exp(-energy(states(9))).sum())
+    assert metrics['free_energy'] == pytest.approx(energy(data).mean(), abs=1e-4)
+    assert metrics['log_partition'] == pytest.approx(log_z, abs=0.1)
+    assert metrics['log_probability'] == pytest.approx(-energy(data).mean() - log_z, abs=0.1)
+    hidden = 1 / (1 + np.exp(-(data @ weights + c)))
+    reconstructed = 1 / (1 + np.exp(-(hidden @ weights.T + b)))
+    assert metrics['reconstruction_error'] == pytest.approx(
+        ((data - reconstructed) ** 2).sum(1).mean(), abs=1e-4
+    )
+    gap = metrics['free_energy'] - metrics['training_free_energy']
+    assert metrics['free_energy_gap'] == pytest.approx(gap, abs=1e-4)
+    # The sample of the training data is made of these pictures.
+    assert energy(data).min() - 1e-4 <= metrics['training_free_energy'] <= energy(data).max() + 1e-4
+
+
+def test_pseudo_log_likelihood_averages_to_the_sum_over_all_units(tmp_path, pictures):
+    copies = np.repeat(pictures, 300, axis=0)
+    made = estimator(tmp_path)
+    made.train(numpy_input_fn(pictures, batch_size=14, num_epochs=None), max_steps=1)
+    found = made.evaluate(numpy_input_fn(copies, batch_size=4200))['pseudo_log_likelihood']
+    # After one step the weights are all but 0: each unit has p = 0.5 whatever the others are.
+    assert found == pytest.approx(9 * np.log(0.5), abs=0.3)
+
+
+def test_predictions(trained, pictures):
+    rows = list(trained.predict(numpy_input_fn(pictures, batch_size=5)))
+    assert len(rows) == 14
+    assert rows[3]['key'] == b'array:3'
+    assert rows[0]['hidden'].shape == (8,)
+    for name in ('reconstruction', 'dream'):
+        values = np.stack([row[name] for row in rows])
+        assert values.shape == (14, 3, 3, 1)
+        assert values.min() >= 0 and values.max() <= 1
+    wrong = [
+        ((p / 255.0 - row['reconstruction'][..., 0]) ** 2).sum()
+        for p, row in zip(pictures, rows, strict=True)
+    ]
+    assert np.allclose([row['error'] for row in rows], wrong, atol=1e-5)
+
+
+def test_dreams_from_noise_forget_the_image(tmp_path, pictures):
+    made = estimator(tmp_path, dream_from='noise', dream_steps=3)
+    made.train(numpy_input_fn(pictures, batch_size=14, num_epochs=None), max_steps=1)
+    same = np.repeat(pictures[:1], 6, axis=0)
+    dreams = np.stack([row['dream'] for row in made.predict(numpy_input_fn(same))])
+    assert np.ptp(dreams, axis=0).max() > 0
+
+
+def test_gaussian_visible_units_reconstruct_photos_in_their_own_range(tmp_path):
+    rng = np.random.default_rng(0)
+    photos = np.clip(
+        rng.normal(120, 40, size=(40, 1, 1, 1)) + 30 * np.linspace(-1, 1, 4)[:, None, None], 0, 255
+    )
+    photos = (photos + rng.normal(0, 3, size=(40, 4, 4, 1))).clip(0, 255).astype(np.uint8)
+    made = estimator(tmp_path, side=4, visible_units='gaussian', learning_rate=0.01, train_steps=300)
+    made.train(numpy_input_fn(photos, batch_size=20, num_epochs=None), max_steps=300)
+    metrics = made.evaluate(numpy_input_fn(photos))
+    assert 'pseudo_log_likelihood' not in metrics
+    rows = list(made.predict(numpy_input_fn(photos)))
+    error = np.mean([row['error'] for row in rows])
+    even = np.mean([((p - p.mean()) ** 2).sum() for p in photos / 255.0])
+    assert error < 0.5 * even  # better than the mean of each image
+
+
+def test_training_can_stop_and_go_on_with_the_same_numbers(tmp_path, pictures):
+    def weights(folder, *stops):
+        made = estimator(tmp_path / folder, chains=5, sparsity_cost=0.1)
+        for stop in stops:  # the whole set is a batch, so that each start sees the same data
+            made.train(numpy_input_fn(pictures, batch_size=14, num_epochs=None), max_steps=stop)
+        return {name: made.get_variable_value(name) for name in made.get_variable_names()}
+
+    whole, parts = weights('whole', 9), weights('parts', 3, 5, 9)
+    assert set(whole) == set(parts) and 'chains' in whole
+    for name in whole:
+        assert np.array_equal(whole[name], parts[name]), name
+
+
+@pytest.mark.parametrize(
+    'hparams',
+    [
+        {'learning_rate': 5.0},
+        {'learning_rate': 0.5, 'chains': 20, 'cd_steps': 5},
+        {'sparsity_cost': 1.0, 'weight_decay': 0.01},
+    ],
+)
+def test_no_setting_makes_numbers_run_away_at_once(tmp_path, pictures, hparams):
+    made = estimator(tmp_path, **hparams)
+    made.train(numpy_input_fn(pictures, batch_size=7, num_epochs=None), max_steps=40)
+    for name in made.get_variable_names():
+        assert np.isfinite(made.get_variable_value(name)).all(), name
+
+
+@pytest.mark.parametrize(
+    ('hparams', 'sentence'),
+    [
+        ({'weight_decay': -0.1}, 'weight_decay=-0.1 is not allowed'),
+        ({'hidden_units': 0}, 'hidden_units=0 is not allowed'),
+        ({'cd_steps': 0}, 'cd_steps=0 is not allowed'),
+        ({'visible_units': 'ternary'}, 'visible_units=ternary is not allowed'),
+        ({'sparsity_target': 1.0}, 'sparsity_target=1.0 is not allowed'),
+        ({'dream_from': 'tea'}, 'dream_from=tea is not allowed'),
+        ({'ais_chains': 1}, 'ais_chains=1 gives no error bar'),
+        ({'ais_chains': 9, 'visible_units': 'gaussian'}, 'needs visible_units=bernoulli'),
+    ],
+)
+def test_bad_settings_get_a_sentence(hparams, sentence):
+    with pytest.raises(FlagError, match=sentence):
+        rbm.check(resolve(rbm.Params, hparams))
+
+
+def test_visible_values_outside_0_and_1_are_refused(tmp_path):
+    def input_fn():
+        return tf.data.Dataset.from_tensors({'image': tf.fill([2, 3, 3, 1], 2.0)}).repeat()
+
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r'in \[0, 1\]'):
+        estimator(tmp_path).train(input_fn, max_steps=1)

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from estimator_lab.dreaming import dreams, first_images, open_dreamer
+from estimator_lab.errors import DataError, FlagError
+from estimator_lab.experiment import Experiment
+from estimator_lab.settings import Settings
+from tests.archive_files import encoded, picture, write_tar
+
+
+@pytest.fixture(scope='module')
+def folders(tmp_path_factory):
+    """The model_dirs of small models, by name."""
+    root = tmp_path_factory.mktemp('dreams')
+    archive = str(write_tar(root / 'a.tar', [(f'n{i % 3}/{i}.png', encoded(picture(i))) for i in range(12)]))
+    runs = {
+        'rbm': ('rbm', 'hidden_units=4', 2),
+        'labelled': ('dbn', 'layers=5-4,pretrain_epochs=0.5,labels_in_top=true', 3),
+        'denoising': ('dbn', 'layers=4,pretrain_epochs=0.5,pretraining=denoising', 2),
+        'random': ('dbn', 'layers=4,pretrain_epochs=0', 1),
+    }
+    for name, (model, hparams, steps) in runs.items():
+        settings = Settings(
+            model, [archive], root / name, batch_size=6, max_steps=steps, image_size=6, hparams=hparams
+        )
+        Experiment(settings, lambda line: None).train()
+    return root
+
+
+def test_an_rbm_dreams_pictures(folders):
+    images, texts = dreams(open_dreamer(folders / 'rbm'), count=5, steps=3, seed=1)
+    assert images.shape == (5, 6, 6, 1) and texts == [''] * 5
+    assert images.min() >= 0 and images.max() <= 1
+    again, _ = dreams(open_dreamer(folders / 'rbm'), count=5, steps=3, seed=1)
+    other, _ = dreams(open_dreamer(folders / 'rbm'), count=5, steps=3, seed=2)
+    assert np.array_equal(images, again) and not np.array_equal(images, other)
+
+
+def test_a_belief_network_dreams_each_label_or_a_given_one(folders):
+    dreamer = open_dreamer(folders / 'labelled')
+    assert dreamer.params.phase == 'pretrain_2'
+    _, texts = dreams(dreamer, count=4, steps=2, seed=1)
+    assert texts == ['n0', 'n1', 'n2', 'n0']
+    images, texts = dreams(dreamer, count=2, steps=2, seed=1, label='n2')
+    assert texts == ['n2', 'n2'] and images.shape == (2, 6, 6, 1)
+
+
+@pytest.mark.parametrize(
+    ('folder', 'label', 'sentence'),
+    [
+        ('rbm', 'n0', '--label=n0 needs a machine that was trained with labels'),
+        ('labelled', 'n9', '--label=n9 is unknown; known are: n0, n1, n2'),
+        ('denoising', '', 'does not dream'),
+        ('random', '', 'was not pre-trained'),
+    ],
+)
+def test_what_can_t_be_dreamt_gets_a_sentence(folders, folder, label, sentence):
+    with pytest.raises(FlagError, match=sentence):
+        dreams(open_dreamer(folders / folder), 2, 2, 1, label)
+
+
+def test_dreams_can_begin_with_images(folders):
+    dreamer = open_dreamer(folders / 'rbm')
+    begin = first_images(dreamer, [str(folders / 'a.tar')], 12)
+    assert begin.shape == (12, 6, 6, 1) and 0 < begin.max() <= 1
+    images, _ = dreams(dreamer, 12, 1, 1, begin=begin)
+    assert images.shape == begin.shape
+    with pytest.raises(DataError, match=r'has 12 images, fewer than --count=13'):
+        first_images(dreamer, [str(folders / 'a.tar')], 13)
+
+
+def test_the_command_draws_a_picture(folders, run_python, tmp_path):
+    out = tmp_path / 'dreams.png'
+    done = run_python(
+        '-m',
+        'estimator_lab.dream',
+        f'--model_dir={folders / "rbm"}',
+        '--count=9',
+        '--steps=2',
+        f'--out={out}',
+    )
+    assert (done.returncode, done.stderr) == (0, '')
+    assert Image.open(out).size[1] > 96  # two rows of eight

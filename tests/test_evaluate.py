@@ -1,0 +1,60 @@
+"""The command: what it prints, and how it ends."""
+
+import json
+import re
+
+import pytest
+
+from estimator_lab import evaluate
+from tests.commands import invoke
+
+
+@pytest.fixture
+def run(cnn_dir, capsys):
+    def run(*arguments):
+        status = invoke(evaluate, f'--model_dir={cnn_dir}', *map(str, arguments))
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def test_tables_and_files(run, archive, tmp_path):
+    status, out, err = run(f'--data={archive}', f'--output={tmp_path / "out"}', '--worst=2')
+    assert (status, err) == (0, '')
+    assert re.search(r'^accuracy +0\.\d{4}$', out, re.MULTILINE)
+    assert re.search(r'^n000003 +6 +', out, re.MULTILINE)
+    assert re.search(r'^ 4  n000003( +[\d.]+){4}$', out, re.MULTILINE)
+    assert re.search(r'^Accuracy +0\.\d{4} on 24 images after 3 steps$', out, re.MULTILINE)
+    assert out.splitlines()[-1].startswith(f'Written          {tmp_path / "out"}: metrics.json, ')
+    assert (tmp_path / 'out' / 'worst.csv').read_text().count('\n') == 3
+
+
+def test_json_alone(run, archive):
+    status, out, _ = run(f'--data={archive}', '--json', '--eval_steps=1', '--batch_size=5')
+    found = json.loads(out)
+    assert status == 0 and found['images'] == 5 and 0 <= found['metrics']['accuracy'] <= 1
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'status', 'words'),
+    [
+        ([], 2, '--data is missing'),
+        (['--data=ARCHIVE', '--model_dir='], 2, '--model_dir is missing'),
+        (['--data=none.tar'], 1, "There is no file 'none.tar'"),
+        (['--data=ARCHIVE', '--model_dir=none'], 1, '--model_dir=none is no folder'),
+        (['--data=ARCHIVE', '--output=/proc/none'], 2, '--output=/proc/none cannot be written'),
+        (['--data=ARCHIVE', '--worst=-1'], 2, 'worst'),
+        (['--data=ARCHIVE', 'stray'], 2, "Unexpected argument 'stray'"),
+    ],
+)
+def test_mistakes_get_one_sentence(run, archive, arguments, status, words):
+    got, _, err = run(*(argument.replace('ARCHIVE', str(archive)) for argument in arguments))
+    assert got == status
+    assert err.startswith('error: ') and err.count('\n') == 1 and words in err
+
+
+def test_help_is_short_and_names_every_flag(run_python):
+    done = run_python('-X', 'importtime', '-m', 'estimator_lab.evaluate', '--help')
+    assert done.returncode == 0 and ' tensorflow' not in done.stderr and ' numpy' not in done.stderr
+    assert set(re.findall(r'^  --(\w+)', done.stdout, re.MULTILINE)) == set(evaluate.FLAGS)
+    assert max(map(len, done.stdout.splitlines())) <= 120

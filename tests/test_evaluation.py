@@ -1,0 +1,204 @@
+import csv
+import dataclasses
+import json
+import types
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix
+
+from estimator_lab.core import metric_keys as keys
+from estimator_lab.data.image_input import ImageInput
+from estimator_lab.data.input_fns import numpy_input_fn
+from estimator_lab.data.report import InputReport
+from estimator_lab.data.tar_stream import stream_members
+from estimator_lab.errors import DataError
+from estimator_lab.evaluation import EvaluationSettings, _Worst, evaluate
+from estimator_lab.evaluation_report import as_dict, text, write_files
+from estimator_lab.tf1 import tf
+from estimator_lab.trained import open_trained
+from tests.archive_files import encoded, picture, write_tar
+
+
+@pytest.fixture(scope='module')
+def trained(cnn_dir):
+    return open_trained(cnn_dir)
+
+
+@pytest.fixture(scope='module')
+def images(trained, tmp_path_factory):
+    """Path of an archive: 20 images of 4 labels and one unknown one, two of them bad."""
+    files = []
+    for n in range(20):
+        data = b'junk' if n in (4, 11) else encoded(picture(100 + n))
+        files.append((f'test/n{n % 5:06}/{n}.png', data))
+    return write_tar(tmp_path_factory.mktemp('images') / 'test.tar', files)
+
+
+@pytest.fixture(scope='module')
+def expected(trained, images):
+    """What the network says to the good images: keys, true ids, probabilities."""
+    good = [m for m in stream_members(images) if m.data != b'junk']
+    pixels = np.stack([trained.pixels.decode(m.data, *trained.shape) for m in good])
+    found = [p[keys.PROBABILITIES] for p in trained.estimator.predict(numpy_input_fn(pixels))]
+    labels = [trained.vocabulary.id_of(m.name.split('/')[1]) for m in good]
+    return [m.key for m in good], np.array(labels), np.array(found)
+
+
+def run(trained, path, **settings):
+    report = InputReport(lambda line: None)
+    settings = EvaluationSettings(trained.pixels, **{'batch_size': 6, **settings})
+    return evaluate(trained, ImageInput([str(path)]), settings, report)
+
+
+@pytest.fixture(scope='module')
+def found(trained, images):
+    return run(trained, images)
+
+
+def test_metrics_are_scikit_learns(found, expected):
+    _, true, probabilities = expected
+    known, predicted = true >= 0, probabilities.argmax(axis=1)
+    assert (found.images, found.bad) == (18, 2)
+    assert found.metrics[keys.ACCURACY] == pytest.approx(accuracy_score(true[known], predicted[known]))
+    balanced = balanced_accuracy_score(true[known], predicted[known])
+    assert found.metrics[keys.MEAN_PER_CLASS_ACCURACY] == pytest.approx(balanced)
+    assert found.metrics[keys.UNKNOWN_LABELS] == np.count_nonzero(~known) == 3
+    assert 'global_step' not in found.metrics
+
+
+def test_confusion_is_scikit_learns(found, expected):
+    _, true, probabilities = expected
+    known = true >= 0
+    matrix = confusion_matrix(true[known], probabilities.argmax(axis=1)[known], labels=range(4))
+    assert found.confusion.matrix().tolist() == matrix.tolist()
+
+
+def test_worst_mistakes_are_those_whose_label_was_least_probable(trained, images, expected):
+    names, true, probabilities = expected
+    predicted = probabilities.argmax(axis=1)
+    wrong = [n for n in range(len(true)) if 0 <= true[n] != predicted[n]]
+    wrong.sort(key=lambda n: probabilities[n, true[n]])
+    worst = run(trained, images, worst=3).worst
+    assert [example.key for example in worst] == [names[n] for n in wrong[:3]]
+    for example, n in zip(worst, wrong, strict=False):
+        labels = trained.vocabulary.labels
+        assert (example.true, example.predicted) == (labels[true[n]], labels[predicted[n]])
+        assert example.badness == pytest.approx(1 - probabilities[n, true[n]], abs=1e-5)
+        assert example.probability == pytest.approx(probabilities[n].max(), abs=1e-5)
+        member = next(m for m in stream_members(images) if m.key == example.key)
+        assert np.array_equal(example.image, trained.pixels.decode(member.data, *trained.shape))
+
+
+def test_some_batches_only(trained, images):
+    assert run(trained, images, steps=1).images == 5  # the first six members, one of them bad
+
+
+def test_the_folder_of_the_model_is_left_alone(trained, images):
+    before = {path: path.stat().st_mtime_ns for path in trained.model_dir.rglob('*')}
+    run(trained, images)
+    assert before == {path: path.stat().st_mtime_ns for path in trained.model_dir.rglob('*')}
+
+
+def test_a_folder_of_images_will_do(trained, tmp_path):
+    (tmp_path / 'n000002').mkdir()
+    (tmp_path / 'n000002' / '1.png').write_bytes(encoded(picture(3)))
+    assert run(trained, tmp_path).confusion.scores().images.tolist() == [0, 0, 1, 0]
+
+
+def test_images_that_cannot_be_evaluated(trained, archive, tmp_path):
+    foreign = write_tar(tmp_path / 'foreign.tar', [('x/1.png', encoded(picture(1)))])
+    with pytest.raises(
+        DataError, match=r'None of the 1 images has a label that the model knows \(such as n0'
+    ):
+        run(trained, foreign)
+    bad = write_tar(tmp_path / 'bad.tar', [('n000001/1.png', b'junk')])
+    with pytest.raises(DataError, match=r'No image could be evaluated: 1 of 1 are bad; the last is .*1\.png'):
+        run(trained, bad)
+    cut = tmp_path / 'cut.tar'
+    cut.write_bytes(archive.read_bytes()[:30_000])
+    with pytest.raises(DataError, match='cut off'):
+        run(trained, cut)
+
+
+def by_brightness(features, labels, mode, params=None, config=None):
+    """A model function without labels, whose error is the mean of the image, NaN for a black one."""
+    mean = tf.reduce_mean(features['image'], axis=[1, 2, 3])
+    error = mean * 0.5 / tf.cast(mean > 0, tf.float32)
+    metrics = {'reconstruction_error': tf.metrics.mean(mean)}
+    return tf.estimator.EstimatorSpec(
+        mode, loss=tf.reduce_mean(mean), eval_metric_ops=metrics, predictions={keys.ERROR: error}
+    )
+
+
+@pytest.fixture
+def unlabelled(trained):
+    return dataclasses.replace(
+        trained,
+        module=types.SimpleNamespace(model_fn=by_brightness),
+        model=dataclasses.replace(trained.model, headline='reconstruction_error', labelled=False),
+        record=dataclasses.replace(trained.record, vocabulary=()),
+    )
+
+
+def test_a_model_that_does_not_classify_has_its_largest_errors(unlabelled, tmp_path):
+    greys = [10, 250, 0, 90, 200]
+    files = [(f'{n}.png', encoded(Image.new('L', (8, 8), grey))) for n, grey in enumerate(greys)]
+    path = write_tar(tmp_path / 'grey.tar', files)
+    found = run(unlabelled, path, worst=3, batch_size=2)
+    assert found.confusion is None
+    assert [example.key.rpartition(':')[2] for example in found.worst] == ['2.png', '1.png', '4.png']
+    assert found.worst[1].badness == pytest.approx(0.5 * 250 / 255)
+    shown = text(unlabelled, found)
+    assert 'Reconstruction error' in shown.splitlines()[-1] and 'on 5 images' in shown
+    assert set(write_files(tmp_path / 'out', unlabelled, found)) == {
+        *('metrics.json', 'report.txt', 'worst.csv', 'worst.png')
+    }
+    assert json.loads((tmp_path / 'out' / 'metrics.json').read_text())['worst'][0]['badness'] is None
+
+
+def test_only_the_worst_are_kept_and_made():
+    rng = np.random.default_rng(1)
+    values, made = rng.integers(0, 30, 200).tolist(), []
+    worst = _Worst(5)
+    for n, value in enumerate(values):
+        worst.offer(value, lambda n=n: made.append(n) or n)
+    assert worst.ranked() == sorted(range(200), key=lambda n: (-values[n], n))[:5]
+    assert len(made) < 60
+    nothing = _Worst(0)
+    nothing.offer(1.0, lambda: 1)
+    assert nothing.ranked() == []
+
+
+def test_files_for_people_and_programs(trained, found, tmp_path):
+    names = write_files(tmp_path / 'out', trained, found)
+    assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == sorted(names)
+    stored = json.loads((tmp_path / 'out' / 'metrics.json').read_text())
+    assert stored == json.loads(json.dumps(as_dict(trained, found)))
+    assert stored['metrics'] == found.metrics and stored['step'] == 3
+    table = list(csv.reader((tmp_path / 'out' / 'confusion.csv').open()))
+    assert table[0][1:] == [row[0] for row in table[1:]] == list(trained.vocabulary.labels)
+    assert [[int(cell) for cell in row[1:]] for row in table[1:]] == found.confusion.matrix().tolist()
+    pairs = list(csv.DictReader((tmp_path / 'out' / 'confused.csv').open()))
+    assert sum(int(row['images']) for row in pairs) == sum(pair.images for pair in found.confusion.confused())
+    classes = list(csv.DictReader((tmp_path / 'out' / 'classes.csv').open()))
+    assert [int(row['images']) for row in classes] == found.confusion.scores().images.tolist()
+    worst = list(csv.DictReader((tmp_path / 'out' / 'worst.csv').open()))
+    assert [row['key'] for row in worst] == [example.key for example in found.worst]
+    for name in ('confusion.png', 'worst.png'):
+        Image.open(tmp_path / 'out' / name).verify()
+    assert (tmp_path / 'out' / 'report.txt').read_text() == text(trained, found) + '\n'
+
+
+def test_many_classes_stay_readable(trained, found, tmp_path):
+    labels = tuple(f'c{n:05}' for n in range(2_000))
+    many = dataclasses.replace(found, confusion=type(found.confusion)(labels))
+    true = np.arange(2_000)
+    many.confusion.add(np.tile(true, 2), np.concatenate([true, (true + 1) % 2_000]))
+    names = write_files(tmp_path / 'out', trained, many)
+    assert 'confusion.csv' not in names and 'confused.csv' in names
+    assert max(Image.open(tmp_path / 'out' / 'confusion.png').size) < 1300
+    lines = text(trained, many).splitlines()
+    assert len(lines) < 50 and 'The 20 of 2,000 classes with the lowest F1' in lines
+    assert 'c00000 taken for c00001: 1' in lines

@@ -1,0 +1,70 @@
+"""The command: what it prints, and how it ends."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from estimator_lab import inspect
+from tests.commands import invoke
+
+
+@pytest.fixture
+def run(cnn_dir, tmp_path, capsys):
+    copy = shutil.copytree(cnn_dir, tmp_path / 'model')
+
+    def run(*arguments):
+        status = invoke(inspect, f'--model_dir={copy}', *map(str, arguments))
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def test_pictures_beside_the_model_and_in_tensorboard(run, archive, tmp_path):
+    status, out, err = run(f'--image={archive}:train/n000002/0003_01.png')
+    assert (status, err) == (0, '')
+    assert re.search(r'^Prediction +n00000\d 0\.\d+, n00000\d 0\.\d+, n00000\d 0\.\d+$', out, re.MULTILINE)
+    folder, names = re.search(r'^Pictures +(\S+): (.*)$', out, re.MULTILINE).groups()
+    assert Path(folder).parent == tmp_path / 'model' / 'inspect'
+    assert {path.name for path in Path(folder).iterdir()} == set(names.split(', '))
+    assert list((tmp_path / 'model' / 'inspect').glob('events*'))
+    assert f'--logdir={tmp_path / "model"}' in out
+
+
+def test_pictures_elsewhere_if_the_model_cannot_be_written_to(run, archive, tmp_path):
+    (tmp_path / 'model' / 'inspect').write_text('')  # where the folder would be
+    image = f'--image={archive}:train/n000002/0003_01.png'
+    status, _, err = run(image, f'--output={tmp_path / "out"}', '--label=n000001')
+    assert status == 0 and (tmp_path / 'out' / 'saliency.png').exists()
+    assert 'TensorBoard shows nothing of it' in err and err.count('\n') == 1
+    status, _, err = run(image)
+    assert status == 2 and re.match(r'error: --model_dir=.*inspect.* cannot be written', err)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'status', 'words'),
+    [
+        ([], 2, '--image is missing'),
+        (['--image=x.png'], 1, "There is no file 'x.png'"),
+        (['--image=ARCHIVE'], 1, 'holds many images'),
+        (['--image=JUNK'], 1, 'cannot be decoded: not an image in a known format'),
+        (['--image=ARCHIVE:train/n000002/0003_01.png', '--label=x'], 1, '--label=x is unknown'),
+        (['--image=ARCHIVE', '--model_dir='], 2, '--model_dir is missing'),
+    ],
+)
+def test_mistakes_get_one_sentence(run, archive, tmp_path, arguments, status, words):
+    (tmp_path / 'junk.png').write_bytes(b'junk')
+    places = {'ARCHIVE': str(archive), 'JUNK': str(tmp_path / 'junk.png')}
+    for name, place in places.items():
+        arguments = [argument.replace(name, place) for argument in arguments]
+    got, out, err = run(*arguments)
+    assert (got, out) == (status, '')
+    assert err.startswith('error: ') and err.count('\n') == 1 and words in err
+
+
+def test_help_is_short_and_names_every_flag(run_python):
+    done = run_python('-X', 'importtime', '-m', 'estimator_lab.inspect', '--help')
+    assert done.returncode == 0 and ' tensorflow' not in done.stderr and ' numpy' not in done.stderr
+    assert set(re.findall(r'^  --(\w+)', done.stdout, re.MULTILINE)) == set(inspect.FLAGS)
+    assert max(map(len, done.stdout.splitlines())) <= 120

@@ -1,0 +1,129 @@
+import dataclasses
+import types
+
+import numpy as np
+import pytest
+from scipy.signal import correlate2d
+
+from estimator_lab.core import metric_keys as keys
+from estimator_lab.errors import DataError, FlagError
+from estimator_lab.inspection import inspect_image, write_pictures, write_summaries
+from estimator_lab.tf1 import tf
+from estimator_lab.trained import open_trained
+
+IMAGE = np.random.default_rng(1).integers(0, 256, (8, 8, 1), np.uint8)
+
+
+@pytest.fixture(scope='module')
+def trained(cnn_dir):
+    return open_trained(cnn_dir)
+
+
+@pytest.fixture(scope='module')
+def found(trained):
+    return inspect_image(trained, IMAGE)
+
+
+@pytest.fixture(scope='module')
+def weights(trained):
+    return tf.train.load_checkpoint(trained.checkpoint).get_tensor
+
+
+def logits(trained, images):
+    """Returns the class scores of images float [n, 8, 8, 1] in [0, 1], by another way through the network."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        out = trained.module.network(tf.constant(images, tf.float32), trained.params, False).logits
+        tf.train.Saver().restore(session, trained.checkpoint)
+        return session.run(out)
+
+
+def test_maps_are_what_the_kernels_make_of_the_image(found, weights):
+    kernel, bias = weights('conv2d/kernel'), weights('conv2d/bias')
+    for number in range(2):
+        expected = correlate2d(IMAGE[..., 0] / 255, kernel[:, :, 0, number], 'same') + bias[number]
+        assert found.maps['conv1'][..., number] == pytest.approx(np.maximum(expected, 0), abs=1e-5)
+    assert found.maps['conv2'].shape == (4, 4, 2)
+    assert np.array_equal(found.filters['conv1'], kernel)
+
+
+def test_saliency_is_that_of_the_predicted_label_or_the_one_asked_for(trained, found):
+    step = 1e-3  # small enough for the network's kinks, large enough for float32
+    steps = step * np.eye(64).reshape(64, 8, 8, 1)
+    scores = logits(
+        trained, np.concatenate([IMAGE[np.newaxis] / 255, IMAGE / 255 + steps, IMAGE / 255 - steps])
+    )
+    changes = np.abs(scores[1:65] - scores[65:]) / (2 * step)
+    predicted = scores[0].argmax()
+    assert found.values[keys.CLASSES] == predicted
+    assert found.heat['saliency'].ravel() == pytest.approx(changes[:, predicted], abs=2e-3)
+    other = (predicted + 1) % 4
+    asked_for = inspect_image(trained, IMAGE, trained.vocabulary.label(other))
+    assert asked_for.heat['saliency'].ravel() == pytest.approx(changes[:, other], abs=2e-3)
+    assert found.heat['grad_cam'].shape == (4, 4) and np.min(found.heat['grad_cam']) >= 0
+
+
+def test_pictures_have_the_names_that_training_gives_them(found):
+    assert set(found.pictures()) == {
+        'inspected',
+        'filters_conv1',
+        'activation_map_conv1',
+        'activation_map_conv2',
+        'saliency',
+        'grad_cam',
+    }
+
+
+def dense_fn(features, labels, mode, params=None, config=None):
+    """A model function without convolutions and labels; its error is half the squared first hidden unit."""
+    weights = tf.reshape(tf.range(192, dtype=tf.float32) / 192, [64, 3])
+    hidden = tf.matmul(tf.reshape(features['image'], [-1, 64]), weights)
+    return tf.estimator.EstimatorSpec(
+        mode, predictions={keys.HIDDEN: hidden, keys.ERROR: tf.square(hidden[:, 0]) / 2}
+    )
+
+
+def test_a_dense_network_shows_what_its_units_look_at_and_where_its_error_is_from(trained):
+    dense = dataclasses.replace(
+        trained,
+        module=types.SimpleNamespace(model_fn=dense_fn),
+        record=dataclasses.replace(trained.record, vocabulary=()),
+    )
+    found = inspect_image(dense, IMAGE)
+    weights = np.arange(192).reshape(64, 3) / 192
+    assert found.filters['layer1'].reshape(64, 3) == pytest.approx(weights)
+    first = (IMAGE.ravel() / 255) @ weights[:, 0]
+    # d (h^2 / 2) / dx = h w
+    assert found.heat['saliency'].ravel() == pytest.approx(first * weights[:, 0], rel=1e-5)
+    assert set(found.pictures()) == {'inspected', 'filters_layer1', 'saliency'}
+    with pytest.raises(FlagError, match='--label=x has no meaning for --model=cnn'):
+        inspect_image(dense, IMAGE, 'x')
+
+
+def test_a_network_without_anything_to_show_shows_the_image(trained):
+    def constant_fn(features, labels, mode, params=None, config=None):
+        return tf.estimator.EstimatorSpec(mode, predictions={'mean': tf.reduce_mean(features['image'])[None]})
+
+    nothing = dataclasses.replace(trained, module=types.SimpleNamespace(model_fn=constant_fn))
+    assert set(inspect_image(nothing, IMAGE).pictures()) == {'inspected'}
+
+
+def test_a_label_that_the_model_does_not_know(trained):
+    with pytest.raises(DataError, match=r'--label=x is unknown to the model; .* such as n000000, n000001'):
+        inspect_image(trained, IMAGE, 'x')
+
+
+def test_pictures_go_to_files_and_to_tensorboard(found, tmp_path):
+    pictures = found.pictures()
+    write_pictures(tmp_path, pictures)
+    assert {path.stem for path in tmp_path.glob('*.png')} == set(pictures)
+    write_summaries(tmp_path / 'events', pictures, 7)
+    events = [e for p in (tmp_path / 'events').iterdir() for e in tf.train.summary_iterator(str(p))]
+    shown = {value.tag: value.image for event in events for value in event.summary.value}
+    assert set(shown) == {f'images/{name}/image' for name in pictures}
+    assert all(event.step == 7 for event in events if event.summary.value)
+    picture = pictures['saliency']
+    image = shown['images/saliency/image']
+    assert (image.width, image.height) == picture.size and image.encoded_image_string[1:4] == b'PNG'
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(OSError):
+        write_summaries(tmp_path / 'file', pictures, 7)

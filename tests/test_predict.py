@@ -1,0 +1,148 @@
+"""The command: what it prints for whom, and how it ends."""
+
+import csv
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from estimator_lab import predict
+from estimator_lab.data.tar_stream import stream_members
+from tests.archive_files import encoded, picture
+from tests.commands import invoke
+
+
+@pytest.fixture
+def run(cnn_dir, capsys):
+    def run(*arguments):
+        status = invoke(predict, f'--model_dir={cnn_dir}', *map(str, arguments))
+        return status, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three images, the second of them broken."""
+    path = tmp_path / 'photos'
+    path.mkdir()
+    for name, data in (('a.png', encoded(picture(1))), ('b.png', b'junk'), ('c.png', encoded(picture(2)))):
+        (path / name).write_bytes(data)
+    return path
+
+
+def table(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_a_row_for_each_image_the_bad_one_in_its_place(run, folder):
+    status, out, err = run(folder)
+    assert status == 0
+    rows = table(out)
+    assert list(rows[0]) == ['key', 'label', 'probability', 'problem']
+    assert [row['key'] for row in rows] == [str(folder / name) for name in ('a.png', 'b.png', 'c.png')]
+    assert [row['problem'] for row in rows] == ['', 'not an image in a known format', '']
+    assert rows[1]['label'] == '' and 0.25 <= float(rows[0]['probability']) <= 1
+    assert err == '1 of 3 images could not be decoded.\n'
+
+
+def test_json_lines_into_a_file(run, folder, archive, tmp_path):
+    out = tmp_path / 'rows.jsonl'
+    status, said, _ = run('--format=jsonl', f'--data={archive}', folder, '--top=4', f'--out={out}')
+    assert (status, said) == (0, f'Predicted 26 images: {out}\n')
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert rows[1] == {'key': str(folder / 'b.png'), 'problem': 'not an image in a known format'}
+    assert [row['key'] for row in rows[3:]] == [member.key for member in stream_members(archive)]
+    chances = [rows[0]['probability'], *(rows[0][f'probability_{n}'] for n in (2, 3, 4))]
+    assert chances == sorted(chances, reverse=True) and sum(chances) == pytest.approx(1, abs=1e-5)
+
+
+def test_vectors_into_a_folder(run, folder, tmp_path):
+    status, _, _ = run(folder, f'--output={tmp_path / "new"}')
+    assert status == 0
+    loaded = np.load(tmp_path / 'new' / 'vectors-00000.npz')
+    assert loaded['key'].tolist() == [str(folder / 'a.png'), str(folder / 'c.png')]
+    assert loaded['probabilities'].shape == (2, 4)
+
+
+def test_decoding_may_differ_from_training(run, folder, monkeypatch):
+    from estimator_lab.data import decode
+
+    used = []
+    monkeypatch.setitem(decode.DECODERS, 'fast', lambda *a: used.append(1) or decode.decode_image(*a))
+    run(folder, '--decode=fast')
+    assert used
+
+
+def test_nothing_predicted_is_an_error(run, folder, tmp_path):
+    (folder / 'a.png').unlink()
+    (folder / 'c.png').unlink()
+    status, out, err = run(folder)
+    assert status == 1
+    assert [row['problem'] for row in table(out)] == ['not an image in a known format']
+    assert err == (
+        f"error: None of the 1 images could be decoded; the last is '{folder}/b.png': "
+        'not an image in a known format.\n'
+    )
+    (folder / 'b.png').unlink()
+    assert run(folder) == (1, '', f'error: {folder}: no image was found.\n')
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'status', 'words'),
+    [
+        ([], 2, 'No image is named'),
+        (['none.jpg'], 1, "There is no file 'none.jpg'"),
+        (['FOLDER', '--top=5'], 2, '--top=5 is more than the 4 labels'),
+        (['FOLDER', '--top=0'], 2, 'top'),
+        (['FOLDER', '--format=xml'], 2, 'format'),
+        (['FOLDER', '--out=/none/x.csv'], 2, '--out=/none/x.csv cannot be written'),
+        (['FOLDER', '--output=FOLDER'], 2, 'is not empty'),
+        (['FOLDER', '--model_dir='], 2, '--model_dir is missing'),
+        (['FOLDER', '--model_dir=FOLDER'], 1, 'holds no experiment.json'),
+        (['FOLDER', '--modle_dir=x'], 2, 'modle_dir'),
+    ],
+)
+def test_mistakes_get_one_sentence(run, folder, arguments, status, words):
+    got, out, err = run(*(argument.replace('FOLDER', str(folder)) for argument in arguments))
+    assert (got, out) == (status, '')
+    assert err.startswith('error: ') and err.count('\n') == 1 and words in err
+
+
+def test_help_is_short_and_names_every_flag(run_python):
+    done = run_python('-X', 'importtime', '-m', 'estimator_lab.predict', '--help')
+    assert done.returncode == 0 and ' tensorflow' not in done.stderr and ' numpy' not in done.stderr
+    assert re.findall(r'^\w+:$', done.stdout, re.MULTILINE) == ['Model:', 'Images:', 'Output:']
+    assert set(re.findall(r'^  --(\w+)', done.stdout, re.MULTILINE)) == set(predict.FLAGS)
+    assert max(map(len, done.stdout.splitlines())) <= 120
+
+
+def test_a_pipe_in_and_a_pipe_that_closes(cnn_dir, archive, tmp_path):
+    """As `cat train.tar | predict - | head -1`, with more images than fit into a pipe's buffer."""
+    copies = tmp_path / 'copies.tar'
+    names = '\0'.join('x' * 60 + f'/{n}.png' for n in range(2000))
+    (tmp_path / 'images' / ('x' * 60)).mkdir(parents=True)
+    for name in names.split('\0'):
+        (tmp_path / 'images' / name).write_bytes(encoded(picture(1, 4, 4)))
+    subprocess.run(['tar', 'cf', copies, '-C', tmp_path / 'images', '.'], check=True)
+    shutil.rmtree(tmp_path / 'images')
+    with copies.open('rb') as stdin:
+        process = subprocess.Popen(
+            [sys.executable, '-m', 'estimator_lab.predict', f'--model_dir={cnn_dir}', '-', '--batch_size=16'],
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)},
+        )
+        assert process.stdout.readline() == b'key,label,probability,problem\n'
+        assert process.stdout.readline().startswith(b'-:xxx')
+        process.stdout.close()
+        assert process.wait(60) == 0
+    assert process.stderr.read() == b''
+    process.stderr.close()
