@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from estimator_lab.core.hparams import shape_fields
-from estimator_lab.errors import FlagError
 from estimator_lab.model_dir import check_same
 from estimator_lab.plans import Plan
 from estimator_lab.tf1 import tf
