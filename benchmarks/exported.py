@@ -53,8 +53,8 @@ def _compare_pixels(files: Sequence[bytes], pillow: np.ndarray, shape: ImageShap
     distance = np.abs(found - pillow)
     print(f'in the graph     {len(files) / seconds:,.0f} images/s')
     print(
-        f'pixels           {len(files):,} images at {"x".join(map(str, shape))}: {distance.mean():.5f} of 255 grey '
-        f'levels apart on average, {distance.max():.0f} at most, {(distance == 0).mean():.3%} equal'
+        f'pixels           {len(files):,} at {"x".join(map(str, shape))}: {distance.mean():.5f} of 255 '
+        f'grey levels apart on average, {distance.max():.0f} at most, {(distance == 0).mean():.3%} equal'
     )
 
 

@@ -79,9 +79,7 @@ class Experiment:
         self.role = read_role(settings.distribution, os.environ.get('TF_CONFIG', ''))
         check_precision(settings.precision)
         if settings.early_stopping and self.role.cluster:
-            raise FlagError(
-                '--early_stopping takes one process, but TF_CONFIG names a cluster: leave it out.'
-            )
+            raise FlagError('--early_stopping takes one process, but TF_CONFIG names a cluster.')
         if settings.deterministic:
             refuse_nondeterminism()
         self.model = find_model(settings.model)
@@ -168,7 +166,7 @@ class Experiment:
             return None
         if len(plans) > 1:
             raise FlagError(
-                '--warm_start takes the place of pre-training: give --hparams=pretrain_epochs=0, or leave it out.'
+                '--warm_start takes the place of pre-training: give --hparams=pretrain_epochs=0 as well.'
             )
         return open_warm_start(folder, plans[-1])
 

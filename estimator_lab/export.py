@@ -1,4 +1,4 @@
-"""``python -m estimator_lab.export``: writes a trained model as a SavedModel that runs without this package."""
+"""``python -m estimator_lab.export``: writes a trained model as a SavedModel, which runs on its own."""
 
 import shlex
 from pathlib import Path

@@ -38,7 +38,7 @@ def make_exporters(names: Sequence[str], shape: ImageShape, headlines: Headlines
 
 
 def export_at_the_end(exporters: Sequence[Any], estimator: Any, metrics: Mapping[str, float]) -> None:
-    """Has the FinalExporter do its work where training ended before its last step; nobody else calls it then."""
+    """Has the FinalExporter do its work where training ended before its last step: nobody else does."""
     for exporter in exporters:
         if isinstance(exporter, tf.estimator.FinalExporter):
             folder = Path(estimator.model_dir, 'export', exporter.name)  # where train_and_evaluate has it
@@ -52,7 +52,7 @@ class _BestExporter(tf.estimator.BestExporter):
     """
 
     def __init__(self, headlines: Headlines, receiver: Any) -> None:
-        super().__init__('best', receiver, compare_fn=self._is_better, exports_to_keep=_KEPT)
+        super().__init__('best', receiver, None, self._is_better, exports_to_keep=_KEPT)
         self._headlines = headlines
 
     def export(

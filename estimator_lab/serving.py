@@ -1,4 +1,4 @@
-"""A trained model -> a SavedModel that answers on its own: what `export` and the exporters of training share."""
+"""A trained model -> a SavedModel that runs on its own: what `export` and the exporters of training share."""
 
 from collections.abc import Callable
 from pathlib import Path

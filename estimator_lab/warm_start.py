@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from estimator_lab.core.hparams import shape_fields
-from estimator_lab.errors import FlagError
 from estimator_lab.model_dir import check_same
 from estimator_lab.plans import Plan
 from estimator_lab.tf1 import tf
@@ -30,7 +29,7 @@ class WarmStart:
     @property
     def settings(self) -> Any:
         """The same for `tf.estimator.Estimator`."""
-        names = [f'{re.escape(name)}$' for name in self.taken]
+        names = [f'{re.escape(name)}:' for name in self.taken]  # a variable's own name ends in ':0'
         return tf.estimator.WarmStartSettings(self.source.checkpoint, vars_to_warm_start=names)
 
     def __str__(self) -> str:

@@ -5,6 +5,7 @@ It is driven by the DevTools protocol through a pair of pipes, messages of JSON 
 """
 
 import base64
+import fcntl
 import json
 import os
 import shutil
@@ -29,6 +30,15 @@ _TEXT = """
 """
 
 
+def _pipe() -> tuple[int, int]:
+    """Returns the ends of a pipe, for reading and for writing, that are neither 3 nor 4."""
+    low = os.pipe()
+    read, write = (fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in low)
+    for end in low:
+        os.close(end)
+    return read, write
+
+
 def find_chromium() -> str | None:
     """Returns the path of a Chromium, or None."""
     return next(filter(None, map(shutil.which, NAMES)), None)
@@ -45,27 +55,17 @@ class Browser:
 
     def __init__(self, program: str, width: int = 1200, height: int = 800) -> None:
         self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        from_us, self._to = os.pipe()
-        self._from, to_us = os.pipe()
+        from_us, self._to = _pipe()
+        self._from, to_us = _pipe()
         command = [
-            *(
-                program,
-                '--headless',
-                '--no-sandbox',
-                '--disable-gpu',
-                '--disable-dev-shm-usage',
-                '--no-first-run',
-            ),
+            *(program, '--headless', '--no-sandbox', '--no-first-run'),
+            *('--disable-gpu', '--disable-dev-shm-usage'),
             # The projector draws with WebGL, which a machine without a GPU has to do in software.
             *('--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--hide-scrollbars'),
-            *(
-                '--remote-debugging-pipe',
-                f'--user-data-dir={self._profile.name}',
-                f'--window-size={width},{height}',
-            ),
-            'about:blank',
+            *('--remote-debugging-pipe', f'--user-data-dir={self._profile.name}'),
+            *(f'--window-size={width},{height}', 'about:blank'),
         ]
-        # It reads from file descriptor 3 and writes to 4. Moved up first, so that neither overwrites the other.
+        # It reads from file descriptor 3 and writes to 4.
         script = 'exec 3<&"$0" 4>&"$1"; shift; exec "$@"'
         self._process = subprocess.Popen(
             ['bash', '-c', script, str(from_us), str(to_us), *command],

@@ -105,7 +105,7 @@ def test_signatures(exported):
 
 def test_labels_are_in_the_graph(cnn_dir, exported, files):
     found = run_signature(exported, 'serving_default', {'image_bytes': np.array(files, object)})
-    labels = open_trained(cnn_dir).vocabulary.labels
+    labels = np.array(open_trained(cnn_dir).vocabulary.labels)
     order = np.argsort(-found['probabilities'], axis=1)
     assert [[label.decode() for label in row] for row in found['top_labels']] == np.array(labels)[
         order

@@ -3,12 +3,16 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+from tensorflow.python.framework import config
 
+from estimator_lab.data.batches import ImageShape
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.experiment import Experiment
+from estimator_lab.exporters import make_exporters
 from estimator_lab.headlines import Headlines
 from estimator_lab.models.registry import MODELS, Model
 from estimator_lab.settings import Settings
@@ -80,10 +84,12 @@ def exported(model_dir, name):
     return [int(tf.train.load_variable(str(f / 'variables' / 'variables'), 'global_step')) for f in folders]
 
 
-def test_best_latest_and_final_exports(settings, accuracies):
-    accuracies(0.25, 0.75, 0.5, 0.75)
-    chosen = settings(export=['best', 'latest', 'final'])
-    run(chosen)
+def test_early_stopping_and_exports(settings, accuracies):
+    accuracies(0.25, 0.75, 0.5, 0.75, 0.9, 0.9)
+    chosen = settings(early_stopping=2, max_steps=6, export=['best', 'latest', 'final'])
+    result, lines = run(chosen)
+    assert (result.step, result.metrics['global_step'], result.interrupted) == (4, 4, False)
+    assert lines[-1] == 'No better for 2 evaluations: stopped early.'
     assert exported(chosen.model_dir, 'best') == [2]
     assert exported(chosen.model_dir, 'latest') == [4]
     assert exported(chosen.model_dir, 'final') == [4]
@@ -91,41 +97,48 @@ def test_best_latest_and_final_exports(settings, accuracies):
     with tf.Graph().as_default(), tf.Session() as session:
         meta = tf.saved_model.loader.load(session, ['serve'], str(folder))
         assert set(meta.signature_def) == {'serving_default', 'pixels:serving_default'}
-
-
-def test_a_restart_keeps_the_better_export(settings, accuracies):
-    accuracies(0.25, 0.75, 0.5, 0.9)
-    for last, best in ((2, 2), (3, 2), (4, 4)):
-        chosen = settings(export=['best'], max_steps=last)
-        run(chosen)
-        assert exported(chosen.model_dir, 'best') == [best]
-
-
-def test_early_stopping_ends_at_the_evaluation_that_decides(settings, accuracies):
-    accuracies(0.25, 0.75, 0.5, 0.75, 0.9, 0.9)
-    chosen = settings(early_stopping=2, max_steps=6, export=['final'])
-    result, lines = run(chosen)
-    assert (result.step, result.metrics['global_step'], result.interrupted) == (4, 4, False)
-    assert lines[-1] == 'No better for 2 evaluations: stopped early.'
-    assert exported(chosen.model_dir, 'final') == [4]
-
-
-def test_early_stopping_counts_on_after_a_restart(settings, accuracies):
-    accuracies(0.25, 0.75, 0.5, 0.75, 0.9, 0.9)
-    run(settings(early_stopping=2, max_steps=3))
-    result, _ = run(settings(early_stopping=2, max_steps=6))
-    assert result.step == 4
-    again, lines = run(settings(early_stopping=2, max_steps=6))
+    again, lines = run(chosen)
     assert (again.step, again.metrics['accuracy']) == (4, 0.75)
     assert 'Already trained for 4 steps: evaluating only.' in lines
-    more, _ = run(settings(early_stopping=3, max_steps=6))
-    assert more.step == 6
+    assert not Experiment(settings(early_stopping=3, max_steps=6), lines.append).stage.is_finished()
+
+
+class FakeEstimator:
+    """Exports a folder whose name tells the time, as SavedModels have it, and its file which checkpoint."""
+
+    def __init__(self, model_dir):
+        self.model_dir = str(model_dir)
+        self._time = 1_700_000_000
+
+    def export_saved_model(self, folder, receiver, checkpoint_path, **options):
+        self._time += 1
+        path = Path(folder, str(self._time))
+        path.mkdir(parents=True)
+        (path / 'saved_model.pb').write_text(checkpoint_path)
+        return str(path).encode()
+
+
+def write_headlines(model_dir, tag, values):
+    folder = model_dir / 'eval'
+    suffix = f'.{len(list(folder.glob("*")))}'  # else two files of one second would be one
+    with tf.Graph().as_default(), tf.summary.FileWriter(str(folder), filename_suffix=suffix) as writer:
+        for step, value in values:
+            writer.add_summary(tf.Summary(value=[tf.Summary.Value(tag=tag, simple_value=value)]), step)
+
+
+def test_a_restart_keeps_the_better_export(tmp_path):
+    estimator, folder = FakeEstimator(tmp_path), tmp_path / 'export' / 'best'
+    shape = ImageShape(8, 8, 1)
+    for step, accuracy, best in ((1, 0.25, 1), (2, 0.75, 2), (3, 0.5, 2), (4, 0.75, 2), (5, 0.8, 5)):
+        write_headlines(tmp_path, 'accuracy', [(step, accuracy)])
+        (exporter,) = make_exporters(['best'], shape, Headlines(tmp_path, CNN))  # another in each process
+        exporter.export(estimator, str(folder), str(step), {'accuracy': accuracy, 'global_step': step}, False)
+        assert [path.read_text() for path in folder.glob('*/saved_model.pb')] == [str(best)]
 
 
 def test_a_metric_that_gets_better_by_falling(tmp_path):
-    with tf.Graph().as_default(), tf.summary.FileWriter(str(tmp_path / 'eval')) as writer:
-        for step, error in ((3, 0.5), (6, 0.25), (9, 0.25), (12, 0.375), (3, 0.625)):
-            writer.add_summary(tf.Summary(value=[tf.Summary.Value(tag='mse', simple_value=error)]), step)
+    write_headlines(tmp_path, 'mse', [(3, 0.5), (6, 0.25), (9, 0.25), (12, 0.375)])
+    write_headlines(tmp_path, 'mse', [(3, 0.625)])
     found = Headlines(tmp_path, Model('x', 'x', 'x', headline='mse', higher_is_better=False))
     assert found.by_step() == {3: 0.625, 6: 0.25, 9: 0.25, 12: 0.375}
     assert (found.best_step(), found.since_best()) == (6, 2)
@@ -133,16 +146,19 @@ def test_a_metric_that_gets_better_by_falling(tmp_path):
     assert (nothing.best_step(), nothing.since_best()) == (None, 0)
 
 
-def test_warm_start_takes_all_where_the_labels_are_the_same(settings, cnn_dir):
-    chosen = settings(warm_start=cnn_dir, hparams='filters=2,dense_units=8,learning_rate=1e-9', max_steps=1)
+def test_warm_start_takes_all_where_the_labels_are_the_same(settings, cnn_dir, tmp_path):
+    source = shutil.copytree(cnn_dir, tmp_path / 'source')
+    chosen = settings(warm_start=source, hparams='filters=2,dense_units=8,learning_rate=1e-9', max_steps=1)
     experiment = Experiment(chosen, lambda line: None)
     assert experiment.warm_start.new == ()
     result = experiment.train()
-    before, after = weights(cnn_dir), weights(chosen.model_dir)
+    before, after = weights(source), weights(chosen.model_dir)
     assert (before['global_step'], result.step) == (3, 1)
     assert set(experiment.warm_start.taken) == {n for n in after if re.fullmatch(r'[^/]+/(kernel|bias)', n)}
     for name in experiment.warm_start.taken:
         assert np.allclose(before[name], after[name], atol=1e-7), name
+    shutil.rmtree(source)  # a run that goes on needs it no more
+    assert Experiment(chosen, lambda line: None).warm_start is None
 
 
 def test_warm_start_makes_the_head_anew_for_other_labels(settings, cnn_dir, tmp_path):
@@ -166,15 +182,6 @@ def test_warm_start_makes_the_head_anew_for_other_labels(settings, cnn_dir, tmp_
     assert np.allclose(before['dense/kernel'], after['dense/kernel'], atol=1e-7)
 
 
-def test_a_run_that_goes_on_needs_its_warm_start_no_more(settings, cnn_dir, tmp_path):
-    source = shutil.copytree(cnn_dir, tmp_path / 'source')
-    run(settings(warm_start=source, max_steps=1))
-    shutil.rmtree(source)
-    experiment = Experiment(settings(warm_start=source, max_steps=2), lambda line: None)
-    assert experiment.warm_start is None
-    assert experiment.train().step == 2
-
-
 @pytest.mark.parametrize(
     ('changes', 'sentence'),
     [
@@ -191,7 +198,7 @@ def test_warm_start_from_another_network(settings, cnn_dir, changes, sentence):
 
 
 def test_warm_start_from_nothing(settings, tmp_path):
-    with pytest.raises(DataError, match='--warm_start=.*none is no folder'):
+    with pytest.raises(DataError, match=r'--warm_start=.*none is no folder'):
         Experiment(settings(warm_start=tmp_path / 'none'), lambda line: None)
 
 
@@ -201,7 +208,7 @@ def test_an_unknown_export(settings):
 
 
 def test_profile(settings):
-    chosen = settings(profile=True, max_steps=15, save_checkpoints_steps=15)
+    chosen = settings(profile=True, max_steps=12, save_checkpoints_steps=12)
     _, lines = run(chosen)
     assert any(line.startswith('Profile ') and str(chosen.model_dir / 'profile') in line for line in lines)
     timelines = sorted((chosen.model_dir / 'profile').glob('timeline-*.json'))
@@ -212,23 +219,25 @@ def test_profile(settings):
     assert all(event['dur'] >= 0 for event in timed) and len(timed) > 20
 
 
-def test_a_deterministic_run_gives_the_same_bits(images, run_python, tmp_path):
-    code = f"""
-import sys
-import numpy as np
-from pathlib import Path
-from estimator_lab.experiment import Experiment
-from estimator_lab.settings import Settings
-from estimator_lab.tf1 import tf
-from tensorflow.python.framework import config
-def weights(folder):
-    settings = Settings(model='cnn', data=[{images!r}], model_dir=Path({str(tmp_path)!r}, folder), batch_size=6,
-                        max_steps=6, image_size=32, hparams='filters=16,dense_units=64', deterministic=True,
-                        augment='shift=2,mirror')
-    reader = tf.train.load_checkpoint(Experiment(settings, lambda line: None).train().checkpoint)
-    return {{name: reader.get_tensor(name).tobytes() for name in reader.get_variable_to_shape_map()}}
-assert weights('a') == weights('b')
-assert config.is_op_determinism_enabled()
-"""
-    done = run_python('-c', code)
-    assert done.returncode == 0, done.stderr
+@pytest.fixture
+def switched_back():
+    yield
+    config.disable_op_determinism()
+
+
+def test_a_deterministic_run_gives_the_same_bits(settings, tmp_path, switched_back):
+    def bits(folder):
+        chosen = settings(
+            model_dir=tmp_path / folder,
+            image_size=32,
+            max_steps=6,
+            hparams='filters=16,dense_units=64',
+            augment='shift=2,mirror',
+            save_checkpoints_steps=6,
+            deterministic=True,
+        )
+        run(chosen)
+        return {name: value.tobytes() for name, value in weights(chosen.model_dir).items()}
+
+    assert bits('a') == bits('b')
+    assert config.is_op_determinism_enabled()

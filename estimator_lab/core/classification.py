@@ -130,7 +130,7 @@ def _embeddings_hook(
     def text_of(id_: int) -> str:
         return params.vocabulary[id_] if id_ >= 0 else 'unknown'
 
-    columns = {'label': (ids, text_of), 'predicted': (classes, text_of)}
+    columns: dict[str, Any] = {'label': (ids, text_of), 'predicted': (classes, text_of)}
     example_keys = keys_of(features)
     if example_keys is not None:
         columns['key'] = (example_keys, lambda key: key.decode('utf-8', 'replace'))

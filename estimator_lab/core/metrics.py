@@ -35,7 +35,7 @@ def count(flags: Any, name: str) -> tuple[Any, Any]:
 
 
 def running_sum(name: str, amount: Any) -> tuple[Any, Any]:
-    """Streams the sum of a tensor over an evaluation: (value, update op), of the tensor's shape and float32."""
+    """Streams the sum of a tensor over an evaluation: (value, update op), float32 of its shape."""
     total = tf.get_variable(
         f'metric_{name}',
         shape=amount.shape,
