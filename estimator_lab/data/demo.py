@@ -5,6 +5,7 @@
 """
 
 import io
+import shutil
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -117,3 +118,27 @@ def cached_demo(progress: Progress | None = None) -> DemoPaths:
             f'The built-in data set cannot be written to {folder} ({error.strerror}): set XDG_CACHE_HOME '
             'to a folder that can be written, or give --data.'
         ) from error
+
+
+_USAGE = """Writes the built-in faces as two archives, train.tar and test.tar, into a folder.
+
+  python -m estimator_lab.data.demo faces"""
+
+
+def _write_into(folders: list[str]) -> int:
+    for folder in map(Path, folders):
+        paths = cached_demo()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for path in paths:
+                shutil.copyfile(path, folder / path.name)
+        except OSError as error:
+            raise DataError(f'{folder} cannot be written: {error.strerror}.') from error
+        print(f'{folder / paths.train.name} and {folder / paths.test.name}')
+    return 0
+
+
+if __name__ == '__main__':
+    from estimator_lab import command
+
+    command.run(_write_into, _USAGE, {}, 'FOLDER')

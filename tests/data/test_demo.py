@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from estimator_lab.data import demo, demo_faces
+from estimator_lab.errors import DataError
 
 SMALL = {'identities': 3, 'train_per_identity': 4, 'test_per_identity': 2}
 
@@ -189,3 +190,15 @@ def test_grey_level_says_little_about_the_identity() -> None:
     ]
     means, spread = np.mean(grey, axis=1), np.std(grey)
     assert np.ptp(means) < 1.5 * spread
+
+
+def test_the_command_writes_both_archives(monkeypatch, tmp_path, capsys):
+    small = demo.write_demo(tmp_path / 'cache', identities=2, train_per_identity=2, test_per_identity=1)
+    monkeypatch.setattr(demo, 'cached_demo', lambda: small)
+    assert demo._write_into([str(tmp_path / 'faces')]) == 0
+    for name, images in (('train.tar', 4), ('test.tar', 2)):
+        assert len(members(tmp_path / 'faces' / name)) == images
+    assert 'train.tar' in capsys.readouterr().out
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(DataError, match='file cannot be written'):
+        demo._write_into([str(tmp_path / 'file')])
