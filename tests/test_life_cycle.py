@@ -214,7 +214,9 @@ def test_profile(settings):
     timelines = sorted((chosen.model_dir / 'profile').glob('timeline-*.json'))
     assert len(timelines) == 2
     events = json.loads(timelines[0].read_text())['traceEvents']
-    assert {'Conv2D', 'MatMul'} <= {event['args'].get('op') for event in events if 'args' in event}
+    operations = {event['args']['op'] for event in events if 'op' in event.get('args', {})}
+    for part in ('Conv2D', 'MatMul'):  # either may be fused with what follows
+        assert any(part in operation for operation in operations)
     timed = [event for event in events if event['ph'] == 'X']
     assert all(event['dur'] >= 0 for event in timed) and len(timed) > 20
 
