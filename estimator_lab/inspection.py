@@ -28,8 +28,8 @@ class Inspection:
     Attributes:
       image: uint8 [height, width, channels].
       values: the predictions by name, of this one example.
-      filters: of the first convolution, float32 [height, width, channels, filters], by its name; where there
-        is none, what each unit of the first dense layer looks at, as 'layer1'.
+      filters: of the first convolution, float32 [height, width, channels, filters], as 'filters_conv1'; where
+        there is none, what each unit of the first dense layer looks at, as 'receptive_fields'.
       maps: activations of the convolutions by name, float32 [height, width, filters].
       heat: float32 [rows, columns] over the whole image, 0 or more, by name: 'saliency' of the label, or of
         the error where there are no labels; 'grad_cam' of the label in the last convolution.
@@ -47,7 +47,7 @@ class Inspection:
         scale = _SIDE / max(height, width)
         found = {'inspected': enlarged(self.image, round(width * scale), round(height * scale))}
         for name, kernel in self.filters.items():
-            found[f'filters_{name}'] = numbered_tiles(np.transpose(kernel, [3, 0, 1, 2]), _SHOWN)
+            found[name] = numbered_tiles(np.transpose(kernel, [3, 0, 1, 2]), _SHOWN)
         for name, maps in self.maps.items():
             tiles = np.transpose(maps, [2, 0, 1])[..., np.newaxis]
             found[f'activation_map_{name}'] = numbered_tiles(tiles, _SHOWN)
@@ -158,6 +158,6 @@ def _logit(trained: Trained, predictions: Mapping[str, Any], label: str) -> Any:
 
 def _filters(graph: Any, layers: list[Convolution], image_shape: tuple[int, ...]) -> dict[str, Any]:
     if layers and layers[0].name == 'conv1':
-        return {layers[0].name: layers[0].kernel}
+        return {f'filters_{layers[0].name}': layers[0].kernel}
     fields = receptive_fields(graph, image_shape)
-    return {} if fields is None else {'layer1': fields}
+    return {} if fields is None else {'receptive_fields': fields}

@@ -43,7 +43,7 @@ def test_maps_are_what_the_kernels_make_of_the_image(found, weights):
         expected = correlate2d(IMAGE[..., 0] / 255, kernel[:, :, 0, number], 'same') + bias[number]
         assert found.maps['conv1'][..., number] == pytest.approx(np.maximum(expected, 0), abs=1e-5)
     assert found.maps['conv2'].shape == (4, 4, 2)
-    assert np.array_equal(found.filters['conv1'], kernel)
+    assert np.array_equal(found.filters['filters_conv1'], kernel)
 
 
 def test_saliency_is_that_of_the_predicted_label_or_the_one_asked_for(trained, found):
@@ -90,11 +90,11 @@ def test_a_dense_network_shows_what_its_units_look_at_and_where_its_error_is_fro
     )
     found = inspect_image(dense, IMAGE)
     weights = np.arange(192).reshape(64, 3) / 192
-    assert found.filters['layer1'].reshape(64, 3) == pytest.approx(weights)
+    assert found.filters['receptive_fields'].reshape(64, 3) == pytest.approx(weights)
     first = (IMAGE.ravel() / 255) @ weights[:, 0]
     # d (h^2 / 2) / dx = h w
     assert found.heat['saliency'].ravel() == pytest.approx(first * weights[:, 0], rel=1e-5)
-    assert set(found.pictures()) == {'inspected', 'filters_layer1', 'saliency'}
+    assert set(found.pictures()) == {'inspected', 'receptive_fields', 'saliency'}
     with pytest.raises(FlagError, match='--label=x has no meaning for --model=cnn'):
         inspect_image(dense, IMAGE, 'x')
 

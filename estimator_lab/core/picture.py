@@ -95,7 +95,7 @@ def numbered_tiles(tiles: np.ndarray, most: int) -> Image.Image:
         tiles = tiles.mean(axis=3, keepdims=True)
     strengths = np.abs(tiles).mean(axis=(1, 2, 3))
     shown = np.sort(np.argsort(-strengths, kind='stable')[:most])
-    return labelled_grid(stretched(tiles[shown]), list(map(str, shown)))
+    return labelled_grid(stretched(tiles[shown]), list(map(str, shown)), min(len(shown), COLUMNS))
 
 
 def stretched(tiles: np.ndarray) -> np.ndarray:

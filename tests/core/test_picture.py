@@ -53,11 +53,11 @@ def test_of_too_many_tiles_the_strongest_are_shown_with_their_numbers(monkeypatc
 
     shown = []
     monkeypatch.setattr(
-        picture, 'labelled_grid', lambda tiles, texts: shown.append((tiles.shape, list(texts)))
+        picture, 'labelled_grid', lambda tiles, texts, columns: shown.append((tiles.shape, texts, columns))
     )
     tiles = np.array([1.0, -9.0, 0.0, 5.0]).reshape(4, 1, 1, 1) * np.ones((1, 2, 2, 6))
     numbered_tiles(tiles, 2)
-    assert shown == [((2, 2, 2, 1), ['1', '3'])]
+    assert shown == [((2, 2, 2, 1), ['1', '3'], 2)]
 
 
 def test_heat_lies_over_the_whole_image():
