@@ -4,11 +4,11 @@
 
 A CNN for 128x128 grey images, trained for two steps, on 2,000 JPEGs of one tar. In each round the input
 pipeline (read, decode, hand to TensorFlow), the network (batches from memory) and both together with rows of
-CSV take their turns in one process; what they take is counted behind each one's first batch, and the figure is
-the median of the rounds. Where both parts compute on the same processors, no program can reach the speed of
-the slower one alone: their processor times add up, which is printed as the bound. Then the command itself is
-started several times, up to its first row. The package has to be installed, and nothing else may run on the
-machine meanwhile.
+CSV take their turns in one process; what they take is counted behind each one's first batch, and the figure
+is the median of the rounds. Where both parts compute on the same processors, no program can reach the speed
+of the slower one alone: their processor times add up, which is printed as the bound. Then the command itself
+is started several times, up to its first row. The package has to be installed, and nothing else may run on
+the machine meanwhile.
 """
 
 import argparse

@@ -122,7 +122,8 @@ def observed(model_fn: Callable[..., Any], observe: Callable[[dict[str, np.ndarr
     """
 
     def with_hook(features: Any, labels: Any, mode: str, params: Any, config: Any) -> Any:
-        spec = model_fn(features, labels, mode, params, config)
+        # Without a configuration, what is for TensorBoard only is left out.
+        spec = model_fn(features, labels, mode, params, config=None)
         tensors = {'image': features['image'], 'key': features['key']}
         if labels is not None:
             tensors['label'] = labels

@@ -121,7 +121,11 @@ def eval_spec(made: Reconstructed, loss: Any, params: Any, config: Any, hooks: S
         means[keys.BITS_PER_IMAGE] = float(floats * _BITS_OF_FLOAT32)
         metrics = {name: tf.metrics.mean(values) for name, values in means.items()}
     return tf.estimator.EstimatorSpec(
-        tf.estimator.ModeKeys.EVAL, loss=loss, eval_metric_ops=metrics, evaluation_hooks=list(hooks)
+        tf.estimator.ModeKeys.EVAL,
+        loss=loss,
+        eval_metric_ops=metrics,
+        predictions={keys.ERROR: made.error},
+        evaluation_hooks=list(hooks),
     )
 
 
