@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tensorflow.python.framework import config
 
 from estimator_lab.data.batches import ImageShape
 from estimator_lab.errors import DataError, FlagError
@@ -222,12 +221,15 @@ def test_profile(settings):
 
 
 @pytest.fixture
-def switched_back():
-    yield
+def determinism():
+    """Tells whether it is on; turns it off again."""
+    from tensorflow.python.framework import config
+
+    yield config.is_op_determinism_enabled
     config.disable_op_determinism()
 
 
-def test_a_deterministic_run_gives_the_same_bits(settings, tmp_path, switched_back):
+def test_a_deterministic_run_gives_the_same_bits(settings, tmp_path, determinism):
     def bits(folder):
         chosen = settings(
             model_dir=tmp_path / folder,
@@ -242,4 +244,4 @@ def test_a_deterministic_run_gives_the_same_bits(settings, tmp_path, switched_ba
         return {name: value.tobytes() for name, value in weights(chosen.model_dir).items()}
 
     assert bits('a') == bits('b')
-    assert config.is_op_determinism_enabled()
+    assert determinism()

@@ -1,0 +1,81 @@
+"""The commands that README, docs, examples and benchmarks show, as a reader would paste them."""
+
+import ast
+import re
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+_PROGRAMS = ('python ', 'python3 ', 'make ', 'pip ', 'tensorboard ', '.venv/bin/')
+
+
+class Command(NamedTuple):
+    """A line to paste, and the file that shows it."""
+
+    file: str
+    text: str
+
+    def __str__(self) -> str:
+        return f'{self.file}: {self.text}'
+
+
+def all_commands() -> list[Command]:
+    """Returns every command once, in the order in which a reader meets them."""
+    pages = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
+    scripts = [*sorted((ROOT / 'examples').glob('*.py')), *sorted((ROOT / 'benchmarks').glob('*.py'))]
+    found = [Command(_name(page), text) for page in pages for text in _on_page(page.read_text())]
+    found += [Command(_name(script), text) for script in scripts for text in _in_header(script.read_text())]
+    first: dict[str, Command] = {}
+    for command in found:
+        first.setdefault(command.text, command)
+    return list(first.values())
+
+
+def flags_of_training(page: Path) -> list[str]:
+    """Returns the flags of training that a page shows without their command, as `--model=rbm --epochs=50`."""
+    return [span for span in _spans(page.read_text()) if re.match(r'--(model|hparams|augment|export)=', span)]
+
+
+def flags_named(page: Path) -> set[str]:
+    """Returns the names of all flags that a page shows in code."""
+    return {name for span in _spans(page.read_text()) for name in re.findall(r'(?:^|\s)--([a-z_]+)', span)}
+
+
+def _on_page(text: str) -> Iterator[str]:
+    for block in re.findall(r'^ *```sh\n(.*?)^ *```', text, re.DOTALL | re.MULTILINE):
+        yield from _lines(textwrap.dedent(block))
+    yield from (span for span in _spans(text) if span.startswith(_PROGRAMS))
+
+
+def _spans(text: str) -> Iterator[str]:
+    """Yields inline code, line breaks as spaces."""
+    without_blocks = re.sub(r'^ *```.*?^ *```', '', text, flags=re.DOTALL | re.MULTILINE)
+    for span in re.findall(r'`([^`]+)`', without_blocks):
+        yield ' '.join(span.split())
+
+
+def _lines(block: str) -> Iterator[str]:
+    """Yields commands; one that goes on behind a backslash, or within quotes, is one."""
+    pending = ''
+    for line in block.splitlines():
+        pending += line.removesuffix('\\')
+        if line.endswith('\\') or pending.count("'") % 2:
+            continue
+        command = ' '.join(re.sub(r'\s+#.*$', '', pending).split())
+        pending = ''
+        if command:
+            yield command
+
+
+def _in_header(source: str) -> Iterator[str]:
+    """Yields the commands of a script's docstring, indented by four spaces; prose may stand behind them."""
+    header = ast.get_docstring(ast.parse(source)) or ''
+    for line in header.splitlines():
+        if re.match(r' {4}python ', line):
+            yield re.sub(r'[\[\]]', '', re.split(r'\s{2,}', line.strip())[0])
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()

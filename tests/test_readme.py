@@ -1,0 +1,263 @@
+"""Runs each command that README, docs, examples and benchmarks show, so that none of them rots.
+
+They run in a folder that has the files which they name, in the order of the README, so that one command finds
+what another made. To keep this quick, some things are other than a reader's:
+
+- Images are 8x8 and archives hold 24 of them, training takes one pass: `SHORTER`, `World.provide`.
+- Nothing is installed or downloaded: of `pip install` the extras are looked up, of `make` a dry run is
+  made, and `curl` gives a file of that name.
+- What takes minutes, or other machines, only has its flags looked up: examples (`tests/examples` runs them),
+  benchmarks, clusters (`tests/test_distribution.py`), and `ONLY_FLAGS`.
+"""
+
+import contextlib
+import gzip
+import importlib.metadata
+import importlib.util
+import json
+import os
+import re
+import runpy
+import shlex
+import shutil
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+from absl import flags
+
+from estimator_lab import train
+from estimator_lab.core.hparams import parse_hparams, resolve
+from estimator_lab.data.cache import cache_folder
+from estimator_lab.data.demo import DEMO_VERSION
+from estimator_lab.models.registry import find_model
+from tests.archive_files import encoded, picture, small_archive
+from tests.documentation import ROOT, all_commands, flags_named, flags_of_training
+
+README = ROOT / 'README.md'
+COMMANDS = all_commands()
+# Of estimator_lab.train: what these flags become; None leaves them out.
+SHORTER = {'image_size': '8', 'epochs': None, 'max_steps': None, 'batch_size': '24'}
+# A label can be dreamed by a network that was trained for it, for many minutes.
+ONLY_FLAGS = ('estimator_lab.dream',)
+OUTPUTS = ('out', 'output')
+PLACEHOLDERS = {'ARCHIVE': 'ARCHIVE.tar'}
+
+
+class World:
+    """The folder in which the commands run.
+
+    Args:
+      folder: where it is; becomes the current one.
+      model_dir: a trained model.
+    """
+
+    def __init__(self, folder, model_dir):
+        self._folder = folder
+        self._model_dir = model_dir
+        self._archive = small_archive(folder).read_bytes()
+
+    def provide(self, arguments, makes_models):
+        """Puts the files there that a command names and none before it has made."""
+        for argument in arguments:
+            name = name_of(argument)
+            if name in OUTPUTS or (name == 'model_dir' and makes_models):
+                continue
+            for file in (argument.partition('=')[2] if name else argument).split(','):
+                if not matches(file):
+                    self._make(name, Path(file.replace('*', '0')), is_folder=file.endswith('/'))
+
+    def _make(self, name, path, is_folder):
+        if is_folder:
+            path.mkdir(parents=True)
+            path /= 'photo.jpg'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if name == 'model_dir':
+            shutil.copytree(self._model_dir, path)
+        elif path.name.endswith('.tar'):
+            path.write_bytes(self._archive)
+        elif path.name.endswith('.tar.gz'):
+            path.write_bytes(gzip.compress(self._archive))
+        elif path.suffix == '.jpg':
+            path.write_bytes(encoded(picture(1), 'JPEG'))
+        elif path.suffix == '.txt':
+            path.write_text(''.join(f'n{number:06}\n' for number in range(4)))
+
+
+def matches(pattern):
+    """Returns what a shell makes of a pattern in the current folder."""
+    if '*' not in pattern:
+        return [pattern] if Path(pattern).exists() else []
+    return sorted(map(str, Path().glob(pattern)))
+
+
+@pytest.fixture(scope='module')
+def world(cnn_dir, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('world')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv('XDG_CACHE_HOME', str(folder / 'cache'))
+        made = World(folder, cnn_dir)
+        # The built-in faces are taken for drawn already.
+        faces = cache_folder() / f'demo-v{DEMO_VERSION}-seed0-10x160+40'
+        faces.mkdir(parents=True)
+        for name in ('train.tar', 'test.tar'):
+            shutil.copyfile(folder / 'train.tar', faces / name)
+        yield made
+
+
+@pytest.fixture
+def stdin():
+    """Makes a file this process's standard input."""
+    before = os.dup(0)
+
+    def become(path):
+        with path.open('rb') as file:
+            os.dup2(file.fileno(), 0)
+
+    yield become
+    os.dup2(before, 0)
+    os.close(before)
+
+
+@pytest.mark.parametrize('command', COMMANDS, ids=str)
+def test_command(command, world, stdin, monkeypatch, capfd):
+    for line in command.text.split(' && '):
+        *sources, line = line.split(' | ')
+        for source in sources:
+            program, *arguments = shlex.split(source)
+            assert program == 'curl', f'a command to be taught to this test: {source}'
+            file = Path(arguments[-1]).name
+            world.provide([file], makes_models=False)
+            stdin(Path(file))
+        program, *arguments = shlex.split(line)
+        run_program(program.removeprefix('.venv/bin/'), arguments, world, monkeypatch, capfd)
+
+
+def run_program(program, arguments, world, monkeypatch, capfd):
+    if program in ('python', 'python3') and arguments[0] == '-m':
+        run_module(arguments[1], arguments[2:], world, monkeypatch, capfd)
+    elif program == 'python' and arguments[0] == '-c':
+        exec(arguments[1], {})
+    elif program == 'python':
+        check_script(arguments[0], arguments[1:], monkeypatch, capfd)
+    elif program == 'saved_model_cli':
+        run_saved_model_cli(arguments, world, monkeypatch, capfd)
+    elif program == 'make':
+        subprocess.run(['make', '--dry-run', *arguments], cwd=ROOT, check=True, capture_output=True)
+    elif program == 'pip':
+        check_requirements(arguments)
+    elif program == 'export':
+        name, _, value = arguments[0].partition('=')
+        assert name == 'TF_CONFIG' and set(json.loads(value)) == {'cluster', 'task'}
+    else:
+        scripts = {script.name for script in importlib.metadata.entry_points(group='console_scripts')}
+        assert program in {*scripts, 'ruff'}, f'a command to be taught to this test: {program}'
+
+
+def run_module(module, arguments, world, monkeypatch, capfd):
+    if not module.startswith('estimator_lab.'):
+        assert importlib.util.find_spec(module)
+    elif module in ONLY_FLAGS or '...' in arguments or any('--distribution' in a for a in arguments):
+        check_flags(output_of_module(module, ['--help'], monkeypatch, capfd), arguments)
+    else:
+        trains = module == 'estimator_lab.train'
+        arguments = [PLACEHOLDERS.get(argument, argument) for argument in arguments]
+        world.provide(arguments, makes_models=trains)
+        output_of_module(module, shorter(arguments) if trains else arguments, monkeypatch, capfd)
+
+
+def shorter(arguments):
+    kept = [argument for argument in arguments if name_of(argument) not in SHORTER]
+    end = '--max_steps=1' if '--data=-' in arguments else '--epochs=1'
+    return [*kept, end, *(f'--{name}={value}' for name, value in SHORTER.items() if value)]
+
+
+def name_of(argument):
+    """Returns 'data' for '--data=x.tar', '' for what is no flag."""
+    return argument[2:].partition('=')[0] if argument.startswith('--') else ''
+
+
+@contextlib.contextmanager
+def own_flags():
+    """Gives a program absl's flags as in a process of its own, where no other has defined any."""
+    modules = flags.FLAGS.flags_by_module_dict()
+    of_absl = [flag for module, theirs in modules.items() if module.startswith('absl.') for flag in theirs]
+    state = vars(flags.FLAGS)
+    before = dict(state)
+    state.clear()
+    state.update(vars(flags.FlagValues()))
+    for flag in of_absl:
+        flags.FLAGS[flag.name] = flag
+    try:
+        yield
+    finally:
+        state.clear()
+        state.update(before)
+
+
+def output_of_module(module, arguments, monkeypatch, capfd):
+    """Runs a module as a program, but in this process, which has TensorFlow loaded already."""
+    monkeypatch.setattr(sys, 'argv', [module, *arguments])
+    with own_flags(), pytest.raises(SystemExit) as end, warnings.catch_warnings():
+        warnings.filterwarnings('ignore', message='.* found in sys.modules')  # of runpy
+        runpy.run_module(module, run_name='__main__')
+    shown = capfd.readouterr()
+    assert not end.value.code, shown.err
+    return shown.out
+
+
+def check_script(path, arguments, monkeypatch, capfd):
+    script = ROOT / path
+    if not any(map(name_of, arguments)):
+        compile(script.read_text(), path, 'exec')
+        return
+    monkeypatch.setattr(sys, 'argv', [path, '--help'])
+    monkeypatch.syspath_prepend(str(script.parent))
+    with own_flags(), pytest.raises(SystemExit):
+        runpy.run_path(str(script), run_name='__main__')
+    check_flags(capfd.readouterr().out, arguments)
+
+
+def check_flags(help_text, arguments):
+    known = set(re.findall(r'^ +(?:-\w, )?--(\w+)', help_text, re.MULTILINE))
+    assert {name_of(argument) for argument in arguments} - {''} <= known
+
+
+def run_saved_model_cli(arguments, world, monkeypatch, capfd):
+    from tensorflow.python.tools import saved_model_cli
+
+    world.provide(arguments, makes_models=False)
+    found = [match for a in arguments for match in (matches(a) if '*' in a else [a])]
+    monkeypatch.setattr(sys, 'argv', ['saved_model_cli', *found])
+    with own_flags():
+        try:
+            saved_model_cli.main()
+        except SystemExit as end:
+            assert not end.code
+    assert 'Result for output key labels' in capfd.readouterr().out
+
+
+def check_requirements(arguments):
+    extras = re.findall(r'\[(\w+)\]', ' '.join(arguments))
+    assert all(f"'{extra}':" in (ROOT / 'setup.py').read_text() for extra in extras)
+
+
+@pytest.mark.parametrize('text', flags_of_training(README))
+def test_flags_of_training(text):
+    chosen = {name_of(part): part.partition('=')[2] for part in text.split()}
+    assert set(chosen) <= set(train.FLAGS)
+    module = find_model(chosen.get('model', 'cnn')).load()
+    if chosen.get('hparams', 'help') != 'help':
+        module.check(resolve(module.Params, parse_hparams(module.Params, chosen['hparams'])))
+
+
+def test_every_flag_that_the_readme_names_exists(monkeypatch, capfd):
+    modules = {m[1] for c in COMMANDS if (m := re.search(r'-m (estimator_lab[.\w]+)', c.text))}
+    known = {'help', 'train', 'test', 'count'}  # of every command; of benchmarks
+    for module in modules:
+        help_text = output_of_module(module, ['--help'], monkeypatch, capfd)
+        known |= set(re.findall(r'^ +--(\w+)', help_text, re.MULTILINE))
+    assert flags_named(README) <= known
