@@ -140,6 +140,7 @@ def run_program(program, arguments, world, monkeypatch, capfd):
     if program in ('python', 'python3') and arguments[0] == '-m':
         run_module(arguments[1], arguments[2:], world, monkeypatch, capfd)
     elif program == 'python' and arguments[0] == '-c':
+        world.provide(re.findall(r"'(\w+\.\w+)'", arguments[1]), makes_models=False)
         exec(arguments[1], {})
     elif program == 'python':
         check_script(arguments[0], arguments[1:], monkeypatch, capfd)
@@ -181,15 +182,19 @@ def name_of(argument):
 
 
 @contextlib.contextmanager
-def own_flags():
-    """Gives a program absl's flags as in a process of its own, where no other has defined any."""
+def own_flags(kept=('absl.',)):
+    """Gives a program the flags of a process of its own, where no other program has defined any.
+
+    Args:
+      kept: beginnings of the names of modules whose flags stay.
+    """
     modules = flags.FLAGS.flags_by_module_dict()
-    of_absl = [flag for module, theirs in modules.items() if module.startswith('absl.') for flag in theirs]
+    flags_kept = [flag for name, theirs in modules.items() if name.startswith(kept) for flag in theirs]
     state = vars(flags.FLAGS)
     before = dict(state)
     state.clear()
     state.update(vars(flags.FlagValues()))
-    for flag in of_absl:
+    for flag in flags_kept:
         flags.FLAGS[flag.name] = flag
     try:
         yield
@@ -232,7 +237,7 @@ def run_saved_model_cli(arguments, world, monkeypatch, capfd):
     world.provide(arguments, makes_models=False)
     found = [match for a in arguments for match in (matches(a) if '*' in a else [a])]
     monkeypatch.setattr(sys, 'argv', ['saved_model_cli', *found])
-    with own_flags():
+    with own_flags(('absl.', 'tensorflow.')):
         try:
             saved_model_cli.main()
         except SystemExit as end:
