@@ -46,11 +46,14 @@ def main() -> int:
     from estimator_lab.data.report import InputReport
     from estimator_lab.evaluation import EvaluationSettings, evaluate
     from estimator_lab.evaluation_report import as_dict, text, write_files
-    from estimator_lab.outputs import json_text
+    from estimator_lab.outputs import json_text, writing
     from estimator_lab.trained import open_trained
 
     images = ImageInput(FLAGS.data)
     trained = open_trained(Path(FLAGS.model_dir))
+    if FLAGS.output:  # before the work, so that it is not in vain
+        with writing('output', Path(FLAGS.output)):
+            Path(FLAGS.output).mkdir(parents=True, exist_ok=True)
     settings = EvaluationSettings(
         trained.pixels_by(FLAGS.decode), FLAGS.batch_size, FLAGS.eval_steps, FLAGS.worst
     )

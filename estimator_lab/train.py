@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string(
-    'model', 'cnn', 'which model: ' + '; '.join(f'{m.name}, {m.summary}' for m in MODELS.values())
-)
+flags.DEFINE_string('model', 'cnn', f'which model: {", ".join(MODELS)}')
 flags.DEFINE_string('hparams', '', "the model's hyper-parameters, name=value,...; 'help' lists them")
 flags.DEFINE_list(
     'data', [], "tar archives to train on: paths, globs, URLs, '-' for stdin; none: built-in faces"
@@ -79,7 +77,10 @@ _USAGE = """Trains a model on images streamed from tar archives, evaluates it, a
   python -m estimator_lab.train --model=cnn
   python -m estimator_lab.train --model=cnn --data='train-*.tar' --eval_data=test.tar --model_dir=runs/mine
 
-An image's label is its parent folder: train/n000001/0001_01.jpg has the label n000001."""
+An image's label is its parent folder: train/n000001/0001_01.jpg has the label n000001.
+
+Models:
+""" + '\n'.join(f'  {model.name:<12} {model.summary}' for model in MODELS.values())
 _GROUPS = {
     'Model': ['model', 'hparams'],
     'Data': [

@@ -39,6 +39,12 @@ class Model:
 MODELS = {
     model.name: model
     for model in (
+        Model('cnn', 'estimator_lab.models.cnn', "the document's convolutional network, for classification"),
+        Model(
+            'dbn',
+            'estimator_lab.models.dbn',
+            'a deep belief network: pre-trained layer by layer, then fine-tuned, for classification',
+        ),
         Model(
             'rbm',
             'estimator_lab.models.rbm',
@@ -47,12 +53,6 @@ MODELS = {
             higher_is_better=False,
             labelled=False,
         ),
-        Model(
-            'dbn',
-            'estimator_lab.models.dbn',
-            'a deep belief network, pre-trained layer by layer, then fine-tuned',
-        ),
-        Model('cnn', 'estimator_lab.models.cnn', "the document's convolutional network, for classification"),
         Model(
             'autoencoder',
             'estimator_lab.models.autoencoder',
