@@ -40,7 +40,7 @@ from estimator_lab.trained import Trained, open_trained
 
 MNIST = '--image_size=28'
 FLAGS = {
-    'deep30': (MNIST, '--batch_size=50', '--epochs=60', '--hparams=loss=cross_entropy'),
+    'deep30': (MNIST, '--batch_size=50', '--epochs=24', '--hparams=loss=cross_entropy'),
     'two': (MNIST, '--batch_size=50', '--epochs=40', '--hparams=layers=1000-500-250-2,loss=cross_entropy'),
     'denoise': (
         MNIST,
