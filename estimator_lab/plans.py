@@ -16,6 +16,7 @@ from estimator_lab.settings import Settings
 from estimator_lab.tf1 import tf
 
 _DEFAULT_EPOCHS = 10
+_NO_HPARAMS = ('image_shape', 'vocabulary', 'model_dir')
 _COMPARED = ('model', 'image_size', 'channels', 'batch_size', 'augment', 'decode', 'precision', 'seed')
 
 
@@ -57,6 +58,7 @@ class Plan:
             'phase': self.phase.name,
             'first_step': self.first_step,
             'train_steps': self.last_step - self.first_step,
+            'model_dir': str(self.settings.model_dir),
         }
 
     @property
@@ -68,7 +70,7 @@ class Plan:
             model=self.settings.model,
             image_shape=(shape.height, shape.width, shape.channels),
             vocabulary=self.inputs.labels,
-            hparams={k: v for k, v in resolved.items() if k not in ('image_shape', 'vocabulary')},
+            hparams={k: v for k, v in resolved.items() if k not in _NO_HPARAMS},
             versions=versions(tf.__version__),
             decode=self.settings.decode,
         )

@@ -1,6 +1,5 @@
 """One phase of a training run: an Estimator, the data it sees, and the steps from its first to its last."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -33,6 +32,7 @@ from estimator_lab.plans import Plan
 from estimator_lab.progress import Progress
 from estimator_lab.tf1 import tf
 from estimator_lab.trained import step_of
+from estimator_lab.warm_start import warm_start_settings
 
 Say = Callable[[str], None]
 
@@ -270,13 +270,8 @@ class Stage:
         if plan.after is None:
             return None
         # The global step as well: it counts on through all phases.
-        renames = dict(plan.phase.renames)
-        names = ('global_step', *plan.phase.inherits, *renames)
-        return tf.estimator.WarmStartSettings(
-            str(plan.after.settings.model_dir),
-            vars_to_warm_start=[f'{re.escape(name)}:' for name in names],
-            var_name_to_prev_var_name=renames,
-        )
+        names = (tf.GraphKeys.GLOBAL_STEP, *plan.phase.inherits)
+        return warm_start_settings(str(plan.after.settings.model_dir), names, dict(plan.phase.renames))
 
     def _config(self) -> Any:
         settings = self.plan.settings

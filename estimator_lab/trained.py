@@ -88,7 +88,7 @@ def open_trained(model_dir: Path, flag: str = '--model_dir') -> Trained:
     try:
         model = find_model(record.model)
         module = model.load()
-        params = _resolved(module.Params, record)
+        params = _resolved(module.Params, record, model_dir)
         module.check(params)
         _check_pixels(record)
     except FlagError as error:
@@ -146,9 +146,13 @@ def step_of(checkpoint: str) -> int:
         ) from error
 
 
-def _resolved(params_class: type, record: Record) -> Any:
+def _resolved(params_class: type, record: Record, model_dir: Path) -> Any:
     """Returns the parameters of training; lists in JSON that were tuples are tuples again."""
     known = {f.name for f in dataclasses.fields(params_class)}
-    data = {'image_shape': record.image_shape, 'vocabulary': record.vocabulary}
+    data = {
+        'image_shape': record.image_shape,
+        'vocabulary': record.vocabulary,
+        'model_dir': str(model_dir),
+    }
     given = {k: tuple(v) if isinstance(v, list) else v for k, v in record.hparams.items()}
     return resolve(params_class, {**given, **{k: v for k, v in data.items() if k in known}})

@@ -1,6 +1,7 @@
 """Training that begins with the weights of another model_dir: --warm_start."""
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,13 +30,30 @@ class WarmStart:
     @property
     def settings(self) -> Any:
         """The same for `tf.estimator.Estimator`."""
-        names = [f'{re.escape(name)}:' for name in self.taken]  # a variable's own name ends in ':0'
-        return tf.estimator.WarmStartSettings(self.source.checkpoint, vars_to_warm_start=names)
+        return warm_start_settings(self.source.checkpoint, self.taken)
 
     def __str__(self) -> str:
         text = f'{len(self.taken)} variables of {self.source.model_dir} at step {self.source.step}: '
         text += ', '.join(self.taken)
         return f'{text}; new: {", ".join(self.new)}' if self.new else text
+
+
+def warm_start_settings(
+    checkpoint: str, names: Iterable[str], renames: Mapping[str, str] | None = None
+) -> Any:
+    """Returns the tf.estimator.WarmStartSettings that take over just these variables.
+
+    Args:
+      checkpoint: a checkpoint, or a folder for its newest one.
+      names: of variables that begin as they are there.
+      renames: name of a variable -> its name there, for further ones.
+    """
+    others = dict(renames or {})
+    # Estimator takes them for patterns, which it holds against names that end in ':0'.
+    patterns = [f'{re.escape(name)}:' for name in (*names, *others)]
+    return tf.estimator.WarmStartSettings(
+        checkpoint, vars_to_warm_start=patterns, var_name_to_prev_var_name=others
+    )
 
 
 def open_warm_start(folder: Path, plan: Plan) -> WarmStart:

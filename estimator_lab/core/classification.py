@@ -10,6 +10,8 @@ from estimator_lab.core.features import class_ids, images_of, keys_of
 from estimator_lab.core.hooks import InputGridHook
 from estimator_lab.core.metrics import count, mean_per_class_accuracy
 from estimator_lab.core.pr_curves import PrCurvesHook
+from estimator_lab.core.predictions import prediction_spec
+from estimator_lab.core.summaries import draws_pictures
 from estimator_lab.core.training import TrainingParams, train_op
 from estimator_lab.tf1 import tf
 
@@ -40,14 +42,7 @@ def predict_spec(logits: Any, features: Any, params: ClassifierParams) -> Any:
       probable labels of each example as well: top_labels string and top_probabilities float32 [batch, 5].
     """
     predictions = _predictions(logits, params)
-    exported = {**predictions, **_best_guesses(predictions[keys.PROBABILITIES], params)}
-    outputs = {'serving_default': tf.estimator.export.PredictOutput(exported)}
-    example_keys = keys_of(features)
-    if example_keys is not None:
-        predictions[keys.KEY] = example_keys
-    return tf.estimator.EstimatorSpec(
-        tf.estimator.ModeKeys.PREDICT, predictions=predictions, export_outputs=outputs
-    )
+    return prediction_spec(predictions, features, _best_guesses(predictions[keys.PROBABILITIES], params))
 
 
 def loss_and_ids(logits: Any, labels: Any, params: ClassifierParams) -> tuple[Any, Any, Any]:
@@ -155,7 +150,7 @@ def train_spec(logits: Any, labels: Any, params: ClassifierParams, images: Any, 
     # Outside the scope, so that TensorBoard draws training and evaluation into one chart.
     tf.summary.scalar(keys.ACCURACY, accuracy)
     hooks = []
-    if config is not None and config.is_chief and config.save_summary_steps:
+    if draws_pictures(config):
         text_of = params.vocabulary.__getitem__
         hooks.append(InputGridHook(images, ids, text_of, config.save_summary_steps, config.model_dir))
     return tf.estimator.EstimatorSpec(

@@ -27,6 +27,15 @@ def keys_of(features: Any) -> Any | None:
     return features.get('key') if isinstance(features, Mapping) else None
 
 
+def example_weights(features: Any) -> Any:
+    """Returns what each example counts in training, float32 [batch], or 1.0 where the input has no keys.
+
+    Where all images of a batch were bad, the input gives one black image with an empty key: it counts 0.
+    """
+    example_keys = keys_of(features)
+    return 1.0 if example_keys is None else tf.cast(tf.not_equal(example_keys, ''), tf.float32)
+
+
 def class_ids(labels: Any, vocabulary: Sequence[str]) -> Any:
     """Returns labels as class ids, int64 [batch]; -1 for a text that the vocabulary does not hold.
 

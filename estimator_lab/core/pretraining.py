@@ -13,9 +13,10 @@ import numpy as np
 
 from estimator_lab.core import metric_keys as keys
 from estimator_lab.core.corruption import corrupt, fresh_seed
-from estimator_lab.core.features import keys_of
+from estimator_lab.core.features import example_weights
 from estimator_lab.core.hparams import are_sizes, hparam
 from estimator_lab.core.phases import Phase
+from estimator_lab.core.predictions import prediction_spec
 from estimator_lab.core.rbm import BERNOULLI, GAUSSIAN, UNITS
 from estimator_lab.core.rbm_params import RbmParams
 from estimator_lab.core.rbm_specs import Sight, rbm_spec
@@ -23,7 +24,7 @@ from estimator_lab.core.rbm_stack import Stack, layer_variables, make_layer
 from estimator_lab.core.summaries import (
     filter_summary,
     histogram_summary,
-    picture_hook,
+    picture_hooks,
     rows_summary,
     weight_histograms,
 )
@@ -193,7 +194,8 @@ def _denoising_spec(task: Task, sight: Sight, mode: str, config: Any) -> Any:
     logits = tf.matmul(hidden, layer.kernel, transpose_b=True) + layer.visible_bias
     with tf.name_scope('cross_entropy'):
         each = tf.nn.sigmoid_cross_entropy_with_logits(labels=visible, logits=logits)
-        loss = tf.reduce_mean(tf.reduce_sum(each, axis=1))
+        values = tf.reduce_sum(each, axis=1)
+        loss = tf.losses.compute_weighted_loss(values, example_weights(sight.features))
     reconstruction = tf.sigmoid(logits)
     errors = tf.reduce_sum(tf.square(visible - reconstruction), axis=1)
     if mode == tf.estimator.ModeKeys.EVAL:
@@ -204,20 +206,16 @@ def _denoising_spec(task: Task, sight: Sight, mode: str, config: Any) -> Any:
     pictures = stack.images(reconstruction)
     if not training:
         predictions = {keys.HIDDEN: hidden, keys.RECONSTRUCTION: pictures, keys.ERROR: errors}
-        outputs = {'serving_default': tf.estimator.export.PredictOutput(dict(predictions))}
-        example_keys = keys_of(sight.features)
-        if example_keys is not None:
-            predictions[keys.KEY] = example_keys
-        return tf.estimator.EstimatorSpec(mode, predictions=predictions, export_outputs=outputs)
+        return prediction_spec(predictions, sight.features)
     tf.summary.scalar(keys.RECONSTRUCTION_ERROR, tf.reduce_mean(errors))
     histogram_summary('activations/hidden', hidden)
     weight_histograms()
-    hooks = []
-    if config is not None and config.is_chief and config.save_summary_steps:
-        drawn = [
+
+    def draw() -> list[Any]:
+        return [
             filter_summary('images/receptive_fields', stack.receptive_fields(_FIELDS), collections=[]),
             rows_summary('images/reconstruction', [sight.images, pictures], collections=[]),
         ]
-        hooks.append(picture_hook(drawn, config))
-    step = train_op(loss, task.denoising_params())
+
+    step, hooks = train_op(loss, task.denoising_params()), picture_hooks(draw, config)
     return tf.estimator.EstimatorSpec(mode, loss=loss, train_op=step, training_hooks=hooks)

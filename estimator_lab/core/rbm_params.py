@@ -6,8 +6,8 @@ from typing import Any
 from estimator_lab.core.contrastive_divergence import Recipe
 from estimator_lab.core.hparams import hparam
 from estimator_lab.core.rbm import BERNOULLI, UNITS
-from estimator_lab.core.training import TrainingParams
-from estimator_lab.optimizers import OPTIMIZERS, SCHEDULES, learning_rate_at, make_optimizer
+from estimator_lab.core.training import TrainingParams, optimizer_and_rate
+from estimator_lab.optimizers import OPTIMIZERS, SCHEDULES
 from estimator_lab.tf1 import tf
 
 
@@ -59,12 +59,10 @@ def apply_gradients(params: RbmParams, pairs: list[tuple[Any, Any]]) -> tuple[An
     """
     with tf.name_scope('train'):
         global_step = tf.train.get_or_create_global_step()
-        step = global_step - params.first_step
-        rate = learning_rate_at(params.learning_rate_schedule, params.learning_rate, step, params.train_steps)
         momentum = tf.where(
-            step < params.initial_momentum_steps,
+            global_step - params.first_step < params.initial_momentum_steps,
             tf.constant(params.initial_momentum),
             tf.constant(params.momentum),
         )
-        optimizer = make_optimizer(params.optimizer, rate, momentum)
+        optimizer, rate = optimizer_and_rate(params, momentum)
         return optimizer.apply_gradients(pairs, global_step), rate

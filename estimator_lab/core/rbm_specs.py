@@ -6,18 +6,19 @@ from typing import Any
 
 from estimator_lab.core import metric_keys as keys
 from estimator_lab.core.annealing import log_partition
-from estimator_lab.core.contrastive_divergence import update
+from estimator_lab.core.contrastive_divergence import Update, update
 from estimator_lab.core.corruption import fixed_seeds, fresh_seed
 from estimator_lab.core.dreams import dream, dream_film
-from estimator_lab.core.features import keys_of
+from estimator_lab.core.features import example_weights
 from estimator_lab.core.noise import Noise
+from estimator_lab.core.predictions import prediction_spec
 from estimator_lab.core.rbm import BERNOULLI, Rbm
 from estimator_lab.core.rbm_params import RbmParams, apply_gradients
 from estimator_lab.core.rbm_stack import Stack
 from estimator_lab.core.summaries import (
     filter_summary,
     histogram_summary,
-    picture_hook,
+    picture_hooks,
     rows_summary,
     weight_histograms,
 )
@@ -50,7 +51,8 @@ def rbm_spec(stack: Stack, sight: Sight, mode: str, params: RbmParams, config: A
 
     TRAIN takes a step of contrastive divergence; its loss is the reconstruction error. EVAL gives that error,
     the mean free energy on the evaluation data and on a sample of the training data, their gap (which grows
-    when the machine over-fits: guide, section 6), the pseudo-log-likelihood, and with `params.ais_chains` the
+    when the machine over-fits: Hinton 2012, 'A practical guide to training restricted Boltzmann machines',
+    section 6), the pseudo-log-likelihood, and with `params.ais_chains` the
     log probability. PREDICT gives hidden float32 [n, hidden], reconstruction and dream float32 [n, height,
     width, channels] in [0, 1], free_energy and error float32 [n], key.
 
@@ -84,8 +86,9 @@ class _Machine:
         noise = Noise(fresh_seed(self._sight.features))
         data = self._binary(self._visible, noise)
         change = update(self._rbm, data, self._params.recipe, noise)
-        step, rate = apply_gradients(self._params, self._stack.top.gradients_and_variables(change))
-        kept = self._keep_sample(data)
+        # All that looks at the number of this step comes before it is counted on.
+        with tf.control_dependencies([self._keep_sample(data), *change.assignments]):
+            step, rate = apply_gradients(self._params, self._gradients_and_variables(change))
         few = self._visible[:_MEASURED]
         loss = tf.reduce_mean(self._errors(few, self._reconstruction(few)))
         # These are worked out in the steps that write summaries only.
@@ -94,14 +97,11 @@ class _Machine:
         tf.summary.scalar(keys.FREE_ENERGY, tf.reduce_mean(self._rbm.free_energy(data)))
         histogram_summary('activations/hidden', self._rbm.hidden_mean(data))
         weight_histograms()
-        hooks = []
-        if config is not None and config.is_chief and config.save_summary_steps:
-            hooks.append(picture_hook(self._draw(noise), config))
         return tf.estimator.EstimatorSpec(
             tf.estimator.ModeKeys.TRAIN,
             loss=loss,
-            train_op=tf.group(step, kept, *change.assignments),
-            training_hooks=hooks,
+            train_op=step,
+            training_hooks=picture_hooks(lambda: self._draw(noise), config),
         )
 
     def evaluate(self) -> Any:
@@ -141,13 +141,13 @@ class _Machine:
             keys.FREE_ENERGY: self._rbm.free_energy(self._visible),
             keys.ERROR: tf.reduce_sum(tf.square(images - reconstruction), axis=[1, 2, 3]),
         }
-        outputs = {'serving_default': tf.estimator.export.PredictOutput(dict(predictions))}
-        example_keys = keys_of(self._sight.features)
-        if example_keys is not None:
-            predictions[keys.KEY] = example_keys
-        return tf.estimator.EstimatorSpec(
-            tf.estimator.ModeKeys.PREDICT, predictions=predictions, export_outputs=outputs
-        )
+        return prediction_spec(predictions, self._sight.features)
+
+    def _gradients_and_variables(self, change: Update) -> list[tuple[Any, Any]]:
+        """Returns them as the optimizer takes them; 0 for a batch that holds no example."""
+        counts = tf.reduce_max(example_weights(self._sight.features))
+        pairs = self._stack.top.gradients_and_variables(change)
+        return [(counts * gradient, variable) for gradient, variable in pairs]
 
     def _with_label(self, visible: Any) -> Any:
         if not self._rbm.classes:

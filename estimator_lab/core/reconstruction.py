@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from estimator_lab.core import metric_keys as keys
-from estimator_lab.core.features import keys_of
+from estimator_lab.core.features import example_weights
 from estimator_lab.core.image_metrics import cross_entropy, psnr, squared_error, ssim
+from estimator_lab.core.predictions import prediction_spec
 from estimator_lab.core.principal_components import FILE, load_components
 from estimator_lab.core.summaries import histogram_summary, weight_histograms
 from estimator_lab.core.training import TrainingParams, train_op
@@ -57,21 +58,15 @@ def predict_spec(made: Reconstructed, features: Any) -> Any:
     """
     with tf.name_scope('predictions'):
         predictions = {keys.CODE: made.code, keys.RECONSTRUCTION: made.reconstruction, keys.ERROR: made.error}
-    outputs = {'serving_default': tf.estimator.export.PredictOutput(dict(predictions))}
-    example_keys = keys_of(features)
-    if example_keys is not None:
-        predictions[keys.KEY] = example_keys
-    return tf.estimator.EstimatorSpec(
-        tf.estimator.ModeKeys.PREDICT, predictions=predictions, export_outputs=outputs
-    )
+    return prediction_spec(predictions, features)
 
 
 def loss_of(made: Reconstructed, features: Any, loss: str) -> Any:
-    """Returns the mean loss of the batch, a scalar; what has an empty key is no example, and counts 0.
+    """Returns the mean loss of the batch, a scalar.
 
     Args:
       made: the batch.
-      features: the model function's features.
+      features: the model function's features, which say what each image counts.
       loss: one of `LOSSES`, summed over an image's values.
     """
     # Not named 'loss' or like a metric: the summaries of those names would become 'loss_1' and so on.
@@ -81,25 +76,21 @@ def loss_of(made: Reconstructed, features: Any, loss: str) -> Any:
         else:
             # Not of what was clipped to [0, 1]: no gradient would lead back into that range.
             values = squared_error(made.images, made.values)
-        example_keys = keys_of(features)
-        if example_keys is None:
-            return tf.losses.compute_weighted_loss(values)
-        return tf.losses.compute_weighted_loss(values, tf.cast(tf.not_equal(example_keys, ''), tf.float32))
+        return tf.losses.compute_weighted_loss(values, example_weights(features))
 
 
-def eval_spec(made: Reconstructed, loss: Any, params: Any, config: Any, hooks: Sequence[Any] = ()) -> Any:
+def eval_spec(made: Reconstructed, loss: Any, params: Any, hooks: Sequence[Any] = ()) -> Any:
     """Returns the EstimatorSpec for EVAL.
 
     Its metrics are means over the images: squared error, PSNR and SSIM of the reconstruction; the same two
     of the corrupted images where there are any, and what was gained; the cross-entropy where that is the
-    loss; the squared error of principal components of the code's size where model_dir has them, which are
+    loss; the squared error of principal components of the code's size where the model has them, which are
     given the same inputs; beside them the size of the code.
 
     Args:
       made: the batch.
       loss: a scalar.
-      params: the model's parameters, with `loss` and `corruption`.
-      config: the RunConfig; None, or one whose model_dir has no principal components, leaves those out.
+      params: the model's parameters, with `loss`, `corruption` and `model_dir`, where the components are.
       hooks: of the evaluation.
     """
     with tf.name_scope('metrics'):
@@ -114,8 +105,9 @@ def eval_spec(made: Reconstructed, loss: Any, params: Any, config: Any, hooks: S
             means[keys.PSNR_NOISY] = psnr(made.images, made.inputs)
             means[keys.PSNR_GAIN] = means[keys.PSNR] - means[keys.PSNR_NOISY]
             means[keys.SSIM_NOISY] = ssim(made.images, made.inputs)
-        if config is not None and (Path(config.model_dir) / FILE).exists():
-            means[keys.PCA_SQUARED_ERROR] = _error_of_components(made, Path(config.model_dir) / FILE)
+        components = Path(params.model_dir, FILE)
+        if params.model_dir and components.exists():
+            means[keys.PCA_SQUARED_ERROR] = _error_of_components(made, components)
         floats = made.code.shape.as_list()[1]
         means[keys.FLOATS_PER_IMAGE] = float(floats)
         means[keys.BITS_PER_IMAGE] = float(floats * _BITS_OF_FLOAT32)

@@ -1,6 +1,6 @@
 """What TensorBoard shows besides scalars: histograms, first-layer filters, activation maps."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from PIL import Image
@@ -74,18 +74,30 @@ def rows_summary(
     return tf.summary.image(name, picture, max_outputs=1, collections=collections)
 
 
-def picture_hook(summaries: Sequence[Any], config: Any) -> Any:
-    """Returns a hook that writes summaries which take long, at every tenth summary step.
+def draws_pictures(config: Any) -> bool:
+    """Returns whether training writes pictures: the chief does, if summaries are wanted.
 
     Args:
-      summaries: serialised ones, of no collection.
-      config: the RunConfig.
+      config: the RunConfig; None wants none.
     """
-    return tf.train.SummarySaverHook(
+    return bool(config is not None and config.is_chief and config.save_summary_steps)
+
+
+def picture_hooks(draw: Callable[[], Sequence[Any]], config: Any) -> list[Any]:
+    """Returns the hook that writes summaries which take long, at every tenth summary step.
+
+    Args:
+      draw: returns them, serialised and of no collection; not called where none are wanted.
+      config: the RunConfig; None wants none.
+    """
+    if not draws_pictures(config):
+        return []
+    hook = tf.train.SummarySaverHook(
         save_steps=_PICTURES_APART * config.save_summary_steps,
         output_dir=config.model_dir,
-        summary_op=tf.summary.merge(list(summaries)),
+        summary_op=tf.summary.merge(list(draw())),
     )
+    return [hook]
 
 
 def activation_map_summary(name: str, activations: Any, columns: int = 8) -> None:

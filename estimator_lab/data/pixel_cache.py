@@ -7,7 +7,7 @@ import numpy as np
 from estimator_lab.data.order import LazyMember
 from estimator_lab.data.tar_stream import Member
 
-MEGABYTE = 2**20
+_MEGABYTE = 2**20
 
 
 class PixelCache:
@@ -33,6 +33,6 @@ def cache_for(images: int | None, bytes_an_image: int, megabytes: int) -> PixelC
       bytes_an_image: of its pixels.
       megabytes: 0 for no cache.
     """
-    if images is None or images * bytes_an_image > megabytes * MEGABYTE:
+    if images is None or images * bytes_an_image > megabytes * _MEGABYTE:
         return None
     return PixelCache()

@@ -34,7 +34,7 @@ from estimator_lab.core.reconstruction import (
     train_spec,
 )
 from estimator_lab.core.reconstruction_report import ReconstructionReportHook
-from estimator_lab.core.summaries import filter_summary, picture_hook, rows_summary
+from estimator_lab.core.summaries import filter_summary, picture_hooks, rows_summary
 from estimator_lab.core.training import TrainingParams
 from estimator_lab.errors import FlagError
 from estimator_lab.progress import say
@@ -166,11 +166,11 @@ def prepare(params: Params, batches: Callable[[], Iterable[np.ndarray]], model_d
     """Computes the principal components of the training images, which evaluations compare with.
 
     Args:
-      params: the model's parameters; nothing is done for pre-training.
+      params: the model's parameters.
       batches: gives the images once, in a random order, as uint8 [n, height, width, channels].
       model_dir: where they are kept; those that are there already stay.
     """
-    if params.phase == FINAL and not (model_dir / FILE).exists():
+    if not (model_dir / FILE).exists():
         principal_components(batches(), params.sizes.layers[-1]).save(model_dir / FILE)
 
 
@@ -207,8 +207,8 @@ def model_fn(
     loss = loss_of(made, features, settings.loss)
     if mode == tf.estimator.ModeKeys.EVAL:
         hooks = [_report(made, coder, features, labels, settings, config)] if config else []
-        return eval_spec(made, loss, settings, config, hooks)
-    hooks = _picture_hooks(made, settings, config)
+        return eval_spec(made, loss, settings, hooks)
+    hooks = picture_hooks(lambda: _pictures(made, settings), config)
     return train_spec(made, loss, settings, hooks, _scaffold(coder) if settings.pretrain_epochs else None)
 
 
@@ -243,10 +243,8 @@ def _report(
     return ReconstructionReportHook(made, decode, keys_of(features), labels, params.vocabulary, folder)
 
 
-def _picture_hooks(made: Reconstructed, params: Params, config: Any) -> list[Any]:
-    """Returns the hook that shows what training makes of some images, and what its first layer looks for."""
-    if config is None or not (config.is_chief and config.save_summary_steps):
-        return []
+def _pictures(made: Reconstructed, params: Params) -> list[Any]:
+    """Returns summaries of what training makes of some images, and of what its first layer looks for."""
     shown = [made.images, made.inputs, made.reconstruction]
     if params.corruption == 'none':
         del shown[1]
@@ -254,11 +252,10 @@ def _picture_hooks(made: Reconstructed, params: Params, config: Any) -> list[Any
     if not params.sizes.filters:  # each unit of the first layer looks at a whole image
         units = min(params.sizes.layers[0], _UNITS_SHOWN)
         first = tf.reshape(first[:, :units], [*params.image_shape, units])
-    summaries = [
+    return [
         rows_summary('images/reconstruction', shown, collections=[]),
         filter_summary('images/filters_layer_1', first, collections=[]),
     ]
-    return [picture_hook(summaries, config)]
 
 
 def _text(sizes: Iterable[int]) -> str:

@@ -1,6 +1,6 @@
 import numpy as np
 
-from estimator_lab.core.features import class_ids, images_of, keys_of
+from estimator_lab.core.features import class_ids, example_weights, images_of, keys_of
 from estimator_lab.tf1 import tf
 
 PIXELS = np.arange(2 * 12, dtype=np.float32).reshape(2, 12)
@@ -38,3 +38,8 @@ def test_keys():
     assert keys_of({'image': 1, 'key': 2}) == 2
     assert keys_of({'image': 1}) is None
     assert keys_of((1, 2)) is None
+
+
+def test_what_stands_for_a_batch_of_bad_images_counts_nothing():
+    assert run(lambda: example_weights({'key': tf.constant(['a', ''])})).tolist() == [1, 0]
+    assert example_weights((1, 2)) == 1

@@ -5,10 +5,14 @@ import pytest
 from PIL import Image
 
 from estimator_lab.core.principal_components import load_components
+from estimator_lab.data.archives import open_archives
+from estimator_lab.data.report import InputReport
 from estimator_lab.errors import FlagError
+from estimator_lab.evaluation import EvaluationSettings, evaluate
 from estimator_lab.models import autoencoder
 from estimator_lab.models.autoencoder import Params, check, model_fn, prepare
 from estimator_lab.tf1 import tf
+from estimator_lab.trained import open_trained
 
 SHAPE = (8, 12, 1)
 SMALL = {'image_shape': SHAPE, 'vocabulary': ('even', 'odd'), 'layers': '20-10-3'}
@@ -53,6 +57,7 @@ def trained(tmp_path_factory):
     """A denoising autoencoder, its evaluation, and the folder of both."""
     folder = tmp_path_factory.mktemp('trained')
     params = {'corruption': 'gaussian', 'corruption_level': 0.5, 'learning_rate': 0.01, 'train_steps': 300}
+    params['model_dir'] = str(folder)
     prepare(Params(SHAPE, layers='20-10-3'), lambda: [IMAGES], folder)
     model = estimator(folder, **params).train(arrays(epochs=None), max_steps=300)
     found = model.evaluate(arrays())
@@ -332,12 +337,16 @@ def experiment(archive, tmp_path):
     return make
 
 
-def test_a_whole_run_from_archives(experiment, tmp_path):
+def test_a_whole_run_from_archives(experiment, archive, tmp_path):
     file = tmp_path / 'run' / 'principal_components.npz'
     result = experiment('layers=5-2', 4).train()
     assert result.metrics['floats_per_image'] == 2
     assert load_components(file).images == 24
     assert result.metrics['pca_squared_error'] > 0
+    trained = open_trained(tmp_path / 'run')
+    images = open_archives([str(archive)]).order()
+    found = evaluate(trained, images, EvaluationSettings(trained.pixels), InputReport())
+    assert found.metrics['pca_squared_error'] == pytest.approx(result.metrics['pca_squared_error'])
     written = file.stat().st_mtime_ns
     assert experiment('layers=5-2', 6).train().step == 6
     assert file.stat().st_mtime_ns == written

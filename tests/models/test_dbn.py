@@ -209,3 +209,21 @@ def test_another_length_of_pretraining_does_not_go_on_in_the_same_folder(setting
         Experiment(settings(hparams=HPARAMS.replace('0.5', '1.0'), max_steps=20), lambda line: None)
     with pytest.raises(FlagError, match=r'was pre-trained for 4 steps, not 2: give the same --batch_size'):
         Experiment(settings(batch_size=12), lambda line: None)
+
+
+def test_a_batch_of_bad_images_teaches_a_denoising_autoencoder_nothing():
+    params = {'image_shape': (8, 8, 1), 'layers': '6', 'pretraining': 'denoising', 'phase': 'pretrain_1'}
+    with tf.Graph().as_default(), tf.Session() as session:
+        key = tf.placeholder(tf.string, [1])
+        features = {'image': tf.zeros([1, 8, 8, 1]), 'key': key}
+        step = dbn.model_fn(
+            features, tf.constant([-1], tf.int64), tf.estimator.ModeKeys.TRAIN, params
+        ).train_op
+        session.run(tf.global_variables_initializer())
+        before = session.run(tf.trainable_variables())
+        session.run(step, {key: ['']})
+        after = session.run(tf.trainable_variables())
+        assert all(np.array_equal(*pair) for pair in zip(before, after, strict=True))
+        session.run(step, {key: ['a']})
+        changed = session.run(tf.trainable_variables())
+        assert any(not np.array_equal(*pair) for pair in zip(before, changed, strict=True))

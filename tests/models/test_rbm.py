@@ -193,3 +193,31 @@ def test_visible_values_outside_0_and_1_are_refused(tmp_path):
 
     with pytest.raises(tf.errors.InvalidArgumentError, match=r'in \[0, 1\]'):
         estimator(tmp_path).train(input_fn, max_steps=1)
+
+
+def test_the_first_batch_is_sampled_before_the_step_is_counted(pictures):
+    """An operation that read the step's number after it was counted would leave the sample empty."""
+    params = {'image_shape': (3, 3, 1), 'hidden_units': 4, 'train_steps': 9, 'binarize': False}
+    for _ in range(20):  # which comes first is a matter of chance, where nothing orders them
+        with tf.Graph().as_default(), tf.Session() as session:
+            images = tf.constant(pictures[1:, ..., None] / 255.0, tf.float32)  # all but the black one
+            step = rbm.model_fn({'image': images}, None, MODES.TRAIN, params).train_op
+            session.run(tf.global_variables_initializer())
+            session.run(step)
+            (sample,) = (v for v in tf.global_variables() if v.op.name == 'training_sample')
+            assert session.run(sample).any(axis=1).all()
+
+
+def test_a_batch_of_bad_images_teaches_nothing(pictures):
+    params = {'image_shape': (3, 3, 1), 'hidden_units': 4, 'train_steps': 9}
+    with tf.Graph().as_default(), tf.Session() as session:
+        key = tf.placeholder(tf.string, [1])
+        features = {'image': tf.zeros([1, 3, 3, 1]), 'key': key}
+        step = rbm.model_fn(features, None, MODES.TRAIN, params).train_op
+        session.run(tf.global_variables_initializer())
+        before = session.run(tf.trainable_variables())
+        session.run(step, {key: ['']})
+        after = session.run(tf.trainable_variables())
+        assert all(np.array_equal(*pair) for pair in zip(before, after, strict=True))
+        session.run(step, {key: ['a']})
+        assert not np.array_equal(before[0], session.run(tf.trainable_variables()[0]))
