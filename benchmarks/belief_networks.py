@@ -42,13 +42,13 @@ PRETRAINED, RANDOM = 'pretrain_epochs=15', 'pretrain_epochs=0'
 EPOCHS = {PRETRAINED: 40, RANDOM: 55}
 DENOISING = (
     '--model=dbn',
-    '--epochs=40',
+    '--epochs=80',
     '--hparams=layers=1000-1000-1000,pretraining=denoising,pretrain_epochs=10',
 )
 MACHINES = {
     'CD-1': ('-125.5', '--epochs=50', 'cd_steps=1'),
     'CD-3': ('-105.5', '--epochs=50', 'cd_steps=3'),
-    'CD-25': ('-86.3', '--epochs=50', 'cd_steps=25'),
+    'CD-25': ('-86.3', '--epochs=20', 'cd_steps=25'),
     'persistent': ('-86.3 for CD-25', '--epochs=50', 'chains=100,learning_rate=0.01'),
 }
 _LABELS_EACH = 100
