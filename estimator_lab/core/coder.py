@@ -20,7 +20,8 @@ class Sizes:
 
     Attributes:
       image_shape: (height, width, channels); the sides are multiples of 2 ** len(filters).
-      layers: units of the encoder's dense layers, at least one; the last one is the code.
+      layers: units of the encoder's dense layers, the last one the code; () where the code is what the
+        convolutions left of the image.
       decoder_layers: units of the decoder's dense layers between the code and the image, or what the
         convolutions left of it.
       filters: of the convolutions before the dense layers; () for a dense network.
@@ -35,10 +36,15 @@ class Sizes:
 
     @property
     def map_shape(self) -> tuple[int, int, int]:
-        """(height, width, channels) of what the dense layers are given."""
+        """(height, width, channels) of what the convolutions leave of an image."""
         height, width, channels = self.image_shape
         shrink = STRIDE ** len(self.filters)
         return height // shrink, width // shrink, self.filters[-1] if self.filters else channels
+
+    @property
+    def code(self) -> int:
+        """How many values a code has."""
+        return self.layers[-1] if self.layers else math.prod(self.map_shape)
 
 
 class Coder:
@@ -66,13 +72,14 @@ class Coder:
         self._tied = tied
         convolution = functools.partial(_convolution, kernel_size=sizes.kernel_size)
         transposed = functools.partial(_transposed, kernel_size=sizes.kernel_size)
+        hidden = len(sizes.filters) + len(sizes.layers) - 1
+        encoding = iter([*[activation] * hidden, code_activation])
         self._convolutions = [
-            convolution(name, filters, activation) for name, filters in _named('conv', sizes.filters)
+            convolution(name, filters, next(encoding)) for name, filters in _named('conv', sizes.filters)
         ]
-        *hidden, code = _named('layer', sizes.layers)
-        self._layers = [_dense(name, units, activation) for name, units in hidden]
-        self._layers.append(_dense(*code, code_activation))
-        units = [*sizes.decoder_layers, math.prod(sizes.map_shape)]
+        self._layers = [_dense(name, units, next(encoding)) for name, units in _named('layer', sizes.layers)]
+        has_dense = sizes.layers or sizes.decoder_layers
+        units = [*sizes.decoder_layers, math.prod(sizes.map_shape)] if has_dense else []
         channels = [*sizes.filters[-2::-1], sizes.image_shape[2]] if sizes.filters else []
         functions = [*[activation] * (len(units) + len(channels) - 1), tf.identity]
         self._back_layers = self._decoder(_dense, 'decoder', units, functions, self._layers)
@@ -81,7 +88,7 @@ class Coder:
         )
 
     def encode(self, images: Any) -> Any:
-        """Returns the codes, float32 [batch, layers[-1]], of float32 [batch, height, width, channels]."""
+        """Returns the codes, float32 [batch, values], of float32 [batch, height, width, channels]."""
         maps = images
         for convolution in self._convolutions:
             maps = convolution(maps)
@@ -94,7 +101,7 @@ class Coder:
         """Returns images float32 [batch, height, width, channels] without an activation, any range.
 
         Args:
-          code: float32 [batch, layers[-1]]; `encode` comes first where the weights are tied.
+          code: float32 [batch, values]; `encode` comes first where the weights are tied.
         """
         values = code
         for layer in self._back_layers:

@@ -4,7 +4,8 @@ The defaults are the deep autoencoder of Hinton and Salakhutdinov (2006), 784-10
 a mirrored decoder and a linear code. They pre-trained it as a stack of restricted Boltzmann machines, which
 `pretrain_epochs` does here; by default it is trained from random weights. With a corruption, it learns the
 clean image from a corrupted one (Vincent et al. 2008). The convolutional kind halves the image by strided
-convolutions before the dense layers, and doubles it by transposed ones behind them.
+convolutions, and doubles it by transposed ones; dense layers may stand between them. By default it makes 256
+values of a photo of 128x128.
 """
 
 import dataclasses
@@ -40,7 +41,7 @@ from estimator_lab.errors import FlagError
 from estimator_lab.progress import say
 from estimator_lab.tf1 import tf
 
-_LAYERS = {'dense': '1000-500-250-30', 'convolutional': '256'}
+_LAYERS = {'dense': '1000-500-250-30', 'convolutional': ''}
 _UNITS_SHOWN = 64
 _OUTPUTS = {'sigmoid': tf.nn.sigmoid, 'linear': tf.identity}
 
@@ -53,7 +54,7 @@ class Params(PretrainingParams, TrainingParams):
     layers: str = hparam(
         '',
         'units of the dense layers, the last one the code, such as 1000-500-250-30, which is the default; '
-        'for kind=convolutional that is 256',
+        'for kind=convolutional there are none, and the code is what the convolutions leave of the image',
         are_sizes,
         shapes=True,
     )
@@ -64,7 +65,7 @@ class Params(PretrainingParams, TrainingParams):
         shapes=True,
     )
     filters: str = hparam(
-        '32-64-128',
+        '32-64-128-4',
         'for kind=convolutional: filters of its convolutions, each of which halves the image',
         lambda v: are_sizes(v) and v,
         shapes=True,
@@ -127,8 +128,8 @@ def check(params: Params) -> None:
         _check_pretraining(params)
     if params.loss == 'cross_entropy' and params.output != 'sigmoid':
         raise FlagError('--hparams=loss=cross_entropy needs output=sigmoid, since it takes probabilities.')
-    if sizes.layers[-1] > height * width * channels:
-        _warn_of_wide_code(sizes.layers[-1], height * width * channels)
+    if sizes.code > height * width * channels:
+        _warn_of_wide_code(sizes.code, height * width * channels)
 
 
 def _check_pretraining(params: Params) -> None:
@@ -171,7 +172,7 @@ def prepare(params: Params, batches: Callable[[], Iterable[np.ndarray]], model_d
       model_dir: where they are kept; those that are there already stay.
     """
     if not (model_dir / FILE).exists():
-        principal_components(batches(), params.sizes.layers[-1]).save(model_dir / FILE)
+        principal_components(batches(), params.sizes.code).save(model_dir / FILE)
 
 
 def model_fn(

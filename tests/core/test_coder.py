@@ -103,6 +103,31 @@ def test_a_convolutional_coder():
     assert output.shape == (3, 8, 12, 3)
 
 
+@pytest.mark.parametrize('tied', [False, True])
+def test_the_code_may_be_what_the_convolutions_leave(tied):
+    sizes = Sizes((8, 12, 3), layers=(), decoder_layers=(), filters=(5, 2), kernel_size=3)
+    with tf.Graph().as_default(), tf.Session() as session:
+        _, code, output = build(sizes, tied=tied, code_activation=tf.nn.sigmoid)
+        assert {name for name in variables() if name.endswith('kernel')} == {
+            *('conv_1/kernel', 'conv_2/kernel'),
+            *([] if tied else ['transposed_conv_1/kernel', 'transposed_conv_2/kernel']),
+        }
+        session.run(tf.global_variables_initializer())
+        code, output = session.run([code, output])
+    assert sizes.code == 12 and code.shape == (3, 12)  # two halvings leave 2x3 of 2 channels
+    assert code.min() > 0 and code.max() < 1  # not tanh, the other layers' activation
+    assert output.shape == (3, 8, 12, 3)
+
+
+def test_a_decoder_of_dense_layers_on_a_code_of_convolutions():
+    sizes = Sizes((8, 12, 3), layers=(), decoder_layers=(7,), filters=(5, 2), kernel_size=3)
+    with tf.Graph().as_default():
+        _, _, output = build(sizes)
+        assert variables()['decoder_1/kernel'] == (12, 7)
+        assert variables()['decoder_2/kernel'] == (7, 12)
+        assert output.shape.as_list() == [3, 8, 12, 3]
+
+
 def test_a_tied_convolution_is_the_adjoint_of_the_encoders():
     # All layers are linear: the code is C x, the output C' C x, and <x, C' C x> = <C x, C x>.
     sizes = Sizes((8, 8, 2), layers=(6,), decoder_layers=(), filters=(3,), kernel_size=4)

@@ -165,6 +165,7 @@ def test_the_code_space_in_the_projector(trained):
         {'output': 'linear', 'decoder_layers': '15'},
         CONVOLUTIONAL,
         {**CONVOLUTIONAL, 'tied': True, 'corruption': 'masking'},
+        {**CONVOLUTIONAL, 'layers': ''},
         {'corruption': 'salt_and_pepper', 'activation': 'sigmoid', 'code_activation': 'sigmoid'},
     ],
     ids=lambda params: '-'.join(map(str, params.values())),
@@ -311,8 +312,8 @@ def test_the_published_sizes():
     sizes = Params((28, 28, 1)).sizes
     assert (sizes.layers, sizes.decoder_layers) == ((1000, 500, 250, 30), (250, 500, 1000))
     photos = Params((128, 128, 1), kind='convolutional').sizes
-    assert photos.layers == (256,)  # 16,384 pixels, 64 to 1
-    assert photos.map_shape == (16, 16, 128)
+    assert (photos.layers, photos.map_shape) == ((), (8, 8, 4))
+    assert photos.code == 256  # of 16,384 pixels: 64 to 1
 
 
 @pytest.fixture
