@@ -156,9 +156,9 @@ def test_points_of_the_projector(server):
     (points,) = fetch(server, 'projector/info', run='first')['embeddings']
     assert (points['tensorName'], points['tensorShape']) == ('embeddings', [24, 8])
     rows = fetch(server, 'projector/metadata', run='first', name='embeddings').splitlines()
-    assert rows[0] == 'label\tpredicted\tkey'
+    assert rows[0] == 'label\tkey\tpredicted'
     assert [row.split('\t')[0] for row in rows[1:]] == sorted(LABELS * 6)
-    assert rows[1].endswith('train.tar:train/n000000/0000_01.png')
+    assert rows[1].split('\t')[1].endswith('train.tar:train/n000000/0000_01.png')
 
 
 @pytest.mark.parametrize('page', PAGES)

@@ -1,12 +1,13 @@
 """From logits to an EstimatorSpec for TRAIN, EVAL and PREDICT: what all classifiers share."""
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import Any
 
 from estimator_lab.core import metric_keys as keys
-from estimator_lab.core.embeddings import EmbeddingsHook
-from estimator_lab.core.features import class_ids, images_of, keys_of
+from estimator_lab.core.embeddings import EmbeddingsHook, label_text, labels_and_keys
+from estimator_lab.core.features import class_ids, images_of
 from estimator_lab.core.hooks import InputGridHook
 from estimator_lab.core.metrics import count, mean_per_class_accuracy
 from estimator_lab.core.pr_curves import PrCurvesHook
@@ -121,14 +122,8 @@ def _embeddings_hook(
     layer: Any, features: Any, ids: Any, classes: Any, params: ClassifierParams, folder: str
 ) -> EmbeddingsHook:
     """Returns the hook that shows a layer with labels, predicted labels and, where there are any, keys."""
-
-    def text_of(id_: int) -> str:
-        return params.vocabulary[id_] if id_ >= 0 else 'unknown'
-
-    columns: dict[str, Any] = {'label': (ids, text_of), 'predicted': (classes, text_of)}
-    example_keys = keys_of(features)
-    if example_keys is not None:
-        columns['key'] = (example_keys, lambda key: key.decode('utf-8', 'replace'))
+    columns = labels_and_keys(features, ids, params.vocabulary)
+    columns['predicted'] = classes, functools.partial(label_text, params.vocabulary)
     return EmbeddingsHook(layer, images_of(features, params.image_shape), columns, folder)
 
 

@@ -1,11 +1,13 @@
 """What a layer makes of the images of an evaluation, for TensorBoard's PROJECTOR page."""
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from estimator_lab.core.features import keys_of
 from estimator_lab.core.projector import tile_size, write_projection
 from estimator_lab.tf1 import tf
 
@@ -64,6 +66,28 @@ class EmbeddingsHook(tf.train.SessionRunHook):
             for (title, text_of), column in zip(self._texts_of.items(), values, strict=True)
         }
         write_projection(self._output_dir, self._name, np.array(vectors), columns, np.array(images))
+
+
+def labels_and_keys(features: Any, labels: Any, vocabulary: Sequence[str]) -> dict[str, tuple[Any, TextOf]]:
+    """Returns the columns that any model's points have, those of them that there are.
+
+    Args:
+      features: the model function's features, with keys or without.
+      labels: class ids [batch], 'unknown' below 0; None for none.
+      vocabulary: label texts in the order of their ids.
+    """
+    columns: dict[str, tuple[Any, TextOf]] = {}
+    if labels is not None:
+        columns['label'] = (tf.reshape(labels, [-1]), functools.partial(label_text, vocabulary))
+    example_keys = keys_of(features)
+    if example_keys is not None:
+        columns['key'] = (example_keys, lambda key: key.decode('utf-8', 'replace'))
+    return columns
+
+
+def label_text(vocabulary: Sequence[str], id_: int) -> str:
+    """Returns the text of a class id, 'unknown' for one that the vocabulary does not hold."""
+    return vocabulary[id_] if 0 <= id_ < len(vocabulary) else 'unknown'
 
 
 def _thumbnails(images: Any) -> Any:

@@ -19,7 +19,7 @@ from estimator_lab.core.phases import Phase
 from estimator_lab.core.predictions import prediction_spec
 from estimator_lab.core.rbm import BERNOULLI, GAUSSIAN, UNITS
 from estimator_lab.core.rbm_params import RbmParams
-from estimator_lab.core.rbm_specs import Sight, rbm_spec
+from estimator_lab.core.rbm_specs import Sight, hidden_hooks, rbm_spec
 from estimator_lab.core.rbm_stack import Stack, layer_variables, make_layer
 from estimator_lab.core.summaries import (
     filter_summary,
@@ -176,7 +176,7 @@ def pretraining_spec(task: Task, sight: Sight, mode: str, config: Any) -> Any:
       task: what it trains.
       sight: the batch; its labels are seen by the last layer if `task.classes` is above 0.
       mode: a `tf.estimator.ModeKeys`.
-      config: the RunConfig; None writes no pictures in training.
+      config: the RunConfig; None leaves out what is for TensorBoard only.
     """
     if task.run.pretraining == DENOISING:
         return _denoising_spec(task, sight, mode, config)
@@ -201,7 +201,11 @@ def _denoising_spec(task: Task, sight: Sight, mode: str, config: Any) -> Any:
     if mode == tf.estimator.ModeKeys.EVAL:
         metrics = {keys.RECONSTRUCTION_ERROR: tf.metrics.mean(errors)}
         return tf.estimator.EstimatorSpec(
-            mode, loss=loss, eval_metric_ops=metrics, predictions={keys.ERROR: errors}
+            mode,
+            loss=loss,
+            eval_metric_ops=metrics,
+            predictions={keys.ERROR: errors},
+            evaluation_hooks=hidden_hooks(hidden, sight, config),
         )
     pictures = stack.images(reconstruction)
     if not training:

@@ -33,21 +33,21 @@ def write_projection(
       folder: a run's folder of event files.
       name: of the points in the Projector's list, and of their files: a file name's characters only.
       vectors: float [n, size].
-      columns: what to colour and search the points by: n texts for each title.
+      columns: what to colour and search the points by: n texts for each title; there may be none.
       images: float [n, height, width, channels] in [0, 1], channels 1 or 3; None shows dots.
     """
     folder.mkdir(parents=True, exist_ok=True)
     np.savetxt(folder / f'{name}.tsv', vectors, fmt='%.6g', delimiter='\t')
-    (folder / f'{name}_metadata.tsv').write_text(_table(columns), encoding='utf-8')
     config, path = ProjectorConfig(), folder / _CONFIG
     if path.exists():
         text_format.Parse(path.read_text(encoding='utf-8'), config)
     others = [other for other in config.embeddings if other.tensor_name != name]
     del config.embeddings[:]
     config.embeddings.extend(others)
-    points = config.embeddings.add(
-        tensor_name=name, tensor_path=f'{name}.tsv', metadata_path=f'{name}_metadata.tsv'
-    )
+    points = config.embeddings.add(tensor_name=name, tensor_path=f'{name}.tsv')
+    if columns:
+        points.metadata_path = f'{name}_metadata.tsv'
+        (folder / points.metadata_path).write_text(_table(columns), encoding='utf-8')
     if images is not None and len(images):
         sprite, tile = _sprite(images)
         sprite.save(folder / f'{name}_sprite.png')

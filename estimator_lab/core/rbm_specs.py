@@ -9,6 +9,7 @@ from estimator_lab.core.annealing import log_partition
 from estimator_lab.core.contrastive_divergence import Update, update
 from estimator_lab.core.corruption import fixed_seeds, fresh_seed
 from estimator_lab.core.dreams import dream, dream_film
+from estimator_lab.core.embeddings import EmbeddingsHook, labels_and_keys
 from estimator_lab.core.features import example_weights
 from estimator_lab.core.noise import Noise
 from estimator_lab.core.predictions import prediction_spec
@@ -61,14 +62,28 @@ def rbm_spec(stack: Stack, sight: Sight, mode: str, params: RbmParams, config: A
       sight: what it sees.
       mode: a `tf.estimator.ModeKeys`.
       params: how it learns and dreams.
-      config: the RunConfig; None writes no pictures in training.
+      config: the RunConfig; None leaves out what is for TensorBoard only.
     """
     machine = _Machine(stack, sight, params)
     if mode == tf.estimator.ModeKeys.PREDICT:
         return machine.predict()
     if mode == tf.estimator.ModeKeys.EVAL:
-        return machine.evaluate()
+        return machine.evaluate(config)
     return machine.train(config)
+
+
+def hidden_hooks(hidden: Any, sight: Sight, config: Any) -> list[Any]:
+    """Returns the hook that shows hidden units in the Embedding Projector.
+
+    Args:
+      hidden: float32 [n, units].
+      sight: the batch they come from.
+      config: the RunConfig; None shows nothing.
+    """
+    if config is None:
+        return []
+    columns = labels_and_keys(sight.features, None, ())
+    return [EmbeddingsHook(hidden, sight.images, columns, config.model_dir, keys.HIDDEN)]
 
 
 class _Machine:
@@ -104,7 +119,7 @@ class _Machine:
             training_hooks=picture_hooks(lambda: self._draw(noise), config),
         )
 
-    def evaluate(self) -> Any:
+    def evaluate(self, config: Any) -> Any:
         noise = self._fixed_noise()
         data = self._binary(self._visible, noise)
         errors = self._errors(self._visible, self._reconstruction(self._visible))
@@ -129,6 +144,7 @@ class _Machine:
             loss=tf.reduce_mean(errors),
             eval_metric_ops=metrics,
             predictions={keys.ERROR: errors},
+            evaluation_hooks=hidden_hooks(self._rbm.hidden_mean(self._visible), self._sight, config),
         )
 
     def predict(self) -> Any:

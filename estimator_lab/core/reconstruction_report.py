@@ -1,4 +1,4 @@
-"""What an evaluation of an autoencoder shows in TensorBoard: pictures, histograms, the space of codes."""
+"""What an evaluation of an autoencoder shows in TensorBoard: pictures and histograms."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,16 +9,14 @@ from PIL import Image
 
 from estimator_lab.core import metric_keys as keys
 from estimator_lab.core.picture import COLUMNS, labelled_grid
-from estimator_lab.core.projector import tile_size, write_projection
 from estimator_lab.core.reconstruction import Reconstructed
 from estimator_lab.core.summaries import picture_value
 from estimator_lab.tf1 import tf
 
 _WALKS = 4
 _WORST = 2 * COLUMNS
-_POINTS = 2000
 _BINS = 50
-_UNKNOWN = -1
+_NO_LABEL = -1
 Row = tuple[np.ndarray, Sequence[str]]
 
 
@@ -28,8 +26,7 @@ class ReconstructionReportHook(tf.train.SessionRunHook):
     - images/reconstruction: the first images, their corrupted form if any, what was made of them;
     - images/walk: what lies between the codes of two images;
     - images/worst: the images that are reconstructed worst, by their keys;
-    - histograms of the errors and the codes of all images;
-    - the codes of 2,000 random images in the Embedding Projector, with labels, errors and small pictures.
+    - histograms of the errors and the codes of all images.
 
     Args:
       made: the batch.
@@ -52,13 +49,10 @@ class ReconstructionReportHook(tf.train.SessionRunHook):
         self._corrupted = made.inputs is not made.images
         self._vocabulary = vocabulary
         self._folder = folder
-        _, height, width, _ = made.images.shape.as_list()
-        across, down = tile_size(_POINTS, height, width)
         with tf.name_scope('report'):
             self._batch = {
                 'images': made.images,
                 'reconstruction': made.reconstruction,
-                'thumbnail': tf.image.resize_area(made.images, [down, across]),
                 'code': made.code,
                 'error': made.error,
             }
@@ -72,8 +66,7 @@ class ReconstructionReportHook(tf.train.SessionRunHook):
         self._first: dict[str, np.ndarray] = {}
         self._errors: list[np.ndarray] = []
         self._codes: list[np.ndarray] = []
-        self._worst, self._points = _Top(_WORST), _Top(_POINTS)
-        self._random = np.random.default_rng(0)
+        self._worst = _Top(_WORST)
 
     def before_run(self, run_context: Any) -> Any:
         return tf.train.SessionRunArgs((self._batch, {} if self._first else self._once))
@@ -82,16 +75,13 @@ class ReconstructionReportHook(tf.train.SessionRunHook):
         batch, once = run_values.results
         count, before = len(batch['error']), sum(map(len, self._errors))
         batch.setdefault('key', np.array([b'%d' % (before + row) for row in range(count)], object))
-        batch.setdefault('label', np.full(count, _UNKNOWN))
+        batch.setdefault('label', np.full(count, _NO_LABEL))
         if not self._first:
             self._first = {**once, **{name: values[:COLUMNS] for name, values in batch.items()}}
         self._errors.append(batch['error'])
         self._codes.append(batch['code'])
-        pictures, points = ('images', 'reconstruction'), ('thumbnail', 'code')
-        self._worst.add(batch['error'], {n: batch[n] for n in (*pictures, 'error', 'key', 'label')})
-        self._points.add(
-            self._random.random(count), {n: batch[n] for n in (*points, 'error', 'key', 'label')}
-        )
+        kept = ('images', 'reconstruction', 'error', 'key', 'label')
+        self._worst.add(batch['error'], {name: batch[name] for name in kept})
 
     def end(self, session: Any) -> None:
         if not self._errors:
@@ -106,7 +96,6 @@ class ReconstructionReportHook(tf.train.SessionRunHook):
         ]
         step = session.run(tf.train.get_global_step())
         tf.summary.FileWriterCache.get(str(self._folder)).add_summary(tf.Summary(value=values), step)
-        self._write_points()
 
     def _first_rows(self) -> list[Row]:
         first = self._first
@@ -123,14 +112,6 @@ class ReconstructionReportHook(tf.train.SessionRunHook):
             rows.append((worst['images'][part], names[part]))
             rows.append((worst['reconstruction'][part], _error_texts(worst)[part]))
         return rows
-
-    def _write_points(self) -> None:
-        points = self._points.rows
-        columns: dict[str, Sequence[str]] = {'key': [_text(key) for key in points['key']]}
-        if (points['label'] != _UNKNOWN).any():
-            columns = {'label': [self._label(label) or 'unknown' for label in points['label']], **columns}
-        columns['error'] = [f'{error:.4g}' for error in points['error']]
-        write_projection(self._folder, keys.CODE, points['code'], columns, points['thumbnail'])
 
     def _label(self, label: int) -> str:
         """Returns the text of a class id, '' for one that is not in the vocabulary."""
@@ -191,13 +172,9 @@ def _pairs(rows: Mapping[str, np.ndarray]) -> list[tuple[int, bytes]]:
     return list(zip(rows['label'].tolist(), rows['key'], strict=True))
 
 
-def _text(key: bytes) -> str:
-    return key.decode('utf-8', 'replace')
-
-
 def _member(key: bytes) -> str:
     """Returns what tells a key from others in the little space below an image: folder and file name."""
-    return '/'.join(_text(key).rpartition(':')[2].split('/')[-2:])
+    return '/'.join(key.decode('utf-8', 'replace').rpartition(':')[2].split('/')[-2:])
 
 
 def _histogram(values: np.ndarray) -> Any:

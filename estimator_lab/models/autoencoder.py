@@ -16,9 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from estimator_lab.core import metric_keys as keys
 from estimator_lab.core.activations import ACTIVATIONS
 from estimator_lab.core.coder import STRIDE, Coder, Sizes
 from estimator_lab.core.corruption import CORRUPTIONS, corrupt, fixed_seeds, fresh_seed
+from estimator_lab.core.embeddings import EmbeddingsHook, labels_and_keys
 from estimator_lab.core.features import images_of, keys_of
 from estimator_lab.core.hparams import are_sizes, hparam, resolve, sizes
 from estimator_lab.core.phases import FINAL, Phase
@@ -207,7 +209,7 @@ def model_fn(
         return predict_spec(made, features)
     loss = loss_of(made, features, settings.loss)
     if mode == tf.estimator.ModeKeys.EVAL:
-        hooks = [_report(made, coder, features, labels, settings, config)] if config else []
+        hooks = _eval_hooks(made, coder, features, labels, settings, config) if config else []
         return eval_spec(made, loss, settings, hooks)
     hooks = picture_hooks(lambda: _pictures(made, settings), config)
     return train_spec(made, loss, settings, hooks, _scaffold(coder) if settings.pretrain_epochs else None)
@@ -234,14 +236,21 @@ def _scaffold(coder: Coder) -> Any:
     return tf.train.Scaffold(init_fn=lambda scaffold, session: session.run(unroll))
 
 
-def _report(
+def _eval_hooks(
     made: Reconstructed, coder: Coder, features: Any, labels: Any, params: Params, config: Any
-) -> ReconstructionReportHook:
+) -> list[Any]:
+    """Returns the hooks that show the reconstructions, and the codes in the Embedding Projector."""
+
     def decode(code: Any) -> Any:
         return _OUTPUTS[params.output](coder.decode(code))
 
     folder = Path(config.model_dir) / 'eval'  # where Estimator puts the metrics of its evaluations
-    return ReconstructionReportHook(made, decode, keys_of(features), labels, params.vocabulary, folder)
+    report = ReconstructionReportHook(made, decode, keys_of(features), labels, params.vocabulary, folder)
+    columns = {
+        **labels_and_keys(features, labels, params.vocabulary),
+        keys.ERROR: (made.error, '{:.4g}'.format),
+    }
+    return [report, EmbeddingsHook(made.code, made.images, columns, config.model_dir, keys.CODE)]
 
 
 def _pictures(made: Reconstructed, params: Params) -> list[Any]:

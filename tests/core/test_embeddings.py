@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 from PIL import Image
 
-from estimator_lab.core.embeddings import EmbeddingsHook, Sample
+from estimator_lab.core.embeddings import EmbeddingsHook, Sample, label_text, labels_and_keys
 from estimator_lab.tf1 import tf
 
 
@@ -64,3 +64,14 @@ def test_a_sample_is_decided_by_its_seed():
         for sample in samples:
             sample.offer(item)
     assert samples[0].kept == samples[1].kept != samples[2].kept
+
+
+def test_points_have_the_columns_that_there_are():
+    features = {'key': 'a tensor of keys'}
+    assert list(labels_and_keys(features, np.array([0, 1]), ('ape', 'bee'))) == ['label', 'key']
+    assert list(labels_and_keys(features, None, ())) == ['key']
+    assert labels_and_keys('an image', None, ()) == {}
+
+
+def test_text_of_a_label():
+    assert [label_text(('ape', 'bee'), id_) for id_ in (0, 1, 2, -1)] == ['ape', 'bee', 'unknown', 'unknown']

@@ -48,3 +48,9 @@ def test_other_points_stay_and_the_same_are_replaced(tmp_path):
 def test_the_sprite_fits_a_browser(count, height, width, tile):
     assert tile_size(count, height, width) == tile
     assert max(tile) * int(np.ceil(np.sqrt(count))) <= 8192
+
+
+def test_points_without_a_column(tmp_path):
+    write_projection(tmp_path, 'code', np.zeros((2, 3)), {})
+    (points,) = config_of(tmp_path).embeddings
+    assert points.tensor_path == 'code.tsv' and not points.metadata_path

@@ -146,16 +146,16 @@ def test_what_tensorboard_shows(trained):
 
 def test_the_code_space_in_the_projector(trained):
     _, _, folder = trained
-    header, *rows = (folder / 'eval' / 'code_metadata.tsv').read_text().splitlines()
+    header, *rows = (folder / 'code_metadata.tsv').read_text().splitlines()
     assert header.split('\t') == ['label', 'key', 'error']
     cells = [row.split('\t') for row in rows]
     assert {(label, key) for label, key, _ in cells} == {
         (('even', 'odd')[n % 2], f'a.tar:{n % 2}/{n:03}.png') for n in range(40)
     }
-    assert np.loadtxt(folder / 'eval' / 'code.tsv').shape == (40, 3)
+    assert np.loadtxt(folder / 'code.tsv').shape == (40, 3)
     # 40 images of 12x8 pixels in a square of 7x7.
-    assert Image.open(folder / 'eval' / 'code_sprite.png').size == (7 * 12, 7 * 8)
-    assert 'code.tsv' in (folder / 'eval' / 'projector_config.pbtxt').read_text()
+    assert Image.open(folder / 'code_sprite.png').size == (7 * 12, 7 * 8)
+    assert 'code.tsv' in (folder / 'projector_config.pbtxt').read_text()
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,12 @@ def variables(folder, step):
 def test_phases_share_one_axis_of_steps(trained):
     result, folder, lines = trained
     assert result.step == 7 and 0 <= result.metrics['accuracy'] <= 1
+    for name, points, units in (
+        ('pretrain_1', 'hidden', 6),
+        ('pretrain_2', 'hidden', 5),
+        ('', 'embeddings', 5),
+    ):
+        assert np.loadtxt(folder / name / f'{points}.tsv').shape == (24, units)
     latest = [tf.train.latest_checkpoint(str(folder / name)) for name in ('pretrain_1', 'pretrain_2', '')]
     assert [Path(path).name for path in latest] == ['model.ckpt-2', 'model.ckpt-4', 'model.ckpt-7']
     phases = [line for line in lines if line.startswith('Phase')]
