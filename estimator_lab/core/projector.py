@@ -14,6 +14,7 @@ from estimator_lab.tf1 import tf
 # Browsers draw a sprite of at most this many pixels a side.
 _SPRITE_SIDE = 8192
 _LARGEST_TILE = 64
+_DIMENSIONS = 3
 _CONFIG = 'projector_config.pbtxt'
 _NO_MATRICES = 'projector.ckpt'
 
@@ -32,11 +33,13 @@ def write_projection(
     Args:
       folder: a run's folder of event files.
       name: of the points in the Projector's list, and of their files: a file name's characters only.
-      vectors: float [n, size].
+      vectors: float [n, size]; those of one or two dimensions get zeros for the others of three.
       columns: what to colour and search the points by: n texts for each title; there may be none.
       images: float [n, height, width, channels] in [0, 1], channels 1 or 3; None shows dots.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    # The page draws nothing of points with less than three dimensions.
+    vectors = np.pad(vectors, [(0, 0), (0, max(_DIMENSIONS - vectors.shape[1], 0))])
     np.savetxt(folder / f'{name}.tsv', vectors, fmt='%.6g', delimiter='\t')
     config, path = ProjectorConfig(), folder / _CONFIG
     if path.exists():

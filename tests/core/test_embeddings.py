@@ -27,7 +27,7 @@ def write(folder, monkeypatch, count, most=1000, batch=4):
 def test_vectors_names_and_pictures_belong_together(tmp_path, monkeypatch):
     write(tmp_path, monkeypatch, 10)
     vectors = np.loadtxt(tmp_path / 'embeddings.tsv')
-    assert vectors.tolist() == [[n, -n] for n in range(10)]
+    assert vectors.tolist() == [[n, -n, 0] for n in range(10)]
     rows = (tmp_path / 'embeddings_metadata.tsv').read_text().splitlines()
     assert rows == ['number\tparity', *(f'{n}\t{"odd" if n % 2 else "even"}' for n in range(10))]
     sprite = np.asarray(Image.open(tmp_path / 'embeddings_sprite.png').convert('L'))

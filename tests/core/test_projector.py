@@ -54,3 +54,8 @@ def test_points_without_a_column(tmp_path):
     write_projection(tmp_path, 'code', np.zeros((2, 3)), {})
     (points,) = config_of(tmp_path).embeddings
     assert points.tensor_path == 'code.tsv' and not points.metadata_path
+
+
+def test_points_in_a_plane_get_a_third_dimension(tmp_path):
+    write_projection(tmp_path, 'code', np.array([[1.5, 2], [3, 4]]), {})
+    assert np.loadtxt(tmp_path / 'code.tsv').tolist() == [[1.5, 2, 0], [3, 4, 0]]
