@@ -42,7 +42,7 @@ PRETRAINED, RANDOM = 'pretrain_epochs=15', 'pretrain_epochs=0'
 EPOCHS = {PRETRAINED: 40, RANDOM: 55}
 DENOISING = (
     '--model=dbn',
-    '--epochs=80',
+    '--epochs=40',
     '--hparams=layers=1000-1000-1000,pretraining=denoising,pretrain_epochs=10',
 )
 MACHINES = {
