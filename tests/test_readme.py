@@ -145,7 +145,7 @@ def run_program(program, arguments, world, monkeypatch, capfd):
     elif program == 'python':
         check_script(arguments[0], arguments[1:], monkeypatch, capfd)
     elif program == 'saved_model_cli':
-        run_saved_model_cli(arguments, world, monkeypatch, capfd)
+        run_saved_model_cli(arguments, world)
     elif program == 'make':
         subprocess.run(['make', '--dry-run', *arguments], cwd=ROOT, check=True, capture_output=True)
     elif program == 'pip':
@@ -225,7 +225,7 @@ def check_flags(help_text, arguments):
     assert {name_of(argument) for argument in arguments} - {''} <= known
 
 
-def run_saved_model_cli(arguments, world, monkeypatch, capfd):
+def run_saved_model_cli(arguments, world):
     world.provide(arguments, makes_models=False)
     found = [match for a in arguments for match in (matches(a) if '*' in a else [a])]
     # In a process of its own: it raises the level of the log for all that comes after.
