@@ -11,6 +11,7 @@ from estimator_lab.models import dbn
 from estimator_lab.settings import Settings
 from estimator_lab.tf1 import tf
 from tests.archive_files import encoded, picture, write_tar
+from tests.bad_batches import assert_teaches_nothing
 
 HPARAMS = 'layers=6-5,pretrain_epochs=0.5,head_steps=2'
 
@@ -219,17 +220,4 @@ def test_another_length_of_pretraining_does_not_go_on_in_the_same_folder(setting
 
 def test_a_batch_of_bad_images_teaches_a_denoising_autoencoder_nothing():
     params = {'image_shape': (8, 8, 1), 'layers': '6', 'pretraining': 'denoising', 'phase': 'pretrain_1'}
-    with tf.Graph().as_default(), tf.Session() as session:
-        key = tf.placeholder(tf.string, [1])
-        features = {'image': tf.zeros([1, 8, 8, 1]), 'key': key}
-        step = dbn.model_fn(
-            features, tf.constant([-1], tf.int64), tf.estimator.ModeKeys.TRAIN, params
-        ).train_op
-        session.run(tf.global_variables_initializer())
-        before = session.run(tf.trainable_variables())
-        session.run(step, {key: ['']})
-        after = session.run(tf.trainable_variables())
-        assert all(np.array_equal(*pair) for pair in zip(before, after, strict=True))
-        session.run(step, {key: ['a']})
-        changed = session.run(tf.trainable_variables())
-        assert any(not np.array_equal(*pair) for pair in zip(before, changed, strict=True))
+    assert_teaches_nothing(dbn.model_fn, params)
