@@ -59,6 +59,7 @@ def update(rbm: Rbm, visible: Any, recipe: Recipe, noise: Noise) -> Update:
       noise: what the samples are drawn with.
     """
     with tf.name_scope('contrastive_divergence'):
+        rbm = rbm.read_once()
         hidden = rbm.hidden_mean(visible)
         if recipe.chains:
             chains = _chains(visible, recipe.chains)
@@ -67,12 +68,7 @@ def update(rbm: Rbm, visible: Any, recipe: Recipe, noise: Noise) -> Update:
         else:
             model = rbm.gibbs(visible, recipe.cd_steps, noise)
             assignments = []
-        gradients = [
-            there - here
-            for there, here in zip(
-                _statistics(model, rbm.hidden_mean(model)), _statistics(visible, hidden), strict=True
-            )
-        ]
+        gradients = _differences((model, rbm.hidden_mean(model)), (visible, hidden))
         gradients[0] += recipe.weight_decay * rbm.weights
         if recipe.sparsity_cost:
             penalties, keep = _sparsity(visible, hidden, recipe)
@@ -82,11 +78,26 @@ def update(rbm: Rbm, visible: Any, recipe: Recipe, noise: Noise) -> Update:
         return Update(tuple(gradients), model, assignments)
 
 
-def _statistics(visible: Any, hidden: Any) -> tuple[Any, Any, Any]:
-    """Returns the batch means of v h, v and h."""
-    count = tf.cast(tf.shape(visible)[0], tf.float32)
-    product = tf.matmul(visible, hidden, transpose_a=True) / count
-    return product, tf.reduce_mean(visible, axis=0), tf.reduce_mean(hidden, axis=0)
+def _differences(model: tuple[Any, Any], data: tuple[Any, Any]) -> list[Any]:
+    """Returns how the means of v h, v and h over the model differ from those over the data.
+
+    Args:
+      model: v float32 [n, visible] and h [n, hidden].
+      data: the same, with any number of rows.
+    """
+    visible = tf.concat([model[0], data[0]], axis=0)
+    # Both batch means in one product: what has to be divided and subtracted is smaller here than behind it.
+    hidden = tf.concat([_share(model[1]), -_share(data[1])], axis=0)
+    return [
+        tf.matmul(visible, hidden, transpose_a=True),
+        tf.reduce_mean(model[0], axis=0) - tf.reduce_mean(data[0], axis=0),
+        tf.reduce_sum(hidden, axis=0),
+    ]
+
+
+def _share(values: Any) -> Any:
+    """Divides float32 [n, units] by n."""
+    return values / tf.cast(tf.shape(values)[0], tf.float32)
 
 
 def _chains(visible: Any, count: int) -> Any:

@@ -38,6 +38,16 @@ class Rbm:
     hidden_units: str = BERNOULLI
     classes: int = 0
 
+    def read_once(self) -> 'Rbm':
+        """Returns the same machine of tensors, each variable read here and now.
+
+        TensorFlow takes two products of the same matrices for one, but not if a variable was read twice.
+        """
+        weights, visible_bias, hidden_bias = map(
+            tf.identity, (self.weights, self.visible_bias, self.hidden_bias)
+        )
+        return dataclasses.replace(self, weights=weights, visible_bias=visible_bias, hidden_bias=hidden_bias)
+
     def hidden_mean(self, visible: Any) -> Any:
         """Returns E[h | v], float32 [n, hidden], for v [n, visible]: probabilities of binary units."""
         inputs = self._hidden_inputs(visible)
