@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from estimator_lab.core.classification import ClassifierParams, eval_spec, predict_spec, train_spec
+from estimator_lab.core.dense import Dense
 from estimator_lab.core.features import images_of
 from estimator_lab.core.hparams import hparam, resolve
 from estimator_lab.core.summaries import (
@@ -72,9 +73,10 @@ def network(images: Any, params: Params, training: bool) -> Layers:
     pool1 = tf.layers.max_pooling2d(conv1, pool_size=2, strides=2)
     conv2 = _convolution(pool1, params)
     pool2 = tf.layers.max_pooling2d(conv2, pool_size=2, strides=2)
-    dense = _dense(tf.layers.flatten(pool2), params.dense_units, activation=tf.nn.relu)
+    layer = Dense if training else tf.layers.Dense
+    dense = _dense(layer, params.dense_units, tf.nn.relu)(tf.layers.flatten(pool2))
     dropped = tf.layers.dropout(dense, params.dropout_rate, seed=_DROPOUT_SEED, training=training)
-    return Layers(conv1, conv2, dense, _dense(dropped, params.num_classes))
+    return Layers(conv1, conv2, dense, _dense(tf.layers.Dense, params.num_classes)(dropped))
 
 
 def model_fn(
@@ -124,8 +126,8 @@ def _convolution(inputs: Any, params: Params) -> Any:
     )
 
 
-def _dense(inputs: Any, units: int, activation: Any = None) -> Any:
-    return tf.layers.dense(inputs, units, activation, kernel_initializer=tf.glorot_uniform_initializer())
+def _dense(layer: Any, units: int, activation: Any = None) -> Any:
+    return layer(units, activation, kernel_initializer=tf.glorot_uniform_initializer())
 
 
 def _summarise(layers: Layers) -> None:
