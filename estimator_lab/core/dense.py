@@ -10,13 +10,13 @@ _GRADIENT = 'EstimatorLabDense'
 class Dense(tf.layers.Dense):
     """`tf.layers.Dense` with the same variables and the same function of them, for input [batch, values].
 
-    Its gradient by the input is (W g')' instead of g W': the library below TensorFlow rearranges a transposed W
-    before it multiplies, which takes four times as long as the product with 32 rows itself.
+    Its gradient by the input is (W g')' instead of g W': the library below TensorFlow rearranges a transposed
+    W before it multiplies, which takes three times as long as the product with 32 rows itself.
 
     In a cluster with parameter servers its products are made where its kernel lies. What travels is then the
-    layer's input and output, with both gradients: 8 MB for 32 rows of 32,768 values. The kernel and its gradient
-    for 1,024 units would be 268 MB (Krizhevsky 2014, 'One weird trick for parallelizing convolutional neural
-    networks', section 2).
+    layer's input and output, with both gradients: 8 MB for 32 rows of 32,768 values. The kernel and its
+    gradient for 1,024 units would be 268 MB (Krizhevsky 2014, 'One weird trick for parallelizing
+    convolutional neural networks').
     """
 
     @tf.autograph.experimental.do_not_convert

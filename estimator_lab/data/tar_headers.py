@@ -11,11 +11,13 @@ import tarfile
 import zlib
 from typing import IO, NamedTuple, cast
 
+from estimator_lab.data.read_ahead import ReadAhead
+
 BLOCK = tarfile.BLOCKSIZE
 
 _MAX_HEADER_BYTES = 2**20  # one header with its long name and pax records; usually 512 bytes
 _CHUNK = 2**20
-_READ_AHEAD = 2**23
+_FIRST_BYTES = 2**23  # of an archive, after which it is decided whether its headers lie close together
 _CLOSE = 2**17  # bytes between headers
 # name, size and its end, checksum, type, magic and version, prefix of the name
 _FIELDS = struct.Struct('100s 24x 11s c 12x 6s 2x c 100x 8s 80x 155s 12x')
@@ -147,6 +149,8 @@ class ForwardFile:
 class SkippingFile(ForwardFile):
     """The same for headers only: it reads what is asked for and not a byte more, wherever that lies.
 
+    Where headers lie close together, the rest of the file is brought into memory beside it, up to `close`.
+
     Args:
       descriptor: of an uncompressed tar in a file.
       length: its bytes.
@@ -157,7 +161,12 @@ class SkippingFile(ForwardFile):
         self._descriptor = descriptor
         self._end = length
         self._reads = 0
-        self._announced = 0
+        self._undecided = hasattr(os, 'preadv')
+        self._ahead: ReadAhead | None = None
+
+    def close(self) -> None:
+        if self._ahead:
+            self._ahead.close()
 
     def put_back(self, data: bytes) -> None:
         self.position -= len(data)
@@ -170,15 +179,11 @@ class SkippingFile(ForwardFile):
 
     def _take(self, count: int) -> bytes:
         self._reads += 1
-        if self.position >= self._announced:
-            self._announce()
+        if self._undecided and self.position > _FIRST_BYTES:
+            self._undecided = False
+            if self.position <= self._reads * _CLOSE:
+                self._ahead = ReadAhead(self._descriptor, lambda: self.position)
         return os.pread(self._descriptor, count, self.position)
-
-    def _announce(self) -> None:
-        """Has the system read on beforehand: headers that lie close together cost the disk no less singly."""
-        self._announced = self.position + _READ_AHEAD
-        if self.position <= self._reads * _CLOSE and hasattr(os, 'posix_fadvise'):
-            os.posix_fadvise(self._descriptor, self.position, 2 * _READ_AHEAD, os.POSIX_FADV_WILLNEED)
 
 
 class HeaderReader:

@@ -12,7 +12,7 @@ import os
 import re
 import tarfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -252,7 +252,7 @@ def _open(
                 yield stream, lambda: raw.tell() / length if length else 0.0
                 return
         if seeks_only and length is not None and isinstance(raw.raw, io.FileIO):
-            stream = SkippingFile(raw.fileno(), length)
+            stream = stack.enter_context(closing(SkippingFile(raw.fileno(), length)))
         else:
             stream = ForwardFile(raw, length)
         yield stream, lambda: stream.position / length if length else 0.0
