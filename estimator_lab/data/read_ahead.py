@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import Callable
 
-_CHUNK = 2**23
+_CHUNK = 2**21
 _LEAD = 2**28  # bytes ahead of the reader: more might be forgotten again before they are wanted
 _PAUSE_SECONDS = 0.001
 
