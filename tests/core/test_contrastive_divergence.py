@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.core.contrastive_divergence import Recipe, update
+from estimator_lab.core.rbm import Rbm
 from estimator_lab.tf1 import tf
 from tests.core.test_rbm import noise, rbm_of
 from tests.exact_rbm import ExactRbm
@@ -80,3 +81,18 @@ def test_sparsity_draws_each_unit_to_its_target(exact, data):
     assert np.allclose(sparse[2] - plain[2], excess, atol=1e-6)
     assert np.allclose(sparse[0] - plain[0], np.outer(data.mean(axis=0), excess), atol=1e-6)
     assert (sparse[1] == plain[1]).all()
+
+
+def test_each_variable_is_read_once_in_an_update(data):
+    """Only then TensorFlow makes E[h | data] once, for the statistics and for the chains that start there."""
+    shapes = {'weights': [6, 4], 'visible_bias': [6], 'hidden_bias': [4]}
+    with tf.Graph().as_default() as graph:
+        rbm = Rbm(**{name: tf.get_variable(name, shape, use_resource=True) for name, shape in shapes.items()})
+        before = set(graph.get_operations())
+        update(rbm, tf.constant(data, tf.float32), Recipe(weight_decay=0.1), noise())
+        reads = [
+            operation.inputs[0].op.name
+            for operation in graph.get_operations()
+            if operation not in before and operation.type == 'ReadVariableOp'
+        ]
+        assert sorted(reads) == sorted(shapes)
