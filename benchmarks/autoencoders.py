@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from estimator_lab.core.picture import COLUMNS, labelled_grid, png_bytes
+from estimator_lab.core.precision import PRECISIONS
 from estimator_lab.core.principal_components import FILE, load_components, principal_components
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.batches import ImageShape, Pixels, decoded_batches
@@ -65,6 +66,7 @@ def train(name: str, given: argparse.Namespace) -> Trained:
     command = [
         *(sys.executable, '-m', 'estimator_lab.train', '--model=autoencoder'),
         *(f'--data={given.train}', f'--eval_data={given.test}', f'--model_dir={folder}', *FLAGS[name]),
+        f'--precision={given.precision}',
     ]
     print('$ python', *command[1:], flush=True)
     started = time.monotonic()
@@ -192,6 +194,9 @@ def main() -> None:
     parser.add_argument('figure', choices=list(FIGURES))
     parser.add_argument('--train', required=True, help='training archive')
     parser.add_argument('--test', required=True, help='test archive')
+    parser.add_argument(
+        '--precision', choices=PRECISIONS, default=PRECISIONS[0], help='bfloat16 is faster on some processors'
+    )
     parser.add_argument('--runs', default='runs/autoencoders', help='folder of the model_dirs and pictures')
     given = parser.parse_args()
     print(
