@@ -7,9 +7,10 @@
 The document's CNN at 128x128x1, plain gradient descent, random images in memory, so that only training is
 measured. Every process computes in one thread and is bound to one core: the single worker and the first of
 two to core 0, the second to core 1. The total batch is 64 unless said otherwise: 64 images a step in the
-single worker, 32 in each of two. At each step a worker sends 134 MB of gradients and gets as much back,
-whatever its batch. The parameter server has no core of its own, it shares both. The rate is that of the
-global step, as the chief sees it from when all workers take part. Needs a quiet machine with two cores.
+single worker, 32 in each of two. At each step of `multi_worker` a worker sends 134 MB of gradients and gets
+as much back, whatever its batch; with `parameter_server` the largest layer computes in the server, which has
+no core of its own and shares both. The rate is that of the global step, as the chief sees it from when all
+workers take part. Needs a quiet machine with two cores.
 """
 
 import argparse
