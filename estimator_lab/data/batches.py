@@ -73,16 +73,18 @@ class _Decoder(NamedTuple):
 
     pixels: Pixels
 
-    def chunk(self, turns: Sequence[Turn]) -> list[np.ndarray | BadImageError]:
-        return [self._pixels_or_reason(turn) for turn in turns]
+    def chunk(self, turns: Sequence[Turn], images: np.ndarray) -> list[BadImageError | None]:
+        """Writes the pixels of each turn into its place in `images`; returns why it can't, or None."""
+        return [self._write(turn, image) for turn, image in zip(turns, images, strict=True)]
 
-    def _pixels_or_reason(self, turn: Turn) -> np.ndarray | BadImageError:
+    def _write(self, turn: Turn, image: np.ndarray) -> BadImageError | None:
         cache, augmentation = self.pixels.cache, self.pixels.augmentation
         try:
-            image = cache.pixels(turn.member, lambda: self._decoded(turn)) if cache else self._decoded(turn)
+            found = cache.pixels(turn.member, lambda: self._decoded(turn)) if cache else self._decoded(turn)
         except BadImageError as reason:
             return reason
-        return augmentation(image, turn.member.key, turn.epoch) if augmentation else image
+        image[...] = augmentation(found, turn.member.key, turn.epoch) if augmentation else found
+        return None
 
     def _decoded(self, turn: Turn) -> np.ndarray:
         member = turn.read()
@@ -109,10 +111,11 @@ def decoded_batches(
       DataError: from `turns` (after all batches before it), or when too many images are bad.
     """
     decoder = _Decoder(pixels)
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+    # One more than there are processors: while a thread waits for Python's lock, another one decodes.
+    with ThreadPoolExecutor(max_workers=(os.cpu_count() or 1) + 1) as pool:
         pending = (_PendingBatch.submit(pool, window, decoder) for window in _windows(turns, batch_size))
         for batch in look_ahead(pending, _BATCHES_AHEAD):
-            yield batch.result(pixels.shape, report)
+            yield batch.result(report)
 
 
 def look_ahead(items: Iterable[T], count: int) -> Iterator[T]:
@@ -150,29 +153,29 @@ def _windows(turns: Iterable[Turn], size: int) -> Iterator[list[Turn]]:
 
 
 class _PendingBatch(NamedTuple):
-    """A batch on its way through the thread pool."""
+    """A batch on its way through the thread pool, which writes into `images`."""
 
     turns: Sequence[Turn]
-    chunks: list['Future[list[np.ndarray | BadImageError]]']
+    images: np.ndarray
+    chunks: list['Future[list[BadImageError | None]]']
 
     @classmethod
     def submit(cls, pool: ThreadPoolExecutor, turns: Sequence[Turn], decoder: _Decoder) -> '_PendingBatch':
-        chunks = [turns[i : i + _CHUNK] for i in range(0, len(turns), _CHUNK)]
-        return cls(turns, [pool.submit(decoder.chunk, chunk) for chunk in chunks])
+        images = np.empty((len(turns), *decoder.pixels.shape), np.uint8)
+        chunks = [slice(first, first + _CHUNK) for first in range(0, len(turns), _CHUNK)]
+        return cls(turns, images, [pool.submit(decoder.chunk, turns[c], images[c]) for c in chunks])
 
-    def result(self, shape: ImageShape, report: InputReport) -> Batch:
-        images, members, bad = [], [], []
-        decoded = itertools.chain.from_iterable(chunk.result() for chunk in self.chunks)
-        for place, ((_, member), image) in enumerate(zip(self.turns, decoded, strict=True)):
-            reason = image if isinstance(image, BadImageError) else None
+    def result(self, report: InputReport) -> Batch:
+        reasons = list(itertools.chain.from_iterable(chunk.result() for chunk in self.chunks))
+        members, bad = [], []
+        for place, ((_, member), reason) in enumerate(zip(self.turns, reasons, strict=True)):
             report.count(member, reason)
             if reason:
                 bad.append(BadImage(place, member.key, str(reason)))
             else:
-                images.append(image)
                 members.append(member)
         return Batch(
-            images=np.stack(images) if images else np.empty((0, *shape), np.uint8),
+            images=self.images[[not reason for reason in reasons]] if bad else self.images,
             keys=[member.key for member in members],
             labels=[label_of(member.name) for member in members],
             bad=bad,
