@@ -73,7 +73,7 @@ def network(images: Any, params: Params, training: bool) -> Layers:
     pool1 = tf.layers.max_pooling2d(conv1, pool_size=2, strides=2)
     conv2 = _convolution(pool1, params)
     pool2 = tf.layers.max_pooling2d(conv2, pool_size=2, strides=2)
-    layer = Dense if training else tf.layers.Dense
+    layer = Dense if training else tf.layers.Dense  # the same but for gradients, of which exports have none
     dense = _dense(layer, params.dense_units, tf.nn.relu)(tf.layers.flatten(pool2))
     dropped = tf.layers.dropout(dense, params.dropout_rate, seed=_DROPOUT_SEED, training=training)
     return Layers(conv1, conv2, dense, _dense(tf.layers.Dense, params.num_classes)(dropped))
