@@ -174,14 +174,14 @@ class ProgressHook(tf.train.SessionRunHook):
     Args:
       max_steps: the step at which training ends.
       batch_size: examples in a step.
-      stream: where the lines go.
+      stream: where the lines go; None is standard output.
     """
 
-    def __init__(self, max_steps: int, batch_size: int, stream: TextIO = sys.stdout) -> None:
+    def __init__(self, max_steps: int, batch_size: int, stream: TextIO | None = None) -> None:
         self._max_steps = max_steps
         self._batch_size = batch_size
-        self._stream = stream
-        self._live = stream.isatty()
+        self._stream = stream or sys.stdout
+        self._live = self._stream.isatty()
         self._seconds = _TERMINAL_SECONDS if self._live else _PLAIN_SECONDS
 
     def begin(self) -> None:

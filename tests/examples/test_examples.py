@@ -1,6 +1,7 @@
 """The examples: the document's figures, the same pixels as the package, and that each of them runs."""
 
 import ast
+import contextlib
 import importlib
 import importlib.util
 import io
@@ -30,10 +31,16 @@ SCRIPTS = sorted(path for path in (ROOT / 'examples').glob('*.py') if path.stem 
 
 
 @pytest.fixture
-def example(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
-    """Imports an example by its name, from the folder that is on the path when it runs as a script."""
+def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
+    """Imports an example by its name, from the folder that is on the path when it runs as a script.
+
+    Those that are TF1 programs turn TensorFlow 2's ways off for their process; it is turned on again for the
+    tests behind this one.
+    """
     monkeypatch.syspath_prepend(str(ROOT / 'examples'))
-    return importlib.import_module
+    yield importlib.import_module
+    tf.reset_default_graph()
+    tf.enable_v2_behavior()
 
 
 @pytest.fixture
@@ -181,8 +188,9 @@ def test_minibatches_are_whole_shuffled_and_without_end(
     module = example('minibatch_input_fn')
     with tf.Graph().as_default():
         dataset = module.training_input_fn(open_archives([str(archive)]), 16, InputReport())()
-        batches = run(dataset.make_one_shot_iterator().get_next())
-        (features, ids), _ = itertools.islice(batches, 2)
+        # Closed within the graph: a session that outlives it leaves this process without eager execution.
+        with contextlib.closing(run(dataset.make_one_shot_iterator().get_next())) as batches:
+            (features, ids), _ = itertools.islice(batches, 2)
     assert features['image'].shape == (32, 16, 16, 1)
     assert len(set(features['key'][:24])) == 24
     assert ids[:24].tolist() != sorted(ids[:24])
