@@ -4,9 +4,9 @@ from pathlib import Path
 
 from absl import flags
 
-from estimator_lab import command
+from estimator_lab.console import command
+from estimator_lab.console.outputs import writing
 from estimator_lab.errors import FlagError
-from estimator_lab.outputs import writing
 
 FLAGS = flags.FlagValues()
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from absl import flags
 
-from estimator_lab import command
+from estimator_lab.console import command
 from estimator_lab.errors import FlagError
 
 FLAGS = flags.FlagValues()
@@ -42,11 +42,11 @@ def main() -> int:
         if not FLAGS[name].value:
             raise FlagError(f'--{name} is missing, see --help.')
 
+    from estimator_lab.console.outputs import json_text, writing
     from estimator_lab.data.image_input import ImageInput
     from estimator_lab.data.report import InputReport
     from estimator_lab.evaluation import EvaluationSettings, evaluate
     from estimator_lab.evaluation_report import as_dict, text, write_files
-    from estimator_lab.outputs import json_text, writing
     from estimator_lab.trained import open_trained
 
     images = ImageInput(FLAGS.data)

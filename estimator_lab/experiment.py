@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.core.hooks import Interrupted, StopSwitch
 from estimator_lab.core.hparams import parse_hparams, resolve, shape_fields
 from estimator_lab.core.phases import Phase
@@ -21,7 +22,6 @@ from estimator_lab.models.registry import find_model
 from estimator_lab.plans import Plan, plan_phases
 from estimator_lab.settings import Settings
 from estimator_lab.stage import Stage
-from estimator_lab.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.tf1 import tf
 from estimator_lab.warm_start import WarmStart, open_warm_start
 

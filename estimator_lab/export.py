@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from estimator_lab import command
+from estimator_lab.console import command
 from estimator_lab.errors import FlagError
 
 if TYPE_CHECKING:

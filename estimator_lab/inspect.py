@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from estimator_lab import command
+from estimator_lab.console import command
+from estimator_lab.console.outputs import safe_name, writing
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.outputs import safe_name, writing
 
 if TYPE_CHECKING:
     from estimator_lab.inspection import Inspection

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, TextIO
 
 from absl import flags
 
-from estimator_lab import command
+from estimator_lab.console import command
+from estimator_lab.console.outputs import writing
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.outputs import writing
 
 if TYPE_CHECKING:
     from estimator_lab.data.report import InputReport

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from estimator_lab.console.progress import Progress
 from estimator_lab.core.hooks import (
     ProfileHook,
     ProgressHook,
@@ -29,7 +30,6 @@ from estimator_lab.headlines import Headlines
 from estimator_lab.model_dir import write_record
 from estimator_lab.models.registry import find_model
 from estimator_lab.plans import Plan
-from estimator_lab.progress import Progress
 from estimator_lab.tf1 import tf
 from estimator_lab.trained import step_of
 from estimator_lab.warm_start import warm_start_settings

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from estimator_lab import command
+from estimator_lab.console import command
+from estimator_lab.console.progress import say as _say
 from estimator_lab.errors import FlagError
 from estimator_lab.models.registry import MODELS, find_model
-from estimator_lab.progress import say as _say
 
 if TYPE_CHECKING:
     from estimator_lab.data.archives import Archives

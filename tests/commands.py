@@ -5,7 +5,7 @@ from types import ModuleType
 
 import pytest
 
-from estimator_lab import command
+from estimator_lab.console import command
 
 
 def invoke(module: ModuleType, *arguments: str) -> int:

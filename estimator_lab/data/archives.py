@@ -7,13 +7,13 @@ from functools import cached_property
 
 import numpy as np
 
+from estimator_lab.console.progress import Progress
 from estimator_lab.data.bunching import BunchingWatch
 from estimator_lab.data.order import IndexedOrder, Order, StreamOrder
 from estimator_lab.data.parts import EVERYTHING, ONLY_WORKER, Part, Shard
 from estimator_lab.data.sources import expand_archives, is_pipe
 from estimator_lab.data.tar_index import Index, open_index
 from estimator_lab.errors import DataError
-from estimator_lab.progress import Progress
 
 Say = Callable[[str], None]
 

@@ -139,6 +139,6 @@ def _write_into(folders: list[str]) -> int:
 
 
 if __name__ == '__main__':
-    from estimator_lab import command
+    from estimator_lab.console import command
 
     command.run(_write_into, _USAGE, {}, 'FOLDER')

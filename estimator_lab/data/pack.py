@@ -5,7 +5,7 @@ from pathlib import Path
 
 from absl import flags
 
-from estimator_lab import command
+from estimator_lab.console import command
 from estimator_lab.errors import FlagError
 
 FLAGS = flags.FLAGS
@@ -46,9 +46,9 @@ def main(arguments: list[str]) -> int:
     if FLAGS['quality'].present and not FLAGS.image_size:
         raise FlagError('--quality needs --image_size: without it the bytes of images stay as they are.')
 
+    from estimator_lab.console.progress import say
     from estimator_lab.data.packing import PackSettings, pack
     from estimator_lab.data.sources import expand_archives
-    from estimator_lab.progress import say
 
     settings = PackSettings(
         shards=FLAGS.shards,
@@ -74,8 +74,8 @@ def _verify(folders: list[str]) -> int:
         if FLAGS[name].present:
             raise FlagError(f'--verify and --{name} exclude each other.')
 
+    from estimator_lab.console.progress import Progress
     from estimator_lab.data.shards import verify
-    from estimator_lab.progress import Progress
 
     for folder in folders:
         progress = Progress(f'Reading {folder}')

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
+from estimator_lab.console.progress import Progress
 from estimator_lab.data.batches import look_ahead
 from estimator_lab.data.decode import BadImageError, shrink_image
 from estimator_lab.data.report import InputReport
 from estimator_lab.data.sources import stamp_of
 from estimator_lab.data.tar_stream import Member, stream_members
 from estimator_lab.errors import DataError
-from estimator_lab.progress import Progress
 
 Say = Callable[[str], None]
 

@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from estimator_lab.console.progress import Progress
 from estimator_lab.data.cache import cache_folder, partial_name
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.sources import Stamp, expand_archives, is_pipe, is_url, stamp_of
@@ -35,7 +36,6 @@ from estimator_lab.data.tar_stream import (
     scan_members,
 )
 from estimator_lab.errors import DataError
-from estimator_lab.progress import Progress
 
 ShowProgress = Callable[[str, float | None], None]
 
@@ -329,6 +329,6 @@ def _describe(index: Index, place: Path) -> str:
 
 
 if __name__ == '__main__':
-    from estimator_lab import command
+    from estimator_lab.console import command
 
     command.run(_index_all, _USAGE, {}, 'ARCHIVE...')

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from estimator_lab.console.progress import say
 from estimator_lab.core import metric_keys as keys
 from estimator_lab.core.activations import ACTIVATIONS
 from estimator_lab.core.coder import STRIDE, Coder, Sizes
@@ -40,7 +41,6 @@ from estimator_lab.core.reconstruction_report import ReconstructionReportHook
 from estimator_lab.core.summaries import filter_summary, picture_hooks, rows_summary
 from estimator_lab.core.training import TrainingParams
 from estimator_lab.errors import FlagError
-from estimator_lab.progress import say
 from estimator_lab.tf1 import tf
 
 _LAYERS = {'dense': '1000-500-250-30', 'convolutional': ''}

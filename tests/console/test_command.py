@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from estimator_lab import command
+from estimator_lab.console import command
 
 
 @pytest.fixture

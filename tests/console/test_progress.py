@@ -2,8 +2,8 @@ import io
 
 import pytest
 
-from estimator_lab import progress
-from estimator_lab.progress import Progress, clock
+from estimator_lab.console import progress
+from estimator_lab.console.progress import Progress, clock
 
 
 class Terminal(io.StringIO):

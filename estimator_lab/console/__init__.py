@@ -1,0 +1,1 @@
+"""How any command talks: flags and help, progress, files written whole, errors as sentences."""
