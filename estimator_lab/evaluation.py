@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
-from estimator_lab.core import metric_keys as keys
+from estimator_lab.core import keys
 from estimator_lab.core.confusion import Confusion
 from estimator_lab.data.batches import Pixels
 from estimator_lab.data.input_fns import archive_input_fn

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
-from estimator_lab.core import metric_keys as keys
+from estimator_lab.core import keys
 from estimator_lab.data.batches import BadImage, Batch, Pixels
 from estimator_lab.data.input_fns import archive_input_fn
 from estimator_lab.data.order import Order

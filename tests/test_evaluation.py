@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix
 
-from estimator_lab.core import metric_keys as keys
+from estimator_lab.core import keys
 from estimator_lab.data.image_input import ImageInput
 from estimator_lab.data.input_fns import numpy_input_fn
 from estimator_lab.data.report import InputReport

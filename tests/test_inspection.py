@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.signal import correlate2d
 
-from estimator_lab.core import metric_keys as keys
+from estimator_lab.core import keys
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.inspection import inspect_image, write_pictures, write_summaries
 from estimator_lab.tf1 import tf

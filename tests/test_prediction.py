@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from estimator_lab.core import metric_keys as keys
+from estimator_lab.core import keys
 from estimator_lab.data.batches import BadImage
 from estimator_lab.data.image_input import ImageInput
 from estimator_lab.data.report import InputReport

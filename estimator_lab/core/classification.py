@@ -5,7 +5,7 @@ import functools
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.core import metric_keys as keys
+from estimator_lab.core import keys
 from estimator_lab.core.embeddings import EmbeddingsHook, label_text, labels_and_keys
 from estimator_lab.core.features import class_ids, images_of
 from estimator_lab.core.hooks import InputGridHook
@@ -13,7 +13,7 @@ from estimator_lab.core.metrics import count, mean_per_class_accuracy
 from estimator_lab.core.pr_curves import PrCurvesHook
 from estimator_lab.core.predictions import prediction_spec
 from estimator_lab.core.summaries import draws_pictures
-from estimator_lab.core.training import TrainingParams, train_op
+from estimator_lab.core.train_step import TrainingParams, train_op
 from estimator_lab.tf1 import tf
 
 _TOP_K = 5

@@ -3,10 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from estimator_lab.core.features import keys_of
 from estimator_lab.tf1 import tf
-
-_KEY_HASHES = 2**62
 
 
 def corrupt(images: Any, kind: str, level: float, seeds: Any) -> Any:
@@ -26,39 +23,6 @@ def corrupt(images: Any, kind: str, level: float, seeds: Any) -> Any:
     """
     with tf.name_scope('corruption'):
         return CORRUPTIONS[kind](images, level, seeds)
-
-
-def fresh_seed(features: Any) -> Any:
-    """Returns the seed of a training step's noise, int64 [2].
-
-    It depends on the graph's seed, the global step and the batch's first key, so that a run that was
-    stopped goes on with the noise that it would have had, and workers at the same step differ.
-    """
-    keys = keys_of(features)
-    step = tf.cast(tf.train.get_or_create_global_step(), tf.int64)
-    return tf.stack([_graph_seed() + (0 if keys is None else tf.reduce_sum(_hashes(keys[:1]))), step])
-
-
-def fixed_seeds(features: Any, count: Any) -> Any:
-    """Returns for each example a seed of its own, int64 [batch, 2], the same in each evaluation.
-
-    It depends on the graph's seed and the example's key; on its place in the batch where there are no keys.
-
-    Args:
-      features: the model function's features.
-      count: examples in the batch.
-    """
-    keys = keys_of(features)
-    own = tf.range(tf.cast(count, tf.int64)) if keys is None else _hashes(keys)
-    return tf.stack([tf.fill(tf.shape(own), _graph_seed()), own], axis=1)
-
-
-def _graph_seed() -> Any:
-    return tf.constant(tf.get_default_graph().seed or 0, tf.int64)
-
-
-def _hashes(keys: Any) -> Any:
-    return tf.strings.to_hash_bucket_fast(keys, _KEY_HASHES)
 
 
 def _masked(images: Any, level: float, seeds: Any) -> Any:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from estimator_lab.console.progress import clock
-from estimator_lab.core import metric_keys as keys
+from estimator_lab.core import keys
 from estimator_lab.core.picture import labelled_grid
 from estimator_lab.core.summaries import picture_value
 from estimator_lab.tf1 import tf

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from estimator_lab.core import metric_keys as keys
+from estimator_lab.core import keys
 from estimator_lab.core.features import keys_of
 from estimator_lab.tf1 import tf
 

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from estimator_lab.core import metric_keys as keys
-from estimator_lab.core.corruption import corrupt, fresh_seed
+from estimator_lab.core import keys
+from estimator_lab.core.corruption import corrupt
 from estimator_lab.core.features import example_weights
 from estimator_lab.core.hparams import are_sizes, hparam
+from estimator_lab.core.noise import fresh_seed
 from estimator_lab.core.phases import Phase
 from estimator_lab.core.predictions import prediction_spec
 from estimator_lab.core.rbm import BERNOULLI, GAUSSIAN, UNITS
@@ -28,7 +29,7 @@ from estimator_lab.core.summaries import (
     rows_summary,
     weight_histograms,
 )
-from estimator_lab.core.training import TrainingParams, train_op
+from estimator_lab.core.train_step import TrainingParams, train_op
 from estimator_lab.tf1 import tf
 
 RBM, DENOISING = 'rbm', 'denoising'

@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from estimator_lab.core import metric_keys as keys
+from estimator_lab.core import keys
 from estimator_lab.core.annealing import log_partition
 from estimator_lab.core.contrastive_divergence import Update, update
-from estimator_lab.core.corruption import fixed_seeds, fresh_seed
 from estimator_lab.core.dreams import dream, dream_film
 from estimator_lab.core.embeddings import EmbeddingsHook, labels_and_keys
 from estimator_lab.core.features import example_weights
-from estimator_lab.core.noise import Noise
+from estimator_lab.core.noise import Noise, fixed_seeds, fresh_seed
 from estimator_lab.core.predictions import prediction_spec
 from estimator_lab.core.rbm import BERNOULLI, Rbm
 from estimator_lab.core.rbm_params import RbmParams, apply_gradients

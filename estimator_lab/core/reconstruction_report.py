@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from estimator_lab.core import metric_keys as keys
+from estimator_lab.core import keys
 from estimator_lab.core.picture import COLUMNS, labelled_grid
 from estimator_lab.core.reconstruction import Reconstructed
 from estimator_lab.core.summaries import picture_value

@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 
 from estimator_lab.console.progress import say
-from estimator_lab.core import metric_keys as keys
+from estimator_lab.core import keys
 from estimator_lab.core.activations import ACTIVATIONS
 from estimator_lab.core.coder import STRIDE, Coder, Sizes
-from estimator_lab.core.corruption import CORRUPTIONS, corrupt, fixed_seeds, fresh_seed
+from estimator_lab.core.corruption import CORRUPTIONS, corrupt
 from estimator_lab.core.embeddings import EmbeddingsHook, labels_and_keys
 from estimator_lab.core.features import images_of, keys_of
 from estimator_lab.core.hparams import are_sizes, hparam, resolve, sizes
+from estimator_lab.core.noise import fixed_seeds, fresh_seed
 from estimator_lab.core.phases import FINAL, Phase
 from estimator_lab.core.pretraining import PretrainingParams, Task, pretraining_phases, pretraining_spec
 from estimator_lab.core.principal_components import FILE, principal_components
@@ -39,7 +40,7 @@ from estimator_lab.core.reconstruction import (
 )
 from estimator_lab.core.reconstruction_report import ReconstructionReportHook
 from estimator_lab.core.summaries import filter_summary, picture_hooks, rows_summary
-from estimator_lab.core.training import TrainingParams
+from estimator_lab.core.train_step import TrainingParams
 from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import tf
 

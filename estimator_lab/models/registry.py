@@ -4,7 +4,7 @@ import importlib
 from dataclasses import dataclass
 from typing import Any
 
-from estimator_lab.core.metric_keys import ACCURACY, RECONSTRUCTION_ERROR, SQUARED_ERROR
+from estimator_lab.core.keys import ACCURACY, RECONSTRUCTION_ERROR, SQUARED_ERROR
 from estimator_lab.errors import FlagError
 
 
@@ -19,7 +19,7 @@ class Model:
         and, if it is to see the training images before it learns, `prepare(params, batches, model_dir)`. In
         EVAL, too, its predictions are classes and probabilities, or the error of each example.
       summary: one line for --help.
-      headline: the evaluation metric by which runs are compared, a name in `core.metric_keys`.
+      headline: the evaluation metric by which runs are compared, a name in `core.keys`.
       higher_is_better: whether a larger headline is a better one.
       labelled: whether it needs images with labels; others take labels where there are any.
     """

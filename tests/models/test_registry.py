@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from estimator_lab.core import metric_keys as keys
+from estimator_lab.core import keys
 from estimator_lab.core.hparams import describe_hparams, hparam_fields
 from estimator_lab.errors import FlagError
 from estimator_lab.models.registry import MODELS, find_model

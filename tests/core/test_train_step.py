@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from estimator_lab.core.training import TrainingParams, train_op
+from estimator_lab.core.train_step import TrainingParams, train_op
 from estimator_lab.tf1 import tf
 
 PARAMS = TrainingParams(

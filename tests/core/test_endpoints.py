@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.core.layers_of import convolutions, logits_of, receptive_fields
+from estimator_lab.core.endpoints import convolutions, logits_of, receptive_fields
 from estimator_lab.tf1 import tf
 
 
