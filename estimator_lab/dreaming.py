@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from estimator_lab.core.dreams import dream
+from estimator_lab.core.boltzmann.dreams import dream
 from estimator_lab.core.noise import Noise
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.batches import decoded_batches

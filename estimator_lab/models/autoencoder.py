@@ -19,6 +19,14 @@ import numpy as np
 from estimator_lab.console.progress import say
 from estimator_lab.core import keys
 from estimator_lab.core.activations import ACTIVATIONS
+from estimator_lab.core.boltzmann.head import Sight
+from estimator_lab.core.boltzmann.pretraining import (
+    PretrainingParams,
+    Task,
+    pretraining_phases,
+    pretraining_spec,
+)
+from estimator_lab.core.boltzmann.rbm import BERNOULLI
 from estimator_lab.core.coder import STRIDE, Coder, Sizes
 from estimator_lab.core.corruption import CORRUPTIONS, corrupt
 from estimator_lab.core.embeddings import EmbeddingsHook, labels_and_keys
@@ -26,10 +34,7 @@ from estimator_lab.core.features import images_of, keys_of
 from estimator_lab.core.hparams import are_sizes, hparam, resolve, sizes
 from estimator_lab.core.noise import fixed_seeds, fresh_seed
 from estimator_lab.core.phases import FINAL, Phase
-from estimator_lab.core.pretraining import PretrainingParams, Task, pretraining_phases, pretraining_spec
 from estimator_lab.core.principal_components import FILE, principal_components
-from estimator_lab.core.rbm import BERNOULLI
-from estimator_lab.core.rbm_specs import Sight
 from estimator_lab.core.reconstruction import (
     LOSSES,
     Reconstructed,

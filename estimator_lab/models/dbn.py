@@ -9,11 +9,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from estimator_lab.core.classification import ClassifierParams, eval_spec, predict_spec, train_spec
-from estimator_lab.core.features import class_ids, images_of
-from estimator_lab.core.hparams import hparam, resolve, sizes
-from estimator_lab.core.phases import Phase
-from estimator_lab.core.pretraining import (
+from estimator_lab.core.boltzmann.head import Sight
+from estimator_lab.core.boltzmann.pretraining import (
     RBM,
     PretrainingParams,
     Task,
@@ -21,9 +18,12 @@ from estimator_lab.core.pretraining import (
     pretraining_phases,
     pretraining_spec,
 )
-from estimator_lab.core.rbm import BERNOULLI
-from estimator_lab.core.rbm_specs import Sight
-from estimator_lab.core.rbm_stack import Stack, standardised
+from estimator_lab.core.boltzmann.rbm import BERNOULLI
+from estimator_lab.core.boltzmann.stack import Stack, standardised
+from estimator_lab.core.classification import ClassifierParams, eval_spec, predict_spec, train_spec
+from estimator_lab.core.features import class_ids, images_of
+from estimator_lab.core.hparams import hparam, resolve, sizes
+from estimator_lab.core.phases import Phase
 from estimator_lab.core.summaries import filter_summary, histogram_summary, weight_histograms
 from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import tf

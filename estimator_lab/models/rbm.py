@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from estimator_lab.core.boltzmann.head import Sight, rbm_spec
+from estimator_lab.core.boltzmann.params import RbmParams
+from estimator_lab.core.boltzmann.rbm import BERNOULLI
+from estimator_lab.core.boltzmann.stack import Stack, make_layer
 from estimator_lab.core.features import images_of
 from estimator_lab.core.hparams import resolve
-from estimator_lab.core.rbm import BERNOULLI
-from estimator_lab.core.rbm_params import RbmParams
-from estimator_lab.core.rbm_specs import Sight, rbm_spec
-from estimator_lab.core.rbm_stack import Stack, make_layer
 from estimator_lab.errors import FlagError
 
 

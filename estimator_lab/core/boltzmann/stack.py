@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from estimator_lab.core.contrastive_divergence import Update
-from estimator_lab.core.rbm import BERNOULLI, GAUSSIAN, Rbm
+from estimator_lab.core.boltzmann.contrastive_divergence import Update
+from estimator_lab.core.boltzmann.rbm import BERNOULLI, GAUSSIAN, Rbm
 from estimator_lab.tf1 import tf
 
 _WEIGHT_STDDEV = 0.01  # guide, section 8.1

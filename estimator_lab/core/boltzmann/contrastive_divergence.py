@@ -8,8 +8,8 @@ never restarted (Tieleman 2008).
 from dataclasses import dataclass
 from typing import Any
 
+from estimator_lab.core.boltzmann.rbm import Rbm
 from estimator_lab.core.noise import Noise
-from estimator_lab.core.rbm import Rbm
 from estimator_lab.tf1 import tf
 
 _ACTIVATION_MEMORY = 0.95  # of the running mean that the sparsity target is held against

@@ -3,8 +3,8 @@
 import itertools
 from typing import Any
 
+from estimator_lab.core.boltzmann.rbm import Rbm
 from estimator_lab.core.noise import Noise
-from estimator_lab.core.rbm import Rbm
 from estimator_lab.tf1 import tf
 
 FILM_STEPS = (0, 1, 10, 100)

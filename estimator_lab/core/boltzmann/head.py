@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from estimator_lab.core import keys
-from estimator_lab.core.annealing import log_partition
-from estimator_lab.core.contrastive_divergence import Update, update
-from estimator_lab.core.dreams import dream, dream_film
+from estimator_lab.core.boltzmann.annealing import log_partition
+from estimator_lab.core.boltzmann.contrastive_divergence import Update, update
+from estimator_lab.core.boltzmann.dreams import dream, dream_film
+from estimator_lab.core.boltzmann.params import RbmParams, apply_gradients
+from estimator_lab.core.boltzmann.rbm import BERNOULLI, Rbm
+from estimator_lab.core.boltzmann.stack import Stack
 from estimator_lab.core.embeddings import EmbeddingsHook, labels_and_keys
 from estimator_lab.core.features import example_weights
 from estimator_lab.core.noise import Noise, fixed_seeds, fresh_seed
 from estimator_lab.core.predictions import prediction_spec
-from estimator_lab.core.rbm import BERNOULLI, Rbm
-from estimator_lab.core.rbm_params import RbmParams, apply_gradients
-from estimator_lab.core.rbm_stack import Stack
 from estimator_lab.core.summaries import (
     filter_summary,
     histogram_summary,

@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 
 from estimator_lab.core import keys
+from estimator_lab.core.boltzmann.head import Sight, hidden_hooks, rbm_spec
+from estimator_lab.core.boltzmann.params import RbmParams
+from estimator_lab.core.boltzmann.rbm import BERNOULLI, GAUSSIAN, UNITS
+from estimator_lab.core.boltzmann.stack import Stack, layer_variables, make_layer
 from estimator_lab.core.corruption import corrupt
 from estimator_lab.core.features import example_weights
 from estimator_lab.core.hparams import are_sizes, hparam
 from estimator_lab.core.noise import fresh_seed
 from estimator_lab.core.phases import Phase
 from estimator_lab.core.predictions import prediction_spec
-from estimator_lab.core.rbm import BERNOULLI, GAUSSIAN, UNITS
-from estimator_lab.core.rbm_params import RbmParams
-from estimator_lab.core.rbm_specs import Sight, hidden_hooks, rbm_spec
-from estimator_lab.core.rbm_stack import Stack, layer_variables, make_layer
 from estimator_lab.core.summaries import (
     filter_summary,
     histogram_summary,

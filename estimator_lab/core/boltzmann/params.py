@@ -3,9 +3,9 @@
 import dataclasses
 from typing import Any
 
-from estimator_lab.core.contrastive_divergence import Recipe
+from estimator_lab.core.boltzmann.contrastive_divergence import Recipe
+from estimator_lab.core.boltzmann.rbm import BERNOULLI, UNITS
 from estimator_lab.core.hparams import hparam
-from estimator_lab.core.rbm import BERNOULLI, UNITS
 from estimator_lab.core.train_step import TrainingParams, optimizer_and_rate
 from estimator_lab.optimizers import OPTIMIZERS, SCHEDULES
 from estimator_lab.tf1 import tf

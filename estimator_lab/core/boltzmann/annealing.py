@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from estimator_lab.core.boltzmann.rbm import Rbm
 from estimator_lab.core.noise import Noise
-from estimator_lab.core.rbm import Rbm
 from estimator_lab.tf1 import tf
 
 # Shares of the steps, each with where its inverse temperatures end (there, section 4: 500, 4,000, 10,000).
