@@ -34,7 +34,7 @@ def main() -> int:
     if not FLAGS.model_dir:
         raise FlagError('--model_dir is missing, see --help.')
 
-    from estimator_lab.core.picture import labelled_grid
+    from estimator_lab.core.display.picture import labelled_grid
     from estimator_lab.dreaming import dreams, first_images, open_dreamer
 
     dreamer = open_dreamer(Path(FLAGS.model_dir))

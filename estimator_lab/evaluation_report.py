@@ -10,7 +10,7 @@ import numpy as np
 from estimator_lab.console.outputs import json_text, write_csv, writing
 from estimator_lab.core.confusion import ClassScores, Confusion
 from estimator_lab.core.confusion_picture import confusion_picture
-from estimator_lab.core.picture import labelled_grid
+from estimator_lab.core.display.picture import labelled_grid
 from estimator_lab.evaluation import Evaluation, Example
 from estimator_lab.evaluation_log import worth_showing
 from estimator_lab.trained import Trained

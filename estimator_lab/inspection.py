@@ -10,8 +10,8 @@ from PIL import Image
 
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.core import keys
+from estimator_lab.core.display.picture import enlarged, numbered_tiles, overlay, png_bytes
 from estimator_lab.core.endpoints import Convolution, convolutions, logits_of, receptive_fields
-from estimator_lab.core.picture import enlarged, numbered_tiles, overlay, png_bytes
 from estimator_lab.core.saliency import grad_cam, pixel_gradient, saliency
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.tf1 import tf

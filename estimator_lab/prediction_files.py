@@ -9,7 +9,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from estimator_lab.console.outputs import json_text, safe_name, writing
-from estimator_lab.core.picture import as_picture
+from estimator_lab.core.display.picture import as_picture
 from estimator_lab.errors import FlagError
 from estimator_lab.prediction import KEY, PROBLEM, Predicted, Row, Scalar, pictures_of, vectors_of
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from estimator_lab.core.picture import Font, cut
+from estimator_lab.core.display.picture import Font, cut
 
 _SIDE = 900  # pixels of the whole matrix, if its cells can be so large
 _CELLS = (16, 48)  # smallest and largest side of a cell in pixels

@@ -29,7 +29,8 @@ from estimator_lab.core.boltzmann.pretraining import (
 from estimator_lab.core.boltzmann.rbm import BERNOULLI
 from estimator_lab.core.coder import STRIDE, Coder, Sizes
 from estimator_lab.core.corruption import CORRUPTIONS, corrupt
-from estimator_lab.core.embeddings import EmbeddingsHook, labels_and_keys
+from estimator_lab.core.display.embeddings import EmbeddingsHook, labels_and_keys
+from estimator_lab.core.display.summaries import filter_summary, picture_hooks, rows_summary
 from estimator_lab.core.features import images_of, keys_of
 from estimator_lab.core.hparams import are_sizes, hparam, resolve, sizes
 from estimator_lab.core.noise import fixed_seeds, fresh_seed
@@ -44,7 +45,6 @@ from estimator_lab.core.reconstruction import (
     train_spec,
 )
 from estimator_lab.core.reconstruction_report import ReconstructionReportHook
-from estimator_lab.core.summaries import filter_summary, picture_hooks, rows_summary
 from estimator_lab.core.train_step import TrainingParams
 from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import tf

@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 
 from estimator_lab.core.classification import ClassifierParams, eval_spec, predict_spec, train_spec
 from estimator_lab.core.dense import Dense
-from estimator_lab.core.features import images_of
-from estimator_lab.core.hparams import hparam, resolve
-from estimator_lab.core.summaries import (
+from estimator_lab.core.display.summaries import (
     activation_map_summary,
     filter_summary,
     histogram_summary,
     weight_histograms,
 )
+from estimator_lab.core.features import images_of
+from estimator_lab.core.hparams import hparam, resolve
 from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import tf
 

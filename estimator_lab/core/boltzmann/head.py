@@ -11,17 +11,17 @@ from estimator_lab.core.boltzmann.dreams import dream, dream_film
 from estimator_lab.core.boltzmann.params import RbmParams, apply_gradients
 from estimator_lab.core.boltzmann.rbm import BERNOULLI, Rbm
 from estimator_lab.core.boltzmann.stack import Stack
-from estimator_lab.core.embeddings import EmbeddingsHook, labels_and_keys
-from estimator_lab.core.features import example_weights
-from estimator_lab.core.noise import Noise, fixed_seeds, fresh_seed
-from estimator_lab.core.predictions import prediction_spec
-from estimator_lab.core.summaries import (
+from estimator_lab.core.display.embeddings import EmbeddingsHook, labels_and_keys
+from estimator_lab.core.display.summaries import (
     filter_summary,
     histogram_summary,
     picture_hooks,
     rows_summary,
     weight_histograms,
 )
+from estimator_lab.core.features import example_weights
+from estimator_lab.core.noise import Noise, fixed_seeds, fresh_seed
+from estimator_lab.core.predictions import prediction_spec
 from estimator_lab.tf1 import tf
 
 _SAMPLE_IMAGES = 1_000

@@ -17,18 +17,18 @@ from estimator_lab.core.boltzmann.params import RbmParams
 from estimator_lab.core.boltzmann.rbm import BERNOULLI, GAUSSIAN, UNITS
 from estimator_lab.core.boltzmann.stack import Stack, layer_variables, make_layer
 from estimator_lab.core.corruption import corrupt
-from estimator_lab.core.features import example_weights
-from estimator_lab.core.hparams import are_sizes, hparam
-from estimator_lab.core.noise import fresh_seed
-from estimator_lab.core.phases import Phase
-from estimator_lab.core.predictions import prediction_spec
-from estimator_lab.core.summaries import (
+from estimator_lab.core.display.summaries import (
     filter_summary,
     histogram_summary,
     picture_hooks,
     rows_summary,
     weight_histograms,
 )
+from estimator_lab.core.features import example_weights
+from estimator_lab.core.hparams import are_sizes, hparam
+from estimator_lab.core.noise import fresh_seed
+from estimator_lab.core.phases import Phase
+from estimator_lab.core.predictions import prediction_spec
 from estimator_lab.core.train_step import TrainingParams, train_op
 from estimator_lab.tf1 import tf
 

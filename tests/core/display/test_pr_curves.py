@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.core.pr_curves import PrCurvesHook
+from estimator_lab.core.display.pr_curves import PrCurvesHook
 from estimator_lab.tf1 import tf
 
 THRESHOLDS = np.arange(201) / 200

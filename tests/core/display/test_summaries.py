@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.core import summaries
+from estimator_lab.core.display import summaries
 from estimator_lab.tf1 import tf
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from estimator_lab.core.display.projector import tile_size, write_projection
 from estimator_lab.core.features import keys_of
-from estimator_lab.core.projector import tile_size, write_projection
 from estimator_lab.tf1 import tf
 
 MOST_POINTS = 1000

@@ -4,7 +4,7 @@ from google.protobuf import text_format
 from PIL import Image
 from tensorboard.plugins.projector import ProjectorConfig, projector_plugin
 
-from estimator_lab.core.projector import tile_size, write_projection
+from estimator_lab.core.display.projector import tile_size, write_projection
 
 
 def config_of(folder):

@@ -5,7 +5,7 @@ from typing import Any
 
 from PIL import Image
 
-from estimator_lab.core.picture import png_bytes
+from estimator_lab.core.display.picture import png_bytes
 from estimator_lab.tf1 import tf
 
 # A histogram of a large weight matrix takes longer than the training step; a sample looks the same.

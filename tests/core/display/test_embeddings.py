@@ -3,13 +3,13 @@ from collections import Counter
 import numpy as np
 from PIL import Image
 
-from estimator_lab.core.embeddings import EmbeddingsHook, Sample, label_text, labels_and_keys
+from estimator_lab.core.display.embeddings import EmbeddingsHook, Sample, label_text, labels_and_keys
 from estimator_lab.tf1 import tf
 
 
 def write(folder, monkeypatch, count, most=1000, batch=4):
     """Shows `count` images, each of one grey level and with its number as vector."""
-    monkeypatch.setattr('estimator_lab.core.embeddings.MOST_POINTS', most)
+    monkeypatch.setattr('estimator_lab.core.display.embeddings.MOST_POINTS', most)
     numbers = np.arange(count)
     images = np.ones((count, 4, 6, 1), 'f') * (numbers / max(count, 1))[:, None, None, None].astype('f')
     with tf.Graph().as_default():

@@ -8,7 +8,7 @@ from google.protobuf import text_format
 from PIL import Image
 from tensorboard.plugins.projector import ProjectorConfig
 
-from estimator_lab.core.picture import as_picture
+from estimator_lab.core.display.picture import as_picture
 from estimator_lab.tf1 import tf
 
 # Browsers draw a sprite of at most this many pixels a side.

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFont
 
-from estimator_lab.core.picture import cut, labelled_grid, numbered_tiles, overlay, png_bytes, stretched
+from estimator_lab.core.display.picture import (
+    cut,
+    labelled_grid,
+    numbered_tiles,
+    overlay,
+    png_bytes,
+    stretched,
+)
 
 
 @pytest.mark.parametrize(('count', 'rows'), [(0, 1), (1, 1), (8, 1), (9, 2), (24, 3)])
@@ -49,7 +56,7 @@ def test_each_tile_is_stretched_over_its_own_range():
 
 
 def test_of_too_many_tiles_the_strongest_are_shown_with_their_numbers(monkeypatch):
-    from estimator_lab.core import picture
+    from estimator_lab.core.display import picture
 
     shown = []
     monkeypatch.setattr(

@@ -1,0 +1,1 @@
+"""What TensorBoard and pictures show."""
