@@ -32,11 +32,7 @@ from estimator_lab.core.corruption import CORRUPTIONS, corrupt
 from estimator_lab.core.display.embeddings import EmbeddingsHook, labels_and_keys
 from estimator_lab.core.display.summaries import filter_summary, picture_hooks, rows_summary
 from estimator_lab.core.features import images_of, keys_of
-from estimator_lab.core.hparams import are_sizes, hparam, resolve, sizes
-from estimator_lab.core.noise import fixed_seeds, fresh_seed
-from estimator_lab.core.phases import FINAL, Phase
-from estimator_lab.core.principal_components import FILE, principal_components
-from estimator_lab.core.reconstruction import (
+from estimator_lab.core.heads.reconstruction import (
     LOSSES,
     Reconstructed,
     eval_spec,
@@ -44,7 +40,11 @@ from estimator_lab.core.reconstruction import (
     predict_spec,
     train_spec,
 )
-from estimator_lab.core.reconstruction_report import ReconstructionReportHook
+from estimator_lab.core.heads.reconstruction_report import ReconstructionReportHook
+from estimator_lab.core.hparams import are_sizes, hparam, resolve, sizes
+from estimator_lab.core.noise import fixed_seeds, fresh_seed
+from estimator_lab.core.phases import FINAL, Phase
+from estimator_lab.core.principal_components import FILE, principal_components
 from estimator_lab.core.train_step import TrainingParams
 from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import tf

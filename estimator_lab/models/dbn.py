@@ -20,9 +20,9 @@ from estimator_lab.core.boltzmann.pretraining import (
 )
 from estimator_lab.core.boltzmann.rbm import BERNOULLI
 from estimator_lab.core.boltzmann.stack import Stack, standardised
-from estimator_lab.core.classification import ClassifierParams, eval_spec, predict_spec, train_spec
 from estimator_lab.core.display.summaries import filter_summary, histogram_summary, weight_histograms
 from estimator_lab.core.features import class_ids, images_of
+from estimator_lab.core.heads.classification import ClassifierParams, eval_spec, predict_spec, train_spec
 from estimator_lab.core.hparams import hparam, resolve, sizes
 from estimator_lab.core.phases import Phase
 from estimator_lab.errors import FlagError

@@ -20,8 +20,8 @@ from estimator_lab.core.display.summaries import (
     weight_histograms,
 )
 from estimator_lab.core.features import example_weights
+from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.noise import Noise, fixed_seeds, fresh_seed
-from estimator_lab.core.predictions import prediction_spec
 from estimator_lab.tf1 import tf
 
 _SAMPLE_IMAGES = 1_000

@@ -25,10 +25,10 @@ from estimator_lab.core.display.summaries import (
     weight_histograms,
 )
 from estimator_lab.core.features import example_weights
+from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.hparams import are_sizes, hparam
 from estimator_lab.core.noise import fresh_seed
 from estimator_lab.core.phases import Phase
-from estimator_lab.core.predictions import prediction_spec
 from estimator_lab.core.train_step import TrainingParams, train_op
 from estimator_lab.tf1 import tf
 

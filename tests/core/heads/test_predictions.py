@@ -1,4 +1,4 @@
-from estimator_lab.core.predictions import prediction_spec
+from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.tf1 import tf
 
 

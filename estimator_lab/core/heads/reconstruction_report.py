@@ -10,7 +10,7 @@ from PIL import Image
 from estimator_lab.core import keys
 from estimator_lab.core.display.picture import COLUMNS, labelled_grid
 from estimator_lab.core.display.summaries import picture_value
-from estimator_lab.core.reconstruction import Reconstructed
+from estimator_lab.core.heads.reconstruction import Reconstructed
 from estimator_lab.tf1 import tf
 
 _WALKS = 4

@@ -1,0 +1,1 @@
+"""From a network's outputs to the EstimatorSpec of each mode."""
