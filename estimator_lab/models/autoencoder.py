@@ -18,7 +18,6 @@ import numpy as np
 
 from estimator_lab.console.progress import say
 from estimator_lab.core import keys
-from estimator_lab.core.activations import ACTIVATIONS
 from estimator_lab.core.boltzmann.head import Sight
 from estimator_lab.core.boltzmann.pretraining import (
     PretrainingParams,
@@ -27,7 +26,6 @@ from estimator_lab.core.boltzmann.pretraining import (
     pretraining_spec,
 )
 from estimator_lab.core.boltzmann.rbm import BERNOULLI
-from estimator_lab.core.coder import STRIDE, Coder, Sizes
 from estimator_lab.core.corruption import CORRUPTIONS, corrupt
 from estimator_lab.core.display.embeddings import EmbeddingsHook, labels_and_keys
 from estimator_lab.core.display.summaries import filter_summary, picture_hooks, rows_summary
@@ -42,6 +40,8 @@ from estimator_lab.core.heads.reconstruction import (
 )
 from estimator_lab.core.heads.reconstruction_report import ReconstructionReportHook
 from estimator_lab.core.hparams import are_sizes, hparam, resolve, sizes
+from estimator_lab.core.layers.activations import ACTIVATIONS
+from estimator_lab.core.layers.encoder_decoder import STRIDE, Coder, Sizes
 from estimator_lab.core.noise import fixed_seeds, fresh_seed
 from estimator_lab.core.phases import FINAL, Phase
 from estimator_lab.core.principal_components import FILE, principal_components

@@ -9,7 +9,6 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from estimator_lab.core.dense import Dense
 from estimator_lab.core.display.summaries import (
     activation_map_summary,
     filter_summary,
@@ -19,6 +18,7 @@ from estimator_lab.core.display.summaries import (
 from estimator_lab.core.features import images_of
 from estimator_lab.core.heads.classification import ClassifierParams, eval_spec, predict_spec, train_spec
 from estimator_lab.core.hparams import hparam, resolve
+from estimator_lab.core.layers.dense import Dense
 from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import tf
 

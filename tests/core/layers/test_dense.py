@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.core.dense import Dense
+from estimator_lab.core.layers.dense import Dense
 from estimator_lab.models import cnn
 from estimator_lab.tf1 import tf
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.core.coder import Coder, Sizes
+from estimator_lab.core.layers.encoder_decoder import Coder, Sizes
 from estimator_lab.tf1 import tf
 
 DENSE = Sizes((4, 3, 2), layers=(7, 5, 2), decoder_layers=(5, 7))

@@ -1,0 +1,1 @@
+"""Layers: objects made once, which may be called again."""
