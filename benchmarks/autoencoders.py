@@ -31,8 +31,8 @@ from typing import Any
 import numpy as np
 
 from estimator_lab.core.display.picture import COLUMNS, labelled_grid, png_bytes
+from estimator_lab.core.metrics.principal_components import FILE, load_components, principal_components
 from estimator_lab.core.precision import PRECISIONS
-from estimator_lab.core.principal_components import FILE, load_components, principal_components
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.batches import ImageShape, Pixels, decoded_batches
 from estimator_lab.data.input_fns import archive_input_fn

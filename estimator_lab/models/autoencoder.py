@@ -42,9 +42,9 @@ from estimator_lab.core.heads.reconstruction_report import ReconstructionReportH
 from estimator_lab.core.hparams import are_sizes, hparam, resolve, sizes
 from estimator_lab.core.layers.activations import ACTIVATIONS
 from estimator_lab.core.layers.encoder_decoder import STRIDE, Coder, Sizes
+from estimator_lab.core.metrics.principal_components import FILE, principal_components
 from estimator_lab.core.noise import fixed_seeds, fresh_seed
 from estimator_lab.core.phases import FINAL, Phase
-from estimator_lab.core.principal_components import FILE, principal_components
 from estimator_lab.core.train_step import TrainingParams
 from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import tf

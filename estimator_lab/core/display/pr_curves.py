@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from estimator_lab.core.metrics import running_sum
+from estimator_lab.core.metrics.streaming import running_sum
 from estimator_lab.tf1 import tf
 
 MICRO_AVERAGE = 'micro_average'

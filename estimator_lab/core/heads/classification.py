@@ -12,7 +12,7 @@ from estimator_lab.core.display.pr_curves import PrCurvesHook
 from estimator_lab.core.display.summaries import draws_pictures
 from estimator_lab.core.features import class_ids, images_of
 from estimator_lab.core.heads.predictions import prediction_spec
-from estimator_lab.core.metrics import count, mean_per_class_accuracy
+from estimator_lab.core.metrics.streaming import count, mean_per_class_accuracy
 from estimator_lab.core.train_step import TrainingParams, train_op
 from estimator_lab.tf1 import tf
 

@@ -8,8 +8,8 @@ from estimator_lab.core import keys
 from estimator_lab.core.display.summaries import histogram_summary, weight_histograms
 from estimator_lab.core.features import example_weights
 from estimator_lab.core.heads.predictions import prediction_spec
-from estimator_lab.core.image_metrics import cross_entropy, psnr, squared_error, ssim
-from estimator_lab.core.principal_components import FILE, load_components
+from estimator_lab.core.metrics.images import cross_entropy, psnr, squared_error, ssim
+from estimator_lab.core.metrics.principal_components import FILE, load_components
 from estimator_lab.core.train_step import TrainingParams, train_op
 from estimator_lab.tf1 import tf
 

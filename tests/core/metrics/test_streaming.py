@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.core.metrics import count, mean_per_class_accuracy
+from estimator_lab.core.metrics.streaming import count, mean_per_class_accuracy
 from estimator_lab.tf1 import tf
 
 sklearn_metrics = pytest.importorskip('sklearn.metrics')

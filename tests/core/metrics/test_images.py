@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.core.image_metrics import cross_entropy, psnr, squared_error, ssim
+from estimator_lab.core.metrics.images import cross_entropy, psnr, squared_error, ssim
 from estimator_lab.tf1 import tf
 
 

@@ -1,0 +1,1 @@
+"""What `tf.metrics` lacks, and how far one image is from another."""
