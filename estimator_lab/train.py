@@ -161,7 +161,7 @@ def main() -> int:
 
 def _demo_data() -> tuple[list[str], list[str]]:
     """Returns (training archives, evaluation archives) of the built-in data set, drawn at first use."""
-    from estimator_lab.data.demo import cached_demo
+    from estimator_lab.data.demo_sets.archives import cached_demo
 
     def show(done: int, total: int) -> None:
         if done == total or done % 500 == 0:

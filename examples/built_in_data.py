@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from estimator_lab.data.demo import DemoPaths, cached_demo
+from estimator_lab.data.demo_sets.archives import DemoPaths, cached_demo
 
 
 def archives_from_command_line(header: str | None) -> DemoPaths:

@@ -18,7 +18,7 @@ from input_func_gen import input_func_gen
 
 from estimator_lab.data.archives import Archives, open_archives
 from estimator_lab.data.batches import ImageShape, Pixels
-from estimator_lab.data.demo import DemoPaths
+from estimator_lab.data.demo_sets.archives import DemoPaths
 from estimator_lab.data.input_fns import archive_input_fn
 from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.report import InputReport

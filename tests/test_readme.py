@@ -31,7 +31,7 @@ from absl import flags
 from estimator_lab import train
 from estimator_lab.core.hparams import parse_hparams, resolve
 from estimator_lab.data.cache import cache_folder
-from estimator_lab.data.demo import DEMO_VERSION
+from estimator_lab.data.demo_sets.archives import DEMO_VERSION
 from estimator_lab.models.registry import find_model
 from tests.archive_files import encoded, picture, small_archive
 from tests.documentation import ROOT, all_commands, flags_named, flags_of_training

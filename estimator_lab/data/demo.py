@@ -1,124 +1,11 @@
-"""The built-in data set: archives of cartoon faces, drawn from a seed and shaped like VGGFace2.
+"""``python -m estimator_lab.data.demo``: writes the built-in data set where a user wants it."""
 
-`train.tar` and `test.tar` are uncompressed and in identity order, like VGGFace2
-(`train/n000001/0001_01.jpg`).
-"""
-
-import io
 import shutil
-import tarfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
-from estimator_lab.data.cache import cache_folder, partial_name
-from estimator_lab.data.demo_faces import (
-    TEST_STREAM,
-    TRAIN_STREAM,
-    Identity,
-    draw_face,
-    generator,
-    make_identities,
-)
+from estimator_lab.console import command
+from estimator_lab.data.demo_sets.archives import cached_demo
 from estimator_lab.errors import DataError
-
-DEMO_VERSION = 3  # Part of the folder's name: raise it when the same arguments give other images.
-
-Progress = Callable[[int, int], None]
-_NamedJpeg = tuple[str, bytes]
-
-
-class DemoPaths(NamedTuple):
-    """The two archives."""
-
-    train: Path
-    test: Path
-
-
-def write_demo(
-    folder: Path,
-    *,
-    seed: int = 0,
-    identities: int = 10,
-    train_per_identity: int = 160,
-    test_per_identity: int = 40,
-    progress: Progress | None = None,
-) -> DemoPaths:
-    """Writes train.tar and test.tar below `folder`, or returns at once if they are there.
-
-    The archives lie in a folder named after all arguments, so other arguments never meet stale
-    files. The same arguments and the same Pillow give the same bytes. Each archive appears whole or
-    not at all. `progress` is called after every image with (images done, images in all).
-
-    Raises:
-      ValueError: a count is below 1, `identities` is above MAX_IDENTITIES, or `seed` is negative.
-      OSError: the folder cannot be written.
-    """
-    for name, count in (('train', train_per_identity), ('test', test_per_identity)):
-        if count < 1:
-            raise ValueError(f'{name}_per_identity must be 1 or more, not {count}.')
-    people = make_identities(identities, seed)
-    counts = f'{identities}x{train_per_identity}+{test_per_identity}'
-    folder = Path(folder) / f'demo-v{DEMO_VERSION}-seed{seed}-{counts}'
-    paths = DemoPaths(folder / 'train.tar', folder / 'test.tar')
-    done, total = 0, identities * (train_per_identity + test_per_identity)
-    parts = ((paths.train, TRAIN_STREAM, train_per_identity), (paths.test, TEST_STREAM, test_per_identity))
-    for path, stream, each in parts:
-        if not path.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            members = _members(people, path.stem, stream, each, seed)
-            _write_archive(path, members, progress, done, total)
-        done += identities * each
-    return paths
-
-
-def _members(people: list[Identity], split: str, stream: int, each: int, seed: int) -> Iterator[_NamedJpeg]:
-    """Names and JPEG bytes, in identity order."""
-    for number, person in enumerate(people):
-        for index in range(each):
-            rng = generator(stream, number, index, seed)
-            buffer = io.BytesIO()
-            draw_face(person, rng).save(buffer, 'JPEG', quality=int(rng.integers(60, 96)))
-            yield f'{split}/n{number + 1:06d}/{index + 1:04d}_01.jpg', buffer.getvalue()
-
-
-def _write_archive(
-    path: Path, members: Iterator[_NamedJpeg], progress: Progress | None, done: int, total: int
-) -> None:
-    partial = partial_name(path)
-    try:
-        with tarfile.open(partial, 'w', format=tarfile.USTAR_FORMAT) as archive:
-            for number, (name, data) in enumerate(members, start=done + 1):
-                # TarInfo's own time, owner and mode (0, 0, 0644) are the same in every run.
-                header = tarfile.TarInfo(name)
-                header.size = len(data)
-                archive.addfile(header, io.BytesIO(data))
-                if progress is not None:
-                    progress(number, total)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def cached_demo(progress: Progress | None = None) -> DemoPaths:
-    """Returns the default data set, drawn into the user's cache folder at its first use.
-
-    Args:
-      progress: as in `write_demo`.
-
-    Raises:
-      DataError: the cache folder cannot be written.
-    """
-    folder = cache_folder()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return write_demo(folder, progress=progress)
-    except OSError as error:
-        raise DataError(
-            f'The built-in data set cannot be written to {folder} ({error.strerror}): set XDG_CACHE_HOME '
-            'to a folder that can be written, or give --data.'
-        ) from error
-
 
 _USAGE = """Writes the built-in faces as two archives, train.tar and test.tar, into a folder.
 
@@ -139,6 +26,4 @@ def _write_into(folders: list[str]) -> int:
 
 
 if __name__ == '__main__':
-    from estimator_lab.console import command
-
     command.run(_write_into, _USAGE, {}, 'FOLDER')

@@ -18,7 +18,7 @@ import pytest
 
 from estimator_lab.data.archives import open_archives
 from estimator_lab.data.batches import ImageShape, Pixels
-from estimator_lab.data.demo import DemoPaths
+from estimator_lab.data.demo_sets.archives import DemoPaths
 from estimator_lab.data.input_fns import archive_input_fn, document_input_fn
 from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.order import StreamOrder

@@ -1,0 +1,188 @@
+"""The built-in data set: reproducible, whole or absent, and no two identities alike."""
+
+import dataclasses
+import io
+import itertools
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from estimator_lab.data.demo_sets import archives, faces
+
+SMALL = {'identities': 3, 'train_per_identity': 4, 'test_per_identity': 2}
+
+
+def members(path: Path) -> dict[str, bytes]:
+    with tarfile.open(path, 'r:') as archive:
+        return {member.name: archive.extractfile(member).read() for member in archive}
+
+
+def features(person: faces.Identity) -> tuple[str, ...]:
+    """The names of the seven variants."""
+    return dataclasses.astuple(person)[:7]
+
+
+@pytest.fixture(scope='module')
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> archives.DemoPaths:
+    return archives.write_demo(tmp_path_factory.mktemp('demo'), **SMALL)
+
+
+def test_names_counts_and_identity_order(drawn: archives.DemoPaths) -> None:
+    for path, count in ((drawn.train, 4), (drawn.test, 2)):
+        assert path.name == f'{path.stem}.tar'
+        assert list(members(path)) == [
+            f'{path.stem}/n{person:06d}/{image:04d}_01.jpg'
+            for person in (1, 2, 3)
+            for image in range(1, count + 1)
+        ]
+
+
+def test_same_arguments_give_the_same_bytes(drawn: archives.DemoPaths, tmp_path: Path) -> None:
+    again = archives.write_demo(tmp_path, **SMALL)
+    assert again.train.read_bytes() == drawn.train.read_bytes()
+    assert again.test.read_bytes() == drawn.test.read_bytes()
+
+
+def test_headers_carry_nothing_of_the_machine(drawn: archives.DemoPaths) -> None:
+    with tarfile.open(drawn.train, 'r:') as archive:
+        for member in archive:
+            assert (member.mtime, member.uid, member.gid, member.uname) == (0, 0, 0, '')
+            assert member.isreg()
+            assert member.mode == 0o644
+
+
+def test_images_are_colour_jpegs_of_varying_size(drawn: archives.DemoPaths) -> None:
+    images = [Image.open(io.BytesIO(data)) for data in members(drawn.train).values()]
+    assert {(image.format, image.mode) for image in images} == {('JPEG', 'RGB')}
+    assert all(120 <= side <= 220 for image in images for side in image.size)
+    assert len({image.size for image in images}) > 6
+    assert any(image.width != image.height for image in images)
+
+
+def test_no_image_is_drawn_twice(drawn: archives.DemoPaths) -> None:
+    data = [*members(drawn.train).values(), *members(drawn.test).values()]
+    assert len(set(data)) == len(data) == 18
+
+
+def test_another_seed_gives_other_people_and_images(drawn: archives.DemoPaths, tmp_path: Path) -> None:
+    other = archives.write_demo(tmp_path, seed=1, **SMALL)
+    assert not set(members(other.train).values()) & set(members(drawn.train).values())
+    assert faces.make_identities(3, 0) != faces.make_identities(3, 1)
+
+
+def test_an_image_does_not_depend_on_how_many_are_drawn(drawn: archives.DemoPaths, tmp_path: Path) -> None:
+    fewer = archives.write_demo(tmp_path, identities=2, train_per_identity=2, test_per_identity=1)
+    whole = members(drawn.train)
+    for name, data in members(fewer.train).items():
+        assert whole[name] == data
+
+
+def test_a_generator_state_fixes_the_image() -> None:
+    person = faces.make_identities(1, 0)[0]
+    first, second, other = (faces.draw_face(person, np.random.default_rng(seed)) for seed in (5, 5, 6))
+    assert first.tobytes() == second.tobytes() != other.tobytes()
+
+
+def test_finished_archives_are_used_again(drawn: archives.DemoPaths) -> None:
+    before = [path.stat() for path in drawn]
+    folder = drawn.train.parent.parent
+    calls: list[tuple[int, int]] = []
+    again = archives.write_demo(folder, **SMALL, progress=lambda *call: calls.append(call))
+    assert again == drawn
+    assert calls == []
+    assert [(s.st_ino, s.st_mtime_ns) for s in before] == [
+        (path.stat().st_ino, path.stat().st_mtime_ns) for path in again
+    ]
+
+
+@pytest.mark.parametrize('other', [{'seed': 7}, {'identities': 2}, {'test_per_identity': 1}])
+def test_other_arguments_never_meet_stale_files(other: dict[str, int], tmp_path: Path) -> None:
+    few = {'identities': 1, 'train_per_identity': 1, 'test_per_identity': 2}
+    first = archives.write_demo(tmp_path, **few)
+    second = archives.write_demo(tmp_path, **{**few, **other})
+    assert not set(first) & set(second)
+
+
+def test_progress_counts_every_image(tmp_path: Path) -> None:
+    calls: list[tuple[int, int]] = []
+    archives.write_demo(tmp_path, **SMALL, progress=lambda *call: calls.append(call))
+    assert calls == [(done, 18) for done in range(1, 19)]
+
+
+@pytest.mark.parametrize('error', [KeyboardInterrupt, RuntimeError])
+@pytest.mark.parametrize(('stop', 'left'), [(5, set()), (12, set()), (15, {'train.tar'})])
+def test_an_interrupted_draw_leaves_nothing_that_looks_whole(
+    error: type[BaseException], stop: int, left: set[str], drawn: archives.DemoPaths, tmp_path: Path
+) -> None:
+    def interrupt(done: int, total: int) -> None:
+        if done == stop:
+            raise error
+
+    with pytest.raises(error):
+        archives.write_demo(tmp_path, **SMALL, progress=interrupt)
+    assert {path.name for path in tmp_path.rglob('*') if path.is_file()} == left
+
+    calls: list[int] = []
+    after = archives.write_demo(tmp_path, **SMALL, progress=lambda done, total: calls.append(done))
+    assert after.train.read_bytes() == drawn.train.read_bytes()
+    assert after.test.read_bytes() == drawn.test.read_bytes()
+    assert calls == list(range(13 if left else 1, 19))
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ({'identities': 0}, 'identities must be 1 to 16807, not 0.'),
+        ({'identities': 16808}, 'identities must be 1 to 16807, not 16808.'),
+        ({'train_per_identity': 0}, 'train_per_identity must be 1 or more, not 0.'),
+        ({'test_per_identity': -1}, 'test_per_identity must be 1 or more, not -1.'),
+        ({'seed': -1}, 'seed must be 0 or more, not -1.'),
+    ],
+)
+def test_wrong_counts(arguments: dict[str, int], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError) as caught:
+        archives.write_demo(tmp_path, **arguments)
+    assert str(caught.value) == message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(OSError):
+        archives.write_demo(tmp_path / 'file', **SMALL)
+
+
+@pytest.mark.parametrize('seed', [0, 1, 2, 3, 2**40])
+@pytest.mark.parametrize(('count', 'shared'), [(10, 1), (49, 1), (343, 2)])
+def test_no_two_identities_are_near_twins(count: int, shared: int, seed: int) -> None:
+    people = faces.make_identities(count, seed)
+    codes = np.array([features(person) for person in people])
+    alike = (codes[:, None] == codes[None]).sum(axis=2)
+    np.fill_diagonal(alike, 0)
+    assert alike.max() <= shared
+
+
+def test_the_first_identities_do_not_depend_on_the_count() -> None:
+    assert faces.make_identities(60, 4)[:10] == faces.make_identities(10, 4)
+
+
+def test_every_variant_can_be_drawn() -> None:
+    # Any seven identities in a row of the code use every variant of every feature.
+    people = faces.make_identities(7, 0)
+    assert all(len(set(names)) == 7 for names in zip(*map(features, people), strict=True))
+    images = [faces.draw_face(person, np.random.default_rng(1)) for person in people]
+    for first, second in itertools.combinations(images, 2):
+        assert first.tobytes() != second.tobytes()
+
+
+def test_grey_level_says_little_about_the_identity() -> None:
+    people = faces.make_identities(4, 0)
+    grey = [
+        [np.asarray(faces.draw_face(p, np.random.default_rng([i, j])).convert('L')).mean() for j in range(30)]
+        for i, p in enumerate(people)
+    ]
+    means, spread = np.mean(grey, axis=1), np.std(grey)
+    assert np.ptp(means) < 1.5 * spread
