@@ -35,7 +35,7 @@ from pathlib import Path
 import numpy as np
 
 from estimator_lab.core.precision import PRECISIONS
-from estimator_lab.data.decode import decode_image
+from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.tar_stream import stream_members
 

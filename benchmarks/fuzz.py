@@ -20,7 +20,8 @@ import numpy as np
 from mutation import mutate, old_gnu_sparse_header
 from PIL import Image
 
-from estimator_lab.data.decode import DECODERS, BadImageError
+from estimator_lab.data.bad_example import BadExampleError
+from estimator_lab.data.images.decode import DECODERS
 from estimator_lab.data.tar_index import build_index
 from estimator_lab.data.tar_stream import Member, is_compressed, scan_members, stream_members
 from estimator_lab.errors import DataError
@@ -135,7 +136,7 @@ def _is_bad(data: bytes) -> bool:
     for decode in DECODERS.values():
         try:
             decode(data, 8, 8, 1)
-        except BadImageError:
+        except BadExampleError:
             bad = True
     return bad
 

@@ -70,7 +70,7 @@ def ours(archive: str, seconds: float, decode: str) -> float:
     """Our input function: what training reads, through tf.data and out of a session."""
     from estimator_lab.data.archives import open_archives
     from estimator_lab.data.batches import ImageShape, Pixels
-    from estimator_lab.data.decode import DECODERS
+    from estimator_lab.data.images.decode import DECODERS
     from estimator_lab.data.input_fns import archive_input_fn
     from estimator_lab.data.labels import Vocabulary
     from estimator_lab.data.report import InputReport

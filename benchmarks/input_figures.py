@@ -105,7 +105,7 @@ def index_build(archive: str) -> dict[str, float]:
 
 def difference(archive: str) -> dict[str, float]:
     """Grey levels between --decode=fast and --decode=exact at 128x128: mean and largest over all images."""
-    from estimator_lab.data.decode import decode_image, decode_image_fast
+    from estimator_lab.data.images.decode import decode_image, decode_image_fast
     from estimator_lab.data.tar_stream import stream_members
 
     means, largest = [], 0
@@ -136,7 +136,7 @@ def _batches(archive: str, step: int) -> Any:
 
 def _dataset(order: Any, labels: list[str], step: int, decode: Any = None) -> Any:
     from estimator_lab.data.batches import ImageShape, Pixels
-    from estimator_lab.data.decode import decode_image
+    from estimator_lab.data.images.decode import decode_image
     from estimator_lab.data.input_fns import archive_input_fn
     from estimator_lab.data.labels import Vocabulary
     from estimator_lab.data.report import InputReport

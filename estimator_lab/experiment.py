@@ -10,9 +10,9 @@ from estimator_lab.core.hooks import Interrupted, StopSwitch
 from estimator_lab.core.hparams import parse_hparams, resolve, shape_fields
 from estimator_lab.core.phases import Phase
 from estimator_lab.core.precision import check_precision, refuse_nondeterminism
-from estimator_lab.data.augment import parse_augmentation
 from estimator_lab.data.batches import ImageShape, Pixels
-from estimator_lab.data.decode import DECODERS
+from estimator_lab.data.images.augment import parse_augmentation
+from estimator_lab.data.images.decode import DECODERS
 from estimator_lab.data.pixel_cache import PixelCache, cache_for
 from estimator_lab.distribution import read_role
 from estimator_lab.errors import FlagError

@@ -44,7 +44,7 @@ def main() -> int:
         if not FLAGS[name].value:
             raise FlagError(f'--{name} is missing, see --help.')
 
-    from estimator_lab.data.decode import BadImageError
+    from estimator_lab.data.bad_example import BadExampleError
     from estimator_lab.data.image_input import read_image
     from estimator_lab.inspection import inspect_image, write_pictures, write_summaries
     from estimator_lab.trained import open_trained
@@ -53,7 +53,7 @@ def main() -> int:
     trained = open_trained(Path(FLAGS.model_dir))
     try:
         image = trained.pixels.decode(member.data, *trained.shape)
-    except BadImageError as reason:
+    except BadExampleError as reason:
         raise DataError(f'--image={FLAGS.image} cannot be decoded: {reason}.') from reason
     found = inspect_image(trained, image, FLAGS.label, FLAGS.image)
     pictures = found.pictures()

@@ -276,7 +276,7 @@ def test_a_damaged_archive_is_used_up_to_the_break_on_request(settings, archive,
 
 
 def test_fast_decoding_reaches_the_model(settings, monkeypatch):
-    from estimator_lab.data import decode
+    from estimator_lab.data.images import decode
 
     used = []
     monkeypatch.setitem(

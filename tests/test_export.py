@@ -10,7 +10,7 @@ import pytest
 
 from estimator_lab import export
 from estimator_lab.console import command
-from estimator_lab.data.decode import decode_image, to_unit_range
+from estimator_lab.data.images.decode import decode_image, to_unit_range
 from estimator_lab.data.input_fns import numpy_input_fn
 from estimator_lab.data.tar_stream import stream_members
 from estimator_lab.errors import LabError

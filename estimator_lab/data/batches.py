@@ -9,8 +9,9 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from estimator_lab.data.augment import Augmentation
-from estimator_lab.data.decode import BadImageError, Decode, decode_image
+from estimator_lab.data.bad_example import BadExampleError
+from estimator_lab.data.images.augment import Augmentation
+from estimator_lab.data.images.decode import Decode, decode_image
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.order import Turn
 from estimator_lab.data.pixel_cache import PixelCache
@@ -73,15 +74,15 @@ class _Decoder(NamedTuple):
 
     pixels: Pixels
 
-    def chunk(self, turns: Sequence[Turn], images: np.ndarray) -> list[BadImageError | None]:
+    def chunk(self, turns: Sequence[Turn], images: np.ndarray) -> list[BadExampleError | None]:
         """Writes the pixels of each turn into its place in `images`; returns why it can't, or None."""
         return [self._write(turn, image) for turn, image in zip(turns, images, strict=True)]
 
-    def _write(self, turn: Turn, image: np.ndarray) -> BadImageError | None:
+    def _write(self, turn: Turn, image: np.ndarray) -> BadExampleError | None:
         cache, augmentation = self.pixels.cache, self.pixels.augmentation
         try:
             found = cache.pixels(turn.member, lambda: self._decoded(turn)) if cache else self._decoded(turn)
-        except BadImageError as reason:
+        except BadExampleError as reason:
             return reason
         image[...] = augmentation(found, turn.member.key, turn.epoch) if augmentation else found
         return None
@@ -89,7 +90,7 @@ class _Decoder(NamedTuple):
     def _decoded(self, turn: Turn) -> np.ndarray:
         member = turn.read()
         if member.problem:
-            raise BadImageError(member.problem)
+            raise BadExampleError(member.problem)
         return self.pixels.decode(member.data, *self.pixels.shape)
 
 
@@ -157,7 +158,7 @@ class _PendingBatch(NamedTuple):
 
     turns: Sequence[Turn]
     images: np.ndarray
-    chunks: list['Future[list[BadImageError | None]]']
+    chunks: list['Future[list[BadExampleError | None]]']
 
     @classmethod
     def submit(cls, pool: ThreadPoolExecutor, turns: Sequence[Turn], decoder: _Decoder) -> '_PendingBatch':

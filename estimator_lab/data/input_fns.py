@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from estimator_lab.data.batches import Batch, ImageShape, Pixels, decoded_batches
-from estimator_lab.data.decode import decode_image, to_unit_range
+from estimator_lab.data.images.decode import decode_image, to_unit_range
 from estimator_lab.data.labels import UNKNOWN_ID, Vocabulary, label_of
 from estimator_lab.data.order import Order
 from estimator_lab.data.report import InputReport

@@ -9,8 +9,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from estimator_lab.console.progress import Progress
+from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.batches import look_ahead
-from estimator_lab.data.decode import BadImageError, shrink_image
+from estimator_lab.data.images.decode import shrink_image
 from estimator_lab.data.report import InputReport
 from estimator_lab.data.sources import stamp_of
 from estimator_lab.data.tar_stream import Member, stream_members
@@ -70,7 +71,7 @@ class PackInput:
         """
         report = InputReport(self.say, _FEW, self.settings.max_bad_fraction)
         for member, result in self._prepared():
-            reason = result if isinstance(result, BadImageError) else None
+            reason = result if isinstance(result, BadExampleError) else None
             if reason:
                 self.skipped.append(
                     {
@@ -87,11 +88,11 @@ class PackInput:
         if report.seen == report.bad:
             raise DataError(f'{", ".join(self.archives)}: no image to pack.')
 
-    def _prepared(self) -> Iterator[tuple[Member, Member | BadImageError]]:
+    def _prepared(self) -> Iterator[tuple[Member, Member | BadExampleError]]:
         """Yields each member, and beside it what is to be stored, or why it can't be."""
         if self.settings.image_size is None:
             for member in self._stored():
-                yield member, BadImageError(member.problem) if member.problem else member
+                yield member, BadExampleError(member.problem) if member.problem else member
             return
         pool = ThreadPoolExecutor(os.cpu_count())
         try:
@@ -101,12 +102,12 @@ class PackInput:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _shrink(self, member: Member) -> Member | BadImageError:
+    def _shrink(self, member: Member) -> Member | BadExampleError:
         if member.problem:
-            return BadImageError(member.problem)
+            return BadExampleError(member.problem)
         try:
             data = shrink_image(member.data, self.settings.image_size or 0, self.settings.quality)
-        except BadImageError as reason:
+        except BadExampleError as reason:
             return reason
         if data is member.data:
             return member

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from estimator_lab.data.decode import BadImageError
+from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.order import LazyMember
 from estimator_lab.data.tar_stream import Member
 from estimator_lab.errors import DataError
@@ -44,7 +44,7 @@ class InputReport:
     last: str = ''
     _listed: set[tuple[str, ...]] = field(default_factory=set)
 
-    def count(self, member: Member | LazyMember, reason: BadImageError | None) -> None:
+    def count(self, member: Member | LazyMember, reason: BadExampleError | None) -> None:
         """Counts an image; lists those that can't be decoded, and shows the first few.
 
         Raises:

@@ -17,8 +17,9 @@ import pytest
 from PIL import Image
 
 from estimator_lab.data.archives import open_archives
+from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.batches import ImageShape, Pixels, decoded_batches
-from estimator_lab.data.decode import BadImageError, decode_image, decode_image_fast
+from estimator_lab.data.images.decode import decode_image, decode_image_fast
 from estimator_lab.data.report import InputReport
 from estimator_lab.data.tar_index import build_index
 from estimator_lab.data.tar_stream import IMAGE_SUFFIXES, scan_members, stream_members
@@ -199,7 +200,7 @@ def test_every_mode_in_every_format_decodes_or_is_a_bad_image(tmp_path, decoder)
         for channels in (1, 3):
             try:
                 image = decoder(member.data, 8, 8, channels)
-            except BadImageError as error:
+            except BadExampleError as error:
                 assert str(error)
                 outcomes[member.name] = 'bad'
             else:
@@ -287,7 +288,7 @@ def jpeg_that_claims(width, height):
     ],
 )
 def test_bombs_and_absurd_sizes_are_bad_images(decoder, data, reason):
-    with pytest.raises(BadImageError, match=reason):
+    with pytest.raises(BadExampleError, match=reason):
         decoder(data, 8, 8, 1)
 
 

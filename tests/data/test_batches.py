@@ -3,9 +3,9 @@ import threading
 import numpy as np
 import pytest
 
-from estimator_lab.data.augment import Augmentation
 from estimator_lab.data.batches import Batch, ImageShape, Pixels, decoded_batches
-from estimator_lab.data.decode import decode_image
+from estimator_lab.data.images.augment import Augmentation
+from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.order import IndexedOrder, StreamOrder, Turn
 from estimator_lab.data.report import InputReport
 from estimator_lab.data.tar_index import build_index

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.data.batches import ImageShape, Pixels
-from estimator_lab.data.decode import decode_image, to_unit_range
+from estimator_lab.data.images.decode import decode_image, to_unit_range
 from estimator_lab.data.input_fns import archive_input_fn, document_input_fn, numpy_input_fn
 from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.order import StreamOrder

@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 
 from estimator_lab.data import packing, tar_stream
-from estimator_lab.data.decode import decode_image
+from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.packing import PackSettings, pack
 from estimator_lab.data.shards import MANIFEST, TarWriter, read_manifest, verify

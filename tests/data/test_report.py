@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from estimator_lab.data.decode import BadImageError
+from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.report import InputReport
 from estimator_lab.data.tar_stream import Member
 from estimator_lab.errors import DataError
@@ -24,7 +24,7 @@ def test_first_ones_are_shown_and_all_are_listed_once(tmp_path):
     report = InputReport(lines.append, epoch_size=10, bad_list=path)
     for _ in range(2):  # epochs
         for n in range(10):
-            report.count(member(n), BadImageError('is "broken", badly') if n % 2 else None)
+            report.count(member(n), BadExampleError('is "broken", badly') if n % 2 else None)
     assert (report.seen, report.bad, len(lines)) == (20, 10, 3)
     assert lines[0] == """Skipped a bad image: 'x.tar': member 'a/1.jpg' at byte 512: is "broken", badly."""
     expected = [['x.tar', f'a/{n}.jpg', str(512 * n), 'is "broken", badly'] for n in (1, 3, 5, 7, 9)]
@@ -32,7 +32,7 @@ def test_first_ones_are_shown_and_all_are_listed_once(tmp_path):
     # A run that goes on lists what is new.
     resumed = InputReport(lines.append, bad_list=path)
     for n in (3, 4):
-        resumed.count(member(n), BadImageError('is "broken", badly'))
+        resumed.count(member(n), BadExampleError('is "broken", badly'))
     assert [row[1] for row in rows(path)[1:]] == [
         'a/1.jpg',
         'a/3.jpg',
@@ -53,19 +53,19 @@ def test_a_list_that_cannot_be_written_ends_nothing(tmp_path):
     lines = []
     report = InputReport(lines.append, bad_list=tmp_path / 'none' / 'bad.csv')
     for n in range(3):
-        report.count(member(n), BadImageError('broken'))
+        report.count(member(n), BadExampleError('broken'))
     assert report.bad == 3
     assert sum('cannot be written' in line for line in lines) == 1
 
 
 def test_the_allowed_share_is_of_an_epoch_or_of_what_was_seen():
     report = InputReport(lambda line: None, epoch_size=100, max_bad_fraction=0.02)
-    report.count(member(1), BadImageError('broken'))
-    report.count(member(2), BadImageError('broken'))
+    report.count(member(1), BadExampleError('broken'))
+    report.count(member(2), BadExampleError('broken'))
     with pytest.raises(DataError, match=r'^3 images could not be decoded, more than --max_bad_fraction=0.02'):
-        report.count(member(3), BadImageError('broken'))
+        report.count(member(3), BadExampleError('broken'))
     stream = InputReport(lambda line: None, max_bad_fraction=0.5)
     stream.count(member(1), None)
-    stream.count(member(2), BadImageError('broken'))
+    stream.count(member(2), BadExampleError('broken'))
     with pytest.raises(DataError):
-        stream.count(member(3), BadImageError('broken'))
+        stream.count(member(3), BadExampleError('broken'))

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from estimator_lab.data.jpeg import decode_frame, frame_of, scale_for
-from estimator_lab.errors import DataError
+from estimator_lab.data.bad_example import BadExampleError
+from estimator_lab.data.images.jpeg import decode_frame, frame_of, scale_for
 
 UINT8_MAX = 255
 UINT16_MAX = 65_535
@@ -31,15 +31,11 @@ _MAYBE_ALPHA = ('P', 'PA', 'LA', 'RGBA', 'RGBa')  # a palette may hold transpare
 # Named, as Pillow goes by the content alone and would run Ghostscript for a PostScript 'x.jpg'.
 _FORMATS = ('JPEG', 'PNG', 'BMP', 'DIB', 'GIF', 'WEBP', 'TIFF', 'PPM')
 
-# Pillow warns of odd metadata and large images; here an image is fine or it is a BadImageError.
+# Pillow warns of odd metadata and large images; here an image is fine or it is a BadExampleError.
 # Set once, since `warnings.catch_warnings` would not be safe in the threads that decode. What
 # libtiff itself prints about a damaged compressed TIFF can't be caught from Python.
 warnings.filterwarnings('ignore', module=r'PIL\.')
 logging.getLogger('PIL').setLevel(logging.CRITICAL)
-
-
-class BadImageError(DataError):
-    """The bytes are no usable image; the message is the reason alone and names no member."""
 
 
 def decode_image(data: bytes, height: int, width: int, channels: int = 1) -> npt.NDArray[np.uint8]:
@@ -60,7 +56,7 @@ def decode_image(data: bytes, height: int, width: int, channels: int = 1) -> npt
       uint8 `[height, width, channels]`, values in [0, 255].
 
     Raises:
-      BadImageError: the bytes can't be decoded, or are an image that is too large.
+      BadExampleError: the bytes can't be decoded, or are an image that is too large.
       ValueError: `height`, `width` or `channels` is out of range.
     """
     _check_wanted(height, width, channels)
@@ -73,10 +69,10 @@ def open_image(data: bytes) -> Image.Image:
     """Decodes an image in its own size, to mode L or RGB in the way that `decode_image` describes.
 
     Raises:
-      BadImageError: the bytes can't be decoded, or are an image that is too large.
+      BadExampleError: the bytes can't be decoded, or are an image that is too large.
     """
     if not data:
-        raise BadImageError('no data (0 bytes)')
+        raise BadExampleError('no data (0 bytes)')
     with _reasons():
         return _open_jpeg(data) or _open(data)
 
@@ -95,7 +91,7 @@ def shrink_image(data: bytes, side: int, quality: int) -> bytes:
       The JPEG; `data` itself for an image whose shorter side is no longer than that.
 
     Raises:
-      BadImageError: the bytes can't be decoded, or are an image that is too large.
+      BadExampleError: the bytes can't be decoded, or are an image that is too large.
     """
     image = open_image(data)
     shorter = min(image.size)
@@ -146,15 +142,15 @@ def to_unit_range(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
 
 @contextlib.contextmanager
 def _reasons() -> Iterator[None]:
-    """Turns whatever Pillow raises over an image into a BadImageError with the reason."""
+    """Turns whatever Pillow raises over an image into a BadExampleError with the reason."""
     try:
         yield
-    except BadImageError:
+    except BadExampleError:
         raise
     except UnidentifiedImageError as error:  # its own text holds a memory address
-        raise BadImageError('not an image in a known format') from error
+        raise BadExampleError('not an image in a known format') from error
     except Exception as error:  # broken bytes make Pillow raise all sorts, down to MemoryError
-        raise BadImageError(f'{error}' or type(error).__name__) from error
+        raise BadExampleError(f'{error}' or type(error).__name__) from error
 
 
 def _check_wanted(height: int, width: int, channels: int) -> None:
@@ -192,13 +188,13 @@ def _open(data: bytes) -> Image.Image:
     if image.mode == 'I' or image.mode.startswith('I;16'):
         return _from_16_bit(image)
     if image.mode == 'F':
-        raise BadImageError('floating-point pixels have no known value range')
+        raise BadExampleError('floating-point pixels have no known value range')
     return image.convert('RGB')
 
 
 def _check_size(width: int, height: int) -> None:
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
-        raise BadImageError(
+        raise BadExampleError(
             f'{width} x {height} pixels are more than the {MAX_PIXELS} in all '
             f'or {MAX_SIDE} a side that are allowed'
         )
@@ -213,6 +209,6 @@ def _on_black(image: Image.Image) -> Image.Image:
 def _from_16_bit(image: Image.Image) -> Image.Image:
     pixels = np.array(image, dtype=np.int32)
     if np.min(pixels) < 0 or np.max(pixels) > UINT16_MAX:  # mode I: 32 bits that mostly hold 16
-        raise BadImageError(f'pixel values outside [0, {UINT16_MAX}]')
+        raise BadExampleError(f'pixel values outside [0, {UINT16_MAX}]')
     step = UINT16_MAX // UINT8_MAX
     return Image.fromarray(((pixels + step // 2) // step).astype(np.uint8))

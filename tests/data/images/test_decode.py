@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from estimator_lab.data import decode
-from estimator_lab.data.decode import BadImageError, decode_image, to_unit_range
+from estimator_lab.data.bad_example import BadExampleError
+from estimator_lab.data.images import decode
+from estimator_lab.data.images.decode import decode_image, to_unit_range
 from estimator_lab.errors import DataError
 
 PHOTOS = Path(__file__).parents[3] / 'shared' / 'data' / 'photos-test.tar'
@@ -147,7 +148,7 @@ def test_16_bit_values_are_scaled():
 def test_32_bit_values():
     assert decode_image(encode(grey_image(np.int32([0, 65535])), 'TIFF'), 4, 2)[0, 1, 0] == 255
     for values in [np.int32([0, 65536]), np.int32([-1, 5]), np.float32([0, 1])]:
-        with pytest.raises(BadImageError, match='pixel'):
+        with pytest.raises(BadExampleError, match='pixel'):
             decode_image(encode(grey_image(values), 'TIFF'), 4, 4)
 
 
@@ -209,7 +210,7 @@ def png_that_claims(width, height):
     ],
 )
 def test_bad_bytes_are_one_error_with_a_reason(data, reason):
-    with pytest.raises(BadImageError, match=reason) as caught:
+    with pytest.raises(BadExampleError, match=reason) as caught:
         decode_image(data, 8, 8)
     assert isinstance(caught.value, DataError)
     assert '0x' not in str(caught.value)  # no memory address: the same report every time
@@ -228,7 +229,7 @@ def test_only_bad_image_errors_escape_from_mutated_images():
             del data[rng.randrange(len(data)) :]
         try:
             assert decode_image(bytes(data), 8, 8).shape == (8, 8, 1)
-        except BadImageError as error:
+        except BadExampleError as error:
             assert str(error)
             bad += 1
     assert bad > 100
@@ -242,10 +243,10 @@ def test_nothing_is_printed(tmp_path):
     (tmp_path / 'cut.tif').write_bytes(encode(noise('L'), 'TIFF', compression='tiff_lzw')[:300])
     code = (
         'import pathlib, sys\n'
-        'from estimator_lab.data.decode import BadImageError, decode_image\n'
+        'from estimator_lab.data.images.decode import BadExampleError, decode_image\n'
         'for path in pathlib.Path(sys.argv[1]).iterdir():\n'
         '    try: decode_image(path.read_bytes(), 8, 8)\n'
-        '    except BadImageError: pass\n'
+        '    except BadExampleError: pass\n'
     )
     root = Path(decode.__file__).parents[2]
     command = [sys.executable, '-c', code, str(tmp_path)]

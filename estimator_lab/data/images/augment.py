@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from estimator_lab.data.decode import UINT8_MAX
+from estimator_lab.data.images.decode import UINT8_MAX
 from estimator_lab.errors import FlagError
 
 Image = npt.NDArray[np.uint8]

@@ -3,8 +3,8 @@ import pytest
 from PIL import Image
 
 from estimator_lab.data.batches import ImageShape
-from estimator_lab.data.decode import decode_image
-from estimator_lab.data.graph_decode import decode_batch
+from estimator_lab.data.images.decode import decode_image
+from estimator_lab.data.images.graph_decode import decode_batch
 from estimator_lab.tf1 import tf
 from tests.archive_files import encoded, picture
 
@@ -46,7 +46,7 @@ def test_a_version_of_pillow_that_scales_the_width_first_always(monkeypatch):
     wanted = np.array(
         tall.resize((20, 90), Image.Resampling.LANCZOS).resize((20, 20), Image.Resampling.LANCZOS)
     )
-    monkeypatch.setattr('estimator_lab.data.graph_decode._HEIGHT_MAY_COME_FIRST', False)
+    monkeypatch.setattr('estimator_lab.data.images.graph_decode._HEIGHT_MAY_COME_FIRST', False)
     assert np.abs(decoded([encoded(tall)], ImageShape(20, 20, 3))[0] - wanted).max() <= 1
 
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from estimator_lab.data import decode
-from estimator_lab.data.decode import BadImageError, decode_image, decode_image_fast
-from estimator_lab.data.jpeg import Frame, decode_frame, frame_of, scale_for
+from estimator_lab.data.bad_example import BadExampleError
+from estimator_lab.data.images import decode
+from estimator_lab.data.images.decode import decode_image, decode_image_fast
+from estimator_lab.data.images.jpeg import Frame, decode_frame, frame_of, scale_for
 
 
 def noise(mode='RGB', width=37, height=23):
@@ -131,7 +132,7 @@ def test_cut_off_anywhere_is_a_bad_image_or_pillows_pixels(decoder, name):
 def outcome(decoder, data):
     try:
         return decoder(data, 8, 8, 1)
-    except BadImageError as error:
+    except BadExampleError as error:
         return str(error)
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.data.augment import Augmentation, parse_augmentation
+from estimator_lab.data.images.augment import Augmentation, parse_augmentation
 from estimator_lab.errors import FlagError
 
 IMAGE = np.arange(60, dtype=np.uint8).reshape(6, 5, 2)

@@ -1,0 +1,1 @@
+"""Images as examples: encoded bytes -> pixels."""
