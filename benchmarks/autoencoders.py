@@ -33,10 +33,10 @@ import numpy as np
 from estimator_lab.core.display.picture import COLUMNS, labelled_grid, png_bytes
 from estimator_lab.core.metrics.principal_components import FILE, load_components, principal_components
 from estimator_lab.core.precision import PRECISIONS
-from estimator_lab.data.archives import open_archives
 from estimator_lab.data.batches import ImageShape, Pixels, decoded_batches
 from estimator_lab.data.input_fns import archive_input_fn
 from estimator_lab.data.labels import label_of
+from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.report import InputReport
 from estimator_lab.tf1 import tf
 from estimator_lab.trained import Trained, open_trained
@@ -94,8 +94,8 @@ def predictions(trained: Trained, archive: str, name: str) -> Iterator[tuple[str
 
 def images_of(archive: str, shape: ImageShape) -> np.ndarray:
     """Returns all images of an archive, uint8 [n, height, width, channels]."""
-    turns = open_archives([archive]).order().epoch(0)
-    return np.concatenate([b.images for b in decoded_batches(turns, _BATCH, Pixels(shape), InputReport())])
+    schedule = open_archives([archive]).order().epoch(0)
+    return np.concatenate([b.images for b in decoded_batches(schedule, _BATCH, Pixels(shape), InputReport())])
 
 
 def pca(given: argparse.Namespace) -> None:

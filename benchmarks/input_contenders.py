@@ -68,11 +68,11 @@ def document(archive: str, seconds: float) -> float:
 
 def ours(archive: str, seconds: float, decode: str) -> float:
     """Our input function: what training reads, through tf.data and out of a session."""
-    from estimator_lab.data.archives import open_archives
     from estimator_lab.data.batches import ImageShape, Pixels
     from estimator_lab.data.images.decode import DECODERS
     from estimator_lab.data.input_fns import archive_input_fn
     from estimator_lab.data.labels import Vocabulary
+    from estimator_lab.data.order.archives import open_archives
     from estimator_lab.data.report import InputReport
     from estimator_lab.tf1 import tf
 

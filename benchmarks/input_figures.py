@@ -58,7 +58,7 @@ def memory(archive: str) -> dict[str, float]:
 
     The decoder is replaced by one that returns black images: real ones would take a quarter of an hour.
     """
-    from estimator_lab.data.archives import open_archives
+    from estimator_lab.data.order.archives import open_archives
     from estimator_lab.tf1 import tf
 
     with tempfile.TemporaryDirectory() as folder, tf.Graph().as_default(), tf.Session() as session:
@@ -127,7 +127,7 @@ FIGURES: dict[str, Callable[[str], dict[str, float]]] = {
 
 
 def _batches(archive: str, step: int) -> Any:
-    from estimator_lab.data.archives import open_archives
+    from estimator_lab.data.order.archives import open_archives
 
     archives = open_archives([archive])
     dataset = _dataset(archives.order(1000, 1), list(archives.counts), step)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from estimator_lab.core.hooks import StopSwitch
-from estimator_lab.data.parts import ONLY_WORKER, Shard
+from estimator_lab.data.order.parts import ONLY_WORKER, Shard
 from estimator_lab.errors import FlagError, LabError
 from estimator_lab.tf1 import tf
 

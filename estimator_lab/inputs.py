@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from estimator_lab.data.archives import Archives, Say, open_archives
 from estimator_lab.data.labels import Vocabulary, read_vocabulary
-from estimator_lab.data.parts import EVERYTHING, Part
+from estimator_lab.data.order.archives import Archives, Say, open_archives
+from estimator_lab.data.order.parts import EVERYTHING, Part
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.settings import Settings
 

@@ -18,9 +18,9 @@ from estimator_lab.core.hparams import resolve
 from estimator_lab.core.phases import FINAL
 from estimator_lab.core.precision import session_config
 from estimator_lab.core.run_table import RunTableHook
-from estimator_lab.data.archives import Archives
 from estimator_lab.data.batches import decoded_batches
 from estimator_lab.data.input_fns import InputFn, archive_input_fn
+from estimator_lab.data.order.archives import Archives
 from estimator_lab.data.report import InputReport
 from estimator_lab.distribution import Role, attend
 from estimator_lab.errors import FlagError
@@ -243,13 +243,15 @@ class Stage:
     def _training_images(self, switch: StopSwitch) -> Iterator[np.ndarray]:
         """Yields all training images in a random order, without augmentation, as uint8 batches."""
         settings, train = self.plan.settings, self.plan.inputs.train
-        turns = train.order(settings.shuffle_buffer, settings.seed, labels=self.plan.inputs.labels).epoch(0)
+        schedule = train.order(settings.shuffle_buffer, settings.seed, labels=self.plan.inputs.labels).epoch(
+            0
+        )
         # What is wrong with the data is said and listed when training comes to it.
         report = InputReport(lambda line: None)
         progress = Progress('Looking at the training images')
         pixels = self.plan.pixels._replace(augmentation=None)
         try:
-            for batch in report.until_error(decoded_batches(turns, settings.batch_size, pixels, report)):
+            for batch in report.until_error(decoded_batches(schedule, settings.batch_size, pixels, report)):
                 switch.check()
                 progress(f'{report.seen:,} images', report.seen / (train.total or report.seen))
                 if len(batch.images):

@@ -14,7 +14,7 @@ from estimator_lab.errors import FlagError
 from estimator_lab.models.registry import MODELS, find_model
 
 if TYPE_CHECKING:
-    from estimator_lab.data.archives import Archives
+    from estimator_lab.data.order.archives import Archives
     from estimator_lab.experiment import Experiment, Result
     from estimator_lab.settings import Settings
 

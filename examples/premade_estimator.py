@@ -15,9 +15,9 @@ from typing import Any
 from built_in_data import archives_from_command_line
 from numpy_input_fn import SIDE, load_arrays
 
-from estimator_lab.data.archives import open_archives
 from estimator_lab.data.demo_sets.archives import DemoPaths
 from estimator_lab.data.labels import Vocabulary
+from estimator_lab.data.order.archives import open_archives
 from estimator_lab.models import cnn
 from estimator_lab.tf1 import tf
 

@@ -12,7 +12,7 @@ import pytest
 
 from estimator_lab import distribution, train
 from estimator_lab.core.hooks import Interrupted, StopSwitch
-from estimator_lab.data.parts import ONLY_WORKER, Shard
+from estimator_lab.data.order.parts import ONLY_WORKER, Shard
 from estimator_lab.distribution import Role, attend, read_role
 from estimator_lab.errors import FlagError, LabError
 from estimator_lab.tf1 import tf

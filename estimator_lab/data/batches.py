@@ -13,7 +13,7 @@ from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.images.augment import Augmentation
 from estimator_lab.data.images.decode import Decode, decode_image
 from estimator_lab.data.labels import label_of
-from estimator_lab.data.order import Turn
+from estimator_lab.data.order.order import ScheduledMember
 from estimator_lab.data.pixel_cache import PixelCache
 from estimator_lab.data.report import InputReport
 from estimator_lab.errors import DataError
@@ -74,28 +74,32 @@ class _Decoder(NamedTuple):
 
     pixels: Pixels
 
-    def chunk(self, turns: Sequence[Turn], images: np.ndarray) -> list[BadExampleError | None]:
-        """Writes the pixels of each turn into its place in `images`; returns why it can't, or None."""
-        return [self._write(turn, image) for turn, image in zip(turns, images, strict=True)]
+    def chunk(self, schedule: Sequence[ScheduledMember], images: np.ndarray) -> list[BadExampleError | None]:
+        """Writes the pixels of each member into its place in `images`; returns why it can't, or None."""
+        return [self._write(scheduled, image) for scheduled, image in zip(schedule, images, strict=True)]
 
-    def _write(self, turn: Turn, image: np.ndarray) -> BadExampleError | None:
+    def _write(self, scheduled: ScheduledMember, image: np.ndarray) -> BadExampleError | None:
         cache, augmentation = self.pixels.cache, self.pixels.augmentation
         try:
-            found = cache.pixels(turn.member, lambda: self._decoded(turn)) if cache else self._decoded(turn)
+            found = (
+                cache.pixels(scheduled.member, lambda: self._decoded(scheduled))
+                if cache
+                else self._decoded(scheduled)
+            )
         except BadExampleError as reason:
             return reason
-        image[...] = augmentation(found, turn.member.key, turn.epoch) if augmentation else found
+        image[...] = augmentation(found, scheduled.member.key, scheduled.epoch) if augmentation else found
         return None
 
-    def _decoded(self, turn: Turn) -> np.ndarray:
-        member = turn.read()
+    def _decoded(self, scheduled: ScheduledMember) -> np.ndarray:
+        member = scheduled.read()
         if member.problem:
             raise BadExampleError(member.problem)
         return self.pixels.decode(member.data, *self.pixels.shape)
 
 
 def decoded_batches(
-    turns: Iterable[Turn], batch_size: int, pixels: Pixels, report: InputReport
+    schedule: Iterable[ScheduledMember], batch_size: int, pixels: Pixels, report: InputReport
 ) -> Iterator[Batch]:
     """Yields one batch for each `batch_size` consecutive members, the last one possibly shorter.
 
@@ -103,18 +107,18 @@ def decoded_batches(
     number n always holds members n * batch_size and on, however many images were bad.
 
     Args:
-      turns: encoded images in their order.
+      schedule: encoded images in their order.
       batch_size: members in a batch.
       pixels: how they are decoded.
       report: counts the images, and those that can't be decoded.
 
     Raises:
-      DataError: from `turns` (after all batches before it), or when too many images are bad.
+      DataError: from `schedule` (after all batches before it), or when too many images are bad.
     """
     decoder = _Decoder(pixels)
     # One more than there are processors: while a thread waits for Python's lock, another one decodes.
     with ThreadPoolExecutor(max_workers=(os.cpu_count() or 1) + 1) as pool:
-        pending = (_PendingBatch.submit(pool, window, decoder) for window in _windows(turns, batch_size))
+        pending = (_PendingBatch.submit(pool, window, decoder) for window in _windows(schedule, batch_size))
         for batch in look_ahead(pending, _BATCHES_AHEAD):
             yield batch.result(report)
 
@@ -135,13 +139,13 @@ def look_ahead(items: Iterable[T], count: int) -> Iterator[T]:
         raise error
 
 
-def _windows(turns: Iterable[Turn], size: int) -> Iterator[list[Turn]]:
-    """Yields lists of `size` turns; a DataError comes after the turns that were read before it."""
-    window: list[Turn] = []
+def _windows(schedule: Iterable[ScheduledMember], size: int) -> Iterator[list[ScheduledMember]]:
+    """Yields lists of `size` members; a DataError comes after the members that were read before it."""
+    window: list[ScheduledMember] = []
     error: DataError | None = None
     try:
-        for turn in turns:
-            window.append(turn)
+        for scheduled in schedule:
+            window.append(scheduled)
             if len(window) == size:
                 yield window
                 window = []
@@ -156,20 +160,22 @@ def _windows(turns: Iterable[Turn], size: int) -> Iterator[list[Turn]]:
 class _PendingBatch(NamedTuple):
     """A batch on its way through the thread pool, which writes into `images`."""
 
-    turns: Sequence[Turn]
+    schedule: Sequence[ScheduledMember]
     images: np.ndarray
     chunks: list['Future[list[BadExampleError | None]]']
 
     @classmethod
-    def submit(cls, pool: ThreadPoolExecutor, turns: Sequence[Turn], decoder: _Decoder) -> '_PendingBatch':
-        images = np.empty((len(turns), *decoder.pixels.shape), np.uint8)
-        chunks = [slice(first, first + _CHUNK) for first in range(0, len(turns), _CHUNK)]
-        return cls(turns, images, [pool.submit(decoder.chunk, turns[c], images[c]) for c in chunks])
+    def submit(
+        cls, pool: ThreadPoolExecutor, schedule: Sequence[ScheduledMember], decoder: _Decoder
+    ) -> '_PendingBatch':
+        images = np.empty((len(schedule), *decoder.pixels.shape), np.uint8)
+        chunks = [slice(first, first + _CHUNK) for first in range(0, len(schedule), _CHUNK)]
+        return cls(schedule, images, [pool.submit(decoder.chunk, schedule[c], images[c]) for c in chunks])
 
     def result(self, report: InputReport) -> Batch:
         reasons = list(itertools.chain.from_iterable(chunk.result() for chunk in self.chunks))
         members, bad = [], []
-        for place, ((_, member), reason) in enumerate(zip(self.turns, reasons, strict=True)):
+        for place, ((_, member), reason) in enumerate(zip(self.schedule, reasons, strict=True)):
             report.count(member, reason)
             if reason:
                 bad.append(BadImage(place, member.key, str(reason)))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.data.order import Turn
+from estimator_lab.data.order.order import ScheduledMember
 from estimator_lab.data.sources import STDIN, expand_paths, is_pipe, is_url, open_archive, why_unreadable
 from estimator_lab.data.tar_headers import BLOCK
 from estimator_lab.data.tar_index import open_index
@@ -89,20 +89,20 @@ class ImageInput:
     def __init__(self, paths: Sequence[str]) -> None:
         self.paths = expand_paths(paths)
 
-    def epoch(self, number: int) -> Iterator[Turn]:
+    def epoch(self, number: int) -> Iterator[ScheduledMember]:
         """Yields every image once.
 
         Raises:
           DataError: where an archive or a folder can't be read any further.
         """
         for path in self.paths:
-            yield from _turns(path, number)
+            yield from _scheduled(path, number)
 
-    def onwards(self, start: int) -> Iterator[Turn]:
+    def onwards(self, start: int) -> Iterator[ScheduledMember]:
         """Yields the images behind position `start`, once."""
-        for position, turn in enumerate(self.epoch(0)):
+        for position, scheduled in enumerate(self.epoch(0)):
             if position >= start:
-                yield turn
+                yield scheduled
 
 
 def read_image(place: str) -> Member:
@@ -126,7 +126,7 @@ def read_image(place: str) -> Member:
 
 def _only_image(path: str) -> Member:
     """Returns the image of a file that holds no more than one."""
-    found = list(itertools.islice(_turns(path, 0), 1))
+    found = list(itertools.islice(_scheduled(path, 0), 1))
     if not found:
         raise DataError(f'{path!r} holds no image.')
     member = found[0].member
@@ -155,18 +155,18 @@ def _member_called(archive: str, name: str) -> Member:
     raise DataError(f'{archive!r} has no image {name!r}{example}.')
 
 
-def _turns(path: str, epoch: int) -> Iterator[Turn]:
+def _scheduled(path: str, epoch: int) -> Iterator[ScheduledMember]:
     if not is_url(path) and path != STDIN and Path(path).is_dir():
         for file in _images_below(path):
-            yield Turn(epoch, ImageFile(file))
+            yield ScheduledMember(epoch, ImageFile(file))
         return
     head, opened = _open(path)
     if is_tar(head) or path.lower().endswith(_TAR_SUFFIXES):
         for member in stream_members(path, opened=opened):
-            yield Turn(epoch, member)
+            yield ScheduledMember(epoch, member)
         return
     with opened:
-        yield Turn(epoch, ImageFile(path, _read_image(opened) if is_pipe(path) else None))
+        yield ScheduledMember(epoch, ImageFile(path, _read_image(opened) if is_pipe(path) else None))
 
 
 def _open(path: str) -> tuple[bytes, io.BufferedReader]:

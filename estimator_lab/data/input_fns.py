@@ -12,7 +12,7 @@ import numpy as np
 from estimator_lab.data.batches import Batch, ImageShape, Pixels, decoded_batches
 from estimator_lab.data.images.decode import decode_image, to_unit_range
 from estimator_lab.data.labels import UNKNOWN_ID, Vocabulary, label_of
-from estimator_lab.data.order import Order
+from estimator_lab.data.order.order import Order
 from estimator_lab.data.report import InputReport
 from estimator_lab.data.tar_stream import stream_members
 from estimator_lab.tf1 import tf
@@ -52,8 +52,8 @@ def archive_input_fn(
     """
 
     def arrays() -> Iterator[Arrays]:
-        turns = order.onwards(resume() * batch_size) if resume else order.epoch(0)
-        for batch in report.until_error(decoded_batches(turns, batch_size, pixels, report)):
+        schedule = order.onwards(resume() * batch_size) if resume else order.epoch(0)
+        for batch in report.until_error(decoded_batches(schedule, batch_size, pixels, report)):
             if watch:
                 watch(batch)
             if not batch.keys:  # every image of it was bad

@@ -6,7 +6,7 @@ import pytest
 from estimator_lab.data.batches import Batch, ImageShape, Pixels, decoded_batches
 from estimator_lab.data.images.augment import Augmentation
 from estimator_lab.data.images.decode import decode_image
-from estimator_lab.data.order import IndexedOrder, StreamOrder, Turn
+from estimator_lab.data.order.order import IndexedOrder, ScheduledMember, StreamOrder
 from estimator_lab.data.report import InputReport
 from estimator_lab.data.tar_index import build_index
 from estimator_lab.data.tar_stream import stream_members
@@ -23,7 +23,7 @@ def batches(turns, batch_size=5, report=None, augmentation=None):
 def with_bad(archive, *bad):
     turns = list(StreamOrder([str(archive)]).epoch(0))
     for n in bad:
-        turns[n] = Turn(0, turns[n].member._replace(data=b'no image'))
+        turns[n] = ScheduledMember(0, turns[n].member._replace(data=b'no image'))
     return turns
 
 
@@ -92,7 +92,7 @@ def test_an_archive_that_breaks_off_gives_all_members_before(archive):
 
 def test_augmentation_sees_key_and_epoch(archive):
     augmentation = Augmentation(shift=3, seed=1)
-    turns = [Turn(4, member) for member in stream_members(archive)]
+    turns = [ScheduledMember(4, member) for member in stream_members(archive)]
     got = batches(turns, 24, augmentation=augmentation)[0]
     expected = [augmentation(decode_image(t.member.data, *SHAPE), t.member.key, 4) for t in turns]
     assert np.array_equal(got.images, np.stack(expected))
@@ -108,7 +108,7 @@ def test_leaving_early_ends_the_threads(archive):
 
 def test_a_member_without_data_is_a_bad_image(archive):
     turns = list(StreamOrder([str(archive)]).epoch(0))
-    turns[3] = Turn(0, turns[3].member._replace(data=b'', problem='it claims too much'))
+    turns[3] = ScheduledMember(0, turns[3].member._replace(data=b'', problem='it claims too much'))
     lines = []
     got = batches(turns, 24, InputReport(lines.append))
     assert len(got[0].keys) == 23

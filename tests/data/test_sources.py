@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from estimator_lab.data.archives import open_archives
+from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.sources import expand_archives, is_pipe, is_url, stamp_of
 from estimator_lab.data.tar_index import build_index
 from estimator_lab.data.tar_stream import scan_members, stream_members

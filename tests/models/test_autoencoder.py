@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from estimator_lab.core.metrics.principal_components import load_components
-from estimator_lab.data.archives import open_archives
+from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.report import InputReport
 from estimator_lab.errors import FlagError
 from estimator_lab.evaluation import EvaluationSettings, evaluate

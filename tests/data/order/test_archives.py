@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from estimator_lab.data.archives import open_archives
 from estimator_lab.data.labels import label_of
-from estimator_lab.data.order import IndexedOrder, StreamOrder
-from estimator_lab.data.parts import Part
+from estimator_lab.data.order.archives import open_archives
+from estimator_lab.data.order.order import IndexedOrder, StreamOrder
+from estimator_lab.data.order.parts import Part
 from estimator_lab.data.tar_stream import stream_members
 from estimator_lab.errors import DataError
 from tests.archive_files import write_tar

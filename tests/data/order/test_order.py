@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from estimator_lab.data.order import IndexedOrder, StreamOrder, _permutation, shuffled
-from estimator_lab.data.parts import Part, Shard
+from estimator_lab.data.order.order import IndexedOrder, StreamOrder, _permutation, shuffled
+from estimator_lab.data.order.parts import Part, Shard
 from estimator_lab.data.tar_index import Index, build_index
 from estimator_lab.data.tar_stream import stream_members
 from estimator_lab.errors import DataError
@@ -79,7 +79,7 @@ def test_order_depends_on_seed_and_epoch_alone(archive, make):
 
 def test_order_is_the_same_in_every_process(archive, run_python):
     code = (
-        'import sys; from estimator_lab.data.order import IndexedOrder, StreamOrder; '
+        'import sys; from estimator_lab.data.order.order import IndexedOrder, StreamOrder; '
         'from estimator_lab.data.tar_index import build_index; a = sys.argv[1]; '
         'print([t.member.name for o in (StreamOrder([a], 24, 1), IndexedOrder([build_index(a)], True, 1))'
         ' for t in o.epoch(2)])'
@@ -190,7 +190,7 @@ def test_damage_is_an_error_or_forgiven(archives):
     with pytest.raises(DataError, match='cut off at byte 9000'):
         list(streamed(archives).epoch(0))
     errors = []
-    turns = list(streamed(archives, forgive=errors.append).epoch(0))
+    turns = list(streamed(archives, on_damage=errors.append).epoch(0))
     assert 5 + 24 < len(turns) < 24 + 24 + 5
     assert len(errors) == 1
 
@@ -204,7 +204,7 @@ def test_the_first_buffer_is_shown_in_stored_order(archive):
 
 STDIN_ORDER = """
 import itertools, sys
-from estimator_lab.data.order import StreamOrder
+from estimator_lab.data.order.order import StreamOrder
 from estimator_lab.errors import DataError
 from tests.archive_files import write_tar
 try:

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
-from estimator_lab.data.parts import EVERYTHING, ONLY_WORKER, Part, Shard
+from estimator_lab.data.order.parts import EVERYTHING, ONLY_WORKER, Part, Shard
 from estimator_lab.data.sources import is_pipe
 from estimator_lab.data.tar_index import Index
 from estimator_lab.data.tar_stream import Member, place_of, stream_members
@@ -20,7 +20,7 @@ from estimator_lab.errors import DataError
 
 T = TypeVar('T')
 
-_CHUNK = 1024  # turns looked up at once
+_CHUNK = 1024  # members looked up at once
 
 
 class LazyMember(Protocol):
@@ -86,8 +86,8 @@ class IndexedMember:
         return self.index.member(self.row)
 
 
-class Turn(NamedTuple):
-    """A member when its turn has come: the epoch, from 0, and the member."""
+class ScheduledMember(NamedTuple):
+    """A member at its place in the order: the epoch, from 0, and the member."""
 
     epoch: int
     member: Member | LazyMember
@@ -104,14 +104,14 @@ class Turn(NamedTuple):
 class Order(Protocol):
     """A sequence of members without end, in epochs."""
 
-    def epoch(self, number: int) -> Iterator[Turn]:
+    def epoch(self, number: int) -> Iterator[ScheduledMember]:
         """Yields every member once, in the order of epoch `number`, from 0.
 
         Raises:
           DataError: where an archive can't be read any further.
         """
 
-    def onwards(self, start: int) -> Iterator[Turn]:
+    def onwards(self, start: int) -> Iterator[ScheduledMember]:
         """Yields members without end, from position `start` of the sequence of all epochs.
 
         Raises:
@@ -148,11 +148,11 @@ class IndexedOrder:
         self._rows = np.concatenate(rows)
         self._archives = np.repeat(np.arange(len(rows), dtype=np.uint32), [len(found) for found in rows])
 
-    def epoch(self, number: int) -> Iterator[Turn]:
+    def epoch(self, number: int) -> Iterator[ScheduledMember]:
         """Yields every member once, in the order of epoch `number`; no data is read yet."""
         return self._epoch_from(number, 0)
 
-    def onwards(self, start: int) -> Iterator[Turn]:
+    def onwards(self, start: int) -> Iterator[ScheduledMember]:
         """Yields members without end, from position `start` of the sequence of all epochs.
 
         Raises:
@@ -164,7 +164,7 @@ class IndexedOrder:
             yield from self._epoch_from(number, seen)
             seen = 0
 
-    def _epoch_from(self, number: int, start: int) -> Iterator[Turn]:
+    def _epoch_from(self, number: int, start: int) -> Iterator[ScheduledMember]:
         order = np.arange(len(self._rows))
         if self._shuffle:
             order = _permutation(len(self._rows), self._seed, number)
@@ -172,7 +172,7 @@ class IndexedOrder:
             places = order[first : first + _CHUNK]
             archives, rows = self._archives[places].tolist(), self._rows[places].tolist()
             for archive, row in zip(archives, rows, strict=True):
-                yield Turn(number, IndexedMember(self._indexes[archive], row))
+                yield ScheduledMember(number, IndexedMember(self._indexes[archive], row))
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ class StreamOrder:
       sizes: for each archive its images in `part`, so that whole epochs are skipped without reading
         them; None where nobody knows.
       watch: called with each epoch's first buffer, its members in their stored order.
-      forgive: called with the error at which an archive breaks off, to go on with the next one; None
+      on_damage: called with the error at which an archive breaks off, to go on with the next one; None
         raises it.
     """
 
@@ -199,9 +199,9 @@ class StreamOrder:
     shard: Shard = ONLY_WORKER
     sizes: Sequence[int] | None = None
     watch: Callable[[Sequence[Member]], None] | None = None
-    forgive: Callable[[DataError], None] | None = None
+    on_damage: Callable[[DataError], None] | None = None
 
-    def epoch(self, number: int) -> Iterator[Turn]:
+    def epoch(self, number: int) -> Iterator[ScheduledMember]:
         """Yields every member once, in the order of epoch `number`.
 
         Raises:
@@ -213,9 +213,9 @@ class StreamOrder:
             rng.shuffle(archives)
         members = itertools.chain.from_iterable(itertools.starmap(self._images_of, archives))
         for member in shuffled(members, self.shuffle_buffer, rng, self.watch):
-            yield Turn(number, member)
+            yield ScheduledMember(number, member)
 
-    def onwards(self, start: int) -> Iterator[Turn]:
+    def onwards(self, start: int) -> Iterator[ScheduledMember]:
         """Yields members without end, from position `start` of the sequence of all epochs.
 
         A pipe ends with its only epoch: waiting for a second one could be for ever.
@@ -228,9 +228,9 @@ class StreamOrder:
             first_epoch, to_skip = divmod(start, size)
         for number in itertools.count(first_epoch):
             seen = 0
-            for seen, turn in enumerate(self.epoch(number), 1):
+            for seen, scheduled in enumerate(self.epoch(number), 1):
                 if seen > to_skip:
-                    yield turn
+                    yield scheduled
             _check_any(seen)
             to_skip = max(to_skip - seen, 0)
             if any(map(is_pipe, self.archives)):
@@ -254,9 +254,9 @@ class StreamOrder:
         try:
             yield from stream_members(archive)
         except DataError as error:
-            if not self.forgive:
+            if not self.on_damage:
                 raise
-            self.forgive(error)
+            self.on_damage(error)
 
     def _epoch_size(self, sizes: Sequence[int]) -> int:
         slices = (self.shard.images_of(number, len(sizes)) for number in range(len(sizes)))

@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 
 from estimator_lab.console.progress import Progress
-from estimator_lab.data.bunching import BunchingWatch
-from estimator_lab.data.order import IndexedOrder, Order, StreamOrder
-from estimator_lab.data.parts import EVERYTHING, ONLY_WORKER, Part, Shard
+from estimator_lab.data.order.label_order import LabelOrderWatch
+from estimator_lab.data.order.order import IndexedOrder, Order, StreamOrder
+from estimator_lab.data.order.parts import EVERYTHING, ONLY_WORKER, Part, Shard
 from estimator_lab.data.sources import expand_archives, is_pipe
 from estimator_lab.data.tar_index import Index, open_index
 from estimator_lab.errors import DataError
@@ -90,8 +90,8 @@ class Archives:
             self.part,
             shard,
             sizes=[int(np.count_nonzero(mask)) for mask in self.masks] if self.indexes else None,
-            watch=BunchingWatch(counts, self.say) if shuffle_buffer > 1 and counts else None,
-            forgive=self._warn_of_damage if self.use_damaged else None,
+            watch=LabelOrderWatch(counts, self.say) if shuffle_buffer > 1 and counts else None,
+            on_damage=self._warn_of_damage if self.use_damaged else None,
         )
 
     def check_labels(self) -> None:

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from estimator_lab.data.bunching import BunchingWatch, effective_classes
+from estimator_lab.data.order.label_order import LabelOrderWatch, effective_classes
 from estimator_lab.data.tar_stream import Member
 
 
@@ -18,7 +18,7 @@ def test_effective_classes(counts, classes):
 
 def said(labels, counts, buffer):
     lines = []
-    watch = BunchingWatch(counts, lines.append)
+    watch = LabelOrderWatch(counts, lines.append)
     for _ in range(2):
         watch([Member('a.tar', f'{label}/x.jpg', 0, b'') for label in labels[:buffer]])
     return lines

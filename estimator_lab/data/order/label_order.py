@@ -19,7 +19,7 @@ def effective_classes(counts: Mapping[str, int]) -> float:
     return total**2 / sum(count**2 for count in counts.values()) if total else 0.0
 
 
-class BunchingWatch:
+class LabelOrderWatch:
     """Looks at a shuffle buffer before it is shuffled, and warns, once, if few classes fill it in runs.
 
     Args:
