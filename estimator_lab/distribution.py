@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from estimator_lab.core.hooks import StopSwitch
-from estimator_lab.data.order.parts import ONLY_WORKER, Shard
+from estimator_lab.data.order.parts import ONLY_WORKER, WorkerShard
 from estimator_lab.errors import FlagError, LabError
 from estimator_lab.tf1 import tf
 
@@ -82,11 +82,11 @@ class Role:
         return (*self.cluster.get(_CHIEF, ()), *self.cluster.get(_WORKER, ()))
 
     @property
-    def shard(self) -> Shard:
+    def shard(self) -> WorkerShard:
         """This process's share of the training images; each of them goes to one chief or worker."""
         if not self.trains or len(self.trainers) < 2:
             return ONLY_WORKER
-        return Shard(0 if self.is_chief else self.index + 1, len(self.trainers))
+        return WorkerShard(0 if self.is_chief else self.index + 1, len(self.trainers))
 
     def strategy(self) -> Any:
         """Returns the tf.distribute.Strategy of this process; None where Estimator does without one."""

@@ -12,7 +12,7 @@ import pytest
 
 from estimator_lab import distribution, train
 from estimator_lab.core.hooks import Interrupted, StopSwitch
-from estimator_lab.data.order.parts import ONLY_WORKER, Shard
+from estimator_lab.data.order.parts import ONLY_WORKER, WorkerShard
 from estimator_lab.distribution import Role, attend, read_role
 from estimator_lab.errors import FlagError, LabError
 from estimator_lab.tf1 import tf
@@ -167,9 +167,9 @@ def role(distribution='none', job='chief', index=0, jobs=('chief', 'worker', 'ps
 
 
 def test_shares_of_the_images():
-    assert role().shard == Shard(0, 3)
-    assert role(job='worker', index=1).shard == Shard(2, 3)
-    assert role('multi_worker', 'worker', 0, ('chief', 'worker')).shard == Shard(1, 3)
+    assert role().shard == WorkerShard(0, 3)
+    assert role(job='worker', index=1).shard == WorkerShard(2, 3)
+    assert role('multi_worker', 'worker', 0, ('chief', 'worker')).shard == WorkerShard(1, 3)
     assert role(job='ps').shard == role(job='evaluator').shard == ONLY_WORKER
     assert read_role('none', '').shard == read_role('mirrored', '').shard == ONLY_WORKER
     assert role(jobs=('chief',)).shard == ONLY_WORKER

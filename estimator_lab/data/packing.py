@@ -24,7 +24,7 @@ from estimator_lab.data.shards import (
     FORMAT,
     MANIFEST,
     Manifest,
-    Shard,
+    PackedShard,
     TarWriter,
     read_manifest,
     shard_name,
@@ -171,7 +171,7 @@ class _Packer:
             for pile in piles:
                 pile.close()
 
-    def _shuffle(self, piles: Sequence[TarWriter]) -> list[Shard]:
+    def _shuffle(self, piles: Sequence[TarWriter]) -> list[PackedShard]:
         """Writes each pile as a shard in random order, and deletes it."""
         total, done, shards = sum(pile.images for pile in piles), 0, []
         with show_progress('Shuffling') as progress:

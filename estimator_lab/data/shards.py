@@ -20,7 +20,7 @@ _SHARD = re.compile(r'shard-\d{5,}-of-\d{5,}\.tar')
 _CHUNK = 2**20
 
 
-class Shard(NamedTuple):
+class PackedShard(NamedTuple):
     """What the manifest says of one shard; `bytes` are the archive's, headers included."""
 
     file: str
@@ -50,7 +50,7 @@ class Manifest(NamedTuple):
     settings: dict[str, Any]
     images: int
     labels: dict[str, int]
-    shards: list[Shard]
+    shards: list[PackedShard]
     skipped: list[dict[str, Any]]
     damage: list[str]
 
@@ -102,9 +102,9 @@ class TarWriter:
         """Closes the file as it is; does nothing after `finish`."""
         self._raw.close()  # what is buffered may not fit on the disk, and nobody wants it
 
-    def shard(self) -> Shard:
+    def shard(self) -> PackedShard:
         """Returns what the manifest says of it."""
-        return Shard(self.path.name, self.images, self._bytes, self._sum.hexdigest())
+        return PackedShard(self.path.name, self.images, self._bytes, self._sum.hexdigest())
 
     def _write(self, data: bytes) -> None:
         self._file.write(data)
@@ -156,7 +156,7 @@ def read_manifest(path: Path) -> Manifest:
     """
     try:
         fields = json.loads(path.read_text(encoding='utf-8'))
-        manifest = Manifest(**{**fields, 'shards': [Shard(**shard) for shard in fields['shards']]})
+        manifest = Manifest(**{**fields, 'shards': [PackedShard(**shard) for shard in fields['shards']]})
     except FileNotFoundError as error:
         raise DataError(f'There is no file {str(path)!r}: {path.parent} holds no finished shards.') from error
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
@@ -187,7 +187,7 @@ def verify(folder: Path, progress: Callable[[str, float], None]) -> Manifest:
     return manifest
 
 
-def _check(path: Path, shard: Shard) -> Iterator[int]:
+def _check(path: Path, shard: PackedShard) -> Iterator[int]:
     """Yields the bytes of each piece that was read."""
     total = hashlib.sha256()
     try:

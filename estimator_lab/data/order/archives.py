@@ -10,7 +10,7 @@ import numpy as np
 from estimator_lab.console.progress import Progress
 from estimator_lab.data.order.label_order import LabelOrderWatch
 from estimator_lab.data.order.order import IndexedOrder, Order, StreamOrder
-from estimator_lab.data.order.parts import EVERYTHING, ONLY_WORKER, Part, Shard
+from estimator_lab.data.order.parts import EVERYTHING, ONLY_WORKER, Part, WorkerShard
 from estimator_lab.data.sources import expand_archives, is_pipe
 from estimator_lab.data.tar_index import Index, open_index
 from estimator_lab.errors import DataError
@@ -68,7 +68,7 @@ class Archives:
         self,
         shuffle_buffer: int = 1,
         seed: int = 0,
-        shard: Shard = ONLY_WORKER,
+        shard: WorkerShard = ONLY_WORKER,
         labels: Sequence[str] = (),
     ) -> Order:
         """Returns the order in which the images are read.

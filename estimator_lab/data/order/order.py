@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
-from estimator_lab.data.order.parts import EVERYTHING, ONLY_WORKER, Part, Shard
+from estimator_lab.data.order.parts import EVERYTHING, ONLY_WORKER, Part, WorkerShard
 from estimator_lab.data.sources import is_pipe
 from estimator_lab.data.tar_index import Index
 from estimator_lab.data.tar_stream import Member, place_of, stream_members
@@ -136,7 +136,7 @@ class IndexedOrder:
         shuffle: bool = False,
         seed: int = 0,
         part: Part = EVERYTHING,
-        shard: Shard = ONLY_WORKER,
+        shard: WorkerShard = ONLY_WORKER,
     ) -> None:
         self._indexes = indexes
         self._shuffle = shuffle
@@ -196,7 +196,7 @@ class StreamOrder:
     shuffle_buffer: int = 1
     seed: int = 0
     part: Part = EVERYTHING
-    shard: Shard = ONLY_WORKER
+    shard: WorkerShard = ONLY_WORKER
     sizes: Sequence[int] | None = None
     watch: Callable[[Sequence[Member]], None] | None = None
     on_damage: Callable[[DataError], None] | None = None

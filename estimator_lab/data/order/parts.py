@@ -32,7 +32,7 @@ class Part(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Shard:
+class WorkerShard:
     """One worker's share of the images: number `number` of `count`.
 
     Whole archives where there are enough of them; where there are not, every `count`-th image.
@@ -49,4 +49,4 @@ class Shard:
 
 
 EVERYTHING = Part()
-ONLY_WORKER = Shard()
+ONLY_WORKER = WorkerShard()

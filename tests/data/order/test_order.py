@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.data.order.order import IndexedOrder, StreamOrder, _permutation, shuffled
-from estimator_lab.data.order.parts import Part, Shard
+from estimator_lab.data.order.parts import Part, WorkerShard
 from estimator_lab.data.tar_index import Index, build_index
 from estimator_lab.data.tar_stream import stream_members
 from estimator_lab.errors import DataError
@@ -97,7 +97,7 @@ def test_order_is_the_same_on_every_machine():
 
 @both
 @pytest.mark.parametrize('start', [0, 1, 10, 23, 24, 25, 47, 48, 100])
-@pytest.mark.parametrize('shard', [Shard(), Shard(1, 3)])
+@pytest.mark.parametrize('shard', [WorkerShard(), WorkerShard(1, 3)])
 def test_going_on_is_the_rest_of_the_uninterrupted_sequence(archive, make, start, shard):
     order = make([str(archive)], shuffle=True, seed=4, shard=shard)
     whole = names(itertools.islice(order.onwards(0), start + 30))
@@ -106,7 +106,7 @@ def test_going_on_is_the_rest_of_the_uninterrupted_sequence(archive, make, start
 
 @pytest.mark.parametrize('start', [0, 7, 8, 53, 54])
 def test_whole_epochs_are_skipped_unread_where_their_size_is_known(archives, start, monkeypatch):
-    shard = Shard(1, 2)
+    shard = WorkerShard(1, 2)
     blind = streamed(archives, True, 4, shard=shard)
     knowing = streamed(archives, True, 4, shard=shard, sizes=[24, 24, 5])
     expected = names(itertools.islice(blind.onwards(start), 40))
@@ -151,7 +151,7 @@ def test_each_image_is_in_exactly_one_shard(archives, make, count):
     keys = [
         turn.member.key
         for number in range(count)
-        for turn in make(archives, True, 5, shard=Shard(number, count)).epoch(1)
+        for turn in make(archives, True, 5, shard=WorkerShard(number, count)).epoch(1)
     ]
     assert sorted(keys) == sorted(turn.member.key for turn in make(archives).epoch(0))
 
@@ -159,10 +159,10 @@ def test_each_image_is_in_exactly_one_shard(archives, make, count):
 @both
 def test_shards_are_whole_archives_where_there_are_enough(archives, make):
     parts = [
-        {t.member.archive for t in make(archives, shard=Shard(number, 2)).epoch(0)} for number in range(2)
+        {t.member.archive for t in make(archives, shard=WorkerShard(number, 2)).epoch(0)} for number in range(2)
     ]
     assert parts == [{archives[0], archives[2]}, {archives[1]}]
-    sizes = [len(list(make(archives[:1], shard=Shard(number, 5)).epoch(0))) for number in range(5)]
+    sizes = [len(list(make(archives[:1], shard=WorkerShard(number, 5)).epoch(0))) for number in range(5)]
     assert sizes == [5, 5, 5, 5, 4]
 
 
@@ -179,7 +179,7 @@ def test_parts_are_disjoint_and_whole(archives, make):
 
 @both
 def test_nothing_to_train_on_is_an_error(archive, make):
-    order = make([str(archive)], shard=Shard(99, 100))
+    order = make([str(archive)], shard=WorkerShard(99, 100))
     with pytest.raises(DataError, match='No image is left to train on'):
         next(order.onwards(0))
 
