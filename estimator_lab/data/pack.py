@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
         raise FlagError('--quality needs --image_size: without it the bytes of images stay as they are.')
 
     from estimator_lab.console.progress import say
-    from estimator_lab.data.packing import PackSettings, pack
+    from estimator_lab.data.packing.packing import PackSettings, pack
     from estimator_lab.data.sources import expand_archives
 
     settings = PackSettings(
@@ -75,7 +75,7 @@ def _verify(folders: list[str]) -> int:
             raise FlagError(f'--verify and --{name} exclude each other.')
 
     from estimator_lab.console.progress import Progress
-    from estimator_lab.data.shards import verify
+    from estimator_lab.data.packing.shards import verify
 
     for folder in folders:
         progress = Progress(f'Reading {folder}')

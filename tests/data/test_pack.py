@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from estimator_lab.data import shards
-from estimator_lab.data.packing import PackSettings, pack
-from estimator_lab.data.shards import MANIFEST, verify
+from estimator_lab.data.packing.packing import PackSettings, pack, shards
+from estimator_lab.data.packing.shards import MANIFEST, verify
 from estimator_lab.errors import DataError
 from tests.pack_files import FILES, packed, quiet, write_tar
 

@@ -159,7 +159,8 @@ def test_each_image_is_in_exactly_one_shard(archives, make, count):
 @both
 def test_shards_are_whole_archives_where_there_are_enough(archives, make):
     parts = [
-        {t.member.archive for t in make(archives, shard=WorkerShard(number, 2)).epoch(0)} for number in range(2)
+        {t.member.archive for t in make(archives, shard=WorkerShard(number, 2)).epoch(0)}
+        for number in range(2)
     ]
     assert parts == [{archives[0], archives[2]}, {archives[1]}]
     sizes = [len(list(make(archives[:1], shard=WorkerShard(number, 5)).epoch(0))) for number in range(5)]

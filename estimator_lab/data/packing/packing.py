@@ -19,8 +19,8 @@ from pathlib import Path
 
 from estimator_lab import __version__
 from estimator_lab.data.labels import label_of
-from estimator_lab.data.pack_input import PackInput, PackSettings, Say, show_progress
-from estimator_lab.data.shards import (
+from estimator_lab.data.packing.pack_input import PackInput, PackSettings, Say, show_progress
+from estimator_lab.data.packing.shards import (
     FORMAT,
     MANIFEST,
     Manifest,

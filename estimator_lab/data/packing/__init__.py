@@ -1,0 +1,1 @@
+"""Archives -> shuffled shards with a manifest."""
