@@ -33,11 +33,11 @@ import numpy as np
 from estimator_lab.core.display.picture import COLUMNS, labelled_grid, png_bytes
 from estimator_lab.core.metrics.principal_components import FILE, load_components, principal_components
 from estimator_lab.core.precision import PRECISIONS
-from estimator_lab.data.batches import ImageShape, Pixels, decoded_batches
-from estimator_lab.data.input_fns import archive_input_fn
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.order.archives import open_archives
-from estimator_lab.data.report import InputReport
+from estimator_lab.data.pipeline.batches import ImageShape, Pixels, decoded_batches
+from estimator_lab.data.pipeline.input_fns import archive_input_fn
+from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.tf1 import tf
 from estimator_lab.trained import Trained, open_trained
 

@@ -58,7 +58,7 @@ def draft_pillow(data: bytes) -> np.ndarray:
 
 def document(archive: str, seconds: float) -> float:
     """The document's input function: 16,384 scalars an image."""
-    from estimator_lab.data.input_fns import document_input_fn
+    from estimator_lab.data.pipeline.input_fns import document_input_fn
     from estimator_lab.tf1 import tf
 
     with tf.Graph().as_default(), tf.Session() as session:
@@ -68,12 +68,12 @@ def document(archive: str, seconds: float) -> float:
 
 def ours(archive: str, seconds: float, decode: str) -> float:
     """Our input function: what training reads, through tf.data and out of a session."""
-    from estimator_lab.data.batches import ImageShape, Pixels
     from estimator_lab.data.images.decode import DECODERS
-    from estimator_lab.data.input_fns import archive_input_fn
     from estimator_lab.data.labels import Vocabulary
     from estimator_lab.data.order.archives import open_archives
-    from estimator_lab.data.report import InputReport
+    from estimator_lab.data.pipeline.batches import ImageShape, Pixels
+    from estimator_lab.data.pipeline.input_fns import archive_input_fn
+    from estimator_lab.data.pipeline.report import InputReport
     from estimator_lab.tf1 import tf
 
     archives = open_archives([archive])

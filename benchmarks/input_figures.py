@@ -135,11 +135,11 @@ def _batches(archive: str, step: int) -> Any:
 
 
 def _dataset(order: Any, labels: list[str], step: int, decode: Any = None) -> Any:
-    from estimator_lab.data.batches import ImageShape, Pixels
     from estimator_lab.data.images.decode import decode_image
-    from estimator_lab.data.input_fns import archive_input_fn
     from estimator_lab.data.labels import Vocabulary
-    from estimator_lab.data.report import InputReport
+    from estimator_lab.data.pipeline.batches import ImageShape, Pixels
+    from estimator_lab.data.pipeline.input_fns import archive_input_fn
+    from estimator_lab.data.pipeline.report import InputReport
 
     pixels = Pixels(ImageShape(SIDE, SIDE), decode or decode_image)
     vocabulary = Vocabulary(tuple(labels))

@@ -28,9 +28,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from estimator_lab.data.image_input import ImageInput
-from estimator_lab.data.input_fns import archive_input_fn
-from estimator_lab.data.report import InputReport
+from estimator_lab.data.pipeline.input_fns import archive_input_fn
+from estimator_lab.data.pipeline.paths import ImageInput
+from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.experiment import Experiment
 from estimator_lab.prediction import Table, predicted_batches
 from estimator_lab.prediction_files import csv_rows

@@ -8,10 +8,10 @@ import numpy as np
 
 from estimator_lab.core.boltzmann.dreams import dream
 from estimator_lab.core.noise import Noise
-from estimator_lab.data.batches import decoded_batches
 from estimator_lab.data.images.decode import to_unit_range
 from estimator_lab.data.order.archives import open_archives
-from estimator_lab.data.report import InputReport
+from estimator_lab.data.pipeline.batches import decoded_batches
+from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.tf1 import tf
 from estimator_lab.trained import Trained, open_trained

@@ -43,8 +43,8 @@ def main() -> int:
             raise FlagError(f'--{name} is missing, see --help.')
 
     from estimator_lab.console.outputs import json_text, writing
-    from estimator_lab.data.image_input import ImageInput
-    from estimator_lab.data.report import InputReport
+    from estimator_lab.data.pipeline.paths import ImageInput
+    from estimator_lab.data.pipeline.report import InputReport
     from estimator_lab.evaluation import EvaluationSettings, evaluate
     from estimator_lab.evaluation_report import as_dict, text, write_files
     from estimator_lab.trained import open_trained

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from estimator_lab.core import keys
-from estimator_lab.data.report import InputReport
+from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.tf1 import tf
 
 

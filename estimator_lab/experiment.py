@@ -10,10 +10,10 @@ from estimator_lab.core.hooks import Interrupted, StopSwitch
 from estimator_lab.core.hparams import parse_hparams, resolve, shape_fields
 from estimator_lab.core.phases import Phase
 from estimator_lab.core.precision import check_precision, refuse_nondeterminism
-from estimator_lab.data.batches import ImageShape, Pixels
 from estimator_lab.data.images.augment import parse_augmentation
 from estimator_lab.data.images.decode import DECODERS
-from estimator_lab.data.pixel_cache import PixelCache, cache_for
+from estimator_lab.data.pipeline.batches import ImageShape, Pixels
+from estimator_lab.data.pipeline.decoded_cache import DecodedCache, cache_for
 from estimator_lab.distribution import read_role
 from estimator_lab.errors import FlagError
 from estimator_lab.inputs import open_inputs
@@ -192,7 +192,7 @@ class Experiment:
             )
 
 
-def _cache(settings: Settings, plans: list[Plan], shape: ImageShape) -> PixelCache | None:
+def _cache(settings: Settings, plans: list[Plan], shape: ImageShape) -> DecodedCache | None:
     """Returns one cache for the images of all phases, if they fit into it."""
     archives = {id(a): a for plan in plans for a in (plan.inputs.train, plan.inputs.evaluation)}
     totals = [a.total for a in archives.values()]

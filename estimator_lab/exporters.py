@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.data.batches import ImageShape
+from estimator_lab.data.pipeline.batches import ImageShape
 from estimator_lab.errors import FlagError
 from estimator_lab.headlines import Headlines
 from estimator_lab.serving import serving_input_receiver_fn

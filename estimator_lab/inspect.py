@@ -45,7 +45,7 @@ def main() -> int:
             raise FlagError(f'--{name} is missing, see --help.')
 
     from estimator_lab.data.bad_example import BadExampleError
-    from estimator_lab.data.image_input import read_image
+    from estimator_lab.data.pipeline.paths import read_image
     from estimator_lab.inspection import inspect_image, write_pictures, write_summaries
     from estimator_lab.trained import open_trained
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from estimator_lab.core.hparams import hparam_fields, resolve
 from estimator_lab.core.phases import Phase
-from estimator_lab.data.batches import Pixels
-from estimator_lab.data.pixel_cache import PixelCache
+from estimator_lab.data.pipeline.batches import Pixels
+from estimator_lab.data.pipeline.decoded_cache import DecodedCache
 from estimator_lab.errors import FlagError
 from estimator_lab.inputs import Inputs, open_pretraining
 from estimator_lab.model_dir import Record, versions
@@ -46,7 +46,7 @@ class Plan:
     last_step: int = 0
     after: 'Plan | None' = None
 
-    def with_cache(self, cache: PixelCache | None) -> 'Plan':
+    def with_cache(self, cache: DecodedCache | None) -> 'Plan':
         """Returns the same plan with a cache of decoded images."""
         return replace(self, pixels=self.pixels._replace(cache=cache))
 

@@ -14,7 +14,7 @@ from estimator_lab.console.outputs import writing
 from estimator_lab.errors import DataError, FlagError
 
 if TYPE_CHECKING:
-    from estimator_lab.data.report import InputReport
+    from estimator_lab.data.pipeline.report import InputReport
     from estimator_lab.prediction import Predicted, Table
     from estimator_lab.prediction_files import PredictionFiles, WriteRow
 
@@ -53,8 +53,8 @@ def main(arguments: list[str]) -> int:
     if not arguments and not FLAGS.data:
         raise FlagError("No image is named: give files, folders, tar archives, or '-' for standard input.")
 
-    from estimator_lab.data.image_input import ImageInput
-    from estimator_lab.data.report import InputReport
+    from estimator_lab.data.pipeline.paths import ImageInput
+    from estimator_lab.data.pipeline.report import InputReport
     from estimator_lab.prediction import Table, predicted_batches
     from estimator_lab.prediction_files import PredictionFiles
     from estimator_lab.trained import open_trained

@@ -10,10 +10,10 @@ import numpy as np
 
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.core import keys
-from estimator_lab.data.batches import BadImage, Batch, Pixels
-from estimator_lab.data.input_fns import archive_input_fn
 from estimator_lab.data.order.order import Order
-from estimator_lab.data.report import InputReport
+from estimator_lab.data.pipeline.batches import BadImage, Batch, Pixels
+from estimator_lab.data.pipeline.input_fns import archive_input_fn
+from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import FlagError
 from estimator_lab.trained import Trained
 

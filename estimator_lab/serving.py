@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.data.batches import ImageShape
 from estimator_lab.data.images.decode import UINT8_MAX
 from estimator_lab.data.images.graph_decode import decode_batch
+from estimator_lab.data.pipeline.batches import ImageShape
 from estimator_lab.errors import FlagError, LabError
 from estimator_lab.tf1 import hushed, tf
 from estimator_lab.trained import Trained

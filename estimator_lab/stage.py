@@ -18,10 +18,10 @@ from estimator_lab.core.hparams import resolve
 from estimator_lab.core.phases import FINAL
 from estimator_lab.core.precision import session_config
 from estimator_lab.core.run_table import RunTableHook
-from estimator_lab.data.batches import decoded_batches
-from estimator_lab.data.input_fns import InputFn, archive_input_fn
 from estimator_lab.data.order.archives import Archives
-from estimator_lab.data.report import InputReport
+from estimator_lab.data.pipeline.batches import decoded_batches
+from estimator_lab.data.pipeline.input_fns import InputFn, archive_input_fn
+from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.distribution import Role, attend
 from estimator_lab.errors import FlagError
 from estimator_lab.evaluation_log import EvaluationLog, StopEarlyHook

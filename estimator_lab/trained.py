@@ -11,9 +11,9 @@ import numpy as np
 
 from estimator_lab import __version__
 from estimator_lab.core.hparams import resolve
-from estimator_lab.data.batches import ImageShape, Pixels
 from estimator_lab.data.images.decode import DECODERS
 from estimator_lab.data.labels import Vocabulary
+from estimator_lab.data.pipeline.batches import ImageShape, Pixels
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.model_dir import Record, read_record
 from estimator_lab.models.registry import Model, find_model

@@ -16,12 +16,12 @@ from typing import Any
 from built_in_data import archives_from_command_line
 from input_func_gen import input_func_gen
 
-from estimator_lab.data.batches import ImageShape, Pixels
 from estimator_lab.data.demo_sets.archives import DemoPaths
-from estimator_lab.data.input_fns import archive_input_fn
 from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.order.archives import Archives, open_archives
-from estimator_lab.data.report import InputReport
+from estimator_lab.data.pipeline.batches import ImageShape, Pixels
+from estimator_lab.data.pipeline.input_fns import archive_input_fn
+from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.models import cnn
 from estimator_lab.tf1 import tf
 

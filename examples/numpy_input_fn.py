@@ -5,7 +5,7 @@
 Takes about 15 s on 2 cores. (The first example to run draws the built-in faces: 15 s more, once.) Decodes
 both archives into arrays of 32 x 32 pixels, then trains, evaluates and predicts with the package's CNN. It
 names 93% to 97% of the test faces correctly (the shuffling takes no seed, so that runs differ); one face of
-each person is printed with the guess. `estimator_lab.data.input_fns.numpy_input_fn` is a seeded one.
+each person is printed with the guess. `estimator_lab.data.pipeline.input_fns.numpy_input_fn` is a seeded one.
 """
 
 import tempfile

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from estimator_lab.data.report import InputReport
+from estimator_lab.data.pipeline.report import InputReport
 
 log = Path(sys.argv.pop(1)).open('a', buffering=1)  # noqa: SIM115 - open as long as the process
 pace = float(sys.argv.pop(1))

@@ -9,9 +9,9 @@ from PIL import Image
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix
 
 from estimator_lab.core import keys
-from estimator_lab.data.image_input import ImageInput
-from estimator_lab.data.input_fns import numpy_input_fn
-from estimator_lab.data.report import InputReport
+from estimator_lab.data.pipeline.input_fns import numpy_input_fn
+from estimator_lab.data.pipeline.paths import ImageInput
+from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar_stream import stream_members
 from estimator_lab.errors import DataError
 from estimator_lab.evaluation import EvaluationSettings, _Worst, evaluate

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from estimator_lab.data.batches import ImageShape
+from estimator_lab.data.pipeline.batches import ImageShape
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.experiment import Experiment
 from estimator_lab.exporters import make_exporters

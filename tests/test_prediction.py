@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from estimator_lab.core import keys
-from estimator_lab.data.batches import BadImage
-from estimator_lab.data.image_input import ImageInput
-from estimator_lab.data.report import InputReport
+from estimator_lab.data.pipeline.batches import BadImage
+from estimator_lab.data.pipeline.paths import ImageInput
+from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import DataError, FlagError, LabError
 from estimator_lab.prediction import Predicted, Row, Table, predicted_batches, top_classes
 from estimator_lab.trained import open_trained
@@ -37,7 +37,7 @@ def predict(trained, path, batch_size=4, report=None):
 
 
 def test_predictions_are_those_of_the_network_for_each_image(trained, archive):
-    from estimator_lab.data.input_fns import numpy_input_fn
+    from estimator_lab.data.pipeline.input_fns import numpy_input_fn
     from estimator_lab.data.tar_stream import stream_members
 
     members = list(stream_members(archive))

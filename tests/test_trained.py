@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from estimator_lab.data.input_fns import numpy_input_fn
+from estimator_lab.data.pipeline.input_fns import numpy_input_fn
 from estimator_lab.errors import DataError
 from estimator_lab.trained import open_trained
 

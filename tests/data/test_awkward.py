@@ -17,10 +17,10 @@ import pytest
 from PIL import Image
 
 from estimator_lab.data.bad_example import BadExampleError
-from estimator_lab.data.batches import ImageShape, Pixels, decoded_batches
 from estimator_lab.data.images.decode import decode_image, decode_image_fast
 from estimator_lab.data.order.archives import open_archives
-from estimator_lab.data.report import InputReport
+from estimator_lab.data.pipeline.batches import ImageShape, Pixels, decoded_batches
+from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar_index import build_index
 from estimator_lab.data.tar_stream import IMAGE_SUFFIXES, scan_members, stream_members
 

@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from estimator_lab.data.batches import ImageShape, Pixels
 from estimator_lab.data.demo_sets.archives import DemoPaths
-from estimator_lab.data.input_fns import archive_input_fn, document_input_fn
 from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.order.order import StreamOrder
-from estimator_lab.data.report import InputReport
+from estimator_lab.data.pipeline.batches import ImageShape, Pixels
+from estimator_lab.data.pipeline.input_fns import archive_input_fn, document_input_fn
+from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.tf1 import tf
 
 ROOT = Path(__file__).parents[2]

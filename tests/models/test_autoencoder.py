@@ -6,7 +6,7 @@ from PIL import Image
 
 from estimator_lab.core.metrics.principal_components import load_components
 from estimator_lab.data.order.archives import open_archives
-from estimator_lab.data.report import InputReport
+from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import FlagError
 from estimator_lab.evaluation import EvaluationSettings, evaluate
 from estimator_lab.models import autoencoder

@@ -4,12 +4,12 @@ import tarfile
 import numpy as np
 import pytest
 
-from estimator_lab.data.batches import ImageShape, Pixels
 from estimator_lab.data.images.decode import decode_image, to_unit_range
-from estimator_lab.data.input_fns import archive_input_fn, document_input_fn, numpy_input_fn
 from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.order.order import StreamOrder
-from estimator_lab.data.report import InputReport
+from estimator_lab.data.pipeline.batches import ImageShape, Pixels
+from estimator_lab.data.pipeline.input_fns import archive_input_fn, document_input_fn, numpy_input_fn
+from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar_stream import stream_members
 from estimator_lab.tf1 import tf
 

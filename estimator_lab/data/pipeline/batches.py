@@ -14,8 +14,8 @@ from estimator_lab.data.images.augment import Augmentation
 from estimator_lab.data.images.decode import Decode, decode_image
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.order.order import ScheduledMember
-from estimator_lab.data.pixel_cache import PixelCache
-from estimator_lab.data.report import InputReport
+from estimator_lab.data.pipeline.decoded_cache import DecodedCache
+from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import DataError
 
 T = TypeVar('T')
@@ -66,7 +66,7 @@ class Pixels(NamedTuple):
     shape: ImageShape
     decode: Decode = decode_image
     augmentation: Augmentation | None = None
-    cache: PixelCache | None = None
+    cache: DecodedCache | None = None
 
 
 class _Decoder(NamedTuple):

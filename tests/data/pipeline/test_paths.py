@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from estimator_lab.data.image_input import ImageInput, read_image
+from estimator_lab.data.pipeline.paths import ImageInput, read_image
 from estimator_lab.data.tar_stream import MAX_MEMBER_BYTES, stream_members
 from estimator_lab.errors import DataError
 from tests.archive_files import encoded, picture, write_tar
@@ -92,7 +92,7 @@ def test_a_pipe_may_hold_one_image(pipe):
 
 
 def test_standard_input(archive, monkeypatch):
-    from estimator_lab.data import image_input
+    from estimator_lab.data.pipeline import paths as image_input
 
     for data, keys in (
         (PNG, ['-']),

@@ -10,7 +10,7 @@ from estimator_lab.data.tar_stream import Member
 _MEGABYTE = 2**20
 
 
-class PixelCache:
+class DecodedCache:
     """Keeps the pixels of images by archive and offset. Threads may use it at the same time."""
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class PixelCache:
         return found
 
 
-def cache_for(images: int | None, bytes_an_image: int, megabytes: int) -> PixelCache | None:
+def cache_for(images: int | None, bytes_an_image: int, megabytes: int) -> DecodedCache | None:
     """Returns a cache if all images fit into so many megabytes; else None, as half of them would gain little.
 
     Args:
@@ -35,4 +35,4 @@ def cache_for(images: int | None, bytes_an_image: int, megabytes: int) -> PixelC
     """
     if images is None or images * bytes_an_image > megabytes * _MEGABYTE:
         return None
-    return PixelCache()
+    return DecodedCache()

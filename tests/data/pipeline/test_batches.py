@@ -3,11 +3,11 @@ import threading
 import numpy as np
 import pytest
 
-from estimator_lab.data.batches import Batch, ImageShape, Pixels, decoded_batches
 from estimator_lab.data.images.augment import Augmentation
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.order.order import IndexedOrder, ScheduledMember, StreamOrder
-from estimator_lab.data.report import InputReport
+from estimator_lab.data.pipeline.batches import Batch, ImageShape, Pixels, decoded_batches
+from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar_index import build_index
 from estimator_lab.data.tar_stream import stream_members
 from estimator_lab.errors import DataError

@@ -1,6 +1,6 @@
 import numpy as np
 
-from estimator_lab.data.pixel_cache import PixelCache, cache_for
+from estimator_lab.data.pipeline.decoded_cache import DecodedCache, cache_for
 from estimator_lab.data.tar_stream import Member
 
 
@@ -9,7 +9,7 @@ def member(archive, offset):
 
 
 def test_each_member_is_decoded_once():
-    cache, decoded = PixelCache(), []
+    cache, decoded = DecodedCache(), []
 
     def decode(value):
         decoded.append(value)
@@ -23,7 +23,7 @@ def test_each_member_is_decoded_once():
 
 
 def test_what_cannot_be_decoded_is_tried_again():
-    cache, image = PixelCache(), np.zeros((1, 1, 1), np.uint8)
+    cache, image = DecodedCache(), np.zeros((1, 1, 1), np.uint8)
 
     def fail():
         raise ValueError

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from estimator_lab.data.batches import Batch, ImageShape, Pixels, decoded_batches
 from estimator_lab.data.images.decode import decode_image, to_unit_range
 from estimator_lab.data.labels import UNKNOWN_ID, Vocabulary, label_of
 from estimator_lab.data.order.order import Order
-from estimator_lab.data.report import InputReport
+from estimator_lab.data.pipeline.batches import Batch, ImageShape, Pixels, decoded_batches
+from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar_stream import stream_members
 from estimator_lab.tf1 import tf
 
