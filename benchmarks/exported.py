@@ -19,7 +19,7 @@ from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.graph_decode import decode_batch
 from estimator_lab.data.pipeline.batches import ImageShape
 from estimator_lab.data.pipeline.input_fns import numpy_input_fn
-from estimator_lab.data.tar_stream import stream_members
+from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.serving import ENCODED_SIGNATURE, IMAGE_BYTES, export_saved_model
 from estimator_lab.tf1 import tf
 from estimator_lab.trained import Trained, open_trained

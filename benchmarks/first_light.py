@@ -29,7 +29,7 @@ import numpy as np
 from estimator_lab.data.demo_sets.archives import cached_demo
 from estimator_lab.data.images.decode import decode_image, to_unit_range
 from estimator_lab.data.labels import label_of
-from estimator_lab.data.tar_stream import stream_members
+from estimator_lab.data.tar.stream import stream_members
 
 MNIST_FLAGS = (
     '--image_size=28',

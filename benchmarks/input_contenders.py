@@ -39,7 +39,7 @@ def rate(counts: Iterable[int], seconds: float, warm: int = _WARM_IMAGES) -> flo
 
 def members_in_memory(archive: str) -> list[bytes]:
     """Returns the encoded images, read beforehand."""
-    from estimator_lab.data.tar_stream import stream_members
+    from estimator_lab.data.tar.stream import stream_members
 
     return [member.data for member in stream_members(archive)]
 
@@ -193,7 +193,7 @@ def _split(archive: str, parts: int, folder: Path) -> list[str]:
     """Writes an archive's images into several; returns their paths."""
     import tarfile
 
-    from estimator_lab.data.tar_stream import stream_members
+    from estimator_lab.data.tar.stream import stream_members
 
     paths = [str(folder / f'{number}.tar') for number in range(parts)]
     archives = [tarfile.open(path, 'w') for path in paths]  # noqa: SIM115 - closed below

@@ -84,7 +84,7 @@ def memory(archive: str) -> dict[str, float]:
 
 def index_build(archive: str) -> dict[str, float]:
     """MB/s of building an index against reading the archive's bytes, from the disk and from memory."""
-    from estimator_lab.data.tar_index import build_index
+    from estimator_lab.data.tar.index import build_index
 
     with tempfile.TemporaryDirectory(dir='.') as folder:
         large = _repeat(archive, Path(folder) / 'large.tar', _LARGE_BYTES)
@@ -106,7 +106,7 @@ def index_build(archive: str) -> dict[str, float]:
 def difference(archive: str) -> dict[str, float]:
     """Grey levels between --decode=fast and --decode=exact at 128x128: mean and largest over all images."""
     from estimator_lab.data.images.decode import decode_image, decode_image_fast
-    from estimator_lab.data.tar_stream import stream_members
+    from estimator_lab.data.tar.stream import stream_members
 
     means, largest = [], 0
     for member in stream_members(archive):
@@ -161,7 +161,7 @@ def _write_endlessly(archive: str, fifo: Path) -> None:
 
 def _repeat(archive: str, path: Path, size: int) -> Path:
     """Writes the archive's images again and again, under names of their own, up to some bytes."""
-    from estimator_lab.data.tar_stream import stream_members
+    from estimator_lab.data.tar.stream import stream_members
 
     with tarfile.open(path, 'w') as tar:
         for epoch in itertools.count():

@@ -5,7 +5,7 @@
 Takes less than 1 s on 2 cores. (The first example to run draws the built-in faces: 15 s more, once.) Prints
 the person and the range of the 16,384 pixels of the first three images, and the first image as letters. All
 three show person n000001: like VGGFace2, the archive is stored person by person, which is why training
-shuffles. The package's own stream is `estimator_lab.data.tar_stream.stream_members`.
+shuffles. The package's own stream is `estimator_lab.data.tar.stream.stream_members`.
 """
 
 import io

@@ -12,7 +12,7 @@ from estimator_lab.core import keys
 from estimator_lab.data.pipeline.input_fns import numpy_input_fn
 from estimator_lab.data.pipeline.paths import ImageInput
 from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.data.tar_stream import stream_members
+from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError
 from estimator_lab.evaluation import EvaluationSettings, _Worst, evaluate
 from estimator_lab.evaluation_report import as_dict, text, write_files

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.core import precision
-from estimator_lab.data.tar_stream import stream_members
+from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.experiment import Experiment
 from estimator_lab.model_dir import read_record

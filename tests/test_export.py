@@ -12,7 +12,7 @@ from estimator_lab import export
 from estimator_lab.console import command
 from estimator_lab.data.images.decode import decode_image, to_unit_range
 from estimator_lab.data.pipeline.input_fns import numpy_input_fn
-from estimator_lab.data.tar_stream import stream_members
+from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import LabError
 from estimator_lab.serving import PIXELS_SIGNATURE, export_saved_model, to_tflite
 from estimator_lab.tf1 import tf

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from estimator_lab import predict
-from estimator_lab.data.tar_stream import stream_members
+from estimator_lab.data.tar.stream import stream_members
 from tests.archive_files import encoded, picture, write_tar
 from tests.commands import invoke
 

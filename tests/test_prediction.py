@@ -38,7 +38,7 @@ def predict(trained, path, batch_size=4, report=None):
 
 def test_predictions_are_those_of_the_network_for_each_image(trained, archive):
     from estimator_lab.data.pipeline.input_fns import numpy_input_fn
-    from estimator_lab.data.tar_stream import stream_members
+    from estimator_lab.data.tar.stream import stream_members
 
     members = list(stream_members(archive))
     images = np.stack([trained.pixels.decode(member.data, *trained.shape) for member in members])

@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> int:
 
     from estimator_lab.console.progress import say
     from estimator_lab.data.packing.packing import PackSettings, pack
-    from estimator_lab.data.sources import expand_archives
+    from estimator_lab.data.tar.sources import expand_archives
 
     settings = PackSettings(
         shards=FLAGS.shards,

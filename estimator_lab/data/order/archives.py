@@ -11,8 +11,8 @@ from estimator_lab.console.progress import Progress
 from estimator_lab.data.order.label_order import LabelOrderWatch
 from estimator_lab.data.order.order import IndexedOrder, Order, StreamOrder
 from estimator_lab.data.order.parts import EVERYTHING, ONLY_WORKER, Part, WorkerShard
-from estimator_lab.data.sources import expand_archives, is_pipe
-from estimator_lab.data.tar_index import Index, open_index
+from estimator_lab.data.tar.index import Index, open_index
+from estimator_lab.data.tar.sources import expand_archives, is_pipe
 from estimator_lab.errors import DataError
 
 Say = Callable[[str], None]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 from estimator_lab.data.labels import label_of
-from estimator_lab.data.tar_stream import Member
+from estimator_lab.data.tar.stream import Member
 
 _MOST_OF_A_BUFFER = 2  # its effective number of classes times this is below that of the whole
 

@@ -13,9 +13,9 @@ from typing import NamedTuple, Protocol, TypeVar
 import numpy as np
 
 from estimator_lab.data.order.parts import EVERYTHING, ONLY_WORKER, Part, WorkerShard
-from estimator_lab.data.sources import is_pipe
-from estimator_lab.data.tar_index import Index
-from estimator_lab.data.tar_stream import Member, place_of, stream_members
+from estimator_lab.data.tar.index import Index
+from estimator_lab.data.tar.sources import is_pipe
+from estimator_lab.data.tar.stream import Member, place_of, stream_members
 from estimator_lab.errors import DataError
 
 T = TypeVar('T')

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from estimator_lab.data.tar_index import Index, name_hash
+from estimator_lab.data.tar.index import Index, name_hash
 
 _HASHES = 2**64
 

@@ -13,8 +13,8 @@ from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.images.decode import shrink_image
 from estimator_lab.data.pipeline.batches import look_ahead
 from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.data.sources import stamp_of
-from estimator_lab.data.tar_stream import Member, stream_members
+from estimator_lab.data.tar.sources import stamp_of
+from estimator_lab.data.tar.stream import Member, stream_members
 from estimator_lab.errors import DataError
 
 Say = Callable[[str], None]

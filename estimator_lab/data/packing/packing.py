@@ -31,7 +31,7 @@ from estimator_lab.data.packing.shards import (
     shards_in,
     write_manifest,
 )
-from estimator_lab.data.tar_index import build_index
+from estimator_lab.data.tar.index import build_index
 from estimator_lab.errors import DataError, FlagError
 
 _WORKPLACE = '.packing'

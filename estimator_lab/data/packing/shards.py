@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from estimator_lab.data.tar_headers import BLOCK
+from estimator_lab.data.tar.headers import BLOCK
 from estimator_lab.errors import DataError
 
 MANIFEST = 'manifest.json'

@@ -14,7 +14,7 @@ from estimator_lab.data.labels import UNKNOWN_ID, Vocabulary, label_of
 from estimator_lab.data.order.order import Order
 from estimator_lab.data.pipeline.batches import Batch, ImageShape, Pixels, decoded_batches
 from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.data.tar_stream import stream_members
+from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.tf1 import tf
 
 InputFn = Callable[[], Any]

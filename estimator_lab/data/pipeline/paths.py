@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from estimator_lab.data.order.order import ScheduledMember
-from estimator_lab.data.sources import STDIN, expand_paths, is_pipe, is_url, open_archive, why_unreadable
-from estimator_lab.data.tar_headers import BLOCK
-from estimator_lab.data.tar_index import open_index
-from estimator_lab.data.tar_stream import (
+from estimator_lab.data.tar.headers import BLOCK
+from estimator_lab.data.tar.index import open_index
+from estimator_lab.data.tar.sources import STDIN, expand_paths, is_pipe, is_url, open_archive, why_unreadable
+from estimator_lab.data.tar.stream import (
     MAX_MEMBER_BYTES,
     Member,
     is_image_name,

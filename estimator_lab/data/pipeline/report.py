@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.order.order import LazyMember
-from estimator_lab.data.tar_stream import Member
+from estimator_lab.data.tar.stream import Member
 from estimator_lab.errors import DataError
 
 T = TypeVar('T')

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from estimator_lab.data.sources import expand_archives
-from estimator_lab.data.tar_stream import scan_members, stream_members
+from estimator_lab.data.tar.sources import expand_archives
+from estimator_lab.data.tar.stream import scan_members, stream_members
 from estimator_lab.errors import DataError
 
 SHARED_DATA = Path(__file__).parents[3] / 'shared' / 'data'

@@ -8,8 +8,8 @@ import pytest
 
 from estimator_lab.data.order.order import IndexedOrder, StreamOrder, _permutation, shuffled
 from estimator_lab.data.order.parts import Part, WorkerShard
-from estimator_lab.data.tar_index import Index, build_index
-from estimator_lab.data.tar_stream import stream_members
+from estimator_lab.data.tar.index import Index, build_index
+from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError
 from tests.archive_files import write_tar
 
@@ -80,7 +80,7 @@ def test_order_depends_on_seed_and_epoch_alone(archive, make):
 def test_order_is_the_same_in_every_process(archive, run_python):
     code = (
         'import sys; from estimator_lab.data.order.order import IndexedOrder, StreamOrder; '
-        'from estimator_lab.data.tar_index import build_index; a = sys.argv[1]; '
+        'from estimator_lab.data.tar.index import build_index; a = sys.argv[1]; '
         'print([t.member.name for o in (StreamOrder([a], 24, 1), IndexedOrder([build_index(a)], True, 1))'
         ' for t in o.epoch(2)])'
     )

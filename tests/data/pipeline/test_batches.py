@@ -8,8 +8,8 @@ from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.order.order import IndexedOrder, ScheduledMember, StreamOrder
 from estimator_lab.data.pipeline.batches import Batch, ImageShape, Pixels, decoded_batches
 from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.data.tar_index import build_index
-from estimator_lab.data.tar_stream import stream_members
+from estimator_lab.data.tar.index import build_index
+from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError
 
 SHAPE = ImageShape(8, 10, 1)

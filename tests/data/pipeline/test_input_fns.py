@@ -10,7 +10,7 @@ from estimator_lab.data.order.order import StreamOrder
 from estimator_lab.data.pipeline.batches import ImageShape, Pixels
 from estimator_lab.data.pipeline.input_fns import archive_input_fn, document_input_fn, numpy_input_fn
 from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.data.tar_stream import stream_members
+from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.tf1 import tf
 
 SHAPE = ImageShape(8, 10, 1)

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from estimator_lab.data.pipeline.paths import ImageInput, read_image
-from estimator_lab.data.tar_stream import MAX_MEMBER_BYTES, stream_members
+from estimator_lab.data.tar.stream import MAX_MEMBER_BYTES, stream_members
 from estimator_lab.errors import DataError
 from tests.archive_files import encoded, picture, write_tar
 

@@ -21,8 +21,8 @@ from estimator_lab.data.images.decode import decode_image, decode_image_fast
 from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.pipeline.batches import ImageShape, Pixels, decoded_batches
 from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.data.tar_index import build_index
-from estimator_lab.data.tar_stream import IMAGE_SUFFIXES, scan_members, stream_members
+from estimator_lab.data.tar.index import build_index
+from estimator_lab.data.tar.stream import IMAGE_SUFFIXES, scan_members, stream_members
 
 DECODERS = [decode_image, decode_image_fast]
 pytestmark = pytest.mark.filterwarnings('ignore:::PIL')
@@ -58,7 +58,7 @@ def standard_test_archive():
 
 @pytest.fixture
 def all_files_are_images(monkeypatch):
-    monkeypatch.setattr('estimator_lab.data.tar_stream.is_image_name', lambda name: True)
+    monkeypatch.setattr('estimator_lab.data.tar.stream.is_image_name', lambda name: True)
 
 
 def test_pythons_own_test_archive_streams_through(all_files_are_images):
@@ -138,8 +138,8 @@ def test_zero_bytes_are_a_bad_image(tmp_path, monkeypatch):
 
 def test_member_above_the_limit_is_a_bad_image(tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
-    for module in ('tar_stream', 'tar_index'):
-        monkeypatch.setattr(f'estimator_lab.data.{module}.MAX_MEMBER_BYTES', 500)
+    for module in ('stream', 'index'):
+        monkeypatch.setattr(f'estimator_lab.data.tar.{module}.MAX_MEMBER_BYTES', 500)
     path = write_tar(tmp_path / 'a.tar', [('a/1.png', bytes(501)), ('a/2.png', picture(20))])
     assert examples(path, expected_bad=1) == [('a/2.png', 20)]
 

@@ -16,8 +16,8 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from estimator_lab.data.sources import STDIN, is_pipe, open_archive, why_unreadable
-from estimator_lab.data.tar_headers import BLOCK, Entry, ForwardFile, HeaderReader, SkippingFile
+from estimator_lab.data.tar.headers import BLOCK, Entry, ForwardFile, HeaderReader, SkippingFile
+from estimator_lab.data.tar.sources import STDIN, is_pipe, open_archive, why_unreadable
 from estimator_lab.errors import DataError
 
 T = TypeVar('T')

@@ -8,9 +8,9 @@ import threading
 import pytest
 
 from estimator_lab.data.order.archives import open_archives
-from estimator_lab.data.sources import expand_archives, is_pipe, is_url, stamp_of
-from estimator_lab.data.tar_index import build_index
-from estimator_lab.data.tar_stream import scan_members, stream_members
+from estimator_lab.data.tar.index import build_index
+from estimator_lab.data.tar.sources import expand_archives, is_pipe, is_url, stamp_of
+from estimator_lab.data.tar.stream import scan_members, stream_members
 from estimator_lab.errors import DataError
 from estimator_lab.tf1 import tf
 
@@ -71,7 +71,7 @@ def test_pipes(tmp_path, archive):
 @pytest.mark.parametrize('compress', [bytes, gzip.compress])
 def test_standard_input(archive, run_python, compress):
     code = (
-        "from estimator_lab.data.tar_stream import stream_members\nfor m in stream_members('-'): print(m.key)"
+        "from estimator_lab.data.tar.stream import stream_members\nfor m in stream_members('-'): print(m.key)"
     )
     done = run_python('-c', code, stdin=compress(archive.read_bytes()))
     assert done.stdout.splitlines() == [f'-:{member.name}' for member in stream_members(archive)]

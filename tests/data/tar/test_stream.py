@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.mutation import fix_checksum, mutate, old_gnu_sparse_header
-from estimator_lab.data import tar_stream
-from estimator_lab.data.tar_headers import SkippingFile
-from estimator_lab.data.tar_stream import is_compressed, scan_members, stream_members
+from estimator_lab.data.tar import stream as tar_stream
+from estimator_lab.data.tar.headers import SkippingFile
+from estimator_lab.data.tar.stream import is_compressed, scan_members, stream_members
 from estimator_lab.errors import DataError
 
 FILES = {

@@ -6,9 +6,10 @@ import time
 
 import pytest
 
-from estimator_lab.data import read_ahead, tar_headers
-from estimator_lab.data.read_ahead import ReadAhead
-from estimator_lab.data.tar_stream import scan_members
+from estimator_lab.data.tar import headers as tar_headers
+from estimator_lab.data.tar import read_ahead
+from estimator_lab.data.tar.read_ahead import ReadAhead
+from estimator_lab.data.tar.stream import scan_members
 from tests.archive_files import write_tar
 
 pytestmark = pytest.mark.skipif(not hasattr(os, 'preadv'), reason='this system reads into no buffer')

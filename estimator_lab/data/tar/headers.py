@@ -11,7 +11,7 @@ import tarfile
 import zlib
 from typing import IO, NamedTuple, cast
 
-from estimator_lab.data.read_ahead import ReadAhead
+from estimator_lab.data.tar.read_ahead import ReadAhead
 
 BLOCK = tarfile.BLOCKSIZE
 

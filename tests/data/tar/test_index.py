@@ -10,15 +10,16 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from estimator_lab.data import tar_index, tar_stream
-from estimator_lab.data.tar_index import (
+from estimator_lab.data.tar import index as tar_index
+from estimator_lab.data.tar import stream as tar_stream
+from estimator_lab.data.tar.index import (
     build_index,
     name_hash,
     open_index,
     path_beside,
     path_in_cache,
 )
-from estimator_lab.data.tar_stream import stream_members
+from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError
 from tests.archive_files import write_tar
 

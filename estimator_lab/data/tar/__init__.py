@@ -1,0 +1,1 @@
+"""Archive -> members. No TensorFlow."""
