@@ -20,9 +20,9 @@ from estimator_lab.data.images.graph_decode import decode_batch
 from estimator_lab.data.pipeline.batches import ImageShape
 from estimator_lab.data.pipeline.input_fns import numpy_input_fn
 from estimator_lab.data.tar.stream import stream_members
-from estimator_lab.serving import ENCODED_SIGNATURE, IMAGE_BYTES, export_saved_model
+from estimator_lab.inference.model import Trained, open_trained
+from estimator_lab.inference.serving import ENCODED_SIGNATURE, IMAGE_BYTES, export_saved_model
 from estimator_lab.tf1 import tf
-from estimator_lab.trained import Trained, open_trained
 
 _BATCH = 32
 

@@ -32,11 +32,11 @@ from estimator_lab.data.pipeline.input_fns import archive_input_fn
 from estimator_lab.data.pipeline.paths import ImageInput
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.experiment import Experiment
-from estimator_lab.prediction import Table, predicted_batches
-from estimator_lab.prediction_files import csv_rows
+from estimator_lab.inference.model import Trained, open_trained
+from estimator_lab.inference.prediction import Table, predicted_batches
+from estimator_lab.inference.prediction_files import csv_rows
 from estimator_lab.settings import Settings
 from estimator_lab.tf1 import tf
-from estimator_lab.trained import Trained, open_trained
 
 GOAL = 0.9
 SECONDS_TO_FIRST = 8

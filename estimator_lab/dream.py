@@ -35,7 +35,7 @@ def main() -> int:
         raise FlagError('--model_dir is missing, see --help.')
 
     from estimator_lab.core.display.picture import labelled_grid
-    from estimator_lab.dreaming import dreams, first_images, open_dreamer
+    from estimator_lab.inference.gibbs_dreams import dreams, first_images, open_dreamer
 
     dreamer = open_dreamer(Path(FLAGS.model_dir))
     begin = first_images(dreamer, FLAGS.data, FLAGS.count) if FLAGS.data else None

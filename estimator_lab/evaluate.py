@@ -45,9 +45,9 @@ def main() -> int:
     from estimator_lab.console.outputs import json_text, writing
     from estimator_lab.data.pipeline.paths import ImageInput
     from estimator_lab.data.pipeline.report import InputReport
-    from estimator_lab.evaluation import EvaluationSettings, evaluate
-    from estimator_lab.evaluation_report import as_dict, text, write_files
-    from estimator_lab.trained import open_trained
+    from estimator_lab.inference.evaluation import EvaluationSettings, evaluate
+    from estimator_lab.inference.evaluation_report import as_dict, text, write_files
+    from estimator_lab.inference.model import open_trained
 
     images = ImageInput(FLAGS.data)
     trained = open_trained(Path(FLAGS.model_dir))

@@ -16,8 +16,8 @@ from estimator_lab.data.pipeline.batches import ImageShape, Pixels
 from estimator_lab.data.pipeline.decoded_cache import DecodedCache, cache_for
 from estimator_lab.distribution import read_role
 from estimator_lab.errors import FlagError
+from estimator_lab.inference.record import Record, check_same, read_record
 from estimator_lab.inputs import open_inputs
-from estimator_lab.model_dir import Record, check_same, read_record
 from estimator_lab.models.registry import find_model
 from estimator_lab.plans import Plan, plan_phases
 from estimator_lab.settings import Settings

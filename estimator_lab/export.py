@@ -10,7 +10,7 @@ from estimator_lab.console import command
 from estimator_lab.errors import FlagError
 
 if TYPE_CHECKING:
-    from estimator_lab.trained import Trained
+    from estimator_lab.inference.model import Trained
 
 FLAGS = flags.FlagValues()
 
@@ -32,8 +32,8 @@ def main() -> int:
     if not FLAGS.model_dir:
         raise FlagError('--model_dir is missing: the folder in which the model was trained.')
 
-    from estimator_lab.serving import export_saved_model, to_tflite
-    from estimator_lab.trained import open_trained
+    from estimator_lab.inference.model import open_trained
+    from estimator_lab.inference.serving import export_saved_model, to_tflite
 
     trained = open_trained(Path(FLAGS.model_dir))
     saved_model = export_saved_model(trained, Path(FLAGS.out or trained.model_dir / 'export'))
@@ -49,7 +49,7 @@ def main() -> int:
 
 
 def _describe(trained: 'Trained') -> None:
-    from estimator_lab import serving
+    from estimator_lab.inference import serving
 
     height, width, channels = trained.shape
     inputs = {

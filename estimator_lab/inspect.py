@@ -11,8 +11,8 @@ from estimator_lab.console.outputs import safe_name, writing
 from estimator_lab.errors import DataError, FlagError
 
 if TYPE_CHECKING:
-    from estimator_lab.inspection import Inspection
-    from estimator_lab.trained import Trained
+    from estimator_lab.inference.inspection import Inspection
+    from estimator_lab.inference.model import Trained
 
 FLAGS = flags.FlagValues()
 
@@ -46,8 +46,8 @@ def main() -> int:
 
     from estimator_lab.data.bad_example import BadExampleError
     from estimator_lab.data.pipeline.paths import read_image
-    from estimator_lab.inspection import inspect_image, write_pictures, write_summaries
-    from estimator_lab.trained import open_trained
+    from estimator_lab.inference.inspection import inspect_image, write_pictures, write_summaries
+    from estimator_lab.inference.model import open_trained
 
     member = read_image(FLAGS.image)
     trained = open_trained(Path(FLAGS.model_dir))
@@ -75,7 +75,7 @@ def main() -> int:
 
 
 def _prediction(trained: 'Trained', found: 'Inspection') -> str:
-    from estimator_lab.prediction import Predicted, Table
+    from estimator_lab.inference.prediction import Predicted, Table
 
     top = min(len(_SUFFIXES), max(len(trained.record.vocabulary), 1))
     values = {name: value[None] for name, value in found.values.items()}

@@ -10,8 +10,8 @@ from estimator_lab.core.phases import Phase
 from estimator_lab.data.pipeline.batches import Pixels
 from estimator_lab.data.pipeline.decoded_cache import DecodedCache
 from estimator_lab.errors import FlagError
+from estimator_lab.inference.record import Record, versions
 from estimator_lab.inputs import Inputs, open_pretraining
-from estimator_lab.model_dir import Record, versions
 from estimator_lab.settings import Settings
 from estimator_lab.tf1 import tf
 

@@ -15,8 +15,8 @@ from estimator_lab.errors import DataError, FlagError
 
 if TYPE_CHECKING:
     from estimator_lab.data.pipeline.report import InputReport
-    from estimator_lab.prediction import Predicted, Table
-    from estimator_lab.prediction_files import PredictionFiles, WriteRow
+    from estimator_lab.inference.prediction import Predicted, Table
+    from estimator_lab.inference.prediction_files import PredictionFiles, WriteRow
 
 FLAGS = flags.FlagValues()
 
@@ -55,9 +55,9 @@ def main(arguments: list[str]) -> int:
 
     from estimator_lab.data.pipeline.paths import ImageInput
     from estimator_lab.data.pipeline.report import InputReport
-    from estimator_lab.prediction import Table, predicted_batches
-    from estimator_lab.prediction_files import PredictionFiles
-    from estimator_lab.trained import open_trained
+    from estimator_lab.inference.model import open_trained
+    from estimator_lab.inference.prediction import Table, predicted_batches
+    from estimator_lab.inference.prediction_files import PredictionFiles
 
     images = ImageInput([*arguments, *FLAGS.data])
     trained = open_trained(Path(FLAGS.model_dir))
@@ -77,7 +77,7 @@ def main(arguments: list[str]) -> int:
 def _write(
     batches: 'Iterator[Predicted]', table: 'Table', files: 'PredictionFiles | None', stream: TextIO
 ) -> None:
-    from estimator_lab.prediction_files import FORMATS
+    from estimator_lab.inference.prediction_files import FORMATS
 
     write: WriteRow | None = None
     with files or contextlib.nullcontext():

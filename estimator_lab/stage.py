@@ -27,11 +27,11 @@ from estimator_lab.errors import FlagError
 from estimator_lab.evaluation_log import EvaluationLog, StopEarlyHook
 from estimator_lab.exporters import export_at_the_end, make_exporters
 from estimator_lab.headlines import Headlines
-from estimator_lab.model_dir import write_record
+from estimator_lab.inference.model import step_of
+from estimator_lab.inference.record import write_record
 from estimator_lab.models.registry import find_model
 from estimator_lab.plans import Plan
 from estimator_lab.tf1 import tf
-from estimator_lab.trained import step_of
 from estimator_lab.warm_start import warm_start_settings
 
 Say = Callable[[str], None]

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from estimator_lab.core.hparams import shape_fields
-from estimator_lab.model_dir import check_same
+from estimator_lab.inference.model import Trained, open_trained
+from estimator_lab.inference.record import check_same
 from estimator_lab.plans import Plan
 from estimator_lab.tf1 import tf
-from estimator_lab.trained import Trained, open_trained
 
 
 @dataclass(frozen=True)

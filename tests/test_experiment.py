@@ -10,7 +10,7 @@ from estimator_lab.core import precision
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.experiment import Experiment
-from estimator_lab.model_dir import read_record
+from estimator_lab.inference.record import read_record
 from estimator_lab.settings import Settings
 from estimator_lab.tf1 import tf
 

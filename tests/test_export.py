@@ -14,9 +14,9 @@ from estimator_lab.data.images.decode import decode_image, to_unit_range
 from estimator_lab.data.pipeline.input_fns import numpy_input_fn
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import LabError
-from estimator_lab.serving import PIXELS_SIGNATURE, export_saved_model, to_tflite
+from estimator_lab.inference.model import open_trained
+from estimator_lab.inference.serving import PIXELS_SIGNATURE, export_saved_model, to_tflite
 from estimator_lab.tf1 import tf
-from estimator_lab.trained import open_trained
 from tests.archive_files import encoded, picture
 
 BARE = Path(__file__).with_name('bare_tensorflow.py')

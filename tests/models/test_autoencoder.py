@@ -8,11 +8,11 @@ from estimator_lab.core.metrics.principal_components import load_components
 from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import FlagError
-from estimator_lab.evaluation import EvaluationSettings, evaluate
+from estimator_lab.inference.evaluation import EvaluationSettings, evaluate
+from estimator_lab.inference.model import open_trained
 from estimator_lab.models import autoencoder
 from estimator_lab.models.autoencoder import Params, check, model_fn, prepare
 from estimator_lab.tf1 import tf
-from estimator_lab.trained import open_trained
 
 SHAPE = (8, 12, 1)
 SMALL = {'image_shape': SHAPE, 'vocabulary': ('even', 'odd'), 'layers': '20-10-3'}

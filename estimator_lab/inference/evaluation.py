@@ -13,14 +13,14 @@ import numpy as np
 
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.core import keys
-from estimator_lab.core.confusion import Confusion
 from estimator_lab.data.order.order import Order
 from estimator_lab.data.pipeline.batches import Pixels
 from estimator_lab.data.pipeline.input_fns import archive_input_fn
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import DataError
+from estimator_lab.inference.confusion import Confusion
+from estimator_lab.inference.model import Trained
 from estimator_lab.tf1 import tf
-from estimator_lab.trained import Trained
 
 _OBSERVED = (keys.CLASSES, keys.PROBABILITIES, keys.ERROR)
 

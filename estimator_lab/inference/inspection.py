@@ -12,10 +12,10 @@ from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentenc
 from estimator_lab.core import keys
 from estimator_lab.core.display.picture import enlarged, numbered_tiles, overlay, png_bytes
 from estimator_lab.core.endpoints import Convolution, convolutions, logits_of, receptive_fields
-from estimator_lab.core.saliency import grad_cam, pixel_gradient, saliency
 from estimator_lab.errors import DataError, FlagError
+from estimator_lab.inference.model import Trained
+from estimator_lab.inference.saliency import grad_cam, pixel_gradient, saliency
 from estimator_lab.tf1 import tf
-from estimator_lab.trained import Trained
 
 _SHOWN = 64  # filters or maps
 _SIDE = 384  # pixels to which an image is enlarged

@@ -15,7 +15,7 @@ from estimator_lab.data.pipeline.batches import BadImage, Batch, Pixels
 from estimator_lab.data.pipeline.input_fns import archive_input_fn
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import FlagError
-from estimator_lab.trained import Trained
+from estimator_lab.inference.model import Trained
 
 KEY, PROBLEM = 'key', 'problem'
 _PICTURE_CHANNELS = (1, 3)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.core.saliency import grad_cam, pixel_gradient, saliency
+from estimator_lab.inference.saliency import grad_cam, pixel_gradient, saliency
 from estimator_lab.tf1 import tf
 
 SHAPE = (1, 5, 4, 3)

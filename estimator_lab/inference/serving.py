@@ -8,8 +8,8 @@ from estimator_lab.data.images.decode import UINT8_MAX
 from estimator_lab.data.images.graph_decode import decode_batch
 from estimator_lab.data.pipeline.batches import ImageShape
 from estimator_lab.errors import FlagError, LabError
+from estimator_lab.inference.model import Trained
 from estimator_lab.tf1 import hushed, tf
-from estimator_lab.trained import Trained
 
 IMAGE_BYTES = 'image_bytes'
 """Input of the signature that takes encoded images; TensorFlow Serving knows bytes by such an ending."""

@@ -8,7 +8,7 @@ import pytest
 
 from estimator_lab.data.pipeline.input_fns import numpy_input_fn
 from estimator_lab.errors import DataError
-from estimator_lab.trained import open_trained
+from estimator_lab.inference.model import open_trained
 
 
 @pytest.fixture

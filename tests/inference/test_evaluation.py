@@ -14,10 +14,10 @@ from estimator_lab.data.pipeline.paths import ImageInput
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError
-from estimator_lab.evaluation import EvaluationSettings, _Worst, evaluate
-from estimator_lab.evaluation_report import as_dict, text, write_files
+from estimator_lab.inference.evaluation import EvaluationSettings, _Worst, evaluate
+from estimator_lab.inference.evaluation_report import as_dict, text, write_files
+from estimator_lab.inference.model import open_trained
 from estimator_lab.tf1 import tf
-from estimator_lab.trained import open_trained
 from tests.archive_files import encoded, picture, write_tar
 
 

@@ -4,7 +4,7 @@ import json
 import pytest
 
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.model_dir import FORMAT, Record, check_same, read_record, versions, write_record
+from estimator_lab.inference.record import FORMAT, Record, check_same, read_record, versions, write_record
 
 RECORD = Record('cnn', (8, 8, 1), ('a', 'b', 'ü'), {'filters': 3, 'optimizer': 'adam'}, versions('2.21.0'))
 

@@ -13,8 +13,8 @@ from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.pipeline.batches import decoded_batches
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import DataError, FlagError
+from estimator_lab.inference.model import Trained, open_trained
 from estimator_lab.tf1 import tf
-from estimator_lab.trained import Trained, open_trained
 
 
 def open_dreamer(model_dir: Path) -> Trained:

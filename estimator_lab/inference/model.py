@@ -15,7 +15,7 @@ from estimator_lab.data.images.decode import DECODERS
 from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.pipeline.batches import ImageShape, Pixels
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.model_dir import Record, read_record
+from estimator_lab.inference.record import Record, read_record
 from estimator_lab.models.registry import Model, find_model
 from estimator_lab.tf1 import tf
 

@@ -9,8 +9,8 @@ from estimator_lab.data.pipeline.batches import BadImage
 from estimator_lab.data.pipeline.paths import ImageInput
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import DataError, FlagError, LabError
-from estimator_lab.prediction import Predicted, Row, Table, predicted_batches, top_classes
-from estimator_lab.trained import open_trained
+from estimator_lab.inference.model import open_trained
+from estimator_lab.inference.prediction import Predicted, Row, Table, predicted_batches, top_classes
 from tests.archive_files import encoded, picture, write_tar
 
 
@@ -136,7 +136,7 @@ def test_a_checkpoint_with_flipped_bits_is_one_sentence(cnn_dir, archive, tmp_pa
 
 
 def test_pictures_keep_their_pixels(tmp_path):
-    from estimator_lab.prediction_files import PredictionFiles
+    from estimator_lab.inference.prediction_files import PredictionFiles
 
     grey = np.linspace(0, 1, 2 * 3 * 4, dtype=np.float32).reshape(2, 3, 4, 1)
     with PredictionFiles(tmp_path / 'out') as files:
@@ -153,8 +153,8 @@ def test_pictures_keep_their_pixels(tmp_path):
 
 
 def test_vectors_lie_in_files_of_bounded_size_with_their_keys(tmp_path, monkeypatch):
-    from estimator_lab import prediction_files
-    from estimator_lab.prediction_files import PredictionFiles
+    from estimator_lab.inference import prediction_files
+    from estimator_lab.inference.prediction_files import PredictionFiles
 
     monkeypatch.setattr(prediction_files, '_FILE_BYTES', 5 * 3 * 4)
     codes = np.arange(36, dtype=np.float32).reshape(12, 3)
@@ -178,7 +178,7 @@ def test_vectors_lie_in_files_of_bounded_size_with_their_keys(tmp_path, monkeypa
     'key', ['../../../etc/passwd', '/abs/x.png', '..', 'a\\b\0c\nd', 'ü' * 300, '', '.' * 9]
 )
 def test_no_key_leads_out_of_the_folder(tmp_path, key):
-    from estimator_lab.prediction_files import PredictionFiles
+    from estimator_lab.inference.prediction_files import PredictionFiles
 
     with PredictionFiles(tmp_path / 'out') as files:
         (path,) = files.write(Predicted([key], [], {'..': np.zeros((1, 2, 2, 3))}))['..']
@@ -188,7 +188,7 @@ def test_no_key_leads_out_of_the_folder(tmp_path, key):
 
 
 def test_the_folder_has_to_be_new(tmp_path):
-    from estimator_lab.prediction_files import PredictionFiles
+    from estimator_lab.inference.prediction_files import PredictionFiles
 
     (tmp_path / 'x').write_text('')
     with pytest.raises(FlagError, match=r'--output=.* is not empty'):

@@ -1,0 +1,1 @@
+"""A model_dir -> an opened model -> what is asked of it."""
