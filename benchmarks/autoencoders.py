@@ -32,7 +32,6 @@ import numpy as np
 
 from estimator_lab.core.display.picture import COLUMNS, labelled_grid, png_bytes
 from estimator_lab.core.metrics.principal_components import FILE, load_components, principal_components
-from estimator_lab.core.precision import PRECISIONS
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.pipeline.batches import ImageShape, Pixels, decoded_batches
@@ -40,6 +39,7 @@ from estimator_lab.data.pipeline.input_fns import archive_input_fn
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.inference.model import Trained, open_trained
 from estimator_lab.tf1 import tf
+from estimator_lab.training.precision import PRECISIONS
 
 MNIST = '--image_size=28'
 FLAGS = {

@@ -23,7 +23,7 @@ from estimator_lab.tf1 import tf
 
 # Each training is forked from a process that has imported TensorFlow, which takes seconds and tells nothing.
 _FORKS = multiprocessing.get_context('forkserver')
-_FORKS.set_forkserver_preload(['estimator_lab.experiment'])
+_FORKS.set_forkserver_preload(['estimator_lab.training.experiment'])
 Process = multiprocessing.context.ForkServerProcess
 
 _LABELS = 4

@@ -9,9 +9,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.experiment import Experiment
-from estimator_lab.settings import Settings
 from estimator_lab.tf1 import tf
+from estimator_lab.training.experiment import Experiment
+from estimator_lab.training.settings import Settings
 
 STEPS = 36
 BATCH_SIZE = 5

@@ -113,9 +113,9 @@ def run_task(options: dict[str, Any]) -> None:
         os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[options['core']]})
     import numpy as np
 
-    from estimator_lab.distribution import read_role
     from estimator_lab.models import cnn
     from estimator_lab.tf1 import tf
+    from estimator_lab.training.distribution import read_role
 
     folder = Path(options['folder'])
     role = read_role(options['distribution'], os.environ.get('TF_CONFIG', ''))

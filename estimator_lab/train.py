@@ -15,8 +15,8 @@ from estimator_lab.models.registry import MODELS, find_model
 
 if TYPE_CHECKING:
     from estimator_lab.data.order.archives import Archives
-    from estimator_lab.experiment import Experiment, Result
-    from estimator_lab.settings import Settings
+    from estimator_lab.training.experiment import Experiment, Result
+    from estimator_lab.training.settings import Settings
 
 FLAGS = flags.FLAGS
 
@@ -111,8 +111,8 @@ def main() -> int:
     model_dir = Path(FLAGS.model_dir or f'runs/{model.name}')
     data, eval_data = (FLAGS.data, FLAGS.eval_data) if FLAGS.data else _demo_data()
 
-    from estimator_lab.experiment import Experiment
-    from estimator_lab.settings import Settings
+    from estimator_lab.training.experiment import Experiment
+    from estimator_lab.training.settings import Settings
 
     settings = Settings(
         model=model.name,
@@ -219,7 +219,7 @@ def _conclude(settings: 'Settings', result: 'Result') -> int:
         _say(f'Checkpoint       {result.checkpoint}')
         _say(f'TensorBoard      {command.tensorboard(settings.model_dir)}')
         return 0
-    from estimator_lab.evaluation_log import worth_showing
+    from estimator_lab.training.evaluation_log import worth_showing
 
     on = 'the training data' if not result.on_unseen else f'{result.evaluated_on:,} unseen images'
     _say('')

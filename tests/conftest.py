@@ -65,8 +65,8 @@ def archive(tmp_path: Path) -> Path:
 @pytest.fixture(scope='session')
 def cnn_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model_dir of a CNN for 8x8 pixels after 3 steps on the images of `archive`; not to be changed."""
-    from estimator_lab.experiment import Experiment
-    from estimator_lab.settings import Settings
+    from estimator_lab.training.experiment import Experiment
+    from estimator_lab.training.settings import Settings
 
     folder = tmp_path_factory.mktemp('cnn')
     settings = Settings(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from estimator_lab.distribution import read_role
 from estimator_lab.train import FLAGS
+from estimator_lab.training.distribution import read_role
 
 MANIFEST = Path(__file__).parents[1] / 'docs' / 'kubernetes.yaml'
 

@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 from tensorboard import program
 
-from estimator_lab.experiment import Experiment
-from estimator_lab.settings import Settings
+from estimator_lab.training.experiment import Experiment
+from estimator_lab.training.settings import Settings
 from tests.archive_files import small_archive
 from tests.browser import Browser, find_chromium
 

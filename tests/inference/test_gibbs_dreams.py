@@ -3,9 +3,9 @@ import pytest
 from PIL import Image
 
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.experiment import Experiment
 from estimator_lab.inference.gibbs_dreams import dreams, first_images, open_dreamer
-from estimator_lab.settings import Settings
+from estimator_lab.training.experiment import Experiment
+from estimator_lab.training.settings import Settings
 from tests.archive_files import encoded, picture, write_tar
 
 

@@ -319,8 +319,8 @@ def test_the_published_sizes():
 @pytest.fixture
 def experiment(archive, tmp_path):
     """A run on 24 images of 8x8 pixels in batches of 6."""
-    from estimator_lab.experiment import Experiment
-    from estimator_lab.settings import Settings
+    from estimator_lab.training.experiment import Experiment
+    from estimator_lab.training.settings import Settings
 
     def make(hparams, max_steps):
         settings = Settings(

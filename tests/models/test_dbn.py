@@ -6,10 +6,10 @@ import pytest
 
 from estimator_lab.core.hparams import resolve
 from estimator_lab.errors import FlagError
-from estimator_lab.experiment import Experiment
 from estimator_lab.models import dbn
-from estimator_lab.settings import Settings
 from estimator_lab.tf1 import tf
+from estimator_lab.training.experiment import Experiment
+from estimator_lab.training.settings import Settings
 from tests.archive_files import encoded, picture, write_tar
 from tests.bad_batches import assert_teaches_nothing
 

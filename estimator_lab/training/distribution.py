@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from estimator_lab.core.hooks import StopSwitch
 from estimator_lab.data.order.parts import ONLY_WORKER, WorkerShard
 from estimator_lab.errors import FlagError, LabError
 from estimator_lab.tf1 import tf
+from estimator_lab.training.hooks import StopSwitch
 
 NONE, MIRRORED, MULTI_WORKER, PARAMETER_SERVER = 'none', 'mirrored', 'multi_worker', 'parameter_server'
 DISTRIBUTIONS = (NONE, MIRRORED, MULTI_WORKER, PARAMETER_SERVER)

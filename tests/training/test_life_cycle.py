@@ -10,12 +10,12 @@ import pytest
 
 from estimator_lab.data.pipeline.batches import ImageShape
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.experiment import Experiment
-from estimator_lab.exporters import make_exporters
-from estimator_lab.headlines import Headlines
 from estimator_lab.models.registry import MODELS, Model
-from estimator_lab.settings import Settings
 from estimator_lab.tf1 import tf
+from estimator_lab.training.best_evaluation import Headlines
+from estimator_lab.training.experiment import Experiment
+from estimator_lab.training.exporters import make_exporters
+from estimator_lab.training.settings import Settings
 from tests.archive_files import encoded, picture, small_archive, write_tar
 
 CNN = MODELS['cnn']

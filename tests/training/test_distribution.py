@@ -10,12 +10,13 @@ import time
 
 import pytest
 
-from estimator_lab import distribution, train
-from estimator_lab.core.hooks import Interrupted, StopSwitch
+from estimator_lab import train
 from estimator_lab.data.order.parts import ONLY_WORKER, WorkerShard
-from estimator_lab.distribution import Role, attend, read_role
 from estimator_lab.errors import FlagError, LabError
 from estimator_lab.tf1 import tf
+from estimator_lab.training import distribution
+from estimator_lab.training.distribution import Role, attend, read_role
+from estimator_lab.training.hooks import Interrupted, StopSwitch
 from tests.cluster import Cluster
 
 HPARAMS = 'filters=2,dense_units=8,dropout_rate=0,learning_rate=0.002,learning_rate_schedule=constant'

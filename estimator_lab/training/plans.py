@@ -11,9 +11,9 @@ from estimator_lab.data.pipeline.batches import Pixels
 from estimator_lab.data.pipeline.decoded_cache import DecodedCache
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.record import Record, versions
-from estimator_lab.inputs import Inputs, open_pretraining
-from estimator_lab.settings import Settings
 from estimator_lab.tf1 import tf
+from estimator_lab.training.inputs import Inputs, open_pretraining
+from estimator_lab.training.settings import Settings
 
 _DEFAULT_EPOCHS = 10
 _NO_HPARAMS = ('image_shape', 'vocabulary', 'model_dir')

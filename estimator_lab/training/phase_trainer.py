@@ -6,7 +6,22 @@ from typing import Any
 import numpy as np
 
 from estimator_lab.console.progress import Progress
-from estimator_lab.core.hooks import (
+from estimator_lab.core.hparams import resolve
+from estimator_lab.core.phases import FINAL
+from estimator_lab.data.order.archives import Archives
+from estimator_lab.data.pipeline.batches import decoded_batches
+from estimator_lab.data.pipeline.input_fns import InputFn, archive_input_fn
+from estimator_lab.data.pipeline.report import InputReport
+from estimator_lab.errors import FlagError
+from estimator_lab.inference.model import step_of
+from estimator_lab.inference.record import write_record
+from estimator_lab.models.registry import find_model
+from estimator_lab.tf1 import tf
+from estimator_lab.training.best_evaluation import Headlines
+from estimator_lab.training.distribution import Role, attend
+from estimator_lab.training.evaluation_log import EvaluationLog, StopEarlyHook
+from estimator_lab.training.exporters import export_at_the_end, make_exporters
+from estimator_lab.training.hooks import (
     ProfileHook,
     ProgressHook,
     SpeedHook,
@@ -14,25 +29,10 @@ from estimator_lab.core.hooks import (
     StopSwitch,
     StopTrainingHook,
 )
-from estimator_lab.core.hparams import resolve
-from estimator_lab.core.phases import FINAL
-from estimator_lab.core.precision import session_config
-from estimator_lab.core.run_table import RunTableHook
-from estimator_lab.data.order.archives import Archives
-from estimator_lab.data.pipeline.batches import decoded_batches
-from estimator_lab.data.pipeline.input_fns import InputFn, archive_input_fn
-from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.distribution import Role, attend
-from estimator_lab.errors import FlagError
-from estimator_lab.evaluation_log import EvaluationLog, StopEarlyHook
-from estimator_lab.exporters import export_at_the_end, make_exporters
-from estimator_lab.headlines import Headlines
-from estimator_lab.inference.model import step_of
-from estimator_lab.inference.record import write_record
-from estimator_lab.models.registry import find_model
-from estimator_lab.plans import Plan
-from estimator_lab.tf1 import tf
-from estimator_lab.warm_start import warm_start_settings
+from estimator_lab.training.plans import Plan
+from estimator_lab.training.precision import session_config
+from estimator_lab.training.run_table import RunTableHook
+from estimator_lab.training.warm_start import warm_start_settings
 
 Say = Callable[[str], None]
 

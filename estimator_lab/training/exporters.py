@@ -6,9 +6,9 @@ from typing import Any
 
 from estimator_lab.data.pipeline.batches import ImageShape
 from estimator_lab.errors import FlagError
-from estimator_lab.headlines import Headlines
 from estimator_lab.inference.serving import serving_input_receiver_fn
 from estimator_lab.tf1 import tf
+from estimator_lab.training.best_evaluation import Headlines
 
 NAMES = ('best', 'latest', 'final')
 _KEPT = 1

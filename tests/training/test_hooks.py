@@ -5,8 +5,15 @@ import threading
 
 import pytest
 
-from estimator_lab.core.hooks import Interrupted, ProgressHook, SpeedHook, StopSwitch, StopTrainingHook, clock
 from estimator_lab.tf1 import tf
+from estimator_lab.training.hooks import (
+    Interrupted,
+    ProgressHook,
+    SpeedHook,
+    StopSwitch,
+    StopTrainingHook,
+    clock,
+)
 
 
 def run_steps(hooks, steps=None):
@@ -43,7 +50,7 @@ def test_speed_is_written_every_n_steps(tmp_path):
 
 
 def test_progress_in_plain_lines(monkeypatch):
-    monkeypatch.setattr('estimator_lab.core.hooks._PLAIN_SECONDS', 0.0)
+    monkeypatch.setattr('estimator_lab.training.hooks._PLAIN_SECONDS', 0.0)
     stream = io.StringIO()
     run_steps([ProgressHook(max_steps=100, batch_size=8, stream=stream)], 10)
     lines = stream.getvalue().splitlines()
@@ -52,7 +59,7 @@ def test_progress_in_plain_lines(monkeypatch):
 
 
 def test_progress_on_a_terminal_is_one_line_that_goes_away(monkeypatch):
-    monkeypatch.setattr('estimator_lab.core.hooks._TERMINAL_SECONDS', 0.0)
+    monkeypatch.setattr('estimator_lab.training.hooks._TERMINAL_SECONDS', 0.0)
     stream = io.StringIO()
     stream.isatty = lambda: True
     run_steps([ProgressHook(100, 8, stream)], 10)

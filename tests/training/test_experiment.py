@@ -6,13 +6,13 @@ import threading
 import numpy as np
 import pytest
 
-from estimator_lab.core import precision
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.experiment import Experiment
 from estimator_lab.inference.record import read_record
-from estimator_lab.settings import Settings
 from estimator_lab.tf1 import tf
+from estimator_lab.training import precision
+from estimator_lab.training.experiment import Experiment
+from estimator_lab.training.settings import Settings
 
 SMALL = 'filters=2,dense_units=8'
 

@@ -6,24 +6,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
-from estimator_lab.core.hooks import Interrupted, StopSwitch
 from estimator_lab.core.hparams import parse_hparams, resolve, shape_fields
 from estimator_lab.core.phases import Phase
-from estimator_lab.core.precision import check_precision, refuse_nondeterminism
 from estimator_lab.data.images.augment import parse_augmentation
 from estimator_lab.data.images.decode import DECODERS
 from estimator_lab.data.pipeline.batches import ImageShape, Pixels
 from estimator_lab.data.pipeline.decoded_cache import DecodedCache, cache_for
-from estimator_lab.distribution import read_role
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.record import Record, check_same, read_record
-from estimator_lab.inputs import open_inputs
 from estimator_lab.models.registry import find_model
-from estimator_lab.plans import Plan, plan_phases
-from estimator_lab.settings import Settings
-from estimator_lab.stage import Stage
 from estimator_lab.tf1 import tf
-from estimator_lab.warm_start import WarmStart, open_warm_start
+from estimator_lab.training.distribution import read_role
+from estimator_lab.training.hooks import Interrupted, StopSwitch
+from estimator_lab.training.inputs import open_inputs
+from estimator_lab.training.phase_trainer import Stage
+from estimator_lab.training.plans import Plan, plan_phases
+from estimator_lab.training.precision import check_precision, refuse_nondeterminism
+from estimator_lab.training.settings import Settings
+from estimator_lab.training.warm_start import WarmStart, open_warm_start
 
 Say = Callable[[str], None]
 

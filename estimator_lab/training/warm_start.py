@@ -9,8 +9,8 @@ from typing import Any
 from estimator_lab.core.hparams import shape_fields
 from estimator_lab.inference.model import Trained, open_trained
 from estimator_lab.inference.record import check_same
-from estimator_lab.plans import Plan
 from estimator_lab.tf1 import tf
+from estimator_lab.training.plans import Plan
 
 
 @dataclass(frozen=True)

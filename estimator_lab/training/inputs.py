@@ -7,7 +7,7 @@ from estimator_lab.data.labels import Vocabulary, read_vocabulary
 from estimator_lab.data.order.archives import Archives, Say, open_archives
 from estimator_lab.data.order.parts import EVERYTHING, Part
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.settings import Settings
+from estimator_lab.training.settings import Settings
 
 _LABELS_NAMED = 3
 

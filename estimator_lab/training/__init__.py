@@ -1,0 +1,1 @@
+"""Settings -> a run in phases -> Estimator, TrainSpec, EvalSpec."""
