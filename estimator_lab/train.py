@@ -219,7 +219,7 @@ def _conclude(settings: 'Settings', result: 'Result') -> int:
         _say(f'Checkpoint       {result.checkpoint}')
         _say(f'TensorBoard      {command.tensorboard(settings.model_dir)}')
         return 0
-    from estimator_lab.training.evaluation_log import worth_showing
+    from estimator_lab.inference.metrics_text import worth_showing
 
     on = 'the training data' if not result.on_unseen else f'{result.evaluated_on:,} unseen images'
     _say('')

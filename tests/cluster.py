@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-_ROOT = Path(__file__).parents[1]
+from tests.places import ROOT
+
 _PROGRAM = Path(__file__).with_name('cluster_process.py')
 
 
@@ -48,7 +49,7 @@ class Cluster:
         """Starts tasks; their training input gives a batch every `pace` seconds at most."""
         for task in tasks:
             job, index = task.rstrip('0123456789'), int(re.search(r'\d*$', task)[0] or 0)
-            environment = {**os.environ, 'PYTHONPATH': str(_ROOT)}
+            environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
             environment.pop('TF_CONFIG', None)
             if self._cluster:
                 tf_config = {'cluster': self._cluster, 'task': {'type': job, 'index': index}}

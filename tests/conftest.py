@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.archive_files import small_archive
+from tests.places import ROOT, test_data
 
-ROOT = Path(__file__).parents[1]
-SHARED = ROOT.parent / 'shared'
 _SET_BY_TF1 = ('TF_CPP_MIN_LOG_LEVEL', 'TF_ENABLE_ONEDNN_OPTS', 'TF_USE_LEGACY_KERAS')
 
 
@@ -49,11 +48,8 @@ def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 @pytest.fixture
 def shared_data() -> Path:
-    """The folder of the shared archives, which users of the package do not have."""
-    folder = SHARED / 'data'
-    if not folder.is_dir():
-        pytest.skip(f'{folder} is not on this machine')
-    return folder
+    """The folder of real archives, which users of the package do not have."""
+    return test_data()
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).parents[1]
+from tests.places import ROOT
+
 _PROGRAMS = ('python ', 'python3 ', 'make ', 'pip ', 'tensorboard ', '.venv/bin/')
 
 

@@ -1,9 +1,8 @@
 """The table of behaviours, made from JUnit files."""
 
 import importlib.util
-from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from tests.places import ROOT
 
 
 def tool():

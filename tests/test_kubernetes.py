@@ -3,14 +3,14 @@
 import json
 import re
 import shlex
-from pathlib import Path
 
 import pytest
 
 from estimator_lab.train import FLAGS
 from estimator_lab.training.distribution import read_role
+from tests.places import ROOT
 
-MANIFEST = Path(__file__).parents[1] / 'docs' / 'kubernetes.yaml'
+MANIFEST = ROOT / 'docs' / 'kubernetes.yaml'
 
 
 def jobs():

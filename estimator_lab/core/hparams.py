@@ -14,16 +14,18 @@ P = TypeVar('P')
 _HELP = 'help'
 
 
-def hparam(default: Any, help_text: str, valid: Callable[[Any], bool], shapes: bool = False) -> Any:
+def hparam(default: Any, help_text: str, valid: Callable[[Any], bool], structural: bool = False) -> Any:
     """Returns a dataclass field for one hyper-parameter.
 
     Args:
       default: its default; its type (int, float, bool or str) is the hyper-parameter's.
       help_text: meaning and allowed values, for --hparams=help and for errors.
       valid: whether a value is allowed.
-      shapes: whether it decides which variables a checkpoint holds, so that a model_dir is bound to it.
+      structural: whether it decides which variables a checkpoint holds, so that a model_dir is bound to it.
     """
-    return dataclasses.field(default=default, metadata={_HELP: help_text, 'valid': valid, 'shapes': shapes})
+    return dataclasses.field(
+        default=default, metadata={_HELP: help_text, 'valid': valid, 'structural': structural}
+    )
 
 
 def hparam_fields(params_class: type) -> dict[str, 'dataclasses.Field[Any]']:
@@ -31,9 +33,9 @@ def hparam_fields(params_class: type) -> dict[str, 'dataclasses.Field[Any]']:
     return {f.name: f for f in dataclasses.fields(params_class) if _HELP in f.metadata}
 
 
-def shape_fields(params_class: type) -> list[str]:
+def structural_fields(params_class: type) -> list[str]:
     """Returns the names of the hyper-parameters that a checkpoint is bound to."""
-    return [name for name, f in hparam_fields(params_class).items() if f.metadata['shapes']]
+    return [name for name, f in hparam_fields(params_class).items() if f.metadata['structural']]
 
 
 def resolve(params_class: type[P], params: Mapping[str, Any] | None) -> P:

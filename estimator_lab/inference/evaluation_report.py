@@ -12,8 +12,8 @@ from estimator_lab.core.display.picture import labelled_grid
 from estimator_lab.inference.confusion import ClassScores, Confusion
 from estimator_lab.inference.confusion_picture import confusion_picture
 from estimator_lab.inference.evaluation import Evaluation, Example
+from estimator_lab.inference.metrics_text import worth_showing
 from estimator_lab.inference.model import Trained
-from estimator_lab.training.evaluation_log import worth_showing
 
 _CLASSES_IN_TEXT = 20
 _CELLS_IN_TEXT = 15

@@ -18,10 +18,10 @@ import numpy as np
 
 from estimator_lab.console.progress import say
 from estimator_lab.core import keys
-from estimator_lab.core.boltzmann.head import Sight
+from estimator_lab.core.boltzmann.head import RbmBatch
 from estimator_lab.core.boltzmann.pretraining import (
+    LayerPretraining,
     PretrainingParams,
-    Task,
     pretraining_phases,
     pretraining_spec,
 )
@@ -58,35 +58,35 @@ _OUTPUTS = {'sigmoid': tf.nn.sigmoid, 'linear': tf.identity}
 class Params(PretrainingParams, TrainingParams):
     """Parameters of the autoencoder."""
 
-    kind: str = hparam('dense', f'one of {", ".join(_LAYERS)}', _LAYERS.__contains__, shapes=True)
+    kind: str = hparam('dense', f'one of {", ".join(_LAYERS)}', _LAYERS.__contains__, structural=True)
     layers: str = hparam(
         '',
         'units of the dense layers, the last one the code, such as 1000-500-250-30, which is the default; '
         'for kind=convolutional there are none, and the code is what the convolutions leave of the image',
         are_sizes,
-        shapes=True,
+        structural=True,
     )
     decoder_layers: str = hparam(
         '',
         "units of the decoder's dense layers between code and image; default: mirrored",
         are_sizes,
-        shapes=True,
+        structural=True,
     )
     filters: str = hparam(
         '32-64-128-4',
         'for kind=convolutional: filters of its convolutions, each of which halves the image',
         lambda v: are_sizes(v) and v,
-        shapes=True,
+        structural=True,
     )
-    kernel_size: int = hparam(4, 'side of a filter in pixels, at least 1', lambda v: v >= 1, shapes=True)
+    kernel_size: int = hparam(4, 'side of a filter in pixels, at least 1', lambda v: v >= 1, structural=True)
     tied: bool = hparam(
-        False, "whether the decoder's weights are the encoder's, transposed", lambda v: True, shapes=True
+        False, "whether the decoder's weights are the encoder's, transposed", lambda v: True, structural=True
     )
     activation: str = hparam('elu', f'of the layers: {", ".join(ACTIVATIONS)}', ACTIVATIONS.__contains__)
     code_activation: str = hparam('linear', 'of the code: the same', ACTIVATIONS.__contains__)
     output: str = hparam('sigmoid', f'of the reconstruction: {", ".join(_OUTPUTS)}', _OUTPUTS.__contains__)
     pretrain_epochs: float = hparam(
-        0.0, 'passes over the images for each layer, as an rbm; 0 for none', lambda v: v >= 0, shapes=True
+        0.0, 'passes over the images for each layer, as an rbm; 0 for none', lambda v: v >= 0, structural=True
     )
     loss: str = hparam('squared_error', f'one of {", ".join(LOSSES)}', LOSSES.__contains__)
     corruption: str = hparam('none', f'one of {", ".join(CORRUPTIONS)}', CORRUPTIONS.__contains__)
@@ -109,9 +109,9 @@ class Params(PretrainingParams, TrainingParams):
         )
 
     @property
-    def task(self) -> Task:
+    def task(self) -> LayerPretraining:
         """What is pre-trained."""
-        return Task(self, self.sizes.layers, linear_top=self.code_activation == 'linear')
+        return LayerPretraining(self, self.sizes.layers, linear_top=self.code_activation == 'linear')
 
 
 def check(params: Params) -> None:
@@ -206,7 +206,7 @@ def model_fn(
     check(settings)
     images = images_of(features, settings.image_shape)
     if settings.phase != FINAL:
-        return pretraining_spec(settings.task, Sight(features, images), mode, config)
+        return pretraining_spec(settings.task, RbmBatch(features, images), mode, config)
     coder = Coder(
         settings.sizes, ACTIVATIONS[settings.activation], ACTIVATIONS[settings.code_activation], settings.tied
     )

@@ -30,9 +30,9 @@ _SMALLEST = 2**_POOLINGS
 class Params(ClassifierParams):
     """Parameters of the network; the defaults are the document's."""
 
-    filters: int = hparam(32, 'filters in each convolution, at least 1', lambda v: v >= 1, shapes=True)
-    kernel_size: int = hparam(5, 'side of a filter in pixels, at least 1', lambda v: v >= 1, shapes=True)
-    dense_units: int = hparam(1024, 'units of the dense layer, at least 1', lambda v: v >= 1, shapes=True)
+    filters: int = hparam(32, 'filters in each convolution, at least 1', lambda v: v >= 1, structural=True)
+    kernel_size: int = hparam(5, 'side of a filter in pixels, at least 1', lambda v: v >= 1, structural=True)
+    dense_units: int = hparam(1024, 'units of the dense layer, at least 1', lambda v: v >= 1, structural=True)
     dropout_rate: float = hparam(
         0.4, 'share of dense units dropped in training, in [0, 1)', lambda v: 0 <= v < 1
     )

@@ -9,11 +9,11 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from estimator_lab.core.boltzmann.head import Sight
+from estimator_lab.core.boltzmann.head import RbmBatch
 from estimator_lab.core.boltzmann.pretraining import (
     RBM,
+    LayerPretraining,
     PretrainingParams,
-    Task,
     layer_sizes,
     pretraining_phases,
     pretraining_spec,
@@ -41,7 +41,7 @@ class Params(ClassifierParams, PretrainingParams):
         False,
         'whether the top rbm sees the label as well, so that it can dream a given class',
         lambda v: True,
-        shapes=True,
+        structural=True,
     )
     head_steps: int = hparam(
         600, 'steps of fine-tuning in which the new top layer alone learns, 0 or more', lambda v: v >= 0
@@ -54,9 +54,11 @@ class Params(ClassifierParams, PretrainingParams):
     )
 
     @property
-    def task(self) -> Task:
+    def task(self) -> LayerPretraining:
         """What is pre-trained."""
-        return Task(self, sizes(self.layers), classes=self.num_classes if self.labels_in_top else 0)
+        return LayerPretraining(
+            self, sizes(self.layers), classes=self.num_classes if self.labels_in_top else 0
+        )
 
 
 def check(params: Params) -> None:
@@ -96,8 +98,8 @@ def model_fn(
     check(settings)
     images = images_of(features, settings.image_shape)
     if settings.phase:
-        sight = Sight(features, images, _one_hot(labels, settings))
-        return pretraining_spec(settings.task, sight, mode, config)
+        batch = RbmBatch(features, images, _one_hot(labels, settings))
+        return pretraining_spec(settings.task, batch, mode, config)
     hidden, logits = network(images, settings, training=mode == tf.estimator.ModeKeys.TRAIN)
     if mode == tf.estimator.ModeKeys.PREDICT:
         return predict_spec(logits, features, settings)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from estimator_lab.core.boltzmann.head import Sight, rbm_spec
+from estimator_lab.core.boltzmann.head import RbmBatch, rbm_spec
 from estimator_lab.core.boltzmann.params import RbmParams
 from estimator_lab.core.boltzmann.rbm import BERNOULLI
 from estimator_lab.core.boltzmann.stack import Stack, make_layer
@@ -55,7 +55,7 @@ def model_fn(
     settings = resolve(Params, params)
     check(settings)
     images = images_of(features, settings.image_shape)
-    return rbm_spec(stack_of(settings), Sight(features, images), mode, settings, config)
+    return rbm_spec(stack_of(settings), RbmBatch(features, images), mode, settings, config)
 
 
 def stack_of(params: Params) -> Stack:

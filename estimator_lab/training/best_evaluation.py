@@ -6,7 +6,7 @@ from estimator_lab.models.registry import Model
 from estimator_lab.tf1 import tf
 
 
-class Headlines:
+class BestEvaluation:
     """What the evaluations of a run were worth.
 
     Args:

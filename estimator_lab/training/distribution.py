@@ -18,7 +18,7 @@ from typing import Any
 from estimator_lab.data.order.parts import ONLY_WORKER, WorkerShard
 from estimator_lab.errors import FlagError, LabError
 from estimator_lab.tf1 import tf
-from estimator_lab.training.hooks import StopSwitch
+from estimator_lab.training.interrupt import StopSwitch
 
 NONE, MIRRORED, MULTI_WORKER, PARAMETER_SERVER = 'none', 'mirrored', 'multi_worker', 'parameter_server'
 DISTRIBUTIONS = (NONE, MIRRORED, MULTI_WORKER, PARAMETER_SERVER)
@@ -72,8 +72,8 @@ class Role:
         return self.job == _EVALUATOR or not self.cluster
 
     @property
-    def needs_attendance(self) -> bool:
-        """Whether this process may go on, or wait for others, without an end: see `attend`."""
+    def has_no_end_of_its_own(self) -> bool:
+        """Whether this process may go on, or wait for others, without an end: see `run_until_finished`."""
         return bool(self.cluster) and (not self.trains or self.distribution == MULTI_WORKER)
 
     @property
@@ -160,7 +160,7 @@ def read_role(distribution: str, tf_config: str) -> Role:
     return Role(PARAMETER_SERVER if distribution == NONE else distribution, job, index, cluster)
 
 
-def attend(
+def run_until_finished(
     work: Callable[[], object],
     role: Role,
     switch: StopSwitch,

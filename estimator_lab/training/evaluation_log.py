@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from estimator_lab.core import keys
 from estimator_lab.data.pipeline.report import InputReport
+from estimator_lab.inference.metrics_text import worth_showing
 from estimator_lab.tf1 import tf
 
 
@@ -58,12 +58,3 @@ class StopEarlyHook(tf.train.SessionRunHook):
             self._asked_at = self._log.last
             if self._is_enough():
                 run_context.request_stop()
-
-
-def worth_showing(metrics: Mapping[str, float]) -> list[tuple[str, float]]:
-    """Returns metrics by name for a person to read: without the step, and without unknown labels if none."""
-    return sorted(
-        (name, value)
-        for name, value in metrics.items()
-        if name != 'global_step' and not (name == keys.UNKNOWN_LABELS and value == 0)
-    )

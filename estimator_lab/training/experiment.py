@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
-from estimator_lab.core.hparams import parse_hparams, resolve, shape_fields
+from estimator_lab.core.hparams import parse_hparams, resolve, structural_fields
 from estimator_lab.core.phases import Phase
 from estimator_lab.data.images.augment import parse_augmentation
 from estimator_lab.data.images.decode import DECODERS
@@ -17,9 +17,9 @@ from estimator_lab.inference.record import Record, check_same, read_record
 from estimator_lab.models.registry import find_model
 from estimator_lab.tf1 import tf
 from estimator_lab.training.distribution import read_role
-from estimator_lab.training.hooks import Interrupted, StopSwitch
 from estimator_lab.training.inputs import open_inputs
-from estimator_lab.training.phase_trainer import Stage
+from estimator_lab.training.interrupt import Interrupted, StopSwitch
+from estimator_lab.training.phase_trainer import PhaseTrainer
 from estimator_lab.training.plans import Plan, plan_phases
 from estimator_lab.training.precision import check_precision, refuse_nondeterminism
 from estimator_lab.training.settings import Settings
@@ -107,7 +107,9 @@ class Experiment:
         cache = _cache(settings, plans, shape)
         self.warm_start = self._open_warm_start(plans)
         beginning = self.warm_start.settings if self.warm_start else None
-        self.stages = [Stage(plan.with_cache(cache), self.role, strategy, say, beginning) for plan in plans]
+        self.stages = [
+            PhaseTrainer(plan.with_cache(cache), self.role, strategy, say, beginning) for plan in plans
+        ]
 
     @property
     def max_steps(self) -> int:
@@ -115,7 +117,7 @@ class Experiment:
         return self.stages[-1].plan.last_step
 
     @property
-    def stage(self) -> Stage:
+    def stage(self) -> PhaseTrainer:
         """The phase that training is in: the first unfinished one, or the last."""
         return next((stage for stage in self.stages if not stage.is_finished()), self.stages[-1])
 
@@ -170,7 +172,7 @@ class Experiment:
             )
         return open_warm_start(folder, plans[-1])
 
-    def _say_phase(self, stage: Stage) -> None:
+    def _say_phase(self, stage: PhaseTrainer) -> None:
         plan = stage.plan
         if len(self.stages) > 1 and not stage.is_finished():
             steps = f'step {plan.first_step} to {plan.last_step}'
@@ -182,7 +184,7 @@ class Experiment:
             return
         if not self.model.labelled:  # then labels are but names to show
             previous = replace(previous, vocabulary=record.vocabulary)
-        bound = shape_fields(self.model.load().Params)
+        bound = structural_fields(self.model.load().Params)
         check_same(self.settings.model_dir, previous, record, bound)
         was, now = (r.hparams.get('first_step', 0) for r in (previous, record))
         if was != now:

@@ -8,19 +8,19 @@ from estimator_lab.data.pipeline.batches import ImageShape
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.serving import serving_input_receiver_fn
 from estimator_lab.tf1 import tf
-from estimator_lab.training.best_evaluation import Headlines
+from estimator_lab.training.best_evaluation import BestEvaluation
 
 NAMES = ('best', 'latest', 'final')
 _KEPT = 1
 
 
-def make_exporters(names: Sequence[str], shape: ImageShape, headlines: Headlines) -> list[Any]:
+def make_exporters(names: Sequence[str], shape: ImageShape, evaluations: BestEvaluation) -> list[Any]:
     """Returns the exporters of a run, for `tf.estimator.EvalSpec`.
 
     Args:
       names: of NAMES.
       shape: of the images that the network takes.
-      headlines: tells which evaluation was the best.
+      evaluations: tells which evaluation was the best.
 
     Raises:
       FlagError: for an unknown name.
@@ -30,7 +30,7 @@ def make_exporters(names: Sequence[str], shape: ImageShape, headlines: Headlines
             raise FlagError(f'--export={name} is not allowed: one or more of {", ".join(NAMES)}.')
     receiver = serving_input_receiver_fn(shape)
     makers = {
-        'best': lambda: _BestExporter(headlines, receiver),
+        'best': lambda: _BestExporter(evaluations, receiver),
         'latest': lambda: tf.estimator.LatestExporter('latest', receiver, exports_to_keep=_KEPT),
         'final': lambda: tf.estimator.FinalExporter('final', receiver),
     }
@@ -51,9 +51,9 @@ class _BestExporter(tf.estimator.BestExporter):
     Estimator's own exports whatever comes first after a restart, and drops the better one for it.
     """
 
-    def __init__(self, headlines: Headlines, receiver: Any) -> None:
+    def __init__(self, evaluations: BestEvaluation, receiver: Any) -> None:
         super().__init__('best', receiver, None, self._is_better, exports_to_keep=_KEPT)
-        self._headlines = headlines
+        self._evaluations = evaluations
 
     def export(
         self,
@@ -68,4 +68,4 @@ class _BestExporter(tf.estimator.BestExporter):
         return super().export(estimator, export_path, checkpoint_path, eval_result, is_the_final_export)
 
     def _is_better(self, best_eval_result: Any, current_eval_result: Any) -> bool:
-        return self._headlines.best_step() == current_eval_result['global_step']
+        return self._evaluations.best_step() == current_eval_result['global_step']

@@ -17,18 +17,12 @@ from estimator_lab.inference.model import step_of
 from estimator_lab.inference.record import write_record
 from estimator_lab.models.registry import find_model
 from estimator_lab.tf1 import tf
-from estimator_lab.training.best_evaluation import Headlines
-from estimator_lab.training.distribution import Role, attend
+from estimator_lab.training.best_evaluation import BestEvaluation
+from estimator_lab.training.distribution import Role, run_until_finished
 from estimator_lab.training.evaluation_log import EvaluationLog, StopEarlyHook
 from estimator_lab.training.exporters import export_at_the_end, make_exporters
-from estimator_lab.training.hooks import (
-    ProfileHook,
-    ProgressHook,
-    SpeedHook,
-    StopEvaluationHook,
-    StopSwitch,
-    StopTrainingHook,
-)
+from estimator_lab.training.hooks import ProfileHook, ProgressHook, SpeedHook
+from estimator_lab.training.interrupt import StopEvaluationHook, StopSwitch, StopTrainingHook
 from estimator_lab.training.plans import Plan
 from estimator_lab.training.precision import session_config
 from estimator_lab.training.run_table import RunTableHook
@@ -42,7 +36,7 @@ _CHECKPOINTS_KEPT = 3
 _EVALUATOR_POLL_SECONDS = 1
 
 
-class Stage:
+class PhaseTrainer:
     """Trains one phase, and goes on with it where it stopped.
 
     Args:
@@ -75,9 +69,9 @@ class Stage:
             )
         self._train_report = self._report(plan.inputs.train)
         settings = plan.settings
-        self._headlines = Headlines(settings.model_dir, find_model(settings.model))
+        self._evaluations = BestEvaluation(settings.model_dir, find_model(settings.model))
         names = settings.export if plan.phase.name == FINAL else ()
-        self._exporters = make_exporters(names, plan.pixels.shape, self._headlines)
+        self._exporters = make_exporters(names, plan.pixels.shape, self._evaluations)
 
     @property
     def bad_images(self) -> int:
@@ -99,7 +93,7 @@ class Stage:
 
     def _is_stopped_early(self) -> bool:
         patience = self.plan.settings.early_stopping
-        return patience is not None and self._headlines.since_best() >= patience
+        return patience is not None and self._evaluations.since_best() >= patience
 
     def train(self, switch: StopSwitch) -> Mapping[str, float]:
         """Trains to the last step, evaluating at each checkpoint.
@@ -179,8 +173,8 @@ class Stage:
             # An evaluator of its own looks for new checkpoints that often.
             throttle_secs=0 if self._role.trains else _EVALUATOR_POLL_SECONDS,
         )
-        if self._role.needs_attendance:
-            attend(
+        if self._role.has_no_end_of_its_own:
+            run_until_finished(
                 lambda: self._run_task(train_spec, eval_spec),
                 self._role,
                 switch,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.core.hparams import shape_fields
+from estimator_lab.core.hparams import structural_fields
 from estimator_lab.inference.model import Trained, open_trained
 from estimator_lab.inference.record import check_same
 from estimator_lab.tf1 import tf
@@ -71,7 +71,7 @@ def open_warm_start(folder: Path, plan: Plan) -> WarmStart:
       DataError: it holds no model that can be opened.
     """
     source = open_trained(folder, '--warm_start')
-    bound = shape_fields(plan.module.Params)
+    bound = structural_fields(plan.module.Params)
     check_same(
         folder,
         replace(source.record, vocabulary=()),

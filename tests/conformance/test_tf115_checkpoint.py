@@ -8,15 +8,14 @@ import importlib.util
 import json
 import os
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from estimator_lab.tf1 import tf
 from tests.conformance.helpers import run_config
+from tests.places import GOLDEN
 
-GOLDEN = Path(__file__).parents[1] / 'golden'
 WRITTEN = GOLDEN / 'tf115_checkpoint'
 SCRIPT = GOLDEN / 'remake_tf115_checkpoint.py'
 FIGURES = json.loads((WRITTEN / 'figures.json').read_text())

@@ -8,8 +8,8 @@ from estimator_lab.core.hparams import (
     hparam,
     parse_hparams,
     resolve,
-    shape_fields,
     sizes,
+    structural_fields,
 )
 from estimator_lab.errors import FlagError
 
@@ -18,7 +18,7 @@ from estimator_lab.errors import FlagError
 class Params:
     image_shape: tuple = (4, 4, 1)
     rate: float = hparam(0.5, 'a rate above 0', lambda v: v > 0)
-    units: int = hparam(3, 'units, at least 1', lambda v: v >= 1, shapes=True)
+    units: int = hparam(3, 'units, at least 1', lambda v: v >= 1, structural=True)
     tied: bool = hparam(False, 'whether weights are tied', lambda v: True)
     kind: str = hparam('a', 'a or b', 'ab'.__contains__)
 
@@ -66,7 +66,7 @@ def test_what_a_model_function_refuses(params, words):
 
 def test_description_and_shapes():
     assert describe_hparams(Params).splitlines()[1].split() == ['units=3', 'units,', 'at', 'least', '1']
-    assert shape_fields(Params) == ['units']
+    assert structural_fields(Params) == ['units']
 
 
 @pytest.mark.parametrize(('text', 'expected'), [('', ()), ('30', (30,)), ('1000-500-30', (1000, 500, 30))])

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from estimator_lab.data.packing.packing import PackSettings, pack, shards
+from estimator_lab.data.packing import shards
+from estimator_lab.data.packing.packing import PackSettings, pack
 from estimator_lab.data.packing.shards import MANIFEST, verify
 from estimator_lab.errors import DataError
 from tests.pack_files import FILES, packed, quiet, write_tar
-
-ROOT = Path(__file__).parents[2]
+from tests.places import ROOT
 
 
 @pytest.fixture

@@ -24,9 +24,8 @@ from estimator_lab.data.pipeline.batches import ImageShape, Pixels
 from estimator_lab.data.pipeline.input_fns import archive_input_fn, document_input_fn
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.tf1 import tf
+from tests.places import GOLDEN, ROOT
 
-ROOT = Path(__file__).parents[2]
-GOLDEN = ROOT / 'tests' / 'golden'
 SCRIPTS = sorted(path for path in (ROOT / 'examples').glob('*.py') if path.stem != 'built_in_data')
 
 

@@ -1,6 +1,5 @@
 import importlib.util
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,8 +7,8 @@ import pytest
 from estimator_lab.errors import FlagError
 from estimator_lab.models.cnn import Params, check, model_fn, network
 from estimator_lab.tf1 import tf
+from tests.places import GOLDEN
 
-GOLDEN = Path(__file__).parents[1] / 'golden'
 FIGURES = json.loads((GOLDEN / 'document_cnn_tf115.json').read_text())
 TRAIN, EVAL, PREDICT = (getattr(tf.estimator.ModeKeys, name) for name in ('TRAIN', 'EVAL', 'PREDICT'))
 SMALL = {'image_shape': (8, 12, 1), 'vocabulary': tuple('abcdefg'), 'dense_units': 5, 'filters': 3}

@@ -15,8 +15,8 @@ from estimator_lab.data.order.parts import ONLY_WORKER, WorkerShard
 from estimator_lab.errors import FlagError, LabError
 from estimator_lab.tf1 import tf
 from estimator_lab.training import distribution
-from estimator_lab.training.distribution import Role, attend, read_role
-from estimator_lab.training.hooks import Interrupted, StopSwitch
+from estimator_lab.training.distribution import Role, read_role, run_until_finished
+from estimator_lab.training.interrupt import Interrupted, StopSwitch
 from tests.cluster import Cluster
 
 HPARAMS = 'filters=2,dense_units=8,dropout_rate=0,learning_rate=0.002,learning_rate_schedule=constant'
@@ -274,7 +274,7 @@ def served(listener, job='ps'):
 def test_a_parameter_server_ends_when_the_chief_has_finished_and_gone(waiting, listener):
     threading.Timer(0.5, listener.close).start()
     started = time.monotonic()
-    attend(waiting.wait, served(listener), StopSwitch(), lambda: True)
+    run_until_finished(waiting.wait, served(listener), StopSwitch(), lambda: True)
     assert time.monotonic() - started > 0.5
 
 
@@ -282,14 +282,14 @@ def test_a_parameter_server_ends_when_the_chief_has_finished_and_gone(waiting, l
 def test_it_does_not_wait_for_ever_for_a_chief_that_does_not_come_back(waiting, listener, job):
     threading.Timer(0.3, listener.close).start()
     with pytest.raises(LabError, match=rf'No chief or worker .* this {job} stops'):
-        attend(waiting.wait, served(listener, job), StopSwitch(), lambda: False)
+        run_until_finished(waiting.wait, served(listener, job), StopSwitch(), lambda: False)
 
 
 def test_it_waits_for_a_chief_that_has_not_come_yet(waiting, listener):
     address = served(listener)
     listener.close()
     threading.Timer(0.5, waiting.set).start()
-    attend(waiting.wait, address, StopSwitch(), lambda: False)
+    run_until_finished(waiting.wait, address, StopSwitch(), lambda: False)
     assert waiting.is_set()
 
 
@@ -297,7 +297,7 @@ def test_an_evaluator_may_take_its_time_for_the_last_checkpoint(waiting, listene
     address = served(listener, 'evaluator')
     listener.close()
     threading.Timer(0.5, waiting.set).start()
-    attend(waiting.wait, address, StopSwitch(), lambda: True)
+    run_until_finished(waiting.wait, address, StopSwitch(), lambda: True)
     assert waiting.is_set()
 
 
@@ -305,6 +305,6 @@ def test_signals_and_errors_reach_the_main_thread(waiting, listener):
     switch = StopSwitch()
     threading.Timer(0.1, lambda: setattr(switch, 'on', True)).start()
     with pytest.raises(Interrupted):
-        attend(waiting.wait, served(listener), switch, lambda: False)
+        run_until_finished(waiting.wait, served(listener), switch, lambda: False)
     with pytest.raises(ZeroDivisionError):
-        attend(lambda: 1 / 0, served(listener), StopSwitch(), lambda: False)
+        run_until_finished(lambda: 1 / 0, served(listener), StopSwitch(), lambda: False)

@@ -1,32 +1,10 @@
 import io
-import os
-import signal
-import threading
 
 import pytest
 
 from estimator_lab.tf1 import tf
-from estimator_lab.training.hooks import (
-    Interrupted,
-    ProgressHook,
-    SpeedHook,
-    StopSwitch,
-    StopTrainingHook,
-    clock,
-)
-
-
-def run_steps(hooks, steps=None):
-    """Runs a loop that only counts; returns the last global step."""
-    with tf.Graph().as_default():
-        step = tf.train.create_global_step()
-        tf.add_to_collection(tf.GraphKeys.LOSSES, tf.constant(0.25))
-        count = tf.assign_add(step, 1)
-        stop = [tf.train.StopAtStepHook(steps)] if steps else []
-        with tf.train.MonitoredSession(hooks=[*hooks, *stop]) as session:
-            while not session.should_stop():
-                last = session.run(count)
-        return last
+from estimator_lab.training.hooks import ProgressHook, SpeedHook
+from tests.counting import run_steps
 
 
 def scalars(folder):
@@ -65,45 +43,3 @@ def test_progress_on_a_terminal_is_one_line_that_goes_away(monkeypatch):
     run_steps([ProgressHook(100, 8, stream)], 10)
     text = stream.getvalue()
     assert '\n' not in text and text.count('\r\033[Kstep') >= 5 and text.endswith('\r\033[K')
-
-
-def test_the_switch_ends_training_behind_a_step():
-    switch = StopSwitch()
-    switch.on = True
-    assert run_steps([StopTrainingHook(switch)]) == 1
-
-
-def test_first_signal_turns_the_switch_on_and_the_second_is_python_s_own():
-    switch = StopSwitch()
-    # A shell starts what runs in the background with SIGINT ignored, and Python leaves it so.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with pytest.raises(KeyboardInterrupt), switch.listening():
-            os.kill(os.getpid(), signal.SIGINT)
-            assert switch.on
-            with pytest.raises(Interrupted):
-                switch.check()
-            os.kill(os.getpid(), signal.SIGINT)
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def test_outside_the_main_thread_nothing_listens():
-    def listen():
-        with StopSwitch().listening() as switch:
-            switch.check()
-            seen.append(signal.getsignal(signal.SIGINT))
-
-    seen = []
-    thread = threading.Thread(target=listen)
-    thread.start()
-    thread.join()
-    assert seen == [signal.getsignal(signal.SIGINT)]
-
-
-@pytest.mark.parametrize(
-    ('seconds', 'text'), [(0, '0:00'), (59.6, '1:00'), (61, '1:01'), (3600, '1:00:00'), (7325, '2:02:05')]
-)
-def test_clock(seconds, text):
-    assert clock(seconds) == text

@@ -12,7 +12,7 @@ from estimator_lab.data.pipeline.batches import ImageShape
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.registry import MODELS, Model
 from estimator_lab.tf1 import tf
-from estimator_lab.training.best_evaluation import Headlines
+from estimator_lab.training.best_evaluation import BestEvaluation
 from estimator_lab.training.experiment import Experiment
 from estimator_lab.training.exporters import make_exporters
 from estimator_lab.training.settings import Settings
@@ -130,7 +130,9 @@ def test_a_restart_keeps_the_better_export(tmp_path):
     shape = ImageShape(8, 8, 1)
     for step, accuracy, best in ((1, 0.25, 1), (2, 0.75, 2), (3, 0.5, 2), (4, 0.75, 2), (5, 0.8, 5)):
         write_headlines(tmp_path, 'accuracy', [(step, accuracy)])
-        (exporter,) = make_exporters(['best'], shape, Headlines(tmp_path, CNN))  # another in each process
+        (exporter,) = make_exporters(
+            ['best'], shape, BestEvaluation(tmp_path, CNN)
+        )  # another in each process
         exporter.export(estimator, str(folder), str(step), {'accuracy': accuracy, 'global_step': step}, False)
         assert [path.read_text() for path in folder.glob('*/saved_model.pb')] == [str(best)]
 
@@ -138,10 +140,10 @@ def test_a_restart_keeps_the_better_export(tmp_path):
 def test_a_metric_that_gets_better_by_falling(tmp_path):
     write_headlines(tmp_path, 'mse', [(3, 0.5), (6, 0.25), (9, 0.25), (12, 0.375)])
     write_headlines(tmp_path, 'mse', [(3, 0.625)])
-    found = Headlines(tmp_path, Model('x', 'x', 'x', headline='mse', higher_is_better=False))
+    found = BestEvaluation(tmp_path, Model('x', 'x', 'x', headline='mse', higher_is_better=False))
     assert found.by_step() == {3: 0.625, 6: 0.25, 9: 0.25, 12: 0.375}
     assert (found.best_step(), found.since_best()) == (6, 2)
-    nothing = Headlines(tmp_path / 'none', CNN)
+    nothing = BestEvaluation(tmp_path / 'none', CNN)
     assert (nothing.best_step(), nothing.since_best()) == (None, 0)
 
 

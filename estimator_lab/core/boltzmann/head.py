@@ -32,7 +32,7 @@ _FIELDS = 64
 
 
 @dataclass(frozen=True)
-class Sight:
+class RbmBatch:
     """What a machine sees of a batch.
 
     Attributes:
@@ -46,7 +46,7 @@ class Sight:
     labels: Any = None
 
 
-def rbm_spec(stack: Stack, sight: Sight, mode: str, params: RbmParams, config: Any) -> Any:
+def rbm_spec(stack: Stack, batch: RbmBatch, mode: str, params: RbmParams, config: Any) -> Any:
     """Returns the EstimatorSpec of a stack's top machine.
 
     TRAIN takes a step of contrastive divergence; its loss is the reconstruction error. EVAL gives that error,
@@ -58,12 +58,12 @@ def rbm_spec(stack: Stack, sight: Sight, mode: str, params: RbmParams, config: A
 
     Args:
       stack: whose top layer learns.
-      sight: what it sees.
+      batch: what it sees.
       mode: a `tf.estimator.ModeKeys`.
       params: how it learns and dreams.
       config: the RunConfig; None leaves out what is for TensorBoard only.
     """
-    machine = _Machine(stack, sight, params)
+    machine = _Machine(stack, batch, params)
     if mode == tf.estimator.ModeKeys.PREDICT:
         return machine.predict()
     if mode == tf.estimator.ModeKeys.EVAL:
@@ -71,33 +71,33 @@ def rbm_spec(stack: Stack, sight: Sight, mode: str, params: RbmParams, config: A
     return machine.train(config)
 
 
-def hidden_hooks(hidden: Any, sight: Sight, config: Any) -> list[Any]:
+def hidden_hooks(hidden: Any, batch: RbmBatch, config: Any) -> list[Any]:
     """Returns the hook that shows hidden units in the Embedding Projector.
 
     Args:
       hidden: float32 [n, units].
-      sight: the batch they come from.
+      batch: the batch they come from.
       config: the RunConfig; None shows nothing.
     """
     if config is None:
         return []
-    columns = labels_and_keys(sight.features, None, ())
-    return [EmbeddingsHook(hidden, sight.images, columns, config.model_dir, keys.HIDDEN)]
+    columns = labels_and_keys(batch.features, None, ())
+    return [EmbeddingsHook(hidden, batch.images, columns, config.model_dir, keys.HIDDEN)]
 
 
 class _Machine:
-    def __init__(self, stack: Stack, sight: Sight, params: RbmParams) -> None:
+    def __init__(self, stack: Stack, batch: RbmBatch, params: RbmParams) -> None:
         self._stack = stack
         self._rbm: Rbm = stack.top.rbm
-        self._sight = sight
+        self._batch = batch
         self._params = params
         self._is_bernoulli = stack.top.visible_units == BERNOULLI
-        visible = stack.visible(sight.images)
+        visible = stack.visible(batch.images)
         self._features = visible.shape.as_list()[1]
         self._visible = self._with_label(visible)
 
     def train(self, config: Any) -> Any:
-        noise = Noise(fresh_seed(self._sight.features))
+        noise = Noise(fresh_seed(self._batch.features))
         data = self._binary(self._visible, noise)
         change = update(self._rbm, data, self._params.recipe, noise)
         # All that looks at the number of this step comes before it is counted on.
@@ -143,11 +143,11 @@ class _Machine:
             loss=tf.reduce_mean(errors),
             eval_metric_ops=metrics,
             predictions={keys.ERROR: errors},
-            evaluation_hooks=hidden_hooks(self._rbm.hidden_mean(self._visible), self._sight, config),
+            evaluation_hooks=hidden_hooks(self._rbm.hidden_mean(self._visible), self._batch, config),
         )
 
     def predict(self) -> Any:
-        noise, images = self._fixed_noise(), self._sight.images
+        noise, images = self._fixed_noise(), self._batch.images
         reconstruction = self._stack.images(self._reconstruction(self._visible), like=images)
         predictions = {
             keys.HIDDEN: self._rbm.hidden_mean(self._visible),
@@ -156,18 +156,18 @@ class _Machine:
             keys.FREE_ENERGY: self._rbm.free_energy(self._visible),
             keys.ERROR: tf.reduce_sum(tf.square(images - reconstruction), axis=[1, 2, 3]),
         }
-        return prediction_spec(predictions, self._sight.features)
+        return prediction_spec(predictions, self._batch.features)
 
     def _gradients_and_variables(self, change: Update) -> list[tuple[Any, Any]]:
         """Returns them as the optimizer takes them; 0 for a batch that holds no example."""
-        counts = tf.reduce_max(example_weights(self._sight.features))
+        counts = tf.reduce_max(example_weights(self._batch.features))
         pairs = self._stack.top.gradients_and_variables(change)
         return [(counts * gradient, variable) for gradient, variable in pairs]
 
     def _with_label(self, visible: Any) -> Any:
         if not self._rbm.classes:
             return visible
-        labels = self._sight.labels
+        labels = self._batch.labels
         if labels is None:  # PREDICT
             labels = tf.zeros([tf.shape(visible)[0], self._rbm.classes])
         return tf.concat([visible, labels], axis=1)
@@ -187,7 +187,7 @@ class _Machine:
 
     def _fixed_noise(self) -> Noise:
         count = tf.shape(self._visible)[0]
-        return Noise(fixed_seeds(self._sight.features, count)[0])
+        return Noise(fixed_seeds(self._batch.features, count)[0])
 
     def _pseudo_log_likelihood(self, data: Any, energies: Any, noise: Noise) -> Any:
         """Returns an estimate of sum_i log p(v_i | the others) by one unit i an example, times all units."""
@@ -246,7 +246,7 @@ class _Machine:
 
     def _draw(self, noise: Noise) -> list[Any]:
         """Returns the pictures of training, as serialised summaries."""
-        images, visible = self._sight.images[:_SHOWN], self._visible[:_SHOWN]
+        images, visible = self._batch.images[:_SHOWN], self._visible[:_SHOWN]
         reconstructed = self._stack.images(self._reconstruction(visible), like=images)
         film = [self._stack.images(v[:, : self._features]) for v in dream_film(self._rbm, visible, noise)]
         return [

@@ -20,19 +20,19 @@ class RbmParams(TrainingParams):
     learning_rate_schedule: str = hparam('linear', f'one of {", ".join(SCHEDULES)}', SCHEDULES.__contains__)
     initial_momentum: float = hparam(0.5, 'in the first steps, in [0, 1)', lambda v: 0 <= v < 1)
     initial_momentum_steps: int = hparam(3000, 'how many steps that are, 0 or more', lambda v: v >= 0)
-    hidden_units: int = hparam(500, 'hidden units, at least 1', lambda v: v >= 1, shapes=True)
+    hidden_units: int = hparam(500, 'hidden units, at least 1', lambda v: v >= 1, structural=True)
     visible_units: str = hparam(
         BERNOULLI,
         'bernoulli for pixels as probabilities; gaussian for photos, each brought to mean 0 and deviation 1',
         UNITS.__contains__,
-        shapes=True,
+        structural=True,
     )
     binarize: bool = hparam(
         True, 'whether pixels are drawn as 0 or 1 by their probability (bernoulli only)', lambda v: True
     )
     cd_steps: int = hparam(1, 'Gibbs steps in an update, k of CD-k, at least 1', lambda v: v >= 1)
     chains: int = hparam(
-        0, 'persistent chains; 0 starts each chain at the data', lambda v: v >= 0, shapes=True
+        0, 'persistent chains; 0 starts each chain at the data', lambda v: v >= 0, structural=True
     )
     weight_decay: float = hparam(0.0002, 'factor of the L2 penalty on weights, 0 or more', lambda v: v >= 0)
     sparsity_target: float = hparam(0.1, 'wanted mean activation, in (0, 1)', lambda v: 0 < v < 1)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from estimator_lab.core import keys
-from estimator_lab.core.boltzmann.head import Sight, hidden_hooks, rbm_spec
+from estimator_lab.core.boltzmann.head import RbmBatch, hidden_hooks, rbm_spec
 from estimator_lab.core.boltzmann.params import RbmParams
 from estimator_lab.core.boltzmann.rbm import BERNOULLI, GAUSSIAN, UNITS
 from estimator_lab.core.boltzmann.stack import Stack, layer_variables, make_layer
@@ -44,17 +44,17 @@ class PretrainingParams:
     """Hyper-parameters of pre-training, for models that have one."""
 
     pretrain_epochs: float = hparam(
-        10.0, 'passes over the images for each layer; 0 for none', lambda v: v >= 0, shapes=True
+        10.0, 'passes over the images for each layer; 0 for none', lambda v: v >= 0, structural=True
     )
     pretraining: str = hparam(
-        RBM, f'{RBM} or {DENOISING} autoencoders', (RBM, DENOISING).__contains__, shapes=True
+        RBM, f'{RBM} or {DENOISING} autoencoders', (RBM, DENOISING).__contains__, structural=True
     )
     pretrain_learning_rate: float = hparam(
         0.0, 'above 0; 0 stands for 0.05 with momentum (rbm), 0.001 with adam (denoising)', lambda v: v >= 0
     )
     cd_steps: int = hparam(1, 'Gibbs steps in an update of an rbm, at least 1', lambda v: v >= 1)
     chains: int = hparam(
-        0, "an rbm's persistent chains; 0 starts each chain at the data", lambda v: v >= 0, shapes=True
+        0, "an rbm's persistent chains; 0 starts each chain at the data", lambda v: v >= 0, structural=True
     )
     pretrain_weight_decay: float = hparam(
         0.0002, "factor of the L2 penalty on an rbm's weights, 0 or more", lambda v: v >= 0
@@ -63,7 +63,7 @@ class PretrainingParams:
         0.25, 'share of its input that a denoising autoencoder gets as 0, in [0, 1)', lambda v: 0 <= v < 1
     )
     visible_units: str = hparam(
-        BERNOULLI, 'of the lowest rbm: bernoulli, or gaussian for photos', UNITS.__contains__, shapes=True
+        BERNOULLI, 'of the lowest rbm: bernoulli, or gaussian for photos', UNITS.__contains__, structural=True
     )
 
 
@@ -91,7 +91,7 @@ def pretraining_phases(
 
 
 @dataclasses.dataclass(frozen=True)
-class Task:
+class LayerPretraining:
     """What is pre-trained.
 
     Attributes:
@@ -166,37 +166,40 @@ class Task:
 def layer_sizes(default: str) -> Any:
     """Returns the hyper-parameter of a network's layers."""
     return hparam(
-        default, 'hidden units of each layer, such as 500-500-2000', lambda v: v and are_sizes(v), shapes=True
+        default,
+        'hidden units of each layer, such as 500-500-2000',
+        lambda v: v and are_sizes(v),
+        structural=True,
     )
 
 
-def pretraining_spec(task: Task, sight: Sight, mode: str, config: Any) -> Any:
+def pretraining_spec(task: LayerPretraining, batch: RbmBatch, mode: str, config: Any) -> Any:
     """Returns the EstimatorSpec of a pre-training phase.
 
     Args:
       task: what it trains.
-      sight: the batch; its labels are seen by the last layer if `task.classes` is above 0.
+      batch: the batch; its labels are seen by the last layer if `task.classes` is above 0.
       mode: a `tf.estimator.ModeKeys`.
       config: the RunConfig; None leaves out what is for TensorBoard only.
     """
     if task.run.pretraining == DENOISING:
-        return _denoising_spec(task, sight, mode, config)
-    seen = sight if task.classes and task.is_last else dataclasses.replace(sight, labels=None)
+        return _denoising_spec(task, batch, mode, config)
+    seen = batch if task.classes and task.is_last else dataclasses.replace(batch, labels=None)
     return rbm_spec(task.stack(), seen, mode, task.rbm_params(), config)
 
 
-def _denoising_spec(task: Task, sight: Sight, mode: str, config: Any) -> Any:
+def _denoising_spec(task: LayerPretraining, batch: RbmBatch, mode: str, config: Any) -> Any:
     """A layer learns its own input from one with a share of its values set to 0; its weights are tied."""
     stack, training = task.stack(), mode == tf.estimator.ModeKeys.TRAIN
-    layer, visible = stack.top, stack.visible(sight.images)
-    given = corrupt(visible, 'masking', task.run.masking, fresh_seed(sight.features)) if training else visible
+    layer, visible = stack.top, stack.visible(batch.images)
+    given = corrupt(visible, 'masking', task.run.masking, fresh_seed(batch.features)) if training else visible
     inputs = tf.matmul(given, layer.kernel) + layer.bias
     hidden = inputs if layer.hidden_units == GAUSSIAN else tf.sigmoid(inputs)
     logits = tf.matmul(hidden, layer.kernel, transpose_b=True) + layer.visible_bias
     with tf.name_scope('cross_entropy'):
         each = tf.nn.sigmoid_cross_entropy_with_logits(labels=visible, logits=logits)
         values = tf.reduce_sum(each, axis=1)
-        loss = tf.losses.compute_weighted_loss(values, example_weights(sight.features))
+        loss = tf.losses.compute_weighted_loss(values, example_weights(batch.features))
     reconstruction = tf.sigmoid(logits)
     errors = tf.reduce_sum(tf.square(visible - reconstruction), axis=1)
     if mode == tf.estimator.ModeKeys.EVAL:
@@ -206,12 +209,12 @@ def _denoising_spec(task: Task, sight: Sight, mode: str, config: Any) -> Any:
             loss=loss,
             eval_metric_ops=metrics,
             predictions={keys.ERROR: errors},
-            evaluation_hooks=hidden_hooks(hidden, sight, config),
+            evaluation_hooks=hidden_hooks(hidden, batch, config),
         )
     pictures = stack.images(reconstruction)
     if not training:
         predictions = {keys.HIDDEN: hidden, keys.RECONSTRUCTION: pictures, keys.ERROR: errors}
-        return prediction_spec(predictions, sight.features)
+        return prediction_spec(predictions, batch.features)
     tf.summary.scalar(keys.RECONSTRUCTION_ERROR, tf.reduce_mean(errors))
     histogram_summary('activations/hidden', hidden)
     weight_histograms()
@@ -219,7 +222,7 @@ def _denoising_spec(task: Task, sight: Sight, mode: str, config: Any) -> Any:
     def draw() -> list[Any]:
         return [
             filter_summary('images/receptive_fields', stack.receptive_fields(_FIELDS), collections=[]),
-            rows_summary('images/reconstruction', [sight.images, pictures], collections=[]),
+            rows_summary('images/reconstruction', [batch.images, pictures], collections=[]),
         ]
 
     step, hooks = train_op(loss, task.denoising_params()), picture_hooks(draw, config)

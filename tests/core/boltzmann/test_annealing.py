@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from tests.core.test_rbm import noise, rbm_of
 
 from estimator_lab.core.boltzmann.annealing import inverse_temperatures, log_partition
 from estimator_lab.tf1 import tf
+from tests.core.boltzmann.test_rbm import noise, rbm_of
 from tests.exact_rbm import ExactRbm
 
 

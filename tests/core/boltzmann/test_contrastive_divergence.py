@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from tests.core.test_rbm import noise, rbm_of
 
 from estimator_lab.core.boltzmann.contrastive_divergence import Recipe, update
 from estimator_lab.core.boltzmann.rbm import Rbm
 from estimator_lab.tf1 import tf
+from tests.core.boltzmann.test_rbm import noise, rbm_of
 from tests.exact_rbm import ExactRbm
 
 _PLAIN = Recipe(weight_decay=0.0)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from estimator_lab.core.metrics import principal_components as module
 from estimator_lab.core.metrics.principal_components import load_components, principal_components
-from estimator_lab.core.metrics.streaming import principal_components as module
 
 WIDE = (36, 60, 1)  # 2,160 values: above what is decomposed exactly
 

@@ -8,18 +8,15 @@ import sys
 import tarfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from estimator_lab.data.bad_example import BadExampleError
-from estimator_lab.data.images import decode
 from estimator_lab.data.images.decode import decode_image, to_unit_range
 from estimator_lab.errors import DataError
-
-PHOTOS = Path(__file__).parents[3] / 'shared' / 'data' / 'photos-test.tar'
+from tests.places import ROOT, test_data
 
 
 def encode(image, format='PNG', **options):
@@ -59,9 +56,7 @@ def test_pixels_equal_the_documents(mode, format, channels, size):
 
 
 def test_photos_equal_the_documents():
-    if not PHOTOS.exists():
-        pytest.skip(f'{PHOTOS} is not here')
-    with tarfile.open(PHOTOS, 'r|*') as tar:
+    with tarfile.open(test_data('photos-test.tar'), 'r|*') as tar:
         for info, _ in zip(tar, range(20), strict=False):
             data = tar.extractfile(info).read()
             assert np.array_equal(decode_image(data, 128, 128), as_in_the_document(data, 128, 128))
@@ -248,9 +243,8 @@ def test_nothing_is_printed(tmp_path):
         '    try: decode_image(path.read_bytes(), 8, 8)\n'
         '    except BadExampleError: pass\n'
     )
-    root = Path(decode.__file__).parents[2]
     command = [sys.executable, '-c', code, str(tmp_path)]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout + done.stderr == ''
 
 

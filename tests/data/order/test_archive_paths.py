@@ -8,8 +8,7 @@ import pytest
 from estimator_lab.data.tar.sources import expand_archives
 from estimator_lab.data.tar.stream import scan_members, stream_members
 from estimator_lab.errors import DataError
-
-SHARED_DATA = Path(__file__).parents[3] / 'shared' / 'data'
+from tests.places import test_data
 
 
 def test_expand_archives(tmp_path):
@@ -37,10 +36,8 @@ def test_expand_archives(tmp_path):
     ('name', 'count'),
     [('photos-test.tar', 300), ('mnist-test.tar.gz', 10_000)],
 )
-def test_shared_data(name, count):
-    archive = SHARED_DATA / name
-    if not archive.exists():
-        pytest.skip(f'{archive} is not here')
+def test_real_archives(name, count):
+    archive = test_data(name)
     with tarfile.open(archive, 'r|*') as tar:
         expected = [(info.name, info.offset, info.size) for info in tar if info.isfile()]
     assert len(expected) == count

@@ -22,15 +22,15 @@ from PIL import Image
 
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.labels import label_of
-from estimator_lab.data.packing.packing import PackSettings, pack, packing
+from estimator_lab.data.packing import packing
+from estimator_lab.data.packing.packing import PackSettings, pack
 from estimator_lab.data.packing.shards import MANIFEST, TarWriter, read_manifest, verify
 from estimator_lab.data.tar import stream as tar_stream
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError, FlagError
 from tests.archive_files import encoded, picture
 from tests.pack_files import FILES, packed, quiet, write_tar
-
-ROOT = Path(__file__).parents[2]
+from tests.places import ROOT
 
 
 def all_bytes(folder):
