@@ -344,7 +344,7 @@ def test_killed_at_any_moment(tmp_path, source):
     slowly = (
         'import sys, time\n'
         'from pathlib import Path\n'
-        'from estimator_lab.data import packing, shards\n'
+        'from estimator_lab.data.packing import packing, shards\n'
         'def slow(function):\n'
         '    def call(*arguments): time.sleep(0.0005); return function(*arguments)\n'
         '    return call\n'
@@ -377,7 +377,7 @@ def test_killed_as_shards_are_moved(tmp_path, source, out, moved):
     stop = (
         'import os, sys\n'
         'from pathlib import Path\n'
-        'from estimator_lab.data import packing\n'
+        'from estimator_lab.data.packing import packing\n'
         'rename, calls = Path.rename, []\n'
         'def stop(self, target):\n'
         f'    if len(calls) == {moved}: os.kill(os.getpid(), 9)\n'
