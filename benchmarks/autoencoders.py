@@ -32,9 +32,11 @@ import numpy as np
 
 from estimator_lab.core.display.picture import COLUMNS, labelled_grid, png_bytes
 from estimator_lab.core.metrics.principal_components import FILE, load_components, principal_components
+from estimator_lab.data.images.kind import ImageReader
+from estimator_lab.data.images.shape import ImageShape
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.order.archives import open_archives
-from estimator_lab.data.pipeline.batches import ImageShape, Pixels, decoded_batches
+from estimator_lab.data.pipeline.batches import read_batches
 from estimator_lab.data.pipeline.input_fns import archive_input_fn
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.inference.model import Trained, open_trained
@@ -86,7 +88,7 @@ def train(name: str, given: argparse.Namespace) -> Trained:
 
 def predictions(trained: Trained, archive: str, name: str) -> Iterator[tuple[str, Any]]:
     """Yields (key, value) for each image of an archive."""
-    pixels = trained.pixels
+    pixels = trained.reader
     input_fn = archive_input_fn(open_archives([archive]).order(), pixels, _BATCH, InputReport())
     for found in trained.estimator.predict(input_fn, predict_keys=[name, 'key']):
         yield found['key'].decode(), found[name]
@@ -95,7 +97,9 @@ def predictions(trained: Trained, archive: str, name: str) -> Iterator[tuple[str
 def images_of(archive: str, shape: ImageShape) -> np.ndarray:
     """Returns all images of an archive, uint8 [n, height, width, channels]."""
     schedule = open_archives([archive]).order().epoch(0)
-    return np.concatenate([b.images for b in decoded_batches(schedule, _BATCH, Pixels(shape), InputReport())])
+    return np.concatenate(
+        [b.arrays['image'] for b in read_batches(schedule, _BATCH, ImageReader(shape), InputReport())]
+    )
 
 
 def pca(given: argparse.Namespace) -> None:

@@ -138,7 +138,7 @@ def epoch(train_archive: str) -> None:
 
 def _our_steps(images: np.ndarray) -> Callable[[int], tuple[float, float]]:
     """Returns what trains a new machine for some steps from memory, and gives its seconds and quality."""
-    from estimator_lab.data.pipeline.input_fns import numpy_input_fn
+    from estimator_lab.data.images.input_fns import numpy_input_fn
     from estimator_lab.models import rbm
     from estimator_lab.tf1 import tf
 

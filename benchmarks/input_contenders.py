@@ -58,7 +58,7 @@ def draft_pillow(data: bytes) -> np.ndarray:
 
 def document(archive: str, seconds: float) -> float:
     """The document's input function: 16,384 scalars an image."""
-    from estimator_lab.data.pipeline.input_fns import document_input_fn
+    from estimator_lab.data.images.input_fns import document_input_fn
     from estimator_lab.tf1 import tf
 
     with tf.Graph().as_default(), tf.Session() as session:
@@ -69,9 +69,10 @@ def document(archive: str, seconds: float) -> float:
 def ours(archive: str, seconds: float, decode: str) -> float:
     """Our input function: what training reads, through tf.data and out of a session."""
     from estimator_lab.data.images.decode import DECODERS
+    from estimator_lab.data.images.kind import ImageReader
+    from estimator_lab.data.images.shape import ImageShape
     from estimator_lab.data.labels import Vocabulary
     from estimator_lab.data.order.archives import open_archives
-    from estimator_lab.data.pipeline.batches import ImageShape, Pixels
     from estimator_lab.data.pipeline.input_fns import archive_input_fn
     from estimator_lab.data.pipeline.report import InputReport
     from estimator_lab.tf1 import tf
@@ -79,7 +80,7 @@ def ours(archive: str, seconds: float, decode: str) -> float:
     archives = open_archives([archive])
     input_fn = archive_input_fn(
         archives.order(shuffle_buffer=1000, seed=1),
-        Pixels(ImageShape(SIDE, SIDE), DECODERS[decode]),
+        ImageReader(ImageShape(SIDE, SIDE), DECODERS[decode]),
         BATCH,
         InputReport(),
         Vocabulary(tuple(archives.counts)),

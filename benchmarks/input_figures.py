@@ -136,12 +136,13 @@ def _batches(archive: str, step: int) -> Any:
 
 def _dataset(order: Any, labels: list[str], step: int, decode: Any = None) -> Any:
     from estimator_lab.data.images.decode import decode_image
+    from estimator_lab.data.images.kind import ImageReader
+    from estimator_lab.data.images.shape import ImageShape
     from estimator_lab.data.labels import Vocabulary
-    from estimator_lab.data.pipeline.batches import ImageShape, Pixels
     from estimator_lab.data.pipeline.input_fns import archive_input_fn
     from estimator_lab.data.pipeline.report import InputReport
 
-    pixels = Pixels(ImageShape(SIDE, SIDE), decode or decode_image)
+    pixels = ImageReader(ImageShape(SIDE, SIDE), decode or decode_image)
     vocabulary = Vocabulary(tuple(labels))
     return archive_input_fn(order, pixels, BATCH, InputReport(), vocabulary, lambda: step)()
 

@@ -49,7 +49,7 @@ def run(archive: str, model_dir: Path, log: Path, cache: Path) -> None:
     )
     experiment = Experiment(settings, say=lambda line: None)
     one_thread = tf.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)
-    stage = experiment.stage
+    stage = experiment.trainer
     stage.estimator = tf.estimator.Estimator(
         _logging(stage.estimator.model_fn, log),
         config=stage.estimator.config.replace(session_config=one_thread),

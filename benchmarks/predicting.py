@@ -51,7 +51,7 @@ class Contenders:
     def __init__(self, trained: Trained, archive: str, decode: str, batch_size: int) -> None:
         self._trained = trained
         self._archive = archive
-        self._pixels = trained.pixels_by(decode)
+        self._pixels = trained.reader_with(decode)
         self._batch_size = batch_size
 
     def input(self) -> Sizes:

@@ -214,13 +214,17 @@ def _model_fn(options: Options) -> Callable[..., Any]:
 
     order = options.get('network')
     if order:
-        cnn.network = lambda images, params, training: _variant(order, images, params, training)
+
+        def network(params: Any, training: bool = False) -> Callable[..., Any]:
+            return lambda images, noise=None: (_variant(order, images, params, noise), {})
+
+        cnn.Network = network  # type: ignore[assignment,misc]
     return cnn.model_fn
 
 
-def _variant(order: str, images: Any, params: Any, training: bool) -> Any:
-    """The network in channels_first order, or with each ReLU behind its pooling (the same function)."""
-    from estimator_lab.models.cnn import Layers
+def _variant(order: str, images: Any, params: Any, noise: Any) -> Any:
+    """The logits of the network in channels_first order, or with each ReLU behind its pooling."""
+    from estimator_lab.core.layers.dropout import dropout
     from estimator_lab.tf1 import tf
 
     first = order == 'channels_first'
@@ -232,8 +236,7 @@ def _variant(order: str, images: Any, params: Any, training: bool) -> Any:
         net = tf.layers.max_pooling2d(net, 2, 2, data_format=layout)
         net = net if first else tf.nn.relu(net)
     dense = tf.layers.dense(tf.layers.flatten(net), 1024, tf.nn.relu)
-    dropped = tf.layers.dropout(dense, params.dropout_rate, training=training)
-    return Layers(net, net, dense, tf.layers.dense(dropped, params.num_classes))
+    return tf.layers.dense(dropout(dense, params.dropout_rate, noise), params.num_classes)
 
 
 def _onednn() -> str:

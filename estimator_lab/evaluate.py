@@ -55,7 +55,7 @@ def main() -> int:
         with writing('output', Path(FLAGS.output)):
             Path(FLAGS.output).mkdir(parents=True, exist_ok=True)
     settings = EvaluationSettings(
-        trained.pixels_by(FLAGS.decode), FLAGS.batch_size, FLAGS.eval_steps, FLAGS.worst
+        trained.reader_with(FLAGS.decode), FLAGS.batch_size, FLAGS.eval_steps, FLAGS.worst
     )
     report = InputReport(say=lambda line: print(line, file=sys.stderr))
     found = evaluate(trained, images, settings, report)

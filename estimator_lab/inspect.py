@@ -52,7 +52,7 @@ def main() -> int:
     member = read_image(FLAGS.image)
     trained = open_trained(Path(FLAGS.model_dir))
     try:
-        image = trained.pixels.decode(member.data, *trained.shape)
+        image = trained.reader.decode(member.data, *trained.shape)
     except BadExampleError as reason:
         raise DataError(f'--image={FLAGS.image} cannot be decoded: {reason}.') from reason
     found = inspect_image(trained, image, FLAGS.label, FLAGS.image)

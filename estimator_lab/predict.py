@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> int:
     table = Table(trained, FLAGS.top)
     files = PredictionFiles(Path(FLAGS.output)) if FLAGS.output else None
     report = InputReport(say=lambda line: None)
-    batches = predicted_batches(trained, images, trained.pixels_by(FLAGS.decode), FLAGS.batch_size, report)
+    batches = predicted_batches(trained, images, trained.reader_with(FLAGS.decode), FLAGS.batch_size, report)
     try:
         with _rows_stream() as stream, contextlib.closing(batches):
             _write(batches, table, files, stream)

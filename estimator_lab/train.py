@@ -9,67 +9,19 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from estimator_lab.console import command
+from estimator_lab.console.options import define_flags, groups_of, read_flags
 from estimator_lab.console.progress import say as _say
 from estimator_lab.errors import FlagError
 from estimator_lab.models.registry import MODELS, find_model
+from estimator_lab.training.settings import Settings
 
 if TYPE_CHECKING:
     from estimator_lab.data.order.archives import Archives
     from estimator_lab.training.experiment import Experiment, Result
-    from estimator_lab.training.settings import Settings
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string('model', 'cnn', f'which model: {", ".join(MODELS)}')
-flags.DEFINE_string('hparams', '', "the model's hyper-parameters, name=value,...; 'help' lists them")
-flags.DEFINE_list(
-    'data', [], "tar archives to train on: paths, globs, URLs, '-' for stdin; none: built-in faces"
-)
-flags.DEFINE_list('eval_data', [], 'tar archives to evaluate on; none: the training data')
-flags.DEFINE_list('pretrain_data', [], 'tar archives to pre-train on, labels not needed; none: --data')
-flags.DEFINE_string('split', '', 'TRAIN,EVAL: shares of the images in --data to train and to evaluate on')
-flags.DEFINE_string('vocabulary', None, 'file of one label a line; default: the labels in --data, sorted')
-flags.DEFINE_enum('decode', 'exact', ['exact', 'fast'], 'fast: JPEGs in half the time, nearly the same')
-flags.DEFINE_integer(
-    'decoded_cache',
-    256,
-    'megabytes of decoded images to keep, if all fit; 0: decode in each epoch',
-    lower_bound=0,
-)
-flags.DEFINE_integer('image_size', 128, 'side in pixels to which images are scaled', lower_bound=1)
-flags.DEFINE_enum('channels', '1', ['1', '3'], '1 for grey, 3 for colour')
-flags.DEFINE_string('augment', '', 'random changes in training: shift=PIXELS,mirror,brightness=SHARE')
-flags.DEFINE_float(
-    'max_bad_fraction', 0.01, 'share of images that may fail to decode', lower_bound=0, upper_bound=1
-)
-flags.DEFINE_bool('use_damaged', False, 'use archives that break off up to there, with a warning')
-flags.DEFINE_integer(
-    'shuffle_buffer', 10_000, 'encoded images held to shuffle a stream; 1: stored order', lower_bound=1
-)
-flags.DEFINE_string('model_dir', None, 'checkpoints and TensorBoard files; default runs/MODEL')
-flags.DEFINE_integer('batch_size', 32, 'examples in a step of one worker', lower_bound=1)
-flags.DEFINE_integer('max_steps', None, 'train up to this global step', lower_bound=1)
-flags.DEFINE_float('epochs', None, 'or for this many passes over the data (default 10)', lower_bound=0)
-flags.DEFINE_integer('eval_steps', None, 'batches in an evaluation; default all', lower_bound=1)
-flags.DEFINE_enum(
-    'precision', 'float32', ['float32', 'bfloat16'], 'bfloat16 is faster on processors that have it'
-)
-flags.DEFINE_enum(
-    'distribution',
-    'none',
-    ['none', 'mirrored', 'multi_worker', 'parameter_server'],
-    'on all GPUs here, or as TF_CONFIG says',
-)
-flags.DEFINE_integer('seed', 1, 'order of examples, initial weights, dropout')
-flags.DEFINE_integer('save_checkpoints_steps', None, 'steps between evaluated checkpoints', lower_bound=1)
-flags.DEFINE_integer('save_summary_steps', 50, 'steps between TensorBoard summaries', lower_bound=1)
-flags.DEFINE_string('warm_start', None, 'begin with the weights of this model_dir; labels may differ')
-flags.DEFINE_integer(
-    'early_stopping', None, 'end after this many evaluations without a better one', lower_bound=1
-)
-flags.DEFINE_bool('deterministic', False, 'the same weights bit for bit in each run')
-flags.DEFINE_list('export', [], 'best,latest,final: SavedModels to write on the way')
-flags.DEFINE_bool('profile', False, "write a timeline of early steps, for Chrome's viewer")
+define_flags(Settings)
 flags.DEFINE_bool('verbose', False, "show TensorFlow's own notes")
 
 _USAGE = """Trains a model on images streamed from tar archives, evaluates it, and goes on where it stopped.
@@ -81,19 +33,8 @@ An image's label is its parent folder: train/n000001/0001_01.jpg has the label n
 
 Models:
 """ + '\n'.join(f'  {model.name:<12} {model.summary}' for model in MODELS.values())
-_GROUPS = {
-    'Model': ['model', 'hparams'],
-    'Data': [
-        *('data', 'eval_data', 'split', 'pretrain_data', 'vocabulary'),
-        *('shuffle_buffer', 'max_bad_fraction', 'use_damaged'),
-    ],
-    'Images': ['image_size', 'channels', 'decode', 'decoded_cache', 'augment'],
-    'Training': [
-        *('model_dir', 'batch_size', 'max_steps', 'epochs', 'eval_steps', 'early_stopping', 'warm_start'),
-        *('precision', 'distribution', 'seed', 'deterministic'),
-    ],
-    'Output': ['save_checkpoints_steps', 'save_summary_steps', 'export', 'profile', 'verbose'],
-}
+_GROUPS = groups_of(Settings)
+_GROUPS['Output'].append('verbose')
 
 
 def main() -> int:
@@ -108,44 +49,12 @@ def main() -> int:
         return 0
     if FLAGS.eval_data and not FLAGS.data:
         raise FlagError('--eval_data needs --data: the built-in faces bring their own evaluation images.')
-    model_dir = Path(FLAGS.model_dir or f'runs/{model.name}')
     data, eval_data = (FLAGS.data, FLAGS.eval_data) if FLAGS.data else _demo_data()
+    model_dir = Path(FLAGS.model_dir or f'runs/{model.name}')
+    settings = read_flags(Settings, data=data, eval_data=eval_data, model_dir=model_dir)
 
     from estimator_lab.training.experiment import Experiment
-    from estimator_lab.training.settings import Settings
 
-    settings = Settings(
-        model=model.name,
-        data=data,
-        model_dir=model_dir,
-        eval_data=eval_data,
-        pretrain_data=FLAGS.pretrain_data,
-        batch_size=FLAGS.batch_size,
-        max_steps=FLAGS.max_steps,
-        epochs=FLAGS.epochs,
-        eval_steps=FLAGS.eval_steps,
-        image_size=FLAGS.image_size,
-        channels=int(FLAGS.channels),
-        decode=FLAGS.decode,
-        decoded_cache=FLAGS.decoded_cache,
-        split=FLAGS.split,
-        vocabulary=Path(FLAGS.vocabulary) if FLAGS.vocabulary else None,
-        augment=FLAGS.augment,
-        hparams=FLAGS.hparams,
-        precision=FLAGS.precision,
-        seed=FLAGS.seed,
-        save_checkpoints_steps=FLAGS.save_checkpoints_steps,
-        save_summary_steps=FLAGS.save_summary_steps,
-        shuffle_buffer=FLAGS.shuffle_buffer,
-        max_bad_fraction=FLAGS.max_bad_fraction,
-        use_damaged=FLAGS.use_damaged,
-        distribution=FLAGS.distribution,
-        warm_start=Path(FLAGS.warm_start) if FLAGS.warm_start else None,
-        early_stopping=FLAGS.early_stopping,
-        export=FLAGS.export,
-        profile=FLAGS.profile,
-        deterministic=FLAGS.deterministic,
-    )
     experiment = Experiment(settings, _say)
     role = experiment.role
     if role.is_chief:
@@ -172,7 +81,7 @@ def _demo_data() -> tuple[list[str], list[str]]:
 
 
 def _announce(experiment: 'Experiment') -> None:
-    inputs, settings = experiment.inputs, experiment.settings
+    inputs, settings = experiment.inputs, experiment.run.settings
     labels = f'{len(inputs.labels)} labels' if inputs.labels else 'no labels'
     _say(f'Training data    {_size(inputs.train)}, {labels}: {_named(inputs.train)}')
     if inputs.unseen:
@@ -204,7 +113,7 @@ def _named(archives: 'Archives') -> str:
     return f'{first} and {len(others)} more' if others else first
 
 
-def _conclude(settings: 'Settings', result: 'Result') -> int:
+def _conclude(settings: Settings, result: 'Result') -> int:
     again = f'{_command()} {shlex.join(sys.argv[1:])}'
     if result.bad_images:
         _say(f'{result.bad_images} training images could not be decoded and were skipped.')
@@ -235,7 +144,7 @@ def _conclude(settings: 'Settings', result: 'Result') -> int:
     return 0
 
 
-def _next_command(settings: 'Settings') -> str:
+def _next_command(settings: Settings) -> str:
     """Returns a command that goes further: the user's own images after the built-in ones, else longer."""
     if not FLAGS.data:
         own = '--data=TRAIN.tar --eval_data=TEST.tar --model_dir=runs/mine'

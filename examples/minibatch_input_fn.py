@@ -17,9 +17,10 @@ from built_in_data import archives_from_command_line
 from input_func_gen import input_func_gen
 
 from estimator_lab.data.demo_sets.archives import DemoPaths
+from estimator_lab.data.images.kind import ImageReader
+from estimator_lab.data.images.shape import ImageShape
 from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.order.archives import Archives, open_archives
-from estimator_lab.data.pipeline.batches import ImageShape, Pixels
 from estimator_lab.data.pipeline.input_fns import archive_input_fn
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.models import cnn
@@ -42,7 +43,7 @@ def training_input_fn(archives: Archives, side: int, report: InputReport) -> Cal
     """
     return archive_input_fn(
         archives.order(shuffle_buffer=2000, seed=1),  # shuffle: where they lie, or while still encoded
-        Pixels(ImageShape(side, side)),
+        ImageReader(ImageShape(side, side)),
         BATCH_SIZE,  # batch: decoded by all cores at once
         report,
         Vocabulary(tuple(archives.counts)),  # real labels: 'n000001' -> 0, 'n000002' -> 1, ...
@@ -81,7 +82,7 @@ def train(archives: DemoPaths, side: int, steps: int) -> dict[str, Any]:
     training, test = (open_archives([str(path)]) for path in archives)
     vocabulary = Vocabulary(tuple(training.counts))
     train_fn = training_input_fn(training, side, report)
-    pixels = Pixels(ImageShape(side, side))
+    pixels = ImageReader(ImageShape(side, side))
     eval_fn = archive_input_fn(test.order(), pixels, BATCH_SIZE, report, vocabulary)
     params = {'image_shape': (side, side, 1), 'vocabulary': vocabulary.labels}
     with tempfile.TemporaryDirectory() as model_dir:

@@ -11,7 +11,7 @@ import pytest
 from estimator_lab import export
 from estimator_lab.console import command
 from estimator_lab.data.images.decode import decode_image, to_unit_range
-from estimator_lab.data.pipeline.input_fns import numpy_input_fn
+from estimator_lab.data.images.input_fns import numpy_input_fn
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import LabError
 from estimator_lab.inference.model import open_trained

@@ -1,79 +1,87 @@
-"""What is in a network's graph, whichever model built it: its convolutions, its first weights, its logits."""
+"""What a network computes on its way: named tensors, at which pictures, dreams and styles look.
 
+A network returns its output and its endpoints, from the input to the output. A head publishes them in the
+graph of PREDICT, where whoever opened a trained model finds them again.
+"""
+
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Tensor, tf
 
-_BEHIND_A_CONVOLUTION = (
-    *('BiasAdd', 'FusedBatchNorm', 'FusedBatchNormV3'),
-    *('Relu', 'Relu6', 'Elu', 'Selu', 'LeakyRelu', 'Sigmoid', 'Tanh', 'Softplus', 'Softsign'),
-)
-_CONVOLUTION, _TRANSPOSED = 'Conv2D', 'Conv2DBackpropInput'
-_PASS_ON = ('Identity', 'Reshape', 'StopGradient')
+COLLECTION = 'estimator_lab/endpoints'
+"""The graph's collection of published endpoints; each is a line of JSON, which a MetaGraph can hold."""
+
+LOGITS = 'logits'
+"""The endpoint that a classifier's probabilities are taken of."""
 
 
-class Convolution(NamedTuple):
-    """One convolution.
+class Endpoint(NamedTuple):
+    """One tensor on the way.
 
     Attributes:
-      name: 'conv1', 'conv2', ... in the order in which they were built, or 'transposed_conv1', ...
-      kernel: float32 [height, width, channels, filters]; the last two change places in a transposed one.
-      maps: behind bias, normalisation and activation, float32 [batch, height, width, filters].
+      values: float32 [batch, height, width, maps] or [batch, units], behind normalisation and activation.
+      kernel: the weights that made it, as its layer holds them: of a convolution [height, width, channels,
+        maps] (the last two change places in a transposed one), of a dense layer [inputs, units]; None for
+        what has none, such as pooling.
     """
 
-    name: str
-    kernel: Any
-    maps: Any
+    values: Tensor
+    kernel: Tensor | None = None
+
+    @property
+    def is_map(self) -> bool:
+        """Whether a convolution made it."""
+        return self.kernel is not None and self.values.shape.rank == 4
 
 
-def convolutions(graph: Any) -> list[Convolution]:
-    """Returns the convolutions of a graph; it must have no gradients yet, which look like transposed ones."""
-    found = []
-    for kind, name in ((_CONVOLUTION, 'conv'), (_TRANSPOSED, 'transposed_conv')):
-        operations = [operation for operation in graph.get_operations() if operation.type == kind]
-        for number, operation in enumerate(operations, 1):
-            kernel = operation.inputs[1]
-            found.append(Convolution(f'{name}{number}', kernel, _activations(operation.outputs[0])))
+Endpoints = Mapping[str, Endpoint]
+"""By name, from the input to the output."""
+
+
+def publish(endpoints: Endpoints) -> None:
+    """Notes endpoints in their graph, for `published`."""
+    for name, endpoint in endpoints.items():
+        kernel = None if endpoint.kernel is None else tf.identity(endpoint.kernel).name
+        line = json.dumps({'name': name, 'values': endpoint.values.name, 'kernel': kernel})
+        tf.add_to_collection(COLLECTION, line)
+
+
+def published(graph: Any) -> dict[str, Endpoint]:
+    """Returns the endpoints that were published in a graph; none for a model function of other people's."""
+    found = {}
+    for line in graph.get_collection(COLLECTION):
+        fields = json.loads(line)
+        kernel = fields['kernel'] and graph.get_tensor_by_name(fields['kernel'])
+        found[fields['name']] = Endpoint(graph.get_tensor_by_name(fields['values']), kernel)
     return found
 
 
-def receptive_fields(graph: Any, image_shape: Sequence[int]) -> Any | None:
-    """Returns the weights of the first dense layer that sees a whole image, each unit's as one.
+def maps_of(endpoints: Endpoints) -> dict[str, Tensor]:
+    """Returns what the convolutions make of the images, float32 [batch, height, width, maps] by name."""
+    return {name: endpoint.values for name, endpoint in endpoints.items() if endpoint.is_map}
+
+
+def first_filters(endpoints: Endpoints, image_shape: Sequence[int]) -> dict[str, Tensor]:
+    """Returns what the first layer looks for, as images, under the name of the picture.
 
     Args:
-      graph: of the network.
-      image_shape: (height, width, channels).
+      endpoints: of a network.
+      image_shape: (height, width, channels) of its input.
 
     Returns:
-      float32 [height, width, channels, units]; None where there is no such layer.
+      float32 [height, width, channels, filters]: of a convolution as 'filters_NAME'; of a dense layer that
+      sees a whole image as 'receptive_fields'. Nothing for any other first layer.
     """
-    pixels = math.prod(image_shape)
-    for operation in graph.get_operations():
-        if operation.type != 'MatMul' or operation.get_attr('transpose_b'):
+    for name, endpoint in endpoints.items():
+        if endpoint.kernel is None:
             continue
-        shape = operation.inputs[1].shape
-        if shape.rank == 2 and shape[0] == pixels:
-            return tf.reshape(operation.inputs[1], [*image_shape, shape[1]])
-    return None
-
-
-def logits_of(probabilities: Any) -> Any:
-    """Returns what a softmax was taken of; where it can't be found, the log of the probabilities.
-
-    Args:
-      probabilities: float32 [batch, classes].
-    """
-    operation = probabilities.op
-    while operation.type in _PASS_ON:
-        operation = operation.inputs[0].op
-    return operation.inputs[0] if operation.type == 'Softmax' else tf.log(probabilities)
-
-
-def _activations(tensor: Any) -> Any:
-    while True:
-        behind = [user for user in tensor.consumers() if user.type in _BEHIND_A_CONVOLUTION]
-        if len(behind) != 1:
-            return tensor
-        tensor = behind[0].outputs[0]
+        shape = endpoint.kernel.shape.as_list()
+        if len(shape) == 4:
+            return {f'filters_{name}': endpoint.kernel}
+        if shape[0] == math.prod(image_shape):
+            return {'receptive_fields': tf.reshape(endpoint.kernel, [*image_shape, shape[1]])}
+        break
+    return {}

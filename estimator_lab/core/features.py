@@ -1,12 +1,12 @@
 """What a model function is given -> image batches and class ids, whichever input function it came from."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from estimator_lab.tf1 import tf
+from estimator_lab.feature_keys import IMAGE, KEY, WEIGHT
+from estimator_lab.tf1 import Features, Tensor, tf
 
 
-def images_of(features: Any, shape: Sequence[int]) -> Any:
+def images_of(features: Features, shape: Sequence[int]) -> Tensor:
     """Returns the images as float32 [batch, height, width, channels], in the range they came in.
 
     Args:
@@ -16,27 +16,27 @@ def images_of(features: Any, shape: Sequence[int]) -> Any:
     """
     with tf.name_scope('images'):
         if isinstance(features, Mapping):
-            features = features['image']
+            features = features[IMAGE]
         elif isinstance(features, (tuple, list)):
             features = tf.stack(features, axis=-1)
         return tf.reshape(tf.cast(features, tf.float32), [-1, *shape])
 
 
-def keys_of(features: Any) -> Any | None:
+def keys_of(features: Features) -> Tensor | None:
     """Returns the example keys, string [batch], or None where the input has none."""
-    return features.get('key') if isinstance(features, Mapping) else None
+    return features.get(KEY) if isinstance(features, Mapping) else None
 
 
-def example_weights(features: Any) -> Any:
-    """Returns what each example counts in training, float32 [batch], or 1.0 where the input has no keys.
+def example_weights(features: Features) -> Tensor:
+    """Returns what each example counts in training, float32 [batch], or 1.0 where the input does not say.
 
-    Where all images of a batch were bad, the input gives one black image with an empty key: it counts 0.
+    Where all examples of a batch were bad, the input gives one blank example: it counts 0.
     """
-    example_keys = keys_of(features)
-    return 1.0 if example_keys is None else tf.cast(tf.not_equal(example_keys, ''), tf.float32)
+    weights = features.get(WEIGHT) if isinstance(features, Mapping) else None
+    return 1.0 if weights is None else weights
 
 
-def class_ids(labels: Any, vocabulary: Sequence[str]) -> Any:
+def class_ids(labels: Tensor, vocabulary: Sequence[str]) -> Tensor:
     """Returns labels as class ids, int64 [batch]; -1 for a text that the vocabulary does not hold.
 
     Args:

@@ -1,9 +1,7 @@
 """Random numbers that a step can draw again: each is a function of a seed and of how many came before it."""
 
-from typing import Any
-
 from estimator_lab.core.features import keys_of
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Features, Mode, Tensor, tf
 
 _KEY_HASHES = 2**62
 
@@ -15,23 +13,23 @@ class Noise:
       seed: int64 [2], such as `fresh_seed` gives.
     """
 
-    def __init__(self, seed: Any) -> None:
+    def __init__(self, seed: Tensor) -> None:
         self._seed = seed
         self._uses = 0
 
-    def uniform(self, shape: Any) -> Any:
+    def uniform(self, shape: Tensor) -> Tensor:
         """Returns float32 values in [0, 1)."""
         return tf.random.stateless_uniform(shape, self._next())
 
-    def normal(self, shape: Any) -> Any:
+    def normal(self, shape: Tensor) -> Tensor:
         """Returns float32 values of mean 0 and standard deviation 1."""
         return tf.random.stateless_normal(shape, self._next())
 
-    def bernoulli(self, probabilities: Any) -> Any:
+    def bernoulli(self, probabilities: Tensor) -> Tensor:
         """Returns 1 with the given probabilities and 0 otherwise, float32 of the same shape."""
         return tf.cast(self.uniform(tf.shape(probabilities)) < probabilities, tf.float32)
 
-    def fork(self, turn: Any) -> 'Noise':
+    def fork(self, turn: Tensor) -> 'Noise':
         """Returns the noise of one turn of a loop.
 
         Args:
@@ -39,7 +37,7 @@ class Noise:
         """
         return Noise(self._next() + tf.stack([tf.cast(turn, tf.int64) * _APART, tf.zeros([], tf.int64)]))
 
-    def _next(self) -> Any:
+    def _next(self) -> Tensor:
         self._uses += 1
         return self._seed + tf.constant([self._uses * _USES_APART, 0], tf.int64)
 
@@ -49,7 +47,12 @@ _APART = 1_000_003
 _USES_APART = 7_919_000_000_021
 
 
-def fresh_seed(features: Any) -> Any:
+def training_noise(features: Features, mode: Mode) -> Noise | None:
+    """Returns the noise of a training step; None in the other modes, in which nothing is left to chance."""
+    return Noise(fresh_seed(features)) if mode == tf.estimator.ModeKeys.TRAIN else None
+
+
+def fresh_seed(features: Features) -> Tensor:
     """Returns the seed of a training step's noise, int64 [2].
 
     It depends on the graph's seed, the global step and the batch's first key, so that a run that was
@@ -60,7 +63,7 @@ def fresh_seed(features: Any) -> Any:
     return tf.stack([_graph_seed() + (0 if keys is None else tf.reduce_sum(_hashes(keys[:1]))), step])
 
 
-def fixed_seeds(features: Any, count: Any) -> Any:
+def fixed_seeds(features: Features, count: Tensor) -> Tensor:
     """Returns for each example a seed of its own, int64 [batch, 2], the same in each evaluation.
 
     It depends on the graph's seed and the example's key; on its place in the batch where there are no keys.
@@ -74,9 +77,9 @@ def fixed_seeds(features: Any, count: Any) -> Any:
     return tf.stack([tf.fill(tf.shape(own), _graph_seed()), own], axis=1)
 
 
-def _graph_seed() -> Any:
+def _graph_seed() -> Tensor:
     return tf.constant(tf.get_default_graph().seed or 0, tf.int64)
 
 
-def _hashes(keys: Any) -> Any:
+def _hashes(keys: Tensor) -> Tensor:
     return tf.strings.to_hash_bucket_fast(keys, _KEY_HASHES)

@@ -1,14 +1,14 @@
-"""One training step of any model: its optimizer and learning-rate schedule, chosen by hyper-parameters."""
+"""One training step of any model: optimizer and schedule by hyper-parameters, one update or several."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from estimator_lab.core import keys
 from estimator_lab.core.hparams import hparam
 from estimator_lab.core.phases import FINAL
 from estimator_lab.optimizers import OPTIMIZERS, SCHEDULES, learning_rate_at, make_optimizer
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Operation, Tensor, Variable, tf
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +37,7 @@ class TrainingParams:
     momentum: float = hparam(0.9, 'for momentum, nesterov and rmsprop, in [0, 1)', lambda v: 0 <= v < 1)
 
 
-def optimizer_and_rate(params: TrainingParams, momentum: Any = None) -> tuple[Any, Any]:
+def optimizer_and_rate(params: TrainingParams, momentum: Tensor | None = None) -> tuple[Any, Tensor]:
     """Returns a new `tf.train.Optimizer` and the learning rate of the current step, a float32 scalar.
 
     Args:
@@ -49,17 +49,66 @@ def optimizer_and_rate(params: TrainingParams, momentum: Any = None) -> tuple[An
     return make_optimizer(params.optimizer, rate, params.momentum if momentum is None else momentum), rate
 
 
-def train_op(loss: Any, params: TrainingParams, variables: Sequence[Any] | None = None) -> Any:
+def train_op(
+    loss: Tensor, params: TrainingParams, weights: Tensor, variables: Sequence[Variable] | None = None
+) -> Operation:
     """Returns the operation that takes one step down the loss and counts it; it shows the learning rate.
 
     Args:
       loss: float32 scalar.
       params: choose optimizer and learning rate.
+      weights: what each example counts, float32 [batch] or a number.
       variables: those that learn; None for all trainable ones.
     """
     with tf.name_scope('train'):
         optimizer, rate = optimizer_and_rate(params)
-        step = optimizer.minimize(loss, tf.train.get_or_create_global_step(), variables)
+        step = in_turn(
+            [lambda: apply_gradients(optimizer, optimizer.compute_gradients(loss, variables), weights)]
+        )
     # Outside the scope, which would become a part of the tag.
     tf.summary.scalar(keys.LEARNING_RATE, rate)
     return step
+
+
+def apply_gradients(optimizer: Any, pairs: Sequence[tuple[Tensor, Variable]], weights: Tensor) -> Operation:
+    """Returns the operation that changes the variables, unless no example of the batch counts.
+
+    A batch of bad examples alone has no gradient; momentum alone would still move the variables, and the
+    optimizer's slots would fade. Under a tf.distribute.Strategy it is applied all the same: the replicas'
+    batches make one step together.
+
+    Args:
+      optimizer: a `tf.train.Optimizer`.
+      pairs: gradients with their variables, as `compute_gradients` gives them.
+      weights: what each example counts, float32 [batch] or a number.
+    """
+
+    def applied() -> Operation:
+        return optimizer.apply_gradients(pairs)
+
+    if isinstance(weights, int | float) or tf.distribute.has_strategy():
+        return applied()
+
+    def done() -> Tensor:
+        with tf.control_dependencies([applied()]):
+            return tf.constant(True)
+
+    # Made within the branch, their names would begin with it.
+    optimizer._create_slots([variable for _, variable in pairs])
+    # The gradients are worked out before the branch: what it takes in, it does not work out itself.
+    return tf.cond(tf.reduce_any(weights > 0), done, lambda: tf.constant(False)).op
+
+
+def in_turn(moves: Sequence[Callable[[], Operation]]) -> Operation:
+    """Returns the operation that makes moves one after the other and counts them as one global step.
+
+    Args:
+      moves: each builds its own part of the graph, whose reads of variables see what the moves before have
+        done: the two players of an adversarial network, or one update alone.
+    """
+    before: list[Operation] = []
+    for move in moves:
+        with tf.control_dependencies(before):
+            before = [move()]
+    with tf.control_dependencies(before):
+        return tf.assign_add(tf.train.get_or_create_global_step(), 1).op

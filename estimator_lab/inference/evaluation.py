@@ -1,8 +1,5 @@
 """A trained model + labelled images -> metrics, confusion and the worst examples, in one pass."""
 
-import heapq
-import itertools
-import math
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,14 +10,15 @@ import numpy as np
 
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.core import keys
+from estimator_lab.core.worst import WorstExamples
+from estimator_lab.data.images.kind import ImageReader
 from estimator_lab.data.order.order import Order
-from estimator_lab.data.pipeline.batches import Pixels
 from estimator_lab.data.pipeline.input_fns import archive_input_fn
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import DataError
 from estimator_lab.inference.confusion import Confusion
 from estimator_lab.inference.model import Trained
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
 _OBSERVED = (keys.CLASSES, keys.PROBABILITIES, keys.ERROR)
 
@@ -30,13 +28,13 @@ class EvaluationSettings:
     """How to evaluate.
 
     Attributes:
-      pixels: how images are decoded.
+      reader: how images are decoded.
       batch_size: images that the network takes at once.
       steps: batches to evaluate; None for all.
       worst: examples to keep, the worst ones.
     """
 
-    pixels: Pixels
+    reader: ImageReader
     batch_size: int = 32
     steps: int | None = None
     worst: int = 24
@@ -101,10 +99,14 @@ def evaluate(
       LabError: if TensorFlow can't go on.
     """
     observer = _Observer(trained, settings.worst)
-    input_fn = archive_input_fn(images, settings.pixels, settings.batch_size, report, trained.vocabulary)
+    input_fn = archive_input_fn(images, settings.reader, settings.batch_size, report, trained.vocabulary)
     with tempfile.TemporaryDirectory() as folder, tensorflow_errors_as_sentences():
+        # Without summaries, what is for TensorBoard only is left out.
+        config = tf.estimator.RunConfig(folder, save_summary_steps=None)
         estimator = tf.estimator.Estimator(
-            observed(trained.module.model_fn, observer.observe), folder, params=trained.estimator_params
+            observed(trained.module.model_fn, observer.observe),
+            config=config,
+            params=trained.estimator_params,
         )
         found = estimator.evaluate(input_fn, settings.steps, checkpoint_path=trained.checkpoint)
     report.raise_error()
@@ -121,9 +123,10 @@ def observed(model_fn: Callable[..., Any], observe: Callable[[dict[str, np.ndarr
         labels 'label' int64 [n], and those predictions, by name.
     """
 
-    def with_hook(features: Any, labels: Any, mode: str, params: Any, config: Any) -> Any:
-        # Without a configuration, what is for TensorBoard only is left out.
-        spec = model_fn(features, labels, mode, params, config=None)
+    def with_hook(
+        features: Features, labels: Tensor, mode: Mode, params: Any, config: RunConfig
+    ) -> EstimatorSpec:
+        spec = model_fn(features, labels, mode, params, config)
         tensors = {'image': features['image'], 'key': features['key']}
         if labels is not None:
             tensors['label'] = labels
@@ -154,7 +157,7 @@ class _Observer:
     def __init__(self, trained: Trained, worst: int) -> None:
         self._labels = trained.record.vocabulary
         self._confusion: Confusion | None = None
-        self._worst = _Worst(worst)
+        self._worst: WorstExamples[Example] = WorstExamples(worst)
         self._images = 0
 
     def observe(self, batch: dict[str, np.ndarray]) -> None:
@@ -192,27 +195,6 @@ class _Observer:
             predicted=self._labels[predicted],
             probability=float(batch[keys.PROBABILITIES][row, predicted]),
         )
-
-
-class _Worst:
-    """Keeps the worst few of many examples; of equally bad ones the first."""
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._heap: list[tuple[float, int, Example]] = []
-        self._order = itertools.count(0, -1)
-
-    def offer(self, badness: float, make: Callable[[], Example]) -> None:
-        """Takes an example if it is bad enough; it is made only then."""
-        entry = (math.inf if math.isnan(badness) else badness, next(self._order))
-        if len(self._heap) < self._count:
-            heapq.heappush(self._heap, (*entry, make()))
-        elif self._heap and entry > self._heap[0][:2]:
-            heapq.heapreplace(self._heap, (*entry, make()))
-
-    def ranked(self) -> list[Example]:
-        """Returns those kept, the worst first."""
-        return [example for *_, example in sorted(self._heap, key=lambda entry: entry[:2], reverse=True)]
 
 
 def _example(batch: dict[str, np.ndarray], row: int, badness: float) -> Example:

@@ -7,14 +7,17 @@ from typing import Any
 import numpy as np
 
 from estimator_lab.core.boltzmann.dreams import dream
+from estimator_lab.core.boltzmann.stack import Stack
 from estimator_lab.core.noise import Noise
 from estimator_lab.data.images.decode import to_unit_range
 from estimator_lab.data.order.archives import open_archives
-from estimator_lab.data.pipeline.batches import decoded_batches
+from estimator_lab.data.pipeline.batches import read_batches
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import DataError, FlagError
+from estimator_lab.feature_keys import IMAGE
 from estimator_lab.inference.model import Trained, open_trained
-from estimator_lab.tf1 import tf
+from estimator_lab.models.registry import GIBBS
+from estimator_lab.tf1 import Variable, tf
 
 
 def open_dreamer(model_dir: Path) -> Trained:
@@ -25,18 +28,24 @@ def open_dreamer(model_dir: Path) -> Trained:
       FlagError: if its model does not dream.
     """
     trained = open_trained(model_dir)
-    dreams_at_all = hasattr(trained.module, 'stack_of')
-    if dreams_at_all and hasattr(trained.module, 'phases') and not trained.params.phase:
-        *early, _ = trained.module.phases(trained.params)
+    if trained.model.dreams != GIBBS:
+        raise FlagError(_does_not_dream(model_dir))
+    if trained.model.has_phases and not trained.params.phase:
+        *early, _ = trained.model.phases(trained.params)
         if not early:
             raise FlagError(f'--model_dir={model_dir} was not pre-trained: without machines nothing dreams.')
         trained = open_trained(model_dir / early[-1].name)
-    if not dreams_at_all or not trained.module.can_dream(trained.params):
-        raise FlagError(
-            f'--model_dir={model_dir} holds a model that does not dream: --model=rbm does, and --model=dbn '
-            'that was pre-trained with rbms.'
-        )
+    with tf.Graph().as_default():
+        if trained.module.stack_of(trained.params) is None:
+            raise FlagError(_does_not_dream(model_dir))
     return trained
+
+
+def _does_not_dream(model_dir: Path) -> str:
+    return (
+        f'--model_dir={model_dir} holds a model that does not dream: --model=rbm does, and --model=dbn '
+        'that was pre-trained with rbms.'
+    )
 
 
 def first_images(trained: Trained, archives: Sequence[str], count: int) -> np.ndarray:
@@ -48,8 +57,8 @@ def first_images(trained: Trained, archives: Sequence[str], count: int) -> np.nd
     opened = open_archives(archives)
     report = InputReport()
     found: list[np.ndarray] = []
-    for batch in decoded_batches(opened.order().epoch(0), count, trained.pixels, report):
-        found.extend(batch.images)
+    for batch in read_batches(opened.order().epoch(0), count, trained.reader, report):
+        found.extend(batch.arrays[IMAGE])
         if len(found) >= count:
             return to_unit_range(np.stack(found[:count]))
     raise DataError(f'{", ".join(archives)} has {len(found)} images, fewer than --count={count}.')
@@ -93,7 +102,7 @@ def dreams(
         return session.run(found), texts
 
 
-def _resting(stack: Any) -> list[Any]:
+def _resting(stack: Stack) -> list[Variable]:
     """Returns the variables of the layers below the top, which do not learn."""
     return [v for layer in stack.layers[:-1] for v in (layer.kernel, layer.bias, layer.visible_bias)]
 

@@ -3,19 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.core import keys
-from estimator_lab.core.display.picture import enlarged, numbered_tiles, overlay, png_bytes
-from estimator_lab.core.endpoints import Convolution, convolutions, logits_of, receptive_fields
+from estimator_lab.core.display.picture import enlarged, numbered_tiles, overlay
+from estimator_lab.core.display.summaries import picture_value
+from estimator_lab.core.endpoints import LOGITS, Endpoints, first_filters, maps_of, published
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.inference.model import Trained
 from estimator_lab.inference.saliency import grad_cam, pixel_gradient, saliency
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Tensor, tf
 
 _SHOWN = 64  # filters or maps
 _SIDE = 384  # pixels to which an image is enlarged
@@ -59,7 +59,7 @@ def inspect_image(trained: Trained, image: np.ndarray, label: str = '', key: str
 
     Args:
       trained: the model.
-      image: uint8 [height, width, channels], decoded as `trained.pixels` says.
+      image: uint8 [height, width, channels], decoded as `trained.reader` says.
       label: the label whose evidence is looked for; '' for the predicted one.
       key: of the image, for models that draw random numbers by it.
 
@@ -74,13 +74,13 @@ def inspect_image(trained: Trained, image: np.ndarray, label: str = '', key: str
         spec = trained.module.model_fn(
             features, None, tf.estimator.ModeKeys.PREDICT, trained.estimator_params, config=None
         )
-        layers = convolutions(graph)
+        endpoints = published(graph)
         of_example = {
             'values': {name: value for name, value in spec.predictions.items() if name != keys.KEY},
-            'maps': {layer.name: layer.maps for layer in layers},
-            'heat': _heat(trained, images, layers, spec.predictions, label),
+            'maps': maps_of(endpoints),
+            'heat': _heat(trained, images, endpoints, spec.predictions, label),
         }
-        fetches = {**of_example, 'filters': _filters(graph, layers, trained.shape)}
+        fetches = {**of_example, 'filters': first_filters(endpoints, trained.shape)}
         creator = tf.train.ChiefSessionCreator(
             spec.scaffold or tf.train.Scaffold(), checkpoint_filename_with_path=trained.checkpoint
         )
@@ -110,11 +110,8 @@ def write_summaries(folder: Path, pictures: Mapping[str, Image.Image], step: int
     """
     values = []
     for name, picture in pictures.items():
-        image = tf.Summary.Image(
-            height=picture.height, width=picture.width, colorspace=3, encoded_image_string=png_bytes(picture)
-        )
         # As tf.summary.image ends the tag of its only image.
-        values.append(tf.Summary.Value(tag=f'images/{name}/image', image=image))
+        values.append(picture_value(f'images/{name}/image', picture))
     try:
         with tf.Graph().as_default(), tf.summary.FileWriter(str(folder)) as writer:
             writer.add_summary(tf.Summary(value=values), step)
@@ -123,8 +120,8 @@ def write_summaries(folder: Path, pictures: Mapping[str, Image.Image], step: int
 
 
 def _heat(
-    trained: Trained, images: Any, layers: list[Convolution], predictions: Mapping[str, Any], label: str
-) -> dict[str, Any]:
+    trained: Trained, images: Tensor, endpoints: Endpoints, predictions: Mapping[str, Tensor], label: str
+) -> dict[str, Tensor]:
     """Returns float32 [1, rows, columns] by name."""
     classifies = keys.PROBABILITIES in predictions and trained.vocabulary is not None
     if label and not classifies:
@@ -132,21 +129,21 @@ def _heat(
             f'--label={label} has no meaning for --model={trained.model.name}, which has no labels.'
         )
     if classifies:
-        score = _logit(trained, predictions, label)
+        score = _logit(trained, endpoints[LOGITS].values, label)
     elif keys.ERROR in predictions:
         score = predictions[keys.ERROR][0]
     else:
         return {}
     gradient = pixel_gradient(score, images)
     found = {'saliency': None if gradient is None else saliency(gradient)}
-    if classifies and layers:
-        found['grad_cam'] = grad_cam(score, layers[-1].maps)
+    maps = list(maps_of(endpoints).values())
+    if classifies and maps:
+        found['grad_cam'] = grad_cam(score, maps[-1])
     return {name: heat for name, heat in found.items() if heat is not None}
 
 
-def _logit(trained: Trained, predictions: Mapping[str, Any], label: str) -> Any:
-    """Returns what speaks for a label, before the softmax: a scalar."""
-    logits = logits_of(predictions[keys.PROBABILITIES])
+def _logit(trained: Trained, logits: Tensor, label: str) -> Tensor:
+    """Returns what speaks for a label, before the softmax: a scalar of logits [1, classes]."""
     if not label:
         return tf.reduce_max(logits[0])
     class_id = trained.record.vocabulary.index(label) if label in trained.record.vocabulary else -1
@@ -154,10 +151,3 @@ def _logit(trained: Trained, predictions: Mapping[str, Any], label: str) -> Any:
         shown = ', '.join(trained.record.vocabulary[:3])
         raise DataError(f'--label={label} is unknown to the model; it knows labels such as {shown}.')
     return logits[0, class_id]
-
-
-def _filters(graph: Any, layers: list[Convolution], image_shape: tuple[int, ...]) -> dict[str, Any]:
-    if layers and layers[0].name == 'conv1':
-        return {f'filters_{layers[0].name}': layers[0].kernel}
-    fields = receptive_fields(graph, image_shape)
-    return {} if fields is None else {'receptive_fields': fields}

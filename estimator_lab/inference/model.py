@@ -12,8 +12,9 @@ import numpy as np
 from estimator_lab import __version__
 from estimator_lab.core.hparams import resolve
 from estimator_lab.data.images.decode import DECODERS
+from estimator_lab.data.images.kind import ImageReader
+from estimator_lab.data.images.shape import ImageShape
 from estimator_lab.data.labels import Vocabulary
-from estimator_lab.data.pipeline.batches import ImageShape, Pixels
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.inference.record import Record, read_record
 from estimator_lab.models.registry import Model, find_model
@@ -50,13 +51,13 @@ class Trained:
         return Vocabulary(self.record.vocabulary) if len(self.record.vocabulary) > 1 else None
 
     @property
-    def pixels(self) -> Pixels:
+    def reader(self) -> ImageReader:
         """How images were decoded in training, without augmentation."""
-        return self.pixels_by('')
+        return self.reader_with('')
 
-    def pixels_by(self, decode: str) -> Pixels:
+    def reader_with(self, decode: str) -> ImageReader:
         """Returns how images are decoded by a value of --decode; '' is that of training."""
-        return Pixels(self.shape, DECODERS[decode or self.record.decode])
+        return ImageReader(self.shape, DECODERS[decode or self.record.decode])
 
     @cached_property
     def estimator_params(self) -> Mapping[str, Any]:

@@ -10,8 +10,9 @@ import numpy as np
 
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.core import keys
+from estimator_lab.data.images.kind import ImageReader
 from estimator_lab.data.order.order import Order
-from estimator_lab.data.pipeline.batches import BadImage, Batch, Pixels
+from estimator_lab.data.pipeline.batches import BadExample, Batch
 from estimator_lab.data.pipeline.input_fns import archive_input_fn
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import FlagError
@@ -34,7 +35,7 @@ class Predicted(NamedTuple):
     """
 
     keys: Sequence[str]
-    bad: Sequence[BadImage]
+    bad: Sequence[BadExample]
     values: Mapping[str, np.ndarray]
 
 
@@ -47,14 +48,14 @@ class Row(NamedTuple):
 
 
 def predicted_batches(
-    trained: Trained, images: Order, pixels: Pixels, batch_size: int, report: InputReport
+    trained: Trained, images: Order, reader: ImageReader, batch_size: int, report: InputReport
 ) -> Generator[Predicted, None, None]:
     """Yields the predictions for all images in their order, with flat memory however many there are.
 
     Args:
       trained: the model.
       images: the encoded images; labels are not needed.
-      pixels: how they are decoded.
+      reader: how they are decoded.
       batch_size: images that the network takes at once.
       report: counts them.
 
@@ -63,12 +64,12 @@ def predicted_batches(
       LabError: if TensorFlow can't go on.
     """
     # What TensorFlow is about to predict: a few batches at most lie between input and output.
-    under_way: deque[tuple[Sequence[str], Sequence[BadImage]]] = deque()
+    under_way: deque[tuple[Sequence[str], Sequence[BadExample]]] = deque()
 
     def remember(batch: Batch) -> None:
         under_way.append((batch.keys, batch.bad))
 
-    input_fn = archive_input_fn(images, pixels, batch_size, report, watch=remember)
+    input_fn = archive_input_fn(images, reader, batch_size, report, watch=remember)
     with tensorflow_errors_as_sentences():
         for values in trained.estimator.predict(
             input_fn, checkpoint_path=trained.checkpoint, yield_single_examples=False

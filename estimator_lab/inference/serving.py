@@ -6,7 +6,7 @@ from typing import Any
 
 from estimator_lab.data.images.decode import UINT8_MAX
 from estimator_lab.data.images.graph_decode import decode_batch
-from estimator_lab.data.pipeline.batches import ImageShape
+from estimator_lab.data.images.shape import ImageShape
 from estimator_lab.errors import FlagError, LabError
 from estimator_lab.inference.model import Trained
 from estimator_lab.tf1 import hushed, tf

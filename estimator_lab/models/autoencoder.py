@@ -10,7 +10,7 @@ values of a photo of 128x128.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,11 @@ from estimator_lab.core.boltzmann.pretraining import (
 )
 from estimator_lab.core.boltzmann.rbm import BERNOULLI
 from estimator_lab.core.corruption import CORRUPTIONS, corrupt
+from estimator_lab.core.display.display import Display, display_of
 from estimator_lab.core.display.embeddings import EmbeddingsHook, labels_and_keys
 from estimator_lab.core.display.summaries import filter_summary, picture_hooks, rows_summary
-from estimator_lab.core.features import images_of, keys_of
+from estimator_lab.core.endpoints import Endpoint, Endpoints, first_filters, publish
+from estimator_lab.core.features import example_weights, images_of, keys_of
 from estimator_lab.core.heads.reconstruction import (
     LOSSES,
     Reconstructed,
@@ -39,15 +41,16 @@ from estimator_lab.core.heads.reconstruction import (
     train_spec,
 )
 from estimator_lab.core.heads.reconstruction_report import ReconstructionReportHook
-from estimator_lab.core.hparams import are_sizes, hparam, resolve, sizes
+from estimator_lab.core.hparams import are_sizes, hparam, sizes
 from estimator_lab.core.layers.activations import ACTIVATIONS
-from estimator_lab.core.layers.encoder_decoder import STRIDE, Coder, Sizes
+from estimator_lab.core.layers.encoder_decoder import STRIDE, EncoderDecoder, Sizes
 from estimator_lab.core.metrics.principal_components import FILE, principal_components
+from estimator_lab.core.model_function import model_function
 from estimator_lab.core.noise import fixed_seeds, fresh_seed
 from estimator_lab.core.phases import FINAL, Phase
 from estimator_lab.core.train_step import TrainingParams
 from estimator_lab.errors import FlagError
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, SessionRunHook, Tensor, tf
 
 _LAYERS = {'dense': '1000-500-250-30', 'convolutional': ''}
 _UNITS_SHOWN = 64
@@ -109,8 +112,8 @@ class Params(PretrainingParams, TrainingParams):
         )
 
     @property
-    def task(self) -> LayerPretraining:
-        """What is pre-trained."""
+    def layer_pretraining(self) -> LayerPretraining:
+        """What is pre-trained in this phase."""
         return LayerPretraining(self, self.sizes.layers, linear_top=self.code_activation == 'linear')
 
 
@@ -183,45 +186,81 @@ def prepare(params: Params, batches: Callable[[], Iterable[np.ndarray]], model_d
         principal_components(batches(), params.sizes.code).save(model_dir / FILE)
 
 
+@model_function(Params, check)
 def model_fn(
-    features: Any, labels: Any, mode: str, params: Mapping[str, Any] | None = None, config: Any = None
-) -> Any:
+    features: Features, labels: Tensor | None, mode: Mode, params: Params, config: RunConfig | None
+) -> EstimatorSpec:
     """The model function, for `tf.estimator.Estimator`.
 
     Args:
-      features: {'image': float32 [batch, height, width, channels], 'key': string [batch]}, or one tensor
-        [batch, height * width * channels], or the document's tuple of scalars; values in [0, 1].
+      features: as `core.features.images_of` takes them; values in [0, 1].
       labels: class ids [batch] to show beside the codes, or None.
       mode: a `tf.estimator.ModeKeys`.
-      params: names and values of `Params`; those left out have their defaults.
-      config: the RunConfig; without it, evaluations draw no pictures.
+      params: names and values of `Params`; `phase` says which layer is pre-trained, '' is fine-tuning.
+      config: the RunConfig.
 
     Returns:
-      The EstimatorSpec of that mode. In PREDICT images are taken as they come, corrupted or not.
-
-    Raises:
-      FlagError: for an unknown parameter, or a value that is not allowed.
+      The EstimatorSpec of that mode: see `core.heads.reconstruction`. In PREDICT images are taken as they
+      come, corrupted or not.
     """
-    settings = resolve(Params, params)
-    check(settings)
-    images = images_of(features, settings.image_shape)
-    if settings.phase != FINAL:
-        return pretraining_spec(settings.task, RbmBatch(features, images), mode, config)
-    coder = Coder(
-        settings.sizes, ACTIVATIONS[settings.activation], ACTIVATIONS[settings.code_activation], settings.tied
-    )
-    made = _reconstructed(images, _inputs(images, features, mode, settings), coder, settings)
+    images = images_of(features, params.image_shape)
+    if params.phase != FINAL:
+        return pretraining_spec(params.layer_pretraining, RbmBatch(features, images), mode, config)
+    network = Network(params)
+    made, endpoints = network(images, _inputs(images, features, mode, params))
     if mode == tf.estimator.ModeKeys.PREDICT:
+        publish(endpoints)
         return predict_spec(made, features)
-    loss = loss_of(made, features, settings.loss)
+    weights, display = example_weights(features), display_of(config)
+    loss = loss_of(made, params.loss, weights)
     if mode == tf.estimator.ModeKeys.EVAL:
-        hooks = _eval_hooks(made, coder, features, labels, settings, config) if config else []
-        return eval_spec(made, loss, settings, hooks)
-    hooks = picture_hooks(lambda: _pictures(made, settings), config)
-    return train_spec(made, loss, settings, hooks, _scaffold(coder) if settings.pretrain_epochs else None)
+        hooks = _eval_hooks(made, network, features, labels, params, display) if display else []
+        return eval_spec(made, loss, params, hooks)
+    hooks = picture_hooks(lambda: _pictures(made, endpoints, params), display)
+    return train_spec(made, loss, weights, params, hooks, network.scaffold())
 
 
-def _inputs(images: Any, features: Any, mode: str, params: Params) -> Any:
+class Network:
+    """Encoder, decoder and what becomes of its output; the layers are made once, and called again.
+
+    Args:
+      params: sizes of the layers.
+    """
+
+    def __init__(self, params: Params) -> None:
+        self._params = params
+        self._layers = EncoderDecoder(
+            params.sizes, ACTIVATIONS[params.activation], ACTIVATIONS[params.code_activation], params.tied
+        )
+
+    def __call__(self, images: Tensor, inputs: Tensor) -> tuple[Reconstructed, dict[str, Endpoint]]:
+        """Returns what it makes of a batch, and the endpoints: those of `EncoderDecoder`.
+
+        Args:
+          images: float32 [batch, height, width, channels] in [0, 1], the targets.
+          inputs: of the same shape, what is encoded.
+        """
+        code, encoding = self._layers.encode(inputs)
+        logits, decoding = self._layers.decode(code)
+        values = _OUTPUTS[self._params.output](logits)
+        return Reconstructed(images, inputs, code, logits, values), {**encoding, **decoding}
+
+    def decode(self, code: Tensor) -> Tensor:
+        """Returns the images of codes float32 [batch, code]: float32 [batch, height, width, channels]."""
+        return _OUTPUTS[self._params.output](self._layers.decode(code)[0])
+
+    def scaffold(self) -> Any:
+        """Returns what starts training behind pre-training: the decoder is made the mirror of the encoder.
+
+        None, Estimator's own, without pre-training.
+        """
+        if not self._params.pretrain_epochs:
+            return None
+        unroll = self._layers.unrolled()
+        return tf.train.Scaffold(init_fn=lambda scaffold, session: session.run(unroll))
+
+
+def _inputs(images: Tensor, features: Features, mode: Mode, params: Params) -> Tensor:
     """Returns the images, corrupted as the mode wants them."""
     if mode == tf.estimator.ModeKeys.PREDICT or params.corruption == 'none':
         return images
@@ -230,47 +269,37 @@ def _inputs(images: Any, features: Any, mode: str, params: Params) -> Any:
     return corrupt(images, params.corruption, params.corruption_level, seeds)
 
 
-def _reconstructed(images: Any, inputs: Any, coder: Coder, params: Params) -> Reconstructed:
-    code = coder.encode(inputs)
-    logits = coder.decode(code)
-    return Reconstructed(images, inputs, code, logits, _OUTPUTS[params.output](logits))
-
-
-def _scaffold(coder: Coder) -> Any:
-    """Returns what starts training: behind the warm start of the encoder, the decoder is made its mirror."""
-    unroll = coder.unrolled()
-    return tf.train.Scaffold(init_fn=lambda scaffold, session: session.run(unroll))
-
-
 def _eval_hooks(
-    made: Reconstructed, coder: Coder, features: Any, labels: Any, params: Params, config: Any
-) -> list[Any]:
+    made: Reconstructed,
+    network: Network,
+    features: Features,
+    labels: Tensor | None,
+    params: Params,
+    display: Display,
+) -> list[SessionRunHook]:
     """Returns the hooks that show the reconstructions, and the codes in the Embedding Projector."""
-
-    def decode(code: Any) -> Any:
-        return _OUTPUTS[params.output](coder.decode(code))
-
-    folder = Path(config.model_dir) / 'eval'  # where Estimator puts the metrics of its evaluations
-    report = ReconstructionReportHook(made, decode, keys_of(features), labels, params.vocabulary, folder)
+    report = ReconstructionReportHook(
+        made, network.decode, keys_of(features), labels, params.vocabulary, display.evaluation_folder
+    )
     columns = {
         **labels_and_keys(features, labels, params.vocabulary),
         keys.ERROR: (made.error, '{:.4g}'.format),
     }
-    return [report, EmbeddingsHook(made.code, made.images, columns, config.model_dir, keys.CODE)]
+    return [report, EmbeddingsHook(made.code, made.images, columns, str(display.folder), keys.CODE)]
 
 
-def _pictures(made: Reconstructed, params: Params) -> list[Any]:
+def _pictures(made: Reconstructed, endpoints: Endpoints, params: Params) -> list[Tensor]:
     """Returns summaries of what training makes of some images, and of what its first layer looks for."""
     shown = [made.images, made.inputs, made.reconstruction]
     if params.corruption == 'none':
         del shown[1]
-    first = tf.trainable_variables()[0]
-    if not params.sizes.filters:  # each unit of the first layer looks at a whole image
-        units = min(params.sizes.layers[0], _UNITS_SHOWN)
-        first = tf.reshape(first[:, :units], [*params.image_shape, units])
+    filters = first_filters(endpoints, params.image_shape)
     return [
         rows_summary('images/reconstruction', shown, collections=[]),
-        filter_summary('images/filters_layer_1', first, collections=[]),
+        *(
+            filter_summary(f'images/{name}', kernel[..., :_UNITS_SHOWN], collections=[])
+            for name, kernel in filters.items()
+        ),
     ]
 
 

@@ -6,21 +6,17 @@ document's code under TensorFlow 1.15 restores here.
 """
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, NamedTuple
 
-from estimator_lab.core.display.summaries import (
-    activation_map_summary,
-    filter_summary,
-    histogram_summary,
-    weight_histograms,
-)
+from estimator_lab.core.endpoints import Endpoint
 from estimator_lab.core.features import images_of
-from estimator_lab.core.heads.classification import ClassifierParams, eval_spec, predict_spec, train_spec
-from estimator_lab.core.hparams import hparam, resolve
+from estimator_lab.core.heads.classification import ClassifierParams, classification_spec
+from estimator_lab.core.hparams import hparam
 from estimator_lab.core.layers.dense import Dense
+from estimator_lab.core.layers.dropout import dropout
+from estimator_lab.core.model_function import model_function
+from estimator_lab.core.noise import Noise, training_noise
 from estimator_lab.errors import FlagError
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
 _POOLINGS = 2
 _SMALLEST = 2**_POOLINGS
@@ -38,19 +34,6 @@ class Params(ClassifierParams):
     )
 
 
-class Layers(NamedTuple):
-    """What the network computes for a batch.
-
-    With the default parameters and images [batch, 128, 128, 1]: conv1 [batch, 128, 128, 32], conv2
-    [batch, 64, 64, 32], dense [batch, 1024], logits [batch, num_classes].
-    """
-
-    conv1: Any
-    conv2: Any
-    dense: Any
-    logits: Any
-
-
 def check(params: Params) -> None:
     """Raises FlagError for images that two poolings would reduce to nothing."""
     height, width, _ = params.image_shape
@@ -61,79 +44,78 @@ def check(params: Params) -> None:
         )
 
 
-def network(images: Any, params: Params, training: bool) -> Layers:
-    """Builds the network.
+class Network:
+    """The network; its layers are made once, and called as often as wanted.
 
     Args:
-      images: float32 [batch, height, width, channels], any range; [0, 1] trains well.
       params: sizes of the layers.
-      training: whether dense units are dropped.
+      training: whether weights will learn; an export, of which others may take gradients, has TensorFlow's
+        own.
     """
-    conv1 = _convolution(images, params)
-    pool1 = tf.layers.max_pooling2d(conv1, pool_size=2, strides=2)
-    conv2 = _convolution(pool1, params)
-    pool2 = tf.layers.max_pooling2d(conv2, pool_size=2, strides=2)
-    layer = Dense if training else tf.layers.Dense  # the same but for gradients, of which exports have none
-    dense = _dense(layer, params.dense_units, tf.nn.relu)(tf.layers.flatten(pool2))
-    dropped = tf.layers.dropout(dense, params.dropout_rate, seed=_DROPOUT_SEED, training=training)
-    return Layers(conv1, conv2, dense, _dense(tf.layers.Dense, params.num_classes)(dropped))
+
+    def __init__(self, params: Params, training: bool = False) -> None:
+        # TF1's own default, by name: left to itself, Keras 2 below tf.layers draws a fresh seed for each
+        # layer, whatever the graph's seed is, and initial weights differ in each run.
+        initial = tf.glorot_uniform_initializer()
+        self._dropout_rate = params.dropout_rate
+        self._conv1, self._conv2 = (
+            tf.layers.Conv2D(
+                params.filters,
+                params.kernel_size,
+                padding='same',
+                activation=tf.nn.relu,
+                kernel_initializer=initial,
+            )
+            for _ in range(2)
+        )
+        dense = Dense if training else tf.layers.Dense
+        self._dense = dense(params.dense_units, tf.nn.relu, kernel_initializer=initial)
+        self._logits = tf.layers.Dense(params.num_classes, kernel_initializer=initial)
+
+    def __call__(self, images: Tensor, noise: Noise | None = None) -> tuple[Tensor, dict[str, Endpoint]]:
+        """Returns the logits, float32 [batch, num_classes], and the endpoints.
+
+        Args:
+          images: float32 [batch, height, width, channels], any range; [0, 1] trains well.
+          noise: decides which dense units are dropped; None drops none.
+
+        Returns:
+          With the default parameters and images [batch, 128, 128, 1] the endpoints are conv1 [batch, 128,
+          128, 32], pool1 [batch, 64, 64, 32], conv2 [batch, 64, 64, 32], pool2 [batch, 32, 32, 32] and
+          dense [batch, 1024].
+        """
+        conv1 = self._conv1(images)
+        pool1 = tf.layers.max_pooling2d(conv1, pool_size=2, strides=2)
+        conv2 = self._conv2(pool1)
+        pool2 = tf.layers.max_pooling2d(conv2, pool_size=2, strides=2)
+        dense = self._dense(tf.layers.flatten(pool2))
+        logits = self._logits(dropout(dense, self._dropout_rate, noise))
+        return logits, {
+            'conv1': Endpoint(conv1, self._conv1.kernel),
+            'pool1': Endpoint(pool1),
+            'conv2': Endpoint(conv2, self._conv2.kernel),
+            'pool2': Endpoint(pool2),
+            'dense': Endpoint(dense, self._dense.kernel),
+        }
 
 
+@model_function(Params, check)
 def model_fn(
-    features: Any, labels: Any, mode: str, params: Mapping[str, Any] | None = None, config: Any = None
-) -> Any:
+    features: Features, labels: Tensor | None, mode: Mode, params: Params, config: RunConfig | None
+) -> EstimatorSpec:
     """The model function, for `tf.estimator.Estimator`.
 
     Args:
-      features: {'image': float32 [batch, height, width, channels], 'key': string [batch]}, or one tensor
-        [batch, height * width * channels], or the document's tuple of scalars; values in [0, 1].
+      features: as `core.features.images_of` takes them: a mapping with 'image', or one tensor [batch,
+        height * width * channels], or the document's tuple of scalars; values in [0, 1].
       labels: class ids or label texts, [batch]; None in PREDICT.
       mode: a `tf.estimator.ModeKeys`.
-      params: names and values of `Params`; those left out have their defaults.
-      config: the RunConfig; without it, training writes no input grid.
+      params: names and values of `Params`.
+      config: the RunConfig.
 
     Returns:
-      The EstimatorSpec of that mode.
-
-    Raises:
-      FlagError: for an unknown parameter, or a value that is not allowed.
+      A classifier's EstimatorSpec of that mode: see `core.heads.classification.classification_spec`.
     """
-    settings = resolve(Params, params)
-    check(settings)
-    images = images_of(features, settings.image_shape)
-    layers = network(images, settings, training=mode == tf.estimator.ModeKeys.TRAIN)
-    if mode == tf.estimator.ModeKeys.PREDICT:
-        return predict_spec(layers.logits, features, settings)
-    if mode == tf.estimator.ModeKeys.EVAL:
-        return eval_spec(layers.logits, labels, settings, features, layers.dense, config)
-    _summarise(layers)
-    return train_spec(layers.logits, labels, settings, images, config)
-
-
-# Left to itself, Keras 2 below tf.layers draws a fresh seed for each layer, whatever the graph's seed is. Its
-# initial weights then differ in each run. These are TF1's own defaults, which heed the graph's seed.
-_DROPOUT_SEED = 1
-
-
-def _convolution(inputs: Any, params: Params) -> Any:
-    return tf.layers.conv2d(
-        inputs,
-        params.filters,
-        params.kernel_size,
-        padding='same',
-        activation=tf.nn.relu,
-        kernel_initializer=tf.glorot_uniform_initializer(),
-    )
-
-
-def _dense(layer: Any, units: int, activation: Any = None) -> Any:
-    return layer(units, activation, kernel_initializer=tf.glorot_uniform_initializer())
-
-
-def _summarise(layers: Layers) -> None:
-    weight_histograms()
-    for name in ('conv1', 'conv2', 'dense'):
-        histogram_summary(f'activations/{name}', getattr(layers, name))
-    filter_summary('images/filters_conv1', tf.trainable_variables()[0])
-    activation_map_summary('images/activation_map_conv1', layers.conv1)
-    activation_map_summary('images/activation_map_conv2', layers.conv2)
+    network = Network(params, training=mode == tf.estimator.ModeKeys.TRAIN)
+    logits, endpoints = network(images_of(features, params.image_shape), training_noise(features, mode))
+    return classification_spec(logits, endpoints, features, labels, mode, params, config)

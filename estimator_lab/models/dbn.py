@@ -6,8 +6,6 @@ same network from random weights.
 """
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
 
 from estimator_lab.core.boltzmann.head import RbmBatch
 from estimator_lab.core.boltzmann.pretraining import (
@@ -20,16 +18,16 @@ from estimator_lab.core.boltzmann.pretraining import (
 )
 from estimator_lab.core.boltzmann.rbm import BERNOULLI
 from estimator_lab.core.boltzmann.stack import Stack, standardised
-from estimator_lab.core.display.summaries import filter_summary, histogram_summary, weight_histograms
+from estimator_lab.core.endpoints import Endpoint
 from estimator_lab.core.features import class_ids, images_of
-from estimator_lab.core.heads.classification import ClassifierParams, eval_spec, predict_spec, train_spec
-from estimator_lab.core.hparams import hparam, resolve, sizes
+from estimator_lab.core.heads.classification import ClassifierParams, classification_spec
+from estimator_lab.core.hparams import hparam, sizes
+from estimator_lab.core.layers.dropout import dropout
+from estimator_lab.core.model_function import model_function
+from estimator_lab.core.noise import Noise, training_noise
 from estimator_lab.core.phases import Phase
 from estimator_lab.errors import FlagError
-from estimator_lab.tf1 import tf
-
-_FIELDS = 64
-_DROPOUT_SEED = 1
+from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,8 +52,8 @@ class Params(ClassifierParams, PretrainingParams):
     )
 
     @property
-    def task(self) -> LayerPretraining:
-        """What is pre-trained."""
+    def layer_pretraining(self) -> LayerPretraining:
+        """What is pre-trained in this phase."""
         return LayerPretraining(
             self, sizes(self.layers), classes=self.num_classes if self.labels_in_top else 0
         )
@@ -76,9 +74,51 @@ def phases(params: Params) -> list[Phase]:
     return pretraining_phases(params, layers, final)
 
 
+def stack_of(params: Params) -> Stack | None:
+    """Makes the variables of the machines up to that of `params.phase`; None where no machine was trained."""
+    return params.layer_pretraining.stack() if params.pretraining == RBM else None
+
+
+class Network:
+    """The feed-forward network; its layers are made once, and called as often as wanted.
+
+    Args:
+      params: sizes of the layers, dropout.
+    """
+
+    def __init__(self, params: Params) -> None:
+        self._params = params
+        # By name, since Keras 2 below tf.layers would draw a seed of its own.
+        initial = tf.glorot_uniform_initializer()
+        self._layers = [
+            tf.layers.Dense(units, tf.sigmoid, name=f'layer_{number}', kernel_initializer=initial)
+            for number, units in enumerate(sizes(params.layers), 1)
+        ]
+        self._logits = tf.layers.Dense(params.num_classes, name='logits', kernel_initializer=initial)
+
+    def __call__(self, images: Tensor, noise: Noise | None = None) -> tuple[Tensor, dict[str, Endpoint]]:
+        """Returns the logits, float32 [batch, num_classes], and the endpoints layer_1 ..., [batch, units].
+
+        Args:
+          images: float32 [batch, height, width, channels] in [0, 1].
+          noise: decides which pixels and units are dropped, and is there in training only.
+        """
+        params = self._params
+        values = dropout(tf.layers.flatten(_as_pretrained(images, params)), params.input_dropout_rate, noise)
+        endpoints = {}
+        for number, layer in enumerate(self._layers, 1):
+            values = layer(values)
+            endpoints[f'layer_{number}'] = Endpoint(values, layer.kernel)
+            values = dropout(values, params.dropout_rate, noise)
+        if noise and params.pretrain_epochs and params.head_steps:
+            values = _head_first(values, params)
+        return self._logits(values), endpoints
+
+
+@model_function(Params, check)
 def model_fn(
-    features: Any, labels: Any, mode: str, params: Mapping[str, Any] | None = None, config: Any = None
-) -> Any:
+    features: Features, labels: Tensor | None, mode: Mode, params: Params, config: RunConfig | None
+) -> EstimatorSpec:
     """The model function, for `tf.estimator.Estimator`.
 
     Args:
@@ -86,73 +126,27 @@ def model_fn(
       labels: class ids or label texts, [batch]; None in PREDICT.
       mode: a `tf.estimator.ModeKeys`.
       params: names and values of `Params`; `phase` says which layer is pre-trained, '' is fine-tuning.
-      config: the RunConfig; without it, training writes no pictures.
+      config: the RunConfig.
 
     Returns:
       The EstimatorSpec of that mode: a classifier's, or in pre-training that of the layer.
-
-    Raises:
-      FlagError: for an unknown parameter, or a value that is not allowed.
     """
-    settings = resolve(Params, params)
-    check(settings)
-    images = images_of(features, settings.image_shape)
-    if settings.phase:
-        batch = RbmBatch(features, images, _one_hot(labels, settings))
-        return pretraining_spec(settings.task, batch, mode, config)
-    hidden, logits = network(images, settings, training=mode == tf.estimator.ModeKeys.TRAIN)
-    if mode == tf.estimator.ModeKeys.PREDICT:
-        return predict_spec(logits, features, settings)
-    if mode == tf.estimator.ModeKeys.EVAL:
-        return eval_spec(logits, labels, settings, features, hidden[-1], config)
-    _summarise(hidden, settings)
-    return train_spec(logits, labels, settings, images, config)
+    images = images_of(features, params.image_shape)
+    if params.phase:
+        batch = RbmBatch(features, images, _one_hot(labels, params))
+        return pretraining_spec(params.layer_pretraining, batch, mode, config)
+    logits, endpoints = Network(params)(images, training_noise(features, mode))
+    return classification_spec(logits, endpoints, features, labels, mode, params, config)
 
 
-def stack_of(params: Params) -> Stack:
-    """Makes the variables of the machines up to that of `params.phase`."""
-    return params.task.stack()
-
-
-def can_dream(params: Params) -> bool:
-    """Returns whether `dream` can run it."""
-    return params.pretraining == RBM
-
-
-def network(images: Any, params: Params, training: bool) -> tuple[list[Any], Any]:
-    """Builds the feed-forward network.
-
-    Args:
-      images: float32 [batch, height, width, channels] in [0, 1].
-      params: sizes of the layers, dropout.
-      training: whether units are dropped.
-
-    Returns:
-      (what each layer gives, float32 [batch, units]; logits float32 [batch, num_classes]).
-    """
-    values = tf.layers.flatten(_as_pretrained(images, params))
-    values = _dropped(values, params.input_dropout_rate, 0, training)
-    hidden = []
-    for number, units in enumerate(sizes(params.layers), 1):
-        layer = tf.layers.Dense(
-            units, tf.sigmoid, name=f'layer_{number}', kernel_initializer=tf.glorot_uniform_initializer()
-        )
-        hidden.append(layer(values))
-        values = _dropped(hidden[-1], params.dropout_rate, number, training)
-    if training and params.pretrain_epochs and params.head_steps:
-        values = _head_first(values, params)
-    initial = tf.glorot_uniform_initializer()
-    return hidden, tf.layers.dense(values, params.num_classes, name='logits', kernel_initializer=initial)
-
-
-def _as_pretrained(images: Any, params: Params) -> Any:
+def _as_pretrained(images: Tensor, params: Params) -> Tensor:
     """Brings images to mean 0 and deviation 1 where the lowest RBM had Gaussian units."""
     if params.visible_units == BERNOULLI:
         return images
     return standardised(images)[0]
 
 
-def _head_first(values: Any, params: Params) -> Any:
+def _head_first(values: Tensor, params: Params) -> Tensor:
     """Lets nothing through to the layers below, in the first steps, of what the new top layer has to learn.
 
     Its first gradients, from random weights, would undo what pre-training has found.
@@ -162,23 +156,8 @@ def _head_first(values: Any, params: Params) -> Any:
     return tf.where(tf.fill(shape, step >= params.head_steps), values, tf.stop_gradient(values))
 
 
-def _dropped(values: Any, rate: float, number: int, training: bool) -> Any:
-    if not rate:
-        return values
-    return tf.layers.dropout(values, rate, seed=_DROPOUT_SEED + number, training=training)
-
-
-def _one_hot(labels: Any, params: Params) -> Any:
+def _one_hot(labels: Tensor | None, params: Params) -> Tensor | None:
     """Returns labels as float32 [batch, classes]; all zeros for one that is not known."""
     if labels is None or not params.labels_in_top:
         return None
     return tf.one_hot(class_ids(labels, params.vocabulary), params.num_classes)
-
-
-def _summarise(hidden: list[Any], params: Params) -> None:
-    weight_histograms()
-    for number, values in enumerate(hidden, 1):
-        histogram_summary(f'activations/layer_{number}', values)
-    shown = min(_FIELDS, sizes(params.layers)[0])
-    fields = tf.reshape(tf.trainable_variables()[0][:, :shown], [*params.image_shape, shown])
-    filter_summary('images/receptive_fields', fields)

@@ -4,18 +4,16 @@ Hinton 2002 and 2012; Tieleman 2008 for persistent chains; Salakhutdinov and Mur
 """
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
+import math
 
 from estimator_lab.core.boltzmann.head import RbmBatch, rbm_spec
 from estimator_lab.core.boltzmann.params import RbmParams
 from estimator_lab.core.boltzmann.rbm import BERNOULLI
 from estimator_lab.core.boltzmann.stack import Stack, make_layer
 from estimator_lab.core.features import images_of
-from estimator_lab.core.hparams import resolve
+from estimator_lab.core.model_function import model_function
 from estimator_lab.errors import FlagError
+from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,37 +32,28 @@ def check(params: Params) -> None:
         raise FlagError('Hyper-parameter ais_chains=1 gives no error bar: give at least 2.')
 
 
+def stack_of(params: Params) -> Stack:
+    """Makes the machine's variables."""
+    pixels = math.prod(params.image_shape)
+    layer = make_layer(1, pixels, params.hidden_units, (params.visible_units, BERNOULLI))
+    return Stack([layer], params.image_shape)
+
+
+@model_function(Params, check)
 def model_fn(
-    features: Any, labels: Any, mode: str, params: Mapping[str, Any] | None = None, config: Any = None
-) -> Any:
+    features: Features, labels: Tensor | None, mode: Mode, params: Params, config: RunConfig | None
+) -> EstimatorSpec:
     """The model function, for `tf.estimator.Estimator`.
 
     Args:
       features: as `core.features.images_of` takes them; values in [0, 1].
       labels: not used; may be None.
       mode: a `tf.estimator.ModeKeys`.
-      params: names and values of `Params`; those left out have their defaults.
-      config: the RunConfig; without it, training writes no pictures.
+      params: names and values of `Params`.
+      config: the RunConfig.
 
     Returns:
-      The EstimatorSpec of that mode; see `core.rbm_specs.rbm_spec`.
-
-    Raises:
-      FlagError: for an unknown parameter, or a value that is not allowed.
+      The EstimatorSpec of that mode; see `core.boltzmann.head.rbm_spec`.
     """
-    settings = resolve(Params, params)
-    check(settings)
-    images = images_of(features, settings.image_shape)
-    return rbm_spec(stack_of(settings), RbmBatch(features, images), mode, settings, config)
-
-
-def stack_of(params: Params) -> Stack:
-    """Makes the machine's variables."""
-    pixels = int(np.prod(params.image_shape))
-    layer = make_layer(1, pixels, params.hidden_units, (params.visible_units, BERNOULLI))
-    return Stack([layer], params.image_shape)
-
-
-def can_dream(params: Params) -> bool:
-    """Returns whether `dream` can run it."""
-    return True
+    batch = RbmBatch(features, images_of(features, params.image_shape))
+    return rbm_spec(stack_of(params), batch, mode, params, config)

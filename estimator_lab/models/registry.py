@@ -1,39 +1,77 @@
 """The one list of models. It names them without loading them, so that a command can list them at once."""
 
 import importlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from estimator_lab.core.keys import ACCURACY, RECONSTRUCTION_ERROR, SQUARED_ERROR
+from estimator_lab.core.phases import Phase
 from estimator_lab.errors import FlagError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+GIBBS = 'gibbs'
+"""What `dream` means for a model of Boltzmann machines: chains of Gibbs sampling."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model by name.
+    """A model by name, and what it can do.
+
+    Its module has `Params`, a dataclass of hyper-parameters and of what the data decides; `check(params)`,
+    which raises FlagError for a network that can't be built; and `model_fn`, whose predictions in EVAL,
+    too, are classes and probabilities, or the error of each example. What else it has is declared here, and
+    nowhere guessed:
 
     Attributes:
       name: value of --model.
-      module: where it is; the module has `model_fn`, `Params` (a dataclass with `image_shape` and
-        hyper-parameters) and `check(params)`, which raises FlagError for a network that can't be built;
-        and, if it is to see the training images before it learns, `prepare(params, batches, model_dir)`. In
-        EVAL, too, its predictions are classes and probabilities, or the error of each example.
+      module: where it is.
       summary: one line for --help.
+      kind: of its examples, a name in `data.kinds`.
       headline: the evaluation metric by which runs are compared, a name in `core.keys`.
       higher_is_better: whether a larger headline is a better one.
-      labelled: whether it needs images with labels; others take labels where there are any.
+      labelled: whether it needs examples with labels; others take labels where there are any.
+      has_phases: whether it may be trained in phases: then the module has `phases(params)`, a list of
+        `core.phases.Phase`.
+      prepares: whether it wants to see the training examples before it learns: then the module has
+        `prepare(params, batches, model_dir)`.
+      dreams: what `dream` means for it: GIBBS, whose module has `stack_of(params)`, a
+        `core.boltzmann.stack.Stack` or None where nothing dreams; '' for a model that never does.
     """
 
     name: str
     module: str
     summary: str
+    kind: str = 'image'
     headline: str = ACCURACY
     higher_is_better: bool = True
     labelled: bool = True
+    has_phases: bool = False
+    prepares: bool = False
+    dreams: str = ''
 
     def load(self) -> Any:
         """Returns the model's module; this imports TensorFlow."""
         return importlib.import_module(self.module)
+
+    def phases(self, params: Any) -> list[Phase]:
+        """Returns the phases of training with these parameters; most models have one only."""
+        phases: list[Phase] = self.load().phases(params) if self.has_phases else [Phase()]
+        return phases
+
+    def prepare(self, params: Any, batches: 'Callable[[], Iterable[np.ndarray]]', model_dir: Path) -> None:
+        """Lets the model see the training examples once, if it `prepares`.
+
+        Args:
+          params: its resolved parameters.
+          batches: gives the examples once, in a random order.
+          model_dir: where it may keep what it computes.
+        """
+        if self.prepares:
+            self.load().prepare(params, batches, model_dir)
 
 
 MODELS = {
@@ -44,6 +82,8 @@ MODELS = {
             'dbn',
             'estimator_lab.models.dbn',
             'a deep belief network: pre-trained layer by layer, then fine-tuned, for classification',
+            has_phases=True,
+            dreams=GIBBS,
         ),
         Model(
             'rbm',
@@ -52,6 +92,7 @@ MODELS = {
             headline=RECONSTRUCTION_ERROR,
             higher_is_better=False,
             labelled=False,
+            dreams=GIBBS,
         ),
         Model(
             'autoencoder',
@@ -60,6 +101,8 @@ MODELS = {
             headline=SQUARED_ERROR,
             higher_is_better=False,
             labelled=False,
+            has_phases=True,
+            prepares=True,
         ),
     )
 }

@@ -33,9 +33,31 @@ hush_notes()
 
 from estimator_lab.tf1._missing_names import explain_missing_names  # noqa: E402
 from estimator_lab.tf1._restore import restore_estimator, warn_of_keras_3  # noqa: E402
+from estimator_lab.tf1.types import (  # noqa: E402
+    EstimatorSpec,
+    Features,
+    Mode,
+    Operation,
+    RunConfig,
+    SessionRunHook,
+    Tensor,
+    Variable,
+)
 
 restore_estimator()
 explain_missing_names()
 warn_of_keras_3()
 
-__all__ = ['VersionError', 'hushed', 'tf']
+__all__ = [
+    'EstimatorSpec',
+    'Features',
+    'Mode',
+    'Operation',
+    'RunConfig',
+    'SessionRunHook',
+    'Tensor',
+    'Variable',
+    'VersionError',
+    'hushed',
+    'tf',
+]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.data.pipeline.batches import ImageShape
+from estimator_lab.data.images.shape import ImageShape
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.serving import serving_input_receiver_fn
 from estimator_lab.tf1 import tf

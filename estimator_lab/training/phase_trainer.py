@@ -1,21 +1,21 @@
 """One phase of a training run: an Estimator, the data it sees, and the steps from its first to its last."""
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from estimator_lab.console.progress import Progress
-from estimator_lab.core.hparams import resolve
-from estimator_lab.core.phases import FINAL
+from estimator_lab.data.images.kind import ImageReader
 from estimator_lab.data.order.archives import Archives
-from estimator_lab.data.pipeline.batches import decoded_batches
+from estimator_lab.data.pipeline.batches import read_batches
 from estimator_lab.data.pipeline.input_fns import InputFn, archive_input_fn
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import FlagError
+from estimator_lab.feature_keys import IMAGE
 from estimator_lab.inference.model import step_of
 from estimator_lab.inference.record import write_record
-from estimator_lab.models.registry import find_model
 from estimator_lab.tf1 import tf
 from estimator_lab.training.best_evaluation import BestEvaluation
 from estimator_lab.training.distribution import Role, run_until_finished
@@ -62,16 +62,15 @@ class PhaseTrainer:
         self._say = say
         with role.scope():  # an Estimator copies its configuration, and the strategy with it
             self.estimator = tf.estimator.Estimator(
-                plan.module.model_fn,
-                params=plan.model_params,
+                plan.run.model.load().model_fn,
+                params=plan.params,
                 config=self._config(),
                 warm_start_from=self._inherited() or warm_start,
             )
         self._train_report = self._report(plan.inputs.train)
-        settings = plan.settings
-        self._evaluations = BestEvaluation(settings.model_dir, find_model(settings.model))
-        names = settings.export if plan.phase.name == FINAL else ()
-        self._exporters = make_exporters(names, plan.pixels.shape, self._evaluations)
+        self._evaluations = BestEvaluation(plan.folder, plan.run.model)
+        names = plan.run.settings.export if plan.is_final else ()
+        self._exporters = make_exporters(names, plan.run.reader.shape, self._evaluations)
 
     @property
     def bad_images(self) -> int:
@@ -84,7 +83,7 @@ class PhaseTrainer:
         Raises:
           DataError: if that checkpoint is damaged.
         """
-        checkpoint = tf.train.latest_checkpoint(str(self.plan.settings.model_dir))
+        checkpoint = tf.train.latest_checkpoint(str(self.plan.folder))
         return step_of(checkpoint) if checkpoint else 0
 
     def is_finished(self) -> bool:
@@ -92,7 +91,7 @@ class PhaseTrainer:
         return self.saved_step() >= self.plan.last_step or self._is_stopped_early()
 
     def _is_stopped_early(self) -> bool:
-        patience = self.plan.settings.early_stopping
+        patience = self.plan.run.settings.early_stopping
         return patience is not None and self._evaluations.since_best() >= patience
 
     def train(self, switch: StopSwitch) -> Mapping[str, float]:
@@ -121,13 +120,13 @@ class PhaseTrainer:
 
     def train_input_fn(self) -> InputFn:
         """Returns the input function of training; it starts where the newest checkpoint ends."""
-        settings, inputs = self.plan.settings, self.plan.inputs
+        settings, inputs = self.plan.run.settings, self.plan.inputs
         order = inputs.train.order(
             settings.shuffle_buffer, settings.seed, self._role.shard, labels=inputs.labels
         )
         return archive_input_fn(
             order,
-            self.plan.pixels,
+            self.plan.run.reader,
             settings.batch_size,
             self._train_report,
             inputs.vocabulary,
@@ -136,16 +135,18 @@ class PhaseTrainer:
 
     def eval_input_fn(self, report: InputReport) -> InputFn:
         """Returns the input function of evaluation: one epoch in the stored order."""
-        pixels, inputs = self.plan.pixels._replace(augmentation=None), self.plan.inputs
+        inputs = self.plan.inputs
         order = inputs.evaluation.order()
-        return archive_input_fn(order, pixels, self.plan.settings.batch_size, report, inputs.vocabulary)
+        return archive_input_fn(
+            order, self._plain_reader(), self.plan.run.settings.batch_size, report, inputs.vocabulary
+        )
 
     def _batches_seen(self) -> int:
         steps = max(self.saved_step() - self.plan.first_step, 0)
         return self._role.batches_seen(steps, self._strategy)
 
     def _train_and_evaluate(self, switch: StopSwitch) -> Mapping[str, float]:
-        settings, eval_report = self.plan.settings, self._report(self.plan.inputs.evaluation)
+        settings, eval_report = self.plan.run.settings, self._report(self.plan.inputs.evaluation)
         eval_input_fn = self.eval_input_fn(eval_report)
 
         def eval_unless_stopped() -> Any:
@@ -201,21 +202,20 @@ class PhaseTrainer:
     def _chief_hooks(self) -> list[Any]:
         if not self._role.is_chief:
             return []
-        settings = self.plan.settings
+        settings, folder = self.plan.run.settings, str(self.plan.folder)
         examples = settings.batch_size * self._role.batches_a_step(self._strategy)
-        folder = str(settings.model_dir)
         hooks: list[Any] = [
             ProgressHook(self.plan.last_step, examples),
             SpeedHook(examples, settings.save_summary_steps, folder),
         ]
-        if self.plan.phase.name == FINAL:
+        if self.plan.is_final:
             hooks.append(RunTableHook(self.plan.choices, folder))
         if settings.profile:
-            hooks.append(ProfileHook(settings.model_dir / 'profile', self._say))
+            hooks.append(ProfileHook(self.plan.folder / 'profile', self._say))
         return hooks
 
     def _write_record(self) -> None:
-        folder = self.plan.settings.model_dir
+        folder = self.plan.folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
             write_record(folder, self.plan.record)
@@ -224,38 +224,41 @@ class PhaseTrainer:
 
     def _prepare(self, switch: StopSwitch) -> None:
         """Shows the training images to a model that wants to see them once, without learning from them."""
-        prepare = getattr(self.plan.module, 'prepare', None)
-        if prepare is None or self.plan.phase.name != FINAL:
+        plan = self.plan
+        if not (plan.run.model.prepares and plan.is_final):
             return
-        inputs, folder = self.plan.inputs, self.plan.settings.model_dir
-        if inputs.train.total is None:
+        if plan.inputs.train.total is None:
             self._say('The training images pass by only once: nothing is computed from them beforehand.')
             return
-        params = resolve(self.plan.module.Params, self.plan.model_params)
-        prepare(params, lambda: self._training_images(switch), folder)
+        plan.run.model.prepare(plan.resolved, lambda: self._training_images(switch), plan.folder)
 
     def _training_images(self, switch: StopSwitch) -> Iterator[np.ndarray]:
         """Yields all training images in a random order, without augmentation, as uint8 batches."""
-        settings, train = self.plan.settings, self.plan.inputs.train
+        settings, train = self.plan.run.settings, self.plan.inputs.train
         schedule = train.order(settings.shuffle_buffer, settings.seed, labels=self.plan.inputs.labels).epoch(
             0
         )
         # What is wrong with the data is said and listed when training comes to it.
         report = InputReport(lambda line: None)
         progress = Progress('Looking at the training images')
-        pixels = self.plan.pixels._replace(augmentation=None)
         try:
-            for batch in report.until_error(decoded_batches(schedule, settings.batch_size, pixels, report)):
+            for batch in report.until_error(
+                read_batches(schedule, settings.batch_size, self._plain_reader(), report)
+            ):
                 switch.check()
                 progress(f'{report.seen:,} images', report.seen / (train.total or report.seen))
-                if len(batch.images):
-                    yield batch.images
+                if batch.keys:
+                    yield batch.arrays[IMAGE]
         finally:
             progress.close()
 
+    def _plain_reader(self) -> ImageReader:
+        """Returns how examples become arrays where nothing is learned: without random changes."""
+        return dataclasses.replace(self.plan.run.reader, augmentation=None)
+
     def _report(self, archives: Archives) -> InputReport:
-        settings, role = self.plan.settings, self._role
-        bad_list = settings.model_dir / (
+        settings, role = self.plan.run.settings, self._role
+        bad_list = self.plan.folder / (
             'bad_members.csv' if role.is_chief else f'bad_members.{role.job}{role.index}.csv'
         )
         return InputReport(self._say, archives.total or 0, settings.max_bad_fraction, bad_list)
@@ -267,16 +270,16 @@ class PhaseTrainer:
             return None
         # The global step as well: it counts on through all phases.
         names = (tf.GraphKeys.GLOBAL_STEP, *plan.phase.inherits)
-        return warm_start_settings(str(plan.after.settings.model_dir), names, dict(plan.phase.renames))
+        return warm_start_settings(str(plan.after.folder), names, dict(plan.phase.renames))
 
     def _config(self) -> Any:
-        settings = self.plan.settings
+        settings = self.plan.run.settings
         steps = self.plan.last_step - self.plan.first_step
         every = settings.save_checkpoints_steps or min(
             -(-steps // _CHECKPOINTS_A_PHASE), _MOST_STEPS_BETWEEN_CHECKPOINTS
         )
         return tf.estimator.RunConfig(
-            model_dir=str(settings.model_dir),
+            model_dir=str(self.plan.folder),
             tf_random_seed=settings.seed,
             session_config=self._role.session_config(session_config(settings.precision)),
             train_distribute=self._strategy,

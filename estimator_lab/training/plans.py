@@ -1,18 +1,17 @@
 """What each phase of a training run trains, on what, and from which step to which."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from estimator_lab.core.hparams import hparam_fields, resolve
-from estimator_lab.core.phases import Phase
-from estimator_lab.data.pipeline.batches import Pixels
-from estimator_lab.data.pipeline.decoded_cache import DecodedCache
+from estimator_lab.core.phases import FINAL, Phase
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.record import Record, versions
 from estimator_lab.tf1 import tf
-from estimator_lab.training.inputs import Inputs, open_pretraining
+from estimator_lab.training.inputs import Inputs
+from estimator_lab.training.run import Run
 from estimator_lab.training.settings import Settings
 
 _DEFAULT_EPOCHS = 10
@@ -25,109 +24,96 @@ class Plan:
     """What a phase trains, on what, and from which step to which.
 
     Attributes:
-      settings: those of the run, but that `model_dir` is the phase's own folder.
-      inputs: what it trains and evaluates on.
-      pixels: how its images are decoded.
-      module: the model's module.
-      params: the run's parameters for the model function.
+      run: what it has in common with the other phases.
       phase: its name, and what it inherits.
+      inputs: what it trains and evaluates on.
       first_step: the global step at which it begins.
       last_step: the global step at which it ends.
       after: the phase before; None for the first one.
     """
 
-    settings: Settings
+    run: Run
+    phase: Phase
     inputs: Inputs
-    pixels: Pixels
-    module: Any
-    params: dict[str, Any]
-    phase: Phase = field(default_factory=Phase)
-    first_step: int = 0
-    last_step: int = 0
-    after: 'Plan | None' = None
-
-    def with_cache(self, cache: DecodedCache | None) -> 'Plan':
-        """Returns the same plan with a cache of decoded images."""
-        return replace(self, pixels=self.pixels._replace(cache=cache))
+    first_step: int
+    last_step: int
+    after: 'Plan | None'
 
     @property
-    def model_params(self) -> dict[str, Any]:
-        """What the model function is given in this phase."""
+    def is_final(self) -> bool:
+        """Whether it is the last phase of the run."""
+        return self.phase.name == FINAL
+
+    @property
+    def folder(self) -> Path:
+        """Where its checkpoints and summaries go: model_dir itself for the last phase."""
+        return self.run.settings.model_dir / self.phase.name
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Names and values for the model function in this phase."""
         return {
-            **self.params,
+            **self.run.params,
             'phase': self.phase.name,
             'first_step': self.first_step,
             'train_steps': self.last_step - self.first_step,
-            'model_dir': str(self.settings.model_dir),
+            'model_dir': str(self.folder),
         }
+
+    @property
+    def resolved(self) -> Any:
+        """The same as an object of the model's parameter class."""
+        return resolve(self.run.model.load().Params, self.params)
 
     @property
     def record(self) -> Record:
         """What the phase's folder says about itself."""
-        shape = self.pixels.shape
-        resolved = asdict(resolve(self.module.Params, self.model_params))
+        shape = self.run.reader.shape
         return Record(
-            model=self.settings.model,
+            model=self.run.model.name,
             image_shape=(shape.height, shape.width, shape.channels),
             vocabulary=self.inputs.labels,
-            hparams={k: v for k, v in resolved.items() if k not in _NO_HPARAMS},
+            hparams={k: v for k, v in asdict(self.resolved).items() if k not in _NO_HPARAMS},
             versions=versions(tf.__version__),
-            decode=self.settings.decode,
+            decode=self.run.settings.decode,
         )
 
     @property
     def choices(self) -> dict[str, Any]:
         """What the user chose for this run, by name, to compare it with others."""
-        settings = self.settings
-        chosen = {name: getattr(settings, name) for name in _COMPARED}
-        hparams = resolve(self.module.Params, self.model_params)
-        names = hparam_fields(self.module.Params)
-        return {**chosen, 'steps': self.last_step, **{name: getattr(hparams, name) for name in names}}
+        hparams = self.resolved
+        chosen = {name: getattr(self.run.settings, name) for name in _COMPARED}
+        chosen.update({name: getattr(hparams, name) for name in hparam_fields(type(hparams))})
+        return {**chosen, 'steps': self.last_step}
 
 
-def plan_phases(
-    run: Plan, phases: Sequence[Phase], batches_a_step: int, say: Callable[[str], None]
-) -> list[Plan]:
-    """Lays the phases out one after the other.
+def plan_phases(run: Run, batches_a_step: int) -> list[Plan]:
+    """Lays the phases of a run out one after the other.
 
     Args:
-      run: what all phases have in common.
-      phases: the last one is FINAL; it ends where the settings say.
+      run: whose last phase is FINAL; it ends where the settings say.
       batches_a_step: batches that a global step takes.
-      say: shows one line to the user.
 
     Raises:
       FlagError: the settings don't go with the phases.
-      DataError: the data for pre-training can't be read.
     """
-    *early, final = phases
-    settings = run.settings
-    examples = settings.batch_size * batches_a_step
+    examples_a_step = run.settings.batch_size * batches_a_step
     plans: list[Plan] = []
-    if early:
-        pretraining = open_pretraining(settings, run.inputs, say)
-    elif settings.pretrain_data:
-        raise FlagError('--pretrain_data has no use here: this run has no pre-training.')
-    for phase in early:
-        steps = max(math.ceil(phase.epochs * (pretraining.train.total or 0) / examples), 1)
-        plan = replace(run, inputs=pretraining, settings=_in_folder(settings, phase.name))
-        plans.append(_appended(plan, phase, plans, steps))
-    before = plans[-1].last_step if plans else 0
-    steps = _last_step(settings, before, run.inputs.train.total, examples) - before
-    return [*plans, _appended(run, final, plans, steps)]
+    for phase in run.phases:
+        before = plans[-1] if plans else None
+        first = before.last_step if before else 0
+        if phase.name == FINAL:
+            inputs = run.inputs
+            last = _last_step(run.settings, first, inputs.train.total, examples_a_step)
+        else:
+            inputs = run.pretraining or run.inputs
+            examples = phase.epochs * (inputs.train.total or 0)
+            last = first + max(math.ceil(examples / examples_a_step), 1)
+        plans.append(Plan(run, phase, inputs, first, last, before))
+    return plans
 
 
-def _appended(plan: Plan, phase: Phase, plans: Sequence[Plan], steps: int) -> Plan:
-    after = plans[-1] if plans else None
-    first = after.last_step if after else 0
-    return replace(plan, phase=phase, first_step=first, last_step=first + steps, after=after)
-
-
-def _in_folder(settings: Settings, name: str) -> Settings:
-    return replace(settings, model_dir=settings.model_dir / name)
-
-
-def _last_step(settings: Settings, before: int, images: int | None, examples_a_step: int) -> int:
+def _last_step(settings: Settings, before: int, examples: int | None, examples_a_step: int) -> int:
     """Returns the global step at which training ends, `before` of them being for pre-training."""
     if settings.max_steps is not None and settings.epochs is not None:
         raise FlagError('--max_steps and --epochs exclude each other: give one of them.')
@@ -141,9 +127,9 @@ def _last_step(settings: Settings, before: int, images: int | None, examples_a_s
     epochs = _DEFAULT_EPOCHS if settings.epochs is None else settings.epochs
     if epochs <= 0:
         raise FlagError(f'--epochs={epochs:g} must be more than 0.')
-    if images is None:
+    if examples is None:
         raise FlagError(
             f'--data={",".join(settings.data)} passes by only once, so that nobody knows how many images '
             'make an epoch: give --max_steps.'
         )
-    return before + math.ceil(epochs * images / examples_a_step)
+    return before + math.ceil(epochs * examples / examples_a_step)

@@ -71,7 +71,7 @@ def open_warm_start(folder: Path, plan: Plan) -> WarmStart:
       DataError: it holds no model that can be opened.
     """
     source = open_trained(folder, '--warm_start')
-    bound = structural_fields(plan.module.Params)
+    bound = structural_fields(plan.run.model.load().Params)
     check_same(
         folder,
         replace(source.record, vocabulary=()),
@@ -90,9 +90,9 @@ def open_warm_start(folder: Path, plan: Plan) -> WarmStart:
 
 def _variables(plan: Plan, labels: tuple[str, ...]) -> dict[str, list[int]]:
     """Returns the shapes of the network's variables by name, if it had these labels."""
-    params = {**plan.model_params, 'vocabulary': labels}
+    params = {**plan.params, 'vocabulary': labels}
     with tf.Graph().as_default():
-        image = tf.placeholder(tf.float32, [None, *plan.pixels.shape])
-        plan.module.model_fn({'image': image}, None, tf.estimator.ModeKeys.PREDICT, params)
+        image = tf.placeholder(tf.float32, [None, *plan.run.reader.shape])
+        plan.run.model.load().model_fn({'image': image}, None, tf.estimator.ModeKeys.PREDICT, params)
         variables = tf.global_variables()
         return {v.op.name: v.shape.as_list() for v in variables if v.op.name != tf.GraphKeys.GLOBAL_STEP}

@@ -17,11 +17,13 @@ import numpy as np
 import pytest
 
 from estimator_lab.data.demo_sets.archives import DemoPaths
+from estimator_lab.data.images.input_fns import document_input_fn
+from estimator_lab.data.images.kind import ImageReader
+from estimator_lab.data.images.shape import ImageShape
 from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.order.order import StreamOrder
-from estimator_lab.data.pipeline.batches import ImageShape, Pixels
-from estimator_lab.data.pipeline.input_fns import archive_input_fn, document_input_fn
+from estimator_lab.data.pipeline.input_fns import archive_input_fn
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.tf1 import tf
 from tests.places import GOLDEN, ROOT
@@ -94,7 +96,7 @@ def test_the_generator_gives_the_pixels_of_archive_input_fn(
     ours = list(example('stream_tar_dataset').stream_tar_dataset(archive))
     vocabulary = Vocabulary(('n000000', 'n000001', 'n000002', 'n000003'))
     with tf.Graph().as_default():
-        order, pixels = StreamOrder([str(archive)]), Pixels(ImageShape(128, 128))
+        order, pixels = StreamOrder([str(archive)]), ImageReader(ImageShape(128, 128))
         dataset = archive_input_fn(order, pixels, 24, InputReport(), vocabulary)()
         ((features, ids),) = run(dataset.make_one_shot_iterator().get_next())
     assert {len(one) for one in ours} == {16384 + 1}

@@ -9,7 +9,7 @@ from PIL import Image
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix
 
 from estimator_lab.core import keys
-from estimator_lab.data.pipeline.input_fns import numpy_input_fn
+from estimator_lab.data.images.input_fns import numpy_input_fn
 from estimator_lab.data.pipeline.paths import ImageInput
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar.stream import stream_members
@@ -40,7 +40,7 @@ def images(trained, tmp_path_factory):
 def expected(trained, images):
     """What the network says to the good images: keys, true ids, probabilities."""
     good = [m for m in stream_members(images) if m.data != b'junk']
-    pixels = np.stack([trained.pixels.decode(m.data, *trained.shape) for m in good])
+    pixels = np.stack([trained.reader.decode(m.data, *trained.shape) for m in good])
     found = [p[keys.PROBABILITIES] for p in trained.estimator.predict(numpy_input_fn(pixels))]
     labels = [trained.vocabulary.id_of(m.name.split('/')[1]) for m in good]
     return [m.key for m in good], np.array(labels), np.array(found)
@@ -48,7 +48,7 @@ def expected(trained, images):
 
 def run(trained, path, **settings):
     report = InputReport(lambda line: None)
-    settings = EvaluationSettings(trained.pixels, **{'batch_size': 6, **settings})
+    settings = EvaluationSettings(trained.reader, **{'batch_size': 6, **settings})
     return evaluate(trained, ImageInput([str(path)]), settings, report)
 
 
@@ -88,7 +88,7 @@ def test_worst_mistakes_are_those_whose_label_was_least_probable(trained, images
         assert example.badness == pytest.approx(1 - probabilities[n, true[n]], abs=1e-5)
         assert example.probability == pytest.approx(probabilities[n].max(), abs=1e-5)
         member = next(m for m in stream_members(images) if m.key == example.key)
-        assert np.array_equal(example.image, trained.pixels.decode(member.data, *trained.shape))
+        assert np.array_equal(example.image, trained.reader.decode(member.data, *trained.shape))
 
 
 def test_some_batches_only(trained, images):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from estimator_lab.data.pipeline.input_fns import numpy_input_fn
+from estimator_lab.data.images.input_fns import numpy_input_fn
 from estimator_lab.errors import DataError
 from estimator_lab.inference.model import open_trained
 
@@ -28,7 +28,7 @@ def test_a_model_dir_says_all_that_predicting_needs(cnn_dir):
     assert (trained.params.filters, trained.params.dense_units) == (2, 8)
     assert trained.vocabulary.labels == trained.params.vocabulary == trained.record.vocabulary
     assert trained.record.value_range == (0.0, 1.0)
-    assert trained.pixels.shape == trained.shape and trained.pixels.augmentation is None
+    assert trained.reader.shape == trained.shape and trained.reader.augmentation is None
     images = np.zeros((3, 8, 8, 1), np.uint8)
     predictions = list(trained.estimator.predict(numpy_input_fn(images)))
     assert {p['labels'].decode() for p in predictions} <= set(trained.vocabulary.labels)
@@ -47,7 +47,7 @@ def test_images_are_decoded_as_in_training(copy):
     assert open_trained(copy).pixels.decode is decode_image
     edit(copy, decode='fast')
     assert open_trained(copy).pixels.decode is decode_image_fast
-    assert open_trained(copy).pixels_by('exact').decode is decode_image
+    assert open_trained(copy).reader_with('exact').decode is decode_image
 
 
 def test_lists_of_hyper_parameters_are_tuples_again(copy, monkeypatch):

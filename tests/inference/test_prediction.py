@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from estimator_lab.core import keys
-from estimator_lab.data.pipeline.batches import BadImage
+from estimator_lab.data.pipeline.batches import BadExample
 from estimator_lab.data.pipeline.paths import ImageInput
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import DataError, FlagError, LabError
@@ -33,15 +33,15 @@ def some_bad(path, *bad, count=11):
 
 def predict(trained, path, batch_size=4, report=None):
     report = report or InputReport(lambda line: None)
-    return list(predicted_batches(trained, ImageInput([str(path)]), trained.pixels, batch_size, report))
+    return list(predicted_batches(trained, ImageInput([str(path)]), trained.reader, batch_size, report))
 
 
 def test_predictions_are_those_of_the_network_for_each_image(trained, archive):
-    from estimator_lab.data.pipeline.input_fns import numpy_input_fn
+    from estimator_lab.data.images.input_fns import numpy_input_fn
     from estimator_lab.data.tar.stream import stream_members
 
     members = list(stream_members(archive))
-    images = np.stack([trained.pixels.decode(member.data, *trained.shape) for member in members])
+    images = np.stack([trained.reader.decode(member.data, *trained.shape) for member in members])
     expected = [p[keys.PROBABILITIES] for p in trained.estimator.predict(numpy_input_fn(images))]
     got = predict(trained, archive, batch_size=5)
     assert [key for batch in got for key in batch.keys] == [member.key for member in members]
@@ -72,7 +72,7 @@ def test_rows_of_a_classifier(trained):
         keys.PROBABILITIES: probabilities,
         'score': np.array([0.1, np.nan], np.float32),
     }
-    rows = list(Table(trained, top=2).rows(Predicted(['a', 'b'], [BadImage(1, 'x', 'broken')], values)))
+    rows = list(Table(trained, top=2).rows(Predicted(['a', 'b'], [BadExample(1, 'x', 'broken')], values)))
     assert rows[0] == Row(
         'a',
         {'label': labels[3], 'probability': 0.4, 'label_2': labels[2], 'probability_2': 0.3, 'score': 0.1},
@@ -118,7 +118,7 @@ def test_an_archive_that_breaks_off_is_an_error_behind_the_predictions(trained, 
     with pytest.raises(DataError, match='cut off at byte 30000'):
         got.extend(
             predicted_batches(
-                trained, ImageInput([str(cut)]), trained.pixels, 4, InputReport(lambda line: None)
+                trained, ImageInput([str(cut)]), trained.reader, 4, InputReport(lambda line: None)
             )
         )
     assert sum(len(batch.keys) for batch in got) >= 8
@@ -162,7 +162,7 @@ def test_vectors_lie_in_files_of_bounded_size_with_their_keys(tmp_path, monkeypa
         for n in range(0, 12, 2):
             values = {'code': codes[n : n + 2], 'map': np.full((2, 2, 2, 7), n), 'error': np.zeros(2)}
             assert files.write(Predicted([f'k{n}', f'ü{n}'], [], values)) == {}
-        assert files.write(Predicted([], [BadImage(0, 'x', 'bad')], {'code': codes[:0]})) == {}
+        assert files.write(Predicted([], [BadExample(0, 'x', 'bad')], {'code': codes[:0]})) == {}
     paths = sorted((tmp_path / 'out').iterdir())
     assert [path.name for path in paths] == [f'vectors-{n:05}.npz' for n in range(len(paths))]
     assert len(paths) > 1

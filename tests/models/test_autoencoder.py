@@ -346,7 +346,7 @@ def test_a_whole_run_from_archives(experiment, archive, tmp_path):
     assert result.metrics['pca_squared_error'] > 0
     trained = open_trained(tmp_path / 'run')
     images = open_archives([str(archive)]).order()
-    found = evaluate(trained, images, EvaluationSettings(trained.pixels), InputReport())
+    found = evaluate(trained, images, EvaluationSettings(trained.reader), InputReport())
     assert found.metrics['pca_squared_error'] == pytest.approx(result.metrics['pca_squared_error'])
     written = file.stat().st_mtime_ns
     assert experiment('layers=5-2', 6).train().step == 6

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from estimator_lab.data.pipeline.batches import ImageShape
+from estimator_lab.data.images.shape import ImageShape
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.registry import MODELS, Model
 from estimator_lab.tf1 import tf

@@ -6,11 +6,12 @@ from typing import Any
 
 from estimator_lab.core import keys
 from estimator_lab.core.boltzmann.annealing import log_partition
-from estimator_lab.core.boltzmann.contrastive_divergence import Update, update
+from estimator_lab.core.boltzmann.contrastive_divergence import update
 from estimator_lab.core.boltzmann.dreams import dream, dream_film
 from estimator_lab.core.boltzmann.params import RbmParams, apply_gradients
 from estimator_lab.core.boltzmann.rbm import BERNOULLI, Rbm
 from estimator_lab.core.boltzmann.stack import Stack
+from estimator_lab.core.display.display import Display, display_of
 from estimator_lab.core.display.embeddings import EmbeddingsHook, labels_and_keys
 from estimator_lab.core.display.summaries import (
     filter_summary,
@@ -19,10 +20,11 @@ from estimator_lab.core.display.summaries import (
     rows_summary,
     weight_histograms,
 )
+from estimator_lab.core.endpoints import Endpoint, publish
 from estimator_lab.core.features import example_weights
 from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.noise import Noise, fixed_seeds, fresh_seed
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import EstimatorSpec, Mode, RunConfig, SessionRunHook, Tensor, tf
 
 _SAMPLE_IMAGES = 1_000
 _SAMPLE_VALUES = 4_000_000
@@ -46,7 +48,9 @@ class RbmBatch:
     labels: Any = None
 
 
-def rbm_spec(stack: Stack, batch: RbmBatch, mode: str, params: RbmParams, config: Any) -> Any:
+def rbm_spec(
+    stack: Stack, batch: RbmBatch, mode: Mode, params: RbmParams, config: RunConfig | None
+) -> EstimatorSpec:
     """Returns the EstimatorSpec of a stack's top machine.
 
     TRAIN takes a step of contrastive divergence; its loss is the reconstruction error. EVAL gives that error,
@@ -61,28 +65,28 @@ def rbm_spec(stack: Stack, batch: RbmBatch, mode: str, params: RbmParams, config
       batch: what it sees.
       mode: a `tf.estimator.ModeKeys`.
       params: how it learns and dreams.
-      config: the RunConfig; None leaves out what is for TensorBoard only.
+      config: the RunConfig, which says whether and where to show things.
     """
     machine = _Machine(stack, batch, params)
     if mode == tf.estimator.ModeKeys.PREDICT:
         return machine.predict()
     if mode == tf.estimator.ModeKeys.EVAL:
-        return machine.evaluate(config)
-    return machine.train(config)
+        return machine.evaluate(display_of(config))
+    return machine.train(display_of(config))
 
 
-def hidden_hooks(hidden: Any, batch: RbmBatch, config: Any) -> list[Any]:
+def hidden_hooks(hidden: Tensor, batch: RbmBatch, display: Display | None) -> list[SessionRunHook]:
     """Returns the hook that shows hidden units in the Embedding Projector.
 
     Args:
       hidden: float32 [n, units].
       batch: the batch they come from.
-      config: the RunConfig; None shows nothing.
+      display: where to show them; None shows nothing.
     """
-    if config is None:
+    if display is None:
         return []
     columns = labels_and_keys(batch.features, None, ())
-    return [EmbeddingsHook(hidden, batch.images, columns, config.model_dir, keys.HIDDEN)]
+    return [EmbeddingsHook(hidden, batch.images, columns, str(display.folder), keys.HIDDEN)]
 
 
 class _Machine:
@@ -96,13 +100,17 @@ class _Machine:
         self._features = visible.shape.as_list()[1]
         self._visible = self._with_label(visible)
 
-    def train(self, config: Any) -> Any:
+    def train(self, display: Display | None) -> EstimatorSpec:
         noise = Noise(fresh_seed(self._batch.features))
         data = self._binary(self._visible, noise)
         change = update(self._rbm, data, self._params.recipe, noise)
         # All that looks at the number of this step comes before it is counted on.
         with tf.control_dependencies([self._keep_sample(data), *change.assignments]):
-            step, rate = apply_gradients(self._params, self._gradients_and_variables(change))
+            step, rate = apply_gradients(
+                self._params,
+                self._stack.top.gradients_and_variables(change),
+                example_weights(self._batch.features),
+            )
         few = self._visible[:_MEASURED]
         loss = tf.reduce_mean(self._errors(few, self._reconstruction(few)))
         # These are worked out in the steps that write summaries only.
@@ -115,10 +123,10 @@ class _Machine:
             tf.estimator.ModeKeys.TRAIN,
             loss=loss,
             train_op=step,
-            training_hooks=picture_hooks(lambda: self._draw(noise), config),
+            training_hooks=picture_hooks(lambda: self._draw(noise), display),
         )
 
-    def evaluate(self, config: Any) -> Any:
+    def evaluate(self, display: Display | None) -> EstimatorSpec:
         noise = self._fixed_noise()
         data = self._binary(self._visible, noise)
         errors = self._errors(self._visible, self._reconstruction(self._visible))
@@ -143,26 +151,22 @@ class _Machine:
             loss=tf.reduce_mean(errors),
             eval_metric_ops=metrics,
             predictions={keys.ERROR: errors},
-            evaluation_hooks=hidden_hooks(self._rbm.hidden_mean(self._visible), self._batch, config),
+            evaluation_hooks=hidden_hooks(self._rbm.hidden_mean(self._visible), self._batch, display),
         )
 
-    def predict(self) -> Any:
+    def predict(self) -> EstimatorSpec:
         noise, images = self._fixed_noise(), self._batch.images
+        hidden = self._rbm.hidden_mean(self._visible)
+        publish({keys.HIDDEN: Endpoint(hidden, self._stack.top.kernel)})
         reconstruction = self._stack.images(self._reconstruction(self._visible), like=images)
         predictions = {
-            keys.HIDDEN: self._rbm.hidden_mean(self._visible),
+            keys.HIDDEN: hidden,
             keys.RECONSTRUCTION: reconstruction,
             keys.DREAM: self._stack.images(self._dream(noise)[:, : self._features]),
             keys.FREE_ENERGY: self._rbm.free_energy(self._visible),
             keys.ERROR: tf.reduce_sum(tf.square(images - reconstruction), axis=[1, 2, 3]),
         }
         return prediction_spec(predictions, self._batch.features)
-
-    def _gradients_and_variables(self, change: Update) -> list[tuple[Any, Any]]:
-        """Returns them as the optimizer takes them; 0 for a batch that holds no example."""
-        counts = tf.reduce_max(example_weights(self._batch.features))
-        pairs = self._stack.top.gradients_and_variables(change)
-        return [(counts * gradient, variable) for gradient, variable in pairs]
 
     def _with_label(self, visible: Any) -> Any:
         if not self._rbm.classes:

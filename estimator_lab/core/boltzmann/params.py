@@ -1,14 +1,14 @@
 """Hyper-parameters of a restricted Boltzmann machine, from which its recipe and its optimizer follow."""
 
 import dataclasses
-from typing import Any
 
+from estimator_lab.core import train_step
 from estimator_lab.core.boltzmann.contrastive_divergence import Recipe
 from estimator_lab.core.boltzmann.rbm import BERNOULLI, UNITS
 from estimator_lab.core.hparams import hparam
-from estimator_lab.core.train_step import TrainingParams, optimizer_and_rate
+from estimator_lab.core.train_step import TrainingParams, in_turn, optimizer_and_rate
 from estimator_lab.optimizers import OPTIMIZERS, SCHEDULES
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Operation, Tensor, Variable, tf
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,12 +50,15 @@ class RbmParams(TrainingParams):
         return Recipe(self.cd_steps, self.chains, self.weight_decay, self.sparsity_target, self.sparsity_cost)
 
 
-def apply_gradients(params: RbmParams, pairs: list[tuple[Any, Any]]) -> tuple[Any, Any]:
+def apply_gradients(
+    params: RbmParams, pairs: list[tuple[Tensor, Variable]], weights: Tensor
+) -> tuple[Operation, Tensor]:
     """Returns the operation that takes one step and counts it, and the learning rate, a float32 scalar.
 
     Args:
       params: choose optimizer and rate, and the momentum: low at first, then high (guide, section 9.1).
       pairs: gradients with their variables.
+      weights: what each example counts, float32 [batch] or a number.
     """
     with tf.name_scope('train'):
         global_step = tf.train.get_or_create_global_step()
@@ -65,4 +68,4 @@ def apply_gradients(params: RbmParams, pairs: list[tuple[Any, Any]]) -> tuple[An
             tf.constant(params.momentum),
         )
         optimizer, rate = optimizer_and_rate(params, momentum)
-        return optimizer.apply_gradients(pairs, global_step), rate
+        return in_turn([lambda: train_step.apply_gradients(optimizer, pairs, weights)]), rate

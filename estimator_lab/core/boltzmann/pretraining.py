@@ -17,6 +17,7 @@ from estimator_lab.core.boltzmann.params import RbmParams
 from estimator_lab.core.boltzmann.rbm import BERNOULLI, GAUSSIAN, UNITS
 from estimator_lab.core.boltzmann.stack import Stack, layer_variables, make_layer
 from estimator_lab.core.corruption import corrupt
+from estimator_lab.core.display.display import display_of
 from estimator_lab.core.display.summaries import (
     filter_summary,
     histogram_summary,
@@ -24,13 +25,14 @@ from estimator_lab.core.display.summaries import (
     rows_summary,
     weight_histograms,
 )
+from estimator_lab.core.endpoints import Endpoint, publish
 from estimator_lab.core.features import example_weights
 from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.hparams import are_sizes, hparam
 from estimator_lab.core.noise import fresh_seed
 from estimator_lab.core.phases import Phase
 from estimator_lab.core.train_step import TrainingParams, train_op
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import EstimatorSpec, Mode, RunConfig, Tensor, tf
 
 RBM, DENOISING = 'rbm', 'denoising'
 _PHASE = 'pretrain_'
@@ -95,13 +97,13 @@ class LayerPretraining:
     """What is pre-trained.
 
     Attributes:
-      run: parameters of the run; of its type only what TrainingParams and PretrainingParams have is used.
+      params: of the run; of its type only what TrainingParams and PretrainingParams have is used.
       layers: hidden units of all layers.
       linear_top: whether the last layer has linear units, as a code has.
       classes: labels that the last layer sees beside its features; 0 for none.
     """
 
-    run: Any
+    params: Any
     layers: Sequence[int]
     linear_top: bool = False
     classes: int = 0
@@ -109,7 +111,7 @@ class LayerPretraining:
     @property
     def number(self) -> int:
         """The layer that this phase trains, from 1."""
-        return int(self.run.phase.removeprefix(_PHASE))
+        return int(self.params.phase.removeprefix(_PHASE))
 
     @property
     def is_last(self) -> bool:
@@ -118,15 +120,15 @@ class LayerPretraining:
 
     def stack(self) -> Stack:
         """Makes the variables of the layers up to the one that learns."""
-        run = self.run
-        below = [int(np.prod(run.image_shape)), *self.layers]
+        params = self.params
+        below = [int(np.prod(params.image_shape)), *self.layers]
         layers = [
             make_layer(
                 number,
                 below[number - 1],
                 self.layers[number - 1],
                 (
-                    run.visible_units if number == 1 and run.pretraining == RBM else BERNOULLI,
+                    params.visible_units if number == 1 and params.pretraining == RBM else BERNOULLI,
                     GAUSSIAN if self.linear_top and number == len(self.layers) else BERNOULLI,
                 ),
                 self.classes if number == len(self.layers) else 0,
@@ -134,32 +136,32 @@ class LayerPretraining:
             )
             for number in range(1, self.number + 1)
         ]
-        return Stack(layers, run.image_shape)
+        return Stack(layers, params.image_shape)
 
     def rbm_params(self) -> RbmParams:
         """Returns how an RBM of this phase learns."""
-        run = self.run
-        linear = (self.linear_top and self.is_last) or (run.visible_units == GAUSSIAN and self.number == 1)
-        rate = run.pretrain_learning_rate or 0.05 * (_GAUSSIAN_SHARE if linear else 1)
+        params = self.params
+        linear = (self.linear_top and self.is_last) or (params.visible_units == GAUSSIAN and self.number == 1)
+        rate = params.pretrain_learning_rate or 0.05 * (_GAUSSIAN_SHARE if linear else 1)
         return RbmParams(
-            image_shape=run.image_shape,
-            train_steps=run.train_steps,
-            first_step=run.first_step,
+            image_shape=params.image_shape,
+            train_steps=params.train_steps,
+            first_step=params.first_step,
             learning_rate=rate,
-            cd_steps=run.cd_steps,
-            chains=run.chains,
-            weight_decay=run.pretrain_weight_decay,
-            visible_units=run.visible_units if self.number == 1 else BERNOULLI,
+            cd_steps=params.cd_steps,
+            chains=params.chains,
+            weight_decay=params.pretrain_weight_decay,
+            visible_units=params.visible_units if self.number == 1 else BERNOULLI,
             binarize=False,  # the units below give probabilities, which are taken as they are
         )
 
     def denoising_params(self) -> TrainingParams:
         """Returns how a denoising autoencoder of this phase learns."""
-        run = self.run
+        params = self.params
         return TrainingParams(
-            train_steps=run.train_steps,
-            first_step=run.first_step,
-            learning_rate=run.pretrain_learning_rate or 0.001,
+            train_steps=params.train_steps,
+            first_step=params.first_step,
+            learning_rate=params.pretrain_learning_rate or 0.001,
         )
 
 
@@ -173,33 +175,45 @@ def layer_sizes(default: str) -> Any:
     )
 
 
-def pretraining_spec(task: LayerPretraining, batch: RbmBatch, mode: str, config: Any) -> Any:
+def pretraining_spec(
+    layer_pretraining: LayerPretraining, batch: RbmBatch, mode: Mode, config: RunConfig | None
+) -> EstimatorSpec:
     """Returns the EstimatorSpec of a pre-training phase.
 
     Args:
-      task: what it trains.
-      batch: the batch; its labels are seen by the last layer if `task.classes` is above 0.
+      layer_pretraining: what it trains.
+      batch: the batch; its labels are seen by the last layer if `layer_pretraining.classes` is above 0.
       mode: a `tf.estimator.ModeKeys`.
-      config: the RunConfig; None leaves out what is for TensorBoard only.
+      config: the RunConfig, which says whether and where to show things.
     """
-    if task.run.pretraining == DENOISING:
-        return _denoising_spec(task, batch, mode, config)
-    seen = batch if task.classes and task.is_last else dataclasses.replace(batch, labels=None)
-    return rbm_spec(task.stack(), seen, mode, task.rbm_params(), config)
+    if layer_pretraining.params.pretraining == DENOISING:
+        return _denoising_spec(layer_pretraining, batch, mode, config)
+    seen = (
+        batch
+        if layer_pretraining.classes and layer_pretraining.is_last
+        else dataclasses.replace(batch, labels=None)
+    )
+    return rbm_spec(layer_pretraining.stack(), seen, mode, layer_pretraining.rbm_params(), config)
 
 
-def _denoising_spec(task: LayerPretraining, batch: RbmBatch, mode: str, config: Any) -> Any:
+def _denoising_spec(
+    layer_pretraining: LayerPretraining, batch: RbmBatch, mode: Mode, config: RunConfig | None
+) -> EstimatorSpec:
     """A layer learns its own input from one with a share of its values set to 0; its weights are tied."""
-    stack, training = task.stack(), mode == tf.estimator.ModeKeys.TRAIN
+    stack, training = layer_pretraining.stack(), mode == tf.estimator.ModeKeys.TRAIN
     layer, visible = stack.top, stack.visible(batch.images)
-    given = corrupt(visible, 'masking', task.run.masking, fresh_seed(batch.features)) if training else visible
+    given = (
+        corrupt(visible, 'masking', layer_pretraining.params.masking, fresh_seed(batch.features))
+        if training
+        else visible
+    )
     inputs = tf.matmul(given, layer.kernel) + layer.bias
     hidden = inputs if layer.hidden_units == GAUSSIAN else tf.sigmoid(inputs)
     logits = tf.matmul(hidden, layer.kernel, transpose_b=True) + layer.visible_bias
     with tf.name_scope('cross_entropy'):
         each = tf.nn.sigmoid_cross_entropy_with_logits(labels=visible, logits=logits)
-        values = tf.reduce_sum(each, axis=1)
-        loss = tf.losses.compute_weighted_loss(values, example_weights(batch.features))
+        values, weights = tf.reduce_sum(each, axis=1), example_weights(batch.features)
+        loss = tf.losses.compute_weighted_loss(values, weights)
     reconstruction = tf.sigmoid(logits)
     errors = tf.reduce_sum(tf.square(visible - reconstruction), axis=1)
     if mode == tf.estimator.ModeKeys.EVAL:
@@ -209,21 +223,23 @@ def _denoising_spec(task: LayerPretraining, batch: RbmBatch, mode: str, config: 
             loss=loss,
             eval_metric_ops=metrics,
             predictions={keys.ERROR: errors},
-            evaluation_hooks=hidden_hooks(hidden, batch, config),
+            evaluation_hooks=hidden_hooks(hidden, batch, display_of(config)),
         )
     pictures = stack.images(reconstruction)
     if not training:
+        publish({keys.HIDDEN: Endpoint(hidden, layer.kernel)})
         predictions = {keys.HIDDEN: hidden, keys.RECONSTRUCTION: pictures, keys.ERROR: errors}
         return prediction_spec(predictions, batch.features)
     tf.summary.scalar(keys.RECONSTRUCTION_ERROR, tf.reduce_mean(errors))
     histogram_summary('activations/hidden', hidden)
     weight_histograms()
 
-    def draw() -> list[Any]:
+    def draw() -> list[Tensor]:
         return [
             filter_summary('images/receptive_fields', stack.receptive_fields(_FIELDS), collections=[]),
             rows_summary('images/reconstruction', [batch.images, pictures], collections=[]),
         ]
 
-    step, hooks = train_op(loss, task.denoising_params()), picture_hooks(draw, config)
+    step = train_op(loss, layer_pretraining.denoising_params(), weights)
+    hooks = picture_hooks(draw, display_of(config))
     return tf.estimator.EstimatorSpec(mode, loss=loss, train_op=step, training_hooks=hooks)

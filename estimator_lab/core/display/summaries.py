@@ -5,8 +5,9 @@ from typing import Any
 
 from PIL import Image
 
+from estimator_lab.core.display.display import Display
 from estimator_lab.core.display.picture import png_bytes
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import SessionRunHook, Tensor, tf
 
 # A histogram of a large weight matrix takes longer than the training step; a sample looks the same.
 _HISTOGRAM_VALUES = 50_000
@@ -74,27 +75,18 @@ def rows_summary(
     return tf.summary.image(name, picture, max_outputs=1, collections=collections)
 
 
-def draws_pictures(config: Any) -> bool:
-    """Returns whether training writes pictures: the chief does, if summaries are wanted.
-
-    Args:
-      config: the RunConfig; None wants none.
-    """
-    return bool(config is not None and config.is_chief and config.save_summary_steps)
-
-
-def picture_hooks(draw: Callable[[], Sequence[Any]], config: Any) -> list[Any]:
+def picture_hooks(draw: Callable[[], Sequence[Tensor]], display: Display | None) -> list[SessionRunHook]:
     """Returns the hook that writes summaries which take long, at every tenth summary step.
 
     Args:
       draw: returns them, serialised and of no collection; not called where none are wanted.
-      config: the RunConfig; None wants none.
+      display: where they go; None wants none.
     """
-    if not draws_pictures(config):
+    if display is None:
         return []
     hook = tf.train.SummarySaverHook(
-        save_steps=_PICTURES_APART * config.save_summary_steps,
-        output_dir=config.model_dir,
+        save_steps=_PICTURES_APART * display.every_n_steps,
+        output_dir=str(display.folder),
         summary_op=tf.summary.merge(list(draw())),
     )
     return [hook]

@@ -2,19 +2,20 @@
 
 import dataclasses
 import functools
-from pathlib import Path
 from typing import Any
 
 from estimator_lab.core import keys
+from estimator_lab.core.display.display import Display, display_of
 from estimator_lab.core.display.embeddings import EmbeddingsHook, label_text, labels_and_keys
 from estimator_lab.core.display.input_grid import InputGridHook
+from estimator_lab.core.display.network import summarise_network
 from estimator_lab.core.display.pr_curves import PrCurvesHook
-from estimator_lab.core.display.summaries import draws_pictures
-from estimator_lab.core.features import class_ids, images_of
+from estimator_lab.core.endpoints import LOGITS, Endpoint, Endpoints, publish
+from estimator_lab.core.features import class_ids, example_weights, images_of
 from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.metrics.streaming import count, mean_per_class_accuracy
 from estimator_lab.core.train_step import TrainingParams, train_op
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, SessionRunHook, Tensor, tf
 
 _TOP_K = 5
 
@@ -29,137 +30,140 @@ class ClassifierParams(TrainingParams):
         return len(self.vocabulary)
 
 
-def predict_spec(logits: Any, features: Any, params: ClassifierParams) -> Any:
-    """Returns the EstimatorSpec for PREDICT.
+def classification_spec(
+    logits: Tensor,
+    endpoints: Endpoints,
+    features: Features,
+    labels: Tensor | None,
+    mode: Mode,
+    params: ClassifierParams,
+    config: RunConfig | None,
+) -> EstimatorSpec:
+    """Returns the EstimatorSpec of an image classifier.
+
+    PREDICT gives classes int64 [batch], probabilities float32 [batch, num_classes], labels string [batch]
+    and, where the input has them, key string [batch]. An export of it has the five most probable labels of
+    each example as well: top_labels string and top_probabilities float32 [batch, 5].
+
+    EVAL takes its metrics over the examples whose label training knew: accuracy, mean per-class accuracy over
+    the classes that occur, and top-5 accuracy where there are more than five classes; beside them stands the
+    number of examples with an unknown label. TensorBoard gets precision-recall curves and, in its projector,
+    the last layer before the logits.
+
+    TRAIN takes one step of the chosen optimizer down the mean cross-entropy; TensorBoard gets the batch's
+    images with their labels, and what `summarise_network` shows.
 
     Args:
       logits: float32 [batch, num_classes].
-      features: the model function's features; their keys are handed through.
+      endpoints: of the network, the logits apart.
+      features: the model function's features.
+      labels: class ids or label texts, [batch]; None in PREDICT.
+      mode: a `tf.estimator.ModeKeys`.
       params: the classifier's parameters.
-
-    Returns:
-      A spec that predicts classes int64 [batch], probabilities float32 [batch, num_classes], labels
-      string [batch] and, where the input has them, key string [batch]. An export of it has the five most
-      probable labels of each example as well: top_labels string and top_probabilities float32 [batch, 5].
+      config: the RunConfig, which says whether and where to show things.
     """
+    if mode == tf.estimator.ModeKeys.PREDICT:
+        publish({**endpoints, LOGITS: Endpoint(logits)})
+        return _predict(logits, features, params)
+    answers = _Answers(logits, labels, features, params)
+    if mode == tf.estimator.ModeKeys.EVAL:
+        return answers.evaluate(_last_layer(endpoints), display_of(config))
+    summarise_network(endpoints, params.image_shape)
+    return answers.train(display_of(config))
+
+
+class _Answers:
+    """What a network said to the examples of a batch whose labels are given."""
+
+    def __init__(self, logits: Tensor, labels: Tensor, features: Features, params: ClassifierParams) -> None:
+        self._logits = logits
+        self._features = features
+        self._params = params
+        # Not named 'loss': Estimator's own summary of that name would become 'loss_1'.
+        with tf.name_scope('cross_entropy'):
+            ids = class_ids(labels, params.vocabulary)
+            known = tf.logical_and(ids >= 0, ids < params.num_classes)
+            self._ids = tf.where(known, ids, tf.zeros_like(ids))
+            # An unknown label counts for nothing, as a bad example does.
+            self._weights = tf.cast(known, tf.float32) * example_weights(features)
+            self._loss = tf.losses.sparse_softmax_cross_entropy(self._ids, logits, weights=self._weights)
+
+    def evaluate(self, layer: Tensor | None, display: Display | None) -> EstimatorSpec:
+        params, ids, weights = self._params, self._ids, self._weights
+        with tf.name_scope('metrics'):
+            classes = tf.argmax(self._logits, axis=1)
+            metrics = {
+                keys.ACCURACY: tf.metrics.accuracy(ids, classes, weights),
+                keys.MEAN_PER_CLASS_ACCURACY: mean_per_class_accuracy(
+                    ids, classes, params.num_classes, weights
+                ),
+                keys.UNKNOWN_LABELS: count(tf.equal(weights, 0), keys.UNKNOWN_LABELS),
+            }
+            if params.num_classes > _TOP_K:
+                in_top = tf.nn.in_top_k(self._logits, ids, _TOP_K)
+                metrics[keys.TOP_5_ACCURACY] = tf.metrics.mean(tf.cast(in_top, tf.float32), weights)
+        predictions = _predictions(self._logits, params)
+        hooks: list[SessionRunHook] = []
+        if display:
+            probabilities = predictions[keys.PROBABILITIES]
+            folder = str(display.evaluation_folder)
+            hooks.append(PrCurvesHook(probabilities, ids, weights, params.vocabulary, folder))
+        if display and layer is not None:
+            hooks.append(self._embeddings_hook(layer, classes, display))
+        return tf.estimator.EstimatorSpec(
+            tf.estimator.ModeKeys.EVAL,
+            loss=self._loss,
+            eval_metric_ops=metrics,
+            predictions=predictions,
+            evaluation_hooks=hooks,
+        )
+
+    def train(self, display: Display | None) -> EstimatorSpec:
+        step = train_op(self._loss, self._params, self._weights)
+        with tf.name_scope('train_accuracy'):
+            correct = tf.cast(tf.equal(tf.argmax(self._logits, axis=1), self._ids), tf.float32)
+            accuracy = tf.div_no_nan(tf.reduce_sum(correct * self._weights), tf.reduce_sum(self._weights))
+        # Outside the scope, so that TensorBoard draws training and evaluation into one chart.
+        tf.summary.scalar(keys.ACCURACY, accuracy)
+        hooks = []
+        if display:
+            images = images_of(self._features, self._params.image_shape)
+            text_of = self._params.vocabulary.__getitem__
+            hooks.append(
+                InputGridHook(images, self._ids, text_of, display.every_n_steps, str(display.folder))
+            )
+        return tf.estimator.EstimatorSpec(
+            tf.estimator.ModeKeys.TRAIN, loss=self._loss, train_op=step, training_hooks=hooks
+        )
+
+    def _embeddings_hook(self, layer: Tensor, classes: Tensor, display: Display) -> EmbeddingsHook:
+        """Returns the hook that shows a layer with labels, predicted labels and keys, if there are any."""
+        vocabulary = self._params.vocabulary
+        shown_ids = tf.where(self._weights > 0, self._ids, -tf.ones_like(self._ids))
+        columns = labels_and_keys(self._features, shown_ids, vocabulary)
+        columns['predicted'] = classes, functools.partial(label_text, vocabulary)
+        images = images_of(self._features, self._params.image_shape)
+        return EmbeddingsHook(layer, images, columns, str(display.folder))
+
+
+def _last_layer(endpoints: Endpoints) -> Tensor | None:
+    """Returns the last endpoint that is a vector an example, float32 [batch, units]; None without one."""
+    vectors = [endpoint.values for endpoint in endpoints.values() if endpoint.values.shape.rank == 2]
+    return vectors[-1] if vectors else None
+
+
+def _predict(logits: Tensor, features: Features, params: ClassifierParams) -> EstimatorSpec:
     predictions = _predictions(logits, params)
     return prediction_spec(predictions, features, _best_guesses(predictions[keys.PROBABILITIES], params))
 
 
-def loss_and_ids(logits: Any, labels: Any, params: ClassifierParams) -> tuple[Any, Any, Any]:
-    """Returns the mean cross-entropy over the examples whose label is known.
-
-    Args:
-      logits: float32 [batch, num_classes].
-      labels: class ids or label texts, [batch].
-      params: the classifier's parameters.
-
-    Returns:
-      (loss, a scalar; class ids int64 [batch], 0 where unknown; weights float32 [batch], 0 where unknown).
-    """
-    # Not named 'loss': Estimator's own summary of that name would become 'loss_1'.
-    with tf.name_scope('cross_entropy'):
-        ids = class_ids(labels, params.vocabulary)
-        known = tf.logical_and(ids >= 0, ids < params.num_classes)
-        ids = tf.where(known, ids, tf.zeros_like(ids))
-        weights = tf.cast(known, tf.float32)
-        return tf.losses.sparse_softmax_cross_entropy(ids, logits, weights=weights), ids, weights
-
-
-def eval_spec(
-    logits: Any,
-    labels: Any,
-    params: ClassifierParams,
-    features: Any = None,
-    layer: Any = None,
-    config: Any = None,
-) -> Any:
-    """Returns the EstimatorSpec for EVAL.
-
-    Its metrics are taken over the examples whose label training knew: accuracy, mean per-class accuracy
-    over the classes that occur, and top-5 accuracy where there are more than five classes; beside them
-    stands the number of examples with an unknown label. TensorBoard gets precision-recall curves and, in its
-    projector, the last layer before the logits.
-
-    Args:
-      logits: float32 [batch, num_classes].
-      labels: class ids or label texts, [batch].
-      params: the classifier's parameters.
-      features: the model function's features, to be shown beside `layer`.
-      layer: float32 [batch, size]; None leaves the projector out.
-      config: the RunConfig; None leaves out all that is only for TensorBoard.
-    """
-    loss, ids, weights = loss_and_ids(logits, labels, params)
-    with tf.name_scope('metrics'):
-        classes = tf.argmax(logits, axis=1)
-        metrics = {
-            keys.ACCURACY: tf.metrics.accuracy(ids, classes, weights),
-            keys.MEAN_PER_CLASS_ACCURACY: mean_per_class_accuracy(ids, classes, params.num_classes, weights),
-            keys.UNKNOWN_LABELS: count(tf.equal(weights, 0), keys.UNKNOWN_LABELS),
-        }
-        if params.num_classes > _TOP_K:
-            in_top = tf.nn.in_top_k(logits, ids, _TOP_K)
-            metrics[keys.TOP_5_ACCURACY] = tf.metrics.mean(tf.cast(in_top, tf.float32), weights)
-    predictions = _predictions(logits, params)
-    hooks: list[Any] = []
-    if config is not None:
-        folder = str(Path(config.model_dir, 'eval'))  # Estimator's name for it
-        probabilities = predictions[keys.PROBABILITIES]
-        hooks.append(PrCurvesHook(probabilities, ids, weights, params.vocabulary, folder))
-    if config is not None and layer is not None:
-        shown_ids = tf.where(weights > 0, ids, -tf.ones_like(ids))
-        hooks.append(_embeddings_hook(layer, features, shown_ids, classes, params, config.model_dir))
-    return tf.estimator.EstimatorSpec(
-        tf.estimator.ModeKeys.EVAL,
-        loss=loss,
-        eval_metric_ops=metrics,
-        predictions=predictions,
-        evaluation_hooks=hooks,
-    )
-
-
-def _embeddings_hook(
-    layer: Any, features: Any, ids: Any, classes: Any, params: ClassifierParams, folder: str
-) -> EmbeddingsHook:
-    """Returns the hook that shows a layer with labels, predicted labels and, where there are any, keys."""
-    columns = labels_and_keys(features, ids, params.vocabulary)
-    columns['predicted'] = classes, functools.partial(label_text, params.vocabulary)
-    return EmbeddingsHook(layer, images_of(features, params.image_shape), columns, folder)
-
-
-def train_spec(logits: Any, labels: Any, params: ClassifierParams, images: Any, config: Any) -> Any:
-    """Returns the EstimatorSpec for TRAIN: one step of the chosen optimizer, and its summaries.
-
-    Args:
-      logits: float32 [batch, num_classes].
-      labels: class ids or label texts, [batch].
-      params: the classifier's parameters.
-      images: float32 [batch, height, width, channels] in [0, 1], shown in TensorBoard with their labels.
-      config: the RunConfig; None shows no images.
-    """
-    loss, ids, weights = loss_and_ids(logits, labels, params)
-    step = train_op(loss, params)
-    with tf.name_scope('train_accuracy'):
-        correct = tf.cast(tf.equal(tf.argmax(logits, axis=1), ids), tf.float32)
-        accuracy = tf.div_no_nan(tf.reduce_sum(correct * weights), tf.reduce_sum(weights))
-    # Outside the scope, so that TensorBoard draws training and evaluation into one chart.
-    tf.summary.scalar(keys.ACCURACY, accuracy)
-    hooks = []
-    if draws_pictures(config):
-        text_of = params.vocabulary.__getitem__
-        hooks.append(InputGridHook(images, ids, text_of, config.save_summary_steps, config.model_dir))
-    return tf.estimator.EstimatorSpec(
-        tf.estimator.ModeKeys.TRAIN, loss=loss, train_op=step, training_hooks=hooks
-    )
-
-
-def _best_guesses(probabilities: Any, params: ClassifierParams) -> dict[str, Any]:
+def _best_guesses(probabilities: Tensor, params: ClassifierParams) -> dict[str, Tensor]:
     with tf.name_scope('best_guesses'):
         values, classes = tf.nn.top_k(probabilities, min(_TOP_K, params.num_classes))
         return {keys.TOP_LABELS: tf.gather(list(params.vocabulary), classes), keys.TOP_PROBABILITIES: values}
 
 
-def _predictions(logits: Any, params: ClassifierParams) -> dict[str, Any]:
+def _predictions(logits: Tensor, params: ClassifierParams) -> dict[str, Any]:
     with tf.name_scope('predictions'):
         classes = tf.argmax(logits, axis=1)
         return {

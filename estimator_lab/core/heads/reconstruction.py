@@ -6,12 +6,11 @@ from typing import Any, NamedTuple
 
 from estimator_lab.core import keys
 from estimator_lab.core.display.summaries import histogram_summary, weight_histograms
-from estimator_lab.core.features import example_weights
 from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.metrics.images import cross_entropy, psnr, squared_error, ssim
 from estimator_lab.core.metrics.principal_components import FILE, load_components
 from estimator_lab.core.train_step import TrainingParams, train_op
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import EstimatorSpec, Features, SessionRunHook, Tensor, tf
 
 LOSSES = ('squared_error', 'cross_entropy')
 _BITS_OF_FLOAT32 = 32
@@ -28,24 +27,24 @@ class Reconstructed(NamedTuple):
       values: the same through the output's function: a sigmoid, or nothing, which leaves them unbounded.
     """
 
-    images: Any
-    inputs: Any
-    code: Any
-    logits: Any
-    values: Any
+    images: Tensor
+    inputs: Tensor
+    code: Tensor
+    logits: Tensor
+    values: Tensor
 
     @property
-    def reconstruction(self) -> Any:
+    def reconstruction(self) -> Tensor:
         """The values where they are allowed to be: float32 [batch, height, width, channels] in [0, 1]."""
         return tf.clip_by_value(self.values, 0.0, 1.0)
 
     @property
-    def error(self) -> Any:
+    def error(self) -> Tensor:
         """Squared error of each image, summed over its values: float32 [batch]."""
         return squared_error(self.images, self.reconstruction)
 
 
-def predict_spec(made: Reconstructed, features: Any) -> Any:
+def predict_spec(made: Reconstructed, features: Features) -> EstimatorSpec:
     """Returns the EstimatorSpec for PREDICT.
 
     Args:
@@ -61,13 +60,13 @@ def predict_spec(made: Reconstructed, features: Any) -> Any:
     return prediction_spec(predictions, features)
 
 
-def loss_of(made: Reconstructed, features: Any, loss: str) -> Any:
+def loss_of(made: Reconstructed, loss: str, weights: Tensor) -> Tensor:
     """Returns the mean loss of the batch, a scalar.
 
     Args:
       made: the batch.
-      features: the model function's features, which say what each image counts.
       loss: one of `LOSSES`, summed over an image's values.
+      weights: what each example counts, float32 [batch] or a number.
     """
     # Not named 'loss' or like a metric: the summaries of those names would become 'loss_1' and so on.
     with tf.name_scope('objective'):
@@ -76,10 +75,12 @@ def loss_of(made: Reconstructed, features: Any, loss: str) -> Any:
         else:
             # Not of what was clipped to [0, 1]: no gradient would lead back into that range.
             values = squared_error(made.images, made.values)
-        return tf.losses.compute_weighted_loss(values, example_weights(features))
+        return tf.losses.compute_weighted_loss(values, weights)
 
 
-def eval_spec(made: Reconstructed, loss: Any, params: Any, hooks: Sequence[Any] = ()) -> Any:
+def eval_spec(
+    made: Reconstructed, loss: Tensor, params: Any, hooks: Sequence[SessionRunHook] = ()
+) -> EstimatorSpec:
     """Returns the EstimatorSpec for EVAL.
 
     Its metrics are means over the images: squared error, PSNR and SSIM of the reconstruction; the same two
@@ -122,18 +123,24 @@ def eval_spec(made: Reconstructed, loss: Any, params: Any, hooks: Sequence[Any] 
 
 
 def train_spec(
-    made: Reconstructed, loss: Any, params: TrainingParams, hooks: Sequence[Any] = (), scaffold: Any = None
-) -> Any:
+    made: Reconstructed,
+    loss: Tensor,
+    weights: Tensor,
+    params: TrainingParams,
+    hooks: Sequence[SessionRunHook] = (),
+    scaffold: Any = None,
+) -> EstimatorSpec:
     """Returns the EstimatorSpec for TRAIN: one step of the chosen optimizer, and its summaries.
 
     Args:
       made: the batch.
       loss: a scalar.
+      weights: what each example counts, float32 [batch] or a number.
       params: the model's parameters.
       hooks: of the training.
       scaffold: a tf.train.Scaffold; None for Estimator's own.
     """
-    step = train_op(loss, params)
+    step = train_op(loss, params, weights)
     with tf.name_scope('train_error'):
         error = tf.reduce_mean(made.error)
     # Outside the scope, so that TensorBoard draws training and evaluation into one chart.
@@ -146,7 +153,7 @@ def train_spec(
     )
 
 
-def _error_of_components(made: Reconstructed, path: Path) -> Any:
+def _error_of_components(made: Reconstructed, path: Path) -> Tensor:
     """Returns the squared error of principal components: float32 [batch].
 
     They are computed with outside of TensorFlow: in the graph, they would be written out with it.

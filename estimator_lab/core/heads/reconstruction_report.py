@@ -1,5 +1,6 @@
 """What an evaluation of an autoencoder shows in TensorBoard: pictures and histograms."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,15 @@ from estimator_lab.core import keys
 from estimator_lab.core.display.picture import COLUMNS, labelled_grid
 from estimator_lab.core.display.summaries import picture_value
 from estimator_lab.core.heads.reconstruction import Reconstructed
+from estimator_lab.core.worst import WorstExamples
 from estimator_lab.tf1 import tf
 
 _WALKS = 4
 _WORST = 2 * COLUMNS
 _BINS = 50
 _NO_LABEL = -1
-Row = tuple[np.ndarray, Sequence[str]]
+_SHOWN = ('images', 'reconstruction', 'error', 'key')
+TileRow = tuple[np.ndarray, Sequence[str]]
 
 
 class ReconstructionReportHook(tf.train.SessionRunHook):
@@ -66,7 +69,7 @@ class ReconstructionReportHook(tf.train.SessionRunHook):
         self._first: dict[str, np.ndarray] = {}
         self._errors: list[np.ndarray] = []
         self._codes: list[np.ndarray] = []
-        self._worst = _Top(_WORST)
+        self._worst: WorstExamples[dict[str, np.ndarray]] = WorstExamples(_WORST)
 
     def before_run(self, run_context: Any) -> Any:
         return tf.train.SessionRunArgs((self._batch, {} if self._first else self._once))
@@ -80,8 +83,8 @@ class ReconstructionReportHook(tf.train.SessionRunHook):
             self._first = {**once, **{name: values[:COLUMNS] for name, values in batch.items()}}
         self._errors.append(batch['error'])
         self._codes.append(batch['code'])
-        kept = ('images', 'reconstruction', 'error', 'key', 'label')
-        self._worst.add(batch['error'], {name: batch[name] for name in kept})
+        for row, error in enumerate(batch['error'].tolist()):
+            self._worst.offer(error, functools.partial(_example, batch, row))
 
     def end(self, session: Any) -> None:
         if not self._errors:
@@ -97,17 +100,18 @@ class ReconstructionReportHook(tf.train.SessionRunHook):
         step = session.run(tf.train.get_global_step())
         tf.summary.FileWriterCache.get(str(self._folder)).add_summary(tf.Summary(value=values), step)
 
-    def _first_rows(self) -> list[Row]:
+    def _first_rows(self) -> list[TileRow]:
         first = self._first
         inputs = [(first['inputs'], ['corrupted'] * COLUMNS)] if self._corrupted else []
         names = [self._label(label) or _member(key) for label, key in _pairs(first)]
         return [(first['images'], names), *inputs, (first['reconstruction'], _error_texts(first))]
 
-    def _worst_rows(self) -> list[Row]:
+    def _worst_rows(self) -> list[TileRow]:
         """Returns the worst images, worst first, and below each row of them their reconstructions."""
-        worst = self._worst.rows
+        examples = self._worst.ranked()
+        worst = {name: np.stack([example[name] for example in examples]) for name in _SHOWN}
         names = [_member(key) for key in worst['key']]
-        rows: list[Row] = []
+        rows: list[TileRow] = []
         for part in (slice(at, at + COLUMNS) for at in range(0, len(names), COLUMNS)):
             rows.append((worst['images'][part], names[part]))
             rows.append((worst['reconstruction'][part], _error_texts(worst)[part]))
@@ -118,26 +122,9 @@ class ReconstructionReportHook(tf.train.SessionRunHook):
         return self._vocabulary[label] if 0 <= label < len(self._vocabulary) else ''
 
 
-class _Top:
-    """Keeps the rows with the highest scores.
-
-    Attributes:
-      rows: arrays by name, all of one length; the highest score first.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._scores = np.empty(0)
-        self.rows: dict[str, np.ndarray] = {}
-
-    def add(self, scores: np.ndarray, rows: Mapping[str, np.ndarray]) -> None:
-        scores = np.concatenate([self._scores, scores])
-        kept = np.argsort(-scores, kind='stable')[: self._most]
-        self._scores = scores[kept]
-        self.rows = {
-            name: (np.concatenate([self.rows[name], new]) if self.rows else new)[kept]
-            for name, new in rows.items()
-        }
+def _example(batch: Mapping[str, np.ndarray], row: int) -> dict[str, np.ndarray]:
+    """Returns one example; copies, as a part of a batch would hold the whole of it in memory."""
+    return {name: np.array(batch[name][row]) for name in _SHOWN}
 
 
 def _walks(decode: Callable[[Any], Any], code: Any) -> Any:
@@ -149,12 +136,12 @@ def _walks(decode: Callable[[Any], Any], code: Any) -> Any:
     return decode(tf.reshape(between, [-1, code.shape.as_list()[1]]))
 
 
-def _walk_rows(images: np.ndarray) -> list[Row]:
+def _walk_rows(images: np.ndarray) -> list[TileRow]:
     texts = [f'{share:.0%} of the way' for share in np.linspace(0, 1, COLUMNS)]
     return [(images[at : at + COLUMNS], texts) for at in range(0, len(images), COLUMNS)]
 
 
-def _picture(rows: Sequence[Row]) -> Image.Image:
+def _picture(rows: Sequence[TileRow]) -> Image.Image:
     """Returns the rows as one picture; rows of less than COLUMNS are filled up with white."""
     images, texts = [], []
     for tiles, words in rows:

@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from estimator_lab.tf1 import tf
+from estimator_lab.core.endpoints import Endpoint
+from estimator_lab.tf1 import Operation, Tensor, Variable, tf
 
-Activation = Callable[[Any], Any]
+Activation = Callable[[Tensor], Tensor]
 
 STRIDE = 2
 """Of each convolution: it halves the sides of an image."""
@@ -47,7 +48,7 @@ class Sizes:
         return self.layers[-1] if self.layers else math.prod(self.map_shape)
 
 
-class Coder:
+class EncoderDecoder:
     """Image -> code -> image; its variables are made at its first use, and shared by all others.
 
     Their names: `conv_1/kernel`, `layer_1/kernel` and so on for the encoder; `decoder_1`, then
@@ -87,31 +88,32 @@ class Coder:
             transposed, 'transposed_conv', channels, functions[len(units) :], self._convolutions
         )
 
-    def encode(self, images: Any) -> Any:
-        """Returns the codes, float32 [batch, values], of float32 [batch, height, width, channels]."""
-        maps = images
-        for convolution in self._convolutions:
-            maps = convolution(maps)
-        code = tf.reshape(maps, [-1, math.prod(self._sizes.map_shape)])
-        for layer in self._layers:
-            code = layer(code)
-        return code
+    def encode(self, images: Tensor) -> tuple[Tensor, dict[str, Endpoint]]:
+        """Returns the codes, float32 [batch, values], and the endpoints conv1 ..., layer1 ... on the way.
 
-    def decode(self, code: Any) -> Any:
+        Args:
+          images: float32 [batch, height, width, channels].
+        """
+        maps, endpoints = _through(self._convolutions, images, 'conv')
+        code = tf.reshape(maps, [-1, math.prod(self._sizes.map_shape)])
+        code, more = _through(self._layers, code, 'layer')
+        return code, {**endpoints, **more}
+
+    def decode(self, code: Tensor) -> tuple[Tensor, dict[str, Endpoint]]:
         """Returns images float32 [batch, height, width, channels] without an activation, any range.
 
         Args:
           code: float32 [batch, values]; `encode` comes first where the weights are tied.
-        """
-        values = code
-        for layer in self._back_layers:
-            values = layer(values)
-        maps = tf.reshape(values, [-1, *self._sizes.map_shape])
-        for convolution in self._back_convolutions:
-            maps = convolution(maps)
-        return maps
 
-    def unrolled(self) -> Any:
+        Returns:
+          (the images; the endpoints decoder1 ..., transposed_conv1 ... on the way).
+        """
+        values, endpoints = _through(self._back_layers, code, 'decoder')
+        maps = tf.reshape(values, [-1, *self._sizes.map_shape])
+        maps, more = _through(self._back_convolutions, maps, 'transposed_conv')
+        return maps, {**endpoints, **more}
+
+    def unrolled(self) -> Operation:
         """Returns the operation that gives the decoder's dense layers the encoder's kernels, transposed.
 
         It unrolls what was pre-trained (Hinton and Salakhutdinov 2006, figure 1); tied weights need none.
@@ -132,9 +134,9 @@ class Coder:
         sizes: Sequence[int],
         functions: Sequence[Activation],
         encoder: Sequence['_Layer'],
-    ) -> list[Callable[[Any], Any]]:
+    ) -> 'list[_Layer | _MirroredLayer]':
         """Returns layers of the given sizes and activations; tied ones go back through the encoder's."""
-        layers: list[Callable[[Any], Any]] = []
+        layers: list[_Layer | _MirroredLayer] = []
         for number, (scope, size) in enumerate(_named(name, sizes)):
             if self._tied:
                 layers.append(_MirroredLayer(scope, size, functions[number], encoder[-1 - number]))
@@ -148,6 +150,17 @@ def _named(name: str, sizes: Sequence[int]) -> list[tuple[str, int]]:
     return [(f'{name}_{number}', size) for number, size in enumerate(sizes, 1)]
 
 
+def _through(
+    layers: 'Sequence[_Layer | _MirroredLayer]', values: Tensor, name: str
+) -> tuple[Tensor, dict[str, Endpoint]]:
+    """Returns what layers make of values one after the other, and that of each as NAME1, NAME2, ..."""
+    endpoints = {}
+    for number, layer in enumerate(layers, 1):
+        values = layer(values)
+        endpoints[f'{name}{number}'] = Endpoint(values, layer.kernel)
+    return values, endpoints
+
+
 class _Layer:
     """One of `tf.layers`, and an activation behind it."""
 
@@ -156,10 +169,10 @@ class _Layer:
         self._activation = activation
 
     @property
-    def kernel(self) -> Any:
+    def kernel(self) -> Variable:
         return self._layer.kernel
 
-    def __call__(self, values: Any) -> Any:
+    def __call__(self, values: Tensor) -> Tensor:
         return self._activation(self._layer(values))
 
 
@@ -201,7 +214,11 @@ class _MirroredLayer:
     def __init__(self, name: str, units: int, activation: Activation, layer: _Layer) -> None:
         self._name, self._units, self._activation, self._layer = name, units, activation, layer
 
-    def __call__(self, values: Any) -> Any:
+    @property
+    def kernel(self) -> Variable:
+        return self._layer.kernel
+
+    def __call__(self, values: Tensor) -> Tensor:
         kernel = self._layer.kernel
         if values.shape.ndims == 2:
             product = tf.matmul(values, kernel, transpose_b=True)

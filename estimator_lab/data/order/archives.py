@@ -1,7 +1,7 @@
 """Some archives, what is in them, and the order in which they are read."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -111,6 +111,17 @@ class Archives:
     def _warn_of_damage(self, error: DataError) -> None:
         if not self.indexes:  # what the indexes know was said when they were opened
             self.say(_warning(error))
+
+
+def distinct_examples(several: Iterable[Archives]) -> int | None:
+    """Returns how many images some archives hold together, each counted once; None where nobody knows."""
+    masks: dict[str, np.ndarray] = {}
+    for archives in several:
+        if archives.total is None:
+            return None
+        for index, mask in zip(archives.indexes, archives.masks, strict=True):
+            masks[index.archive] = mask | masks.get(index.archive, False)
+    return sum(int(np.count_nonzero(mask)) for mask in masks.values())
 
 
 def open_archives(patterns: Sequence[str], use_damaged: bool = False, say: Say = print) -> Archives:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.core.layers.encoder_decoder import Coder, Sizes
+from estimator_lab.core.layers.encoder_decoder import EncoderDecoder, Sizes
 from estimator_lab.tf1 import tf
 
 DENSE = Sizes((4, 3, 2), layers=(7, 5, 2), decoder_layers=(5, 7))
@@ -17,7 +17,7 @@ def variables():
 
 
 def build(sizes, **options):
-    coder = Coder(sizes, tf.nn.tanh, **options)
+    coder = EncoderDecoder(sizes, tf.nn.tanh, **options)
     images = tf.constant(images_of(sizes))
     code = coder.encode(images)
     return coder, code, coder.decode(code)
@@ -133,7 +133,7 @@ def test_a_tied_convolution_is_the_adjoint_of_the_encoders():
     sizes = Sizes((8, 8, 2), layers=(6,), decoder_layers=(), filters=(3,), kernel_size=4)
     with tf.Graph().as_default(), tf.Session() as session:
         images = images_of(sizes)
-        coder = Coder(sizes, tf.identity, tied=True)
+        coder = EncoderDecoder(sizes, tf.identity, tied=True)
         code = coder.encode(tf.constant(images))
         output = coder.decode(code)
         assert {n for n in variables() if not n.endswith('bias')} == {'conv_1/kernel', 'layer_1/kernel'}

@@ -5,8 +5,10 @@ import pytest
 
 from estimator_lab.data.images.augment import Augmentation
 from estimator_lab.data.images.decode import decode_image
+from estimator_lab.data.images.kind import ImageReader
+from estimator_lab.data.images.shape import ImageShape
 from estimator_lab.data.order.order import IndexedOrder, ScheduledMember, StreamOrder
-from estimator_lab.data.pipeline.batches import Batch, ImageShape, Pixels, decoded_batches
+from estimator_lab.data.pipeline.batches import Batch, read_batches
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar.index import build_index
 from estimator_lab.data.tar.stream import stream_members
@@ -16,8 +18,8 @@ SHAPE = ImageShape(8, 10, 1)
 
 
 def batches(turns, batch_size=5, report=None, augmentation=None):
-    pixels = Pixels(SHAPE, augmentation=augmentation)
-    return list(decoded_batches(turns, batch_size, pixels, report or InputReport()))
+    pixels = ImageReader(SHAPE, augmentation=augmentation)
+    return list(read_batches(turns, batch_size, pixels, report or InputReport()))
 
 
 def with_bad(archive, *bad):
@@ -69,7 +71,7 @@ def test_a_batch_of_bad_images_only_is_empty(archive):
 
 def test_too_many_bad_images_end_the_input_behind_the_good_batches(archive):
     report = InputReport(lambda line: None, epoch_size=24, max_bad_fraction=2 / 24)
-    got = list(report.until_error(decoded_batches(with_bad(archive, 1, 11, 21), 5, Pixels(SHAPE), report)))
+    got = list(report.until_error(read_batches(with_bad(archive, 1, 11, 21), 5, ImageReader(SHAPE), report)))
     assert [len(batch.keys) for batch in got] == [4, 5, 4, 5]
     with pytest.raises(DataError, match=r'3 images could not be decoded.*n000003/0003_01.png'):
         report.raise_error()
@@ -85,7 +87,7 @@ def test_an_archive_that_breaks_off_gives_all_members_before(archive):
         raise DataError('cut off')
 
     report = InputReport()
-    got = list(report.until_error(decoded_batches(broken(), 5, Pixels(SHAPE), report)))
+    got = list(report.until_error(read_batches(broken(), 5, ImageReader(SHAPE), report)))
     assert [len(batch.keys) for batch in got] == [5, 5, 2]
     assert str(report.error) == 'cut off'
 
@@ -100,7 +102,7 @@ def test_augmentation_sees_key_and_epoch(archive):
 
 def test_leaving_early_ends_the_threads(archive):
     before = threading.active_count()
-    stream = decoded_batches(StreamOrder([str(archive)]).onwards(0), 5, Pixels(SHAPE), InputReport())
+    stream = read_batches(StreamOrder([str(archive)]).onwards(0), 5, ImageReader(SHAPE), InputReport())
     assert isinstance(next(stream), Batch)
     stream.close()
     assert threading.active_count() == before
@@ -129,7 +131,9 @@ def test_an_archive_that_changed_ends_the_input_behind_the_batches_before(archiv
         file.seek(index.offset(12))
         file.write(b'X')
     report = InputReport()
-    got = list(report.until_error(decoded_batches(IndexedOrder([index]).epoch(0), 5, Pixels(SHAPE), report)))
+    got = list(
+        report.until_error(read_batches(IndexedOrder([index]).epoch(0), 5, ImageReader(SHAPE), report))
+    )
     assert [len(batch.keys) for batch in got] == [5, 5]
     assert 'has changed since it was indexed' in str(report.error)
 
@@ -142,6 +146,6 @@ def test_fast_decoding_is_a_matter_of_pixels(archive):
         return np.zeros((height, width, channels), np.uint8)
 
     turns = StreamOrder([str(archive)]).epoch(0)
-    (batch,) = decoded_batches(turns, 24, Pixels(SHAPE, decode), InputReport())
+    (batch,) = read_batches(turns, 24, ImageReader(SHAPE, decode), InputReport())
     assert not batch.images.any() and len(seen) == 24
     assert threading.current_thread() not in seen

@@ -5,16 +5,18 @@ import numpy as np
 import pytest
 
 from estimator_lab.data.images.decode import decode_image, to_unit_range
+from estimator_lab.data.images.input_fns import document_input_fn, numpy_input_fn
+from estimator_lab.data.images.kind import ImageReader
+from estimator_lab.data.images.shape import ImageShape
 from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.order.order import StreamOrder
-from estimator_lab.data.pipeline.batches import ImageShape, Pixels
-from estimator_lab.data.pipeline.input_fns import archive_input_fn, document_input_fn, numpy_input_fn
+from estimator_lab.data.pipeline.input_fns import archive_input_fn
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.tf1 import tf
 
 SHAPE = ImageShape(8, 10, 1)
-PIXELS = Pixels(SHAPE)
+PIXELS = ImageReader(SHAPE)
 VOCABULARY = Vocabulary(('n000000', 'n000001', 'n000003'))
 
 

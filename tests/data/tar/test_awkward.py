@@ -18,8 +18,10 @@ from PIL import Image
 
 from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.images.decode import decode_image, decode_image_fast
+from estimator_lab.data.images.kind import ImageReader
+from estimator_lab.data.images.shape import ImageShape
 from estimator_lab.data.order.archives import open_archives
-from estimator_lab.data.pipeline.batches import ImageShape, Pixels, decoded_batches
+from estimator_lab.data.pipeline.batches import read_batches
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar.index import build_index
 from estimator_lab.data.tar.stream import IMAGE_SUFFIXES, scan_members, stream_members
@@ -95,7 +97,7 @@ def examples(archive, expected_bad=0):
     """(key without archive, grey level) of all examples, by the way that training takes."""
     order = open_archives([archive]).order()
     report = InputReport(say=lambda line: None)
-    batches = decoded_batches(order.epoch(0), 4, Pixels(ImageShape(4, 4)), report)
+    batches = read_batches(order.epoch(0), 4, ImageReader(ImageShape(4, 4)), report)
     found = [
         (key.removeprefix(f'{archive}:'), int(image[0, 0, 0]))
         for batch in batches

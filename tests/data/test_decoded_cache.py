@@ -1,6 +1,6 @@
 import numpy as np
 
-from estimator_lab.data.pipeline.decoded_cache import DecodedCache, cache_for
+from estimator_lab.data.decoded_cache import DecodedCache, cache_for
 from estimator_lab.data.tar.stream import Member
 
 

@@ -1,0 +1,98 @@
+"""Images as a kind of example: encoded bytes -> pixels."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from estimator_lab.data.bad_example import BadExampleError
+from estimator_lab.data.decoded_cache import DecodedCache
+from estimator_lab.data.images.augment import Augmentation
+from estimator_lab.data.images.decode import UINT8_MAX, Decode, decode_image
+from estimator_lab.data.images.shape import ImageShape
+from estimator_lab.data.kind import Arrays, Signature
+from estimator_lab.data.order.order import ScheduledMember
+from estimator_lab.data.tar.stream import is_image_name
+from estimator_lab.feature_keys import IMAGE
+
+if TYPE_CHECKING:  # loading TensorFlow takes seconds, and most of what reads archives does without it
+    from estimator_lab.tf1 import Tensor
+
+
+class ImageKind:
+    """The kind of example that most models take."""
+
+    name = 'image'
+    noun = 'images'
+    settings = frozenset({'image_size', 'channels', 'decode', 'decoded_cache', 'augment'})
+
+    def accepts(self, member: str) -> bool:
+        """Whether a member of that name is an image, and not hidden."""
+        return is_image_name(member)
+
+
+IMAGES = ImageKind()
+
+
+@dataclass(frozen=True)
+class ImageReader:
+    """How encoded images become pixels: a `data.kind.Reader`.
+
+    Attributes:
+      shape: to which all images are scaled.
+      decode: one of `decode.DECODERS`.
+      augmentation: random changes to the images; None for none.
+      cache: keeps them, as they are before augmentation; None decodes them anew in each epoch.
+    """
+
+    shape: ImageShape
+    decode: Decode = decode_image
+    augmentation: Augmentation | None = None
+    cache: DecodedCache | None = None
+
+    @property
+    def signature(self) -> Mapping[str, Signature]:
+        """One feature, 'image': uint8 [n, height, width, channels]."""
+        return {IMAGE: Signature('uint8', self.shape)}
+
+    def begin(self, count: int) -> np.ndarray:
+        """Returns room for the pixels of `count` images."""
+        return np.empty((count, *self.shape), np.uint8)
+
+    def read_into(self, batch: np.ndarray, place: int, scheduled: ScheduledMember) -> None:
+        """Writes the pixels of a member into its place.
+
+        Raises:
+          BadExampleError: they can't be decoded.
+          DataError: the archive can't be read any more.
+        """
+        pixels = self._pixels(scheduled)
+        if self.augmentation:
+            pixels = self.augmentation(pixels, scheduled.member.name, scheduled.epoch)
+        batch[place] = pixels
+
+    def finish(self, batch: np.ndarray, good: Sequence[bool]) -> Arrays:
+        """Returns the pixels of the good ones."""
+        return {IMAGE: batch if all(good) else batch[np.array(good)]}
+
+    def blank(self) -> Arrays:
+        """Returns one black image."""
+        return {IMAGE: np.zeros((1, *self.shape), np.uint8)}
+
+    def features(self, arrays: 'Mapping[str, Tensor]') -> 'Mapping[str, Tensor]':
+        """Returns 'image' as float32 in [0, 1]: the division of `decode.to_unit_range`, in a graph."""
+        from estimator_lab.tf1 import tf
+
+        return {IMAGE: tf.cast(arrays[IMAGE], tf.float32) / float(UINT8_MAX)}
+
+    def _pixels(self, scheduled: ScheduledMember) -> np.ndarray:
+        if self.cache is None:
+            return self._decoded(scheduled)
+        return self.cache.pixels(scheduled.member, lambda: self._decoded(scheduled))
+
+    def _decoded(self, scheduled: ScheduledMember) -> np.ndarray:
+        member = scheduled.read()
+        if member.problem:
+            raise BadExampleError(member.problem)
+        return self.decode(member.data, *self.shape)

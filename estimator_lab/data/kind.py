@@ -1,0 +1,77 @@
+"""What tells one kind of example from another: which members it takes, and how they become arrays.
+
+Tar, order, resume, report and packing know members only.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+
+from estimator_lab.data.order.order import ScheduledMember
+
+if TYPE_CHECKING:  # loading TensorFlow takes seconds, and most of what reads archives does without it
+    from estimator_lab.tf1 import Tensor
+
+Arrays = Mapping[str, np.ndarray]
+"""Some examples: arrays by the feature's name, with a row for each."""
+
+
+class Signature(NamedTuple):
+    """Type and shape of a feature's array.
+
+    Attributes:
+      type: NumPy's name of it.
+      shape: behind the first dimension, that of the examples; None where it varies from batch to batch.
+    """
+
+    type: str
+    shape: tuple[int | None, ...]
+
+
+class Reader(Protocol):
+    """How the members of a run become arrays.
+
+    Many threads call `read_into` at the same time, each for places of its own.
+    """
+
+    @property
+    def signature(self) -> Mapping[str, Signature]:
+        """Of the arrays of a batch, by the feature's name."""
+
+    def begin(self, count: int) -> Any:
+        """Returns what the examples of `count` members are collected in."""
+
+    def read_into(self, batch: Any, place: int, scheduled: ScheduledMember) -> None:
+        """Reads a member, and puts its example into its place.
+
+        Raises:
+          BadExampleError: it is no usable example.
+          DataError: its archive can't be read any more.
+        """
+
+    def finish(self, batch: Any, good: Sequence[bool]) -> Arrays:
+        """Returns the examples of those members that were good; `good` says which."""
+
+    def blank(self) -> Arrays:
+        """Returns one example, which stands where all of a batch were bad."""
+
+    def features(self, arrays: 'Mapping[str, Tensor]') -> 'Mapping[str, Tensor]':
+        """Returns, in a graph, what a model function is given of the arrays of a batch."""
+
+
+class Kind(Protocol):
+    """A kind of example; `data.kinds` lists them.
+
+    Attributes:
+      name: of the kind, as an index holds it.
+      noun: what people call some of them, such as 'images'.
+      settings: names of the settings that have a meaning for this kind only.
+    """
+
+    name: str
+    noun: str
+    settings: frozenset[str]
+
+    def accepts(self, member: str) -> bool:
+        """Whether a member of that name is one."""

@@ -1,0 +1,107 @@
+"""What all phases of a training run have in common, opened and checked before anything is written."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from estimator_lab.core.hparams import parse_hparams, resolve
+from estimator_lab.core.phases import Phase
+from estimator_lab.data.decoded_cache import cache_for
+from estimator_lab.data.images.augment import parse_augmentation
+from estimator_lab.data.images.decode import DECODERS
+from estimator_lab.data.images.kind import ImageReader
+from estimator_lab.data.images.shape import ImageShape
+from estimator_lab.data.order.archives import distinct_examples
+from estimator_lab.errors import FlagError
+from estimator_lab.inference.record import Record, read_record
+from estimator_lab.models.registry import Model, find_model
+from estimator_lab.training.distribution import Role
+from estimator_lab.training.inputs import Inputs, open_inputs, open_pretraining
+from estimator_lab.training.precision import check_precision, refuse_nondeterminism
+from estimator_lab.training.settings import Settings
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What all phases of a training run have in common.
+
+    Attributes:
+      settings: as given.
+      model: what is trained.
+      params: names and values for the model function, of what the user and the data decide.
+      phases: of training, in their order.
+      inputs: what the last phase trains and evaluates on.
+      pretraining: the same of the phases before; None where there are none.
+      reader: how examples become arrays.
+      previous: what model_dir said of itself when the run was opened; None for a new one.
+    """
+
+    settings: Settings
+    model: Model
+    params: dict[str, Any]
+    phases: Sequence[Phase]
+    inputs: Inputs
+    pretraining: Inputs | None
+    reader: ImageReader
+    previous: Record | None
+
+
+def open_run(settings: Settings, role: Role, say: Say) -> Run:
+    """Opens a run's data and checks its settings.
+
+    Args:
+      settings: of the run.
+      role: this process's part in it.
+      say: shows one line to the user.
+
+    Raises:
+      FlagError: for a setting that can't work.
+      DataError: for data that can't be read or trained on.
+    """
+    _check_machine(settings, role)
+    model = find_model(settings.model)
+    params_class = model.load().Params
+    hparams = parse_hparams(params_class, settings.hparams)
+    augmentation = parse_augmentation(settings.augment, settings.seed)
+    previous = read_record(settings.model_dir)
+    inputs = open_inputs(settings, model.labelled, previous.vocabulary if previous else None, say)
+    shape = ImageShape(settings.image_size, settings.image_size, settings.channels)
+    params = {**hparams, 'image_shape': tuple(shape), 'vocabulary': inputs.labels}
+    resolved = resolve(params_class, params)
+    model.load().check(resolved)
+    phases = model.phases(resolved)
+    pretraining = _open_pretraining(phases, settings, inputs, role, say)
+    reader = ImageReader(shape, DECODERS[settings.decode], augmentation)
+    archives = [one for found in (inputs, pretraining) if found for one in (found.train, found.evaluation)]
+    cache = cache_for(distinct_examples(archives), math.prod(shape), settings.decoded_cache)
+    reader = dataclasses.replace(reader, cache=cache)
+    return Run(settings, model, params, phases, inputs, pretraining, reader, previous)
+
+
+def _check_machine(settings: Settings, role: Role) -> None:
+    """Makes sure that this machine, in this part of the run, can do what is asked for."""
+    check_precision(settings.precision)
+    if settings.early_stopping and role.cluster:
+        raise FlagError('--early_stopping takes one process, but TF_CONFIG names a cluster.')
+    if settings.deterministic:
+        refuse_nondeterminism()
+
+
+def _open_pretraining(
+    phases: Sequence[Phase], settings: Settings, inputs: Inputs, role: Role, say: Say
+) -> Inputs | None:
+    """Returns what the phases before the last one train on, None where there are none."""
+    if len(phases) == 1:
+        if settings.pretrain_data:
+            raise FlagError('--pretrain_data has no use here: this run has no pre-training.')
+        return None
+    if role.cluster:
+        raise FlagError(
+            'Pre-training takes one process, but TF_CONFIG names a cluster: unset it, or give '
+            '--hparams=pretrain_epochs=0.'
+        )
+    return open_pretraining(settings, inputs, say)
