@@ -1,22 +1,36 @@
-"""What a batch of bad images alone does to a model: one black image with an empty key, in its place."""
+"""What a batch of bad examples alone does to a model: one blank example that counts nothing, in its place."""
 
 import numpy as np
 
 from estimator_lab.tf1 import tf
 
+_STEPS = 3  # after which an optimizer's slots are filled
+
 
 def assert_teaches_nothing(model_fn, params):
-    """Asserts that a step on that image changes no weight, and that the same image with a key does."""
+    """Asserts that such a step changes no variable, but is counted; that another one teaches."""
+    rng = np.random.default_rng(1)
     with tf.Graph().as_default(), tf.Session() as session:
-        key = tf.placeholder(tf.string, [1])
-        features = {'image': tf.zeros([1, *params['image_shape']]), 'key': key}
-        labels = tf.constant([-1], tf.int64)
-        step = model_fn(features, labels, tf.estimator.ModeKeys.TRAIN, params).train_op
-        session.run(tf.global_variables_initializer())
-        before = session.run(tf.trainable_variables())
-        session.run(step, {key: ['']})
-        after = session.run(tf.trainable_variables())
-        assert all(np.array_equal(*pair) for pair in zip(before, after, strict=True))
-        session.run(step, {key: ['a']})
-        changed = session.run(tf.trainable_variables())
-        assert any(not np.array_equal(*pair) for pair in zip(before, changed, strict=True))
+        step = tf.train.create_global_step()
+        weight = tf.placeholder(tf.float32, [2])
+        images = tf.constant(rng.random((2, *params['image_shape']), np.float32))
+        features = {'image': images, 'key': tf.constant(['a', 'b']), 'weight': weight}
+        train_op = model_fn(
+            features, tf.constant([0, 1], tf.int64), tf.estimator.ModeKeys.TRAIN, params
+        ).train_op
+        session.run([tf.global_variables_initializer(), tf.tables_initializer()])
+        learned = [v for v in tf.global_variables() if v is not step]
+
+        def after(weights, steps=1):
+            for _ in range(steps):
+                session.run(train_op, {weight: weights})
+            return {v.op.name: value for v, value in zip(learned, session.run(learned), strict=True)}
+
+        before = after([1, 1], _STEPS)
+        same = after([0, 0])
+        changed = {name for name in before if not np.array_equal(before[name], same[name])}
+        assert not changed, f'a batch that counts nothing changed {changed}'
+        assert session.run(step) == _STEPS + 1
+        other = after([1, 1])
+        names = [v.op.name for v in tf.trainable_variables()]
+        assert any(not np.array_equal(before[name], other[name]) for name in names)

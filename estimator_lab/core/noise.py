@@ -82,4 +82,6 @@ def _graph_seed() -> Tensor:
 
 
 def _hashes(keys: Tensor) -> Tensor:
-    return tf.strings.to_hash_bucket_fast(keys, _KEY_HASHES)
+    """Returns an int64 of each key that depends on the member's name alone, not on where its archive lies."""
+    names = tf.strings.regex_replace(keys, '^.*:', '')
+    return tf.strings.to_hash_bucket_fast(names, _KEY_HASHES)

@@ -74,29 +74,35 @@ def apply_gradients(optimizer: Any, pairs: Sequence[tuple[Tensor, Variable]], we
     """Returns the operation that changes the variables, unless no example of the batch counts.
 
     A batch of bad examples alone has no gradient; momentum alone would still move the variables, and the
-    optimizer's slots would fade. Under a tf.distribute.Strategy it is applied all the same: the replicas'
-    batches make one step together.
+    optimizer's slots would fade.
 
     Args:
       optimizer: a `tf.train.Optimizer`.
       pairs: gradients with their variables, as `compute_gradients` gives them.
       weights: what each example counts, float32 [batch] or a number.
     """
+    # Made within a branch, their names would begin with it.
+    optimizer._create_slots([variable for _, variable in pairs])
+    return if_any_counts(weights, lambda: optimizer.apply_gradients(pairs))
 
-    def applied() -> Operation:
-        return optimizer.apply_gradients(pairs)
 
+def if_any_counts(weights: Tensor, move: Callable[[], Operation]) -> Operation:
+    """Returns the operation that makes a move, or nothing if no example of the batch counts.
+
+    Under a tf.distribute.Strategy the move is made all the same: the batches of all replicas are one step.
+
+    Args:
+      weights: what each example counts, float32 [batch] or a number.
+      move: builds the operation; what it takes in is worked out before, whatever the batch.
+    """
     if isinstance(weights, int | float) or tf.distribute.has_strategy():
-        return applied()
+        return move()
 
-    def done() -> Tensor:
-        with tf.control_dependencies([applied()]):
+    def moved() -> Tensor:
+        with tf.control_dependencies([move()]):
             return tf.constant(True)
 
-    # Made within the branch, their names would begin with it.
-    optimizer._create_slots([variable for _, variable in pairs])
-    # The gradients are worked out before the branch: what it takes in, it does not work out itself.
-    return tf.cond(tf.reduce_any(weights > 0), done, lambda: tf.constant(False)).op
+    return tf.cond(tf.reduce_any(weights > 0), moved, lambda: tf.constant(False)).op
 
 
 def in_turn(moves: Sequence[Callable[[], Operation]]) -> Operation:

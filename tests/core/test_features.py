@@ -41,5 +41,5 @@ def test_keys():
 
 
 def test_what_stands_for_a_batch_of_bad_images_counts_nothing():
-    assert run(lambda: example_weights({'key': tf.constant(['a', ''])})).tolist() == [1, 0]
-    assert example_weights((1, 2)) == 1
+    assert run(lambda: example_weights({'weight': tf.constant([1.0, 0.0])})).tolist() == [1, 0]
+    assert example_weights((1, 2)) == 1 and example_weights({'image': 1}) == 1

@@ -3,7 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from estimator_lab.core.train_step import TrainingParams, train_op
+from estimator_lab.core.train_step import TrainingParams, in_turn, train_op
+from estimator_lab.optimizers import OPTIMIZERS
 from estimator_lab.tf1 import tf
 
 PARAMS = TrainingParams(
@@ -16,7 +17,7 @@ def run(params, start, steps, variables=None):
     with tf.Graph().as_default(), tf.Session() as session:
         step = tf.train.create_global_step()
         a, b = (tf.get_variable(name, initializer=0.0) for name in 'ab')
-        walk = train_op(a + b, params, [a] if variables == 'a' else None)
+        walk = train_op(a + b, params, 1.0, [a] if variables == 'a' else None)
         session.run(tf.global_variables_initializer())
         step.load(start, session)
         for _ in range(steps):
@@ -45,7 +46,48 @@ def test_only_the_chosen_variables_learn():
 def test_the_learning_rate_is_shown_under_its_own_name():
     with tf.Graph().as_default(), tf.Session() as session:
         tf.train.create_global_step()
-        train_op(tf.get_variable('a', initializer=0.0) * 1.0, dataclasses.replace(PARAMS, first_step=0))
+        train_op(tf.get_variable('a', initializer=0.0) * 1.0, dataclasses.replace(PARAMS, first_step=0), 1.0)
         session.run(tf.global_variables_initializer())
         shown = tf.Summary.FromString(session.run(tf.summary.merge_all()))
     assert [(v.tag, v.simple_value) for v in shown.value] == [('learning_rate', 0.5)]
+
+
+@pytest.mark.parametrize('optimizer', sorted(OPTIMIZERS))
+def test_a_batch_that_counts_nothing_moves_neither_weights_nor_slots(optimizer):
+    params = TrainingParams(optimizer=optimizer, learning_rate=0.1, learning_rate_schedule='constant')
+    with tf.Graph().as_default(), tf.Session() as session:
+        step = tf.train.create_global_step()
+        weights = tf.placeholder(tf.float32, [None])
+        a = tf.get_variable('a', initializer=[1.0, 2.0])
+        walk = train_op(tf.reduce_sum(tf.square(a)) * tf.reduce_sum(weights), params, weights)
+        session.run(tf.global_variables_initializer())
+        for _ in range(3):
+            session.run(walk, {weights: [1.0]})
+        kept = [v for v in tf.global_variables() if v is not step]
+        before = session.run(kept)
+        session.run(walk, {weights: [0.0, 0.0]})
+        assert all(map(np.array_equal, before, session.run(kept)))
+        assert session.run(step) == 4
+        session.run(walk, {weights: [0.0, 1.0]})
+        assert not np.array_equal(before[0], session.run(a))
+
+
+def test_slots_are_named_as_without_a_branch():
+    with tf.Graph().as_default():
+        tf.train.create_global_step()
+        a = tf.get_variable('a', initializer=1.0)
+        train_op(a * 1.0, TrainingParams(), tf.placeholder(tf.float32, [None]))
+        names = [v.op.name for v in tf.global_variables()]
+    assert names == ['global_step', 'a', 'train/beta1_power', 'train/beta2_power', 'a/Adam', 'a/Adam_1']
+
+
+def test_moves_in_turn_see_what_the_ones_before_did_and_count_once():
+    with tf.Graph().as_default(), tf.Session() as session:
+        step = tf.train.create_global_step()
+        a = tf.get_variable('a', initializer=1.0)
+        both = in_turn([lambda: tf.assign(a, a + 1).op, lambda: tf.assign(a, 10 * a).op])
+        session.run(tf.global_variables_initializer())
+        for expected in (20, 210):  # 10 (1 + 1), 10 (20 + 1)
+            session.run(both)
+            assert session.run(a) == expected
+        assert session.run(step) == 2

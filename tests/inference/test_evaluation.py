@@ -14,7 +14,7 @@ from estimator_lab.data.pipeline.paths import ImageInput
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError
-from estimator_lab.inference.evaluation import EvaluationSettings, _Worst, evaluate
+from estimator_lab.inference.evaluation import EvaluationSettings, evaluate
 from estimator_lab.inference.evaluation_report import as_dict, text, write_files
 from estimator_lab.inference.model import open_trained
 from estimator_lab.tf1 import tf
@@ -156,19 +156,6 @@ def test_a_model_that_does_not_classify_has_its_largest_errors(unlabelled, tmp_p
         *('metrics.json', 'report.txt', 'worst.csv', 'worst.png')
     }
     assert json.loads((tmp_path / 'out' / 'metrics.json').read_text())['worst'][0]['badness'] is None
-
-
-def test_only_the_worst_are_kept_and_made():
-    rng = np.random.default_rng(1)
-    values, made = rng.integers(0, 30, 200).tolist(), []
-    worst = _Worst(5)
-    for n, value in enumerate(values):
-        worst.offer(value, lambda n=n: made.append(n) or n)
-    assert worst.ranked() == sorted(range(200), key=lambda n: (-values[n], n))[:5]
-    assert len(made) < 60
-    nothing = _Worst(0)
-    nothing.offer(1.0, lambda: 1)
-    assert nothing.ranked() == []
 
 
 def test_files_for_people_and_programs(trained, found, tmp_path):

@@ -56,10 +56,10 @@ def estimator(folder, **params):
 def trained(tmp_path_factory):
     """A denoising autoencoder, its evaluation, and the folder of both."""
     folder = tmp_path_factory.mktemp('trained')
-    params = {'corruption': 'gaussian', 'corruption_level': 0.5, 'learning_rate': 0.01, 'train_steps': 300}
+    params = {'corruption': 'gaussian', 'corruption_level': 0.5, 'learning_rate': 0.01, 'train_steps': 600}
     params['model_dir'] = str(folder)
     prepare(Params(SHAPE, layers='20-10-3'), lambda: [IMAGES], folder)
-    model = estimator(folder, **params).train(arrays(epochs=None), max_steps=300)
+    model = estimator(folder, **params).train(arrays(epochs=None), max_steps=600)
     found = model.evaluate(arrays())
     tf.summary.FileWriterCache.get(str(folder)).flush()  # for those who read it
     return model, found, folder
@@ -131,7 +131,7 @@ def test_what_tensorboard_shows(trained):
     assert {'loss', 'squared_error', 'learning_rate', 'code', 'error', 'weights/layer_1/kernel'} <= set(
         training
     )
-    assert {'images/reconstruction/image', 'images/filters_layer_1/image'} <= set(training)
+    assert {'images/reconstruction/image', 'images/receptive_fields/image'} <= set(training)
     pictures = {tag: value.image for tag, value in evaluation.items() if value.HasField('image')}
     assert set(pictures) == {'images/reconstruction/image', 'images/walk', 'images/worst'}
     # Rows of eight 100 pixels wide and 114 high: three kinds of image; four walks; twice eight worst pairs.
@@ -219,17 +219,17 @@ def test_an_unbounded_output_is_clipped_for_people_but_not_for_the_loss():
         assert session.run(spec.eval_metric_ops['squared_error'][0]) == 0
 
 
-def test_an_example_without_a_key_is_none():
+def test_an_example_of_weight_0_is_none():
     images = np.random.default_rng(0).random((2, *SHAPE), np.float32)
     losses = []
-    for rows, keys in ((slice(0, 1), ['a']), (slice(0, 2), ['a', '']), (slice(1, 2), [''])):
+    for rows, weights in ((slice(0, 1), [1.0]), (slice(0, 2), [1.0, 0.0]), (slice(1, 2), [0.0])):
         with tf.Graph().as_default(), tf.Session() as session:
             tf.set_random_seed(1)
-            features = {'image': tf.constant(images[rows]), 'key': tf.constant(keys)}
+            features = {'image': tf.constant(images[rows]), 'weight': tf.constant(weights)}
             spec = spec_of(features, 'train', {'optimizer': 'sgd'})
             session.run(tf.global_variables_initializer())
             losses.append(session.run(spec.loss))
-            if keys == ['']:
+            if weights == [0.0]:
                 before = session.run(tf.trainable_variables())
                 session.run(spec.train_op)
                 after = session.run(tf.trainable_variables())

@@ -4,8 +4,9 @@ import json
 import numpy as np
 import pytest
 
+from estimator_lab.core.noise import Noise
 from estimator_lab.errors import FlagError
-from estimator_lab.models.cnn import Params, check, model_fn, network
+from estimator_lab.models.cnn import Network, Params, check, model_fn
 from estimator_lab.tf1 import tf
 from tests.places import GOLDEN
 
@@ -135,14 +136,17 @@ def test_unknown_labels_are_counted_and_change_no_metric(tmp_path):
 def test_dropout_works_in_training_only():
     images = np.random.default_rng(0).random((2, 8, 12, 1), np.float32)
     with tf.Graph().as_default(), tf.Session() as session:
-        params = Params((8, 12, 1), filters=3, dense_units=64)
-        with tf.variable_scope('net'):
-            train = network(tf.constant(images), params, training=True).logits
-        with tf.variable_scope('net', reuse=True):
-            quiet = network(tf.constant(images), params, training=False).logits
+        step = tf.placeholder(tf.int64, [])
+        network = Network(Params((8, 12, 1), filters=3, dense_units=64))
+        train, _ = network(tf.constant(images), Noise(tf.stack([1, step])))
+        quiet, endpoints = network(tf.constant(images))
         session.run(tf.global_variables_initializer())
-        assert np.array_equal(session.run(quiet), session.run(quiet))
-        assert not np.array_equal(session.run(train), session.run(train))
+        assert len(tf.trainable_variables()) == 8, 'called twice, it has one set of weights'
+        assert list(endpoints) == ['conv1', 'pool1', 'conv2', 'pool2', 'dense']
+        first, again, other = (session.run(train, {step: at}) for at in (1, 1, 2))
+        assert np.array_equal(first, again), 'the step decides'
+        assert not np.array_equal(first, other)
+        assert not np.array_equal(first, session.run(quiet, {step: 1}))
 
 
 def test_a_batch_without_a_known_label_is_a_step_that_learns_nothing():

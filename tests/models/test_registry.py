@@ -6,14 +6,25 @@ import numpy as np
 import pytest
 
 from estimator_lab.core import keys
+from estimator_lab.core.endpoints import published
 from estimator_lab.core.hparams import describe_hparams, hparam_fields
+from estimator_lab.core.phases import FINAL
+from estimator_lab.data.kinds import KINDS
 from estimator_lab.errors import FlagError
-from estimator_lab.models.registry import MODELS, find_model
+from estimator_lab.models.registry import GIBBS, MODELS, find_model
 from estimator_lab.tf1 import tf
+from tests.bad_batches import assert_teaches_nothing
+
+# Sizes in which a test of a step is quick, by model; for images of 8x8.
+SMALL = {
+    'autoencoder': {'layers': '6-3'},
+    'cnn': {'filters': 2, 'dense_units': 8},
+    'dbn': {'layers': '6-5', 'pretrain_epochs': 0.0},
+    'rbm': {'hidden_units': 6},
+}
 
 # Trainable values at the default parameters, with the arithmetic.
 PARAMETER_COUNTS = {
-    # conv 5*5*1*32+32, conv 5*5*32*32+32, dense 32*32*32*1024+1024, logits 1024*10+10
     # 16384-1000-500-250-30 and back: kernels 16384*1000 + 1000*500 + 500*250 + 250*30, twice; biases of
     # 1000 + 500 + 250 + 30 and 250 + 500 + 1000 + 16384 units
     'autoencoder': 2 * 17_016_500 + 1_780 + 18_134,
@@ -22,6 +33,7 @@ PARAMETER_COUNTS = {
     'dbn': 16_384 * 500 + 500 + 500 * 500 + 500 + 500 * 2000 + 2000 + 2000 * 10 + 10,
     # weights, 500 hidden and 16,384 visible biases
     'rbm': 16_384 * 500 + 500 + 16_384,
+    # conv 5*5*1*32+32, conv 5*5*32*32+32, dense 32*32*32*1024+1024, logits 1024*10+10
     'cnn': 832 + 25_632 + 33_555_456 + 10_250,
 }
 
@@ -65,3 +77,35 @@ def test_every_model_has_a_count():
 def test_unknown_model_lists_the_known_ones():
     with pytest.raises(FlagError, match=r'--model=cmm is unknown; known are: .*cnn'):
         find_model('cmm')
+
+
+@pytest.mark.parametrize('name', sorted(MODELS))
+def test_what_a_model_can_do_is_declared(name):
+    model = find_model(name)
+    module = model.load()
+    assert model.has_phases == hasattr(module, 'phases')
+    assert model.prepares == hasattr(module, 'prepare')
+    assert (model.dreams == GIBBS) == hasattr(module, 'stack_of')
+    assert model.kind in KINDS
+    assert model.phases(module.Params())[-1].name == FINAL
+
+
+@pytest.mark.parametrize('name', sorted(MODELS))
+def test_a_batch_of_bad_examples_teaches_nothing(name):
+    """The last phase of training; those before it are tested beside their models."""
+    assert_teaches_nothing(
+        find_model(name).load().model_fn, {'image_shape': (8, 8, 1), **SMALL.get(name, {})}
+    )
+
+
+@pytest.mark.parametrize('name', sorted(MODELS))
+def test_published_endpoints(name):
+    """What inspection looks at: each has a value for each example."""
+    module = find_model(name).load()
+    with tf.Graph().as_default() as graph:
+        features = {'image': tf.zeros([3, 8, 8, 1]), 'key': tf.constant(['a', 'b', 'c'])}
+        params = {'image_shape': (8, 8, 1), **SMALL.get(name, {})}
+        module.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, params)
+        endpoints = published(graph)
+    assert endpoints
+    assert all(endpoint.values.shape.as_list()[0] in (None, 3) for endpoint in endpoints.values())

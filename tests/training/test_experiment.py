@@ -171,7 +171,7 @@ def test_bfloat16_reaches_training(settings, monkeypatch):
     # Slow where the processor lacks it, but right.
     monkeypatch.setattr(precision, 'supports_bfloat16', lambda: True)
     experiment = Experiment(settings(precision='bfloat16'), lambda line: None)
-    rewrites = experiment.stage.estimator.config.session_config.graph_options.rewrite_options
+    rewrites = experiment.trainer.estimator.config.session_config.graph_options.rewrite_options
     assert rewrites.auto_mixed_precision_onednn_bfloat16 == rewrites.ON
     assert np.isfinite(list(experiment.train().metrics.values())).all()
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from estimator_lab.core.boltzmann.rbm import Rbm
 from estimator_lab.core.noise import Noise
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Tensor, Variable, tf
 
 _ACTIVATION_MEMORY = 0.95  # of the running mean that the sparsity target is held against
 
@@ -41,12 +41,12 @@ class Update:
     Attributes:
       gradients: of the weights, the visible and the hidden bias: steps against them raise the likelihood.
       model: float32 [n, visible], the samples that stand for the model.
-      assignments: operations that have to run with the update.
+      assignments: variables that change with the update, each with its new value.
     """
 
     gradients: tuple[Any, Any, Any]
     model: Any
-    assignments: list[Any]
+    assignments: list[tuple[Variable, Tensor]]
 
 
 def update(rbm: Rbm, visible: Any, recipe: Recipe, noise: Noise) -> Update:
@@ -64,7 +64,7 @@ def update(rbm: Rbm, visible: Any, recipe: Recipe, noise: Noise) -> Update:
         if recipe.chains:
             chains = _chains(visible, recipe.chains)
             model = rbm.gibbs(chains, recipe.cd_steps, noise)
-            assignments = [tf.assign(chains, model)]
+            assignments: list[tuple[Variable, Tensor]] = [(chains, model)]
         else:
             model = rbm.gibbs(visible, recipe.cd_steps, noise)
             assignments = []
@@ -124,4 +124,4 @@ def _sparsity(visible: Any, hidden: Any, recipe: Recipe) -> tuple[tuple[Any, Any
     now = _ACTIVATION_MEMORY * running + (1 - _ACTIVATION_MEMORY) * tf.reduce_mean(hidden, axis=0)
     excess = recipe.sparsity_cost * (now - recipe.sparsity_target)
     weights = tf.expand_dims(tf.reduce_mean(visible, axis=0), 1) * excess
-    return (weights, excess), tf.assign(running, now)
+    return (weights, excess), (running, now)

@@ -24,7 +24,8 @@ from estimator_lab.core.endpoints import Endpoint, publish
 from estimator_lab.core.features import example_weights
 from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.noise import Noise, fixed_seeds, fresh_seed
-from estimator_lab.tf1 import EstimatorSpec, Mode, RunConfig, SessionRunHook, Tensor, tf
+from estimator_lab.core.train_step import if_any_counts
+from estimator_lab.tf1 import EstimatorSpec, Mode, Operation, RunConfig, SessionRunHook, Tensor, Variable, tf
 
 _SAMPLE_IMAGES = 1_000
 _SAMPLE_VALUES = 4_000_000
@@ -104,12 +105,18 @@ class _Machine:
         noise = Noise(fresh_seed(self._batch.features))
         data = self._binary(self._visible, noise)
         change = update(self._rbm, data, self._params.recipe, noise)
+        weights, sample = example_weights(self._batch.features), self._sample()
+
+        def keep() -> Operation:
+            kept = [tf.assign(*assignment) for assignment in change.assignments]
+            return tf.group(self._keep_in(sample, data), *kept)
+
         # All that looks at the number of this step comes before it is counted on.
-        with tf.control_dependencies([self._keep_sample(data), *change.assignments]):
+        with tf.control_dependencies([if_any_counts(weights, keep)]):
             step, rate = apply_gradients(
                 self._params,
                 self._stack.top.gradients_and_variables(change),
-                example_weights(self._batch.features),
+                weights,
             )
         few = self._visible[:_MEASURED]
         loss = tf.reduce_mean(self._errors(few, self._reconstruction(few)))
@@ -220,9 +227,8 @@ class _Machine:
                 'training_sample', [count, units], initializer=tf.zeros_initializer(), trainable=False
             )
 
-    def _keep_sample(self, data: Any) -> Any:
+    def _keep_in(self, sample: Variable, data: Tensor) -> Operation:
         """Returns the operation that fills the sample in the first steps, as many as it takes."""
-        sample = self._sample()
         count = sample.shape.as_list()[0]
         step = tf.cast(tf.train.get_or_create_global_step(), tf.int32) - self._params.first_step
         size = tf.shape(data)[0]

@@ -28,7 +28,7 @@ def gradients(exact, data, recipe, copies=1, runs=1):
         found = update(rbm_of(exact), tf.constant(np.tile(data, (copies, 1)), tf.float32), recipe, noise())
         session.run(tf.global_variables_initializer())
         for _ in range(runs):
-            values, _ = session.run([found.gradients, found.assignments])
+            values, _ = session.run([found.gradients, [tf.assign(*one) for one in found.assignments]])
         return values
 
 

@@ -36,7 +36,7 @@ def test_batches_hold_all_images_in_order(archive):
     assert [key for batch in got for key in batch.keys] == [member.key for member in members]
     assert [label for batch in got for label in batch.labels] == [f'n{n // 6:06}' for n in range(24)]
     expected = np.stack([decode_image(member.data, *SHAPE) for member in members])
-    assert np.array_equal(np.concatenate([batch.images for batch in got]), expected)
+    assert np.array_equal(np.concatenate([batch.arrays['image'] for batch in got]), expected)
 
 
 @pytest.mark.parametrize('batch_size', [1, 24, 100])
@@ -66,7 +66,7 @@ def test_bad_images_are_told_with_their_places(archive):
 
 def test_a_batch_of_bad_images_only_is_empty(archive):
     got = batches(with_bad(archive, 5, 6, 7, 8, 9), report=InputReport(lambda line: None, 24))
-    assert got[1].images.shape == (0, *SHAPE)
+    assert got[1].arrays['image'].shape == (0, *SHAPE)
 
 
 def test_too_many_bad_images_end_the_input_behind_the_good_batches(archive):
@@ -92,12 +92,12 @@ def test_an_archive_that_breaks_off_gives_all_members_before(archive):
     assert str(report.error) == 'cut off'
 
 
-def test_augmentation_sees_key_and_epoch(archive):
+def test_augmentation_sees_name_and_epoch(archive):
     augmentation = Augmentation(shift=3, seed=1)
     turns = [ScheduledMember(4, member) for member in stream_members(archive)]
     got = batches(turns, 24, augmentation=augmentation)[0]
-    expected = [augmentation(decode_image(t.member.data, *SHAPE), t.member.key, 4) for t in turns]
-    assert np.array_equal(got.images, np.stack(expected))
+    expected = [augmentation(decode_image(t.member.data, *SHAPE), t.member.name, 4) for t in turns]
+    assert np.array_equal(got.arrays['image'], np.stack(expected))
 
 
 def test_leaving_early_ends_the_threads(archive):
@@ -121,7 +121,7 @@ def test_random_access_gives_the_same_batches(archive):
     index = build_index(str(archive))
     streamed, indexed = batches(StreamOrder([str(archive)]).epoch(0)), batches(IndexedOrder([index]).epoch(0))
     for a, b in zip(streamed, indexed, strict=True):
-        assert np.array_equal(a.images, b.images)
+        assert np.array_equal(a.arrays['image'], b.arrays['image'])
         assert (a.keys, a.labels) == (b.keys, b.labels)
 
 
@@ -147,5 +147,5 @@ def test_fast_decoding_is_a_matter_of_pixels(archive):
 
     turns = StreamOrder([str(archive)]).epoch(0)
     (batch,) = read_batches(turns, 24, ImageReader(SHAPE, decode), InputReport())
-    assert not batch.images.any() and len(seen) == 24
+    assert not batch.arrays['image'].any() and len(seen) == 24
     assert threading.current_thread() not in seen

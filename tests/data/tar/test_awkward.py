@@ -101,7 +101,7 @@ def examples(archive, expected_bad=0):
     found = [
         (key.removeprefix(f'{archive}:'), int(image[0, 0, 0]))
         for batch in batches
-        for key, image in zip(batch.keys, batch.images, strict=True)
+        for key, image in zip(batch.keys, batch.arrays['image'], strict=True)
     ]
     assert report.bad == expected_bad
     return found
