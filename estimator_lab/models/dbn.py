@@ -22,7 +22,7 @@ from estimator_lab.core.endpoints import Endpoint
 from estimator_lab.core.features import class_ids, images_of
 from estimator_lab.core.heads.classification import ClassifierParams, classification_spec
 from estimator_lab.core.hparams import hparam, sizes
-from estimator_lab.core.layers.dropout import dropout
+from estimator_lab.core.layers.feed_forward import HiddenLayers
 from estimator_lab.core.model_function import model_function
 from estimator_lab.core.noise import Noise, training_noise
 from estimator_lab.core.phases import Phase
@@ -88,13 +88,12 @@ class Network:
 
     def __init__(self, params: Params) -> None:
         self._params = params
-        # By name, since Keras 2 below tf.layers would draw a seed of its own.
-        initial = tf.glorot_uniform_initializer()
-        self._layers = [
-            tf.layers.Dense(units, tf.sigmoid, name=f'layer_{number}', kernel_initializer=initial)
-            for number, units in enumerate(sizes(params.layers), 1)
-        ]
-        self._logits = tf.layers.Dense(params.num_classes, name='logits', kernel_initializer=initial)
+        self._hidden = HiddenLayers(
+            sizes(params.layers), tf.sigmoid, params.dropout_rate, params.input_dropout_rate
+        )
+        self._logits = tf.layers.Dense(
+            params.num_classes, name='logits', kernel_initializer=tf.glorot_uniform_initializer()
+        )
 
     def __call__(self, images: Tensor, noise: Noise | None = None) -> tuple[Tensor, dict[str, Endpoint]]:
         """Returns the logits, float32 [batch, num_classes], and the endpoints layer_1 ..., [batch, units].
@@ -104,12 +103,7 @@ class Network:
           noise: decides which pixels and units are dropped, and is there in training only.
         """
         params = self._params
-        values = dropout(tf.layers.flatten(_as_pretrained(images, params)), params.input_dropout_rate, noise)
-        endpoints = {}
-        for number, layer in enumerate(self._layers, 1):
-            values = layer(values)
-            endpoints[f'layer_{number}'] = Endpoint(values, layer.kernel)
-            values = dropout(values, params.dropout_rate, noise)
+        values, endpoints = self._hidden(tf.layers.flatten(_as_pretrained(images, params)), noise)
         if noise and params.pretrain_epochs and params.head_steps:
             values = _head_first(values, params)
         return self._logits(values), endpoints

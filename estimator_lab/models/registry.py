@@ -78,6 +78,7 @@ MODELS = {
     model.name: model
     for model in (
         Model('cnn', 'estimator_lab.models.cnn', "the document's convolutional network, for classification"),
+        Model('mlp', 'estimator_lab.models.mlp', 'a feed-forward multilayer network, for classification'),
         Model(
             'dbn',
             'estimator_lab.models.dbn',

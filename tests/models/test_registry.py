@@ -20,6 +20,7 @@ SMALL = {
     'autoencoder': {'layers': '6-3'},
     'cnn': {'filters': 2, 'dense_units': 8},
     'dbn': {'layers': '6-5', 'pretrain_epochs': 0.0},
+    'mlp': {'layers': '6-5'},
     'rbm': {'hidden_units': 6},
 }
 
@@ -31,6 +32,8 @@ PARAMETER_COUNTS = {
     # each of three machines has weights and a hidden bias; those of fine-tuning have no visible bias, and
     # 128*128 pixels enter
     'dbn': 16_384 * 500 + 500 + 500 * 500 + 500 + 500 * 2000 + 2000 + 2000 * 10 + 10,
+    # 16384-1024-1024-10, with a bias for each unit
+    'mlp': 16_384 * 1024 + 1024 * 1024 + 1024 * 10 + 1024 + 1024 + 10,
     # weights, 500 hidden and 16,384 visible biases
     'rbm': 16_384 * 500 + 500 + 16_384,
     # conv 5*5*1*32+32, conv 5*5*32*32+32, dense 32*32*32*1024+1024, logits 1024*10+10

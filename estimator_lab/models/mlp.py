@@ -1,0 +1,97 @@
+"""The document's feed-forward multilayer network: dense layers on the pixels, then logits.
+
+The defaults are a plain ReLU network with dropout (Srivastava et al. 2014); `max_norm` cuts the weights into
+each unit back, as they do.
+"""
+
+import dataclasses
+
+from estimator_lab.core.endpoints import Endpoint
+from estimator_lab.core.features import images_of
+from estimator_lab.core.heads.classification import ClassifierParams, classification_spec
+from estimator_lab.core.hparams import are_sizes, hparam, sizes
+from estimator_lab.core.layers.activations import ACTIVATIONS
+from estimator_lab.core.layers.feed_forward import HiddenLayers
+from estimator_lab.core.model_function import model_function
+from estimator_lab.core.noise import Noise, training_noise
+from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
+
+
+@dataclasses.dataclass(frozen=True)
+class Params(ClassifierParams):
+    """Parameters of the network."""
+
+    layers: str = hparam(
+        '1024-1024',
+        'units of each hidden layer, such as 1024-1024',
+        lambda v: v and are_sizes(v),
+        structural=True,
+    )
+    activation: str = hparam(
+        'relu', f'of the hidden units: {", ".join(ACTIVATIONS)}', ACTIVATIONS.__contains__
+    )
+    dropout_rate: float = hparam(
+        0.5, 'share of hidden units dropped in training, in [0, 1)', lambda v: 0 <= v < 1
+    )
+    input_dropout_rate: float = hparam(
+        0.2, 'share of pixels dropped in training, in [0, 1)', lambda v: 0 <= v < 1
+    )
+    max_norm: float = hparam(
+        0.0, 'length to which the weights into a unit are cut back, 0 for none', lambda v: v >= 0
+    )
+
+
+def check(params: Params) -> None:
+    """Raises FlagError for hyper-parameters that don't go together; here all do."""
+
+
+class Network:
+    """The network; its layers are made once, and called as often as wanted.
+
+    Args:
+      params: sizes of the layers, dropout.
+    """
+
+    def __init__(self, params: Params) -> None:
+        self._hidden = HiddenLayers(
+            sizes(params.layers),
+            ACTIVATIONS[params.activation],
+            params.dropout_rate,
+            params.input_dropout_rate,
+            params.max_norm,
+        )
+        self._logits = tf.layers.Dense(
+            params.num_classes, name='logits', kernel_initializer=tf.glorot_uniform_initializer()
+        )
+
+    def __call__(self, images: Tensor, noise: Noise | None = None) -> tuple[Tensor, dict[str, Endpoint]]:
+        """Returns the logits, float32 [batch, num_classes], and the endpoints layer_1 ..., [batch, units].
+
+        Args:
+          images: float32 [batch, height, width, channels], any range; [0, 1] trains well.
+          noise: decides what is dropped; None drops nothing.
+        """
+        hidden, endpoints = self._hidden(tf.layers.flatten(images), noise)
+        return self._logits(hidden), endpoints
+
+
+@model_function(Params, check)
+def model_fn(
+    features: Features, labels: Tensor | None, mode: Mode, params: Params, config: RunConfig | None
+) -> EstimatorSpec:
+    """The model function, for `tf.estimator.Estimator`.
+
+    Args:
+      features: as `core.features.images_of` takes them; values in [0, 1].
+      labels: class ids or label texts, [batch]; None in PREDICT.
+      mode: a `tf.estimator.ModeKeys`.
+      params: names and values of `Params`.
+      config: the RunConfig.
+
+    Returns:
+      A classifier's EstimatorSpec of that mode: see `core.heads.classification.classification_spec`.
+    """
+    logits, endpoints = Network(params)(
+        images_of(features, params.image_shape), training_noise(features, mode)
+    )
+    return classification_spec(logits, endpoints, features, labels, mode, params, config)

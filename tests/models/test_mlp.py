@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+
+from estimator_lab.core.noise import Noise
+from estimator_lab.errors import FlagError
+from estimator_lab.models.mlp import Network, Params, model_fn
+from estimator_lab.tf1 import tf
+
+SHAPE = (4, 4, 1)
+SMALL = {'image_shape': SHAPE, 'vocabulary': tuple('ab'), 'layers': '16-8', 'learning_rate': 0.01}
+
+
+def arrays(epochs=1):
+    """32 images, whose upper half is bright in class 1 and dark in class 0."""
+    labels = np.arange(32) % 2
+    images = np.random.default_rng(1).random((32, *SHAPE), np.float32) / 2
+    images[:, :2] += labels[:, np.newaxis, np.newaxis, np.newaxis] / 2
+    return tf.estimator.inputs.numpy_input_fn(
+        {'image': images}, labels, batch_size=8, num_epochs=epochs, shuffle=False
+    )
+
+
+def test_it_learns_and_its_variables_have_names(tmp_path):
+    config = tf.estimator.RunConfig(str(tmp_path), tf_random_seed=1, save_summary_steps=None)
+    model = tf.estimator.Estimator(model_fn, config=config, params=SMALL)
+    model.train(arrays(epochs=40))
+    assert model.evaluate(arrays())['accuracy'] == 1
+    layers = ('layer_1', 'layer_2', 'logits')
+    names = {f'{layer}/{part}' for layer in layers for part in ('kernel', 'bias')}
+    assert names <= set(model.get_variable_names())
+
+
+def test_the_network_by_hand():
+    params = Params(SHAPE, vocabulary=tuple('abc'), layers='5', activation='tanh')
+    images = np.random.default_rng(0).random((2, *SHAPE), np.float32)
+    with tf.Graph().as_default(), tf.Session() as session:
+        logits, endpoints = Network(params)(tf.constant(images))
+        session.run(tf.global_variables_initializer())
+        found, hidden = session.run([logits, endpoints['layer_1'].values])
+        kernel, bias, last, last_bias = session.run(tf.trainable_variables())
+    wanted = np.tanh(images.reshape(2, 16) @ kernel + bias)
+    assert np.allclose(hidden, wanted, atol=1e-6)
+    assert np.allclose(found, wanted @ last + last_bias, atol=1e-6)
+
+
+def test_max_norm_cuts_weights_back_behind_each_step():
+    params = {**SMALL, 'max_norm': 0.5, 'optimizer': 'sgd', 'learning_rate': 1.0, 'dropout_rate': 0.0}
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.train.create_global_step()
+        features = {'image': tf.ones([2, *SHAPE]), 'weight': tf.ones([2])}
+        spec = model_fn(features, tf.constant([0, 1]), tf.estimator.ModeKeys.TRAIN, params)
+        kernel = tf.trainable_variables()[0]
+        session.run(tf.global_variables_initializer())
+        assert np.linalg.norm(session.run(kernel), axis=0).max() > 0.6
+        session.run(spec.train_op)
+        assert np.linalg.norm(session.run(kernel), axis=0).max() == pytest.approx(0.5, rel=1e-5)
+
+
+def test_dropout_drops_pixels_and_units():
+    params = Params(SHAPE, layers='1000', dropout_rate=0.5, input_dropout_rate=0.9)
+    with tf.Graph().as_default(), tf.Session() as session:
+        network = Network(params)
+        noisy, _ = network(tf.ones([1, *SHAPE]), Noise(tf.constant([1, 2], tf.int64)))
+        clean, _ = network(tf.ones([1, *SHAPE]))
+        session.run(tf.global_variables_initializer())
+        assert not np.allclose(*session.run([noisy, clean]))
+
+
+@pytest.mark.parametrize(
+    'params', [{'layers': ''}, {'layers': '8-x'}, {'activation': 'none'}, {'max_norm': -1.0}]
+)
+def test_what_is_not_allowed(params):
+    with pytest.raises(FlagError, match='is not allowed'):
+        model_fn({}, None, 'infer', params)
