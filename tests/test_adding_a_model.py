@@ -13,7 +13,7 @@ PAGE = (ROOT / 'docs' / 'adding_a_model.md').read_text(encoding='utf-8')
 
 
 def shown():
-    """Yields (path, code) of each block of Python, the path being the last that stood on a line of its own."""
+    """Yields (path, code) of each block of Python; the path is the last that had a line of its own."""
     path = ''
     for line, code in re.findall(r'^`([\w/.]+)`:$|^```python\n(.*?)^```$', PAGE, re.MULTILINE | re.DOTALL):
         path = line or path

@@ -1,0 +1,135 @@
+"""The rooms of the package: imports go down only, and the README's picture of them is true."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.places import ROOT
+
+PACKAGE = ROOT / 'estimator_lab'
+SOURCES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob('*.py'))
+
+# From the bottom to the top. A room knows those on lower floors, and none on its own.
+FLOORS = [
+    {'errors', 'feature_keys'},
+    {'tf1'},
+    {'console', 'optimizers'},
+    {'core', 'data'},
+    {'models'},
+    {'inference'},
+    {'training'},
+    {'train', 'evaluate', 'predict', 'inspect', 'export', 'dream'},
+]
+DATA_FLOORS = [
+    {'cache', 'labels', 'bad_example'},
+    {'tar'},
+    {'order'},
+    {'kind', 'decoded_cache'},
+    {'pipeline'},
+    {'images'},
+    {'kinds', 'packing', 'demo_sets'},
+    {'pack', 'tar_index', 'demo'},
+]
+READ_FLAGS = {*FLOORS[-1], 'data/pack', 'console/command', 'console/options'}
+
+
+def imported(source):
+    """Yields the dotted names of the modules that a file imports, wherever in it that stands."""
+    for node in ast.walk(ast.parse((PACKAGE / source).read_text(encoding='utf-8'))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ''
+            yield from (f'{node.module}.{alias.name}' for alias in node.names)
+
+
+def arrows(folder, floors):
+    """Yields (source, its room, imported room) for the imports between the rooms below a folder."""
+    prefix = '.'.join(['estimator_lab', *folder.parts])
+    rooms = {room for floor in floors for room in floor}
+    for source in SOURCES:
+        if source.parts[: len(folder.parts)] != folder.parts:
+            continue
+        inside = source.parts[len(folder.parts) :]
+        room = inside[0].removesuffix('.py')
+        for name in imported(source):
+            match = re.match(rf'{re.escape(prefix)}\.(\w+)', name)
+            if match and match[1] != room and match[1] in rooms:
+                yield source, room, match[1]
+
+
+@pytest.mark.parametrize(
+    ('folder', 'floors'), [(Path(), FLOORS), (Path('data'), DATA_FLOORS)], ids=['all', 'data']
+)
+def test_imports_go_down(folder, floors):
+    floor_of = {room: number for number, floor in enumerate(floors) for room in floor}
+    up = [
+        f'{source} imports {other}'
+        for source, room, other in arrows(folder, floors)
+        if room != '__init__' and floor_of[room] <= floor_of[other]
+    ]
+    assert not up
+
+
+@pytest.mark.parametrize(
+    ('folder', 'floors'), [(Path(), FLOORS), (Path('data'), DATA_FLOORS)], ids=['all', 'data']
+)
+def test_every_room_has_a_floor(folder, floors):
+    rooms = {
+        path.stem
+        for path in (PACKAGE / folder).iterdir()
+        if path.suffix == '.py' or (path / '__init__.py').exists()
+    }
+    assert rooms - {'__init__', '__main__'} == set().union(*floors)
+
+
+def test_tensorflow_is_imported_in_tf1_only():
+    names = {
+        str(source): name
+        for source in SOURCES
+        for name in imported(source)
+        if re.match(r'tensorflow\b', name)
+    }
+    assert all(source.startswith('tf1/') for source in names), names
+
+
+def test_the_tar_engine_and_the_order_know_no_tensorflow():
+    """But for URLs, which tf.io.gfile opens, and which nobody pays for who has none."""
+    for source in SOURCES:
+        if source.parts[:2] in (('data', 'tar'), ('data', 'order')) and source.name != 'sources.py':
+            assert not any(name.startswith('estimator_lab.tf1') for name in imported(source)), source
+
+
+def test_flags_are_read_by_commands_only():
+    readers = {str(source.with_suffix('')) for source in SOURCES if 'absl.flags' in imported(source)}
+    assert readers <= READ_FLAGS
+
+
+def test_no_file_is_longer_than_400_lines():
+    long = {
+        str(source): count
+        for source in SOURCES
+        if (count := len((PACKAGE / source).read_text().splitlines())) > 400
+    }
+    assert not long
+
+
+def test_tests_mirror_the_package():
+    """Each folder of tests is one of the package's, or one that the package has no counterpart to."""
+    own = {'conformance', 'examples', 'golden'}
+    for path in (ROOT / 'tests').rglob('test_*.py'):
+        folder = path.parent.relative_to(ROOT / 'tests')
+        if folder.parts and folder.parts[0] not in own:
+            assert (PACKAGE / folder).is_dir(), path
+
+
+def test_the_picture_in_the_readme_is_true():
+    picture = re.search(
+        r'## Inside\n\n```\n(.*?)```', (ROOT / 'README.md').read_text(encoding='utf-8'), re.DOTALL
+    )[1]
+    shown = set(re.findall(r'^  (?:  )?(\w+)/', picture, re.MULTILINE))
+    rooms = {path.parent.name for path in PACKAGE.glob('*/__init__.py')}
+    inner = {path.parent.name for path in PACKAGE.glob('*/*/__init__.py')}
+    assert shown == rooms | inner
