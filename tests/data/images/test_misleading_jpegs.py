@@ -185,3 +185,15 @@ def test_decode_image_takes_what_the_short_way_leaves():
     assert decode_image(MISLEADING['fill bytes'], 1, 1, 3)[0, 0].tolist() == pytest.approx(
         [9, 99, 200], abs=2
     )
+
+
+def test_another_libjpeg_is_asked_for_no_scaled_image():
+    """IJG's has blocks of the file's size, by which it would scale; Pillow can be built with either."""
+    code = (
+        'from PIL import features\n'
+        'features.check = lambda name: name != "libjpeg_turbo"\n'
+        'from estimator_lab.data.images.jpeg import Frame, scale_for\n'
+        'print(scale_for(Frame(4000, 4000, 3, 2), 8, 8, 1.0))\n'
+    )
+    done = in_a_process(code)
+    assert (done.returncode, done.stdout) == (0, '1\n'), done.stderr
