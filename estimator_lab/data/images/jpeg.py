@@ -2,43 +2,79 @@
 
 `Image.open` walks over all segments of a JPEG in Python, with the interpreter's lock held: 70 microseconds,
 as long as a quarter of the decoding. Here only the frame header is looked for.
+
+Before Pillow 13 its raw decoder writes lines as wide as libjpeg finds them, into an image as wide as it is
+told. So a header is walked only where libjpeg can read it in one way alone; and libjpeg is given the frame
+header first, so that the size it takes is ours, and any other that it meets ends the decoding.
 """
 
 from typing import NamedTuple
 
-from PIL import Image
+from PIL import Image, features
 
 _SOI = b'\xff\xd8'
 # Start of frame: baseline, extended and progressive, Huffman-coded. Others are left to Pillow's own reader.
 _FRAMES = (0xC0, 0xC1, 0xC2)
-_STANDALONE = (0x01, *range(0xD0, 0xDA))
+_SOS = 0xDA
+# What may stand beside the frame before the first scan: Huffman and quantization tables, the restart
+# interval, application data and comments. libjpeg takes each as long as it says, or gives up.
+_SKIPPED = frozenset((0xC4, 0xDB, 0xDD, *range(0xE0, 0xF0), 0xFE))
 _MODES = {1: 'L', 3: 'RGB'}
-_SCALES = (8, 4, 2)  # what libjpeg divides by as it transforms back from frequencies
+_MARKER_BYTES = 2
+_SIZED_BYTES = 4  # a marker and the length of its segment, which counts itself
+_FRAME_BYTES = 10  # of a frame's segment before what it says of each component
+_COMPONENT_BYTES = 3
+# What libjpeg divides by as it transforms back from frequencies. The other libjpeg, IJG's, divides by the
+# size of a block, which the file chooses: it is asked for no scaled image, as its width would be a guess.
+_SCALES = (8, 4, 2) if features.check('libjpeg_turbo') else ()
 
 
 class Frame(NamedTuple):
-    """Size in pixels and number of colour components of a JPEG; 1 is grey, 3 is colour, 4 is for print."""
+    """What the frame header of a JPEG says.
+
+    Attributes:
+      height: in pixels, at least 1.
+      width: in pixels, at least 1.
+      components: 1 for grey, 3 for colour.
+      place: offset of the header's marker in the data.
+    """
 
     height: int
     width: int
     components: int
+    place: int
+
+    @property
+    def end(self) -> int:
+        """Offset behind the header."""
+        return self.place + _FRAME_BYTES + _COMPONENT_BYTES * self.components
 
 
 def frame_of(data: bytes) -> Frame | None:
-    """Returns the frame of an ordinary JPEG of 8 bits, None for anything else."""
+    """Returns the frame of an ordinary JPEG of 8 bits, None for anything else.
+
+    Ordinary is one frame among whole segments that libjpeg and Pillow both skip, up to the first scan:
+    nothing between them (fill bytes are allowed, but rare), no second frame, no marker without a segment.
+    """
     if data[:2] != _SOI:
         return None
-    place = 2
-    while data[place : place + 1] == b'\xff' and place + 10 <= len(data):
+    frame = None
+    place = len(_SOI)
+    while place + _SIZED_BYTES <= len(data) and data[place] == 0xFF:
         marker = data[place + 1]
-        if marker in _FRAMES:
-            height = int.from_bytes(data[place + 5 : place + 7], 'big')
-            width = int.from_bytes(data[place + 7 : place + 9], 'big')
-            ordinary = data[place + 4] == 8 and height and width and data[place + 9] in _MODES
-            return Frame(height, width, data[place + 9]) if ordinary else None
-        if marker in _STANDALONE:
+        length = data[place + 2] << 8 | data[place + 3]
+        end = place + _MARKER_BYTES + length
+        if length < 2 or end > len(data):
             return None
-        place += 2 + int.from_bytes(data[place + 2 : place + 4], 'big')
+        if marker == _SOS:
+            return frame
+        if marker in _FRAMES and frame is None:
+            frame = _frame_at(data, place, end)
+            if frame is None:
+                return None
+        elif marker not in _SKIPPED:
+            return None
+        place = end
     return None
 
 
@@ -55,11 +91,14 @@ def decode_frame(data: bytes, frame: Frame, grey: bool = False, scale: int = 1) 
       An image of mode L or RGB, of size ceil(width / scale) x ceil(height / scale).
 
     Raises:
-      ValueError: the data is damaged or incomplete.
+      ValueError: the data is damaged or incomplete, or has another frame too.
     """
     mode = 'L' if grey else _MODES[frame.components]
     size = (-(-frame.width // scale), -(-frame.height // scale))
-    return Image.frombytes(mode, size, data, 'jpeg', mode, '', scale, 0)
+    # Tables and application data count from the first scan on, so that the frame can stand before them.
+    parts = memoryview(data)
+    frame_first = b''.join((_SOI, parts[frame.place : frame.end], parts[2 : frame.place], parts[frame.end :]))
+    return Image.frombytes(mode, size, frame_first, 'jpeg', mode, '', scale, 0)
 
 
 def scale_for(frame: Frame, height: int, width: int, slack: float) -> int:
@@ -68,3 +107,14 @@ def scale_for(frame: Frame, height: int, width: int, slack: float) -> int:
         if frame.height >= slack * height * scale and frame.width >= slack * width * scale:
             return scale
     return 1
+
+
+def _frame_at(data: bytes, place: int, end: int) -> Frame | None:
+    """Returns the frame whose segment is `data[place:end]`, None if it is not an ordinary one."""
+    if end - place < _FRAME_BYTES:
+        return None
+    height = data[place + 5] << 8 | data[place + 6]
+    width = data[place + 7] << 8 | data[place + 8]
+    frame = Frame(height, width, data[place + 9], place)
+    ordinary = data[place + 4] == 8 and height and width and frame.components in _MODES and frame.end == end
+    return frame if ordinary else None

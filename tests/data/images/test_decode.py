@@ -1,11 +1,13 @@
 """Pixels equal the document's; other kinds of image have a defined outcome, bad bytes one error."""
 
+import gc
 import io
 import random
 import struct
 import subprocess
 import sys
 import tarfile
+import traceback
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,7 +16,7 @@ import pytest
 from PIL import Image
 
 from estimator_lab.data.bad_example import BadExampleError
-from estimator_lab.data.images.decode import decode_image, to_unit_range
+from estimator_lab.data.images.decode import DECODERS, decode_image, shrink_image, to_unit_range
 from estimator_lab.errors import DataError
 from tests.places import ROOT, test_data
 
@@ -211,6 +213,42 @@ def test_bad_bytes_are_one_error_with_a_reason(data, reason):
     assert '0x' not in str(caught.value)  # no memory address: the same report every time
 
 
+def large(format, mode='RGB', value=0, **options):
+    return encode(Image.new(mode, (600, 500), value), format, **options)
+
+
+@pytest.mark.parametrize(
+    'data',
+    [
+        large('PNG')[:-200],
+        large('JPEG')[:-600],
+        large('TIFF', compression='tiff_lzw').replace(bytes(2), b'\xff\xff', 1),
+        large('TIFF', 'F'),
+        large('TIFF', 'I', -1),
+    ],
+    ids=['png', 'jpeg', 'tiff', 'float', '32 bit'],
+)
+@pytest.mark.parametrize('decoder', [*DECODERS.values(), shrink_image], ids=[*DECODERS, 'shrink'])
+def test_an_error_that_is_kept_keeps_no_image(decoder, data):
+    """Each fails once the image is there; it is free at once, not in some later collection."""
+    gc.collect()
+    gc.disable()
+    try:
+        before = images_alive()
+        with pytest.raises(BadExampleError) as caught:
+            decoder(data, 8, 8)
+        assert images_alive() == before
+    finally:
+        gc.enable()
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+    _, *inside = (frame.f_locals for frame, _ in traceback.walk_tb(caught.value.__traceback__))
+    assert all('data' not in each and 'args' not in each for each in inside)
+
+
+def images_alive():
+    return sum(isinstance(each, Image.Image) for each in gc.get_objects())
+
+
 def test_only_bad_image_errors_escape_from_mutated_images():
     rng = random.Random(0)
     formats = ['PNG', 'JPEG', 'BMP', 'TIFF', 'PPM', 'GIF', 'WEBP']
@@ -236,6 +274,10 @@ def test_nothing_is_printed(tmp_path):
     tiff[-40:] = b'\xff' * 40  # its tags lie at the end
     (tmp_path / 'tags.tif').write_bytes(tiff)
     (tmp_path / 'cut.tif').write_bytes(encode(noise('L'), 'TIFF', compression='tiff_lzw')[:300])
+    for compression in ('tiff_lzw', 'tiff_adobe_deflate', 'packbits', 'jpeg'):  # libtiff's own words
+        tiff = bytearray(encode(noise('RGB'), 'TIFF', compression=compression))
+        tiff[100:1000] = b'\xff' * 900
+        (tmp_path / f'{compression}.tif').write_bytes(tiff)
     code = (
         'import pathlib, sys\n'
         'from estimator_lab.data.images.decode import BadExampleError, decode_image\n'

@@ -62,7 +62,8 @@ def own_pixels(data):
 def test_ordinary_jpegs_have_pillows_pixels(data):
     mode, pixels = own_pixels(data)
     frame = frame_of(data)
-    assert frame == Frame(*pixels.shape[:2], {'L': 1, 'RGB': 3}[mode])
+    assert frame[:3] == (*pixels.shape[:2], {'L': 1, 'RGB': 3}[mode])
+    assert data[frame.place] == 0xFF and data[frame.place + 1] in (0xC0, 0xC1, 0xC2)
     image = decode_frame(data, frame)
     assert image.mode == mode
     assert np.array_equal(np.array(image), pixels)
@@ -155,10 +156,10 @@ def outcome(decoder, data):
     ],
 )
 def test_scale_leaves_the_wanted_share_in_both_directions(height, width, slack, scale):
-    assert scale_for(Frame(height, width, 3), 128, 128, slack) == scale
+    assert scale_for(Frame(height, width, 3, 2), 128, 128, slack) == scale
 
 
 def test_scale_for_another_shape():
-    assert scale_for(Frame(400, 100, 1), 100, 50, 1.0) == 2
-    assert scale_for(Frame(400, 100, 1), 200, 10, 1.0) == 2
-    assert scale_for(Frame(1, 1, 1), 128, 128, 0.75) == 1
+    assert scale_for(Frame(400, 100, 1, 2), 100, 50, 1.0) == 2
+    assert scale_for(Frame(400, 100, 1, 2), 200, 10, 1.0) == 2
+    assert scale_for(Frame(1, 1, 1, 2), 128, 128, 0.75) == 1
