@@ -15,7 +15,15 @@ RUNTIME = [
     'absl-py>=1.4',
 ]
 # pytest-xdist runs a file of tests on each core: most of them wait for TensorFlow to start.
-TEST = ['pytest>=8', 'pytest-xdist>=3.5', 'ruff>=0.8', 'mypy>=1.11', 'scikit-learn>=1.4', 'pandas>=2.1']
+TEST = [
+    'pytest>=8',
+    'pytest-xdist>=3.5',
+    'ruff>=0.8',
+    'mypy>=1.11',
+    'scikit-learn>=1.4',
+    'pandas>=2.1',
+    'pyyaml>=6',
+]
 # What the benchmarks compare with; on a machine without a GPU, PyTorch's builds for processors will do.
 BENCH = ['torch>=2.2', 'torchvision>=0.17', 'webdataset>=0.2']
 

@@ -27,9 +27,10 @@ from importlib.metadata import version
 import numpy as np
 
 from estimator_lab.data.demo_sets.archives import cached_demo
-from estimator_lab.data.images.decode import decode_image, to_unit_range
+from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.tar.stream import stream_members
+from estimator_lab.pixels import to_unit_range
 
 MNIST_FLAGS = (
     '--image_size=28',

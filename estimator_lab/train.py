@@ -128,16 +128,14 @@ def _conclude(settings: Settings, result: 'Result') -> int:
         _say(f'Checkpoint       {result.checkpoint}')
         _say(f'TensorBoard      {command.tensorboard(settings.model_dir)}')
         return 0
-    from estimator_lab.inference.metrics_text import worth_showing
+    from estimator_lab.inference.metrics_text import headline, worth_showing
 
     on = 'the training data' if not result.on_unseen else f'{result.evaluated_on:,} unseen images'
     _say('')
     for name, value in worth_showing(result.metrics):
         _say(f'{name:<24} {value:.4f}')
     _say('')
-    headline = find_model(settings.model).headline
-    name = headline.replace('_', ' ').capitalize()
-    _say(f'{name:<16} {result.metrics[headline]:.4f} on {on} after {result.step} steps')
+    _say(headline(find_model(settings.model), result.metrics, on, result.step))
     _say(f'Checkpoint       {result.checkpoint}')
     _say(f'TensorBoard      {command.tensorboard(settings.model_dir)}')
     _say(f'Next             {_next_command(settings)}')

@@ -13,7 +13,7 @@ SOURCES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob('*.py'))
 
 # From the bottom to the top. A room knows those on lower floors, and none on its own.
 FLOORS = [
-    {'errors', 'feature_keys'},
+    {'errors', 'feature_keys', 'pixels'},
     {'tf1'},
     {'console', 'optimizers'},
     {'core', 'data'},

@@ -1,5 +1,7 @@
 """Names of metrics and predictions, the same for every model and in TensorBoard."""
 
+from estimator_lab.feature_keys import KEY as KEY  # predicted as it came
+
 ACCURACY = 'accuracy'
 MEAN_PER_CLASS_ACCURACY = 'mean_per_class_accuracy'
 TOP_5_ACCURACY = 'top_5_accuracy'
@@ -34,4 +36,3 @@ DREAM = 'dream'
 ERROR = 'error'
 TOP_LABELS = 'top_labels'
 TOP_PROBABILITIES = 'top_probabilities'
-KEY = 'key'

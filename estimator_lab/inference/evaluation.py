@@ -16,8 +16,10 @@ from estimator_lab.data.order.order import Order
 from estimator_lab.data.pipeline.input_fns import archive_input_fn
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import DataError
+from estimator_lab.feature_keys import IMAGE, KEY
 from estimator_lab.inference.confusion import Confusion
 from estimator_lab.inference.model import Trained
+from estimator_lab.pixels import to_bytes
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
 _OBSERVED = (keys.CLASSES, keys.PROBABILITIES, keys.ERROR)
@@ -127,7 +129,7 @@ def observed(model_fn: Callable[..., Any], observe: Callable[[dict[str, np.ndarr
         features: Features, labels: Tensor, mode: Mode, params: Any, config: RunConfig
     ) -> EstimatorSpec:
         spec = model_fn(features, labels, mode, params, config)
-        tensors = {'image': features['image'], 'key': features['key']}
+        tensors = {name: features[name] for name in (IMAGE, KEY)}
         if labels is not None:
             tensors['label'] = labels
         predictions = spec.predictions or {}
@@ -161,7 +163,7 @@ class _Observer:
         self._images = 0
 
     def observe(self, batch: dict[str, np.ndarray]) -> None:
-        self._images += len(batch['key'])
+        self._images += len(batch[KEY])
         if keys.PROBABILITIES in batch and 'label' in batch:
             self._observe_classes(batch)
         elif keys.ERROR in batch:
@@ -198,5 +200,5 @@ class _Observer:
 
 
 def _example(batch: dict[str, np.ndarray], row: int, badness: float) -> Example:
-    image = np.rint(batch['image'][row] * 255).astype(np.uint8)
-    return Example(badness, batch['key'][row].decode('utf-8', 'backslashreplace'), image)
+    key = batch[KEY][row].decode('utf-8', 'backslashreplace')
+    return Example(badness, key, to_bytes(batch[IMAGE][row]))

@@ -9,6 +9,8 @@ import numpy as np
 
 from estimator_lab.console.outputs import json_text, write_csv, writing
 from estimator_lab.core.display.picture import labelled_grid
+from estimator_lab.feature_keys import KEY
+from estimator_lab.inference import metrics_text
 from estimator_lab.inference.confusion import ClassScores, Confusion
 from estimator_lab.inference.confusion_picture import confusion_picture
 from estimator_lab.inference.evaluation import Evaluation, Example
@@ -57,12 +59,9 @@ def text(trained: Trained, evaluation: Evaluation) -> str:
 
 def headline(trained: Trained, evaluation: Evaluation) -> str:
     """Returns the metric that counts most, in a sentence."""
-    name = trained.model.headline
     bad = f' ({evaluation.bad:,} more could not be decoded)' if evaluation.bad else ''
-    return (
-        f'{name.replace("_", " ").capitalize():<16} {evaluation.metrics[name]:.4f} on {evaluation.images:,} '
-        f'images{bad} after {trained.step} steps'
-    )
+    on = f'{evaluation.images:,} images{bad}'
+    return metrics_text.headline(trained.model, evaluation.metrics, on, trained.step)
 
 
 def write_files(folder: Path, trained: Trained, evaluation: Evaluation) -> list[str]:
@@ -104,7 +103,7 @@ def _write_confusion(folder: Path, confusion: Confusion, title: str) -> list[str
     return [*names, 'confusion.png']
 
 
-_WORST_COLUMNS = ('key', 'badness', 'true', 'predicted', 'probability')
+_WORST_COLUMNS = (KEY, 'badness', 'true', 'predicted', 'probability')
 
 
 def _write_worst(folder: Path, worst: Sequence[Example]) -> list[str]:

@@ -9,7 +9,6 @@ import numpy as np
 from estimator_lab.core.boltzmann.dreams import dream
 from estimator_lab.core.boltzmann.stack import Stack
 from estimator_lab.core.noise import Noise
-from estimator_lab.data.images.decode import to_unit_range
 from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.pipeline.batches import read_batches
 from estimator_lab.data.pipeline.report import InputReport
@@ -17,6 +16,7 @@ from estimator_lab.errors import DataError, FlagError
 from estimator_lab.feature_keys import IMAGE
 from estimator_lab.inference.model import Trained, open_trained
 from estimator_lab.models.registry import GIBBS
+from estimator_lab.pixels import to_unit_range
 from estimator_lab.tf1 import Variable, tf
 
 

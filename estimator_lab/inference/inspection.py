@@ -13,8 +13,10 @@ from estimator_lab.core.display.picture import enlarged, numbered_tiles, overlay
 from estimator_lab.core.display.summaries import picture_value
 from estimator_lab.core.endpoints import LOGITS, Endpoints, first_filters, maps_of, published
 from estimator_lab.errors import DataError, FlagError
+from estimator_lab.feature_keys import IMAGE, KEY
 from estimator_lab.inference.model import Trained
 from estimator_lab.inference.saliency import grad_cam, pixel_gradient, saliency
+from estimator_lab.pixels import to_unit_range
 from estimator_lab.tf1 import Tensor, tf
 
 _SHOWN = 64  # filters or maps
@@ -70,13 +72,13 @@ def inspect_image(trained: Trained, image: np.ndarray, label: str = '', key: str
     with tf.Graph().as_default() as graph, tensorflow_errors_as_sentences():
         tf.train.get_or_create_global_step()
         images = tf.placeholder(tf.float32, [1, *trained.shape], 'image')
-        features = {'image': images, 'key': tf.constant([key])}
+        features = {IMAGE: images, KEY: tf.constant([key])}
         spec = trained.module.model_fn(
             features, None, tf.estimator.ModeKeys.PREDICT, trained.estimator_params, config=None
         )
         endpoints = published(graph)
         of_example = {
-            'values': {name: value for name, value in spec.predictions.items() if name != keys.KEY},
+            'values': {name: value for name, value in spec.predictions.items() if name != KEY},
             'maps': maps_of(endpoints),
             'heat': _heat(trained, images, endpoints, spec.predictions, label),
         }
@@ -85,7 +87,7 @@ def inspect_image(trained: Trained, image: np.ndarray, label: str = '', key: str
             spec.scaffold or tf.train.Scaffold(), checkpoint_filename_with_path=trained.checkpoint
         )
         with tf.train.MonitoredSession(creator) as session:
-            found = session.run(fetches, {images: image[np.newaxis] / np.float32(255)})
+            found = session.run(fetches, {images: to_unit_range(image[np.newaxis])})
     firsts = {
         kind: {name: np.asarray(values[0]) for name, values in found[kind].items()} for kind in of_example
     }

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from estimator_lab.core import keys
+from estimator_lab.models.registry import Model
 
 
 def worth_showing(metrics: Mapping[str, float]) -> list[tuple[str, float]]:
@@ -12,3 +13,16 @@ def worth_showing(metrics: Mapping[str, float]) -> list[tuple[str, float]]:
         for name, value in metrics.items()
         if name != 'global_step' and not (name == keys.UNKNOWN_LABELS and value == 0)
     )
+
+
+def headline(model: Model, metrics: Mapping[str, float], on: str, step: int) -> str:
+    """Returns the metric that counts most, in a sentence.
+
+    Args:
+      model: knows which one that is.
+      metrics: of the evaluation, by name.
+      on: what it was taken on, such as '400 unseen images'.
+      step: global step of the checkpoint.
+    """
+    name = model.headline
+    return f'{name.replace("_", " ").capitalize():<16} {metrics[name]:.4f} on {on} after {step} steps'

@@ -16,9 +16,10 @@ from estimator_lab.data.pipeline.batches import BadExample, Batch
 from estimator_lab.data.pipeline.input_fns import archive_input_fn
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import FlagError
+from estimator_lab.feature_keys import KEY
 from estimator_lab.inference.model import Trained
 
-KEY, PROBLEM = 'key', 'problem'
+PROBLEM = 'problem'
 _PICTURE_CHANNELS = (1, 3)
 _DIGITS = 7  # a float32 has no more
 
@@ -75,7 +76,7 @@ def predicted_batches(
             input_fn, checkpoint_path=trained.checkpoint, yield_single_examples=False
         ):
             names, bad = under_way.popleft()
-            found = {name: array[: len(names)] for name, array in values.items() if name != keys.KEY}
+            found = {name: array[: len(names)] for name, array in values.items() if name != KEY}
             yield Predicted(names, bad, found)
     report.raise_error()
 

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.data.images.decode import UINT8_MAX
 from estimator_lab.data.images.graph_decode import decode_batch
 from estimator_lab.data.images.shape import ImageShape
 from estimator_lab.errors import FlagError, LabError
 from estimator_lab.inference.model import Trained
+from estimator_lab.pixels import UINT8_MAX
 from estimator_lab.tf1 import hushed, tf
 
 IMAGE_BYTES = 'image_bytes'

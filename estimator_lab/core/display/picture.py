@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from estimator_lab.pixels import to_bytes
+
 COLUMNS = 8
 """Images in a row."""
 
@@ -56,7 +58,7 @@ def as_picture(image: np.ndarray) -> Image.Image:
       image: float in [0, 1], beyond which it is cut; or uint8.
     """
     if image.dtype != np.uint8:
-        image = np.clip(np.rint(np.nan_to_num(image) * 255), 0, 255).astype(np.uint8)
+        image = to_bytes(image)
     return Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
 
 

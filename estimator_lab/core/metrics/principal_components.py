@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from estimator_lab.pixels import to_unit_range
+
 FILE = 'principal_components.npz'
 """Name of the file in a model_dir."""
 
@@ -76,7 +78,7 @@ def _chunks(batches: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
     """Yields images as float32 [n, values] in [0, 1], n at least as large as the sketch, but for the last."""
     waiting: list[np.ndarray] = []
     for batch in batches:
-        waiting.append(batch.reshape(len(batch), -1).astype(np.float32) / 255)
+        waiting.append(to_unit_range(batch.reshape(len(batch), -1)))
         if sum(map(len, waiting)) >= 2 * size + _SPARE_DIRECTIONS:
             yield np.concatenate(waiting)
             waiting = []

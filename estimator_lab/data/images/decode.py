@@ -1,4 +1,4 @@
-"""Encoded image bytes -> uint8 pixels, and the value ranges of pixels.
+"""Encoded image bytes -> uint8 pixels.
 
 Safe to call from many threads at once: each call works on its own image and shares nothing.
 """
@@ -15,11 +15,11 @@ from PIL import Image, UnidentifiedImageError
 from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.images.jpeg import Frame, decode_frame, frame_of, scale_for
 from estimator_lab.data.images.quiet import silence_decoders
+from estimator_lab.pixels import UINT8_MAX
 
 P = ParamSpec('P')
 T = TypeVar('T')
 
-UINT8_MAX = 255
 UINT16_MAX = 65_535
 
 MAX_PIXELS = 64_000_000
@@ -159,11 +159,6 @@ Decode = Callable[[bytes, int, int, int], npt.NDArray[np.uint8]]
 
 DECODERS: dict[str, Decode] = {'exact': decode_image, 'fast': decode_image_fast}
 """By value of --decode."""
-
-
-def to_unit_range(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """uint8 in [0, 255] -> float32 in [0, 1], of the same shape."""
-    return np.divide(image, UINT8_MAX, dtype=np.float32)
 
 
 def _check_wanted(height: int, width: int, channels: int) -> None:

@@ -9,12 +9,13 @@ import numpy as np
 from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.decoded_cache import DecodedCache
 from estimator_lab.data.images.augment import Augmentation
-from estimator_lab.data.images.decode import UINT8_MAX, Decode, decode_image
+from estimator_lab.data.images.decode import Decode, decode_image
 from estimator_lab.data.images.shape import ImageShape
 from estimator_lab.data.kind import Arrays, Signature
 from estimator_lab.data.order.order import ScheduledMember
 from estimator_lab.data.tar.stream import is_image_name
 from estimator_lab.feature_keys import IMAGE
+from estimator_lab.pixels import UINT8_MAX
 
 if TYPE_CHECKING:  # loading TensorFlow takes seconds, and most of what reads archives does without it
     from estimator_lab.tf1 import Tensor
@@ -81,7 +82,7 @@ class ImageReader:
         return {IMAGE: np.zeros((1, *self.shape), np.uint8)}
 
     def features(self, arrays: 'Mapping[str, Tensor]') -> 'Mapping[str, Tensor]':
-        """Returns 'image' as float32 in [0, 1]: the division of `decode.to_unit_range`, in a graph."""
+        """Returns 'image' as float32 in [0, 1]: the division of `pixels.to_unit_range`, in a graph."""
         from estimator_lab.tf1 import tf
 
         return {IMAGE: tf.cast(arrays[IMAGE], tf.float32) / float(UINT8_MAX)}

@@ -142,5 +142,5 @@ def _why_bad(reader: Reader, room: Any, place: int, scheduled: ScheduledMember) 
     try:
         reader.read_into(room, place, scheduled)
     except BadExampleError as reason:
-        return reason
+        return reason.with_traceback(None)  # which would keep the batch
     return None

@@ -3,7 +3,7 @@ import tarfile
 
 import numpy as np
 
-from estimator_lab.data.images.decode import decode_image, to_unit_range
+from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.kind import ImageReader
 from estimator_lab.data.images.shape import ImageShape
 from estimator_lab.data.labels import Vocabulary
@@ -11,6 +11,7 @@ from estimator_lab.data.order.order import StreamOrder
 from estimator_lab.data.pipeline.input_fns import archive_input_fn
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar.stream import stream_members
+from estimator_lab.pixels import to_unit_range
 from estimator_lab.tf1 import tf
 from tests.input_batches import batches_of as run
 
