@@ -1,9 +1,13 @@
-# Both commands set up all they need on a fresh machine; the README shows their plain pip form.
+# These commands set up all they need on a fresh machine; the README shows their plain pip form.
 
-.PHONY: train test clean
+.PHONY: train check test clean
 
 train: .venv/ready
 	.venv/bin/python -m estimator_lab.train --model=cnn
+
+# The fast part of the tests, before each commit.
+check:
+	tools/test.sh check
 
 test:
 	tools/test.sh

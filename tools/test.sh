@@ -1,6 +1,8 @@
 #!/bin/sh
 # Lints, type-checks and tests: on the newest TensorFlow with the newest Python here, and on TensorFlow 2.15
 # with Python 3.11. Makes the environments it needs; where an interpreter is missing, it says so and goes on.
+#     tools/test.sh [PYTEST ARGUMENT...]
+#     tools/test.sh check    only the newest TensorFlow, and no test that is marked as slow
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -16,6 +18,12 @@ make_environment() {
     fi
 }
 
+only_newest=0
+if [ "${1-}" = check ]; then
+    only_newest=1
+    shift
+    set -- -m 'not slow' "$@"
+fi
 failed=0
 tested=0
 
@@ -31,7 +39,9 @@ if newest=$(tools/find_python.sh 3.13 3.12 3.11 3.10); then
     tested=1
 fi
 
-if oldest=$(tools/find_python.sh 3.11); then
+if [ "$only_newest" = 1 ]; then
+    :
+elif oldest=$(tools/find_python.sh 3.11); then
     make_environment .venv-tf215 "$oldest" --editable '.[test]' 'tensorflow==2.15.*'
     echo "== TensorFlow 2.15 on $(.venv-tf215/bin/python --version)"
     .venv-tf215/bin/python -m pytest --numprocesses=2 --dist=loadfile "$@" || failed=1

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Tensor, tf
 
 
-def corrupt(images: Any, kind: str, level: float, seeds: Any) -> Any:
+def corrupt(images: Tensor, kind: str, level: float, seeds: Tensor) -> Tensor:
     """Returns the images, corrupted; the same ones for the same seeds.
 
     Args:
@@ -25,25 +25,25 @@ def corrupt(images: Any, kind: str, level: float, seeds: Any) -> Any:
         return CORRUPTIONS[kind](images, level, seeds)
 
 
-def _masked(images: Any, level: float, seeds: Any) -> Any:
+def _masked(images: Tensor, level: float, seeds: Tensor) -> Tensor:
     return tf.where(_uniform(images, seeds) < level, tf.zeros_like(images), images)
 
 
-def _with_gaussian_noise(images: Any, level: float, seeds: Any) -> Any:
+def _with_gaussian_noise(images: Tensor, level: float, seeds: Tensor) -> Tensor:
     return images + level * _drawn(tf.random.stateless_normal, images, seeds)
 
 
-def _with_salt_and_pepper(images: Any, level: float, seeds: Any) -> Any:
+def _with_salt_and_pepper(images: Tensor, level: float, seeds: Tensor) -> Tensor:
     chance = _uniform(images, seeds)
     salted = tf.where(chance < level / 2, tf.ones_like(images), images)
     return tf.where(chance >= 1 - level / 2, tf.zeros_like(images), salted)
 
 
-def _uniform(images: Any, seeds: Any) -> Any:
+def _uniform(images: Tensor, seeds: Tensor) -> Tensor:
     return _drawn(tf.random.stateless_uniform, images, seeds)
 
 
-def _drawn(draw: Callable[..., Any], images: Any, seeds: Any) -> Any:
+def _drawn(draw: Callable[..., Any], images: Tensor, seeds: Tensor) -> Tensor:
     """Returns random numbers of the images' shape."""
     if seeds.shape.ndims == 1:
         return draw(tf.shape(images), seeds)
@@ -51,7 +51,7 @@ def _drawn(draw: Callable[..., Any], images: Any, seeds: Any) -> Any:
     return tf.reshape(numbers, tf.shape(images))
 
 
-CORRUPTIONS: dict[str, Callable[[Any, float, Any], Any]] = {
+CORRUPTIONS: dict[str, Callable[[Tensor, float, Tensor], Tensor]] = {
     'none': lambda images, level, seeds: images,
     'masking': _masked,
     'gaussian': _with_gaussian_noise,

@@ -1,11 +1,9 @@
 """Which pixels a score depends on: gradient saliency and Grad-CAM."""
 
-from typing import Any
-
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Tensor, tf
 
 
-def pixel_gradient(score: Any, images: Any) -> Any | None:
+def pixel_gradient(score: Tensor, images: Tensor) -> Tensor | None:
     """Returns how the score changes with each value of the images, of their shape; None if it does not.
 
     Args:
@@ -15,7 +13,7 @@ def pixel_gradient(score: Any, images: Any) -> Any | None:
     return tf.gradients(score, images)[0]
 
 
-def saliency(gradient: Any) -> Any:
+def saliency(gradient: Tensor) -> Tensor:
     """Returns the saliency of each pixel, [n, height, width], 0 or more: max over channels of |gradient|.
 
     Simonyan, Vedaldi and Zisserman 2014, 'Deep inside convolutional networks', section 3.1.
@@ -26,7 +24,7 @@ def saliency(gradient: Any) -> Any:
     return tf.reduce_max(tf.abs(gradient), axis=3)
 
 
-def grad_cam(score: Any, maps: Any) -> Any | None:
+def grad_cam(score: Tensor, maps: Tensor) -> Tensor | None:
     """Returns where a convolution found what speaks for the score: [n, height, width], 0 or more.
 
     relu(sum_k a_k A_k), with a_k the mean over positions of d score / d A_k: Selvaraju et al. 2017,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from estimator_lab.errors import FlagError
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Tensor, tf
 
 # Each entry takes (learning rate, momentum); those without a momentum leave it.
 OPTIMIZERS: dict[str, Callable[[Any, float], Any]] = {
@@ -19,7 +19,7 @@ OPTIMIZERS: dict[str, Callable[[Any, float], Any]] = {
 }
 
 
-def make_optimizer(name: str, learning_rate: Any, momentum: float = 0.9) -> Any:
+def make_optimizer(name: str, learning_rate: Tensor, momentum: float = 0.9) -> Any:
     """Returns a new `tf.train.Optimizer`.
 
     Args:

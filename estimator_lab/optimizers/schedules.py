@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from estimator_lab.errors import FlagError
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Tensor, tf
 
 # The exponential schedule ends at this share of the initial rate.
 _EXPONENTIAL_END = 0.01
@@ -17,7 +17,7 @@ SCHEDULES: dict[str, Callable[[float, Any, int], Any]] = {
 }
 
 
-def learning_rate_at(schedule: str, initial_rate: float, step: Any, total_steps: int) -> Any:
+def learning_rate_at(schedule: str, initial_rate: float, step: Tensor, total_steps: int) -> Tensor:
     """Returns the learning rate at a step, a scalar float32 tensor.
 
     Args:

@@ -11,7 +11,7 @@ import numpy as np
 
 from estimator_lab.core.boltzmann.rbm import Rbm
 from estimator_lab.core.noise import Noise
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Tensor, tf
 
 # Shares of the steps, each with where its inverse temperatures end (there, section 4: 500, 4,000, 10,000).
 _SECTIONS = ((500 / 14_500, 0.5), (4_000 / 14_500, 0.9), (10_000 / 14_500, 1.0))
@@ -28,9 +28,9 @@ class LogPartition(NamedTuple):
       high: log of that mean and three standard errors.
     """
 
-    estimate: Any
-    low: Any
-    high: Any
+    estimate: Tensor
+    low: Tensor
+    high: Tensor
 
 
 def inverse_temperatures(steps: int) -> np.ndarray:
@@ -45,7 +45,7 @@ def inverse_temperatures(steps: int) -> np.ndarray:
     return np.concatenate(values).astype(np.float32)
 
 
-def log_partition(rbm: Rbm, mean: Any, chains: int, steps: int, noise: Noise) -> LogPartition:
+def log_partition(rbm: Rbm, mean: Tensor, chains: int, steps: int, noise: Noise) -> LogPartition:
     """Estimates log Z of an RBM of binary units.
 
     Args:
@@ -65,11 +65,11 @@ def log_partition(rbm: Rbm, mean: Any, chains: int, steps: int, noise: Noise) ->
         return _bounds(weights, tf.cast(known, tf.float64))
 
 
-def _log_weights(rbm: Rbm, base_bias: Any, visible: Any, betas: np.ndarray, noise: Noise) -> Any:
+def _log_weights(rbm: Rbm, base_bias: Tensor, visible: Tensor, betas: np.ndarray, noise: Noise) -> Tensor:
     """Returns the logs of the chains' importance weights, float64 [chains]."""
     heats = tf.constant(betas)
 
-    def turn(number: Any, state: Any, total: Any) -> tuple[Any, Any, Any]:
+    def turn(number: Tensor, state: Tensor, total: Tensor) -> tuple[Any, Any, Any]:
         cold, warm = heats[number + 1], heats[number]
         inputs = tf.matmul(state, rbm.weights) + rbm.hidden_bias
         towards = tf.linalg.matvec(state, rbm.visible_bias - base_bias)
@@ -87,7 +87,7 @@ def _log_weights(rbm: Rbm, base_bias: Any, visible: Any, betas: np.ndarray, nois
     return tf.while_loop(lambda number, *_: number < len(betas) - 1, turn, start, back_prop=False)[2]
 
 
-def _bounds(log_weights: Any, known: Any) -> LogPartition:
+def _bounds(log_weights: Tensor, known: Tensor) -> LogPartition:
     count = tf.cast(tf.size(log_weights), tf.float64)
     largest = tf.reduce_max(log_weights)
     weights = tf.exp(log_weights - largest)

@@ -45,11 +45,11 @@ class Update:
     """
 
     gradients: tuple[Any, Any, Any]
-    model: Any
+    model: Tensor
     assignments: list[tuple[Variable, Tensor]]
 
 
-def update(rbm: Rbm, visible: Any, recipe: Recipe, noise: Noise) -> Update:
+def update(rbm: Rbm, visible: Tensor, recipe: Recipe, noise: Noise) -> Update:
     """Returns the update of a batch, as products of whole matrices.
 
     Args:
@@ -95,12 +95,12 @@ def _differences(model: tuple[Any, Any], data: tuple[Any, Any]) -> list[Any]:
     ]
 
 
-def _share(values: Any) -> Any:
+def _share(values: Tensor) -> Tensor:
     """Divides float32 [n, units] by n."""
     return values / tf.cast(tf.shape(values)[0], tf.float32)
 
 
-def _chains(visible: Any, count: int) -> Any:
+def _chains(visible: Tensor, count: int) -> Tensor:
     """Returns the variable that keeps the persistent chains, float32 [count, visible]."""
     shape = [count, visible.shape.as_list()[1]]
     return tf.get_variable(
@@ -108,7 +108,7 @@ def _chains(visible: Any, count: int) -> Any:
     )
 
 
-def _sparsity(visible: Any, hidden: Any, recipe: Recipe) -> tuple[tuple[Any, Any], Any]:
+def _sparsity(visible: Tensor, hidden: Tensor, recipe: Recipe) -> tuple[tuple[Any, Any], Any]:
     """Returns the penalty's gradients of weights and hidden bias (guide, section 11), and what keeps q.
 
     With q the running mean of a unit's activation and p the target, the cross-entropy's gradient by the

@@ -5,13 +5,13 @@ from typing import Any
 
 from estimator_lab.core.boltzmann.rbm import Rbm
 from estimator_lab.core.noise import Noise
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Tensor, tf
 
 FILM_STEPS = (0, 1, 10, 100)
 """After how many Gibbs steps a film shows a chain."""
 
 
-def dream(rbm: Rbm, start: Any, steps: int, noise: Noise, clamped: bool = False) -> Any:
+def dream(rbm: Rbm, start: Tensor, steps: int, noise: Noise, clamped: bool = False) -> Tensor:
     """Returns the means of the visible units after so many Gibbs steps, float32 [n, visible].
 
     Args:
@@ -26,7 +26,7 @@ def dream(rbm: Rbm, start: Any, steps: int, noise: Noise, clamped: bool = False)
         return rbm.visible_mean(rbm.sample_hidden(sampled, noise))
 
 
-def dream_film(rbm: Rbm, start: Any, noise: Noise) -> list[Any]:
+def dream_film(rbm: Rbm, start: Tensor, noise: Noise) -> list[Any]:
     """Returns where the chains begin, and the means of their visible units on the way.
 
     Args:

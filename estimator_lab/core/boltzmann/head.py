@@ -25,7 +25,17 @@ from estimator_lab.core.features import example_weights
 from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.noise import Noise, fixed_seeds, fresh_seed
 from estimator_lab.core.train_step import if_any_counts
-from estimator_lab.tf1 import EstimatorSpec, Mode, Operation, RunConfig, SessionRunHook, Tensor, Variable, tf
+from estimator_lab.tf1 import (
+    EstimatorSpec,
+    Features,
+    Mode,
+    Operation,
+    RunConfig,
+    SessionRunHook,
+    Tensor,
+    Variable,
+    tf,
+)
 
 _SAMPLE_IMAGES = 1_000
 _SAMPLE_VALUES = 4_000_000
@@ -44,9 +54,9 @@ class RbmBatch:
       labels: float32 [n, classes], one-hot; None for a machine without a label unit.
     """
 
-    features: Any
-    images: Any
-    labels: Any = None
+    features: Features
+    images: Tensor
+    labels: Tensor = None
 
 
 def rbm_spec(
@@ -175,7 +185,7 @@ class _Machine:
         }
         return prediction_spec(predictions, self._batch.features)
 
-    def _with_label(self, visible: Any) -> Any:
+    def _with_label(self, visible: Tensor) -> Tensor:
         if not self._rbm.classes:
             return visible
         labels = self._batch.labels
@@ -183,31 +193,31 @@ class _Machine:
             labels = tf.zeros([tf.shape(visible)[0], self._rbm.classes])
         return tf.concat([visible, labels], axis=1)
 
-    def _binary(self, visible: Any, noise: Noise) -> Any:
+    def _binary(self, visible: Tensor, noise: Noise) -> Tensor:
         """Draws the pixels as 0 or 1 where that is asked for; a label is so already."""
         if not (self._params.binarize and self._is_bernoulli):
             return visible
         return noise.bernoulli(visible)
 
-    def _reconstruction(self, visible: Any) -> Any:
+    def _reconstruction(self, visible: Tensor) -> Tensor:
         """Returns the features' means after one mean-field pass up and down, float32 [n, features]."""
         return self._rbm.visible_mean(self._rbm.hidden_mean(visible))[:, : self._features]
 
-    def _errors(self, visible: Any, reconstruction: Any) -> Any:
+    def _errors(self, visible: Tensor, reconstruction: Tensor) -> Tensor:
         return tf.reduce_sum(tf.square(visible[:, : self._features] - reconstruction), axis=1)
 
     def _fixed_noise(self) -> Noise:
         count = tf.shape(self._visible)[0]
         return Noise(fixed_seeds(self._batch.features, count)[0])
 
-    def _pseudo_log_likelihood(self, data: Any, energies: Any, noise: Noise) -> Any:
+    def _pseudo_log_likelihood(self, data: Tensor, energies: Tensor, noise: Noise) -> Tensor:
         """Returns an estimate of sum_i log p(v_i | the others) by one unit i an example, times all units."""
         chosen = tf.cast(noise.uniform([tf.shape(data)[0]]) * self._features, tf.int32)
         flips = tf.one_hot(chosen, data.shape.as_list()[1])
         flipped = self._rbm.free_energy(tf.abs(data - flips))
         return self._features * tf.log_sigmoid(flipped - energies)
 
-    def _log_probability(self, energy: Any) -> Mapping[str, Any]:
+    def _log_probability(self, energy: Tensor) -> Mapping[str, tuple[Tensor, Operation]]:
         mean = tf.reduce_mean(self._sample(), axis=0)
         noise = Noise(tf.constant([tf.get_default_graph().seed or 0, 0], tf.int64))
         found = log_partition(self._rbm, mean, self._params.ais_chains, self._params.ais_steps, noise)
@@ -218,7 +228,7 @@ class _Machine:
             keys.LOG_PARTITION_HIGH: _constant(found.high),
         }
 
-    def _sample(self) -> Any:
+    def _sample(self) -> Tensor:
         """Returns the variable that keeps a sample of what the machine has seen, [images, visible]."""
         units = self._visible.shape.as_list()[1]
         count = max(min(_SAMPLE_IMAGES, _SAMPLE_VALUES // units), 1)
@@ -233,10 +243,10 @@ class _Machine:
         step = tf.cast(tf.train.get_or_create_global_step(), tf.int32) - self._params.first_step
         size = tf.shape(data)[0]
 
-        def first() -> Any:  # all of it, so that no row is empty
+        def first() -> Operation:  # all of it, so that no row is empty
             return tf.assign(sample, tf.gather(data, tf.range(count) % size))
 
-        def further() -> Any:
+        def further() -> Operation:
             rows = tf.range(step * size, (step + 1) * size)
             inside = tf.boolean_mask(tf.range(size), rows < count)
             return tf.scatter_update(sample, tf.gather(rows, inside), tf.gather(data, inside))
@@ -248,7 +258,7 @@ class _Machine:
                 lambda: tf.group(tf.cond(tf.equal(step, 0), first, further)),
             )
 
-    def _dream(self, noise: Noise) -> Any:
+    def _dream(self, noise: Noise) -> Tensor:
         start = self._visible
         if self._params.dream_from == 'noise':
             start = noise.uniform(tf.shape(start))
@@ -266,6 +276,6 @@ class _Machine:
         ]
 
 
-def _constant(value: Any) -> tuple[Any, Any]:
+def _constant(value: Tensor) -> tuple[Tensor, Operation]:
     """Returns a metric that is worked out once, behind the last batch."""
     return value, tf.no_op()

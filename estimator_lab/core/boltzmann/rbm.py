@@ -9,10 +9,9 @@ variance have (v - b)^2 / 2 in place of -b.v (there, section 13.2), and likewise
 """
 
 import dataclasses
-from typing import Any
 
 from estimator_lab.core.noise import Noise
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Tensor, tf
 
 BERNOULLI, GAUSSIAN = 'bernoulli', 'gaussian'
 UNITS = (BERNOULLI, GAUSSIAN)
@@ -31,9 +30,9 @@ class Rbm:
       classes: how many of the visible units, the last ones, are one softmax unit: a label, one-hot.
     """
 
-    weights: Any
-    visible_bias: Any
-    hidden_bias: Any
+    weights: Tensor
+    visible_bias: Tensor
+    hidden_bias: Tensor
     visible_units: str = BERNOULLI
     hidden_units: str = BERNOULLI
     classes: int = 0
@@ -48,16 +47,16 @@ class Rbm:
         )
         return dataclasses.replace(self, weights=weights, visible_bias=visible_bias, hidden_bias=hidden_bias)
 
-    def hidden_mean(self, visible: Any) -> Any:
+    def hidden_mean(self, visible: Tensor) -> Tensor:
         """Returns E[h | v], float32 [n, hidden], for v [n, visible]: probabilities of binary units."""
         inputs = self._hidden_inputs(visible)
         return tf.sigmoid(inputs) if self.hidden_units == BERNOULLI else inputs
 
-    def sample_hidden(self, visible: Any, noise: Noise) -> Any:
+    def sample_hidden(self, visible: Tensor, noise: Noise) -> Tensor:
         """Returns h drawn from p(h | v), float32 [n, hidden]."""
         return _drawn(self.hidden_mean(visible), self.hidden_units, noise)
 
-    def visible_mean(self, hidden: Any) -> Any:
+    def visible_mean(self, hidden: Tensor) -> Tensor:
         """Returns E[v | h], float32 [n, visible], for h [n, hidden]."""
         inputs = tf.matmul(hidden, self.weights, transpose_b=True) + self.visible_bias
         features, label = self._parted(inputs)
@@ -65,13 +64,13 @@ class Rbm:
             features = tf.sigmoid(features)
         return tf.concat([features, tf.nn.softmax(label)], axis=1) if self.classes else features
 
-    def sample_visible(self, hidden: Any, noise: Noise) -> Any:
+    def sample_visible(self, hidden: Tensor, noise: Noise) -> Tensor:
         """Returns v drawn from p(v | h), float32 [n, visible]."""
         features, label = self._parted(self.visible_mean(hidden))
         features = _drawn(features, self.visible_units, noise)
         return tf.concat([features, _drawn_label(label, noise)], axis=1) if self.classes else features
 
-    def free_energy(self, visible: Any) -> Any:
+    def free_energy(self, visible: Tensor) -> Tensor:
         """Returns F(v) = -log sum_h exp(-E(v, h)), float32 [n], in nats.
 
         For Gaussian hidden units the sum is an integral, and the constant log(2 pi) / 2 a unit is left out.
@@ -88,7 +87,7 @@ class Rbm:
         energy = tf.reduce_sum(tf.square(features - bias), axis=1) / 2 - hidden_term
         return energy - tf.linalg.matvec(label, label_bias) if self.classes else energy
 
-    def gibbs(self, visible: Any, steps: int, noise: Noise, clamped: bool = False) -> Any:
+    def gibbs(self, visible: Tensor, steps: int, noise: Noise, clamped: bool = False) -> Tensor:
         """Returns v after so many steps of Gibbs sampling (v -> h -> v), float32 [n, visible].
 
         Args:
@@ -98,7 +97,7 @@ class Rbm:
           clamped: whether the label part of v is kept as it is.
         """
 
-        def turn(number: Any, state: Any) -> tuple[Any, Any]:
+        def turn(number: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
             mine = noise.fork(number)
             drawn = self.sample_visible(self.sample_hidden(state, mine), mine)
             if clamped and self.classes:
@@ -111,21 +110,21 @@ class Rbm:
         loop = [tf.constant(0), visible]
         return tf.while_loop(lambda number, _: number < steps, turn, loop, back_prop=False)[1]
 
-    def _hidden_inputs(self, visible: Any) -> Any:
+    def _hidden_inputs(self, visible: Tensor) -> Tensor:
         return tf.matmul(visible, self.weights) + self.hidden_bias
 
-    def _parted(self, visible: Any) -> tuple[Any, Any]:
+    def _parted(self, visible: Tensor) -> tuple[Tensor, Tensor]:
         """Splits visible values, whose last dimension they are, into features and label."""
         if not self.classes:
             return visible, None
         return visible[..., : -self.classes], visible[..., -self.classes :]
 
 
-def _drawn(mean: Any, units: str, noise: Noise) -> Any:
+def _drawn(mean: Tensor, units: str, noise: Noise) -> Tensor:
     return noise.bernoulli(mean) if units == BERNOULLI else mean + noise.normal(tf.shape(mean))
 
 
-def _drawn_label(probabilities: Any, noise: Noise) -> Any:
+def _drawn_label(probabilities: Tensor, noise: Noise) -> Tensor:
     """Draws one-hot labels; each is the first whose cumulated probability passes a random height."""
     heights = noise.uniform([tf.shape(probabilities)[0], 1])
     below = tf.cast(tf.cumsum(probabilities, axis=1)[:, :-1] <= heights, tf.int32)

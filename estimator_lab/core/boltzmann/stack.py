@@ -8,7 +8,7 @@ import numpy as np
 
 from estimator_lab.core.boltzmann.contrastive_divergence import Update
 from estimator_lab.core.boltzmann.rbm import BERNOULLI, GAUSSIAN, Rbm
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Tensor, Variable, tf
 
 _WEIGHT_STDDEV = 0.01  # guide, section 8.1
 _SHOWN_DEVIATIONS = 2.5  # of a standardised image between black and white
@@ -28,11 +28,11 @@ class Layer:
       hidden_units: see `rbm.Rbm`.
     """
 
-    kernel: Any
-    bias: Any
-    visible_bias: Any
-    label_kernel: Any = None
-    label_bias: Any = None
+    kernel: Variable
+    bias: Variable
+    visible_bias: Variable
+    label_kernel: Variable = None
+    label_bias: Variable | None = None
     visible_units: str = BERNOULLI
     hidden_units: str = BERNOULLI
 
@@ -86,7 +86,7 @@ def make_layer(
     zeros = tf.zeros_initializer()
     with tf.variable_scope(f'layer_{number}'):
 
-        def variable(name: str, shape: list[int], initializer: Any = zeros) -> Any:
+        def variable(name: str, shape: list[int], initializer: Any = zeros) -> Variable:
             return tf.get_variable(name, shape, initializer=initializer, trainable=trainable)
 
         return Layer(
@@ -122,7 +122,7 @@ class Stack:
         """The layer that learns."""
         return self.layers[-1]
 
-    def visible(self, images: Any) -> Any:
+    def visible(self, images: Tensor) -> Tensor:
         """Returns what the top layer sees of images, its label apart, float32 [n, visible].
 
         Args:
@@ -135,7 +135,7 @@ class Stack:
                 values = layer.rbm.hidden_mean(values)
             return tf.stop_gradient(values)
 
-    def images(self, visible: Any, like: Any = None) -> Any:
+    def images(self, visible: Tensor, like: Tensor = None) -> Tensor:
         """Returns what values of the top layer's visible units, its label apart, mean as images.
 
         The layers below hand the means of their visible units down.
@@ -160,7 +160,7 @@ class Stack:
                 pictures = pictures * deviation + mean
             return tf.clip_by_value(pictures, 0.0, 1.0)
 
-    def receptive_fields(self, count: int) -> Any:
+    def receptive_fields(self, count: int) -> Tensor:
         """Returns what the first `count` hidden units of the top layer look for, as images.
 
         Weights of higher layers are multiplied down to the pixels (Lee, Ekanadham and Ng 2008).
@@ -182,7 +182,7 @@ class Stack:
     def _is_gaussian(self) -> bool:
         return self.layers[0].visible_units == GAUSSIAN
 
-    def _seen(self, images: Any) -> Any:
+    def _seen(self, images: Tensor) -> Tensor:
         """Returns images as the bottom layer's units take them."""
         if self._is_gaussian:
             return standardised(images)[0]
@@ -195,7 +195,7 @@ class Stack:
             return tf.identity(images)
 
 
-def standardised(images: Any) -> tuple[Any, Any, Any]:
+def standardised(images: Tensor) -> tuple[Any, Any, Any]:
     """Brings each image to mean 0 and deviation 1, as Gaussian units of unit variance want it.
 
     Args:

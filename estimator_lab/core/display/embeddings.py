@@ -9,7 +9,7 @@ import numpy as np
 
 from estimator_lab.core.display.projector import tile_size, write_projection
 from estimator_lab.core.features import keys_of
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Features, Tensor, tf
 
 MOST_POINTS = 1000
 """The Projector's methods are slow with more."""
@@ -35,8 +35,8 @@ class EmbeddingsHook(tf.train.SessionRunHook):
 
     def __init__(
         self,
-        vectors: Any,
-        images: Any,
+        vectors: Tensor,
+        images: Tensor,
         columns: Mapping[str, tuple[Any, TextOf]],
         output_dir: str,
         name: str = 'embeddings',
@@ -68,7 +68,9 @@ class EmbeddingsHook(tf.train.SessionRunHook):
         write_projection(self._output_dir, self._name, np.array(vectors), columns, np.array(images))
 
 
-def labels_and_keys(features: Any, labels: Any, vocabulary: Sequence[str]) -> dict[str, tuple[Any, TextOf]]:
+def labels_and_keys(
+    features: Features, labels: Tensor, vocabulary: Sequence[str]
+) -> dict[str, tuple[Any, TextOf]]:
     """Returns the columns that any model's points have, those of them that there are.
 
     Args:
@@ -90,7 +92,7 @@ def label_text(vocabulary: Sequence[str], id_: int) -> str:
     return vocabulary[id_] if 0 <= id_ < len(vocabulary) else 'unknown'
 
 
-def _thumbnails(images: Any) -> Any:
+def _thumbnails(images: Tensor) -> Tensor:
     """Scales images down to the size in which the page draws them."""
     height, width = images.shape.as_list()[1:3]
     columns, rows = tile_size(MOST_POINTS, height, width)

@@ -5,7 +5,7 @@ from typing import Any
 
 from estimator_lab.core.display.picture import labelled_grid
 from estimator_lab.core.display.summaries import picture_value
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Tensor, tf
 
 
 class InputGridHook(tf.train.SessionRunHook):
@@ -22,7 +22,12 @@ class InputGridHook(tf.train.SessionRunHook):
     _SHOWN = 24
 
     def __init__(
-        self, images: Any, labels: Any, text_of: Callable[[int], str], every_n_steps: int, output_dir: str
+        self,
+        images: Tensor,
+        labels: Tensor,
+        text_of: Callable[[int], str],
+        every_n_steps: int,
+        output_dir: str,
     ) -> None:
         self._batch = (images[: self._SHOWN], labels[: self._SHOWN])
         self._text_of = text_of
@@ -44,7 +49,7 @@ class InputGridHook(tf.train.SessionRunHook):
             self._timer.update_last_triggered_step(self._step)
             self._write(*batch)
 
-    def _write(self, images: Any, labels: Sequence[int]) -> None:
+    def _write(self, images: Tensor, labels: Sequence[int]) -> None:
         picture = labelled_grid(images, [self._text_of(int(label)) for label in labels])
         value = picture_value('images/input', picture)
         self._writer.add_summary(tf.Summary(value=[value]), self._step)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from estimator_lab.core.metrics.streaming import running_sum
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Tensor, tf
 
 MICRO_AVERAGE = 'micro_average'
 
@@ -31,7 +31,7 @@ class PrCurvesHook(tf.train.SessionRunHook):
     """
 
     def __init__(
-        self, probabilities: Any, ids: Any, weights: Any, labels: Sequence[str], output_dir: str
+        self, probabilities: Tensor, ids: Tensor, weights: Tensor, labels: Sequence[str], output_dir: str
     ) -> None:
         self._labels = labels if len(labels) <= _MOST_CLASSES else ()
         self._output_dir = output_dir
@@ -51,7 +51,7 @@ class PrCurvesHook(tf.train.SessionRunHook):
         writer.add_summary(_summary(MICRO_AVERAGE, positive.sum(axis=0), negative.sum(axis=0)), step)
 
 
-def _count(probabilities: Any, ids: Any, weights: Any, each_class: bool) -> tuple[Any, Any]:
+def _count(probabilities: Tensor, ids: Tensor, weights: Tensor, each_class: bool) -> tuple[Any, Any]:
     """Streams how many probabilities lie between two thresholds.
 
     Args:

@@ -18,7 +18,7 @@ _GAP = 1  # pixels between the tiles of a grid
 _PICTURES_APART = 10  # summary steps
 
 
-def grid(tiles: Any, columns: int) -> Any:
+def grid(tiles: Tensor, columns: int) -> Tensor:
     """Lays images out as one picture.
 
     Args:
@@ -36,7 +36,9 @@ def grid(tiles: Any, columns: int) -> Any:
     return tf.reshape(tf.transpose(tiles, [0, 2, 1, 3, 4]), [1, rows * height, columns * width, channels])
 
 
-def filter_summary(name: str, kernel: Any, columns: int = 8, collections: list[str] | None = None) -> Any:
+def filter_summary(
+    name: str, kernel: Tensor, columns: int = 8, collections: list[str] | None = None
+) -> Tensor:
     """Shows first-layer filters, each stretched to black to white over its own range.
 
     Args:
@@ -55,7 +57,7 @@ def filter_summary(name: str, kernel: Any, columns: int = 8, collections: list[s
 
 def rows_summary(
     name: str, rows: Sequence[Any], columns: int = 8, collections: list[str] | None = None
-) -> Any:
+) -> Tensor:
     """Shows the first examples of some batches below each other: inputs and what became of them.
 
     Args:
@@ -92,7 +94,7 @@ def picture_hooks(draw: Callable[[], Sequence[Tensor]], display: Display | None)
     return [hook]
 
 
-def activation_map_summary(name: str, activations: Any, columns: int = 8) -> None:
+def activation_map_summary(name: str, activations: Tensor, columns: int = 8) -> None:
     """Shows what each filter of a layer makes of the first example of the batch.
 
     Args:
@@ -114,7 +116,7 @@ def picture_value(tag: str, picture: Image.Image) -> Any:
     return tf.Summary.Value(tag=tag, image=image)
 
 
-def histogram_summary(name: str, values: Any) -> None:
+def histogram_summary(name: str, values: Tensor) -> None:
     """Shows the distribution of a tensor, of a regular sample of it where it is large.
 
     Args:
@@ -133,7 +135,7 @@ def weight_histograms() -> None:
         histogram_summary(f'weights/{variable.op.name}', variable)
 
 
-def _stretched(tiles: Any) -> Any:
+def _stretched(tiles: Tensor) -> Tensor:
     """Scales each tile [n, height, width, channels] to [0, 1]; an even one becomes 0."""
     low = tf.reduce_min(tiles, axis=[1, 2, 3], keepdims=True)
     high = tf.reduce_max(tiles, axis=[1, 2, 3], keepdims=True)

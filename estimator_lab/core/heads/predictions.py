@@ -5,12 +5,12 @@ from typing import Any
 
 from estimator_lab.core import keys
 from estimator_lab.core.features import keys_of
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import EstimatorSpec, Features, tf
 
 
 def prediction_spec(
-    predictions: Mapping[str, Any], features: Any, only_exported: Mapping[str, Any] | None = None
-) -> Any:
+    predictions: Mapping[str, Any], features: Features, only_exported: Mapping[str, Any] | None = None
+) -> EstimatorSpec:
     """Returns the EstimatorSpec for PREDICT.
 
     Args:

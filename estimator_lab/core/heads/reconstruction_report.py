@@ -13,7 +13,7 @@ from estimator_lab.core.display.picture import COLUMNS, labelled_grid
 from estimator_lab.core.display.summaries import picture_value
 from estimator_lab.core.heads.reconstruction import Reconstructed
 from estimator_lab.core.worst import WorstExamples
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Tensor, tf
 
 _WALKS = 4
 _WORST = 2 * COLUMNS
@@ -44,8 +44,8 @@ class ReconstructionReportHook(tf.train.SessionRunHook):
         self,
         made: Reconstructed,
         decode: Callable[[Any], Any],
-        example_keys: Any,
-        labels: Any,
+        example_keys: Tensor,
+        labels: Tensor,
         vocabulary: Sequence[str],
         folder: Path,
     ) -> None:
@@ -127,7 +127,7 @@ def _example(batch: Mapping[str, np.ndarray], row: int) -> dict[str, np.ndarray]
     return {name: np.array(batch[name][row]) for name in _SHOWN}
 
 
-def _walks(decode: Callable[[Any], Any], code: Any) -> Any:
+def _walks(decode: Callable[[Any], Any], code: Tensor) -> Tensor:
     """Returns the images on the straight lines from each of the first codes to the next, COLUMNS a line."""
     ends = code[1 : _WALKS + 1]
     starts = code[: tf.shape(ends)[0]]

@@ -1,8 +1,6 @@
 """A dense layer for many inputs and small batches: what is slow about `tf.layers.Dense` there is not here."""
 
-from typing import Any
-
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Operation, Tensor, tf
 
 _GRADIENT = 'EstimatorLabDense'
 
@@ -20,7 +18,7 @@ class Dense(tf.layers.Dense):
     """
 
     @tf.autograph.experimental.do_not_convert
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         """Returns the outputs, float32 [batch, units], of float32 [batch, values]."""
         beside = tf.device(self.kernel.device)
         with tf.get_default_graph().gradient_override_map({'MatMul': _GRADIENT}), beside:
@@ -28,7 +26,7 @@ class Dense(tf.layers.Dense):
 
 
 @tf.RegisterGradient(_GRADIENT)
-def _gradients(product: Any, gradient: Any) -> tuple[Any, Any]:
+def _gradients(product: Operation, gradient: Tensor) -> tuple[Tensor, Tensor]:
     """Returns the gradients of a product of untransposed matrices by its two factors."""
     values, kernel = product.inputs
     with tf.device(product.device):

@@ -164,7 +164,7 @@ def _through(
 class _Layer:
     """One of `tf.layers`, and an activation behind it."""
 
-    def __init__(self, layer: Any, activation: Activation) -> None:
+    def __init__(self, layer: Tensor, activation: Activation) -> None:
         self._layer = layer
         self._activation = activation
 

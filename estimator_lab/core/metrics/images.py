@@ -1,14 +1,12 @@
 """How far one image is from another: a figure for each pair of a batch."""
 
-from typing import Any
-
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Tensor, tf
 
 _BEST_PSNR = 100.0  # dB, of images that are equal: their true value, infinity, would spoil every mean
 _SSIM_WINDOW = 11
 
 
-def squared_error(images: Any, others: Any) -> Any:
+def squared_error(images: Tensor, others: Tensor) -> Tensor:
     """Returns the squared differences summed over an image's values, as Hinton and Salakhutdinov (2006) do.
 
     Args:
@@ -21,7 +19,7 @@ def squared_error(images: Any, others: Any) -> Any:
     return tf.reduce_sum(tf.squared_difference(images, others), axis=[1, 2, 3])
 
 
-def cross_entropy(images: Any, logits: Any) -> Any:
+def cross_entropy(images: Tensor, logits: Tensor) -> Tensor:
     """Returns the cross-entropy in nats, summed over an image's values taken as probabilities.
 
     Args:
@@ -35,7 +33,7 @@ def cross_entropy(images: Any, logits: Any) -> Any:
     return tf.reduce_sum(values, axis=[1, 2, 3])
 
 
-def psnr(images: Any, others: Any) -> Any:
+def psnr(images: Tensor, others: Tensor) -> Tensor:
     """Returns the peak signal-to-noise ratio in dB, for a peak of 1; 100 at most.
 
     Args:
@@ -49,7 +47,7 @@ def psnr(images: Any, others: Any) -> Any:
     return tf.minimum(-10.0 * tf.log(mean) / tf.log(10.0), _BEST_PSNR)
 
 
-def ssim(images: Any, others: Any) -> Any:
+def ssim(images: Tensor, others: Tensor) -> Tensor:
     """Returns the structural similarity (Wang et al. 2004): 1 for equal images.
 
     Args:

@@ -2,10 +2,12 @@
 
 from typing import Any
 
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Tensor, tf
 
 
-def mean_per_class_accuracy(labels: Any, predictions: Any, num_classes: int, weights: Any) -> tuple[Any, Any]:
+def mean_per_class_accuracy(
+    labels: Tensor, predictions: Tensor, num_classes: int, weights: Tensor
+) -> tuple[Any, Any]:
     """Streams the mean, over the classes that occur, of each class's accuracy.
 
     `tf.metrics.mean_per_class_accuracy` counts a class that never occurs as 0, so that a perfect model
@@ -29,12 +31,12 @@ def mean_per_class_accuracy(labels: Any, predictions: Any, num_classes: int, wei
     return _mean_of_ratios(right, seen), _mean_of_ratios(update_right, update_seen)
 
 
-def count(flags: Any, name: str) -> tuple[Any, Any]:
+def count(flags: Tensor, name: str) -> tuple[Any, Any]:
     """Streams the number of true values in a bool tensor: (value, update op), scalar float32."""
     return running_sum(name, tf.reduce_sum(tf.cast(flags, tf.float32)))
 
 
-def running_sum(name: str, amount: Any) -> tuple[Any, Any]:
+def running_sum(name: str, amount: Tensor) -> tuple[Any, Any]:
     """Streams the sum of a tensor over an evaluation: (value, update op), float32 of its shape."""
     total = tf.get_variable(
         f'metric_{name}',
@@ -48,6 +50,6 @@ def running_sum(name: str, amount: Any) -> tuple[Any, Any]:
     return total.read_value(), tf.assign_add(total, amount)
 
 
-def _mean_of_ratios(right: Any, seen: Any) -> Any:
+def _mean_of_ratios(right: Tensor, seen: Tensor) -> Tensor:
     occurring = tf.reduce_sum(tf.cast(seen > 0, tf.float32))
     return tf.div_no_nan(tf.reduce_sum(tf.div_no_nan(right, seen)), occurring)

@@ -6,7 +6,7 @@ import PIL
 
 from estimator_lab.data.images.shape import ImageShape
 from estimator_lab.pixels import UINT8_MAX
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Tensor, tf
 
 # Pillow's weights of red, green and blue for ITU-R 601 grey, in 1/65,536; they add up to that.
 _GREY_WEIGHTS = (19_595, 38_470, 7_471)
@@ -14,7 +14,7 @@ _PNG_START = b'\x89PNG'
 _HEIGHT_MAY_COME_FIRST = int(PIL.__version__.partition('.')[0]) >= 13
 
 
-def decode_batch(encoded: Any, shape: ImageShape) -> Any:
+def decode_batch(encoded: Tensor, shape: ImageShape) -> Tensor:
     """Decodes a batch as `decode.decode_image` does: the same steps, in TensorFlow's operations.
 
     Of 2,000 photographs at 128x128, `benchmarks/exported.py` says how far the pixels are from Pillow's.
@@ -33,7 +33,7 @@ def decode_batch(encoded: Any, shape: ImageShape) -> Any:
         return images
 
 
-def _decode(encoded: Any, shape: ImageShape) -> Any:
+def _decode(encoded: Tensor, shape: ImageShape) -> Tensor:
     """Returns one image, float32 [height, width, channels] of whole numbers in [0, 255]."""
     image = tf.cast(_colours(encoded), tf.float32)
     # Pillow scales one side after the other, and keeps bytes in between.
@@ -42,7 +42,7 @@ def _decode(encoded: Any, shape: ImageShape) -> Any:
     return _grey(image) if shape.channels == 1 else image
 
 
-def _size_in_between(size: Any, shape: ImageShape) -> Any:
+def _size_in_between(size: Tensor, shape: ImageShape) -> Tensor:
     """Returns (height, width) after the first of two passes, int32 [2], in the order of the Pillow here."""
     height, width = size[0], size[1]
     width_first = tf.stack([height, shape.width])
@@ -53,7 +53,7 @@ def _size_in_between(size: Any, shape: ImageShape) -> Any:
     return tf.cond(height_is_first, lambda: tf.stack([shape.height, width]), lambda: width_first)
 
 
-def _colours(encoded: Any) -> Any:
+def _colours(encoded: Tensor) -> Tensor:
     """Returns uint8 [rows, columns, 3] in the image's own size; grey is the same in all three."""
 
     def jpeg() -> Any:
@@ -70,7 +70,7 @@ def _colours(encoded: Any) -> Any:
     return tf.cond(tf.io.is_jpeg(encoded), jpeg, lambda: tf.cond(is_png, png, other))
 
 
-def _on_black(image: Any) -> Any:
+def _on_black(image: Tensor) -> Tensor:
     """Lays an image on black, rounding as Pillow does.
 
     Args:
@@ -89,14 +89,14 @@ def _on_black(image: Any) -> Any:
     return tf.cast(laid + tf.zeros([1, 1, 3], tf.int32), tf.uint8)
 
 
-def _resize(image: Any, size: Any) -> Any:
+def _resize(image: Tensor, size: Tensor) -> Tensor:
     """Scales float32 [rows, columns, channels] by Lanczos' filter and rounds to what a byte can hold."""
     # TF1's own tf.image.resize has no such filter.
     scaled = tf.compat.v2.image.resize(image, size, 'lanczos3', antialias=True)
     return tf.clip_by_value(tf.floor(scaled + 0.5), 0.0, float(UINT8_MAX))
 
 
-def _grey(image: Any) -> Any:
+def _grey(image: Tensor) -> Any:
     """Returns the ITU-R 601 luminance [rows, columns, 1] of [rows, columns, 3], as Pillow rounds it."""
     weighted = tf.cast(image, tf.int32) * _GREY_WEIGHTS
     return tf.cast((tf.reduce_sum(weighted, axis=2, keepdims=True) + 32_768) // 65_536, tf.float32)
