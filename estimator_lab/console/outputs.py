@@ -1,8 +1,10 @@
 """Folders and files that a user names for results."""
 
 import csv
+import fcntl
 import json
 import math
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +23,32 @@ def writing(flag: str, path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise FlagError(f'--{flag}={path} cannot be written: {error.strerror or error}.') from error
+
+
+@contextmanager
+def locked(folder: Path, busy: str) -> Iterator[None]:
+    """Keeps other processes out of a folder while the block runs; the lock ends with its process.
+
+    Where a file system knows no locks, nobody is kept out.
+
+    Args:
+      folder: is there.
+      busy: the sentence for whom it keeps out.
+
+    Raises:
+      FlagError: another process has it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise FlagError(busy) from error
+        except OSError:  # such as on some network's
+            pass
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def json_text(value: Any, indent: int | None = None) -> str:

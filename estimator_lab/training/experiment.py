@@ -1,9 +1,11 @@
 """Data + model -> the phases of a training run, and the run itself. Reads no flags."""
 
+import contextlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from estimator_lab.console.outputs import locked, writing
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.core.hparams import structural_fields
 from estimator_lab.errors import FlagError
@@ -107,9 +109,27 @@ class Experiment:
         In a cluster it plays this process's part of that, and returns when training has ended.
 
         Raises:
+          FlagError: if another process trains in model_dir, or it can't be written.
           DataError: if the data breaks off on the way; what was learned by then has been saved.
           LabError: if TensorFlow can't go on, in one sentence of its own; if the rest of a cluster is gone.
         """
+        with self._alone():
+            return self._train()
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keeps a second training out of model_dir; the processes of a cluster share theirs."""
+        folder = self.run.settings.model_dir
+        if self.role.cluster:
+            yield
+            return
+        with writing('model_dir', folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        busy = f'--model_dir={folder} is being trained in by another process: wait for it, or name another.'
+        with locked(folder, busy):
+            yield
+
+    def _train(self) -> Result:
         switch = StopSwitch()
         metrics: Mapping[str, float] = {}
         try:

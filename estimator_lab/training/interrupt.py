@@ -15,7 +15,7 @@ class Interrupted(Exception):  # noqa: N818 - a wish of the user, not an error
 
 
 class StopSwitch:
-    """Turned on by the first SIGINT or SIGTERM; a second one ends the process as it would without us."""
+    """Turned on by the first SIGINT, SIGTERM or SIGHUP; a second one does what it would do without us."""
 
     def __init__(self) -> None:
         self.on = False
@@ -26,7 +26,7 @@ class StopSwitch:
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
-        previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        previous = {number: signal.getsignal(number) for number in _signals()}
 
         def turn_on(number: int, frame: types.FrameType | None) -> None:
             self.on = True
@@ -44,6 +44,15 @@ class StopSwitch:
         """Raises Interrupted if the switch is on."""
         if self.on:
             raise Interrupted
+
+
+def _signals() -> list[signal.Signals]:
+    """Returns those that ask to stop; a closed terminal does not where the user said so (nohup)."""
+    asking = [signal.SIGINT, signal.SIGTERM]
+    hang_up = getattr(signal, 'SIGHUP', None)  # Windows has none
+    if hang_up is not None and signal.getsignal(hang_up) != signal.SIG_IGN:
+        asking.append(hang_up)
+    return asking
 
 
 class StopTrainingHook(tf.train.SessionRunHook):

@@ -6,6 +6,7 @@ import threading
 import numpy as np
 import pytest
 
+from estimator_lab.console.outputs import locked
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.inference.record import read_record
@@ -324,3 +325,12 @@ def test_a_model_dir_that_cannot_be_written(settings, tmp_path):
     (tmp_path / 'new').write_text('')
     with pytest.raises(FlagError, match=r'--model_dir=.*new cannot be written'):
         experiment.train()
+
+
+def test_a_second_training_in_the_same_folder_is_refused(settings, tmp_path):
+    (tmp_path / 'model').mkdir()
+    experiment = Experiment(settings(), lambda line: None)
+    with locked(tmp_path / 'model', 'busy'), pytest.raises(FlagError, match='is being trained in by another'):
+        experiment.train()
+    assert not list((tmp_path / 'model').iterdir())
+    assert experiment.train().step == settings().max_steps

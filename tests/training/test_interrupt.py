@@ -30,6 +30,22 @@ def test_first_signal_turns_the_switch_on_and_the_second_is_python_s_own():
         signal.signal(signal.SIGINT, before)
 
 
+def test_a_closed_terminal_asks_to_stop_unless_it_is_ignored():
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        with StopSwitch().listening() as switch:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert switch.on
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+        with StopSwitch().listening() as switch:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not switch.on
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_outside_the_main_thread_nothing_listens():
     def listen():
         with StopSwitch().listening() as switch:

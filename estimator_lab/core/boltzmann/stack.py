@@ -31,7 +31,7 @@ class Layer:
     kernel: Variable
     bias: Variable
     visible_bias: Variable
-    label_kernel: Variable = None
+    label_kernel: Variable | None = None
     label_bias: Variable | None = None
     visible_units: str = BERNOULLI
     hidden_units: str = BERNOULLI
