@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 @contextlib.contextmanager
 def open_regular(path: Path, follow_links: bool = True) -> Iterator[BinaryIO]:
-    """Yields a regular file, opened for reading without a buffer.
+    """Yields a regular file, opened for reading.
 
     Args:
       path: of the file.
@@ -31,7 +31,7 @@ def open_regular(path: Path, follow_links: bool = True) -> Iterator[BinaryIO]:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ValueError('it is no regular file')
-        with open(descriptor, 'rb', buffering=0, closefd=False) as file:
+        with open(descriptor, 'rb', closefd=False) as file:
             yield file
     finally:
         os.close(descriptor)

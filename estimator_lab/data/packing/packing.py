@@ -236,6 +236,7 @@ class _Packer:
                     shard.finish()
                 finally:
                     shard.close()
+                    index.close()  # else the disk keeps what is deleted next
                 pile.path.unlink()
                 shards.append(shard.shard())
         return shards
