@@ -19,7 +19,7 @@ from estimator_lab.data.pipeline.input_fns import archive_input_fn
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import DataError
 from estimator_lab.inference.confusion import Confusion
-from estimator_lab.inference.model import Trained
+from estimator_lab.inference.model import Trained, without_cluster
 from estimator_lab.tf1 import tf
 
 _OBSERVED = (keys.CLASSES, keys.PROBABILITIES, keys.ERROR)
@@ -103,9 +103,10 @@ def evaluate(
     observer = _Observer(trained, settings.worst)
     input_fn = archive_input_fn(images, settings.pixels, settings.batch_size, report, trained.vocabulary)
     with tempfile.TemporaryDirectory() as folder, tensorflow_errors_as_sentences():
-        estimator = tf.estimator.Estimator(
-            observed(trained.module.model_fn, observer.observe), folder, params=trained.estimator_params
-        )
+        with without_cluster():
+            estimator = tf.estimator.Estimator(
+                observed(trained.module.model_fn, observer.observe), folder, params=trained.estimator_params
+            )
         found = estimator.evaluate(input_fn, settings.steps, checkpoint_path=trained.checkpoint)
     report.raise_error()
     metrics = {name: float(value) for name, value in found.items() if name != tf.GraphKeys.GLOBAL_STEP}
