@@ -37,8 +37,8 @@ def check_confined(model_dir: Path, flag: str = '--model_dir') -> None:
       flag: by which the user named it, for errors.
 
     Raises:
-      DataError: its file `checkpoint` names anything but checkpoints in the folder, or can't be read; or
-        there is a link to elsewhere in the place of something that a run writes.
+      DataError: its file `checkpoint` names anything but checkpoints in the folder, or a newest one that is
+        not there, or can't be read; or there is a link to elsewhere in the place of what a run writes.
     """
     home = os.path.realpath(model_dir)
     for folder in (model_dir, *_phases(model_dir)):
@@ -53,7 +53,7 @@ def check_confined(model_dir: Path, flag: str = '--model_dir') -> None:
         except FileNotFoundError:
             continue
         except (OSError, ValueError, text_format.ParseError) as error:
-            reason = ' '.join(str(error).split())
+            reason = ''.join(letter if letter.isprintable() else '?' for letter in str(error)).rstrip('.')
             raise DataError(
                 f"{folder / _STATE}, the list of the folder's checkpoints, cannot be used: {reason}."
             ) from error
@@ -79,7 +79,7 @@ def _links(folder: Path) -> Iterator[Path]:
 
 
 def _check_state(folder: Path) -> None:
-    """Raises ValueError if the state of the checkpoints names anything but files in the folder."""
+    """Raises ValueError if the list of checkpoints names others than those in the folder, or a lost one."""
     state = _state_type()()
     text_format.Parse(read_regular(folder / _STATE, _MOST_BYTES).decode(), state)
     if not state.model_checkpoint_path:
@@ -90,6 +90,9 @@ def _check_state(folder: Path) -> None:
             raise ValueError(f'it names {shown(named)}, which is no name of a checkpoint')
         if path.parent != folder and os.path.realpath(path.parent) != os.path.realpath(folder):
             raise ValueError(f'it names {shown(named)}, which lies outside of the folder')
+    newest = str(folder / state.model_checkpoint_path)
+    if not any(map(os.path.exists, (f'{newest}.index', newest))):  # TensorFlow would begin at step 0 again
+        raise ValueError(f'it names {shown(state.model_checkpoint_path)}, which is not there')
 
 
 def _state_type() -> Any:

@@ -109,8 +109,8 @@ class Role:
     def scope(self) -> Iterator[None]:
         """Within it, strategies are set up the TF1 way, and TF_CONFIG is not seen where it names no cluster.
 
-        While eager execution is on, making a MultiWorkerMirroredStrategy starts a server of its own, waits for
-        all the others without an end, and takes SIGTERM away from the program.
+        While eager execution is on, making a MultiWorkerMirroredStrategy starts a server of its own, waits
+        for all the others without an end, and takes SIGTERM away from the program.
         """
         with contextlib.ExitStack() as stack:
             if not self.cluster:

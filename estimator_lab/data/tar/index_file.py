@@ -1,7 +1,9 @@
 """The file of an index: one line of JSON, a row of 36 bytes for each member, and the names.
 
 It may lie beside an archive that comes from a stranger, or be damaged: it is taken only if its checksum is
-right and all that it says can be true. That is looked at chunk by chunk, so that it takes no memory.
+right and all that it says can be true. That is looked at chunk by chunk, so that it takes no memory. The
+checksum is no signature: an index that is made to deceive may call members by other names, with the labels
+that go with these, or cut them short.
 """
 
 import json
