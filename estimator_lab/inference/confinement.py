@@ -20,6 +20,7 @@ from estimator_lab.tf1 import tf
 
 _STATE = 'checkpoint'
 _RECORD = 'experiment.json'
+_LONGEST_REASON = 200
 _MOST_BYTES = 2**20  # of a state file: some thousand names
 _WRITTEN_FOLDERS = ('eval', 'export', 'profile', 'inspect')
 _WRITTEN_FILES = re.compile(r'.*\.partial(\..*)?|.*_temp|bad_members.*\.csv')
@@ -53,7 +54,8 @@ def check_confined(model_dir: Path, flag: str = '--model_dir') -> None:
         except FileNotFoundError:
             continue
         except (OSError, ValueError, text_format.ParseError) as error:
-            reason = ''.join(letter if letter.isprintable() else '?' for letter in str(error)).rstrip('.')
+            text = ''.join(letter if letter.isprintable() else '?' for letter in str(error))
+            reason = text[:_LONGEST_REASON].rstrip('.')
             raise DataError(
                 f"{folder / _STATE}, the list of the folder's checkpoints, cannot be used: {reason}."
             ) from error

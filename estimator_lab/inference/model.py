@@ -109,7 +109,9 @@ def open_trained(model_dir: Path, flag: str = '--model_dir') -> Trained:
     if not checkpoint:
         raise DataError(f'{flag}={model_dir} holds no checkpoint yet: train it first.')
     shape = ImageShape(*record.image_shape)
-    return Trained(model_dir, record, model, module, params, shape, checkpoint, step_of(checkpoint))
+    trained = Trained(model_dir, record, model, module, params, shape, checkpoint, step_of(checkpoint))
+    _check_network(trained)
+    return trained
 
 
 @contextlib.contextmanager
@@ -142,6 +144,25 @@ def _check_pixels(record: Record) -> None:
         raise FlagError(f'it has decode={record.decode}; known are: {", ".join(DECODERS)}.')
     if record.value_range != (0, 1):
         raise FlagError(f'its network takes pixels in {list(record.value_range)}, not in [0, 1].')
+
+
+def _check_network(trained: Trained) -> None:
+    """Makes sure that the network which the record describes is the one in the checkpoint."""
+    try:
+        found = tf.train.load_checkpoint(trained.checkpoint).get_variable_to_shape_map()
+        with tf.Graph().as_default():
+            image = tf.placeholder(tf.float32, [None, *trained.shape])
+            mode = tf.estimator.ModeKeys.PREDICT
+            trained.module.model_fn({'image': image}, None, mode, trained.estimator_params)
+            for variable in tf.global_variables():
+                name, shape = variable.op.name, variable.shape.as_list()
+                if found.get(name, shape) != shape:
+                    raise ValueError(f'{name} is {shape} by the one and {found[name]} by the other')
+    except (tf.errors.OpError, ValueError, OverflowError) as error:
+        first_line = str(error).strip().partition('\n')[0]
+        raise DataError(
+            f'experiment.json and checkpoint in {trained.model_dir} do not go together: {first_line}.'
+        ) from error
 
 
 def step_of(checkpoint: str) -> int:

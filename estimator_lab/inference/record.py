@@ -15,6 +15,7 @@ from estimator_lab.data.images.decode import MAX_PIXELS, MAX_SIDE
 from estimator_lab.errors import DataError, FlagError
 
 _FILE = 'experiment.json'
+_LONGEST_TEXT = 200
 
 FORMAT = 1
 """Of the records that this version writes; 0 are those from before there was a number."""
@@ -80,11 +81,16 @@ def _check(record: Record) -> None:
         raise ValueError(f'its format is {record.format}, and its images have {channels} channels')
     texts = {'model': record.model, 'decode': record.decode, **record.versions, **record.hparams}
     for name, text in texts.items():
-        if not name.isprintable() or (isinstance(text, str) and not text.isprintable()):
+        if not (_is_short(name) and (_is_short(text) or not isinstance(text, str))):
             raise ValueError(f'its {shown(name)} is {shown(text)}')
     if len(set(record.vocabulary)) < len(record.vocabulary):
         twice = next(label for label, count in Counter(record.vocabulary).items() if count > 1)
         raise ValueError(f'its vocabulary holds {shown(twice)} twice')
+
+
+def _is_short(text: Any) -> bool:
+    """Whether it is a text that a sentence may quote."""
+    return isinstance(text, str) and len(text) <= _LONGEST_TEXT and text.isprintable()
 
 
 def _writer(fields: Mapping[str, Any]) -> str:

@@ -113,6 +113,7 @@ def test_names_in_the_state_are_those_of_checkpoints_in_the_folder(copy, preciou
         (b'model_checkpoint_path: "model.ckpt-4"', r"names 'model\.ckpt-4', which is not there"),
         (b'colour: "red"', 'no field named "colour"'),
         (b'{' * 100_000, 'Expected'),
+        (b'"' + b'x' * 5000, 'cannot be used'),
         (b'model_checkpoint_path: "a"\n' * 50_000, '1,350,000 bytes, 1,048,576 are allowed'),
     ],
 )
@@ -121,7 +122,7 @@ def test_a_state_that_is_none(copy, data, words):
     (copy / 'checkpoint').write_bytes(data)
     with pytest.raises(DataError, match=words) as caught:
         open_trained(copy)
-    assert '\n' not in str(caught.value)
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 500
 
 
 def test_a_pipe_in_the_place_of_the_state_keeps_nobody_waiting(copy):

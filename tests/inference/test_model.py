@@ -64,9 +64,10 @@ def test_lists_of_hyper_parameters_are_tuples_again(copy, monkeypatch):
     assert open_trained(copy).params.sizes == (3, 2)
 
 
-def test_a_model_without_labels_has_no_vocabulary(copy):
-    edit(copy, vocabulary=[])
-    assert open_trained(copy).vocabulary is None
+def test_a_model_without_labels_has_no_vocabulary(cnn_dir):
+    trained = open_trained(cnn_dir)
+    record = dataclasses.replace(trained.record, vocabulary=())
+    assert dataclasses.replace(trained, record=record).vocabulary is None
 
 
 @pytest.mark.parametrize(
@@ -148,3 +149,18 @@ def test_a_checkpoint_without_a_step(copy, step):
         tf.train.Saver().save(session, str(copy / 'model.ckpt-3'))
     with pytest.raises(DataError, match=r'The checkpoint .*model\.ckpt-3 in --model_dir cannot be read'):
         open_trained(copy)
+
+
+@pytest.mark.parametrize(
+    ('hparams', 'words'),
+    [
+        ({'filters': 3}, r'conv2d/kernel is \[5, 5, 1, 3\] by the one and \[5, 5, 1, 2\] by the other'),
+        ({'filters': 10**9}, 'too large'),
+        ({'kernel_size': 2**62}, 'too large'),
+    ],
+)
+def test_a_record_of_another_network_than_the_checkpoint(copy, hparams, words):
+    edit(copy, hparams={**json.loads((copy / 'experiment.json').read_text())['hparams'], **hparams})
+    with pytest.raises(DataError, match=f'do not go together: .*{words}') as caught:
+        open_trained(copy)
+    assert '\n' not in str(caught.value)

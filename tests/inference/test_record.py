@@ -92,6 +92,8 @@ def test_what_does_not_go_together(tmp_path, change, error, words):
         ({'hparams': {'optimizer': 'a\nb'}}, r"its 'optimizer' is 'a\\nb'"),
         ({'versions': {'estimator_lab': 1}}, r"its versions\['estimator_lab'\] is 1"),
         ({'versions': None}, 'its versions is None'),
+        ({'decode': 'x' * 5000}, "its 'decode' is 'xxx"),
+        ({'hparams': {'x' * 5000: 1}}, "its 'xxx"),
         ({'value_range': [0]}, r'its value_range is \[0\]'),
         ({'value_range': 'ab'}, "its value_range is 'ab'"),
         ({'decode': {}}, r'its decode is \{\}'),

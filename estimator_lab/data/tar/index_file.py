@@ -247,7 +247,7 @@ class _Labels:
         lengths = self._lengths[ids]
         begins = last - lengths
         plain = self._are_plain[ids] & (begins >= ends[:-1])
-        plain &= (begins == ends[:-1]) | (text[begins - 1] == ord('/'))
+        plain &= (begins == ends[:-1]) | (text[np.maximum(begins - 1, 0)] == ord('/'))
         rows = np.flatnonzero(plain)
         if not len(rows):
             return plain

@@ -123,6 +123,7 @@ LIES = {
     'labels swapped': in_header(labels=[LABELS[1], LABELS[0], *LABELS[2:]]),
     'label more': in_header(labels=[*LABELS, 'n000004']),
     'label less': in_header(labels=LABELS[:3]),
+    'label longer than all names': in_header(labels=['x' * 100 * 24, *LABELS[1:]]),
     'label twice': in_header(labels=[LABELS[0], LABELS[0], *LABELS[2:]]),
     'no random access': in_header(random_access=False),
     'member less': in_header(members=23),
