@@ -112,7 +112,7 @@ def test_names_in_the_state_are_those_of_checkpoints_in_the_folder(copy, preciou
         (b'model_checkpoint_path: 3', 'string'),
         (b'model_checkpoint_path: "model.ckpt-4"', r"names 'model\.ckpt-4', which is not there"),
         (b'colour: "red"', 'no field named "colour"'),
-        (b'{' * 100_000, 'Expected'),
+        (b'{' * 100_000, 'cannot be used'),
         (b'"' + b'x' * 5000, 'cannot be used'),
         (b'model_checkpoint_path: "a"\n' * 50_000, '1,350,000 bytes, 1,048,576 are allowed'),
     ],
