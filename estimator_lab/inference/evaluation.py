@@ -18,7 +18,7 @@ from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import DataError
 from estimator_lab.feature_keys import IMAGE, KEY
 from estimator_lab.inference.confusion import Confusion
-from estimator_lab.inference.model import Trained
+from estimator_lab.inference.model import Trained, without_cluster
 from estimator_lab.pixels import to_bytes
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
@@ -103,13 +103,14 @@ def evaluate(
     observer = _Observer(trained, settings.worst)
     input_fn = archive_input_fn(images, settings.reader, settings.batch_size, report, trained.vocabulary)
     with tempfile.TemporaryDirectory() as folder, tensorflow_errors_as_sentences():
-        # Without summaries, what is for TensorBoard only is left out.
-        config = tf.estimator.RunConfig(folder, save_summary_steps=None)
-        estimator = tf.estimator.Estimator(
-            observed(trained.module.model_fn, observer.observe),
-            config=config,
-            params=trained.estimator_params,
-        )
+        with without_cluster():
+            # Without summaries, what is for TensorBoard only is left out.
+            config = tf.estimator.RunConfig(folder, save_summary_steps=None)
+            estimator = tf.estimator.Estimator(
+                observed(trained.module.model_fn, observer.observe),
+                config=config,
+                params=trained.estimator_params,
+            )
         found = estimator.evaluate(input_fn, settings.steps, checkpoint_path=trained.checkpoint)
     report.raise_error()
     metrics = {name: float(value) for name, value in found.items() if name != tf.GraphKeys.GLOBAL_STEP}

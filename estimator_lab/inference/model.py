@@ -1,24 +1,30 @@
 """A trained model as its model_dir describes it: what evaluate, predict, export and inspect start from."""
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 
 from estimator_lab import __version__
+from estimator_lab.console.json_input import as_type
 from estimator_lab.core.hparams import resolve
 from estimator_lab.data.images.decode import DECODERS
 from estimator_lab.data.images.kind import ImageReader
 from estimator_lab.data.images.shape import ImageShape
 from estimator_lab.data.labels import Vocabulary
 from estimator_lab.errors import DataError, FlagError
+from estimator_lab.inference.confinement import check_confined
 from estimator_lab.inference.record import Record, read_record
 from estimator_lab.models.registry import Model, find_model
 from estimator_lab.tf1 import tf
+
+_TF_CONFIG = 'TF_CONFIG'
 
 
 @dataclass(frozen=True)
@@ -67,9 +73,10 @@ class Trained:
     @cached_property
     def estimator(self) -> Any:
         """The `tf.estimator.Estimator` that evaluates and predicts with the newest checkpoint."""
-        return tf.estimator.Estimator(
-            self.module.model_fn, model_dir=str(self.model_dir), params=self.estimator_params
-        )
+        with without_cluster():
+            return tf.estimator.Estimator(
+                self.module.model_fn, model_dir=str(self.model_dir), params=self.estimator_params
+            )
 
 
 def open_trained(model_dir: Path, flag: str = '--model_dir') -> Trained:
@@ -81,8 +88,9 @@ def open_trained(model_dir: Path, flag: str = '--model_dir') -> Trained:
 
     Raises:
       DataError: if it holds no model, or no checkpoint that can be read; if another version of this package
-        made it, with a model or a hyper-parameter that this one does not know.
+        made it, with a model or a hyper-parameter that this one does not know; if it leads to other folders.
     """
+    check_confined(model_dir, flag)
     record = read_record(model_dir)
     if record is None:
         raise DataError(f'{flag}={model_dir} {_why_no_model(model_dir)}.')
@@ -102,7 +110,23 @@ def open_trained(model_dir: Path, flag: str = '--model_dir') -> Trained:
     if not checkpoint:
         raise DataError(f'{flag}={model_dir} holds no checkpoint yet: train it first.')
     shape = ImageShape(*record.image_shape)
-    return Trained(model_dir, record, model, module, params, shape, checkpoint, step_of(checkpoint))
+    trained = Trained(model_dir, record, model, module, params, shape, checkpoint, step_of(checkpoint))
+    _check_network(trained)
+    return trained
+
+
+@contextlib.contextmanager
+def without_cluster() -> Iterator[None]:
+    """Within it, TensorFlow does not see TF_CONFIG: it takes this process for the only one.
+
+    An Estimator's configuration reads the variable when it is made, and stops at one that is empty or wrong.
+    """
+    kept = os.environ.pop(_TF_CONFIG, None)
+    try:
+        yield
+    finally:
+        if kept is not None:
+            os.environ[_TF_CONFIG] = kept
 
 
 def _why_no_model(model_dir: Path) -> str:
@@ -123,6 +147,25 @@ def _check_pixels(record: Record) -> None:
         raise FlagError(f'its network takes pixels in {list(record.value_range)}, not in [0, 1].')
 
 
+def _check_network(trained: Trained) -> None:
+    """Makes sure that the network which the record describes is the one in the checkpoint."""
+    try:
+        found = tf.train.load_checkpoint(trained.checkpoint).get_variable_to_shape_map()
+        with tf.Graph().as_default():
+            image = tf.placeholder(tf.float32, [None, *trained.shape])
+            mode = tf.estimator.ModeKeys.PREDICT
+            trained.module.model_fn({'image': image}, None, mode, trained.estimator_params)
+            for variable in tf.global_variables():
+                name, shape = variable.op.name, variable.shape.as_list()
+                if found.get(name, shape) != shape:
+                    raise ValueError(f'{name} is {shape} by the one and {found[name]} by the other')
+    except (tf.errors.OpError, ValueError, OverflowError) as error:
+        first_line = str(error).strip().partition('\n')[0]
+        raise DataError(
+            f'experiment.json and checkpoint in {trained.model_dir} do not go together: {first_line}.'
+        ) from error
+
+
 def step_of(checkpoint: str) -> int:
     """Returns the global step of a checkpoint.
 
@@ -139,7 +182,7 @@ def step_of(checkpoint: str) -> int:
         if found < needed:
             raise ValueError(f'{found:,} bytes where its tensors need {needed:,}')
         return int(reader.get_tensor('global_step'))
-    except (tf.errors.OpError, OSError, LookupError, RuntimeError, ValueError) as error:
+    except (tf.errors.OpError, OSError, LookupError, RuntimeError, TypeError, ValueError) as error:
         first_line = str(error).strip().partition('\n')[0]
         raise DataError(
             f'The checkpoint {checkpoint} in --model_dir cannot be read ({first_line}): name another folder, '
@@ -148,12 +191,22 @@ def step_of(checkpoint: str) -> int:
 
 
 def _resolved(params_class: type, record: Record, model_dir: Path) -> Any:
-    """Returns the parameters of training; lists in JSON that were tuples are tuples again."""
-    known = {f.name for f in dataclasses.fields(params_class)}
+    """Returns the parameters of training; lists in JSON that were tuples are tuples again.
+
+    Raises:
+      FlagError: a parameter is unknown, of another type, or not allowed.
+    """
+    known = get_type_hints(params_class)
     data = {
         'image_shape': record.image_shape,
         'vocabulary': record.vocabulary,
         'model_dir': str(model_dir),
     }
-    given = {k: tuple(v) if isinstance(v, list) else v for k, v in record.hparams.items()}
+    try:
+        given = {
+            name: as_type(value, known[name], f'hyper-parameter {name}') if name in known else value
+            for name, value in record.hparams.items()
+        }
+    except ValueError as error:
+        raise FlagError(f'{error}.') from error
     return resolve(params_class, {**given, **{k: v for k, v in data.items() if k in known}})

@@ -2,13 +2,20 @@
 
 import dataclasses
 import json
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from estimator_lab import __version__
+from estimator_lab.console.json_input import as_object, as_type, read_json, shown
+from estimator_lab.data.images.decode import MAX_PIXELS, MAX_SIDE
 from estimator_lab.errors import DataError, FlagError
 
 _FILE = 'experiment.json'
+_LONGEST_TEXT = 200
 
 FORMAT = 1
 """Of the records that this version writes; 0 are those from before there was a number."""
@@ -47,34 +54,62 @@ def read_record(model_dir: Path) -> Record | None:
     """
     path = model_dir / _FILE
     try:
-        fields: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
-        found = fields.setdefault('format', 0)
+        fields = read_json(path)
+        if not isinstance(fields, dict):
+            raise ValueError(f'it is {shown(fields)}, not an object')
+        found = as_type(fields.setdefault('format', 0), int, 'format')
         if found <= FORMAT:
-            return _record_of(fields)
-        writer = fields.get('versions', {}).get('estimator_lab', 'a newer version')
+            record = as_object(fields, Record)
+            _check(record)
+            return record
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f'{path} cannot be read as a description of this folder: {error}.') from error
     raise DataError(
-        f'{path} has format {found}, written by estimator_lab {writer}; this is estimator_lab {__version__}, '
-        f'which knows formats up to {FORMAT}: install the newer version.'
+        f'{path} has format {found}, written by estimator_lab {_writer(fields)}; this is estimator_lab '
+        f'{__version__}, which knows formats up to {FORMAT}: install the newer version.'
     )
 
 
-def _record_of(fields: dict[str, Any]) -> Record:
-    tuples: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
-    record = Record(**tuples)
-    if len(record.image_shape) != 3:
-        raise ValueError(f'its image_shape is {record.image_shape}')
-    return record
+def _check(record: Record) -> None:
+    """Raises ValueError for what no training run writes."""
+    *sides, channels = record.image_shape
+    if not all(1 <= side <= MAX_SIDE for side in sides) or math.prod(sides) > MAX_PIXELS:
+        raise ValueError(f'its image_shape is {shown(list(record.image_shape))}')
+    if channels not in (1, 3) or record.format < 0:
+        raise ValueError(f'its format is {record.format}, and its images have {channels} channels')
+    texts = {'model': record.model, 'decode': record.decode, **record.versions, **record.hparams}
+    for name, text in texts.items():
+        if not (_is_short(name) and (_is_short(text) or not isinstance(text, str))):
+            raise ValueError(f'its {shown(name)} is {shown(text)}')
+    if len(set(record.vocabulary)) < len(record.vocabulary):
+        twice = next(label for label, count in Counter(record.vocabulary).items() if count > 1)
+        raise ValueError(f'its vocabulary holds {shown(twice)} twice')
+
+
+def _is_short(text: Any) -> bool:
+    """Whether it is a text that a sentence may quote."""
+    return isinstance(text, str) and len(text) <= _LONGEST_TEXT and text.isprintable()
+
+
+def _writer(fields: Mapping[str, Any]) -> str:
+    given = fields.get('versions')
+    version = str(given.get('estimator_lab', '')) if isinstance(given, dict) else ''
+    return version if re.fullmatch(r'[\w.+-]{1,40}', version) else 'a newer version'
 
 
 def write_record(model_dir: Path, record: Record) -> None:
-    """Writes the record so that a reader sees the old file or the new one, never half of one."""
+    """Writes the record so that a reader sees the old file or the new one, never half of one.
+
+    Raises:
+      OSError: it can't be written.
+    """
     path = model_dir / _FILE
     partial = path.with_suffix('.partial')
-    partial.write_text(json.dumps(dataclasses.asdict(record), indent=1) + '\n', encoding='utf-8')
+    partial.unlink(missing_ok=True)
+    with partial.open('x', encoding='utf-8') as file:  # never through a link
+        file.write(json.dumps(dataclasses.asdict(record), indent=1) + '\n')
     partial.replace(path)
 
 

@@ -6,17 +6,19 @@ whose replicas take each step together.
 """
 
 import contextlib
-import json
 import socket
 import threading
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from estimator_lab.console.json_input import parse_json, shown
 from estimator_lab.data.order.parts import ONLY_WORKER, WorkerShard
 from estimator_lab.errors import FlagError, LabError
+from estimator_lab.inference.model import without_cluster
 from estimator_lab.tf1 import tf
 from estimator_lab.training.interrupt import StopSwitch
 
@@ -29,6 +31,9 @@ _POLL_SECONDS = 1.0
 _QUIET_SECONDS = 3.0  # no process comes back as fast as that: importing TensorFlow takes longer
 _ALONE_SECONDS = 600.0  # a chief or worker that was killed may take some minutes to come back
 _CONNECT_SECONDS = 1.0
+_LARGEST_PORT = 65_535
+_MOST_DIGITS = 9
+_FURTHER: Mapping[str, type] = {'service': dict, 'session_master': str, 'eval_session_master': str}
 
 
 @dataclass(frozen=True)
@@ -102,12 +107,16 @@ class Role:
 
     @contextlib.contextmanager
     def scope(self) -> Iterator[None]:
-        """Within it, MultiWorkerMirroredStrategy is set up the TF1 way.
+        """Within it, strategies are set up the TF1 way, and TF_CONFIG is not seen where it names no cluster.
 
-        While eager execution is on, making one starts a server of its own, waits for all the others without
-        an end, and takes SIGTERM away from the program.
+        While eager execution is on, making a MultiWorkerMirroredStrategy starts a server of its own, waits
+        for all the others without an end, and takes SIGTERM away from the program.
         """
-        with tf.Graph().as_default() if self.distribution == MULTI_WORKER else contextlib.nullcontext():
+        with contextlib.ExitStack() as stack:
+            if not self.cluster:
+                stack.enter_context(without_cluster())
+            if self.distribution == MULTI_WORKER:
+                stack.enter_context(tf.Graph().as_default())
             yield
 
     def local_replicas(self, strategy: Any) -> int:
@@ -155,6 +164,7 @@ def read_role(distribution: str, tf_config: str) -> Role:
     cluster = _cluster_of(given)
     _check_fit(distribution, cluster)
     if not cluster:
+        _check_alone(given)
         return Role(distribution)
     job, index = _task_of(given, cluster)
     return Role(PARAMETER_SERVER if distribution == NONE else distribution, job, index, cluster)
@@ -267,23 +277,37 @@ def _answers(address: str) -> bool:
 
 def _parsed(tf_config: str) -> dict[str, Any]:
     try:
-        given = json.loads(tf_config or '{}')
+        given = parse_json(tf_config or '{}')
     except ValueError as error:
         raise FlagError(f'TF_CONFIG is not JSON: {error}.') from error
     if not isinstance(given, dict):
         raise FlagError('TF_CONFIG must be an object with "cluster" and "task".')
+    if 'model_dir' in given:
+        raise FlagError('"model_dir" in TF_CONFIG has no use here: give --model_dir.')
+    for name, kind in _FURTHER.items():  # TensorFlow reads them as well
+        if not isinstance(given.get(name, kind()), kind):
+            noun = 'a text' if kind is str else 'an object'
+            raise FlagError(f'{name!r} in TF_CONFIG must be {noun}, not {shown(given[name])}.')
     return given
 
 
 def _cluster_of(given: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    cluster = given.get('cluster') or {}
+    cluster = given.get('cluster', {})
     if not isinstance(cluster, dict):
         raise FlagError('"cluster" in TF_CONFIG must be an object of jobs, each a list of "host:port".')
+    addresses: list[str] = []
     for job, tasks in cluster.items():
         if job not in _JOBS:
-            raise FlagError(f'TF_CONFIG names the job {job!r}; known are: {", ".join(_JOBS)}.')
+            raise FlagError(f'TF_CONFIG names the job {shown(job)}; known are: {", ".join(_JOBS)}.')
         if not isinstance(tasks, list) or not tasks or not all(map(_is_address, tasks)):
-            raise FlagError(f'The job {job!r} in TF_CONFIG must be a list of "host:port", not {tasks!r}.')
+            raise FlagError(
+                f'The job {job!r} in TF_CONFIG must be a list of "host:port", with ports from 1 to '
+                f'{_LARGEST_PORT}, not {shown(tasks)}.'
+            )
+        addresses += tasks
+    twice = [address for address, count in Counter(addresses).items() if count > 1]
+    if twice:
+        raise FlagError(f'TF_CONFIG names {shown(twice[0])} twice: each task needs an address of its own.')
     if cluster and len(cluster.get(_CHIEF, [])) != 1:
         raise FlagError(
             f'TF_CONFIG must name one chief, not {len(cluster.get(_CHIEF, []))}: one of the workers is the '
@@ -293,7 +317,17 @@ def _cluster_of(given: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 
 
 def _is_address(task: object) -> bool:
-    return isinstance(task, str) and task.rpartition(':')[2].isdigit() and not task.startswith(':')
+    host, _, port = task.rpartition(':') if isinstance(task, str) else ('', '', '')
+    if not host.isprintable() or set(host) & set(' /@,') or not _is_number(port):
+        return False
+    try:
+        return bool(host.strip('[]').encode('idna')) and 1 <= int(port) <= _LARGEST_PORT
+    except UnicodeError:  # a part of no or of too many letters
+        return False
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
 
 
 def _task_of(given: Mapping[str, Any], cluster: Mapping[str, tuple[str, ...]]) -> tuple[str, int]:
@@ -301,11 +335,20 @@ def _task_of(given: Mapping[str, Any], cluster: Mapping[str, tuple[str, ...]]) -
     if not isinstance(task, dict) or 'type' not in task or 'index' not in task:
         raise FlagError('TF_CONFIG must say which task this process is: "task": {"type": ..., "index": ...}.')
     job, index = task['type'], task['index']
-    if job not in cluster and job != _EVALUATOR:
-        raise FlagError(f'This process is {job!r} in TF_CONFIG, which its cluster does not have.')
-    if not str(index).isdigit() or int(index) >= len(cluster.get(job, ['the evaluator need not be listed'])):
-        raise FlagError(f'The task index {index!r} in TF_CONFIG is not one of its {job} tasks.')
-    return job, int(index)
+    if not isinstance(job, str) or (job not in cluster and job != _EVALUATOR):
+        raise FlagError(f'This process is {shown(job)} in TF_CONFIG, which its cluster does not have.')
+    tasks = cluster.get(job, ['the evaluator need not be listed'])
+    number = str(index) if type(index) in (int, str) else ''
+    if not _is_number(number) or int(number) >= len(tasks):
+        raise FlagError(f'The task index {shown(index)} in TF_CONFIG is not one of its {job} tasks.')
+    return job, int(number)
+
+
+def _check_alone(given: Mapping[str, Any]) -> None:
+    """Makes sure that a process without a cluster is no task of one; TensorFlow calls it worker 0."""
+    task = given.get('task', {})
+    if not isinstance(task, dict) or (task.get('type', _WORKER), task.get('index', 0)) != (_WORKER, 0):
+        raise FlagError('TF_CONFIG says which task this process is, but not of which "cluster".')
 
 
 def _check_fit(distribution: str, cluster: Mapping[str, tuple[str, ...]]) -> None:

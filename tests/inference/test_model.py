@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from estimator_lab.data.images.input_fns import numpy_input_fn
 from estimator_lab.errors import DataError
 from estimator_lab.inference.model import open_trained
+from estimator_lab.tf1 import tf
 
 
 @pytest.fixture
@@ -62,9 +64,10 @@ def test_lists_of_hyper_parameters_are_tuples_again(copy, monkeypatch):
     assert open_trained(copy).params.sizes == (3, 2)
 
 
-def test_a_model_without_labels_has_no_vocabulary(copy):
-    edit(copy, vocabulary=[])
-    assert open_trained(copy).vocabulary is None
+def test_a_model_without_labels_has_no_vocabulary(cnn_dir):
+    trained = open_trained(cnn_dir)
+    record = dataclasses.replace(trained.record, vocabulary=())
+    assert dataclasses.replace(trained, record=record).vocabulary is None
 
 
 @pytest.mark.parametrize(
@@ -73,6 +76,17 @@ def test_a_model_without_labels_has_no_vocabulary(copy):
         ({'model': 'transformer'}, r'made by estimator_lab \S+, cannot be opened by this version .*unknown'),
         ({'hparams': {'attention': 3}}, "cannot be opened by this version .* hyper-parameter 'attention'"),
         ({'hparams': {'filters': 0}}, 'cannot be opened by this version .*filters=0 is not allowed'),
+        ({'hparams': {'filters': '2'}}, "cannot be opened by .* hyper-parameter filters is '2', not a whole"),
+        ({'hparams': {'filters': True}}, 'cannot be opened by .* hyper-parameter filters is True'),
+        ({'hparams': {'filters': 2.5}}, r'cannot be opened by .* hyper-parameter filters is 2\.5'),
+        ({'hparams': {'filters': [2]}}, r'cannot be opened by .* hyper-parameter filters is \[2\]'),
+        (
+            {'hparams': {'filters': 2**64}},
+            'cannot be opened by .* filters is 18446744073709551616, not a whole',
+        ),
+        ({'hparams': {'dropout_rate': {}}}, r'cannot be opened by .* hyper-parameter dropout_rate is \{\}'),
+        ({'hparams': {'optimizer': None}}, 'cannot be opened by .* hyper-parameter optimizer is None'),
+        ({'hparams': {'optimizer': ['a']}}, 'cannot be opened by .* hyper-parameter optimizer is'),
         ({'image_shape': [8, 8]}, 'cannot be read as a description of this folder: its image_shape'),
         ({'value_range': [-1, 1]}, r'cannot be opened by this version .*pixels in \[-1, 1\]'),
         ({'decode': 'slow'}, 'cannot be opened by this version .*decode=slow'),
@@ -115,3 +129,38 @@ def test_a_checkpoint_whose_data_is_gone(copy):
     (copy / 'model.ckpt-3.data-00000-of-00001').unlink()
     with pytest.raises(DataError, match=r'cannot be read'):
         open_trained(copy)
+
+
+@pytest.mark.parametrize('tf_config', ['', '[', '{"cluster": 3}', '{"task": {"type": "chief", "index": []}}'])
+def test_a_trained_model_is_used_by_one_process_whatever_tf_config_says(cnn_dir, tf_config, monkeypatch):
+    monkeypatch.setenv('TF_CONFIG', tf_config)
+    images = np.zeros((1, 8, 8, 1), np.uint8)
+    assert len(list(open_trained(cnn_dir).estimator.predict(numpy_input_fn(images)))) == 1
+    assert os.environ['TF_CONFIG'] == tf_config
+
+
+@pytest.mark.parametrize('step', [[1, 2], 'text', None])
+def test_a_checkpoint_without_a_step(copy, step):
+    with tf.Graph().as_default(), tf.Session() as session:
+        if step is not None:
+            tf.get_variable('global_step', initializer=tf.constant(step))
+        tf.get_variable('other', [])
+        session.run(tf.global_variables_initializer())
+        tf.train.Saver().save(session, str(copy / 'model.ckpt-3'))
+    with pytest.raises(DataError, match=r'The checkpoint .*model\.ckpt-3 in --model_dir cannot be read'):
+        open_trained(copy)
+
+
+@pytest.mark.parametrize(
+    ('hparams', 'words'),
+    [
+        ({'filters': 3}, r'conv2d/kernel is \[5, 5, 1, 3\] by the one and \[5, 5, 1, 2\] by the other'),
+        ({'filters': 10**9}, 'too large'),
+        ({'kernel_size': 2**62}, 'too large'),
+    ],
+)
+def test_a_record_of_another_network_than_the_checkpoint(copy, hparams, words):
+    edit(copy, hparams={**json.loads((copy / 'experiment.json').read_text())['hparams'], **hparams})
+    with pytest.raises(DataError, match=f'do not go together: .*{words}') as caught:
+        open_trained(copy)
+    assert '\n' not in str(caught.value)

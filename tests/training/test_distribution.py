@@ -226,6 +226,43 @@ TASK = {'type': 'chief', 'index': 0}
         ('parameter_server', {'cluster': {'chief': ['h:1']}, 'task': TASK}, 'at least one ps task'),
         ('multi_worker', {'cluster': HOSTS, 'task': TASK}, 'TF_CONFIG names ps tasks'),
         ('mirrored', {'cluster': HOSTS, 'task': TASK}, 'but TF_CONFIG names a cluster'),
+        ('none', '[' * 100_000, 'TF_CONFIG is not JSON: it is nested more than'),
+        ('none', '{"cluster": {}, "cluster": {}}', 'TF_CONFIG is not JSON: it has the name'),
+        ('none', '{"task": NaN}', 'TF_CONFIG is not JSON: it holds NaN'),
+        ('none', {'cluster': None}, '"cluster" in TF_CONFIG must be an object'),
+        ('none', {'cluster': 0}, '"cluster" in TF_CONFIG must be an object'),
+        ('none', {'cluster': ''}, '"cluster" in TF_CONFIG must be an object'),
+        ('none', {'cluster': {'chief': None}}, "'chief' in TF_CONFIG must be a list of"),
+        ('none', {'cluster': {'chief': {}}}, "'chief' in TF_CONFIG must be a list of"),
+        ('none', {'cluster': {'chief': [1]}}, "'chief' in TF_CONFIG must be a list of"),
+        ('none', {'cluster': {'chief': [['h:1']]}}, "'chief' in TF_CONFIG must be a list of"),
+        ('none', {'cluster': {'chief': ['h:0']}}, 'ports from 1 to 65535'),
+        ('none', {'cluster': {'chief': ['h:65536']}}, 'ports from 1 to 65535'),
+        ('none', {'cluster': {'chief': ['h:-1']}}, 'ports from 1 to 65535'),
+        ('none', {'cluster': {'chief': ['h:²']}}, 'ports from 1 to 65535'),
+        ('none', {'cluster': {'chief': [f'h:{"9" * 9999}']}}, 'ports from 1 to 65535'),
+        ('none', {'cluster': {'chief': [':1']}}, 'must be a list of "host:port"'),
+        ('none', {'cluster': {'chief': ['a..b:1']}}, 'must be a list of "host:port"'),
+        ('none', {'cluster': {'chief': ['h\n:1']}}, 'must be a list of "host:port"'),
+        ('none', {'cluster': {'chief': [f'{"h" * 64}:1']}}, 'must be a list of "host:port"'),
+        ('none', {'cluster': {'chief': ['http://h:1']}}, 'must be a list of "host:port"'),
+        ('none', {'cluster': {'chief': ['h:1'], 'ps': ['h:1']}}, "TF_CONFIG names 'h:1' twice"),
+        ('none', {'cluster': {'chief': ['h:1'], 'ps': ['p:1', 'p:1']}}, "TF_CONFIG names 'p:1' twice"),
+        ('none', {'cluster': HOSTS, 'task': None}, 'TF_CONFIG must say which task'),
+        ('none', {'cluster': HOSTS, 'task': {'type': ['chief'], 'index': 0}}, "['chief'] in TF_CONFIG"),
+        ('none', {'cluster': HOSTS, 'task': {'type': {}, 'index': 0}}, '{} in TF_CONFIG'),
+        ('none', {'cluster': HOSTS, 'task': {'type': None, 'index': 0}}, 'None in TF_CONFIG'),
+        *(
+            ('none', {'cluster': HOSTS, 'task': {'type': 'chief', 'index': index}}, 'index')
+            for index in ([0], {}, True, False, 0.0, None, '', '-0', '²', 10**30, '9' * 9999, 'zero')
+        ),
+        ('none', {'task': {'type': 'chief', 'index': 0}}, 'but not of which "cluster"'),
+        ('none', {'task': {'type': 'worker', 'index': 1}}, 'but not of which "cluster"'),
+        ('none', {'task': []}, 'but not of which "cluster"'),
+        ('none', {'cluster': {}, 'task': {'index': 'x'}}, 'but not of which "cluster"'),
+        ('none', {'model_dir': '/elsewhere'}, '"model_dir" in TF_CONFIG has no use here'),
+        ('none', {'service': 3}, "'service' in TF_CONFIG must be an object, not 3"),
+        ('none', {'session_master': ['x']}, "'session_master' in TF_CONFIG must be a text"),
         ('mirored', '', '--distribution=mirored is not allowed: one of none, mirrored'),
     ],
 )
@@ -234,7 +271,31 @@ def test_a_wrong_tf_config_gets_one_sentence(name, tf_config, words):
     with pytest.raises(FlagError, match=re.escape(words)) as caught:
         read_role(name, text)
     assert 'TF_CONFIG' in str(caught.value) or name == 'mirored'
-    assert '\n' not in str(caught.value)
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    'tf_config',
+    [
+        {'cluster': {'chief': ['[::1]:1'], 'ps': ['10.0.0.1:65535', 'a-b.c_d.example:0080']}, 'task': TASK},
+        {'cluster': {'chief': ['h:1'], 'ps': ['p:1']}, 'task': {'type': 'ps', 'index': '0'}},
+        {'cluster': {}, 'task': {'type': 'worker', 'index': 0}, 'environment': 'cloud', 'job': {'any': 1}},
+        {'task': {}},
+    ],
+)
+def test_what_tensorflow_takes_as_well(tf_config, monkeypatch):
+    monkeypatch.setenv('TF_CONFIG', json.dumps(tf_config))
+    found, config = read_role('none', json.dumps(tf_config)), tf.estimator.RunConfig()
+    assert config.is_chief == found.is_chief
+    assert config.task_id == found.index
+    assert config.cluster_spec.as_dict() == {job: list(tasks) for job, tasks in found.cluster.items()}
+
+
+@pytest.mark.parametrize('tf_config', ['', '{}'])
+def test_an_empty_tf_config_is_none(tf_config, monkeypatch):
+    monkeypatch.setenv('TF_CONFIG', tf_config)
+    with read_role('none', tf_config).scope():
+        assert tf.estimator.RunConfig().is_chief
 
 
 def test_a_wrong_tf_config_ends_the_command_before_anything_is_written(run_python, archive, tmp_path):

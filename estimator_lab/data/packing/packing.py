@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import os
 import random
+import re
 import resource
 import shutil
 from array import array
@@ -26,6 +27,8 @@ from estimator_lab.data.packing.shards import (
     Manifest,
     PackedShard,
     TarWriter,
+    check_shard,
+    is_shard_name,
     read_manifest,
     shard_name,
     shards_in,
@@ -35,6 +38,7 @@ from estimator_lab.data.tar.index import build_index
 from estimator_lab.errors import DataError, FlagError
 
 _WORKPLACE = '.packing'
+_PILE = re.compile(r'pile-\d{5,9}\.tar', re.ASCII)
 _BUFFERED_BYTES = 64 * 2**20  # of all piles together
 _LARGEST_BUFFER = 2**20
 _SPARE_FILES = 64
@@ -73,14 +77,14 @@ def _workplace(out: Path) -> Iterator[Path]:
     try:
         with _locked(out):
             workplace = out / _WORKPLACE
-            _clear(workplace, out)
-            if found := [name for name in (MANIFEST, *shards_in(out)) if (out / name).exists()]:
+            _clear_leftovers(workplace, out)
+            if found := [name for name in (MANIFEST, *shards_in(out)) if os.path.lexists(out / name)]:
                 raise FlagError(f'--out={out} already holds {found[0]}: name another folder, or empty it.')
             workplace.mkdir()
             try:
                 yield workplace
             finally:
-                _clear(workplace, out)
+                shutil.rmtree(workplace, ignore_errors=True)
     finally:
         if is_new:
             with contextlib.suppress(OSError):  # it is not empty any more, as it should
@@ -103,18 +107,59 @@ def _locked(folder: Path) -> Iterator[None]:
 def _publish(workplace: Path, out: Path, manifest: Manifest) -> None:
     """Moves finished shards to their place, the manifest last: without it no shard counts as whole."""
     write_manifest(workplace / MANIFEST, manifest)
-    for shard in manifest.shards:
-        (workplace / shard.file).rename(out / shard.file)
-    (workplace / MANIFEST).rename(out / MANIFEST)
+    try:
+        for shard in manifest.shards:
+            (workplace / shard.file).rename(out / shard.file)
+        (workplace / MANIFEST).rename(out / MANIFEST)
+    except BaseException:
+        if (workplace / MANIFEST).exists():
+            for shard in manifest.shards:
+                if not (workplace / shard.file).exists():
+                    (out / shard.file).unlink(missing_ok=True)
+        raise
 
 
-def _clear(workplace: Path, out: Path) -> None:
-    """Removes the hidden folder and, if moving out of it was cut short, the shards that had been moved."""
-    if (workplace / MANIFEST).exists():
-        with contextlib.suppress(DataError):  # cut short itself, and so before any shard was moved
-            for shard in read_manifest(workplace / MANIFEST).shards:
-                (out / shard.file).unlink(missing_ok=True)
-    shutil.rmtree(workplace, ignore_errors=True)
+def _clear_leftovers(workplace: Path, out: Path) -> None:
+    """Removes what a killed run leaves: the hidden folder, and the shards that it had moved out of there.
+
+    Both may be a stranger's: what is removed are this program's own files, and nothing else.
+
+    Raises:
+      FlagError: the hidden folder is none, or holds anything else.
+    """
+    if not os.path.lexists(workplace):
+        return
+    remedy = f'remove {workplace} yourself, or name another folder'
+    if workplace.is_symlink() or not workplace.is_dir():
+        raise FlagError(f'--out={out} holds {_WORKPLACE}, which is no folder of an unfinished run: {remedy}.')
+    left = sorted(workplace.iterdir())
+    if foreign := [path.name for path in left if not _is_own(path)]:
+        raise FlagError(f'{workplace} holds {foreign[0]!r}, which no unfinished run leaves: {remedy}.')
+    if workplace / MANIFEST in left:
+        _remove_moved(workplace, out)
+    for path in left:
+        path.unlink()
+    workplace.rmdir()
+
+
+def _is_own(path: Path) -> bool:
+    has_own_name = path.name == MANIFEST or _PILE.fullmatch(path.name) or is_shard_name(path.name)
+    return bool(has_own_name) and not path.is_symlink() and path.is_file()
+
+
+def _remove_moved(workplace: Path, out: Path) -> None:
+    """Removes the shards that were moved; the manifest moves last, so that behind it nothing is removed.
+
+    They are read again first: what has but the name of a shard is someone else's.
+    """
+    if os.path.lexists(out / MANIFEST):
+        return
+    with contextlib.suppress(DataError):  # cut short itself, and so before any shard was moved
+        for shard in read_manifest(workplace / MANIFEST).shards:
+            with contextlib.suppress(DataError):
+                for _ in check_shard(out / shard.file, shard):
+                    pass
+                (out / shard.file).unlink()
 
 
 @dataclass
@@ -191,6 +236,7 @@ class _Packer:
                     shard.finish()
                 finally:
                     shard.close()
+                    index.close()  # else the disk keeps what is deleted next
                 pile.path.unlink()
                 shards.append(shard.shard())
         return shards

@@ -10,13 +10,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from estimator_lab.console.json_input import MOST_BYTES, as_object, read_json, shown
+from estimator_lab.console.regular_files import open_regular
 from estimator_lab.data.tar.headers import BLOCK
 from estimator_lab.errors import DataError
 
 MANIFEST = 'manifest.json'
 FORMAT = 'estimator_lab shards 1'
 
-_SHARD = re.compile(r'shard-\d{5,}-of-\d{5,}\.tar')
+_SHARD = re.compile(r'shard-\d{5,9}-of-\d{5,9}\.tar', re.ASCII)
+_SHA256 = re.compile(r'[0-9a-f]{64}')
 _CHUNK = 2**20
 
 
@@ -129,9 +132,14 @@ def shard_name(number: int, count: int) -> str:
     return f'shard-{number:05}-of-{count:05}.tar'
 
 
+def is_shard_name(name: str) -> bool:
+    """Whether a file of that name may be a shard."""
+    return bool(_SHARD.fullmatch(name))
+
+
 def shards_in(folder: Path) -> list[str]:
     """Returns the sorted names of the files in a folder that have a shard's name."""
-    return sorted(path.name for path in folder.iterdir() if _SHARD.fullmatch(path.name))
+    return sorted(path.name for path in folder.iterdir() if is_shard_name(path.name))
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
@@ -149,25 +157,51 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Reads a manifest.
+    """Reads a manifest, of at most `MOST_BYTES`.
+
+    The names in it are those of shards, which lie beside it; its counts are not negative, and add up.
 
     Raises:
       DataError: there is none, or it can't be understood.
     """
     try:
-        fields = json.loads(path.read_text(encoding='utf-8'))
-        manifest = Manifest(**{**fields, 'shards': [PackedShard(**shard) for shard in fields['shards']]})
+        manifest = as_object(read_json(path, MOST_BYTES), Manifest)
+        _check_sums(manifest)
     except FileNotFoundError as error:
         raise DataError(f'There is no file {str(path)!r}: {path.parent} holds no finished shards.') from error
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f'{path} cannot be read as a manifest of shards: {error}.') from error
     if manifest.format != FORMAT:
-        raise DataError(f'{path} has the format {manifest.format!r}, not {FORMAT!r}.')
+        raise DataError(f'{path} has the format {shown(manifest.format)}, not {FORMAT!r}.')
     return manifest
+
+
+def _check_sums(manifest: Manifest) -> None:
+    names = set()
+    for shard in manifest.shards:
+        if not is_shard_name(shard.file):
+            raise ValueError(f'it names the shard {shown(shard.file)}, which is no shard-NUMBER-of-COUNT.tar')
+        if shard.file in names:
+            raise ValueError(f'it names {shard.file} twice')
+        if not _SHA256.fullmatch(shard.sha256):
+            raise ValueError(f'the sha256 of {shard.file} is {shown(shard.sha256)}')
+        if shard.images < 0 or shard.bytes < 0:
+            raise ValueError(f'{shard.file} has {shard.images} images in {shard.bytes} bytes')
+        names.add(shard.file)
+    for whole, parts in (
+        ('shards', [s.images for s in manifest.shards]),
+        ('labels', manifest.labels.values()),
+    ):
+        if min(parts, default=0) < 0 or sum(parts) != manifest.images:
+            raise ValueError(
+                f'the images of its {whole} do not add up to the {manifest.images} that it claims'
+            )
 
 
 def verify(folder: Path, progress: Callable[[str, float], None]) -> Manifest:
     """Reads all shards of a folder and compares them with its manifest, which it returns.
+
+    Nothing outside the folder is read: a link in the place of a shard is none.
 
     Args:
       folder: holds shards and manifest.
@@ -181,20 +215,24 @@ def verify(folder: Path, progress: Callable[[str, float], None]) -> Manifest:
         raise DataError(f'{folder / min(unknown)} is not in {folder / MANIFEST}.')
     done = 0
     for shard in manifest.shards:
-        for count in _check(folder / shard.file, shard):
+        for count in check_shard(folder / shard.file, shard):
             done += count
             progress(f'{done / 1e6:,.0f} MB', done / manifest.bytes)
     return manifest
 
 
-def _check(path: Path, shard: PackedShard) -> Iterator[int]:
-    """Yields the bytes of each piece that was read."""
+def check_shard(path: Path, shard: PackedShard) -> Iterator[int]:
+    """Yields the bytes of each piece of a shard that was read, and makes sure that it is as it was written.
+
+    Raises:
+      DataError: it is not, or it is not there.
+    """
     total = hashlib.sha256()
     try:
-        size = path.stat().st_size
-        if size != shard.bytes:
-            raise DataError(f'{path} has {size:,} bytes, the manifest says {shard.bytes:,}.')
-        with path.open('rb', buffering=0) as file:
+        with open_regular(path, follow_links=False) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size != shard.bytes:
+                raise DataError(f'{path} has {size:,} bytes, the manifest says {shard.bytes:,}.')
             while piece := file.read(_CHUNK):
                 total.update(piece)
                 yield len(piece)
@@ -202,5 +240,7 @@ def _check(path: Path, shard: PackedShard) -> Iterator[int]:
         raise DataError(f'{path} is in the manifest, but is not there.') from error
     except OSError as error:
         raise DataError(f'{path} cannot be read: {error.strerror}.') from error
+    except ValueError as error:
+        raise DataError(f'{path} is no shard: {error}.') from error
     if total.hexdigest() != shard.sha256:
         raise DataError(f'{path} is not as it was written: its SHA-256 differs from the one in the manifest.')

@@ -4,27 +4,35 @@
 
 writes an index beside each archive; training writes one into the user's cache folder at its first use.
 The index of an uncompressed archive gives random access to its members; that of a compressed one still
-saves the pass over its headers. On disk it is one line of JSON, a row of 36 bytes for each member, and the
-names; it is mapped into memory, not read.
+saves the pass over its headers. `index_file` tells what it is on disk, and when it is believed.
 """
 
 import contextlib
 import hashlib
-import json
-import mmap
 import os
 import zlib
 from array import array
 from collections.abc import Callable
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from estimator_lab.data.cache import cache_folder, partial_name
+from estimator_lab.console.regular_files import read_regular
+from estimator_lab.data.cache import cache_folder
 from estimator_lab.data.labels import label_of
-from estimator_lab.data.tar.headers import BLOCK
+from estimator_lab.data.tar.headers import BLOCK, Entry
+from estimator_lab.data.tar.index_file import (
+    FORMAT,
+    MOST_HEADER_BYTES,
+    NOT_IN_ONE_PIECE,
+    ROW,
+    Contents,
+    Header,
+    read_index_file,
+    write_index_file,
+)
+from estimator_lab.data.tar.open_files import OpenFiles
 from estimator_lab.data.tar.sources import Stamp, is_pipe, is_url, stamp_of
 from estimator_lab.data.tar.stream import (
     MAX_MEMBER_BYTES,
@@ -38,34 +46,7 @@ from estimator_lab.errors import DataError
 
 ShowProgress = Callable[[str, float | None], None]
 
-_FORMAT = 'estimator_lab index 1'
-_ALIGN = 64
-_FILES_KEPT_OPEN = 128  # a process may have 1,024 in all, and a data set more shards
-_SPARSE = 0  # as the length of the headers: the data doesn't lie there in one piece
-_PROGRESS_EVERY = 1000
-_ROW = np.dtype(
-    [
-        ('offset', '<u8'),  # of the member's first header block
-        ('size', '<u8'),  # of its data
-        ('name_end', '<u8'),  # in the names, which follow each other
-        ('headers', '<u4'),  # bytes from its first header block to its data
-        ('checksum', '<u4'),  # Adler-32 of that block
-        ('label', '<u4'),  # number of its label
-    ]
-)
-
-
-class _Header(NamedTuple):
-    """The line of JSON."""
-
-    format: str
-    size: int
-    mtime_ns: int
-    members: int
-    name_bytes: int
-    random_access: bool
-    damage: str
-    labels: list[str]
+_open_files = OpenFiles()
 
 
 class Index:
@@ -78,14 +59,15 @@ class Index:
       damage: the sentence that tells where the archive breaks off or is damaged; '' for a whole one.
     """
 
-    def __init__(self, archive: str, header: _Header, rows: np.ndarray, names: memoryview) -> None:
+    def __init__(self, archive: str, contents: Contents, path: Path | None = None) -> None:
+        """Makes an index of its contents, which were read from `path`, or just built."""
+        header, self._rows, self._names = contents
         self.archive = archive
         self.labels = tuple(header.labels)
         self.random_access = header.random_access
         self.damage = header.damage
         self._header = header
-        self._rows = rows
-        self._names = names
+        self._path = path
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -121,22 +103,37 @@ class Index:
         Raises:
           DataError: the archive can't be read, or is no longer the one that was indexed.
         """
-        offset, size, _, headers, checksum, _ = self._rows[row].item()
+        offset, size, *_ = self._rows[row].item()
         name = self.name(row)
         if size > MAX_MEMBER_BYTES:
             return Member(self.archive, name, offset, b'', problem_of(size))
-        if headers == _SPARSE:
-            member = member_at(self.archive, offset)
-            data = member.data if member.name == name else b''
-        else:
-            stored = self._read(headers + size, offset)
-            data = stored[headers:] if zlib.adler32(stored[:BLOCK]) == checksum else b''
-        if len(data) != size:
+        data = self._data(row)
+        if data is None:
             raise DataError(
                 f'{self.archive!r} has changed since it was indexed: member {name!r} is no longer at byte '
-                f'{offset}. Start again, and it is indexed anew.'
+                f'{offset}. {self._distrust()}'
             )
         return Member(self.archive, name, offset, data)
+
+    def still_fits(self) -> bool:
+        """Whether the first, the middle and the last member are still where they were.
+
+        Raises:
+          DataError: the archive can't be read.
+        """
+        if is_url(self.archive):
+            return not self.random_access
+        if self.random_access == is_compressed(self.archive):
+            return False
+        rows = sorted({0, len(self) // 2, len(self) - 1}) if len(self) else []
+        try:
+            return not self.random_access or all(self._header_is_there(row) for row in rows)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Lets go of the archive; it is opened again if it is read again."""
+        _open_files.forget(self.archive, self._header.mtime_ns)
 
     @cached_property
     def name_hashes(self) -> np.ndarray:
@@ -149,41 +146,45 @@ class Index:
         Raises:
           OSError: it can't be written.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = partial_name(path)
+        contents = write_index_file(path, Contents(self._header, self._rows, self._names))
+        self._header, self._path = contents.header, path
+
+    def _data(self, row: int) -> bytes | None:
+        """Returns a member's bytes; None if it is no longer there."""
+        offset, size, _, headers, checksum, _ = self._rows[row].item()
+        in_one_piece = headers != NOT_IN_ONE_PIECE
+        stored = self._read(headers + size if in_one_piece else BLOCK, offset)
+        if zlib.adler32(stored[:BLOCK]) != checksum:
+            return None
+        if in_one_piece:
+            return stored[headers:] if len(stored) == headers + size else None
         try:
-            with partial.open('wb') as file:
-                file.write(_encode_header(self._header))
-                file.write(self._rows.tobytes())
-                file.write(self._names)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+            member = member_at(self.archive, offset)
+        except DataError:
+            return None
+        return member.data if (member.name, len(member.data)) == (self.name(row), size) else None
+
+    def _header_is_there(self, row: int) -> bool:
+        return zlib.adler32(self._read(BLOCK, self.offset(row))) == self._rows['checksum'][row]
 
     def _read(self, count: int, offset: int) -> bytes:
         try:
-            file = _open_file(self.archive, self._header.mtime_ns)
+            file = _open_files.get(self.archive, self._header.mtime_ns)
             return os.pread(file.descriptor, count, offset)
         except OSError as error:
             raise DataError(f'{self.archive!r} cannot be read any more: {error.strerror}.') from error
 
-
-class _OpenFile:
-    """A file that is closed when the last thread has let go of it."""
-
-    descriptor = -1
-
-    def __init__(self, path: str) -> None:
-        self.descriptor = os.open(path, os.O_RDONLY)
-
-    def __del__(self) -> None:
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-
-
-@lru_cache(maxsize=_FILES_KEPT_OPEN)
-def _open_file(archive: str, mtime_ns: int) -> _OpenFile:
-    return _OpenFile(archive)
+    def _distrust(self) -> str:
+        """Sees to it that no later start believes this index, and says what is left to do."""
+        again = 'Start again, and it is indexed anew.'
+        try:
+            path_in_cache(self.archive).unlink(missing_ok=True)
+            if self._path == path_beside(self.archive):  # it is the user's, who may well need it elsewhere
+                _distrusted(self.archive).parent.mkdir(parents=True, exist_ok=True)
+                _distrusted(self.archive).write_text(f'{self._header.checksum}')
+        except OSError:
+            return f'Remove {str(self._path)!r}. {again}' if self._path else again
+        return again
 
 
 def name_hash(name: str) -> int:
@@ -194,7 +195,8 @@ def name_hash(name: str) -> int:
 def open_index(archive: str, progress: ShowProgress | None = None) -> Index:
     """Returns the index of a stored archive: the one beside it, or in the cache, or a new one in the cache.
 
-    An index is taken only if the archive has the same size and modification time as when it was indexed.
+    An index is taken only if the archive has the same size and modification time as when it was indexed, if
+    some of its members are still where they were, and if all that it says can be true.
 
     Args:
       archive: path or URL of a tar archive.
@@ -207,7 +209,7 @@ def open_index(archive: str, progress: ShowProgress | None = None) -> Index:
     if stamp is None:
         raise DataError(f'{archive!r} passes by only once, so that it cannot be indexed.')
     for path in (path_beside(archive), path_in_cache(archive)):
-        if path and (found := _read(path, archive, stamp)):
+        if path and (found := _believed(path, archive, stamp)):
             return found
     index = build_index(archive, progress)
     with contextlib.suppress(OSError):  # keeping it saves time, no more
@@ -222,7 +224,7 @@ def build_index(archive: str, progress: ShowProgress | None = None) -> Index:
       DataError: it can't be read, or breaks off before its first image.
     """
     stamp = stamp_of(archive) or Stamp(0, 0)
-    columns: dict[str, array[int]] = {name: array('Q') for name in _ROW.names or ()}
+    columns: dict[str, array[int]] = {name: array('Q') for name in ROW.names or ()}
     offsets, sizes, ends, headers, checksums, label_ids = columns.values()
     names, labels, damage = bytearray(), dict[str, int](), ''
     last_folder, label_id = None, 0
@@ -237,7 +239,7 @@ def build_index(archive: str, progress: ShowProgress | None = None) -> Index:
             offsets.append(entry.offset)
             sizes.append(entry.size)
             ends.append(len(names))
-            headers.append(_SPARSE if entry.is_sparse else entry.data - entry.offset)
+            headers.append(_header_bytes(entry))
             checksums.append(entry.checksum)
             folder = entry.name.rpartition('/')[0]
             if folder != last_folder:  # members of one folder mostly follow each other
@@ -247,12 +249,12 @@ def build_index(archive: str, progress: ShowProgress | None = None) -> Index:
         if not offsets:
             raise
         damage = str(error)
-    rows = np.empty(len(offsets), _ROW)
+    rows = np.empty(len(offsets), ROW)
     for name, column in columns.items():
         rows[name] = column
     random_access = not is_url(archive) and not is_pipe(archive) and not is_compressed(archive)
-    header = _Header(_FORMAT, *stamp, len(rows), len(names), random_access, damage, list(labels))
-    return Index(archive, header, rows, memoryview(names))
+    header = Header(FORMAT, *stamp, len(rows), len(names), random_access, damage, list(labels))
+    return Index(archive, Contents(header, rows, memoryview(names)))
 
 
 def path_beside(archive: str) -> Path | None:
@@ -266,26 +268,25 @@ def path_in_cache(archive: str) -> Path:
     return cache_folder() / 'index' / f'{hashlib.sha256(os.fsencode(place)).hexdigest()[:32]}.index'
 
 
-def _read(path: Path, archive: str, stamp: Stamp) -> Index | None:
-    """Returns the index in a file, None if there is none that is whole and belongs to the archive."""
-    try:
-        with path.open('rb') as file:
-            line = file.readline()
-            header = _Header(**json.loads(line))
-            expected = len(line) + header.members * _ROW.itemsize + header.name_bytes
-            if header.format != _FORMAT or (header.size, header.mtime_ns) != stamp:
-                return None
-            if os.fstat(file.fileno()).st_size != expected:
-                return None
-            whole = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    except (OSError, ValueError, TypeError):
+def _distrusted(archive: str) -> Path:
+    """Returns where the cache folder keeps the checksum of a wrong index that lies beside its archive."""
+    return path_in_cache(archive).with_suffix('.distrusted')
+
+
+def _believed(path: Path, archive: str, stamp: Stamp) -> Index | None:
+    """Returns the index in a file, None if there is none that can be believed."""
+    contents = read_index_file(path, stamp)
+    if contents is None:
         return None
-    names_start = expected - header.name_bytes
-    rows = np.frombuffer(whole[len(line) : names_start], _ROW)
-    return Index(archive, header, rows, whole[names_start:])
+    if path == path_beside(archive):
+        with contextlib.suppress(OSError, ValueError):
+            if read_regular(_distrusted(archive), BLOCK) == b'%d' % contents.header.checksum:
+                return None
+    index = Index(archive, contents, path)
+    return index if index.still_fits() else None
 
 
-def _encode_header(header: _Header) -> bytes:
-    """Returns the line of JSON, filled up so that the rows behind it are aligned."""
-    text = json.dumps(header._asdict()).encode()
-    return text + b' ' * (-(len(text) + 1) % _ALIGN) + b'\n'
+def _header_bytes(entry: Entry) -> int:
+    """Returns the bytes from a member's first header to its data, if it can be read by them."""
+    count = entry.data - entry.offset
+    return NOT_IN_ONE_PIECE if entry.is_sparse or count > MOST_HEADER_BYTES else count

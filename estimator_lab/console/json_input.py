@@ -1,0 +1,168 @@
+"""JSON that a stranger may have written: read within bounds, and taken only if its types are right."""
+
+import inspect
+import json
+import math
+from collections.abc import Hashable
+from functools import cache
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar, cast, get_args, get_origin, get_type_hints
+
+from estimator_lab.console.regular_files import read_regular
+
+T = TypeVar('T')
+
+MOST_BYTES = 64 * 2**20
+"""Of a file; Python's objects take some twenty times as much."""
+
+_DEEPEST = 32
+_MOST_DIGITS = 100
+_SHOWN = 80
+_KINDS = {str: 'a text', int: 'a whole number of at most 63 bits', float: 'a number', bool: 'true or false'}
+
+
+def read_json(path: Path, most_bytes: int = MOST_BYTES) -> Any:
+    """Returns what a file of JSON holds.
+
+    Raises:
+      OSError: it can't be read.
+      ValueError: it is no regular file, larger than `most_bytes`, or not what `parse_json` understands.
+    """
+    return parse_json(read_regular(path, most_bytes))
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Returns what JSON in UTF-8 holds: dict, list, str, int of up to 100 digits, finite float, bool, None.
+
+    Raises:
+      ValueError: it is no JSON, holds another number, half of a surrogate pair or a name twice in one object,
+        or is nested more than 32 deep.
+    """
+    decoded = text.decode() if isinstance(text, bytes) else text
+    try:
+        value = json.loads(
+            decoded,
+            object_pairs_hook=_object,
+            parse_int=_whole,
+            parse_float=_finite,
+            parse_constant=_no_number,
+        )
+    except RecursionError as error:
+        raise ValueError(f'it is nested more than {_DEEPEST} deep') from error
+    _check_depth_and_texts(value)
+    return value
+
+
+def as_object(value: Any, kind: type[T], name: str = '') -> T:
+    """Returns what parsed JSON says, as an object of a dataclass or named tuple.
+
+    Args:
+      value: the JSON object: a dict with the fields by name; those with a default may be missing.
+      kind: the class, whose annotations say which types are right: str, int, float, bool, Any, and of these
+        list, tuple, dict and further classes.
+      name: of the value, for errors.
+
+    Raises:
+      ValueError: a field is missing, unknown or of another type.
+    """
+    if not isinstance(value, dict):
+        raise ValueError(f'{_its(name)} is {shown(value)}, not an object')
+    fields, kinds = _fields_of(cast(Hashable, kind))
+    if unknown := sorted(value.keys() - fields.keys()):
+        raise ValueError(f'{_its(name)} has an unknown field {shown(unknown[0])}')
+    for field, parameter in fields.items():
+        if parameter.default is parameter.empty and field not in value:
+            raise ValueError(f'{_its(name)} has no field {field!r}')
+    prefix = f'{name}.' if name else ''
+    return kind(**{field: as_type(inner, kinds[field], f'{prefix}{field}') for field, inner in value.items()})
+
+
+def as_type(value: Any, kind: Any, name: str) -> Any:
+    """Returns parsed JSON as a type says, see `as_object`; a whole number will do where any number would.
+
+    Raises:
+      ValueError: it is of another type.
+    """
+    outer, inner = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return value
+    if outer is dict and isinstance(value, dict):
+        return {key: as_type(item, inner[1], f'{name}[{shown(key)}]') for key, item in value.items()}
+    if outer in (list, tuple) and isinstance(value, list):
+        kinds = inner if outer is tuple and inner[-1] is not ... else inner[:1] * len(value)
+        if len(kinds) == len(value):
+            pairs = enumerate(zip(value, kinds, strict=True))
+            return outer(as_type(item, each, f'{name}[{n}]') for n, (item, each) in pairs)
+    if outer is None and kind not in _KINDS and inspect.isclass(kind):
+        return as_object(value, kind, name)
+    if type(value) is kind and (kind is not int or abs(value) < 2**63):
+        return value
+    if kind is float and type(value) is int:
+        return value
+    expected = _KINDS.get(kind) or ('an object' if outer is dict else f'a list for {kind}')
+    raise ValueError(f'its {name} is {shown(value)}, not {expected}')
+
+
+def shown(value: Any) -> str:
+    """Returns a value as sentences quote it: on one line, printable, and not too long."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f'{text[:_SHOWN]}...'
+
+
+@cache
+def _fields_of(kind: Hashable) -> tuple[dict[str, inspect.Parameter], dict[str, Any]]:
+    return dict(inspect.signature(cast(type, kind)).parameters), get_type_hints(kind)
+
+
+def _its(name: str) -> str:
+    return f'its {name}' if name else 'it'
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f'it has the name {shown(twice)} twice in one object')
+    return found
+
+
+def _whole(text: str) -> int:
+    if len(text.lstrip('-')) > _MOST_DIGITS:
+        raise ValueError(f'it holds a whole number of more than {_MOST_DIGITS} digits')
+    return int(text)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f'it holds the number {text[:_SHOWN]}, which is too large')
+    return value
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f'it holds {text}, which is no number')
+
+
+def _check_depth_and_texts(value: Any) -> None:
+    level, depth = [value], 0
+    while level:
+        below: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                below += item
+                below += item.values()
+            elif isinstance(item, list):
+                below += item
+            elif isinstance(item, str) and not item.isascii():
+                _check_text(item)
+        level, depth = below, depth + 1
+        if depth > _DEEPEST:
+            raise ValueError(f'it is nested more than {_DEEPEST} deep')
+
+
+def _check_text(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f'its text {shown(text)} holds half of a surrogate pair') from error

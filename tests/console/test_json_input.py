@@ -1,0 +1,127 @@
+"""What is taken from JSON that a stranger may have written, and what is refused."""
+
+import json
+import os
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import pytest
+
+from estimator_lab.console.json_input import as_object, parse_json, read_json, shown
+
+
+class Point(NamedTuple):
+    x: float
+    y: float = 0.0
+
+
+@dataclass(frozen=True)
+class Drawing:
+    name: str
+    size: tuple[int, int]
+    points: list[Point]
+    colours: dict[str, tuple[str, ...]]
+    filled: bool = False
+    more: Any = None
+
+
+DRAWING = {'name': 'ü', 'size': [3, 4], 'points': [{'x': 1}, {'x': 0.5, 'y': 2}], 'colours': {'a': ['red']}}
+
+
+def test_objects_of_the_types_that_are_expected():
+    expected = Drawing('ü', (3, 4), [Point(1), Point(0.5, 2)], {'a': ('red',)})
+    assert as_object(parse_json(json.dumps(DRAWING).encode()), Drawing) == expected
+    assert as_object({**DRAWING, 'more': [{'any': 1}]}, Drawing).more == [{'any': 1}]
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        ({'name': 3}, 'its name is 3, not a text'),
+        ({'name': None}, 'its name is None, not a text'),
+        ({'size': [3]}, r'its size is \[3\], not a list'),
+        ({'size': 'ab'}, "its size is 'ab', not a list"),
+        ({'size': [3, True]}, r'its size\[1\] is True, not a whole number'),
+        ({'size': [3, 2.0]}, r'its size\[1\] is 2\.0, not a whole number'),
+        (
+            {'size': [3, 2**63]},
+            r'its size\[1\] is 9223372036854775808, not a whole number of at most 63',
+        ),
+        ({'points': [{'x': 1}, 7]}, r'its points\[1\] is 7, not an object'),
+        ({'points': [{'x': 'one'}]}, r"its points\[0\]\.x is 'one', not a number"),
+        ({'points': [{'y': 1}]}, r"its points\[0\] has no field 'x'"),
+        ({'points': [{'x': True}]}, r'x is True, not a number'),
+        ({'points': {}}, r'its points is \{\}, not a list'),
+        ({'colours': {'a': [1]}}, r"its colours\['a'\]\[0\] is 1, not a text"),
+        ({'colours': []}, r'its colours is \[\], not an object'),
+        ({'filled': 1}, 'its filled is 1, not true or false'),
+        ({'other': 1}, "it has an unknown field 'other'"),
+    ],
+)
+def test_other_types_are_named(changes, words):
+    with pytest.raises(ValueError, match=words):
+        as_object({**DRAWING, **changes}, Drawing)
+
+
+def test_no_object_and_no_field():
+    with pytest.raises(ValueError, match=r'it is \[1\], not an object'):
+        as_object([1], Drawing)
+    with pytest.raises(ValueError, match="it has no field 'name'"):
+        as_object({}, Drawing)
+
+
+@pytest.mark.parametrize(
+    ('text', 'words'),
+    [
+        ('[' * 100_000, 'nested more than 32 deep'),
+        ('[' * 33 + ']' * 33, 'nested more than 32 deep'),
+        ('{"a":' * 33 + '1' + '}' * 33, 'nested more than 32 deep'),
+        ('{"a": 1, "b": 2, "a": 1}', "has the name 'a' twice"),
+        ('[NaN]', 'holds NaN'),
+        ('-Infinity', 'holds -Infinity'),
+        ('1e999', 'the number 1e999, which is too large'),
+        ('9' * 10_000, 'more than 100 digits'),
+        (r'["\ud800"]', 'half of a surrogate pair'),
+        (r'{"\udc00": 1}', 'half of a surrogate pair'),
+        (b'"\xff"', "can't decode byte 0xff"),
+        ('', 'Expecting value'),
+        ('\ufeff{}', 'BOM'),
+    ],
+)
+def test_json_that_is_refused(text, words):
+    with pytest.raises(ValueError, match=words) as caught:
+        parse_json(text)
+    assert len(str(caught.value)) < 300 and '\n' not in str(caught.value)
+
+
+def test_what_is_allowed_at_most():
+    assert parse_json(f'[{10**100 - 1}, {1 - 10**100}]') == [10**100 - 1, 1 - 10**100]
+    assert parse_json(r'"\ud83d\ude00"') == '😀'
+    parse_json('[' * 31 + '1' + ']' * 31)
+
+
+def test_files(tmp_path):
+    path = tmp_path / 'a.json'
+    path.write_text('[1, 2]')
+    assert read_json(path, 6) == [1, 2]
+    with pytest.raises(ValueError, match='it has 6 bytes, 5 are allowed'):
+        read_json(path, 5)
+    os.mkfifo(tmp_path / 'pipe')
+    for name in ('pipe', '.'):
+        with pytest.raises(ValueError, match='no regular file'):
+            read_json(tmp_path / name)
+    with pytest.raises(FileNotFoundError):
+        read_json(tmp_path / 'none')
+
+
+def test_a_large_file_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / 'large.json'
+    with path.open('wb') as file:
+        file.truncate(2**40)
+    with pytest.raises(ValueError, match='1,099,511,627,776 bytes, 67,108,864 are allowed'):
+        read_json(path)
+
+
+def test_quotes_are_short_and_printable():
+    assert shown('a\x1b[31m\u2028') == r"'a\x1b[31m\u2028'"
+    assert len(shown('x' * 1000)) == 83

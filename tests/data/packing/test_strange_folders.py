@@ -1,0 +1,258 @@
+"""Folders that a stranger has prepared: no file but a packing's own is read, changed or removed."""
+
+import json
+import os
+import threading
+
+import pytest
+
+from estimator_lab.data.packing import packing
+from estimator_lab.data.packing.packing import PackSettings, pack
+from estimator_lab.data.packing.shards import MANIFEST, read_manifest, verify
+from estimator_lab.errors import DataError, FlagError
+from tests.pack_files import FILES, quiet, write_tar
+
+SHARD = 'shard-00000-of-00001.tar'
+
+
+def check(folder):
+    return verify(folder, lambda *_: None)
+
+
+@pytest.fixture
+def source(tmp_path):
+    return write_tar(tmp_path / 'source.tar', FILES[:20])
+
+
+@pytest.fixture
+def packed(tmp_path, source):
+    """A folder of one shard with its manifest."""
+    pack([source], tmp_path / 'packed', PackSettings(1), quiet)
+    return tmp_path / 'packed'
+
+
+@pytest.fixture
+def precious(tmp_path):
+    """A file of the user's beside the folders."""
+    path = tmp_path / 'precious'
+    path.write_text('mine')
+    return path
+
+
+def fields_of(folder):
+    return json.loads((folder / MANIFEST).read_text())
+
+
+def edit(folder, **shard):
+    """Changes what a manifest says of its only shard."""
+    fields = fields_of(folder)
+    fields['shards'][0].update(shard)
+    (folder / MANIFEST).write_text(json.dumps(fields))
+
+
+def prepare(out, manifest):
+    """Makes `out` a folder in which a run seems to have been killed while it moved its shards."""
+    (out / '.packing').mkdir(parents=True)
+    (out / '.packing' / MANIFEST).write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    'name', ['{precious}', '../precious', 'sub/../../precious', 'link', 'notes.txt', SHARD]
+)
+def test_packing_removes_no_file_that_a_strangers_manifest_names(tmp_path, source, packed, precious, name):
+    out, manifest = tmp_path / 'out', fields_of(packed)
+    manifest['shards'][0]['file'] = name.format(precious=precious)
+    prepare(out, manifest)
+    (out / 'notes.txt').write_text('mine')
+    (out / 'link').symlink_to(precious)
+    if name == SHARD:  # it has the name, but is another file
+        (out / SHARD).write_text('mine')
+        with pytest.raises(FlagError, match='already holds shard-00000'):
+            pack([source], out, PackSettings(1), quiet)
+        assert (out / SHARD).read_text() == 'mine'
+    else:
+        pack([source], out, PackSettings(1), quiet)
+        assert check(out).images == 20
+    assert precious.read_text() == (out / 'notes.txt').read_text() == 'mine'
+    assert (out / 'link').is_symlink()
+
+
+def test_finished_shards_stay_whatever_lies_in_the_hidden_folder(source, packed):
+    before = (packed / SHARD).read_bytes()
+    prepare(packed, fields_of(packed))
+    with pytest.raises(FlagError, match=r'already holds manifest\.json'):
+        pack([source], packed, PackSettings(1), quiet)
+    assert (packed / SHARD).read_bytes() == before
+
+
+def test_shards_that_a_killed_run_had_moved_are_removed(source, packed):
+    (packed / '.packing').mkdir()
+    (packed / MANIFEST).rename(packed / '.packing' / MANIFEST)
+    pack([source], packed, PackSettings(2), quiet)
+    assert len(check(packed).shards) == 2
+    assert not (packed / SHARD).exists() and not (packed / '.packing').exists()
+
+
+@pytest.mark.parametrize('inside', ['notes.txt', 'sub', 'pile-00000.tar/x', MANIFEST + '/x'])
+def test_a_hidden_folder_with_anything_else_is_left_alone(tmp_path, source, inside):
+    out = tmp_path / 'out'
+    path = out / '.packing' / inside
+    path.parent.mkdir(parents=True)
+    path.write_text('mine')
+    with pytest.raises(FlagError, match=r'\.packing holds .*, which no unfinished run leaves: remove '):
+        pack([source], out, PackSettings(1), quiet)
+    assert path.read_text() == 'mine'
+
+
+def test_a_hidden_folder_that_is_a_link_or_a_file(tmp_path, source, packed):
+    for number, make in enumerate((lambda p: p.symlink_to(packed), lambda p: p.write_text('mine'))):
+        out = tmp_path / f'out{number}'
+        out.mkdir()
+        make(out / '.packing')
+        with pytest.raises(FlagError, match=r'holds \.packing, which is no folder of an unfinished run'):
+            pack([source], out, PackSettings(1), quiet)
+        assert os.path.lexists(out / '.packing') and check(packed).images == 20
+
+
+def test_links_and_pipes_in_a_hidden_folder_are_left_alone(tmp_path, source, precious):
+    out = tmp_path / 'out'
+    (out / '.packing').mkdir(parents=True)
+    (out / '.packing' / MANIFEST).symlink_to(precious)
+    with pytest.raises(FlagError, match=r"holds 'manifest\.json', which no unfinished run leaves"):
+        pack([source], out, PackSettings(1), quiet)
+    (out / '.packing' / MANIFEST).unlink()
+    os.mkfifo(out / '.packing' / MANIFEST)
+    with pytest.raises(FlagError, match='which no unfinished run leaves'):
+        pack([source], out, PackSettings(1), quiet)
+
+
+def test_a_link_that_leads_nowhere_counts_as_a_file(tmp_path, source):
+    out = tmp_path / 'out'
+    out.mkdir()
+    (out / MANIFEST).symlink_to(tmp_path / 'nowhere')
+    with pytest.raises(FlagError, match=r'already holds manifest\.json'):
+        pack([source], out, PackSettings(1), quiet)
+
+
+# Manifests.
+
+
+@pytest.mark.parametrize(
+    'name',
+    ['/etc/passwd', '../packed/' + SHARD, './' + SHARD, 'sub/' + SHARD, '', '.', 'x.tar', SHARD + '\n'],
+)
+def test_names_in_a_manifest_are_those_of_shards(packed, name):
+    edit(packed, file=name)
+    with pytest.raises(DataError, match=r'manifest\.json cannot be read as a manifest .* no shard-NUMBER'):
+        check(packed)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        ({'images': '20'}, r"its shards\[0\]\.images is '20', not a whole number"),
+        ({'images': True}, r'its shards\[0\]\.images is True'),
+        ({'images': -20}, 'has -20 images'),
+        ({'images': 19}, 'the images of its shards do not add up to the 20'),
+        ({'bytes': 1e3}, r'its shards\[0\]\.bytes is 1000\.0'),
+        ({'bytes': 2**70}, 'not a whole number of at most 63 bits'),
+        ({'bytes': -1}, 'in -1 bytes'),
+        ({'sha256': 7}, r'its shards\[0\]\.sha256 is 7, not a text'),
+        ({'sha256': 'x' * 64}, 'the sha256 of shard'),
+        ({'colour': 'red'}, r"its shards\[0\] has an unknown field 'colour'"),
+    ],
+)
+def test_what_a_manifest_says_of_a_shard_is_checked(packed, changes, words):
+    edit(packed, **changes)
+    with pytest.raises(DataError, match=f'cannot be read as a manifest of shards: .*{words}'):
+        check(packed)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        ({'labels': {'a': 'many'}}, r"its labels\['a'\] is 'many'"),
+        ({'labels': {'n000': 21, 'a': -1}}, 'the images of its labels do not add up'),
+        ({'labels': {}}, 'the images of its labels do not add up'),
+        ({'shards': {}}, r'its shards is \{\}, not a list'),
+        ({'shards': [7]}, r'its shards\[0\] is 7, not an object'),
+        ({'format': 3}, 'its format is 3, not a text'),
+        ({'settings': None}, 'its settings is None'),
+        ({'skipped': [1]}, r'its skipped\[0\] is 1'),
+    ],
+)
+def test_the_rest_of_a_manifest_is_checked(packed, changes, words):
+    (packed / MANIFEST).write_text(json.dumps({**fields_of(packed), **changes}))
+    with pytest.raises(DataError, match=words) as caught:
+        read_manifest(packed / MANIFEST)
+    assert '\n' not in str(caught.value)
+
+
+def test_a_shard_is_named_once(packed):
+    fields = fields_of(packed)
+    fields['shards'] *= 2
+    (packed / MANIFEST).write_text(json.dumps(fields))
+    with pytest.raises(DataError, match=f'it names {SHARD} twice'):
+        check(packed)
+
+
+@pytest.mark.parametrize(
+    ('text', 'words'),
+    [
+        ('[' * 100_000, 'nested more than'),
+        ('{"images": NaN}', 'NaN'),
+        ('{"format": "1", "format": "2"}', 'twice'),
+        ('{}', 'has no field'),
+        ('[]', 'not an object'),
+    ],
+)
+def test_manifests_that_are_none(packed, text, words):
+    (packed / MANIFEST).write_text(text)
+    with pytest.raises(DataError, match=words):
+        check(packed)
+
+
+def test_a_manifest_of_a_gigabyte(packed):
+    with (packed / MANIFEST).open('r+b') as file:
+        file.truncate(10**9)
+    with pytest.raises(DataError, match='it has 1,000,000,000 bytes, 67,108,864 are allowed'):
+        check(packed)
+
+
+# Verifying.
+
+
+def test_a_link_is_no_shard_even_if_it_leads_to_the_right_bytes(tmp_path, packed):
+    (packed / SHARD).rename(tmp_path / 'elsewhere.tar')
+    (packed / SHARD).symlink_to(tmp_path / 'elsewhere.tar')
+    with pytest.raises(DataError, match=f'{SHARD} is no shard: it is a link'):
+        check(packed)
+
+
+def test_a_pipe_in_the_place_of_a_shard_keeps_nobody_waiting(packed):
+    (packed / SHARD).unlink()
+    os.mkfifo(packed / SHARD)
+    caught = []
+
+    def verify_it():
+        with pytest.raises(DataError) as error:
+            check(packed)
+        caught.append(str(error.value))
+
+    thread = threading.Thread(target=verify_it, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert caught and 'is no shard: it is no regular file' in caught[0]
+
+
+def test_what_is_published_stays_when_the_program_is_stopped_right_behind_it(tmp_path, source, monkeypatch):
+    out, publish = tmp_path / 'out', packing._publish
+
+    def stop(*arguments):
+        publish(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(packing, '_publish', stop)
+    with pytest.raises(KeyboardInterrupt):
+        pack([source], out, PackSettings(1), quiet)
+    assert check(out).images == 20
