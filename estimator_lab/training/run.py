@@ -15,6 +15,7 @@ from estimator_lab.data.images.kind import ImageReader
 from estimator_lab.data.images.shape import ImageShape
 from estimator_lab.data.order.archives import distinct_examples
 from estimator_lab.errors import FlagError
+from estimator_lab.inference.confinement import check_confined
 from estimator_lab.inference.record import Record, read_record
 from estimator_lab.models.registry import Model, find_model
 from estimator_lab.training.distribution import Role
@@ -67,6 +68,7 @@ def open_run(settings: Settings, role: Role, say: Say) -> Run:
     params_class = model.load().Params
     hparams = parse_hparams(params_class, settings.hparams)
     augmentation = parse_augmentation(settings.augment, settings.seed)
+    check_confined(settings.model_dir)
     previous = read_record(settings.model_dir)
     inputs = open_inputs(settings, model.labelled, previous.vocabulary if previous else None, say)
     shape = ImageShape(settings.image_size, settings.image_size, settings.channels)

@@ -6,7 +6,6 @@ shuffle of Rao and Sandelius); memory holds one pile's index, the disk all image
 """
 
 import contextlib
-import fcntl
 import os
 import random
 import re
@@ -19,6 +18,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from estimator_lab import __version__
+from estimator_lab.console.outputs import locked
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.packing.pack_input import PackInput, PackSettings, Say, show_progress
 from estimator_lab.data.packing.shards import (
@@ -75,7 +75,7 @@ def _workplace(out: Path) -> Iterator[Path]:
         raise FlagError(f'--out={out} is a file, not a folder.')
     out.mkdir(parents=True, exist_ok=True)
     try:
-        with _locked(out):
+        with locked(out, f'--out={out} is being written by another process.'):
             workplace = out / _WORKPLACE
             _clear_leftovers(workplace, out)
             if found := [name for name in (MANIFEST, *shards_in(out)) if os.path.lexists(out / name)]:
@@ -89,19 +89,6 @@ def _workplace(out: Path) -> Iterator[Path]:
         if is_new:
             with contextlib.suppress(OSError):  # it is not empty any more, as it should
                 out.rmdir()
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keeps a second process out; the lock ends with the process, however that ends."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError as error:
-        raise FlagError(f'--out={folder} is being written by another process.') from error
-    finally:
-        os.close(descriptor)
 
 
 def _publish(workplace: Path, out: Path, manifest: Manifest) -> None:
