@@ -10,7 +10,7 @@ from estimator_lab.models.registry import MODELS
 _MODEL, _DATA, _IMAGES, _TRAINING, _OUTPUT = 'Model', 'Data', 'Images', 'Training', 'Output'
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """What a training run is made from; the flags of `estimator_lab.train`, as plain values.
 

@@ -22,7 +22,13 @@ def folders(tmp_path_factory):
     }
     for name, (model, hparams, steps) in runs.items():
         settings = Settings(
-            model, [archive], root / name, batch_size=6, max_steps=steps, image_size=6, hparams=hparams
+            model=model,
+            data=[archive],
+            model_dir=root / name,
+            batch_size=6,
+            max_steps=steps,
+            image_size=6,
+            hparams=hparams,
         )
         Experiment(settings, lambda line: None).train()
     return root

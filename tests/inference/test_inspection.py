@@ -6,6 +6,7 @@ import pytest
 from scipy.signal import correlate2d
 
 from estimator_lab.core import keys
+from estimator_lab.core.endpoints import Endpoint, publish
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.inference.inspection import inspect_image, write_pictures, write_summaries
 from estimator_lab.inference.model import open_trained
@@ -32,7 +33,7 @@ def weights(trained):
 def logits(trained, images):
     """Returns the class scores of images float [n, 8, 8, 1] in [0, 1], by another way through the network."""
     with tf.Graph().as_default(), tf.Session() as session:
-        out = trained.module.network(tf.constant(images, tf.float32), trained.params, False).logits
+        out, _ = trained.module.Network(trained.params)(tf.constant(images, tf.float32))
         tf.train.Saver().restore(session, trained.checkpoint)
         return session.run(out)
 
@@ -77,6 +78,7 @@ def dense_fn(features, labels, mode, params=None, config=None):
     """A model function without convolutions and labels; its error is half the squared first hidden unit."""
     weights = tf.reshape(tf.range(192, dtype=tf.float32) / 192, [64, 3])
     hidden = tf.matmul(tf.reshape(features['image'], [-1, 64]), weights)
+    publish({'hidden': Endpoint(hidden, weights)})
     return tf.estimator.EstimatorSpec(
         mode, predictions={keys.HIDDEN: hidden, keys.ERROR: tf.square(hidden[:, 0]) / 2}
     )
