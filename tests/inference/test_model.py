@@ -53,6 +53,7 @@ def test_images_are_decoded_as_in_training(copy):
 
 
 def test_lists_of_hyper_parameters_are_tuples_again(copy, monkeypatch):
+    from estimator_lab.core.model_function import model_function
     from estimator_lab.models import cnn
 
     @dataclasses.dataclass(frozen=True)
@@ -60,6 +61,7 @@ def test_lists_of_hyper_parameters_are_tuples_again(copy, monkeypatch):
         sizes: tuple[int, ...] = (1,)
 
     monkeypatch.setattr(cnn, 'Params', WithSizes)
+    monkeypatch.setattr(cnn, 'model_fn', model_function(WithSizes, cnn.check)(cnn.model_fn.__wrapped__))
     edit(copy, hparams={**json.loads((copy / 'experiment.json').read_text())['hparams'], 'sizes': [3, 2]})
     assert open_trained(copy).params.sizes == (3, 2)
 
