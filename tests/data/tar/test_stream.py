@@ -17,7 +17,7 @@ import pytest
 
 from benchmarks.mutation import fix_checksum, mutate, old_gnu_sparse_header
 from estimator_lab.data.tar import stream as tar_stream
-from estimator_lab.data.tar.headers import SkippingFile
+from estimator_lab.data.tar.forward_file import SkippingFile
 from estimator_lab.data.tar.stream import is_compressed, scan_members, stream_members
 from estimator_lab.errors import DataError
 

@@ -1,0 +1,142 @@
+"""What archives are compressed with: gzip, bzip2 and xz, told apart by their first bytes."""
+
+import bz2
+import io
+import lzma
+import re
+import zlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+_READ_AT_ONCE = 2**15  # compressed; progress is told by it
+_GIVEN_AT_ONCE = 2**20  # a few bytes may hold gigabytes
+_XZ_MEMORY = 2**29  # for the dictionary, whose size a header claims; `xz -9` needs 2**26
+_MAGIC_BYTES = 16
+_GZIP_FORMAT = 31  # of zlib, which then checks the sums of gzip
+
+
+class Compression(NamedTuple):
+    """One way to compress.
+
+    Attributes:
+      name: of it.
+      magic: the first bytes of every stream.
+      decompressor: makes an object as those of the module `bz2` are.
+    """
+
+    name: str
+    magic: re.Pattern[bytes]
+    decompressor: Callable[[], Any]
+
+
+class DecompressedFile(io.RawIOBase):
+    """What a compressed file holds: one stream, or several one behind the other, which are one.
+
+    Zeros behind the last one are padding. Other bytes that begin no stream are not used, as gzip does with
+    a warning.
+
+    Args:
+      file: compressed, at its beginning.
+      compression: how.
+      note: told, in words that follow the file's name, that something behind the streams is not used.
+
+    Attributes:
+      consumed: bytes of the file that have been decompressed.
+    """
+
+    def __init__(
+        self, file: io.BufferedReader, compression: Compression, note: Callable[[str], None]
+    ) -> None:
+        self._file = file
+        self._compression = compression
+        self._note = note
+        self._stream = compression.decompressor()
+        self._next = b''
+        self._is_over = False
+        self.consumed = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fills the beginning of a buffer; returns 0 at the end.
+
+        Raises:
+          EOFError: the file ends within a stream.
+          Exception: it is damaged; each decompressor has its own.
+        """
+        most, data = min(len(buffer), _GIVEN_AT_ONCE), b''
+        while not data and not self._is_over:
+            if self._stream.eof:
+                self._begin_next_stream()
+            else:
+                data = self._decompress(most)
+        buffer[: len(data)] = data
+        return len(data)
+
+    def _decompress(self, most: int) -> bytes:
+        compressed = b''
+        if self._stream.needs_input:
+            compressed, self._next = self._next or self._file.read1(_READ_AT_ONCE), b''
+            self.consumed += len(compressed)
+        data: bytes = self._stream.decompress(compressed, most)
+        if self._stream.needs_input and not compressed and not data and not self._stream.eof:
+            raise EOFError(f'the {self._compression.name} stream ends before its end marker')
+        return data
+
+    def _begin_next_stream(self) -> None:
+        rest = self._stream.unused_data.lstrip(b'\0')
+        self.consumed -= len(rest)
+        while len(rest) < _MAGIC_BYTES and (more := self._file.read1(_READ_AT_ONCE)):
+            self.consumed += 0 if rest else len(more) - len(more.lstrip(b'\0'))
+            rest = (rest + more).lstrip(b'\0')
+        self._next = rest
+        if self._compression.magic.match(rest):
+            self._stream = self._compression.decompressor()
+            return
+        self._is_over = True
+        if rest:
+            place = f'of the {self._compression.name} stream at byte {self.consumed} of the file'
+            self._note(f'goes on behind the end {place} with what is no such stream, and is not used.')
+
+
+class _GzipDecompressor:
+    """That of zlib, with the interface of the others."""
+
+    def __init__(self) -> None:
+        self._stream = zlib.decompressobj(_GZIP_FORMAT)
+
+    @property
+    def eof(self) -> bool:
+        return self._stream.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._stream.unused_data
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._stream.unconsumed_tail
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        try:
+            return self._stream.decompress(self._stream.unconsumed_tail or data, max_length)
+        except zlib.error as error:
+            raise ValueError(f'a gzip stream whose data or CRC is wrong ({error})') from error
+
+
+def _xz_decompressor() -> lzma.LZMADecompressor:
+    return lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
+
+
+COMPRESSIONS = (
+    # As long as in `tarfile`: a plain tar may begin with the folder name 'BZhang'.
+    Compression('gzip', re.compile(rb'\x1f\x8b\x08'), _GzipDecompressor),
+    Compression('bzip2', re.compile(rb'BZh.(1AY&SY|\x17rE8P\x90)', re.DOTALL), bz2.BZ2Decompressor),
+    Compression('xz', re.compile(rb'\xfd7zXZ|\x5d\x00\x00\x80'), _xz_decompressor),
+)
+
+
+def compression_of(head: bytes) -> Compression | None:
+    """Returns how a file that begins with these bytes, 16 or more, is compressed."""
+    return next((compression for compression in COMPRESSIONS if compression.magic.match(head)), None)
