@@ -44,7 +44,7 @@ def used_records(body: bytes) -> dict[bytes, bytes]:
 
 def is_sparse(records: dict[bytes, bytes]) -> bool:
     """Whether these records are those of a member that is stored without its holes."""
-    return any(keyword in records for keyword in (SPARSE_MAP, SPARSE_SIZE, SPARSE_MAJOR))
+    return any(keyword in records for keyword in (SPARSE_MAP, SPARSE_SIZE, SPARSE_REAL_SIZE, SPARSE_MAJOR))
 
 
 def _records(body: bytes) -> Iterator[tuple[bytes, bytes]]:
