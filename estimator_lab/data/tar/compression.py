@@ -98,8 +98,8 @@ class DecompressedFile(io.RawIOBase):
             return
         self._is_over = True
         if rest:
-            place = f'of the {self._compression.name} stream at byte {self.consumed} of the file'
-            self._note(f'goes on behind the end {place} with what is no such stream, and is not used.')
+            place = f'{self._compression.name} stream, at byte {self.consumed} of the file'
+            self._note(f'has something behind the end of its {place}, which is not used.')
 
 
 class _GzipDecompressor:

@@ -54,7 +54,9 @@ class ForwardFile:
           HeaderError: more are asked for than allowed.
         """
         if not 0 <= count <= self._allowance:
-            raise HeaderError(f'a header asks for {count} bytes, more than are allowed')
+            raise HeaderError(
+                f'a header asks for {count} more bytes, above {MAX_HEADER_BYTES} for one member'
+            )
         self._allowance -= count
         data = self._take(count)
         self.position += len(data)
