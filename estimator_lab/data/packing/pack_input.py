@@ -76,9 +76,9 @@ class PackInput:
                 if reason:
                     self._skip(member, reason)
                 report.count(member, reason)
-                progress(f'{report.seen:,} images', share)
                 if isinstance(result, Member):
                     yield result
+                progress(f'{report.seen:,} images', share)
         report.check(report.seen)
         if report.seen == report.bad:
             raise DataError(f'{", ".join(self.archives)}: no image to pack.')
