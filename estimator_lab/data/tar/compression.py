@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 _READ_AT_ONCE = 2**15  # compressed; progress is told by it
-_GIVEN_AT_ONCE = 2**20  # a few bytes may hold gigabytes
+_GIVEN_AT_ONCE = 2**17  # a few bytes may hold gigabytes; above this size, memory costs more than inflating
 _XZ_MEMORY = 2**29  # for the dictionary, whose size a header claims; `xz -9` needs 2**26
 _MAGIC_BYTES = 16
 _GZIP_HEADER_BYTES = 2**18  # an extra field, a name and a comment; usually 10 and a name

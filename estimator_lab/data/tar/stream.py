@@ -88,6 +88,7 @@ def stream_members(
     """
     for entry, data in _walk(str(archive), _read_data, progress, opened, note):
         yield Member(str(archive), entry.name, entry.offset, data, problem_of(entry.size))
+        del data  # before the next is read
 
 
 def scan_members(
@@ -187,10 +188,13 @@ def _walk(
     seeks_only = take is _skip_data
     every = _PROGRESS_EVERY if seeks_only else 1
     with _open(archive, raw, seeks_only, about) as (stream, share):
-        for number, member in enumerate(_members(archive, HeaderReader(stream, about), stream, take)):
+        number = 0
+        for member in _members(archive, HeaderReader(stream, about), stream, take):
             if progress and number % every == 0:
                 progress(share())
             yield member
+            del member  # before the next is read
+            number += 1
 
 
 def _members(
@@ -202,8 +206,8 @@ def _members(
             if entry.is_file:
                 name = _normalise(entry.name)
                 if is_image_name(name):
-                    data = take(stream, entry)
-                    yield entry if name == entry.name else entry._replace(name=name), data
+                    named = entry if name == entry.name else entry._replace(name=name)
+                    yield named, take(stream, entry)
             headers.skip(entry)
             entry = None  # what fails from here on is no fault of it
         if not is_pipe(archive):  # there, something else may follow, and be written for ever

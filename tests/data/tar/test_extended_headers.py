@@ -207,6 +207,11 @@ def peak_memory():
         tracemalloc.stop()
 
 
+def size_of(member):
+    """Of its data, which nobody holds on to."""
+    return len(member.data)
+
+
 @EVERY_VERSION
 def test_a_map_of_a_million_pieces_is_an_error_and_quick(write, version):
     """In the pax format 1.0 it takes 16 MB; above a megabyte, none is read."""
@@ -229,12 +234,12 @@ def test_a_member_takes_no_more_memory_than_its_size(write, version, count):
     size = 2**25
     each = 2**23 // count
     chunks = [(n * size // count, each) for n in range(count)]
-    archive = write(sparse(version, chunks, size, b'x' * 2**23))
+    archive = write(2 * sparse(version, chunks, size, b'x' * 2**23))
     with peak_memory() as peak:
-        assert [len(member.data) for member in stream_members(archive)] == [5, size, 4]
+        assert list(map(size_of, stream_members(archive))) == [5, size, size, 4]
     assert peak[0] < size + 2**22
     with peak_memory() as peak:
-        assert [entry.size for entry in scan_members(archive)] == [5, size, 4]
+        assert [entry.size for entry in scan_members(archive)] == [5, size, size, 4]
     assert peak[0] < 2**20  # no holes are filled up to count members
 
 
@@ -244,14 +249,14 @@ def test_a_member_takes_no_more_memory_than_its_size(write, version, count):
     ids=['gz', 'bz2', 'xz'],
 )
 def test_a_compressed_member_takes_no_more_memory_than_its_size(tmp_path, compress):
-    size = 2**25
+    size = 2**24
     path = tmp_path / 'archive'
-    path.write_bytes(compress(tar_bytes({'a/1.jpg': bytes(size), 'a/2.txt': bytes(size)})))
+    path.write_bytes(compress(tar_bytes(dict.fromkeys(['a/1.jpg', 'a/2.jpg', 'a/3.txt'], bytes(size)))))
     with peak_memory() as peak:
-        assert [len(member.data) for member in stream_members(path)] == [size]
+        assert list(map(size_of, stream_members(path))) == [size, size]
     assert peak[0] < size + 2**22
     with peak_memory() as peak:
-        assert [entry.size for entry in scan_members(path)] == [size]
+        assert [entry.size for entry in scan_members(path)] == [size, size]
     assert peak[0] < 2**22
 
 
