@@ -122,6 +122,8 @@ class HeaderReader:
         """Looks for another archive behind the zero block at byte `end`; returns whether it stands there."""
         stream = self._stream
         if not stream.skip_zeros():
+            if stream.peek(1):
+                self._note(f'ends at byte {end}; the zeros behind it do not, and are read no further.')
             return False
         offset = stream.position
         if not is_header(stream.peek(BLOCK)):

@@ -5,6 +5,7 @@ other in one stream (`cat a.tar b.tar`) are one, as for `tar --ignore-zeros`.
 """
 
 import io
+import itertools
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -188,13 +189,12 @@ def _walk(
     seeks_only = take is _skip_data
     every = _PROGRESS_EVERY if seeks_only else 1
     with _open(archive, raw, seeks_only, about) as (stream, share):
-        number = 0
+        numbers = itertools.count()
         for member in _members(archive, HeaderReader(stream, about), stream, take):
-            if progress and number % every == 0:
+            if progress and next(numbers) % every == 0:
                 progress(share())
             yield member
             del member  # before the next is read
-            number += 1
 
 
 def _members(

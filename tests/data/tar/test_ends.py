@@ -157,8 +157,12 @@ def test_zeros_without_end_are_left_behind(tmp_path, monkeypatch):
 
     writer = threading.Thread(target=write)
     writer.start()
-    assert [member.name for member in stream_members(fifo)] == list(A)
+    notes = []
+    assert [member.name for member in stream_members(fifo, note=notes.append)] == list(A)
     writer.join()
+    assert notes == [
+        f'{str(fifo)!r} ends at byte {END}; the zeros behind it do not, and are read no further.'
+    ]
 
 
 # Compressed streams.
