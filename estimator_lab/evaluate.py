@@ -49,7 +49,7 @@ def main() -> int:
     from estimator_lab.inference.evaluation_report import as_dict, text, write_files
     from estimator_lab.inference.model import open_trained
 
-    images = ImageInput(FLAGS.data)
+    images = ImageInput(FLAGS.data, note=lambda line: print(line, file=sys.stderr))
     trained = open_trained(Path(FLAGS.model_dir))
     if FLAGS.output:  # before the work, so that it is not in vain
         with writing('output', Path(FLAGS.output)):

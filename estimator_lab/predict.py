@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
     from estimator_lab.inference.prediction import Table, predicted_batches
     from estimator_lab.inference.prediction_files import PredictionFiles
 
-    images = ImageInput([*arguments, *FLAGS.data])
+    images = ImageInput([*arguments, *FLAGS.data], note=lambda line: print(line, file=sys.stderr))
     trained = open_trained(Path(FLAGS.model_dir))
     table = Table(trained, FLAGS.top)
     files = PredictionFiles(Path(FLAGS.output)) if FLAGS.output else None

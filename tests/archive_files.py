@@ -2,7 +2,7 @@
 
 import io
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,22 @@ def write_tar(path: Path, files: Iterable[tuple[str, bytes]], mode: str = 'w') -
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
     return path
+
+
+def tar_bytes(
+    files: Mapping[str, bytes], format: int = tarfile.GNU_FORMAT, extra: Iterable[tarfile.TarInfo] = ()
+) -> bytes:
+    """Returns a tar of `extra`, which have no data, and `files`; two zero blocks end it."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode='w', format=format) as tar:
+        for info in extra:
+            tar.addfile(info)
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+        end = tar.offset
+    return buffer.getvalue()[: end + 1024]
 
 
 def small_archive(folder: Path) -> Path:

@@ -1,5 +1,6 @@
 """A progress bar on a terminal, a plain line now and then elsewhere, nothing for what is quick."""
 
+import os
 import sys
 import time
 from typing import TextIO
@@ -43,19 +44,25 @@ class Progress:
             left = (now - self._started) * (1 - share) / share
             bar = f'[{"#" * round(share * _BAR):<{_BAR}}] ' if self._live else ''
             line = f'{self._title}  {bar}{share:4.0%}  {done}  {clock(left)} left'
-        self._stream.write(f'\r\033[K{line}' if self._live else f'{line}\n')
-        self._stream.flush()
+        _write(self._stream, f'\r\033[K{line}' if self._live else f'{line}\n')
 
     def close(self) -> None:
         """Takes the bar off the terminal."""
         if self._live and self._shown:
-            self._stream.write('\r\033[K')
-            self._stream.flush()
+            _write(self._stream, '\r\033[K')
 
 
 def say(line: str) -> None:
     """Prints a line; on a terminal, a progress bar may stand where it goes."""
-    print(f'\r\033[K{line}' if sys.stdout.isatty() else line, flush=True)
+    _write(sys.stdout, f'\r\033[K{line}\n' if sys.stdout.isatty() else f'{line}\n')
+
+
+def _write(stream: TextIO, text: str) -> None:
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:  # nobody reads on: no reason to end the work
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def clock(seconds: float) -> str:

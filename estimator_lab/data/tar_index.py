@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from estimator_lab.console import command
-from estimator_lab.console.progress import Progress
+from estimator_lab.console.progress import Progress, say
 from estimator_lab.data.tar.index import Index, build_index, path_beside, path_in_cache
 from estimator_lab.data.tar.sources import expand_archives
 from estimator_lab.errors import DataError
@@ -19,7 +19,7 @@ Training does the same at its first use of an archive, in the cache folder."""
 def _index_all(patterns: list[str]) -> int:
     for archive in expand_archives(patterns):
         progress = Progress(f'Indexing {archive}')
-        index = build_index(archive, progress)
+        index = build_index(archive, progress, say)
         progress.close()
         place = path_beside(archive) or path_in_cache(archive)
         try:
@@ -27,7 +27,7 @@ def _index_all(patterns: list[str]) -> int:
         except OSError:
             place = path_in_cache(archive)
             index.write(place)
-        print(_describe(index, place))
+        say(_describe(index, place))
         if index.damage:
             raise DataError(f'The index ends where the archive does: {index.damage}')
     return 0

@@ -92,6 +92,7 @@ class Archives:
             sizes=[int(np.count_nonzero(mask)) for mask in self.masks] if self.indexes else None,
             watch=LabelOrderWatch(counts, self.say) if shuffle_buffer > 1 and counts else None,
             on_damage=self._warn_of_damage if self.use_damaged else None,
+            note=None if self.indexes else self.say,
         )
 
     def check_labels(self) -> None:
@@ -138,7 +139,7 @@ def open_archives(patterns: Sequence[str], use_damaged: bool = False, say: Say =
     paths = tuple(expand_archives(patterns))
     if any(map(is_pipe, paths)):
         return Archives(paths, use_damaged=use_damaged, say=say)
-    indexes = tuple(map(_index_of, paths))
+    indexes = tuple(_index_of(path, say) for path in paths)
     for index in indexes:
         if index.damage and not use_damaged:
             raise DataError(f'{index.damage} --use_damaged trains on the {len(index):,} images before that.')
@@ -149,10 +150,10 @@ def open_archives(patterns: Sequence[str], use_damaged: bool = False, say: Say =
     return Archives(paths, indexes, use_damaged=use_damaged, say=say)
 
 
-def _index_of(path: str) -> Index:
+def _index_of(path: str, say: Say) -> Index:
     progress = Progress(f'Indexing {path}')
     try:
-        return open_index(path, progress)
+        return open_index(path, progress, say)
     finally:
         progress.close()
 

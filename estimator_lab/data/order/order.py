@@ -190,6 +190,7 @@ class StreamOrder:
       watch: called with each epoch's first buffer, its members in their stored order.
       on_damage: called with the error at which an archive breaks off, to go on with the next one; None
         raises it.
+      note: told in one sentence what is unusual about an archive but no error.
     """
 
     archives: Sequence[str]
@@ -200,6 +201,7 @@ class StreamOrder:
     sizes: Sequence[int] | None = None
     watch: Callable[[Sequence[Member]], None] | None = None
     on_damage: Callable[[DataError], None] | None = None
+    note: Callable[[str], None] | None = None
 
     def epoch(self, number: int) -> Iterator[ScheduledMember]:
         """Yields every member once, in the order of epoch `number`.
@@ -252,7 +254,7 @@ class StreamOrder:
 
     def _until_damage(self, archive: str) -> Iterator[Member]:
         try:
-            yield from stream_members(archive)
+            yield from stream_members(archive, note=self.note)
         except DataError as error:
             if not self.on_damage:
                 raise

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from estimator_lab.console.progress import Progress
 from estimator_lab.data.bad_example import BadExampleError
@@ -70,35 +70,41 @@ class PackInput:
           DataError: an archive can't be read, or more is bad than the settings allow.
         """
         report = InputReport(self.say, _FEW, self.settings.max_bad_fraction)
-        for member, result in self._prepared():
-            reason = result if isinstance(result, BadExampleError) else None
-            if reason:
-                self.skipped.append(
-                    {
-                        'archive': member.archive,
-                        'member': member.name,
-                        'offset': member.offset,
-                        'reason': str(reason),
-                    }
-                )
-            report.count(member, reason)
-            if isinstance(result, Member):
-                yield result
+        with show_progress('Reading') as progress:
+            for (member, share), result in self._prepared():
+                reason = result if isinstance(result, BadExampleError) else None
+                if reason:
+                    self._skip(member, reason)
+                report.count(member, reason)
+                if isinstance(result, Member):
+                    yield result
+                progress(f'{report.seen:,} images', share)
         report.check(report.seen)
         if report.seen == report.bad:
             raise DataError(f'{", ".join(self.archives)}: no image to pack.')
 
-    def _prepared(self) -> Iterator[tuple[Member, Member | BadExampleError]]:
+    def _skip(self, member: Member, reason: BadExampleError) -> None:
+        self.skipped.append(
+            {
+                'archive': member.archive,
+                'member': member.name,
+                'offset': member.offset,
+                'reason': str(reason),
+            }
+        )
+
+    def _prepared(self) -> Iterator[tuple['_Stored', Member | BadExampleError]]:
         """Yields each member, and beside it what is to be stored, or why it can't be."""
         if self.settings.image_size is None:
-            for member in self._stored():
-                yield member, BadExampleError(member.problem) if member.problem else member
+            for stored in self._stored():
+                member = stored.member
+                yield stored, BadExampleError(member.problem) if member.problem else member
             return
         pool = ThreadPoolExecutor(os.cpu_count())
         try:
-            pending = ((member, pool.submit(self._shrink, member)) for member in self._stored())
-            for member, shrunk in look_ahead(pending, _AHEAD):
-                yield member, shrunk.result()
+            pending = ((stored, pool.submit(self._shrink, stored.member)) for stored in self._stored())
+            for stored, shrunk in look_ahead(pending, _AHEAD):
+                yield stored, shrunk.result()
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -113,21 +119,18 @@ class PackInput:
             return member
         return member._replace(name=str(PurePosixPath(member.name).with_suffix('.jpg')), data=data)
 
-    def _stored(self) -> Iterator[Member]:
+    def _stored(self) -> Iterator['_Stored']:
         """Yields the members of all archives one after the other."""
         sizes = _sizes(self.archives)
-        done = 0
-        with show_progress('Reading') as progress:
-            for number, archive in enumerate(self.archives):
-                behind = _Behind(sizes, number)
-                found = 0
-                try:
-                    for found, member in enumerate(stream_members(archive, behind.set), 1):
-                        progress(f'{done + found:,} images', behind.share)
-                        yield member
-                except DataError as error:
-                    self._use_damaged(error, found)
-                done += found
+        for number, archive in enumerate(self.archives):
+            behind = _Behind(sizes, number)
+            found = 0
+            try:
+                for member in stream_members(archive, behind.set, note=self.say):
+                    found += 1
+                    yield _Stored(member, behind.share)
+            except DataError as error:
+                self._use_damaged(error, found)
 
     def _use_damaged(self, error: DataError, images: int) -> None:
         """Goes on behind an archive that broke off after so many images, if that is allowed."""
@@ -139,6 +142,13 @@ class PackInput:
         self.damage.append(str(error))
 
 
+class _Stored(NamedTuple):
+    """A member, and the share of all archives that lies behind it: others are read before it is packed."""
+
+    member: Member
+    share: float | None
+
+
 class _Behind:
     """How much of all archives has been read, told by how much of archive number `number` has been.
 
@@ -146,15 +156,15 @@ class _Behind:
     """
 
     def __init__(self, sizes: Sequence[int], number: int) -> None:
-        self._sizes = sizes
-        self._number = number
+        total = max(sum(sizes), 1)
+        self._before = sum(sizes[:number]) / total
+        self._here = sizes[number] / total if sizes else None
         self.share: float | None = None
         self.set(0.0)
 
     def set(self, share: float) -> None:
-        if self._sizes:
-            here = share * self._sizes[self._number]
-            self.share = (sum(self._sizes[: self._number]) + here) / max(sum(self._sizes), 1)
+        if self._here is not None:
+            self.share = self._before + share * self._here
 
 
 def _sizes(archives: Sequence[str]) -> list[int]:

@@ -4,6 +4,7 @@ import io
 import itertools
 import os
 import re
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from estimator_lab.data.tar.sources import STDIN, expand_paths, is_pipe, is_url,
 from estimator_lab.data.tar.stream import (
     MAX_MEMBER_BYTES,
     Member,
+    Note,
     is_image_name,
     is_tar,
     problem_of,
@@ -64,6 +66,8 @@ class ImageFile:
         """Returns the image; a file that can't be read has a `problem` instead of data."""
         data = self.piped
         if data is None:
+            if is_pipe(self.path):  # opening one may wait for ever
+                return Member(self.key, self.key, 0, b'', 'it is a FIFO, a socket or a device, not a file')
             try:
                 with open_archive(self.path) as file:
                     data = _read_image(file)
@@ -81,13 +85,15 @@ class ImageInput:
 
     Args:
       paths: of files, folders and archives, globs, URLs, '-' for standard input.
+      note: told in one sentence what is unusual about an archive but no error.
 
     Raises:
       DataError: for a path that is not there.
     """
 
-    def __init__(self, paths: Sequence[str]) -> None:
+    def __init__(self, paths: Sequence[str], note: Note | None = None) -> None:
         self.paths = expand_paths(paths)
+        self._note = note
 
     def epoch(self, number: int) -> Iterator[ScheduledMember]:
         """Yields every image once.
@@ -96,7 +102,7 @@ class ImageInput:
           DataError: where an archive or a folder can't be read any further.
         """
         for path in self.paths:
-            yield from _scheduled(path, number)
+            yield from _scheduled(path, number, self._note)
 
     def onwards(self, start: int) -> Iterator[ScheduledMember]:
         """Yields the images behind position `start`, once."""
@@ -114,7 +120,7 @@ def read_image(place: str) -> Member:
     Raises:
       DataError: there is none, or it can't be read.
     """
-    if not is_url(place) and Path(place).exists():
+    if not is_url(place) and _mode_of(place):
         member = _only_image(place)
     else:
         archive, name = _archive_and_name(place)
@@ -139,7 +145,7 @@ def _archive_and_name(place: str) -> tuple[str, str]:
     """Splits at the colon behind which an archive's path ends; a path or a name may have others."""
     colons = [match.start() for match in re.finditer(':', place)]
     for colon in colons:
-        if Path(place[:colon]).is_file():
+        if stat.S_ISREG(_mode_of(place[:colon])):
             return place[:colon], place[colon + 1 :]
     raise DataError(f'There is no file {place!r}' + (', and no archive before its colon.' if colons else '.'))
 
@@ -155,14 +161,24 @@ def _member_called(archive: str, name: str) -> Member:
     raise DataError(f'{archive!r} has no image {name!r}{example}.')
 
 
-def _scheduled(path: str, epoch: int) -> Iterator[ScheduledMember]:
-    if not is_url(path) and path != STDIN and Path(path).is_dir():
+def _mode_of(path: str) -> int:
+    """Returns what a path leads to, as `os.stat` has it in `st_mode`; 0 where that is nothing."""
+    try:
+        return Path(path).stat().st_mode
+    except PermissionError as error:
+        raise DataError(why_unreadable(path, error)) from error
+    except (OSError, ValueError):
+        return 0
+
+
+def _scheduled(path: str, epoch: int, note: Note | None = None) -> Iterator[ScheduledMember]:
+    if not is_url(path) and path != STDIN and stat.S_ISDIR(_mode_of(path)):
         for file in _images_below(path):
             yield ScheduledMember(epoch, ImageFile(file))
         return
     head, opened = _open(path)
     if is_tar(head) or path.lower().endswith(_TAR_SUFFIXES):
-        for member in stream_members(path, opened=opened):
+        for member in stream_members(path, opened=opened, note=note):
             yield ScheduledMember(epoch, member)
         return
     with opened:

@@ -1,33 +1,33 @@
 """The headers of a tar stream: what lies where.
 
-A plain header is parsed here, in three microseconds; all others (long names, pax records, links, sparse
-members) by `tarfile`, in twenty. Where `tarfile` would silently end at a damaged header, this raises.
+A plain header is parsed in three microseconds, all others (long names, pax records, links, sparse members)
+with more care. A damaged header is an error; where an archive ends, another may follow.
 """
 
-import io
-import os
 import struct
-import tarfile
 import zlib
-from typing import IO, NamedTuple, cast
+from collections.abc import Callable
+from typing import NamedTuple
 
-from estimator_lab.data.tar.read_ahead import ReadAhead
+from estimator_lab.data.tar import pax, sparse
+from estimator_lab.data.tar.forward_file import BLOCK, MAX_HEADER_BYTES, ForwardFile, HeaderError
+from estimator_lab.data.tar.numbers import decimal, field_number
 
-BLOCK = tarfile.BLOCKSIZE
-
-_MAX_HEADER_BYTES = 2**20  # one header with its long name and pax records; usually 512 bytes
-_CHUNK = 2**20
-_FIRST_BYTES = 2**23  # of an archive, after which it is decided whether its headers lie close together
-_CLOSE = 2**17  # bytes between headers
+_END = bytes(BLOCK)
+_MAX_EXTENSIONS = 64  # headers before a member's own; other programs write four at most
 # name, size and its end, checksum, type, magic and version, prefix of the name
 _FIELDS = struct.Struct('100s 24x 11s c 12x 6s 2x c 100x 8s 80x 155s 12x')
+_SIZE, _CHECKSUM, _KIND = slice(124, 136), slice(148, 156), slice(156, 157)
 _POSIX_MAGIC = b'ustar\x0000'
 _GNU_MAGIC = b'ustar  \0'
 _REGULAR = (b'0', b'\0')
+_OLD_REGULAR, _OLD_SPARSE = b'\0', b'S'
+_FILES = (*_REGULAR, b'7', _OLD_SPARSE)
+_WITHOUT_DATA = (b'1', b'2', b'3', b'4', b'5', b'6')  # links, devices, folders, FIFOs
+_LONG_NAME, _LONG_LINK = b'L', b'K'
+_PAX, _GLOBAL_PAX = (b'x', b'X'), b'g'
 _ENDS = (b'\0', b' ')
 _ADLER_BASE = 65_521
-# Undocumented, hence unknown to type checkers, but the same since Python 2.7.
-_EndOfArchive: type[tarfile.HeaderError] = tarfile.EOFHeaderError  # type: ignore[attr-defined]
 
 
 class Entry(NamedTuple):
@@ -41,7 +41,7 @@ class Entry(NamedTuple):
       next: offset of the next header.
       checksum: Adler-32 of its first block.
       is_file: whether it is a regular file: no folder, link or device.
-      info: `tarfile`'s view of it, None for a plain one.
+      chunks: which bytes of a sparse one are stored; None for any other.
     """
 
     name: str
@@ -51,139 +51,17 @@ class Entry(NamedTuple):
     next: int
     checksum: int
     is_file: bool
-    info: tarfile.TarInfo | None
+    chunks: sparse.Chunks | None
 
     @property
     def is_sparse(self) -> bool:
         """Whether it is stored without its holes."""
-        return self.info is not None and self.info.issparse()
+        return self.chunks is not None
 
-
-class ForwardFile:
-    """A file for `tarfile` that never returns less than asked for, and only goes forward.
-
-    Args:
-      file: the uncompressed stream.
-      length: its bytes where it may seek over data, None where it has to read them.
-      position: at which byte of the stream the file stands.
-    """
-
-    def __init__(self, file: IO[bytes], length: int | None, position: int = 0) -> None:
-        self._file = file
-        self._length = length
-        self._returned = b''
-        self._allowance = _MAX_HEADER_BYTES
-        self.position = position
-
-    def allow(self, count: int) -> None:
-        """Sets how many bytes may be read from here on, so that a lying header can't eat the memory."""
-        self._allowance = count
-
-    def tell(self) -> int:
-        return self.position
-
-    def read(self, count: int) -> bytes:
-        """Returns exactly `count` bytes.
-
-        Raises:
-          EOFError: the stream ends before.
-          tarfile.ReadError: more are asked for than allowed.
-        """
-        if not 0 <= count <= self._allowance:
-            raise tarfile.ReadError(f'a header asks for {count} bytes')
-        self._allowance -= count
-        data = self._take(count)
-        self.position += len(data)
-        if len(data) < count:
-            raise EOFError('the data ends there')
-        return data
-
-    def put_back(self, data: bytes) -> None:
-        """Lets the next `read`, which must ask for no less, return these bytes once more."""
-        self._returned = data
-        self.position -= len(data)
-
-    def seek(self, target: int) -> None:
-        """Goes forward to a position.
-
-        Raises:
-          EOFError: the stream ends before.
-          tarfile.ReadError: it lies behind.
-        """
-        if target < self.position:
-            raise tarfile.ReadError(f'a header points back to byte {target}')
-        if self._length is None:
-            self._read_up_to(target)
-        elif target <= self._length:
-            self._file.seek(target)
-            self.position = target
-        else:
-            self.position = self._length
-            raise EOFError('the data ends there')
-
-    def finish(self, endless: bool) -> None:
-        """Reads up to the end where reading tells more: decompressors check their sum there.
-
-        Args:
-          endless: whether something else may follow, and be written for ever: then zeros alone are read.
-        """
-        while self._length is None and (data := self._file.read(_CHUNK)):
-            if endless and data.strip(b'\0'):
-                break
-
-    def _take(self, count: int) -> bytes:
-        if not self._returned:
-            return self._file.read(count)
-        data = self._returned + self._file.read(count - len(self._returned))
-        self._returned = b''
-        return data
-
-    def _read_up_to(self, target: int) -> None:
-        while left := target - self.position:
-            skipped = len(self._file.read(min(left, _CHUNK)))
-            self.position += skipped
-            if not skipped:
-                raise EOFError('the data ends there')
-
-
-class SkippingFile(ForwardFile):
-    """The same for headers only: it reads what is asked for and not a byte more, wherever that lies.
-
-    Where headers lie close together, the rest of the file is brought into memory beside it, up to `close`.
-
-    Args:
-      descriptor: of an uncompressed tar in a file.
-      length: its bytes.
-    """
-
-    def __init__(self, descriptor: int, length: int) -> None:
-        super().__init__(io.BytesIO(), length)
-        self._descriptor = descriptor
-        self._end = length
-        self._reads = 0
-        self._undecided = hasattr(os, 'preadv')
-        self._ahead: ReadAhead | None = None
-
-    def close(self) -> None:
-        if self._ahead:
-            self._ahead.close()
-
-    def put_back(self, data: bytes) -> None:
-        self.position -= len(data)
-
-    def seek(self, target: int) -> None:
-        if self.position <= target <= self._end:
-            self.position = target
-        else:
-            super().seek(target)
-
-    def _take(self, count: int) -> bytes:
-        self._reads += 1
-        if self._undecided and self.position > _FIRST_BYTES:
-            self._undecided = False
-            if self.position <= self._reads * _CLOSE:
-                self._ahead = ReadAhead(self._descriptor, lambda: self.position)
-        return os.pread(self._descriptor, count, self.position)
+    @property
+    def end(self) -> int:
+        """Offset behind its data, which is filled up to the next header."""
+        return self.data + (self.size if self.chunks is None else sum(count for _, count in self.chunks))
 
 
 class HeaderReader:
@@ -191,84 +69,160 @@ class HeaderReader:
 
     Args:
       stream: an uncompressed tar stream at its beginning.
+      note: told, in words that follow the archive's name, what is unusual about it but no error.
     """
 
-    def __init__(self, stream: ForwardFile) -> None:
+    def __init__(self, stream: ForwardFile, note: Callable[[str], None] = lambda words: None) -> None:
         self._stream = stream
-        self._parser: _Parser | None = None
+        self._note = note
+        self._global: dict[bytes, bytes] = {}
+        self._goes_on = False
         self.found_any = False
 
     def read(self) -> Entry | None:
-        """Returns what the header at the stream's position says, None at the end of the archive.
+        """Returns what the header at the stream's position says, None at the end of the stream.
+
+        Zero blocks end an archive, but a header behind them begins another.
 
         Raises:
-          EOFError: the stream ends there.
-          Exception: for a damaged header; damaged bytes make `tarfile` raise all sorts.
+          EOFError: the stream ends within a header.
+          HeaderError: it is damaged.
         """
-        self._stream.allow(_MAX_HEADER_BYTES)
+        self._stream.allow(MAX_HEADER_BYTES)
         offset = self._stream.position
-        block = self._stream.read(BLOCK)
-        # Global pax records change what later headers mean, plain ones too.
-        if self._parser is None or not self._parser.pax_headers:
+        try:
+            block = self._stream.read(BLOCK)
+        except EOFError:
+            if self.found_any and not self._stream.cut.strip(b'\0'):
+                self._note(f'has no end-of-archive block: it ends behind its last member, at byte {offset}.')
+                return None
+            raise
+        if not self._global:  # it changes what later headers mean, plain ones too
             entry = _parse_plain(block, offset)
             if entry:
                 self.found_any = True
                 return entry
-        self._stream.put_back(block)
-        return self._parse_any(offset, zlib.adler32(block))
+        if block == _END:
+            return self.read() if self._find_another(offset) else None
+        return self._parse_any(block, offset)
 
-    def file(self, entry: Entry) -> IO[bytes]:
-        """Returns the data of an entry that is not plain, holes filled up, as a file."""
-        if self._parser is None or entry.info is None:
-            raise ValueError(f'{entry.name} is a plain entry')
-        return cast(IO[bytes], self._parser.extractfile(entry.info))
+    def skip(self, entry: Entry) -> None:
+        """Goes to the next header; only zeros that would fill up a member's last block may lack before it.
 
-    def _parse_any(self, offset: int, checksum: int) -> Entry | None:
-        if self._parser is None:
-            self._parser = _Parser(
-                fileobj=cast(IO[bytes], self._stream), encoding='utf-8', errors='backslashreplace'
-            )
-        self._parser.offset = offset
+        Raises:
+          EOFError: the stream ends within the member.
+        """
         try:
-            info = _StrictInfo.fromtarfile(self._parser)
-        except _EndOfArchive:
-            return None
-        self.found_any = True
+            self._stream.seek(entry.next)
+        except EOFError:
+            if self._stream.position < entry.end:
+                raise
+
+    def _find_another(self, end: int) -> bool:
+        """Looks for another archive behind the zero block at byte `end`; returns whether it stands there."""
+        stream = self._stream
+        if not stream.skip_zeros():
+            if stream.peek(1):
+                self._note(f'ends at byte {end}; the zeros behind it do not, and are read no further.')
+            return False
+        offset = stream.position
+        if not is_header(stream.peek(BLOCK)):
+            self._note(
+                f'ends at byte {end}; what follows from byte {offset} is no tar header, and is not used.'
+            )
+            return False
+        if not self._goes_on:
+            self._note(
+                f'goes on behind its end-of-archive block at byte {end}: all is used, from byte {offset}.'
+            )
+            self._goes_on = True
+        return True
+
+    def _parse_any(self, block: bytes, offset: int) -> Entry:
+        """Parses a header, and those before it that tell more about its member."""
+        checksum = zlib.adler32(block)
+        records, long_name = self._global, b''
+        for _ in range(_MAX_EXTENSIONS):
+            if not is_header(block):
+                raise HeaderError(f'bad checksum in the header at byte {self._stream.position - BLOCK}')
+            kind = block[_KIND]
+            if kind == _GLOBAL_PAX:
+                self._global = {**self._global, **pax.used_records(self._body(block))}
+                records = {**self._global, **records}
+            elif kind in _PAX:
+                records = {**records, **pax.used_records(self._body(block))}
+            elif kind == _LONG_NAME:
+                long_name = self._body(block).partition(b'\0')[0]
+            elif kind == _LONG_LINK:
+                self._body(block)
+            else:
+                self.found_any = True
+                return self._entry(block, offset, checksum, records, long_name)
+            block = self._stream.read(BLOCK)
+        raise HeaderError(f'more than {_MAX_EXTENSIONS} headers in a row that tell about one member')
+
+    def _body(self, block: bytes) -> bytes:
+        size = field_number(block[_SIZE])
+        return self._stream.read(_padded(size))[:size]
+
+    def _entry(
+        self, block: bytes, offset: int, checksum: int, records: dict[bytes, bytes], long_name: bytes
+    ) -> Entry:
+        kind = block[_KIND]
+        name = records.get(pax.SPARSE_NAME) or records.get(pax.PATH, b'').rstrip(b'/')
+        name = name or long_name or _name(block)
+        is_folder = kind == _OLD_REGULAR and name.endswith(b'/')
+        is_file = kind in _FILES and not is_folder
+        stored = decimal(records[pax.SIZE]) if pax.SIZE in records else field_number(block[_SIZE])
+        if is_folder or kind in _WITHOUT_DATA:
+            stored = 0
+        start, size, chunks = self._stream.position, stored, None
+        if kind == _OLD_SPARSE:
+            numbers, size = sparse.old_chunks(block, self._stream.read)
+            start = self._stream.position
+            chunks = sparse.checked_chunks(numbers, size, stored)
+        elif is_file and pax.is_sparse(records):
+            numbers, size = self._pax_sparse(records, stored)
+            chunks = sparse.checked_chunks(numbers, size, start + stored - self._stream.position)
         return Entry(
-            name=info.name,
-            offset=offset,  # `info.offset` leaves out global pax headers that come first
-            data=info.offset_data,
-            size=info.size,
-            next=self._parser.offset,
+            name=name.decode('utf-8', 'backslashreplace'),
+            offset=offset,
+            data=self._stream.position,
+            size=size,
+            next=start + _padded(stored),
             checksum=checksum,
-            is_file=info.isreg(),
-            info=info,
+            is_file=is_file,
+            chunks=chunks,
         )
 
+    def _pax_sparse(self, records: dict[bytes, bytes], stored: int) -> tuple[list[int], int]:
+        if pax.SPARSE_MAJOR in records:
+            numbers = sparse.leading_chunks(self._stream.read, stored)
+        else:
+            numbers = sparse.listed_chunks(records.get(pax.SPARSE_MAP, b''))
+        return numbers, decimal(records.get(pax.SPARSE_REAL_SIZE) or records.get(pax.SPARSE_SIZE, b''))
 
-class _Parser(tarfile.TarFile):
-    """The state that `tarfile` needs to parse single headers; it reads none by itself and keeps none."""
 
-    def next(self) -> None:
-        return None
+def is_header(block: bytes) -> bool:
+    """Whether these bytes are the block of a header, which its checksum tells."""
+    if len(block) != BLOCK:
+        return False
+    try:
+        total = field_number(block[_CHECKSUM])
+    except HeaderError:
+        return False
+    counted = block[:148] + b' ' * 8 + block[156:]
+    return total == sum(counted) or total == sum(struct.unpack('512b', counted))  # signed, as some write it
 
 
-class _StrictInfo(tarfile.TarInfo):
-    """A header that is an error when it is damaged."""
+def _name(block: bytes) -> bytes:
+    name = block[:100].partition(b'\0')[0]
+    prefix = block[345:500].partition(b'\0')[0]
+    return prefix + b'/' + name if prefix and block.startswith(_POSIX_MAGIC[:6], 257) else name
 
-    @classmethod
-    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> '_StrictInfo':
-        start = tarfile_.offset
-        cast(ForwardFile, tarfile_.fileobj).allow(_MAX_HEADER_BYTES)
-        try:
-            info = super().fromtarfile(tarfile_)
-        except _EndOfArchive:
-            raise
-        except tarfile.HeaderError as error:
-            raise tarfile.ReadError(f'{error} in the header at byte {start}') from error
-        if info.size < 0 or tarfile_.offset <= start:
-            raise tarfile.ReadError(f'negative size in the header at byte {start}')
-        return info
+
+def _padded(size: int) -> int:
+    return size + -size % BLOCK
 
 
 def _parse_plain(block: bytes, offset: int) -> Entry | None:

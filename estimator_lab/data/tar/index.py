@@ -37,6 +37,7 @@ from estimator_lab.data.tar.sources import Stamp, is_pipe, is_url, stamp_of
 from estimator_lab.data.tar.stream import (
     MAX_MEMBER_BYTES,
     Member,
+    Note,
     is_compressed,
     member_at,
     problem_of,
@@ -192,7 +193,7 @@ def name_hash(name: str) -> int:
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), 'big')
 
 
-def open_index(archive: str, progress: ShowProgress | None = None) -> Index:
+def open_index(archive: str, progress: ShowProgress | None = None, note: Note | None = None) -> Index:
     """Returns the index of a stored archive: the one beside it, or in the cache, or a new one in the cache.
 
     An index is taken only if the archive has the same size and modification time as when it was indexed, if
@@ -201,6 +202,7 @@ def open_index(archive: str, progress: ShowProgress | None = None) -> Index:
     Args:
       archive: path or URL of a tar archive.
       progress: called with what was done and the share of the archive that lies behind.
+      note: told, where a new one is made, what is unusual about the archive but no error.
 
     Raises:
       DataError: the archive can't be read, or breaks off before its first image.
@@ -211,13 +213,13 @@ def open_index(archive: str, progress: ShowProgress | None = None) -> Index:
     for path in (path_beside(archive), path_in_cache(archive)):
         if path and (found := _believed(path, archive, stamp)):
             return found
-    index = build_index(archive, progress)
+    index = build_index(archive, progress, note)
     with contextlib.suppress(OSError):  # keeping it saves time, no more
         index.write(path_in_cache(archive))
     return index
 
 
-def build_index(archive: str, progress: ShowProgress | None = None) -> Index:
+def build_index(archive: str, progress: ShowProgress | None = None, note: Note | None = None) -> Index:
     """Reads the headers of an archive.
 
     Raises:
@@ -234,7 +236,7 @@ def build_index(archive: str, progress: ShowProgress | None = None) -> Index:
             progress(f'{len(offsets):,} images', share)
 
     try:
-        for entry in scan_members(archive, show):
+        for entry in scan_members(archive, show, note):
             names += entry.name.encode()
             offsets.append(entry.offset)
             sizes.append(entry.size)

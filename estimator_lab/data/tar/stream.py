@@ -1,23 +1,23 @@
 """Image members of a tar archive, in one forward pass, one member in memory at a time.
 
-Memory stays flat however long the stream is, and a damaged or missing header is an error. Reading ends
-at the end-of-archive block, as in any tar program; members after it are not looked for.
+Memory stays flat however long the stream is, and a damaged header is an error. Archives that follow each
+other in one stream (`cat a.tar b.tar`) are one, as for `tar --ignore-zeros`.
 """
 
-import bz2
-import gzip
 import io
-import lzma
+import itertools
 import os
 import re
-import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
-from estimator_lab.data.tar.headers import BLOCK, Entry, ForwardFile, HeaderReader, SkippingFile
+from estimator_lab.data.tar.compression import DecompressedFile, compression_of
+from estimator_lab.data.tar.forward_file import BLOCK, ForwardFile, SkippingFile
+from estimator_lab.data.tar.headers import Entry, HeaderReader, is_header
 from estimator_lab.data.tar.sources import STDIN, is_pipe, open_archive, why_unreadable
+from estimator_lab.data.tar.sparse import read_file
 from estimator_lab.errors import DataError
 
 T = TypeVar('T')
@@ -31,15 +31,11 @@ IMAGE_SUFFIXES = (
     *('.ppm', '.pgm', '.pbm', '.pnm'),
 )
 
-_PROGRESS_EVERY = 1000
+_PROGRESS_EVERY = 1000  # headers; members of which the data is read take longer than to tell of it
 _HIDDEN = re.compile(r'(?:^|/)(?:\.(?!\.?/)|__MACOSX/)')  # './' and '../' hide nothing
-_MAGIC: tuple[tuple[re.Pattern[bytes], Callable[[Any], Any]], ...] = (
-    # As long as in `tarfile`: a plain tar may begin with the folder name 'BZhang'. Its own stream
-    # mode isn't used: that checks no checksums, and ends after the first of several gzip members.
-    (re.compile(rb'\x1f\x8b\x08'), lambda file: gzip.GzipFile(fileobj=file)),
-    (re.compile(rb'BZh.1AY&SY', re.DOTALL), bz2.BZ2File),
-    (re.compile(rb'\xfd7zXZ|\x5d\x00\x00\x80'), lzma.LZMAFile),
-)
+_END = bytes(BLOCK)
+_BUFFER_BYTES = 2**17
+Note = Callable[[str], None]
 
 
 class Member(NamedTuple):
@@ -71,6 +67,7 @@ def stream_members(
     archive: str | Path,
     progress: Callable[[float], None] | None = None,
     opened: io.BufferedReader | None = None,
+    note: Note | None = None,
 ) -> Iterator[Member]:
     """Yields the image members of a tar archive in stored order.
 
@@ -81,23 +78,30 @@ def stream_members(
 
     Args:
       archive: path or URL, or '-'.
-      progress: called now and then with the share of the archive's bytes that lies behind, in [0, 1].
+      progress: called with the share of the archive's bytes that lies behind, in [0, 1].
       opened: the archive at its first byte where that can't be opened again, as a pipe; it is closed here.
+      note: told in one sentence what is unusual about the archive but no error: that it goes on behind its
+        end, has none, or is followed by what is not used.
 
     Raises:
       DataError: the archive can't be read, is no tar, or is damaged or cut off (after every member
         before the break was yielded).
     """
-    for entry, data in _walk(str(archive), _read_data, progress, opened):
+    for entry, data in _walk(str(archive), _read_data, progress, opened, note):
         yield Member(str(archive), entry.name, entry.offset, data, problem_of(entry.size))
+        del data  # before the next is read
 
 
-def scan_members(archive: str | Path, progress: Callable[[float], None] | None = None) -> Iterator[Entry]:
+def scan_members(
+    archive: str | Path,
+    progress: Callable[[float], None] | None = None,
+    note: Note | None = None,
+) -> Iterator[Entry]:
     """Yields the headers of the members that `stream_members` yields; the same arguments, the same errors.
 
     In an uncompressed file the data is seeked over, not read.
     """
-    for entry, _ in _walk(str(archive), _skip_data, progress):
+    for entry, _ in _walk(str(archive), _skip_data, progress, note=note):
         yield entry
 
 
@@ -111,7 +115,8 @@ def member_at(archive: str, offset: int) -> Member:
         length = _length(file)
         if length is not None and offset <= length:
             file.seek(offset)
-            for entry, data in _members(archive, ForwardFile(file, length, offset), _read_data):
+            stream = ForwardFile(file, length, offset)
+            for entry, data in _members(archive, HeaderReader(stream), stream, _read_data):
                 if entry.offset == offset:
                     return Member(archive, entry.name, offset, data, problem_of(entry.size))
                 break
@@ -125,20 +130,12 @@ def is_compressed(archive: str | Path) -> bool:
       DataError: it can't be read.
     """
     with open_archive(str(archive)) as file:
-        return any(magic.match(file.peek(16)) for magic, _ in _MAGIC)
+        return compression_of(file.peek(16)) is not None
 
 
 def is_tar(head: bytes) -> bool:
     """Whether a file with these first bytes, up to 512, is a tar archive, compressed or not."""
-    if any(magic.match(head) for magic, _ in _MAGIC):
-        return True
-    try:
-        tarfile.TarInfo.frombuf(head, 'utf-8', 'backslashreplace')
-    except tarfile.EOFHeaderError:  # type: ignore[attr-defined] # zeros: an archive without a member
-        return True
-    except Exception:  # other bytes raise all sorts
-        return False
-    return True
+    return compression_of(head) is not None or is_header(head) or head == _END
 
 
 def is_image_name(name: str) -> bool:
@@ -158,24 +155,21 @@ def problem_of(size: int) -> str:
     return f'it claims {size} bytes, more than the {MAX_MEMBER_BYTES} allowed for one image'
 
 
-_Take = Callable[[HeaderReader, ForwardFile, Entry], T]
+_Take = Callable[[ForwardFile, Entry], T]
 
 
-def _read_data(headers: HeaderReader, stream: ForwardFile, entry: Entry) -> bytes:
+def _read_data(stream: ForwardFile, entry: Entry) -> bytes:
     if entry.size > MAX_MEMBER_BYTES:
-        _skip_data(headers, stream, entry)
+        _skip_data(stream, entry)
         return b''
-    stream.allow(entry.size + BLOCK)
-    if entry.is_sparse:
-        return headers.file(entry).read()
+    stream.allow(entry.size)
+    if entry.chunks is not None:
+        return read_file(stream.read, entry.chunks, entry.size)
     return stream.read(entry.size)
 
 
-def _skip_data(headers: HeaderReader, stream: ForwardFile, entry: Entry) -> None:
-    if entry.is_sparse and entry.size <= MAX_MEMBER_BYTES:
-        _read_data(headers, stream, entry)  # the map alone says what is stored
-    else:
-        stream.seek(entry.next if entry.is_sparse else entry.data + entry.size)
+def _skip_data(stream: ForwardFile, entry: Entry) -> None:
+    stream.seek(entry.end if entry.is_sparse else entry.data + entry.size)
 
 
 def _walk(
@@ -183,30 +177,42 @@ def _walk(
     take: _Take[T],
     progress: Callable[[float], None] | None = None,
     opened: io.BufferedReader | None = None,
+    note: Note | None = None,
 ) -> Iterator[tuple[Entry, T]]:
     """Yields each image member, its name normalised, and what `take` makes of its data."""
+
+    def about(words: str) -> None:
+        if note:
+            note(f'{archive!r} {words}')
+
     raw = opened or open_archive(archive)
-    with _open(archive, raw, seeks_only=take is _skip_data) as (stream, share):
-        for number, member in enumerate(_members(archive, stream, take)):
-            if progress and number % _PROGRESS_EVERY == 0:
+    seeks_only = take is _skip_data
+    every = _PROGRESS_EVERY if seeks_only else 1
+    with _open(archive, raw, seeks_only, about) as (stream, share):
+        numbers = itertools.count()
+        for member in _members(archive, HeaderReader(stream, about), stream, take):
+            if progress and next(numbers) % every == 0:
                 progress(share())
             yield member
+            del member  # before the next is read
 
 
-def _members(archive: str, stream: ForwardFile, take: _Take[T]) -> Iterator[tuple[Entry, T]]:
-    headers = HeaderReader(stream)
+def _members(
+    archive: str, headers: HeaderReader, stream: ForwardFile, take: _Take[T]
+) -> Iterator[tuple[Entry, T]]:
     entry: Entry | None = None
     try:
         while entry := headers.read():
             if entry.is_file:
                 name = _normalise(entry.name)
                 if is_image_name(name):
-                    data = take(headers, stream, entry)
-                    yield entry if name == entry.name else entry._replace(name=name), data
-            stream.seek(entry.next)
+                    named = entry if name == entry.name else entry._replace(name=name)
+                    yield named, take(stream, entry)
+            headers.skip(entry)
             entry = None  # what fails from here on is no fault of it
-        stream.finish(endless=is_pipe(archive))
-    except Exception as error:  # damaged bytes raise all sorts, down to RecursionError
+        if not is_pipe(archive):  # there, something else may follow, and be written for ever
+            stream.finish()
+    except Exception as error:  # damaged bytes make decompressors raise all sorts
         raise DataError(_what_broke(archive, stream, headers, entry, error)) from error
 
 
@@ -228,7 +234,7 @@ def _what_broke(
 
 @contextmanager
 def _open(
-    archive: str, raw: io.BufferedReader, seeks_only: bool
+    archive: str, raw: io.BufferedReader, seeks_only: bool, note: Note
 ) -> Iterator[tuple[ForwardFile, Callable[[], float]]]:
     """Opens the tar stream inside an archive; beside it, a function that tells how much of it was read.
 
@@ -236,6 +242,7 @@ def _open(
       archive: a path, a URL, or '-'.
       raw: the open archive; it is closed here.
       seeks_only: whether all data will be seeked over: then a buffer would read what nobody wants.
+      note: told, in words that follow the archive's name, what is unusual about it.
     """
     with ExitStack() as stack:
         stack.enter_context(raw)
@@ -246,11 +253,11 @@ def _open(
             raise DataError(why_unreadable(archive, error)) from error
         if not start:
             raise DataError(f'{archive!r} is an empty file (0 bytes), not a tar archive.')
-        for magic, decompress in _MAGIC:
-            if magic.match(start):
-                stream = ForwardFile(stack.enter_context(decompress(raw)), length=None)
-                yield stream, lambda: raw.tell() / length if length else 0.0
-                return
+        if compression := compression_of(start):
+            file = DecompressedFile(raw, compression, note)
+            stream = ForwardFile(stack.enter_context(io.BufferedReader(file, _BUFFER_BYTES)), length=None)
+            yield stream, lambda: file.consumed / length if length else 0.0
+            return
         if seeks_only and length is not None and isinstance(raw.raw, io.FileIO):
             stream = stack.enter_context(closing(SkippingFile(raw.fileno(), length)))
         else:

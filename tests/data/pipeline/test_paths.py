@@ -1,8 +1,11 @@
+import errno
 import gzip
 import io
 import os
 import shutil
+import socket
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -178,3 +181,75 @@ def test_one_image_that_is_not_there(place, words, archive, tmp_path):
     (folder / 'x.txt').write_text('no archive')
     with pytest.raises(DataError, match=words):
         read_image(place.replace('ARCHIVE', str(archive)).replace('FOLDER', str(folder)))
+
+
+# What a folder may hold beside files.
+
+
+def test_what_is_no_file_is_not_opened_but_reported(tmp_path, monkeypatch):
+    """To open a FIFO without a writer would wait for ever."""
+    folder = tmp_path / 'folder'
+    folder.mkdir()
+    (folder / 'b.png').write_bytes(PNG)
+    os.mkfifo(folder / 'a.png')
+    (folder / 'c.png').symlink_to('/dev/zero')
+    with socket.socket(socket.AF_UNIX) as server:
+        monkeypatch.chdir(folder)  # a socket's path has to be short
+        server.bind('d.png')
+    members = [turn.read() for turn in ImageInput([str(folder)]).epoch(0)]
+    assert [(Path(m.name).name, m.data) for m in members if m.data] == [('b.png', PNG)]
+    problems = {Path(m.name).name: m.problem for m in members if m.problem}
+    assert problems == dict.fromkeys(
+        ['a.png', 'c.png', 'd.png'], 'it is a FIFO, a socket or a device, not a file'
+    )
+    with pytest.raises(DataError, match='many images'):
+        read_image(str(folder))
+
+
+def test_loops_of_links_end(tmp_path):
+    folder = tmp_path / 'folder'
+    folder.mkdir()
+    (folder / 'a.png').write_bytes(PNG)
+    (folder / 'again').symlink_to(folder)
+    (folder / 'x.png').symlink_to(folder / 'y.png')
+    (folder / 'y.png').symlink_to(folder / 'x.png')
+    members = [turn.read() for turn in ImageInput([str(folder)]).epoch(0)]
+    assert [Path(m.name).name for m in members] == ['a.png', 'x.png', 'y.png']
+    assert all('symbolic links' in member.problem for member in members[1:])
+    with pytest.raises(DataError, match='symbolic links'):
+        found(folder / 'x.png')
+
+
+def test_a_folder_without_permission_is_named(folder, monkeypatch):
+    """A mode of 0 would not stop root."""
+    scandir = os.scandir
+
+    def deny(path):
+        if str(path).endswith('/b'):
+            raise PermissionError(errno.EACCES, 'Permission denied', str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, 'scandir', deny)
+    images = []
+    with pytest.raises(DataError, match=f"^No permission to read '{folder}/b'"):
+        images.extend(ImageInput([str(folder)]).epoch(0))
+    assert [turn.member.key for turn in images] == [str(folder / 'a.png')]
+
+
+def test_a_path_below_a_folder_without_permission_is_named(folder, monkeypatch):
+    def deny(self, **options):
+        raise PermissionError(errno.EACCES, 'Permission denied')
+
+    monkeypatch.setattr(Path, 'stat', deny)
+    for read in (read_image, lambda path: next(ImageInput([path]).epoch(0))):
+        with pytest.raises(DataError, match=r"^No permission to read .*a\.png'"):
+            read(str(folder / 'a.png'))
+
+
+def test_what_is_unusual_about_an_archive_is_noted(archive, tmp_path):
+    path = tmp_path / 'two.tar'
+    path.write_bytes(archive.read_bytes() * 2)
+    notes = []
+    images = list(ImageInput([str(path)], notes.append).epoch(0))
+    assert len(images) == 2 * len(list(stream_members(archive)))
+    assert len(notes) == 1 and 'goes on behind its end-of-archive block' in notes[0]

@@ -6,8 +6,7 @@ import time
 
 import pytest
 
-from estimator_lab.data.tar import headers as tar_headers
-from estimator_lab.data.tar import read_ahead
+from estimator_lab.data.tar import forward_file, read_ahead
 from estimator_lab.data.tar.read_ahead import ReadAhead
 from estimator_lab.data.tar.stream import scan_members
 from tests.archive_files import write_tar
@@ -84,7 +83,7 @@ def archive_of(folder, size):
 
 @pytest.mark.parametrize(('size', 'starts'), [(2000, 1), (400_000, 0)])
 def test_it_starts_where_headers_lie_close_together(tmp_path, monkeypatch, size, starts):
-    monkeypatch.setattr(tar_headers, '_FIRST_BYTES', 3000)
+    monkeypatch.setattr(forward_file, '_FIRST_BYTES', 3000)
     started = []
 
     class Recorded(ReadAhead):
@@ -92,7 +91,7 @@ def test_it_starts_where_headers_lie_close_together(tmp_path, monkeypatch, size,
             started.append(self)
             super().__init__(*arguments)
 
-    monkeypatch.setattr(tar_headers, 'ReadAhead', Recorded)
+    monkeypatch.setattr(forward_file, 'ReadAhead', Recorded)
     before = threading.active_count()
     names = [entry.name for entry in scan_members(archive_of(tmp_path, size))]
     assert names == [f'{number}.jpg' for number in range(9)]
@@ -101,7 +100,7 @@ def test_it_starts_where_headers_lie_close_together(tmp_path, monkeypatch, size,
 
 
 def test_leaving_early_ends_it(places, tmp_path, monkeypatch):
-    monkeypatch.setattr(tar_headers, '_FIRST_BYTES', 3000)
+    monkeypatch.setattr(forward_file, '_FIRST_BYTES', 3000)
     before = threading.active_count()
     entries = scan_members(archive_of(tmp_path, 2000))
     for _ in range(4):

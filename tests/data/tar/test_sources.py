@@ -95,8 +95,9 @@ def test_a_writer_that_never_ends_is_left_behind_the_archive(archive, tmp_path):
 
     def write():
         with contextlib.suppress(BrokenPipeError), fifo.open('wb') as file:
+            file.write(archive.read_bytes())
             while True:
-                file.write(archive.read_bytes())
+                file.write(b'something else ' * 1000)
 
     writer = threading.Thread(target=write)
     writer.start()

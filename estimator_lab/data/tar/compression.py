@@ -1,0 +1,187 @@
+"""What archives are compressed with: gzip, bzip2 and xz, told apart by their first bytes."""
+
+import bz2
+import io
+import lzma
+import re
+import struct
+import zlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+_READ_AT_ONCE = 2**15  # compressed; progress is told by it
+_GIVEN_AT_ONCE = 2**17  # a few bytes may hold gigabytes; above this size, memory costs more than inflating
+_XZ_MEMORY = 2**29  # for the dictionary, whose size a header claims; `xz -9` needs 2**26
+_MAGIC_BYTES = 16
+_GZIP_HEADER_BYTES = 2**18  # an extra field, a name and a comment; usually 10 and a name
+_GZIP_SUMS = struct.Struct('<II')
+
+
+class Compression(NamedTuple):
+    """One way to compress.
+
+    Attributes:
+      name: of it.
+      magic: the first bytes of every stream.
+      decompressor: makes an object as those of the module `bz2` are.
+    """
+
+    name: str
+    magic: re.Pattern[bytes]
+    decompressor: Callable[[], Any]
+
+
+class DecompressedFile(io.RawIOBase):
+    """What a compressed file holds: one stream, or several one behind the other, which are one.
+
+    Zeros behind the last one are padding. Other bytes that begin no stream are not used, as gzip does with
+    a warning.
+
+    Args:
+      file: compressed, at its beginning.
+      compression: how.
+      note: told, in words that follow the file's name, that something behind the streams is not used.
+
+    Attributes:
+      consumed: bytes of the file that have been decompressed.
+    """
+
+    def __init__(
+        self, file: io.BufferedReader, compression: Compression, note: Callable[[str], None]
+    ) -> None:
+        self._file = file
+        self._compression = compression
+        self._note = note
+        self._stream = compression.decompressor()
+        self._next = b''
+        self._is_over = False
+        self.consumed = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fills the beginning of a buffer; returns 0 at the end.
+
+        Raises:
+          EOFError: the file ends within a stream.
+          Exception: it is damaged; each decompressor has its own.
+        """
+        most, data = min(len(buffer), _GIVEN_AT_ONCE), b''
+        while not data and not self._is_over:
+            if self._stream.eof:
+                self._begin_next_stream()
+            else:
+                data = self._decompress(most)
+        buffer[: len(data)] = data
+        return len(data)
+
+    def _decompress(self, most: int) -> bytes:
+        compressed = b''
+        if self._stream.needs_input:
+            compressed, self._next = self._next or self._file.read1(_READ_AT_ONCE), b''
+            self.consumed += len(compressed)
+        data: bytes = self._stream.decompress(compressed, most)
+        if self._stream.needs_input and not compressed and not data and not self._stream.eof:
+            raise EOFError(f'the {self._compression.name} stream ends before its end marker')
+        return data
+
+    def _begin_next_stream(self) -> None:
+        rest = self._stream.unused_data.lstrip(b'\0')
+        self.consumed -= len(rest)
+        while len(rest) < _MAGIC_BYTES and (more := self._file.read1(_READ_AT_ONCE)):
+            self.consumed += 0 if rest else len(more) - len(more.lstrip(b'\0'))
+            rest = (rest + more).lstrip(b'\0')
+        self._next = rest
+        if self._compression.magic.match(rest):
+            self._stream = self._compression.decompressor()
+            return
+        self._is_over = True
+        if rest:
+            place = f'{self._compression.name} stream, at byte {self.consumed} of the file'
+            self._note(f'has something behind the end of its {place}, which is not used.')
+
+
+class _GzipDecompressor:
+    """That of one gzip stream, with the interface of the others.
+
+    zlib knows the format too, but keeps the last data to itself where the sums behind it are wrong.
+    Source: RFC 1952, section 2.3.
+    """
+
+    def __init__(self) -> None:
+        self._head = b''
+        self._body = zlib.decompressobj(-zlib.MAX_WBITS)
+        self._sums = b''
+        self._crc = self._size = 0
+        self._has_begun = False
+        self.eof = False
+        self.unused_data = b''
+
+    @property
+    def needs_input(self) -> bool:
+        if self._body.eof:
+            return len(self._sums) < _GZIP_SUMS.size
+        return not self._body.unconsumed_tail
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        if not self._has_begun:
+            data = self._behind_header(data)
+        if self._body.eof:
+            self._finish(data)
+            return b''
+        data = self._body.decompress(self._body.unconsumed_tail or data, max_length)
+        self._crc = zlib.crc32(data, self._crc)
+        self._size += len(data)
+        self._sums = self._body.unused_data
+        return data
+
+    def _behind_header(self, data: bytes) -> bytes:
+        """Returns what of the first bytes is compressed data, none while the header goes on."""
+        self._head += data
+        if len(self._head) > _GZIP_HEADER_BYTES:
+            raise ValueError('a gzip header that does not end')
+        end = _gzip_header_end(self._head)
+        self._has_begun = 0 <= end <= len(self._head)
+        return self._head[end:] if self._has_begun else b''
+
+    def _finish(self, data: bytes) -> None:
+        self._sums += data
+        if len(self._sums) >= _GZIP_SUMS.size:
+            if _GZIP_SUMS.unpack_from(self._sums) != (self._crc, self._size & 0xFFFFFFFF):
+                raise ValueError('the CRC or size behind the gzip stream is not that of its data')
+            self.eof = True
+            self.unused_data = self._sums[_GZIP_SUMS.size :]
+
+
+def _gzip_header_end(head: bytes) -> int:
+    """Returns where the header that begins with these bytes ends; -1 or a place behind them if it goes on."""
+    end = 10
+    if len(head) < end + 2:
+        return -1
+    flags = head[3]
+    if flags & 4:  # extra field
+        end += 2 + int.from_bytes(head[10:12], 'little')
+    for flag in (8, 16):  # file name, comment
+        if flags & flag:
+            end = head.find(b'\0', end) + 1
+            if not end:
+                return -1
+    return end + (flags & 2)  # bytes of the header's own sum, as it happens
+
+
+def _xz_decompressor() -> lzma.LZMADecompressor:
+    return lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
+
+
+COMPRESSIONS = (
+    # As long as in `tarfile`: a plain tar may begin with the folder name 'BZhang'.
+    Compression('gzip', re.compile(rb'\x1f\x8b\x08'), _GzipDecompressor),
+    Compression('bzip2', re.compile(rb'BZh.(1AY&SY|\x17rE8P\x90)', re.DOTALL), bz2.BZ2Decompressor),
+    Compression('xz', re.compile(rb'\xfd7zXZ|\x5d\x00\x00\x80'), _xz_decompressor),
+)
+
+
+def compression_of(head: bytes) -> Compression | None:
+    """Returns how a file that begins with these bytes, 16 or more, is compressed."""
+    return next((compression for compression in COMPRESSIONS if compression.magic.match(head)), None)

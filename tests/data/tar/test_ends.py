@@ -1,0 +1,231 @@
+"""Where an archive ends: with zero blocks or without, another archive behind them, or anything else."""
+
+import bz2
+import gzip
+import lzma
+import os
+import random
+import tarfile
+import threading
+import zlib
+
+import pytest
+
+from estimator_lab.data.packing.pack_input import PackInput, PackSettings
+from estimator_lab.data.tar import forward_file
+from estimator_lab.data.tar.index import build_index
+from estimator_lab.data.tar.stream import scan_members, stream_members
+from estimator_lab.errors import DataError
+from tests.archive_files import tar_bytes
+
+BLOCK = 512
+A = {'a/1.jpg': b'1' * 700, 'a/2.jpg': b'2' * 512}
+B = {'b/1.jpg': b'3' * 100, 'b/2.jpg': b'4' * 2000}
+END = 4 * BLOCK + BLOCK  # of A's members: two headers, and data of two blocks and of one
+PADDING = {'no block': 0, 'one block': BLOCK, 'two blocks': 2 * BLOCK, 'a record of GNU tar': 10_240 - END}
+GARBAGE = random.Random(1).randbytes(3000)
+COMPRESSED = pytest.mark.parametrize(
+    'compress', [bytes, gzip.compress, bz2.compress, lzma.compress], ids=['plain', 'gz', 'bz2', 'xz']
+)
+
+
+def members_of(files, padding=2 * BLOCK):
+    return tar_bytes(files)[: -2 * BLOCK] + bytes(padding)
+
+
+@pytest.fixture
+def write(tmp_path):
+    def _write(data):
+        path = tmp_path / 'archive.tar'
+        path.write_bytes(data)
+        return str(path)
+
+    return _write
+
+
+def found(archive):
+    """Names and data of the members, and the notes, which are the same for all who read."""
+    notes, scan_notes, index_notes, pack_notes = [], [], [], []
+    members = list(stream_members(archive, note=notes.append))
+    expected = [(member.name, member.offset, len(member.data)) for member in members]
+    entries = list(scan_members(archive, note=scan_notes.append))
+    assert [(entry.name, entry.offset, entry.size) for entry in entries] == expected
+    index = build_index(archive, note=index_notes.append)
+    assert [(index.name(row), index.offset(row)) for row in range(len(index))] == [e[:2] for e in expected]
+    if index.random_access:
+        assert [index.member(row) for row in range(len(index))] == members
+    if members:
+        assert list(PackInput([archive], PackSettings(shards=1), pack_notes.append).members()) == members
+        assert notes == pack_notes
+    assert notes == scan_notes == index_notes
+    return {member.name: member.data for member in members}, notes
+
+
+@COMPRESSED
+@pytest.mark.parametrize('padding', list(PADDING)[1:])
+def test_archives_behind_each_other_are_one_and_it_is_said_once(write, compress, padding):
+    first = members_of(A, PADDING[padding])
+    archive = write(compress(first + members_of(B) + members_of({'c/1.jpg': b'5'}, 10_240)))
+    members, notes = found(archive)
+    assert members == {**A, **B, 'c/1.jpg': b'5'}
+    words = f'goes on behind its end-of-archive block at byte {END}: all is used, from byte {len(first)}.'
+    assert notes == [f'{archive!r} {words}']
+
+
+@COMPRESSED
+@pytest.mark.parametrize('padding', list(PADDING)[1:])
+def test_zeros_behind_the_end_are_no_other_archive(write, compress, padding):
+    assert found(write(compress(members_of(A, PADDING[padding])))) == (A, [])
+
+
+def test_an_archive_may_follow_one_without_members(write):
+    members, notes = found(write(bytes(10_240) + members_of(B)))
+    assert members == B
+    assert 'goes on behind its end-of-archive block at byte 0: all is used, from byte 10240.' in notes[0]
+
+
+@COMPRESSED
+def test_what_follows_is_an_archive_with_all_its_errors(write, compress):
+    archive = write(compress(members_of(A) + members_of(B)[:-2500]))
+    with pytest.raises(DataError, match=r"cut off at byte .*, in member 'b/2\.jpg' at byte 4608"):
+        list(stream_members(archive))
+    damaged = bytearray(members_of(A) + members_of(B))
+    damaged[END + 2 * BLOCK + 2 * BLOCK] ^= 1  # the second header of B
+    with pytest.raises(DataError, match='bad checksum in the header at byte 4608'):
+        list(stream_members(write(compress(damaged))))
+
+
+@COMPRESSED
+@pytest.mark.parametrize('size', [1, 300, 512, 3000])
+def test_other_bytes_behind_the_end_are_left_alone(write, compress, size):
+    archive = write(compress(members_of(A) + GARBAGE[:size] + members_of(B)))
+    behind = END + 2 * BLOCK
+    words = f'ends at byte {END}; what follows from byte {behind} is no tar header, and is not used.'
+    assert found(archive) == (A, [f'{archive!r} {words}'])
+
+
+@COMPRESSED
+@pytest.mark.parametrize('padding', [188, 187, 1, 0])
+def test_an_archive_may_have_no_end(write, compress, padding):
+    """The last member has 700 bytes: two blocks, the second filled up with 324 zeros."""
+    files = {'a/2.jpg': b'2' * 512, 'a/1.jpg': b'1' * 700}
+    data = members_of(files, 0)[: -324 + padding] if padding < 188 else members_of(files, 0)
+    archive = write(compress(data))
+    members, notes = found(archive)
+    assert members == files
+    assert notes == [
+        f'{archive!r} has no end-of-archive block: it ends behind its last member, at byte {len(data)}.'
+    ]
+
+
+def test_part_of_a_zero_block_is_no_end(write):
+    members, (note,) = found(write(members_of(A, 100)))
+    assert members == A
+    assert f'ends behind its last member, at byte {END}.' in note
+
+
+@pytest.mark.parametrize('format', [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_a_header_about_a_member_that_is_not_there_is_an_error(write, format):
+    name = 'n' * 300 + '.jpg'
+    data = members_of(A, 0) + tar_bytes({name: b''}, format)[: 2 * BLOCK]
+    with pytest.raises(DataError, match=f'cut off at byte {len(data)} '):
+        list(stream_members(write(data)))
+
+
+def test_archives_behind_each_other_in_a_pipe(tmp_path):
+    fifo = tmp_path / 'pipe'
+    os.mkfifo(fifo)
+    writer = threading.Thread(target=fifo.write_bytes, args=[members_of(A) + members_of(B)])
+    writer.start()
+    assert [member.name for member in stream_members(fifo)] == [*A, *B]
+    writer.join()
+
+
+def test_zeros_without_end_are_left_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr(forward_file, '_MAX_PADDING', 2**20)
+    fifo = tmp_path / 'pipe'
+    os.mkfifo(fifo)
+
+    def write():
+        try:
+            with fifo.open('wb') as file:
+                file.write(members_of(A))
+                while True:
+                    file.write(bytes(2**16))
+        except BrokenPipeError:
+            pass
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    notes = []
+    assert [member.name for member in stream_members(fifo, note=notes.append)] == list(A)
+    writer.join()
+    assert notes == [
+        f'{str(fifo)!r} ends at byte {END}; the zeros behind it do not, and are read no further.'
+    ]
+
+
+# Compressed streams.
+
+COMPRESSIONS = pytest.mark.parametrize(
+    ('name', 'compress'), [('gzip', gzip.compress), ('bzip2', bz2.compress), ('xz', lzma.compress)]
+)
+
+
+@COMPRESSIONS
+@pytest.mark.parametrize(
+    'garbage', [b'x', b'\n', GARBAGE, b'\0\0\0\0garbage'], ids=['x', 'line', 'much', 'zeros']
+)
+def test_other_bytes_behind_a_compressed_stream_are_left_alone(write, name, compress, garbage):
+    stream = compress(members_of(A))
+    archive = write(stream + garbage)
+    place = f'at byte {len(stream) + len(garbage) - len(garbage.lstrip(bytes(1)))} of the file'
+    members, notes = found(archive)
+    assert members == A
+    assert notes == [
+        f'{archive!r} has something behind the end of its {name} stream, {place}, which is not used.'
+    ]
+
+
+@COMPRESSIONS
+@pytest.mark.parametrize('zeros', [0, 4, 512, 100_000])
+def test_several_compressed_streams_are_one(write, name, compress, zeros):
+    data = members_of(A) + members_of(B)
+    pieces = [data[:700], b'', data[700 : END + 2 * BLOCK], data[END + 2 * BLOCK :]]
+    members, notes = found(write(b''.join(compress(piece) + bytes(zeros) for piece in pieces)))
+    assert members == {**A, **B}
+    assert len(notes) == 1 and 'goes on behind its end-of-archive block' in notes[0]
+
+
+@COMPRESSIONS
+def test_a_damaged_stream_behind_another_is_an_error(write, name, compress):
+    second = bytearray(compress(members_of(B)))
+    for place in {len(second) // 2, len(second) - 6}:
+        damaged = bytearray(second)
+        damaged[place] ^= 0xFF
+        with pytest.raises(DataError, match=r'damaged|cut off'):
+            list(stream_members(write(compress(members_of(A)) + damaged)))
+
+
+def test_gzip_headers_with_everything_in_them(write):
+    plain = gzip.compress(members_of(A), mtime=0)
+    extra = (70_000 % 2**16).to_bytes(2, 'little') + b'e' * (70_000 % 2**16)
+    head = plain[:3] + bytes([2 + 4 + 8 + 16]) + plain[4:10] + extra + b'name\0' + b'comment\0' + b'hh'
+    assert found(write(head + plain[10:])) == (A, [])
+
+
+def test_a_gzip_header_without_end_is_an_error(write):
+    plain = gzip.compress(members_of(A))
+    archive = write(plain[:3] + bytes([8]) + plain[4:10] + b'n' * 10**6)
+    with pytest.raises(DataError, match='a gzip header that does not end'):
+        list(stream_members(archive))
+
+
+def test_an_xz_stream_that_wants_much_memory_is_an_error(write):
+    """The block's header is 12 bytes behind the stream's: size, flags, filter, properties, padding, sum."""
+    data = bytearray(lzma.compress(members_of(A)))
+    assert data[12:16] == b'\2\0\x21\1'
+    data[16] = 36  # dictionary of 2^30 bytes
+    data[20:24] = zlib.crc32(data[12:20]).to_bytes(4, 'little')
+    with pytest.raises(DataError, match=r'[Mm]emory usage limit'):
+        list(stream_members(write(data)))
