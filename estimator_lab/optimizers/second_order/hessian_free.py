@@ -184,8 +184,7 @@ class HessianFreeOptimizer(SecondOrderOptimizer):
             loss, *outputs = self._model.at([*objective.values_of(weights), *share])
         except ValueError as error:
             raise FlagError(
-                f'curvature_share={self.knobs.curvature_share} needs a network that takes batches of any size: '
-                f'{error}'
+                f'curvature_share={self.knobs.curvature_share} needs a network that takes any batch: {error}'
             ) from error
         for copy, output in zip(outputs, self._outputs, strict=True):
             copy.set_shape([None, *output.shape[1:]])

@@ -94,9 +94,7 @@ def strong_wolfe(
     def look(search: _Search) -> tuple[_Search]:
         at, gradient = evaluate(search.trial)
         finite = tf.is_finite(at.loss) & tf.is_finite(at.slope)
-        allowed = (
-            tf.minimum(start.loss + sufficient_decrease * at.step * start.slope, search.low.loss) + slack
-        )
+        promised = start.loss + sufficient_decrease * at.step * start.slope
         decreases = finite & (at.loss <= tf.minimum(promised, search.low.loss) + slack)
         satisfied = decreases & (tf.abs(at.slope) <= -curvature * start.slope)
         # The minimum lies between `low` and the trial if the loss rises from the trial towards `high`.

@@ -56,7 +56,7 @@ def check_memory(
     if available is None or activations + vectors <= available:
         return
     raise FlagError(
-        f'--batch_size={batch_size} needs about {activations // _MEGABYTE:,} MB for the activations of a batch '
-        f'and {vectors // _MEGABYTE:,} MB for the optimizer, but {available // _MEGABYTE:,} MB are free: use a '
+        f'--batch_size={batch_size} needs about {activations // _MEGABYTE:,} MB for its activations and '
+        f'{vectors // _MEGABYTE:,} MB for the optimizer, but {available // _MEGABYTE:,} MB are free: use a '
         'smaller batch.'
     )

@@ -140,8 +140,8 @@ def _read_of(op: Any, variable: Any) -> Callable[[Any], Any]:
     if op.type == 'ResourceGatherNd':
         return lambda value: tf.gather_nd(value, op.inputs[1])
     raise FlagError(
-        f'The variable {variable.op.name!r} is read inside {op.name!r} ({op.type}), a loop or a function: read '
-        'it before, with tf.identity, so that the loss can be computed at other weights.'
+        f'The variable {variable.op.name!r} is read inside {op.name!r} ({op.type}), a loop or a function: '
+        'read it before, with tf.identity, so that the loss can be computed at other weights.'
     )
 
 

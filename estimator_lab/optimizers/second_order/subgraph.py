@@ -73,7 +73,7 @@ class Subgraph:
 
 
 def _between(sources: Sequence[Any], targets: Sequence[Any]) -> list[Any]:
-    """Returns the operations behind a source and before a target, and their constants, in the graph's order."""
+    """Returns the operations behind a source and before a target, with their constants, in order."""
     stops = {tensor.name for tensor in sources}
     before = {op.name for op in _ancestors(targets, stops)}
     behind: dict[str, Any] = {}
