@@ -117,8 +117,7 @@ class DescentOptimizer(SecondOrderOptimizer):
         direction = self._direction(state, at)
         slope = dot(at.gradient, direction.vector)
         lengths = norm(at.gradient) * norm(direction.vector)
-        # False for a NaN as well.
-        down = slope < -epsilon(slope.dtype) * lengths
+        down = tf.is_finite(slope) & (slope < -epsilon(slope.dtype) * lengths)
         direction, state = tf.cond(
             down, lambda: (direction, state), lambda: (steepest(at), self._forgotten(state))
         )

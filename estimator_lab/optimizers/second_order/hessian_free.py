@@ -105,9 +105,7 @@ class HessianFreeOptimizer(SecondOrderOptimizer):
         self._outputs = self._outputs or find_outputs(objective)
         for output in self._outputs:
             if not objective.contains(output):
-                raise FlagError(
-                    f'The output {output.name!r} does not lie between the variables and the loss.'
-                )
+                raise FlagError(f'The output {output.name!r} lies not between the variables and the loss.')
         if self._shares == 1:
             self._batch = []
         elif self._batch is None:
@@ -176,10 +174,7 @@ class HessianFreeOptimizer(SecondOrderOptimizer):
 
     def _gauss_newton(self, objective: Objective, weights: Any, turn: Any) -> GaussNewton:
         """Returns the matrix of the share of the batch whose turn it is."""
-        rows = tf.shape(self._outputs[0])[0]
-        place = tf.floormod(turn, self._shares)
-        first, end = (rows * (place + more) // self._shares for more in (0, 1))
-        share = [tensor[first:end] for tensor in self._batch or ()]
+        share = [self._share_of(tensor, turn) for tensor in self._batch or ()]
         try:
             loss, *outputs = self._model.at([*objective.values_of(weights), *share])
         except ValueError as error:
@@ -189,6 +184,16 @@ class HessianFreeOptimizer(SecondOrderOptimizer):
         for copy, output in zip(outputs, self._outputs, strict=True):
             copy.set_shape([None, *output.shape[1:]])
         return GaussNewton(loss, outputs, weights)
+
+    def _share_of(self, tensor: Any, turn: Any) -> Any:
+        """Returns the rows of a tensor whose turn it is."""
+        rows, place = tf.shape(tensor)[0], tf.floormod(turn, self._shares)
+        first, end = (rows * (place + more) // self._shares for more in (0, 1))
+        share = tensor[first:end]
+        length = tensor.shape.as_list()[0]
+        if length is not None and length % self._shares == 0:
+            share.set_shape([length // self._shares, *tensor.shape[1:]])
+        return share
 
 
 class _Tried(NamedTuple):

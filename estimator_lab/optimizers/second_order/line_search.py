@@ -171,8 +171,8 @@ def armijo(
     slack = _ROUNDING * epsilon(start.loss.dtype) * tf.abs(start.loss)
 
     def low_enough(rate: Any, loss: Any) -> Any:
-        # Comparisons with a loss that is NaN are false.
-        return loss <= start.loss + sufficient_decrease * rate * start.slope + slack
+        # TensorFlow takes `not a <= b` for `a > b`, which is false for a NaN as well.
+        return tf.is_finite(loss) & (loss <= start.loss + sufficient_decrease * rate * start.slope + slack)
 
     def unfinished(rate: Any, loss: Any, tried: Any) -> Any:
         return tf.logical_not(low_enough(rate, loss)) & (tried < most)

@@ -71,8 +71,8 @@ class Objective:
         return self._loss
 
     def contains(self, tensor: Any) -> bool:
-        """Whether a tensor lies between the variables and the loss."""
-        return self._subgraph.contains(tensor)
+        """Whether a tensor lies between the variables and the loss; what reads a variable does."""
+        return self._subgraph.contains(tensor) or any(tensor is source for source in self.sources)
 
     def here(self) -> Iterate:
         """Returns the graph's own weights, loss and gradient; it costs no copy of the network."""

@@ -22,9 +22,10 @@ def find_outputs(objective: Objective) -> list[Any]:
     """
     found = {}
     for op in objective.operations:
-        for tensor in _outputs_of(op):
-            if objective.contains(tensor):
-                found[tensor.name] = tensor
+        learned = [tensor for tensor in _compared_by(op) if objective.contains(tensor)]
+        # Where both sides of a difference are, it is one within the network, as batch normalisation has it.
+        if len(learned) == 1:
+            found[learned[0].name] = learned[0]
     if not found:
         raise FlagError(
             'Hessian-free optimization found no softmax or sigmoid cross-entropy and no squared error in the '
@@ -39,8 +40,8 @@ def _last_of(tensors: Sequence[Any]) -> list[Any]:
     return [tensor for tensor in tensors if tensor.op.name not in earlier]
 
 
-def _outputs_of(op: Any) -> list[Any]:
-    """Returns what may be outputs if an operation is that of a loss."""
+def _compared_by(op: Any) -> list[Any]:
+    """Returns outputs, and maybe their labels, if an operation is that of a loss."""
     if op.type in _CROSS_ENTROPIES:
         return [op.inputs[0]]
     if op.type == 'SquaredDifference':

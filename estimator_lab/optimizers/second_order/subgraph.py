@@ -1,5 +1,6 @@
 """The part of a graph between some tensors and others, computed again for other values of the former."""
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -9,8 +10,9 @@ from estimator_lab.tf1 import tf
 
 # Operations that draw random numbers from a state of their own. Computed again, they would draw others.
 _RANDOM = re.compile(r'Random|Normal|Multinomial|StatefulUniform|CandidateSampler|Rng|SampleDistorted')
-# Constants of up to this many values are copied, since shapes are inferred from them.
+# Constants of up to this many values are small.
 _SMALL = 64
+_COPIES = itertools.count(1)
 _V1_CONTROL_FLOW = {'Switch', 'Merge', 'Enter', 'Exit', 'NextIteration', 'LoopCond'}
 
 
@@ -35,19 +37,22 @@ class Subgraph:
         self._sources = list(sources)
         self._targets = list(targets)
         self.operations = _between(self._sources, self._targets)
-        self._inside = {op.name for op in self.operations}
+        self._behind = {op.name for op in self.operations}
         _check(self._graph, self.operations)
-        self._definition = _definition(self._graph, self.operations, self._inside)
+        # Shapes are inferred from constants, so that they are copied, too.
+        copied = [*_constants_of(self.operations), *self.operations]
+        inside = {op.name for op in copied}
+        self._definition = _definition(self._graph, copied, inside)
         replaced = {tensor.name for tensor in self._sources}
         self.inputs = [
             tensor
             for tensor in _unique(tensor for op in self.operations for tensor in op.inputs)
-            if tensor.name not in replaced and tensor.op.name not in self._inside
+            if tensor.name not in replaced and tensor.op.name not in inside
         ]
 
     def contains(self, tensor: Any) -> bool:
         """Whether a tensor changes with the sources."""
-        return tensor.op.name in self._inside
+        return tensor.op.name in self._behind
 
     def at(self, values: Sequence[Any]) -> list[Any]:
         """Returns the targets for other values of the sources.
@@ -67,13 +72,14 @@ class Subgraph:
         replaced = {tensor.name: here(value) for tensor, value in zip(self._sources, values, strict=True)}
         held = {tensor.name: here(tensor) for tensor in self.inputs}
         computed = [t.name for t in self._targets if t.name not in replaced and self.contains(t)]
-        copies = tf.import_graph_def(self._definition, {**held, **replaced}, computed, name='again')
+        definition = _with_new_functions(self._definition)
+        copies = tf.import_graph_def(definition, {**held, **replaced}, computed, name='again')
         found = {**replaced, **dict(zip(computed, copies, strict=True))}
         return [found[t.name] if t.name in found else here(t) for t in self._targets]
 
 
 def _between(sources: Sequence[Any], targets: Sequence[Any]) -> list[Any]:
-    """Returns the operations behind a source and before a target, with their constants, in order."""
+    """Returns the operations behind a source and before a target, in the graph's order."""
     stops = {tensor.name for tensor in sources}
     before = {op.name for op in _ancestors(targets, stops)}
     behind: dict[str, Any] = {}
@@ -83,15 +89,23 @@ def _between(sources: Sequence[Any], targets: Sequence[Any]) -> list[Any]:
             if op.name in before and op.name not in behind and not is_random(op):
                 behind[op.name] = op
                 waiting.extend(tensor for tensor in op.outputs if tensor.name not in stops)
-    inputs = [tensor for op in behind.values() for tensor in op.inputs if tensor.name not in stops]
-    fixed = {op.name for tensor in inputs if _is_fixed(tensor) for op in _ancestors([tensor], set())}
-    return [op for op in targets[0].graph.get_operations() if op.name in behind or op.name in fixed]
+    return [op for op in targets[0].graph.get_operations() if op.name in behind]
+
+
+def _constants_of(operations: Sequence[Any]) -> list[Any]:
+    """Returns the operations behind inputs that are small constants, or computed from such alone."""
+    inside = {op.name for op in operations}
+    inputs = [tensor for op in operations for tensor in op.inputs if tensor.op.name not in inside]
+    fixed = [tensor for tensor in inputs if _is_fixed(tensor)]
+    return list(_ancestors(fixed, set()))
 
 
 def _is_fixed(tensor: Any) -> bool:
     """Whether a tensor is a small constant, or computed from such alone."""
     op = tensor.op
-    if op.op_def.is_stateful or (tensor.shape.num_elements() or 0) > _SMALL:
+    # What has to wait for another operation may be a branch of v1 control flow.
+    waits = op.control_inputs or op.type in _V1_CONTROL_FLOW
+    if waits or op.op_def.is_stateful or (tensor.shape.num_elements() or 0) > _SMALL:
         return False
     return op.type == 'Const' or (len(op.inputs) > 0 and all(map(_is_fixed, op.inputs)))
 
@@ -139,16 +153,16 @@ def _check(graph: Any, operations: Sequence[Any]) -> None:
             )
 
 
-def _functions_of(node: Any) -> list[str]:
-    """Returns the names of the functions that a node calls."""
+def _functions_of(node: Any) -> list[Any]:
+    """Returns where a node names functions that it calls."""
     values = node.attr.values()
-    lists = [function.name for value in values for function in value.list.func]
-    return lists + [value.func.name for value in values if value.HasField('func')]
+    lists = [function for value in values for function in value.list.func]
+    return lists + [value.func for value in values if value.HasField('func')]
 
 
 def _random_inside(node: Any, bodies: dict[str, Any], seen: set[str]) -> str:
     """Returns the name of a random operation in the functions that a node calls; '' for none."""
-    for name in _functions_of(node):
+    for name in (function.name for function in _functions_of(node)):
         if name in seen or name not in bodies:
             continue
         seen.add(name)
@@ -177,3 +191,26 @@ def _definition(graph: Any, operations: Sequence[Any], inside: set[str]) -> Any:
     if calls:
         definition.library.CopyFrom(graph.as_graph_def().library)
     return definition
+
+
+def _with_new_functions(definition: Any) -> Any:
+    """Returns a GraphDef whose functions have names of their own.
+
+    The gradient of a loop or condition rewrites its functions, under names made of theirs: two copies of one
+    function would become two functions of one name.
+    """
+    if not definition.library.function:
+        return definition
+    renamed = tf.GraphDef()
+    renamed.CopyFrom(definition)
+    number = next(_COPIES)
+    names = {f.signature.name: f'{f.signature.name}_again_{number}' for f in renamed.library.function}
+    nodes = [node for function in renamed.library.function for node in function.node_def]
+    for called in (called for node in [*renamed.node, *nodes] for called in _functions_of(node)):
+        called.name = names.get(called.name, called.name)
+    for function in renamed.library.function:
+        function.signature.name = names[function.signature.name]
+    for pair in renamed.library.gradient:
+        pair.function_name = names.get(pair.function_name, pair.function_name)
+        pair.gradient_func = names.get(pair.gradient_func, pair.gradient_func)
+    return renamed

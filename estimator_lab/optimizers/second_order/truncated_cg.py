@@ -78,8 +78,8 @@ def truncated_cg(
     def advance(state: _State) -> tuple[_State]:
         along = product(state.direction)
         curvature = dot(state.direction, along)
-        # False for a NaN as well. Without curvature, this step has length 0 and is the last.
-        curved = curvature > 0
+        # Without curvature, this step has length 0 and is the last.
+        curved = tf.is_finite(curvature) & (curvature > 0)
         length = tf.where(curved, tf.div_no_nan(state.power, curvature), tf.zeros_like(curvature))
         solution = state.solution + length * state.direction
         residual = state.residual + tf.cond(curved, lambda: length * along, lambda: tf.zeros_like(along))
