@@ -44,10 +44,12 @@ class Subgraph:
         inside = {op.name for op in copied}
         self._definition = _definition(self._graph, copied, inside)
         replaced = {tensor.name for tensor in self._sources}
-        self.inputs = [
+        entering = {tensor.name: tensor for op in copied for tensor in op.inputs}
+        self._read = replaced & entering.keys()
+        self._held = [
             tensor
-            for tensor in _unique(tensor for op in self.operations for tensor in op.inputs)
-            if tensor.name not in replaced and tensor.op.name not in inside
+            for name, tensor in entering.items()
+            if name not in replaced and tensor.op.name not in inside
         ]
 
     def contains(self, tensor: Any) -> bool:
@@ -70,10 +72,11 @@ class Subgraph:
             return tensor if tensor.graph is current else tf.identity(tensor)
 
         replaced = {tensor.name: here(value) for tensor, value in zip(self._sources, values, strict=True)}
-        held = {tensor.name: here(tensor) for tensor in self.inputs}
+        held = {tensor.name: here(tensor) for tensor in self._held}
         computed = [t.name for t in self._targets if t.name not in replaced and self.contains(t)]
         definition = _with_new_functions(self._definition)
-        copies = tf.import_graph_def(definition, {**held, **replaced}, computed, name='again')
+        inputs = held | {name: replaced[name] for name in self._read}
+        copies = tf.import_graph_def(definition, inputs, computed, name='again')
         found = {**replaced, **dict(zip(computed, copies, strict=True))}
         return [found[t.name] if t.name in found else here(t) for t in self._targets]
 
@@ -130,10 +133,6 @@ def ancestors(targets: Sequence[Any]) -> list[Any]:
 def is_random(op: Any) -> bool:
     """Whether an operation draws random numbers from a state of its own."""
     return bool(op.op_def.is_stateful and _RANDOM.search(op.type))
-
-
-def _unique(tensors: Iterator[Any]) -> list[Any]:
-    return list({tensor.name: tensor for tensor in tensors}.values())
 
 
 def _check(graph: Any, operations: Sequence[Any]) -> None:

@@ -4,7 +4,7 @@ import pytest
 from estimator_lab.optimizers.second_order.line_search import Point, armijo, cubic_minimum, strong_wolfe
 from estimator_lab.tf1 import tf
 
-# (phi of the step length, its slope), with phi'(0) < 0; the first two are Moré and Thuente's (1994, section 5).
+# (phi of the step length, its slope); the first two are Moré and Thuente's (1994, section 5).
 FUNCTIONS = {
     'rational': (lambda a: -a / (a**2 + 2), lambda a: (a**2 - 2) / (a**2 + 2) ** 2),
     'fifth power': (
