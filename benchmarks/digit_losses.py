@@ -1,0 +1,101 @@
+"""What the benchmarks of optimizers minimise: digits in memory, and the losses of two networks."""
+
+import itertools
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from estimator_lab.core.layers.sparse_initializer import SparseInitializer
+from estimator_lab.data.images.decode import decode_image
+from estimator_lab.data.labels import label_of
+from estimator_lab.data.tar.stream import stream_members
+from estimator_lab.tf1 import tf
+
+SIDE, CLASSES = 28, 10
+_LAYERS = (1000, 500, 250, 30)
+
+
+class Digits(NamedTuple):
+    """Images float32 [n, 784] in [0, 1] and their digits int32 [n]."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+def read_digits(archive: str, count: int) -> Digits:
+    """Returns the first images of an archive; all for a count of 0."""
+    members = list(itertools.islice(stream_members(archive), count or None))
+    with ThreadPoolExecutor() as pool:
+        images = list(pool.map(lambda member: decode_image(member.data, SIDE, SIDE), members))
+    labels = np.array([int(label_of(member.name)) for member in members], np.int32)
+    return Digits(np.stack(images).reshape(len(images), -1).astype(np.float32) / 255, labels)
+
+
+def batches(digits: Digits, size: int, seed: int = 1) -> Iterator[Digits]:
+    """Yields batches without end, in another order in each pass; whole passes for a size of 0."""
+    rng = np.random.default_rng(seed)
+    count = len(digits.images)
+    size = min(size or count, count)
+    while True:
+        order = rng.permutation(count) if size < count else np.arange(count)
+        for start in range(0, count - size + 1, size):
+            chosen = order[start : start + size]
+            yield digits if size == count else Digits(digits.images[chosen], digits.labels[chosen])
+
+
+class Inputs(NamedTuple):
+    """Placeholders of a batch."""
+
+    images: Any
+    labels: Any
+
+    def feed(self, digits: Digits) -> dict[Any, Any]:
+        return {self.images: digits.images, self.labels: digits.labels}
+
+
+def inputs() -> Inputs:
+    """Makes them."""
+    return Inputs(tf.placeholder(tf.float32, [None, SIDE**2]), tf.placeholder(tf.int32, [None]))
+
+
+def session() -> Any:
+    """Returns a session whose variables have their first values."""
+    made = tf.Session()
+    made.run(tf.global_variables_initializer())
+    return made
+
+
+def autoencoder_loss(place: Inputs) -> Any:
+    """Returns Martens' loss: cross-entropy of logistic layers with a linear code, sparsely initialised."""
+    values = place.images
+    for units in _LAYERS:
+        activation = None if units == _LAYERS[-1] else tf.nn.sigmoid
+        values = tf.layers.dense(values, units, activation, kernel_initializer=SparseInitializer())
+    for units in _LAYERS[-2::-1]:
+        values = tf.layers.dense(values, units, tf.nn.sigmoid, kernel_initializer=SparseInitializer())
+    logits = tf.layers.dense(values, SIDE**2, kernel_initializer=SparseInitializer())
+    with tf.name_scope('autoencoder'):
+        difference = tf.squared_difference(tf.nn.sigmoid(logits), place.images)
+        tf.reduce_sum(difference, axis=1, name='error')
+        losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=place.images, logits=logits)
+        return tf.reduce_mean(tf.reduce_sum(losses, axis=1))
+
+
+def cnn_loss(place: Inputs) -> Any:
+    """Returns the loss of the document's network at 28x28, without dropout."""
+    initializer = tf.glorot_uniform_initializer()
+    maps = tf.reshape(place.images, [-1, SIDE, SIDE, 1])
+    for _ in range(2):
+        maps = tf.layers.conv2d(
+            maps, 32, 5, padding='same', activation=tf.nn.relu, kernel_initializer=initializer
+        )
+        maps = tf.layers.max_pooling2d(maps, 2, 2)
+    hidden = tf.layers.dense(tf.layers.flatten(maps), 1024, tf.nn.relu, kernel_initializer=initializer)
+    logits = tf.layers.dense(hidden, CLASSES, kernel_initializer=initializer)
+    with tf.name_scope('cnn'):
+        wrong = tf.not_equal(tf.argmax(logits, 1, tf.int32), place.labels)
+        tf.cast(wrong, tf.float32, name='wrong')
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=place.labels, logits=logits)
+        return tf.reduce_mean(losses)

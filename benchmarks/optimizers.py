@@ -1,0 +1,341 @@
+"""Prints the figures of the second-order optimizers, each with the command that made it.
+
+    python benchmarks/optimizers.py softmax --train=mnist-train.tar.gz
+                        softmax regression on all images: L-BFGS, SciPy's and scikit-learn's; 5 minutes
+    python benchmarks/optimizers.py overhead --train=mnist-train.tar.gz
+                        one more loss within a step, over the network's forward pass; 2 minutes
+    python benchmarks/optimizers.py autoencoder --train=... --test=... --minutes=90
+                        784-1000-500-250-30: squared error of the test images behind each few steps
+    python benchmarks/optimizers.py cnn --train=... --test=... --minutes=60
+                        the document's network by L-BFGS: test error behind each few steps
+    python benchmarks/optimizers.py picture --train=mnist-train.tar.gz
+                        loss over seconds, passes and evaluations for all optimizers, as a PNG; 10 minutes
+
+--method chooses the optimizer of autoencoder and cnn, --examples how many images are read (0 for all),
+--batch how many of them make a step. The package has to be installed (`pip install -e '.[test]'`), and
+nothing else may run meanwhile.
+"""
+
+import argparse
+import itertools
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from curves import draw_panels
+from digit_losses import (
+    CLASSES,
+    SIDE,
+    Digits,
+    Inputs,
+    autoencoder_loss,
+    batches,
+    cnn_loss,
+    inputs,
+    read_digits,
+    session,
+)
+
+from estimator_lab.optimizers import (
+    OPTIMIZERS,
+    SECOND_ORDER,
+    ConjugateGradientKnobs,
+    HessianFreeKnobs,
+    LBFGSKnobs,
+    LBFGSOptimizer,
+    make_optimizer,
+)
+from estimator_lab.optimizers.second_order.objective import Objective
+from estimator_lab.tf1 import tf
+
+_DECAY = 1e-4
+_NEAR = 1e-6
+_STEPS_SHOWN = 5
+_RATES = {'sgd': 0.5, 'momentum': 0.1, 'nesterov': 0.1, 'adagrad': 0.05, 'adadelta': 10.0, 'ftrl': 0.5}
+
+
+def softmax(given: argparse.Namespace) -> None:
+    """Prints evaluations and seconds until the minimum of softmax regression with weight decay is near."""
+    from scipy.optimize import minimize
+    from sklearn.linear_model import LogisticRegression
+
+    digits = read_digits(given.train, given.examples)
+    function = _softmax_in_numpy(digits)
+    start = np.zeros(SIDE**2 * CLASSES)
+    exact = minimize(function, start, jac=True, method='L-BFGS-B', options=_options(30, 1e-15, 1e-7))
+    print(f'minimum {exact.fun:.9f}, found by SciPy with 30 pairs in {exact.nfev} evaluations')
+
+    trace: list[tuple[float, float]] = []
+    started = time.perf_counter()
+
+    def watched(x: np.ndarray) -> tuple[float, np.ndarray]:
+        loss, gradient = function(x)
+        trace.append((loss, time.perf_counter() - started))
+        return loss, gradient
+
+    minimize(watched, start, jac=True, method='L-BFGS-B', options=_options(10, 1e-12, 1e-6))
+    near = exact.fun * (1 + _NEAR)
+    theirs = next((number for number, (loss, _) in enumerate(trace) if loss <= near), len(trace) - 1)
+    _print_run('SciPy L-BFGS-B, m = 10', trace[theirs][0], exact.fun, theirs + 1, trace[theirs][1])
+
+    started = time.perf_counter()
+    model = LogisticRegression(
+        C=1 / (_DECAY * len(digits.images)), fit_intercept=False, tol=1e-5, max_iter=2000
+    )
+    model.fit(digits.images, digits.labels)
+    seconds = time.perf_counter() - started
+    loss = function(model.coef_.T.astype(np.float64).ravel())[0]
+    _print_run('scikit-learn lbfgs', loss, exact.fun, int(model.n_iter_[0]), seconds, 'iterations')
+    _our_softmax(digits, function, exact.fun, theirs + 1)
+
+
+def _options(memory: int, loss: float, gradient: float) -> dict[str, Any]:
+    return {'maxcor': memory, 'ftol': loss, 'gtol': gradient, 'maxiter': 5000, 'maxfun': 10000}
+
+
+def _softmax_in_numpy(digits: Digits) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
+    """Returns weights -> (loss, gradient); the products are of float32, as ours are, the sums of float64."""
+    rows = np.arange(len(digits.labels))
+
+    def function(x: np.ndarray) -> tuple[float, np.ndarray]:
+        weights = x.astype(np.float32).reshape(SIDE**2, CLASSES)
+        logits = digits.images @ weights
+        logits -= logits.max(axis=1, keepdims=True)
+        shares = np.exp(logits)
+        sums = shares.sum(axis=1, keepdims=True)
+        losses = np.log(sums[:, 0]) - logits[rows, digits.labels]
+        shares /= sums
+        shares[rows, digits.labels] -= 1
+        gradient = (digits.images.T @ shares).astype(np.float64).ravel() / len(rows) + _DECAY * x
+        return float(losses.mean(dtype=np.float64) + _DECAY * (x @ x) / 2), gradient
+
+    return function
+
+
+def _our_softmax(digits: Digits, function: Any, minimum: float, most: int) -> None:
+    """Runs our L-BFGS once, for as many evaluations as SciPy needed and a tenth more."""
+    with tf.Graph().as_default():
+        place = inputs()
+        weights = tf.get_variable('w', [SIDE**2, CLASSES], initializer=tf.zeros_initializer())
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
+            labels=place.labels, logits=tf.matmul(place.images, weights)
+        )
+        loss = tf.reduce_mean(losses) + _DECAY * tf.nn.l2_loss(weights)
+        optimizer = LBFGSOptimizer(LBFGSKnobs(iterations=20))
+        step = optimizer.minimize(loss)
+        with session() as run:
+            fetches = [optimizer.diagnostics['evaluations'], step]
+            run.make_callable(loss)  # starts TensorFlow's threads
+            evaluations, started = 0, time.perf_counter()
+            while evaluations < 3 * most:
+                # The loss at the start of a step was the last one of the step before: one step counts it.
+                evaluations += int(run.run(fetches, place.feed(digits))[0])
+                seconds = time.perf_counter() - started
+                found = function(run.run(weights).astype(np.float64).ravel())[0]
+                if found <= minimum * (1 + _NEAR):
+                    break
+                started += time.perf_counter() - started - seconds
+    _print_run('ours, m = 10, 20 iterations a step', found, minimum, evaluations, seconds)
+    print(f"evaluations: {evaluations / most:.2f} times SciPy's")
+
+
+def _print_run(
+    name: str, loss: float, minimum: float, count: int, seconds: float, unit: str = 'evaluations'
+) -> None:
+    print(f'{name:<36}{loss / minimum - 1:>10.1e} above the minimum, {count:5d} {unit}, {seconds:6.1f} s')
+
+
+def overhead(given: argparse.Namespace) -> None:
+    """Prints the time of one more loss, and of one with its gradient, over that of the graph's own."""
+    digits = next(batches(read_digits(given.train, given.examples or 4000), given.batch or 1000))
+    for name, network in (('autoencoder', autoencoder_loss), ('cnn', cnn_loss)):
+        with tf.Graph().as_default():
+            place = inputs()
+            objective = Objective(network(place), tf.trainable_variables())
+            weights = objective.here().weights
+
+            def repeated(count: int, evaluate: Any, here: Any = weights) -> Any:
+                @tf.function(autograph=False)
+                def loop() -> Any:
+                    def body(number: int, total: Any) -> Any:
+                        # Other weights in each turn, so that nothing can be computed once.
+                        return number + 1, total + evaluate(here * (1 + 1e-6 * tf.cast(number, tf.float32)))
+
+                    first = (tf.constant(0), tf.constant(0.0))
+                    return tf.while_loop(lambda n, _: n < count, body, first, parallel_iterations=1)[1]
+
+                return loop()
+
+            def with_gradient(here: Any, of: Objective = objective) -> Any:
+                found = of.at(here)
+                return found.loss + tf.reduce_sum(found.gradient)
+
+            own = {'loss': objective.loss, 'loss and gradient': objective.here().gradient}
+            clones = {'loss': objective.loss_at, 'loss and gradient': with_gradient}
+            with session() as run:
+                for what, fetch in own.items():
+                    times = []
+                    for tensor in (fetch, repeated(1, clones[what]), repeated(5, clones[what])):
+                        run.run(tensor, place.feed(digits))
+                        times.append(min(_seconds(run, tensor, place.feed(digits)) for _ in range(7)))
+                    forward, one, five = times
+                    more = (five - one) / 4
+                    print(
+                        f'{name}, {what}: {forward * 1e3:.0f} ms in the graph, {more * 1e3:.0f} ms each more '
+                        f'within a step: {more / forward:.2f}',
+                        flush=True,
+                    )
+
+
+def _seconds(run: Any, tensor: Any, feed: Mapping[Any, Any]) -> float:
+    started = time.perf_counter()
+    run.run(tensor, feed)
+    return time.perf_counter() - started
+
+
+def autoencoder(given: argparse.Namespace) -> None:
+    """Prints squared errors: published CG 3.00, Hessian-free 2.78, with L2 2.55 (Martens 2010, table 1)."""
+
+    def measure(run: Any, place: Inputs, error: Any, digits: Digits) -> str:
+        parts = [run.run(error, place.feed(part)) for part in _parts(digits)]
+        return f'squared error {np.concatenate(parts).mean():.3f}'
+
+    _train(given, autoencoder_loss, measure, 'autoencoder/error:0')
+
+
+def cnn(given: argparse.Namespace) -> None:
+    """Prints the test error of the document's network: published 0.69 % (Le et al. 2011)."""
+
+    def measure(run: Any, place: Inputs, wrong: Any, digits: Digits) -> str:
+        parts = [run.run(wrong, place.feed(part)) for part in _parts(digits)]
+        return f'error {np.concatenate(parts).mean():.2%}'
+
+    _train(given, cnn_loss, measure, 'cnn/wrong:0')
+
+
+def _parts(digits: Digits, size: int = 1000) -> Iterator[Digits]:
+    for start in range(0, len(digits.images), size):
+        yield Digits(digits.images[start : start + size], digits.labels[start : start + size])
+
+
+def _train(given: argparse.Namespace, network: Any, measure: Any, name: str) -> None:
+    train, test = read_digits(given.train, given.examples), read_digits(given.test, given.examples)
+    with tf.Graph().as_default() as graph:
+        tf.set_random_seed(given.seed)
+        place = inputs()
+        loss = network(place)
+        optimizer = make_optimizer(given.method, given.rate, knobs=_knobs(given))
+        step = optimizer.minimize(loss)
+        if given.method in SECOND_ORDER:
+            optimizer.check_memory(given.batch or len(train.images))
+        figure = graph.get_tensor_by_name(name)
+        with session() as run:
+            every = _STEPS_SHOWN if given.method in SECOND_ORDER else 500
+            started = time.monotonic()
+            for number, batch in enumerate(batches(train, given.batch)):
+                minutes = (time.monotonic() - started) / 60
+                if (
+                    number % (_STEPS_SHOWN if hasattr(optimizer, 'knobs') else 500) == 0
+                    or minutes > given.minutes
+                ):
+                    shown = measure(run, place, figure, test)
+                    print(f'step {number:5d} {minutes:6.1f} min   test {shown}', flush=True)
+                if minutes > given.minutes:
+                    break
+                value, _ = run.run([loss, step], place.feed(batch))
+                if number % every == 0:
+                    print(f'step {number:5d} loss {value:.4f}', flush=True)
+            print(f'training images: {measure(run, place, figure, train)}')
+
+
+def _knobs(given: argparse.Namespace) -> Any:
+    return {
+        'lbfgs': LBFGSKnobs(iterations=given.iterations, memory=20),
+        'conjugate_gradient': ConjugateGradientKnobs(iterations=given.iterations),
+        'hessian_free': HessianFreeKnobs(curvature_share=given.share, l2=given.l2),
+    }.get(given.method)
+
+
+def picture(given: argparse.Namespace) -> None:
+    """Draws the loss on some digits of a network with one hidden layer, for each optimizer of the registry."""
+    digits = read_digits(given.train, given.examples or 5000)
+    curves = {name: _curve(name, digits, given.minutes * 60) for name in OPTIMIZERS}
+    axes = ('seconds', 'passes over the images', 'evaluations of a batch')
+    panels = {
+        title: {name: [(point[axis], point[3]) for point in curve] for name, curve in curves.items()}
+        for axis, title in enumerate(axes)
+    }
+    path = Path(given.runs) / 'optimizers.png'
+    draw_panels(path, panels, f'loss on all {len(digits.images):,} images')
+    print(f'picture: {path}')
+
+
+def _curve(name: str, digits: Digits, limit: float) -> list[tuple[float, float, float, float]]:
+    """Returns (seconds, passes, evaluations, loss) of one optimizer; first-order ones take batches of 100."""
+    with tf.Graph().as_default():
+        tf.set_random_seed(1)
+        place = inputs()
+        initializer = tf.glorot_uniform_initializer()
+        hidden = tf.layers.dense(place.images, 100, tf.nn.tanh, kernel_initializer=initializer)
+        logits = tf.layers.dense(hidden, CLASSES, kernel_initializer=initializer)
+        loss = tf.losses.sparse_softmax_cross_entropy(place.labels, logits)
+        optimizer = make_optimizer(name, _RATES.get(name, 0.003))
+        step = optimizer.minimize(loss)
+        second = name in SECOND_ORDER
+        size = len(digits.images) if second else 100
+        per_look = 1 if second else len(digits.images) // size
+        with session() as run:
+            source, seconds, evaluations, points = batches(digits, size), 0.0, 0.0, []
+            shown = optimizer.diagnostics['evaluations'] if second else tf.constant(1.0)
+            while seconds < limit:
+                passes = evaluations * size / len(digits.images)
+                points.append((seconds, passes, evaluations, run.run(loss, place.feed(digits))))
+                for batch in itertools.islice(source, per_look):
+                    feed = place.feed(batch)
+                    started = time.perf_counter()
+                    evaluations += run.run([shown, step], feed)[0]
+                    seconds += time.perf_counter() - started
+    print(f'{name:<20} {points[-1][3]:.5f} after {points[-1][1]:.0f} passes', flush=True)
+    return points
+
+
+FIGURES = {f.__name__: f for f in (softmax, overhead, autoencoder, cnn, picture)}
+
+
+def main() -> None:
+    """Runs the benchmark that the command line names."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('figure', choices=list(FIGURES))
+    parser.add_argument('--train', required=True, help='training archive')
+    parser.add_argument('--test', help='test archive')
+    parser.add_argument('--method', choices=OPTIMIZERS, default='hessian_free', help='optimizer')
+    parser.add_argument('--rate', type=float, default=0.001, help='learning rate of a first-order optimizer')
+    parser.add_argument('--minutes', type=float, default=1.0, help='after which training ends')
+    parser.add_argument('--examples', type=int, default=0, help='images that are read; 0 for all')
+    parser.add_argument('--batch', type=int, default=0, help='images in a batch; 0 for all')
+    parser.add_argument(
+        '--iterations', type=int, default=10, help='of L-BFGS and conjugate gradients, a batch'
+    )
+    parser.add_argument('--share', type=float, default=1 / 8, help='of the batch, for the curvature')
+    parser.add_argument('--l2', type=float, default=1e-5, help='weight decay of hessian_free')
+    parser.add_argument('--seed', type=int, default=1, help='of the initial weights')
+    parser.add_argument('--runs', default='runs/second_order', help='folder of the pictures')
+    given = parser.parse_args()
+    if given.figure in ('autoencoder', 'cnn') and not given.test:
+        parser.error(f'{given.figure} needs --test')
+    print(
+        f'TensorFlow {version("tensorflow")}, Python {platform.python_version()}, {os.cpu_count()} cores, '
+        f'load {os.getloadavg()[0]:.1f} before the start'
+    )
+    FIGURES[given.figure](given)
+
+
+if __name__ == '__main__':
+    main()

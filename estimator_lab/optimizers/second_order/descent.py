@@ -1,0 +1,134 @@
+"""Methods that choose a direction and search along it: what L-BFGS and conjugate gradients share."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+from estimator_lab.optimizers.second_order.flat import dot, epsilon, norm
+from estimator_lab.optimizers.second_order.knobs import Knobs, knob
+from estimator_lab.optimizers.second_order.line_search import Found, Point, strong_wolfe
+from estimator_lab.optimizers.second_order.objective import Iterate, Objective
+from estimator_lab.optimizers.second_order.optimizer import SecondOrderOptimizer, Step
+from estimator_lab.tf1 import tf
+
+
+@dataclasses.dataclass(frozen=True)
+class DescentKnobs(Knobs):
+    """Settings of the iterations and of their line search."""
+
+    iterations: int = knob(1, 'iterations on each batch, at least 1', lambda v: v >= 1)
+    line_search_steps: int = knob(20, 'most evaluations in a line search, at least 1', lambda v: v >= 1)
+    sufficient_decrease: float = knob(1e-4, 'c1 of the Wolfe conditions, in (0, 0.5)', lambda v: 0 < v < 0.5)
+    curvature: float = knob(0.9, 'c2 of the Wolfe conditions, in (0, 1)', lambda v: 0 < v < 1)
+
+
+class Direction(NamedTuple):
+    """Where to search: a direction [size], and the step length to try first, a scalar."""
+
+    vector: Any
+    first_step: Any
+
+
+class _Progress(NamedTuple):
+    """Between two iterations of a step."""
+
+    number: Any
+    at: Iterate
+    state: Any
+    evaluations: Any
+    step_length: Any
+    finite: Any
+    stuck: Any
+    resets: Any
+
+
+class DescentOptimizer(SecondOrderOptimizer):
+    """An optimizer whose iteration is a direction, a search along it, and a lesson from where that ended.
+
+    A direction that does not lead down, or along which the search finds nothing lower, resets the method:
+    it forgets its state and goes down the gradient. Where that finds nothing either, the step ends.
+    """
+
+    shown = ('step_length', 'resets')
+
+    def _direction(self, state: Any, at: Iterate) -> Direction:
+        """Returns where the method would go from here."""
+        raise NotImplementedError
+
+    def _forgotten(self, state: Any) -> Any:
+        """Returns the state of a method that knows nothing yet; its `_direction` is `steepest`."""
+        raise NotImplementedError
+
+    def _learned(self, state: Any, at: Iterate, direction: Any, found: Found, then: Iterate) -> Any:
+        """Returns the state after an iteration from `at` along a direction [size] to `then`."""
+        raise NotImplementedError
+
+    def _step(self, objective: Objective, here: Iterate, state: Any) -> Step:
+        def unfinished(progress: _Progress) -> Any:
+            return (progress.number < self.knobs.iterations) & tf.logical_not(progress.stuck)
+
+        def iterate(progress: _Progress) -> tuple[_Progress]:
+            return (self._iteration(objective, progress),)
+
+        zero, yes = tf.constant(0), tf.constant(True)
+        first = _Progress(zero, here, state, zero, tf.zeros_like(here.loss), yes, _is_flat(here), zero)
+        (end,) = tf.while_loop(unfinished, iterate, (first,), parallel_iterations=1)
+        diagnostics = {'evaluations': end.evaluations, 'step_length': end.step_length, 'resets': end.resets}
+        return Step(end.at.weights, end.state, end.finite, diagnostics)
+
+    def _iteration(self, objective: Objective, progress: _Progress) -> _Progress:
+        at = progress.at
+        direction, state, turned = self._downwards(progress.state, at)
+        slope = dot(at.gradient, direction.vector)
+
+        def along(step: Any) -> tuple[Point, Any]:
+            there = objective.at(at.weights + step * direction.vector)
+            return Point(step, there.loss, dot(there.gradient, direction.vector)), there.gradient
+
+        found = strong_wolfe(
+            along,
+            Point(tf.zeros_like(at.loss), at.loss, slope),
+            at.gradient,
+            direction.first_step,
+            self.knobs.sufficient_decrease,
+            self.knobs.curvature,
+            self.knobs.line_search_steps,
+        )
+        moved = found.point.step > 0
+        then = Iterate(at.weights + found.point.step * direction.vector, found.point.loss, found.gradient)
+        # A method that knows nothing has gone down the gradient: there is nothing left to forget.
+        fresh = tf.reduce_all(tf.equal(direction.vector, -at.gradient))
+        return _Progress(
+            number=progress.number + 1,
+            at=tf.cond(moved, lambda: then, lambda: at),
+            state=tf.cond(
+                moved,
+                lambda: self._learned(state, at, direction.vector, found, then),
+                lambda: self._forgotten(state),
+            ),
+            evaluations=progress.evaluations + found.evaluations,
+            step_length=found.point.step,
+            finite=found.finite,
+            stuck=(tf.logical_not(moved) & fresh) | (moved & _is_flat(then)),
+            resets=progress.resets + tf.cast(turned | tf.logical_not(moved), tf.int32),
+        )
+
+    def _downwards(self, state: Any, at: Iterate) -> tuple[Direction, Any, Any]:
+        """Returns the method's direction and state, or the gradient and a new state; whether the latter."""
+        direction = self._direction(state, at)
+        slope = dot(at.gradient, direction.vector)
+        lengths = norm(at.gradient) * norm(direction.vector)
+        down = tf.is_finite(slope) & (slope < -epsilon(slope.dtype) * lengths)
+        direction, state = tf.cond(
+            down, lambda: (direction, state), lambda: (steepest(at), self._forgotten(state))
+        )
+        return direction, state, tf.logical_not(down)
+
+
+def _is_flat(at: Iterate) -> Any:
+    return tf.equal(tf.reduce_max(tf.abs(at.gradient)), 0)
+
+
+def steepest(at: Iterate) -> Direction:
+    """Returns the way down the gradient; what is tried first is a change of length 1, or a shorter one."""
+    length = norm(at.gradient)
+    return Direction(-at.gradient, 1 / tf.maximum(length, 1))

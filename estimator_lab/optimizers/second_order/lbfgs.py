@@ -1,0 +1,102 @@
+"""L-BFGS: the limited-memory method of Broyden, Fletcher, Goldfarb and Shanno.
+
+Nocedal and Wright (2006), 'Numerical Optimization', section 7.2, p. 176-180.
+"""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+from estimator_lab.optimizers.second_order.descent import DescentKnobs, DescentOptimizer, Direction, steepest
+from estimator_lab.optimizers.second_order.flat import dot, epsilon, norm
+from estimator_lab.optimizers.second_order.knobs import knob
+from estimator_lab.optimizers.second_order.line_search import Found
+from estimator_lab.optimizers.second_order.objective import Iterate, Objective
+from estimator_lab.optimizers.second_order.optimizer import Slot
+from estimator_lab.tf1 import tf
+
+
+@dataclasses.dataclass(frozen=True)
+class LBFGSKnobs(DescentKnobs):
+    """Settings of L-BFGS; each pair takes two vectors of the weights' size."""
+
+    memory: int = knob(
+        10, 'pairs of differences that are kept, at least 1', lambda v: v >= 1, structural=True
+    )
+
+
+class Pairs(NamedTuple):
+    """The last m differences of weights (s) and gradients (y), the newest last; zeros where there are fewer.
+
+    Attributes:
+      positions: s, [m, size].
+      gradients: y, [m, size].
+    """
+
+    positions: Any
+    gradients: Any
+
+
+class LBFGSOptimizer(DescentOptimizer):
+    """Minimizes by L-BFGS with a line search for the strong Wolfe conditions (algorithm 7.5, p. 179).
+
+    A pair comes from the two ends of one search, so both gradients are of one batch. With small batches the
+    pairs of different ones disagree: give it large ones, or the whole data set.
+    """
+
+    Knobs = LBFGSKnobs
+
+    def _vectors(self) -> int:
+        # The pairs twice, since a new one makes a new copy; weights, gradients and directions.
+        return 4 * self.knobs.memory + 8
+
+    def _initial_state(self, objective: Objective) -> Pairs:
+        shape = (self.knobs.memory, objective.layout.size)
+        return Pairs(Slot(shape), Slot(shape))
+
+    def _direction(self, state: Pairs, at: Iterate) -> Direction:
+        newest = dot(state.positions[-1], state.gradients[-1])
+        vector = -two_loop(at.gradient, state)
+        return Direction(vector, tf.where(newest > 0, tf.ones_like(newest), steepest(at).first_step))
+
+    def _forgotten(self, state: Pairs) -> Pairs:
+        return Pairs(*map(tf.zeros_like, state))
+
+    def _learned(self, state: Pairs, at: Iterate, direction: Any, found: Found, then: Iterate) -> Pairs:
+        return with_pair(state, then.weights - at.weights, then.gradient - at.gradient)
+
+
+def two_loop(gradient: Any, pairs: Pairs) -> Any:
+    """Returns H g, the gradient [size] times the pairs' inverse Hessian (algorithm 7.4, p. 178).
+
+    It starts from s'y / y'y of the newest pair times the identity ((7.20), p. 178); without pairs it is g.
+    """
+    rows = list(zip(tf.unstack(pairs.positions), tf.unstack(pairs.gradients), strict=True))
+    inverses = [tf.div_no_nan(tf.ones([], gradient.dtype), dot(s, y)) for s, y in rows]
+    known = list(zip(rows, inverses, strict=True))
+    result, alphas = gradient, []
+    for (s, y), inverse in reversed(known):
+        alphas.append(inverse * dot(s, result))
+        result -= alphas[-1] * y
+    s, y = rows[-1]
+    scale = tf.div_no_nan(dot(s, y), dot(y, y))
+    result *= tf.where(scale > 0, scale, tf.ones_like(scale))
+    for ((s, y), inverse), alpha in zip(known, reversed(alphas), strict=True):
+        result += (alpha - inverse * dot(y, result)) * s
+    return result
+
+
+def with_pair(pairs: Pairs, position: Any, gradient: Any) -> Pairs:
+    """Returns the pairs with a new one, s and y [size], in the place of the oldest.
+
+    One without positive curvature, s'y > 0 up to rounding, is skipped (p. 537): H would not stay positive.
+    """
+    curved = dot(position, gradient) > epsilon(position.dtype) * norm(position) * norm(gradient)
+
+    def pushed(rows: Any, row: Any) -> Any:
+        return tf.concat([rows[1:], row[tf.newaxis]], axis=0)
+
+    return tf.cond(
+        curved,
+        lambda: Pairs(pushed(pairs.positions, position), pushed(pairs.gradients, gradient)),
+        lambda: pairs,
+    )

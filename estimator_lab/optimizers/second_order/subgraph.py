@@ -1,0 +1,215 @@
+"""The part of a graph between some tensors and others, computed again for other values of the former."""
+
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from estimator_lab.errors import FlagError
+from estimator_lab.tf1 import tf
+
+# Operations that draw random numbers from a state of their own. Computed again, they would draw others.
+_RANDOM = re.compile(r'Random|Normal|Multinomial|StatefulUniform|CandidateSampler|Rng|SampleDistorted')
+# Constants of up to this many values are small.
+_SMALL = 64
+_COPIES = itertools.count(1)
+_V1_CONTROL_FLOW = {'Switch', 'Merge', 'Enter', 'Exit', 'NextIteration', 'LoopCond'}
+
+
+class Subgraph:
+    """All that lies behind some tensors and before others in one graph.
+
+    Only this part is computed again by `at`. What enters it from elsewhere, such as the batch, its labels,
+    the step and variables that do not learn, is taken from the graph as it stands. So are random draws, even
+    those whose shape comes from behind the sources: a dropout mask is the same for all values.
+
+    Args:
+      sources: tensors whose values will be replaced, all of one graph.
+      targets: tensors of the same graph.
+
+    Raises:
+      FlagError: if the part has something that cannot be computed again as it was: a loop or condition of
+        v1 control flow, or a function that draws random numbers.
+    """
+
+    def __init__(self, sources: Sequence[Any], targets: Sequence[Any]) -> None:
+        self._graph = targets[0].graph
+        self._sources = list(sources)
+        self._targets = list(targets)
+        self.operations = _between(self._sources, self._targets)
+        self._behind = {op.name for op in self.operations}
+        _check(self._graph, self.operations)
+        # Shapes are inferred from constants, so that they are copied, too.
+        copied = [*_constants_of(self.operations), *self.operations]
+        inside = {op.name for op in copied}
+        self._definition = _definition(self._graph, copied, inside)
+        replaced = {tensor.name for tensor in self._sources}
+        entering = {tensor.name: tensor for op in copied for tensor in op.inputs}
+        self._read = replaced & entering.keys()
+        self._held = [
+            tensor
+            for name, tensor in entering.items()
+            if name not in replaced and tensor.op.name not in inside
+        ]
+
+    def contains(self, tensor: Any) -> bool:
+        """Whether a tensor changes with the sources."""
+        return tensor.op.name in self._behind
+
+    def at(self, values: Sequence[Any]) -> list[Any]:
+        """Returns the targets for other values of the sources.
+
+        Args:
+          values: one tensor for each source, of its dtype and shape.
+
+        Returns:
+          Tensors of the graph that is being built: the same one, or a function's within it.
+        """
+        current = tf.get_default_graph()
+
+        def here(tensor: Any) -> Any:
+            # Within a function, `identity` makes an outer tensor one of its inputs.
+            return tensor if tensor.graph is current else tf.identity(tensor)
+
+        replaced = {tensor.name: here(value) for tensor, value in zip(self._sources, values, strict=True)}
+        held = {tensor.name: here(tensor) for tensor in self._held}
+        computed = [t.name for t in self._targets if t.name not in replaced and self.contains(t)]
+        definition = _with_new_functions(self._definition)
+        inputs = held | {name: replaced[name] for name in self._read}
+        copies = tf.import_graph_def(definition, inputs, computed, name='again')
+        found = {**replaced, **dict(zip(computed, copies, strict=True))}
+        return [found[t.name] if t.name in found else here(t) for t in self._targets]
+
+
+def _between(sources: Sequence[Any], targets: Sequence[Any]) -> list[Any]:
+    """Returns the operations behind a source and before a target, in the graph's order."""
+    stops = {tensor.name for tensor in sources}
+    before = {op.name for op in _ancestors(targets, stops)}
+    behind: dict[str, Any] = {}
+    waiting = list(sources)
+    while waiting:
+        for op in waiting.pop().consumers():
+            if op.name in before and op.name not in behind and not is_random(op):
+                behind[op.name] = op
+                waiting.extend(tensor for tensor in op.outputs if tensor.name not in stops)
+    return [op for op in targets[0].graph.get_operations() if op.name in behind]
+
+
+def _constants_of(operations: Sequence[Any]) -> list[Any]:
+    """Returns the operations behind inputs that are small constants, or computed from such alone."""
+    inside = {op.name for op in operations}
+    inputs = [tensor for op in operations for tensor in op.inputs if tensor.op.name not in inside]
+    fixed = [tensor for tensor in inputs if _is_fixed(tensor)]
+    return list(_ancestors(fixed, set()))
+
+
+def _is_fixed(tensor: Any) -> bool:
+    """Whether a tensor is a small constant, or computed from such alone."""
+    op = tensor.op
+    # What has to wait for another operation may be a branch of v1 control flow.
+    waits = op.control_inputs or op.type in _V1_CONTROL_FLOW
+    if waits or op.op_def.is_stateful or (tensor.shape.num_elements() or 0) > _SMALL:
+        return False
+    return op.type == 'Const' or (len(op.inputs) > 0 and all(map(_is_fixed, op.inputs)))
+
+
+def _ancestors(targets: Sequence[Any], stops: set[str]) -> Iterator[Any]:
+    """Yields the operations that compute the targets, not going past tensors of the names in `stops`."""
+    seen: set[str] = set()
+    waiting = [tensor for tensor in targets if tensor.name not in stops]
+    while waiting:
+        op = waiting.pop().op
+        if op.name not in seen:
+            seen.add(op.name)
+            waiting.extend(tensor for tensor in op.inputs if tensor.name not in stops)
+            yield op
+
+
+def ancestors(targets: Sequence[Any]) -> list[Any]:
+    """Returns all operations that compute some tensors."""
+    return list(_ancestors(targets, set()))
+
+
+def is_random(op: Any) -> bool:
+    """Whether an operation draws random numbers from a state of its own."""
+    return bool(op.op_def.is_stateful and _RANDOM.search(op.type))
+
+
+def _check(graph: Any, operations: Sequence[Any]) -> None:
+    for op in operations:
+        if op.type in _V1_CONTROL_FLOW:
+            raise FlagError(
+                f'The loss passes through {op.name!r}, a loop or condition of v1 control flow, which cannot '
+                'be computed again at other weights: call tf.enable_control_flow_v2() before the model.'
+            )
+    calls = [op for op in operations if op.op_def.is_stateful and _functions_of(op.node_def)]
+    bodies = {f.signature.name: f for f in graph.as_graph_def().library.function} if calls else {}
+    for op in calls:
+        if drawing := _random_inside(op.node_def, bodies, set()):
+            raise FlagError(
+                f'{op.name!r} draws random numbers inside ({drawing!r}), which would differ between the '
+                'evaluations of a step: draw them before it.'
+            )
+
+
+def _functions_of(node: Any) -> list[Any]:
+    """Returns where a node names functions that it calls."""
+    values = node.attr.values()
+    lists = [function for value in values for function in value.list.func]
+    return lists + [value.func for value in values if value.HasField('func')]
+
+
+def _random_inside(node: Any, bodies: dict[str, Any], seen: set[str]) -> str:
+    """Returns the name of a random operation in the functions that a node calls; '' for none."""
+    for name in (function.name for function in _functions_of(node)):
+        if name in seen or name not in bodies:
+            continue
+        seen.add(name)
+        for inner in bodies[name].node_def:
+            if not inner.op.startswith('Stateless') and _RANDOM.search(inner.op):
+                return inner.name
+            if found := _random_inside(inner, bodies, seen):
+                return found
+    return ''
+
+
+def _definition(graph: Any, operations: Sequence[Any], inside: set[str]) -> Any:
+    """Returns the operations as a GraphDef whose outer inputs are left to be mapped."""
+    definition = tf.GraphDef()
+    definition.versions.CopyFrom(graph.graph_def_versions)
+    calls = False
+    for op in operations:
+        node = definition.node.add()
+        node.CopyFrom(op.node_def)
+        calls = calls or bool(_functions_of(node))
+        # What has to run before, outside of this part, has run for the original.
+        kept = [name for name in node.input if not name.startswith('^') or name[1:] in inside]
+        del node.input[:]
+        node.input.extend(kept)
+        node.attr.pop('_class', None)  # beside which variable it lay
+    if calls:
+        definition.library.CopyFrom(graph.as_graph_def().library)
+    return definition
+
+
+def _with_new_functions(definition: Any) -> Any:
+    """Returns a GraphDef whose functions have names of their own.
+
+    The gradient of a loop or condition rewrites its functions, under names made of theirs: two copies of one
+    function would become two functions of one name.
+    """
+    if not definition.library.function:
+        return definition
+    renamed = tf.GraphDef()
+    renamed.CopyFrom(definition)
+    number = next(_COPIES)
+    names = {f.signature.name: f'{f.signature.name}_again_{number}' for f in renamed.library.function}
+    nodes = [node for function in renamed.library.function for node in function.node_def]
+    for called in (called for node in [*renamed.node, *nodes] for called in _functions_of(node)):
+        called.name = names.get(called.name, called.name)
+    for function in renamed.library.function:
+        function.signature.name = names[function.signature.name]
+    for pair in renamed.library.gradient:
+        pair.function_name = names.get(pair.function_name, pair.function_name)
+        pair.gradient_func = names.get(pair.gradient_func, pair.gradient_func)
+    return renamed

@@ -1,0 +1,68 @@
+"""A user's TF1 program as the canned estimators have them; another optimizer is another line.
+
+    python digits_program.py ARCHIVE_TRAIN ARCHIVE_TEST OPTIMIZER on|off
+
+The last word is TensorFlow's v2 behaviour. Prints accuracy and loss on the test digits, and the steps.
+"""
+
+import itertools
+import sys
+import tempfile
+
+import numpy as np
+
+from estimator_lab import optimizers
+from estimator_lab.data.images.decode import decode_image
+from estimator_lab.data.labels import label_of
+from estimator_lab.data.tar.stream import stream_members
+from estimator_lab.tf1 import tf
+
+# The one line of the program that changes.
+OPTIMIZERS = {
+    'adam': lambda: tf.train.AdamOptimizer(0.01),
+    'lbfgs': lambda: optimizers.LBFGSOptimizer(),
+    'conjugate_gradient': lambda: optimizers.ConjugateGradientOptimizer(),
+    'hessian_free': lambda: optimizers.HessianFreeOptimizer(optimizers.HessianFreeKnobs(damping=1.0)),
+}
+
+
+def digits(archive, count):
+    """Returns some images of an archive, float32 [count, 784] in [0, 1], and labels int32 [count]."""
+    members = list(itertools.islice(stream_members(archive), count))
+    images = np.stack([decode_image(member.data, 28, 28) for member in members])
+    labels = np.array([int(label_of(member.name)) for member in members], np.int32)
+    return images.reshape(len(members), -1).astype(np.float32) / 255, labels
+
+
+def input_fn(images, labels, repeat):
+    def make():
+        dataset = tf.data.Dataset.from_tensor_slices(({'pixels': images}, labels))
+        dataset = dataset.batch(250)
+        return dataset.repeat() if repeat else dataset
+
+    return make
+
+
+def main(train_archive, test_archive, optimizer, v2):
+    if v2 == 'off':
+        tf.disable_v2_behavior()
+    train, test = digits(train_archive, 1000), digits(test_archive, 500)
+    with tempfile.TemporaryDirectory() as model_dir:
+        estimator = tf.estimator.DNNClassifier(
+            hidden_units=[32],
+            feature_columns=[tf.feature_column.numeric_column('pixels', shape=784)],
+            n_classes=10,
+            optimizer=OPTIMIZERS[optimizer](),
+            # TF1's losses are sums.
+            loss_reduction=tf.losses.Reduction.SUM_OVER_BATCH_SIZE,
+            config=tf.estimator.RunConfig(model_dir, tf_random_seed=1),
+        )
+        # Stopped once, and gone on with.
+        for steps in (15, 30):
+            estimator.train(input_fn(*train, repeat=True), max_steps=steps)
+        found = estimator.evaluate(input_fn(*test, repeat=False))
+    print(f'{found["accuracy"]:.3f} {found["average_loss"]:.3f} {found["global_step"]}')
+
+
+if __name__ == '__main__':
+    main(*sys.argv[1:])

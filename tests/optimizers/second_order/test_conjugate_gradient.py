@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from estimator_lab.optimizers import ConjugateGradientKnobs, ConjugateGradientOptimizer
+from estimator_lab.optimizers.second_order.conjugate_gradient import BETAS
+from estimator_lab.tf1 import tf
+from tests.optimizers.second_order.problems import (
+    CLASSICS,
+    quadratic,
+    quadratic_loss,
+    run,
+    softmax_regression,
+)
+
+
+def optimizer(**knobs):
+    return ConjugateGradientOptimizer(ConjugateGradientKnobs(**knobs))
+
+
+@pytest.mark.parametrize('beta', BETAS)
+def test_a_quadratic_of_n_weights_takes_n_exact_searches(beta):
+    matrix, target, minimum = quadratic(6)
+    # With c2 this small, a search goes on until it is at the minimum of the line.
+    exact = optimizer(beta=beta, curvature=1e-9, sufficient_decrease=1e-10)
+    seen = run(exact, quadratic_loss(matrix, target), np.zeros(6), 6)
+    errors = np.abs(seen.weights - minimum).max(axis=1)
+    assert errors[6] < 1e-6 < errors[5]
+    # The directions are conjugate.
+    changes = np.diff(seen.weights, axis=0)
+    products = changes @ matrix @ changes.T
+    scale = np.sqrt(np.outer(np.diag(products), np.diag(products)))
+    assert np.abs(products / scale - np.eye(6)).max() < 1e-4
+
+
+def test_betas():
+    new, old, direction = np.array([[1.0, 2.0, -1.0], [0.5, 1.0, 3.0], [-1.0, 2.0, 0.5]])
+    expected = {
+        'polak_ribiere': max(0, new @ (new - old) / (old @ old)),
+        'hestenes_stiefel': max(0, new @ (new - old) / (direction @ (new - old))),
+        'dai_yuan': new @ new / (direction @ (new - old)),
+    }
+    with tf.Graph().as_default(), tf.Session() as session:
+        found = {name: beta(*map(tf.constant, (new, old, direction))) for name, beta in BETAS.items()}
+        assert session.run(found) == pytest.approx(expected)
+        # PR+ restarts where the gradient turns back on itself: g'(g - g_0) = 5 (5 - 10) < 0.
+        half = tf.constant([5.0, 0.0]), tf.constant([10.0, 0.0])
+        assert session.run(BETAS['polak_ribiere'](*half, half[0])) == 0
+
+
+@pytest.mark.parametrize('beta', BETAS)
+@pytest.mark.parametrize('name', CLASSICS)
+def test_classic_functions(name, beta):
+    loss_of, start, minimum = CLASSICS[name]
+    seen = run(optimizer(beta=beta, iterations=80), loss_of, start, 1)
+    assert seen.weights[-1] == pytest.approx(minimum, abs=1e-6)
+
+
+def test_softmax_regression_as_scipy_does_it():
+    problem = softmax_regression()
+    start = np.zeros(problem.inputs.shape[1] * problem.classes)
+    theirs = minimize(problem.value_and_gradient, start, jac=True, method='CG', options={'gtol': 1e-7})
+    ours = run(optimizer(iterations=theirs.nit), problem.tensor, start, 1)
+    loss, _ = problem.value_and_gradient(ours.weights[-1])
+    assert loss == pytest.approx(theirs.fun, rel=1e-9)
+    assert ours.total('evaluations') <= 1.5 * theirs.nfev
+
+
+def test_iterations_are_steps_on_one_batch():
+    loss_of, start, _ = CLASSICS['Beale']
+    one_by_one = run(optimizer(), loss_of, start, 8)
+    at_once = run(optimizer(iterations=8), loss_of, start, 1)
+    assert np.array_equal(one_by_one.weights[-1], at_once.weights[-1])
+
+
+def test_it_restarts_after_as_many_iterations_as_there_are_weights():
+    with tf.Graph().as_default(), tf.Session() as session:
+        x = tf.get_variable('x', initializer=np.ones(3), use_resource=True)
+        method = optimizer(beta='dai_yuan')
+        step = method.minimize(tf.reduce_sum((x - [3, 6, 9]) ** 4 + x[0] * x[1] * x[2]))
+        session.run(tf.global_variables_initializer())
+        _, beta, _, age, _ = method.variables()
+        seen = []
+        for _ in range(6):
+            session.run(step)
+            seen.append(session.run([age, beta]))
+    assert [int(age) for age, _ in seen] == [1, 2, 0, 1, 2, 0]
+    assert [beta == 0 for _, beta in seen] == [False, False, True] * 2

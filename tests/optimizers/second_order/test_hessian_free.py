@@ -1,0 +1,140 @@
+import numpy as np
+import pytest
+
+from estimator_lab.errors import FlagError
+from estimator_lab.optimizers import HessianFreeKnobs, HessianFreeOptimizer
+from estimator_lab.optimizers.second_order.hessian_free import _damping_factor
+from estimator_lab.tf1 import tf
+from tests.optimizers.second_order.problems import run
+
+_ROWS = 12
+
+
+def regression():
+    """Returns x, y and least squares' solution of x w = y."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(_ROWS, 3)) * [1, 2, 3]
+    y = rng.normal(size=_ROWS)
+    return x, y, np.linalg.lstsq(x, y, rcond=None)[0]
+
+
+def loss_of(weights):
+    x, y, _ = regression()
+    return tf.reduce_mean(tf.math.squared_difference(tf.linalg.matvec(tf.constant(x), weights), y))
+
+
+def optimizer(**knobs):
+    return HessianFreeOptimizer(HessianFreeKnobs(**knobs))
+
+
+def test_damping_follows_the_reduction_ratio():
+    with tf.Graph().as_default(), tf.Session() as session:
+        ratios = tf.constant([0.8, 0.75, 0.5, 0.25, 0.2, -1.0, np.nan])
+        assert session.run(_damping_factor(ratios)) == pytest.approx([2 / 3, 1, 1, 1, 1.5, 1.5, 1.5])
+
+
+def test_without_damping_one_step_solves_least_squares():
+    seen = run(optimizer(damping=1e-9), loss_of, np.zeros(3), 1)
+    assert seen.weights[-1] == pytest.approx(regression()[2], abs=1e-6)
+    # The model is the loss itself: it keeps what it promises, and damping falls.
+    assert seen.shown[0]['reduction_ratio'] == pytest.approx(1)
+    assert seen.shown[0]['step_length'] == 1
+
+
+def test_a_damped_step_is_that_of_the_damped_matrix():
+    x, y, _ = regression()
+    for damping, l2 in ((45.0, 0.0), (3.0, 0.0), (3.0, 0.5)):
+        kernel = np.array([[1.0], [2.0], [3.0]])
+        seen = run_on_matrix(optimizer(damping=damping, l2=l2), kernel)
+        gradient = 2 / _ROWS * x.T @ (x @ kernel[:, 0] - y) + l2 * kernel[:, 0]
+        matrix = 2 / _ROWS * x.T @ x + (damping + l2) * np.eye(3)
+        change = np.linalg.solve(matrix, -gradient)
+        assert seen == pytest.approx(kernel[:, 0] + change, abs=1e-6)
+
+
+def run_on_matrix(method, kernel):
+    """Returns the weights [3] after a step on the same loss, with weights [3, 1], which count for L2."""
+    x, y, _ = regression()
+    with tf.Graph().as_default(), tf.Session() as session:
+        weights = tf.get_variable('w', initializer=kernel, use_resource=True)
+        made = tf.matmul(tf.constant(x), weights)
+        step = method.minimize(tf.reduce_mean(tf.math.squared_difference(made, y[:, np.newaxis])))
+        session.run(tf.global_variables_initializer())
+        session.run(step)
+        return session.run(weights)[:, 0]
+
+
+def test_damping_falls_by_its_factor_and_is_kept():
+    # The undamped model of a quadratic is right about whatever step is taken: ratio 1.
+    seen = run(optimizer(), loss_of, np.ones(3), 4)
+    assert [step['damping'] for step in seen.shown] == pytest.approx([45, 30, 20, 40 / 3])
+    assert [step['reduction_ratio'] for step in seen.shown] == pytest.approx([1] * 4)
+
+
+def test_biases_have_no_decay():
+    without = run(optimizer(l2=0.0), loss_of, np.ones(3), 1)
+    assert np.array_equal(run(optimizer(l2=5.0), loss_of, np.ones(3), 1).weights, without.weights)
+
+
+def test_the_curvature_comes_from_a_share_that_goes_round():
+    x, y, _ = regression()
+    seen = run(optimizer(damping=2.0, curvature_share=1 / 3), loss_of, np.full(3, 0.1), 4)
+    solution = np.zeros(3)
+    for turn, (weights, then) in enumerate(zip(seen.weights, seen.weights[1:], strict=False)):
+        rows = x[4 * (turn % 3) : 4 * (turn % 3) + 4]
+        damping = seen.shown[turn]['damping'] * np.eye(3)
+        gradient = 2 / _ROWS * x.T @ (x @ weights - y)
+        solution = np.linalg.solve(2 / 4 * rows.T @ rows + damping, -gradient)
+        change = (then - weights) / seen.shown[turn]['step_length']
+        assert change == pytest.approx(solution, abs=1e-5)
+
+
+def test_a_network_that_is_bound_to_its_batch_is_refused():
+    x, y, _ = regression()
+
+    def bound(weights):
+        made = tf.reshape(tf.linalg.matvec(tf.constant(x), weights), [_ROWS])
+        return tf.reduce_mean(tf.math.squared_difference(made, y))
+
+    with pytest.raises(FlagError, match=r'curvature_share=0.5 needs a network that takes any batch'):
+        run(optimizer(curvature_share=0.5), bound, np.ones(3), 1)
+
+
+def test_outputs_and_batch_may_be_given():
+    x, y, _ = regression()
+    weights, batch = {}, {}
+
+    def loss(w):
+        batch['x'], batch['y'] = tf.constant(x), tf.constant(y)
+        weights['z'] = tf.linalg.matvec(batch['x'], w)
+        # No loss that is found.
+        return tf.reduce_mean((weights['z'] - batch['y']) ** 4)
+
+    class Given(HessianFreeOptimizer):
+        def minimize(self, loss):
+            return super().minimize(loss, outputs=[weights['z']], batch=list(batch.values()))
+
+    seen = run(Given(HessianFreeKnobs(curvature_share=0.5, damping=1.0)), loss, np.ones(3), 20)
+    assert seen.shown[-1]['loss'] < 0.1 * seen.shown[0]['loss']
+    with pytest.raises(FlagError, match=r"output 'Const.*' lies not between"):
+        batch['y'] = None
+        run_given_foreign_output()
+
+
+def run_given_foreign_output():
+    with tf.Graph().as_default():
+        w = tf.get_variable('w', initializer=1.0)
+        HessianFreeOptimizer().minimize(w**2, outputs=[tf.constant(1.0)])
+
+
+def test_a_step_that_only_makes_it_worse_is_not_taken():
+    # A network whose outputs jump: each change of the weights raises the loss, whatever the gradient says.
+    def loss(w):
+        trap = tf.stop_gradient(10 * tf.abs(w - 1))
+        return tf.reduce_sum(tf.math.squared_difference(w + trap, 0.5))
+
+    seen = run(optimizer(damping=1.0, line_search_steps=5), loss, [1.0], 2)
+    assert list(seen.weights[:, 0]) == [1, 1, 1]
+    assert [step['step_length'] for step in seen.shown] == [0, 0]
+    assert [step['damping'] for step in seen.shown] == pytest.approx([1, 1.5])
+    assert [step['rejected_steps'] for step in seen.shown] == [0, 0]

@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from estimator_lab.optimizers import LBFGSKnobs, LBFGSOptimizer
+from estimator_lab.optimizers.second_order.lbfgs import Pairs, two_loop, with_pair
+from estimator_lab.tf1 import tf
+from tests.optimizers.second_order.problems import (
+    CLASSICS,
+    quadratic,
+    quadratic_loss,
+    run,
+    softmax_regression,
+)
+
+
+def dense_inverse(pairs, start):
+    """Returns the inverse Hessian of BFGS as a matrix ((7.16), p. 177)."""
+    inverse = start * np.eye(pairs.positions.shape[1])
+    for s, y in zip(*pairs, strict=True):
+        rho = 1 / (s @ y)
+        turn = np.eye(len(s)) - rho * np.outer(y, s)
+        inverse = turn.T @ inverse @ turn + rho * np.outer(s, s)
+    return inverse
+
+
+def some_pairs(count, size=5):
+    rng = np.random.default_rng(1)
+    positions = rng.normal(size=(count, size))
+    return Pairs(positions, positions @ quadratic(size)[0])
+
+
+@pytest.mark.parametrize('missing', [0, 2])
+def test_the_two_loops_are_a_product_with_the_inverse_hessian(missing):
+    pairs = some_pairs(4)
+    s, y = pairs.positions[-1], pairs.gradients[-1]
+    gradient = np.random.default_rng(2).normal(size=5)
+    expected = dense_inverse(Pairs(*(rows[missing:] for rows in pairs)), (s @ y) / (y @ y)) @ gradient
+    for rows in pairs:
+        rows[:missing] = 0
+    with tf.Graph().as_default(), tf.Session() as session:
+        found = session.run(two_loop(tf.constant(gradient), Pairs(*map(tf.constant, pairs))))
+    assert found == pytest.approx(expected, rel=1e-12)
+
+
+def test_without_pairs_the_gradient_stays():
+    with tf.Graph().as_default(), tf.Session() as session:
+        zeros = tf.zeros([3, 5], tf.float64)
+        gradient = np.arange(5.0)
+        assert list(session.run(two_loop(tf.constant(gradient), Pairs(zeros, zeros)))) == list(gradient)
+
+
+def test_a_pair_takes_the_place_of_the_oldest_and_is_skipped_without_curvature():
+    pairs = some_pairs(3)
+    new = np.ones(5)
+    with tf.Graph().as_default(), tf.Session() as session:
+        held = Pairs(*map(tf.constant, pairs))
+        pushed = session.run(with_pair(held, tf.constant(new), tf.constant(2 * new)))
+        skipped = session.run(with_pair(held, tf.constant(new), tf.constant(-2 * new)))
+        flat = session.run(with_pair(held, tf.constant(new), tf.constant(0 * new)))
+    assert np.array_equal(pushed.positions, [*pairs.positions[1:], new])
+    assert np.array_equal(pushed.gradients, [*pairs.gradients[1:], 2 * new])
+    for kept in (skipped, flat):
+        assert np.array_equal(kept, pairs)
+
+
+@pytest.mark.parametrize('name', CLASSICS)
+def test_classic_functions(name):
+    loss_of, start, minimum = CLASSICS[name]
+    seen = run(LBFGSOptimizer(LBFGSKnobs(iterations=60)), loss_of, start, 1)
+    assert seen.weights[-1] == pytest.approx(minimum, abs=1e-6)
+
+
+def test_iterations_are_steps_on_one_batch():
+    loss_of, start, _ = CLASSICS['Rosenbrock']
+    one_by_one = run(LBFGSOptimizer(), loss_of, start, 12)
+    at_once = run(LBFGSOptimizer(LBFGSKnobs(iterations=12)), loss_of, start, 1)
+    assert np.array_equal(one_by_one.weights[-1], at_once.weights[-1])
+    # The graph's own loss is one evaluation of each step.
+    assert at_once.total('evaluations') == one_by_one.total('evaluations') - 11
+
+
+def test_a_quadratic_ends_at_its_minimum():
+    matrix, target, minimum = quadratic(8)
+    seen = run(LBFGSOptimizer(LBFGSKnobs(iterations=40)), quadratic_loss(matrix, target), np.zeros(8), 1)
+    assert seen.weights[-1] == pytest.approx(minimum, abs=1e-6)
+
+
+def test_softmax_regression_as_scipy_does_it():
+    problem = softmax_regression()
+    start = np.zeros(problem.inputs.shape[1] * problem.classes)
+    options = {'maxcor': 10, 'ftol': 1e-13, 'gtol': 1e-7}
+    theirs = minimize(problem.value_and_gradient, start, jac=True, method='L-BFGS-B', options=options)
+    ours = run(LBFGSOptimizer(LBFGSKnobs(iterations=theirs.nit)), problem.tensor, start, 1)
+    loss, _ = problem.value_and_gradient(ours.weights[-1])
+    assert loss == pytest.approx(theirs.fun, rel=1e-9)
+    assert ours.total('evaluations') <= 1.1 * theirs.nfev
+
+
+def test_a_direction_that_leads_up_resets_the_method():
+    with tf.Graph().as_default(), tf.Session() as session:
+        x = tf.get_variable('x', initializer=np.array([1.0, -2.0]), use_resource=True)
+        optimizer = LBFGSOptimizer(LBFGSKnobs(memory=1))
+        step = optimizer.minimize(tf.reduce_sum(x**2 * [1, 5]))
+        session.run(tf.global_variables_initializer())
+        positions, gradients, _ = optimizer.variables()
+        # s'y > 0, but H g = s (s'g) / s'y + ... is far from what a step left there could be.
+        positions.load([[np.nan, 1.0]], session)
+        gradients.load([[1.0, 1.0]], session)
+        assert session.run([optimizer.diagnostics['resets'], step])[0] == 1
+        # It went down the gradient (2, -20), and what it kept is the pair of this step.
+        (change,) = session.run(positions)
+        assert change[1] / change[0] == pytest.approx(-10)
+        assert session.run(x) == pytest.approx(np.array([1, -2]) + change)

@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+
+from estimator_lab.optimizers.second_order.line_search import Point, armijo, cubic_minimum, strong_wolfe
+from estimator_lab.tf1 import tf
+
+# (phi of the step length, its slope); the first two are Moré and Thuente's (1994, section 5).
+FUNCTIONS = {
+    'rational': (lambda a: -a / (a**2 + 2), lambda a: (a**2 - 2) / (a**2 + 2) ** 2),
+    'fifth power': (
+        lambda a: (a + 0.004) ** 5 - 2 * (a + 0.004) ** 4,
+        lambda a: 5 * (a + 0.004) ** 4 - 8 * (a + 0.004) ** 3,
+    ),
+    'steep': (
+        lambda a: tf.sqrt(1 + (1 - a) ** 2 * 1e6) / 1e3 + a / 10,
+        lambda a: (a - 1) * 1e3 / tf.sqrt(1 + (1 - a) ** 2 * 1e6) + 0.1,
+    ),
+    'parabola': (lambda a: (a - 7) ** 2, lambda a: 2 * (a - 7)),
+    'NaN beyond 2': (lambda a: tf.log(2 - a) * 0 + (a - 1.5) ** 2, lambda a: 2 * (a - 1.5)),
+}
+
+
+def search(phi, slope, first_step, most=30, c1=1e-4, c2=0.1):
+    """Searches in a graph; returns what was found, and the start."""
+
+    def point(step):
+        return Point(step, phi(step), slope(step))
+
+    def evaluate(step):
+        return point(step), tf.stack([step, step])
+
+    with tf.Graph().as_default(), tf.Session() as session:
+        start = point(tf.constant(0.0, tf.float64))
+        gradient = tf.zeros([2], tf.float64)
+        return session.run(
+            (
+                strong_wolfe(evaluate, start, gradient, tf.constant(first_step, tf.float64), c1, c2, most),
+                start,
+            )
+        )
+
+
+@pytest.mark.parametrize('first_step', [1e-3, 0.1, 1.0, 10.0, 1000.0])
+@pytest.mark.parametrize('name', FUNCTIONS)
+def test_a_step_meets_the_strong_wolfe_conditions(name, first_step):
+    found, start = search(*FUNCTIONS[name], first_step)
+    assert found.satisfied and found.finite and found.evaluations < 30
+    assert found.point.loss <= start.loss + 1e-4 * found.point.step * start.slope
+    assert abs(found.point.slope) <= 0.1 * abs(start.slope)
+    assert found.gradient == pytest.approx([found.point.step] * 2)
+
+
+def test_a_good_first_step_costs_one_evaluation():
+    found, _ = search(*FUNCTIONS['parabola'], first_step=7.3)
+    assert found.evaluations == 1 and found.point.step == 7.3
+
+
+def test_a_parabola_needs_one_interpolation():
+    # Its cubic is the parabola itself, and 7 lies between 10% and 90% of the bracket from 0 to 20.
+    found, _ = search(*FUNCTIONS['parabola'], first_step=20.0, c2=1e-9, c1=1e-10)
+    assert found.evaluations == 2 and found.point.step == pytest.approx(7)
+
+
+def test_the_search_ends_where_nothing_is_lower():
+    # A slope that lies: the loss only rises.
+    found, start = search(lambda a: a**2 + 1, lambda a: 2 * a - 1, 1.0, most=6)
+    assert not found.satisfied and found.finite and found.evaluations == 6
+    assert found.point.step == 0 and found.point.loss == start.loss and list(found.gradient) == [0, 0]
+
+
+def test_a_loss_that_is_finite_nowhere_is_told():
+    found, _ = search(lambda a: tf.where(a > 0, np.nan * a, a), lambda a: a - 1, 1.0, most=4)
+    assert not found.finite and found.point.step == 0
+
+
+def test_the_best_end_is_kept_when_the_evaluations_are_spent():
+    found, start = search(*FUNCTIONS['parabola'], first_step=1e-3, most=3)
+    assert not found.satisfied and found.evaluations == 3
+    # 0.001, then four times the growth: 0.005, 0.021.
+    assert found.point.step == pytest.approx(0.021) and found.point.loss < start.loss
+
+
+def test_cubic_minimum():
+    # a^3 - 3a has its minimum at 1.
+    one, other = (Point(a, a**3 - 3 * a, 3 * a**2 - 3) for a in (-0.5, 3.0))
+    with tf.Graph().as_default(), tf.Session() as session:
+        ends = (one, other), (other, one)
+        minima = [cubic_minimum(*(Point(*map(tf.constant, p)) for p in pair)) for pair in ends]
+        assert session.run(minima) == pytest.approx([1, 1])
+
+
+def test_armijo_shortens_by_its_factor():
+    # phi(r) = 1 - r + 2 r^2 is below 1 - r / 100 where r < 0.495: 0.8^3 = 0.512, 0.8^4 = 0.4096.
+    def loss_at(rate):
+        return 1 - rate + 2 * rate**2
+
+    with tf.Graph().as_default(), tf.Session() as session:
+        start = Point(tf.constant(0.0), tf.constant(1.0), tf.constant(-1.0))
+        found = session.run(armijo(loss_at, start, tf.constant(2.0)))
+        assert found.rate == pytest.approx(0.8**4) and found.evaluations == 4
+        assert found.loss == pytest.approx(1 - 0.8**4 + 2 * 0.8**8)
+        none = session.run(armijo(lambda rate: 5 + rate, start, tf.constant(np.nan), most=3))
+        assert none.rate == 0 and none.loss == 1 and none.evaluations == 2

@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+
+from estimator_lab.errors import FlagError
+from estimator_lab.optimizers.second_order.objective import Objective
+from estimator_lab.optimizers.second_order.outputs import find_batch, find_outputs
+from estimator_lab.tf1 import tf
+
+
+@pytest.fixture(autouse=True)
+def graph():
+    with tf.Graph().as_default():
+        yield
+
+
+def logits(x, units=3):
+    hidden = tf.layers.batch_normalization(tf.layers.dense(x, 4), training=True)
+    return tf.layers.dense(tf.nn.tanh(hidden), units)
+
+
+def names(tensors):
+    return sorted(tensor.name for tensor in tensors)
+
+
+def objective_of(loss):
+    return Objective(loss, tf.trainable_variables())
+
+
+LOSSES = {
+    'sparse softmax': lambda y, z: tf.losses.sparse_softmax_cross_entropy(tf.argmax(y, 1), z),
+    'softmax': lambda y, z: tf.losses.softmax_cross_entropy(y, z),
+    'sigmoid': lambda y, z: tf.losses.sigmoid_cross_entropy(y, z),
+    'mean squared error': lambda y, z: tf.losses.mean_squared_error(y, z),
+    'square of a difference': lambda y, z: tf.reduce_mean(tf.square(z - y)),
+}
+
+
+@pytest.mark.parametrize('name', LOSSES)
+def test_outputs_are_found(name):
+    x, y = tf.placeholder(tf.float32, [None, 5]), tf.placeholder(tf.float32, [None, 3])
+    z = logits(x)
+    objective = objective_of(LOSSES[name](y, z) + 1e-3 * tf.add_n(list(map(tf.nn.l2_loss, [z]))))
+    (found,) = find_outputs(objective)
+    # tf.losses may reshape them first.
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        one, other = session.run([found, z], {x: np.ones((2, 5)), y: np.ones((2, 3))})
+        assert np.array_equal(one, other)
+
+
+def test_outputs_of_two_losses_are_found():
+    x, y = tf.placeholder(tf.float32, [None, 5]), tf.placeholder(tf.float32, [None, 3])
+    one, other = logits(x), logits(x)
+    loss = tf.losses.mean_squared_error(y, one) + tf.losses.sigmoid_cross_entropy(y, other)
+    assert names(find_outputs(objective_of(loss))) == names([one, other])
+
+
+def test_a_loss_of_another_kind_is_refused():
+    with pytest.raises(FlagError, match='give the outputs that the loss is a convex function of'):
+        find_outputs(objective_of(tf.reduce_sum(tf.abs(logits(tf.ones([2, 5]))))))
+
+
+def test_the_batch_is_found():
+    images, labels = tf.data.make_one_shot_iterator(
+        tf.data.Dataset.from_tensor_slices((np.ones((6, 5), np.float32), np.arange(6))).batch(2)
+    ).get_next()
+    z = logits(tf.nn.dropout(images * 2, rate=0.5))
+    found = names(find_batch(objective_of(tf.losses.sparse_softmax_cross_entropy(labels, z)), [z]))
+    assert found == ['IteratorGetNext:0', 'IteratorGetNext:1', 'dropout/random_uniform/RandomUniform:0']
+
+
+def test_a_batch_of_constants_is_found():
+    x = tf.constant(np.ones((6, 5), np.float32))
+    z = logits(x)
+    loss = tf.losses.sparse_softmax_cross_entropy(tf.constant(np.zeros(6, np.int64), name='ids'), z)
+    assert {'Const:0', 'ids:0'} <= set(names(find_batch(objective_of(loss), [z])))
+
+
+def test_without_a_batch_it_says_so():
+    w = tf.get_variable('w', initializer=1.0)
+    loss = tf.square(w - 2.0)
+    with pytest.raises(FlagError, match=r'minimize\(loss, batch=...\), or curvature_share=1'):
+        find_batch(objective_of(loss), [w * tf.ones([])])
