@@ -262,7 +262,7 @@ def _knobs(given: argparse.Namespace) -> Any:
 
 
 def picture(given: argparse.Namespace) -> None:
-    """Draws the loss on some digits of a network with one hidden layer, for each optimizer of the registry."""
+    """Draws the loss of a network with one hidden layer on some digits, for each optimizer."""
     digits = read_digits(given.train, given.examples or 5000)
     curves = {name: _curve(name, digits, given.minutes * 60) for name in OPTIMIZERS}
     axes = ('seconds', 'passes over the images', 'evaluations of a batch')

@@ -33,9 +33,9 @@ def hparam_fields(params_class: type) -> dict[str, 'dataclasses.Field[Any]']:
     return {f.name: f for f in dataclasses.fields(params_class) if _HELP in f.metadata}
 
 
-def structural_fields(params_class: type) -> list[str]:
-    """Returns the names of the hyper-parameters that a checkpoint is bound to."""
-    return [name for name, f in hparam_fields(params_class).items() if f.metadata['structural']]
+def structural_fields(params_class: type) -> dict[str, Any]:
+    """Returns the hyper-parameters that a checkpoint is bound to, by name, with their defaults."""
+    return {name: f.default for name, f in hparam_fields(params_class).items() if f.metadata['structural']}
 
 
 def resolve(params_class: type[P], params: Mapping[str, Any] | None) -> P:

@@ -7,7 +7,7 @@ from typing import Any
 from estimator_lab.core import keys
 from estimator_lab.core.hparams import hparam
 from estimator_lab.core.phases import FINAL
-from estimator_lab.optimizers import OPTIMIZERS, SCHEDULES, learning_rate_at, make_optimizer
+from estimator_lab.optimizers import OPTIMIZERS, SCHEDULES, SECOND_ORDER, learning_rate_at, make_optimizer
 from estimator_lab.tf1 import Operation, Tensor, Variable, tf
 
 
@@ -35,6 +35,15 @@ class TrainingParams:
     learning_rate: float = hparam(0.001, 'initial learning rate, above 0', lambda v: v > 0)
     learning_rate_schedule: str = hparam('cosine', f'one of {", ".join(SCHEDULES)}', SCHEDULES.__contains__)
     momentum: float = hparam(0.9, 'for momentum, nesterov and rmsprop, in [0, 1)', lambda v: 0 <= v < 1)
+    memory: int = hparam(10, 'pairs that lbfgs keeps, at least 1', lambda v: v >= 1)
+    line_search_steps: int = hparam(
+        0, "most evaluations in a second-order optimizer's search; 0 for its own number", lambda v: v >= 0
+    )
+    cg_steps: int = hparam(250, 'most inner steps of hessian_free, at least 1', lambda v: v >= 1)
+    curvature_share: float = hparam(
+        1.0, 'share of the batch from which hessian_free takes curvature, in (0, 1]', lambda v: 0 < v <= 1
+    )
+    damping: float = hparam(45.0, 'the first lambda of hessian_free, above 0', lambda v: v > 0)
 
 
 def optimizer_and_rate(params: TrainingParams, momentum: Tensor | None = None) -> tuple[Any, Tensor]:
@@ -60,6 +69,8 @@ def train_op(
       weights: what each example counts, float32 [batch] or a number.
       variables: those that learn; None for all trainable ones.
     """
+    if params.optimizer in SECOND_ORDER:
+        return _second_order_op(loss, params, weights, variables)
     with tf.name_scope('train'):
         optimizer, rate = optimizer_and_rate(params)
         step = in_turn(
@@ -68,6 +79,35 @@ def train_op(
     # Outside the scope, which would become a part of the tag.
     tf.summary.scalar(keys.LEARNING_RATE, rate)
     return step
+
+
+def _second_order_op(
+    loss: Tensor, params: TrainingParams, weights: Tensor, variables: Sequence[Variable] | None
+) -> Operation:
+    """The same for an optimizer that evaluates the loss at several weights; it shows what it found."""
+    with tf.name_scope('train'):
+        optimizer = make_optimizer(params.optimizer, None, knobs=knobs_of(params))
+        active = None if isinstance(weights, int | float) else tf.reduce_any(weights > 0)
+        step = optimizer.minimize(loss, tf.train.get_or_create_global_step(), variables, active=active)
+    for name, value in optimizer.diagnostics.items():
+        tf.summary.scalar(f'{params.optimizer}/{name}', value)
+    return step
+
+
+def knobs_of(params: TrainingParams) -> Any:
+    """Returns the settings of a second-order optimizer; what the parameters leave open is its own."""
+    knobs_class = SECOND_ORDER[params.optimizer].Knobs
+    given = {
+        'memory': params.memory,
+        'line_search_steps': params.line_search_steps or None,
+        'cg_steps': params.cg_steps,
+        'curvature_share': params.curvature_share,
+        'damping': params.damping,
+    }
+    names = {field.name for field in dataclasses.fields(knobs_class)}
+    return knobs_class(
+        **{name: value for name, value in given.items() if name in names and value is not None}
+    )
 
 
 def apply_gradients(optimizer: Any, pairs: Sequence[tuple[Tensor, Variable]], weights: Tensor) -> Operation:

@@ -119,7 +119,7 @@ def versions(tensorflow_version: str) -> dict[str, str]:
 
 
 def check_same(
-    model_dir: Path, old: Record, new: Record, bound: list[str], flag: str = '--model_dir'
+    model_dir: Path, old: Record, new: Record, bound: Mapping[str, Any], flag: str = '--model_dir'
 ) -> None:
     """Makes sure that training `new` may go on from what `old` left in model_dir.
 
@@ -127,7 +127,8 @@ def check_same(
       model_dir: named in errors.
       old: the record found there.
       new: the record of the run that is about to start.
-      bound: hyper-parameters that the checkpoint's shapes depend on.
+      bound: hyper-parameters that the checkpoint's shapes depend on, by name, with the defaults that stand
+        for those which an older record does not know.
       flag: by which the user named the folder, for errors.
 
     Raises:
@@ -143,12 +144,10 @@ def check_same(
             f'{flag}={model_dir} was trained on images of {was} pixels and channels, not {now}: '
             'give the same --image_size and --channels, or another folder.'
         )
-    for name in bound:
-        if old.hparams.get(name) != new.hparams.get(name):
-            raise FlagError(
-                f'{flag}={model_dir} was made with --hparams={name}={old.hparams.get(name)}, not '
-                f'{new.hparams.get(name)}: {remedy}.'
-            )
+    for name, default in bound.items():
+        was, now = (record.hparams.get(name, default) for record in (old, new))
+        if was != now:
+            raise FlagError(f'{flag}={model_dir} was made with --hparams={name}={was}, not {now}: {remedy}.')
     if old.vocabulary != new.vocabulary:
         raise DataError(
             f'{flag}={model_dir} was trained on other labels ({_difference(old, new)}): {remedy}.'

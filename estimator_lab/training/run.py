@@ -18,6 +18,7 @@ from estimator_lab.errors import FlagError
 from estimator_lab.inference.confinement import check_confined
 from estimator_lab.inference.record import Record, read_record
 from estimator_lab.models.registry import Model, find_model
+from estimator_lab.optimizers import SECOND_ORDER, make_optimizer
 from estimator_lab.training.distribution import Role
 from estimator_lab.training.inputs import Inputs, open_inputs, open_pretraining
 from estimator_lab.training.precision import check_precision, refuse_nondeterminism
@@ -74,6 +75,8 @@ def open_run(settings: Settings, role: Role, say: Say) -> Run:
     shape = ImageShape(settings.image_size, settings.image_size, settings.channels)
     params = {**hparams, 'image_shape': tuple(shape), 'vocabulary': inputs.labels}
     resolved = resolve(params_class, params)
+    if settings.precision != 'float32' and resolved.optimizer in SECOND_ORDER:
+        raise FlagError(make_optimizer(resolved.optimizer, None).cannot(settings.precision))
     model.load().check(resolved)
     phases = model.phases(resolved)
     pretraining = _open_pretraining(phases, settings, inputs, role, say)

@@ -66,7 +66,7 @@ def test_what_a_model_function_refuses(params, words):
 
 def test_description_and_shapes():
     assert describe_hparams(Params).splitlines()[1].split() == ['units=3', 'units,', 'at', 'least', '1']
-    assert structural_fields(Params) == ['units']
+    assert list(structural_fields(Params)) == ['units']
 
 
 @pytest.mark.parametrize(('text', 'expected'), [('', ()), ('30', (30,)), ('1000-500-30', (1000, 500, 30))])

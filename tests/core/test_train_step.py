@@ -3,8 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from estimator_lab.core.train_step import TrainingParams, in_turn, train_op
-from estimator_lab.optimizers import OPTIMIZERS
+from estimator_lab.core.train_step import TrainingParams, in_turn, knobs_of, train_op
+from estimator_lab.optimizers import FIRST_ORDER, SECOND_ORDER
 from estimator_lab.tf1 import tf
 
 PARAMS = TrainingParams(
@@ -52,7 +52,7 @@ def test_the_learning_rate_is_shown_under_its_own_name():
     assert [(v.tag, v.simple_value) for v in shown.value] == [('learning_rate', 0.5)]
 
 
-@pytest.mark.parametrize('optimizer', sorted(OPTIMIZERS))
+@pytest.mark.parametrize('optimizer', sorted(FIRST_ORDER))
 def test_a_batch_that_counts_nothing_moves_neither_weights_nor_slots(optimizer):
     params = TrainingParams(optimizer=optimizer, learning_rate=0.1, learning_rate_schedule='constant')
     with tf.Graph().as_default(), tf.Session() as session:
@@ -91,3 +91,32 @@ def test_moves_in_turn_see_what_the_ones_before_did_and_count_once():
             session.run(both)
             assert session.run(a) == expected
         assert session.run(step) == 2
+
+
+@pytest.mark.parametrize('optimizer', sorted(SECOND_ORDER))
+def test_a_second_order_optimizer_steps_counts_and_shows_what_it_found(optimizer):
+    params = TrainingParams(optimizer=optimizer, line_search_steps=7, damping=1.0)
+    inputs = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+    with tf.Graph().as_default(), tf.Session() as session:
+        step = tf.train.create_global_step()
+        weights = tf.placeholder(tf.float32, [20])
+        outputs = tf.matmul(
+            tf.constant(inputs), tf.get_variable('w', [3, 1], initializer=tf.zeros_initializer())
+        )
+        loss = tf.losses.mean_squared_error(inputs @ np.ones((3, 1), np.float32), outputs)
+        walk = train_op(loss, params, weights)
+        session.run(tf.global_variables_initializer())
+        losses = [session.run([loss, walk], {weights: np.ones(20)})[0] for _ in range(4)]
+        kept = [v for v in tf.global_variables() if v is not step]
+        before = session.run(kept)
+        session.run(walk, {weights: np.zeros(20)})
+        assert all(map(np.array_equal, before, session.run(kept))), (
+            'a batch that counts nothing teaches nothing'
+        )
+        assert session.run(step) == 5
+        shown = tf.Summary.FromString(session.run(tf.summary.merge_all(), {weights: np.ones(20)}))
+    assert losses[0] > losses[1] > losses[3]
+    assert {f'{optimizer}/loss', f'{optimizer}/evaluations', f'{optimizer}/step_length'} <= {
+        v.tag for v in shown.value
+    }
+    assert knobs_of(params).line_search_steps == 7

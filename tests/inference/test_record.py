@@ -53,7 +53,7 @@ def test_fields_of_a_newer_program_are_named(tmp_path):
 
 def test_going_on_with_the_same(tmp_path):
     other_rate = dataclasses.replace(RECORD, hparams={'filters': 3, 'optimizer': 'sgd'})
-    check_same(tmp_path, RECORD, other_rate, ['filters'])
+    check_same(tmp_path, RECORD, other_rate, {'filters': 32})
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_going_on_with_the_same(tmp_path):
 )
 def test_what_does_not_go_together(tmp_path, change, error, words):
     with pytest.raises(error, match=words) as caught:
-        check_same(tmp_path, RECORD, dataclasses.replace(RECORD, **change), ['filters'])
+        check_same(tmp_path, RECORD, dataclasses.replace(RECORD, **change), {'filters': 32})
     assert f'--model_dir={tmp_path}' in str(caught.value)
 
 

@@ -7,7 +7,7 @@ from estimator_lab.core.boltzmann.contrastive_divergence import Recipe
 from estimator_lab.core.boltzmann.rbm import BERNOULLI, UNITS
 from estimator_lab.core.hparams import hparam
 from estimator_lab.core.train_step import TrainingParams, in_turn, optimizer_and_rate
-from estimator_lab.optimizers import OPTIMIZERS, SCHEDULES
+from estimator_lab.optimizers import FIRST_ORDER, SCHEDULES
 from estimator_lab.tf1 import Operation, Tensor, Variable, tf
 
 
@@ -15,7 +15,8 @@ from estimator_lab.tf1 import Operation, Tensor, Variable, tf
 class RbmParams(TrainingParams):
     """Parameters of one RBM; the defaults follow Hinton's practical guide (2012)."""
 
-    optimizer: str = hparam('momentum', f'one of {", ".join(OPTIMIZERS)}', OPTIMIZERS.__contains__)
+    # A machine has no loss that could be evaluated at other weights.
+    optimizer: str = hparam('momentum', f'one of {", ".join(FIRST_ORDER)}', FIRST_ORDER.__contains__)
     learning_rate: float = hparam(0.05, 'initial learning rate, above 0', lambda v: v > 0)
     learning_rate_schedule: str = hparam('linear', f'one of {", ".join(SCHEDULES)}', SCHEDULES.__contains__)
     initial_momentum: float = hparam(0.5, 'in the first steps, in [0, 1)', lambda v: 0 <= v < 1)
