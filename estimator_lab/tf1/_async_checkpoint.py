@@ -32,7 +32,8 @@ class AsyncCheckpointSaverHook(basic_session_run_hooks.CheckpointSaverHook):
 
         def work() -> None:
             try:
-                write(session, step)
+                with session.graph.as_default():  # which each thread has its own of
+                    write(session, step)
             except BaseException as error:
                 self._error = error
 

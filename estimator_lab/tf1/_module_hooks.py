@@ -4,6 +4,7 @@ Nothing that exists is ever overridden: the finder of modules stands last, so th
 else has, and names are answered by a module's ``__getattr__``, which Python asks for missing ones only.
 """
 
+import contextlib
 import importlib
 import importlib.util
 import sys
@@ -69,11 +70,29 @@ class Forwarder(Loader):
 
         def late_name(name: str) -> Any:
             for source in sources:
-                if not name.startswith('__') and hasattr(source, name):
-                    return getattr(source, name)
+                if not name.startswith('__'):
+                    with contextlib.suppress(AttributeError):
+                        return look_up(source.__name__, name)
             raise AttributeError(f"module '{module.__name__}' has no attribute '{name}'")
 
         module.__dict__['__getattr__'] = late_name
+
+
+def look_up(module: str, name: str) -> Any:
+    """Returns what `module` has under a name: one of its own, or a module below it.
+
+    Raises:
+      AttributeError: if it has neither.
+      ImportError: if there is no such module.
+    """
+    found = importlib.import_module(module)
+    try:
+        return getattr(found, name)
+    except AttributeError:
+        below = hasattr(found, '__path__') and importlib.util.find_spec(f'{module}.{name}')
+        if not below:
+            raise
+        return importlib.import_module(f'{module}.{name}')
 
 
 def answer_missing_names(answers: Mapping[str, Answer]) -> None:
@@ -88,7 +107,7 @@ def answer_missing_names(answers: Mapping[str, Answer]) -> None:
 
 def _set_answer(module: Any, answer: Answer) -> None:
     # tf.compat.v1 is wrapped, and the wrapper asks the module it wraps.
-    module = getattr(module, '_tfmw_wrapped_module', module)
+    module = vars(module).get('_tfmw_wrapped_module', module)
     own = vars(module).get('__getattr__')
 
     def own_first(name: str) -> Any:

@@ -5,17 +5,17 @@ place that uses one, with the new name, as a warning of the category ``MovedName
 """
 
 import functools
-import importlib
 import os
 import sys
 import warnings
 from importlib.abc import Loader
 from typing import Any
 
-from estimator_lab.tf1._module_hooks import Forwarder, answer_missing_names, supply_modules
+from estimator_lab.tf1._module_hooks import Forwarder, answer_missing_names, look_up, supply_modules
 from estimator_lab.tf1._moved_names import NAMES, new_names, sources_of
 
 SHOW_VARIABLE = 'ESTIMATOR_LAB_SHOW_MOVED'
+_MACHINERY = ('estimator_lab.tf1', 'importlib', 'tensorflow.python.util.module_wrapper')
 
 
 class MovedName(PendingDeprecationWarning):
@@ -40,23 +40,16 @@ def _moved_name(module: str, name: str) -> Any:
     if moved is None:
         raise AttributeError(f"module '{module}' has no attribute '{name}'")
     new_module, new_name = moved
-    found = _look_up(new_module, new_name)
+    found = look_up(new_module, new_name)
     _tell(f'{module}.{name}', f'{new_module}.{new_name}')
     setattr(sys.modules[module], name, found)
     return found
 
 
-def _look_up(module: str, name: str) -> Any:
-    try:
-        return getattr(importlib.import_module(module), name)
-    except AttributeError:
-        return importlib.import_module(f'{module}.{name}')
-
-
 def _tell(old: str, new: str) -> None:
     """Warns at the line of the program that asked, which lies above us and the machinery of imports."""
     frame = sys._getframe(1)
-    while frame.f_back and frame.f_globals.get('__name__', '').startswith(('estimator_lab.tf1', 'importlib')):
+    while frame.f_back and frame.f_globals.get('__name__', '').startswith(_MACHINERY):
         frame = frame.f_back
     names = frame.f_globals
     warnings.warn_explicit(

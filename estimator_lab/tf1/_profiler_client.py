@@ -3,7 +3,20 @@
 ``tf.profiler.experimental.client`` is what replaces it.
 """
 
+import contextlib
+from collections.abc import Iterator
+
+from tensorflow.python.framework import errors
 from tensorflow.python.profiler import profiler_client
+
+
+@contextlib.contextmanager
+def _unavailable() -> Iterator[None]:
+    """Raises as 2.15 does where nobody answers; later versions raise a plain RuntimeError."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise errors.UnavailableError(None, None, str(error)) from None
 
 
 def start_tracing(
@@ -28,7 +41,8 @@ def start_tracing(
       tf.errors.UnavailableError: if there is nothing.
     """
     addresses = ','.join(f'grpc://{name}' for name in (service_addr, *filter(None, worker_list.split(','))))
-    profiler_client.trace(addresses, logdir, duration_ms, '', num_tracing_attempts)
+    with _unavailable():
+        profiler_client.trace(addresses, logdir, duration_ms, '', num_tracing_attempts)
 
 
 def monitor(
@@ -41,5 +55,9 @@ def monitor(
       duration_ms: how long.
       monitoring_level: 1, or 2 for more figures.
       display_timestamp: kept for its place.
+
+    Raises:
+      tf.errors.UnavailableError: if nobody answers.
     """
-    return profiler_client.monitor(f'grpc://{service_addr}', duration_ms, monitoring_level)
+    with _unavailable():
+        return profiler_client.monitor(f'grpc://{service_addr}', duration_ms, monitoring_level)
