@@ -85,12 +85,9 @@ class _Package(Loader):
             raise AttributeError(name)
         if not self._package:
             return _package(name)
-        try:
-            found = find(self._package, name)
-        except AttributeError:
-            if name != 'python' and not (self._below_python and name in PYTHON_MODULES):
-                raise
+        if name == 'python' or (self._below_python and name in PYTHON_MODULES):
             return importlib.import_module(f'{module.__name__}.{name}')
+        found = find(self._package, name)
         setattr(module, name, found)
         return found
 

@@ -121,9 +121,8 @@ def test_with_tf_slim_the_layers_take_its_defaults():
 
     framework, layers = tf.contrib.framework, tf.contrib.layers
     with tf.Graph().as_default():
-        with framework.arg_scope(
-            [layers.fully_connected, layers.conv2d], activation_fn=None, trainable=False
-        ):
+        frozen = [layers.fully_connected, layers.conv2d]
+        with framework.arg_scope(frozen, activation_fn=None, trainable=False):
             layers.fully_connected(layers.flatten(layers.conv2d(tf.ones([1, 4, 4, 1]), 2, 3)), 3)
         assert len(tf.global_variables()) == 4 and not tf.trainable_variables()
         assert framework.get_model_variables() == tf.global_variables()

@@ -196,11 +196,12 @@ def metrics():
     return {'values': run([values['a'], values['p'], f1[0], m.accuracy(rounded, labels)], [updates])}
 
 
-PARSED = """rate=0.5 | units=[1,2] | units[1]=9 | name=new | flag=true | flag=0 | flag=False | rate=1,units=[3]
+PARSED = """
+rate=0.5 | units=[1,2] | units[1]=9 | name=new | flag=true | flag=0 | flag=False | rate=1,units=[3]
 rate=x | units=3 | nothing=1 | rate | units=[1,x] | count=1.5 | flag=maybe | rate=1,rate=2
 name=[a] | name=a b | tags=[x,y] | tags=[a b] | rates=[1,2.5] | rate=-1e-3 | units[0]=1,units[0]=2
 units[5]=1 | count= 3 | name= | rate=1, count=2 | floats[0]=2.5 | a.b=1"""
-PARSED = [text.strip() for text in re.split(r'[|\n]', PARSED)]
+PARSED = [text.strip() for text in re.split(r'[|\n]', PARSED.strip())]
 SET = [
     ('rate', 1),
     ('rate', True),
