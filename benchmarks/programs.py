@@ -4,12 +4,14 @@
     python benchmarks/programs.py [NAME...]
 
 One line a program, each in a process of its own, on made-up data of a few rows. `--no-deps` matters: most of
-them ask for a TensorFlow of their time. A module that one of them still misses is named in its line. The exit
-status is 1 if an installed program fails. docs/programs.md has the results.
+them ask for a TensorFlow of their time. A module that one of them still misses is named in its line. Two are
+given back a name that Python or NumPy has dropped, see `give_back`. The exit status is 1 if an installed program
+fails. docs/programs.md has the results.
 """
 
 import importlib
 import importlib.util
+import inspect
 import os
 import subprocess
 import sys
@@ -50,6 +52,17 @@ def finish(model: Any, input_fn: Callable[[], Any], steps: int = 4) -> str:
     next(iter(model.predict(input_fn)))
     assert np.isfinite(found['loss']), found
     return f'loss {found["loss"]:.3f} at step {found["global_step"]}'
+
+
+def give_back() -> None:
+    """Gives TF-GAN inspect.getargspec, gone from Python 3.11, and TF Lattice np.quantile(interpolation=)."""
+    inspect.getargspec = inspect.getfullargspec  # type: ignore[attr-defined]
+    quantile = np.quantile
+
+    def old_quantile(*arguments: Any, interpolation: str | None = None, **more: Any) -> Any:
+        return quantile(*arguments, **({'method': interpolation} if interpolation else {}), **more)
+
+    np.quantile = old_quantile  # type: ignore[assignment]
 
 
 def slim(folder: str) -> str:
@@ -203,6 +216,7 @@ def try_one(name: str) -> tuple[bool, str]:
 
 def main(arguments: list[str]) -> int:
     if arguments[:1] == [ONE]:
+        give_back()
         with tempfile.TemporaryDirectory() as folder:
             print(PROGRAMS[arguments[1]](folder))
         return 0

@@ -33,7 +33,6 @@ def test_what_is_missing_and_what_we_give_for_it(tmp_path, capsys):
     new = site(tmp_path / 'new', ['python.kept', 'python.added'], ['Saver', 'Added'])
     assert tool().main([old, new]) == 1
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    dnn = 'estimator.python.estimator.canned.dnn'
     assert lines == [
         [
             'module',

@@ -37,7 +37,7 @@ for version in "$@"; do
     "$environment/bin/python" -m pip install --quiet '.[test]' "tensorflow==$version.*" "$protobuf"
     "$environment/bin/python" -m pip uninstall --quiet --yes estimator-lab
     echo "== TensorFlow $version on $("$environment/bin/python" --version)"
-    "$environment/bin/python" -m pytest --numprocesses=2 --dist=loadfile tests/conformance tests/contrib \
+    "$environment/bin/python" -m pytest --numprocesses=2 --dist=loadfile tests/conformance \
         --junitxml="$results/$version.xml" || failed=1
     rm -rf "$environment"
 done
