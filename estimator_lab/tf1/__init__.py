@@ -4,7 +4,9 @@
 to 2.21 the last released package ``tensorflow-estimator`` 2.15 put back in its place. Importing this
 module is enough for other code too: ``tf.estimator``, ``tf.compat.v1.estimator`` and
 ``from tensorflow.compat.v1.estimator import Estimator`` then work wherever they are written. Estimator
-itself is loaded when it is first touched.
+itself is loaded when it is first touched. Modules and names that have moved within TensorFlow since 1.15
+answer under their old names, where a TensorFlow has not got them itself; ``ESTIMATOR_LAB_SHOW_MOVED=1`` in
+the environment shows each use with its new name.
 
 This package is the only one that knows TensorFlow's versions. It changes three more things in the process:
 ``tf.keras`` and ``tf.layers`` are Keras 2 (from tf-keras), as every TF1 program expects; TensorFlow's
@@ -32,6 +34,7 @@ check_packages(tf.__version__)
 hush_notes()
 
 from estimator_lab.tf1._missing_names import explain_missing_names  # noqa: E402
+from estimator_lab.tf1._moved import MovedName, install_moved_names  # noqa: E402
 from estimator_lab.tf1._restore import restore_estimator, warn_of_keras_3  # noqa: E402
 from estimator_lab.tf1.types import (  # noqa: E402
     EstimatorSpec,
@@ -45,6 +48,7 @@ from estimator_lab.tf1.types import (  # noqa: E402
 )
 
 restore_estimator()
+install_moved_names()
 explain_missing_names()
 warn_of_keras_3()
 
@@ -52,6 +56,7 @@ __all__ = [
     'EstimatorSpec',
     'Features',
     'Mode',
+    'MovedName',
     'Operation',
     'RunConfig',
     'SessionRunHook',

@@ -66,7 +66,7 @@ def _take_experimental(config: Any, kind: str) -> None:
     if not strategy:
         return
     if getattr(config, f'_{kind}'):
-        raise ValueError(f'Either `{kind}` or `experimental_distribute.{kind}` can be set.')
+        raise ValueError(f'Either `{kind}` or`experimental_distribute.{kind}` can be set.')
     setattr(config, f'_{kind}', strategy)
 
 
@@ -157,14 +157,15 @@ def estimator_evaluate(
 
 
 def _run_standalone(estimator: Any, kind: str, work: Callable[..., Any], hooks: Sequence[Any]) -> Any:
-    call = {'train': 'train', 'eval': 'evaluate'}[kind]
+    call, object_name = {'train': ('train', 'estimator'), 'eval': ('evaluate', 'Estimator')}[kind]
     config = estimator._config
     strategy = getattr(config, f'_{kind}_distribute')
     cluster = multi_worker_util.normalize_cluster_spec(config.cluster_spec)
     if EVALUATOR in cluster.jobs:
         raise ValueError("'evaluator' job is not supported if you don't use `train_and_evaluate`")
     if config._distribute_coordinator_mode != coordinator.CoordinatorMode.STANDALONE_CLIENT:
-        raise ValueError(f'Only `STANDALONE_CLIENT` mode is supported when you call `Estimator.{call}`')
+        called = f'`{object_name}.{call}`'  # 2.15 spells it in two ways
+        raise ValueError(f'Only `STANDALONE_CLIENT` mode is supported when you call {called}')
     if strategy.extended.experimental_between_graph:
         raise ValueError(
             f'`Estimator.{call}` API is not supported for {type(strategy).__name__} with '

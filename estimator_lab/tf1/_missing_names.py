@@ -1,16 +1,13 @@
-"""One sentence for names that people look for and do not find: boosted trees, and Keras 3 in ``tf.keras``.
+"""One sentence for names that people look for and do not find: boosted trees, Keras 3 in ``tf.keras``.
 
-An import hook gives the modules concerned a ``__getattr__``, which Python asks for missing names only. It
-raises AttributeError as any module does, so that ``hasattr`` and ``getattr`` with a default keep their sense.
+It is an AttributeError as any module raises, so that ``hasattr`` and ``getattr`` with a default keep their
+sense.
 """
 
 import functools
-import importlib.util
-import sys
 from collections.abc import Callable
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
-from types import ModuleType
+
+from estimator_lab.tf1._module_hooks import answer_missing_names
 
 
 def _in_estimator(name: str) -> str:
@@ -35,36 +32,11 @@ _SENTENCES: dict[str, Callable[[str], str]] = {
 }
 
 
-class _ExplainingLoader(SourceFileLoader):
-    def exec_module(self, module: ModuleType) -> None:
-        _explain(module)
-        super().exec_module(module)
-
-
-class _ExplainingFinder(MetaPathFinder):
-    def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        if fullname not in _SENTENCES:
-            return None
-        spec = PathFinder.find_spec(fullname, path)  # type: ignore[arg-type]
-        if spec is None or spec.origin is None:
-            return None
-        return importlib.util.spec_from_file_location(
-            fullname,
-            spec.origin,
-            loader=_ExplainingLoader(fullname, spec.origin),
-            submodule_search_locations=spec.submodule_search_locations,
-        )
-
-
 def explain_missing_names() -> None:
-    """Sets the sentences up: at once in modules that are loaded already, in the others when they are."""
-    for name in _SENTENCES.keys() & sys.modules.keys():
-        _explain(sys.modules[name])
-    sys.meta_path.insert(0, _ExplainingFinder())
-
-
-def _explain(module: ModuleType) -> None:
-    module.__dict__['__getattr__'] = functools.partial(_refuse, _SENTENCES[module.__name__])
+    """Sets the sentences up."""
+    answer_missing_names(
+        {module: functools.partial(_refuse, sentence) for module, sentence in _SENTENCES.items()}
+    )
 
 
 def _refuse(sentence: Callable[[str], str], name: str) -> None:

@@ -1,8 +1,8 @@
 """Puts ``tf.estimator`` back on TensorFlow 2.16 and later, where only the pip package is left of it.
 
-Nothing is loaded until ``tf.estimator`` is touched: the names are TensorFlow's own lazy loaders, and an
-import hook supplies the modules that ``tensorflow_estimator`` misses at the moment it is imported, however
-that comes about.
+Nothing is loaded until ``tf.estimator`` is touched: the names are TensorFlow's own lazy loaders, and import
+hooks supply the modules that ``tensorflow_estimator`` misses at the moment it is imported, however that comes
+about.
 """
 
 import importlib
@@ -12,7 +12,7 @@ import sys
 import types
 import warnings
 from collections.abc import Iterator
-from importlib.abc import MetaPathFinder
+from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,12 @@ from tensorflow.python.util import tf_export
 from tensorflow.python.util.lazy_loader import KerasLazyLoader, LazyLoader
 
 from estimator_lab.tf1._environment import VersionError, keras_3_problem
+from estimator_lab.tf1._module_hooks import Forwarder, from_file, supply_modules
 from estimator_lab.tf1._removed_tpu import removed
 
 _HERE = Path(__file__).parent
 _ESTIMATOR_PACKAGE = 'tensorflow_estimator'
+_API_PACKAGE = f'{_ESTIMATOR_PACKAGE}.python.estimator.api'
 _STAND_INS = {
     'tensorflow.python.distribute.estimator_training': '_estimator_training.py',
     'tensorflow.python.tpu.session_support': '_removed_tpu.py',
@@ -35,28 +37,38 @@ _TPU_OPTIMIZERS = ('Adagrad', 'Adam', 'Ftrl', 'StochasticGradientDescent')
 _KERAS_NAMES = ('keras', 'layers', 'losses', 'metrics', 'optimizers', 'initializers')
 # tensorflow, tensorflow.compat.v1, tensorflow._api.v2.compat.v1 and so on: one API under several names.
 _API_MODULE = re.compile(r'tensorflow(\._api\.v2)?(\.compat\.v[12])*')
+_API_ESTIMATOR = re.compile(r'tensorflow(\.compat\.v(?P<version>[12]))+\.(?P<name>estimator(\..+)?)')
 _KERAS_3_SENTENCE = (
     'tf.keras is already Keras 3 in this process, so tf.layers and tf.estimator cannot work; import '
     'estimator_lab.tf1 before tf.keras is first used (`import keras` itself stays Keras 3).'
 )
 
 
-class _MissingModules(MetaPathFinder):
-    """Supplies the deleted modules, and gets TensorFlow ready when Estimator is about to be imported."""
+class _Preparation(MetaPathFinder):
+    """Gets TensorFlow ready when Estimator is about to be imported; finds nothing itself."""
 
     def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
         if fullname == _ESTIMATOR_PACKAGE:
             _prepare_for_estimator()
-        if fullname not in _STAND_INS:
-            return None
-        return importlib.util.spec_from_file_location(fullname, _HERE / _STAND_INS[fullname])
+        return None
+
+
+def _stand_in_for(fullname: str) -> Loader | None:
+    if fullname in _STAND_INS:
+        return from_file(fullname, _HERE / _STAND_INS[fullname])
+    # The API has itself under each of its names, without end; these have no search path of ours.
+    if api := _API_ESTIMATOR.fullmatch(fullname):
+        version = '_v1' if api['version'] == '1' else '_v2'
+        return Forwarder([f'{_API_PACKAGE}.{version}.{api["name"]}'])
+    return None
 
 
 def restore_estimator() -> None:
     """Makes `tf.estimator` importable under each of its names; does nothing where it is built in."""
     if importlib.util.find_spec('tensorflow.python.distribute.estimator_training'):
         return
-    sys.meta_path.insert(0, _MissingModules())
+    sys.meta_path.insert(0, _Preparation())
+    supply_modules(_stand_in_for)
     importlib.import_module('tensorflow.compat.v2')
     for api in _api_modules():
         _add_estimator(api)
@@ -87,8 +99,7 @@ def _add_estimator(api: Any) -> None:
     tf-keras joins the path as well: a TensorFlow imported before this package looks in Keras 3 only.
     """
     version = '_v1' if _is_v1(api) else '_v2'
-    package = f'tensorflow_estimator.python.estimator.api.{version}'
-    api.estimator = LazyLoader('estimator', vars(api), f'{package}.estimator')
+    api.estimator = LazyLoader('estimator', vars(api), f'{_API_PACKAGE}.{version}.estimator')
     folders = [
         _folder_of(_ESTIMATOR_PACKAGE) / 'python/estimator/api' / version,
         _folder_of('tf_keras') / 'api' / version,
@@ -125,7 +136,9 @@ def _keras_modules() -> Iterator[types.ModuleType]:
 def _is_keras_3(module: types.ModuleType) -> bool:
     # Asking an unresolved loader for __name__ would resolve it, so its own state is read instead.
     if isinstance(module, KerasLazyLoader):
-        return vars(module).get('_tfll_keras_version') == 'keras_3'
+        state = vars(module)
+        version = state.get('_tfll_keras_version', state.get('_keras_version'))  # the latter on 2.15
+        return version == 'keras_3'
     return module.__name__.startswith('keras._tf_keras')
 
 

@@ -23,11 +23,13 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 from tensorflow.compat.v1 import estimator
 from tensorflow.compat.v1.estimator import Estimator
+import tensorflow.compat.v1.compat.v1.estimator as far
+from tensorflow.compat.v1.compat.v1.estimator.experimental import KMeans
 import tensorflow.compat.v1.estimator as module
 from tensorflow import estimator as v2
 from tensorflow.estimator import RunConfig
 assert estimator.Estimator is Estimator is v1.estimator.Estimator is module.Estimator
-assert tf.compat.v1.estimator.Estimator is Estimator
+assert tf.compat.v1.estimator.Estimator is Estimator is far.Estimator
 assert tf.estimator.RunConfig is RunConfig is v2.RunConfig
 assert tf.compat.v2.estimator.RunConfig is RunConfig
 assert tf.estimator.Estimator is not Estimator  # the v2 class
@@ -180,6 +182,39 @@ _quiet.hushed_import('noisy')
     done = run_python('-c', code)
     assert done.returncode == 1
     assert 'native words' in done.stderr and 'missing_module' in done.stderr
+
+
+NATIVE_WORDS = """
+import os
+from estimator_lab.tf1 import _quiet
+with _quiet.hushed():
+    os.write(2, b'native words')
+    {end}
+"""
+
+
+def test_a_native_abort_shows_what_was_held_back(run_python):
+    done = run_python('-c', NATIVE_WORDS.format(end='os.abort()'))
+    assert done.returncode < 0
+    assert 'native words' in done.stderr
+
+
+def test_what_was_held_back_is_forgotten_when_all_is_well(run_python):
+    done = check(run_python, NATIVE_WORDS.format(end="os.write(1, b'reached')"))
+    assert (done.stdout, done.stderr) == ('reached', '')
+
+
+def test_without_a_place_to_hold_words_back_they_are_shown(run_python):
+    code = """
+import os, tempfile
+from estimator_lab.tf1 import _quiet
+def refuse(*arguments, **more):
+    raise FileNotFoundError('no place')
+os.memfd_create = tempfile.mkstemp = refuse
+with _quiet.hushed():
+    os.write(2, b'native words')
+"""
+    assert check(run_python, code).stderr == 'native words'
 
 
 def test_importing_the_package_alone_does_not_import_tensorflow(run_python):

@@ -1,0 +1,234 @@
+"""Tries programs of others that come from the package index: does each train, evaluate and predict here?
+
+    pip install --no-deps tf-slim tensorflow-gan tensorflow-ranking adanet deepctr 'tensorflow-lattice<2.1'
+    python benchmarks/programs.py [NAME...]
+
+One line a program, each in a process of its own, on made-up data of a few rows. `--no-deps` matters: most of
+them ask for a TensorFlow of their time. A module that one of them still misses is named in its line. Two are
+given back a name that Python or NumPy has dropped, see `give_back`. The exit status is 1 if an installed program
+fails. docs/programs.md has the results.
+"""
+
+import importlib
+import importlib.util
+import inspect
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+MODULES = {
+    'tf-slim': 'tf_slim',
+    'tensorflow-gan': 'tensorflow_gan',
+    'tensorflow-ranking': 'tensorflow_ranking',
+    'adanet': 'adanet',
+    'deepctr': 'deepctr',
+    'tensorflow-lattice': 'tensorflow_lattice',
+}
+ONE = '--one'
+
+
+def rows(count: int = 32) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Returns {'x': float32 [count, 2], 'word': int64 [count]} and the labels, int64 [count, 1]."""
+    x = np.random.default_rng(0).standard_normal((count, 2)).astype(np.float32)
+    return {'x': x, 'word': np.arange(count) % 5}, (x.sum(axis=1, keepdims=True) > 0).astype(np.int64)
+
+
+def batches(features: Any, labels: Any) -> Callable[[], Any]:
+    """Returns an input_fn of endless batches of 8."""
+    from estimator_lab.tf1 import tf
+
+    return lambda: tf.data.Dataset.from_tensor_slices((features, labels)).repeat().batch(8)
+
+
+def finish(model: Any, input_fn: Callable[[], Any], steps: int = 4) -> str:
+    """Trains, evaluates and predicts; returns the loss as text."""
+    model.train(input_fn, steps=steps)
+    found = model.evaluate(input_fn, steps=2)
+    next(iter(model.predict(input_fn)))
+    assert np.isfinite(found['loss']), found
+    return f'loss {found["loss"]:.3f} at step {found["global_step"]}'
+
+
+def give_back() -> None:
+    """Gives TF-GAN inspect.getargspec, gone from Python 3.11, and TF Lattice np.quantile(interpolation=)."""
+    inspect.getargspec = inspect.getfullargspec  # type: ignore[attr-defined]
+    quantile = np.quantile
+
+    def old_quantile(*arguments: Any, interpolation: str | None = None, **more: Any) -> Any:
+        return quantile(*arguments, **({'method': interpolation} if interpolation else {}), **more)
+
+    np.quantile = old_quantile  # type: ignore[assignment]
+
+
+def slim(folder: str) -> str:
+    """A slim network in an Estimator, through tf.contrib."""
+    import estimator_lab.contrib  # noqa: F401
+    from estimator_lab.tf1 import tf
+
+    def model_fn(features: Any, labels: Any, mode: str) -> Any:
+        slim = tf.contrib.slim
+        with slim.arg_scope([slim.fully_connected], weights_regularizer=slim.l2_regularizer(0.01)):
+            net = slim.stack(features['x'], slim.fully_connected, [8, 4])
+            logits = slim.fully_connected(net, 1, activation_fn=None)
+        if mode == tf.estimator.ModeKeys.PREDICT:
+            return tf.estimator.EstimatorSpec(mode, {'logits': logits})
+        tf.losses.sigmoid_cross_entropy(labels, logits)
+        loss = tf.losses.get_total_loss()
+        train_op = slim.learning.create_train_op(loss, tf.train.AdamOptimizer())
+        return tf.estimator.EstimatorSpec(mode, loss=loss, train_op=train_op)
+
+    return finish(tf.estimator.Estimator(model_fn, folder), batches(*rows()))
+
+
+def gan(folder: str) -> str:
+    """A GANEstimator on points."""
+    from estimator_lab.tf1 import tf
+
+    tfgan = importlib.import_module('tensorflow_gan')
+
+    def generator_fn(noise: Any, mode: str) -> Any:
+        return tf.layers.dense(noise, 2, name='points')
+
+    def discriminator_fn(data: Any, conditioning: Any, mode: str) -> Any:
+        return tf.layers.dense(data, 1, name='score')
+
+    model = tfgan.estimator.GANEstimator(
+        folder,
+        generator_fn=generator_fn,
+        discriminator_fn=discriminator_fn,
+        generator_loss_fn=tfgan.losses.wasserstein_generator_loss,
+        discriminator_loss_fn=tfgan.losses.wasserstein_discriminator_loss,
+        generator_optimizer=tf.train.AdamOptimizer(0.001),
+        discriminator_optimizer=tf.train.AdamOptimizer(0.001),
+    )
+    noise = np.ones([32, 3], np.float32)
+    return finish(model, batches(noise, rows()[0]['x']))
+
+
+def ranking(folder: str) -> str:
+    """A groupwise scorer with a ranking head."""
+    from estimator_lab.tf1 import tf
+
+    tfr = importlib.import_module('tensorflow_ranking')
+
+    lists = {'x': np.ones([32, 3, 2], np.float32)}
+    relevance = np.tile(np.array([[0, 1, 2]], np.float32), (32, 1))
+
+    def score_fn(context: Any, group: Any, mode: str, params: Any, config: Any) -> Any:
+        return tf.layers.dense(tf.layers.flatten(group['x']), 1)
+
+    head = tfr.head.create_ranking_head(
+        tfr.losses.make_loss_fn('pairwise_logistic_loss'),
+        train_op_fn=lambda loss: tf.train.AdagradOptimizer(0.1).minimize(loss, tf.train.get_global_step()),
+    )
+    model_fn = tfr.model.make_groupwise_ranking_fn(score_fn, group_size=1, ranking_head=head)
+    return finish(tf.estimator.Estimator(model_fn, folder), batches(lists, relevance))
+
+
+def adanet(folder: str) -> str:
+    """An ensemble that grows from candidates."""
+    from estimator_lab.tf1 import tf
+
+    adanet = importlib.import_module('adanet')
+
+    tf2 = tf.compat.v2
+    column = [tf.feature_column.numeric_column('x', 2)]
+    head = tf2.estimator.BinaryClassHead()
+    features, labels = rows()
+    model = adanet.AutoEnsembleEstimator(
+        head=head,
+        candidate_pool=lambda config: {
+            'linear': tf2.estimator.LinearEstimator(head, column, config=config, optimizer=_rule),
+            'dnn': tf2.estimator.DNNEstimator(head, [4], column, config=config, optimizer=_rule),
+        },
+        max_iteration_steps=2,
+        model_dir=folder,
+    )
+    return finish(model, batches({'x': features['x']}, labels))
+
+
+def _rule() -> Any:
+    from estimator_lab.tf1 import tf
+
+    return tf.keras.optimizers.legacy.SGD(0.05)
+
+
+def deepctr(folder: str) -> str:
+    """DeepFM."""
+    from estimator_lab.tf1 import tf
+
+    estimators = importlib.import_module('deepctr.estimator')
+
+    word = tf.feature_column.categorical_column_with_identity('word', 5)
+    linear = [word, tf.feature_column.numeric_column('x', 2)]
+    deep = [tf.feature_column.embedding_column(word, 4), tf.feature_column.numeric_column('x', 2)]
+    model = estimators.DeepFMEstimator(linear, deep, dnn_hidden_units=(4,), model_dir=folder)
+    return finish(model, batches(*rows()))
+
+
+def lattice(folder: str) -> str:
+    """A calibrated lattice, as a canned classifier."""
+    from estimator_lab.tf1 import tf
+
+    tfl = importlib.import_module('tensorflow_lattice')
+
+    features, labels = rows()
+    columns = {name: features['x'][:, index] for index, name in enumerate('ab')}
+    model = tfl.estimators.CannedClassifier(
+        feature_columns=[tf.feature_column.numeric_column(name) for name in columns],
+        model_config=tfl.configs.CalibratedLatticeConfig(
+            feature_configs=[
+                tfl.configs.FeatureConfig(name=name, pwl_calibration_num_keypoints=4) for name in columns
+            ]
+        ),
+        feature_analysis_input_fn=lambda: batches(columns, labels[:, 0])().take(4),
+        model_dir=folder,
+        optimizer=tf.keras.optimizers.legacy.Adam(0.1),
+    )
+    return finish(model, batches(columns, labels[:, 0]))
+
+
+PROGRAMS: dict[str, Callable[[str], str]] = {
+    'tf-slim': slim,
+    'tensorflow-gan': gan,
+    'tensorflow-ranking': ranking,
+    'adanet': adanet,
+    'deepctr': deepctr,
+    'tensorflow-lattice': lattice,
+}
+
+
+def try_one(name: str) -> tuple[bool, str]:
+    """Runs one program in a process of its own; returns whether it went well, and its last line."""
+    if importlib.util.find_spec(MODULES[name]) is None:
+        return True, 'not installed'
+    environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, __file__, ONE, name]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    lines = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines() or ['']
+    return done.returncode == 0, lines[-1]
+
+
+def main(arguments: list[str]) -> int:
+    if arguments[:1] == [ONE]:
+        give_back()
+        with tempfile.TemporaryDirectory() as folder:
+            print(PROGRAMS[arguments[1]](folder))
+        return 0
+    failed = 0
+    for name in arguments or PROGRAMS:
+        if name not in PROGRAMS:
+            raise SystemExit(f'no program {name!r}: there are {", ".join(PROGRAMS)}.')
+        well, said = try_one(name)
+        failed += not well
+        print(f'{name:<20} {"" if well else "FAILED "}{said}', flush=True)
+    return int(failed > 0)
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,13 @@
+"""``tf.contrib``, as far as programs for Estimator use it: ``import estimator_lab.contrib``, once.
+
+Then ``tf.contrib.layers.fully_connected``, ``from tensorflow.contrib import tpu as contrib_tpu``,
+``from tensorflow.contrib.training.python.training import hparam`` and the like work, on 2.15 to 2.21.
+Each name comes from where TensorFlow has the same thing today, from the package tf-slim (an extra:
+``pip install tf-slim``), or from a few modules here that keep the variables' names and the numbers of
+TensorFlow 1.15. Nothing is loaded before it is touched. A name that is not here raises AttributeError, a
+module that is not here ImportError, with one sentence that says what replaces it.
+"""
+
+from estimator_lab.contrib._modules import install
+
+install()

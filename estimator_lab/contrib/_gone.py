@@ -1,0 +1,221 @@
+"""What replaces the packages and names of ``tf.contrib`` that are not here; each ends a sentence."""
+
+from collections.abc import Mapping
+
+_COLUMNS = 'use the columns of tf.feature_column, and tf.feature_column.input_layer'
+_CANNED = 'use the class of the same name in tf.estimator'
+_HEADS = 'use the heads of tf.compat.v2.estimator, such as BinaryClassHead and MultiHead'
+_QUEUES = 'use tf.data'
+_ADDONS = 'the last version of tensorflow-addons, 0.23 for TensorFlow 2.15, had it'
+_PROBABILITY = 'use the package tensorflow-probability'
+_DISTRIBUTE = 'use tf.distribute.MirroredStrategy in a RunConfig'
+_TRAIN_AND_EVALUATE = 'use tf.estimator.train_and_evaluate with a TrainSpec and an EvalSpec'
+
+PACKAGES: Mapping[str, str] = {
+    'all_reduce': _DISTRIBUTE,
+    'autograph': 'use tf.autograph',
+    'batching': 'use tf.nondifferentiable_batch_function',
+    'bayesflow': _PROBABILITY,
+    'boosted_trees': 'TensorFlow 2.8 is the last version that has boosted trees; they live on in ydf',
+    'checkpoint': 'use tf.train.Checkpoint',
+    'copy_graph': 'use tf.graph_util and tf.import_graph_def',
+    'crf': _ADDONS,
+    'cudnn_rnn': 'use tf.keras.layers.LSTM and GRU, which take cuDNN by themselves',
+    'deprecated': 'use tf.summary',
+    'eager': 'use tf.GradientTape, tf.Variable and tf.executing_eagerly',
+    'factorization': 'use tf.estimator.experimental.KMeans',
+    'feature_column': 'use tf.feature_column.sequence_categorical_column_with_*',
+    'ffmpeg': 'use tf.audio, or the package tensorflow-io',
+    'gan': 'use the package tensorflow-gan',
+    'graph_editor': 'use tf.import_graph_def with input_map',
+    'grid_rnn': 'use tf.nn.rnn_cell',
+    'hadoop': 'use the package tensorflow-io',
+    'hooks': 'use tf.train.ProfilerHook',
+    'image': f'{_ADDONS}; tf.image has the rest',
+    'input_pipeline': _QUEUES,
+    'integrate': 'use tf.math.reduce_sum over steps, or scipy.integrate',
+    'kafka': 'use the package tensorflow-io',
+    'kernel_methods': 'use tf.keras.layers.experimental.RandomFourierFeatures',
+    'kinesis': 'use the package tensorflow-io',
+    'labeled_tensor': 'use tf.Tensor with axes by number',
+    'legacy_seq2seq': 'use tf.nn.dynamic_rnn with the cells of tf.nn.rnn_cell',
+    'linear_optimizer': 'use tf.estimator.experimental.LinearSDCA',
+    'lite': 'use tf.lite',
+    'memory_stats': 'use tf.config.experimental.get_memory_info',
+    'meta_graph_transform': 'use tf.graph_util',
+    'mixed_precision': 'use tf.train.experimental.enable_mixed_precision_graph_rewrite',
+    'model_pruning': 'use the package tensorflow-model-optimization',
+    'nearest_neighbor': 'use the package scann',
+    'optimizer_v2': 'use the optimizers of tf.train',
+    'predictor': 'use tf.saved_model.loader.load in a tf.Session, or tf.compat.v2.saved_model.load',
+    'proto': 'use tf.io.decode_proto and tf.io.encode_proto',
+    'quantize': 'use the package tensorflow-model-optimization',
+    'recurrent': 'use tf.nn.dynamic_rnn',
+    'reduce_slice_ops': 'use tf.math.segment_sum',
+    'resampler': _ADDONS,
+    'rpc': 'use grpc',
+    'saved_model': 'use tf.saved_model and tf.estimator.Estimator.export_saved_model',
+    'seq2seq': _ADDONS,
+    'session_bundle': 'use tf.saved_model',
+    'signal': 'use tf.signal',
+    'solvers': 'use tf.linalg.experimental.conjugate_gradient',
+    'sparsemax': _ADDONS,
+    'specs': 'use tf.layers',
+    'staging': 'use tf.data with prefetch',
+    'tensor_forest': 'use the package ydf',
+    'tensorrt': 'use tf.experimental.tensorrt',
+    'testing': 'use tf.test',
+    'text': 'use the package tensorflow-text',
+    'tfprof': 'use tf.profiler',
+    'timeseries': 'use tf.estimator with an RNN',
+    'training.tuner': _TRAIN_AND_EVALUATE,
+}
+
+NAMES: Mapping[str, Mapping[str, str]] = {
+    'data': {
+        'assert_element_shape': 'use Dataset.map with tf.ensure_shape',
+        'read_batch_features': 'use tf.data.experimental.make_batched_features_dataset',
+        'sliding_window_batch': 'use Dataset.window',
+        'LMDBDataset': 'use the package tensorflow-io',
+        'prefetch_to_device': 'use Dataset.prefetch',
+        'reduce_dataset': 'use Dataset.reduce',
+    },
+    'distribute': {
+        'MultiWorkerAllReduce': 'use tf.distribute.experimental.MultiWorkerMirroredStrategy',
+        **dict.fromkeys(['Monitor', 'StandardInputStep', 'StandardSingleLossStep', 'Step'], _DISTRIBUTE),
+    },
+    'estimator': {
+        **dict.fromkeys(
+            [
+                'binary_classification_head',
+                'logistic_regression_head',
+                'multi_class_head',
+                'multi_head',
+                'multi_label_head',
+                'poisson_regression_head',
+                'regression_head',
+            ],
+            _HEADS,
+        ),
+        'RNNClassifier': 'use tf.estimator.experimental.RNNClassifier',
+        'RNNEstimator': 'use tf.estimator.experimental.RNNEstimator',
+        'TowerOptimizer': _DISTRIBUTE,
+        'replicate_model_fn': _DISTRIBUTE,
+        'SavedModelEstimator': 'use tf.saved_model',
+        'forward_features': 'put the feature into the predictions of the EstimatorSpec',
+    },
+    'layers': {
+        **dict.fromkeys(
+            [
+                'bucketized_column',
+                'crossed_column',
+                'embedding_column',
+                'input_from_feature_columns',
+                'one_hot_column',
+                'real_valued_column',
+                'scattered_embedding_column',
+                'sequence_input_from_feature_columns',
+                'shared_embedding_columns',
+                'sparse_column_with_hash_bucket',
+                'sparse_column_with_integerized_feature',
+                'sparse_column_with_keys',
+                'sparse_column_with_vocabulary_file',
+                'weighted_sparse_column',
+            ],
+            _COLUMNS,
+        ),
+        'create_feature_spec_for_parsing': 'use tf.feature_column.make_parse_example_spec',
+        'safe_embedding_lookup_sparse': 'use tf.nn.safe_embedding_lookup_sparse',
+        'recompute_grad': 'use tf.recompute_grad',
+    },
+    'learn': {
+        **dict.fromkeys(
+            [
+                'DNNClassifier',
+                'DNNEstimator',
+                'DNNLinearCombinedClassifier',
+                'DNNLinearCombinedRegressor',
+                'DNNRegressor',
+                'Estimator',
+                'LinearClassifier',
+                'LinearRegressor',
+                'SKCompat',
+            ],
+            _CANNED,
+        ),
+        **dict.fromkeys(
+            ['Evaluable', 'Experiment', 'evaluate', 'learn_runner', 'make_export_strategy', 'train'],
+            _TRAIN_AND_EVALUATE,
+        ),
+        'InputFnOps': 'use tf.estimator.export.ServingInputReceiver',
+        'KMeansClustering': 'use tf.estimator.experimental.KMeans',
+        'MetricSpec': 'use eval_metric_ops of tf.estimator.EstimatorSpec',
+        'ModelFnOps': 'use tf.estimator.EstimatorSpec',
+        'datasets': 'use tf.keras.datasets',
+        'io': 'use tf.estimator.inputs',
+        'monitors': 'use the hooks of tf.train',
+        'preprocessing': 'use tf.keras.preprocessing',
+        'read_batch_examples': _QUEUES,
+        'read_batch_features': 'use tf.data.experimental.make_batched_features_dataset',
+        'run_n': 'use a tf.Session',
+        'utils': 'use tf.estimator.export',
+    },
+    'opt': {
+        'LARSOptimizer': 'scale the gradients by layer before tf.train.MomentumOptimizer',
+        'MovingAverageOptimizer': 'use tf.train.ExponentialMovingAverage, and its variables_to_restore',
+        'NadamOptimizer': 'use tf.keras.optimizers.legacy.Nadam',
+        'AdaMaxOptimizer': 'use tf.keras.optimizers.legacy.Adamax',
+        'ScipyOptimizerInterface': 'use scipy.optimize with tf.gradients',
+        'ExternalOptimizerInterface': 'use scipy.optimize with tf.gradients',
+        'ElasticAverageOptimizer': _DISTRIBUTE,
+        'ModelAverageOptimizer': _DISTRIBUTE,
+    },
+    'rnn': {
+        'AttentionCellWrapper': _ADDONS,
+        'LayerNormBasicLSTMCell': _ADDONS,
+        'LSTMBlockCell': 'use tf.nn.rnn_cell.LSTMCell',
+        'LSTMBlockFusedCell': 'use tf.nn.rnn_cell.LSTMCell with tf.nn.dynamic_rnn',
+        'GRUBlockCell': 'use tf.nn.rnn_cell.GRUCell',
+        'GRUBlockCellV2': 'use tf.nn.rnn_cell.GRUCell',
+        'stack_bidirectional_rnn': 'use tf.nn.static_bidirectional_rnn once for each layer',
+    },
+    'tpu': {
+        'TPUDistributionStrategy': 'use tf.distribute.experimental.TPUStrategy, on TensorFlow 2.15',
+        'keras_to_tpu_model': 'use tf.distribute.experimental.TPUStrategy, on TensorFlow 2.15',
+        'profiler': 'use tf.profiler.experimental',
+    },
+    'training': {
+        **dict.fromkeys(
+            [
+                'batch_sequences_with_states',
+                'bucket',
+                'bucket_by_sequence_length',
+                'SequenceQueueingStateSaver',
+                'FeedingQueueRunner',
+            ],
+            'use tf.data, which has bucket_by_sequence_length in tf.data.experimental',
+        ),
+        **dict.fromkeys(
+            ['rejection_sample', 'resample_at_rate', 'stratified_sample', 'weighted_resample'],
+            'use tf.data.experimental.rejection_resample',
+        ),
+        'GreedyLoadBalancingStrategy': 'use tf.train.replica_device_setter without it',
+        'RandomStrategy': 'use tf.train.replica_device_setter without it',
+    },
+}
+
+
+def sentence(path: str) -> str:
+    """Returns why `tf.contrib.<path>` is not here, as one sentence that says what to use instead."""
+    package, _, name = path.partition('.')
+    remedy = PACKAGES.get(path) or NAMES.get(package, {}).get(name) or PACKAGES.get(package)
+    return (
+        f'tf.contrib.{path} is not here: '
+        + (remedy or 'it ended with TensorFlow 1, and nothing of TensorFlow 2 has its name')
+        + '.'
+    )
+
+
+def is_known(package: str, name: str) -> bool:
+    """Whether a sentence has been written for this very name, so that no other source is asked for it."""
+    return name in NAMES.get(package, {})

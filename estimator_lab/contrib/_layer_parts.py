@@ -1,0 +1,62 @@
+"""What the layers of ``tf.contrib.layers`` share: their variables, outputs, and arguments by default."""
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from estimator_lab.tf1 import tf
+
+
+def takes_defaults(layer: Callable[..., Any]) -> Callable[..., Any]:
+    """Lets tf-slim's arg_scope give the layer defaults, where tf-slim is installed."""
+    if importlib.util.find_spec('tf_slim') is None:
+        return layer
+    decorated: Callable[..., Any] = importlib.import_module('tf_slim.ops.arg_scope').add_arg_scope(layer)
+    return decorated
+
+
+def model_variable(
+    name: str,
+    shape: Any,
+    dtype: Any,
+    initializer: Any,
+    collections: Mapping[str, Any] | Sequence[str] | None = None,
+    regularizer: Any = None,
+    trainable: bool = True,
+) -> Any:
+    """Returns a model variable; `collections` may name those of each of a layer's variables."""
+    extra = collections.get(name, []) if isinstance(collections, Mapping) else collections or []
+    extra = [extra] if isinstance(extra, str) else list(extra)
+    return tf.get_variable(
+        name,
+        shape,
+        dtype,
+        initializer,
+        regularizer=regularizer,
+        trainable=trainable,
+        collections=[tf.GraphKeys.GLOBAL_VARIABLES, tf.GraphKeys.MODEL_VARIABLES, *extra],
+    )
+
+
+def collected(outputs: Any, collections: Any, alias: str) -> Any:
+    """Adds an output to the collections that a program asks for."""
+    if collections:
+        tf.add_to_collections(collections, outputs)
+    outputs.aliases = [alias]
+    return outputs
+
+
+def known_size(inputs: Any, axis: int, what: str) -> int:
+    size = tf.compat.dimension_value(inputs.shape[axis])
+    if size is None:
+        raise ValueError(f'{what} of the inputs {inputs.shape} must be known.')
+    return int(size)
+
+
+def either(chosen: Any, yes: Callable[[], list[Any]], no: Callable[[], list[Any]]) -> list[Any]:
+    """Returns one of both lists; `chosen` may be a tensor."""
+    value = tf.get_static_value(chosen) if tf.is_tensor(chosen) else chosen
+    if value is None:
+        return list(tf.cond(chosen, yes, no))
+    return yes() if value else no()

@@ -1,0 +1,147 @@
+"""The modules ``tensorflow.contrib`` and below: empty, until a name is asked of them."""
+
+import functools
+import importlib
+import importlib.util
+import sys
+from importlib.abc import Loader
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+from estimator_lab.contrib._gone import is_known, sentence
+from estimator_lab.contrib._names import FORWARDED, NAMES, PYTHON_MODULES
+from estimator_lab.tf1 import tf
+from estimator_lab.tf1._module_hooks import Forwarder, look_up, supply_modules
+
+ROOT = 'tensorflow.contrib'
+_SLIM = 'tf_slim'
+
+
+def install() -> None:
+    """Makes `tf.contrib` and `import tensorflow.contrib` work; a TensorFlow that has one keeps it."""
+    supply_modules(_loader_of)
+    contrib = importlib.import_module(ROOT)
+    apis: list[Any] = [sys.modules['tensorflow'], tf, tf.compat.v1]
+    for api in apis:
+        if not hasattr(api, 'contrib'):
+            api.contrib = contrib
+
+
+def _loader_of(fullname: str) -> Loader | None:
+    if fullname != ROOT and not fullname.startswith(f'{ROOT}.'):
+        return None
+    path = fullname[len(ROOT) + 1 :]
+    if target := _forwarded(path):
+        if not _is_installed(target):
+            raise ImportError(_install_slim(path), name=fullname)
+        return Forwarder([target])
+    package, _, inner = path.partition('.')
+    if path and (package not in NAMES or inner.partition('.')[0] not in ('', 'python')):
+        # No ModuleNotFoundError: `from tensorflow.contrib import x` would hide the sentence.
+        raise ImportError(sentence(path), name=fullname)
+    return _Package(package, bool(inner))
+
+
+def _forwarded(path: str) -> str:
+    """Returns the module that `tf.contrib.<path>` is as a whole, or ''."""
+    for old in sorted(FORWARDED, key=len, reverse=True):
+        if path == old or path.startswith(f'{old}.'):
+            return FORWARDED[old] + path[len(old) :]
+    return ''
+
+
+def _is_installed(target: str) -> bool:
+    return target.partition('.')[0] != _SLIM or importlib.util.find_spec(_SLIM) is not None
+
+
+def _install_slim(path: str) -> str:
+    return f'tf.contrib.{path} comes from the package tf-slim, which is not installed: pip install tf-slim.'
+
+
+class _Package(Loader):
+    """A module that looks each name up when it is asked for it.
+
+    Args:
+      package: of `tf.contrib`, whose names it has; '' for `tf.contrib` itself.
+      below_python: whether it is one of 1.15's modules `tf.contrib.<package>.python.*`.
+    """
+
+    def __init__(self, package: str, below_python: bool) -> None:
+        self._package = package
+        self._below_python = below_python
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        names = names_in(self._package)
+        module.__dict__.update(
+            __getattr__=functools.partial(self._name, module), __dir__=lambda: names, __all__=names
+        )
+
+    def _name(self, module: ModuleType, name: str) -> Any:
+        if name.startswith('__'):
+            raise AttributeError(name)
+        if not self._package:
+            return _package(name)
+        if name == 'python' or (self._below_python and name in PYTHON_MODULES):
+            return importlib.import_module(f'{module.__name__}.{name}')
+        found = find(self._package, name)
+        setattr(module, name, found)
+        return found
+
+
+def _package(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(f'{ROOT}.{name}')
+    except ImportError as error:
+        raise AttributeError(str(error)) from None
+
+
+def names_in(package: str) -> list[str]:
+    """Returns the names of `tf.contrib.<package>` that the table spells out; '' is `tf.contrib` itself."""
+    if not package:
+        return sorted({*NAMES, *(name for name in FORWARDED if '.' not in name)})
+    sources = NAMES[package].items()
+    spelled = ' '.join(names for source, names in sources if names != '*' and _is_installed(source))
+    return sorted(name.partition('=')[0] for name in spelled.split())
+
+
+def find(package: str, name: str) -> Any:
+    """Returns what the table has for `tf.contrib.<package>.<name>`.
+
+    Raises:
+      AttributeError: if it has nothing, or what it has is not installed; the sentence says what to do.
+    """
+    path = f'{package}.{name}'
+    if path in FORWARDED:
+        return importlib.import_module(f'{ROOT}.{path}')
+    for source, new_name in _candidates(package, name):
+        if not _is_installed(source):
+            raise AttributeError(_install_slim(path))
+        try:
+            return _value(source, new_name)
+        except AttributeError:
+            continue
+    raise AttributeError(sentence(path))
+
+
+def _candidates(package: str, name: str) -> list[tuple[str, str]]:
+    """Returns where to look, as (source, name there): where the name is spelled out, or all that has `*`."""
+    everything = []
+    for source, names in NAMES[package].items():
+        if names == '*':
+            everything.append((source, name))
+            continue
+        for each in names.split():
+            old, _, new = each.partition('=')
+            if old == name:
+                return [(source, new or old)]
+    return [] if is_known(package, name) else everything
+
+
+def _value(source: str, name: str) -> Any:
+    if source == 'tf' or source.startswith('tf.'):
+        return getattr(functools.reduce(getattr, source.split('.')[1:], tf), name)
+    return look_up(source, name)

@@ -1,0 +1,165 @@
+"""Where each name of ``tf.contrib`` comes from: {package: {source: names}}.
+
+A source is `tf` with a path below it, or a module. Names are parted by spaces; `old=new` stands where the
+source's name is another; `*` is every name that the source has.
+"""
+
+from collections.abc import Mapping
+
+_KEEP = 'estimator_lab.contrib'
+
+NAMES: Mapping[str, Mapping[str, str]] = {
+    'cluster_resolver': {
+        'tf.distribute.cluster_resolver': (
+            'ClusterResolver SimpleClusterResolver UnionClusterResolver=UnionResolver TPUClusterResolver '
+            'TFConfigClusterResolver GCEClusterResolver KubernetesClusterResolver SlurmClusterResolver'
+        ),
+    },
+    'data': {
+        f'{_KEEP}.data': ('batch_and_drop_remainder padded_batch_and_drop_remainder sloppy_interleave'),
+        'tf.data.experimental': '*',
+    },
+    'distribute': {
+        f'{_KEEP}.distribute': 'MirroredStrategy OneDeviceStrategy CollectiveAllReduceStrategy',
+        'tf.distribute': (
+            'DistributionStrategy=Strategy ReplicaContext CrossDeviceOps get_strategy '
+            'get_distribution_strategy=get_strategy get_replica_context has_strategy '
+            'has_distribution_strategy=has_strategy in_cross_replica_context get_loss_reduction'
+        ),
+        'tf.distribute.experimental': 'ParameterServerStrategy TPUStrategy',
+        'tensorflow.python.distribute.cross_device_ops': 'AllReduceCrossDeviceOps',
+        'tensorflow.python.distribute.distribute_config': 'DistributeConfig',
+        'tensorflow.python.distribute.distribute_coordinator': 'run_standard_tensorflow_server',
+        'tensorflow.python.distribute.distribute_lib': '*',
+    },
+    'distributions': {'tf.distributions': '*'},
+    'estimator': {
+        'tf.estimator': 'add_metrics',
+        'tf.estimator.experimental': '*',
+    },
+    'framework': {
+        'tf.train': (
+            'assert_global_step create_global_step get_global_step get_or_create_global_step '
+            'init_from_checkpoint list_variables load_checkpoint load_variable'
+        ),
+        'tf': (
+            'TensorSpec argsort sort py_func assert_same_float_dtype '
+            'assert_scalar convert_to_tensor_or_sparse_tensor'
+        ),
+        'tensorflow.python.framework.tensor_util': 'is_tensor=is_tf_type',
+        'tensorflow.python.framework.smart_cond': 'smart_cond smart_case smart_constant_value',
+        'tensorflow.python.util.deprecation': 'deprecated deprecated_arg_values deprecated_args',
+        'tf_slim.ops.arg_scope': (
+            'add_arg_scope arg_scope arg_scoped_arguments current_arg_scope has_arg_scope'
+        ),
+        'tf_slim.ops.variables': '*',
+    },
+    'keras': {'tf.keras': '*'},
+    'layers': {
+        f'{_KEEP}.layers': (
+            'dropout flatten fully_connected linear relu relu6 elu one_hot_encoding embed_sequence'
+        ),
+        f'{_KEEP}.normalization': 'batch_norm layer_norm',
+        f'{_KEEP}.regularizers': (
+            'apply_regularization l1_regularizer l1_l2_regularizer l2_regularizer sum_regularizer '
+            'variance_scaling_initializer xavier_initializer xavier_initializer_conv2d=xavier_initializer'
+        ),
+        f'{_KEEP}.optimizers': 'OPTIMIZER_CLS_NAMES OPTIMIZER_SUMMARIES optimize_loss',
+        'tf_slim.layers': '*',
+        'tf_slim.layers.layers': '*',
+    },
+    'learn': {
+        f'{_KEEP}.learn': 'ModeKeys RunConfig',
+        'tf.estimator': 'NanLossDuringTrainingError',
+    },
+    'lookup': {
+        f'{_KEEP}.lookup': 'HashTable index_table_from_tensor index_to_string_table_from_tensor',
+        'tensorflow.python.ops.lookup_ops': '*',
+    },
+    'losses': {'tf_slim.losses': '*'},
+    'metrics': {
+        f'{_KEEP}.metrics': (
+            'accuracy aggregate_metric_map aggregate_metrics f1_score streaming_accuracy streaming_auc '
+            'streaming_false_negatives streaming_false_positives streaming_mean '
+            'streaming_mean_absolute_error streaming_mean_iou streaming_mean_squared_error '
+            'streaming_mean_tensor streaming_precision streaming_recall streaming_recall_at_k '
+            'streaming_root_mean_squared_error streaming_sparse_recall_at_k streaming_true_positives'
+        ),
+        'tf': 'confusion_matrix',
+        'tf.sets': 'set_difference=difference set_intersection=intersection set_size=size set_union=union',
+        'tf_slim.metrics': '*',
+    },
+    'nn': {'tf.nn': '*'},
+    'opt': {
+        f'{_KEEP}.opt': (
+            'AdamWOptimizer DecoupledWeightDecayExtension LazyAdamOptimizer MomentumWOptimizer '
+            'extend_with_decoupled_weight_decay'
+        )
+    },
+    'rnn': {
+        'tf.nn.rnn_cell': (
+            'BasicLSTMCell BasicRNNCell DeviceWrapper DropoutWrapper GRUCell LSTMCell LSTMStateTuple '
+            'MultiRNNCell RNNCell ResidualWrapper'
+        ),
+        'tf.nn': 'static_bidirectional_rnn static_rnn static_state_saving_rnn',
+        f'{_KEEP}.rnn': 'stack_bidirectional_dynamic_rnn transpose_batch_time',
+    },
+    'stateless': {
+        'tf.random': (
+            'stateless_multinomial stateless_random_normal=stateless_normal '
+            'stateless_random_uniform=stateless_uniform stateless_truncated_normal'
+        )
+    },
+    'summary': {'tensorflow.python.ops.summary_ops_v2': '*'},
+    'tpu': {
+        f'{_KEEP}.tpu': 'CrossShardOptimizer',
+        'tf.estimator.tpu': 'InputPipelineConfig RunConfig TPUConfig TPUEstimator TPUEstimatorSpec',
+        'tf.tpu': (
+            'batch_parallel bfloat16_scope core cross_replica_sum initialize_system outside_compilation '
+            'replicate rewrite shard shutdown_system'
+        ),
+        'tensorflow.python.tpu.async_checkpoint': 'AsyncCheckpointSaverHook',
+        'tensorflow.python.tpu.training_loop': 'repeat while_loop',
+        'tensorflow.python.tpu.device_assignment': 'DeviceAssignment device_assignment',
+        'tensorflow.python.tpu.topology': 'Topology',
+        'tensorflow.python.tpu.tpu_function': 'get_tpu_context',
+        'tensorflow.python.tpu.ops.tpu_ops': '*',
+    },
+    'training': {
+        f'{_KEEP}.hparams': 'HParams parse_values',
+        'tf.train': 'checkpoints_iterator',
+        'tf_slim.training.training': (
+            'add_gradients_summaries clip_gradient_norms clip_gradient_norms_fn create_train_op '
+            'multiply_gradients train'
+        ),
+        'tf_slim.training.evaluation': (
+            'StopAfterNEvalsHook SummaryAtEndHook evaluate_once evaluate_repeatedly '
+            'get_or_create_eval_step wait_for_new_checkpoint'
+        ),
+    },
+    'util': {
+        'tf': 'make_ndarray make_tensor_proto',
+        'tensorflow.python.framework.tensor_util': 'constant_value',
+    },
+}
+
+# Packages that are somewhere else as a whole, with all that is below them.
+FORWARDED: Mapping[str, str] = {
+    'framework.nest': 'tensorflow.python.util.nest',
+    'slim': 'tf_slim',
+    'slim.python.slim': 'tf_slim',
+    'tensorboard': 'tensorboard',
+}
+
+# Modules of 1.15 below `tf.contrib.X.python`: each of them has all names of `tf.contrib.X`.
+_WORDS = """
+arg_scope async_checkpoint batching classification cluster_resolver core_rnn_cell datasets
+device_assignment early_stopping encoders error_handling estimator estimators evaluation experimental
+extenders feature_column framework functional hooks hparam initializers interleave_ops
+lazy_adam_optimizer layers learn lookup losses loss_ops metric_ops metrics mirrored_strategy model_fn
+moving_average_optimizer normalization one_device_strategy ops optimizers parameter_server_strategy
+regularizers rnn rnn_cell run_config shuffle_ops sort_ops summaries topology tpu tpu_cluster_resolver
+tpu_config tpu_context tpu_estimator tpu_feed tpu_function tpu_ops tpu_optimizer training training_loop
+util utils variables weight_decay_optimizers
+"""
+PYTHON_MODULES = frozenset(_WORDS.split())

@@ -1,0 +1,201 @@
+"""``tf.contrib.training.HParams``: hyper-parameters as attributes, changed by text."""
+
+import json
+import numbers
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_ASSIGNMENT = re.compile(
+    r"""(?P<name>[a-zA-Z][\w.]*) \s*
+        (\[\s*(?P<index>\d+)\s*\])? \s* = \s*
+        ((?P<value>[^,\[]*) | \[(?P<values>[^\]]*)\])
+        ($|,\s*)""",
+    re.VERBOSE,
+)
+_BOOLEANS = {'true': True, 'True': True, 'false': False, 'False': False}
+
+
+def parse_values(values: str, type_map: Mapping[str, type], ignore_unknown: bool = False) -> dict[str, Any]:
+    """Returns {name: value}, {name: [values]} or {name: {index: value}} for 'name=1,name=[1,2],name[0]=1'.
+
+    Args:
+      values: assignments, parted by commas.
+      type_map: the type of each name.
+      ignore_unknown: whether to leave out names without a type.
+
+    Raises:
+      ValueError: on a name without a type, a value that is not of its type, or two of one name.
+    """
+    found: dict[str, Any] = {}
+    position = 0
+    while position < len(values):
+        match = _ASSIGNMENT.match(values, position)
+        if not match:
+            raise ValueError(f'Malformed hyperparameter value: {values[position:]}')
+        position = match.end()
+        name, index = match['name'], match['index']
+        if name not in type_map:
+            if ignore_unknown:
+                continue
+            raise ValueError(f'Unknown hyperparameter type for {name}')
+        if match['values'] is not None:
+            if index is not None:
+                raise ValueError(f'{name}[{index}] takes one value, not a list, in {values}')
+            value: Any = [_parsed(name, each, type_map[name], values) for each in _parts(match['values'])]
+        else:
+            value = _parsed(name, match['value'], type_map[name], values)
+        if index is None:
+            if name in found:
+                raise ValueError(f'Multiple assignments to variable {name!r} in {values}')
+            found[name] = value
+            continue
+        places = found.setdefault(name, {})
+        if not isinstance(places, dict) or int(index) in places:
+            raise ValueError(f'Multiple assignments to variable {name!r} in {values}')
+        places[int(index)] = value
+    return found
+
+
+def _parts(text: str) -> list[str]:
+    return [part for part in re.split(r'[ ,]', text) if part]
+
+
+def _parsed(name: str, text: str, kind: type, values: str) -> Any:
+    try:
+        if kind is bool:
+            return _BOOLEANS[text] if text in _BOOLEANS else bool(int(text))
+        return kind(text)
+    except (ValueError, TypeError):
+        raise ValueError(
+            f'Could not parse hparam {name} of type {kind.__name__!r} from value {text!r} in {values}'
+        ) from None
+
+
+class HParams:
+    """Named hyper-parameters, each an attribute with the type, and list or not, of its first value.
+
+    Args:
+      hparam_def: not here; it was a protocol buffer.
+      model_structure: kept for the program.
+      **kwargs: names and values: numbers, text, booleans, None, or lists of these.
+
+    Raises:
+      ValueError: if a name is one of this class's own, or a list is empty.
+    """
+
+    def __init__(self, hparam_def: None = None, model_structure: Any = None, **kwargs: Any) -> None:
+        if hparam_def is not None:
+            raise NotImplementedError('HParams takes no hparam_def here: give the values by name.')
+        self._hparam_types: dict[str, tuple[type, bool]] = {}
+        self._model_structure = model_structure
+        for name, value in kwargs.items():
+            self.add_hparam(name, value)
+
+    def add_hparam(self, name: str, value: Any) -> None:
+        """Adds one more; its type is that of the value, or of a list's first element."""
+        if getattr(self, name, None) is not None:
+            raise ValueError(f'Hyperparameter name is reserved: {name}')
+        if isinstance(value, (list, tuple)):
+            if not value:
+                raise ValueError(f'Multi-valued hyperparameters cannot be empty: {name}')
+            self._hparam_types[name] = (type(value[0]), True)
+        else:
+            self._hparam_types[name] = (type(value), False)
+        setattr(self, name, value)
+
+    def set_hparam(self, name: str, value: Any) -> None:
+        """Changes one.
+
+        Raises:
+          KeyError: if there is no such name.
+          ValueError: if the value is not of its type.
+        """
+        kind, is_list = self._hparam_types[name]
+        if isinstance(value, list) != is_list:
+            word = 'Must pass a list for multi' if is_list else 'Must not pass a list for single'
+            raise ValueError(f'{word}-valued parameter: {name}.')
+        setattr(
+            self, name, [_cast(name, kind, each) for each in value] if is_list else _cast(name, kind, value)
+        )
+
+    def del_hparam(self, name: str) -> None:
+        """Removes one, if it is there."""
+        if hasattr(self, name):
+            delattr(self, name)
+            del self._hparam_types[name]
+
+    def parse(self, values: str) -> 'HParams':
+        """Changes those that are named in text such as 'rate=0.1,units=[8,4]'; returns itself.
+
+        Elements of a list, as in 'units[0]=16', cannot be changed, as in 1.15.
+        """
+        kinds = {name: kind for name, (kind, _) in self._hparam_types.items()}
+        return self.override_from_dict(parse_values(values, kinds))
+
+    def override_from_dict(self, values_dict: Mapping[str, Any]) -> 'HParams':
+        """Changes those in the mapping; returns itself."""
+        for name, value in values_dict.items():
+            self.set_hparam(name, value)
+        return self
+
+    def parse_json(self, values_json: str) -> 'HParams':
+        """Changes those in a JSON object; returns itself."""
+        return self.override_from_dict(json.loads(values_json))
+
+    def to_json(self, indent: Any = None, separators: Any = None, sort_keys: bool = False) -> str:
+        """Returns all as a JSON object; functions are left out."""
+        kept = {name: value for name, value in self.values().items() if not callable(value)}
+        return json.dumps(kept, indent=indent, separators=separators, sort_keys=sort_keys)
+
+    def values(self) -> dict[str, Any]:
+        """Returns {name: value} of all."""
+        return {name: getattr(self, name) for name in self._hparam_types}
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Returns one's value, or `default` where there is none.
+
+        Raises:
+          ValueError: if the default is not of the type that the name has.
+        """
+        if key not in self._hparam_types:
+            return default
+        kind, is_list = self._hparam_types[key]
+        if default is not None:
+            if isinstance(default, list) != is_list:
+                raise ValueError(f'The default of {key!r} must be {"a" if is_list else "no"} list: {default}')
+            for each in default if is_list else [default]:
+                _cast(key, kind, each)
+        return getattr(self, key)
+
+    def set_model_structure(self, model_structure: Any) -> None:
+        """Keeps a structure for the program."""
+        self._model_structure = model_structure
+
+    def get_model_structure(self) -> Any:
+        """Returns the structure that the program gave."""
+        return self._model_structure
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._hparam_types
+
+    def __str__(self) -> str:
+        return ','.join(f'{name}={value}' for name, value in self.values().items())
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}({self})'
+
+
+def _cast(name: str, kind: type, value: Any) -> Any:
+    """Returns the value as one of its type: an int becomes a float, nothing else changes its kind."""
+    if kind is type(None):
+        return value
+    fits = (
+        issubclass(kind, bool) == isinstance(value, bool)
+        and (not issubclass(kind, numbers.Integral) or isinstance(value, numbers.Integral))
+        and (not issubclass(kind, numbers.Number) or isinstance(value, numbers.Number))
+        and (not issubclass(kind, (str, bytes)) or isinstance(value, (str, bytes)))
+    )
+    if not fits:
+        raise ValueError(f'Could not cast hparam {name!r} of type {kind!r} from value {value!r}')
+    return kind(value)

@@ -1,0 +1,57 @@
+"""``python -m estimator_lab.port PROGRAM.py...``: what keeps a program for TensorFlow 1 from running here."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from absl import flags
+
+from estimator_lab.console import command
+from estimator_lab.errors import DataError
+
+FLAGS = flags.FlagValues()
+
+flags.DEFINE_bool('json', False, 'print JSON, with every place, instead of text', flag_values=FLAGS)
+
+_USAGE = """Reads programs written for TensorFlow 1 and says what will not run as it is, and what mends it.
+
+  python -m estimator_lab.port train.py model.py
+  python -m estimator_lab.port my_project
+
+Each reason comes once, the most frequent first, with the line that mends it and the places as FILE:LINE; of
+a folder, all programs below it are read. Nothing is changed, and nothing of the programs is run. What only
+shows when they run, such as what a package of others does, is not seen."""
+_ARGUMENTS = 'PROGRAM...'
+_GROUPS = {'Output': ['json']}
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the command; returns its exit status."""
+    from estimator_lab.console.outputs import json_text
+    from estimator_lab.porting.findings import findings, report
+    from estimator_lab.porting.source import read
+
+    files = [file for argument in arguments for file in _programs(argument)]
+    found = findings([read(file) for file in files])
+    if FLAGS.json:
+        places = [
+            {'file': each.file, 'line': each.line, 'text': each.text, **each.rule._asdict()} for each in found
+        ]
+        print(json_text(places, 1))
+    else:
+        print(report(found, len(files)))
+    return 0
+
+
+def _programs(argument: str) -> Iterator[str]:
+    path = Path(argument)
+    if not path.is_dir():
+        yield argument
+        return
+    below = sorted(str(each) for each in path.rglob('*.py') if each.is_file())
+    if not below:
+        raise DataError(f'{argument} has no programs in it: no file ends in .py.')
+    yield from below
+
+
+if __name__ == '__main__':
+    command.run(main, _USAGE, _GROUPS, _ARGUMENTS, FLAGS)

@@ -1,0 +1,124 @@
+"""What stops programs for TensorFlow 1, and the line that mends each: tables, and how a use is looked up."""
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Rule(NamedTuple):
+    """A reason why a line does not run as it is, and what mends it; each one line of text."""
+
+    reason: str
+    remedy: str
+
+
+IMPORT_LINE = Rule(
+    '`import tensorflow as tf` is TensorFlow 2, without sessions, tf.layers and Estimators',
+    'write `from estimator_lab.tf1 import tf` in its place; a program of TensorFlow 2 keeps its line and '
+    'writes `import estimator_lab.tf1` above it',
+)
+MIXED = Rule(
+    'names that TensorFlow 2 alone has, beside an Estimator',
+    'keep `import tensorflow as tf` and write `import estimator_lab.tf1` above it; with the v1 line '
+    "tf.estimator's classes, losses and metrics become those of TensorFlow 1",
+)
+CONTRIB = Rule(
+    'tf.contrib ended with TensorFlow 1; this part of it is here, for those who ask',
+    'write `import estimator_lab.contrib` once, before it is used',
+)
+CONTRIB_SLIM = Rule(
+    'this part of tf.contrib comes from the package tf-slim',
+    'write `import estimator_lab.contrib` once, before it is used, and `pip install tf-slim`',
+)
+DIMENSION = Rule(
+    "`.value` of a dimension: AttributeError: 'int' object has no attribute 'value'",
+    'write `tf.disable_v2_behavior()` below the import, or leave `.value` out',
+)
+GRAPH = Rule(
+    'a session or placeholder outside an Estimator: RuntimeError: ... not compatible with eager execution',
+    'write `tf.disable_v2_behavior()` below the import, or `with tf.Graph().as_default():` around it',
+)
+PYTHON_2 = Rule('Python 2', 'run `2to3 -w` on it, and look at what it did to text and bytes')
+INTERPOLATION = Rule(
+    '`interpolation=` of np.quantile and np.percentile: TypeError: ... unexpected keyword argument',
+    'write `method=` in its place',
+)
+BOOSTED_TREES = Rule('boosted trees: TensorFlow 2.8 is the last version that has them', 'use the package ydf')
+MODULES: Mapping[str, Rule] = {
+    'distutils': Rule(
+        'distutils: gone from Python 3.12',
+        '`pip install setuptools`, which has it still, or use packaging.version',
+    ),
+    'pkg_resources': Rule(
+        'pkg_resources: gone from setuptools 82',
+        "`pip install 'setuptools<80'`, or use importlib.resources and importlib.metadata",
+    ),
+    'imp': Rule('imp: gone from Python 3.12', 'use importlib'),
+    'tensorflow_addons': Rule(
+        'tensorflow_addons: its last version, 0.23, is for TensorFlow 2.15',
+        'use tf.train, tf.nn or Keras 2 for the part you need',
+    ),
+    'tensorflow.examples.tutorials': Rule(
+        'tensorflow.examples: gone from TensorFlow 2', 'use tf.keras.datasets.mnist.load_data()'
+    ),
+    'urllib2': PYTHON_2,
+    'cPickle': PYTHON_2,
+    'ConfigParser': PYTHON_2,
+    'StringIO': PYTHON_2,
+}
+_ABSTRACT = ('Callable', 'Hashable', 'Iterable', 'Iterator', 'Mapping', 'MutableMapping', 'Sequence', 'Set')
+NAMES: Mapping[str, Rule] = {
+    **dict.fromkeys(['xrange', 'unicode', 'basestring', 'raw_input', 'long', 'reduce'], PYTHON_2),
+    'inspect.getargspec': Rule('inspect.getargspec: gone from Python 3.11', 'write inspect.getfullargspec'),
+    'time.clock': Rule('time.clock: gone from Python 3.8', 'write time.perf_counter'),
+    'string.letters': PYTHON_2,
+    'string.maketrans': PYTHON_2,
+    **{
+        f'collections.{name}': Rule(
+            'the abstract classes of collections: gone from Python 3.10', 'import them from collections.abc'
+        )
+        for name in _ABSTRACT
+    },
+}
+_BUILTIN = 'np.float, np.int, np.bool and the like: gone from NumPy 1.24'
+NUMPY: Mapping[str, Rule] = {
+    **{
+        name: Rule(_BUILTIN, 'write the builtin float, int, bool, object, str or complex in its place')
+        for name in ['float', 'int', 'bool', 'object', 'str', 'complex', 'long', 'unicode']
+    },
+    **{
+        name: Rule('names that NumPy 2 dropped', f'write np.{new}')
+        for name, new in {
+            'float_': 'float64',
+            'complex_': 'complex128',
+            'string_': 'bytes_',
+            'unicode_': 'str_',
+            'product': 'prod',
+            'cumproduct': 'cumprod',
+            'alltrue': 'all',
+            'sometrue': 'any',
+            'round_': 'round',
+            'row_stack': 'vstack',
+            'in1d': 'isin',
+            'NaN': 'nan',
+            'Inf': 'inf',
+            'infty': 'inf',
+            'asscalar': 'ndarray.item()',
+            'asfarray': 'asarray(x, float)',
+            'mat': 'asmatrix',
+            'trapz': 'trapezoid',
+        }.items()
+    },
+}
+# Below `.`: what is called on a value of unknown kind.
+ATTRIBUTES: Mapping[str, Rule] = dict.fromkeys(['iteritems', 'itervalues', 'iterkeys', 'has_key'], PYTHON_2)
+_OF_A_DIMENSION = re.compile(r'(shape|get_shape\(\)|_shape|dims|shape\.dims|as_list\(\))\[\]\.value$')
+NEEDS_A_GRAPH = ('tensorflow.Session', 'tensorflow.InteractiveSession', 'tensorflow.placeholder')
+MAKES_A_GRAPH = ('disable_v2_behavior', 'disable_eager_execution', 'Graph')
+
+
+def of_attribute(name: str, keywords: frozenset[str]) -> Rule | None:
+    """Returns the rule for the attributes behind a value that is no import, such as '.shape[].value'."""
+    if _OF_A_DIMENSION.search(name):
+        return DIMENSION
+    return ATTRIBUTES.get(name.rpartition('.')[2])

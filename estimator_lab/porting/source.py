@@ -1,0 +1,162 @@
+"""A Python file -> the names it uses and where; no more is known of it than its text says."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from estimator_lab.errors import DataError
+
+LONGEST = 8 << 20  # bytes: no person writes a longer program
+
+
+class Use(NamedTuple):
+    """A dotted name such as 'tensorflow.layers.dense', its aliases spelled out, and the line that has it.
+
+    `kind` is 'import' for a module or name that is imported, 'name' for one that is used, 'attribute' for the
+    end of an expression that begins with no import, such as '.value' of `x.shape[0].value`.
+    """
+
+    name: str
+    line: int
+    kind: str
+    keywords: frozenset[str] = frozenset()
+
+
+class Source(NamedTuple):
+    """One file: its name as given, and its uses in the order of lines; `error` says why it can't be read."""
+
+    file: str
+    uses: list[Use]
+    error: str = ''
+    line: int = 0
+
+
+def read(file: str) -> Source:
+    """Reads one file.
+
+    Raises:
+      DataError: if there is no such file, or it is no text.
+    """
+    path = Path(file)
+    try:
+        if path.stat().st_size > LONGEST:
+            raise DataError(f'{file} is longer than {LONGEST} bytes, which no program is.')
+        text = path.read_bytes()
+        tree = ast.parse(text, file)
+    except OSError as error:
+        raise DataError(f'{file} cannot be read: {error.strerror}.') from error
+    except SyntaxError as error:
+        return Source(file, [], str(error.msg), error.lineno or 1)
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise DataError(f'{file} is no Python program: {error}.') from error
+    aliases = dict(_aliases(tree))
+    uses = [*_imports(tree), *_names(tree, aliases)]
+    return Source(file, sorted(set(uses), key=lambda use: (use.line, use.name)))
+
+
+def _aliases(tree: ast.AST) -> Iterator[tuple[str, str]]:
+    """Yields (name in the file, full name) of what is imported by an absolute import, or assigned from it.
+
+    A name that is imported from a module and also given another value somewhere is left out.
+    """
+    bound = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and not _is_read(node)}
+    bound |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                root = alias.name.partition('.')[0]
+                yield (alias.asname, alias.name) if alias.asname else (root, root)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            for alias in node.names:
+                if (alias.asname or alias.name) not in bound:
+                    yield alias.asname or alias.name, f'{node.module}.{alias.name}'
+        elif isinstance(node, ast.Assign) and len(node.targets) == 1:
+            # `layers = tf.contrib.layers`; what `tf` is, is looked up where it is used.
+            target, dotted = node.targets[0], _dotted(node.value)
+            if (
+                isinstance(target, ast.Name)
+                and dotted
+                and dotted.partition('.')[0] not in ('', dotted, target.id)
+            ):
+                yield target.id, f'={dotted}'
+
+
+def _imports(tree: ast.AST) -> Iterator[Use]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (Use(alias.name, node.lineno, 'import') for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield from (Use(f'{node.module}.{alias.name}', node.lineno, 'import') for alias in node.names)
+
+
+def _names(tree: ast.AST, aliases: dict[str, str]) -> Iterator[Use]:
+    """Yields the longest dotted names, and the last attribute of what is no name."""
+    inner = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    keywords = {
+        id(node.func): frozenset(keyword.arg for keyword in node.keywords if keyword.arg)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+    }
+    bound = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and not _is_read(node)}
+    for node in ast.walk(tree):
+        if not isinstance(node, (ast.Attribute, ast.Name)) or id(node) in inner or not _is_read(node):
+            continue
+        dotted = _dotted(node)
+        called_with = keywords.get(id(node), frozenset())
+        if dotted is None:
+            assert isinstance(node, ast.Attribute)
+            yield Use(_tail(node), node.end_lineno or node.lineno, 'attribute', called_with)
+            continue
+        head, _, rest = dotted.partition('.')
+        full = _spelled_out(head, aliases)
+        if full:
+            yield Use(f'{full}.{rest}'.rstrip('.'), node.lineno, 'name', called_with)
+        elif rest:
+            yield Use(f'.{rest}', node.lineno, 'attribute', called_with)
+        elif head not in bound:
+            yield Use(head, node.lineno, 'name', called_with)
+
+
+def _is_read(node: ast.Attribute | ast.Name) -> bool:
+    return isinstance(node.ctx, ast.Load)
+
+
+def _spelled_out(head: str, aliases: dict[str, str]) -> str:
+    """Returns the full name of an alias; '' if it is none. An alias of an alias is followed."""
+    for _ in range(len(aliases) + 1):
+        found = aliases.get(head, '')
+        if not found.startswith('='):
+            return found
+        first, _, rest = found[1:].partition('.')
+        if first == head or not aliases.get(first):
+            return ''
+        before = _spelled_out(first, {name: full for name, full in aliases.items() if name != head})
+        return f'{before}.{rest}' if before else ''
+    return ''
+
+
+def _dotted(node: ast.expr) -> str | None:
+    """Returns 'a.b.c' for such an expression; None for one that is not made of names alone."""
+    parts = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name):
+        return None
+    return '.'.join([node.id, *reversed(parts)])
+
+
+def _tail(node: ast.Attribute) -> str:
+    """Returns the attributes behind what is no name: '.shape[].value' of `f(x).shape[0].value`."""
+    text = f'.{node.attr}'
+    value: ast.expr = node.value
+    while True:
+        if isinstance(value, ast.Subscript):
+            text, value = f'[]{text}', value.value
+        elif isinstance(value, ast.Call):
+            text, value = f'(){text}', value.func
+        elif isinstance(value, ast.Attribute):
+            text, value = f'.{value.attr}{text}', value.value
+        else:
+            return text

@@ -1,0 +1,54 @@
+"""tf.contrib against what real TensorFlow 1.15.5 computed with the same lines, remake_contrib.py."""
+
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+
+import estimator_lab.contrib  # noqa: F401
+from estimator_lab.tf1 import tf
+from tests.places import GOLDEN
+
+
+def program():
+    spec = importlib.util.spec_from_file_location('remake_contrib', GOLDEN / 'remake_contrib.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def compare(ours, golden, path):
+    """Names and text are equal; numbers are those of another build of the same kernels."""
+    if isinstance(golden, dict):
+        assert ours.keys() == golden.keys(), path
+        for key, value in golden.items():
+            compare(ours[key], value, f'{path}/{key}')
+    elif path.endswith('/values'):
+        for index, (one, other) in enumerate(zip(ours, golden, strict=True)):
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6, err_msg=f'{path}/{index}')
+    else:
+        assert json.loads(json.dumps(ours)) == golden, path
+
+
+PARTS = [
+    'fully_connected',
+    'layer_norm',
+    'batch_norm',
+    'optimize_loss',
+    'initializers',
+    'optimizers',
+    'metrics',
+    'hparams',
+]
+
+
+@pytest.mark.parametrize('part', PARTS)
+def test_equals_tensorflow_1_15(part):
+    golden = json.loads((GOLDEN / 'contrib_tf115.json').read_text())
+    with tf.Graph().as_default():
+        compare(getattr(program(), part)(), golden[part], part)
+
+
+def test_no_part_is_left_out():
+    assert [part.__name__ for part in program().PARTS] == PARTS

@@ -1,0 +1,27 @@
+"""Small programs of our own that use tf.contrib and TensorFlow's modules in the way of well-known ones."""
+
+import pytest
+
+from tests.places import ROOT
+
+PROGRAMS = {
+    'transformer': [
+        '64 60 True',
+        "['LayerNorm/beta', 'LayerNorm/gamma', 'LayerNorm_1/beta', 'LayerNorm_1/gamma']",
+    ],
+    'recommender': [
+        '30 True True',
+        '30 True True',
+        "['BatchNorm/beta', 'BatchNorm/beta/Adagrad', 'BatchNorm/moving_mean', "
+        "'BatchNorm/moving_variance', 'deep/biases', 'deep/biases/Adagrad', 'deep/weights', "
+        "'deep/weights/Adagrad']",
+    ],
+    'census': ['80 True True', "['logits/biases', 'logits/weights']"],
+}
+
+
+@pytest.mark.parametrize('name', PROGRAMS)
+def test_a_program_trains_evaluates_and_predicts(run_python, tmp_path, name):
+    done = run_python(str(ROOT / 'tests' / 'contrib' / 'programs' / f'{name}.py'), str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == PROGRAMS[name], done.stderr

@@ -1,0 +1,279 @@
+"""Makes contrib_tf115.json anew: what real TensorFlow 1.15.5's tf.contrib computes.
+
+    python3.7 -m pip install tensorflow==1.15.5 'protobuf<3.21' numpy
+    python3.7 tests/golden/remake_contrib.py tests/golden/contrib_tf115.json
+
+Inputs and weights are made by formula. The script also runs under `estimator_lab.contrib`, so that both sides
+run the same lines.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+
+try:
+    import estimator_lab.contrib  # noqa: F401
+    from estimator_lab.tf1 import tf
+except ImportError:  # real TensorFlow 1.15
+    import tensorflow as tf
+
+
+def wave(*shape):
+    """Returns float32 numbers by formula, between -1 and 1."""
+    return np.sin(np.arange(int(np.prod(shape))) * 0.7 + 0.3).reshape(shape).astype(np.float32)
+
+
+def weights(shape, dtype=None, partition_info=None):
+    """An initializer by formula."""
+    return tf.constant(wave(*shape) / 2)
+
+
+def names(variables):
+    return [variable.op.name for variable in variables]
+
+
+def run(fetches, before=()):
+    """Returns what is fetched, as lists, after initialization and the steps in `before`."""
+    with tf.Session() as session:
+        session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
+        for step in before:
+            session.run(step)
+        found = session.run(fetches)
+    return [np.asarray(each).tolist() for each in found]
+
+
+def fully_connected():
+    x = tf.constant(wave(3, 4))
+    y = tf.contrib.layers.fully_connected(
+        x, 5, weights_initializer=weights, weights_regularizer=tf.contrib.layers.l2_regularizer(0.1)
+    )
+    y = tf.contrib.layers.fully_connected(
+        y, 2, activation_fn=None, normalizer_fn=tf.contrib.layers.layer_norm, weights_initializer=weights
+    )
+    deep = tf.contrib.layers.fully_connected(
+        tf.constant(wave(2, 3, 4)), 2, tf.tanh, weights_initializer=weights, scope='deep'
+    )
+    losses = tf.get_collection(tf.GraphKeys.REGULARIZATION_LOSSES)
+    return {
+        'names': names(tf.global_variables()),
+        'model': names(tf.get_collection(tf.GraphKeys.MODEL_VARIABLES)),
+        'values': run([y, deep, losses[0]]),
+    }
+
+
+def layer_norm():
+    x = tf.constant(wave(2, 3, 4))
+    plain = tf.contrib.layers.layer_norm(x)
+    last = tf.contrib.layers.layer_norm(x, begin_norm_axis=-1, begin_params_axis=-1, scope='last')
+    both = tf.contrib.layers.layer_norm(
+        x, begin_params_axis=1, center=False, activation_fn=tf.nn.relu, scope='both'
+    )
+    shapes = [variable.shape.as_list() for variable in tf.global_variables()]
+    return {'names': names(tf.global_variables()), 'shapes': shapes, 'values': run([plain, last, both])}
+
+
+def batch_norm():
+    found = {}
+    for case, shape, more in [
+        ('matrix', (6, 3), {}),
+        ('images', (2, 3, 3, 2), {'scale': True, 'decay': 0.9}),
+        ('plain', (6, 3), {'fused': False, 'decay': 0.9}),
+        ('sequence', (2, 4, 3), {'decay': 0.9, 'scale': True}),
+    ]:
+        with tf.Graph().as_default():
+            x = tf.constant(2 * wave(*shape) + 1)
+            y = tf.contrib.layers.batch_norm(x, is_training=True, scope='bn', **more)
+            z = tf.contrib.layers.batch_norm(x, is_training=False, scope='bn', reuse=True, **more)
+            updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
+            averages = [v for v in tf.global_variables() if 'moving' in v.op.name]
+            found[case] = {
+                'names': names(tf.global_variables()),
+                'trainable': names(tf.trainable_variables()),
+                'values': run([y, z, *averages], [updates, updates]),
+            }
+    with tf.Graph().as_default():
+        y = tf.contrib.layers.batch_norm(tf.constant(wave(4, 2)), updates_collections=None, decay=0.5)
+        average = [v for v in tf.global_variables() if 'moving_mean' in v.op.name]
+        found['in_place'] = {'values': run(average, [y])}
+    return found
+
+
+def optimize_loss():
+    found = {}
+    for case, more in [
+        ('sgd', {'optimizer': 'SGD'}),
+        ('momentum_clipped', {'optimizer': 'Momentum', 'clip_gradients': 0.5}),
+        (
+            'adam_decay',
+            {
+                'optimizer': 'Adam',
+                'learning_rate_decay_fn': lambda rate, step: rate / (1.0 + tf.cast(step, tf.float32)),
+            },
+        ),
+        (
+            'multiplied',
+            {'optimizer': tf.train.GradientDescentOptimizer, 'gradient_multipliers': {'w:0': 3.0}},
+        ),
+        (
+            'function',
+            {'optimizer': lambda rate: tf.train.AdagradOptimizer(rate), 'increment_global_step': False},
+        ),
+    ]:
+        with tf.Graph().as_default():
+            step = tf.train.get_or_create_global_step()
+            w = tf.get_variable('w', [2], initializer=weights)
+            loss = tf.reduce_sum(tf.square(w - [1.0, -2.0]))
+            train = tf.contrib.layers.optimize_loss(loss, step, 0.1, **more)
+            found[case] = {
+                'names': names(tf.global_variables()),
+                'values': run([w, step], [train, train]),
+                'summaries': sorted(tensor.op.name for tensor in tf.get_collection(tf.GraphKeys.SUMMARIES)),
+            }
+    return found
+
+
+def initializers():
+    tf.set_random_seed(7)
+    layers = tf.contrib.layers
+    drawn = [
+        layers.xavier_initializer(seed=3)([3, 4]),
+        layers.xavier_initializer(uniform=False, seed=3)([3, 4]),
+        layers.variance_scaling_initializer(seed=3)([2, 2, 3, 4]),
+        layers.xavier_initializer_conv2d(seed=5)([2, 2, 1, 2]),
+    ]
+    x = tf.constant(wave(4))
+    penalties = [
+        layers.l1_regularizer(0.5)(x),
+        layers.l2_regularizer(0.5)(x),
+        layers.l1_l2_regularizer(0.5, 0.25)(x),
+        layers.apply_regularization(layers.l2_regularizer(0.1), [x, x]),
+    ]
+    return {'values': run(drawn + penalties), 'zero': layers.l2_regularizer(0.0)(x)}
+
+
+def optimizers():
+    found = {}
+    opt = tf.contrib.opt
+    for case, make, sparse, more in [
+        ('adamw', lambda: opt.AdamWOptimizer(0.01, 0.1), False, {}),
+        ('adamw_some', lambda: opt.AdamWOptimizer(0.01, 0.1), False, {'decay': True}),
+        ('momentumw', lambda: opt.MomentumWOptimizer(0.01, 0.1, 0.9), False, {}),
+        ('lazy_adam', lambda: opt.LazyAdamOptimizer(0.1), True, {}),
+        (
+            'extended',
+            lambda: opt.extend_with_decoupled_weight_decay(tf.train.GradientDescentOptimizer)(
+                0.01, learning_rate=0.1
+            ),
+            False,
+            {},
+        ),
+    ]:
+        with tf.Graph().as_default():
+            w = tf.get_variable('w', [4, 2], initializer=weights, use_resource=True)
+            v = tf.get_variable('v', [2], initializer=weights, use_resource=True)
+            rows = tf.nn.embedding_lookup(w, [0, 2]) if sparse else w
+            loss = tf.reduce_sum(tf.square(rows - v))
+            # 1.15's minimize() loses the list on its way to apply_gradients().
+            rule = make()
+            some = {'decay_var_list': [v]} if more else {}
+            train = rule.apply_gradients(rule.compute_gradients(loss), **some)
+            found[case] = {'names': names(tf.global_variables()), 'values': run([w, v], [train] * 3)}
+    return found
+
+
+def metrics():
+    predictions, labels = tf.constant([0.1, 0.4, 0.6, 0.9]), tf.constant([0, 1, 0, 1])
+    m = tf.contrib.metrics
+    rounded = tf.cast(predictions > 0.5, tf.int32)
+    f1 = m.f1_score(labels, predictions)
+    accuracy = m.streaming_accuracy(rounded, labels)
+    precision = m.streaming_precision(rounded, labels)
+    values, updates = m.aggregate_metric_map({'a': accuracy, 'p': precision})
+    updates = [*updates.values(), f1[1]]
+    return {'values': run([values['a'], values['p'], f1[0], m.accuracy(rounded, labels)], [updates])}
+
+
+PARSED = """
+rate=0.5 | units=[1,2] | units[1]=9 | name=new | flag=true | flag=0 | flag=False | rate=1,units=[3]
+rate=x | units=3 | nothing=1 | rate | units=[1,x] | count=1.5 | flag=maybe | rate=1,rate=2
+name=[a] | name=a b | tags=[x,y] | tags=[a b] | rates=[1,2.5] | rate=-1e-3 | units[0]=1,units[0]=2
+units[5]=1 | count= 3 | name= | rate=1, count=2 | floats[0]=2.5 | a.b=1"""
+PARSED = [text.strip() for text in re.split(r'[|\n]', PARSED.strip())]
+SET = [
+    ('rate', 1),
+    ('rate', True),
+    ('rate', 'x'),
+    ('count', 2.0),
+    ('count', True),
+    ('flag', 1),
+    ('name', 3),
+    ('name', 'x'),
+    ('units', 3),
+    ('units', [1, 2, 3]),
+    ('units', [1.5]),
+    ('count', [1]),
+    ('none', 'x'),
+]
+
+
+def made():
+    return tf.contrib.training.HParams(
+        rate=0.1, units=[8, 4], name='old', flag=False, count=3, tags=['a', 'b'], rates=[0.1], none=None
+    )
+
+
+def tried(work):
+    """Returns what `work` gives, or the name of its error."""
+    try:
+        return work()
+    except (ValueError, TypeError, KeyError) as error:
+        return type(error).__name__
+
+
+def changed(method, *arguments):
+    """Returns the values after a call, or the name of its error."""
+    params = made()
+    return tried(lambda: [getattr(params, method)(*arguments), params.values()][1])
+
+
+def got(*arguments):
+    return tried(lambda: made().get(*arguments))
+
+
+def hparams():
+    return {
+        'parsed': {text: changed('parse', text) for text in PARSED},
+        'set': [[name, value, changed('set_hparam', name, value)] for name, value in SET],
+        'text': str(made()),
+        'json': made().to_json(sort_keys=True),
+        'from_json': changed('parse_json', '{"rate": 2.0, "units": [1]}'),
+        'gets': [got('rate'), got('no', 5), got('no'), got('rate', 'x'), got('units', [1]), got('units', 1)],
+        'contains': ['rate' in made(), 'no' in made()],
+        'deleted': changed('del_hparam', 'rate'),
+        'added': [
+            changed('add_hparam', name, value)
+            for name, value in [('new', 1), ('rate', 1), ('empty', []), ('parse', 1)]
+        ],
+        'unknown': changed('set_hparam', 'no', 1),
+    }
+
+
+PARTS = [fully_connected, layer_norm, batch_norm, optimize_loss, initializers, optimizers, metrics, hparams]
+
+
+def everything():
+    """Returns {part: figures}."""
+    found = {}
+    for part in PARTS:
+        with tf.Graph().as_default():
+            found[part.__name__] = part()
+    return found
+
+
+if __name__ == '__main__':
+    figures = everything()
+    figures['version'] = tf.__version__
+    Path(sys.argv[1]).write_text(json.dumps(figures, indent=1, sort_keys=True) + '\n')

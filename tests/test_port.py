@@ -1,0 +1,126 @@
+"""The command that says what keeps a program from running here."""
+
+import json
+import sys
+
+import pytest
+
+from estimator_lab import port
+from tests.commands import invoke
+from tests.places import ROOT
+
+PROGRAM = """\
+import numpy as np
+import tensorflow as tf
+from tensorflow.contrib import tpu as contrib_tpu
+from tensorflow.python.training import training_ops
+layers = tf.contrib.layers
+
+
+def model_fn(features, labels, mode, params):
+    size = features['x'].get_shape()[-1].value + features['x'].shape[0].value
+    net = layers.fully_connected(features['x'], size)
+    net = layers.embedding_column(net)
+    weights = np.zeros(3, np.float)
+    np.quantile(weights, 0.5, interpolation='linear')
+    for name, value in params.iteritems():
+        training_ops.resource_apply_adam
+    return contrib_tpu.TPUEstimatorSpec(mode), tf.metrics.AUC, tf.no_such_name
+
+
+x = tf.placeholder(tf.float32)
+tf.estimator.BoostedTreesClassifier
+"""
+LINES = {
+    2: 'from estimator_lab.tf1 import tf',
+    3: 'import estimator_lab.contrib',
+    5: 'import estimator_lab.contrib',
+    9: 'disable_v2_behavior',
+    10: 'import estimator_lab.contrib',
+    11: 'tf.feature_column',
+    12: 'builtin',
+    13: '`method=`',
+    14: '2to3',
+}
+
+
+def places(capsys, *files):
+    assert invoke(port, '--json', *map(str, files)) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_each_line_that_does_not_run_is_named_with_its_remedy(tmp_path, capsys):
+    file = tmp_path / 'program.py'
+    file.write_text(PROGRAM)
+    found = places(capsys, file)
+    assert {place['file'] for place in found} == {str(file)}
+    remedies = {}
+    for place in found:
+        remedies.setdefault(place['line'], []).append(f'{place["reason"]}: {place["remedy"]}')
+    for line, words in LINES.items():
+        assert any(words in remedy for remedy in remedies[line]), line
+    said = ' '.join(remedies[16])
+    assert 'TensorFlow 2 alone' in said and 'tf.no_such_name is not in TensorFlow' in said
+    assert 'disable_v2_behavior' in remedies[19][0] and '2.8' in remedies[20][0]
+    assert remedies.keys() == {*LINES, 16, 19, 20}
+
+
+def test_the_most_frequent_comes_first_and_nothing_is_changed(tmp_path, capsys):
+    file = tmp_path / 'program.py'
+    file.write_text(PROGRAM + 'np.int, np.bool8\n' * 7)
+    before = file.read_bytes()
+    assert invoke(port, str(tmp_path)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith('places in 1 file will not run as they are:')
+    assert lines[2].startswith('8 x np.float, np.int')
+    assert f'    {file}:12  numpy.float' in lines and '    and 3 more' in lines
+    assert file.read_bytes() == before
+
+
+def test_a_program_that_runs_here_has_nothing_found(capsys):
+    assert invoke(port, str(ROOT / 'tests' / 'contrib' / 'programs' / 'census.py')) == 0
+    out = capsys.readouterr().out
+    assert 'TensorFlow 2, without' not in out and 'is not' not in out
+
+
+def test_python_2_is_one_place(tmp_path, capsys):
+    file = tmp_path / 'old.py'
+    file.write_text('import os\nprint "hello"\n')
+    (place,) = places(capsys, file)
+    assert (place['line'], place['reason']) == (2, 'Python 2')
+
+
+def test_names_of_the_programs_own_are_left_alone(tmp_path, capsys):
+    file = tmp_path / 'own.py'
+    file.write_text(
+        'from estimator_lab.tf1 import tf\ntf.disable_v2_behavior()\n'
+        'class Box:\n    value = 1\nunicode = str\n'
+        'def f(np, x):\n    return np.float, Box.value, x.value, unicode(x), tf.Session(), tf.layers.dense\n'
+    )
+    assert places(capsys, file) == []
+
+
+@pytest.mark.parametrize('name', ['no_such_file.py', 'empty_folder'])
+def test_what_cannot_be_read_is_one_sentence(tmp_path, capsys, name):
+    (tmp_path / 'empty_folder').mkdir()
+    assert invoke(port, str(tmp_path / name)) == 1
+    error = capsys.readouterr().err
+    assert error.startswith('error: ') and name in error and error.count('\n') == 1
+
+
+def test_bytes_that_are_no_program_are_refused(tmp_path, capsys):
+    (tmp_path / 'noise.py').write_bytes(b'x = 1\0')
+    status = invoke(port, str(tmp_path / 'noise.py'))
+    said = ''.join(capsys.readouterr())
+    assert (status, 'noise.py' in said) in ((0, True), (1, True))
+    deep = tmp_path / 'deep.py'
+    deep.write_text('(' * 10_000 + ')' * 10_000)
+    invoke(port, str(deep))
+    assert 'deep.py' in ''.join(capsys.readouterr())
+
+
+def test_what_is_read_is_not_run(tmp_path, capsys):
+    file = tmp_path / 'loud.py'
+    file.write_text('import sys\nsys.was_run = True\nraise SystemExit(3)\n')
+    assert places(capsys, file) == []
+    assert not hasattr(sys, 'was_run')
