@@ -12,5 +12,5 @@ def test_another_optimizer_is_another_line(optimizer, v2, run_python):
     archives = [str(test_data(f'mnist-{part}.tar.gz')) for part in ('train', 'test')]
     done = run_python(str(ROOT / 'tests/optimizers/digits_program.py'), *archives, optimizer, v2)
     assert done.returncode == 0, done.stderr
-    accuracy, loss, steps = map(float, done.stdout.split())
-    assert accuracy > 0.8 and loss < 0.8 and steps == 30
+    accuracy, steps = map(float, done.stdout.split())
+    assert accuracy > 0.8 and steps == 30

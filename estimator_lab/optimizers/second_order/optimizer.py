@@ -231,7 +231,10 @@ class SecondOrderOptimizer(tf.train.Optimizer):
                 use_resource=True,
             )
 
-        with tf.variable_scope(None, default_name=self.get_name()):
+        with tf.variable_scope(None, default_name=self.get_name()) as scope:
+            # A model's own scope would part them, as canned estimators' do, or add them to the loss.
+            scope.set_partitioner(None)
+            scope.set_regularizer(None)
             kept = slots._make(make(name, slot) for name, slot in slots._asdict().items())
             rejected = make('rejected_steps', Slot(dtype=tf.int32))
         self._state_variables += [*kept, rejected]

@@ -1,14 +1,14 @@
 """Prints the figures of the second-order optimizers, each with the command that made it.
 
-    python benchmarks/optimizers.py softmax --train=mnist-train.tar.gz
+    python benchmarks/second_order_figures.py softmax --train=mnist-train.tar.gz
                         softmax regression on all images: L-BFGS, SciPy's and scikit-learn's; 5 minutes
-    python benchmarks/optimizers.py overhead --train=mnist-train.tar.gz
+    python benchmarks/second_order_figures.py overhead --train=mnist-train.tar.gz
                         one more loss within a step, over the network's forward pass; 2 minutes
-    python benchmarks/optimizers.py autoencoder --train=... --test=... --minutes=90
+    python benchmarks/second_order_figures.py autoencoder --train=... --test=... --minutes=90
                         784-1000-500-250-30: squared error of the test images behind each few steps
-    python benchmarks/optimizers.py cnn --train=... --test=... --minutes=60
+    python benchmarks/second_order_figures.py cnn --train=... --test=... --minutes=60
                         the document's network by L-BFGS: test error behind each few steps
-    python benchmarks/optimizers.py picture --train=mnist-train.tar.gz
+    python benchmarks/second_order_figures.py picture --train=mnist-train.tar.gz
                         loss over seconds, passes and evaluations for all optimizers, as a PNG; 10 minutes
 
 --method chooses the optimizer of autoencoder and cnn, --examples how many images are read (0 for all),
@@ -262,7 +262,7 @@ def _knobs(given: argparse.Namespace) -> Any:
 
 
 def picture(given: argparse.Namespace) -> None:
-    """Draws the loss of a network with one hidden layer on some digits, for each optimizer."""
+    """Draws the loss of a network with one hidden layer on some digits, for all optimizers."""
     digits = read_digits(given.train, given.examples or 5000)
     curves = {name: _curve(name, digits, given.minutes * 60) for name in OPTIMIZERS}
     axes = ('seconds', 'passes over the images', 'evaluations of a batch')
