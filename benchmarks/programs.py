@@ -5,8 +5,8 @@
 
 One line a program, each in a process of its own, on made-up data of a few rows. `--no-deps` matters: most of
 them ask for a TensorFlow of their time. A module that one of them still misses is named in its line. Two are
-given back a name that Python or NumPy has dropped, see `give_back`. The exit status is 1 if an installed program
-fails. docs/programs.md has the results.
+given back a name that Python or NumPy has dropped, see `give_back`. The exit status is 1 if an installed
+program fails. docs/programs.md has the results.
 """
 
 import importlib
@@ -16,6 +16,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
 
@@ -56,13 +57,16 @@ def finish(model: Any, input_fn: Callable[[], Any], steps: int = 4) -> str:
 
 def give_back() -> None:
     """Gives TF-GAN inspect.getargspec, gone from Python 3.11, and TF Lattice np.quantile(interpolation=)."""
-    inspect.getargspec = inspect.getfullargspec  # type: ignore[attr-defined]
-    quantile = np.quantile
+    modules: Any = inspect
+    ArgSpec = namedtuple('ArgSpec', 'args varargs keywords defaults')  # noqa: N806
+    modules.getargspec = lambda function: ArgSpec(*inspect.getfullargspec(function)[:4])
+    arrays: Any = np
+    quantile = arrays.quantile
 
     def old_quantile(*arguments: Any, interpolation: str | None = None, **more: Any) -> Any:
         return quantile(*arguments, **({'method': interpolation} if interpolation else {}), **more)
 
-    np.quantile = old_quantile  # type: ignore[assignment]
+    arrays.quantile = old_quantile
 
 
 def slim(folder: str) -> str:
