@@ -24,6 +24,8 @@ TEST = [
     'pandas>=2.1',
     'pyyaml>=6',
 ]
+# The part of tf.contrib that estimator_lab.contrib has not itself: slim, arg_scope, convolutions.
+CONTRIB = ['tf-slim>=1.1']
 # What the benchmarks compare with; on a machine without a GPU, PyTorch's builds for processors will do.
 BENCH = ['torch>=2.2', 'torchvision>=0.17', 'webdataset>=0.2']
 
@@ -37,7 +39,7 @@ setup(
     package_data={'estimator_lab': ['py.typed']},
     python_requires='>=3.10,<3.14',
     install_requires=RUNTIME,
-    extras_require={'test': TEST, 'bench': BENCH},
+    extras_require={'contrib': CONTRIB, 'test': TEST, 'bench': BENCH},
     classifiers=[
         'Programming Language :: Python :: 3',
         'Topic :: Scientific/Engineering :: Artificial Intelligence',

@@ -16,6 +16,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
 
@@ -56,14 +57,16 @@ def finish(model: Any, input_fn: Callable[[], Any], steps: int = 4) -> str:
 
 def give_back() -> None:
     """Gives TF-GAN inspect.getargspec, gone from Python 3.11, and TF Lattice np.quantile(interpolation=)."""
-    python, numpy = vars(inspect), vars(np)
-    python['getargspec'] = inspect.getfullargspec
-    quantile: Any = np.quantile
+    modules: Any = inspect
+    ArgSpec = namedtuple('ArgSpec', 'args varargs keywords defaults')  # noqa: N806
+    modules.getargspec = lambda function: ArgSpec(*inspect.getfullargspec(function)[:4])
+    arrays: Any = np
+    quantile = arrays.quantile
 
     def old_quantile(*arguments: Any, interpolation: str | None = None, **more: Any) -> Any:
         return quantile(*arguments, **({'method': interpolation} if interpolation else {}), **more)
 
-    numpy['quantile'] = old_quantile
+    arrays.quantile = old_quantile
 
 
 def slim(folder: str) -> str:

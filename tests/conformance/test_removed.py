@@ -27,8 +27,7 @@ def test_a_name_that_never_was():
 
 
 def test_contrib(run_python):
-    """tf.contrib, which ended with TensorFlow 1, is there for those who import estimator_lab.contrib
-    alone."""
+    """tf.contrib, gone with TensorFlow 1, is there if estimator_lab.contrib is imported, and only then."""
     look = "from estimator_lab.tf1 import tf; print(hasattr(tf, 'contrib'))"
     assert run_python('-c', look).stdout == 'False\n'
     assert run_python('-c', f'import estimator_lab.contrib; {look}').stdout == 'True\n'
