@@ -11,6 +11,48 @@ _PLAIN_SECONDS = 10.0
 _BAR = 24
 
 
+class StatusLine:
+    """A line that says how things stand: rewritten on a terminal, printed now and then elsewhere.
+
+    Args:
+      stream: where it is shown; None is standard output.
+      terminal_seconds: between two states on a terminal.
+      plain_seconds: the same elsewhere.
+      first_seconds: before the first one; None waits as between two.
+
+    Attributes:
+      is_live: whether it is on a terminal.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO | None = None,
+        terminal_seconds: float = _TERMINAL_SECONDS,
+        plain_seconds: float = _PLAIN_SECONDS,
+        first_seconds: float | None = None,
+    ) -> None:
+        self._stream = stream or sys.stdout
+        self.is_live = self._stream.isatty()
+        self._seconds = terminal_seconds if self.is_live else plain_seconds
+        self._due = time.monotonic() + (self._seconds if first_seconds is None else first_seconds)
+        self._shown = False
+
+    def is_due(self) -> bool:
+        """Whether it is time to show a state."""
+        return time.monotonic() >= self._due
+
+    def show(self, line: str) -> None:
+        """Shows a state."""
+        self._due = time.monotonic() + self._seconds
+        self._shown = True
+        _write(self._stream, f'\r\033[K{line}' if self.is_live else f'{line}\n')
+
+    def close(self) -> None:
+        """Takes it off the terminal."""
+        if self.is_live and self._shown:
+            _write(self._stream, '\r\033[K')
+
+
 class Progress:
     """Shows how far a task has come.
 
@@ -21,11 +63,8 @@ class Progress:
 
     def __init__(self, title: str, stream: TextIO | None = None) -> None:
         self._title = title
-        self._stream = stream or sys.stdout
-        self._live = self._stream.isatty()
         self._started = time.monotonic()
-        self._due = self._started + _QUICK_SECONDS
-        self._shown = False
+        self._status = StatusLine(stream, first_seconds=_QUICK_SECONDS)
 
     def __call__(self, done: str, share: float | None = None) -> None:
         """Shows the state if it is time to.
@@ -34,22 +73,18 @@ class Progress:
           done: what has been done, such as '12,000 images'.
           share: how much of the whole that is, in [0, 1]; None where nobody knows.
         """
-        now = time.monotonic()
-        if now < self._due:
+        if not self._status.is_due():
             return
-        self._due = now + (_TERMINAL_SECONDS if self._live else _PLAIN_SECONDS)
-        self._shown = True
         line = f'{self._title}: {done}'
         if share:
-            left = (now - self._started) * (1 - share) / share
-            bar = f'[{"#" * round(share * _BAR):<{_BAR}}] ' if self._live else ''
+            left = (time.monotonic() - self._started) * (1 - share) / share
+            bar = f'[{"#" * round(share * _BAR):<{_BAR}}] ' if self._status.is_live else ''
             line = f'{self._title}  {bar}{share:4.0%}  {done}  {clock(left)} left'
-        _write(self._stream, f'\r\033[K{line}' if self._live else f'{line}\n')
+        self._status.show(line)
 
     def close(self) -> None:
         """Takes the bar off the terminal."""
-        if self._live and self._shown:
-            _write(self._stream, '\r\033[K')
+        self._status.close()
 
 
 def say(line: str) -> None:

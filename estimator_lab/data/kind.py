@@ -4,11 +4,13 @@ Tar, order, resume, report and packing know members only.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
 from estimator_lab.data.order.order import ScheduledMember
+from estimator_lab.data.tar.stream import Wanted
 
 if TYPE_CHECKING:  # loading TensorFlow takes seconds, and most of what reads archives does without it
     from estimator_lab.tf1 import Tensor
@@ -60,18 +62,24 @@ class Reader(Protocol):
         """Returns, in a graph, what a model function is given of the arrays of a batch."""
 
 
-class Kind(Protocol):
+@dataclass(frozen=True)
+class Kind:
     """A kind of example; `data.kinds` lists them.
 
     Attributes:
-      name: of the kind, as an index holds it.
-      noun: what people call some of them, such as 'images'.
-      settings: names of the settings that have a meaning for this kind only.
+      wanted: its name and noun, and which members are of it.
+      settings: names of the settings of a run that have a meaning for this kind only.
     """
 
-    name: str
-    noun: str
+    wanted: Wanted
     settings: frozenset[str]
 
-    def accepts(self, member: str) -> bool:
-        """Whether a member of that name is one."""
+    @property
+    def name(self) -> str:
+        """Its name in the registry of models and in an index."""
+        return self.wanted.name
+
+    @property
+    def noun(self) -> str:
+        """What people call some of them."""
+        return self.wanted.noun

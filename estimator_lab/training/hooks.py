@@ -1,12 +1,11 @@
 """Session hooks: progress on the screen, examples per second, a timeline."""
 
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-from estimator_lab.console.progress import clock
+from estimator_lab.console.progress import StatusLine, clock
 from estimator_lab.core import keys
 from estimator_lab.tf1 import tf
 
@@ -109,9 +108,7 @@ class ProgressHook(tf.train.SessionRunHook):
     def __init__(self, max_steps: int, batch_size: int, stream: TextIO | None = None) -> None:
         self._max_steps = max_steps
         self._batch_size = batch_size
-        self._stream = stream or sys.stdout
-        self._live = self._stream.isatty()
-        self._seconds = _TERMINAL_SECONDS if self._live else _PLAIN_SECONDS
+        self._stream = stream
 
     def begin(self) -> None:
         # Estimator puts the loss of its EstimatorSpec behind those that the model function collected.
@@ -119,8 +116,8 @@ class ProgressHook(tf.train.SessionRunHook):
         self._fetches = {'step': tf.train.get_global_step(), 'loss': loss}
 
     def after_create_session(self, session: Any, coord: Any) -> None:
-        self._shown_at = time.monotonic()
-        self._shown_step: int | None = None
+        self._status: StatusLine | None = None
+        self._shown_at, self._shown_step = 0.0, 0
 
     def before_run(self, run_context: Any) -> Any:
         return tf.train.SessionRunArgs(self._fetches)
@@ -128,23 +125,22 @@ class ProgressHook(tf.train.SessionRunHook):
     def after_run(self, run_context: Any, run_values: Any) -> None:
         # The fetched step may be read before or after it is counted: one off, and good enough to show.
         step, now = int(run_values.results['step']), time.monotonic()
-        if self._shown_step is None:
-            self._shown_at, self._shown_step = now, step
-        elif now - self._shown_at >= self._seconds:
+        if self._status is None:
+            self._status = StatusLine(self._stream, _TERMINAL_SECONDS, _PLAIN_SECONDS)
+        elif self._status.is_due():
             rate = (step - self._shown_step) / (now - self._shown_at)
-            self._show(step, run_values.results['loss'], rate)
-            self._shown_at, self._shown_step = now, step
+            self._status.show(self._line(step, run_values.results['loss'], rate))
+        else:
+            return
+        self._shown_at, self._shown_step = now, step
 
     def end(self, session: Any) -> None:
-        if self._live:
-            self._stream.write('\r\033[K')
-            self._stream.flush()
+        if self._status:
+            self._status.close()
 
-    def _show(self, step: int, loss: float, rate: float) -> None:
+    def _line(self, step: int, loss: float, rate: float) -> str:
         left = max(self._max_steps - step, 0) / rate if rate else 0
-        line = (
+        return (
             f'step {step:>{len(str(self._max_steps))}}/{self._max_steps}  loss {loss:.4f}  '
             f'{rate:.1f} steps/s  {rate * self._batch_size:,.0f} examples/s  {clock(left)} left'
         )
-        self._stream.write(f'\r\033[K{line}' if self._live else f'{line}\n')
-        self._stream.flush()

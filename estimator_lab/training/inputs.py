@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from estimator_lab.data.kinds import KINDS
 from estimator_lab.data.labels import Vocabulary, read_vocabulary
 from estimator_lab.data.order.archives import Archives, Say, open_archives
 from estimator_lab.data.order.parts import EVERYTHING, Part
 from estimator_lab.errors import DataError, FlagError
+from estimator_lab.models.registry import Model
 from estimator_lab.training.settings import Settings
 
 _LABELS_NAMED = 3
@@ -34,12 +36,13 @@ class Inputs:
         return self.vocabulary.labels if self.vocabulary else ()
 
 
-def open_inputs(settings: Settings, labelled: bool, known_labels: Sequence[str] | None, say: Say) -> Inputs:
+def open_inputs(settings: Settings, model: Model, known_labels: Sequence[str] | None, say: Say) -> Inputs:
     """Opens the archives of a run and checks that they can be trained on.
 
     Args:
       settings: names them.
-      labelled: whether each image must have a label; otherwise labels are taken where there are any.
+      model: says of which kind its examples are, and whether each must have a label; otherwise labels are
+        taken where there are any.
       known_labels: the vocabulary of the model_dir; for archives that pass by only once, and can't be asked.
       say: shows one line to the user.
 
@@ -50,9 +53,10 @@ def open_inputs(settings: Settings, labelled: bool, known_labels: Sequence[str] 
     if settings.split and settings.eval_data:
         raise FlagError('--split divides --data into two, so that --eval_data has no place beside it.')
     train_part, eval_part = _parse_split(settings.split)
-    given = open_archives(settings.data, settings.use_damaged, say)
+    wanted = KINDS[model.kind].wanted
+    given = open_archives(settings.data, settings.use_damaged, say, wanted)
     if settings.eval_data:
-        evaluation = open_archives(settings.eval_data, settings.use_damaged, say)
+        evaluation = open_archives(settings.eval_data, settings.use_damaged, say, wanted)
     elif given.total is None:
         raise FlagError(f'{_once(settings)}: give other images as --eval_data.')
     else:
@@ -62,7 +66,7 @@ def open_inputs(settings: Settings, labelled: bool, known_labels: Sequence[str] 
         if archives.total == 0:
             raise DataError(f'--split={settings.split} leaves no image to {purpose} on.')
     unseen = bool(settings.eval_data or settings.split)
-    if not labelled:
+    if not model.labelled:
         return Inputs(train, evaluation, _labels_there_are(settings, train), unseen)
     given.check_labels()
     evaluation.check_labels()
@@ -81,7 +85,7 @@ def open_pretraining(settings: Settings, inputs: Inputs, say: Say) -> Inputs:
     """
     train = inputs.train
     if settings.pretrain_data:
-        train = open_archives(settings.pretrain_data, settings.use_damaged, say)
+        train = open_archives(settings.pretrain_data, settings.use_damaged, say, train.wanted)
     if train.total is None:
         flag = '--pretrain_data' if settings.pretrain_data else '--data'
         raise FlagError(

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,8 @@ from estimator_lab.data.images.augment import parse_augmentation
 from estimator_lab.data.images.decode import DECODERS
 from estimator_lab.data.images.kind import ImageReader
 from estimator_lab.data.images.shape import ImageShape
+from estimator_lab.data.kind import Kind
+from estimator_lab.data.kinds import KINDS
 from estimator_lab.data.order.archives import distinct_examples
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.confinement import check_confined
@@ -66,12 +68,13 @@ def open_run(settings: Settings, role: Role, say: Say) -> Run:
     """
     _check_machine(settings, role)
     model = find_model(settings.model)
+    check_kind(KINDS[model.kind], settings, KINDS.values())
     params_class = model.load().Params
     hparams = parse_hparams(params_class, settings.hparams)
     augmentation = parse_augmentation(settings.augment, settings.seed)
     check_confined(settings.model_dir)
     previous = read_record(settings.model_dir)
-    inputs = open_inputs(settings, model.labelled, previous.vocabulary if previous else None, say)
+    inputs = open_inputs(settings, model, previous.vocabulary if previous else None, say)
     shape = ImageShape(settings.image_size, settings.image_size, settings.channels)
     params = {**hparams, 'image_shape': tuple(shape), 'vocabulary': inputs.labels}
     resolved = resolve(params_class, params)
@@ -85,6 +88,22 @@ def open_run(settings: Settings, role: Role, say: Say) -> Run:
     cache = cache_for(distinct_examples(archives), math.prod(shape), settings.decoded_cache)
     reader = dataclasses.replace(reader, cache=cache)
     return Run(settings, model, params, phases, inputs, pretraining, reader, previous)
+
+
+def check_kind(kind: Kind, settings: Settings, kinds: Iterable[Kind]) -> None:
+    """Raises FlagError for a setting that has a meaning for another kind of example only.
+
+    Args:
+      kind: that the model takes.
+      settings: of the run.
+      kinds: all there are.
+    """
+    for other in kinds:
+        for name in sorted(other.settings - kind.settings):
+            if getattr(settings, name) != getattr(Settings(), name):
+                raise FlagError(
+                    f'--{name} is for {other.noun}, but --model={settings.model} takes {kind.noun}.'
+                )
 
 
 def _check_machine(settings: Settings, role: Role) -> None:

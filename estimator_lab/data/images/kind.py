@@ -11,9 +11,9 @@ from estimator_lab.data.decoded_cache import DecodedCache
 from estimator_lab.data.images.augment import Augmentation
 from estimator_lab.data.images.decode import Decode, decode_image
 from estimator_lab.data.images.shape import ImageShape
-from estimator_lab.data.kind import Arrays, Signature
+from estimator_lab.data.kind import Arrays, Kind, Signature
 from estimator_lab.data.order.order import ScheduledMember
-from estimator_lab.data.tar.stream import is_image_name
+from estimator_lab.data.tar import stream
 from estimator_lab.feature_keys import IMAGE
 from estimator_lab.pixels import UINT8_MAX
 
@@ -21,19 +21,8 @@ if TYPE_CHECKING:  # loading TensorFlow takes seconds, and most of what reads ar
     from estimator_lab.tf1 import Tensor
 
 
-class ImageKind:
-    """The kind of example that most models take."""
-
-    name = 'image'
-    noun = 'images'
-    settings = frozenset({'image_size', 'channels', 'decode', 'decoded_cache', 'augment'})
-
-    def accepts(self, member: str) -> bool:
-        """Whether a member of that name is an image, and not hidden."""
-        return is_image_name(member)
-
-
-IMAGES = ImageKind()
+IMAGES = Kind(stream.IMAGES, frozenset({'image_size', 'channels', 'decode', 'decoded_cache', 'augment'}))
+"""The kind of example that most models take."""
 
 
 @dataclass(frozen=True)

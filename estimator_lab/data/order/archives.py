@@ -13,6 +13,7 @@ from estimator_lab.data.order.order import IndexedOrder, Order, StreamOrder
 from estimator_lab.data.order.parts import EVERYTHING, ONLY_WORKER, Part, WorkerShard
 from estimator_lab.data.tar.index import Index, open_index
 from estimator_lab.data.tar.sources import expand_archives, is_pipe
+from estimator_lab.data.tar.stream import IMAGES, Wanted
 from estimator_lab.errors import DataError
 
 Say = Callable[[str], None]
@@ -26,6 +27,7 @@ class Archives:
       paths: their paths or URLs; '-' is standard input.
       indexes: one for each, or none at all where one of them passes by only once.
       part: the images of them that count.
+      wanted: which members are examples.
       use_damaged: whether an archive that breaks off is used up to there, with a warning.
       say: shows one line to the user.
     """
@@ -33,6 +35,7 @@ class Archives:
     paths: tuple[str, ...]
     indexes: tuple[Index, ...] = ()
     part: Part = EVERYTHING
+    wanted: Wanted = IMAGES
     use_damaged: bool = False
     say: Say = print
 
@@ -93,6 +96,7 @@ class Archives:
             watch=LabelOrderWatch(counts, self.say) if shuffle_buffer > 1 and counts else None,
             on_damage=self._warn_of_damage if self.use_damaged else None,
             note=None if self.indexes else self.say,
+            wanted=self.wanted,
         )
 
     def check_labels(self) -> None:
@@ -125,35 +129,40 @@ def distinct_examples(several: Iterable[Archives]) -> int | None:
     return sum(int(np.count_nonzero(mask)) for mask in masks.values())
 
 
-def open_archives(patterns: Sequence[str], use_damaged: bool = False, say: Say = print) -> Archives:
+def open_archives(
+    patterns: Sequence[str], use_damaged: bool = False, say: Say = print, wanted: Wanted = IMAGES
+) -> Archives:
     """Opens archives and reads their indexes, or makes them.
 
     Args:
       patterns: paths, globs, URLs, or '-' for standard input.
       use_damaged: whether an archive that breaks off is used up to there, with a warning.
       say: shows one line to the user.
+      wanted: which members are examples.
 
     Raises:
-      DataError: an archive can't be read, has no images, or is damaged and `use_damaged` is False.
+      DataError: an archive can't be read, has none of them, or is damaged and `use_damaged` is False.
     """
     paths = tuple(expand_archives(patterns))
     if any(map(is_pipe, paths)):
-        return Archives(paths, use_damaged=use_damaged, say=say)
-    indexes = tuple(_index_of(path, say) for path in paths)
+        return Archives(paths, wanted=wanted, use_damaged=use_damaged, say=say)
+    indexes = tuple(_index_of(path, say, wanted) for path in paths)
     for index in indexes:
         if index.damage and not use_damaged:
-            raise DataError(f'{index.damage} --use_damaged trains on the {len(index):,} images before that.')
+            raise DataError(
+                f'{index.damage} --use_damaged trains on the {len(index):,} {wanted.noun} before that.'
+            )
         if index.damage:
-            say(_warning(DataError(f'{index.damage} The {len(index):,} images before that are used.')))
+            say(_warning(DataError(f'{index.damage} The {len(index):,} {wanted.noun} before that are used.')))
         if not len(index):
-            raise DataError(f'{index.archive!r} holds no images.')
-    return Archives(paths, indexes, use_damaged=use_damaged, say=say)
+            raise DataError(f'{index.archive!r} holds no {wanted.noun}.')
+    return Archives(paths, indexes, wanted=wanted, use_damaged=use_damaged, say=say)
 
 
-def _index_of(path: str, say: Say) -> Index:
+def _index_of(path: str, say: Say, wanted: Wanted) -> Index:
     progress = Progress(f'Indexing {path}')
     try:
-        return open_index(path, progress, say)
+        return open_index(path, progress, say, wanted)
     finally:
         progress.close()
 

@@ -15,7 +15,7 @@ import numpy as np
 from estimator_lab.data.order.parts import EVERYTHING, ONLY_WORKER, Part, WorkerShard
 from estimator_lab.data.tar.index import Index
 from estimator_lab.data.tar.sources import is_pipe
-from estimator_lab.data.tar.stream import Member, place_of, stream_members
+from estimator_lab.data.tar.stream import IMAGES, Member, Wanted, place_of, stream_members
 from estimator_lab.errors import DataError
 
 T = TypeVar('T')
@@ -191,6 +191,7 @@ class StreamOrder:
       on_damage: called with the error at which an archive breaks off, to go on with the next one; None
         raises it.
       note: told in one sentence what is unusual about an archive but no error.
+      wanted: which members are examples.
     """
 
     archives: Sequence[str]
@@ -202,6 +203,7 @@ class StreamOrder:
     watch: Callable[[Sequence[Member]], None] | None = None
     on_damage: Callable[[DataError], None] | None = None
     note: Callable[[str], None] | None = None
+    wanted: Wanted = IMAGES
 
     def epoch(self, number: int) -> Iterator[ScheduledMember]:
         """Yields every member once, in the order of epoch `number`.
@@ -254,7 +256,7 @@ class StreamOrder:
 
     def _until_damage(self, archive: str) -> Iterator[Member]:
         try:
-            yield from stream_members(archive, note=self.note)
+            yield from stream_members(archive, note=self.note, wanted=self.wanted)
         except DataError as error:
             if not self.on_damage:
                 raise

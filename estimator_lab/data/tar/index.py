@@ -35,9 +35,11 @@ from estimator_lab.data.tar.index_file import (
 from estimator_lab.data.tar.open_files import OpenFiles
 from estimator_lab.data.tar.sources import Stamp, is_pipe, is_url, stamp_of
 from estimator_lab.data.tar.stream import (
+    IMAGES,
     MAX_MEMBER_BYTES,
     Member,
     Note,
+    Wanted,
     is_compressed,
     member_at,
     problem_of,
@@ -51,7 +53,7 @@ _open_files = OpenFiles()
 
 
 class Index:
-    """The image members of one archive, in stored order.
+    """The members of one archive that are examples, in stored order.
 
     Attributes:
       archive: its path or URL.
@@ -60,8 +62,10 @@ class Index:
       damage: the sentence that tells where the archive breaks off or is damaged; '' for a whole one.
     """
 
-    def __init__(self, archive: str, contents: Contents, path: Path | None = None) -> None:
-        """Makes an index of its contents, which were read from `path`, or just built."""
+    def __init__(
+        self, archive: str, contents: Contents, path: Path | None = None, wanted: Wanted = IMAGES
+    ) -> None:
+        """Makes an index of its contents, the wanted members, which were read from `path`, or just built."""
         header, self._rows, self._names = contents
         self.archive = archive
         self.labels = tuple(header.labels)
@@ -69,6 +73,7 @@ class Index:
         self.damage = header.damage
         self._header = header
         self._path = path
+        self._wanted = wanted
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -160,7 +165,7 @@ class Index:
         if in_one_piece:
             return stored[headers:] if len(stored) == headers + size else None
         try:
-            member = member_at(self.archive, offset)
+            member = member_at(self.archive, offset, self._wanted)
         except DataError:
             return None
         return member.data if (member.name, len(member.data)) == (self.name(row), size) else None
@@ -193,7 +198,9 @@ def name_hash(name: str) -> int:
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), 'big')
 
 
-def open_index(archive: str, progress: ShowProgress | None = None, note: Note | None = None) -> Index:
+def open_index(
+    archive: str, progress: ShowProgress | None = None, note: Note | None = None, wanted: Wanted = IMAGES
+) -> Index:
     """Returns the index of a stored archive: the one beside it, or in the cache, or a new one in the cache.
 
     An index is taken only if the archive has the same size and modification time as when it was indexed, if
@@ -203,6 +210,7 @@ def open_index(archive: str, progress: ShowProgress | None = None, note: Note | 
       archive: path or URL of a tar archive.
       progress: called with what was done and the share of the archive that lies behind.
       note: told, where a new one is made, what is unusual about the archive but no error.
+      wanted: which members are examples; an index of others is made anew.
 
     Raises:
       DataError: the archive can't be read, or breaks off before its first image.
@@ -211,15 +219,17 @@ def open_index(archive: str, progress: ShowProgress | None = None, note: Note | 
     if stamp is None:
         raise DataError(f'{archive!r} passes by only once, so that it cannot be indexed.')
     for path in (path_beside(archive), path_in_cache(archive)):
-        if path and (found := _believed(path, archive, stamp)):
+        if path and (found := _believed(path, archive, stamp, wanted)):
             return found
-    index = build_index(archive, progress, note)
+    index = build_index(archive, progress, note, wanted)
     with contextlib.suppress(OSError):  # keeping it saves time, no more
         index.write(path_in_cache(archive))
     return index
 
 
-def build_index(archive: str, progress: ShowProgress | None = None, note: Note | None = None) -> Index:
+def build_index(
+    archive: str, progress: ShowProgress | None = None, note: Note | None = None, wanted: Wanted = IMAGES
+) -> Index:
     """Reads the headers of an archive.
 
     Raises:
@@ -233,10 +243,10 @@ def build_index(archive: str, progress: ShowProgress | None = None, note: Note |
 
     def show(share: float) -> None:
         if progress:
-            progress(f'{len(offsets):,} images', share)
+            progress(f'{len(offsets):,} {wanted.noun}', share)
 
     try:
-        for entry in scan_members(archive, show, note):
+        for entry in scan_members(archive, show, note, wanted):
             names += entry.name.encode()
             offsets.append(entry.offset)
             sizes.append(entry.size)
@@ -255,8 +265,8 @@ def build_index(archive: str, progress: ShowProgress | None = None, note: Note |
     for name, column in columns.items():
         rows[name] = column
     random_access = not is_url(archive) and not is_pipe(archive) and not is_compressed(archive)
-    header = Header(FORMAT, *stamp, len(rows), len(names), random_access, damage, list(labels))
-    return Index(archive, Contents(header, rows, memoryview(names)))
+    header = Header(FORMAT, *stamp, len(rows), len(names), random_access, damage, list(labels), wanted.name)
+    return Index(archive, Contents(header, rows, memoryview(names)), wanted=wanted)
 
 
 def path_beside(archive: str) -> Path | None:
@@ -275,16 +285,16 @@ def _distrusted(archive: str) -> Path:
     return path_in_cache(archive).with_suffix('.distrusted')
 
 
-def _believed(path: Path, archive: str, stamp: Stamp) -> Index | None:
+def _believed(path: Path, archive: str, stamp: Stamp, wanted: Wanted) -> Index | None:
     """Returns the index in a file, None if there is none that can be believed."""
     contents = read_index_file(path, stamp)
-    if contents is None:
+    if contents is None or contents.header.kind != wanted.name:
         return None
     if path == path_beside(archive):
         with contextlib.suppress(OSError, ValueError):
             if read_regular(_distrusted(archive), BLOCK) == b'%d' % contents.header.checksum:
                 return None
-    index = Index(archive, contents, path)
+    index = Index(archive, contents, path, wanted)
     return index if index.still_fits() else None
 
 

@@ -64,6 +64,7 @@ class Header(NamedTuple):
       random_access: whether members can be read by their rows.
       damage: where the archive breaks off, as a sentence; '' for a whole one.
       labels: in the order of their first members.
+      kind: name of the kind of examples that its members are.
       checksum: CRC-32 of rows, names and this line with 0 in its place.
     """
 
@@ -75,6 +76,7 @@ class Header(NamedTuple):
     random_access: bool
     damage: str
     labels: list[str]
+    kind: str
     checksum: int = 0
 
 

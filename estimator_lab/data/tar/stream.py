@@ -63,18 +63,41 @@ class Member(NamedTuple):
         return place_of(self.archive, self.name, self.offset)
 
 
+def is_image_name(name: str) -> bool:
+    """Whether a file of that name in an archive or a folder is an image, and not hidden."""
+    return name.lower().endswith(IMAGE_SUFFIXES) and not _HIDDEN.search(name)
+
+
+class Wanted(NamedTuple):
+    """Which members are examples.
+
+    Attributes:
+      name: of that kind, as an index holds it.
+      noun: what people call some of them.
+      accepts: whether a file of a name is one.
+    """
+
+    name: str
+    noun: str
+    accepts: Callable[[str], bool]
+
+
+IMAGES = Wanted('image', 'images', is_image_name)
+
+
 def stream_members(
     archive: str | Path,
     progress: Callable[[float], None] | None = None,
     opened: io.BufferedReader | None = None,
     note: Note | None = None,
+    wanted: Wanted = IMAGES,
 ) -> Iterator[Member]:
-    """Yields the image members of a tar archive in stored order.
+    """Yields the wanted members of a tar archive in stored order.
 
     Plain, gzip, bzip2 and xz archives are told apart by content; a pipe will do, and '-' is standard
-    input. Folders, links, devices, hidden files and names without an image suffix are skipped. The
-    holes of a sparse member are zeros. A member above `MAX_MEMBER_BYTES` comes without its data. An
-    archive of nothing but zero blocks yields nothing.
+    input. Folders, links, devices and names that are not wanted, as those without an image suffix, are
+    skipped. The holes of a sparse member are zeros. A member above `MAX_MEMBER_BYTES` comes without its
+    data. An archive of nothing but zero blocks yields nothing.
 
     Args:
       archive: path or URL, or '-'.
@@ -82,12 +105,13 @@ def stream_members(
       opened: the archive at its first byte where that can't be opened again, as a pipe; it is closed here.
       note: told in one sentence what is unusual about the archive but no error: that it goes on behind its
         end, has none, or is followed by what is not used.
+      wanted: which members are examples.
 
     Raises:
       DataError: the archive can't be read, is no tar, or is damaged or cut off (after every member
         before the break was yielded).
     """
-    for entry, data in _walk(str(archive), _read_data, progress, opened, note):
+    for entry, data in _walk(str(archive), _read_data, wanted, progress, opened, note):
         yield Member(str(archive), entry.name, entry.offset, data, problem_of(entry.size))
         del data  # before the next is read
 
@@ -96,17 +120,18 @@ def scan_members(
     archive: str | Path,
     progress: Callable[[float], None] | None = None,
     note: Note | None = None,
+    wanted: Wanted = IMAGES,
 ) -> Iterator[Entry]:
     """Yields the headers of the members that `stream_members` yields; the same arguments, the same errors.
 
     In an uncompressed file the data is seeked over, not read.
     """
-    for entry, _ in _walk(str(archive), _skip_data, progress, note=note):
+    for entry, _ in _walk(str(archive), _skip_data, wanted, progress, note=note):
         yield entry
 
 
-def member_at(archive: str, offset: int) -> Member:
-    """Returns the image member whose first header block lies at byte `offset` of an uncompressed archive.
+def member_at(archive: str, offset: int, wanted: Wanted = IMAGES) -> Member:
+    """Returns the member whose first header block lies at byte `offset` of an uncompressed archive.
 
     Raises:
       DataError: there is none.
@@ -116,11 +141,11 @@ def member_at(archive: str, offset: int) -> Member:
         if length is not None and offset <= length:
             file.seek(offset)
             stream = ForwardFile(file, length, offset)
-            for entry, data in _members(archive, HeaderReader(stream), stream, _read_data):
+            for entry, data in _members(archive, HeaderReader(stream), stream, _read_data, wanted):
                 if entry.offset == offset:
                     return Member(archive, entry.name, offset, data, problem_of(entry.size))
                 break
-    raise DataError(f'{archive!r} has no image member at byte {offset}.')
+    raise DataError(f'{archive!r} has no such member at byte {offset}.')
 
 
 def is_compressed(archive: str | Path) -> bool:
@@ -136,11 +161,6 @@ def is_compressed(archive: str | Path) -> bool:
 def is_tar(head: bytes) -> bool:
     """Whether a file with these first bytes, up to 512, is a tar archive, compressed or not."""
     return compression_of(head) is not None or is_header(head) or head == _END
-
-
-def is_image_name(name: str) -> bool:
-    """Whether a file of that name in an archive or a folder is an image, and not hidden."""
-    return name.lower().endswith(IMAGE_SUFFIXES) and not _HIDDEN.search(name)
 
 
 def place_of(archive: str, name: str, offset: int) -> str:
@@ -175,11 +195,12 @@ def _skip_data(stream: ForwardFile, entry: Entry) -> None:
 def _walk(
     archive: str,
     take: _Take[T],
+    wanted: Wanted,
     progress: Callable[[float], None] | None = None,
     opened: io.BufferedReader | None = None,
     note: Note | None = None,
 ) -> Iterator[tuple[Entry, T]]:
-    """Yields each image member, its name normalised, and what `take` makes of its data."""
+    """Yields each wanted member, its name normalised, and what `take` makes of its data."""
 
     def about(words: str) -> None:
         if note:
@@ -190,7 +211,7 @@ def _walk(
     every = _PROGRESS_EVERY if seeks_only else 1
     with _open(archive, raw, seeks_only, about) as (stream, share):
         numbers = itertools.count()
-        for member in _members(archive, HeaderReader(stream, about), stream, take):
+        for member in _members(archive, HeaderReader(stream, about), stream, take, wanted):
             if progress and next(numbers) % every == 0:
                 progress(share())
             yield member
@@ -198,14 +219,14 @@ def _walk(
 
 
 def _members(
-    archive: str, headers: HeaderReader, stream: ForwardFile, take: _Take[T]
+    archive: str, headers: HeaderReader, stream: ForwardFile, take: _Take[T], wanted: Wanted
 ) -> Iterator[tuple[Entry, T]]:
     entry: Entry | None = None
     try:
         while entry := headers.read():
             if entry.is_file:
                 name = _normalise(entry.name)
-                if is_image_name(name):
+                if wanted.accepts(name):
                     named = entry if name == entry.name else entry._replace(name=name)
                     yield named, take(stream, entry)
             headers.skip(entry)

@@ -24,10 +24,12 @@ from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.pipeline.batches import read_batches
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar.index import build_index
-from estimator_lab.data.tar.stream import IMAGE_SUFFIXES, scan_members, stream_members
+from estimator_lab.data.tar.stream import IMAGE_SUFFIXES, Wanted, scan_members, stream_members
 
 DECODERS = [decode_image, decode_image_fast]
 pytestmark = pytest.mark.filterwarnings('ignore:::PIL')
+
+FILES = Wanted('file', 'files', lambda name: True)
 
 
 def encode(image, kind='PNG', **options):
@@ -58,20 +60,15 @@ def standard_test_archive():
     return None
 
 
-@pytest.fixture
-def all_files_are_images(monkeypatch):
-    monkeypatch.setattr('estimator_lab.data.tar.stream.is_image_name', lambda name: True)
-
-
-def test_pythons_own_test_archive_streams_through(all_files_are_images):
+def test_pythons_own_test_archive_streams_through():
     path = str(standard_test_archive())
-    members = list(stream_members(path))
+    members = list(stream_members(path, wanted=FILES))
     with tarfile.open(path, encoding='utf-8', errors='backslashreplace') as archive:
         expected = [(info.name, archive.extractfile(info).read()) for info in archive if info.isreg()]
     assert [(member.name, member.data) for member in members] == expected
     assert len(members) > 15
-    assert [entry.name for entry in scan_members(path)] == [member.name for member in members]
-    index = build_index(path)
+    assert [entry.name for entry in scan_members(path, wanted=FILES)] == [member.name for member in members]
+    index = build_index(path, wanted=FILES)
     assert [index.member(row) for row in range(len(index))] == members
     assert index.damage == ''
 

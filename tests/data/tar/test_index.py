@@ -19,7 +19,7 @@ from estimator_lab.data.tar.index import (
     path_beside,
     path_in_cache,
 )
-from estimator_lab.data.tar.stream import stream_members
+from estimator_lab.data.tar.stream import IMAGES, Wanted, stream_members
 from estimator_lab.errors import DataError
 from tests.archive_files import write_tar
 
@@ -293,3 +293,16 @@ def test_command(archive, tmp_path, run_python):
 def test_command_needs_no_tensorflow(run_python):
     code = "import sys, estimator_lab.data.tar_index; assert 'tensorflow' not in sys.modules"
     assert run_python('-c', code).returncode == 0
+
+
+def test_an_index_of_another_kind_is_made_anew(tmp_path, monkeypatch):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    files = [('a/1.png', b'image'), ('a/1.txt', b'a text'), ('b/2.txt', b'another')]
+    archive = str(write_tar(tmp_path / 'a.tar', files))
+    texts = Wanted('text', 'texts', lambda name: name.endswith('.txt'))
+    for wanted, names in ((IMAGES, ['a/1.png']), (texts, ['a/1.txt', 'b/2.txt']), (IMAGES, ['a/1.png'])):
+        for _ in range(2):  # made, then read
+            index = open_index(archive, wanted=wanted)
+            assert [index.name(row) for row in range(len(index))] == names
+            assert [member.name for member in stream_members(archive, wanted=wanted)] == names
+            assert index.member(0).data == dict(files)[names[0]]
