@@ -9,8 +9,12 @@ from PIL import Image, ImageDraw, ImageFont
 Curve = Sequence[tuple[float, float]]
 
 _WIDTH, _HEIGHT, _MARGIN, _LINE = 460, 380, 62, 16
-_COLOURS = ('#1f77b4', '#d62728', '#2ca02c', '#ff7f0e', '#9467bd', '#8c564b', '#e377c2', '#7f7f7f', '#17becf')
+_COLOURS = (
+    *('#1f77b4', '#d62728', '#2ca02c', '#ff7f0e', '#9467bd', '#8c564b'),
+    *('#e377c2', '#7f7f7f', '#17becf', '#bcbd22', '#000000'),
+)
 _TICKS = 5
+_LEAST = 1e-6
 
 
 def draw_panels(path: Path, panels: Mapping[str, Mapping[str, Curve]], vertical: str) -> None:
@@ -18,12 +22,13 @@ def draw_panels(path: Path, panels: Mapping[str, Mapping[str, Curve]], vertical:
 
     Args:
       path: of the file.
-      panels: what a panel's horizontal axis shows -> name of a curve -> points (x at least 0, y above 0).
+      panels: what a panel's horizontal axis shows -> name of a curve -> points (x at least 0, y; what is
+        below `_LEAST` is drawn there).
       vertical: what all vertical axes show; they are logarithmic.
     """
     names = list(next(iter(panels.values())))
     colours = dict(zip(names, _COLOURS * len(names), strict=False))
-    heights = [y for curves in panels.values() for curve in curves.values() for _, y in curve]
+    heights = [max(y, _LEAST) for curves in panels.values() for curve in curves.values() for _, y in curve]
     low, high = math.log10(min(heights)), math.log10(max(heights))
     high = max(high, low + 1e-3)
     picture = Image.new('RGB', (_WIDTH * len(panels), _HEIGHT + _LINE * (1 + len(names))), 'white')
@@ -43,7 +48,7 @@ def draw_panels(path: Path, panels: Mapping[str, Mapping[str, Curve]], vertical:
             draw.text((left - 52, 9 + share * height), f'{value:.3g}', fill='black', font=font)
         for name, curve in curves.items():
             points = [
-                (left + x / longest * width, 15 + (high - math.log10(y)) / (high - low) * height)
+                (left + x / longest * width, 15 + (high - math.log10(max(y, _LEAST))) / (high - low) * height)
                 for x, y in curve
             ]
             draw.line(points, fill=colours[name], width=2)

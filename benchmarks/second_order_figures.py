@@ -265,7 +265,7 @@ def picture(given: argparse.Namespace) -> None:
     """Draws the loss of a network with one hidden layer on some digits, for all optimizers."""
     digits = read_digits(given.train, given.examples or 5000)
     curves = {name: _curve(name, digits, given.minutes * 60) for name in OPTIMIZERS}
-    axes = ('seconds', 'passes over the images', 'evaluations of a batch')
+    axes = ('seconds', 'passes over the images, products included', 'evaluations of a batch')
     panels = {
         title: {name: [(point[axis], point[3]) for point in curve] for name, curve in curves.items()}
         for axis, title in enumerate(axes)
@@ -290,16 +290,22 @@ def _curve(name: str, digits: Digits, limit: float) -> list[tuple[float, float, 
         size = len(digits.images) if second else 100
         per_look = 1 if second else len(digits.images) // size
         with session() as run:
-            source, seconds, evaluations, points = batches(digits, size), 0.0, 0.0, []
-            shown = optimizer.diagnostics['evaluations'] if second else tf.constant(1.0)
+            source = batches(digits, size)
+            # The first step starts TensorFlow's threads and is no part of the figure.
+            run.run(step, place.feed(next(source)))
+            run.run(tf.global_variables_initializer())
+            seconds, evaluations, products, points = 0.0, 0.0, 0.0, []
+            shown = optimizer.diagnostics if second else {'evaluations': tf.constant(1.0)}
             while seconds < limit:
-                passes = evaluations * size / len(digits.images)
+                passes = (evaluations + products) * size / len(digits.images)
                 points.append((seconds, passes, evaluations, run.run(loss, place.feed(digits))))
                 for batch in itertools.islice(source, per_look):
                     feed = place.feed(batch)
                     started = time.perf_counter()
-                    evaluations += run.run([shown, step], feed)[0]
+                    found, _ = run.run([shown, step], feed)
                     seconds += time.perf_counter() - started
+                    evaluations += found['evaluations']
+                    products += found.get('cg_steps', 0.0)
     print(f'{name:<20} {points[-1][3]:.5f} after {points[-1][1]:.0f} passes', flush=True)
     return points
 
