@@ -196,7 +196,7 @@ class RecordCase(ModelCase):
 
     def use(self) -> None:
         trained = self.open()
-        str(trained.vocabulary), str(trained.pixels), str(trained.estimator_params)
+        str(trained.vocabulary), str(trained.reader), str(trained.estimator_params)
 
 
 class StateCase(ModelCase):

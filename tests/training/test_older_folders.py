@@ -47,7 +47,7 @@ def test_it_evaluates_and_predicts(model, folder, archive):
     found = evaluate(trained, images, EvaluationSettings(trained.reader, batch_size=6), InputReport())
     for name, value in FIGURES[model]['at_7'].items():
         if name != 'global_step':
-            assert found.metrics[name] == pytest.approx(value, rel=1e-5), name
+            assert found.metrics[name] == pytest.approx(value, rel=1e-4), name
     (predicted,) = predicted_batches(trained, images, trained.reader, 24, InputReport())
     assert len(predicted.keys) == 24
 
