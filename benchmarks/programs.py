@@ -58,7 +58,7 @@ def finish(model: Any, input_fn: Callable[[], Any], steps: int = 4) -> str:
 def give_back() -> None:
     """Gives TF-GAN inspect.getargspec, gone from Python 3.11, and TF Lattice np.quantile(interpolation=)."""
     modules: Any = inspect
-    ArgSpec = namedtuple('ArgSpec', 'args varargs keywords defaults')  # noqa: N806
+    ArgSpec = namedtuple('ArgSpec', 'args varargs keywords defaults')
     modules.getargspec = lambda function: ArgSpec(*inspect.getfullargspec(function)[:4])
     arrays: Any = np
     quantile = arrays.quantile
