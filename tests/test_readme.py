@@ -80,6 +80,8 @@ class World:
             path.write_bytes(self._archive)
         elif path.name.endswith('.tar.gz'):
             path.write_bytes(gzip.compress(self._archive))
+        elif path.suffix == '.py':
+            path.write_text('import tensorflow as tf\n')
         elif path.suffix == '.jpg':
             path.write_bytes(encoded(picture(1), 'JPEG'))
         elif path.suffix == '.txt':

@@ -45,9 +45,11 @@ def test_help_is_short_grouped_and_needs_no_tensorflow(train, run_python):
 
 
 def test_help_names_every_flag(train):
-    from estimator_lab.train import _GROUPS, FLAGS
+    from estimator_lab.console.options import options_of
+    from estimator_lab.train import _GROUPS
+    from estimator_lab.training.settings import Settings
 
-    own = {flag.name for flag in FLAGS.flags_by_module_dict()['estimator_lab.train']}
+    own = {'verbose', *options_of(Settings)}
     assert own == {name for names in _GROUPS.values() for name in names}
     assert all(f'--{name}' in train('--help').stdout for name in ('model', 'data', 'verbose'))
 
@@ -88,7 +90,7 @@ def test_built_in_data_needs_a_folder_for_it(train):
 @pytest.mark.parametrize(
     ('flags', 'status', 'words'),
     [
-        (['--model=cmm'], 2, '--model=cmm is unknown; known are: autoencoder, cnn, dbn, rbm'),
+        (['--model=cmm'], 2, '--model=cmm is unknown; known are: autoencoder, cnn, dbn, mlp, rbm'),
         (['--modle=cnn'], 2, 'modle'),
         (['--batch_size=0'], 2, 'batch_size'),
         (['--batch_size=many'], 2, 'batch_size'),

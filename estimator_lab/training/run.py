@@ -72,8 +72,8 @@ def open_run(settings: Settings, role: Role, say: Say) -> Run:
     params_class = model.load().Params
     hparams = parse_hparams(params_class, settings.hparams)
     augmentation = parse_augmentation(settings.augment, settings.seed)
-    check_confined(settings.model_dir)
     previous = read_record(settings.model_dir)
+    check_confined(settings.model_dir)
     inputs = open_inputs(settings, model, previous.vocabulary if previous else None, say)
     shape = ImageShape(settings.image_size, settings.image_size, settings.channels)
     params = {**hparams, 'image_shape': tuple(shape), 'vocabulary': inputs.labels}

@@ -99,7 +99,7 @@ def test_early_stopping_and_exports(settings, accuracies):
     again, lines = run(chosen)
     assert (again.step, again.metrics['accuracy']) == (4, 0.75)
     assert 'Already trained for 4 steps: evaluating only.' in lines
-    assert not Experiment(settings(early_stopping=3, max_steps=6), lines.append).stage.is_finished()
+    assert not Experiment(settings(early_stopping=3, max_steps=6), lines.append).trainer.is_finished()
 
 
 class FakeEstimator:

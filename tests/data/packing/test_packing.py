@@ -20,9 +20,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from estimator_lab.console.outputs import locked
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.labels import label_of
-from estimator_lab.data.packing import packing
 from estimator_lab.data.packing.packing import PackSettings, pack
 from estimator_lab.data.packing.shards import MANIFEST, TarWriter, read_manifest, verify
 from estimator_lab.data.tar import stream as tar_stream
@@ -295,7 +295,7 @@ def test_folder_that_is_a_file_or_in_use(source, out, tmp_path):
     with pytest.raises(FlagError, match='is a file, not a folder'):
         pack([source], Path(source), PackSettings(2), quiet)
     out.mkdir()
-    with packing._locked(out), pytest.raises(FlagError, match='is being written by another process'):
+    with locked(out, 'busy'), pytest.raises(FlagError, match='is being written by another process'):
         pack([source], out, PackSettings(2), quiet)
     with pytest.raises(DataError, match=r'--out=/dev/null/x cannot be written: Not a directory'):
         pack([source], Path('/dev/null/x'), PackSettings(2), quiet)
