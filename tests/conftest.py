@@ -14,6 +14,20 @@ from tests.places import ROOT, test_data
 _SET_BY_TF1 = ('TF_CPP_MIN_LOG_LEVEL', 'TF_ENABLE_ONEDNN_OPTS', 'TF_USE_LEGACY_KERAS')
 
 
+# What `make check` runs; all else trains, or starts processes that do.
+_FAST = (
+    *('console', 'core', 'data'),
+    *('test_architecture.py', 'test_adding_a_model.py', 'test_conformance_table.py', 'test_kubernetes.py'),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks as slow what `make check` leaves out."""
+    for item in items:
+        if item.path.relative_to(ROOT / 'tests').parts[0] not in _FAST:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope='session', autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The user's cache folder is left alone: all tests share one of their own."""
