@@ -35,7 +35,7 @@ class TrainingParams:
     learning_rate: float = hparam(0.001, 'initial learning rate, above 0', lambda v: v > 0)
     learning_rate_schedule: str = hparam('cosine', f'one of {", ".join(SCHEDULES)}', SCHEDULES.__contains__)
     momentum: float = hparam(0.9, 'for momentum, nesterov and rmsprop, in [0, 1)', lambda v: 0 <= v < 1)
-    memory: int = hparam(10, 'pairs that lbfgs keeps, at least 1', lambda v: v >= 1)
+    memory: int = hparam(10, 'pairs that lbfgs keeps, at least 1', lambda v: v >= 1, structural=True)
     line_search_steps: int = hparam(
         0, "most evaluations in a second-order optimizer's search; 0 for its own number", lambda v: v >= 0
     )
