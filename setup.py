@@ -39,6 +39,7 @@ setup(
     package_data={'estimator_lab': ['py.typed']},
     python_requires='>=3.10,<3.14',
     install_requires=RUNTIME,
+    entry_points={'console_scripts': ['estimator_lab=estimator_lab.__main__:main']},
     extras_require={'contrib': CONTRIB, 'test': TEST, 'bench': BENCH},
     classifiers=[
         'Programming Language :: Python :: 3',

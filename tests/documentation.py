@@ -22,9 +22,14 @@ class Command(NamedTuple):
         return f'{self.file}: {self.text}'
 
 
+def all_pages() -> list[Path]:
+    """Returns the pages in the order in which they are read."""
+    return [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md')), ROOT / 'CONTRIBUTING.md']
+
+
 def all_commands() -> list[Command]:
     """Returns every command once, in the order in which a reader meets them."""
-    pages = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
+    pages = all_pages()
     scripts = [*sorted((ROOT / 'examples').glob('*.py')), *sorted((ROOT / 'benchmarks').glob('*.py'))]
     found = [Command(_name(page), text) for page in pages for text in _on_page(page.read_text())]
     found += [Command(_name(script), text) for script in scripts for text in _in_header(script.read_text())]

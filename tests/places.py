@@ -1,7 +1,9 @@
 """Where tests find files."""
 
+import importlib.util
 import os
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -19,3 +21,12 @@ def test_data(name: str = '') -> Path:
 
 
 test_data.__test__ = False  # type: ignore[attr-defined] # its name is no test's
+
+
+def load_script(path: Path) -> ModuleType:
+    """Returns a program that lies in no package as a module, made anew at each call."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

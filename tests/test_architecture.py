@@ -1,4 +1,4 @@
-"""The rooms of the package: imports go down only, and the README's picture of them is true."""
+"""The rooms of the package: imports go down only, and the picture of them in CONTRIBUTING.md is true."""
 
 import ast
 import re
@@ -126,9 +126,9 @@ def test_tests_mirror_the_package():
             assert (PACKAGE / folder).is_dir(), path
 
 
-def test_the_picture_in_the_readme_is_true():
+def test_the_picture_of_the_rooms_is_true():
     picture = re.search(
-        r'## Inside\n\n```\n(.*?)```', (ROOT / 'README.md').read_text(encoding='utf-8'), re.DOTALL
+        r'## Inside\n\n```\n(.*?)```', (ROOT / 'CONTRIBUTING.md').read_text(encoding='utf-8'), re.DOTALL
     )[1]
     shown = set(re.findall(r'^  (?:  )?(\w+)/', picture, re.MULTILINE))
     rooms = {path.parent.name for path in PACKAGE.glob('*/__init__.py')}

@@ -1,19 +1,13 @@
 """The table of behaviours, made from JUnit files."""
 
 import ast
-import importlib.util
 import re
 
-from tests.places import ROOT
+from tests.places import ROOT, load_script
 
 
 def tool():
-    spec = importlib.util.spec_from_file_location(
-        'conformance_table', ROOT / 'tools' / 'conformance_table.py'
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(ROOT / 'tools' / 'conformance_table.py')
 
 
 CASE = """<testcase name="t"><properties>

@@ -19,6 +19,7 @@ import os
 import re
 import shlex
 import shutil
+import string
 import subprocess
 import sys
 from pathlib import Path
@@ -32,9 +33,8 @@ from estimator_lab.data.demo_sets.archives import DEMO_VERSION
 from estimator_lab.models.registry import find_model
 from tests.archive_files import encoded, picture, small_archive
 from tests.commands import run_module_here
-from tests.documentation import ROOT, all_commands, flags_named, flags_of_training
+from tests.documentation import ROOT, all_commands, all_pages, flags_named, flags_of_training
 
-README = ROOT / 'README.md'
 COMMANDS = all_commands()
 # Of estimator_lab.train: what these flags become; None leaves them out.
 SHORTER = {'image_size': '8', 'epochs': None, 'max_steps': None, 'batch_size': '24'}
@@ -56,6 +56,7 @@ class World:
         self._folder = folder
         self._model_dir = model_dir
         self._archive = small_archive(folder).read_bytes()
+        self.variables = {}  # of the shell
 
     def provide(self, arguments, makes_models):
         """Puts the files there that a command names and none before it has made."""
@@ -132,7 +133,10 @@ def test_command(command, world, stdin, capfd):
             file = Path(arguments[-1]).name
             world.provide([file], makes_models=False)
             stdin(Path(file))
-        program, *arguments = shlex.split(line)
+        if assignment := re.fullmatch(r"([A-Z]+)='(.*)'", line):
+            world.variables[assignment[1]] = assignment[2]
+            continue
+        program, *arguments = shlex.split(string.Template(line).safe_substitute(world.variables))
         run_program(program.removeprefix('.venv/bin/'), arguments, world, capfd)
 
 
@@ -223,7 +227,7 @@ def check_requirements(arguments):
     assert all(f"'{extra}':" in (ROOT / 'setup.py').read_text() for extra in extras)
 
 
-@pytest.mark.parametrize('text', flags_of_training(README))
+@pytest.mark.parametrize('text', sorted({text for page in all_pages() for text in flags_of_training(page)}))
 def test_flags_of_training(text):
     chosen = {name_of(part): part.partition('=')[2] for part in text.split()}
     assert set(chosen) <= set(train.FLAGS)
@@ -232,10 +236,10 @@ def test_flags_of_training(text):
         module.check(resolve(module.Params, parse_hparams(module.Params, chosen['hparams'])))
 
 
-def test_every_flag_that_the_readme_names_exists(capfd):
+def test_every_flag_that_a_page_names_exists(capfd):
     modules = {m[1] for c in COMMANDS if (m := re.search(r'-m (estimator_lab[.\w]+)', c.text))}
     known = {'help', 'train', 'test', 'count', 'rounds', 'seeds'}  # of every command; of benchmarks
     for module in modules:
         help_text = output_of_module(module, ['--help'], capfd)
         known |= set(re.findall(r'^ +--(\w+)', help_text, re.MULTILINE))
-    assert flags_named(README) <= known
+    assert set().union(*map(flags_named, all_pages())) <= known

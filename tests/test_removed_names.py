@@ -1,17 +1,8 @@
 """The tool that lists what a newer TensorFlow lacks, on made-up packages."""
 
-import importlib.util
-
 import pytest
 
-from tests.places import ROOT
-
-
-def tool():
-    spec = importlib.util.spec_from_file_location('removed_names', ROOT / 'tools' / 'removed_names.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from tests.places import ROOT, load_script
 
 
 def site(folder, modules, names):
@@ -31,7 +22,7 @@ def test_what_is_missing_and_what_we_give_for_it(tmp_path, capsys):
     gone = ['python.training.training_ops', 'python.estimator.canned.dnn', 'python.new_loss', 'lite.aside']
     old = site(tmp_path / 'old', ['python.kept', 'keras.layers', *gone], ['Saver', 'Gone'])
     new = site(tmp_path / 'new', ['python.kept', 'python.added'], ['Saver', 'Added'])
-    assert tool().main([old, new]) == 1
+    assert load_script(ROOT / 'tools/removed_names.py').main([old, new]) == 1
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert lines == [
         [
@@ -44,9 +35,9 @@ def test_what_is_missing_and_what_we_give_for_it(tmp_path, capsys):
         ['name', 'tf.train.Gone', 'MISSING'],
         ['2', 'missing'],
     ]
-    assert tool().main([old, old]) == 0
+    assert load_script(ROOT / 'tools/removed_names.py').main([old, old]) == 0
 
 
 def test_a_folder_without_tensorflow_is_refused(tmp_path):
     with pytest.raises(SystemExit, match='has no folder tensorflow'):
-        tool().main([str(tmp_path), str(tmp_path)])
+        load_script(ROOT / 'tools/removed_names.py').main([str(tmp_path), str(tmp_path)])

@@ -4,7 +4,6 @@ The committed one was written by 1.15.5 (tests/golden/remake_tf115_checkpoint.py
 TensorFlow 1.15 is at hand, ESTIMATOR_LAB_TF115=PYTHON makes the reverse direction run as well.
 """
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -14,7 +13,7 @@ import pytest
 
 from estimator_lab.tf1 import tf
 from tests.conformance.helpers import run_config
-from tests.places import GOLDEN
+from tests.places import GOLDEN, load_script
 
 WRITTEN = GOLDEN / 'tf115_checkpoint'
 SCRIPT = GOLDEN / 'remake_tf115_checkpoint.py'
@@ -24,10 +23,7 @@ FIGURES = json.loads((WRITTEN / 'figures.json').read_text())
 @pytest.fixture
 def script():
     """The very lines that 1.15.5 ran."""
-    spec = importlib.util.spec_from_file_location('remake_tf115_checkpoint', SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(SCRIPT)
 
 
 @pytest.fixture

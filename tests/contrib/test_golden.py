@@ -1,6 +1,5 @@
 """tf.contrib against what real TensorFlow 1.15.5 computed with the same lines, remake_contrib.py."""
 
-import importlib.util
 import json
 
 import numpy as np
@@ -8,14 +7,11 @@ import pytest
 
 import estimator_lab.contrib  # noqa: F401
 from estimator_lab.tf1 import tf
-from tests.places import GOLDEN
+from tests.places import GOLDEN, load_script
 
 
 def program():
-    spec = importlib.util.spec_from_file_location('remake_contrib', GOLDEN / 'remake_contrib.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(GOLDEN / 'remake_contrib.py')
 
 
 def compare(ours, golden, path):

@@ -3,7 +3,6 @@
 import ast
 import contextlib
 import importlib
-import importlib.util
 import io
 import itertools
 import json
@@ -26,7 +25,7 @@ from estimator_lab.data.order.order import StreamOrder
 from estimator_lab.data.pipeline.input_fns import archive_input_fn
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.tf1 import tf
-from tests.places import GOLDEN, ROOT
+from tests.places import GOLDEN, ROOT, load_script
 
 SCRIPTS = sorted(path for path in (ROOT / 'examples').glob('*.py') if path.stem != 'built_in_data')
 
@@ -46,11 +45,7 @@ def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleT
 
 @pytest.fixture
 def golden_inputs() -> ModuleType:
-    spec = importlib.util.spec_from_file_location('golden_inputs', GOLDEN / 'inputs.py')
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(GOLDEN / 'inputs.py')
 
 
 def run(fetches: Any) -> Iterator[Any]:

@@ -1,4 +1,3 @@
-import importlib.util
 import json
 
 import numpy as np
@@ -8,7 +7,7 @@ from estimator_lab.core.noise import Noise
 from estimator_lab.errors import FlagError
 from estimator_lab.models.cnn import Network, Params, check, model_fn
 from estimator_lab.tf1 import tf
-from tests.places import GOLDEN
+from tests.places import GOLDEN, load_script
 
 FIGURES = json.loads((GOLDEN / 'document_cnn_tf115.json').read_text())
 TRAIN, EVAL, PREDICT = (getattr(tf.estimator.ModeKeys, name) for name in ('TRAIN', 'EVAL', 'PREDICT'))
@@ -16,10 +15,7 @@ SMALL = {'image_shape': (8, 12, 1), 'vocabulary': tuple('abcdefg'), 'dense_units
 
 
 def golden_inputs():
-    spec = importlib.util.spec_from_file_location('golden_inputs', GOLDEN / 'inputs.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(GOLDEN / 'inputs.py')
 
 
 def load_golden_weights(session):

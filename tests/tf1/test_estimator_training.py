@@ -1,6 +1,5 @@
 """The glue to the distribute coordinator, against TensorFlow 2.15's own where that is installed."""
 
-import importlib.util
 import itertools
 import json
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 
 import estimator_lab.tf1
 from estimator_lab.tf1 import tf
+from tests.places import load_script
 
 HOSTS = {
     'chief': ['localhost:1'],
@@ -20,11 +20,7 @@ HOSTS = {
 
 
 def load_glue():
-    path = Path(estimator_lab.tf1.__file__).with_name('_estimator_training.py')
-    spec = importlib.util.spec_from_file_location('glue_under_test', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(Path(estimator_lab.tf1.__file__).with_name('_estimator_training.py'))
 
 
 def native_glue():

@@ -1,0 +1,94 @@
+"""``python -m estimator_lab``: lists the commands, or runs the one that is named."""
+
+import ast
+import difflib
+import platform
+import runpy
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from estimator_lab import __version__
+from estimator_lab.console.command import python
+
+COMMANDS = (
+    *('train', 'evaluate', 'predict', 'inspect', 'export', 'dream'),
+    *('data.demo', 'data.pack', 'data.tar_index', 'port'),
+)
+"""Modules of the package that are commands, in the order in which a user meets them."""
+
+_COMPLETION = """_estimator_lab() {
+  local word="${COMP_WORDS[COMP_CWORD]}"
+  if [ "$COMP_CWORD" = 1 ]; then
+    COMPREPLY=($(compgen -W "%s" -- "$word"))
+  elif [[ "$word" == --* ]]; then
+    local help="$(estimator_lab "${COMP_WORDS[1]}" --help 2>/dev/null)"
+    COMPREPLY=($(compgen -W "$(sed -n 's/^  *\\(--[a-z_]*\\).*/\\1/p' <<<"$help")" -- "$word"))
+  else
+    COMPREPLY=($(compgen -f -- "$word"))
+  fi
+}
+complete -o nospace -F _estimator_lab estimator_lab"""
+
+
+def main() -> int:
+    """Runs the command line; returns its exit status: 0, or 2 for a command that there is none of."""
+    name, *rest = sys.argv[1:] or ['--help']
+    if name in COMMANDS:
+        sys.argv[1:] = rest
+        runpy.run_module(f'estimator_lab.{name}', run_name='__main__', alter_sys=True)
+    elif name in ('--help', '-h', 'help'):
+        print(_help())
+    elif name == '--version':
+        print(_versions())
+    elif name == '--completion':
+        print(_COMPLETION % ' '.join(COMMANDS))
+    else:
+        print(f'error: {_unknown(name)}', file=sys.stderr)
+        return 2
+    return 0
+
+
+def _help() -> str:
+    lines = [f'  {name:<16} {_summary(name)}' for name in COMMANDS]
+    return '\n'.join(
+        (
+            'The TF1 Estimator, training the classic networks from image archives.',
+            '',
+            f'  {python()} -m estimator_lab COMMAND --help',
+            '',
+            'Commands:',
+            *lines,
+            '',
+            'Flags:',
+            '  --version        of this package, TensorFlow and Python',
+            '  --completion     a script that makes bash complete commands and flags of `estimator_lab`',
+        )
+    )
+
+
+def _summary(name: str) -> str:
+    """Returns what a command's module says of it, which is its first line behind the name."""
+    # Read, not imported: each defines flags, of which a process can have one set only.
+    source = Path(__file__).parent.joinpath(*name.split('.')).with_suffix('.py').read_text(encoding='utf-8')
+    text = ast.get_docstring(ast.parse(source)) or ''
+    return text.splitlines()[0].partition(': ')[2].rstrip('.')
+
+
+def _versions() -> str:
+    try:
+        tensorflow = f'TensorFlow {version("tensorflow")}'
+    except PackageNotFoundError:
+        tensorflow = 'no TensorFlow'
+    return f'estimator_lab {__version__}, {tensorflow}, Python {platform.python_version()}'
+
+
+def _unknown(name: str) -> str:
+    near = difflib.get_close_matches(name, COMMANDS, n=1)
+    return f'There is no command {name!r}; ' + (
+        f'did you mean {near[0]}?' if near else f'known are: {", ".join(COMMANDS)}.'
+    )
+
+
+if __name__ == '__main__':
+    sys.exit(main())

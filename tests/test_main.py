@@ -1,0 +1,75 @@
+"""`python -m estimator_lab`, and the page that is made from the commands."""
+
+import re
+
+import pytest
+
+from estimator_lab.__main__ import COMMANDS
+from estimator_lab.models.registry import MODELS
+from tests.commands import run_module_here
+from tests.places import ROOT, load_script
+
+
+@pytest.fixture
+def run(capfd):
+    """Runs a module; returns its exit status, and what it shows."""
+
+    def run(module, *arguments):
+        status = run_module_here(module, *arguments)
+        shown = capfd.readouterr()
+        return status, shown.out, shown.err
+
+    return run
+
+
+@pytest.mark.parametrize('arguments', [[], ['--help'], ['help']])
+def test_it_lists_the_commands(run, arguments):
+    status, out, _ = run('estimator_lab', *arguments)
+    listed = dict(re.findall(r'^  ([a-z_.]+) {2,}(.+)$', out, re.MULTILINE))
+    assert status == 0
+    assert tuple(listed) == COMMANDS and all(len(text) > 20 for text in listed.values())
+
+
+def test_every_module_that_is_a_command_is_listed():
+    package = ROOT / 'estimator_lab'
+    found = {
+        '.'.join(path.relative_to(package).with_suffix('').parts)
+        for path in package.rglob('*.py')
+        if 'command.run(' in path.read_text() and path.parts[-2] != 'console'
+    }
+    assert found == set(COMMANDS)
+
+
+def test_it_runs_a_command(run):
+    assert run('estimator_lab', 'train', '--model=cmm')[::2] == (
+        2,
+        f'error: --model=cmm is unknown; known are: {", ".join(sorted(MODELS))}.\n',
+    )
+
+
+def test_it_tells_versions(run):
+    assert re.fullmatch(
+        r'estimator_lab [\d.]+, TensorFlow 2\.[\d.]+, Python 3\.[\d.]+\n',
+        run('estimator_lab', '--version')[1],
+    )
+
+
+def test_completion_is_a_script_for_bash(run):
+    script = run('estimator_lab', '--completion')[1]
+    assert 'complete -o nospace -F' in script and 'data.tar_index' in script
+
+
+@pytest.mark.parametrize(
+    ('name', 'hint'), [('trian', 'did you mean train?'), ('zzz', 'known are: train, evaluate')]
+)
+def test_an_unknown_command_gets_one_sentence(run, name, hint):
+    status, out, err = run('estimator_lab', name)
+    assert (status, out) == (2, '')
+    assert err.startswith(f'error: There is no command {name!r}') and hint in err and err.count('\n') == 1
+
+
+@pytest.mark.once
+def test_the_page_of_commands_is_what_they_say(run):
+    tool = load_script(ROOT / 'tools/commands_page.py')
+    page = tool.page(lambda module, arguments: run(module, *arguments)[1])
+    assert page == (ROOT / 'docs/commands.md').read_text(encoding='utf-8')
