@@ -20,8 +20,8 @@ _HEAD = """# Commands and flags
 
 Made by `python tools/commands_page.py` from what the commands themselves say. `--flagfile=FILE` reads flags
 from a file, one a line. `python -m estimator_lab` lists the commands; where the package is installed,
-`estimator_lab train` is `python -m estimator_lab.train`, and `eval "$(estimator_lab --completion)"` makes bash
-complete commands and flags.
+`estimator_lab train` is `python -m estimator_lab.train`, and `eval "$(estimator_lab --completion)"` makes
+bash complete commands and flags.
 """
 
 
