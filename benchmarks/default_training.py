@@ -1,6 +1,7 @@
 """One training as users run it: a model's defaults and --deterministic; `kills.py` starts it and kills it."""
 
 import os
+import sys
 from pathlib import Path
 
 from estimator_lab.training import phase_trainer
@@ -21,6 +22,7 @@ def run(model: str, archive: str, model_dir: Path, cache: Path, keep_all: bool =
       keep_all: whether all checkpoints are kept, to compare others with them.
     """
     os.environ['XDG_CACHE_HOME'] = str(cache)
+    sys.stdout = open(os.devnull, 'w', encoding='utf-8')  # noqa: PTH123, SIM115 - a slow training shows its steps
     if keep_all:
         phase_trainer._CHECKPOINTS_KEPT = 10_000
     settings = Settings(

@@ -49,6 +49,11 @@ class Plan:
     resumption: Resumption
 
     @property
+    def data_flag(self) -> str:
+        """The flag that names its archives."""
+        return '--data' if self.is_final or not self.run.settings.pretrain_data else '--pretrain_data'
+
+    @property
     def is_finished(self) -> bool:
         """Whether it had taken its last step when the run was opened."""
         return self.saved is not None and self.saved >= self.last_step
@@ -123,35 +128,43 @@ def plan_phases(run: Run, workers: int, batches_a_step: int) -> list[Plan]:
 def _plan(run: Run, phase: Phase, before: Plan | None, workers: int, batches_a_step: int) -> Plan:
     """Returns the plan of a phase, which goes on from what its folder holds."""
     settings, first = run.settings, before.last_step if before else 0
-    folder = settings.model_dir / phase.name
-    previous = run.previous if phase.name == FINAL else read_record(folder)
+    folder, is_final = settings.model_dir / phase.name, phase.name == FINAL
+    previous, saved = run.previous if is_final else read_record(folder), saved_step(folder)
     recorded = previous.input if previous else InputRecord()
     if recorded.legs and recorded.legs[0].first_step != first:
         recorded = InputRecord()  # of a run with other phases, which Experiment refuses
-    inputs = run.inputs if phase.name == FINAL else run.pretraining or run.inputs
+    inputs = run.inputs if is_final else run.pretraining or run.inputs
     known = before.inputs.train.sources if before else ()
     if recorded.legs:
         known = recorded.legs[-1].newest_sources
     inputs = replace(inputs, train=inputs.train.arranged(known))
-    flag = '--data' if phase.name == FINAL or not settings.pretrain_data else '--pretrain_data'
+    flag = '--data' if is_final or not settings.pretrain_data else '--pretrain_data'
     start = Start(settings, workers, inputs.train, inputs.evaluation if settings.eval_data else None, flag)
-    examples_a_step = settings.batch_size * batches_a_step
-    saved = saved_step(folder)
-    # An older record does not know: its flags count as those of today.
-    legs = recorded.legs or (start.first_leg(first, examples_a_step),)
-    resumption = Resumption(start.input(legs))
+    new = start.first_leg(first, settings.batch_size * batches_a_step)
+    # An older record does not know its legs: its flags count as those of today.
+    legs = recorded.legs or (new,)
     if saved is None:
-        resumption = Resumption(start.input([start.first_leg(first, examples_a_step)]))
-        if before and before.is_finished and before.previous:
-            resumption = start.follow(before.previous.input, resumption.input.legs)
+        resumption = _begin(start, new, before)
     elif saved >= _last_step(settings, phase, legs):
         resumption = Resumption(recorded)  # nothing is trained, and nothing written down
     elif recorded.legs:
-        resumption = start.resume(recorded, saved, examples_a_step)
+        resumption = start.resume(recorded, saved, new.examples_a_step)
+    else:
+        resumption = Resumption(start.input(legs))
     last = _last_step(settings, phase, resumption.input.legs or legs)
-    if phase.name != FINAL and saved is not None and saved >= last:
-        last = saved
+    if not is_final and saved is not None:
+        last = max(last, saved)
     return Plan(run, phase, inputs, first, last, before, saved, previous, resumption)
+
+
+def _begin(start: Start, leg: Leg, before: Plan | None) -> Resumption:
+    """Returns how a phase begins that has no checkpoint: behind another one, or as the first of a run."""
+    if before is None or not before.is_finished or before.previous is None:
+        return Resumption(start.input([leg]))
+    former = before.previous.input
+    if start.data_flag != before.data_flag:
+        former = replace(former, legs=())  # they tell of other archives
+    return start.follow(former, leg)
 
 
 def saved_step(folder: Path) -> int | None:

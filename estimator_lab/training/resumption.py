@@ -103,14 +103,14 @@ class Start:
             changes = (*changes, f'epoch {epoch} ends with the archives it began with')
         return Resumption(self.input(legs), changes, self._broken_bits(before))
 
-    def follow(self, before: InputRecord, legs: Sequence[Leg]) -> Resumption:
+    def follow(self, before: InputRecord, leg: Leg) -> Resumption:
         """Returns how to go on with a phase behind one that is finished.
 
         Args:
           before: what the record of that one says.
-          legs: of the new phase.
+          leg: the first of the new phase.
         """
-        return Resumption(self.input(legs), self.changes(before), self._broken_bits(before))
+        return Resumption(self.input([leg]), self.changes(before), self._broken_bits(before))
 
     def changes(self, before: InputRecord) -> tuple[str, ...]:
         """Returns what is other than at the last start, each as a part of a sentence."""

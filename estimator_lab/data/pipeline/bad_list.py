@@ -57,20 +57,22 @@ class BadList:
     def _take_up(self) -> set[bytes]:
         """Returns the rows that are there; leaves out of the file what is none."""
         rows: dict[bytes, None] = {}
-        damaged = 0
+        lines = damaged = 0
         try:
             with open_regular(self._path) as file:
                 for line in _lines(file):
+                    lines += 1
                     if _is_row(line):
                         rows[line.rstrip(b'\r\n') + b'\r\n'] = None
                     else:
                         damaged += 1
         except FileNotFoundError:
             return set()
-        if damaged:
+        if lines > len(rows):
             self._write_anew(rows)
+        if damaged:
             self._say(
-                f'Warning: {damaged:,} of {damaged + len(rows):,} lines of {self._path} were damaged and are '
+                f'Warning: {damaged:,} of {lines:,} lines of {self._path} were damaged and are '
                 'left out; the others are kept.'
             )
         return set(rows)
