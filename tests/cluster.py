@@ -69,7 +69,7 @@ class Cluster:
         """Sends a signal to a task."""
         self._processes[task].send_signal(number)
 
-    def wait_for(self, what: Callable[[], object], seconds: float = 60) -> None:
+    def wait_for(self, what: Callable[[], object], seconds: float = 150) -> None:
         """Waits until `what` holds; fails if it does not, or if a process failed."""
         until = time.monotonic() + seconds
         while not what():
@@ -77,7 +77,7 @@ class Cluster:
             assert not failed and time.monotonic() < until, f'{failed} {self.outputs()}'
             time.sleep(0.1)
 
-    def statuses(self, seconds: float = 80) -> dict[str, int]:
+    def statuses(self, seconds: float = 200) -> dict[str, int]:
         """Waits until all processes have ended; returns their exit statuses."""
         until = time.monotonic() + seconds
         for process in self._processes.values():

@@ -20,12 +20,24 @@ _FAST = (
     *('test_architecture.py', 'test_adding_a_model.py', 'test_conformance_table.py', 'test_kubernetes.py'),
 )
 
+# What looks at the project's own pages and files, and not at TensorFlow.
+_ONCE = (
+    'test_architecture.py',
+    'test_conformance_table.py',
+    'test_kubernetes.py',
+    'test_port.py',
+    'test_readme.py',
+)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks as slow what `make check` leaves out."""
+    """Marks as slow what `make check` leaves out, and as once what one TensorFlow is enough for."""
     for item in items:
-        if item.path.relative_to(ROOT / 'tests').parts[0] not in _FAST:
+        place = item.path.relative_to(ROOT / 'tests').parts[0]
+        if place not in _FAST:
             item.add_marker(pytest.mark.slow)
+        if place in _ONCE:
+            item.add_marker(pytest.mark.once)
 
 
 @pytest.fixture(scope='session', autouse=True)

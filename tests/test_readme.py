@@ -10,23 +10,20 @@ what another made. To keep this quick, some things are other than a reader's:
   benchmarks, clusters (`tests/test_distribution.py`), and `ONLY_FLAGS`.
 """
 
-import contextlib
+import functools
 import gzip
 import importlib.metadata
 import importlib.util
 import json
 import os
 import re
-import runpy
 import shlex
 import shutil
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 
 import pytest
-from absl import flags
 
 from estimator_lab import train
 from estimator_lab.core.hparams import parse_hparams, resolve
@@ -34,6 +31,7 @@ from estimator_lab.data.cache import cache_folder
 from estimator_lab.data.demo_sets.archives import DEMO_VERSION
 from estimator_lab.models.registry import find_model
 from tests.archive_files import encoded, picture, small_archive
+from tests.commands import run_module_here
 from tests.documentation import ROOT, all_commands, flags_named, flags_of_training
 
 README = ROOT / 'README.md'
@@ -125,7 +123,7 @@ def stdin():
 
 
 @pytest.mark.parametrize('command', COMMANDS, ids=str)
-def test_command(command, world, stdin, monkeypatch, capfd):
+def test_command(command, world, stdin, capfd):
     for line in command.text.split(' && '):
         *sources, line = line.split(' | ')
         for source in sources:
@@ -135,17 +133,17 @@ def test_command(command, world, stdin, monkeypatch, capfd):
             world.provide([file], makes_models=False)
             stdin(Path(file))
         program, *arguments = shlex.split(line)
-        run_program(program.removeprefix('.venv/bin/'), arguments, world, monkeypatch, capfd)
+        run_program(program.removeprefix('.venv/bin/'), arguments, world, capfd)
 
 
-def run_program(program, arguments, world, monkeypatch, capfd):
+def run_program(program, arguments, world, capfd):
     if program in ('python', 'python3') and arguments[0] == '-m':
-        run_module(arguments[1], arguments[2:], world, monkeypatch, capfd)
+        run_module(arguments[1], arguments[2:], world, capfd)
     elif program == 'python' and arguments[0] == '-c':
         world.provide(re.findall(r"'(\w+\.\w+)'", arguments[1]), makes_models=False)
         exec(arguments[1], {})
     elif program == 'python':
-        check_script(arguments[0], arguments[1:], monkeypatch, capfd)
+        check_script(arguments[0], arguments[1:], capfd)
     elif program == 'saved_model_cli':
         run_saved_model_cli(arguments, world)
     elif program == 'make':
@@ -160,16 +158,16 @@ def run_program(program, arguments, world, monkeypatch, capfd):
         assert program in {*scripts, 'ruff'}, f'a command to be taught to this test: {program}'
 
 
-def run_module(module, arguments, world, monkeypatch, capfd):
+def run_module(module, arguments, world, capfd):
     if not module.startswith('estimator_lab.'):
         assert importlib.util.find_spec(module)
     elif module in ONLY_FLAGS or '...' in arguments or any('--distribution' in a for a in arguments):
-        check_flags(output_of_module(module, ['--help'], monkeypatch, capfd), arguments)
+        check_flags(output_of_module(module, ['--help'], capfd), arguments)
     else:
         trains = module == 'estimator_lab.train'
         arguments = [PLACEHOLDERS.get(argument, argument) for argument in arguments]
         world.provide(arguments, makes_models=trains)
-        output_of_module(module, shorter(arguments) if trains else arguments, monkeypatch, capfd)
+        output_of_module(module, shorter(arguments) if trains else arguments, capfd)
 
 
 def shorter(arguments):
@@ -183,43 +181,26 @@ def name_of(argument):
     return argument[2:].partition('=')[0] if argument.startswith('--') else ''
 
 
-@contextlib.contextmanager
-def own_flags():
-    """Gives a program the flags of a process of its own, where no other program has defined any but absl."""
-    modules = flags.FLAGS.flags_by_module_dict()
-    flags_kept = [flag for name, theirs in modules.items() if name.startswith('absl.') for flag in theirs]
-    state = vars(flags.FLAGS)
-    before = dict(state)
-    state.clear()
-    state.update(vars(flags.FlagValues()))
-    for flag in flags_kept:
-        flags.FLAGS[flag.name] = flag
-    try:
-        yield
-    finally:
-        state.clear()
-        state.update(before)
-
-
-def output_of_module(module, arguments, monkeypatch, capfd):
-    """Runs a module as a program, but in this process, which has TensorFlow loaded already."""
-    monkeypatch.setattr(sys, 'argv', [module, *arguments])
-    with own_flags(), pytest.raises(SystemExit) as end, warnings.catch_warnings():
-        warnings.filterwarnings('ignore', message='.* found in sys.modules')  # of runpy
-        runpy.run_module(module, run_name='__main__')
+def output_of_module(module, arguments, capfd):
+    status = run_module_here(module, *arguments)
     shown = capfd.readouterr()
-    assert not end.value.code, shown.err
+    assert status == 0, shown.err
     return shown.out
 
 
-def check_script(path, arguments, monkeypatch, capfd):
+def check_script(path, arguments, capfd):
     script = ROOT / path
     if not any(map(name_of, arguments)):
         compile(script.read_text(), path, 'exec')
         return
-    # In a process of its own: some programs change TensorFlow's behaviour for all that comes after.
+    check_flags(help_of_script(script), arguments)
+
+
+@functools.cache
+def help_of_script(script):
+    """In a process of its own: some programs change TensorFlow's behaviour for all that comes after."""
     done = subprocess.run([sys.executable, script, '--help'], capture_output=True, text=True, check=False)
-    check_flags(done.stdout, arguments)
+    return done.stdout
 
 
 def check_flags(help_text, arguments):
@@ -251,10 +232,10 @@ def test_flags_of_training(text):
         module.check(resolve(module.Params, parse_hparams(module.Params, chosen['hparams'])))
 
 
-def test_every_flag_that_the_readme_names_exists(monkeypatch, capfd):
+def test_every_flag_that_the_readme_names_exists(capfd):
     modules = {m[1] for c in COMMANDS if (m := re.search(r'-m (estimator_lab[.\w]+)', c.text))}
     known = {'help', 'train', 'test', 'count', 'rounds', 'seeds'}  # of every command; of benchmarks
     for module in modules:
-        help_text = output_of_module(module, ['--help'], monkeypatch, capfd)
+        help_text = output_of_module(module, ['--help'], capfd)
         known |= set(re.findall(r'^ +--(\w+)', help_text, re.MULTILINE))
     assert flags_named(README) <= known

@@ -163,6 +163,7 @@ def test_stream_tar_dataset_runs_as_a_command(archive: Path, run_python: Callabl
     assert "there is no file 'missing.tar'" in missing.stderr
 
 
+@pytest.mark.once  # a minute of graph building; smaller ones are made on each TensorFlow
 def test_input_func_gen_trains_on_16384_scalars(
     example: Callable[[str], ModuleType], archive: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,8 +1,9 @@
 """A user's TF1 program as the canned estimators have them; another optimizer is another line.
 
-    python digits_program.py ARCHIVE_TRAIN ARCHIVE_TEST OPTIMIZER on|off
+    python digits_program.py ARCHIVE_TRAIN ARCHIVE_TEST on|off OPTIMIZER...
 
-The last word is TensorFlow's v2 behaviour. Prints the accuracy on some test digits, and the steps.
+'on' and 'off' are TensorFlow's v2 behaviour. Prints for each optimizer its name, the accuracy on some test
+digits, and the steps.
 """
 
 import itertools
@@ -43,16 +44,23 @@ def input_fn(images, labels, repeat):
     return make
 
 
-def main(train_archive, test_archive, optimizer, v2):
+def main(train_archive, test_archive, v2, *names):
     if v2 == 'off':
         tf.disable_v2_behavior()
     train, test = digits(train_archive, 1000), digits(test_archive, 500)
+    for name in names:
+        found = trained(train, test, OPTIMIZERS[name]())
+        print(f'{name} {found["accuracy"]:.3f} {found["global_step"]}')
+
+
+def trained(train, test, optimizer):
+    """Returns the evaluation of the program with that optimizer."""
     with tempfile.TemporaryDirectory() as model_dir:
         estimator = tf.estimator.DNNClassifier(
             hidden_units=[32],
             feature_columns=[tf.feature_column.numeric_column('pixels', shape=784)],
             n_classes=10,
-            optimizer=OPTIMIZERS[optimizer](),
+            optimizer=optimizer,
             # TF1's losses are sums.
             loss_reduction=tf.losses.Reduction.SUM_OVER_BATCH_SIZE,
             config=tf.estimator.RunConfig(model_dir, tf_random_seed=1),
@@ -60,8 +68,7 @@ def main(train_archive, test_archive, optimizer, v2):
         # Stopped once, and gone on with.
         for steps in (15, 30):
             estimator.train(input_fn(*train, repeat=True), max_steps=steps)
-        found = estimator.evaluate(input_fn(*test, repeat=False))
-    print(f'{found["accuracy"]:.3f} {found["global_step"]}')
+        return estimator.evaluate(input_fn(*test, repeat=False))
 
 
 if __name__ == '__main__':
