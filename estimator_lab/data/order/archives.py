@@ -71,7 +71,7 @@ class Archives:
     def sources(self) -> tuple[Source, ...]:
         """What a record says of them, in their order; of what passes by only once, no more than that."""
         if not self.indexes:
-            return (Source(_plain_name(self.paths[0]), 0, PIPE),)
+            return (Source(PIPE, 0, PIPE),)
         return tuple(
             Source(_plain_name(index.archive), int(np.count_nonzero(mask)), index.fingerprint)
             for index, mask in zip(self.indexes, self.masks, strict=True)

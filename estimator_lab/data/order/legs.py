@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 PIPE = 'pipe'
-"""Fingerprint of what passes by only once: nobody knows what was in it."""
+"""Name and fingerprint of what passes by only once: nobody knows what was in it."""
 
 
 @dataclass(frozen=True)

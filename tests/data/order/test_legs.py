@@ -155,6 +155,11 @@ def test_fingerprints_tell_archives_apart(folder, tmp_path):
     assert len(found) == 4
 
 
+def test_all_pipes_are_alike():
+    one, other = (open_archives([path]).sources for path in ('-', '/dev/null'))
+    assert one == other == (Source(PIPE, 0, PIPE),)
+
+
 def test_names_are_short_and_printable(tmp_path):
     path = write_tar(tmp_path / f'a\n{"x" * 230}.tar', [('x/1.jpg', b'')])
     (source,) = open_archives([str(path)]).sources
