@@ -84,7 +84,8 @@ def stamp_of(archive: str) -> Stamp | None:
 def sample_of(archive: str) -> int:
     """Returns the CRC-32 of the first, the middle and the last bytes of a file.
 
-    At its end a gzip or bzip2 stream, and a block of xz, has a checksum of all that it holds.
+    A gzip or bzip2 stream, and a block of xz, ends with a checksum of all that it holds. What changes in an
+    earlier stream or block of the same file is seen only if it lies among these bytes.
 
     Raises:
       DataError: it can't be read.
