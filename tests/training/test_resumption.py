@@ -12,6 +12,7 @@ from estimator_lab.inference.record import read_record
 from estimator_lab.tf1 import tf
 from estimator_lab.training import run
 from estimator_lab.training.experiment import Experiment
+from estimator_lab.training.resumption import Start
 from estimator_lab.training.settings import Settings
 from tests.archive_files import encoded, picture, write_tar
 
@@ -232,6 +233,34 @@ def test_a_finished_run_is_evaluated_with_whatever_flags(go_on, folder):
     assert said == [] and experiment.trainer.is_finished()
     experiment.trainer._write_record()
     assert read_record(folder).input == before
+
+
+def test_in_a_cluster_other_archives_or_workers_change_every_share(archive, more):
+    def start(workers, *paths):
+        return Start(Settings(), workers, open_archives([*map(str, paths)]), None, '--data')
+
+    before = start(2, archive)
+    recorded = before.input([before.first_leg(0, 6)])
+    assert before.resume(recorded, 3, 6).changes == ()
+    for other, words in (
+        (start(2, archive, more), '--data: more.tar is new'),
+        (start(3, archive), 'workers were 2, are 3'),
+    ):
+        assert other.resume(recorded, 3, 6).broken == f'{words}, in the middle of epoch 1'
+        assert other.resume(recorded, 4, 6).broken == ''  # between two epochs
+        (*_, leg) = other.resume(recorded, 3, 6).input.legs
+        assert (leg.first_step, leg.epoch, leg.offset, leg.later) == (3, 1, 0, ())
+
+
+def test_what_was_piped_in_is_not_compared():
+    def start(path):
+        return Start(Settings(), 1, open_archives([path]), None, '--data')
+
+    before = start('-')
+    recorded = before.input([before.first_leg(0, 6)])
+    going_on = start('/dev/null').resume(recorded, 3, 4)
+    assert (going_on.changes, going_on.broken) == ((), '')
+    assert going_on.input.legs[-1].examples_at(5) == 3 * 6 + 2 * 4
 
 
 def test_another_batch_size_in_the_middle_of_pretraining(archive, tmp_path):
