@@ -1,4 +1,4 @@
-"""Prints what files of a stranger do: indexes, manifests, records, lists of checkpoints, TF_CONFIG.
+"""Prints what files of a stranger do: indexes, manifests, what lies in the folder of a run, TF_CONFIG.
 
     python benchmarks/hostile_files.py --count=10000                    of each kind
     python benchmarks/hostile_files.py --count=100000 --kinds=index,tf_config --seed=2
@@ -26,12 +26,13 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from hostile_case import Case, quiet, write_tar
+from hostile_runs import BadListCase, EventsCase, RecordCase, StateCase
 from mutation import mutate, mutate_json
 
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.packing.packing import PackSettings, pack
-from estimator_lab.data.packing.shards import MANIFEST, TarWriter, verify
+from estimator_lab.data.packing.shards import MANIFEST, verify
 from estimator_lab.data.tar.index import build_index, open_index, path_beside
 from estimator_lab.data.tar.index_file import Contents, Header, read_index_file, write_index_file
 from estimator_lab.data.tar.sources import stamp_of
@@ -45,38 +46,6 @@ _NO_CHECKPOINTS = ('', '.', '*', '?', 'model.ckpt-[0-9]', 'model.ckpt-4', 'x' * 
 _ADDRESSES = ('h0:1', 'h:0', 'h:65536', 'a..b:1', ':1', 'h:²', 'h:1/', 'h 1:1')
 
 
-class Case:
-    """One kind of file: `prepare` is called once, `spoil` and `use` for each mutation.
-
-    Args:
-      folder: for whatever the kind needs; everything in it may change.
-      beside: a folder that has to stay as it is.
-      rng: decides.
-    """
-
-    def __init__(self, folder: Path, beside: Path, rng: random.Random) -> None:
-        self.folder, self.beside, self.rng = folder, beside, rng
-        names = [beside / 'precious', beside / 'model.ckpt-3', '../beside/precious', '../beside/model.ckpt-3']
-        names += ['../../beside/precious', '../beside', 'link/precious', 'link/model.ckpt-3', str(beside)]
-        self.strange = [str(name) for name in names]
-        self.prepare()
-
-    def prepare(self) -> None:
-        """Makes what all mutations start from."""
-
-    def spoil(self) -> None:
-        """Writes a broken file."""
-
-    def use(self) -> None:
-        """Does what a user would do with it; raises a LabError or nothing."""
-
-    def text(self, value: Any) -> bytes:
-        """Returns the broken JSON of a value."""
-        if self.rng.random() < 0.3:
-            return mutate(json.dumps(value).encode(), self.rng)
-        return mutate_json(value, self.rng, self.strange).encode('utf-8', 'surrogatepass')
-
-
 class IndexCase(Case):
     """An index beside its archive. One that is believed has to give what the archive holds.
 
@@ -86,7 +55,7 @@ class IndexCase(Case):
     def prepare(self) -> None:
         self.archive = str(self.folder / 'a.tar')
         names = [f'train/n{n // 6:06}/{"é" * (n % 3)}{n}.jpg' for n in range(24)]
-        _write_tar(Path(self.archive), {name: self.rng.randbytes(700) for name in names})
+        write_tar(Path(self.archive), {name: self.rng.randbytes(700) for name in names})
         self.members = list(stream_members(self.archive))
         build_index(self.archive).write(path_beside(self.archive))  # type: ignore[arg-type]
         contents = read_index_file(path_beside(self.archive), stamp_of(self.archive))  # type: ignore[arg-type]
@@ -144,9 +113,9 @@ class ManifestCase(Case):
 
     def prepare(self) -> None:
         self.archive = str(self.folder / 'a.tar')
-        _write_tar(Path(self.archive), {f'n{n}/{n}.jpg': self.rng.randbytes(50) for n in range(6)})
+        write_tar(Path(self.archive), {f'n{n}/{n}.jpg': self.rng.randbytes(50) for n in range(6)})
         self.out = self.folder / 'out'
-        pack([self.archive], self.out, PackSettings(2), _quiet)
+        pack([self.archive], self.out, PackSettings(2), quiet)
         self.right = json.loads((self.out / MANIFEST).read_text())
         self.shards = {path.name: path.read_bytes() for path in self.out.glob('*.tar')}
 
@@ -164,66 +133,11 @@ class ManifestCase(Case):
     def use(self) -> None:
         try:
             if self.hidden:
-                pack([self.archive], self.out, PackSettings(1), _quiet)
+                pack([self.archive], self.out, PackSettings(1), quiet)
             verify(self.out, lambda *_: None)
         finally:
             if (self.out / 'precious').read_text() != 'mine' or not (self.out / 'link').is_symlink():
                 raise RuntimeError("a file of the user's was touched")
-
-
-class ModelCase(Case):
-    """A model_dir."""
-
-    def prepare(self) -> None:
-        self.model_dir = self.folder / 'model'
-        _train(self.model_dir, self.folder)
-        (self.model_dir / 'link').symlink_to(self.beside)
-        self.record = json.loads((self.model_dir / _RECORD).read_text())
-        self.files = {path.name for path in self.model_dir.glob('model.ckpt-*')}
-
-    def open(self) -> Any:
-        """Opens it as all commands do."""
-        from estimator_lab.inference.model import open_trained
-
-        return open_trained(self.model_dir)
-
-
-class RecordCase(ModelCase):
-    """Its experiment.json."""
-
-    def spoil(self) -> None:
-        (self.model_dir / _RECORD).write_bytes(self.text(self.record))
-
-    def use(self) -> None:
-        trained = self.open()
-        str(trained.vocabulary), str(trained.reader), str(trained.estimator_params)
-
-
-class StateCase(ModelCase):
-    """Its list of checkpoints: what passes is deleted as a training run would delete it."""
-
-    def spoil(self) -> None:
-        names = ['model.ckpt-3'] * 3
-        for place in range(len(names)):
-            if self.rng.random() < 0.3:
-                names[place] = self.rng.choice([*self.strange, *_NO_CHECKPOINTS])
-        text = f'model_checkpoint_path: {json.dumps(names[0])}\n'
-        text += ''.join(f'all_model_checkpoint_paths: {json.dumps(name)}\n' for name in names[1:])
-        data = text.encode()
-        (self.model_dir / _STATE).write_bytes(mutate(data, self.rng) if self.rng.random() < 0.5 else data)
-
-    def use(self) -> None:
-        from estimator_lab.inference.confinement import check_confined
-        from estimator_lab.tf1 import tf
-
-        check_confined(self.model_dir)
-        state = tf.train.get_checkpoint_state(str(self.model_dir))
-        kept = {name: (self.model_dir / name).read_bytes() for name in self.files}
-        for path in state.all_model_checkpoint_paths if state else ():
-            tf.train.remove_checkpoint(path)
-        for name, data in kept.items():
-            (self.model_dir / name).write_bytes(data)
-        self.open()
 
 
 class TfConfigCase(Case):
@@ -258,6 +172,8 @@ KINDS: dict[str, type[Case]] = {
     'record': RecordCase,
     'checkpoints': StateCase,
     'tf_config': TfConfigCase,
+    'events': EventsCase,
+    'bad_members': BadListCase,
 }
 
 
@@ -324,45 +240,6 @@ def _listing(folder: Path) -> list[tuple[str, int, int, int]]:
         status = path.stat()
         found.append((str(path), status.st_size, status.st_mtime_ns, zlib.crc32(path.read_bytes())))
     return found
-
-
-def _write_tar(path: Path, files: dict[str, bytes]) -> None:
-    writer = TarWriter(path, 2**16)
-    for name, data in files.items():
-        writer.add(name, data)
-    writer.finish()
-
-
-def _train(model_dir: Path, folder: Path) -> None:
-    """Trains the smallest of models for three steps on noise."""
-    import io
-
-    from PIL import Image
-
-    from estimator_lab.training.experiment import Experiment
-    from estimator_lab.training.settings import Settings
-
-    files = {}
-    for number in range(12):
-        buffer = io.BytesIO()
-        noise = np.random.default_rng(number).integers(0, 256, (8, 8), dtype=np.uint8)
-        Image.fromarray(noise).save(buffer, 'PNG')
-        files[f'n{number % 3}/{number}.png'] = buffer.getvalue()
-    _write_tar(folder / 'train.tar', files)
-    settings = Settings(
-        model='cnn',
-        data=[str(folder / 'train.tar')],
-        model_dir=model_dir,
-        batch_size=6,
-        max_steps=3,
-        image_size=8,
-        hparams='filters=2,dense_units=8',
-    )
-    Experiment(settings, _quiet).train()
-
-
-def _quiet(line: str) -> None:
-    """Shows nothing."""
 
 
 def main() -> int:

@@ -1,21 +1,33 @@
-"""SIGKILLs at random moments of short trainings, each followed by a restart, against uninterrupted ones."""
+"""Prints what SIGKILLs do to trainings as users run them, beside trainings that nobody killed.
 
+    python benchmarks/kills.py --kills=200
+    python benchmarks/kills.py --kills=6 --models=dbn --seed=2
+
+The models are trained with their default layers, dropout, optimizer and threads, and with --deterministic;
+only the images are few and small. One half of the kills meets a plain archive, the other one that is
+compressed. After each restart, whether it is killed again or comes to the end, all weights and slots of its
+newest checkpoint are compared bit for bit with those that the training which was never killed had at that
+step. The package has to be installed (`pip install -e '.[test]'`). Exit status 1 if anything differs.
+"""
+
+import argparse
 import gzip
+import hashlib
 import io
-import json
 import multiprocessing
 import multiprocessing.context
+import os
+import platform
 import random
 import tarfile
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-import logged_training
+import default_training
 import numpy as np
 from PIL import Image
 
@@ -26,168 +38,172 @@ _FORKS = multiprocessing.get_context('forkserver')
 _FORKS.set_forkserver_preload(['estimator_lab.training.experiment'])
 Process = multiprocessing.context.ForkServerProcess
 
+MODELS = ('cnn', 'dbn', 'autoencoder')
 _LABELS = 4
 _IMAGES_PER_LABEL = 17  # so that epochs end within batches
 _SHARE_OF_EARLY_KILLS = 0.2
-_MOST_STEPS_BEFORE_KILL = 12
-_Logged = list[tuple[int, list[str]]]
+_AT_ONCE = 2
+_Saved = dict[tuple[str, int], str]
 
 
 class Tally(NamedTuple):
-    """What killing a training came to.
+    """What killing trainings came to.
 
     Attributes:
-      lives: runs that were killed until they ended, and compared with the uninterrupted one.
       kills: processes killed.
-      early: of these, before their first step.
-      lost: keys that the uninterrupted run saw and the killed one did not.
-      repeated: keys that it saw once more than the uninterrupted one.
-      misplaced: steps, started ones too, that saw other keys than the same step of the uninterrupted run.
+      early: of these, before they had saved anything.
+      restarts: processes that went on with what a killed one had left.
+      compared: of these, whose newest checkpoint was their own, and was compared.
+      differ: of these, whose checkpoint was another one than that of the training which was never killed.
       unreadable: checkpoints that could not be read after a kill.
-      different_weights: runs whose final weights were not the uninterrupted run's, bit for bit.
+      failed: restarts that ended with an error.
     """
 
-    lives: int = 0
     kills: int = 0
     early: int = 0
-    lost: int = 0
-    repeated: int = 0
-    misplaced: int = 0
+    restarts: int = 0
+    compared: int = 0
+    differ: int = 0
     unreadable: int = 0
-    different_weights: int = 0
+    failed: int = 0
 
     def plus(self, other: 'Tally') -> 'Tally':
         return Tally(*map(sum, zip(self, other, strict=True)))
 
     @property
     def failures(self) -> int:
-        return self.lost + self.repeated + self.misplaced + self.unreadable + self.different_weights
+        return self.differ + self.unreadable + self.failed
+
+    def __str__(self) -> str:
+        return (
+            f'{self.kills} kills ({self.early} before anything was saved), {self.restarts} restarts, '
+            f'{self.compared} compared, {self.differ} differ, {self.unreadable} unreadable checkpoints, '
+            f'{self.failed} failed'
+        )
 
 
-def measure(count: int, seed: int, say: Callable[[str], None]) -> Tally:
-    """Kills trainings `count` times: one half by random access, the other from a compressed stream."""
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
+def measure(count: int, seed: int, say: Callable[[str], None], models: tuple[str, ...] = MODELS) -> Tally:
+    """Kills trainings `count` times, an equal share of each model on each archive."""
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(_AT_ONCE) as pool:
         archives = _write_archives(Path(folder))
         lanes = [
-            _Lane(archive, Path(folder) / f'lane{number}', random.Random(f'{seed} {number}'), say)
+            _Lane(
+                model, archive, Path(folder) / f'{model}{number}', random.Random(f'{seed} {model} {number}')
+            )
+            for model in models
             for number, archive in enumerate(archives)
         ]
-        shares = [count - count // 2, count // 2]
-        first, second = pool.map(lambda lane, share: lane.kill(share), lanes, shares)
-        return first.plus(second)
+        shares = [(count + place) // len(lanes) for place in range(len(lanes))]
+        total = Tally()
+        for lane, tally in zip(lanes, pool.map(_Lane.kill, lanes, shares), strict=True):
+            say(f'{lane.name}: {tally}; {lane.seconds:.0f} s for {lane.steps} steps when nobody kills')
+            total = total.plus(tally)
+        return total
 
 
 class _Lane:
-    """Trainings on one archive."""
+    """Trainings of one model on one archive.
 
-    def __init__(self, archive: Path, folder: Path, rng: random.Random, say: Callable[[str], None]) -> None:
+    Attributes:
+      name: of both.
+      seconds: that a training takes when nobody kills it.
+      steps: where it ends.
+    """
+
+    def __init__(self, model: str, archive: Path, folder: Path, rng: random.Random) -> None:
+        self.name = f'{model} on {archive.name}'
+        self.seconds = 0.0
+        self.steps = 0
+        self._model = model
         self._archive = archive
         self._folder = folder
         self._rng = rng
-        self._say = say
         folder.mkdir()
 
     def kill(self, count: int) -> Tally:
         """Trains once to the end, then again and again until `count` of the processes were killed."""
-        self._finish(self._start('warm-up'))  # imports TensorFlow for all that follow
-        process, started = self._start('whole'), time.monotonic()
-        self._wait_for_line(process, 'whole', 1)
-        start_up = time.monotonic() - started
-        self._finish(process)
-        expected = dict(_read_log(self._folder / 'whole.log'))
-        weights = _weights(self._folder / 'whole')
-        self._say(
-            f'{self._archive.name}: {time.monotonic() - started:.1f} s for {len(expected)} steps when nobody '
-            f'interrupts, {start_up:.1f} s of them start-up'
-        )
-        tally = Tally()
+        process, started = self._start('whole', keep_all=True), time.monotonic()
+        while process.is_alive() and not _saved(self._folder / 'whole'):
+            time.sleep(0.01)
+        self._start_up = time.monotonic() - started
+        process.join()
+        if process.exitcode:
+            raise RuntimeError(f'{self.name}: a training that nobody killed ended with an error')
+        self.seconds = time.monotonic() - started
+        self._expected = _saved(self._folder / 'whole', newest_only=False)
+        self.steps = max(step for _, step in self._expected)
+        tally, life = Tally(), 0
         while tally.kills < count:
-            name = f'life{tally.lives}'
-            tally = tally.plus(self._one_life(name, count - tally.kills, start_up))
-            tally = tally.plus(_compare(_read_log(self._folder / f'{name}.log'), expected))
-            differs = not _same(_weights(self._folder / name), weights)
-            tally = tally._replace(different_weights=tally.different_weights + differs)
-            self._say(f'{self._archive.name}: {tally}')
+            life += 1
+            tally = tally.plus(self._one_life(f'life{life}', count - tally.kills))
         return tally
 
-    def _one_life(self, name: str, most: int, start_up: float) -> Tally:
+    def _one_life(self, name: str, most: int) -> Tally:
         """Starts a training again and again, killing it at most `most` times, until it ends by itself."""
-        kills = early = unreadable = 0
+        folder, tally, seen = self._folder / name, Tally(), _Saved()
         while True:
-            lines = self._lines(name)
-            process = self._start(name)
-            if kills < most:
-                self._wait_for_a_moment(process, name, start_up)
-            if kills == most or not process.is_alive():
-                self._finish(process)
-                return Tally(lives=1, kills=kills, early=early, unreadable=unreadable)
-            process.kill()
+            process, restarts = self._start(name), int(tally.kills > 0)
+            if tally.kills < most:
+                process.join(self._moment())
+            was_killed = tally.kills < most and process.is_alive()
+            if was_killed:
+                process.kill()
             process.join()
-            kills += 1
-            early += self._lines(name) == lines
-            unreadable += not _is_readable(self._folder / name)
+            try:
+                saved = _saved(folder)
+            except (tf.errors.OpError, RuntimeError, ValueError):
+                return tally.plus(Tally(kills=was_killed, restarts=restarts, unreadable=1))
+            new = saved.items() - seen.items()
+            seen = saved
+            tally = tally.plus(
+                Tally(
+                    kills=was_killed,
+                    early=was_killed and not new,
+                    restarts=restarts,
+                    compared=restarts and bool(new),
+                    differ=any(self._expected.get(place) != digest for place, digest in new),
+                    failed=not was_killed and process.exitcode != 0,
+                )
+            )
+            if not was_killed:
+                return tally
 
-    def _wait_for_a_moment(self, process: Process, name: str, start_up: float) -> None:
-        """Waits until a random moment of the start-up, or of the steps and evaluations behind it."""
+    def _moment(self) -> float:
+        """Returns the seconds until a kill: within the start-up, or anywhere behind it."""
         if self._rng.random() < _SHARE_OF_EARLY_KILLS:
-            time.sleep(self._rng.uniform(0, start_up))
-            return
-        steps = self._rng.randint(1, _MOST_STEPS_BEFORE_KILL)
-        self._wait_for_line(process, name, self._lines(name) + steps)
-        time.sleep(self._rng.uniform(0, 0.5))
+            return self._rng.uniform(0, self._start_up)
+        return self._rng.uniform(self._start_up, self.seconds)
 
-    def _wait_for_line(self, process: Process, name: str, line: int) -> None:
-        while process.is_alive() and self._lines(name) < line:
-            time.sleep(0.01)
-
-    def _lines(self, name: str) -> int:
-        path = self._folder / f'{name}.log'
-        return path.read_bytes().count(b'\n') if path.exists() else 0
-
-    def _start(self, name: str) -> Process:
-        folder = self._folder
-        arguments = str(self._archive), folder / name, folder / f'{name}.log', folder / 'cache'
-        process = _FORKS.Process(target=logged_training.run, args=arguments)
+    def _start(self, name: str, keep_all: bool = False) -> Process:
+        arguments = self._model, str(self._archive), self._folder / name, self._folder / 'cache', keep_all
+        process = _FORKS.Process(target=default_training.run, args=arguments)
         process.start()
         return process
 
-    def _finish(self, process: Process) -> None:
-        process.join()
-        if process.exitcode:
-            raise RuntimeError(f'a training ended with exit status {process.exitcode}')
+
+def _saved(model_dir: Path, newest_only: bool = True) -> _Saved:
+    """Returns a digest of each checkpoint, of the newest ones of all phases or of all, by phase and step."""
+    found = {}
+    for state in sorted(model_dir.glob('**/checkpoint')):
+        listed = tf.train.get_checkpoint_state(str(state.parent))
+        if listed is None:
+            continue
+        paths = [listed.model_checkpoint_path] if newest_only else listed.all_model_checkpoint_paths
+        for path in paths:
+            step, digest = _digest(path)
+            found[str(state.parent.relative_to(model_dir)), step] = digest
+    return found
 
 
-def _compare(logged: _Logged, expected: dict[int, list[str]]) -> Tally:
-    misplaced = sum(keys != expected.get(step) for step, keys in logged)
-    final = dict(logged)  # of a step that ran twice, what the second run saw: the first one was undone
-    seen = Counter(key for keys in final.values() for key in keys)
-    wanted = Counter(key for keys in expected.values() for key in keys)
-    return Tally(lost=(wanted - seen).total(), repeated=(seen - wanted).total(), misplaced=misplaced)
-
-
-def _read_log(path: Path) -> _Logged:
-    return [tuple(json.loads(line)) for line in path.read_text().splitlines()]
-
-
-def _is_readable(model_dir: Path) -> bool:
-    """Whether the newest checkpoint can be read, every variable of it; none at all is fine."""
-    try:
-        _weights(model_dir)
-    except (tf.errors.OpError, RuntimeError, ValueError):
-        return False
-    return True
-
-
-def _weights(model_dir: Path) -> dict[str, np.ndarray]:
-    checkpoint = tf.train.latest_checkpoint(str(model_dir))
-    if not checkpoint:
-        return {}
+def _digest(checkpoint: str) -> tuple[int, str]:
+    """Returns the global step of a checkpoint, and a digest of all that it holds."""
     reader = tf.train.load_checkpoint(checkpoint)
-    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
-
-
-def _same(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> bool:
-    return first.keys() == second.keys() and all(np.array_equal(first[name], second[name]) for name in first)
+    digest = hashlib.sha256()
+    for name in sorted(reader.get_variable_to_shape_map()):
+        value = reader.get_tensor(name)
+        digest.update(f'{name} {value.dtype} {value.shape} '.encode())
+        digest.update(np.ascontiguousarray(value).tobytes())
+    return int(reader.get_tensor('global_step')), digest.hexdigest()
 
 
 def _write_archives(folder: Path) -> tuple[Path, Path]:
@@ -204,7 +220,31 @@ def _write_archives(folder: Path) -> tuple[Path, Path]:
 
 def _add_image(archive: tarfile.TarFile, name: str, rng: np.random.Generator) -> None:
     buffer = io.BytesIO()
-    Image.fromarray(rng.integers(0, 256, (16, 16), dtype=np.uint8)).save(buffer, 'PNG')
+    side = default_training.IMAGE_SIZE
+    Image.fromarray(rng.integers(0, 256, (side, side), dtype=np.uint8)).save(buffer, 'PNG')
     info = tarfile.TarInfo(name)
     info.size = len(buffer.getvalue())
     archive.addfile(info, io.BytesIO(buffer.getvalue()))
+
+
+def main() -> int:
+    """Runs the benchmark as the command line says."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--kills', type=int, default=200, help='in all')
+    parser.add_argument('--models', default=','.join(MODELS), help=f'of {", ".join(MODELS)}')
+    parser.add_argument('--seed', type=int, default=1)
+    given = parser.parse_args()
+    versions = f'TensorFlow {tf.__version__}, Python {platform.python_version()}'
+    print(f'{versions}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}')
+    started = time.monotonic()
+    tally = measure(
+        given.kills, given.seed, lambda line: print(line, flush=True), tuple(given.models.split(','))
+    )
+    print(f'in all: {tally}; {time.monotonic() - started:.0f} s')
+    return 1 if tally.failures else 0
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -1,6 +1,6 @@
 """Prints the reliability figures of the README.
 
-    python benchmarks/reliability.py kills --count=200     SIGKILLs at random moments of a training
+    python benchmarks/reliability.py kills --count=200     the same as kills.py --kills=200
     python benchmarks/reliability.py fuzz --count=10000    archives with flipped bits, cuts and lying headers
 
 The package has to be installed (`pip install -e '.[test]'`). Exit status 1 if anything went wrong.
@@ -19,10 +19,7 @@ def kills(count: int, seed: int) -> int:
     import kills as killing  # imports TensorFlow
 
     tally = killing.measure(count, seed, say=lambda line: print(line, flush=True))
-    print(f'{tally.kills} SIGKILLs in {tally.lives} trainings ({tally.early} before the first step)')
-    print(f'{tally.lost} keys lost, {tally.repeated} repeated, {tally.misplaced} steps with other keys')
-    print(f'{tally.unreadable} unreadable checkpoints')
-    print(f'{tally.different_weights} trainings whose final weights differ in any bit')
+    print(tally)
     return tally.failures
 
 

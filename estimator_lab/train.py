@@ -128,9 +128,10 @@ def _conclude(settings: Settings, result: 'Result') -> int:
         _say(f'Checkpoint       {result.checkpoint}')
         _say(f'TensorBoard      {command.tensorboard(settings.model_dir)}')
         return 0
-    from estimator_lab.inference.metrics_text import headline, worth_showing
+    from estimator_lab.inference.metrics_text import headline, images_text, worth_showing
 
-    on = 'the training data' if not result.on_unseen else f'{result.evaluated_on:,} unseen images'
+    noun = 'unseen images' if result.on_unseen else 'training images'
+    on = images_text(result.metrics, result.evaluated_on, noun)
     _say('')
     for name, value in worth_showing(result.metrics):
         _say(f'{name:<24} {value:.4f}')

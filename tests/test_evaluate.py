@@ -6,6 +6,7 @@ import re
 import pytest
 
 from estimator_lab import evaluate
+from tests.archive_files import encoded, picture, write_tar
 from tests.commands import invoke
 
 
@@ -33,6 +34,16 @@ def test_json_alone(run, archive):
     status, out, _ = run(f'--data={archive}', '--json', '--eval_steps=1', '--batch_size=5')
     found = json.loads(out)
     assert status == 0 and found['images'] == 5 and 0 <= found['metrics']['accuracy'] <= 1
+    assert found['metrics']['evaluated_images'] == 5
+
+
+def test_the_headline_says_over_how_many_images_it_is(run, tmp_path):
+    files = [(f'{label}/{n}.png', encoded(picture(n))) for label in ('n000001', 'stranger') for n in range(3)]
+    mixed = write_tar(tmp_path / 'mixed.tar', [*files, ('n000001/bad.png', b'junk')])
+    _, out, _ = run(f'--data={mixed}')
+    assert re.search(
+        r'^Accuracy .* on 3 of 6 images \(1 more could not be decoded\) after 3', out, re.MULTILINE
+    )
 
 
 @pytest.mark.parametrize(

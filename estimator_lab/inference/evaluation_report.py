@@ -14,7 +14,7 @@ from estimator_lab.inference import metrics_text
 from estimator_lab.inference.confusion import ClassScores, Confusion
 from estimator_lab.inference.confusion_picture import confusion_picture
 from estimator_lab.inference.evaluation import Evaluation, Example
-from estimator_lab.inference.metrics_text import worth_showing
+from estimator_lab.inference.metrics_text import images_text, worth_showing
 from estimator_lab.inference.model import Trained
 
 _CLASSES_IN_TEXT = 20
@@ -60,7 +60,7 @@ def text(trained: Trained, evaluation: Evaluation) -> str:
 def headline(trained: Trained, evaluation: Evaluation) -> str:
     """Returns the metric that counts most, in a sentence."""
     bad = f' ({evaluation.bad:,} more could not be decoded)' if evaluation.bad else ''
-    on = f'{evaluation.images:,} images{bad}'
+    on = f'{images_text(evaluation.metrics, evaluation.images)}{bad}'
     return metrics_text.headline(trained.model, evaluation.metrics, on, trained.step)
 
 

@@ -7,12 +7,30 @@ from estimator_lab.models.registry import Model
 
 
 def worth_showing(metrics: Mapping[str, float]) -> list[tuple[str, float]]:
-    """Returns metrics by name for a person to read: without the step, and without unknown labels if none."""
+    """Returns metrics by name for a person to read, without unknown labels if there are none.
+
+    The step and the number of images are left to the sentence that goes with them.
+    """
     return sorted(
         (name, value)
         for name, value in metrics.items()
-        if name != 'global_step' and not (name == keys.UNKNOWN_LABELS and value == 0)
+        if name not in ('global_step', keys.EVALUATED_IMAGES)
+        and not (name == keys.UNKNOWN_LABELS and value == 0)
     )
+
+
+def images_text(metrics: Mapping[str, float], total: int, noun: str = 'images') -> str:
+    """Returns over how many images metrics were taken: '400 images', '64 of 400 images'.
+
+    Left out are those behind the batches of --eval_steps, with unknown labels, or that can't be decoded.
+
+    Args:
+      metrics: by name.
+      total: images that there are; 0 where nobody knows.
+      noun: what they are called.
+    """
+    taken = round(metrics.get(keys.EVALUATED_IMAGES, total))
+    return f'{taken:,} {noun}' if taken == total or not total else f'{taken:,} of {total:,} {noun}'
 
 
 def headline(model: Model, metrics: Mapping[str, float], on: str, step: int) -> str:

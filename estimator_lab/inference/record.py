@@ -5,20 +5,37 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from estimator_lab import __version__
 from estimator_lab.console.json_input import as_object, as_type, read_json, shown
 from estimator_lab.data.images.decode import MAX_PIXELS, MAX_SIDE
+from estimator_lab.data.order.legs import Leg, Source
 from estimator_lab.errors import DataError, FlagError
 
 _FILE = 'experiment.json'
 _LONGEST_TEXT = 200
+_LARGEST = 2**40  # steps, and images of an archive or an epoch
 
-FORMAT = 1
+FORMAT = 2
 """Of the records that this version writes; 0 are those from before there was a number."""
+
+
+@dataclasses.dataclass(frozen=True)
+class InputRecord:
+    """Which images the steps of a training run saw.
+
+    Attributes:
+      legs: where the input stood at which step; empty where nobody wrote it down.
+      evaluation: the archives that it was evaluated on; empty for those of training.
+      settings: what else decides which images a step sees, and what it makes of them, by name.
+    """
+
+    legs: tuple[Leg, ...] = ()
+    evaluation: tuple[Source, ...] = ()
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +50,7 @@ class Record:
       versions: of this package and of TensorFlow, at the last training run.
       value_range: lowest and highest value of the pixels that the network takes.
       decode: value of --decode.
+      input: which images its steps saw.
       format: number of the record's format.
     """
 
@@ -43,6 +61,7 @@ class Record:
     versions: dict[str, str]
     value_range: tuple[float, float] = (0.0, 1.0)
     decode: str = 'exact'
+    input: InputRecord = dataclasses.field(default_factory=InputRecord)
     format: int = FORMAT
 
 
@@ -80,12 +99,35 @@ def _check(record: Record) -> None:
     if channels not in (1, 3) or record.format < 0:
         raise ValueError(f'its format is {record.format}, and its images have {channels} channels')
     texts = {'model': record.model, 'decode': record.decode, **record.versions, **record.hparams}
-    for name, text in texts.items():
+    for name, text in (*texts.items(), *record.input.settings.items()):
         if not (_is_short(name) and (_is_short(text) or not isinstance(text, str))):
             raise ValueError(f'its {shown(name)} is {shown(text)}')
+    for name, value in record.input.settings.items():
+        if not isinstance(value, int | float | str):
+            raise ValueError(f'its {name} is {shown(value)}')
+    _check_sources(record.input.evaluation)
+    _check_legs(record.input.legs)
     if len(set(record.vocabulary)) < len(record.vocabulary):
         twice = next(label for label, count in Counter(record.vocabulary).items() if count > 1)
         raise ValueError(f'its vocabulary holds {shown(twice)} twice')
+
+
+def _check_legs(legs: Sequence[Leg]) -> None:
+    """Raises ValueError for legs that no run has."""
+    for before, leg in zip((None, *legs), legs, strict=False):
+        numbers = (leg.first_step, leg.examples_a_step - 1, leg.epoch, leg.offset)
+        if not all(0 <= number < _LARGEST for number in numbers) or not leg.sources:
+            raise ValueError(f'one of its legs is {shown(leg)}')
+        if before and leg.first_step <= before.first_step:
+            raise ValueError(f'its legs begin at {before.first_step}, then {leg.first_step}')
+        _check_sources(leg.sources)
+        _check_sources(leg.later)
+
+
+def _check_sources(sources: Sequence[Source]) -> None:
+    for source in sources:
+        if not (_is_short(source.name) and _is_short(source.fingerprint) and 0 <= source.images < _LARGEST):
+            raise ValueError(f'one of its archives is {shown(source)}')
 
 
 def _is_short(text: Any) -> bool:

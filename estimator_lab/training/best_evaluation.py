@@ -1,9 +1,11 @@
 """The headline metric over the evaluations of a run, as its event files tell it: a restart forgets none."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from estimator_lab.models.registry import Model
-from estimator_lab.tf1 import tf
+from estimator_lab.training.event_files import scalars_in
 
 
 class BestEvaluation:
@@ -12,20 +14,20 @@ class BestEvaluation:
     Args:
       model_dir: the run's folder.
       model: names the metric, and says which values of it are the better ones.
+      say: shows one line to the user: of each file that can't be read to its end, once.
     """
 
-    def __init__(self, model_dir: Path, model: Model) -> None:
+    def __init__(self, model_dir: Path, model: Model, say: Callable[[str], None] = print) -> None:
         self._folder = model_dir / 'eval'  # Estimator's name for it
         self._model = model
+        self._say = say
+        self._damaged: set[Path] = set()
 
     def by_step(self) -> dict[int, float]:
         """Returns the metric by global step, in the order of the steps; the last value of a step counts."""
-        found = {}
+        found: dict[int, float] = {}
         for path in sorted(self._folder.glob('events.out.tfevents.*')):
-            for event in tf.train.summary_iterator(str(path)):
-                for value in event.summary.value:
-                    if value.tag == self._model.headline and value.HasField('simple_value'):
-                        found[event.step] = value.simple_value
+            found.update(scalars_in(path, self._model.headline, partial(self._warn, path)))
         return dict(sorted(found.items()))
 
     def best_step(self) -> int | None:
@@ -38,3 +40,8 @@ class BestEvaluation:
         """Returns how many evaluations came after the best one."""
         best = self.best_step()
         return 0 if best is None else sum(step > best for step in self.by_step())
+
+    def _warn(self, path: Path, what: str) -> None:
+        if path not in self._damaged:
+            self._damaged.add(path)
+            self._say(f'Warning: {str(path)!r} {what}: only the evaluations that can be read count.')

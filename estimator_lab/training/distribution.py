@@ -87,6 +87,11 @@ class Role:
         return (*self.cluster.get(_CHIEF, ()), *self.cluster.get(_WORKER, ()))
 
     @property
+    def workers(self) -> int:
+        """How many processes train."""
+        return max(len(self.trainers), 1)
+
+    @property
     def shard(self) -> WorkerShard:
         """This process's share of the training images; each of them goes to one chief or worker."""
         if not self.trains or len(self.trainers) < 2:
@@ -119,21 +124,16 @@ class Role:
                 stack.enter_context(tf.Graph().as_default())
             yield
 
-    def local_replicas(self, strategy: Any) -> int:
-        """Returns how many batches this process takes from its input in one of its steps."""
-        return len(strategy.extended.worker_devices) if strategy else 1
-
     def batches_a_step(self, strategy: Any) -> int:
         """Returns how many batches all processes together learn from while the global step counts one."""
         return strategy.num_replicas_in_sync if strategy else self._workers_in_step()
 
-    def batches_seen(self, step: int, strategy: Any) -> int:
-        """Returns how many batches this process has taken when the global step is `step`.
+    def share_of(self, examples: int) -> int:
+        """Returns how many of the examples that all processes have seen this one has: an equal share.
 
-        With a strategy each step takes one for each replica. Without one, the workers count up the same
-        global step together, each at its own pace: then it is an estimate, an equal share.
+        Workers without a strategy count up the global step together, each at its own pace: an estimate then.
         """
-        return step * self.local_replicas(strategy) if strategy else step // self.shard.count
+        return examples // self.shard.count
 
     def session_config(self, config: Any) -> Any:
         """Adds to a tf.ConfigProto, if there is one, that a worker depends on parameter servers only.

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.inference.metrics_text import worth_showing
+from estimator_lab.inference.metrics_text import images_text, worth_showing
 from estimator_lab.tf1 import tf
 
 
@@ -37,7 +37,8 @@ class EvaluationLog(tf.estimator.Exporter):
         self._report.raise_error()
         self.last = eval_result
         shown = ', '.join(f'{name} {value:.4f}' for name, value in worth_showing(eval_result))
-        self._say(f'evaluated at step {eval_result["global_step"]}: {shown}')
+        on = images_text(eval_result, self._report.epoch_size)
+        self._say(f'evaluated at step {eval_result["global_step"]}: {shown}; over {on}')
 
 
 class StopEarlyHook(tf.train.SessionRunHook):

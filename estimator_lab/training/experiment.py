@@ -16,7 +16,7 @@ from estimator_lab.training.inputs import Inputs
 from estimator_lab.training.interrupt import Interrupted, StopSwitch
 from estimator_lab.training.phase_trainer import PhaseTrainer
 from estimator_lab.training.plans import Plan, plan_phases
-from estimator_lab.training.run import Run, open_run
+from estimator_lab.training.run import open_run
 from estimator_lab.training.settings import Settings
 from estimator_lab.training.warm_start import WarmStart, open_warm_start
 
@@ -74,8 +74,11 @@ class Experiment:
         self.role = read_role(settings.distribution, os.environ.get('TF_CONFIG', ''))
         self.run = open_run(settings, self.role, say)
         strategy = self.role.strategy()
-        plans = plan_phases(self.run, self.role.batches_a_step(strategy))
-        _check_folder(self.run, plans[-1])
+        plans = plan_phases(self.run, self.role.workers, self.role.batches_a_step(strategy))
+        for plan in plans:
+            _check_folder(plan)
+        if self.role.trains:
+            self._check_changes(plans)
         self.warm_start = _open_warm_start(plans)
         beginning = self.warm_start.settings if self.warm_start else None
         self.trainers = [PhaseTrainer(plan, self.role, strategy, say, beginning) for plan in plans]
@@ -129,6 +132,13 @@ class Experiment:
         with locked(folder, busy):
             yield
 
+    def _check_changes(self, plans: Sequence[Plan]) -> None:
+        """Says what has changed since the last start; refuses what it can't go on with."""
+        for plan in plans:
+            plan.resumption.check(plan.run.settings)
+            if self.role.is_chief and plan.resumption.changes:
+                self._say(str(plan.resumption))
+
     def _train(self) -> Result:
         switch = StopSwitch()
         metrics: Mapping[str, float] = {}
@@ -177,17 +187,19 @@ def _open_warm_start(plans: Sequence[Plan]) -> WarmStart | None:
     return open_warm_start(settings.warm_start, plans[-1])
 
 
-def _check_folder(run: Run, final: Plan) -> None:
-    """Makes sure that the run may go on from what model_dir holds."""
-    previous, record, folder = run.previous, final.record, run.settings.model_dir
+def _check_folder(plan: Plan) -> None:
+    """Makes sure that a phase may go on from what its folder holds."""
+    previous, record, model, folder = plan.previous, plan.record, plan.run.model, plan.folder
     if previous is None:
         return
-    if not run.model.labelled:  # then labels are but names to show
+    if not model.labelled:  # then labels are but names to show
         previous = replace(previous, vocabulary=record.vocabulary)
-    check_same(folder, previous, record, structural_fields(run.model.load().Params))
-    was, now = (one.hparams.get('first_step', 0) for one in (previous, record))
-    if was != now:
+    check_same(folder, previous, record, structural_fields(model.load().Params))
+    was = previous.hparams.get('first_step', 0)
+    if previous.input.legs:
+        was = previous.input.legs[0].first_step
+    if was != plan.first_step:
         raise FlagError(
-            f'--model_dir={folder} was pre-trained for {was} steps, not {now}: give the '
+            f'--model_dir={folder} was pre-trained for {was} steps, not {plan.first_step}: give the '
             'same --batch_size and data, or another folder.'
         )

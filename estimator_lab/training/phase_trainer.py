@@ -9,12 +9,13 @@ import numpy as np
 from estimator_lab.console.progress import Progress
 from estimator_lab.data.images.kind import ImageReader
 from estimator_lab.data.order.archives import Archives
+from estimator_lab.data.order.legs import Leg
+from estimator_lab.data.pipeline.bad_list import BadList
 from estimator_lab.data.pipeline.batches import read_batches
 from estimator_lab.data.pipeline.input_fns import InputFn, archive_input_fn
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import FlagError
 from estimator_lab.feature_keys import IMAGE
-from estimator_lab.inference.model import step_of
 from estimator_lab.inference.record import write_record
 from estimator_lab.tf1 import tf
 from estimator_lab.training.best_evaluation import BestEvaluation
@@ -23,7 +24,7 @@ from estimator_lab.training.evaluation_log import EvaluationLog, StopEarlyHook
 from estimator_lab.training.exporters import export_at_the_end, make_exporters
 from estimator_lab.training.hooks import ProfileHook, ProgressHook, SpeedHook
 from estimator_lab.training.interrupt import StopEvaluationHook, StopSwitch, StopTrainingHook
-from estimator_lab.training.plans import Plan
+from estimator_lab.training.plans import Plan, saved_step
 from estimator_lab.training.precision import session_config
 from estimator_lab.training.run_table import RunTableHook
 from estimator_lab.training.warm_start import warm_start_settings
@@ -67,8 +68,10 @@ class PhaseTrainer:
                 config=self._config(),
                 warm_start_from=self._inherited() or warm_start,
             )
+        mine = '' if role.is_chief else f'.{role.job}{role.index}'
+        self._bad_list = BadList(plan.folder / f'bad_members{mine}.csv', say)
         self._train_report = self._report(plan.inputs.train)
-        self._evaluations = BestEvaluation(plan.folder, plan.run.model)
+        self._evaluations = BestEvaluation(plan.folder, plan.run.model, say)
         names = plan.run.settings.export if plan.is_final else ()
         self._exporters = make_exporters(names, plan.run.reader.shape, self._evaluations)
 
@@ -83,8 +86,7 @@ class PhaseTrainer:
         Raises:
           DataError: if that checkpoint is damaged.
         """
-        checkpoint = tf.train.latest_checkpoint(str(self.plan.folder))
-        return step_of(checkpoint) if checkpoint else 0
+        return saved_step(self.plan.folder) or 0
 
     def is_finished(self) -> bool:
         """Returns whether the phase has taken its last step, or was stopped early."""
@@ -121,8 +123,12 @@ class PhaseTrainer:
     def train_input_fn(self) -> InputFn:
         """Returns the input function of training; it starts where the newest checkpoint ends."""
         settings, inputs = self.plan.run.settings, self.plan.inputs
-        order = inputs.train.order(
-            settings.shuffle_buffer, settings.seed, self._role.shard, labels=inputs.labels
+        order = inputs.train.order_of(
+            self._leg,
+            shuffle_buffer=settings.shuffle_buffer,
+            seed=settings.seed,
+            shard=self._role.shard,
+            labels=inputs.labels,
         )
         return archive_input_fn(
             order,
@@ -130,7 +136,7 @@ class PhaseTrainer:
             settings.batch_size,
             self._train_report,
             inputs.vocabulary,
-            resume=self._batches_seen,
+            resume=lambda: self._role.share_of(self._leg.examples_at(self.saved_step())),
         )
 
     def eval_input_fn(self, report: InputReport) -> InputFn:
@@ -141,9 +147,9 @@ class PhaseTrainer:
             order, self._plain_reader(), self.plan.run.settings.batch_size, report, inputs.vocabulary
         )
 
-    def _batches_seen(self) -> int:
-        steps = max(self.saved_step() - self.plan.first_step, 0)
-        return self._role.batches_seen(steps, self._strategy)
+    @property
+    def _leg(self) -> Leg:
+        return self.plan.resumption.input.legs[-1]
 
     def _train_and_evaluate(self, switch: StopSwitch) -> Mapping[str, float]:
         settings, eval_report = self.plan.run.settings, self._report(self.plan.inputs.evaluation)
@@ -257,11 +263,8 @@ class PhaseTrainer:
         return dataclasses.replace(self.plan.run.reader, augmentation=None)
 
     def _report(self, archives: Archives) -> InputReport:
-        settings, role = self.plan.run.settings, self._role
-        bad_list = self.plan.folder / (
-            'bad_members.csv' if role.is_chief else f'bad_members.{role.job}{role.index}.csv'
-        )
-        return InputReport(self._say, archives.total or 0, settings.max_bad_fraction, bad_list)
+        allowed = self.plan.run.settings.max_bad_fraction
+        return InputReport(self._say, archives.total or 0, allowed, self._bad_list)
 
     def _inherited(self) -> Any:
         """Returns the WarmStartSettings that take over the phase before; None in the first phase."""

@@ -1,16 +1,19 @@
 """What each phase of a training run trains, on what, and from which step to which."""
 
-import math
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from estimator_lab.core.hparams import hparam_fields, resolve
 from estimator_lab.core.phases import FINAL, Phase
+from estimator_lab.data.order.legs import Leg, images_in, step_after
 from estimator_lab.errors import FlagError
-from estimator_lab.inference.record import Record, versions
+from estimator_lab.inference.model import step_of
+from estimator_lab.inference.record import InputRecord, Record, read_record, versions
 from estimator_lab.tf1 import tf
 from estimator_lab.training.inputs import Inputs
+from estimator_lab.training.resumption import Resumption, Start
 from estimator_lab.training.run import Run
 from estimator_lab.training.settings import Settings
 
@@ -30,6 +33,9 @@ class Plan:
       first_step: the global step at which it begins.
       last_step: the global step at which it ends.
       after: the phase before; None for the first one.
+      saved: global step of its newest checkpoint when the run was opened; None without one.
+      previous: what its folder said of itself then; None for a new one.
+      resumption: where its input goes on.
     """
 
     run: Run
@@ -38,6 +44,19 @@ class Plan:
     first_step: int
     last_step: int
     after: 'Plan | None'
+    saved: int | None
+    previous: Record | None
+    resumption: Resumption
+
+    @property
+    def data_flag(self) -> str:
+        """The flag that names its archives."""
+        return '--data' if self.is_final or not self.run.settings.pretrain_data else '--pretrain_data'
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it had taken its last step when the run was opened."""
+        return self.saved is not None and self.saved >= self.last_step
 
     @property
     def is_final(self) -> bool:
@@ -76,6 +95,7 @@ class Plan:
             hparams={k: v for k, v in asdict(self.resolved).items() if k not in _NO_HPARAMS},
             versions=versions(tf.__version__),
             decode=self.run.settings.decode,
+            input=self.resumption.input,
         )
 
     @property
@@ -87,49 +107,96 @@ class Plan:
         return {**chosen, 'steps': self.last_step}
 
 
-def plan_phases(run: Run, batches_a_step: int) -> list[Plan]:
+def plan_phases(run: Run, workers: int, batches_a_step: int) -> list[Plan]:
     """Lays the phases of a run out one after the other.
 
     Args:
       run: whose last phase is FINAL; it ends where the settings say.
+      workers: processes that share the images.
       batches_a_step: batches that a global step takes.
 
     Raises:
       FlagError: the settings don't go with the phases.
+      DataError: what a phase has left behind is damaged.
     """
-    examples_a_step = run.settings.batch_size * batches_a_step
     plans: list[Plan] = []
     for phase in run.phases:
-        before = plans[-1] if plans else None
-        first = before.last_step if before else 0
-        if phase.name == FINAL:
-            inputs = run.inputs
-            last = _last_step(run.settings, first, inputs.train.total, examples_a_step)
-        else:
-            inputs = run.pretraining or run.inputs
-            examples = phase.epochs * (inputs.train.total or 0)
-            last = first + max(math.ceil(examples / examples_a_step), 1)
-        plans.append(Plan(run, phase, inputs, first, last, before))
+        plans.append(_plan(run, phase, plans[-1] if plans else None, workers, batches_a_step))
     return plans
 
 
-def _last_step(settings: Settings, before: int, examples: int | None, examples_a_step: int) -> int:
-    """Returns the global step at which training ends, `before` of them being for pre-training."""
+def _plan(run: Run, phase: Phase, before: Plan | None, workers: int, batches_a_step: int) -> Plan:
+    """Returns the plan of a phase, which goes on from what its folder holds."""
+    settings, first = run.settings, before.last_step if before else 0
+    folder, is_final = settings.model_dir / phase.name, phase.name == FINAL
+    previous, saved = run.previous if is_final else read_record(folder), saved_step(folder)
+    recorded = previous.input if previous else InputRecord()
+    if recorded.legs and recorded.legs[0].first_step != first:
+        recorded = InputRecord()  # of a run with other phases, which Experiment refuses
+    inputs = run.inputs if is_final else run.pretraining or run.inputs
+    known = before.inputs.train.sources if before else ()
+    if recorded.legs:
+        known = recorded.legs[-1].newest_sources
+    inputs = replace(inputs, train=inputs.train.arranged(known))
+    flag = '--data' if is_final or not settings.pretrain_data else '--pretrain_data'
+    start = Start(settings, workers, inputs.train, inputs.evaluation if settings.eval_data else None, flag)
+    new = start.first_leg(first, settings.batch_size * batches_a_step)
+    # An older record does not know its legs: its flags count as those of today.
+    legs = recorded.legs or (new,)
+    if saved is None:
+        resumption = _begin(start, new, before)
+    elif saved >= _last_step(settings, phase, legs):
+        resumption = Resumption(recorded)  # nothing is trained, and nothing written down
+    elif recorded.legs:
+        resumption = start.resume(recorded, saved, new.examples_a_step)
+    else:
+        resumption = Resumption(start.input(legs))
+    last = _last_step(settings, phase, resumption.input.legs or legs)
+    if not is_final and saved is not None:
+        last = max(last, saved)
+    return Plan(run, phase, inputs, first, last, before, saved, previous, resumption)
+
+
+def _begin(start: Start, leg: Leg, before: Plan | None) -> Resumption:
+    """Returns how a phase begins that has no checkpoint: behind another one, or as the first of a run."""
+    if before is None or not before.is_finished or before.previous is None:
+        return Resumption(start.input([leg]))
+    former = before.previous.input
+    if start.data_flag != before.data_flag:
+        former = replace(former, legs=())  # they tell of other archives
+    return start.follow(former, leg)
+
+
+def saved_step(folder: Path) -> int | None:
+    """Returns the global step of a folder's newest checkpoint; None where there is none.
+
+    Raises:
+      DataError: that checkpoint is damaged.
+    """
+    checkpoint = tf.train.latest_checkpoint(str(folder))
+    return step_of(checkpoint) if checkpoint else None
+
+
+def _last_step(settings: Settings, phase: Phase, legs: Sequence[Leg]) -> int:
+    """Returns the global step at which a phase ends."""
+    first = legs[0].first_step
+    if phase.name != FINAL:
+        return max(step_after(legs, phase.epochs), first + 1)
     if settings.max_steps is not None and settings.epochs is not None:
         raise FlagError('--max_steps and --epochs exclude each other: give one of them.')
     if settings.max_steps is not None:
-        if settings.max_steps <= before:
+        if settings.max_steps <= first:
             raise FlagError(
-                f'--max_steps={settings.max_steps} ends within pre-training, which takes {before} steps: '
+                f'--max_steps={settings.max_steps} ends within pre-training, which takes {first} steps: '
                 'give more, or fewer --hparams=pretrain_epochs.'
             )
         return settings.max_steps
     epochs = _DEFAULT_EPOCHS if settings.epochs is None else settings.epochs
     if epochs <= 0:
         raise FlagError(f'--epochs={epochs:g} must be more than 0.')
-    if examples is None:
+    if not images_in(legs[-1].newest_sources):
         raise FlagError(
             f'--data={",".join(settings.data)} passes by only once, so that nobody knows how many images '
             'make an epoch: give --max_steps.'
         )
-    return before + math.ceil(epochs * examples / examples_a_step)
+    return step_after(legs, epochs)

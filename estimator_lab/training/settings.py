@@ -60,6 +60,9 @@ class Settings:
     warm_start: Path | None = option(
         None, _TRAINING, 'begin with the weights of this model_dir; labels may differ'
     )
+    resume_changed: bool = option(
+        False, _TRAINING, 'go on though what decides the order of images or the weights has changed'
+    )
     precision: str = option(
         'float32',
         _TRAINING,

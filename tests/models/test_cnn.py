@@ -89,6 +89,7 @@ def test_train_eval_predict(tmp_path):
         'mean_per_class_accuracy',
         'top_5_accuracy',
         'unknown_labels',
+        'evaluated_images',
         'loss',
         'global_step',
     }
@@ -125,6 +126,7 @@ def test_unknown_labels_are_counted_and_change_no_metric(tmp_path):
     known = model.evaluate(arrays([0, 1, 2, 3]))
     mixed = model.evaluate(arrays([0, 1, 2, 3, -1, -1, 7, 99]))
     assert (known['unknown_labels'], mixed['unknown_labels']) == (0, 4)
+    assert (known['evaluated_images'], mixed['evaluated_images']) == (4, 4)
     assert mixed['accuracy'] == known['accuracy']
     assert mixed['mean_per_class_accuracy'] == known['mean_per_class_accuracy']
 

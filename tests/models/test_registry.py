@@ -71,6 +71,8 @@ def test_evaluate_can_find_the_worst_examples(name):
         features = {'image': tf.zeros([2, *params.image_shape]), 'key': tf.constant(['k', 'l'])}
         spec = module.model_fn(features, tf.constant([0, 1], tf.int64), tf.estimator.ModeKeys.EVAL)
     assert {keys.CLASSES, keys.PROBABILITIES} <= set(spec.predictions) or keys.ERROR in spec.predictions
+    # Over how many images its metrics are, it says.
+    assert keys.EVALUATED_IMAGES in spec.eval_metric_ops
 
 
 def test_every_model_has_a_count():

@@ -162,13 +162,13 @@ def test_shares_of_the_images():
     assert role(jobs=('chief',)).shard == ONLY_WORKER
 
 
-def test_batches_seen():
-    """In asynchronous training the workers share the steps; with a strategy each step takes from all."""
-    assert role(job='worker').batches_seen(99, None) == 33
-    assert read_role('none', '').batches_seen(99, None) == 99
+def test_examples_seen():
+    """The workers of a cluster share them; with a strategy each step takes a batch from every replica."""
+    assert role(job='worker').share_of(100) == 33 and role().workers == 3
+    assert read_role('none', '').share_of(99) == 99 and read_role('none', '').workers == 1
     with tf.Graph().as_default():  # with eager execution on, the second device would have to exist
         mirrored = tf.distribute.MirroredStrategy(['/cpu:0', '/cpu:1'])
-    assert read_role('mirrored', '').batches_seen(99, mirrored) == 198
+    assert read_role('mirrored', '').share_of(198) == 198
     assert read_role('mirrored', '').batches_a_step(mirrored) == 2
     evaluator = role('multi_worker', 'evaluator', jobs=('chief', 'worker'))
     assert evaluator.strategy() is None and evaluator.batches_a_step(None) == 3

@@ -216,7 +216,7 @@ def test_evaluation_labels_that_training_never_saw(settings, archive, tmp_path):
     lines = []
     result = Experiment(settings(eval_data=[mixed]), lines.append).train()
     assert any('6 of 24 evaluation images have labels that training never saw (n000009)' in x for x in lines)
-    assert result.metrics['unknown_labels'] == 6
+    assert (result.metrics['unknown_labels'], result.metrics['evaluated_images']) == (6, 18)
     foreign = rewrite(archive, tmp_path / 'foreign.tar', lambda n, name: f'test/x/{n}.png')
     with pytest.raises(DataError, match='no label in common'):
         Experiment(settings(eval_data=[foreign]), lambda line: None)
@@ -290,8 +290,10 @@ def test_fast_decoding_reaches_the_model(settings, monkeypatch):
 def test_bad_images_are_counted_and_shown(settings, archive, tmp_path):
     some_bad = rewrite(archive, tmp_path / 'bad.tar', data=lambda n, data: b'junk' if n % 8 == 3 else data)
     lines = []
-    result = Experiment(settings(data=[some_bad], max_bad_fraction=0.2), lines.append).train()
-    assert result.step == 4
+    changes = {'data': [some_bad], 'eval_data': [some_bad], 'max_bad_fraction': 0.2}
+    result = Experiment(settings(**changes), lines.append).train()
+    assert result.step == 4 and result.metrics['evaluated_images'] == 21
+    assert any(line.startswith('evaluated at') and line.endswith('; over 21 of 24 images') for line in lines)
     assert result.bad_images >= 3
     assert any('Skipped a bad image' in line and 'bad.tar' in line for line in lines)
     listed = (tmp_path / 'model' / 'bad_members.csv').read_text().splitlines()

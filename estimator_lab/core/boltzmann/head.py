@@ -23,6 +23,7 @@ from estimator_lab.core.display.summaries import (
 from estimator_lab.core.endpoints import Endpoint, publish
 from estimator_lab.core.features import example_weights
 from estimator_lab.core.heads.predictions import prediction_spec
+from estimator_lab.core.metrics.streaming import evaluated_images
 from estimator_lab.core.noise import Noise, fixed_seeds, fresh_seed
 from estimator_lab.core.train_step import if_any_counts
 from estimator_lab.tf1 import (
@@ -156,6 +157,7 @@ class _Machine:
                 keys.FREE_ENERGY: (energy, update_energy),
                 keys.TRAINING_FREE_ENERGY: _constant(sample),
                 keys.FREE_ENERGY_GAP: _constant(energy - sample),
+                keys.EVALUATED_IMAGES: evaluated_images(errors),
             }
             if self._is_bernoulli:
                 metrics[keys.PSEUDO_LOG_LIKELIHOOD] = tf.metrics.mean(

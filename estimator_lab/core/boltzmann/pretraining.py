@@ -29,6 +29,7 @@ from estimator_lab.core.endpoints import Endpoint, publish
 from estimator_lab.core.features import example_weights
 from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.hparams import are_sizes, hparam
+from estimator_lab.core.metrics.streaming import evaluated_images
 from estimator_lab.core.noise import fresh_seed
 from estimator_lab.core.phases import Phase
 from estimator_lab.core.train_step import TrainingParams, train_op
@@ -217,7 +218,10 @@ def _denoising_spec(
     reconstruction = tf.sigmoid(logits)
     errors = tf.reduce_sum(tf.square(visible - reconstruction), axis=1)
     if mode == tf.estimator.ModeKeys.EVAL:
-        metrics = {keys.RECONSTRUCTION_ERROR: tf.metrics.mean(errors)}
+        metrics = {
+            keys.RECONSTRUCTION_ERROR: tf.metrics.mean(errors),
+            keys.EVALUATED_IMAGES: evaluated_images(errors),
+        }
         return tf.estimator.EstimatorSpec(
             mode,
             loss=loss,

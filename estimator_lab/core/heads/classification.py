@@ -46,9 +46,9 @@ def classification_spec(
     each example as well: top_labels string and top_probabilities float32 [batch, 5].
 
     EVAL takes its metrics over the examples whose label training knew: accuracy, mean per-class accuracy over
-    the classes that occur, and top-5 accuracy where there are more than five classes; beside them stands the
-    number of examples with an unknown label. TensorBoard gets precision-recall curves and, in its projector,
-    the last layer before the logits.
+    the classes that occur, and top-5 accuracy where there are more than five classes; beside them stand the
+    number of these examples and that of those with an unknown label. TensorBoard gets precision-recall
+    curves and, in its projector, the last layer before the logits.
 
     TRAIN takes one step of the chosen optimizer down the mean cross-entropy; TensorBoard gets the batch's
     images with their labels, and what `summarise_network` shows.
@@ -98,6 +98,7 @@ class _Answers:
                     ids, classes, params.num_classes, weights
                 ),
                 keys.UNKNOWN_LABELS: count(tf.equal(weights, 0), keys.UNKNOWN_LABELS),
+                keys.EVALUATED_IMAGES: count(weights > 0, keys.EVALUATED_IMAGES),
             }
             if params.num_classes > _TOP_K:
                 in_top = tf.nn.in_top_k(self._logits, ids, _TOP_K)

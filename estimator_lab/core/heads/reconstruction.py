@@ -9,6 +9,7 @@ from estimator_lab.core.display.summaries import histogram_summary, weight_histo
 from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.metrics.images import cross_entropy, psnr, squared_error, ssim
 from estimator_lab.core.metrics.principal_components import FILE, load_components
+from estimator_lab.core.metrics.streaming import evaluated_images
 from estimator_lab.core.train_step import TrainingParams, train_op
 from estimator_lab.tf1 import EstimatorSpec, Features, SessionRunHook, Tensor, tf
 
@@ -86,7 +87,7 @@ def eval_spec(
     Its metrics are means over the images: squared error, PSNR and SSIM of the reconstruction; the same two
     of the corrupted images where there are any, and what was gained; the cross-entropy where that is the
     loss; the squared error of principal components of the code's size where the model has them, which are
-    given the same inputs; beside them the size of the code.
+    given the same inputs; beside them the size of the code and the number of images.
 
     Args:
       made: the batch.
@@ -113,6 +114,7 @@ def eval_spec(
         means[keys.FLOATS_PER_IMAGE] = float(floats)
         means[keys.BITS_PER_IMAGE] = float(floats * _BITS_OF_FLOAT32)
         metrics = {name: tf.metrics.mean(values) for name, values in means.items()}
+        metrics[keys.EVALUATED_IMAGES] = evaluated_images(made.error)
     return tf.estimator.EstimatorSpec(
         tf.estimator.ModeKeys.EVAL,
         loss=loss,

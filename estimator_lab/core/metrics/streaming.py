@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from estimator_lab.core import keys
 from estimator_lab.tf1 import Tensor, tf
 
 
@@ -34,6 +35,15 @@ def mean_per_class_accuracy(
 def count(flags: Tensor, name: str) -> tuple[Any, Any]:
     """Streams the number of true values in a bool tensor: (value, update op), scalar float32."""
     return running_sum(name, tf.reduce_sum(tf.cast(flags, tf.float32)))
+
+
+def evaluated_images(values: Tensor) -> tuple[Any, Any]:
+    """Streams over how many examples the metrics are: (value, update op), scalar float32.
+
+    Args:
+      values: one for each example, [batch].
+    """
+    return count(tf.ones_like(values, tf.bool), keys.EVALUATED_IMAGES)
 
 
 def running_sum(name: str, amount: Tensor) -> tuple[Any, Any]:

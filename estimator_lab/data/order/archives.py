@@ -1,15 +1,18 @@
 """Some archives, what is in them, and the order in which they are read."""
 
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from estimator_lab.console.progress import Progress
 from estimator_lab.data.order.label_order import LabelOrderWatch
-from estimator_lab.data.order.order import IndexedOrder, Order, StreamOrder
+from estimator_lab.data.order.legs import PIPE, Leg, Source
+from estimator_lab.data.order.order import IndexedOrder, Order, RelayedOrder, StreamOrder
 from estimator_lab.data.order.parts import EVERYTHING, ONLY_WORKER, Part, WorkerShard
 from estimator_lab.data.tar.index import Index, open_index
 from estimator_lab.data.tar.sources import expand_archives, is_pipe
@@ -17,6 +20,7 @@ from estimator_lab.data.tar.stream import IMAGES, Wanted
 from estimator_lab.errors import DataError
 
 Say = Callable[[str], None]
+_LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
@@ -63,9 +67,31 @@ class Archives:
         """Whether each image can be read without those before it."""
         return bool(self.indexes) and all(index.random_access for index in self.indexes)
 
+    @cached_property
+    def sources(self) -> tuple[Source, ...]:
+        """What a record says of them, in their order; of what passes by only once, no more than that."""
+        if not self.indexes:
+            return (Source(PIPE, 0, PIPE),)
+        return tuple(
+            Source(_plain_name(index.archive), int(np.count_nonzero(mask)), index.fingerprint)
+            for index, mask in zip(self.indexes, self.masks, strict=True)
+        )
+
     def restricted_to(self, part: Part) -> 'Archives':
         """Returns the same archives, of which only a part counts."""
         return replace(self, part=part)
+
+    def arranged(self, known: Sequence[Source]) -> 'Archives':
+        """Returns the same archives, those that are known in that order, and the others behind them.
+
+        An archive is known by what it holds: another name or place changes nothing about the order.
+        """
+        places = self._places_of(known)
+        return self._at([*places, *sorted(set(range(len(self.indexes))) - set(places))])
+
+    def only(self, known: Sequence[Source]) -> 'Archives':
+        """Returns those of the archives that are known, in that order."""
+        return self._at(self._places_of(known))
 
     def order(
         self,
@@ -99,6 +125,19 @@ class Archives:
             wanted=self.wanted,
         )
 
+    def order_of(self, leg: Leg, **options: Any) -> Order:
+        """Returns the order of a run's leg: of these archives, but for what is left of the epoch before.
+
+        Args:
+          leg: whose newest archives these are.
+          **options: of `order`.
+        """
+        after = self.order(**options)
+        if not leg.later:
+            return after
+        before = self.only(leg.sources)
+        return RelayedOrder(before.order(**options), after, leg.epoch + 1, before.total or 0, self.total or 0)
+
     def check_labels(self) -> None:
         """Makes sure that every image has a label.
 
@@ -112,6 +151,21 @@ class Archives:
                     f'{index.archive!r}: member {index.name(row)!r} at byte {index.offset(row)} has no '
                     'label: it lies in no folder.'
                 )
+
+    def _places_of(self, known: Sequence[Source]) -> list[int]:
+        """Returns the places of those archives that are known; each is taken once."""
+        if not self.indexes:
+            return []
+        free: defaultdict[str, deque[int]] = defaultdict(deque)
+        for place, source in enumerate(self.sources):
+            free[source.fingerprint].append(place)
+        return [free[source.fingerprint].popleft() for source in known if free[source.fingerprint]]
+
+    def _at(self, places: Sequence[int]) -> 'Archives':
+        if not self.indexes:
+            return self
+        paths, indexes = zip(*((self.paths[place], self.indexes[place]) for place in places), strict=True)
+        return replace(self, paths=paths, indexes=indexes)
 
     def _warn_of_damage(self, error: DataError) -> None:
         if not self.indexes:  # what the indexes know was said when they were opened
@@ -165,6 +219,12 @@ def _index_of(path: str, say: Say, wanted: Wanted) -> Index:
         return open_index(path, progress, say, wanted)
     finally:
         progress.close()
+
+
+def _plain_name(path: str) -> str:
+    """Returns the name of a file as a record has it: short and printable."""
+    name = Path(path).name or path
+    return ''.join(letter if letter.isprintable() else '?' for letter in name)[-_LONGEST_NAME:]
 
 
 def _warning(error: DataError) -> str:

@@ -267,6 +267,44 @@ class StreamOrder:
         return sum(len(range(*wanted.indices(size))) for wanted, size in zip(slices, sizes, strict=True))
 
 
+@dataclass(frozen=True)
+class RelayedOrder:
+    """An order up to the end of an epoch, and another one from then on.
+
+    Attributes:
+      before: the first one.
+      after: the other one.
+      first_epoch: number of the first epoch of `after`.
+      size_before: members in an epoch of `before`.
+      size_after: members in an epoch of `after`.
+    """
+
+    before: Order
+    after: Order
+    first_epoch: int
+    size_before: int
+    size_after: int
+
+    def epoch(self, number: int) -> Iterator[ScheduledMember]:
+        """Yields every member once, in the order of epoch `number`.
+
+        Raises:
+          DataError: where an archive can't be read any further.
+        """
+        return (self.before if number < self.first_epoch else self.after).epoch(number)
+
+    def onwards(self, start: int) -> Iterator[ScheduledMember]:
+        """Yields members without end, from position `start` of the sequence of all epochs.
+
+        Raises:
+          DataError: where an archive can't be read any further.
+        """
+        left = self.first_epoch * self.size_before - start
+        if left > 0:
+            yield from itertools.islice(self.before.onwards(start), left)
+        yield from self.after.onwards(self.first_epoch * self.size_after + max(-left, 0))
+
+
 def shuffled(
     items: Iterable[T],
     buffer_size: int,

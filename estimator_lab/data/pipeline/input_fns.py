@@ -44,7 +44,7 @@ def archive_input_fn(
       report: counts bad examples, keeps the error that ended the stream.
       vocabulary: turns label texts into ids, -1 for one that it does not know; None gives no labels, as
         PREDICT wants it.
-      resume: returns the batches already seen: then the stream has no end and starts behind those. None
+      resume: returns the examples already seen: then the stream has no end and starts behind those. None
         gives one epoch from its head.
       watch: called with each batch before TensorFlow gets it; predictions then come in step with batches,
         as that of one with no example is made from a blank one.
@@ -56,7 +56,7 @@ def archive_input_fn(
     """
 
     def examples() -> Iterator[Examples]:
-        schedule = order.onwards(resume() * batch_size) if resume else order.epoch(0)
+        schedule = order.onwards(resume()) if resume else order.epoch(0)
         for batch in report.until_error(read_batches(schedule, batch_size, reader, report)):
             if watch:
                 watch(batch)

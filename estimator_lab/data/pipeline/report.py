@@ -1,20 +1,18 @@
 """What went wrong in the input: bad images counted, shown and listed; the error that ended it."""
 
-import csv
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TypeVar
 
 from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.order.order import LazyMember
+from estimator_lab.data.pipeline.bad_list import BadList
 from estimator_lab.data.tar.stream import Member
 from estimator_lab.errors import DataError
 
 T = TypeVar('T')
 
 _BAD_IMAGES_SHOWN = 3
-_COLUMNS = ('archive', 'member', 'offset', 'reason')
 
 
 @dataclass
@@ -25,7 +23,7 @@ class InputReport:
       say: shows one line to the user.
       epoch_size: images in one epoch; 0 where nobody knows.
       max_bad_fraction: share of images, in [0, 1], that may fail to decode before the input gives up.
-      bad_list: CSV file that gets one row for each bad image; None for no such file.
+      bad_list: gets each bad image, and may belong to several reports; None for no such list.
       seen: images so far, over all epochs.
       bad: images that could not be decoded.
       last: where the last of those lies, and why.
@@ -37,12 +35,11 @@ class InputReport:
     say: Callable[[str], None] = print
     epoch_size: int = 0
     max_bad_fraction: float = 1.0
-    bad_list: Path | None = None
+    bad_list: BadList | None = None
     seen: int = 0
     bad: int = 0
     error: DataError | None = None
     last: str = ''
-    _listed: set[tuple[str, ...]] = field(default_factory=set)
 
     def count(self, member: Member | LazyMember, reason: BadExampleError | None) -> None:
         """Counts an image; lists those that can't be decoded, and shows the first few.
@@ -58,7 +55,7 @@ class InputReport:
         if self.bad <= _BAD_IMAGES_SHOWN:
             self.say(f'Skipped a bad image: {where}.')
         if self.bad_list:
-            self._list(self.bad_list, (member.archive, member.name, str(member.offset), str(reason)))
+            self.bad_list.add(member.archive, member.name, member.offset, str(reason))
         self.last = where
         self.check(max(self.seen, self.epoch_size))
 
@@ -81,24 +78,3 @@ class InputReport:
         """Raises the DataError that ended the input early, if one did."""
         if self.error:
             raise self.error
-
-    def _list(self, path: Path, row: tuple[str, ...]) -> None:
-        """Adds a row to the file, unless an earlier epoch or run did."""
-        try:
-            if not self._listed:
-                self._listed = _rows_of(path) or {_COLUMNS}
-            if row not in self._listed:
-                self._listed.add(row)
-                with path.open('a', newline='', encoding='utf-8') as file:
-                    csv.writer(file).writerows([_COLUMNS, row] if file.tell() == 0 else [row])
-        except OSError as error:
-            self.say(f'{path} cannot be written ({error.strerror}): bad images are counted, not listed.')
-            self.bad_list = None
-
-
-def _rows_of(path: Path) -> set[tuple[str, ...]]:
-    try:
-        with path.open(newline='', encoding='utf-8') as file:
-            return set(map(tuple, csv.reader(file)))
-    except FileNotFoundError:
-        return set()

@@ -8,6 +8,7 @@ saves the pass over its headers. `index_file` tells what it is on disk, and when
 """
 
 import contextlib
+import functools
 import hashlib
 import os
 import zlib
@@ -33,7 +34,7 @@ from estimator_lab.data.tar.index_file import (
     write_index_file,
 )
 from estimator_lab.data.tar.open_files import OpenFiles
-from estimator_lab.data.tar.sources import Stamp, is_pipe, is_url, stamp_of
+from estimator_lab.data.tar.sources import Stamp, is_pipe, is_url, sample_of, stamp_of
 from estimator_lab.data.tar.stream import (
     IMAGES,
     MAX_MEMBER_BYTES,
@@ -124,6 +125,8 @@ class Index:
     def still_fits(self) -> bool:
         """Whether the first, the middle and the last member are still where they were.
 
+        Of a compressed archive, whether some of its bytes are the same; a URL is not looked at.
+
         Raises:
           DataError: the archive can't be read.
         """
@@ -131,15 +134,25 @@ class Index:
             return not self.random_access
         if self.random_access == is_compressed(self.archive):
             return False
+        if not self.random_access:
+            return sample_of(self.archive) == self._header.sample
         rows = sorted({0, len(self) // 2, len(self) - 1}) if len(self) else []
         try:
-            return not self.random_access or all(self._header_is_there(row) for row in rows)
+            return all(self._header_is_there(row) for row in rows)
         finally:
             self.close()
 
     def close(self) -> None:
         """Lets go of the archive; it is opened again if it is read again."""
         _open_files.forget(self.archive, self._header.mtime_ns)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The same for archives of the same members, headers and places, whatever the files are called."""
+        names = ('offset', 'size', 'name_end', 'checksum')
+        columns = (np.ascontiguousarray(self._rows[name]).data for name in names)
+        places = functools.reduce(lambda total, column: zlib.crc32(column, total), columns, 0)
+        return f'{len(self):x}-{places:08x}{zlib.crc32(self._names):08x}'
 
     @cached_property
     def name_hashes(self) -> np.ndarray:
@@ -264,8 +277,11 @@ def build_index(
     rows = np.empty(len(offsets), ROW)
     for name, column in columns.items():
         rows[name] = column
-    random_access = not is_url(archive) and not is_pipe(archive) and not is_compressed(archive)
-    header = Header(FORMAT, *stamp, len(rows), len(names), random_access, damage, list(labels), wanted.name)
+    is_stored = not is_url(archive) and not is_pipe(archive)
+    random_access = is_stored and not is_compressed(archive)
+    sample = sample_of(archive) if is_stored and not random_access else 0
+    counts = len(rows), len(names)
+    header = Header(FORMAT, *stamp, *counts, random_access, damage, list(labels), wanted.name, sample)
     return Index(archive, Contents(header, rows, memoryview(names)), wanted=wanted)
 
 

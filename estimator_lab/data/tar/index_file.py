@@ -24,7 +24,7 @@ from estimator_lab.data.tar.headers import BLOCK
 from estimator_lab.data.tar.open_files import share_of_limit
 from estimator_lab.data.tar.sources import Stamp
 
-FORMAT = 'estimator_lab index 2'
+FORMAT = 'estimator_lab index 3'
 NOT_IN_ONE_PIECE = 0
 """As the bytes of a member's headers: `member_at` reads it, not its row."""
 MOST_HEADER_BYTES = 2**20
@@ -65,6 +65,7 @@ class Header(NamedTuple):
       damage: where the archive breaks off, as a sentence; '' for a whole one.
       labels: in the order of their first members.
       kind: name of the kind of examples that its members are.
+      sample: checksum of some bytes of the archive, see `sources.sample_of`; 0 where none was taken.
       checksum: CRC-32 of rows, names and this line with 0 in its place.
     """
 
@@ -77,6 +78,7 @@ class Header(NamedTuple):
     damage: str
     labels: list[str]
     kind: str
+    sample: int
     checksum: int = 0
 
 

@@ -39,16 +39,17 @@ def test_without_a_vocabulary_there_are_features_only(archive):
     assert features['image'].shape == (24, 8, 10, 1)
 
 
-def test_training_goes_on_where_the_step_says(archive):
+def test_training_goes_on_behind_the_examples_that_were_seen(archive):
     order = StreamOrder([str(archive)], shuffle_buffer=24, seed=3)
 
-    def keys_from(step, batches):
-        fn = archive_input_fn(order, PIXELS, 7, InputReport(), VOCABULARY, resume=lambda: step)
+    def keys_from(seen, batches, size=7):
+        fn = archive_input_fn(order, PIXELS, size, InputReport(), VOCABULARY, resume=lambda: seen)
         return [key for features, _ in run(fn, batches) for key in features['key']]
 
     whole = keys_from(0, 8)
     assert len(whole) == 56  # two epochs and a third: it has no end
-    assert keys_from(5, 3) == whole[35:]
+    assert keys_from(35, 3) == whole[35:]
+    assert keys_from(35, 2, size=4) == whole[35:43]  # whatever the size of batches was before
 
 
 def test_static_shapes_are_known(archive):

@@ -5,6 +5,7 @@ import csv
 import pytest
 
 from estimator_lab.data.bad_example import BadExampleError
+from estimator_lab.data.pipeline.bad_list import BadList
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar.stream import Member
 from estimator_lab.errors import DataError
@@ -21,7 +22,7 @@ def rows(path):
 
 def test_first_ones_are_shown_and_all_are_listed_once(tmp_path):
     lines, path = [], tmp_path / 'bad_members.csv'
-    report = InputReport(lines.append, epoch_size=10, bad_list=path)
+    report = InputReport(lines.append, epoch_size=10, bad_list=BadList(path))
     for _ in range(2):  # epochs
         for n in range(10):
             report.count(member(n), BadExampleError('is "broken", badly') if n % 2 else None)
@@ -30,7 +31,7 @@ def test_first_ones_are_shown_and_all_are_listed_once(tmp_path):
     expected = [['x.tar', f'a/{n}.jpg', str(512 * n), 'is "broken", badly'] for n in (1, 3, 5, 7, 9)]
     assert rows(path) == [['archive', 'member', 'offset', 'reason'], *expected]
     # A run that goes on lists what is new.
-    resumed = InputReport(lines.append, bad_list=path)
+    resumed = InputReport(lines.append, bad_list=BadList(path))
     for n in (3, 4):
         resumed.count(member(n), BadExampleError('is "broken", badly'))
     assert [row[1] for row in rows(path)[1:]] == [
@@ -44,14 +45,14 @@ def test_first_ones_are_shown_and_all_are_listed_once(tmp_path):
 
 
 def test_no_bad_image_no_file(tmp_path):
-    report = InputReport(bad_list=tmp_path / 'bad.csv')
+    report = InputReport(bad_list=BadList(tmp_path / 'bad.csv'))
     report.count(member(1), None)
     assert not (tmp_path / 'bad.csv').exists()
 
 
 def test_a_list_that_cannot_be_written_ends_nothing(tmp_path):
     lines = []
-    report = InputReport(lines.append, bad_list=tmp_path / 'none' / 'bad.csv')
+    report = InputReport(lines.append, bad_list=BadList(tmp_path / 'none' / 'bad.csv', lines.append))
     for n in range(3):
         report.count(member(n), BadExampleError('broken'))
     assert report.bad == 3

@@ -128,6 +128,24 @@ def test_an_index_of_another_archive_is_not_believed(archive, own_cache, builds,
     assert len(builds) == 3
 
 
+def test_a_compressed_archive_in_the_place_of_one_of_the_same_size_and_date(tmp_path, own_cache, builds):
+    def write(name):
+        labels = ['n'] * 20 + [name] + ['n'] * 79
+        files = [(f'{label}/{n}.jpg', bytes([n]) * 1000) for n, label in enumerate(labels)]
+        plain = write_tar(tmp_path / 'plain.tar', files).read_bytes()
+        # Stored as it is: what differs is not among the bytes looked at, but for the checksum at the end.
+        path.write_bytes(gzip.compress(plain, 0, mtime=0))
+        os.utime(path, ns=(0, 10**18))
+        return path.stat().st_size
+
+    path = tmp_path / 'a.tar.gz'
+    size = write('first')
+    assert open_index(str(path)).labels == ('n', 'first')
+    assert open_index(str(path)).labels == ('n', 'first') and len(builds) == 1
+    assert write('other') == size
+    assert open_index(str(path)).labels == ('n', 'other') and len(builds) == 2
+
+
 @pytest.mark.parametrize(
     'spoil',
     [
@@ -136,7 +154,7 @@ def test_an_index_of_another_archive_is_not_believed(archive, own_cache, builds,
         lambda data: data[:-1],
         lambda data: data + b'x',
         lambda data: b'junk' + data,
-        lambda data: data.replace(b'index 2', b'index 0'),
+        lambda data: data.replace(b'index 3', b'index 0'),
         lambda data: b'[1, 2]\n',
         lambda data: b'{}\n',
         lambda data: b'\xff\xfe\n',

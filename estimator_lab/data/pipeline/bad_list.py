@@ -1,0 +1,119 @@
+"""The file that lists bad images: a row for each, however often and by whom it is met."""
+
+import csv
+import io
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from estimator_lab.console.regular_files import open_regular
+from estimator_lab.data.cache import partial_name
+
+_COLUMNS = ('archive', 'member', 'offset', 'reason')
+_LONGEST_FIELD = 4096
+_LONGEST_ROW = 2**17  # with quotes doubled
+
+
+class BadList:
+    """A CSV file of archive, member, offset and reason, which a run that goes on goes on with.
+
+    Every row is one line of printable text, so that a half one, which a killed process leaves, harms no
+    other. Threads may use it at the same time.
+
+    Args:
+      path: of the file; nothing is written before the first bad image.
+      say: shows one line to the user.
+    """
+
+    def __init__(self, path: Path, say: Callable[[str], None] = print) -> None:
+        self._path = path
+        self._say = say
+        self._listed: set[bytes] | None = None
+        self._is_usable = True
+        self._lock = threading.Lock()
+
+    def add(self, archive: str, member: str, offset: int, reason: str) -> None:
+        """Adds a row to the file, unless an earlier epoch or run did."""
+        row = _line(archive, member, str(offset), reason)
+        with self._lock:
+            if not self._is_usable:
+                return
+            try:
+                self._add(row)
+            except (OSError, ValueError) as error:
+                why = (isinstance(error, OSError) and error.strerror) or error
+                self._say(f'{self._path} cannot be written ({why}): bad images are counted, not listed.')
+                self._is_usable = False
+
+    def _add(self, row: bytes) -> None:
+        if self._listed is None:
+            self._listed = self._take_up()
+        if row not in self._listed:
+            self._listed.add(row)
+            with self._path.open('ab') as file:
+                file.write(row if file.tell() else _line(*_COLUMNS) + row)
+
+    def _take_up(self) -> set[bytes]:
+        """Returns the rows that are there; leaves out of the file what is none."""
+        rows: dict[bytes, None] = {}
+        lines = damaged = 0
+        try:
+            with open_regular(self._path) as file:
+                for line in _lines(file):
+                    lines += 1
+                    if _is_row(line):
+                        rows[line.rstrip(b'\r\n') + b'\r\n'] = None
+                    else:
+                        damaged += 1
+        except FileNotFoundError:
+            return set()
+        if lines > len(rows):
+            self._write_anew(rows)
+        if damaged:
+            self._say(
+                f'Warning: {damaged:,} of {lines:,} lines of {self._path} were damaged and are '
+                'left out; the others are kept.'
+            )
+        return set(rows)
+
+    def _write_anew(self, rows: dict[bytes, None]) -> None:
+        partial = partial_name(self._path)
+        partial.unlink(missing_ok=True)
+        with partial.open('xb') as file:  # never through a link
+            file.write(_line(*_COLUMNS))
+            file.writelines(row for row in rows if row != _line(*_COLUMNS))
+        partial.replace(self._path)
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yields the lines of a file, the rest of one that is too long as a line of its own."""
+    while line := file.readline(_LONGEST_ROW):
+        yield line
+
+
+def _line(*fields: str) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerow(map(_printable, fields))
+    return text.getvalue().encode()
+
+
+def _printable(text: str) -> str:
+    """Returns a text on one line, and not too long; what can't be printed is escaped as Python has it."""
+    if not text.isprintable():
+        text = ''.join(x if x.isprintable() else x.encode('unicode_escape').decode() for x in text)
+    return text if len(text) <= _LONGEST_FIELD else f'{text[:_LONGEST_FIELD]}...'
+
+
+def _is_row(line: bytes) -> bool:
+    """Whether a line is a whole row of such a list."""
+    try:
+        text = line.decode()
+        (row,) = csv.reader([text.rstrip('\r\n')], strict=True)
+    except (ValueError, csv.Error):
+        return False
+    if not text.endswith('\n') or len(row) != len(_COLUMNS):
+        return False
+    if tuple(row) == _COLUMNS:
+        return True
+    return row[2].isascii() and row[2].isdecimal() and all(map(str.isprintable, row))

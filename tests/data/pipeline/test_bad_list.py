@@ -1,0 +1,97 @@
+"""The list of bad images: one row for each, whoever meets it, and whatever state the file was left in."""
+
+import csv
+import os
+import threading
+
+import pytest
+
+from estimator_lab.data.bad_example import BadExampleError
+from estimator_lab.data.pipeline.bad_list import BadList
+from estimator_lab.data.pipeline.report import InputReport
+from estimator_lab.data.tar.stream import Member
+
+HEAD = b'archive,member,offset,reason\r\n'
+GOOD = b'x.tar,a/1.jpg,512,broken\r\n'
+OTHER = b'x.tar,"a/2,""3"".jpg",1024,"odd, too"\n'
+
+
+def rows(path):
+    with path.open(newline='', encoding='utf-8') as file:
+        return list(csv.reader(file))
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / 'bad_members.csv'
+
+
+def test_training_and_evaluation_list_an_image_once(path):
+    shared = BadList(path)
+    for report in (InputReport(lambda line: None, bad_list=shared) for _ in range(2)):
+        report.count(Member('x.tar', 'a/1.jpg', 512, b''), BadExampleError('broken'))
+    assert path.read_bytes() == HEAD + GOOD
+
+
+@pytest.mark.parametrize(
+    ('damage', 'count'),
+    [
+        (b'x.tar,a/9.jpg,20', 1),  # killed while it was written
+        (b'x.tar,"a/9.jpg', 1),
+        (b'x.tar,' + b'y' * 200_000 + b',512,broken\r\n', 2),
+        (b'x.tar,\xff\xfe.jpg,512,broken\r\n', 1),
+        (b'x.tar,a\0b.jpg,512,broken\r\n', 1),
+        (b'x.tar,a.jpg,no number,broken\r\n', 1),
+        (b'x.tar,a.jpg,512,broken,x.tar,b.jpg,1024,broken\r\n', 1),
+        (b'\r\n', 1),
+    ],
+)
+@pytest.mark.parametrize('at_end', [True, False])
+def test_damage_is_said_in_a_line_and_good_rows_are_kept(path, damage, count, at_end):
+    glued = b'' if at_end or damage.endswith(b'\n') else b'\r\n'
+    path.write_bytes(HEAD + GOOD + (OTHER + damage if at_end else damage + glued + OTHER))
+    lines = []
+    BadList(path, lines.append).add('x.tar', 'a/1.jpg', 512, 'broken')
+    (line,) = lines
+    assert line.startswith(f'Warning: {count} of {count + 3} lines of {path} were damaged and are left out')
+    assert path.read_bytes() == HEAD + GOOD + OTHER.replace(b'\n', b'\r\n')
+    BadList(path, lines.append).add('x.tar', 'a/9.jpg', 2048, 'broken')
+    assert len(lines) == 1 and rows(path)[-1] == ['x.tar', 'a/9.jpg', '2048', 'broken']
+
+
+def test_every_row_is_a_line_that_can_be_read_again(path):
+    lines = []
+    listed = BadList(path, lines.append)
+    strange = ['y' * 200_000, '\udcff', '=1+1,"', '\r\n', '\u2028']
+    strange += [f'a\n{chr(n)}"\0.jpg' for n in range(0x20)]
+    for _ in range(2):
+        for name in strange:
+            listed.add('x.tar', name, 512, 'broken')
+        listed = BadList(path, lines.append)
+    assert not lines and len(rows(path)) == 1 + len(strange)
+    assert all(len(row) == 4 and all(map(str.isprintable, row)) for row in rows(path))
+    assert max(len(row[1]) for row in rows(path)) == 4099
+
+
+@pytest.mark.parametrize('make', [os.mkfifo, os.mkdir])
+def test_what_is_no_file_ends_nothing(path, make):
+    make(path)
+    lines = []
+    listed = BadList(path, lines.append)
+    for n in range(3):
+        listed.add('x.tar', f'{n}.jpg', n, 'broken')
+    (line,) = lines
+    assert line.startswith(f'{path} cannot be written (') and 'counted, not listed' in line
+
+
+def test_threads_share_it(path):
+    listed = BadList(path)
+    threads = [
+        threading.Thread(target=lambda: [listed.add('x.tar', f'{n}.jpg', n, 'broken') for n in range(50)])
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(row[1] for row in rows(path)[1:]) == sorted(f'{n}.jpg' for n in range(50))

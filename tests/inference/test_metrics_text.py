@@ -1,0 +1,25 @@
+"""Over how many images metrics were taken, in words."""
+
+import pytest
+
+from estimator_lab.inference.metrics_text import images_text, worth_showing
+
+
+@pytest.mark.parametrize(
+    ('taken', 'total', 'words'),
+    [
+        (400.0, 400, '400 unseen images'),
+        (64.0, 2000, '64 of 2,000 unseen images'),  # --eval_steps, unknown labels, bad images
+        (64.0, 0, '64 unseen images'),  # nobody knows how many there are
+        (None, 24, '24 unseen images'),  # a model function that does not say
+    ],
+)
+def test_it_says_over_how_many_images(taken, total, words):
+    metrics = {} if taken is None else {'evaluated_images': taken}
+    assert images_text(metrics, total, 'unseen images') == words
+
+
+def test_what_stands_in_a_sentence_is_not_listed_as_well():
+    metrics = {'accuracy': 0.5, 'evaluated_images': 3.0, 'global_step': 4, 'unknown_labels': 0.0}
+    assert worth_showing(metrics) == [('accuracy', 0.5)]
+    assert worth_showing({**metrics, 'unknown_labels': 2.0}) == [('accuracy', 0.5), ('unknown_labels', 2.0)]

@@ -1,0 +1,291 @@
+"""A run that goes on with other flags or archives: no image twice or lost, changes said, or refused."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from estimator_lab.data.order.archives import open_archives
+from estimator_lab.errors import FlagError
+from estimator_lab.inference.record import read_record
+from estimator_lab.tf1 import tf
+from estimator_lab.training import run
+from estimator_lab.training.experiment import Experiment
+from estimator_lab.training.resumption import Start
+from estimator_lab.training.settings import Settings
+from tests.archive_files import encoded, picture, write_tar
+
+SEEN = 18  # of 24 images, when `cnn_dir` had taken its three steps of 6
+
+
+@pytest.fixture
+def folder(cnn_dir, tmp_path):
+    return shutil.copytree(cnn_dir, tmp_path / 'model')
+
+
+@pytest.fixture
+def archive(cnn_dir, tmp_path):
+    return shutil.copy2(cnn_dir.parent / 'train.tar', tmp_path / 'train.tar')
+
+
+@pytest.fixture
+def more(tmp_path):
+    """Another archive of the same labels."""
+    files = [(f'train/n{label:06}/more_{n}.png', encoded(picture(n))) for label in range(4) for n in range(2)]
+    return write_tar(tmp_path / 'more.tar', files)
+
+
+@pytest.fixture
+def go_on(folder, archive):
+    """Opens the run again; returns it, and what was said of changes."""
+
+    def open_again(**changes):
+        defaults = {
+            'model': 'cnn',
+            'data': [str(archive)],
+            'model_dir': folder,
+            'batch_size': 6,
+            'max_steps': 9,
+            'image_size': 8,
+            'hparams': 'filters=2,dense_units=8',
+        }
+        lines = []
+        experiment = Experiment(Settings(**{**defaults, **changes}), lines.append)
+        return experiment, [line for line in lines if line.startswith('Since')]
+
+    return open_again
+
+
+def batches(experiment, count):
+    """Returns the features of the next batches of training."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        features, _ = experiment.trainer.train_input_fn()().make_one_shot_iterator().get_next()
+        return [session.run(features) for _ in range(count)]
+
+
+def keys(experiment, count):
+    return [key.decode().rpartition(':')[2] for batch in batches(experiment, count) for key in batch['key']]
+
+
+def ordered(*archives, epoch=0, seed=1):
+    """Returns the names of an epoch's images in their order."""
+    order = open_archives([*map(str, archives)]).order(10_000, seed)
+    return [one.member.name for one in order.epoch(epoch)]
+
+
+def test_another_batch_size_goes_on_at_the_same_image(go_on, archive):
+    experiment, said = go_on(batch_size=4, max_steps=None, epochs=2)
+    assert said == ['Since the last start: --batch_size was 6, is 4.']
+    assert keys(experiment, 3) == [*ordered(archive)[SEEN:], *ordered(archive, epoch=1)[:6]]
+    assert experiment.max_steps == 3 + 8  # 30 images are left of two epochs
+
+
+def test_it_is_kept_through_further_restarts(go_on, archive):
+    go_on(batch_size=4, max_steps=5)[0].train()
+    assert go_on(batch_size=4)[1] == []
+    experiment, said = go_on(batch_size=5)
+    assert said == ['Since the last start: --batch_size was 4, is 5.']
+    assert keys(experiment, 2) == ordered(archive, epoch=1)[2:12]  # 3 * 6 + 2 * 4 = 24 + 2
+    legs = read_record(experiment.run.settings.model_dir).input.legs
+    assert [(leg.first_step, leg.examples_a_step, leg.offset) for leg in legs] == [(0, 6, 0), (3, 4, 18)]
+
+
+@pytest.mark.parametrize(
+    'changes',
+    [
+        {'max_steps': 99},
+        {'max_steps': None, 'epochs': 7},
+        {'hparams': 'filters=2,dense_units=8,learning_rate=0.5'},
+        {'save_checkpoints_steps': 1, 'save_summary_steps': 1, 'eval_steps': 1, 'profile': True},
+        {'export': ['best', 'final'], 'early_stopping': 3},
+        {'decoded_cache': 0, 'max_bad_fraction': 0.5, 'shuffle_buffer': 77},  # as it is shuffled as a whole
+        {'resume_changed': True},
+    ],
+)
+def test_what_changes_no_image_is_not_talked_about(go_on, archive, changes):
+    experiment, said = go_on(**changes)
+    assert said == []
+    assert keys(experiment, 1) == ordered(archive)[SEEN:]
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        ({'augment': 'shift=2'}, '--augment was none, is shift=2'),
+        ({'decode': 'fast'}, '--decode was exact, is fast'),
+        ({'eval_data': ['MORE']}, '--eval_data: more.tar is new'),
+    ],
+)
+def test_what_changes_something_else_is_said(go_on, archive, more, changes, words):
+    changes = {name: [str(more)] if value == ['MORE'] else value for name, value in changes.items()}
+    experiment, said = go_on(**changes)
+    assert said == [f'Since the last start: {words}.']
+    assert keys(experiment, 1) == ordered(archive)[SEEN:]
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        ({'seed': 2}, '--seed was 1, is 2'),
+        ({'shuffle_buffer': 1}, '--shuffle_buffer was 10000, is 1'),
+        ({'split': '0.7,0.3'}, '--split was none, is 0.7,0.3'),
+        ({'data': ['MORE']}, '--data: train.tar is gone, more.tar is new'),
+    ],
+)
+def test_another_order_in_the_middle_of_an_epoch_is_refused(go_on, more, folder, changes, words):
+    changes = {name: [str(more)] if value == ['MORE'] else value for name, value in changes.items()}
+    with pytest.raises(FlagError, match='--resume_changed') as caught:
+        go_on(**changes)
+    assert str(caught.value).startswith(
+        f'--model_dir={folder} cannot go on exactly where it stopped ({words}, in the middle of epoch 1): '
+    )
+    experiment, (said,) = go_on(**changes, resume_changed=True)
+    assert words in said and said.endswith('; the rest of epoch 1 is left out.')
+    assert experiment.trainer.plan.resumption.input.legs[-1].epoch == 1
+    if 'seed' in changes:
+        path = experiment.inputs.train.paths[0]
+        assert keys(experiment, 1) == ordered(path, epoch=1, seed=2)[:6]
+
+
+def test_between_two_epochs_another_order_is_allowed(go_on, archive):
+    go_on(max_steps=4)[0].train()  # 4 * 6 = 24
+    experiment, said = go_on(seed=2)
+    assert said == ['Since the last start: --seed was 1, is 2.']
+    assert keys(experiment, 1) == ordered(archive, epoch=1, seed=2)[:6]
+
+
+def test_a_new_archive_takes_part_from_the_next_epoch_on(go_on, archive, more):
+    data = [str(more), str(archive)]
+    experiment, said = go_on(data=data)
+    assert said == [
+        'Since the last start: --data: more.tar is new; epoch 1 ends with the archives it began with.'
+    ]
+    expected = [*ordered(archive)[SEEN:], *ordered(archive, more, epoch=1)]
+    assert keys(experiment, 6)[:36] == expected[:36]
+    experiment.trainer._write_record()  # as if it had been killed in its first step
+    again, said = go_on(data=data)
+    assert said == [] and keys(again, 6)[:36] == expected[:36]
+
+
+def test_an_archive_that_is_renamed_or_moved(go_on, archive, more, tmp_path):
+    augmented = {'augment': 'shift=2,mirror,brightness=0.2'}
+    before = batches(go_on(**augmented)[0], 3)
+    (tmp_path / 'a').mkdir()
+    moved = archive.rename(tmp_path / 'a' / 'another.tar')
+    experiment, (said,) = go_on(data=[str(moved)], **augmented)
+    assert said.endswith('; --data: another.tar was train.tar.')
+    for one, other in zip(before, batches(experiment, 3), strict=True):
+        assert np.array_equal(one['image'], other['image'])
+    moved.rename(archive)
+    experiment, said = go_on(data=[f'{archive.parent}/./a/../train.tar'])
+    assert said == [] and keys(experiment, 1) == ordered(archive)[SEEN:]
+
+
+def test_an_archive_of_other_contents(go_on, archive):
+    files = [(f'train/n{n % 4:06}/{n}.png', encoded(picture(n))) for n in range(24)]
+    write_tar(archive, files)
+    with pytest.raises(FlagError, match=r'\(--data: train\.tar has changed, in the middle of epoch 1\)'):
+        go_on()
+
+
+def test_deterministic_runs_keep_all_that_decides_their_weights(go_on, folder, more, archive, monkeypatch):
+    monkeypatch.setattr(run, 'refuse_nondeterminism', lambda: None)  # it would last for the whole process
+    record = json.loads((folder / 'experiment.json').read_text())
+    record['input']['settings']['deterministic'] = True
+    (folder / 'experiment.json').write_text(json.dumps(record))
+    for changes, words in (
+        ({'batch_size': 4}, '--batch_size was 6, is 4'),
+        ({'augment': 'mirror'}, '--augment was none, is mirror'),
+        ({'data': [str(archive), str(more)]}, '--data: more.tar is new'),
+    ):
+        with pytest.raises(FlagError, match='with --deterministic') as caught:
+            go_on(**changes, deterministic=True)
+        assert f'({words}, with --deterministic)' in str(caught.value)
+        go_on(**changes, deterministic=True, resume_changed=True)
+    assert go_on(deterministic=True, max_steps=99)[1] == []
+    (said,) = go_on(batch_size=4)[1]  # the promise is given up
+    assert said.endswith('--batch_size was 6, is 4; --deterministic was true, is false.')
+
+
+def test_a_folder_of_an_older_program_counts_as_having_had_the_same_flags(go_on, folder, archive):
+    record = json.loads((folder / 'experiment.json').read_text())
+    del record['input']
+    (folder / 'experiment.json').write_text(json.dumps({**record, 'format': 1}))
+    experiment, said = go_on(batch_size=4, seed=2)
+    assert said == []
+    assert keys(experiment, 1) == ordered(archive, seed=2)[12:16]
+
+
+def test_an_older_checkpoint_goes_back_to_its_own_place(go_on, folder, archive):
+    go_on(batch_size=4, max_steps=5)[0].train()
+    state = folder / 'checkpoint'
+    state.write_text('model_checkpoint_path: "model.ckpt-3"\n')
+    experiment, _ = go_on(batch_size=3)
+    assert keys(experiment, 2) == ordered(archive)[SEEN:]
+    legs = experiment.trainer.plan.resumption.input.legs
+    assert [(leg.first_step, leg.examples_a_step) for leg in legs] == [(0, 6), (3, 3)]
+
+
+def test_a_finished_run_is_evaluated_with_whatever_flags(go_on, folder):
+    before = read_record(folder).input
+    experiment, said = go_on(max_steps=3, seed=5, batch_size=1)
+    assert said == [] and experiment.trainer.is_finished()
+    experiment.trainer._write_record()
+    assert read_record(folder).input == before
+
+
+def test_in_a_cluster_other_archives_or_workers_change_every_share(archive, more):
+    def start(workers, *paths):
+        return Start(Settings(), workers, open_archives([*map(str, paths)]), None, '--data')
+
+    before = start(2, archive)
+    recorded = before.input([before.first_leg(0, 6)])
+    assert before.resume(recorded, 3, 6).changes == ()
+    for other, words in (
+        (start(2, archive, more), '--data: more.tar is new'),
+        (start(3, archive), 'workers were 2, are 3'),
+    ):
+        assert other.resume(recorded, 3, 6).broken == f'{words}, in the middle of epoch 1'
+        assert other.resume(recorded, 4, 6).broken == ''  # between two epochs
+        (*_, leg) = other.resume(recorded, 3, 6).input.legs
+        assert (leg.first_step, leg.epoch, leg.offset, leg.later) == (3, 1, 0, ())
+
+
+def test_what_was_piped_in_is_not_compared():
+    def start(path):
+        return Start(Settings(), 1, open_archives([path]), None, '--data')
+
+    before = start('-')
+    recorded = before.input([before.first_leg(0, 6)])
+    going_on = start('/dev/null').resume(recorded, 3, 4)
+    assert (going_on.changes, going_on.broken) == ((), '')
+    assert going_on.input.legs[-1].examples_at(5) == 3 * 6 + 2 * 4
+
+
+def test_another_batch_size_in_the_middle_of_pretraining(archive, tmp_path):
+    def opened(**changes):
+        settings = Settings(
+            model='dbn',
+            data=[str(archive)],
+            model_dir=tmp_path / 'dbn',
+            max_steps=4,
+            image_size=8,
+            hparams='layers=6,pretrain_epochs=0.5',
+            **changes,
+        )
+        lines = []
+        return Experiment(settings, lines.append), lines
+
+    opened(batch_size=6)[0].train()
+    for name in ('checkpoint', 'experiment.json'):  # as if it had been killed before the last phase
+        (tmp_path / 'dbn' / name).unlink()
+    experiment, lines = opened(batch_size=3)
+    plans = [(one.plan.first_step, one.plan.last_step) for one in experiment.trainers]
+    assert plans == [(0, 2), (2, 4)]
+    assert lines == ['Since the last start: --batch_size was 6, is 3.']
+    with pytest.raises(FlagError, match='--hparams=layers=6, not 5'):
+        settings = experiment.run.settings
+        Experiment(
+            Settings(**{**vars(settings), 'hparams': 'layers=5,pretrain_epochs=0.5'}), lambda line: None
+        )
