@@ -24,7 +24,7 @@ FLOORS = [
     {'train', 'evaluate', 'predict', 'inspect', 'export', 'dream', 'port'},
 ]
 DATA_FLOORS = [
-    {'cache', 'labels', 'bad_example'},
+    {'cache', 'labels', 'bad_example', 'budget'},
     {'tar'},
     {'order'},
     {'kind', 'decoded_cache'},

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from estimator_lab.console.outputs import cell_of
+from estimator_lab.console.printable import escaped
 from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.order.order import LazyMember
 from estimator_lab.data.tar.stream import Member
@@ -58,7 +60,8 @@ class InputReport:
         if self.bad <= _BAD_IMAGES_SHOWN:
             self.say(f'Skipped a bad image: {where}.')
         if self.bad_list:
-            self._list(self.bad_list, (member.archive, member.name, str(member.offset), str(reason)))
+            row = (escaped(member.archive), member.name, str(member.offset), str(reason))
+            self._list(self.bad_list, tuple(map(cell_of, row)))
         self.last = where
         self.check(max(self.seen, self.epoch_size))
 
