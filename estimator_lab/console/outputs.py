@@ -16,7 +16,9 @@ from estimator_lab.console.printable import json_escaped, printable
 from estimator_lab.errors import FlagError, LabError
 
 _NAME_LENGTH = 100
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a disk says that is full, or full for this user or this file."""
+
 _FORMULA = re.compile(r'\s*[=+\-@\uff1d\uff0b\uff0d\uff20]')  # the last four as wide as a Chinese character
 _NUMBER = re.compile(r'[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?', re.ASCII)
 
@@ -32,7 +34,7 @@ def writing(flag: str, path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        kind = LabError if error.errno in _NO_ROOM else FlagError
+        kind = LabError if error.errno in NO_ROOM else FlagError
         raise kind(f'--{flag}={path} cannot be written: {error.strerror or error}.') from error
 
 

@@ -121,7 +121,8 @@ def test_seed_and_names_and_data_alone_decide_the_bytes(tmp_path, source):
         'Zoë/猫.jpg',
         '猫' * 60 + '/1.jpg',
         'a/caf\\xe9.jpg',
-        'a\0b/1.jpg',
+        'a\\x00b\\x1b/1.jpg',
+        'a\\u202e\\u009b\\x5cx1b/1.jpg',
         'a//b.jpg',
     ],
 )
