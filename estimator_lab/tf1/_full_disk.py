@@ -1,7 +1,7 @@
 """Makes TensorFlow tell of a full disk where it hides it.
 
-To a file that may not grow any further (EFBIG), as to `ulimit -f`, it says OUT_OF_RANGE, which ends a training
-as the end of its data does. Events that can't be written are dropped without a word. Here both raise
+A file that may not grow any further (EFBIG), as with `ulimit -f`, is OUT_OF_RANGE to it, which ends a
+training as the end of its data does. Events that can't be written are dropped without a word. Here both raise
 ResourceExhaustedError, as the file of a checkpoint does on a disk without space.
 """
 
@@ -10,6 +10,7 @@ import errno
 import functools
 import logging
 import os
+from pathlib import Path
 from typing import Any
 
 _TOO_LARGE = os.strerror(errno.EFBIG)
@@ -84,16 +85,16 @@ class _CheckedEvents:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._writer, name)
 
-    def WriteEvent(self, event: Any) -> None:
+    def WriteEvent(self, event: Any) -> None:  # noqa: N802 - TensorFlow's name
         self._writer.WriteEvent(event)
         self._bytes += event.ByteSize() + _RECORD_BYTES
 
-    def Flush(self) -> None:
+    def Flush(self) -> None:  # noqa: N802
         self._writer.Flush()
         if self._bytes:
             self._check()
 
-    def Close(self) -> None:
+    def Close(self) -> None:  # noqa: N802
         self._writer.Close()
         self._bytes = 0  # another file begins
 
@@ -105,14 +106,14 @@ class _CheckedEvents:
             return
         found = 0
         with contextlib.suppress(OSError):
-            found = os.stat(path).st_size
+            found = Path(path).stat().st_size
         if found < self._bytes:
             raise errors.ResourceExhaustedError(None, None, f'{path}; {_reason(path)}')
 
 
 def _reason(path: str) -> str:
     try:
-        disk = os.statvfs(os.path.dirname(path) or '.')
+        disk = os.statvfs(Path(path).parent)
     except OSError as error:
         return error.strerror or str(error)
     return _TOO_LARGE if disk.f_bavail and disk.f_favail else _NO_SPACE
