@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from estimator_lab.console import command
+from estimator_lab.console.outputs import writing
 from estimator_lab.console.progress import say
 from estimator_lab.errors import FlagError
 
@@ -43,7 +44,8 @@ def main() -> int:
     if FLAGS.tflite:
         model = to_tflite(saved_model)
         path = saved_model / 'model.tflite'
-        path.write_bytes(model)
+        with writing('out', path):
+            path.write_bytes(model)
         say(f'TensorFlow Lite  {path}, {len(model):,} bytes')
     say(f'Look at it       saved_model_cli show --dir={shlex.quote(str(saved_model))} --all')
     return 0

@@ -12,9 +12,8 @@ from estimator_lab.errors import LabError
 from estimator_lab.tf1 import tf
 
 _NO_REASON = 'Graph execution error'  # the first line of some errors, with the reason below it
-_UNFINISHED = re.compile(
-    r'(?:_temp/part\S*|\.tempstate\d+|\.tmp\w+)$'
-)  # of the name under which a file begins
+# The end of the names that files have while they are written.
+_UNFINISHED = re.compile(r'(?:_temp/part\S*|\.tempstate\d+|\.tmp\w+)$')
 _FULL = re.compile(
     rf'^(.*); ({"|".join(re.escape(os.strerror(number)) for number in NO_ROOM)})', re.MULTILINE
 )
@@ -33,8 +32,9 @@ def tensorflow_errors_as_sentences(
     try:
         yield
     except tf.errors.OpError as error:
-        if full := _why_full(str(error.message)):
-            raise LabError(full) from error
+        if full := _FULL.search(str(error.message)):
+            path = _UNFINISHED.sub('', full[1].strip())
+            raise LabError(f'{path} cannot be written: {full[2]}.') from error
         check()
         raise LabError(f'TensorFlow stopped ({type(error).__name__}): {reason_of(error)}') from error
     except OSError as error:
@@ -49,7 +49,9 @@ def reason_of(error: Any) -> str:
     return next((line.strip() for line in lines if not line.startswith(_NO_REASON)), lines[0])
 
 
-def _why_full(message: str) -> str:
-    """Returns the sentence for a message that tells of a full disk, '' for any other."""
-    found = _FULL.search(message)
-    return f'{_UNFINISHED.sub("", found[1].strip())} cannot be written: {found[2]}.' if found else ''
+def no_room_by(error: Any) -> str:
+    """Returns what one of TensorFlow's errors, or of the system's, says of a full disk, '' for any other."""
+    if isinstance(error, OSError):
+        return f'{error.strerror}' if error.errno in NO_ROOM else ''
+    full = _FULL.search(str(error.message))
+    return full[2] if full else ''

@@ -90,7 +90,14 @@ class _CheckedEvents:
         self._bytes += event.ByteSize() + _RECORD_BYTES
 
     def Flush(self) -> None:  # noqa: N802
-        self._writer.Flush()
+        from tensorflow.python.framework import errors
+
+        try:
+            self._writer.Flush()
+        except Exception as error:  # one of Python's own: IndexError for OUT_OF_RANGE, and so on
+            if _TOO_LARGE in str(error) or _NO_SPACE in str(error):
+                raise errors.ResourceExhaustedError(None, None, str(error)) from error
+            raise
         if self._bytes:
             self._check()
 

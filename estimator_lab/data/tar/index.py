@@ -233,8 +233,9 @@ def open_index(
         raise DataError(f'{archive!r} passes by only once, so that it cannot be indexed.')
     for path in (path_beside(archive), path_in_cache(archive)):
         if path and (found := _believed(path, archive, stamp, wanted)):
-            for sentence in found.notes if note else ():
-                note(sentence)
+            if note:
+                for sentence in found.notes:
+                    note(sentence)
             return found
     index = build_index(archive, progress, note, wanted)
     with contextlib.suppress(OSError):  # keeping it saves time, no more
