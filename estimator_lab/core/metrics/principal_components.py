@@ -100,12 +100,12 @@ def _read_array(
         right = len(shape) == len(expected) and all(
             wanted in (length, None) for length, wanted in zip(shape, expected, strict=True)
         )
-        if found != np.dtype(kind) or in_columns or not right:
+        if found != np.dtype(kind) or not right:
             raise ValueError(f'its {name} is {found} {shape}')
         size = math.prod(shape) * found.itemsize
         if not 0 <= size <= info.file_size:
             raise ValueError(f'its {name} claims {size} bytes, more than are there')
-        return np.frombuffer(file.read(size), found).reshape(shape)
+        return np.frombuffer(file.read(size), found).reshape(shape, order='F' if in_columns else 'C')
 
 
 def principal_components(batches: Iterable[np.ndarray], size: int) -> PrincipalComponents:
