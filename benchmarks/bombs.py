@@ -24,9 +24,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
+from bomb_files import LABELS, encoded, header, images_of, zeros
 from mutation import old_gnu_sparse_header
 from PIL import Image
 
@@ -34,7 +35,6 @@ ALLOWED_MB = 1000
 MEGAPIXELS_64 = (8000, 8000)
 _BIG = 250 * 10**6  # bytes of a member, just below what one may have
 _MINUTES = 15
-_LABELS = 4
 
 # Runs a command in this process, and tells in its last line of standard error how much memory that took.
 _MEASURED = """
@@ -50,41 +50,10 @@ sys.exit(status)
 """
 
 
-def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
-    """Returns an image as a file."""
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def images_of(size: tuple[int, int]) -> dict[str, bytes]:
-    """Returns intact images of one colour, a few kilobytes each, by the names of their files."""
-    palette = Image.new('P', size)
-    palette.putpalette([0, 0, 0, 255, 0, 0])
-    colour = Image.new('RGB', size, (200, 100, 50))
-    return {
-        'palette.png': encoded(palette, 'PNG', bits=1, transparency=0),
-        'alpha.png': encoded(Image.new('RGBA', size, (9, 9, 9, 9)), 'PNG'),
-        'deep.png': encoded(Image.fromarray(np.zeros(size[::-1], np.uint16)), 'PNG'),
-        'baseline.jpg': encoded(colour, 'JPEG'),
-        'progressive.jpg': encoded(colour, 'JPEG', progressive=True, subsampling='4:4:4'),
-        'inks.jpg': encoded(Image.new('CMYK', size), 'JPEG'),
-        'frame.gif': encoded(palette, 'GIF'),
-        'strip.tif': encoded(colour, 'TIFF', compression='tiff_lzw', tiffinfo={278: size[1]}),
-        'lossless.webp': encoded(colour, 'WEBP', lossless=True),
-    }
-
-
-def _header(name: str, size: int) -> tarfile.TarInfo:
-    info = tarfile.TarInfo(name)
-    info.size = size
-    return info
-
-
 def _tar(file: BinaryIO, members: Iterator[tuple[str, bytes]]) -> None:
     with tarfile.open(fileobj=file, mode='w|') as tar:
         for number, (name, data) in enumerate(members):
-            tar.addfile(_header(f'n{number % _LABELS}/{number}_{name}', len(data)), io.BytesIO(data))
+            tar.addfile(header(f'n{number % LABELS}/{number}_{name}', len(data)), io.BytesIO(data))
 
 
 def _truncated(path: Path, share: float) -> None:
@@ -95,23 +64,11 @@ def _truncated(path: Path, share: float) -> None:
         _tar(file, (('.png', half) for _ in range(round(share * 15e6 / len(half)))))
 
 
-def zeros(path: Path, members: int, size: int) -> None:
-    """Writes an archive, compressed with gzip, of members of zeros."""
-    with gzip.open(path, 'wb', compresslevel=1) as file:
-        block = bytes(2**20)
-        for number in range(members):
-            file.write(_header(f'n{number % _LABELS}/{number}.png', size).tobuf())
-            left = size + -size % 512
-            while left:
-                left -= file.write(block[:left])
-        file.write(bytes(1024))
-
-
 def _holes(path: Path, share: float) -> None:
     """Sparse members that are nothing but a hole."""
     with path.open('wb') as file:
         for number in range(round(60 * share)):
-            file.write(old_gnu_sparse_header(_header(f'n{number % _LABELS}/{number}.png', 0), [], _BIG))
+            file.write(old_gnu_sparse_header(header(f'n{number % LABELS}/{number}.png', 0), [], _BIG))
         file.write(bytes(1024))
 
 

@@ -129,7 +129,7 @@ class PackInput:
         try:
             data = shrink_image(member.data, self.settings.image_size or 0, self.settings.quality)
         except BadExampleError as reason:
-            return reason
+            return reason.with_traceback(None)  # which would keep the member
         if data is member.data:
             return member
         return member._replace(name=str(PurePosixPath(member.name).with_suffix('.jpg')), data=data)
