@@ -257,9 +257,11 @@ class StreamOrder:
             first_epoch, to_skip = divmod(start, size)
         for number in itertools.count(first_epoch):
             seen = 0
-            for seen, scheduled in enumerate(self.epoch(number), 1):
+            for scheduled in self.epoch(number):
+                seen += 1
                 if seen > to_skip:
                     yield scheduled
+                del scheduled  # before the next is read
             _check_any(seen)
             to_skip = max(to_skip - seen, 0)
             if any(map(is_pipe, self.archives)):

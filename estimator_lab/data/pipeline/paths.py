@@ -114,9 +114,7 @@ class ImageInput:
 
     def onwards(self, start: int) -> Iterator[ScheduledMember]:
         """Yields the images behind position `start`, once."""
-        for position, scheduled in enumerate(self.epoch(0)):
-            if position >= start:
-                yield scheduled
+        yield from itertools.islice(self.epoch(0), start, None)
 
 
 def read_image(place: str) -> Member:
@@ -188,6 +186,7 @@ def _scheduled(path: str, epoch: int, note: Note | None = None) -> Iterator[Sche
     if is_tar(head) or path.lower().endswith(_TAR_SUFFIXES):
         for member in stream_members(path, opened=opened, note=note):
             yield ScheduledMember(epoch, member)
+            del member  # before the next is read
         return
     with opened:
         yield ScheduledMember(epoch, ImageFile(path, _read_image(opened) if is_pipe(path) else None))
