@@ -178,7 +178,7 @@ def convolutional(given: argparse.Namespace) -> None:
     trained = train('convolutional', given)
     photos = images_of(given.test, trained.shape) / np.float32(255)
     ours = np.stack([image for _, image in predictions(trained, given.test, 'reconstruction')])
-    components = load_components(trained.model_dir / FILE)
+    components = load_components(trained.model_dir / FILE, photos[0].size)
     theirs = np.clip(components.reconstruct(photos), 0, 1)
     for name, images in (('autoencoder', ours), ('PCA', theirs)):
         error = np.square(images - photos).sum(axis=(1, 2, 3)).mean()

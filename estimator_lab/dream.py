@@ -6,6 +6,7 @@ from absl import flags
 
 from estimator_lab.console import command
 from estimator_lab.console.outputs import writing
+from estimator_lab.console.progress import say
 from estimator_lab.errors import FlagError
 
 FLAGS = flags.FlagValues()
@@ -43,7 +44,7 @@ def main() -> int:
     out = Path(FLAGS.out)
     with writing('out', out):
         labelled_grid(images, texts).save(out)
-    print(f'{"Dreams":<16} {out}: {len(images)} after {FLAGS.steps:,} Gibbs steps each')
+    say(f'{"Dreams":<16} {out}: {len(images)} after {FLAGS.steps:,} Gibbs steps each')
     return 0
 
 

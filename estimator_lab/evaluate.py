@@ -1,11 +1,11 @@
 """``python -m estimator_lab.evaluate``: how good a trained model is, and where it is wrong."""
 
-import sys
 from pathlib import Path
 
 from absl import flags
 
 from estimator_lab.console import command
+from estimator_lab.console.progress import say, say_lines, warn
 from estimator_lab.errors import FlagError
 
 FLAGS = flags.FlagValues()
@@ -49,7 +49,7 @@ def main() -> int:
     from estimator_lab.inference.evaluation_report import as_dict, text, write_files
     from estimator_lab.inference.model import open_trained
 
-    images = ImageInput(FLAGS.data, note=lambda line: print(line, file=sys.stderr))
+    images = ImageInput(FLAGS.data, note=warn)
     trained = open_trained(Path(FLAGS.model_dir))
     if FLAGS.output:  # before the work, so that it is not in vain
         with writing('output', Path(FLAGS.output)):
@@ -57,13 +57,13 @@ def main() -> int:
     settings = EvaluationSettings(
         trained.reader_with(FLAGS.decode), FLAGS.batch_size, FLAGS.eval_steps, FLAGS.worst
     )
-    report = InputReport(say=lambda line: print(line, file=sys.stderr))
+    report = InputReport(say=warn)
     found = evaluate(trained, images, settings, report)
-    print(json_text(as_dict(trained, found), 1) if FLAGS.json else text(trained, found))
+    say_lines(json_text(as_dict(trained, found), 1) if FLAGS.json else text(trained, found))
     if FLAGS.output:
         names = write_files(Path(FLAGS.output), trained, found)
         if not FLAGS.json:
-            print(f'{"Written":<16} {FLAGS.output}: {", ".join(names)}')
+            say(f'{"Written":<16} {FLAGS.output}: {", ".join(names)}')
     return 0
 
 

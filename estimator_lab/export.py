@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from estimator_lab.console import command
+from estimator_lab.console.outputs import writing
+from estimator_lab.console.progress import say
 from estimator_lab.errors import FlagError
 
 if TYPE_CHECKING:
@@ -37,14 +39,15 @@ def main() -> int:
 
     trained = open_trained(Path(FLAGS.model_dir))
     saved_model = export_saved_model(trained, Path(FLAGS.out or trained.model_dir / 'export'))
-    print(f'Exported         {trained.model.name} at step {trained.step}: {saved_model}')
+    say(f'Exported         {trained.model.name} at step {trained.step}: {saved_model}')
     _describe(trained)
     if FLAGS.tflite:
         model = to_tflite(saved_model)
         path = saved_model / 'model.tflite'
-        path.write_bytes(model)
-        print(f'TensorFlow Lite  {path}, {len(model):,} bytes')
-    print(f'Look at it       saved_model_cli show --dir={shlex.quote(str(saved_model))} --all')
+        with writing('out', path):
+            path.write_bytes(model)
+        say(f'TensorFlow Lite  {path}, {len(model):,} bytes')
+    say(f'Look at it       saved_model_cli show --dir={shlex.quote(str(saved_model))} --all')
     return 0
 
 
@@ -56,9 +59,9 @@ def _describe(trained: 'Trained') -> None:
         serving.ENCODED_SIGNATURE: f'{serving.IMAGE_BYTES}, string [n]: JPEG or PNG files',
         serving.PIXELS_SIGNATURE: f'{serving.PIXELS}, float32 [n, {height}, {width}, {channels}] in [0, 1]',
     }
-    print('Signatures')
+    say('Signatures')
     for name, takes in inputs.items():
-        print(f'  {name:<22} {takes}')
+        say(f'  {name:<22} {takes}')
 
 
 if __name__ == '__main__':

@@ -1,6 +1,5 @@
 """``python -m estimator_lab.inspect``: what a trained network sees in one image."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +7,7 @@ from absl import flags
 
 from estimator_lab.console import command
 from estimator_lab.console.outputs import safe_name, writing
+from estimator_lab.console.progress import say, warn
 from estimator_lab.errors import DataError, FlagError
 
 if TYPE_CHECKING:
@@ -62,15 +62,13 @@ def main() -> int:
     with writing('output' if FLAGS.output else 'model_dir', folder):
         folder.mkdir(parents=True, exist_ok=True)
         write_pictures(folder, pictures)
-    print(f'{"Prediction":<16} {_prediction(trained, found)}')
-    print(f'{"Pictures":<16} {folder}: {", ".join(f"{name}.png" for name in pictures)}')
+    say(f'{"Prediction":<16} {_prediction(trained, found)}')
+    say(f'{"Pictures":<16} {folder}: {", ".join(f"{name}.png" for name in pictures)}')
     try:
         write_summaries(events, pictures, trained.step)
-        print(f'{"TensorBoard":<16} {command.tensorboard(trained.model_dir)}')
+        say(f'{"TensorBoard":<16} {command.tensorboard(trained.model_dir)}')
     except OSError as error:
-        print(
-            f'{events} cannot be written, so that TensorBoard shows nothing of it: {error}', file=sys.stderr
-        )
+        warn(f'{events} cannot be written, so that TensorBoard shows nothing of it: {error}')
     return 0
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from absl import flags
 
 from estimator_lab.console import command
+from estimator_lab.console.progress import say_lines
 from estimator_lab.errors import DataError
 
 FLAGS = flags.FlagValues()
@@ -36,9 +37,9 @@ def main(arguments: list[str]) -> int:
         places = [
             {'file': each.file, 'line': each.line, 'text': each.text, **each.rule._asdict()} for each in found
         ]
-        print(json_text(places, 1))
+        say_lines(json_text(places, 1))
     else:
-        print(report(found, len(files)))
+        say_lines(report(found, len(files)))
     return 0
 
 

@@ -1,7 +1,6 @@
 """``python -m estimator_lab.predict``: what a trained model says about images."""
 
 import contextlib
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,8 @@ from absl import flags
 
 from estimator_lab.console import command
 from estimator_lab.console.outputs import writing
-from estimator_lab.errors import DataError, FlagError
+from estimator_lab.console.progress import say, silence, warn, why_unwritten
+from estimator_lab.errors import DataError, FlagError, LabError
 
 if TYPE_CHECKING:
     from estimator_lab.data.pipeline.report import InputReport
@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
     from estimator_lab.inference.prediction import Table, predicted_batches
     from estimator_lab.inference.prediction_files import PredictionFiles
 
-    images = ImageInput([*arguments, *FLAGS.data], note=lambda line: print(line, file=sys.stderr))
+    images = ImageInput([*arguments, *FLAGS.data], note=warn)
     trained = open_trained(Path(FLAGS.model_dir))
     table = Table(trained, FLAGS.top)
     files = PredictionFiles(Path(FLAGS.output)) if FLAGS.output else None
@@ -69,7 +69,7 @@ def main(arguments: list[str]) -> int:
         with _rows_stream() as stream, contextlib.closing(batches):
             _write(batches, table, files, stream)
     except BrokenPipeError:  # whoever read the rows has enough of them
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence(sys.stdout)
         return 0
     return _conclude(report, images.paths)
 
@@ -96,7 +96,13 @@ def _write(
 def _rows_stream() -> Iterator[TextIO]:
     if not FLAGS.out:
         sys.stdout.reconfigure(encoding='utf-8')  # type: ignore[union-attr] # as files have it
-        yield sys.stdout
+        try:
+            yield sys.stdout
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            silence(sys.stdout)
+            raise LabError(why_unwritten(error)) from error
         return
     path = Path(FLAGS.out)
     with writing('out', path), path.open('w', encoding='utf-8', newline='') as file:
@@ -105,7 +111,7 @@ def _rows_stream() -> Iterator[TextIO]:
 
 def _tell_what_is_missing(names: list[str], written: bool) -> None:
     if names and not written:
-        print(f'Not in the table: {", ".join(names)}; --output=DIR writes them as files.', file=sys.stderr)
+        warn(f'Not in the table: {", ".join(names)}; --output=DIR writes them as files.')
 
 
 def _conclude(report: 'InputReport', paths: list[str]) -> int:
@@ -114,9 +120,9 @@ def _conclude(report: 'InputReport', paths: list[str]) -> int:
     if report.bad == report.seen:
         raise DataError(f'None of the {report.seen:,} images could be decoded; the last is {report.last}.')
     if report.bad:
-        print(f'{report.bad:,} of {report.seen:,} images could not be decoded.', file=sys.stderr)
+        warn(f'{report.bad:,} of {report.seen:,} images could not be decoded.')
     if FLAGS.out:
-        print(f'Predicted {report.seen - report.bad:,} images: {FLAGS.out}')
+        say(f'Predicted {report.seen - report.bad:,} images: {FLAGS.out}')
     return 0
 
 

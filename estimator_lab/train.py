@@ -11,6 +11,7 @@ from absl import flags
 from estimator_lab.console import command
 from estimator_lab.console.options import define_flags, groups_of, read_flags
 from estimator_lab.console.progress import say as _say
+from estimator_lab.console.progress import say_lines
 from estimator_lab.errors import FlagError
 from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.training.settings import Settings
@@ -45,7 +46,7 @@ def main() -> int:
     if FLAGS.hparams == 'help':
         from estimator_lab.core.hparams import describe_hparams
 
-        print(f'Hyper-parameters of {model.name}:\n{describe_hparams(model.load().Params)}')
+        say_lines(f'Hyper-parameters of {model.name}:\n{describe_hparams(model.load().Params)}')
         return 0
     if FLAGS.eval_data and not FLAGS.data:
         raise FlagError('--eval_data needs --data: the built-in faces bring their own evaluation images.')

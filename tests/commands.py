@@ -19,7 +19,8 @@ def invoke(module: ModuleType, *arguments: str) -> int:
         module.FLAGS[name].unparse()
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
         patch.setattr(sys, 'argv', [module.__name__, *arguments])
-        command.run(module.main, module._USAGE, module._GROUPS, module._ARGUMENTS, module.FLAGS)
+        arguments_help = getattr(module, '_ARGUMENTS', '')
+        command.run(module.main, module._USAGE, module._GROUPS, arguments_help, module.FLAGS)
     return int(ended.value.code or 0)
 
 

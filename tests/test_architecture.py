@@ -24,7 +24,7 @@ FLOORS = [
     {'train', 'evaluate', 'predict', 'inspect', 'export', 'dream', 'port'},
 ]
 DATA_FLOORS = [
-    {'cache', 'labels', 'bad_example'},
+    {'cache', 'labels', 'bad_example', 'budget'},
     {'tar'},
     {'order'},
     {'kind', 'decoded_cache'},
@@ -134,3 +134,16 @@ def test_the_picture_of_the_rooms_is_true():
     rooms = {path.parent.name for path in PACKAGE.glob('*/__init__.py')}
     inner = {path.parent.name for path in PACKAGE.glob('*/*/__init__.py')}
     assert shown == rooms | inner
+
+
+def test_what_commands_show_goes_through_the_console():
+    """There it is made printable, and a full disk or a closed pipe is met."""
+    own = {'console', 'contrib'}
+    printing = {
+        f'{source}:{node.lineno}'
+        for source in SOURCES
+        if source.parts[0] not in own
+        for node in ast.walk(ast.parse((PACKAGE / source).read_text(encoding='utf-8')))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'print'
+    }
+    assert not printing

@@ -1,5 +1,6 @@
 """What the commands share: short grouped help, exit statuses, and errors in one sentence."""
 
+import io
 import os
 import shlex
 import shutil
@@ -10,6 +11,7 @@ from typing import Any
 
 from absl import flags
 
+from estimator_lab.console.progress import check_said, say_lines, warn
 from estimator_lab.errors import LabError
 
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
@@ -62,8 +64,11 @@ def run(
       flag_values: the command's flags.
     """
     if any(argument in ('--help', '-h', '-help', '--helpshort') for argument in sys.argv[1:]):
-        print(help_text(usage, groups, flag_values))
+        say_lines(help_text(usage, groups, flag_values))
         sys.exit(0)
+    for stream in (sys.stdout, sys.stderr):  # a line in letters that it does not know is better than none
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors='backslashreplace')
     try:
         rest = flag_values(sys.argv)[1:]
     except flags.Error as error:
@@ -73,15 +78,17 @@ def run(
     if arguments and not rest and not arguments.startswith('['):
         _fail(f'{arguments} is missing, see --help.', 2)
     try:
-        sys.exit(main(rest) if arguments else main())
+        status = main(rest) if arguments else main()
+        check_said()
+        sys.exit(status)
     except LabError as error:
         _fail(str(error), error.exit_status)
     except ImportError as error:
-        _fail(str(error), 1)
+        _fail(' '.join(str(error).split()), 1)
     except KeyboardInterrupt:
         _fail('Stopped.', INTERRUPTED)
 
 
 def _fail(sentence: str, status: int) -> None:
-    print(f'error: {sentence}', file=sys.stderr)
+    warn(f'error: {sentence}')
     sys.exit(status)

@@ -1,6 +1,7 @@
 """Folders and files that a user names for results."""
 
 import csv
+import errno
 import fcntl
 import json
 import math
@@ -9,20 +10,32 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from estimator_lab.errors import FlagError
+from estimator_lab.console.printable import json_escaped, printable
+from estimator_lab.errors import FlagError, LabError
 
 _NAME_LENGTH = 100
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a disk says that is full, or full for this user or this file."""
+
+_FORMULA = re.compile(r'\s*[=+\-@\uff1d\uff0b\uff0d\uff20]')  # the last four as wide as a Chinese character
+_NUMBER = re.compile(r'[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?', re.ASCII)
 
 
 @contextmanager
 def writing(flag: str, path: Path) -> Iterator[None]:
-    """Turns an OSError of the block into a FlagError that names the flag and its value."""
+    """Turns an OSError of the block into an error that names the flag and its value.
+
+    Raises:
+      FlagError: the path can't be written.
+      LabError: it could, if there were room on the disk.
+    """
     try:
         yield
     except OSError as error:
-        raise FlagError(f'--{flag}={path} cannot be written: {error.strerror or error}.') from error
+        kind = LabError if error.errno in NO_ROOM else FlagError
+        raise kind(f'--{flag}={path} cannot be written: {error.strerror or error}.') from error
 
 
 @contextmanager
@@ -52,16 +65,42 @@ def locked(folder: Path, busy: str) -> Iterator[None]:
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
-    """Returns strict JSON: a number that is not finite, for which it has no word, is null."""
-    return json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    """Returns strict JSON, fit to be shown: a number that is not finite, for which it has no word: null."""
+    return json_escaped(json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False))
+
+
+class CsvWriter:
+    """Writes a table whose texts are no formulas to a spreadsheet, and may be shown on a terminal.
+
+    A text that begins with = + - or @, which a spreadsheet could take for a formula, gets an apostrophe
+    before it. Numbers stay as they are, also those below zero, and so do texts that are numbers.
+
+    Args:
+      stream: where it goes.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._writer = csv.writer(stream, lineterminator='\n')
+
+    def write(self, row: Iterable[Any]) -> None:
+        """Writes a row."""
+        self._writer.writerow([cell_of(value) for value in row])
+
+
+def cell_of(value: Any) -> Any:
+    """Returns a value as it stands in a table."""
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
 
 def write_csv(path: Path, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Writes a table."""
     with path.open('w', encoding='utf-8', newline='') as file:
-        writer = csv.writer(file, lineterminator='\n')
-        writer.writerow(head)
-        writer.writerows(rows)
+        writer = CsvWriter(file)
+        for row in (head, *rows):
+            writer.write(row)
 
 
 def safe_name(name: str) -> str:

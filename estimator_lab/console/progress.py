@@ -1,14 +1,23 @@
-"""A progress bar on a terminal, a plain line now and then elsewhere, nothing for what is quick."""
+"""What commands say: lines, and a progress bar on a terminal, a plain line now and then elsewhere.
+
+All of it is made printable here, whatever names and labels are in it. A line that can't be written is no
+reason to end the work: `check_said` tells at its end.
+"""
 
 import os
 import sys
 import time
 from typing import TextIO
 
+from estimator_lab.console.printable import printable
+from estimator_lab.errors import LabError
+
 _QUICK_SECONDS = 2.0
 _TERMINAL_SECONDS = 0.2
 _PLAIN_SECONDS = 10.0
 _BAR = 24
+
+_unsaid: list[OSError] = []
 
 
 class StatusLine:
@@ -45,6 +54,7 @@ class StatusLine:
         """Shows a state."""
         self._due = time.monotonic() + self._seconds
         self._shown = True
+        line = printable(line)
         _write(self._stream, f'\r\033[K{line}' if self.is_live else f'{line}\n')
 
     def close(self) -> None:
@@ -89,15 +99,52 @@ class Progress:
 
 def say(line: str) -> None:
     """Prints a line; on a terminal, a progress bar may stand where it goes."""
+    line = printable(line)
     _write(sys.stdout, f'\r\033[K{line}\n' if sys.stdout.isatty() else f'{line}\n')
+
+
+def say_lines(text: str) -> None:
+    """Prints a text of several lines."""
+    for line in text.split('\n'):
+        say(line)
+
+
+def warn(line: str) -> None:
+    """Prints a line to standard error, where it is not in the way of results."""
+    _write(sys.stderr, f'{printable(line)}\n')
+
+
+def check_said() -> None:
+    """Makes sure that all was written that was said to someone who still listens.
+
+    Raises:
+      LabError: it was not, as the disk is full that it goes to.
+    """
+    if _unsaid:
+        raise LabError(why_unwritten(_unsaid.pop()))
+
+
+def why_unwritten(error: OSError) -> str:
+    """Returns the sentence for an error of standard output."""
+    return f'Standard output cannot be written: {error.strerror or error}.'
+
+
+def silence(stream: TextIO) -> None:
+    """Sends to nowhere what a stream still holds, and what is written to it from now on."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def _write(stream: TextIO, text: str) -> None:
     try:
         stream.write(text)
         stream.flush()
-    except BrokenPipeError:  # nobody reads on: no reason to end the work
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except BrokenPipeError:  # nobody reads on
+        silence(stream)
+    except OSError as error:
+        silence(stream)
+        _unsaid.append(error)
 
 
 def clock(seconds: float) -> str:

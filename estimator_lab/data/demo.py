@@ -4,6 +4,8 @@ import shutil
 from pathlib import Path
 
 from estimator_lab.console import command
+from estimator_lab.console.progress import say
+from estimator_lab.data.cache import partial_name
 from estimator_lab.data.demo_sets.archives import cached_demo
 from estimator_lab.errors import DataError
 
@@ -18,11 +20,21 @@ def _write_into(folders: list[str]) -> int:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for path in paths:
-                shutil.copyfile(path, folder / path.name)
+                _copy(path, folder / path.name)
         except OSError as error:
             raise DataError(f'{folder} cannot be written: {error.strerror}.') from error
-        print(f'{folder / paths.train.name} and {folder / paths.test.name}')
+        say(f'{folder / paths.train.name} and {folder / paths.test.name}')
     return 0
+
+
+def _copy(path: Path, target: Path) -> None:
+    """Copies a file; half of one never has the name of the whole."""
+    partial = partial_name(target)
+    try:
+        shutil.copyfile(path, partial)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 if __name__ == '__main__':

@@ -42,7 +42,7 @@ class Reader(Protocol):
         """Of the arrays of a batch, by the feature's name."""
 
     def begin(self, count: int) -> Any:
-        """Returns what the examples of `count` members are collected in."""
+        """Returns what the examples of up to `count` members are collected in."""
 
     def read_into(self, batch: Any, place: int, scheduled: ScheduledMember) -> None:
         """Reads a member, and puts its example into its place.
@@ -53,7 +53,7 @@ class Reader(Protocol):
         """
 
     def finish(self, batch: Any, good: Sequence[bool]) -> Arrays:
-        """Returns the examples of those members that were good; `good` says which."""
+        """Returns the examples of the good places; `good` says which, of each a member has come to or not."""
 
     def blank(self) -> Arrays:
         """Returns one example, which stands where all of a batch were bad."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from estimator_lab.console.printable import printable
 from estimator_lab.errors import DataError
 
 UNKNOWN_ID = -1
@@ -61,11 +62,13 @@ class Vocabulary:
 def read_vocabulary(path: Path) -> Vocabulary:
     """Reads a vocabulary from a text file of one label a line; empty lines are passed over.
 
+    Labels are as they are shown; what can't be shown in them may be written as it is too.
+
     Raises:
       DataError: the file can't be read, or its labels make no vocabulary.
     """
     try:
-        lines = path.read_text(encoding='utf-8').splitlines()
+        lines = path.read_text(encoding='utf-8').split('\n')
     except (OSError, ValueError) as error:
         raise DataError(f'The vocabulary {path} cannot be read: {error}.') from error
-    return Vocabulary(tuple(line.strip() for line in lines if line.strip()))
+    return Vocabulary(tuple(printable(line.strip()) for line in lines if line.strip()))

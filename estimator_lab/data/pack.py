@@ -6,6 +6,7 @@ from pathlib import Path
 from absl import flags
 
 from estimator_lab.console import command
+from estimator_lab.console.progress import Progress, say
 from estimator_lab.errors import FlagError
 
 FLAGS = flags.FLAGS
@@ -46,7 +47,6 @@ def main(arguments: list[str]) -> int:
     if FLAGS['quality'].present and not FLAGS.image_size:
         raise FlagError('--quality needs --image_size: without it the bytes of images stay as they are.')
 
-    from estimator_lab.console.progress import say
     from estimator_lab.data.packing.packing import PackSettings, pack
     from estimator_lab.data.tar.sources import expand_archives
 
@@ -60,12 +60,14 @@ def main(arguments: list[str]) -> int:
     )
     out = Path(FLAGS.out)
     manifest = pack(expand_archives(arguments), out, settings, say)
-    print(f'Images    {manifest.images:,} of {len(manifest.labels):,} labels, {manifest.bytes / 1e6:,.1f} MB')
+    say(f'Images    {manifest.images:,} of {len(manifest.labels):,} labels, {manifest.bytes / 1e6:,.1f} MB')
     if manifest.skipped:
-        print(f'Skipped   {len(manifest.skipped):,} bad images, listed in the manifest')
-    print(f'Shards    {len(manifest.shards):,} in {out}')
+        listed = len(manifest.skipped)
+        first = f'the first {listed:,} ' if manifest.unlisted else ''
+        say(f'Skipped   {listed + manifest.unlisted:,} bad images, {first}listed in the manifest')
+    say(f'Shards    {len(manifest.shards):,} in {out}')
     data = shlex.quote(str(out / '*.tar'))
-    print(f'Next      {command.python()} -m estimator_lab.train --data={data} --model_dir=runs/mine')
+    say(f'Next      {command.python()} -m estimator_lab.train --data={data} --model_dir=runs/mine')
     return 0
 
 
@@ -74,7 +76,6 @@ def _verify(folders: list[str]) -> int:
         if FLAGS[name].present:
             raise FlagError(f'--verify and --{name} exclude each other.')
 
-    from estimator_lab.console.progress import Progress
     from estimator_lab.data.packing.shards import verify
 
     for folder in folders:
@@ -83,7 +84,7 @@ def _verify(folders: list[str]) -> int:
             manifest = verify(Path(folder), progress)
         finally:
             progress.close()
-        print(f'OK: {folder} holds {manifest.images:,} images in {len(manifest.shards):,} shards, as packed.')
+        say(f'OK: {folder} holds {manifest.images:,} images in {len(manifest.shards):,} shards, as packed.')
     return 0
 
 

@@ -26,11 +26,18 @@ def _index_all(patterns: list[str]) -> int:
             index.write(place)
         except OSError:
             place = path_in_cache(archive)
-            index.write(place)
+            _write(index, place)
         say(_describe(index, place))
         if index.damage:
             raise DataError(f'The index ends where the archive does: {index.damage}')
     return 0
+
+
+def _write(index: Index, place: Path) -> None:
+    try:
+        index.write(place)
+    except OSError as error:
+        raise DataError(f'{place} cannot be written: {error.strerror or error}.') from error
 
 
 def _describe(index: Index, place: Path) -> str:

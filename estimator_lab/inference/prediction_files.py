@@ -1,6 +1,5 @@
 """Where predictions go: rows to CSV or JSON lines, vectors to NumPy's files, pictures to PNG."""
 
-import csv
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from estimator_lab.console.outputs import json_text, safe_name, writing
+from estimator_lab.console.outputs import CsvWriter, json_text, safe_name, writing
 from estimator_lab.core.display.picture import as_picture
 from estimator_lab.errors import FlagError
 from estimator_lab.feature_keys import KEY
@@ -21,10 +20,9 @@ WriteRow = Callable[[Row], None]
 
 def csv_rows(stream: TextIO, columns: Sequence[str]) -> WriteRow:
     """Writes the head of a CSV table; returns what writes a row of it."""
-    names = [KEY, *columns, PROBLEM]
-    writer = csv.DictWriter(stream, names, restval='', lineterminator='\n')
-    writer.writeheader()
-    return lambda row: writer.writerow({KEY: row.key, **row.columns, PROBLEM: row.problem})
+    writer = CsvWriter(stream)
+    writer.write([KEY, *columns, PROBLEM])
+    return lambda row: writer.write([row.key, *(row.columns.get(name, '') for name in columns), row.problem])
 
 
 def json_rows(stream: TextIO, columns: Sequence[str]) -> WriteRow:

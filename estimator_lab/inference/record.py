@@ -11,6 +11,7 @@ from typing import Any
 
 from estimator_lab import __version__
 from estimator_lab.console.json_input import as_object, as_type, read_json, shown
+from estimator_lab.console.printable import printable
 from estimator_lab.data.images.decode import MAX_PIXELS, MAX_SIDE
 from estimator_lab.data.order.legs import Leg, Source
 from estimator_lab.errors import DataError, FlagError
@@ -79,6 +80,7 @@ def read_record(model_dir: Path) -> Record | None:
         found = as_type(fields.setdefault('format', 0), int, 'format')
         if found <= FORMAT:
             record = as_object(fields, Record)
+            record = dataclasses.replace(record, vocabulary=tuple(map(printable, record.vocabulary)))
             _check(record)
             return record
     except FileNotFoundError:

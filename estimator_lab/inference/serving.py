@@ -1,9 +1,11 @@
 """A trained model -> a SavedModel that runs on its own: what `export` and the exporters of training share."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from estimator_lab.console.tensorflow_errors import no_room_by, reason_of
 from estimator_lab.data.images.graph_decode import decode_batch
 from estimator_lab.data.images.shape import ImageShape
 from estimator_lab.errors import FlagError, LabError
@@ -18,6 +20,7 @@ PIXELS = 'image'
 """Input of the signature that takes pixels."""
 
 ENCODED_SIGNATURE = 'serving_default'
+_UNFINISHED = 'temp-*'  # Estimator's name for a SavedModel that it writes
 PIXELS_SIGNATURE = 'pixels:serving_default'
 """Estimator's name for a model's outputs behind an alternative receiver."""
 
@@ -56,12 +59,19 @@ def export_saved_model(trained: Trained, folder: Path) -> Path:
 
     Raises:
       FlagError: if the folder can't be written.
+      LabError: if it could, but the disk is full; what was written is removed.
     """
     receiver = serving_input_receiver_fn(trained.shape)
+    before = set(folder.glob(_UNFINISHED))
     try:
         path = trained.estimator.export_saved_model(str(folder), receiver)
     except (OSError, tf.errors.OpError) as error:
-        raise FlagError(f'--out={folder} cannot be written: {error}.') from error
+        for unfinished in set(folder.glob(_UNFINISHED)) - before:
+            shutil.rmtree(unfinished, ignore_errors=True)
+        if full := no_room_by(error):
+            raise LabError(f'--out={folder} cannot be written: {full}.') from error
+        reason = error if isinstance(error, OSError) else reason_of(error)
+        raise FlagError(f'--out={folder} cannot be written: {reason}.') from error
     return Path(path.decode())
 
 

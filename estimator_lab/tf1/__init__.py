@@ -8,12 +8,14 @@ itself is loaded when it is first touched. Modules and names that have moved wit
 answer under their old names, where a TensorFlow has not got them itself; ``ESTIMATOR_LAB_SHOW_MOVED=1`` in
 the environment shows each use with its new name.
 
-This package is the only one that knows TensorFlow's versions. It changes three more things in the process:
+This package is the only one that knows TensorFlow's versions. It changes four more things in the process:
 ``tf.keras`` and ``tf.layers`` are Keras 2 (from tf-keras), as every TF1 program expects; TensorFlow's
 start-up and deprecation notes stay off the screen unless ``TF_CPP_MIN_LOG_LEVEL`` is set below 3; and on
 x86-64 oneDNN computes convolutions and matrix products unless ``TF_ENABLE_ONEDNN_OPTS`` is set to 0. A
 program that asks for Keras 3 in ``tf.keras``, or already uses it there, is warned and keeps it, without an
 Estimator.
+Checkpoints and event files that can't be written for want of space raise ResourceExhaustedError, also where
+TensorFlow takes that for the end of the data, or says nothing.
 TensorFlow's v2 behaviour is left as it is: a program that calls ``tf.Session`` outside an Estimator calls
 ``tf.disable_v2_behavior()`` first, as with ``tensorflow.compat.v1`` itself.
 
@@ -33,6 +35,7 @@ tf: Any = hushed_import('tensorflow.compat.v1')
 check_packages(tf.__version__)
 hush_notes()
 
+from estimator_lab.tf1._full_disk import reveal_full_disks  # noqa: E402
 from estimator_lab.tf1._missing_names import explain_missing_names  # noqa: E402
 from estimator_lab.tf1._moved import MovedName, install_moved_names  # noqa: E402
 from estimator_lab.tf1._restore import restore_estimator, warn_of_keras_3  # noqa: E402
@@ -48,6 +51,7 @@ from estimator_lab.tf1.types import (  # noqa: E402
 )
 
 restore_estimator()
+reveal_full_disks()
 install_moved_names()
 explain_missing_names()
 warn_of_keras_3()

@@ -144,7 +144,8 @@ class Experiment:
         metrics: Mapping[str, float] = {}
         try:
             # The other workers of a cluster may have stopped a moment before this one: hence the check.
-            with switch.listening(), tensorflow_errors_as_sentences(switch.check):
+            folder = self.run.settings.model_dir
+            with switch.listening(), tensorflow_errors_as_sentences(switch.check, folder):
                 for trainer in self.trainers[self.trainers.index(self.trainer) :]:
                     self._say_phase(trainer)
                     metrics = trainer.train(switch)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from estimator_lab.console.outputs import writing
 from estimator_lab.console.progress import Progress
 from estimator_lab.data.images.kind import ImageReader
 from estimator_lab.data.order.archives import Archives
@@ -14,7 +15,6 @@ from estimator_lab.data.pipeline.bad_list import BadList
 from estimator_lab.data.pipeline.batches import read_batches
 from estimator_lab.data.pipeline.input_fns import InputFn, archive_input_fn
 from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.errors import FlagError
 from estimator_lab.feature_keys import IMAGE
 from estimator_lab.inference.record import write_record
 from estimator_lab.tf1 import tf
@@ -222,11 +222,9 @@ class PhaseTrainer:
 
     def _write_record(self) -> None:
         folder = self.plan.folder
-        try:
+        with writing('model_dir', folder):
             folder.mkdir(parents=True, exist_ok=True)
             write_record(folder, self.plan.record)
-        except OSError as error:
-            raise FlagError(f'--model_dir={folder} cannot be written: {error.strerror}.') from error
 
     def _prepare(self, switch: StopSwitch) -> None:
         """Shows the training images to a model that wants to see them once, without learning from them."""

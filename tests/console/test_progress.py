@@ -4,6 +4,7 @@ import pytest
 
 from estimator_lab.console import progress
 from estimator_lab.console.progress import Progress, clock
+from estimator_lab.errors import LabError
 
 
 class Terminal(io.StringIO):
@@ -63,3 +64,31 @@ def test_without_a_known_whole(now):
 @pytest.mark.parametrize(('seconds', 'text'), [(0, '0:00'), (59.6, '1:00'), (123, '2:03'), (3723, '1:02:03')])
 def test_clock(seconds, text):
     assert clock(seconds) == text
+
+
+def test_names_in_what_is_said_are_made_printable(now, capsys):
+    stream = Terminal()
+    bar = Progress('Indexing \x1b[2J\n.tar', stream)
+    now[0] += 30
+    bar('\u202e', 0.5)
+    assert stream.getvalue().startswith('\r\033[KIndexing \\x1b[2J\\x0a.tar  [')
+    assert '\\u202e' in stream.getvalue()
+    progress.say('a\x9bb\n')
+    progress.warn('\x07')
+    assert capsys.readouterr() == ('a\\u009bb\\x0a\n', '\\x07\n')
+
+
+def test_what_a_full_disk_did_not_take_is_told_once(monkeypatch, tmp_path):
+    class Full(io.StringIO):
+        def write(self, text):
+            raise OSError(28, 'No space left on device')
+
+        def fileno(self):
+            return file.fileno()
+
+    with (tmp_path / 'out').open('w') as file:
+        monkeypatch.setattr(progress.sys, 'stdout', Full())
+        progress.say('lost')
+        with pytest.raises(LabError, match=r'^Standard output cannot be written: No space left on device\.$'):
+            progress.check_said()
+    progress.check_said()

@@ -111,7 +111,7 @@ def test_a_noisy_image_gives_the_clean_one(trained):
 
 def test_principal_components_get_the_same_noise_and_are_no_better(trained):
     _, found, folder = trained
-    components = load_components(folder / 'principal_components.npz')
+    components = load_components(folder / 'principal_components.npz', 96)
     assert components.axes.shape == (3, 96)
     pixels = (IMAGES / 255).astype(np.float32)
     clean = ((components.reconstruct(pixels) - pixels) ** 2).sum(axis=(1, 2, 3)).mean()
@@ -342,7 +342,7 @@ def test_a_whole_run_from_archives(experiment, archive, tmp_path):
     file = tmp_path / 'run' / 'principal_components.npz'
     result = experiment('layers=5-2', 4).train()
     assert result.metrics['floats_per_image'] == 2
-    assert load_components(file).images == 24
+    assert load_components(file, 64).images == 24
     assert result.metrics['pca_squared_error'] > 0
     trained = open_trained(tmp_path / 'run')
     images = open_archives([str(archive)]).order()

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from google.protobuf import text_format
 from PIL import Image
 from tensorboard.plugins.projector import ProjectorConfig
 
+from estimator_lab.console.outputs import safe_name
+from estimator_lab.console.regular_files import read_regular
 from estimator_lab.core.display.picture import as_picture
 from estimator_lab.tf1 import tf
 
@@ -17,6 +20,8 @@ _LARGEST_TILE = 64
 _DIMENSIONS = 3
 _CONFIG = 'projector_config.pbtxt'
 _NO_MATRICES = 'projector.ckpt'
+_LARGEST_CONFIG = 2**20
+_MOST_POINTS = 100  # names
 
 
 def write_projection(
@@ -42,11 +47,7 @@ def write_projection(
     vectors = np.pad(vectors, [(0, 0), (0, max(_DIMENSIONS - vectors.shape[1], 0))])
     np.savetxt(folder / f'{name}.tsv', vectors, fmt='%.6g', delimiter='\t')
     config, path = ProjectorConfig(), folder / _CONFIG
-    if path.exists():
-        text_format.Parse(path.read_text(encoding='utf-8'), config)
-    others = [other for other in config.embeddings if other.tensor_name != name]
-    del config.embeddings[:]
-    config.embeddings.extend(others)
+    config.embeddings.extend(other for other in _points_in(path) if other.tensor_name != name)
     points = config.embeddings.add(tensor_name=name, tensor_path=f'{name}.tsv')
     if columns:
         points.metadata_path = f'{name}_metadata.tsv'
@@ -57,7 +58,36 @@ def write_projection(
         points.sprite.image_path = f'{name}_sprite.png'
         points.sprite.single_image_dim.extend(tile)  # width, height
     config.model_checkpoint_path = _checkpoint_without_matrices(folder)
-    path.write_text(text_format.MessageToString(config), encoding='utf-8')
+    partial = path.with_suffix('.partial')
+    partial.unlink(missing_ok=True)
+    with partial.open('x', encoding='utf-8') as file:  # never through a link
+        file.write(text_format.MessageToString(config))
+    partial.replace(path)
+
+
+def _points_in(path: Path) -> list[Any]:
+    """Returns the points that a configuration lists, if `write_projection` may have listed them.
+
+    It may be damaged or a stranger's, and TensorBoard shows any file that it names.
+    """
+    config = ProjectorConfig()
+    try:
+        text_format.Parse(read_regular(path, _LARGEST_CONFIG), config)
+    except (OSError, ValueError, RecursionError, text_format.ParseError):
+        return []
+    return [points for points in config.embeddings[:_MOST_POINTS] if _are_beside(points)]
+
+
+def _are_beside(points: Any) -> bool:
+    """Whether the files of some points have the names that `write_projection` gives them."""
+    name = points.tensor_name
+    return (
+        safe_name(name) == name
+        and points.tensor_path == f'{name}.tsv'
+        and points.metadata_path in ('', f'{name}_metadata.tsv')
+        and points.sprite.image_path in ('', f'{name}_sprite.png')
+        and not points.bookmarks_path
+    )
 
 
 def _checkpoint_without_matrices(folder: Path) -> str:

@@ -1,5 +1,6 @@
 """From a reconstruction to an EstimatorSpec for TRAIN, EVAL and PREDICT: what all autoencoders share."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -160,6 +161,7 @@ def _error_of_components(made: Reconstructed, path: Path) -> Tensor:
 
     They are computed with outside of TensorFlow: in the graph, they would be written out with it.
     """
-    reconstruct = load_components(path).reconstruct
+    values = math.prod(made.inputs.shape.as_list()[1:])
+    reconstruct = load_components(path, values).reconstruct
     others = tf.py_func(reconstruct, [made.inputs], tf.float32, stateful=False)
     return squared_error(made.images, tf.reshape(others, tf.shape(made.images)))

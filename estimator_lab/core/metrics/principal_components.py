@@ -6,12 +6,15 @@ section 2.1), so that its memory depends on neither the number of images nor the
 """
 
 import math
+import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from estimator_lab.console.regular_files import open_regular
+from estimator_lab.errors import DataError
 from estimator_lab.pixels import to_unit_range
 
 FILE = 'principal_components.npz'
@@ -45,14 +48,64 @@ class PrincipalComponents:
     def save(self, path: Path) -> None:
         """Writes them to a file, whole or not at all."""
         partial = path.with_suffix('.partial.npz')
-        np.savez(partial, mean=self.mean, axes=self.axes, images=self.images)
-        partial.replace(path)
+        partial.unlink(missing_ok=True)
+        try:
+            with partial.open('xb') as file:  # never through a link
+                np.savez(file, mean=self.mean, axes=self.axes, images=np.int64(self.images))
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
-def load_components(path: Path) -> PrincipalComponents:
-    """Returns what `PrincipalComponents.save` wrote."""
-    with np.load(path) as arrays:
-        return PrincipalComponents(arrays['mean'], arrays['axes'], int(arrays['images']))
+def load_components(path: Path, values: int) -> PrincipalComponents:
+    """Returns what `PrincipalComponents.save` wrote; the file may be a stranger's.
+
+    Args:
+      path: of the file.
+      values: of an image.
+
+    Raises:
+      DataError: it can't be read, or holds no components of so many values.
+    """
+    try:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
+            mean = _read_array(archive, 'mean', '<f4', (values,))
+            axes = _read_array(archive, 'axes', '<f4', (None, values))
+            images = _read_array(archive, 'images', '<i8', ())
+    except (OSError, ValueError, LookupError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f'{path} holds no principal components that can be used: {error}.') from error
+    if not (len(axes) <= values and np.isfinite(mean).all() and np.isfinite(axes).all()):
+        raise DataError(f'{path} holds no principal components that can be used: they are none.')
+    return PrincipalComponents(mean, axes, int(images))
+
+
+def _read_array(
+    archive: zipfile.ZipFile, name: str, kind: str, expected: tuple[int | None, ...]
+) -> np.ndarray:
+    """Returns an array of a file of NumPy's, whose header may claim any size, as long as that is there.
+
+    Args:
+      archive: the file.
+      name: of the array.
+      kind: its type.
+      expected: its shape; None for any length.
+    """
+    info = archive.getinfo(f'{name}.npy')
+    if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
+        raise ValueError(f'its {name} is compressed')
+    with archive.open(info) as file:
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise ValueError(f'its {name} has an unknown format')
+        shape, in_columns, found = np.lib.format.read_array_header_1_0(file)
+        right = len(shape) == len(expected) and all(
+            wanted in (length, None) for length, wanted in zip(shape, expected, strict=True)
+        )
+        if found != np.dtype(kind) or not right:
+            raise ValueError(f'its {name} is {found} {shape}')
+        size = math.prod(shape) * found.itemsize
+        if not 0 <= size <= info.file_size:
+            raise ValueError(f'its {name} claims {size} bytes, more than are there')
+        return np.frombuffer(file.read(size), found).reshape(shape, order='F' if in_columns else 'C')
 
 
 def principal_components(batches: Iterable[np.ndarray], size: int) -> PrincipalComponents:

@@ -5,15 +5,17 @@ Safe to call from many threads at once: each call works on its own image and sha
 
 import functools
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from estimator_lab.console.printable import printable
 from estimator_lab.data.bad_example import BadExampleError
-from estimator_lab.data.images.jpeg import Frame, decode_frame, frame_of, scale_for
+from estimator_lab.data.budget import DECODED, Share
+from estimator_lab.data.images.jpeg import Frame, bytes_to_decode, decode_frame, frame_of, scale_for
 from estimator_lab.data.images.quiet import silence_decoders
 from estimator_lab.pixels import UINT8_MAX
 
@@ -28,9 +30,19 @@ MAX_PIXELS = 64_000_000
 MAX_SIDE = 65_535
 """So is a longer side: the resize filter's memory grows with it."""
 
+MAX_BYTES = 640_000_000
+"""So is what takes more to decode; of 64 million pixels, that is only WebP's and some rare kinds."""
+
 _FAST_SLACK = 0.75
 _MODES = {1: 'L', 3: 'RGB'}
 _MAYBE_ALPHA = ('P', 'PA', 'LA', 'RGBA', 'RGBa')  # a palette may hold transparent colours
+_STRIP_PIXELS = 2**20  # that are converted at once, where the whole in both modes would take too much
+# Bytes that Pillow keeps of a pixel, in its own mode and in the one that it is brought to; 8 for any other.
+_BYTES_A_PIXEL = {'1': 2, 'L': 1, 'P': 5, 'RGB': 4, 'I;16': 3, 'I;16B': 3, 'I;16L': 3, 'I': 5}
+# Bytes beside those that decoders take: two canvases, and the pixels on their way from them; a strip, which
+# may be all; of each value of a JPEG in several scans, its coefficients.
+_BYTES_OF_DECODER = {'WEBP': 12, 'TIFF': 4}
+_OF_COEFFICIENT = 2
 # Named, as Pillow goes by the content alone and would run Ghostscript for a PostScript 'x.jpg'.
 _FORMATS = ('JPEG', 'PNG', 'BMP', 'DIB', 'GIF', 'WEBP', 'TIFF', 'PPM')
 
@@ -65,7 +77,7 @@ def _one_error(decode: Callable[P, T]) -> Callable[P, T]:
 def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):  # its own text holds a memory address
         return 'not an image in a known format'
-    return f'{error}' or type(error).__name__
+    return printable(f'{error}') or type(error).__name__
 
 
 @_one_error
@@ -91,20 +103,9 @@ def decode_image(data: bytes, height: int, width: int, channels: int = 1) -> npt
       ValueError: `height`, `width` or `channels` is out of range.
     """
     _check_wanted(height, width, channels)
-    image = open_image(data).resize((width, height), Image.Resampling.LANCZOS)
-    return np.array(image.convert(_MODES[channels])).reshape(height, width, channels)
-
-
-@_one_error
-def open_image(data: bytes) -> Image.Image:
-    """Decodes an image in its own size, to mode L or RGB in the way that `decode_image` describes.
-
-    Raises:
-      BadExampleError: the bytes can't be decoded, or are an image that is too large.
-    """
-    if not data:
-        raise BadExampleError('no data (0 bytes)')
-    return _open_jpeg(data) or _open(data)
+    with DECODED.share() as share:
+        image = _opened(data, share).resize((width, height), Image.Resampling.LANCZOS)
+        return np.array(image.convert(_MODES[channels])).reshape(height, width, channels)
 
 
 @_one_error
@@ -124,12 +125,14 @@ def shrink_image(data: bytes, side: int, quality: int) -> bytes:
     Raises:
       BadExampleError: the bytes can't be decoded, or are an image that is too large.
     """
-    image = open_image(data)
-    shorter = min(image.size)
-    if shorter <= side:
-        return data
-    width, height = (max(side, round(length * side / shorter)) for length in image.size)
-    small = image.resize((width, height), Image.Resampling.LANCZOS)
+    with DECODED.share() as share:
+        image = _opened(data, share)
+        shorter = min(image.size)
+        if shorter <= side:
+            return data
+        width, height = (max(side, round(length * side / shorter)) for length in image.size)
+        small = image.resize((width, height), Image.Resampling.LANCZOS)
+        del image
     small.info.clear()
     encoded = io.BytesIO()
     small.save(encoded, 'JPEG', quality=quality)
@@ -148,11 +151,12 @@ def decode_image_fast(data: bytes, height: int, width: int, channels: int = 1) -
     Args, returns and raises as `decode_image`.
     """
     _check_wanted(height, width, channels)
-    frame = frame_of(data)
-    image = frame and _shrunk_jpeg(data, frame, height, width, channels)
-    if not image:  # `decode_image` has the words for what is wrong
-        return decode_image(data, height, width, channels)
-    return np.array(image).reshape(height, width, channels)
+    if frame := frame_of(data):
+        with DECODED.share() as share:
+            image = _shrunk_jpeg(data, frame, height, width, channels, share)
+        if image:
+            return np.array(image).reshape(height, width, channels)
+    return decode_image(data, height, width, channels)  # which has the words for what is wrong
 
 
 Decode = Callable[[bytes, int, int, int], npt.NDArray[np.uint8]]
@@ -169,45 +173,80 @@ def _check_wanted(height: int, width: int, channels: int) -> None:
         )
 
 
-def _open_jpeg(data: bytes) -> Image.Image | None:
+def _opened(data: bytes, share: Share) -> Image.Image:
+    """Decodes an image in its own size, to mode L or RGB in the way that `decode_image` describes.
+
+    Args:
+      data: the encoded image.
+      share: gets the bytes that this takes, and those of the result as long as there is one.
+    """
+    if not data:
+        raise BadExampleError('no data (0 bytes)')
+    return _open_jpeg(data, share) or _open(data, share)
+
+
+def _open_jpeg(data: bytes, share: Share) -> Image.Image | None:
     """Decodes an ordinary, undamaged JPEG; None leaves anything else to `_open`."""
     frame = frame_of(data)
     if frame is None:
         return None
     _check_size(frame.width, frame.height)
+    share.hold(bytes_to_decode(frame))
     try:
         return decode_frame(data, frame)
     except ValueError:
         return None
 
 
-def _shrunk_jpeg(data: bytes, frame: Frame, height: int, width: int, channels: int) -> Image.Image | None:
+def _shrunk_jpeg(
+    data: bytes, frame: Frame, height: int, width: int, channels: int, share: Share
+) -> Image.Image | None:
     """Decodes an ordinary, undamaged JPEG to a smaller image, scaled in passing; None if it is damaged."""
     try:
         _check_size(frame.width, frame.height)
-        image = decode_frame(data, frame, channels == 1, scale_for(frame, height, width, _FAST_SLACK))
+        scale = scale_for(frame, height, width, _FAST_SLACK)
+        share.hold(bytes_to_decode(frame, scale))
+        image = decode_frame(data, frame, channels == 1, scale)
         return image.resize((width, height), Image.Resampling.HAMMING).convert(_MODES[channels])
     except Exception:
         return None
 
 
-def _open(data: bytes) -> Image.Image:
+def _open(data: bytes, share: Share) -> Image.Image:
     """Decodes to a mode that Pillow can resize with Lanczos: L or RGB."""
     image: Image.Image = Image.open(io.BytesIO(data), formats=_FORMATS)
     _check_size(*image.size)
+    if image.mode == 'F':
+        raise BadExampleError('floating-point pixels have no known value range')
+    share.hold(_bytes_to_decode(image))
     image.load()
     if image.mode in ('L', 'RGB'):
         image.info.clear()  # a transparent colour in it would be converted too, with warnings
         return image
     if image.mode in _MAYBE_ALPHA:
-        return _on_black(image.convert('RGBA'))
+        return _on_black(image)
     if image.mode == '1':
         return image.convert('L')
     if image.mode == 'I' or image.mode.startswith('I;16'):
         return _from_16_bit(image)
-    if image.mode == 'F':
-        raise BadExampleError('floating-point pixels have no known value range')
     return image.convert('RGB')
+
+
+def _bytes_to_decode(image: Image.Image) -> int:
+    """Returns how many bytes it takes at once to decode an image and to bring it to L or RGB.
+
+    Raises:
+      BadExampleError: it takes more than `MAX_BYTES`.
+    """
+    width, height = image.size
+    for_each = _BYTES_A_PIXEL.get(image.mode, 8) + _BYTES_OF_DECODER.get(image.format or '', 0)
+    if image.format == 'JPEG':
+        for_each += _OF_COEFFICIENT * len(image.getbands())
+    if width * height * for_each > MAX_BYTES:
+        raise BadExampleError(
+            f'{width} x {height} pixels in {image.format} take more than {MAX_BYTES:,} bytes to decode'
+        )
+    return width * height * for_each
 
 
 def _check_size(width: int, height: int) -> None:
@@ -218,15 +257,31 @@ def _check_size(width: int, height: int) -> None:
         )
 
 
+def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """Yields an image from its top to its bottom, each part behind the number of its first row."""
+    width, height = image.size
+    rows = max(_STRIP_PIXELS // width, 1)
+    if rows >= height:
+        yield 0, image
+        return
+    for top in range(0, height, rows):
+        yield top, image.crop((0, top, width, min(top + rows, height)))
+
+
 def _on_black(image: Image.Image) -> Image.Image:
     canvas = Image.new('RGB', image.size)
-    canvas.paste(image, mask=image)
+    for top, strip in _strips(image):
+        with_alpha = strip.convert('RGBA')
+        canvas.paste(with_alpha, (0, top), with_alpha)
     return canvas
 
 
 def _from_16_bit(image: Image.Image) -> Image.Image:
-    pixels = np.array(image, dtype=np.int32)
-    if np.min(pixels) < 0 or np.max(pixels) > UINT16_MAX:  # mode I: 32 bits that mostly hold 16
-        raise BadExampleError(f'pixel values outside [0, {UINT16_MAX}]')
+    scaled = np.empty((image.height, image.width), np.uint8)
     step = UINT16_MAX // UINT8_MAX
-    return Image.fromarray(((pixels + step // 2) // step).astype(np.uint8))
+    for top, strip in _strips(image):
+        pixels = np.array(strip, dtype=np.int32)
+        if np.min(pixels) < 0 or np.max(pixels) > UINT16_MAX:  # mode I: 32 bits that mostly hold 16
+            raise BadExampleError(f'pixel values outside [0, {UINT16_MAX}]')
+        scaled[top : top + len(pixels)] = (pixels + step // 2) // step
+    return Image.fromarray(scaled)

@@ -15,6 +15,7 @@ from PIL import Image, features
 _SOI = b'\xff\xd8'
 # Start of frame: baseline, extended and progressive, Huffman-coded. Others are left to Pillow's own reader.
 _FRAMES = (0xC0, 0xC1, 0xC2)
+_PROGRESSIVE = 0xC2
 _SOS = 0xDA
 # What may stand beside the frame before the first scan: Huffman and quantization tables, the restart
 # interval, application data and comments. libjpeg takes each as long as it says, or gives up.
@@ -24,6 +25,7 @@ _MARKER_BYTES = 2
 _SIZED_BYTES = 4  # a marker and the length of its segment, which counts itself
 _FRAME_BYTES = 10  # of a frame's segment before what it says of each component
 _COMPONENT_BYTES = 3
+_COEFFICIENT_BYTES = 2
 # What libjpeg divides by as it transforms back from frequencies. The other libjpeg, IJG's, divides by the
 # size of a block, which the file chooses: it is asked for no scaled image, as its width would be a guess.
 _SCALES = (8, 4, 2) if features.check('libjpeg_turbo') else ()
@@ -37,12 +39,15 @@ class Frame(NamedTuple):
       width: in pixels, at least 1.
       components: 1 for grey, 3 for colour.
       place: offset of the header's marker in the data.
+      in_one_pass: whether the first scan holds all of the image, so that libjpeg can decode it line by line;
+        else it keeps 16 bits for each value until the last scan.
     """
 
     height: int
     width: int
     components: int
     place: int
+    in_one_pass: bool = True
 
     @property
     def end(self) -> int:
@@ -67,6 +72,8 @@ def frame_of(data: bytes) -> Frame | None:
         if length < 2 or end > len(data):
             return None
         if marker == _SOS:
+            if frame and not _is_in_one_pass(data, frame, place):
+                return frame._replace(in_one_pass=False)
             return frame
         if marker in _FRAMES and frame is None:
             frame = _frame_at(data, place, end)
@@ -107,6 +114,19 @@ def scale_for(frame: Frame, height: int, width: int, slack: float) -> int:
         if frame.height >= slack * height * scale and frame.width >= slack * width * scale:
             return scale
     return 1
+
+
+def bytes_to_decode(frame: Frame, scale: int = 1) -> int:
+    """Returns how many bytes `decode_frame` takes at once; Pillow keeps four for a pixel in colour."""
+    pixels = frame.height * frame.width
+    kept = 0 if frame.in_one_pass else pixels * frame.components * _COEFFICIENT_BYTES
+    return kept + pixels // scale**2 * (1 if frame.components == 1 else 4)
+
+
+def _is_in_one_pass(data: bytes, frame: Frame, scan: int) -> bool:
+    """Whether the scan whose segment begins at a place is the only one."""
+    components = data[scan + _SIZED_BYTES : scan + _SIZED_BYTES + 1]
+    return data[frame.place + 1] != _PROGRESSIVE and components == bytes((frame.components,))
 
 
 def _frame_at(data: bytes, place: int, end: int) -> Frame | None:

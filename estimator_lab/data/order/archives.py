@@ -121,7 +121,7 @@ class Archives:
             sizes=[int(np.count_nonzero(mask)) for mask in self.masks] if self.indexes else None,
             watch=LabelOrderWatch(counts, self.say) if shuffle_buffer > 1 and counts else None,
             on_damage=self._warn_of_damage if self.use_damaged else None,
-            note=None if self.indexes else self.say,
+            note=self.say,
             wanted=self.wanted,
         )
 

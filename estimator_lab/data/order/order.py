@@ -7,15 +7,16 @@ import hashlib
 import itertools
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
+from estimator_lab.data.budget import SHUFFLED
 from estimator_lab.data.order.parts import EVERYTHING, ONLY_WORKER, Part, WorkerShard
 from estimator_lab.data.tar.index import Index
 from estimator_lab.data.tar.sources import is_pipe
-from estimator_lab.data.tar.stream import IMAGES, Member, Wanted, place_of, stream_members
+from estimator_lab.data.tar.stream import IMAGES, Member, Wanted, key_of, place_of, stream_members
 from estimator_lab.errors import DataError
 
 T = TypeVar('T')
@@ -46,6 +47,10 @@ class LazyMember(Protocol):
     def place(self) -> str:
         """Where it lies, as sentences say it."""
 
+    @property
+    def size(self) -> int:
+        """Bytes of its data."""
+
     def read(self) -> Member:
         """Returns the member with its data.
 
@@ -75,11 +80,15 @@ class IndexedMember:
 
     @property
     def key(self) -> str:
-        return f'{self.archive}:{self.name}'
+        return key_of(self.archive, self.name)
 
     @property
     def place(self) -> str:
         return place_of(self.archive, self.name, self.offset)
+
+    @property
+    def size(self) -> int:
+        return self.index.size(self.row)
 
     def read(self) -> Member:
         """Returns the member with its data; see `Index.member`."""
@@ -91,6 +100,16 @@ class ScheduledMember(NamedTuple):
 
     epoch: int
     member: Member | LazyMember
+
+    @property
+    def bytes_in_memory(self) -> int:
+        """Of its data."""
+        return len(self.member.data) if isinstance(self.member, Member) else 0
+
+    @property
+    def bytes_to_read(self) -> int:
+        """Of its data, if that is not in memory yet."""
+        return 0 if isinstance(self.member, Member) else self.member.size
 
     def read(self) -> Member:
         """Returns the member with its data.
@@ -181,7 +200,8 @@ class StreamOrder:
 
     Attributes:
       archives: paths of tar archives, each read from its head in every epoch.
-      shuffle_buffer: encoded members held at once for shuffling; 1 or less keeps the stored order.
+      shuffle_buffer: encoded members held at once for shuffling, and no more than `budget.SHUFFLED` bytes of
+        them; 1 or less keeps the stored order.
       seed: with the epoch, decides the shuffling.
       part: the images that take part.
       shard: the worker's share of them.
@@ -190,7 +210,8 @@ class StreamOrder:
       watch: called with each epoch's first buffer, its members in their stored order.
       on_damage: called with the error at which an archive breaks off, to go on with the next one; None
         raises it.
-      note: told in one sentence what is unusual about an archive but no error.
+      note: told in one sentence what is unusual about an archive but no error, unless `sizes` are known, as
+        then its index has told it; and that the buffer can't hold as many members as it should.
       wanted: which members are examples.
     """
 
@@ -204,6 +225,7 @@ class StreamOrder:
     on_damage: Callable[[DataError], None] | None = None
     note: Callable[[str], None] | None = None
     wanted: Wanted = IMAGES
+    _told: list[bool] = field(default_factory=list, compare=False, repr=False)
 
     def epoch(self, number: int) -> Iterator[ScheduledMember]:
         """Yields every member once, in the order of epoch `number`.
@@ -216,8 +238,11 @@ class StreamOrder:
         if self.shuffle_buffer > 1:
             rng.shuffle(archives)
         members = itertools.chain.from_iterable(itertools.starmap(self._images_of, archives))
-        for member in shuffled(members, self.shuffle_buffer, rng, self.watch):
+        for member in shuffled(
+            members, self.shuffle_buffer, rng, self.watch, _bytes_of, SHUFFLED, self._tell_of_heavy_members
+        ):
             yield ScheduledMember(number, member)
+            del member  # before the next is read
 
     def onwards(self, start: int) -> Iterator[ScheduledMember]:
         """Yields members without end, from position `start` of the sequence of all epochs.
@@ -232,9 +257,11 @@ class StreamOrder:
             first_epoch, to_skip = divmod(start, size)
         for number in itertools.count(first_epoch):
             seen = 0
-            for seen, scheduled in enumerate(self.epoch(number), 1):
+            for scheduled in self.epoch(number):
+                seen += 1
                 if seen > to_skip:
                     yield scheduled
+                del scheduled  # before the next is read
             _check_any(seen)
             to_skip = max(to_skip - seen, 0)
             if any(map(is_pipe, self.archives)):
@@ -256,11 +283,20 @@ class StreamOrder:
 
     def _until_damage(self, archive: str) -> Iterator[Member]:
         try:
-            yield from stream_members(archive, note=self.note, wanted=self.wanted)
+            note = self.note if self.sizes is None else None
+            yield from stream_members(archive, note=note, wanted=self.wanted)
         except DataError as error:
             if not self.on_damage:
                 raise
             self.on_damage(error)
+
+    def _tell_of_heavy_members(self, held: int) -> None:
+        if self.note and not self._told:
+            self._told.append(True)
+            self.note(
+                f'Shuffling within a buffer of {held:,} {self.wanted.noun}, not {self.shuffle_buffer:,}, '
+                f'as they take {SHUFFLED / 1e6:,.0f} MB.'
+            )
 
     def _epoch_size(self, sizes: Sequence[int]) -> int:
         slices = (self.shard.images_of(number, len(sizes)) for number in range(len(sizes)))
@@ -310,6 +346,9 @@ def shuffled(
     buffer_size: int,
     rng: random.Random,
     watch: Callable[[Sequence[T]], None] | None = None,
+    weigh: Callable[[T], int] = lambda item: 0,
+    heaviest: int = 0,
+    tell: Callable[[int], None] = lambda held: None,
 ) -> Iterator[T]:
     """Yields all `items`, each taken at random from a buffer of the next `buffer_size` of them.
 
@@ -318,18 +357,48 @@ def shuffled(
       buffer_size: items held at once; 1 or less keeps the order, the stream's length shuffles it fully.
       rng: decides; the same state gives the same order.
       watch: called with the buffer once it is full, or all items are in it.
+      weigh: returns what an item weighs.
+      heaviest: what the buffer may weigh; a single item may weigh more.
+      tell: called with the number of items in a buffer that is full by its weight.
     """
-    stream = iter(items)
-    buffer = list(itertools.islice(stream, max(buffer_size, 1)))
-    if watch:
-        watch(buffer)
-    for item in stream:
+    if buffer_size <= 1:
+        yield from items
+        return
+    buffer: list[T] = []
+    weight, was_full = 0, False
+    for item in items:
+        added = weigh(item)
+        if len(buffer) < buffer_size and (weight + added <= heaviest or not buffer):
+            buffer.append(item)
+            weight += added
+            continue
+        if watch and not was_full:
+            watch(buffer)
+        was_full = True
+        if len(buffer) < buffer_size:
+            tell(len(buffer))
         place = rng.randrange(len(buffer))
-        yield buffer[place]
-        buffer[place] = item
-    if buffer_size > 1:
-        rng.shuffle(buffer)
-    yield from buffer
+        chosen, buffer[place] = buffer[place], item
+        weight += added - weigh(chosen)
+        del item
+        yield chosen
+        while weight > heaviest and len(buffer) > 1:
+            place = rng.randrange(len(buffer))
+            buffer[place], buffer[-1] = buffer[-1], buffer[place]
+            chosen = buffer.pop()
+            weight -= weigh(chosen)
+            yield chosen
+        del chosen  # before the next item is read
+    if watch and not was_full:
+        watch(buffer)
+    rng.shuffle(buffer)
+    buffer.reverse()
+    while buffer:
+        yield buffer.pop()
+
+
+def _bytes_of(member: Member) -> int:
+    return len(member.data)
 
 
 def _generator(seed: int, epoch: int) -> random.Random:

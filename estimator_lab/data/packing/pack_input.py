@@ -3,14 +3,16 @@
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from estimator_lab.console.progress import Progress
 from estimator_lab.data.bad_example import BadExampleError
+from estimator_lab.data.budget import AHEAD
 from estimator_lab.data.images.decode import shrink_image
+from estimator_lab.data.packing.shards import MOST_SKIPPED, Listing
 from estimator_lab.data.pipeline.batches import look_ahead
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar.sources import stamp_of
@@ -19,7 +21,7 @@ from estimator_lab.errors import DataError
 
 Say = Callable[[str], None]
 
-_AHEAD = 32
+_MEMBERS_AHEAD = 32
 _FEW = 1000  # a share of bad images is judged by no fewer, except at the end
 
 
@@ -54,6 +56,7 @@ class PackInput:
       settings: how they are packed.
       say: shows one line to the user.
       skipped: the bad images so far: archive, member, offset and reason of each.
+      unlisted: how many more bad images there are than `skipped` may list.
       damage: for each archive so far that broke off, where and why.
     """
 
@@ -61,7 +64,9 @@ class PackInput:
     settings: PackSettings
     say: Say
     skipped: list[dict[str, Any]] = field(default_factory=list)
+    unlisted: int = 0
     damage: list[str] = field(default_factory=list)
+    _listing: Listing = field(default_factory=lambda: Listing(MOST_SKIPPED))
 
     def members(self) -> Iterator[Member]:
         """Yields the images as they are to be stored, one archive after the other.
@@ -76,37 +81,47 @@ class PackInput:
                 if reason:
                     self._skip(member, reason)
                 report.count(member, reason)
+                del member  # before the next is read
                 if isinstance(result, Member):
                     yield result
+                del result
                 progress(f'{report.seen:,} images', share)
         report.check(report.seen)
         if report.seen == report.bad:
             raise DataError(f'{", ".join(self.archives)}: no image to pack.')
 
     def _skip(self, member: Member, reason: BadExampleError) -> None:
-        self.skipped.append(
-            {
-                'archive': member.archive,
-                'member': member.name,
-                'offset': member.offset,
-                'reason': str(reason),
-            }
-        )
+        entry = {
+            'archive': member.archive,
+            'member': member.name,
+            'offset': member.offset,
+            'reason': str(reason),
+        }
+        if self._listing.fits(entry):
+            self.skipped.append(entry)
+        else:
+            self.unlisted += 1
 
     def _prepared(self) -> Iterator[tuple['_Stored', Member | BadExampleError]]:
         """Yields each member, and beside it what is to be stored, or why it can't be."""
         if self.settings.image_size is None:
             for stored in self._stored():
-                member = stored.member
-                yield stored, BadExampleError(member.problem) if member.problem else member
+                problem = stored.member.problem
+                yield stored, BadExampleError(problem) if problem else stored.member
+                del stored  # before the next is read
             return
         pool = ThreadPoolExecutor(os.cpu_count())
         try:
-            pending = ((stored, pool.submit(self._shrink, stored.member)) for stored in self._stored())
-            for stored, shrunk in look_ahead(pending, _AHEAD):
+            for stored, shrunk in look_ahead(self._pending(pool), _MEMBERS_AHEAD, _bytes_of, AHEAD):
                 yield stored, shrunk.result()
+                del stored, shrunk  # before the next is read
         finally:
             pool.shutdown(cancel_futures=True)
+
+    def _pending(self, pool: ThreadPoolExecutor) -> Iterator['_Pending']:
+        for stored in self._stored():
+            yield stored, pool.submit(self._shrink, stored.member)
+            del stored
 
     def _shrink(self, member: Member) -> Member | BadExampleError:
         if member.problem:
@@ -114,7 +129,7 @@ class PackInput:
         try:
             data = shrink_image(member.data, self.settings.image_size or 0, self.settings.quality)
         except BadExampleError as reason:
-            return reason
+            return reason.with_traceback(None)  # which would keep the member
         if data is member.data:
             return member
         return member._replace(name=str(PurePosixPath(member.name).with_suffix('.jpg')), data=data)
@@ -129,6 +144,7 @@ class PackInput:
                 for member in stream_members(archive, behind.set, note=self.say):
                     found += 1
                     yield _Stored(member, behind.share)
+                    del member  # before the next is read
             except DataError as error:
                 self._use_damaged(error, found)
 
@@ -147,6 +163,14 @@ class _Stored(NamedTuple):
 
     member: Member
     share: float | None
+
+
+_Pending = tuple[_Stored, Future[Member | BadExampleError]]
+
+
+def _bytes_of(pending: _Pending) -> int:
+    stored, _ = pending
+    return len(stored.member.data)
 
 
 class _Behind:

@@ -24,6 +24,8 @@ from estimator_lab.data.packing.pack_input import PackInput, PackSettings, Say, 
 from estimator_lab.data.packing.shards import (
     FORMAT,
     MANIFEST,
+    MOST_LABELS,
+    Listing,
     Manifest,
     PackedShard,
     TarWriter,
@@ -160,6 +162,7 @@ class _Packer:
     labels: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
+        self.listing = Listing(MOST_LABELS)
         self.input = PackInput(self.archives, self.settings, self.say)
 
     def pack(self) -> Manifest:
@@ -181,6 +184,7 @@ class _Packer:
             shards=shards,
             skipped=self.input.skipped,
             damage=self.input.damage,
+            unlisted=self.input.unlisted,
         )
 
     def _scatter(self) -> list[TarWriter]:
@@ -194,14 +198,21 @@ class _Packer:
             for number in range(count):
                 piles.append(TarWriter(self.folder / f'pile-{number:05}.tar', buffering))
             for member in self.input.members():
-                self.labels[label_of(member.name)] += 1
+                self._count(label_of(member.name))
                 piles[rng.randrange(count)].add(member.name, member.data)
+                del member  # before the next is read
             for pile in piles:
                 pile.finish()
             return piles
         finally:
             for pile in piles:
                 pile.close()
+
+    def _count(self, label: str) -> None:
+        if label not in self.labels and not self.listing.fits(label):
+            named = ', '.join(self.archives)
+            raise DataError(f'{named}: more than {len(self.labels):,} labels are too many for a manifest.')
+        self.labels[label] += 1
 
     def _shuffle(self, piles: Sequence[TarWriter]) -> list[PackedShard]:
         """Writes each pile as a shard in random order, and deletes it."""

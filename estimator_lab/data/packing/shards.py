@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import json
 import os
 import re
 import tarfile
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from estimator_lab.console.json_input import MOST_BYTES, as_object, read_json, shown
+from estimator_lab.console.outputs import json_text
+from estimator_lab.console.printable import unescaped
 from estimator_lab.console.regular_files import open_regular
 from estimator_lab.data.tar.headers import BLOCK
 from estimator_lab.errors import DataError
@@ -21,6 +22,12 @@ FORMAT = 'estimator_lab shards 1'
 _SHARD = re.compile(r'shard-\d{5,9}-of-\d{5,9}\.tar', re.ASCII)
 _SHA256 = re.compile(r'[0-9a-f]{64}')
 _CHUNK = 2**20
+_BETWEEN_ENTRIES = 32  # bytes of line feeds and indents
+
+MOST_LABELS = MOST_BYTES // 2
+"""Bytes of a manifest's labels."""
+MOST_SKIPPED = MOST_BYTES // 8
+"""Bytes of what it lists of the images that were left out."""
 
 
 class PackedShard(NamedTuple):
@@ -45,6 +52,7 @@ class Manifest(NamedTuple):
       shards: the files.
       skipped: the images that were left out: archive, member, offset and reason of each.
       damage: for each archive that broke off, where and why.
+      unlisted: how many more images were left out, of which there are too many to list.
     """
 
     format: str
@@ -56,6 +64,7 @@ class Manifest(NamedTuple):
     shards: list[PackedShard]
     skipped: list[dict[str, Any]]
     damage: list[str]
+    unlisted: int = 0
 
     @property
     def bytes(self) -> int:
@@ -116,15 +125,16 @@ class TarWriter:
 
 
 def _header(name: str, size: int) -> bytes:
+    name = unescaped(name)  # a member of a shard is called as it was
     info = tarfile.TarInfo(name)  # its own time, owner and mode are 0, 0 and 0644
     info.size = size
     try:
         if '\0' not in name:
-            return info.tobuf(tarfile.USTAR_FORMAT, 'utf-8', 'strict')
+            return info.tobuf(tarfile.USTAR_FORMAT, 'utf-8', 'surrogateescape')
     except ValueError:  # too long for it
         pass
     info.pax_headers = {'path': name}
-    return info.tobuf(tarfile.PAX_FORMAT, 'utf-8', 'strict')
+    return info.tobuf(tarfile.PAX_FORMAT, 'utf-8', 'surrogateescape')
 
 
 def shard_name(number: int, count: int) -> str:
@@ -147,13 +157,37 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
 
     Raises:
       OSError: it can't be written.
+      DataError: it would be larger than `read_manifest` takes.
     """
     fields = {**manifest._asdict(), 'shards': [shard._asdict() for shard in manifest.shards]}
-    with path.open('w', encoding='utf-8') as file:
-        json.dump(fields, file, indent=1, ensure_ascii=False)
-        file.write('\n')
+    if not manifest.unlisted:  # versions from before there was this number know no such field
+        del fields['unlisted']
+    text = f'{json_text(fields, 1)}\n'.encode()
+    if len(text) > MOST_BYTES:
+        raise DataError(f'{path.name} would have {len(text):,} bytes, {MOST_BYTES:,} are allowed.')
+    with path.open('wb') as file:
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
+
+
+class Listing:
+    """Adds up what a manifest will list, so that an end without one is not met after all the work.
+
+    Args:
+      most: bytes that it may take.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+
+    def fits(self, entry: Any) -> bool:
+        """Whether there is room for one more entry, which then is taken."""
+        size = len(json_text(entry).encode()) + _BETWEEN_ENTRIES
+        if size > self._left:
+            return False
+        self._left -= size
+        return True
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -177,6 +211,8 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def _check_sums(manifest: Manifest) -> None:
+    if manifest.unlisted < 0:
+        raise ValueError(f'its unlisted is {manifest.unlisted}')
     names = set()
     for shard in manifest.shards:
         if not is_shard_name(shard.file):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from estimator_lab.console.outputs import cell_of
 from estimator_lab.console.regular_files import open_regular
 from estimator_lab.data.cache import partial_name
 
@@ -94,15 +95,14 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
 
 def _line(*fields: str) -> bytes:
     text = io.StringIO()
-    csv.writer(text).writerow(map(_printable, fields))
+    csv.writer(text).writerow(map(_cell, fields))
     return text.getvalue().encode()
 
 
-def _printable(text: str) -> str:
-    """Returns a text on one line, and not too long; what can't be printed is escaped as Python has it."""
-    if not text.isprintable():
-        text = ''.join(x if x.isprintable() else x.encode('unicode_escape').decode() for x in text)
-    return text if len(text) <= _LONGEST_FIELD else f'{text[:_LONGEST_FIELD]}...'
+def _cell(text: str) -> str:
+    """Returns a text on one line that no spreadsheet takes for a formula, and not too long."""
+    cell: str = cell_of(text)
+    return cell if len(cell) <= _LONGEST_FIELD else f'{cell[:_LONGEST_FIELD]}...'
 
 
 def _is_row(line: bytes) -> bool:

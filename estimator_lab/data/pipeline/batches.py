@@ -3,22 +3,26 @@
 import itertools
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
 from estimator_lab.data.bad_example import BadExampleError
+from estimator_lab.data.budget import ENCODED
 from estimator_lab.data.kind import Arrays, Reader
 from estimator_lab.data.labels import label_of
-from estimator_lab.data.order.order import ScheduledMember
+from estimator_lab.data.order.order import LazyMember, ScheduledMember
 from estimator_lab.data.pipeline.report import InputReport
+from estimator_lab.data.tar.stream import Member
 from estimator_lab.errors import DataError
 
 T = TypeVar('T')
 
 # Small enough to share a batch among the threads, large enough that handing over costs little.
 _CHUNK = 16
+_CHUNK_BYTES = 2**20
 _BATCHES_AHEAD = 2
+_WAITING_BYTES = 8 * 2**20  # of a batch that is not complete: it is begun with those members
 
 
 class BadExample(NamedTuple):
@@ -60,81 +64,174 @@ def read_batches(
     """
     # One more than there are processors: while a thread waits for Python's lock, another one decodes.
     with ThreadPoolExecutor(max_workers=(os.cpu_count() or 1) + 1) as pool:
-        pending = (_PendingBatch.submit(pool, window, reader) for window in _windows(schedule, batch_size))
+        pending = _pending_batches(pool, schedule, batch_size, reader)
         for batch in look_ahead(pending, _BATCHES_AHEAD):
             yield batch.result(report)
 
 
-def look_ahead(items: Iterable[T], count: int) -> Iterator[T]:
-    """Yields the items, `count` of them behind; a DataError comes after the items before it."""
+def look_ahead(
+    items: Iterable[T], count: int, weigh: Callable[[T], int] = lambda item: 0, heaviest: int = 0
+) -> Iterator[T]:
+    """Yields the items, `count` of them behind; a DataError comes after the items before it.
+
+    Args:
+      items: any stream.
+      count: of them that are waiting.
+      weigh: returns what an item weighs.
+      heaviest: what those that are waiting may weigh.
+    """
     waiting: deque[T] = deque()
+    weight = 0
     error: DataError | None = None
     try:
         for item in items:
             waiting.append(item)
-            if len(waiting) > count:
+            weight += weigh(item)
+            del item
+            while len(waiting) > count or weight > heaviest:
+                weight -= weigh(waiting[0])
                 yield waiting.popleft()
     except DataError as caught:
         error = caught
-    yield from waiting
+    while waiting:
+        yield waiting.popleft()
     if error:
         raise error
 
 
-def _windows(schedule: Iterable[ScheduledMember], size: int) -> Iterator[list[ScheduledMember]]:
-    """Yields lists of `size` members; a DataError comes after the members that were read before it."""
-    window: list[ScheduledMember] = []
+def _pending_batches(
+    pool: ThreadPoolExecutor, schedule: Iterable[ScheduledMember], size: int, reader: Reader
+) -> Iterator['_PendingBatch']:
+    """Yields batches of `size` members; a DataError comes after the members that were read before it."""
+    batch = _PendingBatch(pool, reader, size)
     error: DataError | None = None
     try:
         for scheduled in schedule:
-            window.append(scheduled)
-            if len(window) == size:
-                yield window
-                window = []
+            batch.add(scheduled)
+            del scheduled  # before the next is read
+            if batch.is_complete:
+                yield batch
+                batch = _PendingBatch(pool, reader, size)
     except DataError as caught:
         error = caught
-    if window:
-        yield window
+    if not batch.is_empty:
+        batch.begin()
+        yield batch
     if error:
         raise error
 
 
-class _PendingBatch(NamedTuple):
-    """A batch on its way through the thread pool, collected in `room`."""
+class _PendingBatch:
+    """A batch on its way through the thread pool.
 
-    schedule: Sequence[ScheduledMember]
-    reader: Reader
-    room: Any
-    chunks: list['Future[list[BadExampleError | None]]']
+    Its members are decoded once all are there, or earlier where they take much memory.
 
-    @classmethod
-    def submit(
-        cls, pool: ThreadPoolExecutor, schedule: Sequence[ScheduledMember], reader: Reader
-    ) -> '_PendingBatch':
-        room = reader.begin(len(schedule))
+    Args:
+      pool: decodes them.
+      reader: says how.
+      size: how many there may be.
+    """
 
-        def read(first: int) -> list[BadExampleError | None]:
-            chunk = enumerate(schedule[first : first + _CHUNK], first)
-            return [_why_bad(reader, room, place, scheduled) for place, scheduled in chunk]
+    def __init__(self, pool: ThreadPoolExecutor, reader: Reader, size: int) -> None:
+        self._pool = pool
+        self._reader = reader
+        self._size = size
+        self._room: Any = None
+        self._places = 0  # in the room
+        self._members: list[Member | LazyMember] = []  # without their data
+        self._waiting: list[ScheduledMember] = []
+        self._waiting_bytes = 0
+        self._chunks: list[Future[list[BadExampleError | None]]] = []
 
-        chunks = [pool.submit(read, first) for first in range(0, len(schedule), _CHUNK)]
-        return cls(schedule, reader, room, chunks)
+    @property
+    def is_empty(self) -> bool:
+        return not (self._members or self._waiting)
+
+    @property
+    def is_complete(self) -> bool:
+        return len(self._members) + len(self._waiting) == self._size
+
+    def add(self, scheduled: ScheduledMember) -> None:
+        """Takes in the next member."""
+        self._waiting.append(scheduled)
+        self._waiting_bytes += scheduled.bytes_in_memory
+        if self.is_complete:
+            self.begin()
+        elif self._waiting_bytes > _WAITING_BYTES:
+            del scheduled
+            self._begin(self._size)
+
+    def begin(self) -> None:
+        """Has what waits decoded, behind which no member comes any more."""
+        self._begin(len(self._waiting))
 
     def result(self, report: InputReport) -> Batch:
-        reasons = list(itertools.chain.from_iterable(chunk.result() for chunk in self.chunks))
+        """Returns the batch once it is there.
+
+        Raises:
+          DataError: an archive can't be read any more, or too many examples are bad.
+        """
+        reasons = list(itertools.chain.from_iterable(chunk.result() for chunk in self._chunks))
         members, bad = [], []
-        for place, ((_, member), reason) in enumerate(zip(self.schedule, reasons, strict=True)):
+        for place, (member, reason) in enumerate(zip(self._members, reasons, strict=True)):
             report.count(member, reason)
             if reason:
                 bad.append(BadExample(place, member.key, str(reason)))
             else:
                 members.append(member)
+        good = [not reason for reason in reasons] + [False] * (self._places - len(reasons))
         return Batch(
-            arrays=self.reader.finish(self.room, [not reason for reason in reasons]),
+            arrays=self._reader.finish(self._room, good),
             keys=[member.key for member in members],
             labels=[label_of(member.name) for member in members],
             bad=bad,
         )
+
+    def _begin(self, places: int) -> None:
+        """Has what waits decoded into a room of so many places, if there is none yet."""
+        if not self._places:
+            self._places, self._room = places, self._reader.begin(places)
+        self._submit()
+        ENCODED.settle()
+
+    def _submit(self) -> None:
+        for chunk, weight in _chunks(self._waiting):
+            ENCODED.add(weight)
+            self._chunks.append(self._pool.submit(self._read, len(self._members), chunk, weight))
+            self._members += [_without_data(scheduled.member) for scheduled in chunk]
+        self._waiting, self._waiting_bytes = [], 0
+
+    def _read(
+        self, first: int, chunk: Sequence[ScheduledMember], weight: int
+    ) -> list[BadExampleError | None]:
+        """Reads members into the places from number `first` on; returns why each is no usable example."""
+        try:
+            with ENCODED.share() as share:
+                reasons = []
+                for place, scheduled in enumerate(chunk, first):
+                    share.hold(scheduled.bytes_to_read)
+                    reasons.append(_why_bad(self._reader, self._room, place, scheduled))
+                return reasons
+        finally:
+            ENCODED.give(weight)
+
+
+def _chunks(members: Iterable[ScheduledMember]) -> Iterator[tuple[list[ScheduledMember], int]]:
+    """Yields the members in parts that one thread takes on, with the bytes of each part in memory."""
+    chunk: list[ScheduledMember] = []
+    weight = 0
+    for scheduled in members:
+        chunk.append(scheduled)
+        weight += scheduled.bytes_in_memory
+        if len(chunk) == _CHUNK or weight >= _CHUNK_BYTES:
+            yield chunk, weight
+            chunk, weight = [], 0
+    if chunk:
+        yield chunk, weight
+
+
+def _without_data(member: Member | LazyMember) -> Member | LazyMember:
+    return member._replace(data=b'') if isinstance(member, Member) else member
 
 
 def _why_bad(reader: Reader, room: Any, place: int, scheduled: ScheduledMember) -> BadExampleError | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from estimator_lab.console.printable import escaped
 from estimator_lab.data.order.order import ScheduledMember
 from estimator_lab.data.tar.headers import BLOCK
 from estimator_lab.data.tar.index import open_index
@@ -55,12 +56,19 @@ class ImageFile:
 
     @property
     def key(self) -> str:
-        """The path; bytes in it that are not UTF-8 are backslash escapes, as in archives."""
-        return os.fsencode(self.path).decode('utf-8', 'backslashreplace')
+        """The path; bytes in it that are not UTF-8 and control characters are escaped, as in archives."""
+        return escaped(self.path)
 
     @property
     def place(self) -> str:
         return repr(self.key)
+
+    @property
+    def size(self) -> int:
+        try:
+            return len(self.piped) if self.piped is not None else Path(self.path).stat().st_size
+        except (OSError, ValueError):  # it won't be read either
+            return 0
 
     def read(self) -> Member:
         """Returns the image; a file that can't be read has a `problem` instead of data."""
@@ -106,9 +114,7 @@ class ImageInput:
 
     def onwards(self, start: int) -> Iterator[ScheduledMember]:
         """Yields the images behind position `start`, once."""
-        for position, scheduled in enumerate(self.epoch(0)):
-            if position >= start:
-                yield scheduled
+        yield from itertools.islice(self.epoch(0), start, None)
 
 
 def read_image(place: str) -> Member:
@@ -153,7 +159,7 @@ def _archive_and_name(place: str) -> tuple[str, str]:
 def _member_called(archive: str, name: str) -> Member:
     index = open_index(archive)
     for row in range(len(index)):
-        if index.name(row) == name:
+        if index.name(row) in (name, escaped(name)):
             if index.random_access:
                 return index.member(row)
             return next(itertools.islice(stream_members(archive), row, None))
@@ -180,6 +186,7 @@ def _scheduled(path: str, epoch: int, note: Note | None = None) -> Iterator[Sche
     if is_tar(head) or path.lower().endswith(_TAR_SUFFIXES):
         for member in stream_members(path, opened=opened, note=note):
             yield ScheduledMember(epoch, member)
+            del member  # before the next is read
         return
     with opened:
         yield ScheduledMember(epoch, ImageFile(path, _read_image(opened) if is_pipe(path) else None))

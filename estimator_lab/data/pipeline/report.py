@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
+from estimator_lab.console.printable import escaped
 from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.order.order import LazyMember
 from estimator_lab.data.pipeline.bad_list import BadList
@@ -55,7 +56,7 @@ class InputReport:
         if self.bad <= _BAD_IMAGES_SHOWN:
             self.say(f'Skipped a bad image: {where}.')
         if self.bad_list:
-            self.bad_list.add(member.archive, member.name, member.offset, str(reason))
+            self.bad_list.add(escaped(member.archive), member.name, member.offset, str(reason))
         self.last = where
         self.check(max(self.seen, self.epoch_size))
 

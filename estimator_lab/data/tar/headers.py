@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable
 from typing import NamedTuple
 
+from estimator_lab.console.printable import escaped
 from estimator_lab.data.tar import pax, sparse
 from estimator_lab.data.tar.forward_file import BLOCK, MAX_HEADER_BYTES, ForwardFile, HeaderError
 from estimator_lab.data.tar.numbers import decimal, field_number
@@ -34,7 +35,8 @@ class Entry(NamedTuple):
     """What one header says.
 
     Attributes:
-      name: as stored; bytes in it that are not UTF-8 are backslash escapes.
+      name: as stored; bytes in it that are not UTF-8, and characters that can't be shown, are backslash
+        escapes, see `printable.escaped`.
       offset: of its first block in the uncompressed stream.
       data: offset of its data.
       size: bytes of the file that it describes; those of a sparse one with its holes.
@@ -185,7 +187,7 @@ class HeaderReader:
             numbers, size = self._pax_sparse(records, stored)
             chunks = sparse.checked_chunks(numbers, size, start + stored - self._stream.position)
         return Entry(
-            name=name.decode('utf-8', 'backslashreplace'),
+            name=_text_of(name),
             offset=offset,
             data=self._stream.position,
             size=size,
@@ -221,6 +223,10 @@ def _name(block: bytes) -> bytes:
     return prefix + b'/' + name if prefix and block.startswith(_POSIX_MAGIC[:6], 257) else name
 
 
+def _text_of(name: bytes) -> str:
+    return escaped(name.decode('utf-8', 'surrogateescape'))
+
+
 def _padded(size: int) -> int:
     return size + -size % BLOCK
 
@@ -248,5 +254,4 @@ def _parse_plain(block: bytes, offset: int) -> Entry | None:
         return None
     data = offset + BLOCK
     end = data + count + -count % BLOCK
-    text = name.decode('utf-8', 'backslashreplace')
-    return Entry(text, offset, data, count, end, adler, True, None)
+    return Entry(_text_of(name), offset, data, count, end, adler, True, None)

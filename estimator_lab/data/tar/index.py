@@ -50,6 +50,8 @@ from estimator_lab.errors import DataError
 
 ShowProgress = Callable[[str, float | None], None]
 
+_READ_AT_ONCE = 2**20
+
 _open_files = OpenFiles()
 
 
@@ -61,6 +63,7 @@ class Index:
       labels: the labels that occur, in the order of their first members; '' for images in no folder.
       random_access: whether `member` can be called.
       damage: the sentence that tells where the archive breaks off or is damaged; '' for a whole one.
+      notes: sentences that tell what is unusual about it but no error.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class Index:
         self.labels = tuple(header.labels)
         self.random_access = header.random_access
         self.damage = header.damage
+        self.notes = tuple(header.notes)
         self._header = header
         self._path = path
         self._wanted = wanted
@@ -103,6 +107,11 @@ class Index:
     def offset(self, row: int) -> int:
         """Returns the offset of a member's first header block."""
         return int(self._rows['offset'][row])
+
+    def size(self, row: int) -> int:
+        """Returns the bytes of a member's data; 0 for one that is too large to be read."""
+        size = int(self._rows['size'][row])
+        return size if size <= MAX_MEMBER_BYTES else 0
 
     def member(self, row: int) -> Member:
         """Reads a member; may be called from many threads.
@@ -172,11 +181,15 @@ class Index:
         """Returns a member's bytes; None if it is no longer there."""
         offset, size, _, headers, checksum, _ = self._rows[row].item()
         in_one_piece = headers != NOT_IN_ONE_PIECE
-        stored = self._read(headers + size if in_one_piece else BLOCK, offset)
+        at_once = in_one_piece and size <= _READ_AT_ONCE  # a larger one would be in memory twice
+        stored = self._read(headers + size if at_once else BLOCK, offset)
         if zlib.adler32(stored[:BLOCK]) != checksum:
             return None
-        if in_one_piece:
+        if at_once:
             return stored[headers:] if len(stored) == headers + size else None
+        if in_one_piece:
+            data = self._read(size, offset + headers)
+            return data if len(data) == size else None
         try:
             member = member_at(self.archive, offset, self._wanted)
         except DataError:
@@ -222,7 +235,7 @@ def open_index(
     Args:
       archive: path or URL of a tar archive.
       progress: called with what was done and the share of the archive that lies behind.
-      note: told, where a new one is made, what is unusual about the archive but no error.
+      note: told what is unusual about the archive but no error.
       wanted: which members are examples; an index of others is made anew.
 
     Raises:
@@ -233,6 +246,9 @@ def open_index(
         raise DataError(f'{archive!r} passes by only once, so that it cannot be indexed.')
     for path in (path_beside(archive), path_in_cache(archive)):
         if path and (found := _believed(path, archive, stamp, wanted)):
+            if note:
+                for sentence in found.notes:
+                    note(sentence)
             return found
     index = build_index(archive, progress, note, wanted)
     with contextlib.suppress(OSError):  # keeping it saves time, no more
@@ -249,17 +265,23 @@ def build_index(
       DataError: it can't be read, or breaks off before its first image.
     """
     stamp = stamp_of(archive) or Stamp(0, 0)
+    notes: list[str] = []
     columns: dict[str, array[int]] = {name: array('Q') for name in ROW.names or ()}
     offsets, sizes, ends, headers, checksums, label_ids = columns.values()
     names, labels, damage = bytearray(), dict[str, int](), ''
     last_folder, label_id = None, 0
+
+    def keep(sentence: str) -> None:
+        notes.append(sentence)
+        if note:
+            note(sentence)
 
     def show(share: float) -> None:
         if progress:
             progress(f'{len(offsets):,} {wanted.noun}', share)
 
     try:
-        for entry in scan_members(archive, show, note, wanted):
+        for entry in scan_members(archive, show, keep, wanted):
             names += entry.name.encode()
             offsets.append(entry.offset)
             sizes.append(entry.size)
@@ -281,7 +303,7 @@ def build_index(
     random_access = is_stored and not is_compressed(archive)
     sample = sample_of(archive) if is_stored and not random_access else 0
     counts = len(rows), len(names)
-    header = Header(FORMAT, *stamp, *counts, random_access, damage, list(labels), wanted.name, sample)
+    header = Header(FORMAT, *stamp, *counts, random_access, damage, notes, list(labels), wanted.name, sample)
     return Index(archive, Contents(header, rows, memoryview(names)), wanted=wanted)
 
 

@@ -17,6 +17,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from estimator_lab.console.json_input import as_object, parse_json
+from estimator_lab.console.printable import is_clean
 from estimator_lab.console.regular_files import open_regular
 from estimator_lab.data.cache import partial_name
 from estimator_lab.data.labels import label_of
@@ -47,6 +48,8 @@ _MOST_MAPPED = 64
 _CHUNK = 2**15  # members that are checked at once
 _LONGEST_PLAIN = 128
 _LARGEST = 2**62
+_MOST_SENTENCES = 100
+_LONGEST_SENTENCE = 2**16  # a path may have 4,096 bytes, each of which may take four letters to show
 _CONTINUES = 0b10  # the first bits of a byte within a UTF-8 character
 
 _mapped: 'weakref.WeakSet[mmap.mmap]' = weakref.WeakSet()
@@ -63,6 +66,7 @@ class Header(NamedTuple):
       name_bytes: bytes of all names.
       random_access: whether members can be read by their rows.
       damage: where the archive breaks off, as a sentence; '' for a whole one.
+      notes: what else is unusual about it, a sentence each.
       labels: in the order of their first members.
       kind: name of the kind of examples that its members are.
       sample: checksum of some bytes of the archive, see `sources.sample_of`; 0 where none was taken.
@@ -76,6 +80,7 @@ class Header(NamedTuple):
     name_bytes: int
     random_access: bool
     damage: str
+    notes: list[str]
     labels: list[str]
     kind: str
     sample: int
@@ -163,6 +168,9 @@ def _check(contents: Contents) -> None:
     """Raises ValueError if the contents can't be true."""
     header, rows, names = contents
     _demand(header.checksum == _checksum(contents), 'its checksum is wrong')
+    sentences = (header.damage, *header.notes)
+    _demand(len(sentences) <= _MOST_SENTENCES, 'it has too many notes')
+    _demand(max(map(len, sentences)) <= _LONGEST_SENTENCE, 'it has a note that is too long')
     labels = _Labels(header.labels)
     for start in range(0, len(rows), _CHUNK):
         _check_places(header, rows[max(start - 1, 0) : start + _CHUNK])
@@ -192,7 +200,7 @@ def _check_places(header: Header, chunk: np.ndarray) -> None:
 
 
 def _check_names(names: memoryview, ends: np.ndarray) -> np.ndarray:
-    """Names are UTF-8, each by itself, and none is empty.
+    """Names are UTF-8, each by itself, can be shown, and none is empty.
 
     Args:
       names: of all members.
@@ -203,7 +211,7 @@ def _check_names(names: memoryview, ends: np.ndarray) -> np.ndarray:
     """
     _demand((ends[1:] > ends[:-1]).all() and ends[-1] <= len(names), 'its names are in no order')
     part = names[ends[0] : ends[-1]]
-    str(part, 'utf-8')
+    _demand(is_clean(str(part, 'utf-8')), 'a name cannot be shown')
     text = np.frombuffer(part, np.uint8)
     _demand((text[ends[:-1] - ends[0]] >> 6 != _CONTINUES).all(), 'a name begins within a character')
     return text

@@ -13,6 +13,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from estimator_lab.console.printable import escaped
 from estimator_lab.data.tar.compression import DecompressedFile, compression_of
 from estimator_lab.data.tar.forward_file import BLOCK, ForwardFile, SkippingFile
 from estimator_lab.data.tar.headers import Entry, HeaderReader, is_header
@@ -42,9 +43,9 @@ class Member(NamedTuple):
     """One image file of an archive.
 
     `offset` is the byte offset of the member's first header block in the uncompressed tar stream;
-    `data` holds the encoded image. `name` has no leading './'; bytes in it that are not UTF-8 are
-    written as backslash escapes, so that it can always be printed and stored. `problem` says why there
-    is no data, and is empty where there is.
+    `data` holds the encoded image. `name` has no leading './'; bytes in it that are not UTF-8, control
+    characters and such are backslash escapes (`printable.escaped`), so that it can always be printed and
+    stored. `problem` says why there is no data, and is empty where there is.
     """
 
     archive: str
@@ -55,7 +56,7 @@ class Member(NamedTuple):
 
     @property
     def key(self) -> str:
-        return f'{self.archive}:{self.name}'
+        return key_of(self.archive, self.name)
 
     @property
     def place(self) -> str:
@@ -161,6 +162,11 @@ def is_compressed(archive: str | Path) -> bool:
 def is_tar(head: bytes) -> bool:
     """Whether a file with these first bytes, up to 512, is a tar archive, compressed or not."""
     return compression_of(head) is not None or is_header(head) or head == _END
+
+
+def key_of(archive: str, name: str) -> str:
+    """Returns what tells a member from others, for people."""
+    return f'{escaped(archive)}:{name}'
 
 
 def place_of(archive: str, name: str, offset: int) -> str:

@@ -59,3 +59,31 @@ def test_points_without_a_column(tmp_path):
 def test_points_in_a_plane_get_a_third_dimension(tmp_path):
     write_projection(tmp_path, 'code', np.array([[1.5, 2], [3, 4]]), {})
     assert np.loadtxt(tmp_path / 'code.tsv').tolist() == [[1.5, 2, 0], [3, 4, 0]]
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        b'\xff\xfe',
+        b'embeddings {',
+        b'unknown: 3',
+        b'embeddings { tensor_name: "x" tensor_path: "/etc/passwd" }',
+        b'embeddings { tensor_name: "x" tensor_path: "x.tsv" metadata_path: "../other.tsv" }',
+        b'embeddings { tensor_name: "../x" tensor_path: "../x.tsv" }',
+        b'embeddings { tensor_name: "x" tensor_path: "x.tsv" sprite { image_path: "/x.png" } }',
+        b'#' * 2**21,
+    ],
+    ids=['no UTF-8', 'cut', 'unknown', 'elsewhere', 'table', 'name', 'sprite', 'large'],
+)
+def test_a_configuration_of_a_stranger_is_left_out(tmp_path, text):
+    (tmp_path / 'projector_config.pbtxt').write_bytes(text)
+    write_projection(tmp_path, 'code', np.zeros((2, 3)), {})
+    assert [points.tensor_name for points in config_of(tmp_path).embeddings] == ['code']
+
+
+def test_a_configuration_is_not_written_through_a_link(tmp_path):
+    (tmp_path / 'precious').write_text('precious')
+    (tmp_path / 'run').mkdir()
+    (tmp_path / 'run' / 'projector_config.pbtxt').symlink_to(tmp_path / 'precious')
+    write_projection(tmp_path / 'run', 'code', np.zeros((2, 3)), {})
+    assert (tmp_path / 'precious').read_text() == 'precious'

@@ -1,8 +1,13 @@
+import io
+import os
+import zipfile
+
 import numpy as np
 import pytest
 
 from estimator_lab.core.metrics import principal_components as module
 from estimator_lab.core.metrics.principal_components import load_components, principal_components
+from estimator_lab.errors import DataError
 
 WIDE = (36, 60, 1)  # 2,160 values: above what is decomposed exactly
 
@@ -80,7 +85,63 @@ def test_saved_and_loaded(tmp_path):
     images = smooth_images(20, (4, 4, 1))
     components = principal_components([images], 3)
     components.save(tmp_path / module.FILE)
-    loaded = load_components(tmp_path / module.FILE)
+    loaded = load_components(tmp_path / module.FILE, 16)
     assert [path.name for path in tmp_path.iterdir()] == ['principal_components.npz']
     assert error(loaded, images) == error(components, images)
     assert loaded.images == 20
+
+
+RIGHT = {'mean': np.zeros(16, '<f4'), 'axes': np.eye(3, 16, dtype='<f4'), 'images': np.int64(20)}
+
+
+def claiming(kind, shape):
+    """An array of NumPy's whose header claims a shape, and which holds nothing."""
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, {'descr': kind, 'fortran_order': False, 'shape': shape})
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    'changes',
+    [
+        {'mean': np.zeros(15, '<f4')},
+        {'mean': np.zeros(16)},
+        {'mean': np.full(16, np.nan, '<f4')},
+        {'axes': np.zeros((3, 15), '<f4')},
+        {'axes': np.zeros((17, 16), '<f4')},
+        {'axes': np.zeros(16, '<f4')},
+        {'axes': None},
+        {'axes': claiming('<f4', (10**9, 16))},
+        {'axes': claiming('<f4', (-1, 16))},
+        {'mean': claiming('|O', (16,))},
+        {'mean': b'no array'},
+        {'images': np.zeros(3, np.int64)},
+    ],
+)
+def test_files_of_strangers_are_refused_with_a_sentence(tmp_path, changes):
+    path = tmp_path / module.FILE
+    with zipfile.ZipFile(path, 'w') as file:
+        for name, array in {**RIGHT, **changes}.items():
+            if array is not None:
+                buffer = io.BytesIO(array if isinstance(array, bytes) else b'')
+                if not isinstance(array, bytes):
+                    np.save(buffer, array)
+                file.writestr(f'{name}.npy', buffer.getvalue())
+    with pytest.raises(DataError, match='holds no principal components that can be used'):
+        load_components(path, 16)
+
+
+def test_what_is_no_such_file_is_refused(tmp_path):
+    path = tmp_path / module.FILE
+    np.savez_compressed(path, **RIGHT)
+    with pytest.raises(DataError, match='is compressed'):
+        load_components(path, 16)
+    whole = path.read_bytes()
+    for data in (b'', b'PK', whole[:-30], whole[: len(whole) // 2]):
+        path.write_bytes(data)
+        with pytest.raises(DataError):
+            load_components(path, 16)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(DataError, match='no regular file'):
+        load_components(path, 16)

@@ -37,6 +37,51 @@ def test_a_full_buffer_makes_all_orders_equally_likely():
     assert all(abs(count - 1000) < 5 * 29 for count in counts.values())
 
 
+def by_weight(items, size=50, heaviest=20, seed=3, **more):
+    return shuffled(items, size, random.Random(seed), weigh=lambda item: item, heaviest=heaviest, **more)
+
+
+def test_a_buffer_holds_no_more_than_its_weight():
+    weights = random.Random(1).choices([0, 1, 2, 7, 30], k=500)
+    held, out, most = [], [], 0
+
+    def items():
+        nonlocal most
+        for weight in weights:
+            held.append(weight)
+            yield weight
+            most = max(most, sum(held) - weight)
+
+    for weight in by_weight(items()):
+        held.remove(weight)
+        out.append(weight)
+    assert sorted(out) == sorted(weights)
+    assert out != weights
+    assert most <= 20 + 30  # one that is heavier than all is in it alone
+    assert list(by_weight(weights)) == out != list(by_weight(weights, seed=4))
+
+
+def test_light_items_are_shuffled_as_without_weights():
+    assert list(by_weight([1] * 10, heaviest=10)) == [1] * 10
+    plain = list(shuffled(range(100), 7, random.Random(5)))
+    assert list(by_weight(range(100), 7, 10**6, 5)) == plain
+
+
+def test_it_is_told_how_many_make_up_the_weight():
+    told, watched = [], []
+    list(by_weight([5] * 20, tell=told.append, watch=watched.append))
+    assert set(told) == {4} and len(watched) == 1
+    told.clear()
+    list(by_weight([5] * 20, size=4, tell=told.append))
+    assert not told
+
+
+def test_without_a_buffer_nothing_is_held():
+    given = []
+    items = (given.append(n) or n for n in range(5))
+    assert [(n, len(given)) for n in shuffled(items, 1, random.Random(1))] == [(n, n + 1) for n in range(5)]
+
+
 def names(turns):
     return [(turn.epoch, turn.member.name) for turn in turns]
 
@@ -227,3 +272,17 @@ def test_standard_input_is_one_epoch(archive, run_python):
         '- ended 6 images before the 30 that were seen when the checkpoint was saved: pipe the same archive '
         'in again.'
     ]
+
+
+def test_a_buffer_of_heavy_members_is_told_of_once(archive, monkeypatch):
+    lines = []
+    monkeypatch.setattr('estimator_lab.data.order.order.SHUFFLED', 8_000)
+    order = StreamOrder([str(archive)], 20, 1, note=lines.append)
+    members = list(stream_members(archive))
+    for number in range(2):
+        assert sorted(t.member for t in order.epoch(number)) == sorted(members)
+    (line,) = lines
+    assert line.startswith('Shuffling within a buffer of ') and 'not 20, as they take' in line
+    monkeypatch.undo()
+    list(StreamOrder([str(archive)], 20, 1, note=lines.append).epoch(0))
+    assert len(lines) == 1

@@ -24,7 +24,7 @@ from estimator_lab.console.outputs import locked
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.packing.packing import PackSettings, pack
-from estimator_lab.data.packing.shards import MANIFEST, TarWriter, read_manifest, verify
+from estimator_lab.data.packing.shards import MANIFEST, TarWriter, read_manifest, verify, write_manifest
 from estimator_lab.data.tar import stream as tar_stream
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError, FlagError
@@ -121,7 +121,8 @@ def test_seed_and_names_and_data_alone_decide_the_bytes(tmp_path, source):
         'Zoë/猫.jpg',
         '猫' * 60 + '/1.jpg',
         'a/caf\\xe9.jpg',
-        'a\0b/1.jpg',
+        'a\\x00b\\x1b/1.jpg',
+        'a\\u202e\\u009b\\x5cx1b/1.jpg',
         'a//b.jpg',
     ],
 )
@@ -405,3 +406,34 @@ def test_memory_is_bounded(tmp_path, out):
     finally:
         tracemalloc.stop()
     assert peak < 8 * 2**20  # of 20 MB; four buffers of 1 MB are most of it
+
+
+# One limit of what a manifest lists, for who writes it and who reads it.
+
+
+def test_labels_that_no_manifest_could_list_are_an_error_before_the_work_is_done(tmp_path, out, monkeypatch):
+    monkeypatch.setattr('estimator_lab.data.packing.packing.MOST_LABELS', 2000)
+    source = write_tar(tmp_path / 'a.tar', [(f'n{n:06}/1.jpg', b'1') for n in range(200)])
+    with pytest.raises(DataError, match=r'more than \d\d labels are too many for a manifest'):
+        pack([source], out, PackSettings(1), quiet)
+    assert not out.exists()
+
+
+def test_of_very_many_bad_images_the_first_are_listed(tmp_path, out, monkeypatch):
+    monkeypatch.setattr('estimator_lab.data.packing.pack_input.MOST_SKIPPED', 1000)
+    files = [(f'a/{n}.png', encoded(picture(n)) if n % 2 else b'junk') for n in range(40)]
+    source = write_tar(tmp_path / 'a.tar', files)
+    manifest = pack([source], out, PackSettings(1, image_size=8, max_bad_fraction=1), quiet)
+    assert 0 < len(manifest.skipped) < 20
+    assert len(manifest.skipped) + manifest.unlisted == 20
+    assert verify(out, lambda done, share: None) == manifest
+    assert (out / MANIFEST).stat().st_size < 4000
+
+
+def test_a_manifest_that_would_not_be_read_is_not_written(source, out, monkeypatch, tmp_path):
+    manifest = pack([source], out, PackSettings(1), quiet)
+    monkeypatch.setattr('estimator_lab.data.packing.shards.MOST_BYTES', 500)
+    with pytest.raises(DataError, match=r'would have .* bytes, 500 are allowed'):
+        write_manifest(tmp_path / 'other.json', manifest)
+    with pytest.raises(DataError, match='500 are allowed'):
+        read_manifest(out / MANIFEST)

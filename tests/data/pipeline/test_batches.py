@@ -1,17 +1,22 @@
 import threading
+import time
+import tracemalloc
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
+from estimator_lab.data.bad_example import BadExampleError
+from estimator_lab.data.budget import ENCODED
 from estimator_lab.data.images.augment import Augmentation
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.kind import ImageReader
 from estimator_lab.data.images.shape import ImageShape
 from estimator_lab.data.order.order import IndexedOrder, ScheduledMember, StreamOrder
-from estimator_lab.data.pipeline.batches import Batch, read_batches
+from estimator_lab.data.pipeline.batches import Batch, look_ahead, read_batches
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar.index import build_index
-from estimator_lab.data.tar.stream import stream_members
+from estimator_lab.data.tar.stream import Member, stream_members
 from estimator_lab.errors import DataError
 
 SHAPE = ImageShape(8, 10, 1)
@@ -149,3 +154,105 @@ def test_fast_decoding_is_a_matter_of_pixels(archive):
     (batch,) = read_batches(turns, 24, ImageReader(SHAPE, decode), InputReport())
     assert not batch.arrays['image'].any() and len(seen) == 24
     assert threading.current_thread() not in seen
+
+
+# Members that take much memory.
+
+HEAVY = 10**7
+
+
+class SizeReader:
+    """Takes down how large members are; those of an odd number are no usable examples."""
+
+    signature: ClassVar = {}
+
+    def begin(self, count):
+        return np.zeros(count, np.int64)
+
+    def read_into(self, batch, place, scheduled):
+        member = scheduled.read()
+        if int(member.name) % 2:
+            raise BadExampleError('odd')
+        batch[place] = len(member.data)
+
+    def finish(self, batch, good):
+        return {'size': batch[np.array(good)]}
+
+
+def heavy_members(count):
+    for number in range(count):
+        yield ScheduledMember(0, Member('a.tar', str(number), 512 * number, bytes(HEAVY + number)))
+
+
+@pytest.mark.parametrize('batch_size', [3, 7, 64])
+def test_heavy_members_come_in_the_same_batches(batch_size):
+    count = 23
+    got = list(read_batches(heavy_members(count), batch_size, SizeReader(), InputReport(lambda line: None)))
+    windows = [range(count)[first : first + batch_size] for first in range(0, count, batch_size)]
+    assert [batch.keys for batch in got] == [[f'a.tar:{n}' for n in w if n % 2 == 0] for w in windows]
+    assert [batch.arrays['size'].tolist() for batch in got] == [
+        [HEAVY + n for n in window if n % 2 == 0] for window in windows
+    ]
+    assert [[bad.place for bad in batch.bad] for batch in got] == [
+        [place for place, n in enumerate(window) if n % 2] for window in windows
+    ]
+
+
+def test_few_heavy_members_are_in_memory_at_once(monkeypatch):
+    tracemalloc.start()
+    try:
+        for _ in read_batches(heavy_members(60), 64, SizeReader(), InputReport(lambda line: None)):
+            pass
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # What is about to be decoded, one that was read behind it, and what waits to be begun with.
+    assert peak < 128 * 2**20 + 4 * HEAVY
+    assert ENCODED.held == 0
+
+
+def test_members_that_threads_read_themselves_wait_for_each_other(monkeypatch):
+    """As the large files of a folder: one in each thread may be too many."""
+    lock, held, most = threading.Lock(), [0], [0]
+
+    class File:
+        archive, offset, size = 'f', 0, 70 * 2**20
+
+        def __init__(self, number):
+            self.name = self.key = self.place = str(number)
+
+        def read(self):
+            with lock:
+                held[0] += 1
+                most[0] = max(most[0], held[0])
+            time.sleep(0.005)
+            with lock:
+                held[0] -= 1
+            return Member('f', self.name, 0, b'')
+
+    monkeypatch.setattr('os.cpu_count', lambda: 8)
+    turns = [ScheduledMember(0, File(2 * number)) for number in range(12 * 16)]
+    (batch,) = read_batches(turns, len(turns), SizeReader(), InputReport())
+    assert len(batch.keys) == len(turns)
+    assert most == [1]
+    assert ENCODED.held == 0
+
+
+def test_an_archive_that_breaks_off_gives_back_what_it_holds():
+    def broken():
+        yield from heavy_members(4)
+        raise DataError('cut off')
+
+    report = InputReport(lambda line: None)
+    got = list(report.until_error(read_batches(broken(), 64, SizeReader(), report)))
+    assert [batch.keys for batch in got] == [['a.tar:0', 'a.tar:2']]
+    assert str(report.error) == 'cut off' and ENCODED.held == 0
+
+
+def test_looking_ahead_goes_by_weight_too():
+    made = []
+    items = (made.append(n) or n for n in [1, 1, 1, 9, 1, 1, 30, 1])
+    seen = [(n, len(made)) for n in look_ahead(items, 3, lambda n: n, 10)]
+    assert [n for n, _ in seen] == [1, 1, 1, 9, 1, 1, 30, 1]
+    # Of those that wait, three at most, or as many as weigh 10: what is heavier is not kept at all.
+    assert [count for _, count in seen] == [4, 4, 5, 6, 7, 7, 7, 8]

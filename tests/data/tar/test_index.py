@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.data.tar import index as tar_index
+from estimator_lab.data.tar import index_file
 from estimator_lab.data.tar import stream as tar_stream
 from estimator_lab.data.tar.index import (
     build_index,
@@ -19,9 +20,10 @@ from estimator_lab.data.tar.index import (
     path_beside,
     path_in_cache,
 )
+from estimator_lab.data.tar.sources import stamp_of
 from estimator_lab.data.tar.stream import IMAGES, Wanted, stream_members
 from estimator_lab.errors import DataError
-from tests.archive_files import write_tar
+from tests.archive_files import tar_bytes, write_tar
 
 
 @pytest.fixture
@@ -324,3 +326,47 @@ def test_an_index_of_another_kind_is_made_anew(tmp_path, monkeypatch):
             assert [index.name(row) for row in range(len(index))] == names
             assert [member.name for member in stream_members(archive, wanted=wanted)] == names
             assert index.member(0).data == dict(files)[names[0]]
+
+
+def test_what_is_unusual_is_said_each_time_that_an_index_is_used(tmp_path):
+    archive = tmp_path / 'a.tar'
+    archive.write_bytes(tar_bytes({'a/1.jpg': b'1'}) + tar_bytes({'b/1.jpg': b'2'}))
+    said = []
+    for _ in range(3):
+        assert len(open_index(str(archive), note=said.append)) == 2
+    assert len(said) == 3 and len(set(said)) == 1 and 'goes on behind its end' in said[0]
+    open_index(str(archive))  # nobody wants to know
+
+
+def test_notes_and_names_of_a_stranger_are_within_bounds(archive, own_cache, builds):
+    right = build_index(str(archive))
+    contents = index_file.Contents(right._header, right._rows, right._names)
+    path, stamp = path_in_cache(str(archive)), stamp_of(str(archive))
+    spoilt = bytearray(contents.names)
+    spoilt[0] = 0x1B
+    for changed in (
+        contents._replace(header=contents.header._replace(notes=['x' * 2**17])),
+        contents._replace(header=contents.header._replace(notes=['x'] * 1000)),
+        contents._replace(names=memoryview(bytes(spoilt))),
+    ):
+        index_file.write_index_file(path, changed)
+        assert index_file.read_index_file(path, stamp) is None
+    index_file.write_index_file(path, contents)
+    assert index_file.read_index_file(path, stamp) is not None
+
+
+def test_large_members_are_read_in_two_parts(tmp_path):
+    large = bytes(range(256)) * 2**13
+    archive = write_tar(tmp_path / 'a.tar', [('a/1.jpg', large), ('a/2.jpg', b'2')])
+    index = build_index(str(archive))
+    assert (index.size(0), index.size(1)) == (len(large), 1)
+    tracemalloc.start()
+    try:
+        assert index.member(0).data == large
+        assert tracemalloc.get_traced_memory()[1] < 1.5 * len(large)
+    finally:
+        tracemalloc.stop()
+    with archive.open('r+b') as file:
+        file.truncate(2**20)
+    with pytest.raises(DataError, match='has changed since it was indexed'):
+        index.member(0)

@@ -1,0 +1,66 @@
+"""Texts of strangers made fit to be shown: no terminal obeys them, no line breaks where they say so.
+
+What is escaped are control characters (C0 with line feed and tab, DEL, C1), the separators of lines and
+paragraphs, the marks that turn the direction of text (Unicode 15, UAX #9: embeddings, overrides, isolates),
+and halves of surrogate pairs, as which Python reads bytes that are no UTF-8.
+"""
+
+import re
+
+_CONTROLS = '\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069'
+_UNPRINTABLE = re.compile(f'[{_CONTROLS}\ud800-\udfff]')
+# A backslash that could be taken for the beginning of an escape.
+_AMBIGUOUS = re.compile(r'\\(?=x[0-9a-f]{2}|u[0-9a-f]{4})')
+_ESCAPE = re.compile(r'\\(?:x([0-9a-f]{2})|u([0-9a-f]{4}))')
+_BYTES = range(0xDC80, 0xDD00)  # as which Python reads bytes that are no UTF-8, the byte in the low half
+
+
+def printable(text: str) -> str:
+    """Returns a text as it may be shown: what is not printable is `\\x1b` or `\\u202e`, all else as it is."""
+    if text.isprintable():
+        return text
+    return _UNPRINTABLE.sub(_escape, text)
+
+
+def escaped(name: str) -> str:
+    """Returns a name that may be shown and kept; different names stay different.
+
+    Args:
+      name: as Python reads it from bytes, those that are no UTF-8 as halves of surrogate pairs.
+    """
+    if name.isprintable() and '\\' not in name:
+        return name
+    return printable(_AMBIGUOUS.sub(r'\\x5c', name))
+
+
+def unescaped(name: str) -> str:
+    """Returns the name of which `escaped` made this one."""
+    return _ESCAPE.sub(_unescape, name) if '\\' in name else name
+
+
+def is_clean(text: str) -> bool:
+    """Whether a text may be shown as it is."""
+    return text.isprintable() or not _UNPRINTABLE.search(text)
+
+
+def json_escaped(text: str) -> str:
+    """Returns the same JSON; but for its own line feeds, it may be shown."""
+    return '\n'.join(_UNPRINTABLE.sub(_json_escape, line) for line in text.split('\n'))
+
+
+def _json_escape(found: re.Match[str]) -> str:
+    return f'\\u{ord(found[0]):04x}'
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if code in _BYTES:
+        return f'\\x{code & 0xFF:02x}'
+    return f'\\x{code:02x}' if code < 0x80 else f'\\u{code:04x}'
+
+
+def _unescape(found: re.Match[str]) -> str:
+    if found[2]:
+        return chr(int(found[2], 16))
+    code = int(found[1], 16)
+    return chr(code if code < 0x80 else code | 0xDC00)

@@ -1,0 +1,179 @@
+"""Small files that stand for much: what a process takes for them, as the system counts it."""
+
+import gzip
+import io
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.bomb_files import encoded, images_of, zeros
+from estimator_lab.data.bad_example import BadExampleError
+from estimator_lab.data.budget import Budget
+from estimator_lab.data.images import decode, jpeg
+from estimator_lab.data.images.decode import decode_image, decode_image_fast, shrink_image
+
+needs_proc = pytest.mark.skipif(not Path('/proc/self/status').exists(), reason='the system counts no peak')
+
+# Reads all batches of an archive, shuffled or not; prints the megabytes above those before.
+READER = """
+import os, re, sys
+os.cpu_count = lambda: 2
+from estimator_lab.data.images.kind import ImageReader
+from estimator_lab.data.images.shape import ImageShape
+from estimator_lab.data.order.order import StreamOrder
+from estimator_lab.data.packing.pack_input import PackInput, PackSettings
+from estimator_lab.data.pipeline.batches import read_batches
+from estimator_lab.data.pipeline.report import InputReport
+
+def peak():
+    return int(re.search(r'VmHWM:\\s+(\\d+) kB', open('/proc/self/status').read())[1]) * 1024 / 1e6
+
+def quiet(line):
+    pass
+
+def read(archive, how):
+    if how == 'pack':
+        try:
+            for member in PackInput([archive], PackSettings(1, 8, max_bad_fraction=1), quiet).members():
+                pass
+        except Exception as error:
+            assert 'no image to pack' in str(error), error
+        return
+    schedule = StreamOrder([archive], 10_000 if how == 'train' else 1).epoch(0)
+    for batch in read_batches(schedule, 64, ImageReader(ImageShape(8, 8)), InputReport(quiet)):
+        pass
+
+ordinary, bomb, how = sys.argv[1:]
+read(ordinary, how)
+before = peak()
+read(bomb, how)
+print(peak() - before)
+"""
+
+
+def write(path, files):
+    with gzip.open(path, 'wb', 1) as stream, tarfile.open(fileobj=stream, mode='w') as tar:
+        for name, data in files:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return path
+
+
+@pytest.fixture(scope='module')
+def archives(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('bombs')
+    zeros(folder / 'zeros.tar', 24, 24 * 10**6)
+    images = images_of((2000, 2000))
+    half = encoded(Image.new('RGB', (2000, 2000)), 'PNG')[:6_000]
+    many = [(f'a/{number}_{name}', data) for number in range(2) for name, data in images.items()]
+    write(folder / 'images.tar', many + [(f'b/{number}.png', half) for number in range(20)])
+    write(folder / 'ordinary.tar', [('a/1.png', encoded(Image.new('RGB', (99, 99)), 'PNG'))])
+    return folder
+
+
+@needs_proc
+@pytest.mark.parametrize(
+    ('bomb', 'how', 'allowed'),
+    [
+        # 576 MB of zeros: a budget of those on their way, in training one of the shuffle buffer beside it.
+        ('zeros', 'predict', 250),
+        ('zeros', 'train', 450),
+        ('zeros', 'pack', 250),
+        # 4 megapixels each, of which some formats take 64 MB, in three threads at most.
+        ('images', 'predict', 300),
+    ],
+)
+def test_peaks(archives, run_python, bomb, how, allowed):
+    done = run_python('-c', READER, str(archives / 'ordinary.tar'), str(archives / f'{bomb}.tar'), how)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout.split()[-1]) < allowed
+
+
+@pytest.fixture
+def weights(monkeypatch):
+    """What decoding asks for, in bytes, all of it counted."""
+    asked = []
+    budget = Budget(10**9)
+    take = budget.take
+    monkeypatch.setattr(budget, 'take', lambda weight: asked.append(weight) or take(weight))
+    monkeypatch.setattr(decode, 'DECODED', budget)
+    monkeypatch.setattr('estimator_lab.data.budget._LIGHT', 1)
+    yield asked
+    assert budget.held == 0
+
+
+SIDE = 800
+PIXELS = SIDE * SIDE
+
+
+@pytest.mark.parametrize(
+    ('name', 'each'),
+    [
+        ('palette.png', 5),  # a number of a colour, and RGB, which Pillow keeps in four bytes
+        ('alpha.png', 8),  # RGBA and RGB
+        ('deep.png', 3),  # 16 bits and 8
+        ('baseline.jpg', 4),
+        ('progressive.jpg', 10),  # and three coefficients of two bytes
+        ('inks.jpg', 16),
+        ('frame.gif', 5),
+        ('strip.tif', 8),
+        ('lossless.webp', 16),
+    ],
+)
+def test_an_image_is_weighed_by_its_header_before_it_is_decoded(weights, name, each):
+    data = images_of((SIDE, SIDE))[name]
+    decode_image(data, 8, 8)
+    shrink_image(data, 8, 90)
+    assert weights == [PIXELS * each] * 2
+
+
+def test_a_jpeg_that_is_scaled_in_passing_weighs_less(weights):
+    data = images_of((SIDE, SIDE))['baseline.jpg']
+    decode_image_fast(data, 8, 8)
+    assert weights == [PIXELS // max(jpeg._SCALES, default=1) ** 2 * 4]
+
+
+def test_what_can_not_be_decoded_gives_back_its_weight(weights):
+    data = encoded(Image.effect_noise((SIDE, SIDE), 50), 'PNG')
+    with pytest.raises(BadExampleError):
+        decode_image(data[: len(data) // 2], 8, 8)
+    assert weights == [PIXELS]
+
+
+def test_an_image_that_takes_too_much_is_refused_by_its_header(weights, monkeypatch):
+    monkeypatch.setattr(decode, 'MAX_BYTES', 16 * PIXELS - 1)
+    data = images_of((SIDE, SIDE))['lossless.webp']
+    with pytest.raises(BadExampleError, match=r'^800 x 800 pixels in WEBP take more than 10,239,999 bytes'):
+        decode_image(data, 8, 8)
+    assert weights == []
+
+
+def test_strips_of_an_image_give_the_pixels_of_the_whole(monkeypatch):
+    rng = np.random.default_rng(1)
+    alpha = Image.fromarray(rng.integers(0, 256, (50, 40, 4), np.uint8))
+    files = [
+        encoded(alpha, 'PNG'),
+        encoded(alpha.convert('LA'), 'PNG'),
+        encoded(alpha.convert('RGB').quantize(200), 'PNG', transparency=7),
+        encoded(Image.fromarray(rng.integers(0, 2**16, (50, 40), np.uint16)), 'PNG'),
+        encoded(Image.fromarray(rng.integers(0, 2**16, (50, 40), np.int32)), 'TIFF'),
+    ]
+    whole = [decode_image(data, 30, 30, 3) for data in files]
+    monkeypatch.setattr(decode, '_STRIP_PIXELS', 280)  # 7 rows
+    for data, pixels in zip(files, whole, strict=True):
+        assert np.array_equal(decode_image(data, 30, 30, 3), pixels)
+
+
+def test_a_jpeg_in_one_pass_is_told_from_others():
+    kinds = images_of((64, 48))
+    assert jpeg.frame_of(kinds['baseline.jpg']).in_one_pass
+    assert not jpeg.frame_of(kinds['progressive.jpg']).in_one_pass
+    # The scan of a sequential JPEG says how many components it holds.
+    data = bytearray(kinds['baseline.jpg'])
+    scan = data.index(b'\xff\xda')
+    data[scan + 4] = 1
+    assert not jpeg.frame_of(bytes(data)).in_one_pass

@@ -1,0 +1,135 @@
+"""A full disk is one sentence with the path; nothing saved is lost, and with space the command goes on."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from estimator_lab import export, predict
+from estimator_lab.console import progress
+from estimator_lab.data import demo, pack, tar_index
+from estimator_lab.data.tar.index import path_beside, path_in_cache
+from estimator_lab.errors import LabError
+from estimator_lab.tf1 import tf
+from estimator_lab.training.experiment import Experiment
+from estimator_lab.training.settings import Settings
+from tests.commands import invoke
+from tests.full_disk import files_up_to
+
+FULL = '/dev/full'
+needs_dev_full = pytest.mark.skipif(not Path(FULL).exists(), reason=f'there is no {FULL}')
+
+
+def one_sentence(text, *words):
+    assert text.startswith('error: ') and text.count('\n') == 1 and 'Traceback' not in text, text
+    for word in words:
+        assert str(word) in text
+
+
+def test_a_checkpoint(archive, tmp_path):
+    folder = tmp_path / 'run'
+
+    def train(max_steps):
+        settings = Settings(
+            model='cnn',
+            data=[str(archive)],
+            model_dir=folder,
+            batch_size=6,
+            max_steps=max_steps,
+            save_checkpoints_steps=2,
+            image_size=8,
+            hparams='filters=2,dense_units=20000',
+        )
+        return Experiment(settings, lambda line: None).train()
+
+    train(2)
+    with files_up_to(1_500_000), pytest.raises(LabError) as caught:
+        train(6)
+    assert f'{folder}/model.ckpt-' in str(caught.value)
+    assert str(caught.value).endswith(' cannot be written: File too large.')
+    assert tf.train.latest_checkpoint(str(folder)).endswith('model.ckpt-2')
+    assert train(6).step == 6
+
+
+@needs_dev_full
+@pytest.mark.parametrize('format', ['csv', 'jsonl'])
+def test_predictions_to_standard_output(cnn_dir, archive, monkeypatch, capsys, format):
+    with open(FULL, 'w') as full:  # noqa: PTH123
+        monkeypatch.setattr(sys, 'stdout', full)
+        status = invoke(predict, f'--model_dir={cnn_dir}', f'--format={format}', str(archive))
+    assert status == 1
+    one_sentence(capsys.readouterr().err, 'Standard output cannot be written: No space left on device.')
+
+
+def test_predictions_to_a_file_and_an_export(cnn_dir, archive, tmp_path, capsys):
+    out = tmp_path / 'out'
+    with files_up_to(100):
+        assert invoke(predict, f'--model_dir={cnn_dir}', f'--out={out}', str(archive)) == 1
+        one_sentence(capsys.readouterr().err, f'--out={out} cannot be written: File too large')
+        assert invoke(export, f'--model_dir={cnn_dir}', f'--out={tmp_path / "model"}') == 1
+        one_sentence(capsys.readouterr().err, f'--out={tmp_path / "model"} cannot be written: File too large')
+    assert not list(tmp_path.glob('model/*'))
+    assert invoke(predict, f'--model_dir={cnn_dir}', f'--out={out}', str(archive)) == 0
+    assert len(out.read_text().splitlines()) == 25
+    assert invoke(export, f'--model_dir={cnn_dir}', f'--out={tmp_path / "model"}') == 0
+
+
+def run(module, *arguments, most_bytes=None, **more):
+    """Runs a command that needs no TensorFlow, in a process of its own."""
+    limit = f'ulimit -f {most_bytes // 512}; ' if most_bytes is not None else ''
+    words = [sys.executable, '-m', module.__name__, *map(str, arguments)]
+    return subprocess.run(
+        ['sh', '-c', f'{limit}exec "$@"', 'sh', *words],
+        env={**os.environ, 'PYTHONPATH': str(Path(__file__).parents[1])},
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=100,
+        check=False,
+        **{'stdout': subprocess.DEVNULL, **more},
+    )
+
+
+def test_shards(archive, tmp_path):
+    out = tmp_path / 'out'
+    done = run(pack, archive, f'--out={out}', '--shards=2', most_bytes=1024)
+    assert done.returncode == 1
+    one_sentence(done.stderr, f'--out={out} cannot be written: File too large')
+    assert not out.exists()
+    assert run(pack, archive, f'--out={out}', '--shards=2').returncode == 0
+
+
+def test_an_index(archive):
+    done = run(tar_index, archive, most_bytes=512)
+    assert done.returncode == 1
+    one_sentence(done.stderr, path_in_cache(str(archive)), 'cannot be written: File too large')
+    assert not path_beside(str(archive)).exists()
+    assert run(tar_index, archive).returncode == 0
+    assert path_beside(str(archive)).exists()
+
+
+@needs_dev_full
+def test_what_is_said_is_told_at_the_end_and_the_work_is_done(archive):
+    with open(FULL, 'w') as full:  # noqa: PTH123
+        done = run(tar_index, archive, stdout=full)
+    assert done.returncode == 1
+    one_sentence(done.stderr, 'Standard output cannot be written: No space left on device.')
+    assert path_beside(str(archive)).exists()
+
+
+def test_the_built_in_faces(tmp_path, monkeypatch):
+    from estimator_lab.data.demo_sets import archives
+
+    source = archives.write_demo(tmp_path / 'drawn', identities=2, train_per_identity=3, test_per_identity=1)
+    monkeypatch.setattr(demo, 'cached_demo', lambda: source)
+    target = tmp_path / 'faces'
+    with files_up_to(2048), pytest.raises(LabError, match=f'{target} cannot be written: File too large'):
+        demo._write_into([str(target)])
+    assert not list(target.iterdir())
+    demo._write_into([str(target)])
+    assert (target / 'train.tar').read_bytes() == source.train.read_bytes()
+
+
+def test_nothing_is_left_of_what_could_not_be_said():
+    progress.check_said()
