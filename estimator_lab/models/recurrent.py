@@ -130,6 +130,7 @@ class Network:
     def __init__(self, params: Params) -> None:
         self._params = params
         own, units = params.loop == _FUSED, sizes(params.layers)
+        self._layers: LinearLayers | DilatedLayers | RecurrentLayers
         if params.cell == LINEAR:
             activation = ACTIVATIONS[params.activation]
             self._layers = LinearLayers(units, params.states, activation, params.dropout_rate)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw, ImageFont
 
 from estimator_lab.core.display.picture import cut
@@ -19,7 +20,7 @@ _CELL = 12  # pixels of a value in a heat map, at most
 def draw_curves(
     title: str,
     horizontal: str,
-    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    curves: Mapping[str, tuple[ArrayLike, ArrayLike]],
     logarithmic: bool = False,
     bounds: tuple[float, float] | None = None,
 ) -> Image.Image:
@@ -91,7 +92,7 @@ def heat_map(values: np.ndarray) -> Image.Image:
     return picture.resize((steps * side, units * side), Image.Resampling.NEAREST)
 
 
-def _scaled(values: Sequence[float], logarithmic: bool) -> np.ndarray:
+def _scaled(values: ArrayLike, logarithmic: bool) -> np.ndarray:
     scaled = np.asarray(values, float)
     if logarithmic:
         scaled = np.log10(np.maximum(scaled, _TINY))

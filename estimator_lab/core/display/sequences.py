@@ -1,6 +1,6 @@
 """What people look at in a network that reads sequences: its states, gates, and gradients through time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,11 @@ def sequence_pictures(
     """
     pictures = {f'states_{name}': heat_map(values) for name, values in states.items()}
     for name in states:
-        own = {gate.removeprefix(f'{name}_'): values for gate, values in gates.items() if _is_of(gate, name)}
+        own = {
+            gate.removeprefix(f'{name}_'): values
+            for gate, values in gates.items()
+            if _layer_of(gate, states) == name
+        }
         if own:
             pictures[f'gates_{name}'] = draw_curves(
                 'share of values', 'value', {gate: _distribution(values) for gate, values in own.items()}
@@ -63,9 +67,9 @@ def sequence_pictures(
     return pictures
 
 
-def _is_of(gate: str, name: str) -> bool:
-    """Whether a gate belongs to a layer; those of the other direction have names that begin alike."""
-    return gate.startswith(f'{name}_') and gate.startswith(f'{name}_backwards') == name.endswith('backwards')
+def _layer_of(gate: str, names: Iterable[str]) -> str:
+    """Returns the layer that a gate belongs to: rnn_1 and rnn_1_backwards have gates that begin alike."""
+    return max((name for name in names if gate.startswith(f'{name}_')), key=len, default='')
 
 
 def _distribution(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -57,7 +57,7 @@ class Cell:
             )
             return states, {}, variables[0]
         if self._name == LSTM:
-            states, _, gates = recurrence.lstm(sequence, probe, *variables, self._forget_bias)
+            states, _, gates = recurrence.lstm(sequence, probe, *variables, forget_bias=self._forget_bias)
             parts = tf.split(gates, 4, axis=2)
             names = ['input_gate', 'candidate', 'forget_gate', 'output_gate']
             return states, dict(zip(names, parts, strict=True)), variables[0]
@@ -67,7 +67,11 @@ class Cell:
             named = {'reset_gate': reset, 'update_gate': update, 'candidate': candidate}
             return states, named, variables[0]
         activation, slope = _PLAIN[self._name]
-        return recurrence.plain(sequence, probe, *variables, activation, slope), {}, variables[0]
+        return (
+            recurrence.plain(sequence, probe, *variables, activation=activation, slope=slope),
+            {},
+            variables[0],
+        )
 
     def _variables(self, values: int) -> list[Variable]:
         """Makes or finds kernel and bias; of a GRU those of the gates, then those of the candidate."""

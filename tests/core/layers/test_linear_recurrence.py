@@ -3,6 +3,7 @@ import pytest
 
 from estimator_lab.core.layers.linear_recurrence import DiagonalRecurrence, LinearLayers, causal_convolution
 from estimator_lab.tf1 import tf
+from tests.differences import derivative
 
 BATCH, CHANNELS, STATES = 2, 3, 4
 RNG = np.random.default_rng(1)
@@ -81,17 +82,12 @@ def test_gradients_of_the_variables_are_differences():
         values, gradients = session.run(
             [variables, tf.gradients(tf.reduce_sum(outputs * weights), variables)]
         )
-    values = [v.astype(np.float64) for v in values]
     for number, gradient in enumerate(gradients):
         for place in RNG.integers(0, gradient.size, 3):
-            change = np.zeros(gradient.size)
-            change[place] = 1e-5
-            moved = [
-                [v + s * change.reshape(v.shape) * (n == number) for n, v in enumerate(values)]
-                for s in (1.0, -1.0)
-            ]
-            up, down = ((recurrence(v, inputs) * weights).sum() for v in moved)
-            assert gradient.flat[place] == pytest.approx((up - down) / 2e-5, abs=1e-3, rel=1e-3)
+            wanted = derivative(
+                lambda moved: (recurrence(moved, inputs) * weights).sum(), values, number, place
+            )
+            assert gradient.flat[place] == pytest.approx(wanted, abs=1e-3, rel=1e-3)
 
 
 def test_the_layers_by_hand():
