@@ -1,9 +1,9 @@
 """The recurrences of `tf.nn.rnn_cell`'s cells, with a gradient of their own.
 
 `tf.nn.dynamic_rnn` differentiates its loop operation by operation, so that the way back adds a product for
-the gradient of the kernel at each step. Here the way forward keeps the gates; what does not depend on later
-steps is worked out from them for all steps at once; the loop back is one product a step and a few operations
-around it; and the gradient of the kernel is one product over all steps.
+the gradient of the kernel at each step, and reads a copy of what each operation has seen. Here the way
+forward keeps the gates alone; the loop back reads them where they lie, and has one product a step for each
+that the cell has; and the gradient of the kernel is one product over all steps.
 
 The functions compute what the cell of that name computes, of variables of the same shapes: a kernel has the
 rows of the input above those of the state. Time comes first. The state begins as 0.
@@ -39,7 +39,7 @@ def plain(
     Returns:
       float32 [steps, batch, units].
     """
-    units = bias.shape[0]
+    steps, units = inputs.shape[0], bias.shape[0]
 
     @tf.custom_gradient
     def run(inputs: Tensor, kernel: Tensor, bias: Tensor, *probe: Tensor) -> tuple[Tensor, Any]:
@@ -47,20 +47,21 @@ def plain(
             after = activation(_affine(now[0], state[0], kernel, bias))
             return [after], [after]
 
-        (states,) = _over_time(step, [inputs], [_zeros(inputs, units)], [units])
+        (made,) = _over_time(step, [_array(inputs)], [_zeros(inputs, units)], [units])
+        states = _stacked(made, steps, units)
 
         def gradient(by_states: Tensor) -> tuple[Tensor, ...]:
             back = _of_state(kernel, units)
 
             def step(now: list[Tensor], later: list[Tensor]) -> Any:
-                by_output, slope_now = now
-                by_sum = (by_output + later[0]) * slope_now
+                by_output, state = now
+                by_sum = (by_output + later[0]) * slope(state)
                 return [by_sum], [tf.matmul(by_sum, back, transpose_b=True)]
 
-            (by_sums,) = _over_time(
-                step, [by_states, slope(states)], [_zeros(inputs, units)], [units], backwards=True
-            )
-            by_inputs, by_kernel, by_bias = _by_affine(inputs, _earlier(states), kernel, by_sums)
+            arrays = [_array(by_states), made]
+            (found,) = _over_time(step, arrays, [_zeros(inputs, units)], [units], backwards=True)
+            by_sums = _stacked(found, steps, units)
+            by_inputs, by_kernel, by_bias = _by_affine(inputs, states, kernel, by_sums)
             by_probe = [by_states + _later(_times(by_sums, back)) for _ in probe]
             return by_inputs, by_kernel, by_bias, *by_probe
 
@@ -87,54 +88,59 @@ def lstm(
       (h, c, gates): float32 [steps, batch, units] twice, and [steps, batch, 4 * units]: the gates i, j, f, o
       behind their sigmoid or tanh. No gradient leads back through c and gates.
     """
-    units = bias.shape[0] // 4
+    steps, units = inputs.shape[0], bias.shape[0] // 4
+    kept: list[Any] = []
 
     @tf.custom_gradient
     def run(inputs: Tensor, kernel: Tensor, bias: Tensor, *probe: Tensor) -> tuple[Any, Any]:
-        shifted = bias + tf.constant([0.0] * 2 * units + [forget_bias] * units + [0.0] * units)
+        # tanh(j) = 2 sigmoid(2 j) - 1 makes one operation of four.
+        twice = tf.constant([1.0] * units + [2.0] * units + [1.0] * 2 * units)
+        scaled = kernel * twice
+        shifted = (bias + tf.constant([0.0] * 2 * units + [forget_bias] * units + [0.0] * units)) * twice
 
         def step(now: list[Tensor], state: list[Tensor]) -> Any:
             c, h = state
-            i, j, f, o = tf.split(_affine(now[0], h, kernel, shifted), 4, axis=1)
-            i, j, f, o = tf.sigmoid(i), tf.tanh(j), tf.sigmoid(f), tf.sigmoid(o)
-            c = f * c + i * j
+            gates = tf.sigmoid(_affine(now[0], h, scaled, shifted))
+            i, half_j, f, o = tf.split(gates, 4, axis=1)
+            c = f * c + i * (2 * half_j - 1)
             h = o * tf.tanh(c)
-            return [h, c, tf.concat([i, j, f, o], axis=1)], [c, h]
+            return [h, c, gates], [c, h]
 
         zeros = _zeros(inputs, units)
-        h, c, gates = _over_time(step, [inputs], [zeros, zeros], [units, units, 4 * units])
+        of_h, of_c, of_gates = _over_time(step, [_array(inputs)], [zeros, zeros], [units, units, 4 * units])
+        kept.extend([of_c, of_gates])
+        h = _stacked(of_h, steps, units)
 
-        def gradient(by_h: Tensor, *unused: Tensor) -> tuple[Tensor, ...]:
+        def gradient(by_h: Tensor) -> tuple[Tensor, ...]:
             back = _of_state(kernel, units)
-            by_cell, by_gates, f = _lstm_factors(c, gates)
 
             def step(now: list[Tensor], later: list[Tensor]) -> Any:
-                by_output, by_cell, by_gates, f = now
+                by_output, gates, c, c_before = now
                 by_c, by_h = later
+                i, half_j, f, o = tf.split(gates, 4, axis=1)
+                squashed = tf.tanh(c)
                 by_h += by_output
-                by_c += by_h * by_cell
-                by_sum = tf.concat([by_c, by_c, by_c, by_h], axis=1) * by_gates
+                by_o = by_h * squashed
+                by_c += by_h * o * (1 - tf.square(squashed))
+                # Of sigmoid, s (1 - s); of tanh, 4 s (1 - s) of the sigmoid that stands for it.
+                by_gates = tf.concat([by_c * (2 * half_j - 1), 4 * by_c * i, by_c * c_before, by_o], axis=1)
+                by_sum = by_gates * gates * (1 - gates)
                 return [by_sum], [by_c * f, tf.matmul(by_sum, back, transpose_b=True)]
 
-            (by_sums,) = _over_time(
-                step, [by_h, by_cell, by_gates, f], [zeros, zeros], [4 * units], backwards=True
-            )
-            by_inputs, by_kernel, by_bias = _by_affine(inputs, _earlier(h), kernel, by_sums)
+            arrays = [_array(by_h), of_gates, of_c, _Before(of_c)]
+            (found,) = _over_time(step, arrays, [zeros, zeros], [4 * units], backwards=True)
+            by_sums = _stacked(found, steps, 4 * units)
+            by_inputs, by_kernel, by_bias = _by_affine(inputs, h, kernel, by_sums)
             by_probe = [by_h + _later(_times(by_sums, back)) for _ in probe]
             return by_inputs, by_kernel, by_bias, *by_probe
 
-        return (h, c, gates), gradient
+        return h, gradient
 
-    h, c, gates = run(inputs, kernel, bias, *_given(probe))
-    return h, c, gates
-
-
-def _lstm_factors(c: Tensor, gates: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns dh / dc; the derivatives of c, c, c and h by the sums behind i, j, f and o; and f."""
-    i, j, f, o = tf.split(gates, 4, axis=2)
-    squashed = tf.tanh(c)
-    by_gates = [j * i * (1 - i), i * (1 - tf.square(j)), _earlier(c) * f * (1 - f), squashed * o * (1 - o)]
-    return o * (1 - tf.square(squashed)), tf.concat(by_gates, axis=2), f
+    h = run(inputs, kernel, bias, *_given(probe))
+    of_c, of_gates = kept
+    c = _stacked(of_c, steps, units)
+    i, half_j, f, o = tf.split(_stacked(of_gates, steps, 4 * units), 4, axis=2)
+    return h, *map(tf.stop_gradient, (c, tf.concat([i, 2 * half_j - 1, f, o], axis=2)))
 
 
 def gru(
@@ -161,7 +167,8 @@ def gru(
       (h, gates, candidates): float32 [steps, batch, units]; [steps, batch, 2 * units], r and u behind their
       sigmoid; and j. No gradient leads back through the last two.
     """
-    units = candidate_bias.shape[0]
+    steps, units = inputs.shape[0], candidate_bias.shape[0]
+    kept: list[Any] = []
 
     @tf.custom_gradient
     def run(
@@ -176,82 +183,96 @@ def gru(
             return [h, gates, j], [h]
 
         zeros = _zeros(inputs, units)
-        h, gates, candidates = _over_time(step, [inputs], [zeros], [units, 2 * units, units])
+        of_h, of_gates, of_candidates = _over_time(step, [_array(inputs)], [zeros], [units, 2 * units, units])
+        kept.extend([of_gates, of_candidates])
+        h = _stacked(of_h, steps, units)
 
-        def gradient(by_h: Tensor, *unused: Tensor) -> tuple[Tensor, ...]:
+        def gradient(by_h: Tensor) -> tuple[Tensor, ...]:
             gate_back, back = _of_state(gate_kernel, units), _of_state(kernel, units)
-            r, u = tf.split(gates, 2, axis=2)
-            before = _earlier(h)
-            by_r, by_u = before * r * (1 - r), (before - candidates) * u * (1 - u)
-            by_j = (1 - u) * (1 - tf.square(candidates))
 
             def step(now: list[Tensor], later: list[Tensor]) -> Any:
-                by_output, r, u, by_r, by_u, by_j = now
+                by_output, gates, j, before = now
+                r, u = tf.split(gates, 2, axis=1)
                 by_h = by_output + later[0]
-                by_candidate = by_h * by_j
+                by_candidate = by_h * (1 - u) * (1 - tf.square(j))
                 by_reset = tf.matmul(by_candidate, back, transpose_b=True)
-                by_gate = tf.concat([by_reset * by_r, by_h * by_u], axis=1)
+                by_gate = tf.concat([by_reset * before, by_h * (before - j)], axis=1) * gates * (1 - gates)
                 earlier = by_h * u + by_reset * r + tf.matmul(by_gate, gate_back, transpose_b=True)
-                return [by_gate, by_candidate, by_h], [earlier]
+                return [by_gate, by_candidate, r * before, by_h], [earlier]
 
-            by_gates, by_candidates, by_states = _over_time(
-                step,
-                [by_h, r, u, by_r, by_u, by_j],
-                [zeros],
-                [2 * units, units, units],
-                backwards=True,
+            arrays = [_array(by_h), of_gates, of_candidates, _Before(of_h)]
+            widths = [2 * units, units, units, units]
+            found = _over_time(step, arrays, [zeros], widths, backwards=True)
+            by_gates, by_candidates, seen, by_states = (
+                _stacked(array, steps, width) for array, width in zip(found, widths, strict=True)
             )
-            by_inputs, by_gate_kernel, by_gate_bias = _by_affine(inputs, before, gate_kernel, by_gates)
-            more, by_kernel, by_bias = _by_affine(inputs, r * before, kernel, by_candidates)
+            by_inputs, by_gate_kernel, by_gate_bias = _by_affine(inputs, h, gate_kernel, by_gates)
+            # What the candidate of step t + 1 sees of the state, r h, stands at t + 1 itself.
+            more, by_kernel, by_bias = _by_affine(inputs, _later(seen), kernel, by_candidates)
             by_probe = [by_states for _ in probe]
             return by_inputs + more, by_gate_kernel, by_gate_bias, by_kernel, by_bias, *by_probe
 
-        return (h, gates, candidates), gradient
+        return h, gradient
 
-    h, gates, candidates = run(
-        inputs, gate_kernel, gate_bias, candidate_kernel, candidate_bias, *_given(probe)
-    )
-    return h, gates, candidates
+    h = run(inputs, gate_kernel, gate_bias, candidate_kernel, candidate_bias, *_given(probe))
+    of_gates, of_candidates = kept
+    gates, candidates = _stacked(of_gates, steps, 2 * units), _stacked(of_candidates, steps, units)
+    return h, *map(tf.stop_gradient, (gates, candidates))
+
+
+class _Before:
+    """An array that gives what was there one step before, 0 before the first."""
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+
+    def read(self, at: Tensor) -> Tensor:
+        # No condition, which would cost more than a product with 0.
+        values = self._array.read(tf.maximum(at - 1, 0))
+        return tf.cast(at > 0, tf.float32) * values
 
 
 def _over_time(
     step: Step,
-    sequences: Sequence[Tensor],
+    arrays: Sequence[Any],
     state: Sequence[Tensor],
     widths: Sequence[int],
     backwards: bool = False,
-) -> list[Tensor]:
-    """Runs a step over sequences; returns what it gave, float32 [steps, batch, width] each.
+) -> list[Any]:
+    """Runs a step over arrays; returns what it gave as TensorArrays, of float32 [batch, width] each.
 
     Args:
-      step: (values of the sequences at this step, state) -> (what it gives, next state).
-      sequences: float32 [steps, batch, values]; how many steps is known when the graph is built.
+      step: (values of the arrays at this step, state) -> (what it gives, next state).
+      arrays: of float32 [batch, values]; the first knows how many steps there are.
       state: the first, float32 [batch, units] each.
       widths: of what a step gives.
       backwards: from the last step to the first.
     """
-    count = sequences[0].shape[0]
+    count = arrays[0].size()
     with tf.name_scope('backwards' if backwards else 'over_time'):
-        arrays = [tf.TensorArray(tf.float32, count).unstack(sequence) for sequence in sequences]
-        made = [tf.TensorArray(tf.float32, count, element_shape=[None, width]) for width in widths]
+        made = [
+            tf.TensorArray(tf.float32, count, element_shape=[None, width], clear_after_read=False)
+            for width in widths
+        ]
 
         def body(number: Tensor, state: list[Tensor], made: list[Any]) -> Any:
             at = count - 1 - number if backwards else number
             given, state = step([array.read(at) for array in arrays], state)
-            return (
-                number + 1,
-                state,
-                [array.write(at, value) for array, value in zip(made, given, strict=True)],
-            )
+            written = [array.write(at, value) for array, value in zip(made, given, strict=True)]
+            return number + 1, state, written
 
-        *_, made = tf.while_loop(
-            lambda number, *_: number < count, body, [0, list(state), made], maximum_iterations=count
-        )
-        stacked = [array.stack() for array in made]
-        return [
-            tf.ensure_shape(values, [count, None, width])
-            for values, width in zip(stacked, widths, strict=True)
-        ]
+        *_, made = tf.while_loop(lambda number, *_: number < count, body, [0, list(state), made])
+        return list(made)
+
+
+def _array(values: Tensor) -> Any:
+    """Returns the steps of a sequence [steps, batch, values] as a TensorArray."""
+    return tf.TensorArray(tf.float32, values.shape[0], clear_after_read=False).unstack(values)
+
+
+def _stacked(array: Any, steps: int, width: int) -> Tensor:
+    """Returns what a TensorArray holds, float32 [steps, batch, width]."""
+    return tf.ensure_shape(array.stack(), [steps, None, width])
 
 
 def _given(probe: Tensor | None) -> list[Tensor]:
@@ -264,23 +285,23 @@ def _affine(inputs: Tensor, state: Tensor, kernel: Tensor, bias: Tensor) -> Tens
 
 
 def _by_affine(
-    inputs: Tensor, before: Tensor, kernel: Tensor, by_sums: Tensor
+    inputs: Tensor, states: Tensor, kernel: Tensor, by_sums: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Returns the gradients by x, W and b of all steps.
 
     Args:
       inputs: x, float32 [steps, batch, values].
-      before: h that went into each step, [steps, batch, units].
+      states: h behind each step, [steps, batch, units].
       kernel: W.
       by_sums: the gradient by [x, h] W + b, [steps, batch, width].
     """
     values = inputs.shape[2]
-    by_kernel = [tf.matmul(_rows(part), _rows(by_sums), transpose_a=True) for part in (inputs, before)]
-    return (
-        _times(by_sums, kernel[:values]),
-        tf.concat(by_kernel, axis=0),
-        tf.reduce_sum(by_sums, axis=[0, 1]),
-    )
+    # An input of 1 more is what b stands for.
+    with_one = tf.pad(inputs, [[0, 0], [0, 0], [0, 1]], constant_values=1.0)
+    by_values = tf.matmul(_rows(with_one), _rows(by_sums), transpose_a=True)
+    by_state = tf.matmul(_rows(states[:-1]), _rows(by_sums[1:]), transpose_a=True)
+    by_kernel = tf.concat([by_values[:-1], by_state], axis=0)
+    return _times(by_sums, kernel[:values]), by_kernel, by_values[-1]
 
 
 def _times(by_sums: Tensor, kernel: Tensor) -> Tensor:
@@ -297,11 +318,6 @@ def _rows(values: Tensor) -> Tensor:
 def _of_state(kernel: Tensor, units: int) -> Tensor:
     """Returns the rows of a kernel that belong to the state."""
     return kernel[-units:]
-
-
-def _earlier(values: Tensor) -> Tensor:
-    """Returns what was there one step before, 0 before the first."""
-    return tf.concat([tf.zeros_like(values[:1]), values[:-1]], axis=0)
 
 
 def _later(values: Tensor) -> Tensor:
