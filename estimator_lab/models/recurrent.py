@@ -175,12 +175,12 @@ class Network:
 
     def _after_steps(self, steps: Tensor, means: bool) -> Tensor:
         """Returns the logits that there would be if the sequence ended after each of `steps_shown`."""
-        counts = steps_shown(steps.shape[1])
+        counts = steps_shown(steps.shape.as_list()[1])
         if means:
-            numbers = tf.range(1, steps.shape[1] + 1, dtype=tf.float32)
+            numbers = tf.range(1, steps.shape.as_list()[1] + 1, dtype=tf.float32)
             steps = tf.cumsum(steps, axis=1) / numbers[:, tf.newaxis]
         chosen = tf.gather(steps, counts - 1, axis=1)
-        hidden, _ = self._dense(tf.reshape(chosen, [-1, steps.shape[2]]))
+        hidden, _ = self._dense(tf.reshape(chosen, [-1, steps.shape.as_list()[2]]))
         return tf.reshape(self._logits(hidden), [-1, len(counts), self._params.num_classes])
 
 

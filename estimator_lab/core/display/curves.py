@@ -78,7 +78,7 @@ def heat_map(values: np.ndarray) -> Image.Image:
         grey.
 
     Returns:
-      An RGB picture, of squares where that leaves it small enough to look at.
+      An RGB picture, in which a value is as large as leaves the whole small enough to look at.
     """
     steps, units = values.shape
     finite = np.isfinite(values)
@@ -88,8 +88,8 @@ def heat_map(values: np.ndarray) -> Image.Image:
     blue = np.concatenate([1 + shares, 1 + shares, np.ones_like(shares)], axis=2)
     pixels = np.where(finite.T[..., np.newaxis], np.where(shares >= 0, red, blue), 0.5)
     picture = Image.fromarray(np.rint(255 * pixels).astype(np.uint8))
-    side = max(min(_CELL, 2 * _WIDTH // steps, 2 * _HEIGHT // units), 1)
-    return picture.resize((steps * side, units * side), Image.Resampling.NEAREST)
+    across, down = (max(min(_CELL, most // count), 1) for most, count in ((960, steps), (480, units)))
+    return picture.resize((steps * across, units * down), Image.Resampling.NEAREST)
 
 
 def _scaled(values: ArrayLike, logarithmic: bool) -> np.ndarray:

@@ -38,7 +38,7 @@ class DilatedLayers:
           probing: whether gradients by the states will be asked for; it costs memory.
         """
         values, endpoints = time_first(sequence), {}
-        steps, batch = sequence.shape[1], tf.shape(sequence)[0]
+        steps, batch = sequence.shape.as_list()[1], tf.shape(sequence)[0]
         for number, (units, cell) in enumerate(zip(self._sizes, self._cells, strict=True)):
             if number:
                 values = drop_steps(values, self._dropout_rate, noise)
@@ -57,7 +57,7 @@ class DilatedLayers:
 
 def _side_by_side(values: Tensor, dilation: int) -> Tensor:
     """Returns [steps, batch, ...] as [steps / dilation, dilation * batch, ...], with zeros at its end."""
-    steps, units = values.shape[0], values.shape[2]
+    steps, _, units = values.shape.as_list()
     rounds = -(-steps // dilation)
     values = tf.pad(values, [[0, rounds * dilation - steps], [0, 0], [0, 0]])
     return tf.reshape(values, [rounds, dilation * tf.shape(values)[1], units])
@@ -65,6 +65,5 @@ def _side_by_side(values: Tensor, dilation: int) -> Tensor:
 
 def _in_a_row(values: Tensor, steps: int, batch: Tensor) -> Tensor:
     """Returns what `_side_by_side` has folded as it was, [steps, batch, ...]."""
-    return tf.ensure_shape(
-        tf.reshape(values, [-1, batch, values.shape[2]])[:steps], [steps, None, values.shape[2]]
-    )
+    units = values.shape.as_list()[2]
+    return tf.ensure_shape(tf.reshape(values, [-1, batch, units])[:steps], [steps, None, units])

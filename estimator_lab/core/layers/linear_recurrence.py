@@ -66,7 +66,7 @@ class LinearLayers:
             entering = values if probe is None else values + _turned(probe)
             steps, last, kernel = recurrence(entering)
             steps, last = self._activation(steps), self._activation(last)
-            if steps.shape[1] == values.shape[1]:
+            if steps.shape.as_list()[1] == values.shape.as_list()[1]:
                 steps, last = steps + values, last + values[..., -1]
             values = steps
             endpoints[f'rnn_{number}'] = Endpoint(_turned(values), kernel, probe)
@@ -111,7 +111,7 @@ class DiagonalRecurrence:
           (at each step, float32 [batch, channels, steps]; at the last one, [batch, channels], which costs no
           FFT; `kernel`).
         """
-        count, steps = inputs.shape[1:]
+        count, steps = inputs.shape.as_list()[1:]
         with tf.variable_scope(self._scope, reuse=tf.AUTO_REUSE):
             kernel = _variable('kernel', [count, self._channels], tf.glorot_uniform_initializer())
             bias = _variable('bias', [self._channels], tf.zeros_initializer())
@@ -178,7 +178,7 @@ def causal_convolution(inputs: Tensor, kernel: Tensor) -> Tensor:
       inputs: float32 [batch, channels, steps]; or [batch, 1, steps], one input for all channels.
       kernel: float32 [channels, steps].
     """
-    steps = inputs.shape[2]
+    steps = inputs.shape.as_list()[2]
     length = [_length_for_fft(2 * steps - 1)]
 
     @tf.custom_gradient
@@ -189,7 +189,7 @@ def causal_convolution(inputs: Tensor, kernel: Tensor) -> Tensor:
             # TensorFlow's own, of an rfft, goes through a complex FFT of twice the size.
             of_gradient = tf.signal.rfft(by_outputs, length)
             by_inputs = of_gradient * tf.math.conj(of_kernel)
-            if inputs.shape[1] == 1:
+            if inputs.shape.as_list()[1] == 1:
                 by_inputs = tf.reduce_sum(by_inputs, axis=1, keepdims=True)
             by_kernel = tf.reduce_sum(of_gradient * tf.math.conj(of_inputs), axis=0)
             return back(by_inputs), back(by_kernel)

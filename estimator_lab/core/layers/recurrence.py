@@ -39,7 +39,7 @@ def plain(
     Returns:
       float32 [steps, batch, units].
     """
-    steps, units = inputs.shape[0], bias.shape[0]
+    steps, units = inputs.shape.as_list()[0], bias.shape.as_list()[0]
 
     @tf.custom_gradient
     def run(inputs: Tensor, kernel: Tensor, bias: Tensor, *probe: Tensor) -> tuple[Tensor, Any]:
@@ -88,7 +88,7 @@ def lstm(
       (h, c, gates): float32 [steps, batch, units] twice, and [steps, batch, 4 * units]: the gates i, j, f, o
       behind their sigmoid or tanh. No gradient leads back through c and gates.
     """
-    steps, units = inputs.shape[0], bias.shape[0] // 4
+    steps, units = inputs.shape.as_list()[0], bias.shape.as_list()[0] // 4
     kept: list[Any] = []
 
     @tf.custom_gradient
@@ -167,7 +167,7 @@ def gru(
       (h, gates, candidates): float32 [steps, batch, units]; [steps, batch, 2 * units], r and u behind their
       sigmoid; and j. No gradient leads back through the last two.
     """
-    steps, units = inputs.shape[0], candidate_bias.shape[0]
+    steps, units = inputs.shape.as_list()[0], candidate_bias.shape.as_list()[0]
     kept: list[Any] = []
 
     @tf.custom_gradient
@@ -267,7 +267,7 @@ def _over_time(
 
 def _array(values: Tensor) -> Any:
     """Returns the steps of a sequence [steps, batch, values] as a TensorArray."""
-    return tf.TensorArray(tf.float32, values.shape[0], clear_after_read=False).unstack(values)
+    return tf.TensorArray(tf.float32, values.shape.as_list()[0], clear_after_read=False).unstack(values)
 
 
 def _stacked(array: Any, steps: int, width: int) -> Tensor:
@@ -295,7 +295,7 @@ def _by_affine(
       kernel: W.
       by_sums: the gradient by [x, h] W + b, [steps, batch, width].
     """
-    values = inputs.shape[2]
+    values = inputs.shape.as_list()[2]
     # An input of 1 more is what b stands for.
     with_one = tf.pad(inputs, [[0, 0], [0, 0], [0, 1]], constant_values=1.0)
     by_values = tf.matmul(_rows(with_one), _rows(by_sums), transpose_a=True)
@@ -306,13 +306,13 @@ def _by_affine(
 
 def _times(by_sums: Tensor, kernel: Tensor) -> Tensor:
     """Returns the gradient by what a kernel was multiplied with, of all steps."""
-    steps, units = by_sums.shape[0], kernel.shape[0]
+    steps, units = by_sums.shape.as_list()[0], kernel.shape.as_list()[0]
     return tf.reshape(tf.matmul(_rows(by_sums), kernel, transpose_b=True), [steps, -1, units])
 
 
 def _rows(values: Tensor) -> Tensor:
     """Returns [steps, batch, values] as [steps * batch, values]."""
-    return tf.reshape(values, [-1, values.shape[2]])
+    return tf.reshape(values, [-1, values.shape.as_list()[2]])
 
 
 def _of_state(kernel: Tensor, units: int) -> Tensor:

@@ -46,7 +46,7 @@ class Cell:
           probe: see `recurrence.plain`.
         """
         with tf.variable_scope(_SCOPES[self._name], reuse=tf.AUTO_REUSE):
-            variables = self._variables(sequence.shape[2])
+            variables = self._variables(sequence.shape.as_list()[2])
         if not self._own_gradient:
             states, _ = tf.nn.dynamic_rnn(
                 self._tensorflows(),
@@ -165,7 +165,7 @@ class RecurrentLayers:
         self, cell: Cell, number: int, backwards: bool, values: Tensor, name: str, probing: bool
     ) -> tuple[Tensor, dict[str, Endpoint]]:
         """Returns the states of one layer in one direction, [steps, batch, units], and its endpoints."""
-        steps, units = values.shape[0], self._sizes[number]
+        steps, units = values.shape.as_list()[0], self._sizes[number]
         batch = tf.shape(values)[1]
         probe = tf.zeros([batch, steps, units]) if probing and self._probes else None
         if backwards:
@@ -213,8 +213,8 @@ def _identity_below(values: int) -> Callable[..., Tensor]:
     """Returns the initializer of an IRNN's kernel: little for the input, the identity for the state."""
 
     def initial(shape: Sequence[int], dtype: Any = None, partition_info: Any = None) -> Tensor:
-        inputs, units = [values, shape[1]], shape[1]
-        small = tf.random_normal_initializer(stddev=_NEAR_ZERO)(inputs, dtype=tf.float32)
+        units = int(shape[1])
+        small = tf.random_normal_initializer(stddev=_NEAR_ZERO)([values, units], dtype=tf.float32)
         return tf.concat([small, tf.eye(units)], axis=0)
 
     return initial

@@ -8,7 +8,7 @@ BLUE, WHITE, RED, GREY = (0, 0, 255), (255, 255, 255), (255, 0, 0), (128, 128, 1
 
 def test_a_heat_map_has_a_column_a_step_and_a_row_a_unit():
     picture = heat_map(np.array([[2.0, 0.0], [-2.0, 1.0], [np.nan, 0.0]]))
-    side = picture.width // 3
+    side = 12
     assert picture.size == (3 * side, 2 * side)
 
     def at(step, unit):

@@ -96,6 +96,28 @@ def test_the_probe_gives_the_gradient_by_the_states(found):
         assert by_states[step, row, unit] == pytest.approx(change / 2e-6, abs=1e-3)
 
 
+@pytest.fixture
+def version_1():
+    """Loops and shapes as `tf.disable_v2_behavior()` leaves them."""
+    tf.disable_control_flow_v2()
+    tf.disable_v2_tensorshape()
+    yield
+    tf.enable_v2_tensorshape()
+    tf.enable_control_flow_v2()
+
+
+@pytest.mark.parametrize('name', CELLS)
+def test_in_a_program_of_version_1(version_1, name):
+    with tf.Graph().as_default(), tf.Session() as session:
+        ours, _, _ = Cell(name, UNITS)(tf.constant(SEQUENCE))
+        theirs, _, _ = Cell(name, UNITS, own_gradient=False)(tf.constant(SEQUENCE))
+        variables = tf.trainable_variables()
+        gradients = [tf.gradients(tf.reduce_sum(made * WEIGHTS), variables) for made in (ours, theirs)]
+        session.run(tf.global_variables_initializer())
+        found = session.run([[ours, *gradients[0]], [theirs, *gradients[1]]])
+    assert all(np.allclose(one, other, atol=1e-5) for one, other in zip(*found, strict=True))
+
+
 def test_gates_are_between_their_bounds(found):
     name, *_, gates = found
     wanted = {
