@@ -38,8 +38,14 @@ _EXAMPLE = _ROOT / 'examples' / 'recurrent.py'
 # Epochs and further flags of training.
 TRAININGS: dict[str, tuple[int, tuple[str, ...]]] = {
     'rows': (15, ('--hparams=layers=128,learning_rate=0.003',)),
-    'pixels': (20, ('--hparams=read=pixels,cell=linear,layers=64-64,learning_rate=0.004',)),
-    'permuted': (20, ('--hparams=read=permuted,cell=linear,layers=64-64,learning_rate=0.004',)),
+    'pixels': (25, ('--hparams=read=pixels,cell=linear,layers=64-64-128,learning_rate=0.004',)),
+    'permuted': (
+        30,
+        (
+            '--hparams=read=permuted,cell=linear,layers=512,states=64,dense=512,dropout_rate=0.2,'
+            'learning_rate=0.004',
+        ),
+    ),
     'irnn': (100, ('--hparams=read=pixels,cell=irnn,layers=100,learning_rate=0.0001',)),
 }
 ADDING = {

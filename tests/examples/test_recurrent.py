@@ -45,7 +45,7 @@ def test_each_cell_learns_to_add(example, capsys, tmp_path):
     picture = tmp_path / 'curves.png'
     losses = example.main(['--steps=4', '--train_steps=150', '--units=16', f'--picture={picture}'])
     assert list(losses) == ['tanh', 'irnn', 'lstm', 'gru', 'linear']
-    assert max(losses.values()) < 0.1  # 1/6 without memory
+    assert max(losses.values()) < 0.14  # 1/6 without memory
     assert len(capsys.readouterr().out.splitlines()) == 7 and picture.exists()
 
 

@@ -43,7 +43,9 @@ def loss_after(steps, **params):
 
 @pytest.mark.parametrize('cell', ALL_CELLS)
 def test_each_cell_learns(cell):
-    assert loss_after(40, cell=cell, learning_rate=0.05, read='pixels', dense='8') < 0.4
+    # A linear recurrence begins with a long memory, to which four rows are next to nothing.
+    longer = {'linear': {'read': 'pixels', 'dense': '8'}}.get(cell, {})
+    assert loss_after(40, cell=cell, learning_rate=0.05, **longer) < 0.4
 
 
 def test_two_layers_from_both_ends_with_dropout_learn():

@@ -56,22 +56,19 @@ class Cell:
                 scope=tf.get_variable_scope(),
             )
             return states, {}, variables[0]
+        kernel, bias = variables[:2]
         if self._name == LSTM:
-            states, _, gates = recurrence.lstm(sequence, probe, *variables, forget_bias=self._forget_bias)
+            states, _, gates = recurrence.lstm(sequence, probe, kernel, bias, self._forget_bias)
             parts = tf.split(gates, 4, axis=2)
             names = ['input_gate', 'candidate', 'forget_gate', 'output_gate']
-            return states, dict(zip(names, parts, strict=True)), variables[0]
+            return states, dict(zip(names, parts, strict=True)), kernel
         if self._name == GRU:
             states, gates, candidate = recurrence.gru(sequence, probe, *variables)
             reset, update = tf.split(gates, 2, axis=2)
             named = {'reset_gate': reset, 'update_gate': update, 'candidate': candidate}
-            return states, named, variables[0]
+            return states, named, kernel
         activation, slope = _PLAIN[self._name]
-        return (
-            recurrence.plain(sequence, probe, *variables, activation=activation, slope=slope),
-            {},
-            variables[0],
-        )
+        return recurrence.plain(sequence, probe, kernel, bias, activation, slope), {}, kernel
 
     def _variables(self, values: int) -> list[Variable]:
         """Makes or finds kernel and bias; of a GRU those of the gates, then those of the candidate."""
