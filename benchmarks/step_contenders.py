@@ -32,10 +32,12 @@ class Clock:
 
     Args:
       steps: how many steps are timed.
+      batch: examples in each.
     """
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self, steps: int, batch: int = BATCH) -> None:
         self.total = WARM_UP + steps
+        self._batch = batch
         self._steps = steps
         self._done = 0
 
@@ -51,7 +53,7 @@ class Clock:
         """Returns examples a second, and processor seconds a step over all cores."""
         seconds, processor = (end - start for start, end in zip(self._start, self._end, strict=True))
         return {
-            'examples_per_second': BATCH * self._steps / seconds,
+            'examples_per_second': self._batch * self._steps / seconds,
             'processor_seconds': processor / self._steps,
         }
 
@@ -84,7 +86,7 @@ def estimator(options: Options, clock: Clock) -> str:
         )
         model = tf.estimator.Estimator(_model_fn(options), config=config, params=_params())
         model.train(_input_fn, [Ticks()], steps=clock.total)
-    return f'TensorFlow {tf.__version__}, oneDNN {_onednn()}'
+    return f'TensorFlow {tf.__version__}, oneDNN {onednn()}'
 
 
 def session(options: Options, clock: Clock) -> str:
@@ -100,7 +102,7 @@ def session(options: Options, clock: Clock) -> str:
         for _ in range(clock.total):
             bare.run(step)
             clock.tick()
-    return f'TensorFlow {tf.__version__}, oneDNN {_onednn()}'
+    return f'TensorFlow {tf.__version__}, oneDNN {onednn()}'
 
 
 def keras(options: Options, clock: Clock) -> str:
@@ -132,7 +134,7 @@ def keras(options: Options, clock: Clock) -> str:
     model.compile(keras.optimizers.SGD(LEARNING_RATE), loss, jit_compile=options.get('xla', 'auto'))
     data = tf.data.Dataset.from_tensors(batch()).repeat()
     model.fit(data, steps_per_epoch=clock.total, verbose=0, callbacks=[Ticks()])
-    return f'Keras {keras.__version__}, TensorFlow {tf.__version__}, oneDNN {_onednn()}'
+    return f'Keras {keras.__version__}, TensorFlow {tf.__version__}, oneDNN {onednn()}'
 
 
 def pytorch(options: Options, clock: Clock) -> str:
@@ -179,6 +181,7 @@ CONTENDERS: dict[str, Callable[[Options, Clock], str]] = {
     'keras': keras,
     'pytorch': pytorch,
 }
+"""By name: each trains, ticks behind each step, and returns the versions of what it trained with."""
 
 
 def _input_fn() -> tuple[Any, Any]:
@@ -239,7 +242,7 @@ def _variant(order: str, images: Any, params: Any, noise: Any) -> Any:
     return tf.layers.dense(dropout(dense, params.dropout_rate, noise), params.num_classes)
 
 
-def _onednn() -> str:
+def onednn() -> str:
     """Whether TensorFlow's oneDNN kernels are on in this process."""
     from tensorflow.python.util import _pywrap_util_port
 
@@ -251,15 +254,15 @@ def _processor_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def main() -> None:
+def main(contenders: Mapping[str, Callable[[Options, Clock], str]], batch: int) -> None:
     """Measures the contender that the command line names, with its options as JSON."""
     name, options = sys.argv[1], json.loads(sys.argv[2])
     if hasattr(os, 'sched_setaffinity'):
         os.sched_setaffinity(0, itertools.islice(sorted(os.sched_getaffinity(0)), CORES))
-    clock = Clock(options['steps'])
-    versions = CONTENDERS[name](options, clock)
+    clock = Clock(options['steps'], batch)
+    versions = contenders[name](options, clock)
     print(json.dumps({**clock.figures(), 'versions': versions}))
 
 
 if __name__ == '__main__':
-    main()
+    main(CONTENDERS, BATCH)

@@ -46,6 +46,7 @@ class Row:
       options: the contender's options.
       environment: variables of its process, beside those of this one.
       package: the package it cannot do without.
+      script: which has the contender.
       rounds: the figures of each round so far.
     """
 
@@ -54,6 +55,7 @@ class Row:
     options: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     package: str = 'tensorflow'
+    script: Path = _SCRIPT
     rounds: list[dict[str, Any]] = field(default_factory=list)
 
     def median(self, figure: str = 'examples_per_second') -> float:
@@ -163,7 +165,7 @@ def _run(row: Row, steps: int) -> dict[str, Any]:
     # What importing estimator_lab has set in this process must not reach the others.
     inherited = {name: value for name, value in os.environ.items() if name not in _ENVIRONMENT}
     done = subprocess.run(
-        [sys.executable, str(_SCRIPT), row.contender, json.dumps({**row.options, 'steps': steps})],
+        [sys.executable, str(row.script), row.contender, json.dumps({**row.options, 'steps': steps})],
         env={**inherited, **row.environment},
         capture_output=True,
         text=True,

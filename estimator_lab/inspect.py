@@ -31,7 +31,9 @@ _USAGE = """Shows what a trained network sees in one image, as PNG files and in 
   python -m estimator_lab.inspect --model_dir=runs/mine --image=test.tar:test/n000001/0001_01.jpg
 
 The filters of the first layer; the activation maps of each convolution; the pixels on which the label
-depends (saliency, Simonyan 2014), and where the last convolution found evidence for it (Grad-CAM, 2017)."""
+depends (saliency, Simonyan 2014), and where the last convolution found evidence for it (Grad-CAM, 2017);
+of a recurrent network its states and gates, what it took the image for after each step, and how far the
+gradient reaches back."""
 _ARGUMENTS = ''
 _GROUPS = {'Model': ['model_dir'], 'Image': ['image', 'label'], 'Output': ['output']}
 _FOLDER = 'inspect'

@@ -17,19 +17,30 @@ COLLECTION = 'estimator_lab/endpoints'
 LOGITS = 'logits'
 """The endpoint that a classifier's probabilities are taken of."""
 
+LOGITS_AFTER_STEPS = 'logits_after_steps'
+"""The same after some of the steps of a sequence, [batch, steps, classes]."""
+
 
 class Endpoint(NamedTuple):
     """One tensor on the way.
 
     Attributes:
-      values: float32 [batch, height, width, maps] or [batch, units], behind normalisation and activation.
+      values: float32 [batch, height, width, maps], [batch, steps, units] or [batch, units], behind
+        normalisation and activation.
       kernel: the weights that made it, as its layer holds them: of a convolution [height, width, channels,
         maps] (the last two change places in a transposed one), of a dense layer [inputs, units]; None for
         what has none, such as pooling.
+      probe: of states over time, what the gradient by them is taken by, [batch, steps, units]; None for none.
     """
 
     values: Tensor
     kernel: Tensor | None = None
+    probe: Tensor | None = None
+
+    @property
+    def is_sequence(self) -> bool:
+        """Whether there are values for each step of a sequence."""
+        return self.values.shape.rank == 3
 
     @property
     def is_map(self) -> bool:
@@ -45,7 +56,8 @@ def publish(endpoints: Endpoints) -> None:
     """Notes endpoints in their graph, for `published`."""
     for name, endpoint in endpoints.items():
         kernel = None if endpoint.kernel is None else tf.identity(endpoint.kernel).name
-        line = json.dumps({'name': name, 'values': endpoint.values.name, 'kernel': kernel})
+        probe = None if endpoint.probe is None else endpoint.probe.name
+        line = json.dumps({'name': name, 'values': endpoint.values.name, 'kernel': kernel, 'probe': probe})
         tf.add_to_collection(COLLECTION, line)
 
 
@@ -54,14 +66,34 @@ def published(graph: Any) -> dict[str, Endpoint]:
     found = {}
     for line in graph.get_collection(COLLECTION):
         fields = json.loads(line)
-        kernel = fields['kernel'] and graph.get_tensor_by_name(fields['kernel'])
-        found[fields['name']] = Endpoint(graph.get_tensor_by_name(fields['values']), kernel)
+        values, kernel, probe = (
+            fields[part] and graph.get_tensor_by_name(fields[part]) for part in Endpoint._fields
+        )
+        found[fields['name']] = Endpoint(values, kernel, probe)
     return found
 
 
 def maps_of(endpoints: Endpoints) -> dict[str, Tensor]:
     """Returns what the convolutions make of the images, float32 [batch, height, width, maps] by name."""
     return {name: endpoint.values for name, endpoint in endpoints.items() if endpoint.is_map}
+
+
+def states_of(endpoints: Endpoints) -> dict[str, Tensor]:
+    """Returns what layers that read a sequence give, float32 [batch, steps, units] by name."""
+    return {
+        name: endpoint.values
+        for name, endpoint in endpoints.items()
+        if endpoint.is_sequence and endpoint.kernel is not None
+    }
+
+
+def gates_of(endpoints: Endpoints) -> dict[str, Tensor]:
+    """Returns the gates of such layers, float32 [batch, steps, units] by name."""
+    return {
+        name: endpoint.values
+        for name, endpoint in endpoints.items()
+        if endpoint.is_sequence and endpoint.kernel is None and name != LOGITS_AFTER_STEPS
+    }
 
 
 def first_filters(endpoints: Endpoints, image_shape: Sequence[int]) -> dict[str, Tensor]:
@@ -81,7 +113,7 @@ def first_filters(endpoints: Endpoints, image_shape: Sequence[int]) -> dict[str,
         shape = endpoint.kernel.shape.as_list()
         if len(shape) == 4:
             return {f'filters_{name}': endpoint.kernel}
-        if shape[0] == math.prod(image_shape):
+        if shape[0] == math.prod(image_shape) and not endpoint.is_sequence:
             return {'receptive_fields': tf.reshape(endpoint.kernel, [*image_shape, shape[1]])}
         break
     return {}

@@ -59,7 +59,11 @@ def optimizer_and_rate(params: TrainingParams, momentum: Tensor | None = None) -
 
 
 def train_op(
-    loss: Tensor, params: TrainingParams, weights: Tensor, variables: Sequence[Variable] | None = None
+    loss: Tensor,
+    params: TrainingParams,
+    weights: Tensor,
+    variables: Sequence[Variable] | None = None,
+    clip_norm: float = 0.0,
 ) -> Operation:
     """Returns the operation that takes one step down the loss and counts it; it shows the learning rate.
 
@@ -68,17 +72,30 @@ def train_op(
       params: choose optimizer and learning rate.
       weights: what each example counts, float32 [batch] or a number.
       variables: those that learn; None for all trainable ones.
+      clip_norm: length to which the gradient is cut back (Pascanu et al. 2013), 0 for none; of optimizers
+        that step by a learning rate.
     """
     if params.optimizer in SECOND_ORDER:
         return _second_order_op(loss, params, weights, variables)
     with tf.name_scope('train'):
         optimizer, rate = optimizer_and_rate(params)
-        step = in_turn(
-            [lambda: apply_gradients(optimizer, optimizer.compute_gradients(loss, variables), weights)]
-        )
+
+        def update() -> Operation:
+            pairs = optimizer.compute_gradients(loss, variables)
+            return apply_gradients(optimizer, _clipped(pairs, clip_norm), weights)
+
+        step = in_turn([update])
     # Outside the scope, which would become a part of the tag.
     tf.summary.scalar(keys.LEARNING_RATE, rate)
     return step
+
+
+def _clipped(pairs: Sequence[tuple[Tensor, Variable]], clip_norm: float) -> Sequence[tuple[Tensor, Variable]]:
+    """Returns gradients with their variables, cut back to a length that all of them have together."""
+    if not clip_norm:
+        return pairs
+    gradients, variables = zip(*pairs, strict=True)
+    return list(zip(tf.clip_by_global_norm(gradients, clip_norm)[0], variables, strict=True))
 
 
 def _second_order_op(

@@ -1,7 +1,7 @@
 """A trained model + one image -> pictures of what the network sees in it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +9,20 @@ from PIL import Image
 
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.core import keys
+from estimator_lab.core.display.curves import draw_curves
 from estimator_lab.core.display.picture import enlarged, numbered_tiles, overlay
+from estimator_lab.core.display.sequences import gradient_norms, sequence_pictures
 from estimator_lab.core.display.summaries import picture_value
-from estimator_lab.core.endpoints import LOGITS, Endpoints, first_filters, maps_of, published
+from estimator_lab.core.endpoints import (
+    LOGITS,
+    LOGITS_AFTER_STEPS,
+    Endpoints,
+    first_filters,
+    gates_of,
+    maps_of,
+    published,
+    states_of,
+)
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.feature_keys import IMAGE, KEY
 from estimator_lab.inference.model import Trained
@@ -20,6 +31,7 @@ from estimator_lab.pixels import to_unit_range
 from estimator_lab.tf1 import Tensor, tf
 
 _SHOWN = 64  # filters or maps
+_LIKELIEST = 3  # labels whose probabilities are shown
 _SIDE = 384  # pixels to which an image is enlarged
 
 
@@ -35,6 +47,11 @@ class Inspection:
       maps: activations of the convolutions by name, float32 [height, width, filters].
       heat: float32 [rows, columns] over the whole image, 0 or more, by name: 'saliency' of the label, or of
         the error where there are no labels; 'grad_cam' of the label in the last convolution.
+      states: of layers that read the image as a sequence, float32 [steps, units] by name.
+      gates: of the same layers, [steps, units] by the name of the layer and the gate.
+      gradients: norms of the gradient of that label's evidence by the states, [steps] by name.
+      probabilities: what such a network takes the image for after some of the steps, evenly spread over it:
+        [steps] by label, of the labels that are most probable in the end.
     """
 
     image: np.ndarray
@@ -42,6 +59,10 @@ class Inspection:
     filters: Mapping[str, np.ndarray]
     maps: Mapping[str, np.ndarray]
     heat: Mapping[str, np.ndarray]
+    states: Mapping[str, np.ndarray] = field(default_factory=dict)
+    gates: Mapping[str, np.ndarray] = field(default_factory=dict)
+    gradients: Mapping[str, np.ndarray] = field(default_factory=dict)
+    probabilities: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def pictures(self) -> dict[str, Image.Image]:
         """Returns all that as pictures, by the names that training gives them in TensorBoard."""
@@ -53,6 +74,14 @@ class Inspection:
         for name, maps in self.maps.items():
             tiles = np.transpose(maps, [2, 0, 1])[..., np.newaxis]
             found[f'activation_map_{name}'] = numbered_tiles(tiles, _SHOWN)
+        found.update(sequence_pictures(self.states, self.gates, self.gradients))
+        if self.probabilities:
+            found['probability_after_each_step'] = draw_curves(
+                'probability',
+                'share of the image that has been read',
+                {label: (_shares(len(values)), values) for label, values in self.probabilities.items()},
+                bounds=(0, 1),
+            )
         return {**found, **{name: overlay(self.image, heat, _SIDE) for name, heat in self.heat.items()}}
 
 
@@ -77,10 +106,15 @@ def inspect_image(trained: Trained, image: np.ndarray, label: str = '', key: str
             features, None, tf.estimator.ModeKeys.PREDICT, trained.estimator_params, config=None
         )
         endpoints = published(graph)
+        score = _score(trained, endpoints, spec.predictions, label)
         of_example = {
             'values': {name: value for name, value in spec.predictions.items() if name != KEY},
             'maps': maps_of(endpoints),
-            'heat': _heat(trained, images, endpoints, spec.predictions, label),
+            'heat': {} if score is None else _heat(score, images, endpoints),
+            'states': states_of(endpoints),
+            'gates': gates_of(endpoints),
+            'gradients': {} if score is None else gradient_norms(score, endpoints),
+            'probabilities': _after_steps(endpoints),
         }
         fetches = {**of_example, 'filters': first_filters(endpoints, trained.shape)}
         creator = tf.train.ChiefSessionCreator(
@@ -91,6 +125,7 @@ def inspect_image(trained: Trained, image: np.ndarray, label: str = '', key: str
     firsts = {
         kind: {name: np.asarray(values[0]) for name, values in found[kind].items()} for kind in of_example
     }
+    firsts['probabilities'] = _of_likeliest(firsts['probabilities'], trained)
     return Inspection(image, filters=found['filters'], **firsts)
 
 
@@ -121,27 +156,48 @@ def write_summaries(folder: Path, pictures: Mapping[str, Image.Image], step: int
         raise OSError(error.message) from error
 
 
-def _heat(
-    trained: Trained, images: Tensor, endpoints: Endpoints, predictions: Mapping[str, Tensor], label: str
-) -> dict[str, Tensor]:
-    """Returns float32 [1, rows, columns] by name."""
+def _score(
+    trained: Trained, endpoints: Endpoints, predictions: Mapping[str, Tensor], label: str
+) -> Tensor | None:
+    """Returns what speaks for a label, or the error where there are no labels: a scalar; or None."""
     classifies = keys.PROBABILITIES in predictions and trained.vocabulary is not None
     if label and not classifies:
         raise FlagError(
             f'--label={label} has no meaning for --model={trained.model.name}, which has no labels.'
         )
     if classifies:
-        score = _logit(trained, endpoints[LOGITS].values, label)
-    elif keys.ERROR in predictions:
-        score = predictions[keys.ERROR][0]
-    else:
-        return {}
+        return _logit(trained, endpoints[LOGITS].values, label)
+    return predictions[keys.ERROR][0] if keys.ERROR in predictions else None
+
+
+def _heat(score: Tensor, images: Tensor, endpoints: Endpoints) -> dict[str, Tensor]:
+    """Returns float32 [1, rows, columns] by name."""
     gradient = pixel_gradient(score, images)
     found = {'saliency': None if gradient is None else saliency(gradient)}
     maps = list(maps_of(endpoints).values())
-    if classifies and maps:
+    if LOGITS in endpoints and maps:
         found['grad_cam'] = grad_cam(score, maps[-1])
     return {name: heat for name, heat in found.items() if heat is not None}
+
+
+def _after_steps(endpoints: Endpoints) -> dict[str, Tensor]:
+    """Returns the probabilities after some of the steps, float32 [1, steps, classes], of what has steps."""
+    if LOGITS_AFTER_STEPS not in endpoints:
+        return {}
+    return {LOGITS_AFTER_STEPS: tf.nn.softmax(endpoints[LOGITS_AFTER_STEPS].values)}
+
+
+def _of_likeliest(chances: Mapping[str, np.ndarray], trained: Trained) -> dict[str, np.ndarray]:
+    """Returns those of the labels that are likeliest in the end, [steps] by label."""
+    found = {}
+    for values in chances.values():
+        for class_id in np.argsort(-values[-1], kind='stable')[:_LIKELIEST].tolist():
+            found[trained.record.vocabulary[class_id]] = values[:, class_id]
+    return found
+
+
+def _shares(count: int) -> np.ndarray:
+    return np.linspace(1 / count, 1, count)
 
 
 def _logit(trained: Trained, logits: Tensor, label: str) -> Tensor:

@@ -80,6 +80,11 @@ MODELS = {
         Model('cnn', 'estimator_lab.models.cnn', "the document's convolutional network, for classification"),
         Model('mlp', 'estimator_lab.models.mlp', 'a feed-forward multilayer network, for classification'),
         Model(
+            'recurrent',
+            'estimator_lab.models.recurrent',
+            'recurrent networks that read an image as a sequence, for classification',
+        ),
+        Model(
             'dbn',
             'estimator_lab.models.dbn',
             'a deep belief network: pre-trained layer by layer, then fine-tuned, for classification',

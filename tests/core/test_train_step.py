@@ -38,6 +38,18 @@ def test_without_a_phase_before_it_spans_the_run():
     assert step == 2
 
 
+def test_the_gradient_is_cut_back_to_a_length_that_all_variables_have_together():
+    params = dataclasses.replace(PARAMS, learning_rate_schedule='constant')
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.train.create_global_step()
+        a, b = (tf.get_variable(name, initializer=0.0) for name in 'ab')
+        walk = train_op(3 * a + 4 * b, params, 1.0, clip_norm=0.5)
+        session.run(tf.global_variables_initializer())
+        session.run(walk)
+        # (3, 4) has length 5, and becomes (0.3, 0.4); the rate is 0.5.
+        assert session.run([a, b]) == pytest.approx([-0.15, -0.2])
+
+
 def test_only_the_chosen_variables_learn():
     a, b, _ = run(PARAMS, start=10, steps=1, variables='a')
     assert (a, b) == (-0.5, 0)

@@ -22,6 +22,7 @@ SMALL = {
     'dbn': {'layers': '6-5', 'pretrain_epochs': 0.0},
     'mlp': {'layers': '6-5'},
     'rbm': {'hidden_units': 6},
+    'recurrent': {'layers': '6'},
 }
 
 # Trainable values at the default parameters, with the arithmetic.
@@ -34,6 +35,8 @@ PARAMETER_COUNTS = {
     'dbn': 16_384 * 500 + 500 + 500 * 500 + 500 + 500 * 2000 + 2000 + 2000 * 10 + 10,
     # 16384-1024-1024-10, with a bias for each unit
     'mlp': 16_384 * 1024 + 1024 * 1024 + 1024 * 10 + 1024 + 1024 + 10,
+    # rows of 128 pixels above a state of 128, to four gates; their biases; logits 128*10+10
+    'recurrent': (128 + 128) * 4 * 128 + 4 * 128 + 1290,
     # weights, 500 hidden and 16,384 visible biases
     'rbm': 16_384 * 500 + 500 + 16_384,
     # conv 5*5*1*32+32, conv 5*5*32*32+32, dense 32*32*32*1024+1024, logits 1024*10+10

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from estimator_lab.core.display.display import Display
@@ -15,7 +16,10 @@ _HISTOGRAM_VALUES = 50_000
 # themselves stand outside of it, since their tags would take its name.
 _SCOPE = 'summary_values'
 _GAP = 1  # pixels between the tiles of a grid
-_PICTURES_APART = 10  # summary steps
+PICTURES_APART = 10
+"""Summary steps between two sets of pictures that take long to draw."""
+
+_BINS = 50
 
 
 def grid(tiles: Tensor, columns: int) -> Tensor:
@@ -87,7 +91,7 @@ def picture_hooks(draw: Callable[[], Sequence[Tensor]], display: Display | None)
     if display is None:
         return []
     hook = tf.train.SummarySaverHook(
-        save_steps=_PICTURES_APART * display.every_n_steps,
+        save_steps=PICTURES_APART * display.every_n_steps,
         output_dir=str(display.folder),
         summary_op=tf.summary.merge(list(draw())),
     )
@@ -114,6 +118,21 @@ def picture_value(tag: str, picture: Image.Image) -> Any:
         height=picture.height, width=picture.width, colorspace=3, encoded_image_string=png_bytes(picture)
     )
     return tf.Summary.Value(tag=tag, image=image)
+
+
+def histogram_value(tag: str, values: np.ndarray) -> Any:
+    """Returns the distribution of values as a tf.Summary.Value, for what is drawn outside of the graph."""
+    counts, edges = np.histogram(values, _BINS)
+    histogram = tf.HistogramProto(
+        min=values.min(),
+        max=values.max(),
+        num=values.size,
+        sum=values.sum(),
+        sum_squares=np.square(values).sum(),
+        bucket_limit=edges[1:],
+        bucket=counts,
+    )
+    return tf.Summary.Value(tag=tag, histo=histogram)
 
 
 def histogram_summary(name: str, values: Tensor) -> None:

@@ -13,6 +13,7 @@ from estimator_lab.core.display.pr_curves import PrCurvesHook
 from estimator_lab.core.endpoints import LOGITS, Endpoint, Endpoints, publish
 from estimator_lab.core.features import class_ids, example_weights, images_of
 from estimator_lab.core.heads.predictions import prediction_spec
+from estimator_lab.core.hparams import hparam
 from estimator_lab.core.metrics.streaming import count, mean_per_class_accuracy
 from estimator_lab.core.train_step import TrainingParams, train_op
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, SessionRunHook, Tensor, tf
@@ -20,9 +21,17 @@ from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, SessionR
 _TOP_K = 5
 
 
+def clipping(default: float) -> Any:
+    """Returns the hyper-parameter of gradient clipping, with a default."""
+    text = 'length to which the gradient of a first-order optimizer is cut back, 0 for none'
+    return hparam(default, text, lambda v: v >= 0)
+
+
 @dataclasses.dataclass(frozen=True)
 class ClassifierParams(TrainingParams):
     """Parameters of every image classifier."""
+
+    clip_norm: float = clipping(0.0)
 
     @property
     def num_classes(self) -> int:
@@ -72,6 +81,21 @@ def classification_spec(
     return answers.train(display_of(config))
 
 
+def ids_and_weights(labels: Tensor, features: Features, params: ClassifierParams) -> tuple[Tensor, Tensor]:
+    """Returns the class ids of a batch, int64 [batch], and what each example counts, float32 [batch].
+
+    An example with an unknown label counts for nothing, as a bad one does; its id is 0.
+
+    Args:
+      labels: class ids or label texts, [batch].
+      features: the model function's features.
+      params: the classifier's parameters.
+    """
+    ids = class_ids(labels, params.vocabulary)
+    known = tf.logical_and(ids >= 0, ids < params.num_classes)
+    return tf.where(known, ids, tf.zeros_like(ids)), tf.cast(known, tf.float32) * example_weights(features)
+
+
 class _Answers:
     """What a network said to the examples of a batch whose labels are given."""
 
@@ -81,11 +105,7 @@ class _Answers:
         self._params = params
         # Not named 'loss': Estimator's own summary of that name would become 'loss_1'.
         with tf.name_scope('cross_entropy'):
-            ids = class_ids(labels, params.vocabulary)
-            known = tf.logical_and(ids >= 0, ids < params.num_classes)
-            self._ids = tf.where(known, ids, tf.zeros_like(ids))
-            # An unknown label counts for nothing, as a bad example does.
-            self._weights = tf.cast(known, tf.float32) * example_weights(features)
+            self._ids, self._weights = ids_and_weights(labels, features, params)
             self._loss = tf.losses.sparse_softmax_cross_entropy(self._ids, logits, weights=self._weights)
 
     def evaluate(self, layer: Tensor | None, display: Display | None) -> EstimatorSpec:
@@ -120,7 +140,7 @@ class _Answers:
         )
 
     def train(self, display: Display | None) -> EstimatorSpec:
-        step = train_op(self._loss, self._params, self._weights)
+        step = train_op(self._loss, self._params, self._weights, clip_norm=self._params.clip_norm)
         with tf.name_scope('train_accuracy'):
             correct = tf.cast(tf.equal(tf.argmax(self._logits, axis=1), self._ids), tf.float32)
             accuracy = tf.div_no_nan(tf.reduce_sum(correct * self._weights), tf.reduce_sum(self._weights))

@@ -10,14 +10,13 @@ from PIL import Image
 
 from estimator_lab.core import keys
 from estimator_lab.core.display.picture import COLUMNS, labelled_grid
-from estimator_lab.core.display.summaries import picture_value
+from estimator_lab.core.display.summaries import histogram_value, picture_value
 from estimator_lab.core.heads.reconstruction import Reconstructed
 from estimator_lab.core.worst import WorstExamples
 from estimator_lab.tf1 import Tensor, tf
 
 _WALKS = 4
 _WORST = 2 * COLUMNS
-_BINS = 50
 _NO_LABEL = -1
 _SHOWN = ('images', 'reconstruction', 'error', 'key')
 TileRow = tuple[np.ndarray, Sequence[str]]
@@ -94,8 +93,8 @@ class ReconstructionReportHook(tf.train.SessionRunHook):
             picture_value('images/reconstruction/image', _picture(self._first_rows())),
             picture_value('images/walk', _picture(_walk_rows(self._first['walk']))),
             picture_value('images/worst', _picture(self._worst_rows())),
-            tf.Summary.Value(tag=keys.ERROR, histo=_histogram(np.concatenate(self._errors))),
-            tf.Summary.Value(tag=keys.CODE, histo=_histogram(np.concatenate(self._codes))),
+            histogram_value(keys.ERROR, np.concatenate(self._errors)),
+            histogram_value(keys.CODE, np.concatenate(self._codes)),
         ]
         step = session.run(tf.train.get_global_step())
         tf.summary.FileWriterCache.get(str(self._folder)).add_summary(tf.Summary(value=values), step)
@@ -162,17 +161,3 @@ def _pairs(rows: Mapping[str, np.ndarray]) -> list[tuple[int, bytes]]:
 def _member(key: bytes) -> str:
     """Returns what tells a key from others in the little space below an image: folder and file name."""
     return '/'.join(key.decode('utf-8', 'replace').rpartition(':')[2].split('/')[-2:])
-
-
-def _histogram(values: np.ndarray) -> Any:
-    """Returns the distribution of all values as TensorBoard's histogram."""
-    counts, edges = np.histogram(values, _BINS)
-    return tf.HistogramProto(
-        min=values.min(),
-        max=values.max(),
-        num=values.size,
-        sum=values.sum(),
-        sum_squares=np.square(values).sum(),
-        bucket_limit=edges[1:],
-        bucket=counts,
-    )

@@ -1,0 +1,111 @@
+"""Pictures of curves and of values over time. No TensorFlow."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+from PIL import Image, ImageDraw, ImageFont
+
+from estimator_lab.core.display.picture import cut
+
+_WIDTH, _HEIGHT, _LEFT, _TOP, _LINE = 480, 240, 62, 22, 16
+_COLOURS = ('#1f77b4', '#d62728', '#2ca02c', '#ff7f0e', '#9467bd', '#8c564b', '#e377c2', '#7f7f7f')
+_TICKS = 5
+_TINY = 1e-30
+_DECADES = 12  # of a logarithmic axis, at most
+_CELL = 12  # pixels of a value in a heat map, at most
+
+
+def draw_curves(
+    title: str,
+    horizontal: str,
+    curves: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    logarithmic: bool = False,
+    bounds: tuple[float, float] | None = None,
+) -> Image.Image:
+    """Draws curves into one panel, with a legend below it.
+
+    Args:
+      title: what the vertical axis shows.
+      horizontal: what the horizontal axis shows.
+      curves: name -> (x, y), of one length, at least 1; numbers that are not finite are left out.
+      logarithmic: whether the vertical axis is; it then spans at most 12 decades below the highest value.
+      bounds: of the vertical axis; None for those of the curves.
+
+    Returns:
+      An RGB picture.
+    """
+    scaled = {name: (np.asarray(x, float), _scaled(y, logarithmic)) for name, (x, y) in curves.items()}
+    low, high = bounds or _bounds([y for _, y in scaled.values()], logarithmic)
+    first, last = _bounds([x for x, _ in scaled.values()], logarithmic=False)
+    picture = Image.new('RGB', (_LEFT + _WIDTH + 40, _TOP + _HEIGHT + _LINE * (4 + len(curves))), 'white')
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default()
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        share = min(max((y - low) / (high - low), 0.0), 1.0)
+        return _LEFT + (x - first) / (last - first) * _WIDTH, _TOP + (1 - share) * _HEIGHT
+
+    draw.text((_LEFT, 4), cut(title, font, _WIDTH), fill='black', font=font)
+    draw.rectangle((_LEFT, _TOP, _LEFT + _WIDTH, _TOP + _HEIGHT), outline='black')
+    for tick in range(_TICKS):
+        share = tick / (_TICKS - 1)
+        x, y = first + share * (last - first), low + share * (high - low)
+        across, down = place(x, y)
+        draw.text((across - 8, _TOP + _HEIGHT + 3), f'{x:.4g}', fill='black', font=font)
+        shown = 10.0**y if logarithmic else y
+        draw.text((4, down - 6), f'{shown:.3g}', fill='black', font=font)
+    draw.text((_LEFT, _TOP + _HEIGHT + _LINE + 3), horizontal, fill='black', font=font)
+    for number, (name, (xs, ys)) in enumerate(scaled.items()):
+        colour = _COLOURS[number % len(_COLOURS)]
+        points = [place(x, y) for x, y in zip(xs, ys, strict=True) if math.isfinite(y)]
+        draw.line(points, fill=colour, width=2)
+        if len(points) == 1:
+            draw.ellipse(
+                (points[0][0] - 2, points[0][1] - 2, points[0][0] + 2, points[0][1] + 2), fill=colour
+            )
+        down = _TOP + _HEIGHT + _LINE * (2 + number) + 6
+        draw.line((_LEFT, down + 6, _LEFT + 24, down + 6), fill=colour, width=3)
+        draw.text((_LEFT + 32, down), cut(name, font, _WIDTH), fill='black', font=font)
+    return picture
+
+
+def heat_map(values: np.ndarray) -> Image.Image:
+    """Draws values over time: a column a step, a row a unit; blue below 0, white at 0, red above.
+
+    Args:
+      values: float [steps, units]; full colour is the largest absolute value, numbers that are not finite are
+        grey.
+
+    Returns:
+      An RGB picture, in which a value is as large as leaves the whole small enough to look at.
+    """
+    steps, units = values.shape
+    finite = np.isfinite(values)
+    shares = np.where(finite, values, 0)
+    shares = (shares / (np.abs(shares).max() or 1)).T[..., np.newaxis]
+    red = np.concatenate([np.ones_like(shares), 1 - shares, 1 - shares], axis=2)
+    blue = np.concatenate([1 + shares, 1 + shares, np.ones_like(shares)], axis=2)
+    pixels = np.where(finite.T[..., np.newaxis], np.where(shares >= 0, red, blue), 0.5)
+    picture = Image.fromarray(np.rint(255 * pixels).astype(np.uint8))
+    across, down = (max(min(_CELL, most // count), 1) for most, count in ((960, steps), (480, units)))
+    return picture.resize((steps * across, units * down), Image.Resampling.NEAREST)
+
+
+def _scaled(values: ArrayLike, logarithmic: bool) -> np.ndarray:
+    scaled = np.asarray(values, float)
+    if logarithmic:
+        scaled = np.log10(np.maximum(scaled, _TINY))
+    return np.where(np.isfinite(scaled), scaled, np.nan)
+
+
+def _bounds(parts: Sequence[np.ndarray], logarithmic: bool) -> tuple[float, float]:
+    """Returns the lowest and the highest value, apart from each other; the former is not too far down."""
+    values = np.concatenate(parts)
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return 0.0, 1.0
+    low, high = float(values.min()), float(values.max())
+    if logarithmic:
+        low = max(low, high - _DECADES)
+    return (low, high) if high > low else (low - 0.5, high + 0.5)

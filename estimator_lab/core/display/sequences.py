@@ -1,0 +1,186 @@
+"""What people look at in a network that reads sequences: its states, gates, and gradients through time."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from estimator_lab.core.display.curves import draw_curves, heat_map
+from estimator_lab.core.display.summaries import histogram_value, picture_value
+from estimator_lab.core.endpoints import Endpoints, gates_of, states_of
+from estimator_lab.core.metrics.streaming import running_sum
+from estimator_lab.tf1 import Tensor, tf
+
+GRADIENT_THROUGH_TIME = 'gradient_through_time'
+ACCURACY_AFTER_STEPS = 'accuracy_after_each_step'
+_STEP = 'step'
+_BINS = 40
+
+
+def gradient_norms(score: Tensor, endpoints: Endpoints) -> dict[str, Tensor]:
+    """Returns the norm of the gradient of a score by the states of each step, float32 [batch, steps] by name.
+
+    Where it falls towards earlier steps, these can teach nothing: it vanishes. Where it grows, it explodes
+    (Bengio et al. 1994; Pascanu et al. 2013).
+
+    Args:
+      score: scalar, a sum over the examples.
+      endpoints: of the network, with probes.
+    """
+    probes = {name: endpoint.probe for name, endpoint in endpoints.items() if endpoint.probe is not None}
+    gradients = tf.gradients(score, list(probes.values())) if probes else []
+    return {
+        name: tf.norm(gradient, axis=2)
+        for name, gradient in zip(probes, gradients, strict=True)
+        if gradient is not None
+    }
+
+
+def sequence_pictures(
+    states: Mapping[str, np.ndarray], gates: Mapping[str, np.ndarray], gradients: Mapping[str, np.ndarray]
+) -> dict[str, Image.Image]:
+    """Returns pictures by name: `states_NAME`, `gates_NAME` and `gradient_through_time`.
+
+    Args:
+      states: float [steps, units] of one example, by the name of the layer.
+      gates: float [..., units] by NAME_GATE, the names of a layer's gates beginning with its own.
+      gradients: norms by step, float [steps], by the name of the layer.
+    """
+    pictures = {f'states_{name}': heat_map(values) for name, values in states.items()}
+    for name in states:
+        own = {
+            gate.removeprefix(f'{name}_'): values
+            for gate, values in gates.items()
+            if _layer_of(gate, states) == name
+        }
+        if own:
+            pictures[f'gates_{name}'] = draw_curves(
+                'share of values', 'value', {gate: _distribution(values) for gate, values in own.items()}
+            )
+    if gradients:
+        curves = {name: (range(1, len(norms) + 1), norms) for name, norms in gradients.items()}
+        pictures[GRADIENT_THROUGH_TIME] = draw_curves(
+            'norm of the gradient by the state', _STEP, curves, logarithmic=True
+        )
+    return pictures
+
+
+def _layer_of(gate: str, names: Iterable[str]) -> str:
+    """Returns the layer that a gate belongs to: rnn_1 and rnn_1_backwards have gates that begin alike."""
+    return max((name for name in names if gate.startswith(f'{name}_')), key=len, default='')
+
+
+def _distribution(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the middles of the bins, and the share of the values in each."""
+    finite = values[np.isfinite(values)]
+    counts, edges = np.histogram(finite, _BINS)
+    return (edges[1:] + edges[:-1]) / 2, counts / max(finite.size, 1)
+
+
+class SequencesHook(tf.train.SessionRunHook):
+    """Writes at some training steps what the layers make of a few examples.
+
+    - images/states_NAME: the states of the first example;
+    - images/gates_NAME, and a histogram gates/NAME_GATE for each: of all of them;
+    - images/gradient_through_time: norm of the loss's gradient by each state, the mean over the examples, and
+      gradient_through_time/NAME: that of the first step over that of the last, as a logarithm to the base 10.
+
+    Args:
+      endpoints: of the network, with probes.
+      loss: scalar, of the same examples.
+      every_n_steps: steps between two.
+      folder: where the summaries go.
+    """
+
+    def __init__(self, endpoints: Endpoints, loss: Tensor, every_n_steps: int, folder: Path) -> None:
+        with tf.name_scope('sequences'):
+            self._tensors = {
+                'states': {name: values[0] for name, values in states_of(endpoints).items()},
+                'gates': gates_of(endpoints),
+                'gradients': {
+                    name: tf.reduce_mean(norms, axis=0)
+                    for name, norms in gradient_norms(loss, endpoints).items()
+                },
+            }
+        self._timer = tf.train.SecondOrStepTimer(every_steps=every_n_steps)
+        self._folder = str(folder)
+        self._step = 0
+
+    def begin(self) -> None:
+        self._global_step = tf.train.get_global_step()
+        self._writer = tf.summary.FileWriterCache.get(self._folder)
+
+    def before_run(self, run_context: Any) -> Any:
+        due = self._timer.should_trigger_for_step(self._step)
+        return tf.train.SessionRunArgs((self._global_step, self._tensors if due else ()))
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        self._step, found = run_values.results
+        if found:
+            self._timer.update_last_triggered_step(self._step)
+            self._writer.add_summary(tf.Summary(value=_values(**found)), self._step)
+
+
+def _values(
+    states: Mapping[str, np.ndarray], gates: Mapping[str, np.ndarray], gradients: Mapping[str, np.ndarray]
+) -> list[Any]:
+    pictures = sequence_pictures(states, gates, gradients)
+    values = [picture_value(f'images/{name}', picture) for name, picture in pictures.items()]
+    values += [histogram_value(f'gates/{name}', found) for name, found in gates.items()]
+    for name, norms in gradients.items():
+        if norms[0] > 0 and norms[-1] > 0:
+            ratio = float(np.log10(norms[0] / norms[-1]))
+            values.append(tf.Summary.Value(tag=f'{GRADIENT_THROUGH_TIME}/{name}', simple_value=ratio))
+    return values
+
+
+class AccuracyAfterSteps:
+    """What a classifier knows after how much of its sequence, over an evaluation.
+
+    Args:
+      logits: float32 [batch, steps, classes], after some of the steps.
+      steps: which these are, counted from 1.
+      ids: int64 [batch], the true classes.
+      weights: float32 [batch]; 0 leaves an example out.
+    """
+
+    def __init__(self, logits: Tensor, steps: Sequence[int], ids: Tensor, weights: Tensor) -> None:
+        self._steps = steps
+        with tf.name_scope(ACCURACY_AFTER_STEPS):
+            right = tf.cast(tf.equal(tf.argmax(logits, axis=2), ids[:, tf.newaxis]), tf.float32)
+            counted = tf.reduce_sum(right * weights[:, tf.newaxis], axis=0)
+            amounts = tf.concat([counted, tf.reduce_sum(weights)[tf.newaxis]], axis=0)
+            value, update = running_sum(ACCURACY_AFTER_STEPS, tf.ensure_shape(amounts, [len(steps) + 1]))
+            self.curve = tf.div_no_nan(value[:-1], value[-1])
+            self._update_curve = tf.div_no_nan(update[:-1], update[-1])
+
+    def metrics(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """Returns metrics for an EstimatorSpec: the accuracy after a quarter, half, three quarters."""
+        found = {}
+        for name, share in (('quarter', 0.25), ('half', 0.5), ('three_quarters', 0.75)):
+            place = int(np.argmin(np.abs(np.array(self._steps) - share * self._steps[-1])))
+            found[f'accuracy_after_{name}'] = (self.curve[place], self._update_curve[place])
+        return found
+
+    def hook(self, folder: Path) -> Any:
+        """Returns the hook that draws the whole curve at the end of an evaluation.
+
+        Args:
+          folder: where the evaluation's summaries go.
+        """
+        return _CurveHook(self.curve, self._steps, folder)
+
+
+class _CurveHook(tf.train.SessionRunHook):
+    """Writes images/accuracy_after_each_step."""
+
+    def __init__(self, curve: Tensor, steps: Sequence[int], folder: Path) -> None:
+        self._curve, self._steps, self._folder = curve, steps, str(folder)
+
+    def end(self, session: Any) -> None:
+        step, curve = session.run([tf.train.get_global_step(), self._curve])
+        picture = draw_curves('accuracy', 'steps read', {'accuracy': (self._steps, curve)}, bounds=(0, 1))
+        value = picture_value(f'images/{ACCURACY_AFTER_STEPS}', picture)
+        tf.summary.FileWriterCache.get(self._folder).add_summary(tf.Summary(value=[value]), step)

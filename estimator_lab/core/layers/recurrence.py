@@ -1,0 +1,330 @@
+"""The recurrences of `tf.nn.rnn_cell`'s cells, with a gradient of their own.
+
+`tf.nn.dynamic_rnn` differentiates its loop operation by operation, so that the way back adds a product for
+the gradient of the kernel at each step, and reads a copy of what each operation has seen. Here the way
+forward keeps the gates alone; the loop back reads them where they lie, and has one product a step for each
+that the cell has; and the gradient of the kernel is one product over all steps.
+
+The functions compute what the cell of that name computes, of variables of the same shapes: a kernel has the
+rows of the input above those of the state. Time comes first. The state begins as 0.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from estimator_lab.tf1 import Tensor, tf
+
+Step = Callable[[list[Tensor], list[Tensor]], tuple[list[Tensor], list[Tensor]]]
+
+
+def plain(
+    inputs: Tensor,
+    probe: Tensor | None,
+    kernel: Tensor,
+    bias: Tensor,
+    activation: Callable[[Tensor], Tensor],
+    slope: Callable[[Tensor], Tensor],
+) -> Tensor:
+    """Returns h = activation([x, h] W + b) of each step, as `tf.nn.rnn_cell.BasicRNNCell` (Elman 1990).
+
+    Args:
+      inputs: x, float32 [steps, batch, values].
+      probe: float32 [steps, batch, units], which changes nothing: the gradient by it is that by the state h
+        behind each step, with all that h does to later ones. None for none.
+      kernel: W, float32 [values + units, units].
+      bias: b, float32 [units].
+      activation: of the state.
+      slope: its derivative as a function of its value.
+
+    Returns:
+      float32 [steps, batch, units].
+    """
+    steps, units = inputs.shape.as_list()[0], bias.shape.as_list()[0]
+
+    @tf.custom_gradient
+    def run(inputs: Tensor, kernel: Tensor, bias: Tensor, *probe: Tensor) -> tuple[Tensor, Any]:
+        def step(now: list[Tensor], state: list[Tensor]) -> Any:
+            after = activation(_affine(now[0], state[0], kernel, bias))
+            return [after], [after]
+
+        (made,) = _over_time(step, [_array(inputs)], [_zeros(inputs, units)], [units])
+        states = _stacked(made, steps, units)
+
+        def gradient(by_states: Tensor) -> tuple[Tensor, ...]:
+            back = _of_state(kernel, units)
+
+            def step(now: list[Tensor], later: list[Tensor]) -> Any:
+                by_output, state = now
+                by_sum = (by_output + later[0]) * slope(state)
+                return [by_sum], [tf.matmul(by_sum, back, transpose_b=True)]
+
+            arrays = [_array(by_states), made]
+            (found,) = _over_time(step, arrays, [_zeros(inputs, units)], [units], backwards=True)
+            by_sums = _stacked(found, steps, units)
+            by_inputs, by_kernel, by_bias = _by_affine(inputs, states, kernel, by_sums)
+            by_probe = [by_states + _later(_times(by_sums, back)) for _ in probe]
+            return by_inputs, by_kernel, by_bias, *by_probe
+
+        return states, gradient
+
+    return run(inputs, kernel, bias, *_given(probe))
+
+
+def lstm(
+    inputs: Tensor, probe: Tensor | None, kernel: Tensor, bias: Tensor, forget_bias: float = 1.0
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns what `tf.nn.rnn_cell.LSTMCell` makes of a sequence (Gers et al. 2000).
+
+    i, j, f, o = [x, h] W + b;  c = sigmoid(f + forget_bias) c + sigmoid(i) tanh(j);  h = sigmoid(o) tanh(c).
+
+    Args:
+      inputs: x, float32 [steps, batch, values].
+      probe: as in `plain`, of h; what c does to later steps by itself is not in its gradient.
+      kernel: W, float32 [values + units, 4 * units].
+      bias: b, float32 [4 * units].
+      forget_bias: of the forget gate.
+
+    Returns:
+      (h, c, gates): float32 [steps, batch, units] twice, and [steps, batch, 4 * units]: the gates i, j, f, o
+      behind their sigmoid or tanh. No gradient leads back through c and gates.
+    """
+    steps, units = inputs.shape.as_list()[0], bias.shape.as_list()[0] // 4
+    kept: list[Any] = []
+
+    @tf.custom_gradient
+    def run(inputs: Tensor, kernel: Tensor, bias: Tensor, *probe: Tensor) -> tuple[Any, Any]:
+        # tanh(j) = 2 sigmoid(2 j) - 1 makes one operation of four.
+        twice = tf.constant([1.0] * units + [2.0] * units + [1.0] * 2 * units)
+        scaled = kernel * twice
+        shifted = (bias + tf.constant([0.0] * 2 * units + [forget_bias] * units + [0.0] * units)) * twice
+
+        def step(now: list[Tensor], state: list[Tensor]) -> Any:
+            c, h = state
+            gates = tf.sigmoid(_affine(now[0], h, scaled, shifted))
+            i, half_j, f, o = tf.split(gates, 4, axis=1)
+            c = f * c + i * (2 * half_j - 1)
+            h = o * tf.tanh(c)
+            return [h, c, gates], [c, h]
+
+        zeros = _zeros(inputs, units)
+        of_h, of_c, of_gates = _over_time(step, [_array(inputs)], [zeros, zeros], [units, units, 4 * units])
+        kept.extend([of_c, of_gates])
+        h = _stacked(of_h, steps, units)
+
+        def gradient(by_h: Tensor) -> tuple[Tensor, ...]:
+            back = _of_state(kernel, units)
+
+            def step(now: list[Tensor], later: list[Tensor]) -> Any:
+                by_output, gates, c, c_before = now
+                by_c, by_h = later
+                i, half_j, f, o = tf.split(gates, 4, axis=1)
+                squashed = tf.tanh(c)
+                by_h += by_output
+                by_o = by_h * squashed
+                by_c += by_h * o * (1 - tf.square(squashed))
+                # Of sigmoid, s (1 - s); of tanh, 4 s (1 - s) of the sigmoid that stands for it.
+                by_gates = tf.concat([by_c * (2 * half_j - 1), 4 * by_c * i, by_c * c_before, by_o], axis=1)
+                by_sum = by_gates * gates * (1 - gates)
+                return [by_sum], [by_c * f, tf.matmul(by_sum, back, transpose_b=True)]
+
+            arrays = [_array(by_h), of_gates, of_c, _Before(of_c)]
+            (found,) = _over_time(step, arrays, [zeros, zeros], [4 * units], backwards=True)
+            by_sums = _stacked(found, steps, 4 * units)
+            by_inputs, by_kernel, by_bias = _by_affine(inputs, h, kernel, by_sums)
+            by_probe = [by_h + _later(_times(by_sums, back)) for _ in probe]
+            return by_inputs, by_kernel, by_bias, *by_probe
+
+        return h, gradient
+
+    h = run(inputs, kernel, bias, *_given(probe))
+    of_c, of_gates = kept
+    c = _stacked(of_c, steps, units)
+    i, half_j, f, o = tf.split(_stacked(of_gates, steps, 4 * units), 4, axis=2)
+    return h, *map(tf.stop_gradient, (c, tf.concat([i, 2 * half_j - 1, f, o], axis=2)))
+
+
+def gru(
+    inputs: Tensor,
+    probe: Tensor | None,
+    gate_kernel: Tensor,
+    gate_bias: Tensor,
+    candidate_kernel: Tensor,
+    candidate_bias: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns what `tf.nn.rnn_cell.GRUCell` makes of a sequence (Cho et al. 2014).
+
+    r, u = sigmoid([x, h] W + b);  j = tanh([x, r h] V + d);  h = u h + (1 - u) j.
+
+    Args:
+      inputs: x, float32 [steps, batch, values].
+      probe: as in `plain`.
+      gate_kernel: W, float32 [values + units, 2 * units].
+      gate_bias: b, float32 [2 * units].
+      candidate_kernel: V, float32 [values + units, units].
+      candidate_bias: d, float32 [units].
+
+    Returns:
+      (h, gates, candidates): float32 [steps, batch, units]; [steps, batch, 2 * units], r and u behind their
+      sigmoid; and j. No gradient leads back through the last two.
+    """
+    steps, units = inputs.shape.as_list()[0], candidate_bias.shape.as_list()[0]
+    kept: list[Any] = []
+
+    @tf.custom_gradient
+    def run(
+        inputs: Tensor, gate_kernel: Tensor, gate_bias: Tensor, kernel: Tensor, bias: Tensor, *probe: Tensor
+    ) -> tuple[Any, Any]:
+        def step(now: list[Tensor], state: list[Tensor]) -> Any:
+            (h,) = state
+            gates = tf.sigmoid(_affine(now[0], h, gate_kernel, gate_bias))
+            r, u = tf.split(gates, 2, axis=1)
+            j = tf.tanh(_affine(now[0], r * h, kernel, bias))
+            h = j + u * (h - j)
+            return [h, gates, j], [h]
+
+        zeros = _zeros(inputs, units)
+        of_h, of_gates, of_candidates = _over_time(step, [_array(inputs)], [zeros], [units, 2 * units, units])
+        kept.extend([of_gates, of_candidates])
+        h = _stacked(of_h, steps, units)
+
+        def gradient(by_h: Tensor) -> tuple[Tensor, ...]:
+            gate_back, back = _of_state(gate_kernel, units), _of_state(kernel, units)
+
+            def step(now: list[Tensor], later: list[Tensor]) -> Any:
+                by_output, gates, j, before = now
+                r, u = tf.split(gates, 2, axis=1)
+                by_h = by_output + later[0]
+                by_candidate = by_h * (1 - u) * (1 - tf.square(j))
+                by_reset = tf.matmul(by_candidate, back, transpose_b=True)
+                by_gate = tf.concat([by_reset * before, by_h * (before - j)], axis=1) * gates * (1 - gates)
+                earlier = by_h * u + by_reset * r + tf.matmul(by_gate, gate_back, transpose_b=True)
+                return [by_gate, by_candidate, r * before, by_h], [earlier]
+
+            arrays = [_array(by_h), of_gates, of_candidates, _Before(of_h)]
+            widths = [2 * units, units, units, units]
+            found = _over_time(step, arrays, [zeros], widths, backwards=True)
+            by_gates, by_candidates, seen, by_states = (
+                _stacked(array, steps, width) for array, width in zip(found, widths, strict=True)
+            )
+            by_inputs, by_gate_kernel, by_gate_bias = _by_affine(inputs, h, gate_kernel, by_gates)
+            # What the candidate of step t + 1 sees of the state, r h, stands at t + 1 itself.
+            more, by_kernel, by_bias = _by_affine(inputs, _later(seen), kernel, by_candidates)
+            by_probe = [by_states for _ in probe]
+            return by_inputs + more, by_gate_kernel, by_gate_bias, by_kernel, by_bias, *by_probe
+
+        return h, gradient
+
+    h = run(inputs, gate_kernel, gate_bias, candidate_kernel, candidate_bias, *_given(probe))
+    of_gates, of_candidates = kept
+    gates, candidates = _stacked(of_gates, steps, 2 * units), _stacked(of_candidates, steps, units)
+    return h, *map(tf.stop_gradient, (gates, candidates))
+
+
+class _Before:
+    """An array that gives what was there one step before, 0 before the first."""
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+
+    def read(self, at: Tensor) -> Tensor:
+        # No condition, which would cost more than a product with 0.
+        values = self._array.read(tf.maximum(at - 1, 0))
+        return tf.cast(at > 0, tf.float32) * values
+
+
+def _over_time(
+    step: Step,
+    arrays: Sequence[Any],
+    state: Sequence[Tensor],
+    widths: Sequence[int],
+    backwards: bool = False,
+) -> list[Any]:
+    """Runs a step over arrays; returns what it gave as TensorArrays, of float32 [batch, width] each.
+
+    Args:
+      step: (values of the arrays at this step, state) -> (what it gives, next state).
+      arrays: of float32 [batch, values]; the first knows how many steps there are.
+      state: the first, float32 [batch, units] each.
+      widths: of what a step gives.
+      backwards: from the last step to the first.
+    """
+    count = arrays[0].size()
+    with tf.name_scope('backwards' if backwards else 'over_time'):
+        made = [
+            tf.TensorArray(tf.float32, count, element_shape=[None, width], clear_after_read=False)
+            for width in widths
+        ]
+
+        def body(number: Tensor, state: list[Tensor], made: list[Any]) -> Any:
+            at = count - 1 - number if backwards else number
+            given, state = step([array.read(at) for array in arrays], state)
+            written = [array.write(at, value) for array, value in zip(made, given, strict=True)]
+            return number + 1, state, written
+
+        *_, made = tf.while_loop(lambda number, *_: number < count, body, [0, list(state), made])
+        return list(made)
+
+
+def _array(values: Tensor) -> Any:
+    """Returns the steps of a sequence [steps, batch, values] as a TensorArray."""
+    return tf.TensorArray(tf.float32, values.shape.as_list()[0], clear_after_read=False).unstack(values)
+
+
+def _stacked(array: Any, steps: int, width: int) -> Tensor:
+    """Returns what a TensorArray holds, float32 [steps, batch, width]."""
+    return tf.ensure_shape(array.stack(), [steps, None, width])
+
+
+def _given(probe: Tensor | None) -> list[Tensor]:
+    return [] if probe is None else [probe]
+
+
+def _affine(inputs: Tensor, state: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
+    """Returns [x, h] W + b of one step."""
+    return tf.nn.bias_add(tf.matmul(tf.concat([inputs, state], axis=1), kernel), bias)
+
+
+def _by_affine(
+    inputs: Tensor, states: Tensor, kernel: Tensor, by_sums: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns the gradients by x, W and b of all steps.
+
+    Args:
+      inputs: x, float32 [steps, batch, values].
+      states: h behind each step, [steps, batch, units].
+      kernel: W.
+      by_sums: the gradient by [x, h] W + b, [steps, batch, width].
+    """
+    values = inputs.shape.as_list()[2]
+    # An input of 1 more is what b stands for.
+    with_one = tf.pad(inputs, [[0, 0], [0, 0], [0, 1]], constant_values=1.0)
+    by_values = tf.matmul(_rows(with_one), _rows(by_sums), transpose_a=True)
+    by_state = tf.matmul(_rows(states[:-1]), _rows(by_sums[1:]), transpose_a=True)
+    by_kernel = tf.concat([by_values[:-1], by_state], axis=0)
+    return _times(by_sums, kernel[:values]), by_kernel, by_values[-1]
+
+
+def _times(by_sums: Tensor, kernel: Tensor) -> Tensor:
+    """Returns the gradient by what a kernel was multiplied with, of all steps."""
+    steps, units = by_sums.shape.as_list()[0], kernel.shape.as_list()[0]
+    return tf.reshape(tf.matmul(_rows(by_sums), kernel, transpose_b=True), [steps, -1, units])
+
+
+def _rows(values: Tensor) -> Tensor:
+    """Returns [steps, batch, values] as [steps * batch, values]."""
+    return tf.reshape(values, [-1, values.shape.as_list()[2]])
+
+
+def _of_state(kernel: Tensor, units: int) -> Tensor:
+    """Returns the rows of a kernel that belong to the state."""
+    return kernel[-units:]
+
+
+def _later(values: Tensor) -> Tensor:
+    """Returns what will be there one step later, 0 behind the last."""
+    return tf.concat([values[1:], tf.zeros_like(values[:1])], axis=0)
+
+
+def _zeros(inputs: Tensor, units: int) -> Tensor:
+    """Returns the first state."""
+    return tf.zeros([tf.shape(inputs)[1], units])

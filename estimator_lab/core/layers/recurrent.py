@@ -1,0 +1,217 @@
+"""Recurrent layers: a sequence -> what they give at each step and at the last one."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from estimator_lab.core.endpoints import Endpoint
+from estimator_lab.core.layers import recurrence
+from estimator_lab.core.layers.dropout import dropout
+from estimator_lab.core.layers.outputs import Outputs
+from estimator_lab.core.noise import Noise
+from estimator_lab.tf1 import Tensor, Variable, tf
+
+TANH, IRNN, LSTM, GRU = 'tanh', 'irnn', 'lstm', 'gru'
+CELLS = (TANH, IRNN, LSTM, GRU)
+"""Cells by the name that a hyper-parameter gives them."""
+
+_SCOPES = {TANH: 'basic_rnn_cell', IRNN: 'basic_rnn_cell', LSTM: 'lstm_cell', GRU: 'gru_cell'}
+_NEAR_ZERO = 0.001
+
+
+class Cell:
+    """A cell of `tf.nn.rnn_cell`, which runs over a sequence; its variables are made at the first use.
+
+    Their names and shapes are TensorFlow's: `kernel` and `bias`, of a GRU `gates/kernel` and so on, below the
+    name of the cell.
+
+    Args:
+      name: one of `CELLS`. IRNN is a plain cell of rectified units that begins as the identity, with weights
+        of its input near 0 (Le et al. 2015, section 2).
+      units: of the state.
+      forget_bias: of an LSTM.
+      own_gradient: whether `core.layers.recurrence` runs it, or `tf.nn.dynamic_rnn`.
+    """
+
+    def __init__(self, name: str, units: int, forget_bias: float = 1.0, own_gradient: bool = True) -> None:
+        self._name, self._units, self._forget_bias = name, units, forget_bias
+        self._own_gradient = own_gradient
+
+    def __call__(
+        self, sequence: Tensor, probe: Tensor | None = None
+    ) -> tuple[Tensor, dict[str, Tensor], Variable]:
+        """Returns the states h, the gates by name, float32 [steps, batch, units] each, and the kernel.
+
+        Args:
+          sequence: float32 [steps, batch, values].
+          probe: see `recurrence.plain`.
+        """
+        with tf.variable_scope(_SCOPES[self._name], reuse=tf.AUTO_REUSE):
+            variables = self._variables(sequence.shape.as_list()[2])
+        if not self._own_gradient:
+            states, _ = tf.nn.dynamic_rnn(
+                self._tensorflows(),
+                sequence,
+                dtype=tf.float32,
+                time_major=True,
+                scope=tf.get_variable_scope(),
+            )
+            return states, {}, variables[0]
+        kernel, bias = variables[:2]
+        if self._name == LSTM:
+            states, _, gates = recurrence.lstm(sequence, probe, kernel, bias, self._forget_bias)
+            parts = tf.split(gates, 4, axis=2)
+            names = ['input_gate', 'candidate', 'forget_gate', 'output_gate']
+            return states, dict(zip(names, parts, strict=True)), kernel
+        if self._name == GRU:
+            states, gates, candidate = recurrence.gru(sequence, probe, *variables)
+            reset, update = tf.split(gates, 2, axis=2)
+            named = {'reset_gate': reset, 'update_gate': update, 'candidate': candidate}
+            return states, named, kernel
+        activation, slope = _PLAIN[self._name]
+        return recurrence.plain(sequence, probe, kernel, bias, activation, slope), {}, kernel
+
+    def _variables(self, values: int) -> list[Variable]:
+        """Makes or finds kernel and bias; of a GRU those of the gates, then those of the candidate."""
+        units = self._units
+        zeros, ones = tf.zeros_initializer(), tf.ones_initializer()
+        if self._name == GRU:
+            with tf.variable_scope('gates'):
+                gates = _kernel_and_bias(values + units, 2 * units, bias=ones)
+            with tf.variable_scope('candidate'):
+                return [*gates, *_kernel_and_bias(values + units, units, bias=zeros)]
+        if self._name == IRNN:
+            return _kernel_and_bias(values + units, units, zeros, _identity_below(values))
+        return _kernel_and_bias(values + units, (4 if self._name == LSTM else 1) * units, zeros)
+
+    def _tensorflows(self) -> Any:
+        """Returns the cell of `tf.nn.rnn_cell`, on the variables that are there."""
+        cells = tf.nn.rnn_cell
+        if self._name == LSTM:
+            return cells.LSTMCell(self._units, forget_bias=self._forget_bias, reuse=True)
+        if self._name == GRU:
+            return cells.GRUCell(self._units, reuse=True)
+        return cells.BasicRNNCell(self._units, _PLAIN[self._name][0], reuse=True)
+
+
+_PLAIN: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    TANH: (tf.tanh, lambda values: 1 - tf.square(values)),
+    IRNN: (tf.nn.relu, lambda values: tf.cast(values > 0, tf.float32)),
+}
+
+
+class RecurrentLayers:
+    """Layers of one kind of cell, each on what the one below gives; they may read in both directions.
+
+    The names of the variables are those of `tf.nn.dynamic_rnn` with one cell, `rnn/lstm_cell/kernel`, or a
+    MultiRNNCell, `rnn/multi_rnn_cell/cell_0/lstm_cell/kernel`; of `bidirectional_dynamic_rnn` and
+    `stack_bidirectional_dynamic_rnn` where both directions are read.
+
+    Args:
+      cell: one of `CELLS`.
+      sizes: units of each layer, in one direction.
+      bidirectional: whether each layer reads from both ends; then it gives twice as many values.
+      dropout_rate: share of the values between two layers that is dropped in training, the same at all steps
+        (Gal and Ghahramani 2016).
+      forget_bias: of an LSTM.
+      own_gradient: see `Cell`.
+    """
+
+    def __init__(
+        self,
+        cell: str,
+        sizes: Sequence[int],
+        bidirectional: bool = False,
+        dropout_rate: float = 0.0,
+        forget_bias: float = 1.0,
+        own_gradient: bool = True,
+    ) -> None:
+        self._dropout_rate = dropout_rate
+        self._bidirectional = bidirectional
+        self._sizes = sizes
+        self._probes = own_gradient
+        self._layers = [
+            [Cell(cell, units, forget_bias, own_gradient) for _ in range(1 + bidirectional)]
+            for units in sizes
+        ]
+
+    def __call__(self, sequence: Tensor, noise: Noise | None = None, probing: bool = False) -> Outputs:
+        """Returns what the layers give, and the endpoints rnn_1, rnn_1_input_gate and so on.
+
+        Args:
+          sequence: float32 [batch, steps, values].
+          noise: decides what is dropped; None drops nothing.
+          probing: whether gradients by the states will be asked for; it costs memory.
+        """
+        values, endpoints, last = time_first(sequence), {}, None
+        for number, cells in enumerate(self._layers):
+            if number:
+                values = drop_steps(values, self._dropout_rate, noise)
+            names = [f'rnn_{number + 1}', f'rnn_{number + 1}_backwards']
+            found = []
+            for backwards, cell in enumerate(cells):
+                states, more = self._run(cell, number, bool(backwards), values, names[backwards], probing)
+                endpoints.update(more)
+                found.append(states)
+            values = tf.concat(found, axis=2) if self._bidirectional else found[0]
+            # Reading backwards, all has been read at the first step.
+            ends = [states[0 if backwards else -1] for backwards, states in enumerate(found)]
+            last = tf.concat(ends, axis=1) if self._bidirectional else ends[0]
+        return Outputs(time_first(values), last, endpoints)
+
+    def _run(
+        self, cell: Cell, number: int, backwards: bool, values: Tensor, name: str, probing: bool
+    ) -> tuple[Tensor, dict[str, Endpoint]]:
+        """Returns the states of one layer in one direction, [steps, batch, units], and its endpoints."""
+        steps, units = values.shape.as_list()[0], self._sizes[number]
+        batch = tf.shape(values)[1]
+        probe = tf.zeros([batch, steps, units]) if probing and self._probes else None
+        if backwards:
+            values = tf.reverse(values, [0])
+        with tf.variable_scope(self._scope(number, backwards)):
+            own = None if probe is None else _turned(time_first(probe), backwards)
+            states, gates, kernel = cell(values, own)
+        states, gates = _turned(states, backwards), {key: _turned(g, backwards) for key, g in gates.items()}
+        endpoints = {name: Endpoint(time_first(states), kernel, probe)}
+        endpoints.update({f'{name}_{gate}': Endpoint(time_first(v)) for gate, v in gates.items()})
+        return states, endpoints
+
+    def _scope(self, number: int, backwards: bool) -> str:
+        several = len(self._layers) > 1
+        if self._bidirectional:
+            stack = f'stack_bidirectional_rnn/cell_{number}/' if several else ''
+            return f'{stack}bidirectional_rnn/{"bw" if backwards else "fw"}'
+        return f'rnn/multi_rnn_cell/cell_{number}' if several else 'rnn'
+
+
+def time_first(values: Tensor) -> Tensor:
+    """Returns [batch, steps, ...] as [steps, batch, ...], and the other way round."""
+    return tf.transpose(values, [1, 0, 2])
+
+
+def drop_steps(values: Tensor, rate: float, noise: Noise | None) -> Tensor:
+    """Drops values of a sequence [steps, batch, units] in training, the same ones at all steps."""
+    _, batch, units = tf.unstack(tf.shape(values))
+    return dropout(values, rate, noise, tf.stack([1, batch, units]))
+
+
+def _turned(values: Tensor, backwards: bool) -> Tensor:
+    return tf.reverse(values, [0]) if backwards else values
+
+
+def _kernel_and_bias(inputs: int, units: int, bias: Any, kernel: Any = None) -> list[Variable]:
+    """Makes or finds the two variables; the kernel begins as `tf.nn.rnn_cell`'s if nothing else is said."""
+    return [
+        tf.get_variable('kernel', [inputs, units], initializer=kernel or tf.glorot_uniform_initializer()),
+        tf.get_variable('bias', [units], initializer=bias),
+    ]
+
+
+def _identity_below(values: int) -> Callable[..., Tensor]:
+    """Returns the initializer of an IRNN's kernel: little for the input, the identity for the state."""
+
+    def initial(shape: Sequence[int], dtype: Any = None, partition_info: Any = None) -> Tensor:
+        units = int(shape[1])
+        small = tf.random_normal_initializer(stddev=_NEAR_ZERO)([values, units], dtype=tf.float32)
+        return tf.concat([small, tf.eye(units)], axis=0)
+
+    return initial

@@ -1,0 +1,62 @@
+"""An image read as a sequence: row by row, column by column, pixel by pixel, patch by patch."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from estimator_lab.tf1 import Tensor, tf
+
+ROWS, COLUMNS, PIXELS, PATCHES, PERMUTED = 'rows', 'columns', 'pixels', 'patches', 'permuted'
+READS = (ROWS, COLUMNS, PIXELS, PATCHES, PERMUTED)
+"""Ways to read an image; 'permuted' takes the pixels in an order that is drawn once (Le et al. 2015)."""
+
+
+def as_sequence(images: Tensor, read: str, patch_size: int = 4, permutation_seed: int = 1) -> Tensor:
+    """Returns what is read at each step, float32 [batch, steps, values].
+
+    Args:
+      images: float32 [batch, height, width, channels].
+      read: one of `READS`. Rows are read from the top, columns from the left, pixels and patches as a page
+        is read.
+      patch_size: side of a patch in pixels, which divides height and width.
+      permutation_seed: decides the order of 'permuted': see `permutation`.
+    """
+    height, width, channels = images.shape.as_list()[1:]
+    if read == COLUMNS:
+        images = tf.transpose(images, [0, 2, 1, 3])
+    elif read == PATCHES:
+        down, across = height // patch_size, width // patch_size
+        images = tf.reshape(images, [-1, down, patch_size, across, patch_size, channels])
+        images = tf.transpose(images, [0, 1, 3, 2, 4, 5])
+    sequence = tf.reshape(images, [-1, *steps_and_values((height, width, channels), read, patch_size)])
+    if read == PERMUTED:
+        sequence = tf.gather(sequence, permutation(height * width, permutation_seed), axis=1)
+    return sequence
+
+
+def steps_and_values(image_shape: Sequence[int], read: str, patch_size: int = 4) -> tuple[int, int]:
+    """Returns the length of the sequence, and how many values there are at each step.
+
+    Args:
+      image_shape: (height, width, channels).
+      read: one of `READS`.
+      patch_size: side of a patch in pixels.
+    """
+    height, width, channels = image_shape
+    return {
+        ROWS: (height, width * channels),
+        COLUMNS: (width, height * channels),
+        PATCHES: (height * width // patch_size**2, patch_size**2 * channels),
+    }.get(read, (height * width, channels))
+
+
+def permutation(count: int, seed: int) -> np.ndarray:
+    """Returns the pixel that is read at each step, int [count]: `RandomState(seed).permutation(count)`.
+
+    NumPy keeps the numbers of that generator from version to version, as those of others it does not.
+
+    Args:
+      count: pixels.
+      seed: from 0 to 2**32 - 1.
+    """
+    return np.random.RandomState(seed).permutation(count)

@@ -1,0 +1,234 @@
+"""Recurrent networks that read an image as a sequence, and say what it is when they have read it.
+
+Sequential MNIST (Le, Jaitly and Hinton 2015) is `read=pixels`, permuted MNIST `read=permuted`. The defaults
+are an LSTM that reads rows; 784 pixels are read fastest by `cell=linear`.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from estimator_lab.core.display.display import display_of
+from estimator_lab.core.display.sequences import AccuracyAfterSteps, SequencesHook
+from estimator_lab.core.display.summaries import PICTURES_APART
+from estimator_lab.core.endpoints import LOGITS_AFTER_STEPS, Endpoint
+from estimator_lab.core.features import images_of
+from estimator_lab.core.heads.classification import (
+    ClassifierParams,
+    classification_spec,
+    clipping,
+    ids_and_weights,
+)
+from estimator_lab.core.hparams import are_sizes, hparam, sizes
+from estimator_lab.core.layers.activations import ACTIVATIONS
+from estimator_lab.core.layers.dilated import DilatedLayers
+from estimator_lab.core.layers.dropout import dropout
+from estimator_lab.core.layers.feed_forward import HiddenLayers
+from estimator_lab.core.layers.linear_recurrence import LinearLayers
+from estimator_lab.core.layers.recurrent import CELLS, LSTM, RecurrentLayers
+from estimator_lab.core.layers.sequences import PATCHES, READS, ROWS, as_sequence, steps_and_values
+from estimator_lab.core.model_function import model_function
+from estimator_lab.core.noise import Noise, training_noise
+from estimator_lab.errors import FlagError
+from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
+
+DILATED, LINEAR = 'dilated_gru', 'linear'
+_ALL_CELLS = (*CELLS, DILATED, LINEAR)
+_LAST, _MEAN = 'last', 'mean'
+_FUSED, _DYNAMIC = 'own', 'dynamic_rnn'
+_MOST_STEPS_SHOWN = 64
+_EXAMPLES_SHOWN = 8
+_LARGEST_SEED = 2**32 - 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Params(ClassifierParams):
+    """Parameters of the network."""
+
+    read: str = hparam(
+        ROWS, f'what a step sees: one of {", ".join(READS)}', READS.__contains__, structural=True
+    )
+    patch_size: int = hparam(
+        4, 'for read=patches: side of a patch in pixels, at least 1', lambda v: v >= 1, structural=True
+    )
+    permutation_seed: int = hparam(
+        1,
+        'for read=permuted: decides the order of the pixels, from 0 to 2^32 - 1',
+        lambda v: 0 <= v <= _LARGEST_SEED,
+        structural=True,
+    )
+    cell: str = hparam(LSTM, f'one of {", ".join(_ALL_CELLS)}', _ALL_CELLS.__contains__, structural=True)
+    layers: str = hparam(
+        '128',
+        'units of each recurrent layer, such as 128-128; each of dilated_gru skips twice as many steps as '
+        'the one below',
+        lambda v: v and are_sizes(v),
+        structural=True,
+    )
+    bidirectional: bool = hparam(
+        False,
+        f'whether the layers read from both ends; for {", ".join(CELLS)}',
+        lambda v: True,
+        structural=True,
+    )
+    forget_bias: float = hparam(1.0, "added to an LSTM's forget gate, 0 or more", lambda v: v >= 0)
+    states: int = hparam(
+        16, 'for cell=linear: complex states of each unit, at least 1', lambda v: v >= 1, structural=True
+    )
+    activation: str = hparam(
+        'relu',
+        f'for cell=linear behind each layer, and of the dense layers: {", ".join(ACTIVATIONS)}',
+        ACTIVATIONS.__contains__,
+    )
+    readout: str = hparam(
+        _LAST,
+        'what is classified: the last step, or the mean over all: last or mean',
+        (_LAST, _MEAN).__contains__,
+    )
+    dense: str = hparam(
+        '', 'units of each dense layer between that and the logits, such as 256', are_sizes, structural=True
+    )
+    dropout_rate: float = hparam(
+        0.0,
+        'share of the units dropped in training behind each layer, the same at all steps, in [0, 1)',
+        lambda v: 0 <= v < 1,
+    )
+    loop: str = hparam(
+        _FUSED,
+        f"who runs the cells of tf.nn.rnn_cell: {_FUSED}, which is faster, or {_DYNAMIC}, TensorFlow's; the "
+        'checkpoints are the same',
+        (_FUSED, _DYNAMIC).__contains__,
+    )
+    clip_norm: float = clipping(1.0)
+
+
+def check(params: Params) -> None:
+    """Raises FlagError for hyper-parameters that don't go together, or don't fit the image."""
+    height, width, _ = params.image_shape
+    if params.read == PATCHES and (height % params.patch_size or width % params.patch_size):
+        raise FlagError(
+            f'--hparams=patch_size={params.patch_size} does not divide an image of {width}x{height} pixels.'
+        )
+    if params.bidirectional and params.cell not in CELLS:
+        raise FlagError(f'--hparams=bidirectional=true needs cell={" or ".join(CELLS)}, not {params.cell}.')
+    steps, _ = steps_and_values(params.image_shape, params.read, params.patch_size)
+    layers = len(sizes(params.layers))
+    if params.cell == DILATED and 2 ** (layers - 1) > steps:
+        raise FlagError(
+            f'--hparams=layers={params.layers} are too many for {steps} steps: layer number {layers} of a '
+            f'{DILATED} skips {2 ** (layers - 1)}.'
+        )
+
+
+class Network:
+    """The network; its layers are made once, and called as often as wanted.
+
+    Args:
+      params: what it is made of.
+    """
+
+    def __init__(self, params: Params) -> None:
+        self._params = params
+        own, units = params.loop == _FUSED, sizes(params.layers)
+        self._layers: LinearLayers | DilatedLayers | RecurrentLayers
+        if params.cell == LINEAR:
+            activation = ACTIVATIONS[params.activation]
+            self._layers = LinearLayers(units, params.states, activation, params.dropout_rate)
+        elif params.cell == DILATED:
+            self._layers = DilatedLayers(units, params.dropout_rate, own)
+        else:
+            self._layers = RecurrentLayers(
+                params.cell, units, params.bidirectional, params.dropout_rate, params.forget_bias, own
+            )
+        self._dense = HiddenLayers(sizes(params.dense), ACTIVATIONS[params.activation], params.dropout_rate)
+        self._logits = tf.layers.Dense(
+            params.num_classes, name='logits', kernel_initializer=tf.glorot_uniform_initializer()
+        )
+
+    def __call__(
+        self, images: Tensor, noise: Noise | None = None, probing: bool = False
+    ) -> tuple[Tensor, dict[str, Endpoint]]:
+        """Returns the logits, float32 [batch, num_classes], and the endpoints.
+
+        Args:
+          images: float32 [batch, height, width, channels], any range; [0, 1] trains well.
+          noise: decides what is dropped; None drops nothing.
+          probing: whether gradients by the states will be asked for: see `core.endpoints.Endpoint`.
+
+        Returns:
+          The endpoints are rnn_1 and so on [batch, steps, units], rnn_1_forget_gate and such as the cell has,
+          readout [batch, units], layer_1 and so on of the dense layers [batch, units]; and, unless both ends
+          are read, logits_after_steps [batch, steps, num_classes] after each of `steps_shown`.
+        """
+        params = self._params
+        sequence = as_sequence(images, params.read, params.patch_size, params.permutation_seed)
+        outputs = self._layers(sequence, noise, probing)
+        means = params.readout == _MEAN
+        readout = tf.reduce_mean(outputs.steps, axis=1) if means else outputs.last
+        endpoints = {**outputs.endpoints, 'readout': Endpoint(readout)}
+        hidden, more = self._dense(dropout(readout, params.dropout_rate, noise), noise)
+        endpoints.update(more)
+        logits = self._logits(hidden)
+        if not params.bidirectional:
+            endpoints[LOGITS_AFTER_STEPS] = Endpoint(self._after_steps(outputs.steps, means))
+        return logits, endpoints
+
+    def _after_steps(self, steps: Tensor, means: bool) -> Tensor:
+        """Returns the logits that there would be if the sequence ended after each of `steps_shown`."""
+        counts = steps_shown(steps.shape.as_list()[1])
+        if means:
+            numbers = tf.range(1, steps.shape.as_list()[1] + 1, dtype=tf.float32)
+            steps = tf.cumsum(steps, axis=1) / numbers[:, tf.newaxis]
+        chosen = tf.gather(steps, counts - 1, axis=1)
+        hidden, _ = self._dense(tf.reshape(chosen, [-1, steps.shape.as_list()[2]]))
+        return tf.reshape(self._logits(hidden), [-1, len(counts), self._params.num_classes])
+
+
+def steps_shown(steps: int) -> np.ndarray:
+    """Returns after how many steps the accuracy is shown: each, of many 64 that are evenly spread."""
+    return np.rint(np.linspace(1, steps, min(steps, _MOST_STEPS_SHOWN))).astype(int)
+
+
+@model_function(Params, check)
+def model_fn(
+    features: Features, labels: Tensor | None, mode: Mode, params: Params, config: RunConfig | None
+) -> EstimatorSpec:
+    """The model function, for `tf.estimator.Estimator`.
+
+    Args:
+      features: as `core.features.images_of` takes them; values in [0, 1].
+      labels: class ids or label texts, [batch]; None in PREDICT.
+      mode: a `tf.estimator.ModeKeys`.
+      params: names and values of `Params`.
+      config: the RunConfig.
+
+    Returns:
+      A classifier's EstimatorSpec of that mode: see `core.heads.classification.classification_spec`. EVAL has
+      the accuracy after a quarter, a half and three quarters of the sequence, too, and its whole curve in
+      TensorBoard; TRAIN shows there what `core.display.sequences.SequencesHook` writes.
+    """
+    images = images_of(features, params.image_shape)
+    network = Network(params)
+    predicting = mode == tf.estimator.ModeKeys.PREDICT
+    logits, endpoints = network(images, training_noise(features, mode), probing=predicting)
+    spec = classification_spec(logits, endpoints, features, labels, mode, params, config)
+    display = display_of(config)
+    if mode == tf.estimator.ModeKeys.EVAL and LOGITS_AFTER_STEPS in endpoints:
+        steps, _ = steps_and_values(params.image_shape, params.read, params.patch_size)
+        ids, weights = ids_and_weights(labels, features, params)
+        after = AccuracyAfterSteps(
+            endpoints[LOGITS_AFTER_STEPS].values, steps_shown(steps).tolist(), ids, weights
+        )
+        hooks = [*spec.evaluation_hooks, *([after.hook(display.evaluation_folder)] if display else [])]
+        metrics = {**spec.eval_metric_ops, **after.metrics()}
+        return spec._replace(eval_metric_ops=metrics, evaluation_hooks=hooks)
+    if mode == tf.estimator.ModeKeys.TRAIN and display:
+        ids, weights = (part[:_EXAMPLES_SHOWN] for part in ids_and_weights(labels, features, params))
+        shown, probed = network(images[:_EXAMPLES_SHOWN], probing=True)
+        with tf.name_scope('shown'):
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=ids, logits=shown)
+            loss = tf.reduce_sum(weights * losses)
+        every = PICTURES_APART * display.every_n_steps
+        hook = SequencesHook(probed, loss, every, display.folder)
+        return spec._replace(training_hooks=[*spec.training_hooks, hook])
+    return spec

@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+
+from estimator_lab.core.layers.sequences import READS, as_sequence, permutation, steps_and_values
+from estimator_lab.tf1 import tf
+
+# 4 rows of 6 pixels in 2 colours, every value another one.
+IMAGES = np.arange(2 * 4 * 6 * 2, dtype=np.float32).reshape(2, 4, 6, 2)
+
+
+def read(way, **options):
+    with tf.Graph().as_default(), tf.Session() as session:
+        return session.run(as_sequence(tf.constant(IMAGES), way, **options))
+
+
+@pytest.mark.parametrize('number', range(4))
+def test_rows_and_columns(number):
+    assert np.array_equal(read('rows')[:, number], IMAGES[:, number].reshape(2, 12))
+    assert np.array_equal(read('columns')[:, number], IMAGES[:, :, number].reshape(2, 8))
+
+
+def test_pixels_are_read_as_a_page_is():
+    sequence = read('pixels')
+    assert np.array_equal(sequence[:, 6 * 2 + 3], IMAGES[:, 2, 3])
+
+
+def test_patches():
+    sequence = read('patches', patch_size=2)
+    assert np.array_equal(sequence[:, 3 * 1 + 2], IMAGES[:, 2:4, 4:6].reshape(2, 8))
+
+
+def test_permuted_pixels_are_in_the_order_of_numpy():
+    order = np.random.RandomState(5).permutation(24)
+    assert np.array_equal(read('permuted', permutation_seed=5), IMAGES.reshape(2, 24, 2)[:, order])
+    assert not np.array_equal(order, permutation(24, 6))
+
+
+def test_the_order_is_the_same_for_ever():
+    # What a model has learned depends on it: these are NumPy's numbers since 1.0.
+    assert permutation(8, 1).tolist() == [7, 2, 1, 6, 0, 4, 3, 5]
+
+
+@pytest.mark.parametrize('way', READS)
+def test_steps_and_values(way):
+    assert read(way, patch_size=2).shape[1:] == steps_and_values((4, 6, 2), way, 2)
