@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from estimator_lab.console.outputs import cell_of
+from estimator_lab.console.printable import is_clean
 from estimator_lab.console.regular_files import open_regular
 from estimator_lab.data.cache import partial_name
 
@@ -19,7 +20,7 @@ _LONGEST_ROW = 2**17  # with quotes doubled
 class BadList:
     """A CSV file of archive, member, offset and reason, which a run that goes on goes on with.
 
-    Every row is one line of printable text, so that a half one, which a killed process leaves, harms no
+    Every row is one line of text without control characters, so that a half one, which a killed process leaves, harms no
     other. Threads may use it at the same time.
 
     Args:
@@ -116,4 +117,4 @@ def _is_row(line: bytes) -> bool:
         return False
     if tuple(row) == _COLUMNS:
         return True
-    return row[2].isascii() and row[2].isdecimal() and all(map(str.isprintable, row))
+    return row[2].isascii() and row[2].isdecimal() and all(map(is_clean, row))
