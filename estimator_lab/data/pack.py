@@ -29,7 +29,8 @@ _USAGE = """Packs tar archives, plain or compressed, into shuffled, uncompressed
   python -m estimator_lab.data.pack 'train-*.tar' --out=small --shards=4 --image_size=160
   python -m estimator_lab.data.pack --verify shards
 
-'-' is standard input. Without --image_size the bytes of images are copied as they are."""
+'-' is standard input, with images. Without --image_size the bytes of images are copied as they are.
+Texts of a tree a line become archives of trees."""
 _GROUPS = {
     'Shards': ['out', 'shards', 'seed', 'verify'],
     'Images': ['image_size', 'quality', 'max_bad_fraction', 'use_damaged'],
@@ -47,6 +48,7 @@ def main(arguments: list[str]) -> int:
         raise FlagError('--quality needs --image_size: without it the bytes of images stay as they are.')
 
     from estimator_lab.console.progress import say
+    from estimator_lab.data.kinds import kind_of
     from estimator_lab.data.packing.packing import PackSettings, pack
     from estimator_lab.data.tar.sources import expand_archives
 
@@ -58,11 +60,15 @@ def main(arguments: list[str]) -> int:
         max_bad_fraction=FLAGS.max_bad_fraction,
         use_damaged=FLAGS.use_damaged,
     )
-    out = Path(FLAGS.out)
-    manifest = pack(expand_archives(arguments), out, settings, say)
-    print(f'Images    {manifest.images:,} of {len(manifest.labels):,} labels, {manifest.bytes / 1e6:,.1f} MB')
+    out, archives = Path(FLAGS.out), expand_archives(arguments)
+    kind = kind_of(archives[0])
+    if FLAGS.image_size and 'image_size' not in kind.settings:
+        raise FlagError(f'--image_size is for images, but {archives[0]!r} holds {kind.noun}.')
+    manifest = pack(archives, out, settings, say, kind.wanted)
+    title, megabytes = kind.noun.capitalize(), manifest.bytes / 1e6
+    print(f'{title:<9} {manifest.images:,} of {len(manifest.labels):,} labels, {megabytes:,.1f} MB')
     if manifest.skipped:
-        print(f'Skipped   {len(manifest.skipped):,} bad images, listed in the manifest')
+        print(f'Skipped   {len(manifest.skipped):,} bad {kind.noun}, listed in the manifest')
     print(f'Shards    {len(manifest.shards):,} in {out}')
     data = shlex.quote(str(out / '*.tar'))
     print(f'Next      {command.python()} -m estimator_lab.train --data={data} --model_dir=runs/mine')

@@ -5,13 +5,15 @@ from collections.abc import Mapping
 from estimator_lab.core import keys
 from estimator_lab.models.registry import Model
 
+_ONLY_IF_ANY = (keys.UNKNOWN_LABELS, keys.UNKNOWN_TOKENS, keys.NODE_ACCURACY)
+
 
 def worth_showing(metrics: Mapping[str, float]) -> list[tuple[str, float]]:
-    """Returns metrics by name for a person to read: without the step, and without unknown labels if none."""
+    """Returns metrics by name for a person to read: without the step, and without unknown things if none."""
     return sorted(
         (name, value)
         for name, value in metrics.items()
-        if name != 'global_step' and not (name == keys.UNKNOWN_LABELS and value == 0)
+        if name != 'global_step' and not (name in _ONLY_IF_ANY and value == 0)
     )
 
 

@@ -1,21 +1,24 @@
 """One phase of a training run: an Estimator, the data it sees, and the steps from its first to its last."""
 
-import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from estimator_lab.console.progress import Progress
-from estimator_lab.data.images.kind import ImageReader
+from estimator_lab.data.kind import Reader
 from estimator_lab.data.order.archives import Archives
 from estimator_lab.data.pipeline.batches import read_batches
 from estimator_lab.data.pipeline.input_fns import InputFn, archive_input_fn
 from estimator_lab.data.pipeline.report import InputReport
+from estimator_lab.data.trees.kind import TREES
+from estimator_lab.data.trees.tokens import FILE as TOKENS_FILE
+from estimator_lab.data.trees.tokens import Tokens, write_tokens
 from estimator_lab.errors import FlagError
 from estimator_lab.feature_keys import IMAGE
 from estimator_lab.inference.model import step_of
 from estimator_lab.inference.record import write_record
+from estimator_lab.inference.serving import serving_input_receiver_fn
 from estimator_lab.tf1 import tf
 from estimator_lab.training.best_evaluation import BestEvaluation
 from estimator_lab.training.distribution import Role, run_until_finished
@@ -70,7 +73,7 @@ class PhaseTrainer:
         self._train_report = self._report(plan.inputs.train)
         self._evaluations = BestEvaluation(plan.folder, plan.run.model)
         names = plan.run.settings.export if plan.is_final else ()
-        self._exporters = make_exporters(names, plan.run.reader.shape, self._evaluations)
+        self._exporters = make_exporters(names, serving_input_receiver_fn(plan.run.reader), self._evaluations)
 
     @property
     def bad_images(self) -> int:
@@ -218,6 +221,8 @@ class PhaseTrainer:
         folder = self.plan.folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            if self.plan.run.kind is TREES:
+                write_tokens(folder / TOKENS_FILE, Tokens(self.plan.run.params['tokens']))
             write_record(folder, self.plan.record)
         except OSError as error:
             raise FlagError(f'--model_dir={folder} cannot be written: {error.strerror}.') from error
@@ -252,16 +257,18 @@ class PhaseTrainer:
         finally:
             progress.close()
 
-    def _plain_reader(self) -> ImageReader:
+    def _plain_reader(self) -> Reader:
         """Returns how examples become arrays where nothing is learned: without random changes."""
-        return dataclasses.replace(self.plan.run.reader, augmentation=None)
+        return self.plan.run.reader.plain()
 
     def _report(self, archives: Archives) -> InputReport:
         settings, role = self.plan.run.settings, self._role
         bad_list = self.plan.folder / (
             'bad_members.csv' if role.is_chief else f'bad_members.{role.job}{role.index}.csv'
         )
-        return InputReport(self._say, archives.total or 0, settings.max_bad_fraction, bad_list)
+        return InputReport(
+            self._say, archives.total or 0, settings.max_bad_fraction, bad_list, wanted=archives.wanted
+        )
 
     def _inherited(self) -> Any:
         """Returns the WarmStartSettings that take over the phase before; None in the first phase."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from estimator_lab.core.hparams import structural_fields
+from estimator_lab.data.pipeline.input_fns import placeholder_features
 from estimator_lab.inference.model import Trained, open_trained
 from estimator_lab.inference.record import check_same
 from estimator_lab.tf1 import tf
@@ -92,7 +93,7 @@ def _variables(plan: Plan, labels: tuple[str, ...]) -> dict[str, list[int]]:
     """Returns the shapes of the network's variables by name, if it had these labels."""
     params = {**plan.params, 'vocabulary': labels}
     with tf.Graph().as_default():
-        image = tf.placeholder(tf.float32, [None, *plan.run.reader.shape])
-        plan.run.model.load().model_fn({'image': image}, None, tf.estimator.ModeKeys.PREDICT, params)
+        features = placeholder_features(plan.run.reader)
+        plan.run.model.load().model_fn(features, None, tf.estimator.ModeKeys.PREDICT, params)
         variables = tf.global_variables()
         return {v.op.name: v.shape.as_list() for v in variables if v.op.name != tf.GraphKeys.GLOBAL_STEP}
