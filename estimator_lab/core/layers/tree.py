@@ -5,7 +5,8 @@ A `tf.while_loop` takes a level a turn; how many trees there are, and which, cos
 
 Its gradient is written by hand. On the way down a turn needs the gradients by the children's states only;
 those by the weights are taken behind the loop, for all nodes of all levels in one product, where a gradient
-made by TensorFlow would sum them up turn by turn. No node has two parents, and no turn copies the others.
+made by TensorFlow would sum them up turn by turn. No turn copies what others have written: each writes its
+rows into the memory of all.
 """
 
 from collections.abc import Sequence
@@ -99,15 +100,15 @@ def _upwards(
         first, last = forest.starts[number], forest.starts[number + 1]
         below = tf.gather(states, forest.children[first:last])
         values = cell.linear(weights, below)
-        rows = tf.range(first, last)[:, tf.newaxis]
+        rows = tf.range(first, last)
         return (
             number + 1,
-            tf.tensor_scatter_nd_update(states, count + rows, cell.pointwise(values, below)),
-            tf.tensor_scatter_nd_update(linear, rows, values),
+            _write_rows(states, count + rows, cell.pointwise(values, below)),
+            _write_rows(linear, rows, values),
         )
 
-    states = tf.concat([leaves, tf.zeros([inner, cell.width])], 0)
-    linear = tf.zeros(tf.stack([inner, cell.linear_size]))
+    states = _write_rows(_room(count + inner, cell.width), tf.range(count), leaves)
+    linear = _room(inner, cell.linear_size)
     _, states, linear = tf.while_loop(
         lambda number, *_: number < tf.size(forest.starts) - 1,
         take_level,
@@ -140,23 +141,40 @@ def _downwards(
         by_children += tf.gradients(cell.linear(weights, children), children, by_values)[0]
         return (
             number - 1,
-            tf.tensor_scatter_nd_add(
-                by_states,
-                tf.reshape(forest.children[first:last], [-1, 1]),
-                tf.reshape(by_children, [-1, cell.width]),
+            tf.raw_ops.InplaceAdd(
+                x=by_states,
+                i=tf.reshape(forest.children[first:last], [-1]),
+                v=tf.reshape(by_children, [-1, cell.width]),
             ),
-            tf.tensor_scatter_nd_update(by_linear, tf.range(first, last)[:, tf.newaxis], by_values),
+            _write_rows(by_linear, tf.range(first, last), by_values),
         )
 
     _, by_states, by_linear = tf.while_loop(
         lambda number, *_: number > 0,
         take_level,
-        (tf.size(forest.starts) - 1, tf.convert_to_tensor(gradient), tf.zeros_like(linear)),
+        (
+            tf.size(forest.starts) - 1,
+            tf.raw_ops.DeepCopy(x=tf.convert_to_tensor(gradient)),  # others may hold it
+            _room(tf.shape(linear)[0], cell.linear_size),
+        ),
         shape_invariants=_invariants(cell),
         parallel_iterations=1,
     )
     by_weights = tf.gradients(cell.linear(weights, below), list(weights), by_linear)
     return [by_states[:count], *by_weights]
+
+
+def _room(rows: Tensor, columns: int) -> Tensor:
+    """Returns zeros, float32 [rows, columns], that are shared with nobody: they may be written over."""
+    return tf.raw_ops.Empty(shape=tf.stack([rows, columns]), dtype=tf.float32, init=True)
+
+
+def _write_rows(values: Tensor, rows: Tensor, new: Tensor) -> Tensor:
+    """Returns the array with other rows: the very same memory, of which `values` must be the only owner.
+
+    `tf.tensor_scatter_nd_update` copies the whole of it within a loop, which takes longer than the products.
+    """
+    return tf.raw_ops.InplaceUpdate(x=values, i=rows, v=new)
 
 
 def _invariants(cell: TreeCell) -> tuple[Any, ...]:
