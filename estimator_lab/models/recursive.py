@@ -170,7 +170,7 @@ def model_fn(
     nodes = _Nodes(node_logits, forest, features)
     if mode == tf.estimator.ModeKeys.PREDICT:
         publish({NODE_LOGITS: Endpoint(nodes.padded_logits())})
-    terms = [nodes.loss(), *_penalty(params)] if mode == tf.estimator.ModeKeys.TRAIN else ()
+    terms = [nodes.loss(), *_penalty(params)] if mode == tf.estimator.ModeKeys.TRAIN else []
     logits = tf.gather(node_logits, forest.roots)
     spec = classification_spec(logits, {'root': root}, features, labels, mode, params, config, terms)
     if mode != tf.estimator.ModeKeys.EVAL:
