@@ -63,7 +63,7 @@ def main() -> int:
         _say(f'Task             {role}')
     result = experiment.train()
     if role.is_chief or result.metrics:
-        return _conclude(settings, result)
+        return _conclude(settings, result, experiment.run.kind.noun)
     _say(f'The {role.job} has {"stopped" if result.interrupted else "ended"} at step {result.step}.')
     return command.INTERRUPTED if result.interrupted else 0
 
@@ -114,10 +114,10 @@ def _named(archives: 'Archives') -> str:
     return f'{first} and {len(others)} more' if others else first
 
 
-def _conclude(settings: Settings, result: 'Result') -> int:
+def _conclude(settings: Settings, result: 'Result', noun: str) -> int:
     again = f'{_command()} {shlex.join(sys.argv[1:])}'
     if result.bad_images:
-        _say(f'{result.bad_images} training images could not be decoded and were skipped.')
+        _say(f'{result.bad_images} training {noun} could not be decoded and were skipped.')
     if result.interrupted:
         _say(f'Stopped at step {result.step} of {result.max_steps}; saved in {result.checkpoint}')
         _say(f'Go on with       {again}')
@@ -131,7 +131,7 @@ def _conclude(settings: Settings, result: 'Result') -> int:
         return 0
     from estimator_lab.inference.metrics_text import headline, worth_showing
 
-    on = 'the training data' if not result.on_unseen else f'{result.evaluated_on:,} unseen images'
+    on = 'the training data' if not result.on_unseen else f'{result.evaluated_on:,} unseen {noun}'
     _say('')
     for name, value in worth_showing(result.metrics):
         _say(f'{name:<24} {value:.4f}')

@@ -27,6 +27,7 @@ from estimator_lab.optimizers import SECOND_ORDER
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
 _EMBEDDING_RANGE = 0.05
+_FEW_TOKENS = 256  # no more than a batch has leaves
 _LARGEST_TENSOR = 2**28  # values
 QUADTREE_ARITY = 4
 
@@ -50,7 +51,7 @@ class Params(ClassifierParams):
         0.5, 'share of what nodes hand to the classifier that is dropped, in [0, 1)', lambda v: 0 <= v < 1
     )
     input_dropout_rate: float = hparam(
-        0.1, 'share of the values of tokens or patches dropped, in [0, 1)', lambda v: 0 <= v < 1
+        0.3, 'share of the values of tokens or patches dropped, in [0, 1)', lambda v: 0 <= v < 1
     )
     l2: float = hparam(1e-5, 'times half the squares of all weights in the loss, 0 or more', lambda v: v >= 0)
     patch_size: int = hparam(
@@ -98,8 +99,12 @@ class Network:
           noise: decides what is dropped; None drops nothing.
         """
         params = self._params
-        values = tf.gather(self.embedding, forest.of_nodes(tokens)[: forest.leaves])
-        leaves = self._cell.leaf(dropout(values, params.input_dropout_rate, noise))
+        numbers = forest.of_nodes(tokens)[: forest.leaves]
+        if len(params.tokens) < _FEW_TOKENS and not (noise and params.input_dropout_rate):
+            leaves = tf.gather(self._cell.leaf(self.embedding), numbers)  # of each token once
+        else:
+            values = tf.gather(self.embedding, numbers)
+            leaves = self._cell.leaf(dropout(values, params.input_dropout_rate, noise))
         hidden = self._cell.hidden(tree_states(self._cell, leaves, forest))
         root = Endpoint(tf.gather(hidden, forest.roots))
         return self._logits(dropout(hidden, params.dropout_rate, noise)), root
