@@ -21,7 +21,7 @@ class WarmStart:
     Attributes:
       source: the model that they were trained in.
       taken: names of the variables that begin as they are there.
-      new: names of those that don't: they belong to labels that are others there.
+      new: names of those that don't: they belong to labels or tokens that are others there.
     """
 
     source: Trained
@@ -60,8 +60,8 @@ def warm_start_settings(
 def open_warm_start(folder: Path, plan: Plan) -> WarmStart:
     """Returns what a run can take over from another folder.
 
-    All of the network's variables are taken if it has the same labels. Otherwise those are new whose size
-    depends on the number of labels: the head.
+    All of the network's variables are taken if it has the same labels and tokens. Otherwise those are new
+    whose size depends on the number of labels, the head, or of tokens, their vectors.
 
     Args:
       folder: the other model_dir.
@@ -80,18 +80,21 @@ def open_warm_start(folder: Path, plan: Plan) -> WarmStart:
         bound,
         '--warm_start',
     )
-    shapes = _variables(plan, plan.inputs.labels)
+    here = {'vocabulary': plan.inputs.labels, 'tokens': plan.params.get('tokens', ())}
+    there = {'vocabulary': source.record.vocabulary, 'tokens': getattr(source.params, 'tokens', ())}
+    shapes = _variables(plan, {'vocabulary': here['vocabulary']})
     new: set[str] = set()
-    if source.record.vocabulary != plan.inputs.labels:
-        others = _variables(plan, (*plan.inputs.labels, ''))
-        new = {name for name in shapes if shapes[name] != others[name]}
+    for kind, texts in here.items():
+        if texts != there[kind]:
+            others = _variables(plan, {'vocabulary': here['vocabulary'], kind: (*texts, '')})
+            new |= {name for name in shapes if shapes[name] != others[name]}
     taken = tuple(name for name in shapes if name not in new)
     return WarmStart(source, taken, tuple(name for name in shapes if name in new))
 
 
-def _variables(plan: Plan, labels: tuple[str, ...]) -> dict[str, list[int]]:
-    """Returns the shapes of the network's variables by name, if it had these labels."""
-    params = {**plan.params, 'vocabulary': labels}
+def _variables(plan: Plan, changes: Mapping[str, tuple[str, ...]]) -> dict[str, list[int]]:
+    """Returns the shapes of the network's variables by name, if it had these labels or tokens."""
+    params = {**plan.params, **changes}
     with tf.Graph().as_default():
         features = placeholder_features(plan.run.reader)
         plan.run.model.load().model_fn(features, None, tf.estimator.ModeKeys.PREDICT, params)

@@ -21,7 +21,8 @@ from estimator_lab.training.settings import Settings
 from tests.archive_files import small_archive, write_tar
 from tests.commands import invoke
 
-SMALL = 'units=6,embedding_units=5'
+# The rate of a schedule would depend on where a run is to end.
+SMALL = 'units=6,embedding_units=5,learning_rate_schedule=constant'
 STEPS = 6
 
 
@@ -72,14 +73,11 @@ def test_a_folder_holds_its_tokens_and_opens_again(trained):
     assert not {'tokens', 'vocabulary'} & set(opened.record.hparams)
 
 
-def test_a_run_that_stopped_goes_on_exactly(data, tmp_path):
+def test_a_run_that_stopped_goes_on_exactly(data, trained, tmp_path):
     """From a text, shuffled, with dropout: the run that did not stop."""
-    hparams = f'{SMALL},learning_rate_schedule=constant'
-    for folder, parts in (('whole', [STEPS]), ('parts', [3, STEPS])):
-        for last in parts:
-            run = settings(data, tmp_path / folder, max_steps=last, hparams=hparams, eval_steps=1)
-            Experiment(run, lambda line: None).train()
-    one, other = weights_of(tmp_path / 'whole'), weights_of(tmp_path / 'parts')
+    for last in (3, STEPS):
+        Experiment(settings(data, tmp_path / 'parts', max_steps=last), lambda line: None).train()
+    one, other = weights_of(trained), weights_of(tmp_path / 'parts')
     assert one.keys() == other.keys()
     for name in one:  # sums of several threads may differ in their last bits
         assert np.allclose(one[name], other[name], rtol=1e-4, atol=1e-6), name
@@ -154,7 +152,12 @@ def test_images_become_quadtrees(tmp_path, capsys):
     assert re.search('--tree is given, but .* takes images', capsys.readouterr().err)
 
 
+def doubled(tree, times):
+    return tree if not times else doubled(b'( %b %b )' % (tree, tree), times - 1)
+
+
 BAD = {
+    b'1\t' + doubled(b'a', 19): f'it has more than the {MAX_NODES} nodes allowed for one tree',  # 1,048,575
     b'1\t( ( [MAX 2 )': "1 ')' missing at the end: brackets do not match",
     b'1\t( a b ) ( a b )': "the tree ends before '(': brackets do not match",
     b'1\t( )': 'it has an empty tree: nothing between a bracket and the next',
@@ -178,16 +181,6 @@ def test_bad_lines_are_counted_listed_and_skipped(data, tmp_path):
         row = rows.pop(f'1/line_{number}.tree')
         assert (row['archive'], row['reason']) == (str(path), reason) and int(row['offset']) > 0
     assert not rows
-
-
-def test_a_tree_of_a_million_nodes_is_named(data, tmp_path):
-    tree = b'a'
-    for _ in range(19):
-        tree = b'( %b %b )' % (tree, tree)
-    path = tmp_path / 'large.txt'
-    path.write_bytes(b'1\t' + tree + b'\n0\t( a b )\n')
-    with pytest.raises(DataError, match=f'more than the {MAX_NODES} nodes allowed for one tree'):
-        Experiment(settings(data, tmp_path / 'model', data=[str(path)]), lambda line: None).train()
 
 
 def test_kinds_are_not_mixed_up(data, tmp_path):
@@ -225,3 +218,15 @@ def test_a_folder_keeps_its_kind_and_its_tokens(data, trained, tmp_path):
     (copy / 'tokens.txt').write_text('a\nb\n')
     with pytest.raises(DataError, match='do not go together: tree/embedding is'):
         open_trained(copy)
+
+
+def test_a_warm_start_takes_vectors_of_the_same_tokens_only(data, trained, tmp_path):
+    def beginning(**changes):
+        run = settings(data, tmp_path / 'model', warm_start=trained, **changes)
+        return Experiment(run, lambda line: None).warm_start
+
+    assert 'tree/embedding' in beginning().taken and not beginning().new
+    tokens = tmp_path / 'tokens.txt'
+    tokens.write_text(''.join(sorted((trained / 'tokens.txt').read_text().splitlines(keepends=True))))
+    other = beginning(tokens=tokens)
+    assert other.new == ('tree/embedding',) and 'tree/node/kernel' in other.taken

@@ -168,9 +168,9 @@ def test_gradients_as_those_that_tensorflow_makes(name):
         assert np.allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
-def test_trees_of_single_leaves_take_no_turn(name):
+def test_trees_of_single_leaves_take_no_turn():
     with tf.Graph().as_default(), tf.Session() as session:
-        cell = CELLS[name](UNITS, 2)
+        cell = CELLS['lstm'](UNITS, 2)
         forest = forest_of(tf.constant([[-1, -1], [-1, -1]]), tf.constant([[0, -1], [0, -1]]))
         leaves = tf.ones([2, cell.width])
         states = tree_states(cell, leaves, forest)
@@ -195,7 +195,16 @@ def test_a_deep_tree_takes_no_recursion():
         assert np.isfinite(session.run([gradient])).all()
 
 
-@pytest.mark.parametrize(('height', 'width', 'patch', 'margin'), [(8, 8, 2, 1), (7, 5, 2, 0), (3, 3, 4, 1)])
+@pytest.mark.parametrize(
+    ('name', 'height', 'width', 'patch', 'margin'),
+    [
+        ('child_sum_lstm', 8, 8, 4, 0),
+        ('lstm', 7, 5, 2, 1),
+        ('plain', 8, 8, 2, 1),
+        ('plain', 3, 3, 4, 1),
+        ('rntn', 3, 4, 2, 0),
+    ],
+)
 def test_quadtrees_as_by_recursion(name, height, width, patch, margin):
     images = np.random.default_rng(4).random((2, height, width, 3)).astype(np.float32)
     with tf.Graph().as_default(), tf.Session() as session:
