@@ -54,7 +54,7 @@ TOKENS = Tokens(('[MAX', '[MED', '[MIN', '[SM', ']', *'0123456789'))
 LABELS = Vocabulary(tuple('0123456789'))
 
 _UNITS = 128
-_SEQUENCE_BATCH, _SEQUENCE_EPOCHS = 64, 12
+_SEQUENCE_BATCH, _SEQUENCE_POOL, _SEQUENCE_EPOCHS = 64, 50, 10
 _SPEED_BATCH, _SPEED_STEPS, _SPEED_WARM_UP, _SPEED_TORCH_BATCHES = 64, 60, 10, 4
 
 
@@ -124,15 +124,27 @@ def sequence(given: argparse.Namespace) -> None:
 
 
 def _sequences(path: str, epoch: int | None) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yields (tokens int32 [n, length], lengths, class ids); in stored order where the epoch is None."""
+    """Yields (tokens int32 [n, length], lengths, class ids) of an epoch; of a file as it lies for None.
+
+    Batches are of sequences about as long as each other, so that little is padded.
+    """
     order = open_archives([path], wanted=TREES.wanted).order(10_000 if epoch is not None else 1)
     reader = TreeReader(TOKENS, LABELS)
-    for batch in read_batches(order.epoch(epoch or 0), _SEQUENCE_BATCH, reader, InputReport()):
-        rows = [row[row >= 0] for row in batch.arrays['token']]
-        padded = np.zeros((len(rows), max(map(len, rows))), np.int32)
-        for row, found in zip(padded, rows, strict=True):
-            row[: len(found)] = found
-        yield padded, np.array(list(map(len, rows))), np.array([LABELS.id_of(text) for text in batch.labels])
+    rng = np.random.default_rng(epoch)
+    for pool in read_batches(
+        order.epoch(epoch or 0), _SEQUENCE_POOL * _SEQUENCE_BATCH, reader, InputReport()
+    ):
+        rows = [row[row >= 0] for row in pool.arrays['token']]
+        lengths = np.array(list(map(len, rows)))
+        labels = np.array([LABELS.id_of(text) for text in pool.labels])
+        by_length = np.argsort(lengths, kind='stable')
+        starts = np.arange(0, len(rows), _SEQUENCE_BATCH)
+        for start in rng.permutation(starts).tolist():
+            chosen = by_length[start : start + _SEQUENCE_BATCH]
+            padded = np.zeros((len(chosen), lengths[chosen].max()), np.int32)
+            for row, number in zip(padded, chosen, strict=True):
+                row[: lengths[number]] = rows[number]
+            yield padded, lengths[chosen], labels[chosen]
 
 
 def speed(given: argparse.Namespace) -> None:
