@@ -29,7 +29,7 @@ from typing import NamedTuple
 import numpy as np
 
 from estimator_lab.data.pipeline.input_fns import archive_input_fn
-from estimator_lab.data.pipeline.paths import ImageInput
+from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.inference.model import Trained, open_trained
 from estimator_lab.inference.prediction import Table, predicted_batches
@@ -57,7 +57,7 @@ class Contenders:
     def input(self) -> Sizes:
         """The input pipeline as predict has it, whose batches nobody looks at."""
         input_fn = archive_input_fn(
-            ImageInput([self._archive]), self._pixels, self._batch_size, InputReport()
+            ExampleInput([self._archive]), self._pixels, self._batch_size, InputReport()
         )
         with tf.Graph().as_default(), tf.Session() as session:
             batch = input_fn().make_one_shot_iterator().get_next()['key']
@@ -81,7 +81,7 @@ class Contenders:
         """Both, and rows of CSV."""
         table, stream = Table(self._trained), io.StringIO()
         write = csv_rows(stream, ['label', 'probability'])
-        images = ImageInput([self._archive])
+        images = ExampleInput([self._archive])
         for batch in predicted_batches(self._trained, images, self._pixels, self._batch_size, InputReport()):
             for row in table.rows(batch):
                 write(row)

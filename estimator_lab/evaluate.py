@@ -43,22 +43,23 @@ def main() -> int:
             raise FlagError(f'--{name} is missing, see --help.')
 
     from estimator_lab.console.outputs import json_text, writing
-    from estimator_lab.data.pipeline.paths import ImageInput
+    from estimator_lab.data.pipeline.paths import ExampleInput
     from estimator_lab.data.pipeline.report import InputReport
     from estimator_lab.inference.evaluation import EvaluationSettings, evaluate
     from estimator_lab.inference.evaluation_report import as_dict, text, write_files
     from estimator_lab.inference.model import open_trained
 
-    images = ImageInput(FLAGS.data, note=warn)
     trained = open_trained(Path(FLAGS.model_dir))
+    wanted = trained.kind.wanted
+    examples = ExampleInput(FLAGS.data, warn, wanted)
     if FLAGS.output:  # before the work, so that it is not in vain
         with writing('output', Path(FLAGS.output)):
             Path(FLAGS.output).mkdir(parents=True, exist_ok=True)
     settings = EvaluationSettings(
         trained.reader_with(FLAGS.decode), FLAGS.batch_size, FLAGS.eval_steps, FLAGS.worst
     )
-    report = InputReport(say=warn)
-    found = evaluate(trained, images, settings, report)
+    report = InputReport(say=warn, wanted=wanted)
+    found = evaluate(trained, examples, settings, report)
     say_lines(json_text(as_dict(trained, found), 1) if FLAGS.json else text(trained, found))
     if FLAGS.output:
         names = write_files(Path(FLAGS.output), trained, found)

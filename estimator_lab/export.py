@@ -34,10 +34,15 @@ def main() -> int:
     if not FLAGS.model_dir:
         raise FlagError('--model_dir is missing: the folder in which the model was trained.')
 
+    from estimator_lab.data.images.kind import IMAGES
     from estimator_lab.inference.model import open_trained
     from estimator_lab.inference.serving import export_saved_model, to_tflite
 
     trained = open_trained(Path(FLAGS.model_dir))
+    if FLAGS.tflite and trained.kind is not IMAGES:
+        raise FlagError(
+            f'--tflite is for images, but --model_dir={FLAGS.model_dir} takes {trained.kind.noun}.'
+        )
     saved_model = export_saved_model(trained, Path(FLAGS.out or trained.model_dir / 'export'))
     say(f'Exported         {trained.model.name} at step {trained.step}: {saved_model}')
     _describe(trained)
@@ -52,8 +57,12 @@ def main() -> int:
 
 
 def _describe(trained: 'Trained') -> None:
+    from estimator_lab.data.images.kind import IMAGES
     from estimator_lab.inference import serving
 
+    if trained.kind is not IMAGES:
+        print(f'Signature        {serving.ENCODED_SIGNATURE} <- the post-order arrays of docs/recursive.md')
+        return
     height, width, channels = trained.shape
     inputs = {
         serving.ENCODED_SIGNATURE: f'{serving.IMAGE_BYTES}, string [n]: JPEG or PNG files',

@@ -1,4 +1,4 @@
-"""``python -m estimator_lab.predict``: what a trained model says about images."""
+"""``python -m estimator_lab.predict``: what a trained model says about images, or trees."""
 
 import contextlib
 import sys
@@ -37,7 +37,8 @@ _USAGE = """Says what a trained model sees in images: a row for each, in their o
   curl -s https://example.com/faces.tar | python -m estimator_lab.predict --model_dir=runs/mine --top=3 -
 
 Arguments are images, folders of them at any depth, tar archives, plain or compressed, and '-' for standard
-input, which holds an archive or one image. What can't be decoded has a row that says why ('problem')."""
+input, which holds an archive or one image. What can't be decoded has a row that says why ('problem').
+Of a model of trees they are texts of a tree a line, archives of trees, and folders of .tree files."""
 _ARGUMENTS = '[IMAGE|FOLDER|TAR...]'
 _GROUPS = {
     'Model': ['model_dir'],
@@ -53,25 +54,28 @@ def main(arguments: list[str]) -> int:
     if not arguments and not FLAGS.data:
         raise FlagError("No image is named: give files, folders, tar archives, or '-' for standard input.")
 
-    from estimator_lab.data.pipeline.paths import ImageInput
+    from estimator_lab.data.pipeline.paths import ExampleInput
     from estimator_lab.data.pipeline.report import InputReport
     from estimator_lab.inference.model import open_trained
     from estimator_lab.inference.prediction import Table, predicted_batches
     from estimator_lab.inference.prediction_files import PredictionFiles
 
-    images = ImageInput([*arguments, *FLAGS.data], note=warn)
     trained = open_trained(Path(FLAGS.model_dir))
+    wanted = trained.kind.wanted
+    examples = ExampleInput([*arguments, *FLAGS.data], warn, wanted)
     table = Table(trained, FLAGS.top)
     files = PredictionFiles(Path(FLAGS.output)) if FLAGS.output else None
-    report = InputReport(say=lambda line: None)
-    batches = predicted_batches(trained, images, trained.reader_with(FLAGS.decode), FLAGS.batch_size, report)
+    report = InputReport(say=lambda line: None, wanted=wanted)
+    batches = predicted_batches(
+        trained, examples, trained.reader_with(FLAGS.decode), FLAGS.batch_size, report
+    )
     try:
         with _rows_stream() as stream, contextlib.closing(batches):
             _write(batches, table, files, stream)
     except BrokenPipeError:  # whoever read the rows has enough of them
         silence(sys.stdout)
         return 0
-    return _conclude(report, images.paths)
+    return _conclude(report, examples.paths)
 
 
 def _write(
@@ -115,14 +119,15 @@ def _tell_what_is_missing(names: list[str], written: bool) -> None:
 
 
 def _conclude(report: 'InputReport', paths: list[str]) -> int:
+    noun = report.wanted.noun
     if not report.seen:
-        raise DataError(f'{", ".join(paths)}: no image was found.')
+        raise DataError(f'{", ".join(paths)}: no {report.wanted.name} was found.')
     if report.bad == report.seen:
-        raise DataError(f'None of the {report.seen:,} images could be decoded; the last is {report.last}.')
+        raise DataError(f'None of the {report.seen:,} {noun} could be decoded; the last is {report.last}.')
     if report.bad:
-        warn(f'{report.bad:,} of {report.seen:,} images could not be decoded.')
+        warn(f'{report.bad:,} of {report.seen:,} {noun} could not be decoded.')
     if FLAGS.out:
-        say(f'Predicted {report.seen - report.bad:,} images: {FLAGS.out}')
+        say(f'Predicted {report.seen - report.bad:,} {noun}: {FLAGS.out}')
     return 0
 
 

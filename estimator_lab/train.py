@@ -64,7 +64,7 @@ def main() -> int:
         _say(f'Task             {role}')
     result = experiment.train()
     if role.is_chief or result.metrics:
-        return _conclude(settings, result)
+        return _conclude(settings, result, experiment.run.kind.noun)
     _say(f'The {role.job} has {"stopped" if result.interrupted else "ended"} at step {result.step}.')
     return command.INTERRUPTED if result.interrupted else 0
 
@@ -99,13 +99,14 @@ def _announce(experiment: 'Experiment') -> None:
 
 
 def _size(archives: 'Archives') -> str:
-    return 'images as they come' if archives.total is None else f'{archives.total:,} images'
+    noun = archives.wanted.noun
+    return f'{noun} as they come' if archives.total is None else f'{archives.total:,} {noun}'
 
 
 def _shuffling(archives: 'Archives', buffer: int) -> str:
     if archives.has_random_access:
-        return 'all images, anew in each epoch'
-    return f'within a buffer of {buffer:,} images of the stream'
+        return f'all {archives.wanted.noun}, anew in each epoch'
+    return f'within a buffer of {buffer:,} {archives.wanted.noun} of the stream'
 
 
 def _named(archives: 'Archives') -> str:
@@ -114,10 +115,10 @@ def _named(archives: 'Archives') -> str:
     return f'{first} and {len(others)} more' if others else first
 
 
-def _conclude(settings: Settings, result: 'Result') -> int:
+def _conclude(settings: Settings, result: 'Result', noun: str) -> int:
     again = f'{_command()} {shlex.join(sys.argv[1:])}'
     if result.bad_images:
-        _say(f'{result.bad_images} training images could not be decoded and were skipped.')
+        _say(f'{result.bad_images} training {noun} could not be decoded and were skipped.')
     if result.interrupted:
         _say(f'Stopped at step {result.step} of {result.max_steps}; saved in {result.checkpoint}')
         _say(f'Go on with       {again}')
@@ -131,8 +132,9 @@ def _conclude(settings: Settings, result: 'Result') -> int:
         return 0
     from estimator_lab.inference.metrics_text import headline, images_text, worth_showing
 
-    noun = 'unseen images' if result.on_unseen else 'training images'
-    on = images_text(result.metrics, result.evaluated_on, noun)
+    on = images_text(
+        result.metrics, result.evaluated_on, f'{"unseen" if result.on_unseen else "training"} {noun}'
+    )
     _say('')
     for name, value in worth_showing(result.metrics):
         _say(f'{name:<24} {value:.4f}')

@@ -29,11 +29,11 @@ DATA_FLOORS = [
     {'order'},
     {'kind', 'decoded_cache'},
     {'pipeline'},
-    {'images'},
+    {'images', 'trees'},
     {'kinds', 'packing', 'demo_sets'},
     {'pack', 'tar_index', 'demo'},
 ]
-READ_FLAGS = {*FLOORS[-1], 'data/pack', 'console/command', 'console/options'}
+READ_FLAGS = {*FLOORS[-1], 'data/pack', 'data/demo', 'console/command', 'console/options'}
 
 
 def imported(source):

@@ -22,6 +22,11 @@ def images_of(features: Features, shape: Sequence[int]) -> Tensor:
         return tf.reshape(tf.cast(features, tf.float32), [-1, *shape])
 
 
+def has_images(features: Features) -> bool:
+    """Whether `images_of` finds some; trees are none."""
+    return not isinstance(features, Mapping) or IMAGE in features
+
+
 def keys_of(features: Features) -> Tensor | None:
     """Returns the example keys, string [batch], or None where the input has none."""
     return features.get(KEY) if isinstance(features, Mapping) else None

@@ -1,29 +1,56 @@
-"""``python -m estimator_lab.data.demo``: writes the built-in data set where a user wants it."""
+"""``python -m estimator_lab.data.demo``: writes a built-in data set where a user wants it."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+
+from absl import flags
 
 from estimator_lab.console import command
 from estimator_lab.console.progress import say
 from estimator_lab.data.cache import partial_name
+from estimator_lab.data.demo_sets import listops
 from estimator_lab.data.demo_sets.archives import cached_demo
 from estimator_lab.errors import DataError
 
-_USAGE = """Writes the built-in faces as two archives, train.tar and test.tar, into a folder.
-
-  python -m estimator_lab.data.demo faces"""
+FLAGS = flags.FlagValues()
 
 
-def _write_into(folders: list[str]) -> int:
+def _write_faces(folder: Path) -> tuple[Path, Path]:
+    paths = cached_demo()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in paths:
+            _copy(path, folder / path.name)
+    except OSError as error:
+        raise DataError(f'{folder} cannot be written: {error.strerror}.') from error
+    return folder / paths.train.name, folder / paths.test.name
+
+
+def _write_trees(folder: Path) -> tuple[Path, Path]:
+    return listops.write_listops(folder, listops.TRAIN, listops.TEST)
+
+
+_SETS: dict[str, Callable[[Path], tuple[Path, Path]]] = {'faces': _write_faces, 'trees': _write_trees}
+
+flags.DEFINE_enum('set', 'faces', list(_SETS), 'which data set', flag_values=FLAGS)
+
+_USAGE = """Writes a built-in data set, for training and for testing, into a folder.
+
+  python -m estimator_lab.data.demo faces
+  python -m estimator_lab.data.demo listops --set=trees
+
+faces: train.tar and test.tar, cartoon faces. trees: train.tsv and test.tsv, 90,000 and 10,000 different
+trees of ListOps, made by its published rules."""
+_GROUPS = {'Data': ['set']}
+_ARGUMENTS = 'FOLDER'
+
+
+def main(folders: list[str]) -> int:
+    """Runs the command; returns its exit status."""
     for folder in map(Path, folders):
-        paths = cached_demo()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            for path in paths:
-                _copy(path, folder / path.name)
-        except OSError as error:
-            raise DataError(f'{folder} cannot be written: {error.strerror}.') from error
-        say(f'{folder / paths.train.name} and {folder / paths.test.name}')
+        train, test = _SETS[FLAGS.set](folder)
+        say(f'{train} and {test}')
     return 0
 
 
@@ -38,4 +65,4 @@ def _copy(path: Path, target: Path) -> None:
 
 
 if __name__ == '__main__':
-    command.run(_write_into, _USAGE, {}, 'FOLDER')
+    command.run(main, _USAGE, _GROUPS, _ARGUMENTS, FLAGS)

@@ -58,6 +58,9 @@ class Reader(Protocol):
     def blank(self) -> Arrays:
         """Returns one example, which stands where all of a batch were bad."""
 
+    def plain(self) -> 'Reader':
+        """Returns the same without what it changes at random, for where nothing is learned."""
+
     def features(self, arrays: 'Mapping[str, Tensor]') -> 'Mapping[str, Tensor]':
         """Returns, in a graph, what a model function is given of the arrays of a batch."""
 

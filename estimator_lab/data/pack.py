@@ -30,7 +30,8 @@ _USAGE = """Packs tar archives, plain or compressed, into shuffled, uncompressed
   python -m estimator_lab.data.pack 'train-*.tar' --out=small --shards=4 --image_size=160
   python -m estimator_lab.data.pack --verify shards
 
-'-' is standard input. Without --image_size the bytes of images are copied as they are."""
+'-' is standard input, with images. Without --image_size the bytes of images are copied as they are.
+Texts of a tree a line become archives of trees."""
 _GROUPS = {
     'Shards': ['out', 'shards', 'seed', 'verify'],
     'Images': ['image_size', 'quality', 'max_bad_fraction', 'use_damaged'],
@@ -47,6 +48,7 @@ def main(arguments: list[str]) -> int:
     if FLAGS['quality'].present and not FLAGS.image_size:
         raise FlagError('--quality needs --image_size: without it the bytes of images stay as they are.')
 
+    from estimator_lab.data.kinds import kind_of
     from estimator_lab.data.packing.packing import PackSettings, pack
     from estimator_lab.data.tar.sources import expand_archives
 
@@ -58,13 +60,17 @@ def main(arguments: list[str]) -> int:
         max_bad_fraction=FLAGS.max_bad_fraction,
         use_damaged=FLAGS.use_damaged,
     )
-    out = Path(FLAGS.out)
-    manifest = pack(expand_archives(arguments), out, settings, say)
-    say(f'Images    {manifest.images:,} of {len(manifest.labels):,} labels, {manifest.bytes / 1e6:,.1f} MB')
+    out, archives = Path(FLAGS.out), expand_archives(arguments)
+    kind = kind_of(archives[0])
+    if FLAGS.image_size and 'image_size' not in kind.settings:
+        raise FlagError(f'--image_size is for images, but {archives[0]!r} holds {kind.noun}.')
+    manifest = pack(archives, out, settings, say, kind.wanted)
+    title, megabytes = kind.noun.capitalize(), manifest.bytes / 1e6
+    say(f'{title:<9} {manifest.images:,} of {len(manifest.labels):,} labels, {megabytes:,.1f} MB')
     if manifest.skipped:
         listed = len(manifest.skipped)
         first = f'the first {listed:,} ' if manifest.unlisted else ''
-        say(f'Skipped   {listed + manifest.unlisted:,} bad images, {first}listed in the manifest')
+        say(f'Skipped   {listed + manifest.unlisted:,} bad {kind.noun}, {first}listed in the manifest')
     say(f'Shards    {len(manifest.shards):,} in {out}')
     data = shlex.quote(str(out / '*.tar'))
     say(f'Next      {command.python()} -m estimator_lab.train --data={data} --model_dir=runs/mine')

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from estimator_lab.console import command
 from estimator_lab.console.progress import Progress, say
+from estimator_lab.data.kinds import kind_of
 from estimator_lab.data.tar.index import Index, build_index, path_beside, path_in_cache
 from estimator_lab.data.tar.sources import expand_archives
 from estimator_lab.errors import DataError
@@ -18,8 +19,8 @@ Training does the same at its first use of an archive, in the cache folder."""
 
 def _index_all(patterns: list[str]) -> int:
     for archive in expand_archives(patterns):
-        progress = Progress(f'Indexing {archive}')
-        index = build_index(archive, progress, say)
+        progress, kind = Progress(f'Indexing {archive}'), kind_of(archive)
+        index = build_index(archive, progress, say, kind.wanted)
         progress.close()
         place = path_beside(archive) or path_in_cache(archive)
         try:
@@ -27,7 +28,7 @@ def _index_all(patterns: list[str]) -> int:
         except OSError:
             place = path_in_cache(archive)
             _write(index, place)
-        say(_describe(index, place))
+        say(_describe(index, kind.noun, place))
         if index.damage:
             raise DataError(f'The index ends where the archive does: {index.damage}')
     return 0
@@ -40,15 +41,15 @@ def _write(index: Index, place: Path) -> None:
         raise DataError(f'{place} cannot be written: {error.strerror or error}.') from error
 
 
-def _describe(index: Index, place: Path) -> str:
+def _describe(index: Index, noun: str, place: Path) -> str:
     counts = sorted((count, label) for label, count in index.counts.items())
     spread = ''
     if counts:
         (fewest, rare), (most, common) = counts[0], counts[-1]
-        spread = f', from {fewest:,} images ({rare}) to {most:,} ({common})'
+        spread = f', from {fewest:,} {noun} ({rare}) to {most:,} ({common})'
     access = 'random access' if index.random_access else 'one pass only (compressed)'
     return (
-        f'{index.archive}: {len(index):,} images, {len(counts):,} labels{spread}; {access}; '
+        f'{index.archive}: {len(index):,} {noun}, {len(counts):,} labels{spread}; {access}; '
         f'index of {index.nbytes / 1e6:.1f} MB in {place}'
     )
 

@@ -11,7 +11,7 @@ import numpy as np
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.core import keys
 from estimator_lab.core.worst import WorstExamples
-from estimator_lab.data.images.kind import ImageReader
+from estimator_lab.data.kind import Reader
 from estimator_lab.data.order.order import Order
 from estimator_lab.data.pipeline.input_fns import archive_input_fn
 from estimator_lab.data.pipeline.report import InputReport
@@ -30,13 +30,13 @@ class EvaluationSettings:
     """How to evaluate.
 
     Attributes:
-      reader: how images are decoded.
+      reader: how they become arrays.
       batch_size: images that the network takes at once.
       steps: batches to evaluate; None for all.
       worst: examples to keep, the worst ones.
     """
 
-    reader: ImageReader
+    reader: Reader
     batch_size: int = 32
     steps: int | None = None
     worst: int = 24
@@ -49,7 +49,7 @@ class Example(NamedTuple):
       badness: what it is ranked by, the larger the worse: the error; of a classifier, 1 - the probability
         of the true label.
       key: of the image.
-      image: uint8 [height, width, channels], as the network sees it.
+      image: uint8 [height, width, channels], as the network sees it; None of an example that is no image.
       true: the label's text; '' where there is none.
       predicted: the text of the label that it was taken for; '' where there is none.
       probability: of `predicted`; 0 where there is none.
@@ -57,7 +57,7 @@ class Example(NamedTuple):
 
     badness: float
     key: str
-    image: np.ndarray
+    image: np.ndarray | None
     true: str = ''
     predicted: str = ''
     probability: float = 0.0
@@ -122,15 +122,15 @@ def observed(model_fn: Callable[..., Any], observe: Callable[[dict[str, np.ndarr
 
     Args:
       model_fn: gives its predictions in EVAL as well.
-      observe: called with 'image' float32 [n, height, width, channels], 'key' string [n], where there are
-        labels 'label' int64 [n], and those predictions, by name.
+      observe: called with 'key' string [n], of images 'image' float32 [n, height, width, channels], where
+        there are labels 'label' int64 [n], and those predictions, by name.
     """
 
     def with_hook(
         features: Features, labels: Tensor, mode: Mode, params: Any, config: RunConfig
     ) -> EstimatorSpec:
         spec = model_fn(features, labels, mode, params, config)
-        tensors = {name: features[name] for name in (IMAGE, KEY)}
+        tensors = {name: features[name] for name in (IMAGE, KEY) if name in features}
         if labels is not None:
             tensors['label'] = labels
         predictions = spec.predictions or {}
@@ -172,14 +172,18 @@ class _Observer:
                 self._worst.offer(error, partial(_example, batch, row, error))
 
     def evaluation(self, metrics: Mapping[str, float], report: InputReport) -> Evaluation:
+        noun = report.wanted.noun
         if not self._images:  # Estimator itself gives metrics of nothing
             last = f'; the last is {report.last}' if report.bad else ''
-            raise DataError(f'No image could be evaluated: {report.bad:,} of {report.seen:,} are bad{last}.')
+            raise DataError(
+                f'No {report.wanted.name} could be evaluated: {report.bad:,} of {report.seen:,} are bad'
+                f'{last}.'
+            )
         if self._confusion is not None and not self._confusion.images:
             shown = ', '.join(self._labels[:3])
             raise DataError(
-                f'None of the {self._images:,} images has a label that the model knows (such as {shown}): an '
-                "image's label is the folder it lies in."
+                f'None of the {self._images:,} {noun} has a label that the model knows (such as {shown}): '
+                'the label is the folder in which one lies.'
             )
         return Evaluation(metrics, self._images, report.bad, self._confusion, self._worst.ranked())
 
@@ -202,4 +206,4 @@ class _Observer:
 
 def _example(batch: dict[str, np.ndarray], row: int, badness: float) -> Example:
     key = batch[KEY][row].decode('utf-8', 'backslashreplace')
-    return Example(badness, key, to_bytes(batch[IMAGE][row]))
+    return Example(badness, key, to_bytes(batch[IMAGE][row]) if IMAGE in batch else None)

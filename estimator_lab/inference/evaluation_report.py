@@ -60,7 +60,7 @@ def text(trained: Trained, evaluation: Evaluation) -> str:
 def headline(trained: Trained, evaluation: Evaluation) -> str:
     """Returns the metric that counts most, in a sentence."""
     bad = f' ({evaluation.bad:,} more could not be decoded)' if evaluation.bad else ''
-    on = f'{images_text(evaluation.metrics, evaluation.images)}{bad}'
+    on = f'{images_text(evaluation.metrics, evaluation.images, trained.kind.noun)}{bad}'
     return metrics_text.headline(trained.model, evaluation.metrics, on, trained.step)
 
 
@@ -69,7 +69,7 @@ def write_files(folder: Path, trained: Trained, evaluation: Evaluation) -> list[
 
     metrics.json and report.txt; for a classifier classes.csv, confusion.csv (the matrix, up to 1,000
     classes), confused.csv (the pairs that occurred) and confusion.png; worst.csv and worst.png, a contact
-    sheet, where there are worst examples.
+    sheet, where there are worst examples, the sheet of images only.
 
     Raises:
       FlagError: if the folder can't be written.
@@ -108,8 +108,10 @@ _WORST_COLUMNS = (KEY, 'badness', 'true', 'predicted', 'probability')
 
 def _write_worst(folder: Path, worst: Sequence[Example]) -> list[str]:
     write_csv(folder / 'worst.csv', _WORST_COLUMNS, _worst_rows(worst))
-    images = np.stack([example.image for example in worst])
-    sheet = labelled_grid(images, list(map(_caption, worst)), _SHEET_COLUMNS, _SHEET_TILE)
+    images = [example.image for example in worst if example.image is not None]
+    if not images:
+        return ['worst.csv']
+    sheet = labelled_grid(np.stack(images), list(map(_caption, worst)), _SHEET_COLUMNS, _SHEET_TILE)
     sheet.save(folder / 'worst.png')
     return ['worst.csv', 'worst.png']
 

@@ -15,9 +15,14 @@ from estimator_lab import __version__
 from estimator_lab.console.json_input import as_type
 from estimator_lab.core.hparams import resolve
 from estimator_lab.data.images.decode import DECODERS
-from estimator_lab.data.images.kind import ImageReader
+from estimator_lab.data.images.kind import IMAGES, ImageReader
 from estimator_lab.data.images.shape import ImageShape
+from estimator_lab.data.kind import Kind, Reader
+from estimator_lab.data.kinds import KINDS
 from estimator_lab.data.labels import Vocabulary
+from estimator_lab.data.pipeline.input_fns import placeholder_features
+from estimator_lab.data.trees.kind import TREES, TreeReader
+from estimator_lab.data.trees.tokens import FILE, Tokens, read_tokens
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.inference.confinement import check_confined
 from estimator_lab.inference.record import Record, read_record
@@ -57,13 +62,36 @@ class Trained:
         return Vocabulary(self.record.vocabulary) if len(self.record.vocabulary) > 1 else None
 
     @property
-    def reader(self) -> ImageReader:
-        """How images were decoded in training, without augmentation."""
+    def kind(self) -> Kind:
+        """Of the examples that it takes."""
+        return KINDS[self.record.kind]
+
+    @property
+    def reader(self) -> Reader:
+        """How examples became arrays in training, without augmentation."""
         return self.reader_with('')
 
-    def reader_with(self, decode: str) -> ImageReader:
+    def reader_with(self, decode: str) -> Reader:
+        """Returns how examples become arrays, images by a value of --decode; '' is that of training.
+
+        Raises:
+          FlagError: the examples are no images, and know no --decode.
+        """
+        if self.kind is IMAGES:
+            return self.image_reader(decode)
+        if decode:
+            raise FlagError(
+                f'--decode={decode} is for images, but --model_dir={self.model_dir} takes {self.kind.noun}.'
+            )
+        return self.tree_reader()
+
+    def image_reader(self, decode: str = '') -> ImageReader:
         """Returns how images are decoded by a value of --decode; '' is that of training."""
         return ImageReader(self.shape, DECODERS[decode or self.record.decode])
+
+    def tree_reader(self) -> TreeReader:
+        """Returns how trees become arrays."""
+        return TreeReader(Tokens(self.params.tokens), self.vocabulary)
 
     @cached_property
     def estimator_params(self) -> Mapping[str, Any]:
@@ -99,7 +127,7 @@ def open_trained(model_dir: Path, flag: str = '--model_dir') -> Trained:
         module = model.load()
         params = _resolved(module.Params, record, model_dir)
         module.check(params)
-        _check_pixels(record)
+        _check_examples(record, model)
     except FlagError as error:
         writer = record.versions.get('estimator_lab', 'an unknown version')
         raise DataError(
@@ -140,7 +168,9 @@ def _why_no_model(model_dir: Path) -> str:
     return 'holds no experiment.json, so that no model was trained in it'
 
 
-def _check_pixels(record: Record) -> None:
+def _check_examples(record: Record, model: Model) -> None:
+    if record.kind not in model.kinds:
+        raise FlagError(f'its examples are of the kind {record.kind!r}, which its model does not take.')
     if record.decode not in DECODERS:
         raise FlagError(f'it has decode={record.decode}; known are: {", ".join(DECODERS)}.')
     if record.value_range != (0, 1):
@@ -152,9 +182,8 @@ def _check_network(trained: Trained) -> None:
     try:
         found = tf.train.load_checkpoint(trained.checkpoint).get_variable_to_shape_map()
         with tf.Graph().as_default():
-            image = tf.placeholder(tf.float32, [None, *trained.shape])
-            mode = tf.estimator.ModeKeys.PREDICT
-            trained.module.model_fn({'image': image}, None, mode, trained.estimator_params)
+            features, mode = placeholder_features(trained.reader), tf.estimator.ModeKeys.PREDICT
+            trained.module.model_fn(features, None, mode, trained.estimator_params)
             for variable in tf.global_variables():
                 name, shape = variable.op.name, variable.shape.as_list()
                 if found.get(name, shape) != shape:
@@ -197,11 +226,13 @@ def _resolved(params_class: type, record: Record, model_dir: Path) -> Any:
       FlagError: a parameter is unknown, of another type, or not allowed.
     """
     known = get_type_hints(params_class)
-    data = {
+    data: dict[str, Any] = {
         'image_shape': record.image_shape,
         'vocabulary': record.vocabulary,
         'model_dir': str(model_dir),
     }
+    if record.kind == TREES.name:
+        data['tokens'] = read_tokens(model_dir / FILE).texts
     try:
         given = {
             name: as_type(value, known[name], f'hyper-parameter {name}') if name in known else value

@@ -10,7 +10,7 @@ import numpy as np
 
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.core import keys
-from estimator_lab.data.images.kind import ImageReader
+from estimator_lab.data.kind import Reader
 from estimator_lab.data.order.order import Order
 from estimator_lab.data.pipeline.batches import BadExample, Batch
 from estimator_lab.data.pipeline.input_fns import archive_input_fn
@@ -49,7 +49,7 @@ class Row(NamedTuple):
 
 
 def predicted_batches(
-    trained: Trained, images: Order, reader: ImageReader, batch_size: int, report: InputReport
+    trained: Trained, images: Order, reader: Reader, batch_size: int, report: InputReport
 ) -> Generator[Predicted, None, None]:
     """Yields the predictions for all images in their order, with flat memory however many there are.
 

@@ -52,6 +52,7 @@ class Record:
       value_range: lowest and highest value of the pixels that the network takes.
       decode: value of --decode.
       input: which images its steps saw.
+      kind: of the examples, a name in `data.kinds`; images have `image_shape` and `decode`.
       format: number of the record's format.
     """
 
@@ -63,6 +64,7 @@ class Record:
     value_range: tuple[float, float] = (0.0, 1.0)
     decode: str = 'exact'
     input: InputRecord = dataclasses.field(default_factory=InputRecord)
+    kind: str = 'image'
     format: int = FORMAT
 
 
@@ -100,7 +102,13 @@ def _check(record: Record) -> None:
         raise ValueError(f'its image_shape is {shown(list(record.image_shape))}')
     if channels not in (1, 3) or record.format < 0:
         raise ValueError(f'its format is {record.format}, and its images have {channels} channels')
-    texts = {'model': record.model, 'decode': record.decode, **record.versions, **record.hparams}
+    texts = {
+        'model': record.model,
+        'decode': record.decode,
+        'kind': record.kind,
+        **record.versions,
+        **record.hparams,
+    }
     for name, text in (*texts.items(), *record.input.settings.items()):
         if not (_is_short(name) and (_is_short(text) or not isinstance(text, str))):
             raise ValueError(f'its {shown(name)} is {shown(text)}')
@@ -182,6 +190,10 @@ def check_same(
     remedy = 'name another folder, or none to start anew'
     if old.model != new.model:
         raise FlagError(f'{flag}={model_dir} was made by --model={old.model}: {remedy}.')
+    if old.kind != new.kind:
+        raise FlagError(
+            f'{flag}={model_dir} was trained on {old.kind}s, but --data holds {new.kind}s: {remedy}.'
+        )
     if old.image_shape != new.image_shape:
         was, now = ('x'.join(map(str, record.image_shape)) for record in (old, new))
         raise FlagError(

@@ -7,8 +7,14 @@ from typing import Any
 
 from estimator_lab.console.tensorflow_errors import no_room_by, reason_of
 from estimator_lab.data.images.graph_decode import decode_batch
+from estimator_lab.data.images.kind import ImageReader
 from estimator_lab.data.images.shape import ImageShape
+from estimator_lab.data.kind import Reader
+from estimator_lab.data.trees.kind import TreeReader
+from estimator_lab.data.trees.parse import NONE
+from estimator_lab.data.trees.tokens import UNKNOWN, Tokens
 from estimator_lab.errors import FlagError, LabError
+from estimator_lab.feature_keys import LEFT, LEVEL, NODE_LABEL, TOKEN
 from estimator_lab.inference.model import Trained
 from estimator_lab.pixels import UINT8_MAX
 from estimator_lab.tf1 import hushed, tf
@@ -25,7 +31,16 @@ PIXELS_SIGNATURE = 'pixels:serving_default'
 """Estimator's name for a model's outputs behind an alternative receiver."""
 
 
-def serving_input_receiver_fn(shape: ImageShape) -> Callable[[], Any]:
+def serving_input_receiver_fn(reader: Reader) -> Callable[[], Any]:
+    """Returns the receiver of an export, which takes examples as `reader` would read them."""
+    if isinstance(reader, ImageReader):
+        return _image_receiver(reader.shape)
+    if isinstance(reader, TreeReader):
+        return _tree_receiver(reader.tokens)
+    raise TypeError(f'{type(reader).__name__} has no receiver')
+
+
+def _image_receiver(shape: ImageShape) -> Callable[[], Any]:
     """Returns the receiver of an export: encoded images, decoded and scaled as in training, or pixels.
 
     Args:
@@ -47,6 +62,34 @@ def serving_input_receiver_fn(shape: ImageShape) -> Callable[[], Any]:
     return receiver
 
 
+def _tree_receiver(tokens: Tokens) -> Callable[[], Any]:
+    """Returns the receiver of an export for trees, [n, nodes] each, padded behind their roots.
+
+    Args:
+      tokens: the vocabulary, which the export holds.
+
+    Returns:
+      A function that builds a `ServingInputReceiver` for `token`, string: of leaves, '' of other nodes;
+      `left` and `level`, int32: see `data.trees.parse.Tree`.
+    """
+
+    def receiver() -> Any:
+        texts = tf.placeholder(tf.string, [None, None], name=TOKEN)
+        left, level = (tf.placeholder(tf.int32, [None, None], name=name) for name in (LEFT, LEVEL))
+        table = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(
+                tf.constant(list(tokens.texts)), tf.range(1, len(tokens.texts) + 1, dtype=tf.int32)
+            ),
+            default_value=UNKNOWN,
+        )
+        inner = tf.equal(texts, '')
+        ids = tf.where(inner, tf.fill(tf.shape(texts), NONE), table.lookup(texts))
+        features = {TOKEN: ids, LEFT: left, LEVEL: level, NODE_LABEL: tf.fill(tf.shape(texts), NONE)}
+        return tf.estimator.export.ServingInputReceiver(features, {TOKEN: texts, LEFT: left, LEVEL: level})
+
+    return receiver
+
+
 def export_saved_model(trained: Trained, folder: Path) -> Path:
     """Exports the newest checkpoint of a model.
 
@@ -61,7 +104,7 @@ def export_saved_model(trained: Trained, folder: Path) -> Path:
       FlagError: if the folder can't be written.
       LabError: if it could, but the disk is full; what was written is removed.
     """
-    receiver = serving_input_receiver_fn(trained.shape)
+    receiver = serving_input_receiver_fn(trained.reader)
     before = set(folder.glob(_UNFINISHED))
     try:
         path = trained.estimator.export_saved_model(str(folder), receiver)

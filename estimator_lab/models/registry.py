@@ -30,7 +30,7 @@ class Model:
       name: value of --model.
       module: where it is.
       summary: one line for --help.
-      kind: of its examples, a name in `data.kinds`.
+      kinds: of the examples that it takes, names in `data.kinds`; a run has examples of one of them.
       headline: the evaluation metric by which runs are compared, a name in `core.keys`.
       higher_is_better: whether a larger headline is a better one.
       labelled: whether it needs examples with labels; others take labels where there are any.
@@ -45,7 +45,7 @@ class Model:
     name: str
     module: str
     summary: str
-    kind: str = 'image'
+    kinds: tuple[str, ...] = ('image',)
     headline: str = ACCURACY
     higher_is_better: bool = True
     labelled: bool = True
@@ -83,6 +83,12 @@ MODELS = {
             'recurrent',
             'estimator_lab.models.recurrent',
             'recurrent networks that read an image as a sequence, for classification',
+        ),
+        Model(
+            'recursive',
+            'estimator_lab.models.recursive',
+            'a recursive network on trees, or on the quadtrees of images, for classification',
+            kinds=('tree', 'image'),
         ),
         Model(
             'dbn',

@@ -1,12 +1,10 @@
 """Exports on the way: --export=best,latest,final, each a SavedModel below model_dir/export/NAME."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.data.images.shape import ImageShape
 from estimator_lab.errors import FlagError
-from estimator_lab.inference.serving import serving_input_receiver_fn
 from estimator_lab.tf1 import tf
 from estimator_lab.training.best_evaluation import BestEvaluation
 
@@ -14,12 +12,14 @@ NAMES = ('best', 'latest', 'final')
 _KEPT = 1
 
 
-def make_exporters(names: Sequence[str], shape: ImageShape, evaluations: BestEvaluation) -> list[Any]:
+def make_exporters(
+    names: Sequence[str], receiver: Callable[[], Any], evaluations: BestEvaluation
+) -> list[Any]:
     """Returns the exporters of a run, for `tf.estimator.EvalSpec`.
 
     Args:
       names: of NAMES.
-      shape: of the images that the network takes.
+      receiver: gives the `ServingInputReceiver` of an export.
       evaluations: tells which evaluation was the best.
 
     Raises:
@@ -28,7 +28,6 @@ def make_exporters(names: Sequence[str], shape: ImageShape, evaluations: BestEva
     for name in names:
         if name not in NAMES:
             raise FlagError(f'--export={name} is not allowed: one or more of {", ".join(NAMES)}.')
-    receiver = serving_input_receiver_fn(shape)
     makers = {
         'best': lambda: _BestExporter(evaluations, receiver),
         'latest': lambda: tf.estimator.LatestExporter('latest', receiver, exports_to_keep=_KEPT),

@@ -1,12 +1,14 @@
-"""The images that a run trains and evaluates on, and their labels."""
+"""The examples that a run trains and evaluates on, and their labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from estimator_lab.data.kinds import KINDS
+from estimator_lab.data.kind import Kind
+from estimator_lab.data.kinds import KINDS, kind_in
 from estimator_lab.data.labels import Vocabulary, read_vocabulary
 from estimator_lab.data.order.archives import Archives, Say, open_archives
 from estimator_lab.data.order.parts import EVERYTHING, Part
+from estimator_lab.data.tar.sources import expand_archives, is_pipe
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.registry import Model
 from estimator_lab.training.settings import Settings
@@ -19,7 +21,7 @@ class Inputs:
     """What a run reads.
 
     Attributes:
-      train: the images to train on.
+      train: the examples to train on.
       evaluation: those to evaluate on.
       vocabulary: the labels, in the order of their ids; None where there are none, nor need be.
       unseen: whether evaluation takes other images than training.
@@ -36,13 +38,31 @@ class Inputs:
         return self.vocabulary.labels if self.vocabulary else ()
 
 
-def open_inputs(settings: Settings, model: Model, known_labels: Sequence[str] | None, say: Say) -> Inputs:
+def kind_of_data(settings: Settings, model: Model) -> Kind:
+    """Returns the kind of examples in a run's data, of those that its model takes.
+
+    The first archive decides where the model takes several; one that passes by only once has the first kind.
+
+    Raises:
+      DataError: there is no such archive.
+    """
+    kinds = [KINDS[name] for name in model.kinds]
+    if len(kinds) == 1:
+        return kinds[0]
+    first = expand_archives(settings.data)[0]
+    found = None if is_pipe(first) else kind_in(first)
+    return found if found in kinds else kinds[0]
+
+
+def open_inputs(
+    settings: Settings, model: Model, kind: Kind, known_labels: Sequence[str] | None, say: Say
+) -> Inputs:
     """Opens the archives of a run and checks that they can be trained on.
 
     Args:
       settings: names them.
-      model: says of which kind its examples are, and whether each must have a label; otherwise labels are
-        taken where there are any.
+      model: says whether each example must have a label; otherwise labels are taken where there are any.
+      kind: of the examples.
       known_labels: the vocabulary of the model_dir; for archives that pass by only once, and can't be asked.
       say: shows one line to the user.
 
@@ -53,18 +73,17 @@ def open_inputs(settings: Settings, model: Model, known_labels: Sequence[str] | 
     if settings.split and settings.eval_data:
         raise FlagError('--split divides --data into two, so that --eval_data has no place beside it.')
     train_part, eval_part = _parse_split(settings.split)
-    wanted = KINDS[model.kind].wanted
-    given = open_archives(settings.data, settings.use_damaged, say, wanted)
+    given = _open(settings.data, settings, kind, say)
     if settings.eval_data:
-        evaluation = open_archives(settings.eval_data, settings.use_damaged, say, wanted)
+        evaluation = _open(settings.eval_data, settings, kind, say)
     elif given.total is None:
-        raise FlagError(f'{_once(settings)}: give other images as --eval_data.')
+        raise FlagError(f'{_once(settings)}: give other {kind.noun} as --eval_data.')
     else:
         evaluation = given.restricted_to(eval_part)
     train = given.restricted_to(train_part)
     for purpose, archives in (('train', train), ('evaluate', evaluation)):
         if archives.total == 0:
-            raise DataError(f'--split={settings.split} leaves no image to {purpose} on.')
+            raise DataError(f'--split={settings.split} leaves no {kind.name} to {purpose} on.')
     unseen = bool(settings.eval_data or settings.split)
     if not model.labelled:
         return Inputs(train, evaluation, _labels_there_are(settings, train), unseen)
@@ -95,6 +114,20 @@ def open_pretraining(settings: Settings, inputs: Inputs, say: Say) -> Inputs:
     return replace(inputs, train=train)
 
 
+def _open(patterns: Sequence[str], settings: Settings, kind: Kind, say: Say) -> Archives:
+    """Opens archives; says so if one has examples of another kind, which its own error does not know."""
+    try:
+        return open_archives(patterns, settings.use_damaged, say, kind.wanted)
+    except DataError:
+        for archive in expand_archives(patterns):
+            other = None if is_pipe(archive) else kind_in(archive)
+            if other not in (None, kind):
+                raise DataError(
+                    f'{archive!r} holds {other.noun}, but --model={settings.model} takes {kind.noun}.'
+                ) from None
+        raise
+
+
 def _parse_split(text: str) -> tuple[Part, Part]:
     """Parses 'TRAIN,EVAL' or 'TRAIN'; '' trains and evaluates on everything."""
     if not text:
@@ -116,15 +149,14 @@ def _parse_split(text: str) -> tuple[Part, Part]:
 def _labels_there_are(settings: Settings, train: Archives) -> Vocabulary | None:
     if settings.vocabulary:
         return read_vocabulary(settings.vocabulary)
-    labels = [label for label in train.counts if label]
-    return Vocabulary(tuple(labels)) if len(labels) > 1 else None
+    return Vocabulary(train.labels) if len(train.labels) > 1 else None
 
 
 def _vocabulary(settings: Settings, train: Archives, known_labels: Sequence[str] | None) -> Vocabulary:
     if settings.vocabulary:
         return read_vocabulary(settings.vocabulary)
     if train.total is not None:
-        return Vocabulary(tuple(train.counts))
+        return Vocabulary(train.labels)
     if known_labels:
         return Vocabulary(tuple(known_labels))
     raise FlagError(
@@ -138,25 +170,25 @@ def _once(settings: Settings) -> str:
 
 
 def _check_training_labels(train: Archives, vocabulary: Vocabulary, settings: Settings) -> None:
-    unknown = [label for label in train.counts if vocabulary.id_of(label) < 0]
+    unknown = [label for label in train.labels if vocabulary.id_of(label) < 0]
     if unknown:
-        images = sum(train.counts[label] for label in unknown)
+        examples = sum(train.counts[label] for label in unknown)
         raise DataError(
-            f'{images:,} of {train.total:,} training images have labels that --vocabulary='
+            f'{examples:,} of {train.total:,} training {train.wanted.noun} have labels that --vocabulary='
             f'{settings.vocabulary} lacks ({_named(unknown)}).'
         )
 
 
 def _check_eval_labels(evaluation: Archives, vocabulary: Vocabulary, say: Say) -> None:
     counts = evaluation.counts
-    unknown = [label for label in counts if vocabulary.id_of(label) < 0]
+    unknown = [label for label in evaluation.labels if vocabulary.id_of(label) < 0]
     if not unknown:
         return
-    images = sum(counts[label] for label in unknown)
-    if len(unknown) == len(counts):
+    examples = sum(counts[label] for label in unknown)
+    if len(unknown) == len(evaluation.labels):
         raise DataError(f'--eval_data has no label in common with --data (its labels: {_named(unknown)}).')
     say(
-        f'{images} of {evaluation.total} evaluation images have labels that training '
+        f'{examples} of {evaluation.total} evaluation {evaluation.wanted.noun} have labels that training '
         f'never saw ({_named(unknown)}): counted as unknown_labels, left out of the other metrics.'
     )
 

@@ -1,6 +1,5 @@
 """One phase of a training run: an Estimator, the data it sees, and the steps from its first to its last."""
 
-import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -8,15 +7,19 @@ import numpy as np
 
 from estimator_lab.console.outputs import writing
 from estimator_lab.console.progress import Progress
-from estimator_lab.data.images.kind import ImageReader
+from estimator_lab.data.kind import Reader
 from estimator_lab.data.order.archives import Archives
 from estimator_lab.data.order.legs import Leg
 from estimator_lab.data.pipeline.bad_list import BadList
 from estimator_lab.data.pipeline.batches import read_batches
 from estimator_lab.data.pipeline.input_fns import InputFn, archive_input_fn
 from estimator_lab.data.pipeline.report import InputReport
+from estimator_lab.data.trees.kind import TREES
+from estimator_lab.data.trees.tokens import FILE as TOKENS_FILE
+from estimator_lab.data.trees.tokens import Tokens, write_tokens
 from estimator_lab.feature_keys import IMAGE
 from estimator_lab.inference.record import write_record
+from estimator_lab.inference.serving import serving_input_receiver_fn
 from estimator_lab.tf1 import tf
 from estimator_lab.training.best_evaluation import BestEvaluation
 from estimator_lab.training.distribution import Role, run_until_finished
@@ -73,7 +76,7 @@ class PhaseTrainer:
         self._train_report = self._report(plan.inputs.train)
         self._evaluations = BestEvaluation(plan.folder, plan.run.model, say)
         names = plan.run.settings.export if plan.is_final else ()
-        self._exporters = make_exporters(names, plan.run.reader.shape, self._evaluations)
+        self._exporters = make_exporters(names, serving_input_receiver_fn(plan.run.reader), self._evaluations)
 
     @property
     def bad_images(self) -> int:
@@ -224,6 +227,8 @@ class PhaseTrainer:
         folder = self.plan.folder
         with writing('model_dir', folder):
             folder.mkdir(parents=True, exist_ok=True)
+            if self.plan.run.kind is TREES:
+                write_tokens(folder / TOKENS_FILE, Tokens(self.plan.run.params['tokens']))
             write_record(folder, self.plan.record)
 
     def _prepare(self, switch: StopSwitch) -> None:
@@ -256,13 +261,13 @@ class PhaseTrainer:
         finally:
             progress.close()
 
-    def _plain_reader(self) -> ImageReader:
+    def _plain_reader(self) -> Reader:
         """Returns how examples become arrays where nothing is learned: without random changes."""
-        return dataclasses.replace(self.plan.run.reader, augmentation=None)
+        return self.plan.run.reader.plain()
 
     def _report(self, archives: Archives) -> InputReport:
         allowed = self.plan.run.settings.max_bad_fraction
-        return InputReport(self._say, archives.total or 0, allowed, self._bad_list)
+        return InputReport(self._say, archives.total or 0, allowed, self._bad_list, wanted=archives.wanted)
 
     def _inherited(self) -> Any:
         """Returns the WarmStartSettings that take over the phase before; None in the first phase."""

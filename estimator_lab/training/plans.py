@@ -18,7 +18,7 @@ from estimator_lab.training.run import Run
 from estimator_lab.training.settings import Settings
 
 _DEFAULT_EPOCHS = 10
-_NO_HPARAMS = ('image_shape', 'vocabulary', 'model_dir')
+_NO_HPARAMS = ('image_shape', 'vocabulary', 'tokens', 'model_dir')
 _COMPARED = ('model', 'image_size', 'channels', 'batch_size', 'augment', 'decode', 'precision', 'seed')
 
 
@@ -87,15 +87,15 @@ class Plan:
     @property
     def record(self) -> Record:
         """What the phase's folder says about itself."""
-        shape = self.run.reader.shape
         return Record(
             model=self.run.model.name,
-            image_shape=(shape.height, shape.width, shape.channels),
+            image_shape=self.run.params['image_shape'],
             vocabulary=self.inputs.labels,
             hparams={k: v for k, v in asdict(self.resolved).items() if k not in _NO_HPARAMS},
             versions=versions(tf.__version__),
             decode=self.run.settings.decode,
             input=self.resumption.input,
+            kind=self.run.kind.name,
         )
 
     @property
@@ -196,7 +196,7 @@ def _last_step(settings: Settings, phase: Phase, legs: Sequence[Leg]) -> int:
         raise FlagError(f'--epochs={epochs:g} must be more than 0.')
     if not images_in(legs[-1].newest_sources):
         raise FlagError(
-            f'--data={",".join(settings.data)} passes by only once, so that nobody knows how many images '
+            f'--data={",".join(settings.data)} passes by only once, so that nobody knows how many examples '
             'make an epoch: give --max_steps.'
         )
     return step_after(legs, epochs)

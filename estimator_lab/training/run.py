@@ -1,29 +1,23 @@
 """What all phases of a training run have in common, opened and checked before anything is written."""
 
-import dataclasses
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from estimator_lab.core.hparams import parse_hparams, resolve
 from estimator_lab.core.phases import Phase
-from estimator_lab.data.decoded_cache import cache_for
 from estimator_lab.data.images.augment import parse_augmentation
-from estimator_lab.data.images.decode import DECODERS
-from estimator_lab.data.images.kind import ImageReader
-from estimator_lab.data.images.shape import ImageShape
-from estimator_lab.data.kind import Kind
+from estimator_lab.data.kind import Kind, Reader
 from estimator_lab.data.kinds import KINDS
-from estimator_lab.data.order.archives import distinct_examples
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.confinement import check_confined
 from estimator_lab.inference.record import Record, read_record
 from estimator_lab.models.registry import Model, find_model
 from estimator_lab.optimizers import SECOND_ORDER, make_optimizer
 from estimator_lab.training.distribution import Role
-from estimator_lab.training.inputs import Inputs, open_inputs, open_pretraining
+from estimator_lab.training.inputs import Inputs, kind_of_data, open_inputs, open_pretraining
 from estimator_lab.training.precision import check_precision, refuse_nondeterminism
+from estimator_lab.training.readers import data_params, make_reader
 from estimator_lab.training.settings import Settings
 
 Say = Callable[[str], None]
@@ -40,7 +34,8 @@ class Run:
       phases: of training, in their order.
       inputs: what the last phase trains and evaluates on.
       pretraining: the same of the phases before; None where there are none.
-      reader: how examples become arrays.
+      kind: of its examples.
+      reader: how they become arrays.
       previous: what model_dir said of itself when the run was opened; None for a new one.
     """
 
@@ -50,7 +45,8 @@ class Run:
     phases: Sequence[Phase]
     inputs: Inputs
     pretraining: Inputs | None
-    reader: ImageReader
+    kind: Kind
+    reader: Reader
     previous: Record | None
 
 
@@ -68,26 +64,23 @@ def open_run(settings: Settings, role: Role, say: Say) -> Run:
     """
     _check_machine(settings, role)
     model = find_model(settings.model)
-    check_kind(KINDS[model.kind], settings, KINDS.values())
+    kind = kind_of_data(settings, model)
+    check_kind(kind, settings, KINDS.values())
     params_class = model.load().Params
     hparams = parse_hparams(params_class, settings.hparams)
-    augmentation = parse_augmentation(settings.augment, settings.seed)
+    parse_augmentation(settings.augment, settings.seed)
     previous = read_record(settings.model_dir)
     check_confined(settings.model_dir)
-    inputs = open_inputs(settings, model, previous.vocabulary if previous else None, say)
-    shape = ImageShape(settings.image_size, settings.image_size, settings.channels)
-    params = {**hparams, 'image_shape': tuple(shape), 'vocabulary': inputs.labels}
+    inputs = open_inputs(settings, model, kind, previous.vocabulary if previous else None, say)
+    params = {**hparams, **data_params(kind, settings, inputs, previous)}
     resolved = resolve(params_class, params)
     if settings.precision != 'float32' and resolved.optimizer in SECOND_ORDER:
         raise FlagError(make_optimizer(resolved.optimizer, None).cannot(settings.precision))
     model.load().check(resolved)
     phases = model.phases(resolved)
     pretraining = _open_pretraining(phases, settings, inputs, role, say)
-    reader = ImageReader(shape, DECODERS[settings.decode], augmentation)
-    archives = [one for found in (inputs, pretraining) if found for one in (found.train, found.evaluation)]
-    cache = cache_for(distinct_examples(archives), math.prod(shape), settings.decoded_cache)
-    reader = dataclasses.replace(reader, cache=cache)
-    return Run(settings, model, params, phases, inputs, pretraining, reader, previous)
+    reader = make_reader(kind, settings, params, inputs, [found for found in (inputs, pretraining) if found])
+    return Run(settings, model, params, phases, inputs, pretraining, kind, reader, previous)
 
 
 def check_kind(kind: Kind, settings: Settings, kinds: Iterable[Kind]) -> None:

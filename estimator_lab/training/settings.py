@@ -7,7 +7,8 @@ from pathlib import Path
 from estimator_lab.console.options import option
 from estimator_lab.models.registry import MODELS
 
-_MODEL, _DATA, _IMAGES, _TRAINING, _OUTPUT = 'Model', 'Data', 'Images', 'Training', 'Output'
+_MODEL, _DATA, _IMAGES, _TREES = 'Model', 'Data', 'Images', 'Trees'
+_TRAINING, _OUTPUT = 'Training', 'Output'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +22,7 @@ class Settings:
     hparams: str = option('', _MODEL, "the model's hyper-parameters, name=value,...; 'help' lists them")
 
     data: Sequence[str] = option(
-        (), _DATA, "tar archives to train on: paths, globs, URLs, '-' for stdin; none: built-in faces"
+        (), _DATA, "archives to train on, or texts of trees: paths, globs, URLs, '-'; none: built-in faces"
     )
     eval_data: Sequence[str] = option((), _DATA, 'tar archives to evaluate on; none: the training data')
     split: str = option('', _DATA, 'TRAIN,EVAL: shares of the images in --data to train and to evaluate on')
@@ -46,6 +47,11 @@ class Settings:
         256, _IMAGES, 'megabytes of decoded images to keep, if all fit; 0: decode in each epoch', lower=0
     )
     augment: str = option('', _IMAGES, 'random changes in training: shift=PIXELS,mirror,brightness=SHARE')
+
+    tokens: Path | None = option(None, _TREES, 'file of one token a line; default: those in --data')
+    max_tokens: int = option(
+        50_000, _TREES, 'of the tokens in --data, as many of the most frequent', lower=1, upper=1_000_000
+    )
 
     model_dir: Path = option(None, _TRAINING, 'checkpoints and TensorBoard files; default runs/MODEL')
     batch_size: int = option(32, _TRAINING, 'examples in a step of one worker', lower=1)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from estimator_lab.core.hparams import structural_fields
+from estimator_lab.data.pipeline.input_fns import placeholder_features
 from estimator_lab.inference.model import Trained, open_trained
 from estimator_lab.inference.record import check_same
 from estimator_lab.tf1 import tf
@@ -20,7 +21,7 @@ class WarmStart:
     Attributes:
       source: the model that they were trained in.
       taken: names of the variables that begin as they are there.
-      new: names of those that don't: they belong to labels that are others there.
+      new: names of those that don't: they belong to labels or tokens that are others there.
     """
 
     source: Trained
@@ -59,8 +60,8 @@ def warm_start_settings(
 def open_warm_start(folder: Path, plan: Plan) -> WarmStart:
     """Returns what a run can take over from another folder.
 
-    All of the network's variables are taken if it has the same labels. Otherwise those are new whose size
-    depends on the number of labels: the head.
+    All of the network's variables are taken if it has the same labels and tokens. Otherwise those are new
+    whose size depends on the number of labels, the head, or of tokens, their vectors.
 
     Args:
       folder: the other model_dir.
@@ -79,20 +80,23 @@ def open_warm_start(folder: Path, plan: Plan) -> WarmStart:
         bound,
         '--warm_start',
     )
-    shapes = _variables(plan, plan.inputs.labels)
+    here = {'vocabulary': plan.inputs.labels, 'tokens': plan.params.get('tokens', ())}
+    there = {'vocabulary': source.record.vocabulary, 'tokens': getattr(source.params, 'tokens', ())}
+    shapes = _variables(plan, {'vocabulary': here['vocabulary']})
     new: set[str] = set()
-    if source.record.vocabulary != plan.inputs.labels:
-        others = _variables(plan, (*plan.inputs.labels, ''))
-        new = {name for name in shapes if shapes[name] != others[name]}
+    for kind, texts in here.items():
+        if texts != there[kind]:
+            others = _variables(plan, {'vocabulary': here['vocabulary'], kind: (*texts, '')})
+            new |= {name for name in shapes if shapes[name] != others[name]}
     taken = tuple(name for name in shapes if name not in new)
     return WarmStart(source, taken, tuple(name for name in shapes if name in new))
 
 
-def _variables(plan: Plan, labels: tuple[str, ...]) -> dict[str, list[int]]:
-    """Returns the shapes of the network's variables by name, if it had these labels."""
-    params = {**plan.params, 'vocabulary': labels}
+def _variables(plan: Plan, changes: Mapping[str, tuple[str, ...]]) -> dict[str, list[int]]:
+    """Returns the shapes of the network's variables by name, if it had these labels or tokens."""
+    params = {**plan.params, **changes}
     with tf.Graph().as_default():
-        image = tf.placeholder(tf.float32, [None, *plan.run.reader.shape])
-        plan.run.model.load().model_fn({'image': image}, None, tf.estimator.ModeKeys.PREDICT, params)
+        features = placeholder_features(plan.run.reader)
+        plan.run.model.load().model_fn(features, None, tf.estimator.ModeKeys.PREDICT, params)
         variables = tf.global_variables()
         return {v.op.name: v.shape.as_list() for v in variables if v.op.name != tf.GraphKeys.GLOBAL_STEP}

@@ -10,7 +10,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_m
 
 from estimator_lab.core import keys
 from estimator_lab.data.images.input_fns import numpy_input_fn
-from estimator_lab.data.pipeline.paths import ImageInput
+from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError
@@ -49,7 +49,7 @@ def expected(trained, images):
 def run(trained, path, **settings):
     report = InputReport(lambda line: None)
     settings = EvaluationSettings(trained.reader, **{'batch_size': 6, **settings})
-    return evaluate(trained, ImageInput([str(path)]), settings, report)
+    return evaluate(trained, ExampleInput([str(path)]), settings, report)
 
 
 @pytest.fixture(scope='module')

@@ -6,7 +6,7 @@ from PIL import Image
 
 from estimator_lab.core import keys
 from estimator_lab.data.pipeline.batches import BadExample
-from estimator_lab.data.pipeline.paths import ImageInput
+from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import DataError, FlagError, LabError
 from estimator_lab.inference.model import open_trained
@@ -33,7 +33,7 @@ def some_bad(path, *bad, count=11):
 
 def predict(trained, path, batch_size=4, report=None):
     report = report or InputReport(lambda line: None)
-    return list(predicted_batches(trained, ImageInput([str(path)]), trained.reader, batch_size, report))
+    return list(predicted_batches(trained, ExampleInput([str(path)]), trained.reader, batch_size, report))
 
 
 def test_predictions_are_those_of_the_network_for_each_image(trained, archive):
@@ -118,7 +118,7 @@ def test_an_archive_that_breaks_off_is_an_error_behind_the_predictions(trained, 
     with pytest.raises(DataError, match='cut off at byte 30000'):
         got.extend(
             predicted_batches(
-                trained, ImageInput([str(cut)]), trained.reader, 4, InputReport(lambda line: None)
+                trained, ExampleInput([str(cut)]), trained.reader, 4, InputReport(lambda line: None)
             )
         )
     assert sum(len(batch.keys) for batch in got) >= 8

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from estimator_lab.data.images.kind import ImageReader
 from estimator_lab.data.images.shape import ImageShape
 from estimator_lab.errors import DataError, FlagError
+from estimator_lab.inference.serving import serving_input_receiver_fn
 from estimator_lab.models.registry import MODELS, Model
 from estimator_lab.tf1 import tf
 from estimator_lab.training.best_evaluation import BestEvaluation
@@ -127,11 +129,11 @@ def write_headlines(model_dir, tag, values):
 
 def test_a_restart_keeps_the_better_export(tmp_path):
     estimator, folder = FakeEstimator(tmp_path), tmp_path / 'export' / 'best'
-    shape = ImageShape(8, 8, 1)
+    receiver = serving_input_receiver_fn(ImageReader(ImageShape(8, 8, 1)))
     for step, accuracy, best in ((1, 0.25, 1), (2, 0.75, 2), (3, 0.5, 2), (4, 0.75, 2), (5, 0.8, 5)):
         write_headlines(tmp_path, 'accuracy', [(step, accuracy)])
         (exporter,) = make_exporters(
-            ['best'], shape, BestEvaluation(tmp_path, CNN)
+            ['best'], receiver, BestEvaluation(tmp_path, CNN)
         )  # another in each process
         exporter.export(estimator, str(folder), str(step), {'accuracy': accuracy, 'global_step': step}, False)
         assert [path.read_text() for path in folder.glob('*/saved_model.pb')] == [str(best)]

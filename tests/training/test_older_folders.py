@@ -9,7 +9,7 @@ import shutil
 import numpy as np
 import pytest
 
-from estimator_lab.data.pipeline.paths import ImageInput
+from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.inference.evaluation import EvaluationSettings, evaluate
 from estimator_lab.inference.model import open_trained
@@ -43,7 +43,7 @@ def folder(model, tmp_path):
 def test_it_evaluates_and_predicts(model, folder, archive):
     trained = open_trained(folder)
     assert trained.step == 7
-    images = ImageInput([str(archive)])
+    images = ExampleInput([str(archive)])
     found = evaluate(trained, images, EvaluationSettings(trained.reader, batch_size=6), InputReport())
     for name, value in FIGURES[model]['at_7'].items():
         if name != 'global_step':

@@ -1,5 +1,6 @@
 """What a layer makes of the images of an evaluation, for TensorBoard's PROJECTOR page."""
 
+import copy
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -26,7 +27,7 @@ class EmbeddingsHook(tf.train.SessionRunHook):
 
     Args:
       vectors: float32 [batch, size].
-      images: float32 [batch, height, width, channels] in [0, 1].
+      images: float32 [batch, height, width, channels] in [0, 1]; None shows dots.
       columns: what points are coloured and searched by: of each title, a tensor [batch] and the function
         that makes a text of one of its values.
       output_dir: the run's folder of event files.
@@ -36,12 +37,14 @@ class EmbeddingsHook(tf.train.SessionRunHook):
     def __init__(
         self,
         vectors: Tensor,
-        images: Tensor,
+        images: Tensor | None,
         columns: Mapping[str, tuple[Any, TextOf]],
         output_dir: str,
         name: str = 'embeddings',
     ) -> None:
-        self._tensors = (vectors, _thumbnails(images), *(tensor for tensor, _ in columns.values()))
+        shown = () if images is None else (_thumbnails(images),)
+        self._has_images = bool(shown)
+        self._tensors = (vectors, *(tensor for tensor, _ in columns.values()), *shown)
         self._texts_of = {title: text_of for title, (_, text_of) in columns.items()}
         self._output_dir = Path(output_dir)
         self._name = name
@@ -53,19 +56,20 @@ class EmbeddingsHook(tf.train.SessionRunHook):
         return tf.train.SessionRunArgs(self._tensors)
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
-        for vector, image, *values in zip(*run_values.results, strict=True):
+        for vector, *others in zip(*run_values.results, strict=True):
             # Copies, as a part of a batch would hold the whole of it in memory.
-            self._sample.offer((vector.copy(), image.copy(), *values))
+            self._sample.offer((vector.copy(), *map(copy.copy, others)))
 
     def end(self, session: Any) -> None:
         if not self._sample.kept:
             return
-        vectors, images, *values = zip(*self._sample.kept, strict=True)
+        vectors, *values = zip(*self._sample.kept, strict=True)
+        images = np.array(values.pop()) if self._has_images else None
         columns = {
             title: [text_of(value) for value in column]
             for (title, text_of), column in zip(self._texts_of.items(), values, strict=True)
         }
-        write_projection(self._output_dir, self._name, np.array(vectors), columns, np.array(images))
+        write_projection(self._output_dir, self._name, np.array(vectors), columns, images)
 
 
 def labels_and_keys(

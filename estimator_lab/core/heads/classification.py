@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 from estimator_lab.core import keys
@@ -11,7 +12,7 @@ from estimator_lab.core.display.input_grid import InputGridHook
 from estimator_lab.core.display.network import summarise_network
 from estimator_lab.core.display.pr_curves import PrCurvesHook
 from estimator_lab.core.endpoints import LOGITS, Endpoint, Endpoints, publish
-from estimator_lab.core.features import class_ids, example_weights, images_of
+from estimator_lab.core.features import class_ids, example_weights, has_images, images_of
 from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.hparams import hparam
 from estimator_lab.core.metrics.streaming import count, mean_per_class_accuracy
@@ -29,7 +30,7 @@ def clipping(default: float) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class ClassifierParams(TrainingParams):
-    """Parameters of every image classifier."""
+    """Parameters of every classifier."""
 
     clip_norm: float = clipping(0.0)
 
@@ -47,8 +48,9 @@ def classification_spec(
     mode: Mode,
     params: ClassifierParams,
     config: RunConfig | None,
+    terms: Sequence[Tensor] = (),
 ) -> EstimatorSpec:
-    """Returns the EstimatorSpec of an image classifier.
+    """Returns the EstimatorSpec of a classifier.
 
     PREDICT gives classes int64 [batch], probabilities float32 [batch, num_classes], labels string [batch]
     and, where the input has them, key string [batch]. An export of it has the five most probable labels of
@@ -60,7 +62,7 @@ def classification_spec(
     curves and, in its projector, the last layer before the logits.
 
     TRAIN takes one step of the chosen optimizer down the mean cross-entropy; TensorBoard gets the batch's
-    images with their labels, and what `summarise_network` shows.
+    images with their labels, if there are any, and what `summarise_network` shows.
 
     Args:
       logits: float32 [batch, num_classes].
@@ -70,6 +72,7 @@ def classification_spec(
       mode: a `tf.estimator.ModeKeys`.
       params: the classifier's parameters.
       config: the RunConfig, which says whether and where to show things.
+      terms: scalars that TRAIN adds to the cross-entropy.
     """
     if mode == tf.estimator.ModeKeys.PREDICT:
         publish({**endpoints, LOGITS: Endpoint(logits)})
@@ -78,7 +81,7 @@ def classification_spec(
     if mode == tf.estimator.ModeKeys.EVAL:
         return answers.evaluate(_last_layer(endpoints), display_of(config))
     summarise_network(endpoints, params.image_shape)
-    return answers.train(display_of(config))
+    return answers.train(display_of(config), terms)
 
 
 def ids_and_weights(labels: Tensor, features: Features, params: ClassifierParams) -> tuple[Tensor, Tensor]:
@@ -139,22 +142,23 @@ class _Answers:
             evaluation_hooks=hooks,
         )
 
-    def train(self, display: Display | None) -> EstimatorSpec:
-        step = train_op(self._loss, self._params, self._weights, clip_norm=self._params.clip_norm)
+    def train(self, display: Display | None, terms: Sequence[Tensor]) -> EstimatorSpec:
+        loss = tf.add_n([self._loss, *terms]) if terms else self._loss
+        step = train_op(loss, self._params, self._weights, clip_norm=self._params.clip_norm)
         with tf.name_scope('train_accuracy'):
             correct = tf.cast(tf.equal(tf.argmax(self._logits, axis=1), self._ids), tf.float32)
             accuracy = tf.div_no_nan(tf.reduce_sum(correct * self._weights), tf.reduce_sum(self._weights))
         # Outside the scope, so that TensorBoard draws training and evaluation into one chart.
         tf.summary.scalar(keys.ACCURACY, accuracy)
         hooks = []
-        if display:
+        if display and has_images(self._features):
             images = images_of(self._features, self._params.image_shape)
             text_of = self._params.vocabulary.__getitem__
             hooks.append(
                 InputGridHook(images, self._ids, text_of, display.every_n_steps, str(display.folder))
             )
         return tf.estimator.EstimatorSpec(
-            tf.estimator.ModeKeys.TRAIN, loss=self._loss, train_op=step, training_hooks=hooks
+            tf.estimator.ModeKeys.TRAIN, loss=loss, train_op=step, training_hooks=hooks
         )
 
     def _embeddings_hook(self, layer: Tensor, classes: Tensor, display: Display) -> EmbeddingsHook:
@@ -163,7 +167,9 @@ class _Answers:
         shown_ids = tf.where(self._weights > 0, self._ids, -tf.ones_like(self._ids))
         columns = labels_and_keys(self._features, shown_ids, vocabulary)
         columns['predicted'] = classes, functools.partial(label_text, vocabulary)
-        images = images_of(self._features, self._params.image_shape)
+        images = None
+        if has_images(self._features):
+            images = images_of(self._features, self._params.image_shape)
         return EmbeddingsHook(layer, images, columns, str(display.folder))
 
 

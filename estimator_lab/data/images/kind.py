@@ -1,7 +1,7 @@
 """Images as a kind of example: encoded bytes -> pixels."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -69,6 +69,10 @@ class ImageReader:
     def blank(self) -> Arrays:
         """Returns one black image."""
         return {IMAGE: np.zeros((1, *self.shape), np.uint8)}
+
+    def plain(self) -> 'ImageReader':
+        """Returns the same without augmentation."""
+        return replace(self, augmentation=None)
 
     def features(self, arrays: 'Mapping[str, Tensor]') -> 'Mapping[str, Tensor]':
         """Returns 'image' as float32 in [0, 1]: the division of `pixels.to_unit_range`, in a graph."""

@@ -58,6 +58,11 @@ class Archives:
         return {label: counts[label] for label in sorted(counts) if counts[label]}
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels that occur, in sorted order."""
+        return tuple(label for label in self.counts if label)
+
+    @property
     def total(self) -> int | None:
         """Images in all; None where nobody knows."""
         return sum(self.counts.values()) if self.indexes else None
@@ -139,17 +144,20 @@ class Archives:
         return RelayedOrder(before.order(**options), after, leg.epoch + 1, before.total or 0, self.total or 0)
 
     def check_labels(self) -> None:
-        """Makes sure that every image has a label.
+        """Makes sure that every example has a label.
+
+        A line without one, where others have theirs, is left to the reader: it is a bad one, most likely.
 
         Raises:
           DataError: for the first one that lies in no folder.
         """
         for index in self.indexes:
-            if '' in index.labels:
+            if '' in index.labels and not (index.is_text and len(index.labels) > 1):
                 row = int(np.flatnonzero(index.label_ids == index.labels.index(''))[0])
+                why = 'its line shows none' if index.is_text else 'it lies in no folder'
                 raise DataError(
                     f'{index.archive!r}: member {index.name(row)!r} at byte {index.offset(row)} has no '
-                    'label: it lies in no folder.'
+                    f'label: {why}.'
                 )
 
     def _places_of(self, known: Sequence[Source]) -> list[int]:

@@ -267,9 +267,10 @@ class StreamOrder:
             if any(map(is_pipe, self.archives)):
                 break
         if to_skip:
+            archives = ', '.join(self.archives)
             raise DataError(
-                f'{", ".join(self.archives)} ended {to_skip} images before the {start} that were seen when '
-                'the checkpoint was saved: pipe the same archive in again.'
+                f'{archives} ended {to_skip} {self.wanted.noun} before the {start} that were seen when the '
+                'checkpoint was saved: pipe the same archive in again.'
             )
 
     def _images_of(self, number: int, archive: str) -> Iterator[Member]:
@@ -418,5 +419,5 @@ def _permutation(count: int, seed: int, epoch: int) -> np.ndarray:
 def _check_any(images: int) -> None:
     if not images:
         raise DataError(
-            "No image is left to train on: the archives, or this worker's share of them, have none."
+            "No example is left to train on: the archives, or this worker's share of them, have none."
         )

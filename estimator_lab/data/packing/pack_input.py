@@ -16,7 +16,7 @@ from estimator_lab.data.packing.shards import MOST_SKIPPED, Listing
 from estimator_lab.data.pipeline.batches import look_ahead
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar.sources import stamp_of
-from estimator_lab.data.tar.stream import Member, stream_members
+from estimator_lab.data.tar.stream import IMAGES, Member, Wanted, stream_members
 from estimator_lab.errors import DataError
 
 Say = Callable[[str], None]
@@ -55,6 +55,7 @@ class PackInput:
       archives: paths, URLs, or '-' for standard input.
       settings: how they are packed.
       say: shows one line to the user.
+      wanted: which members are packed.
       skipped: the bad images so far: archive, member, offset and reason of each.
       unlisted: how many more bad images there are than `skipped` may list.
       damage: for each archive so far that broke off, where and why.
@@ -63,6 +64,7 @@ class PackInput:
     archives: Sequence[str]
     settings: PackSettings
     say: Say
+    wanted: Wanted = IMAGES
     skipped: list[dict[str, Any]] = field(default_factory=list)
     unlisted: int = 0
     damage: list[str] = field(default_factory=list)
@@ -74,7 +76,7 @@ class PackInput:
         Raises:
           DataError: an archive can't be read, or more is bad than the settings allow.
         """
-        report = InputReport(self.say, _FEW, self.settings.max_bad_fraction)
+        report = InputReport(self.say, _FEW, self.settings.max_bad_fraction, wanted=self.wanted)
         with show_progress('Reading') as progress:
             for (member, share), result in self._prepared():
                 reason = result if isinstance(result, BadExampleError) else None
@@ -85,10 +87,10 @@ class PackInput:
                 if isinstance(result, Member):
                     yield result
                 del result
-                progress(f'{report.seen:,} images', share)
+                progress(f'{report.seen:,} {self.wanted.noun}', share)
         report.check(report.seen)
         if report.seen == report.bad:
-            raise DataError(f'{", ".join(self.archives)}: no image to pack.')
+            raise DataError(f'{", ".join(self.archives)}: no {self.wanted.name} to pack.')
 
     def _skip(self, member: Member, reason: BadExampleError) -> None:
         entry = {
@@ -141,7 +143,7 @@ class PackInput:
             behind = _Behind(sizes, number)
             found = 0
             try:
-                for member in stream_members(archive, behind.set, note=self.say):
+                for member in stream_members(archive, behind.set, note=self.say, wanted=self.wanted):
                     found += 1
                     yield _Stored(member, behind.share)
                     del member  # before the next is read
@@ -153,8 +155,10 @@ class PackInput:
         if not images:
             raise error
         if not self.settings.use_damaged:
-            raise DataError(f'{error} --use_damaged packs the {images:,} images before that.') from error
-        self.say(f'Warning: {error} The {images:,} images before that are used.')
+            raise DataError(
+                f'{error} --use_damaged packs the {images:,} {self.wanted.noun} before that.'
+            ) from error
+        self.say(f'Warning: {error} The {images:,} {self.wanted.noun} before that are used.')
         self.damage.append(str(error))
 
 

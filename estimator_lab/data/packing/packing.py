@@ -37,6 +37,7 @@ from estimator_lab.data.packing.shards import (
     write_manifest,
 )
 from estimator_lab.data.tar.index import build_index
+from estimator_lab.data.tar.stream import IMAGES, Wanted
 from estimator_lab.errors import DataError, FlagError
 
 _WORKPLACE = '.packing'
@@ -46,8 +47,10 @@ _LARGEST_BUFFER = 2**20
 _SPARE_FILES = 64
 
 
-def pack(archives: Sequence[str], out: Path, settings: PackSettings, say: Say = print) -> Manifest:
-    """Writes the images of some archives as shards in random order, with a manifest.
+def pack(
+    archives: Sequence[str], out: Path, settings: PackSettings, say: Say = print, wanted: Wanted = IMAGES
+) -> Manifest:
+    """Writes the examples of some archives as shards in random order, with a manifest.
 
     Args:
       archives: paths, URLs, or '-' for standard input.
@@ -55,6 +58,7 @@ def pack(archives: Sequence[str], out: Path, settings: PackSettings, say: Say = 
         there, and a killed one a hidden folder that the next run clears away.
       settings: how.
       say: shows one line to the user.
+      wanted: which members are examples.
 
     Raises:
       FlagError: `out` is in use.
@@ -62,7 +66,7 @@ def pack(archives: Sequence[str], out: Path, settings: PackSettings, say: Say = 
     """
     try:
         with _workplace(out) as workplace:
-            manifest = _Packer(archives, workplace, settings, say).pack()
+            manifest = _Packer(archives, workplace, settings, say, wanted).pack()
             _publish(workplace, out, manifest)
             return manifest
     except OSError as error:
@@ -159,11 +163,12 @@ class _Packer:
     folder: Path
     settings: PackSettings
     say: Say
+    wanted: Wanted
     labels: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.listing = Listing(MOST_LABELS)
-        self.input = PackInput(self.archives, self.settings, self.say)
+        self.input = PackInput(self.archives, self.settings, self.say, self.wanted)
 
     def pack(self) -> Manifest:
         piles = self._scatter()
@@ -171,7 +176,8 @@ class _Packer:
             if not pile.images:
                 images = sum(pile.images for pile in piles)
                 raise DataError(
-                    f'Shard {number} of --shards={len(piles)} would be empty: there are only {images} images.'
+                    f'Shard {number} of --shards={len(piles)} would be empty: there are only {images} '
+                    f'{self.wanted.noun}.'
                 )
         shards = self._shuffle(piles)
         return Manifest(
@@ -219,7 +225,7 @@ class _Packer:
         total, done, shards = sum(pile.images for pile in piles), 0, []
         with show_progress('Shuffling') as progress:
             for number, pile in enumerate(piles):
-                index = build_index(str(pile.path))
+                index = build_index(str(pile.path), wanted=self.wanted)
                 if len(index) != pile.images:
                     raise DataError(f'{pile.path} was changed while it was packed.')
                 rows = array('Q', range(len(index)))
@@ -230,7 +236,7 @@ class _Packer:
                         member = index.member(row)
                         shard.add(member.name, member.data)
                         done += 1
-                        progress(f'{done:,} of {total:,} images', done / total)
+                        progress(f'{done:,} of {total:,} {self.wanted.noun}', done / total)
                     shard.finish()
                 finally:
                     shard.close()

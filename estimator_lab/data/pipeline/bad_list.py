@@ -20,8 +20,8 @@ _LONGEST_ROW = 2**17  # with quotes doubled
 class BadList:
     """A CSV file of archive, member, offset and reason, which a run that goes on goes on with.
 
-    Every row is one line of text without control characters, so that a half one, which a killed process leaves, harms no
-    other. Threads may use it at the same time.
+    Every row is one line of text without control characters, so that a half one, which a killed process
+    leaves, harms no other. Threads may use it at the same time.
 
     Args:
       path: of the file; nothing is written before the first bad image.

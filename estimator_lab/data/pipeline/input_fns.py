@@ -71,6 +71,16 @@ def archive_input_fn(
     return lambda: dataset_of(examples, reader, labelled=vocabulary is not None)
 
 
+def placeholder_features(reader: Reader) -> Features:
+    """Returns features without examples, for a network that is built to be looked at."""
+    return reader.features(
+        {
+            name: tf.placeholder(tf.as_dtype(array.type), [None, *array.shape])
+            for name, array in reader.signature.items()
+        }
+    )
+
+
 def dataset_of(examples: Callable[[], Iterator[Examples]], reader: Reader, labelled: bool) -> Any:
     """Returns a Dataset of batches; their arrays cross from Python into TensorFlow whole, as they are.
 

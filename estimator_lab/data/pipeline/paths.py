@@ -1,4 +1,4 @@
-"""Images from wherever people have them: files, folders, tar archives, pipes, one after the other."""
+"""Examples from wherever people have them: files, folders, archives, texts, pipes, one after the other."""
 
 import io
 import itertools
@@ -16,10 +16,11 @@ from estimator_lab.data.tar.headers import BLOCK
 from estimator_lab.data.tar.index import open_index
 from estimator_lab.data.tar.sources import STDIN, expand_paths, is_pipe, is_url, open_archive, why_unreadable
 from estimator_lab.data.tar.stream import (
+    IMAGES,
     MAX_MEMBER_BYTES,
     Member,
     Note,
-    is_image_name,
+    Wanted,
     is_tar,
     problem_of,
     stream_members,
@@ -31,8 +32,8 @@ _TAR_SUFFIXES = ('.tar', '.tgz', '.tbz2', '.txz', '.tar.gz', '.tar.bz2', '.tar.x
 
 
 @dataclass(frozen=True, slots=True)
-class ImageFile:
-    """An image in a file of its own, read when its data is asked for.
+class ExampleFile:
+    """An example in a file of its own, read when its data is asked for.
 
     Attributes:
       path: of the file; '-' is standard input.
@@ -71,80 +72,84 @@ class ImageFile:
             return 0
 
     def read(self) -> Member:
-        """Returns the image; a file that can't be read has a `problem` instead of data."""
+        """Returns it; a file that can't be read has a `problem` instead of data."""
         data = self.piped
         if data is None:
             if is_pipe(self.path):  # opening one may wait for ever
                 return Member(self.key, self.key, 0, b'', 'it is a FIFO, a socket or a device, not a file')
             try:
                 with open_archive(self.path) as file:
-                    data = _read_image(file)
+                    data = _read_file(file)
             except (DataError, OSError) as error:
                 return Member(self.key, self.key, 0, b'', str(error).rstrip('.'))
         problem = problem_of(len(data))
         return Member(self.key, self.key, 0, b'' if problem else data, problem)
 
 
-class ImageInput:
-    """The images below some paths, in that order; an `order.Order` of one epoch.
+class ExampleInput:
+    """The examples below some paths, in that order; an `order.Order` of one epoch.
 
-    Of a folder all images count, at any depth, in the order of their names; of a tar archive all members that
-    training would take; any other file is an image. What a pipe holds, a tar or one image, its bytes say.
+    Of a folder all those count that have an example's name, at any depth, in the order of their names; of a
+    tar archive or a text all members that training would take; any other file is an example. What a pipe
+    holds, a tar, a text or one example, its bytes say.
 
     Args:
       paths: of files, folders and archives, globs, URLs, '-' for standard input.
       note: told in one sentence what is unusual about an archive but no error.
+      wanted: which members are examples.
 
     Raises:
       DataError: for a path that is not there.
     """
 
-    def __init__(self, paths: Sequence[str], note: Note | None = None) -> None:
+    def __init__(self, paths: Sequence[str], note: Note | None = None, wanted: Wanted = IMAGES) -> None:
         self.paths = expand_paths(paths)
+        self.wanted = wanted
         self._note = note
 
     def epoch(self, number: int) -> Iterator[ScheduledMember]:
-        """Yields every image once.
+        """Yields every example once.
 
         Raises:
           DataError: where an archive or a folder can't be read any further.
         """
         for path in self.paths:
-            yield from _scheduled(path, number, self._note)
+            yield from _scheduled(path, number, self.wanted, self._note)
 
     def onwards(self, start: int) -> Iterator[ScheduledMember]:
-        """Yields the images behind position `start`, once."""
+        """Yields the examples behind position `start`, once."""
         yield from itertools.islice(self.epoch(0), start, None)
 
 
-def read_image(place: str) -> Member:
-    """Reads one image.
+def read_example(place: str, wanted: Wanted = IMAGES) -> Member:
+    """Reads one example.
 
     Args:
-      place: path of an image file, or of a tar archive and the name of a member, 'faces.tar:n000001/1.jpg'.
+      place: path of its file, or of a tar archive and the name of a member, 'faces.tar:n000001/1.jpg'.
+      wanted: what counts as one.
 
     Raises:
       DataError: there is none, or it can't be read.
     """
     if not is_url(place) and _mode_of(place):
-        member = _only_image(place)
+        member = _only_example(place, wanted)
     else:
         archive, name = _archive_and_name(place)
-        member = _member_called(archive, name)
+        member = _member_called(archive, name, wanted)
     if member.problem:
         raise DataError(f'{member.place} cannot be read: {member.problem}.')
     return member
 
 
-def _only_image(path: str) -> Member:
-    """Returns the image of a file that holds no more than one."""
-    found = list(itertools.islice(_scheduled(path, 0), 1))
+def _only_example(path: str, wanted: Wanted) -> Member:
+    """Returns the example of a file that holds no more than one."""
+    found = list(itertools.islice(_scheduled(path, 0, wanted), 1))
     if not found:
-        raise DataError(f'{path!r} holds no image.')
+        raise DataError(f'{path!r} holds no {wanted.name}.')
     member = found[0].member
-    if isinstance(member, ImageFile) and member.path == path:
+    if isinstance(member, ExampleFile) and member.path == path:
         return member.read()
-    raise DataError(f'{path!r} holds many images: name one of them, such as {member.key}.')
+    raise DataError(f'{path!r} holds many {wanted.noun}: name one of them, such as {member.key}.')
 
 
 def _archive_and_name(place: str) -> tuple[str, str]:
@@ -156,15 +161,15 @@ def _archive_and_name(place: str) -> tuple[str, str]:
     raise DataError(f'There is no file {place!r}' + (', and no archive before its colon.' if colons else '.'))
 
 
-def _member_called(archive: str, name: str) -> Member:
-    index = open_index(archive)
+def _member_called(archive: str, name: str, wanted: Wanted) -> Member:
+    index = open_index(archive, wanted=wanted)
     for row in range(len(index)):
         if index.name(row) in (name, escaped(name)):
             if index.random_access:
                 return index.member(row)
-            return next(itertools.islice(stream_members(archive), row, None))
+            return next(itertools.islice(stream_members(archive, wanted=wanted), row, None))
     example = f'; it has {index.name(0)!r}' if len(index) else ''
-    raise DataError(f'{archive!r} has no image {name!r}{example}.')
+    raise DataError(f'{archive!r} has no {wanted.name} {name!r}{example}.')
 
 
 def _mode_of(path: str) -> int:
@@ -177,19 +182,20 @@ def _mode_of(path: str) -> int:
         return 0
 
 
-def _scheduled(path: str, epoch: int, note: Note | None = None) -> Iterator[ScheduledMember]:
+def _scheduled(path: str, epoch: int, wanted: Wanted, note: Note | None = None) -> Iterator[ScheduledMember]:
     if not is_url(path) and path != STDIN and stat.S_ISDIR(_mode_of(path)):
-        for file in _images_below(path):
-            yield ScheduledMember(epoch, ImageFile(file))
+        for file in _examples_below(path, wanted):
+            yield ScheduledMember(epoch, ExampleFile(file))
         return
     head, opened = _open(path)
-    if is_tar(head) or path.lower().endswith(_TAR_SUFFIXES):
-        for member in stream_members(path, opened=opened, note=note):
+    of_lines = wanted.name_of_line and not wanted.accepts(path)
+    if of_lines or is_tar(head) or path.lower().endswith(_TAR_SUFFIXES):
+        for member in stream_members(path, opened=opened, note=note, wanted=wanted):
             yield ScheduledMember(epoch, member)
             del member  # before the next is read
         return
     with opened:
-        yield ScheduledMember(epoch, ImageFile(path, _read_image(opened) if is_pipe(path) else None))
+        yield ScheduledMember(epoch, ExampleFile(path, _read_file(opened) if is_pipe(path) else None))
 
 
 def _open(path: str) -> tuple[bytes, io.BufferedReader]:
@@ -226,12 +232,12 @@ class _Again(io.RawIOBase):
         super().close()
 
 
-def _read_image(file: io.BufferedReader) -> bytes:
+def _read_file(file: io.BufferedReader) -> bytes:
     return file.read(MAX_MEMBER_BYTES + 1)
 
 
-def _images_below(folder: str) -> Iterator[str]:
-    """Yields the paths of all images below a folder, those of each folder before those of its folders."""
+def _examples_below(folder: str, wanted: Wanted) -> Iterator[str]:
+    """Yields the paths of all examples below a folder, those of each folder before those of its folders."""
 
     def fail(error: OSError) -> None:
         raise DataError(why_unreadable(str(error.filename), error)) from error
@@ -239,4 +245,4 @@ def _images_below(folder: str) -> Iterator[str]:
     for parent, folders, files in os.walk(folder, onerror=fail):
         folders.sort()
         folders[:] = [name for name in folders if not name.startswith(_HIDDEN)]
-        yield from (str(Path(parent, name)) for name in sorted(files) if is_image_name(name))
+        yield from (str(Path(parent, name)) for name in sorted(files) if wanted.accepts(name))

@@ -8,7 +8,7 @@ from estimator_lab.console.printable import escaped
 from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.order.order import LazyMember
 from estimator_lab.data.pipeline.bad_list import BadList
-from estimator_lab.data.tar.stream import Member
+from estimator_lab.data.tar.stream import IMAGES, Member, Wanted
 from estimator_lab.errors import DataError
 
 T = TypeVar('T')
@@ -28,6 +28,7 @@ class InputReport:
       seen: images so far, over all epochs.
       bad: images that could not be decoded.
       last: where the last of those lies, and why.
+      wanted: what the members are, in its sentences.
       error: the error that ended the input early. It can't be raised through TensorFlow, which would
         bury it in a stack trace and lose the steps since the last checkpoint: the input just ends, and
         whoever runs the Estimator calls `raise_error` afterwards.
@@ -41,6 +42,7 @@ class InputReport:
     bad: int = 0
     error: DataError | None = None
     last: str = ''
+    wanted: Wanted = IMAGES
 
     def count(self, member: Member | LazyMember, reason: BadExampleError | None) -> None:
         """Counts an image; lists those that can't be decoded, and shows the first few.
@@ -54,7 +56,7 @@ class InputReport:
         self.bad += 1
         where = f'{member.place}: {reason}'
         if self.bad <= _BAD_IMAGES_SHOWN:
-            self.say(f'Skipped a bad image: {where}.')
+            self.say(f'Skipped a bad {self.wanted.name}: {where}.')
         if self.bad_list:
             self.bad_list.add(escaped(member.archive), member.name, member.offset, str(reason))
         self.last = where
@@ -64,7 +66,7 @@ class InputReport:
         """Raises DataError if more than the allowed share of `images` was bad."""
         if self.bad > self.max_bad_fraction * images:
             raise DataError(
-                f'{self.bad} images could not be decoded, more than --max_bad_fraction='
+                f'{self.bad} {self.wanted.noun} could not be decoded, more than --max_bad_fraction='
                 f'{self.max_bad_fraction:g} allows; the last is {self.last}.'
             )
 

@@ -65,6 +65,12 @@ class ForwardFile:
             raise EOFError('the data ends there')
         return data
 
+    def read_some(self, count: int) -> bytes:
+        """Returns the next bytes, up to `count`, whatever a header allows; none at the end."""
+        data = self._take(count)
+        self.position += len(data)
+        return data
+
     def peek(self, count: int) -> bytes:
         """Returns the next bytes, fewer at the end, and stays where it is."""
         data = self._take(count)

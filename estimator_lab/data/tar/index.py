@@ -26,6 +26,7 @@ from estimator_lab.data.tar.headers import BLOCK, Entry
 from estimator_lab.data.tar.index_file import (
     FORMAT,
     MOST_HEADER_BYTES,
+    NO_HEADERS,
     NOT_IN_ONE_PIECE,
     ROW,
     Contents,
@@ -87,6 +88,11 @@ class Index:
     def nbytes(self) -> int:
         """Bytes of memory that the index takes once all of it has been looked at."""
         return self._rows.nbytes + self._names.nbytes
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its members are lines of a text."""
+        return bool(len(self)) and self._rows['headers'][0] == NO_HEADERS
 
     @property
     def label_ids(self) -> np.ndarray:
@@ -181,6 +187,7 @@ class Index:
         """Returns a member's bytes; None if it is no longer there."""
         offset, size, _, headers, checksum, _ = self._rows[row].item()
         in_one_piece = headers != NOT_IN_ONE_PIECE
+        headers = 0 if headers == NO_HEADERS else headers
         at_once = in_one_piece and size <= _READ_AT_ONCE  # a larger one would be in memory twice
         stored = self._read(headers + size if at_once else BLOCK, offset)
         if zlib.adler32(stored[:BLOCK]) != checksum:
@@ -197,7 +204,9 @@ class Index:
         return member.data if (member.name, len(member.data)) == (self.name(row), size) else None
 
     def _header_is_there(self, row: int) -> bool:
-        return zlib.adler32(self._read(BLOCK, self.offset(row))) == self._rows['checksum'][row]
+        offset, size, _, headers, checksum, _ = self._rows[row].item()
+        count = min(size, BLOCK) if headers == NO_HEADERS else BLOCK
+        return zlib.adler32(self._read(count, offset)) == checksum
 
     def _read(self, count: int, offset: int) -> bytes:
         try:
@@ -339,4 +348,6 @@ def _believed(path: Path, archive: str, stamp: Stamp, wanted: Wanted) -> Index |
 def _header_bytes(entry: Entry) -> int:
     """Returns the bytes from a member's first header to its data, if it can be read by them."""
     count = entry.data - entry.offset
+    if not count:
+        return NO_HEADERS
     return NOT_IN_ONE_PIECE if entry.is_sparse or count > MOST_HEADER_BYTES else count

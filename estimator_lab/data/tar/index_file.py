@@ -28,6 +28,8 @@ from estimator_lab.data.tar.sources import Stamp
 FORMAT = 'estimator_lab index 3'
 NOT_IN_ONE_PIECE = 0
 """As the bytes of a member's headers: `member_at` reads it, not its row."""
+NO_HEADERS = 2**32 - 1
+"""The same of a line of a text, which has none: its own first bytes are what the checksum is of."""
 MOST_HEADER_BYTES = 2**20
 """Of a member that is read by its row."""
 ROW = np.dtype(
@@ -36,7 +38,7 @@ ROW = np.dtype(
         ('size', '<u8'),  # of its data
         ('name_end', '<u8'),  # in the names, which follow each other
         ('headers', '<u4'),  # bytes from its first header block to its data
-        ('checksum', '<u4'),  # Adler-32 of that block
+        ('checksum', '<u4'),  # Adler-32 of that block, or of as much of a line
         ('label', '<u4'),  # number of its label
     ]
 )
@@ -191,8 +193,8 @@ def _check_places(header: Header, chunk: np.ndarray) -> None:
     _demand((offsets[1:] > offsets[:-1]).all(), 'its members are in no order')
     if not header.random_access:
         return
-    headers = chunk['headers'].astype(np.int64)
-    in_one_piece = headers != NOT_IN_ONE_PIECE
+    headers = np.where(chunk['headers'] == NO_HEADERS, 0, chunk['headers']).astype(np.int64)
+    in_one_piece = chunk['headers'] != NOT_IN_ONE_PIECE
     _demand((headers % BLOCK == 0).all() and (headers <= MOST_HEADER_BYTES).all(), 'its headers are none')
     ends = offsets + np.where(in_one_piece, headers + sizes, BLOCK)
     _demand((ends <= header.size).all(), 'a member lies outside the archive')

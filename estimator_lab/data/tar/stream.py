@@ -1,7 +1,8 @@
-"""Image members of a tar archive, in one forward pass, one member in memory at a time.
+"""The members of a tar archive that are examples, in one forward pass, one in memory at a time.
 
 Memory stays flat however long the stream is, and a damaged header is an error. Archives that follow each
-other in one stream (`cat a.tar b.tar`) are one, as for `tar --ignore-zeros`.
+other in one stream (`cat a.tar b.tar`) are one, as for `tar --ignore-zeros`. Where examples may be lines of a
+text, a file without zeros at its beginning is such a text, and each of its lines a member.
 """
 
 import io
@@ -11,12 +12,13 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from estimator_lab.console.printable import escaped
 from estimator_lab.data.tar.compression import DecompressedFile, compression_of
 from estimator_lab.data.tar.forward_file import BLOCK, ForwardFile, SkippingFile
 from estimator_lab.data.tar.headers import Entry, HeaderReader, is_header
+from estimator_lab.data.tar.lines import NameOfLine, entry_of, is_text, read_lines
 from estimator_lab.data.tar.sources import STDIN, is_pipe, open_archive, why_unreadable
 from estimator_lab.data.tar.sparse import read_file
 from estimator_lab.errors import DataError
@@ -76,11 +78,14 @@ class Wanted(NamedTuple):
       name: of that kind, as an index holds it.
       noun: what people call some of them.
       accepts: whether a file of a name is one.
+      name_of_line: of an example that is a line of a text, made up from its number and bytes, such as
+        'LABEL/line_12.tree'; None where examples are no lines.
     """
 
     name: str
     noun: str
     accepts: Callable[[str], bool]
+    name_of_line: NameOfLine | None = None
 
 
 IMAGES = Wanted('image', 'images', is_image_name)
@@ -95,9 +100,9 @@ def stream_members(
 ) -> Iterator[Member]:
     """Yields the wanted members of a tar archive in stored order.
 
-    Plain, gzip, bzip2 and xz archives are told apart by content; a pipe will do, and '-' is standard
-    input. Folders, links, devices and names that are not wanted, as those without an image suffix, are
-    skipped. The holes of a sparse member are zeros. A member above `MAX_MEMBER_BYTES` comes without its
+    Plain, gzip, bzip2 and xz archives, and texts, are told apart by content; a pipe will do, and '-' is
+    standard input. Folders, links, devices and names that are not wanted, as those without an image suffix,
+    are skipped. The holes of a sparse member are zeros. A member above `MAX_MEMBER_BYTES` comes without its
     data. An archive of nothing but zero blocks yields nothing.
 
     Args:
@@ -178,7 +183,7 @@ def problem_of(size: int) -> str:
     """Returns why a member of so many bytes has no data, '' where it has."""
     if size <= MAX_MEMBER_BYTES:
         return ''
-    return f'it claims {size} bytes, more than the {MAX_MEMBER_BYTES} allowed for one image'
+    return f'it claims {size} bytes, more than the {MAX_MEMBER_BYTES} allowed for one example'
 
 
 _Take = Callable[[ForwardFile, Entry], T]
@@ -217,7 +222,12 @@ def _walk(
     every = _PROGRESS_EVERY if seeks_only else 1
     with _open(archive, raw, seeks_only, about) as (stream, share):
         numbers = itertools.count()
-        for member in _members(archive, HeaderReader(stream, about), stream, take, wanted):
+        members: Iterator[tuple[Entry, Any]] = (
+            _lines(archive, stream, take, wanted.name_of_line)
+            if wanted.name_of_line and is_text(stream.peek(BLOCK))
+            else _members(archive, HeaderReader(stream, about), stream, take, wanted)
+        )
+        for member in members:
             if progress and next(numbers) % every == 0:
                 progress(share())
             yield member
@@ -241,6 +251,19 @@ def _members(
             stream.finish()
     except Exception as error:  # damaged bytes make decompressors raise all sorts
         raise DataError(_what_broke(archive, stream, headers, entry, error)) from error
+
+
+def _lines(
+    archive: str, stream: ForwardFile, take: _Take[Any], name_of_line: NameOfLine
+) -> Iterator[tuple[Entry, Any]]:
+    try:
+        for line in read_lines(stream, MAX_MEMBER_BYTES):
+            yield entry_of(line, name_of_line), line.data if take is _read_data else None
+            del line  # before the next is read
+    except Exception as error:  # damaged bytes make decompressors raise all sorts
+        kind = 'cut off' if isinstance(error, EOFError) else 'damaged'
+        reason = f'{error}' or type(error).__name__
+        raise DataError(f'{archive!r} is {kind} at byte {stream.position} of its text: {reason}.') from error
 
 
 def _what_broke(

@@ -226,7 +226,7 @@ def test_parts_are_disjoint_and_whole(archives, make):
 @both
 def test_nothing_to_train_on_is_an_error(archive, make):
     order = make([str(archive)], shard=WorkerShard(99, 100))
-    with pytest.raises(DataError, match='No image is left to train on'):
+    with pytest.raises(DataError, match='No example is left to train on'):
         next(order.onwards(0))
 
 

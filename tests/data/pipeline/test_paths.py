@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from estimator_lab.data.pipeline.paths import ImageInput, read_image
+from estimator_lab.data.pipeline.paths import ExampleInput, read_example
 from estimator_lab.data.tar.stream import MAX_MEMBER_BYTES, stream_members
 from estimator_lab.errors import DataError
 from tests.archive_files import encoded, picture, write_tar
@@ -18,7 +18,7 @@ PNG = encoded(picture(1))
 
 
 def found(*paths):
-    return [(turn.member.key, turn.read().data) for turn in ImageInput([str(p) for p in paths]).epoch(0)]
+    return [(turn.member.key, turn.read().data) for turn in ExampleInput([str(p) for p in paths]).epoch(0)]
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_what_cannot_be_read_says_so_in_its_place(tmp_path, monkeypatch):
     (tmp_path / 'sub' / 'gone.png').symlink_to(tmp_path / 'nothing')
     (tmp_path / 'sub' / 'large.png').write_bytes(b'')
     os.truncate(tmp_path / 'sub' / 'large.png', MAX_MEMBER_BYTES + 1)
-    gone, large = (turn.read() for turn in ImageInput([str(tmp_path / 'sub')]).epoch(0))
+    gone, large = (turn.read() for turn in ExampleInput([str(tmp_path / 'sub')]).epoch(0))
     assert gone.problem.startswith('There is no file') and not gone.data
     assert f'more than the {MAX_MEMBER_BYTES} allowed' in large.problem and not large.data
 
@@ -128,7 +128,7 @@ def test_bytes_in_a_name_that_are_no_utf8_are_escaped(tmp_path):
 
 def test_paths_that_are_not_there(tmp_path):
     with pytest.raises(DataError, match='There is no file'):
-        ImageInput([str(tmp_path / 'none.jpg')])
+        ExampleInput([str(tmp_path / 'none.jpg')])
     (tmp_path / 'x.tar').write_text('no archive')
     with pytest.raises(DataError, match=r'x\.tar.* is not a tar archive'):
         found(tmp_path / 'x.tar')
@@ -137,7 +137,7 @@ def test_paths_that_are_not_there(tmp_path):
 def test_an_archive_that_breaks_off_gives_what_comes_before(tmp_path, archive):
     cut = tmp_path / 'cut.tar'
     cut.write_bytes(archive.read_bytes()[:30_000])
-    turns = ImageInput([str(cut)]).epoch(0)
+    turns = ExampleInput([str(cut)]).epoch(0)
     got = []
     with pytest.raises(DataError, match='cut off at byte 30000'):
         got.extend(turn.member.name for turn in turns)
@@ -147,20 +147,22 @@ def test_an_archive_that_breaks_off_gives_what_comes_before(tmp_path, archive):
 
 
 def test_onwards_passes_over_what_was_seen(folder):
-    assert [turn.member.key for turn in ImageInput([str(folder)]).onwards(2)] == [str(folder / 'b' / '2.png')]
+    assert [turn.member.key for turn in ExampleInput([str(folder)]).onwards(2)] == [
+        str(folder / 'b' / '2.png')
+    ]
 
 
 def test_one_image_by_its_path_or_by_its_key(tmp_path, archive):
     (tmp_path / 'a:b.png').write_bytes(PNG)
-    assert read_image(str(tmp_path / 'a:b.png')).data == PNG
+    assert read_example(str(tmp_path / 'a:b.png')).data == PNG
     packed = tmp_path / 'c:d.tar.gz'
     packed.write_bytes(gzip.compress(archive.read_bytes()))
     for path in (archive, packed):
         for member in list(stream_members(path))[::11]:
-            assert read_image(member.key) == member
+            assert read_example(member.key) == member
     only = tmp_path / 'n.tar'
     write_tar(only, [('x:1.png', PNG)])
-    assert read_image(f'{only}:x:1.png').data == PNG
+    assert read_example(f'{only}:x:1.png').data == PNG
 
 
 @pytest.mark.parametrize(
@@ -180,7 +182,7 @@ def test_one_image_that_is_not_there(place, words, archive, tmp_path):
     folder.mkdir()
     (folder / 'x.txt').write_text('no archive')
     with pytest.raises(DataError, match=words):
-        read_image(place.replace('ARCHIVE', str(archive)).replace('FOLDER', str(folder)))
+        read_example(place.replace('ARCHIVE', str(archive)).replace('FOLDER', str(folder)))
 
 
 # What a folder may hold beside files.
@@ -196,14 +198,14 @@ def test_what_is_no_file_is_not_opened_but_reported(tmp_path, monkeypatch):
     with socket.socket(socket.AF_UNIX) as server:
         monkeypatch.chdir(folder)  # a socket's path has to be short
         server.bind('d.png')
-    members = [turn.read() for turn in ImageInput([str(folder)]).epoch(0)]
+    members = [turn.read() for turn in ExampleInput([str(folder)]).epoch(0)]
     assert [(Path(m.name).name, m.data) for m in members if m.data] == [('b.png', PNG)]
     problems = {Path(m.name).name: m.problem for m in members if m.problem}
     assert problems == dict.fromkeys(
         ['a.png', 'c.png', 'd.png'], 'it is a FIFO, a socket or a device, not a file'
     )
     with pytest.raises(DataError, match='many images'):
-        read_image(str(folder))
+        read_example(str(folder))
 
 
 def test_loops_of_links_end(tmp_path):
@@ -213,7 +215,7 @@ def test_loops_of_links_end(tmp_path):
     (folder / 'again').symlink_to(folder)
     (folder / 'x.png').symlink_to(folder / 'y.png')
     (folder / 'y.png').symlink_to(folder / 'x.png')
-    members = [turn.read() for turn in ImageInput([str(folder)]).epoch(0)]
+    members = [turn.read() for turn in ExampleInput([str(folder)]).epoch(0)]
     assert [Path(m.name).name for m in members] == ['a.png', 'x.png', 'y.png']
     assert all('symbolic links' in member.problem for member in members[1:])
     with pytest.raises(DataError, match='symbolic links'):
@@ -232,7 +234,7 @@ def test_a_folder_without_permission_is_named(folder, monkeypatch):
     monkeypatch.setattr(os, 'scandir', deny)
     images = []
     with pytest.raises(DataError, match=f"^No permission to read '{folder}/b'"):
-        images.extend(ImageInput([str(folder)]).epoch(0))
+        images.extend(ExampleInput([str(folder)]).epoch(0))
     assert [turn.member.key for turn in images] == [str(folder / 'a.png')]
 
 
@@ -241,7 +243,7 @@ def test_a_path_below_a_folder_without_permission_is_named(folder, monkeypatch):
         raise PermissionError(errno.EACCES, 'Permission denied')
 
     monkeypatch.setattr(Path, 'stat', deny)
-    for read in (read_image, lambda path: next(ImageInput([path]).epoch(0))):
+    for read in (read_example, lambda path: next(ExampleInput([path]).epoch(0))):
         with pytest.raises(DataError, match=r"^No permission to read .*a\.png'"):
             read(str(folder / 'a.png'))
 
@@ -250,6 +252,6 @@ def test_what_is_unusual_about_an_archive_is_noted(archive, tmp_path):
     path = tmp_path / 'two.tar'
     path.write_bytes(archive.read_bytes() * 2)
     notes = []
-    images = list(ImageInput([str(path)], notes.append).epoch(0))
+    images = list(ExampleInput([str(path)], notes.append).epoch(0))
     assert len(images) == 2 * len(list(stream_members(archive)))
     assert len(notes) == 1 and 'goes on behind its end-of-archive block' in notes[0]

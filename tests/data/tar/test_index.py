@@ -91,7 +91,7 @@ def test_sparse_and_oversized_members(tmp_path, monkeypatch):
     index = build_index(str(path))
     assert members_of(index) == list(stream_members(path))
     assert index.member(0).data == bytes(1024) + b'A' * 512 + bytes(8192 - 1536)
-    assert index.member(1).problem == 'it claims 10000 bytes, more than the 9000 allowed for one image'
+    assert index.member(1).problem == 'it claims 10000 bytes, more than the 9000 allowed for one example'
 
 
 def test_first_use_makes_an_index_and_later_ones_read_it(archive, own_cache, builds):

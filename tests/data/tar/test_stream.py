@@ -414,7 +414,7 @@ def test_image_above_the_limit_comes_without_data(write, read, monkeypatch):
     assert names(members) == ['a/1.jpg', 'a/2.jpg', 'a/3.jpg']
     if read is stream_members:
         assert [len(member.data) for member in members] == [1000, 0, 10]
-        assert members[1].problem == 'it claims 1001 bytes, more than the 1000 allowed for one image'
+        assert members[1].problem == 'it claims 1001 bytes, more than the 1000 allowed for one example'
 
 
 def test_image_that_claims_more_than_the_archive_is_the_end_of_it(write):

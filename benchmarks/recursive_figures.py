@@ -1,0 +1,249 @@
+"""Prints the figures that the README claims for recursive networks, each with the command that made it.
+
+    python benchmarks/recursive_figures.py listops --test=listops-test.tsv.gz
+                        accuracy on the original test set, trained on 90,000 generated trees; an hour
+    python benchmarks/recursive_figures.py sequence --test=listops-test.tsv.gz
+                        the same of an LSTM that reads the tokens one by one; half an hour
+    python benchmarks/recursive_figures.py quadtrees --train=mnist-train.tar.gz --test=mnist-test.tar.gz
+                        accuracy of a TreeLSTM on the quadtrees of digits; half an hour
+    python benchmarks/recursive_figures.py speed --test=listops-test.tsv.gz
+                        trees a second in training, beside the same node by node in PyTorch; 2 minutes
+
+Each trains in a folder of its own below --runs, and goes on with what is there. The package has to be
+installed (`pip install -e '.[bench]'`), and nothing else may run meanwhile.
+"""
+
+import argparse
+import gzip
+import itertools
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from estimator_lab.core.layers.tree_cells import LstmCell
+from estimator_lab.data.demo_sets.listops import TRAIN, lines
+from estimator_lab.data.labels import Vocabulary
+from estimator_lab.data.order.archives import open_archives
+from estimator_lab.data.pipeline.batches import read_batches
+from estimator_lab.data.pipeline.input_fns import archive_input_fn
+from estimator_lab.data.pipeline.report import InputReport
+from estimator_lab.data.trees.kind import TREES, TreeReader
+from estimator_lab.data.trees.parse import Tree, parse_tree
+from estimator_lab.data.trees.tokens import Tokens
+from estimator_lab.models import recursive
+from estimator_lab.tf1 import tf
+
+FLAGS = {
+    # There is no noise in what trees of ListOps are worth, and a batch has thousands of nodes.
+    'listops': (
+        '--batch_size=64',
+        '--epochs=24',
+        '--hparams=dropout_rate=0,input_dropout_rate=0,l2=1e-6,learning_rate=0.002',
+    ),
+    'quadtrees': ('--image_size=28', '--batch_size=64', '--epochs=20', '--augment=shift=2'),
+}
+TOKENS = Tokens(('[MAX', '[MED', '[MIN', '[SM', ']', *'0123456789'))
+LABELS = Vocabulary(tuple('0123456789'))
+
+_UNITS = 128
+_SEQUENCE_BATCH, _SEQUENCE_POOL, _SEQUENCE_EPOCHS = 64, 50, 10
+_SPEED_BATCH, _SPEED_STEPS, _SPEED_WARM_UP, _SPEED_TORCH_BATCHES = 64, 60, 10, 4
+
+
+def training_trees(given: argparse.Namespace) -> Path:
+    """Returns the file of generated trees, without those of the test set; made at its first use."""
+    path = Path(given.runs) / 'listops-train.tsv'
+    if not path.exists():
+        with gzip.open(given.test, 'rt', encoding='ascii') as file:
+            test = {line.rstrip('\n').partition('\t')[2] for line in file}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix('.partial')
+        with partial.open('w', encoding='ascii') as file:
+            file.writelines(f'{line}\n' for line in itertools.islice(lines(1, test), TRAIN))
+        partial.rename(path)
+    return path
+
+
+def train(name: str, given: argparse.Namespace, data: str) -> None:
+    """Runs the training command of a figure; it prints the accuracy."""
+    command = [
+        *(sys.executable, '-m', 'estimator_lab.train', '--model=recursive', f'--data={data}'),
+        *(f'--eval_data={given.test}', f'--model_dir={Path(given.runs) / name}', *FLAGS[name]),
+    ]
+    print('$ python', *command[1:], flush=True)
+    started = time.monotonic()
+    subprocess.run(command, check=True)
+    print(f'{(time.monotonic() - started) / 60:.1f} minutes from start to end, evaluations included')
+
+
+def listops(given: argparse.Namespace) -> None:
+    """Prints the accuracy on the original test set: published 98.7 % (128 units), 94.7 % (48)."""
+    train('listops', given, str(training_trees(given)))
+
+
+def quadtrees(given: argparse.Namespace) -> None:
+    """Prints the accuracy on MNIST."""
+    train('quadtrees', given, given.train)
+
+
+def sequence(given: argparse.Namespace) -> None:
+    """Prints the accuracy of an LSTM of 128 units on the tokens in their order: published 73.3 %."""
+    tokens = tf.placeholder(tf.int32, [None, None])
+    lengths, labels = (tf.placeholder(tf.int32, [None]) for _ in range(2))
+    embedding = tf.get_variable('embedding', [len(TOKENS.texts) + 1, _UNITS])
+    cell = tf.nn.rnn_cell.LSTMCell(_UNITS)
+    _, state = tf.nn.dynamic_rnn(cell, tf.gather(embedding, tokens), lengths, dtype=tf.float32)
+    logits = tf.layers.dense(state.h, len(LABELS))
+    loss = tf.losses.sparse_softmax_cross_entropy(labels, logits)
+    optimizer = tf.train.AdamOptimizer(0.001)
+    gradients, variables = zip(*optimizer.compute_gradients(loss), strict=True)
+    clipped, _ = tf.clip_by_global_norm(gradients, 1.0)
+    step = optimizer.apply_gradients(zip(clipped, variables, strict=True))
+    right = tf.equal(tf.argmax(logits, 1, output_type=tf.int32), labels)
+    started = time.monotonic()
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        for epoch in range(_SEQUENCE_EPOCHS):
+            for batch in _sequences(str(training_trees(given)), epoch):
+                session.run(step, dict(zip((tokens, lengths, labels), batch, strict=True)))
+            outcome = [
+                session.run(right, dict(zip((tokens, lengths, labels), batch, strict=True)))
+                for batch in _sequences(given.test, None)
+            ]
+            minutes = (time.monotonic() - started) / 60
+            accuracy = np.concatenate(outcome).mean()
+            print(f'epoch {epoch + 1}: LSTM on the tokens {accuracy:.4f}, {minutes:.1f} minutes', flush=True)
+
+
+def _sequences(path: str, epoch: int | None) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yields (tokens int32 [n, length], lengths, class ids) of an epoch; of a file as it lies for None.
+
+    Batches are of sequences about as long as each other, so that little is padded.
+    """
+    order = open_archives([path], wanted=TREES.wanted).order(10_000 if epoch is not None else 1)
+    reader = TreeReader(TOKENS, LABELS)
+    rng = np.random.default_rng(epoch)
+    for pool in read_batches(
+        order.epoch(epoch or 0), _SEQUENCE_POOL * _SEQUENCE_BATCH, reader, InputReport()
+    ):
+        rows = [row[row >= 0] for row in pool.arrays['token']]
+        lengths = np.array(list(map(len, rows)))
+        labels = np.array([LABELS.id_of(text) for text in pool.labels])
+        by_length = np.argsort(lengths, kind='stable')
+        starts = np.arange(0, len(rows), _SEQUENCE_BATCH)
+        for start in rng.permutation(starts).tolist():
+            chosen = by_length[start : start + _SEQUENCE_BATCH]
+            padded = np.zeros((len(chosen), lengths[chosen].max()), np.int32)
+            for row, number in zip(padded, chosen, strict=True):
+                row[: lengths[number]] = rows[number]
+            yield padded, lengths[chosen], labels[chosen]
+
+
+def speed(given: argparse.Namespace) -> None:
+    """Prints trees a second in training of the same network on the same trees, at its best of both."""
+    ours = _our_speed(given)
+    theirs = _speed_node_by_node(given)
+    print(f'this package: {ours:,.0f} trees/s, batches of {_SPEED_BATCH}, read and parsed on the way')
+    print(f'PyTorch {version("torch")}, node by node: {theirs:,.1f} trees/s, parsed before')
+    print(f'{ours / theirs:.1f} times as many')
+
+
+def _our_speed(given: argparse.Namespace) -> float:
+    order = open_archives([str(training_trees(given))], wanted=TREES.wanted).order(10_000, seed=1)
+    reader = TreeReader(TOKENS, LABELS)
+    with tf.Graph().as_default():
+        input_fn = archive_input_fn(order, reader, _SPEED_BATCH, InputReport(), LABELS, resume=lambda: 0)
+        features, labels = input_fn().make_one_shot_iterator().get_next()
+        tf.train.get_or_create_global_step()
+        params = {'vocabulary': LABELS.labels, 'tokens': TOKENS.texts, 'units': _UNITS}
+        spec = recursive.model_fn(features, labels, tf.estimator.ModeKeys.TRAIN, params)
+        with tf.train.MonitoredSession() as session:
+            for number in range(_SPEED_WARM_UP + _SPEED_STEPS):
+                if number == _SPEED_WARM_UP:
+                    started = time.perf_counter()
+                session.run(spec.train_op)
+            return _SPEED_STEPS * _SPEED_BATCH / (time.perf_counter() - started)
+
+
+def _speed_node_by_node(given: argparse.Namespace) -> float:
+    """Returns trees a second of a binary TreeLSTM as public ones are written: a call for each node."""
+    import torch
+    from torch import nn
+
+    torch.set_num_threads(os.cpu_count() or 1)
+    with training_trees(given).open('rb') as file:
+        trees = [
+            (parse_tree(line), int(line.split(b'\t')[0]))
+            for line in itertools.islice(file, _SPEED_TORCH_BATCHES * _SPEED_BATCH)
+        ]
+    linear_size = LstmCell(_UNITS, 2).linear_size
+    embedding = nn.Embedding(len(TOKENS.texts) + 1, _UNITS)
+    leaf, node = nn.Linear(_UNITS, 3 * _UNITS), nn.Linear(2 * _UNITS, linear_size)
+    classifier = nn.Linear(_UNITS, len(LABELS))
+    layers = nn.ModuleList([embedding, leaf, node, classifier])
+    optimizer = torch.optim.Adam(layers.parameters(), 0.001)
+
+    def root_of(tree: Tree) -> Any:
+        states: list[Any] = []
+        for place, left in enumerate(tree.left):
+            if left < 0:
+                number = torch.tensor(TOKENS.ids[tree.tokens[place]])
+                into, out, update = leaf(embedding(number)).chunk(3)
+                cell = torch.sigmoid(into) * torch.tanh(update)
+            else:
+                (h_left, c_left), (h_right, c_right) = states[left], states[place - 1]
+                into, out, first, second, update = node(torch.cat([h_left, h_right])).chunk(5)
+                cell = torch.sigmoid(into) * torch.tanh(update)
+                cell = cell + torch.sigmoid(first + 1) * c_left + torch.sigmoid(second + 1) * c_right
+            states.append((torch.sigmoid(out) * torch.tanh(cell), cell))
+        return states[-1][0]
+
+    def step(batch: list[tuple[Tree, int]]) -> None:
+        optimizer.zero_grad()
+        logits = classifier(torch.stack([root_of(tree) for tree, _ in batch]))
+        loss = nn.functional.cross_entropy(logits, torch.tensor([label for _, label in batch]))
+        loss.backward()
+        optimizer.step()
+
+    batches = [trees[first : first + _SPEED_BATCH] for first in range(0, len(trees), _SPEED_BATCH)]
+    step(batches[0])
+    started = time.perf_counter()
+    for batch in batches[1:]:
+        step(batch)
+    return (len(trees) - _SPEED_BATCH) / (time.perf_counter() - started)
+
+
+FIGURES = {function.__name__: function for function in (listops, sequence, quadtrees, speed)}
+
+
+def main() -> None:
+    """Runs the benchmark that the command line names."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('figure', choices=list(FIGURES))
+    parser.add_argument('--train', help='training archive of digits')
+    parser.add_argument('--test', required=True, help='test archive, or the test set of ListOps')
+    parser.add_argument('--runs', default='runs/recursive', help='folder of the model_dirs')
+    given = parser.parse_args()
+    if given.figure == 'quadtrees' and not given.train:
+        parser.error('quadtrees needs --train')
+    print(
+        f'TensorFlow {version("tensorflow")}, Python {platform.python_version()}, {os.cpu_count()} cores, '
+        f'load {os.getloadavg()[0]:.1f} before the start'
+    )
+    with tf.Graph().as_default():
+        tf.set_random_seed(1)
+        FIGURES[given.figure](given)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,123 @@
+"""Trees as pictures: what is predicted at each node, and how surely. No TensorFlow."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from estimator_lab.core.display.picture import Font, cut
+
+_CELL = (14, 76)  # narrowest and widest place of a leaf in pixels
+_ROW = (6, 40)  # the same of a level
+_LARGEST = 4000  # pixels of a side; the rest is left out
+_GAP, _LINE = 6, 12
+_SURE, _WRONG = np.array([66, 146, 198]), np.array([222, 45, 38])  # at a probability of 1
+_EDGE, _INK = '#999999', 'black'
+
+
+class ShownTree(NamedTuple):
+    """A tree of n nodes in post-order, and what a network says of it.
+
+    Attributes:
+      left: the left child of each node, -1 of leaves; a right child stands right before its node.
+      tokens: what stands below each leaf; '' of other nodes.
+      labels: what is predicted at each node; '' where nothing is.
+      probabilities: of these labels, in [0, 1].
+      wrong: whether a node has another label in truth; None where that is not known.
+    """
+
+    left: Sequence[int]
+    tokens: Sequence[str]
+    labels: Sequence[str]
+    probabilities: Sequence[float]
+    wrong: Sequence[bool | None]
+
+
+def tree_picture(tree: ShownTree) -> Image.Image:
+    """Draws a tree, its root at the top: the surer a node, the darker; what is known to be wrong is red.
+
+    Returns:
+      An RGB picture of at most 4000 pixels a side; what does not fit is left out.
+    """
+    across, down = _layout(tree.left)
+    cell = int(np.clip(_LARGEST // (across.max() + 1), *_CELL))
+    row = int(np.clip(_LARGEST // (down.max() + 1), *_ROW))
+    width = min(int(across.max() + 1) * cell + 2 * _GAP, _LARGEST)
+    height = min(int(down.max() + 1) * row + _LINE + 2 * _GAP, _LARGEST)
+    picture = Image.new('RGB', (width, height), 'white')
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default()
+    x = _GAP + (across + 0.5) * cell
+    y = _GAP + (down + 0.5) * row
+    for node, left in enumerate(tree.left):
+        for child in (left, node - 1) if left >= 0 else ():
+            draw.line((x[node], y[node], x[child], y[child]), fill=_EDGE)
+    for node in range(len(tree.left)):
+        if x[node] < width and y[node] < height:
+            _draw_node(draw, font, tree, node, (float(x[node]), float(y[node])), (cell, row))
+    return picture
+
+
+def _layout(left: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns where each node stands: leaves from the left, float [n], and edges from the root, int [n]."""
+    across, down = np.zeros(len(left)), np.zeros(len(left), np.int64)
+    leaves = 0
+    for node, child in enumerate(left):
+        if child < 0:
+            across[node], leaves = leaves, leaves + 1
+        else:
+            across[node] = (across[child] + across[node - 1]) / 2
+    for node in range(len(left) - 1, -1, -1):
+        if left[node] >= 0:
+            down[left[node]] = down[node - 1] = down[node] + 1
+    return across, down
+
+
+def _draw_node(
+    draw: ImageDraw.ImageDraw,
+    font: Font,
+    tree: ShownTree,
+    node: int,
+    place: tuple[float, float],
+    size: tuple[int, int],
+) -> None:
+    (x, y), (cell, row) = place, size
+    chance = float(tree.probabilities[node])
+    colour = (1 - chance) * 255 + chance * (_WRONG if tree.wrong[node] else _SURE)
+    high = min(row * 0.3, _LINE * 0.6)
+    wide = min(cell * 0.42, 3 * high)
+    if tree.labels[node]:
+        box = (x - wide, y - high, x + wide, y + high)
+        draw.rectangle(box, fill=tuple(int(value) for value in colour), outline=_EDGE)
+    if row >= _ROW[1] // 2:
+        _draw_text(draw, font, tree.labels[node], x, y - _LINE / 2, int(2 * wide))
+        _draw_text(draw, font, tree.tokens[node], x, y + high, cell)
+
+
+def _draw_text(
+    draw: ImageDraw.ImageDraw, font: Font, text: str, middle: float, top: float, width: int
+) -> None:
+    shown = cut(text, font, width)
+    draw.text((middle - font.getlength(shown) / 2, top), shown, fill=_INK, font=font)
+
+
+def bars_picture(title: str, bars: Sequence[tuple[str, float, int]]) -> Image.Image:
+    """Draws shares as bars.
+
+    Args:
+      title: above them.
+      bars: of each its name, its share in [0, 1], and how many it is a share of.
+    """
+    width, height = 420, 18
+    picture = Image.new('RGB', (width + 240, (len(bars) + 1) * height + 2 * _GAP), 'white')
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default()
+    draw.text((_GAP, _GAP), cut(title, font, width), fill=_INK, font=font)
+    for number, (name, share, count) in enumerate(bars, 1):
+        top = _GAP + number * height
+        draw.text((_GAP, top), cut(name, font, 90), fill=_INK, font=font)
+        draw.rectangle((100, top, 100 + width, top + height - 4), outline=_EDGE)
+        draw.rectangle(
+            (100, top, 100 + share * width, top + height - 4), fill=tuple(map(int, _SURE)), outline=_EDGE
+        )
+        draw.text((110 + width, top), f'{share:.4f} of {count:,}', fill=_INK, font=font)
+    return picture

@@ -1,0 +1,150 @@
+"""What TensorBoard shows of trees: some drawn, accuracy by depth and by length, tokens in the projector."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from estimator_lab.core.display.projector import write_projection
+from estimator_lab.core.display.summaries import picture_value
+from estimator_lab.core.display.tree_picture import ShownTree, bars_picture, tree_picture
+from estimator_lab.tf1 import Tensor, tf
+
+UNKNOWN_TOKEN = '<unknown>'
+
+_DRAWN = 4  # trees
+_MOST_LEAVES = 40  # of one that is drawn in TensorBoard
+_MOST_POINTS = 10_000
+
+
+class Texts:
+    """What the numbers of tokens and classes are called.
+
+    Args:
+      tokens: texts of the numbers 1, 2, ...; 0 is an unknown one.
+      labels: texts of the class ids.
+    """
+
+    def __init__(self, tokens: Sequence[str], labels: Sequence[str]) -> None:
+        self.tokens = (UNKNOWN_TOKEN, *tokens)
+        self.labels = labels
+
+    def shown(
+        self, token: np.ndarray, left: np.ndarray, probabilities: np.ndarray, node_label: np.ndarray
+    ) -> ShownTree:
+        """Returns a tree as people read it.
+
+        Args:
+          token: int [n], -1 of inner nodes.
+          left: int [n].
+          probabilities: float [n, classes] at each node.
+          node_label: int [n], the true class ids, -1 where there is none.
+        """
+        predicted = probabilities.argmax(1)
+        return ShownTree(
+            left=left.tolist(),
+            tokens=[self.tokens[number] if number >= 0 else '' for number in token.tolist()],
+            labels=[self.labels[number] for number in predicted.tolist()],
+            probabilities=probabilities.max(1).tolist(),
+            wrong=[
+                None if true < 0 else bool(true != said)
+                for true, said in zip(node_label, predicted, strict=True)
+            ],
+        )
+
+
+class TreesHook(tf.train.SessionRunHook):
+    """Shows an evaluation of trees: the first few small ones drawn, and how accuracy depends on their sizes.
+
+    `images/tree_1` and on; `images/accuracy_by_depth` and `images/accuracy_by_length`, whose bars are trees
+    of 1, 2 to 3, 4 to 7, ... levels above the leaves, or tokens. Each evaluation writes the embeddings of
+    tokens as points of the name 'tokens'.
+
+    Args:
+      trees: int32 [batch, nodes] by name: 'token', 'left', 'level', 'node_label', the root's its tree's.
+      probabilities: float32 [batch, nodes, classes].
+      outcome: by name [batch]: 'right', 'counts' bool, 'depth', 'length' int32.
+      embedding: float32 [tokens + 1, size].
+      texts: of tokens and classes.
+      folder: the run's folder of event files; those of evaluations go to `evaluation_folder`.
+      evaluation_folder: see there.
+    """
+
+    def __init__(
+        self,
+        trees: Mapping[str, Tensor],
+        probabilities: Tensor,
+        outcome: Mapping[str, Tensor],
+        embedding: Tensor,
+        texts: Texts,
+        folder: Path,
+        evaluation_folder: Path,
+    ) -> None:
+        first = {name: values[:_DRAWN] for name, values in trees.items()}
+        self._first = {**first, 'probabilities': probabilities[:_DRAWN]}
+        self._outcome = dict(outcome)
+        self._embedding = embedding[: _MOST_POINTS + 1]
+        self._texts = texts
+        self._folder = folder
+        self._evaluation_folder = evaluation_folder
+
+    def begin(self) -> None:
+        self._global_step = tf.train.get_global_step()
+
+    def after_create_session(self, session: Any, coord: Any) -> None:
+        self._drawn: list[ShownTree] = []
+        self._sizes: dict[str, list[np.ndarray]] = {'depth': [], 'length': []}
+        self._right: list[np.ndarray] = []
+
+    def before_run(self, run_context: Any) -> Any:
+        wanted = self._first if len(self._drawn) < _DRAWN else {}
+        return tf.train.SessionRunArgs((self._outcome, wanted))
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        outcome, first = run_values.results
+        counts = outcome['counts']
+        self._right.append(outcome['right'][counts])
+        for name, parts in self._sizes.items():
+            parts.append(outcome[name][counts])
+        if first:
+            self._take(first)
+
+    def end(self, session: Any) -> None:
+        step, embedding = session.run((self._global_step, self._embedding))
+        right = np.concatenate(self._right or [np.empty(0, bool)])
+        pictures = {f'tree_{n}': tree_picture(tree) for n, tree in enumerate(self._drawn, 1)}
+        for name, parts in self._sizes.items():
+            bars = accuracy_by_size(np.concatenate(parts or [np.empty(0, int)]), right)
+            pictures[f'accuracy_by_{name}'] = bars_picture(f'accuracy by {name}', bars)
+        writer = tf.summary.FileWriterCache.get(str(self._evaluation_folder))
+        values = [picture_value(f'images/{name}', picture) for name, picture in pictures.items()]
+        writer.add_summary(tf.Summary(value=values), step)
+        write_projection(self._folder, 'tokens', embedding, {'token': self._texts.tokens[: len(embedding)]})
+
+    def _take(self, first: Mapping[str, np.ndarray]) -> None:
+        for token, left, level, label, probabilities in zip(
+            *(first[name] for name in ('token', 'left', 'level', 'node_label', 'probabilities')), strict=True
+        ):
+            size = int((level >= 0).sum())
+            if size < 2 * _MOST_LEAVES and len(self._drawn) < _DRAWN:
+                self._drawn.append(
+                    self._texts.shown(token[:size], left[:size], probabilities[:size], label[:size])
+                )
+
+
+def accuracy_by_size(sizes: np.ndarray, right: np.ndarray) -> list[tuple[str, float, int]]:
+    """Returns ('4 to 7', share that is right, count) for sizes that double, where there are any.
+
+    Args:
+      sizes: int [n], 0 or more.
+      right: bool [n].
+    """
+    exponents = np.where(sizes > 0, np.floor(np.log2(np.maximum(sizes, 1))), -1).astype(int)
+    bars = []
+    for exponent in np.unique(exponents).tolist():
+        chosen = right[exponents == exponent]
+        low, high = (2**exponent, 2 ** (exponent + 1) - 1) if exponent >= 0 else (0, 0)
+        name = str(low) if low == high else f'{low} to {high}'
+        bars.append((name, float(chosen.mean()), len(chosen)))
+    return bars

@@ -1,0 +1,185 @@
+"""All trees of a batch at once, level by level: the nodes of one level are one product of matrices.
+
+The nodes of a batch lie in one array, leaves first, then those above leaves only, and so on, without padding.
+A `tf.while_loop` takes a level a turn; how many trees there are, and which, costs no turn.
+
+Its gradient is written by hand. On the way down a turn needs the gradients by the children's states only;
+those by the weights are taken behind the loop, for all nodes of all levels in one product, where a gradient
+made by TensorFlow would sum them up turn by turn. No turn copies what others have written: each writes its
+rows into the memory of all.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from estimator_lab.core.layers.tree_cells import TreeCell
+from estimator_lab.tf1 import Tensor, tf
+
+ARITY = 2
+"""Children of a node in a tree."""
+
+
+class Forest(NamedTuple):
+    """The nodes of a batch of trees, n of them, in the order of their levels.
+
+    Attributes:
+      places: int32 [n], where each stands in the flattened arrays [batch * nodes].
+      trees: int32 [n], the number of its tree in the batch.
+      leaves: int32 scalar, how many come first.
+      children: int32 [inner, 2], of each inner node the children's numbers in this order.
+      starts: int32 [levels + 1], number among the inner nodes at which each level begins, and their count.
+      roots: int32 [batch], the root of each tree.
+    """
+
+    places: Tensor
+    trees: Tensor
+    leaves: Tensor
+    children: Tensor
+    starts: Tensor
+    roots: Tensor
+
+    def of_nodes(self, values: Tensor) -> Tensor:
+        """Returns what an array [batch, nodes] says of each node, [n]."""
+        return tf.gather(tf.reshape(values, [-1]), self.places)
+
+
+def forest_of(left: Tensor, level: Tensor) -> Forest:
+    """Returns the nodes of a batch of binary trees in the order of their levels.
+
+    Args:
+      left: int32 [batch, nodes], the left child of each node in post-order, -1 of leaves.
+      level: int32 [batch, nodes], 0 of leaves, 1 above the higher child of others, -1 behind the root.
+    """
+    with tf.name_scope('forest'):
+        shape = tf.shape(level)
+        batch, width = shape[0], shape[1]
+        levels = tf.reshape(level, [-1])
+        places = tf.cast(tf.where(levels >= 0)[:, 0], tf.int32)
+        places = tf.gather(places, tf.argsort(tf.gather(levels, places), stable=True))
+        numbers = tf.range(tf.size(places))
+        number_at = tf.scatter_nd(places[:, tf.newaxis], numbers, [batch * width])
+        ends = tf.cumsum(tf.math.bincount(tf.gather(levels, places), minlength=1))
+        inner = places[ends[0] :]
+        lefts = inner - inner % width + tf.gather(tf.reshape(left, [-1]), inner)
+        sizes = tf.reduce_sum(tf.cast(level >= 0, tf.int32), 1)
+        return Forest(
+            places=places,
+            trees=places // width,
+            leaves=ends[0],
+            children=tf.stack([tf.gather(number_at, lefts), tf.gather(number_at, inner - 1)], 1),
+            starts=ends - ends[0],
+            roots=tf.gather(number_at, tf.range(batch) * width + sizes - 1),
+        )
+
+
+def tree_states(cell: TreeCell, leaves: Tensor, forest: Forest) -> Tensor:
+    """Returns the states of all nodes, float32 [n, width].
+
+    Args:
+      cell: what makes a state of those of two children.
+      leaves: float32 [leaves, width], the states of leaves.
+      forest: the nodes.
+    """
+
+    @tf.custom_gradient
+    def run(leaves: Tensor, *weights: Tensor) -> tuple[Tensor, Any]:
+        states, linear = _upwards(cell, weights, leaves, forest)
+        return states, lambda gradient: _downwards(cell, weights, states, linear, forest, gradient)
+
+    with tf.name_scope('tree_states'):
+        return run(leaves, *(tf.identity(weight) for weight in cell.weights()))
+
+
+def _upwards(
+    cell: TreeCell, weights: Sequence[Tensor], leaves: Tensor, forest: Forest
+) -> tuple[Tensor, Tensor]:
+    """Returns the states of all nodes, and what `linear` gave for those of inner ones."""
+    count, inner = forest.leaves, tf.shape(forest.children)[0]
+
+    def take_level(number: Tensor, states: Tensor, linear: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        first, last = forest.starts[number], forest.starts[number + 1]
+        below = tf.gather(states, forest.children[first:last])
+        values = cell.linear(weights, below)
+        rows = tf.range(first, last)
+        return (
+            number + 1,
+            _write_rows(states, count + rows, cell.pointwise(values, below)),
+            _write_rows(linear, rows, values),
+        )
+
+    states = _write_rows(_room(count + inner, cell.width), tf.range(count), leaves)
+    linear = _room(inner, cell.linear_size)
+    _, states, linear = tf.while_loop(
+        lambda number, *_: number < tf.size(forest.starts) - 1,
+        take_level,
+        (0, states, linear),
+        shape_invariants=_invariants(cell),
+        parallel_iterations=1,
+    )
+    return states, linear
+
+
+def _downwards(
+    cell: TreeCell,
+    weights: Sequence[Tensor],
+    states: Tensor,
+    linear: Tensor,
+    forest: Forest,
+    gradient: Tensor,
+) -> list[Tensor]:
+    """Returns the gradients by the leaves' states and by the weights, of that by all states."""
+    count, zero = forest.leaves, tf.UnconnectedGradients.ZERO
+    below = tf.stop_gradient(tf.gather(states, forest.children))  # the weights' way through it is ours
+
+    def take_level(number: Tensor, by_states: Tensor, by_linear: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        first, last = forest.starts[number - 1], forest.starts[number]
+        values, children = linear[first:last], below[first:last]
+        made = cell.pointwise(values, children)
+        by_values, by_children = tf.gradients(
+            made, [values, children], by_states[count + first : count + last], unconnected_gradients=zero
+        )
+        by_children += tf.gradients(cell.linear(weights, children), children, by_values)[0]
+        return (
+            number - 1,
+            tf.raw_ops.InplaceAdd(
+                x=by_states,
+                i=tf.reshape(forest.children[first:last], [-1]),
+                v=tf.reshape(by_children, [-1, cell.width]),
+            ),
+            _write_rows(by_linear, tf.range(first, last), by_values),
+        )
+
+    _, by_states, by_linear = tf.while_loop(
+        lambda number, *_: number > 0,
+        take_level,
+        (
+            tf.size(forest.starts) - 1,
+            tf.raw_ops.DeepCopy(x=tf.convert_to_tensor(gradient)),  # others may hold it
+            _room(tf.shape(linear)[0], cell.linear_size),
+        ),
+        shape_invariants=_invariants(cell),
+        parallel_iterations=1,
+    )
+    by_weights = tf.gradients(cell.linear(weights, below), list(weights), by_linear)
+    return [by_states[:count], *by_weights]
+
+
+def _room(rows: Tensor, columns: int) -> Tensor:
+    """Returns zeros, float32 [rows, columns], that are shared with nobody: they may be written over."""
+    return tf.raw_ops.Empty(shape=tf.stack([rows, columns]), dtype=tf.float32, init=True)
+
+
+def _write_rows(values: Tensor, rows: Tensor, new: Tensor) -> Tensor:
+    """Returns the array with other rows: the very same memory, of which `values` must be the only owner.
+
+    `tf.tensor_scatter_nd_update` copies the whole of it within a loop, which takes longer than the products.
+    """
+    return tf.raw_ops.InplaceUpdate(x=values, i=rows, v=new)
+
+
+def _invariants(cell: TreeCell) -> tuple[Any, ...]:
+    return (
+        tf.TensorShape([]),
+        tf.TensorShape([None, cell.width]),
+        tf.TensorShape([None, cell.linear_size]),
+    )

@@ -1,0 +1,199 @@
+"""What makes the state of a node from those of its children: the four recursive networks.
+
+Each is divided in two, so that a gradient can be taken by hand around it: `linear` has all the weights, and
+is one product of matrices; `pointwise` has none, and is cheap.
+"""
+
+import abc
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from estimator_lab.tf1 import Tensor, tf
+
+_FORGET_BIAS = 1.0  # so that what lies deep in a tree is not forgotten before training begins
+
+
+class TreeCell(abc.ABC):
+    """A recursive network's unit; its variables are made at its first use, and shared by all others.
+
+    Args:
+      units: values that a node hands on.
+      arity: children of a node.
+
+    Attributes:
+      units: as given.
+      arity: as given.
+    """
+
+    def __init__(self, units: int, arity: int) -> None:
+        self.units = units
+        self.arity = arity
+
+    @property
+    def width(self) -> int:
+        """Values of a state, of which the first `units` are what a node hands on."""
+        return self.units
+
+    @property
+    @abc.abstractmethod
+    def linear_size(self) -> int:
+        """Values that `linear` gives for a node."""
+
+    @abc.abstractmethod
+    def leaf(self, inputs: Tensor) -> Tensor:
+        """Returns the states of leaves, float32 [n, width], of float32 [n, inputs]."""
+
+    @abc.abstractmethod
+    def weights(self) -> list[Tensor]:
+        """Returns the weights of inner nodes, as `linear` takes them."""
+
+    @abc.abstractmethod
+    def linear(self, weights: Sequence[Tensor], children: Tensor) -> Tensor:
+        """Returns float32 [n, linear_size] of the children's states, float32 [n, arity, width]."""
+
+    @abc.abstractmethod
+    def pointwise(self, values: Tensor, children: Tensor) -> Tensor:
+        """Returns states, float32 [n, width], of what `linear` gave and of the children's states."""
+
+    def __call__(self, children: Tensor) -> Tensor:
+        """Returns the states of nodes, float32 [n, width], of their children's, float32 [n, arity, width]."""
+        return self.pointwise(self.linear(self.weights(), children), children)
+
+    def hidden(self, states: Tensor) -> Tensor:
+        """Returns what nodes hand on, float32 [..., units], of their states."""
+        return states[..., : self.units]
+
+    def _joined(self, children: Tensor) -> Tensor:
+        """Returns what the children hand on beside each other, float32 [n, arity * units]."""
+        return tf.reshape(self.hidden(children), [-1, self.arity * self.units])
+
+
+class PlainCell(TreeCell):
+    """h = tanh(W [h_1; h_2] + b): Socher et al. 2011, 'Parsing natural scenes ...', equation 3."""
+
+    @property
+    def linear_size(self) -> int:
+        return self.units
+
+    def leaf(self, inputs: Tensor) -> Tensor:
+        return tf.tanh(_affine('leaf', inputs, self.units))
+
+    def weights(self) -> list[Tensor]:
+        return [_kernel('node', self.arity * self.units, self.units), _bias('node', self.units)]
+
+    def linear(self, weights: Sequence[Tensor], children: Tensor) -> Tensor:
+        kernel, bias = weights
+        return tf.matmul(self._joined(children), kernel) + bias
+
+    def pointwise(self, values: Tensor, children: Tensor) -> Tensor:
+        del children
+        return tf.tanh(values)
+
+
+class TensorCell(PlainCell):
+    """h = tanh(x'Vx + Wx + b), x = [h_1; h_2]: Socher et al. 2013, 'Recursive deep models', section 4.3."""
+
+    def weights(self) -> list[Tensor]:
+        inputs = self.arity * self.units
+        initial = tf.random_uniform_initializer(-1 / (2 * inputs), 1 / (2 * inputs))
+        return [*super().weights(), _variable('node/tensor', [inputs, inputs, self.units], initial)]
+
+    def linear(self, weights: Sequence[Tensor], children: Tensor) -> Tensor:
+        *plain, tensor = weights
+        inputs = self.arity * self.units
+        joined = self._joined(children)
+        halfway = tf.matmul(joined, tf.reshape(tensor, [inputs, inputs * self.units]))
+        quadratic = tf.matmul(joined[:, tf.newaxis], tf.reshape(halfway, [-1, inputs, self.units]))
+        return super().linear(plain, children) + quadratic[:, 0]
+
+
+class LstmCell(TreeCell):
+    """The N-ary TreeLSTM, which knows its children by their places: Tai et al. 2015, equations 9 to 14.
+
+    Of two children it is their binary (constituency) TreeLSTM. A state is h, and behind it c.
+    """
+
+    @property
+    def width(self) -> int:
+        return 2 * self.units
+
+    @property
+    def linear_size(self) -> int:
+        return (3 + self.arity) * self.units
+
+    def leaf(self, inputs: Tensor) -> Tensor:
+        gates, update = tf.split(_affine('leaf', inputs, 3 * self.units), [2 * self.units, self.units], 1)
+        into, out = tf.split(tf.sigmoid(gates), 2, 1)
+        return self._state(into * tf.tanh(update), out)
+
+    def weights(self) -> list[Tensor]:
+        return [_kernel('node', self.arity * self.units, self.linear_size), self._gate_bias()]
+
+    def linear(self, weights: Sequence[Tensor], children: Tensor) -> Tensor:
+        kernel, bias = weights
+        return tf.matmul(self._joined(children), kernel) + bias
+
+    def pointwise(self, values: Tensor, children: Tensor) -> Tensor:
+        gates, update = tf.split(values, [(2 + self.arity) * self.units, self.units], 1)
+        into, out, *forget = tf.split(tf.sigmoid(gates), 2 + self.arity, 1)
+        cell = into * tf.tanh(update)
+        for place, gate in enumerate(forget):
+            cell += gate * children[:, place, self.units :]
+        return self._state(cell, out)
+
+    def _gate_bias(self) -> Tensor:
+        """Returns the biases of the gates in, out, forget of each child, and of the update."""
+        forget = range(2, 2 + self.arity)
+        blocks = [[_FORGET_BIAS if n in forget else 0.0] * self.units for n in range(3 + self.arity)]
+        initial = tf.constant_initializer([value for block in blocks for value in block])
+        return _variable('node/bias', [self.linear_size], initial)
+
+    def _state(self, cell: Tensor, out: Tensor) -> Tensor:
+        return tf.concat([out * tf.tanh(cell), cell], 1)
+
+
+class ChildSumCell(LstmCell):
+    """The child-sum TreeLSTM, to which children are alike: Tai et al. 2015, equations 2 to 8."""
+
+    def weights(self) -> list[Tensor]:
+        return [
+            _kernel('node', self.units, 3 * self.units),
+            _kernel('forget', self.units, self.units),
+            self._gate_bias(),
+        ]
+
+    def linear(self, weights: Sequence[Tensor], children: Tensor) -> Tensor:
+        kernel, forget, bias = weights
+        handed = self.hidden(children)
+        into_out, update = tf.split(
+            tf.matmul(tf.reduce_sum(handed, 1), kernel), [2 * self.units, self.units], 1
+        )
+        kept = tf.matmul(tf.reshape(handed, [-1, self.units]), forget)
+        kept = tf.reshape(kept, [-1, self.arity * self.units])
+        return tf.concat([into_out, kept, update], 1) + bias
+
+
+CELLS: dict[str, Callable[[int, int], TreeCell]] = {
+    'plain': PlainCell,
+    'rntn': TensorCell,
+    'child_sum_lstm': ChildSumCell,
+    'lstm': LstmCell,
+}
+"""By the name that a hyper-parameter gives them: (units, arity) -> a cell."""
+
+
+def _affine(name: str, inputs: Tensor, units: int) -> Tensor:
+    return tf.matmul(inputs, _kernel(name, inputs.shape.as_list()[1], units)) + _bias(name, units)
+
+
+def _kernel(name: str, inputs: int, units: int) -> Tensor:
+    return _variable(f'{name}/kernel', [inputs, units], tf.glorot_uniform_initializer())
+
+
+def _bias(name: str, units: int) -> Tensor:
+    return _variable(f'{name}/bias', [units], tf.zeros_initializer())
+
+
+def _variable(name: str, shape: Sequence[int], initializer: Any) -> Tensor:
+    with tf.variable_scope('tree', reuse=tf.AUTO_REUSE):
+        return tf.get_variable(name, shape, initializer=initializer)

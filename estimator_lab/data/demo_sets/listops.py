@@ -1,0 +1,112 @@
+"""ListOps: trees of nested operations on digits, whose value is their label (Nangia and Bowman 2018).
+
+    2<TAB>( ( ( [MAX 2 ) 1 ) ] )
+
+Their rules: from depth 1 on, below depth 20, an operator with probability 0.25, else a digit from 0 to 9,
+each as likely; 2 to 5 arguments; the smallest, the largest, the median rounded down, the sum modulo 10. No
+tree comes twice, and none is a digit alone; each is branched to the left.
+"""
+
+import itertools
+import random
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from estimator_lab.data.cache import partial_name
+from estimator_lab.errors import DataError
+
+OPERATORS: dict[str, Callable[[list[int]], int]] = {
+    '[MIN': min,
+    '[MAX': max,
+    '[MED': lambda values: _median(values),
+    '[SM': lambda values: sum(values) % 10,
+}
+"""What each does with its arguments."""
+
+TRAIN, TEST = 90_000, 10_000
+"""Trees in the two files, as in the published set."""
+
+_NAMES = tuple(OPERATORS)
+_SHARE_OF_OPERATORS = 0.25
+_MOST_DEPTH = 20
+_ARGUMENTS = (2, 3, 4, 5)
+_DIGITS = 10
+
+
+class ListOps(NamedTuple):
+    """The two files."""
+
+    train: Path
+    test: Path
+
+
+def lines(seed: int, left_out: Collection[str] = ()) -> Iterator[str]:
+    """Yields lines without end, all trees in them different: 'VALUE<TAB>TREE'.
+
+    Small trees come early, as they are drawn often, and each comes once.
+
+    Args:
+      seed: decides which; the same on every machine.
+      left_out: trees that do not come.
+    """
+    rng = random.Random(f'listops {seed}')
+    seen = set(left_out)
+    while True:
+        text, value = _draw(rng, 1)
+        if text.startswith('(') and text not in seen:
+            seen.add(text)
+            yield f'{value}\t{text}'
+
+
+def write_listops(folder: Path, train: int, test: int, seed: int = 0) -> ListOps:
+    """Writes train.tsv and test.tsv into a folder; no tree is in both, or twice in one.
+
+    Args:
+      folder: made if it is not there.
+      train: lines in the one.
+      test: lines in the other.
+      seed: decides which trees.
+
+    Raises:
+      DataError: the folder can't be written.
+    """
+    paths = ListOps(folder / 'train.tsv', folder / 'test.tsv')
+    found = list(itertools.islice(lines(seed), train + test))
+    random.Random(f'listops {seed} order').shuffle(found)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(paths.train, found[:train])
+        _write(paths.test, found[train:])
+    except OSError as error:
+        raise DataError(f'{folder} cannot be written: {error.strerror}.') from error
+    return paths
+
+
+def _write(path: Path, found: Sequence[str]) -> None:
+    partial = partial_name(path)
+    try:
+        with partial.open('x', encoding='ascii', newline='\n') as file:
+            file.writelines(f'{line}\n' for line in found)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _draw(rng: random.Random, depth: int) -> tuple[str, int]:
+    """Returns the text of a tree and its value."""
+    if depth >= _MOST_DEPTH or rng.random() >= _SHARE_OF_OPERATORS:
+        digit = rng.randrange(_DIGITS)
+        return str(digit), digit
+    arguments = [_draw(rng, depth + 1) for _ in range(rng.choice(_ARGUMENTS))]
+    name = rng.choice(_NAMES)
+    text = name
+    for part in (*(argument for argument, _ in arguments), ']'):
+        text = f'( {text} {part} )'
+    return text, OPERATORS[name]([value for _, value in arguments])
+
+
+def _median(values: list[int]) -> int:
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) // 2

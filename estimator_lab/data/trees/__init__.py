@@ -1,0 +1,1 @@
+"""Trees as a kind of example: bracketed text -> post-order arrays."""

@@ -1,0 +1,121 @@
+"""Trees as a kind of example: members of a tar or lines of a text -> post-order arrays."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from estimator_lab.data.bad_example import BadExampleError
+from estimator_lab.data.kind import Arrays, Kind, Reader, Signature
+from estimator_lab.data.labels import UNKNOWN_ID, Vocabulary
+from estimator_lab.data.order.order import ScheduledMember
+from estimator_lab.data.tar.stream import Wanted
+from estimator_lab.data.trees.parse import NONE, line_name, parse_tree
+from estimator_lab.data.trees.tokens import UNKNOWN, Tokens
+from estimator_lab.feature_keys import LEFT, LEVEL, NODE_LABEL, TOKEN
+
+if TYPE_CHECKING:  # loading TensorFlow takes seconds, and most of what reads archives does without it
+    from estimator_lab.tf1 import Tensor
+
+FEATURES = (TOKEN, LEFT, LEVEL, NODE_LABEL)
+"""Those of a tree; in each, the padding behind its nodes is NONE."""
+
+_HIDDEN = re.compile(r'(?:^|/)(?:\.(?!\.?/)|__MACOSX/)')
+
+
+def is_tree_name(name: str) -> bool:
+    """Whether a file of that name in an archive or a folder is a tree, and not hidden."""
+    return name.lower().endswith('.tree') and not _HIDDEN.search(name)
+
+
+TREES = Kind(Wanted('tree', 'trees', is_tree_name, line_name), frozenset({'tokens', 'max_tokens'}))
+"""The kind of example that recursive networks take."""
+
+
+class ParsedTree(NamedTuple):
+    """A tree's arrays, int32 [nodes] each, in the order of FEATURES."""
+
+    token: np.ndarray
+    left: np.ndarray
+    level: np.ndarray
+    node_label: np.ndarray
+
+
+@dataclass(frozen=True)
+class TreeReader:
+    """How bracketed texts become arrays: a `data.kind.Reader`.
+
+    Attributes:
+      tokens: the vocabulary of leaves.
+      labels: the vocabulary of nodes, which is that of whole trees; None knows no label.
+    """
+
+    tokens: Tokens
+    labels: Vocabulary | None = None
+
+    @property
+    def signature(self) -> Mapping[str, Signature]:
+        """Four features, int32 [n, nodes] each: see `data.trees.parse.Tree`.
+
+        'token' is 0 for an unknown one and NONE in inner nodes; 'left' NONE in leaves; 'node_label' a class
+        id, UNKNOWN_ID where a node has none that the vocabulary knows.
+        """
+        return {name: Signature('int32', (None,)) for name in FEATURES}
+
+    def begin(self, count: int) -> list[ParsedTree | None]:
+        """Returns places for `count` trees."""
+        return [None] * count
+
+    def read_into(self, batch: list[ParsedTree | None], place: int, scheduled: ScheduledMember) -> None:
+        """Parses a member into its place.
+
+        Raises:
+          BadExampleError: it is no tree.
+          DataError: the archive can't be read any more.
+        """
+        member = scheduled.read()
+        if member.problem:
+            raise BadExampleError(member.problem)
+        batch[place] = self.parsed(member.data)
+
+    def parsed(self, data: bytes) -> ParsedTree:
+        """Returns the arrays of a tree's text.
+
+        Raises:
+          BadExampleError: it is no tree.
+        """
+        tree = parse_tree(data)
+        number_of = self.tokens.ids.get
+        token = [number_of(text, UNKNOWN) if text else NONE for text in tree.tokens]
+        id_of = self.labels.id_of if self.labels else lambda label: UNKNOWN_ID
+        label = [id_of(text) if text else UNKNOWN_ID for text in tree.labels]
+        return ParsedTree(*(np.array(column, np.int32) for column in (token, tree.left, tree.level, label)))
+
+    def finish(self, batch: list[ParsedTree | None], good: Sequence[bool]) -> Arrays:
+        """Returns the good trees, padded at the end: see `collate`."""
+        return collate([tree for tree, is_good in zip(batch, good, strict=True) if tree and is_good])
+
+    def blank(self) -> Arrays:
+        """Returns one tree: a leaf with an unknown token."""
+        return collate([ParsedTree(*(np.array([value], np.int32) for value in (UNKNOWN, NONE, 0, NONE)))])
+
+    def features(self, arrays: 'Mapping[str, Tensor]') -> 'Mapping[str, Tensor]':
+        """Returns the arrays as they are."""
+        return dict(arrays)
+
+    def plain(self) -> Reader:
+        """Returns itself: it changes nothing at random."""
+        return self
+
+
+def collate(trees: Sequence[ParsedTree]) -> Arrays:
+    """Returns trees as arrays [n, nodes], as wide as the next power of two above the largest."""
+    widest = max((len(tree.token) for tree in trees), default=1)
+    shape = len(trees), 1 << (widest - 1).bit_length()
+    arrays = {name: np.full(shape, NONE, np.int32) for name in FEATURES}
+    for row, tree in enumerate(trees):
+        for name, column in zip(FEATURES, tree, strict=True):
+            arrays[name][row, : len(column)] = column
+    return arrays

@@ -1,0 +1,104 @@
+"""The vocabulary of tokens: which there are, and the numbers that a network knows them by."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from estimator_lab.console.regular_files import read_regular
+from estimator_lab.errors import DataError
+
+FILE = 'tokens.txt'
+"""Where a model_dir keeps them."""
+UNKNOWN = 0
+"""Number of every token that is not in the vocabulary."""
+UNKNOWN_TEXT = '<unknown>'
+MOST = 1_000_000
+"""Tokens that a vocabulary may hold."""
+
+_MOST_BYTES = 2**26
+_RARE = 1  # occurrences: such tokens are what an unknown one is like
+_COUNTED_AT_ONCE = 4 * MOST
+_NO_TOKEN = frozenset('()')
+
+
+class Tokens:
+    """A vocabulary.
+
+    Args:
+      texts: the tokens in the order of their numbers, which are 1, 2, ...
+    """
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self.texts = tuple(texts)
+
+    @cached_property
+    def ids(self) -> dict[str, int]:
+        """The numbers by token."""
+        return {text: number for number, text in enumerate(self.texts, 1)}
+
+
+def frequent_tokens(trees: Iterable[Sequence[str]], most: int) -> Tokens:
+    """Returns the most frequent tokens, those that occur once left out where others occur more often.
+
+    Args:
+      trees: the tokens of one tree after the other.
+      most: how many are kept.
+    """
+    counts: Counter[str] = Counter()
+    for tokens in trees:
+        counts.update(tokens)
+        if len(counts) > _COUNTED_AT_ONCE:  # else a file of nothing but new ones would eat the memory
+            counts = Counter(dict(counts.most_common(MOST)))
+    often = {token: count for token, count in counts.items() if count > _RARE} or counts
+    ranked = sorted(often, key=lambda token: (-often[token], token))
+    return Tokens(ranked[:most])
+
+
+def read_tokens(path: Path, flag: str = '') -> Tokens:
+    """Reads a text file of one token a line.
+
+    Args:
+      path: of the file.
+      flag: by which the user named it, for errors; '' for none.
+
+    Raises:
+      DataError: it can't be read, or what it holds is no vocabulary.
+    """
+    place = f'{flag}={path}' if flag else str(path)
+    try:
+        texts = read_regular(path, _MOST_BYTES).decode().split('\n')
+        texts = [text.removesuffix('\r') for text in texts]
+        texts = texts[:-1] if texts and not texts[-1] else texts
+        _check(texts)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, 'strerror', None) or error
+        raise DataError(f'{place} cannot be read as a vocabulary of tokens: {reason}.') from error
+    return Tokens(texts)
+
+
+def write_tokens(path: Path, tokens: Tokens) -> None:
+    """Writes them, so that a reader sees the old file or the new one, never half of one.
+
+    Raises:
+      OSError: it can't be written.
+    """
+    partial = path.with_suffix('.partial')
+    partial.unlink(missing_ok=True)
+    with partial.open('x', encoding='utf-8', newline='\n') as file:  # never through a link
+        file.writelines(f'{text}\n' for text in tokens.texts)
+    partial.replace(path)
+
+
+def _check(texts: Sequence[str]) -> None:
+    """Raises ValueError for what no training run writes."""
+    if not texts:
+        raise ValueError('it is empty')
+    if len(texts) > MOST:
+        raise ValueError(f'it holds {len(texts):,} tokens, {MOST:,} are allowed')
+    for number, text in enumerate(texts, 1):
+        if not text or text.split() != [text] or _NO_TOKEN.intersection(text):
+            raise ValueError(f'its line {number} is {text[:80]!r}, which is no token')
+    if len(set(texts)) < len(texts):
+        twice = next(text for text, count in Counter(texts).items() if count > 1)
+        raise ValueError(f'it holds {twice[:80]!r} twice')

@@ -1,0 +1,286 @@
+"""Recursive networks: one function of children, used at every node of a tree, from the leaves to the root.
+
+The plain network (Socher et al. 2011), the tensor network RNTN (Socher et al. 2013), and the child-sum and
+N-ary TreeLSTM (Tai et al. 2015), on trees of tokens. Of an image it makes a quadtree: its patches are the
+leaves, and four neighbours have a node above them, up to the one that sees the whole.
+"""
+
+import dataclasses
+
+from estimator_lab.core import keys
+from estimator_lab.core.display.display import display_of
+from estimator_lab.core.display.trees import Texts, TreesHook
+from estimator_lab.core.endpoints import Endpoint, publish
+from estimator_lab.core.features import class_ids, example_weights, has_images, images_of
+from estimator_lab.core.heads.classification import ClassifierParams, classification_spec
+from estimator_lab.core.hparams import hparam
+from estimator_lab.core.layers.dropout import dropout
+from estimator_lab.core.layers.quadtree import quadtree_states
+from estimator_lab.core.layers.tree import ARITY, Forest, forest_of, tree_states
+from estimator_lab.core.layers.tree_cells import CELLS
+from estimator_lab.core.metrics.streaming import count
+from estimator_lab.core.model_function import model_function
+from estimator_lab.core.noise import Noise, training_noise
+from estimator_lab.errors import FlagError
+from estimator_lab.feature_keys import LEFT, LEVEL, NODE_LABEL, TOKEN
+from estimator_lab.optimizers import SECOND_ORDER
+from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
+
+_EMBEDDING_RANGE = 0.05
+_FEW_TOKENS = 256  # no more than a batch has leaves
+_LARGEST_TENSOR = 2**28  # values
+QUADTREE_ARITY = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Params(ClassifierParams):
+    """Parameters of the network.
+
+    Attributes:
+      tokens: texts of the tokens 1, 2, ...; 0 is an unknown one. Images have none.
+    """
+
+    tokens: tuple[str, ...] = ()
+
+    cell: str = hparam('lstm', f'of the nodes: {", ".join(CELLS)}', CELLS.__contains__, structural=True)
+    units: int = hparam(128, 'values that a node hands on, at least 1', lambda v: v >= 1, structural=True)
+    embedding_units: int = hparam(
+        128, 'values of a token or patch, at least 1', lambda v: v >= 1, structural=True
+    )
+    dropout_rate: float = hparam(
+        0.5, 'share of what nodes hand to the classifier that is dropped, in [0, 1)', lambda v: 0 <= v < 1
+    )
+    input_dropout_rate: float = hparam(
+        0.3, 'share of the values of tokens or patches dropped, in [0, 1)', lambda v: 0 <= v < 1
+    )
+    l2: float = hparam(1e-5, 'times half the squares of all weights in the loss, 0 or more', lambda v: v >= 0)
+    patch_size: int = hparam(
+        4, 'side in pixels of what a leaf of a quadtree is for', lambda v: v >= 1, structural=True
+    )
+    patch_margin: int = hparam(
+        2, 'pixels around it that it sees as well, 0 or more', lambda v: v >= 0, structural=True
+    )
+
+
+def check(params: Params) -> None:
+    """Raises FlagError for hyper-parameters that don't go together."""
+    if params.cell == 'rntn' and (QUADTREE_ARITY * params.units) ** 2 * params.units > _LARGEST_TENSOR:
+        raise FlagError(f'--hparams=cell=rntn,units={params.units}: its tensor grows with the cube of units.')
+    if params.optimizer in SECOND_ORDER:
+        raise FlagError(f'--hparams=optimizer={params.optimizer} cannot go through the loop of a tree.')
+
+
+class Network:
+    """The network on trees; its layers are made once, and called as often as wanted.
+
+    Args:
+      params: sizes of the layers, dropout.
+    """
+
+    def __init__(self, params: Params) -> None:
+        self._params = params
+        self._cell = CELLS[params.cell](params.units, ARITY)
+        self._logits = _logits_layer(params)
+
+    @property
+    def embedding(self) -> Tensor:
+        """The vectors of tokens, float32 [tokens + 1, embedding_units]."""
+        shape = [len(self._params.tokens) + 1, self._params.embedding_units]
+        initial = tf.random_uniform_initializer(-_EMBEDDING_RANGE, _EMBEDDING_RANGE)
+        with tf.variable_scope('tree', reuse=tf.AUTO_REUSE):
+            return tf.get_variable('embedding', shape, initializer=initial)
+
+    def __call__(self, forest: Forest, tokens: Tensor, noise: Noise | None = None) -> tuple[Tensor, Endpoint]:
+        """Returns the logits of all nodes, float32 [n, num_classes], and what roots hand on, [batch, units].
+
+        Args:
+          forest: n nodes.
+          tokens: int32 [batch, nodes], of the leaves.
+          noise: decides what is dropped; None drops nothing.
+        """
+        params = self._params
+        numbers = forest.of_nodes(tokens)[: forest.leaves]
+        if len(params.tokens) < _FEW_TOKENS and not (noise and params.input_dropout_rate):
+            leaves = tf.gather(self._cell.leaf(self.embedding), numbers)  # of each token once
+        else:
+            values = tf.gather(self.embedding, numbers)
+            leaves = self._cell.leaf(dropout(values, params.input_dropout_rate, noise))
+        hidden = self._cell.hidden(tree_states(self._cell, leaves, forest))
+        root = Endpoint(tf.gather(hidden, forest.roots))
+        return self._logits(dropout(hidden, params.dropout_rate, noise)), root
+
+
+class QuadtreeNetwork:
+    """The same on the quadtrees of images.
+
+    Args:
+      params: sizes of the layers, dropout.
+    """
+
+    def __init__(self, params: Params) -> None:
+        self._params = params
+        self._cell = CELLS[params.cell](params.units, QUADTREE_ARITY)
+        self._patches = tf.layers.Dense(
+            params.embedding_units,
+            tf.nn.relu,
+            name='patches',
+            kernel_initializer=tf.glorot_uniform_initializer(),
+        )
+        self._logits = _logits_layer(params)
+
+    def __call__(self, images: Tensor, noise: Noise | None = None) -> tuple[Tensor, dict[str, Endpoint]]:
+        """Returns the logits, float32 [batch, num_classes], and the endpoint root, [batch, units].
+
+        Args:
+          images: float32 [batch, height, width, channels], any range; [0, 1] trains well.
+          noise: decides what is dropped; None drops nothing.
+        """
+        params = self._params
+
+        def leaf(patches: Tensor) -> Tensor:
+            return self._cell.leaf(dropout(self._patches(patches), params.input_dropout_rate, noise))
+
+        states = quadtree_states(self._cell, leaf, images, params.patch_size, params.patch_margin)
+        hidden = self._cell.hidden(states)
+        return self._logits(dropout(hidden, params.dropout_rate, noise)), {'root': Endpoint(hidden)}
+
+
+@model_function(Params, check)
+def model_fn(
+    features: Features, labels: Tensor | None, mode: Mode, params: Params, config: RunConfig | None
+) -> EstimatorSpec:
+    """The model function, for `tf.estimator.Estimator`.
+
+    Args:
+      features: of trees 'token', 'left', 'level' and 'node_label', int32 [batch, nodes]; or images, as
+        `core.features.images_of` takes them, with values in [0, 1].
+      labels: class ids or label texts, [batch]; None in PREDICT.
+      mode: a `tf.estimator.ModeKeys`.
+      params: names and values of `Params`.
+      config: the RunConfig.
+
+    Returns:
+      A classifier's EstimatorSpec of that mode: see `core.heads.classification.classification_spec`. Of
+      trees, TRAIN adds the cross-entropy of the other nodes that have labels, summed over each tree (Socher
+      et al. 2013, equation 3); EVAL gives `node_accuracy` over these, and counts unknown tokens.
+    """
+    noise = training_noise(features, mode)
+    if has_images(features):
+        logits, endpoints = QuadtreeNetwork(params)(images_of(features, params.image_shape), noise)
+        terms = _penalty(params)
+        return classification_spec(logits, endpoints, features, labels, mode, params, config, terms)
+    forest = forest_of(features[LEFT], features[LEVEL])
+    network = Network(params)
+    node_logits, root = network(forest, features[TOKEN], noise)
+    nodes = _Nodes(node_logits, forest, features)
+    if mode == tf.estimator.ModeKeys.PREDICT:
+        publish({NODE_LOGITS: Endpoint(nodes.padded_logits())})
+    terms = [nodes.loss(), *_penalty(params)] if mode == tf.estimator.ModeKeys.TRAIN else []
+    logits = tf.gather(node_logits, forest.roots)
+    spec = classification_spec(logits, {'root': root}, features, labels, mode, params, config, terms)
+    if mode != tf.estimator.ModeKeys.EVAL:
+        return spec
+    return _with_nodes(spec, nodes, network, labels, params, config)
+
+
+NODE_LOGITS = 'node_logits'
+"""The endpoint of all nodes, float32 [batch, nodes, num_classes]; 0 behind the roots."""
+
+
+class _Nodes:
+    """What the network said to the nodes of a batch, apart from their roots.
+
+    Args:
+      logits: float32 [n, num_classes].
+      forest: n nodes.
+      features: the model function's features.
+    """
+
+    def __init__(self, logits: Tensor, forest: Forest, features: Features) -> None:
+        self.logits = logits
+        self.forest = forest
+        self.features = features
+        is_root = tf.scatter_nd(
+            forest.roots[:, tf.newaxis], tf.ones_like(forest.roots), tf.shape(forest.places)
+        )
+        labels = forest.of_nodes(features[NODE_LABEL])
+        known = tf.logical_and(tf.equal(is_root, 0), labels >= 0)
+        self.labels = tf.where(known, labels, tf.zeros_like(labels))
+        self.example_weights = example_weights(features) * tf.ones_like(features[TOKEN][:, 0], tf.float32)
+        self.weights = tf.cast(known, tf.float32) * tf.gather(self.example_weights, forest.trees)
+
+    def loss(self) -> Tensor:
+        """Returns the cross-entropy summed over the nodes, and averaged over the trees."""
+        with tf.name_scope('node_cross_entropy'):
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=self.labels, logits=self.logits)
+            return tf.div_no_nan(tf.reduce_sum(losses * self.weights), tf.reduce_sum(self.example_weights))
+
+    def padded_logits(self) -> Tensor:
+        """Returns the logits as float32 [batch, nodes, num_classes], 0 behind the roots."""
+        shape, classes = tf.shape(self.features[TOKEN]), self.logits.shape.as_list()[1]
+        flat = tf.scatter_nd(
+            self.forest.places[:, tf.newaxis], self.logits, tf.stack([tf.reduce_prod(shape), classes])
+        )
+        return tf.reshape(flat, tf.stack([shape[0], shape[1], classes]))
+
+    def unknown_tokens(self) -> Tensor:
+        """Returns for each place whether an unknown token stands there, bool [batch, nodes]."""
+        real = (self.example_weights > 0)[:, tf.newaxis]
+        return tf.logical_and(tf.equal(self.features[TOKEN], 0), real)
+
+
+def _with_nodes(
+    spec: EstimatorSpec,
+    nodes: _Nodes,
+    network: Network,
+    labels: Tensor,
+    params: Params,
+    config: RunConfig | None,
+) -> EstimatorSpec:
+    """Returns the EVAL spec with what there is to say about nodes."""
+    with tf.name_scope('node_metrics'):
+        said = tf.argmax(nodes.logits, 1, output_type=tf.int32)
+        metrics = {
+            keys.NODE_ACCURACY: tf.metrics.accuracy(nodes.labels, said, nodes.weights),
+            keys.UNKNOWN_TOKENS: count(nodes.unknown_tokens(), keys.UNKNOWN_TOKENS),
+        }
+    spec = spec._replace(eval_metric_ops={**spec.eval_metric_ops, **metrics})
+    display = display_of(config)
+    if display is None:
+        return spec
+    features, forest = nodes.features, nodes.forest
+    ids = tf.cast(class_ids(labels, params.vocabulary), tf.int32)
+    leaves = tf.cast(tf.equal(features[LEVEL], 0), tf.int32)
+    sizes = tf.reduce_sum(tf.cast(features[LEVEL] >= 0, tf.int32), 1)
+    is_root = tf.cast(tf.one_hot(sizes - 1, tf.shape(features[LEVEL])[1]), tf.int32)
+    shown = {name: features[name] for name in (TOKEN, LEFT, LEVEL)}
+    shown[NODE_LABEL] = features[NODE_LABEL] * (1 - is_root) + ids[:, tf.newaxis] * is_root
+    hook = TreesHook(
+        shown,
+        tf.nn.softmax(nodes.padded_logits()),
+        {
+            'right': tf.equal(tf.gather(said, forest.roots), ids),
+            'counts': tf.logical_and(ids >= 0, nodes.example_weights > 0),
+            'depth': tf.reduce_max(features[LEVEL], 1),
+            'length': tf.reduce_sum(leaves, 1),
+        },
+        network.embedding,
+        Texts(params.tokens, params.vocabulary),
+        display.folder,
+        display.evaluation_folder,
+    )
+    return spec._replace(evaluation_hooks=[*spec.evaluation_hooks, hook])
+
+
+def _logits_layer(params: Params) -> Tensor:
+    return tf.layers.Dense(
+        params.num_classes, name='logits', kernel_initializer=tf.glorot_uniform_initializer()
+    )
+
+
+def _penalty(params: Params) -> list[Tensor]:
+    """Returns what large weights cost; vectors of tokens are left out, of which a batch has few."""
+    if not params.l2:
+        return []
+    kernels = [v for v in tf.trainable_variables() if 'kernel' in v.op.name or 'tensor' in v.op.name]
+    return [params.l2 * tf.add_n([tf.nn.l2_loss(kernel) for kernel in kernels])]

@@ -1,0 +1,60 @@
+import numpy as np
+
+from estimator_lab.core.display.tree_picture import ShownTree, bars_picture, tree_picture
+from estimator_lab.core.display.trees import Texts, accuracy_by_size
+
+LEFT = [-1, -1, 0, -1, 2]
+
+
+def shown(wrong=None, probability=1.0, left=LEFT):
+    count = len(left)
+    return ShownTree(
+        left,
+        ['tok' if child < 0 else '' for child in left],
+        ['x'] * count,
+        [probability] * count,
+        [wrong] * count,
+    )
+
+
+def colours(picture):
+    return {colour for _, colour in picture.getcolors(picture.width * picture.height)}
+
+
+def test_the_surer_the_darker_and_what_is_wrong_is_red():
+    sure, unsure, wrong = (
+        colours(tree_picture(tree)) for tree in (shown(), shown(probability=0.5), shown(True))
+    )
+    assert (66, 146, 198) in sure and (66, 146, 198) not in unsure
+    assert (222, 45, 38) in wrong and (222, 45, 38) not in sure
+
+
+def test_a_node_stands_above_the_middle_of_its_children():
+    blank = np.full(3, 255)
+    pixels = np.asarray(tree_picture(shown()))
+    painted = np.argwhere((pixels != blank).any(2))
+    top = painted[painted[:, 0] == painted[:, 0].min()]
+    # Leaves at 0, 1 and 2, of 76 pixels each: the root over (0.5 + 2) / 2.
+    assert abs(top[:, 1].mean() - (6 + (1.25 + 0.5) * 76)) < 1
+
+
+def test_large_trees_stay_within_a_picture():
+    left = [-1] + [child for place in range(1, 3000) for child in (-1, 2 * place - 2)]
+    picture = tree_picture(shown(left=left))
+    assert max(picture.size) <= 4000
+    assert tree_picture(shown(left=[-1])).width < 200
+
+
+def test_texts_of_a_tree():
+    texts = Texts(['a', 'b'], ['no', 'yes'])
+    chances = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+    tree = texts.shown(np.array([2, 0, -1]), np.array([-1, -1, 0]), chances, np.array([1, -1, 0]))
+    assert tree.tokens == ['b', '<unknown>', ''] and tree.labels == ['no', 'yes', 'no']
+    assert tree.wrong == [True, None, False] and np.allclose(tree.probabilities, [0.9, 0.8, 0.6])
+
+
+def test_accuracy_by_size():
+    bars = accuracy_by_size(np.array([0, 1, 2, 3, 3, 4]), np.array([1, 0, 1, 0, 0, 1], bool))
+    assert bars == [('0', 1.0, 1), ('1', 0.0, 1), ('2 to 3', 1 / 3, 3), ('4 to 7', 1.0, 1)]
+    assert bars_picture('title', bars).height == 5 * 18 + 12
+    assert accuracy_by_size(np.empty(0, int), np.empty(0, bool)) == []

@@ -1,0 +1,59 @@
+import pytest
+
+from estimator_lab.data.trees import tokens
+from estimator_lab.data.trees.tokens import Tokens, frequent_tokens, read_tokens, write_tokens
+from estimator_lab.errors import DataError
+
+
+def test_the_most_frequent_come_first_and_single_ones_are_left_out():
+    trees = [['a', 'b', 'b'], ['c', 'b', 'a'], ['d', 'c', 'c']]
+    assert frequent_tokens(trees, 10).texts == ('b', 'c', 'a')
+    assert frequent_tokens(trees, 2).texts == ('b', 'c')
+    assert frequent_tokens([['x', 'y']], 10).texts == ('x', 'y'), 'but where there are no others'
+    assert frequent_tokens(trees, 10).ids == {'b': 1, 'c': 2, 'a': 3}
+
+
+def test_counting_is_bounded(monkeypatch):
+    monkeypatch.setattr(tokens, '_COUNTED_AT_ONCE', 20)
+    monkeypatch.setattr(tokens, 'MOST', 5)
+    trees = ([f'new{number}', 'often'] for number in range(100))
+    assert frequent_tokens(trees, 3).texts[0] == 'often'
+
+
+def test_written_and_read_again(tmp_path):
+    path = tmp_path / 'tokens.txt'
+    write_tokens(path, Tokens(['[MAX', 'é', "n't"]))
+    assert read_tokens(path).texts == ('[MAX', 'é', "n't")
+    assert [other.name for other in tmp_path.iterdir()] == ['tokens.txt']
+    path.write_bytes(b'a\r\nb\r\n')
+    assert read_tokens(path).texts == ('a', 'b')
+
+
+@pytest.mark.parametrize(
+    ('content', 'reason'),
+    [
+        (b'', 'it is empty'),
+        (b'a\nb\na\n', "holds 'a' twice"),
+        (b'a\n\nb\n', "line 2 is '', which is no token"),
+        (b'a b\n', "line 1 is 'a b', which is no token"),
+        (b'(\n', "line 1 is '\\('"),
+        (b'\xff\n', 'codec'),
+    ],
+)
+def test_a_strangers_file_is_checked(tmp_path, content, reason):
+    path = tmp_path / 'tokens.txt'
+    path.write_bytes(content)
+    with pytest.raises(
+        DataError, match=f'--tokens={path} cannot be read as a vocabulary of tokens: .*{reason}'
+    ):
+        read_tokens(path, '--tokens')
+
+
+def test_its_size_is_bounded(tmp_path, monkeypatch):
+    path = tmp_path / 'tokens.txt'
+    path.write_text('a\nb\nc\n')
+    monkeypatch.setattr(tokens, 'MOST', 2)
+    with pytest.raises(DataError, match='it holds 3 tokens, 2 are allowed'):
+        read_tokens(path)
+    with pytest.raises(DataError, match='No such file'):
+        read_tokens(tmp_path / 'none')

@@ -1,0 +1,232 @@
+"""Trees from the command line's point of view: trained, resumed, predicted, inspected; and bad input."""
+
+import csv
+import gzip
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+from estimator_lab import evaluate, inspect, predict
+from estimator_lab.data.demo_sets.listops import write_listops
+from estimator_lab.data.trees.parse import MAX_NODES
+from estimator_lab.errors import DataError, FlagError
+from estimator_lab.inference.model import open_trained
+from estimator_lab.inference.serving import export_saved_model
+from estimator_lab.tf1 import tf
+from estimator_lab.training.experiment import Experiment
+from estimator_lab.training.settings import Settings
+from tests.archive_files import small_archive, write_tar
+from tests.commands import invoke
+
+# The rate of a schedule would depend on where a run is to end.
+SMALL = 'units=6,embedding_units=5,learning_rate_schedule=constant'
+STEPS = 6
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    """The files of a small ListOps, and a tar of the first of them."""
+    folder = tmp_path_factory.mktemp('trees')
+    return write_listops(folder, train=60, test=20)
+
+
+def settings(trees, model_dir, **changes):
+    return Settings(
+        **{
+            'model': 'recursive',
+            'data': [str(trees.train)],
+            'eval_data': [str(trees.test)],
+            'model_dir': model_dir,
+            'batch_size': 8,
+            'max_steps': STEPS,
+            'hparams': SMALL,
+            'save_checkpoints_steps': 3,
+            'save_summary_steps': 2,
+            **changes,
+        }
+    )
+
+
+@pytest.fixture(scope='module')
+def trained(data, tmp_path_factory):
+    """The model_dir of six steps, and what was said."""
+    folder = tmp_path_factory.mktemp('trained') / 'model'
+    said = []
+    result = Experiment(settings(data, folder), said.append).train()
+    assert result.step == STEPS and 0 <= result.metrics['accuracy'] <= 1
+    return folder
+
+
+def weights_of(folder):
+    reader = tf.train.load_checkpoint(str(folder))
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
+def test_a_folder_holds_its_tokens_and_opens_again(trained):
+    tokens = (trained / 'tokens.txt').read_text().split()
+    assert {'[MAX', '[MIN', '[MED', '[SM', ']', *'0123456789'} == set(tokens)
+    opened = open_trained(trained)
+    assert opened.record.kind == 'tree' and opened.params.tokens == tuple(tokens)
+    assert not {'tokens', 'vocabulary'} & set(opened.record.hparams)
+
+
+def test_a_run_that_stopped_goes_on_exactly(data, trained, tmp_path):
+    """From a text, shuffled, with dropout: the run that did not stop."""
+    for last in (3, STEPS):
+        Experiment(settings(data, tmp_path / 'parts', max_steps=last), lambda line: None).train()
+    one, other = weights_of(trained), weights_of(tmp_path / 'parts')
+    assert one.keys() == other.keys()
+    for name in one:  # sums of several threads may differ in their last bits
+        assert np.allclose(one[name], other[name], rtol=1e-4, atol=1e-6), name
+
+
+def test_what_tensorboard_shows(trained):
+    tags = set()
+    for path in (trained / 'eval').glob('events*'):
+        for event in tf.train.summary_iterator(str(path)):
+            tags |= {value.tag for value in event.summary.value}
+    assert {'images/tree_1', 'images/accuracy_by_depth', 'images/accuracy_by_length'} <= tags
+    assert (trained / 'tokens.tsv').exists()
+    assert (trained / 'tokens_metadata.tsv').read_text().splitlines()[0] == '<unknown>'
+
+
+def test_predict_gives_a_row_a_tree(trained, tmp_path, capsys):
+    path = tmp_path / 'new.txt'
+    path.write_bytes(b'( ( ( [MAX 2 ) 9 ) ] )\n\n( ( broken\n5\n( \xff )\n')
+    status = invoke(predict, f'--model_dir={trained}', '--format=jsonl', str(path))
+    out, err = capsys.readouterr()
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert status == 0 and '2 of 4 trees could not be decoded' in err
+    assert [row['key'].rpartition(':')[2] for row in rows] == [f'line_{n}.tree' for n in (1, 3, 4, 5)]
+    assert ['problem' in row for row in rows] == [False, True, False, True]
+    assert rows[0]['label'] in '0123456789' and 0 < rows[0]['probability'] <= 1
+
+
+def test_evaluate_and_inspect(trained, data, tmp_path, capsys):
+    copy = shutil.copytree(trained, tmp_path / 'model')
+    assert invoke(evaluate, f'--model_dir={copy}', f'--data={data.test}', f'--output={tmp_path / "out"}') == 0
+    assert 'on 20 trees after 6 steps' in capsys.readouterr().out
+    assert (tmp_path / 'out' / 'worst.csv').exists() and not (tmp_path / 'out' / 'worst.png').exists()
+    assert invoke(inspect, f'--model_dir={copy}', '--tree=( ( ( [MAX 2 ) 9 ) ] )') == 0
+    out = capsys.readouterr().out
+    assert 'tree.png' in out and list((copy / 'inspect').rglob('tree.png'))
+
+
+def test_an_export_takes_arrays(trained, tmp_path):
+    saved = export_saved_model(open_trained(trained), tmp_path)
+    with tf.Graph().as_default(), tf.Session() as session:
+        signature = tf.saved_model.load(session, ['serve'], str(saved)).signature_def['serving_default']
+        given = {
+            'token': [['2', '9', '', '?']],
+            'left': [[-1, -1, 0, -1]],
+            'level': [[0, 0, 1, -1]],
+        }
+        found = session.run(
+            signature.outputs['probabilities'].name,
+            {signature.inputs[name].name: value for name, value in given.items()},
+        )
+    assert found.shape == (1, 10) and found.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_images_become_quadtrees(tmp_path, capsys):
+    archive = str(small_archive(tmp_path))
+    result = Experiment(
+        Settings(
+            model='recursive',
+            data=[archive],
+            model_dir=tmp_path / 'model',
+            batch_size=6,
+            max_steps=2,
+            image_size=8,
+            hparams=SMALL,
+        ),
+        lambda line: None,
+    ).train()
+    assert result.step == 2
+    assert open_trained(tmp_path / 'model').record.kind == 'image'
+    assert not (tmp_path / 'model' / 'tokens.txt').exists()
+    assert invoke(inspect, f'--model_dir={tmp_path / "model"}', '--tree=( a b )') == 2
+    assert re.search('--tree is given, but .* takes images', capsys.readouterr().err)
+
+
+def doubled(tree, times):
+    return tree if not times else doubled(b'( %b %b )' % (tree, tree), times - 1)
+
+
+BAD = {
+    b'1\t' + doubled(b'a', 19): f'it has more than the {MAX_NODES} nodes allowed for one tree',  # 1,048,575
+    b'1\t( ( [MAX 2 )': "1 ')' missing at the end: brackets do not match",
+    b'1\t( a b ) ( a b )': "the tree ends before '(': brackets do not match",
+    b'1\t( )': 'it has an empty tree: nothing between a bracket and the next',
+    b'1\t( \xff 2 )': 'it is no UTF-8 at its byte 4',
+    b'1\t' + b'( ' * 10_001 + b'a' + b' b )' * 10_001: 'it is deeper than the 10000 levels allowed',
+}
+
+
+def test_bad_lines_are_counted_listed_and_skipped(data, tmp_path):
+    path, folder = tmp_path / 'some.tsv.gz', tmp_path / 'model'
+    good = data.train.read_bytes().splitlines()[:20]
+    path.write_bytes(gzip.compress(b'\n'.join([*good, *BAD])))
+    said = []
+    broken = settings(data, folder, data=[str(path)], max_steps=4, batch_size=7, max_bad_fraction=0.5)
+    result = Experiment(broken, said.append).train()
+    assert result.step == 4 and result.bad_images >= len(BAD)
+    assert any(f"Skipped a bad tree: {str(path)!r}: member '1/line_2" in line for line in said)
+    with (folder / 'bad_members.csv').open(newline='') as file:
+        rows = {row['member']: row for row in csv.DictReader(file)}
+    for number, reason in enumerate(BAD.values(), 21):
+        row = rows.pop(f'1/line_{number}.tree')
+        assert (row['archive'], row['reason']) == (str(path), reason) and int(row['offset']) > 0
+    assert not rows
+
+
+def test_kinds_are_not_mixed_up(data, tmp_path):
+    archive = str(small_archive(tmp_path))
+    tar = str(write_tar(tmp_path / 'trees.tar', [('train/1/1.tree', b'( a b )'), ('train/2/2.tree', b'a')]))
+
+    def fails(kind, words, **changes):
+        with pytest.raises(kind, match=words):
+            Experiment(settings(data, tmp_path / 'model', **changes), lambda line: None)
+
+    for trees in (str(data.train), tar):
+        fails(DataError, 'holds trees, but --model=cnn takes images', model='cnn', data=[trees], hparams='')
+    fails(DataError, 'holds images, but --model=recursive takes trees', eval_data=[archive])
+    fails(FlagError, '--image_size is for images, but --model=recursive takes trees', image_size=32)
+    fails(
+        FlagError,
+        '--max_tokens is for trees, but --model=recursive takes images',
+        data=[archive],
+        eval_data=[],
+        max_tokens=7,
+    )
+    none = tmp_path / 'plain.txt'
+    none.write_text('( a b )\n( b a )\n')
+    fails(DataError, "member 'line_1.tree' at byte 0 has no label: its line shows none", data=[str(none)])
+
+
+def test_a_folder_keeps_its_kind_and_its_tokens(data, trained, tmp_path):
+    copy = shutil.copytree(trained, tmp_path / 'model')
+    archive = str(small_archive(tmp_path))
+    with pytest.raises(FlagError, match='was trained on trees, but --data holds images'):
+        Experiment(settings(data, copy, data=[archive], eval_data=[], split='0.5'), lambda line: None)
+    (copy / 'tokens.txt').write_text('a\na\n')
+    with pytest.raises(DataError, match=r"tokens.txt cannot be read as a vocabulary .* holds 'a' twice"):
+        open_trained(copy)
+    (copy / 'tokens.txt').write_text('a\nb\n')
+    with pytest.raises(DataError, match='do not go together: tree/embedding is'):
+        open_trained(copy)
+
+
+def test_a_warm_start_takes_vectors_of_the_same_tokens_only(data, trained, tmp_path):
+    def beginning(**changes):
+        run = settings(data, tmp_path / 'model', warm_start=trained, **changes)
+        return Experiment(run, lambda line: None).warm_start
+
+    assert 'tree/embedding' in beginning().taken and not beginning().new
+    tokens = tmp_path / 'tokens.txt'
+    tokens.write_text(''.join(sorted((trained / 'tokens.txt').read_text().splitlines(keepends=True))))
+    other = beginning(tokens=tokens)
+    assert other.new == ('tree/embedding',) and 'tree/node/kernel' in other.taken
