@@ -63,7 +63,7 @@ def main() -> int:
         _say(f'Task             {role}')
     result = experiment.train()
     if role.is_chief or result.metrics:
-        return _conclude(settings, result)
+        return _conclude(experiment, result)
     _say(f'The {role.job} has {"stopped" if result.interrupted else "ended"} at step {result.step}.')
     return command.INTERRUPTED if result.interrupted else 0
 
@@ -113,7 +113,8 @@ def _named(archives: 'Archives') -> str:
     return f'{first} and {len(others)} more' if others else first
 
 
-def _conclude(settings: Settings, result: 'Result') -> int:
+def _conclude(experiment: 'Experiment', result: 'Result') -> int:
+    settings = experiment.run.settings
     again = f'{_command()} {shlex.join(sys.argv[1:])}'
     if result.bad_images:
         _say(f'{result.bad_images} training images could not be decoded and were skipped.')
@@ -135,7 +136,7 @@ def _conclude(settings: Settings, result: 'Result') -> int:
     for name, value in worth_showing(result.metrics):
         _say(f'{name:<24} {value:.4f}')
     _say('')
-    _say(headline(find_model(settings.model), result.metrics, on, result.step))
+    _say(headline(experiment.run.model, result.metrics, on, result.step))
     _say(f'Checkpoint       {result.checkpoint}')
     _say(f'TensorBoard      {command.tensorboard(settings.model_dir)}')
     _say(f'Next             {_next_command(settings)}')

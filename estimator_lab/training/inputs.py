@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 
 from estimator_lab.data.kinds import KINDS
 from estimator_lab.data.labels import Vocabulary, read_vocabulary
+from estimator_lab.data.order.alternating import AlternatingOrder
 from estimator_lab.data.order.archives import Archives, Say, open_archives
-from estimator_lab.data.order.parts import EVERYTHING, Part
+from estimator_lab.data.order.order import Order
+from estimator_lab.data.order.parts import EVERYTHING, Part, WorkerShard
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.registry import Model
 from estimator_lab.training.settings import Settings
@@ -23,17 +25,40 @@ class Inputs:
       evaluation: those to evaluate on.
       vocabulary: the labels, in the order of their ids; None where there are none, nor need be.
       unseen: whether evaluation takes other images than training.
+      unlabelled: images that training takes in turn with those of `train`, without labels; None for none.
     """
 
     train: Archives
     evaluation: Archives
     vocabulary: Vocabulary | None
     unseen: bool
+    unlabelled: Archives | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The label texts in the order of their ids."""
         return self.vocabulary.labels if self.vocabulary else ()
+
+    @property
+    def archives(self) -> tuple[Archives, ...]:
+        """All that it reads."""
+        return (self.train, self.evaluation, *([self.unlabelled] if self.unlabelled else []))
+
+    @property
+    def examples_an_epoch(self) -> int | None:
+        """Examples in a pass over the training data; over those without labels, where there are any.
+
+        None where nobody knows.
+        """
+        if self.unlabelled is None:
+            return self.train.total
+        return None if self.unlabelled.total is None else 2 * self.unlabelled.total
+
+    def training_order(self, settings: Settings, shard: WorkerShard) -> Order:
+        """Returns the order in which a worker trains on the examples."""
+        given = settings.shuffle_buffer, settings.seed, shard
+        order = self.train.order(*given, labels=self.labels)
+        return AlternatingOrder(order, self.unlabelled.order(*given)) if self.unlabelled else order
 
 
 def open_inputs(settings: Settings, model: Model, known_labels: Sequence[str] | None, say: Say) -> Inputs:
@@ -50,6 +75,11 @@ def open_inputs(settings: Settings, model: Model, known_labels: Sequence[str] | 
       FlagError: for settings that exclude each other.
       DataError: for data that can't be read or trained on.
     """
+    if settings.unlabelled_data and not model.takes_unlabelled:
+        raise FlagError(
+            f'--unlabelled_data has no use for --model={settings.model} with these --hparams: '
+            '--model=gan --hparams=semi_supervised=true learns from it.'
+        )
     if settings.split and settings.eval_data:
         raise FlagError('--split divides --data into two, so that --eval_data has no place beside it.')
     train_part, eval_part = _parse_split(settings.split)
@@ -73,7 +103,7 @@ def open_inputs(settings: Settings, model: Model, known_labels: Sequence[str] | 
     vocabulary = _vocabulary(settings, train, known_labels)
     _check_training_labels(train, vocabulary, settings)
     _check_eval_labels(evaluation, vocabulary, say)
-    return Inputs(train, evaluation, vocabulary, unseen)
+    return Inputs(train, evaluation, vocabulary, unseen, _open_unlabelled(settings, model, say))
 
 
 def open_pretraining(settings: Settings, inputs: Inputs, say: Say) -> Inputs:
@@ -93,6 +123,37 @@ def open_pretraining(settings: Settings, inputs: Inputs, say: Say) -> Inputs:
             'layer: pack it into a file, or give --hparams=pretrain_epochs=0.'
         )
     return replace(inputs, train=train)
+
+
+def _open_unlabelled(settings: Settings, model: Model, say: Say) -> Archives | None:
+    if not settings.unlabelled_data:
+        return None
+    return open_archives(settings.unlabelled_data, settings.use_damaged, say, KINDS[model.kind].wanted)
+
+
+def check_enough(inputs: Inputs, settings: Settings, smallest_batch: int) -> None:
+    """Makes sure that a step finds as many examples as it needs.
+
+    Args:
+      inputs: what is trained on.
+      settings: with the size of a batch.
+      smallest_batch: examples that a step needs.
+
+    Raises:
+      FlagError: batches are smaller.
+      DataError: there are fewer in all.
+    """
+    if settings.batch_size < smallest_batch:
+        raise FlagError(
+            f'--batch_size={settings.batch_size} is too small: a step of --model={settings.model} with these '
+            f'--hparams takes {smallest_batch} examples or more.'
+        )
+    total = inputs.examples_an_epoch
+    if total is not None and total < smallest_batch:
+        raise DataError(
+            f'{total} example in {", ".join(inputs.train.paths)} is too few: --model={settings.model} with '
+            f'these --hparams learns from {smallest_batch} or more.'
+        )
 
 
 def _parse_split(text: str) -> tuple[Part, Part]:

@@ -14,8 +14,10 @@ from estimator_lab.data.pipeline.input_fns import InputFn, archive_input_fn
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import FlagError
 from estimator_lab.feature_keys import IMAGE
+from estimator_lab.inference.judge import judged
 from estimator_lab.inference.model import step_of
 from estimator_lab.inference.record import write_record
+from estimator_lab.inference.serving import serving_input_receiver_fn
 from estimator_lab.tf1 import tf
 from estimator_lab.training.best_evaluation import BestEvaluation
 from estimator_lab.training.distribution import Role, run_until_finished
@@ -62,7 +64,7 @@ class PhaseTrainer:
         self._say = say
         with role.scope():  # an Estimator copies its configuration, and the strategy with it
             self.estimator = tf.estimator.Estimator(
-                plan.run.model.load().model_fn,
+                judged(plan.run.model.load().model_fn, plan.run.judge),
                 params=plan.params,
                 config=self._config(),
                 warm_start_from=self._inherited() or warm_start,
@@ -70,7 +72,8 @@ class PhaseTrainer:
         self._train_report = self._report(plan.inputs.train)
         self._evaluations = BestEvaluation(plan.folder, plan.run.model)
         names = plan.run.settings.export if plan.is_final else ()
-        self._exporters = make_exporters(names, plan.run.reader.shape, self._evaluations)
+        receiver = serving_input_receiver_fn(plan.run.reader.shape, plan.run.model, plan.resolved)
+        self._exporters = make_exporters(names, receiver, self._evaluations)
 
     @property
     def bad_images(self) -> int:
@@ -121,9 +124,7 @@ class PhaseTrainer:
     def train_input_fn(self) -> InputFn:
         """Returns the input function of training; it starts where the newest checkpoint ends."""
         settings, inputs = self.plan.run.settings, self.plan.inputs
-        order = inputs.train.order(
-            settings.shuffle_buffer, settings.seed, self._role.shard, labels=inputs.labels
-        )
+        order = inputs.training_order(settings, self._role.shard)
         return archive_input_fn(
             order,
             self.plan.run.reader,

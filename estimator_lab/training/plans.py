@@ -104,7 +104,7 @@ def plan_phases(run: Run, batches_a_step: int) -> list[Plan]:
         first = before.last_step if before else 0
         if phase.name == FINAL:
             inputs = run.inputs
-            last = _last_step(run.settings, first, inputs.train.total, examples_a_step)
+            last = _last_step(run.settings, first, inputs.examples_an_epoch, examples_a_step)
         else:
             inputs = run.pretraining or run.inputs
             examples = phase.epochs * (inputs.train.total or 0)

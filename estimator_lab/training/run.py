@@ -18,11 +18,12 @@ from estimator_lab.data.kinds import KINDS
 from estimator_lab.data.order.archives import distinct_examples
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.confinement import check_confined
+from estimator_lab.inference.judge import Judge, open_judge
 from estimator_lab.inference.record import Record, read_record
 from estimator_lab.models.registry import Model, find_model
 from estimator_lab.optimizers import SECOND_ORDER, make_optimizer
 from estimator_lab.training.distribution import Role
-from estimator_lab.training.inputs import Inputs, open_inputs, open_pretraining
+from estimator_lab.training.inputs import Inputs, check_enough, open_inputs, open_pretraining
 from estimator_lab.training.precision import check_precision, refuse_nondeterminism
 from estimator_lab.training.settings import Settings
 
@@ -42,6 +43,7 @@ class Run:
       pretraining: the same of the phases before; None where there are none.
       reader: how examples become arrays.
       previous: what model_dir said of itself when the run was opened; None for a new one.
+      judge: the classifier that judges samples; None for none.
     """
 
     settings: Settings
@@ -52,6 +54,7 @@ class Run:
     pretraining: Inputs | None
     reader: ImageReader
     previous: Record | None
+    judge: Judge | None = None
 
 
 def open_run(settings: Settings, role: Role, say: Say) -> Run:
@@ -71,6 +74,7 @@ def open_run(settings: Settings, role: Role, say: Say) -> Run:
     check_kind(KINDS[model.kind], settings, KINDS.values())
     params_class = model.load().Params
     hparams = parse_hparams(params_class, settings.hparams)
+    model = model.configured(resolve(params_class, hparams))
     augmentation = parse_augmentation(settings.augment, settings.seed)
     previous = read_record(settings.model_dir)
     check_confined(settings.model_dir)
@@ -81,13 +85,15 @@ def open_run(settings: Settings, role: Role, say: Say) -> Run:
     if settings.precision != 'float32' and resolved.optimizer in SECOND_ORDER:
         raise FlagError(make_optimizer(resolved.optimizer, None).cannot(settings.precision))
     model.load().check(resolved)
+    check_enough(inputs, settings, resolved.smallest_batch)
     phases = model.phases(resolved)
     pretraining = _open_pretraining(phases, settings, inputs, role, say)
     reader = ImageReader(shape, DECODERS[settings.decode], augmentation)
-    archives = [one for found in (inputs, pretraining) if found for one in (found.train, found.evaluation)]
+    archives = [one for found in (inputs, pretraining) if found for one in found.archives]
     cache = cache_for(distinct_examples(archives), math.prod(shape), settings.decoded_cache)
     reader = dataclasses.replace(reader, cache=cache)
-    return Run(settings, model, params, phases, inputs, pretraining, reader, previous)
+    judge = open_judge(model, resolved)
+    return Run(settings, model, params, phases, inputs, pretraining, reader, previous, judge)
 
 
 def check_kind(kind: Kind, settings: Settings, kinds: Iterable[Kind]) -> None:
