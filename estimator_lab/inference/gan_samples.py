@@ -72,10 +72,9 @@ class Sampling:
             self._seed, self._bound = tf.placeholder(tf.int64, []), tf.placeholder(tf.float32, [])
             self._normal = self._draw(sampler.latent_size)
             saver = tf.train.Saver(tf.global_variables(f'{sampler.scope}/'))
-            self._tables = tf.tables_initializer()
-        self._session = tf.Session(graph=graph)
-        saver.restore(self._session, trained.checkpoint)
-        self._session.run(self._tables)
+            self._session = tf.Session(graph=graph)
+            saver.restore(self._session, trained.checkpoint)
+            self._session.run(tf.tables_initializer())
 
     def __enter__(self) -> 'Sampling':
         return self

@@ -11,8 +11,7 @@ from typing import Any
 
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.core import keys
-from estimator_lab.core.adversarial.head import SAMPLES_COLLECTION
-from estimator_lab.core.adversarial.quality import Verdict, judged_metrics
+from estimator_lab.core.adversarial.quality import Verdict, judged_metrics, published_samples
 from estimator_lab.core.endpoints import LOGITS, published
 from estimator_lab.errors import DataError
 from estimator_lab.feature_keys import IMAGE
@@ -112,7 +111,7 @@ def judged(model_fn: Callable[..., EstimatorSpec], judge: Judge | None) -> Calla
         spec = model_fn(features, labels, mode, params, config)
         if mode != tf.estimator.ModeKeys.EVAL:
             return spec
-        (samples,) = tf.get_collection(SAMPLES_COLLECTION)
+        samples = published_samples(tf.get_default_graph())
         real, fake = judge(tf.concat([samples.real, samples.fake], axis=0)).halves()
         with tf.name_scope('judged'):
             metrics = judged_metrics(real, fake, samples)

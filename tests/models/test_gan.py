@@ -243,12 +243,17 @@ def test_few_labels_beside_many_images_without(archive, tmp_path):
     [
         (',discriminator_steps=7', {}, r'--batch_size=6 is too small: .* takes 7 examples or more'),
         ('', {'unlabelled_data': ['u.tar']}, '--unlabelled_data has no use for --model=gan with these'),
-        ('', {'model': 'cnn', 'hparams': '', 'unlabelled_data': ['u.tar']}, '--unlabelled_data has no use'),
     ],
 )
 def test_settings_that_can_t_work(archive, tmp_path, hparams, changes, sentence):
     with pytest.raises(FlagError, match=sentence):
         Experiment(settings(archive, tmp_path / 'x', hparams, **changes), lambda line: None)
+
+
+def test_another_model_has_no_use_for_images_without_labels(archive, tmp_path):
+    run = Settings(model='cnn', data=[archive], unlabelled_data=['u.tar'], model_dir=tmp_path / 'x')
+    with pytest.raises(FlagError, match='--unlabelled_data has no use for --model=cnn'):
+        Experiment(run, lambda line: None)
 
 
 def test_an_archive_of_one_image(tmp_path):

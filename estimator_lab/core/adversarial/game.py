@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from estimator_lab.core.adversarial.losses import (
@@ -137,13 +138,12 @@ class Game:
                 loss += params.gradient_penalty * mean(self._penalty(batch, fakes))
             if params.r1:
                 loss += 0.5 * params.r1 * mean(self._squared_gradient(batch))
-            move, norm = self._apply(self._discriminators_optimizer, loss, DISCRIMINATOR, batch.weights)
-            with tf.control_dependencies([move]):
-                moved = if_any_counts(batch.weights, self._follow_up)
+            optimizer = self._discriminators_optimizer
+            moved, norm = _move(optimizer, loss, DISCRIMINATOR, batch.weights, self._behind_discriminator)
         self.discriminator = Move(loss, norm, real.realness, fake.realness, real.classes)
         return moved
 
-    def _follow_up(self) -> Operation:
+    def _behind_discriminator(self) -> Operation:
         """Returns what comes behind a change of the discriminator's weights."""
         steps = self._players.discriminator.power_steps()
         if self._players.discriminator_average:
@@ -159,24 +159,15 @@ class Game:
             else:
                 fake = self._players.discriminator(fakes, self._told(batch), self._noise)
                 loss = weighted_mean(self._loss.generator(fake.realness), batch.weights)
-            move, norm = self._apply(self._optimizer, loss, GENERATOR, batch.weights)
-            with tf.control_dependencies([move]):
-                moved = if_any_counts(batch.weights, self._keep_up)
+            moved, norm = _move(self._optimizer, loss, GENERATOR, batch.weights, self._behind_generator)
         self.generator = Move(loss, norm, None, fake.realness)
         return moved
 
-    def _keep_up(self) -> Operation:
+    def _behind_generator(self) -> Operation:
         """Returns what comes behind a change of the generator's weights: its statistics, then its average."""
         statistics = [tf.assign(variable, value) for variable, value in self.made.updates]
         with tf.control_dependencies(statistics):
             return tf.group(*averaged(GENERATOR, AVERAGE, self._params.average_decay))
-
-    def _apply(self, optimizer: Any, loss: Tensor, scope: str, weights: Tensor) -> tuple[Operation, Tensor]:
-        """Returns the operation that goes down a loss, and the length of its gradient."""
-        pairs = optimizer.compute_gradients(loss, tf.trainable_variables(f'{scope}/'))
-        norm = tf.global_norm([gradient for gradient, _ in pairs])
-        counts = tf.where(tf.fill(tf.shape(weights), tf.is_finite(norm)), weights, tf.zeros_like(weights))
-        return apply_gradients(optimizer, pairs, counts), norm
 
     def _both(self, batch: Batch, images: Tensor, fakes: Tensor) -> tuple[Discriminated, Discriminated]:
         """Returns what the discriminator says of images and of fakes, in one pass."""
@@ -221,3 +212,24 @@ class Game:
 def _rows(said: Discriminated, part: slice) -> Discriminated:
     classes = None if said.classes is None else said.classes[part]
     return said._replace(realness=said.realness[part], classes=classes, hidden=said.hidden[part])
+
+
+def _move(
+    optimizer: Any, loss: Tensor, scope: str, weights: Tensor, behind: Callable[[], Operation]
+) -> tuple[Operation, Tensor]:
+    """Returns the operation that goes down a loss, and the length of its gradient.
+
+    Where that is no number, or no example counts, nothing is changed.
+
+    Args:
+      optimizer: of the network.
+      loss: a scalar.
+      scope: of the network.
+      weights: what each example counts, float32 [n].
+      behind: builds what follows the change.
+    """
+    pairs = optimizer.compute_gradients(loss, tf.trainable_variables(f'{scope}/'))
+    norm = tf.global_norm([gradient for gradient, _ in pairs])
+    counts = tf.where(tf.fill(tf.shape(weights), tf.is_finite(norm)), weights, tf.zeros_like(weights))
+    with tf.control_dependencies([apply_gradients(optimizer, pairs, counts)]):
+        return if_any_counts(counts, behind), norm

@@ -21,9 +21,6 @@ from estimator_lab.core.metrics.diversity import spread
 from estimator_lab.core.noise import Noise, fixed_seeds, fresh_seed
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
-SAMPLES_COLLECTION = 'estimator_lab/samples'
-"""The graph's collection of the `quality.Samples` of EVAL, for a judge."""
-
 
 def adversarial_spec(
     players: Players,
@@ -142,7 +139,7 @@ def _evaluate(
         verdicts = _verdicts(said.realness, of_fakes.realness, params)
         for name, (right, _) in zip((keys.ACCURACY_REAL, keys.ACCURACY_FAKE), verdicts, strict=True):
             metrics[name] = tf.metrics.mean(tf.cast(right, tf.float32))
-    tf.add_to_collection(SAMPLES_COLLECTION, samples)
+    samples.publish()
     predictions = {keys.ERROR: -said.realness}
     spec = tf.estimator.EstimatorSpec(tf.estimator.ModeKeys.EVAL, loss=value, predictions=predictions)
     if said.classes is not None:

@@ -1,5 +1,6 @@
 """How good a generator's samples are: metrics of an evaluation, each beside the same of real images."""
 
+import json
 import math
 from typing import Any, NamedTuple
 
@@ -15,6 +16,9 @@ from estimator_lab.tf1 import Tensor, tf
 
 Metrics = dict[str, tuple[Any, Any]]
 """(value, update op) by name, as an EstimatorSpec takes them."""
+
+COLLECTION = 'estimator_lab/samples'
+"""The graph's collection of what EVAL has sampled; a line of JSON, which a MetaGraph can hold."""
 
 _MOST_IMAGES = 1024
 _MOST_PIXELS = 10_000_000
@@ -35,6 +39,18 @@ class Samples(NamedTuple):
     fake: Tensor
     classes: Tensor | None
     order: Tensor
+
+    def publish(self) -> None:
+        """Notes them in their graph, for `published_samples`."""
+        names = {name: tensor.name for name, tensor in self._asdict().items() if tensor is not None}
+        tf.add_to_collection(COLLECTION, json.dumps(names))
+
+
+def published_samples(graph: Any) -> Samples:
+    """Returns the samples that were published in a graph."""
+    (line,) = graph.get_collection(COLLECTION)
+    found = {name: graph.get_tensor_by_name(tensor) for name, tensor in json.loads(line).items()}
+    return Samples(**{'classes': None, **found})
 
 
 class Verdict(NamedTuple):
