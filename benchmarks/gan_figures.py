@@ -1,9 +1,11 @@
 """Prints the figures that the README claims for adversarial networks, each with the command that made it.
 
     python benchmarks/gan_figures.py quality --train=mnist-train.tar.gz --test=mnist-test.tar.gz
-                        classifier score and Frechet distance; the same of PyTorch's DCGAN; 100 minutes
+                        classifier score and Frechet distance of a conditional generator, beside those of
+                        PyTorch's DCGAN, trained for as long; 100 minutes
     python benchmarks/gan_figures.py fakes --train=... --test=...
-                        accuracy on real digits of a CNN that has seen 60,000 fakes only; 70 minutes
+                        accuracy on real digits of a CNN that has seen only 60,000 fakes of the same
+                        generator; 20 minutes behind `quality`, 65 without
     python benchmarks/gan_figures.py semi --train=... --test=...
                         errors of 10,000 with 100 labels; --seeds=1,2,3 repeats it; 90 minutes a seed
     python benchmarks/gan_figures.py parzen --train=... --test=...
@@ -46,7 +48,7 @@ from estimator_lab.tf1 import tf
 MNIST = ('--image_size=28',)
 JUDGE = ('--model=cnn', '--batch_size=100', '--epochs=15', '--augment=shift=2')
 GAN = ('--model=gan', '--batch_size=64', '--eval_steps=40')
-STEPS = {'quality': 16_000, 'fakes': 16_000, 'parzen': 8_000, 'faces': 5_000}
+STEPS = {'digits': 16_000, 'parzen': 8_000, 'faces': 5_000}
 SEMI = (
     '--model=gan',
     '--batch_size=200',
@@ -133,20 +135,19 @@ class Judge:
         return float(np.sum((a.mean(0) - b.mean(0)) ** 2) + np.trace(sum(covariances) - 2 * root))
 
 
-def quality(given: argparse.Namespace) -> None:
-    """Trains beside a judge, and PyTorch's DCGAN for as long; prints scores of 10,000 samples of each."""
+def digits(given: argparse.Namespace) -> tuple[Path, Path, float]:
+    """Trains a conditional generator beside a judge; returns both folders, and the seconds that it took."""
     archives = (f'--data={given.train}', f'--eval_data={given.test}', *MNIST)
-    judge_folder = judge_of(given, *archives)
-    folder = Path(given.runs, 'quality')
-    hparams = ','.join(filter(None, [f'judge={judge_folder}', given.hparams]))
-    seconds = train(
-        folder,
-        *GAN,
-        *archives,
-        f'--max_steps={given.steps or STEPS["quality"]}',
-        f'--hparams={hparams}',
-        '--export=best',
-    )
+    judge = judge_of(given, *archives)
+    folder = Path(given.runs, 'digits')
+    hparams = ','.join(filter(None, [f'conditional=true,judge={judge}', given.hparams]))
+    steps = f'--max_steps={given.steps or STEPS["digits"]}'
+    return folder, judge, train(folder, *GAN, *archives, steps, f'--hparams={hparams}', '--export=best')
+
+
+def quality(given: argparse.Namespace) -> None:
+    """Prints the scores of 10,000 samples of a generator, and of PyTorch's DCGAN trained for as long."""
+    folder, judge_folder, seconds = digits(given)
     ours = pixels_of(draw(folder, Path(given.runs, 'quality.tar'), SAMPLES))
     judge, real, training = Judge(judge_folder), pixels_of(given.test), pixels_of(given.train)
     print(f'classifier score {judge.score(ours):.3f}; of the test images {judge.score(real):.3f}')
@@ -155,7 +156,9 @@ def quality(given: argparse.Namespace) -> None:
     print(f'  of 10,000 training images {judge.distance(training[chosen], real):.2f}')
     rival = Path(given.runs, 'dcgan.tar')
     try:
-        printed, _ = run(str(_CONTENDERS), 'dcgan', given.train, f'{seconds:.0f}', str(rival))
+        printed, _ = run(
+            str(_CONTENDERS), 'dcgan', given.train, f'{given.seconds or seconds:.0f}', str(rival)
+        )
     except subprocess.CalledProcessError:
         print('  no rival: it needs PyTorch')
         return
@@ -167,11 +170,8 @@ def quality(given: argparse.Namespace) -> None:
 
 
 def fakes(given: argparse.Namespace) -> None:
-    """Trains a conditional generator, then a CNN on its fakes only; prints the accuracy on real digits."""
-    archives = (f'--data={given.train}', f'--eval_data={given.test}', *MNIST)
-    folder = Path(given.runs, 'fakes')
-    hparams = ','.join(filter(None, ['conditional=true', given.hparams]))
-    train(folder, *GAN, *archives, f'--max_steps={given.steps or STEPS["fakes"]}', f'--hparams={hparams}')
+    """Trains a CNN on fakes only; prints its accuracy on real digits."""
+    folder, _, _ = digits(given)
     archive = draw(folder, Path(given.runs, 'fakes.tar'), 60_000)
     student = Path(given.runs, 'student')
     train(student, *JUDGE, *MNIST, f'--data={archive}', f'--eval_data={given.test}')
@@ -342,6 +342,7 @@ def main() -> None:
     parser.add_argument(
         '--steps', type=int, help='of the training; none: as many as the figure is claimed for'
     )
+    parser.add_argument('--seconds', type=float, help='of the rival in quality; none: as many as ours took')
     parser.add_argument('--hparams', default='', help='further hyper-parameters of the gan')
     parser.add_argument('--seeds', default='1,2,3', help='of semi')
     given = parser.parse_args()
