@@ -64,7 +64,7 @@ def main() -> int:
         _say(f'Task             {role}')
     result = experiment.train()
     if role.is_chief or result.metrics:
-        return _conclude(settings, result, experiment.run.kind.noun)
+        return _conclude(experiment, result)
     _say(f'The {role.job} has {"stopped" if result.interrupted else "ended"} at step {result.step}.')
     return command.INTERRUPTED if result.interrupted else 0
 
@@ -115,7 +115,8 @@ def _named(archives: 'Archives') -> str:
     return f'{first} and {len(others)} more' if others else first
 
 
-def _conclude(settings: Settings, result: 'Result', noun: str) -> int:
+def _conclude(experiment: 'Experiment', result: 'Result') -> int:
+    settings, noun = experiment.run.settings, experiment.run.kind.noun
     again = f'{_command()} {shlex.join(sys.argv[1:])}'
     if result.bad_images:
         _say(f'{result.bad_images} training {noun} could not be decoded and were skipped.')
@@ -139,7 +140,7 @@ def _conclude(settings: Settings, result: 'Result', noun: str) -> int:
     for name, value in worth_showing(result.metrics):
         _say(f'{name:<24} {value:.4f}')
     _say('')
-    _say(headline(find_model(settings.model), result.metrics, on, result.step))
+    _say(headline(experiment.run.model, result.metrics, on, result.step))
     _say(f'Checkpoint       {result.checkpoint}')
     _say(f'TensorBoard      {command.tensorboard(settings.model_dir)}')
     _say(f'Next             {_next_command(settings)}')

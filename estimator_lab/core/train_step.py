@@ -45,6 +45,11 @@ class TrainingParams:
     )
     damping: float = hparam(45.0, 'the first lambda of hessian_free, above 0', lambda v: v > 0)
 
+    @property
+    def smallest_batch(self) -> int:
+        """How many examples a step needs, and so a batch and the training data, at least."""
+        return 1
+
 
 def optimizer_and_rate(params: TrainingParams, momentum: Tensor | None = None) -> tuple[Any, Tensor]:
     """Returns a new `tf.train.Optimizer` and the learning rate of the current step, a float32 scalar.

@@ -18,6 +18,7 @@ from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import DataError
 from estimator_lab.feature_keys import IMAGE, KEY
 from estimator_lab.inference.confusion import Confusion
+from estimator_lab.inference.judge import judged, open_judge
 from estimator_lab.inference.model import Trained, without_cluster
 from estimator_lab.pixels import to_bytes
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
@@ -107,7 +108,10 @@ def evaluate(
             # Without summaries, what is for TensorBoard only is left out.
             config = tf.estimator.RunConfig(folder, save_summary_steps=None)
             estimator = tf.estimator.Estimator(
-                observed(trained.module.model_fn, observer.observe),
+                observed(
+                    judged(trained.module.model_fn, open_judge(trained.model, trained.params)),
+                    observer.observe,
+                ),
                 config=config,
                 params=trained.estimator_params,
             )

@@ -27,7 +27,16 @@ def open_dreamer(model_dir: Path) -> Trained:
       DataError: if the folder holds no model.
       FlagError: if its model does not dream.
     """
-    trained = open_trained(model_dir)
+    return top_machine(open_trained(model_dir))
+
+
+def top_machine(trained: Trained) -> Trained:
+    """Returns what dreams of a model: of one with phases, the folder of its top machine.
+
+    Raises:
+      FlagError: if it does not dream.
+    """
+    model_dir = trained.model_dir
     if trained.model.dreams != GIBBS:
         raise FlagError(_does_not_dream(model_dir))
     if trained.model.has_phases and not trained.params.phase:

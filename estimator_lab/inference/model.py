@@ -126,6 +126,7 @@ def open_trained(model_dir: Path, flag: str = '--model_dir') -> Trained:
         model = find_model(record.model)
         module = model.load()
         params = _resolved(module.Params, record, model_dir)
+        model = model.configured(params)
         module.check(params)
         _check_examples(record, model)
     except FlagError as error:

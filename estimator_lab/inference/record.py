@@ -1,9 +1,11 @@
 """What a model_dir says about itself: which model made it, from which labels and image size."""
 
 import dataclasses
+import glob
 import json
 import math
 import re
+import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -163,6 +165,30 @@ def write_record(model_dir: Path, record: Record) -> None:
     with partial.open('x', encoding='utf-8') as file:  # never through a link
         file.write(json.dumps(dataclasses.asdict(record), indent=1) + '\n')
     partial.replace(path)
+
+
+def link_model(checkpoint: Path, folder: Path) -> None:
+    """Makes a new folder into the model_dir of a checkpoint, whose files it shares with the one it lies in.
+
+    Args:
+      checkpoint: path of the checkpoint; nothing is done where it is not there.
+      folder: is not there yet.
+
+    Raises:
+      OSError: it can't be written.
+    """
+    files = sorted(checkpoint.parent.glob(f'{glob.escape(checkpoint.name)}.*'))
+    record = checkpoint.parent / _FILE
+    if not files or not record.exists():
+        return
+    folder.mkdir()
+    for file in files:
+        try:
+            (folder / file.name).hardlink_to(file)
+        except OSError:  # a file system that knows no links
+            shutil.copyfile(file, folder / file.name)
+    shutil.copyfile(record, folder / _FILE)
+    (folder / 'checkpoint').write_text(f'model_checkpoint_path: "{checkpoint.name}"\n', encoding='utf-8')
 
 
 def versions(tensorflow_version: str) -> dict[str, str]:

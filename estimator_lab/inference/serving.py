@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from estimator_lab.console.tensorflow_errors import no_room_by, reason_of
+from estimator_lab.core import keys
 from estimator_lab.data.images.graph_decode import decode_batch
 from estimator_lab.data.images.kind import ImageReader
 from estimator_lab.data.images.shape import ImageShape
@@ -16,6 +17,7 @@ from estimator_lab.data.trees.tokens import UNKNOWN, Tokens
 from estimator_lab.errors import FlagError, LabError
 from estimator_lab.feature_keys import LEFT, LEVEL, NODE_LABEL, TOKEN
 from estimator_lab.inference.model import Trained
+from estimator_lab.models.registry import LATENT, Model
 from estimator_lab.pixels import UINT8_MAX
 from estimator_lab.tf1 import hushed, tf
 
@@ -30,33 +32,48 @@ _UNFINISHED = 'temp-*'  # Estimator's name for a SavedModel that it writes
 PIXELS_SIGNATURE = 'pixels:serving_default'
 """Estimator's name for a model's outputs behind an alternative receiver."""
 
+SAMPLES_SIGNATURE = f'{LATENT}:{keys.SAMPLES}'
+"""Of a generator: latent vectors, and labels if it is told them -> PNG files."""
 
-def serving_input_receiver_fn(reader: Reader) -> Callable[[], Any]:
-    """Returns the receiver of an export, which takes examples as `reader` would read them."""
+
+def serving_input_receiver_fn(reader: Reader, model: Model, params: Any) -> Callable[[], Any]:
+    """Returns the receiver of an export, which takes examples as `reader` would read them.
+
+    Args:
+      reader: of the run.
+      model: the run's; a generator takes latent vectors, too.
+      params: its resolved parameters.
+    """
     if isinstance(reader, ImageReader):
-        return _image_receiver(reader.shape)
+        return _image_receiver(reader.shape, model, params)
     if isinstance(reader, TreeReader):
         return _tree_receiver(reader.tokens)
     raise TypeError(f'{type(reader).__name__} has no receiver')
 
 
-def _image_receiver(shape: ImageShape) -> Callable[[], Any]:
+def _image_receiver(shape: ImageShape, model: Model, params: Any) -> Callable[[], Any]:
     """Returns the receiver of an export: encoded images, decoded and scaled as in training, or pixels.
 
     Args:
       shape: of the images that the network takes.
+      model: what is exported.
+      params: its parameters.
 
     Returns:
       A function that builds a `ServingInputReceiver` for `image_bytes`, string [n]: JPEG, PNG, BMP or GIF
-      files; and as the alternative 'pixels' for `image`, float32 [n, height, width, channels] in [0, 1].
+      files; as the alternative 'pixels' for `image`, float32 [n, height, width, channels] in [0, 1]; and of a
+      generator as the alternative 'latent' for `latent`, float32 [n, latent], with `label`, string [n], if it
+      is told them.
     """
 
     def receiver() -> Any:
         encoded = tf.placeholder(tf.string, [None], name=IMAGE_BYTES)
         # The same division as in training's input; feeding its result leaves the decoder out.
         pixels = tf.divide(decode_batch(encoded, shape), float(UINT8_MAX), name=PIXELS)
+        latent = _latent_inputs(model, params)
+        alternatives = {'pixels': {PIXELS: pixels}, **({LATENT: latent} if latent else {})}
         return tf.estimator.export.ServingInputReceiver(
-            {'image': pixels}, {IMAGE_BYTES: encoded}, {'pixels': {PIXELS: pixels}}
+            {'image': pixels, **latent}, {IMAGE_BYTES: encoded}, alternatives
         )
 
     return receiver
@@ -90,6 +107,17 @@ def _tree_receiver(tokens: Tokens) -> Callable[[], Any]:
     return receiver
 
 
+def _latent_inputs(model: Model, params: Any) -> dict[str, Any]:
+    """Returns the placeholders of what a generator makes samples of, by name; none of other models."""
+    if model.dreams != LATENT:
+        return {}
+    sampler = model.load().sampler_of(params)
+    inputs = {keys.LATENT: tf.placeholder(tf.float32, [None, sampler.latent_size], name=keys.LATENT)}
+    if sampler.conditional:
+        inputs[keys.SAMPLE_LABEL] = tf.placeholder(tf.string, [None], name=keys.SAMPLE_LABEL)
+    return inputs
+
+
 def export_saved_model(trained: Trained, folder: Path) -> Path:
     """Exports the newest checkpoint of a model.
 
@@ -104,7 +132,7 @@ def export_saved_model(trained: Trained, folder: Path) -> Path:
       FlagError: if the folder can't be written.
       LabError: if it could, but the disk is full; what was written is removed.
     """
-    receiver = serving_input_receiver_fn(trained.reader)
+    receiver = serving_input_receiver_fn(trained.reader, trained.model, trained.params)
     before = set(folder.glob(_UNFINISHED))
     try:
         path = trained.estimator.export_saved_model(str(folder), receiver)

@@ -2,11 +2,11 @@
 
 import importlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from estimator_lab.core.keys import ACCURACY, RECONSTRUCTION_ERROR, SQUARED_ERROR
+from estimator_lab.core.keys import ACCURACY, RECONSTRUCTION_ERROR, SLICED_WASSERSTEIN, SQUARED_ERROR
 from estimator_lab.core.phases import Phase
 from estimator_lab.errors import FlagError
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 GIBBS = 'gibbs'
 """What `dream` means for a model of Boltzmann machines: chains of Gibbs sampling."""
+
+LATENT = 'latent'
+"""What `dream` means for a generator: samples made of latent vectors."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,14 @@ class Model:
       prepares: whether it wants to see the training examples before it learns: then the module has
         `prepare(params, batches, model_dir)`.
       dreams: what `dream` means for it: GIBBS, whose module has `stack_of(params)`, a
-        `core.boltzmann.stack.Stack` or None where nothing dreams; '' for a model that never does.
+        `core.boltzmann.stack.Stack` or None where nothing dreams; LATENT, whose module has
+        `sampler_of(params)`: latent_size, conditional, and a call that makes images; '' for a model that
+        never does.
+      takes_unlabelled: whether it learns from images without labels beside those with.
+      judged: whether a classifier can judge its samples: then its parameters have `judge`, and its EVAL adds
+        `core.adversarial.quality.Samples` to the graph.
+      declares: whether some of this depends on its parameters: then the module has `declared(params)`, which
+        returns what is other than here, by name.
     """
 
     name: str
@@ -52,6 +62,13 @@ class Model:
     has_phases: bool = False
     prepares: bool = False
     dreams: str = ''
+    takes_unlabelled: bool = False
+    judged: bool = False
+    declares: bool = False
+
+    def configured(self, params: Any) -> 'Model':
+        """Returns the same model with what these parameters decide."""
+        return replace(self, **self.load().declared(params)) if self.declares else self
 
     def load(self) -> Any:
         """Returns the model's module; this imports TensorFlow."""
@@ -115,6 +132,17 @@ MODELS = {
             labelled=False,
             has_phases=True,
             prepares=True,
+        ),
+        Model(
+            'gan',
+            'estimator_lab.models.gan',
+            'a generative adversarial network: a generator that dreams images against a discriminator',
+            headline=SLICED_WASSERSTEIN,
+            higher_is_better=False,
+            labelled=False,
+            dreams=LATENT,
+            judged=True,
+            declares=True,
         ),
     )
 }

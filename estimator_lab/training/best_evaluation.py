@@ -4,8 +4,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from estimator_lab.inference.event_files import scalars_in
 from estimator_lab.models.registry import Model
-from estimator_lab.training.event_files import scalars_in
 
 
 class BestEvaluation:

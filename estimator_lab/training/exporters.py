@@ -1,10 +1,12 @@
 """Exports on the way: --export=best,latest,final, each a SavedModel below model_dir/export/NAME."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from estimator_lab.errors import FlagError
+from estimator_lab.inference.record import link_model
 from estimator_lab.tf1 import tf
 from estimator_lab.training.best_evaluation import BestEvaluation
 
@@ -19,7 +21,7 @@ def make_exporters(
 
     Args:
       names: of NAMES.
-      receiver: gives the `ServingInputReceiver` of an export.
+      receiver: see `inference.serving.serving_input_receiver_fn`.
       evaluations: tells which evaluation was the best.
 
     Raises:
@@ -45,9 +47,11 @@ def export_at_the_end(exporters: Sequence[Any], estimator: Any, metrics: Mapping
 
 
 class _BestExporter(tf.estimator.BestExporter):
-    """Exports the best of all evaluations of a run, before a restart or after.
+    """Exports the best of all evaluations of a run, before a restart or after, and keeps its checkpoint.
 
-    Estimator's own exports whatever comes first after a restart, and drops the better one for it.
+    Estimator's own exports whatever comes first after a restart, and drops the better one for it. The
+    checkpoint lies beside it in `model_dir`, a folder that can be evaluated, and that a run can begin with
+    (--warm_start) where the one it comes from has gone wrong since.
     """
 
     def __init__(self, evaluations: BestEvaluation, receiver: Any) -> None:
@@ -64,7 +68,10 @@ class _BestExporter(tf.estimator.BestExporter):
     ) -> Any:
         if any(Path(export_path).glob('*/saved_model.pb')) and not self._is_better(None, eval_result):
             return None
-        return super().export(estimator, export_path, checkpoint_path, eval_result, is_the_final_export)
+        written = super().export(estimator, export_path, checkpoint_path, eval_result, is_the_final_export)
+        if written:
+            link_model(Path(checkpoint_path), Path(os.fsdecode(written), 'model_dir'))
+        return written
 
     def _is_better(self, best_eval_result: Any, current_eval_result: Any) -> bool:
         return self._evaluations.best_step() == current_eval_result['global_step']

@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.kinds import KINDS, kind_in
 from estimator_lab.data.labels import Vocabulary, read_vocabulary
+from estimator_lab.data.order.alternating import AlternatingOrder
 from estimator_lab.data.order.archives import Archives, Say, open_archives
-from estimator_lab.data.order.parts import EVERYTHING, Part
+from estimator_lab.data.order.legs import Leg, Source
+from estimator_lab.data.order.order import Order
+from estimator_lab.data.order.parts import EVERYTHING, Part, WorkerShard
 from estimator_lab.data.tar.sources import expand_archives, is_pipe
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.registry import Model
@@ -25,17 +29,58 @@ class Inputs:
       evaluation: those to evaluate on.
       vocabulary: the labels, in the order of their ids; None where there are none, nor need be.
       unseen: whether evaluation takes other images than training.
+      unlabelled: images that training takes in turn with those of `train`, without labels; None for none.
     """
 
     train: Archives
     evaluation: Archives
     vocabulary: Vocabulary | None
     unseen: bool
+    unlabelled: Archives | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The label texts in the order of their ids."""
         return self.vocabulary.labels if self.vocabulary else ()
+
+    @property
+    def archives(self) -> tuple[Archives, ...]:
+        """All that it reads."""
+        return (self.train, self.evaluation, *([self.unlabelled] if self.unlabelled else []))
+
+    @property
+    def examples_an_epoch(self) -> int | None:
+        """Examples in a pass over the training data; over those without labels, where there are any.
+
+        None where nobody knows.
+        """
+        if self.unlabelled is None:
+            return self.train.total
+        return None if self.unlabelled.total is None else 2 * self.unlabelled.total
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The archives of training, as a leg has them: their images make up an epoch."""
+        if self.unlabelled is None:
+            return self.train.sources
+        doubled = (replace(source, images=2 * source.images) for source in self.unlabelled.sources)
+        return (*doubled, *(replace(source, images=0) for source in self.train.sources))
+
+    def arranged(self, known: Sequence[Source]) -> 'Inputs':
+        """Returns the same with the archives of training that are known in their former order."""
+        unlabelled = self.unlabelled and self.unlabelled.arranged(known)
+        return replace(self, train=self.train.arranged(known), unlabelled=unlabelled)
+
+    def training_order(self, leg: Leg, settings: Settings, shard: WorkerShard) -> Order:
+        """Returns the order in which a worker trains on the examples of a leg."""
+        given: dict[str, Any] = {
+            'shuffle_buffer': settings.shuffle_buffer,
+            'seed': settings.seed,
+            'shard': shard,
+        }
+        if self.unlabelled is None:
+            return self.train.order_of(leg, **given, labels=self.labels)
+        return AlternatingOrder(self.train.order(**given, labels=self.labels), self.unlabelled.order(**given))
 
 
 def kind_of_data(settings: Settings, model: Model) -> Kind:
@@ -70,6 +115,11 @@ def open_inputs(
       FlagError: for settings that exclude each other.
       DataError: for data that can't be read or trained on.
     """
+    if settings.unlabelled_data and not model.takes_unlabelled:
+        raise FlagError(
+            f'--unlabelled_data has no use for --model={settings.model} with these --hparams: '
+            '--model=gan --hparams=semi_supervised=true learns from it.'
+        )
     if settings.split and settings.eval_data:
         raise FlagError('--split divides --data into two, so that --eval_data has no place beside it.')
     train_part, eval_part = _parse_split(settings.split)
@@ -92,7 +142,8 @@ def open_inputs(
     vocabulary = _vocabulary(settings, train, known_labels)
     _check_training_labels(train, vocabulary, settings)
     _check_eval_labels(evaluation, vocabulary, say)
-    return Inputs(train, evaluation, vocabulary, unseen)
+    unlabelled = _open(settings.unlabelled_data, settings, kind, say) if settings.unlabelled_data else None
+    return Inputs(train, evaluation, vocabulary, unseen, unlabelled)
 
 
 def open_pretraining(settings: Settings, inputs: Inputs, say: Say) -> Inputs:
@@ -126,6 +177,31 @@ def _open(patterns: Sequence[str], settings: Settings, kind: Kind, say: Say) -> 
                     f'{archive!r} holds {other.noun}, but --model={settings.model} takes {kind.noun}.'
                 ) from None
         raise
+
+
+def check_enough(inputs: Inputs, settings: Settings, smallest_batch: int) -> None:
+    """Makes sure that a step finds as many examples as it needs.
+
+    Args:
+      inputs: what is trained on.
+      settings: with the size of a batch.
+      smallest_batch: examples that a step needs.
+
+    Raises:
+      FlagError: batches are smaller.
+      DataError: there are fewer in all.
+    """
+    if settings.batch_size < smallest_batch:
+        raise FlagError(
+            f'--batch_size={settings.batch_size} is too small: a step of --model={settings.model} with these '
+            f'--hparams takes {smallest_batch} examples or more.'
+        )
+    total = inputs.examples_an_epoch
+    if total is not None and total < smallest_batch:
+        raise DataError(
+            f'{total} example in {", ".join(inputs.train.paths)} is too few: --model={settings.model} with '
+            f'these --hparams learns from {smallest_batch} or more.'
+        )
 
 
 def _parse_split(text: str) -> tuple[Part, Part]:

@@ -18,6 +18,7 @@ from estimator_lab.data.trees.kind import TREES
 from estimator_lab.data.trees.tokens import FILE as TOKENS_FILE
 from estimator_lab.data.trees.tokens import Tokens, write_tokens
 from estimator_lab.feature_keys import IMAGE
+from estimator_lab.inference.judge import judged
 from estimator_lab.inference.record import write_record
 from estimator_lab.inference.serving import serving_input_receiver_fn
 from estimator_lab.tf1 import tf
@@ -66,7 +67,7 @@ class PhaseTrainer:
         self._say = say
         with role.scope():  # an Estimator copies its configuration, and the strategy with it
             self.estimator = tf.estimator.Estimator(
-                plan.run.model.load().model_fn,
+                judged(plan.run.model.load().model_fn, plan.run.judge),
                 params=plan.params,
                 config=self._config(),
                 warm_start_from=self._inherited() or warm_start,
@@ -76,7 +77,8 @@ class PhaseTrainer:
         self._train_report = self._report(plan.inputs.train)
         self._evaluations = BestEvaluation(plan.folder, plan.run.model, say)
         names = plan.run.settings.export if plan.is_final else ()
-        self._exporters = make_exporters(names, serving_input_receiver_fn(plan.run.reader), self._evaluations)
+        receiver = serving_input_receiver_fn(plan.run.reader, plan.run.model, plan.resolved)
+        self._exporters = make_exporters(names, receiver, self._evaluations)
 
     @property
     def bad_images(self) -> int:
@@ -126,13 +128,7 @@ class PhaseTrainer:
     def train_input_fn(self) -> InputFn:
         """Returns the input function of training; it starts where the newest checkpoint ends."""
         settings, inputs = self.plan.run.settings, self.plan.inputs
-        order = inputs.train.order_of(
-            self._leg,
-            shuffle_buffer=settings.shuffle_buffer,
-            seed=settings.seed,
-            shard=self._role.shard,
-            labels=inputs.labels,
-        )
+        order = inputs.training_order(self._leg, settings, self._role.shard)
         return archive_input_fn(
             order,
             self.plan.run.reader,

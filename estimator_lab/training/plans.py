@@ -134,12 +134,12 @@ def _plan(run: Run, phase: Phase, before: Plan | None, workers: int, batches_a_s
     if recorded.legs and recorded.legs[0].first_step != first:
         recorded = InputRecord()  # of a run with other phases, which Experiment refuses
     inputs = run.inputs if is_final else run.pretraining or run.inputs
-    known = before.inputs.train.sources if before else ()
+    known = before.inputs.sources if before else ()
     if recorded.legs:
         known = recorded.legs[-1].newest_sources
-    inputs = replace(inputs, train=inputs.train.arranged(known))
+    inputs = inputs.arranged(known)
     flag = '--data' if is_final or not settings.pretrain_data else '--pretrain_data'
-    start = Start(settings, workers, inputs.train, inputs.evaluation if settings.eval_data else None, flag)
+    start = Start(settings, workers, inputs, inputs.evaluation if settings.eval_data else None, flag)
     new = start.first_leg(first, settings.batch_size * batches_a_step)
     # An older record does not know its legs: its flags count as those of today.
     legs = recorded.legs or (new,)

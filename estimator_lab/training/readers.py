@@ -64,7 +64,7 @@ def make_reader(
     if kind is TREES:
         return TreeReader(Tokens(params['tokens']), inputs.vocabulary)
     shape = image_shape(settings)
-    archives = [one for found in several for one in (found.train, found.evaluation)]
+    archives = [one for found in several for one in found.archives]
     cache = cache_for(distinct_examples(archives), math.prod(shape), settings.decoded_cache)
     augmentation = parse_augmentation(settings.augment, settings.seed)
     return ImageReader(shape, DECODERS[settings.decode], augmentation, cache)

@@ -9,6 +9,7 @@ from estimator_lab.data.order.archives import Archives
 from estimator_lab.data.order.legs import Leg, Place, Source, legs_until
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.record import InputRecord
+from estimator_lab.training.inputs import Inputs
 from estimator_lab.training.settings import Settings
 
 _SETTINGS = ('batch_size', 'seed', 'shuffle_buffer', 'split', 'augment', 'decode', 'precision')
@@ -52,14 +53,14 @@ class Start:
     Attributes:
       settings: of the run.
       workers: processes that share the images.
-      train: the archives, those that are known in their former order.
+      inputs: the archives, those that are known in their former order.
       evaluation: those to evaluate on; None for the same.
       data_flag: by which the user named the archives.
     """
 
     settings: Settings
     workers: int
-    train: Archives
+    inputs: Inputs
     evaluation: Archives | None
     data_flag: str
 
@@ -71,7 +72,7 @@ class Start:
 
     def first_leg(self, step: int, examples_a_step: int) -> Leg:
         """Returns the leg of a phase that begins."""
-        return Leg(step, examples_a_step, 0, 0, self.train.sources)
+        return Leg(step, examples_a_step, 0, 0, self.inputs.sources)
 
     def resume(self, before: InputRecord, step: int, examples_a_step: int) -> Resumption:
         """Returns how to go on from a checkpoint.
@@ -83,7 +84,7 @@ class Start:
         """
         legs = legs_until(before.legs, step)
         before = replace(before, legs=legs)
-        place, now = legs[-1].place_at(step), self.train.sources
+        place, now = legs[-1].place_at(step), self.inputs.sources
         is_other_data = _identities(legs[-1].newest_sources) != _identities(now)
         breaks = self._order_breaks(before, place) if place.offset else []
         leg = Leg(step, examples_a_step, place.epoch, place.offset, place.sources)
@@ -123,9 +124,11 @@ class Start:
     def _order_breaks(self, before: InputRecord, place: Place) -> list[str]:
         """Returns which changes leave no way to end an epoch as it began."""
         breaks = self._setting_changes(before, _OF_THE_ORDER)
-        lacks = Counter(_fingerprints(place.sources)) - Counter(_fingerprints(self.train.sources))
-        # Each worker is in an epoch of its own, and other archives change everyone's share.
-        return [*breaks, *self._data_changes(before)] if lacks or self.workers > 1 else breaks
+        lacks = Counter(_fingerprints(place.sources)) - Counter(_fingerprints(self.inputs.sources))
+        # Each worker is in an epoch of its own, and other archives change everyone's share; images with
+        # labels and images without are in epochs of their own, too.
+        is_together = self.workers > 1 or self.inputs.unlabelled is not None
+        return [*breaks, *self._data_changes(before)] if lacks or is_together else breaks
 
     def _broken_bits(self, before: InputRecord) -> str:
         """Returns which changes lead to other weights than those of a run that was never stopped."""
@@ -133,7 +136,7 @@ class Start:
             return ''
         changes = self._setting_changes(before)
         if before.legs and Counter(_fingerprints(before.legs[-1].newest_sources)) != Counter(
-            _fingerprints(self.train.sources)
+            _fingerprints(self.inputs.sources)
         ):
             changes += self._data_changes(before)
         return f'{"; ".join(changes)}, with --deterministic' if changes else ''
@@ -143,7 +146,7 @@ class Start:
         found, now = [], self.input(()).settings
         for name in names or now:
             was = before.settings.get(name, now[name])
-            if name == _SHUFFLE and self.train.has_random_access and isinstance(was, int):
+            if name == _SHUFFLE and self.inputs.train.has_random_access and isinstance(was, int):
                 was = now[name] if (was > 1) == (now[name] > 1) else was  # its size plays no part
             if was != now[name]:
                 found.append(_clause(name, was, now[name]))
@@ -152,7 +155,7 @@ class Start:
     def _data_changes(self, before: InputRecord) -> list[str]:
         if not before.legs:
             return []
-        return _differences(self.data_flag, before.legs[-1].newest_sources, self.train.sources)
+        return _differences(self.data_flag, before.legs[-1].newest_sources, self.inputs.sources)
 
 
 def _recorded(value: Any) -> Any:

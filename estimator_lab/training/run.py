@@ -11,11 +11,18 @@ from estimator_lab.data.kind import Kind, Reader
 from estimator_lab.data.kinds import KINDS
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.confinement import check_confined
+from estimator_lab.inference.judge import Judge, open_judge
 from estimator_lab.inference.record import Record, read_record
 from estimator_lab.models.registry import Model, find_model
 from estimator_lab.optimizers import SECOND_ORDER, make_optimizer
 from estimator_lab.training.distribution import Role
-from estimator_lab.training.inputs import Inputs, kind_of_data, open_inputs, open_pretraining
+from estimator_lab.training.inputs import (
+    Inputs,
+    check_enough,
+    kind_of_data,
+    open_inputs,
+    open_pretraining,
+)
 from estimator_lab.training.precision import check_precision, refuse_nondeterminism
 from estimator_lab.training.readers import data_params, make_reader
 from estimator_lab.training.settings import Settings
@@ -37,6 +44,7 @@ class Run:
       kind: of its examples.
       reader: how they become arrays.
       previous: what model_dir said of itself when the run was opened; None for a new one.
+      judge: the classifier that judges samples; None for none.
     """
 
     settings: Settings
@@ -48,6 +56,7 @@ class Run:
     kind: Kind
     reader: Reader
     previous: Record | None
+    judge: Judge | None = None
 
 
 def open_run(settings: Settings, role: Role, say: Say) -> Run:
@@ -69,6 +78,7 @@ def open_run(settings: Settings, role: Role, say: Say) -> Run:
     params_class = model.load().Params
     hparams = parse_hparams(params_class, settings.hparams)
     parse_augmentation(settings.augment, settings.seed)
+    model = model.configured(resolve(params_class, hparams))
     previous = read_record(settings.model_dir)
     check_confined(settings.model_dir)
     inputs = open_inputs(settings, model, kind, previous.vocabulary if previous else None, say)
@@ -77,10 +87,12 @@ def open_run(settings: Settings, role: Role, say: Say) -> Run:
     if settings.precision != 'float32' and resolved.optimizer in SECOND_ORDER:
         raise FlagError(make_optimizer(resolved.optimizer, None).cannot(settings.precision))
     model.load().check(resolved)
+    check_enough(inputs, settings, resolved.smallest_batch)
     phases = model.phases(resolved)
     pretraining = _open_pretraining(phases, settings, inputs, role, say)
     reader = make_reader(kind, settings, params, inputs, [found for found in (inputs, pretraining) if found])
-    return Run(settings, model, params, phases, inputs, pretraining, kind, reader, previous)
+    judge = open_judge(model, resolved)
+    return Run(settings, model, params, phases, inputs, pretraining, kind, reader, previous, judge)
 
 
 def check_kind(kind: Kind, settings: Settings, kinds: Iterable[Kind]) -> None:

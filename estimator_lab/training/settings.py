@@ -29,6 +29,9 @@ class Settings:
     pretrain_data: Sequence[str] = option(
         (), _DATA, 'tar archives to pre-train on, labels not needed; none: --data'
     )
+    unlabelled_data: Sequence[str] = option(
+        (), _DATA, 'tar archives to learn from without labels, beside --data, for semi_supervised=true'
+    )
     vocabulary: Path | None = option(
         None, _DATA, 'file of one label a line; default: the labels in --data, sorted'
     )

@@ -11,7 +11,7 @@ from estimator_lab.core.hparams import describe_hparams, hparam_fields
 from estimator_lab.core.phases import FINAL
 from estimator_lab.data.kinds import KINDS
 from estimator_lab.errors import FlagError
-from estimator_lab.models.registry import GIBBS, MODELS, find_model
+from estimator_lab.models.registry import GIBBS, LATENT, MODELS, find_model
 from estimator_lab.tf1 import tf
 from tests.bad_batches import assert_teaches_nothing
 
@@ -20,6 +20,7 @@ SMALL = {
     'autoencoder': {'layers': '6-3'},
     'cnn': {'filters': 2, 'dense_units': 8},
     'dbn': {'layers': '6-5', 'pretrain_epochs': 0.0},
+    'gan': {'filters': '2', 'latent_size': 3},
     'mlp': {'layers': '6-5'},
     'rbm': {'hidden_units': 6},
     'recurrent': {'layers': '6'},
@@ -34,6 +35,19 @@ PARAMETER_COUNTS = {
     # each of three machines has weights and a hidden bias; those of fine-tuning have no visible bias, and
     # 128*128 pixels enter
     'dbn': 16_384 * 500 + 500 + 500 * 500 + 500 + 500 * 2000 + 2000 + 2000 * 10 + 10,
+    # 128 is halved 5 times, to 4x4 with 16, 32, 64, 128 and 256 filters of 4x4. The generator: 64 numbers
+    # into 4*4*256, five transposed convolutions, the last with a bias, two numbers of normalisation a map
+    # but for the image's; the discriminator: five convolutions with biases, 4*4*256 values to one logit
+    'gan': (
+        64 * 4096
+        + 16 * (256 * 128 + 128 * 64 + 64 * 32 + 32 * 16 + 16 * 1)
+        + 1
+        + 2 * (256 + 128 + 64 + 32 + 16)
+        + 16 * (1 * 16 + 16 * 32 + 32 * 64 + 64 * 128 + 128 * 256)
+        + (16 + 32 + 64 + 128 + 256)
+        + 4096
+        + 1
+    ),
     # 16384-1024-1024-10, with a bias for each unit
     'mlp': 16_384 * 1024 + 1024 * 1024 + 1024 * 10 + 1024 + 1024 + 10,
     # rows of 128 pixels above a state of 128, to four gates; their biases; logits 128*10+10
@@ -98,6 +112,9 @@ def test_what_a_model_can_do_is_declared(name):
     assert model.prepares == hasattr(module, 'prepare')
     assert (model.dreams == GIBBS) == hasattr(module, 'stack_of')
     assert model.kinds and set(model.kinds) <= set(KINDS)
+    assert (model.dreams == LATENT) == hasattr(module, 'sampler_of')
+    assert model.declares == hasattr(module, 'declared')
+    assert model.judged == hasattr(module.Params(), 'judge')
     assert model.phases(module.Params())[-1].name == FINAL
 
 

@@ -47,10 +47,11 @@ def evaluated_images(values: Tensor) -> tuple[Any, Any]:
 
 
 def running_sum(name: str, amount: Tensor) -> tuple[Any, Any]:
-    """Streams the sum of a tensor over an evaluation: (value, update op), float32 of its shape."""
+    """Streams the sum of a tensor over an evaluation: (value, update op), of its type and shape."""
     total = tf.get_variable(
         f'metric_{name}',
         shape=amount.shape,
+        dtype=amount.dtype,
         initializer=tf.zeros_initializer(),
         trainable=False,
         collections=[tf.GraphKeys.LOCAL_VARIABLES, tf.GraphKeys.METRIC_VARIABLES],

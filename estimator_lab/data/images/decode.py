@@ -109,6 +109,17 @@ def decode_image(data: bytes, height: int, width: int, channels: int = 1) -> npt
 
 
 @_one_error
+def open_image(data: bytes) -> Image.Image:
+    """Decodes an image in its own size, to mode L or RGB in the way that `decode_image` describes.
+
+    Raises:
+      BadExampleError: the bytes can't be decoded, or are an image that is too large.
+    """
+    with DECODED.share() as share:
+        return _opened(data, share)
+
+
+@_one_error
 def shrink_image(data: bytes, side: int, quality: int) -> bytes:
     """Scales an image down so that its shorter side becomes `side` pixels, and encodes it as JPEG.
 

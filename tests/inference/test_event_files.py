@@ -5,10 +5,10 @@ import struct
 
 import pytest
 
+from estimator_lab.inference.event_files import masked_crc32c, scalars_in
 from estimator_lab.models.registry import MODELS
 from estimator_lab.tf1 import tf
 from estimator_lab.training.best_evaluation import BestEvaluation
-from estimator_lab.training.event_files import masked_crc32c, scalars_in
 
 VALUES = {10: 0.5, 20: 0.75, 30: 0.25}
 

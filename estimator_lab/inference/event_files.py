@@ -1,4 +1,4 @@
-"""Scalars in event files, read as far as they can be: a killed process leaves half a record, a disk worse.
+"""Summaries in event files, read as far as they can be: a killed process leaves half a record, a disk worse.
 
 An event file is a TFRecord file of `tf.Event`s: each record is its length, uint64, the masked CRC-32C of
 that, the event, and its masked CRC-32C (tensorflow/core/lib/io/record_writer.h). TensorFlow's own reader
@@ -10,7 +10,7 @@ import os
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from google.protobuf.message import DecodeError
 
@@ -24,11 +24,18 @@ _MASK = 0xA282EAD8
 
 
 def scalars_in(path: Path, tag: str, on_damage: Callable[[str], None]) -> Iterator[tuple[int, float]]:
-    """Yields (global step, value) of all scalars with a tag, in the order of the file.
+    """Yields (global step, value) of all scalars with a tag; the rest as `values_in`."""
+    for step, value in values_in(path, tag, on_damage):
+        if value.HasField('simple_value'):
+            yield step, value.simple_value
+
+
+def values_in(path: Path, tag: str, on_damage: Callable[[str], None]) -> Iterator[tuple[int, Any]]:
+    """Yields (global step, `tf.Summary.Value`) of all summaries with a tag, in the order of the file.
 
     Args:
       path: an event file.
-      tag: of the scalars.
+      tag: of the summaries.
       on_damage: told, in the words behind the file's name, what of it can't be read; it may be called again.
     """
     wanted = tag.encode()
@@ -36,16 +43,14 @@ def scalars_in(path: Path, tag: str, on_damage: Callable[[str], None]) -> Iterat
         with open_regular(path) as file:
             for data, crc in _records(file, on_damage):
                 if wanted in data:
-                    yield from _scalars(data, crc, tag, on_damage)
+                    yield from _values(data, crc, tag, on_damage)
     except OSError as error:
         on_damage(f'cannot be read: {error.strerror or error}')
     except ValueError as error:
         on_damage(f'cannot be read: {error}')
 
 
-def _scalars(
-    data: bytes, crc: int, tag: str, on_damage: Callable[[str], None]
-) -> Iterator[tuple[int, float]]:
+def _values(data: bytes, crc: int, tag: str, on_damage: Callable[[str], None]) -> Iterator[tuple[int, Any]]:
     try:
         if masked_crc32c(data) != crc:
             raise DecodeError
@@ -54,8 +59,8 @@ def _scalars(
         on_damage('holds a damaged event')
         return
     for value in event.summary.value:
-        if value.tag == tag and value.HasField('simple_value'):
-            yield event.step, value.simple_value
+        if value.tag == tag:
+            yield event.step, value
 
 
 def _records(file: BinaryIO, on_damage: Callable[[str], None]) -> Iterator[tuple[bytes, int]]:

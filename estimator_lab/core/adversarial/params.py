@@ -1,0 +1,90 @@
+"""Hyper-parameters of two networks that learn against each other."""
+
+import dataclasses
+
+from estimator_lab.core.adversarial.losses import LOSSES
+from estimator_lab.core.heads.classification import ClassifierParams
+from estimator_lab.core.hparams import hparam
+from estimator_lab.errors import FlagError
+from estimator_lab.optimizers import SCHEDULES, SECOND_ORDER
+
+
+@dataclasses.dataclass(frozen=True)
+class AdversarialParams(ClassifierParams):
+    """Parameters of every adversarial game, whatever its networks are."""
+
+    latent_size: int = hparam(64, 'numbers in a latent vector, at least 1', lambda v: v >= 1, structural=True)
+    learning_rate: float = hparam(0.0002, "the generator's initial learning rate, above 0", lambda v: v > 0)
+    learning_rate_schedule: str = hparam('constant', f'one of {", ".join(SCHEDULES)}', SCHEDULES.__contains__)
+    discriminator_learning_rate: float = hparam(
+        0.0, "the discriminator's initial learning rate; 0 for the generator's", lambda v: v >= 0
+    )
+    beta1: float = hparam(0.5, "adam's memory of gradients, in [0, 1)", lambda v: 0 <= v < 1)
+    beta2: float = hparam(0.999, "adam's memory of their squares, in [0, 1)", lambda v: 0 <= v < 1)
+    loss: str = hparam(
+        '',
+        f'one of {", ".join(LOSSES)}; default non_saturating, for semi_supervised feature_matching',
+        lambda v: not v or v in LOSSES,
+    )
+    gradient_penalty: float = hparam(
+        10.0, 'weight of the gradient penalty, of loss=wasserstein', lambda v: v >= 0
+    )
+    r1: float = hparam(
+        0.0,
+        'weight of the squared gradients at real images (Mescheder et al. 2018); 0 for none',
+        lambda v: v >= 0,
+    )
+    discriminator_steps: int = hparam(
+        1,
+        'steps of the discriminator, each on its slice of the batch, to one of the generator',
+        lambda v: v >= 1,
+    )
+    average_decay: float = hparam(
+        0.999,
+        "what the average of the generator's weights keeps in a step, in [0, 1); 0 for no average",
+        lambda v: 0 <= v < 1,
+    )
+    conditional: bool = hparam(
+        False, 'whether both networks are told the label', lambda v: True, structural=True
+    )
+    semi_supervised: bool = hparam(
+        False, 'whether the discriminator tells the labels from each other', lambda v: True, structural=True
+    )
+    judge: str = hparam(
+        '', 'model_dir of a classifier that scores the samples; none: no such scores', lambda v: True
+    )
+
+    @property
+    def chosen_loss(self) -> str:
+        """A name in LOSSES."""
+        return self.loss or ('feature_matching' if self.semi_supervised else 'non_saturating')
+
+    @property
+    def classes(self) -> int:
+        """How many classes the networks know; 0 where they know none."""
+        return len(self.vocabulary) if self.conditional or self.semi_supervised else 0
+
+    @property
+    def smallest_batch(self) -> int:
+        """See `TrainingParams`: batch normalisation of one image is 0, and each slice needs an image."""
+        return max(2, self.discriminator_steps)
+
+
+def check_game(params: AdversarialParams) -> None:
+    """Raises FlagError for hyper-parameters that don't go together."""
+    if params.optimizer in SECOND_ORDER:
+        raise FlagError(
+            f'--hparams=optimizer={params.optimizer} goes down one loss, and two players have two: use adam.'
+        )
+    if params.conditional and params.semi_supervised:
+        raise FlagError(
+            '--hparams=conditional=true tells the discriminator the labels that semi_supervised=true has it '
+            'find: give one of them.'
+        )
+    if params.semi_supervised and params.chosen_loss not in ('feature_matching', 'non_saturating'):
+        raise FlagError(
+            f'--hparams=loss={params.loss} has no probabilities, which semi_supervised=true needs: use '
+            'feature_matching or non_saturating.'
+        )
+    if params.classes == 1:
+        raise FlagError('--hparams=conditional=true and semi_supervised=true need two labels or more.')

@@ -1,0 +1,76 @@
+"""What TensorBoard shows of a game."""
+
+from typing import Any
+
+from estimator_lab.core import keys
+from estimator_lab.core.adversarial.game import Batch, Game
+from estimator_lab.core.adversarial.params import AdversarialParams
+from estimator_lab.core.adversarial.players import Players
+from estimator_lab.core.display.summaries import histogram_summary, rows_summary, weight_histograms
+from estimator_lab.core.noise import Noise
+from estimator_lab.tf1 import Tensor, tf
+
+SAMPLES_TAG = 'images/samples'
+"""Of the grid of fixed noise; `tf.summary.image` puts '/image' behind it."""
+
+_COLUMNS = 8
+_ROWS = 8
+_MOST_CLASSES = 10
+
+
+def game_summaries(game: Game, batch: Batch, diversity: Tensor) -> None:
+    """Adds the summaries of a training step to its graph.
+
+    Both losses, the lengths of their gradients, the spread of fakes over that of images; histograms of what
+    the discriminator says of both, and of all weights.
+
+    Args:
+      game: the step.
+      batch: what it sees.
+      diversity: scalar.
+    """
+    scalars = {
+        keys.DISCRIMINATOR_LOSS: game.discriminator.loss,
+        keys.GENERATOR_LOSS: game.generator.loss,
+        keys.DISCRIMINATOR_GRADIENT: game.discriminator.norm,
+        keys.GENERATOR_GRADIENT: game.generator.norm,
+        keys.LEARNING_RATE: game.learning_rate,
+        keys.DIVERSITY: diversity,
+    }
+    for name, value in scalars.items():
+        tf.summary.scalar(name, value)
+    histogram_summary('discriminator/real', game.discriminator.real)
+    histogram_summary('discriminator/fake', game.discriminator.fake)
+    weight_histograms()
+
+
+def sample_pictures(players: Players, game: Game, batch: Batch, params: AdversarialParams) -> list[Any]:
+    """Returns the pictures of training, as serialised summaries.
+
+    `images/samples` is what the averaged generator makes of the same latent vectors all along; of one that is
+    told labels, a row for each of the first ten, with the same vectors. `images/batch` are this step's images
+    and fakes.
+    """
+    latent, classes = _fixed(params)
+    grid = _in_unit_range(players.average(latent, classes).images)
+    rows = tf.split(grid, grid.shape.as_list()[0] // _COLUMNS)
+    shown = [_in_unit_range(images) for images in (batch.images, game.made.images)]
+    return [
+        rows_summary(SAMPLES_TAG, rows, _COLUMNS, collections=[]),
+        rows_summary('images/batch', shown, _COLUMNS, collections=[]),
+    ]
+
+
+def _fixed(params: AdversarialParams) -> tuple[Tensor, Tensor | None]:
+    """Returns latent vectors, the same in each step of a run, and their classes."""
+    noise = Noise(tf.constant([tf.get_default_graph().seed or 0, 0], tf.int64))
+    if not params.conditional:
+        return noise.normal([_ROWS * _COLUMNS, params.latent_size]), None
+    rows = min(params.classes, _MOST_CLASSES)
+    latent = tf.tile(noise.normal([_COLUMNS, params.latent_size]), [rows, 1])
+    ids = [row for row in range(rows) for _ in range(_COLUMNS)]
+    return latent, tf.one_hot(ids, params.classes)
+
+
+def _in_unit_range(images: Tensor) -> Tensor:
+    return 0.5 * (images + 1.0)

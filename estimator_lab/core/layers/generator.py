@@ -1,0 +1,134 @@
+"""Generators: a latent vector, and a class if wanted -> an image."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from estimator_lab.core.layers.batch_norm import BatchNorm, Update
+from estimator_lab.core.layers.normalized import NormalizedDense, TransposedConvolution, halved
+from estimator_lab.tf1 import Tensor, tf
+
+
+class Generated(NamedTuple):
+    """What a generator makes of a batch.
+
+    Attributes:
+      images: float32 [batch, height, width, channels] in [-1, 1].
+      updates: of the moving statistics, those of a training step; none otherwise.
+    """
+
+    images: Tensor
+    updates: Sequence[Update] = ()
+
+
+class Generator(Protocol):
+    """Any generator; its variables are made at its first use, in a scope of its own."""
+
+    scope: str
+
+    def __call__(self, latent: Tensor, classes: Tensor | None, training: bool = False) -> Generated:
+        """Returns images.
+
+        Args:
+          latent: float32 [batch, latent], as a rule of mean 0 and deviation 1.
+          classes: float32 [batch, classes], one-hot; None for a generator without them.
+          training: whether batches are normalised by their own statistics.
+        """
+
+
+class DeconvolutionalGenerator:
+    """The document's 'deconvolutional' network: a dense layer, then transposed convolutions that each double
+    the image, with batch normalisation and ReLU between them (Radford et al. 2016).
+
+    Variables: `dense/kernel`, `transposed_conv_1/kernel` ..., `batch_norm_1/gamma` ... below the scope.
+
+    Args:
+      scope: of its variables.
+      image_shape: (height, width, channels); sides of any size: those between are halved and rounded up.
+      filters: maps of each size on the way, from the finest below the image to the coarsest.
+      kernel_size: side of a filter in pixels.
+      trainable: whether its weights learn.
+    """
+
+    def __init__(
+        self,
+        scope: str,
+        image_shape: Sequence[int],
+        filters: Sequence[int],
+        kernel_size: int = 4,
+        trainable: bool = True,
+    ) -> None:
+        self.scope = scope
+        *image_sides, channels = image_shape
+        sides = [tuple(image_sides)]
+        for _ in filters:
+            sides.append(tuple(map(halved, sides[-1])))
+        *finer, coarsest = sides
+        self._first_shape = (*coarsest, filters[-1])
+        self._dense = NormalizedDense(
+            f'{scope}/dense', math.prod(self._first_shape), trainable=trainable, bias=False
+        )
+        maps = [*filters[-2::-1], channels]
+        self._convolutions = [
+            TransposedConvolution(
+                f'{scope}/transposed_conv_{number}',
+                outputs,
+                kernel_size,
+                shape,
+                trainable=trainable,
+                bias=number == len(maps),
+            )
+            for number, (outputs, shape) in enumerate(zip(maps, reversed(finer), strict=True), 1)
+        ]
+        self._norms = [
+            BatchNorm(f'{scope}/batch_norm_{number}', trainable) for number in range(1, len(maps) + 1)
+        ]
+
+    def __call__(self, latent: Tensor, classes: Tensor | None, training: bool = False) -> Generated:
+        """Returns images: see `Generator`."""
+        values = tf.reshape(self._dense(_with_classes(latent, classes)), [-1, *self._first_shape])
+        updates: list[Update] = []
+        for norm, convolution in zip(self._norms, self._convolutions, strict=True):
+            values, more = norm(values, training)
+            updates += more
+            values = convolution(tf.nn.relu(values))
+        return Generated(tf.tanh(values), updates)
+
+
+class DenseGenerator:
+    """Dense layers with batch normalisation and softplus, then an image (Salimans et al. 2016).
+
+    Variables: `layer_1/kernel` ..., `batch_norm_1/gamma` ..., `image/kernel` below the scope.
+
+    Args:
+      scope: of its variables.
+      image_shape: (height, width, channels).
+      layers: units of each layer.
+      trainable: whether its weights learn.
+    """
+
+    def __init__(
+        self, scope: str, image_shape: Sequence[int], layers: Sequence[int], trainable: bool = True
+    ) -> None:
+        self.scope = scope
+        self._image_shape = image_shape
+        numbered = list(enumerate(layers, 1))
+        self._layers = [
+            NormalizedDense(f'{scope}/layer_{number}', units, trainable=trainable, bias=False)
+            for number, units in numbered
+        ]
+        self._norms = [BatchNorm(f'{scope}/batch_norm_{number}', trainable) for number, _ in numbered]
+        self._image = NormalizedDense(f'{scope}/image', math.prod(image_shape), trainable=trainable)
+
+    def __call__(self, latent: Tensor, classes: Tensor | None, training: bool = False) -> Generated:
+        """Returns images: see `Generator`."""
+        values, updates = _with_classes(latent, classes), []
+        for layer, norm in zip(self._layers, self._norms, strict=True):
+            values, more = norm(layer(values), training)
+            updates += more
+            values = tf.nn.softplus(values)
+        return Generated(tf.reshape(tf.tanh(self._image(values)), [-1, *self._image_shape]), updates)
+
+
+def _with_classes(latent: Tensor, classes: Tensor | None) -> Tensor:
+    return latent if classes is None else tf.concat([latent, classes], axis=1)

@@ -1,0 +1,283 @@
+"""Samples of a trained generator: at random, on the way from one to another, beside what it has seen."""
+
+import io
+import itertools
+import tarfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from PIL import Image
+
+from estimator_lab.core.adversarial.pictures import SAMPLES_TAG
+from estimator_lab.core.display.picture import as_picture, png_bytes
+from estimator_lab.core.noise import Noise
+from estimator_lab.data.bad_example import BadExampleError
+from estimator_lab.data.images.decode import open_image
+from estimator_lab.data.order.archives import open_archives
+from estimator_lab.data.pipeline.batches import read_batches
+from estimator_lab.data.pipeline.report import InputReport
+from estimator_lab.errors import DataError, FlagError
+from estimator_lab.feature_keys import IMAGE
+from estimator_lab.inference.event_files import values_in
+from estimator_lab.inference.model import Trained
+from estimator_lab.pixels import to_unit_range
+from estimator_lab.tf1 import Tensor, tf
+
+_BATCH = 64
+_NEAREST_BATCH = 256
+_MOST_FRAMES = 1000
+_MOST_PIXELS = 2_000_000  # of a frame
+_FRAME_MILLISECONDS, _LAST_MILLISECONDS = 150, 2000
+_FRAME_SCALE = 2
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What samples are wanted.
+
+    Attributes:
+      count: how many.
+      seed: of the latent vectors: sample n of a seed is the same whatever the count is.
+      label: which, of a generator that is told labels; '' for each of them in turn.
+      truncation: numbers of a latent vector stay within this many deviations, which makes samples better and
+        less diverse (Brock et al. 2019, section 3.1); 0 for no bound.
+      walk: samples on the way from one latent vector to the next, both of which count; 0 for none on a way.
+    """
+
+    count: int
+    seed: int = 1
+    label: str = ''
+    truncation: float = 0.0
+    walk: int = 0
+
+
+class Sampling:
+    """A trained generator in a session of its own, which ends with the `with` block.
+
+    Args:
+      trained: a model whose `dreams` is LATENT.
+    """
+
+    def __init__(self, trained: Trained) -> None:
+        self._trained = trained
+        with tf.Graph().as_default() as graph:
+            sampler = trained.module.sampler_of(trained.params)
+            self._conditional: bool = sampler.conditional
+            self._latent = tf.placeholder(tf.float32, [None, sampler.latent_size])
+            self._labels = tf.placeholder(tf.string, [None])
+            self._images = sampler(self._latent, self._labels)
+            self._first, self._number = tf.placeholder(tf.int64, []), tf.placeholder(tf.int32, [])
+            self._seed, self._bound = tf.placeholder(tf.int64, []), tf.placeholder(tf.float32, [])
+            self._normal = self._draw(sampler.latent_size)
+            saver = tf.train.Saver(tf.global_variables(f'{sampler.scope}/'))
+            self._session = tf.Session(graph=graph)
+            saver.restore(self._session, trained.checkpoint)
+            self._session.run(tf.tables_initializer())
+
+    def __enter__(self) -> 'Sampling':
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._session.close()
+
+    def batches(self, wish: Wish) -> Iterator[tuple[np.ndarray, list[str]]]:
+        """Yields samples, some at a time.
+
+        Args:
+          wish: what is wanted.
+
+        Yields:
+          (float32 [n, height, width, channels] in [0, 1]; their n labels, '' where it is told none).
+
+        Raises:
+          FlagError: for a label that it does not know, or is not told.
+        """
+        labels = self._labels_of(wish)
+        latent = self._latent_of(wish)
+        for first in range(0, wish.count, _BATCH):
+            part = slice(first, first + _BATCH)
+            feed = {self._latent: latent[part]}
+            if self._conditional:
+                feed[self._labels] = np.array([label.encode() for label in labels[part]], object)
+            yield self._session.run(self._images, feed), labels[part]
+
+    def draw(self, wish: Wish) -> tuple[np.ndarray, list[str]]:
+        """Returns all samples of a wish at once: see `batches`."""
+        images, labels = zip(*self.batches(wish), strict=True)
+        return np.concatenate(images), [label for some in labels for label in some]
+
+    def _draw(self, size: int) -> Tensor:
+        """Returns latent vectors, float32 [number, size], of the places from `first` on."""
+        low = 0.5 * tf.math.erfc(self._bound / np.sqrt(2.0))
+
+        def one(place: Tensor) -> Tensor:
+            uniform = Noise(tf.stack([self._seed, place])).uniform([size])
+            return tf.math.ndtri(low + (1.0 - 2.0 * low) * tf.clip_by_value(uniform, 1e-6, 1.0 - 1e-6))
+
+        places = self._first + tf.cast(tf.range(self._number), tf.int64)
+        return tf.map_fn(one, places, dtype=tf.float32)
+
+    def _latent_of(self, wish: Wish) -> np.ndarray:
+        bound = wish.truncation or np.inf
+        count = -(-wish.count // wish.walk) + 1 if wish.walk else wish.count
+        parts = [
+            self._session.run(
+                self._normal,
+                {
+                    self._first: first,
+                    self._number: min(_NEAREST_BATCH, count - first),
+                    self._seed: wish.seed,
+                    self._bound: bound,
+                },
+            )
+            for first in range(0, count, _NEAREST_BATCH)
+        ]
+        latent = np.concatenate(parts)
+        return walks(latent, wish.walk)[: wish.count] if wish.walk else latent
+
+    def _labels_of(self, wish: Wish) -> list[str]:
+        known = self._trained.record.vocabulary
+        if not self._conditional:
+            if wish.label:
+                raise FlagError(
+                    f'--label={wish.label} needs a generator that is told labels: one trained with '
+                    '--hparams=conditional=true.'
+                )
+            return [''] * wish.count
+        if wish.label and wish.label not in known:
+            raise FlagError(f'--label={wish.label} is unknown; known are: {", ".join(known)}.')
+        every = max(wish.walk, 1)  # a walk keeps its label
+        return [wish.label or known[number // every % len(known)] for number in range(wish.count)]
+
+
+def walks(latent: np.ndarray, steps: int) -> np.ndarray:
+    """Returns what lies on the great circles from each latent vector to the next.
+
+    Vectors between two random ones in many dimensions are shorter than both; on a circle they keep the length
+    that a generator knows (White 2016, section 2.1).
+
+    Args:
+      latent: float32 [n, size], at least two of them.
+      steps: vectors of each way, both its ends among them; at least 2.
+
+    Returns:
+      float32 [(n - 1) * steps, size].
+    """
+    shares = np.linspace(0, 1, steps)[:, np.newaxis]
+    ways = []
+    for start, end in itertools.pairwise(latent):
+        cosine = start @ end / max(float(np.linalg.norm(start) * np.linalg.norm(end)), 1e-12)
+        angle = np.arccos(np.clip(cosine, -1 + 1e-6, 1 - 1e-6))
+        ways.append((np.sin((1 - shares) * angle) * start + np.sin(shares * angle) * end) / np.sin(angle))
+    return np.concatenate(ways).astype(np.float32)
+
+
+def nearest(
+    trained: Trained, samples: np.ndarray, archives: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Returns for each sample the image of some archives that is the nearest to it, pixel by pixel.
+
+    Args:
+      trained: the model, which says how images are decoded.
+      samples: float32 [n, height, width, channels] in [0, 1].
+      archives: paths of tar archives, read once from their heads.
+
+    Returns:
+      (those images, float32 of the same shape; their distances, float32 [n]: the root of the mean squared
+      difference; their keys).
+
+    Raises:
+      DataError: if an archive can't be read, or no image can be decoded.
+    """
+    opened, report = open_archives(archives), InputReport(lambda line: None)
+    flat = samples.reshape(len(samples), -1)
+    best = np.full(len(samples), np.inf, np.float32)
+    images, keys = np.zeros_like(samples), [''] * len(samples)
+    for batch in read_batches(opened.order().epoch(0), _NEAREST_BATCH, trained.reader, report):
+        if not batch.keys:
+            continue
+        found = to_unit_range(batch.arrays[IMAGE])
+        others = found.reshape(len(found), -1)
+        squares = (flat**2).sum(1)[:, np.newaxis] + (others**2).sum(1) - 2 * flat @ others.T
+        places = squares.argmin(axis=1)
+        for row in np.flatnonzero(squares.min(axis=1) < best).tolist():
+            best[row] = squares[row, places[row]]
+            images[row], keys[row] = found[places[row]], batch.keys[places[row]]
+    if not np.isfinite(best).all():
+        raise DataError(f'{", ".join(archives)}: no image could be decoded.')
+    return images, np.sqrt(np.maximum(best, 0) / flat.shape[1]), keys
+
+
+def film(model_dir: Path) -> list[Image.Image]:
+    """Returns the pictures of fixed noise that a training has kept, in the order of their steps.
+
+    Args:
+      model_dir: the run's folder, whose event files are read.
+
+    Raises:
+      DataError: if there are none, or they can't be read.
+    """
+    tag = f'{SAMPLES_TAG}/image'
+    damage: list[str] = []
+    frames = {
+        step: value.image.encoded_image_string
+        for path in sorted(model_dir.glob('events.out.tfevents.*'))
+        for step, value in values_in(path, tag, damage.append)
+    }
+    try:
+        pictures = [_frame(frames[step]) for step in sorted(frames)[:_MOST_FRAMES]]
+    except BadExampleError as error:
+        raise DataError(
+            f'--model_dir={model_dir}: the pictures in its event files cannot be read ({error}).'
+        ) from error
+    if not pictures:
+        why = f'one {damage[0]}' if damage else 'its event files have none'
+        raise DataError(f'--model_dir={model_dir} holds no pictures of training: {why}.')
+    width, height = pictures[0].size
+    size = (width * _FRAME_SCALE, height * _FRAME_SCALE)
+    return [picture.resize(size, Image.Resampling.NEAREST) for picture in pictures]
+
+
+def _frame(data: bytes) -> Image.Image:
+    picture = open_image(data)
+    if picture.width * picture.height > _MOST_PIXELS:
+        raise BadExampleError(f'one has {picture.width} x {picture.height} pixels')
+    return picture.convert('RGB')
+
+
+def write_film(path: Path, pictures: Sequence[Image.Image]) -> None:
+    """Writes pictures as an animated GIF, which stays on the last one for two seconds.
+
+    Raises:
+      OSError: if it can't.
+    """
+    durations = [_FRAME_MILLISECONDS] * (len(pictures) - 1) + [_LAST_MILLISECONDS]
+    first, *others = pictures
+    first.save(path, 'GIF', save_all=True, append_images=others, duration=durations, loop=0)
+
+
+def write_archive(path: Path, batches: Iterator[tuple[np.ndarray, list[str]]]) -> int:
+    """Writes samples as a tar archive that can be trained on; returns how many there were.
+
+    Args:
+      path: the archive; its members are LABEL/000012.png, or samples/000012.png without labels.
+      batches: samples with their labels, as `Sampling.batches` gives them.
+
+    Raises:
+      OSError: if it can't be written.
+    """
+    number = 0
+    with tarfile.open(path, 'w') as archive:
+        for images, labels in batches:
+            for image, label in zip(images, labels, strict=True):
+                data = png_bytes(as_picture(image))
+                info = tarfile.TarInfo(f'{label or "samples"}/{number:06}.png')
+                info.size = len(data)
+                archive.addfile(info, io.BytesIO(data))
+                number += 1
+    return number

@@ -1,0 +1,198 @@
+"""The document's generative adversarial network: a generator of 'deconvolutional' layers against a CNN.
+
+Goodfellow et al. 2014; the convolutional networks are those of Radford et al. 2016, the discriminator's
+kernels held back by their spectral norm (Miyato et al. 2018). With labels both can be told them, or the
+discriminator finds them, with few labelled images among many (Salimans et al. 2016).
+"""
+
+import dataclasses
+from typing import Any
+
+from estimator_lab.core import keys
+from estimator_lab.core.adversarial.head import adversarial_spec, one_hot_labels, to_unit_range
+from estimator_lab.core.adversarial.params import AdversarialParams, check_game
+from estimator_lab.core.adversarial.players import AVERAGE, Players, make_players
+from estimator_lab.core.hparams import are_sizes, hparam, sizes
+from estimator_lab.core.layers.discriminator import Discriminator, convolutions, dense_layers
+from estimator_lab.core.layers.generator import DeconvolutionalGenerator, DenseGenerator, Generator
+from estimator_lab.core.layers.normalized import NORMALIZATIONS
+from estimator_lab.core.model_function import model_function
+from estimator_lab.errors import FlagError
+from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor
+
+_KINDS = ('convolutional', 'dense')
+_SMALLEST_SIDE = 8
+_COARSEST_SIDE = 4  # of the maps that convolutions leave, at least
+_MOST_FILTERS = (128, 256)  # where the image is halved up to twice; more often
+_LEAST_FILTERS = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Params(AdversarialParams):
+    """Parameters of the two networks."""
+
+    kind: str = hparam('convolutional', f'one of {", ".join(_KINDS)}', _KINDS.__contains__, structural=True)
+    filters: str = hparam(
+        '',
+        'for kind=convolutional: filters of the convolutions, each of which halves the image; the generator '
+        'mirrors them; default by the size of the image, such as 64-128 for 28 pixels',
+        are_sizes,
+        structural=True,
+    )
+    kernel_size: int = hparam(4, 'side of a filter in pixels, at least 1', lambda v: v >= 1, structural=True)
+    layers: str = hparam(
+        '1000-500-250-250-250',
+        "for kind=dense: units of the discriminator's layers",
+        lambda v: v and are_sizes(v),
+        structural=True,
+    )
+    generator_layers: str = hparam(
+        '500-500',
+        "for kind=dense: units of the generator's layers",
+        lambda v: v and are_sizes(v),
+        structural=True,
+    )
+    normalization: str = hparam(
+        'spectral',
+        f"of the discriminator's kernels: {', '.join(NORMALIZATIONS)}",
+        NORMALIZATIONS.__contains__,
+        structural=True,
+    )
+    dropout_rate: float = hparam(
+        0.0, "share of the discriminator's values dropped behind each layer, in [0, 1)", lambda v: 0 <= v < 1
+    )
+    noise: float = hparam(
+        0.0, "deviation of the noise behind each of the discriminator's layers", lambda v: v >= 0
+    )
+    input_noise: float = hparam(0.0, "deviation of the noise on the discriminator's images", lambda v: v >= 0)
+
+    @property
+    def chosen_filters(self) -> tuple[int, ...]:
+        """Filters of the convolutions: those asked for, or twice as many each time that the image is halved.
+
+        The image is halved as long as 4 pixels of its shorter side are left.
+        """
+        if self.filters:
+            return sizes(self.filters)
+        halvings = max((min(self.image_shape[:2]) // _COARSEST_SIDE).bit_length() - 1, 1)
+        most = _MOST_FILTERS[0] if halvings <= 2 else _MOST_FILTERS[1]
+        return tuple(max(most >> left, _LEAST_FILTERS) for left in reversed(range(halvings)))
+
+
+def check(params: Params) -> None:
+    """Raises FlagError for hyper-parameters that don't go together, or with the size of the images."""
+    check_game(params)
+    side = min(params.image_shape[:2])
+    if params.kind != 'convolutional':
+        return
+    if side < _SMALLEST_SIDE:
+        raise FlagError(
+            f'--image_size={side} is too small for convolutions: give {_SMALLEST_SIDE} or more, or '
+            '--hparams=kind=dense.'
+        )
+    halvings = len(params.chosen_filters)
+    if side < 2**halvings:
+        raise FlagError(
+            f'--image_size={side} does not fit --hparams=filters={params.filters}: that halves the image '
+            f'{halvings} times, which takes {2**halvings} pixels.'
+        )
+
+
+def declared(params: Params) -> dict[str, Any]:
+    """Returns what these parameters change of the model's entry in the registry."""
+    if params.semi_supervised:
+        accuracy = {'headline': keys.ACCURACY, 'higher_is_better': True}
+        return {**accuracy, 'labelled': True, 'takes_unlabelled': True}
+    headline = keys.FRECHET_DISTANCE if params.judge else keys.SLICED_WASSERSTEIN
+    return {'headline': headline, 'labelled': params.conditional}
+
+
+class Sampler:
+    """The average of a trained generator: latent vectors -> images; its variables are made at its first use.
+
+    Args:
+      params: sizes of the network.
+
+    Attributes:
+      latent_size: numbers in a latent vector.
+      conditional: whether it is told labels.
+      scope: of its variables.
+    """
+
+    def __init__(self, params: Params) -> None:
+        self._params = params
+        self._network = _generator(params, AVERAGE, trainable=False)
+        self.latent_size = params.latent_size
+        self.conditional = params.conditional
+        self.scope = AVERAGE
+
+    def __call__(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Returns images, float32 [n, height, width, channels] in [0, 1].
+
+        Args:
+          latent: float32 [n, latent_size].
+          labels: label texts, string [n], where it is told them.
+        """
+        classes = one_hot_labels(labels, self._params) if self.conditional else None
+        return to_unit_range(self._network(latent, classes).images)
+
+
+def sampler_of(params: Params) -> Sampler:
+    """Returns what draws samples."""
+    return Sampler(params)
+
+
+@model_function(Params, check)
+def model_fn(
+    features: Features, labels: Tensor | None, mode: Mode, params: Params, config: RunConfig | None
+) -> EstimatorSpec:
+    """The model function, for `tf.estimator.Estimator`.
+
+    Args:
+      features: as `core.features.images_of` takes them; values in [0, 1].
+      labels: class ids or label texts, [batch], for conditional=true and semi_supervised=true; one that is
+        not known marks an unlabelled image.
+      mode: a `tf.estimator.ModeKeys`.
+      params: names and values of `Params`.
+      config: the RunConfig.
+
+    Returns:
+      The EstimatorSpec of that mode: see `core.adversarial.head.adversarial_spec`.
+    """
+    return adversarial_spec(_players(params), features, labels, mode, params, config)
+
+
+def _players(params: Params) -> Players:
+    return make_players(
+        lambda scope, trainable: _generator(params, scope, trainable),
+        lambda scope, trainable: _discriminator(params, scope, trainable),
+        averages_both=params.semi_supervised,
+    )
+
+
+def _generator(params: Params, scope: str, trainable: bool) -> Generator:
+    if params.kind == 'dense':
+        return DenseGenerator(scope, params.image_shape, sizes(params.generator_layers), trainable)
+    return DeconvolutionalGenerator(
+        scope, params.image_shape, params.chosen_filters, params.kernel_size, trainable
+    )
+
+
+def _discriminator(params: Params, scope: str, trainable: bool) -> Discriminator:
+    if params.kind == 'dense':
+        hidden = dense_layers(scope, sizes(params.layers), params.normalization, trainable)
+    else:
+        hidden = convolutions(
+            scope, params.chosen_filters, params.kernel_size, params.normalization, trainable
+        )
+    return Discriminator(
+        scope,
+        hidden,
+        params.classes,
+        params.semi_supervised,
+        params.normalization,
+        params.dropout_rate,
+        params.noise,
+        params.input_noise,
+        trainable,
+    )

@@ -1,0 +1,156 @@
+import io
+import re
+import subprocess
+import sys
+import tarfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from estimator_lab.data.images.decode import decode_image
+from estimator_lab.data.tar.stream import stream_members
+from estimator_lab.errors import DataError, FlagError
+from estimator_lab.inference.gan_samples import Sampling, Wish, film, nearest, walks, write_archive
+from estimator_lab.inference.model import open_trained
+from estimator_lab.inference.serving import export_saved_model
+from estimator_lab.pixels import to_unit_range
+from estimator_lab.tf1 import tf
+from estimator_lab.training.experiment import Experiment
+from estimator_lab.training.settings import Settings
+from tests.archive_files import small_archive
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """A folder with train.tar, and the model_dir of a small conditional generator."""
+    folder = tmp_path_factory.mktemp('gan')
+    settings = Settings(
+        model='gan',
+        data=[str(small_archive(folder))],
+        model_dir=folder / 'model',
+        batch_size=6,
+        max_steps=12,
+        image_size=8,
+        hparams='filters=2,latent_size=3,conditional=true',
+        save_summary_steps=1,
+        save_checkpoints_steps=12,
+        eval_steps=1,
+    )
+    Experiment(settings, lambda line: None).train()
+    return folder
+
+
+@pytest.fixture(scope='module')
+def trained(folder):
+    return open_trained(folder / 'model')
+
+
+@pytest.fixture
+def sampling(trained):
+    with Sampling(trained) as sampling:
+        yield sampling
+
+
+def test_samples_depend_on_seed_and_place_alone(sampling):
+    images, labels = sampling.draw(Wish(6))
+    assert images.shape == (6, 8, 8, 1) and 0 <= images.min() <= images.max() <= 1
+    assert labels == ['n000000', 'n000001', 'n000002', 'n000003', 'n000000', 'n000001']
+    assert np.allclose(sampling.draw(Wish(2))[0], images[:2], atol=1e-6)
+    assert not np.allclose(sampling.draw(Wish(6, seed=2))[0], images)
+    assert sampling.draw(Wish(2, label='n000003'))[1] == ['n000003'] * 2
+    with pytest.raises(FlagError, match='--label=x is unknown; known are: n000000, '):
+        sampling.draw(Wish(1, label='x'))
+
+
+def test_truncation_keeps_latent_numbers_small(sampling):
+    for bound in (0.5, 0.0):
+        latent = sampling._latent_of(Wish(400, truncation=bound))
+        assert (np.abs(latent).max() <= 0.5) == bool(bound)
+    assert latent.std() == pytest.approx(1, abs=0.05) and latent.mean() == pytest.approx(0, abs=0.05)
+
+
+def test_walks_keep_their_length():
+    ends = np.array([[3, 0, 0], [0, 3, 0], [0, 0, -3]], np.float32)
+    found = walks(ends, 5)
+    assert found.shape == (10, 3)
+    assert np.allclose(found[[0, 4, 5, 9]], ends[[0, 1, 1, 2]], atol=1e-5)
+    assert np.allclose(np.linalg.norm(found, axis=1), 3, atol=1e-5)
+    assert np.allclose(found[2], [3 / 2**0.5, 3 / 2**0.5, 0], atol=1e-5)
+
+
+def test_a_walk_keeps_its_label(sampling):
+    images, labels = sampling.draw(Wish(8, walk=4))
+    assert labels == ['n000000'] * 4 + ['n000001'] * 4 and len(images) == 8
+
+
+def test_the_nearest_training_image(trained, folder):
+    archive = str(folder / 'train.tar')
+    known = [to_unit_range(decode_image(m.data, 8, 8)) for m in stream_members(archive)]
+    samples = np.stack([known[17], np.clip(known[3] + 0.01, 0, 1)])
+    images, distances, keys = nearest(trained, samples, [archive])
+    assert np.allclose(images, [known[17], known[3]])
+    assert distances == pytest.approx([0, 0.01], abs=2e-3)
+    assert [re.search(r'n0+(\d/\d+)', key)[1] for key in keys] == ['2/0005', '0/0003']
+
+
+def test_an_archive_that_can_be_trained_on(sampling, tmp_path):
+    path = tmp_path / 'fakes.tar'
+    assert write_archive(path, sampling.batches(Wish(70))) == 70
+    with tarfile.open(path) as tar:
+        names = tar.getnames()
+        first = Image.open(io.BytesIO(tar.extractfile(names[0]).read()))
+    assert names[1] == 'n000001/000001.png' and len(names) == 70
+    assert first.size == (8, 8) and first.mode == 'L'
+
+
+def test_a_film_of_training(folder, tmp_path):
+    frames = film(folder / 'model')
+    assert len(frames) == 2 and len({frame.size for frame in frames}) == 1, 'steps 0 and 10'
+    with pytest.raises(DataError, match='holds no pictures of training'):
+        film(tmp_path)
+
+
+def test_the_command(folder, run_python, tmp_path):
+    model_dir = f'--model_dir={folder / "model"}'
+    out, gif = tmp_path / 'dreams.png', tmp_path / 'film.gif'
+    flags = (f'--data={folder / "train.tar"}', '--count=9', f'--out={out}', f'--film={gif}')
+    done = run_python('-m', 'estimator_lab.dream', model_dir, *flags)
+    assert (done.returncode, done.stderr) == (0, '')
+    assert Image.open(out).size[1] > 4 * 96, 'two rows of samples, and below each the nearest'
+    assert Image.open(gif).n_frames == 2
+    refused = run_python('-m', 'estimator_lab.dream', model_dir, '--steps=5')
+    assert refused.returncode == 2 and '--steps has no meaning for --model=gan' in refused.stderr
+
+
+def test_an_export_takes_latent_vectors_and_images(trained, tmp_path):
+    saved = export_saved_model(trained, tmp_path / 'export')
+    np.save(tmp_path / 'z.npy', np.zeros((2, 3), np.float32))
+    np.save(tmp_path / 'label.npy', np.array([b'n000001', b'n000002']))
+    buffer = io.BytesIO()
+    Image.new('L', (8, 8)).save(buffer, 'PNG')
+    np.save(tmp_path / 'bytes.npy', np.array([buffer.getvalue() + b'.'])[:, np.newaxis].reshape(1))
+    with tf.Graph().as_default(), tf.Session() as session:
+        meta = tf.saved_model.loader.load(session, ['serve'], str(saved))
+        assert set(meta.signature_def) == {'serving_default', 'pixels:serving_default', 'latent:samples'}
+        assert set(meta.signature_def['serving_default'].outputs) == {'realness', 'error'}
+    wanted = {
+        'latent:samples': f'latent={tmp_path / "z.npy"};label={tmp_path / "label.npy"}',
+        'serving_default': f'image_bytes={tmp_path / "bytes.npy"}',
+    }
+    for signature, inputs in wanted.items():
+        arguments = ['--dir', str(saved), '--tag_set', 'serve', '--signature_def', signature]
+        done = subprocess.run(
+            [
+                *(sys.executable, '-m', 'tensorflow.python.tools.saved_model_cli', 'run'),
+                *arguments,
+                *('--inputs', inputs, '--outdir', str(tmp_path), '--overwrite'),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    pngs = np.load(tmp_path / 'png.npy', allow_pickle=True)
+    assert len(pngs) == 2 and Image.open(io.BytesIO(bytes(pngs[0]))).size == (8, 8)
+    assert np.load(tmp_path / 'realness.npy').shape == (1,)
