@@ -127,6 +127,7 @@ def trained(tmp_path_factory):
         hparams='cell=gru,layers=4-3',
     )
     Experiment(settings, lambda line: None).train()
+    tf.summary.FileWriterCache.clear()  # what was written stands in the files
     return archive, settings.model_dir
 
 
