@@ -7,8 +7,7 @@ from pathlib import Path
 from estimator_lab.console.options import option
 from estimator_lab.models.registry import MODELS
 
-_MODEL, _DATA, _IMAGES, _TREES = 'Model', 'Data', 'Images', 'Trees'
-_TRAINING, _OUTPUT = 'Training', 'Output'
+_MODEL, _DATA, _IMAGES, _TRAINING, _OUTPUT = 'Model', 'Data', 'Images', 'Training', 'Output'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +34,14 @@ class Settings:
     vocabulary: Path | None = option(
         None, _DATA, 'file of one label a line; default: the labels in --data, sorted'
     )
+    tokens: Path | None = option(None, _DATA, 'of trees: file of one token a line; default: those in --data')
+    max_tokens: int = option(
+        50_000,
+        _DATA,
+        'of trees: how many of the tokens in --data, the most frequent',
+        lower=1,
+        upper=1_000_000,
+    )
     shuffle_buffer: int = option(
         10_000, _DATA, 'encoded images held to shuffle a stream; 1: stored order', lower=1
     )
@@ -50,11 +57,6 @@ class Settings:
         256, _IMAGES, 'megabytes of decoded images to keep, if all fit; 0: decode in each epoch', lower=0
     )
     augment: str = option('', _IMAGES, 'random changes in training: shift=PIXELS,mirror,brightness=SHARE')
-
-    tokens: Path | None = option(None, _TREES, 'file of one token a line; default: those in --data')
-    max_tokens: int = option(
-        50_000, _TREES, 'of the tokens in --data, as many of the most frequent', lower=1, upper=1_000_000
-    )
 
     model_dir: Path = option(None, _TRAINING, 'checkpoints and TensorBoard files; default runs/MODEL')
     batch_size: int = option(32, _TRAINING, 'examples in a step of one worker', lower=1)
