@@ -5,13 +5,15 @@ from collections.abc import Mapping
 from estimator_lab.core import keys
 from estimator_lab.models.registry import Model
 
+_MISHAPS = (keys.UNKNOWN_LABELS, f'{keys.DEAD_UNITS}/')
+
 
 def worth_showing(metrics: Mapping[str, float]) -> list[tuple[str, float]]:
-    """Returns metrics by name for a person to read: without the step, and without unknown labels if none."""
+    """Returns metrics by name for a person to read: without the step, and without mishaps that are none."""
     return sorted(
         (name, value)
         for name, value in metrics.items()
-        if name != 'global_step' and not (name == keys.UNKNOWN_LABELS and value == 0)
+        if name != 'global_step' and (value or not name.startswith(_MISHAPS))
     )
 
 

@@ -17,6 +17,9 @@ from estimator_lab.errors import DataError, FlagError
 _FILE = 'experiment.json'
 _LONGEST_TEXT = 200
 
+NO_HPARAMS = ('image_shape', 'vocabulary', 'model_dir')
+"""Parameters of a model that are no hyper-parameters of the record: it has them elsewhere."""
+
 FORMAT = 1
 """Of the records that this version writes; 0 are those from before there was a number."""
 

@@ -38,6 +38,8 @@ class Model:
         `core.phases.Phase`.
       prepares: whether it wants to see the training examples before it learns: then the module has
         `prepare(params, batches, model_dir)`.
+      published_as: whose files of weights it takes beside checkpoints that name its own variables, a name in
+        `weights.layouts.PUBLISHED`; '' for nobody's.
       dreams: what `dream` means for it: GIBBS, whose module has `stack_of(params)`, a
         `core.boltzmann.stack.Stack` or None where nothing dreams; '' for a model that never does.
     """
@@ -52,6 +54,7 @@ class Model:
     has_phases: bool = False
     prepares: bool = False
     dreams: str = ''
+    published_as: str = ''
 
     def load(self) -> Any:
         """Returns the model's module; this imports TensorFlow."""
@@ -79,6 +82,12 @@ MODELS = {
     for model in (
         Model('cnn', 'estimator_lab.models.cnn', "the document's convolutional network, for classification"),
         Model('mlp', 'estimator_lab.models.mlp', 'a feed-forward multilayer network, for classification'),
+        Model(
+            'vgg',
+            'estimator_lab.models.vgg',
+            'a very deep convolutional network (VGG-11 to VGG-19), for classification',
+            published_as='keras_vgg',
+        ),
         Model(
             'dbn',
             'estimator_lab.models.dbn',

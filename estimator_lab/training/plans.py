@@ -8,14 +8,13 @@ from typing import Any
 from estimator_lab.core.hparams import hparam_fields, resolve
 from estimator_lab.core.phases import FINAL, Phase
 from estimator_lab.errors import FlagError
-from estimator_lab.inference.record import Record, versions
+from estimator_lab.inference.record import NO_HPARAMS, Record, versions
 from estimator_lab.tf1 import tf
 from estimator_lab.training.inputs import Inputs
 from estimator_lab.training.run import Run
 from estimator_lab.training.settings import Settings
 
 _DEFAULT_EPOCHS = 10
-_NO_HPARAMS = ('image_shape', 'vocabulary', 'model_dir')
 _COMPARED = ('model', 'image_size', 'channels', 'batch_size', 'augment', 'decode', 'precision', 'seed')
 
 
@@ -73,7 +72,7 @@ class Plan:
             model=self.run.model.name,
             image_shape=(shape.height, shape.width, shape.channels),
             vocabulary=self.inputs.labels,
-            hparams={k: v for k, v in asdict(self.resolved).items() if k not in _NO_HPARAMS},
+            hparams={k: v for k, v in asdict(self.resolved).items() if k not in NO_HPARAMS},
             versions=versions(tf.__version__),
             decode=self.run.settings.decode,
         )
