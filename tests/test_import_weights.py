@@ -34,11 +34,10 @@ def test_other_commands_open_it(model_dir, archive, tmp_path, capsys):
     assert invoke(predict, f'--model_dir={model_dir}', str(archive)) == 0
     assert invoke(inspect, f'--model_dir={model_dir}', f'--image={member}') == 0
     assert (next((model_dir / 'inspect').glob('*/activation_map_conv5_2.png'))).exists()
-    report = tmp_path / 'report'
-    assert invoke(evaluate, f'--model_dir={model_dir}', f'--data={archive}', f'--output={report}') == 0
-    assert json.loads((report / 'evaluation.json').read_text())['images'] == 24
+    capsys.readouterr()
+    assert invoke(evaluate, f'--model_dir={model_dir}', f'--data={archive}', '--json') == 0
+    assert json.loads(capsys.readouterr().out)['images'] == 24
     assert invoke(export, f'--model_dir={model_dir}', f'--out={tmp_path / "exported"}') == 0
-    assert capsys.readouterr().out.count('n000002') > 2
 
 
 @pytest.mark.parametrize(

@@ -40,8 +40,10 @@ README = ROOT / 'README.md'
 COMMANDS = all_commands()
 # Of estimator_lab.train: what these flags become; None leaves them out.
 SHORTER = {'image_size': '8', 'epochs': None, 'max_steps': None, 'batch_size': '24'}
-# A label can be dreamed by a network that was trained for it, for many minutes.
-ONLY_FLAGS = ('estimator_lab.dream',)
+# A label can be dreamed by a network that was trained for it, for many minutes; files of weights are others'.
+ONLY_FLAGS = ('estimator_lab.dream', 'estimator_lab.import_weights')
+# What needs other machines, or weights that others publish.
+ELSEWHERE = re.compile(r'--distribution|--warm_start=.*\.(ckpt|h5)$')
 OUTPUTS = ('out', 'output')
 PLACEHOLDERS = {'ARCHIVE': 'ARCHIVE.tar'}
 
@@ -163,7 +165,7 @@ def run_program(program, arguments, world, monkeypatch, capfd):
 def run_module(module, arguments, world, monkeypatch, capfd):
     if not module.startswith('estimator_lab.'):
         assert importlib.util.find_spec(module)
-    elif module in ONLY_FLAGS or '...' in arguments or any('--distribution' in a for a in arguments):
+    elif module in ONLY_FLAGS or '...' in arguments or any(map(ELSEWHERE.match, arguments)):
         check_flags(output_of_module(module, ['--help'], monkeypatch, capfd), arguments)
     else:
         trains = module == 'estimator_lab.train'
@@ -175,7 +177,8 @@ def run_module(module, arguments, world, monkeypatch, capfd):
 def shorter(arguments):
     kept = [argument for argument in arguments if name_of(argument) not in SHORTER]
     end = '--max_steps=1' if '--data=-' in arguments else '--epochs=1'
-    return [*kept, end, *(f'--{name}={value}' for name, value in SHORTER.items() if value)]
+    flags = {**SHORTER, 'image_size': '32'} if '--model=vgg' in arguments else SHORTER  # five poolings
+    return [*kept, end, *(f'--{name}={value}' for name, value in flags.items() if value)]
 
 
 def name_of(argument):

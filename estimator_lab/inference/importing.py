@@ -72,6 +72,7 @@ def import_weights(given: Import, model_dir: Path) -> Imported:
       DataError: the file can't be read, or holds the weights of another network.
     """
     module = given.model.load()
+    resolve(module.Params, given.hparams)  # which needs no file to be wrong
     with open_weight_file(given.weights) as file:
         labels = _labels(given, file)
         params = _params(given, labels)
