@@ -1,7 +1,7 @@
 """Prints the figures of activations and of the plain network, each with the command that made it.
 
     python benchmarks/activations.py rates --train=mnist-train.tar.gz --test=mnist-test.tar.gz
-                        dead units and accuracy over the learning rate, ReLU and leaky ReLU, as a PNG; 15 minutes
+                        dead units and accuracy over the learning rate, ReLU and leaky ReLU, as PNG; 15 min
     python benchmarks/activations.py order --train=... --test=...
                         test error of 784-1000-1000-1000-10 with ReLU, tanh and softplus; 40 minutes
     python benchmarks/activations.py mlp --train=... --test=...

@@ -23,6 +23,7 @@ from estimator_lab.weights.layouts import PUBLISHED, Layout, own_names
 from estimator_lab.weights.matching import Matched, match
 
 _CHECKPOINT = 'model.ckpt-0'
+_GRAPH = 'graph.pbtxt'  # which training writes beside its checkpoints
 _MOST_CLASSES = 100_000
 
 
@@ -84,6 +85,12 @@ def import_weights(given: Import, model_dir: Path) -> Imported:
         values = dict(matched.values(file))
     _write(given, params, values, model_dir)
     return Imported(matched.whose, len(values), labels)
+
+
+def is_imported(model_dir: Path) -> bool:
+    """Whether a folder holds what `import_weights` made, and no training has taken place in it."""
+    checkpoint = tf.train.latest_checkpoint(str(model_dir)) or ''
+    return Path(checkpoint).name == _CHECKPOINT and not (model_dir / _GRAPH).exists()
 
 
 def matched_weights(file: WeightFile, model: Model, shapes: Mapping[str, Sequence[int]]) -> Matched:

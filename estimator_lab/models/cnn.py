@@ -16,6 +16,7 @@ from estimator_lab.core.layers.dense import Dense
 from estimator_lab.core.layers.dropout import dropout
 from estimator_lab.core.model_function import model_function
 from estimator_lab.core.noise import Noise, training_noise
+from estimator_lab.core.train_step import warmup_hparam
 from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
@@ -33,6 +34,9 @@ class Params(ActivationParams, ClassifierParams):
     dropout_rate: float = hparam(
         0.4, 'share of dense units dropped in training, in [0, 1)', lambda v: 0 <= v < 1
     )
+    # Adam's first steps are as long for each weight as later ones, and 32,768 of them lead to a dense unit:
+    # without a warm-up most maps of the second convolution are dead after twenty steps.
+    warmup: float = warmup_hparam(0.1)
 
 
 def check(params: Params) -> None:

@@ -17,15 +17,19 @@ SCHEDULES: dict[str, Callable[[float, Any, int], Any]] = {
 }
 
 
-def learning_rate_at(schedule: str, initial_rate: float, step: Tensor, total_steps: int) -> Tensor:
+def learning_rate_at(
+    schedule: str, initial_rate: float, step: Tensor, total_steps: int, warmup: float = 0.0
+) -> Tensor:
     """Returns the learning rate at a step, a scalar float32 tensor.
 
     Args:
       schedule: one of `SCHEDULES`. 'cosine' (Loshchilov and Hutter 2017, eq. 5, without restarts) and
         'linear' reach 0 at `total_steps`, 'exponential' a hundredth of the initial rate.
-      initial_rate: the rate at step 0.
+      initial_rate: the rate at step 0, without a warm-up.
       step: the global step, a scalar integer tensor.
       total_steps: steps of the whole run, at least 1.
+      warmup: share of those steps in which the rate rises, step by step, to that of the schedule (Goyal et
+        al. 2017, section 2.2, the gradual kind); 0 for none.
 
     Raises:
       FlagError: if the schedule is unknown; it lists the known ones.
@@ -34,4 +38,6 @@ def learning_rate_at(schedule: str, initial_rate: float, step: Tensor, total_ste
         raise FlagError(
             f'Unknown learning_rate_schedule {schedule!r}; known are: {", ".join(sorted(SCHEDULES))}.'
         )
-    return SCHEDULES[schedule](initial_rate, step, total_steps)
+    rate = SCHEDULES[schedule](initial_rate, step, total_steps)
+    steps = warmup * total_steps
+    return rate if steps <= 1 else rate * tf.minimum((tf.cast(step, tf.float32) + 1) / steps, 1.0)
