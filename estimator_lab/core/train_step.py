@@ -11,10 +11,12 @@ from estimator_lab.optimizers import OPTIMIZERS, SCHEDULES, SECOND_ORDER, learni
 from estimator_lab.tf1 import Operation, Tensor, Variable, tf
 
 
-def warmup_hparam(default: float) -> Any:
+def warmup_hparam(default: int) -> Any:
     """Returns the hyper-parameter of a rate that rises first, with a default."""
-    text = 'share of the steps in which the learning rate rises to that of its schedule, in [0, 1)'
-    return hparam(default, text, lambda v: 0 <= v < 1)
+    text = (
+        'steps in which the learning rate rises to that of its schedule, at most a tenth of all; 0 for none'
+    )
+    return hparam(default, text, lambda v: v >= 0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +42,7 @@ class TrainingParams:
     optimizer: str = hparam('adam', f'one of {", ".join(OPTIMIZERS)}', OPTIMIZERS.__contains__)
     learning_rate: float = hparam(0.001, 'initial learning rate, above 0', lambda v: v > 0)
     learning_rate_schedule: str = hparam('cosine', f'one of {", ".join(SCHEDULES)}', SCHEDULES.__contains__)
-    warmup: float = warmup_hparam(0.0)
+    warmup_steps: int = warmup_hparam(0)
     momentum: float = hparam(0.9, 'for momentum, nesterov and rmsprop, in [0, 1)', lambda v: 0 <= v < 1)
     memory: int = hparam(10, 'pairs that lbfgs keeps, at least 1', lambda v: v >= 1, structural=True)
     line_search_steps: int = hparam(
@@ -62,7 +64,7 @@ def optimizer_and_rate(params: TrainingParams, momentum: Tensor | None = None) -
     """
     step = tf.train.get_or_create_global_step() - params.first_step
     rate = learning_rate_at(
-        params.learning_rate_schedule, params.learning_rate, step, params.train_steps, params.warmup
+        params.learning_rate_schedule, params.learning_rate, step, params.train_steps, params.warmup_steps
     )
     return make_optimizer(params.optimizer, rate, params.momentum if momentum is None else momentum), rate
 

@@ -36,7 +36,7 @@ class Params(ActivationParams, ClassifierParams):
     )
     # Adam's first steps are as long for each weight as later ones, and 32,768 of them lead to a dense unit:
     # without a warm-up most maps of the second convolution are dead after twenty steps.
-    warmup: float = warmup_hparam(0.1)
+    warmup_steps: int = warmup_hparam(50)
 
 
 def check(params: Params) -> None:

@@ -84,8 +84,8 @@ def open_warm_start(path: Path, plan: Plan) -> WarmStart:
 
 def _from_folder(folder: Path, plan: Plan) -> WarmStart:
     source = open_trained(folder, _FLAG)
-    shapes, head = _variables(plan)
-    new = set() if source.record.vocabulary == plan.inputs.labels else head
+    shapes = _shapes(plan)
+    new = set() if source.record.vocabulary == plan.inputs.labels else _head(plan)
     taken = tuple(name for name in shapes if name not in new)
     old = replace(source.record, vocabulary=())
     stored = tf.train.load_checkpoint(source.checkpoint).get_variable_to_shape_map()
@@ -98,7 +98,7 @@ def _from_folder(folder: Path, plan: Plan) -> WarmStart:
 
 
 def _from_file(path: Path, plan: Plan) -> WarmStart:
-    shapes, head = _variables(plan)
+    shapes, head = _shapes(plan), _head(plan)
     body = {name: shape for name, shape in shapes.items() if name not in head}
     with open_weight_file(path, _FLAG) as file:
         found = matched_weights(file, plan.run.model, body)
@@ -112,8 +112,11 @@ def _from_file(path: Path, plan: Plan) -> WarmStart:
     return WarmStart(str(checkpoint), str(path), taken, new, folder)
 
 
-def _variables(plan: Plan) -> tuple[dict[str, list[int]], set[str]]:
-    """Returns the shapes of the network's variables by name, and which depend on the number of labels."""
-    module = plan.run.model.load()
-    params = {**plan.params, 'image_shape': tuple(plan.run.reader.shape), 'vocabulary': plan.inputs.labels}
-    return shapes_of_variables(module, params), label_variables(module, params)
+def _shapes(plan: Plan) -> dict[str, list[int]]:
+    """Returns the shapes of the network's variables by name."""
+    return shapes_of_variables(plan.run.model.load(), plan.params)
+
+
+def _head(plan: Plan) -> set[str]:
+    """Returns the names of those whose size depends on the number of labels."""
+    return label_variables(plan.run.model.load(), plan.params)

@@ -34,6 +34,7 @@ class Hdf5File:
 
         self._h5py = h5py
         self._file = h5py.File(file, 'r')
+        self._objects = 0
         self._datasets = dict(self._walk(self._file, '', 0))
         self.tensors = {name: _stored(dataset) for name, dataset in self._datasets.items()}
 
@@ -61,7 +62,9 @@ class Hdf5File:
         if depth > _DEEPEST:
             raise ValueError(f'its groups are nested more than {_DEEPEST} deep')
         for name in group:
-            self._count()
+            self._objects += 1
+            if self._objects > _MOST_OBJECTS:
+                raise ValueError(f'it holds more than {_MOST_OBJECTS:,} objects')
             place = f'{path}/{name}' if path else name
             if not isinstance(group.get(name, getlink=True), self._h5py.HardLink):
                 raise ValueError(f'{shown(place)} is a link to elsewhere')
@@ -70,11 +73,6 @@ class Hdf5File:
                 yield from self._walk(item, place, depth + 1)
             elif isinstance(item, self._h5py.Dataset):
                 yield place, item
-
-    def _count(self) -> None:
-        self._objects = getattr(self, '_objects', 0) + 1
-        if self._objects > _MOST_OBJECTS:
-            raise ValueError(f'it holds more than {_MOST_OBJECTS:,} objects')
 
 
 def _stored(dataset: Any) -> tuple[tuple[int, ...], str]:

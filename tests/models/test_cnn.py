@@ -32,7 +32,7 @@ def test_the_figures_of_real_tensorflow_1_15():
         'optimizer': 'sgd',
         'learning_rate': 0.001,
         'learning_rate_schedule': 'constant',
-        'warmup': 0.0,
+        'warmup_steps': 0,
         'dropout_rate': 0.0,
     }
     with tf.Graph().as_default(), tf.Session() as session:
