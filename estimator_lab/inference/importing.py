@@ -108,7 +108,7 @@ def _layouts(model: Model, shapes: Mapping[str, Sequence[int]]) -> list[Layout]:
 
 def network_text(params_class: type, params: Mapping[str, Any]) -> str:
     """Returns the flags on which a network's shapes depend, for errors."""
-    resolved = resolve(params_class, params)
+    resolved: Any = resolve(params_class, params)
     common = structural_fields(TrainingParams)
     names = [name for name in structural_fields(params_class) if name not in common]
     hparams = ','.join(f'{name}={getattr(resolved, name)}' for name in names)

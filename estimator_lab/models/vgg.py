@@ -130,8 +130,9 @@ class Network:
           width, 64], ..., pool5 [batch, height / 32, width / 32, 512]; then fc6 and fc7 [batch, units], or
           global_pool [batch, 512].
         """
-        values, updates = preprocessed(images), []
+        values = preprocessed(images)
         endpoints: dict[str, Endpoint] = {}
+        updates: list[Update] = []
         for block, convolutions in enumerate(self._blocks, 1):
             for number, convolution in enumerate(convolutions, 1):
                 endpoint, changes = convolution(values, training=noise is not None)

@@ -64,7 +64,7 @@ def keras_vgg(variables: Shapes) -> list[Layout]:
     """
     places = [place for name in variables if (place := _place_of(name))]
     convolutions = [place.layer for place in places if place.block and place.part == 0]
-    styles = {
+    styles: dict[str, tuple[Callable[[_Place], str], str]] = {
         'the names of Keras': (_by_name, rf'{_FOLDERS}block\d+_conv\d+/.*'),
         'the numbers of Keras 3': (
             functools.partial(_by_number, convolutions),

@@ -37,5 +37,4 @@ class ActivationParams:
     def activation_function(self, name: str = '') -> Callable[[Any], Any]:
         """Returns the activation of that name, by default of the layers; a leaky ReLU has the slope."""
         name = name or self.activation
-        chosen = ACTIVATIONS[name]
-        return functools.partial(chosen, alpha=self.slope) if name == _LEAKY else chosen
+        return functools.partial(tf.nn.leaky_relu, alpha=self.slope) if name == _LEAKY else ACTIVATIONS[name]
