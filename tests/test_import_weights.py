@@ -11,7 +11,7 @@ from tests.weight_files import random_values, write_keras_3
 
 SMALL = {'filters': 2, 'dense_units': 5, 'depth': 11}
 FLAGS = ('--hparams=filters=2,dense_units=5,depth=11', '--image_size=32')
-LABELS = tuple(f'n{number:06}' for number in range(1, 5))
+LABELS = tuple(f'n{number:06}' for number in range(4))
 
 
 @pytest.fixture

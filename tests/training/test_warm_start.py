@@ -75,7 +75,7 @@ def test_imported_convolutions_fit_any_size(archive, tmp_path):
 
 
 def test_imported_weights_are_no_run_to_go_on_with(archive, tmp_path):
-    labels = tuple(f'n{number:06}' for number in range(1, 5))
+    labels = tuple(f'n{number:06}' for number in range(4))
     (tmp_path / 'names.txt').write_text('\n'.join(labels))
     network = {**NETWORK, 'dense_units': 5}
     write_slim(tmp_path / 'vgg.ckpt', random_values(image_shape=SHAPE, vocabulary=labels, **network))
