@@ -51,4 +51,5 @@ class BatchNorm:
 
     def _variable(self, name: str, units: int, value: float, trainable: bool) -> Variable:
         initial = tf.constant_initializer(value)
-        return tf.get_variable(name, [units], initializer=initial, trainable=trainable)
+        mean = tf.VariableAggregation.MEAN  # of what replicas assign
+        return tf.get_variable(name, [units], initializer=initial, trainable=trainable, aggregation=mean)
