@@ -14,7 +14,7 @@ from estimator_lab.core.train_step import TrainingParams
 from estimator_lab.data.labels import Vocabulary, read_vocabulary
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.inference.model import shapes_of_variables
-from estimator_lab.inference.record import NO_HPARAMS, Record, read_record, versions, write_record
+from estimator_lab.inference.record import NO_HPARAMS, Record, versions, write_record
 from estimator_lab.models.registry import Model
 from estimator_lab.tf1 import tf
 from estimator_lab.weights.checkpoint import write_checkpoint
@@ -66,10 +66,10 @@ def import_weights(given: Import, model_dir: Path) -> Imported:
 
     Args:
       given: what to make it of.
-      model_dir: the folder; made if it is not there.
+      model_dir: an empty folder; made if it is not there.
 
     Raises:
-      FlagError: for hyper-parameters that can't work; the folder holds a model already, or can't be written.
+      FlagError: for hyper-parameters that can't work; the folder is not empty, or can't be written.
       DataError: the file can't be read, or holds the weights of another network.
     """
     module = given.model.load()
@@ -175,8 +175,8 @@ def _write(
     with writing('model_dir', model_dir):
         model_dir.mkdir(parents=True, exist_ok=True)
     with locked(model_dir, f'--model_dir={model_dir} is being written by another process: name another.'):
-        if read_record(model_dir) is not None or (model_dir / 'checkpoint').exists():
-            raise FlagError(f'--model_dir={model_dir} holds a model already: name another folder.')
+        if any(model_dir.iterdir()):  # such as a model, or a link by which it would be written elsewhere
+            raise FlagError(f'--model_dir={model_dir} is not empty: name a new folder.')
         step = {tf.GraphKeys.GLOBAL_STEP: np.array(0, np.int64)}
         resolved = resolve(given.model.load().Params, params)
         record = Record(

@@ -153,6 +153,6 @@ def test_nothing_is_written_over(tmp_path):
     given = importing(small_file(tmp_path), hparams=SMALL)
     import_weights(given, tmp_path / 'vgg')
     before = sorted((path.name, path.stat().st_mtime_ns) for path in (tmp_path / 'vgg').iterdir())
-    with pytest.raises(FlagError, match='holds a model already'):
+    with pytest.raises(FlagError, match='is not empty: name a new folder'):
         import_weights(given, tmp_path / 'vgg')
     assert before == sorted((path.name, path.stat().st_mtime_ns) for path in (tmp_path / 'vgg').iterdir())
