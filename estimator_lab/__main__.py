@@ -13,7 +13,7 @@ from estimator_lab.console.command import python
 
 COMMANDS = (
     *('train', 'evaluate', 'predict', 'inspect', 'export', 'dream'),
-    *('data.demo', 'data.pack', 'data.tar_index', 'port'),
+    *('data.demo', 'data.pack', 'data.tar_index', 'import_weights', 'port'),
 )
 """Modules of the package that are commands, in the order in which a user meets them."""
 

@@ -26,6 +26,7 @@ _USAGE = """Writes a trained model as a SavedModel, which needs nothing but Tens
   python -m estimator_lab.export --model_dir=runs/mine --out=exported --tflite
 
 Its signature serving_default takes encoded images and scales them itself, pixels:serving_default pixels."""
+_ARGUMENTS = ''
 _GROUPS = {'Model': ['model_dir'], 'Output': ['out', 'tflite']}
 
 
@@ -74,4 +75,4 @@ def _describe(trained: 'Trained') -> None:
 
 
 if __name__ == '__main__':
-    command.run(main, _USAGE, _GROUPS, flag_values=FLAGS)
+    command.run(main, _USAGE, _GROUPS, _ARGUMENTS, FLAGS)

@@ -17,11 +17,11 @@ FLOORS = [
     {'tf1'},
     {'console', 'contrib', 'optimizers'},
     {'porting'},
-    {'core', 'data'},
+    {'core', 'data', 'weights'},
     {'models'},
     {'inference'},
     {'training'},
-    {'train', 'evaluate', 'predict', 'inspect', 'export', 'dream', 'port'},
+    {'train', 'evaluate', 'predict', 'inspect', 'export', 'dream', 'port', 'import_weights'},
 ]
 DATA_FLOORS = [
     {'cache', 'labels', 'bad_example', 'budget'},

@@ -98,7 +98,7 @@ def fetch(server, route, post=None, **query):
     ('page', 'run', 'tags'),
     [
         ('scalars', 'first', ['accuracy', 'learning_rate', 'loss']),
-        ('scalars', 'first/eval', ['accuracy', 'loss', 'mean_per_class_accuracy', 'unknown_labels']),
+        ('scalars', 'first/eval', ['accuracy', 'dead_units/conv2', 'loss', 'mean_per_class_accuracy']),
         (
             'images',
             'second',

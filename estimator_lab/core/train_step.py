@@ -11,6 +11,14 @@ from estimator_lab.optimizers import OPTIMIZERS, SCHEDULES, SECOND_ORDER, learni
 from estimator_lab.tf1 import Operation, Tensor, Variable, tf
 
 
+def warmup_hparam(default: int) -> Any:
+    """Returns the hyper-parameter of a rate that rises first, with a default."""
+    text = (
+        'steps in which the learning rate rises to that of its schedule, at most a tenth of all; 0 for none'
+    )
+    return hparam(default, text, lambda v: v >= 0)
+
+
 @dataclasses.dataclass(frozen=True)
 class TrainingParams:
     """Parameters of every model that learns from images.
@@ -34,6 +42,7 @@ class TrainingParams:
     optimizer: str = hparam('adam', f'one of {", ".join(OPTIMIZERS)}', OPTIMIZERS.__contains__)
     learning_rate: float = hparam(0.001, 'initial learning rate, above 0', lambda v: v > 0)
     learning_rate_schedule: str = hparam('cosine', f'one of {", ".join(SCHEDULES)}', SCHEDULES.__contains__)
+    warmup_steps: int = warmup_hparam(0)
     momentum: float = hparam(0.9, 'for momentum, nesterov and rmsprop, in [0, 1)', lambda v: 0 <= v < 1)
     memory: int = hparam(10, 'pairs that lbfgs keeps, at least 1', lambda v: v >= 1, structural=True)
     line_search_steps: int = hparam(
@@ -59,7 +68,9 @@ def optimizer_and_rate(params: TrainingParams, momentum: Tensor | None = None) -
       momentum: float32 scalar, for one that changes; None for that of the parameters.
     """
     step = tf.train.get_or_create_global_step() - params.first_step
-    rate = learning_rate_at(params.learning_rate_schedule, params.learning_rate, step, params.train_steps)
+    rate = learning_rate_at(
+        params.learning_rate_schedule, params.learning_rate, step, params.train_steps, params.warmup_steps
+    )
     return make_optimizer(params.optimizer, rate, params.momentum if momentum is None else momentum), rate
 
 

@@ -5,18 +5,18 @@ from collections.abc import Mapping
 from estimator_lab.core import keys
 from estimator_lab.models.registry import Model
 
-_ONLY_IF_ANY = (keys.UNKNOWN_LABELS, keys.UNKNOWN_TOKENS, keys.NODE_ACCURACY)
+_ONLY_IF_ANY = (keys.UNKNOWN_LABELS, keys.UNKNOWN_TOKENS, keys.NODE_ACCURACY, f'{keys.DEAD_UNITS}/')
 
 
 def worth_showing(metrics: Mapping[str, float]) -> list[tuple[str, float]]:
-    """Returns metrics by name for a person to read, without unknown things if there are none.
+    """Returns metrics by name for a person to read, without unknown or dead things if there are none.
 
     The step and the number of examples are left to the sentence that goes with them.
     """
     return sorted(
         (name, value)
         for name, value in metrics.items()
-        if name not in ('global_step', keys.EVALUATED_IMAGES) and not (name in _ONLY_IF_ANY and value == 0)
+        if name not in ('global_step', keys.EVALUATED_IMAGES) and (value or not name.startswith(_ONLY_IF_ANY))
     )
 
 

@@ -9,8 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, get_type_hints
 
-import numpy as np
-
 from estimator_lab import __version__
 from estimator_lab.console.json_input import as_type
 from estimator_lab.core.hparams import resolve
@@ -28,6 +26,7 @@ from estimator_lab.inference.confinement import check_confined
 from estimator_lab.inference.record import Record, read_record
 from estimator_lab.models.registry import Model, find_model
 from estimator_lab.tf1 import tf
+from estimator_lab.weights.checkpoint import check_size
 
 _TF_CONFIG = 'TF_CONFIG'
 
@@ -178,17 +177,30 @@ def _check_examples(record: Record, model: Model) -> None:
         raise FlagError(f'its network takes pixels in {list(record.value_range)}, not in [0, 1].')
 
 
+def shapes_of_variables(module: Any, params: Mapping[str, Any], reader: Reader) -> dict[str, list[int]]:
+    """Returns the shapes of a network's variables by name, in the order in which it makes them.
+
+    Args:
+      module: the model's.
+      params: names and values for its model function.
+      reader: of its examples.
+    """
+    with tf.Graph().as_default():
+        features = placeholder_features(reader)
+        module.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, params)
+        variables = tf.global_variables()
+        return {v.op.name: v.shape.as_list() for v in variables if v.op.name != tf.GraphKeys.GLOBAL_STEP}
+
+
 def _check_network(trained: Trained) -> None:
     """Makes sure that the network which the record describes is the one in the checkpoint."""
     try:
         found = tf.train.load_checkpoint(trained.checkpoint).get_variable_to_shape_map()
-        with tf.Graph().as_default():
-            features, mode = placeholder_features(trained.reader), tf.estimator.ModeKeys.PREDICT
-            trained.module.model_fn(features, None, mode, trained.estimator_params)
-            for variable in tf.global_variables():
-                name, shape = variable.op.name, variable.shape.as_list()
-                if found.get(name, shape) != shape:
-                    raise ValueError(f'{name} is {shape} by the one and {found[name]} by the other')
+        for name, shape in shapes_of_variables(
+            trained.module, trained.estimator_params, trained.reader
+        ).items():
+            if found.get(name, shape) != shape:
+                raise ValueError(f'{name} is {shape} by the one and {found[name]} by the other')
     except (tf.errors.OpError, ValueError, OverflowError) as error:
         first_line = str(error).strip().partition('\n')[0]
         raise DataError(
@@ -205,12 +217,7 @@ def step_of(checkpoint: str) -> int:
     """
     try:
         reader = tf.train.load_checkpoint(checkpoint)
-        shapes, types = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
-        needed = sum(int(np.prod(shapes[name])) * types[name].size for name in shapes)
-        parts = sorted(Path(checkpoint).parent.glob(f'{Path(checkpoint).name}.data-*'))
-        found = sum(part.stat().st_size for part in parts)
-        if found < needed:
-            raise ValueError(f'{found:,} bytes where its tensors need {needed:,}')
+        check_size(reader, Path(checkpoint))
         return int(reader.get_tensor('global_step'))
     except (tf.errors.OpError, OSError, LookupError, RuntimeError, TypeError, ValueError) as error:
         first_line = str(error).strip().partition('\n')[0]

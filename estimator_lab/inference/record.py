@@ -22,6 +22,9 @@ _FILE = 'experiment.json'
 _LONGEST_TEXT = 200
 _LARGEST = 2**40  # steps, and images of an archive or an epoch
 
+NO_HPARAMS = ('image_shape', 'vocabulary', 'tokens', 'model_dir')
+"""Parameters of a model that are no hyper-parameters of the record: it has them elsewhere."""
+
 FORMAT = 2
 """Of the records that this version writes; 0 are those from before there was a number."""
 

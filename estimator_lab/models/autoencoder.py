@@ -42,7 +42,7 @@ from estimator_lab.core.heads.reconstruction import (
 )
 from estimator_lab.core.heads.reconstruction_report import ReconstructionReportHook
 from estimator_lab.core.hparams import are_sizes, hparam, sizes
-from estimator_lab.core.layers.activations import ACTIVATIONS
+from estimator_lab.core.layers.activations import ActivationParams, activation_hparam
 from estimator_lab.core.layers.encoder_decoder import STRIDE, EncoderDecoder, Sizes
 from estimator_lab.core.metrics.principal_components import FILE, principal_components
 from estimator_lab.core.model_function import model_function
@@ -58,7 +58,7 @@ _OUTPUTS = {'sigmoid': tf.nn.sigmoid, 'linear': tf.identity}
 
 
 @dataclasses.dataclass(frozen=True)
-class Params(PretrainingParams, TrainingParams):
+class Params(ActivationParams, PretrainingParams, TrainingParams):
     """Parameters of the autoencoder."""
 
     kind: str = hparam('dense', f'one of {", ".join(_LAYERS)}', _LAYERS.__contains__, structural=True)
@@ -85,8 +85,8 @@ class Params(PretrainingParams, TrainingParams):
     tied: bool = hparam(
         False, "whether the decoder's weights are the encoder's, transposed", lambda v: True, structural=True
     )
-    activation: str = hparam('elu', f'of the layers: {", ".join(ACTIVATIONS)}', ACTIVATIONS.__contains__)
-    code_activation: str = hparam('linear', 'of the code: the same', ACTIVATIONS.__contains__)
+    activation: str = activation_hparam('elu')
+    code_activation: str = activation_hparam('linear', 'the code')
     output: str = hparam('sigmoid', f'of the reconstruction: {", ".join(_OUTPUTS)}', _OUTPUTS.__contains__)
     pretrain_epochs: float = hparam(
         0.0, 'passes over the images for each layer, as an rbm; 0 for none', lambda v: v >= 0, structural=True
@@ -230,7 +230,10 @@ class Network:
     def __init__(self, params: Params) -> None:
         self._params = params
         self._layers = EncoderDecoder(
-            params.sizes, ACTIVATIONS[params.activation], ACTIVATIONS[params.code_activation], params.tied
+            params.sizes,
+            params.activation_function(),
+            params.activation_function(params.code_activation),
+            params.tied,
         )
 
     def __call__(self, images: Tensor, inputs: Tensor) -> tuple[Reconstructed, dict[str, Endpoint]]:

@@ -11,10 +11,12 @@ from estimator_lab.core.endpoints import Endpoint
 from estimator_lab.core.features import images_of
 from estimator_lab.core.heads.classification import ClassifierParams, classification_spec
 from estimator_lab.core.hparams import hparam
+from estimator_lab.core.layers.activations import ActivationParams
 from estimator_lab.core.layers.dense import Dense
 from estimator_lab.core.layers.dropout import dropout
 from estimator_lab.core.model_function import model_function
 from estimator_lab.core.noise import Noise, training_noise
+from estimator_lab.core.train_step import warmup_hparam
 from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
@@ -23,7 +25,7 @@ _SMALLEST = 2**_POOLINGS
 
 
 @dataclasses.dataclass(frozen=True)
-class Params(ClassifierParams):
+class Params(ActivationParams, ClassifierParams):
     """Parameters of the network; the defaults are the document's."""
 
     filters: int = hparam(32, 'filters in each convolution, at least 1', lambda v: v >= 1, structural=True)
@@ -32,6 +34,9 @@ class Params(ClassifierParams):
     dropout_rate: float = hparam(
         0.4, 'share of dense units dropped in training, in [0, 1)', lambda v: 0 <= v < 1
     )
+    # Adam's first steps are as long for each weight as later ones, and 32,768 of them lead to a dense unit:
+    # without a warm-up most maps of the second convolution are dead after twenty steps.
+    warmup_steps: int = warmup_hparam(50)
 
 
 def check(params: Params) -> None:
@@ -63,13 +68,13 @@ class Network:
                 params.filters,
                 params.kernel_size,
                 padding='same',
-                activation=tf.nn.relu,
+                activation=params.activation_function(),
                 kernel_initializer=initial,
             )
             for _ in range(2)
         )
         dense = Dense if training else tf.layers.Dense
-        self._dense = dense(params.dense_units, tf.nn.relu, kernel_initializer=initial)
+        self._dense = dense(params.dense_units, params.activation_function(), kernel_initializer=initial)
         self._logits = tf.layers.Dense(params.num_classes, kernel_initializer=initial)
 
     def __call__(self, images: Tensor, noise: Noise | None = None) -> tuple[Tensor, dict[str, Endpoint]]:

@@ -10,7 +10,7 @@ from estimator_lab.core.endpoints import Endpoint
 from estimator_lab.core.features import images_of
 from estimator_lab.core.heads.classification import ClassifierParams, classification_spec
 from estimator_lab.core.hparams import are_sizes, hparam, sizes
-from estimator_lab.core.layers.activations import ACTIVATIONS
+from estimator_lab.core.layers.activations import ActivationParams
 from estimator_lab.core.layers.feed_forward import HiddenLayers
 from estimator_lab.core.model_function import model_function
 from estimator_lab.core.noise import Noise, training_noise
@@ -18,7 +18,7 @@ from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, 
 
 
 @dataclasses.dataclass(frozen=True)
-class Params(ClassifierParams):
+class Params(ActivationParams, ClassifierParams):
     """Parameters of the network."""
 
     layers: str = hparam(
@@ -26,9 +26,6 @@ class Params(ClassifierParams):
         'units of each hidden layer, such as 1024-1024',
         lambda v: v and are_sizes(v),
         structural=True,
-    )
-    activation: str = hparam(
-        'relu', f'of the hidden units: {", ".join(ACTIVATIONS)}', ACTIVATIONS.__contains__
     )
     dropout_rate: float = hparam(
         0.5, 'share of hidden units dropped in training, in [0, 1)', lambda v: 0 <= v < 1
@@ -55,7 +52,7 @@ class Network:
     def __init__(self, params: Params) -> None:
         self._hidden = HiddenLayers(
             sizes(params.layers),
-            ACTIVATIONS[params.activation],
+            params.activation_function(),
             params.dropout_rate,
             params.input_dropout_rate,
             params.max_norm,

@@ -41,6 +41,8 @@ class Model:
         `core.phases.Phase`.
       prepares: whether it wants to see the training examples before it learns: then the module has
         `prepare(params, batches, model_dir)`.
+      published_as: whose files of weights it takes beside checkpoints that name its own variables, a name in
+        `weights.layouts.PUBLISHED`; '' for nobody's.
       dreams: what `dream` means for it: GIBBS, whose module has `stack_of(params)`, a
         `core.boltzmann.stack.Stack` or None where nothing dreams; LATENT, whose module has
         `sampler_of(params)`: latent_size, conditional, and a call that makes images; '' for a model that
@@ -65,6 +67,7 @@ class Model:
     takes_unlabelled: bool = False
     judged: bool = False
     declares: bool = False
+    published_as: str = ''
 
     def configured(self, params: Any) -> 'Model':
         """Returns the same model with what these parameters decide."""
@@ -96,6 +99,12 @@ MODELS = {
     for model in (
         Model('cnn', 'estimator_lab.models.cnn', "the document's convolutional network, for classification"),
         Model('mlp', 'estimator_lab.models.mlp', 'a feed-forward multilayer network, for classification'),
+        Model(
+            'vgg',
+            'estimator_lab.models.vgg',
+            'a very deep convolutional network (VGG-11 to VGG-19), for classification',
+            published_as='keras_vgg',
+        ),
         Model(
             'recurrent',
             'estimator_lab.models.recurrent',

@@ -8,6 +8,7 @@ from estimator_lab.tf1 import Tensor, tf
 
 # The exponential schedule ends at this share of the initial rate.
 _EXPONENTIAL_END = 0.01
+_LONGEST_WARMUP = 0.1
 
 SCHEDULES: dict[str, Callable[[float, Any, int], Any]] = {
     'constant': lambda rate, step, steps: tf.constant(rate),
@@ -17,15 +18,19 @@ SCHEDULES: dict[str, Callable[[float, Any, int], Any]] = {
 }
 
 
-def learning_rate_at(schedule: str, initial_rate: float, step: Tensor, total_steps: int) -> Tensor:
+def learning_rate_at(
+    schedule: str, initial_rate: float, step: Tensor, total_steps: int, warmup_steps: int = 0
+) -> Tensor:
     """Returns the learning rate at a step, a scalar float32 tensor.
 
     Args:
       schedule: one of `SCHEDULES`. 'cosine' (Loshchilov and Hutter 2017, eq. 5, without restarts) and
         'linear' reach 0 at `total_steps`, 'exponential' a hundredth of the initial rate.
-      initial_rate: the rate at step 0.
+      initial_rate: the rate at step 0, without a warm-up.
       step: the global step, a scalar integer tensor.
       total_steps: steps of the whole run, at least 1.
+      warmup_steps: in how many steps the rate rises to that of the schedule (Goyal et al. 2017, section 2.2,
+        the gradual kind), but at most a tenth of the run; 0 for none.
 
     Raises:
       FlagError: if the schedule is unknown; it lists the known ones.
@@ -34,4 +39,6 @@ def learning_rate_at(schedule: str, initial_rate: float, step: Tensor, total_ste
         raise FlagError(
             f'Unknown learning_rate_schedule {schedule!r}; known are: {", ".join(sorted(SCHEDULES))}.'
         )
-    return SCHEDULES[schedule](initial_rate, step, total_steps)
+    rate = SCHEDULES[schedule](initial_rate, step, total_steps)
+    steps = min(warmup_steps, total_steps * _LONGEST_WARMUP)
+    return rate if steps <= 1 else rate * tf.minimum((tf.cast(step, tf.float32) + 1) / steps, 1.0)

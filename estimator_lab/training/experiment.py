@@ -9,6 +9,7 @@ from estimator_lab.console.outputs import locked, writing
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.core.hparams import structural_fields
 from estimator_lab.errors import FlagError
+from estimator_lab.inference.importing import is_imported
 from estimator_lab.inference.record import check_same
 from estimator_lab.tf1 import tf
 from estimator_lab.training.distribution import read_role
@@ -196,6 +197,11 @@ def _check_folder(plan: Plan) -> None:
     if not model.labelled:  # then labels are but names to show
         previous = replace(previous, vocabulary=record.vocabulary)
     check_same(folder, previous, record, structural_fields(model.load().Params))
+    if is_imported(folder):
+        raise FlagError(
+            f'--model_dir={folder} holds imported weights, and nothing of an optimizer to go on with: give '
+            f'--warm_start={folder} and another --model_dir.'
+        )
     was = previous.hparams.get('first_step', 0)
     if previous.input.legs:
         was = previous.input.legs[0].first_step

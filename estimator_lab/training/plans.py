@@ -10,7 +10,7 @@ from estimator_lab.core.phases import FINAL, Phase
 from estimator_lab.data.order.legs import Leg, images_in, step_after
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.model import step_of
-from estimator_lab.inference.record import InputRecord, Record, read_record, versions
+from estimator_lab.inference.record import NO_HPARAMS, InputRecord, Record, read_record, versions
 from estimator_lab.tf1 import tf
 from estimator_lab.training.inputs import Inputs
 from estimator_lab.training.resumption import Resumption, Start
@@ -18,7 +18,6 @@ from estimator_lab.training.run import Run
 from estimator_lab.training.settings import Settings
 
 _DEFAULT_EPOCHS = 10
-_NO_HPARAMS = ('image_shape', 'vocabulary', 'tokens', 'model_dir')
 _COMPARED = ('model', 'image_size', 'channels', 'batch_size', 'augment', 'decode', 'precision', 'seed')
 
 
@@ -91,7 +90,7 @@ class Plan:
             model=self.run.model.name,
             image_shape=self.run.params['image_shape'],
             vocabulary=self.inputs.labels,
-            hparams={k: v for k, v in asdict(self.resolved).items() if k not in _NO_HPARAMS},
+            hparams={k: v for k, v in asdict(self.resolved).items() if k not in NO_HPARAMS},
             versions=versions(tf.__version__),
             decode=self.run.settings.decode,
             input=self.resumption.input,

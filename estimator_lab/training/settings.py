@@ -69,7 +69,7 @@ class Settings:
         None, _TRAINING, 'end after this many evaluations without a better one', lower=1
     )
     warm_start: Path | None = option(
-        None, _TRAINING, 'begin with the weights of this model_dir; labels may differ'
+        None, _TRAINING, 'begin with the weights of this model_dir or file; labels may differ'
     )
     resume_changed: bool = option(
         False, _TRAINING, 'go on though what decides the order of images or the weights has changed'

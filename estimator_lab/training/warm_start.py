@@ -1,17 +1,22 @@
-"""Training that begins with the weights of another model_dir: --warm_start."""
+"""Training that begins with the weights of another model_dir, or of a file: --warm_start."""
 
 import re
+import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from estimator_lab.core.hparams import structural_fields
-from estimator_lab.data.pipeline.input_fns import placeholder_features
-from estimator_lab.inference.model import Trained, open_trained
+from estimator_lab.inference.importing import dependent_variables, matched_weights
+from estimator_lab.inference.model import open_trained, shapes_of_variables
 from estimator_lab.inference.record import check_same
 from estimator_lab.tf1 import tf
 from estimator_lab.training.plans import Plan
+from estimator_lab.weights.checkpoint import CheckpointFile, write_checkpoint
+from estimator_lab.weights.file import is_weight_file, open_weight_file
+
+_FLAG = '--warm_start'
 
 
 @dataclass(frozen=True)
@@ -19,23 +24,27 @@ class WarmStart:
     """Where a run's first weights come from.
 
     Attributes:
-      source: the model that they were trained in.
+      checkpoint: of the weights.
+      origin: of the checkpoint, for people.
       taken: names of the variables that begin as they are there.
-      new: names of those that don't: they belong to labels or tokens that are others there.
+      new: names of those that don't: they belong to labels or tokens that are others there, or the file has
+        none.
+      folder: that lasts as long as this object, where the checkpoint was made for it.
     """
 
-    source: Trained
+    checkpoint: str
+    origin: str
     taken: tuple[str, ...]
     new: tuple[str, ...]
+    folder: 'tempfile.TemporaryDirectory[str] | None' = None
 
     @property
     def settings(self) -> Any:
         """The same for `tf.estimator.Estimator`."""
-        return warm_start_settings(self.source.checkpoint, self.taken)
+        return warm_start_settings(self.checkpoint, self.taken)
 
     def __str__(self) -> str:
-        text = f'{len(self.taken)} variables of {self.source.model_dir} at step {self.source.step}: '
-        text += ', '.join(self.taken)
+        text = f'{len(self.taken)} variables of {self.origin}: {", ".join(self.taken)}'
         return f'{text}; new: {", ".join(self.new)}' if self.new else text
 
 
@@ -57,46 +66,63 @@ def warm_start_settings(
     )
 
 
-def open_warm_start(folder: Path, plan: Plan) -> WarmStart:
-    """Returns what a run can take over from another folder.
+def open_warm_start(path: Path, plan: Plan) -> WarmStart:
+    """Returns what a run can take over from another folder, or from a file of weights.
 
-    All of the network's variables are taken if it has the same labels and tokens. Otherwise those are new
-    whose size depends on the number of labels, the head, or of tokens, their vectors.
+    All of the network's variables are taken from a folder with the same labels and tokens. Otherwise those
+    are new whose size depends on the number of labels, the head, or of tokens, their vectors. A file does
+    not say which labels it was trained for.
 
     Args:
-      folder: the other model_dir.
+      path: the other model_dir; or the file, as `open_weight_file` takes it.
       plan: the run's last phase.
 
     Raises:
       FlagError: that folder holds another model, or one of another size.
-      DataError: it holds no model that can be opened.
+      DataError: it holds no model that can be opened; the file can't be read, or has other weights.
     """
-    source = open_trained(folder, '--warm_start')
-    bound = structural_fields(plan.run.model.load().Params)
-    check_same(
-        folder,
-        replace(source.record, vocabulary=()),
-        replace(plan.record, vocabulary=()),
-        bound,
-        '--warm_start',
-    )
-    here = {'vocabulary': plan.inputs.labels, 'tokens': plan.params.get('tokens', ())}
-    there = {'vocabulary': source.record.vocabulary, 'tokens': getattr(source.params, 'tokens', ())}
-    shapes = _variables(plan, {'vocabulary': here['vocabulary']})
+    return _from_file(path, plan) if is_weight_file(path) else _from_folder(path, plan)
+
+
+def _from_folder(folder: Path, plan: Plan) -> WarmStart:
+    source = open_trained(folder, _FLAG)
+    shapes = _shapes(plan)
     new: set[str] = set()
-    for kind, texts in here.items():
-        if texts != there[kind]:
-            others = _variables(plan, {'vocabulary': here['vocabulary'], kind: (*texts, '')})
-            new |= {name for name in shapes if shapes[name] != others[name]}
+    if source.record.vocabulary != plan.inputs.labels:
+        new |= _dependent(plan, 'vocabulary')
+    if getattr(source.params, 'tokens', ()) != plan.params.get('tokens', ()):
+        new |= _dependent(plan, 'tokens')
     taken = tuple(name for name in shapes if name not in new)
-    return WarmStart(source, taken, tuple(name for name in shapes if name in new))
+    old = replace(source.record, vocabulary=())
+    stored = tf.train.load_checkpoint(source.checkpoint).get_variable_to_shape_map()
+    if all(stored.get(name) == shapes[name] for name in taken):  # as of convolutions, which fit any image
+        old = replace(old, image_shape=plan.record.image_shape)
+    bound = structural_fields(plan.run.model.load().Params)
+    check_same(folder, old, replace(plan.record, vocabulary=()), bound, _FLAG)
+    origin = f'{source.model_dir} at step {source.step}'
+    return WarmStart(source.checkpoint, origin, taken, tuple(name for name in shapes if name in new))
 
 
-def _variables(plan: Plan, changes: Mapping[str, tuple[str, ...]]) -> dict[str, list[int]]:
-    """Returns the shapes of the network's variables by name, if it had these labels or tokens."""
-    params = {**plan.params, **changes}
-    with tf.Graph().as_default():
-        features = placeholder_features(plan.run.reader)
-        plan.run.model.load().model_fn(features, None, tf.estimator.ModeKeys.PREDICT, params)
-        variables = tf.global_variables()
-        return {v.op.name: v.shape.as_list() for v in variables if v.op.name != tf.GraphKeys.GLOBAL_STEP}
+def _from_file(path: Path, plan: Plan) -> WarmStart:
+    shapes, head = _shapes(plan), _dependent(plan, 'vocabulary')
+    body = {name: shape for name, shape in shapes.items() if name not in head}
+    with open_weight_file(path, _FLAG) as file:
+        found = matched_weights(file, plan.run.model, body)
+        taken = tuple(variable for variable, _, _ in found.taken)
+        new = tuple(name for name in shapes if name not in taken)
+        if isinstance(file, CheckpointFile):  # which a run restores from by itself
+            return WarmStart(str(path), str(path), taken, new)
+        folder = tempfile.TemporaryDirectory(prefix='estimator_lab-')
+        checkpoint = Path(folder.name) / 'weights'
+        write_checkpoint(checkpoint, dict(found.values(file)))
+    return WarmStart(str(checkpoint), str(path), taken, new, folder)
+
+
+def _shapes(plan: Plan) -> dict[str, list[int]]:
+    """Returns the shapes of the network's variables by name."""
+    return shapes_of_variables(plan.run.model.load(), plan.params, plan.run.reader)
+
+
+def _dependent(plan: Plan, name: str) -> set[str]:
+    """Returns the names of those whose size depends on the number of labels, or of tokens."""
+    return dependent_variables(plan.run.model.load(), plan.params, plan.run.reader, name)

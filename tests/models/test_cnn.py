@@ -28,6 +28,7 @@ def test_the_figures_of_real_tensorflow_1_15():
         'optimizer': 'sgd',
         'learning_rate': 0.001,
         'learning_rate_schedule': 'constant',
+        'warmup_steps': 0,
         'dropout_rate': 0.0,
     }
     with tf.Graph().as_default(), tf.Session() as session:
@@ -90,6 +91,7 @@ def test_train_eval_predict(tmp_path):
         'top_5_accuracy',
         'unknown_labels',
         'evaluated_images',
+        *(f'dead_units/{layer}' for layer in ('conv1', 'conv2', 'dense')),
         'loss',
         'global_step',
     }

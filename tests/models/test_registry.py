@@ -25,6 +25,8 @@ SMALL = {
     'rbm': {'hidden_units': 6},
     'recurrent': {'layers': '6'},
     'recursive': {'units': 6, 'embedding_units': 5},
+    # five poolings take more than 8x8
+    'vgg': {'image_shape': (32, 32, 1), 'depth': 11, 'filters': 1, 'dense_units': 3, 'batch_norm': True},
 }
 
 # Trainable values at the default parameters, with the arithmetic.
@@ -52,6 +54,21 @@ PARAMETER_COUNTS = {
     'mlp': 16_384 * 1024 + 1024 * 1024 + 1024 * 10 + 1024 + 1024 + 10,
     # rows of 128 pixels above a state of 128, to four gates; their biases; logits 128*10+10
     'recurrent': (128 + 128) * 4 * 128 + 4 * 128 + 1290,
+    # convolutions 3*3*in*out+out; of 128x128 pixels the blocks leave 4x4: fc6 4*4*512*4096+4096, fc7
+    # 4096*4096+4096, fc8 4096*10+10
+    'vgg': (
+        (9 * 3 * 64 + 64)
+        + (9 * 64 * 64 + 64)
+        + (9 * 64 * 128 + 128)
+        + (9 * 128 * 128 + 128)
+        + (9 * 128 * 256 + 256)
+        + 2 * (9 * 256 * 256 + 256)
+        + (9 * 256 * 512 + 512)
+        + 5 * (9 * 512 * 512 + 512)
+        + (16 * 512 * 4096 + 4096)
+        + (4096 * 4096 + 4096)
+        + 40_970
+    ),
     # weights, 500 hidden and 16,384 visible biases
     'rbm': 16_384 * 500 + 500 + 16_384,
     # patches of (4+2*2)^2 pixels to 128; leaves to 3 gates; nodes of 4 children to 7 gates; logits
@@ -131,8 +148,8 @@ def test_published_endpoints(name):
     """What inspection looks at: each has a value for each example."""
     module = find_model(name).load()
     with tf.Graph().as_default() as graph:
-        features = {'image': tf.zeros([3, 8, 8, 1]), 'key': tf.constant(['a', 'b', 'c'])}
         params = {'image_shape': (8, 8, 1), **SMALL.get(name, {})}
+        features = {'image': tf.zeros([3, *params['image_shape']]), 'key': tf.constant(['a', 'b', 'c'])}
         module.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, params)
         endpoints = published(graph)
     assert endpoints

@@ -168,3 +168,16 @@ def test_unknown_names_list_the_known_ones():
         make_optimizer('adm', 0.1)
     with pytest.raises(FlagError, match="learning_rate_schedule 'x'; known are: constant, cosine"):
         learning_rate_at('x', 0.1, 0, 10)
+
+
+@pytest.mark.parametrize('schedule', SCHEDULES)
+def test_a_warm_up_rises_to_the_schedule(schedule):
+    step = tf.placeholder(tf.int64, [])
+    plain, warm, cut = (learning_rate_at(schedule, 0.1, step, 100, warmup) for warmup in (0, 10, 1000))
+    with tf.Session() as session:
+        pairs = [session.run([plain, warm], {step: at}) for at in (0, 4, 9, 10, 99)]
+        assert session.run(warm, {step: 3}) == session.run(cut, {step: 3}), 'at most a tenth of the run'
+    shares = [0.1, 0.5, 1.0, 1.0, 1.0]
+    assert [found for _, found in pairs] == pytest.approx(
+        [share * rate for share, (rate, _) in zip(shares, pairs, strict=True)]
+    )

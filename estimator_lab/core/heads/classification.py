@@ -15,9 +15,20 @@ from estimator_lab.core.endpoints import LOGITS, Endpoint, Endpoints, publish
 from estimator_lab.core.features import class_ids, example_weights, has_images, images_of
 from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.hparams import hparam
+from estimator_lab.core.layers.batch_norm import Update
+from estimator_lab.core.metrics.dead_units import dead_units
 from estimator_lab.core.metrics.streaming import count, mean_per_class_accuracy
-from estimator_lab.core.train_step import TrainingParams, train_op
-from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, SessionRunHook, Tensor, tf
+from estimator_lab.core.train_step import TrainingParams, if_any_counts, train_op
+from estimator_lab.tf1 import (
+    EstimatorSpec,
+    Features,
+    Mode,
+    Operation,
+    RunConfig,
+    SessionRunHook,
+    Tensor,
+    tf,
+)
 
 _TOP_K = 5
 
@@ -49,6 +60,7 @@ def classification_spec(
     params: ClassifierParams,
     config: RunConfig | None,
     terms: Sequence[Tensor] = (),
+    updates: Sequence[Update] = (),
 ) -> EstimatorSpec:
     """Returns the EstimatorSpec of a classifier.
 
@@ -58,8 +70,8 @@ def classification_spec(
 
     EVAL takes its metrics over the examples whose label training knew: accuracy, mean per-class accuracy over
     the classes that occur, and top-5 accuracy where there are more than five classes; beside them stand the
-    number of these examples and that of those with an unknown label. TensorBoard gets precision-recall
-    curves and, in its projector, the last layer before the logits.
+    number of these examples and that of those with an unknown label, and each layer's share of dead units.
+    TensorBoard gets precision-recall curves and, in its projector, the last layer before the logits.
 
     TRAIN takes one step of the chosen optimizer down the mean cross-entropy; TensorBoard gets the batch's
     images with their labels, if there are any, and what `summarise_network` shows.
@@ -73,15 +85,16 @@ def classification_spec(
       params: the classifier's parameters.
       config: the RunConfig, which says whether and where to show things.
       terms: scalars that TRAIN adds to the cross-entropy.
+      updates: of variables that no gradient reaches, such as moving averages, with each step.
     """
     if mode == tf.estimator.ModeKeys.PREDICT:
         publish({**endpoints, LOGITS: Endpoint(logits)})
         return _predict(logits, features, params)
     answers = _Answers(logits, labels, features, params)
     if mode == tf.estimator.ModeKeys.EVAL:
-        return answers.evaluate(_last_layer(endpoints), display_of(config))
+        return answers.evaluate(endpoints, display_of(config))
     summarise_network(endpoints, params.image_shape)
-    return answers.train(display_of(config), terms)
+    return answers.train(display_of(config), terms, updates)
 
 
 def ids_and_weights(labels: Tensor, features: Features, params: ClassifierParams) -> tuple[Tensor, Tensor]:
@@ -111,7 +124,7 @@ class _Answers:
             self._ids, self._weights = ids_and_weights(labels, features, params)
             self._loss = tf.losses.sparse_softmax_cross_entropy(self._ids, logits, weights=self._weights)
 
-    def evaluate(self, layer: Tensor | None, display: Display | None) -> EstimatorSpec:
+    def evaluate(self, endpoints: Endpoints, display: Display | None) -> EstimatorSpec:
         params, ids, weights = self._params, self._ids, self._weights
         with tf.name_scope('metrics'):
             classes = tf.argmax(self._logits, axis=1)
@@ -126,12 +139,14 @@ class _Answers:
             if params.num_classes > _TOP_K:
                 in_top = tf.nn.in_top_k(self._logits, ids, _TOP_K)
                 metrics[keys.TOP_5_ACCURACY] = tf.metrics.mean(tf.cast(in_top, tf.float32), weights)
+            metrics.update(dead_units(endpoints, weights))
         predictions = _predictions(self._logits, params)
         hooks: list[SessionRunHook] = []
         if display:
             probabilities = predictions[keys.PROBABILITIES]
             folder = str(display.evaluation_folder)
             hooks.append(PrCurvesHook(probabilities, ids, weights, params.vocabulary, folder))
+        layer = _last_layer(endpoints)
         if display and layer is not None:
             hooks.append(self._embeddings_hook(layer, classes, display))
         return tf.estimator.EstimatorSpec(
@@ -142,9 +157,13 @@ class _Answers:
             evaluation_hooks=hooks,
         )
 
-    def train(self, display: Display | None, terms: Sequence[Tensor]) -> EstimatorSpec:
+    def train(
+        self, display: Display | None, terms: Sequence[Tensor], updates: Sequence[Update]
+    ) -> EstimatorSpec:
         loss = tf.add_n([self._loss, *terms]) if terms else self._loss
         step = train_op(loss, self._params, self._weights, clip_norm=self._params.clip_norm)
+        if updates:
+            step = tf.group(step, if_any_counts(self._weights, lambda: _assigned(updates)))
         with tf.name_scope('train_accuracy'):
             correct = tf.cast(tf.equal(tf.argmax(self._logits, axis=1), self._ids), tf.float32)
             accuracy = tf.div_no_nan(tf.reduce_sum(correct * self._weights), tf.reduce_sum(self._weights))
@@ -171,6 +190,10 @@ class _Answers:
         if has_images(self._features):
             images = images_of(self._features, self._params.image_shape)
         return EmbeddingsHook(layer, images, columns, str(display.folder))
+
+
+def _assigned(updates: Sequence[Update]) -> Operation:
+    return tf.group(*(tf.assign(variable, value) for variable, value in updates))
 
 
 def _last_layer(endpoints: Endpoints) -> Tensor | None:

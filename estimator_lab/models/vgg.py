@@ -1,0 +1,203 @@
+"""The very deep networks of Simonyan and Zisserman (2015), of 11, 13, 16 or 19 layers with weights.
+
+Five blocks of convolutions 3x3, each block with a max-pooling 2x2 behind it; then three dense layers, which
+are convolutions here as in tf-slim, or, for small images, the mean of each map. Variables have slim's names,
+such as vgg_16/conv1/conv1_1/weights, so that its checkpoints restore. The mean of ImageNet's pixels is taken
+off within the network, which therefore takes images as all others here.
+"""
+
+import dataclasses
+
+from estimator_lab.core.endpoints import Endpoint, publish
+from estimator_lab.core.features import images_of
+from estimator_lab.core.heads.classification import ClassifierParams, classification_spec
+from estimator_lab.core.heads.predictions import prediction_spec
+from estimator_lab.core.hparams import hparam
+from estimator_lab.core.keys import FEATURES
+from estimator_lab.core.layers.activations import ActivationParams
+from estimator_lab.core.layers.batch_norm import Update
+from estimator_lab.core.layers.convolution import Convolution
+from estimator_lab.core.layers.dropout import dropout
+from estimator_lab.core.model_function import model_function
+from estimator_lab.core.noise import Noise, training_noise
+from estimator_lab.errors import FlagError
+from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
+
+# Convolutions in each block: configurations A, B, D and E of their table 1.
+_BLOCKS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
+_WIDTHS = (1, 2, 4, 8, 8)
+_SCOPES = {11: 'vgg_a', 13: 'vgg_13', 16: 'vgg_16', 19: 'vgg_19'}
+_SHRINK = 2 ** len(_WIDTHS)
+_FC6_SIDE = 7  # of what the blocks leave of 224x224 pixels
+_DENSE, _POOL = 'dense', 'pool'
+
+MEAN = (123.68, 116.779, 103.939)
+"""Of ImageNet's red, green and blue in 0 ... 255, as in the training of the weights; slim rounds it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Params(ActivationParams, ClassifierParams):
+    """Parameters of the network; the defaults are the published VGG-16's."""
+
+    depth: int = hparam(
+        16, f'layers with weights: {", ".join(map(str, _BLOCKS))}', _BLOCKS.__contains__, structural=True
+    )
+    filters: int = hparam(
+        64,
+        'filters of a convolution in the first block; 2, 4, 8 and 8 times as many in the others',
+        lambda v: v >= 1,
+        structural=True,
+    )
+    head: str = hparam(
+        _DENSE,
+        f'{_DENSE}: two dense layers before the logits; {_POOL}: the mean of each map, for small images',
+        (_DENSE, _POOL).__contains__,
+        structural=True,
+    )
+    dense_units: int = hparam(
+        4096, f'units of each dense layer of head={_DENSE}, at least 1', lambda v: v >= 1, structural=True
+    )
+    batch_norm: bool = hparam(
+        False, 'whether the convolutions of the blocks are normalised', lambda v: True, structural=True
+    )
+    dropout_rate: float = hparam(
+        0.5, 'share of what comes to the logits that is dropped in training, in [0, 1)', lambda v: 0 <= v < 1
+    )
+    learning_rate: float = hparam(0.0001, 'initial learning rate, above 0', lambda v: v > 0)
+
+
+def check(params: Params) -> None:
+    """Raises FlagError for images that five poolings reduce to nothing, and for a head without labels."""
+    height, width, _ = params.image_shape
+    if min(height, width) < _SHRINK:
+        raise FlagError(
+            f'--image_size={min(height, width)} is too small: {len(_WIDTHS)} poolings by 2 need at least '
+            f'{_SHRINK} pixels.'
+        )
+    if params.head == _DENSE and not params.vocabulary:
+        raise FlagError(f'--hparams=head={_DENSE} needs labels: without any, give head={_POOL}.')
+
+
+class Network:
+    """The network; its layers are made once, and called as often as wanted.
+
+    Args:
+      params: sizes of the layers.
+    """
+
+    def __init__(self, params: Params) -> None:
+        scope, activation = _SCOPES[params.depth], params.activation_function()
+        self._dropout_rate = params.dropout_rate
+        self._blocks = [
+            [
+                Convolution(
+                    f'{scope}/conv{block}/conv{block}_{number}',
+                    params.filters * width,
+                    (3, 3),
+                    'SAME',
+                    activation,
+                    params.batch_norm,
+                )
+                for number in range(1, count + 1)
+            ]
+            for block, (count, width) in enumerate(zip(_BLOCKS[params.depth], _WIDTHS, strict=True), 1)
+        ]
+        self._dense: dict[str, Convolution] = {}
+        self._logits: Convolution | None = None
+        if params.head == _DENSE:
+            height, width, _ = (min(side // _SHRINK, _FC6_SIDE) for side in params.image_shape)
+            for name, size in (('fc6', (height, width)), ('fc7', (1, 1))):
+                self._dense[name] = Convolution(
+                    f'{scope}/{name}', params.dense_units, size, 'VALID', activation
+                )
+        if params.num_classes:
+            name = 'fc8' if params.head == _DENSE else 'logits'
+            self._logits = Convolution(f'{scope}/{name}', params.num_classes, (1, 1), 'VALID')
+
+    def __call__(
+        self, images: Tensor, noise: Noise | None = None
+    ) -> tuple[Tensor | None, dict[str, Endpoint], list[Update]]:
+        """Returns the logits, the endpoints, and what a training step has to update.
+
+        Args:
+          images: float32 [batch, height, width, channels] in [0, 1]; grey ones are repeated thrice.
+          noise: of a training step: it decides what is dropped, and batch normalisation goes by the batch;
+            None drops nothing, and normalises by the moving averages.
+
+        Returns:
+          The logits, float32 [batch, num_classes], None where there are no labels; of an image that is larger
+          than 224x224, their mean over all places (section 3.2). The endpoints are conv1_1 [batch, height,
+          width, 64], ..., pool5 [batch, height / 32, width / 32, 512]; then fc6 and fc7 [batch, units], or
+          global_pool [batch, 512].
+        """
+        values = preprocessed(images)
+        endpoints: dict[str, Endpoint] = {}
+        updates: list[Update] = []
+        for block, convolutions in enumerate(self._blocks, 1):
+            for number, convolution in enumerate(convolutions, 1):
+                endpoint, changes = convolution(values, training=noise is not None)
+                endpoints[f'conv{block}_{number}'] = endpoint
+                values, updates = endpoint.values, [*updates, *changes]
+            values = tf.nn.max_pool2d(values, 2, 2, 'VALID')
+            endpoints[f'pool{block}'] = Endpoint(values)
+        if not self._dense:
+            values = tf.reduce_mean(values, axis=[1, 2], keepdims=True)
+            endpoints['global_pool'] = Endpoint(_vectors(values))
+            values = dropout(values, self._dropout_rate, noise)
+        for name, layer in self._dense.items():
+            endpoint, _ = layer(values)
+            endpoints[name] = endpoint._replace(values=_vectors(endpoint.values))
+            values = dropout(endpoint.values, self._dropout_rate, noise)
+        if self._logits is None:
+            return None, endpoints, updates
+        return tf.reduce_mean(self._logits(values)[0].values, axis=[1, 2]), endpoints, updates
+
+
+def preprocessed(images: Tensor) -> Tensor:
+    """Returns red, green and blue in 0 ... 255 less their mean, float32 [batch, height, width, 3].
+
+    Args:
+      images: float32 [batch, height, width, channels] in [0, 1], channels 1 or 3.
+    """
+    with tf.name_scope('preprocessed'):
+        if images.shape.as_list()[3] == 1:
+            images = tf.tile(images, [1, 1, 1, 3])
+        return images * 255.0 - tf.constant(MEAN)
+
+
+def _vectors(maps: Tensor) -> Tensor:
+    """Returns maps of one pixel as vectors, [batch, maps]; others as they are."""
+    return tf.squeeze(maps, [1, 2]) if maps.shape.as_list()[1:3] == [1, 1] else maps
+
+
+@model_function(Params, check)
+def model_fn(
+    features: Features, labels: Tensor | None, mode: Mode, params: Params, config: RunConfig | None
+) -> EstimatorSpec:
+    """The model function, for `tf.estimator.Estimator`.
+
+    Args:
+      features: as `core.features.images_of` takes them; values in [0, 1].
+      labels: class ids or label texts, [batch]; None in PREDICT.
+      mode: a `tf.estimator.ModeKeys`.
+      params: names and values of `Params`; without labels in the vocabulary there is PREDICT only.
+      config: the RunConfig.
+
+    Returns:
+      A classifier's EstimatorSpec of that mode: see `core.heads.classification.classification_spec`. Without
+      labels, PREDICT gives features float32 [batch, 512], the mean of each map of the last block.
+
+    Raises:
+      FlagError: TRAIN or EVAL without labels.
+    """
+    images = images_of(features, params.image_shape)
+    logits, endpoints, updates = Network(params)(images, training_noise(features, mode))
+    if logits is not None:
+        return classification_spec(logits, endpoints, features, labels, mode, params, config, updates)
+    if mode != tf.estimator.ModeKeys.PREDICT:
+        raise FlagError(
+            'This network has convolutions but no labels, so that there is nothing to train or evaluate: '
+            'name its folder as --warm_start of a training.'
+        )
+    publish(endpoints)
+    return prediction_spec({FEATURES: endpoints['global_pool'].values}, features)

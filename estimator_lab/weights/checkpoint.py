@@ -1,0 +1,94 @@
+"""TensorFlow's checkpoints as files of weights, of the formats V1 and V2; and writing one."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from estimator_lab.tf1 import tf
+
+_PATTERN = re.compile(r'[][*?{}\\]')  # TensorFlow takes names of checkpoints for patterns
+
+
+class CheckpointFile:
+    """A checkpoint.
+
+    Args:
+      path: of the file, or what the names of its files have in common.
+
+    Attributes:
+      tensors: shape and type of each tensor, by name.
+
+    Raises:
+      OSError, ValueError: it can't be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if _PATTERN.search(str(path)):
+            raise ValueError('its name has characters that TensorFlow takes for a pattern')
+        try:
+            self._reader = tf.train.load_checkpoint(str(path))
+            check_size(self._reader, path)
+            shapes = self._reader.get_variable_to_shape_map()
+            types = self._reader.get_variable_to_dtype_map()
+        except tf.errors.OpError as error:
+            raise ValueError(f'it is no checkpoint that can be read ({_first_line(error)})') from error
+        self.tensors = {name: (tuple(shapes[name]), types[name].name) for name in sorted(shapes)}
+
+    def read(self, name: str) -> np.ndarray:
+        """Returns a tensor; ValueError says that it is damaged."""
+        try:
+            return np.asarray(self._reader.get_tensor(name))
+        except tf.errors.OpError as error:
+            raise ValueError(f'{name} cannot be read ({_first_line(error)})') from error
+
+
+def check_size(reader: Any, path: Path) -> None:
+    """Makes sure that a checkpoint has the bytes that its tensors need; what they say is left to others.
+
+    Args:
+      reader: a `tf.train.CheckpointReader`.
+      path: of the file, or what the names of its files have in common.
+
+    Raises:
+      ValueError: it is too short.
+    """
+    shapes, types = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
+    needed = sum(int(np.prod(shapes[name])) * types[name].size for name in shapes)
+    parts = [path] if path.is_file() else sorted(path.parent.glob(f'{path.name}.data-*'))
+    found = sum(part.stat().st_size for part in parts)
+    if found < needed:
+        raise ValueError(f'{found:,} bytes where its tensors need {needed:,}')
+
+
+def index_of(path: Path) -> Path:
+    """Returns the path of the file that lists a checkpoint's tensors."""
+    return path.with_name(f'{path.name}.index')
+
+
+def write_checkpoint(path: Path, values: Mapping[str, np.ndarray]) -> None:
+    """Writes a checkpoint.
+
+    Args:
+      path: what the names of its files have in common.
+      values: by the names of the variables.
+
+    Raises:
+      OSError: it can't be written.
+    """
+    names = list(values)
+    with tf.Graph().as_default(), tf.Session() as session:
+        fed = [tf.placeholder(values[name].dtype, values[name].shape) for name in names]
+        save = tf.raw_ops.SaveV2(
+            prefix=str(path), tensor_names=names, shape_and_slices=[''] * len(names), tensors=fed
+        )
+        try:
+            session.run(save, dict(zip(fed, values.values(), strict=True)))
+        except tf.errors.OpError as error:
+            raise OSError(_first_line(error)) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition('\n')[0]

@@ -1,0 +1,124 @@
+import numpy as np
+import pytest
+
+from estimator_lab.core.noise import Noise
+from estimator_lab.errors import FlagError
+from estimator_lab.models.vgg import Network, Params, check, model_fn, preprocessed
+from estimator_lab.tf1 import tf
+
+SMALL = {
+    'image_shape': (32, 32, 3),
+    'vocabulary': tuple('ab'),
+    'depth': 11,
+    'filters': 4,
+    'head': 'pool',
+    'batch_norm': True,
+}
+
+
+@pytest.fixture
+def session():
+    with tf.Graph().as_default(), tf.Session() as session:
+        yield session
+
+
+def noise():
+    return Noise(tf.constant([1, 2], tf.int64))
+
+
+@pytest.mark.parametrize(
+    ('depth', 'scope', 'blocks'), [(11, 'vgg_a', '11222'), (16, 'vgg_16', '22333'), (19, 'vgg_19', '22444')]
+)
+def test_variables_have_the_names_of_slim(session, depth, scope, blocks):
+    Network(Params((32, 32, 3), depth=depth, filters=1, dense_units=2))(tf.zeros([1, 32, 32, 3]))
+    layers = [f'conv{b}/conv{b}_{n}' for b, count in enumerate(blocks, 1) for n in range(1, int(count) + 1)]
+    assert [v.op.name for v in tf.global_variables()] == [
+        f'{scope}/{layer}/{part}'
+        for layer in [*layers, 'fc6', 'fc7', 'fc8']
+        for part in ('weights', 'biases')
+    ]
+
+
+def test_endpoints_of_the_published_size(session):
+    logits, endpoints, updates = Network(Params((224, 224, 3)))(tf.zeros([1, 224, 224, 3]))
+    shapes = {name: endpoint.values.shape.as_list()[1:] for name, endpoint in endpoints.items()}
+    assert shapes['conv1_1'] == [224, 224, 64] and shapes['conv5_3'] == [14, 14, 512]
+    assert shapes['pool5'] == [7, 7, 512] and shapes['fc6'] == shapes['fc7'] == [4096]
+    assert logits.shape.as_list() == [1, 10] and updates == []
+    assert endpoints['fc6'].kernel.shape.as_list() == [7, 7, 512, 4096]
+
+
+def test_a_larger_image_gives_the_mean_over_its_places(session):
+    params = Params((256, 224, 3), depth=11, filters=1, dense_units=2)
+    logits, endpoints, _ = Network(params)(tf.random.stateless_uniform([1, 256, 224, 3], [1, 2]))
+    assert endpoints['fc7'].values.shape.as_list() == [1, 2, 1, 2]
+    session.run(tf.global_variables_initializer())
+    fc7, found, (kernel, bias) = session.run([endpoints['fc7'].values, logits, tf.global_variables()[-2:]])
+    assert np.allclose(found, (fc7 @ kernel[0, 0] + bias).mean(axis=(1, 2)), atol=1e-5)
+
+
+def test_pixels_less_their_mean_and_grey_repeated(session):
+    grey = np.random.default_rng(0).random((2, 3, 4, 1), np.float32)
+    found, same = session.run([preprocessed(tf.constant(grey)), preprocessed(tf.constant(grey.repeat(3, 3)))])
+    assert np.array_equal(found, same)
+    assert np.allclose(found, grey * 255 - [123.68, 116.779, 103.939], atol=1e-4)
+
+
+def arrays(epochs=1):
+    """32 images, red in class 1 and blue in class 0."""
+    labels = np.arange(32) % 2
+    images = np.random.default_rng(1).random((32, 32, 32, 3), np.float32) / 2
+    images[labels == 1, :, :, 0] += 0.3
+    images[labels == 0, :, :, 2] += 0.3
+    features = {'image': images, 'weight': np.ones(32, np.float32)}
+    return tf.estimator.inputs.numpy_input_fn(
+        features, labels, batch_size=8, num_epochs=epochs, shuffle=False
+    )
+
+
+def test_it_learns_with_batch_normalisation(tmp_path):
+    config = tf.estimator.RunConfig(str(tmp_path), tf_random_seed=1, save_summary_steps=None)
+    model = tf.estimator.Estimator(model_fn, config=config, params={**SMALL, 'learning_rate': 0.01})
+    model.train(arrays(epochs=15))
+    found = model.evaluate(arrays())
+    assert found['accuracy'] == 1
+    assert {'dead_units/conv1_1', 'dead_units/conv5_2'} < set(found)
+    assert len(list(model.predict(arrays()))) == 32
+    mean = model.get_variable_value('vgg_a/conv1/conv1_1/BatchNorm/moving_mean')
+    assert np.abs(mean).max() > 0.1
+
+
+def test_dropout_and_the_batchs_statistics_in_training_only(session):
+    network = Network(Params(**SMALL))
+    images = tf.random.stateless_uniform([4, 32, 32, 3], [1, 2])
+    quiet, _, none = network(images)
+    noisy, _, updates = network(images, noise())
+    session.run(tf.global_variables_initializer())
+    assert not np.allclose(*session.run([quiet, noisy]))
+    assert none == [] and len(updates) == 2 * 8
+    assert len(tf.trainable_variables()) == 3 * 8 + 2
+
+
+def test_without_labels_it_gives_features(session):
+    params = {**SMALL, 'vocabulary': ()}
+    predict, train = tf.estimator.ModeKeys.PREDICT, tf.estimator.ModeKeys.TRAIN
+    spec = model_fn({'image': tf.zeros([2, 32, 32, 3])}, None, predict, params)
+    assert {name: tensor.shape.as_list() for name, tensor in spec.predictions.items()} == {
+        'features': [2, 32]
+    }
+    with pytest.raises(FlagError, match='convolutions but no labels'):
+        model_fn({'image': tf.zeros([2, 32, 32, 3])}, tf.constant([0, 1]), train, params)
+
+
+@pytest.mark.parametrize(
+    ('params', 'words'),
+    [
+        ({'image_shape': (31, 64, 3)}, '--image_size=31 is too small: 5 poolings by 2 need at least 32'),
+        ({'vocabulary': ()}, '--hparams=head=dense needs labels'),
+    ],
+)
+def test_what_cannot_be_built(params, words):
+    with pytest.raises(FlagError, match=words):
+        check(Params(**params))
+    with pytest.raises(FlagError, match='depth=12 is not allowed: layers with weights: 11, 13, 16, 19'):
+        model_fn({}, None, 'infer', {'depth': 12})

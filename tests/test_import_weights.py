@@ -1,0 +1,58 @@
+"""The command: what it prints, how it ends, and that all other commands open what it made."""
+
+import json
+import re
+
+import pytest
+
+from estimator_lab import evaluate, export, import_weights, inspect, predict
+from tests.commands import invoke
+from tests.weight_files import random_values, write_keras_3
+
+SMALL = {'filters': 2, 'dense_units': 5, 'depth': 11}
+FLAGS = ('--hparams=filters=2,dense_units=5,depth=11', '--image_size=32')
+LABELS = tuple(f'n{number:06}' for number in range(4))
+
+
+@pytest.fixture
+def model_dir(tmp_path, capsys):
+    """Made by the command from a file of Keras 3."""
+    path, names, folder = tmp_path / 'vgg.weights.h5', tmp_path / 'names.txt', tmp_path / 'vgg'
+    write_keras_3(path, random_values(image_shape=(32, 32, 3), vocabulary=LABELS, **SMALL))
+    names.write_text('\n'.join(LABELS))
+    assert invoke(import_weights, str(path), *FLAGS, f'--vocabulary={names}', f'--model_dir={folder}') == 0
+    out, err = capsys.readouterr()
+    assert re.match(
+        r'Imported +22 variables of \S+vgg.weights.h5, by the numbers of Keras 3; 4 classes\n', out
+    )
+    assert f'predict --model_dir={folder}' in out and not err
+    return folder
+
+
+def test_other_commands_open_it(model_dir, archive, tmp_path, capsys):
+    member = f'{archive}:train/n000002/0003_01.png'
+    assert invoke(predict, f'--model_dir={model_dir}', str(archive)) == 0
+    assert invoke(inspect, f'--model_dir={model_dir}', f'--image={member}') == 0
+    assert (next((model_dir / 'inspect').glob('*/activation_map_conv5_2.png'))).exists()
+    capsys.readouterr()
+    assert invoke(evaluate, f'--model_dir={model_dir}', f'--data={archive}', '--json') == 0
+    assert json.loads(capsys.readouterr().out)['images'] == 24
+    assert invoke(export, f'--model_dir={model_dir}', f'--out={tmp_path / "exported"}') == 0
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'status', 'words'),
+    [
+        ([], 2, 'FILE is missing'),
+        (['a.h5', 'b.h5'], 2, "One FILE at a time, not 'b.h5' as well"),
+        (['none.h5'], 1, 'none.h5 cannot be used as a file of weights: '),
+        (['none.h5', '--model=vggg'], 2, '--model=vggg is unknown'),
+        (['none.h5', '--hparams=depth=12'], 2, 'depth=12 is not allowed'),
+    ],
+)
+def test_mistakes_get_one_sentence(arguments, status, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert invoke(import_weights, *arguments) == status
+    out, err = capsys.readouterr()
+    assert not out and err.startswith('error: ') and err.count('\n') == 1 and words in err
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,99 @@
+"""--warm_start with a file of weights in the place of a folder, and with a folder of imported weights."""
+
+import numpy as np
+import pytest
+
+from estimator_lab.errors import DataError, FlagError
+from estimator_lab.inference.importing import Import, import_weights
+from estimator_lab.models.registry import find_model
+from estimator_lab.tf1 import tf
+from estimator_lab.training.experiment import Experiment
+from estimator_lab.training.settings import Settings
+from tests.weight_files import random_values, write_keras_3, write_slim
+
+SHAPE = (32, 32, 3)
+NETWORK = {'depth': 11, 'filters': 2}
+
+
+def settings(archive, model_dir, warm_start, hparams='', **changes):
+    given = {
+        'image_size': 32,
+        'channels': 3,
+        'max_steps': 1,
+        'batch_size': 24,
+        'hparams': f'depth=11,filters=2,learning_rate=1e-9{hparams}',
+        **changes,
+    }
+    return Settings(
+        model='vgg',
+        data=[str(archive)],
+        model_dir=model_dir,
+        warm_start=warm_start,
+        save_summary_steps=1,
+        **given,
+    )
+
+
+def trained(chosen):
+    """Returns the experiment, and the values of its variables behind a step that moves nothing."""
+    experiment = Experiment(chosen, lambda line: None)
+    experiment.train()
+    reader = tf.train.load_checkpoint(str(chosen.model_dir))
+    return experiment.warm_start, {
+        name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()
+    }
+
+
+@pytest.mark.parametrize('write', [write_slim, write_keras_3])
+def test_all_but_the_last_layer_is_taken_from_a_file(archive, tmp_path, write):
+    values = random_values(image_shape=SHAPE, vocabulary=tuple('abcdefg'), dense_units=5, **NETWORK)
+    write(tmp_path / 'file', values)
+    start, found = trained(settings(archive, tmp_path / 'run', tmp_path / 'file', ',dense_units=5'))
+    assert start.new == ('vgg_a/fc8/weights', 'vgg_a/fc8/biases')
+    assert len(start.taken) == 20 and 'new: vgg_a/fc8/weights' in str(start)
+    assert all(np.allclose(found[name], values[name], atol=1e-6) for name in start.taken)
+
+
+def test_a_file_without_the_top(archive, tmp_path):
+    values = random_values(image_shape=SHAPE, vocabulary=(), head='pool', **NETWORK)
+    write_slim(tmp_path / 'vgg.ckpt', values)
+    for hparams, new in ((',dense_units=5', 6), (',head=pool', 2)):
+        experiment = Experiment(
+            settings(archive, tmp_path / 'run', tmp_path / 'vgg.ckpt', hparams), lambda line: None
+        )
+        assert len(experiment.warm_start.taken) == 16 and len(experiment.warm_start.new) == new
+    assert not (tmp_path / 'run').exists()
+
+
+def test_imported_convolutions_fit_any_size(archive, tmp_path):
+    values = random_values(image_shape=SHAPE, vocabulary=(), head='pool', **NETWORK)
+    write_slim(tmp_path / 'vgg.ckpt', values)
+    given = Import(tmp_path / 'vgg.ckpt', find_model('vgg'), {**NETWORK, 'head': 'pool'}, SHAPE)
+    import_weights(given, tmp_path / 'imported')
+    chosen = settings(archive, tmp_path / 'run', tmp_path / 'imported', ',head=pool', image_size=40)
+    assert len(Experiment(chosen, lambda line: None).warm_start.taken) == 16
+
+
+def test_imported_weights_are_no_run_to_go_on_with(archive, tmp_path):
+    labels = tuple(f'n{number:06}' for number in range(4))
+    (tmp_path / 'names.txt').write_text('\n'.join(labels))
+    network = {**NETWORK, 'dense_units': 5}
+    write_slim(tmp_path / 'vgg.ckpt', random_values(image_shape=SHAPE, vocabulary=labels, **network))
+    given = Import(tmp_path / 'vgg.ckpt', find_model('vgg'), network, SHAPE, tmp_path / 'names.txt')
+    import_weights(given, tmp_path / 'imported')
+    chosen = settings(archive, tmp_path / 'imported', None, ',dense_units=5')
+    with pytest.raises(
+        FlagError, match=r'holds imported weights, .* give --warm_start=\S+imported and another'
+    ):
+        Experiment(chosen, lambda line: None)
+    chosen = settings(archive, tmp_path / 'run', tmp_path / 'imported', ',dense_units=5')
+    assert Experiment(chosen, lambda line: None).warm_start.new == ()
+
+
+def test_a_file_of_another_network(archive, tmp_path):
+    write_keras_3(tmp_path / 'file', random_values(image_shape=SHAPE, vocabulary=(), head='pool', **NETWORK))
+    chosen = settings(archive, tmp_path / 'run', tmp_path / 'file', ',head=pool,batch_norm=true')
+    with pytest.raises(
+        DataError, match=r'^--warm_start=\S+file cannot be used .*: it holds .layers/conv2d/vars/1'
+    ):
+        Experiment(chosen, lambda line: None)
