@@ -10,6 +10,7 @@ from pathlib import Path
 
 from estimator_lab import __version__
 from estimator_lab.console.command import python
+from estimator_lab.console.progress import say, say_lines, warn
 
 COMMANDS = (
     *('train', 'evaluate', 'predict', 'inspect', 'export', 'dream'),
@@ -38,13 +39,13 @@ def main() -> int:
         sys.argv[1:] = rest
         runpy.run_module(f'estimator_lab.{name}', run_name='__main__', alter_sys=True)
     elif name in ('--help', '-h', 'help'):
-        print(_help())
+        say_lines(_help())
     elif name == '--version':
-        print(_versions())
+        say(_versions())
     elif name == '--completion':
-        print(_COMPLETION % ' '.join(COMMANDS))
+        say_lines(_COMPLETION % ' '.join(COMMANDS))
     else:
-        print(f'error: {_unknown(name)}', file=sys.stderr)
+        warn(f'error: {_unknown(name)}')
         return 2
     return 0
 

@@ -62,7 +62,7 @@ def _describe(trained: 'Trained') -> None:
     from estimator_lab.inference import serving
 
     if trained.kind is not IMAGES:
-        print(f'Signature        {serving.ENCODED_SIGNATURE} <- the post-order arrays of docs/recursive.md')
+        say(f'Signature        {serving.ENCODED_SIGNATURE} <- the post-order arrays of docs/recursive.md')
         return
     height, width, channels = trained.shape
     inputs = {

@@ -6,6 +6,7 @@ from pathlib import Path
 from absl import flags
 
 from estimator_lab.console import command
+from estimator_lab.console.progress import say
 from estimator_lab.errors import FlagError
 from estimator_lab.models.registry import find_model
 
@@ -56,15 +57,15 @@ def main(files: list[str]) -> int:
     model_dir = Path(FLAGS.model_dir or f'runs/{model.name}')
     found = import_weights(given, model_dir)
     labels = f'{len(found.labels):,} classes' if found.labels else 'no classes'
-    print(f'Imported         {found.variables} variables of {given.weights}, by {found.whose}; {labels}')
-    print(f'Model            {model_dir}')
+    say(f'Imported         {found.variables} variables of {given.weights}, by {found.whose}; {labels}')
+    say(f'Model            {model_dir}')
     folder = shlex.quote(str(model_dir))
     if found.labels:
-        print(f'Next             {command.python()} -m estimator_lab.predict --model_dir={folder} photo.jpg')
+        say(f'Next             {command.python()} -m estimator_lab.predict --model_dir={folder} photo.jpg')
     else:
         same = [f'--{name}={value}' for name in ('model', 'hparams') if (value := FLAGS[name].value)]
         train = shlex.join([*same, f'--warm_start={model_dir}', '--channels=3', '--data=TRAIN.tar'])
-        print(f'Next             {command.python()} -m estimator_lab.train {train}')
+        say(f'Next             {command.python()} -m estimator_lab.train {train}')
     return 0
 
 
