@@ -65,11 +65,14 @@ _VALIDATED = 1_000
 _BATCH = 500
 
 
-def run(*arguments: str) -> tuple[str, float]:
-    """Runs a program of this Python; returns what it printed, and its seconds."""
+def run(*arguments: str, python: str = sys.executable) -> tuple[str, float]:
+    """Runs a program of this Python, or another; returns what it printed, and its seconds."""
     print('$ python', *arguments, flush=True)
     started = time.monotonic()
-    done = subprocess.run([sys.executable, *arguments], stdout=subprocess.PIPE, text=True, check=True)
+    environment = {**os.environ, 'PYTHONPATH': str(_CONTENDERS.parents[1])}
+    done = subprocess.run(
+        [python, *arguments], stdout=subprocess.PIPE, text=True, check=True, env=environment
+    )
     return done.stdout, time.monotonic() - started
 
 
@@ -156,9 +159,8 @@ def quality(given: argparse.Namespace) -> None:
     print(f'  of 10,000 training images {judge.distance(training[chosen], real):.2f}')
     rival = Path(given.runs, 'dcgan.tar')
     try:
-        printed, _ = run(
-            str(_CONTENDERS), 'dcgan', given.train, f'{given.seconds or seconds:.0f}', str(rival)
-        )
+        budget = f'{given.seconds or seconds:.0f}'
+        printed, _ = run(str(_CONTENDERS), 'dcgan', given.train, budget, str(rival), python=given.rival)
     except subprocess.CalledProcessError:
         print('  no rival: it needs PyTorch')
         return
@@ -250,7 +252,7 @@ def step(given: argparse.Namespace) -> None:
     steps = given.steps or 100
     for _ in range(3):
         ours = _our_step(steps)
-        printed, _ = run(str(_CONTENDERS), 'step', str(steps))
+        printed, _ = run(str(_CONTENDERS), 'step', str(steps), python=given.rival)
         theirs = json.loads(printed)
         plain = theirs['seconds_without_spectral_norm']
         print(
@@ -343,6 +345,7 @@ def main() -> None:
         '--steps', type=int, help='of the training; none: as many as the figure is claimed for'
     )
     parser.add_argument('--seconds', type=float, help='of the rival in quality; none: as many as ours took')
+    parser.add_argument('--rival', default=sys.executable, help='a Python that has PyTorch; none: this one')
     parser.add_argument('--hparams', default='', help='further hyper-parameters of the gan')
     parser.add_argument('--seeds', default='1,2,3', help='of semi')
     given = parser.parse_args()

@@ -214,7 +214,7 @@ def weights(folder):
 
 
 def test_a_run_that_was_stopped_goes_on_as_it_would_have(archive, tmp_path):
-    hparams = ',discriminator_steps=2,dropout_rate=0.2,conditional=true'
+    hparams = ',discriminator_steps=2,dropout_rate=0.2,conditional=true,learning_rate_schedule=constant'
     whole = Experiment(settings(archive, tmp_path / 'whole', hparams), lambda line: None).train()
     for steps in (2, 4):
         run = settings(archive, tmp_path / 'parts', hparams, max_steps=steps)

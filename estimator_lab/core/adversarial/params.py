@@ -6,7 +6,7 @@ from estimator_lab.core.adversarial.losses import LOSSES
 from estimator_lab.core.heads.classification import ClassifierParams
 from estimator_lab.core.hparams import hparam
 from estimator_lab.errors import FlagError
-from estimator_lab.optimizers import SCHEDULES, SECOND_ORDER
+from estimator_lab.optimizers import SECOND_ORDER
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,8 +14,7 @@ class AdversarialParams(ClassifierParams):
     """Parameters of every adversarial game, whatever its networks are."""
 
     latent_size: int = hparam(64, 'numbers in a latent vector, at least 1', lambda v: v >= 1, structural=True)
-    learning_rate: float = hparam(0.0002, "the generator's initial learning rate, above 0", lambda v: v > 0)
-    learning_rate_schedule: str = hparam('constant', f'one of {", ".join(SCHEDULES)}', SCHEDULES.__contains__)
+    learning_rate: float = hparam(0.0005, "the generator's initial learning rate, above 0", lambda v: v > 0)
     discriminator_learning_rate: float = hparam(
         0.0, "the discriminator's initial learning rate; 0 for the generator's", lambda v: v >= 0
     )
