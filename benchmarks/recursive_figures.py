@@ -46,7 +46,7 @@ FLAGS = {
     'listops': (
         '--batch_size=64',
         '--epochs=24',
-        '--hparams=dropout_rate=0,input_dropout_rate=0,l2=1e-6,learning_rate=0.002',
+        '--hparams=dropout_rate=0,input_dropout_rate=0,l2=1e-6,learning_rate=0.002,embedding_range=0.5',
     ),
     'quadtrees': ('--image_size=28', '--batch_size=64', '--epochs=20', '--augment=shift=2'),
 }

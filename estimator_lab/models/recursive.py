@@ -26,7 +26,6 @@ from estimator_lab.feature_keys import LEFT, LEVEL, NODE_LABEL, TOKEN
 from estimator_lab.optimizers import SECOND_ORDER
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
-_EMBEDDING_RANGE = 0.05
 _FEW_TOKENS = 256  # no more than a batch has leaves
 _LARGEST_TENSOR = 2**28  # values
 QUADTREE_ARITY = 4
@@ -46,6 +45,9 @@ class Params(ClassifierParams):
     units: int = hparam(128, 'values that a node hands on, at least 1', lambda v: v >= 1, structural=True)
     embedding_units: int = hparam(
         128, 'values of a token or patch, at least 1', lambda v: v >= 1, structural=True
+    )
+    embedding_range: float = hparam(
+        0.1, 'initial vectors of tokens lie within plus and minus this, above 0', lambda v: v > 0
     )
     dropout_rate: float = hparam(
         0.5, 'share of what nodes hand to the classifier that is dropped, in [0, 1)', lambda v: 0 <= v < 1
@@ -86,7 +88,8 @@ class Network:
     def embedding(self) -> Tensor:
         """The vectors of tokens, float32 [tokens + 1, embedding_units]."""
         shape = [len(self._params.tokens) + 1, self._params.embedding_units]
-        initial = tf.random_uniform_initializer(-_EMBEDDING_RANGE, _EMBEDDING_RANGE)
+        within = self._params.embedding_range
+        initial = tf.random_uniform_initializer(-within, within)
         with tf.variable_scope('tree', reuse=tf.AUTO_REUSE):
             return tf.get_variable('embedding', shape, initializer=initial)
 

@@ -253,7 +253,7 @@ def test_a_pipe_trains_with_a_vocabulary_and_says_what_it_lacks(settings, archiv
     piped = {'data': [str(fifo)], 'vocabulary': labels, 'max_steps': 30, 'shuffle_buffer': 5}
     for changes, words in (
         ({'vocabulary': None}, 'labels cannot be looked up before: give --vocabulary'),
-        ({'max_steps': None}, 'nobody knows how many images make an epoch: give --max_steps'),
+        ({'max_steps': None}, 'nobody knows how many examples make an epoch: give --max_steps'),
         ({'eval_data': ()}, 'passes by only once: give other images as --eval_data'),
     ):
         with pytest.raises(FlagError, match=words):
