@@ -12,6 +12,10 @@ from estimator_lab.errors import LabError
 from estimator_lab.tf1 import tf
 
 _NO_REASON = 'Graph execution error'  # the first line of some errors, with the reason below it
+_NO_NUMBER = (
+    'The loss is no number any more, and training ends; the checkpoints before stand. Go on with a smaller '
+    '--hparams=learning_rate=...'
+)
 # The end of the names that files have while they are written.
 _UNFINISHED = re.compile(r'(?:_temp/part\S*|\.tempstate\d+|\.tmp\w+)$')
 _FULL = re.compile(
@@ -37,6 +41,9 @@ def tensorflow_errors_as_sentences(
             raise LabError(f'{path} cannot be written: {full[2]}.') from error
         check()
         raise LabError(f'TensorFlow stopped ({type(error).__name__}): {reason_of(error)}') from error
+    except tf.train.NanLossDuringTrainingError as error:
+        check()
+        raise LabError(_NO_NUMBER) from error
     except OSError as error:
         if error.errno not in NO_ROOM or not (error.filename or folder):
             raise

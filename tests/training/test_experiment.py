@@ -8,7 +8,7 @@ import pytest
 
 from estimator_lab.console.outputs import locked
 from estimator_lab.data.tar.stream import stream_members
-from estimator_lab.errors import DataError, FlagError
+from estimator_lab.errors import DataError, FlagError, LabError
 from estimator_lab.inference.record import read_record
 from estimator_lab.tf1 import tf
 from estimator_lab.training import precision
@@ -327,6 +327,12 @@ def test_a_model_dir_that_cannot_be_written(settings, tmp_path):
     (tmp_path / 'new').write_text('')
     with pytest.raises(FlagError, match=r'--model_dir=.*new cannot be written'):
         experiment.train()
+
+
+def test_a_loss_that_is_no_number_ends_training_in_one_sentence(settings):
+    wild = f'{SMALL},optimizer=sgd,learning_rate=1e38,warmup_steps=0'
+    with pytest.raises(LabError, match='no number any more.*smaller --hparams=learning_rate'):
+        Experiment(settings(hparams=wild), lambda line: None).train()
 
 
 def test_a_second_training_in_the_same_folder_is_refused(settings, tmp_path):

@@ -3,9 +3,7 @@
 Encoded bytes are shuffled and skipped here; decoding comes after, and TensorFlow knows nothing of it.
 """
 
-import hashlib
 import itertools
-import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeVar
@@ -14,6 +12,7 @@ import numpy as np
 
 from estimator_lab.data.budget import SHUFFLED
 from estimator_lab.data.order.parts import EVERYTHING, ONLY_WORKER, Part, WorkerShard
+from estimator_lab.data.order.shuffling import generator, permutation, shuffled
 from estimator_lab.data.tar.index import Index
 from estimator_lab.data.tar.sources import is_pipe
 from estimator_lab.data.tar.stream import IMAGES, Member, Wanted, key_of, place_of, stream_members
@@ -186,7 +185,7 @@ class IndexedOrder:
     def _epoch_from(self, number: int, start: int) -> Iterator[ScheduledMember]:
         order = np.arange(len(self._rows))
         if self._shuffle:
-            order = _permutation(len(self._rows), self._seed, number)
+            order = permutation(len(self._rows), self._seed, number)
         for first in range(start, len(order), _CHUNK):
             places = order[first : first + _CHUNK]
             archives, rows = self._archives[places].tolist(), self._rows[places].tolist()
@@ -233,7 +232,7 @@ class StreamOrder:
         Raises:
           DataError: where an archive can't be read any further.
         """
-        rng = _generator(self.seed, number)
+        rng = generator(self.seed, number)
         archives = list(enumerate(self.archives))
         if self.shuffle_buffer > 1:
             rng.shuffle(archives)
@@ -342,78 +341,8 @@ class RelayedOrder:
         yield from self.after.onwards(self.first_epoch * self.size_after + max(-left, 0))
 
 
-def shuffled(
-    items: Iterable[T],
-    buffer_size: int,
-    rng: random.Random,
-    watch: Callable[[Sequence[T]], None] | None = None,
-    weigh: Callable[[T], int] = lambda item: 0,
-    heaviest: int = 0,
-    tell: Callable[[int], None] = lambda held: None,
-) -> Iterator[T]:
-    """Yields all `items`, each taken at random from a buffer of the next `buffer_size` of them.
-
-    Args:
-      items: any finite stream.
-      buffer_size: items held at once; 1 or less keeps the order, the stream's length shuffles it fully.
-      rng: decides; the same state gives the same order.
-      watch: called with the buffer once it is full, or all items are in it.
-      weigh: returns what an item weighs.
-      heaviest: what the buffer may weigh; a single item may weigh more.
-      tell: called with the number of items in a buffer that is full by its weight.
-    """
-    if buffer_size <= 1:
-        yield from items
-        return
-    buffer: list[T] = []
-    weight, was_full = 0, False
-    for item in items:
-        added = weigh(item)
-        if len(buffer) < buffer_size and (weight + added <= heaviest or not buffer):
-            buffer.append(item)
-            weight += added
-            continue
-        if watch and not was_full:
-            watch(buffer)
-        was_full = True
-        if len(buffer) < buffer_size:
-            tell(len(buffer))
-        place = rng.randrange(len(buffer))
-        chosen, buffer[place] = buffer[place], item
-        weight += added - weigh(chosen)
-        del item
-        yield chosen
-        while weight > heaviest and len(buffer) > 1:
-            place = rng.randrange(len(buffer))
-            buffer[place], buffer[-1] = buffer[-1], buffer[place]
-            chosen = buffer.pop()
-            weight -= weigh(chosen)
-            yield chosen
-        del chosen  # before the next item is read
-    if watch and not was_full:
-        watch(buffer)
-    rng.shuffle(buffer)
-    buffer.reverse()
-    while buffer:
-        yield buffer.pop()
-
-
 def _bytes_of(member: Member) -> int:
     return len(member.data)
-
-
-def _generator(seed: int, epoch: int) -> random.Random:
-    # A text is hashed by random.Random itself, the same way in every process; a tuple is not.
-    return random.Random(f'seed {seed} epoch {epoch}')
-
-
-def _permutation(count: int, seed: int, epoch: int) -> np.ndarray:
-    """Returns [0, count) in the order of an epoch, all orders equally likely.
-
-    NumPy promises the same stream of `RandomState` in all its versions, not that of newer generators.
-    """
-    digest = hashlib.sha256(f'seed {seed} epoch {epoch}'.encode()).digest()
-    return np.random.RandomState(np.frombuffer(digest, '<u4')).permutation(count)
 
 
 def _check_any(images: int) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from estimator_lab.data.order.order import IndexedOrder, StreamOrder, _permutation, shuffled
+from estimator_lab.data.order.order import IndexedOrder, StreamOrder
 from estimator_lab.data.order.parts import Part, WorkerShard
+from estimator_lab.data.order.shuffling import permutation, shuffled
 from estimator_lab.data.tar.index import Index, build_index
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError
@@ -137,7 +138,7 @@ def test_order_is_the_same_in_every_process(archive, run_python):
 def test_order_is_the_same_on_every_machine():
     # Figures of NumPy's RandomState, whose stream is promised never to change: a run resumed under other
     # versions would else see other images.
-    assert _permutation(10, seed=1, epoch=0).tolist() == [7, 4, 0, 6, 5, 8, 9, 2, 3, 1]
+    assert permutation(10, seed=1, epoch=0).tolist() == [7, 4, 0, 6, 5, 8, 9, 2, 3, 1]
 
 
 @both
