@@ -9,7 +9,7 @@ from absl import flags
 from estimator_lab.console import command
 from estimator_lab.console.progress import say
 from estimator_lab.data.cache import partial_name
-from estimator_lab.data.demo_sets import listops
+from estimator_lab.data.demo_sets import listops, mnist
 from estimator_lab.data.demo_sets.archives import cached_demo
 from estimator_lab.errors import DataError
 
@@ -31,7 +31,11 @@ def _write_trees(folder: Path) -> tuple[Path, Path]:
     return listops.write_listops(folder, listops.TRAIN, listops.TEST)
 
 
-_SETS: dict[str, Callable[[Path], tuple[Path, Path]]] = {'faces': _write_faces, 'trees': _write_trees}
+_SETS: dict[str, Callable[[Path], tuple[Path, Path]]] = {
+    'faces': _write_faces,
+    'mnist': mnist.write_mnist,
+    'trees': _write_trees,
+}
 
 flags.DEFINE_enum('set', 'faces', list(_SETS), 'which data set', flag_values=FLAGS)
 
@@ -39,9 +43,11 @@ _USAGE = """Writes a built-in data set, for training and for testing, into a fol
 
   python -m estimator_lab.data.demo faces
   python -m estimator_lab.data.demo listops --set=trees
+  python -m estimator_lab.data.demo mnist --set=mnist
 
-faces: train.tar and test.tar, cartoon faces. trees: train.tsv and test.tsv, 90,000 and 10,000 different
-trees of ListOps, made by its published rules."""
+faces: train.tar and test.tar, cartoon faces. mnist: mnist-train.tar.gz and mnist-test.tar.gz, of the four
+files of the MNIST database, which are there already, as they come or compressed with gzip. trees: train.tsv
+and test.tsv, 90,000 and 10,000 different trees of ListOps, made by its published rules."""
 _GROUPS = {'Data': ['set']}
 _ARGUMENTS = 'FOLDER'
 

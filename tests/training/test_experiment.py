@@ -331,7 +331,7 @@ def test_a_model_dir_that_cannot_be_written(settings, tmp_path):
 
 def test_a_loss_that_is_no_number_ends_training_in_one_sentence(settings):
     wild = f'{SMALL},optimizer=sgd,learning_rate=1e38,warmup_steps=0'
-    with pytest.raises(LabError, match='no number any more.*smaller --hparams=learning_rate'):
+    with pytest.raises(LabError, match='no number any more'):
         Experiment(settings(hparams=wild), lambda line: None).train()
 
 
