@@ -21,7 +21,7 @@ FLOORS = [
     {'models'},
     {'inference'},
     {'training'},
-    {'train', 'evaluate', 'predict', 'inspect', 'export', 'dream', 'port', 'import_weights'},
+    {'train', 'evaluate', 'predict', 'inspect', 'export', 'dream', 'port', 'import_weights', '__main__'},
 ]
 DATA_FLOORS = [
     {'cache', 'labels', 'bad_example', 'budget'},

@@ -125,9 +125,9 @@ def test_the_built_in_faces(tmp_path, monkeypatch):
     monkeypatch.setattr(demo, 'cached_demo', lambda: source)
     target = tmp_path / 'faces'
     with files_up_to(2048), pytest.raises(LabError, match=f'{target} cannot be written: File too large'):
-        demo._write_into([str(target)])
+        demo.main([str(target)])
     assert not list(target.iterdir())
-    demo._write_into([str(target)])
+    demo.main([str(target)])
     assert (target / 'train.tar').read_bytes() == source.train.read_bytes()
 
 

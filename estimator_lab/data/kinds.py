@@ -3,8 +3,9 @@
 from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.tar.sources import is_pipe
-from estimator_lab.data.tar.stream import Wanted, scan_members
+from estimator_lab.data.tar.stream import Wanted, stream_members
 from estimator_lab.data.trees.kind import TREES
+from estimator_lab.data.trees.parse import is_line
 from estimator_lab.errors import DataError
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in (IMAGES, TREES)}
@@ -25,7 +26,10 @@ def kind_in(archive: str) -> Kind | None:
         of_lines.wanted.name_of_line,
     )
     try:
-        name = next((entry.name for entry in scan_members(archive, wanted=anything)), '')
+        first = next(stream_members(archive, wanted=anything), None)
     except DataError:
         return None
-    return next((kind for kind in KINDS.values() if kind.wanted.accepts(name)), None)
+    # Any text has lines; one without a bracket is something else.
+    if first is None or (is_line(first.name) and b'(' not in first.data):
+        return None
+    return next((kind for kind in KINDS.values() if kind.wanted.accepts(first.name)), None)

@@ -9,20 +9,35 @@ from estimator_lab.console import command
 from estimator_lab.console.progress import Progress, say
 from estimator_lab.errors import FlagError
 
-FLAGS = flags.FLAGS
+FLAGS = flags.FlagValues()
 
-flags.DEFINE_string('out', None, 'folder for the shards; made if it is not there')
-flags.DEFINE_integer('shards', None, 'how many to write', lower_bound=1, upper_bound=10_000)
-flags.DEFINE_integer('seed', 1, 'of the order: the same seed gives the same bytes')
+flags.DEFINE_string('out', None, 'folder for the shards; made if it is not there', flag_values=FLAGS)
 flags.DEFINE_integer(
-    'image_size', None, 'scale larger images down to this shorter side, in pixels', lower_bound=1
+    'shards', None, 'how many to write', lower_bound=1, upper_bound=10_000, flag_values=FLAGS
 )
-flags.DEFINE_integer('quality', 90, 'of the JPEGs that this makes', lower_bound=1, upper_bound=100)
+flags.DEFINE_integer('seed', 1, 'of the order: the same seed gives the same bytes', flag_values=FLAGS)
+flags.DEFINE_integer(
+    'image_size',
+    None,
+    'scale larger images down to this shorter side, in pixels',
+    lower_bound=1,
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer(
+    'quality', 90, 'of the JPEGs that this makes', lower_bound=1, upper_bound=100, flag_values=FLAGS
+)
 flags.DEFINE_float(
-    'max_bad_fraction', 0.01, 'share of images that may be left out', lower_bound=0, upper_bound=1
+    'max_bad_fraction',
+    0.01,
+    'share of images that may be left out',
+    lower_bound=0,
+    upper_bound=1,
+    flag_values=FLAGS,
 )
-flags.DEFINE_bool('use_damaged', False, 'use archives that break off up to there, with a warning')
-flags.DEFINE_bool('verify', False, 'compare the shards in DIR with their manifest instead')
+flags.DEFINE_bool(
+    'use_damaged', False, 'use archives that break off up to there, with a warning', flag_values=FLAGS
+)
+flags.DEFINE_bool('verify', False, 'compare the shards in DIR with their manifest instead', flag_values=FLAGS)
 
 _USAGE = """Packs tar archives, plain or compressed, into shuffled, uncompressed shards, in one pass.
 
@@ -95,4 +110,4 @@ def _verify(folders: list[str]) -> int:
 
 
 if __name__ == '__main__':
-    command.run(main, _USAGE, _GROUPS, 'ARCHIVE...')
+    command.run(main, _USAGE, _GROUPS, 'ARCHIVE...', FLAGS)

@@ -193,7 +193,7 @@ def model_fn(
     images = images_of(features, params.image_shape)
     logits, endpoints, updates = Network(params)(images, training_noise(features, mode))
     if logits is not None:
-        return classification_spec(logits, endpoints, features, labels, mode, params, config, updates)
+        return classification_spec(logits, endpoints, features, labels, mode, params, config, updates=updates)
     if mode != tf.estimator.ModeKeys.PREDICT:
         raise FlagError(
             'This network has convolutions but no labels, so that there is nothing to train or evaluate: '

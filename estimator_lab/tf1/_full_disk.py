@@ -5,7 +5,6 @@ training as the end of its data does. Events that can't be written are dropped w
 ResourceExhaustedError, as the file of a checkpoint does on a disk without space.
 """
 
-import contextlib
 import errno
 import functools
 import logging
@@ -111,9 +110,10 @@ class _CheckedEvents:
         path = os.fsdecode(self._writer.FileName())
         if '://' in path:
             return
-        found = 0
-        with contextlib.suppress(OSError):
+        try:
             found = Path(path).stat().st_size
+        except OSError:  # somebody has removed it, which is no full disk
+            return
         if found < self._bytes:
             raise errors.ResourceExhaustedError(None, None, f'{path}; {_reason(path)}')
 

@@ -3,7 +3,7 @@ import pytest
 
 from estimator_lab.core import keys
 from estimator_lab.core.adversarial.quality import Samples, Verdict, judged_metrics
-from estimator_lab.data.pipeline.paths import ImageInput
+from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import DataError
 from estimator_lab.inference.evaluation import EvaluationSettings, evaluate
@@ -24,7 +24,7 @@ SCORES = (
 def test_a_frozen_judge_says_what_the_model_predicts(cnn_dir, archive):
     trained = open_trained(cnn_dir)
     judge = freeze(trained)
-    (predicted,) = predicted_batches(trained, ImageInput([str(archive)]), trained.reader, 24, InputReport())
+    (predicted,) = predicted_batches(trained, ExampleInput([str(archive)]), trained.reader, 24, InputReport())
     images = [trained.reader.decode(m.data, 8, 8) for m in members(archive)]
     with tf.Graph().as_default(), tf.Session() as session:
         said = session.run(judge(tf.constant(np.stack(images) / 255, tf.float32)))
@@ -88,7 +88,7 @@ def test_a_run_with_a_judge(settings):
     assert not any(name.startswith('conv2d') for name in names), 'the judge is in no checkpoint'
     (best,) = (chosen.model_dir / 'export' / 'best').glob('*')
     trained = open_trained(best / 'model_dir')
-    images = ImageInput(list(chosen.data))
+    images = ExampleInput(list(chosen.data))
     again = evaluate(trained, images, EvaluationSettings(trained.reader, batch_size=6), InputReport())
     assert again.metrics[keys.FRECHET_DISTANCE] > 0 and trained.step in (1, 2)
 

@@ -19,6 +19,7 @@ SMALL = {'image_shape': SHAPE, 'vocabulary': ('even', 'odd'), 'layers': '20-10-3
 CONVOLUTIONAL = {'kind': 'convolutional', 'filters': '4-6', 'layers': '5'}
 COMPRESSION = {
     *('loss', 'squared_error', 'psnr', 'ssim', 'floats_per_image', 'bits_per_image', 'global_step'),
+    'evaluated_images',
 }
 DENOISING = {'psnr_noisy', 'psnr_gain', 'ssim_noisy'}
 

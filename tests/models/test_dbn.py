@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -221,6 +222,9 @@ def test_another_length_of_pretraining_does_not_go_on_in_the_same_folder(setting
     Experiment(settings(), lambda line: None).train()
     with pytest.raises(FlagError, match=r'pretrain_epochs=0.5, not 1.0'):
         Experiment(settings(hparams=HPARAMS.replace('0.5', '1.0'), max_steps=20), lambda line: None)
+    folder = settings().model_dir
+    for name in ('pretrain_1', 'pretrain_2'):  # anew, then, but in half as many steps
+        shutil.rmtree(folder / name)
     with pytest.raises(FlagError, match=r'was pre-trained for 4 steps, not 2: give the same --batch_size'):
         Experiment(settings(batch_size=12), lambda line: None)
 

@@ -129,7 +129,7 @@ def write_headlines(model_dir, tag, values):
 
 def test_a_restart_keeps_the_better_export(tmp_path):
     estimator, folder = FakeEstimator(tmp_path), tmp_path / 'export' / 'best'
-    receiver = serving_input_receiver_fn(ImageReader(ImageShape(8, 8, 1)))
+    receiver = serving_input_receiver_fn(ImageReader(ImageShape(8, 8, 1)), CNN, None)
     for step, accuracy, best in ((1, 0.25, 1), (2, 0.75, 2), (3, 0.5, 2), (4, 0.75, 2), (5, 0.8, 5)):
         write_headlines(tmp_path, 'accuracy', [(step, accuracy)])
         (exporter,) = make_exporters(

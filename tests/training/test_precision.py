@@ -10,7 +10,7 @@ from estimator_lab.training import precision
 from estimator_lab.training.precision import PRECISIONS, check_precision, session_config
 
 PARAMS = {'image_shape': (16, 16, 1), 'vocabulary': tuple('abc'), 'filters': 8, 'dense_units': 16}
-QUIET = {'dropout_rate': 0.0, 'learning_rate_schedule': 'constant'}
+QUIET = {'dropout_rate': 0.0, 'learning_rate_schedule': 'constant', 'warmup_steps': 0}
 CPUINFO = """processor\t: 0
 model name\t: Some Processor
 flags\t\t: fpu sse {flag}

@@ -12,6 +12,7 @@ from estimator_lab.inference.record import read_record
 from estimator_lab.tf1 import tf
 from estimator_lab.training import run
 from estimator_lab.training.experiment import Experiment
+from estimator_lab.training.inputs import Inputs
 from estimator_lab.training.resumption import Start
 from estimator_lab.training.settings import Settings
 from tests.archive_files import encoded, picture, write_tar
@@ -235,9 +236,14 @@ def test_a_finished_run_is_evaluated_with_whatever_flags(go_on, folder):
     assert read_record(folder).input == before
 
 
+def inputs(*paths):
+    archives = open_archives(paths)
+    return Inputs(archives, archives, None, unseen=False)
+
+
 def test_in_a_cluster_other_archives_or_workers_change_every_share(archive, more):
     def start(workers, *paths):
-        return Start(Settings(), workers, open_archives([*map(str, paths)]), None, '--data')
+        return Start(Settings(), workers, inputs(*map(str, paths)), None, '--data')
 
     before = start(2, archive)
     recorded = before.input([before.first_leg(0, 6)])
@@ -254,7 +260,7 @@ def test_in_a_cluster_other_archives_or_workers_change_every_share(archive, more
 
 def test_what_was_piped_in_is_not_compared():
     def start(path):
-        return Start(Settings(), 1, open_archives([path]), None, '--data')
+        return Start(Settings(), 1, inputs(path), None, '--data')
 
     before = start('-')
     recorded = before.input([before.first_leg(0, 6)])

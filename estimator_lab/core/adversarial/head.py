@@ -18,6 +18,7 @@ from estimator_lab.core.heads.classification import classification_spec
 from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.layers.discriminator import Discriminated
 from estimator_lab.core.metrics.diversity import spread
+from estimator_lab.core.metrics.streaming import evaluated_images
 from estimator_lab.core.noise import Noise, fixed_seeds, fresh_seed
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
@@ -136,6 +137,8 @@ def _evaluate(
         value = tf.reduce_mean(loss.real(said.realness)) + tf.reduce_mean(loss.fake(of_fakes.realness))
     with tf.name_scope('metrics'):
         metrics = sample_metrics(samples, told)
+        if said.classes is None:
+            metrics[keys.EVALUATED_IMAGES] = evaluated_images(said.realness)
         verdicts = _verdicts(said.realness, of_fakes.realness, params)
         for name, (right, _) in zip((keys.ACCURACY_REAL, keys.ACCURACY_FAKE), verdicts, strict=True):
             metrics[name] = tf.metrics.mean(tf.cast(right, tf.float32))
