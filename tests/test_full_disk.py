@@ -125,9 +125,9 @@ def test_the_built_in_faces(tmp_path, monkeypatch):
     monkeypatch.setattr(demo, 'cached_demo', lambda: source)
     target = tmp_path / 'faces'
     with files_up_to(2048), pytest.raises(LabError, match=f'{target} cannot be written: File too large'):
-        demo.main([str(target)])
+        demo._write_faces(target)
     assert not list(target.iterdir())
-    demo.main([str(target)])
+    demo._write_faces(target)
     assert (target / 'train.tar').read_bytes() == source.train.read_bytes()
 
 

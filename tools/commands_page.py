@@ -34,7 +34,7 @@ def page(output_of: Callable[[str, list[str]], str]) -> str:
     sections = [_HEAD]
     for name in COMMANDS:
         module = f'estimator_lab.{name}'
-        sections.append(_section(f'`python -m {module}`', output_of(module, ['--help'])))
+        sections.append(_section(f'`{module}`', output_of(module, ['--help'])))
     for name in MODELS:
         printed = output_of('estimator_lab.train', [f'--model={name}', '--hparams=help'])
         sections.append(_section(f'Hyper-parameters of `--model={name}`', printed))
