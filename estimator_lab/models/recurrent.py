@@ -95,7 +95,7 @@ class Params(ClassifierParams):
     )
     loop: str = hparam(
         _FUSED,
-        f"who runs the cells of tf.nn.rnn_cell: {_FUSED}, which is faster, or {_DYNAMIC}, TensorFlow's; the "
+        f"who runs the cells of tf.nn.rnn_cell: {_FUSED} or {_DYNAMIC}, TensorFlow's; the "
         'checkpoints are the same',
         (_FUSED, _DYNAMIC).__contains__,
     )
