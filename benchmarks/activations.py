@@ -17,14 +17,12 @@ there. The package has to be installed (`pip install -e '.[test]'`), and nothing
 
 import argparse
 import math
-import os
-import platform
 import time
 from collections.abc import Iterable, Mapping
-from importlib.metadata import version
 from pathlib import Path
 
 from curves import draw_panels
+from machine import this_machine
 
 from estimator_lab.core.keys import ACCURACY, DEAD_UNITS
 from estimator_lab.data.demo_sets.archives import cached_demo
@@ -153,10 +151,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.figure != 'faces' and not (given.train and given.test):
         parser.error(f'{given.figure} needs --train and --test')
-    print(
-        f'TensorFlow {version("tensorflow")}, Python {platform.python_version()}, {os.cpu_count()} cores, '
-        f'load {os.getloadavg()[0]:.1f} before the start'
-    )
+    print(this_machine())
     FIGURES[given.figure](given)
 
 

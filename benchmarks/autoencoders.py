@@ -18,17 +18,15 @@ end. The package has to be installed (`pip install -e '.[test]'`), and nothing e
 """
 
 import argparse
-import os
-import platform
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from machine import this_machine
 
 from estimator_lab.core.display.picture import COLUMNS, labelled_grid, png_bytes
 from estimator_lab.core.metrics.principal_components import FILE, load_components, principal_components
@@ -221,10 +219,7 @@ def main() -> None:
     )
     parser.add_argument('--runs', default='runs/autoencoders', help='folder of the model_dirs and pictures')
     given = parser.parse_args()
-    print(
-        f'TensorFlow {version("tensorflow")}, Python {platform.python_version()}, {os.cpu_count()} cores, '
-        f'load {os.getloadavg()[0]:.1f} before the start'
-    )
+    print(this_machine())
     FIGURES[given.figure](given)
 
 

@@ -19,8 +19,6 @@
 
 import argparse
 import io
-import os
-import platform
 import re
 import subprocess
 import sys
@@ -29,10 +27,10 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from machine import this_machine
 
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.labels import label_of
@@ -197,10 +195,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.figure != 'epoch' and not given.test:
         parser.error(f'{given.figure} needs --test')
-    print(
-        f'TensorFlow {version("tensorflow")}, Python {platform.python_version()}, {os.cpu_count()} cores, '
-        f'load {os.getloadavg()[0]:.1f} before the start'
-    )
+    print(this_machine())
     flags, seeds = (f'--precision={given.precision}', f'--eval_data={given.test}'), given.seeds.split(',')
     archives = (f'--data={given.train}', *flags)
     if given.figure == 'dbn':

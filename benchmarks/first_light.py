@@ -13,8 +13,6 @@ meanwhile.
 """
 
 import argparse
-import os
-import platform
 import re
 import statistics
 import subprocess
@@ -22,9 +20,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from importlib.metadata import version
 
 import numpy as np
+from machine import this_machine
 
 from estimator_lab.data.demo_sets.archives import cached_demo
 from estimator_lab.data.images.decode import decode_image
@@ -106,10 +104,7 @@ def main() -> None:
     parser.add_argument('--train', help='training archive for mnist and decode')
     parser.add_argument('--test', help='test archive for mnist and decode')
     given = parser.parse_args()
-    print(
-        f'TensorFlow {version("tensorflow")}, Python {platform.python_version()}, {os.cpu_count()} cores, '
-        f'load {os.getloadavg()[0]:.1f} before the start'
-    )
+    print(this_machine())
     if given.figure in ('mnist', 'decode'):
         if not (given.train and given.test):
             parser.error(f'{given.figure} needs --train and --test')

@@ -14,19 +14,17 @@ the machine meanwhile.
 import argparse
 import io
 import itertools
-import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from machine import this_machine
 
 from estimator_lab.data.pipeline.input_fns import archive_input_fn
 from estimator_lab.data.pipeline.paths import ExampleInput
@@ -162,10 +160,7 @@ def main() -> None:
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--batch_size', type=int, default=64)
     given = parser.parse_args()
-    print(
-        f'TensorFlow {version("tensorflow")}, Python {platform.python_version()}, {os.cpu_count()} cores, '
-        f'load {os.getloadavg()[0]:.1f} before the start'
-    )
+    print(this_machine())
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(model='cnn', data=[given.data], model_dir=Path(folder), max_steps=2, eval_steps=1)
         Experiment(settings, lambda line: None).train()

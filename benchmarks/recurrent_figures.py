@@ -18,16 +18,14 @@
 """
 
 import argparse
-import os
-import platform
 import re
 import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 
+from machine import this_machine
 from train_step import Row, measure, show
 
 _MNIST = ('--model=recurrent', '--image_size=28', '--batch_size=100')
@@ -117,10 +115,7 @@ def main() -> None:
     parser.add_argument('--rounds', type=int, default=3, help='of step')
     parser.add_argument('--steps', type=int, default=10, help='timed steps in a round of step')
     given = parser.parse_args()
-    print(
-        f'TensorFlow {version("tensorflow")}, Python {platform.python_version()}, {os.cpu_count()} cores, '
-        f'load {os.getloadavg()[0]:.1f} before the start'
-    )
+    print(this_machine())
     if given.figure == 'step':
         step(given.rounds, given.steps)
     elif given.figure == 'adding':

@@ -17,7 +17,6 @@ import argparse
 import gzip
 import itertools
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -27,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from machine import this_machine
 
 from estimator_lab.core.layers.tree_cells import LstmCell
 from estimator_lab.data.demo_sets.listops import TRAIN, lines
@@ -236,10 +236,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.figure == 'quadtrees' and not given.train:
         parser.error('quadtrees needs --train')
-    print(
-        f'TensorFlow {version("tensorflow")}, Python {platform.python_version()}, {os.cpu_count()} cores, '
-        f'load {os.getloadavg()[0]:.1f} before the start'
-    )
+    print(this_machine())
     with tf.Graph().as_default():
         tf.set_random_seed(1)
         FIGURES[given.figure](given)

@@ -18,11 +18,8 @@ nothing else may run meanwhile.
 
 import argparse
 import itertools
-import os
-import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +37,7 @@ from digit_losses import (
     read_digits,
     session,
 )
+from machine import this_machine
 
 from estimator_lab.optimizers import (
     OPTIMIZERS,
@@ -336,10 +334,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.figure in ('autoencoder', 'cnn') and not given.test:
         parser.error(f'{given.figure} needs --test')
-    print(
-        f'TensorFlow {version("tensorflow")}, Python {platform.python_version()}, {os.cpu_count()} cores, '
-        f'load {os.getloadavg()[0]:.1f} before the start'
-    )
+    print(this_machine())
     FIGURES[given.figure](given)
 
 
