@@ -13,16 +13,15 @@ meanwhile.
 """
 
 import argparse
-import re
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 
 import numpy as np
 from machine import this_machine
+from training import train
 
 from estimator_lab.data.demo_sets.archives import cached_demo
 from estimator_lab.data.images.decode import decode_image
@@ -39,21 +38,6 @@ MNIST_FLAGS = (
 DECODE_FLAGS = tuple(
     (f'--decode={decode}', f'--seed={seed}', '--epochs=6') for seed in (1, 2) for decode in ('exact', 'fast')
 )
-
-
-def train(*flags: str) -> None:
-    """Runs the training command in a fresh model_dir; prints accuracy and seconds."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, '-m', 'estimator_lab.train', '--model=cnn', *flags]
-        print('$ python', *command[1:])
-        started = time.monotonic()
-        done = subprocess.run(
-            [*command, f'--model_dir={folder}'], stdout=subprocess.PIPE, text=True, check=True
-        )
-        seconds = time.monotonic() - started
-    accuracy = re.search(r'^Accuracy .*$', done.stdout, re.MULTILINE)
-    print(accuracy[0] if accuracy else done.stdout)
-    print(f'{seconds:.0f} s from start to end, evaluations and start-up included')
 
 
 def linear() -> None:
@@ -110,10 +94,10 @@ def main() -> None:
             parser.error(f'{given.figure} needs --train and --test')
         archives = f'--data={given.train}', f'--eval_data={given.test}'
         for flags in (MNIST_FLAGS,) if given.figure == 'mnist' else DECODE_FLAGS:
-            train(*archives, *flags)
+            train('--model=cnn', *archives, *flags)
     elif given.figure == 'demo':
         cached_demo()  # drawn before the clock starts
-        train()
+        train('--model=cnn')
     elif given.figure == 'linear':
         linear()
     else:

@@ -7,15 +7,12 @@ descent at 0.001 down the cross-entropy of 10 classes, on the first two processo
 """
 
 import functools
-import os
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-from step_contenders import CORES, Clock, Options, main, onednn
+from step_contenders import CORES, LEARNING_RATE, Clock, Options, fit_keras, main, onednn
 
 BATCH, STEPS, UNITS, CLASSES = 100, 784, 128, 10
-LEARNING_RATE = 0.001
 
 
 def sequences() -> tuple[np.ndarray, np.ndarray]:
@@ -55,22 +52,12 @@ def estimator_lab(loop: str, options: Options, clock: Clock) -> str:
 
 def keras(options: Options, clock: Clock) -> str:
     """Keras 3 `fit` on the TensorFlow back end, without estimator_lab."""
-    os.environ.update(KERAS_BACKEND='tensorflow', TF_CPP_MIN_LOG_LEVEL='3')
-    import keras
-    import tensorflow as tf
-
-    class Ticks(keras.callbacks.Callback):
-        def on_train_batch_end(self, number: int, logs: Any = None) -> None:
-            clock.tick()
-
-    keras.utils.set_random_seed(1)
-    layers = keras.layers
-    model = keras.Sequential([layers.Input((STEPS, 1)), layers.LSTM(UNITS), layers.Dense(CLASSES)])
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.SGD(LEARNING_RATE), loss, jit_compile=options.get('xla', 'auto'))
-    data = tf.data.Dataset.from_tensors(sequences()).repeat()
-    model.fit(data, steps_per_epoch=clock.total, verbose=0, callbacks=[Ticks()])
-    return f'Keras {keras.__version__}, TensorFlow {tf.__version__}, oneDNN {onednn()}'
+    return fit_keras(
+        lambda layers: [layers.Input((STEPS, 1)), layers.LSTM(UNITS), layers.Dense(CLASSES)],
+        sequences(),
+        options,
+        clock,
+    )
 
 
 def pytorch(options: Options, clock: Clock) -> str:

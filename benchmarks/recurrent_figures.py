@@ -18,15 +18,13 @@
 """
 
 import argparse
-import re
 import subprocess
 import sys
-import tempfile
-import time
 from pathlib import Path
 
 from machine import this_machine
 from train_step import Row, measure, show
+from training import train
 
 _MNIST = ('--model=recurrent', '--image_size=28', '--batch_size=100')
 _ROOT = Path(__file__).parents[1]
@@ -52,21 +50,11 @@ ADDING = {
 }
 
 
-def train(figure: str, archives: tuple[str, str], epochs: int | None, model_dir: str) -> None:
-    """Runs the training command; prints accuracy and seconds."""
+def learn(figure: str, archives: tuple[str, str], epochs: int | None, model_dir: str) -> None:
+    """Trains for a figure; prints accuracy and seconds."""
     usual, flags = TRAININGS[figure]
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, '-m', 'estimator_lab.train', *_MNIST, *flags]
-        command += [f'--data={archives[0]}', f'--eval_data={archives[1]}', f'--epochs={epochs or usual}']
-        print('$ python', *command[1:], flush=True)
-        started = time.monotonic()
-        done = subprocess.run(
-            [*command, f'--model_dir={model_dir or folder}'], stdout=subprocess.PIPE, text=True, check=True
-        )
-        seconds = time.monotonic() - started
-    accuracy = re.search(r'^Accuracy .*$', done.stdout, re.MULTILINE)
-    print(accuracy[0] if accuracy else done.stdout)
-    print(f'{seconds:.0f} s from start to end, evaluations and start-up included')
+    data = (f'--data={archives[0]}', f'--eval_data={archives[1]}', f'--epochs={epochs or usual}')
+    train(*_MNIST, *flags, *data, model_dir=model_dir)
 
 
 def adding() -> None:
@@ -121,7 +109,7 @@ def main() -> None:
     elif given.figure == 'adding':
         adding()
     elif given.train and given.test:
-        train(given.figure, (given.train, given.test), given.epochs, given.model_dir)
+        learn(given.figure, (given.train, given.test), given.epochs, given.model_dir)
     else:
         parser.error(f'{given.figure} needs --train and --test')
 

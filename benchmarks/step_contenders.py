@@ -107,6 +107,37 @@ def session(options: Options, clock: Clock) -> str:
 
 def keras(options: Options, clock: Clock) -> str:
     """Keras 3 `fit` on the TensorFlow back end, without estimator_lab."""
+    return fit_keras(_keras_layers, batch(), options, clock)
+
+
+def _keras_layers(layers: Any) -> list[Any]:
+    return [
+        layers.Input((SIDE, SIDE, 1)),
+        layers.Conv2D(32, 5, padding='same', activation='relu'),
+        layers.MaxPooling2D(2),
+        layers.Conv2D(32, 5, padding='same', activation='relu'),
+        layers.MaxPooling2D(2),
+        layers.Flatten(),
+        layers.Dense(1024, activation='relu'),
+        layers.Dropout(0.4),
+        layers.Dense(CLASSES),
+    ]
+
+
+def fit_keras(
+    network: Callable[[Any], list[Any]],
+    examples: tuple[np.ndarray, np.ndarray],
+    options: Options,
+    clock: Clock,
+) -> str:
+    """Fits a network of Keras 3 layers to one batch, over and over; returns what it ran on.
+
+    Args:
+      network: makes the layers; gets the module `keras.layers`.
+      examples: a batch and its class ids.
+      options: 'xla' is Keras' `jit_compile`.
+      clock: times the steps.
+    """
     os.environ.update(KERAS_BACKEND='tensorflow', TF_CPP_MIN_LOG_LEVEL='3')
     import keras
     import tensorflow as tf
@@ -116,23 +147,10 @@ def keras(options: Options, clock: Clock) -> str:
             clock.tick()
 
     keras.utils.set_random_seed(1)
-    layers = keras.layers
-    model = keras.Sequential(
-        [
-            layers.Input((SIDE, SIDE, 1)),
-            layers.Conv2D(32, 5, padding='same', activation='relu'),
-            layers.MaxPooling2D(2),
-            layers.Conv2D(32, 5, padding='same', activation='relu'),
-            layers.MaxPooling2D(2),
-            layers.Flatten(),
-            layers.Dense(1024, activation='relu'),
-            layers.Dropout(0.4),
-            layers.Dense(CLASSES),
-        ]
-    )
+    model = keras.Sequential(network(keras.layers))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(LEARNING_RATE), loss, jit_compile=options.get('xla', 'auto'))
-    data = tf.data.Dataset.from_tensors(batch()).repeat()
+    data = tf.data.Dataset.from_tensors(examples).repeat()
     model.fit(data, steps_per_epoch=clock.total, verbose=0, callbacks=[Ticks()])
     return f'Keras {keras.__version__}, TensorFlow {tf.__version__}, oneDNN {onednn()}'
 

@@ -26,8 +26,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from first_light import MNIST_FLAGS, train
+from first_light import MNIST_FLAGS
 from step_variants import VARIANTS
+from training import train
 
 from estimator_lab.errors import FlagError
 from estimator_lab.training.precision import check_precision, processor
@@ -145,7 +146,13 @@ def compare_mnist(archives: Sequence[str]) -> None:
             print(error)
             continue
         data, eval_data = archives
-        train(f'--data={data}', f'--eval_data={eval_data}', *MNIST_FLAGS, f'--precision={precision}')
+        train(
+            '--model=cnn',
+            f'--data={data}',
+            f'--eval_data={eval_data}',
+            *MNIST_FLAGS,
+            f'--precision={precision}',
+        )
 
 
 def _print_ratio(name: str, fast: Row, slow: Row, goal: float) -> None:
