@@ -20,24 +20,52 @@ _FAST = (
     *('test_architecture.py', 'test_adding_a_model.py', 'test_conformance_table.py', 'test_kubernetes.py'),
 )
 
-# What looks at the project's own pages and files, and not at TensorFlow.
+# What one TensorFlow is enough for: the project's own pages, what no line of TensorFlow takes part in, and
+# what runs in ways that other tests try on both: stops and restarts, full disks, names that harm a screen.
 _ONCE = (
+    'console',
+    'data/demo_sets',
+    'data/images',
+    'data/order',
+    'data/packing',
+    'data/test_budget.py',
+    'data/test_pack.py',
+    'data/test_tar_index.py',
+    'data/trees',
+    'examples/test_gan.py',
+    'examples/test_recurrent.py',
+    'examples/test_second_order.py',
+    'inference/test_confinement.py',
+    'inference/test_event_files.py',
+    'inference/test_gan_samples.py',
+    'inference/test_judge.py',
     'test_architecture.py',
     'test_conformance_table.py',
+    'test_control_characters.py',
+    'test_full_disk.py',
     'test_kubernetes.py',
+    'test_main.py',
     'test_port.py',
     'test_readme.py',
+    'training/test_life_cycle.py',
+    'training/test_resumption.py',
 )
+# Where pixels are made by TensorFlow, and not by Pillow.
+_ON_BOTH = ('data/images/test_graph_decode.py', 'data/images/test_input_fns.py')
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks as slow what `make check` leaves out, and as once what one TensorFlow is enough for."""
     for item in items:
-        place = item.path.relative_to(ROOT / 'tests').parts[0]
-        if place not in _FAST:
+        place = item.path.relative_to(ROOT / 'tests')
+        if place.parts[0] not in _FAST:
             item.add_marker(pytest.mark.slow)
-        if place in _ONCE:
+        if _is_within(place, _ONCE) and not _is_within(place, _ON_BOTH):
             item.add_marker(pytest.mark.once)
+
+
+def _is_within(place: Path, places: tuple[str, ...]) -> bool:
+    return any(place.is_relative_to(other) for other in places)
 
 
 @pytest.fixture(scope='session', autouse=True)
@@ -99,6 +127,7 @@ def cnn_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         max_steps=3,
         image_size=8,
         hparams='filters=2,dense_units=8',
+        save_checkpoints_steps=100,
     )
     Experiment(settings, lambda line: None).train()
     return settings.model_dir

@@ -58,6 +58,7 @@ def model_dir(folder, archive):
         max_steps=3,
         image_size=8,
         max_bad_fraction=1,
+        save_checkpoints_steps=100,
         hparams='filters=2,dense_units=8',
     )
     with (folder / 'said').open('w') as file, pytest.MonkeyPatch.context() as patch:

@@ -49,6 +49,7 @@ def logdir(cnn_dir, tmp_path_factory):
         max_steps=4,
         image_size=8,
         save_summary_steps=1,
+        save_checkpoints_steps=100,
         hparams='filters=2,dense_units=8,learning_rate=0.05',
     )
     Experiment(settings, lambda line: None).train()

@@ -29,6 +29,7 @@ def folders(tmp_path_factory):
             max_steps=steps,
             image_size=6,
             hparams=hparams,
+            save_checkpoints_steps=100,
         )
         Experiment(settings, lambda line: None).train()
     return root

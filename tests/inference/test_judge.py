@@ -70,6 +70,7 @@ def settings(tmp_path, cnn_dir):
             'image_size': 8,
             'hparams': hparams,
             'export': ['best'],
+            'save_checkpoints_steps': 100,
         }
         return Settings(**{**given, **changes})
 

@@ -204,6 +204,7 @@ def settings(archive, folder, hparams='', **changes):
         'image_size': 8,
         'hparams': f'filters=2,latent_size=3{hparams}',
         'save_summary_steps': 2,
+        'save_checkpoints_steps': 100,
     }
     return Settings(**{**given, **changes})
 

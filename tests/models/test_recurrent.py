@@ -124,6 +124,7 @@ def trained(tmp_path_factory):
         max_steps=3,
         image_size=8,
         save_summary_steps=1,
+        save_checkpoints_steps=100,
         hparams='cell=gru,layers=4-3',
     )
     Experiment(settings, lambda line: None).train()

@@ -1,5 +1,6 @@
 import io
 import os
+import shutil
 import tarfile
 import threading
 
@@ -31,6 +32,7 @@ def settings(archive, tmp_path):
             'image_size': 8,
             'hparams': SMALL,
             'save_summary_steps': 2,
+            'save_checkpoints_steps': 100,  # the last step alone is evaluated
         }
         return Settings(**{**defaults, **changes})
 
@@ -62,6 +64,20 @@ def tags(folder):
             if event.graph_def:
                 nodes |= {node.name for node in tf.GraphDef.FromString(event.graph_def).node}
     return found, nodes
+
+
+@pytest.fixture
+def trained_before(cnn_dir, tmp_path):
+    """The folder of `settings` with three steps taken."""
+    return shutil.copytree(cnn_dir, tmp_path / 'model')
+
+
+def scalars_of(folder, tag):
+    """Returns the values of a tag in a folder of event files, in their order."""
+    events = (
+        event for path in sorted(folder.glob('events*')) for event in tf.train.summary_iterator(str(path))
+    )
+    return [value.simple_value for event in events for value in event.summary.value if value.tag == tag]
 
 
 def test_trains_evaluates_and_leaves_a_model_dir(settings, tmp_path):
@@ -115,12 +131,12 @@ def test_goes_on_where_it_stopped_as_if_it_never_had(settings, tmp_path):
         assert np.allclose(whole[name], parts[name], atol=1e-6), name
 
 
-def test_a_finished_run_only_evaluates(settings):
-    first = Experiment(settings(), lambda line: None).train()
+def test_a_finished_run_only_evaluates(settings, trained_before, tmp_path):
     lines = []
-    second = Experiment(settings(), lines.append).train()
-    assert 'Already trained for 4 steps: evaluating only.' in lines
-    assert second.metrics['accuracy'] == pytest.approx(first.metrics['accuracy'])
+    again = Experiment(settings(max_steps=3), lines.append).train()
+    assert 'Already trained for 3 steps: evaluating only.' in lines
+    found = scalars_of(tmp_path / 'model' / 'eval', 'accuracy')
+    assert again.metrics['accuracy'] == pytest.approx(found[0])
 
 
 @pytest.mark.parametrize(
@@ -198,8 +214,7 @@ def test_bad_data_changes_nothing(settings, archive, tmp_path):
     assert not (tmp_path / 'model').exists()
 
 
-def test_a_model_dir_of_another_kind_is_left_alone(settings, archive, tmp_path):
-    Experiment(settings(), lambda line: None).train()
+def test_a_model_dir_of_another_kind_is_left_alone(settings, trained_before, archive, tmp_path):
     before = {path: path.read_bytes() for path in (tmp_path / 'model').rglob('*') if path.is_file()}
     other = rewrite(archive, tmp_path / 'other.tar', lambda n, name: name.replace('n000003', 'n000009'))
     with pytest.raises(DataError, match='trained on other labels'):
@@ -309,12 +324,11 @@ def test_too_many_bad_images_end_training_with_what_was_learned_saved(settings, 
     assert experiment.saved_step() == 3  # 18 good images / 6
 
 
-@pytest.mark.parametrize('part', ['model.ckpt-4.index', 'model.ckpt-4.data-00000-of-00001'])
-def test_a_damaged_checkpoint_is_named(settings, tmp_path, part):
-    Experiment(settings(), lambda line: None).train()
-    with (tmp_path / 'model' / part).open('r+b') as file:
+@pytest.mark.parametrize('part', ['model.ckpt-3.index', 'model.ckpt-3.data-00000-of-00001'])
+def test_a_damaged_checkpoint_is_named(settings, trained_before, part):
+    with (trained_before / part).open('r+b') as file:
         file.truncate(20)
-    with pytest.raises(DataError, match=r'The checkpoint .*model\.ckpt-4 in --model_dir cannot be read'):
+    with pytest.raises(DataError, match=r'The checkpoint .*model\.ckpt-3 in --model_dir cannot be read'):
         Experiment(settings(), lambda line: None).saved_step()
 
 

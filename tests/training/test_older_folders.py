@@ -61,6 +61,7 @@ def test_training_goes_on(model, folder, archive):
         max_steps=10,
         image_size=8,
         hparams=HPARAMS[model],
+        save_checkpoints_steps=100,
     )
     before = tf.train.load_checkpoint(str(folder))
     result = Experiment(settings, lambda line: None).train()

@@ -50,6 +50,7 @@ def go_on(folder, archive):
             'max_steps': 9,
             'image_size': 8,
             'hparams': 'filters=2,dense_units=8',
+            'save_checkpoints_steps': 100,
         }
         lines = []
         experiment = Experiment(Settings(**{**defaults, **changes}), lines.append)

@@ -142,6 +142,7 @@ def test_images_become_quadtrees(tmp_path, capsys):
             max_steps=2,
             image_size=8,
             hparams=SMALL,
+            save_checkpoints_steps=100,
         ),
         lambda line: None,
     ).train()
