@@ -12,6 +12,9 @@ FLAGS = flags.FlagValues()
 
 flags.DEFINE_string('model_dir', None, 'folder in which the model was trained', flag_values=FLAGS)
 flags.DEFINE_list('data', [], "tar archives, folders, '-' for standard input", flag_values=FLAGS)
+flags.DEFINE_string(
+    'labels', None, "table of a name and a label a line; default: images' folders", flag_values=FLAGS
+)
 flags.DEFINE_enum(
     'decode', None, ['exact', 'fast'], 'how images are decoded; default: as in training', flag_values=FLAGS
 )
@@ -31,7 +34,7 @@ JSON, CSV and PNG, and the worst mistakes as a contact sheet. Nothing in --model
 _ARGUMENTS = ''
 _GROUPS = {
     'Model': ['model_dir'],
-    'Images': ['data', 'decode', 'batch_size', 'eval_steps'],
+    'Images': ['data', 'labels', 'decode', 'batch_size', 'eval_steps'],
     'Output': ['output', 'worst', 'json'],
 }
 
@@ -43,6 +46,7 @@ def main() -> int:
             raise FlagError(f'--{name} is missing, see --help.')
 
     from estimator_lab.console.outputs import json_text, writing
+    from estimator_lab.data.label_table import read_label_table
     from estimator_lab.data.pipeline.paths import ExampleInput
     from estimator_lab.data.pipeline.report import InputReport
     from estimator_lab.inference.evaluation import EvaluationSettings, evaluate
@@ -51,6 +55,8 @@ def main() -> int:
 
     trained = open_trained(Path(FLAGS.model_dir))
     wanted = trained.kind.wanted
+    if FLAGS.labels:
+        wanted = wanted._replace(labels=read_label_table(Path(FLAGS.labels)))
     examples = ExampleInput(FLAGS.data, warn, wanted)
     if FLAGS.output:  # before the work, so that it is not in vain
         with writing('output', Path(FLAGS.output)):

@@ -21,15 +21,22 @@ class Settings:
     hparams: str = option('', _MODEL, "the model's hyper-parameters, name=value,...; 'help' lists them")
 
     data: Sequence[str] = option(
-        (), _DATA, "archives to train on, or texts of trees: paths, globs, URLs, '-'; none: built-in faces"
+        (),
+        _DATA,
+        "archives or folders to train on, or texts of trees: paths, globs, '-'; none: built-in faces",
     )
-    eval_data: Sequence[str] = option((), _DATA, 'tar archives to evaluate on; none: the training data')
+    eval_data: Sequence[str] = option(
+        (), _DATA, 'archives or folders to evaluate on; none: the training data'
+    )
     split: str = option('', _DATA, 'TRAIN,EVAL: shares of the images in --data to train and to evaluate on')
     pretrain_data: Sequence[str] = option(
-        (), _DATA, 'tar archives to pre-train on, labels not needed; none: --data'
+        (), _DATA, 'archives or folders to pre-train on, labels not needed; none: --data'
     )
     unlabelled_data: Sequence[str] = option(
-        (), _DATA, 'tar archives to learn from without labels, beside --data, for semi_supervised=true'
+        (), _DATA, 'archives or folders to learn from without labels, beside --data, for semi_supervised=true'
+    )
+    labels: Path | None = option(
+        None, _DATA, "table of a name and a label a line; default: images' folders, or .cls files beside them"
     )
     vocabulary: Path | None = option(
         None, _DATA, 'file of one label a line; default: the labels in --data, sorted'

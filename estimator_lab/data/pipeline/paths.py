@@ -2,7 +2,6 @@
 
 import io
 import itertools
-import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
@@ -11,23 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from estimator_lab.console.printable import escaped
-from estimator_lab.data.order.order import ScheduledMember
+from estimator_lab.data.folder.index import open_folder
+from estimator_lab.data.labels import label_of
+from estimator_lab.data.members import is_folder, open_index
+from estimator_lab.data.order.order import IndexedMember, ScheduledMember
 from estimator_lab.data.tar.headers import BLOCK
-from estimator_lab.data.tar.index import open_index
-from estimator_lab.data.tar.sources import STDIN, expand_paths, is_pipe, is_url, open_archive, why_unreadable
-from estimator_lab.data.tar.stream import (
-    IMAGES,
-    MAX_MEMBER_BYTES,
-    Member,
-    Note,
-    Wanted,
-    is_tar,
-    problem_of,
-    stream_members,
-)
+from estimator_lab.data.tar.member import IMAGES, MAX_MEMBER_BYTES, Member, Wanted, problem_of
+from estimator_lab.data.tar.sources import expand_paths, is_pipe, is_url, open_archive, why_unreadable
+from estimator_lab.data.tar.stream import Note, is_tar, stream_members
 from estimator_lab.errors import DataError
 
-_HIDDEN = ('.', '__MACOSX')
 _TAR_SUFFIXES = ('.tar', '.tgz', '.tbz2', '.txz', '.tar.gz', '.tar.bz2', '.tar.xz')
 
 
@@ -38,10 +30,12 @@ class ExampleFile:
     Attributes:
       path: of the file; '-' is standard input.
       piped: what came out of it, where it can't be read twice.
+      given_label: what a table says; None where the folder's name is the label.
     """
 
     path: str
     piped: bytes | None = None
+    given_label: str | None = None
 
     @property
     def archive(self) -> str:
@@ -63,6 +57,10 @@ class ExampleFile:
     @property
     def place(self) -> str:
         return repr(self.key)
+
+    @property
+    def label(self) -> str:
+        return label_of(self.key) if self.given_label is None else self.given_label
 
     @property
     def size(self) -> int:
@@ -183,9 +181,10 @@ def _mode_of(path: str) -> int:
 
 
 def _scheduled(path: str, epoch: int, wanted: Wanted, note: Note | None = None) -> Iterator[ScheduledMember]:
-    if not is_url(path) and path != STDIN and stat.S_ISDIR(_mode_of(path)):
-        for file in _examples_below(path, wanted):
-            yield ScheduledMember(epoch, ExampleFile(file))
+    if is_folder(path):
+        index = open_folder(path, note=note, wanted=wanted)
+        for row in range(len(index)):
+            yield ScheduledMember(epoch, IndexedMember(index, row))
         return
     head, opened = _open(path)
     of_lines = wanted.name_of_line and not wanted.accepts(path)
@@ -195,7 +194,8 @@ def _scheduled(path: str, epoch: int, wanted: Wanted, note: Note | None = None) 
             del member  # before the next is read
         return
     with opened:
-        yield ScheduledMember(epoch, ExampleFile(path, _read_file(opened) if is_pipe(path) else None))
+        label = wanted.labels.of(escaped(path)) if wanted.labels else None
+        yield ScheduledMember(epoch, ExampleFile(path, _read_file(opened) if is_pipe(path) else None, label))
 
 
 def _open(path: str) -> tuple[bytes, io.BufferedReader]:
@@ -234,15 +234,3 @@ class _Again(io.RawIOBase):
 
 def _read_file(file: io.BufferedReader) -> bytes:
     return file.read(MAX_MEMBER_BYTES + 1)
-
-
-def _examples_below(folder: str, wanted: Wanted) -> Iterator[str]:
-    """Yields the paths of all examples below a folder, those of each folder before those of its folders."""
-
-    def fail(error: OSError) -> None:
-        raise DataError(why_unreadable(str(error.filename), error)) from error
-
-    for parent, folders, files in os.walk(folder, onerror=fail):
-        folders.sort()
-        folders[:] = [name for name in folders if not name.startswith(_HIDDEN)]
-        yield from (str(Path(parent, name)) for name in sorted(files) if wanted.accepts(name))

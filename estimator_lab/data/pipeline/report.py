@@ -8,7 +8,7 @@ from estimator_lab.console.printable import escaped
 from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.order.order import LazyMember
 from estimator_lab.data.pipeline.bad_list import BadList
-from estimator_lab.data.tar.stream import IMAGES, Member, Wanted
+from estimator_lab.data.tar.member import IMAGES, Member, Wanted
 from estimator_lab.errors import DataError
 
 T = TypeVar('T')
