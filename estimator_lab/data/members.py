@@ -10,14 +10,21 @@ from estimator_lab.data.tar import index, stream
 from estimator_lab.data.tar.index import Index, ShowProgress
 from estimator_lab.data.tar.member import IMAGES, Member, Wanted
 from estimator_lab.data.tar.passed_over import PassedOver
-from estimator_lab.data.tar.sources import STDIN, is_url
+from estimator_lab.data.tar.sources import STDIN, is_url, why_unreadable
 from estimator_lab.data.tar.stream import Note
+from estimator_lab.errors import DataError
 
 
 def is_folder(source: str) -> bool:
-    """Whether it is a folder of this machine."""
+    """Whether it is a folder of this machine.
+
+    Raises:
+      DataError: nobody may look.
+    """
     try:
         return source != STDIN and not is_url(source) and stat.S_ISDIR(Path(source).stat().st_mode)
+    except PermissionError as error:
+        raise DataError(why_unreadable(source, error)) from error
     except (OSError, ValueError):
         return False
 

@@ -16,8 +16,9 @@ from estimator_lab.data.folder.walk import files_below
 from estimator_lab.data.tar.index import Index, ShowProgress
 from estimator_lab.data.tar.index_file import FORMAT, ROW, Contents, Header
 from estimator_lab.data.tar.label_column import LabelColumn
-from estimator_lab.data.tar.member import IMAGES, MAX_MEMBER_BYTES, Member, Wanted, problem_of
+from estimator_lab.data.tar.member import IMAGES, MAX_MEMBER_BYTES, Member, Wanted
 from estimator_lab.data.tar.passed_over import PassedOver
+from estimator_lab.data.tar.sources import why_unreadable
 from estimator_lab.data.tar.stream import Note
 
 
@@ -58,14 +59,13 @@ class FolderIndex(Index):
     def member(self, row: int) -> Member:
         """Reads a file; one that can't be read has a `problem`. May be called from many threads."""
         name, label = self.name(row), self._given_label(row)
+        path = Path(self.archive, self._paths.of(row))
         try:
-            data = read_regular(Path(self.archive, self._paths.of(row)), MAX_MEMBER_BYTES)
+            data = read_regular(path, MAX_MEMBER_BYTES)
         except OSError as error:
-            problem = f'it cannot be read: {error.strerror or error}'
-            return Member(self.archive, name, 0, b'', problem, label)
-        except ValueError as error:
-            problem = problem_of(self.size(row)) or f'it cannot be read: {error}'
-            return Member(self.archive, name, 0, b'', problem, label)
+            return Member(self.archive, name, 0, b'', why_unreadable(str(path), error).rstrip('.'), label)
+        except ValueError as error:  # it has grown too large, or is no file
+            return Member(self.archive, name, 0, b'', f'{error}', label)
         return Member(self.archive, name, 0, data, given_label=label)
 
     def _given_label(self, row: int) -> str | None:

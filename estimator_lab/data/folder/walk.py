@@ -23,7 +23,7 @@ class File(NamedTuple):
     Attributes:
       path: of it from the folder on.
       name: the same as it may be shown and kept.
-      size: its bytes; 0 where it can't be read.
+      size: its bytes; 0 where it can't be read, as a FIFO of that name.
       label: what a table or a file beside it says; None where its folder's name is the label.
     """
 
@@ -75,7 +75,7 @@ def _size_of_example(path: Path, wanted: Wanted) -> int | None:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            return None
+            return 0 if is_named else None
         return status.st_size if is_named or _is_recognised(path, wanted) else None
     except OSError:
         return 0 if is_named else None

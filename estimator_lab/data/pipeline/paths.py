@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from estimator_lab.console.printable import escaped
-from estimator_lab.data.folder.index import open_folder
+from estimator_lab.data.folder.walk import files_below
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.members import is_folder, open_index
-from estimator_lab.data.order.order import IndexedMember, ScheduledMember
+from estimator_lab.data.order.order import ScheduledMember
 from estimator_lab.data.tar.headers import BLOCK
 from estimator_lab.data.tar.member import IMAGES, MAX_MEMBER_BYTES, Member, Wanted, problem_of
+from estimator_lab.data.tar.passed_over import PassedOver
 from estimator_lab.data.tar.sources import expand_paths, is_pipe, is_url, open_archive, why_unreadable
 from estimator_lab.data.tar.stream import Note, is_tar, stream_members
 from estimator_lab.errors import DataError
@@ -182,9 +183,10 @@ def _mode_of(path: str) -> int:
 
 def _scheduled(path: str, epoch: int, wanted: Wanted, note: Note | None = None) -> Iterator[ScheduledMember]:
     if is_folder(path):
-        index = open_folder(path, note=note, wanted=wanted)
-        for row in range(len(index)):
-            yield ScheduledMember(epoch, IndexedMember(index, row))
+        passed = PassedOver(wanted.noun)
+        for file in files_below(path, wanted, passed):
+            yield ScheduledMember(epoch, ExampleFile(str(Path(path, file.path)), given_label=file.label))
+        passed.tell(lambda words: note(f'{path!r} {words}') if note else None)
         return
     head, opened = _open(path)
     of_lines = wanted.name_of_line and not wanted.accepts(path)
