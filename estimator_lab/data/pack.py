@@ -24,6 +24,7 @@ flags.DEFINE_integer(
     None,
     'scale larger images down to this shorter side, in pixels',
     lower_bound=1,
+    upper_bound=65_535,
     flag_values=FLAGS,
 )
 flags.DEFINE_integer(

@@ -55,7 +55,7 @@ class Settings:
     max_bad_fraction: float = option(0.01, _DATA, 'share of images that may fail to decode', lower=0, upper=1)
     use_damaged: bool = option(False, _DATA, 'use archives that break off up to there, with a warning')
 
-    image_size: int = option(128, _IMAGES, 'side in pixels to which images are scaled', lower=1)
+    image_size: int = option(128, _IMAGES, 'side in pixels to which images are scaled', lower=1, upper=8000)
     channels: int = option(1, _IMAGES, '1 for grey, 3 for colour', choices=(1, 3))
     decode: str = option(
         'exact', _IMAGES, 'fast: JPEGs in half the time, nearly the same', choices=('exact', 'fast')
@@ -66,7 +66,7 @@ class Settings:
     augment: str = option('', _IMAGES, 'random changes in training: shift=PIXELS,mirror,brightness=SHARE')
 
     model_dir: Path = option(None, _TRAINING, 'checkpoints and TensorBoard files; default runs/MODEL')
-    batch_size: int = option(32, _TRAINING, 'examples in a step of one worker', lower=1)
+    batch_size: int = option(32, _TRAINING, 'examples in a step of one worker', lower=1, upper=10_000_000)
     max_steps: int | None = option(None, _TRAINING, 'train up to this global step', lower=1)
     epochs: float | None = option(
         None, _TRAINING, 'or for this many passes over the data (default 10)', lower=0
