@@ -5,7 +5,7 @@ from pathlib import Path
 from absl import flags
 
 from estimator_lab.console import command
-from estimator_lab.console.progress import say, say_lines, warn
+from estimator_lab.console.progress import progress_of, say, say_lines, warn
 from estimator_lab.errors import FlagError
 
 FLAGS = flags.FlagValues()
@@ -69,8 +69,9 @@ def main() -> int:
     settings = EvaluationSettings(
         trained.reader_with(FLAGS.decode), FLAGS.batch_size, FLAGS.eval_steps, FLAGS.worst
     )
-    report = InputReport(say=warn, wanted=wanted)
-    found = evaluate(trained, examples, settings, report)
+    with progress_of('Evaluating', wanted.noun, lambda: examples.share) as progress:
+        report = InputReport(say=warn, wanted=wanted, progress=progress)
+        found = evaluate(trained, examples, settings, report)
     say_lines(json_text(as_dict(trained, found), 1) if FLAGS.json else text(trained, found))
     if FLAGS.out:
         names = write_files(Path(FLAGS.out), trained, found)

@@ -10,7 +10,7 @@ from absl import flags
 
 from estimator_lab.console import command
 from estimator_lab.console.outputs import check_no_input, written_whole
-from estimator_lab.console.progress import say, silence, warn, why_unwritten
+from estimator_lab.console.progress import progress_of, say, silence, warn, why_unwritten
 from estimator_lab.errors import DataError, FlagError, LabError
 
 if TYPE_CHECKING:
@@ -72,12 +72,16 @@ def main(arguments: list[str]) -> int:
     examples = ExampleInput([*arguments, *FLAGS.data], warn, wanted)
     table = Table(trained, FLAGS.top)
     files = PredictionFiles(Path(FLAGS.files)) if FLAGS.files else None
-    report = InputReport(say=lambda line: None, wanted=wanted)
+    stack = contextlib.ExitStack()
+    progress = None
+    if FLAGS.out:  # else the rows themselves tell
+        progress = stack.enter_context(progress_of('Predicting', wanted.noun, lambda: examples.share))
+    report = InputReport(say=lambda line: None, wanted=wanted, progress=progress)
     batches = predicted_batches(
         trained, examples, trained.reader_with(FLAGS.decode), FLAGS.batch_size, report
     )
     try:
-        with _rows_stream() as stream, contextlib.closing(batches):
+        with stack, _rows_stream() as stream, contextlib.closing(batches):
             _write(batches, table, files, stream)
     except BrokenPipeError:  # whoever read the rows has enough of them
         silence(sys.stdout)

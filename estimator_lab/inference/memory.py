@@ -55,7 +55,7 @@ def measure(module: Any, params: Mapping[str, Any], reader: Reader) -> Network:
             features = placeholder_features(reader)
             module.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, params)
         except (ValueError, OverflowError, MemoryError, tf.errors.OpError) as error:
-            reason = str(error).strip().partition('\n')[0] or type(error).__name__
+            reason = str(error).strip().partition('\n')[0].partition(" for '{{")[0] or type(error).__name__
             raise FlagError(
                 f'--image_size, --channels and --hparams make no network: {reason.rstrip(".")}.'
             ) from error

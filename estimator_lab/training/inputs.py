@@ -1,5 +1,6 @@
 """The examples that a run trains and evaluates on, and their labels."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,6 +21,7 @@ from estimator_lab.models.registry import Model
 from estimator_lab.training.settings import Settings
 
 _LABELS_NAMED = 3
+_MOST_EVALUATED = 20_000  # of the training data, where nobody gave other data or a number
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,25 @@ class Inputs:
             return self.train.sources
         doubled = (replace(source, images=2 * source.images) for source in self.unlabelled.sources)
         return (*doubled, *(replace(source, images=0) for source in self.train.sources))
+
+    def evaluated_share(self, settings: Settings) -> float:
+        """Returns which share of its data an evaluation takes, of a training set that is large: 1 for all."""
+        total = self.evaluation.total
+        if self.unseen or settings.eval_steps or total is None or total <= _MOST_EVALUATED:
+            return 1.0
+        return _MOST_EVALUATED / total
+
+    def eval_steps(self, settings: Settings) -> int | None:
+        """Returns the batches of an evaluation; None for all."""
+        if self.evaluated_share(settings) < 1:
+            return math.ceil(_MOST_EVALUATED / settings.batch_size)
+        return settings.eval_steps
+
+    def evaluated(self, settings: Settings) -> int | None:
+        """Returns the examples of an evaluation; None where nobody knows."""
+        total, steps = self.evaluation.total, self.eval_steps(settings)
+        some = None if steps is None else steps * settings.batch_size
+        return min((count for count in (total, some) if count is not None), default=None)
 
     def arranged(self, known: Sequence[Source]) -> 'Inputs':
         """Returns the same with the archives of training that are known in their former order."""

@@ -71,7 +71,9 @@ class Settings:
     epochs: float | None = option(
         None, _TRAINING, 'or for this many passes over the data (default 10)', lower=0
     )
-    eval_steps: int | None = option(None, _TRAINING, 'batches in an evaluation; default all', lower=1)
+    eval_steps: int | None = option(
+        None, _TRAINING, 'batches in an evaluation; default all, but 20,000 training images', lower=1
+    )
     early_stopping: int | None = option(
         None, _TRAINING, 'end after this many evaluations without a better one', lower=1
     )
@@ -97,6 +99,7 @@ class Settings:
     deterministic: bool = option(False, _TRAINING, 'the same weights bit for bit in each run')
 
     save_checkpoints_steps: int | None = option(None, _OUTPUT, 'steps between evaluated checkpoints', lower=1)
+    keep_checkpoints: int = option(2, _OUTPUT, 'how many of the newest checkpoints stay', lower=1)
     save_summary_steps: int = option(50, _OUTPUT, 'steps between TensorBoard summaries', lower=1)
     export: Sequence[str] = option((), _OUTPUT, 'best,latest,final: SavedModels to write on the way')
     profile: bool = option(False, _OUTPUT, "write a timeline of early steps, for Chrome's viewer")

@@ -4,8 +4,9 @@ import io
 import itertools
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,9 @@ class ExampleInput:
       note: told in one sentence what is unusual about an archive but no error.
       wanted: which members are examples.
 
+    Attributes:
+      share: how much of all that was read lies behind, in [0, 1]; None where nobody knows.
+
     Raises:
       DataError: for a path that is not there.
     """
@@ -104,6 +108,7 @@ class ExampleInput:
     def __init__(self, paths: Sequence[str], note: Note | None = None, wanted: Wanted = IMAGES) -> None:
         self.paths = expand_paths(paths)
         self.wanted = wanted
+        self.share: float | None = None
         self._note = note
 
     def epoch(self, number: int) -> Iterator[ScheduledMember]:
@@ -112,8 +117,11 @@ class ExampleInput:
         Raises:
           DataError: where an archive or a folder can't be read any further.
         """
-        for path in self.paths:
-            yield from _scheduled(path, number, self.wanted, self._note)
+        for done, path in enumerate(self.paths):
+            yield from _scheduled(path, number, self.wanted, self._note, partial(self._set_share, done))
+
+    def _set_share(self, paths: int, share: float) -> None:
+        self.share = (paths + share) / len(self.paths)
 
     def onwards(self, start: int) -> Iterator[ScheduledMember]:
         """Yields the examples behind position `start`, once."""
@@ -181,7 +189,13 @@ def _mode_of(path: str) -> int:
         return 0
 
 
-def _scheduled(path: str, epoch: int, wanted: Wanted, note: Note | None = None) -> Iterator[ScheduledMember]:
+def _scheduled(
+    path: str,
+    epoch: int,
+    wanted: Wanted,
+    note: Note | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Iterator[ScheduledMember]:
     if is_folder(path):
         passed = PassedOver(wanted.noun)
         for file in files_below(path, wanted, passed):
@@ -191,7 +205,7 @@ def _scheduled(path: str, epoch: int, wanted: Wanted, note: Note | None = None) 
     head, opened = _open(path)
     of_lines = wanted.name_of_line and not wanted.accepts(path)
     if of_lines or is_tar(head) or path.lower().endswith(_TAR_SUFFIXES):
-        for member in stream_members(path, opened=opened, note=note, wanted=wanted):
+        for member in stream_members(path, progress, opened, note, wanted):
             yield ScheduledMember(epoch, member)
             del member  # before the next is read
         return

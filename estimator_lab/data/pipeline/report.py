@@ -29,6 +29,7 @@ class InputReport:
       bad: images that could not be decoded.
       last: where the last of those lies, and why.
       wanted: what the members are, in its sentences.
+      progress: told how many were seen, after each; None for nobody.
       error: the error that ended the input early. It can't be raised through TensorFlow, which would
         bury it in a stack trace and lose the steps since the last checkpoint: the input just ends, and
         whoever runs the Estimator calls `raise_error` afterwards.
@@ -43,6 +44,7 @@ class InputReport:
     error: DataError | None = None
     last: str = ''
     wanted: Wanted = IMAGES
+    progress: Callable[[int], None] | None = None
 
     def count(self, member: Member | LazyMember, reason: BadExampleError | None) -> None:
         """Counts an image; lists those that can't be decoded, and shows the first few.
@@ -51,6 +53,8 @@ class InputReport:
           DataError: once too many of them can't.
         """
         self.seen += 1
+        if self.progress:
+            self.progress(self.seen)
         if not reason:
             return
         self.bad += 1
