@@ -67,5 +67,5 @@ def test_mistakes_get_one_sentence(run, archive, arguments, status, words):
 def test_help_is_short_and_names_every_flag(run_python):
     done = run_python('-X', 'importtime', '-m', 'estimator_lab.evaluate', '--help')
     assert done.returncode == 0 and ' tensorflow' not in done.stderr and ' numpy' not in done.stderr
-    assert set(re.findall(r'^  --(\w+)', done.stdout, re.MULTILINE)) == set(evaluate.FLAGS) - {'output'}  # an older name of --out
+    assert set(re.findall(r'^  --(\w+)', done.stdout, re.MULTILINE)) == set(evaluate.FLAGS) - {'output'}
     assert max(map(len, done.stdout.splitlines())) <= 120
