@@ -51,6 +51,7 @@ def measure(module: Any, params: Mapping[str, Any], reader: Reader) -> Network:
       FlagError: a network of such sizes can't be built.
     """
     with tf.Graph().as_default() as graph:
+        tf.set_random_seed(1)  # which determinism asks for
         try:
             features = placeholder_features(reader)
             module.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, params)

@@ -8,6 +8,7 @@ from estimator_lab.console.options import option
 from estimator_lab.models.registry import MODELS
 
 _MODEL, _DATA, _IMAGES, _TRAINING, _OUTPUT = 'Model', 'Data', 'Images', 'Training', 'Output'
+MOST_STEPS = 1_000_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,7 @@ class Settings:
 
     model_dir: Path = option(None, _TRAINING, 'checkpoints and TensorBoard files; default runs/MODEL')
     batch_size: int = option(32, _TRAINING, 'examples in a step of one worker', lower=1, upper=10_000_000)
-    max_steps: int | None = option(None, _TRAINING, 'train up to this global step', lower=1)
+    max_steps: int | None = option(None, _TRAINING, 'train up to this global step', lower=1, upper=MOST_STEPS)
     epochs: float | None = option(
         None, _TRAINING, 'or for this many passes over the data (default 10)', lower=0
     )

@@ -69,9 +69,11 @@ class InputReport:
     def check(self, images: int) -> None:
         """Raises DataError if more than the allowed share of `images` was bad."""
         if self.bad > self.max_bad_fraction * images:
+            noun = self.wanted.noun if self.bad > 1 else self.wanted.name
+            listed = f'; {self.bad_list.path} lists all' if self.bad_list else ''
             raise DataError(
-                f'{self.bad} {self.wanted.noun} could not be decoded, more than --max_bad_fraction='
-                f'{self.max_bad_fraction:g} allows; the last is {self.last}.'
+                f'{self.bad} {noun} could not be decoded, more than --max_bad_fraction='
+                f'{self.max_bad_fraction:g} allows; the last is {self.last}{listed}.'
             )
 
     def until_error(self, batches: Iterable[T]) -> Iterator[T]:
