@@ -4,7 +4,6 @@ import os
 import sys
 from pathlib import Path
 
-from estimator_lab.training import phase_trainer
 from estimator_lab.training.experiment import Experiment
 from estimator_lab.training.settings import Settings
 
@@ -23,9 +22,12 @@ def run(model: str, archive: str, model_dir: Path, cache: Path, keep_all: bool =
     """
     os.environ['XDG_CACHE_HOME'] = str(cache)
     sys.stdout = open(os.devnull, 'w', encoding='utf-8')  # noqa: PTH123, SIM115 - a slow training shows its steps
-    if keep_all:
-        phase_trainer._CHECKPOINTS_KEPT = 10_000
     settings = Settings(
-        model=model, data=[archive], model_dir=model_dir, image_size=IMAGE_SIZE, deterministic=True
+        model=model,
+        data=[archive],
+        model_dir=model_dir,
+        image_size=IMAGE_SIZE,
+        deterministic=True,
+        keep_checkpoints=10_000 if keep_all else 2,
     )
     Experiment(settings, say=lambda line: None).train()

@@ -23,7 +23,8 @@ from PIL import Image
 from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.images.decode import DECODERS
 from estimator_lab.data.tar.index import build_index
-from estimator_lab.data.tar.stream import Member, is_compressed, scan_members, stream_members
+from estimator_lab.data.tar.member import Member
+from estimator_lab.data.tar.stream import is_compressed, scan_members, stream_members
 from estimator_lab.errors import DataError
 
 MEMORY_BOUND_MB = 512

@@ -16,7 +16,7 @@ from PIL import Image
 from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.pipeline.bad_list import BadList
 from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.data.tar.stream import Member
+from estimator_lab.data.tar.member import Member
 
 _RECORD, _STATE = 'experiment.json', 'checkpoint'
 _NO_CHECKPOINTS = ('', '.', '*', '?', 'model.ckpt-[0-9]', 'model.ckpt-4', 'x' * 5000)

@@ -5,34 +5,40 @@ from pathlib import Path
 from absl import flags
 
 from estimator_lab.console import command
-from estimator_lab.console.progress import say, say_lines, warn
+from estimator_lab.console.progress import progress_of, say, say_lines, warn
 from estimator_lab.errors import FlagError
 
 FLAGS = flags.FlagValues()
 
 flags.DEFINE_string('model_dir', None, 'folder in which the model was trained', flag_values=FLAGS)
 flags.DEFINE_list('data', [], "tar archives, folders, '-' for standard input", flag_values=FLAGS)
+flags.DEFINE_string(
+    'labels', None, "table of a name and a label a line; default: images' folders", flag_values=FLAGS
+)
 flags.DEFINE_enum(
     'decode', None, ['exact', 'fast'], 'how images are decoded; default: as in training', flag_values=FLAGS
 )
-flags.DEFINE_integer('batch_size', 32, 'images at once', lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer(
+    'batch_size', 32, 'images at once', lower_bound=1, upper_bound=10_000_000, flag_values=FLAGS
+)
 flags.DEFINE_integer('eval_steps', None, 'batches to evaluate; default all', lower_bound=1, flag_values=FLAGS)
-flags.DEFINE_string('output', None, 'folder for tables and pictures', flag_values=FLAGS)
+flags.DEFINE_string('out', None, 'folder for tables and pictures', flag_values=FLAGS)
+flags.DEFINE_alias('output', 'out', flag_values=FLAGS)  # as it was called
 flags.DEFINE_integer('worst', 24, 'examples on the contact sheet', lower_bound=0, flag_values=FLAGS)
 flags.DEFINE_bool('json', False, 'print JSON instead of tables', flag_values=FLAGS)
 
 _USAGE = """Evaluates a trained model on images whose labels are the folders they lie in.
 
   python -m estimator_lab.evaluate --model_dir=runs/mine --data=test.tar
-  python -m estimator_lab.evaluate --model_dir=runs/mine --data='test-*.tar' --output=report
+  python -m estimator_lab.evaluate --model_dir=runs/mine --data='test-*.tar' --out=report
 
-Shows metrics and, for a classifier, precision, recall and confusion of its classes. --output writes these as
+Shows metrics and, for a classifier, precision, recall and confusion of its classes. --out writes these as
 JSON, CSV and PNG, and the worst mistakes as a contact sheet. Nothing in --model_dir is changed."""
 _ARGUMENTS = ''
 _GROUPS = {
     'Model': ['model_dir'],
-    'Images': ['data', 'decode', 'batch_size', 'eval_steps'],
-    'Output': ['output', 'worst', 'json'],
+    'Images': ['data', 'labels', 'decode', 'batch_size', 'eval_steps'],
+    'Output': ['out', 'worst', 'json'],
 }
 
 
@@ -43,28 +49,34 @@ def main() -> int:
             raise FlagError(f'--{name} is missing, see --help.')
 
     from estimator_lab.console.outputs import json_text, writing
+    from estimator_lab.data.label_table import read_label_table
     from estimator_lab.data.pipeline.paths import ExampleInput
     from estimator_lab.data.pipeline.report import InputReport
     from estimator_lab.inference.evaluation import EvaluationSettings, evaluate
     from estimator_lab.inference.evaluation_report import as_dict, text, write_files
+    from estimator_lab.inference.memory import check_use
     from estimator_lab.inference.model import open_trained
 
     trained = open_trained(Path(FLAGS.model_dir))
     wanted = trained.kind.wanted
+    if FLAGS.labels:
+        wanted = wanted._replace(labels=read_label_table(Path(FLAGS.labels)))
     examples = ExampleInput(FLAGS.data, warn, wanted)
-    if FLAGS.output:  # before the work, so that it is not in vain
-        with writing('output', Path(FLAGS.output)):
-            Path(FLAGS.output).mkdir(parents=True, exist_ok=True)
+    if FLAGS.out:  # before the work, so that it is not in vain
+        with writing('out', Path(FLAGS.out)):
+            Path(FLAGS.out).mkdir(parents=True, exist_ok=True)
+    check_use(trained.reader, FLAGS.batch_size)
     settings = EvaluationSettings(
         trained.reader_with(FLAGS.decode), FLAGS.batch_size, FLAGS.eval_steps, FLAGS.worst
     )
-    report = InputReport(say=warn, wanted=wanted)
-    found = evaluate(trained, examples, settings, report)
+    with progress_of('Evaluating', wanted.noun, lambda: examples.share) as progress:
+        report = InputReport(say=warn, wanted=wanted, progress=progress)
+        found = evaluate(trained, examples, settings, report)
     say_lines(json_text(as_dict(trained, found), 1) if FLAGS.json else text(trained, found))
-    if FLAGS.output:
-        names = write_files(Path(FLAGS.output), trained, found)
+    if FLAGS.out:
+        names = write_files(Path(FLAGS.out), trained, found)
         if not FLAGS.json:
-            say(f'{"Written":<16} {FLAGS.output}: {", ".join(names)}')
+            say(f'{"Written":<16} {FLAGS.out}: {", ".join(names)}')
     return 0
 
 

@@ -44,6 +44,7 @@ def main() -> int:
         raise FlagError(
             f'--tflite is for images, but --model_dir={FLAGS.model_dir} takes {trained.kind.noun}.'
         )
+    say(f'Exporting        {trained.model.name}: building the graph, then writing it')
     saved_model = export_saved_model(trained, Path(FLAGS.out or trained.model_dir / 'export'))
     say(f'Exported         {trained.model.name} at step {trained.step}: {saved_model}')
     _describe(trained)

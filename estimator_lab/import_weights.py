@@ -18,7 +18,12 @@ flags.DEFINE_string(
     'vocabulary', None, 'file of class names, one a line; default: numbers', flag_values=FLAGS
 )
 flags.DEFINE_integer(
-    'image_size', 224, 'side in pixels to which images are scaled', lower_bound=1, flag_values=FLAGS
+    'image_size',
+    224,
+    'side in pixels to which images are scaled',
+    lower_bound=1,
+    upper_bound=8000,
+    flag_values=FLAGS,
 )
 flags.DEFINE_enum('channels', '3', ['1', '3'], '1 for grey, 3 for colour', flag_values=FLAGS)
 flags.DEFINE_string('model_dir', None, 'new folder of the model; default runs/MODEL', flag_values=FLAGS)

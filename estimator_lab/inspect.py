@@ -23,9 +23,8 @@ flags.DEFINE_string('tree', None, 'a tree as a text, or ARCHIVE:MEMBER', flag_va
 flags.DEFINE_string(
     'label', '', 'whose evidence is looked for; default: the predicted one', flag_values=FLAGS
 )
-flags.DEFINE_string(
-    'output', None, 'folder for the pictures; default: inspect in model_dir', flag_values=FLAGS
-)
+flags.DEFINE_string('out', None, 'folder for the pictures; default: inspect in model_dir', flag_values=FLAGS)
+flags.DEFINE_alias('output', 'out', flag_values=FLAGS)  # as it was called
 
 _USAGE = """Shows what a trained network sees in one image, as PNG files and in TensorBoard.
 
@@ -41,7 +40,7 @@ gradient reaches back.
 
 A tree is drawn with the label and its probability at each node: the surer, the darker."""
 _ARGUMENTS = ''
-_GROUPS = {'Model': ['model_dir'], 'Image or tree': ['image', 'tree', 'label'], 'Output': ['output']}
+_GROUPS = {'Model': ['model_dir'], 'Image or tree': ['image', 'tree', 'label'], 'Output': ['out']}
 _BOTH = '--image and --tree exclude each other: give one of them.'
 _FOLDER = 'inspect'
 _SUFFIXES = ('', '_2', '_3')
@@ -64,8 +63,8 @@ def main() -> int:
     found = inspect(trained)
     pictures = found.pictures()
     events = trained.model_dir / _FOLDER
-    folder = Path(FLAGS.output) if FLAGS.output else events / safe_name(FLAGS[name].value)
-    with writing('output' if FLAGS.output else 'model_dir', folder):
+    folder = Path(FLAGS.out) if FLAGS.out else events / safe_name(FLAGS[name].value)
+    with writing('out' if FLAGS.out else 'model_dir', folder):
         folder.mkdir(parents=True, exist_ok=True)
         write_pictures(folder, pictures)
     say(f'{"Prediction":<16} {_prediction(trained, found)}')

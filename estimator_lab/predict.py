@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TextIO
 from absl import flags
 
 from estimator_lab.console import command
-from estimator_lab.console.outputs import writing
-from estimator_lab.console.progress import say, silence, warn, why_unwritten
+from estimator_lab.console.outputs import check_no_input, written_whole
+from estimator_lab.console.progress import progress_of, say, silence, warn, why_unwritten
 from estimator_lab.errors import DataError, FlagError, LabError
 
 if TYPE_CHECKING:
@@ -25,11 +25,14 @@ flags.DEFINE_list('data', [], 'more images, folders and archives, as the argumen
 flags.DEFINE_enum(
     'decode', None, ['exact', 'fast'], 'how images are decoded; default: as in training', flag_values=FLAGS
 )
-flags.DEFINE_integer('batch_size', 64, 'images at once', lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer(
+    'batch_size', 64, 'images at once', lower_bound=1, upper_bound=10_000_000, flag_values=FLAGS
+)
 flags.DEFINE_enum('format', 'csv', ['csv', 'jsonl'], 'of the rows', flag_values=FLAGS)
 flags.DEFINE_integer('top', 1, 'labels in a row, the most probable first', lower_bound=1, flag_values=FLAGS)
 flags.DEFINE_string('out', None, 'file for the rows; default: standard output', flag_values=FLAGS)
-flags.DEFINE_string('output', None, 'new folder for vectors (npz) and pictures (PNG)', flag_values=FLAGS)
+flags.DEFINE_string('files', None, 'new folder for vectors (npz) and pictures (PNG)', flag_values=FLAGS)
+flags.DEFINE_alias('output', 'files', flag_values=FLAGS)  # as it was called
 
 _USAGE = """Says what a trained model sees in images: a row for each, in their order, as soon as it is known.
 
@@ -43,7 +46,7 @@ _ARGUMENTS = '[IMAGE|FOLDER|TAR...]'
 _GROUPS = {
     'Model': ['model_dir'],
     'Images': ['data', 'decode', 'batch_size'],
-    'Output': ['format', 'top', 'out', 'output'],
+    'Output': ['format', 'top', 'out', 'files'],
 }
 
 
@@ -56,21 +59,29 @@ def main(arguments: list[str]) -> int:
 
     from estimator_lab.data.pipeline.paths import ExampleInput
     from estimator_lab.data.pipeline.report import InputReport
+    from estimator_lab.inference.memory import check_use
     from estimator_lab.inference.model import open_trained
     from estimator_lab.inference.prediction import Table, predicted_batches
     from estimator_lab.inference.prediction_files import PredictionFiles
 
+    if FLAGS.out:
+        check_no_input('out', Path(FLAGS.out), [*arguments, *FLAGS.data])
     trained = open_trained(Path(FLAGS.model_dir))
+    check_use(trained.reader, FLAGS.batch_size)
     wanted = trained.kind.wanted
     examples = ExampleInput([*arguments, *FLAGS.data], warn, wanted)
     table = Table(trained, FLAGS.top)
-    files = PredictionFiles(Path(FLAGS.output)) if FLAGS.output else None
-    report = InputReport(say=lambda line: None, wanted=wanted)
+    files = PredictionFiles(Path(FLAGS.files)) if FLAGS.files else None
+    stack = contextlib.ExitStack()
+    progress = None
+    if FLAGS.out:  # else the rows themselves tell
+        progress = stack.enter_context(progress_of('Predicting', wanted.noun, lambda: examples.share))
+    report = InputReport(say=lambda line: None, wanted=wanted, progress=progress)
     batches = predicted_batches(
         trained, examples, trained.reader_with(FLAGS.decode), FLAGS.batch_size, report
     )
     try:
-        with _rows_stream() as stream, contextlib.closing(batches):
+        with stack, _rows_stream() as stream, contextlib.closing(batches):
             _write(batches, table, files, stream)
     except BrokenPipeError:  # whoever read the rows has enough of them
         silence(sys.stdout)
@@ -109,13 +120,13 @@ def _rows_stream() -> Iterator[TextIO]:
             raise LabError(why_unwritten(error)) from error
         return
     path = Path(FLAGS.out)
-    with writing('out', path), path.open('w', encoding='utf-8', newline='') as file:
+    with written_whole('out', path) as partial, partial.open('w', encoding='utf-8', newline='') as file:
         yield file
 
 
 def _tell_what_is_missing(names: list[str], written: bool) -> None:
     if names and not written:
-        warn(f'Not in the table: {", ".join(names)}; --output=DIR writes them as files.')
+        warn(f'Not in the table: {", ".join(names)}; --files=DIR writes them.')
 
 
 def _conclude(report: 'InputReport', paths: list[str]) -> int:

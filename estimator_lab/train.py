@@ -35,6 +35,7 @@ An image's label is its parent folder: train/n000001/0001_01.jpg has the label n
 Models:
 """ + '\n'.join(f'  {model.name:<12} {model.summary}' for model in MODELS.values())
 _GROUPS = groups_of(Settings)
+_LARGE_CHECKPOINT = 50e6  # bytes
 _GROUPS['Output'].append('verbose')
 
 
@@ -88,7 +89,9 @@ def _announce(experiment: 'Experiment') -> None:
     if inputs.unseen:
         _say(f'Evaluation data  {_size(inputs.evaluation)}: {_named(inputs.evaluation)}')
     else:
-        _say('Evaluation data  the training data (give --eval_data or --split for other images)')
+        share = inputs.evaluated_share(settings)
+        some = f'{inputs.evaluated(settings):,} of ' if share < 1 else ''
+        _say(f'Evaluation data  {some}the training data (give --eval_data or --split for other images)')
     if settings.shuffle_buffer > 1:
         _say(f'Shuffling        {_shuffling(inputs.train, settings.shuffle_buffer)}')
     if experiment.warm_start:
@@ -141,10 +144,19 @@ def _conclude(experiment: 'Experiment', result: 'Result') -> int:
         _say(f'{name:<24} {value:.4f}')
     _say('')
     _say(headline(experiment.run.model, result.metrics, on, result.step))
-    _say(f'Checkpoint       {result.checkpoint}')
+    _say(f'Checkpoint       {result.checkpoint}{_kept(result.checkpoint, settings)}')
     _say(f'TensorBoard      {command.tensorboard(settings.model_dir)}')
     _say(f'Next             {_next_command(settings)}')
     return 0
+
+
+def _kept(checkpoint: str, settings: Settings) -> str:
+    """Returns how much disk checkpoints take, where that is much."""
+    path = Path(checkpoint)
+    size = sum(file.stat().st_size for file in path.parent.glob(f'{path.name}.*'))
+    if size < _LARGE_CHECKPOINT:
+        return ''
+    return f' ({size / 1e6:,.0f} MB; --keep_checkpoints={settings.keep_checkpoints} of them stay)'
 
 
 def _next_command(settings: Settings) -> str:
@@ -160,5 +172,16 @@ def _command() -> str:
     return f'{command.python()} -m estimator_lab.train'
 
 
+def _unknown(name: str) -> str:
+    """Returns the sentence for a flag that is a hyper-parameter."""
+    from estimator_lab.core.hparams import hparam_fields
+
+    having = [m.name for m in MODELS.values() if name in hparam_fields(m.load().Params)]
+    if not having:
+        return ''
+    of = '' if len(having) == len(MODELS) else f' of {", ".join(having)}'
+    return f'--{name} is a hyper-parameter{of}: give --hparams={name}=...; --hparams=help lists all.'
+
+
 if __name__ == '__main__':
-    command.run(main, _USAGE, _GROUPS)
+    command.run(main, _USAGE, _GROUPS, unknown=_unknown)

@@ -124,3 +124,27 @@ def test_what_is_read_is_not_run(tmp_path, capsys):
     file.write_text('import sys\nsys.was_run = True\nraise SystemExit(3)\n')
     assert places(capsys, file) == []
     assert not hasattr(sys, 'was_run')
+
+
+ESTIMATOR = 'import tensorflow as tf\nmodel = tf.estimator.DNNClassifier\n'
+
+
+@pytest.mark.parametrize(
+    ('code', 'remedy'),
+    [
+        ('tf.layers.dense', 'tf1 import tf` in its place: its names'),
+        (
+            'tf.contrib.layers.fully_connected',
+            'tf1 import tf` in its place: its names',
+        ),
+        ('tf.metrics.AUC', 'keep `import tensorflow as tf` and write `import estimator_lab.tf1` above it'),
+        ('tf.keras.optimizers.Adam', 'keep `import tensorflow as tf`'),
+        ('tf.feature_column.numeric_column', 'a program of TensorFlow 2 keeps its line'),
+        ('tf.layers.dense, tf.metrics.AUC', 'a program of TensorFlow 2 keeps its line'),
+    ],
+)
+def test_the_import_that_a_program_needs_is_decided_by_its_names(tmp_path, capsys, code, remedy):
+    file = tmp_path / 'program.py'
+    file.write_text(f'{ESTIMATOR}{code}\n')
+    (line,) = (place for place in places(capsys, file) if place['line'] == 1)
+    assert remedy in line['remedy']

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -16,6 +17,7 @@ from estimator_lab.errors import LabError
 
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 _WIDTH = 26
+_HOME = '~/'
 
 
 def help_text(usage: str, groups: Mapping[str, Sequence[str]], flag_values: Any = flags.FLAGS) -> str:
@@ -52,6 +54,7 @@ def run(
     groups: Mapping[str, Sequence[str]],
     arguments: str = '',
     flag_values: Any = flags.FLAGS,
+    unknown: Callable[[str], str] = lambda name: '',
 ) -> None:
     """Parses the command line, runs `main`, and exits: 0, 1 for bad data, 2 for bad flags.
 
@@ -62,6 +65,7 @@ def run(
       arguments: what the arguments are that are no flags, such as 'ARCHIVE...', of which there has to be
         one, or '[IMAGE...]', of which there need be none: `main` gets the list of them.
       flag_values: the command's flags.
+      unknown: what to say of a flag that there is none of, by its name; '' for nothing of its own.
     """
     if any(argument in ('--help', '-h', '-help', '--helpshort') for argument in sys.argv[1:]):
         say_lines(help_text(usage, groups, flag_values))
@@ -70,13 +74,19 @@ def run(
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors='backslashreplace')
     try:
-        rest = flag_values(sys.argv)[1:]
+        rest = [_at_home(argument) for argument in flag_values(sys.argv)[1:]]
+    except flags.UnrecognizedFlagError as error:
+        own = unknown(error.flagname.lstrip('-').partition('=')[0])
+        _fail(own or str(error).rstrip('.') + '; --help lists the flags.', 2)
+    except (OSError, UnicodeError) as error:  # of a --flagfile
+        _fail(f'--flagfile cannot be read: {error}.', 2)
     except flags.Error as error:
-        _fail(str(error).rstrip('.') + '; --help lists the flags.', 2)
+        _fail(_parse_error(str(error)), 2)
     if rest and not arguments:
         _fail(f'Unexpected argument {rest[0]!r}; all arguments are flags, see --help.', 2)
     if arguments and not rest and not arguments.startswith('['):
         _fail(f'{arguments} is missing, see --help.', 2)
+    _expand_home(flag_values)
     try:
         status = main(rest) if arguments else main()
         check_said()
@@ -85,8 +95,37 @@ def run(
         _fail(str(error), error.exit_status)
     except ImportError as error:
         _fail(' '.join(str(error).split()), 1)
+    except MemoryError as error:
+        _fail(f'This machine has not enough memory for that{f" ({error})" if str(error) else ""}.', 1)
+    except OSError as error:
+        where = f'{error.filename!r} cannot be used' if error.filename else 'The system refuses'
+        _fail(f'{where}: {error.strerror or error}.', 1)
     except KeyboardInterrupt:
         _fail('Stopped.', INTERRUPTED)
+
+
+def _parse_error(words: str) -> str:
+    """Returns the sentence for absl's words of a flag's value."""
+    found = re.match(
+        r'flag (--\w+=.*?): (invalid literal for int|could not convert string to float)', words, re.DOTALL
+    )
+    if found:
+        return f'{found[1]} is no {"whole " if "int" in found[2] else ""}number.'
+    return f'{words.rstrip(".")}; --help lists the flags.'
+
+
+def _expand_home(flag_values: Any) -> None:
+    """Puts the user's own folder for a '~/' that begins a flag's value, as no shell does behind '='."""
+    for name in flag_values:
+        flag = flag_values[name]
+        if isinstance(flag.value, str) and flag.value.startswith(_HOME):
+            flag.value = _at_home(flag.value)
+        elif isinstance(flag.value, list):
+            flag.value = [_at_home(value) if isinstance(value, str) else value for value in flag.value]
+
+
+def _at_home(text: str) -> str:
+    return os.path.expanduser(text) if text.startswith(_HOME) else text  # noqa: PTH111 - a glob keeps its end
 
 
 def _fail(sentence: str, status: int) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from estimator_lab.console.printable import json_escaped, printable
+from estimator_lab.console.progress import warn
 from estimator_lab.errors import FlagError, LabError
 
 _NAME_LENGTH = 100
@@ -36,6 +37,55 @@ def writing(flag: str, path: Path) -> Iterator[None]:
     except OSError as error:
         kind = LabError if error.errno in NO_ROOM else FlagError
         raise kind(f'--{flag}={path} cannot be written: {error.strerror or error}.') from error
+
+
+@contextmanager
+def written_whole(flag: str, path: Path) -> Iterator[Path]:
+    """Yields the name to write a file under, which takes its own name once the block ends well.
+
+    Whatever ends it early leaves what was there, and beside it, said in a warning, what was written so far.
+    A device or a pipe is written itself.
+
+    Args:
+      flag: that names it.
+      path: of the file.
+
+    Raises:
+      FlagError: the path is a folder, or can't be written.
+      LabError: it could, if there were room on the disk.
+    """
+    if path.is_dir():
+        raise FlagError(f'--{flag}={path} is a folder: name a file in it, such as {path / "NAME"}.')
+    if os.path.lexists(path) and not path.is_file():
+        with writing(flag, path):
+            yield path
+        return
+    partial = path.with_name(f'{path.name}.partial')
+    try:
+        with writing(flag, path):
+            yield partial
+            partial.replace(path)
+    except BaseException:
+        if partial.exists() and not partial.stat().st_size:
+            partial.unlink()
+        elif partial.exists():
+            warn(f'What was written so far is in {partial}.')
+        raise
+
+
+def check_no_input(flag: str, path: Path, inputs: Iterable[str]) -> None:
+    """Makes sure that results don't take the place of what they are made from.
+
+    Raises:
+      FlagError: they would.
+    """
+    for name in inputs:
+        try:
+            is_same = path.samefile(name)
+        except (OSError, ValueError):
+            continue
+        if is_same:
+            raise FlagError(f'--{flag}={path} is {name!r}, which is read: name another file for the results.')
 
 
 @contextmanager

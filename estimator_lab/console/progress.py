@@ -5,8 +5,11 @@ reason to end the work: `check_said` tells at its end.
 """
 
 import os
+import shutil
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 from estimator_lab.console.printable import printable
@@ -55,7 +58,10 @@ class StatusLine:
         self._due = time.monotonic() + self._seconds
         self._shown = True
         line = printable(line)
-        _write(self._stream, f'\r\033[K{line}' if self.is_live else f'{line}\n')
+        if self.is_live:
+            _write(self._stream, f'\r\033[K{fitted(line, shutil.get_terminal_size().columns)}')
+        else:
+            _write(self._stream, f'{line}\n')
 
     def close(self) -> None:
         """Takes it off the terminal."""
@@ -95,6 +101,34 @@ class Progress:
     def close(self) -> None:
         """Takes the bar off the terminal."""
         self._status.close()
+
+
+@contextmanager
+def progress_of(title: str, noun: str, share: Callable[[], float | None]) -> Iterator[Callable[[int], None]]:
+    """Yields what is to be told how many examples are done; it shows that on standard error.
+
+    Args:
+      title: what is being done.
+      noun: what people call the examples.
+      share: returns how much of the whole they are, in [0, 1]; None where nobody knows.
+    """
+    progress = Progress(title, sys.stderr)
+    try:
+        yield lambda done: progress(f'{done:,} {noun}', share())
+    finally:
+        progress.close()
+
+
+def fitted(line: str, columns: int) -> str:
+    """Returns a line without those of its last parts that would make a terminal scroll.
+
+    Args:
+      line: its parts are two spaces apart, the one that matters most first.
+      columns: of the terminal, the last of which stays empty.
+    """
+    while len(line) >= columns and '  ' in line:
+        line = line.rpartition('  ')[0].rstrip()
+    return line[: max(columns - 1, 0)]
 
 
 def say(line: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from estimator_lab.data.order.order import LazyMember
-from estimator_lab.data.tar.stream import Member
+from estimator_lab.data.tar.member import Member
 
 _MEGABYTE = 2**20
 

@@ -8,7 +8,7 @@ from absl import flags
 
 from estimator_lab.console import command
 from estimator_lab.console.progress import say
-from estimator_lab.data.cache import partial_name
+from estimator_lab.data.cache import partial_name, publish
 from estimator_lab.data.demo_sets import listops, mnist
 from estimator_lab.data.demo_sets.archives import cached_demo
 from estimator_lab.errors import DataError
@@ -65,7 +65,7 @@ def _copy(path: Path, target: Path) -> None:
     partial = partial_name(target)
     try:
         shutil.copyfile(path, partial)
-        partial.replace(target)
+        publish(partial, target)
     finally:
         partial.unlink(missing_ok=True)
 

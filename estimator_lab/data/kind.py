@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 from estimator_lab.data.order.order import ScheduledMember
-from estimator_lab.data.tar.stream import Wanted
+from estimator_lab.data.tar.member import Wanted
 
 if TYPE_CHECKING:  # loading TensorFlow takes seconds, and most of what reads archives does without it
     from estimator_lab.tf1 import Tensor

@@ -2,8 +2,9 @@
 
 from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.kind import Kind
+from estimator_lab.data.members import first_member
+from estimator_lab.data.tar.member import Wanted, is_image_head
 from estimator_lab.data.tar.sources import is_pipe
-from estimator_lab.data.tar.stream import Wanted, stream_members
 from estimator_lab.data.trees.kind import TREES
 from estimator_lab.data.trees.parse import is_line
 from estimator_lab.errors import DataError
@@ -24,12 +25,13 @@ def kind_in(archive: str) -> Kind | None:
         'examples',
         lambda name: any(kind.wanted.accepts(name) for kind in KINDS.values()),
         of_lines.wanted.name_of_line,
+        is_image_head,
     )
     try:
-        first = next(stream_members(archive, wanted=anything), None)
+        first = first_member(archive, anything)
     except DataError:
         return None
     # Any text has lines; one without a bracket is something else.
     if first is None or (is_line(first.name) and b'(' not in first.data):
         return None
-    return next((kind for kind in KINDS.values() if kind.wanted.accepts(first.name)), None)
+    return next((kind for kind in KINDS.values() if kind.wanted.accepts(first.name)), IMAGES)

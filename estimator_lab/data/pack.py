@@ -12,6 +12,9 @@ from estimator_lab.errors import FlagError
 FLAGS = flags.FlagValues()
 
 flags.DEFINE_string('out', None, 'folder for the shards; made if it is not there', flag_values=FLAGS)
+flags.DEFINE_string(
+    'labels', None, "table of a name and a label a line; default: images' folders", flag_values=FLAGS
+)
 flags.DEFINE_integer(
     'shards', None, 'how many to write', lower_bound=1, upper_bound=10_000, flag_values=FLAGS
 )
@@ -21,6 +24,7 @@ flags.DEFINE_integer(
     None,
     'scale larger images down to this shorter side, in pixels',
     lower_bound=1,
+    upper_bound=65_535,
     flag_values=FLAGS,
 )
 flags.DEFINE_integer(
@@ -39,17 +43,18 @@ flags.DEFINE_bool(
 )
 flags.DEFINE_bool('verify', False, 'compare the shards in DIR with their manifest instead', flag_values=FLAGS)
 
-_USAGE = """Packs tar archives, plain or compressed, into shuffled, uncompressed shards, in one pass.
+_USAGE = """Packs tar archives, plain or compressed, and folders into shuffled, uncompressed shards.
 
   python -m estimator_lab.data.pack faces.tar.gz --out=shards --shards=12
   python -m estimator_lab.data.pack 'train-*.tar' --out=small --shards=4 --image_size=160
+  python -m estimator_lab.data.pack photos/ --out=shards --shards=4
   python -m estimator_lab.data.pack --verify shards
 
 '-' is standard input, with images. Without --image_size the bytes of images are copied as they are.
 Texts of a tree a line become archives of trees."""
 _GROUPS = {
     'Shards': ['out', 'shards', 'seed', 'verify'],
-    'Images': ['image_size', 'quality', 'max_bad_fraction', 'use_damaged'],
+    'Images': ['labels', 'image_size', 'quality', 'max_bad_fraction', 'use_damaged'],
 }
 
 
@@ -64,6 +69,7 @@ def main(arguments: list[str]) -> int:
         raise FlagError('--quality needs --image_size: without it the bytes of images stay as they are.')
 
     from estimator_lab.data.kinds import kind_of
+    from estimator_lab.data.label_table import read_label_table
     from estimator_lab.data.packing.packing import PackSettings, pack
     from estimator_lab.data.tar.sources import expand_archives
 
@@ -79,7 +85,10 @@ def main(arguments: list[str]) -> int:
     kind = kind_of(archives[0])
     if FLAGS.image_size and 'image_size' not in kind.settings:
         raise FlagError(f'--image_size is for images, but {archives[0]!r} holds {kind.noun}.')
-    manifest = pack(archives, out, settings, say, kind.wanted)
+    wanted = kind.wanted
+    if FLAGS.labels:
+        wanted = wanted._replace(labels=read_label_table(Path(FLAGS.labels)))
+    manifest = pack(archives, out, settings, say, wanted)
     title, megabytes = kind.noun.capitalize(), manifest.bytes / 1e6
     say(f'{title:<9} {manifest.images:,} of {len(manifest.labels):,} labels, {megabytes:,.1f} MB')
     if manifest.skipped:
@@ -93,7 +102,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _verify(folders: list[str]) -> int:
-    for name in ('out', 'shards', 'image_size'):
+    for name in ('out', 'shards', 'image_size', 'labels'):
         if FLAGS[name].present:
             raise FlagError(f'--verify and --{name} exclude each other.')
 
@@ -110,4 +119,4 @@ def _verify(folders: list[str]) -> int:
 
 
 if __name__ == '__main__':
-    command.run(main, _USAGE, _GROUPS, 'ARCHIVE...', FLAGS)
+    command.run(main, _USAGE, _GROUPS, 'ARCHIVE|FOLDER...', FLAGS)

@@ -4,7 +4,9 @@ from pathlib import Path
 
 from estimator_lab.console import command
 from estimator_lab.console.progress import Progress, say
+from estimator_lab.data.folder.index import open_folder
 from estimator_lab.data.kinds import kind_of
+from estimator_lab.data.members import is_folder
 from estimator_lab.data.tar.index import Index, build_index, path_beside, path_in_cache
 from estimator_lab.data.tar.sources import expand_archives
 from estimator_lab.errors import DataError
@@ -14,12 +16,18 @@ _USAGE = """Writes an index beside each tar archive (or into the cache folder, i
   python -m estimator_lab.data.tar_index faces.tar
   python -m estimator_lab.data.tar_index 'shards/*.tar'
 
-Training does the same at its first use of an archive, in the cache folder."""
+Training does the same at its first use of an archive, in the cache folder. Of a folder of images it says what
+is in it."""
 
 
 def _index_all(patterns: list[str]) -> int:
     for archive in expand_archives(patterns):
         progress, kind = Progress(f'Indexing {archive}'), kind_of(archive)
+        if is_folder(archive):
+            found = open_folder(archive, progress, say, kind.wanted)
+            progress.close()
+            say(f'{_describe(found, kind.noun)}; a folder is looked through at each start, without an index')
+            continue
         index = build_index(archive, progress, say, kind.wanted)
         progress.close()
         place = path_beside(archive) or path_in_cache(archive)
@@ -28,7 +36,11 @@ def _index_all(patterns: list[str]) -> int:
         except OSError:
             place = path_in_cache(archive)
             _write(index, place)
-        say(_describe(index, kind.noun, place))
+        if not len(index):
+            others = f', {index.others}' if index.others else ''
+            raise DataError(f'{archive!r} holds no {kind.noun}{others}.')
+        size = f'index of {index.nbytes / 1e6:.1f} MB in {place}'
+        say(f'{_describe(index, kind.noun)}; {size}')
         if index.damage:
             raise DataError(f'The index ends where the archive does: {index.damage}')
     return 0
@@ -41,18 +53,15 @@ def _write(index: Index, place: Path) -> None:
         raise DataError(f'{place} cannot be written: {error.strerror or error}.') from error
 
 
-def _describe(index: Index, noun: str, place: Path) -> str:
+def _describe(index: Index, noun: str) -> str:
     counts = sorted((count, label) for label, count in index.counts.items())
     spread = ''
     if counts:
         (fewest, rare), (most, common) = counts[0], counts[-1]
         spread = f', from {fewest:,} {noun} ({rare}) to {most:,} ({common})'
     access = 'random access' if index.random_access else 'one pass only (compressed)'
-    return (
-        f'{index.archive}: {len(index):,} {noun}, {len(counts):,} labels{spread}; {access}; '
-        f'index of {index.nbytes / 1e6:.1f} MB in {place}'
-    )
+    return f'{index.archive}: {len(index):,} {noun}, {len(counts):,} labels{spread}; {access}'
 
 
 if __name__ == '__main__':
-    command.run(_index_all, _USAGE, {}, 'ARCHIVE...')
+    command.run(_index_all, _USAGE, {}, 'ARCHIVE|FOLDER...')

@@ -160,12 +160,25 @@ def without_cluster() -> Iterator[None]:
 def _why_no_model(model_dir: Path) -> str:
     if not model_dir.is_dir():
         return 'is no folder'
-    phases = sorted(path.parent.name for path in model_dir.glob('*/experiment.json'))
+    inner = sorted(model_dir.glob('*/experiment.json'), key=lambda path: path.stat().st_mtime, reverse=True)
+    runs = [path.parent for path in inner if not _is_phase(path.parent)]
+    if runs:
+        count = f'{len(runs)} folders of models' if len(runs) > 1 else 'the folder of a model'
+        return f'holds no model itself, but {count}: name one of them, such as {runs[0]}'
+    phases = sorted(path.parent.name for path in inner)
     if phases:
         return (
             f'is still being pre-trained: train on, or name the folder of a phase in it, such as {phases[-1]}'
         )
     return 'holds no experiment.json, so that no model was trained in it'
+
+
+def _is_phase(folder: Path) -> bool:
+    """Whether a folder is that of a phase of pre-training, and no model of its own."""
+    with contextlib.suppress(DataError):
+        record = read_record(folder)
+        return record is not None and record.hparams.get('phase') == folder.name
+    return False
 
 
 def _check_examples(record: Record, model: Model) -> None:

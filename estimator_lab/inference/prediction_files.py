@@ -61,11 +61,11 @@ class PredictionFiles:
         self._bytes = 0
         self._files = 0
         self._images = 0
-        with writing('output', folder):
+        with writing('files', folder):
             folder.mkdir(parents=True, exist_ok=True)
             filled = any(folder.iterdir())
         if filled:
-            raise FlagError(f'--output={folder} is not empty: name another folder.')
+            raise FlagError(f'--files={folder} is not empty: name another folder.')
 
     def __enter__(self) -> 'PredictionFiles':
         return self
@@ -88,7 +88,7 @@ class PredictionFiles:
             return
         path = self._folder / f'vectors-{self._files:05}.npz'
         arrays: dict[str, Any] = {name: np.concatenate(parts) for name, parts in self._waiting.items()}
-        with writing('output', self._folder):
+        with writing('files', self._folder):
             np.savez(path, **{KEY: np.array(self._keys), **arrays})
         self._files += 1
         self._keys, self._waiting, self._bytes = [], {}, 0
@@ -110,7 +110,7 @@ class PredictionFiles:
         for name, images in pictures.items():
             folder = Path(safe_name(name))
             files = [folder / _picture_name(self._images + n, key) for n, key in enumerate(keys)]
-            with writing('output', self._folder):
+            with writing('files', self._folder):
                 (self._folder / folder).mkdir(exist_ok=True)
                 for file, image in zip(files, images, strict=True):
                     as_picture(image).save(self._folder / file)

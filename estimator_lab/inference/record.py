@@ -18,7 +18,7 @@ from estimator_lab.data.images.decode import MAX_PIXELS, MAX_SIDE
 from estimator_lab.data.order.legs import Leg, Source
 from estimator_lab.errors import DataError, FlagError
 
-_FILE = 'experiment.json'
+FILE = 'experiment.json'
 _LONGEST_TEXT = 200
 _LARGEST = 2**40  # steps, and images of an archive or an epoch
 
@@ -79,7 +79,7 @@ def read_record(model_dir: Path) -> Record | None:
     Raises:
       DataError: if its file can't be understood, or was written by a newer version.
     """
-    path = model_dir / _FILE
+    path = model_dir / FILE
     try:
         fields = read_json(path)
         if not isinstance(fields, dict):
@@ -162,7 +162,7 @@ def write_record(model_dir: Path, record: Record) -> None:
     Raises:
       OSError: it can't be written.
     """
-    path = model_dir / _FILE
+    path = model_dir / FILE
     partial = path.with_suffix('.partial')
     partial.unlink(missing_ok=True)
     with partial.open('x', encoding='utf-8') as file:  # never through a link
@@ -181,7 +181,7 @@ def link_model(checkpoint: Path, folder: Path) -> None:
       OSError: it can't be written.
     """
     files = sorted(checkpoint.parent.glob(f'{glob.escape(checkpoint.name)}.*'))
-    record = checkpoint.parent / _FILE
+    record = checkpoint.parent / FILE
     if not files or not record.exists():
         return
     folder.mkdir()
@@ -190,7 +190,7 @@ def link_model(checkpoint: Path, folder: Path) -> None:
             (folder / file.name).hardlink_to(file)
         except OSError:  # a file system that knows no links
             shutil.copyfile(file, folder / file.name)
-    shutil.copyfile(record, folder / _FILE)
+    shutil.copyfile(record, folder / FILE)
     (folder / 'checkpoint').write_text(f'model_checkpoint_path: "{checkpoint.name}"\n', encoding='utf-8')
 
 

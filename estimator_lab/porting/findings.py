@@ -12,6 +12,7 @@ from estimator_lab.porting.source import Source, Use
 
 TF = 'tensorflow'
 _V1 = ('tensorflow.compat.v1', 'tensorflow.compat.v2', 'tensorflow.compat', 'tensorflow.python')
+_KERAS = ('keras.', 'function', 'GradientTape')
 SHOWN = 5  # places of each reason
 
 
@@ -36,12 +37,33 @@ def _in_source(source: Source) -> Iterator[Finding]:
     prepared = any(
         use.name.rpartition('.')[2] in rules.MAKES_A_GRAPH for use in source.uses if use.kind == 'name'
     )
+    style = _style_of(source.uses)
     seen = set()
     for use in source.uses:
         rule = _rule_of(use, prepared)
+        if rule is rules.IMPORT_LINE:
+            rule = style
+        elif rule is rules.MIXED and style is rules.OF_TENSORFLOW_2:
+            rule = None  # with that line kept, they are there
         if rule and (rule, use.line) not in seen:
             seen.add((rule, use.line))
             yield Finding(rule, source.file, use.line, use.name)
+
+
+def _style_of(uses: Iterable[Use]) -> Rule:
+    """Returns what becomes of `import tensorflow as tf`, by the TensorFlow whose names a program uses."""
+    v1, v2 = _apis()
+    paths = {use.name.partition('.')[2] for use in uses if use.name.startswith(f'{TF}.')}
+    paths = {path for path in paths if path.partition('.')[0] not in ('compat', 'estimator', 'python')}
+    of_1 = any(_is_contrib(path) or (_has(v1, path) and not _has(v2, path)) for path in paths)
+    of_2 = any(path.startswith(_KERAS) or (_has(v2, path) and not _has(v1, path)) for path in paths)
+    if of_1 == of_2:
+        return rules.IMPORT_LINE
+    return rules.OF_TENSORFLOW_1 if of_1 else rules.OF_TENSORFLOW_2
+
+
+def _is_contrib(path: str) -> bool:
+    return path.partition('.')[0] == 'contrib'
 
 
 def _rule_of(use: Use, prepared: bool) -> Rule | None:

@@ -17,6 +17,14 @@ IMPORT_LINE = Rule(
     'write `from estimator_lab.tf1 import tf` in its place; a program of TensorFlow 2 keeps its line and '
     'writes `import estimator_lab.tf1` above it',
 )
+OF_TENSORFLOW_1 = Rule(
+    IMPORT_LINE.reason,
+    'write `from estimator_lab.tf1 import tf` in its place: its names are those of TensorFlow 1',
+)
+OF_TENSORFLOW_2 = Rule(
+    'names of TensorFlow 2 beside tf.estimator, which TensorFlow has no longer',
+    'keep `import tensorflow as tf` and write `import estimator_lab.tf1` above it',
+)
 MIXED = Rule(
     'names that TensorFlow 2 alone has, beside an Estimator',
     'keep `import tensorflow as tf` and write `import estimator_lab.tf1` above it; with the v1 line '

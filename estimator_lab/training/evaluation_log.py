@@ -6,6 +6,7 @@ from typing import Any
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.inference.metrics_text import images_text, worth_showing
 from estimator_lab.tf1 import tf
+from estimator_lab.training.hooks import Pauses
 
 
 class EvaluationLog(tf.estimator.Exporter):
@@ -14,6 +15,7 @@ class EvaluationLog(tf.estimator.Exporter):
     Args:
       report: of the evaluation's input, whose error ends the run.
       say: shows one line to the user.
+      pauses: is told that the evaluation has ended.
 
     Attributes:
       last: the last evaluation's metrics, by name; empty before the first.
@@ -21,7 +23,8 @@ class EvaluationLog(tf.estimator.Exporter):
 
     name = 'evaluation_log'
 
-    def __init__(self, report: InputReport, say: Callable[[str], None]) -> None:
+    def __init__(self, report: InputReport, say: Callable[[str], None], pauses: Pauses) -> None:
+        self._pauses = pauses
         self._report = report
         self._say = say
         self.last: Mapping[str, float] = {}
@@ -34,6 +37,7 @@ class EvaluationLog(tf.estimator.Exporter):
         eval_result: Any,
         is_the_final_export: bool,
     ) -> None:
+        self._pauses.end()
         self._report.raise_error()
         self.last = eval_result
         shown = ', '.join(f'{name} {value:.4f}' for name, value in worth_showing(eval_result))

@@ -1,6 +1,7 @@
 """Data + model -> the phases of a training run, and the run itself. Reads no flags."""
 
 import contextlib
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,9 +11,11 @@ from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentenc
 from estimator_lab.core.hparams import structural_fields
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.importing import is_imported
+from estimator_lab.inference.memory import check_training, measure
 from estimator_lab.inference.record import check_same
 from estimator_lab.tf1 import tf
 from estimator_lab.training.distribution import read_role
+from estimator_lab.training.fresh_start import undone_if_in_vain
 from estimator_lab.training.inputs import Inputs
 from estimator_lab.training.interrupt import Interrupted, StopSwitch
 from estimator_lab.training.phase_trainer import PhaseTrainer
@@ -22,6 +25,7 @@ from estimator_lab.training.settings import Settings
 from estimator_lab.training.warm_start import WarmStart, open_warm_start
 
 Say = Callable[[str], None]
+_SMALL_BATCH = 2**23  # numbers
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,7 @@ class Experiment:
         plans = plan_phases(self.run, self.role.workers, self.role.batches_a_step(strategy))
         for plan in plans:
             _check_folder(plan)
+        _check_memory(plans[-1])
         if self.role.trains:
             self._check_changes(plans)
         self.warm_start = _open_warm_start(plans)
@@ -117,7 +122,11 @@ class Experiment:
           DataError: if the data breaks off on the way; what was learned by then has been saved.
           LabError: if TensorFlow can't go on, in one sentence of its own; if the rest of a cluster is gone.
         """
-        with self._alone():
+        folder = self.run.settings.model_dir
+        is_new = not folder.exists()
+        with self._alone(), contextlib.ExitStack() as stack:
+            if not self.role.cluster:
+                stack.enter_context(undone_if_in_vain(folder, is_new, self.saved_step))
             return self._train()
 
     @contextlib.contextmanager
@@ -187,6 +196,15 @@ def _open_warm_start(plans: Sequence[Plan]) -> WarmStart | None:
             '--warm_start takes the place of pre-training: give --hparams=pretrain_epochs=0 as well.'
         )
     return open_warm_start(settings.warm_start, plans[-1])
+
+
+def _check_memory(plan: Plan) -> None:
+    """Makes sure that a step fits into memory; networks and batches of usual sizes are not looked at."""
+    run = plan.run
+    floats = run.settings.batch_size * math.prod(run.params['image_shape'])
+    if floats < _SMALL_BATCH and not run.settings.hparams:
+        return
+    check_training(measure(run.model.load(), plan.params, run.reader), run.settings.batch_size)
 
 
 def _check_folder(plan: Plan) -> None:

@@ -13,6 +13,59 @@ _TERMINAL_SECONDS = 0.5
 _PLAIN_SECONDS = 10.0
 
 
+class Pauses:
+    """How long training stood still for evaluations, in which it is not slow.
+
+    Attributes:
+      seconds: so far.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._began: float | None = None
+
+    def begin(self) -> None:
+        """An evaluation begins."""
+        self._began = time.monotonic()
+
+    def end(self) -> None:
+        """It has ended, or nothing had begun."""
+        if self._began is not None:
+            self.seconds += time.monotonic() - self._began
+            self._began = None
+
+
+class EvaluationProgressHook(tf.train.SessionRunHook):
+    """Shows how far an evaluation has come.
+
+    Args:
+      batch_size: examples in a step.
+      total: examples in all; None where nobody knows.
+      noun: what people call them.
+      stream: where it goes; None is standard output.
+    """
+
+    def __init__(self, batch_size: int, total: int | None, noun: str, stream: TextIO | None = None) -> None:
+        self._batch_size = batch_size
+        self._total = total
+        self._noun = noun
+        self._stream = stream
+
+    def begin(self) -> None:
+        self._status = StatusLine(self._stream, _TERMINAL_SECONDS, _PLAIN_SECONDS)
+        self._seen = 0
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        self._seen += self._batch_size
+        if self._status.is_due():
+            seen = self._seen if self._total is None else min(self._seen, self._total)
+            of = '' if self._total is None else f' of {self._total:,}'
+            self._status.show(f'evaluating {seen:,}{of} {self._noun}')
+
+    def end(self, session: Any) -> None:
+        self._status.close()
+
+
 class SpeedHook(tf.train.SessionRunHook):
     """Writes steps per second and examples per second.
 
@@ -23,9 +76,12 @@ class SpeedHook(tf.train.SessionRunHook):
       batch_size: examples in a step.
       every_n_steps: steps between two summaries.
       output_dir: where the summaries go.
+      pauses: the time in which nothing was to be trained.
     """
 
-    def __init__(self, batch_size: int, every_n_steps: int, output_dir: str) -> None:
+    def __init__(self, batch_size: int, every_n_steps: int, output_dir: str, pauses: Pauses) -> None:
+        self._pauses = pauses
+        self._paused = 0.0
         self._batch_size = batch_size
         self._timer = tf.train.SecondOrStepTimer(every_steps=every_n_steps)
         self._output_dir = output_dir
@@ -42,7 +98,9 @@ class SpeedHook(tf.train.SessionRunHook):
         if not self._timer.should_trigger_for_step(step):
             return
         seconds, steps = self._timer.update_last_triggered_step(step)
-        if seconds:
+        paused, self._paused = self._pauses.seconds - self._paused, self._pauses.seconds
+        if seconds and seconds > paused:
+            seconds -= paused
             self._write(step, keys.STEPS_PER_SECOND, steps / seconds)
             self._write(step, keys.EXAMPLES_PER_SECOND, steps / seconds * self._batch_size)
 
@@ -102,11 +160,13 @@ class ProgressHook(tf.train.SessionRunHook):
     Args:
       max_steps: the step at which training ends.
       batch_size: examples in a step.
+      pauses: the time in which nothing was to be trained.
       stream: where the lines go; None is standard output.
     """
 
-    def __init__(self, max_steps: int, batch_size: int, stream: TextIO | None = None) -> None:
+    def __init__(self, max_steps: int, batch_size: int, pauses: Pauses, stream: TextIO | None = None) -> None:
         self._max_steps = max_steps
+        self._pauses = pauses
         self._batch_size = batch_size
         self._stream = stream
 
@@ -124,11 +184,11 @@ class ProgressHook(tf.train.SessionRunHook):
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
         # The fetched step may be read before or after it is counted: one off, and good enough to show.
-        step, now = int(run_values.results['step']), time.monotonic()
+        step, now = int(run_values.results['step']), time.monotonic() - self._pauses.seconds
         if self._status is None:
             self._status = StatusLine(self._stream, _TERMINAL_SECONDS, _PLAIN_SECONDS)
         elif self._status.is_due():
-            rate = (step - self._shown_step) / (now - self._shown_at)
+            rate = (step - self._shown_step) / max(now - self._shown_at, 1e-9)
             self._status.show(self._line(step, run_values.results['loss'], rate))
         else:
             return
@@ -142,5 +202,5 @@ class ProgressHook(tf.train.SessionRunHook):
         left = max(self._max_steps - step, 0) / rate if rate else 0
         return (
             f'step {step:>{len(str(self._max_steps))}}/{self._max_steps}  loss {loss:.4f}  '
-            f'{rate:.1f} steps/s  {rate * self._batch_size:,.0f} examples/s  {clock(left)} left'
+            f'{clock(left)} left  {rate:.1f} steps/s  {rate * self._batch_size:,.0f} examples/s'
         )

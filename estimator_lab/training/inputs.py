@@ -1,23 +1,27 @@
 """The examples that a run trains and evaluates on, and their labels."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.kinds import KINDS, kind_in
+from estimator_lab.data.label_table import read_label_table
 from estimator_lab.data.labels import Vocabulary, read_vocabulary
 from estimator_lab.data.order.alternating import AlternatingOrder
 from estimator_lab.data.order.archives import Archives, Say, open_archives
 from estimator_lab.data.order.legs import Leg, Source
 from estimator_lab.data.order.order import Order
 from estimator_lab.data.order.parts import EVERYTHING, Part, WorkerShard
+from estimator_lab.data.tar.member import Wanted
 from estimator_lab.data.tar.sources import expand_archives, is_pipe
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.registry import Model
 from estimator_lab.training.settings import Settings
 
 _LABELS_NAMED = 3
+_MOST_EVALUATED = 20_000  # of the training data, where nobody gave other data or a number
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,25 @@ class Inputs:
             return self.train.sources
         doubled = (replace(source, images=2 * source.images) for source in self.unlabelled.sources)
         return (*doubled, *(replace(source, images=0) for source in self.train.sources))
+
+    def evaluated_share(self, settings: Settings) -> float:
+        """Returns which share of its data an evaluation takes, of a training set that is large: 1 for all."""
+        total = self.evaluation.total
+        if self.unseen or settings.eval_steps or total is None or total <= _MOST_EVALUATED:
+            return 1.0
+        return _MOST_EVALUATED / total
+
+    def eval_steps(self, settings: Settings) -> int | None:
+        """Returns the batches of an evaluation; None for all."""
+        if self.evaluated_share(settings) < 1:
+            return math.ceil(_MOST_EVALUATED / settings.batch_size)
+        return settings.eval_steps
+
+    def evaluated(self, settings: Settings) -> int | None:
+        """Returns the examples of an evaluation; None where nobody knows."""
+        total, steps = self.evaluation.total, self.eval_steps(settings)
+        some = None if steps is None else steps * settings.batch_size
+        return min((count for count in (total, some) if count is not None), default=None)
 
     def arranged(self, known: Sequence[Source]) -> 'Inputs':
         """Returns the same with the archives of training that are known in their former order."""
@@ -123,9 +146,12 @@ def open_inputs(
     if settings.split and settings.eval_data:
         raise FlagError('--split divides --data into two, so that --eval_data has no place beside it.')
     train_part, eval_part = _parse_split(settings.split)
-    given = _open(settings.data, settings, kind, say)
+    wanted = kind.wanted
+    if settings.labels:
+        wanted = wanted._replace(labels=read_label_table(settings.labels))
+    given = _open(settings.data, settings, wanted, say)
     if settings.eval_data:
-        evaluation = _open(settings.eval_data, settings, kind, say)
+        evaluation = _open(settings.eval_data, settings, wanted, say)
     elif given.total is None:
         raise FlagError(f'{_once(settings)}: give other {kind.noun} as --eval_data.')
     else:
@@ -142,7 +168,9 @@ def open_inputs(
     vocabulary = _vocabulary(settings, train, known_labels)
     _check_training_labels(train, vocabulary, settings)
     _check_eval_labels(evaluation, vocabulary, say)
-    unlabelled = _open(settings.unlabelled_data, settings, kind, say) if settings.unlabelled_data else None
+    unlabelled = (
+        _open(settings.unlabelled_data, settings, kind.wanted, say) if settings.unlabelled_data else None
+    )
     return Inputs(train, evaluation, vocabulary, unseen, unlabelled)
 
 
@@ -155,7 +183,8 @@ def open_pretraining(settings: Settings, inputs: Inputs, say: Say) -> Inputs:
     """
     train = inputs.train
     if settings.pretrain_data:
-        train = open_archives(settings.pretrain_data, settings.use_damaged, say, train.wanted)
+        wanted = train.wanted._replace(labels=None)
+        train = open_archives(settings.pretrain_data, settings.use_damaged, say, wanted)
     if train.total is None:
         flag = '--pretrain_data' if settings.pretrain_data else '--data'
         raise FlagError(
@@ -165,16 +194,16 @@ def open_pretraining(settings: Settings, inputs: Inputs, say: Say) -> Inputs:
     return replace(inputs, train=train)
 
 
-def _open(patterns: Sequence[str], settings: Settings, kind: Kind, say: Say) -> Archives:
+def _open(patterns: Sequence[str], settings: Settings, wanted: Wanted, say: Say) -> Archives:
     """Opens archives; says so if one has examples of another kind, which its own error does not know."""
     try:
-        return open_archives(patterns, settings.use_damaged, say, kind.wanted)
+        return open_archives(patterns, settings.use_damaged, say, wanted)
     except DataError:
         for archive in expand_archives(patterns):
             other = None if is_pipe(archive) else kind_in(archive)
-            if other not in (None, kind):
+            if other and other.name != wanted.name:
                 raise DataError(
-                    f'{archive!r} holds {other.noun}, but --model={settings.model} takes {kind.noun}.'
+                    f'{archive!r} holds {other.noun}, but --model={settings.model} takes {wanted.noun}.'
                 ) from None
         raise
 
@@ -235,6 +264,8 @@ def _vocabulary(settings: Settings, train: Archives, known_labels: Sequence[str]
         return Vocabulary(train.labels)
     if known_labels:
         return Vocabulary(tuple(known_labels))
+    if train.wanted.labels:
+        return Vocabulary(train.wanted.labels.distinct)
     raise FlagError(
         f'{_once(settings)}, so that its labels cannot be looked up before: give --vocabulary, a text file '
         'of one label a line.'

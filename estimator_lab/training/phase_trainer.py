@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from estimator_lab.console.outputs import writing
-from estimator_lab.console.progress import Progress
+from estimator_lab.console.progress import Progress, StatusLine
 from estimator_lab.data.kind import Reader
 from estimator_lab.data.order.archives import Archives
 from estimator_lab.data.order.legs import Leg
@@ -26,7 +26,7 @@ from estimator_lab.training.best_evaluation import BestEvaluation
 from estimator_lab.training.distribution import Role, run_until_finished
 from estimator_lab.training.evaluation_log import EvaluationLog, StopEarlyHook
 from estimator_lab.training.exporters import export_at_the_end, make_exporters
-from estimator_lab.training.hooks import ProfileHook, ProgressHook, SpeedHook
+from estimator_lab.training.hooks import EvaluationProgressHook, Pauses, ProfileHook, ProgressHook, SpeedHook
 from estimator_lab.training.interrupt import StopEvaluationHook, StopSwitch, StopTrainingHook
 from estimator_lab.training.plans import Plan, saved_step
 from estimator_lab.training.precision import session_config
@@ -37,7 +37,6 @@ Say = Callable[[str], None]
 
 _CHECKPOINTS_A_PHASE = 5
 _MOST_STEPS_BETWEEN_CHECKPOINTS = 2000
-_CHECKPOINTS_KEPT = 3
 _EVALUATOR_POLL_SECONDS = 1
 
 
@@ -65,6 +64,7 @@ class PhaseTrainer:
         self._role = role
         self._strategy = strategy
         self._say = say
+        self._pauses = Pauses()
         with role.scope():  # an Estimator copies its configuration, and the strategy with it
             self.estimator = tf.estimator.Estimator(
                 judged(plan.run.model.load().model_fn, plan.run.judge),
@@ -140,11 +140,11 @@ class PhaseTrainer:
 
     def eval_input_fn(self, report: InputReport) -> InputFn:
         """Returns the input function of evaluation: one epoch in the stored order."""
-        inputs = self.plan.inputs
+        inputs, settings = self.plan.inputs, self.plan.run.settings
         order = inputs.evaluation.order()
-        return archive_input_fn(
-            order, self._plain_reader(), self.plan.run.settings.batch_size, report, inputs.vocabulary
-        )
+        if inputs.evaluated_share(settings) < 1:  # a sample of all, and the same in each evaluation
+            order = inputs.evaluation.order(settings.shuffle_buffer, labels=inputs.labels)
+        return archive_input_fn(order, self._plain_reader(), settings.batch_size, report, inputs.vocabulary)
 
     @property
     def _leg(self) -> Leg:
@@ -156,29 +156,37 @@ class PhaseTrainer:
 
         def eval_unless_stopped() -> Any:
             switch.check()
+            self._pauses.begin()
             return eval_input_fn()
 
-        eval_hooks = [StopEvaluationHook(switch)]
+        inputs = self.plan.inputs
+        eval_steps, shown = inputs.eval_steps(settings), inputs.evaluated(settings)
+        eval_hooks = [
+            StopEvaluationHook(switch),
+            EvaluationProgressHook(settings.batch_size, shown, inputs.evaluation.wanted.noun),
+        ]
         if self.is_finished():
             doing = 'evaluating only' if self._role.evaluates else 'nothing is left to do'
             self._say(f'Already trained for {self.saved_step()} steps: {doing}.')
             if not self._role.evaluates:
                 return {}
-            metrics = self.estimator.evaluate(eval_unless_stopped, settings.eval_steps, eval_hooks)
+            metrics = self.estimator.evaluate(eval_unless_stopped, eval_steps, eval_hooks)
             eval_report.raise_error()
             return metrics
-        stop, log = StopTrainingHook(switch), EvaluationLog(eval_report, self._say)
+        stop, log = StopTrainingHook(switch), EvaluationLog(eval_report, self._say, self._pauses)
         hooks = [stop, StopEarlyHook(log, self._is_stopped_early), *self._chief_hooks()]
         train_spec = tf.estimator.TrainSpec(self.train_input_fn(), self.plan.last_step, hooks)
         eval_spec = tf.estimator.EvalSpec(
             eval_unless_stopped,
-            settings.eval_steps,
+            eval_steps,
             hooks=eval_hooks,
             exporters=[log, *self._exporters],
             start_delay_secs=0,
             # An evaluator of its own looks for new checkpoints that often.
             throttle_secs=0 if self._role.trains else _EVALUATOR_POLL_SECONDS,
         )
+        if self._role.is_chief:
+            StatusLine(first_seconds=0).show('building the graph')
         if self._role.has_no_end_of_its_own:
             run_until_finished(
                 lambda: self._run_task(train_spec, eval_spec),
@@ -210,8 +218,8 @@ class PhaseTrainer:
         settings, folder = self.plan.run.settings, str(self.plan.folder)
         examples = settings.batch_size * self._role.batches_a_step(self._strategy)
         hooks: list[Any] = [
-            ProgressHook(self.plan.last_step, examples),
-            SpeedHook(examples, settings.save_summary_steps, folder),
+            ProgressHook(self.plan.last_step, examples, self._pauses),
+            SpeedHook(examples, settings.save_summary_steps, folder, self._pauses),
         ]
         if self.plan.is_final:
             hooks.append(RunTableHook(self.plan.choices, folder))
@@ -288,5 +296,5 @@ class PhaseTrainer:
             save_checkpoints_steps=every,
             save_summary_steps=settings.save_summary_steps,
             log_step_count_steps=None,  # SpeedHook does it
-            keep_checkpoint_max=_CHECKPOINTS_KEPT,
+            keep_checkpoint_max=settings.keep_checkpoints,
         )

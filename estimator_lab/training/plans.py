@@ -15,9 +15,10 @@ from estimator_lab.tf1 import tf
 from estimator_lab.training.inputs import Inputs
 from estimator_lab.training.resumption import Resumption, Start
 from estimator_lab.training.run import Run
-from estimator_lab.training.settings import Settings
+from estimator_lab.training.settings import MOST_STEPS, Settings
 
 _DEFAULT_EPOCHS = 10
+_MOST_EPOCHS = 1_000_000
 _COMPARED = ('model', 'image_size', 'channels', 'batch_size', 'augment', 'decode', 'precision', 'seed')
 
 
@@ -191,11 +192,14 @@ def _last_step(settings: Settings, phase: Phase, legs: Sequence[Leg]) -> int:
             )
         return settings.max_steps
     epochs = _DEFAULT_EPOCHS if settings.epochs is None else settings.epochs
-    if epochs <= 0:
-        raise FlagError(f'--epochs={epochs:g} must be more than 0.')
+    if not 0 < epochs <= _MOST_EPOCHS:
+        raise FlagError(f'--epochs={epochs:g} must be more than 0, and at most {_MOST_EPOCHS:,}.')
     if not images_in(legs[-1].newest_sources):
         raise FlagError(
             f'--data={",".join(settings.data)} passes by only once, so that nobody knows how many examples '
             'make an epoch: give --max_steps.'
         )
-    return step_after(legs, epochs)
+    step = step_after(legs, epochs)
+    if step > MOST_STEPS:
+        raise FlagError(f'--epochs={epochs:g} takes {step:,} steps, more than the {MOST_STEPS:,} of a run.')
+    return step

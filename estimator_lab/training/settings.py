@@ -8,6 +8,7 @@ from estimator_lab.console.options import option
 from estimator_lab.models.registry import MODELS
 
 _MODEL, _DATA, _IMAGES, _TRAINING, _OUTPUT = 'Model', 'Data', 'Images', 'Training', 'Output'
+MOST_STEPS = 1_000_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,15 +22,22 @@ class Settings:
     hparams: str = option('', _MODEL, "the model's hyper-parameters, name=value,...; 'help' lists them")
 
     data: Sequence[str] = option(
-        (), _DATA, "archives to train on, or texts of trees: paths, globs, URLs, '-'; none: built-in faces"
+        (),
+        _DATA,
+        "archives or folders to train on, or texts of trees: paths, globs, '-'; none: built-in faces",
     )
-    eval_data: Sequence[str] = option((), _DATA, 'tar archives to evaluate on; none: the training data')
+    eval_data: Sequence[str] = option(
+        (), _DATA, 'archives or folders to evaluate on; none: the training data'
+    )
     split: str = option('', _DATA, 'TRAIN,EVAL: shares of the images in --data to train and to evaluate on')
     pretrain_data: Sequence[str] = option(
-        (), _DATA, 'tar archives to pre-train on, labels not needed; none: --data'
+        (), _DATA, 'archives or folders to pre-train on, labels not needed; none: --data'
     )
     unlabelled_data: Sequence[str] = option(
-        (), _DATA, 'tar archives to learn from without labels, beside --data, for semi_supervised=true'
+        (), _DATA, 'archives or folders to learn from without labels, beside --data, for semi_supervised=true'
+    )
+    labels: Path | None = option(
+        None, _DATA, "table of a name and a label a line; default: images' folders, or .cls files beside them"
     )
     vocabulary: Path | None = option(
         None, _DATA, 'file of one label a line; default: the labels in --data, sorted'
@@ -48,7 +56,7 @@ class Settings:
     max_bad_fraction: float = option(0.01, _DATA, 'share of images that may fail to decode', lower=0, upper=1)
     use_damaged: bool = option(False, _DATA, 'use archives that break off up to there, with a warning')
 
-    image_size: int = option(128, _IMAGES, 'side in pixels to which images are scaled', lower=1)
+    image_size: int = option(128, _IMAGES, 'side in pixels to which images are scaled', lower=1, upper=8000)
     channels: int = option(1, _IMAGES, '1 for grey, 3 for colour', choices=(1, 3))
     decode: str = option(
         'exact', _IMAGES, 'fast: JPEGs in half the time, nearly the same', choices=('exact', 'fast')
@@ -59,12 +67,14 @@ class Settings:
     augment: str = option('', _IMAGES, 'random changes in training: shift=PIXELS,mirror,brightness=SHARE')
 
     model_dir: Path = option(None, _TRAINING, 'checkpoints and TensorBoard files; default runs/MODEL')
-    batch_size: int = option(32, _TRAINING, 'examples in a step of one worker', lower=1)
-    max_steps: int | None = option(None, _TRAINING, 'train up to this global step', lower=1)
+    batch_size: int = option(32, _TRAINING, 'examples in a step of one worker', lower=1, upper=10_000_000)
+    max_steps: int | None = option(None, _TRAINING, 'train up to this global step', lower=1, upper=MOST_STEPS)
     epochs: float | None = option(
         None, _TRAINING, 'or for this many passes over the data (default 10)', lower=0
     )
-    eval_steps: int | None = option(None, _TRAINING, 'batches in an evaluation; default all', lower=1)
+    eval_steps: int | None = option(
+        None, _TRAINING, 'batches in an evaluation; default all, but 20,000 training images', lower=1
+    )
     early_stopping: int | None = option(
         None, _TRAINING, 'end after this many evaluations without a better one', lower=1
     )
@@ -90,6 +100,7 @@ class Settings:
     deterministic: bool = option(False, _TRAINING, 'the same weights bit for bit in each run')
 
     save_checkpoints_steps: int | None = option(None, _OUTPUT, 'steps between evaluated checkpoints', lower=1)
+    keep_checkpoints: int = option(2, _OUTPUT, 'how many of the newest checkpoints stay', lower=1)
     save_summary_steps: int = option(50, _OUTPUT, 'steps between TensorBoard summaries', lower=1)
     export: Sequence[str] = option((), _OUTPUT, 'best,latest,final: SavedModels to write on the way')
     profile: bool = option(False, _OUTPUT, "write a timeline of early steps, for Chrome's viewer")

@@ -3,7 +3,7 @@ import io
 import pytest
 
 from estimator_lab.console import progress
-from estimator_lab.console.progress import Progress, clock
+from estimator_lab.console.progress import Progress, clock, fitted
 from estimator_lab.errors import LabError
 
 
@@ -92,3 +92,17 @@ def test_what_a_full_disk_did_not_take_is_told_once(monkeypatch, tmp_path):
         with pytest.raises(LabError, match=r'^Standard output cannot be written: No space left on device\.$'):
             progress.check_said()
     progress.check_said()
+
+
+@pytest.mark.parametrize(
+    ('columns', 'shown'),
+    [
+        (80, 'step 450/500  loss 0.1234  1:02 left  12.3 steps/s  394 examples/s'),
+        (60, 'step 450/500  loss 0.1234  1:02 left  12.3 steps/s'),
+        (20, 'step 450/500'),
+        (8, 'step 45'),
+    ],
+)
+def test_a_line_gives_up_its_last_parts_rather_than_scroll(columns, shown):
+    line = 'step 450/500  loss 0.1234  1:02 left  12.3 steps/s  394 examples/s'
+    assert fitted(line, columns) == shown and len(shown) < columns

@@ -1,7 +1,7 @@
 import numpy as np
 
 from estimator_lab.data.decoded_cache import DecodedCache, cache_for
-from estimator_lab.data.tar.stream import Member
+from estimator_lab.data.tar.member import Member
 
 
 def member(archive, offset):

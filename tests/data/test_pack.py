@@ -111,7 +111,7 @@ def test_standard_input(tmp_path, out):
 @pytest.mark.parametrize(
     ('arguments', 'status', 'sentence'),
     [
-        ([], 2, 'ARCHIVE... is missing'),
+        ([], 2, 'ARCHIVE|FOLDER... is missing'),
         (['SOURCE', '--shards=2'], 2, '--out is missing'),
         (['SOURCE', '--out=OUT'], 2, '--shards is missing'),
         (['SOURCE', '--out=OUT', '--shards=0'], 2, '--shards'),

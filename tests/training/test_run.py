@@ -2,7 +2,7 @@ import pytest
 
 from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.kind import Kind
-from estimator_lab.data.tar.stream import Wanted
+from estimator_lab.data.tar.member import Wanted
 from estimator_lab.errors import FlagError
 from estimator_lab.training.run import check_kind
 from estimator_lab.training.settings import Settings

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from estimator_lab.data.cache import partial_name
+from estimator_lab.data.cache import partial_name, publish
 from estimator_lab.errors import DataError
 
 OPERATORS: dict[str, Callable[[list[int]], int]] = {
@@ -88,7 +88,7 @@ def _write(path: Path, found: Sequence[str]) -> None:
     try:
         with partial.open('x', encoding='ascii', newline='\n') as file:
             file.writelines(f'{line}\n' for line in found)
-        partial.replace(path)
+        publish(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 

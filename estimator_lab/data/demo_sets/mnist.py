@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from estimator_lab.console.regular_files import open_regular
-from estimator_lab.data.cache import partial_name
+from estimator_lab.data.cache import partial_name, publish
 from estimator_lab.errors import DataError
 
 _PARTS = {'train': 'train', 'test': 't10k'}
@@ -82,7 +82,7 @@ def _write(path: Path, part: str, images: Path, labels: Path) -> None:
                 header.size = data.tell()
                 data.seek(0)
                 archive.addfile(header, data)
-        partial.replace(path)
+        publish(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 

@@ -41,10 +41,14 @@ _STRIP_PIXELS = 2**20  # that are converted at once, where the whole in both mod
 _BYTES_A_PIXEL = {'1': 2, 'L': 1, 'P': 5, 'RGB': 4, 'I;16': 3, 'I;16B': 3, 'I;16L': 3, 'I': 5}
 # Bytes beside those that decoders take: two canvases, and the pixels on their way from them; a strip, which
 # may be all; of each value of a JPEG in several scans, its coefficients.
-_BYTES_OF_DECODER = {'WEBP': 12, 'TIFF': 4}
+_BYTES_OF_DECODER = {'WEBP': 12, 'TIFF': 4, 'AVIF': 12, 'JPEG2000': 16, 'PSD': 4}
 _OF_COEFFICIENT = 2
-# Named, as Pillow goes by the content alone and would run Ghostscript for a PostScript 'x.jpg'.
-_FORMATS = ('JPEG', 'PNG', 'BMP', 'DIB', 'GIF', 'WEBP', 'TIFF', 'PPM')
+# Named, as Pillow goes by the content alone and would run Ghostscript for a PostScript 'x.jpg'. In an icon
+# may lie an image of another size than it says.
+_FORMATS = (
+    *('JPEG', 'PNG', 'BMP', 'DIB', 'GIF', 'WEBP', 'TIFF', 'PPM', 'AVIF', 'JPEG2000', 'QOI', 'DDS', 'PSD'),
+    *('SGI', 'SUN', 'XBM', 'XPM', 'PCX', 'TGA'),  # the last two begin with no mark of their own
+)
 
 silence_decoders()
 
@@ -223,9 +227,16 @@ def _shrunk_jpeg(
         return None
 
 
+@functools.cache
+def _readable() -> tuple[str, ...]:
+    """Returns the formats of _FORMATS that this Pillow knows."""
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
 def _open(data: bytes, share: Share) -> Image.Image:
     """Decodes to a mode that Pillow can resize with Lanczos: L or RGB."""
-    image: Image.Image = Image.open(io.BytesIO(data), formats=_FORMATS)
+    image: Image.Image = Image.open(io.BytesIO(data), formats=_readable())
     _check_size(*image.size)
     if image.mode == 'F':
         raise BadExampleError('floating-point pixels have no known value range')

@@ -12,7 +12,6 @@ import numpy as np
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.kind import ImageReader
 from estimator_lab.data.images.shape import ImageShape
-from estimator_lab.data.labels import label_of
 from estimator_lab.data.pipeline.input_fns import Examples, InputFn, dataset_of
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.feature_keys import IMAGE
@@ -84,7 +83,7 @@ def document_input_fn(archives: Sequence[str], height: int = 128, width: int = 1
         for archive in archives:
             for member in stream_members(archive):
                 image = to_unit_range(decode_image(member.data, height, width))
-                yield (*image.ravel(), label_of(member.name))
+                yield (*image.ravel(), member.label)
 
     def input_fn() -> tuple[Any, Any]:
         dataset = tf.data.Dataset.from_generator(examples, (tf.float32,) * pixels + (tf.string,))

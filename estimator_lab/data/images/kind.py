@@ -13,7 +13,7 @@ from estimator_lab.data.images.decode import Decode, decode_image
 from estimator_lab.data.images.shape import ImageShape
 from estimator_lab.data.kind import Arrays, Kind, Signature
 from estimator_lab.data.order.order import ScheduledMember
-from estimator_lab.data.tar import stream
+from estimator_lab.data.tar import member as members
 from estimator_lab.feature_keys import IMAGE
 from estimator_lab.pixels import UINT8_MAX
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # loading TensorFlow takes seconds, and most of what reads ar
     from estimator_lab.tf1 import Tensor
 
 
-IMAGES = Kind(stream.IMAGES, frozenset({'image_size', 'channels', 'decode', 'decoded_cache', 'augment'}))
+IMAGES = Kind(members.IMAGES, frozenset({'image_size', 'channels', 'decode', 'decoded_cache', 'augment'}))
 """The kind of example that most models take."""
 
 

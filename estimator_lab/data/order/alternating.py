@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from estimator_lab.data.order.order import LazyMember, Order, ScheduledMember
-from estimator_lab.data.tar.stream import Member
+from estimator_lab.data.tar.member import Member
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,10 @@ class UnlabelledMember:
     @property
     def place(self) -> str:
         return self.member.place
+
+    @property
+    def label(self) -> str:
+        return ''
 
     @property
     def size(self) -> int:

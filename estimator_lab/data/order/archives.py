@@ -1,4 +1,4 @@
-"""Some archives, what is in them, and the order in which they are read."""
+"""Some archives or folders, what is in them, and the order in which they are read."""
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from estimator_lab.console.progress import Progress
+from estimator_lab.data.members import open_index
 from estimator_lab.data.order.label_order import LabelOrderWatch
 from estimator_lab.data.order.legs import PIPE, Leg, Source
 from estimator_lab.data.order.order import IndexedOrder, Order, RelayedOrder, StreamOrder
 from estimator_lab.data.order.parts import EVERYTHING, ONLY_WORKER, Part, WorkerShard
-from estimator_lab.data.tar.index import Index, open_index
+from estimator_lab.data.tar.index import Index
+from estimator_lab.data.tar.member import IMAGES, Wanted
 from estimator_lab.data.tar.sources import expand_archives, is_pipe
-from estimator_lab.data.tar.stream import IMAGES, Wanted
 from estimator_lab.errors import DataError
 
 Say = Callable[[str], None]
@@ -154,11 +155,9 @@ class Archives:
         for index in self.indexes:
             if '' in index.labels and not (index.is_text and len(index.labels) > 1):
                 row = int(np.flatnonzero(index.label_ids == index.labels.index(''))[0])
-                why = 'its line shows none' if index.is_text else 'it lies in no folder'
-                raise DataError(
-                    f'{index.archive!r}: member {index.name(row)!r} at byte {index.offset(row)} has no '
-                    f'label: {why}.'
-                )
+                count = int(np.count_nonzero(index.label_ids == index.labels.index('')))
+                more = f' (nor have {count - 1:,} more)' if count > 1 else ''
+                raise DataError(f'{index.place(row)} has no label: {index.why_no_label(row)}{more}.')
 
     def _places_of(self, known: Sequence[Source]) -> list[int]:
         """Returns the places of those archives that are known; each is taken once."""
@@ -197,7 +196,7 @@ def open_archives(
     """Opens archives and reads their indexes, or makes them.
 
     Args:
-      patterns: paths, globs, URLs, or '-' for standard input.
+      patterns: paths of archives and folders, globs, URLs, or '-' for standard input.
       use_damaged: whether an archive that breaks off is used up to there, with a warning.
       say: shows one line to the user.
       wanted: which members are examples.
@@ -217,7 +216,8 @@ def open_archives(
         if index.damage:
             say(_warning(DataError(f'{index.damage} The {len(index):,} {wanted.noun} before that are used.')))
         if not len(index):
-            raise DataError(f'{index.archive!r} holds no {wanted.noun}.')
+            others = f', {index.others}' if index.others else ''
+            raise DataError(f'{index.archive!r} holds no {wanted.noun}{others}.')
     return Archives(paths, indexes, wanted=wanted, use_damaged=use_damaged, say=say)
 
 

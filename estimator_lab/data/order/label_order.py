@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
-from estimator_lab.data.labels import label_of
-from estimator_lab.data.tar.stream import Member
+from estimator_lab.data.tar.member import Member
 
 _MOST_OF_A_BUFFER = 2  # its effective number of classes times this is below that of the whole
 
@@ -35,7 +34,7 @@ class LabelOrderWatch:
 
     def __call__(self, members: Sequence[Member]) -> None:
         """Takes the members of the first full buffer in their stored order."""
-        labels = [label_of(member.name) for member in members]
+        labels = [member.label for member in members]
         if self._said or len(labels) < 2:
             return
         counts = Counter(labels)

@@ -11,11 +11,12 @@ from typing import NamedTuple, Protocol, TypeVar
 import numpy as np
 
 from estimator_lab.data.budget import SHUFFLED
+from estimator_lab.data.members import stream_members
 from estimator_lab.data.order.parts import EVERYTHING, ONLY_WORKER, Part, WorkerShard
 from estimator_lab.data.order.shuffling import generator, permutation, shuffled
 from estimator_lab.data.tar.index import Index
+from estimator_lab.data.tar.member import IMAGES, Member, Wanted
 from estimator_lab.data.tar.sources import is_pipe
-from estimator_lab.data.tar.stream import IMAGES, Member, Wanted, key_of, place_of, stream_members
 from estimator_lab.errors import DataError
 
 T = TypeVar('T')
@@ -47,6 +48,10 @@ class LazyMember(Protocol):
         """Where it lies, as sentences say it."""
 
     @property
+    def label(self) -> str:
+        """Its label, '' where it has none."""
+
+    @property
     def size(self) -> int:
         """Bytes of its data."""
 
@@ -60,7 +65,7 @@ class LazyMember(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class IndexedMember:
-    """A member of an archive with random access."""
+    """A member of an archive, or a folder, with random access."""
 
     index: Index
     row: int
@@ -79,11 +84,15 @@ class IndexedMember:
 
     @property
     def key(self) -> str:
-        return key_of(self.archive, self.name)
+        return self.index.key(self.row)
+
+    @property
+    def label(self) -> str:
+        return self.index.label(self.row)
 
     @property
     def place(self) -> str:
-        return place_of(self.archive, self.name, self.offset)
+        return self.index.place(self.row)
 
     @property
     def size(self) -> int:
@@ -198,7 +207,7 @@ class StreamOrder:
     """An order by reading from the head, for what is compressed or passes by only once.
 
     Attributes:
-      archives: paths of tar archives, each read from its head in every epoch.
+      archives: paths of archives and folders, each read from its head in every epoch.
       shuffle_buffer: encoded members held at once for shuffling, and no more than `budget.SHUFFLED` bytes of
         them; 1 or less keeps the stored order.
       seed: with the epoch, decides the shuffling.

@@ -12,11 +12,12 @@ from estimator_lab.console.progress import Progress
 from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.budget import AHEAD
 from estimator_lab.data.images.decode import shrink_image
+from estimator_lab.data.members import stream_members
 from estimator_lab.data.packing.shards import MOST_SKIPPED, Listing
 from estimator_lab.data.pipeline.batches import look_ahead
 from estimator_lab.data.pipeline.report import InputReport
+from estimator_lab.data.tar.member import IMAGES, Member, Wanted
 from estimator_lab.data.tar.sources import stamp_of
-from estimator_lab.data.tar.stream import IMAGES, Member, Wanted, stream_members
 from estimator_lab.errors import DataError
 
 Say = Callable[[str], None]

@@ -37,7 +37,7 @@ from estimator_lab.data.packing.shards import (
     write_manifest,
 )
 from estimator_lab.data.tar.index import build_index
-from estimator_lab.data.tar.stream import IMAGES, Wanted
+from estimator_lab.data.tar.member import IMAGES, Member, Wanted
 from estimator_lab.errors import DataError, FlagError
 
 _WORKPLACE = '.packing'
@@ -204,8 +204,8 @@ class _Packer:
             for number in range(count):
                 piles.append(TarWriter(self.folder / f'pile-{number:05}.tar', buffering))
             for member in self.input.members():
-                self._count(label_of(member.name))
-                piles[rng.randrange(count)].add(member.name, member.data)
+                self._count(member.label)
+                piles[rng.randrange(count)].add(_labelled_name(member), member.data)
                 del member  # before the next is read
             for pile in piles:
                 pile.finish()
@@ -225,7 +225,7 @@ class _Packer:
         total, done, shards = sum(pile.images for pile in piles), 0, []
         with show_progress('Shuffling') as progress:
             for number, pile in enumerate(piles):
-                index = build_index(str(pile.path), wanted=self.wanted)
+                index = build_index(str(pile.path), wanted=self.wanted._replace(labels=None))
                 if len(index) != pile.images:
                     raise DataError(f'{pile.path} was changed while it was packed.')
                 rows = array('Q', range(len(index)))
@@ -244,6 +244,14 @@ class _Packer:
                 pile.path.unlink()
                 shards.append(shard.shard())
         return shards
+
+
+def _labelled_name(member: Member) -> str:
+    """Returns a member's name in a shard, in which its folder is its label wherever that came from."""
+    if member.label == label_of(member.name):
+        return member.name
+    folder = member.label.replace('/', '_')
+    return f'{folder}/{member.name.rpartition("/")[2]}'
 
 
 def _allow_open_files(count: int) -> None:

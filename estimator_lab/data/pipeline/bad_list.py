@@ -29,7 +29,7 @@ class BadList:
     """
 
     def __init__(self, path: Path, say: Callable[[str], None] = print) -> None:
-        self._path = path
+        self.path = path
         self._say = say
         self._listed: set[bytes] | None = None
         self._is_usable = True
@@ -45,7 +45,7 @@ class BadList:
                 self._add(row)
             except (OSError, ValueError) as error:
                 why = (isinstance(error, OSError) and error.strerror) or error
-                self._say(f'{self._path} cannot be written ({why}): bad images are counted, not listed.')
+                self._say(f'{self.path} cannot be written ({why}): bad images are counted, not listed.')
                 self._is_usable = False
 
     def _add(self, row: bytes) -> None:
@@ -53,7 +53,7 @@ class BadList:
             self._listed = self._take_up()
         if row not in self._listed:
             self._listed.add(row)
-            with self._path.open('ab') as file:
+            with self.path.open('ab') as file:
                 file.write(row if file.tell() else _line(*_COLUMNS) + row)
 
     def _take_up(self) -> set[bytes]:
@@ -61,7 +61,7 @@ class BadList:
         rows: dict[bytes, None] = {}
         lines = damaged = 0
         try:
-            with open_regular(self._path) as file:
+            with open_regular(self.path) as file:
                 for line in _lines(file):
                     lines += 1
                     if _is_row(line):
@@ -74,18 +74,18 @@ class BadList:
             self._write_anew(rows)
         if damaged:
             self._say(
-                f'Warning: {damaged:,} of {lines:,} lines of {self._path} were damaged and are '
+                f'Warning: {damaged:,} of {lines:,} lines of {self.path} were damaged and are '
                 'left out; the others are kept.'
             )
         return set(rows)
 
     def _write_anew(self, rows: dict[bytes, None]) -> None:
-        partial = partial_name(self._path)
+        partial = partial_name(self.path)
         partial.unlink(missing_ok=True)
         with partial.open('xb') as file:  # never through a link
             file.write(_line(*_COLUMNS))
             file.writelines(row for row in rows if row != _line(*_COLUMNS))
-        partial.replace(self._path)
+        partial.replace(self.path)
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:

@@ -10,10 +10,9 @@ from typing import Any, NamedTuple, TypeVar
 from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.budget import ENCODED
 from estimator_lab.data.kind import Arrays, Reader
-from estimator_lab.data.labels import label_of
 from estimator_lab.data.order.order import LazyMember, ScheduledMember
 from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.data.tar.stream import Member
+from estimator_lab.data.tar.member import Member
 from estimator_lab.errors import DataError
 
 T = TypeVar('T')
@@ -183,7 +182,7 @@ class _PendingBatch:
         return Batch(
             arrays=self._reader.finish(self._room, good),
             keys=[member.key for member in members],
-            labels=[label_of(member.name) for member in members],
+            labels=[member.label for member in members],
             bad=bad,
         )
 

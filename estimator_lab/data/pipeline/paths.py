@@ -2,32 +2,26 @@
 
 import io
 import itertools
-import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from estimator_lab.console.printable import escaped
+from estimator_lab.data.folder.walk import files_below
+from estimator_lab.data.labels import label_of
+from estimator_lab.data.members import is_folder, open_index
 from estimator_lab.data.order.order import ScheduledMember
 from estimator_lab.data.tar.headers import BLOCK
-from estimator_lab.data.tar.index import open_index
-from estimator_lab.data.tar.sources import STDIN, expand_paths, is_pipe, is_url, open_archive, why_unreadable
-from estimator_lab.data.tar.stream import (
-    IMAGES,
-    MAX_MEMBER_BYTES,
-    Member,
-    Note,
-    Wanted,
-    is_tar,
-    problem_of,
-    stream_members,
-)
+from estimator_lab.data.tar.member import IMAGES, MAX_MEMBER_BYTES, Member, Wanted, problem_of
+from estimator_lab.data.tar.passed_over import PassedOver
+from estimator_lab.data.tar.sources import expand_paths, is_pipe, is_url, open_archive, why_unreadable
+from estimator_lab.data.tar.stream import Note, is_tar, stream_members
 from estimator_lab.errors import DataError
 
-_HIDDEN = ('.', '__MACOSX')
 _TAR_SUFFIXES = ('.tar', '.tgz', '.tbz2', '.txz', '.tar.gz', '.tar.bz2', '.tar.xz')
 
 
@@ -38,10 +32,12 @@ class ExampleFile:
     Attributes:
       path: of the file; '-' is standard input.
       piped: what came out of it, where it can't be read twice.
+      given_label: what a table says; None where the folder's name is the label.
     """
 
     path: str
     piped: bytes | None = None
+    given_label: str | None = None
 
     @property
     def archive(self) -> str:
@@ -63,6 +59,10 @@ class ExampleFile:
     @property
     def place(self) -> str:
         return repr(self.key)
+
+    @property
+    def label(self) -> str:
+        return label_of(self.key) if self.given_label is None else self.given_label
 
     @property
     def size(self) -> int:
@@ -98,6 +98,9 @@ class ExampleInput:
       note: told in one sentence what is unusual about an archive but no error.
       wanted: which members are examples.
 
+    Attributes:
+      share: how much of all that was read lies behind, in [0, 1]; None where nobody knows.
+
     Raises:
       DataError: for a path that is not there.
     """
@@ -105,6 +108,7 @@ class ExampleInput:
     def __init__(self, paths: Sequence[str], note: Note | None = None, wanted: Wanted = IMAGES) -> None:
         self.paths = expand_paths(paths)
         self.wanted = wanted
+        self.share: float | None = None
         self._note = note
 
     def epoch(self, number: int) -> Iterator[ScheduledMember]:
@@ -113,8 +117,11 @@ class ExampleInput:
         Raises:
           DataError: where an archive or a folder can't be read any further.
         """
-        for path in self.paths:
-            yield from _scheduled(path, number, self.wanted, self._note)
+        for done, path in enumerate(self.paths):
+            yield from _scheduled(path, number, self.wanted, self._note, partial(self._set_share, done))
+
+    def _set_share(self, paths: int, share: float) -> None:
+        self.share = (paths + share) / len(self.paths)
 
     def onwards(self, start: int) -> Iterator[ScheduledMember]:
         """Yields the examples behind position `start`, once."""
@@ -182,20 +189,29 @@ def _mode_of(path: str) -> int:
         return 0
 
 
-def _scheduled(path: str, epoch: int, wanted: Wanted, note: Note | None = None) -> Iterator[ScheduledMember]:
-    if not is_url(path) and path != STDIN and stat.S_ISDIR(_mode_of(path)):
-        for file in _examples_below(path, wanted):
-            yield ScheduledMember(epoch, ExampleFile(file))
+def _scheduled(
+    path: str,
+    epoch: int,
+    wanted: Wanted,
+    note: Note | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Iterator[ScheduledMember]:
+    if is_folder(path):
+        passed = PassedOver(wanted.noun)
+        for file in files_below(path, wanted, passed):
+            yield ScheduledMember(epoch, ExampleFile(str(Path(path, file.path)), given_label=file.label))
+        passed.tell(lambda words: note(f'{path!r} {words}') if note else None)
         return
     head, opened = _open(path)
     of_lines = wanted.name_of_line and not wanted.accepts(path)
     if of_lines or is_tar(head) or path.lower().endswith(_TAR_SUFFIXES):
-        for member in stream_members(path, opened=opened, note=note, wanted=wanted):
+        for member in stream_members(path, progress, opened, note, wanted):
             yield ScheduledMember(epoch, member)
             del member  # before the next is read
         return
     with opened:
-        yield ScheduledMember(epoch, ExampleFile(path, _read_file(opened) if is_pipe(path) else None))
+        label = wanted.labels.of(escaped(path)) if wanted.labels else None
+        yield ScheduledMember(epoch, ExampleFile(path, _read_file(opened) if is_pipe(path) else None, label))
 
 
 def _open(path: str) -> tuple[bytes, io.BufferedReader]:
@@ -234,15 +250,3 @@ class _Again(io.RawIOBase):
 
 def _read_file(file: io.BufferedReader) -> bytes:
     return file.read(MAX_MEMBER_BYTES + 1)
-
-
-def _examples_below(folder: str, wanted: Wanted) -> Iterator[str]:
-    """Yields the paths of all examples below a folder, those of each folder before those of its folders."""
-
-    def fail(error: OSError) -> None:
-        raise DataError(why_unreadable(str(error.filename), error)) from error
-
-    for parent, folders, files in os.walk(folder, onerror=fail):
-        folders.sort()
-        folders[:] = [name for name in folders if not name.startswith(_HIDDEN)]
-        yield from (str(Path(parent, name)) for name in sorted(files) if wanted.accepts(name))

@@ -8,7 +8,7 @@ from estimator_lab.console.printable import escaped
 from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.order.order import LazyMember
 from estimator_lab.data.pipeline.bad_list import BadList
-from estimator_lab.data.tar.stream import IMAGES, Member, Wanted
+from estimator_lab.data.tar.member import IMAGES, Member, Wanted
 from estimator_lab.errors import DataError
 
 T = TypeVar('T')
@@ -29,6 +29,7 @@ class InputReport:
       bad: images that could not be decoded.
       last: where the last of those lies, and why.
       wanted: what the members are, in its sentences.
+      progress: told how many were seen, after each; None for nobody.
       error: the error that ended the input early. It can't be raised through TensorFlow, which would
         bury it in a stack trace and lose the steps since the last checkpoint: the input just ends, and
         whoever runs the Estimator calls `raise_error` afterwards.
@@ -43,6 +44,7 @@ class InputReport:
     error: DataError | None = None
     last: str = ''
     wanted: Wanted = IMAGES
+    progress: Callable[[int], None] | None = None
 
     def count(self, member: Member | LazyMember, reason: BadExampleError | None) -> None:
         """Counts an image; lists those that can't be decoded, and shows the first few.
@@ -51,6 +53,8 @@ class InputReport:
           DataError: once too many of them can't.
         """
         self.seen += 1
+        if self.progress:
+            self.progress(self.seen)
         if not reason:
             return
         self.bad += 1
@@ -65,9 +69,11 @@ class InputReport:
     def check(self, images: int) -> None:
         """Raises DataError if more than the allowed share of `images` was bad."""
         if self.bad > self.max_bad_fraction * images:
+            noun = self.wanted.noun if self.bad > 1 else self.wanted.name
+            listed = f'; {self.bad_list.path} lists all' if self.bad_list else ''
             raise DataError(
-                f'{self.bad} {self.wanted.noun} could not be decoded, more than --max_bad_fraction='
-                f'{self.max_bad_fraction:g} allows; the last is {self.last}.'
+                f'{self.bad} {noun} could not be decoded, more than --max_bad_fraction='
+                f'{self.max_bad_fraction:g} allows; the last is {self.last}{listed}.'
             )
 
     def until_error(self, batches: Iterable[T]) -> Iterator[T]:

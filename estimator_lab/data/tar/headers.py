@@ -44,6 +44,7 @@ class Entry(NamedTuple):
       checksum: Adler-32 of its first block.
       is_file: whether it is a regular file: no folder, link or device.
       chunks: which bytes of a sparse one are stored; None for any other.
+      label: its label where that is not the name of its folder; None where it is.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Entry(NamedTuple):
     checksum: int
     is_file: bool
     chunks: sparse.Chunks | None
+    label: str | None = None
 
     @property
     def is_sparse(self) -> bool:

@@ -21,9 +21,9 @@ import numpy as np
 
 from estimator_lab.console.regular_files import read_regular
 from estimator_lab.data.cache import cache_folder
-from estimator_lab.data.labels import label_of
 from estimator_lab.data.tar.headers import BLOCK, Entry
 from estimator_lab.data.tar.index_file import (
+    BESIDE,
     FORMAT,
     MOST_HEADER_BYTES,
     NO_HEADERS,
@@ -34,24 +34,27 @@ from estimator_lab.data.tar.index_file import (
     read_index_file,
     write_index_file,
 )
-from estimator_lab.data.tar.open_files import OpenFiles
-from estimator_lab.data.tar.sources import Stamp, is_pipe, is_url, sample_of, stamp_of
-from estimator_lab.data.tar.stream import (
+from estimator_lab.data.tar.label_column import LabelColumn
+from estimator_lab.data.tar.member import (
     IMAGES,
     MAX_MEMBER_BYTES,
     Member,
-    Note,
     Wanted,
-    is_compressed,
-    member_at,
+    key_of,
+    place_of,
     problem_of,
-    scan_members,
 )
+from estimator_lab.data.tar.open_files import OpenFiles
+from estimator_lab.data.tar.passed_over import PassedOver
+from estimator_lab.data.tar.sources import Stamp, is_pipe, is_url, sample_of, stamp_of
+from estimator_lab.data.tar.stream import Note, is_compressed, member_at, scan_members
 from estimator_lab.errors import DataError
 
 ShowProgress = Callable[[str, float | None], None]
 
 _READ_AT_ONCE = 2**20
+
+_MEASURED = ('offset', 'size', 'name_end', 'headers', 'checksum')
 
 _open_files = OpenFiles()
 
@@ -65,6 +68,7 @@ class Index:
       random_access: whether `member` can be called.
       damage: the sentence that tells where the archive breaks off or is damaged; '' for a whole one.
       notes: sentences that tell what is unusual about it but no error.
+      others: what it holds instead of examples, where it has none, as the end of a sentence.
     """
 
     def __init__(
@@ -77,6 +81,7 @@ class Index:
         self.random_access = header.random_access
         self.damage = header.damage
         self.notes = tuple(header.notes)
+        self.others = header.others
         self._header = header
         self._path = path
         self._wanted = wanted
@@ -110,6 +115,28 @@ class Index:
         start = self._rows['name_end'][row - 1] if row else 0
         return str(self._names[start : self._rows['name_end'][row]], 'utf-8')
 
+    def label(self, row: int) -> str:
+        """Returns the label of a member, '' where it has none."""
+        return self.labels[self._rows['label'][row]]
+
+    def key(self, row: int) -> str:
+        """Returns what tells a member from others, for people."""
+        return key_of(self.archive, self.name(row))
+
+    def place(self, row: int) -> str:
+        """Returns where a member lies, as sentences say it."""
+        return place_of(self.archive, self.name(row), self.offset(row))
+
+    def why_no_label(self, row: int) -> str:
+        """Returns why a member has no label, as the end of a sentence."""
+        if self.is_text:
+            return 'its line shows none'
+        if self._wanted.labels:
+            return f'--labels={self._wanted.labels.path} has no line for it'
+        if self._header.labels_from == BESIDE:
+            return 'no .cls or .json file lies beside it, as beside others'
+        return 'it lies in no folder, with no .cls or .json file beside it; --labels=FILE takes a table'
+
     def offset(self, row: int) -> int:
         """Returns the offset of a member's first header block."""
         return int(self._rows['offset'][row])
@@ -128,14 +155,14 @@ class Index:
         offset, size, *_ = self._rows[row].item()
         name = self.name(row)
         if size > MAX_MEMBER_BYTES:
-            return Member(self.archive, name, offset, b'', problem_of(size))
+            return Member(self.archive, name, offset, b'', problem_of(size), self._given_label(row))
         data = self._data(row)
         if data is None:
             raise DataError(
                 f'{self.archive!r} has changed since it was indexed: member {name!r} is no longer at byte '
                 f'{offset}. {self._distrust()}'
             )
-        return Member(self.archive, name, offset, data)
+        return Member(self.archive, name, offset, data, given_label=self._given_label(row))
 
     def still_fits(self) -> bool:
         """Whether the first, the middle and the last member are still where they were.
@@ -164,7 +191,9 @@ class Index:
     @cached_property
     def fingerprint(self) -> str:
         """The same for archives of the same members, headers and places, whatever the files are called."""
-        names = ('offset', 'size', 'name_end', 'checksum')
+        names = ['offset', 'size', 'name_end', 'checksum']
+        if self._header.labels_from:
+            names.append('label')
         columns = (np.ascontiguousarray(self._rows[name]).data for name in names)
         places = functools.reduce(lambda total, column: zlib.crc32(column, total), columns, 0)
         return f'{len(self):x}-{places:08x}{zlib.crc32(self._names):08x}'
@@ -182,6 +211,10 @@ class Index:
         """
         contents = write_index_file(path, Contents(self._header, self._rows, self._names))
         self._header, self._path = contents.header, path
+
+    def _given_label(self, row: int) -> str | None:
+        """Returns a member's label where that is not from its name, else None."""
+        return self.label(row) if self._header.labels_from else None
 
     def _data(self, row: int) -> bytes | None:
         """Returns a member's bytes; None if it is no longer there."""
@@ -275,10 +308,10 @@ def build_index(
     """
     stamp = stamp_of(archive) or Stamp(0, 0)
     notes: list[str] = []
-    columns: dict[str, array[int]] = {name: array('Q') for name in ROW.names or ()}
-    offsets, sizes, ends, headers, checksums, label_ids = columns.values()
-    names, labels, damage = bytearray(), dict[str, int](), ''
-    last_folder, label_id = None, 0
+    columns: dict[str, array[int]] = {name: array('Q') for name in _MEASURED}
+    offsets, sizes, ends, headers, checksums = columns.values()
+    names, labels, damage = bytearray(), LabelColumn(wanted.labels), ''
+    passed = PassedOver(wanted.noun)
 
     def keep(sentence: str) -> None:
         notes.append(sentence)
@@ -290,17 +323,14 @@ def build_index(
             progress(f'{len(offsets):,} {wanted.noun}', share)
 
     try:
-        for entry in scan_members(archive, show, keep, wanted):
+        for entry in scan_members(archive, show, keep, wanted, passed):
             names += entry.name.encode()
             offsets.append(entry.offset)
             sizes.append(entry.size)
             ends.append(len(names))
             headers.append(_header_bytes(entry))
             checksums.append(entry.checksum)
-            folder = entry.name.rpartition('/')[0]
-            if folder != last_folder:  # members of one folder mostly follow each other
-                last_folder, label_id = folder, labels.setdefault(label_of(entry.name), len(labels))
-            label_ids.append(label_id)
+            labels.add(entry.name, entry.label)
     except DataError as error:
         if not offsets:
             raise
@@ -308,11 +338,15 @@ def build_index(
     rows = np.empty(len(offsets), ROW)
     for name, column in columns.items():
         rows[name] = column
+    rows['label'], texts, origin = labels.finish()
     is_stored = not is_url(archive) and not is_pipe(archive)
     random_access = is_stored and not is_compressed(archive)
     sample = sample_of(archive) if is_stored and not random_access else 0
     counts = len(rows), len(names)
-    header = Header(FORMAT, *stamp, *counts, random_access, damage, notes, list(labels), wanted.name, sample)
+    others = '' if len(rows) else passed.why_none()
+    header = Header(
+        *(FORMAT, *stamp, *counts, random_access, damage, notes, texts, wanted.name, sample, origin, others)
+    )
     return Index(archive, Contents(header, rows, memoryview(names)), wanted=wanted)
 
 
@@ -336,6 +370,9 @@ def _believed(path: Path, archive: str, stamp: Stamp, wanted: Wanted) -> Index |
     """Returns the index in a file, None if there is none that can be believed."""
     contents = read_index_file(path, stamp)
     if contents is None or contents.header.kind != wanted.name:
+        return None
+    known = (wanted.labels.fingerprint,) if wanted.labels else ('', BESIDE)
+    if contents.header.labels_from not in known:
         return None
     if path == path_beside(archive):
         with contextlib.suppress(OSError, ValueError):

@@ -25,11 +25,13 @@ from estimator_lab.data.tar.headers import BLOCK
 from estimator_lab.data.tar.open_files import share_of_limit
 from estimator_lab.data.tar.sources import Stamp
 
-FORMAT = 'estimator_lab index 3'
+FORMAT = 'estimator_lab index 4'
 NOT_IN_ONE_PIECE = 0
 """As the bytes of a member's headers: `member_at` reads it, not its row."""
 NO_HEADERS = 2**32 - 1
 """The same of a line of a text, which has none: its own first bytes are what the checksum is of."""
+BESIDE = 'beside'
+"""As `labels_from`: some labels come from files beside their members."""
 MOST_HEADER_BYTES = 2**20
 """Of a member that is read by its row."""
 ROW = np.dtype(
@@ -72,6 +74,8 @@ class Header(NamedTuple):
       labels: in the order of their first members.
       kind: name of the kind of examples that its members are.
       sample: checksum of some bytes of the archive, see `sources.sample_of`; 0 where none was taken.
+      labels_from: '' for the names' folders, BESIDE for files beside members, else a table's fingerprint.
+      others: what the archive holds instead of examples, where it has none, as the end of a sentence.
       checksum: CRC-32 of rows, names and this line with 0 in its place.
     """
 
@@ -86,6 +90,8 @@ class Header(NamedTuple):
     labels: list[str]
     kind: str
     sample: int
+    labels_from: str = ''
+    others: str = ''
     checksum: int = 0
 
 
@@ -170,10 +176,10 @@ def _check(contents: Contents) -> None:
     """Raises ValueError if the contents can't be true."""
     header, rows, names = contents
     _demand(header.checksum == _checksum(contents), 'its checksum is wrong')
-    sentences = (header.damage, *header.notes)
+    sentences = (header.damage, header.others, header.labels_from, *header.notes)
     _demand(len(sentences) <= _MOST_SENTENCES, 'it has too many notes')
     _demand(max(map(len, sentences)) <= _LONGEST_SENTENCE, 'it has a note that is too long')
-    labels = _Labels(header.labels)
+    labels = _Labels(header.labels, is_in_names=not header.labels_from)
     for start in range(0, len(rows), _CHUNK):
         _check_places(header, rows[max(start - 1, 0) : start + _CHUNK])
         chunk = rows[start : start + _CHUNK]
@@ -224,12 +230,14 @@ class _Labels:
 
     Args:
       labels: by number.
+      is_in_names: whether names say them; else they come from elsewhere, and are only counted.
 
     Attributes:
       seen: how many have occurred.
     """
 
-    def __init__(self, labels: list[str]) -> None:
+    def __init__(self, labels: list[str], is_in_names: bool) -> None:
+        self._is_in_names = is_in_names
         encoded = [label.encode() for label in labels]
         self._labels = labels
         self._lengths = np.array([len(label) for label in encoded], np.int64)
@@ -250,6 +258,8 @@ class _Labels:
         in_range = (ids <= highest[:-1] + 1).all() and highest[-1] < len(self._labels)
         _demand(in_range, 'a label is out of range')
         self.seen = int(highest[-1]) + 1
+        if not self._is_in_names:
+            return
         for row in np.flatnonzero(~self._is_folder(ids, text, ends)).tolist():
             name = bytes(text[ends[row] : ends[row + 1]]).decode()
             _demand(label_of(name) == self._labels[ids[row]], 'a label is not that of its member')

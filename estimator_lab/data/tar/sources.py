@@ -3,6 +3,7 @@
 import glob
 import io
 import os
+import shlex
 import stat
 import zlib
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ STDIN = '-'
 
 _BUFFER_BYTES = 2**17
 _SAMPLED_BYTES = 2**12
+_WEB = ('http://', 'https://')
 
 
 class Stamp(NamedTuple):
@@ -35,7 +37,7 @@ def expand_archives(patterns: Sequence[str]) -> list[str]:
     """
     wanted = [part.strip() for pattern in patterns for part in pattern.split(',') if part.strip()]
     if not wanted:
-        raise DataError('No archive is named: give the path of at least one tar archive.')
+        raise DataError('No archive is named: give the path of at least one tar archive or folder.')
     return expand_paths(wanted)
 
 
@@ -187,8 +189,15 @@ def _is_stored(mode: int) -> bool:
 def _matches(pattern: str) -> list[str]:
     if pattern == STDIN:
         return [pattern]
+    if pattern.lower().startswith(_WEB):
+        raise DataError(
+            f'{pattern!r} is not read over the web: download it, or pipe it in, '
+            f'`curl -sL {shlex.quote(pattern)} | ... --data=-`.'
+        )
     if is_url(pattern):
         return _url_matches(pattern)
+    if pattern.startswith('~/') and not os.path.lexists(pattern):
+        pattern = str(Path(pattern).expanduser())
     if os.path.lexists(pattern):  # first, as 'photos[1].tar' is a file name as well as a glob
         return [pattern]
     if not glob.has_magic(pattern):

@@ -8,87 +8,37 @@ text, a file without zeros at its beginning is such a text, and each of its line
 import io
 import itertools
 import os
-import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
-from estimator_lab.console.printable import escaped
+from estimator_lab.data.label_table import MOST_BYTES_BESIDE
+from estimator_lab.data.tar.beside import LabelsBeside, is_label_name
 from estimator_lab.data.tar.compression import DecompressedFile, compression_of
 from estimator_lab.data.tar.forward_file import BLOCK, ForwardFile, SkippingFile
 from estimator_lab.data.tar.headers import Entry, HeaderReader, is_header
 from estimator_lab.data.tar.lines import NameOfLine, entry_of, is_text, read_lines
+from estimator_lab.data.tar.member import (
+    HEAD_BYTES,
+    IMAGES,
+    MAX_MEMBER_BYTES,
+    Member,
+    Wanted,
+    problem_of,
+)
+from estimator_lab.data.tar.passed_over import PassedOver
 from estimator_lab.data.tar.sources import STDIN, is_pipe, open_archive, why_unreadable
 from estimator_lab.data.tar.sparse import read_file
+from estimator_lab.data.tar.what_it_is import what_it_is
 from estimator_lab.errors import DataError
 
 T = TypeVar('T')
 
-MAX_MEMBER_BYTES = 256 * 2**20
-"""A larger image is a bad one: its header is lying, and believing it would eat the memory."""
-
-IMAGE_SUFFIXES = (
-    *('.jpg', '.jpeg', '.jpe', '.jfif'),
-    *('.png', '.bmp', '.dib', '.gif', '.webp', '.tif', '.tiff'),
-    *('.ppm', '.pgm', '.pbm', '.pnm'),
-)
-
 _PROGRESS_EVERY = 1000  # headers; members of which the data is read take longer than to tell of it
-_HIDDEN = re.compile(r'(?:^|/)(?:\.(?!\.?/)|__MACOSX/)')  # './' and '../' hide nothing
 _END = bytes(BLOCK)
 _BUFFER_BYTES = 2**17
 Note = Callable[[str], None]
-
-
-class Member(NamedTuple):
-    """One image file of an archive.
-
-    `offset` is the byte offset of the member's first header block in the uncompressed tar stream;
-    `data` holds the encoded image. `name` has no leading './'; bytes in it that are not UTF-8, control
-    characters and such are backslash escapes (`printable.escaped`), so that it can always be printed and
-    stored. `problem` says why there is no data, and is empty where there is.
-    """
-
-    archive: str
-    name: str
-    offset: int
-    data: bytes
-    problem: str = ''
-
-    @property
-    def key(self) -> str:
-        return key_of(self.archive, self.name)
-
-    @property
-    def place(self) -> str:
-        """Where it lies, as sentences say it."""
-        return place_of(self.archive, self.name, self.offset)
-
-
-def is_image_name(name: str) -> bool:
-    """Whether a file of that name in an archive or a folder is an image, and not hidden."""
-    return name.lower().endswith(IMAGE_SUFFIXES) and not _HIDDEN.search(name)
-
-
-class Wanted(NamedTuple):
-    """Which members are examples.
-
-    Attributes:
-      name: of that kind, as an index holds it.
-      noun: what people call some of them.
-      accepts: whether a file of a name is one.
-      name_of_line: of an example that is a line of a text, made up from its number and bytes, such as
-        'LABEL/line_12.tree'; None where examples are no lines.
-    """
-
-    name: str
-    noun: str
-    accepts: Callable[[str], bool]
-    name_of_line: NameOfLine | None = None
-
-
-IMAGES = Wanted('image', 'images', is_image_name)
 
 
 def stream_members(
@@ -102,7 +52,9 @@ def stream_members(
 
     Plain, gzip, bzip2 and xz archives, and texts, are told apart by content; a pipe will do, and '-' is
     standard input. Folders, links, devices and names that are not wanted, as those without an image suffix,
-    are skipped. The holes of a sparse member are zeros. A member above `MAX_MEMBER_BYTES` comes without its
+    are skipped; a name without any suffix is told by its first bytes. A label beside a member, as
+    `beside.LabelsBeside` has it, or in the table of `wanted`, takes the place of its folder. The holes of a
+    sparse member are zeros. A member above `MAX_MEMBER_BYTES` comes without its
     data. An archive of nothing but zero blocks yields nothing.
 
     Args:
@@ -110,7 +62,7 @@ def stream_members(
       progress: called with the share of the archive's bytes that lies behind, in [0, 1].
       opened: the archive at its first byte where that can't be opened again, as a pipe; it is closed here.
       note: told in one sentence what is unusual about the archive but no error: that it goes on behind its
-        end, has none, or is followed by what is not used.
+        end, has none, or is followed by what is not used; that pictures in it are passed over.
       wanted: which members are examples.
 
     Raises:
@@ -118,7 +70,7 @@ def stream_members(
         before the break was yielded).
     """
     for entry, data in _walk(str(archive), _read_data, wanted, progress, opened, note):
-        yield Member(str(archive), entry.name, entry.offset, data, problem_of(entry.size))
+        yield Member(str(archive), entry.name, entry.offset, data, problem_of(entry.size), entry.label)
         del data  # before the next is read
 
 
@@ -127,12 +79,13 @@ def scan_members(
     progress: Callable[[float], None] | None = None,
     note: Note | None = None,
     wanted: Wanted = IMAGES,
+    passed: PassedOver | None = None,
 ) -> Iterator[Entry]:
     """Yields the headers of the members that `stream_members` yields; the same arguments, the same errors.
 
-    In an uncompressed file the data is seeked over, not read.
+    In an uncompressed file the data is seeked over, not read. `passed` counts the files between them.
     """
-    for entry, _ in _walk(str(archive), _skip_data, wanted, progress, note=note):
+    for entry, _ in _walk(str(archive), _skip_data, wanted, progress, note=note, passed=passed):
         yield entry
 
 
@@ -146,10 +99,10 @@ def member_at(archive: str, offset: int, wanted: Wanted = IMAGES) -> Member:
         length = _length(file)
         if length is not None and offset <= length:
             file.seek(offset)
-            stream = ForwardFile(file, length, offset)
-            for entry, data in _members(archive, HeaderReader(stream), stream, _read_data, wanted):
+            stream, passed = ForwardFile(file, length, offset), PassedOver(wanted.noun)
+            for entry, data in _members(archive, HeaderReader(stream), stream, _read_data, wanted, passed):
                 if entry.offset == offset:
-                    return Member(archive, entry.name, offset, data, problem_of(entry.size))
+                    return Member(archive, entry.name, offset, data, problem_of(entry.size), entry.label)
                 break
     raise DataError(f'{archive!r} has no such member at byte {offset}.')
 
@@ -167,23 +120,6 @@ def is_compressed(archive: str | Path) -> bool:
 def is_tar(head: bytes) -> bool:
     """Whether a file with these first bytes, up to 512, is a tar archive, compressed or not."""
     return compression_of(head) is not None or is_header(head) or head == _END
-
-
-def key_of(archive: str, name: str) -> str:
-    """Returns what tells a member from others, for people."""
-    return f'{escaped(archive)}:{name}'
-
-
-def place_of(archive: str, name: str, offset: int) -> str:
-    """Returns where a member lies, as sentences say it."""
-    return f'{archive!r}: member {name!r} at byte {offset}'
-
-
-def problem_of(size: int) -> str:
-    """Returns why a member of so many bytes has no data, '' where it has."""
-    if size <= MAX_MEMBER_BYTES:
-        return ''
-    return f'it claims {size} bytes, more than the {MAX_MEMBER_BYTES} allowed for one example'
 
 
 _Take = Callable[[ForwardFile, Entry], T]
@@ -210,8 +146,10 @@ def _walk(
     progress: Callable[[float], None] | None = None,
     opened: io.BufferedReader | None = None,
     note: Note | None = None,
+    passed: PassedOver | None = None,
 ) -> Iterator[tuple[Entry, T]]:
     """Yields each wanted member, its name normalised, and what `take` makes of its data."""
+    passed = passed or PassedOver(wanted.noun)
 
     def about(words: str) -> None:
         if note:
@@ -225,32 +163,63 @@ def _walk(
         members: Iterator[tuple[Entry, Any]] = (
             _lines(archive, stream, take, wanted.name_of_line)
             if wanted.name_of_line and is_text(stream.peek(BLOCK))
-            else _members(archive, HeaderReader(stream, about), stream, take, wanted)
+            else _members(archive, HeaderReader(stream, about), stream, take, wanted, passed)
         )
         for member in members:
             if progress and next(numbers) % every == 0:
                 progress(share())
             yield member
             del member  # before the next is read
+    passed.tell(about)
 
 
 def _members(
-    archive: str, headers: HeaderReader, stream: ForwardFile, take: _Take[T], wanted: Wanted
+    archive: str,
+    headers: HeaderReader,
+    stream: ForwardFile,
+    take: _Take[T],
+    wanted: Wanted,
+    passed: PassedOver,
 ) -> Iterator[tuple[Entry, T]]:
     entry: Entry | None = None
+    first = b''
+    labels = LabelsBeside[tuple[Entry, T]]()
     try:
+        first = stream.peek(HEAD_BYTES)
         while entry := headers.read():
             if entry.is_file:
                 name = _normalise(entry.name)
-                if wanted.accepts(name):
+                yield from map(_labelled, labels.begin(name))
+                if wanted.accepts(name) or (
+                    wanted.may_be(name) and wanted.recognises and wanted.recognises(_head(stream, entry))
+                ):
                     named = entry if name == entry.name else entry._replace(name=name)
-                    yield named, take(stream, entry)
+                    if wanted.labels:
+                        yield named._replace(label=wanted.labels.of(name)), take(stream, entry)
+                    else:
+                        yield from map(_labelled, labels.hold((named, take(stream, entry)), name, entry.size))
+                elif is_label_name(name) and 0 < entry.size <= MOST_BYTES_BESIDE and not wanted.labels:
+                    yield from map(_labelled, labels.tell(name, _read_data(stream, entry)))
+                else:
+                    passed.count(name)
             headers.skip(entry)
             entry = None  # what fails from here on is no fault of it
+        yield from map(_labelled, labels.rest())
         if not is_pipe(archive):  # there, something else may follow, and be written for ever
             stream.finish()
     except Exception as error:  # damaged bytes make decompressors raise all sorts
-        raise DataError(_what_broke(archive, stream, headers, entry, error)) from error
+        yield from map(_labelled, labels.rest())
+        raise DataError(_what_broke(archive, first, stream, headers, entry, error)) from error
+
+
+def _labelled(found: tuple[tuple[Entry, T], str | None]) -> tuple[Entry, T]:
+    (entry, data), label = found
+    return (entry if label is None else entry._replace(label=label)), data
+
+
+def _head(stream: ForwardFile, entry: Entry) -> bytes:
+    """Returns the first bytes of a member whose header was read last; none of a sparse one."""
+    return b'' if entry.is_sparse else stream.peek(min(entry.size, HEAD_BYTES))
 
 
 def _lines(
@@ -267,10 +236,17 @@ def _lines(
 
 
 def _what_broke(
-    archive: str, stream: ForwardFile, headers: HeaderReader, entry: Entry | None, error: Exception
+    archive: str,
+    first: bytes,
+    stream: ForwardFile,
+    headers: HeaderReader,
+    entry: Entry | None,
+    error: Exception,
 ) -> str:
     reason = f'{error}' or type(error).__name__
     if not headers.found_any:
+        if known := what_it_is(first):
+            return f'{archive!r} is not a tar archive, but {known}.'
         return (
             f'{archive!r} is not a tar archive, plain or compressed with gzip, bzip2 or xz: '
             f'no valid header at byte 0 ({reason}).'

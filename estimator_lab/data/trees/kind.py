@@ -11,7 +11,7 @@ from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.kind import Arrays, Kind, Reader, Signature
 from estimator_lab.data.labels import UNKNOWN_ID, Vocabulary
 from estimator_lab.data.order.order import ScheduledMember
-from estimator_lab.data.tar.stream import Wanted
+from estimator_lab.data.tar.member import Wanted
 from estimator_lab.data.trees.parse import NONE, line_name, parse_tree
 from estimator_lab.data.trees.tokens import UNKNOWN, Tokens
 from estimator_lab.feature_keys import LEFT, LEVEL, NODE_LABEL, TOKEN

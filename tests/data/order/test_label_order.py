@@ -5,7 +5,7 @@ import random
 import pytest
 
 from estimator_lab.data.order.label_order import LabelOrderWatch, effective_classes
-from estimator_lab.data.tar.stream import Member
+from estimator_lab.data.tar.member import Member
 
 
 @pytest.mark.parametrize(

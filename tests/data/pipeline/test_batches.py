@@ -16,7 +16,8 @@ from estimator_lab.data.order.order import IndexedOrder, ScheduledMember, Stream
 from estimator_lab.data.pipeline.batches import Batch, look_ahead, read_batches
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar.index import build_index
-from estimator_lab.data.tar.stream import Member, stream_members
+from estimator_lab.data.tar.member import Member
+from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError
 
 SHAPE = ImageShape(8, 10, 1)

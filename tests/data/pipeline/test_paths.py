@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from estimator_lab.data.pipeline.paths import ExampleInput, read_example
-from estimator_lab.data.tar.stream import MAX_MEMBER_BYTES, stream_members
+from estimator_lab.data.tar.member import MAX_MEMBER_BYTES
+from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError
 from tests.archive_files import encoded, picture, write_tar
 

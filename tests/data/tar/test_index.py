@@ -12,6 +12,7 @@ import pytest
 
 from estimator_lab.data.tar import index as tar_index
 from estimator_lab.data.tar import index_file
+from estimator_lab.data.tar import member as tar_member
 from estimator_lab.data.tar import stream as tar_stream
 from estimator_lab.data.tar.index import (
     build_index,
@@ -20,8 +21,9 @@ from estimator_lab.data.tar.index import (
     path_beside,
     path_in_cache,
 )
+from estimator_lab.data.tar.member import IMAGES, Wanted
 from estimator_lab.data.tar.sources import stamp_of
-from estimator_lab.data.tar.stream import IMAGES, Wanted, stream_members
+from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError
 from tests.archive_files import tar_bytes, write_tar
 
@@ -74,6 +76,7 @@ def test_random_access_gives_what_streaming_gives(tmp_path, format):
 def test_sparse_and_oversized_members(tmp_path, monkeypatch):
     monkeypatch.setattr(tar_index, 'MAX_MEMBER_BYTES', 9000)
     monkeypatch.setattr(tar_stream, 'MAX_MEMBER_BYTES', 9000)
+    monkeypatch.setattr(tar_member, 'MAX_MEMBER_BYTES', 9000)
     sparse = tarfile.TarInfo('a/sparse.tif')
     sparse.size = 512
     sparse.pax_headers = {
@@ -156,7 +159,7 @@ def test_a_compressed_archive_in_the_place_of_one_of_the_same_size_and_date(tmp_
         lambda data: data[:-1],
         lambda data: data + b'x',
         lambda data: b'junk' + data,
-        lambda data: data.replace(b'index 3', b'index 0'),
+        lambda data: data.replace(b'index 4', b'index 0'),
         lambda data: b'[1, 2]\n',
         lambda data: b'{}\n',
         lambda data: b'\xff\xfe\n',

@@ -6,11 +6,13 @@ import io
 import pytest
 
 from estimator_lab.data.order.archives import open_archives
+from estimator_lab.data.tar import member as tar_member
 from estimator_lab.data.tar import stream
 from estimator_lab.data.tar.forward_file import ForwardFile
 from estimator_lab.data.tar.index import build_index, open_index
 from estimator_lab.data.tar.lines import read_lines
-from estimator_lab.data.tar.stream import Wanted, scan_members, stream_members
+from estimator_lab.data.tar.member import Wanted
+from estimator_lab.data.tar.stream import scan_members, stream_members
 from estimator_lab.errors import DataError
 
 
@@ -86,6 +88,7 @@ def test_a_cut_text_says_where(tmp_path):
 
 def test_a_line_that_is_too_long_comes_without_its_data(monkeypatch, tmp_path):
     monkeypatch.setattr(stream, 'MAX_MEMBER_BYTES', 1000)
+    monkeypatch.setattr(tar_member, 'MAX_MEMBER_BYTES', 1000)
     path = tmp_path / 'lines.tsv'
     path.write_bytes(b'a 1\n' + b'x' * 3_000_000 + b'\na 2\n')
     first, long, last = stream_members(str(path), wanted=TEXTS)

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.mutation import fix_checksum, mutate, old_gnu_sparse_header
+from estimator_lab.data.tar import member as tar_member
 from estimator_lab.data.tar import stream as tar_stream
 from estimator_lab.data.tar.forward_file import SkippingFile
 from estimator_lab.data.tar.stream import is_compressed, scan_members, stream_members
@@ -407,6 +408,7 @@ def test_endless_sparse_map_is_an_error(write):
 @pytest.mark.parametrize('read', [stream_members, scan_members])
 def test_image_above_the_limit_comes_without_data(write, read, monkeypatch):
     monkeypatch.setattr(tar_stream, 'MAX_MEMBER_BYTES', 1000)
+    monkeypatch.setattr(tar_member, 'MAX_MEMBER_BYTES', 1000)
     sizes = {'a/big.txt': 1001, 'a/1.jpg': 1000, 'a/2.jpg': 1001, 'a/3.jpg': 10}
     archive = write(tar_bytes({name: bytes(size) for name, size in sizes.items()}))
     members, error = read_until_error(archive, read)

@@ -1,0 +1,1 @@
+"""A folder of files -> members, as an archive has them."""

@@ -1,0 +1,126 @@
+"""A folder as an archive: its files are members with random access, each named by its path in the folder."""
+
+import functools
+import os
+import zlib
+from array import array
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from estimator_lab.console.printable import escaped
+from estimator_lab.console.regular_files import read_regular
+from estimator_lab.data.folder.walk import files_below
+from estimator_lab.data.tar.index import Index, ShowProgress
+from estimator_lab.data.tar.index_file import FORMAT, ROW, Contents, Header
+from estimator_lab.data.tar.label_column import LabelColumn
+from estimator_lab.data.tar.member import IMAGES, MAX_MEMBER_BYTES, Member, Wanted
+from estimator_lab.data.tar.passed_over import PassedOver
+from estimator_lab.data.tar.sources import why_unreadable
+from estimator_lab.data.tar.stream import Note
+
+
+class _Paths(NamedTuple):
+    """The paths of all files, one behind the other, as the system has them."""
+
+    text: bytes
+    ends: np.ndarray
+
+    def of(self, row: int) -> str:
+        return os.fsdecode(self.text[self.ends[row - 1] if row else 0 : self.ends[row]])
+
+
+class FolderIndex(Index):
+    """The examples below a folder, in the order of `walk.files_below`. It is made anew at each start.
+
+    The label of a file is the name of the folder that it lies in, which may be this one, unless a table or
+    a file beside it says another.
+    """
+
+    def __init__(self, folder: str, contents: Contents, paths: _Paths, wanted: Wanted) -> None:
+        super().__init__(folder, contents, wanted=wanted)
+        self._paths = paths
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its members are lines of a text: they never are."""
+        return False
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The same for folders whose files have the same paths and sizes, whatever the folders are called."""
+        names = ['size', 'name_end', *(['label'] if self._header.labels_from else [])]
+        columns = (np.ascontiguousarray(self._rows[name]).data for name in names)
+        sizes = functools.reduce(lambda total, column: zlib.crc32(column, total), columns, 0)
+        return f'folder {len(self):x}-{sizes:08x}{zlib.crc32(self._names):08x}'
+
+    def member(self, row: int) -> Member:
+        """Reads a file; one that can't be read has a `problem`. May be called from many threads."""
+        name, label = self.name(row), self._given_label(row)
+        path = Path(self.archive, self._paths.of(row))
+        try:
+            data = read_regular(path, MAX_MEMBER_BYTES)
+        except OSError as error:
+            return Member(self.archive, name, 0, b'', why_unreadable(str(path), error).rstrip('.'), label)
+        except ValueError as error:  # it has grown too large, or is no file
+            return Member(self.archive, name, 0, b'', f'{error}', label)
+        return Member(self.archive, name, 0, data, given_label=label)
+
+    def _given_label(self, row: int) -> str | None:
+        is_in_name = '/' in self.name(row) and not self._header.labels_from
+        return None if is_in_name else self.label(row)
+
+    def still_fits(self) -> bool:
+        """Whether it is what the folder holds, which it was a moment ago."""
+        return True
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def open_folder(
+    folder: str, progress: ShowProgress | None = None, note: Note | None = None, wanted: Wanted = IMAGES
+) -> FolderIndex:
+    """Looks through a folder.
+
+    Args:
+      folder: its path.
+      progress: called with what was done.
+      note: told what is unusual about it but no error.
+      wanted: which files are examples.
+
+    Raises:
+      DataError: a folder in it can't be read.
+    """
+    folder = f'{folder.rstrip("/")}/'
+    own_name, notes = escaped(Path(folder).resolve().name), list[str]()
+    sizes, ends, path_ends = array('Q'), array('Q'), array('Q')
+    names, paths = bytearray(), bytearray()
+    labels, passed = LabelColumn(wanted.labels), PassedOver(wanted.noun)
+    for file in files_below(folder, wanted, passed):
+        names += file.name.encode()
+        paths += os.fsencode(file.path)
+        sizes.append(file.size)
+        ends.append(len(names))
+        path_ends.append(len(paths))
+        labels.add(file.name if '/' in file.name else f'{own_name}/{file.name}', file.label)
+        if progress:
+            progress(f'{len(sizes):,} {wanted.noun}', None)
+    passed.tell(lambda words: notes.append(f'{folder!r} {words}'))
+    if note:
+        for sentence in notes:
+            note(sentence)
+    rows = np.zeros(len(sizes), ROW)
+    rows['size'], rows['name_end'] = sizes, ends
+    rows['label'], texts, origin = labels.finish()
+    others = '' if len(rows) else passed.why_none()
+    if others and passed.first_archive:
+        suffix = '.'.join(['', *passed.first_archive.split('.')[1:]])
+        others = f"but archives in it are named by --data='{folder}*{suffix}'"
+    header = Header(
+        *(FORMAT, 0, 0, len(rows), len(names), True, '', notes, texts, wanted.name, 0, origin, others)
+    )
+    contents = Contents(header, rows, memoryview(bytes(names)))
+    return FolderIndex(folder, contents, _Paths(bytes(paths), np.array(path_ends, np.uint64)), wanted)

@@ -1,0 +1,97 @@
+"""The files below a folder that are examples, in an order that depends on their names alone."""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from estimator_lab.console.printable import escaped
+from estimator_lab.console.regular_files import read_regular
+from estimator_lab.data.label_table import BESIDE, MOST_BYTES_BESIDE, label_beside
+from estimator_lab.data.tar.member import HEAD_BYTES, Wanted
+from estimator_lab.data.tar.passed_over import PassedOver
+from estimator_lab.data.tar.sources import why_unreadable
+from estimator_lab.errors import DataError
+
+_HIDDEN = ('.', '__MACOSX')
+
+
+class File(NamedTuple):
+    """An example in a file.
+
+    Attributes:
+      path: of it from the folder on.
+      name: the same as it may be shown and kept.
+      size: its bytes; 0 where it can't be read, as a FIFO of that name.
+      label: what a table or a file beside it says; None where its folder's name is the label.
+    """
+
+    path: str
+    name: str
+    size: int
+    label: str | None
+
+
+def files_below(folder: str, wanted: Wanted, passed: PassedOver) -> Iterator[File]:
+    """Yields the examples below a folder at any depth, those of each folder before those of its folders.
+
+    Links to files are followed, those to folders are not; what is hidden is passed over.
+
+    Args:
+      folder: its path.
+      wanted: which files are examples.
+      passed: counts those that are not.
+
+    Raises:
+      DataError: where a folder can't be read.
+    """
+
+    def fail(error: OSError) -> None:
+        raise DataError(why_unreadable(str(error.filename), error)) from error
+
+    for parent, folders, names in os.walk(folder, onerror=fail):
+        folders.sort()
+        folders[:] = [name for name in folders if not name.startswith(_HIDDEN)]
+        beside = {Path(name).stem: name for name in sorted(names) if name.lower().endswith(BESIDE)}
+        start = os.path.relpath(parent, folder)
+        for name in sorted(names):
+            size = _size_of_example(Path(parent, name), wanted)
+            if size is None:
+                if name not in beside.values():
+                    passed.count(escaped(name))
+                continue
+            path = name if start == os.curdir else f'{start}/{name}'
+            shown = escaped(path)
+            label = wanted.labels.of(shown) if wanted.labels else _label_beside(parent, name, beside)
+            yield File(path, shown, size, label)
+
+
+def _size_of_example(path: Path, wanted: Wanted) -> int | None:
+    """Returns a file's bytes; None where it is no example."""
+    is_named = wanted.accepts(path.name)
+    if not is_named and not wanted.may_be(path.name):
+        return None
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            return 0 if is_named else None
+        return status.st_size if is_named or _is_recognised(path, wanted) else None
+    except OSError:
+        return 0 if is_named else None
+
+
+def _is_recognised(path: Path, wanted: Wanted) -> bool:
+    with path.open('rb') as file:
+        return wanted.recognises is not None and wanted.recognises(file.read(HEAD_BYTES))
+
+
+def _label_beside(parent: str, name: str, beside: dict[str, str]) -> str | None:
+    """Returns the label that a file of the same name says, up to its last or its first dot."""
+    for stem in (name.rpartition('.')[0], name.partition('.')[0]) if beside else ():
+        if stem in beside:
+            try:
+                return label_beside(beside[stem], read_regular(Path(parent, beside[stem]), MOST_BYTES_BESIDE))
+            except (OSError, ValueError):
+                return None
+    return None

@@ -1,0 +1,163 @@
+"""Labels that stand in a table, or in a small file beside each image, instead of the folder's name.
+
+Source of the files beside images: WebDataset, https://github.com/webdataset/webdataset, whose shards hold
+`000123.jpg` and `000123.cls`, or `000123.json`.
+"""
+
+import csv
+import json
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from estimator_lab.console.printable import printable
+from estimator_lab.console.regular_files import read_regular
+from estimator_lab.errors import DataError
+
+BESIDE = ('.cls', '.json')
+"""Suffixes of the files beside images that say their labels."""
+MOST_BYTES_BESIDE = 2**16
+"""A larger one is about something else."""
+
+_KEYS = ('label', 'cls', 'class', 'class_name', 'category')
+_NAME_COLUMNS = (
+    'name',
+    'file',
+    'filename',
+    'file_name',
+    'path',
+    'image',
+    'image_id',
+    'image_name',
+    'id',
+    'key',
+)
+_LABEL_COLUMNS = (*_KEYS, 'target', 'breed', 'y')
+_SEPARATORS = (',', '\t', ';')
+_MOST_BYTES = 2**29
+_LONGEST = 200
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """Labels by the names of images.
+
+    Attributes:
+      path: of the file that they come from.
+      labels: the label of each name: of a member, of its last part, or of that without its suffix.
+      fingerprint: the same for the same labels.
+    """
+
+    path: str
+    labels: Mapping[str, str]
+    fingerprint: str
+
+    def of(self, name: str) -> str:
+        """Returns the label of a member; '' where there is none."""
+        base = name.rpartition('/')[2]
+        for key in (name, base, base.rpartition('.')[0]):
+            if key in self.labels:
+                return self.labels[key]
+        return ''
+
+    @property
+    def distinct(self) -> tuple[str, ...]:
+        """The labels that occur, in sorted order."""
+        return tuple(sorted(set(self.labels.values())))
+
+
+def read_label_table(path: Path, flag: str = '--labels') -> LabelTable:
+    """Reads a table of a name and a label in each line, separated by commas, semicolons or tabs.
+
+    With more than two columns, the first line has to say which are 'name' and 'label'.
+
+    Args:
+      path: of the table.
+      flag: that names it, for errors.
+
+    Raises:
+      DataError: it can't be read, or two of its lines contradict each other.
+    """
+    try:
+        text = read_regular(path, _MOST_BYTES).decode('utf-8-sig')
+    except (OSError, ValueError) as error:
+        why = (isinstance(error, OSError) and error.strerror) or error
+        raise DataError(f'{flag}={path} cannot be read as a table of names and labels: {why}.') from error
+    labels: dict[str, str] = {}
+    for number, name, label in _rows(text, f'{flag}={path}'):
+        if labels.setdefault(name, label) != label:
+            raise DataError(
+                f'{flag}={path}: line {number} calls {name!r} {label!r}, a line before {labels[name]!r}.'
+            )
+    if not labels:
+        raise DataError(f'{flag}={path} holds no labels: each line is a name and a label, such as 1.jpg,cat.')
+    total = 0
+    for name in sorted(labels):
+        total = zlib.crc32(f'{name}\0{labels[name]}\0'.encode('utf-8', 'surrogateescape'), total)
+    return LabelTable(str(path), labels, f'{len(labels):x}-{total:08x}')
+
+
+def label_beside(name: str, data: bytes) -> str | None:
+    """Returns the label that a file beside an image says; None where it says none.
+
+    Args:
+      name: of that file, which ends in one of BESIDE.
+      data: its bytes: a text, or a JSON object with the label under 'label', 'cls' or 'class'.
+    """
+    try:
+        text = data.decode('utf-8').strip()
+        value = json.loads(text) if name.lower().endswith('.json') else text
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(value, dict):
+        value = next((value[key] for key in _KEYS if key in value), None)
+    elif name.lower().endswith('.json'):
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    label = printable(f'{value}'.strip())
+    return label if 0 < len(label) <= _LONGEST else None
+
+
+def _rows(text: str, what: str) -> Iterator[tuple[int, str, str]]:
+    """Yields number, name and label of each line."""
+    first = text.partition('\n')[0]
+    separator = max(_SEPARATORS, key=first.count)
+    if not first.count(separator):
+        raise DataError(
+            f'{what} is no table: its first line has one column, where a name and a label belong.'
+        )
+    columns: tuple[int, int] | None = None
+    try:
+        for number, cells in enumerate(csv.reader(text.splitlines(), delimiter=separator), 1):
+            if not any(map(str.strip, cells)):
+                continue
+            if columns is None:
+                columns, is_head = _columns(cells, what)
+                if is_head:
+                    continue
+            if len(cells) <= max(columns):
+                raise DataError(f'{what}: line {number} has {len(cells)} of {max(columns) + 1} columns.')
+            name, label = (cells[column].strip() for column in columns)
+            if not (name and label and len(label) <= _LONGEST):
+                raise DataError(
+                    f'{what}: line {number} lacks a name, or a label of up to {_LONGEST} letters.'
+                )
+            yield number, name.removeprefix('./'), printable(label)
+    except csv.Error as error:
+        raise DataError(f'{what} is damaged: {error}.') from error
+
+
+def _columns(first: Sequence[str], what: str) -> tuple[tuple[int, int], bool]:
+    """Returns the columns of names and labels, and whether the first line says so."""
+    titles = [cell.strip().lower() for cell in first]
+    names = [titles.index(title) for title in _NAME_COLUMNS if title in titles]
+    labels = [titles.index(title) for title in _LABEL_COLUMNS if title in titles]
+    if names and labels:
+        return (names[0], labels[0]), True
+    if len(first) == 2:
+        return (0, 1), bool(names)
+    raise DataError(
+        f"{what} has {len(first)} columns: call two of them 'name' and 'label' in its first line."
+    )

@@ -1,0 +1,74 @@
+"""The members of whatever a person names: an archive, a text, a pipe, or a folder of files."""
+
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from estimator_lab.data.folder.index import open_folder
+from estimator_lab.data.folder.walk import files_below
+from estimator_lab.data.tar import index, stream
+from estimator_lab.data.tar.index import Index, ShowProgress
+from estimator_lab.data.tar.member import IMAGES, Member, Wanted
+from estimator_lab.data.tar.passed_over import PassedOver
+from estimator_lab.data.tar.sources import STDIN, is_url, why_unreadable
+from estimator_lab.data.tar.stream import Note
+from estimator_lab.errors import DataError
+
+
+def is_folder(source: str) -> bool:
+    """Whether it is a folder of this machine.
+
+    Raises:
+      DataError: nobody may look.
+    """
+    try:
+        return source != STDIN and not is_url(source) and stat.S_ISDIR(Path(source).stat().st_mode)
+    except PermissionError as error:
+        raise DataError(why_unreadable(source, error)) from error
+    except (OSError, ValueError):
+        return False
+
+
+def open_index(
+    source: str, progress: ShowProgress | None = None, note: Note | None = None, wanted: Wanted = IMAGES
+) -> Index:
+    """Returns what is in an archive or a folder, by `tar.index.open_index` or `folder.index.open_folder`.
+
+    Raises:
+      DataError: it can't be read, or breaks off before its first example.
+    """
+    opener = open_folder if is_folder(source) else index.open_index
+    return opener(source, progress, note, wanted)
+
+
+def stream_members(
+    source: str,
+    progress: Callable[[float], None] | None = None,
+    note: Note | None = None,
+    wanted: Wanted = IMAGES,
+) -> Iterator[Member]:
+    """Yields the members of an archive as `tar.stream.stream_members` does, or the files of a folder.
+
+    Raises:
+      DataError: it can't be read any further.
+    """
+    if not is_folder(source):
+        yield from stream.stream_members(source, progress, note=note, wanted=wanted)
+        return
+    found = open_folder(source, note=note, wanted=wanted)
+    for row in range(len(found)):
+        if progress:
+            progress(row / len(found))
+        yield found.member(row)
+
+
+def first_member(source: str, wanted: Wanted) -> Member | None:
+    """Returns the first member, of a folder without its data; None where there is none.
+
+    Raises:
+      DataError: it can't be read.
+    """
+    if not is_folder(source):
+        return next(stream.stream_members(source, wanted=wanted), None)
+    first = next(files_below(source, wanted, PassedOver(wanted.noun)), None)
+    return first and Member(source, first.name, 0, b'')

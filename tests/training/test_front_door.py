@@ -1,0 +1,205 @@
+"""What a newcomer's mistakes lead to: sentences, and folders that stay as they were."""
+
+import json
+
+import numpy as np
+import pytest
+
+from estimator_lab.errors import DataError, FlagError, LabError
+from estimator_lab.inference import memory
+from estimator_lab.inference.memory import Network, check_training, check_use
+from estimator_lab.inference.model import open_trained
+from estimator_lab.tf1 import tf
+from estimator_lab.training import inputs as inputs_module
+from estimator_lab.training.experiment import Experiment
+from estimator_lab.training.fresh_start import undone_if_in_vain
+from estimator_lab.training.settings import Settings
+from tests.archive_files import encoded, picture, write_tar
+
+SMALL = 'filters=2,dense_units=8,learning_rate_schedule=constant,warmup_steps=0'
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """24 images of 3 labels in folders."""
+    for number in range(24):
+        path = tmp_path / 'images' / f'n{number % 3}' / f'{number:02}.png'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encoded(picture(number)))
+    return tmp_path / 'images'
+
+
+@pytest.fixture
+def settings(folder, tmp_path):
+    def make(**changes):
+        given = {
+            'model': 'cnn',
+            'data': [str(folder)],
+            'model_dir': tmp_path / 'model',
+            'batch_size': 6,
+            'max_steps': 2,
+            'image_size': 8,
+            'hparams': SMALL,
+        }
+        return Settings(**{**given, **changes})
+
+    return make
+
+
+def quietly(settings):
+    said = []
+    return Experiment(settings, said.append), said
+
+
+@pytest.fixture
+def weights(settings):
+    def of(result):
+        reader = tf.train.load_checkpoint(result.checkpoint)
+        return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+    return of
+
+
+def test_a_run_on_a_folder_goes_on_exactly_where_it_stopped(settings, weights, folder, tmp_path):
+    whole = Experiment(settings(max_steps=6), lambda line: None).train()
+    stopped = settings(model_dir=tmp_path / 'stopped', max_steps=3)
+    Experiment(stopped, lambda line: None).train()
+    onwards = settings(model_dir=tmp_path / 'stopped', max_steps=6)
+    found, expected = weights(Experiment(onwards, lambda line: None).train()), weights(whole)
+    assert found.keys() == expected.keys()
+    for name in expected:
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+def test_another_name_is_no_break(settings, folder, tmp_path):
+    Experiment(settings(), lambda line: None).train()
+    moved = folder.rename(tmp_path / 'moved')
+    _, said = quietly(settings(data=[str(moved)], max_steps=4))
+    assert said == ['Since the last start: --data: moved was images.']
+
+
+def test_a_folder_that_has_changed_is_said_and_refused(settings, folder):
+    Experiment(settings(), lambda line: None).train()
+    (folder / 'n0' / 'new.png').write_bytes(encoded(picture(99)))
+    with pytest.raises(FlagError, match='--data: images has changed'):
+        quietly(settings(max_steps=4))
+    experiment, said = quietly(settings(max_steps=4, resume_changed=True))
+    assert any('--data: images has changed' in line for line in said)
+    assert experiment.train().step == 4
+
+
+def test_labels_of_a_table_and_beside_images(settings, folder, tmp_path):
+    table = tmp_path / 'labels.csv'
+    table.write_text(''.join(f'{n:02}.png,{"ab"[n % 2]}\n' for n in range(24)))
+    experiment, _ = quietly(settings(labels=table))
+    assert experiment.inputs.labels == ('a', 'b')
+    shard = write_tar(
+        tmp_path / 'shard.tar',
+        [
+            pair
+            for n in range(6)
+            for pair in ((f'{n}.cls', b'%d' % (n % 2)), (f'{n}.png', encoded(picture(n))))
+        ],
+    )
+    experiment, _ = quietly(settings(data=[str(shard)]))
+    assert experiment.inputs.labels == ('0', '1')
+
+
+@pytest.mark.parametrize('is_new', [True, False])
+def test_a_start_in_vain_leaves_the_folder_as_it_was(settings, tmp_path, is_new):
+    bad = write_tar(tmp_path / 'bad.tar', [(f'n{n % 2}/{n}.png', b'junk') for n in range(40)])
+    model_dir = tmp_path / 'model'
+    if not is_new:
+        model_dir.mkdir()
+        (model_dir / 'notes.txt').write_text('mine')
+    with pytest.raises(DataError, match='max_bad_fraction'):
+        Experiment(settings(data=[str(bad)]), lambda line: None).train()
+    left = sorted(path.name for path in model_dir.rglob('*'))
+    assert left == ['bad_members.csv', *([] if is_new else ['notes.txt'])]
+
+
+def test_a_resumed_start_in_vain_keeps_the_record(settings, tmp_path, folder):
+    Experiment(settings(), lambda line: None).train()
+    before = {path: path.read_bytes() for path in (tmp_path / 'model').rglob('*') if path.is_file()}
+    for path in folder.rglob('*.png'):
+        path.write_bytes(b'junk')
+    with pytest.raises(DataError, match='max_bad_fraction'):
+        Experiment(settings(max_steps=4, resume_changed=True), lambda line: None).train()
+    assert {p for p in tmp_path.glob('model/*') if p.is_file()} - before.keys() == {
+        tmp_path / 'model' / 'bad_members.csv'
+    }
+    for path, data in before.items():
+        if not path.name.startswith('events'):  # this process still has them open
+            assert path.read_bytes() == data, path
+
+
+def test_what_was_learned_stays(tmp_path):
+    steps = iter((3, 5))
+    with pytest.raises(LabError), undone_if_in_vain(tmp_path, False, lambda: next(steps)):
+        (tmp_path / 'model.ckpt-5.index').write_text('x')
+        raise LabError('broken off')
+    assert (tmp_path / 'model.ckpt-5.index').exists()
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        ({'batch_size': 10_000_000, 'image_size': 128}, 'A step with --batch_size=10000000 takes'),
+        ({'hparams': 'dense_units=1000000000000'}, 'are weights and gradients, but this machine has'),
+        ({'hparams': 'filters=1000000000'}, 'make no network: Shape'),
+    ],
+)
+def test_what_does_not_fit_into_memory_is_refused_before(settings, tmp_path, changes, words):
+    with pytest.raises(FlagError) as caught:
+        quietly(settings(**changes))
+    assert words in str(caught.value) and '{{node' not in str(caught.value)
+    assert not (tmp_path / 'model').exists()
+
+
+def test_the_sum_of_a_step(monkeypatch, settings):
+    network = Network(variables=100, kept=10, example=1)
+    assert network.training(4) == 2 * 100 + 4 * (10 + 3)
+    monkeypatch.setattr(memory, 'memory', lambda: network.training(4))
+    check_training(network, 4)
+    with pytest.raises(FlagError, match='--batch_size=5'):
+        check_training(network, 5)
+
+
+def test_the_network_that_is_measured(settings):
+    """By hand: the 8x8 images' two convolutions, of 5x5, and pools, by 2x2, and a dense layer."""
+    plan = quietly(settings())[0].trainers[-1].plan
+    found = memory.measure(plan.run.model.load(), plan.params, plan.run.reader)
+    filters, dense, labels = 2, 8, 3
+    weights = 25 * filters + filters + 25 * filters**2 + filters + (2 * 2 * filters + 1) * dense
+    variables = weights + (dense + 1) * labels
+    kept = 8 * 8 * filters + 4 * 4 * filters + 4 * 4 * filters + 2 * 2 * filters + dense + labels
+    assert found == Network(4 * variables, 4 * kept, 64 * (1 + 4))
+
+
+def test_batches_that_are_only_looked_at(monkeypatch, settings):
+    reader = quietly(settings())[0].run.reader
+    monkeypatch.setattr(memory, 'memory', lambda: 3 * 64 * 5 * 10)
+    check_use(reader, 10)
+    with pytest.raises(FlagError, match='--batch_size=11 takes'):
+        check_use(reader, 11)
+
+
+def test_a_large_training_set_is_evaluated_in_part_and_that_is_mixed(settings, monkeypatch):
+    monkeypatch.setattr(inputs_module, '_MOST_EVALUATED', 12)
+    experiment, _ = quietly(settings())
+    assert experiment.inputs.evaluated(experiment.run.settings) == 12
+    result = experiment.train()
+    assert result.metrics['evaluated_images'] == 12
+    order = [s.member.label for s in experiment.inputs.evaluation.order(10_000).epoch(0)]
+    assert len(set(order[:12])) == 3  # the first images of a sorted folder have one label
+    chosen, _ = quietly(settings(eval_steps=4))
+    assert chosen.inputs.evaluated(chosen.run.settings) == 24
+
+
+def test_a_folder_of_runs_is_no_run_that_is_pre_trained(tmp_path):
+    runs = tmp_path / 'runs'
+    for name in ('cnn', 'mine'):
+        (runs / name).mkdir(parents=True)
+        (runs / name / 'experiment.json').write_text(json.dumps({'model': 'cnn'}))
+    with pytest.raises(DataError, match=r'holds no model itself, but 2 folders of models: name one .*runs/'):
+        open_trained(runs)
