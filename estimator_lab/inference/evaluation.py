@@ -17,7 +17,7 @@ from estimator_lab.data.pipeline.input_fns import archive_input_fn
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import DataError
 from estimator_lab.feature_keys import IMAGE, KEY
-from estimator_lab.inference.confusion import Confusion
+from estimator_lab.core.metrics.confusion import Confusion
 from estimator_lab.inference.judge import judged, open_judge
 from estimator_lab.inference.model import Trained, without_cluster
 from estimator_lab.pixels import to_bytes
