@@ -33,7 +33,8 @@ _STYLE = """
 body { margin: 0 auto; max-width: 1160px; padding: 1rem; background: var(--ground); color: var(--ink);
   font: 16px/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
 h1 { font-size: 1.6rem; margin: .5rem 0 0; }
-h2 { font-size: 1.25rem; margin: 2.2rem 0 .6rem; padding-bottom: .2rem; border-bottom: 1px solid var(--line); }
+h2 { font-size: 1.25rem; margin: 2.2rem 0 .6rem;
+  padding-bottom: .2rem; border-bottom: 1px solid var(--line); }
 .lead { font-size: 1.15rem; margin: .4rem 0; }
 .note, figcaption, .legend { color: var(--faint); font-size: .875rem; }
 nav a { color: var(--c0); margin-right: 1rem; }
@@ -41,7 +42,8 @@ nav a { color: var(--c0); margin-right: 1rem; }
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 22rem), 1fr)); }
 .tiles { display: grid; gap: .75rem; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); }
 figure.broad { grid-column: 1 / -1; justify-self: start; }
-figure { margin: 0; padding: .7rem; background: var(--card); border: 1px solid var(--line); border-radius: 6px; }
+figure { margin: 0; padding: .7rem; background: var(--card);
+  border: 1px solid var(--line); border-radius: 6px; }
 img { display: block; max-width: 100%; height: auto; background: #fff; }
 img.small { image-rendering: pixelated; }
 .tiles img { width: 100%; }
