@@ -145,9 +145,10 @@ def _head_first(values: Tensor, params: Params) -> Tensor:
 
     Its first gradients, from random weights, would undo what pre-training has found.
     """
-    step = tf.train.get_or_create_global_step() - params.first_step
-    shape = tf.shape(values)
-    return tf.where(tf.fill(shape, step >= params.head_steps), values, tf.stop_gradient(values))
+    with tf.name_scope('head_first'):
+        step = tf.train.get_or_create_global_step() - params.first_step
+        shape = tf.shape(values)
+        return tf.where(tf.fill(shape, step >= params.head_steps), values, tf.stop_gradient(values))
 
 
 def _one_hot(labels: Tensor | None, params: Params) -> Tensor | None:

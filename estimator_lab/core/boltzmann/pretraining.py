@@ -18,10 +18,10 @@ from estimator_lab.core.boltzmann.rbm import BERNOULLI, GAUSSIAN, UNITS
 from estimator_lab.core.boltzmann.stack import Stack, layer_variables, make_layer
 from estimator_lab.core.corruption import corrupt
 from estimator_lab.core.display.display import display_of
+from estimator_lab.core.display.drawing import drawing_hooks
 from estimator_lab.core.display.summaries import (
     filter_summary,
-    histogram_summary,
-    picture_hooks,
+    layer_histograms,
     rows_summary,
     weight_histograms,
 )
@@ -208,9 +208,11 @@ def _denoising_spec(
         if training
         else visible
     )
-    inputs = tf.matmul(given, layer.kernel) + layer.bias
-    hidden = inputs if layer.hidden_units == GAUSSIAN else tf.sigmoid(inputs)
-    logits = tf.matmul(hidden, layer.kernel, transpose_b=True) + layer.visible_bias
+    with tf.name_scope('hidden'):
+        inputs = tf.matmul(given, layer.kernel) + layer.bias
+        hidden = inputs if layer.hidden_units == GAUSSIAN else tf.sigmoid(inputs)
+    with tf.name_scope('visible'):
+        logits = tf.matmul(hidden, layer.kernel, transpose_b=True) + layer.visible_bias
     with tf.name_scope('cross_entropy'):
         each = tf.nn.sigmoid_cross_entropy_with_logits(labels=visible, logits=logits)
         values, weights = tf.reduce_sum(each, axis=1), example_weights(batch.features)
@@ -231,19 +233,19 @@ def _denoising_spec(
         )
     pictures = stack.images(reconstruction)
     if not training:
-        publish({keys.HIDDEN: Endpoint(hidden, layer.kernel)})
+        publish({layer.name: Endpoint(hidden, layer.kernel)})
         predictions = {keys.HIDDEN: hidden, keys.RECONSTRUCTION: pictures, keys.ERROR: errors}
         return prediction_spec(predictions, batch.features)
     tf.summary.scalar(keys.RECONSTRUCTION_ERROR, tf.reduce_mean(errors))
-    histogram_summary('activations/hidden', hidden)
+    layer_histograms({layer.name: Endpoint(hidden, layer.kernel)})
     weight_histograms()
 
     def draw() -> list[Tensor]:
         return [
-            filter_summary('images/receptive_fields', stack.receptive_fields(_FIELDS), collections=[]),
-            rows_summary('images/reconstruction', [batch.images, pictures], collections=[]),
+            filter_summary('receptive_fields', stack.receptive_fields(_FIELDS)),
+            rows_summary('reconstruction', [batch.images, pictures]),
         ]
 
     step = train_op(loss, layer_pretraining.denoising_params(), weights)
-    hooks = picture_hooks(draw, display_of(config))
+    hooks = drawing_hooks(draw, display_of(config))
     return tf.estimator.EstimatorSpec(mode, loss=loss, train_op=step, training_hooks=hooks)

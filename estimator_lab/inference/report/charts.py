@@ -26,7 +26,8 @@ def chart(title: str, lines: Mapping[str, Mapping[int, float]], names: Sequence[
     colours = {name: f'var(--c{number % _COLOURS})' for number, name in enumerate(names)}
     steps = [step for curve in lines.values() for step in curve]
     values = [value for curve in lines.values() for value in curve.values()]
-    across, up = _span(min(steps), max(steps)), _span(min(values), max(values))
+    across = float(min(steps)), float(max(max(steps), min(steps) + 1))
+    up = _span(min(values), max(values))
     drawn = [
         *_grid(across, up),
         element('text', title, x=_LEFT, y=16, class_='title'),
@@ -85,7 +86,7 @@ def _grid(across: tuple[float, float], up: tuple[float, float]) -> list[Element]
         x, y = _place((step, value), across, up)
         parts += [
             element('line', x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y, y2=y, class_='grid'),
-            element('text', f'{value:.4g}', x=_LEFT - 6, y=y + 4, text_anchor='end'),
+            element('text', f'{value:.3g}', x=_LEFT - 6, y=y + 4, text_anchor='end'),
             element('text', f'{step:.0f}', x=x, y=_HEIGHT - 8, text_anchor=_anchor(tick)),
         ]
     return parts
