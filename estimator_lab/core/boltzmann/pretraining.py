@@ -13,7 +13,7 @@ import numpy as np
 
 from estimator_lab.core import keys
 from estimator_lab.core.boltzmann.head import RbmBatch, hidden_hooks, rbm_spec
-from estimator_lab.core.boltzmann.params import RbmParams
+from estimator_lab.core.boltzmann.params import RATES, RbmParams
 from estimator_lab.core.boltzmann.rbm import BERNOULLI, GAUSSIAN, UNITS
 from estimator_lab.core.boltzmann.stack import Stack, layer_variables, make_layer
 from estimator_lab.core.corruption import corrupt
@@ -38,8 +38,6 @@ from estimator_lab.tf1 import EstimatorSpec, Mode, RunConfig, Tensor, tf
 RBM, DENOISING = 'rbm', 'denoising'
 _PHASE = 'pretrain_'
 _FIELDS = 64
-# Linear units have no bound, so that a step must be smaller by one or two orders (guide, section 13.2).
-_GAUSSIAN_SHARE = 0.02
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,7 +141,7 @@ class LayerPretraining:
         """Returns how an RBM of this phase learns."""
         params = self.params
         linear = (self.linear_top and self.is_last) or (params.visible_units == GAUSSIAN and self.number == 1)
-        rate = params.pretrain_learning_rate or 0.05 * (_GAUSSIAN_SHARE if linear else 1)
+        rate = params.pretrain_learning_rate or RATES[GAUSSIAN if linear else BERNOULLI]
         return RbmParams(
             image_shape=params.image_shape,
             train_steps=params.train_steps,

@@ -25,8 +25,10 @@ def input_grid_hook(
     """
 
     def draw(batch: Any) -> Any:
-        shown, ids = batch
-        picture = labelled_grid(shown, [text_of(int(label)) for label in ids])
+        tiles, ids = batch
+        picture = labelled_grid(tiles, [text_of(int(label)) for label in ids])
         return tf.Summary(value=[picture_value('input', picture)])
 
-    return DrawingHook((images[:_SHOWN], labels[:_SHOWN]), draw, display)
+    with tf.name_scope('pictures'):
+        shown = (images[:_SHOWN], labels[:_SHOWN])
+    return DrawingHook(shown, draw, display)
