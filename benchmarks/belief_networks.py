@@ -153,6 +153,7 @@ def _our_steps(images: np.ndarray) -> Callable[[int], tuple[float, float]]:
                 'image_shape': (28, 28, 1),
                 'train_steps': 600,
                 'initial_momentum_steps': 100,
+                'chains': 0,
                 'binarize': False,
                 'learning_rate_schedule': 'constant',
             }

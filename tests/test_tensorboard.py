@@ -61,13 +61,18 @@ def logdir(cnn_dir, tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope='module')
-def server(logdir):
-    """The address of a TensorBoard that has read both runs."""
+def launched(logdir):
+    """Returns the address of a TensorBoard that reads a folder."""
     tensorboard = program.TensorBoard()
     flags = ['--logdir', str(logdir), '--host', '127.0.0.1', '--port', '0', '--load_fast', 'false']
     tensorboard.configure(argv=['tensorboard', *flags])
-    address = tensorboard.launch().rstrip('/')
+    return tensorboard.launch().rstrip('/')
+
+
+@pytest.fixture(scope='module')
+def server(logdir):
+    """The address of a TensorBoard that has read both runs."""
+    address = launched(logdir)
     end = time.monotonic() + 60
     while len(fetch(address, 'pr_curves/tags')) < 2 or set(fetch(address, 'projector/runs')) < {'first'}:
         assert time.monotonic() < end, 'TensorBoard reads nothing'
@@ -153,9 +158,21 @@ def test_runs_are_compared(server):
     }
     assert rows == {(0.001, 6, 3), (0.05, 12, 4)}
     for group in groups:
-        values = {(m['name'].get('group'), m['name']['tag']): m['value'] for m in group['metricValues']}
-        assert 0 <= values[None, 'accuracy'] <= 1
+        values = {m['name']['tag']: m['value'] for m in group['metricValues']}
+        assert 0 <= values['accuracy'] <= 1
         assert group['hparams']['model'] == 'cnn' and group['hparams']['augment'] == 'none'
+
+
+def test_a_single_run_has_a_row_with_the_metrics_of_its_evaluations(logdir):
+    address = launched(logdir / 'first')
+    end = time.monotonic() + 60
+    tags = set()
+    while 'accuracy' not in tags:
+        assert time.monotonic() < end, tags
+        time.sleep(0.2)
+        found = fetch(address, 'hparams/experiment', post={'experimentName': ''})
+        tags = {info['name']['tag'] for info in found.get('metricInfos', ())}
+    assert {'loss', 'mean_per_class_accuracy'} <= tags and 'learning_rate' not in tags
 
 
 def test_points_of_the_projector(server):
