@@ -74,6 +74,8 @@ def read_history(model_dir: Path) -> History:
     history = History()
     encoded: dict[str, tuple[int, str, bytes]] = {}
     for folder, line in _folders(model_dir):
+        if folder.is_symlink() and folder != model_dir:
+            continue
         for path in sorted(folder.glob(_FILES)):
             damage: list[str] = []
             for step, value in all_values_in(path, damage.append):
@@ -94,9 +96,8 @@ def _folders(model_dir: Path) -> Iterator[tuple[Path, str]]:
     """Yields the folders of event files with the names of their lines, phases first."""
     for record in sorted(model_dir.glob(f'*/{_RECORD}')):
         phase = record.parent
-        if not phase.is_symlink():
-            yield phase, f'{phase.name}, {TRAINING}'
-            yield phase / EVALUATION, f'{phase.name}, {EVALUATING}'
+        yield phase, f'{phase.name}, {TRAINING}'
+        yield phase / EVALUATION, f'{phase.name}, {EVALUATING}'
     yield model_dir, TRAINING
     yield model_dir / EVALUATION, EVALUATING
     yield model_dir / _INSPECTED, _INSPECTED
