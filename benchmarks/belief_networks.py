@@ -50,9 +50,9 @@ DENOISING = (
 ALONE = {'shifted': SHIFTED, 'denoising': DENOISING}
 # What the paper found, how long it is trained, and how.
 MACHINES = {
-    'CD-1': ('-125.5', '--epochs=50', 'cd_steps=1,ais_chains=100'),
-    'CD-3': ('-105.5', '--epochs=50', 'cd_steps=3,ais_chains=100'),
-    'CD-25': ('-86.3', '--epochs=60', 'cd_steps=25,ais_chains=500'),
+    'CD-1': ('-125.5', '--epochs=50', 'chains=0,cd_steps=1,ais_chains=100'),
+    'CD-3': ('-105.5', '--epochs=50', 'chains=0,cd_steps=3,ais_chains=100'),
+    'CD-25': ('-86.3', '--epochs=60', 'chains=0,cd_steps=25,ais_chains=500'),
     'persistent': ('-86.3 for CD-25', '--epochs=50', 'chains=100,learning_rate=0.01,ais_chains=100'),
 }
 _LABELS_EACH = 100
@@ -153,6 +153,7 @@ def _our_steps(images: np.ndarray) -> Callable[[int], tuple[float, float]]:
                 'image_shape': (28, 28, 1),
                 'train_steps': 600,
                 'initial_momentum_steps': 100,
+                'chains': 0,
                 'binarize': False,
                 'learning_rate_schedule': 'constant',
             }

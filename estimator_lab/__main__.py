@@ -13,7 +13,7 @@ from estimator_lab.console.command import python
 from estimator_lab.console.progress import say, say_lines, warn
 
 COMMANDS = (
-    *('train', 'evaluate', 'predict', 'inspect', 'export', 'dream'),
+    *('train', 'evaluate', 'predict', 'inspect', 'export', 'dream', 'report'),
     *('data.demo', 'data.pack', 'data.tar_index', 'import_weights', 'port'),
 )
 """Modules of the package that are commands, in the order in which a user meets them."""

@@ -111,9 +111,20 @@ class Browser:
             assert time.monotonic() < end, f'{missing} is not in: {text[:3000]}'
             time.sleep(0.2)
 
-    def screenshot(self, path: Path) -> None:
-        """Writes what the page looks like as a PNG."""
-        path.write_bytes(base64.b64decode(self._call('Page.captureScreenshot')['data']))
+    def screenshot(self, path: Path, whole: bool = False) -> None:
+        """Writes what the page looks like as a PNG, or the whole of it, also what one would scroll to."""
+        picture = self._call('Page.captureScreenshot', captureBeyondViewport=whole, **self._clip(whole))
+        path.write_bytes(base64.b64decode(picture['data']))
+
+    def prefer(self, scheme: str) -> None:
+        """Makes the browser's user prefer a colour scheme, 'light' or 'dark'."""
+        feature = {'name': 'prefers-color-scheme', 'value': scheme}
+        self._call('Emulation.setEmulatedMedia', features=[feature])
+
+    def resize(self, width: int, height: int) -> None:
+        """Gives the page another size, in pixels."""
+        size = {'width': width, 'height': height, 'deviceScaleFactor': 1, 'mobile': False}
+        self._call('Emulation.setDeviceMetricsOverride', **size)
 
     def __enter__(self) -> 'Browser':
         return self
@@ -129,6 +140,12 @@ class Browser:
             self._process.wait()
         os.close(self._from)
         self._profile.cleanup()
+
+    def _clip(self, whole: bool) -> dict[str, Any]:
+        if not whole:
+            return {}
+        size = self._call('Page.getLayoutMetrics')['cssContentSize']
+        return {'clip': {**size, 'scale': 1}}
 
     def _page_target(self) -> str:
         while True:

@@ -21,7 +21,18 @@ FLOORS = [
     {'models'},
     {'inference'},
     {'training'},
-    {'train', 'evaluate', 'predict', 'inspect', 'export', 'dream', 'port', 'import_weights', '__main__'},
+    {
+        'train',
+        'evaluate',
+        'predict',
+        'inspect',
+        'export',
+        'dream',
+        'report',
+        'port',
+        'import_weights',
+        '__main__',
+    },
 ]
 DATA_FLOORS = [
     {'cache', 'labels', 'label_table', 'bad_example', 'budget'},

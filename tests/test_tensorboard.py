@@ -23,14 +23,20 @@ from tests.browser import Browser, find_chromium
 
 LABELS = ['n000000', 'n000001', 'n000002', 'n000003']
 RUNS = {'first', 'first/eval', 'second', 'second/eval'}
-WEIGHTS = [f'weights/{layer}/kernel' for layer in ('conv2d', 'conv2d_1', 'dense', 'dense_1')]
+WEIGHTS = [f'weights/{layer}/kernel' for layer in ('conv1', 'conv2', 'dense', 'dense_1')]
 PAGES = {
     'scalars': ['accuracy', 'learning_rate', 'loss', 'mean_per_class_accuracy', *RUNS],
-    'images': ['images/input', 'images/filters_conv1/image', 'images/activation_map_conv1/image'],
-    'graphs': ['input', 'conv2d', 'max_pooling2d', 'dropout', 'dense_1', 'cross_entropy', 'train'],
-    'distributions': ['activations/conv1', 'activations/dense', 'weights/conv2d/kernel'],
-    'histograms': ['activations/conv1', 'activations/dense', 'weights/conv2d/kernel'],
-    'hparams': ['learning_rate', '0.0010000', '0.050000', 'eval.accuracy', 'dense_units', 'Trial ID'],
+    'images': [
+        'images/input',
+        'images/confusion',
+        'images/worst',
+        'images/filters_conv1/image',
+        'images/activation_map_conv1/image',
+    ],
+    'graphs': ['input', 'conv1', 'pool1', 'conv2', 'dense', 'dropout', 'logits', 'cross_entropy', 'train'],
+    'distributions': ['activations/conv1', 'activations/dense', 'weights/conv1/kernel'],
+    'histograms': ['activations/conv1', 'activations/dense', 'weights/conv1/kernel'],
+    'hparams': ['learning_rate', '0.0010000', '0.050000', 'accuracy', 'dense_units', 'Trial ID'],
     'pr_curves': [f'pr_curves/{label}' for label in (*LABELS, 'micro_average')],
     'projector': ['embeddings 24x8', 'Points: 24', 'Dimension: 8', 'label 4 colors', 'predicted', 'key'],
 }
@@ -56,13 +62,18 @@ def logdir(cnn_dir, tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope='module')
-def server(logdir):
-    """The address of a TensorBoard that has read both runs."""
+def launched(logdir):
+    """Returns the address of a TensorBoard that reads a folder."""
     tensorboard = program.TensorBoard()
     flags = ['--logdir', str(logdir), '--host', '127.0.0.1', '--port', '0', '--load_fast', 'false']
     tensorboard.configure(argv=['tensorboard', *flags])
-    address = tensorboard.launch().rstrip('/')
+    return tensorboard.launch().rstrip('/')
+
+
+@pytest.fixture(scope='module')
+def server(logdir):
+    """The address of a TensorBoard that has read both runs."""
+    address = launched(logdir)
     end = time.monotonic() + 60
     while len(fetch(address, 'pr_curves/tags')) < 2 or set(fetch(address, 'projector/runs')) < {'first'}:
         assert time.monotonic() < end, 'TensorBoard reads nothing'
@@ -103,7 +114,7 @@ def fetch(server, route, post=None, **query):
         (
             'images',
             'second',
-            ['images/input', 'images/filters_conv1/image', 'images/activation_map_conv2/image'],
+            ['images/input/image', 'images/filters_conv1/image', 'images/activation_map_conv2/image'],
         ),
         ('histograms', 'second', ['activations/conv1', 'activations/conv2', 'activations/dense', *WEIGHTS]),
         ('distributions', 'second', ['activations/dense', *WEIGHTS]),
@@ -116,7 +127,7 @@ def test_tags(server, page, run, tags):
 
 def test_graph(server):
     graph = fetch(server, 'graphs/graph', run='first', conceptual='false')
-    for layer in ('conv2d', 'conv2d_1', 'dense', 'dense_1', 'dropout', 'input', 'cross_entropy', 'train'):
+    for layer in ('conv1', 'pool1', 'conv2', 'dense', 'logits', 'dropout', 'input', 'cross_entropy', 'train'):
         assert f'name: "{layer}/' in graph
 
 
@@ -130,7 +141,7 @@ def test_curves_belong_to_the_last_evaluation(server):
 
 
 def test_runs_are_compared(server):
-    metric = {'group': 'eval', 'tag': 'accuracy'}
+    metric = {'group': '', 'tag': 'accuracy'}
     shown = ('learning_rate', 'batch_size', 'steps', 'model', 'augment')
     question = {
         'experimentName': '',
@@ -148,9 +159,21 @@ def test_runs_are_compared(server):
     }
     assert rows == {(0.001, 6, 3), (0.05, 12, 4)}
     for group in groups:
-        values = {(m['name'].get('group'), m['name']['tag']): m['value'] for m in group['metricValues']}
-        assert 0 <= values['eval', 'accuracy'] <= 1
+        values = {m['name']['tag']: m['value'] for m in group['metricValues']}
+        assert 0 <= values['accuracy'] <= 1
         assert group['hparams']['model'] == 'cnn' and group['hparams']['augment'] == 'none'
+
+
+def test_a_single_run_has_a_row_with_the_metrics_of_its_evaluations(logdir):
+    address = launched(logdir / 'first')
+    end = time.monotonic() + 60
+    tags = set()
+    while 'accuracy' not in tags:
+        assert time.monotonic() < end, tags
+        time.sleep(0.2)
+        found = fetch(address, 'hparams/experiment', post={'experimentName': ''})
+        tags = {info['name']['tag'] for info in found.get('metricInfos', ())}
+    assert {'loss', 'mean_per_class_accuracy'} <= tags and 'learning_rate' not in tags
 
 
 def test_points_of_the_projector(server):

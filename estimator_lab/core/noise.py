@@ -58,9 +58,10 @@ def fresh_seed(features: Features) -> Tensor:
     It depends on the graph's seed, the global step and the batch's first key, so that a run that was
     stopped goes on with the noise that it would have had, and workers at the same step differ.
     """
-    keys = keys_of(features)
-    step = tf.cast(tf.train.get_or_create_global_step(), tf.int64)
-    return tf.stack([_graph_seed() + (0 if keys is None else tf.reduce_sum(_hashes(keys[:1]))), step])
+    keys, step = keys_of(features), tf.train.get_or_create_global_step()
+    with tf.name_scope('seed'):
+        own = 0 if keys is None else tf.reduce_sum(_hashes(keys[:1]))
+        return tf.stack([_graph_seed() + own, tf.cast(step, tf.int64)])
 
 
 def fixed_seeds(features: Features, count: Tensor) -> Tensor:
@@ -73,8 +74,9 @@ def fixed_seeds(features: Features, count: Tensor) -> Tensor:
       count: examples in the batch.
     """
     keys = keys_of(features)
-    own = tf.range(tf.cast(count, tf.int64)) if keys is None else _hashes(keys)
-    return tf.stack([tf.fill(tf.shape(own), _graph_seed()), own], axis=1)
+    with tf.name_scope('seeds'):
+        own = tf.range(tf.cast(count, tf.int64)) if keys is None else _hashes(keys)
+        return tf.stack([tf.fill(tf.shape(own), _graph_seed()), own], axis=1)
 
 
 def _graph_seed() -> Tensor:

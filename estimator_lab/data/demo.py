@@ -1,8 +1,10 @@
 """``python -m estimator_lab.data.demo``: writes a built-in data set where a user wants it."""
 
 import shutil
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 from absl import flags
 
@@ -22,6 +24,7 @@ def _write_faces(folder: Path) -> tuple[Path, Path]:
         folder.mkdir(parents=True, exist_ok=True)
         for path in paths:
             _copy(path, folder / path.name)
+        _write_singles(paths.test, folder)
     except OSError as error:
         raise DataError(f'{folder} cannot be written: {error.strerror}.') from error
     return folder / paths.train.name, folder / paths.test.name
@@ -45,10 +48,12 @@ _USAGE = """Writes a built-in data set, for training and for testing, into a fol
   python -m estimator_lab.data.demo listops --set=trees
   python -m estimator_lab.data.demo mnist --set=mnist
 
-faces: train.tar and test.tar, cartoon faces. mnist: mnist-train.tar.gz and mnist-test.tar.gz, of the four
-files of the MNIST database, which are there already, as they come or compressed with gzip. trees: train.tsv
-and test.tsv, 90,000 and 10,000 different trees of ListOps, made by its published rules."""
+faces: train.tar and test.tar, cartoon faces, and two of the latter as files that are called like their
+labels. mnist: mnist-train.tar.gz and mnist-test.tar.gz, of the four files of the MNIST database, which are
+there already, as they come or compressed with gzip. trees: train.tsv and test.tsv, 90,000 and 10,000
+different trees of ListOps, made by its published rules."""
 _GROUPS = {'Data': ['set']}
+_SINGLES = ('n000001', 'n000003')  # labels
 _ARGUMENTS = 'FOLDER'
 
 
@@ -60,14 +65,31 @@ def main(folders: list[str]) -> int:
     return 0
 
 
-def _copy(path: Path, target: Path) -> None:
-    """Copies a file; half of one never has the name of the whole."""
+def _write_singles(archive: Path, folder: Path) -> None:
+    """Writes the first image of some labels as a file of its own, such as n000003.jpg."""
+    with tarfile.open(archive) as opened:
+        wanted = set(_SINGLES)
+        for member in opened:
+            label, suffix = Path(member.name).parent.name, Path(member.name).suffix
+            if label in wanted and (file := opened.extractfile(member)):
+                wanted.remove(label)
+                _write(file, folder / f'{label}{suffix}')
+
+
+def _write(source: IO[bytes], target: Path) -> None:
+    """Writes a file; half of one never has the name of the whole."""
     partial = partial_name(target)
     try:
-        shutil.copyfile(path, partial)
+        with partial.open('wb') as file:
+            shutil.copyfileobj(source, file)
         publish(partial, target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _copy(path: Path, target: Path) -> None:
+    with path.open('rb') as file:
+        _write(file, target)
 
 
 if __name__ == '__main__':

@@ -10,6 +10,7 @@ import numpy as np
 
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.core import keys
+from estimator_lab.core.metrics.confusion import Confusion
 from estimator_lab.core.worst import WorstExamples
 from estimator_lab.data.kind import Reader
 from estimator_lab.data.order.order import Order
@@ -17,7 +18,6 @@ from estimator_lab.data.pipeline.input_fns import archive_input_fn
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import DataError
 from estimator_lab.feature_keys import IMAGE, KEY
-from estimator_lab.inference.confusion import Confusion
 from estimator_lab.inference.judge import judged, open_judge
 from estimator_lab.inference.model import Trained, without_cluster
 from estimator_lab.pixels import to_bytes

@@ -31,26 +31,34 @@ def scalars_in(path: Path, tag: str, on_damage: Callable[[str], None]) -> Iterat
 
 
 def values_in(path: Path, tag: str, on_damage: Callable[[str], None]) -> Iterator[tuple[int, Any]]:
-    """Yields (global step, `tf.Summary.Value`) of all summaries with a tag, in the order of the file.
+    """Yields (global step, `tf.Summary.Value`) of all summaries with a tag; the rest as `all_values_in`."""
+    for step, value in all_values_in(path, on_damage, tag.encode()):
+        if value.tag == tag:
+            yield step, value
+
+
+def all_values_in(
+    path: Path, on_damage: Callable[[str], None], containing: bytes = b''
+) -> Iterator[tuple[int, Any]]:
+    """Yields (global step, `tf.Summary.Value`) of all summaries, in the order of the file.
 
     Args:
       path: an event file.
-      tag: of the summaries.
       on_damage: told, in the words behind the file's name, what of it can't be read; it may be called again.
+      containing: bytes without which an event is not looked at.
     """
-    wanted = tag.encode()
     try:
         with open_regular(path) as file:
             for data, crc in _records(file, on_damage):
-                if wanted in data:
-                    yield from _values(data, crc, tag, on_damage)
+                if containing in data:
+                    yield from _values(data, crc, on_damage)
     except OSError as error:
         on_damage(f'cannot be read: {error.strerror or error}')
     except ValueError as error:
         on_damage(f'cannot be read: {error}')
 
 
-def _values(data: bytes, crc: int, tag: str, on_damage: Callable[[str], None]) -> Iterator[tuple[int, Any]]:
+def _values(data: bytes, crc: int, on_damage: Callable[[str], None]) -> Iterator[tuple[int, Any]]:
     try:
         if masked_crc32c(data) != crc:
             raise DecodeError
@@ -59,8 +67,7 @@ def _values(data: bytes, crc: int, tag: str, on_damage: Callable[[str], None]) -
         on_damage('holds a damaged event')
         return
     for value in event.summary.value:
-        if value.tag == tag:
-            yield event.step, value
+        yield event.step, value
 
 
 def _records(file: BinaryIO, on_damage: Callable[[str], None]) -> Iterator[tuple[bytes, int]]:

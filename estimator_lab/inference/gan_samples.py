@@ -11,8 +11,9 @@ from types import TracebackType
 import numpy as np
 from PIL import Image
 
-from estimator_lab.core.adversarial.pictures import SAMPLES_TAG
+from estimator_lab.core.adversarial.pictures import SAMPLES
 from estimator_lab.core.display.picture import as_picture, png_bytes
+from estimator_lab.core.display.summaries import picture_tag
 from estimator_lab.core.noise import Noise
 from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.images.decode import open_image
@@ -222,7 +223,7 @@ def film(model_dir: Path) -> list[Image.Image]:
     Raises:
       DataError: if there are none, or they can't be read.
     """
-    tag = f'{SAMPLES_TAG}/image'
+    tag = picture_tag(SAMPLES)
     damage: list[str] = []
     frames = {
         step: value.image.encoded_image_string

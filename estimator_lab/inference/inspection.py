@@ -147,8 +147,7 @@ def write_summaries(folder: Path, pictures: Mapping[str, Image.Image], step: int
     """
     values = []
     for name, picture in pictures.items():
-        # As tf.summary.image ends the tag of its only image.
-        values.append(picture_value(f'images/{name}/image', picture))
+        values.append(picture_value(name, picture))
     try:
         with tf.Graph().as_default(), tf.summary.FileWriter(str(folder)) as writer:
             writer.add_summary(tf.Summary(value=values), step)

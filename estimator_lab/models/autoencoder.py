@@ -28,8 +28,9 @@ from estimator_lab.core.boltzmann.pretraining import (
 from estimator_lab.core.boltzmann.rbm import BERNOULLI
 from estimator_lab.core.corruption import CORRUPTIONS, corrupt
 from estimator_lab.core.display.display import Display, display_of
+from estimator_lab.core.display.drawing import drawing_hooks
 from estimator_lab.core.display.embeddings import EmbeddingsHook, labels_and_keys
-from estimator_lab.core.display.summaries import filter_summary, picture_hooks, rows_summary
+from estimator_lab.core.display.summaries import filter_summary, rows_summary
 from estimator_lab.core.endpoints import Endpoint, Endpoints, first_filters, publish
 from estimator_lab.core.features import example_weights, images_of, keys_of
 from estimator_lab.core.heads.reconstruction import (
@@ -216,8 +217,8 @@ def model_fn(
     if mode == tf.estimator.ModeKeys.EVAL:
         hooks = _eval_hooks(made, network, features, labels, params, display) if display else []
         return eval_spec(made, loss, params, hooks)
-    hooks = picture_hooks(lambda: _pictures(made, endpoints, params), display)
-    return train_spec(made, loss, weights, params, hooks, network.scaffold())
+    hooks = drawing_hooks(lambda: _pictures(made, endpoints, params), display)
+    return train_spec(made, endpoints, loss, weights, params, hooks, network.scaffold())
 
 
 class Network:
@@ -298,11 +299,8 @@ def _pictures(made: Reconstructed, endpoints: Endpoints, params: Params) -> list
         del shown[1]
     filters = first_filters(endpoints, params.image_shape)
     return [
-        rows_summary('images/reconstruction', shown, collections=[]),
-        *(
-            filter_summary(f'images/{name}', kernel[..., :_UNITS_SHOWN], collections=[])
-            for name, kernel in filters.items()
-        ),
+        rows_summary('reconstruction', shown),
+        *(filter_summary(name, kernel[..., :_UNITS_SHOWN]) for name, kernel in filters.items()),
     ]
 
 

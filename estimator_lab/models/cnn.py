@@ -89,12 +89,20 @@ class Network:
           128, 32], pool1 [batch, 64, 64, 32], conv2 [batch, 64, 64, 32], pool2 [batch, 32, 32, 32] and
           dense [batch, 1024].
         """
-        conv1 = self._conv1(images)
-        pool1 = tf.layers.max_pooling2d(conv1, pool_size=2, strides=2)
-        conv2 = self._conv2(pool1)
-        pool2 = tf.layers.max_pooling2d(conv2, pool_size=2, strides=2)
-        dense = self._dense(tf.layers.flatten(pool2))
-        logits = self._logits(dropout(dense, self._dropout_rate, noise))
+        # The variables keep the names that tf.layers gives; the graph shows those of the endpoints.
+        with tf.name_scope('conv1'):
+            conv1 = self._conv1(images)
+        with tf.name_scope('pool1'):
+            pool1 = tf.layers.max_pooling2d(conv1, pool_size=2, strides=2)
+        with tf.name_scope('conv2'):
+            conv2 = self._conv2(pool1)
+        with tf.name_scope('pool2'):
+            pool2 = tf.layers.max_pooling2d(conv2, pool_size=2, strides=2)
+        with tf.name_scope('dense'):
+            dense = self._dense(tf.layers.flatten(pool2))
+        dropped = dropout(dense, self._dropout_rate, noise)
+        with tf.name_scope('logits'):
+            logits = self._logits(dropped)
         return logits, {
             'conv1': Endpoint(conv1, self._conv1.kernel),
             'pool1': Endpoint(pool1),

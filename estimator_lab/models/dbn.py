@@ -41,8 +41,10 @@ class Params(ClassifierParams, PretrainingParams):
         lambda v: True,
         structural=True,
     )
-    head_steps: int = hparam(
-        600, 'steps of fine-tuning in which the new top layer alone learns, 0 or more', lambda v: v >= 0
+    head_steps: float = hparam(
+        0.025,
+        'steps of fine-tuning in which the new top layer alone learns; below 1 a share of them',
+        lambda v: v >= 0,
     )
     dropout_rate: float = hparam(
         0.5, 'share of hidden units dropped in fine-tuning, in [0, 1)', lambda v: 0 <= v < 1
@@ -50,6 +52,12 @@ class Params(ClassifierParams, PretrainingParams):
     input_dropout_rate: float = hparam(
         0.2, 'share of pixels dropped in fine-tuning, in [0, 1)', lambda v: 0 <= v < 1
     )
+
+    @property
+    def steps_of_head(self) -> int:
+        """How many steps of fine-tuning the new top layer learns alone."""
+        share = self.head_steps < 1
+        return round(self.head_steps * self.train_steps) if share else int(self.head_steps)
 
     @property
     def layer_pretraining(self) -> LayerPretraining:
@@ -104,7 +112,7 @@ class Network:
         """
         params = self._params
         values, endpoints = self._hidden(tf.layers.flatten(_as_pretrained(images, params)), noise)
-        if noise and params.pretrain_epochs and params.head_steps:
+        if noise and params.pretrain_epochs and params.steps_of_head:
             values = _head_first(values, params)
         return self._logits(values), endpoints
 
@@ -145,9 +153,10 @@ def _head_first(values: Tensor, params: Params) -> Tensor:
 
     Its first gradients, from random weights, would undo what pre-training has found.
     """
-    step = tf.train.get_or_create_global_step() - params.first_step
-    shape = tf.shape(values)
-    return tf.where(tf.fill(shape, step >= params.head_steps), values, tf.stop_gradient(values))
+    with tf.name_scope('head_first'):
+        step = tf.train.get_or_create_global_step() - params.first_step
+        shape = tf.shape(values)
+        return tf.where(tf.fill(shape, step >= params.steps_of_head), values, tf.stop_gradient(values))
 
 
 def _one_hot(labels: Tensor | None, params: Params) -> Tensor | None:

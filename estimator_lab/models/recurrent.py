@@ -9,8 +9,7 @@ import dataclasses
 import numpy as np
 
 from estimator_lab.core.display.display import display_of
-from estimator_lab.core.display.sequences import AccuracyAfterSteps, SequencesHook
-from estimator_lab.core.display.summaries import PICTURES_APART
+from estimator_lab.core.display.sequences import AccuracyAfterSteps, sequences_hook
 from estimator_lab.core.endpoints import LOGITS_AFTER_STEPS, Endpoint
 from estimator_lab.core.features import images_of
 from estimator_lab.core.heads.classification import (
@@ -205,7 +204,7 @@ def model_fn(
     Returns:
       A classifier's EstimatorSpec of that mode: see `core.heads.classification.classification_spec`. EVAL has
       the accuracy after a quarter, a half and three quarters of the sequence, too, and its whole curve in
-      TensorBoard; TRAIN shows there what `core.display.sequences.SequencesHook` writes.
+      TensorBoard; TRAIN shows there what `core.display.sequences.sequences_hook` writes.
     """
     images = images_of(features, params.image_shape)
     network = Network(params)
@@ -228,7 +227,6 @@ def model_fn(
         with tf.name_scope('shown'):
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=ids, logits=shown)
             loss = tf.reduce_sum(weights * losses)
-        every = PICTURES_APART * display.every_n_steps
-        hook = SequencesHook(probed, loss, every, display.folder)
+        hook = sequences_hook(probed, loss, display)
         return spec._replace(training_hooks=[*spec.training_hooks, hook])
     return spec

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from estimator_lab.core.display.display import EVALUATION
 from estimator_lab.inference.event_files import scalars_in
 from estimator_lab.models.registry import Model
 
@@ -18,7 +19,7 @@ class BestEvaluation:
     """
 
     def __init__(self, model_dir: Path, model: Model, say: Callable[[str], None] = print) -> None:
-        self._folder = model_dir / 'eval'  # Estimator's name for it
+        self._folder = model_dir / EVALUATION
         self._model = model
         self._say = say
         self._damaged: set[Path] = set()

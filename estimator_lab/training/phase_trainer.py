@@ -7,6 +7,7 @@ import numpy as np
 
 from estimator_lab.console.outputs import writing
 from estimator_lab.console.progress import Progress, StatusLine
+from estimator_lab.core.display.display import EVALUATION
 from estimator_lab.data.kind import Reader
 from estimator_lab.data.order.archives import Archives
 from estimator_lab.data.order.legs import Leg
@@ -222,7 +223,8 @@ class PhaseTrainer:
             SpeedHook(examples, settings.save_summary_steps, folder, self._pauses),
         ]
         if self.plan.is_final:
-            hooks.append(RunTableHook(self.plan.choices, folder))
+            evaluations = str(self.plan.folder / EVALUATION)
+            hooks.append(RunTableHook(self.plan.choices, folder, evaluations))
         if settings.profile:
             hooks.append(ProfileHook(self.plan.folder / 'profile', self._say))
         return hooks

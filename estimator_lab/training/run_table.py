@@ -11,21 +11,24 @@ _PLAIN = (bool, int, float, str)
 class RunTableHook(tf.train.SessionRunHook):
     """Writes down at the start of training what a run is made from.
 
-    The page finds the metrics itself: all scalars of the run and, in columns of their own, of its evaluation.
+    The page finds the metrics itself: all scalars beside the row. It stands with those of the evaluations, as
+    of a run in the very folder that TensorBoard was started with the page looks into no folder below.
 
     Args:
       values: by name; what is no bool, number or text is shown as a text.
-      output_dir: the run's folder of event files.
+      name: of the row.
+      output_dir: the folder of event files of the run's evaluations.
     """
 
-    def __init__(self, values: Mapping[str, Any], output_dir: str) -> None:
+    def __init__(self, values: Mapping[str, Any], name: str, output_dir: str) -> None:
         self._values = {n: _shown(v) for n, v in values.items()}
+        self._name = name
         self._output_dir = output_dir
 
     def begin(self) -> None:
         from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 
-        row = hparams_pb(self._values, trial_id=self._output_dir).SerializeToString()
+        row = hparams_pb(self._values, trial_id=self._name).SerializeToString()
         # TensorBoard's own class of the same message.
         tf.summary.FileWriterCache.get(self._output_dir).add_summary(tf.Summary.FromString(row), 0)
 

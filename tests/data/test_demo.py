@@ -17,6 +17,9 @@ def test_the_command_writes_both_archives(monkeypatch, tmp_path, capsys):
     assert invoke(demo, str(tmp_path / 'faces')) == 0
     for name, images in (('train.tar', 4), ('test.tar', 2)):
         assert len(names_in(tmp_path / 'faces' / name)) == images
+    with tarfile.open(small.test) as archive:
+        first = archive.extractfile('test/n000001/0001_01.jpg').read()
+    assert (tmp_path / 'faces/n000001.jpg').read_bytes() == first
     assert 'train.tar' in capsys.readouterr().out
     (tmp_path / 'file').write_text('')
     assert invoke(demo, str(tmp_path / 'file')) == 1

@@ -129,20 +129,19 @@ def summaries(folder):
 def test_what_tensorboard_shows(trained):
     _, _, folder = trained
     training, evaluation = summaries(folder), summaries(folder / 'eval')
-    assert {'loss', 'squared_error', 'learning_rate', 'code', 'error', 'weights/layer_1/kernel'} <= set(
-        training
-    )
+    assert {'loss', 'squared_error', 'learning_rate', 'outputs/code', 'outputs/error'} <= set(training)
+    assert {'weights/layer_1/kernel', 'activations/layer_1'} <= set(training)
     assert {'images/reconstruction/image', 'images/receptive_fields/image'} <= set(training)
     pictures = {tag: value.image for tag, value in evaluation.items() if value.HasField('image')}
-    assert set(pictures) == {'images/reconstruction/image', 'images/walk', 'images/worst'}
+    assert set(pictures) == {f'images/{name}/image' for name in ('reconstruction', 'walk', 'worst')}
     # Rows of eight 100 pixels wide and 114 high: three kinds of image; four walks; twice eight worst pairs.
     rows = {tag: (image.height - 4) / 114 for tag, image in pictures.items()}
-    assert rows == {'images/reconstruction/image': 3, 'images/walk': 4, 'images/worst': 4}
-    errors = evaluation['error'].histo
+    assert rows == {'images/reconstruction/image': 3, 'images/walk/image': 4, 'images/worst/image': 4}
+    errors = evaluation['outputs/error'].histo
     assert errors.num == 40
     assert errors.sum / errors.num == pytest.approx(evaluation['squared_error'].simple_value, rel=1e-5)
     assert sum(errors.bucket) == 40
-    assert evaluation['code'].histo.num == 40 * 3
+    assert evaluation['outputs/code'].histo.num == 40 * 3
 
 
 def test_the_code_space_in_the_projector(trained):

@@ -191,7 +191,7 @@ def test_the_receptive_fields_and_dreams_are_shown(trained):
         for event in tf.train.summary_iterator(str(path))
         for value in event.summary.value
     }
-    assert tags >= {'images/receptive_fields', 'images/reconstruction', 'images/dream', 'activations/hidden'}
+    assert tags >= {'images/receptive_fields', 'images/reconstruction', 'images/dream', 'activations/layer_2'}
 
 
 @pytest.mark.parametrize(

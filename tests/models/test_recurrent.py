@@ -144,10 +144,12 @@ def tags(folder):
 def test_what_tensorboard_shows(trained):
     _, folder = trained
     found = tags(folder)
-    assert {f'images/{name}' for name in ('states_rnn_1', 'gates_rnn_2', 'gradient_through_time')} <= found
+    assert {
+        f'images/{name}/image' for name in ('states_rnn_1', 'gates_rnn_2', 'gradient_through_time')
+    } <= found
     assert {'gates/rnn_1_update_gate', 'gradient_through_time/rnn_2', 'activations/rnn_1'} <= found
     found = tags(folder / 'eval')
-    assert {'images/accuracy_after_each_step', 'accuracy_after_half', 'accuracy'} <= found
+    assert {'images/accuracy_after_each_step/image', 'accuracy_after_half', 'accuracy'} <= found
 
 
 def test_inspect_evaluate_and_export(trained, tmp_path, capsys):

@@ -101,9 +101,9 @@ def test_tensorboard_has_all_that_is_promised(settings, tmp_path):
         'learning_rate',
         'examples_per_second',
         'global_step/sec',
-        'images/input',
+        'images/input/image',
     }
-    assert train >= {f'weights/{layer}/kernel' for layer in ('conv2d', 'conv2d_1', 'dense', 'dense_1')}
+    assert train >= {f'weights/{layer}/kernel' for layer in ('conv1', 'conv2', 'dense', 'dense_1')}
     assert train >= {'activations/conv1', 'activations/conv2', 'activations/dense'}
     images = {tag.removesuffix('/image') for tag in train}
     assert images >= {

@@ -88,7 +88,7 @@ def test_what_tensorboard_shows(trained):
     for path in (trained / 'eval').glob('events*'):
         for event in tf.train.summary_iterator(str(path)):
             tags |= {value.tag for value in event.summary.value}
-    assert {'images/tree_1', 'images/accuracy_by_depth', 'images/accuracy_by_length'} <= tags
+    assert {f'images/{name}/image' for name in ('tree_1', 'accuracy_by_depth', 'accuracy_by_length')} <= tags
     assert (trained / 'tokens.tsv').exists()
     assert (trained / 'tokens_metadata.tsv').read_text().splitlines()[0] == '<unknown>'
 

@@ -3,6 +3,7 @@
 import functools
 import itertools
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from estimator_lab.core.adversarial.losses import (
@@ -21,6 +22,7 @@ from estimator_lab.core.adversarial.players import (
     Players,
     averaged,
 )
+from estimator_lab.core.endpoints import Endpoints
 from estimator_lab.core.layers.discriminator import Discriminated
 from estimator_lab.core.layers.generator import Generated
 from estimator_lab.core.noise import Noise
@@ -59,6 +61,7 @@ class Move(NamedTuple):
       real: what the discriminator said of real images, float32 [n]; None in a move of the generator.
       fake: what it said of fakes, float32 [n].
       classes: logits of the real images' classes, float32 [n, classes]; None where it tells none.
+      endpoints: of the discriminator, of images and fakes; none in a move of the generator.
     """
 
     loss: Tensor
@@ -66,6 +69,7 @@ class Move(NamedTuple):
     real: Tensor | None
     fake: Tensor
     classes: Tensor | None = None
+    endpoints: Endpoints = MappingProxyType({})
 
 
 class Game:
@@ -91,7 +95,8 @@ class Game:
         self._noise = noise
         self._params = params
         self._loss = LOSSES[params.chosen_loss]
-        latent = noise.normal(tf.stack([tf.shape(batch.images)[0], params.latent_size]))
+        with tf.name_scope('latent'):
+            latent = noise.normal(tf.stack([tf.shape(batch.images)[0], params.latent_size]))
         self._make_averages(latent)
         # Its weights stay as they are until its own move, so that all moves can share these fakes.
         self.made: Generated = players.generator(latent, self._told(batch), training=True)
@@ -140,7 +145,7 @@ class Game:
                 loss += 0.5 * params.r1 * mean(self._squared_gradient(batch))
             optimizer = self._discriminators_optimizer
             moved, norm = _move(optimizer, loss, DISCRIMINATOR, batch.weights, self._behind_discriminator)
-        self.discriminator = Move(loss, norm, real.realness, fake.realness, real.classes)
+        self.discriminator = Move(loss, norm, real.realness, fake.realness, real.classes, real.endpoints)
         return moved
 
     def _behind_discriminator(self) -> Operation:
@@ -199,8 +204,9 @@ class Game:
 
     def _rate(self, initial: float) -> Tensor:
         params = self._params
-        step = tf.train.get_or_create_global_step() - params.first_step
-        return learning_rate_at(params.learning_rate_schedule, initial, step, params.train_steps)
+        with tf.name_scope('schedule'):
+            step = tf.train.get_or_create_global_step() - params.first_step
+            return learning_rate_at(params.learning_rate_schedule, initial, step, params.train_steps)
 
     def _make_optimizer(self, rate: Tensor) -> Any:
         params = self._params

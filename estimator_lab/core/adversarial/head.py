@@ -11,7 +11,7 @@ from estimator_lab.core.adversarial.players import Players
 from estimator_lab.core.adversarial.quality import Samples, sample_metrics
 from estimator_lab.core.adversarial.watch import CollapseHook, CollapseWatch
 from estimator_lab.core.display.display import display_of
-from estimator_lab.core.display.summaries import picture_hooks
+from estimator_lab.core.display.drawing import drawing_hooks
 from estimator_lab.core.endpoints import publish
 from estimator_lab.core.features import class_ids, example_weights, images_of
 from estimator_lab.core.heads.classification import classification_spec
@@ -51,9 +51,10 @@ def adversarial_spec(
     if mode == tf.estimator.ModeKeys.PREDICT:
         return _predict(players, features, params, config)
     images = _to_networks(images_of(features, params.image_shape))
-    count = tf.shape(images)[0]
-    weights = tf.broadcast_to(example_weights(features), [count])
-    batch = Batch(images, _one_hot(labels, params, count), weights)
+    with tf.name_scope('batch'):
+        count = tf.shape(images)[0]
+        weights = tf.broadcast_to(example_weights(features), [count])
+        batch = Batch(images, _one_hot(labels, params, count), weights)
     if mode == tf.estimator.ModeKeys.EVAL:
         return _evaluate(players, batch, features, labels, params, config)
     return _train(players, batch, features, params, config)
@@ -61,7 +62,8 @@ def adversarial_spec(
 
 def to_unit_range(images: Tensor) -> Tensor:
     """Returns a generator's images, in [-1, 1], in [0, 1]."""
-    return 0.5 * (images + 1.0)
+    with tf.name_scope('to_unit_range'):
+        return 0.5 * (images + 1.0)
 
 
 def one_hot_labels(texts: Tensor, params: AdversarialParams) -> Tensor:
@@ -70,7 +72,8 @@ def one_hot_labels(texts: Tensor, params: AdversarialParams) -> Tensor:
 
 
 def _to_networks(images: Tensor) -> Tensor:
-    return 2.0 * images - 1.0
+    with tf.name_scope('to_networks'):
+        return 2.0 * images - 1.0
 
 
 def _one_hot(labels: Tensor | None, params: AdversarialParams, count: Tensor) -> Tensor | None:
@@ -109,7 +112,7 @@ def _train(
         }
     game_summaries(game, batch, diversity)
     critic = LOSSES[params.chosen_loss].boundary is None
-    hooks = picture_hooks(lambda: sample_pictures(players, game, batch, params), display)
+    hooks = drawing_hooks(lambda: sample_pictures(players, game, batch, params), display)
     if display:
         hooks.append(CollapseHook(watched, CollapseWatch(critic)))
     return tf.estimator.EstimatorSpec(

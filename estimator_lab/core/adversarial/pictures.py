@@ -10,8 +10,8 @@ from estimator_lab.core.display.summaries import histogram_summary, rows_summary
 from estimator_lab.core.noise import Noise
 from estimator_lab.tf1 import Tensor, tf
 
-SAMPLES_TAG = 'images/samples'
-"""Of the grid of fixed noise; `tf.summary.image` puts '/image' behind it."""
+SAMPLES = 'samples'
+"""Name of the picture of fixed noise."""
 
 _COLUMNS = 8
 _ROWS = 8
@@ -22,7 +22,7 @@ def game_summaries(game: Game, batch: Batch, diversity: Tensor) -> None:
     """Adds the summaries of a training step to its graph.
 
     Both losses, the lengths of their gradients, the spread of fakes over that of images; histograms of what
-    the discriminator says of both, and of all weights.
+    the discriminator says of both, of its layers, and of all weights.
 
     Args:
       game: the step.
@@ -39,9 +39,11 @@ def game_summaries(game: Game, batch: Batch, diversity: Tensor) -> None:
     }
     for name, value in scalars.items():
         tf.summary.scalar(name, value)
-    histogram_summary('discriminator/real', game.discriminator.real)
-    histogram_summary('discriminator/fake', game.discriminator.fake)
+    histogram_summary('outputs/real', game.discriminator.real)
+    histogram_summary('outputs/fake', game.discriminator.fake)
     weight_histograms()
+    for name, endpoint in game.discriminator.endpoints.items():
+        histogram_summary(f'activations/discriminator/{name}', endpoint.values)
 
 
 def sample_pictures(players: Players, game: Game, batch: Batch, params: AdversarialParams) -> list[Any]:
@@ -51,13 +53,14 @@ def sample_pictures(players: Players, game: Game, batch: Batch, params: Adversar
     told labels, a row for each of the first ten, with the same vectors. `images/batch` are this step's images
     and fakes.
     """
-    latent, classes = _fixed(params)
-    grid = _in_unit_range(players.average(latent, classes).images)
-    rows = tf.split(grid, grid.shape.as_list()[0] // _COLUMNS)
-    shown = [_in_unit_range(images) for images in (batch.images, game.made.images)]
+    with tf.name_scope('pictures'):
+        latent, classes = _fixed(params)
+        grid = _in_unit_range(players.average(latent, classes).images)
+        rows = tf.split(grid, grid.shape.as_list()[0] // _COLUMNS)
+        shown = [_in_unit_range(images) for images in (batch.images, game.made.images)]
     return [
-        rows_summary(SAMPLES_TAG, rows, _COLUMNS, collections=[]),
-        rows_summary('images/batch', shown, _COLUMNS, collections=[]),
+        rows_summary(SAMPLES, rows, _COLUMNS),
+        rows_summary('batch', shown, _COLUMNS),
     ]
 
 

@@ -12,11 +12,11 @@ from estimator_lab.core.boltzmann.params import RbmParams, apply_gradients
 from estimator_lab.core.boltzmann.rbm import BERNOULLI, Rbm
 from estimator_lab.core.boltzmann.stack import Stack
 from estimator_lab.core.display.display import Display, display_of
+from estimator_lab.core.display.drawing import drawing_hooks
 from estimator_lab.core.display.embeddings import EmbeddingsHook, labels_and_keys
 from estimator_lab.core.display.summaries import (
     filter_summary,
-    histogram_summary,
-    picture_hooks,
+    layer_histograms,
     rows_summary,
     weight_histograms,
 )
@@ -119,29 +119,34 @@ class _Machine:
         weights, sample = example_weights(self._batch.features), self._sample()
 
         def keep() -> Operation:
-            kept = [tf.assign(*assignment) for assignment in change.assignments]
-            return tf.group(self._keep_in(sample, data), *kept)
+            changed = [tf.assign(*assignment) for assignment in change.assignments]
+            return tf.group(self._keep_in(sample, data), *changed)
 
         # All that looks at the number of this step comes before it is counted on.
-        with tf.control_dependencies([if_any_counts(weights, keep)]):
+        with tf.name_scope('kept'):
+            kept = if_any_counts(weights, keep)
+        with tf.control_dependencies([kept]):
             step, rate = apply_gradients(
                 self._params,
                 self._stack.top.gradients_and_variables(change),
                 weights,
             )
-        few = self._visible[:_MEASURED]
-        loss = tf.reduce_mean(self._errors(few, self._reconstruction(few)))
+        with tf.name_scope('reconstruction'):
+            few = self._visible[:_MEASURED]
+            loss = tf.reduce_mean(self._errors(few, self._reconstruction(few)))
+        with tf.name_scope('energy'):
+            energy = tf.reduce_mean(self._rbm.free_energy(data))
         # These are worked out in the steps that write summaries only.
         tf.summary.scalar(keys.LEARNING_RATE, rate)
         tf.summary.scalar(keys.RECONSTRUCTION_ERROR, loss)
-        tf.summary.scalar(keys.FREE_ENERGY, tf.reduce_mean(self._rbm.free_energy(data)))
-        histogram_summary('activations/hidden', self._rbm.hidden_mean(data))
+        tf.summary.scalar(keys.FREE_ENERGY, energy)
+        layer_histograms(self._endpoints(data))
         weight_histograms()
         return tf.estimator.EstimatorSpec(
             tf.estimator.ModeKeys.TRAIN,
             loss=loss,
             train_op=step,
-            training_hooks=picture_hooks(lambda: self._draw(noise), display),
+            training_hooks=drawing_hooks(lambda: self._draw(noise), display),
         )
 
     def evaluate(self, display: Display | None) -> EstimatorSpec:
@@ -175,17 +180,20 @@ class _Machine:
 
     def predict(self) -> EstimatorSpec:
         noise, images = self._fixed_noise(), self._batch.images
-        hidden = self._rbm.hidden_mean(self._visible)
-        publish({keys.HIDDEN: Endpoint(hidden, self._stack.top.kernel)})
+        publish(self._endpoints(self._visible))
         reconstruction = self._stack.images(self._reconstruction(self._visible), like=images)
         predictions = {
-            keys.HIDDEN: hidden,
+            keys.HIDDEN: self._rbm.hidden_mean(self._visible),
             keys.RECONSTRUCTION: reconstruction,
             keys.DREAM: self._stack.images(self._dream(noise)[:, : self._features]),
             keys.FREE_ENERGY: self._rbm.free_energy(self._visible),
             keys.ERROR: tf.reduce_sum(tf.square(images - reconstruction), axis=[1, 2, 3]),
         }
         return prediction_spec(predictions, self._batch.features)
+
+    def _endpoints(self, visible: Tensor) -> dict[str, Endpoint]:
+        top = self._stack.top
+        return {top.name: Endpoint(self._rbm.hidden_mean(visible), top.kernel)}
 
     def _with_label(self, visible: Tensor) -> Tensor:
         if not self._rbm.classes:
@@ -199,7 +207,8 @@ class _Machine:
         """Draws the pixels as 0 or 1 where that is asked for; a label is so already."""
         if not (self._params.binarize and self._is_bernoulli):
             return visible
-        return noise.bernoulli(visible)
+        with tf.name_scope('binary'):
+            return noise.bernoulli(visible)
 
     def _reconstruction(self, visible: Tensor) -> Tensor:
         """Returns the features' means after one mean-field pass up and down, float32 [n, features]."""
@@ -268,13 +277,15 @@ class _Machine:
 
     def _draw(self, noise: Noise) -> list[Any]:
         """Returns the pictures of training, as serialised summaries."""
-        images, visible = self._batch.images[:_SHOWN], self._visible[:_SHOWN]
-        reconstructed = self._stack.images(self._reconstruction(visible), like=images)
-        film = [self._stack.images(v[:, : self._features]) for v in dream_film(self._rbm, visible, noise)]
+        with tf.name_scope('pictures'):
+            images, visible = self._batch.images[:_SHOWN], self._visible[:_SHOWN]
+            reconstructed = self._stack.images(self._reconstruction(visible), like=images)
+            film = [self._stack.images(v[:, : self._features]) for v in dream_film(self._rbm, visible, noise)]
+            fields = self._stack.receptive_fields(_FIELDS)
         return [
-            filter_summary('images/receptive_fields', self._stack.receptive_fields(_FIELDS), collections=[]),
-            rows_summary('images/reconstruction', [images, reconstructed], collections=[]),
-            rows_summary('images/dream', film, collections=[]),
+            filter_summary('receptive_fields', fields),
+            rows_summary('reconstruction', [images, reconstructed]),
+            rows_summary('dream', film),
         ]
 
 

@@ -4,11 +4,15 @@ import dataclasses
 
 from estimator_lab.core import train_step
 from estimator_lab.core.boltzmann.contrastive_divergence import Recipe
-from estimator_lab.core.boltzmann.rbm import BERNOULLI, UNITS
+from estimator_lab.core.boltzmann.rbm import BERNOULLI, GAUSSIAN, UNITS
 from estimator_lab.core.hparams import hparam
 from estimator_lab.core.train_step import TrainingParams, in_turn, optimizer_and_rate
 from estimator_lab.optimizers import FIRST_ORDER, SCHEDULES
 from estimator_lab.tf1 import Operation, Tensor, Variable, tf
+
+RATES = {BERNOULLI: 0.05, GAUSSIAN: 0.001}
+"""Learning rates by the kind of units. Linear units have no bound, so that a step must be smaller by one or
+two orders (guide, section 13.2)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,7 +21,9 @@ class RbmParams(TrainingParams):
 
     # A machine has no loss that could be evaluated at other weights.
     optimizer: str = hparam('momentum', f'one of {", ".join(FIRST_ORDER)}', FIRST_ORDER.__contains__)
-    learning_rate: float = hparam(0.05, 'initial learning rate, above 0', lambda v: v > 0)
+    learning_rate: float = hparam(
+        0.0, 'initial, above 0; 0 stands for 0.05, with gaussian units for 0.001', lambda v: v >= 0
+    )
     learning_rate_schedule: str = hparam('linear', f'one of {", ".join(SCHEDULES)}', SCHEDULES.__contains__)
     initial_momentum: float = hparam(0.5, 'in the first steps, in [0, 1)', lambda v: 0 <= v < 1)
     initial_momentum_steps: int = hparam(3000, 'how many steps that are, 0 or more', lambda v: v >= 0)
@@ -33,7 +39,10 @@ class RbmParams(TrainingParams):
     )
     cd_steps: int = hparam(1, 'Gibbs steps in an update, k of CD-k, at least 1', lambda v: v >= 1)
     chains: int = hparam(
-        0, 'persistent chains; 0 starts each chain at the data', lambda v: v >= 0, structural=True
+        100,
+        'persistent chains, which dream; 0 starts each chain at the data',
+        lambda v: v >= 0,
+        structural=True,
     )
     weight_decay: float = hparam(0.0002, 'factor of the L2 penalty on weights, 0 or more', lambda v: v >= 0)
     sparsity_target: float = hparam(0.1, 'wanted mean activation, in (0, 1)', lambda v: 0 < v < 1)
@@ -44,6 +53,11 @@ class RbmParams(TrainingParams):
         0, 'chains that estimate log Z in EVAL, 100 for 0.1 nat or so; 0 for no estimate', lambda v: v >= 0
     )
     ais_steps: int = hparam(14_500, 'machines that each of them passes, at least 100', lambda v: v >= 100)
+
+    @property
+    def initial_rate(self) -> float:
+        """The learning rate of the first step."""
+        return self.learning_rate or RATES[self.visible_units]
 
     @property
     def recipe(self) -> Recipe:
@@ -68,5 +82,6 @@ def apply_gradients(
             tf.constant(params.initial_momentum),
             tf.constant(params.momentum),
         )
-        optimizer, rate = optimizer_and_rate(params, momentum)
+        chosen = dataclasses.replace(params, learning_rate=params.initial_rate)
+        optimizer, rate = optimizer_and_rate(chosen, momentum)
         return in_turn([lambda: train_step.apply_gradients(optimizer, pairs, weights)]), rate

@@ -13,15 +13,15 @@ import numpy as np
 
 from estimator_lab.core import keys
 from estimator_lab.core.boltzmann.head import RbmBatch, hidden_hooks, rbm_spec
-from estimator_lab.core.boltzmann.params import RbmParams
+from estimator_lab.core.boltzmann.params import RATES, RbmParams
 from estimator_lab.core.boltzmann.rbm import BERNOULLI, GAUSSIAN, UNITS
 from estimator_lab.core.boltzmann.stack import Stack, layer_variables, make_layer
 from estimator_lab.core.corruption import corrupt
 from estimator_lab.core.display.display import display_of
+from estimator_lab.core.display.drawing import drawing_hooks
 from estimator_lab.core.display.summaries import (
     filter_summary,
-    histogram_summary,
-    picture_hooks,
+    layer_histograms,
     rows_summary,
     weight_histograms,
 )
@@ -38,8 +38,6 @@ from estimator_lab.tf1 import EstimatorSpec, Mode, RunConfig, Tensor, tf
 RBM, DENOISING = 'rbm', 'denoising'
 _PHASE = 'pretrain_'
 _FIELDS = 64
-# Linear units have no bound, so that a step must be smaller by one or two orders (guide, section 13.2).
-_GAUSSIAN_SHARE = 0.02
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,7 +141,7 @@ class LayerPretraining:
         """Returns how an RBM of this phase learns."""
         params = self.params
         linear = (self.linear_top and self.is_last) or (params.visible_units == GAUSSIAN and self.number == 1)
-        rate = params.pretrain_learning_rate or 0.05 * (_GAUSSIAN_SHARE if linear else 1)
+        rate = params.pretrain_learning_rate or RATES[GAUSSIAN if linear else BERNOULLI]
         return RbmParams(
             image_shape=params.image_shape,
             train_steps=params.train_steps,
@@ -208,9 +206,11 @@ def _denoising_spec(
         if training
         else visible
     )
-    inputs = tf.matmul(given, layer.kernel) + layer.bias
-    hidden = inputs if layer.hidden_units == GAUSSIAN else tf.sigmoid(inputs)
-    logits = tf.matmul(hidden, layer.kernel, transpose_b=True) + layer.visible_bias
+    with tf.name_scope('hidden'):
+        inputs = tf.matmul(given, layer.kernel) + layer.bias
+        hidden = inputs if layer.hidden_units == GAUSSIAN else tf.sigmoid(inputs)
+    with tf.name_scope('visible'):
+        logits = tf.matmul(hidden, layer.kernel, transpose_b=True) + layer.visible_bias
     with tf.name_scope('cross_entropy'):
         each = tf.nn.sigmoid_cross_entropy_with_logits(labels=visible, logits=logits)
         values, weights = tf.reduce_sum(each, axis=1), example_weights(batch.features)
@@ -231,19 +231,19 @@ def _denoising_spec(
         )
     pictures = stack.images(reconstruction)
     if not training:
-        publish({keys.HIDDEN: Endpoint(hidden, layer.kernel)})
+        publish({layer.name: Endpoint(hidden, layer.kernel)})
         predictions = {keys.HIDDEN: hidden, keys.RECONSTRUCTION: pictures, keys.ERROR: errors}
         return prediction_spec(predictions, batch.features)
     tf.summary.scalar(keys.RECONSTRUCTION_ERROR, tf.reduce_mean(errors))
-    histogram_summary('activations/hidden', hidden)
+    layer_histograms({layer.name: Endpoint(hidden, layer.kernel)})
     weight_histograms()
 
     def draw() -> list[Tensor]:
         return [
-            filter_summary('images/receptive_fields', stack.receptive_fields(_FIELDS), collections=[]),
-            rows_summary('images/reconstruction', [batch.images, pictures], collections=[]),
+            filter_summary('receptive_fields', stack.receptive_fields(_FIELDS)),
+            rows_summary('reconstruction', [batch.images, pictures]),
         ]
 
     step = train_op(loss, layer_pretraining.denoising_params(), weights)
-    hooks = picture_hooks(draw, display_of(config))
+    hooks = drawing_hooks(draw, display_of(config))
     return tf.estimator.EstimatorSpec(mode, loss=loss, train_op=step, training_hooks=hooks)

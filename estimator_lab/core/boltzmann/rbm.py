@@ -49,8 +49,9 @@ class Rbm:
 
     def hidden_mean(self, visible: Tensor) -> Tensor:
         """Returns E[h | v], float32 [n, hidden], for v [n, visible]: probabilities of binary units."""
-        inputs = self._hidden_inputs(visible)
-        return tf.sigmoid(inputs) if self.hidden_units == BERNOULLI else inputs
+        with tf.name_scope('hidden'):
+            inputs = self._hidden_inputs(visible)
+            return tf.sigmoid(inputs) if self.hidden_units == BERNOULLI else inputs
 
     def sample_hidden(self, visible: Tensor, noise: Noise) -> Tensor:
         """Returns h drawn from p(h | v), float32 [n, hidden]."""
@@ -58,11 +59,12 @@ class Rbm:
 
     def visible_mean(self, hidden: Tensor) -> Tensor:
         """Returns E[v | h], float32 [n, visible], for h [n, hidden]."""
-        inputs = tf.matmul(hidden, self.weights, transpose_b=True) + self.visible_bias
-        features, label = self._parted(inputs)
-        if self.visible_units == BERNOULLI:
-            features = tf.sigmoid(features)
-        return tf.concat([features, tf.nn.softmax(label)], axis=1) if self.classes else features
+        with tf.name_scope('visible'):
+            inputs = tf.matmul(hidden, self.weights, transpose_b=True) + self.visible_bias
+            features, label = self._parted(inputs)
+            if self.visible_units == BERNOULLI:
+                features = tf.sigmoid(features)
+            return tf.concat([features, tf.nn.softmax(label)], axis=1) if self.classes else features
 
     def sample_visible(self, hidden: Tensor, noise: Noise) -> Tensor:
         """Returns v drawn from p(v | h), float32 [n, visible]."""
@@ -75,17 +77,19 @@ class Rbm:
 
         For Gaussian hidden units the sum is an integral, and the constant log(2 pi) / 2 a unit is left out.
         """
-        inputs = self._hidden_inputs(visible)
-        if self.hidden_units == BERNOULLI:
-            hidden_term = tf.reduce_sum(tf.nn.softplus(inputs), axis=1)
-        else:
-            hidden_term = tf.reduce_sum(tf.square(inputs) - tf.square(self.hidden_bias), axis=1) / 2
-        if self.visible_units == BERNOULLI:
-            return -tf.linalg.matvec(visible, self.visible_bias) - hidden_term
-        features, label = self._parted(visible)
-        bias, label_bias = self._parted(self.visible_bias)
-        energy = tf.reduce_sum(tf.square(features - bias), axis=1) / 2 - hidden_term
-        return energy - tf.linalg.matvec(label, label_bias) if self.classes else energy
+        # Not 'free_energy': the summary of that name would become 'free_energy_1'.
+        with tf.name_scope('energy'):
+            inputs = self._hidden_inputs(visible)
+            if self.hidden_units == BERNOULLI:
+                hidden_term = tf.reduce_sum(tf.nn.softplus(inputs), axis=1)
+            else:
+                hidden_term = tf.reduce_sum(tf.square(inputs) - tf.square(self.hidden_bias), axis=1) / 2
+            if self.visible_units == BERNOULLI:
+                return -tf.linalg.matvec(visible, self.visible_bias) - hidden_term
+            features, label = self._parted(visible)
+            bias, label_bias = self._parted(self.visible_bias)
+            energy = tf.reduce_sum(tf.square(features - bias), axis=1) / 2 - hidden_term
+            return energy - tf.linalg.matvec(label, label_bias) if self.classes else energy
 
     def gibbs(self, visible: Tensor, steps: int, noise: Noise, clamped: bool = False) -> Tensor:
         """Returns v after so many steps of Gibbs sampling (v -> h -> v), float32 [n, visible].

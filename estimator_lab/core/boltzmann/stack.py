@@ -19,6 +19,7 @@ class Layer:
     """The variables of one RBM in a stack, named as the dense layer that takes them over names its own.
 
     Attributes:
+      name: scope of them, 'layer_N'.
       kernel: [visible, hidden], 'layer_N/kernel'.
       bias: [hidden], of the hidden units, 'layer_N/bias'.
       visible_bias: [visible], 'layer_N/visible_bias'.
@@ -28,6 +29,7 @@ class Layer:
       hidden_units: see `rbm.Rbm`.
     """
 
+    name: str
     kernel: Variable
     bias: Variable
     visible_bias: Variable
@@ -84,12 +86,14 @@ def make_layer(
     """
     kernels = tf.random_normal_initializer(stddev=_WEIGHT_STDDEV)
     zeros = tf.zeros_initializer()
-    with tf.variable_scope(f'layer_{number}'):
+    scope = f'layer_{number}'
+    with tf.variable_scope(scope):
 
         def variable(name: str, shape: list[int], initializer: Any = zeros) -> Variable:
             return tf.get_variable(name, shape, initializer=initializer, trainable=trainable)
 
         return Layer(
+            scope,
             variable('kernel', [visible, hidden], kernels),
             variable('bias', [hidden]),
             variable('visible_bias', [visible]),

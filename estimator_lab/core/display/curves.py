@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw, ImageFont
 
-from estimator_lab.core.display.picture import cut
+from estimator_lab.core.display.lettering import fitted
 
 _WIDTH, _HEIGHT, _LEFT, _TOP, _LINE = 480, 240, 62, 22, 16
 _COLOURS = ('#1f77b4', '#d62728', '#2ca02c', '#ff7f0e', '#9467bd', '#8c564b', '#e377c2', '#7f7f7f')
@@ -46,7 +46,7 @@ def draw_curves(
         share = min(max((y - low) / (high - low), 0.0), 1.0)
         return _LEFT + (x - first) / (last - first) * _WIDTH, _TOP + (1 - share) * _HEIGHT
 
-    draw.text((_LEFT, 4), cut(title, font, _WIDTH), fill='black', font=font)
+    fitted(title, _WIDTH).draw(draw, (_LEFT, 4))
     draw.rectangle((_LEFT, _TOP, _LEFT + _WIDTH, _TOP + _HEIGHT), outline='black')
     for tick in range(_TICKS):
         share = tick / (_TICKS - 1)
@@ -66,7 +66,7 @@ def draw_curves(
             )
         down = _TOP + _HEIGHT + _LINE * (2 + number) + 6
         draw.line((_LEFT, down + 6, _LEFT + 24, down + 6), fill=colour, width=3)
-        draw.text((_LEFT + 32, down), cut(name, font, _WIDTH), fill='black', font=font)
+        fitted(name, _WIDTH).draw(draw, (_LEFT + 32, down))
     return picture
 
 

@@ -7,6 +7,9 @@ from estimator_lab.tf1 import RunConfig
 
 _EVALUATOR = 'evaluator'
 
+EVALUATION = 'eval'
+"""Estimator's name for the folder of its evaluations."""
+
 
 @dataclass(frozen=True)
 class Display:
@@ -23,7 +26,7 @@ class Display:
     @property
     def evaluation_folder(self) -> Path:
         """Where Estimator puts the metrics of its evaluations."""
-        return self.folder / 'eval'
+        return self.folder / EVALUATION
 
 
 def display_of(config: RunConfig | None) -> Display | None:

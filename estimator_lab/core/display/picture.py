@@ -1,12 +1,12 @@
 """Pictures for people: a grid of images with their labels. No TensorFlow."""
 
 import io
-import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from estimator_lab.core.display.lettering import fitted
 from estimator_lab.pixels import to_bytes
 
 COLUMNS = 8
@@ -18,8 +18,6 @@ _GAP = 4
 _BACKGROUND, _INK = 'white', 'black'
 _FULL_HEAT = 99  # percent of the pixels lie below
 _OPACITY = 0.8
-
-Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
 
 def labelled_grid(
@@ -41,13 +39,12 @@ def labelled_grid(
     cell_width, cell_height = tile + _GAP, tile + lines * _LINE + _GAP
     picture = Image.new('RGB', (columns * cell_width + _GAP, rows * cell_height + _GAP), _BACKGROUND)
     draw = ImageDraw.Draw(picture)
-    font = ImageFont.load_default()
     for number, (image, text) in enumerate(zip(images, texts, strict=True)):
         row, column = divmod(number, columns)
         left, top = _GAP + column * cell_width, _GAP + row * cell_height
         picture.paste(enlarged(image, tile, tile), (left, top))
         for place, line in enumerate(text.split('\n')):
-            draw.text((left, top + tile + place * _LINE), cut(line, font, tile), fill=_INK, font=font)
+            fitted(line, tile).draw(draw, (left, top + tile + place * _LINE), _INK)
     return picture
 
 
@@ -74,16 +71,6 @@ def enlarged(image: np.ndarray, width: int, height: int) -> Image.Image:
     grows = max(image.shape[:2]) <= max(width, height)
     method = Image.Resampling.NEAREST if grows else Image.Resampling.BOX
     return as_picture(image).convert('RGB').resize((width, height), method)
-
-
-def cut(text: str, font: Font, width: int) -> str:
-    """Returns as much of the text as fits into so many pixels, in letters that the font has."""
-    # Pillow's own font knows ASCII only: accents are taken off, and what is left becomes '?'.
-    plain = (c for c in unicodedata.normalize('NFKD', text) if not unicodedata.combining(c))
-    text = ''.join(plain).encode('ascii', 'replace').decode('ascii')
-    while text and font.getlength(text) > width:
-        text = text[:-1]
-    return text
 
 
 def numbered_tiles(tiles: np.ndarray, most: int) -> Image.Image:

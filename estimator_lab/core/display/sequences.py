@@ -8,10 +8,12 @@ import numpy as np
 from PIL import Image
 
 from estimator_lab.core.display.curves import draw_curves, heat_map
+from estimator_lab.core.display.display import Display
+from estimator_lab.core.display.drawing import DrawingHook
 from estimator_lab.core.display.summaries import histogram_value, picture_value
 from estimator_lab.core.endpoints import Endpoints, gates_of, states_of
 from estimator_lab.core.metrics.streaming import running_sum
-from estimator_lab.tf1 import Tensor, tf
+from estimator_lab.tf1 import SessionRunHook, Tensor, tf
 
 GRADIENT_THROUGH_TIME = 'gradient_through_time'
 ACCURACY_AFTER_STEPS = 'accuracy_after_each_step'
@@ -79,8 +81,8 @@ def _distribution(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (edges[1:] + edges[:-1]) / 2, counts / max(finite.size, 1)
 
 
-class SequencesHook(tf.train.SessionRunHook):
-    """Writes at some training steps what the layers make of a few examples.
+def sequences_hook(endpoints: Endpoints, loss: Tensor, display: Display) -> SessionRunHook:
+    """Returns the hook that writes at some training steps what the layers make of a few examples.
 
     - images/states_NAME: the states of the first example;
     - images/gates_NAME, and a histogram gates/NAME_GATE for each: of all of them;
@@ -90,44 +92,24 @@ class SequencesHook(tf.train.SessionRunHook):
     Args:
       endpoints: of the network, with probes.
       loss: scalar, of the same examples.
-      every_n_steps: steps between two.
-      folder: where the summaries go.
+      display: where the summaries go.
     """
-
-    def __init__(self, endpoints: Endpoints, loss: Tensor, every_n_steps: int, folder: Path) -> None:
-        with tf.name_scope('sequences'):
-            self._tensors = {
-                'states': {name: values[0] for name, values in states_of(endpoints).items()},
-                'gates': gates_of(endpoints),
-                'gradients': {
-                    name: tf.reduce_mean(norms, axis=0)
-                    for name, norms in gradient_norms(loss, endpoints).items()
-                },
-            }
-        self._timer = tf.train.SecondOrStepTimer(every_steps=every_n_steps)
-        self._folder = str(folder)
-        self._step = 0
-
-    def begin(self) -> None:
-        self._global_step = tf.train.get_global_step()
-        self._writer = tf.summary.FileWriterCache.get(self._folder)
-
-    def before_run(self, run_context: Any) -> Any:
-        due = self._timer.should_trigger_for_step(self._step)
-        return tf.train.SessionRunArgs((self._global_step, self._tensors if due else ()))
-
-    def after_run(self, run_context: Any, run_values: Any) -> None:
-        self._step, found = run_values.results
-        if found:
-            self._timer.update_last_triggered_step(self._step)
-            self._writer.add_summary(tf.Summary(value=_values(**found)), self._step)
+    with tf.name_scope('sequences'):
+        tensors = {
+            'states': {name: values[0] for name, values in states_of(endpoints).items()},
+            'gates': gates_of(endpoints),
+            'gradients': {
+                name: tf.reduce_mean(norms, axis=0) for name, norms in gradient_norms(loss, endpoints).items()
+            },
+        }
+    return DrawingHook(tensors, lambda found: tf.Summary(value=_values(**found)), display)
 
 
 def _values(
     states: Mapping[str, np.ndarray], gates: Mapping[str, np.ndarray], gradients: Mapping[str, np.ndarray]
 ) -> list[Any]:
     pictures = sequence_pictures(states, gates, gradients)
-    values = [picture_value(f'images/{name}', picture) for name, picture in pictures.items()]
+    values = [picture_value(name, picture) for name, picture in pictures.items()]
     values += [histogram_value(f'gates/{name}', found) for name, found in gates.items()]
     for name, norms in gradients.items():
         if norms[0] > 0 and norms[-1] > 0:
@@ -182,5 +164,5 @@ class _CurveHook(tf.train.SessionRunHook):
     def end(self, session: Any) -> None:
         step, curve = session.run([tf.train.get_global_step(), self._curve])
         picture = draw_curves('accuracy', 'steps read', {'accuracy': (self._steps, curve)}, bounds=(0, 1))
-        value = picture_value(f'images/{ACCURACY_AFTER_STEPS}', picture)
+        value = picture_value(ACCURACY_AFTER_STEPS, picture)
         tf.summary.FileWriterCache.get(self._folder).add_summary(tf.Summary(value=[value]), step)

@@ -1,25 +1,25 @@
 """What TensorBoard shows besides scalars: histograms, first-layer filters, activation maps."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from estimator_lab.core.display.display import Display
 from estimator_lab.core.display.picture import png_bytes
-from estimator_lab.tf1 import SessionRunHook, Tensor, tf
+from estimator_lab.core.endpoints import Endpoints
+from estimator_lab.tf1 import Tensor, tf
 
 # A histogram of a large weight matrix takes longer than the training step; a sample looks the same.
 _HISTOGRAM_VALUES = 50_000
 # The operations behind the summaries share a scope, so that the graph shows the network; the summaries
-# themselves stand outside of it, since their tags would take its name.
-_SCOPE = 'summary_values'
+# themselves stand outside of it, since their tags would take its name. By the slash it is the same each time.
+_SCOPE = 'summary_values/'
 _GAP = 1  # pixels between the tiles of a grid
-PICTURES_APART = 10
-"""Summary steps between two sets of pictures that take long to draw."""
-
 _BINS = 50
+_PICTURES = 'images'
+_VARIABLES = ('VarHandleOp', 'VariableV2')
 
 
 def grid(tiles: Tensor, columns: int) -> Tensor:
@@ -40,35 +40,29 @@ def grid(tiles: Tensor, columns: int) -> Tensor:
     return tf.reshape(tf.transpose(tiles, [0, 2, 1, 3, 4]), [1, rows * height, columns * width, channels])
 
 
-def filter_summary(
-    name: str, kernel: Tensor, columns: int = 8, collections: list[str] | None = None
-) -> Tensor:
+def filter_summary(name: str, kernel: Tensor, columns: int = 8) -> Tensor:
     """Shows first-layer filters, each stretched to black to white over its own range.
 
     Args:
-      name: tag in TensorBoard.
+      name: of the picture.
       kernel: float32 [height, width, channels, filters]; other than 1 or 3 channels are averaged.
       columns: filters in a row.
-      collections: of the graph, that it joins; None for the one that is written at every summary step.
     """
     with tf.name_scope(_SCOPE):
         tiles = tf.transpose(kernel, [3, 0, 1, 2])
         if tiles.shape.as_list()[3] not in (1, 3):
             tiles = tf.reduce_mean(tiles, axis=3, keepdims=True)
         picture = grid(_stretched(tiles), columns)
-    return tf.summary.image(name, picture, max_outputs=1, collections=collections)
+    return _image_summary(name, picture)
 
 
-def rows_summary(
-    name: str, rows: Sequence[Any], columns: int = 8, collections: list[str] | None = None
-) -> Tensor:
+def rows_summary(name: str, rows: Sequence[Any], columns: int = 8) -> Tensor:
     """Shows the first examples of some batches below each other: inputs and what became of them.
 
     Args:
-      name: tag in TensorBoard.
+      name: of the picture.
       rows: float32 [batch, height, width, channels] each, all of one shape; clipped to [0, 1].
       columns: examples that are shown; the place of those that the batch lacks stays black.
-      collections: see `filter_summary`.
     """
     with tf.name_scope(_SCOPE):
         tiles = []
@@ -78,46 +72,34 @@ def rows_summary(
             tiles.append(tf.ensure_shape(filled, [columns, *row.shape.as_list()[1:]]))
         # As bytes, since float images are stretched to white by their brightest value.
         picture = tf.image.convert_image_dtype(grid(tf.concat(tiles, 0), columns), tf.uint8, saturate=True)
-    return tf.summary.image(name, picture, max_outputs=1, collections=collections)
+    return _image_summary(name, picture)
 
 
-def picture_hooks(draw: Callable[[], Sequence[Tensor]], display: Display | None) -> list[SessionRunHook]:
-    """Returns the hook that writes summaries which take long, at every tenth summary step.
-
-    Args:
-      draw: returns them, serialised and of no collection; not called where none are wanted.
-      display: where they go; None wants none.
-    """
-    if display is None:
-        return []
-    hook = tf.train.SummarySaverHook(
-        save_steps=PICTURES_APART * display.every_n_steps,
-        output_dir=str(display.folder),
-        summary_op=tf.summary.merge(list(draw())),
-    )
-    return [hook]
-
-
-def activation_map_summary(name: str, activations: Tensor, columns: int = 8) -> None:
+def activation_map_summary(name: str, activations: Tensor, columns: int = 8) -> Tensor:
     """Shows what each filter of a layer makes of the first example of the batch.
 
     Args:
-      name: tag in TensorBoard.
+      name: of the picture.
       activations: float32 [batch, height, width, filters], batch at least 1.
       columns: maps in a row.
     """
     with tf.name_scope(_SCOPE):
         maps = tf.expand_dims(tf.transpose(activations[0], [2, 0, 1]), axis=3)
         picture = grid(_stretched(maps), columns)
-    tf.summary.image(name, picture, max_outputs=1)
+    return _image_summary(name, picture)
 
 
-def picture_value(tag: str, picture: Image.Image) -> Any:
+def picture_tag(name: str) -> str:
+    """Returns the tag of a picture, the same for one from a graph, where `tf.summary.image` ends it so."""
+    return f'{_PICTURES}/{name}/image'
+
+
+def picture_value(name: str, picture: Image.Image) -> Any:
     """Returns an RGB picture as a tf.Summary.Value, for what is drawn outside of the graph."""
     image = tf.Summary.Image(
         height=picture.height, width=picture.width, colorspace=3, encoded_image_string=png_bytes(picture)
     )
-    return tf.Summary.Value(tag=tag, image=image)
+    return tf.Summary.Value(tag=picture_tag(name), image=image)
 
 
 def histogram_value(tag: str, values: np.ndarray) -> Any:
@@ -148,10 +130,42 @@ def histogram_summary(name: str, values: Tensor) -> None:
     tf.summary.histogram(name, sample)
 
 
-def weight_histograms() -> None:
-    """Shows the distribution of every trainable variable in the graph."""
+def weight_histograms(endpoints: Endpoints = MappingProxyType({})) -> None:
+    """Shows the distribution of every trainable variable in the graph, as weights/LAYER/VARIABLE.
+
+    Args:
+      endpoints: whose names layers have here that have others in checkpoints.
+    """
+    layers = _names_of_layers(endpoints)
     for variable in tf.trainable_variables():
-        histogram_summary(f'weights/{variable.op.name}', variable)
+        scope, _, own = variable.op.name.rpartition('/')
+        histogram_summary(f'weights/{layers.get(scope, scope)}/{own}', variable)
+
+
+def layer_histograms(endpoints: Endpoints) -> None:
+    """Shows the distribution of what each layer makes of the batch, as activations/LAYER."""
+    for name, endpoint in endpoints.items():
+        if endpoint.kernel is not None:
+            histogram_summary(f'activations/{name}', endpoint.values)
+
+
+def _names_of_layers(endpoints: Endpoints) -> Mapping[str, str]:
+    """Returns the names of endpoints by the scopes of their variables, where a scope has one endpoint."""
+    found: dict[str, str] = {}
+    twice = set()
+    for name, endpoint in endpoints.items():
+        op = getattr(endpoint.kernel, 'op', None)
+        if op is not None and op.type in _VARIABLES:
+            scope = op.name.rpartition('/')[0]
+            if scope in found:
+                twice.add(scope)
+            found[scope] = name
+    return {scope: name for scope, name in found.items() if scope not in twice}
+
+
+def _image_summary(name: str, picture: Tensor) -> Tensor:
+    """Returns a picture as a serialised summary, of no collection: `drawing_hooks` writes it."""
+    return tf.summary.image(f'{_PICTURES}/{name}', picture, max_outputs=1, collections=[])
 
 
 def _stretched(tiles: Tensor) -> Tensor:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from estimator_lab.core.display.picture import Font, cut
+from estimator_lab.core.display.lettering import fitted
 
 _CELL = (14, 76)  # narrowest and widest place of a leaf in pixels
 _ROW = (6, 40)  # the same of a level
@@ -46,7 +46,7 @@ def tree_picture(tree: ShownTree) -> Image.Image:
     width = min(int(across.max() + 1) * cell + 2 * _GAP, _LARGEST)
     height = min(int(down.max() + 1) * row + _LINE + 2 * _GAP, _LARGEST)
     picture = Image.new('RGB', (width, height), 'white')
-    draw, font = ImageDraw.Draw(picture), ImageFont.load_default()
+    draw = ImageDraw.Draw(picture)
     x = _GAP + (across + 0.5) * cell
     y = _GAP + (down + 0.5) * row
     for node, left in enumerate(tree.left):
@@ -54,7 +54,7 @@ def tree_picture(tree: ShownTree) -> Image.Image:
             draw.line((x[node], y[node], x[child], y[child]), fill=_EDGE)
     for node in range(len(tree.left)):
         if x[node] < width and y[node] < height:
-            _draw_node(draw, font, tree, node, (float(x[node]), float(y[node])), (cell, row))
+            _draw_node(draw, tree, node, (float(x[node]), float(y[node])), (cell, row))
     return picture
 
 
@@ -75,7 +75,6 @@ def _layout(left: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
 
 def _draw_node(
     draw: ImageDraw.ImageDraw,
-    font: Font,
     tree: ShownTree,
     node: int,
     place: tuple[float, float],
@@ -90,15 +89,13 @@ def _draw_node(
         box = (x - wide, y - high, x + wide, y + high)
         draw.rectangle(box, fill=tuple(int(value) for value in colour), outline=_EDGE)
     if row >= _ROW[1] // 2:
-        _draw_text(draw, font, tree.labels[node], x, y - _LINE / 2, int(2 * wide))
-        _draw_text(draw, font, tree.tokens[node], x, y + high, cell)
+        _draw_text(draw, tree.labels[node], x, y - _LINE / 2, int(2 * wide))
+        _draw_text(draw, tree.tokens[node], x, y + high, cell)
 
 
-def _draw_text(
-    draw: ImageDraw.ImageDraw, font: Font, text: str, middle: float, top: float, width: int
-) -> None:
-    shown = cut(text, font, width)
-    draw.text((middle - font.getlength(shown) / 2, top), shown, fill=_INK, font=font)
+def _draw_text(draw: ImageDraw.ImageDraw, text: str, middle: float, top: float, width: int) -> None:
+    line = fitted(text, width)
+    line.draw(draw, (middle - line.length / 2, top), _INK)
 
 
 def bars_picture(title: str, bars: Sequence[tuple[str, float, int]]) -> Image.Image:
@@ -110,14 +107,14 @@ def bars_picture(title: str, bars: Sequence[tuple[str, float, int]]) -> Image.Im
     """
     width, height = 420, 18
     picture = Image.new('RGB', (width + 240, (len(bars) + 1) * height + 2 * _GAP), 'white')
-    draw, font = ImageDraw.Draw(picture), ImageFont.load_default()
-    draw.text((_GAP, _GAP), cut(title, font, width), fill=_INK, font=font)
+    draw = ImageDraw.Draw(picture)
+    fitted(title, width).draw(draw, (_GAP, _GAP), _INK)
     for number, (name, share, count) in enumerate(bars, 1):
         top = _GAP + number * height
-        draw.text((_GAP, top), cut(name, font, 90), fill=_INK, font=font)
+        fitted(name, 90).draw(draw, (_GAP, top), _INK)
         draw.rectangle((100, top, 100 + width, top + height - 4), outline=_EDGE)
         draw.rectangle(
             (100, top, 100 + share * width, top + height - 4), fill=tuple(map(int, _SURE)), outline=_EDGE
         )
-        draw.text((110 + width, top), f'{share:.4f} of {count:,}', fill=_INK, font=font)
+        fitted(f'{share:.4f} of {count:,}', width).draw(draw, (110 + width, top), _INK)
     return picture

@@ -118,7 +118,7 @@ class TreesHook(tf.train.SessionRunHook):
             bars = accuracy_by_size(np.concatenate(parts or [np.empty(0, int)]), right)
             pictures[f'accuracy_by_{name}'] = bars_picture(f'accuracy by {name}', bars)
         writer = tf.summary.FileWriterCache.get(str(self._evaluation_folder))
-        values = [picture_value(f'images/{name}', picture) for name, picture in pictures.items()]
+        values = [picture_value(name, picture) for name, picture in pictures.items()]
         writer.add_summary(tf.Summary(value=values), step)
         write_projection(self._folder, 'tokens', embedding, {'token': self._texts.tokens[: len(embedding)]})
 

@@ -7,12 +7,14 @@ from typing import Any
 
 from estimator_lab.core import keys
 from estimator_lab.core.display.display import Display, display_of
+from estimator_lab.core.display.drawing import drawing_hooks
 from estimator_lab.core.display.embeddings import EmbeddingsHook, label_text, labels_and_keys
-from estimator_lab.core.display.input_grid import InputGridHook
-from estimator_lab.core.display.network import summarise_network
+from estimator_lab.core.display.input_grid import input_grid_hook
+from estimator_lab.core.display.mistakes import MistakesHook
+from estimator_lab.core.display.network import network_pictures, summarise_network
 from estimator_lab.core.display.pr_curves import PrCurvesHook
 from estimator_lab.core.endpoints import LOGITS, Endpoint, Endpoints, publish
-from estimator_lab.core.features import class_ids, example_weights, has_images, images_of
+from estimator_lab.core.features import class_ids, example_weights, has_images, images_of, keys_of
 from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.hparams import hparam
 from estimator_lab.core.layers.batch_norm import Update
@@ -71,10 +73,11 @@ def classification_spec(
     EVAL takes its metrics over the examples whose label training knew: accuracy, mean per-class accuracy over
     the classes that occur, and top-5 accuracy where there are more than five classes; beside them stand the
     number of these examples and that of those with an unknown label, and each layer's share of dead units.
-    TensorBoard gets precision-recall curves and, in its projector, the last layer before the logits.
+    TensorBoard gets precision-recall curves, the confusion of labels, the worst mistakes and, in its
+    projector, the last layer before the logits.
 
     TRAIN takes one step of the chosen optimizer down the mean cross-entropy; TensorBoard gets the batch's
-    images with their labels, if there are any, and what `summarise_network` shows.
+    images with their labels, if there are any, and what `display.network` shows.
 
     Args:
       logits: float32 [batch, num_classes].
@@ -93,8 +96,8 @@ def classification_spec(
     answers = _Answers(logits, labels, features, params)
     if mode == tf.estimator.ModeKeys.EVAL:
         return answers.evaluate(endpoints, display_of(config))
-    summarise_network(endpoints, params.image_shape)
-    return answers.train(display_of(config), terms, updates)
+    summarise_network(endpoints)
+    return answers.train(endpoints, display_of(config), terms, updates)
 
 
 def ids_and_weights(labels: Tensor, features: Features, params: ClassifierParams) -> tuple[Tensor, Tensor]:
@@ -146,6 +149,7 @@ class _Answers:
             probabilities = predictions[keys.PROBABILITIES]
             folder = str(display.evaluation_folder)
             hooks.append(PrCurvesHook(probabilities, ids, weights, params.vocabulary, folder))
+            hooks.append(self._mistakes_hook(probabilities, display))
         layer = _last_layer(endpoints)
         if display and layer is not None:
             hooks.append(self._embeddings_hook(layer, classes, display))
@@ -158,7 +162,11 @@ class _Answers:
         )
 
     def train(
-        self, display: Display | None, terms: Sequence[Tensor], updates: Sequence[Update]
+        self,
+        endpoints: Endpoints,
+        display: Display | None,
+        terms: Sequence[Tensor],
+        updates: Sequence[Update],
     ) -> EstimatorSpec:
         loss = tf.add_n([self._loss, *terms]) if terms else self._loss
         step = train_op(loss, self._params, self._weights, clip_norm=self._params.clip_norm)
@@ -169,16 +177,31 @@ class _Answers:
             accuracy = tf.div_no_nan(tf.reduce_sum(correct * self._weights), tf.reduce_sum(self._weights))
         # Outside the scope, so that TensorBoard draws training and evaluation into one chart.
         tf.summary.scalar(keys.ACCURACY, accuracy)
-        hooks = []
-        if display and has_images(self._features):
-            images = images_of(self._features, self._params.image_shape)
-            text_of = self._params.vocabulary.__getitem__
-            hooks.append(
-                InputGridHook(images, self._ids, text_of, display.every_n_steps, str(display.folder))
-            )
+        hooks: list[SessionRunHook] = []
+        images = self._images()
+        if display and images is not None:
+            text_of, shape = self._params.vocabulary.__getitem__, self._params.image_shape
+            hooks.append(input_grid_hook(images, self._ids, text_of, display))
+            hooks += drawing_hooks(lambda: network_pictures(endpoints, shape), display)
         return tf.estimator.EstimatorSpec(
             tf.estimator.ModeKeys.TRAIN, loss=loss, train_op=step, training_hooks=hooks
         )
+
+    def _mistakes_hook(self, probabilities: Tensor, display: Display) -> MistakesHook:
+        return MistakesHook(
+            probabilities,
+            self._ids,
+            self._weights,
+            self._params.vocabulary,
+            self._images(),
+            keys_of(self._features),
+            display.evaluation_folder,
+        )
+
+    def _images(self) -> Tensor | None:
+        if not has_images(self._features):
+            return None
+        return images_of(self._features, self._params.image_shape)
 
     def _embeddings_hook(self, layer: Tensor, classes: Tensor, display: Display) -> EmbeddingsHook:
         """Returns the hook that shows a layer with labels, predicted labels and keys, if there are any."""
@@ -186,10 +209,7 @@ class _Answers:
         shown_ids = tf.where(self._weights > 0, self._ids, -tf.ones_like(self._ids))
         columns = labels_and_keys(self._features, shown_ids, vocabulary)
         columns['predicted'] = classes, functools.partial(label_text, vocabulary)
-        images = None
-        if has_images(self._features):
-            images = images_of(self._features, self._params.image_shape)
-        return EmbeddingsHook(layer, images, columns, str(display.folder))
+        return EmbeddingsHook(layer, self._images(), columns, str(display.folder))
 
 
 def _assigned(updates: Sequence[Update]) -> Operation:

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from estimator_lab.core import keys
-from estimator_lab.core.display.summaries import histogram_summary, weight_histograms
+from estimator_lab.core.display.network import summarise_network
+from estimator_lab.core.display.summaries import histogram_summary
+from estimator_lab.core.endpoints import Endpoints
 from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.metrics.images import cross_entropy, psnr, squared_error, ssim
 from estimator_lab.core.metrics.principal_components import FILE, load_components
@@ -127,6 +129,7 @@ def eval_spec(
 
 def train_spec(
     made: Reconstructed,
+    endpoints: Endpoints,
     loss: Tensor,
     weights: Tensor,
     params: TrainingParams,
@@ -137,6 +140,7 @@ def train_spec(
 
     Args:
       made: the batch.
+      endpoints: of the network.
       loss: a scalar.
       weights: what each example counts, float32 [batch] or a number.
       params: the model's parameters.
@@ -148,9 +152,9 @@ def train_spec(
         error = tf.reduce_mean(made.error)
     # Outside the scope, so that TensorBoard draws training and evaluation into one chart.
     tf.summary.scalar(keys.SQUARED_ERROR, error)
-    histogram_summary(keys.CODE, made.code)
-    histogram_summary(keys.ERROR, made.error)
-    weight_histograms()
+    histogram_summary(f'outputs/{keys.CODE}', made.code)
+    histogram_summary(f'outputs/{keys.ERROR}', made.error)
+    summarise_network(endpoints)
     return tf.estimator.EstimatorSpec(
         tf.estimator.ModeKeys.TRAIN, loss=loss, train_op=step, training_hooks=list(hooks), scaffold=scaffold
     )

@@ -89,12 +89,11 @@ class ReconstructionReportHook(tf.train.SessionRunHook):
         if not self._errors:
             return
         values = [
-            # With the ending that tf.summary.image gives to the training step's, to stand beside it.
-            picture_value('images/reconstruction/image', _picture(self._first_rows())),
-            picture_value('images/walk', _picture(_walk_rows(self._first['walk']))),
-            picture_value('images/worst', _picture(self._worst_rows())),
-            histogram_value(keys.ERROR, np.concatenate(self._errors)),
-            histogram_value(keys.CODE, np.concatenate(self._codes)),
+            picture_value('reconstruction', _picture(self._first_rows())),
+            picture_value('walk', _picture(_walk_rows(self._first['walk']))),
+            picture_value('worst', _picture(self._worst_rows())),
+            histogram_value(f'outputs/{keys.ERROR}', np.concatenate(self._errors)),
+            histogram_value(f'outputs/{keys.CODE}', np.concatenate(self._codes)),
         ]
         step = session.run(tf.train.get_global_step())
         tf.summary.FileWriterCache.get(str(self._folder)).add_summary(tf.Summary(value=values), step)

@@ -55,7 +55,7 @@ def convolutions(
         )
         for number, maps in enumerate(filters, 1)
     ]
-    return [Hidden(f'conv{number}', layer, _leaky_relu) for number, layer in enumerate(layers, 1)]
+    return [Hidden(f'conv_{number}', layer, _leaky_relu) for number, layer in enumerate(layers, 1)]
 
 
 def dense_layers(
@@ -133,7 +133,9 @@ class Discriminator:
         for name, layer, activation in self._hidden:
             if isinstance(layer, NormalizedDense):
                 values = tf.layers.flatten(values)
-            values = activation(layer(values))
+            values = layer(values)
+            with tf.name_scope(f'{self.scope}/{name}_activation'):
+                values = activation(values)
             endpoints[name] = Endpoint(values, layer.kernel)
             values = _noisy(dropout(values, self._dropout_rate, noise), self._noise, noise)
         hidden = tf.layers.flatten(values)

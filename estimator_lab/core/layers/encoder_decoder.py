@@ -89,7 +89,7 @@ class EncoderDecoder:
         )
 
     def encode(self, images: Tensor) -> tuple[Tensor, dict[str, Endpoint]]:
-        """Returns the codes, float32 [batch, values], and the endpoints conv1 ..., layer1 ... on the way.
+        """Returns the codes, float32 [batch, values], and the endpoints conv_1 ..., layer_1 ... on the way.
 
         Args:
           images: float32 [batch, height, width, channels].
@@ -106,7 +106,7 @@ class EncoderDecoder:
           code: float32 [batch, values]; `encode` comes first where the weights are tied.
 
         Returns:
-          (the images; the endpoints decoder1 ..., transposed_conv1 ... on the way).
+          (the images; the endpoints decoder_1 ..., transposed_conv_1 ... on the way).
         """
         values, endpoints = _through(self._back_layers, code, 'decoder')
         maps = tf.reshape(values, [-1, *self._sizes.map_shape])
@@ -153,11 +153,12 @@ def _named(name: str, sizes: Sequence[int]) -> list[tuple[str, int]]:
 def _through(
     layers: 'Sequence[_Layer | _MirroredLayer]', values: Tensor, name: str
 ) -> tuple[Tensor, dict[str, Endpoint]]:
-    """Returns what layers make of values one after the other, and that of each as NAME1, NAME2, ..."""
+    """Returns what layers make of values one after the other, and that of each as NAME_1, NAME_2, ..."""
     endpoints = {}
     for number, layer in enumerate(layers, 1):
-        values = layer(values)
-        endpoints[f'{name}{number}'] = Endpoint(values, layer.kernel)
+        with tf.name_scope(f'{name}_{number}'):
+            values = layer(values)
+        endpoints[f'{name}_{number}'] = Endpoint(values, layer.kernel)
     return values, endpoints
 
 

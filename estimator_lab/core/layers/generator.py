@@ -86,13 +86,18 @@ class DeconvolutionalGenerator:
 
     def __call__(self, latent: Tensor, classes: Tensor | None, training: bool = False) -> Generated:
         """Returns images: see `Generator`."""
-        values = tf.reshape(self._dense(_with_classes(latent, classes)), [-1, *self._first_shape])
         updates: list[Update] = []
+        values = self._dense(_with_classes(latent, classes))
+        with tf.name_scope(f'{self.scope}/maps'):
+            values = tf.reshape(values, [-1, *self._first_shape])
         for norm, convolution in zip(self._norms, self._convolutions, strict=True):
             values, more = norm(values, training)
             updates += more
-            values = convolution(tf.nn.relu(values))
-        return Generated(tf.tanh(values), updates)
+            with tf.name_scope(f'{self.scope}/relu'):
+                values = tf.nn.relu(values)
+            values = convolution(values)
+        with tf.name_scope(f'{self.scope}/image'):
+            return Generated(tf.tanh(values), updates)
 
 
 class DenseGenerator:
@@ -126,8 +131,11 @@ class DenseGenerator:
         for layer, norm in zip(self._layers, self._norms, strict=True):
             values, more = norm(layer(values), training)
             updates += more
-            values = tf.nn.softplus(values)
-        return Generated(tf.reshape(tf.tanh(self._image(values)), [-1, *self._image_shape]), updates)
+            with tf.name_scope(f'{self.scope}/softplus'):
+                values = tf.nn.softplus(values)
+        values = self._image(values)
+        with tf.name_scope(f'{self.scope}/image'):
+            return Generated(tf.reshape(tf.tanh(values), [-1, *self._image_shape]), updates)
 
 
 def _with_classes(latent: Tensor, classes: Tensor | None) -> Tensor:

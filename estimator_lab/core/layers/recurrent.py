@@ -149,7 +149,9 @@ class RecurrentLayers:
             names = [f'rnn_{number + 1}', f'rnn_{number + 1}_backwards']
             found = []
             for backwards, cell in enumerate(cells):
-                states, more = self._run(cell, number, bool(backwards), values, names[backwards], probing)
+                name = names[backwards]
+                with tf.name_scope(name):
+                    states, more = self._run(cell, number, bool(backwards), values, name, probing)
                 endpoints.update(more)
                 found.append(states)
             values = tf.concat(found, axis=2) if self._bidirectional else found[0]

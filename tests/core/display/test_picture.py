@@ -2,10 +2,9 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFont
+from PIL import Image
 
 from estimator_lab.core.display.picture import (
-    cut,
     labelled_grid,
     numbered_tiles,
     overlay,
@@ -42,12 +41,6 @@ def test_texts_of_several_lines():
     assert one.width == three.width and three.height - one.height == 28
     ink = np.asarray(three.convert('L'))[54 + 14 :, :54] < 128  # below the first line of the first image
     assert ink.any()
-
-
-def test_letters_that_the_font_lacks_become_others():
-    font = ImageFont.load_default()
-    assert cut('Zoë 深', font, 999) == 'Zoe ?'
-    assert font.getlength(cut('w' * 50, font, 40)) <= 40 < font.getlength('w' * 50)
 
 
 def test_each_tile_is_stretched_over_its_own_range():

@@ -44,8 +44,7 @@ def test_activation_maps_show_the_first_example(batch):
     activations = np.random.default_rng(0).random((batch, 4, 5, 6), np.float32)
 
     def build():
-        summaries.activation_map_summary('maps', tf.constant(activations), columns=3)
-        return tf.summary.merge_all()
+        return summaries.activation_map_summary('maps', tf.constant(activations), columns=3)
 
     image = tf.Summary.FromString(run(build)).value[0].image
     assert (image.height, image.width, image.colorspace) == (2 * 5, 3 * 6, 1)
@@ -55,7 +54,6 @@ def test_activation_maps_show_the_first_example(batch):
 def test_filters(channels, colours):
     def build():
         kernel = tf.constant(np.random.default_rng(0).random((5, 5, channels, 8), np.float32))
-        summaries.filter_summary('filters', kernel)
-        return tf.summary.merge_all()
+        return summaries.filter_summary('filters', kernel)
 
     assert tf.Summary.FromString(run(build)).value[0].image.colorspace == colours

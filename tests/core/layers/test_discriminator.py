@@ -36,7 +36,7 @@ def test_a_fake_is_one_class_more():
         network = Discriminator('d', convolutions('d', [2], 4, 'spectral'), classes=4, tells_classes=True)
         said = network(tf.constant(IMAGES))
         realness, classes = run([said.realness, said.classes])
-    assert list(said.endpoints) == ['conv1'] and classes.shape == (3, 4)
+    assert list(said.endpoints) == ['conv_1'] and classes.shape == (3, 4)
     together = np.exp(classes).sum(1)
     assert np.allclose(1 / (1 + np.exp(-realness)), together / (together + 1), atol=1e-5)
 

@@ -1,12 +1,11 @@
 """A confusion matrix as a picture. No TensorFlow."""
 
-import functools
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from estimator_lab.core.display.picture import Font, cut
+from estimator_lab.core.display.lettering import Line, fitted
 
 _SIDE = 900  # pixels of the whole matrix, if its cells can be so large
 _CELLS = (16, 48)  # smallest and largest side of a cell in pixels
@@ -30,18 +29,17 @@ def confusion_picture(matrix: np.ndarray, labels: Sequence[str], title: str) -> 
     """
     size = len(labels)
     cell = int(np.clip(_SIDE // max(size, 1), *_CELLS))
-    font = _font()
-    texts = [cut(label, font, _LABEL) for label in labels]
-    margin = int(max((font.getlength(text) for text in texts), default=0)) + 2 * _GAP
+    lines = [fitted(label, _LABEL) for label in labels]
+    margin = int(max((line.length for line in lines), default=0)) + 2 * _GAP
     left, top = margin + _GAP, _TITLE + margin
     picture = Image.new('RGB', (left + size * cell + _GAP, top + size * cell + _GAP), 'white')
     draw = ImageDraw.Draw(picture)
-    draw.text((_GAP, _GAP), title, fill=_INK, font=font)
-    draw.text((_GAP, _GAP + _TITLE // 2), 'rows: true, columns: predicted', fill=_INK, font=font)
+    for number, text in enumerate((title, 'rows: true, columns: predicted')):
+        fitted(text, picture.width).draw(draw, (_GAP, _GAP + number * _TITLE // 2), _INK)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     for row in range(size):
-        draw.text((_GAP, top + row * cell + (cell - 10) // 2), texts[row], fill=_INK, font=font)
-        _draw_upright(picture, texts[row], left + row * cell, top - _GAP, cell)
+        lines[row].draw(draw, (_GAP, top + row * cell + (cell - 10) // 2), _INK)
+        _draw_upright(picture, lines[row], left + row * cell, top - _GAP, cell)
         for column in range(size):
             box = (left + column * cell, top + row * cell)
             _draw_cell(draw, box, cell, int(matrix[row, column]), shares[row, column], row == column)
@@ -57,22 +55,15 @@ def _draw_cell(
     x, y = place
     fill = tuple(int(value) for value in colour)
     draw.rectangle((x, y, x + side, y + side), fill=fill, outline=_LINE_COLOUR)
-    font = _font()
-    width = font.getlength(str(images))
-    if images and width < side - 2:
+    line = fitted(str(images), _SIDE)
+    if images and line.length < side - 2:
         ink = 'white' if strength > _DARK else _INK
-        draw.text((x + (side - width) / 2, y + (side - 11) / 2), str(images), fill=ink, font=font)
+        line.draw(draw, (x + (side - line.length) / 2, y + (side - 11) / 2), ink)
 
 
-@functools.cache
-def _font() -> Font:
-    return ImageFont.load_default()
-
-
-def _draw_upright(picture: Image.Image, text: str, left: int, bottom: int, width: int) -> None:
+def _draw_upright(picture: Image.Image, text: Line, left: int, bottom: int, width: int) -> None:
     """Draws a text that is read from below."""
-    font = _font()
-    line = Image.new('RGB', (max(int(font.getlength(text)) + 1, 1), 14), 'white')
-    ImageDraw.Draw(line).text((0, 0), text, fill=_INK, font=font)
+    line = Image.new('RGB', (max(int(text.length) + 1, 1), 14), 'white')
+    text.draw(ImageDraw.Draw(line), (0, 0), _INK)
     line = line.rotate(90, expand=True)
     picture.paste(line, (left + (width - line.width) // 2, bottom - line.height))

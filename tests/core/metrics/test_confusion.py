@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from estimator_lab.inference.confusion import Confused, Confusion
+from estimator_lab.core.metrics.confusion import Confused, Confusion
 
 LABELS = tuple('abcde')
 

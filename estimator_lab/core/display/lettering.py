@@ -1,0 +1,104 @@
+"""Texts in pictures, in letters that this machine has, or told apart by their numbers. No TensorFlow.
+
+Pillow's own font has Latin letters only. Others are drawn with a font of the system that has all of a text;
+where there is none, accents are taken off, and what is left becomes 'U+732B', its number in Unicode.
+"""
+
+import functools
+import unicodedata
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from PIL import Image, ImageDraw, ImageFont
+
+Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
+
+# Those that come with Linux, macOS and Windows; the first that has all letters of a text is taken.
+_SYSTEM = (
+    *('DejaVuSans.ttf', 'NotoSans-Regular.ttf', 'LiberationSans-Regular.ttf', 'FreeSans.ttf'),
+    *('NotoSansCJK-Regular.ttc', 'wqy-zenhei.ttc', 'wqy-microhei.ttc', 'DroidSansFallbackFull.ttf'),
+    *('NotoSansArabic-Regular.ttf', 'NotoSansHebrew-Regular.ttf', 'NotoSansDevanagari-Regular.ttf'),
+    *('NotoSansThai-Regular.ttf', 'unifont.otf', 'unifont.ttf'),
+    *('Arial Unicode.ttf', 'PingFang.ttc', 'Hiragino Sans GB.ttc', 'AppleGothic.ttf'),
+    *('segoeui.ttf', 'msyh.ttc', 'YuGothM.ttc', 'malgun.ttf', 'Nirmala.ttf'),
+)
+_SIZE = 11
+_NO_LETTER = '\U0010ffff'  # by Unicode: fonts draw for it what they draw for any that they lack
+_BOX = 4 * _SIZE
+_MOST_REMEMBERED = 10_000  # letters
+
+
+class Line(NamedTuple):
+    """A text as it is drawn.
+
+    Attributes:
+      text: one line.
+      font: that has all of its letters.
+    """
+
+    text: str
+    font: Font
+
+    @property
+    def length(self) -> float:
+        """In pixels."""
+        return self.font.getlength(self.text)
+
+    def draw(self, draw: ImageDraw.ImageDraw, place: tuple[float, float], ink: str = 'black') -> None:
+        """Draws it, its upper left corner at a place in pixels."""
+        draw.text(place, self.text, fill=ink, font=self.font)
+
+
+def fitted(text: str, width: float) -> Line:
+    """Returns as much of a text as fits into so many pixels, in letters that there are."""
+    line = _readable(text)
+    shown = line.text
+    while shown and line.font.getlength(shown) > width:
+        shown = shown[:-1]
+    return line._replace(text=shown)
+
+
+def _readable(text: str) -> Line:
+    for number in range(len(_fonts())):
+        if all(_has(number, letter) for letter in set(text)):
+            return Line(text, _fonts()[number])
+    return Line(''.join(_told_apart(text)), _fonts()[0])
+
+
+def _told_apart(text: str) -> Iterator[str]:
+    """Yields the parts of a text in letters of Pillow's own font."""
+    for letter in text:
+        if _has(0, letter):
+            yield letter
+            continue
+        plain = [c for c in unicodedata.normalize('NFKD', letter) if not unicodedata.combining(c)]
+        yield ''.join(plain) if plain and all(c.isascii() for c in plain) else f'U+{ord(letter):04X}'
+
+
+@functools.cache
+def _fonts() -> tuple[Font, ...]:
+    """Returns Pillow's own font, then those of the system."""
+    found: list[Font] = [ImageFont.load_default()]
+    for name in _SYSTEM:
+        try:
+            found.append(ImageFont.truetype(name, _SIZE))
+        except (OSError, ImportError):  # not there, or a Pillow without FreeType
+            continue
+    return tuple(found)
+
+
+@functools.lru_cache(_MOST_REMEMBERED)
+def _has(number: int, letter: str) -> bool:
+    """Returns whether a font, one of `_fonts`, has a letter."""
+    font = _fonts()[number]
+    if letter.isascii():
+        return True
+    if not isinstance(font, ImageFont.FreeTypeFont):
+        return False
+    return _drawn(font, letter) != _drawn(font, _NO_LETTER)
+
+
+def _drawn(font: ImageFont.FreeTypeFont, letter: str) -> bytes:
+    picture = Image.new('L', (_BOX, _BOX))
+    ImageDraw.Draw(picture).text((_SIZE, _SIZE), letter, fill=255, font=font)
+    return picture.tobytes()

@@ -1,0 +1,1 @@
+"""A run -> one self-contained page of HTML."""

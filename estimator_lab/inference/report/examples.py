@@ -1,0 +1,36 @@
+"""What a model sees in the first example that it can read."""
+
+from PIL import Image
+
+from estimator_lab.data.bad_example import BadExampleError
+from estimator_lab.data.images.kind import IMAGES
+from estimator_lab.data.order.order import Order
+from estimator_lab.inference.inspection import inspect_image
+from estimator_lab.inference.model import Trained
+from estimator_lab.inference.tree_inspection import inspect_tree
+
+
+def look_into_first(trained: Trained, examples: Order) -> tuple[str, dict[str, Image.Image]]:
+    """Returns the key of the first example that can be decoded, and pictures of it by name.
+
+    Args:
+      trained: the model.
+      examples: encoded; read from their beginning.
+
+    Raises:
+      DataError: if they can't be read.
+    """
+    for scheduled in examples.epoch(0):
+        member = scheduled.read()
+        try:
+            return member.key, _pictures(trained, member.data, member.key)
+        except BadExampleError:
+            continue
+    return '', {}
+
+
+def _pictures(trained: Trained, data: bytes, key: str) -> dict[str, Image.Image]:
+    if trained.kind is not IMAGES:
+        return inspect_tree(trained, data).pictures()
+    image = trained.image_reader().decode(data, *trained.shape)
+    return inspect_image(trained, image, key=key).pictures()

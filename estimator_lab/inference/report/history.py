@@ -1,0 +1,126 @@
+"""What the event files of a run tell: its curves and its newest pictures."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from estimator_lab.core.display.display import EVALUATION
+from estimator_lab.data.bad_example import BadExampleError
+from estimator_lab.data.images.decode import open_image
+from estimator_lab.inference.event_files import all_values_in
+
+TRAINING, EVALUATING = 'training', 'evaluation'
+"""Names of the two lines that each chart of a run has."""
+
+_INSPECTED = 'inspect'
+_FILES = 'events.out.tfevents.*'
+_RECORD = 'experiment.json'
+_MOST_TAGS = 200
+_MOST_POINTS = 20_000  # of a curve; of longer ones, every second is left out
+_MOST_BYTES = 2**22  # of an encoded picture
+_IMAGE = '/image'  # what tf.summary.image puts behind a name
+_PICTURES = 'images/'
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture that a run has written.
+
+    Attributes:
+      step: global step.
+      line: the part of the run that wrote it.
+      picture: in mode L or RGB.
+    """
+
+    step: int
+    line: str
+    picture: Image.Image
+
+
+@dataclass
+class History:
+    """What a run has written.
+
+    Attributes:
+      curves: tag -> name of the line -> global step -> value, all finite, steps ascending.
+      pictures: the newest ones by their names, the tags without 'images/'.
+      damage: what can't be read, a sentence for each file.
+    """
+
+    curves: dict[str, dict[str, dict[int, float]]] = field(default_factory=dict)
+    pictures: dict[str, Shown] = field(default_factory=dict)
+    damage: list[str] = field(default_factory=list)
+
+    def last(self, line: str = EVALUATING) -> dict[str, tuple[int, float]]:
+        """Returns (global step, value) at the end of each curve of a line, by tag."""
+        ends = {}
+        for tag, lines in self.curves.items():
+            if found := lines.get(line):
+                step = max(found)
+                ends[tag] = step, found[step]
+        return ends
+
+
+def read_history(model_dir: Path) -> History:
+    """Reads the event files of a run, of its evaluations, its phases and what was inspected.
+
+    Args:
+      model_dir: the run's folder.
+    """
+    history = History()
+    encoded: dict[str, tuple[int, str, bytes]] = {}
+    for folder, line in _folders(model_dir):
+        if folder.is_symlink() and folder != model_dir:
+            continue
+        for path in sorted(folder.glob(_FILES)):
+            damage: list[str] = []
+            for step, value in all_values_in(path, damage.append):
+                _take(history, encoded, line, step, value)
+            history.damage += [f'{path} {what}' for what in dict.fromkeys(damage)]
+    for lines in history.curves.values():
+        for line, values in lines.items():
+            lines[line] = dict(sorted(values.items()))
+    for name, (step, line, data) in encoded.items():
+        try:
+            history.pictures[name] = Shown(step, line, open_image(data))
+        except BadExampleError as reason:
+            history.damage.append(f'The picture {name} at step {step} cannot be decoded: {reason}')
+    return history
+
+
+def _folders(model_dir: Path) -> Iterator[tuple[Path, str]]:
+    """Yields the folders of event files with the names of their lines, phases first."""
+    for record in sorted(model_dir.glob(f'*/{_RECORD}')):
+        phase = record.parent
+        yield phase, f'{phase.name}, {TRAINING}'
+        yield phase / EVALUATION, f'{phase.name}, {EVALUATING}'
+    yield model_dir, TRAINING
+    yield model_dir / EVALUATION, EVALUATING
+    yield model_dir / _INSPECTED, _INSPECTED
+
+
+def _take(
+    history: History, encoded: dict[str, tuple[int, str, bytes]], line: str, step: int, value: Any
+) -> None:
+    tag = value.tag
+    if value.HasField('simple_value'):
+        if not math.isfinite(value.simple_value) or (
+            tag not in history.curves and len(history.curves) >= _MOST_TAGS
+        ):
+            return
+        values = history.curves.setdefault(tag, {}).setdefault(line, {})
+        values[step] = value.simple_value
+        if len(values) > _MOST_POINTS:
+            for old in list(values)[1::2]:
+                del values[old]
+    elif value.HasField('image') and tag.startswith(_PICTURES):
+        name, data = tag.removeprefix(_PICTURES).removesuffix(_IMAGE), value.image.encoded_image_string
+        before = encoded.get(name)
+        if len(data) > _MOST_BYTES or (before is None and len(encoded) >= _MOST_TAGS):
+            return
+        if before is None or (before[0], before[1]) <= (step, line) or before[1] == line:
+            encoded[name] = step, line, data

@@ -1,0 +1,44 @@
+"""The notebook runs from its first cell to its last, on small archives in the place of the built-in faces."""
+
+import json
+import shutil
+
+import pytest
+
+from estimator_lab.data.cache import cache_folder
+from estimator_lab.data.demo_sets.archives import DEMO_VERSION
+from tests.archive_files import small_archive
+from tests.places import ROOT
+
+NOTEBOOK = ROOT / 'examples/tour.ipynb'
+
+
+def test_it_is_kept_without_outputs():
+    cells = json.loads(NOTEBOOK.read_text(encoding='utf-8'))['cells']
+    assert not any(cell.get('outputs') or cell.get('execution_count') for cell in cells)
+
+
+def test_it_runs(tmp_path, monkeypatch):
+    nbclient = pytest.importorskip('nbclient', reason="no nbclient: pip install '.[test]'")
+    nbformat = pytest.importorskip('nbformat')
+    pytest.importorskip('ipykernel', reason="no ipykernel: pip install '.[test]'")
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    monkeypatch.setenv('PYTHONPATH', str(ROOT))
+    faces = cache_folder() / f'demo-v{DEMO_VERSION}-seed0-10x160+40'
+    faces.mkdir(parents=True)
+    shutil.copyfile(small_archive(faces), faces / 'test.tar')
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    client = nbclient.NotebookClient(
+        notebook, timeout=300, kernel_name='python3', resources={'metadata': {'path': str(tmp_path)}}
+    )
+    client.execute()
+    said = [
+        output.get('text') or str(output.get('data', {}))
+        for cell in notebook.cells
+        for output in cell.get('outputs', ())
+    ]
+    assert any(text.startswith('24 images') for text in said)
+    assert any('on 24 images' in text for text in said)
+    assert any("'text/plain': '[1, 0]'" in text for text in said)
+    assert sum('image/png' in text for text in said) == 2
+    assert '<h2 id="confusion">' in (tmp_path / 'runs/tour/report.html').read_text(encoding='utf-8')

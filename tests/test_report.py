@@ -1,0 +1,94 @@
+"""The command: where the page goes, and how it ends. What is on the page, tests/test_every_model.py asks."""
+
+import re
+import shutil
+
+import pytest
+
+from estimator_lab import report
+from tests.commands import invoke
+
+
+@pytest.fixture
+def model_dir(cnn_dir, tmp_path):
+    return shutil.copytree(cnn_dir, tmp_path / 'model')
+
+
+@pytest.fixture
+def run(model_dir, capsys):
+    def run(*arguments):
+        status = invoke(report, f'--model_dir={model_dir}', *map(str, arguments))
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def test_the_page_lies_in_the_folder_of_the_model(run, model_dir):
+    status, out, err = run()
+    assert (status, err) == (0, '')
+    assert re.fullmatch(rf'Report +{model_dir}/report.html: \d\.\d MB, for any browser\n', out)
+    page = (model_dir / 'report.html').read_text(encoding='utf-8')
+    for section in ('learning-curves', 'evaluation', 'confusion', 'filters', 'activation-maps', 'run'):
+        assert f'<h2 id="{section}">' in page
+    assert not list(model_dir.glob('*.partial'))
+
+
+def test_the_numbers_are_those_of_the_event_files(run, model_dir, tmp_path):
+    from estimator_lab.inference.event_files import scalars_in
+
+    assert run(f'--output={tmp_path / "deep" / "page.html"}')[0] == 0
+    (events,) = (model_dir / 'eval').glob('events*')
+    (*_, (step, accuracy)) = scalars_in(events, 'accuracy', pytest.fail)
+    page = (tmp_path / 'deep/page.html').read_text(encoding='utf-8')
+    assert f'Accuracy {accuracy:.4f} at step {step}' in page
+    assert f'evaluation, step {step}: {accuracy:.6g}</title>' in page
+
+
+def test_a_link_in_the_place_of_the_page_is_not_written_through(run, tmp_path):
+    other = tmp_path / 'other'
+    other.write_text('mine')
+    for name in ('page.html', 'page.html.partial'):
+        (tmp_path / name).symlink_to(other)
+    assert run(f'--output={tmp_path / "page.html"}')[0] == 0
+    assert other.read_text() == 'mine' and not (tmp_path / 'page.html').is_symlink()
+
+
+def test_what_is_damaged_is_said_and_the_rest_is_shown(run, model_dir):
+    (events,) = (model_dir / 'eval').glob('events*')
+    events.write_bytes(events.read_bytes()[:-5])
+    status, _, err = run()
+    assert status == 0 and err.count('\n') == 1
+    assert err.startswith(f'Warning: {events} is cut off at byte')
+    assert 'is cut off at byte' in (model_dir / 'report.html').read_text(encoding='utf-8')
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'status', 'words'),
+    [
+        (['--model_dir='], 2, '--model_dir is missing'),
+        (['--model_dir=nowhere'], 1, '--model_dir=nowhere is no folder'),
+        (['--data=nowhere.tar'], 1, "There is no file 'nowhere.tar'"),
+        (['--data=-'], 2, '--data=- passes by only once'),
+        (['--worst=3'], 2, '--worst has a meaning with --data only'),
+        (['--output=FOLDER'], 2, 'is a folder: name a file'),
+        (['--output=FILE/page.html'], 2, 'cannot be written'),
+    ],
+)
+def test_mistakes_get_one_sentence_and_leave_the_old_page(run, model_dir, tmp_path, arguments, status, words):
+    (model_dir / 'report.html').write_text('old')
+    (tmp_path / 'file').write_text('')
+    places = {'FOLDER': str(tmp_path), 'FILE': str(tmp_path / 'file')}
+    for name, place in places.items():
+        arguments = [argument.replace(name, place) for argument in arguments]
+    got, out, err = run(*arguments)
+    assert (got, out) == (status, '')
+    assert err.startswith('error: ') and err.count('\n') == 1 and words in err
+    assert (model_dir / 'report.html').read_text() == 'old'
+    assert not list(model_dir.glob('*.partial'))
+
+
+def test_help_is_short_and_names_every_flag(run_python):
+    done = run_python('-X', 'importtime', '-m', 'estimator_lab.report', '--help')
+    assert done.returncode == 0 and ' tensorflow' not in done.stderr and ' numpy' not in done.stderr
+    assert set(re.findall(r'^  --(\w+)', done.stdout, re.MULTILINE)) == set(report.FLAGS)
+    assert max(map(len, done.stdout.splitlines())) <= 120
