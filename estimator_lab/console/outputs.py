@@ -39,6 +39,45 @@ def writing(flag: str, path: Path) -> Iterator[None]:
 
 
 @contextmanager
+def replacing(flag: str, path: Path) -> Iterator[Path]:
+    """Yields where a file is written, beside its place, which it takes once it is whole.
+
+    Args:
+      flag: by which the user named it.
+      path: its place, whose suffix the other one has, too.
+
+    Raises:
+      FlagError: it can't be written.
+      LabError: it could, if there were room on the disk.
+    """
+    partial = path.with_name(f'.{path.stem}.partial{path.suffix}')
+    with writing(flag, path):
+        try:
+            yield partial
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def check_suffix(flag: str, path: Path, suffixes: Sequence[str]) -> None:
+    """Makes sure before any work that a file will be of a known kind, and may lie where it is wanted.
+
+    Args:
+      flag: by which the user named it.
+      path: its place.
+      suffixes: of which it has to have one, in small letters or large.
+
+    Raises:
+      FlagError: it has another, is a folder, or its folder is not there.
+    """
+    if path.suffix.lower() not in suffixes:
+        raise FlagError(f'--{flag}={path} is no name for a picture: end it in {" or ".join(suffixes)}.')
+    if path.is_dir() or not path.parent.is_dir():
+        reason = 'it is a folder' if path.is_dir() else 'its folder is not there'
+        raise FlagError(f'--{flag}={path} cannot be written: {reason}.')
+
+
+@contextmanager
 def locked(folder: Path, busy: str) -> Iterator[None]:
     """Keeps other processes out of a folder while the block runs; the lock ends with its process.
 

@@ -1,0 +1,79 @@
+"""What grows when an image climbs: scalars of a layer's values, one an image."""
+
+import numpy as np
+
+from estimator_lab.tf1 import Tensor, tf
+
+MOST_PAIRS = 2**23
+"""Of places in an image and in its guide, that are compared at once."""
+
+
+def energy(values: Tensor) -> Tensor:
+    """Returns the mean square of all values, float32 [n]: whatever the layer sees, it sees more of it.
+
+    Args:
+      values: float32 [n, ..., channels].
+    """
+    return tf.reduce_mean(tf.square(values), axis=_all_but_first(values))
+
+
+def of_channels(values: Tensor, channels: Tensor) -> Tensor:
+    """Returns the mean of one channel of each image, float32 [n].
+
+    Args:
+      values: float32 [n, ..., channels].
+      channels: int32 [n].
+    """
+    mask = tf.one_hot(channels, tf.shape(values)[-1])
+    places = list(range(1, values.shape.rank - 1))
+    means = tf.reduce_mean(values, axis=places) if places else values
+    return tf.reduce_sum(means * mask, axis=1)
+
+
+def resemblance(values: Tensor, guide: np.ndarray) -> Tensor:
+    """Returns how well each place resembles the place of a guide that it resembles most, float32 [n].
+
+    The mean over the places of max_j x_i . y_j: its gradient is the y_j, as in Mordvintsev's guided dreams.
+
+    Args:
+      values: x, float32 [n, ..., channels].
+      guide: y, float32 [places, channels].
+    """
+    places = tf.reshape(values, [tf.shape(values)[0], -1, guide.shape[1]])
+    products = tf.tensordot(places, tf.constant(guide), [[2], [1]])
+    return tf.reduce_mean(tf.reduce_max(products, axis=2), axis=1)
+
+
+def total_variation(images: Tensor) -> Tensor:
+    """Returns the sum of the lengths of all pixels' gradients, a scalar (Rudin, Osher and Fatemi 1992).
+
+    Args:
+      images: float32 [n, height, width, channels].
+    """
+    down = images[:, 1:, :-1] - images[:, :-1, :-1]
+    right = images[:, :-1, 1:] - images[:, :-1, :-1]
+    return tf.reduce_sum(tf.sqrt(tf.square(down) + tf.square(right) + _FLAT))
+
+
+def smoothed(images: Tensor, deviation: float) -> Tensor:
+    """Returns images behind a Gaussian filter, of the same shape; beyond their edges there is nothing.
+
+    Args:
+      images: float32 [n, height, width, channels].
+      deviation: of the Gaussian in pixels; 0 leaves them as they are.
+    """
+    if not deviation:
+        return images
+    radius = max(round(3 * deviation), 1)
+    weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / deviation) ** 2).astype(np.float32)
+    kernel = np.tile((weights / weights.sum())[:, np.newaxis, np.newaxis], [1, images.shape.as_list()[3], 1])
+    for axis in (1, 0):  # [size, 1, channels, 1], then [1, size, channels, 1]
+        images = tf.nn.depthwise_conv2d(images, tf.constant(np.expand_dims(kernel, axis)), [1] * 4, 'SAME')
+    return images
+
+
+_FLAT = 1e-6  # below the square of a thousandth of a grey level's range, a gradient counts as none
+
+
+def _all_but_first(values: Tensor) -> list[int]:
+    return list(range(1, values.shape.rank))
