@@ -134,7 +134,7 @@ def _step(
     length = np.mean(np.abs(climb.uphill), axis=(1, 2, 3), keepdims=True)
     pace = ascent.step_size / UINT8_MAX
     rolled += np.divide(pace, length, out=np.zeros_like(length), where=length > 0) * climb.uphill
-    if ascent.tv:
+    if climb.rough is not None:
         rolled -= pace * ascent.tv * climb.rough
     np.clip(rolled, 0, 1, out=rolled)
     return np.roll(rolled, [-shift[0], -shift[1]], (1, 2))

@@ -18,8 +18,12 @@ from estimator_lab.inference.model import Trained
 NOISE = 0.05
 """Deviation of the noise around grey with which a dream begins that has no photo."""
 
-_ITERATIONS, _ITERATIONS_OF_NOISE = 10, 60
-_JITTER, _JITTERS_A_SIDE = 32, 8
+_ITERATIONS, _STEP_SIZE = 10, 1.5  # DeepDream's
+_ITERATIONS_OF_NOISE, _STEP_SIZE_OF_NOISE = 80, 4.0  # in all octaves
+_JITTER, _JITTERS_A_SIDE = 32, 6
+# A dense layer sees each pixel for itself: only what is smooth in its gradient does other networks recognise.
+_SMOOTHING, _SMOOTHINGS_A_SIDE = 0.5, 14
+_ATLAS_SIDE = 96
 _GUIDE_SIDE = 224
 _ZOOM = 1.05
 _GREY = 0.5
@@ -144,7 +148,9 @@ class Dreamer:
         return dream(view, images, noise, channels, ascent, np.random.default_rng(self.seed), told)
 
     def _view(self, by_channel: bool, guide: np.ndarray | None = None) -> View:
-        return View(self.trained, self.layer, by_channel, guide, self.settings.smoothing)
+        usual = min(self.layer.sides) / _SMOOTHINGS_A_SIDE if self.layer.fixed else _SMOOTHING
+        smoothing = usual if self.settings.smoothing is None else self.settings.smoothing
+        return View(self.trained, self.layer, by_channel, guide, smoothing)
 
     def _guide(self) -> np.ndarray | None:
         """Returns what the layer makes of the guide, float32 [places, channels]; None without one."""
@@ -163,19 +169,24 @@ class Dreamer:
         """Returns (height, width) of a dream without a photo."""
         side = self.settings.size
         size = self.layer.sides if side is None else (side, side)
-        self._check_size(f'--size={side}', size)
+        if side is None and self.settings.atlas and not self.layer.fixed:
+            height, width = size
+            size = min(height, _ATLAS_SIDE), min(width, _ATLAS_SIDE)
+        self._check_size(f'--size={size[0]}', size)
         return size
 
     def _ascent(self, size: tuple[int, int]) -> Ascent:
         """Returns how images of a size climb: what the settings leave open is decided here."""
         given = self.settings
-        usual = _ITERATIONS if given.image else _ITERATIONS_OF_NOISE
-        jitter = min(_JITTER, min(size) // _JITTERS_A_SIDE) if given.jitter is None else given.jitter
+        octaves = octave_sizes(*size, given.octaves, given.octave_scale, self.layer.smallest)
+        iterations, step_size = _ITERATIONS, _STEP_SIZE
+        if given.image is None:
+            iterations, step_size = -(-_ITERATIONS_OF_NOISE // len(octaves)), _STEP_SIZE_OF_NOISE
         return Ascent(
-            octave_sizes(*size, given.octaves, given.octave_scale, self.layer.smallest),
-            given.iterations or usual,
-            given.step_size,
-            jitter,
+            octaves,
+            given.iterations or iterations,
+            step_size if given.step_size is None else given.step_size,
+            min(_JITTER, round(min(size) / _JITTERS_A_SIDE)) if given.jitter is None else given.jitter,
             given.tv,
         )
 

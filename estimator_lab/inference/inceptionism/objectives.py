@@ -30,6 +30,20 @@ def of_channels(values: Tensor, channels: Tensor) -> Tensor:
     return tf.reduce_sum(means * mask, axis=1)
 
 
+def log_odds(logits: Tensor, channels: Tensor) -> Tensor:
+    """Returns log p / (1 - p), p being the probability of one class of each image, float32 [n].
+
+    Unlike the logit alone (Simonyan et al. 2014), it counts what speaks for other classes against the one.
+
+    Args:
+      logits: float32 [n, classes].
+      channels: the classes, int32 [n].
+    """
+    own = tf.one_hot(channels, tf.shape(logits)[-1], on_value=True, off_value=False)
+    others = tf.reduce_logsumexp(tf.where(own, tf.fill(tf.shape(logits), -np.inf), logits), axis=1)
+    return tf.reduce_sum(tf.where(own, logits, tf.zeros_like(logits)), axis=1) - others
+
+
 def resemblance(values: Tensor, guide: np.ndarray) -> Tensor:
     """Returns how well each place resembles the place of a guide that it resembles most, float32 [n].
 

@@ -14,6 +14,7 @@ from estimator_lab.feature_keys import IMAGE, KEY
 from estimator_lab.inference.inceptionism.objectives import (
     MOST_PAIRS,
     energy,
+    log_odds,
     of_channels,
     resemblance,
     smoothed,
@@ -53,11 +54,11 @@ class Climb(NamedTuple):
 
     Attributes:
       uphill: the gradient of the objective, smoothed.
-      rough: the gradient of what the images' change has of total variation.
+      rough: the gradient of what the images' change has of total variation; None where nobody asked.
     """
 
     uphill: np.ndarray
-    rough: np.ndarray
+    rough: np.ndarray | None = None
 
 
 def find_layer(trained: Trained, name: str) -> Layer:
@@ -128,14 +129,15 @@ class View:
             if guide is not None:
                 self._objective = resemblance(self._values, guide)
             elif by_channel:
-                self._objective = of_channels(self._values, self._channels)
+                grows = log_odds if layer.name == LOGITS else of_channels
+                self._objective = grows(self._values, self._channels)
             else:
                 self._objective = energy(self._values)
             (gradient,) = tf.gradients(self._objective, self._images)
             if gradient is None:
                 raise FlagError(f'--layer={layer.name} lets no gradient through to the image.')
             (rough,) = tf.gradients(total_variation(self._images - self._grounds), self._images)
-            self._climb = Climb(smoothed(gradient, smoothing), rough)
+            self._climb = (smoothed(gradient, smoothing), rough)
             creator = tf.train.ChiefSessionCreator(checkpoint_filename_with_path=trained.checkpoint)
             self._session = tf.train.MonitoredSession(creator)
 
@@ -167,17 +169,15 @@ class View:
           images: float32 [n, height, width, channels] in [0, 1].
           grounds: what they were before they changed, of their shape.
           channels: the channel of the layer that counts in each, where one does.
-          rough: whether total variation is wanted; otherwise it is not computed, and zero.
+          rough: whether total variation is wanted.
         """
-        found = Climb(np.zeros_like(images), np.zeros_like(images) if rough else np.zeros(()))
-        fetches = self._climb if rough else Climb(self._climb.uphill, tf.no_op())
+        found = [np.zeros_like(images) for _ in range(1 + rough)]
         for rows, columns in self.windows(*images.shape[1:3]):
             place = (slice(None), rows, columns)
-            part = self._run(fetches, images[place], channels, grounds[place])
-            found.uphill[place] += part.uphill
-            if rough:
-                found.rough[place] += part.rough
-        return found
+            parts = self._run(list(self._climb[: len(found)]), images[place], channels, grounds[place])
+            for whole, part in zip(found, parts, strict=True):
+                whole[place] += part
+        return Climb(*found)
 
     def windows(self, height: int, width: int) -> list[Window]:
         """Returns the windows by which an image is seen."""
