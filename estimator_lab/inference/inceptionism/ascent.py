@@ -19,13 +19,25 @@ Told = Callable[[int, int, float], None]
 
 @dataclass(frozen=True)
 class Ascent:
-    """How images climb; see `AscentSettings` for what it leaves open."""
+    """How images climb.
+
+    Attributes:
+      sizes: (height, width) of the octaves in pixels, from the smallest to the images' own.
+      iterations: steps in each.
+      step_size: mean change of a pixel in a step, in grey levels of 255.
+      jitter: pixels by which a step shifts the images at most.
+      tv: how much the gradient of the total variation counts beside that of the objective, whose mean
+        absolute value is 1.
+      smoothing: deviation in pixels of the Gaussian that smooths the gradient, in the first step and in the
+        last; in between it falls by the same factor each time.
+    """
 
     sizes: Sequence[tuple[int, int]]
     iterations: int
     step_size: float = 1.5
     jitter: int = 32
     tv: float = 0.0
+    smoothing: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -74,7 +86,8 @@ def dream(
         grounds = resized(photos, size)
         images = _within(grounds + resized(change, size))
         for iteration in range(ascent.iterations):
-            images = _step(view, images, grounds, channels, ascent, rng)
+            done = (number * ascent.iterations + iteration) / (len(ascent.sizes) * ascent.iterations)
+            images = _step(view, images, grounds, channels, ascent, done, rng)
             rest = (ascent.iterations - 1 - iteration) / ascent.iterations * size[0] * size[1]
             told(number + 1, iteration + 1, float((pixels[number] - rest) / pixels[-1]))
         change = images - grounds
@@ -123,14 +136,17 @@ def _step(
     grounds: np.ndarray,
     channels: Sequence[int],
     ascent: Ascent,
+    done: float,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Returns images one step further up."""
+    """Returns images one step further up, of which a share in [0, 1) is done."""
     reach = _reach(view, images.shape[1:3], ascent.jitter)
     shift = rng.integers(-reach, reach, size=2, endpoint=True).tolist()
     rolled = np.roll(images, shift, (1, 2)) if any(shift) else images.copy()
     below = np.roll(grounds, shift, (1, 2)) if ascent.tv and any(shift) else grounds
-    climb = view.climb(rolled, below, channels, rough=bool(ascent.tv))
+    first, last = ascent.smoothing
+    smoothing = first * (last / first) ** done if first and last else first
+    climb = view.climb(rolled, below, channels, smoothing, rough=bool(ascent.tv))
     length = np.mean(np.abs(climb.uphill), axis=(1, 2, 3), keepdims=True)
     pace = ascent.step_size / UINT8_MAX
     rolled += np.divide(pace, length, out=np.zeros_like(length), where=length > 0) * climb.uphill

@@ -21,8 +21,10 @@ NOISE = 0.05
 _ITERATIONS, _STEP_SIZE = 10, 1.5  # DeepDream's
 _ITERATIONS_OF_NOISE, _STEP_SIZE_OF_NOISE = 80, 4.0  # in all octaves
 _JITTER, _JITTERS_A_SIDE = 32, 6
-# A dense layer sees each pixel for itself: only what is smooth in its gradient does other networks recognise.
-_SMOOTHING, _SMOOTHINGS_A_SIDE = 0.5, 14
+_SMOOTHING = 0.5
+# What a class or a dense layer looks for is recognised by people, and by other networks, only if its outlines
+# come first.
+_SMOOTHINGS_A_SIDE = 14, 60
 _ATLAS_SIDE = 96
 _GUIDE_SIDE = 224
 _ZOOM = 1.05
@@ -148,9 +150,7 @@ class Dreamer:
         return dream(view, images, noise, channels, ascent, np.random.default_rng(self.seed), told)
 
     def _view(self, by_channel: bool, guide: np.ndarray | None = None) -> View:
-        usual = min(self.layer.sides) / _SMOOTHINGS_A_SIDE if self.layer.fixed else _SMOOTHING
-        smoothing = usual if self.settings.smoothing is None else self.settings.smoothing
-        return View(self.trained, self.layer, by_channel, guide, smoothing)
+        return View(self.trained, self.layer, by_channel, guide)
 
     def _guide(self) -> np.ndarray | None:
         """Returns what the layer makes of the guide, float32 [places, channels]; None without one."""
@@ -188,7 +188,17 @@ class Dreamer:
             step_size if given.step_size is None else given.step_size,
             min(_JITTER, round(min(size) / _JITTERS_A_SIDE)) if given.jitter is None else given.jitter,
             given.tv,
+            self._smoothing(min(size)),
         )
+
+    def _smoothing(self, side: int) -> tuple[float, float]:
+        """Returns the deviations of the Gaussian in the first step and in the last."""
+        if self.settings.smoothing is not None:
+            return self.settings.smoothing, self.settings.smoothing
+        if not self.layer.fixed and self.layer.name != LOGITS:
+            return _SMOOTHING, _SMOOTHING
+        first, last = _SMOOTHINGS_A_SIDE
+        return side / first, side / last
 
     def _check_size(self, asked: str, size: tuple[int, int]) -> None:
         """Raises FlagError for a size whose smallest octave the network does not see."""

@@ -69,21 +69,37 @@ def total_variation(images: Tensor) -> Tensor:
     return tf.reduce_sum(tf.sqrt(tf.square(down) + tf.square(right) + _FLAT))
 
 
-def smoothed(images: Tensor, deviation: float) -> Tensor:
-    """Returns images behind a Gaussian filter, of the same shape; beyond their edges there is nothing.
+def gaussian(deviation: float) -> np.ndarray:
+    """Returns the weights of a Gaussian filter in one dimension, float32 [an odd number].
+
+    Args:
+      deviation: in pixels; 0 is a filter that changes nothing.
+    """
+    if not deviation:
+        return np.ones(1, np.float32)
+    radius = max(round(3 * deviation), 1)
+    weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / deviation) ** 2)
+    return (weights / weights.sum()).astype(np.float32)
+
+
+def filtered(images: Tensor, weights: Tensor) -> Tensor:
+    """Returns images behind the same filter along rows and columns; beyond their edges there is nothing.
 
     Args:
       images: float32 [n, height, width, channels].
-      deviation: of the Gaussian in pixels; 0 leaves them as they are.
+      weights: of the filter, float32 [an odd number].
     """
-    if not deviation:
-        return images
-    radius = max(round(3 * deviation), 1)
-    weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / deviation) ** 2).astype(np.float32)
-    kernel = np.tile((weights / weights.sum())[:, np.newaxis, np.newaxis], [1, images.shape.as_list()[3], 1])
-    for axis in (1, 0):  # [size, 1, channels, 1], then [1, size, channels, 1]
-        images = tf.nn.depthwise_conv2d(images, tf.constant(np.expand_dims(kernel, axis)), [1] * 4, 'SAME')
+    channels = images.shape.as_list()[3]
+    for axes in ([1, 2, 3], [0, 2, 3]):
+        kernel = tf.tile(_with_axes(weights, axes), [1, 1, channels, 1])
+        images = tf.nn.depthwise_conv2d(images, kernel, [1] * 4, 'SAME')
     return images
+
+
+def _with_axes(weights: Tensor, axes: list[int]) -> Tensor:
+    for axis in axes:
+        weights = tf.expand_dims(weights, axis)
+    return weights
 
 
 _FLAT = 1e-6  # below the square of a thousandth of a grey level's range, a gradient counts as none

@@ -40,7 +40,7 @@ class AscentSettings:
     smoothing: float | None = option(
         None,
         _ASCENT,
-        'deviation in pixels of the Gaussian that smooths the gradient; default 0.5, of dense layers 1/14 side',
+        'deviation in pixels of the Gaussian that smooths the gradient; default 0.5, of a class from 1/14 of the side down',
         lower=0,
         upper=50,
     )

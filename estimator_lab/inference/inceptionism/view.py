@@ -1,9 +1,9 @@
 """A trained network as far as one layer: how much an image is what it looks for, and what would be more so."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import NamedTuple
+from types import MappingProxyType, TracebackType
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,10 +14,11 @@ from estimator_lab.feature_keys import IMAGE, KEY
 from estimator_lab.inference.inceptionism.objectives import (
     MOST_PAIRS,
     energy,
+    filtered,
+    gaussian,
     log_odds,
     of_channels,
     resemblance,
-    smoothed,
     total_variation,
 )
 from estimator_lab.inference.inceptionism.windows import Window, windows
@@ -103,7 +104,6 @@ class View:
       layer: of it.
       by_channel: whether one channel for each image counts, and not all of them.
       guide: values of the layer that are to be imitated, float32 [..., channels]; None for none.
-      smoothing: deviation of the Gaussian that smooths gradients, in pixels.
 
     Raises:
       LabError: if TensorFlow can't go on.
@@ -115,7 +115,6 @@ class View:
         layer: Layer,
         by_channel: bool = False,
         guide: np.ndarray | None = None,
-        smoothing: float = 0.0,
     ) -> None:
         self.layer = layer
         sides = layer.sides if layer.fixed else (None, None)
@@ -125,6 +124,7 @@ class View:
             self._images = tf.placeholder(tf.float32, shape, 'images')
             self._grounds = tf.placeholder(tf.float32, shape, 'grounds')
             self._channels = tf.placeholder(tf.int32, [None], 'channels')
+            self._weights = tf.placeholder(tf.float32, [None], 'weights')
             self._values = _values_of(trained, layer.name, self._images)
             if guide is not None:
                 self._objective = resemblance(self._values, guide)
@@ -137,7 +137,7 @@ class View:
             if gradient is None:
                 raise FlagError(f'--layer={layer.name} lets no gradient through to the image.')
             (rough,) = tf.gradients(total_variation(self._images - self._grounds), self._images)
-            self._climb = (smoothed(gradient, smoothing), rough)
+            self._climb = (filtered(gradient, self._weights), rough)
             creator = tf.train.ChiefSessionCreator(checkpoint_filename_with_path=trained.checkpoint)
             self._session = tf.train.MonitoredSession(creator)
 
@@ -162,19 +162,28 @@ class View:
         ]
         return np.mean(found, axis=0, dtype=np.float64)
 
-    def climb(self, images: np.ndarray, grounds: np.ndarray, channels: Sequence[int], rough: bool) -> Climb:
+    def climb(
+        self,
+        images: np.ndarray,
+        grounds: np.ndarray,
+        channels: Sequence[int],
+        smoothing: float = 0.0,
+        rough: bool = False,
+    ) -> Climb:
         """Returns where it goes up from images, window by window.
 
         Args:
           images: float32 [n, height, width, channels] in [0, 1].
           grounds: what they were before they changed, of their shape.
           channels: the channel of the layer that counts in each, where one does.
+          smoothing: deviation in pixels of the Gaussian that smooths the gradient; 0 leaves it as it is.
           rough: whether total variation is wanted.
         """
         found = [np.zeros_like(images) for _ in range(1 + rough)]
         for rows, columns in self.windows(*images.shape[1:3]):
             place = (slice(None), rows, columns)
-            parts = self._run(list(self._climb[: len(found)]), images[place], channels, grounds[place])
+            more = {self._grounds: grounds[place], self._weights: gaussian(smoothing)}
+            parts = self._run(list(self._climb[: len(found)]), images[place], channels, more)
             for whole, part in zip(found, parts, strict=True):
                 whole[place] += part
         return Climb(*found)
@@ -184,11 +193,15 @@ class View:
         sides = self.layer.sides if self.layer.fixed else (MOST_SIDE, MOST_SIDE)
         return windows(height, width, sides, self.layer.fixed)
 
-    def _run(self, fetches, images, channels, grounds=None):
-        feed = {self._images: images, self._channels: channels}
-        if grounds is not None:
-            feed[self._grounds] = grounds
+    def _run(
+        self,
+        fetches: Any,
+        images: np.ndarray,
+        channels: Sequence[int],
+        more: Mapping[Tensor, np.ndarray] = MappingProxyType({}),
+    ) -> Any:
         with tensorflow_errors_as_sentences():
+            feed = {self._images: images, self._channels: channels, **more}
             return self._session.run(fetches, feed)
 
 
