@@ -1,4 +1,4 @@
-"""``python -m estimator_lab.dream``: pictures that a trained RBM, belief network or generator makes up."""
+"""``python -m estimator_lab.dream``: pictures that a trained network makes up, or sees in a photo."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,20 +7,24 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from estimator_lab.console import command
-from estimator_lab.console.outputs import writing
-from estimator_lab.console.progress import say
+from estimator_lab.console.options import define_flags, groups_of, options_of, read_flags
+from estimator_lab.console.outputs import check_suffix, written_whole
+from estimator_lab.console.progress import say, warn
 from estimator_lab.errors import FlagError
-from estimator_lab.models.registry import GIBBS, LATENT, MODELS
+from estimator_lab.inference.inceptionism.settings import AscentSettings
+from estimator_lab.models.registry import ASCENT, GIBBS, LATENT, MODELS, Model
 
 if TYPE_CHECKING:
     import numpy as np
+    from PIL.Image import Image
 
     from estimator_lab.inference.gan_samples import Sampling, Wish
+    from estimator_lab.inference.inceptionism.dreams import Dreamer
     from estimator_lab.inference.model import Trained
 
 FLAGS = flags.FlagValues()
 
-flags.DEFINE_string('model_dir', None, 'folder of an rbm, dbn or gan', flag_values=FLAGS)
+flags.DEFINE_string('model_dir', None, 'folder in which the model was trained', flag_values=FLAGS)
 flags.DEFINE_list(
     'data',
     [],
@@ -30,11 +34,13 @@ flags.DEFINE_list(
 flags.DEFINE_string(
     'label',
     '',
-    'dream this label only; needs labels_in_top or conditional; default: each in turn',
+    'what is dreamt: of a classifier what it sees in this label; of chains and samples default: each in turn',
     flag_values=FLAGS,
 )
-flags.DEFINE_integer('count', 64, 'how many dreams', lower_bound=1, flag_values=FLAGS)
-flags.DEFINE_integer('seed', 1, 'of the noise', flag_values=FLAGS)
+flags.DEFINE_integer(
+    'count', 64, 'how many dreams, or channels of an atlas', lower_bound=1, flag_values=FLAGS
+)
+flags.DEFINE_integer('seed', 1, 'of noise and jitter', flag_values=FLAGS)
 flags.DEFINE_integer('steps', 1000, 'Gibbs steps to each dream', lower_bound=1, flag_values=FLAGS)
 flags.DEFINE_float(
     'truncation',
@@ -50,11 +56,19 @@ flags.DEFINE_integer(
     lower_bound=0,
     flag_values=FLAGS,
 )
-flags.DEFINE_string('out', 'dreams.png', 'the picture, or an archive.tar of all dreams', flag_values=FLAGS)
+flags.DEFINE_string(
+    'out', 'dreams.png', 'the picture, .png or .jpg; of a generator also an archive.tar', flag_values=FLAGS
+)
 flags.DEFINE_string('film', '', 'a GIF of the same samples over training, as well', flag_values=FLAGS)
 
-_USAGE = """Lets a trained model dream: Gibbs chains that begin with noise or images; samples of a generator.
+define_flags(AscentSettings, FLAGS)
 
+_USAGE = """Lets a trained model dream: what a layer of a network sees in a photo; Gibbs chains; samples of a generator.
+
+  python -m estimator_lab.dream --model_dir=runs/vgg --image=sky.jpg --layer=conv4_3
+  python -m estimator_lab.dream --model_dir=runs/vgg --image=sky.jpg --layer=conv4_3 --guide=flowers.jpg
+  python -m estimator_lab.dream --model_dir=runs/cnn --label=n000003
+  python -m estimator_lab.dream --model_dir=runs/cnn --layer=conv2 --atlas
   python -m estimator_lab.dream --model_dir=runs/rbm --data=test.tar --steps=100
   python -m estimator_lab.dream --model_dir=runs/dbn --label=7 --count=24 --out=sevens.png
   python -m estimator_lab.dream --model_dir=runs/gan --walk=8 --truncation=1.5
@@ -65,10 +79,17 @@ _GROUPS = {
     'Dreams': ['data', 'label', 'count', 'seed'],
     'Gibbs chains': ['steps'],
     'Samples of a generator': ['truncation', 'walk', 'film'],
+    **groups_of(AscentSettings),
     'Output': ['out'],
 }
 _MOST_IN_A_PICTURE = 4096
-_ARCHIVE = '.tar'
+_ARCHIVE, _FILM = '.tar', '.gif'
+_PICTURES = ('.png', '.jpg', '.jpeg')
+_JPEG_QUALITY = 95
+_EVENTS = 'dreams'
+_SHOWN = 1024  # pixels a side at most, in TensorBoard
+_STRIP_HEIGHT = 256
+_LEAST_TILE, _MOST_TILE = 96, 160
 
 
 def main() -> int:
@@ -79,20 +100,30 @@ def main() -> int:
     from estimator_lab.inference.model import open_trained
 
     trained = open_trained(Path(FLAGS.model_dir))
-    kind = trained.model.dreams
-    if kind not in _DREAMERS:
-        dreaming = ', '.join(model.name for model in MODELS.values() if model.dreams in _DREAMERS)
-        raise FlagError(
-            f'--model_dir={FLAGS.model_dir} holds --model={trained.model.name}, which does not dream: '
-            f'{dreaming} do.'
-        )
-    for other, (names, _) in _DREAMERS.items():
-        for name in names:
-            if other != kind and FLAGS[name].present:
-                raise FlagError(f'--{name} has no meaning for --model={trained.model.name}, see --help.')
-    _, dream = _DREAMERS[kind]
+    kind = _kind_of(trained.model)
+    known, dream = _DREAMERS[kind]
+    for name in {name for names, _ in _DREAMERS.values() for name in names}.difference(known):
+        if FLAGS[name].present:
+            raise FlagError(f'--{name} has no meaning for {_asked(trained.model, kind)}, see --help.')
     dream(trained)
     return 0
+
+
+def _kind_of(model: Model) -> str:
+    """Returns which kind of dream is asked for; where a model has several, its flags tell."""
+    if not model.dreams:
+        dreaming = ', '.join(other.name for other in MODELS.values() if other.dreams)
+        raise FlagError(
+            f'--model_dir={FLAGS.model_dir} holds --model={model.name}, which does not dream: {dreaming} do.'
+        )
+    asked = any(FLAGS[name].present for name in options_of(AscentSettings))
+    return ASCENT if asked and ASCENT in model.dreams else model.dreams[0]
+
+
+def _asked(model: Model, kind: str) -> str:
+    if len(model.dreams) == 1:
+        return f'--model={model.name}'
+    return f'what --model={model.name} dreams {"with" if kind == ASCENT else "without"} --layer'
 
 
 def _dream_of_chains(trained: 'Trained') -> None:
@@ -100,32 +131,37 @@ def _dream_of_chains(trained: 'Trained') -> None:
     from estimator_lab.inference.gibbs_dreams import dreams, first_images, top_machine
 
     dreamer = top_machine(trained)
+    check_suffix('out', Path(FLAGS.out), _PICTURES)
     begin = first_images(dreamer, FLAGS.data, FLAGS.count) if FLAGS.data else None
     images, texts = dreams(dreamer, FLAGS.count, FLAGS.steps, FLAGS.seed, FLAGS.label, begin)
     out = Path(FLAGS.out)
-    with writing('out', out):
-        labelled_grid(images, texts).save(out)
+    with written_whole('out', out, keeps_part=False) as path:
+        labelled_grid(images, texts).save(path)
     say(f'{"Dreams":<16} {out}: {len(images)} after {FLAGS.steps:,} Gibbs steps each')
 
 
 def _draw_samples(trained: 'Trained') -> None:
-    from estimator_lab.inference.gan_samples import Sampling, Wish, film, write_archive, write_film
+    from estimator_lab.core.display.picture import write_film
+    from estimator_lab.inference.gan_samples import Sampling, Wish, film, write_archive
 
     if FLAGS.walk == 1:
         raise FlagError('--walk=1 goes nowhere: both ends count, so that a way has 2 samples or more.')
+    out = Path(FLAGS.out)
+    check_suffix('out', out, (*_PICTURES, _ARCHIVE))
+    if FLAGS.film:
+        check_suffix('film', Path(FLAGS.film), [_FILM])
     frames = film(trained.model_dir) if FLAGS.film else []
     wish = Wish(FLAGS.count, FLAGS.seed, FLAGS.label, FLAGS.truncation, FLAGS.walk)
-    out = Path(FLAGS.out)
     with Sampling(trained) as sampling:
         if out.suffix == _ARCHIVE:
-            with writing('out', out):
-                written = write_archive(out, sampling.batches(wish))
+            with written_whole('out', out, keeps_part=False) as path:
+                written = write_archive(path, sampling.batches(wish))
         else:
             written = _draw_picture(trained, sampling, wish, out)
     say(f'{"Samples":<16} {out}: {written:,} of {trained.model_dir} at step {trained.step}')
     if frames:
-        with writing('film', Path(FLAGS.film)):
-            write_film(Path(FLAGS.film), frames)
+        with written_whole('film', Path(FLAGS.film), keeps_part=False) as path:
+            write_film(path, frames)
         say(f'{"Film":<16} {FLAGS.film}: {len(frames)} pictures of training')
 
 
@@ -148,8 +184,8 @@ def _draw_picture(trained: 'Trained', sampling: 'Sampling', wish: 'Wish', out: P
         images = np.concatenate(_rows_in_turn(images, found, columns, np.ones_like(images[:1])))
         words = _rows_in_turn(np.array(texts), np.array(below), columns, np.array(['']))
         texts = np.concatenate(words).tolist()
-    with writing('out', out):
-        labelled_grid(images, texts, columns).save(out)
+    with written_whole('out', out, keeps_part=False) as path:
+        labelled_grid(images, texts, columns).save(path)
     return wish.count
 
 
@@ -164,10 +200,87 @@ def _rows_in_turn(
     return [tiles[start : start + columns] for start in starts for tiles in filled]
 
 
-# What each kind of dream is drawn by, and the flags that have a meaning for no other.
+def _climb(trained: 'Trained') -> None:
+    from estimator_lab.inference.inceptionism.dreams import open_dreamer
+
+    settings = read_flags(AscentSettings, FLAGS)
+    for name, suffixes in (('out', _PICTURES), ('strip', _PICTURES), ('zoom', [_FILM])):
+        if FLAGS[name].value:
+            check_suffix(name, Path(FLAGS[name].value), suffixes)
+    for name, needed in (('count', 'atlas'), ('frames', 'zoom')):
+        if FLAGS[name].present and not FLAGS[needed].value:
+            raise FlagError(f'--{name} has no meaning without --{needed}, see --help.')
+    dreamer = open_dreamer(trained, settings, FLAGS.label, FLAGS.seed)
+    if settings.atlas:
+        _draw_atlas(dreamer)
+    else:
+        _draw_dream(dreamer)
+
+
+def _draw_dream(dreamer: 'Dreamer') -> None:
+    from estimator_lab.core.display.picture import as_picture, side_by_side, write_film
+
+    photo = dreamer.photo()
+    if photo.loses_colour:
+        say(f'{"Note":<16} the network sees grey: the photo keeps its colours, how bright they are changes')
+    dreamt = dreamer.dream(photo)
+    picture = as_picture(photo.with_change(dreamt.images))
+    pictures = {dreamer.what: picture}
+    _save('out', picture)
+    say(f'{"Dream":<16} {FLAGS.out}: {dreamer.what}, {picture.width}x{picture.height} pixels')
+    if FLAGS.strip:
+        octaves = [photo.with_change(images) for images in dreamt.octaves]
+        pictures[f'{dreamer.what}, octaves'] = strip = side_by_side(octaves, _STRIP_HEIGHT)
+        _save('strip', strip)
+        say(f'{"Octaves":<16} {FLAGS.strip}: {len(octaves)} of them')
+    before, after = float(dreamt.before[0]), float(dreamt.after[0])
+    times = f', {after / before:.1f} times as much' if 0 < before < after else ''
+    say(f'{"Objective":<16} {before:.4g} at the start, {after:.4g} at the end{times}')
+    if not after > before:
+        warn(f'{dreamer.what} did not grow: what it looks for is nowhere near in this image.')
+    _show_in_tensorboard(dreamer, pictures)
+    if FLAGS.zoom:
+        with written_whole('zoom', Path(FLAGS.zoom), keeps_part=False) as path:
+            write_film(path, [as_picture(frame) for frame in dreamer.zoom(photo, dreamt)])
+        say(f'{"Zoom":<16} {FLAGS.zoom}: {FLAGS.frames} frames')
+
+
+def _draw_atlas(dreamer: 'Dreamer') -> None:
+    from estimator_lab.core.display.picture import labelled_grid
+
+    images, texts, objectives = dreamer.atlas(FLAGS.count)
+    tile = max(min(images.shape[1], _MOST_TILE), _LEAST_TILE)
+    picture = labelled_grid(images, texts, tile=tile)
+    _save('out', picture)
+    silent = int((objectives == 0).sum())
+    note = f'; {silent} see nothing' if silent else ''
+    say(f'{"Atlas":<16} {FLAGS.out}: {len(images)} channels of {dreamer.what}{note}')
+    _show_in_tensorboard(dreamer, {f'{dreamer.what}, atlas': picture})
+
+
+def _save(flag: str, picture: 'Image') -> None:
+    with written_whole(flag, Path(FLAGS[flag].value), keeps_part=False) as path:
+        picture.save(path, quality=_JPEG_QUALITY)
+
+
+def _show_in_tensorboard(dreamer: 'Dreamer', pictures: 'dict[str, Image]') -> None:
+    from estimator_lab.inference.inspection import write_summaries
+
+    model_dir = dreamer.trained.model_dir
+    for picture in pictures.values():
+        picture.thumbnail((_SHOWN, _SHOWN))
+    try:
+        write_summaries(model_dir / _EVENTS, pictures, dreamer.trained.step)
+        say(f'{"TensorBoard":<16} {command.tensorboard(model_dir)}')
+    except OSError as error:
+        warn(f'{model_dir / _EVENTS} cannot be written, so that TensorBoard shows nothing of it: {error}')
+
+
+# What each kind of dream is drawn by, and the flags that have a meaning for it.
 _DREAMERS: dict[str, tuple[tuple[str, ...], Callable[['Trained'], None]]] = {
-    GIBBS: (('steps',), _dream_of_chains),
-    LATENT: (('truncation', 'walk', 'film'), _draw_samples),
+    GIBBS: (('data', 'label', 'count', 'steps'), _dream_of_chains),
+    LATENT: (('data', 'label', 'count', 'truncation', 'walk', 'film'), _draw_samples),
+    ASCENT: (('label', 'count', *options_of(AscentSettings)), _climb),
 }
 
 if __name__ == '__main__':

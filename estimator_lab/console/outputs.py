@@ -40,15 +40,15 @@ def writing(flag: str, path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def written_whole(flag: str, path: Path) -> Iterator[Path]:
+def written_whole(flag: str, path: Path, keeps_part: bool = True) -> Iterator[Path]:
     """Yields the name to write a file under, which takes its own name once the block ends well.
 
-    Whatever ends it early leaves what was there, and beside it, said in a warning, what was written so far.
-    A device or a pipe is written itself.
+    Whatever ends it early leaves what was there. A device or a pipe is written itself.
 
     Args:
       flag: that names it.
-      path: of the file.
+      path: of the file; the other name has its suffix, too.
+      keeps_part: whether what was written until an early end stays beside it, which a warning says.
 
     Raises:
       FlagError: the path is a folder, or can't be written.
@@ -60,13 +60,14 @@ def written_whole(flag: str, path: Path) -> Iterator[Path]:
         with writing(flag, path):
             yield path
         return
-    partial = path.with_name(f'{path.name}.partial')
+    partial = path.with_name(f'{path.stem}.partial{path.suffix}')
     try:
         with writing(flag, path):
+            partial.unlink(missing_ok=True)  # never through a link
             yield partial
             partial.replace(path)
     except BaseException:
-        if partial.exists() and not partial.stat().st_size:
+        if partial.exists() and not (keeps_part and partial.stat().st_size):
             partial.unlink()
         elif partial.exists():
             warn(f'What was written so far is in {partial}.')
@@ -86,6 +87,24 @@ def check_no_input(flag: str, path: Path, inputs: Iterable[str]) -> None:
             continue
         if is_same:
             raise FlagError(f'--{flag}={path} is {name!r}, which is read: name another file for the results.')
+
+
+def check_suffix(flag: str, path: Path, suffixes: Sequence[str]) -> None:
+    """Makes sure before any work that a file will be of a known kind, and may lie where it is wanted.
+
+    Args:
+      flag: by which the user named it.
+      path: its place.
+      suffixes: of which it has to have one, in small letters or large.
+
+    Raises:
+      FlagError: it has another, is a folder, or its folder is not there.
+    """
+    if path.suffix.lower() not in suffixes:
+        raise FlagError(f'--{flag}={path} is no name for a picture: end it in {" or ".join(suffixes)}.')
+    if path.is_dir() or not path.parent.is_dir():
+        reason = 'it is a folder' if path.is_dir() else 'its folder is not there'
+        raise FlagError(f'--{flag}={path} cannot be written: {reason}.')
 
 
 @contextmanager

@@ -6,7 +6,7 @@ graph of PREDICT, where whoever opened a trained model finds them again.
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from estimator_lab.tf1 import Tensor, tf
@@ -50,6 +50,23 @@ class Endpoint(NamedTuple):
 
 Endpoints = Mapping[str, Endpoint]
 """By name, from the input to the output."""
+
+Layers = Iterator[tuple[str, Endpoint]]
+"""The endpoints by name, from the input to the output, each made when it is asked for."""
+
+
+class Layered(NamedTuple):
+    """A network that is built layer by layer: on images of any size, as far as somebody wants to look.
+
+    Attributes:
+      layers: makes the endpoints of images, float32 [batch, height, width, channels] in [0, 1].
+      smallest: side in pixels of the smallest image of which something is left.
+      fixed_from: the first endpoint that takes images of the network's own size only; '' for none.
+    """
+
+    layers: Callable[[Tensor], Layers]
+    smallest: int
+    fixed_from: str
 
 
 def publish(endpoints: Endpoints) -> None:

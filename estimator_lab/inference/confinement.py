@@ -22,7 +22,7 @@ _STATE = 'checkpoint'
 _RECORD = 'experiment.json'
 _LONGEST_REASON = 200
 _MOST_BYTES = 2**20  # of a state file: some thousand names
-_WRITTEN_FOLDERS = ('eval', 'export', 'profile', 'inspect')
+_WRITTEN_FOLDERS = ('eval', 'export', 'profile', 'inspect', 'dreams')
 _WRITTEN_FILES = re.compile(r'.*\.partial(\..*)?|.*_temp|bad_members.*\.csv')
 _PATTERN = re.compile(r'[][*?{}\\\x00-\x1f\x7f]')  # TensorFlow takes names of checkpoints for patterns
 

@@ -31,7 +31,6 @@ _BATCH = 64
 _NEAREST_BATCH = 256
 _MOST_FRAMES = 1000
 _MOST_PIXELS = 2_000_000  # of a frame
-_FRAME_MILLISECONDS, _LAST_MILLISECONDS = 150, 2000
 _FRAME_SCALE = 2
 
 
@@ -249,17 +248,6 @@ def _frame(data: bytes) -> Image.Image:
     if picture.width * picture.height > _MOST_PIXELS:
         raise BadExampleError(f'one has {picture.width} x {picture.height} pixels')
     return picture.convert('RGB')
-
-
-def write_film(path: Path, pictures: Sequence[Image.Image]) -> None:
-    """Writes pictures as an animated GIF, which stays on the last one for two seconds.
-
-    Raises:
-      OSError: if it can't.
-    """
-    durations = [_FRAME_MILLISECONDS] * (len(pictures) - 1) + [_LAST_MILLISECONDS]
-    first, *others = pictures
-    first.save(path, 'GIF', save_all=True, append_images=others, duration=durations, loop=0)
 
 
 def write_archive(path: Path, batches: Iterator[tuple[np.ndarray, list[str]]]) -> int:

@@ -37,7 +37,7 @@ def top_machine(trained: Trained) -> Trained:
       FlagError: if it does not dream.
     """
     model_dir = trained.model_dir
-    if trained.model.dreams != GIBBS:
+    if GIBBS not in trained.model.dreams:
         raise FlagError(_does_not_dream(model_dir))
     if trained.model.has_phases and not trained.params.phase:
         *early, _ = trained.model.phases(trained.params)

@@ -203,5 +203,6 @@ def _write(
         )
         with writing('model_dir', model_dir):
             write_checkpoint(model_dir / _CHECKPOINT, {**values, **step})
-            tf.train.update_checkpoint_state(str(model_dir), _CHECKPOINT)
+            # Of a relative folder TensorFlow takes the name for one that begins where the process is.
+            tf.train.update_checkpoint_state(str(model_dir.absolute()), _CHECKPOINT)
             write_record(model_dir, record)

@@ -7,7 +7,7 @@ document's code under TensorFlow 1.15 restores here.
 
 import dataclasses
 
-from estimator_lab.core.endpoints import Endpoint
+from estimator_lab.core.endpoints import LOGITS, Endpoint, Layered, Layers
 from estimator_lab.core.features import images_of
 from estimator_lab.core.heads.classification import ClassifierParams, classification_spec
 from estimator_lab.core.hparams import hparam
@@ -22,6 +22,7 @@ from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, 
 
 _POOLINGS = 2
 _SMALLEST = 2**_POOLINGS
+_DENSE = 'dense'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,27 +90,41 @@ class Network:
           128, 32], pool1 [batch, 64, 64, 32], conv2 [batch, 64, 64, 32], pool2 [batch, 32, 32, 32] and
           dense [batch, 1024].
         """
+        endpoints = dict(self.layers(images, noise))
+        return endpoints.pop(LOGITS).values, endpoints
+
+    def layers(self, images: Tensor, noise: Noise | None = None) -> Layers:
+        """Makes the same endpoints one by one, and the logits behind them.
+
+        Args:
+          images: as for a call, but as far as pool2 of any size.
+          noise: as for a call.
+        """
         # The variables keep the names that tf.layers gives; the graph shows those of the endpoints.
         with tf.name_scope('conv1'):
             conv1 = self._conv1(images)
+        yield 'conv1', Endpoint(conv1, self._conv1.kernel)
         with tf.name_scope('pool1'):
             pool1 = tf.layers.max_pooling2d(conv1, pool_size=2, strides=2)
+        yield 'pool1', Endpoint(pool1)
         with tf.name_scope('conv2'):
             conv2 = self._conv2(pool1)
+        yield 'conv2', Endpoint(conv2, self._conv2.kernel)
         with tf.name_scope('pool2'):
             pool2 = tf.layers.max_pooling2d(conv2, pool_size=2, strides=2)
-        with tf.name_scope('dense'):
+        yield 'pool2', Endpoint(pool2)
+        with tf.name_scope(_DENSE):
             dense = self._dense(tf.layers.flatten(pool2))
+        yield _DENSE, Endpoint(dense, self._dense.kernel)
         dropped = dropout(dense, self._dropout_rate, noise)
-        with tf.name_scope('logits'):
+        with tf.name_scope(LOGITS):
             logits = self._logits(dropped)
-        return logits, {
-            'conv1': Endpoint(conv1, self._conv1.kernel),
-            'pool1': Endpoint(pool1),
-            'conv2': Endpoint(conv2, self._conv2.kernel),
-            'pool2': Endpoint(pool2),
-            'dense': Endpoint(dense, self._dense.kernel),
-        }
+        yield LOGITS, Endpoint(logits)
+
+
+def layered(params: Params) -> Layered:
+    """Returns the network layer by layer."""
+    return Layered(Network(params).layers, _SMALLEST, _DENSE)
 
 
 @model_function(Params, check)

@@ -9,9 +9,10 @@ import dataclasses
 from typing import Any
 
 from estimator_lab.core import keys
-from estimator_lab.core.adversarial.head import adversarial_spec, one_hot_labels, to_unit_range
+from estimator_lab.core.adversarial.head import adversarial_spec, one_hot_labels, to_networks, to_unit_range
 from estimator_lab.core.adversarial.params import AdversarialParams, check_game
 from estimator_lab.core.adversarial.players import AVERAGE, Players, make_players
+from estimator_lab.core.endpoints import LOGITS, Layered, Layers
 from estimator_lab.core.hparams import are_sizes, hparam, sizes
 from estimator_lab.core.layers.discriminator import Discriminator, convolutions, dense_layers
 from estimator_lab.core.layers.generator import DeconvolutionalGenerator, DenseGenerator, Generator
@@ -140,6 +141,20 @@ class Sampler:
 def sampler_of(params: Params) -> Sampler:
     """Returns what draws samples."""
     return Sampler(params)
+
+
+def layered(params: Params) -> Layered:
+    """Returns the discriminator layer by layer."""
+    players = _players(params)
+    network = players.discriminator_average or players.discriminator
+
+    def layers(images: Tensor) -> Layers:
+        return network.layers(to_networks(images))
+
+    if params.kind == 'dense':
+        return Layered(layers, min(params.image_shape[:2]), 'layer_1')
+    last = LOGITS if params.semi_supervised else keys.REALNESS
+    return Layered(layers, 2 ** len(params.chosen_filters), last)
 
 
 @model_function(Params, check)

@@ -19,6 +19,9 @@ GIBBS = 'gibbs'
 LATENT = 'latent'
 """What `dream` means for a generator: samples made of latent vectors."""
 
+ASCENT = 'ascent'
+"""What `dream` means for a network that looks at images: an image in which a layer sees more and more."""
+
 
 @dataclass(frozen=True)
 class Model:
@@ -45,8 +48,10 @@ class Model:
         `weights.layouts.PUBLISHED`; '' for nobody's.
       dreams: what `dream` means for it: GIBBS, whose module has `stack_of(params)`, a
         `core.boltzmann.stack.Stack` or None where nothing dreams; LATENT, whose module has
-        `sampler_of(params)`: latent_size, conditional, and a call that makes images; '' for a model that
-        never does.
+        `sampler_of(params)`: latent_size, conditional, and a call that makes images; ASCENT, whose PREDICT
+        publishes its endpoints. With several, --layer and its like ask for ASCENT.
+      layered: whether its network can be built layer by layer, so that those below the dense ones see images
+        of any size: then the module has `layered(params)`, a `core.endpoints.Layered`.
       takes_unlabelled: whether it learns from images without labels beside those with.
       judged: whether a classifier can judge its samples: then its parameters have `judge`, and its EVAL adds
         `core.adversarial.quality.Samples` to the graph.
@@ -63,7 +68,8 @@ class Model:
     labelled: bool = True
     has_phases: bool = False
     prepares: bool = False
-    dreams: str = ''
+    dreams: tuple[str, ...] = ()
+    layered: bool = False
     takes_unlabelled: bool = False
     judged: bool = False
     declares: bool = False
@@ -97,18 +103,32 @@ class Model:
 MODELS = {
     model.name: model
     for model in (
-        Model('cnn', 'estimator_lab.models.cnn', "the document's convolutional network, for classification"),
-        Model('mlp', 'estimator_lab.models.mlp', 'a feed-forward multilayer network, for classification'),
+        Model(
+            'cnn',
+            'estimator_lab.models.cnn',
+            "the document's convolutional network, for classification",
+            dreams=(ASCENT,),
+            layered=True,
+        ),
+        Model(
+            'mlp',
+            'estimator_lab.models.mlp',
+            'a feed-forward multilayer network, for classification',
+            dreams=(ASCENT,),
+        ),
         Model(
             'vgg',
             'estimator_lab.models.vgg',
             'a very deep convolutional network (VGG-11 to VGG-19), for classification',
             published_as='keras_vgg',
+            dreams=(ASCENT,),
+            layered=True,
         ),
         Model(
             'recurrent',
             'estimator_lab.models.recurrent',
             'recurrent networks that read an image as a sequence, for classification',
+            dreams=(ASCENT,),
         ),
         Model(
             'recursive',
@@ -121,7 +141,7 @@ MODELS = {
             'estimator_lab.models.dbn',
             'a deep belief network: pre-trained layer by layer, then fine-tuned, for classification',
             has_phases=True,
-            dreams=GIBBS,
+            dreams=(GIBBS, ASCENT),
         ),
         Model(
             'rbm',
@@ -130,12 +150,13 @@ MODELS = {
             headline=RECONSTRUCTION_ERROR,
             higher_is_better=False,
             labelled=False,
-            dreams=GIBBS,
+            dreams=(GIBBS,),
         ),
         Model(
             'autoencoder',
             'estimator_lab.models.autoencoder',
             'images through a bottleneck and back: compression, denoising, outliers',
+            dreams=(ASCENT,),
             headline=SQUARED_ERROR,
             higher_is_better=False,
             labelled=False,
@@ -149,7 +170,8 @@ MODELS = {
             headline=SLICED_WASSERSTEIN,
             higher_is_better=False,
             labelled=False,
-            dreams=LATENT,
+            dreams=(LATENT, ASCENT),
+            layered=True,
             judged=True,
             declares=True,
         ),

@@ -8,7 +8,7 @@ off within the network, which therefore takes images as all others here.
 
 import dataclasses
 
-from estimator_lab.core.endpoints import Endpoint, publish
+from estimator_lab.core.endpoints import LOGITS, Endpoint, Layered, Layers, publish
 from estimator_lab.core.features import images_of
 from estimator_lab.core.heads.classification import ClassifierParams, classification_spec
 from estimator_lab.core.heads.predictions import prediction_spec
@@ -28,6 +28,7 @@ _BLOCKS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2
 _WIDTHS = (1, 2, 4, 8, 8)
 _SCOPES = {11: 'vgg_a', 13: 'vgg_13', 16: 'vgg_16', 19: 'vgg_19'}
 _SHRINK = 2 ** len(_WIDTHS)
+_FC6 = 'fc6'
 _FC6_SIDE = 7  # of what the blocks leave of 224x224 pixels
 _DENSE, _POOL = 'dense', 'pool'
 
@@ -106,7 +107,7 @@ class Network:
         self._logits: Convolution | None = None
         if params.head == _DENSE:
             height, width, _ = (min(side // _SHRINK, _FC6_SIDE) for side in params.image_shape)
-            for name, size in (('fc6', (height, width)), ('fc7', (1, 1))):
+            for name, size in ((_FC6, (height, width)), ('fc7', (1, 1))):
                 self._dense[name] = Convolution(
                     f'{scope}/{name}', params.dense_units, size, 'VALID', activation
                 )
@@ -130,27 +131,46 @@ class Network:
           width, 64], ..., pool5 [batch, height / 32, width / 32, 512]; then fc6 and fc7 [batch, units], or
           global_pool [batch, 512].
         """
-        values = preprocessed(images)
-        endpoints: dict[str, Endpoint] = {}
         updates: list[Update] = []
+        endpoints = dict(self.layers(images, noise, updates))
+        logits = endpoints.pop(LOGITS, None)
+        return logits and logits.values, endpoints, updates
+
+    def layers(
+        self, images: Tensor, noise: Noise | None = None, updates: list[Update] | None = None
+    ) -> Layers:
+        """Makes the same endpoints one by one, and the logits, if there are any, behind them.
+
+        Args:
+          images: as for a call, of any size as far as pool5, and with the mean of each map behind that.
+          noise: as for a call.
+          updates: gets what a training step has to update.
+        """
+        values = preprocessed(images)
         for block, convolutions in enumerate(self._blocks, 1):
             for number, convolution in enumerate(convolutions, 1):
                 endpoint, changes = convolution(values, training=noise is not None)
-                endpoints[f'conv{block}_{number}'] = endpoint
-                values, updates = endpoint.values, [*updates, *changes]
+                if updates is not None:
+                    updates += changes
+                yield f'conv{block}_{number}', endpoint
+                values = endpoint.values
             values = tf.nn.max_pool2d(values, 2, 2, 'VALID')
-            endpoints[f'pool{block}'] = Endpoint(values)
+            yield f'pool{block}', Endpoint(values)
         if not self._dense:
             values = tf.reduce_mean(values, axis=[1, 2], keepdims=True)
-            endpoints['global_pool'] = Endpoint(_vectors(values))
+            yield 'global_pool', Endpoint(_vectors(values))
             values = dropout(values, self._dropout_rate, noise)
         for name, layer in self._dense.items():
             endpoint, _ = layer(values)
-            endpoints[name] = endpoint._replace(values=_vectors(endpoint.values))
+            yield name, endpoint._replace(values=_vectors(endpoint.values))
             values = dropout(endpoint.values, self._dropout_rate, noise)
-        if self._logits is None:
-            return None, endpoints, updates
-        return tf.reduce_mean(self._logits(values)[0].values, axis=[1, 2]), endpoints, updates
+        if self._logits is not None:
+            yield LOGITS, Endpoint(tf.reduce_mean(self._logits(values)[0].values, axis=[1, 2]))
+
+
+def layered(params: Params) -> Layered:
+    """Returns the network layer by layer."""
+    return Layered(Network(params).layers, _SHRINK, _FC6 if params.head == _DENSE else '')
 
 
 def preprocessed(images: Tensor) -> Tensor:

@@ -50,7 +50,7 @@ def adversarial_spec(
     """
     if mode == tf.estimator.ModeKeys.PREDICT:
         return _predict(players, features, params, config)
-    images = _to_networks(images_of(features, params.image_shape))
+    images = to_networks(images_of(features, params.image_shape))
     with tf.name_scope('batch'):
         count = tf.shape(images)[0]
         weights = tf.broadcast_to(example_weights(features), [count])
@@ -66,14 +66,15 @@ def to_unit_range(images: Tensor) -> Tensor:
         return 0.5 * (images + 1.0)
 
 
+def to_networks(images: Tensor) -> Tensor:
+    """Returns images in [0, 1] as the networks take them, in [-1, 1]."""
+    with tf.name_scope('to_networks'):
+        return 2.0 * images - 1.0
+
+
 def one_hot_labels(texts: Tensor, params: AdversarialParams) -> Tensor:
     """Returns labels as a conditional generator takes them, float32 [n, classes]."""
     return tf.one_hot(class_ids(texts, params.vocabulary), params.classes)
-
-
-def _to_networks(images: Tensor) -> Tensor:
-    with tf.name_scope('to_networks'):
-        return 2.0 * images - 1.0
 
 
 def _one_hot(labels: Tensor | None, params: AdversarialParams, count: Tensor) -> Tensor | None:
@@ -134,7 +135,7 @@ def _evaluate(
     discriminator = players.discriminator_average or players.discriminator
     said = discriminator(batch.images, _told(batch, params))
     samples, told = _samples(players, batch, features, params)
-    of_fakes = discriminator(_to_networks(samples.fake), told)
+    of_fakes = discriminator(to_networks(samples.fake), told)
     loss = LOSSES[params.chosen_loss]
     with tf.name_scope('objective'):
         value = tf.reduce_mean(loss.real(said.realness)) + tf.reduce_mean(loss.fake(of_fakes.realness))
@@ -196,7 +197,7 @@ def _ratio(fake: Tensor, real: Tensor) -> Tensor:
 def _predict(
     players: Players, features: Features, params: AdversarialParams, config: RunConfig | None
 ) -> EstimatorSpec:
-    images = _to_networks(images_of(features, params.image_shape))
+    images = to_networks(images_of(features, params.image_shape))
     said = players.discriminator(images)
     if players.discriminator_average:
         said = players.discriminator_average(images)

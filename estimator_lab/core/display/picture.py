@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -18,6 +19,7 @@ _GAP = 4
 _BACKGROUND, _INK = 'white', 'black'
 _FULL_HEAT = 99  # percent of the pixels lie below
 _OPACITY = 0.8
+_FRAME_MILLISECONDS, _LAST_MILLISECONDS = 150, 2000
 
 
 def labelled_grid(
@@ -66,11 +68,39 @@ def png_bytes(picture: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
+def write_film(path: Path, pictures: Sequence[Image.Image]) -> None:
+    """Writes pictures as an animated GIF, which stays on the last one for two seconds.
+
+    Raises:
+      OSError: if it can't.
+    """
+    durations = [_FRAME_MILLISECONDS] * (len(pictures) - 1) + [_LAST_MILLISECONDS]
+    first, *others = pictures
+    first.save(path, 'GIF', save_all=True, append_images=others, duration=durations, loop=0)
+
+
 def enlarged(image: np.ndarray, width: int, height: int) -> Image.Image:
     """Returns the image in RGB and another size, its pixels as squares where it grows."""
     grows = max(image.shape[:2]) <= max(width, height)
     method = Image.Resampling.NEAREST if grows else Image.Resampling.BOX
     return as_picture(image).convert('RGB').resize((width, height), method)
+
+
+def side_by_side(images: Sequence[np.ndarray], height: int) -> Image.Image:
+    """Draws images in a row, from the left to the right, each as high as all others.
+
+    Args:
+      images: each [height, width, channels] as `as_picture` takes them, of any size.
+      height: in pixels.
+    """
+    tiles = [enlarged(image, max(round(image.shape[1] * height / len(image)), 1), height) for image in images]
+    width = sum(tile.width + _GAP for tile in tiles) + _GAP
+    picture = Image.new('RGB', (width, height + 2 * _GAP), _BACKGROUND)
+    left = _GAP
+    for tile in tiles:
+        picture.paste(tile, (left, _GAP))
+        left += tile.width + _GAP
+    return picture
 
 
 def numbered_tiles(tiles: np.ndarray, most: int) -> Image.Image:

@@ -1,9 +1,10 @@
 """Discriminators: an image, and a class if wanted -> whether it is real, or which of K classes or a fake."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from estimator_lab.core.endpoints import Endpoint
+from estimator_lab.core.endpoints import LOGITS, Endpoint, Layers
+from estimator_lab.core.keys import REALNESS
 from estimator_lab.core.layers.dropout import dropout
 from estimator_lab.core.layers.normalized import NormalizedConvolution, NormalizedDense
 from estimator_lab.core.noise import Noise
@@ -129,16 +130,48 @@ class Discriminator:
             which each image is the most real.
           noise: decides what is dropped and added, in training; None leaves all as it is.
         """
-        values, endpoints = _noisy(images, self._input_noise, noise), {}
+        values, endpoints = images, {}
+        for name, endpoint, handed_on in self._hidden_layers(images, noise):
+            endpoints[name], values = endpoint, handed_on
+        return self._said(tf.layers.flatten(values), endpoints, classes)
+
+    def layers(self, images: Tensor) -> Layers:
+        """Makes the endpoints one by one, and behind them what it thinks of the images.
+
+        Args:
+          images: float32 [batch, height, width, channels] in [-1, 1], of any size as far as the last
+            convolution.
+
+        Yields:
+          The hidden layers; then `logits`, [batch, classes], or `realness`, [batch, 1], under the class under
+          which each image is the most real.
+        """
+        values = images
+        for name, endpoint, handed_on in self._hidden_layers(images):
+            yield name, endpoint
+            values = handed_on
+        said = self._said(tf.layers.flatten(values), {}, None)
+        if said.classes is None:
+            yield REALNESS, Endpoint(said.realness[:, tf.newaxis])
+        else:
+            yield LOGITS, Endpoint(said.classes)
+
+    def _hidden_layers(
+        self, images: Tensor, noise: Noise | None = None
+    ) -> Iterator[tuple[str, Endpoint, Tensor]]:
+        """Yields name and endpoint of each hidden layer, and what it hands on."""
+        values = _noisy(images, self._input_noise, noise)
         for name, layer, activation in self._hidden:
             if isinstance(layer, NormalizedDense):
                 values = tf.layers.flatten(values)
             values = layer(values)
             with tf.name_scope(f'{self.scope}/{name}_activation'):
                 values = activation(values)
-            endpoints[name] = Endpoint(values, layer.kernel)
+            endpoint = Endpoint(values, layer.kernel)
             values = _noisy(dropout(values, self._dropout_rate, noise), self._noise, noise)
-        hidden = tf.layers.flatten(values)
+            yield name, endpoint, values
+
+    def _said(self, hidden: Tensor, endpoints: dict[str, Endpoint], classes: Tensor | None) -> Discriminated:
         logits = self._logits(hidden)
         if self._tells_classes:
             return Discriminated(tf.reduce_logsumexp(logits, axis=1), logits, hidden, endpoints)

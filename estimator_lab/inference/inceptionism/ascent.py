@@ -1,0 +1,168 @@
+"""Gradient ascent on images, over octaves (DeepDream: Mordvintsev, Olah and Tyka 2015).
+
+Each octave is the photo in one size, and on it what the smaller octaves have dreamt; the last one has the
+photo's own size. A step goes up the gradient, as far as brings its mean absolute value to a given one.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from estimator_lab.inference.inceptionism.view import View
+from estimator_lab.pixels import UINT8_MAX
+
+Told = Callable[[int, int, float], None]
+"""Told of the octave and the iteration, from 1 on, and the share of all the work that is done."""
+
+
+@dataclass(frozen=True)
+class Ascent:
+    """How images climb.
+
+    Attributes:
+      sizes: (height, width) of the octaves in pixels, from the smallest to the images' own.
+      iterations: steps in each.
+      step_size: mean change of a pixel in a step, in grey levels of 255.
+      jitter: pixels by which a step shifts the images at most.
+      tv: how much the gradient of the total variation counts beside that of the objective, whose mean
+        absolute value is 1.
+      smoothing: deviation in pixels of the Gaussian that smooths the gradient, in the first step and in the
+        last; in between it falls by the same factor each time.
+    """
+
+    sizes: Sequence[tuple[int, int]]
+    iterations: int
+    step_size: float = 1.5
+    jitter: int = 32
+    tv: float = 0.0
+    smoothing: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Dreamt:
+    """What came of a climb.
+
+    Attributes:
+      images: float32 [n, height, width, channels] in [0, 1].
+      octaves: the same, behind each octave.
+      before: the objective of what it began with, float64 [n].
+      after: the objective of what came of it, float64 [n].
+    """
+
+    images: np.ndarray
+    octaves: Sequence[np.ndarray]
+    before: np.ndarray
+    after: np.ndarray
+
+
+def dream(
+    view: View,
+    photos: np.ndarray,
+    noise: float,
+    channels: Sequence[int],
+    ascent: Ascent,
+    rng: np.random.Generator,
+    told: Told = lambda octave, iteration, share: None,
+) -> Dreamt:
+    """Lets images climb.
+
+    Args:
+      view: of the layer that is to see more.
+      photos: float32 [n, height, width, channels] in [0, 1].
+      noise: deviation of what is added to them at the smallest octave.
+      channels: the channel that counts in each, where one does.
+      ascent: how.
+      rng: of the noise and the jitter.
+      told: how far it has come.
+    """
+    first = (len(photos), *ascent.sizes[0], photos.shape[3])
+    change = noise * rng.standard_normal(first, np.float32) if noise else np.zeros(first, np.float32)
+    before = view.objective(_within(photos + resized(change, photos.shape[1:3])), channels)
+    pixels = np.cumsum([height * width for height, width in ascent.sizes])
+    octaves: list[np.ndarray] = []
+    for number, size in enumerate(ascent.sizes):
+        grounds = resized(photos, size)
+        images = _within(grounds + resized(change, size))
+        for iteration in range(ascent.iterations):
+            done = (number * ascent.iterations + iteration) / (len(ascent.sizes) * ascent.iterations)
+            images = _step(view, images, grounds, channels, ascent, done, rng)
+            rest = (ascent.iterations - 1 - iteration) / ascent.iterations * size[0] * size[1]
+            told(number + 1, iteration + 1, float((pixels[number] - rest) / pixels[-1]))
+        change = images - grounds
+        octaves.append(images)
+    return Dreamt(octaves[-1], octaves, before, view.objective(octaves[-1], channels))
+
+
+def octave_sizes(
+    height: int, width: int, octaves: int | None, scale: float, smallest: int
+) -> list[tuple[int, int]]:
+    """Returns (height, width) of the octaves, from the smallest to the image's own.
+
+    Args:
+      height: of the image in pixels.
+      width: of the image in pixels.
+      octaves: how many; None for the usual ones as far as none is smaller than `smallest`.
+      scale: from one to the next.
+      smallest: side in pixels.
+    """
+    found = [
+        (max(round(height / scale**number), 1), max(round(width / scale**number), 1))
+        for number in reversed(range(octaves or OCTAVES))
+    ]
+    return found if octaves else [size for size in found[:-1] if min(size) >= smallest] + found[-1:]
+
+
+OCTAVES = 4
+"""The usual ones."""
+
+
+def resized(images: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """Returns images [n, height, width, channels] in another (height, width), by a Lanczos filter."""
+    if images.shape[1:3] == tuple(size):
+        return images
+    made = np.empty((len(images), *size, images.shape[3]), np.float32)
+    for number, image in enumerate(images):
+        for channel in range(images.shape[3]):
+            plane = Image.fromarray(np.ascontiguousarray(image[:, :, channel]))
+            made[number, :, :, channel] = plane.resize((size[1], size[0]), Image.Resampling.LANCZOS)
+    return made
+
+
+def _step(
+    view: View,
+    images: np.ndarray,
+    grounds: np.ndarray,
+    channels: Sequence[int],
+    ascent: Ascent,
+    done: float,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Returns images one step further up, of which a share in [0, 1) is done."""
+    reach = _reach(view, images.shape[1:3], ascent.jitter)
+    shift = rng.integers(-reach, reach, size=2, endpoint=True).tolist()
+    rolled = np.roll(images, shift, (1, 2)) if any(shift) else images.copy()
+    below = np.roll(grounds, shift, (1, 2)) if ascent.tv and any(shift) else grounds
+    first, last = ascent.smoothing
+    smoothing = first * (last / first) ** done if first and last else first
+    climb = view.climb(rolled, below, channels, smoothing, rough=bool(ascent.tv))
+    length = np.mean(np.abs(climb.uphill), axis=(1, 2, 3), keepdims=True)
+    pace = ascent.step_size / UINT8_MAX
+    rolled += np.divide(pace, length, out=np.zeros_like(length), where=length > 0) * climb.uphill
+    if climb.rough is not None:
+        rolled -= pace * ascent.tv * climb.rough
+    np.clip(rolled, 0, 1, out=rolled)
+    return np.roll(rolled, [-shift[0], -shift[1]], (1, 2))
+
+
+def _reach(view: View, size: Sequence[int], jitter: int) -> np.ndarray:
+    """Returns how far rows and columns may be shifted: over several windows so far that no seam stays."""
+    height, width = size
+    rows, columns = view.windows(height, width)[0]
+    sides = np.array([rows.stop - rows.start, columns.stop - columns.start])
+    return np.where((sides < size) & (jitter > 0), np.maximum(sides // 2, jitter), jitter)
+
+
+def _within(images: np.ndarray) -> np.ndarray:
+    return np.clip(images, 0, 1)

@@ -1,0 +1,283 @@
+"""The dreams that are asked for: of a photo, of noise, of each channel of a layer, ever deeper."""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from estimator_lab.console.progress import Progress
+from estimator_lab.core.endpoints import LOGITS
+from estimator_lab.errors import FlagError
+from estimator_lab.inference.inceptionism.ascent import Ascent, Dreamt, dream, octave_sizes, resized
+from estimator_lab.inference.inceptionism.photo import Photo, open_photo
+from estimator_lab.inference.inceptionism.settings import AscentSettings
+from estimator_lab.inference.inceptionism.view import MOST_SIDE, Layer, View, find_layer, listed
+from estimator_lab.inference.model import Trained
+
+NOISE = 0.05
+"""Deviation of the noise around grey with which a dream begins that has no photo."""
+
+_ITERATIONS, _STEP_SIZE = 10, 1.5  # DeepDream's
+_ITERATIONS_OF_NOISE, _STEP_SIZE_OF_NOISE = 80, 4.0  # in all octaves
+_JITTER, _JITTERS_A_SIDE = 32, 6
+_SMOOTHING = 0.5
+# What a class or a dense layer looks for is recognised by people, and by other networks, only if its outlines
+# come first.
+_SMOOTHINGS_A_SIDE = 14, 60
+_ATLAS_SIDE = 96
+_GUIDE_SIDE = 224
+_ZOOM = 1.05
+_GREY = 0.5
+
+
+@dataclass(frozen=True)
+class Dreamer:
+    """A network, a layer of it, and how images climb to what that sees.
+
+    Attributes:
+      trained: the network.
+      layer: of it.
+      channel: of the layer, the only one that grows; None for all.
+      settings: how they climb.
+      seed: of noise and jitter.
+    """
+
+    trained: Trained
+    layer: Layer
+    channel: int | None
+    settings: AscentSettings
+    seed: int
+
+    @property
+    def what(self) -> str:
+        """What is seen more of, in words."""
+        name = self.layer.name
+        if self.channel is None:
+            return f'{name}, guided by {self.settings.guide}' if self.settings.guide else name
+        return self.channel_text(self.channel) if name == LOGITS else f'channel {self.channel} of {name}'
+
+    def channel_text(self, channel: int) -> str:
+        """Returns what a channel is called: of the logits its label, of others its number."""
+        return self.trained.record.vocabulary[channel] if self.layer.name == LOGITS else str(channel)
+
+    def photo(self) -> Photo:
+        """Returns what the dream begins with: the user's image, or plain grey.
+
+        Raises:
+          DataError: the image can't be read.
+          FlagError: it is too small.
+        """
+        channels, place = self.trained.shape.channels, self.settings.image
+        if place is None:
+            return Photo(np.full((1, *self._own_size(), channels), _GREY, np.float32), channels)
+        photo = open_photo('image', place, channels)
+        self._check_size(f'--image={place}', photo.size)
+        return photo
+
+    def dream(self, photo: Photo, title: str = 'Dreaming') -> Dreamt:
+        """Returns what is dreamt into a photo."""
+        progress = Progress(title)
+        with self._view(self.channel is not None, self._guide()) as view:
+            try:
+                return self._climb(view, photo.seen, [self.channel or 0], self._ascent(photo.size), progress)
+            finally:
+                progress.close()
+
+    def zoom(self, photo: Photo, dreamt: Dreamt) -> Iterator[np.ndarray]:
+        """Yields a dream, then what is dreamt into ever smaller middles of it, [height, width, 1 or 3].
+
+        Each is the one before, enlarged, and climbed on at its own size.
+        """
+        pixels = photo.with_change(dreamt.images)
+        yield pixels
+        progress = Progress('Diving')
+        ascent = dataclasses.replace(self._ascent(photo.size), sizes=[photo.size])
+        try:
+            with self._view(self.channel is not None, self._guide()) as view:
+                for frame in range(1, self.settings.frames):
+                    photo = Photo(_enlarged(pixels[np.newaxis]), photo.channels)
+                    rng = np.random.default_rng([self.seed, frame])
+                    found = dream(view, photo.seen, 0, [self.channel or 0], ascent, rng)
+                    pixels = photo.with_change(found.images)
+                    progress(f'frame {frame + 1} of {self.settings.frames}', frame / self.settings.frames)
+                    yield pixels
+        finally:
+            progress.close()
+
+    def atlas(self, count: int) -> tuple[np.ndarray, list[str], np.ndarray]:
+        """Returns what each channel of the layer sees, dreamt out of noise.
+
+        Args:
+          count: of the channels, from the first on.
+
+        Returns:
+          (float32 [n, height, width, channels] in [0, 1]; the names of the channels; the objectives, float64
+          [n], 0 for one that sees nothing.)
+        """
+        size = self._own_size()
+        at_once = max(MOST_SIDE**2 // (size[0] * size[1]), 1)
+        channels = list(range(min(count, self.layer.channels)))
+        ascent, progress = self._ascent(size), Progress('Dreaming')
+        found: list[Dreamt] = []
+        with self._view(True) as view:
+            try:
+                for first in range(0, len(channels), at_once):
+                    some = channels[first : first + at_once]
+                    shape = (len(some), *size, self.trained.shape.channels)
+                    grey = np.full(shape, _GREY, np.float32)
+                    done = first / len(channels), len(some) / len(channels)
+                    found.append(self._climb(view, grey, some, ascent, progress, done))
+            finally:
+                progress.close()
+        images = np.concatenate([dreamt.images for dreamt in found])
+        return images, list(map(self.channel_text, channels)), np.concatenate([d.after for d in found])
+
+    def _climb(
+        self,
+        view: View,
+        images: np.ndarray,
+        channels: list[int],
+        ascent: Ascent,
+        progress: Progress,
+        done: tuple[float, float] = (0, 1),
+    ) -> Dreamt:
+        def told(octave: int, iteration: int, share: float) -> None:
+            place = f'octave {octave} of {len(ascent.sizes)}, iteration {iteration} of {ascent.iterations}'
+            progress(place, done[0] + done[1] * share)
+
+        noise = 0 if self.settings.image else NOISE
+        return dream(view, images, noise, channels, ascent, np.random.default_rng(self.seed), told)
+
+    def _view(self, by_channel: bool, guide: np.ndarray | None = None) -> View:
+        return View(self.trained, self.layer, by_channel, guide)
+
+    def _guide(self) -> np.ndarray | None:
+        """Returns what the layer makes of the guide, float32 [places, channels]; None without one."""
+        place = self.settings.guide
+        if place is None:
+            return None
+        photo = open_photo('guide', place, self.trained.shape.channels)
+        size = self.layer.sides if self.layer.fixed else _shrunk(photo.size, _GUIDE_SIDE)
+        if min(size) < self.layer.smallest:
+            self._check_size(f'--guide={place}', size)
+        with self._view(False) as view:
+            values = view.values(resized(photo.seen, size))
+        return values.reshape(-1, values.shape[-1])
+
+    def _own_size(self) -> tuple[int, int]:
+        """Returns (height, width) of a dream without a photo."""
+        side = self.settings.size
+        size = self.layer.sides if side is None else (side, side)
+        if side is None and self.settings.atlas and not self.layer.fixed:
+            height, width = size
+            size = min(height, _ATLAS_SIDE), min(width, _ATLAS_SIDE)
+        self._check_size(f'--size={size[0]}', size)
+        return size
+
+    def _ascent(self, size: tuple[int, int]) -> Ascent:
+        """Returns how images of a size climb: what the settings leave open is decided here."""
+        given = self.settings
+        octaves = octave_sizes(*size, given.octaves, given.octave_scale, self.layer.smallest)
+        iterations, step_size = _ITERATIONS, _STEP_SIZE
+        if given.image is None:
+            iterations, step_size = -(-_ITERATIONS_OF_NOISE // len(octaves)), _STEP_SIZE_OF_NOISE
+        return Ascent(
+            octaves,
+            given.iterations or iterations,
+            step_size if given.step_size is None else given.step_size,
+            min(_JITTER, round(min(size) / _JITTERS_A_SIDE)) if given.jitter is None else given.jitter,
+            given.tv,
+            self._smoothing(min(size)),
+        )
+
+    def _smoothing(self, side: int) -> tuple[float, float]:
+        """Returns the deviations of the Gaussian in the first step and in the last."""
+        if self.settings.smoothing is not None:
+            return self.settings.smoothing, self.settings.smoothing
+        if not self.layer.fixed and self.layer.name != LOGITS:
+            return _SMOOTHING, _SMOOTHING
+        first, last = _SMOOTHINGS_A_SIDE
+        return side / first, side / last
+
+    def _check_size(self, asked: str, size: tuple[int, int]) -> None:
+        """Raises FlagError for a size whose smallest octave the network does not see."""
+        least = (self.layer.smallest,) * 2
+        if self.layer.fixed:
+            least = self.layer.sides
+        octaves = octave_sizes(*size, self.settings.octaves, self.settings.octave_scale, self.layer.smallest)
+        if all(have >= need for have, need in zip(octaves[0], least, strict=True)):
+            return
+        has = f'{asked} has {size[1]}x{size[0]} pixels'
+        if len(octaves) > 1:
+            has += f', and the smallest of {len(octaves)} octaves {octaves[0][1]}x{octaves[0][0]}'
+        raise FlagError(
+            f'{has}, but {self.layer.name} of {self.trained.model_dir} takes {least[1]}x{least[0]} or more.'
+        )
+
+
+def open_dreamer(trained: Trained, settings: AscentSettings, label: str, seed: int) -> Dreamer:
+    """Returns what dreams as the settings say.
+
+    Args:
+      trained: a model whose `dreams` has ASCENT.
+      settings: the settings.
+      label: the class that is to be seen; '' for none.
+      seed: of noise and jitter.
+
+    Raises:
+      FlagError: for a layer, a channel or a label that there is not, and flags that do not go together.
+    """
+    _check_together(settings, label)
+    layer = find_layer(trained, settings.layer or (LOGITS if label else ''))
+    channel = settings.channel
+    if channel is not None and channel >= layer.channels:
+        raise FlagError(
+            f'--channel={channel} is out of range: {layer.name} has {layer.channels} channels, 0 to '
+            f'{layer.channels - 1}.'
+        )
+    if label:
+        channel = _class_id(trained, label)
+    return Dreamer(trained, layer, channel, settings, seed)
+
+
+def _check_together(settings: AscentSettings, label: str) -> None:
+    """Raises FlagError for flags of which one takes the other's place."""
+    given = {
+        '--label': bool(label),
+        '--channel': settings.channel is not None,
+        '--guide': settings.guide is not None,
+        '--atlas': settings.atlas,
+    }
+    asked = [name for name, there in given.items() if there]
+    if len(asked) > 1:
+        raise FlagError(f'{asked[0]} and {asked[1]} exclude each other: each says what is to be seen.')
+    if label and settings.layer not in ('', LOGITS):
+        raise FlagError(f'--label={label} looks at the last layer: --layer={settings.layer} has no meaning.')
+    for name in ('image', 'strip', 'zoom'):
+        if settings.atlas and getattr(settings, name):
+            raise FlagError(f'--{name} has no meaning for --atlas, which begins each channel with noise.')
+    if settings.image and settings.size:
+        raise FlagError(f'--size={settings.size} has no meaning for --image, which keeps its own size.')
+
+
+def _class_id(trained: Trained, label: str) -> int:
+    known = trained.record.vocabulary
+    if label not in known:
+        raise FlagError(f'--label={label} is unknown; known are: {listed(known)}.')
+    return known.index(label)
+
+
+def _shrunk(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    """Returns (height, width) in the same proportion, of which none is longer than that."""
+    scale = min(longest / max(size), 1)
+    return max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)
+
+
+def _enlarged(images: np.ndarray) -> np.ndarray:
+    """Returns the middle of images [n, height, width, channels], as large as they were."""
+    height, width = images.shape[1:3]
+    rows, columns = (max(round(side / _ZOOM), 1) for side in (height, width))
+    top, left = (height - rows) // 2, (width - columns) // 2
+    middle = images[:, top : top + rows, left : left + columns]
+    return np.clip(resized(middle, (height, width)), 0, 1)

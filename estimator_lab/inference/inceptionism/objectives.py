@@ -1,0 +1,109 @@
+"""What grows when an image climbs: scalars of a layer's values, one an image."""
+
+import numpy as np
+
+from estimator_lab.tf1 import Tensor, tf
+
+MOST_PAIRS = 2**23
+"""Of places in an image and in its guide, that are compared at once."""
+
+
+def energy(values: Tensor) -> Tensor:
+    """Returns the mean square of all values, float32 [n]: whatever the layer sees, it sees more of it.
+
+    Args:
+      values: float32 [n, ..., channels].
+    """
+    return tf.reduce_mean(tf.square(values), axis=_all_but_first(values))
+
+
+def of_channels(values: Tensor, channels: Tensor) -> Tensor:
+    """Returns the mean of one channel of each image, float32 [n].
+
+    Args:
+      values: float32 [n, ..., channels].
+      channels: int32 [n].
+    """
+    mask = tf.one_hot(channels, tf.shape(values)[-1])
+    places = list(range(1, values.shape.rank - 1))
+    means = tf.reduce_mean(values, axis=places) if places else values
+    return tf.reduce_sum(means * mask, axis=1)
+
+
+def log_odds(logits: Tensor, channels: Tensor) -> Tensor:
+    """Returns log p / (1 - p), p being the probability of one class of each image, float32 [n].
+
+    Unlike the logit alone (Simonyan et al. 2014), it counts what speaks for other classes against the one.
+
+    Args:
+      logits: float32 [n, classes].
+      channels: the classes, int32 [n].
+    """
+    own = tf.one_hot(channels, tf.shape(logits)[-1], on_value=True, off_value=False)
+    others = tf.reduce_logsumexp(tf.where(own, tf.fill(tf.shape(logits), -np.inf), logits), axis=1)
+    return tf.reduce_sum(tf.where(own, logits, tf.zeros_like(logits)), axis=1) - others
+
+
+def resemblance(values: Tensor, guide: np.ndarray) -> Tensor:
+    """Returns how well each place resembles the place of a guide that it resembles most, float32 [n].
+
+    The mean over the places of max_j x_i . y_j: its gradient is the y_j, as in Mordvintsev's guided dreams.
+
+    Args:
+      values: x, float32 [n, ..., channels].
+      guide: y, float32 [places, channels].
+    """
+    places = tf.reshape(values, [tf.shape(values)[0], -1, guide.shape[1]])
+    products = tf.tensordot(places, tf.constant(guide), [[2], [1]])
+    return tf.reduce_mean(tf.reduce_max(products, axis=2), axis=1)
+
+
+def total_variation(images: Tensor) -> Tensor:
+    """Returns the sum of the lengths of all pixels' gradients, a scalar (Rudin, Osher and Fatemi 1992).
+
+    Args:
+      images: float32 [n, height, width, channels].
+    """
+    down = images[:, 1:, :-1] - images[:, :-1, :-1]
+    right = images[:, :-1, 1:] - images[:, :-1, :-1]
+    return tf.reduce_sum(tf.sqrt(tf.square(down) + tf.square(right) + _FLAT))
+
+
+def gaussian(deviation: float) -> np.ndarray:
+    """Returns the weights of a Gaussian filter in one dimension, float32 [an odd number].
+
+    Args:
+      deviation: in pixels; 0 is a filter that changes nothing.
+    """
+    if not deviation:
+        return np.ones(1, np.float32)
+    radius = max(round(3 * deviation), 1)
+    weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / deviation) ** 2)
+    return (weights / weights.sum()).astype(np.float32)
+
+
+def filtered(images: Tensor, weights: Tensor) -> Tensor:
+    """Returns images behind the same filter along rows and columns; beyond their edges there is nothing.
+
+    Args:
+      images: float32 [n, height, width, channels].
+      weights: of the filter, float32 [an odd number].
+    """
+    channels = images.shape.as_list()[3]
+    for axes in ([1, 2, 3], [0, 2, 3]):
+        kernel = tf.tile(_with_axes(weights, axes), [1, 1, channels, 1])
+        images = tf.nn.depthwise_conv2d(images, kernel, [1] * 4, 'SAME')
+    return images
+
+
+def _with_axes(weights: Tensor, axes: list[int]) -> Tensor:
+    for axis in axes:
+        weights = tf.expand_dims(weights, axis)
+    return weights
+
+
+_FLAT = 1e-6  # below the square of a thousandth of a grey level's range, a gradient counts as none
+
+
+def _all_but_first(values: Tensor) -> list[int]:
+    return list(range(1, values.shape.rank))

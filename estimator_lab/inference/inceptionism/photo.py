@@ -1,0 +1,79 @@
+"""A photo at its own size and in its own colours, whatever a network sees of it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from estimator_lab.data.bad_example import BadExampleError
+from estimator_lab.data.images.decode import open_image
+from estimator_lab.data.pipeline.paths import read_example
+from estimator_lab.errors import DataError
+from estimator_lab.inference.inceptionism.ascent import resized
+from estimator_lab.pixels import to_unit_range
+
+_GREY = np.array([0.299, 0.587, 0.114], np.float32)  # the luminance of ITU-R BT.601, as Pillow's
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo, and what a network sees of it.
+
+    Attributes:
+      pixels: float32 [1, height, width, 1 or 3] in [0, 1].
+      channels: that the network takes, 1 or 3.
+    """
+
+    pixels: np.ndarray
+    channels: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        _, height, width, _ = self.pixels.shape
+        return height, width
+
+    @property
+    def loses_colour(self) -> bool:
+        """Whether the network sees less than there is."""
+        return self.channels < self.pixels.shape[3]
+
+    @property
+    def seen(self) -> np.ndarray:
+        """What the network sees, float32 [1, height, width, channels] in [0, 1]."""
+        if self.loses_colour:
+            return (self.pixels @ _GREY)[..., np.newaxis]
+        return np.repeat(self.pixels, self.channels // self.pixels.shape[3], axis=3)
+
+    def with_change(self, seen: np.ndarray) -> np.ndarray:
+        """Returns the photo as changed as what the network sees of it: [height, width, 1 or 3] in [0, 1].
+
+        A network that sees grey changes how bright the photo is, and leaves its colours.
+
+        Args:
+          seen: float32 [1, height, width, channels], of another size than the photo's where it was resized.
+        """
+        if not self.loses_colour:
+            return seen[0]
+        photo = Photo(resized(self.pixels, seen.shape[1:3]), self.channels)
+        return np.clip(photo.pixels + (seen - photo.seen), 0, 1)[0]
+
+
+def open_photo(flag: str, place: str, channels: int) -> Photo:
+    """Opens a photo.
+
+    Args:
+      flag: by which the user named it, for errors.
+      place: path of its file, or of an archive and a member.
+      channels: that the network takes, 1 or 3.
+
+    Raises:
+      DataError: there is none, or it is no image.
+    """
+    member = read_example(place)
+    try:
+        image = open_image(member.data)
+    except BadExampleError as reason:
+        raise DataError(f'--{flag}={place} cannot be decoded: {reason}.') from reason
+    pixels = to_unit_range(np.asarray(image))
+    return Photo(pixels.reshape(1, image.height, image.width, -1), channels)
+
