@@ -60,7 +60,7 @@ def fresh_seed(features: Features) -> Tensor:
     """
     keys = keys_of(features)
     step = tf.cast(tf.train.get_or_create_global_step(), tf.int64)
-    return tf.stack([_graph_seed() + (0 if keys is None else tf.reduce_sum(_hashes(keys[:1]))), step])
+    return tf.stack([_graph_seed() + (0 if keys is None else tf.reduce_sum(hashes(keys[:1]))), step])
 
 
 def fixed_seeds(features: Features, count: Tensor) -> Tensor:
@@ -73,7 +73,7 @@ def fixed_seeds(features: Features, count: Tensor) -> Tensor:
       count: examples in the batch.
     """
     keys = keys_of(features)
-    own = tf.range(tf.cast(count, tf.int64)) if keys is None else _hashes(keys)
+    own = tf.range(tf.cast(count, tf.int64)) if keys is None else hashes(keys)
     return tf.stack([tf.fill(tf.shape(own), _graph_seed()), own], axis=1)
 
 
@@ -81,7 +81,7 @@ def _graph_seed() -> Tensor:
     return tf.constant(tf.get_default_graph().seed or 0, tf.int64)
 
 
-def _hashes(keys: Tensor) -> Tensor:
+def hashes(keys: Tensor) -> Tensor:
     """Returns an int64 of each key that depends on the member's name alone, not on where its archive lies."""
     names = tf.strings.regex_replace(keys, '^.*:', '')
     return tf.strings.to_hash_bucket_fast(names, _KEY_HASHES)

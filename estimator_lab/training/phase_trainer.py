@@ -7,6 +7,7 @@ import numpy as np
 
 from estimator_lab.console.outputs import writing
 from estimator_lab.console.progress import Progress
+from estimator_lab.core.style.teacher import FILE as STYLE_FILE
 from estimator_lab.data.kind import Reader
 from estimator_lab.data.order.archives import Archives
 from estimator_lab.data.order.legs import Leg
@@ -225,6 +226,9 @@ class PhaseTrainer:
             folder.mkdir(parents=True, exist_ok=True)
             if self.plan.run.kind is TREES:
                 write_tokens(folder / TOKENS_FILE, Tokens(self.plan.run.params['tokens']))
+            if lesson := self.plan.run.lesson:
+                if not (folder / STYLE_FILE).exists() or self.plan.saved is None:
+                    lesson.teacher.save(folder / STYLE_FILE)
             write_record(folder, self.plan.record)
 
     def _prepare(self, switch: StopSwitch) -> None:

@@ -184,7 +184,7 @@ def _mode_of(path: str) -> int:
 
 def _scheduled(path: str, epoch: int, wanted: Wanted, note: Note | None = None) -> Iterator[ScheduledMember]:
     if not is_url(path) and path != STDIN and stat.S_ISDIR(_mode_of(path)):
-        for file in _examples_below(path, wanted):
+        for file in examples_below(path, wanted):
             yield ScheduledMember(epoch, ExampleFile(file))
         return
     head, opened = _open(path)
@@ -236,8 +236,12 @@ def _read_file(file: io.BufferedReader) -> bytes:
     return file.read(MAX_MEMBER_BYTES + 1)
 
 
-def _examples_below(folder: str, wanted: Wanted) -> Iterator[str]:
-    """Yields the paths of all examples below a folder, those of each folder before those of its folders."""
+def examples_below(folder: str, wanted: Wanted) -> Iterator[str]:
+    """Yields the paths of all examples below a folder, those of each folder before those of its folders.
+
+    Raises:
+      DataError: a folder can't be read.
+    """
 
     def fail(error: OSError) -> None:
         raise DataError(why_unreadable(str(error.filename), error)) from error
