@@ -1,4 +1,4 @@
-"""Arrays in a file of NumPy's own (.npz), which may come from a stranger: nothing is believed, only counted."""
+"""Arrays in a file of NumPy's own (.npz), which may come from a stranger: what it claims is counted."""
 
 import math
 import zipfile

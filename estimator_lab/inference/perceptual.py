@@ -198,8 +198,8 @@ def chosen_layers(layers: Mapping[str, Endpoint], params: Any) -> tuple[list[str
         for name in names:
             if name not in layers:
                 raise FlagError(
-                    f'--hparams={flag}={getattr(params, flag)}: the perceptual network has no layer {name!r}; '
-                    f'it has {", ".join(layers)}.'
+                    f'--hparams={flag}={getattr(params, flag)}: the perceptual network has no layer '
+                    f'{name!r}; it has {", ".join(layers)}.'
                 )
     return [name for name in layers if name in asked], content
 
@@ -249,7 +249,9 @@ class _FolderSource:
             pictures = self._build(shape)
             tensors = {name: published(graph)[name].values for name in layers}
             outputs = [tensor.op.name for tensor in tensors.values()]
-            needed = {node.name for node in tf.graph_util.extract_sub_graph(graph.as_graph_def(), outputs).node}
+            needed = {
+                node.name for node in tf.graph_util.extract_sub_graph(graph.as_graph_def(), outputs).node
+            }
             variables = [v for v in tf.global_variables() if v.op.name in needed]
             with tf.Session() as session:
                 tf.train.Saver(variables).restore(session, self._trained.checkpoint)

@@ -1,7 +1,7 @@
 """Artistic style, learned once and painted in one pass: a network that makes paintings of photos.
 
-Johnson, Alahi and Fei-Fei 2016: a perceptual network that was trained before, and stays as it is, compares the
-painting with the photo by one of its layers, and with a picture of the style by the Gram matrices of several.
+Johnson, Alahi and Fei-Fei 2016: a perceptual network that was trained before, and stays as it is, compares
+the painting with the photo by one of its layers, and with the style by the Gram matrices of several.
 A network can learn several styles and mix them (Dumoulin et al. 2017).
 """
 
@@ -23,6 +23,7 @@ from estimator_lab.core.metrics.streaming import evaluated_images
 from estimator_lab.core.model_function import model_function
 from estimator_lab.core.noise import hashes
 from estimator_lab.core.style.losses import content_losses, style_losses, total_variation
+from estimator_lab.core.style.network import frozen
 from estimator_lab.core.style.teacher import FILE, Teacher, built_in_teacher, load_teacher
 from estimator_lab.core.train_step import TrainingParams, train_op
 from estimator_lab.errors import DataError, FlagError
@@ -50,7 +51,9 @@ class Params(TrainingParams):
         lambda v: True,
     )
     perceptual: str = hparam(
-        '', "model_dir of a trained vgg or cnn, which compares pictures; '' for random filters", lambda v: True
+        '',
+        "model_dir of a trained vgg or cnn, which compares pictures; '' for random filters",
+        lambda v: True,
     )
     content_layer: str = hparam(
         '', "layer by which photo and painting are to agree; '' chooses one", lambda v: True, structural=True
@@ -84,11 +87,11 @@ class Params(TrainingParams):
         lambda v: True,
     )
     strength: float = hparam(
-        1.0, 'share of the painting in what is painted; the rest is the photo, in [0, 1]', lambda v: 0 <= v <= 1
+        1.0,
+        'share of the painting in what is painted; the rest is the photo, in [0, 1]',
+        lambda v: 0 <= v <= 1,
     )
-    preserve_colour: bool = hparam(
-        False, "whether what is painted keeps the photo's colours", lambda v: True
-    )
+    preserve_colour: bool = hparam(False, "whether what is painted keeps the photo's colours", lambda v: True)
 
     @property
     def shares(self) -> tuple[float, ...]:
@@ -176,7 +179,7 @@ def model_fn(
         return _predict_spec(painter, _photos(features, params), features, params)
     photos = images_of(features, params.image_shape)
     mix = _mix_to_learn(features, tf.shape(photos)[0], mode, params)
-    painted, endpoints = painter(photos, mix)
+    painted, _ = painter(photos, mix)
     losses_of = perceived_losses(_teacher(params), photos, mix)
     losses = losses_of(painted)
     weights = example_weights(features)
@@ -203,7 +206,7 @@ def perceived_losses(teacher: Teacher, photos: Tensor, mix: Tensor) -> Any:
     """
     perceive = teacher.network.in_graph()
     wanted = perceive(photos, [teacher.content_layer])[teacher.content_layer]
-    targets = {layer: tf.tensordot(mix, tf.constant(grams), 1) for layer, grams in teacher.grams.items()}
+    targets = {layer: tf.tensordot(mix, frozen(grams), 1) for layer, grams in teacher.grams.items()}
 
     def losses_of(pictures: Tensor) -> Losses:
         maps = perceive(pictures, list({**targets, teacher.content_layer: None}))
@@ -223,7 +226,9 @@ def _teacher(params: Params) -> Teacher:
       DataError: it can't be read, or teaches other styles.
     """
     path = Path(params.model_dir, FILE)
-    teacher = load_teacher(path) if params.model_dir and path.exists() else built_in_teacher(params.image_shape[2])
+    teacher = (
+        load_teacher(path) if params.model_dir and path.exists() else built_in_teacher(params.image_shape[2])
+    )
     if teacher.styles != len(params.styles):
         raise DataError(f'{path} has {teacher.styles} styles, not {len(params.styles)}.')
     return teacher

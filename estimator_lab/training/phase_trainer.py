@@ -226,9 +226,8 @@ class PhaseTrainer:
             folder.mkdir(parents=True, exist_ok=True)
             if self.plan.run.kind is TREES:
                 write_tokens(folder / TOKENS_FILE, Tokens(self.plan.run.params['tokens']))
-            if lesson := self.plan.run.lesson:
-                if not (folder / STYLE_FILE).exists() or self.plan.saved is None:
-                    lesson.teacher.save(folder / STYLE_FILE)
+            if self.plan.run.lesson and self.plan.saved is None:
+                self.plan.run.lesson.teacher.save(folder / STYLE_FILE)
             write_record(folder, self.plan.record)
 
     def _prepare(self, switch: StopSwitch) -> None:

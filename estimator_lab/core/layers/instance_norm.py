@@ -7,7 +7,7 @@ normalisation of Dumoulin, Shlens and Kudlur (2017), in which styles can be mixe
 from estimator_lab.tf1 import Tensor, tf
 
 STATISTICS = 'estimator_lab/instance_statistics'
-"""The graph's collection of means and variances, in the order of the layers: who paints in tiles feeds them."""
+"""The graph's collection of means and variances, in the order of the layers; tiles are fed with them."""
 
 _EPSILON = 1e-5
 

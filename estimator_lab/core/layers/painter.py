@@ -13,6 +13,7 @@ from estimator_lab.core.layers.instance_norm import InstanceNorm
 from estimator_lab.tf1 import Tensor, tf
 
 _SCOPE = 'painter'
+_FIRST_SIDE, _LAST_SIDE = 5, 5  # of the kernels that see pixels; all others are 3x3
 _STEEPNESS = 4.0  # of the sigmoid at mid-grey, where a photo then comes out as it went in
 _PHOTO_AT_FIRST = 0.1  # of what a last kernel usually begins with
 
@@ -33,17 +34,15 @@ class Painter:
     def __init__(self, channels: int, filters: Sequence[int], blocks: int, styles: int) -> None:
         last = filters[-1]
         self._down = [
-            _Layer(f'down_{n}', count, 5 if n == 1 else 3, styles, stride=2)
+            _Layer(f'down_{n}', count, _FIRST_SIDE if n == 1 else 3, styles, stride=2)
             for n, count in enumerate(filters, 1)
         ]
         self._residual = [
             tuple(_Layer(f'residual_{n}{part}', last, 3, styles) for part in 'ab')
             for n in range(1, blocks + 1)
         ]
-        self._up = [
-            _Layer(f'up_{n}', count, 3, styles) for n, count in enumerate(reversed(filters[:-1]), 1)
-        ]
-        self._picture = _Layer('picture', channels, 5, 0)
+        self._up = [_Layer(f'up_{n}', count, 3, styles) for n, count in enumerate(reversed(filters[:-1]), 1)]
+        self._picture = _Layer('picture', channels, _LAST_SIDE, 0)
 
     def __call__(self, photos: Tensor, mix: Tensor) -> tuple[Tensor, dict[str, Endpoint]]:
         """Returns the paintings and the endpoints.
@@ -76,6 +75,20 @@ class Painter:
             change, _ = self._picture(_doubled(maps, sizes.pop()), mix)
             change = tf.reshape(change, tf.shape(photos))
             return tf.sigmoid(_STEEPNESS * (photos - 0.5) + change), endpoints
+
+
+def reach_of(filters: Sequence[int], blocks: int) -> int:
+    """Returns how many pixels away what a painted pixel depends on may lie, but for means and variances.
+
+    Args:
+      filters: of the `Painter`.
+      blocks: the same.
+    """
+    halvings = len(filters)
+    down = _FIRST_SIDE // 2 + sum(2**n for n in range(1, halvings))
+    up = sum(2**n for n in range(1, halvings)) + _LAST_SIDE // 2
+    # Where pixels were repeated, one more of those may count.
+    return down + 2 * blocks * 2**halvings + up + 2**halvings
 
 
 class _Layer:

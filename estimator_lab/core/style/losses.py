@@ -1,9 +1,9 @@
 """Losses of a painted picture, by what a trained network perceives of it.
 
-Gatys, Ecker and Bethge (2016), 'Image style transfer using convolutional neural networks'; Johnson, Alahi and
-Fei-Fei (2016), 'Perceptual losses for real-time style transfer and super-resolution', section 3.2. Activations
-of one network are thousands of times those of another, and so are squares of them. Each term is therefore
-relative, a choice of the layers' weights: 1 is what a picture of nothing would get.
+Gatys, Ecker and Bethge (2016), 'Image style transfer using convolutional neural networks'; Johnson, Alahi
+and Fei-Fei (2016), 'Perceptual losses for real-time style transfer and super-resolution', section 3.2. The
+activations of one network may be thousands of times those of another. Each term is therefore relative, which
+is a choice of the layers' weights: 1 is what a picture would get in which nothing is perceived.
 """
 
 from collections.abc import Mapping

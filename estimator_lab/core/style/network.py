@@ -15,11 +15,13 @@ _SEED = 2016
 
 # What a network is made of between pixels and a layer. None of these reads or writes anything.
 OPERATIONS = frozenset(
-    'Add AddN AddV2 AvgPool BatchMatMulV2 BiasAdd Cast Concat ConcatV2 Const Conv2D DepthwiseConv2dNative '
-    'Elu ExpandDims FusedBatchNorm FusedBatchNormV2 FusedBatchNormV3 Identity LeakyRelu MatMul MaxPool '
-    'Maximum Mean MirrorPad Minimum Mul Neg NoOp Pack Pad PadV2 Placeholder RealDiv Relu Relu6 Reshape '
-    'Rsqrt Select SelectV2 Selu Shape Sigmoid Softplus Softsign Square SquaredDifference Squeeze '
-    'StridedSlice Sub Sum Tanh Tile Transpose'.split()
+    (
+        'Add AddN AddV2 AvgPool BatchMatMulV2 BiasAdd Cast Concat ConcatV2 Const Conv2D DepthwiseConv2dNative '
+        'Elu ExpandDims FusedBatchNorm FusedBatchNormV2 FusedBatchNormV3 Identity LeakyRelu MatMul MaxPool '
+        'Maximum Mean MirrorPad Minimum Mul Neg NoOp Pack Pad PadV2 Placeholder RealDiv Relu Relu6 Reshape '
+        'Rsqrt Select SelectV2 Selu Shape Sigmoid Softplus Softsign Square SquaredDifference Squeeze '
+        'StridedSlice Sub Sum Tanh Tile Transpose'
+    ).split()  # noqa: SIM905 - a list would fill a page
 )
 
 Perceive = Callable[[Tensor, Sequence[str]], dict[str, Tensor]]
@@ -48,7 +50,7 @@ class PerceptualNetwork:
         They are local variables, which nobody trains and no checkpoint holds.
         """
         with tf.variable_scope('perceptual'):
-            values = {f'{name}:0': _frozen(value) for name, value in self.weights.items()}
+            values = {f'{name}:0': frozen(value) for name, value in self.weights.items()}
 
         def perceive(pictures: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
             found = tf.import_graph_def(
@@ -62,8 +64,8 @@ class PerceptualNetwork:
         return perceive
 
 
-def _frozen(value: np.ndarray) -> Tensor:
-    """Returns a variable's value. It is not in the graph, which is written down with each checkpoint."""
+def frozen(value: np.ndarray) -> Tensor:
+    """Returns the value of a local variable: values in the graph would be written with each checkpoint."""
 
     def initial() -> Tensor:
         first = tf.py_func(lambda: value, [], tf.float32)

@@ -23,6 +23,11 @@ FILE = 'style.npz'
 
 _ABOUT = 'about'
 _GRAPH = 'graph'
+_LONGEST_REASON = 200
+_UNUSABLE = (
+    *(OSError, EOFError, zipfile.BadZipFile, DecodeError),
+    *(ValueError, LookupError, TypeError, AttributeError, RuntimeError),
+)
 _MOST_NODES = 10_000
 _MOST_LAYERS = 100
 _RANDOM_CONTENT = 'conv3'
@@ -82,11 +87,9 @@ def load_teacher(path: Path) -> Teacher:
     try:
         with open_regular(path) as file, zipfile.ZipFile(file) as archive:
             return _loaded(archive)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, EOFError) as error:
-        reason = error
-    except (zipfile.BadZipFile, DecodeError, RecursionError) as error:
-        reason = error
-    raise DataError(f'{path} holds no style that can be used: {str(reason).rstrip(".")[:200]}.')
+    except _UNUSABLE as error:
+        reason = str(error).rstrip('.')[:_LONGEST_REASON]
+        raise DataError(f'{path} holds no style that can be used: {reason}.') from error
 
 
 def _loaded(archive: zipfile.ZipFile) -> Teacher:
@@ -120,7 +123,9 @@ def _check_graph(graph: Any) -> None:
             raise ValueError(f'its graph has the operation {node.op[:40]!r}')
 
 
-def targets_of(network: PerceptualNetwork, picture: np.ndarray, layers: Sequence[str]) -> dict[str, np.ndarray]:
+def targets_of(
+    network: PerceptualNetwork, picture: np.ndarray, layers: Sequence[str]
+) -> dict[str, np.ndarray]:
     """Returns the Gram matrices of a picture by layer, float32 [maps, maps].
 
     Args:
