@@ -116,13 +116,14 @@ def open_lesson(model: Model, params: Any, model_dir: Path, previous: Record | N
             raise FlagError(f'--hparams={name} has more than {_LONGEST_PLACE} letters: name a folder.')
     path = model_dir / FILE
     if previous is None or previous.model != model.name or not path.exists():
-        return _new_lesson(params)
+        return make_lesson(params)
     teacher = load_teacher(path)
     _check_unchanged(params, previous, teacher, model_dir)
     return Lesson(teacher, tuple(previous.hparams.get('styles', ())))
 
 
-def _new_lesson(params: Any) -> Lesson:
+def make_lesson(params: Any) -> Lesson:
+    """Returns what a painter learns by its parameters, those of `open_lesson`; it raises the same errors."""
     styles = read_styles(params.style_image)
     channels = params.image_shape[2]
     pictures = [style.picture(channels, params.style_size) for style in styles] or [pattern(channels)]
@@ -270,6 +271,7 @@ class _FolderSource:
         trained = self._trained
         height, width, channels = shape
         own = trained.shape.channels
+        tf.set_random_seed(0)  # nothing is drawn, but --deterministic asks for one
         tf.train.get_or_create_global_step()
         pictures = tf.placeholder(tf.float32, [None, *shape], IMAGE)
         seen = tf.tile(pictures, [1, 1, 1, own]) if channels == 1 else pictures
@@ -300,7 +302,7 @@ def _check_unchanged(params: Any, previous: Record, teacher: Teacher, model_dir:
     """Raises FlagError if a run that goes on is given other pictures, or another network."""
     found = {}
     if params.perceptual != previous.hparams.get('perceptual', ''):
-        fresh = _new_lesson(dataclasses.replace(params, style_image='')).teacher
+        fresh = make_lesson(dataclasses.replace(params, style_image='')).teacher
         found['perceptual'] = fresh.origin['perceptual']
     if params.style_image != previous.hparams.get('style_image', '') or _are_there(params.style_image):
         found['style_image'] = _digest_of(read_styles(params.style_image))

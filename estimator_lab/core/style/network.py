@@ -14,15 +14,19 @@ RANDOM_LAYERS = {'conv1': 32, 'conv2': 64, 'conv3': 128, 'conv4': 128}
 _SEED = 2016
 
 # What a network is made of between pixels and a layer. None of these reads or writes anything.
-OPERATIONS = frozenset(
-    (
-        'Add AddN AddV2 AvgPool BatchMatMulV2 BiasAdd Cast Concat ConcatV2 Const Conv2D DepthwiseConv2dNative '
-        'Elu ExpandDims FusedBatchNorm FusedBatchNormV2 FusedBatchNormV3 Identity LeakyRelu MatMul MaxPool '
-        'Maximum Mean MirrorPad Minimum Mul Neg NoOp Pack Pad PadV2 Placeholder RealDiv Relu Relu6 Reshape '
-        'Rsqrt Select SelectV2 Selu Shape Sigmoid Softplus Softsign Square SquaredDifference Squeeze '
-        'StridedSlice Sub Sum Tanh Tile Transpose'
-    ).split()  # noqa: SIM905 - a list would fill a page
+_ELEMENTWISE = (
+    'Add AddN AddV2 BiasAdd Cast Elu Identity LeakyRelu Maximum Minimum Mul Neg NoOp RealDiv Relu Relu6 '
+    'Rsqrt Select SelectV2 Selu Sigmoid Softplus Softsign Square SquaredDifference Sub Tanh'
 )
+_OF_MAPS = (
+    'AvgPool BatchMatMulV2 Conv2D DepthwiseConv2dNative FusedBatchNorm FusedBatchNormV2 FusedBatchNormV3 '
+    'MatMul MaxPool Mean Sum'
+)
+_OF_SHAPES = (
+    'Concat ConcatV2 Const ExpandDims MirrorPad Pack Pad PadV2 Placeholder Reshape Shape Squeeze '
+    'StridedSlice Tile Transpose'
+)
+OPERATIONS = frozenset(f'{_ELEMENTWISE} {_OF_MAPS} {_OF_SHAPES}'.split())
 
 Perceive = Callable[[Tensor, Sequence[str]], dict[str, Tensor]]
 """(pictures, names of layers) -> what each layer makes of them, float32 [batch, height, width, maps]."""
