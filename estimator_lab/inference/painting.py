@@ -100,13 +100,13 @@ def painted_batches(trained: Trained, images: Order, report: InputReport) -> Gen
                 reason = error
             if member.problem:
                 reason = BadExampleError(member.problem)
-            report.count(member, reason)
+            report.count(scheduled.member, reason)
             if reason or photo is None:
-                yield Predicted([], [BadExample(0, member.key, str(reason))], {keys.PAINTED: none})
+                yield Predicted([], [BadExample(0, scheduled.member.key, str(reason))], {keys.PAINTED: none})
                 continue
             pixels = np.asarray(photo.convert('L' if artist.channels == 1 else 'RGB'))
             painted = artist.paint(pixels.reshape(photo.height, photo.width, artist.channels))
-            yield Predicted([member.key], [], {keys.PAINTED: painted[np.newaxis]})
+            yield Predicted([scheduled.member.key], [], {keys.PAINTED: painted[np.newaxis]})
     report.raise_error()
 
 

@@ -72,7 +72,7 @@ class Params(TrainingParams):
     )
     content_weight: float = hparam(1.0, 'of the content loss, 0 or more', lambda v: v >= 0)
     style_weight: float = hparam(5.0, 'of the style loss, 0 or more', lambda v: v >= 0)
-    tv_weight: float = hparam(1.0, 'of the total variation, 0 or more', lambda v: v >= 0)
+    tv_weight: float = hparam(5.0, 'of the total variation, 0 or more', lambda v: v >= 0)
     filters: str = hparam(
         '16-32-64',
         'filters of the convolutions, each of which halves the picture',

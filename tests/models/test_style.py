@@ -1,4 +1,5 @@
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -212,7 +213,8 @@ def test_a_run_that_was_stopped_goes_on_exactly_without_its_picture(tmp_path):
 
 def test_it_learns_in_one_process(tmp_path, monkeypatch):
     style_picture(tmp_path)
-    cluster = '{"cluster": {"chief": ["a:1"], "worker": ["b:1"], "ps": ["c:1"]}, "task": {"type": "chief", "index": 0}}'
+    jobs = {'chief': ['a:1'], 'worker': ['b:1'], 'ps': ['c:1']}
+    cluster = json.dumps({'cluster': jobs, 'task': {'type': 'chief', 'index': 0}})
     monkeypatch.setenv('TF_CONFIG', cluster)
     with pytest.raises(FlagError, match='--model=style learns in one process, but TF_CONFIG names a cluster'):
         Experiment(settings(tmp_path, distribution='parameter_server'), lambda line: None)
