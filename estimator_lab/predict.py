@@ -77,8 +77,8 @@ def main(arguments: list[str]) -> int:
 
     trained = open_trained(Path(FLAGS.model_dir))
     trained = as_asked(trained, FLAGS.style, FLAGS.strength, FLAGS.preserve_colour)
-    if trained.model.paints and not FLAGS.output:
-        raise FlagError('--output is missing: the new folder for the paintings.')
+    if trained.model.paints:
+        _check_painting()
     wanted = trained.kind.wanted
     examples = ExampleInput([*arguments, *FLAGS.data], warn, wanted)
     table = Table(trained, FLAGS.top)
@@ -92,6 +92,15 @@ def main(arguments: list[str]) -> int:
         silence(sys.stdout)
         return 0
     return _conclude(report, examples.paths)
+
+
+def _check_painting() -> None:
+    if not FLAGS.output:
+        raise FlagError('--output is missing: the new folder for the paintings.')
+    if FLAGS.decode:
+        raise FlagError(
+            f'--decode={FLAGS.decode} scales images, but paintings have the size of their photos.'
+        )
 
 
 def _batches(

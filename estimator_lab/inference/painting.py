@@ -13,7 +13,7 @@ from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentenc
 from estimator_lab.core import keys
 from estimator_lab.core.hparams import sizes
 from estimator_lab.core.layers.instance_norm import STATISTICS
-from estimator_lab.core.layers.painter import reach_of
+from estimator_lab.core.layers.painter import SMALLEST_SIDE, reach_of
 from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.images.decode import open_image
 from estimator_lab.data.order.order import Order
@@ -172,15 +172,19 @@ class Artist:
           photo: uint8 [height, width, channels].
         """
         height, width, _ = photo.shape
+        if min(height, width) < SMALLEST_SIDE:
+            margins = [(0, max(SMALLEST_SIDE - side, 0)) for side in (height, width)]
+            return self.paint(np.pad(photo, [*margins, (0, 0)], 'edge'))[:height, :width]
         if height * width <= WHOLE_PIXELS:
             return to_bytes(self._run(self._painted, photo))
         scale = (WHOLE_PIXELS / (height * width)) ** 0.5
         small = Image.fromarray(photo[:, :, 0] if self.channels == 1 else photo).resize(
             (max(int(width * scale), 1), max(int(height * scale), 1)), Image.Resampling.BOX
         )
-        return self.paint_tiles(photo, np.asarray(small).reshape(small.height, small.width, self.channels))
+        pixels = np.asarray(small).reshape(small.height, small.width, self.channels)
+        return self.paint_tiles(photo, pixels, _TILE)
 
-    def paint_tiles(self, photo: np.ndarray, small: np.ndarray, side: int = _TILE) -> np.ndarray:
+    def paint_tiles(self, photo: np.ndarray, small: np.ndarray, side: int) -> np.ndarray:
         """Returns the painting of a photo, made in tiles.
 
         Args:

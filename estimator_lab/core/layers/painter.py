@@ -12,6 +12,9 @@ from estimator_lab.core.endpoints import Endpoint
 from estimator_lab.core.layers.instance_norm import InstanceNorm
 from estimator_lab.tf1 import Tensor, tf
 
+SMALLEST_SIDE = 2
+"""Pixels that a photo needs across and down: as many as the first kernel sees beyond a border."""
+
 _SCOPE = 'painter'
 _FIRST_SIDE, _LAST_SIDE = 5, 5  # of the kernels that see pixels; all others are 3x3
 _STEEPNESS = 4.0  # of the sigmoid at mid-grey, where a photo then comes out as it went in
