@@ -80,7 +80,7 @@ class Params(TrainingParams):
         structural=True,
     )
     blocks: int = hparam(4, 'residual blocks, 0 or more', lambda v: v >= 0, structural=True)
-    learning_rate: float = hparam(0.003, 'initial learning rate, above 0', lambda v: v > 0)
+    learning_rate: float = hparam(0.001, 'initial learning rate, above 0', lambda v: v > 0)
     mix: str = hparam(
         '',
         "what is painted: a style's name, or shares of some, such as a:0.3+b:0.7; '' for the first",

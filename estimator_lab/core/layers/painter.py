@@ -16,7 +16,7 @@ SMALLEST_SIDE = 2
 """Pixels that a photo needs across and down: as many as the first kernel sees beyond a border."""
 
 _SCOPE = 'painter'
-_FIRST_SIDE, _LAST_SIDE = 5, 5  # of the kernels that see pixels; all others are 3x3
+_FIRST_SIDE, _LAST_SIDE = 5, 3  # of the kernels that see pixels; all others are 3x3
 _STEEPNESS = 4.0  # of the sigmoid at mid-grey, where a photo then comes out as it went in
 _PHOTO_AT_FIRST = 0.1  # of what a last kernel usually begins with
 
