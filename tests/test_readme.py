@@ -42,7 +42,7 @@ SHORTER = {'image_size': '8', 'epochs': None, 'max_steps': None, 'batch_size': '
 # A label can be dreamed by a network that was trained for it, for many minutes; files of weights are others'.
 ONLY_FLAGS = ('estimator_lab.dream', 'estimator_lab.import_weights')
 # What needs other machines, or weights that others publish.
-ELSEWHERE = re.compile(r'--distribution|--warm_start=.*\.(ckpt|h5)$')
+ELSEWHERE = re.compile(r'--distribution|--warm_start=.*\.(ckpt|h5)$|--hparams=.*\bperceptual=')
 OUTPUTS = ('out', 'output')
 PLACEHOLDERS = {'ARCHIVE': 'ARCHIVE.tar'}
 
@@ -67,7 +67,7 @@ class World:
             name = name_of(argument)
             if name in OUTPUTS or (name == 'model_dir' and makes_models):
                 continue
-            for file in (argument.partition('=')[2] if name else argument).split(','):
+            for file in re.split('[,+]', style_images(argument) if name == 'hparams' else value_of(argument)):
                 if not matches(file):
                     self._make(name, Path(file.replace('*', '0')), is_folder=file.endswith('/'))
 
@@ -85,9 +85,19 @@ class World:
         elif path.suffix == '.py':
             path.write_text('import tensorflow as tf\n')
         elif path.suffix == '.jpg':
-            path.write_bytes(encoded(picture(1), 'JPEG'))
+            path.write_bytes(encoded(picture(1, 48, 64), 'JPEG'))
         elif path.suffix == '.txt':
             path.write_text(''.join(f'n{number:06}\n' for number in range(4)))
+
+
+def value_of(argument):
+    """Returns 'x.tar' for '--data=x.tar', and what is no flag as it is."""
+    return argument.partition('=')[2] if name_of(argument) else argument
+
+
+def style_images(hparams):
+    """Returns the pictures that hyper-parameters name, with + between them."""
+    return (re.search(r'\bstyle_image=([^,]+)', hparams) or ['', ''])[1]
 
 
 def matches(pattern):

@@ -222,3 +222,16 @@ def test_it_learns_in_one_process(tmp_path, monkeypatch):
 
 def test_it_is_declared():
     assert find_model('style').paints and not find_model('style').labelled
+
+
+def test_a_run_can_begin_with_the_kernels_of_another_style(style_dir, tmp_path):
+    """Of two styles there, one here: scales and shifts are new."""
+    style_picture(tmp_path)
+    experiment = Experiment(settings(tmp_path, warm_start=style_dir, max_steps=1), lambda line: None)
+    start = experiment.warm_start
+    assert 'painter/down_1/kernel' in start.taken and 'painter/picture/bias' in start.taken
+    assert set(start.new) == {
+        f'painter/{layer}/{part}'
+        for layer in ('down_1', 'down_2', 'residual_1a', 'residual_1b', 'up_1')
+        for part in ('scale', 'shift')
+    }
