@@ -70,8 +70,8 @@ def open_warm_start(path: Path, plan: Plan) -> WarmStart:
     """Returns what a run can take over from another folder, or from a file of weights.
 
     All of the network's variables are taken from a folder with the same labels and tokens. Otherwise those
-    are new whose size depends on the number of labels, the head, of tokens, their vectors, or of styles. A file does
-    not say which labels it was trained for.
+    are new whose size depends on the number of labels, the head, of tokens, their vectors, or of styles. A
+    file does not say which labels it was trained for.
 
     Args:
       path: the other model_dir; or the file, as `open_weight_file` takes it.
