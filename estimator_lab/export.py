@@ -18,6 +18,16 @@ FLAGS = flags.FlagValues()
 
 flags.DEFINE_string('model_dir', None, 'the folder in which the model was trained', flag_values=FLAGS)
 flags.DEFINE_string('out', None, 'where the SavedModel goes; default MODEL_DIR/export', flag_values=FLAGS)
+flags.DEFINE_string(
+    'style',
+    None,
+    'of paintings: a style, or shares such as a:0.3+b:0.7; default: the first',
+    flag_values=FLAGS,
+)
+flags.DEFINE_float(
+    'strength', None, 'of paintings: their share, the rest is the photo, in [0, 1]', flag_values=FLAGS
+)
+flags.DEFINE_bool('preserve_colour', None, "of paintings: keep the photo's colours", flag_values=FLAGS)
 flags.DEFINE_bool('tflite', False, 'write model.tflite as well, which takes pixels', flag_values=FLAGS)
 
 _USAGE = """Writes a trained model as a SavedModel, which needs nothing but TensorFlow to run.
@@ -27,7 +37,11 @@ _USAGE = """Writes a trained model as a SavedModel, which needs nothing but Tens
 
 Its signature serving_default takes encoded images and scales them itself, pixels:serving_default pixels."""
 _ARGUMENTS = ''
-_GROUPS = {'Model': ['model_dir'], 'Output': ['out', 'tflite']}
+_GROUPS = {
+    'Model': ['model_dir'],
+    'Paintings': ['style', 'strength', 'preserve_colour'],
+    'Output': ['out', 'tflite'],
+}
 
 
 def main() -> int:
@@ -37,9 +51,11 @@ def main() -> int:
 
     from estimator_lab.data.images.kind import IMAGES
     from estimator_lab.inference.model import open_trained
-    from estimator_lab.inference.serving import export_saved_model, to_tflite
+    from estimator_lab.inference.painting import as_asked
+    from estimator_lab.inference.serving import export_saved_model, tflite_signature, to_tflite
 
     trained = open_trained(Path(FLAGS.model_dir))
+    trained = as_asked(trained, FLAGS.style, FLAGS.strength, FLAGS.preserve_colour)
     if FLAGS.tflite and trained.kind is not IMAGES:
         raise FlagError(
             f'--tflite is for images, but --model_dir={FLAGS.model_dir} takes {trained.kind.noun}.'
@@ -49,7 +65,7 @@ def main() -> int:
     say(f'Exported         {trained.model.name} at step {trained.step}: {saved_model}')
     _describe(trained)
     if FLAGS.tflite:
-        model = to_tflite(saved_model)
+        model = to_tflite(saved_model, tflite_signature(trained.model))
         path = saved_model / 'model.tflite'
         with writing('out', path):
             path.write_bytes(model)
@@ -66,6 +82,11 @@ def _describe(trained: 'Trained') -> None:
         say(f'Signature        {serving.ENCODED_SIGNATURE} <- the post-order arrays of docs/recursive.md')
         return
     height, width, channels = trained.shape
+    if trained.model.paints:
+        say('Signatures')
+        for name, text in serving.PAINTER_SIGNATURES.items():
+            say(f'  {name:<22} {text}')
+        return
     inputs = {
         serving.ENCODED_SIGNATURE: f'{serving.IMAGE_BYTES}, string [n]: JPEG or PNG files',
         serving.PIXELS_SIGNATURE: f'{serving.PIXELS}, float32 [n, {height}, {width}, {channels}] in [0, 1]',

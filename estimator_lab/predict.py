@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -14,7 +14,9 @@ from estimator_lab.console.progress import progress_of, say, silence, warn, why_
 from estimator_lab.errors import DataError, FlagError, LabError
 
 if TYPE_CHECKING:
+    from estimator_lab.data.pipeline.paths import ExampleInput
     from estimator_lab.data.pipeline.report import InputReport
+    from estimator_lab.inference.model import Trained
     from estimator_lab.inference.prediction import Predicted, Table
     from estimator_lab.inference.prediction_files import PredictionFiles, WriteRow
 
@@ -33,6 +35,16 @@ flags.DEFINE_integer('top', 1, 'labels in a row, the most probable first', lower
 flags.DEFINE_string('out', None, 'file for the rows; default: standard output', flag_values=FLAGS)
 flags.DEFINE_string('files', None, 'new folder for vectors (npz) and pictures (PNG)', flag_values=FLAGS)
 flags.DEFINE_alias('output', 'files', flag_values=FLAGS)  # as it was called
+flags.DEFINE_string(
+    'style',
+    None,
+    'of paintings: a style, or shares such as a:0.3+b:0.7; default: the first',
+    flag_values=FLAGS,
+)
+flags.DEFINE_float(
+    'strength', None, 'of paintings: their share, the rest is the photo, in [0, 1]', flag_values=FLAGS
+)
+flags.DEFINE_bool('preserve_colour', None, "of paintings: keep the photo's colours", flag_values=FLAGS)
 
 _USAGE = """Says what a trained model sees in images: a row for each, in their order, as soon as it is known.
 
@@ -41,11 +53,13 @@ _USAGE = """Says what a trained model sees in images: a row for each, in their o
 
 Arguments are images, folders of them at any depth, tar archives, plain or compressed, and '-' for standard
 input, which holds an archive or one image. What can't be decoded has a row that says why ('problem').
+Of --model=style the pictures are painted, each in its own size, and --output=DIR gets them.
 Of a model of trees they are texts of a tree a line, archives of trees, and folders of .tree files."""
 _ARGUMENTS = '[IMAGE|FOLDER|TAR...]'
 _GROUPS = {
     'Model': ['model_dir'],
     'Images': ['data', 'decode', 'batch_size'],
+    'Paintings': ['style', 'strength', 'preserve_colour'],
     'Output': ['format', 'top', 'out', 'files'],
 }
 
@@ -61,13 +75,18 @@ def main(arguments: list[str]) -> int:
     from estimator_lab.data.pipeline.report import InputReport
     from estimator_lab.inference.memory import check_use
     from estimator_lab.inference.model import open_trained
-    from estimator_lab.inference.prediction import Table, predicted_batches
+    from estimator_lab.inference.painting import as_asked
+    from estimator_lab.inference.prediction import Table
     from estimator_lab.inference.prediction_files import PredictionFiles
 
     if FLAGS.out:
         check_no_input('out', Path(FLAGS.out), [*arguments, *FLAGS.data])
     trained = open_trained(Path(FLAGS.model_dir))
-    check_use(trained.reader, FLAGS.batch_size)
+    trained = as_asked(trained, FLAGS.style, FLAGS.strength, FLAGS.preserve_colour)
+    if trained.model.paints:
+        _check_painting()
+    else:
+        check_use(trained.reader, FLAGS.batch_size)
     wanted = trained.kind.wanted
     examples = ExampleInput([*arguments, *FLAGS.data], warn, wanted)
     table = Table(trained, FLAGS.top)
@@ -77,9 +96,7 @@ def main(arguments: list[str]) -> int:
     if FLAGS.out:  # else the rows themselves tell
         progress = stack.enter_context(progress_of('Predicting', wanted.noun, lambda: examples.share))
     report = InputReport(say=lambda line: None, wanted=wanted, progress=progress)
-    batches = predicted_batches(
-        trained, examples, trained.reader_with(FLAGS.decode), FLAGS.batch_size, report
-    )
+    batches = _batches(trained, examples, report)
     try:
         with stack, _rows_stream() as stream, contextlib.closing(batches):
             _write(batches, table, files, stream)
@@ -87,6 +104,26 @@ def main(arguments: list[str]) -> int:
         silence(sys.stdout)
         return 0
     return _conclude(report, examples.paths)
+
+
+def _check_painting() -> None:
+    if not FLAGS.files:
+        raise FlagError('--files is missing: the new folder for the paintings.')
+    if FLAGS.decode:
+        raise FlagError(
+            f'--decode={FLAGS.decode} scales images, but paintings have the size of their photos.'
+        )
+
+
+def _batches(
+    trained: 'Trained', examples: 'ExampleInput', report: 'InputReport'
+) -> 'Generator[Predicted, None, None]':
+    from estimator_lab.inference.painting import painted_batches
+    from estimator_lab.inference.prediction import predicted_batches
+
+    if trained.model.paints:
+        return painted_batches(trained, examples, report)
+    return predicted_batches(trained, examples, trained.reader_with(FLAGS.decode), FLAGS.batch_size, report)
 
 
 def _write(

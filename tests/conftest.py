@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.archive_files import small_archive
+from tests.archive_files import encoded, picture, small_archive
 from tests.places import ROOT, test_data
 
 _SET_BY_TF1 = ('TF_CPP_MIN_LOG_LEVEL', 'TF_ENABLE_ONEDNN_OPTS', 'TF_USE_LEGACY_KERAS')
@@ -128,6 +128,30 @@ def cnn_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         image_size=8,
         hparams='filters=2,dense_units=8',
         save_checkpoints_steps=100,
+    )
+    Experiment(settings, lambda line: None).train()
+    return settings.model_dir
+
+
+@pytest.fixture(scope='session')
+def style_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model_dir of a painter of two styles, ink and oil, after 3 steps; not to be changed."""
+    from estimator_lab.training.experiment import Experiment
+    from estimator_lab.training.settings import Settings
+
+    folder = tmp_path_factory.mktemp('style')
+    (folder / 'styles').mkdir()
+    for seed, name in enumerate(('ink', 'oil')):
+        (folder / 'styles' / f'{name}.png').write_bytes(encoded(picture(seed, 40, 50)))
+    settings = Settings(
+        model='style',
+        data=[str(small_archive(folder))],
+        model_dir=folder / 'model',
+        batch_size=6,
+        max_steps=3,
+        image_size=16,
+        channels=3,
+        hparams=f'filters=3-4,blocks=1,learning_rate=0.1,style_image={folder / "styles"}',
     )
     Experiment(settings, lambda line: None).train()
     return settings.model_dir

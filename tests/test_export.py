@@ -1,3 +1,4 @@
+import io
 import re
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from estimator_lab import export
 from estimator_lab.console import command
@@ -171,3 +173,36 @@ def test_mistakes_get_one_sentence(cnn_dir, run_export, arguments, status, sente
     found, _, err = run_export(*(a.replace('MODEL', str(cnn_dir)) for a in arguments))
     assert found == status
     assert err.startswith(f'error: {sentence}') and err.count('\n') == 1
+
+
+def test_a_painter_gives_jpeg_files_for_jpeg_files(style_dir, tmp_path, run_export):
+    from estimator_lab.inference.painting import Artist, as_asked
+
+    status, out, _ = run_export(
+        *(f'--model_dir={style_dir}', f'--out={tmp_path}', '--tflite', '--style=oil', '--strength=0.5')
+    )
+    assert status == 0 and 'image_bytes, string [n]: JPEG or PNG files of one size -> painted_bytes' in out
+    folder = Path(re.search(r'^Exported +style at step 3: (\S+)$', out, re.MULTILINE)[1])
+    photo = picture(7, 33, 20)
+    pixels = np.asarray(photo)
+    with Artist(as_asked(open_trained(style_dir), 'oil', 0.5, None)) as artist:
+        wanted = artist.paint(pixels).astype(int)
+
+    found = run_signature(folder, 'serving_default', {'image_bytes': np.array([encoded(photo)], object)})
+    assert list(found) == ['painted_bytes'] and found['painted_bytes'][0].startswith(b'\xff\xd8')
+    with Image.open(io.BytesIO(found['painted_bytes'][0])) as painted:
+        assert painted.size == photo.size
+        assert np.abs(np.asarray(painted) - wanted).mean() < 12, 'but for what JPEG loses'
+    found = run_signature(folder, 'pixels:painted', {'image': to_unit_range(pixels)[np.newaxis]})
+    assert np.abs(np.rint(255 * found['painted'][0]) - wanted).max() <= 1
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', message='(?s).*tf.lite.Interpreter is deprecated')
+        interpreter = tf.lite.Interpreter(model_content=(folder / 'model.tflite').read_bytes())
+    found = interpreter.get_signature_runner('pixels:painted')(image=to_unit_range(pixels)[np.newaxis])
+    assert np.abs(np.rint(255 * found['painted'][0]) - wanted).max() <= 2
+
+
+def test_strength_of_what_does_not_paint(cnn_dir, run_export):
+    status, _, err = run_export(f'--model_dir={cnn_dir}', '--strength=0.5')
+    assert status == 2 and '--strength and --preserve_colour are for paintings' in err

@@ -140,3 +140,26 @@ def test_a_pipe_in_and_a_pipe_that_closes(cnn_dir, archive, tmp_path):
         assert process.wait(300) == 0
     assert process.stderr.read() == b''
     process.stderr.close()
+
+
+def test_paintings_in_their_photos_sizes(style_dir, folder, tmp_path, capsys):
+    from PIL import Image
+
+    out = tmp_path / 'out'
+    status = invoke(predict, f'--model_dir={style_dir}', f'--output={out}', '--style=oil', str(folder))
+    said, err = capsys.readouterr()
+    assert status == 0
+    rows = table(said)
+    assert [row['problem'] for row in rows] == ['', 'not an image in a known format', '']
+    assert rows[1]['painted'] == '' and err.startswith('1 of 3')
+    for row, name in ((rows[0], 'a.png'), (rows[2], 'c.png')):
+        assert row['key'] == str(folder / name)
+        with Image.open(out / row['painted']) as painted, Image.open(folder / name) as photo:
+            assert painted.size == photo.size and painted.mode == 'RGB'
+
+
+def test_paintings_need_a_folder(style_dir, folder, capsys):
+    assert invoke(predict, f'--model_dir={style_dir}', str(folder)) == 2
+    assert '--output is missing: the new folder for the paintings.' in capsys.readouterr().err
+    assert invoke(predict, f'--model_dir={style_dir}', '--output=x', '--decode=fast', str(folder)) == 2
+    assert '--decode=fast' in capsys.readouterr().err

@@ -42,7 +42,8 @@ SHORTER = {'image_size': '8', 'epochs': None, 'max_steps': None, 'batch_size': '
 # A label can be dreamed by a network that was trained for it, for many minutes; files of weights are others'.
 ONLY_FLAGS = ('estimator_lab.dream', 'estimator_lab.import_weights')
 # What needs other machines, or weights that others publish.
-ELSEWHERE = re.compile(r'--distribution|--warm_start=.*\.(ckpt|h5)$')
+ELSEWHERE = re.compile(r'--distribution|--warm_start=.*\.(ckpt|h5)$|--hparams=.*\bperceptual=')
+PAINTINGS = ('wave',)
 OUTPUTS = ('out', 'output')
 PLACEHOLDERS = {'ARCHIVE': 'ARCHIVE.tar'}
 
@@ -53,11 +54,12 @@ class World:
     Args:
       folder: where it is; becomes the current one.
       model_dir: a trained model.
+      painter_dir: one that paints, for folders whose name is of a painting.
     """
 
-    def __init__(self, folder, model_dir):
+    def __init__(self, folder, model_dir, painter_dir):
         self._folder = folder
-        self._model_dir = model_dir
+        self._model_dir, self._painter_dir = model_dir, painter_dir
         self._archive = small_archive(folder).read_bytes()
         self.variables = {}  # of the shell
 
@@ -67,7 +69,7 @@ class World:
             name = name_of(argument)
             if name in OUTPUTS or (name == 'model_dir' and makes_models):
                 continue
-            for file in (argument.partition('=')[2] if name else argument).split(','):
+            for file in re.split('[,+]', style_images(argument) if name == 'hparams' else value_of(argument)):
                 if not matches(file):
                     self._make(name, Path(file.replace('*', '0')), is_folder=file.endswith('/'))
 
@@ -77,7 +79,7 @@ class World:
             path /= 'photo.jpg'
         path.parent.mkdir(parents=True, exist_ok=True)
         if name == 'model_dir':
-            shutil.copytree(self._model_dir, path)
+            shutil.copytree(self._painter_dir if path.name in PAINTINGS else self._model_dir, path)
         elif path.name.endswith('.tar'):
             path.write_bytes(self._archive)
         elif path.name.endswith('.tar.gz'):
@@ -85,9 +87,19 @@ class World:
         elif path.suffix == '.py':
             path.write_text('import tensorflow as tf\n')
         elif path.suffix == '.jpg':
-            path.write_bytes(encoded(picture(1), 'JPEG'))
+            path.write_bytes(encoded(picture(1, 48, 64), 'JPEG'))
         elif path.suffix == '.txt':
             path.write_text(''.join(f'n{number:06}\n' for number in range(4)))
+
+
+def value_of(argument):
+    """Returns 'x.tar' for '--data=x.tar', and what is no flag as it is."""
+    return argument.partition('=')[2] if name_of(argument) else argument
+
+
+def style_images(hparams):
+    """Returns the pictures that hyper-parameters name, with + between them."""
+    return (re.search(r'\bstyle_image=([^,]+)', hparams) or ['', ''])[1]
 
 
 def matches(pattern):
@@ -98,12 +110,12 @@ def matches(pattern):
 
 
 @pytest.fixture(scope='module')
-def world(cnn_dir, tmp_path_factory):
+def world(cnn_dir, style_dir, tmp_path_factory):
     folder = tmp_path_factory.mktemp('world')
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv('XDG_CACHE_HOME', str(folder / 'cache'))
-        made = World(folder, cnn_dir)
+        made = World(folder, cnn_dir, style_dir)
         patch.setattr(listops, 'TRAIN', 24)
         patch.setattr(listops, 'TEST', 12)
         # The built-in faces are taken for drawn already.

@@ -60,7 +60,7 @@ def fresh_seed(features: Features) -> Tensor:
     """
     keys, step = keys_of(features), tf.train.get_or_create_global_step()
     with tf.name_scope('seed'):
-        own = 0 if keys is None else tf.reduce_sum(_hashes(keys[:1]))
+        own = 0 if keys is None else tf.reduce_sum(hashes(keys[:1]))
         return tf.stack([_graph_seed() + own, tf.cast(step, tf.int64)])
 
 
@@ -75,7 +75,7 @@ def fixed_seeds(features: Features, count: Tensor) -> Tensor:
     """
     keys = keys_of(features)
     with tf.name_scope('seeds'):
-        own = tf.range(tf.cast(count, tf.int64)) if keys is None else _hashes(keys)
+        own = tf.range(tf.cast(count, tf.int64)) if keys is None else hashes(keys)
         return tf.stack([tf.fill(tf.shape(own), _graph_seed()), own], axis=1)
 
 
@@ -83,7 +83,7 @@ def _graph_seed() -> Tensor:
     return tf.constant(tf.get_default_graph().seed or 0, tf.int64)
 
 
-def _hashes(keys: Tensor) -> Tensor:
+def hashes(keys: Tensor) -> Tensor:
     """Returns an int64 of each key that depends on the member's name alone, not on where its archive lies."""
     names = tf.strings.regex_replace(keys, '^.*:', '')
     return tf.strings.to_hash_bucket_fast(names, _KEY_HASHES)

@@ -126,7 +126,7 @@ def dependent_variables(module: Any, params: Mapping[str, Any], reader: Reader, 
       module: the model's.
       params: names and values for its model function.
       reader: of its examples.
-      name: of the parameter: 'vocabulary' or 'tokens'.
+      name: of the parameter: 'vocabulary', 'tokens' or 'styles'.
     """
     shapes, others = (
         shapes_of_variables(module, {**params, name: texts}, reader)

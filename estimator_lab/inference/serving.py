@@ -7,7 +7,7 @@ from typing import Any
 
 from estimator_lab.console.tensorflow_errors import no_room_by, reason_of
 from estimator_lab.core import keys
-from estimator_lab.data.images.graph_decode import decode_batch
+from estimator_lab.data.images.graph_decode import decode_batch, decode_in_own_size
 from estimator_lab.data.images.kind import ImageReader
 from estimator_lab.data.images.shape import ImageShape
 from estimator_lab.data.kind import Reader
@@ -31,6 +31,17 @@ ENCODED_SIGNATURE = 'serving_default'
 _UNFINISHED = 'temp-*'  # Estimator's name for a SavedModel that it writes
 PIXELS_SIGNATURE = 'pixels:serving_default'
 """Estimator's name for a model's outputs behind an alternative receiver."""
+
+PAINTED_PIXELS_SIGNATURE = f'pixels:{keys.PAINTED}'
+"""Of a painter: pixels -> pixels; its other signatures give JPEG files."""
+
+PAINTER_SIGNATURES = {
+    ENCODED_SIGNATURE: f'{IMAGE_BYTES}, string [n]: JPEG or PNG files of one size -> '
+    f'{keys.PAINTED_BYTES}: JPEG files of that size',
+    PAINTED_PIXELS_SIGNATURE: f'{PIXELS}, float32 [n, height, width, channels] in [0, 1] -> {keys.PAINTED}: '
+    'the same',
+}
+"""What those who export a painter are told."""
 
 SAMPLES_SIGNATURE = f'{LATENT}:{keys.SAMPLES}'
 """Of a generator: latent vectors, and labels if it is told them -> PNG files."""
@@ -61,7 +72,8 @@ def _image_receiver(shape: ImageShape, model: Model, params: Any) -> Callable[[]
 
     Returns:
       A function that builds a `ServingInputReceiver` for `image_bytes`, string [n]: JPEG, PNG, BMP or GIF
-      files; as the alternative 'pixels' for `image`, float32 [n, height, width, channels] in [0, 1]; and of a
+      files; as the alternative 'pixels' for `image`, float32 [n, height, width, channels] in [0, 1]; of a
+      painter both in whatever size, which is that of all n; and of a
       generator as the alternative 'latent' for `latent`, float32 [n, latent], with `label`, string [n], if it
       is told them.
     """
@@ -69,7 +81,10 @@ def _image_receiver(shape: ImageShape, model: Model, params: Any) -> Callable[[]
     def receiver() -> Any:
         encoded = tf.placeholder(tf.string, [None], name=IMAGE_BYTES)
         # The same division as in training's input; feeding its result leaves the decoder out.
-        pixels = tf.divide(decode_batch(encoded, shape), float(UINT8_MAX), name=PIXELS)
+        decoded = (
+            decode_in_own_size(encoded, shape.channels) if model.paints else decode_batch(encoded, shape)
+        )
+        pixels = tf.divide(decoded, float(UINT8_MAX), name=PIXELS)
         latent = _latent_inputs(model, params)
         alternatives = {'pixels': {PIXELS: pixels}, **({LATENT: latent} if latent else {})}
         return tf.estimator.export.ServingInputReceiver(
@@ -146,8 +161,17 @@ def export_saved_model(trained: Trained, folder: Path) -> Path:
     return Path(path.decode())
 
 
-def to_tflite(saved_model: Path) -> bytes:
-    """Returns a TensorFlow Lite model of the signature that takes pixels.
+def tflite_signature(model: Model) -> str:
+    """Returns the signature of a model that TensorFlow Lite can run: pixels in, and no files out."""
+    return PAINTED_PIXELS_SIGNATURE if model.paints else PIXELS_SIGNATURE
+
+
+def to_tflite(saved_model: Path, signature: str = PIXELS_SIGNATURE) -> bytes:
+    """Returns a TensorFlow Lite model of one signature.
+
+    Args:
+      saved_model: the folder.
+      signature: one that takes pixels; TensorFlow Lite decodes no files.
 
     Raises:
       LabError: if the network has an operation that TensorFlow Lite lacks.
@@ -156,7 +180,7 @@ def to_tflite(saved_model: Path) -> bytes:
     make = tf.compat.v2.lite.TFLiteConverter.from_saved_model
     try:
         with hushed():
-            return make(str(saved_model), signature_keys=[PIXELS_SIGNATURE]).convert()
+            return make(str(saved_model), signature_keys=[signature]).convert()
     except Exception as error:  # the converter raises all sorts, down to bare Exception
         reason = str(error).strip().partition('\n')[0]
         raise LabError(f'This network cannot be converted to TensorFlow Lite: {reason}.') from error

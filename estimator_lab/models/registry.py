@@ -6,7 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from estimator_lab.core.keys import ACCURACY, RECONSTRUCTION_ERROR, SLICED_WASSERSTEIN, SQUARED_ERROR
+from estimator_lab.core.keys import (
+    ACCURACY,
+    PERCEPTUAL_LOSS,
+    RECONSTRUCTION_ERROR,
+    SLICED_WASSERSTEIN,
+    SQUARED_ERROR,
+)
 from estimator_lab.core.phases import Phase
 from estimator_lab.errors import FlagError
 
@@ -55,6 +61,9 @@ class Model:
       takes_unlabelled: whether it learns from images without labels beside those with.
       judged: whether a classifier can judge its samples: then its parameters have `judge`, and its EVAL adds
         `core.adversarial.quality.Samples` to the graph.
+      paints: whether it makes of a photo a picture of the photo's own size: then its parameters have
+        `style_image`, `perceptual` and what goes with them, and its folder holds a
+        `core.style.teacher.Teacher`.
       declares: whether some of this depends on its parameters: then the module has `declared(params)`, which
         returns what is other than here, by name.
     """
@@ -72,6 +81,7 @@ class Model:
     layered: bool = False
     takes_unlabelled: bool = False
     judged: bool = False
+    paints: bool = False
     declares: bool = False
     published_as: str = ''
 
@@ -174,6 +184,15 @@ MODELS = {
             layered=True,
             judged=True,
             declares=True,
+        ),
+        Model(
+            'style',
+            'estimator_lab.models.style',
+            'a network that paints photos in the style of a picture, or of several',
+            headline=PERCEPTUAL_LOSS,
+            higher_is_better=False,
+            labelled=False,
+            paints=True,
         ),
     )
 }

@@ -8,6 +8,7 @@ import numpy as np
 from estimator_lab.console.outputs import writing
 from estimator_lab.console.progress import Progress, StatusLine
 from estimator_lab.core.display.display import EVALUATION
+from estimator_lab.core.style.teacher import FILE as STYLE_FILE
 from estimator_lab.data.kind import Reader
 from estimator_lab.data.order.archives import Archives
 from estimator_lab.data.order.legs import Leg
@@ -235,6 +236,8 @@ class PhaseTrainer:
             folder.mkdir(parents=True, exist_ok=True)
             if self.plan.run.kind is TREES:
                 write_tokens(folder / TOKENS_FILE, Tokens(self.plan.run.params['tokens']))
+            if self.plan.run.lesson and self.plan.saved is None:
+                self.plan.run.lesson.teacher.save(folder / STYLE_FILE)
             write_record(folder, self.plan.record)
 
     def _prepare(self, switch: StopSwitch) -> None:

@@ -12,6 +12,7 @@ from estimator_lab.data.kinds import KINDS
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.confinement import check_confined
 from estimator_lab.inference.judge import Judge, open_judge
+from estimator_lab.inference.perceptual import Lesson, open_lesson
 from estimator_lab.inference.record import Record, read_record
 from estimator_lab.models.registry import Model, find_model
 from estimator_lab.optimizers import SECOND_ORDER, make_optimizer
@@ -45,6 +46,7 @@ class Run:
       reader: how they become arrays.
       previous: what model_dir said of itself when the run was opened; None for a new one.
       judge: the classifier that judges samples; None for none.
+      lesson: what a painter learns its styles from; None for other models.
     """
 
     settings: Settings
@@ -57,6 +59,7 @@ class Run:
     reader: Reader
     previous: Record | None
     judge: Judge | None = None
+    lesson: Lesson | None = None
 
 
 def open_run(settings: Settings, role: Role, say: Say) -> Run:
@@ -84,6 +87,11 @@ def open_run(settings: Settings, role: Role, say: Say) -> Run:
     inputs = open_inputs(settings, model, kind, previous.vocabulary if previous else None, say)
     params = {**hparams, **data_params(kind, settings, inputs, previous)}
     resolved = resolve(params_class, params)
+    lesson = open_lesson(model, resolved, settings.model_dir, previous)
+    if lesson:
+        _refuse_cluster(role, settings)
+        params['styles'] = lesson.styles
+        resolved = resolve(params_class, params)
     if settings.precision != 'float32' and resolved.optimizer in SECOND_ORDER:
         raise FlagError(make_optimizer(resolved.optimizer, None).cannot(settings.precision))
     model.load().check(resolved)
@@ -92,7 +100,7 @@ def open_run(settings: Settings, role: Role, say: Say) -> Run:
     pretraining = _open_pretraining(phases, settings, inputs, role, say)
     reader = make_reader(kind, settings, params, inputs, [found for found in (inputs, pretraining) if found])
     judge = open_judge(model, resolved)
-    return Run(settings, model, params, phases, inputs, pretraining, kind, reader, previous, judge)
+    return Run(settings, model, params, phases, inputs, pretraining, kind, reader, previous, judge, lesson)
 
 
 def check_kind(kind: Kind, settings: Settings, kinds: Iterable[Kind]) -> None:
@@ -118,6 +126,11 @@ def _check_machine(settings: Settings, role: Role) -> None:
         raise FlagError('--early_stopping takes one process, but TF_CONFIG names a cluster.')
     if settings.deterministic:
         refuse_nondeterminism()
+
+
+def _refuse_cluster(role: Role, settings: Settings) -> None:
+    if role.cluster:
+        raise FlagError(f'--model={settings.model} learns in one process, but TF_CONFIG names a cluster.')
 
 
 def _open_pretraining(

@@ -70,8 +70,8 @@ def open_warm_start(path: Path, plan: Plan) -> WarmStart:
     """Returns what a run can take over from another folder, or from a file of weights.
 
     All of the network's variables are taken from a folder with the same labels and tokens. Otherwise those
-    are new whose size depends on the number of labels, the head, or of tokens, their vectors. A file does
-    not say which labels it was trained for.
+    are new whose size depends on the number of labels, the head, of tokens, their vectors, or of styles. A
+    file does not say which labels it was trained for.
 
     Args:
       path: the other model_dir; or the file, as `open_weight_file` takes it.
@@ -92,6 +92,8 @@ def _from_folder(folder: Path, plan: Plan) -> WarmStart:
         new |= _dependent(plan, 'vocabulary')
     if getattr(source.params, 'tokens', ()) != plan.params.get('tokens', ()):
         new |= _dependent(plan, 'tokens')
+    if len(getattr(source.params, 'styles', ())) != len(plan.params.get('styles', ())):
+        new |= _dependent(plan, 'styles')
     taken = tuple(name for name in shapes if name not in new)
     old = replace(source.record, vocabulary=())
     stored = tf.train.load_checkpoint(source.checkpoint).get_variable_to_shape_map()
@@ -124,5 +126,5 @@ def _shapes(plan: Plan) -> dict[str, list[int]]:
 
 
 def _dependent(plan: Plan, name: str) -> set[str]:
-    """Returns the names of those whose size depends on the number of labels, or of tokens."""
+    """Returns the names of those whose size depends on the number of labels, tokens or styles."""
     return dependent_variables(plan.run.model.load(), plan.params, plan.run.reader, name)

@@ -25,6 +25,7 @@ SMALL = {
     'rbm': {'hidden_units': 6},
     'recurrent': {'layers': '6'},
     'recursive': {'units': 6, 'embedding_units': 5},
+    'style': {'filters': '2', 'blocks': 1},
     # five poolings take more than 8x8
     'vgg': {'image_shape': (32, 32, 1), 'depth': 11, 'filters': 1, 'dense_units': 3, 'batch_norm': True},
 }
@@ -48,6 +49,19 @@ PARAMETER_COUNTS = {
         + 16 * (1 * 16 + 16 * 32 + 32 * 64 + 64 * 128 + 128 * 256)
         + (16 + 32 + 64 + 128 + 256)
         + 4096
+        + 1
+    ),
+    # of grey pictures: convolutions 5*5*1*16, 3*3*16*32, 3*3*32*64; four blocks of two 3*3*64*64; 3*3*64*32
+    # and 3*3*32*16 on the way back; a scale and a shift for each of their maps; 3*3*16*1 and a bias
+    'style': (
+        25 * 16
+        + 9 * 16 * 32
+        + 9 * 32 * 64
+        + 8 * 9 * 64 * 64
+        + 9 * 64 * 32
+        + 9 * 32 * 16
+        + 2 * (16 + 32 + 64 + 8 * 64 + 32 + 16)
+        + 9 * 16
         + 1
     ),
     # 16384-1024-1024-10, with a bias for each unit
@@ -132,6 +146,7 @@ def test_what_a_model_can_do_is_declared(name):
     assert (model.dreams == LATENT) == hasattr(module, 'sampler_of')
     assert model.declares == hasattr(module, 'declared')
     assert model.judged == hasattr(module.Params(), 'judge')
+    assert model.paints == hasattr(module.Params(), 'style_image')
     assert model.phases(module.Params())[-1].name == FINAL
 
 

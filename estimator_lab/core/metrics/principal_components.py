@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from estimator_lab.console.regular_files import open_regular
+from estimator_lab.core.array_file import read_array, write_arrays
 from estimator_lab.errors import DataError
 from estimator_lab.pixels import to_unit_range
 
@@ -47,14 +48,7 @@ class PrincipalComponents:
 
     def save(self, path: Path) -> None:
         """Writes them to a file, whole or not at all."""
-        partial = path.with_suffix('.partial.npz')
-        partial.unlink(missing_ok=True)
-        try:
-            with partial.open('xb') as file:  # never through a link
-                np.savez(file, mean=self.mean, axes=self.axes, images=np.int64(self.images))
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_arrays(path, {'mean': self.mean, 'axes': self.axes, 'images': np.array(self.images, np.int64)})
 
 
 def load_components(path: Path, values: int) -> PrincipalComponents:
@@ -69,43 +63,14 @@ def load_components(path: Path, values: int) -> PrincipalComponents:
     """
     try:
         with open_regular(path) as file, zipfile.ZipFile(file) as archive:
-            mean = _read_array(archive, 'mean', '<f4', (values,))
-            axes = _read_array(archive, 'axes', '<f4', (None, values))
-            images = _read_array(archive, 'images', '<i8', ())
+            mean = read_array(archive, 'mean', '<f4', (values,))
+            axes = read_array(archive, 'axes', '<f4', (None, values))
+            images = read_array(archive, 'images', '<i8', ())
     except (OSError, ValueError, LookupError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f'{path} holds no principal components that can be used: {error}.') from error
     if not (len(axes) <= values and np.isfinite(mean).all() and np.isfinite(axes).all()):
         raise DataError(f'{path} holds no principal components that can be used: they are none.')
     return PrincipalComponents(mean, axes, int(images))
-
-
-def _read_array(
-    archive: zipfile.ZipFile, name: str, kind: str, expected: tuple[int | None, ...]
-) -> np.ndarray:
-    """Returns an array of a file of NumPy's, whose header may claim any size, as long as that is there.
-
-    Args:
-      archive: the file.
-      name: of the array.
-      kind: its type.
-      expected: its shape; None for any length.
-    """
-    info = archive.getinfo(f'{name}.npy')
-    if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
-        raise ValueError(f'its {name} is compressed')
-    with archive.open(info) as file:
-        if np.lib.format.read_magic(file) != (1, 0):
-            raise ValueError(f'its {name} has an unknown format')
-        shape, in_columns, found = np.lib.format.read_array_header_1_0(file)
-        right = len(shape) == len(expected) and all(
-            wanted in (length, None) for length, wanted in zip(shape, expected, strict=True)
-        )
-        if found != np.dtype(kind) or not right:
-            raise ValueError(f'its {name} is {found} {shape}')
-        size = math.prod(shape) * found.itemsize
-        if not 0 <= size <= info.file_size:
-            raise ValueError(f'its {name} claims {size} bytes, more than are there')
-        return np.frombuffer(file.read(size), found).reshape(shape, order='F' if in_columns else 'C')
 
 
 def principal_components(batches: Iterable[np.ndarray], size: int) -> PrincipalComponents:

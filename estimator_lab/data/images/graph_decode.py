@@ -33,6 +33,28 @@ def decode_batch(encoded: Tensor, shape: ImageShape) -> Tensor:
         return images
 
 
+def decode_in_own_size(encoded: Tensor, channels: int) -> Tensor:
+    """Decodes a batch of images of one size, which they keep.
+
+    Args:
+      encoded: string [n], as `decode_batch` takes them.
+      channels: 1 or 3.
+
+    Returns:
+      float32 [n, height, width, channels], whole numbers in [0, 255]. Running it raises
+      InvalidArgumentError for bytes that are no image, and for images of several sizes.
+    """
+
+    def decode(one: Tensor) -> Any:
+        image = tf.cast(_colours(one), tf.float32)
+        return _grey(image) if channels == 1 else image
+
+    with tf.name_scope('decode'):
+        images = tf.map_fn(decode, encoded, dtype=tf.float32)
+        images.set_shape([None, None, None, channels])
+        return images
+
+
 def _decode(encoded: Tensor, shape: ImageShape) -> Tensor:
     """Returns one image, float32 [height, width, channels] of whole numbers in [0, 255]."""
     image = tf.cast(_colours(encoded), tf.float32)

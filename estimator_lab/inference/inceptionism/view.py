@@ -12,7 +12,6 @@ from estimator_lab.core.endpoints import LOGITS, Endpoint, Layered, Layers, publ
 from estimator_lab.errors import FlagError
 from estimator_lab.feature_keys import IMAGE, KEY
 from estimator_lab.inference.inceptionism.objectives import (
-    MOST_PAIRS,
     energy,
     filtered,
     gaussian,

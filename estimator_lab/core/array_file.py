@@ -1,0 +1,53 @@
+"""Arrays in a file of NumPy's own (.npz), which may come from a stranger: what it claims is counted."""
+
+import math
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes arrays to a file, whole or not at all."""
+    partial = path.with_suffix('.partial.npz')
+    partial.unlink(missing_ok=True)
+    try:
+        with partial.open('xb') as file:  # never through a link
+            np.savez(file, **arrays)  # type: ignore[arg-type] # any name is one
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_array(
+    archive: zipfile.ZipFile, name: str, kind: str, expected: tuple[int | None, ...]
+) -> np.ndarray:
+    """Returns an array of such a file, whose header may claim any size, as long as that is there.
+
+    Args:
+      archive: the file.
+      name: of the array.
+      kind: its type.
+      expected: its shape; None for any length.
+
+    Raises:
+      LookupError: there is none of that name.
+      ValueError: it is another one, or compressed.
+    """
+    info = archive.getinfo(f'{name}.npy')
+    if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
+        raise ValueError(f'its {name} is compressed')
+    with archive.open(info) as file:
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise ValueError(f'its {name} has an unknown format')
+        shape, in_columns, found = np.lib.format.read_array_header_1_0(file)
+        right = len(shape) == len(expected) and all(
+            wanted in (length, None) for length, wanted in zip(shape, expected, strict=True)
+        )
+        if found != np.dtype(kind) or not right:
+            raise ValueError(f'its {name} is {found} {shape}')
+        size = math.prod(shape) * found.itemsize
+        if not 0 <= size <= info.file_size:
+            raise ValueError(f'its {name} claims {size} bytes, more than are there')
+        return np.frombuffer(file.read(size), found).reshape(shape, order='F' if in_columns else 'C')

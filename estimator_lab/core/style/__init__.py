@@ -1,0 +1,1 @@
+"""What it takes to learn a style: a network that perceives, and losses of what it perceives."""

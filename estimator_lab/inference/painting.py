@@ -1,0 +1,221 @@
+"""A trained painter + photos -> paintings, each of its photo's own size, however large that is."""
+
+import dataclasses
+import io
+from collections.abc import Generator, Iterator
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
+from estimator_lab.core import keys
+from estimator_lab.core.hparams import sizes
+from estimator_lab.core.layers.instance_norm import STATISTICS
+from estimator_lab.core.layers.painter import SMALLEST_SIDE, reach_of
+from estimator_lab.data.bad_example import BadExampleError
+from estimator_lab.data.images.decode import open_image
+from estimator_lab.data.order.order import Order
+from estimator_lab.data.pipeline.batches import BadExample
+from estimator_lab.data.pipeline.report import InputReport
+from estimator_lab.errors import FlagError
+from estimator_lab.feature_keys import IMAGE
+from estimator_lab.inference.model import Trained
+from estimator_lab.inference.prediction import Predicted
+from estimator_lab.pixels import to_bytes, to_unit_range
+from estimator_lab.tf1 import tf
+
+WHOLE_PIXELS = 2**21
+"""A larger photo is painted in tiles: a network of the default size takes half a gigabyte for so many."""
+
+_TILE = 1024  # pixels of its side, without its margins
+_ORIENTATION = 0x0112  # in EXIF
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def as_asked(
+    trained: Trained, style: str | None, strength: float | None, preserve_colour: bool | None
+) -> Trained:
+    """Returns the same model, which paints as a user asks for.
+
+    Args:
+      trained: a model of any kind; one that does not paint stays as it is where nothing is asked.
+      style: the mix of styles; None for that of training, as the others.
+      strength: share of the painting in what is painted.
+      preserve_colour: whether the photo's colours are kept.
+
+    Raises:
+      FlagError: it does not paint, or not in that style; a strength that is out of range.
+    """
+    asked = {'mix': style, 'strength': strength, 'preserve_colour': preserve_colour}
+    given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    if not given:
+        return trained
+    if not trained.model.paints:
+        raise FlagError(
+            f'--style, --strength and --preserve_colour are for paintings, but --model_dir='
+            f'{trained.model_dir} holds --model={trained.model.name}.'
+        )
+    if strength is not None and not 0 <= strength <= 1:
+        raise FlagError(f'--strength={strength:g} is not allowed: a share in [0, 1].')
+    params = dataclasses.replace(trained.params, **given)
+    try:
+        trained.module.check(params)
+    except FlagError as error:
+        raise FlagError(f'--style={style}: {error}') from error
+    return dataclasses.replace(trained, params=params)
+
+
+def painted_batches(trained: Trained, images: Order, report: InputReport) -> Generator[Predicted, None, None]:
+    """Yields the paintings of all photos in their order, one at a time.
+
+    Its name among the values is 'painted': uint8 [1, height, width, channels].
+
+    Args:
+      trained: a model that paints.
+      images: the encoded photos.
+      report: counts them.
+
+    Raises:
+      DataError: where the photos can't be read any further, after the paintings of those before.
+      LabError: if TensorFlow can't go on.
+    """
+    with tensorflow_errors_as_sentences(), Artist(trained) as artist:
+        none = np.empty((0, 1, 1, artist.channels), np.uint8)
+        for scheduled in report.until_error(images.epoch(0)):
+            member = scheduled.read()
+            reason: BadExampleError | None = None
+            try:
+                photo = upright(member.data) if not member.problem else None
+            except BadExampleError as error:
+                reason = error
+            if member.problem:
+                reason = BadExampleError(member.problem)
+            report.count(scheduled.member, reason)
+            if reason or photo is None:
+                yield Predicted([], [BadExample(0, scheduled.member.key, str(reason))], {keys.PAINTED: none})
+                continue
+            pixels = np.asarray(photo.convert('L' if artist.channels == 1 else 'RGB'))
+            painted = artist.paint(pixels.reshape(photo.height, photo.width, artist.channels))
+            yield Predicted([scheduled.member.key], [], {keys.PAINTED: painted[np.newaxis]})
+    report.raise_error()
+
+
+def upright(data: bytes) -> Image.Image:
+    """Decodes a photo, turned as its camera says it was held.
+
+    Raises:
+      BadExampleError: it can't be decoded.
+    """
+    photo = open_image(data)
+    try:
+        turn = Image.open(io.BytesIO(data), formats=['JPEG']).getexif().get(_ORIENTATION)
+    except Exception:  # no JPEG, or EXIF that nobody understands
+        return photo
+    return photo.transpose(_UPRIGHT[turn]) if turn in _UPRIGHT else photo
+
+
+class Artist:
+    """The network of a painter, ready to paint; it holds a session until it is closed.
+
+    Args:
+      trained: a model that paints.
+
+    Attributes:
+      channels: of the photos.
+
+    Raises:
+      LabError: its checkpoint can't be restored.
+    """
+
+    def __init__(self, trained: Trained) -> None:
+        self.channels = trained.shape.channels
+        filters = sizes(trained.params.filters)
+        self._unit = 2 ** len(filters)  # tiles begin where a pixel of the smallest maps does
+        self._margin = -(-reach_of(filters, trained.params.blocks) // self._unit) * self._unit
+        with tf.Graph().as_default() as graph:
+            tf.train.get_or_create_global_step()
+            self._photos = tf.placeholder(tf.float32, [None, None, None, self.channels])
+            spec = trained.module.model_fn(
+                {IMAGE: self._photos}, None, tf.estimator.ModeKeys.PREDICT, trained.estimator_params
+            )
+            self._painted = spec.predictions[keys.PAINTED]
+            self._statistics = graph.get_collection(STATISTICS)
+            self._session = tf.Session()
+            tf.train.Saver().restore(self._session, trained.checkpoint)
+
+    def __enter__(self) -> 'Artist':
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._session.close()
+
+    def paint(self, photo: np.ndarray) -> np.ndarray:
+        """Returns the painting of a photo, uint8 of its shape.
+
+        A photo of more than `WHOLE_PIXELS` is painted in tiles that overlap, with the means and variances of
+        the photo scaled down to so many (Chen et al. 2022, 'Towards ultra-resolution neural style transfer
+        via thumbnail instance normalization'): with those of its own, each tile would show.
+
+        Args:
+          photo: uint8 [height, width, channels].
+        """
+        height, width, _ = photo.shape
+        if min(height, width) < SMALLEST_SIDE:
+            margins = [(0, max(SMALLEST_SIDE - side, 0)) for side in (height, width)]
+            return self.paint(np.pad(photo, [*margins, (0, 0)], 'edge'))[:height, :width]
+        if height * width <= WHOLE_PIXELS:
+            return to_bytes(self._run(self._painted, photo))
+        scale = (WHOLE_PIXELS / (height * width)) ** 0.5
+        small = Image.fromarray(photo[:, :, 0] if self.channels == 1 else photo).resize(
+            (max(int(width * scale), 1), max(int(height * scale), 1)), Image.Resampling.BOX
+        )
+        pixels = np.asarray(small).reshape(small.height, small.width, self.channels)
+        return self.paint_tiles(photo, pixels, _TILE)
+
+    def paint_tiles(self, photo: np.ndarray, small: np.ndarray, side: int) -> np.ndarray:
+        """Returns the painting of a photo, made in tiles.
+
+        Args:
+          photo: uint8 [height, width, channels].
+          small: the same, scaled down, whose means and variances count.
+          side: pixels of a tile's.
+        """
+        statistics = dict(zip(self._statistics, self._run(self._statistics, small), strict=True))
+        painted = np.empty_like(photo)
+        for inner, outer in self._tiles(photo.shape[0], photo.shape[1], side):
+            tile = to_bytes(self._run(self._painted, photo[outer], statistics))
+            rows, columns = (
+                slice(one.start - around.start, one.stop - around.start)
+                for one, around in zip(inner, outer, strict=True)
+            )
+            painted[inner] = tile[rows, columns]
+        return painted
+
+    def _tiles(self, height: int, width: int, side: int) -> Iterator[tuple[tuple[slice, slice], Any]]:
+        """Yields rows and columns of each tile, and the same with its margins."""
+        side = -(-side // self._unit) * self._unit
+        for top in range(0, height, side):
+            for left in range(0, width, side):
+                ends = (min(top + side, height), min(left + side, width))
+                inner = (slice(top, ends[0]), slice(left, ends[1]))
+                outer = tuple(
+                    slice(max(start - self._margin, 0), min(end + self._margin, most))
+                    for start, end, most in zip((top, left), ends, (height, width), strict=True)
+                )
+                yield inner, outer
+
+    def _run(self, fetched: Any, photo: np.ndarray, fed: dict[Any, np.ndarray] | None = None) -> Any:
+        found = self._session.run(fetched, {self._photos: to_unit_range(photo)[np.newaxis], **(fed or {})})
+        return found if isinstance(fetched, list) else found[0]

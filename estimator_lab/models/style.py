@@ -1,0 +1,305 @@
+"""Artistic style, learned once and painted in one pass: a network that makes paintings of photos.
+
+Johnson, Alahi and Fei-Fei 2016: a perceptual network that was trained before, and stays as it is, compares
+the painting with the photo by one of its layers, and with the style by the Gram matrices of several.
+A network can learn several styles and mix them (Dumoulin et al. 2017).
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from estimator_lab.core import keys
+from estimator_lab.core.display.display import display_of
+from estimator_lab.core.display.drawing import drawing_hooks
+from estimator_lab.core.display.summaries import rows_summary, weight_histograms
+from estimator_lab.core.endpoints import publish
+from estimator_lab.core.features import example_weights, has_images, images_of, keys_of
+from estimator_lab.core.heads.predictions import prediction_spec
+from estimator_lab.core.hparams import are_sizes, hparam, sizes
+from estimator_lab.core.layers.painter import Painter
+from estimator_lab.core.metrics.streaming import evaluated_images
+from estimator_lab.core.model_function import model_function
+from estimator_lab.core.noise import hashes
+from estimator_lab.core.style.losses import content_losses, style_losses, total_variation
+from estimator_lab.core.style.network import frozen
+from estimator_lab.core.style.teacher import FILE, Teacher, built_in_teacher, load_teacher
+from estimator_lab.core.train_step import TrainingParams, train_op
+from estimator_lab.errors import DataError, FlagError
+from estimator_lab.feature_keys import IMAGE
+from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
+
+_LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R 601
+_SMALLEST_SIDE = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Params(TrainingParams):
+    """Parameters of the painter and its losses.
+
+    Attributes:
+      styles: names of the styles, in the order of the pictures.
+    """
+
+    styles: tuple[str, ...] = ('pattern',)
+
+    style_image: str = hparam(
+        '',
+        "a picture of the style, or several with + between them, or a folder of some; '' for a built-in "
+        'pattern',
+        lambda v: True,
+    )
+    perceptual: str = hparam(
+        '',
+        "model_dir of a trained vgg or cnn, which compares pictures; '' for random filters",
+        lambda v: True,
+    )
+    content_layer: str = hparam(
+        '', "layer by which photo and painting are to agree; '' chooses one", lambda v: True, structural=True
+    )
+    style_layers: str = hparam(
+        '',
+        "layers by which style and painting are to agree, with + between them; '' chooses some",
+        lambda v: True,
+        structural=True,
+    )
+    style_size: int = hparam(
+        256,
+        "pixels of a style picture's shorter side, to which it is scaled: strokes are that large",
+        lambda v: 32 <= v <= 2048,
+        structural=True,
+    )
+    content_weight: float = hparam(1.0, 'of the content loss, 0 or more', lambda v: v >= 0)
+    style_weight: float = hparam(5.0, 'of the style loss, 0 or more', lambda v: v >= 0)
+    tv_weight: float = hparam(5.0, 'of the total variation, 0 or more', lambda v: v >= 0)
+    filters: str = hparam(
+        '16-32-64',
+        'filters of the convolutions, each of which halves the picture',
+        lambda v: v and are_sizes(v),
+        structural=True,
+    )
+    blocks: int = hparam(4, 'residual blocks, 0 or more', lambda v: v >= 0, structural=True)
+    learning_rate: float = hparam(0.001, 'initial learning rate, above 0', lambda v: v > 0)
+    mix: str = hparam(
+        '',
+        "what is painted: a style's name, or shares of some, such as a:0.3+b:0.7; '' for the first",
+        lambda v: True,
+    )
+    strength: float = hparam(
+        1.0,
+        'share of the painting in what is painted; the rest is the photo, in [0, 1]',
+        lambda v: 0 <= v <= 1,
+    )
+    preserve_colour: bool = hparam(False, "whether what is painted keeps the photo's colours", lambda v: True)
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """How much of each style is painted.
+
+        Raises:
+          FlagError: for a style that is unknown, or a share that is no number above 0.
+        """
+        return shares_of(self.mix, self.styles)
+
+
+class Losses(NamedTuple):
+    """Of each painting, float32 [batch]."""
+
+    content: Tensor
+    style: Tensor
+    variation: Tensor
+
+    def perceptual(self, params: Params) -> Tensor:
+        """Returns content and style losses, weighted."""
+        return params.content_weight * self.content + params.style_weight * self.style
+
+    def total(self, params: Params) -> Tensor:
+        """Returns what training minimizes."""
+        return self.perceptual(params) + params.tv_weight * self.variation
+
+
+def check(params: Params) -> None:
+    """Raises FlagError for images that are too small, and for a mix of styles that there are not."""
+    if min(params.image_shape[:2]) < _SMALLEST_SIDE:
+        raise FlagError(
+            f'--image_size={min(params.image_shape[:2])} is too small: give {_SMALLEST_SIDE} or more.'
+        )
+    assert params.shares
+
+
+def shares_of(mix: str, styles: Sequence[str]) -> tuple[float, ...]:
+    """Returns how much of each style a mix has; they sum up to 1.
+
+    Args:
+      mix: a style's name, or 'a:0.3+b:0.7'; '' for the first style alone.
+      styles: names of all.
+
+    Raises:
+      FlagError: for a style that is unknown, or a share that is no number above 0.
+    """
+    shares = dict.fromkeys(styles, 0.0)
+    for part in (mix or styles[0]).split('+'):
+        name, _, share = part.strip().partition(':')
+        if name not in shares:
+            raise FlagError(f'There is no style {name!r}; there are: {", ".join(styles)}.')
+        try:
+            value = float(share or 1)
+        except ValueError:
+            value = math.nan
+        if not 0 < value < math.inf:
+            raise FlagError(f'{part!r} gives a style no share: that is a number above 0, such as {name}:0.5.')
+        shares[name] += value
+    total = sum(shares.values())
+    return tuple(share / total for share in shares.values())
+
+
+@model_function(Params, check)
+def model_fn(
+    features: Features, labels: Tensor | None, mode: Mode, params: Params, config: RunConfig | None
+) -> EstimatorSpec:
+    """The model function, for `tf.estimator.Estimator`.
+
+    Args:
+      features: as `core.features.images_of` takes them; values in [0, 1]. In PREDICT photos may have any
+        size.
+      labels: not looked at.
+      mode: a `tf.estimator.ModeKeys`.
+      params: names and values of `Params`; in TRAIN and EVAL the teacher is in `model_dir`. Without one,
+        random filters teach the built-in pattern.
+      config: the RunConfig.
+
+    Returns:
+      The EstimatorSpec of that mode. PREDICT gives painted, float32 of the photos' shape in [0, 1], and an
+      export JPEG files of it. EVAL's metrics are means over the photos of perceptual_loss, content_loss,
+      style_loss and total_variation, and perceptual_loss_photo, that of the photos as they are.
+    """
+    painter = Painter(params.image_shape[2], sizes(params.filters), params.blocks, len(params.styles))
+    if mode == tf.estimator.ModeKeys.PREDICT:
+        return _predict_spec(painter, _photos(features, params), features, params)
+    photos = images_of(features, params.image_shape)
+    mix = _mix_to_learn(features, tf.shape(photos)[0], mode, params)
+    painted, _ = painter(photos, mix)
+    losses_of = perceived_losses(_teacher(params), photos, mix)
+    losses = losses_of(painted)
+    weights = example_weights(features)
+    with tf.name_scope('objective'):
+        loss = tf.losses.compute_weighted_loss(losses.total(params), weights)
+    if mode == tf.estimator.ModeKeys.EVAL:
+        return _eval_spec(losses, losses_of(photos), loss, params)
+    step = train_op(loss, params, weights, tf.trainable_variables())
+    for name, values in _named(losses, params).items():
+        tf.summary.scalar(name, tf.reduce_mean(values))
+    weight_histograms()
+    rows = [photos, painted]
+    hooks = drawing_hooks(lambda: [rows_summary('images/painted', rows)], display_of(config))
+    return tf.estimator.EstimatorSpec(mode, loss=loss, train_op=step, training_hooks=hooks)
+
+
+def perceived_losses(teacher: Teacher, photos: Tensor, mix: Tensor) -> Any:
+    """Returns what gives pictures their losses: a function of float32 [batch, height, width, channels].
+
+    Args:
+      teacher: its network is added to the graph.
+      photos: what the pictures are to show, of the same shape.
+      mix: in which style, float32 [batch, styles]; of several, their Gram matrices are mixed.
+    """
+    perceive = teacher.network.in_graph()
+    wanted = perceive(photos, [teacher.content_layer])[teacher.content_layer]
+    targets = {layer: tf.tensordot(mix, frozen(grams), 1) for layer, grams in teacher.grams.items()}
+
+    def losses_of(pictures: Tensor) -> Losses:
+        maps = perceive(pictures, list({**targets, teacher.content_layer: None}))
+        return Losses(
+            content_losses(maps[teacher.content_layer], wanted),
+            style_losses(maps, targets),
+            total_variation(pictures),
+        )
+
+    return losses_of
+
+
+def _teacher(params: Params) -> Teacher:
+    """Returns the run's teacher.
+
+    Raises:
+      DataError: it can't be read, or teaches other styles.
+    """
+    path = Path(params.model_dir, FILE)
+    teacher = (
+        load_teacher(path) if params.model_dir and path.exists() else built_in_teacher(params.image_shape[2])
+    )
+    if teacher.styles != len(params.styles):
+        raise DataError(f'{path} has {teacher.styles} styles, not {len(params.styles)}.')
+    return teacher
+
+
+def _photos(features: Features, params: Params) -> Tensor:
+    """Returns the photos of PREDICT, in a size of their own where they have one."""
+    if not (isinstance(features, Mapping) and has_images(features)):
+        return images_of(features, params.image_shape)
+    photos = tf.cast(features[IMAGE], tf.float32)
+    return tf.ensure_shape(photos, [None, None, None, params.image_shape[2]])
+
+
+def _mix_to_learn(features: Features, count: Tensor, mode: Mode, params: Params) -> Tensor:
+    """Returns in which style each photo of a batch is painted, float32 [batch, styles].
+
+    In training they take turns, which the global step decides; in an evaluation the photo's name does.
+    """
+    styles = len(params.styles)
+    numbers = tf.range(tf.cast(count, tf.int64))
+    if mode == tf.estimator.ModeKeys.TRAIN:
+        numbers += tf.cast(tf.train.get_or_create_global_step(), tf.int64) * tf.cast(count, tf.int64)
+    elif (names := keys_of(features)) is not None:
+        numbers = hashes(names)
+    return tf.one_hot(numbers % styles, styles)
+
+
+def _predict_spec(painter: Painter, photos: Tensor, features: Features, params: Params) -> EstimatorSpec:
+    mix = tf.tile(tf.constant([params.shares], tf.float32), [tf.shape(photos)[0], 1])
+    painted, endpoints = painter(photos, mix)
+    publish(endpoints)
+    with tf.name_scope('predictions'):
+        change = params.strength * (painted - photos)
+        if params.preserve_colour and params.image_shape[2] == 3:
+            # The same for red, green and blue changes the luminance alone (Gatys et al. 2016, 'Preserving
+            # color in neural artistic style transfer', section 3).
+            change = tf.reduce_sum(change * tf.constant(_LUMINANCE), axis=3, keepdims=True)
+        painted = tf.clip_by_value(photos + change, 0.0, 1.0)
+        files = tf.map_fn(_jpeg, painted, tf.string)
+    spec = prediction_spec({keys.PAINTED: painted}, features)
+    exported = tf.estimator.export.PredictOutput
+    outputs = {
+        'serving_default': exported({keys.PAINTED_BYTES: files}),
+        keys.PAINTED: exported({keys.PAINTED: painted}),
+    }
+    return spec._replace(export_outputs=outputs)
+
+
+def _jpeg(picture: Tensor) -> Tensor:
+    """Returns a picture [height, width, channels] in [0, 1] as a JPEG file."""
+    return tf.image.encode_jpeg(tf.image.convert_image_dtype(picture, tf.uint8, saturate=True), quality=95)
+
+
+def _named(losses: Losses, params: Params) -> dict[str, Tensor]:
+    return {
+        keys.PERCEPTUAL_LOSS: losses.perceptual(params),
+        keys.CONTENT_LOSS: losses.content,
+        keys.STYLE_LOSS: losses.style,
+        keys.TOTAL_VARIATION: losses.variation,
+    }
+
+
+def _eval_spec(losses: Losses, of_photos: Losses, loss: Tensor, params: Params) -> EstimatorSpec:
+    with tf.name_scope('metrics'):
+        means = {**_named(losses, params), keys.PHOTO_LOSS: of_photos.perceptual(params)}
+        metrics = {name: tf.metrics.mean(values) for name, values in means.items()}
+        metrics[keys.EVALUATED_IMAGES] = evaluated_images(losses.content)
+    return tf.estimator.EstimatorSpec(
+        tf.estimator.ModeKeys.EVAL,
+        loss=loss,
+        eval_metric_ops=metrics,
+        predictions={keys.ERROR: losses.total(params)},
+    )

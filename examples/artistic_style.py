@@ -1,0 +1,103 @@
+"""The document, "Artistic style": one picture, changed pixel by pixel until it has a style.
+
+    python examples/artistic_style.py CONTENT STYLE OUT [--perceptual=runs/vgg16]
+
+Gatys, Ecker and Bethge (2016): the picture begins as the photo CONTENT; L-BFGS changes it so that a trained
+network perceives in it the things of the photo and the textures of STYLE. Without --perceptual, the model_dir
+of a vgg or cnn, that network has random filters. `--model=style` learns to paint any photo at once.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from estimator_lab.core.display.picture import as_picture
+from estimator_lab.core.style.teacher import Teacher
+from estimator_lab.inference.painting import upright
+from estimator_lab.inference.perceptual import make_lesson
+from estimator_lab.models.style import Params, perceived_losses
+from estimator_lab.optimizers import LBFGSOptimizer
+from estimator_lab.pixels import to_unit_range
+from estimator_lab.tf1 import tf
+
+
+class State(NamedTuple):
+    """Of the picture after some iterations.
+
+    Attributes:
+      iteration: how many.
+      picture: float32 [height, width, channels], about [0, 1].
+      loss: content and style losses, weighted.
+    """
+
+    iteration: int
+    picture: np.ndarray
+    loss: float
+
+
+def optimized(teacher: Teacher, photo: np.ndarray, params: Params, iterations: int) -> Iterator[State]:
+    """Yields the picture as it is at first and after each iteration of L-BFGS.
+
+    Args:
+      teacher: a perceptual network and one style.
+      photo: float32 [height, width, channels] in [0, 1].
+      params: weigh the losses.
+      iterations: how many.
+    """
+    with tf.Graph().as_default(), tf.Session() as session:
+        picture = tf.get_variable('picture', initializer=photo[np.newaxis])
+        losses = perceived_losses(teacher, tf.constant(photo[np.newaxis]), tf.ones([1, 1]))(picture)
+        step = LBFGSOptimizer().minimize(tf.reduce_mean(losses.total(params)), var_list=[picture])
+        session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
+        for iteration in range(iterations + 1):
+            if iteration:
+                session.run(step)
+            values, loss = session.run([picture, losses.perceptual(params)])
+            yield State(iteration, values[0], float(loss[0]))
+
+
+def main(content: Path, style: Path, out: Path, given: Any) -> float:
+    """Writes the picture; returns its loss."""
+    photo = upright(content.read_bytes()).convert('RGB')
+    photo.thumbnail((given.size, given.size), Image.Resampling.LANCZOS)
+    pixels = to_unit_range(np.asarray(photo))
+    params = Params(
+        image_shape=pixels.shape,
+        style_image=str(style),
+        style_size=given.size,
+        perceptual=given.perceptual,
+        style_weight=given.style_weight,
+    )
+    for state in optimized(make_lesson(params).teacher, pixels, params, given.iterations):
+        if state.iteration % 10 == 0 or state.iteration == given.iterations:
+            print(f'iteration {state.iteration:4}  loss {state.loss:.4f}', flush=True)
+    as_picture(state.picture).save(out)
+    return state.loss
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Returns what the command line says."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    for name, text in (
+        ('content', 'a photo'),
+        ('style', 'a picture'),
+        ('out', 'a file to write, such as a.png'),
+    ):
+        parser.add_argument(name, type=Path, help=text)
+    parser.add_argument('--perceptual', default='', help='model_dir of a vgg or cnn; none: random filters')
+    parser.add_argument('--iterations', type=int, default=100, help='of L-BFGS')
+    parser.add_argument('--size', type=int, default=256, help='pixels of the longer side')
+    parser.add_argument('--style_weight', type=float, default=5.0, help='of the style loss')
+    return parser.parse_args(arguments)
+
+
+if __name__ == '__main__':
+    tf.disable_v2_behavior()  # a TF1 program
+    given = parse()
+    main(given.content, given.style, given.out, given)

@@ -1,0 +1,119 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from estimator_lab.core import keys
+from estimator_lab.data.pipeline.paths import ExampleInput
+from estimator_lab.data.pipeline.report import InputReport
+from estimator_lab.errors import FlagError
+from estimator_lab.inference import painting
+from estimator_lab.inference.model import open_trained
+from estimator_lab.inference.painting import Artist, as_asked, painted_batches, upright
+from tests.archive_files import encoded, picture
+
+
+@pytest.fixture(scope='module')
+def trained(style_dir):
+    return open_trained(style_dir)
+
+
+@pytest.fixture(scope='module')
+def artist(trained):
+    with Artist(trained) as artist:
+        yield artist
+
+
+def photo(height, width, seed=3):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+@pytest.mark.parametrize('size', [(40, 24), (7, 19), (2, 2), (1, 5)])
+def test_a_painting_has_its_photos_size(artist, size):
+    assert artist.paint(photo(*size)).shape == (*size, 3)
+
+
+@pytest.mark.parametrize(('size', 'side'), [((150, 131), 64), ((64, 200), 48), ((33, 90), 90)])
+def test_tiles_are_pixel_for_pixel_the_whole(artist, size, side):
+    """With the means and variances of the whole photo, nobody can tell where a tile ends."""
+    whole = photo(*size)
+    assert np.abs(artist.paint_tiles(whole, whole, side).astype(int) - artist.paint(whole)).max() <= 1
+
+
+def test_a_large_photo_is_painted_in_tiles(artist, monkeypatch):
+    """With means and variances of a smaller copy: of a smooth photo, they are nearly the same."""
+    smooth = np.asarray(picture(4, 160, 150))
+    whole = artist.paint(smooth).astype(int)
+    monkeypatch.setattr(painting, 'WHOLE_PIXELS', 10_000)
+    monkeypatch.setattr(painting, '_TILE', 64)
+    largest = []
+    run = artist._run
+    monkeypatch.setattr(artist, '_run', lambda f, p, fed=None: largest.append(p.size) or run(f, p, fed))
+    tiled = artist.paint(smooth)
+    assert tiled.shape == smooth.shape and np.abs(tiled - whole).mean() < 12
+    assert max(largest) < smooth.size, 'nothing as large as the photo goes through the network'
+
+
+def test_paintings_of_a_folder(trained, tmp_path):
+    files = {
+        'a.png': encoded(picture(1, 20, 30)),
+        'b.png': b'junk',
+        'c.png': encoded(picture(2, 9, 12, 'L')),
+        'd.png': encoded(picture(3, 10, 11).convert('RGBA')),
+    }
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    report = InputReport(lambda line: None)
+    found = list(painted_batches(trained, ExampleInput([str(tmp_path)]), report))
+    assert [batch.keys for batch in found] == [[str(tmp_path / n)] if n != 'b.png' else [] for n in files]
+    shapes = [batch.values[keys.PAINTED].shape for batch in found]
+    assert shapes == [(1, 20, 30, 3), (0, 1, 1, 3), (1, 9, 12, 3), (1, 10, 11, 3)]
+    assert found[1].bad == [(0, str(tmp_path / 'b.png'), 'not an image in a known format')]
+    assert (report.seen, report.bad) == (4, 1)
+
+
+def test_a_photo_is_turned_as_its_camera_was_held():
+    image = picture(1, 20, 30)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter, clockwise
+    buffer = io.BytesIO()
+    image.save(buffer, 'JPEG', exif=exif, quality=95)
+    turned = upright(buffer.getvalue())
+    assert turned.size == (20, 30)
+    plain = np.asarray(upright(encoded(image, 'JPEG', quality=95)), int)
+    assert np.abs(np.rot90(plain, -1) - np.asarray(turned)).max() <= 1
+
+
+def test_styles_strength_and_colours_as_asked(trained):
+    pixels = photo(24, 24)
+    paintings = {}
+    for name, options in {
+        'first': (None, None, None),
+        'ink': ('ink', None, None),
+        'oil': ('oil', None, None),
+        'both': ('ink:1+oil:1', None, None),
+        'none': (None, 0.0, None),
+        'colours': (None, None, True),
+    }.items():
+        with Artist(as_asked(trained, *options)) as artist:
+            paintings[name] = artist.paint(pixels)
+    assert np.array_equal(paintings['first'], paintings['ink'])
+    assert np.array_equal(paintings['none'], pixels)
+    for other in ('oil', 'both', 'colours'):
+        assert not np.array_equal(paintings['ink'], paintings[other])
+
+
+def test_what_cannot_be_asked(trained, cnn_dir):
+    for options, sentence in (
+        (('water', None, None), "--style=water: There is no style 'water'; there are: ink, oil."),
+        ((None, 1.5, None), '--strength=1.5 is not allowed'),
+        ((None, float('nan'), None), '--strength=nan is not allowed'),
+    ):
+        with pytest.raises(FlagError) as error:
+            as_asked(trained, *options)
+        assert sentence in str(error.value)
+    classifier = open_trained(cnn_dir)
+    assert as_asked(classifier, None, None, None) is classifier
+    with pytest.raises(FlagError, match=r'are for paintings, but --model_dir=.* holds --model=cnn'):
+        as_asked(classifier, 'ink', None, None)
