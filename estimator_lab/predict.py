@@ -53,7 +53,7 @@ _USAGE = """Says what a trained model sees in images: a row for each, in their o
 
 Arguments are images, folders of them at any depth, tar archives, plain or compressed, and '-' for standard
 input, which holds an archive or one image. What can't be decoded has a row that says why ('problem').
-Of --model=style the pictures are painted, each in its own size, and --output=DIR gets them.
+Of --model=style the pictures are painted, each in its own size, and --files=DIR gets them.
 Of a model of trees they are texts of a tree a line, archives of trees, and folders of .tree files."""
 _ARGUMENTS = '[IMAGE|FOLDER|TAR...]'
 _GROUPS = {

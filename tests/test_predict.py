@@ -117,7 +117,7 @@ def test_mistakes_get_one_sentence(run, folder, arguments, status, words):
 def test_help_is_short_and_names_every_flag(run_python):
     done = run_python('-X', 'importtime', '-m', 'estimator_lab.predict', '--help')
     assert done.returncode == 0 and ' tensorflow' not in done.stderr and ' numpy' not in done.stderr
-    assert re.findall(r'^\w+:$', done.stdout, re.MULTILINE) == ['Model:', 'Images:', 'Output:']
+    assert re.findall(r'^\w+:$', done.stdout, re.MULTILINE) == ['Model:', 'Images:', 'Paintings:', 'Output:']
     assert set(re.findall(r'^  --(\w+)', done.stdout, re.MULTILINE)) == set(predict.FLAGS) - {'output'}
     assert max(map(len, done.stdout.splitlines())) <= 120
 
@@ -160,6 +160,6 @@ def test_paintings_in_their_photos_sizes(style_dir, folder, tmp_path, capsys):
 
 def test_paintings_need_a_folder(style_dir, folder, capsys):
     assert invoke(predict, f'--model_dir={style_dir}', str(folder)) == 2
-    assert '--output is missing: the new folder for the paintings.' in capsys.readouterr().err
+    assert '--files is missing: the new folder for the paintings.' in capsys.readouterr().err
     assert invoke(predict, f'--model_dir={style_dir}', '--output=x', '--decode=fast', str(folder)) == 2
     assert '--decode=fast' in capsys.readouterr().err

@@ -193,7 +193,7 @@ def model_fn(
         tf.summary.scalar(name, tf.reduce_mean(values))
     weight_histograms()
     rows = [photos, painted]
-    hooks = drawing_hooks(lambda: [rows_summary('images/painted', rows)], display_of(config))
+    hooks = drawing_hooks(lambda: [rows_summary('painted', rows)], display_of(config))
     return tf.estimator.EstimatorSpec(mode, loss=loss, train_op=step, training_hooks=hooks)
 
 
