@@ -127,7 +127,7 @@ def why_unreadable(archive: str, error: Exception) -> str:
         return f'{archive!r} is a folder, not a tar archive.'
     if isinstance(error, PermissionError):
         return f'No permission to read {archive!r}.'
-    return f'{archive!r} cannot be read: {error}.'
+    return f'{archive!r} cannot be read: {" ".join(str(error).split()).rstrip(".")}.'
 
 
 class _UrlFile(io.RawIOBase):
