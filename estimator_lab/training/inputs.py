@@ -264,7 +264,7 @@ def _vocabulary(settings: Settings, train: Archives, known_labels: Sequence[str]
         if len(train.labels) == 1:
             raise DataError(
                 f'--data={",".join(settings.data)} has one class only, {train.labels[0]!r}: a classifier needs '
-                'two. Labels are the folders that images lie in, .cls files beside them, or a table (--labels).'
+                'two. Labels are the folders of images, .cls files beside them, or a table (--labels).'
             )
         return Vocabulary(train.labels)
     if known_labels:
