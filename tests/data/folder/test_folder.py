@@ -188,7 +188,7 @@ def test_a_folder_of_archives_names_the_glob(tmp_path):
 
 
 def test_each_image_is_decoded_and_kept_for_itself(folder):
-    """What is decoded once is found by its archive and offset, and a folder's files have none by themselves."""
+    """What is decoded once is found by its archive and offset, which the files of a folder need, too."""
     shape = ImageShape(4, 4, 1)
     archives = open_archives([str(folder)])
     reader = ImageReader(shape, cache=cache_for(12, 16, 1))
