@@ -6,7 +6,7 @@ from absl import flags
 
 from estimator_lab.console import command
 from estimator_lab.console.progress import progress_of, say, say_lines, warn
-from estimator_lab.errors import FlagError
+from estimator_lab.errors import DataError, FlagError
 
 FLAGS = flags.FlagValues()
 
@@ -71,7 +71,12 @@ def main() -> int:
     )
     with progress_of('Evaluating', wanted.noun, lambda: examples.share) as progress:
         report = InputReport(say=warn, wanted=wanted, progress=progress)
-        found = evaluate(trained, examples, settings, report)
+        try:
+            found = evaluate(trained, examples, settings, report)
+        except DataError as error:
+            if report.error or report.seen:
+                raise
+            raise DataError(f'--data={",".join(FLAGS.data)}: no {wanted.name} was found.') from error
     say_lines(json_text(as_dict(trained, found), 1) if FLAGS.json else text(trained, found))
     if FLAGS.out:
         names = write_files(Path(FLAGS.out), trained, found)

@@ -67,7 +67,9 @@ def run(
       flag_values: the command's flags.
       unknown: what to say of a flag that there is none of, by its name; '' for nothing of its own.
     """
-    if any(argument in ('--help', '-h', '-help', '--helpshort') for argument in sys.argv[1:]):
+    if any(
+        argument in ('--help', '-h', '-help', '--helpshort', '--helpfull', '-?') for argument in sys.argv[1:]
+    ):
         say_lines(help_text(usage, groups, flag_values))
         sys.exit(0)
     for stream in (sys.stdout, sys.stderr):  # a line in letters that it does not know is better than none
@@ -77,7 +79,7 @@ def run(
         rest = [_at_home(argument) for argument in flag_values(sys.argv)[1:]]
     except flags.UnrecognizedFlagError as error:
         own = unknown(error.flagname.lstrip('-').partition('=')[0])
-        _fail(own or str(error).rstrip('.') + '; --help lists the flags.', 2)
+        _fail(own or _parse_error(str(error)), 2)
     except (OSError, UnicodeError) as error:  # of a --flagfile
         _fail(f'--flagfile cannot be read: {error}.', 2)
     except flags.Error as error:
@@ -105,13 +107,20 @@ def run(
 
 
 def _parse_error(words: str) -> str:
-    """Returns the sentence for absl's words of a flag's value."""
+    """Returns the sentence for absl's words of a flag."""
+    words = words.removeprefix('ERROR:: ').removeprefix('flag ').rstrip('.')
+    if unknown := re.match(r"Unknown command line flag '(.*?)'(?:\. Did you mean: (.*?) \?)?$", words):
+        near = [f'--{name.strip()}' for name in (unknown[2] or '').split(',') if name.strip()]
+        hint = f'did you mean {" or ".join(near)}? ' if near else ''
+        return f'There is no flag --{unknown[1]}; {hint}--help lists all.'
     found = re.match(
-        r'flag (--\w+=.*?): (invalid literal for int|could not convert string to float)', words, re.DOTALL
+        r'(--\w+=.*?): (invalid literal for int|could not convert string to float)', words, re.DOTALL
     )
     if found:
         return f'{found[1]} is no {"whole " if "int" in found[2] else ""}number.'
-    return f'{words.rstrip(".")}; --help lists the flags.'
+    if ": ('Non-boolean" in words:
+        return f'{words.partition(": (")[0]} is neither true nor false.'
+    return f'{words}; --help lists the flags.'
 
 
 def _expand_home(flag_values: Any) -> None:

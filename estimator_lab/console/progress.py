@@ -112,11 +112,18 @@ def progress_of(title: str, noun: str, share: Callable[[], float | None]) -> Ite
       noun: what people call the examples.
       share: returns how much of the whole they are, in [0, 1]; None where nobody knows.
     """
-    progress = Progress(title, sys.stderr)
+    begun: list[Progress] = []
+
+    def show(done: int) -> None:
+        if not begun:  # TensorFlow's own start is not counted
+            begun.append(Progress(title, sys.stderr))
+        begun[0](f'{done:,} {noun}', share())
+
     try:
-        yield lambda done: progress(f'{done:,} {noun}', share())
+        yield show
     finally:
-        progress.close()
+        for progress in begun:
+            progress.close()
 
 
 def fitted(line: str, columns: int) -> str:

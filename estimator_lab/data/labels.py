@@ -70,5 +70,9 @@ def read_vocabulary(path: Path) -> Vocabulary:
     try:
         lines = path.read_text(encoding='utf-8').split('\n')
     except (OSError, ValueError) as error:
-        raise DataError(f'The vocabulary {path} cannot be read: {error}.') from error
-    return Vocabulary(tuple(printable(line.strip()) for line in lines if line.strip()))
+        why = (isinstance(error, OSError) and error.strerror) or error
+        raise DataError(f'--vocabulary={path} cannot be read: {why}.') from error
+    try:
+        return Vocabulary(tuple(printable(line.strip()) for line in lines if line.strip()))
+    except DataError as error:
+        raise DataError(f'--vocabulary={path}: {error}') from error

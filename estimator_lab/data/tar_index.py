@@ -26,6 +26,7 @@ def _index_all(patterns: list[str]) -> int:
         if is_folder(archive):
             found = open_folder(archive, progress, say, kind.wanted)
             progress.close()
+            _check_any(found, kind.noun)
             say(f'{_describe(found, kind.noun)}; a folder is looked through at each start, without an index')
             continue
         index = build_index(archive, progress, say, kind.wanted)
@@ -36,14 +37,18 @@ def _index_all(patterns: list[str]) -> int:
         except OSError:
             place = path_in_cache(archive)
             _write(index, place)
-        if not len(index):
-            others = f', {index.others}' if index.others else ''
-            raise DataError(f'{archive!r} holds no {kind.noun}{others}.')
+        _check_any(index, kind.noun)
         size = f'index of {index.nbytes / 1e6:.1f} MB in {place}'
         say(f'{_describe(index, kind.noun)}; {size}')
         if index.damage:
             raise DataError(f'The index ends where the archive does: {index.damage}')
     return 0
+
+
+def _check_any(index: Index, noun: str) -> None:
+    if not len(index):
+        others = f', {index.others}' if index.others else ''
+        raise DataError(f'{index.archive!r} holds no {noun}{others}.')
 
 
 def _write(index: Index, place: Path) -> None:

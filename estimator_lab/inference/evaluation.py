@@ -187,7 +187,7 @@ class _Observer:
             shown = ', '.join(self._labels[:3])
             raise DataError(
                 f'None of the {self._images:,} {noun} has a label that the model knows (such as {shown}): '
-                'the label is the folder in which one lies.'
+                'the label is the folder in which one lies, or stands in --labels=FILE.'
             )
         return Evaluation(metrics, self._images, report.bad, self._confusion, self._worst.ranked())
 

@@ -117,6 +117,8 @@ def open_trained(model_dir: Path, flag: str = '--model_dir') -> Trained:
       DataError: if it holds no model, or no checkpoint that can be read; if another version of this package
         made it, with a model or a hyper-parameter that this one does not know; if it leads to other folders.
     """
+    if not model_dir.is_dir():
+        raise DataError(f'{flag}={model_dir} {_why_no_model(model_dir)}.')
     check_confined(model_dir, flag)
     record = read_record(model_dir)
     if record is None:
@@ -158,6 +160,8 @@ def without_cluster() -> Iterator[None]:
 
 
 def _why_no_model(model_dir: Path) -> str:
+    if model_dir.is_file():
+        return 'is a file: name the folder that a model was trained in'
     if not model_dir.is_dir():
         return 'is no folder'
     inner = sorted(model_dir.glob('*/experiment.json'), key=lambda path: path.stat().st_mtime, reverse=True)

@@ -43,6 +43,8 @@ def read(file: str) -> Source:
         if path.stat().st_size > LONGEST:
             raise DataError(f'{file} is longer than {LONGEST} bytes, which no program is.')
         text = path.read_bytes()
+        if b'\0' in text:
+            raise ValueError('it holds zero bytes')
         tree = ast.parse(text, file)
     except OSError as error:
         raise DataError(f'{file} cannot be read: {error.strerror}.') from error

@@ -261,6 +261,11 @@ def _vocabulary(settings: Settings, train: Archives, known_labels: Sequence[str]
     if settings.vocabulary:
         return read_vocabulary(settings.vocabulary)
     if train.total is not None:
+        if len(train.labels) == 1:
+            raise DataError(
+                f'--data={",".join(settings.data)} has one class only, {train.labels[0]!r}: a classifier '
+                'needs two. Labels are the folders of images, .cls files beside them, or a table (--labels).'
+            )
         return Vocabulary(train.labels)
     if known_labels:
         return Vocabulary(tuple(known_labels))

@@ -82,6 +82,9 @@ def open_run(settings: Settings, role: Role, say: Say) -> Run:
     hparams = parse_hparams(params_class, settings.hparams)
     parse_augmentation(settings.augment, settings.seed)
     model = model.configured(resolve(params_class, hparams))
+    for path in (settings.model_dir, *settings.model_dir.parents):
+        if path.is_file():
+            raise FlagError(f'--model_dir={settings.model_dir}: {path} is a file, not a folder.')
     previous = read_record(settings.model_dir)
     check_confined(settings.model_dir)
     inputs = open_inputs(settings, model, kind, previous.vocabulary if previous else None, say)

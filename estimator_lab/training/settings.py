@@ -96,7 +96,9 @@ class Settings:
         'on all GPUs here, or as TF_CONFIG says',
         choices=('none', 'mirrored', 'multi_worker', 'parameter_server'),
     )
-    seed: int = option(1, _TRAINING, 'order of examples, initial weights, dropout')
+    seed: int = option(
+        1, _TRAINING, 'order of examples, initial weights, dropout', lower=-(2**31), upper=2**31 - 1
+    )
     deterministic: bool = option(False, _TRAINING, 'the same weights bit for bit in each run')
 
     save_checkpoints_steps: int | None = option(None, _OUTPUT, 'steps between evaluated checkpoints', lower=1)

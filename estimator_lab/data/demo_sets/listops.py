@@ -72,10 +72,10 @@ def write_listops(folder: Path, train: int, test: int, seed: int = 0) -> ListOps
       DataError: the folder can't be written.
     """
     paths = ListOps(folder / 'train.tsv', folder / 'test.tsv')
-    found = list(itertools.islice(lines(seed), train + test))
-    random.Random(f'listops {seed} order').shuffle(found)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)  # before the work, so that it is not in vain
+        found = list(itertools.islice(lines(seed), train + test))
+        random.Random(f'listops {seed} order').shuffle(found)
         _write(paths.train, found[:train])
         _write(paths.test, found[train:])
     except OSError as error:

@@ -63,10 +63,10 @@ class FolderIndex(Index):
         try:
             data = read_regular(path, MAX_MEMBER_BYTES)
         except OSError as error:
-            return Member(self.archive, name, 0, b'', why_unreadable(str(path), error).rstrip('.'), label)
+            return Member(self.archive, name, row, b'', why_unreadable(str(path), error).rstrip('.'), label)
         except ValueError as error:  # it has grown too large, or is no file
-            return Member(self.archive, name, 0, b'', f'{error}', label)
-        return Member(self.archive, name, 0, data, given_label=label)
+            return Member(self.archive, name, row, b'', f'{error}', label)
+        return Member(self.archive, name, row, data, given_label=label)
 
     def _given_label(self, row: int) -> str | None:
         is_in_name = '/' in self.name(row) and not self._header.labels_from
@@ -113,6 +113,7 @@ def open_folder(
         for sentence in notes:
             note(sentence)
     rows = np.zeros(len(sizes), ROW)
+    rows['offset'] = np.arange(len(rows))  # tells members apart, as places do in archives
     rows['size'], rows['name_end'] = sizes, ends
     rows['label'], texts, origin = labels.finish()
     others = '' if len(rows) else passed.why_none()

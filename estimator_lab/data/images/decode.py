@@ -17,6 +17,8 @@ from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.budget import DECODED, Share
 from estimator_lab.data.images.jpeg import Frame, bytes_to_decode, decode_frame, frame_of, scale_for
 from estimator_lab.data.images.quiet import silence_decoders
+from estimator_lab.data.tar.member import HEAD_BYTES, is_image_head
+from estimator_lab.data.tar.what_it_is import what_it_is
 from estimator_lab.pixels import UINT8_MAX
 
 P = ParamSpec('P')
@@ -236,7 +238,13 @@ def _readable() -> tuple[str, ...]:
 
 def _open(data: bytes, share: Share) -> Image.Image:
     """Decodes to a mode that Pillow can resize with Lanczos: L or RGB."""
-    image: Image.Image = Image.open(io.BytesIO(data), formats=_readable())
+    try:
+        image: Image.Image = Image.open(io.BytesIO(data), formats=_readable())
+    except UnidentifiedImageError:
+        head = data[:HEAD_BYTES]
+        if is_image_head(head) or not (known := what_it_is(head, or_text='')):
+            raise
+        raise BadExampleError(f'not an image in a known format, but {known}') from None
     _check_size(*image.size)
     if image.mode == 'F':
         raise BadExampleError('floating-point pixels have no known value range')

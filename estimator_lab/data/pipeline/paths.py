@@ -18,7 +18,7 @@ from estimator_lab.data.order.order import ScheduledMember
 from estimator_lab.data.tar.headers import BLOCK
 from estimator_lab.data.tar.member import IMAGES, MAX_MEMBER_BYTES, Member, Wanted, problem_of
 from estimator_lab.data.tar.passed_over import PassedOver
-from estimator_lab.data.tar.sources import expand_paths, is_pipe, is_url, open_archive, why_unreadable
+from estimator_lab.data.tar.sources import expand_paths, is_pipe, is_url, is_web, open_archive, why_unreadable
 from estimator_lab.data.tar.stream import Note, is_tar, stream_members
 from estimator_lab.errors import DataError
 
@@ -138,6 +138,8 @@ def read_example(place: str, wanted: Wanted = IMAGES) -> Member:
     Raises:
       DataError: there is none, or it can't be read.
     """
+    if is_web(place):
+        expand_paths([place])  # which has the sentence
     if not is_url(place) and _mode_of(place):
         member = _only_example(place, wanted)
     else:

@@ -130,7 +130,7 @@ class Index:
     def why_no_label(self, row: int) -> str:
         """Returns why a member has no label, as the end of a sentence."""
         if self.is_text:
-            return 'its line shows none'
+            return 'its line shows none, as (3 (2 not) (4 bad)) does, or a label and a tab before the tree'
         if self._wanted.labels:
             return f'--labels={self._wanted.labels.path} has no line for it'
         if self._header.labels_from == BESIDE:

@@ -55,6 +55,11 @@ def is_url(archive: str) -> bool:
     return '://' in archive
 
 
+def is_web(archive: str) -> bool:
+    """Whether it is a place in the web, which nothing here reads."""
+    return archive.lower().startswith(_WEB)
+
+
 def is_pipe(archive: str) -> bool:
     """Whether its bytes pass by only once: standard input, a FIFO, a device."""
     if archive == STDIN:
@@ -127,7 +132,7 @@ def why_unreadable(archive: str, error: Exception) -> str:
         return f'{archive!r} is a folder, not a tar archive.'
     if isinstance(error, PermissionError):
         return f'No permission to read {archive!r}.'
-    return f'{archive!r} cannot be read: {error}.'
+    return f'{archive!r} cannot be read: {" ".join(str(error).split()).rstrip(".")}.'
 
 
 class _UrlFile(io.RawIOBase):
@@ -189,7 +194,7 @@ def _is_stored(mode: int) -> bool:
 def _matches(pattern: str) -> list[str]:
     if pattern == STDIN:
         return [pattern]
-    if pattern.lower().startswith(_WEB):
+    if is_web(pattern):
         raise DataError(
             f'{pattern!r} is not read over the web: download it, or pipe it in, '
             f'`curl -sL {shlex.quote(pattern)} | ... --data=-`.'

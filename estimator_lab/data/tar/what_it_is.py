@@ -52,10 +52,10 @@ _KINDS = (
 _TEXT = re.compile(rb'[\t\r\n\x20-\x7e\x80-\xff]+')
 
 
-def what_it_is(head: bytes) -> str:
+def what_it_is(head: bytes, or_text: str = 'a text') -> str:
     """Returns what a file that begins so is, and a remedy, as the end of a sentence; '' if unknown."""
     for kind in _KINDS:
         if kind.magic.match(head):
             return kind.words
     is_text = bool(head) and _TEXT.fullmatch(head)
-    return 'a text' if is_text else ''
+    return or_text if is_text else ''

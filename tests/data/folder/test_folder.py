@@ -2,13 +2,20 @@
 
 import os
 
+import numpy as np
 import pytest
 
+from estimator_lab.data.decoded_cache import cache_for
 from estimator_lab.data.folder.index import open_folder
+from estimator_lab.data.images.decode import decode_image
+from estimator_lab.data.images.kind import ImageReader
+from estimator_lab.data.images.shape import ImageShape
 from estimator_lab.data.label_table import read_label_table
 from estimator_lab.data.members import first_member, open_index, stream_members
 from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.order.parts import Part
+from estimator_lab.data.pipeline.batches import read_batches
+from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar.member import IMAGES
 from estimator_lab.errors import DataError
 from tests import archive_files
@@ -178,3 +185,14 @@ def test_a_folder_of_archives_names_the_glob(tmp_path):
     write_tar(tmp_path / 'shard-0.tar', [('a/1.png', picture(1))])
     with pytest.raises(DataError, match=r"archives in it are named by --data='\S+/\*\.tar'"):
         open_archives([str(tmp_path)])
+
+
+def test_each_image_is_decoded_and_kept_for_itself(folder):
+    """What is decoded once is found by its archive and offset, which the files of a folder need, too."""
+    shape = ImageShape(4, 4, 1)
+    archives = open_archives([str(folder)])
+    reader = ImageReader(shape, cache=cache_for(12, 16, 1))
+    expected = [decode_image(picture(int(m.name[3:5])), *shape) for m in stream_members(str(folder))]
+    for _ in range(2):
+        batches = read_batches(archives.order().epoch(0), 5, reader, InputReport())
+        np.testing.assert_array_equal(np.concatenate([batch.arrays['image'] for batch in batches]), expected)

@@ -220,7 +220,7 @@ def test_members_that_threads_read_themselves_wait_for_each_other(monkeypatch):
         archive, offset, size = 'f', 0, 70 * 2**20
 
         def __init__(self, number):
-            self.name = self.key = self.place = str(number)
+            self.name = self.key = self.place = self.label = str(number)
 
         def read(self):
             with lock:

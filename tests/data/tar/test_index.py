@@ -305,7 +305,7 @@ def test_command(archive, tmp_path, run_python):
     assert done.returncode == 1
     assert done.stderr.startswith('error: The index ends where the archive does:')
     for arguments, status, words in (
-        ([], 2, 'ARCHIVE... is missing'),
+        ([], 2, 'ARCHIVE|FOLDER... is missing'),
         ([str(tmp_path / 'gone.tar')], 1, 'There is no file'),
         (['--nonsense'], 2, 'nonsense'),
     ):
