@@ -191,7 +191,7 @@ def _classes(confusion: Confusion) -> list[Part]:
     """Returns precision and recall of each class; of many, of those with the lowest F1."""
     scores = confusion.scores()
     rows = [
-        (label, images, *map(_number, three))
+        (label, images, *('-' if math.isnan(value) else _number(value) for value in three))
         for label, images, *three in zip(
             confusion.labels, scores.images.tolist(), *(column.tolist() for column in scores[1:]), strict=True
         )
