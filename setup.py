@@ -23,6 +23,8 @@ TEST = [
     'scikit-learn>=1.4',
     'pandas>=2.1',
     'pyyaml>=6',
+    'nbclient>=0.8',
+    'ipykernel>=6',
 ]
 # The part of tf.contrib that estimator_lab.contrib has not itself: slim, arg_scope, convolutions.
 CONTRIB = ['tf-slim>=1.1']

@@ -122,6 +122,12 @@ def test_the_new_top_layer_learns_first(trained):
     assert (end['layer_1/kernel'] == begun['layer_1/kernel'])[~moved].all()
 
 
+@pytest.mark.parametrize(('given', 'steps'), [(0.025, 600), (0, 0), (0.5, 12_000), (1, 1), (600, 600)])
+def test_head_steps_below_1_are_a_share_of_fine_tuning(given, steps):
+    params = resolve(dbn.Params, {'image_shape': (4, 4, 1), 'head_steps': given, 'train_steps': 24_000})
+    assert params.steps_of_head == steps
+
+
 @pytest.mark.parametrize('head_steps', [0, 3])
 def test_head_steps_keep_gradients_from_the_layers_below(head_steps):
     params = {'image_shape': (4, 4, 1), 'layers': '3', 'head_steps': head_steps, 'phase': ''}

@@ -212,3 +212,21 @@ def test_the_first_batch_is_sampled_before_the_step_is_counted(pictures):
 def test_a_batch_of_bad_images_teaches_nothing():
     params = {'image_shape': (3, 3, 1), 'hidden_units': 4, 'train_steps': 9}
     assert_teaches_nothing(rbm.model_fn, params)
+
+
+def test_defaults_dream_and_do_not_diverge():
+    shape = {'image_shape': (4, 4, 1)}
+    params = resolve(rbm.Params, shape)
+    assert (params.chains, params.initial_rate) == (100, 0.05)
+    gaussian = resolve(rbm.Params, {**shape, 'visible_units': 'gaussian'})
+    assert gaussian.initial_rate == 0.001  # guide, section 13.2: one or two orders below
+    assert resolve(rbm.Params, {**shape, 'learning_rate': 0.3}).initial_rate == 0.3
+
+
+def test_gaussian_units_learn_at_the_default_rate(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 1), np.uint8)
+    made = estimator(tmp_path, side=8, visible_units='gaussian', train_steps=100)
+    made.train(numpy_input_fn(images, batch_size=20, num_epochs=None, shuffle=True), max_steps=100)
+    found = made.evaluate(numpy_input_fn(images, batch_size=20))
+    # Noise of variance 1 in 64 values: a machine that says the mean is wrong by 64.
+    assert found['reconstruction_error'] < 66

@@ -96,6 +96,8 @@ def _folders(model_dir: Path) -> Iterator[tuple[Path, str]]:
     """Yields the folders of event files with the names of their lines, phases first."""
     for record in sorted(model_dir.glob(f'*/{_RECORD}')):
         phase = record.parent
+        if phase.is_symlink():
+            continue
         yield phase, f'{phase.name}, {TRAINING}'
         yield phase / EVALUATION, f'{phase.name}, {EVALUATING}'
     yield model_dir, TRAINING

@@ -1,7 +1,7 @@
 """A trained model and what its run has written -> the sections of its report."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from PIL import Image
@@ -109,7 +109,9 @@ def _sections(
     evaluation = examined.evaluation if examined else None
     yield 'Learning curves', _curves(history, trained.model.headline)
     yield 'Evaluation', _metrics(trained, history, evaluation)
-    seen = examined.pictures if examined else {}
+    seen = set(examined.pictures) if examined else set()
+    if evaluation and evaluation.confusion:
+        seen |= {'confusion', 'worst'}
     for group in _GROUPS:
         parts = [
             *_of_examples(group, evaluation),
@@ -189,7 +191,7 @@ def _classes(confusion: Confusion) -> list[Part]:
     """Returns precision and recall of each class; of many, of those with the lowest F1."""
     scores = confusion.scores()
     rows = [
-        (label, images, *map(_number, three))
+        (label, images, *('-' if math.isnan(value) else _number(value) for value in three))
         for label, images, *three in zip(
             confusion.labels, scores.images.tolist(), *(column.tolist() for column in scores[1:]), strict=True
         )
@@ -279,8 +281,14 @@ def _of_example(group: Group, examined: Examined | None) -> list[Part]:
     return [element('div', *figures, class_='pictures')] if figures else []
 
 
-def _written(group: Group, history: History, seen: Mapping[str, Image.Image]) -> list[Part]:
-    """Returns the pictures of the run that nothing newer stands for."""
+def _written(group: Group, history: History, seen: Collection[str]) -> list[Part]:
+    """Returns the pictures of the run that nothing newer stands for.
+
+    Args:
+      group: of the pictures.
+      history: of the run.
+      seen: names of the newer ones.
+    """
     figures = [
         figure(shown.picture, f'{name}: {shown.line}, step {shown.step:,}', name)
         for name, shown in sorted(history.pictures.items())
