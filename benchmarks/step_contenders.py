@@ -201,7 +201,7 @@ def _session_config(options: Options) -> Any:
     from google.protobuf import json_format
 
     from estimator_lab.tf1 import tf
-    from estimator_lab.training.precision import session_config
+    from estimator_lab.inference.precision import session_config
 
     config = session_config(options.get('precision', 'float32'))
     changes = options.get('config')

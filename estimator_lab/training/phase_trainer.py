@@ -29,7 +29,7 @@ from estimator_lab.training.exporters import export_at_the_end, make_exporters
 from estimator_lab.training.hooks import ProfileHook, ProgressHook, SpeedHook
 from estimator_lab.training.interrupt import StopEvaluationHook, StopSwitch, StopTrainingHook
 from estimator_lab.training.plans import Plan, saved_step
-from estimator_lab.training.precision import session_config
+from estimator_lab.inference.precision import session_config
 from estimator_lab.training.run_table import RunTableHook
 from estimator_lab.training.warm_start import warm_start_settings
 

@@ -23,7 +23,7 @@ from estimator_lab.training.inputs import (
     open_inputs,
     open_pretraining,
 )
-from estimator_lab.training.precision import check_precision, refuse_nondeterminism
+from estimator_lab.inference.precision import check_precision, refuse_nondeterminism
 from estimator_lab.training.readers import data_params, make_reader
 from estimator_lab.training.settings import Settings
 

@@ -44,6 +44,9 @@ class AscentSettings:
         lower=0,
         upper=50,
     )
+    precision: str = option(
+        'float32', _ASCENT, 'bfloat16 is faster on processors that have it', choices=('float32', 'bfloat16')
+    )
     atlas: bool = option(False, _MORE, 'draws what each channel sees, --count of them, instead')
     strip: str = option('', _MORE, 'a picture of the octaves side by side, as well')
     zoom: str = option('', _MORE, 'a GIF that dives into the dream, as well')
