@@ -169,9 +169,7 @@ class Discriminator:
             values = _noisy(dropout(values, self._dropout_rate, noise), self._noise, noise)
             yield name, endpoint, values
 
-    def _said(
-        self, hidden: Tensor, endpoints: dict[str, Endpoint], classes: Tensor | None
-    ) -> Discriminated:
+    def _said(self, hidden: Tensor, endpoints: dict[str, Endpoint], classes: Tensor | None) -> Discriminated:
         logits = self._logits(hidden)
         if self._tells_classes:
             return Discriminated(tf.reduce_logsumexp(logits, axis=1), logits, hidden, endpoints)

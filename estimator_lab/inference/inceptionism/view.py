@@ -1,4 +1,4 @@
-"""A trained network as far as one layer: how much an image is what it looks for, and what would be more so."""
+"""A trained network as far as one layer: how much it sees of what it looks for, and where there is more."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from estimator_lab.inference.model import Trained
 from estimator_lab.inference.precision import session_config
 from estimator_lab.tf1 import Tensor, tf
 
-MOST_SIDE = 512
+MOST_SIDE = 448
 """Of a window in pixels, so that what the network keeps of it fits in memory."""
 
 _MOST_LISTED = 40

@@ -62,7 +62,11 @@ def test_the_command_says_where_to_get_what_is_missing(digits, tmp_path, capsys)
         ('train-images-idx3-ubyte.gz', b'junk' * 9, 'is no IDX file of bytes with 3 axes'),
         ('train-images-idx3-ubyte.gz', b'', 'is cut off'),
         ('train-images-idx3-ubyte.gz', idx(np.zeros([5, 28, 28]))[:-1], 'is cut off'),
-        ('train-images-idx3-ubyte.gz', gzip.compress(idx(np.zeros([5, 28, 28])), mtime=0)[:-30], 'is damaged'),
+        (
+            'train-images-idx3-ubyte.gz',
+            gzip.compress(idx(np.zeros([5, 28, 28])), mtime=0)[:-30],
+            'is damaged',
+        ),
         ('train-images-idx3-ubyte.gz', b'\x1f\x8b' + b'x' * 40, 'is damaged'),
         ('train-images-idx3-ubyte.gz', b'\0\0\x08\x03' + b'\xff' * 12, 'which is not MNIST'),
         ('train-images-idx3-ubyte.gz', b'\0\0\x08\x03' + bytes(12), 'which is not MNIST'),

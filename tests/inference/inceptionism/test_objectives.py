@@ -34,7 +34,9 @@ def test_one_channel_of_each_image(values):
     channels = np.array([4, 1], np.int32)
     expected = [values[0, :, :, 4].mean(), values[1, :, :, 1].mean()]
     assert run(of_channels, values, channels) == pytest.approx(expected, rel=1e-5)
-    assert run(of_channels, values[:, 0, 0], channels) == pytest.approx([values[0, 0, 0, 4], values[1, 0, 0, 1]])
+    assert run(of_channels, values[:, 0, 0], channels) == pytest.approx(
+        [values[0, 0, 0, 4], values[1, 0, 0, 1]]
+    )
 
 
 def test_log_odds_of_a_class():
@@ -67,5 +69,7 @@ def test_total_variation():
 def test_the_gaussian_filter_is_scipys(deviation):
     images = np.random.default_rng(3).normal(size=(2, 9, 12, 3)).astype(np.float32)
     radius = (len(gaussian(deviation)) - 1) // 2
-    expected = gaussian_filter(images, (0, deviation, deviation, 0), mode='constant', radius=(0, radius, radius, 0))
+    expected = gaussian_filter(
+        images, (0, deviation, deviation, 0), mode='constant', radius=(0, radius, radius, 0)
+    )
     assert run(filtered, images, gaussian(deviation)) == pytest.approx(expected, abs=1e-5)
