@@ -90,9 +90,9 @@ def seconds(given: argparse.Namespace) -> None:
 
 
 def memory(given: argparse.Namespace) -> None:
-    """Prints the largest resident set of the command at 2,048x2,048; few iterations take as much as many."""
+    """Prints the largest resident set of the command at 2,048x2,048; one iteration takes as much as many."""
     with tempfile.TemporaryDirectory() as folder:
-        print(_of_layer(given, _scaled(Path(given.image), 2048, Path(folder)), '--iterations=2'))
+        print(_of_layer(given, _scaled(Path(given.image), 2048, Path(folder)), '--iterations=1'))
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     print(f'{peak / 1e9:.2f} GB at most')
 

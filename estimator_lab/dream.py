@@ -37,9 +37,7 @@ flags.DEFINE_string(
     'what is dreamt: of a classifier what it sees in this label; of chains and samples default: each in turn',
     flag_values=FLAGS,
 )
-flags.DEFINE_integer(
-    'count', 64, 'how many dreams, or channels of an atlas', lower_bound=1, flag_values=FLAGS
-)
+flags.DEFINE_integer('count', 64, 'of dreams, or channels of an atlas', lower_bound=1, flag_values=FLAGS)
 flags.DEFINE_integer('seed', 1, 'of noise and jitter', flag_values=FLAGS)
 flags.DEFINE_integer('steps', 1000, 'Gibbs steps to each dream', lower_bound=1, flag_values=FLAGS)
 flags.DEFINE_float(
@@ -57,13 +55,13 @@ flags.DEFINE_integer(
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
-    'out', 'dreams.png', 'the picture, .png or .jpg; of a generator also an archive.tar', flag_values=FLAGS
+    'out', 'dreams.png', 'the picture, .png or .jpg; or an archive.tar of samples', flag_values=FLAGS
 )
 flags.DEFINE_string('film', '', 'a GIF of the same samples over training, as well', flag_values=FLAGS)
 
 define_flags(AscentSettings, FLAGS)
 
-_USAGE = """Lets a trained model dream: what a layer of a network sees in a photo; Gibbs chains; samples of a generator.
+_USAGE = """Lets a trained model dream: what a network sees in a photo; Gibbs chains; samples of a generator.
 
   python -m estimator_lab.dream --model_dir=runs/vgg --image=sky.jpg --layer=conv4_3
   python -m estimator_lab.dream --model_dir=runs/vgg --image=sky.jpg --layer=conv4_3 --guide=flowers.jpg

@@ -124,7 +124,7 @@ def _tree_receiver(tokens: Tokens) -> Callable[[], Any]:
 
 def _latent_inputs(model: Model, params: Any) -> dict[str, Any]:
     """Returns the placeholders of what a generator makes samples of, by name; none of other models."""
-    if model.dreams != LATENT:
+    if LATENT not in model.dreams:
         return {}
     sampler = model.load().sampler_of(params)
     inputs = {keys.LATENT: tf.placeholder(tf.float32, [None, sampler.latent_size], name=keys.LATENT)}

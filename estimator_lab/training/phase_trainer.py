@@ -21,6 +21,7 @@ from estimator_lab.data.trees.tokens import FILE as TOKENS_FILE
 from estimator_lab.data.trees.tokens import Tokens, write_tokens
 from estimator_lab.feature_keys import IMAGE
 from estimator_lab.inference.judge import judged
+from estimator_lab.inference.precision import session_config
 from estimator_lab.inference.record import write_record
 from estimator_lab.inference.serving import serving_input_receiver_fn
 from estimator_lab.tf1 import tf
@@ -31,7 +32,6 @@ from estimator_lab.training.exporters import export_at_the_end, make_exporters
 from estimator_lab.training.hooks import EvaluationProgressHook, Pauses, ProfileHook, ProgressHook, SpeedHook
 from estimator_lab.training.interrupt import StopEvaluationHook, StopSwitch, StopTrainingHook
 from estimator_lab.training.plans import Plan, saved_step
-from estimator_lab.training.precision import session_config
 from estimator_lab.training.run_table import RunTableHook
 from estimator_lab.training.warm_start import warm_start_settings
 

@@ -13,6 +13,7 @@ from estimator_lab.errors import FlagError
 from estimator_lab.inference.confinement import check_confined
 from estimator_lab.inference.judge import Judge, open_judge
 from estimator_lab.inference.perceptual import Lesson, open_lesson
+from estimator_lab.inference.precision import check_precision, refuse_nondeterminism
 from estimator_lab.inference.record import Record, read_record
 from estimator_lab.models.registry import Model, find_model
 from estimator_lab.optimizers import SECOND_ORDER, make_optimizer
@@ -24,7 +25,6 @@ from estimator_lab.training.inputs import (
     open_inputs,
     open_pretraining,
 )
-from estimator_lab.training.precision import check_precision, refuse_nondeterminism
 from estimator_lab.training.readers import data_params, make_reader
 from estimator_lab.training.settings import Settings
 

@@ -11,7 +11,7 @@ from estimator_lab.core.hparams import describe_hparams, hparam_fields
 from estimator_lab.core.phases import FINAL
 from estimator_lab.data.kinds import KINDS
 from estimator_lab.errors import FlagError
-from estimator_lab.models.registry import GIBBS, LATENT, MODELS, find_model
+from estimator_lab.models.registry import ASCENT, GIBBS, LATENT, MODELS, find_model
 from estimator_lab.tf1 import tf
 from tests.bad_batches import assert_teaches_nothing
 
@@ -141,9 +141,11 @@ def test_what_a_model_can_do_is_declared(name):
     module = model.load()
     assert model.has_phases == hasattr(module, 'phases')
     assert model.prepares == hasattr(module, 'prepare')
-    assert (model.dreams == GIBBS) == hasattr(module, 'stack_of')
+    assert (GIBBS in model.dreams) == hasattr(module, 'stack_of')
     assert model.kinds and set(model.kinds) <= set(KINDS)
-    assert (model.dreams == LATENT) == hasattr(module, 'sampler_of')
+    assert (LATENT in model.dreams) == hasattr(module, 'sampler_of')
+    assert model.layered == hasattr(module, 'layered')
+    assert ASCENT in model.dreams or not model.layered
     assert model.declares == hasattr(module, 'declared')
     assert model.judged == hasattr(module.Params(), 'judge')
     assert model.paints == hasattr(module.Params(), 'style_image')

@@ -82,15 +82,17 @@ def dream(
     before = view.objective(_within(photos + resized(change, photos.shape[1:3])), channels)
     pixels = np.cumsum([height * width for height, width in ascent.sizes])
     octaves: list[np.ndarray] = []
+    changes = [change]  # popped, as of a large photo each array takes 50 MB and more
     for number, size in enumerate(ascent.sizes):
         grounds = resized(photos, size)
-        images = _within(grounds + resized(change, size))
+        images = grounds + resized(changes.pop(), size)
+        np.clip(images, 0, 1, out=images)
         for iteration in range(ascent.iterations):
             done = (number * ascent.iterations + iteration) / (len(ascent.sizes) * ascent.iterations)
             images = _step(view, images, grounds, channels, ascent, done, rng)
             rest = (ascent.iterations - 1 - iteration) / ascent.iterations * size[0] * size[1]
             told(number + 1, iteration + 1, float((pixels[number] - rest) / pixels[-1]))
-        change = images - grounds
+        changes.append(images - grounds)
         octaves.append(images)
     return Dreamt(octaves[-1], octaves, before, view.objective(octaves[-1], channels))
 
@@ -149,9 +151,13 @@ def _step(
     climb = view.climb(rolled, below, channels, smoothing, rough=bool(ascent.tv))
     length = np.mean(np.abs(climb.uphill), axis=(1, 2, 3), keepdims=True)
     pace = ascent.step_size / UINT8_MAX
-    rolled += np.divide(pace, length, out=np.zeros_like(length), where=length > 0) * climb.uphill
+    rolled += np.multiply(
+        climb.uphill,
+        np.divide(pace, length, out=np.zeros_like(length), where=length > 0),
+        out=climb.uphill,
+    )
     if climb.rough is not None:
-        rolled -= pace * ascent.tv * climb.rough
+        rolled -= np.multiply(climb.rough, pace * ascent.tv, out=climb.rough)
     np.clip(rolled, 0, 1, out=rolled)
     return np.roll(rolled, [-shift[0], -shift[1]], (1, 2))
 

@@ -14,6 +14,7 @@ from estimator_lab.inference.inceptionism.photo import Photo, open_photo
 from estimator_lab.inference.inceptionism.settings import AscentSettings
 from estimator_lab.inference.inceptionism.view import MOST_SIDE, Layer, View, find_layer, listed
 from estimator_lab.inference.model import Trained
+from estimator_lab.inference.precision import check_precision
 
 NOISE = 0.05
 """Deviation of the noise around grey with which a dream begins that has no photo."""
@@ -27,6 +28,7 @@ _SMOOTHING = 0.5
 _SMOOTHINGS_A_SIDE = 14, 60
 _ATLAS_SIDE = 96
 _GUIDE_SIDE = 224
+_MOST_PAIRS = 2**24  # of places in the image and in the guide, which are all compared
 _ZOOM = 1.05
 _GREY = 0.5
 
@@ -150,7 +152,7 @@ class Dreamer:
         return dream(view, images, noise, channels, ascent, np.random.default_rng(self.seed), told)
 
     def _view(self, by_channel: bool, guide: np.ndarray | None = None) -> View:
-        return View(self.trained, self.layer, by_channel, guide)
+        return View(self.trained, self.layer, by_channel, guide, self.settings.precision)
 
     def _guide(self) -> np.ndarray | None:
         """Returns what the layer makes of the guide, float32 [places, channels]; None without one."""
@@ -160,10 +162,17 @@ class Dreamer:
         photo = open_photo('guide', place, self.trained.shape.channels)
         size = self.layer.sides if self.layer.fixed else _shrunk(photo.size, _GUIDE_SIDE)
         if min(size) < self.layer.smallest:
-            self._check_size(f'--guide={place}', size)
+            raise FlagError(
+                f'--guide={place} is too small: of {size[1]}x{size[0]} pixels {self.layer.name} of '
+                f'{self.trained.model_dir} leaves nothing.'
+            )
         with self._view(False) as view:
             values = view.values(resized(photo.seen, size))
-        return values.reshape(-1, values.shape[-1])
+        places = values.reshape(-1, values.shape[-1])
+        # A window of the image has so many places as the guide has, for each of its pixels.
+        pixels = size[0] * size[1] if self.layer.fixed else MOST_SIDE**2
+        most = max(_MOST_PAIRS * size[0] * size[1] // (pixels * len(places)), 1)
+        return places[np.linspace(0, len(places) - 1, min(most, len(places))).round().astype(int)]
 
     def _own_size(self) -> tuple[int, int]:
         """Returns (height, width) of a dream without a photo."""
@@ -228,6 +237,7 @@ def open_dreamer(trained: Trained, settings: AscentSettings, label: str, seed: i
     Raises:
       FlagError: for a layer, a channel or a label that there is not, and flags that do not go together.
     """
+    check_precision(settings.precision)
     _check_together(settings, label)
     layer = find_layer(trained, settings.layer or (LOGITS if label else ''))
     channel = settings.channel

@@ -4,9 +4,6 @@ import numpy as np
 
 from estimator_lab.tf1 import Tensor, tf
 
-MOST_PAIRS = 2**23
-"""Of places in an image and in its guide, that are compared at once."""
-
 
 def energy(values: Tensor) -> Tensor:
     """Returns the mean square of all values, float32 [n]: whatever the layer sees, it sees more of it.

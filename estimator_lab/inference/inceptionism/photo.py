@@ -42,7 +42,9 @@ class Photo:
         """What the network sees, float32 [1, height, width, channels] in [0, 1]."""
         if self.loses_colour:
             return (self.pixels @ _GREY)[..., np.newaxis]
-        return np.repeat(self.pixels, self.channels // self.pixels.shape[3], axis=3)
+        if self.channels == self.pixels.shape[3]:
+            return self.pixels
+        return np.repeat(self.pixels, self.channels, axis=3)
 
     def with_change(self, seen: np.ndarray) -> np.ndarray:
         """Returns the photo as changed as what the network sees of it: [height, width, 1 or 3] in [0, 1].
@@ -76,4 +78,3 @@ def open_photo(flag: str, place: str, channels: int) -> Photo:
         raise DataError(f'--{flag}={place} cannot be decoded: {reason}.') from reason
     pixels = to_unit_range(np.asarray(image))
     return Photo(pixels.reshape(1, image.height, image.width, -1), channels)
-

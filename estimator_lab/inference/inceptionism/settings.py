@@ -23,7 +23,10 @@ class AscentSettings:
         None, _SEEN, 'the photo, or ARCHIVE:MEMBER, that changes, at its own size; default: noise'
     )
     size: int | None = option(
-        None, _SEEN, "side in pixels of a dream that begins with noise; default: the network's, 96 in an atlas", lower=1
+        None,
+        _SEEN,
+        "side in pixels of a dream that begins with noise; default the network's, 96 in an atlas",
+        lower=1,
     )
     octaves: int | None = option(
         None, _ASCENT, 'sizes, from small to large; default 4, or as many as the network can see', lower=1
@@ -40,9 +43,12 @@ class AscentSettings:
     smoothing: float | None = option(
         None,
         _ASCENT,
-        'deviation in pixels of the Gaussian that smooths the gradient; default 0.5, of a class from 1/14 of the side down',
+        'pixels by which the gradient is smoothed; default 0.5, of a class from 1/14 of the side down',
         lower=0,
         upper=50,
+    )
+    precision: str = option(
+        'float32', _ASCENT, 'bfloat16 is faster on processors that have it', choices=('float32', 'bfloat16')
     )
     atlas: bool = option(False, _MORE, 'draws what each channel sees, --count of them, instead')
     strip: str = option('', _MORE, 'a picture of the octaves side by side, as well')

@@ -1,4 +1,4 @@
-"""A trained network as far as one layer: how much an image is what it looks for, and what would be more so."""
+"""A trained network as far as one layer: how much it sees of what it looks for, and where there is more."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,9 +22,10 @@ from estimator_lab.inference.inceptionism.objectives import (
 )
 from estimator_lab.inference.inceptionism.windows import Window, windows
 from estimator_lab.inference.model import Trained
+from estimator_lab.inference.precision import session_config
 from estimator_lab.tf1 import Tensor, tf
 
-MOST_SIDE = 512
+MOST_SIDE = 448
 """Of a window in pixels, so that what the network keeps of it fits in memory."""
 
 _MOST_LISTED = 40
@@ -103,6 +104,7 @@ class View:
       layer: of it.
       by_channel: whether one channel for each image counts, and not all of them.
       guide: values of the layer that are to be imitated, float32 [..., channels]; None for none.
+      precision: in which the network computes, one of `inference.precision.PRECISIONS`.
 
     Raises:
       LabError: if TensorFlow can't go on.
@@ -114,6 +116,7 @@ class View:
         layer: Layer,
         by_channel: bool = False,
         guide: np.ndarray | None = None,
+        precision: str = 'float32',
     ) -> None:
         self.layer = layer
         sides = layer.sides if layer.fixed else (None, None)
@@ -137,7 +140,9 @@ class View:
                 raise FlagError(f'--layer={layer.name} lets no gradient through to the image.')
             (rough,) = tf.gradients(total_variation(self._images - self._grounds), self._images)
             self._climb = (filtered(gradient, self._weights), rough)
-            creator = tf.train.ChiefSessionCreator(checkpoint_filename_with_path=trained.checkpoint)
+            creator = tf.train.ChiefSessionCreator(
+                config=session_config(precision), checkpoint_filename_with_path=trained.checkpoint
+            )
             self._session = tf.train.MonitoredSession(creator)
 
     def __enter__(self) -> 'View':

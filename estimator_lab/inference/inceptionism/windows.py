@@ -17,9 +17,7 @@ def windows(height: int, width: int, sides: Sequence[int], exact: bool) -> list[
       sides: (height, width) of a window; the most that it may have.
       exact: whether it has to have them; the image is not smaller then.
     """
-    rows, columns = (
-        _spans(length, side, exact) for length, side in zip((height, width), sides, strict=True)
-    )
+    rows, columns = (_spans(length, side, exact) for length, side in zip((height, width), sides, strict=True))
     return [(row, column) for row in rows for column in columns]
 
 

@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from estimator_lab.inference.inceptionism import view as view_module
+from estimator_lab.inference.inceptionism.ascent import Ascent, dream, octave_sizes, resized
+from estimator_lab.inference.inceptionism.view import View, find_layer
+
+
+@pytest.fixture(scope='module')
+def view(cnn):
+    with View(cnn, find_layer(cnn, 'conv1')) as view:
+        yield view
+
+
+@pytest.fixture
+def photo():
+    return 0.3 + 0.4 * np.random.default_rng(1).random((1, 20, 30, 1), np.float32)
+
+
+def test_octaves_end_with_the_photos_own_size():
+    assert octave_sizes(100, 140, None, 1.4, 4) == [(36, 51), (51, 71), (71, 100), (100, 140)]
+    assert octave_sizes(100, 140, None, 1.4, 60) == [(71, 100), (100, 140)]
+    assert octave_sizes(100, 140, None, 1.4, 200) == [(100, 140)]
+    assert octave_sizes(100, 140, 2, 2.0, 200) == [(50, 70), (100, 140)]
+
+
+def test_the_objective_grows_and_the_photo_keeps_its_size(view, photo):
+    told = []
+    ascent = Ascent([(10, 15), (20, 30)], 5, jitter=4, tv=0.1, smoothing=(0.5, 0.5))
+    rng = np.random.default_rng(1)
+    found = dream(view, photo, 0, [0], ascent, rng, lambda *state: told.append(state))
+    assert found.images.shape == photo.shape and [o.shape[1:3] for o in found.octaves] == ascent.sizes
+    assert found.after > 1.2 * found.before > 0
+    assert found.images.min() >= 0 and found.images.max() <= 1
+    assert [state[:2] for state in told] == [(o, i) for o in (1, 2) for i in range(1, 6)]
+    assert told[4][2] == pytest.approx(0.2) and told[-1][2] == pytest.approx(1)
+
+
+def test_a_dream_depends_on_its_seed_alone(view, photo):
+    def dreamt(seed):
+        return dream(view, photo, 0.1, [0], Ascent([(20, 30)], 3), np.random.default_rng(seed)).images
+
+    assert np.allclose(dreamt(1), dreamt(1), atol=1e-6) and not np.allclose(dreamt(1), dreamt(2))
+
+
+def test_a_step_changes_pixels_by_so_many_grey_levels(view, photo):
+    found = dream(view, photo, 0, [0], Ascent([(20, 30)], 1, step_size=2.0), np.random.default_rng(1))
+    assert np.abs(found.images - photo).mean() * 255 == pytest.approx(2, rel=0.01)
+
+
+def test_seams_of_windows_stay_nowhere(view, photo, monkeypatch):
+    monkeypatch.setattr(view_module, 'MOST_SIDE', 8)
+    ascent = Ascent([(20, 30)], 40, step_size=0.2, jitter=1)
+    found = dream(view, np.full_like(photo, 0.5), 0, [0], ascent, np.random.default_rng(1))
+    change = np.abs(found.images - 0.5)[0, :, :, 0]
+    assert change.min() > 0, 'each pixel has been inside of a window'
+
+
+def test_nothing_to_climb_leaves_the_photo_as_it_is(cnn, photo):
+    with View(cnn, find_layer(cnn, 'conv1'), guide=np.zeros((1, 2), np.float32)) as flat:
+        found = dream(flat, photo, 0, [0], Ascent([(20, 30)], 2), np.random.default_rng(1))
+    assert np.array_equal(found.images, photo)
+
+
+def test_resizing_is_pillows():
+    image = np.random.default_rng(1).random((2, 6, 9, 3), np.float32)
+    expected = Image.fromarray(image[1, :, :, 2]).resize((5, 4), Image.Resampling.LANCZOS)
+    assert resized(image, (4, 5))[1, :, :, 2] == pytest.approx(np.asarray(expected))
+    assert resized(image, (6, 9)) is image
