@@ -121,11 +121,13 @@ class Losses(NamedTuple):
 
 def check(params: Params) -> None:
     """Raises FlagError for images that are too small, and for a mix of styles that there are not."""
+    if not 0 < len(set(params.styles)) == len(params.styles):
+        raise FlagError('its styles have no names of their own.')
     if min(params.image_shape[:2]) < _SMALLEST_SIDE:
         raise FlagError(
             f'--image_size={min(params.image_shape[:2])} is too small: give {_SMALLEST_SIDE} or more.'
         )
-    assert params.shares
+    shares_of(params.mix, params.styles)
 
 
 def shares_of(mix: str, styles: Sequence[str]) -> tuple[float, ...]:
