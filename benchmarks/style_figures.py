@@ -53,7 +53,7 @@ def learned(given: argparse.Namespace) -> None:
         max_steps=given.steps,
         eval_steps=30,
         precision=given.precision,
-        hparams=f'style_image={given.style},perceptual={given.perceptual}',
+        hparams=f'style_image={given.style},perceptual={given.perceptual},{given.hparams}',
     )
     result = Experiment(settings, lambda line: None).train()
     print(
@@ -124,6 +124,7 @@ def main() -> None:
     parser.add_argument('--model_dir', default='runs/style', help='of the painter')
     parser.add_argument('--perceptual', default='', help='model_dir of a vgg or cnn')
     parser.add_argument('--style', default='', help='picture of the style')
+    parser.add_argument('--hparams', default='', help='others of the painter, as of estimator_lab.train')
     parser.add_argument('--train', help='training archive')
     parser.add_argument('--test', help='test archive')
     parser.add_argument('--image_size', type=int, default=128, help='of training')

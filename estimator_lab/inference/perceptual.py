@@ -121,7 +121,10 @@ def open_lesson(model: Model, params: Any, model_dir: Path, previous: Record | N
         return make_lesson(params)
     teacher = load_teacher(path)
     _check_unchanged(params, previous, teacher, model_dir)
-    return Lesson(teacher, tuple(previous.hparams.get('styles', ())))
+    styles = previous.hparams.get('styles')
+    if not isinstance(styles, list) or [type(name) for name in styles] != [str] * teacher.styles:
+        raise DataError(f'{path} has {teacher.styles} styles, and experiment.json beside it other ones.')
+    return Lesson(teacher, tuple(styles))
 
 
 def make_lesson(params: Any) -> Lesson:

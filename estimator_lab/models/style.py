@@ -66,22 +66,22 @@ class Params(TrainingParams):
         structural=True,
     )
     style_size: int = hparam(
-        256,
+        160,
         "pixels of a style picture's shorter side, to which it is scaled: strokes are that large",
         lambda v: 32 <= v <= 2048,
         structural=True,
     )
     content_weight: float = hparam(1.0, 'of the content loss, 0 or more', lambda v: v >= 0)
-    style_weight: float = hparam(5.0, 'of the style loss, 0 or more', lambda v: v >= 0)
+    style_weight: float = hparam(2.0, 'of the style loss, 0 or more', lambda v: v >= 0)
     tv_weight: float = hparam(5.0, 'of the total variation, 0 or more', lambda v: v >= 0)
     filters: str = hparam(
-        '16-32-64',
+        '16-32',
         'filters of the convolutions, each of which halves the picture',
         lambda v: v and are_sizes(v),
         structural=True,
     )
     blocks: int = hparam(4, 'residual blocks, 0 or more', lambda v: v >= 0, structural=True)
-    learning_rate: float = hparam(0.001, 'initial learning rate, above 0', lambda v: v > 0)
+    learning_rate: float = hparam(0.002, 'initial learning rate, above 0', lambda v: v > 0)
     mix: str = hparam(
         '',
         "what is painted: a style's name, or shares of some, such as a:0.3+b:0.7; '' for the first",
@@ -122,11 +122,13 @@ class Losses(NamedTuple):
 
 def check(params: Params) -> None:
     """Raises FlagError for images that are too small, and for a mix of styles that there are not."""
+    if not 0 < len(set(params.styles)) == len(params.styles):
+        raise FlagError('its styles have no names of their own.')
     if min(params.image_shape[:2]) < _SMALLEST_SIDE:
         raise FlagError(
             f'--image_size={min(params.image_shape[:2])} is too small: give {_SMALLEST_SIDE} or more.'
         )
-    assert params.shares
+    shares_of(params.mix, params.styles)
 
 
 def shares_of(mix: str, styles: Sequence[str]) -> tuple[float, ...]:

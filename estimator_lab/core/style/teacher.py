@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ _UNUSABLE = (
 )
 _MOST_NODES = 10_000
 _MOST_LAYERS = 100
+_MOST_VALUES = 2**28  # at one place in the graph: 64 maps of 2048 x 2048
 _RANDOM_CONTENT = 'conv3'
 _PATTERN_SIDE = 128
 
@@ -111,6 +113,7 @@ def _loaded(archive: zipfile.ZipFile) -> Teacher:
     if not all(np.isfinite(value).all() for value in (*weights.values(), *grams.values())):
         raise ValueError('some of its numbers are none')
     network = PerceptualNetwork(graph, str(about['pictures']), layers, weights)
+    _check_network(network, grams)
     return Teacher(network, about['content_layer'], grams, dict(about['origin']))
 
 
@@ -121,6 +124,22 @@ def _check_graph(graph: Any) -> None:
     for node in graph.node:
         if node.op not in OPERATIONS:
             raise ValueError(f'its graph has the operation {node.op[:40]!r}')
+
+
+def _check_network(network: PerceptualNetwork, grams: Mapping[str, np.ndarray]) -> None:
+    """Raises ValueError for a network that can't be built, has other maps, or takes too much memory."""
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(network.graph, name='')
+        for operation in graph.get_operations():
+            for output in operation.outputs:
+                sides = [side or 1 for side in output.shape.as_list()] if output.shape.rank else []
+                if math.prod(sides) > _MOST_VALUES:
+                    raise ValueError(f'its graph makes {math.prod(sides):,} values of a picture')
+        for layer, name in network.layers.items():
+            maps = graph.get_tensor_by_name(name).shape
+            if maps.rank != 4 or (layer in grams and maps.as_list()[3] != grams[layer].shape[1]):
+                raise ValueError(f'its layer {layer!r} has the shape {maps}')
+        graph.get_tensor_by_name(network.pictures)
 
 
 def targets_of(

@@ -68,9 +68,15 @@ def writes_a_file():
     tf.io.write_file('/tmp/elsewhere', 'x')
 
 
+def tiles_without_end():
+    tf.tile(tf.placeholder(tf.float32, [None, 2]), [1, 200_000_000])
+
+
 CASES = {
     'operation': (lambda path: {'graph': graph_of(writes_a_file)}, "has the operation 'WriteFile'"),
     'graph': (lambda path: {'graph': np.frombuffer(b'junk', np.uint8)}, ''),
+    'memory': (lambda path: {'graph': graph_of(tiles_without_end)}, 'its graph makes 400,000,000 values'),
+    'tensors': (lambda path: {'graph': graph_of(lambda: tf.zeros([1]))}, ''),
     'layers': (lambda path: {'about': about(path, content_layer='conv9')}, 'its layers'),
     'no layers': (lambda path: {'about': about(path, style_layers=[])}, 'its layers'),
     'shape': (lambda path: {'weights_0': np.zeros((3, 3, 1, 2**8), np.float32)}, 'its weights_0 is float32'),
