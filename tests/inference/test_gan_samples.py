@@ -106,7 +106,7 @@ def test_an_archive_that_can_be_trained_on(sampling, tmp_path):
 
 def test_a_film_of_training(folder, tmp_path):
     frames = film(folder / 'model')
-    assert len(frames) == 2 and len({frame.size for frame in frames}) == 1, 'steps 0 and 10'
+    assert len(frames) == 4 and len({frame.size for frame in frames}) == 1, 'steps 1, 2, 4 and 8'
     with pytest.raises(DataError, match='holds no pictures of training'):
         film(tmp_path)
 
@@ -118,7 +118,7 @@ def test_the_command(folder, run_python, tmp_path):
     done = run_python('-m', 'estimator_lab.dream', model_dir, *flags)
     assert (done.returncode, done.stderr) == (0, '')
     assert Image.open(out).size[1] > 4 * 96, 'two rows of samples, and below each the nearest'
-    assert Image.open(gif).n_frames == 2
+    assert Image.open(gif).n_frames == 4
     refused = run_python('-m', 'estimator_lab.dream', model_dir, '--steps=5')
     assert refused.returncode == 2 and '--steps has no meaning for --model=gan' in refused.stderr
 
