@@ -41,7 +41,8 @@ class Member(NamedTuple):
     `offset` is the byte offset of the member's first header block in the uncompressed tar stream, the
     number of the file in a folder, whose `archive` ends in a slash; `data` holds the encoded image. `name`
     has no leading './'; bytes in it that are not UTF-8, control characters and such are backslash escapes
-    (`printable.escaped`), so that it can always be printed and stored. `problem` says why there is no data, and is empty where there is.
+    (`printable.escaped`), so that it can always be printed and stored. `problem` says why there is no data,
+    and is empty where there is.
     `given_label` is a label from elsewhere than the name; None where there is none.
     """
 
