@@ -321,7 +321,7 @@ def test_a_damaged_checkpoint_is_named(settings, tmp_path, part):
 def test_a_model_dir_that_cannot_be_written(settings, tmp_path):
     blocked = tmp_path / 'file'
     blocked.write_text('')
-    with pytest.raises(DataError, match='cannot be read as a description'):
+    with pytest.raises(FlagError, match='is a file, not a folder'):
         Experiment(settings(model_dir=blocked), lambda line: None)
     experiment = Experiment(settings(model_dir=tmp_path / 'new'), lambda line: None)
     (tmp_path / 'new').write_text('')
