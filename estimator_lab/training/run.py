@@ -84,7 +84,9 @@ def open_run(settings: Settings, role: Role, say: Say) -> Run:
     model = model.configured(resolve(params_class, hparams))
     for path in (settings.model_dir, *settings.model_dir.parents):
         if path.is_file():
-            raise FlagError(f'--model_dir={settings.model_dir}: {path} is a file, not a folder.')
+            raise FlagError(
+                f'--model_dir={settings.model_dir} cannot be written: {path} is a file, not a folder.'
+            )
     previous = read_record(settings.model_dir)
     check_confined(settings.model_dir)
     inputs = open_inputs(settings, model, kind, previous.vocabulary if previous else None, say)

@@ -205,7 +205,7 @@ def test_bad_data_changes_nothing(settings, archive, tmp_path):
         'none.tar': 'There is no file',
         str(text): 'not a tar archive',
         str(empty): 'holds no images',
-        one_class: "One class only: 'x'",
+        one_class: "has one class only, 'x'",
         str(cut): 'cut off at byte',
     }
     for data, words in cases.items():
@@ -319,7 +319,7 @@ def test_bad_images_are_counted_and_shown(settings, archive, tmp_path):
 def test_too_many_bad_images_end_training_with_what_was_learned_saved(settings, archive, tmp_path):
     bad = rewrite(archive, tmp_path / 'bad.tar', data=lambda n, data: b'junk' if n >= 20 else data)
     experiment = Experiment(settings(data=[bad], shuffle_buffer=1, max_steps=40), lambda line: None)
-    with pytest.raises(DataError, match=r'images could not be decoded, more than --max_bad_fraction=0.01'):
+    with pytest.raises(DataError, match=r'1 image could not be decoded, more than --max_bad_fraction=0.01'):
         experiment.train()
     assert experiment.saved_step() == 3  # 18 good images / 6
 
@@ -335,7 +335,7 @@ def test_a_damaged_checkpoint_is_named(settings, trained_before, part):
 def test_a_model_dir_that_cannot_be_written(settings, tmp_path):
     blocked = tmp_path / 'file'
     blocked.write_text('')
-    with pytest.raises(DataError, match='cannot be read as a description'):
+    with pytest.raises(FlagError, match='is a file, not a folder'):
         Experiment(settings(model_dir=blocked), lambda line: None)
     experiment = Experiment(settings(model_dir=tmp_path / 'new'), lambda line: None)
     (tmp_path / 'new').write_text('')
