@@ -38,7 +38,9 @@ def test_a_dream_of_a_photo_with_its_octaves_and_a_zoom(run, photo, tmp_path):
     status, out, err = run(photo, '--layer=conv2', *more)
     assert (status, err) == (0, '')
     assert re.search(r'^Dream .*out.png: conv2, 30x20 pixels$', out, re.MULTILINE)
-    assert re.search(r'^Objective +\S+ at the start, \S+ at the end, [\d.]+ times as much$', out, re.MULTILINE)
+    assert re.search(
+        r'^Objective +\S+ at the start, \S+ at the end, [\d.]+ times as much$', out, re.MULTILINE
+    )
     assert 'the network sees grey' in out
     assert Image.open(tmp_path / 'out.png').size == (30, 20)
     assert Image.open(strip).width > 3 * 256 and Image.open(zoom).n_frames == 3

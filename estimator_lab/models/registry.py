@@ -111,10 +111,7 @@ MODELS = {
             layered=True,
         ),
         Model(
-            'mlp',
-            'estimator_lab.models.mlp',
-            'a feed-forward multilayer network, for classification',
-            dreams=(ASCENT,),
+            'mlp', 'estimator_lab.models.mlp', 'a feed-forward network, for classification', dreams=(ASCENT,)
         ),
         Model(
             'vgg',
