@@ -121,7 +121,7 @@ def _kind_of(model: Model) -> str:
 def _asked(model: Model, kind: str) -> str:
     if len(model.dreams) == 1:
         return f'--model={model.name}'
-    return f'what --model={model.name} dreams {"with" if kind == ASCENT else "without"} --layer'
+    return f'--model={model.name} {"with" if kind == ASCENT else "without"} --layer'
 
 
 def _dream_of_chains(trained: 'Trained') -> None:

@@ -26,18 +26,18 @@ flags.DEFINE_list(
 )
 flags.DEFINE_integer('eval_steps', None, 'batches to evaluate; default all', lower_bound=1, flag_values=FLAGS)
 flags.DEFINE_integer('worst', 24, 'worst examples to show', lower_bound=0, flag_values=FLAGS)
-flags.DEFINE_string('output', None, 'the page; default: report.html in model_dir', flag_values=FLAGS)
+flags.DEFINE_string('out', None, 'the page; default: report.html in model_dir', flag_values=FLAGS)
 
 _USAGE = """Writes a run as one page of HTML that any browser shows: it needs no network and no other file.
 
   python -m estimator_lab.report --model_dir=runs/mine
-  python -m estimator_lab.report --model_dir=runs/mine --data=test.tar --output=mine.html
+  python -m estimator_lab.report --model_dir=runs/mine --data=test.tar --out=mine.html
 
 Learning curves, metrics, confusion, the worst examples, filters, activation maps, what the model makes up,
 hyper-parameters and versions, as far as the model has them, from what training has written. With --data the
 examples are evaluated now, and the first of them is looked into as `inspect` does."""
 _ARGUMENTS = ''
-_GROUPS = {'Model': ['model_dir'], 'Examples': ['data', 'eval_steps', 'worst'], 'Output': ['output']}
+_GROUPS = {'Model': ['model_dir'], 'Examples': ['data', 'eval_steps', 'worst'], 'Output': ['out']}
 _NAME = 'report.html'
 
 
@@ -50,8 +50,8 @@ def main() -> int:
             raise FlagError(f'--{name} has a meaning with --data only, see --help.')
     if STDIN in FLAGS.data:
         raise FlagError(f'--data={STDIN} passes by only once, but is read twice here: name a file.')
-    path = Path(FLAGS.output) if FLAGS.output else Path(FLAGS.model_dir, _NAME)
-    flag = 'output' if FLAGS.output else 'model_dir'
+    path = Path(FLAGS.out) if FLAGS.out else Path(FLAGS.model_dir, _NAME)
+    flag = 'out' if FLAGS.out else 'model_dir'
 
     from estimator_lab.inference.model import open_trained
     from estimator_lab.inference.report.history import read_history
@@ -62,7 +62,7 @@ def main() -> int:
     with writing(flag, path):  # before the work, so that it is not in vain
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
-            raise FlagError(f'--output={path} is a folder: name a file, such as {path / _NAME}.')
+            raise FlagError(f'--out={path} is a folder: name a file, such as {path / _NAME}.')
         partial.unlink(missing_ok=True)
         partial.open('x').close()  # never through a link
     try:

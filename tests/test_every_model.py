@@ -66,7 +66,7 @@ def run(request, archive, tmp_path_factory):
 @pytest.fixture(scope='module')
 def page(run, archive, tmp_path_factory):
     path = tmp_path_factory.mktemp('page') / 'report.html'
-    assert invoke(report, f'--model_dir={run[1]}', f'--data={archive}', f'--output={path}') == 0
+    assert invoke(report, f'--model_dir={run[1]}', f'--data={archive}', f'--out={path}') == 0
     return path
 
 

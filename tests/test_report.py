@@ -36,7 +36,7 @@ def test_the_page_lies_in_the_folder_of_the_model(run, model_dir):
 def test_the_numbers_are_those_of_the_event_files(run, model_dir, tmp_path):
     from estimator_lab.inference.event_files import scalars_in
 
-    assert run(f'--output={tmp_path / "deep" / "page.html"}')[0] == 0
+    assert run(f'--out={tmp_path / "deep" / "page.html"}')[0] == 0
     (events,) = (model_dir / 'eval').glob('events*')
     (*_, (step, accuracy)) = scalars_in(events, 'accuracy', pytest.fail)
     page = (tmp_path / 'deep/page.html').read_text(encoding='utf-8')
@@ -49,7 +49,7 @@ def test_a_link_in_the_place_of_the_page_is_not_written_through(run, tmp_path):
     other.write_text('mine')
     for name in ('page.html', 'page.html.partial'):
         (tmp_path / name).symlink_to(other)
-    assert run(f'--output={tmp_path / "page.html"}')[0] == 0
+    assert run(f'--out={tmp_path / "page.html"}')[0] == 0
     assert other.read_text() == 'mine' and not (tmp_path / 'page.html').is_symlink()
 
 
@@ -70,8 +70,8 @@ def test_what_is_damaged_is_said_and_the_rest_is_shown(run, model_dir):
         (['--data=nowhere.tar'], 1, "There is no file 'nowhere.tar'"),
         (['--data=-'], 2, '--data=- passes by only once'),
         (['--worst=3'], 2, '--worst has a meaning with --data only'),
-        (['--output=FOLDER'], 2, 'is a folder: name a file'),
-        (['--output=FILE/page.html'], 2, 'cannot be written'),
+        (['--out=FOLDER'], 2, 'is a folder: name a file'),
+        (['--out=FILE/page.html'], 2, 'cannot be written'),
     ],
 )
 def test_mistakes_get_one_sentence_and_leave_the_old_page(run, model_dir, tmp_path, arguments, status, words):

@@ -120,12 +120,7 @@ MODELS = {
             dreams=(ASCENT,),
             layered=True,
         ),
-        Model(
-            'mlp',
-            'estimator_lab.models.mlp',
-            'a feed-forward multilayer network, for classification',
-            dreams=(ASCENT,),
-        ),
+        Model('mlp', 'estimator_lab.models.mlp', 'a feed-forward network with dropout', dreams=(ASCENT,)),
         Model(
             'vgg',
             'estimator_lab.models.vgg',

@@ -163,8 +163,8 @@ class Dreamer:
         size = self.layer.sides if self.layer.fixed else _shrunk(photo.size, _GUIDE_SIDE)
         if min(size) < self.layer.smallest:
             raise FlagError(
-                f'--guide={place} is too small: of {size[1]}x{size[0]} pixels {self.layer.name} of '
-                f'{self.trained.model_dir} leaves nothing.'
+                f'--guide={place} is too small: at {size[1]}x{size[0]} pixels, where '
+                f'{self.trained.model_dir} takes {self.layer.smallest}x{self.layer.smallest} or more.'
             )
         with self._view(False) as view:
             values = view.values(resized(photo.seen, size))

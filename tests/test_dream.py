@@ -1,0 +1,83 @@
+"""The command: what it draws of a layer, and how it ends. Other dreams: tests/inference."""
+
+import re
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from estimator_lab import dream
+from estimator_lab.inference.event_files import values_in
+from tests.commands import invoke
+
+
+@pytest.fixture
+def run(cnn_dir, tmp_path, capsys):
+    """Runs the command on a copy of a model; returns its status, what it printed, and its errors."""
+    copy = shutil.copytree(cnn_dir, tmp_path / 'model')
+
+    def run(*arguments):
+        out = [] if any(a.startswith('--out=') for a in arguments) else [f'--out={tmp_path / "out.png"}']
+        status = invoke(dream, f'--model_dir={copy}', *map(str, arguments), *out)
+        return status, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def photo(tmp_path):
+    pixels = np.random.default_rng(1).integers(0, 256, (20, 30, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / 'photo.png')
+    return f'--image={tmp_path / "photo.png"}'
+
+
+def test_a_dream_of_a_photo_with_its_octaves_and_a_zoom(run, photo, tmp_path):
+    strip, zoom = tmp_path / 'strip.jpg', tmp_path / 'zoom.gif'
+    more = (f'--strip={strip}', f'--zoom={zoom}', '--frames=3', '--iterations=2', '--octaves=3')
+    status, out, err = run(photo, '--layer=conv2', *more)
+    assert (status, err) == (0, '')
+    assert re.search(r'^Dream .*out.png: conv2, 30x20 pixels$', out, re.MULTILINE)
+    assert re.search(
+        r'^Objective +\S+ at the start, \S+ at the end, [\d.]+ times as much$', out, re.MULTILINE
+    )
+    assert 'the network sees grey' in out
+    assert Image.open(tmp_path / 'out.png').size == (30, 20)
+    assert Image.open(strip).width > 3 * 256 and Image.open(zoom).n_frames == 3
+    (events,) = (tmp_path / 'model' / 'dreams').glob('events*')
+    assert len(list(values_in(events, 'images/conv2/image', pytest.fail))) == 1
+    assert not list(tmp_path.glob('.*partial*'))
+
+
+def test_a_class_and_an_atlas_need_no_photo(run, tmp_path):
+    status, out, _ = run('--label=n000001')
+    assert status == 0 and 'n000001, 8x8 pixels' in out
+    status, out, _ = run('--layer=conv1', '--atlas', '--count=2')
+    assert status == 0 and '2 channels of conv1' in out
+    assert Image.open(tmp_path / 'out.png').size[0] > 8 * 96
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'words'),
+    [
+        (['--layer=conv9'], '--layer=conv9 is no layer of'),
+        ([], '--layer is missing; there are conv1, pool1, conv2, pool2, dense, logits.'),
+        (['--layer=conv1', '--steps=5'], '--steps has no meaning for --model=cnn'),
+        (['--layer=conv1', '--count=5'], '--count has no meaning without --atlas'),
+        (['--layer=conv1', '--frames=5'], '--frames has no meaning without --zoom'),
+        (['--layer=conv1', '--out=dream.xyz'], '--out=dream.xyz is no name for a picture: end it in .png or'),
+        (['--layer=conv1', '--zoom=dive.png'], '--zoom=dive.png is no name for a picture: end it in .gif'),
+        (['--layer=conv1', '--out=nowhere/x.png'], '--out=nowhere/x.png cannot be written: its folder'),
+        (['--model_dir=', '--layer=conv1'], '--model_dir is missing'),
+    ],
+)
+def test_mistakes_get_one_sentence(run, arguments, words):
+    status, out, err = run(*arguments)
+    assert (status, out) == (2, '')
+    assert err.startswith('error: ') and err.count('\n') == 1 and words in err
+
+
+def test_help_is_quick_and_names_every_flag(run_python):
+    done = run_python('-X', 'importtime', '-m', 'estimator_lab.dream', '--help')
+    assert done.returncode == 0 and ' tensorflow' not in done.stderr and ' numpy' not in done.stderr
+    assert set(re.findall(r'^  --(\w+)', done.stdout, re.MULTILINE)) == set(dream.FLAGS)
