@@ -101,6 +101,15 @@ def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 @pytest.fixture
+def determinism() -> Iterator[Callable[[], bool]]:
+    """Tells whether it is on; turns it off again."""
+    from tensorflow.python.framework import config
+
+    yield config.is_op_determinism_enabled
+    config.disable_op_determinism()
+
+
+@pytest.fixture
 def shared_data() -> Path:
     """The folder of real archives, which users of the package do not have."""
     return test_data()

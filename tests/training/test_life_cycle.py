@@ -224,15 +224,6 @@ def test_profile(settings):
     assert all(event['dur'] >= 0 for event in timed) and len(timed) > 20
 
 
-@pytest.fixture
-def determinism():
-    """Tells whether it is on; turns it off again."""
-    from tensorflow.python.framework import config
-
-    yield config.is_op_determinism_enabled
-    config.disable_op_determinism()
-
-
 def test_a_deterministic_run_gives_the_same_bits(settings, tmp_path, determinism):
     def bits(folder):
         chosen = settings(
