@@ -3,7 +3,7 @@
     python benchmarks/style_figures.py learned --train=photos-train.tar --test=photos-test.tar
                         with --perceptual=runs/vgg16 --style=wave.jpg, or without: content and style losses on
                         unseen photos, beside those of the photos as they are and of 50 and 100 iterations
-                        of L-BFGS on each picture itself; half an hour, then a minute a photo
+                        of L-BFGS on each picture itself; half an hour, then minutes a photo
     python benchmarks/style_figures.py paint --model_dir=runs/style
                         seconds to paint a photo of 512x512 and of 1024x1024
 

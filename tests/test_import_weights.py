@@ -2,10 +2,12 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from estimator_lab import evaluate, export, import_weights, inspect, predict
+from estimator_lab.inference.model import open_trained
 from tests.commands import invoke
 from tests.weight_files import random_values, write_keras_3
 
@@ -38,6 +40,15 @@ def test_other_commands_open_it(model_dir, archive, tmp_path, capsys):
     assert invoke(evaluate, f'--model_dir={model_dir}', f'--data={archive}', '--json') == 0
     assert json.loads(capsys.readouterr().out)['images'] == 24
     assert invoke(export, f'--model_dir={model_dir}', f'--out={tmp_path / "exported"}') == 0
+
+
+def test_a_relative_folder_is_opened_from_anywhere(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_keras_3(tmp_path / 'vgg.h5', random_values(image_shape=(32, 32, 3), vocabulary=LABELS, **SMALL))
+    assert invoke(import_weights, 'vgg.h5', *FLAGS, '--model_dir=runs/vgg') == 0
+    assert open_trained(Path('runs/vgg')).step == 0
+    monkeypatch.chdir('/')
+    assert open_trained(tmp_path / 'runs' / 'vgg').step == 0
 
 
 @pytest.mark.parametrize(
