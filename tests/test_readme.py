@@ -44,7 +44,7 @@ ONLY_FLAGS = ('estimator_lab.dream', 'estimator_lab.import_weights')
 # What needs other machines, or weights that others publish.
 ELSEWHERE = re.compile(r'--distribution|--warm_start=.*\.(ckpt|h5)$|--hparams=.*\bperceptual=')
 PAINTINGS = ('wave',)
-OUTPUTS = ('out', 'output')
+OUTPUTS = ('out', 'files')
 PLACEHOLDERS = {'ARCHIVE': 'ARCHIVE.tar'}
 
 

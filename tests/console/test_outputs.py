@@ -30,8 +30,8 @@ def test_what_broke_off_stays_beside(tmp_path, capsys, error):
         partial.write_text('half')
         raise error
     assert path.read_text() == 'old'
-    assert (tmp_path / 'rows.csv.partial').read_text() == 'half'
-    assert capsys.readouterr().err == f'What was written so far is in {path}.partial.\n'
+    assert (tmp_path / 'rows.partial.csv').read_text() == 'half'
+    assert capsys.readouterr().err == f'What was written so far is in {tmp_path / "rows.partial.csv"}.\n'
 
 
 def test_nothing_written_leaves_nothing(tmp_path):

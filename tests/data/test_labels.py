@@ -72,5 +72,5 @@ def test_vocabulary_from_a_file(tmp_path):
         read_vocabulary(path)
     path.write_bytes(b'caf\xe9\nb\n')
     for wrong in (path, tmp_path, tmp_path / 'gone.txt'):
-        with pytest.raises(DataError, match=rf'The vocabulary .*{wrong.name} cannot be read'):
+        with pytest.raises(DataError, match=rf'--vocabulary=.*{wrong.name} cannot be read'):
             read_vocabulary(wrong)

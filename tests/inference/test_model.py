@@ -108,6 +108,11 @@ def test_folders_without_a_model(copy, tmp_path):
         open_trained(tmp_path / 'empty')
     (tmp_path / 'empty' / 'rbm1').mkdir()
     shutil.copy(copy / 'experiment.json', tmp_path / 'empty' / 'rbm1')
+    with pytest.raises(
+        DataError, match=r'empty holds no model itself, but the folder of a model: .*empty/rbm1'
+    ):
+        open_trained(tmp_path / 'empty')
+    edit(tmp_path / 'empty' / 'rbm1', hparams={'phase': 'rbm1'})
     with pytest.raises(DataError, match=r'empty is still being pre-trained: .* such as rbm1'):
         open_trained(tmp_path / 'empty')
     (copy / 'checkpoint').unlink()

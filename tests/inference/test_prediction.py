@@ -191,7 +191,7 @@ def test_the_folder_has_to_be_new(tmp_path):
     from estimator_lab.inference.prediction_files import PredictionFiles
 
     (tmp_path / 'x').write_text('')
-    with pytest.raises(FlagError, match=r'--output=.* is not empty'):
+    with pytest.raises(FlagError, match=r'--files=.* is not empty'):
         PredictionFiles(tmp_path)
-    with pytest.raises(FlagError, match=r'--output=.*x cannot be written'):
+    with pytest.raises(FlagError, match=r'--files=.*x cannot be written'):
         PredictionFiles(tmp_path / 'x')

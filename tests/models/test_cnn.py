@@ -35,7 +35,7 @@ def test_the_figures_of_real_tensorflow_1_15():
         tf.train.create_global_step()
         image = tf.constant(golden_inputs().image())
         spec = model_fn(image, tf.constant([1]), TRAIN, params)
-        logits = tf.get_default_graph().get_tensor_by_name('dense_1/BiasAdd:0')
+        logits = tf.get_default_graph().get_tensor_by_name('logits/dense/BiasAdd:0')
         session.run(tf.global_variables_initializer())
         load_golden_weights(session)
         variables = [

@@ -61,9 +61,9 @@ def test_products_are_made_where_the_kernel_lies():
         params = {'image_shape': (16, 16, 1), 'optimizer': 'sgd'}
         cnn.model_fn(features, tf.zeros([2], tf.int64), tf.estimator.ModeKeys.TRAIN, params)
         devices = {op.name: op.device for op in tf.get_default_graph().get_operations()}
-    gradients = [name for name in devices if 'gradients/dense/MatMul_grad' in name]
+    gradients = [name for name in devices if 'gradients/dense/dense/MatMul_grad' in name]
     assert gradients
-    for name in ('dense/MatMul', 'dense/Relu', *gradients):
+    for name in ('dense/dense/MatMul', 'dense/dense/Relu', *gradients):
         assert devices[name] == '/job:ps/task:0', name
-    for name in ('conv2d/Conv2D', 'dense_1/MatMul'):
+    for name in ('conv1/conv2d/Conv2D', 'logits/dense/MatMul'):
         assert devices[name] == '/job:worker/task:0', name

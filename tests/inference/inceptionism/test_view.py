@@ -29,7 +29,7 @@ def published_values(trained, name, images):
     [
         *(('cnn', name) for name in ('conv1', 'pool2', 'dense', 'logits')),
         *(('vgg', name) for name in ('conv1_1', 'pool5', 'global_pool', 'logits')),
-        *(('gan', name) for name in ('conv1', 'logits')),
+        *(('gan', name) for name in ('conv_1', 'logits')),
     ],
 )
 def test_the_layer_sees_what_prediction_publishes(request, which, name):
