@@ -119,6 +119,7 @@ def test_mirrored(cluster):
     check_it_was_evaluated_and_learned(run, 'alone', 32)
 
 
+@pytest.mark.once
 def test_each_task_may_be_killed_and_comes_back(cluster):
     """A worker, the chief, then the parameter server: the others wait for it and go on."""
     run = cluster('chief', 'worker0', 'ps0', max_steps=900, save_checkpoints_steps=20)
