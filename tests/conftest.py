@@ -47,6 +47,7 @@ _ONCE = (
     'test_architecture.py',
     'test_conformance_table.py',
     'test_control_characters.py',
+    'test_every_model.py',
     'test_full_disk.py',
     'test_kubernetes.py',
     'test_main.py',

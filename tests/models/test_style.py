@@ -184,6 +184,7 @@ def weights(folder):
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
+@pytest.mark.once
 def test_a_run_that_was_stopped_goes_on_exactly_without_its_picture(tmp_path):
     whole, parts = tmp_path / 'whole', tmp_path / 'parts'
     for folder in (whole, parts):
@@ -224,6 +225,7 @@ def test_it_is_declared():
     assert find_model('style').paints and not find_model('style').labelled
 
 
+@pytest.mark.once
 def test_a_run_can_begin_with_the_kernels_of_another_style(style_dir, tmp_path):
     """Of two styles there, one here: scales and shifts are new."""
     style_picture(tmp_path)

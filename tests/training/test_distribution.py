@@ -98,6 +98,7 @@ def test_multi_worker(cluster):
     assert len(list(run.model_dir.glob('events*'))) == 1
 
 
+@pytest.mark.once
 def test_multi_worker_goes_on_where_it_stopped(cluster, archive):
     run = cluster('chief', 'worker0', distribution='multi_worker', max_steps=100_000, shuffle_buffer=1)
     run.start('chief', 'worker0')
