@@ -169,7 +169,7 @@ class Workshop:
             timeout=60 * _MINUTES,
             check=False,
         )
-        *said, peak = done.stderr.strip().splitlines()
+        *said, peak = filter(None, done.stderr.splitlines())
         words = ' '.join((said or done.stdout.strip().splitlines() or [''])[-1:])
         return int(peak) * 1024 / 1e6, done.returncode, words
 

@@ -52,7 +52,12 @@ _FORMATS = (
     *('SGI', 'SUN', 'XBM', 'XPM', 'PCX', 'TGA'),  # the last two begin with no mark of their own
 )
 
+# Pillow keeps large images in blocks. Those of its usual 16 MB the C library does not give back to the system
+# but keeps for the thread that has used them: one image more for each thread, weighed by nobody.
+_BLOCK_BYTES = 64 * 2**20
+
 silence_decoders()
+Image.core.set_block_size(_BLOCK_BYTES)
 
 
 class _WrongArgumentsError(ValueError):

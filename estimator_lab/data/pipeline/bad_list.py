@@ -3,7 +3,7 @@
 import csv
 import io
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -60,17 +60,20 @@ class BadList:
         """Returns the rows that are there; leaves out of the file what is none."""
         rows: dict[bytes, None] = {}
         lines = damaged = 0
+        is_as_written = True
         try:
             with open_regular(self.path) as file:
                 for line in _lines(file):
                     lines += 1
-                    if _is_row(line):
-                        rows[line.rstrip(b'\r\n') + b'\r\n'] = None
-                    else:
+                    row = _row_of(line)
+                    is_as_written &= row == line and row not in rows
+                    if row is None:
                         damaged += 1
+                    else:
+                        rows[row] = None
         except FileNotFoundError:
             return set()
-        if lines > len(rows):
+        if not is_as_written:
             self._write_anew(rows)
         if damaged:
             self._say(
@@ -95,8 +98,12 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _line(*fields: str) -> bytes:
+    return _written(map(_cell, fields))
+
+
+def _written(cells: Iterable[str]) -> bytes:
     text = io.StringIO()
-    csv.writer(text).writerow(map(_cell, fields))
+    csv.writer(text).writerow(cells)
     return text.getvalue().encode()
 
 
@@ -106,15 +113,16 @@ def _cell(text: str) -> str:
     return cell if len(cell) <= _LONGEST_FIELD else f'{cell[:_LONGEST_FIELD]}...'
 
 
-def _is_row(line: bytes) -> bool:
-    """Whether a line is a whole row of such a list."""
+def _row_of(line: bytes) -> bytes | None:
+    """Returns a line as this file writes it, however it is quoted; None for one that is no whole row."""
     try:
         text = line.decode()
         (row,) = csv.reader([text.rstrip('\r\n')], strict=True)
     except (ValueError, csv.Error):
-        return False
+        return None
     if not text.endswith('\n') or len(row) != len(_COLUMNS):
-        return False
-    if tuple(row) == _COLUMNS:
-        return True
-    return row[2].isascii() and row[2].isdecimal() and all(map(is_clean, row))
+        return None
+    is_number = row[2].isascii() and row[2].isdecimal()
+    if tuple(row) != _COLUMNS and not (is_number and all(map(is_clean, row))):
+        return None
+    return _written(row)

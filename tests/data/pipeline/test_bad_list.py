@@ -95,3 +95,10 @@ def test_threads_share_it(path):
     for thread in threads:
         thread.join()
     assert sorted(row[1] for row in rows(path)[1:]) == sorted(f'{n}.jpg' for n in range(50))
+
+
+def test_a_row_is_the_same_however_it_is_quoted(path):
+    path.write_bytes(HEAD + b'x.tar,"a/1.jpg",512,"broken"\n' + GOOD)
+    report = InputReport(lambda line: None, bad_list=BadList(path))
+    report.count(Member('x.tar', 'a/1.jpg', 512, b''), BadExampleError('broken'))
+    assert path.read_bytes() == HEAD + GOOD

@@ -93,6 +93,35 @@ def test_peaks(archives, run_python, bomb, how, allowed):
     assert float(done.stdout.split()[-1]) < allowed
 
 
+# Decodes large images one after the other in several threads; prints the megabytes above those before.
+IN_TURN = """
+import re, sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from estimator_lab.data import budget
+from estimator_lab.data.images.decode import decode_image
+
+def peak():
+    return int(re.search(r'VmHWM:\\s+(\\d+) kB', open('/proc/self/status').read())[1]) * 1024 / 1e6
+
+budget.DECODED._most = 1
+data = Path(sys.argv[1]).read_bytes()
+before = peak()
+with ThreadPoolExecutor(4) as pool:
+    for done in [pool.submit(decode_image, data, 8, 8) for _ in range(12)]:
+        done.result()
+print(peak() - before)
+"""
+
+
+@needs_proc
+def test_a_thread_keeps_nothing_of_an_image(run_python, tmp_path):
+    (tmp_path / 'alpha.png').write_bytes(images_of((4000, 4000))['alpha.png'])
+    done = run_python('-c', IN_TURN, str(tmp_path / 'alpha.png'))
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 170  # RGBA and RGB of 16 megapixels, in four bytes each: 128 MB
+
+
 @pytest.fixture
 def weights(monkeypatch):
     """What decoding asks for, in bytes, all of it counted."""
