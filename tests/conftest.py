@@ -43,6 +43,7 @@ _ONCE = (
     'inference/test_gan_samples.py',
     'inference/test_gibbs_dreams.py',
     'inference/test_judge.py',
+    'models/test_autoencoder_runs.py',
     'optimizers/test_digits_program.py',
     'test_architecture.py',
     'test_conformance_table.py',

@@ -142,6 +142,7 @@ def test_head_steps_keep_gradients_from_the_layers_below(head_steps):
     assert np.abs(values[1]).sum() > 0
 
 
+@pytest.mark.once
 def test_it_goes_on_in_the_phase_where_it_was_killed(settings, tmp_path):
     def weights(folder, kills):
         for phase in kills:

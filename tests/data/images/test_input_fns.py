@@ -24,6 +24,7 @@ def test_document_form_has_the_same_pixels_as_the_batches(archive):
     assert [label.decode() for _, label in scalars] == [f'n{n // 6:06}' for n in range(24)]
 
 
+@pytest.mark.once
 def test_document_form_by_default_has_16384_scalars(archive):
     with tf.Graph().as_default():
         pixels, label = document_input_fn([str(archive)])()
