@@ -232,7 +232,10 @@ def check_same(
     for name, default in bound.items():
         was, now = (record.hparams.get(name, default) for record in (old, new))
         if was != now:
-            raise FlagError(f'{flag}={model_dir} was made with --hparams={name}={was}, not {now}: {remedy}.')
+            shown = f'{was}' if len(f'{was}') <= _LONGEST_TEXT else f'{was}'[:_LONGEST_TEXT] + '...'
+            raise FlagError(
+                f'{flag}={model_dir} was made with --hparams={name}={shown}, not {now}: {remedy}.'
+            )
     if old.vocabulary != new.vocabulary:
         raise DataError(
             f'{flag}={model_dir} was trained on other labels ({_difference(old, new)}): {remedy}.'

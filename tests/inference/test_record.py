@@ -155,3 +155,10 @@ def test_nothing_is_written_through_a_link(tmp_path):
     write_record(tmp_path, RECORD)
     assert precious.read_text() == 'mine'
     assert read_record(tmp_path) == RECORD
+
+
+def test_a_value_that_a_stranger_wrote_makes_no_page_of_a_sentence(tmp_path):
+    long = dataclasses.replace(RECORD, hparams={**RECORD.hparams, 'filters': list(range(300))})
+    with pytest.raises(FlagError, match=r'--hparams=filters=\[0, 1, .*\.\.\., not 3: name') as caught:
+        check_same(tmp_path, long, RECORD, {'filters': 32})
+    assert len(str(caught.value)) < 400 + len(str(tmp_path))
