@@ -261,7 +261,8 @@ def test_flags_of_training(text):
 def test_every_flag_that_a_page_names_exists(capfd):
     modules = {m[1] for c in COMMANDS if (m := re.search(r'-m (estimator_lab[.\w]+)', c.text))}
     known = {'help', 'flagfile', 'completion', 'version'}  # of every command; of the list of them
-    known |= {'train', 'test', 'count', 'rounds', 'seeds', 'perceptual'}  # of benchmarks and examples
+    # Of benchmarks and examples:
+    known |= {'train', 'test', 'count', 'rounds', 'seeds', 'kills', 'models', 'perceptual'}
     for module in modules:
         help_text = output_of_module(module, ['--help'], capfd)
         known |= set(re.findall(r'^ +--(\w+)', help_text, re.MULTILINE))
