@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from estimator_lab.console import command
+from estimator_lab.console.options import define_flags, groups_of, read_flags
 from estimator_lab.console.outputs import writing
 from estimator_lab.console.progress import say
 from estimator_lab.errors import FlagError
+from estimator_lab.inference.painting_settings import PaintingSettings
 
 if TYPE_CHECKING:
     from estimator_lab.inference.model import Trained
@@ -18,17 +20,8 @@ FLAGS = flags.FlagValues()
 
 flags.DEFINE_string('model_dir', None, 'the folder in which the model was trained', flag_values=FLAGS)
 flags.DEFINE_string('out', None, 'where the SavedModel goes; default MODEL_DIR/export', flag_values=FLAGS)
-flags.DEFINE_string(
-    'style',
-    None,
-    'of paintings: a style, or shares such as a:0.3+b:0.7; default: the first',
-    flag_values=FLAGS,
-)
-flags.DEFINE_float(
-    'strength', None, 'of paintings: their share, the rest is the photo, in [0, 1]', flag_values=FLAGS
-)
-flags.DEFINE_bool('preserve_colour', None, "of paintings: keep the photo's colours", flag_values=FLAGS)
 flags.DEFINE_bool('tflite', False, 'write model.tflite as well, which takes pixels', flag_values=FLAGS)
+define_flags(PaintingSettings, FLAGS)
 
 _USAGE = """Writes a trained model as a SavedModel, which needs nothing but TensorFlow to run.
 
@@ -39,7 +32,7 @@ Its signature serving_default takes encoded images and scales them itself, pixel
 _ARGUMENTS = ''
 _GROUPS = {
     'Model': ['model_dir'],
-    'Paintings': ['style', 'strength', 'preserve_colour'],
+    **groups_of(PaintingSettings),
     'Output': ['out', 'tflite'],
 }
 
@@ -55,7 +48,7 @@ def main() -> int:
     from estimator_lab.inference.serving import export_saved_model, tflite_signature, to_tflite
 
     trained = open_trained(Path(FLAGS.model_dir))
-    trained = as_asked(trained, FLAGS.style, FLAGS.strength, FLAGS.preserve_colour)
+    trained = as_asked(trained, read_flags(PaintingSettings, FLAGS))
     if FLAGS.tflite and trained.kind is not IMAGES:
         raise FlagError(
             f'--tflite is for images, but --model_dir={FLAGS.model_dir} takes {trained.kind.noun}.'

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, TextIO
 from absl import flags
 
 from estimator_lab.console import command
+from estimator_lab.console.options import define_flags, groups_of, read_flags
 from estimator_lab.console.outputs import check_no_input, written_whole
 from estimator_lab.console.progress import progress_of, say, silence, warn, why_unwritten
 from estimator_lab.errors import DataError, FlagError, LabError
+from estimator_lab.inference.painting_settings import PaintingSettings
 
 if TYPE_CHECKING:
     from estimator_lab.data.pipeline.paths import ExampleInput
@@ -35,16 +37,7 @@ flags.DEFINE_integer('top', 1, 'labels in a row, the most probable first', lower
 flags.DEFINE_string('out', None, 'file for the rows; default: standard output', flag_values=FLAGS)
 flags.DEFINE_string('files', None, 'new folder for vectors (npz) and pictures (PNG)', flag_values=FLAGS)
 flags.DEFINE_alias('output', 'files', flag_values=FLAGS)  # as it was called
-flags.DEFINE_string(
-    'style',
-    None,
-    'of paintings: a style, or shares such as a:0.3+b:0.7; default: the first',
-    flag_values=FLAGS,
-)
-flags.DEFINE_float(
-    'strength', None, 'of paintings: their share, the rest is the photo, in [0, 1]', flag_values=FLAGS
-)
-flags.DEFINE_bool('preserve_colour', None, "of paintings: keep the photo's colours", flag_values=FLAGS)
+define_flags(PaintingSettings, FLAGS)
 
 _USAGE = """Says what a trained model sees in images: a row for each, in their order, as soon as it is known.
 
@@ -59,7 +52,7 @@ _ARGUMENTS = '[IMAGE|FOLDER|TAR...]'
 _GROUPS = {
     'Model': ['model_dir'],
     'Images': ['data', 'decode', 'batch_size'],
-    'Paintings': ['style', 'strength', 'preserve_colour'],
+    **groups_of(PaintingSettings),
     'Output': ['format', 'top', 'out', 'files'],
 }
 
@@ -82,7 +75,7 @@ def main(arguments: list[str]) -> int:
     if FLAGS.out:
         check_no_input('out', Path(FLAGS.out), [*arguments, *FLAGS.data])
     trained = open_trained(Path(FLAGS.model_dir))
-    trained = as_asked(trained, FLAGS.style, FLAGS.strength, FLAGS.preserve_colour)
+    trained = as_asked(trained, read_flags(PaintingSettings, FLAGS))
     if trained.model.paints:
         _check_painting()
     else:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from estimator_lab.console import command
-from estimator_lab.console.outputs import writing
+from estimator_lab.console.outputs import writing, written_whole
 from estimator_lab.console.progress import say, warn
 from estimator_lab.data.tar.sources import STDIN
 from estimator_lab.errors import FlagError
@@ -58,21 +58,13 @@ def main() -> int:
     from estimator_lab.inference.report.page import report_page
 
     trained = open_trained(Path(FLAGS.model_dir))
-    partial = path.with_name(f'{path.name}.partial')
     with writing(flag, path):  # before the work, so that it is not in vain
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            raise FlagError(f'--out={path} is a folder: name a file, such as {path / _NAME}.')
-        partial.unlink(missing_ok=True)
-        partial.open('x').close()  # never through a link
-    try:
+    with written_whole(flag, path, keeps_part=False) as partial:
+        partial.open('x').close()
         history = read_history(trained.model_dir)
         text = report_page(trained, history, _examined(trained) if FLAGS.data else None)
-        with writing(flag, path):
-            partial.write_text(text, encoding='utf-8')
-            partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+        partial.write_text(text, encoding='utf-8')
     for line in history.damage:
         warn(f'Warning: {line}.')
     say(f'{"Report":<16} {path}: {len(text) / 1e6:.1f} MB, for any browser')

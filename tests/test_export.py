@@ -177,6 +177,7 @@ def test_mistakes_get_one_sentence(cnn_dir, run_export, arguments, status, sente
 
 def test_a_painter_gives_jpeg_files_for_jpeg_files(style_dir, tmp_path, run_export):
     from estimator_lab.inference.painting import Artist, as_asked
+    from estimator_lab.inference.painting_settings import PaintingSettings
 
     status, out, _ = run_export(
         *(f'--model_dir={style_dir}', f'--out={tmp_path}', '--tflite', '--style=oil', '--strength=0.5')
@@ -185,7 +186,7 @@ def test_a_painter_gives_jpeg_files_for_jpeg_files(style_dir, tmp_path, run_expo
     folder = Path(re.search(r'^Exported +style at step 3: (\S+)$', out, re.MULTILINE)[1])
     photo = picture(7, 33, 20)
     pixels = np.asarray(photo)
-    with Artist(as_asked(open_trained(style_dir), 'oil', 0.5, None)) as artist:
+    with Artist(as_asked(open_trained(style_dir), PaintingSettings('oil', 0.5))) as artist:
         wanted = artist.paint(pixels).astype(int)
 
     found = run_signature(folder, 'serving_default', {'image_bytes': np.array([encoded(photo)], object)})

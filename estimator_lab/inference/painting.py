@@ -22,6 +22,7 @@ from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import FlagError
 from estimator_lab.feature_keys import IMAGE
 from estimator_lab.inference.model import Trained
+from estimator_lab.inference.painting_settings import PaintingSettings
 from estimator_lab.inference.prediction import Predicted
 from estimator_lab.pixels import to_bytes, to_unit_range
 from estimator_lab.tf1 import tf
@@ -42,21 +43,21 @@ _UPRIGHT = {
 }
 
 
-def as_asked(
-    trained: Trained, style: str | None, strength: float | None, preserve_colour: bool | None
-) -> Trained:
+def as_asked(trained: Trained, settings: PaintingSettings) -> Trained:
     """Returns the same model, which paints as a user asks for.
 
     Args:
       trained: a model of any kind; one that does not paint stays as it is where nothing is asked.
-      style: the mix of styles; None for that of training, as the others.
-      strength: share of the painting in what is painted.
-      preserve_colour: whether the photo's colours are kept.
+      settings: what is asked.
 
     Raises:
       FlagError: it does not paint, or not in that style; a strength that is out of range.
     """
-    asked = {'mix': style, 'strength': strength, 'preserve_colour': preserve_colour}
+    asked = {
+        'mix': settings.style,
+        'strength': settings.strength,
+        'preserve_colour': settings.preserve_colour,
+    }
     given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     if not given:
         return trained
@@ -65,13 +66,13 @@ def as_asked(
             f'--style, --strength and --preserve_colour are for paintings, but --model_dir='
             f'{trained.model_dir} holds --model={trained.model.name}.'
         )
-    if strength is not None and not 0 <= strength <= 1:
-        raise FlagError(f'--strength={strength:g} is not allowed: a share in [0, 1].')
+    if settings.strength is not None and not 0 <= settings.strength <= 1:
+        raise FlagError(f'--strength={settings.strength:g} is not allowed: a share in [0, 1].')
     params = dataclasses.replace(trained.params, **given)
     try:
         trained.module.check(params)
     except FlagError as error:
-        raise FlagError(f'--style={style}: {error}') from error
+        raise FlagError(f'--style={settings.style}: {error}') from error
     return dataclasses.replace(trained, params=params)
 
 

@@ -11,6 +11,7 @@ from estimator_lab.errors import FlagError
 from estimator_lab.inference import painting
 from estimator_lab.inference.model import open_trained
 from estimator_lab.inference.painting import Artist, as_asked, painted_batches, upright
+from estimator_lab.inference.painting_settings import PaintingSettings
 from tests.archive_files import encoded, picture
 
 
@@ -96,7 +97,7 @@ def test_styles_strength_and_colours_as_asked(trained):
         'none': (None, 0.0, None),
         'colours': (None, None, True),
     }.items():
-        with Artist(as_asked(trained, *options)) as artist:
+        with Artist(as_asked(trained, PaintingSettings(*options))) as artist:
             paintings[name] = artist.paint(pixels)
     assert np.array_equal(paintings['first'], paintings['ink'])
     assert np.array_equal(paintings['none'], pixels)
@@ -111,9 +112,9 @@ def test_what_cannot_be_asked(trained, cnn_dir):
         ((None, float('nan'), None), '--strength=nan is not allowed'),
     ):
         with pytest.raises(FlagError) as error:
-            as_asked(trained, *options)
+            as_asked(trained, PaintingSettings(*options))
         assert sentence in str(error.value)
     classifier = open_trained(cnn_dir)
-    assert as_asked(classifier, None, None, None) is classifier
+    assert as_asked(classifier, PaintingSettings()) is classifier
     with pytest.raises(FlagError, match=r'are for paintings, but --model_dir=.* holds --model=cnn'):
-        as_asked(classifier, 'ink', None, None)
+        as_asked(classifier, PaintingSettings('ink'))
