@@ -18,6 +18,8 @@ _NO_NUMBER = (
 )
 # The end of the names that files have while they are written.
 _UNFINISHED = re.compile(r'(?:_temp/part\S*|\.tempstate\d+|\.tmp\w+)$')
+# How TensorFlow quotes the text of a tf.Assert.
+_ASSERTED = re.compile(r'assertion failed: \[(.+?)\]')
 _FULL = re.compile(
     rf'^(.*); ({"|".join(re.escape(os.strerror(number)) for number in NO_ROOM)})', re.MULTILINE
 )
@@ -53,7 +55,9 @@ def tensorflow_errors_as_sentences(
 def reason_of(error: Any) -> str:
     """Returns the telling line of one of TensorFlow's errors."""
     lines = str(error.message).strip().splitlines() or ['it gave no reason']
-    return next((line.strip() for line in lines if not line.startswith(_NO_REASON)), lines[0])
+    line = next((line.strip() for line in lines if not line.startswith(_NO_REASON)), lines[0])
+    asserted = _ASSERTED.search(line)
+    return asserted[1] if asserted else line
 
 
 def no_room_by(error: Any) -> str:

@@ -106,6 +106,17 @@ def train_op(
     return step
 
 
+def watched(loss: Tensor, params: TrainingParams) -> Tensor:
+    """Returns the loss as Estimator's hooks are to see it.
+
+    They end training at the first that is no number. A second-order optimizer rejects such a step itself and
+    goes on, up to a few in a row: what is no number is shown to them as infinite.
+    """
+    if params.optimizer not in SECOND_ORDER:
+        return loss
+    return tf.where(tf.is_nan(loss), tf.fill(tf.shape(loss), float('inf')), loss)
+
+
 def _clipped(pairs: Sequence[tuple[Tensor, Variable]], clip_norm: float) -> Sequence[tuple[Tensor, Variable]]:
     """Returns gradients with their variables, cut back to a length that all of them have together."""
     if not clip_norm:
@@ -141,6 +152,13 @@ def knobs_of(params: TrainingParams) -> Any:
     return knobs_class(
         **{name: value for name, value in given.items() if name in names and value is not None}
     )
+
+
+def optimizer_vectors(params: TrainingParams) -> int:
+    """Returns how many vectors of the weights' size a second-order optimizer holds; 0 for others."""
+    if params.optimizer not in SECOND_ORDER:
+        return 0
+    return SECOND_ORDER[params.optimizer](knobs_of(params)).vectors()
 
 
 def apply_gradients(optimizer: Any, pairs: Sequence[tuple[Tensor, Variable]], weights: Tensor) -> Operation:

@@ -30,9 +30,18 @@ class Network(NamedTuple):
     kept: int
     example: int
 
-    def training(self, batch_size: int) -> int:
-        """Returns the bytes of a step of training: variables with gradients, and a batch on its way."""
-        return 2 * self.variables + batch_size * (self.kept + _BATCHES_ON_THE_WAY * self.example)
+    def training(self, batch_size: int, vectors: int = 0) -> int:
+        """Returns the bytes of a step of training: variables with gradients, and a batch on its way.
+
+        Args:
+          batch_size: examples.
+          vectors: how often the optimizer keeps as many values as the variables have.
+        """
+        return self.held(vectors) + batch_size * (self.kept + _BATCHES_ON_THE_WAY * self.example)
+
+    def held(self, vectors: int = 0) -> int:
+        """Returns the bytes of that which do not depend on the batch."""
+        return (2 + vectors) * self.variables
 
     def using(self, batch_size: int) -> int:
         """Returns the bytes of a batch that is only looked at."""
@@ -66,13 +75,20 @@ def measure(module: Any, params: Mapping[str, Any], reader: Reader) -> Network:
     return Network(variables, kept, example)
 
 
-def check_training(network: Network, batch_size: int) -> None:
-    """Raises FlagError if a step of training takes more memory than this machine has, at the least."""
-    needed, there = network.training(batch_size), memory()
+def check_training(network: Network, batch_size: int, vectors: int = 0) -> None:
+    """Raises FlagError if a step of training takes more memory than this machine has, at the least.
+
+    Args:
+      network: what it holds.
+      batch_size: examples in a batch.
+      vectors: see `Network.training`.
+    """
+    needed, there = network.training(batch_size, vectors), memory()
+    kept = "weights, gradients and the optimizer's vectors" if vectors else 'weights and gradients'
     if needed > there:
         raise FlagError(
             f'A step with --batch_size={batch_size} takes {_shown(needed)} or more, of which '
-            f'{_shown(2 * network.variables)} are weights and gradients, but this machine has '
+            f'{_shown(network.held(vectors))} are {kept}, but this machine has '
             f'{_shown(there)}: give a smaller --batch_size, --image_size or network (--hparams).'
         )
 

@@ -45,6 +45,7 @@ from estimator_lab.core.heads.reconstruction_report import ReconstructionReportH
 from estimator_lab.core.hparams import are_sizes, hparam, sizes
 from estimator_lab.core.layers.activations import ActivationParams, activation_hparam
 from estimator_lab.core.layers.encoder_decoder import STRIDE, EncoderDecoder, Sizes
+from estimator_lab.core.layers.sparse_initializer import DenseParams
 from estimator_lab.core.metrics.principal_components import FILE, principal_components
 from estimator_lab.core.model_function import model_function
 from estimator_lab.core.noise import fixed_seeds, fresh_seed
@@ -59,7 +60,7 @@ _OUTPUTS = {'sigmoid': tf.nn.sigmoid, 'linear': tf.identity}
 
 
 @dataclasses.dataclass(frozen=True)
-class Params(ActivationParams, PretrainingParams, TrainingParams):
+class Params(DenseParams, ActivationParams, PretrainingParams, TrainingParams):
     """Parameters of the autoencoder."""
 
     kind: str = hparam('dense', f'one of {", ".join(_LAYERS)}', _LAYERS.__contains__, structural=True)
@@ -235,6 +236,7 @@ class Network:
             params.activation_function(),
             params.activation_function(params.code_activation),
             params.tied,
+            params.dense_initializer(),
         )
 
     def __call__(self, images: Tensor, inputs: Tensor) -> tuple[Reconstructed, dict[str, Endpoint]]:

@@ -23,6 +23,7 @@ from estimator_lab.core.features import class_ids, images_of
 from estimator_lab.core.heads.classification import ClassifierParams, classification_spec
 from estimator_lab.core.hparams import hparam, sizes
 from estimator_lab.core.layers.feed_forward import HiddenLayers
+from estimator_lab.core.layers.sparse_initializer import DenseParams
 from estimator_lab.core.model_function import model_function
 from estimator_lab.core.noise import Noise, training_noise
 from estimator_lab.core.phases import Phase
@@ -31,7 +32,7 @@ from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, 
 
 
 @dataclasses.dataclass(frozen=True)
-class Params(ClassifierParams, PretrainingParams):
+class Params(DenseParams, ClassifierParams, PretrainingParams):
     """Parameters of the network."""
 
     layers: str = layer_sizes('500-500-2000')
@@ -97,10 +98,14 @@ class Network:
     def __init__(self, params: Params) -> None:
         self._params = params
         self._hidden = HiddenLayers(
-            sizes(params.layers), tf.sigmoid, params.dropout_rate, params.input_dropout_rate
+            sizes(params.layers),
+            tf.sigmoid,
+            params.dense_initializer(),
+            params.dropout_rate,
+            params.input_dropout_rate,
         )
         self._logits = tf.layers.Dense(
-            params.num_classes, name='logits', kernel_initializer=tf.glorot_uniform_initializer()
+            params.num_classes, name='logits', kernel_initializer=params.dense_initializer()
         )
 
     def __call__(self, images: Tensor, noise: Noise | None = None) -> tuple[Tensor, dict[str, Endpoint]]:

@@ -12,13 +12,14 @@ from estimator_lab.core.heads.classification import ClassifierParams, classifica
 from estimator_lab.core.hparams import are_sizes, hparam, sizes
 from estimator_lab.core.layers.activations import ActivationParams
 from estimator_lab.core.layers.feed_forward import HiddenLayers
+from estimator_lab.core.layers.sparse_initializer import DenseParams
 from estimator_lab.core.model_function import model_function
 from estimator_lab.core.noise import Noise, training_noise
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
 
 @dataclasses.dataclass(frozen=True)
-class Params(ActivationParams, ClassifierParams):
+class Params(DenseParams, ActivationParams, ClassifierParams):
     """Parameters of the network."""
 
     layers: str = hparam(
@@ -53,12 +54,13 @@ class Network:
         self._hidden = HiddenLayers(
             sizes(params.layers),
             params.activation_function(),
+            params.dense_initializer(),
             params.dropout_rate,
             params.input_dropout_rate,
             params.max_norm,
         )
         self._logits = tf.layers.Dense(
-            params.num_classes, name='logits', kernel_initializer=tf.glorot_uniform_initializer()
+            params.num_classes, name='logits', kernel_initializer=params.dense_initializer()
         )
 
     def __call__(self, images: Tensor, noise: Noise | None = None) -> tuple[Tensor, dict[str, Endpoint]]:

@@ -139,7 +139,12 @@ class Network:
             self._layers = RecurrentLayers(
                 params.cell, units, params.bidirectional, params.dropout_rate, params.forget_bias, own
             )
-        self._dense = HiddenLayers(sizes(params.dense), ACTIVATIONS[params.activation], params.dropout_rate)
+        self._dense = HiddenLayers(
+            sizes(params.dense),
+            ACTIVATIONS[params.activation],
+            tf.glorot_uniform_initializer(),
+            params.dropout_rate,
+        )
         self._logits = tf.layers.Dense(
             params.num_classes, name='logits', kernel_initializer=tf.glorot_uniform_initializer()
         )

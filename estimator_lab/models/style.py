@@ -26,7 +26,7 @@ from estimator_lab.core.noise import hashes
 from estimator_lab.core.style.losses import content_losses, style_losses, total_variation
 from estimator_lab.core.style.network import frozen
 from estimator_lab.core.style.teacher import FILE, Teacher, built_in_teacher, load_teacher
-from estimator_lab.core.train_step import TrainingParams, train_op
+from estimator_lab.core.train_step import TrainingParams, train_op, watched
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.feature_keys import IMAGE
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
@@ -196,7 +196,7 @@ def model_fn(
     weight_histograms()
     rows = [photos, painted]
     hooks = drawing_hooks(lambda: [rows_summary('painted', rows)], display_of(config))
-    return tf.estimator.EstimatorSpec(mode, loss=loss, train_op=step, training_hooks=hooks)
+    return tf.estimator.EstimatorSpec(mode, loss=watched(loss, params), train_op=step, training_hooks=hooks)
 
 
 def perceived_losses(teacher: Teacher, photos: Tensor, mix: Tensor) -> Any:

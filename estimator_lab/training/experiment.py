@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from estimator_lab.console.outputs import locked, writing
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.core.hparams import structural_fields
+from estimator_lab.core.train_step import optimizer_vectors
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.importing import is_imported
 from estimator_lab.inference.memory import check_training, measure
@@ -204,7 +205,8 @@ def _check_memory(plan: Plan) -> None:
     floats = run.settings.batch_size * math.prod(run.params['image_shape'])
     if floats < _SMALL_BATCH and not run.settings.hparams:
         return
-    check_training(measure(run.model.load(), plan.params, run.reader), run.settings.batch_size)
+    network = measure(run.model.load(), plan.params, run.reader)
+    check_training(network, run.settings.batch_size, optimizer_vectors(plan.resolved))
 
 
 def _check_folder(plan: Plan) -> None:

@@ -4,9 +4,11 @@ import pytest
 from estimator_lab.core.noise import Noise
 from estimator_lab.errors import FlagError
 from estimator_lab.models.mlp import Network, Params, model_fn
+from estimator_lab.optimizers import SECOND_ORDER
 from estimator_lab.tf1 import tf
 
 SHAPE = (4, 4, 1)
+KERNELS = ('layer_1/kernel', 'layer_2/kernel', 'logits/kernel')
 SMALL = {'image_shape': SHAPE, 'vocabulary': tuple('ab'), 'layers': '16-8', 'learning_rate': 0.01}
 
 
@@ -54,6 +56,41 @@ def test_max_norm_cuts_weights_back_behind_each_step():
         assert np.linalg.norm(session.run(kernel), axis=0).max() > 0.6
         session.run(spec.train_op)
         assert np.linalg.norm(session.run(kernel), axis=0).max() == pytest.approx(0.5, rel=1e-5)
+
+
+@pytest.mark.parametrize('optimizer', sorted(SECOND_ORDER))
+def test_a_second_order_optimizer_rejects_losses_that_are_no_number(tmp_path, optimizer):
+    steps = {'good': [0, 1], 'bad': [2, 3, 4, 5], 'good again': [6], 'the end': [7, 8, 9, 10, 11]}
+    images = np.random.default_rng(1).random((12, 8, *SHAPE), np.float32)
+    images[[*steps['bad'], *steps['the end']]] = np.nan
+    labels = np.tile(np.arange(8) % 2, (12, 1))
+
+    def batches():
+        return tf.data.Dataset.from_tensor_slices(({'image': images}, labels))
+
+    config = tf.estimator.RunConfig(
+        str(tmp_path), tf_random_seed=1, save_checkpoints_steps=1, keep_checkpoint_max=20
+    )
+    params = {**SMALL, 'optimizer': optimizer, 'dropout_rate': 0.0, 'input_dropout_rate': 0.0}
+    model = tf.estimator.Estimator(model_fn, config=config, params=params)
+    with pytest.raises(tf.errors.InvalidArgumentError, match='not finite in 5 steps in a row'):
+        model.train(batches)
+    kept = {
+        step: [tf.train.load_variable(f'{tmp_path}/model.ckpt-{step}', name) for name in KERNELS]
+        for step in (0, 2, 6, 7, 11)
+    }
+    assert all(map(np.array_equal, kept[2], kept[6])) and all(map(np.array_equal, kept[7], kept[11]))
+    assert not any(map(np.array_equal, kept[0], kept[2])) and not any(map(np.array_equal, kept[6], kept[7]))
+
+
+def test_sparse_initial_weights():
+    params = Params(SHAPE, layers='12-5', sparse_initialization=3)
+    with tf.Graph().as_default(), tf.Session() as session:
+        Network(params)(tf.ones([1, *SHAPE]))
+        session.run(tf.global_variables_initializer())
+        kernels = session.run([v for v in tf.trainable_variables() if 'kernel' in v.name])
+    assert [kernel.shape for kernel in kernels] == [(16, 12), (12, 5), (5, 10)]
+    assert all((np.count_nonzero(kernel, axis=0) == 3).all() for kernel in kernels)
 
 
 def test_dropout_drops_pixels_and_units():

@@ -142,6 +142,11 @@ def test_what_was_learned_stays(tmp_path):
         ({'batch_size': 10_000_000, 'image_size': 128}, 'A step with --batch_size=10000000 takes'),
         ({'hparams': 'dense_units=1000000000000'}, 'are weights and gradients, but this machine has'),
         ({'hparams': 'filters=1000000000'}, 'make no network: Shape'),
+        # 4 x 8 x 2^20 x 10^4 bytes would do, but not the pairs that the optimizer keeps.
+        (
+            {'hparams': 'dense_units=1024,optimizer=lbfgs,memory=1000000'},
+            "are weights, gradients and the optimizer's vectors",
+        ),
     ],
 )
 def test_what_does_not_fit_into_memory_is_refused_before(settings, tmp_path, changes, words):

@@ -32,7 +32,7 @@ from estimator_lab.core.hparams import are_sizes, hparam
 from estimator_lab.core.metrics.streaming import evaluated_images
 from estimator_lab.core.noise import fresh_seed
 from estimator_lab.core.phases import Phase
-from estimator_lab.core.train_step import TrainingParams, train_op
+from estimator_lab.core.train_step import TrainingParams, train_op, watched
 from estimator_lab.tf1 import EstimatorSpec, Mode, RunConfig, Tensor, tf
 
 RBM, DENOISING = 'rbm', 'denoising'
@@ -244,6 +244,7 @@ def _denoising_spec(
             rows_summary('reconstruction', [batch.images, pictures]),
         ]
 
-    step = train_op(loss, layer_pretraining.denoising_params(), weights)
+    params = layer_pretraining.denoising_params()
+    step = train_op(loss, params, weights)
     hooks = drawing_hooks(draw, display_of(config))
-    return tf.estimator.EstimatorSpec(mode, loss=loss, train_op=step, training_hooks=hooks)
+    return tf.estimator.EstimatorSpec(mode, loss=watched(loss, params), train_op=step, training_hooks=hooks)

@@ -20,7 +20,7 @@ from estimator_lab.core.hparams import hparam
 from estimator_lab.core.layers.batch_norm import Update
 from estimator_lab.core.metrics.dead_units import dead_units
 from estimator_lab.core.metrics.streaming import count, mean_per_class_accuracy
-from estimator_lab.core.train_step import TrainingParams, if_any_counts, train_op
+from estimator_lab.core.train_step import TrainingParams, if_any_counts, train_op, watched
 from estimator_lab.tf1 import (
     EstimatorSpec,
     Features,
@@ -184,7 +184,10 @@ class _Answers:
             hooks.append(input_grid_hook(images, self._ids, text_of, display))
             hooks += drawing_hooks(lambda: network_pictures(endpoints, shape), display)
         return tf.estimator.EstimatorSpec(
-            tf.estimator.ModeKeys.TRAIN, loss=loss, train_op=step, training_hooks=hooks
+            tf.estimator.ModeKeys.TRAIN,
+            loss=watched(loss, self._params),
+            train_op=step,
+            training_hooks=hooks,
         )
 
     def _mistakes_hook(self, probabilities: Tensor, display: Display) -> MistakesHook:

@@ -13,7 +13,7 @@ from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.metrics.images import cross_entropy, psnr, squared_error, ssim
 from estimator_lab.core.metrics.principal_components import FILE, load_components
 from estimator_lab.core.metrics.streaming import evaluated_images
-from estimator_lab.core.train_step import TrainingParams, train_op
+from estimator_lab.core.train_step import TrainingParams, train_op, watched
 from estimator_lab.tf1 import EstimatorSpec, Features, SessionRunHook, Tensor, tf
 
 LOSSES = ('squared_error', 'cross_entropy')
@@ -156,7 +156,11 @@ def train_spec(
     histogram_summary(f'outputs/{keys.ERROR}', made.error)
     summarise_network(endpoints)
     return tf.estimator.EstimatorSpec(
-        tf.estimator.ModeKeys.TRAIN, loss=loss, train_op=step, training_hooks=list(hooks), scaffold=scaffold
+        tf.estimator.ModeKeys.TRAIN,
+        loss=watched(loss, params),
+        train_op=step,
+        training_hooks=list(hooks),
+        scaffold=scaffold,
     )
 
 

@@ -60,6 +60,7 @@ class EncoderDecoder:
       activation: of all layers but the code and the image.
       code_activation: of the code.
       tied: whether the decoder has the encoder's kernels; then `decoder_layers` mirror `layers`.
+      dense_initializer: of the dense layers' kernels; None for that of the convolutions.
     """
 
     def __init__(
@@ -68,9 +69,11 @@ class EncoderDecoder:
         activation: Activation,
         code_activation: Activation = tf.identity,
         tied: bool = False,
+        dense_initializer: Any = None,
     ) -> None:
         self._sizes = sizes
         self._tied = tied
+        dense = functools.partial(_dense, initializer=dense_initializer or _initializer())
         convolution = functools.partial(_convolution, kernel_size=sizes.kernel_size)
         transposed = functools.partial(_transposed, kernel_size=sizes.kernel_size)
         hidden = len(sizes.filters) + len(sizes.layers) - 1
@@ -78,12 +81,12 @@ class EncoderDecoder:
         self._convolutions = [
             convolution(name, filters, next(encoding)) for name, filters in _named('conv', sizes.filters)
         ]
-        self._layers = [_dense(name, units, next(encoding)) for name, units in _named('layer', sizes.layers)]
+        self._layers = [dense(name, units, next(encoding)) for name, units in _named('layer', sizes.layers)]
         has_dense = sizes.layers or sizes.decoder_layers
         units = [*sizes.decoder_layers, math.prod(sizes.map_shape)] if has_dense else []
         channels = [*sizes.filters[-2::-1], sizes.image_shape[2]] if sizes.filters else []
         functions = [*[activation] * (len(units) + len(channels) - 1), tf.identity]
-        self._back_layers = self._decoder(_dense, 'decoder', units, functions, self._layers)
+        self._back_layers = self._decoder(dense, 'decoder', units, functions, self._layers)
         self._back_convolutions = self._decoder(
             transposed, 'transposed_conv', channels, functions[len(units) :], self._convolutions
         )
@@ -177,8 +180,8 @@ class _Layer:
         return self._activation(self._layer(values))
 
 
-def _dense(name: str, units: int, activation: Activation) -> _Layer:
-    return _Layer(tf.layers.Dense(units, name=name, kernel_initializer=_initializer()), activation)
+def _dense(name: str, units: int, activation: Activation, initializer: Any) -> _Layer:
+    return _Layer(tf.layers.Dense(units, name=name, kernel_initializer=initializer), activation)
 
 
 def _convolution(name: str, filters: int, activation: Activation, kernel_size: int) -> _Layer:

@@ -1,6 +1,7 @@
 """Hidden layers of a feed-forward network, one behind the other, with dropout behind each."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from estimator_lab.core.endpoints import Endpoint
 from estimator_lab.core.layers.dropout import dropout
@@ -16,6 +17,7 @@ class HiddenLayers:
     Args:
       sizes: units of each.
       activation: of all of them.
+      initializer: of their kernels.
       dropout_rate: share of each layer's units that is dropped in training, in [0, 1).
       input_dropout_rate: the same of what comes in.
       max_norm: length to which the weights into a unit are cut back behind each step (Srivastava et al. 2014,
@@ -26,14 +28,13 @@ class HiddenLayers:
         self,
         sizes: Sequence[int],
         activation: Callable[[Tensor], Tensor],
+        initializer: Any,
         dropout_rate: float = 0.0,
         input_dropout_rate: float = 0.0,
         max_norm: float = 0.0,
     ) -> None:
         self._dropout_rate = dropout_rate
         self._input_dropout_rate = input_dropout_rate
-        # By name, since Keras 2 below tf.layers would draw a seed of its own.
-        initial = tf.glorot_uniform_initializer()
 
         def cut_back(kernel: Tensor) -> Tensor:
             return tf.clip_by_norm(kernel, max_norm, axes=[0])
@@ -43,7 +44,7 @@ class HiddenLayers:
                 units,
                 activation,
                 name=f'layer_{number}',
-                kernel_initializer=initial,
+                kernel_initializer=initializer,
                 kernel_constraint=cut_back if max_norm else None,
             )
             for number, units in enumerate(sizes, 1)

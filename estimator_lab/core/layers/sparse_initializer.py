@@ -1,8 +1,10 @@
-"""Sparse initial weights: each unit listens to a few inputs only."""
+"""Initial weights of dense layers; sparse ones let each unit listen to a few inputs only."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from estimator_lab.core.hparams import hparam
 from estimator_lab.tf1 import tf
 
 
@@ -27,3 +29,23 @@ class SparseInitializer:
         places = tf.nn.top_k(tf.random_uniform([units, inputs]), min(self._incoming, inputs)).indices
         chosen = tf.reduce_sum(tf.one_hot(places, inputs, dtype=dtype), axis=1)
         return tf.transpose(chosen) * tf.random_normal([inputs, units], dtype=dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class DenseParams:
+    """Parameters of a network of dense layers."""
+
+    sparse_initialization: int = hparam(
+        0,
+        'weights of each unit that are not 0 at first, 15 in Martens (2010), for dense layers; 0 for '
+        'small ones everywhere (Glorot and Bengio 2010)',
+        lambda v: v >= 0,
+    )
+
+    def dense_initializer(self) -> Any:
+        """Returns the initializer of a dense layer's kernel.
+
+        It is named in each layer, since Keras 2 below tf.layers would draw a seed of its own.
+        """
+        incoming = self.sparse_initialization
+        return SparseInitializer(incoming) if incoming else tf.glorot_uniform_initializer()

@@ -71,7 +71,7 @@ class ConjugateGradientOptimizer(DescentOptimizer):
 
     Knobs = ConjugateGradientKnobs
 
-    def _vectors(self) -> int:
+    def vectors(self) -> int:
         return 8
 
     def _initial_state(self, objective: Objective) -> Memory:

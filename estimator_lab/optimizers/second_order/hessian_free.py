@@ -68,7 +68,7 @@ class HessianFreeOptimizer(SecondOrderOptimizer):
     Knobs = HessianFreeKnobs
     shown = ('step_length', 'damping', 'reduction_ratio', 'cg_steps')
 
-    def _vectors(self) -> int:
+    def vectors(self) -> int:
         return len(kept_steps(self.knobs.cg_steps)) + 10
 
     def minimize(

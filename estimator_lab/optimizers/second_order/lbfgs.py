@@ -45,7 +45,7 @@ class LBFGSOptimizer(DescentOptimizer):
 
     Knobs = LBFGSKnobs
 
-    def _vectors(self) -> int:
+    def vectors(self) -> int:
         # The pairs twice, since a new one makes a new copy; weights, gradients and directions.
         return 4 * self.knobs.memory + 8
 

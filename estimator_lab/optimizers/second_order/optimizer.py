@@ -104,7 +104,7 @@ class SecondOrderOptimizer(tf.train.Optimizer):
           batch_size: examples in a batch, for a graph that takes any number; `minimize` was called.
         """
         assert self._objective is not None, 'minimize comes first'
-        vectors = self._objective.layout.size * self._vectors() * self._objective.dtype.size
+        vectors = self._objective.layout.size * self.vectors() * self._objective.dtype.size
         check_memory(self._objective.operations, batch_size, vectors)
 
     def minimize(
@@ -167,7 +167,7 @@ class SecondOrderOptimizer(tf.train.Optimizer):
         """Raises FlagError: a step needs the loss, not a gradient."""
         raise FlagError(self.cannot('no_loss'))
 
-    def _vectors(self) -> int:
+    def vectors(self) -> int:
         """Returns how many vectors of the weights' size are held at the same time, about."""
         raise NotImplementedError
 
