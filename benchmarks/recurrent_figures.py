@@ -33,7 +33,7 @@ _EXAMPLE = _ROOT / 'examples' / 'recurrent.py'
 
 # Epochs and further flags of training.
 TRAININGS: dict[str, tuple[int, tuple[str, ...]]] = {
-    'rows': (15, ('--hparams=layers=128,learning_rate=0.003',)),
+    'rows': (30, ('--augment=shift=2', '--hparams=layers=128,learning_rate=0.003,bidirectional=true')),
     'pixels': (25, ('--hparams=read=pixels,cell=linear,layers=64-64-128,learning_rate=0.004',)),
     'permuted': (
         30,

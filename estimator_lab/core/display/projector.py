@@ -11,7 +11,7 @@ from tensorboard.plugins.projector import ProjectorConfig
 
 from estimator_lab.console.outputs import safe_name
 from estimator_lab.console.regular_files import read_regular
-from estimator_lab.core.display.picture import as_picture
+from estimator_lab.core.display.picture import PNG_EFFORT, as_picture
 from estimator_lab.tf1 import tf
 
 # Browsers draw a sprite of at most this many pixels a side.
@@ -54,7 +54,7 @@ def write_projection(
         (folder / points.metadata_path).write_text(_table(columns), encoding='utf-8')
     if images is not None and len(images):
         sprite, tile = _sprite(images)
-        sprite.save(folder / f'{name}_sprite.png')
+        sprite.save(folder / f'{name}_sprite.png', compress_level=PNG_EFFORT)
         points.sprite.image_path = f'{name}_sprite.png'
         points.sprite.single_image_dim.extend(tile)  # width, height
     config.model_checkpoint_path = _checkpoint_without_matrices(folder)
