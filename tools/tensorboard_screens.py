@@ -1,0 +1,93 @@
+"""Draws each page that TensorBoard has for a run into one picture: to be looked at, and for docs/images.
+
+    python tools/tensorboard_screens.py runs/cnn docs/images/pages_cnn.jpg
+
+It needs Chromium, and the package with its test extra.
+"""
+
+import argparse
+import io
+import json
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+from PIL import Image
+from tensorboard import program
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tests.browser import Browser, find_chromium
+
+PAGES = ('scalars', 'images', 'graphs', 'distributions', 'histograms', 'hparams', 'pr_curves', 'projector')
+_WIDTH, _HEIGHT, _COLUMNS = 1200, 800, 2
+_SHOWN = 660  # pixels of a page's width in the picture
+_QUALITY = 75
+_LOADED_SECONDS, _SETTLED_SECONDS = 60, 10
+_DRAWN_SECONDS = 6  # graphs and points take the longest
+
+
+def launched(logdir: Path) -> str:
+    """Returns the address of a TensorBoard that reads a folder."""
+    tensorboard = program.TensorBoard()
+    flags = ['--logdir', str(logdir), '--host', '127.0.0.1', '--port', '0', '--load_fast', 'false']
+    tensorboard.configure(argv=['tensorboard', *flags])
+    return tensorboard.launch().rstrip('/')
+
+
+def active_pages(address: str) -> list[str]:
+    """Returns the pages for which the run has data, in their order, once no more come."""
+    end, before = time.monotonic() + _LOADED_SECONDS, ['']
+    while True:
+        with urllib.request.urlopen(f'{address}/data/plugins_listing') as answer:
+            listing = json.load(answer)
+        found = [page for page in PAGES if listing.get(page, {}).get('enabled')]
+        if (found and found == before) or time.monotonic() > end:
+            return found
+        before = found
+        time.sleep(_SETTLED_SECONDS)
+
+
+def screens(address: str, chromium: str) -> list[Image.Image]:
+    """Returns what each page looks like."""
+    pictures = []
+    with Browser(chromium, _WIDTH, _HEIGHT) as browser, tempfile.TemporaryDirectory() as folder:
+        for page in active_pages(address):
+            browser.open(f'{address}/#{page}')
+            time.sleep(_DRAWN_SECONDS)
+            path = Path(folder, f'{page}.png')
+            browser.screenshot(path)
+            pictures.append(Image.open(io.BytesIO(path.read_bytes())).convert('RGB'))
+            print(page, flush=True)
+    return pictures
+
+
+def sheet(pictures: list[Image.Image]) -> Image.Image:
+    """Returns pictures in rows of two."""
+    height = _SHOWN * _HEIGHT // _WIDTH
+    rows = -(-len(pictures) // _COLUMNS)
+    whole = Image.new('RGB', (_COLUMNS * _SHOWN, rows * height), 'white')
+    for number, picture in enumerate(pictures):
+        row, column = divmod(number, _COLUMNS)
+        small = picture.resize((_SHOWN, height), Image.Resampling.LANCZOS)
+        whole.paste(small, (column * _SHOWN, row * height))
+    return whole
+
+
+def main() -> None:
+    """Runs the tool."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('run', type=Path, help='folder of the run')
+    parser.add_argument('out', type=Path, help='the picture, .jpg or .png')
+    given = parser.parse_args()
+    chromium = find_chromium()
+    if chromium is None:
+        parser.error('no Chromium on this machine: apt-get install chromium')
+    sheet(screens(launched(given.run), chromium)).save(given.out, quality=_QUALITY)
+
+
+if __name__ == '__main__':
+    main()
