@@ -8,7 +8,6 @@ import numpy as np
 from estimator_lab.console.outputs import writing
 from estimator_lab.console.progress import Progress, StatusLine
 from estimator_lab.core.display.display import EVALUATION
-from estimator_lab.core.style.teacher import FILE as STYLE_FILE
 from estimator_lab.data.kind import Reader
 from estimator_lab.data.order.archives import Archives
 from estimator_lab.data.order.legs import Leg
@@ -16,9 +15,6 @@ from estimator_lab.data.pipeline.bad_list import BadList
 from estimator_lab.data.pipeline.batches import read_batches
 from estimator_lab.data.pipeline.input_fns import InputFn, archive_input_fn
 from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.data.trees.kind import TREES
-from estimator_lab.data.trees.tokens import FILE as TOKENS_FILE
-from estimator_lab.data.trees.tokens import Tokens, write_tokens
 from estimator_lab.feature_keys import IMAGE
 from estimator_lab.inference.judge import judged
 from estimator_lab.inference.precision import session_config
@@ -234,10 +230,7 @@ class PhaseTrainer:
         folder = self.plan.folder
         with writing('model_dir', folder):
             folder.mkdir(parents=True, exist_ok=True)
-            if self.plan.run.kind is TREES:
-                write_tokens(folder / TOKENS_FILE, Tokens(self.plan.run.params['tokens']))
-            if self.plan.run.lesson and self.plan.saved is None:
-                self.plan.run.lesson.teacher.save(folder / STYLE_FILE)
+            self.plan.run.write_companions(folder, is_new=self.plan.saved is None)
             write_record(folder, self.plan.record)
 
     def _prepare(self, switch: StopSwitch) -> None:

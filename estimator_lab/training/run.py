@@ -2,13 +2,18 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from estimator_lab.core.hparams import parse_hparams, resolve
 from estimator_lab.core.phases import Phase
+from estimator_lab.core.style.teacher import FILE as STYLE_FILE
 from estimator_lab.data.images.augment import parse_augmentation
 from estimator_lab.data.kind import Kind, Reader
 from estimator_lab.data.kinds import KINDS
+from estimator_lab.data.trees.kind import TREES
+from estimator_lab.data.trees.tokens import FILE as TOKENS_FILE
+from estimator_lab.data.trees.tokens import Tokens, write_tokens
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.confinement import check_confined
 from estimator_lab.inference.judge import Judge, open_judge
@@ -60,6 +65,21 @@ class Run:
     previous: Record | None
     judge: Judge | None = None
     lesson: Lesson | None = None
+
+    def write_companions(self, folder: Path, is_new: bool) -> None:
+        """Writes what a trained model finds beside its record: its tokens, or what it learns to paint from.
+
+        Args:
+          folder: of the model; it is there.
+          is_new: whether it holds no checkpoint; what a painter learns from is settled at its start.
+
+        Raises:
+          OSError: they can't be written.
+        """
+        if self.kind is TREES:
+            write_tokens(folder / TOKENS_FILE, Tokens(self.params['tokens']))
+        if self.lesson and is_new:
+            self.lesson.teacher.save(folder / STYLE_FILE)
 
 
 def open_run(settings: Settings, role: Role, say: Say) -> Run:
