@@ -25,7 +25,7 @@ _WIDTH, _HEIGHT, _COLUMNS = 1200, 800, 2
 _SHOWN = 660  # pixels of a page's width in the picture
 _QUALITY = 75
 _LOADED_SECONDS, _SETTLED_SECONDS = 60, 10
-_DRAWN_SECONDS = 6  # graphs and points take the longest
+_BETWEEN_LOOKS, _SAME_LOOKS = 2, 4
 
 
 def launched(logdir: Path) -> str:
@@ -52,15 +52,26 @@ def active_pages(address: str) -> list[str]:
 def screens(address: str, chromium: str) -> list[Image.Image]:
     """Returns what each page looks like."""
     pictures = []
-    with Browser(chromium, _WIDTH, _HEIGHT) as browser, tempfile.TemporaryDirectory() as folder:
+    with Browser(chromium, _WIDTH, _HEIGHT) as browser:
         for page in active_pages(address):
             browser.open(f'{address}/#{page}')
-            time.sleep(_DRAWN_SECONDS)
-            path = Path(folder, f'{page}.png')
-            browser.screenshot(path)
-            pictures.append(Image.open(io.BytesIO(path.read_bytes())).convert('RGB'))
+            pictures.append(settled(browser))
             print(page, flush=True)
     return pictures
+
+
+def settled(browser: Browser) -> Image.Image:
+    """Returns what a page looks like once it does not change any more; one that never rests, as it is then."""
+    end, looks = time.monotonic() + _LOADED_SECONDS, [b'']
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, 'page.png')
+        while len(looks) < _SAME_LOOKS or len(set(looks[-_SAME_LOOKS:])) > 1:
+            if time.monotonic() > end:
+                break
+            time.sleep(_BETWEEN_LOOKS)
+            browser.screenshot(path)
+            looks.append(path.read_bytes())
+    return Image.open(io.BytesIO(looks[-1])).convert('RGB')
 
 
 def sheet(pictures: list[Image.Image]) -> Image.Image:
