@@ -61,7 +61,7 @@ def screens(address: str, chromium: str) -> list[Image.Image]:
 
 
 def settled(browser: Browser) -> Image.Image:
-    """Returns what a page looks like once it does not change any more; one that never rests, as it is then."""
+    """Returns what a page looks like once it rests; one that never does, as it is after a minute."""
     end, looks = time.monotonic() + _LOADED_SECONDS, [b'']
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, 'page.png')
