@@ -41,8 +41,8 @@ class Noise:
     def coins(self, probabilities: Tensor) -> Tensor:
         """Returns 1 with the given probabilities and 0 otherwise, float32 of the same shape.
 
-        A coin takes 16 random bits, half the time of `bernoulli`: a probability is met to within 2 ** -16, and
-        0 and 1 exactly. Meant for samples whose own error is far larger than that.
+        A coin takes 16 random bits, half the time of `bernoulli`: a probability is met to within 2 ** -16, 0
+        and 1 exactly. Meant for samples whose own error is far larger than that.
         """
         count = tf.size(probabilities)
         if self._reserved is None:

@@ -11,7 +11,7 @@ variance have (v - b)^2 / 2 in place of -b.v (there, section 13.2), and likewise
 import dataclasses
 from typing import NamedTuple
 
-from estimator_lab.core.float32 import in_float32
+from estimator_lab.core.float32 import float32_matvec, float32_product, in_float32
 from estimator_lab.core.noise import Noise
 from estimator_lab.tf1 import Tensor, tf
 
@@ -64,7 +64,7 @@ class Rbm:
     def hidden_mean(self, visible: Tensor) -> Tensor:
         """Returns E[h | v], float32 [n, hidden], for v [n, visible]: probabilities of binary units."""
         with tf.name_scope('hidden'):
-            inputs = self._hidden_inputs(visible)
+            inputs = tf.matmul(visible, self.weights) + self.hidden_bias
             return _sigmoid(inputs) if self.hidden_units == BERNOULLI else inputs
 
     def sample_hidden(self, visible: Tensor, noise: Noise) -> Tensor:
@@ -116,17 +116,17 @@ class Rbm:
         """
         # Not 'free_energy': the summary of that name would become 'free_energy_1'.
         with tf.name_scope('energy'):
-            inputs = self._hidden_inputs(visible)
+            inputs = float32_product(visible, self.weights) + self.hidden_bias
             if self.hidden_units == BERNOULLI:
                 hidden_term = tf.reduce_sum(tf.nn.softplus(inputs), axis=1)
             else:
                 hidden_term = tf.reduce_sum(tf.square(inputs) - tf.square(self.hidden_bias), axis=1) / 2
             if self.visible_units == BERNOULLI:
-                return -tf.linalg.matvec(visible, self.visible_bias) - hidden_term
+                return -float32_matvec(visible, self.visible_bias) - hidden_term
             features, label = self._parted(visible)
             bias, label_bias = self._parted(self.visible_bias)
             energy = tf.reduce_sum(tf.square(features - bias), axis=1) / 2 - hidden_term
-            return energy - tf.linalg.matvec(label, label_bias) if self.classes else energy
+            return energy - float32_matvec(label, label_bias) if self.classes else energy
 
     def gibbs(self, visible: Tensor, steps: int, noise: Noise, clamped: bool = False) -> Tensor:
         """Returns v after so many steps of Gibbs sampling (v -> h -> v), float32 [n, visible].
@@ -148,9 +148,6 @@ class Rbm:
         loop = [tf.constant(0), visible]
         return tf.while_loop(lambda number, _: number < steps, turn, loop, back_prop=False)[1]
 
-    def _hidden_inputs(self, visible: Tensor) -> Tensor:
-        return tf.matmul(visible, self.weights) + self.hidden_bias
-
     def _parted(self, visible: Tensor) -> tuple[Tensor, Tensor]:
         """Splits visible values, whose last dimension they are, into features and label."""
         if not self.classes:
@@ -159,7 +156,7 @@ class Rbm:
 
 
 def _sigmoid(inputs: Tensor) -> Tensor:
-    """Returns probabilities of which coins can make use: of those near 1, bfloat16 tells 0.996 from 1 only."""
+    """Returns probabilities with all their digits: near 1, bfloat16 has no number between 0.996 and 1."""
     return tf.sigmoid(in_float32(inputs))
 
 
