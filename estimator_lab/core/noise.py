@@ -1,6 +1,7 @@
 """Random numbers that a step can draw again: each is a function of a seed and of how many came before it."""
 
 from estimator_lab.core.features import keys_of
+from estimator_lab.core.float32 import in_float32
 from estimator_lab.tf1 import Features, Mode, Tensor, tf
 
 _KEY_HASHES = 2**62
@@ -49,9 +50,9 @@ class Noise:
             heights = self._halves(count)
         else:
             heights, self._reserved = self._reserved, self._reserved[count:]
-        # In float64, because a rewrite to bfloat16 takes comparisons of float32 along, and has 8 digits.
-        heights = tf.cast(tf.reshape(heights[:count], tf.shape(probabilities)), tf.float64)
-        return tf.cast(heights < tf.cast(_COIN_SIDES * probabilities, tf.float64), tf.float32)
+        # A rewrite to bfloat16 would compare 8 digits: it is kept away from both sides.
+        heights = tf.cast(tf.reshape(heights[:count], tf.shape(probabilities)), tf.float32)
+        return in_float32(tf.cast(heights < in_float32(probabilities) * _COIN_SIDES, tf.float32))
 
     def _halves(self, count: Tensor) -> Tensor:
         """Returns random uint16, at least `count` of them."""

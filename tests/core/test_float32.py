@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.core.float32 import float32_matvec, float32_product, in_float32
+from estimator_lab.core.noise import Noise
 from estimator_lab.inference.precision import session_config, supports_bfloat16
 from estimator_lab.tf1 import tf
 
@@ -44,3 +45,16 @@ def test_what_lies_between_products():
 
     assert is_rounded(between(lambda values: values))
     assert not is_rounded(between(in_float32))
+
+
+def test_coins_between_products():
+    """In bfloat16, 0.9999 is 1."""
+
+    def build(left, right):
+        even = tf.sigmoid(0.0 * in_float32(tf.matmul(tf.tile(left, [100, 1]), right))) + 0.4999
+        tossed = Noise(tf.constant([1, 2], tf.int64)).coins(even)
+        return tossed, tf.matmul(tossed, right, transpose_b=True)
+
+    tossed = in_bfloat16(build)[0]
+    assert tossed.size == 120_000
+    assert 0 < (tossed == 0).sum() < 40  # 12 +- 3.5

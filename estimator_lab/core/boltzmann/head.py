@@ -130,7 +130,8 @@ class _Machine:
                 self._stack.top.gradients_and_variables(change),
                 weights,
             )
-        with tf.name_scope('loss'):  # looked at in every step: it must not cost products of its own
+        # Looked at in every step: it must not cost products of its own. The summary's name stays free.
+        with tf.name_scope('chain_error'):
             seen = self._visible[: tf.shape(change.reconstruction)[0]]
             loss = tf.reduce_mean(self._errors(seen, change.reconstruction[:, : self._features]))
         # These are worked out in the steps that write summaries only.
