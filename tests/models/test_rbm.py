@@ -1,4 +1,5 @@
 import itertools
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from estimator_lab.core.hparams import resolve
 from estimator_lab.data.images.input_fns import numpy_input_fn
 from estimator_lab.errors import FlagError
+from estimator_lab.inference.precision import session_config, supports_bfloat16
 from estimator_lab.models import rbm
 from estimator_lab.tf1 import tf
 from tests.bad_batches import assert_teaches_nothing
@@ -207,6 +209,45 @@ def test_the_first_batch_is_sampled_before_the_step_is_counted(pictures):
             session.run(step)
             (sample,) = (v for v in tf.global_variables() if v.op.name == 'training_sample')
             assert session.run(sample).any(axis=1).all()
+
+
+def needed(*fetches):
+    """Types of all operations that some fetches need."""
+    found, left = set(), [getattr(fetch, 'op', fetch) for fetch in fetches]
+    while left:
+        operation = left.pop()
+        if operation not in found:
+            found.add(operation)
+            left += [*operation.control_inputs, *(tensor.op for tensor in operation.inputs)]
+    return Counter(operation.type for operation in found)
+
+
+@pytest.mark.parametrize('cd_steps', [1, 25])
+def test_a_step_computes_nothing_for_show(cd_steps):
+    """The loss comes from the chain, without a product of its own; a Gibbs step's coins come at once."""
+    params = {
+        'image_shape': (3, 3, 1),
+        'hidden_units': 4,
+        'chains': 0,
+        'cd_steps': cd_steps,
+        'binarize': False,
+    }
+    with tf.Graph().as_default():
+        spec = rbm.model_fn({'image': tf.zeros([5, 3, 3, 1])}, None, MODES.TRAIN, params)
+        step, shown = needed(spec.train_op), needed(spec.train_op, spec.loss)
+    assert shown['MatMul'] == step['MatMul'] > 0 and not shown['BatchMatMulV3']
+    draws = sum(count for name, count in step.items() if name.startswith('StatelessRandomUniform'))
+    assert draws == 1  # further steps draw in the body of their loop
+
+
+def test_energies_have_all_their_digits_in_bfloat16(trained, pictures):
+    if not supports_bfloat16():
+        pytest.skip('the processor has no bfloat16')
+    config = trained.config.replace(session_config=session_config('bfloat16'))
+    half = tf.estimator.Estimator(rbm.model_fn, trained.model_dir, config, trained.params)
+    first, second = (made.evaluate(numpy_input_fn(pictures)) for made in (trained, half))
+    for name in ('free_energy', 'training_free_energy', 'pseudo_log_likelihood', 'log_partition'):
+        assert first[name] == pytest.approx(second[name], abs=0.05 if name == 'log_partition' else 1e-4)
 
 
 def test_a_batch_of_bad_images_teaches_nothing():

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from estimator_lab.core.boltzmann.rbm import Rbm
+from estimator_lab.core.float32 import float32_matvec, float32_product
 from estimator_lab.core.noise import Noise
 from estimator_lab.tf1 import Tensor, tf
 
@@ -71,8 +72,8 @@ def _log_weights(rbm: Rbm, base_bias: Tensor, visible: Tensor, betas: np.ndarray
 
     def turn(number: Tensor, state: Tensor, total: Tensor) -> tuple[Any, Any, Any]:
         cold, warm = heats[number + 1], heats[number]
-        inputs = tf.matmul(state, rbm.weights) + rbm.hidden_bias
-        towards = tf.linalg.matvec(state, rbm.visible_bias - base_bias)
+        inputs = float32_product(state, rbm.weights) + rbm.hidden_bias
+        towards = float32_matvec(state, rbm.visible_bias - base_bias)
         gain = (cold - warm) * towards + tf.reduce_sum(
             tf.nn.softplus(cold * inputs) - tf.nn.softplus(warm * inputs), axis=1
         )

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from estimator_lab.core.boltzmann.rbm import Rbm
+from estimator_lab.core.float32 import in_float32
 from estimator_lab.core.noise import Noise
 from estimator_lab.tf1 import Tensor, Variable, tf
 
 _ACTIVATION_MEMORY = 0.95  # of the running mean that the sparsity target is held against
+
+_RECONSTRUCTED = 32  # examples beside persistent chains: all of them would cost a tenth of the step
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,14 @@ class Update:
     Attributes:
       gradients: of the weights, the visible and the hidden bias: steps against them raise the likelihood.
       model: float32 [n, visible], the samples that stand for the model.
+      reconstruction: float32 [m, visible], means of the visible units behind the data's first m examples, all
+        or some: those of the chains that start there, or, where none does, one pass up and down.
       assignments: variables that change with the update, each with its new value.
     """
 
     gradients: tuple[Any, Any, Any]
     model: Tensor
+    reconstruction: Tensor
     assignments: list[tuple[Variable, Tensor]]
 
 
@@ -61,13 +67,16 @@ def update(rbm: Rbm, visible: Tensor, recipe: Recipe, noise: Noise) -> Update:
     with tf.name_scope('contrastive_divergence'):
         rbm = rbm.read_once()
         hidden = rbm.hidden_mean(visible)
-        if recipe.chains:
-            chains = _chains(visible, recipe.chains)
-            model = rbm.gibbs(chains, recipe.cd_steps, noise)
-            assignments: list[tuple[Variable, Tensor]] = [(chains, model)]
+        chains = _chains(visible, recipe.chains) if recipe.chains else None
+        # The first step stands outside the loop, so that E[h | data] is worked out once for all that need it.
+        first = rbm.gibbs_step(visible if chains is None else chains, noise.fork(tf.constant(0)))
+        model = rbm.gibbs(first.sample, recipe.cd_steps - 1, noise) if recipe.cd_steps > 1 else first.sample
+        assignments: list[tuple[Variable, Tensor]] = []
+        if chains is None:
+            reconstruction = first.mean
         else:
-            model = rbm.gibbs(visible, recipe.cd_steps, noise)
-            assignments = []
+            assignments.append((chains, model))
+            reconstruction = rbm.visible_mean(hidden[:_RECONSTRUCTED])
         gradients = _differences((model, rbm.hidden_mean(model)), (visible, hidden))
         gradients[0] += recipe.weight_decay * rbm.weights
         if recipe.sparsity_cost:
@@ -75,7 +84,7 @@ def update(rbm: Rbm, visible: Tensor, recipe: Recipe, noise: Noise) -> Update:
             gradients[0] += penalties[0]
             gradients[2] += penalties[1]
             assignments.append(keep)
-        return Update(tuple(gradients), model, assignments)
+        return Update(tuple(gradients), model, reconstruction, assignments)
 
 
 def _differences(model: tuple[Any, Any], data: tuple[Any, Any]) -> list[Any]:
@@ -89,7 +98,7 @@ def _differences(model: tuple[Any, Any], data: tuple[Any, Any]) -> list[Any]:
     # Both batch means in one product: what has to be divided and subtracted is smaller here than behind it.
     hidden = tf.concat([_share(model[1]), -_share(data[1])], axis=0)
     return [
-        tf.matmul(visible, hidden, transpose_a=True),
+        in_float32(tf.matmul(visible, hidden, transpose_a=True)),
         tf.reduce_mean(model[0], axis=0) - tf.reduce_mean(data[0], axis=0),
         tf.reduce_sum(hidden, axis=0),
     ]

@@ -9,12 +9,26 @@ variance have (v - b)^2 / 2 in place of -b.v (there, section 13.2), and likewise
 """
 
 import dataclasses
+from typing import NamedTuple
 
+from estimator_lab.core.float32 import float32_matvec, float32_product, in_float32
 from estimator_lab.core.noise import Noise
 from estimator_lab.tf1 import Tensor, tf
 
 BERNOULLI, GAUSSIAN = 'bernoulli', 'gaussian'
 UNITS = (BERNOULLI, GAUSSIAN)
+
+
+class GibbsStep(NamedTuple):
+    """Where a step of Gibbs sampling leads, float32 [n, visible] each.
+
+    Attributes:
+      mean: of the visible units, given the hidden units that were drawn.
+      sample: the visible units, drawn from that.
+    """
+
+    mean: Tensor
+    sample: Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,8 +64,8 @@ class Rbm:
     def hidden_mean(self, visible: Tensor) -> Tensor:
         """Returns E[h | v], float32 [n, hidden], for v [n, visible]: probabilities of binary units."""
         with tf.name_scope('hidden'):
-            inputs = self._hidden_inputs(visible)
-            return tf.sigmoid(inputs) if self.hidden_units == BERNOULLI else inputs
+            inputs = tf.matmul(visible, self.weights) + self.hidden_bias
+            return _sigmoid(inputs) if self.hidden_units == BERNOULLI else inputs
 
     def sample_hidden(self, visible: Tensor, noise: Noise) -> Tensor:
         """Returns h drawn from p(h | v), float32 [n, hidden]."""
@@ -63,12 +77,35 @@ class Rbm:
             inputs = tf.matmul(hidden, self.weights, transpose_b=True) + self.visible_bias
             features, label = self._parted(inputs)
             if self.visible_units == BERNOULLI:
-                features = tf.sigmoid(features)
+                features = _sigmoid(features)
             return tf.concat([features, tf.nn.softmax(label)], axis=1) if self.classes else features
 
     def sample_visible(self, hidden: Tensor, noise: Noise) -> Tensor:
         """Returns v drawn from p(v | h), float32 [n, visible]."""
-        features, label = self._parted(self.visible_mean(hidden))
+        return self._sampled(self.visible_mean(hidden), noise)
+
+    def gibbs_step(self, visible: Tensor, noise: Noise) -> GibbsStep:
+        """Takes one step of Gibbs sampling, v -> h -> v, whose coins are drawn at once.
+
+        Args:
+          visible: float32 [n, visible], where it starts.
+          noise: what the samples are drawn with, not to be used elsewhere.
+        """
+        if self._coins:
+            noise.reserve(tf.shape(visible)[0] * self._coins)
+        mean = self.visible_mean(self.sample_hidden(visible, noise))
+        return GibbsStep(mean, self._sampled(mean, noise))
+
+    @property
+    def _coins(self) -> int:
+        """How many of its units are binary, and so how many coins a Gibbs step tosses for each example."""
+        visible, hidden = self.weights.shape.as_list()
+        return (visible - self.classes if self.visible_units == BERNOULLI else 0) + (
+            hidden if self.hidden_units == BERNOULLI else 0
+        )
+
+    def _sampled(self, mean: Tensor, noise: Noise) -> Tensor:
+        features, label = self._parted(mean)
         features = _drawn(features, self.visible_units, noise)
         return tf.concat([features, _drawn_label(label, noise)], axis=1) if self.classes else features
 
@@ -79,17 +116,17 @@ class Rbm:
         """
         # Not 'free_energy': the summary of that name would become 'free_energy_1'.
         with tf.name_scope('energy'):
-            inputs = self._hidden_inputs(visible)
+            inputs = float32_product(visible, self.weights) + self.hidden_bias
             if self.hidden_units == BERNOULLI:
                 hidden_term = tf.reduce_sum(tf.nn.softplus(inputs), axis=1)
             else:
                 hidden_term = tf.reduce_sum(tf.square(inputs) - tf.square(self.hidden_bias), axis=1) / 2
             if self.visible_units == BERNOULLI:
-                return -tf.linalg.matvec(visible, self.visible_bias) - hidden_term
+                return -float32_matvec(visible, self.visible_bias) - hidden_term
             features, label = self._parted(visible)
             bias, label_bias = self._parted(self.visible_bias)
             energy = tf.reduce_sum(tf.square(features - bias), axis=1) / 2 - hidden_term
-            return energy - tf.linalg.matvec(label, label_bias) if self.classes else energy
+            return energy - float32_matvec(label, label_bias) if self.classes else energy
 
     def gibbs(self, visible: Tensor, steps: int, noise: Noise, clamped: bool = False) -> Tensor:
         """Returns v after so many steps of Gibbs sampling (v -> h -> v), float32 [n, visible].
@@ -102,20 +139,14 @@ class Rbm:
         """
 
         def turn(number: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-            mine = noise.fork(number)
-            drawn = self.sample_visible(self.sample_hidden(state, mine), mine)
+            drawn = self.gibbs_step(state, noise.fork(number)).sample
             if clamped and self.classes:
                 drawn = tf.concat([drawn[:, : -self.classes], state[:, -self.classes :]], axis=1)
             drawn.set_shape(state.shape)
             return number + 1, drawn
 
-        if steps == 1:  # the most common case, without the cost of a loop
-            return turn(tf.constant(0), visible)[1]
         loop = [tf.constant(0), visible]
         return tf.while_loop(lambda number, _: number < steps, turn, loop, back_prop=False)[1]
-
-    def _hidden_inputs(self, visible: Tensor) -> Tensor:
-        return tf.matmul(visible, self.weights) + self.hidden_bias
 
     def _parted(self, visible: Tensor) -> tuple[Tensor, Tensor]:
         """Splits visible values, whose last dimension they are, into features and label."""
@@ -124,8 +155,13 @@ class Rbm:
         return visible[..., : -self.classes], visible[..., -self.classes :]
 
 
+def _sigmoid(inputs: Tensor) -> Tensor:
+    """Returns probabilities with all their digits: near 1, bfloat16 has no number between 0.996 and 1."""
+    return tf.sigmoid(in_float32(inputs))
+
+
 def _drawn(mean: Tensor, units: str, noise: Noise) -> Tensor:
-    return noise.bernoulli(mean) if units == BERNOULLI else mean + noise.normal(tf.shape(mean))
+    return noise.coins(mean) if units == BERNOULLI else mean + noise.normal(tf.shape(mean))
 
 
 def _drawn_label(probabilities: Tensor, noise: Noise) -> Tensor:

@@ -96,3 +96,26 @@ def test_each_variable_is_read_once_in_an_update(data):
             if operation not in before and operation.type == 'ReadVariableOp'
         ]
         assert sorted(reads) == sorted(shapes)
+
+
+@pytest.mark.parametrize('recipe', [Recipe(), Recipe(cd_steps=3)])
+def test_chains_that_start_at_the_data_give_its_reconstruction(exact, data, recipe):
+    copies = np.tile(data, (_COPIES, 1))
+    with tf.Graph().as_default(), tf.Session() as session:
+        found = session.run(
+            update(rbm_of(exact), tf.constant(copies, tf.float32), recipe, noise()).reconstruction
+        )
+    hidden = (np.random.default_rng(1).random((len(copies), 4)) < exact.hidden_mean(copies)).astype(float)
+    wanted = 1 / (1 + np.exp(-(hidden @ exact.weights.T + exact.visible_bias)))
+    for example in range(len(data)):  # one Gibbs step from the data, whatever k is
+        mine = slice(example, None, len(data))
+        assert np.allclose(found[mine].mean(axis=0), wanted[mine].mean(axis=0), atol=0.04)
+
+
+def test_persistent_chains_leave_it_to_a_pass_up_and_down(exact, data):
+    with tf.Graph().as_default(), tf.Session() as session:
+        found = update(rbm_of(exact), tf.constant(data, tf.float32), Recipe(chains=7), noise()).reconstruction
+        session.run(tf.global_variables_initializer())
+        found = session.run(found)
+    wanted = 1 / (1 + np.exp(-(exact.hidden_mean(data) @ exact.weights.T + exact.visible_bias)))
+    assert np.allclose(found, wanted, atol=1e-5)
