@@ -68,7 +68,7 @@ def document(archive: str, seconds: float) -> float:
 
 def ours(archive: str, seconds: float, decode: str) -> float:
     """Our input function: what training reads, through tf.data and out of a session."""
-    from estimator_lab.data.images.decode import DECODERS
+    from estimator_lab.data.images.decoders import DECODERS
     from estimator_lab.data.images.kind import ImageReader
     from estimator_lab.data.images.shape import ImageShape
     from estimator_lab.data.labels import Vocabulary

@@ -105,7 +105,8 @@ def index_build(archive: str) -> dict[str, float]:
 
 def difference(archive: str) -> dict[str, float]:
     """Grey levels between --decode=fast and --decode=exact at 128x128: mean and largest over all images."""
-    from estimator_lab.data.images.decode import decode_image, decode_image_fast
+    from estimator_lab.data.images.decode import decode_image
+    from estimator_lab.data.images.fast_decode import decode_image_fast
     from estimator_lab.data.tar.stream import stream_members
 
     means, largest = [], 0

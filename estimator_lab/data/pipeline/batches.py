@@ -194,7 +194,7 @@ class _PendingBatch:
         ENCODED.settle()
 
     def _submit(self) -> None:
-        for chunk, weight in _chunks(self._waiting):
+        for chunk, weight in _chunks(self._waiting, _bytes_in_memory):
             ENCODED.add(weight)
             self._chunks.append(self._pool.submit(self._read, len(self._members), chunk, weight))
             self._members += [_without_data(scheduled.member) for scheduled in chunk]
@@ -206,22 +206,24 @@ class _PendingBatch:
         """Reads members into the places from number `first` on; returns why each is no usable example."""
         try:
             with ENCODED.share() as share:
-                reasons = []
-                for place, scheduled in enumerate(chunk, first):
-                    share.hold(scheduled.bytes_to_read)
-                    reasons.append(_why_bad(self._reader, self._room, place, scheduled))
+                reasons: list[BadExampleError | None] = []
+                for part, to_read in _chunks(chunk, _bytes_to_read):
+                    share.hold(to_read)
+                    reasons += self._reader.read_into(self._room, first + len(reasons), part)
                 return reasons
         finally:
             ENCODED.give(weight)
 
 
-def _chunks(members: Iterable[ScheduledMember]) -> Iterator[tuple[list[ScheduledMember], int]]:
-    """Yields the members in parts that one thread takes on, with the bytes of each part in memory."""
+def _chunks(
+    members: Iterable[ScheduledMember], weigh: Callable[[ScheduledMember], int]
+) -> Iterator[tuple[list[ScheduledMember], int]]:
+    """Yields the members in parts that one thread takes on at once, with what each part weighs in bytes."""
     chunk: list[ScheduledMember] = []
     weight = 0
     for scheduled in members:
         chunk.append(scheduled)
-        weight += scheduled.bytes_in_memory
+        weight += weigh(scheduled)
         if len(chunk) == _CHUNK or weight >= _CHUNK_BYTES:
             yield chunk, weight
             chunk, weight = [], 0
@@ -229,14 +231,13 @@ def _chunks(members: Iterable[ScheduledMember]) -> Iterator[tuple[list[Scheduled
         yield chunk, weight
 
 
+def _bytes_in_memory(scheduled: ScheduledMember) -> int:
+    return scheduled.bytes_in_memory
+
+
+def _bytes_to_read(scheduled: ScheduledMember) -> int:
+    return scheduled.bytes_to_read
+
+
 def _without_data(member: Member | LazyMember) -> Member | LazyMember:
     return member._replace(data=b'') if isinstance(member, Member) else member
-
-
-def _why_bad(reader: Reader, room: Any, place: int, scheduled: ScheduledMember) -> BadExampleError | None:
-    """Reads a member into its place; returns why it is no usable example, or None."""
-    try:
-        reader.read_into(room, place, scheduled)
-    except BadExampleError as reason:
-        return reason.with_traceback(None)  # which would keep the batch
-    return None

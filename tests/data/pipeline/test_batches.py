@@ -170,11 +170,10 @@ class SizeReader:
     def begin(self, count):
         return np.zeros(count, np.int64)
 
-    def read_into(self, batch, place, scheduled):
-        member = scheduled.read()
-        if int(member.name) % 2:
-            raise BadExampleError('odd')
-        batch[place] = len(member.data)
+    def read_into(self, batch, first, several):
+        members = [scheduled.read() for scheduled in several]
+        batch[first : first + len(members)] = [len(member.data) for member in members]
+        return [BadExampleError('odd') if int(member.name) % 2 else None for member in members]
 
     def finish(self, batch, good):
         return {'size': batch[np.array(good)]}
