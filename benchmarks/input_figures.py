@@ -26,7 +26,7 @@ BATCH = 32
 _STREAM_BYTES = 10 * 10**9
 _LARGE_BYTES = 600 * 10**6
 _MANY = 1_000_000
-_COUNTED = 8000
+_COUNTED = 4000
 _SHAPES = ((128, 1), (224, 3))  # side, channels
 
 

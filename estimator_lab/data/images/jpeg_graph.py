@@ -34,7 +34,7 @@ def scaled_jpegs(encoded: Sequence[bytes], shape: ImageShape, scale: int) -> np.
     """
     from estimator_lab.tf1 import tf
 
-    with _building:  # that several threads make the same one, each half a second long, helps nobody
+    with _building:  # up to a tenth of a second; that several threads make the same one helps nobody
         run = _decoder(len(encoded), shape, scale)
     try:
         return run(np.array(encoded, object))

@@ -139,6 +139,9 @@ class _PendingBatch:
       reader: says how.
       size: how many there may be.
       chunk: how many of them a thread takes on at once.
+
+    Attributes:
+      is_complete: whether it has all its members.
     """
 
     def __init__(self, pool: ThreadPoolExecutor, reader: Reader, size: int, chunk: int) -> None:
