@@ -21,7 +21,7 @@ from mutation import mutate, old_gnu_sparse_header
 from PIL import Image
 
 from estimator_lab.data.bad_example import BadExampleError
-from estimator_lab.data.images.decode import DECODERS
+from estimator_lab.data.images.decoders import DECODERS
 from estimator_lab.data.tar.index import build_index
 from estimator_lab.data.tar.member import Member
 from estimator_lab.data.tar.stream import is_compressed, scan_members, stream_members

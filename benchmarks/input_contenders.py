@@ -1,13 +1,15 @@
 """The contenders of input_pipeline.py, one a process:
 
-    python benchmarks/input_contenders.py NAME ARCHIVE SECONDS
+    python benchmarks/input_contenders.py NAME ARCHIVE SECONDS [SIDE CHANNELS]
 
-reads 128x128 grey images from the JPEGs of a tar in batches of 32 and prints images/s, once warm. Those of
-others are written as their own documentation does it, and get two cores.
+reads images, 128x128 and grey where nothing else is said, from the JPEGs of a tar in batches of 32. It prints
+images/s, once warm, and the microseconds of processor time an image, which other programs on the machine
+change less. Those of others are written as their own documentation does it, and get two cores.
 """
 
 import io
 import itertools
+import multiprocessing
 import os
 import sys
 import tempfile
@@ -15,26 +17,48 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 SIDE = 128
+CHANNELS = 1
 BATCH = 32
 _WARM_IMAGES = 300
 _CORES = 2
 
 
-def rate(counts: Iterable[int], seconds: float, warm: int = _WARM_IMAGES) -> float:
-    """Returns images/s of a stream that yields how many images it has just read."""
+class Rate(NamedTuple):
+    """How fast images come: images/s, and microseconds of processor time an image, of child processes too."""
+
+    images: float
+    cost: float
+
+
+def rate(counts: Iterable[int], seconds: float, warm: int = _WARM_IMAGES) -> Rate:
+    """Measures a stream that yields how many images it has just read."""
     counts, done = iter(counts), 0
     while done < warm:
         done += next(counts)
-    done, start = 0, time.perf_counter()
+    done, start, used = 0, time.perf_counter(), _processor_seconds()
     while (passed := time.perf_counter() - start) < seconds:
         done += next(counts)
-    return done / passed
+    return Rate(done / passed, (_processor_seconds() - used) / done * 1e6)
+
+
+def _processor_seconds() -> float:
+    """Returns what this process and those that it has started have used."""
+    pids = [os.getpid(), *(child.pid for child in multiprocessing.active_children())]
+    ticks = 0
+    for pid in pids:
+        fields = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf('SC_CLK_TCK')
+
+
+def _mode() -> str:
+    return {1: 'L', 3: 'RGB'}[CHANNELS]
 
 
 def members_in_memory(archive: str) -> list[bytes]:
@@ -45,18 +69,19 @@ def members_in_memory(archive: str) -> list[bytes]:
 
 
 def exact_pillow(data: bytes) -> np.ndarray:
-    """The document's pixels by Pillow alone: decode, Lanczos, grey; uint8 [128, 128]."""
-    return np.array(Image.open(io.BytesIO(data)).resize((SIDE, SIDE), Image.Resampling.LANCZOS).convert('L'))
+    """The document's pixels by Pillow alone: decode, Lanczos, grey or RGB; uint8 [side, side(, 3)]."""
+    image = Image.open(io.BytesIO(data)).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+    return np.array(image.convert(_mode()))
 
 
 def draft_pillow(data: bytes) -> np.ndarray:
-    """Pillow's draft mode: scaled as it is decoded, straight to grey; uint8 [128, 128]."""
+    """Pillow's draft mode: scaled as it is decoded, straight to its mode; uint8 [side, side(, 3)]."""
     image = Image.open(io.BytesIO(data))
-    image.draft('L', (SIDE, SIDE))
+    image.draft(_mode(), (SIDE, SIDE))
     return np.array(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
 
 
-def document(archive: str, seconds: float) -> float:
+def document(archive: str, seconds: float) -> Rate:
     """The document's input function: 16,384 scalars an image."""
     from estimator_lab.data.images.input_fns import document_input_fn
     from estimator_lab.tf1 import tf
@@ -66,9 +91,9 @@ def document(archive: str, seconds: float) -> float:
         return rate((len(session.run([pixels, label])[0]) // SIDE**2 for _ in itertools.count()), seconds, 1)
 
 
-def ours(archive: str, seconds: float, decode: str) -> float:
+def ours(archive: str, seconds: float, decode: str) -> Rate:
     """Our input function: what training reads, through tf.data and out of a session."""
-    from estimator_lab.data.images.decode import DECODERS
+    from estimator_lab.data.images.decoders import DECODERS
     from estimator_lab.data.images.kind import ImageReader
     from estimator_lab.data.images.shape import ImageShape
     from estimator_lab.data.labels import Vocabulary
@@ -80,7 +105,7 @@ def ours(archive: str, seconds: float, decode: str) -> float:
     archives = open_archives([archive])
     input_fn = archive_input_fn(
         archives.order(shuffle_buffer=1000, seed=1),
-        ImageReader(ImageShape(SIDE, SIDE), DECODERS[decode]),
+        ImageReader(ImageShape(SIDE, SIDE, CHANNELS), DECODERS[decode]),
         BATCH,
         InputReport(),
         Vocabulary(tuple(archives.counts)),
@@ -92,7 +117,7 @@ def ours(archive: str, seconds: float, decode: str) -> float:
         return rate((len(session.run([labels, ready])[0]) for _ in itertools.count()), seconds)
 
 
-def bare(archive: str, seconds: float) -> float:
+def bare(archive: str, seconds: float) -> Rate:
     """Two threads that do nothing but decode what lies in memory: the limit for these pixels."""
     images = members_in_memory(archive)
     counts, stop = [0] * _CORES, threading.Event()
@@ -108,16 +133,17 @@ def bare(archive: str, seconds: float) -> float:
     for thread in threads:
         thread.start()
     time.sleep(0.5)
-    before, start = sum(counts), time.perf_counter()
+    before, start, used = sum(counts), time.perf_counter(), _processor_seconds()
     time.sleep(seconds)
-    found = (sum(counts) - before) / (time.perf_counter() - start)
+    done = sum(counts) - before
+    found = Rate(done / (time.perf_counter() - start), (_processor_seconds() - used) / done * 1e6)
     stop.set()
     for thread in threads:
         thread.join()
     return found
 
 
-def webdataset(archive: str, seconds: float, decode: Callable[[bytes], np.ndarray], parts: int) -> float:
+def webdataset(archive: str, seconds: float, decode: Callable[[bytes], np.ndarray], parts: int) -> Rate:
     """webdataset and PyTorch's DataLoader, which gives each worker archives of its own."""
     import torch
     import webdataset as wds
@@ -144,12 +170,13 @@ class _InMemory:
         from torchvision.io import ImageReadMode, decode_jpeg
         from torchvision.transforms.v2 import functional
 
-        image = decode_jpeg(self.images[number], mode=ImageReadMode.GRAY)
+        mode = {1: ImageReadMode.GRAY, 3: ImageReadMode.RGB}[CHANNELS]
+        image = decode_jpeg(self.images[number], mode=mode)
         return functional.resize(image, [SIDE, SIDE], antialias=True)
 
 
-def torchvision(archive: str, seconds: float) -> float:
-    """torchvision's own JPEG decoder straight to grey; the bytes lie in memory already."""
+def torchvision(archive: str, seconds: float) -> Rate:
+    """torchvision's own JPEG decoder straight to its mode; the bytes lie in memory already."""
     import torch
 
     dataset = _InMemory(members_in_memory(archive))
@@ -159,12 +186,12 @@ def torchvision(archive: str, seconds: float) -> float:
     return rate((len(batch) for _ in itertools.count() for batch in loader), seconds)
 
 
-def tfrecord(archive: str, seconds: float) -> float:
-    """tf.data over TFRecord: TensorFlow's JPEG decoder straight to grey, bilinear without anti-aliasing."""
+def tfrecord(archive: str, seconds: float) -> Rate:
+    """tf.data over TFRecord: TensorFlow's JPEG decoder, bilinear without anti-aliasing."""
     import tensorflow as tf
 
     def image(record: Any) -> Any:
-        pixels = tf.io.decode_jpeg(record, channels=1, dct_method='INTEGER_FAST', fancy_upscaling=False)
+        pixels = tf.io.decode_jpeg(record, CHANNELS, dct_method='INTEGER_FAST', fancy_upscaling=False)
         return tf.cast(tf.image.resize(pixels, [SIDE, SIDE]), tf.uint8)
 
     with tempfile.TemporaryDirectory() as folder:
@@ -177,7 +204,7 @@ def tfrecord(archive: str, seconds: float) -> float:
         return rate((len(batch) for batch in dataset), seconds)
 
 
-CONTENDERS: dict[str, Callable[[str, float], float]] = {
+CONTENDERS: dict[str, Callable[[str, float], Rate]] = {
     'document': document,
     'exact': lambda archive, seconds: ours(archive, seconds, 'exact'),
     'fast': lambda archive, seconds: ours(archive, seconds, 'fast'),
@@ -211,5 +238,6 @@ def _split(archive: str, parts: int, folder: Path) -> list[str]:
 if __name__ == '__main__':
     if hasattr(os, 'sched_setaffinity'):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:_CORES])
-    name, archive_path, seconds_text = sys.argv[1:]
-    print(CONTENDERS[name](archive_path, float(seconds_text)))
+    name, archive_path, seconds_text, *shape = sys.argv[1:]
+    SIDE, CHANNELS = map(int, shape or (SIDE, CHANNELS))
+    print(*CONTENDERS[name](archive_path, float(seconds_text)))

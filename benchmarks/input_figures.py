@@ -15,7 +15,7 @@ import tarfile
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ BATCH = 32
 _STREAM_BYTES = 10 * 10**9
 _LARGE_BYTES = 600 * 10**6
 _MANY = 1_000_000
+_COUNTED = 4000
+_SHAPES = ((128, 1), (224, 3))  # side, channels
 
 
 def first_batch(archive: str) -> dict[str, float]:
@@ -103,9 +105,43 @@ def index_build(archive: str) -> dict[str, float]:
         return found
 
 
+def serial(archive: str) -> dict[str, float]:
+    """Microseconds of processor time an image takes besides decoding: what no number of cores makes less.
+
+    The decoder does nothing at all. Counted is what all threads of the process do: Python's part, which can
+    only be done by one at a time, and TensorFlow's of handing batches over, most of it by one thread. Each is
+    the best of five, as other programs on the machine take a part of the processor's caches with them. What
+    several threads do at once, the cast to floats, is shown beside them.
+    """
+    from estimator_lab.data.order.archives import open_archives
+    from estimator_lab.data.pipeline.batches import read_batches
+    from estimator_lab.data.pipeline.report import InputReport
+    from estimator_lab.tf1 import tf
+
+    archives = open_archives([archive])
+    found = {}
+    for side, channels in _SHAPES:
+        name = f'{side}x{side}x{channels}'
+        schedule = archives.order(1000, 1).onwards
+        found[f'{name}_reading'] = _best_cost(scheduled.read() and 1 for scheduled in schedule(0))
+        reader = _reader_of_nothing(side, channels, cast=False)
+        batches = read_batches(schedule(0), BATCH, reader, InputReport())
+        found[f'{name}_batches'] = _best_cost(len(batch.keys) for batch in batches)
+        for part, cast in (('through_tf_data', False), ('with_cast', True)):
+            with tf.Graph().as_default(), tf.Session() as session:
+                reader = _reader_of_nothing(side, channels, cast)
+                dataset = _dataset(archives.order(1000, 1), list(archives.counts), 0, reader=reader)
+                features, labels = dataset.make_one_shot_iterator().get_next()
+                ready = [labels, features['image'].op]
+                runs = (len(session.run(ready)[0]) for _ in itertools.count())
+                found[f'{name}_{part}'] = _best_cost(runs)
+    return found
+
+
 def difference(archive: str) -> dict[str, float]:
     """Grey levels between --decode=fast and --decode=exact at 128x128: mean and largest over all images."""
-    from estimator_lab.data.images.decode import decode_image, decode_image_fast
+    from estimator_lab.data.images.decode import decode_image
+    from estimator_lab.data.images.fast_decode import decode_image_fast
     from estimator_lab.data.tar.stream import stream_members
 
     means, largest = [], 0
@@ -122,6 +158,7 @@ FIGURES: dict[str, Callable[[str], dict[str, float]]] = {
     'resume': resume,
     'memory': memory,
     'index_build': index_build,
+    'serial': serial,
     'difference': difference,
 }
 
@@ -134,7 +171,7 @@ def _batches(archive: str, step: int) -> Any:
     return dataset.make_one_shot_iterator().get_next()
 
 
-def _dataset(order: Any, labels: list[str], step: int, decode: Any = None) -> Any:
+def _dataset(order: Any, labels: list[str], step: int, decode: Any = None, reader: Any = None) -> Any:
     from estimator_lab.data.images.decode import decode_image
     from estimator_lab.data.images.kind import ImageReader
     from estimator_lab.data.images.shape import ImageShape
@@ -142,9 +179,39 @@ def _dataset(order: Any, labels: list[str], step: int, decode: Any = None) -> An
     from estimator_lab.data.pipeline.input_fns import archive_input_fn
     from estimator_lab.data.pipeline.report import InputReport
 
-    pixels = ImageReader(ImageShape(SIDE, SIDE), decode or decode_image)
+    pixels = reader or ImageReader(ImageShape(SIDE, SIDE), decode or decode_image)
     vocabulary = Vocabulary(tuple(labels))
     return archive_input_fn(order, pixels, BATCH, InputReport(), vocabulary, lambda: step)()
+
+
+def _reader_of_nothing(side: int, channels: int, cast: bool) -> Any:
+    """Returns a reader that reads members and leaves their pixels as they happen to be."""
+    from estimator_lab.data.images.kind import ImageReader
+    from estimator_lab.data.images.shape import ImageShape
+
+    class Nothing(ImageReader):
+        def read_into(self, batch: Any, first: int, several: Any) -> list[Any]:
+            for scheduled in several:
+                scheduled.read()
+            return [None] * len(several)
+
+        def features(self, arrays: Any) -> Any:
+            return super().features(arrays) if cast else dict(arrays)
+
+    return Nothing(ImageShape(side, side, channels))
+
+
+def _best_cost(counts: Iterator[int]) -> float:
+    """Returns microseconds of the process's time for each image of a stream that yields how many came."""
+
+    def cost(images: int) -> float:
+        start, done = time.process_time(), 0
+        while done < images:
+            done += next(counts)
+        return (time.process_time() - start) / done * 1e6
+
+    cost(_COUNTED // 4)
+    return min(cost(_COUNTED) for _ in range(5))
 
 
 def _black(data: bytes, height: int, width: int, channels: int) -> np.ndarray:

@@ -1,7 +1,5 @@
 """Decoded images kept in memory, so that a small data set is decoded once and not in each epoch."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from estimator_lab.data.order.order import LazyMember
@@ -16,13 +14,13 @@ class DecodedCache:
     def __init__(self) -> None:
         self._images: dict[tuple[str, int], np.ndarray] = {}
 
-    def pixels(self, member: Member | LazyMember, decode: Callable[[], np.ndarray]) -> np.ndarray:
-        """Returns a member's pixels, uint8 [height, width, channels]; `decode` makes them the first time."""
-        place = (member.archive, member.offset)
-        found = self._images.get(place)
-        if found is None:
-            found = self._images[place] = decode()
-        return found
+    def get(self, member: Member | LazyMember) -> np.ndarray | None:
+        """Returns a member's pixels, uint8 [height, width, channels]; None if they were not kept yet."""
+        return self._images.get((member.archive, member.offset))
+
+    def keep(self, member: Member | LazyMember, pixels: np.ndarray) -> None:
+        """Keeps a member's pixels, which nobody may change any more."""
+        self._images[member.archive, member.offset] = pixels
 
 
 def cache_for(images: int | None, bytes_an_image: int, megabytes: int) -> DecodedCache | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
+from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.order.order import ScheduledMember
 from estimator_lab.data.tar.member import Wanted
 
@@ -44,12 +45,16 @@ class Reader(Protocol):
     def begin(self, count: int) -> Any:
         """Returns what the examples of up to `count` members are collected in."""
 
-    def read_into(self, batch: Any, place: int, scheduled: ScheduledMember) -> None:
-        """Reads a member, and puts its example into its place.
+    def read_into(
+        self, batch: Any, first: int, several: Sequence[ScheduledMember]
+    ) -> Sequence[BadExampleError | None]:
+        """Reads members, and puts their examples into the places from number `first` on.
+
+        Returns:
+          For each why it is no usable example, or None.
 
         Raises:
-          BadExampleError: it is no usable example.
-          DataError: its archive can't be read any more.
+          DataError: an archive can't be read any more.
         """
 
     def finish(self, batch: Any, good: Sequence[bool]) -> Arrays:

@@ -7,7 +7,7 @@ from typing import Any
 from estimator_lab.console.progress import Progress
 from estimator_lab.data.decoded_cache import cache_for
 from estimator_lab.data.images.augment import parse_augmentation
-from estimator_lab.data.images.decode import DECODERS
+from estimator_lab.data.images.decoders import DECODERS
 from estimator_lab.data.images.kind import ImageReader
 from estimator_lab.data.images.shape import ImageShape
 from estimator_lab.data.kind import Kind, Reader

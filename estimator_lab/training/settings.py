@@ -59,7 +59,7 @@ class Settings:
     image_size: int = option(128, _IMAGES, 'side in pixels to which images are scaled', lower=1, upper=8000)
     channels: int = option(1, _IMAGES, '1 for grey, 3 for colour', choices=(1, 3))
     decode: str = option(
-        'exact', _IMAGES, 'fast: JPEGs in half the time, nearly the same', choices=('exact', 'fast')
+        'exact', _IMAGES, 'fast: JPEGs in a third of the time, nearly the same', choices=('exact', 'fast')
     )
     decoded_cache: int = option(
         256, _IMAGES, 'megabytes of decoded images to keep, if all fit; 0: decode in each epoch', lower=0

@@ -8,33 +8,13 @@ def member(archive, offset):
     return Member(archive, 'n1/a.png', offset, b'encoded')
 
 
-def test_each_member_is_decoded_once():
-    cache, decoded = DecodedCache(), []
-
-    def decode(value):
-        decoded.append(value)
-        return np.full((2, 2, 1), value, np.uint8)
-
+def test_pixels_are_kept_by_archive_and_offset():
+    cache = DecodedCache()
     places = [('a.tar', 512), ('a.tar', 1024), ('b.tar', 512)]
-    for _ in range(2):
-        found = [cache.pixels(member(*place), lambda v=v: decode(v)) for v, place in enumerate(places)]
-        assert [int(pixels[0, 0, 0]) for pixels in found] == [0, 1, 2]
-    assert decoded == [0, 1, 2]
-
-
-def test_what_cannot_be_decoded_is_tried_again():
-    cache, image = DecodedCache(), np.zeros((1, 1, 1), np.uint8)
-
-    def fail():
-        raise ValueError
-
-    for _ in range(2):
-        try:
-            cache.pixels(member('a.tar', 0), fail)
-        except ValueError:
-            continue
-        raise AssertionError('kept what was never decoded')
-    assert cache.pixels(member('a.tar', 0), lambda: image) is image
+    for value, place in enumerate(places):
+        assert cache.get(member(*place)) is None
+        cache.keep(member(*place), np.full((2, 2, 1), value, np.uint8))
+    assert [int(cache.get(member(*place))[0, 0, 0]) for place in places] == [0, 1, 2]
 
 
 def test_all_or_nothing():

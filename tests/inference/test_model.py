@@ -44,7 +44,8 @@ def test_opening_writes_nothing(copy):
 
 
 def test_images_are_decoded_as_in_training(copy):
-    from estimator_lab.data.images.decode import decode_image, decode_image_fast
+    from estimator_lab.data.images.decode import decode_image
+    from estimator_lab.data.images.fast_decode import decode_image_fast
 
     assert open_trained(copy).reader.decode is decode_image
     edit(copy, decode='fast')

@@ -292,11 +292,11 @@ def test_a_damaged_archive_is_used_up_to_the_break_on_request(settings, archive,
 
 
 def test_fast_decoding_reaches_the_model(settings, monkeypatch):
-    from estimator_lab.data.images import decode
+    from estimator_lab.data.images import decode, decoders
 
     used = []
     monkeypatch.setitem(
-        decode.DECODERS, 'fast', lambda *arguments: used.append(1) or decode.decode_image(*arguments)
+        decoders.DECODERS, 'fast', lambda *arguments: used.append(1) or decode.decode_image(*arguments)
     )
     Experiment(settings(decode='fast'), lambda line: None).train()
     assert used

@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from estimator_lab.console.printable import printable
 from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.budget import DECODED, Share
-from estimator_lab.data.images.jpeg import Frame, bytes_to_decode, decode_frame, frame_of, scale_for
+from estimator_lab.data.images.jpeg import bytes_to_decode, decode_frame, frame_of
 from estimator_lab.data.images.quiet import silence_decoders
 from estimator_lab.data.tar.member import HEAD_BYTES, is_image_head
 from estimator_lab.data.tar.what_it_is import what_it_is
@@ -35,7 +35,6 @@ MAX_SIDE = 65_535
 MAX_BYTES = 640_000_000
 """So is what takes more to decode; of 64 million pixels, that is only WebP's and some rare kinds."""
 
-_FAST_SLACK = 0.75
 _MODES = {1: 'L', 3: 'RGB'}
 _MAYBE_ALPHA = ('P', 'PA', 'LA', 'RGBA', 'RGBa')  # a palette may hold transparent colours
 _STRIP_PIXELS = 2**20  # that are converted at once, where the whole in both modes would take too much
@@ -113,7 +112,7 @@ def decode_image(data: bytes, height: int, width: int, channels: int = 1) -> npt
       BadExampleError: the bytes can't be decoded, or are an image that is too large.
       ValueError: `height`, `width` or `channels` is out of range.
     """
-    _check_wanted(height, width, channels)
+    check_wanted(height, width, channels)
     with DECODED.share() as share:
         image = _opened(data, share).resize((width, height), Image.Resampling.LANCZOS)
         return np.array(image.convert(_MODES[channels])).reshape(height, width, channels)
@@ -161,33 +160,12 @@ def shrink_image(data: bytes, side: int, quality: int) -> bytes:
     return encoded.getvalue()
 
 
-@_one_error
-def decode_image_fast(data: bytes, height: int, width: int, channels: int = 1) -> npt.NDArray[np.uint8]:
-    """Does what `decode_image` does, for JPEGs in less than half the time and with slightly other pixels.
+def check_wanted(height: int, width: int, channels: int) -> None:
+    """Makes sure that pixels of that size can be made.
 
-    A JPEG is scaled down as it is transformed back from frequencies, by 2, 4 or 8 as long as three
-    quarters of the wanted size are left; grey is its luminance as stored; a Hamming filter goes the rest
-    of the way. On photographs of 120 to 320 pixels at 128x128 the result differs from the exact one by 2.8
-    of 255 grey levels on average, at sharp edges by up to 197. All other formats are decoded exactly.
-
-    Args, returns and raises as `decode_image`.
+    Raises:
+      ValueError: they can't.
     """
-    _check_wanted(height, width, channels)
-    if frame := frame_of(data):
-        with DECODED.share() as share:
-            image = _shrunk_jpeg(data, frame, height, width, channels, share)
-        if image:
-            return np.array(image).reshape(height, width, channels)
-    return decode_image(data, height, width, channels)  # which has the words for what is wrong
-
-
-Decode = Callable[[bytes, int, int, int], npt.NDArray[np.uint8]]
-
-DECODERS: dict[str, Decode] = {'exact': decode_image, 'fast': decode_image_fast}
-"""By value of --decode."""
-
-
-def _check_wanted(height: int, width: int, channels: int) -> None:
     if channels not in _MODES or height < 1 or width < 1:
         raise _WrongArgumentsError(
             'height and width must be at least 1 and channels must be 1 or 3, '
@@ -217,20 +195,6 @@ def _open_jpeg(data: bytes, share: Share) -> Image.Image | None:
     try:
         return decode_frame(data, frame)
     except ValueError:
-        return None
-
-
-def _shrunk_jpeg(
-    data: bytes, frame: Frame, height: int, width: int, channels: int, share: Share
-) -> Image.Image | None:
-    """Decodes an ordinary, undamaged JPEG to a smaller image, scaled in passing; None if it is damaged."""
-    try:
-        _check_size(frame.width, frame.height)
-        scale = scale_for(frame, height, width, _FAST_SLACK)
-        share.hold(bytes_to_decode(frame, scale))
-        image = decode_frame(data, frame, channels == 1, scale)
-        return image.resize((width, height), Image.Resampling.HAMMING).convert(_MODES[channels])
-    except Exception:
         return None
 
 
@@ -284,8 +248,13 @@ def _bytes_to_decode(image: Image.Image) -> int:
     return width * height * for_each
 
 
+def is_too_large(width: int, height: int) -> bool:
+    """Whether an image of so many pixels is refused."""
+    return width * height > MAX_PIXELS or max(width, height) > MAX_SIDE
+
+
 def _check_size(width: int, height: int) -> None:
-    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+    if is_too_large(width, height):
         raise BadExampleError(
             f'{width} x {height} pixels are more than the {MAX_PIXELS} in all '
             f'or {MAX_SIDE} a side that are allowed'

@@ -10,7 +10,7 @@ header first, so that the size it takes is ours, and any other that it meets end
 
 from typing import NamedTuple
 
-from PIL import Image, features
+from PIL import Image
 
 _SOI = b'\xff\xd8'
 # Start of frame: baseline, extended and progressive, Huffman-coded. Others are left to Pillow's own reader.
@@ -26,9 +26,7 @@ _SIZED_BYTES = 4  # a marker and the length of its segment, which counts itself
 _FRAME_BYTES = 10  # of a frame's segment before what it says of each component
 _COMPONENT_BYTES = 3
 _COEFFICIENT_BYTES = 2
-# What libjpeg divides by as it transforms back from frequencies. The other libjpeg, IJG's, divides by the
-# size of a block, which the file chooses: it is asked for no scaled image, as its width would be a guess.
-_SCALES = (8, 4, 2) if features.check('libjpeg_turbo') else ()
+_SCALES = (8, 4, 2)  # by which libjpeg divides as it transforms back from frequencies
 
 
 class Frame(NamedTuple):
@@ -85,27 +83,24 @@ def frame_of(data: bytes) -> Frame | None:
     return None
 
 
-def decode_frame(data: bytes, frame: Frame, grey: bool = False, scale: int = 1) -> Image.Image:
+def decode_frame(data: bytes, frame: Frame) -> Image.Image:
     """Decodes a JPEG to the pixels that `Image.open` would give.
 
     Args:
       data: the JPEG.
       frame: its frame.
-      grey: whether only its luminance is wanted, the first component; the others are then not computed.
-      scale: 1, 2, 4 or 8: the image comes smaller by so much, computed from the low frequencies alone.
 
     Returns:
-      An image of mode L or RGB, of size ceil(width / scale) x ceil(height / scale).
+      An image of mode L or RGB, in the frame's size.
 
     Raises:
       ValueError: the data is damaged or incomplete, or has another frame too.
     """
-    mode = 'L' if grey else _MODES[frame.components]
-    size = (-(-frame.width // scale), -(-frame.height // scale))
+    mode = _MODES[frame.components]
     # Tables and application data count from the first scan on, so that the frame can stand before them.
     parts = memoryview(data)
     frame_first = b''.join((_SOI, parts[frame.place : frame.end], parts[2 : frame.place], parts[frame.end :]))
-    return Image.frombytes(mode, size, frame_first, 'jpeg', mode, '', scale, 0)
+    return Image.frombytes(mode, (frame.width, frame.height), frame_first, 'jpeg', mode, '', 1, 0)
 
 
 def scale_for(frame: Frame, height: int, width: int, slack: float) -> int:
@@ -117,7 +112,7 @@ def scale_for(frame: Frame, height: int, width: int, slack: float) -> int:
 
 
 def bytes_to_decode(frame: Frame, scale: int = 1) -> int:
-    """Returns how many bytes `decode_frame` takes at once; Pillow keeps four for a pixel in colour."""
+    """Returns how many bytes a decoder takes at once; Pillow keeps four for a pixel in colour."""
     pixels = frame.height * frame.width
     kept = 0 if frame.in_one_pass else pixels * frame.components * _COEFFICIENT_BYTES
     return kept + pixels // scale**2 * (1 if frame.components == 1 else 4)

@@ -1,5 +1,6 @@
 """Images as a kind of example: encoded bytes -> pixels."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -9,7 +10,9 @@ import numpy as np
 from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.decoded_cache import DecodedCache
 from estimator_lab.data.images.augment import Augmentation
-from estimator_lab.data.images.decode import Decode, decode_image
+from estimator_lab.data.images.decode import decode_image
+from estimator_lab.data.images.decoders import decode_several
+from estimator_lab.data.images.fast_decode import Decode, Decoded
 from estimator_lab.data.images.shape import ImageShape
 from estimator_lab.data.kind import Arrays, Kind, Signature
 from estimator_lab.data.order.order import ScheduledMember
@@ -23,6 +26,9 @@ if TYPE_CHECKING:  # loading TensorFlow takes seconds, and most of what reads ar
 
 IMAGES = Kind(members.IMAGES, frozenset({'image_size', 'channels', 'decode', 'decoded_cache', 'augment'}))
 """The kind of example that most models take."""
+
+# TensorFlow takes an array that begins at such an address as it is; any other it copies, with Python's lock.
+_ALIGNED = 64
 
 
 @dataclass(frozen=True)
@@ -48,19 +54,27 @@ class ImageReader:
 
     def begin(self, count: int) -> np.ndarray:
         """Returns room for the pixels of `count` images."""
-        return np.empty((count, *self.shape), np.uint8)
+        size = count * math.prod(self.shape)
+        room = np.empty(size + _ALIGNED, np.uint8)
+        first = -room.ctypes.data % _ALIGNED
+        return room[first : first + size].reshape(count, *self.shape)
 
-    def read_into(self, batch: np.ndarray, place: int, scheduled: ScheduledMember) -> None:
-        """Writes the pixels of a member into its place.
+    def read_into(
+        self, batch: np.ndarray, first: int, several: Sequence[ScheduledMember]
+    ) -> list[BadExampleError | None]:
+        """Writes the pixels of members into their places; returns why each has none.
 
         Raises:
-          BadExampleError: they can't be decoded.
           DataError: the archive can't be read any more.
         """
-        pixels = self._pixels(scheduled)
-        if self.augmentation:
-            pixels = self.augmentation(pixels, scheduled.member.name, scheduled.epoch)
-        batch[place] = pixels
+        found = self._pixels(several)
+        for place, (scheduled, pixels) in enumerate(zip(several, found, strict=True), first):
+            if isinstance(pixels, BadExampleError):
+                continue
+            if self.augmentation:
+                pixels = self.augmentation(pixels, scheduled.member.name, scheduled.epoch)
+            batch[place] = pixels
+        return [pixels if isinstance(pixels, BadExampleError) else None for pixels in found]
 
     def finish(self, batch: np.ndarray, good: Sequence[bool]) -> Arrays:
         """Returns the pixels of the good ones."""
@@ -80,13 +94,22 @@ class ImageReader:
 
         return {IMAGE: tf.cast(arrays[IMAGE], tf.float32) / float(UINT8_MAX)}
 
-    def _pixels(self, scheduled: ScheduledMember) -> np.ndarray:
+    def _pixels(self, several: Sequence[ScheduledMember]) -> list[Decoded]:
+        """Returns the pixels of each member, or why it has none."""
         if self.cache is None:
-            return self._decoded(scheduled)
-        return self.cache.pixels(scheduled.member, lambda: self._decoded(scheduled))
+            return self._decoded(several)
+        kept = [self.cache.get(scheduled.member) for scheduled in several]
+        missing = [scheduled for scheduled, pixels in zip(several, kept, strict=True) if pixels is None]
+        decoded = self._decoded(missing)
+        for scheduled, pixels in zip(missing, decoded, strict=True):
+            if not isinstance(pixels, BadExampleError):
+                self.cache.keep(scheduled.member, pixels)
+        new = iter(decoded)
+        return [next(new) if pixels is None else pixels for pixels in kept]
 
-    def _decoded(self, scheduled: ScheduledMember) -> np.ndarray:
-        member = scheduled.read()
-        if member.problem:
-            raise BadExampleError(member.problem)
-        return self.decode(member.data, *self.shape)
+    def _decoded(self, several: Sequence[ScheduledMember]) -> list[Decoded]:
+        members = [scheduled.read() for scheduled in several]
+        decoded = iter(
+            decode_several(self.decode, [member.data for member in members if not member.problem], self.shape)
+        )
+        return [BadExampleError(member.problem) if member.problem else next(decoded) for member in members]

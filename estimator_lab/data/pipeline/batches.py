@@ -1,6 +1,7 @@
 """Members -> batches of arrays, read in a thread pool (Pillow releases the GIL as it decodes)."""
 
 import itertools
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,7 +18,8 @@ from estimator_lab.errors import DataError
 
 T = TypeVar('T')
 
-# Small enough to share a batch among the threads, large enough that handing over costs little.
+# Members that a thread takes on at once: enough that handing over costs little, and a decoder may take them
+# together; fewer where the batches that are under way would not give each thread some.
 _CHUNK = 16
 _CHUNK_BYTES = 2**20
 _BATCHES_AHEAD = 2
@@ -62,8 +64,10 @@ def read_batches(
       DataError: from `schedule` (after all batches before it), or when too many examples are bad.
     """
     # One more than there are processors: while a thread waits for Python's lock, another one decodes.
-    with ThreadPoolExecutor(max_workers=(os.cpu_count() or 1) + 1) as pool:
-        pending = _pending_batches(pool, schedule, batch_size, reader)
+    threads = (os.cpu_count() or 1) + 1
+    chunk = min(_CHUNK, math.ceil(batch_size * (_BATCHES_AHEAD + 1) / threads))
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+        pending = _pending_batches(lambda: _PendingBatch(pool, reader, batch_size, chunk), schedule)
         for batch in look_ahead(pending, _BATCHES_AHEAD):
             yield batch.result(report)
 
@@ -99,10 +103,15 @@ def look_ahead(
 
 
 def _pending_batches(
-    pool: ThreadPoolExecutor, schedule: Iterable[ScheduledMember], size: int, reader: Reader
+    empty: Callable[[], '_PendingBatch'], schedule: Iterable[ScheduledMember]
 ) -> Iterator['_PendingBatch']:
-    """Yields batches of `size` members; a DataError comes after the members that were read before it."""
-    batch = _PendingBatch(pool, reader, size)
+    """Yields batches of members; a DataError comes after the members that were read before it.
+
+    Args:
+      empty: returns one without members.
+      schedule: the members.
+    """
+    batch = empty()
     error: DataError | None = None
     try:
         for scheduled in schedule:
@@ -110,7 +119,7 @@ def _pending_batches(
             del scheduled  # before the next is read
             if batch.is_complete:
                 yield batch
-                batch = _PendingBatch(pool, reader, size)
+                batch = empty()
     except DataError as caught:
         error = caught
     if not batch.is_empty:
@@ -129,12 +138,18 @@ class _PendingBatch:
       pool: decodes them.
       reader: says how.
       size: how many there may be.
+      chunk: how many of them a thread takes on at once.
+
+    Attributes:
+      is_complete: whether it has all its members.
     """
 
-    def __init__(self, pool: ThreadPoolExecutor, reader: Reader, size: int) -> None:
+    def __init__(self, pool: ThreadPoolExecutor, reader: Reader, size: int, chunk: int) -> None:
         self._pool = pool
         self._reader = reader
         self._size = size
+        self._chunk = chunk
+        self.is_complete = False
         self._room: Any = None
         self._places = 0  # in the room
         self._members: list[Member | LazyMember] = []  # without their data
@@ -146,15 +161,12 @@ class _PendingBatch:
     def is_empty(self) -> bool:
         return not (self._members or self._waiting)
 
-    @property
-    def is_complete(self) -> bool:
-        return len(self._members) + len(self._waiting) == self._size
-
     def add(self, scheduled: ScheduledMember) -> None:
         """Takes in the next member."""
         self._waiting.append(scheduled)
         self._waiting_bytes += scheduled.bytes_in_memory
-        if self.is_complete:
+        if len(self._members) + len(self._waiting) == self._size:
+            self.is_complete = True
             self.begin()
         elif self._waiting_bytes > _WAITING_BYTES:
             del scheduled
@@ -194,7 +206,7 @@ class _PendingBatch:
         ENCODED.settle()
 
     def _submit(self) -> None:
-        for chunk, weight in _chunks(self._waiting):
+        for chunk, weight in _chunks(self._waiting, self._chunk, _bytes_in_memory):
             ENCODED.add(weight)
             self._chunks.append(self._pool.submit(self._read, len(self._members), chunk, weight))
             self._members += [_without_data(scheduled.member) for scheduled in chunk]
@@ -206,37 +218,38 @@ class _PendingBatch:
         """Reads members into the places from number `first` on; returns why each is no usable example."""
         try:
             with ENCODED.share() as share:
-                reasons = []
-                for place, scheduled in enumerate(chunk, first):
-                    share.hold(scheduled.bytes_to_read)
-                    reasons.append(_why_bad(self._reader, self._room, place, scheduled))
+                reasons: list[BadExampleError | None] = []
+                for part, to_read in _chunks(chunk, self._chunk, _bytes_to_read):
+                    share.hold(to_read)
+                    reasons += self._reader.read_into(self._room, first + len(reasons), part)
                 return reasons
         finally:
             ENCODED.give(weight)
 
 
-def _chunks(members: Iterable[ScheduledMember]) -> Iterator[tuple[list[ScheduledMember], int]]:
-    """Yields the members in parts that one thread takes on, with the bytes of each part in memory."""
+def _chunks(
+    members: Iterable[ScheduledMember], most: int, weigh: Callable[[ScheduledMember], int]
+) -> Iterator[tuple[list[ScheduledMember], int]]:
+    """Yields the members in parts of at most so many, and with what each weighs in bytes."""
     chunk: list[ScheduledMember] = []
     weight = 0
     for scheduled in members:
         chunk.append(scheduled)
-        weight += scheduled.bytes_in_memory
-        if len(chunk) == _CHUNK or weight >= _CHUNK_BYTES:
+        weight += weigh(scheduled)
+        if len(chunk) == most or weight >= _CHUNK_BYTES:
             yield chunk, weight
             chunk, weight = [], 0
     if chunk:
         yield chunk, weight
 
 
+def _bytes_in_memory(scheduled: ScheduledMember) -> int:
+    return scheduled.bytes_in_memory
+
+
+def _bytes_to_read(scheduled: ScheduledMember) -> int:
+    return scheduled.bytes_to_read
+
+
 def _without_data(member: Member | LazyMember) -> Member | LazyMember:
     return member._replace(data=b'') if isinstance(member, Member) else member
-
-
-def _why_bad(reader: Reader, room: Any, place: int, scheduled: ScheduledMember) -> BadExampleError | None:
-    """Reads a member into its place; returns why it is no usable example, or None."""
-    try:
-        reader.read_into(room, place, scheduled)
-    except BadExampleError as reason:
-        return reason.with_traceback(None)  # which would keep the batch
-    return None

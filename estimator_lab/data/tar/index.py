@@ -76,6 +76,8 @@ class Index:
     ) -> None:
         """Makes an index of its contents, the wanted members, which were read from `path`, or just built."""
         header, self._rows, self._names = contents
+        # A column is looked up in a third of the time of a row's field.
+        self._ends, self._sizes = self._rows['name_end'], self._rows['size']
         self.archive = archive
         self.labels = tuple(header.labels)
         self.random_access = header.random_access
@@ -112,12 +114,12 @@ class Index:
 
     def name(self, row: int) -> str:
         """Returns the name of a member."""
-        start = self._rows['name_end'][row - 1] if row else 0
-        return str(self._names[start : self._rows['name_end'][row]], 'utf-8')
+        start = self._ends.item(row - 1) if row else 0
+        return str(self._names[start : self._ends.item(row)], 'utf-8')
 
     def label(self, row: int) -> str:
         """Returns the label of a member, '' where it has none."""
-        return self.labels[self._rows['label'][row]]
+        return self.labels[self._rows['label'].item(row)]
 
     def key(self, row: int) -> str:
         """Returns what tells a member from others, for people."""
@@ -143,7 +145,7 @@ class Index:
 
     def size(self, row: int) -> int:
         """Returns the bytes of a member's data; 0 for one that is too large to be read."""
-        size = int(self._rows['size'][row])
+        size: int = self._sizes.item(row)
         return size if size <= MAX_MEMBER_BYTES else 0
 
     def member(self, row: int) -> Member:
@@ -152,11 +154,11 @@ class Index:
         Raises:
           DataError: the archive can't be read, or is no longer the one that was indexed.
         """
-        offset, size, *_ = self._rows[row].item()
+        offset, size, _, headers, checksum, _ = self._rows.item(row)
         name = self.name(row)
         if size > MAX_MEMBER_BYTES:
             return Member(self.archive, name, offset, b'', problem_of(size), self._given_label(row))
-        data = self._data(row)
+        data = self._data(name, offset, size, headers, checksum)
         if data is None:
             raise DataError(
                 f'{self.archive!r} has changed since it was indexed: member {name!r} is no longer at byte '
@@ -216,9 +218,8 @@ class Index:
         """Returns a member's label where that is not from its name, else None."""
         return self.label(row) if self._header.labels_from else None
 
-    def _data(self, row: int) -> bytes | None:
+    def _data(self, name: str, offset: int, size: int, headers: int, checksum: int) -> bytes | None:
         """Returns a member's bytes; None if it is no longer there."""
-        offset, size, _, headers, checksum, _ = self._rows[row].item()
         in_one_piece = headers != NOT_IN_ONE_PIECE
         headers = 0 if headers == NO_HEADERS else headers
         at_once = in_one_piece and size <= _READ_AT_ONCE  # a larger one would be in memory twice
@@ -234,7 +235,7 @@ class Index:
             member = member_at(self.archive, offset, self._wanted)
         except DataError:
             return None
-        return member.data if (member.name, len(member.data)) == (self.name(row), size) else None
+        return member.data if (member.name, len(member.data)) == (name, size) else None
 
     def _header_is_there(self, row: int) -> bool:
         offset, size, _, headers, checksum, _ = self._rows[row].item()

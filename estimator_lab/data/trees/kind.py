@@ -68,17 +68,28 @@ class TreeReader:
         """Returns places for `count` trees."""
         return [None] * count
 
-    def read_into(self, batch: list[ParsedTree | None], place: int, scheduled: ScheduledMember) -> None:
-        """Parses a member into its place.
+    def read_into(
+        self, batch: list[ParsedTree | None], first: int, several: Sequence[ScheduledMember]
+    ) -> list[BadExampleError | None]:
+        """Parses members into their places; returns why each is no tree.
 
         Raises:
-          BadExampleError: it is no tree.
           DataError: the archive can't be read any more.
         """
+        return [self._why_bad(batch, place, scheduled) for place, scheduled in enumerate(several, first)]
+
+    def _why_bad(
+        self, batch: list[ParsedTree | None], place: int, scheduled: ScheduledMember
+    ) -> BadExampleError | None:
+        """Parses a member into its place; returns why it is no tree, or None."""
         member = scheduled.read()
         if member.problem:
-            raise BadExampleError(member.problem)
-        batch[place] = self.parsed(member.data)
+            return BadExampleError(member.problem)
+        try:
+            batch[place] = self.parsed(member.data)
+        except BadExampleError as reason:
+            return reason.with_traceback(None)  # which would keep the batch
+        return None
 
     def parsed(self, data: bytes) -> ParsedTree:
         """Returns the arrays of a tree's text.

@@ -9,7 +9,8 @@ from PIL import Image
 
 from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.images import decode
-from estimator_lab.data.images.decode import decode_image, decode_image_fast
+from estimator_lab.data.images.decode import decode_image
+from estimator_lab.data.images.fast_decode import decode_image_fast
 from estimator_lab.data.images.jpeg import Frame, decode_frame, frame_of, scale_for
 
 
@@ -75,18 +76,6 @@ def test_decode_image_is_the_same_without_the_short_way(data, channels):
     with mock.patch.object(decode, 'frame_of', lambda data: None):
         expected = decode_image(data, 16, 16, channels)
     assert np.array_equal(decode_image(data, 16, 16, channels), expected)
-
-
-@pytest.mark.parametrize('scale', [1, 2, 4, 8])
-@pytest.mark.parametrize('mode', ['L', 'RGB'])
-def test_scaled_pixels_are_those_of_draft_mode(scale, mode):
-    data = jpeg(noise(mode, 75, 41))
-    image = decode_frame(data, frame_of(data), grey=True, scale=scale)
-    assert image.size == (-(-75 // scale), -(-41 // scale))
-    with Image.open(io.BytesIO(data)) as own:
-        own.draft('L', (75 // scale, 41 // scale))
-        assert own.size == image.size
-        assert np.array_equal(np.array(image), np.array(own))
 
 
 @pytest.mark.parametrize(

@@ -170,11 +170,10 @@ class SizeReader:
     def begin(self, count):
         return np.zeros(count, np.int64)
 
-    def read_into(self, batch, place, scheduled):
-        member = scheduled.read()
-        if int(member.name) % 2:
-            raise BadExampleError('odd')
-        batch[place] = len(member.data)
+    def read_into(self, batch, first, several):
+        members = [scheduled.read() for scheduled in several]
+        batch[first : first + len(members)] = [len(member.data) for member in members]
+        return [BadExampleError('odd') if int(member.name) % 2 else None for member in members]
 
     def finish(self, batch, good):
         return {'size': batch[np.array(good)]}
@@ -257,3 +256,22 @@ def test_looking_ahead_goes_by_weight_too():
     assert [n for n, _ in seen] == [1, 1, 1, 9, 1, 1, 30, 1]
     # Of those that wait, three at most, or as many as weigh 10: what is heavier is not kept at all.
     assert [count for _, count in seen] == [4, 4, 5, 6, 7, 7, 7, 8]
+
+
+@pytest.mark.parametrize(
+    ('cores', 'batch_size', 'most'),
+    [(1, 32, 16), (2, 32, 16), (16, 32, 6), (16, 128, 16), (63, 32, 2), (2, 1, 1)],
+)
+def test_every_thread_gets_members_of_the_batches_under_way(monkeypatch, cores, batch_size, most):
+    monkeypatch.setattr('os.cpu_count', lambda: cores)
+    taken = []
+
+    class Counting(SizeReader):
+        def read_into(self, batch, first, several):
+            taken.append(len(several))
+            return super().read_into(batch, first, several)
+
+    members = [ScheduledMember(0, Member('a.tar', str(2 * n), 512 * n, b'x')) for n in range(batch_size)]
+    (batch,) = read_batches(members, batch_size, Counting(), InputReport())
+    assert len(batch.keys) == batch_size
+    assert max(taken) == most and sum(taken) == batch_size

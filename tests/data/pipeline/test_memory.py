@@ -12,8 +12,9 @@ from PIL import Image
 from benchmarks.bomb_files import encoded, images_of, zeros
 from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.budget import Budget
-from estimator_lab.data.images import decode, jpeg
-from estimator_lab.data.images.decode import decode_image, decode_image_fast, shrink_image
+from estimator_lab.data.images import decode, fast_decode, jpeg
+from estimator_lab.data.images.decode import decode_image, shrink_image
+from estimator_lab.data.images.fast_decode import decode_image_fast
 
 needs_proc = pytest.mark.skipif(not Path('/proc/self/status').exists(), reason='the system counts no peak')
 
@@ -130,6 +131,7 @@ def weights(monkeypatch):
     take = budget.take
     monkeypatch.setattr(budget, 'take', lambda weight: asked.append(weight) or take(weight))
     monkeypatch.setattr(decode, 'DECODED', budget)
+    monkeypatch.setattr(fast_decode, 'DECODED', budget)
     monkeypatch.setattr('estimator_lab.data.budget._LIGHT', 1)
     yield asked
     assert budget.held == 0
@@ -163,7 +165,7 @@ def test_an_image_is_weighed_by_its_header_before_it_is_decoded(weights, name, e
 def test_a_jpeg_that_is_scaled_in_passing_weighs_less(weights):
     data = images_of((SIDE, SIDE))['baseline.jpg']
     decode_image_fast(data, 8, 8)
-    assert weights == [PIXELS // max(jpeg._SCALES, default=1) ** 2 * 4]
+    assert weights == [PIXELS // 8**2 * 4 + 8 * 8 * 5]  # and a float and a byte of each pixel wanted
 
 
 def test_what_can_not_be_decoded_gives_back_its_weight(weights):

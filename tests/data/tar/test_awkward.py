@@ -17,7 +17,8 @@ import pytest
 from PIL import Image
 
 from estimator_lab.data.bad_example import BadExampleError
-from estimator_lab.data.images.decode import _FORMATS, decode_image, decode_image_fast
+from estimator_lab.data.images.decode import _FORMATS, decode_image
+from estimator_lab.data.images.fast_decode import decode_image_fast
 from estimator_lab.data.images.kind import ImageReader
 from estimator_lab.data.images.shape import ImageShape
 from estimator_lab.data.order.archives import open_archives

@@ -1,0 +1,192 @@
+"""JPEGs that TensorFlow decodes have the pixels of Pillow's scaled decoding; all others are Pillow's."""
+
+import io
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from estimator_lab.data.bad_example import BadExampleError
+from estimator_lab.data.decoded_cache import DecodedCache
+from estimator_lab.data.images import fast_decode
+from estimator_lab.data.images.augment import Augmentation
+from estimator_lab.data.images.decode import decode_image
+from estimator_lab.data.images.fast_decode import decode_image_fast, decode_images_fast
+from estimator_lab.data.images.kind import ImageReader
+from estimator_lab.data.images.shape import ImageShape
+from estimator_lab.data.order.order import ScheduledMember
+from estimator_lab.data.pipeline.batches import read_batches
+from estimator_lab.data.pipeline.report import InputReport
+from estimator_lab.data.tar.member import Member
+
+SHAPE = ImageShape(20, 24, 1)
+
+
+def photo(height, width, mode='RGB', seed=0):
+    """A picture of few waves, as photographs mostly are."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    waves = [
+        np.sin(y / height * rng.uniform(1, 9) + x / width * rng.uniform(1, 9) + rng.uniform(0, 6))
+        for _ in Image.new(mode, (1, 1)).getbands()
+    ]
+    pixels = np.stack([(wave * 90 + 128) for wave in waves], -1).astype(np.uint8)
+    return Image.fromarray(pixels.squeeze(-1) if mode == 'L' else pixels, mode)
+
+
+def encoded(image, format='JPEG', **options):
+    buffer = io.BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def interpolated(pixels, height, width):
+    """Bilinear interpolation between the centres of pixels, by its definition, in float64."""
+    pixels = pixels.astype(float)
+    for axis, wanted in enumerate((height, width)):
+        side = pixels.shape[axis]
+        place = np.clip((np.arange(wanted) + 0.5) * side / wanted - 0.5, 0, side - 1)
+        low = np.floor(place).astype(int)
+        high = np.minimum(low + 1, side - 1)
+        share = (place - low).reshape(-1, *[1] * (pixels.ndim - 1 - axis))
+        pixels = pixels.take(low, axis) * (1 - share) + pixels.take(high, axis) * share
+    return np.floor(pixels + 0.5)
+
+
+@pytest.mark.parametrize(
+    ('height', 'width', 'scale'),
+    [(13, 9, 1), (20, 24, 1), (59, 80, 1), (60, 72, 2), (200, 144, 4), (500, 301, 8), (999, 2000, 8)],
+)
+@pytest.mark.parametrize('mode', ['L', 'RGB'])
+def test_grey_is_the_luminance_as_scaled_by_the_decoder_and_interpolated(height, width, scale, mode):
+    data = encoded(photo(height, width, mode), quality=95)
+    with Image.open(io.BytesIO(data)) as image:
+        image.draft('L', (width // scale, height // scale))
+        assert image.size == (-(-width // scale), -(-height // scale))
+        expected = interpolated(np.array(image), *SHAPE[:2])
+    found = decode_image_fast(data, *SHAPE)
+    assert found.shape == SHAPE and found.dtype == np.uint8
+    assert np.abs(found[..., 0] - expected).max() <= 1
+
+
+@pytest.mark.parametrize('options', [{}, {'subsampling': 0}, {'progressive': True}, {'quality': 50}])
+def test_colours_are_those_of_pillows_decoder(options):
+    data = encoded(photo(50, 40), **options)
+    with Image.open(io.BytesIO(data)) as image:
+        expected = interpolated(np.array(image), 22, 30)
+    assert np.abs(decode_image_fast(data, 22, 30, 3) - expected).max() <= 2
+
+
+def test_a_grey_jpeg_in_colour_has_three_equal_channels():
+    found = decode_image_fast(encoded(photo(50, 40, 'L')), 20, 20, 3)
+    assert np.ptp(found, axis=-1).max() == 0 and np.ptp(found) > 50
+
+
+@pytest.mark.parametrize('format', ['PNG', 'GIF', 'BMP', 'WEBP', 'TIFF', 'PPM'])
+def test_other_kinds_are_decoded_exactly(format):
+    data = encoded(photo(90, 70), format)
+    assert np.array_equal(decode_image_fast(data, *SHAPE), decode_image(data, *SHAPE))
+
+
+def mixed():
+    """Images that go all the ways there are, some of them bad."""
+    whole = [encoded(photo(30 * n, 33 * n, seed=n), progressive=n % 3 == 0) for n in range(1, 20)]
+    whole[2] = whole[2][: len(whole[2]) // 2]
+    whole[5] = encoded(photo(40, 50), 'PNG')
+    whole[7] = b'no image'
+    whole[9] = b''
+    whole[11] = whole[11].replace(b'\xff\xc4', b'\xff\xfe')  # no tables for its codes
+    whole[13] = encoded(photo(40, 50).convert('CMYK'))
+    return whole
+
+
+BAD = {2, 7, 9, 11}
+
+
+def test_several_at_once_are_the_same_as_each_alone():
+    together = decode_images_fast(mixed(), *SHAPE)
+    for place, data in enumerate(mixed()):
+        if place in BAD:
+            with pytest.raises(BadExampleError) as error:
+                decode_image_fast(data, *SHAPE)
+            assert str(together[place]) == str(error.value)
+        else:
+            assert np.array_equal(together[place], decode_image_fast(data, *SHAPE)), place
+
+
+def test_a_bad_one_has_pillows_reason():
+    for place in BAD:
+        with pytest.raises(BadExampleError) as error:
+            decode_image(mixed()[place], *SHAPE)
+        assert str(decode_images_fast(mixed(), *SHAPE)[place]) == str(error.value)
+
+
+def test_what_is_too_large_by_its_header_never_gets_to_tensorflow(monkeypatch):
+    asked = []
+    monkeypatch.setattr(fast_decode, 'scaled_jpegs', lambda *arguments: asked.append(arguments))
+    data = bytearray(encoded(photo(16, 16)))
+    frame = data.index(b'\xff\xc0')
+    data[frame + 5 : frame + 9] = (60_000).to_bytes(2, 'big') * 2
+    with pytest.raises(BadExampleError, match='60000 x 60000 pixels are more than'):
+        decode_image_fast(bytes(data), *SHAPE)
+    assert not asked
+
+
+def test_what_takes_much_memory_is_decoded_in_smaller_groups(monkeypatch):
+    monkeypatch.setattr(fast_decode, '_GROUP_BYTES', 60 * 60 * 4 * 3)
+    calls = []
+    scaled = fast_decode.scaled_jpegs
+    monkeypatch.setattr(
+        fast_decode, 'scaled_jpegs', lambda some, *rest: calls.append(len(some)) or scaled(some, *rest)
+    )
+    sides = [40, 40, 40, 40, 40, 150, 40]
+    found = decode_images_fast([encoded(photo(side, side)) for side in sides], 30, 30)
+    assert calls == [3, 3, 1]  # the large one by another scale
+    assert all(pixels.shape == (30, 30, 1) for pixels in found)
+
+
+def test_threads_get_the_pixels_of_one():
+    data = mixed()
+    chunks = [data[first : first + 5] for first in range(15)] * 4
+    alone = [decode_images_fast(chunk, *SHAPE) for chunk in chunks[:15]] * 4
+    with ThreadPoolExecutor(4) as pool:
+        for found, expected in zip(
+            pool.map(lambda chunk: decode_images_fast(chunk, *SHAPE), chunks), alone, strict=True
+        ):
+            for one, other in zip(found, expected, strict=True):
+                assert str(one) == str(other)
+
+
+def batches(decode, **options):
+    members = [Member('a.tar', f'n1/{n}.jpg', 512 * n, data) for n, data in enumerate(mixed())]
+    report = InputReport(lambda line: None)
+    reader = ImageReader(SHAPE, decode, **options)
+    schedule = [ScheduledMember(3, member) for member in members]
+    return list(read_batches(schedule, 8, reader, report)), report
+
+
+def test_bad_images_have_the_same_places_and_reasons_as_exactly_decoded():
+    (fast, fast_report), (exact, exact_report) = batches(decode_image_fast), batches(decode_image)
+    assert [(batch.keys, batch.labels, batch.bad) for batch in fast] == [
+        (batch.keys, batch.labels, batch.bad) for batch in exact
+    ]
+    assert (fast_report.seen, fast_report.bad) == (exact_report.seen, exact_report.bad) == (19, len(BAD))
+    for one, other in zip(fast, exact, strict=True):
+        assert one.arrays['image'].shape == other.arrays['image'].shape
+        gap = np.abs(one.arrays['image'].astype(int) - other.arrays['image'])
+        assert gap.mean() < 3  # each image is at its own place
+
+
+def test_augmentation_and_cache_are_the_same_as_with_single_images():
+    augmentation = Augmentation(shift=3, mirror=True, seed=1)
+    plain, _ = batches(decode_image_fast)
+    cache = DecodedCache()
+    for _ in range(2):
+        found, _ = batches(decode_image_fast, augmentation=augmentation, cache=cache)
+        for one, other in zip(found, plain, strict=True):
+            expected = [
+                augmentation(pixels, key.removeprefix('a.tar:'), 3)
+                for pixels, key in zip(other.arrays['image'], other.keys, strict=True)
+            ]
+            assert np.array_equal(one.arrays['image'], np.stack(expected))
