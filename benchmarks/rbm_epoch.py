@@ -87,9 +87,9 @@ def compare(images: np.ndarray) -> None:
         print(f'{name}: {cost}{quality}')
     for precision in precisions:
         ours = best[f'ours, {precision}']
-        for dtype in ('float32', 'float64'):
-            theirs = best[f'BernoulliRBM, {dtype}']
-            print(f'{precision}: BernoulliRBM on {dtype} / our epoch = {theirs.ratio(ours)}')
+        for floats in ('float32', 'float64'):
+            theirs = best[f'BernoulliRBM, {floats}']
+            print(f'{precision}: BernoulliRBM on {floats} / our epoch = {theirs.ratio(ours)}')
         print(f'{precision}: products alone / step = {best[f"products, {precision}"].ratio(ours)}')
 
 
