@@ -1,11 +1,13 @@
 """Tries programs of others that come from the package index: does each train, evaluate and predict here?
 
     pip install --no-deps tf-slim tensorflow-gan tensorflow-ranking adanet deepctr 'tensorflow-lattice<2.1'
+    pip install --no-deps bert-tensorflow albert-tensorflow sentencepiece tensorflow-privacy==0.8.11
     python benchmarks/programs.py [NAME...]
 
 One line a program, each in a process of its own, on made-up data of a few rows. `--no-deps` matters: most of
 them ask for a TensorFlow of their time. A module that one of them still misses is named in its line. Two are
-given back a name that Python or NumPy has dropped, see `give_back`. The exit status is 1 if an installed
+given back a name that Python or NumPy has dropped, see `give_back`, and ALBERT's import lines are replaced as
+its files are read, see `OurLine`. The exit status is 1 if an installed
 program fails. docs/programs.md has the results.
 """
 
@@ -17,7 +19,8 @@ import subprocess
 import sys
 import tempfile
 from collections import namedtuple
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from typing import Any
 
 import numpy as np
@@ -29,6 +32,9 @@ MODULES = {
     'adanet': 'adanet',
     'deepctr': 'deepctr',
     'tensorflow-lattice': 'tensorflow_lattice',
+    'bert-tensorflow': 'bert',
+    'albert-tensorflow': 'albert',
+    'tensorflow-privacy': 'tensorflow_privacy',
 }
 ONE = '--one'
 
@@ -197,6 +203,105 @@ def lattice(folder: str) -> str:
     return finish(model, batches(columns, labels[:, 0]))
 
 
+class OurLine(SourceFileLoader):
+    """Reads a program's file with the one line changed."""
+
+    def get_data(self, path: str) -> bytes:
+        theirs, ours = b'\nimport tensorflow as tf\n', b'\nfrom estimator_lab.tf1 import tf\n'
+        return super().get_data(path).replace(theirs, ours) if path.endswith('.py') else b''
+
+    def path_stats(self, path: str) -> Any:
+        raise OSError  # no compiled file stands for it
+
+    @classmethod
+    def find_spec(
+        cls, fullname: str, path: Sequence[str] | None = None, target: Any = None
+    ) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(fullname, path) if fullname.startswith('albert.') else None
+        if spec is not None and spec.origin:
+            spec.loader = cls(fullname, spec.origin)
+        return spec
+
+
+def classify_text(run_classifier: Any, config: Any, folder: str) -> str:
+    """Builds BERT's or ALBERT's model function and input functions, and runs them in a TPUEstimator."""
+    from estimator_lab.tf1 import tf
+
+    words = np.random.default_rng(0).integers(0, 20, [32, 8])
+    features = [
+        run_classifier.InputFeatures(list(row), [1] * 8, [0] * 8, int(row[0] > 9)) for row in words.tolist()
+    ]
+    model_fn = run_classifier.model_fn_builder(
+        config,
+        num_labels=2,
+        init_checkpoint=None,
+        learning_rate=0.001,
+        num_train_steps=4,
+        num_warmup_steps=1,
+        use_tpu=False,
+        use_one_hot_embeddings=False,
+    )
+    model = tf.contrib.tpu.TPUEstimator(
+        model_fn,
+        config=tf.contrib.tpu.RunConfig(model_dir=folder),
+        use_tpu=False,
+        train_batch_size=8,
+        eval_batch_size=8,
+        predict_batch_size=8,
+    )
+    return finish(model, run_classifier.input_fn_builder(features, 8, True, True))
+
+
+SIZES: dict[str, Any] = {
+    'vocab_size': 20,
+    'hidden_size': 16,
+    'num_hidden_layers': 2,
+    'num_attention_heads': 2,
+    'intermediate_size': 32,
+}
+
+
+def bert(folder: str) -> str:
+    """The classifier of texts."""
+    import estimator_lab.contrib  # noqa: F401
+
+    config = importlib.import_module('bert.modeling').BertConfig(**SIZES)
+    return classify_text(importlib.import_module('bert.run_classifier'), config, folder)
+
+
+def albert(folder: str) -> str:
+    """The classifier of texts; the package has lost the line that defines its flag."""
+    import estimator_lab.contrib  # noqa: F401
+    from estimator_lab.tf1 import tf
+
+    finders: Any = sys.meta_path
+    finders.insert(0, OurLine)
+    tf.flags.DEFINE_bool('use_pooled_output', True, '')
+    tf.flags.FLAGS(sys.argv[:1])
+    config = importlib.import_module('albert.modeling').AlbertConfig(embedding_size=8, **SIZES)
+    return classify_text(importlib.import_module('albert.run_classifier'), config, folder)
+
+
+def privacy(folder: str) -> str:
+    """A DNNClassifier trained with differential privacy."""
+    from estimator_lab.tf1 import tf
+
+    estimators = importlib.import_module('tensorflow_privacy.privacy.estimators.v1.dnn')
+    optimizers = importlib.import_module('tensorflow_privacy.privacy.optimizers.dp_optimizer')
+    features, labels = rows()
+    model = estimators.DNNClassifier(
+        hidden_units=[4],
+        feature_columns=[tf.feature_column.numeric_column('x', 2)],
+        model_dir=folder,
+        n_classes=3,
+        loss_reduction=tf.losses.Reduction.NONE,
+        optimizer=lambda: optimizers.DPGradientDescentGaussianOptimizer(
+            learning_rate=0.1, l2_norm_clip=1.0, noise_multiplier=0.0, num_microbatches=1
+        ),
+    )
+    return finish(model, batches({'x': features['x']}, labels))
+
+
 PROGRAMS: dict[str, Callable[[str], str]] = {
     'tf-slim': slim,
     'tensorflow-gan': gan,
@@ -204,6 +309,9 @@ PROGRAMS: dict[str, Callable[[str], str]] = {
     'adanet': adanet,
     'deepctr': deepctr,
     'tensorflow-lattice': lattice,
+    'bert-tensorflow': bert,
+    'albert-tensorflow': albert,
+    'tensorflow-privacy': privacy,
 }
 
 

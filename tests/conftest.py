@@ -80,6 +80,13 @@ def _is_within(place: Path, places: tuple[str, ...]) -> bool:
 
 
 @pytest.fixture(scope='session', autouse=True)
+def shapes() -> None:
+    """The shapes that users have, where a module of the tests has imported tf.contrib, which changes them."""
+    if 'estimator_lab.contrib' in sys.modules:
+        sys.modules['estimator_lab.tf1'].tf.enable_v2_tensorshape()
+
+
+@pytest.fixture(scope='session', autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The user's cache folder is left alone: all tests share one of their own."""
     with pytest.MonkeyPatch.context() as patch:

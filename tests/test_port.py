@@ -126,6 +126,59 @@ def test_what_is_read_is_not_run(tmp_path, capsys):
     assert not hasattr(sys, 'was_run')
 
 
+def test_what_a_program_imports_already_is_not_asked_for(tmp_path, capsys):
+    (tmp_path / 'main.py').write_text('import estimator_lab.contrib\n')
+    (tmp_path / 'model.py').write_text(
+        'from estimator_lab.tf1 import tf\nfrom tensorflow.contrib import layers\n'
+        'def f(x):\n    return layers.flatten(x).shape[-1].value, tf.contrib.crf\n'
+    )
+    (place,) = places(capsys, tmp_path)
+    assert 'crf' in place['reason']
+
+
+def test_shapes_of_version_1_have_values(tmp_path, capsys):
+    file = tmp_path / 'program.py'
+    file.write_text(
+        'from estimator_lab.tf1 import tf\ntf.disable_v2_tensorshape()\ndef f(x): return x.shape[0].value\n'
+    )
+    assert places(capsys, file) == []
+
+
+@pytest.mark.parametrize(
+    ('line', 'methods', 'lines'),
+    [
+        ('', ['_apply_dense'], [3]),
+        ('', ['_apply_dense', '_resource_apply_dense'], []),
+        ('tf.disable_resource_variables()', ['_apply_dense'], []),
+    ],
+)
+def test_optimizers_for_reference_variables_alone(tmp_path, capsys, line, methods, lines):
+    file = tmp_path / 'program.py'
+    made = ''.join(f'    def {name}(self, grad, var): pass\n' for name in methods)
+    file.write_text(f'from estimator_lab.tf1 import tf\n{line}\nclass Own(tf.train.Optimizer):\n{made}')
+    assert [place['line'] for place in places(capsys, file)] == lines
+
+
+def test_what_python_2_alone_runs_is_left_alone(tmp_path, capsys):
+    file = tmp_path / 'program.py'
+    file.write_text(
+        'import six\nif six.PY3:\n    text = str\nelif six.PY2:\n    text = unicode\n'
+        'if six.PY2:\n    numbers = xrange\nelse:\n    numbers = range\nnames = basestring\n'
+    )
+    (place,) = places(capsys, file)
+    assert place['line'] == 10
+
+
+def test_attributes_of_classes_of_tensorflows_own_modules(tmp_path, capsys):
+    file = tmp_path / 'program.py'
+    file.write_text(
+        'from tensorflow.python.estimator import model_fn\nfrom tensorflow.python.framework import ops\n'
+        'model_fn.ModeKeys.PREDICT, ops.GraphKeys.UPDATE_OPS, ops.no_such_name\n'
+    )
+    (place,) = places(capsys, file)
+    assert 'ops.no_such_name' in place['reason']
+
+
 ESTIMATOR = 'import tensorflow as tf\nmodel = tf.estimator.DNNClassifier\n'
 
 

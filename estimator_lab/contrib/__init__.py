@@ -6,8 +6,14 @@ Each name comes from where TensorFlow has the same thing today, from the package
 ``pip install tf-slim``), or from a few modules here that keep the variables' names and the numbers of
 TensorFlow 1.15. Nothing is loaded before it is touched. A name that is not here raises AttributeError, a
 module that is not here ImportError, with one sentence that says what replaces it.
+
+A program that uses ``tf.contrib`` was written for TensorFlow 1, where the length of an axis is
+``x.shape[0].value``. So the import calls ``tf.disable_v2_tensorshape()``, for the whole process;
+``tf.enable_v2_tensorshape()`` below it takes that back. The rest of v2 behaviour stays as it is.
 """
 
 from estimator_lab.contrib._modules import install
+from estimator_lab.tf1 import tf
 
 install()
+tf.disable_v2_tensorshape()

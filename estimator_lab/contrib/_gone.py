@@ -97,8 +97,8 @@ NAMES: Mapping[str, Mapping[str, str]] = {
             ],
             _HEADS,
         ),
-        'RNNClassifier': 'use tf.estimator.experimental.RNNClassifier',
-        'RNNEstimator': 'use tf.estimator.experimental.RNNEstimator',
+        'RNNClassifier': 'use tf.compat.v2.estimator.experimental.RNNClassifier',
+        'RNNEstimator': 'use tf.compat.v2.estimator.experimental.RNNEstimator',
         'TowerOptimizer': _DISTRIBUTE,
         'replicate_model_fn': _DISTRIBUTE,
         'SavedModelEstimator': 'use tf.saved_model',
@@ -160,6 +160,7 @@ NAMES: Mapping[str, Mapping[str, str]] = {
         'run_n': 'use a tf.Session',
         'utils': 'use tf.estimator.export',
     },
+    'lookup': {'string_to_index_table_from_file': 'use tf.contrib.lookup.index_table_from_file'},
     'opt': {
         'LARSOptimizer': 'scale the gradients by layer before tf.train.MomentumOptimizer',
         'MovingAverageOptimizer': 'use tf.train.ExponentialMovingAverage, and its variables_to_restore',

@@ -15,6 +15,7 @@ NAMES: Mapping[str, Mapping[str, str]] = {
             'TFConfigClusterResolver GCEClusterResolver KubernetesClusterResolver SlurmClusterResolver'
         ),
     },
+    'compiler': {'tensorflow.python.compiler.xla': 'jit xla'},
     'data': {
         f'{_KEEP}.data': ('batch_and_drop_remainder padded_batch_and_drop_remainder sloppy_interleave'),
         'tf.data.experimental': '*',
@@ -73,7 +74,10 @@ NAMES: Mapping[str, Mapping[str, str]] = {
         'tf.estimator': 'NanLossDuringTrainingError',
     },
     'lookup': {
-        f'{_KEEP}.lookup': 'HashTable index_table_from_tensor index_to_string_table_from_tensor',
+        f'{_KEEP}.lookup': (
+            'HashTable index_table_from_tensor index_to_string_table_from_tensor '
+            'string_to_index_table_from_tensor=index_table_from_tensor'
+        ),
         'tensorflow.python.ops.lookup_ops': '*',
     },
     'losses': {'tf_slim.losses': '*'},
@@ -110,7 +114,10 @@ NAMES: Mapping[str, Mapping[str, str]] = {
             'stateless_random_uniform=stateless_uniform stateless_truncated_normal'
         )
     },
-    'summary': {'tensorflow.python.ops.summary_ops_v2': '*'},
+    'summary': {
+        'tensorflow.python.ops.summary_ops_v2': '*',
+        'tf.summary': 'all_summary_ops=all_v2_summary_ops',
+    },
     'tpu': {
         f'{_KEEP}.tpu': 'CrossShardOptimizer',
         'tf.estimator.tpu': 'InputPipelineConfig RunConfig TPUConfig TPUEstimator TPUEstimatorSpec',
@@ -149,6 +156,20 @@ FORWARDED: Mapping[str, str] = {
     'slim': 'tf_slim',
     'slim.python.slim': 'tf_slim',
     'tensorboard': 'tensorboard',
+    'compiler.jit': 'tensorflow.python.compiler.xla.jit',
+    'compiler.xla': 'tensorflow.python.compiler.xla.xla',
+    'tpu.proto': 'tensorflow.core.protobuf.tpu',
+    **{
+        f'tpu.python.tpu.{name}': f'tensorflow.python.tpu.{name}'
+        for name in (
+            *('device_assignment', 'session_support', 'tensor_tracer', 'topology', 'tpu', 'tpu_feed'),
+            *('tpu_function', 'tpu_sharding', 'training_loop'),
+        )
+    },
+    **{
+        f'tpu.python.tpu.{name}': f'tensorflow_estimator.python.estimator.tpu.{name}'
+        for name in ('error_handling', 'tpu_context', 'util')
+    },
 }
 
 # Modules of 1.15 below `tf.contrib.X.python`: each of them has all names of `tf.contrib.X`.
@@ -158,8 +179,9 @@ device_assignment early_stopping encoders error_handling estimator estimators ev
 extenders feature_column framework functional hooks hparam initializers interleave_ops
 lazy_adam_optimizer layers learn lookup losses loss_ops metric_ops metrics mirrored_strategy model_fn
 moving_average_optimizer normalization one_device_strategy ops optimizers parameter_server_strategy
-regularizers rnn rnn_cell run_config shuffle_ops sort_ops summaries topology tpu tpu_cluster_resolver
-tpu_config tpu_context tpu_estimator tpu_feed tpu_function tpu_ops tpu_optimizer training training_loop
+regularizers rnn rnn_cell run_config session_support shuffle_ops sort_ops
+summaries tensor_tracer topology tpu tpu_cluster_resolver tpu_config tpu_context tpu_estimator tpu_feed
+tpu_function tpu_ops tpu_optimizer tpu_sharding training training_loop
 util utils variables weight_decay_optimizers
 """
 PYTHON_MODULES = frozenset(_WORDS.split())

@@ -12,6 +12,7 @@ from estimator_lab.porting.source import Source, Use
 
 TF = 'tensorflow'
 _V1 = ('tensorflow.compat.v1', 'tensorflow.compat.v2', 'tensorflow.compat', 'tensorflow.python')
+_OURS = 'estimator_lab.tf1.tf'
 _KERAS = ('keras.', 'function', 'GradientTape')
 SHOWN = 5  # places of each reason
 
@@ -27,20 +28,36 @@ class Finding(NamedTuple):
 
 def findings(sources: Iterable[Source]) -> list[Finding]:
     """Returns all findings, in the order of files and lines."""
-    return [finding for source in sources for finding in _in_source(source)]
+    sources = list(sources)
+    # One module does it for the whole program.
+    done = _mended_by([use for source in sources for use in source.uses])
+    return [finding for source in sources for finding in _in_source(source) if finding.rule not in done]
+
+
+def _mended_by(uses: Iterable[Use]) -> set[Rule]:
+    """Returns the rules that a program heeds already: it imports tf.contrib, or has the shapes of 1.15."""
+    done: set[Rule] = set()
+    for use in uses:
+        if use.name.startswith('estimator_lab.contrib'):
+            done |= {rules.CONTRIB, rules.DIMENSION}
+        called = use.name.rpartition('.')[2]
+        if called in rules.MAKES_DIMENSIONS:
+            done.add(rules.DIMENSION)
+        if called in rules.MAKES_REFERENCES:
+            done.add(rules.REFERENCES)
+    return done
 
 
 def _in_source(source: Source) -> Iterator[Finding]:
     if source.error:
         yield Finding(rules.PYTHON_2, source.file, source.line, f'syntax error: {source.error}')
         return
-    prepared = any(
-        use.name.rpartition('.')[2] in rules.MAKES_A_GRAPH for use in source.uses if use.kind == 'name'
-    )
+    called = {use.name.rpartition('.')[2] for use in source.uses if use.kind == 'name'}
+    prepared = not called.isdisjoint(rules.MAKES_A_GRAPH)
     style = _style_of(source.uses)
     seen = set()
-    for use in source.uses:
-        rule = _rule_of(use, prepared)
+    for use in map(_in_tensorflow, source.uses):
+        rule = None if use.excused else _rule_of(use, prepared)
         if rule is rules.IMPORT_LINE:
             rule = style
         elif rule is rules.MIXED and style is rules.OF_TENSORFLOW_2:
@@ -48,6 +65,12 @@ def _in_source(source: Source) -> Iterator[Finding]:
         if rule and (rule, use.line) not in seen:
             seen.add((rule, use.line))
             yield Finding(rule, source.file, use.line, use.name)
+
+
+def _in_tensorflow(use: Use) -> Use:
+    """Returns the use of a name of our `tf` as that of TensorFlow's."""
+    ours = f'{_OURS}.'
+    return use._replace(name=f'{TF}.{use.name.removeprefix(ours)}') if use.name.startswith(ours) else use
 
 
 def _style_of(uses: Iterable[Use]) -> Rule:
@@ -67,6 +90,8 @@ def _is_contrib(path: str) -> bool:
 
 
 def _rule_of(use: Use, prepared: bool) -> Rule | None:
+    if use.kind == 'class':
+        return rules.REFERENCES
     if use.kind == 'attribute':
         return rules.of_attribute(use.name, use.keywords)
     if use.name == TF and use.kind == 'import':
@@ -128,19 +153,16 @@ def _apis() -> tuple[Any, Any]:
 
 
 def _imports(name: str) -> bool:
-    """Whether a module or a name of one can be imported."""
+    """Whether there is such a module, or such a name below one."""
     _apis()
-    module, _, last = name.rpartition('.')
-    for call in (
-        lambda: importlib.import_module(name),
-        lambda: getattr(importlib.import_module(module), last),
-    ):
+    parts = name.removesuffix('.*').split('.')
+    for length in range(len(parts), 0, -1):
         try:
-            call()
+            module = importlib.import_module('.'.join(parts[:length]))
         except Exception:
             continue
-        return True
-    return last == '*'
+        return length == len(parts) or _has(module, '.'.join(parts[length:]))
+    return False
 
 
 def _has(holder: Any, path: str) -> bool:

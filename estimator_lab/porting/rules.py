@@ -40,11 +40,16 @@ CONTRIB_SLIM = Rule(
 )
 DIMENSION = Rule(
     "`.value` of a dimension: AttributeError: 'int' object has no attribute 'value'",
-    'write `tf.disable_v2_behavior()` below the import, or leave `.value` out',
+    'write `import estimator_lab.contrib`, or `tf.disable_v2_behavior()` below the import, or leave `.value` '
+    'out',
 )
 GRAPH = Rule(
     'a session or placeholder outside an Estimator: RuntimeError: ... not compatible with eager execution',
     'write `tf.disable_v2_behavior()` below the import, or `with tf.Graph().as_default():` around it',
+)
+REFERENCES = Rule(
+    'an optimizer with `_apply_dense`, without `_resource_apply_dense`: NotImplementedError',
+    'write `tf.disable_resource_variables()` below the import, or give it that method, too',
 )
 PYTHON_2 = Rule('Python 2', 'run `2to3 -w` on it, and look at what it did to text and bytes')
 INTERPOLATION = Rule(
@@ -122,6 +127,8 @@ NUMPY: Mapping[str, Rule] = {
 ATTRIBUTES: Mapping[str, Rule] = dict.fromkeys(['iteritems', 'itervalues', 'iterkeys', 'has_key'], PYTHON_2)
 _OF_A_DIMENSION = re.compile(r'(shape|get_shape\(\)|_shape|dims|shape\.dims|as_list\(\))\[\]\.value$')
 NEEDS_A_GRAPH = ('tensorflow.Session', 'tensorflow.InteractiveSession', 'tensorflow.placeholder')
+MAKES_REFERENCES = ('disable_v2_behavior', 'disable_resource_variables')
+MAKES_DIMENSIONS = ('disable_v2_behavior', 'disable_v2_tensorshape')
 MAKES_A_GRAPH = ('disable_v2_behavior', 'disable_eager_execution', 'Graph')
 
 

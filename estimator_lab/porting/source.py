@@ -7,6 +7,12 @@ from typing import NamedTuple
 
 from estimator_lab.errors import DataError
 
+_PYTHON_2 = frozenset(
+    {'six.PY2', 'PY2', 'sys.version_info[0] == 2', 'sys.version_info[0] < 3', 'sys.version_info < (3,)'}
+)
+_PYTHON_3 = frozenset(
+    {'six.PY3', 'PY3', 'sys.version_info[0] == 3', 'sys.version_info[0] >= 3', 'sys.version_info >= (3,)'}
+)
 LONGEST = 8 << 20  # bytes: no person writes a longer program
 
 
@@ -14,13 +20,16 @@ class Use(NamedTuple):
     """A dotted name such as 'tensorflow.layers.dense', its aliases spelled out, and the line that has it.
 
     `kind` is 'import' for a module or name that is imported, 'name' for one that is used, 'attribute' for the
-    end of an expression that begins with no import, such as '.value' of `x.shape[0].value`.
+    end of an expression that begins with no import, such as '.value' of `x.shape[0].value`, 'class' for one
+    with a method of that name whose twin for resource variables it has not. `excused` is what Python 2 alone
+    runs, by the test above it.
     """
 
     name: str
     line: int
     kind: str
     keywords: frozenset[str] = frozenset()
+    excused: bool = False
 
 
 class Source(NamedTuple):
@@ -53,7 +62,9 @@ def read(file: str) -> Source:
     except (ValueError, RecursionError, MemoryError) as error:
         raise DataError(f'{file} is no Python program: {error}.') from error
     aliases = dict(_aliases(tree))
-    uses = [*_imports(tree), *_names(tree, aliases)]
+    old = _lines_of_python_2(tree)
+    found = [*_imports(tree), *_names(tree, aliases), *_half_optimizers(tree)]
+    uses = [use._replace(excused=use.line in old) for use in found]
     return Source(file, sorted(set(uses), key=lambda use: (use.line, use.name)))
 
 
@@ -82,6 +93,26 @@ def _aliases(tree: ast.AST) -> Iterator[tuple[str, str]]:
                 and dotted.partition('.')[0] not in ('', dotted, target.id)
             ):
                 yield target.id, f'={dotted}'
+
+
+def _lines_of_python_2(tree: ast.AST) -> set[int]:
+    """Returns the lines that Python 3 never runs: below `if six.PY2:`, and the like."""
+    lines: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If):
+            test = ast.unparse(node.test)
+            dead = node.body if test in _PYTHON_2 else node.orelse if test in _PYTHON_3 else []
+            lines.update(n for part in dead for n in range(part.lineno, (part.end_lineno or part.lineno) + 1))
+    return lines
+
+
+def _half_optimizers(tree: ast.AST) -> Iterator[Use]:
+    """Yields the optimizers that know reference variables alone."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            methods = {part.name for part in node.body if isinstance(part, ast.FunctionDef)}
+            if '_apply_dense' in methods and '_resource_apply_dense' not in methods:
+                yield Use('_apply_dense', node.lineno, 'class')
 
 
 def _imports(tree: ast.AST) -> Iterator[Use]:

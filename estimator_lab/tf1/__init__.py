@@ -5,7 +5,8 @@ to 2.21 the last released package ``tensorflow-estimator`` 2.15 put back in its 
 module is enough for other code too: ``tf.estimator``, ``tf.compat.v1.estimator`` and
 ``from tensorflow.compat.v1.estimator import Estimator`` then work wherever they are written. Estimator
 itself is loaded when it is first touched. Modules and names that have moved within TensorFlow since 1.15
-answer under their old names, where a TensorFlow has not got them itself; ``ESTIMATOR_LAB_SHOW_MOVED=1`` in
+answer under their old names, where a TensorFlow has not got them itself, and so does
+``tf.keras.layers.Dense(...).apply(x)``; ``ESTIMATOR_LAB_SHOW_MOVED=1`` in
 the environment shows each use with its new name.
 
 This package is the only one that knows TensorFlow's versions. It changes four more things in the process:
@@ -36,6 +37,7 @@ check_packages(tf.__version__)
 hush_notes()
 
 from estimator_lab.tf1._full_disk import reveal_full_disks  # noqa: E402
+from estimator_lab.tf1._keras_layers import restore_apply  # noqa: E402
 from estimator_lab.tf1._missing_names import explain_missing_names  # noqa: E402
 from estimator_lab.tf1._moved import MovedName, install_moved_names  # noqa: E402
 from estimator_lab.tf1._restore import restore_estimator, warn_of_keras_3  # noqa: E402
@@ -53,6 +55,7 @@ from estimator_lab.tf1.types import (  # noqa: E402
 restore_estimator()
 reveal_full_disks()
 install_moved_names()
+restore_apply()
 explain_missing_names()
 warn_of_keras_3()
 

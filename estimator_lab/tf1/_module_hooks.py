@@ -102,7 +102,7 @@ def answer_missing_names(answers: Mapping[str, Answer]) -> None:
     """
     for name in answers.keys() & sys.modules.keys():
         _set_answer(sys.modules[name], answers[name])
-    sys.meta_path.insert(0, _AnsweringFinder(answers))
+    sys.meta_path.insert(0, _LoadingFinder(_AnsweringLoader, answers))
 
 
 def _set_answer(module: Any, answer: Answer) -> None:
@@ -134,12 +134,32 @@ class _AnsweringLoader(SourceFileLoader):
             _set_answer(module, self._answer)
 
 
-class _AnsweringFinder(MetaPathFinder):
-    def __init__(self, answers: Mapping[str, Answer]) -> None:
-        self._answers = answers
+def change_modules(changes: Mapping[str, Callable[[ModuleType], None]]) -> None:
+    """Calls `changes[module]` with this module: at once if it is loaded already, else as soon as it is."""
+    for name in changes.keys() & sys.modules.keys():
+        changes[name](sys.modules[name])
+    sys.meta_path.insert(0, _LoadingFinder(_ChangingLoader, changes))
+
+
+class _ChangingLoader(SourceFileLoader):
+    def __init__(self, fullname: str, path: str, change: Callable[[ModuleType], None]) -> None:
+        super().__init__(fullname, path)
+        self._change = change
+
+    def exec_module(self, module: ModuleType) -> None:
+        super().exec_module(module)
+        self._change(module)
+
+
+class _LoadingFinder(MetaPathFinder):
+    """Finds the modules of `given` as Python does, to be loaded by `loader(name, path, given[name])`."""
+
+    def __init__(self, loader: Callable[[str, str, Any], Loader], given: Mapping[str, Any]) -> None:
+        self._loader = loader
+        self._given = given
 
     def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        if fullname not in self._answers:
+        if fullname not in self._given:
             return None
         spec = PathFinder.find_spec(fullname, path)  # type: ignore[arg-type]
         if spec is None or spec.origin is None:
@@ -147,6 +167,6 @@ class _AnsweringFinder(MetaPathFinder):
         return importlib.util.spec_from_file_location(
             fullname,
             spec.origin,
-            loader=_AnsweringLoader(fullname, spec.origin, self._answers[fullname]),
+            loader=self._loader(fullname, spec.origin, self._given[fullname]),
             submodule_search_locations=spec.submodule_search_locations,
         )

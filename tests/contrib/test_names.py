@@ -50,6 +50,27 @@ def test_names_are_those_of_tensorflow_where_it_has_them():
     assert contrib.cluster_resolver.TPUClusterResolver is tf.distribute.cluster_resolver.TPUClusterResolver
 
 
+def test_dimensions_have_values_as_in_version_1(run_python):
+    shape = 'print(tf.TensorShape([None, 3])[1].value, tf.executing_eagerly())'
+    done = run_python('-c', f'from estimator_lab.tf1 import tf\nimport estimator_lab.contrib\n{shape}')
+    assert done.stdout == '3 True\n', done.stderr
+    back = 'tf.enable_v2_tensorshape()\nprint(tf.TensorShape([None, 3])[1] * 2)'
+    done = run_python('-c', f'from estimator_lab.tf1 import tf\nimport estimator_lab.contrib\n{back}')
+    assert done.stdout == '6\n', done.stderr
+
+
+def test_the_compiler_and_modules_of_tpus():
+    from tensorflow.contrib.compiler import jit, xla
+    from tensorflow.contrib.tpu.proto import compilation_result_pb2
+    from tensorflow.contrib.tpu.python.tpu import session_support, tpu_context, util
+
+    assert tf.contrib.compiler.jit.experimental_jit_scope is jit.experimental_jit_scope
+    assert xla.compile and compilation_result_pb2.CompilationResultProto
+    assert session_support.WorkerHeartbeatManager and tpu_context._get_tpu_context
+    assert util.check_positive_integer(1, 'one') is None
+    assert tf.contrib.summary.all_summary_ops is tf.summary.all_v2_summary_ops
+
+
 def test_paths_below_python():
     from tensorflow.contrib.cluster_resolver.python.training import tpu_cluster_resolver
     from tensorflow.contrib.layers.python.layers import layers as inner

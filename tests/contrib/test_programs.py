@@ -9,6 +9,7 @@ PROGRAMS = {
         '64 60 True',
         "['LayerNorm/beta', 'LayerNorm/gamma', 'LayerNorm_1/beta', 'LayerNorm_1/gamma']",
     ],
+    'detector': ['20 20 True', '20'],
     'recommender': [
         '30 True True',
         '30 True True',

@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 
-from estimator_lab.tf1 import MovedName, _module_hooks
+from estimator_lab.tf1 import MovedName, _module_hooks, tf
 from estimator_lab.tf1._moved_names import MODULES, NAMES, new_names, sources_of
 
 pytestmark = pytest.mark.filterwarnings('ignore::estimator_lab.tf1.MovedName')
@@ -96,3 +96,13 @@ def test_the_warning_is_of_a_kind_that_python_leaves_unsaid():
         warnings.simplefilter('error')
         warnings.simplefilter('ignore', PendingDeprecationWarning)
         warnings.warn('', MovedName, stacklevel=1)
+
+
+def test_layers_of_keras_can_be_applied():
+    with tf.Graph().as_default():
+        ones = tf.keras.layers.Dense(2, kernel_initializer='ones').apply(tf.ones([1, 3]))
+        dropped = tf.keras.layers.Dropout(0.5).apply(tf.ones([1, 3]), training=False)
+        with tf.Session() as session:
+            session.run(tf.global_variables_initializer())
+            assert session.run([ones, dropped])[0].tolist() == [[3.0, 3.0]]
+        assert tf.layers.Dense(2).apply(ones).shape[1] == 2

@@ -11,7 +11,6 @@ from tensorflow.contrib import cluster_resolver as contrib_cluster_resolver
 from tensorflow.contrib import layers as contrib_layers
 # isort: on
 
-tf.disable_v2_behavior()
 LENGTH, WORDS, WIDTH = 6, 11, 8
 
 
@@ -22,7 +21,7 @@ def layer_norm(x):
 def network(ids):
     table = tf.get_variable('words', [WORDS, WIDTH], initializer=tf.truncated_normal_initializer(stddev=0.1))
     x = layer_norm(tf.nn.embedding_lookup(table, ids))
-    width = x.shape[-1].value  # an int under v2 behaviour, without this attribute
+    width = x.shape[-1].value
     query, key, value = (tf.layers.dense(x, width, name=name) for name in ('query', 'key', 'value'))
     weights = tf.nn.softmax(tf.matmul(query, key, transpose_b=True) / np.sqrt(width))
     x = layer_norm(x + tf.matmul(weights, value))
