@@ -263,7 +263,7 @@ def test_every_flag_that_a_page_names_exists(capfd):
     known = {'help', 'flagfile', 'completion', 'version'}  # of every command; of the list of them
     # Of benchmarks and examples:
     known |= {'train', 'test', 'count', 'rounds', 'seeds', 'kills', 'models', 'perceptual'}
-    known |= {'only', 'rival', 'seconds', 'side'}
+    known |= {'only', 'photos', 'rival', 'seconds', 'side'}
     for module in modules:
         help_text = output_of_module(module, ['--help'], capfd)
         known |= set(re.findall(r'^ +--(\w+)', help_text, re.MULTILINE))
