@@ -120,8 +120,8 @@ def test_a_thread_keeps_nothing_of_an_image(run_python, tmp_path):
     (tmp_path / 'alpha.png').write_bytes(images_of((4000, 4000))['alpha.png'])
     done = run_python('-c', IN_TURN, str(tmp_path / 'alpha.png'))
     assert done.returncode == 0, done.stderr
-    # RGBA and RGB of 16 megapixels, in four bytes each, are 128 MB, and the system may leave up to 70 MB more to
-    # the process; where each thread keeps the blocks of its last image, it is 346.
+    # RGBA and RGB of 16 megapixels, in four bytes each, are 128 MB, and the system may leave up to 70 MB more
+    # to the process; where each thread keeps the blocks of its last image, it is 346.
     assert float(done.stdout) < 256
 
 
