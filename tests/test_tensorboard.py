@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tensorboard import program
 
 from estimator_lab.training.experiment import Experiment
 from estimator_lab.training.settings import Settings
 from tests.archive_files import small_archive
 from tests.browser import Browser, find_chromium
+from tests.tensorboard_server import launched
 
 LABELS = ['n000000', 'n000001', 'n000002', 'n000003']
 RUNS = {'first', 'first/eval', 'second', 'second/eval'}
@@ -60,14 +60,6 @@ def logdir(cnn_dir, tmp_path_factory):
     )
     Experiment(settings, lambda line: None).train()
     return folder
-
-
-def launched(logdir):
-    """Returns the address of a TensorBoard that reads a folder."""
-    tensorboard = program.TensorBoard()
-    flags = ['--logdir', str(logdir), '--host', '127.0.0.1', '--port', '0', '--load_fast', 'false']
-    tensorboard.configure(argv=['tensorboard', *flags])
-    return tensorboard.launch().rstrip('/')
 
 
 @pytest.fixture(scope='module')

@@ -15,10 +15,10 @@ import urllib.request
 from pathlib import Path
 
 from PIL import Image
-from tensorboard import program
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.browser import Browser, find_chromium
+from tests.tensorboard_server import launched
 
 PAGES = ('scalars', 'images', 'graphs', 'distributions', 'histograms', 'hparams', 'pr_curves', 'projector')
 _WIDTH, _HEIGHT, _COLUMNS = 1200, 800, 2
@@ -26,14 +26,6 @@ _SHOWN = 660  # pixels of a page's width in the picture
 _QUALITY = 75
 _LOADED_SECONDS, _SETTLED_SECONDS = 60, 10
 _BETWEEN_LOOKS, _SAME_LOOKS = 2, 4
-
-
-def launched(logdir: Path) -> str:
-    """Returns the address of a TensorBoard that reads a folder."""
-    tensorboard = program.TensorBoard()
-    flags = ['--logdir', str(logdir), '--host', '127.0.0.1', '--port', '0', '--load_fast', 'false']
-    tensorboard.configure(argv=['tensorboard', *flags])
-    return tensorboard.launch().rstrip('/')
 
 
 def active_pages(address: str) -> list[str]:
