@@ -45,6 +45,9 @@ class TrainingParams:
     warmup_steps: int = warmup_hparam(0)
     momentum: float = hparam(0.9, 'for momentum, nesterov and rmsprop, in [0, 1)', lambda v: 0 <= v < 1)
     memory: int = hparam(10, 'pairs that lbfgs keeps, at least 1', lambda v: v >= 1, structural=True)
+    iterations: int = hparam(
+        1, 'iterations of lbfgs and conjugate_gradient on each batch, at least 1', lambda v: v >= 1
+    )
     line_search_steps: int = hparam(
         0, "most evaluations in a second-order optimizer's search; 0 for its own number", lambda v: v >= 0
     )
@@ -143,6 +146,7 @@ def knobs_of(params: TrainingParams) -> Any:
     knobs_class = SECOND_ORDER[params.optimizer].Knobs
     given = {
         'memory': params.memory,
+        'iterations': params.iterations,
         'line_search_steps': params.line_search_steps or None,
         'cg_steps': params.cg_steps,
         'curvature_share': params.curvature_share,

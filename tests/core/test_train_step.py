@@ -132,3 +132,17 @@ def test_a_second_order_optimizer_steps_counts_and_shows_what_it_found(optimizer
         v.tag for v in shown.value
     }
     assert knobs_of(params).line_search_steps == 7
+
+
+@pytest.mark.parametrize('optimizer', ['lbfgs', 'conjugate_gradient'])
+def test_iterations_on_a_batch_are_a_hyper_parameter(optimizer):
+    losses = {}
+    for iterations in (1, 4):
+        with tf.Graph().as_default(), tf.Session() as session:
+            weight = tf.get_variable('w', initializer=[3.0, -2.0, 1.0])
+            loss = tf.reduce_sum(tf.constant([1.0, 10.0, 100.0]) * (weight - 1) ** 2)
+            step = train_op(loss, TrainingParams(optimizer=optimizer, iterations=iterations), 1)
+            session.run(tf.global_variables_initializer())
+            session.run(step)
+            losses[iterations] = session.run(loss)
+    assert losses[4] < losses[1] / 10
