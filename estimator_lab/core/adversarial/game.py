@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from estimator_lab.core.adversarial.augmentation import augmented
 from estimator_lab.core.adversarial.losses import (
     LOSSES,
     feature_distance,
@@ -162,7 +163,7 @@ class Game:
                 real, fake = self._both(batch, batch.images, fakes)
                 loss = feature_distance(tf.stop_gradient(real.hidden), fake.hidden, batch.weights)
             else:
-                fake = self._players.discriminator(fakes, self._told(batch), self._noise)
+                fake = self._judged(fakes, self._told(batch))
                 loss = weighted_mean(self._loss.generator(fake.realness), batch.weights)
             moved, norm = _move(self._optimizer, loss, GENERATOR, batch.weights, self._behind_generator)
         self.generator = Move(loss, norm, None, fake.realness)
@@ -179,9 +180,14 @@ class Game:
         told = self._told(batch)
         if told is not None:
             told = tf.concat([told, told], axis=0)
-        both = self._players.discriminator(tf.concat([images, fakes], axis=0), told, self._noise)
+        both = self._judged(tf.concat([images, fakes], axis=0), told)
         count = tf.shape(images)[0]
         return _rows(both, slice(None, count)), _rows(both, slice(count, None))
+
+    def _judged(self, images: Tensor, told: Tensor | None) -> Discriminated:
+        """Returns what the discriminator says of images as it gets to see them."""
+        seen = augmented(images, self._params.augment_both, self._noise)
+        return self._players.discriminator(seen, told, self._noise)
 
     def _cross_entropy(self, real: Discriminated, batch: Batch) -> Tensor:
         """Returns the mean cross-entropy of the images whose class is known; 0 without any."""
@@ -191,11 +197,11 @@ class Game:
     def _penalty(self, batch: Batch, fakes: Tensor) -> Tensor:
         shares = self._noise.uniform(tf.stack([tf.shape(fakes)[0], 1, 1, 1]))
         between = fakes + shares * (batch.images - fakes)
-        said = self._players.discriminator(between, self._told(batch), self._noise)
+        said = self._judged(between, self._told(batch))
         return gradient_penalty(said.realness, between)
 
     def _squared_gradient(self, batch: Batch) -> Tensor:
-        said = self._players.discriminator(batch.images, self._told(batch), self._noise)
+        said = self._judged(batch.images, self._told(batch))
         return squared_gradient(said.realness, batch.images)
 
     def _told(self, batch: Batch) -> Tensor | None:

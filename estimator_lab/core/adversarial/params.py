@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from estimator_lab.core.adversarial.augmentation import AUGMENTATIONS, are_augmentations
 from estimator_lab.core.adversarial.losses import LOSSES
 from estimator_lab.core.heads.classification import ClassifierParams
 from estimator_lab.core.hparams import hparam
@@ -32,6 +33,12 @@ class AdversarialParams(ClassifierParams):
         0.0,
         'weight of the squared gradients at real images (Mescheder et al. 2018); 0 for none',
         lambda v: v >= 0,
+    )
+    augment_both: str = hparam(
+        '',
+        'random changes of images and fakes before the discriminator, for archives of few images: '
+        f'{", ".join(AUGMENTATIONS)}, joined by "-" (Zhao et al. 2020)',
+        are_augmentations,
     )
     discriminator_steps: int = hparam(
         1,

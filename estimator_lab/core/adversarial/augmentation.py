@@ -1,0 +1,93 @@
+"""Changes of images that both players go through, and gradients with them.
+
+Zhao et al. 2020, 'Differentiable augmentation for data-efficient GAN training': a discriminator that sees few
+images learns them by heart; one that never sees an image the same way twice can't. As fakes are changed in
+the same way, and the generator learns through the change, the generator does not learn to draw it.
+"""
+
+from collections.abc import Callable, Mapping
+
+from estimator_lab.core.noise import Noise
+from estimator_lab.tf1 import Tensor, tf
+
+_SHIFT = 1 / 8  # of the side, at most, to either side
+_HIDDEN = 1 / 2  # of the side of the square that is hidden
+_BETWEEN = '-'
+
+
+def augmented(images: Tensor, names: str, noise: Noise) -> Tensor:
+    """Returns the images changed at random, each in its own way.
+
+    Args:
+      images: float32 [n, height, width, channels], 0 in the middle of their range.
+      names: of AUGMENTATIONS, joined by '-', in the order in which they are made; '' for none.
+      noise: where the random numbers come from.
+    """
+    with tf.name_scope('augmentation'):
+        for name in _names(names):
+            images = AUGMENTATIONS[name](images, noise)
+        return images
+
+
+def are_augmentations(names: str) -> bool:
+    """Returns whether all of the names, joined by '-', are known."""
+    return all(name in AUGMENTATIONS for name in _names(names))
+
+
+def _names(names: str) -> list[str]:
+    return names.split(_BETWEEN) if names else []
+
+
+def _coloured(images: Tensor, noise: Noise) -> Tensor:
+    """Changes brightness by up to a quarter of the range, saturation 0 to 2 times, contrast 0.5 to 1.5."""
+    brightness, saturation, contrast = (_one_each(images, noise) for _ in range(3))
+    images += brightness - 0.5
+    grey = tf.reduce_mean(images, axis=3, keepdims=True)
+    images = grey + (images - grey) * 2 * saturation
+    middle = tf.reduce_mean(images, axis=[1, 2, 3], keepdims=True)
+    return middle + (images - middle) * (0.5 + contrast)
+
+
+def _shifted(images: Tensor, noise: Noise) -> Tensor:
+    """Moves an image by up to an eighth of its sides; what comes in from outside is 0."""
+    height, width = images.shape.as_list()[1:3]
+    rows, columns = (_selection(images, side, noise) for side in (height, width))
+    lines = tf.reshape(images, [-1, height, width * images.shape.as_list()[3]])
+    moved = tf.reshape(tf.matmul(rows, lines), tf.shape(images))
+    moved = tf.matmul(columns[:, tf.newaxis], moved)
+    moved.set_shape(images.shape)
+    return moved
+
+
+def _selection(images: Tensor, side: int, noise: Noise) -> Tensor:
+    """Returns 1 where a place of the shifted side takes what was at another, float32 [n, side, side].
+
+    Its product with an image shifts it: a matrix has a cheaper gradient than a gathering of pixels.
+    """
+    most = max(round(side * _SHIFT), 1)
+    by = tf.cast(tf.floor(_one_each(images, noise)[:, :, 0, 0] * (2 * most + 1)), tf.int32) - most
+    # Of a place beyond the side, one_hot makes zeros.
+    return tf.one_hot(tf.range(side) + by, side)
+
+
+def _hidden(images: Tensor, noise: Noise) -> Tensor:
+    """Sets a square of half the sides to 0; its middle lies anywhere, so that a part may be outside."""
+    shown = []
+    for side in images.shape.as_list()[1:3]:
+        middle = _one_each(images, noise)[:, :, 0, 0] * side
+        shown.append(tf.abs(tf.range(side, dtype=tf.float32) + 0.5 - middle) > side * _HIDDEN / 2)
+    rows, columns = shown
+    kept = tf.logical_or(rows[:, :, tf.newaxis], columns[:, tf.newaxis])
+    return images * tf.cast(kept, tf.float32)[..., tf.newaxis]
+
+
+def _one_each(images: Tensor, noise: Noise) -> Tensor:
+    """Returns a random number for each image, float32 [n, 1, 1, 1] in [0, 1)."""
+    return noise.uniform(tf.stack([tf.shape(images)[0], 1, 1, 1]))
+
+
+AUGMENTATIONS: Mapping[str, Callable[[Tensor, Noise], Tensor]] = {
+    'colour': _coloured,
+    'shift': _shifted,
+    'cutout': _hidden,
+}
