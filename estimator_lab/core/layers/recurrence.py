@@ -23,7 +23,7 @@ def plain(
     kernel: Tensor,
     bias: Tensor,
     activation: Callable[[Tensor], Tensor],
-    slope: Callable[[Tensor], Tensor],
+    back_through: Callable[[Tensor, Tensor], Tensor],
 ) -> Tensor:
     """Returns h = activation([x, h] W + b) of each step, as `tf.nn.rnn_cell.BasicRNNCell` (Elman 1990).
 
@@ -34,7 +34,7 @@ def plain(
       kernel: W, float32 [values + units, units].
       bias: b, float32 [units].
       activation: of the state.
-      slope: its derivative as a function of its value.
+      back_through: its gradient: (its value, the gradient by its value) -> that by its argument.
 
     Returns:
       float32 [steps, batch, units].
@@ -55,8 +55,8 @@ def plain(
 
             def step(now: list[Tensor], later: list[Tensor]) -> Any:
                 by_output, state = now
-                by_sum = (by_output + later[0]) * slope(state)
-                return [by_sum], [tf.matmul(by_sum, back, transpose_b=True)]
+                by_sum = back_through(state, by_output + later[0])
+                return [by_sum], [tf.matmul(by_sum, back)]
 
             arrays = [_array(by_states), made]
             (found,) = _over_time(step, arrays, [_zeros(inputs, units)], [units], backwards=True)
@@ -121,11 +121,11 @@ def lstm(
                 squashed = tf.tanh(c)
                 by_h += by_output
                 by_o = by_h * squashed
-                by_c += by_h * o * (1 - tf.square(squashed))
+                by_c += by_tanh(squashed, by_h * o)
                 # Of sigmoid, s (1 - s); of tanh, 4 s (1 - s) of the sigmoid that stands for it.
                 by_gates = tf.concat([by_c * (2 * half_j - 1), 4 * by_c * i, by_c * c_before, by_o], axis=1)
-                by_sum = by_gates * gates * (1 - gates)
-                return [by_sum], [by_c * f, tf.matmul(by_sum, back, transpose_b=True)]
+                by_sum = _by_sigmoid(gates, by_gates)
+                return [by_sum], [by_c * f, tf.matmul(by_sum, back)]
 
             arrays = [_array(by_h), of_gates, of_c, _Before(of_c)]
             (found,) = _over_time(step, arrays, [zeros, zeros], [4 * units], backwards=True)
@@ -194,10 +194,10 @@ def gru(
                 by_output, gates, j, before = now
                 r, u = tf.split(gates, 2, axis=1)
                 by_h = by_output + later[0]
-                by_candidate = by_h * (1 - u) * (1 - tf.square(j))
-                by_reset = tf.matmul(by_candidate, back, transpose_b=True)
-                by_gate = tf.concat([by_reset * before, by_h * (before - j)], axis=1) * gates * (1 - gates)
-                earlier = by_h * u + by_reset * r + tf.matmul(by_gate, gate_back, transpose_b=True)
+                by_candidate = by_tanh(j, by_h * (1 - u))
+                by_reset = tf.matmul(by_candidate, back)
+                by_gate = _by_sigmoid(gates, tf.concat([by_reset * before, by_h * (before - j)], axis=1))
+                earlier = by_h * u + by_reset * r + tf.matmul(by_gate, gate_back)
                 return [by_gate, by_candidate, r * before, by_h], [earlier]
 
             arrays = [_array(by_h), of_gates, of_candidates, _Before(of_h)]
@@ -218,6 +218,41 @@ def gru(
     of_gates, of_candidates = kept
     gates, candidates = _stacked(of_gates, steps, 2 * units), _stacked(of_candidates, steps, units)
     return h, *map(tf.stop_gradient, (gates, candidates))
+
+
+def in_halves(run: Callable[..., list[Tensor]]) -> Callable[..., list[Tensor]]:
+    """Returns the recurrence that runs over both halves of a batch at once.
+
+    A step of one loop is too little work to share: two loops give a second processor its own.
+
+    Args:
+      run: (x, probe) -> what it gives, float32 [steps, batch, ...] each, as `plain` takes and gives them.
+    """
+
+    def both(inputs: Tensor, probe: Tensor | None) -> list[Tensor]:
+        half = tf.shape(inputs)[1] // 2
+        made = [
+            run(inputs[:, part], None if probe is None else probe[:, part])
+            for part in (slice(None, half), slice(half, None))
+        ]
+        return [tf.concat(halves, axis=1) for halves in zip(*made, strict=True)]
+
+    return both
+
+
+def by_tanh(value: Tensor, gradient: Tensor) -> Tensor:
+    """Returns the gradient by the argument of a tanh, in one pass: (1 - value^2) gradient."""
+    return tf.raw_ops.TanhGrad(y=value, dy=gradient)
+
+
+def by_relu(value: Tensor, gradient: Tensor) -> Tensor:
+    """Returns the gradient by the argument of a rectified unit."""
+    return tf.raw_ops.ReluGrad(gradients=gradient, features=value)
+
+
+def _by_sigmoid(value: Tensor, gradient: Tensor) -> Tensor:
+    """Returns the gradient by the argument of a sigmoid, in one pass: value (1 - value) gradient."""
+    return tf.raw_ops.SigmoidGrad(y=value, dy=gradient)
 
 
 class _Before:
@@ -301,13 +336,18 @@ def _by_affine(
     by_values = tf.matmul(_rows(with_one), _rows(by_sums), transpose_a=True)
     by_state = tf.matmul(_rows(states[:-1]), _rows(by_sums[1:]), transpose_a=True)
     by_kernel = tf.concat([by_values[:-1], by_state], axis=0)
-    return _times(by_sums, kernel[:values]), by_kernel, by_values[-1]
+    return _times(by_sums, tf.transpose(kernel[:values])), by_kernel, by_values[-1]
 
 
-def _times(by_sums: Tensor, kernel: Tensor) -> Tensor:
-    """Returns the gradient by what a kernel was multiplied with, of all steps."""
-    steps, units = by_sums.shape.as_list()[0], kernel.shape.as_list()[0]
-    return tf.reshape(tf.matmul(_rows(by_sums), kernel, transpose_b=True), [steps, -1, units])
+def _times(by_sums: Tensor, back: Tensor) -> Tensor:
+    """Returns the gradient by what a kernel was multiplied with, of all steps.
+
+    Args:
+      by_sums: that by the product, [steps, batch, width].
+      back: the kernel's rows as columns, [width, values].
+    """
+    steps, values = by_sums.shape.as_list()[0], back.shape.as_list()[1]
+    return tf.reshape(tf.matmul(_rows(by_sums), back), [steps, -1, values])
 
 
 def _rows(values: Tensor) -> Tensor:
@@ -316,8 +356,8 @@ def _rows(values: Tensor) -> Tensor:
 
 
 def _of_state(kernel: Tensor, units: int) -> Tensor:
-    """Returns the rows of a kernel that belong to the state."""
-    return kernel[-units:]
+    """Returns the rows of a kernel that belong to the state, as columns: turned once, not in each product."""
+    return tf.transpose(kernel[-units:])
 
 
 def _later(values: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Recurrent layers: a sequence -> what they give at each step and at the last one."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +16,10 @@ CELLS = (TANH, IRNN, LSTM, GRU)
 """Cells by the name that a hyper-parameter gives them."""
 
 _SCOPES = {TANH: 'basic_rnn_cell', IRNN: 'basic_rnn_cell', LSTM: 'lstm_cell', GRU: 'gru_cell'}
+_GATES = {
+    LSTM: ('input_gate', 'candidate', 'forget_gate', 'output_gate'),
+    GRU: ('reset_gate', 'update_gate', 'candidate'),
+}
 _NEAR_ZERO = 0.001
 
 
@@ -30,11 +35,19 @@ class Cell:
       units: of the state.
       forget_bias: of an LSTM.
       own_gradient: whether `core.layers.recurrence` runs it, or `tf.nn.dynamic_rnn`.
+      in_halves: whether it goes through both halves of a batch at once, see `recurrence.in_halves`.
     """
 
-    def __init__(self, name: str, units: int, forget_bias: float = 1.0, own_gradient: bool = True) -> None:
+    def __init__(
+        self,
+        name: str,
+        units: int,
+        forget_bias: float = 1.0,
+        own_gradient: bool = True,
+        in_halves: bool = False,
+    ) -> None:
         self._name, self._units, self._forget_bias = name, units, forget_bias
-        self._own_gradient = own_gradient
+        self._own_gradient, self._in_halves = own_gradient, in_halves
 
     def __call__(
         self, sequence: Tensor, probe: Tensor | None = None
@@ -56,19 +69,19 @@ class Cell:
                 scope=tf.get_variable_scope(),
             )
             return states, {}, variables[0]
-        kernel, bias = variables[:2]
+        run = functools.partial(self._run, variables)
+        states, *gates = (recurrence.in_halves(run) if self._in_halves else run)(sequence, probe)
+        return states, dict(zip(_GATES.get(self._name, ()), gates, strict=True)), variables[0]
+
+    def _run(self, variables: Sequence[Variable], sequence: Tensor, probe: Tensor | None) -> list[Tensor]:
+        """Returns the states and the gates in the order of their names."""
         if self._name == LSTM:
-            states, _, gates = recurrence.lstm(sequence, probe, kernel, bias, self._forget_bias)
-            parts = tf.split(gates, 4, axis=2)
-            names = ['input_gate', 'candidate', 'forget_gate', 'output_gate']
-            return states, dict(zip(names, parts, strict=True)), kernel
+            states, _, gates = recurrence.lstm(sequence, probe, *variables, self._forget_bias)
+            return [states, *tf.split(gates, 4, axis=2)]
         if self._name == GRU:
             states, gates, candidate = recurrence.gru(sequence, probe, *variables)
-            reset, update = tf.split(gates, 2, axis=2)
-            named = {'reset_gate': reset, 'update_gate': update, 'candidate': candidate}
-            return states, named, kernel
-        activation, slope = _PLAIN[self._name]
-        return recurrence.plain(sequence, probe, kernel, bias, activation, slope), {}, kernel
+            return [states, *tf.split(gates, 2, axis=2), candidate]
+        return [recurrence.plain(sequence, probe, *variables, *_PLAIN[self._name])]
 
     def _variables(self, values: int) -> list[Variable]:
         """Makes or finds kernel and bias; of a GRU those of the gates, then those of the candidate."""
@@ -93,9 +106,9 @@ class Cell:
         return cells.BasicRNNCell(self._units, _PLAIN[self._name][0], reuse=True)
 
 
-_PLAIN: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
-    TANH: (tf.tanh, lambda values: 1 - tf.square(values)),
-    IRNN: (tf.nn.relu, lambda values: tf.cast(values > 0, tf.float32)),
+_PLAIN: dict[str, tuple[Callable[[Any], Any], Callable[[Any, Any], Any]]] = {
+    TANH: (tf.tanh, recurrence.by_tanh),
+    IRNN: (tf.nn.relu, recurrence.by_relu),
 }
 
 
@@ -130,7 +143,11 @@ class RecurrentLayers:
         self._sizes = sizes
         self._probes = own_gradient
         self._layers = [
-            [Cell(cell, units, forget_bias, own_gradient) for _ in range(1 + bidirectional)]
+            # Two directions are two loops already.
+            [
+                Cell(cell, units, forget_bias, own_gradient, not bidirectional)
+                for _ in range(1 + bidirectional)
+            ]
             for units in sizes
         ]
 

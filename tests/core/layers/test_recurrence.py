@@ -196,3 +196,21 @@ def test_an_irnn_begins_as_the_identity():
         kernel, bias = session.run(tf.trainable_variables())
     assert np.array_equal(kernel[VALUES:], np.eye(UNITS))
     assert 0 < np.abs(kernel[:VALUES]).max() < 0.01 and not bias.any()
+
+
+@pytest.mark.parametrize('name', CELLS)
+@pytest.mark.parametrize('batch', [1, 2, 5])
+def test_halves_of_a_batch_give_what_the_whole_gives(name, batch):
+    rng = np.random.default_rng(batch)
+    values = rng.normal(size=(STEPS, batch, VALUES)).astype(np.float32)
+    with tf.Graph().as_default(), tf.Session() as session:
+        sequence, probe = tf.constant(values), tf.zeros([STEPS, batch, UNITS])
+        made = [Cell(name, UNITS, in_halves=way)(sequence, probe)[:2] for way in (False, True)]
+        variables = [*tf.trainable_variables(), sequence, probe]
+        fetches = [(*found, tf.gradients(tf.reduce_sum(found[0] ** 2), variables)) for found in made]
+        session.run(tf.global_variables_initializer())
+        whole, halves = session.run(fetches)
+    assert whole[1].keys() == halves[1].keys()
+    for one, other in zip(tf.nest.flatten(whole), tf.nest.flatten(halves), strict=True):
+        assert np.allclose(one, other, atol=1e-5)
+        assert np.abs(one).max() > 0
