@@ -94,8 +94,5 @@ def cnn_loss(place: Inputs) -> Any:
         maps = tf.layers.max_pooling2d(maps, 2, 2)
     hidden = tf.layers.dense(tf.layers.flatten(maps), 1024, tf.nn.relu, kernel_initializer=initializer)
     logits = tf.layers.dense(hidden, CLASSES, kernel_initializer=initializer)
-    with tf.name_scope('cnn'):
-        wrong = tf.not_equal(tf.argmax(logits, 1, output_type=tf.int32), place.labels)
-        tf.cast(wrong, tf.float32, name='wrong')
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=place.labels, logits=logits)
-        return tf.reduce_mean(losses)
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=place.labels, logits=logits)
+    return tf.reduce_mean(losses)

@@ -75,13 +75,14 @@ class Cell:
 
     def _run(self, variables: Sequence[Variable], sequence: Tensor, probe: Tensor | None) -> list[Tensor]:
         """Returns the states and the gates in the order of their names."""
-        if self._name == LSTM:
-            states, _, gates = recurrence.lstm(sequence, probe, *variables, self._forget_bias)
-            return [states, *tf.split(gates, 4, axis=2)]
         if self._name == GRU:
             states, gates, candidate = recurrence.gru(sequence, probe, *variables)
             return [states, *tf.split(gates, 2, axis=2), candidate]
-        return [recurrence.plain(sequence, probe, *variables, *_PLAIN[self._name])]
+        kernel, bias = variables
+        if self._name == LSTM:
+            states, _, gates = recurrence.lstm(sequence, probe, kernel, bias, self._forget_bias)
+            return [states, *tf.split(gates, 4, axis=2)]
+        return [recurrence.plain(sequence, probe, kernel, bias, *_PLAIN[self._name])]
 
     def _variables(self, values: int) -> list[Variable]:
         """Makes or finds kernel and bias; of a GRU those of the gates, then those of the candidate."""
