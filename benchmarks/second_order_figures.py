@@ -8,7 +8,7 @@
                         784-1000-500-250-30: squared error of the test images behind each few steps; with
                         hessian_free, --share=0.1 --cg_steps=60 as well
     python benchmarks/second_order_figures.py cnn --train=... --test=...
-                        --model=cnn by L-BFGS, batches of 1,000, then 5,000: test accuracy; an hour of one core
+                        --model=cnn by L-BFGS, batches of 1,000, then 5,000: test accuracy; an hour
     python benchmarks/second_order_figures.py picture --train=mnist-train.tar.gz
                         loss over seconds, passes and evaluations for all optimizers, as a PNG; 10 minutes
 
@@ -53,7 +53,7 @@ from estimator_lab.optimizers import (
 from estimator_lab.optimizers.second_order.objective import Objective
 from estimator_lab.tf1 import tf
 
-CNN = ('--model=cnn', '--image_size=28', '--save_checkpoints_steps=100', '--hparams=optimizer=lbfgs,memory=20')
+CNN = ('--model=cnn', '--image_size=28', '--hparams=optimizer=lbfgs,memory=20')
 # Larger batches in the end, as first-order methods take smaller steps.
 CNN_BATCHES = (('--batch_size=1000', '--epochs=30'), ('--batch_size=5000', '--epochs=38'))
 
