@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from estimator_lab.console import command
-from estimator_lab.console.outputs import writing, written_whole
+from estimator_lab.console.outputs import check_outputs, writing, written_whole
 from estimator_lab.console.progress import say, warn
 from estimator_lab.data.tar.sources import STDIN
 from estimator_lab.errors import FlagError
@@ -58,6 +58,8 @@ def main() -> int:
     from estimator_lab.inference.report.page import report_page
 
     trained = open_trained(Path(FLAGS.model_dir))
+    accepts = trained.kind.wanted.accepts
+    check_outputs({flag: str(path)}, FLAGS.data, trained.model_dir, accepts, ('.html', '.htm'))
     with writing(flag, path):  # before the work, so that it is not in vain
         path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(flag, path, keeps_part=False) as partial:

@@ -21,7 +21,7 @@ is in it."""
 
 
 def _index_all(patterns: list[str]) -> int:
-    for archive in expand_archives(patterns):
+    for archive in expand_archives(patterns, say):
         progress, kind = Progress(f'Indexing {archive}'), kind_of(archive)
         if is_folder(archive):
             found = open_folder(archive, progress, say, kind.wanted)

@@ -177,6 +177,8 @@ class _Observer:
 
     def evaluation(self, metrics: Mapping[str, float], report: InputReport) -> Evaluation:
         noun = report.wanted.noun
+        if not report.seen:
+            raise DataError(f'--data: no {report.wanted.name} was found.')
         if not self._images:  # Estimator itself gives metrics of nothing
             last = f'; the last is {report.last}' if report.bad else ''
             raise DataError(
@@ -186,7 +188,7 @@ class _Observer:
         if self._confusion is not None and not self._confusion.images:
             shown = ', '.join(self._labels[:3])
             raise DataError(
-                f'None of the {self._images:,} {noun} has a label that the model knows (such as {shown}): '
+                f'None of {self._images:,} {noun} has a label that the model knows (such as {shown}): '
                 'the label is the folder in which one lies, or stands in --labels=FILE.'
             )
         return Evaluation(metrics, self._images, report.bad, self._confusion, self._worst.ranked())

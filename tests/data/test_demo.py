@@ -24,6 +24,9 @@ def test_the_command_writes_both_archives(monkeypatch, tmp_path, capsys):
     (tmp_path / 'file').write_text('')
     assert invoke(demo, str(tmp_path / 'file')) == 1
     assert 'file cannot be written' in capsys.readouterr().err
+    assert invoke(demo, str(tmp_path / 'one'), 'trees') == 2
+    assert "One FOLDER at a time, not 'trees' as well" in capsys.readouterr().err
+    assert not (tmp_path / 'one').exists()
 
 
 def test_the_command_writes_trees(monkeypatch, tmp_path):
