@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from estimator_lab.console import command
-from estimator_lab.console.outputs import check_outputs, writing, written_whole
+from estimator_lab.console.outputs import check_outputs, made_folder, written_whole
 from estimator_lab.console.progress import say, warn
 from estimator_lab.data.tar.sources import STDIN
 from estimator_lab.errors import FlagError
@@ -60,9 +60,10 @@ def main() -> int:
     trained = open_trained(Path(FLAGS.model_dir))
     accepts = trained.kind.wanted.accepts
     check_outputs({flag: str(path)}, FLAGS.data, trained.model_dir, accepts, ('.html', '.htm'))
-    with writing(flag, path):  # before the work, so that it is not in vain
-        path.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(flag, path, keeps_part=False) as partial:
+    with (
+        made_folder(flag, path.parent),
+        written_whole(flag, path, keeps_part=False) as partial,
+    ):
         partial.open('x').close()
         history = read_history(trained.model_dir)
         text = report_page(trained, history, _examined(trained) if FLAGS.data else None)

@@ -8,7 +8,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -42,6 +42,28 @@ def writing(flag: str, path: Path) -> Iterator[None]:
     except OSError as error:
         kind = LabError if error.errno in NO_ROOM else FlagError
         raise kind(f'--{flag}={path} cannot be written: {why_refused(path, error)}.') from error
+
+
+@contextmanager
+def made_folder(flag: str, folder: Path) -> Iterator[None]:
+    """Makes a folder for results before the work, so that it is not in vain.
+
+    A block that ends early, and has written nothing there, leaves no folder that was not there before.
+
+    Raises:
+      FlagError: it can't be made.
+      LabError: it could, if there were room on the disk.
+    """
+    new = [part for part in (folder, *folder.parents) if not part.exists()]
+    with writing(flag, folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # it holds something
+            for part in new:
+                part.rmdir()
+        raise
 
 
 def why_refused(path: Path, error: OSError) -> str:

@@ -154,6 +154,11 @@ def open_inputs(
     given = _open(settings.data, settings, wanted, say)
     if settings.eval_data:
         evaluation = _open(settings.eval_data, settings, wanted, say)
+        if evaluation.total is None:
+            raise FlagError(
+                f'--eval_data={",".join(settings.eval_data)} passes by only once, but each evaluation '
+                'reads it: name a file or a folder.'
+            )
     elif given.total is None:
         raise FlagError(f'{_once(settings)}: give other {kind.noun} as --eval_data.')
     else:

@@ -7,7 +7,7 @@ import pytest
 from absl import flags
 
 from estimator_lab.console import command
-from estimator_lab.console.outputs import check_outputs, writing, written_whole
+from estimator_lab.console.outputs import check_outputs, made_folder, writing, written_whole
 from estimator_lab.data.cache import publish
 from estimator_lab.errors import DataError, FlagError
 
@@ -60,6 +60,23 @@ def test_a_file_in_the_place_of_a_folder(tmp_path):
         why = f'{folder} cannot be written: .*/file is a file, not a folder'
         with pytest.raises(FlagError, match=why), writing('out', folder):
             folder.mkdir(parents=True, exist_ok=True)
+
+
+def test_a_folder_that_stays_empty_is_not_left(tmp_path):
+    for error in (DataError('broken off'), KeyboardInterrupt()):
+        with pytest.raises(type(error)), made_folder('out', tmp_path / 'a' / 'b'):
+            assert (tmp_path / 'a' / 'b').is_dir()
+            raise error
+        assert not list(tmp_path.iterdir())
+    (tmp_path / 'own').mkdir()
+    with pytest.raises(DataError), made_folder('out', tmp_path / 'own'):
+        raise DataError('broken off')
+    with pytest.raises(DataError), made_folder('out', tmp_path / 'half'):
+        (tmp_path / 'half' / 'x').touch()
+        raise DataError('broken off')
+    with made_folder('out', tmp_path / 'done'):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['done', 'half', 'own']
 
 
 def test_a_link_to_itself_in_the_place_of_a_folder(tmp_path):

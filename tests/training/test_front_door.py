@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -161,6 +162,13 @@ def test_a_loss_that_is_no_number_says_where_to_go_on(settings, tmp_path):
     write_checkpoint(Path(checkpoint), {**values, 'dense/bias': values['dense/bias'] * np.nan})
     with pytest.raises(LabError, match=r'Begin anew with a smaller .* and another --model_dir'):
         Experiment(settings(max_steps=19), lambda line: None).train()
+
+
+def test_evaluation_data_is_read_more_than_once(settings, tmp_path):
+    os.mkfifo(tmp_path / 'pipe')
+    for name in ('-', str(tmp_path / 'pipe')):
+        with pytest.raises(FlagError, match=r'--eval_data=\S+ passes by only once, but each'):
+            quietly(settings(eval_data=[name]))
 
 
 def test_training_data_is_not_unseen(settings, folder, tmp_path):
