@@ -7,7 +7,7 @@ from absl import flags
 
 from estimator_lab.console import command
 from estimator_lab.console.progress import progress_of, say, say_lines, warn
-from estimator_lab.errors import DataError, FlagError
+from estimator_lab.errors import FlagError
 
 FLAGS = flags.FlagValues()
 
@@ -72,12 +72,7 @@ def main() -> int:
             stack.enter_context(made_folder('out', Path(FLAGS.out)))
         progress = stack.enter_context(progress_of('Evaluating', wanted.noun, lambda: examples.share))
         report = InputReport(say=warn, wanted=wanted, progress=progress)
-        try:
-            found = evaluate(trained, examples, settings, report)
-        except DataError as error:
-            if report.error or report.seen:
-                raise
-            raise DataError(f'--data={",".join(FLAGS.data)}: no {wanted.name} was found.') from error
+        found = evaluate(trained, examples, settings, report)
     say_lines(json_text(as_dict(trained, found), 1) if FLAGS.json else text(trained, found))
     if FLAGS.out:
         names = write_files(Path(FLAGS.out), trained, found)

@@ -13,8 +13,8 @@ from estimator_lab.core import keys
 from estimator_lab.core.metrics.confusion import Confusion
 from estimator_lab.core.worst import WorstExamples
 from estimator_lab.data.kind import Reader
-from estimator_lab.data.order.order import Order
 from estimator_lab.data.pipeline.input_fns import archive_input_fn
+from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import DataError
 from estimator_lab.feature_keys import IMAGE, KEY
@@ -84,7 +84,7 @@ class Evaluation:
 
 
 def evaluate(
-    trained: Trained, images: Order, settings: EvaluationSettings, report: InputReport
+    trained: Trained, images: ExampleInput, settings: EvaluationSettings, report: InputReport
 ) -> Evaluation:
     """Evaluates a model in one pass over the images, with flat memory however many there are.
 
@@ -117,6 +117,8 @@ def evaluate(
             )
         found = estimator.evaluate(input_fn, settings.steps, checkpoint_path=trained.checkpoint)
     report.raise_error()
+    if not report.seen:
+        raise DataError(f'--data={",".join(images.paths)}: no {report.wanted.name} was found.')
     metrics = {name: float(value) for name, value in found.items() if name != tf.GraphKeys.GLOBAL_STEP}
     return observer.evaluation(metrics, report)
 
@@ -177,8 +179,6 @@ class _Observer:
 
     def evaluation(self, metrics: Mapping[str, float], report: InputReport) -> Evaluation:
         noun = report.wanted.noun
-        if not report.seen:
-            raise DataError(f'--data: no {report.wanted.name} was found.')
         if not self._images:  # Estimator itself gives metrics of nothing
             last = f'; the last is {report.last}' if report.bad else ''
             raise DataError(
