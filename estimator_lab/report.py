@@ -51,7 +51,6 @@ def main() -> int:
     if STDIN in FLAGS.data:
         raise FlagError(f'--data={STDIN} passes by only once, but is read twice here: name a file.')
     path = Path(FLAGS.out) if FLAGS.out else Path(FLAGS.model_dir, _NAME)
-    flag = 'out' if FLAGS.out else 'model_dir'
 
     from estimator_lab.inference.model import open_trained
     from estimator_lab.inference.report.history import read_history
@@ -59,10 +58,10 @@ def main() -> int:
 
     trained = open_trained(Path(FLAGS.model_dir))
     accepts = trained.kind.wanted.accepts
-    check_outputs({flag: str(path)}, FLAGS.data, trained.model_dir, accepts, ('.html', '.htm'))
+    check_outputs({'out': str(path)}, FLAGS.data, trained.model_dir, accepts, ('.html', '.htm'))
     with (
-        made_folder(flag, path.parent),
-        written_whole(flag, path, keeps_part=False) as partial,
+        made_folder('out', path.parent),
+        written_whole('out', path, keeps_part=False) as partial,
     ):
         partial.open('x').close()
         history = read_history(trained.model_dir)

@@ -70,6 +70,9 @@ def run(
       flag_values: the command's flags.
       unknown: what to say of a flag that there is none of, by its name; '' for nothing of its own.
     """
+    for name in ('stdout', 'stderr'):
+        if getattr(sys, name) is None:  # a shell has closed it, as by `>&-`
+            setattr(sys, name, open(os.devnull, 'w', encoding='utf-8'))  # noqa: PTH123, SIM115 - to the end
     if any(
         argument in ('--help', '-h', '-help', '--helpshort', '--helpfull', '-?') for argument in sys.argv[1:]
     ):

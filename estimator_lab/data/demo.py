@@ -1,5 +1,6 @@
 """``python -m estimator_lab.data.demo``: writes a built-in data set where a user wants it."""
 
+import contextlib
 import shutil
 import tarfile
 from collections.abc import Callable
@@ -62,7 +63,15 @@ def main(folders: list[str]) -> int:
     """Runs the command; returns its exit status."""
     if len(folders) > 1:
         raise FlagError(f'One FOLDER at a time, not {folders[1]!r} as well; --set says what to write.')
-    train, test = _SETS[FLAGS.set](Path(folders[0]))
+    folder = Path(folders[0])
+    is_new = not folder.exists()
+    try:
+        train, test = _SETS[FLAGS.set](folder)
+    except BaseException:
+        if is_new:
+            with contextlib.suppress(OSError):  # it holds something, or is not there
+                folder.rmdir()
+        raise
     say(f'{train} and {test}')
     return 0
 

@@ -55,7 +55,9 @@ def _write(index: Index, place: Path) -> None:
     try:
         index.write(place)
     except OSError as error:
-        raise DataError(f'{place} cannot be written: {error.strerror or error}.') from error
+        raise DataError(
+            f'{place} cannot be written: {error.strerror or error}; set XDG_CACHE_HOME to another folder.'
+        ) from error
 
 
 def _describe(index: Index, noun: str) -> str:

@@ -1,6 +1,7 @@
 """Results are written beside and renamed, and take the place of nothing that is read."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from absl import flags
 
 from estimator_lab.console import command
 from estimator_lab.console.outputs import check_outputs, made_folder, writing, written_whole
+from estimator_lab.console.progress import say
 from estimator_lab.data.cache import publish
 from estimator_lab.errors import DataError, FlagError
 
@@ -194,6 +196,16 @@ def test_what_nobody_expected_is_a_sentence(monkeypatch, capsys, error, status, 
 
     assert run(monkeypatch, given_flags(), [], fail) == status
     assert capsys.readouterr().err == f'{words}\n'
+
+
+@pytest.mark.parametrize('name', ['stdout', 'stderr'])
+def test_a_stream_that_is_closed_takes_nothing(monkeypatch, name):
+    monkeypatch.setattr(sys, name, None)
+    assert run(monkeypatch, given_flags(), [], lambda: say('done')) == 0
+    monkeypatch.setattr(sys, name, None)
+    assert run(monkeypatch, given_flags(), ['--help'], lambda: 0) == 0
+    monkeypatch.setattr(sys, name, None)
+    assert run(monkeypatch, given_flags(), ['--nonsense'], lambda: 0) == 2
 
 
 def test_the_last_of_a_flag_counts(monkeypatch):

@@ -56,6 +56,7 @@ def trained(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp('trained') / 'model'
     said = []
     result = Experiment(settings(data, folder), said.append).train()
+    assert any(line.startswith('evaluated at step 3: ') and line.endswith('over 20 trees') for line in said)
     assert result.step == STEPS and 0 <= result.metrics['accuracy'] <= 1
     return folder
 
