@@ -13,7 +13,7 @@ from typing import Any
 
 from absl import flags
 
-from estimator_lab.console.progress import check_said, say_lines, warn
+from estimator_lab.console.progress import check_said, open_closed_streams, say_lines, warn
 from estimator_lab.console.regular_files import why_unread
 from estimator_lab.errors import LabError
 
@@ -70,9 +70,7 @@ def run(
       flag_values: the command's flags.
       unknown: what to say of a flag that there is none of, by its name; '' for nothing of its own.
     """
-    for name in ('stdout', 'stderr'):
-        if getattr(sys, name) is None:  # a shell has closed it, as by `>&-`
-            setattr(sys, name, open(os.devnull, 'w', encoding='utf-8'))  # noqa: PTH123, SIM115 - to the end
+    open_closed_streams()
     if any(
         argument in ('--help', '-h', '-help', '--helpshort', '--helpfull', '-?') for argument in sys.argv[1:]
     ):
