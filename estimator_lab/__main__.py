@@ -10,7 +10,7 @@ from pathlib import Path
 
 from estimator_lab import __version__
 from estimator_lab.console.command import python
-from estimator_lab.console.progress import say, say_lines, warn
+from estimator_lab.console.progress import open_closed_streams, say, say_lines, warn
 
 COMMANDS = (
     *('train', 'evaluate', 'predict', 'inspect', 'export', 'dream', 'report'),
@@ -34,6 +34,7 @@ complete -o nospace -F _estimator_lab estimator_lab"""
 
 def main() -> int:
     """Runs the command line; returns its exit status: 0, or 2 for a command that there is none of."""
+    open_closed_streams()
     name, *rest = sys.argv[1:] or ['--help']
     if name in COMMANDS:
         sys.argv[1:] = rest

@@ -8,7 +8,7 @@ from absl import flags
 
 from estimator_lab.console import command
 from estimator_lab.console.options import define_flags, groups_of, options_of, read_flags
-from estimator_lab.console.outputs import check_suffix, written_whole
+from estimator_lab.console.outputs import check_outputs, check_suffix, written_whole
 from estimator_lab.console.progress import say, warn
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.inceptionism.settings import AscentSettings
@@ -103,6 +103,9 @@ def main() -> int:
     for name in {name for names, _ in _DREAMERS.values() for name in names}.difference(known):
         if FLAGS[name].present:
             raise FlagError(f'--{name} has no meaning for {_asked(trained.model, kind)}, see --help.')
+    outputs = {name: FLAGS[name].value for name in ('out', 'strip', 'zoom', 'film')}
+    inputs = filter(None, (FLAGS.image, FLAGS.guide, *FLAGS.data))
+    check_outputs(outputs, inputs, trained.model_dir, trained.kind.wanted.accepts, (*_PICTURES, _FILM))
     dream(trained)
     return 0
 

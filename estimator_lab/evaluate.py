@@ -1,12 +1,13 @@
 """``python -m estimator_lab.evaluate``: how good a trained model is, and where it is wrong."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 from absl import flags
 
 from estimator_lab.console import command
 from estimator_lab.console.progress import progress_of, say, say_lines, warn
-from estimator_lab.errors import DataError, FlagError
+from estimator_lab.errors import FlagError
 
 FLAGS = flags.FlagValues()
 
@@ -48,7 +49,7 @@ def main() -> int:
         if not FLAGS[name].value:
             raise FlagError(f'--{name} is missing, see --help.')
 
-    from estimator_lab.console.outputs import json_text, writing
+    from estimator_lab.console.outputs import json_text, made_folder
     from estimator_lab.data.label_table import read_label_table
     from estimator_lab.data.pipeline.paths import ExampleInput
     from estimator_lab.data.pipeline.report import InputReport
@@ -62,21 +63,16 @@ def main() -> int:
     if FLAGS.labels:
         wanted = wanted._replace(labels=read_label_table(Path(FLAGS.labels)))
     examples = ExampleInput(FLAGS.data, warn, wanted)
-    if FLAGS.out:  # before the work, so that it is not in vain
-        with writing('out', Path(FLAGS.out)):
-            Path(FLAGS.out).mkdir(parents=True, exist_ok=True)
     check_use(trained.reader, FLAGS.batch_size)
     settings = EvaluationSettings(
         trained.reader_with(FLAGS.decode), FLAGS.batch_size, FLAGS.eval_steps, FLAGS.worst
     )
-    with progress_of('Evaluating', wanted.noun, lambda: examples.share) as progress:
+    with ExitStack() as stack:
+        if FLAGS.out:
+            stack.enter_context(made_folder('out', Path(FLAGS.out)))
+        progress = stack.enter_context(progress_of('Evaluating', wanted.noun, lambda: examples.share))
         report = InputReport(say=warn, wanted=wanted, progress=progress)
-        try:
-            found = evaluate(trained, examples, settings, report)
-        except DataError as error:
-            if report.error or report.seen:
-                raise
-            raise DataError(f'--data={",".join(FLAGS.data)}: no {wanted.name} was found.') from error
+        found = evaluate(trained, examples, settings, report)
     say_lines(json_text(as_dict(trained, found), 1) if FLAGS.json else text(trained, found))
     if FLAGS.out:
         names = write_files(Path(FLAGS.out), trained, found)

@@ -64,7 +64,7 @@ def main() -> int:
     pictures = found.pictures()
     events = trained.model_dir / _FOLDER
     folder = Path(FLAGS.out) if FLAGS.out else events / safe_name(FLAGS[name].value)
-    with writing('out' if FLAGS.out else 'model_dir', folder):
+    with writing('out', folder):  # or its default, which it would be another one for
         folder.mkdir(parents=True, exist_ok=True)
         write_pictures(folder, pictures)
     say(f'{"Prediction":<16} {_prediction(trained, found)}')

@@ -10,7 +10,7 @@ from absl import flags
 
 from estimator_lab.console import command
 from estimator_lab.console.options import define_flags, groups_of, read_flags
-from estimator_lab.console.outputs import check_no_input, written_whole
+from estimator_lab.console.outputs import check_outputs, written_whole
 from estimator_lab.console.progress import progress_of, say, silence, warn, why_unwritten
 from estimator_lab.errors import DataError, FlagError, LabError
 from estimator_lab.inference.painting_settings import PaintingSettings
@@ -48,6 +48,7 @@ Arguments are images, folders of them at any depth, tar archives, plain or compr
 input, which holds an archive or one image. What can't be decoded has a row that says why ('problem').
 Of --model=style the pictures are painted, each in its own size, and --files=DIR gets them.
 Of a model of trees they are texts of a tree a line, archives of trees, and folders of .tree files."""
+_TABLES = ('.csv', '.jsonl', '.json', '.txt', '')
 _ARGUMENTS = '[IMAGE|FOLDER|TAR...]'
 _GROUPS = {
     'Model': ['model_dir'],
@@ -72,8 +73,6 @@ def main(arguments: list[str]) -> int:
     from estimator_lab.inference.prediction import Table
     from estimator_lab.inference.prediction_files import PredictionFiles
 
-    if FLAGS.out:
-        check_no_input('out', Path(FLAGS.out), [*arguments, *FLAGS.data])
     trained = open_trained(Path(FLAGS.model_dir))
     trained = as_asked(trained, read_flags(PaintingSettings, FLAGS))
     if trained.model.paints:
@@ -82,9 +81,13 @@ def main(arguments: list[str]) -> int:
         check_use(trained.reader, FLAGS.batch_size)
     wanted = trained.kind.wanted
     examples = ExampleInput([*arguments, *FLAGS.data], warn, wanted)
+    outputs = {name: FLAGS[name].value for name in ('out', 'files')}
+    check_outputs(outputs, examples.paths, trained.model_dir, wanted.accepts, _TABLES)
     table = Table(trained, FLAGS.top)
     files = PredictionFiles(Path(FLAGS.files)) if FLAGS.files else None
     stack = contextlib.ExitStack()
+    if files:
+        stack.callback(files.leave_no_empty_folder)
     progress = None
     if FLAGS.out:  # else the rows themselves tell
         progress = stack.enter_context(progress_of('Predicting', wanted.noun, lambda: examples.share))
@@ -132,6 +135,8 @@ def _write(
             if write is None:
                 write = FORMATS[FLAGS.format](stream, list(table.columns(batch.values)))
                 _tell_what_is_missing(table.left_out(batch.values), files is not None)
+                if FLAGS['top'].present and not table.classifies(batch.values):
+                    warn(f'--top={FLAGS.top} counts labels, of which this model says none.')
             for row in table.rows(batch):
                 write(row)
             stream.flush()
@@ -164,11 +169,15 @@ def _conclude(report: 'InputReport', paths: list[str]) -> int:
     if not report.seen:
         raise DataError(f'{", ".join(paths)}: no {report.wanted.name} was found.')
     if report.bad == report.seen:
-        raise DataError(f'None of the {report.seen:,} {noun} could be decoded; the last is {report.last}.')
+        none = f'None of the {report.seen:,} {noun}' if report.seen > 1 else f'The only {report.wanted.name}'
+        which = 'the last is ' if report.seen > 1 else ''
+        cannot = 'could be decoded; ' if report.seen > 1 else 'could not be decoded: '
+        raise DataError(f'{none} {cannot}{which}{report.last}.')
     if report.bad:
         warn(f'{report.bad:,} of {report.seen:,} {noun} could not be decoded.')
     if FLAGS.out:
-        say(f'Predicted {report.seen - report.bad:,} {noun}: {FLAGS.out}')
+        good = report.seen - report.bad
+        say(f'Predicted {good:,} {noun if good > 1 else report.wanted.name}: {FLAGS.out}')
     return 0
 
 

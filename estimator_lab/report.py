@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from estimator_lab.console import command
-from estimator_lab.console.outputs import writing, written_whole
+from estimator_lab.console.outputs import check_outputs, made_folder, written_whole
 from estimator_lab.console.progress import say, warn
 from estimator_lab.data.tar.sources import STDIN
 from estimator_lab.errors import FlagError
@@ -51,16 +51,18 @@ def main() -> int:
     if STDIN in FLAGS.data:
         raise FlagError(f'--data={STDIN} passes by only once, but is read twice here: name a file.')
     path = Path(FLAGS.out) if FLAGS.out else Path(FLAGS.model_dir, _NAME)
-    flag = 'out' if FLAGS.out else 'model_dir'
 
     from estimator_lab.inference.model import open_trained
     from estimator_lab.inference.report.history import read_history
     from estimator_lab.inference.report.page import report_page
 
     trained = open_trained(Path(FLAGS.model_dir))
-    with writing(flag, path):  # before the work, so that it is not in vain
-        path.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(flag, path, keeps_part=False) as partial:
+    accepts = trained.kind.wanted.accepts
+    check_outputs({'out': str(path)}, FLAGS.data, trained.model_dir, accepts, ('.html', '.htm'))
+    with (
+        made_folder('out', path.parent),
+        written_whole('out', path, keeps_part=False) as partial,
+    ):
         partial.open('x').close()
         history = read_history(trained.model_dir)
         text = report_page(trained, history, _examined(trained) if FLAGS.data else None)

@@ -69,12 +69,22 @@ def test_a_class_and_an_atlas_need_no_photo(run, tmp_path):
         (['--layer=conv1', '--zoom=dive.png'], '--zoom=dive.png is no name for a picture: end it in .gif'),
         (['--layer=conv1', '--out=nowhere/x.png'], '--out=nowhere/x.png cannot be written: its folder'),
         (['--model_dir=', '--layer=conv1'], '--model_dir is missing'),
+        (['--layer=conv1', '--out=x.png', '--strip=./x.png'], '--strip=./x.png is the file of --out as well'),
+        (['--layer=conv1', '--size=100000'], '--size=100000'),
+        (['--layer=conv1', '--tv=nan'], '--tv=nan is no finite number'),
     ],
 )
 def test_mistakes_get_one_sentence(run, arguments, words):
     status, out, err = run(*arguments)
     assert (status, out) == (2, '')
     assert err.startswith('error: ') and err.count('\n') == 1 and words in err
+
+
+def test_the_photo_stays_as_it_is(run, photo, tmp_path):
+    before = (tmp_path / 'photo.png').read_bytes()
+    status, _, err = run(photo, '--layer=conv1', f'--out={tmp_path / "photo.png"}')
+    assert status == 2 and 'photo.png is ' in err and err.endswith(', which is read: name another.\n')
+    assert (tmp_path / 'photo.png').read_bytes() == before
 
 
 def test_help_is_quick_and_names_every_flag(run_python):

@@ -64,6 +64,13 @@ def test_mistakes_get_one_sentence(run, archive, arguments, status, words):
     assert err.startswith('error: ') and err.count('\n') == 1 and words in err
 
 
+def test_a_failure_leaves_no_folder(run, tmp_path):
+    (tmp_path / 'empty').mkdir()
+    status, _, err = run(f'--data={tmp_path / "empty"}', f'--out={tmp_path / "deep" / "out"}')
+    assert status == 1 and 'no image was found' in err
+    assert not (tmp_path / 'deep').exists()
+
+
 def test_help_is_short_and_names_every_flag(run_python):
     done = run_python('-X', 'importtime', '-m', 'estimator_lab.evaluate', '--help')
     assert done.returncode == 0 and ' tensorflow' not in done.stderr and ' numpy' not in done.stderr

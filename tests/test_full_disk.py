@@ -105,7 +105,7 @@ def test_shards(archive, tmp_path):
 def test_an_index(archive):
     done = run(tar_index, archive, most_bytes=512)
     assert done.returncode == 1
-    one_sentence(done.stderr, path_in_cache(str(archive)), 'cannot be written: File too large')
+    one_sentence(done.stderr, path_in_cache(str(archive)), 'cannot be written: File too large; set XDG')
     assert not path_beside(str(archive)).exists()
     assert run(tar_index, archive).returncode == 0
     assert path_beside(str(archive)).exists()

@@ -56,7 +56,7 @@ def test_a_relative_folder_is_opened_from_anywhere(tmp_path, monkeypatch, capsys
     [
         ([], 2, 'FILE is missing'),
         (['a.h5', 'b.h5'], 2, "One FILE at a time, not 'b.h5' as well"),
-        (['none.h5'], 1, 'none.h5 cannot be used as a file of weights: '),
+        (['none.h5'], 1, 'none.h5 cannot be used as a file of weights: No such file or directory.\n'),
         (['none.h5', '--model=vggg'], 2, '--model=vggg is unknown'),
         (['none.h5', '--hparams=depth=12'], 2, 'depth=12 is not allowed'),
     ],

@@ -39,7 +39,7 @@ def test_pictures_elsewhere_if_the_model_cannot_be_written_to(run, archive, tmp_
     assert status == 0 and (tmp_path / 'out' / 'saliency.png').exists()
     assert 'TensorBoard shows nothing of it' in err and err.count('\n') == 1
     status, _, err = run(image)
-    assert status == 2 and re.match(r'error: --model_dir=.*inspect.* cannot be written', err)
+    assert status == 2 and re.match(r'error: --out=.*inspect.* cannot be written', err)
 
 
 @pytest.mark.parametrize(

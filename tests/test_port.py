@@ -77,6 +77,12 @@ def test_the_most_frequent_comes_first_and_nothing_is_changed(tmp_path, capsys):
     assert file.read_bytes() == before
 
 
+def test_one_place_is_no_places(tmp_path, capsys):
+    (tmp_path / 'program.py').write_text('print "hello"\n')
+    assert invoke(port, str(tmp_path)) == 0
+    assert capsys.readouterr().out.startswith('1 place in 1 file will not run as it is:\n')
+
+
 def test_a_program_that_runs_here_has_nothing_found(capsys):
     assert invoke(port, str(ROOT / 'tests' / 'contrib' / 'programs' / 'census.py')) == 0
     out = capsys.readouterr().out

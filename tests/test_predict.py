@@ -86,9 +86,10 @@ def test_nothing_predicted_is_an_error(run, folder, tmp_path):
     assert status == 1
     assert [row['problem'] for row in table(out)] == ['not an image in a known format']
     assert err == (
-        f"error: None of the 1 images could be decoded; the last is '{folder}/b.png': "
-        'not an image in a known format.\n'
+        f"error: The only image could not be decoded: '{folder}/b.png': not an image in a known format.\n"
     )
+    assert run(folder, f'--files={tmp_path / "new"}')[0] == 1
+    assert not (tmp_path / 'new').exists()
     (folder / 'b.png').unlink()
     assert run(folder) == (1, '', f'error: {folder}: no image was found.\n')
 
@@ -99,19 +100,29 @@ def test_nothing_predicted_is_an_error(run, folder, tmp_path):
         ([], 2, 'No image is named'),
         (['none.jpg'], 1, "There is no file 'none.jpg'"),
         (['FOLDER', '--top=5'], 2, '--top=5 is more than the 4 labels'),
+        (['FOLDER', '--out=FOLDER/a.png'], 2, "a.png is in the folder 'FOLDER', which is read"),
+        (['FOLDER/?.png', '--out=FOLDER/a.png'], 2, "is 'FOLDER/a.png', which is read"),
+        (['FOLDER', '--out=MODEL/checkpoint'], 2, 'checkpoint is a file of the model: name another one'),
+        (['FOLDER', '--out=FOLDER/x', '--files=FOLDER/x'], 2, 'is the file of --out as well: name two'),
         (['FOLDER', '--top=0'], 2, 'top'),
         (['FOLDER', '--format=xml'], 2, 'format'),
-        (['FOLDER', '--out=/none/x.csv'], 2, '--out=/none/x.csv cannot be written'),
-        (['FOLDER', '--output=FOLDER'], 2, 'is not empty'),
+        (['FOLDER', '--out=/none/x.csv'], 2, 'cannot be written: its folder /none is not there'),
+        (['FOLDER', '--output=FOLDER'], 2, 'which is read: name another.'),
+        (['FOLDER/a.png', '--output=FOLDER'], 2, 'is not empty'),
         (['FOLDER', '--model_dir='], 2, '--model_dir is missing'),
         (['FOLDER', '--model_dir=FOLDER'], 1, 'holds no experiment.json'),
         (['FOLDER', '--modle_dir=x'], 2, 'modle_dir'),
     ],
 )
-def test_mistakes_get_one_sentence(run, folder, arguments, status, words):
-    got, out, err = run(*(argument.replace('FOLDER', str(folder)) for argument in arguments))
+def test_mistakes_get_one_sentence(run, folder, cnn_dir, arguments, status, words):
+    def filled(text):
+        return text.replace('FOLDER', str(folder)).replace('MODEL', str(cnn_dir))
+
+    before = {path: path.read_bytes() for path in (*folder.iterdir(), cnn_dir / 'checkpoint')}
+    got, out, err = run(*map(filled, arguments))
     assert (got, out) == (status, '')
-    assert err.startswith('error: ') and err.count('\n') == 1 and words in err
+    assert err.startswith('error: ') and err.count('\n') == 1 and filled(words) in err
+    assert {path: path.read_bytes() for path in (*folder.iterdir(), cnn_dir / 'checkpoint')} == before
 
 
 def test_help_is_short_and_names_every_flag(run_python):
@@ -156,6 +167,14 @@ def test_paintings_in_their_photos_sizes(style_dir, folder, tmp_path, capsys):
         assert row['key'] == str(folder / name)
         with Image.open(out / row['painted']) as painted, Image.open(folder / name) as photo:
             assert painted.size == photo.size and painted.mode == 'RGB'
+
+
+def test_labels_that_there_are_none_of(style_dir, folder, tmp_path, monkeypatch, capsys):
+    status = invoke(
+        predict, f'--model_dir={style_dir}', '--top=1', f'--files={tmp_path / "out"}', str(folder)
+    )
+    assert status == 0
+    assert '--top=1 counts labels, of which this model says none.' in capsys.readouterr().err
 
 
 def test_paintings_need_a_folder(style_dir, folder, capsys):

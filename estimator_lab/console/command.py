@@ -1,6 +1,7 @@
 """What the commands share: short grouped help, exit statuses, and errors in one sentence."""
 
 import io
+import math
 import os
 import re
 import shlex
@@ -12,12 +13,14 @@ from typing import Any
 
 from absl import flags
 
-from estimator_lab.console.progress import check_said, say_lines, warn
+from estimator_lab.console.progress import check_said, open_closed_streams, say_lines, warn
+from estimator_lab.console.regular_files import why_unread
 from estimator_lab.errors import LabError
 
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 _WIDTH = 26
 _HOME = '~/'
+_ADDING = ('hparams',)  # beside those that are lists
 
 
 def help_text(usage: str, groups: Mapping[str, Sequence[str]], flag_values: Any = flags.FLAGS) -> str:
@@ -67,6 +70,7 @@ def run(
       flag_values: the command's flags.
       unknown: what to say of a flag that there is none of, by its name; '' for nothing of its own.
     """
+    open_closed_streams()
     if any(
         argument in ('--help', '-h', '-help', '--helpshort', '--helpfull', '-?') for argument in sys.argv[1:]
     ):
@@ -81,13 +85,17 @@ def run(
         own = unknown(error.flagname.lstrip('-').partition('=')[0])
         _fail(own or _parse_error(str(error)), 2)
     except (OSError, UnicodeError) as error:  # of a --flagfile
-        _fail(f'--flagfile cannot be read: {error}.', 2)
+        _fail(f'{_flagfile()} cannot be read: {why_unread(error)}.', 2)
+    except flags.CantOpenFlagFileError as error:
+        cause = error.__context__
+        _fail(f'{_flagfile()} cannot be read: {why_unread(cause) if cause else error}.', 2)
     except flags.Error as error:
         _fail(_parse_error(str(error)), 2)
     if rest and not arguments:
         _fail(f'Unexpected argument {rest[0]!r}; all arguments are flags, see --help.', 2)
     if arguments and not rest and not arguments.startswith('['):
         _fail(f'{arguments} is missing, see --help.', 2)
+    _check_values(flag_values)
     _expand_home(flag_values)
     try:
         status = main(rest) if arguments else main()
@@ -121,6 +129,25 @@ def _parse_error(words: str) -> str:
     if ": ('Non-boolean" in words:
         return f'{words.partition(": (")[0]} is neither true nor false.'
     return f'{words}; --help lists the flags.'
+
+
+def _flagfile() -> str:
+    """Returns the --flagfile as it was given."""
+    given = [argument for argument in sys.argv[1:] if argument.lstrip('-').startswith('flagfile')]
+    return given[-1] if given and '=' in given[-1] else '--flagfile'
+
+
+def _check_values(flag_values: Any) -> None:
+    """Ends the command at a number that none can be computed with, and at a flag that would get lost.
+
+    Of a flag that is given twice the last counts, as everywhere; where values add up, that is no one's wish.
+    """
+    for name in flag_values:
+        flag = flag_values[name]
+        if isinstance(flag.value, float) and not math.isfinite(flag.value):
+            _fail(f'--{name}={flag.value} is no finite number.', 2)
+        if flag.present > 1 and (name in _ADDING or isinstance(flag.value, list)):
+            _fail(f'--{name} is given {flag.present} times: give it once, with commas between the values.', 2)
 
 
 def _expand_home(flag_values: Any) -> None:

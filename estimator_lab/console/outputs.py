@@ -7,8 +7,8 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -21,6 +21,11 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What a disk says that is full, or full for this user or this file."""
 
 _FORMULA = re.compile(r'\s*[=+\-@\uff1d\uff0b\uff0d\uff20]')  # the last four as wide as a Chinese character
+# What a model_dir has to hold; reports, tables and pictures that lie there may be written anew.
+_OF_A_MODEL = re.compile(
+    r'checkpoint|experiment\.json|graph\.pbtxt|.*ckpt.*|.*tfevents.*|tokens\.txt'
+    r'|(principal_components|style)\.npz'
+)
 _NUMBER = re.compile(r'[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?', re.ASCII)
 
 
@@ -36,7 +41,47 @@ def writing(flag: str, path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         kind = LabError if error.errno in NO_ROOM else FlagError
-        raise kind(f'--{flag}={path} cannot be written: {error.strerror or error}.') from error
+        raise kind(f'--{flag}={path} cannot be written: {why_refused(path, error)}.') from error
+
+
+@contextmanager
+def made_folder(flag: str, folder: Path) -> Iterator[None]:
+    """Makes a folder for results before the work, so that it is not in vain.
+
+    A block that ends early, and has written nothing there, leaves no folder that was not there before.
+
+    Raises:
+      FlagError: it can't be made.
+      LabError: it could, if there were room on the disk.
+    """
+    new = [part for part in (folder, *folder.parents) if not part.exists()]
+    with writing(flag, folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # it holds something
+            for part in new:
+                part.rmdir()
+        raise
+
+
+def why_refused(path: Path, error: OSError) -> str:
+    """Returns why a file or folder can't be written, as the end of a sentence.
+
+    Args:
+      path: of it.
+      error: what the system says.
+    """
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        file = next((part for part in (path, *path.parents) if part.is_file()), None)
+        if file:
+            return f'{file} is a file, not a folder'
+    if isinstance(error, FileExistsError) and path.is_symlink():
+        return 'it is a link that leads nowhere'
+    if isinstance(error, FileNotFoundError) and not path.parent.is_dir():
+        return f'its folder {path.parent} is not there'
+    return error.strerror or str(error)
 
 
 @contextmanager
@@ -74,19 +119,60 @@ def written_whole(flag: str, path: Path, keeps_part: bool = True) -> Iterator[Pa
         raise
 
 
-def check_no_input(flag: str, path: Path, inputs: Iterable[str]) -> None:
-    """Makes sure that results don't take the place of what they are made from.
+def check_outputs(
+    outputs: Mapping[str, str | None],
+    inputs: Iterable[str],
+    model_dir: Path | None = None,
+    is_example: Callable[[str], bool] = lambda name: True,
+    replaced: Sequence[str] = (),
+) -> None:
+    """Makes sure that results don't take the place of what they are made from, nor of each other.
+
+    Args:
+      outputs: the path of each file by the flag that names it; none or '' for one that is not wanted.
+      inputs: names of files and folders that are read.
+      model_dir: of the model; its own files are no place either.
+      is_example: whether a file of a name that lies in such a folder is read.
+      replaced: suffixes of the files that are written anew where they are there already; () for any.
 
     Raises:
-      FlagError: they would.
+      FlagError: they would; or a file is there that is no such result.
     """
-    for name in inputs:
-        try:
-            is_same = path.samefile(name)
-        except (OSError, ValueError):
+    inputs, taken = list(inputs), dict[str, str]()
+    for flag, name in outputs.items():
+        if not name:
             continue
-        if is_same:
-            raise FlagError(f'--{flag}={path} is {name!r}, which is read: name another file for the results.')
+        place = os.path.realpath(name)
+        if other := taken.get(place):
+            raise FlagError(f'--{flag}={name} is the file of --{other} as well: name two.')
+        taken[place] = flag
+        path = Path(name)
+        if read := next((given for given in inputs if _reads(given, path, place, is_example)), None):
+            raise FlagError(f'--{flag}={name} is {_named(read, path)}, which is read: name another.')
+        if model_dir and _OF_A_MODEL.fullmatch(path.name) and path.exists():
+            home = os.path.realpath(model_dir)
+            if os.path.commonpath([home, place]) == home:
+                raise FlagError(f'--{flag}={name} is a file of the model: name another one for the results.')
+        if replaced and path.is_file() and path.suffix.lower() not in replaced:
+            raise FlagError(
+                f'--{flag}={name} is there already, and what is written anew ends in '
+                f'{" or ".join(filter(None, replaced))}: name another file.'
+            )
+
+
+def _reads(given: str, path: Path, place: str, is_example: Callable[[str], bool]) -> bool:
+    """Whether an input is a file, or a folder with it."""
+    try:
+        if path.samefile(given):
+            return True
+        home = os.path.realpath(given) if Path(given).is_dir() else None
+        return home is not None and os.path.commonpath([home, place]) == home and is_example(path.name)
+    except (OSError, ValueError):  # one of them is not there
+        return False
+
+
+def _named(given: str, path: Path) -> str:
+    return f'in the folder {given!r}' if Path(given).is_dir() and not path.is_dir() else repr(given)
 
 
 def check_suffix(flag: str, path: Path, suffixes: Sequence[str]) -> None:

@@ -138,6 +138,13 @@ def fitted(line: str, columns: int) -> str:
     return line[: max(columns - 1, 0)]
 
 
+def open_closed_streams() -> None:
+    """Puts one that takes anything in the place of a standard stream that a shell has closed, as by `>&-`."""
+    for name in ('stdout', 'stderr'):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, 'w', encoding='utf-8'))  # noqa: PTH123, SIM115 - to the end
+
+
 def say(line: str) -> None:
     """Prints a line; on a terminal, a progress bar may stand where it goes."""
     line = printable(line)

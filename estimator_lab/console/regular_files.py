@@ -25,7 +25,7 @@ def open_regular(path: Path, follow_links: bool = True) -> Iterator[BinaryIO]:
     try:
         descriptor = os.open(path, flags)
     except OSError as error:
-        if error.errno == errno.ELOOP:
+        if error.errno == errno.ELOOP and not follow_links:
             raise ValueError('it is a link') from error
         raise
     try:
@@ -49,3 +49,12 @@ def read_regular(path: Path, most_bytes: int) -> bytes:
         if size > most_bytes:
             raise ValueError(f'it has {size:,} bytes, {most_bytes:,} are allowed')
         return file.read(size)
+
+
+def why_unread(error: BaseException) -> str:
+    """Returns what an error says of a file that can't be read, as the end of a sentence.
+
+    The number and the name that Python puts around the system's words are left out.
+    """
+    reason = error.strerror if isinstance(error, OSError) else ''
+    return ' '.join((reason or str(error)).split()).rstrip('.')

@@ -1,5 +1,6 @@
 """TensorFlow's errors in one sentence."""
 
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -8,16 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from estimator_lab.console.outputs import NO_ROOM
-from estimator_lab.errors import LabError
+from estimator_lab.errors import DataError, LabError
 from estimator_lab.tf1 import tf
 
-_NO_REASON = 'Graph execution error'  # the first line of some errors, with the reason below it
-_NO_NUMBER = (
-    'The loss is no number any more, and training ends; the checkpoints before stand. Go on with a smaller '
-    '--hparams=learning_rate=...'
+# The lines that come before and behind the reason: where the graph was made, and what has failed in general.
+_NO_REASON = re.compile(
+    r'\s*($|Graph execution error|Detected at node|File "|Node: |\[\[|.*Original error:$)'
 )
+# What a summary of weights says first, where these are no numbers any more.
+_NO_NUMBERS = re.compile(r'\b(Nan|Infinity|Inf) in summary histogram')
+_NO_LOSS = 'The loss is no number any more, and training ends.'
+_DIVERGED = 'Model diverged with loss = NaN'  # which a hook logs before it says so by an error
 # The end of the names that files have while they are written.
 _UNFINISHED = re.compile(r'(?:_temp/part\S*|\.tempstate\d+|\.tmp\w+)$')
+# Of a checkpoint whose tensors have other bytes than were saved.
+_DAMAGED = re.compile(r'TensorBundle at (.+?) shard \d+ .*?: Checksum does not match')
 # How TensorFlow quotes the text of a tf.Assert.
 _ASSERTED = re.compile(r'assertion failed: \[(.+?)\]')
 _FULL = re.compile(
@@ -27,14 +33,18 @@ _FULL = re.compile(
 
 @contextmanager
 def tensorflow_errors_as_sentences(
-    check: Callable[[], None] = lambda: None, folder: Path | None = None
+    check: Callable[[], None] = lambda: None,
+    folder: Path | None = None,
+    no_number: Callable[[], str] = lambda: 'Give a smaller --hparams=learning_rate=...',
 ) -> Iterator[None]:
     """Turns what TensorFlow raises while the block runs into a LabError of its first telling line.
 
     Args:
       check: called before, but for a full disk; what it raises instead tells more.
       folder: in which the block writes files; named where a full disk names none.
+      no_number: returns what to do where a loss is no number any more.
     """
+    tf.get_logger().addFilter(_says_more)
     try:
         yield
     except tf.errors.OpError as error:
@@ -42,20 +52,29 @@ def tensorflow_errors_as_sentences(
             path = _UNFINISHED.sub('', full[1].strip())
             raise LabError(f'{path} cannot be written: {full[2]}.') from error
         check()
+        if _NO_NUMBERS.search(str(error.message)):
+            raise LabError(f'{_NO_LOSS} {no_number()}') from error
+        if damaged := _DAMAGED.search(str(error.message)):
+            raise DataError(
+                f'The checkpoint {damaged[1]} is damaged, its bytes do not have their checksum: name another '
+                "folder, or an older checkpoint in the folder's file 'checkpoint'."
+            ) from error
         raise LabError(f'TensorFlow stopped ({type(error).__name__}): {reason_of(error)}') from error
     except tf.train.NanLossDuringTrainingError as error:
         check()
-        raise LabError(_NO_NUMBER) from error
+        raise LabError(f'{_NO_LOSS} {no_number()}') from error
     except OSError as error:
         if error.errno not in NO_ROOM or not (error.filename or folder):
             raise
         raise LabError(f'{error.filename or folder} cannot be written: {error.strerror}.') from error
+    finally:
+        tf.get_logger().removeFilter(_says_more)
 
 
 def reason_of(error: Any) -> str:
     """Returns the telling line of one of TensorFlow's errors."""
-    lines = str(error.message).strip().splitlines() or ['it gave no reason']
-    line = next((line.strip() for line in lines if not line.startswith(_NO_REASON)), lines[0])
+    lines = str(error.message).strip().splitlines()
+    line = next((line.strip() for line in lines if not _NO_REASON.match(line)), 'it gave no reason')
     asserted = _ASSERTED.search(line)
     return asserted[1] if asserted else line
 
@@ -66,3 +85,8 @@ def no_room_by(error: Any) -> str:
         return f'{error.strerror}' if error.errno in NO_ROOM else ''
     full = _FULL.search(str(error.message))
     return full[2] if full else ''
+
+
+def _says_more(record: logging.LogRecord) -> bool:
+    """Whether a line of TensorFlow's log says what no sentence of ours does."""
+    return not record.getMessage().startswith(_DIVERGED)

@@ -4,7 +4,9 @@ A model's parameter class holds two kinds of fields: hyper-parameters, made by `
 set, and plain fields, which the data decides (the image's shape, the vocabulary).
 """
 
+import contextlib
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -79,6 +81,8 @@ def parse_hparams(params_class: type, text: str) -> dict[str, Any]:
             raise FlagError(f'--hparams takes name=value,name=value, not {part!r}.')
         if name not in fields:
             raise FlagError(_unknown(name, fields))
+        if name in values:
+            raise FlagError(f'Hyper-parameter {name} is given twice in --hparams: give it once.')
         values[name] = _typed(name, value, type(fields[name].default))
     return values
 
@@ -121,8 +125,8 @@ def _typed(name: str, text: str, kind: type) -> Any:
         if text.lower() in choices:
             return choices[text.lower()]
     else:
-        try:
-            return kind(text)
-        except ValueError:
-            pass
+        with contextlib.suppress(ValueError):
+            value = kind(text)
+            if kind is not float or math.isfinite(value):
+                return value
     raise FlagError(f'Hyper-parameter {name} takes a value of type {kind.__name__}, not {text!r}.')

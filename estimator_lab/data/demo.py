@@ -1,5 +1,6 @@
 """``python -m estimator_lab.data.demo``: writes a built-in data set where a user wants it."""
 
+import contextlib
 import shutil
 import tarfile
 from collections.abc import Callable
@@ -9,11 +10,12 @@ from typing import IO
 from absl import flags
 
 from estimator_lab.console import command
+from estimator_lab.console.outputs import why_refused
 from estimator_lab.console.progress import say
 from estimator_lab.data.cache import partial_name, publish
 from estimator_lab.data.demo_sets import listops, mnist
 from estimator_lab.data.demo_sets.archives import cached_demo
-from estimator_lab.errors import DataError
+from estimator_lab.errors import DataError, FlagError
 
 FLAGS = flags.FlagValues()
 
@@ -26,7 +28,7 @@ def _write_faces(folder: Path) -> tuple[Path, Path]:
             _copy(path, folder / path.name)
         _write_singles(paths.test, folder)
     except OSError as error:
-        raise DataError(f'{folder} cannot be written: {error.strerror}.') from error
+        raise DataError(f'{folder} cannot be written: {why_refused(folder, error)}.') from error
     return folder / paths.train.name, folder / paths.test.name
 
 
@@ -59,9 +61,18 @@ _ARGUMENTS = 'FOLDER'
 
 def main(folders: list[str]) -> int:
     """Runs the command; returns its exit status."""
-    for folder in map(Path, folders):
+    if len(folders) > 1:
+        raise FlagError(f'One FOLDER at a time, not {folders[1]!r} as well; --set says what to write.')
+    folder = Path(folders[0])
+    is_new = not folder.exists()
+    try:
         train, test = _SETS[FLAGS.set](folder)
-        say(f'{train} and {test}')
+    except BaseException:
+        if is_new:
+            with contextlib.suppress(OSError):  # it holds something, or is not there
+                folder.rmdir()
+        raise
+    say(f'{train} and {test}')
     return 0
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from absl import flags
 
 from estimator_lab.console import command
-from estimator_lab.console.progress import Progress, say
+from estimator_lab.console.progress import Progress, say, warn
 from estimator_lab.errors import FlagError
 
 FLAGS = flags.FlagValues()
@@ -81,7 +81,7 @@ def main(arguments: list[str]) -> int:
         max_bad_fraction=FLAGS.max_bad_fraction,
         use_damaged=FLAGS.use_damaged,
     )
-    out, archives = Path(FLAGS.out), expand_archives(arguments)
+    out, archives = Path(FLAGS.out), expand_archives(arguments, warn)
     kind = kind_of(archives[0])
     if FLAGS.image_size and 'image_size' not in kind.settings:
         raise FlagError(f'--image_size is for images, but {archives[0]!r} holds {kind.noun}.')

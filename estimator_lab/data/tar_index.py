@@ -21,7 +21,7 @@ is in it."""
 
 
 def _index_all(patterns: list[str]) -> int:
-    for archive in expand_archives(patterns):
+    for archive in expand_archives(patterns, say):
         progress, kind = Progress(f'Indexing {archive}'), kind_of(archive)
         if is_folder(archive):
             found = open_folder(archive, progress, say, kind.wanted)
@@ -55,7 +55,9 @@ def _write(index: Index, place: Path) -> None:
     try:
         index.write(place)
     except OSError as error:
-        raise DataError(f'{place} cannot be written: {error.strerror or error}.') from error
+        raise DataError(
+            f'{place} cannot be written: {error.strerror or error}; set XDG_CACHE_HOME to another folder.'
+        ) from error
 
 
 def _describe(index: Index, noun: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from google.protobuf import text_format
 
 from estimator_lab.console.json_input import shown
-from estimator_lab.console.regular_files import read_regular
+from estimator_lab.console.regular_files import read_regular, why_unread
 from estimator_lab.errors import DataError
 from estimator_lab.tf1 import tf
 
@@ -54,7 +54,7 @@ def check_confined(model_dir: Path, flag: str = '--model_dir') -> None:
         except FileNotFoundError:
             continue
         except (OSError, ValueError, text_format.ParseError) as error:
-            text = ''.join(letter if letter.isprintable() else '?' for letter in str(error))
+            text = ''.join(letter if letter.isprintable() else '?' for letter in why_unread(error))
             reason = text[:_LONGEST_REASON].rstrip('.')
             raise DataError(
                 f"{folder / _STATE}, the list of the folder's checkpoints, cannot be used: {reason}."

@@ -13,8 +13,8 @@ from estimator_lab.core import keys
 from estimator_lab.core.metrics.confusion import Confusion
 from estimator_lab.core.worst import WorstExamples
 from estimator_lab.data.kind import Reader
-from estimator_lab.data.order.order import Order
 from estimator_lab.data.pipeline.input_fns import archive_input_fn
+from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import DataError
 from estimator_lab.feature_keys import IMAGE, KEY
@@ -84,7 +84,7 @@ class Evaluation:
 
 
 def evaluate(
-    trained: Trained, images: Order, settings: EvaluationSettings, report: InputReport
+    trained: Trained, images: ExampleInput, settings: EvaluationSettings, report: InputReport
 ) -> Evaluation:
     """Evaluates a model in one pass over the images, with flat memory however many there are.
 
@@ -117,6 +117,8 @@ def evaluate(
             )
         found = estimator.evaluate(input_fn, settings.steps, checkpoint_path=trained.checkpoint)
     report.raise_error()
+    if not report.seen:
+        raise DataError(f'--data={",".join(images.paths)}: no {report.wanted.name} was found.')
     metrics = {name: float(value) for name, value in found.items() if name != tf.GraphKeys.GLOBAL_STEP}
     return observer.evaluation(metrics, report)
 
@@ -186,7 +188,7 @@ class _Observer:
         if self._confusion is not None and not self._confusion.images:
             shown = ', '.join(self._labels[:3])
             raise DataError(
-                f'None of the {self._images:,} {noun} has a label that the model knows (such as {shown}): '
+                f'None of {self._images:,} {noun} has a label that the model knows (such as {shown}): '
                 'the label is the folder in which one lies, or stands in --labels=FILE.'
             )
         return Evaluation(metrics, self._images, report.bad, self._confusion, self._worst.ranked())

@@ -20,7 +20,7 @@ def worth_showing(metrics: Mapping[str, float]) -> list[tuple[str, float]]:
     )
 
 
-def images_text(metrics: Mapping[str, float], total: int, noun: str = 'images') -> str:
+def images_text(metrics: Mapping[str, float], total: int, noun: str) -> str:
     """Returns over how many images metrics were taken: '400 images', '64 of 400 images'.
 
     Left out are those behind the batches of --eval_steps, with unknown labels, or that can't be decoded.

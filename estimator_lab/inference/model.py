@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,9 +27,11 @@ from estimator_lab.inference.confinement import check_confined
 from estimator_lab.inference.record import Record, read_record
 from estimator_lab.models.registry import Model, find_model
 from estimator_lab.tf1 import tf
-from estimator_lab.weights.checkpoint import check_size
+from estimator_lab.weights.checkpoint import check_size, index_of
 
 _TF_CONFIG = 'TF_CONFIG'
+_CHECKPOINT = 'model.ckpt-'
+_INDEX = re.compile(rf'{re.escape(_CHECKPOINT)}[0-9]{{1,18}}\.index')
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,7 @@ def open_trained(model_dir: Path, flag: str = '--model_dir') -> Trained:
         ) from error
     checkpoint = tf.train.latest_checkpoint(str(model_dir))
     if not checkpoint:
-        raise DataError(f'{flag}={model_dir} holds no checkpoint yet: train it first.')
+        raise DataError(f'{flag}={model_dir} {_why_no_checkpoint(model_dir)}.')
     shape = ImageShape(*record.image_shape)
     trained = Trained(model_dir, record, model, module, params, shape, checkpoint, step_of(checkpoint))
     _check_network(trained)
@@ -162,6 +165,8 @@ def without_cluster() -> Iterator[None]:
 def _why_no_model(model_dir: Path) -> str:
     if model_dir.is_file():
         return 'is a file: name the folder that a model was trained in'
+    if index_of(model_dir).is_file():
+        return f'is a checkpoint: name its folder, {model_dir.parent}'
     if not model_dir.is_dir():
         return 'is no folder'
     inner = sorted(model_dir.glob('*/experiment.json'), key=lambda path: path.stat().st_mtime, reverse=True)
@@ -175,6 +180,27 @@ def _why_no_model(model_dir: Path) -> str:
             f'is still being pre-trained: train on, or name the folder of a phase in it, such as {phases[-1]}'
         )
     return 'holds no experiment.json, so that no model was trained in it'
+
+
+def _why_no_checkpoint(model_dir: Path) -> str:
+    if unlisted := unlisted_checkpoint(model_dir):
+        return (
+            f"holds {unlisted}, but no file 'checkpoint', by which it would be found: write the line "
+            f'model_checkpoint_path: "{unlisted}" into such a file'
+        )
+    return 'holds no checkpoint yet: train it first'
+
+
+def unlisted_checkpoint(model_dir: Path) -> str:
+    """Returns the name of the last checkpoint in a folder that has no list of them, '' for none."""
+    if (model_dir / 'checkpoint').exists():
+        return ''
+    found = [int(path.name[len(_CHECKPOINT) : -len('.index')]) for path in _indexes(model_dir)]
+    return f'{_CHECKPOINT}{max(found)}' if found else ''
+
+
+def _indexes(model_dir: Path) -> list[Path]:
+    return [path for path in model_dir.glob(f'{_CHECKPOINT}*.index') if _INDEX.fullmatch(path.name)]
 
 
 def _is_phase(folder: Path) -> bool:
@@ -216,7 +242,9 @@ def _check_network(trained: Trained) -> None:
         for name, shape in shapes_of_variables(
             trained.module, trained.estimator_params, trained.reader
         ).items():
-            if found.get(name, shape) != shape:
+            if name not in found:
+                raise ValueError(f'{name} is there by the one, and not by the other')
+            if found[name] != shape:
                 raise ValueError(f'{name} is {shape} by the one and {found[name]} by the other')
     except (tf.errors.OpError, ValueError, OverflowError) as error:
         first_line = str(error).strip().partition('\n')[0]

@@ -122,7 +122,7 @@ class Table:
     def columns(self, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Returns the columns by name, each [n]."""
         scalars = {name: array for name, array in values.items() if array.ndim == 1}
-        if not self._classifies(values):
+        if not self.classifies(values):
             return scalars
         for name in (keys.CLASSES, keys.LABELS):
             scalars.pop(name, None)
@@ -130,10 +130,11 @@ class Table:
 
     def left_out(self, values: Mapping[str, np.ndarray]) -> list[str]:
         """Returns the names of predictions that no row can hold."""
-        shown = {keys.PROBABILITIES} if self._classifies(values) else set()
+        shown = {keys.PROBABILITIES} if self.classifies(values) else set()
         return [name for name, array in values.items() if array.ndim > 1 and name not in shown]
 
-    def _classifies(self, values: Mapping[str, np.ndarray]) -> bool:
+    def classifies(self, values: Mapping[str, np.ndarray]) -> bool:
+        """Whether the predictions are probabilities of the model's labels."""
         probabilities = values.get(keys.PROBABILITIES)
         return probabilities is not None and probabilities.shape[1:] == (len(self.trained.record.vocabulary),)
 

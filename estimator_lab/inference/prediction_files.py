@@ -1,5 +1,6 @@
 """Where predictions go: rows to CSV or JSON lines, vectors to NumPy's files, pictures to PNG."""
 
+import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -61,6 +62,7 @@ class PredictionFiles:
         self._bytes = 0
         self._files = 0
         self._images = 0
+        self._is_new = not folder.exists()
         with writing('files', folder):
             folder.mkdir(parents=True, exist_ok=True)
             filled = any(folder.iterdir())
@@ -92,6 +94,12 @@ class PredictionFiles:
             np.savez(path, **{KEY: np.array(self._keys), **arrays})
         self._files += 1
         self._keys, self._waiting, self._bytes = [], {}, 0
+
+    def leave_no_empty_folder(self) -> None:
+        """Removes the folder if it was made here and nothing came into it."""
+        if self._is_new:
+            with contextlib.suppress(OSError):  # it holds something
+                self._folder.rmdir()
 
     def _add_vectors(self, keys: Sequence[str], vectors: Mapping[str, np.ndarray]) -> None:
         if not vectors:

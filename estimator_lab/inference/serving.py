@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from estimator_lab.console.outputs import why_refused
 from estimator_lab.console.tensorflow_errors import no_room_by, reason_of
 from estimator_lab.core import keys
 from estimator_lab.data.images.graph_decode import decode_batch, decode_in_own_size
@@ -156,7 +157,7 @@ def export_saved_model(trained: Trained, folder: Path) -> Path:
             shutil.rmtree(unfinished, ignore_errors=True)
         if full := no_room_by(error):
             raise LabError(f'--out={folder} cannot be written: {full}.') from error
-        reason = error if isinstance(error, OSError) else reason_of(error)
+        reason = why_refused(folder, error) if isinstance(error, OSError) else reason_of(error)
         raise FlagError(f'--out={folder} cannot be written: {reason}.') from error
     return Path(path.decode())
 

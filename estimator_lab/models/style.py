@@ -128,7 +128,10 @@ def check(params: Params) -> None:
         raise FlagError(
             f'--image_size={min(params.image_shape[:2])} is too small: give {_SMALLEST_SIDE} or more.'
         )
-    shares_of(params.mix, params.styles)
+    try:
+        shares_of(params.mix, params.styles)
+    except FlagError as error:
+        raise FlagError(f'--hparams=mix={params.mix}: {error}') from error
 
 
 def shares_of(mix: str, styles: Sequence[str]) -> tuple[float, ...]:

@@ -205,7 +205,8 @@ def report(found: list[Finding], files: int) -> str:
     by_rule: dict[Rule, list[Finding]] = {}
     for finding in found:
         by_rule.setdefault(finding.rule, []).append(finding)
-    lines = [f'{_count(len(found), "place")} in {_count(files, "file")} will not run as they are:']
+    as_is = 'it is' if len(found) == 1 else 'they are'
+    lines = [f'{_count(len(found), "place")} in {_count(files, "file")} will not run as {as_is}:']
     for rule, places in sorted(by_rule.items(), key=lambda item: (-len(item[1]), item[0].reason)):
         lines += ['', f'{len(places)} x {rule.reason}', f'  {rule.remedy}.']
         lines += [f'    {place.file}:{place.line}  {place.text}' for place in places[:SHOWN]]

@@ -39,7 +39,8 @@ _WATCHER = 'read -r well || cat <&2'
 
 @contextlib.contextmanager
 def _stderr_set_aside() -> Iterator[None]:
-    """Holds back what native code writes to file descriptor 2; an exception or abort shows it after all.
+    """Holds back what native code writes to file descriptor 2; an exception or abort shows it after all,
+    but for Ctrl-C, which is nobody's fault.
 
     TensorFlow 2.21 logs before its log levels are read, so that no variable can hush those lines. Where
     nothing can be held back, as there is no place for it or no standard error, nothing is.
@@ -57,8 +58,8 @@ def _stderr_set_aside() -> Iterator[None]:
             all_is_well = stack.enter_context(_watched(reading, screen))
         try:
             yield
-        except BaseException:
-            if held_back:
+        except BaseException as error:
+            if held_back and not isinstance(error, KeyboardInterrupt):
                 os.write(screen, os.pread(reading, os.fstat(reading).st_size, 0))
             raise
         finally:

@@ -13,6 +13,7 @@ from estimator_lab.core.train_step import optimizer_vectors
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.importing import is_imported
 from estimator_lab.inference.memory import check_training, measure
+from estimator_lab.inference.model import unlisted_checkpoint
 from estimator_lab.inference.record import check_same
 from estimator_lab.tf1 import tf
 from estimator_lab.training.distribution import read_role
@@ -24,6 +25,7 @@ from estimator_lab.training.plans import Plan, plan_phases
 from estimator_lab.training.run import open_run
 from estimator_lab.training.settings import Settings
 from estimator_lab.training.warm_start import WarmStart, open_warm_start
+from estimator_lab.weights.checkpoint import all_finite
 
 Say = Callable[[str], None]
 _SMALL_BATCH = 2**23  # numbers
@@ -87,6 +89,8 @@ class Experiment:
         if self.role.trains:
             self._check_changes(plans)
         self.warm_start = _open_warm_start(plans)
+        if self.role.is_chief:
+            self._say_what_is_not_begun_from()
         beginning = self.warm_start.settings if self.warm_start else None
         self.trainers = [PhaseTrainer(plan, self.role, strategy, say, beginning) for plan in plans]
 
@@ -150,13 +154,27 @@ class Experiment:
             if self.role.is_chief and plan.resumption.changes:
                 self._say(str(plan.resumption))
 
+    def _say_what_is_not_begun_from(self) -> None:
+        """Says which weights are there, or were named, and are not taken."""
+        settings = self.run.settings
+        if settings.warm_start and not self.warm_start:
+            self._say(
+                f'--warm_start={settings.warm_start} is for a run that begins: {settings.model_dir} goes on '
+                'from its own checkpoint.'
+            )
+        if unlisted := unlisted_checkpoint(settings.model_dir):
+            self._say(
+                f"{settings.model_dir} holds {unlisted}, but no file 'checkpoint', by which it would be "
+                'found: training begins anew.'
+            )
+
     def _train(self) -> Result:
         switch = StopSwitch()
         metrics: Mapping[str, float] = {}
         try:
             # The other workers of a cluster may have stopped a moment before this one: hence the check.
             folder = self.run.settings.model_dir
-            with switch.listening(), tensorflow_errors_as_sentences(switch.check, folder):
+            with switch.listening(), tensorflow_errors_as_sentences(switch.check, folder, self._begin_anew):
                 for trainer in self.trainers[self.trainers.index(self.trainer) :]:
                     self._say_phase(trainer)
                     metrics = trainer.train(switch)
@@ -175,6 +193,16 @@ class Experiment:
             interrupted=switch.on,
             bad_images=sum(trainer.bad_images for trainer in self.trainers),
         )
+
+    def _begin_anew(self) -> str:
+        """Returns what to do behind a loss that is no number: a checkpoint may hold such weights already."""
+        rate = 'a smaller --hparams=learning_rate=...'
+        if not self.saved_step():  # then nothing stays of this start
+            return f'Give {rate}'
+        checkpoint = self._newest_checkpoint()
+        if all_finite(checkpoint):
+            return f'{checkpoint} stands: go on from it with {rate}'
+        return f'Begin anew with {rate}, and another --model_dir.'
 
     def _newest_checkpoint(self) -> str:
         """Returns the path of the last phase's that has one, '' where none has."""

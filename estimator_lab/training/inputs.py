@@ -21,6 +21,8 @@ from estimator_lab.models.registry import Model
 from estimator_lab.training.settings import Settings
 
 _LABELS_NAMED = 3
+_LABELS_OF_FILES = 'Labels are the folders of images, .cls files beside them, or a table (--labels).'
+_LABELS_OF_LINES = "A tree's label stands at its root, or before it in its line, with a tab between them."
 _MOST_EVALUATED = 20_000  # of the training data, where nobody gave other data or a number
 
 
@@ -152,6 +154,11 @@ def open_inputs(
     given = _open(settings.data, settings, wanted, say)
     if settings.eval_data:
         evaluation = _open(settings.eval_data, settings, wanted, say)
+        if evaluation.total is None:
+            raise FlagError(
+                f'--eval_data={",".join(settings.eval_data)} passes by only once, but each evaluation '
+                'reads it: name a file or a folder.'
+            )
     elif given.total is None:
         raise FlagError(f'{_once(settings)}: give other {kind.noun} as --eval_data.')
     else:
@@ -160,7 +167,7 @@ def open_inputs(
     for purpose, archives in (('train', train), ('evaluate', evaluation)):
         if archives.total == 0:
             raise DataError(f'--split={settings.split} leaves no {kind.name} to {purpose} on.')
-    unseen = bool(settings.eval_data or settings.split)
+    unseen = bool(settings.split) or (bool(settings.eval_data) and _are_others(evaluation, train, say))
     if not model.labelled:
         return Inputs(train, evaluation, _labels_there_are(settings, train), unseen)
     given.check_labels()
@@ -172,6 +179,15 @@ def open_inputs(
         _open(settings.unlabelled_data, settings, kind.wanted, say) if settings.unlabelled_data else None
     )
     return Inputs(train, evaluation, vocabulary, unseen, unlabelled)
+
+
+def _are_others(evaluation: Archives, train: Archives, say: Say) -> bool:
+    """Whether evaluation data is other data than that of training; says what is not."""
+    known = {source.fingerprint for source in train.sources if train.indexes}
+    same = [source.name for source in evaluation.sources if source.fingerprint in known]
+    if same:
+        say(f'--eval_data has {", ".join(same[:_LABELS_NAMED])} in common with --data: no unseen examples.')
+    return len(same) < len(evaluation.sources)
 
 
 def open_pretraining(settings: Settings, inputs: Inputs, say: Say) -> Inputs:
@@ -243,7 +259,7 @@ def _parse_split(text: str) -> tuple[Part, Part]:
         shares = []
     if len(shares) == 1:
         shares.append(1 - shares[0])
-    if len(shares) != 2 or min(shares) <= 0 or sum(shares) > 1 + 1e-9:
+    if len(shares) != 2 or not all(share > 0 for share in shares) or sum(shares) > 1 + 1e-9:
         raise FlagError(
             f'--split={text} is not understood: it takes the shares of images to train and to evaluate on, '
             'such as 0.9,0.1, each above 0, together at most 1.'
@@ -264,7 +280,7 @@ def _vocabulary(settings: Settings, train: Archives, known_labels: Sequence[str]
         if len(train.labels) == 1:
             raise DataError(
                 f'--data={",".join(settings.data)} has one class only, {train.labels[0]!r}: a classifier '
-                'needs two. Labels are the folders of images, .cls files beside them, or a table (--labels).'
+                f'needs two. {_LABELS_OF_LINES if train.wanted.name_of_line else _LABELS_OF_FILES}'
             )
         return Vocabulary(train.labels)
     if known_labels:

@@ -34,7 +34,7 @@ class CheckpointFile:
             shapes = self._reader.get_variable_to_shape_map()
             types = self._reader.get_variable_to_dtype_map()
         except tf.errors.OpError as error:
-            raise ValueError(f'it is no checkpoint that can be read ({_first_line(error)})') from error
+            raise ValueError('it is no checkpoint that can be read, and no HDF5') from error
         self.tensors = {name: (tuple(shapes[name]), types[name].name) for name in sorted(shapes)}
 
     def read(self, name: str) -> np.ndarray:
@@ -61,6 +61,17 @@ def check_size(reader: Any, path: Path) -> None:
     found = sum(part.stat().st_size for part in parts)
     if found < needed:
         raise ValueError(f'{found:,} bytes where its tensors need {needed:,}')
+
+
+def all_finite(checkpoint: str) -> bool:
+    """Whether each number in a checkpoint's tensors is finite.
+
+    Args:
+      checkpoint: what the names of its files have in common.
+    """
+    reader = tf.train.load_checkpoint(checkpoint)
+    values = map(reader.get_tensor, reader.get_variable_to_shape_map())
+    return all(np.isfinite(value).all() for value in values if np.issubdtype(value.dtype, np.floating))
 
 
 def index_of(path: Path) -> Path:

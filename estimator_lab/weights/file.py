@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from estimator_lab.console.regular_files import open_regular
+from estimator_lab.console.regular_files import open_regular, why_unread
 from estimator_lab.errors import DataError
 from estimator_lab.weights import checkpoint, hdf5
 
@@ -49,7 +49,7 @@ def open_weight_file(path: Path, flag: str = '') -> Iterator[WeightFile]:
         with contextlib.ExitStack() as stack:
             yield _opened(path, stack)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
-        reason = str(error).strip().partition('\n')[0].rstrip('.') or type(error).__name__
+        reason = why_unread(error).partition('\n')[0] or type(error).__name__
         named = f'{flag}={path}' if flag else str(path)
         raise DataError(f'{named} cannot be used as a file of weights: {reason}.') from error
 

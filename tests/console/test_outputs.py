@@ -1,13 +1,15 @@
 """Results are written beside and renamed, and take the place of nothing that is read."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 from absl import flags
 
 from estimator_lab.console import command
-from estimator_lab.console.outputs import check_no_input, written_whole
+from estimator_lab.console.outputs import check_outputs, made_folder, writing, written_whole
+from estimator_lab.console.progress import say
 from estimator_lab.data.cache import publish
 from estimator_lab.errors import DataError, FlagError
 
@@ -47,18 +49,97 @@ def test_devices_and_folders(tmp_path):
     with pytest.raises(FlagError, match='is a folder: name a file in it'), written_whole('out', tmp_path):
         pass
     gone = tmp_path / 'none' / 'x'
-    with pytest.raises(FlagError, match='cannot be written'), written_whole('out', gone) as partial:
+    with (
+        pytest.raises(FlagError, match=f'its folder {gone.parent} is not there'),
+        written_whole('out', gone) as partial,
+    ):
         partial.write_text('x')
+
+
+def test_a_file_in_the_place_of_a_folder(tmp_path):
+    (tmp_path / 'file').touch()
+    for folder in (tmp_path / 'file', tmp_path / 'file' / 'inner'):
+        why = f'{folder} cannot be written: .*/file is a file, not a folder'
+        with pytest.raises(FlagError, match=why), writing('out', folder):
+            folder.mkdir(parents=True, exist_ok=True)
+
+
+def test_a_folder_that_stays_empty_is_not_left(tmp_path):
+    for error in (DataError('broken off'), KeyboardInterrupt()):
+        with pytest.raises(type(error)), made_folder('out', tmp_path / 'a' / 'b'):
+            assert (tmp_path / 'a' / 'b').is_dir()
+            raise error
+        assert not list(tmp_path.iterdir())
+    (tmp_path / 'own').mkdir()
+    with pytest.raises(DataError), made_folder('out', tmp_path / 'own'):
+        raise DataError('broken off')
+    with pytest.raises(DataError), made_folder('out', tmp_path / 'half'):
+        (tmp_path / 'half' / 'x').touch()
+        raise DataError('broken off')
+    with made_folder('out', tmp_path / 'done'):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['done', 'half', 'own']
+
+
+def test_a_link_to_itself_in_the_place_of_a_folder(tmp_path):
+    loop = tmp_path / 'loop'
+    loop.symlink_to('loop')
+    with pytest.raises(FlagError, match='it is a link that leads nowhere'), writing('out', loop):
+        loop.mkdir(exist_ok=True)
 
 
 def test_results_are_no_inputs(tmp_path):
     path = tmp_path / 'a.tar'
     path.touch()
     (tmp_path / 'link.tar').symlink_to(path)
-    check_no_input('out', tmp_path / 'b.csv', [str(path), '-', 'none', 'https://example.com/a.tar'])
+    check_outputs(
+        {'out': str(tmp_path / 'b.csv'), 'files': None}, [str(path), '-', 'none', 'https://example.com/a.tar']
+    )
     for name in ('a.tar', 'link.tar'):
         with pytest.raises(FlagError, match=r'--out=\S+ is .*, which is read'):
-            check_no_input('out', tmp_path / name, ['-', str(path)])
+            check_outputs({'out': str(tmp_path / name)}, ['-', str(path)])
+
+
+def test_results_are_no_examples_of_a_folder_that_is_read(tmp_path):
+    (tmp_path / 'inner').mkdir()
+    (tmp_path / 'inner' / '0.jpg').touch()
+
+    def check(name):
+        check_outputs({'out': str(tmp_path / name)}, [str(tmp_path)], is_example=lambda name: '.jpg' in name)
+
+    check('inner/rows.csv')
+    with pytest.raises(FlagError, match=f"--out=.*0.jpg is in the folder '{tmp_path}', which is read"):
+        check('inner/0.jpg')
+
+
+def test_results_are_no_files_of_a_model(tmp_path):
+    for name in (
+        'checkpoint',
+        'experiment.json',
+        'model.ckpt-3.index',
+        'events.out.tfevents.1',
+        'report.html',
+    ):
+        (tmp_path / name).touch()
+    for name in ('checkpoint', 'experiment.json', 'model.ckpt-3.index', 'events.out.tfevents.1'):
+        with pytest.raises(FlagError, match=f'--out=.*{name} is a file of the model: name another'):
+            check_outputs({'out': str(tmp_path / name)}, [], tmp_path)
+    check_outputs({'out': str(tmp_path / 'report.html')}, [], tmp_path)
+    check_outputs({'out': str(tmp_path / 'checkpoint')}, [], tmp_path / 'other')
+
+
+def test_what_is_no_such_result_is_not_written_anew(tmp_path):
+    for name in ('a.tar', 'b.csv'):
+        (tmp_path / name).touch()
+    with pytest.raises(FlagError, match=r'--out=.*a\.tar is there already, .* ends in \.csv: name another'):
+        check_outputs({'out': str(tmp_path / 'a.tar')}, [], replaced=['.csv', ''])
+    for name in ('b.csv', 'new.tar', '.'):
+        check_outputs({'out': str(tmp_path / name)}, [], replaced=['.csv', ''])
+
+
+def test_two_results_have_two_names(tmp_path):
+    with pytest.raises(FlagError, match=r'--zoom=.*/x is the file of --out as well: name two'):
+        check_outputs({'out': str(tmp_path / 'x'), 'zoom': f'{tmp_path}/./x'}, [])
 
 
 def test_a_finished_file_takes_no_others_place(tmp_path):
@@ -82,6 +163,18 @@ def test_a_finished_file_takes_no_others_place(tmp_path):
         (['--nonsense'], 'error: There is no flag --nonsense; --help lists all.'),
         (['--own=3'], 'error: of its own'),
         (['--size=0'], 'error: --size=0: 0 is not a positive integer; --help lists the flags.'),
+        (['--rate=nan'], 'error: --rate=nan is no finite number.'),
+        (['--rate=inf'], 'error: --rate=inf is no finite number.'),
+        (
+            ['--paths=a', '--paths=b'],
+            'error: --paths is given 2 times: give it once, with commas between the values.',
+        ),
+        (
+            ['--hparams=a=1', '--hparams=b=1'],
+            'error: --hparams is given 2 times: give it once, with commas between the values.',
+        ),
+        (['--flagfile=none.txt'], 'error: --flagfile=none.txt cannot be read: No such file or directory.'),
+        (['--flagfile=/'], 'error: --flagfile=/ cannot be read: Is a directory.'),
     ],
 )
 def test_wrong_flags_are_one_sentence(monkeypatch, capsys, arguments, words):
@@ -105,6 +198,22 @@ def test_what_nobody_expected_is_a_sentence(monkeypatch, capsys, error, status, 
     assert capsys.readouterr().err == f'{words}\n'
 
 
+@pytest.mark.parametrize('name', ['stdout', 'stderr'])
+def test_a_stream_that_is_closed_takes_nothing(monkeypatch, name):
+    monkeypatch.setattr(sys, name, None)
+    assert run(monkeypatch, given_flags(), [], lambda: say('done')) == 0
+    monkeypatch.setattr(sys, name, None)
+    assert run(monkeypatch, given_flags(), ['--help'], lambda: 0) == 0
+    monkeypatch.setattr(sys, name, None)
+    assert run(monkeypatch, given_flags(), ['--nonsense'], lambda: 0) == 2
+
+
+def test_the_last_of_a_flag_counts(monkeypatch):
+    values, seen = given_flags(), []
+    assert run(monkeypatch, values, ['--size=2', '--size=3'], lambda: seen.append(values.size)) == 0
+    assert seen == [3]
+
+
 def test_home_is_expanded_in_flags(monkeypatch):
     monkeypatch.setenv('HOME', '/home/anna')
     values, seen = given_flags(), []
@@ -120,6 +229,7 @@ def given_flags():
     flags.DEFINE_bool('fast', False, 'x', flag_values=values)
     flags.DEFINE_string('path', None, 'x', flag_values=values)
     flags.DEFINE_list('paths', [], 'x', flag_values=values)
+    flags.DEFINE_string('hparams', '', 'x', flag_values=values)
     return values
 
 

@@ -38,6 +38,9 @@ def test_values_have_the_type_of_their_default():
         ('units=2.5', 'units takes a value of type int'),
         ('tied=perhaps', 'tied takes a value of type bool'),
         ('rate', '--hparams takes name=value'),
+        ('rate=nan', "rate takes a value of type float, not 'nan'"),
+        ('rate=inf', "rate takes a value of type float, not 'inf'"),
+        ('units=2,rate=1,units=3', 'units is given twice'),
     ],
 )
 def test_what_cannot_be_parsed_is_one_sentence(text, words):

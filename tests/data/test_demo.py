@@ -24,6 +24,21 @@ def test_the_command_writes_both_archives(monkeypatch, tmp_path, capsys):
     (tmp_path / 'file').write_text('')
     assert invoke(demo, str(tmp_path / 'file')) == 1
     assert 'file cannot be written' in capsys.readouterr().err
+    assert invoke(demo, str(tmp_path / 'one'), 'trees') == 2
+    assert "One FOLDER at a time, not 'trees' as well" in capsys.readouterr().err
+    assert not (tmp_path / 'one').exists()
+
+
+def test_what_can_not_be_written_leaves_no_folder(monkeypatch, tmp_path, capsys):
+    def fail(*paths):
+        raise OSError(28, 'No space left on device')
+
+    small = write_demo(tmp_path / 'cache', identities=2, train_per_identity=2, test_per_identity=1)
+    monkeypatch.setattr(demo, 'cached_demo', lambda: small)
+    monkeypatch.setattr(demo, 'publish', fail)
+    assert invoke(demo, str(tmp_path / 'faces')) == 1
+    assert 'faces cannot be written: No space left on device.' in capsys.readouterr().err
+    assert not (tmp_path / 'faces').exists()
 
 
 def test_the_command_writes_trees(monkeypatch, tmp_path):

@@ -69,6 +69,13 @@ def test_a_folder_of_ones_own_passes(copy, tmp_path):
     check_confined(copy)
 
 
+def test_a_list_that_leads_nowhere(copy):
+    (copy / 'checkpoint').unlink()
+    (copy / 'checkpoint').symlink_to('checkpoint')
+    with pytest.raises(DataError, match=r'cannot be used: Too many levels of symbolic links\.$'):
+        check_confined(copy)
+
+
 @pytest.mark.parametrize(
     ('name', 'words'),
     [

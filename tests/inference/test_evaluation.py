@@ -109,13 +109,14 @@ def test_a_folder_of_images_will_do(trained, tmp_path):
 
 def test_images_that_cannot_be_evaluated(trained, archive, tmp_path):
     foreign = write_tar(tmp_path / 'foreign.tar', [('x/1.png', encoded(picture(1)))])
-    with pytest.raises(
-        DataError, match=r'None of the 1 images has a label that the model knows \(such as n0'
-    ):
+    with pytest.raises(DataError, match=r'None of 1 images has a label that the model knows \(such as n0'):
         run(trained, foreign)
     bad = write_tar(tmp_path / 'bad.tar', [('n000001/1.png', b'junk')])
     with pytest.raises(DataError, match=r'No image could be evaluated: 1 of 1 are bad; the last is .*1\.png'):
         run(trained, bad)
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(DataError, match=r'--data=.*/empty: no image was found'):
+        run(trained, tmp_path / 'empty')
     cut = tmp_path / 'cut.tar'
     cut.write_bytes(archive.read_bytes()[:30_000])
     with pytest.raises(DataError, match='cut off'):

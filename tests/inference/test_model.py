@@ -8,9 +8,14 @@ import numpy as np
 import pytest
 
 from estimator_lab.data.images.input_fns import numpy_input_fn
+from estimator_lab.data.pipeline.paths import ExampleInput
+from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import DataError
 from estimator_lab.inference.model import open_trained
+from estimator_lab.inference.prediction import predicted_batches
 from estimator_lab.tf1 import tf
+from estimator_lab.weights.checkpoint import write_checkpoint
+from tests.archive_files import encoded, picture
 
 
 @pytest.fixture
@@ -116,7 +121,8 @@ def test_folders_without_a_model(copy, tmp_path):
     edit(tmp_path / 'empty' / 'rbm1', hparams={'phase': 'rbm1'})
     with pytest.raises(DataError, match=r'empty is still being pre-trained: .* such as rbm1'):
         open_trained(tmp_path / 'empty')
-    (copy / 'checkpoint').unlink()
+    for path in (copy / 'checkpoint', *copy.glob('model.ckpt-*')):
+        path.unlink()
     with pytest.raises(DataError, match=r'--model_dir=.*copy holds no checkpoint yet'):
         open_trained(copy)
 
@@ -137,6 +143,39 @@ def test_a_checkpoint_whose_data_is_gone(copy):
     (copy / 'model.ckpt-3.data-00000-of-00001').unlink()
     with pytest.raises(DataError, match=r'cannot be read'):
         open_trained(copy)
+
+
+def test_a_checkpoint_whose_bytes_have_changed(copy):
+    (data,) = copy.glob('model.ckpt-3.data-*')
+    kernel = tf.train.load_checkpoint(str(copy / 'model.ckpt-3')).get_tensor('conv2d/kernel').tobytes()
+    data.write_bytes(data.read_bytes().replace(kernel, kernel[::-1]))
+    trained, report = open_trained(copy), InputReport(say=lambda line: None)
+    (copy / 'image.png').write_bytes(encoded(picture(1)))
+    images = ExampleInput([str(copy / 'image.png')])
+    with pytest.raises(DataError, match=r'The checkpoint .*copy/model\.ckpt-3 is damaged'):
+        list(predicted_batches(trained, images, trained.reader, 1, report))
+
+
+def test_a_checkpoint_that_lacks_a_variable(copy):
+    reader = tf.train.load_checkpoint(str(copy / 'model.ckpt-3'))
+    names = sorted(set(reader.get_variable_to_shape_map()) - {'conv2d/kernel'})
+    write_checkpoint(copy / 'model.ckpt-3', {name: np.asarray(reader.get_tensor(name)) for name in names})
+    with pytest.raises(DataError, match='do not go together: conv2d/kernel is there by the one, and not by'):
+        open_trained(copy)
+
+
+def test_checkpoints_that_are_not_listed(copy):
+    (copy / 'checkpoint').unlink()
+    (copy / 'model.ckpt-x.index').touch()
+    with pytest.raises(DataError, match=r"holds model\.ckpt-3, but no file 'checkpoint', .*: write the line"):
+        open_trained(copy)
+    (copy / 'checkpoint').write_text('model_checkpoint_path: "model.ckpt-3"\n')
+    assert open_trained(copy).step == 3
+
+
+def test_a_checkpoint_in_the_place_of_its_folder(cnn_dir):
+    with pytest.raises(DataError, match=f'model.ckpt-3 is a checkpoint: name its folder, {cnn_dir}'):
+        open_trained(cnn_dir / 'model.ckpt-3')
 
 
 @pytest.mark.parametrize('tf_config', ['', '[', '{"cluster": 3}', '{"task": {"type": "chief", "index": []}}'])

@@ -153,6 +153,8 @@ def test_shares():
 def test_a_mix_that_there_is_not(mix):
     with pytest.raises(FlagError, match=r'There is no style|gives a style no share'):
         shares_of(mix, ('a', 'b'))
+    with pytest.raises(FlagError, match=r'^--hparams=mix='):
+        check(Params(image_shape=(16, 16, 3), styles=('a', 'b'), mix=mix))
 
 
 def test_too_small():

@@ -199,6 +199,11 @@ def test_a_native_abort_shows_what_was_held_back(run_python):
     assert 'native words' in done.stderr
 
 
+def test_an_interrupt_shows_nothing(run_python):
+    done = run_python('-c', NATIVE_WORDS.format(end='raise KeyboardInterrupt'))
+    assert done.returncode and 'KeyboardInterrupt' in done.stderr and 'native words' not in done.stderr
+
+
 def test_what_was_held_back_is_forgotten_when_all_is_well(run_python):
     done = check(run_python, NATIVE_WORDS.format(end="os.write(1, b'reached')"))
     assert (done.stdout, done.stderr) == ('reached', '')

@@ -2,7 +2,11 @@
 
 import itertools
 import json
+import os
+import shutil
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from estimator_lab.data.order.parts import ONLY_WORKER
@@ -10,10 +14,12 @@ from estimator_lab.errors import DataError, FlagError, LabError
 from estimator_lab.inference import memory
 from estimator_lab.inference.memory import Network, check_training, check_use
 from estimator_lab.inference.model import open_trained
+from estimator_lab.tf1 import tf
 from estimator_lab.training import inputs as inputs_module
 from estimator_lab.training.experiment import Experiment
 from estimator_lab.training.fresh_start import undone_if_in_vain
 from estimator_lab.training.settings import Settings
+from estimator_lab.weights.checkpoint import all_finite, write_checkpoint
 from tests.archive_files import encoded, picture, write_tar
 
 SMALL = 'filters=2,dense_units=8,learning_rate_schedule=constant,warmup_steps=0'
@@ -126,6 +132,58 @@ def test_a_resumed_start_in_vain_keeps_the_record(settings, tmp_path, folder):
     for path, data in before.items():
         if path.name in ('experiment.json', 'checkpoint') or '.data' in path.name:
             assert path.read_bytes() == data, path
+
+
+def test_weights_that_are_not_begun_with_are_said(settings, tmp_path):
+    Experiment(settings(), lambda line: None).train()
+    shutil.copytree(tmp_path / 'model', tmp_path / 'other')
+    _, said = quietly(settings(max_steps=3, warm_start=tmp_path / 'other'))
+    assert any('--warm_start=' in line and 'goes on from its own checkpoint' in line for line in said)
+    (tmp_path / 'model' / 'checkpoint').unlink()
+    _, said = quietly(settings(max_steps=3))
+    assert any("holds model.ckpt-2, but no file 'checkpoint'" in line for line in said)
+    assert not quietly(settings(model_dir=tmp_path / 'other'))[1]
+
+
+def test_a_loss_that_is_no_number_says_where_to_go_on(settings, tmp_path):
+    wild = settings(
+        hparams=f'{SMALL},optimizer=sgd,learning_rate=1e38', max_steps=9, save_checkpoints_steps=9
+    )
+    with pytest.raises(LabError, match=r'no number any more, and training ends\. Give a smaller'):
+        Experiment(wild, lambda line: None).train()
+    Experiment(settings(), lambda line: None).train()
+    again = settings(hparams=f'{SMALL},learning_rate=1e38', max_steps=9)
+    with pytest.raises(LabError, match=r'model\.ckpt-\d stands: go on from it|Begin anew with') as caught:
+        Experiment(again, lambda line: None).train()
+    checkpoint = tf.train.latest_checkpoint(str(tmp_path / 'model'))
+    assert ('stands' in str(caught.value)) == all_finite(checkpoint)
+    reader = tf.train.load_checkpoint(checkpoint)
+    values = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+    write_checkpoint(Path(checkpoint), {**values, 'dense/bias': values['dense/bias'] * np.nan})
+    with pytest.raises(LabError, match=r'Begin anew with a smaller .* and another --model_dir'):
+        Experiment(settings(max_steps=19), lambda line: None).train()
+
+
+def test_evaluation_data_is_read_more_than_once(settings, tmp_path):
+    os.mkfifo(tmp_path / 'pipe')
+    for name in ('-', str(tmp_path / 'pipe')):
+        with pytest.raises(FlagError, match=r'--eval_data=\S+ passes by only once, but each'):
+            quietly(settings(eval_data=[name]))
+
+
+def test_training_data_is_not_unseen(settings, folder, tmp_path):
+    experiment, said = quietly(settings(eval_data=[str(folder)]))
+    assert not experiment.inputs.unseen
+    assert said == ['--eval_data has images in common with --data: no unseen examples.']
+    other = write_tar(tmp_path / 'other.tar', [(f'n{n % 3}/{n}.png', encoded(picture(n))) for n in range(6)])
+    experiment, said = quietly(settings(eval_data=[str(other)]))
+    assert experiment.inputs.unseen and not any('in common' in line for line in said)
+
+
+@pytest.mark.parametrize('split', ['nan', '0.5,nan'])
+def test_a_share_that_is_no_number(settings, split):
+    with pytest.raises(FlagError, match='is not understood'):
+        quietly(settings(split=split))
 
 
 def test_what_was_learned_stays(tmp_path):

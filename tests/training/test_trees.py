@@ -18,7 +18,7 @@ from estimator_lab.inference.serving import export_saved_model
 from estimator_lab.tf1 import tf
 from estimator_lab.training.experiment import Experiment
 from estimator_lab.training.settings import Settings
-from tests.archive_files import small_archive, write_tar
+from tests.archive_files import encoded, picture, small_archive, write_tar
 from tests.commands import invoke
 
 # The rate of a schedule would depend on where a run is to end.
@@ -56,6 +56,7 @@ def trained(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp('trained') / 'model'
     said = []
     result = Experiment(settings(data, folder), said.append).train()
+    assert any(line.startswith('evaluated at step 3: ') and line.endswith('over 20 trees') for line in said)
     assert result.step == STEPS and 0 <= result.metrics['accuracy'] <= 1
     return folder
 
@@ -113,6 +114,20 @@ def test_evaluate_and_inspect(trained, data, tmp_path, capsys):
     assert invoke(inspect, f'--model_dir={copy}', '--tree=( ( ( [MAX 2 ) 9 ) ] )') == 0
     out = capsys.readouterr().out
     assert 'tree.png' in out and list((copy / 'inspect').rglob('tree.png'))
+
+
+def test_images_in_the_place_of_trees(trained, tmp_path, capsys):
+    (tmp_path / 'a.png').write_bytes(encoded(picture(1)))
+    assert invoke(predict, f'--model_dir={trained}', str(tmp_path / 'a.png')) == 1
+    assert 'is neither a text of trees nor a tar archive, but a PNG image.' in capsys.readouterr().err
+
+
+def test_trees_of_one_label(data, tmp_path):
+    (tmp_path / 'one.tsv').write_text('1\t( ( [MAX 2 ) 3\n' * 9)
+    with pytest.raises(
+        DataError, match=r"one class only, '1': .* A tree's label stands at its root, or before"
+    ):
+        Experiment(settings(data, tmp_path / 'model', data=[str(tmp_path / 'one.tsv')]), print)
 
 
 def test_an_export_takes_arrays(trained, tmp_path):

@@ -36,6 +36,9 @@ def test_the_old_format_of_one_file(tmp_path):
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(DataError, match='cannot be used as a file of weights: it is no checkpoint'):
         assert_reads(path)
+    path.write_text('just text')
+    with pytest.raises(DataError, match=r'it is no checkpoint that can be read, and no HDF5\.$'):
+        assert_reads(path)
 
 
 def test_a_checkpoint_that_is_too_short(tmp_path):

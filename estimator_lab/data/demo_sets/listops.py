@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from estimator_lab.console.outputs import why_refused
 from estimator_lab.data.cache import partial_name, publish
 from estimator_lab.errors import DataError
 
@@ -79,7 +80,7 @@ def write_listops(folder: Path, train: int, test: int, seed: int = 0) -> ListOps
         _write(paths.train, found[:train])
         _write(paths.test, found[train:])
     except OSError as error:
-        raise DataError(f'{folder} cannot be written: {error.strerror}.') from error
+        raise DataError(f'{folder} cannot be written: {why_refused(folder, error)}.') from error
     return paths
 
 

@@ -204,7 +204,7 @@ def open_archives(
     Raises:
       DataError: an archive can't be read, has none of them, or is damaged and `use_damaged` is False.
     """
-    paths = tuple(expand_archives(patterns))
+    paths = tuple(expand_archives(patterns, say))
     if any(map(is_pipe, paths)):
         return Archives(paths, wanted=wanted, use_damaged=use_damaged, say=say)
     indexes = tuple(_index_of(path, say, wanted) for path in paths)

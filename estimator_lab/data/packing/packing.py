@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from estimator_lab import __version__
-from estimator_lab.console.outputs import locked
+from estimator_lab.console.outputs import locked, why_refused
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.packing.pack_input import PackInput, PackSettings, Say, show_progress
 from estimator_lab.data.packing.shards import (
@@ -70,7 +70,7 @@ def pack(
             _publish(workplace, out, manifest)
             return manifest
     except OSError as error:
-        raise DataError(f'--out={out} cannot be written: {error.strerror or error}.') from error
+        raise DataError(f'--out={out} cannot be written: {why_refused(out, error)}.') from error
 
 
 @contextlib.contextmanager
@@ -177,7 +177,7 @@ class _Packer:
                 images = sum(pile.images for pile in piles)
                 raise DataError(
                     f'Shard {number} of --shards={len(piles)} would be empty: there are only {images} '
-                    f'{self.wanted.noun}.'
+                    f'{self.wanted.noun}; give fewer --shards.'
                 )
         shards = self._shuffle(piles)
         return Manifest(

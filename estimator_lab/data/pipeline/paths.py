@@ -106,7 +106,7 @@ class ExampleInput:
     """
 
     def __init__(self, paths: Sequence[str], note: Note | None = None, wanted: Wanted = IMAGES) -> None:
-        self.paths = expand_paths(paths)
+        self.paths = expand_paths(paths, note or (lambda line: None))
         self.wanted = wanted
         self.share: float | None = None
         self._note = note

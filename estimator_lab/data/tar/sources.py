@@ -6,10 +6,11 @@ import os
 import shlex
 import stat
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from estimator_lab.console.regular_files import why_unread
 from estimator_lab.errors import DataError
 
 STDIN = '-'
@@ -26,11 +27,12 @@ class Stamp(NamedTuple):
     mtime_ns: int
 
 
-def expand_archives(patterns: Sequence[str]) -> list[str]:
+def expand_archives(patterns: Sequence[str], say: Callable[[str], None] = lambda line: None) -> list[str]:
     """Expands paths and globs (also several in one string, split at commas) into a list of archives.
 
     Patterns keep their order, the matches of one glob are sorted, and duplicates are dropped. '-' is
-    standard input; what has a scheme, as 'gs://bucket/*.tar', is left to `tf.io.gfile`.
+    standard input; what has a scheme, as 'gs://bucket/*.tar', is left to `tf.io.gfile`. `say` gets a line
+    about an archive that is named twice.
 
     Raises:
       DataError: a pattern matches nothing, or there is no pattern.
@@ -38,16 +40,30 @@ def expand_archives(patterns: Sequence[str]) -> list[str]:
     wanted = [part.strip() for pattern in patterns for part in pattern.split(',') if part.strip()]
     if not wanted:
         raise DataError('No archive is named: give the path of at least one tar archive or folder.')
-    return expand_paths(wanted)
+    return expand_paths(wanted, say)
 
 
-def expand_paths(patterns: Sequence[str]) -> list[str]:
+def expand_paths(patterns: Sequence[str], say: Callable[[str], None] = lambda line: None) -> list[str]:
     """Does the same for paths and globs that may hold commas.
 
     Raises:
       DataError: a pattern matches nothing.
     """
-    return list(dict.fromkeys(path for pattern in patterns for path in _matches(pattern)))
+    try:
+        found = [path for pattern in patterns for path in _matches(pattern)]
+    except DataError as error:
+        whole = ','.join(patterns)
+        if len(patterns) > 1 and os.path.lexists(whole):
+            raise DataError(
+                f'{whole!r} is taken for several names with commas between them: name the one file by '
+                f'a glob, {whole.replace(",", "?")!r}.'
+            ) from error
+        raise
+    once = list(dict.fromkeys(found))
+    twice = next((path for path in once if found.count(path) > 1), None) if len(once) < len(found) else None
+    if twice is not None:
+        say(f'{twice!r} is named more than once, and read once.')
+    return once
 
 
 def is_url(archive: str) -> bool:
@@ -132,7 +148,7 @@ def why_unreadable(archive: str, error: Exception) -> str:
         return f'{archive!r} is a folder, not a tar archive.'
     if isinstance(error, PermissionError):
         return f'No permission to read {archive!r}.'
-    return f'{archive!r} cannot be read: {" ".join(str(error).split()).rstrip(".")}.'
+    return f'{archive!r} cannot be read: {why_unread(error)}.'
 
 
 class _UrlFile(io.RawIOBase):

@@ -209,7 +209,7 @@ def _members(
             stream.finish()
     except Exception as error:  # damaged bytes make decompressors raise all sorts
         yield from map(_labelled, labels.rest())
-        raise DataError(_what_broke(archive, first, stream, headers, entry, error)) from error
+        raise DataError(_what_broke(archive, wanted, first, stream, headers, entry, error)) from error
 
 
 def _labelled(found: tuple[tuple[Entry, T], str | None]) -> tuple[Entry, T]:
@@ -237,6 +237,7 @@ def _lines(
 
 def _what_broke(
     archive: str,
+    wanted: Wanted,
     first: bytes,
     stream: ForwardFile,
     headers: HeaderReader,
@@ -245,7 +246,11 @@ def _what_broke(
 ) -> str:
     reason = f'{error}' or type(error).__name__
     if not headers.found_any:
-        if known := what_it_is(first):
+        known = what_it_is(first)
+        if known and wanted.name_of_line:  # how images get into an archive is no help then
+            kind = known.partition(':')[0]
+            return f'{archive!r} is neither a text of {wanted.noun} nor a tar archive, but {kind}.'
+        if known:
             return f'{archive!r} is not a tar archive, but {known}.'
         return (
             f'{archive!r} is not a tar archive, plain or compressed with gzip, bzip2 or xz: '
@@ -278,7 +283,7 @@ def _open(
         except (OSError, ValueError) as error:
             raise DataError(why_unreadable(archive, error)) from error
         if not start:
-            raise DataError(f'{archive!r} is an empty file (0 bytes), not a tar archive.')
+            raise DataError(f'{archive!r} is an empty file (0 bytes).')
         if compression := compression_of(start):
             file = DecompressedFile(raw, compression, note)
             stream = ForwardFile(stack.enter_context(io.BufferedReader(file, _BUFFER_BYTES)), length=None)

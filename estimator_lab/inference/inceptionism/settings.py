@@ -27,6 +27,7 @@ class AscentSettings:
         _SEEN,
         "side in pixels of a dream that begins with noise; default the network's, 96 in an atlas",
         lower=1,
+        upper=8000,
     )
     octaves: int | None = option(
         None, _ASCENT, 'sizes, from small to large; default 4, or as many as the network can see', lower=1

@@ -246,7 +246,7 @@ def test_what_is_no_archive_is_never_used(tmp_path, source, out):
 
 
 def test_too_few_images(tmp_path, out):
-    with pytest.raises(DataError, match=r'of --shards=9 would be empty: there are only 3 images'):
+    with pytest.raises(DataError, match=r'of --shards=9 would be empty: there are only 3 images; give fewer'):
         pack([write_tar(tmp_path / 'a.tar', FILES[:3])], out, PackSettings(9), quiet)
     with pytest.raises(DataError, match='no image to pack'):
         pack([write_tar(tmp_path / 'b.tar', [('a.txt', b'')])], out, PackSettings(1), quiet)

@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import os
+import shutil
 import threading
 
 import pytest
@@ -59,6 +60,28 @@ def test_a_url_that_cannot_be_read():
             list(read('ram://none/x.tar'))
     with pytest.raises(DataError, match=r"'strange://x\.tar' cannot be read"):
         expand_archives(['strange://x.tar'])
+
+
+def test_a_name_with_a_comma(archive, tmp_path):
+    shutil.copy(archive, tmp_path / 'a,b.tar')
+    whole = str(tmp_path / 'a,b.tar')
+    for names in ([whole], whole.split(',')):  # as an argument, and as a flag that is a list
+        with pytest.raises(DataError, match=r'name the one file by a glob, .*a\?b\.tar'):
+            expand_archives(names)
+    assert expand_archives([whole.replace(',', '?')]) == [whole]
+
+
+def test_what_is_named_twice_is_said(archive):
+    said = []
+    assert expand_archives([str(archive), str(archive)], said.append) == [str(archive)]
+    assert said == [f"'{archive}' is named more than once, and read once."]
+    assert expand_archives([str(archive)], said.append) and len(said) == 1
+
+
+def test_a_link_to_itself(tmp_path):
+    (tmp_path / 'loop').symlink_to('loop')
+    with pytest.raises(DataError, match=r"loop' cannot be read: Too many levels of symbolic links\.$"):
+        build_index(str(tmp_path / 'loop'))
 
 
 def test_pipes(tmp_path, archive):

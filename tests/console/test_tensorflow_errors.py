@@ -1,0 +1,52 @@
+import pytest
+
+from estimator_lab.console.tensorflow_errors import reason_of, tensorflow_errors_as_sentences
+from estimator_lab.errors import DataError, LabError
+from estimator_lab.tf1 import tf
+
+HEAD = """Graph execution error:
+
+Detected at node 'save' defined at (most recent call last):
+  File "x.py", line 3, in f
+Node: 'save'
+"""
+
+
+@pytest.mark.parametrize(
+    ('message', 'reason'),
+    [
+        (f'{HEAD}Key w not found in checkpoint\n\t [[{{{{node save}}}}]]', 'Key w not found in checkpoint'),
+        ('Restoring failed. Original error:\n\nKey w not found', 'Key w not found'),
+        ('only this', 'only this'),
+        (HEAD, 'it gave no reason'),
+        ('', 'it gave no reason'),
+    ],
+)
+def test_the_telling_line_is_found(message, reason):
+    assert reason_of(tf.errors.NotFoundError(None, None, message)) == reason
+
+
+def test_weights_that_are_no_numbers_are_a_loss_that_is_none():
+    message = 'Nan in summary histogram for: weights/dense/bias\n\t [[{{node weights/dense/bias}}]]'
+    with pytest.raises(LabError, match=r'^The loss is no number any more'), tensorflow_errors_as_sentences():
+        raise tf.errors.InvalidArgumentError(None, None, message)
+
+
+def test_a_damaged_checkpoint_is_named():
+    found = 'TensorBundle at my run/model.ckpt-3 shard 0 (12 bytes): Checksum does not match: stored 1'
+    why = r'^The checkpoint my run/model\.ckpt-3 is damaged, .*: name another folder'
+    with pytest.raises(DataError, match=why), tensorflow_errors_as_sentences():
+        raise tf.errors.DataLossError(None, None, HEAD + found)
+
+
+def test_a_loss_that_is_no_number_is_said_once(caplog):
+    sentences = tensorflow_errors_as_sentences(no_number=lambda: 'Do so.')
+    tf.get_logger().addHandler(caplog.handler)
+    try:
+        with pytest.raises(LabError, match=r'no number any more, and training ends\. Do so\.$'), sentences:
+            tf.logging.error('Model diverged with loss = NaN.')
+            tf.logging.error('Something else.')
+            raise tf.train.NanLossDuringTrainingError
+    finally:
+        tf.get_logger().removeHandler(caplog.handler)
+    assert {record.getMessage() for record in caplog.records} == {'Something else.'}
