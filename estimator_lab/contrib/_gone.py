@@ -164,6 +164,7 @@ NAMES: Mapping[str, Mapping[str, str]] = {
         'run_n': 'use a tf.Session',
         'utils': 'use tf.estimator.export',
     },
+    'losses': {'metric_learning': f'{_ADDONS}, as tfa.losses.TripletSemiHardLoss and the like'},
     'lookup': {'string_to_index_table_from_file': 'use tf.contrib.lookup.index_table_from_file'},
     'opt': {
         'LARSOptimizer': 'scale the gradients by layer before tf.train.MomentumOptimizer',

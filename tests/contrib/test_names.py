@@ -97,6 +97,8 @@ def test_paths_below_python():
         ('learn.Experiment', 'train_and_evaluate'),
         ('tpu.keras_to_tpu_model', 'TPUStrategy'),
         ('opt.NadamOptimizer', 'Nadam'),
+        ('opt.LARSOptimizer', 'MomentumOptimizer'),
+        ('losses.metric_learning', 'TripletSemiHardLoss'),
         ('rnn.no_such_cell', 'ended with TensorFlow 1'),
         ('layers.python.layers.sparse_column_with_keys', 'tf.feature_column'),
         ('no_such_package', 'ended with TensorFlow 1'),
