@@ -19,7 +19,6 @@ PACKAGES: Mapping[str, str] = {
     'boosted_trees': 'TensorFlow 2.8 is the last version that has boosted trees; they live on in ydf',
     'checkpoint': 'use tf.train.Checkpoint',
     'copy_graph': 'use tf.graph_util and tf.import_graph_def',
-    'crf': _ADDONS,
     'cudnn_rnn': 'use tf.keras.layers.LSTM and GRU, which take cuDNN by themselves',
     'deprecated': 'use tf.summary',
     'eager': 'use tf.GradientTape, tf.Variable and tf.executing_eagerly',
@@ -72,6 +71,11 @@ PACKAGES: Mapping[str, str] = {
 }
 
 NAMES: Mapping[str, Mapping[str, str]] = {
+    'crf': {
+        'CrfForwardRnnCell': 'use tf.contrib.crf.crf_log_norm',
+        'CrfDecodeForwardRnnCell': 'use tf.contrib.crf.crf_decode',
+        'CrfDecodeBackwardRnnCell': 'use tf.contrib.crf.crf_decode',
+    },
     'data': {
         'assert_element_shape': 'use Dataset.map with tf.ensure_shape',
         'read_batch_features': 'use tf.data.experimental.make_batched_features_dataset',
@@ -160,6 +164,7 @@ NAMES: Mapping[str, Mapping[str, str]] = {
         'run_n': 'use a tf.Session',
         'utils': 'use tf.estimator.export',
     },
+    'losses': {'metric_learning': f'{_ADDONS}, as tfa.losses.TripletSemiHardLoss and the like'},
     'lookup': {'string_to_index_table_from_file': 'use tf.contrib.lookup.index_table_from_file'},
     'opt': {
         'LARSOptimizer': 'scale the gradients by layer before tf.train.MomentumOptimizer',
@@ -175,7 +180,6 @@ NAMES: Mapping[str, Mapping[str, str]] = {
         'AttentionCellWrapper': _ADDONS,
         'LayerNormBasicLSTMCell': _ADDONS,
         'LSTMBlockCell': 'use tf.nn.rnn_cell.LSTMCell',
-        'LSTMBlockFusedCell': 'use tf.nn.rnn_cell.LSTMCell with tf.nn.dynamic_rnn',
         'GRUBlockCell': 'use tf.nn.rnn_cell.GRUCell',
         'GRUBlockCellV2': 'use tf.nn.rnn_cell.GRUCell',
         'stack_bidirectional_rnn': 'use tf.nn.static_bidirectional_rnn once for each layer',

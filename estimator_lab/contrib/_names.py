@@ -16,6 +16,12 @@ NAMES: Mapping[str, Mapping[str, str]] = {
         ),
     },
     'compiler': {'tensorflow.python.compiler.xla': 'jit xla'},
+    'crf': {
+        f'{_KEEP}.crf': (
+            'crf_binary_score crf_decode crf_log_likelihood crf_log_norm crf_multitag_sequence_score '
+            'crf_sequence_score crf_unary_score viterbi_decode'
+        ),
+    },
     'data': {
         f'{_KEEP}.data': ('batch_and_drop_remainder padded_batch_and_drop_remainder sloppy_interleave'),
         'tf.data.experimental': '*',
@@ -107,6 +113,7 @@ NAMES: Mapping[str, Mapping[str, str]] = {
         ),
         'tf.nn': 'static_bidirectional_rnn static_rnn static_state_saving_rnn',
         f'{_KEEP}.rnn': 'stack_bidirectional_dynamic_rnn transpose_batch_time',
+        f'{_KEEP}.fused_rnn': 'LSTMBlockFusedCell TimeReversedFusedRNN',
     },
     'stateless': {
         'tf.random': (
@@ -174,10 +181,10 @@ FORWARDED: Mapping[str, str] = {
 
 # Modules of 1.15 below `tf.contrib.X.python`: each of them has all names of `tf.contrib.X`.
 _WORDS = """
-arg_scope async_checkpoint batching classification cluster_resolver core_rnn_cell datasets
+arg_scope async_checkpoint batching classification cluster_resolver core_rnn_cell crf datasets
 device_assignment early_stopping encoders error_handling estimator estimators evaluation experimental
-extenders feature_column framework functional hooks hparam initializers interleave_ops
-lazy_adam_optimizer layers learn lookup losses loss_ops metric_ops metrics mirrored_strategy model_fn
+extenders feature_column framework functional fused_rnn_cell hooks hparam initializers interleave_ops
+lazy_adam_optimizer layers learn lookup losses loss_ops lstm_ops metric_ops metrics mirrored_strategy model_fn
 moving_average_optimizer normalization one_device_strategy ops optimizers parameter_server_strategy
 regularizers rnn rnn_cell run_config session_support shuffle_ops sort_ops
 summaries tensor_tracer topology tpu tpu_cluster_resolver tpu_config tpu_context tpu_estimator tpu_feed

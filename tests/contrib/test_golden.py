@@ -36,6 +36,8 @@ PARTS = [
     'optimizers',
     'metrics',
     'hparams',
+    'crf',
+    'fused_lstm',
 ]
 
 

@@ -17,6 +17,7 @@ PROGRAMS = {
         "'BatchNorm/moving_variance', 'deep/biases', 'deep/biases/Adagrad', 'deep/weights', "
         "'deep/weights/Adagrad']",
     ],
+    'tagger': ['80 True', 'True'],
     'census': ['80 True True', "['logits/biases', 'logits/weights']"],
 }
 

@@ -261,7 +261,44 @@ def hparams():
     }
 
 
-PARTS = [fully_connected, layer_norm, batch_norm, optimize_loss, initializers, optimizers, metrics, hparams]
+def crf():
+    """Sequences of all lengths, one of no steps among them; a path of tags and the best one."""
+    lengths, tags = tf.constant([4, 1, 3, 0]), tf.constant(np.arange(16).reshape(4, 4) % 3)
+    potentials, transitions = tf.constant(wave(4, 4, 3)), tf.constant(2 * wave(3, 3))
+    likelihood, _ = tf.contrib.crf.crf_log_likelihood(potentials, tags, lengths, transitions)
+    decoded = tf.contrib.crf.crf_decode(potentials, transitions, lengths)
+    several = tf.contrib.crf.crf_multitag_sequence_score(
+        potentials, wave(4, 4, 3) > -0.5, lengths, transitions
+    )
+    gradients = tf.gradients(likelihood[:3], [potentials, transitions])
+    # The tags of no steps are left out: nothing says what they are.
+    fetched = [likelihood, decoded[0][:3], decoded[1][:3], several[:3], *gradients]
+    _, variable = tf.contrib.crf.crf_log_likelihood(potentials, tags, lengths)
+    path, score = tf.contrib.crf.viterbi_decode(wave(4, 3), 2 * wave(3, 3))
+    return {
+        'values': [*run(fetched), [int(tag) for tag in path], float(score)],
+        'variable': [variable.op.name, variable.shape.as_list()],
+    }
+
+
+def fused_lstm():
+    """With and without lengths, peepholes and a bound of the state, forwards and backwards."""
+    x = tf.constant(wave(5, 3, 4))
+    fetched = []
+    with tf.variable_scope('net', initializer=weights):
+        for peephole, clip, lengths in ((False, None, None), (True, 0.2, [5, 0, 2])):
+            cell = tf.contrib.rnn.LSTMBlockFusedCell(2, cell_clip=clip, use_peephole=peephole)
+            for network in (cell, tf.contrib.rnn.TimeReversedFusedRNN(cell)):
+                outputs, (state, output) = network(x, dtype=tf.float32, sequence_length=lengths)
+                fetched += [outputs, state, output]
+    gradients = tf.gradients(tf.reduce_sum(fetched[0]), tf.trainable_variables()[:2])
+    return {'values': run([*fetched, *gradients]), 'variables': names(tf.trainable_variables())}
+
+
+PARTS = [
+    *(fully_connected, layer_norm, batch_norm, optimize_loss, initializers, optimizers, metrics, hparams),
+    *(crf, fused_lstm),
+]
 
 
 def everything():

@@ -1,0 +1,166 @@
+"""``tf.contrib.crf``: linear-chain conditional random fields (Lafferty et al. 2001, section 3).
+
+A path of tags y scores the sum of its potentials x[t, y[t]] and of its transitions A[y[t-1], y[t]]; its
+probability is the exponential of that, over the sum of all paths'. Steps from a sequence's length on do not
+count.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from estimator_lab.tf1 import tf
+
+
+def _mask(lengths: Any, like: Any) -> Any:
+    """Returns float [batch, time], 1 at the steps that count, as many as `like` has on its axis 1."""
+    return tf.sequence_mask(tf.cast(lengths, tf.int64), tf.shape(like, out_type=tf.int64)[1], tf.float32)
+
+
+def crf_unary_score(tag_indices: Any, sequence_lengths: Any, inputs: Any) -> Any:
+    """Returns the sum of the potentials of given tags, [batch].
+
+    Args:
+      tag_indices: integers [batch, time] in [0, tags); any values from a sequence's length on.
+      sequence_lengths: integers [batch].
+      inputs: potentials, float [batch, time, tags].
+    """
+    mask = tf.cast(_mask(sequence_lengths, inputs), inputs.dtype)
+    tags = tag_indices * tf.cast(mask, tag_indices.dtype)
+    return tf.reduce_sum(tf.gather(inputs, tags, batch_dims=2) * mask, 1)
+
+
+def crf_binary_score(tag_indices: Any, sequence_lengths: Any, transition_params: Any) -> Any:
+    """Returns the sum of the transitions between given tags, [batch].
+
+    Args:
+      tag_indices: integers [batch, time] in [0, tags); any values from a sequence's length on.
+      sequence_lengths: integers [batch].
+      transition_params: float [tags, tags], from the row's tag to the column's.
+    """
+    mask = tf.cast(_mask(sequence_lengths, tag_indices), transition_params.dtype)
+    tags = tag_indices * tf.cast(mask, tag_indices.dtype)
+    pairs = tf.stack([tags[:, :-1], tags[:, 1:]], -1)
+    return tf.reduce_sum(tf.gather_nd(transition_params, pairs) * mask[:, 1:], 1)
+
+
+def crf_sequence_score(inputs: Any, tag_indices: Any, sequence_lengths: Any, transition_params: Any) -> Any:
+    """Returns the score of given paths, [batch]; 0 for a sequence of no steps.
+
+    Args:
+      inputs: potentials, float [batch, time, tags].
+      tag_indices: integers [batch, time].
+      sequence_lengths: integers [batch].
+      transition_params: float [tags, tags].
+    """
+    return crf_unary_score(tag_indices, sequence_lengths, inputs) + crf_binary_score(
+        tag_indices, sequence_lengths, transition_params
+    )
+
+
+def crf_multitag_sequence_score(
+    inputs: Any, tag_bitmap: Any, sequence_lengths: Any, transition_params: Any
+) -> Any:
+    """Returns log(sum(exp(score))) of all paths through allowed tags, [batch].
+
+    Args:
+      inputs: potentials, float [batch, time, tags].
+      tag_bitmap: bool [batch, time, tags], which tags are allowed.
+      sequence_lengths: integers [batch].
+      transition_params: float [tags, tags].
+    """
+    allowed = tf.where(tag_bitmap, inputs, tf.fill(tf.shape(inputs), tf.cast(-np.inf, inputs.dtype)))
+    return crf_log_norm(allowed, sequence_lengths, transition_params)
+
+
+def _steps(inputs: Any, lengths: Any) -> tuple[Any, Any]:
+    """Returns the potentials of all steps but the first, [time - 1, batch, tags], and which of them count."""
+    counts = tf.cast(_mask(lengths, inputs), tf.bool)
+    return tf.transpose(inputs[:, 1:], [1, 0, 2]), tf.transpose(counts[:, 1:])[..., tf.newaxis]
+
+
+def crf_log_norm(inputs: Any, sequence_lengths: Any, transition_params: Any) -> Any:
+    """Returns log(sum(exp(score))) of all paths, by the forward recursion, [batch]; 0 for no steps.
+
+    Args:
+      inputs: potentials, float [batch, time, tags].
+      sequence_lengths: integers [batch].
+      transition_params: float [tags, tags].
+    """
+
+    def forward(alpha: Any, step: tuple[Any, Any]) -> Any:
+        potentials, counts = step
+        grown = potentials + tf.reduce_logsumexp(alpha[:, :, tf.newaxis] + transition_params, 1)
+        return tf.where(tf.broadcast_to(counts, tf.shape(grown)), grown, alpha)
+
+    alpha = tf.foldl(forward, _steps(inputs, sequence_lengths), inputs[:, 0])
+    norm = tf.reduce_logsumexp(alpha, 1)
+    return tf.where(tf.less_equal(sequence_lengths, 0), tf.zeros_like(norm), norm)
+
+
+def crf_log_likelihood(
+    inputs: Any, tag_indices: Any, sequence_lengths: Any, transition_params: Any = None
+) -> tuple[Any, Any]:
+    """Returns the log-likelihood of given paths, [batch], and the transitions.
+
+    Args:
+      inputs: potentials, float [batch, time, tags].
+      tag_indices: integers [batch, time].
+      sequence_lengths: integers [batch].
+      transition_params: float [tags, tags]; None makes the variable `transitions`.
+    """
+    if transition_params is None:
+        tags = tf.TensorShape(inputs.shape).as_list()[2]
+        transition_params = tf.get_variable('transitions', [tags, tags])
+    score = crf_sequence_score(inputs, tag_indices, sequence_lengths, transition_params)
+    return score - crf_log_norm(inputs, sequence_lengths, transition_params), transition_params
+
+
+def crf_decode(potentials: Any, transition_params: Any, sequence_length: Any) -> tuple[Any, Any]:
+    """Returns the best paths, by Viterbi's recursion: tags int32 [batch, time] and their scores [batch].
+
+    Tags are 0 from a sequence's length on. A sequence of no steps is decoded as one of a single step, as in
+    1.15.
+
+    Args:
+      potentials: float [batch, time, tags].
+      transition_params: float [tags, tags].
+      sequence_length: integers [batch].
+    """
+    itself = tf.zeros_like(potentials[:, 0], tf.int32) + tf.range(tf.shape(potentials)[2])
+
+    def forward(state: tuple[Any, Any], step: tuple[Any, Any]) -> tuple[Any, Any]:
+        potentials, counts = step
+        arrivals = state[0][:, :, tf.newaxis] + transition_params
+        counts = tf.broadcast_to(counts, tf.shape(potentials))
+        best = potentials + tf.reduce_max(arrivals, 1)
+        origin = tf.argmax(arrivals, 1, output_type=tf.int32)
+        return tf.where(counts, best, state[0]), tf.where(counts, origin, itself)
+
+    start = (potentials[:, 0], itself)
+    scores, origins = tf.scan(forward, _steps(potentials, sequence_length), start)
+    final = tf.concat([start[0][tf.newaxis], scores], 0)[-1]
+    last = tf.argmax(final, 1, output_type=tf.int32)
+    earlier = tf.scan(lambda tag, origin: tf.gather(origin, tag, batch_dims=1), origins, last, reverse=True)
+    tags = tf.transpose(tf.concat([earlier, last[tf.newaxis]], 0))
+    counts = _mask(tf.maximum(sequence_length, 1), potentials)
+    return tags * tf.cast(counts, tf.int32), tf.reduce_max(final, 1)
+
+
+def viterbi_decode(score: Any, transition_params: Any) -> tuple[list[int], Any]:
+    """Returns the best path through potentials, and its score, outside of a graph.
+
+    Args:
+      score: potentials, float array [time, tags].
+      transition_params: float array [tags, tags].
+    """
+    score, transition_params = np.asarray(score), np.asarray(transition_params)
+    best, origins = score[0], []
+    for potentials in score[1:]:
+        arrivals = best[:, np.newaxis] + transition_params
+        origins.append(arrivals.argmax(0))
+        best = potentials + arrivals.max(0)
+    path = [int(best.argmax())]
+    for origin in reversed(origins):
+        path.append(int(origin[path[-1]]))
+    return path[::-1], best.max()
