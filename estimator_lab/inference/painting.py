@@ -70,7 +70,7 @@ def as_asked(trained: Trained, settings: PaintingSettings) -> Trained:
         raise FlagError(f'--strength={settings.strength:g} is not allowed: a share in [0, 1].')
     params = dataclasses.replace(trained.params, **given)
     try:
-        trained.module.check(params)
+        trained.module.shares_of(params.mix, params.styles)
     except FlagError as error:
         raise FlagError(f'--style={settings.style}: {error}') from error
     return dataclasses.replace(trained, params=params)

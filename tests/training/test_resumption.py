@@ -285,8 +285,9 @@ def test_another_batch_size_in_the_middle_of_pretraining(archive, tmp_path):
         return Experiment(settings, lines.append), lines
 
     opened(batch_size=6)[0].train()
-    for name in ('checkpoint', 'experiment.json'):  # as if it had been killed before the last phase
-        (tmp_path / 'dbn' / name).unlink()
+    folder = tmp_path / 'dbn'  # as if it had been killed before the last phase
+    for path in (folder / 'checkpoint', folder / 'experiment.json', *folder.glob('model.ckpt*')):
+        path.unlink()
     experiment, lines = opened(batch_size=3)
     plans = [(one.plan.first_step, one.plan.last_step) for one in experiment.trainers]
     assert plans == [(0, 2), (2, 4)]
