@@ -56,7 +56,6 @@ SEMI = (
     '--hparams=semi_supervised=true,kind=dense,normalization=weight,noise=0.5,input_noise=0.3,latent_size=100,'
     'learning_rate=0.003',
 )
-FEW_IMAGES = 'augment_both=colour-shift-cutout'
 SEMI_EPOCHS = 200
 LABELS_A_CLASS = 10
 SAMPLES = 10_000
@@ -295,7 +294,7 @@ def faces(given: argparse.Namespace) -> None:
     archives = (f'--data={paths.train}', f'--eval_data={paths.test}', '--image_size=64', '--channels=3')
     judge = judge_of(given, *archives)
     folder = Path(given.runs, 'faces')
-    hparams = ','.join(filter(None, [f'conditional=true,judge={judge}', FEW_IMAGES, given.hparams]))
+    hparams = ','.join(filter(None, [f'conditional=true,judge={judge}', given.hparams]))
     train(folder, *GAN, *archives, f'--max_steps={given.steps or STEPS["faces"]}', f'--hparams={hparams}')
     printed, _ = run(
         '-m', 'estimator_lab.evaluate', f'--model_dir={folder}', f'--data={paths.test}', '--json'

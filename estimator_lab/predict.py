@@ -168,11 +168,10 @@ def _conclude(report: 'InputReport', paths: list[str]) -> int:
     noun = report.wanted.noun
     if not report.seen:
         raise DataError(f'{", ".join(paths)}: no {report.wanted.name} was found.')
+    if report.bad == report.seen == 1:
+        raise DataError(f'The only {report.wanted.name} could not be decoded: {report.last}.')
     if report.bad == report.seen:
-        none = f'None of the {report.seen:,} {noun}' if report.seen > 1 else f'The only {report.wanted.name}'
-        which = 'the last is ' if report.seen > 1 else ''
-        cannot = 'could be decoded; ' if report.seen > 1 else 'could not be decoded: '
-        raise DataError(f'{none} {cannot}{which}{report.last}.')
+        raise DataError(f'None of the {report.seen:,} {noun} could be decoded; the last is {report.last}.')
     if report.bad:
         warn(f'{report.bad:,} of {report.seen:,} {noun} could not be decoded.')
     if FLAGS.out:

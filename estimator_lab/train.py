@@ -86,7 +86,7 @@ def _announce(experiment: 'Experiment') -> None:
     inputs, settings = experiment.inputs, experiment.run.settings
     labels = f'{len(inputs.labels)} labels' if inputs.labels else 'no labels'
     _say(f'Training data    {_size(inputs.train)}, {labels}: {_named(inputs.train)}')
-    if inputs.unseen:
+    if inputs.unseen or settings.eval_data:
         _say(f'Evaluation data  {_size(inputs.evaluation)}: {_named(inputs.evaluation)}')
     else:
         share = inputs.evaluated_share(settings)

@@ -264,7 +264,7 @@ def test_every_flag_that_a_page_names_exists(capfd):
     # Of benchmarks and examples:
     known |= {'train', 'test', 'count', 'rounds', 'seeds', 'kills', 'models', 'perceptual'}
     known |= {'only', 'photos', 'rival', 'seconds', 'side'}
-    known |= {'batch', 'cg_steps', 'method', 'minutes', 'rate', 'share'}
+    known |= {'batch', 'cg_steps', 'checkpoint', 'method', 'minutes', 'rate', 'share'}
     # Of programs of others, in docs/programs.md:
     known |= {'bleu_source', 'export_dir', 'tpu', 'use_tpu'}
     for module in modules:

@@ -69,7 +69,7 @@ def test_a_run_says_what_a_person_needs(train, archive, tmp_path):
     for words in (
         f'Training data    24 images, 4 labels: {archive}',
         '--eval_data has train.tar in common with --data: no unseen examples.',
-        'Evaluation data  the training data',
+        f'Evaluation data  24 images: {archive}',
         'Training         step 0 to 4',
         'evaluated at step 4: accuracy',
         'Accuracy         0.',

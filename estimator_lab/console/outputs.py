@@ -46,21 +46,26 @@ def writing(flag: str, path: Path) -> Iterator[None]:
 
 @contextmanager
 def made_folder(flag: str, folder: Path) -> Iterator[None]:
-    """Makes a folder for results before the work, so that it is not in vain.
-
-    A block that ends early, and has written nothing there, leaves no folder that was not there before.
+    """Makes a folder for results before the work, so that it is not in vain; see `no_empty_folder_left`.
 
     Raises:
       FlagError: it can't be made.
       LabError: it could, if there were room on the disk.
     """
+    with no_empty_folder_left(folder):
+        with writing(flag, folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        yield
+
+
+@contextmanager
+def no_empty_folder_left(folder: Path) -> Iterator[None]:
+    """Removes a folder, and those around it, that a block has made and left empty as it ended early."""
     new = [part for part in (folder, *folder.parents) if not part.exists()]
-    with writing(flag, folder):
-        folder.mkdir(parents=True, exist_ok=True)
     try:
         yield
     except BaseException:
-        with suppress(OSError):  # it holds something
+        with suppress(OSError):  # it holds something, or was not made
             for part in new:
                 part.rmdir()
         raise

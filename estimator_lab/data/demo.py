@@ -1,6 +1,5 @@
 """``python -m estimator_lab.data.demo``: writes a built-in data set where a user wants it."""
 
-import contextlib
 import shutil
 import tarfile
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from typing import IO
 from absl import flags
 
 from estimator_lab.console import command
-from estimator_lab.console.outputs import why_refused
+from estimator_lab.console.outputs import no_empty_folder_left, why_refused
 from estimator_lab.console.progress import say
 from estimator_lab.data.cache import partial_name, publish
 from estimator_lab.data.demo_sets import listops, mnist
@@ -64,14 +63,8 @@ def main(folders: list[str]) -> int:
     if len(folders) > 1:
         raise FlagError(f'One FOLDER at a time, not {folders[1]!r} as well; --set says what to write.')
     folder = Path(folders[0])
-    is_new = not folder.exists()
-    try:
+    with no_empty_folder_left(folder):
         train, test = _SETS[FLAGS.set](folder)
-    except BaseException:
-        if is_new:
-            with contextlib.suppress(OSError):  # it holds something, or is not there
-                folder.rmdir()
-        raise
     say(f'{train} and {test}')
     return 0
 

@@ -185,9 +185,12 @@ def _are_others(evaluation: Archives, train: Archives, say: Say) -> bool:
     """Whether evaluation data is other data than that of training; says what is not."""
     known = {source.fingerprint for source in train.sources if train.indexes}
     same = [source.name for source in evaluation.sources if source.fingerprint in known]
+    some = len(same) < len(evaluation.sources)
     if same:
-        say(f'--eval_data has {", ".join(same[:_LABELS_NAMED])} in common with --data: no unseen examples.')
-    return len(same) < len(evaluation.sources)
+        names = ', '.join(same[:_LABELS_NAMED])
+        left = 'only the others are unseen' if some else 'no unseen examples'
+        say(f'--eval_data has {names} in common with --data: {left}.')
+    return some
 
 
 def open_pretraining(settings: Settings, inputs: Inputs, say: Say) -> Inputs:

@@ -146,13 +146,15 @@ def test_weights_that_are_not_begun_with_are_said(settings, tmp_path):
 
 
 def test_a_loss_that_is_no_number_says_where_to_go_on(settings, tmp_path):
+    # Rectified units may all be off behind such a step, and the loss a number.
+    hparams = f'{SMALL},activation=linear'
     wild = settings(
-        hparams=f'{SMALL},optimizer=sgd,learning_rate=1e38', max_steps=9, save_checkpoints_steps=9
+        hparams=f'{hparams},optimizer=sgd,learning_rate=1e38', max_steps=9, save_checkpoints_steps=9
     )
     with pytest.raises(LabError, match=r'no number any more, and training ends\. Give a smaller'):
         Experiment(wild, lambda line: None).train()
-    Experiment(settings(), lambda line: None).train()
-    again = settings(hparams=f'{SMALL},learning_rate=1e38', max_steps=9)
+    Experiment(settings(hparams=hparams), lambda line: None).train()
+    again = settings(hparams=f'{hparams},learning_rate=1e38', max_steps=9)
     with pytest.raises(LabError, match=r'model\.ckpt-\d stands: go on from it|Begin anew with') as caught:
         Experiment(again, lambda line: None).train()
     checkpoint = tf.train.latest_checkpoint(str(tmp_path / 'model'))
@@ -161,7 +163,7 @@ def test_a_loss_that_is_no_number_says_where_to_go_on(settings, tmp_path):
     values = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
     write_checkpoint(Path(checkpoint), {**values, 'dense/bias': values['dense/bias'] * np.nan})
     with pytest.raises(LabError, match=r'Begin anew with a smaller .* and another --model_dir'):
-        Experiment(settings(max_steps=19), lambda line: None).train()
+        Experiment(settings(hparams=hparams, max_steps=19), lambda line: None).train()
 
 
 def test_evaluation_data_is_read_more_than_once(settings, tmp_path):
@@ -178,6 +180,9 @@ def test_training_data_is_not_unseen(settings, folder, tmp_path):
     other = write_tar(tmp_path / 'other.tar', [(f'n{n % 3}/{n}.png', encoded(picture(n))) for n in range(6)])
     experiment, said = quietly(settings(eval_data=[str(other)]))
     assert experiment.inputs.unseen and not any('in common' in line for line in said)
+    experiment, said = quietly(settings(eval_data=[str(other), str(folder)]))
+    assert experiment.inputs.unseen
+    assert '--eval_data has images in common with --data: only the others are unseen.' in said
 
 
 @pytest.mark.parametrize('split', ['nan', '0.5,nan'])

@@ -6,6 +6,7 @@ import os
 import shlex
 import stat
 import zlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -59,11 +60,11 @@ def expand_paths(patterns: Sequence[str], say: Callable[[str], None] = lambda li
                 f'a glob, {whole.replace(",", "?")!r}.'
             ) from error
         raise
-    once = list(dict.fromkeys(found))
-    twice = next((path for path in once if found.count(path) > 1), None) if len(once) < len(found) else None
+    times = Counter(found)  # in the order in which they came first
+    twice = next((path for path in times if times[path] > 1), None)
     if twice is not None:
         say(f'{twice!r} is named more than once, and read once.')
-    return once
+    return list(times)
 
 
 def is_url(archive: str) -> bool:
