@@ -175,6 +175,17 @@ def test_mistakes_get_one_sentence(cnn_dir, run_export, arguments, status, sente
     assert err.startswith(f'error: {sentence}') and err.count('\n') == 1
 
 
+def test_links_that_lead_in_a_circle(cnn_dir, run_export, tmp_path):
+    (tmp_path / 'here').symlink_to('there')
+    (tmp_path / 'there').symlink_to('here')
+    status, _, err = run_export(f'--model_dir={cnn_dir}', f'--out={tmp_path}/here')
+    assert (status, err) == (
+        2,
+        f'error: --out={tmp_path}/here cannot be written: it is a link that leads nowhere.\n',
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['here', 'there']
+
+
 def test_a_painter_gives_jpeg_files_for_jpeg_files(style_dir, tmp_path, run_export):
     from estimator_lab.inference.painting import Artist, as_asked
     from estimator_lab.inference.painting_settings import PaintingSettings

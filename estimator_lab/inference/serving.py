@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.console.outputs import why_refused
+from estimator_lab.console.outputs import made_folder, why_refused
 from estimator_lab.console.tensorflow_errors import no_room_by, reason_of
 from estimator_lab.core import keys
 from estimator_lab.data.images.graph_decode import decode_batch, decode_in_own_size
@@ -149,6 +149,11 @@ def export_saved_model(trained: Trained, folder: Path) -> Path:
       LabError: if it could, but the disk is full; what was written is removed.
     """
     receiver = serving_input_receiver_fn(trained.reader, trained.model, trained.params)
+    with made_folder('out', folder):
+        return _export(trained, folder, receiver)
+
+
+def _export(trained: Trained, folder: Path, receiver: Any) -> Path:
     before = set(folder.glob(_UNFINISHED))
     try:
         path = trained.estimator.export_saved_model(str(folder), receiver)

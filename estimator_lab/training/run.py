@@ -22,6 +22,7 @@ from estimator_lab.inference.precision import check_precision, refuse_nondetermi
 from estimator_lab.inference.record import Record, read_record
 from estimator_lab.models.registry import Model, find_model
 from estimator_lab.optimizers import SECOND_ORDER, make_optimizer
+from estimator_lab.tf1 import tf
 from estimator_lab.training.distribution import Role
 from estimator_lab.training.inputs import (
     Inputs,
@@ -108,6 +109,8 @@ def open_run(settings: Settings, role: Role, say: Say) -> Run:
                 f'--model_dir={settings.model_dir} cannot be written: {path} is a file, not a folder.'
             )
     previous = read_record(settings.model_dir)
+    if previous is None:
+        _refuse_foreign_checkpoint(settings.model_dir)
     check_confined(settings.model_dir)
     inputs = open_inputs(settings, model, kind, previous.vocabulary if previous else None, say)
     params = {**hparams, **data_params(kind, settings, inputs, previous)}
@@ -151,6 +154,16 @@ def _check_machine(settings: Settings, role: Role) -> None:
         raise FlagError('--early_stopping takes one process, but TF_CONFIG names a cluster.')
     if settings.deterministic:
         refuse_nondeterminism()
+
+
+def _refuse_foreign_checkpoint(model_dir: Path) -> None:
+    """Training would go on with it if the names of its variables are the same, whatever it was trained on."""
+    checkpoint = tf.train.latest_checkpoint(str(model_dir))
+    if checkpoint:
+        raise FlagError(
+            f'--model_dir={model_dir} holds the checkpoint {Path(checkpoint).name}, but no experiment.json that '
+            f'says of what: give another folder, which --warm_start={checkpoint} begins with its weights.'
+        )
 
 
 def _refuse_cluster(role: Role, settings: Settings) -> None:

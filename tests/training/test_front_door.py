@@ -266,3 +266,16 @@ def test_a_folder_of_runs_is_no_run_that_is_pre_trained(tmp_path):
         (runs / name / 'experiment.json').write_text(json.dumps({'model': 'cnn'}))
     with pytest.raises(DataError, match=r'holds no model itself, but 2 folders of models: name one .*runs/'):
         open_trained(runs)
+
+
+def test_a_checkpoint_of_nobody_knows_what_is_not_gone_on_with(settings, tmp_path):
+    """It would be where its variables have the same names, in whatever order its labels were."""
+    quietly(settings())[0].train()
+    (tmp_path / 'model' / 'experiment.json').unlink()
+    before = sorted((tmp_path / 'model').rglob('*'))
+    with pytest.raises(FlagError, match=r'holds the checkpoint model.ckpt-2, but no experiment.json') as refused:
+        quietly(settings(max_steps=4))
+    assert sorted((tmp_path / 'model').rglob('*')) == before
+    warm_start = str(refused.value).partition('--warm_start=')[2].split()[0]
+    anew, _ = quietly(settings(model_dir=tmp_path / 'other', warm_start=Path(warm_start)))
+    assert anew.train().step == 2
