@@ -59,6 +59,7 @@ _ONCE = (
     'training/test_front_door.py',
     'training/test_life_cycle.py',
     'training/test_resumption.py',
+    'training/test_reused_evaluation.py',
     'training/test_trees.py',
 )
 # Where pixels are made by TensorFlow, and not by Pillow.

@@ -41,6 +41,7 @@ from estimator_lab.tf1._keras_layers import restore_apply  # noqa: E402
 from estimator_lab.tf1._missing_names import explain_missing_names  # noqa: E402
 from estimator_lab.tf1._moved import MovedName, install_moved_names  # noqa: E402
 from estimator_lab.tf1._restore import restore_estimator, warn_of_keras_3  # noqa: E402
+from estimator_lab.tf1._reused_evaluation import reused_evaluation_graph  # noqa: E402
 from estimator_lab.tf1.types import (  # noqa: E402
     EstimatorSpec,
     Features,
@@ -71,5 +72,6 @@ __all__ = [
     'Variable',
     'VersionError',
     'hushed',
+    'reused_evaluation_graph',
     'tf',
 ]

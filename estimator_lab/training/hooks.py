@@ -25,14 +25,25 @@ class Pauses:
         self._began: float | None = None
 
     def begin(self) -> None:
-        """An evaluation begins."""
-        self._began = time.monotonic()
+        """An evaluation begins; said twice of one, the first counts."""
+        if self._began is None:
+            self._began = time.monotonic()
 
     def end(self) -> None:
         """It has ended, or nothing had begun."""
         if self._began is not None:
             self.seconds += time.monotonic() - self._began
             self._began = None
+
+
+class PauseHook(tf.train.SessionRunHook):
+    """Has an evaluation count as a pause of training; whoever takes its results says that it has ended."""
+
+    def __init__(self, pauses: Pauses) -> None:
+        self._pauses = pauses
+
+    def begin(self) -> None:
+        self._pauses.begin()
 
 
 class EvaluationProgressHook(tf.train.SessionRunHook):

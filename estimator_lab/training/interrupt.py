@@ -80,5 +80,8 @@ class StopEvaluationHook(tf.train.SessionRunHook):
     def __init__(self, switch: StopSwitch) -> None:
         self._switch = switch
 
+    def begin(self) -> None:
+        self._switch.check()
+
     def after_run(self, run_context: Any, run_values: Any) -> None:
         self._switch.check()

@@ -1,5 +1,6 @@
 """One phase of a training run: an Estimator, the data it sees, and the steps from its first to its last."""
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -20,12 +21,19 @@ from estimator_lab.inference.judge import judged
 from estimator_lab.inference.precision import session_config
 from estimator_lab.inference.record import write_record
 from estimator_lab.inference.serving import serving_input_receiver_fn
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import reused_evaluation_graph, tf
 from estimator_lab.training.best_evaluation import BestEvaluation
 from estimator_lab.training.distribution import Role, run_until_finished
 from estimator_lab.training.evaluation_log import EvaluationLog, StopEarlyHook
 from estimator_lab.training.exporters import export_at_the_end, make_exporters
-from estimator_lab.training.hooks import EvaluationProgressHook, Pauses, ProfileHook, ProgressHook, SpeedHook
+from estimator_lab.training.hooks import (
+    EvaluationProgressHook,
+    PauseHook,
+    Pauses,
+    ProfileHook,
+    ProgressHook,
+    SpeedHook,
+)
 from estimator_lab.training.interrupt import StopEvaluationHook, StopSwitch, StopTrainingHook
 from estimator_lab.training.plans import Plan, saved_step
 from estimator_lab.training.run_table import RunTableHook
@@ -154,13 +162,14 @@ class PhaseTrainer:
 
         def eval_unless_stopped() -> Any:
             switch.check()
-            self._pauses.begin()
+            self._pauses.begin()  # building the graph is a part of the pause
             return eval_input_fn()
 
         inputs = self.plan.inputs
         eval_steps, shown = inputs.eval_steps(settings), inputs.evaluated(settings)
         eval_hooks = [
             StopEvaluationHook(switch),
+            PauseHook(self._pauses),
             EvaluationProgressHook(settings.batch_size, shown, inputs.evaluation.wanted.noun),
         ]
         if self.is_finished():
@@ -204,11 +213,17 @@ class PhaseTrainer:
         while True:
             before = self.estimator.latest_checkpoint()
             try:
-                return tf.estimator.train_and_evaluate(self.estimator, train_spec, eval_spec)
+                with self._evaluation_graphs():
+                    return tf.estimator.train_and_evaluate(self.estimator, train_spec, eval_spec)
             except (tf.errors.NotFoundError, ValueError):
                 # Training that is faster than an evaluator deletes checkpoints before they are read.
                 if self._role.job != 'evaluator' or before == self.estimator.latest_checkpoint():
                     raise
+
+    def _evaluation_graphs(self) -> contextlib.AbstractContextManager[None]:
+        if self.plan.run.settings.rebuild_evaluation_graph or self._role.cluster or self._strategy:
+            return contextlib.nullcontext()
+        return reused_evaluation_graph(self.estimator)
 
     def _chief_hooks(self) -> list[Any]:
         if not self._role.is_chief:

@@ -3,7 +3,7 @@ import io
 import pytest
 
 from estimator_lab.tf1 import tf
-from estimator_lab.training.hooks import Pauses, ProgressHook, SpeedHook
+from estimator_lab.training.hooks import PauseHook, Pauses, ProgressHook, SpeedHook
 from tests.counting import run_steps
 
 
@@ -25,6 +25,20 @@ def test_speed_is_written_every_n_steps(tmp_path):
     for (step, tag), value in found.items():
         if tag == 'global_step/sec':
             assert found[step, 'examples_per_second'] == pytest.approx(8 * value)
+
+
+def test_a_pause_lasts_from_its_first_beginning_to_its_end(monkeypatch):
+    now = iter([10.0, 15.0, 20.0, 27.0])
+    monkeypatch.setattr('estimator_lab.training.hooks.time.monotonic', lambda: next(now))
+    pauses = Pauses()
+    pauses.begin()  # the graph is built
+    PauseHook(pauses).begin()
+    pauses.end()
+    assert pauses.seconds == 5
+    pauses.end()
+    PauseHook(pauses).begin()  # the graph is there
+    pauses.end()
+    assert pauses.seconds == 12
 
 
 def test_progress_in_plain_lines(monkeypatch):

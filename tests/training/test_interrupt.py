@@ -4,7 +4,12 @@ import threading
 
 import pytest
 
-from estimator_lab.training.interrupt import Interrupted, StopSwitch, StopTrainingHook
+from estimator_lab.training.interrupt import (
+    Interrupted,
+    StopEvaluationHook,
+    StopSwitch,
+    StopTrainingHook,
+)
 from tests.counting import run_steps
 
 
@@ -12,6 +17,14 @@ def test_the_switch_ends_training_behind_a_step():
     switch = StopSwitch()
     switch.on = True
     assert run_steps([StopTrainingHook(switch)]) == 1
+
+
+def test_the_switch_lets_no_evaluation_begin():
+    switch = StopSwitch()
+    StopEvaluationHook(switch).begin()
+    switch.on = True
+    with pytest.raises(Interrupted):
+        StopEvaluationHook(switch).begin()
 
 
 def test_first_signal_turns_the_switch_on_and_the_second_is_python_s_own():

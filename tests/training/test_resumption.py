@@ -100,7 +100,7 @@ def test_it_is_kept_through_further_restarts(go_on, archive):
         {'max_steps': None, 'epochs': 7},
         {'hparams': 'filters=2,dense_units=8,learning_rate=0.5'},
         {'save_checkpoints_steps': 1, 'save_summary_steps': 1, 'eval_steps': 1, 'profile': True},
-        {'export': ['best', 'final'], 'early_stopping': 3},
+        {'export': ['best', 'final'], 'early_stopping': 3, 'rebuild_evaluation_graph': True},
         {'decoded_cache': 0, 'max_bad_fraction': 0.5, 'shuffle_buffer': 77},  # as it is shuffled as a whole
         {'resume_changed': True},
     ],

@@ -111,4 +111,16 @@ def dataset_of(examples: Callable[[], Iterator[Examples]], reader: Reader, label
         )
         # Prefetched last, so that a training step finds its floats ready.
         features = tf.autograph.experimental.do_not_convert(example)
-        return dataset.map(features, num_parallel_calls=_CAST_AT_ONCE).prefetch(_PREFETCHED_BATCHES)
+        dataset = dataset.map(features, num_parallel_calls=_CAST_AT_ONCE).prefetch(_PREFETCHED_BATCHES)
+        return dataset.with_options(_without_autotuning())
+
+
+def _without_autotuning() -> Any:
+    """Returns the options of a Dataset that leaves nothing to be tuned.
+
+    TensorFlow's tuner sleeps between two looks, each time twice as long, up to a minute. A session that closes,
+    or an iterator that begins anew, sometimes fails to wake it, and waits.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return options

@@ -1,0 +1,155 @@
+"""Evaluations of one checkpoint after the other in one graph and one session."""
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import tensorflow.compat.v1 as tf
+
+
+@contextlib.contextmanager
+def reused_evaluation_graph(estimator: Any) -> Iterator[None]:
+    """Within it, evaluations that differ in nothing but their checkpoint share a graph and a session.
+
+        with reused_evaluation_graph(estimator):
+            tf.estimator.train_and_evaluate(estimator, train_spec, eval_spec)
+
+    Each of them restores its checkpoint, begins its input, metrics and tables anew, and calls the hooks as
+    `Estimator.evaluate` does in a graph of its own; it returns and writes the same. Two things are asked of a
+    model function: its evaluation hooks begin anew in `begin` or `after_create_session`, and random numbers
+    of an evaluation are drawn by stateless operations, as others go on where they were.
+
+    Between evaluations the session holds the model's variables a second time, without an optimizer's.
+
+    What can't begin anew, queue runners and one-shot iterators, is built for each evaluation as ever, and so
+    is what a tf.distribute.Strategy evaluates.
+
+    Args:
+      estimator: the tf.estimator.Estimator.
+    """
+    evaluations = _Evaluations(estimator)
+    # Estimator forbids its subclasses to have this method.
+    estimator._actual_eval = evaluations
+    try:
+        yield
+    finally:
+        del estimator._actual_eval
+        evaluations.close()
+
+
+class _Evaluations:
+    """Takes the place of `Estimator._actual_eval`."""
+
+    def __init__(self, estimator: Any) -> None:
+        self._estimator = estimator
+        self._as_ever: Callable[..., Any] = estimator._actual_eval
+        self._asked: Any = None
+        self._kept: _Evaluation | None = None
+
+    def __call__(
+        self,
+        input_fn: Callable[..., Any],
+        strategy: Any = None,
+        steps: int | None = None,
+        hooks: Sequence[Any] | None = None,
+        checkpoint_path: str | None = None,
+        name: str | None = None,
+    ) -> Any:
+        checkpoint_path = checkpoint_path or self._estimator.latest_checkpoint()
+        if strategy or not checkpoint_path or (steps is not None and steps <= 0):
+            return self._as_ever(input_fn, strategy, steps, hooks, checkpoint_path, name)
+        asked = (input_fn, steps, list(hooks or ()), name)
+        if self._kept is None or asked != self._asked:
+            self.close()
+            self._asked = asked
+            self._kept = _Evaluation(self._estimator, *asked, checkpoint_path)
+        try:
+            found = self._kept.run(checkpoint_path)
+        except BaseException:
+            self.close()
+            raise
+        if not self._kept.can_begin_anew():
+            self.close()
+        return found
+
+    def close(self) -> None:
+        """Closes the session, if there is one."""
+        if self._kept is not None:
+            self._kept.close()
+        self._kept = None
+
+
+class _Evaluation:
+    """One evaluation, to be run again and again; to MonitoredSession it is what creates its session."""
+
+    def __init__(
+        self,
+        estimator: Any,
+        input_fn: Callable[..., Any],
+        steps: int | None,
+        hooks: list[Any],
+        name: str | None,
+        checkpoint_path: str,
+    ) -> None:
+        self._estimator = estimator
+        self._steps = steps
+        self._name = name
+        self._session: Any = None
+        self._graph = tf.Graph()
+        with self._graph.as_default():
+            scaffold, self._update, self._values, self._hooks = estimator._evaluate_build_graph(
+                input_fn, _estimator_module()._check_hooks_type(hooks), checkpoint_path
+            )
+        self._scaffold = scaffold or tf.train.Scaffold()
+
+    def run(self, checkpoint_path: str) -> Any:
+        """Evaluates a checkpoint and writes what it found; returns the metrics by name."""
+        self._checkpoint_path = checkpoint_path
+        values = tf.train.FinalOpsHook(self._values)
+        hooks = [*self._hooks, values]
+        with self._graph.as_default():
+            with tf.train.MonitoredSession(self, hooks) as session:
+                for _ in itertools.count() if self._steps is None else range(self._steps):
+                    if session.should_stop():
+                        break
+                    session.run(self._update)
+            found = values.final_ops_values
+            folder, step = self._estimator.eval_dir(self._name), found[tf.GraphKeys.GLOBAL_STEP]
+            _estimator_module()._write_dict_to_summary(folder, found, step)
+            _estimator_module()._write_checkpoint_path_to_summary(folder, checkpoint_path, step)
+        return found
+
+    def create_session(self) -> Any:
+        """Returns the session, in which all is as in a new one that has restored the checkpoint."""
+        if self._session is None:
+            self._session = tf.train.ChiefSessionCreator(
+                self._scaffold,
+                self._estimator.config.evaluation_master,
+                self._estimator._session_config,
+                checkpoint_filename_with_path=self._checkpoint_path,
+            ).create_session()
+            # MonitoredSession closes what it was given.
+            self._close, self._session.close = self._session.close, lambda: None
+        else:
+            self._graph.finalize()
+            self._scaffold.saver.restore(self._session, self._checkpoint_path)
+            self._session.run(self._scaffold.local_init_op, self._scaffold.local_init_feed_dict)
+        return self._session
+
+    def can_begin_anew(self) -> bool:
+        """Returns whether the input gives the same a second time."""
+        once = any(operation.type == 'OneShotIterator' for operation in self._graph.get_operations())
+        return not once and not self._graph.get_collection(tf.GraphKeys.QUEUE_RUNNERS)
+
+    def close(self) -> None:
+        """Closes the session, if there is one."""
+        if self._session is not None:
+            self._close()
+
+
+def _estimator_module() -> Any:
+    # Loaded late, as Estimator is to be when it is first touched.
+    from tensorflow_estimator.python.estimator import estimator
+
+    return estimator

@@ -1,0 +1,196 @@
+"""Evaluations that share a graph and a session, beside `Estimator.evaluate` of the same checkpoints."""
+
+import numpy as np
+import pytest
+
+from estimator_lab.tf1 import reused_evaluation_graph, tf
+
+ROWS = np.arange(8, dtype=np.float32).reshape(8, 1)
+EVAL, TRAIN = tf.estimator.ModeKeys.EVAL, tf.estimator.ModeKeys.TRAIN
+
+
+def model_fn(features, labels, mode):
+    """One weight; EVAL takes its running mean, which decays by half a step, from the checkpoint."""
+    weight = tf.get_variable('weight', [], initializer=tf.zeros_initializer())
+    error = features[:, 0] * weight - labels
+    loss = tf.reduce_mean(tf.square(error))
+    average = tf.train.ExponentialMovingAverage(0.5)
+    if mode == TRAIN:
+        step = tf.train.get_global_step()
+        learn = tf.train.GradientDescentOptimizer(0.01).minimize(loss, step)
+        with tf.control_dependencies([learn]):
+            train_op = average.apply([weight])
+        return tf.estimator.EstimatorSpec(mode, loss=loss, train_op=train_op)
+    restored = {'global_step': tf.train.get_global_step(), average.average_name(weight): weight}
+    return tf.estimator.EstimatorSpec(
+        mode,
+        loss=loss,
+        eval_metric_ops={'weight': tf.metrics.mean(weight), 'rows': tf.metrics.mean(features)},
+        scaffold=tf.train.Scaffold(saver=tf.train.Saver(restored)),
+    )
+
+
+def dataset():
+    return tf.data.Dataset.from_tensor_slices((ROWS, 3 * ROWS[:, 0])).batch(3)
+
+
+def one_shot():
+    return tf.data.make_one_shot_iterator(dataset()).get_next()
+
+
+def queue():
+    row, label = tf.train.slice_input_producer([ROWS, 3 * ROWS[:, 0]], num_epochs=1, shuffle=False)
+    return tuple(tf.train.batch([row, label], 3, allow_smaller_final_batch=True))
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """An Estimator with checkpoints at steps 1, 2 and 3, and their paths."""
+    config = tf.estimator.RunConfig(str(tmp_path), save_checkpoints_steps=1, keep_checkpoint_max=None)
+    estimator = tf.estimator.Estimator(model_fn, config=config)
+    estimator.train(lambda: dataset().repeat(), steps=3)
+    return estimator, [str(tmp_path / f'model.ckpt-{step}') for step in (1, 2, 3)]
+
+
+@pytest.fixture
+def builds(monkeypatch):
+    """Lists the sessions in which evaluations were built."""
+    made = []
+    create = tf.train.ChiefSessionCreator.create_session
+
+    def counted(self):
+        made.append(create(self))
+        return made[-1]
+
+    monkeypatch.setattr(tf.train.ChiefSessionCreator, 'create_session', counted)
+    return made
+
+
+@pytest.mark.parametrize(('input_fn', 'sessions'), [(dataset, 1), (one_shot, 3), (queue, 3)])
+@pytest.mark.parametrize('steps', [None, 2])
+def test_metrics_are_those_of_a_graph_of_their_own(trained, builds, input_fn, sessions, steps):
+    estimator, checkpoints = trained
+    expected = [estimator.evaluate(input_fn, steps, checkpoint_path=path) for path in checkpoints]
+    # 8 rows in batches of 3: without an end in two steps, 0 to 5
+    assert expected[0]['rows'] == (3.5 if steps is None else 2.5)
+    assert len({found['weight'] for found in expected}) == 3
+    builds.clear()
+    with reused_evaluation_graph(estimator):
+        found = [estimator.evaluate(input_fn, steps, checkpoint_path=path) for path in checkpoints]
+    assert found == expected
+    assert len(builds) == sessions
+
+
+def test_a_session_is_closed_behind_the_block(trained, builds):
+    estimator, _ = trained
+    with reused_evaluation_graph(estimator):
+        estimator.evaluate(dataset)
+        (session,) = builds
+        step = tf.train.get_global_step(session.graph)
+        assert session.run(step) == 3
+    with pytest.raises(RuntimeError, match='closed Session'):
+        session.run(step)
+    estimator.evaluate(dataset)
+    estimator.evaluate(dataset)
+    assert len(builds) == 3
+
+
+def test_another_evaluation_has_another_graph(trained, builds, tmp_path):
+    estimator, _ = trained
+    with reused_evaluation_graph(estimator):
+        for name in (None, None, 'other', 'other'):
+            estimator.evaluate(dataset, name=name)
+    assert len(builds) == 2
+    assert all(any(tmp_path.glob(f'{folder}/events*')) for folder in ('eval', 'eval_other'))
+
+
+def test_hooks_are_called_as_ever(trained):
+    class Recorder(tf.train.SessionRunHook):
+        def __init__(self):
+            self.calls = []
+
+        def begin(self):
+            self.calls.append('begin')
+
+        def after_create_session(self, session, coord):
+            self.calls.append(('session', session.run(tf.train.get_global_step())))
+
+        def after_run(self, run_context, run_values):
+            self.calls.append('run')
+
+        def end(self, session):
+            self.calls.append(('end', session.run(tf.train.get_global_step())))
+
+    estimator, checkpoints = trained
+    ours, theirs = Recorder(), Recorder()
+    with reused_evaluation_graph(estimator):
+        for path in checkpoints:
+            estimator.evaluate(dataset, hooks=[ours], checkpoint_path=path)
+    for path in checkpoints:
+        estimator.evaluate(dataset, hooks=[theirs], checkpoint_path=path)
+    assert ours.calls == theirs.calls
+    assert ours.calls.count('run') == 9 and ours.calls[0] == 'begin' and ours.calls[-1] == ('end', 3)
+
+
+def test_an_evaluation_that_broke_off_is_built_anew(trained, builds):
+    class Fault(tf.train.SessionRunHook):
+        raising = True
+
+        def after_run(self, run_context, run_values):
+            if self.raising:
+                raise KeyError('in the middle')
+
+    estimator, _ = trained
+    expected, fault = estimator.evaluate(dataset), Fault()
+    builds.clear()
+    with reused_evaluation_graph(estimator):
+        with pytest.raises(KeyError, match='in the middle'):
+            estimator.evaluate(dataset, hooks=[fault])
+        fault.raising = False
+        assert estimator.evaluate(dataset, hooks=[fault]) == expected
+    assert len(builds) == 2
+
+
+def test_what_estimator_refuses_is_refused(trained, tmp_path):
+    estimator, _ = trained
+    with reused_evaluation_graph(estimator):
+        with pytest.raises(ValueError, match='Must specify steps > 0'):
+            estimator.evaluate(dataset, steps=0)
+        with pytest.raises(TypeError, match='SessionRunHook'):
+            estimator.evaluate(dataset, hooks=['no hook'])
+
+
+def test_without_a_checkpoint_the_initial_weights_are_evaluated(tmp_path):
+    estimator = tf.estimator.LinearRegressor([tf.feature_column.numeric_column('x')], str(tmp_path))
+    with reused_evaluation_graph(estimator):
+        found = estimator.evaluate(lambda: tf.data.Dataset.from_tensors(({'x': [[1.0]]}, [2.0])))
+    assert (found['global_step'], found['average_loss']) == (0, 4.0)
+
+
+def test_train_and_evaluate_with_tables(tmp_path, builds):
+    """A canned classifier whose column has a table; each evaluation is compared with one of its own."""
+
+    def input_fn():
+        colours, labels = ['red', 'blue', 'green', 'red'], [0, 1, 1, 0]
+        return tf.data.Dataset.from_tensors(({'colour': colours}, labels)).repeat(2)
+
+    column = tf.feature_column.categorical_column_with_vocabulary_list('colour', ['red', 'blue'])
+    config = tf.estimator.RunConfig(str(tmp_path), save_checkpoints_steps=1, keep_checkpoint_max=None)
+    estimator = tf.estimator.LinearClassifier([column], config=config)
+    losses = []
+
+    class Log(tf.estimator.Exporter):
+        name = 'log'
+
+        def export(self, estimator, export_path, checkpoint_path, eval_result, is_the_final_export):
+            losses.append((checkpoint_path, eval_result, is_the_final_export))
+
+    spec = tf.estimator.EvalSpec(input_fn, steps=None, exporters=[Log()], start_delay_secs=0, throttle_secs=0)
+    with reused_evaluation_graph(estimator):
+        train_spec = tf.estimator.TrainSpec(lambda: input_fn().repeat(), max_steps=3)
+        tf.estimator.train_and_evaluate(estimator, train_spec, spec)
+    assert len(builds) == 2  # one that trains
+    assert [is_final for *_, is_final in losses] == [False, False, True]
+    for path, found, _ in losses:
+        assert found == estimator.evaluate(input_fn, checkpoint_path=path)
+    assert len({found['loss'] for _, found, _ in losses}) == 3

@@ -1,0 +1,88 @@
+"""Evaluations that share a graph and a session find, write and draw what each in its own graph does."""
+
+import pytest
+
+from estimator_lab.core.display.display import EVALUATION
+from estimator_lab.inference.event_files import all_values_in
+from estimator_lab.tf1 import tf
+from estimator_lab.training.experiment import Experiment
+from estimator_lab.training.settings import Settings
+from tests.archive_files import small_archive
+from tests.models.test_registry import SMALL
+
+CHECKPOINTS = (2, 4, 5)
+NAMES_THE_FOLDER = ('checkpoint_path', '_hparams_/session_start_info')
+
+
+@pytest.fixture(scope='module')
+def archive(tmp_path_factory):
+    return str(small_archive(tmp_path_factory.mktemp('data')))
+
+
+@pytest.fixture
+def builds(monkeypatch):
+    """Lists the steps of the checkpoints for which an evaluation graph was built."""
+    steps = []
+    build = tf.estimator.Estimator._evaluate_build_graph
+
+    def counted(self, input_fn, hooks=None, checkpoint_path=None):
+        steps.append(int(tf.train.load_variable(checkpoint_path, 'global_step')))
+        return build(self, input_fn, hooks, checkpoint_path)
+
+    monkeypatch.setattr(tf.estimator.Estimator, '_evaluate_build_graph', counted)
+    return steps
+
+
+def train(model, archive, folder, **changes):
+    chosen = dict(SMALL[model])
+    side, _, _ = chosen.pop('image_shape', (8, 8, 1))
+    if model == 'dbn':
+        chosen['pretrain_epochs'] = 0.5  # of 24 images in batches of 6: two steps for each of two layers
+    settings = Settings(
+        model=model,
+        data=[archive],
+        model_dir=folder,
+        batch_size=6,
+        max_steps=CHECKPOINTS[-1] + (4 if model == 'dbn' else 0),
+        image_size=side,
+        hparams=','.join(f'{name}={value}' for name, value in chosen.items()),
+        save_checkpoints_steps=2,
+        deterministic=True,
+        **changes,
+    )
+    return Experiment(settings, lambda line: None).train()
+
+
+def written(folder):
+    """Returns {(phase, step, tag): value} of all evaluations of a run, each written once."""
+    found = {}
+    for events in sorted(folder.rglob(f'{EVALUATION}/events.out.tfevents.*')):
+        for step, value in all_values_in(events, pytest.fail):
+            place = (str(events.parent.relative_to(folder)), step, value.tag)
+            assert place not in found
+            found[place] = '' if value.tag in NAMES_THE_FOLDER else value.SerializeToString()
+    return found
+
+
+@pytest.mark.parametrize(
+    ('model', 'changes'),
+    [
+        ('cnn', {'eval_steps': 2}),
+        ('gan', {}),
+        ('dbn', {}),
+        ('rbm', {}),
+        ('autoencoder', {}),
+        ('recursive', {}),
+    ],
+)
+def test_the_same_figures_and_pictures(model, changes, archive, tmp_path, builds, determinism):
+    kept = train(model, archive, tmp_path / 'kept', **changes)
+    built, _ = list(builds), builds.clear()
+    anew = train(model, archive, tmp_path / 'anew', rebuild_evaluation_graph=True, **changes)
+    assert kept.metrics == anew.metrics
+    found, expected = written(tmp_path / 'kept'), written(tmp_path / 'anew')
+    assert found == expected
+    evaluated = {(phase, step) for phase, step, tag in found if tag == 'loss'}
+    phases = {phase for phase, _ in evaluated}
+    assert [step for _, step in sorted(evaluated, key=lambda one: one[1])] == builds
+    assert len(built) == len(phases) < len(builds)
