@@ -1,12 +1,12 @@
 """Images as a kind of example: encoded bytes -> pixels."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from estimator_lab.data.aligned import aligned_array
 from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.decoded_cache import DecodedCache
 from estimator_lab.data.images.augment import Augmentation
@@ -26,6 +26,9 @@ if TYPE_CHECKING:  # loading TensorFlow takes seconds, and most of what reads ar
 
 IMAGES = Kind(members.IMAGES, frozenset({'image_size', 'channels', 'decode', 'decoded_cache', 'augment'}))
 """The kind of example that most models take."""
+
+# TensorFlow takes an array that begins at such an address as it is; any other it copies, with Python's lock.
+_ALIGNED = 64
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,10 @@ class ImageReader:
 
     def begin(self, count: int) -> np.ndarray:
         """Returns room for the pixels of `count` images."""
-        return aligned_array((count, *self.shape), np.uint8)
+        size = count * math.prod(self.shape)
+        room = np.empty(size + _ALIGNED, np.uint8)
+        first = -room.ctypes.data % _ALIGNED
+        return room[first : first + size].reshape(count, *self.shape)
 
     def read_into(
         self, batch: np.ndarray, first: int, several: Sequence[ScheduledMember]

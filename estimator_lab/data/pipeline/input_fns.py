@@ -68,7 +68,7 @@ def archive_input_fn(
       1]; 'key' string [batch]; 'weight' float32 [batch], 0 for a blank example.
     """
     # Whoever watches is told of a batch as it leaves, and waits for no other one.
-    at_once = 1 if watch else _batches_at_once(reader.signature, batch_size)
+    at_once = 1 if watch else batches_at_once(reader.signature, batch_size)
 
     def examples() -> Iterator[Examples]:
         schedule = order.onwards(resume()) if resume else order.epoch(0)
@@ -134,13 +134,19 @@ def dataset_of(
         return dataset.map(as_it_is(example), num_parallel_calls=_CAST_AT_ONCE).prefetch(_PREFETCHED_BATCHES)
 
 
-def _batches_at_once(signature: Mapping[str, Signature], batch_size: int) -> int:
-    """Returns how many batches go over together: few of large ones, one of those whose size varies."""
+def batches_at_once(signature: Mapping[str, Signature], batch_size: int) -> int:
+    """Returns how many batches are read, and go over to TensorFlow, together.
+
+    Args:
+      signature: of their arrays: of large ones few go together, of those whose size varies one.
+      batch_size: examples in a batch.
+    """
     size = 0
     for array in signature.values():
-        if None in array.shape:
+        known = [side for side in array.shape if side is not None]
+        if len(known) < len(array.shape):
             return 1
-        size += math.prod(array.shape) * np.dtype(array.type).itemsize
+        size += math.prod(known) * np.dtype(array.type).itemsize
     return min(max(_BYTES_AT_ONCE // (size * batch_size), 1), _MOST_AT_ONCE)
 
 
@@ -170,8 +176,6 @@ def _batches_of(*columns: Any) -> Any:
 
 def _in_batches(columns: Columns, count: int) -> Columns:
     """Returns the rows of `count` batches as [count, rows of a batch, ...]."""
-    arrays, *others = columns
-    return (
-        {name: array.reshape(count, -1, *array.shape[1:]) for name, array in arrays.items()},
-        *(column.reshape(count, -1) for column in others),
-    )
+    arrays, keys, weights, ids = columns
+    together = {name: array.reshape(count, -1, *array.shape[1:]) for name, array in arrays.items()}
+    return together, keys.reshape(count, -1), weights.reshape(count, -1), ids.reshape(count, -1)
