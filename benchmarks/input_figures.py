@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ _STREAM_BYTES = 10 * 10**9
 _LARGE_BYTES = 600 * 10**6
 _MANY = 1_000_000
 _COUNTED = 4000
+_BATCHES_A_RUN = 25
 _SHAPES = ((128, 1), (224, 3))  # side, channels
 
 
@@ -106,17 +108,25 @@ def index_build(archive: str) -> dict[str, float]:
 
 
 def serial(archive: str) -> dict[str, float]:
-    """Microseconds of processor time an image takes besides decoding: what no number of cores makes less.
+    """Microseconds of processor time an image takes besides decoding, and which of them are serial.
 
-    The decoder does nothing at all. Counted is what all threads of the process do: Python's part, which can
-    only be done by one at a time, and TensorFlow's of handing batches over, most of it by one thread. Each is
-    the best of five, as other programs on the machine take a part of the processor's caches with them. What
-    several threads do at once, the cast to floats, is shown beside them.
+    The decoder does nothing at all. Counted is what all threads of the process do, for each part with those
+    before it; each is the best of five, as other programs take a part of the caches with them:
+
+    - reading: the order, and bytes from the archive; Python's, by one thread.
+    - batches: that in the thread pool, with keys and labels. Python's: its lock lets one thread at a time do
+      it, but for the system's part of reading. Serial.
+    - through_tf_data: batches handed over to TensorFlow and taken out of its dataset there, without a
+      `session.run` for each. One dataset has one batch after the other: serial, apart from what Python does
+      meanwhile, so that this is the most that can be serial.
+    - with_cast: that with the cast to floats, which is spread over threads.
+    - asked_for: with_cast, and a `session.run` for each batch, as a training step has one anyway.
+    - asking: a `session.run` for a batch that is always the same and costs nothing to make.
     """
     from estimator_lab.data.order.archives import open_archives
     from estimator_lab.data.pipeline.batches import read_batches
+    from estimator_lab.data.pipeline.input_fns import batches_at_once
     from estimator_lab.data.pipeline.report import InputReport
-    from estimator_lab.tf1 import tf
 
     archives = open_archives([archive])
     found = {}
@@ -125,16 +135,17 @@ def serial(archive: str) -> dict[str, float]:
         schedule = archives.order(1000, 1).onwards
         found[f'{name}_reading'] = _best_cost(scheduled.read() and 1 for scheduled in schedule(0))
         reader = _reader_of_nothing(side, channels, cast=False)
-        batches = read_batches(schedule(0), BATCH, reader, InputReport())
+        at_once = batches_at_once(reader.signature, BATCH)
+        batches = read_batches(schedule(0), BATCH, reader, InputReport(), at_once)
         found[f'{name}_batches'] = _best_cost(len(batch.keys) for batch in batches)
-        for part, cast in (('through_tf_data', False), ('with_cast', True)):
-            with tf.Graph().as_default(), tf.Session() as session:
-                reader = _reader_of_nothing(side, channels, cast)
-                dataset = _dataset(archives.order(1000, 1), list(archives.counts), 0, reader=reader)
-                features, labels = dataset.make_one_shot_iterator().get_next()
-                ready = [labels, features['image'].op]
-                runs = (len(session.run(ready)[0]) for _ in itertools.count())
-                found[f'{name}_{part}'] = _best_cost(runs)
+        for part, cast, asked_for in (
+            ('through_tf_data', False, _BATCHES_A_RUN),
+            ('with_cast', True, _BATCHES_A_RUN),
+            ('asked_for', True, 1),
+        ):
+            dataset = partial(_dataset_of_nothing, archives, _reader_of_nothing(side, channels, cast))
+            found[f'{name}_{part}'] = _cost_of_dataset(dataset, asked_for)
+        found[f'{name}_asking'] = _cost_of_dataset(partial(_same_batch, side, channels), 1)
     return found
 
 
@@ -199,6 +210,28 @@ def _reader_of_nothing(side: int, channels: int, cast: bool) -> Any:
             return super().features(arrays) if cast else dict(arrays)
 
     return Nothing(ImageShape(side, side, channels))
+
+
+def _dataset_of_nothing(archives: Any, reader: Any) -> Any:
+    return _dataset(archives.order(1000, 1), list(archives.counts), 0, reader=reader)
+
+
+def _same_batch(side: int, channels: int) -> Any:
+    from estimator_lab.tf1 import tf
+
+    features = {'image': np.zeros((BATCH, side, side, channels), np.float32)}
+    return tf.data.Dataset.from_tensors((features, np.zeros(BATCH, np.int64))).repeat()
+
+
+def _cost_of_dataset(dataset: Callable[[], Any], batches_a_run: int) -> float:
+    """Returns microseconds for each image, with a `session.run` for every so many batches."""
+    from estimator_lab.tf1 import tf
+
+    with tf.Graph().as_default(), tf.Session() as session:
+        last = dataset().shard(batches_a_run, batches_a_run - 1)  # the others stay within TensorFlow
+        features, labels = tf.data.make_one_shot_iterator(last).get_next()
+        ready = [labels, features['image'].op]
+        return _best_cost(len(session.run(ready)[0]) * batches_a_run for _ in itertools.count())
 
 
 def _best_cost(counts: Iterator[int]) -> float:

@@ -19,8 +19,8 @@ from estimator_lab.errors import DataError
 T = TypeVar('T')
 
 # Members that a thread takes on at once: enough that handing over costs little, and a decoder may take them
-# together; fewer where the batches that are under way would not give each thread some.
-_CHUNK = 16
+# together; fewer where a batch would not give two threads some, or all that are under way each thread.
+_CHUNK = 32
 _CHUNK_BYTES = 2**20
 _BATCHES_AHEAD = 2
 _WAITING_BYTES = 8 * 2**20  # of a batch that is not complete: it is begun with those members
@@ -47,9 +47,16 @@ class Batch(NamedTuple):
 
 
 def read_batches(
-    schedule: Iterable[ScheduledMember], batch_size: int, reader: Reader, report: InputReport
+    schedule: Iterable[ScheduledMember],
+    batch_size: int,
+    reader: Reader,
+    report: InputReport,
+    at_once: int = 1,
 ) -> Iterator[Batch]:
     """Yields one batch for each `batch_size` consecutive members, the last one possibly shorter.
+
+    Several of them come as one where that is allowed: the first ones alone, as nobody should wait for more
+    than they need, and then twice as many each time.
 
     A bad example leaves its batch one example short instead of moving all later ones forward, so that batch
     number n always holds members n * batch_size and on, however many were bad.
@@ -59,17 +66,34 @@ def read_batches(
       batch_size: members in a batch.
       reader: how they become arrays.
       report: counts the examples, and the bad ones.
+      at_once: how many batches may come as one.
 
     Raises:
       DataError: from `schedule` (after all batches before it), or when too many examples are bad.
     """
     # One more than there are processors: while a thread waits for Python's lock, another one decodes.
     threads = (os.cpu_count() or 1) + 1
-    chunk = min(_CHUNK, math.ceil(batch_size * (_BATCHES_AHEAD + 1) / threads))
+    sizes = _growing(batch_size, batch_size * at_once)
+
+    def empty() -> _PendingBatch:
+        size = next(sizes)
+        under_way = size * (_BATCHES_AHEAD + 1)
+        chunk = min(_CHUNK, math.ceil(size / 2), math.ceil(under_way / threads))
+        return _PendingBatch(pool, reader, size, chunk)
+
     with ThreadPoolExecutor(max_workers=threads) as pool:
-        pending = _pending_batches(lambda: _PendingBatch(pool, reader, batch_size, chunk), schedule)
+        pending = _pending_batches(empty, schedule)
         for batch in look_ahead(pending, _BATCHES_AHEAD):
             yield batch.result(report)
+
+
+def _growing(least: int, most: int) -> Iterator[int]:
+    """Yields the least as often as batches are under way before the first is there, then doubles it."""
+    yield from [least] * (_BATCHES_AHEAD + 1)
+    size = least
+    while True:
+        size = min(2 * size, most)
+        yield size
 
 
 def look_ahead(
@@ -228,14 +252,18 @@ class _PendingBatch:
 
 
 def _chunks(
-    members: Iterable[ScheduledMember], most: int, weigh: Callable[[ScheduledMember], int]
-) -> Iterator[tuple[list[ScheduledMember], int]]:
+    members: Sequence[ScheduledMember], most: int, weigh: Callable[[ScheduledMember], int]
+) -> Iterator[tuple[Sequence[ScheduledMember], int]]:
     """Yields the members in parts of at most so many, and with what each weighs in bytes."""
+    weights = [weigh(scheduled) for scheduled in members]
+    if len(members) <= most and sum(weights) < _CHUNK_BYTES:  # as it mostly is
+        yield members, sum(weights)
+        return
     chunk: list[ScheduledMember] = []
     weight = 0
-    for scheduled in members:
+    for scheduled, added in zip(members, weights, strict=True):
         chunk.append(scheduled)
-        weight += weigh(scheduled)
+        weight += added
         if len(chunk) == most or weight >= _CHUNK_BYTES:
             yield chunk, weight
             chunk, weight = [], 0

@@ -1,11 +1,12 @@
 """Input functions on `Dataset.from_generator`: batches of members, for any kind of example."""
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from estimator_lab.data.kind import Arrays, Reader
+from estimator_lab.data.kind import Arrays, Reader, Signature
 from estimator_lab.data.labels import UNKNOWN_ID, Vocabulary
 from estimator_lab.data.order.order import Order
 from estimator_lab.data.pipeline.batches import Batch, read_batches
@@ -15,16 +16,27 @@ from estimator_lab.tf1 import Features, Tensor, tf
 
 InputFn = Callable[[], Any]
 _PREFETCHED_BATCHES = 2
+# Batches that are read, and go over, together: what that costs beside decoding, waking threads up above all,
+# is the same for one. A few times as many are in memory.
+_MOST_AT_ONCE = 16
+_BYTES_AT_ONCE = 4 * 2**20
 _CAST_AT_ONCE = 2  # batches, whose bytes become floats: beside a decoder that is many times slower, enough
 
 
+Columns = tuple[Arrays, np.ndarray, np.ndarray, np.ndarray]  # arrays, keys as bytes, weights, class ids
+
+
 class Examples(NamedTuple):
-    """Some examples on their way into TensorFlow: arrays of n rows, n keys, n class ids; what they count."""
+    """Some examples on their way into TensorFlow: arrays of n rows, n keys, n class ids; what they count.
+
+    They are so many `batches`, all of the same size.
+    """
 
     arrays: Arrays
     keys: Sequence[str]
     ids: Sequence[int] | np.ndarray
     weight: float = 1.0
+    batches: int = 1
 
 
 def archive_input_fn(
@@ -55,21 +67,22 @@ def archive_input_fn(
       alone: what `reader.features` gives, of images 'image' float32 [batch, height, width, channels] in [0,
       1]; 'key' string [batch]; 'weight' float32 [batch], 0 for a blank example.
     """
+    # Whoever watches is told of a batch as it leaves, and waits for no other one.
+    at_once = 1 if watch else batches_at_once(reader.signature, batch_size)
 
     def examples() -> Iterator[Examples]:
         schedule = order.onwards(resume()) if resume else order.epoch(0)
-        for batch in report.until_error(read_batches(schedule, batch_size, reader, report)):
+        for read in report.until_error(read_batches(schedule, batch_size, reader, report, at_once)):
             if watch:
-                watch(batch)
-            if not batch.keys:  # every member of it was bad
+                watch(read)
+            for some in _examples_of(read, batch_size, vocabulary):
+                if some.keys:
+                    yield some
                 # A step still has to pass, so that the next one finds its own members; it learns nothing.
-                if resume or watch:
+                elif resume or watch:
                     yield Examples(reader.blank(), [''], [UNKNOWN_ID], weight=0.0)
-                continue
-            ids = [vocabulary.id_of(label) if vocabulary else 0 for label in batch.labels]
-            yield Examples(batch.arrays, batch.keys, ids)
 
-    return lambda: dataset_of(examples, reader, labelled=vocabulary is not None)
+    return lambda: dataset_of(examples, reader, vocabulary is not None, at_once > 1)
 
 
 def placeholder_features(reader: Reader) -> Features:
@@ -82,36 +95,43 @@ def placeholder_features(reader: Reader) -> Features:
     )
 
 
-def dataset_of(examples: Callable[[], Iterator[Examples]], reader: Reader, labelled: bool) -> Any:
+def dataset_of(
+    examples: Callable[[], Iterator[Examples]], reader: Reader, labelled: bool, several: bool = False
+) -> Any:
     """Returns a Dataset of batches; their arrays cross from Python into TensorFlow whole, as they are.
 
     Args:
-      examples: yields a batch at a time.
+      examples: yields a batch at a time, or some batches.
       reader: knows what the arrays are, and makes features of them.
       labelled: whether class ids come beside the features.
+      several: whether `examples` yields more than one batch at a time.
     """
     signature = reader.signature
 
-    def encoded() -> Iterator[tuple[Arrays, np.ndarray, np.ndarray, np.ndarray]]:
-        for batch in examples():
+    def encoded() -> Iterator[Columns]:
+        for one in examples():
             # Names in an archive are bytes; those that are no UTF-8 come back as they were.
-            names = np.array([key.encode('utf-8', 'surrogateescape') for key in batch.keys], object)
-            weights = np.full(len(names), batch.weight, np.float32)
-            yield batch.arrays, names, weights, np.asarray(batch.ids, np.int64)
+            names = np.array([key.encode('utf-8', 'surrogateescape') for key in one.keys], object)
+            weights = np.full(len(names), one.weight, np.float32)
+            columns = one.arrays, names, weights, np.asarray(one.ids, np.int64)
+            yield _in_batches(columns, one.batches) if several else columns
 
     def example(arrays: Any, keys: Tensor, weights: Tensor, labels: Tensor) -> Features:
         features = {**reader.features(arrays), KEY: keys, WEIGHT: weights}
         return (features, labels) if labelled else features
 
     with tf.name_scope('input'):
+        rows = [None, None] if several else [None]
         types = {name: tf.as_dtype(array.type) for name, array in signature.items()}
-        shapes = {name: [None, *array.shape] for name, array in signature.items()}
+        shapes = {name: [*rows, *array.shape] for name, array in signature.items()}
         dataset = tf.data.Dataset.from_generator(
-            encoded, (types, tf.string, tf.float32, tf.int64), (shapes, [None], [None], [None])
+            encoded, (types, tf.string, tf.float32, tf.int64), (shapes, rows, rows, rows)
         )
+        as_it_is = tf.autograph.experimental.do_not_convert
+        if several:
+            dataset = dataset.flat_map(as_it_is(_batches_of))
         # Prefetched last, so that a training step finds its floats ready.
-        features = tf.autograph.experimental.do_not_convert(example)
-        dataset = dataset.map(features, num_parallel_calls=_CAST_AT_ONCE).prefetch(_PREFETCHED_BATCHES)
+        dataset = dataset.map(as_it_is(example), num_parallel_calls=_CAST_AT_ONCE).prefetch(_PREFETCHED_BATCHES)
         return dataset.with_options(_without_autotuning())
 
 
@@ -124,3 +144,50 @@ def _without_autotuning() -> Any:
     options = tf.data.Options()
     options.autotune.enabled = False
     return options
+
+
+def batches_at_once(signature: Mapping[str, Signature], batch_size: int) -> int:
+    """Returns how many batches are read, and go over to TensorFlow, together.
+
+    Args:
+      signature: of their arrays: of large ones few go together, of those whose size varies one.
+      batch_size: examples in a batch.
+    """
+    size = 0
+    for array in signature.values():
+        known = [side for side in array.shape if side is not None]
+        if len(known) < len(array.shape):
+            return 1
+        size += math.prod(known) * np.dtype(array.type).itemsize
+    return min(max(_BYTES_AT_ONCE // (size * batch_size), 1), _MOST_AT_ONCE)
+
+
+def _examples_of(read: Batch, batch_size: int, vocabulary: Vocabulary | None) -> Iterator[Examples]:
+    """Yields what was read at once: together where all batches are whole, else batch by batch.
+
+    One whose members were all bad has no keys.
+    """
+    ids = np.array([vocabulary.id_of(label) if vocabulary else 0 for label in read.labels], np.int64)
+    members = len(read.keys) + len(read.bad)
+    if not read.bad and members % batch_size == 0:
+        yield Examples(read.arrays, read.keys, ids, batches=members // batch_size)
+        return
+    begin = 0
+    for first in range(0, members, batch_size):
+        last = min(first + batch_size, members)
+        end = begin + last - first - sum(first <= bad.place < last for bad in read.bad)
+        arrays = {name: array[begin:end] for name, array in read.arrays.items()}
+        yield Examples(arrays, read.keys[begin:end], ids[begin:end])
+        begin = end
+
+
+def _batches_of(*columns: Any) -> Any:
+    """Returns a Dataset of the batches in [batches, rows, ...]; each is a part of it, not a copy."""
+    return tf.data.Dataset.from_tensor_slices(columns)
+
+
+def _in_batches(columns: Columns, count: int) -> Columns:
+    """Returns the rows of `count` batches as [count, rows of a batch, ...]."""
+    arrays, keys, weights, ids = columns
+    together = {name: array.reshape(count, -1, *array.shape[1:]) for name, array in arrays.items()}
+    return together, keys.reshape(count, -1), weights.reshape(count, -1), ids.reshape(count, -1)

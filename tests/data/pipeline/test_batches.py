@@ -1,3 +1,4 @@
+import itertools
 import threading
 import time
 import tracemalloc
@@ -260,7 +261,7 @@ def test_looking_ahead_goes_by_weight_too():
 
 @pytest.mark.parametrize(
     ('cores', 'batch_size', 'most'),
-    [(1, 32, 16), (2, 32, 16), (16, 32, 6), (16, 128, 16), (63, 32, 2), (2, 1, 1)],
+    [(1, 32, 16), (2, 32, 16), (16, 32, 6), (16, 128, 23), (2, 256, 32), (63, 32, 2), (2, 1, 1)],
 )
 def test_every_thread_gets_members_of_the_batches_under_way(monkeypatch, cores, batch_size, most):
     monkeypatch.setattr('os.cpu_count', lambda: cores)
@@ -275,3 +276,27 @@ def test_every_thread_gets_members_of_the_batches_under_way(monkeypatch, cores, 
     (batch,) = read_batches(members, batch_size, Counting(), InputReport())
     assert len(batch.keys) == batch_size
     assert max(taken) == most and sum(taken) == batch_size
+
+
+def test_several_batches_come_as_one_but_for_the_first(archive):
+    order = StreamOrder([str(archive)], shuffle_buffer=24, seed=3)
+    got = read_batches(order.onwards(0), 2, ImageReader(SHAPE), InputReport(), at_once=5)
+    sizes, keys = [], []
+    for _, batch in zip(range(7), got, strict=False):
+        sizes.append(len(batch.keys))
+        keys += batch.keys
+    assert sizes == [2, 2, 2, 4, 8, 10, 10]
+    expected = [scheduled.member.key for scheduled in order.epoch(0)]
+    expected += [scheduled.member.key for scheduled in order.epoch(1)]
+    assert keys == expected[:38]
+
+
+def test_an_error_comes_after_all_that_was_to_come_as_one(archive):
+    def broken():
+        yield from itertools.islice(StreamOrder([str(archive)]).epoch(0), 13)
+        raise DataError('cut off')
+
+    report = InputReport()
+    got = list(report.until_error(read_batches(broken(), 2, ImageReader(SHAPE), report, at_once=8)))
+    assert [len(batch.keys) for batch in got] == [2, 2, 2, 4, 3]
+    assert str(report.error) == 'cut off'

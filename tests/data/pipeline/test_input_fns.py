@@ -1,16 +1,22 @@
 import io
+import itertools
 import tarfile
 
 import numpy as np
+import pytest
 
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.kind import ImageReader
 from estimator_lab.data.images.shape import ImageShape
 from estimator_lab.data.labels import Vocabulary
-from estimator_lab.data.order.order import StreamOrder
+from estimator_lab.data.order.order import ScheduledMember, StreamOrder
+from estimator_lab.data.pipeline import input_fns
 from estimator_lab.data.pipeline.input_fns import archive_input_fn
 from estimator_lab.data.pipeline.report import InputReport
+from estimator_lab.data.tar.member import Member
 from estimator_lab.data.tar.stream import stream_members
+from estimator_lab.data.trees.kind import TreeReader
+from estimator_lab.data.trees.tokens import Tokens
 from estimator_lab.pixels import to_unit_range
 from estimator_lab.tf1 import tf
 from tests.input_batches import batches_of as run
@@ -84,3 +90,56 @@ def test_a_batch_of_bad_images_only(tmp_path, archive):
     got = run(archive_input_fn(order, PIXELS, 2, report, VOCABULARY, resume=lambda: 0), 6)
     assert [labels.tolist() for _, labels in got] == [[0, 0], [-1], [0, 0]] * 2
     assert [features['weight'].tolist() for features, _ in got] == [[1, 1], [0], [1, 1]] * 2
+
+
+def test_batches_that_go_over_together_are_those_that_go_alone(archive):
+    members = list(stream_members(archive))
+    bad = {4, 9, 10, 11, 19}
+    turns = [m._replace(data=b'bad') if n in bad else m for n, m in enumerate(members)]
+
+    class Order:
+        def onwards(self, start):
+            return (ScheduledMember(n // 24, turns[n % 24]) for n in itertools.count(start))
+
+    report = InputReport(lambda line: None)
+    got = run(archive_input_fn(Order(), PIXELS, 3, report, VOCABULARY, resume=lambda: 6), 40)
+    for number, (features, labels) in enumerate(got):
+        places = [n % 24 for n in range(6 + 3 * number, 9 + 3 * number) if n % 24 not in bad]
+        if not places:  # its three members were bad
+            assert (features['key'].tolist(), features['weight'].tolist()) == ([b''], [0])
+            continue
+        assert [key.decode() for key in features['key']] == [members[n].key for n in places]
+        pixels = np.stack([decode_image(members[n].data, *SHAPE) for n in places])
+        assert np.array_equal(features['image'], to_unit_range(pixels))
+        assert features['weight'].tolist() == [1] * len(places)
+        assert labels.tolist() == [(0, 1, -1, 2)[n // 6] for n in places]
+
+
+@pytest.mark.parametrize(
+    ('shape', 'batch_size', 'together'),
+    [((128, 128, 1), 32, 8), ((28, 28, 1), 100, 16), ((224, 224, 3), 32, 1), ((224, 224, 3), 4, 6)],
+)
+def test_few_batches_of_large_images_go_over_together(monkeypatch, archive, shape, batch_size, together):
+    asked = []
+
+    def none_read(schedule, batch_size, reader, report, at_once):
+        asked.append(at_once)
+        return iter(())
+
+    monkeypatch.setattr(input_fns, 'read_batches', none_read)
+    order, pixels = StreamOrder([str(archive)]), ImageReader(ImageShape(*shape))
+    for watch in (None, lambda batch: None):
+        run(archive_input_fn(order, pixels, batch_size, InputReport(), watch=watch))
+    assert asked == [together, 1]  # 4 MiB at most; one who watches waits for no other batch
+
+
+def test_batches_of_trees_go_over_alone():
+    reader = TreeReader(Tokens(('good',)))
+    members = [Member('a.txt', f'{n}.tree', n, b'(1 good)') for n in range(20)]
+
+    class Order:
+        def epoch(self, number):
+            return (ScheduledMember(number, member) for member in members)
+
+    got = run(archive_input_fn(Order(), reader, 2, InputReport()))
+    assert [features['token'].shape for features in got] == [(2, 1)] * 10
