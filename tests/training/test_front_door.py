@@ -273,7 +273,9 @@ def test_a_checkpoint_of_nobody_knows_what_is_not_gone_on_with(settings, tmp_pat
     quietly(settings())[0].train()
     (tmp_path / 'model' / 'experiment.json').unlink()
     before = sorted((tmp_path / 'model').rglob('*'))
-    with pytest.raises(FlagError, match=r'holds the checkpoint model.ckpt-2, but no experiment.json') as refused:
+    with pytest.raises(
+        FlagError, match=r'holds the checkpoint model.ckpt-2, but no experiment.json'
+    ) as refused:
         quietly(settings(max_steps=4))
     assert sorted((tmp_path / 'model').rglob('*')) == before
     warm_start = str(refused.value).partition('--warm_start=')[2].split()[0]

@@ -131,7 +131,9 @@ def dataset_of(
         if several:
             dataset = dataset.flat_map(as_it_is(_batches_of))
         # Prefetched last, so that a training step finds its floats ready.
-        dataset = dataset.map(as_it_is(example), num_parallel_calls=_CAST_AT_ONCE).prefetch(_PREFETCHED_BATCHES)
+        dataset = dataset.map(as_it_is(example), num_parallel_calls=_CAST_AT_ONCE).prefetch(
+            _PREFETCHED_BATCHES
+        )
         return dataset.with_options(_without_autotuning())
 
 
