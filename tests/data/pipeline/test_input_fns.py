@@ -56,7 +56,7 @@ def test_no_tuner_watches_the_pipeline(archive):
     """Whose sleep a closing session may wait for; all sizes are fixed, so that there is nothing to tune."""
     with tf.Graph().as_default():
         dataset = archive_input_fn(StreamOrder([str(archive)]), PIXELS, 10, InputReport(), VOCABULARY)()
-    assert dataset.options().autotune.enabled is False
+        assert dataset.options().autotune.enabled is False
 
 
 def test_static_shapes_are_known(archive):
