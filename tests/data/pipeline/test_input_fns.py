@@ -2,6 +2,7 @@ import io
 import tarfile
 
 import numpy as np
+import pytest
 
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.kind import ImageReader
@@ -52,6 +53,7 @@ def test_training_goes_on_behind_the_examples_that_were_seen(archive):
     assert keys_from(35, 2, size=4) == whole[35:43]  # whatever the size of batches was before
 
 
+@pytest.mark.filterwarnings('ignore:To make it possible')  # what the graph holds is what was given here
 def test_no_tuner_watches_the_pipeline(archive):
     """Whose sleep a closing session may wait for; all sizes are fixed, so that there is nothing to tune."""
     with tf.Graph().as_default():
