@@ -58,11 +58,12 @@ def test_training_goes_on_behind_the_examples_that_were_seen(archive):
     assert keys_from(35, 2, size=4) == whole[35:43]  # whatever the size of batches was before
 
 
+@pytest.mark.filterwarnings('ignore:To make it possible')  # what the graph holds is what was given here
 def test_no_tuner_watches_the_pipeline(archive):
     """Whose sleep a closing session may wait for; all sizes are fixed, so that there is nothing to tune."""
     with tf.Graph().as_default():
         dataset = archive_input_fn(StreamOrder([str(archive)]), PIXELS, 10, InputReport(), VOCABULARY)()
-    assert dataset.options().autotune.enabled is False
+        assert dataset.options().autotune.enabled is False
 
 
 def test_static_shapes_are_known(archive):
