@@ -140,8 +140,8 @@ def dataset_of(
 def _without_autotuning() -> Any:
     """Returns the options of a Dataset that leaves nothing to be tuned.
 
-    TensorFlow's tuner sleeps between two looks, each time twice as long, up to a minute. A session that closes,
-    or an iterator that begins anew, sometimes fails to wake it, and waits.
+    TensorFlow's tuner sleeps between two looks, each time twice as long, up to a minute. A session that
+    closes, or an iterator that begins anew, sometimes fails to wake it, and waits.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
