@@ -161,8 +161,8 @@ def _refuse_foreign_checkpoint(model_dir: Path) -> None:
     checkpoint = tf.train.latest_checkpoint(str(model_dir))
     if checkpoint:
         raise FlagError(
-            f'--model_dir={model_dir} holds the checkpoint {Path(checkpoint).name}, but no experiment.json that '
-            f'says of what: give another folder, which --warm_start={checkpoint} begins with its weights.'
+            f'--model_dir={model_dir} holds the checkpoint {Path(checkpoint).name}, but no experiment.json '
+            f'that says of what: give another folder, which --warm_start={checkpoint} begins with its weights.'
         )
 
 
