@@ -162,7 +162,8 @@ def _refuse_foreign_checkpoint(model_dir: Path) -> None:
     if checkpoint:
         raise FlagError(
             f'--model_dir={model_dir} holds the checkpoint {Path(checkpoint).name}, but no experiment.json '
-            f'that says of what: give another folder, which --warm_start={checkpoint} begins with its weights.'
+            'that says of what: give another folder, '
+            f'and --warm_start={checkpoint} to begin with its weights.'
         )
 
 
