@@ -18,9 +18,11 @@ original = InputReport.until_error
 
 
 def until_error(self, batches):
+    size = 0
     for batch in original(self, batches):
+        size = size or len(batch.keys)  # of the first, which comes alone; later ones may be several
         log.write(''.join(f'{key}\n' for key in batch.keys))
-        time.sleep(pace)
+        time.sleep(pace * len(batch.keys) / size)
         yield batch
 
 
