@@ -5,7 +5,7 @@
     python benchmarks/recursive_figures.py sequence --test=listops-test.tsv.gz
                         the same of an LSTM that reads the tokens one by one; half an hour
     python benchmarks/recursive_figures.py quadtrees --train=mnist-train.tar.gz --test=mnist-test.tar.gz
-                        accuracy of a TreeLSTM on the quadtrees of digits; half an hour
+                        accuracy of a TreeLSTM on the quadtrees of digits; an hour
     python benchmarks/recursive_figures.py speed --test=listops-test.tsv.gz
                         trees a second in training, beside the same node by node in PyTorch; 2 minutes
 

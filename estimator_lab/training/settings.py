@@ -79,7 +79,7 @@ class Settings:
         None, _TRAINING, 'end after this many evaluations without a better one', lower=1
     )
     rebuild_evaluation_graph: bool = option(
-        False, _TRAINING, 'for each evaluation; else it is kept between them, with a copy of the weights'
+        False, _TRAINING, 'build a graph for each evaluation; else one is kept, with a copy of the weights'
     )
     warm_start: Path | None = option(
         None, _TRAINING, 'begin with the weights of this model_dir or file; labels may differ'
