@@ -5,13 +5,15 @@
                         unseen photos, beside those of the photos as they are and of 50 and 100 iterations
                         of L-BFGS on each picture itself; half an hour, then minutes a photo
     python benchmarks/style_figures.py paint --model_dir=runs/style
-                        seconds to paint a photo of 512x512 and of 1024x1024
+                        milliseconds to paint a photo of 512x512 and of 1024x1024; with --rival=python, one
+                        that has PyTorch and ONNX Runtime, beside Johnson's network there
 
 `learned` trains in --model_dir, or goes on with what is there. The package has to be installed (`pip install
 -e '.[test]'`), and nothing else may run meanwhile.
 """
 
 import argparse
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -19,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 from machine import this_machine
+from painting_time import SIDES, print_times, random_photo
 
 from estimator_lab.core import keys
 from estimator_lab.core.style.teacher import FILE, Teacher, load_teacher
@@ -35,8 +38,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / 'examples'))
 from artistic_style import optimized
 
 _ITERATIONS = (50, 100)
-_ROUNDS = 20
-_SIDES = (512, 1024)
+_CONTENDERS = Path(__file__).with_name('style_contenders.py')
 
 
 def learned(given: argparse.Namespace) -> None:
@@ -98,18 +100,12 @@ def painted_loss(trained: Trained, teacher: Teacher, photo: np.ndarray) -> float
 
 
 def paint(given: argparse.Namespace) -> None:
-    """Prints how long a painting takes; the best and the median of some rounds."""
+    """Prints how long a painting takes here, and in PyTorch and ONNX Runtime with --rival."""
     with Artist(open_trained(Path(given.model_dir))) as artist:
-        for side in _SIDES:
-            photo = np.random.default_rng(0).integers(0, 256, (side, side, artist.channels), np.uint8)
-            artist.paint(photo)
-            seconds = []
-            for _ in range(_ROUNDS):
-                started = time.perf_counter()
-                artist.paint(photo)
-                seconds.append(time.perf_counter() - started)
-            best, median = (1000 * value for value in (min(seconds), np.median(seconds)))
-            print(f'{side}x{side}: best {best:.0f} ms, median {median:.0f} ms', flush=True)
+        for side in SIDES:
+            print_times('estimator_lab', artist.paint, random_photo(side, artist.channels))
+    if given.rival:
+        subprocess.run([given.rival, str(_CONTENDERS)], check=True)
 
 
 FIGURES = {f.__name__: f for f in (learned, paint)}
@@ -122,6 +118,7 @@ def main() -> None:
     )
     parser.add_argument('figure', choices=list(FIGURES))
     parser.add_argument('--model_dir', default='runs/style', help='of the painter')
+    parser.add_argument('--rival', default='', help='a Python that has PyTorch and ONNX Runtime')
     parser.add_argument('--perceptual', default='', help='model_dir of a vgg or cnn')
     parser.add_argument('--style', default='', help='picture of the style')
     parser.add_argument('--hparams', default='', help='others of the painter, as of estimator_lab.train')

@@ -22,8 +22,8 @@ from tests.tensorboard_server import launched
 
 PAGES = ('scalars', 'images', 'graphs', 'distributions', 'histograms', 'hparams', 'pr_curves', 'projector')
 _WIDTH, _HEIGHT, _COLUMNS = 1200, 800, 2
-_SHOWN = 660  # pixels of a page's width in the picture
-_QUALITY = 75
+_SHOWN = 560  # pixels of a page's width in the picture
+_QUALITY = 65
 _LOADED_SECONDS, _SETTLED_SECONDS = 60, 10
 _BETWEEN_LOOKS, _SAME_LOOKS = 2, 4
 

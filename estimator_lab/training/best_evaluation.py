@@ -5,6 +5,8 @@ from functools import partial
 from pathlib import Path
 
 from estimator_lab.core.display.display import EVALUATION
+from estimator_lab.core.display.phase_events import tag_in
+from estimator_lab.core.phases import FINAL
 from estimator_lab.inference.event_files import scalars_in
 from estimator_lab.models.registry import Model
 
@@ -16,10 +18,14 @@ class BestEvaluation:
       model_dir: the run's folder.
       model: names the metric, and says which values of it are the better ones.
       say: shows one line to the user: of each file that can't be read to its end, once.
+      phase: name of the phase whose evaluations count; '' is the last.
     """
 
-    def __init__(self, model_dir: Path, model: Model, say: Callable[[str], None] = print) -> None:
+    def __init__(
+        self, model_dir: Path, model: Model, say: Callable[[str], None] = print, phase: str = FINAL
+    ) -> None:
         self._folder = model_dir / EVALUATION
+        self._tag = tag_in(phase, model.headline)
         self._model = model
         self._say = say
         self._damaged: set[Path] = set()
@@ -28,7 +34,7 @@ class BestEvaluation:
         """Returns the metric by global step, in the order of the steps; the last value of a step counts."""
         found: dict[int, float] = {}
         for path in sorted(self._folder.glob('events.out.tfevents.*')):
-            found.update(scalars_in(path, self._model.headline, partial(self._warn, path)))
+            found.update(scalars_in(path, self._tag, partial(self._warn, path)))
         return dict(sorted(found.items()))
 
     def best_step(self) -> int | None:

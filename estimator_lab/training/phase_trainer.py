@@ -9,6 +9,7 @@ import numpy as np
 from estimator_lab.console.outputs import writing
 from estimator_lab.console.progress import Progress, StatusLine
 from estimator_lab.core.display.display import EVALUATION
+from estimator_lab.core.display.phase_events import show_as_tags
 from estimator_lab.data.kind import Reader
 from estimator_lab.data.order.archives import Archives
 from estimator_lab.data.order.legs import Leg
@@ -71,6 +72,8 @@ class PhaseTrainer:
         self._strategy = strategy
         self._say = say
         self._pauses = Pauses()
+        if not plan.is_final:
+            show_as_tags(plan.folder, plan.run.settings.model_dir)
         with role.scope():  # an Estimator copies its configuration, and the strategy with it
             self.estimator = tf.estimator.Estimator(
                 judged(plan.run.model.load().model_fn, plan.run.judge),
@@ -81,7 +84,7 @@ class PhaseTrainer:
         mine = '' if role.is_chief else f'.{role.job}{role.index}'
         self._bad_list = BadList(plan.folder / f'bad_members{mine}.csv', say)
         self._train_report = self._report(plan.inputs.train)
-        self._evaluations = BestEvaluation(plan.folder, plan.run.model, say)
+        self._evaluations = BestEvaluation(plan.run.settings.model_dir, plan.run.model, say, plan.phase.name)
         names = plan.run.settings.export if plan.is_final else ()
         receiver = serving_input_receiver_fn(plan.run.reader, plan.run.model, plan.resolved)
         self._exporters = make_exporters(names, receiver, self._evaluations)

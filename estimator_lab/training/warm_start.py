@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from estimator_lab.core.boltzmann.pretraining import LAYERWISE, PretrainingParams
 from estimator_lab.core.hparams import structural_fields
+from estimator_lab.core.train_step import TrainingParams
 from estimator_lab.inference.importing import dependent_variables, matched_weights
 from estimator_lab.inference.model import open_trained, shapes_of_variables
 from estimator_lab.inference.record import check_same
@@ -99,10 +101,23 @@ def _from_folder(folder: Path, plan: Plan) -> WarmStart:
     stored = tf.train.load_checkpoint(source.checkpoint).get_variable_to_shape_map()
     if all(stored.get(name) == shapes[name] for name in taken):  # as of convolutions, which fit any image
         old = replace(old, image_shape=plan.record.image_shape)
-    bound = structural_fields(plan.run.model.load().Params)
-    check_same(folder, old, replace(plan.record, vocabulary=()), bound, _FLAG)
+    check_same(folder, old, replace(plan.record, vocabulary=()), _network_fields(plan), _FLAG)
     origin = f'{source.model_dir} at step {source.step}'
     return WarmStart(source.checkpoint, origin, taken, tuple(name for name in shapes if name in new))
+
+
+def _network_fields(plan: Plan) -> dict[str, Any]:
+    """Returns the defaults of what the network depends on, by name.
+
+    That is less than a checkpoint depends on: how its layers were pre-trained, and what an optimizer keeps,
+    is not taken over.
+    """
+    params_class = plan.run.model.load().Params
+    others = set(structural_fields(TrainingParams))
+    if issubclass(params_class, PretrainingParams):
+        others.update(LAYERWISE)
+    fields = structural_fields(params_class)
+    return {name: default for name, default in fields.items() if name not in others}
 
 
 def _from_file(path: Path, plan: Plan) -> WarmStart:

@@ -72,12 +72,8 @@ def variables(folder, step):
 def test_phases_share_one_axis_of_steps(trained):
     result, folder, lines = trained
     assert result.step == 7 and 0 <= result.metrics['accuracy'] <= 1
-    for name, points, units in (
-        ('pretrain_1', 'hidden', 6),
-        ('pretrain_2', 'hidden', 5),
-        ('', 'embeddings', 5),
-    ):
-        assert np.loadtxt(folder / name / f'{points}.tsv').shape == (24, units)
+    for points, units in (('pretrain_1_hidden', 6), ('pretrain_2_hidden', 5), ('embeddings', 5)):
+        assert np.loadtxt(folder / f'{points}.tsv').shape == (24, units)
     latest = [tf.train.latest_checkpoint(str(folder / name)) for name in ('pretrain_1', 'pretrain_2', '')]
     assert [Path(path).name for path in latest] == ['model.ckpt-2', 'model.ckpt-4', 'model.ckpt-7']
     phases = [line for line in lines if line.startswith('Phase')]
@@ -194,11 +190,19 @@ def test_pretraining_takes_images_without_labels(settings, tmp_path):
 def test_the_receptive_fields_and_dreams_are_shown(trained):
     tags = {
         value.tag.split('/image')[0]
-        for path in (trained[1] / 'pretrain_2').glob('events*')
+        for path in trained[1].glob('events*')
         for event in tf.train.summary_iterator(str(path))
         for value in event.summary.value
     }
-    assert tags >= {'images/receptive_fields', 'images/reconstruction', 'images/dream', 'activations/layer_2'}
+    wanted = ('images/receptive_fields', 'images/reconstruction', 'images/dream', 'activations/layer_2')
+    assert tags >= {f'pretrain_2/{name}' for name in wanted}
+
+
+def test_a_network_is_two_runs_of_tensorboard(trained):
+    folder = trained[1]
+    assert {path.parent for path in folder.rglob('events*')} == {folder, folder / 'eval'}
+    config = (folder / 'projector_config.pbtxt').read_text()
+    assert {'pretrain_1_hidden', 'pretrain_2_hidden', 'embeddings'} <= set(config.split('"'))
 
 
 @pytest.mark.parametrize(

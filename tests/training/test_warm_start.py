@@ -97,3 +97,28 @@ def test_a_file_of_another_network(archive, tmp_path):
         DataError, match=r'^--warm_start=\S+file cannot be used .*: it holds .layers/conv2d/vars/1'
     ):
         Experiment(chosen, lambda line: None)
+
+
+def test_how_layers_were_trained_is_not_taken_over(archive, tmp_path):
+    given = {'data': [str(archive)], 'image_size': 8, 'batch_size': 6, 'save_summary_steps': 100}
+    network = 'activation=sigmoid,layers=6-4'
+    pretrained = Settings(
+        model='autoencoder',
+        model_dir=tmp_path / 'stack',
+        epochs=1,
+        hparams=f'{network},pretrain_epochs=1',
+        **given,
+    )
+    Experiment(pretrained, lambda line: None).train()
+    second_order = f'{network},optimizer=lbfgs,memory=3'
+    chosen = Settings(
+        model='autoencoder',
+        model_dir=tmp_path / 'run',
+        warm_start=tmp_path / 'stack',
+        max_steps=1,
+        hparams=second_order,
+        **given,
+    )
+    experiment = Experiment(chosen, lambda line: None)
+    assert len(experiment.warm_start.taken) == 8 and not experiment.warm_start.new
+    assert experiment.train().step == 1

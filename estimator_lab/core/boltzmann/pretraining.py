@@ -36,6 +36,9 @@ from estimator_lab.core.train_step import TrainingParams, train_op, watched
 from estimator_lab.tf1 import EstimatorSpec, Mode, RunConfig, Tensor, tf
 
 RBM, DENOISING = 'rbm', 'denoising'
+LAYERWISE = ('pretrain_epochs', 'pretraining', 'chains')
+"""Hyper-parameters that say how layers are pre-trained, and nothing of the network that begins with them."""
+
 _PHASE = 'pretrain_'
 _FIELDS = 64
 

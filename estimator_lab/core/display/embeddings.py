@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from estimator_lab.core.display.phase_events import shown_at
 from estimator_lab.core.display.projector import tile_size, write_projection
 from estimator_lab.core.features import keys_of
 from estimator_lab.tf1 import Features, Tensor, tf
@@ -69,7 +70,8 @@ class EmbeddingsHook(tf.train.SessionRunHook):
             title: [text_of(value) for value in column]
             for (title, text_of), column in zip(self._texts_of.items(), values, strict=True)
         }
-        write_projection(self._output_dir, self._name, np.array(vectors), columns, images)
+        folder, prefix = shown_at(self._output_dir)
+        write_projection(folder, prefix + self._name, np.array(vectors), columns, images)
 
 
 def labels_and_keys(

@@ -1,7 +1,7 @@
 """What the event files of a run tell: its curves and its newest pictures."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,13 +73,15 @@ def read_history(model_dir: Path) -> History:
     """
     history = History()
     encoded: dict[str, tuple[int, str, bytes]] = {}
+    phases = [phase.name for phase in _phases(model_dir)]
     for folder, line in _folders(model_dir):
         if folder.is_symlink() and folder != model_dir:
             continue
         for path in sorted(folder.glob(_FILES)):
             damage: list[str] = []
             for step, value in all_values_in(path, damage.append):
-                _take(history, encoded, line, step, value)
+                phase, tag = _split(value.tag, phases)
+                _take(history, encoded, (f'{phase}, {line}' if phase else line, tag), step, value)
             history.damage += [f'{path} {what}' for what in dict.fromkeys(damage)]
     for lines in history.curves.values():
         for line, values in lines.items():
@@ -92,12 +94,19 @@ def read_history(model_dir: Path) -> History:
     return history
 
 
+def _phases(model_dir: Path) -> list[Path]:
+    """Returns the folders of the phases before the last."""
+    return [
+        record.parent for record in sorted(model_dir.glob(f'*/{_RECORD}')) if not record.parent.is_symlink()
+    ]
+
+
 def _folders(model_dir: Path) -> Iterator[tuple[Path, str]]:
-    """Yields the folders of event files with the names of their lines, phases first."""
-    for record in sorted(model_dir.glob(f'*/{_RECORD}')):
-        phase = record.parent
-        if phase.is_symlink():
-            continue
+    """Yields the folders of event files with the names of their lines.
+
+    Phases come first: they had event files of their own before their tags stood among those of the run.
+    """
+    for phase in _phases(model_dir):
         yield phase, f'{phase.name}, {TRAINING}'
         yield phase / EVALUATION, f'{phase.name}, {EVALUATING}'
     yield model_dir, TRAINING
@@ -105,10 +114,20 @@ def _folders(model_dir: Path) -> Iterator[tuple[Path, str]]:
     yield model_dir / _INSPECTED, _INSPECTED
 
 
+def _split(tag: str, phases: Collection[str]) -> tuple[str, str]:
+    """Returns (phase, tag); '' for the phase of a tag that is of none."""
+    phase, _, rest = tag.partition('/')
+    return (phase, rest) if phase in phases else ('', tag)
+
+
 def _take(
-    history: History, encoded: dict[str, tuple[int, str, bytes]], line: str, step: int, value: Any
+    history: History,
+    encoded: dict[str, tuple[int, str, bytes]],
+    place: tuple[str, str],
+    step: int,
+    value: Any,
 ) -> None:
-    tag = value.tag
+    line, tag = place
     if value.HasField('simple_value'):
         if not math.isfinite(value.simple_value) or (
             tag not in history.curves and len(history.curves) >= _MOST_TAGS

@@ -40,6 +40,18 @@ def test_curves_by_tag_line_and_step(tmp_path):
     assert found.last() == {'loss': (20, 4.0)} and not found.damage
 
 
+def test_tags_of_a_phase_are_lines_of_their_own(tmp_path):
+    (tmp_path / 'pretrain_1').mkdir()
+    (tmp_path / 'pretrain_1' / 'experiment.json').write_text('{}')
+    write(tmp_path, [(5, scalar('pretrain_1/loss', 8.0)), (9, scalar('loss', 1.0))])
+    write(tmp_path / 'eval', [(5, scalar('pretrain_1/loss', 7.0)), (9, scalar('dead_units/dense', 0.5))])
+    found = read_history(tmp_path)
+    assert found.curves == {
+        'loss': {TRAINING: {9: 1.0}, 'pretrain_1, training': {5: 8.0}, 'pretrain_1, evaluation': {5: 7.0}},
+        'dead_units/dense': {EVALUATING: {9: 0.5}},
+    }
+
+
 def test_the_newest_picture_of_a_name_is_kept(tmp_path):
     small, large = (encoded(picture(1, side, side)) for side in (8, 9))
     write(tmp_path, [(1, image('worst', small)), (2, image('worst', large))])
