@@ -7,15 +7,17 @@
     python benchmarks/second_order_figures.py autoencoder --train=... --test=... --minutes=90 --batch=5000 ...
                         784-1000-500-250-30: squared error of the test images behind each few steps; with
                         hessian_free, --share=0.1 --cg_steps=60 as well
+    python benchmarks/second_order_figures.py deep30 --train=... --test=... --batch=5000 --epochs=20 ...
+                        the same with the units that --model=autoencoder has: what the command prints, squared
+                        errors of the test images among it; with hessian_free an hour
     python benchmarks/second_order_figures.py pretrained --train=... --test=... --batch=5000 --epochs=20 ...
-                        --model=autoencoder, the same network, which begins as a stack of machines that took
-                        20 passes each: what the command prints, squared errors of the test images among it
+                        logistic units again, which begin as a stack of machines that took 20 passes each
     python benchmarks/second_order_figures.py cnn --train=... --test=...
                         --model=cnn by L-BFGS, batches of 1,000, then 5,000: test accuracy; an hour
     python benchmarks/second_order_figures.py picture --train=mnist-train.tar.gz
                         loss over seconds, passes and evaluations for all optimizers, as a PNG; 10 minutes
 
---method chooses the optimizer of both autoencoders, --examples how many images are read (0 for all), --batch
+--method chooses the optimizer of autoencoders, --examples how many images are read (0 for all), --batch
 how many of them make a step; with --checkpoint it goes on where it was. The package has to be installed (`pip
 install -e '.[test]'`), and nothing else may run meanwhile.
 """
@@ -58,7 +60,6 @@ from estimator_lab.tf1 import tf
 
 CNN = ('--model=cnn', '--image_size=28', '--hparams=optimizer=lbfgs,memory=20')
 AUTOENCODER = ('--model=autoencoder', '--image_size=28')
-_UNROLLED = 'activation=sigmoid,loss=cross_entropy'
 # Larger batches in the end, as first-order methods take smaller steps.
 CNN_BATCHES = (('--batch_size=1000', '--epochs=30'), ('--batch_size=5000', '--epochs=38'))
 
@@ -241,24 +242,37 @@ def autoencoder(given: argparse.Namespace) -> None:
             print(f'training images: squared error {_mean(run, error, place, known):.3f}')
 
 
+def deep30(given: argparse.Namespace) -> None:
+    """Prints squared errors of --model=autoencoder, whose units are no logistic ones; published as above."""
+    _autoencoder_command(given, 'loss=cross_entropy', given.method)
+
+
 def pretrained(given: argparse.Namespace) -> None:
     """Prints squared errors: published CG 2.72, Hessian-free 2.46, with L2 2.28 (Martens 2010, table 1)."""
-    data = (*AUTOENCODER, f'--data={given.train}', f'--eval_data={given.test}', f'--seed={given.seed}')
-    stack, knobs = Path(given.runs) / 'stack', f'optimizer={given.method},iterations={given.iterations}'
+    stack, unrolled = Path(given.runs) / 'stack', 'activation=sigmoid,loss=cross_entropy'
     if not stack.exists():
-        pretraining = ('--batch_size=100', '--epochs=0.02', f'--hparams={_UNROLLED},pretrain_epochs=20')
-        train(*data, *pretraining, model_dir=str(stack))
+        pretraining = ('--batch_size=100', '--epochs=0.02', f'--hparams={unrolled},pretrain_epochs=20')
+        train(*_autoencoder_data(given), *pretraining, model_dir=str(stack))
+    _autoencoder_command(given, unrolled, f'pretrained_{given.method}', f'--warm_start={stack}')
+
+
+def _autoencoder_command(given: argparse.Namespace, hparams: str, run: str, *flags: str) -> None:
+    knobs = f'iterations={given.iterations}'
     if given.method == 'hessian_free':
-        knobs = f'optimizer=hessian_free,curvature_share={given.share},cg_steps={given.cg_steps}'
+        knobs = f'curvature_share={given.share},cg_steps={given.cg_steps}'
     train(
-        *data,
-        f'--warm_start={stack}',
-        f'--hparams={_UNROLLED},{knobs}',
+        *_autoencoder_data(given),
+        *flags,
+        f'--hparams={hparams},optimizer={given.method},{knobs}',
         f'--batch_size={given.batch}',
         f'--epochs={given.epochs:g}',
         '--save_checkpoints_steps=60',
-        model_dir=str(Path(given.runs) / given.method),
+        model_dir=str(Path(given.runs) / run),
     )
+
+
+def _autoencoder_data(given: argparse.Namespace) -> tuple[str, ...]:
+    return (*AUTOENCODER, f'--data={given.train}', f'--eval_data={given.test}', f'--seed={given.seed}')
 
 
 def cnn(given: argparse.Namespace) -> None:
@@ -334,7 +348,7 @@ def _curve(name: str, digits: Digits, limit: float) -> list[tuple[float, float, 
     return points
 
 
-FIGURES = {f.__name__: f for f in (softmax, overhead, autoencoder, pretrained, cnn, picture)}
+FIGURES = {f.__name__: f for f in (softmax, overhead, autoencoder, deep30, pretrained, cnn, picture)}
 
 
 def main() -> None:
@@ -348,7 +362,7 @@ def main() -> None:
     parser.add_argument('--method', choices=OPTIMIZERS, default='hessian_free', help='optimizer')
     parser.add_argument('--rate', type=float, default=0.001, help='learning rate of a first-order optimizer')
     parser.add_argument('--minutes', type=float, default=1.0, help='after which training ends')
-    parser.add_argument('--epochs', type=float, default=20.0, help='passes over the images, of pretrained')
+    parser.add_argument('--epochs', type=float, default=20.0, help='passes over the images, of the commands')
     parser.add_argument('--examples', type=int, default=0, help='images that are read; 0 for all')
     parser.add_argument('--batch', type=int, default=0, help='images in a batch; 0 for all')
     parser.add_argument(
@@ -361,7 +375,7 @@ def main() -> None:
     parser.add_argument('--seed', type=int, default=1, help='of the initial weights')
     parser.add_argument('--runs', default='runs/second_order', help='folder of the pictures')
     given = parser.parse_args()
-    if given.figure in ('autoencoder', 'pretrained', 'cnn') and not given.test:
+    if given.figure in ('autoencoder', 'deep30', 'pretrained', 'cnn') and not given.test:
         parser.error(f'{given.figure} needs --test')
     print(this_machine())
     FIGURES[given.figure](given)

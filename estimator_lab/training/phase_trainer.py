@@ -9,7 +9,7 @@ import numpy as np
 from estimator_lab.console.outputs import writing
 from estimator_lab.console.progress import Progress, StatusLine
 from estimator_lab.core.display.display import EVALUATION
-from estimator_lab.core.display.phase_events import show_as_tags
+from estimator_lab.core.display.phase_events import GraphHook, show_as_tags
 from estimator_lab.data.kind import Reader
 from estimator_lab.data.order.archives import Archives
 from estimator_lab.data.order.legs import Leg
@@ -240,6 +240,8 @@ class PhaseTrainer:
         if self.plan.is_final:
             evaluations = str(self.plan.folder / EVALUATION)
             hooks.append(RunTableHook(self.plan.choices, folder, evaluations))
+        if len(self.plan.run.phases) > 1:
+            hooks.append(GraphHook(self.plan.folder, self.plan.first_step))
         if settings.profile:
             hooks.append(ProfileHook(self.plan.folder / 'profile', self._say))
         return hooks

@@ -189,7 +189,7 @@ def test_pretraining_takes_images_without_labels(settings, tmp_path):
 
 def test_the_receptive_fields_and_dreams_are_shown(trained):
     tags = {
-        value.tag.split('/image')[0]
+        value.tag.removesuffix('/image')
         for path in trained[1].glob('events*')
         for event in tf.train.summary_iterator(str(path))
         for value in event.summary.value
@@ -201,6 +201,14 @@ def test_the_receptive_fields_and_dreams_are_shown(trained):
 def test_a_network_is_two_runs_of_tensorboard(trained):
     folder = trained[1]
     assert {path.parent for path in folder.rglob('events*')} == {folder, folder / 'eval'}
+    graphs = {
+        event.step: {node.name for node in tf.GraphDef.FromString(event.graph_def).node}
+        for path in folder.glob('events*')
+        for event in tf.train.summary_iterator(str(path))
+        if event.graph_def
+    }
+    assert set(graphs) == {0, 2, 4}  # TensorBoard draws that of the latest step
+    assert 'logits/kernel' in graphs[4] and 'logits/kernel' not in graphs[2]
     config = (folder / 'projector_config.pbtxt').read_text()
     assert {'pretrain_1_hidden', 'pretrain_2_hidden', 'embeddings'} <= set(config.split('"'))
 

@@ -6,7 +6,7 @@ from estimator_lab.core import keys
 from estimator_lab.core.adversarial.game import Batch, Game
 from estimator_lab.core.adversarial.losses import LOSSES, weighted_mean
 from estimator_lab.core.adversarial.params import AdversarialParams
-from estimator_lab.core.adversarial.pictures import game_summaries, sample_pictures
+from estimator_lab.core.adversarial.pictures import game_summaries, projector_hook, sample_pictures
 from estimator_lab.core.adversarial.players import Players
 from estimator_lab.core.adversarial.quality import Samples, sample_metrics
 from estimator_lab.core.adversarial.watch import CollapseHook, CollapseWatch
@@ -148,7 +148,13 @@ def _evaluate(
             metrics[name] = tf.metrics.mean(tf.cast(right, tf.float32))
     samples.publish()
     predictions = {keys.ERROR: -said.realness}
-    spec = tf.estimator.EstimatorSpec(tf.estimator.ModeKeys.EVAL, loss=value, predictions=predictions)
+    display = display_of(config)
+    hooks = []
+    if display and said.classes is None:
+        hooks = [projector_hook(said, of_fakes, samples, to_unit_range(batch.images), display)]
+    spec = tf.estimator.EstimatorSpec(
+        tf.estimator.ModeKeys.EVAL, loss=value, predictions=predictions, evaluation_hooks=hooks
+    )
     if said.classes is not None:
         mode = tf.estimator.ModeKeys.EVAL
         spec = classification_spec(said.classes, said.endpoints, features, labels, mode, params, config)

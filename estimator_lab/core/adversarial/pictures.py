@@ -6,9 +6,13 @@ from estimator_lab.core import keys
 from estimator_lab.core.adversarial.game import Batch, Game
 from estimator_lab.core.adversarial.params import AdversarialParams
 from estimator_lab.core.adversarial.players import Players
+from estimator_lab.core.adversarial.quality import Samples
+from estimator_lab.core.display.display import Display
+from estimator_lab.core.display.embeddings import EmbeddingsHook
 from estimator_lab.core.display.summaries import histogram_summary, rows_summary, weight_histograms
+from estimator_lab.core.layers.discriminator import Discriminated
 from estimator_lab.core.noise import Noise
-from estimator_lab.tf1 import Tensor, tf
+from estimator_lab.tf1 import SessionRunHook, Tensor, tf
 
 SAMPLES = 'samples'
 """Name of the picture of fixed noise."""
@@ -62,6 +66,32 @@ def sample_pictures(players: Players, game: Game, batch: Batch, params: Adversar
         rows_summary(SAMPLES, rows, _COLUMNS),
         rows_summary('batch', shown, _COLUMNS),
     ]
+
+
+def projector_hook(
+    said: Discriminated, of_fakes: Discriminated, samples: Samples, images: Tensor, display: Display
+) -> SessionRunHook:
+    """Returns the hook that shows images and samples as the discriminator sees them, in the Projector.
+
+    Args:
+      said: of the images.
+      of_fakes: of the samples.
+      samples: the samples.
+      images: float32 [batch, height, width, channels] in [0, 1], the images.
+      display: where to show them.
+    """
+    with tf.name_scope('projector'):
+        origins = [
+            tf.fill([tf.shape(one.realness)[0]], name)
+            for one, name in ((said, 'archive'), (of_fakes, 'generator'))
+        ]
+        columns = {
+            'origin': (tf.concat(origins, axis=0), bytes.decode),
+            'realness': (tf.concat([said.realness, of_fakes.realness], axis=0), '{:.3g}'.format),
+        }
+        hidden = tf.concat([said.hidden, of_fakes.hidden], axis=0)
+        shown = tf.concat([images, samples.fake], axis=0)
+        return EmbeddingsHook(hidden, shown, columns, str(display.folder))
 
 
 def _fixed(params: AdversarialParams) -> tuple[Tensor, Tensor | None]:

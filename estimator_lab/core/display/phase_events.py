@@ -45,8 +45,26 @@ class PhaseWriter:
         """Leaves the other writer to whoever uses it."""
 
     def __getattr__(self, name: str) -> Any:
-        """All else is the other writer's; of the graphs in it, TensorBoard draws the newest."""
+        """All else is the other writer's."""
         return getattr(self._writer, name)
+
+
+class GraphHook(tf.train.SessionRunHook):
+    """Writes the graph of a phase with its first step: of several in a run, TensorBoard draws the latest.
+
+    Those that TensorFlow writes by itself are of no step, and the first of them would be drawn.
+
+    Args:
+      folder: the phase's.
+      step: the global step at which it begins.
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
+        self._folder = folder
+        self._step = step
+
+    def after_create_session(self, session: Any, coord: Any) -> None:
+        tf.summary.FileWriterCache.get(str(self._folder)).add_graph(session.graph, self._step)
 
 
 def show_as_tags(folder: Path, run: Path) -> None:
