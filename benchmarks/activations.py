@@ -21,9 +21,10 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from curves import draw_panels
 from machine import this_machine
+from PIL import Image
 
+from estimator_lab.core.display.curves import draw_curves
 from estimator_lab.core.keys import ACCURACY, DEAD_UNITS
 from estimator_lab.data.demo_sets.archives import cached_demo
 from estimator_lab.training.experiment import Experiment
@@ -71,20 +72,33 @@ def _shown(values: Iterable[float]) -> str:
 
 def rates(given: argparse.Namespace) -> None:
     """Draws what the learning rate does to the document's network, one pass over the digits each."""
-    dead: dict[str, list[tuple[float, float]]] = {}
-    accuracy: dict[str, list[tuple[float, float]]] = {}
-    for activation in ('relu', 'leaky_relu'):
-        for rate in _RATES:
-            hparams = f'activation={activation},learning_rate={rate}'
-            metrics = trained(
-                given, f'{activation}_{rate}', given.seeds[0], epochs=given.epochs or 1, hparams=hparams
-            )
-            place = math.log10(rate)
-            for layer, share in dead_shares(metrics).items():
-                dead.setdefault(f'dead units of {layer}, {activation}', []).append((place, share))
-            accuracy.setdefault(f'accuracy, {activation}', []).append((place, metrics[ACCURACY]))
+    found = {
+        (activation, rate): trained(
+            given,
+            f'{activation}_{rate}',
+            given.seeds[0],
+            epochs=given.epochs or 1,
+            hparams=f'activation={activation},learning_rate={rate}',
+        )
+        for activation in ('relu', 'leaky_relu')
+        for rate in _RATES
+    }
+    accuracy: dict[str, list[float]] = {}
+    dead: dict[str, list[float]] = {}
+    for (activation, _), metrics in found.items():
+        accuracy.setdefault(activation, []).append(metrics[ACCURACY])
+        for layer, share in dead_shares(metrics).items():
+            dead.setdefault(f'{layer}, {activation}', []).append(share)
+    places = [math.log10(rate) for rate in _RATES]
+    panels = [
+        draw_curves(title, 'log10 of the learning rate', {name: (places, y) for name, y in curves.items()})
+        for title, curves in (('accuracy', accuracy), ('share of dead units', dead))
+    ]
+    picture = Image.new('RGB', (sum(panel.width for panel in panels), panels[-1].height), 'white')
+    picture.paste(panels[0], (0, 0))
+    picture.paste(panels[1], (panels[0].width, 0))
     path = Path(given.runs) / 'activations.png'
-    draw_panels(path, {'log10 of the learning rate': {**accuracy, **dead}}, 'share', logarithmic=False)
+    picture.save(path)
     print(f'picture: {path}')
 
 
