@@ -263,7 +263,7 @@ def test_every_flag_that_a_page_names_exists(capfd):
     known = {'help', 'flagfile', 'completion', 'version'}  # of every command; of the list of them
     # Of benchmarks and examples:
     known |= {'train', 'test', 'count', 'rounds', 'seeds', 'kills', 'models', 'perceptual'}
-    known |= {'only', 'photos', 'rival', 'seconds', 'side'}
+    known |= {'only', 'photos', 'rival', 'seconds', 'side', 'style_weight'}
     known |= {'batch', 'cg_steps', 'checkpoint', 'method', 'minutes', 'rate', 'share'}
     # Of programs of others, in docs/programs.md:
     known |= {'bleu_source', 'export_dir', 'tpu', 'use_tpu'}
