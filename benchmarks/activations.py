@@ -21,8 +21,8 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from curves import save_side_by_side
 from machine import this_machine
-from PIL import Image
 
 from estimator_lab.core.display.curves import draw_curves
 from estimator_lab.core.keys import ACCURACY, DEAD_UNITS
@@ -94,12 +94,7 @@ def rates(given: argparse.Namespace) -> None:
         draw_curves(title, 'log10 of the learning rate', {name: (places, y) for name, y in curves.items()})
         for title, curves in (('accuracy', accuracy), ('share of dead units', dead))
     ]
-    picture = Image.new('RGB', (sum(panel.width for panel in panels), panels[-1].height), 'white')
-    picture.paste(panels[0], (0, 0))
-    picture.paste(panels[1], (panels[0].width, 0))
-    path = Path(given.runs) / 'activations.png'
-    picture.save(path)
-    print(f'picture: {path}')
+    save_side_by_side(Path(given.runs) / 'activations.png', panels)
 
 
 def order(given: argparse.Namespace) -> None:

@@ -24,13 +24,14 @@ install -e '.[test]'`), and nothing else may run meanwhile.
 
 import argparse
 import itertools
+import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from curves import draw_panels
+from curves import save_side_by_side
 from digit_losses import (
     CLASSES,
     SIDE,
@@ -46,6 +47,7 @@ from digit_losses import (
 from machine import this_machine
 from training import train
 
+from estimator_lab.core.display.curves import draw_curves
 from estimator_lab.optimizers import (
     OPTIMIZERS,
     SECOND_ORDER,
@@ -65,6 +67,7 @@ CNN_BATCHES = (('--batch_size=1000', '--epochs=30'), ('--batch_size=5000', '--ep
 
 _DECAY = 1e-4
 _NEAR = 1e-6
+_LEAST = 1e-6  # what is lower is drawn there
 _STEPS_SHOWN = 5
 _RATES = {'sgd': 0.5, 'momentum': 0.1, 'nesterov': 0.1, 'adagrad': 0.05, 'adadelta': 10.0, 'ftrl': 0.5}
 
@@ -304,13 +307,22 @@ def picture(given: argparse.Namespace) -> None:
     digits = read_digits(given.train, given.examples or 5000)
     curves = {name: _curve(name, digits, given.minutes * 60) for name in OPTIMIZERS}
     axes = ('seconds', 'passes over the images, products included', 'evaluations of a batch')
-    panels = {
-        title: {name: [(point[axis], point[3]) for point in curve] for name, curve in curves.items()}
-        for axis, title in enumerate(axes)
-    }
-    path = Path(given.runs) / 'optimizers.png'
-    draw_panels(path, panels, f'loss on all {len(digits.images):,} images')
-    print(f'picture: {path}')
+    title = f'loss on all {len(digits.images):,} images'
+    losses = [max(point[3], _LEAST) for points in curves.values() for point in points]
+    charts = [
+        draw_curves(
+            title,
+            axis,
+            {
+                name: ([point[place] for point in points], [max(point[3], _LEAST) for point in points])
+                for name, points in curves.items()
+            },
+            logarithmic=True,
+            bounds=(math.log10(min(losses)), math.log10(max(losses))),
+        )
+        for place, axis in enumerate(axes)
+    ]
+    save_side_by_side(Path(given.runs) / 'optimizers.png', charts)
 
 
 def _curve(name: str, digits: Digits, limit: float) -> list[tuple[float, float, float, float]]:
@@ -377,6 +389,8 @@ def main() -> None:
     given = parser.parse_args()
     if given.figure in ('autoencoder', 'deep30', 'pretrained', 'cnn') and not given.test:
         parser.error(f'{given.figure} needs --test')
+    if given.figure in ('deep30', 'pretrained') and not given.batch:
+        parser.error(f'{given.figure} needs --batch, as the command that it gives')
     print(this_machine())
     FIGURES[given.figure](given)
 

@@ -10,7 +10,10 @@ from PIL import Image, ImageDraw, ImageFont
 from estimator_lab.core.display.lettering import fitted
 
 _WIDTH, _HEIGHT, _LEFT, _TOP, _LINE = 480, 240, 62, 22, 16
-_COLOURS = ('#1f77b4', '#d62728', '#2ca02c', '#ff7f0e', '#9467bd', '#8c564b', '#e377c2', '#7f7f7f')
+_COLOURS = (
+    *('#1f77b4', '#d62728', '#2ca02c', '#ff7f0e', '#9467bd', '#8c564b'),
+    *('#e377c2', '#7f7f7f', '#17becf', '#bcbd22', '#000000'),
+)
 _TICKS = 5
 _TINY = 1e-30
 _DECADES = 12  # of a logarithmic axis, at most
