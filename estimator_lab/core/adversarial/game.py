@@ -109,6 +109,7 @@ class Game:
         )
         self.train_op = in_turn(
             [
+                *self._preparations(),
                 *(functools.partial(self._discriminators_move, part) for part in self._slices()),
                 self._generators_move,
             ]
@@ -119,6 +120,15 @@ class Game:
         self._players.average(latent, self._told(self._batch))
         if self._players.discriminator_average:
             self._players.discriminator_average(self._batch.images)
+
+    def _preparations(self) -> list[Callable[[], Operation]]:
+        """Returns what comes before the moves of a run's first step."""
+        network, images = self._players.discriminator, self._batch.images
+        if not network.takes_scales:
+            return []
+        network(images)  # makes the variables, which no branch can
+        seen = augmented(images, self._params.augment_both, self._noise)
+        return [functools.partial(network.take_scales, seen, self._noise)]
 
     def _slices(self) -> list[slice]:
         """Returns the parts of the batch on which the discriminator moves.

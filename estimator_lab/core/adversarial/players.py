@@ -58,7 +58,7 @@ def variables_of(scope: str) -> list[Variable]:
     ]
 
 
-_OF_NETWORKS = ('kernel', 'bias', 'gamma', 'beta', 'moving_mean', 'moving_variance', 'direction')
+_OF_NETWORKS = ('kernel', 'bias', 'gamma', 'beta', 'moving_mean', 'moving_variance', 'direction', 'scale')
 
 
 def averaged(scope: str, average_scope: str, decay: float) -> list[Operation]:
