@@ -199,11 +199,11 @@ def _reader_of_nothing(side: int, channels: int, cast: bool) -> Any:
     """Returns a reader that reads members and leaves their pixels as they happen to be."""
     from estimator_lab.data.images.kind import ImageReader
     from estimator_lab.data.images.shape import ImageShape
+    from estimator_lab.data.order.order import read_several
 
     class Nothing(ImageReader):
         def read_into(self, batch: Any, first: int, several: Any) -> list[Any]:
-            for scheduled in several:
-                scheduled.read()
+            read_several(several)
             return [None] * len(several)
 
         def features(self, arrays: Any) -> Any:

@@ -4,6 +4,7 @@ import functools
 import os
 import zlib
 from array import array
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -67,6 +68,10 @@ class FolderIndex(Index):
         except ValueError as error:  # it has grown too large, or is no file
             return Member(self.archive, name, row, b'', f'{error}', label)
         return Member(self.archive, name, row, data, given_label=label)
+
+    def members(self, rows: Sequence[int]) -> list[Member]:
+        """Reads files; see `member`."""
+        return list(map(self.member, rows))
 
     def _given_label(self, row: int) -> str | None:
         is_in_name = '/' in self.name(row) and not self._header.labels_from

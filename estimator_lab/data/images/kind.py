@@ -15,7 +15,7 @@ from estimator_lab.data.images.decoders import decode_several
 from estimator_lab.data.images.fast_decode import Decode, Decoded
 from estimator_lab.data.images.shape import ImageShape
 from estimator_lab.data.kind import Arrays, Kind, Signature
-from estimator_lab.data.order.order import ScheduledMember
+from estimator_lab.data.order.order import ScheduledMember, read_several
 from estimator_lab.data.tar import member as members
 from estimator_lab.feature_keys import IMAGE
 from estimator_lab.pixels import UINT8_MAX
@@ -108,7 +108,7 @@ class ImageReader:
         return [next(new) if pixels is None else pixels for pixels in kept]
 
     def _decoded(self, several: Sequence[ScheduledMember]) -> list[Decoded]:
-        members = [scheduled.read() for scheduled in several]
+        members = read_several(several)
         decoded = iter(
             decode_several(self.decode, [member.data for member in members if not member.problem], self.shape)
         )

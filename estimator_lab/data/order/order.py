@@ -128,6 +128,25 @@ class ScheduledMember(NamedTuple):
         return self.member if isinstance(self.member, Member) else self.member.read()
 
 
+def read_several(several: Sequence[ScheduledMember]) -> list[Member]:
+    """Returns members with their data; those of an archive are read together.
+
+    Raises:
+      DataError: one can't be read any more.
+    """
+    rows: dict[Index, list[int]] = {}
+    for _, member in several:
+        if isinstance(member, IndexedMember):
+            rows.setdefault(member.index, []).append(member.row)
+    found = {index: iter(index.members(wanted)) for index, wanted in rows.items()}
+    return [
+        next(found[scheduled.member.index])
+        if isinstance(scheduled.member, IndexedMember)
+        else scheduled.read()
+        for scheduled in several
+    ]
+
+
 class Order(Protocol):
     """A sequence of members without end, in epochs."""
 

@@ -13,7 +13,7 @@ import hashlib
 import os
 import zlib
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -44,19 +44,15 @@ from estimator_lab.data.tar.member import (
     place_of,
     problem_of,
 )
-from estimator_lab.data.tar.open_files import OpenFiles
 from estimator_lab.data.tar.passed_over import PassedOver
+from estimator_lab.data.tar.random_access import RandomAccess, Row
 from estimator_lab.data.tar.sources import Stamp, is_pipe, is_url, sample_of, stamp_of
-from estimator_lab.data.tar.stream import Note, is_compressed, member_at, scan_members
+from estimator_lab.data.tar.stream import Note, is_compressed, scan_members
 from estimator_lab.errors import DataError
 
 ShowProgress = Callable[[str, float | None], None]
 
-_READ_AT_ONCE = 2**20
-
 _MEASURED = ('offset', 'size', 'name_end', 'headers', 'checksum')
-
-_open_files = OpenFiles()
 
 
 class Index:
@@ -87,6 +83,7 @@ class Index:
         self._header = header
         self._path = path
         self._wanted = wanted
+        self._access = RandomAccess(archive, header.mtime_ns, wanted)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -154,17 +151,13 @@ class Index:
         Raises:
           DataError: the archive can't be read, or is no longer the one that was indexed.
         """
-        offset, size, _, headers, checksum, _ = self._rows.item(row)
-        name = self.name(row)
-        if size > MAX_MEMBER_BYTES:
-            return Member(self.archive, name, offset, b'', problem_of(size), self._given_label(row))
-        data = self._data(name, offset, size, headers, checksum)
-        if data is None:
-            raise DataError(
-                f'{self.archive!r} has changed since it was indexed: member {name!r} is no longer at byte '
-                f'{offset}. {self._distrust()}'
-            )
-        return Member(self.archive, name, offset, data, given_label=self._given_label(row))
+        return self._member(row, self._row(row))
+
+    def members(self, rows: Sequence[int]) -> list[Member]:
+        """Reads members; many of them at a call are less work than one by one. Else as `member`."""
+        found = [Row(*row) for row in self._rows[rows].tolist()]
+        with self._access.together(row for row in found if row.size <= MAX_MEMBER_BYTES):
+            return list(map(self._member, rows, found))
 
     def still_fits(self) -> bool:
         """Whether the first, the middle and the last member are still where they were.
@@ -182,13 +175,13 @@ class Index:
             return sample_of(self.archive) == self._header.sample
         rows = sorted({0, len(self) // 2, len(self) - 1}) if len(self) else []
         try:
-            return all(self._header_is_there(row) for row in rows)
+            return all(self._access.header_is_there(self._row(row)) for row in rows)
         finally:
             self.close()
 
     def close(self) -> None:
         """Lets go of the archive; it is opened again if it is read again."""
-        _open_files.forget(self.archive, self._header.mtime_ns)
+        self._access.close()
 
     @cached_property
     def fingerprint(self) -> str:
@@ -214,40 +207,24 @@ class Index:
         contents = write_index_file(path, Contents(self._header, self._rows, self._names))
         self._header, self._path = contents.header, path
 
+    def _row(self, row: int) -> Row:
+        return Row(*self._rows.item(row))
+
+    def _member(self, row: int, found: Row) -> Member:
+        name, label = self.name(row), self._given_label(row)
+        if found.size > MAX_MEMBER_BYTES:
+            return Member(self.archive, name, found.offset, b'', problem_of(found.size), label)
+        data = self._access.data(name, found)
+        if data is None:
+            raise DataError(
+                f'{self.archive!r} has changed since it was indexed: member {name!r} is no longer at byte '
+                f'{found.offset}. {self._distrust()}'
+            )
+        return Member(self.archive, name, found.offset, data, given_label=label)
+
     def _given_label(self, row: int) -> str | None:
         """Returns a member's label where that is not from its name, else None."""
         return self.label(row) if self._header.labels_from else None
-
-    def _data(self, name: str, offset: int, size: int, headers: int, checksum: int) -> bytes | None:
-        """Returns a member's bytes; None if it is no longer there."""
-        in_one_piece = headers != NOT_IN_ONE_PIECE
-        headers = 0 if headers == NO_HEADERS else headers
-        at_once = in_one_piece and size <= _READ_AT_ONCE  # a larger one would be in memory twice
-        stored = self._read(headers + size if at_once else BLOCK, offset)
-        if zlib.adler32(stored[:BLOCK]) != checksum:
-            return None
-        if at_once:
-            return stored[headers:] if len(stored) == headers + size else None
-        if in_one_piece:
-            data = self._read(size, offset + headers)
-            return data if len(data) == size else None
-        try:
-            member = member_at(self.archive, offset, self._wanted)
-        except DataError:
-            return None
-        return member.data if (member.name, len(member.data)) == (name, size) else None
-
-    def _header_is_there(self, row: int) -> bool:
-        offset, size, _, headers, checksum, _ = self._rows[row].item()
-        count = min(size, BLOCK) if headers == NO_HEADERS else BLOCK
-        return zlib.adler32(self._read(count, offset)) == checksum
-
-    def _read(self, count: int, offset: int) -> bytes:
-        try:
-            file = _open_files.get(self.archive, self._header.mtime_ns)
-            return os.pread(file.descriptor, count, offset)
-        except OSError as error:
-            raise DataError(f'{self.archive!r} cannot be read any more: {error.strerror}.') from error
 
     def _distrust(self) -> str:
         """Sees to it that no later start believes this index, and says what is left to do."""

@@ -10,8 +10,8 @@ import numpy as np
 from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.kind import Arrays, Kind, Reader, Signature
 from estimator_lab.data.labels import UNKNOWN_ID, Vocabulary
-from estimator_lab.data.order.order import ScheduledMember
-from estimator_lab.data.tar.member import Wanted
+from estimator_lab.data.order.order import ScheduledMember, read_several
+from estimator_lab.data.tar.member import Member, Wanted
 from estimator_lab.data.trees.parse import NONE, line_name, parse_tree
 from estimator_lab.data.trees.tokens import UNKNOWN, Tokens
 from estimator_lab.feature_keys import LEFT, LEVEL, NODE_LABEL, TOKEN
@@ -76,13 +76,11 @@ class TreeReader:
         Raises:
           DataError: the archive can't be read any more.
         """
-        return [self._why_bad(batch, place, scheduled) for place, scheduled in enumerate(several, first)]
+        members = read_several(several)
+        return [self._why_bad(batch, place, member) for place, member in enumerate(members, first)]
 
-    def _why_bad(
-        self, batch: list[ParsedTree | None], place: int, scheduled: ScheduledMember
-    ) -> BadExampleError | None:
+    def _why_bad(self, batch: list[ParsedTree | None], place: int, member: Member) -> BadExampleError | None:
         """Parses a member into its place; returns why it is no tree, or None."""
-        member = scheduled.read()
         if member.problem:
             return BadExampleError(member.problem)
         try:

@@ -1,0 +1,118 @@
+"""Members of a stored archive, read where an index says that they lie."""
+
+import os
+import threading
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from estimator_lab.data.tar.headers import BLOCK
+from estimator_lab.data.tar.index_file import NO_HEADERS, NOT_IN_ONE_PIECE
+from estimator_lab.data.tar.member import Wanted
+from estimator_lab.data.tar.open_files import OpenFiles
+from estimator_lab.data.tar.stream import member_at
+from estimator_lab.errors import DataError
+
+_READ_AT_ONCE = 2**20
+
+_open_files = OpenFiles()
+_reading = threading.Lock()
+
+
+class Row(NamedTuple):
+    """What an index holds of a member; see `index_file.ROW`."""
+
+    offset: int
+    size: int
+    name_end: int
+    headers: int
+    checksum: int
+    label: int
+
+
+@dataclass(frozen=True)
+class RandomAccess:
+    """Reads members of one archive; may be called from many threads.
+
+    Attributes:
+      archive: its path.
+      mtime_ns: when it was last changed, as far as the index knows.
+      wanted: which members are examples.
+    """
+
+    archive: str
+    mtime_ns: int
+    wanted: Wanted
+
+    @contextmanager
+    def together(self, rows: Iterable[Row]) -> Iterator[None]:
+        """Gets ready to read some members, in a `with` block that one thread enters at a time.
+
+        A read of what the system has in memory lets go of Python's lock for some microseconds, and as others
+        wait for it, getting it back takes several times as long. The system is told of all members first, so
+        that a disk works on many of them at once although one thread asks.
+
+        Raises:
+          DataError: the archive can't be opened.
+        """
+        if not hasattr(os, 'posix_fadvise'):
+            yield
+            return
+        with _reading:
+            try:
+                descriptor = _open_files.get(self.archive, self.mtime_ns).descriptor
+                for row in rows:
+                    headers = 0 if row.headers == NO_HEADERS else row.headers
+                    os.posix_fadvise(descriptor, row.offset, headers + row.size, os.POSIX_FADV_WILLNEED)
+            except OSError as error:
+                raise self._unreadable(error) from error
+            yield
+
+    def data(self, name: str, row: Row) -> bytes | None:
+        """Returns a member's bytes; None if it is no longer there.
+
+        Raises:
+          DataError: the archive can't be read.
+        """
+        offset, size, _, headers, checksum, _ = row
+        in_one_piece = headers != NOT_IN_ONE_PIECE
+        headers = 0 if headers == NO_HEADERS else headers
+        at_once = in_one_piece and size <= _READ_AT_ONCE  # a larger one would be in memory twice
+        stored = self._read(headers + size if at_once else BLOCK, offset)
+        if zlib.adler32(stored[:BLOCK]) != checksum:
+            return None
+        if at_once:
+            return stored[headers:] if len(stored) == headers + size else None
+        if in_one_piece:
+            data = self._read(size, offset + headers)
+            return data if len(data) == size else None
+        try:
+            member = member_at(self.archive, offset, self.wanted)
+        except DataError:
+            return None
+        return member.data if (member.name, len(member.data)) == (name, size) else None
+
+    def header_is_there(self, row: Row) -> bool:
+        """Returns whether a member's first header is where it was.
+
+        Raises:
+          DataError: the archive can't be read.
+        """
+        count = min(row.size, BLOCK) if row.headers == NO_HEADERS else BLOCK
+        return zlib.adler32(self._read(count, row.offset)) == row.checksum
+
+    def close(self) -> None:
+        """Lets go of the archive; it is opened again if it is read again."""
+        _open_files.forget(self.archive, self.mtime_ns)
+
+    def _read(self, count: int, offset: int) -> bytes:
+        try:
+            file = _open_files.get(self.archive, self.mtime_ns)
+            return os.pread(file.descriptor, count, offset)
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: OSError) -> DataError:
+        return DataError(f'{self.archive!r} cannot be read any more: {error.strerror}.')
