@@ -28,7 +28,7 @@ def features(weight=1.0):
 
 def step_of(**params):
     """Returns a session that has made its variables, and the spec of TRAIN."""
-    labels = tf.constant([0, 1, 2, 0, 1, -1], tf.int64)
+    labels = tf.constant([0, 1, -1, -1, 2, -1], tf.int64)
     tf.set_random_seed(1)
     tf.train.create_global_step()
     spec = model_fn(features(), labels, TRAIN, {**SMALL, **params})

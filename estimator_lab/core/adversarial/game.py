@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -32,6 +32,7 @@ from estimator_lab.optimizers import learning_rate_at, make_optimizer
 from estimator_lab.tf1 import Operation, Tensor, tf
 
 _ADAM = 'adam'
+_REALNESS_SHARE = 0.5  # of telling fakes beside telling classes, as in the program of Salimans et al. (2016)
 
 
 class Batch(NamedTuple):
@@ -47,10 +48,19 @@ class Batch(NamedTuple):
     classes: Tensor | None
     weights: Tensor
 
+    @property
+    def count(self) -> Tensor:
+        """How many rows there are, int32."""
+        return tf.shape(self.images)[0]
+
     def rows(self, part: slice) -> 'Batch':
         """Returns some of the rows."""
         classes = None if self.classes is None else self.classes[part]
         return Batch(self.images[part], classes, self.weights[part])
+
+    def where(self, chosen: Tensor) -> 'Batch':
+        """Returns the rows at which `chosen`, bool [batch], is true; there have to be classes."""
+        return Batch(*(tf.boolean_mask(values, chosen) for values in self))
 
 
 class Move(NamedTuple):
@@ -61,7 +71,6 @@ class Move(NamedTuple):
       norm: length of its gradient, a scalar; a move whose gradient is no number changes nothing.
       real: what the discriminator said of real images, float32 [n]; None in a move of the generator.
       fake: what it said of fakes, float32 [n].
-      classes: logits of the real images' classes, float32 [n, classes]; None where it tells none.
       endpoints: of the discriminator, of images and fakes; none in a move of the generator.
     """
 
@@ -69,7 +78,6 @@ class Move(NamedTuple):
     norm: Tensor
     real: Tensor | None
     fake: Tensor
-    classes: Tensor | None = None
     endpoints: Endpoints = MappingProxyType({})
 
 
@@ -78,12 +86,15 @@ class Game:
 
     Args:
       players: the networks.
-      batch: what they see.
+      batch: what they see. Where the discriminator learns to tell classes, images without a label are those
+        that it is to tell from fakes, and those with one teach it classes alone: they come far more often
+        than others, and would be taken for what images look like (Salimans et al. 2016, section 5). In a
+        batch of labelled images only, they are both.
       noise: of this step.
       params: how they learn.
 
     Attributes:
-      made: the generator's fakes of this step, one for each image, and of its class.
+      made: the generator's fakes of this step, one for each of those images, and of its class.
       train_op: the operation that makes all moves and counts them as one global step.
       discriminator: what the last move of the discriminator came to.
       generator: what the generator's move came to.
@@ -92,12 +103,15 @@ class Game:
 
     def __init__(self, players: Players, batch: Batch, noise: Noise, params: AdversarialParams) -> None:
         self._players = players
+        self._labelled: Batch | None = None
+        if params.semi_supervised:
+            batch, self._labelled = _unlabelled_and_labelled(batch)
         self._batch = batch
         self._noise = noise
         self._params = params
         self._loss = LOSSES[params.chosen_loss]
         with tf.name_scope('latent'):
-            latent = noise.normal(tf.stack([tf.shape(batch.images)[0], params.latent_size]))
+            latent = noise.normal(tf.stack([batch.count, params.latent_size]))
         self._make_averages(latent)
         # Its weights stay as they are until its own move, so that all moves can share these fakes.
         self.made: Generated = players.generator(latent, self._told(batch), training=True)
@@ -110,7 +124,7 @@ class Game:
         self.train_op = in_turn(
             [
                 *self._preparations(),
-                *(functools.partial(self._discriminators_move, part) for part in self._slices()),
+                *self._discriminators_moves(),
                 self._generators_move,
             ]
         )
@@ -130,33 +144,44 @@ class Game:
         seen = augmented(images, self._params.augment_both, self._noise)
         return [functools.partial(network.take_scales, seen, self._noise)]
 
-    def _slices(self) -> list[slice]:
-        """Returns the parts of the batch on which the discriminator moves.
+    def _discriminators_moves(self) -> list[Callable[[], Operation]]:
+        """Returns what makes each move of the discriminator, on a part of the batch of its own."""
+        slices = self._slices(self._batch)
+        if self._labelled is None:
+            return [functools.partial(self._discriminators_move, part) for part in slices]
+        return [
+            functools.partial(self._discriminators_move, part, self._labelled.rows(labelled))
+            for part, labelled in zip(slices, self._slices(self._labelled), strict=True)
+        ]
+
+    def _slices(self, batch: Batch) -> list[slice]:
+        """Returns the parts of a batch on which the discriminator moves.
 
         Bad examples may have left fewer rows than moves: then some rows are looked at more than once.
         """
-        count, moves = tf.shape(self._batch.images)[0], self._params.discriminator_steps
+        count, moves = batch.count, self._params.discriminator_steps
         if moves == 1:
             return [slice(None)]
         starts = [move * count // moves for move in range(moves + 1)]
         return [slice(start, tf.maximum(end, start + 1)) for start, end in itertools.pairwise(starts)]
 
-    def _discriminators_move(self, part: slice) -> Operation:
+    def _discriminators_move(self, part: slice, labelled: Batch | None = None) -> Operation:
         params, batch = self._params, self._batch.rows(part)
         fakes = tf.stop_gradient(self.made.images[part])
         with tf.name_scope('discriminator_move'):
-            real, fake = self._both(batch, batch.images, fakes)
+            more = [] if labelled is None else [labelled.images]
+            real, fake, *taught = self._together([batch.images, fakes, *more], self._told(batch))
             mean = functools.partial(weighted_mean, weights=batch.weights)
             loss = mean(self._loss.real(real.realness)) + mean(self._loss.fake(fake.realness))
-            if params.semi_supervised:
-                loss += self._cross_entropy(real, batch)
+            if labelled is not None:
+                loss = _REALNESS_SHARE * loss + _cross_entropy(taught[0], labelled)
             if params.chosen_loss == 'wasserstein' and params.gradient_penalty:
                 loss += params.gradient_penalty * mean(self._penalty(batch, fakes))
             if params.r1:
                 loss += 0.5 * params.r1 * mean(self._squared_gradient(batch))
             optimizer = self._discriminators_optimizer
             moved, norm = _move(optimizer, loss, DISCRIMINATOR, batch.weights, self._behind_discriminator)
-        self.discriminator = Move(loss, norm, real.realness, fake.realness, real.classes, real.endpoints)
+        self.discriminator = Move(loss, norm, real.realness, fake.realness, real.endpoints)
         return moved
 
     def _behind_discriminator(self) -> Operation:
@@ -170,7 +195,7 @@ class Game:
         batch, fakes = self._batch, self.made.images
         with tf.name_scope('generator_move'):
             if self._params.chosen_loss == 'feature_matching':
-                real, fake = self._both(batch, batch.images, fakes)
+                real, fake = self._together([batch.images, fakes], self._told(batch))
                 loss = feature_distance(tf.stop_gradient(real.hidden), fake.hidden, batch.weights)
             else:
                 fake = self._judged(fakes, self._told(batch))
@@ -185,24 +210,23 @@ class Game:
         with tf.control_dependencies(statistics):
             return tf.group(*averaged(GENERATOR, AVERAGE, self._params.average_decay))
 
-    def _both(self, batch: Batch, images: Tensor, fakes: Tensor) -> tuple[Discriminated, Discriminated]:
-        """Returns what the discriminator says of images and of fakes, in one pass."""
-        told = self._told(batch)
+    def _together(self, several: Sequence[Tensor], told: Tensor | None) -> list[Discriminated]:
+        """Returns what the discriminator says of some batches of images, in one pass.
+
+        Args:
+          several: the images of each.
+          told: the classes of each.
+        """
         if told is not None:
-            told = tf.concat([told, told], axis=0)
-        both = self._judged(tf.concat([images, fakes], axis=0), told)
-        count = tf.shape(images)[0]
-        return _rows(both, slice(None, count)), _rows(both, slice(count, None))
+            told = tf.concat([told] * len(several), axis=0)
+        said = self._judged(tf.concat(several, axis=0), told)
+        ends = list(itertools.accumulate(tf.shape(images)[0] for images in several))
+        return [_rows(said, slice(*ends_of)) for ends_of in itertools.pairwise([0, *ends])]
 
     def _judged(self, images: Tensor, told: Tensor | None) -> Discriminated:
         """Returns what the discriminator says of images as it gets to see them."""
         seen = augmented(images, self._params.augment_both, self._noise)
         return self._players.discriminator(seen, told, self._noise)
-
-    def _cross_entropy(self, real: Discriminated, batch: Batch) -> Tensor:
-        """Returns the mean cross-entropy of the images whose class is known; 0 without any."""
-        values = tf.nn.softmax_cross_entropy_with_logits_v2(labels=batch.classes, logits=real.classes)
-        return weighted_mean(values, batch.weights * tf.reduce_sum(batch.classes, axis=1))
 
     def _penalty(self, batch: Batch, fakes: Tensor) -> Tensor:
         shares = self._noise.uniform(tf.stack([tf.shape(fakes)[0], 1, 1, 1]))
@@ -229,6 +253,19 @@ class Game:
         if params.optimizer == _ADAM:
             return tf.train.AdamOptimizer(rate, params.beta1, params.beta2)
         return make_optimizer(params.optimizer, rate, params.momentum)
+
+
+def _unlabelled_and_labelled(batch: Batch) -> tuple[Batch, Batch]:
+    """Returns the images without a label, or all of them where each has one, and those with one."""
+    with tf.name_scope('labels'):
+        labelled = tf.reduce_sum(batch.classes, axis=1) > 0
+        return batch.where(tf.logical_or(~labelled, tf.reduce_all(labelled))), batch.where(labelled)
+
+
+def _cross_entropy(said: Discriminated, batch: Batch) -> Tensor:
+    """Returns the mean cross-entropy of images whose class is known; 0 of none."""
+    values = tf.nn.softmax_cross_entropy_with_logits_v2(labels=batch.classes, logits=said.classes)
+    return weighted_mean(values, batch.weights)
 
 
 def _rows(said: Discriminated, part: slice) -> Discriminated:
