@@ -53,7 +53,7 @@ SEMI = (
     '--model=gan',
     '--batch_size=200',
     '--save_checkpoints_steps=3000',
-    '--hparams=semi_supervised=true,kind=dense,normalization=weight,noise=0.5,input_noise=0.6,latent_size=100,'
+    '--hparams=semi_supervised=true,kind=dense,normalization=weight,noise=0.5,input_noise=0.3,latent_size=100,'
     'learning_rate=0.003',
 )
 SEMI_EPOCHS = 200

@@ -123,7 +123,6 @@ class Game:
         )
         self.train_op = in_turn(
             [
-                *self._preparations(),
                 *self._discriminators_moves(),
                 self._generators_move,
             ]
@@ -134,15 +133,6 @@ class Game:
         self._players.average(latent, self._told(self._batch))
         if self._players.discriminator_average:
             self._players.discriminator_average(self._batch.images)
-
-    def _preparations(self) -> list[Callable[[], Operation]]:
-        """Returns what comes before the moves of a run's first step."""
-        network, images = self._players.discriminator, self._batch.images
-        if not network.takes_scales:
-            return []
-        network(images)  # makes the variables, which no branch can
-        seen = augmented(images, self._params.augment_both, self._noise)
-        return [functools.partial(network.take_scales, seen, self._noise)]
 
     def _discriminators_moves(self) -> list[Callable[[], Operation]]:
         """Returns what makes each move of the discriminator, on a part of the batch of its own."""

@@ -58,7 +58,7 @@ def variables_of(scope: str) -> list[Variable]:
     ]
 
 
-_OF_NETWORKS = ('kernel', 'bias', 'gamma', 'beta', 'moving_mean', 'moving_variance', 'direction', 'scale')
+_OF_NETWORKS = ('kernel', 'bias', 'gamma', 'beta', 'moving_mean', 'moving_variance', 'direction')
 
 
 def averaged(scope: str, average_scope: str, decay: float) -> list[Operation]:

@@ -157,24 +157,14 @@ class Discriminator:
             yield LOGITS, Endpoint(said.classes)
 
     def _hidden_layers(
-        self, images: Tensor, noise: Noise | None = None, taken: list[Tensor] | None = None
+        self, images: Tensor, noise: Noise | None = None
     ) -> Iterator[tuple[str, Endpoint, Tensor]]:
-        """Yields name and endpoint of each hidden layer, and what it hands on.
-
-        Args:
-          images: see `layers`.
-          noise: see `__call__`.
-          taken: gets the scale and the bias that each layer takes from these images; None keeps those it has.
-        """
+        """Yields name and endpoint of each hidden layer, and what it hands on."""
         values = _noisy(images, self._input_noise, noise)
         for name, layer, activation in self._hidden:
             if isinstance(layer, NormalizedDense):
                 values = tf.layers.flatten(values)
-            if taken is None:
-                values = layer(values)
-            else:
-                values, *scale_and_bias = layer.fitted(values)
-                taken += scale_and_bias
+            values = layer(values)
             with tf.name_scope(f'{self.scope}/{name}_activation'):
                 values = activation(values)
             endpoint = Endpoint(values, layer.kernel)
@@ -193,38 +183,6 @@ class Discriminator:
             else:
                 realness += tf.reduce_sum(classes * directions, axis=1)
         return Discriminated(realness, None, hidden, endpoints)
-
-    @property
-    def takes_scales(self) -> bool:
-        """Whether `take_scales` does anything."""
-        return bool(self._scaled())
-
-    def take_scales(self, images: Tensor, noise: Noise) -> Operation:
-        """Returns the operation by which the hidden units take scale and bias from their first batch.
-
-        Behind it, each of them says something of mean 0 and deviation 1 about those images, so that noise
-        means the same to all (Salimans and Kingma 2016, section 3). Later batches change nothing. The network
-        has to have been called before.
-
-        Args:
-          images: float32 [batch, height, width, channels] in [-1, 1].
-          noise: as in training.
-        """
-        layers = self._scaled()
-        is_new = tf.reduce_all(tf.equal(layers[0].scale, 1.0))
-        variables = [variable for layer in layers for variable in (layer.scale, layer.bias)]
-
-        def taken() -> list[Tensor]:
-            found: list[Tensor] = []
-            for _ in self._hidden_layers(images, noise, found):
-                pass
-            return found
-
-        values = tf.cond(is_new, taken, lambda: [tf.identity(variable) for variable in variables])
-        return tf.group(*map(tf.assign, variables, values))
-
-    def _scaled(self) -> list[NormalizedConvolution | NormalizedDense]:
-        return [hidden.layer for hidden in self._hidden if hidden.layer.is_scaled]
 
     def power_steps(self) -> list[Operation]:
         """Returns what a step owes to the spectral norms once it has changed the kernels."""

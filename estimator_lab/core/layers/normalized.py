@@ -7,13 +7,12 @@ from estimator_lab.tf1 import Operation, Tensor, Variable, tf
 
 NORMALIZATIONS = ('spectral', 'weight', 'none')
 """How a kernel is held back: by its largest singular value (Miyato et al. 2018); by the length of what enters
-each unit, with a scale that is taken from a batch (Salimans and Kingma 2016); not at all."""
+each unit (Salimans and Kingma 2016, with a fixed scale of 1); not at all."""
 
 STRIDE = 2
 """Of a convolution, which halves the sides of an image, and of a transposed one, which doubles them."""
 
 _WEIGHT_DEVIATION = 0.1
-_LEAST_VARIANCE = 1e-8
 
 
 def network_variable(name: str, shape: Sequence[int], initializer: Any, trainable: bool) -> Variable:
@@ -37,7 +36,7 @@ class _Layer:
 
     Args:
       scope: of its variables, `kernel`, `bias` and, where the kernel is held back by its spectral norm,
-        `direction`, by the length of what enters a unit, `scale`.
+        `direction`.
       outputs: units or maps.
       normalization: one of NORMALIZATIONS.
       trainable: whether its weights learn.
@@ -58,53 +57,20 @@ class _Layer:
         self._trainable = trainable
         self._bias = bias
         self.kernel: Variable = None
-        self.scale: Variable = None
-        self.bias: Variable = None
-
-    @property
-    def is_scaled(self) -> bool:
-        """Whether a batch gives it a scale; see `fitted`."""
-        return self._normalization == 'weight'
 
     def __call__(self, values: Tensor) -> Tensor:
         """Returns its outputs, without an activation."""
-        product = self._unscaled(values)
-        if self.scale is not None:
-            product *= self.scale
-        return product if self.bias is None else tf.nn.bias_add(product, self.bias)
-
-    def fitted(self, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns its outputs with a scale and a bias that make each unit's of mean 0 and deviation 1.
-
-        Of a unit that says the same of all values, they stay as they are. See Salimans and Kingma (2016),
-        section 3. The layer has to have a scale and a bias, and to have been called before.
-
-        Returns:
-          (outputs, scale float32 [outputs], bias float32 [outputs])
-        """
-        product = self._unscaled(values)
-        mean, variance = tf.nn.moments(product, list(range(product.shape.ndims - 1)))
-        varies = variance > _LEAST_VARIANCE
-        found = tf.rsqrt(tf.maximum(variance, _LEAST_VARIANCE))
-        scale = tf.where(varies, found, self.scale)
-        bias = tf.where(varies, -mean * found, self.bias)
-        return product * scale + bias, scale, bias
-
-    def _unscaled(self, values: Tensor) -> Tensor:
-        """Returns the product of values and the kernel; makes the variables at its first use."""
         with tf.variable_scope(self._scope, reuse=tf.AUTO_REUSE):
             shape = self._kernel_shape(values.shape.as_list()[-1])
             initial = tf.glorot_uniform_initializer()
-            if self.is_scaled:
+            if self._normalization == 'weight':
                 initial = tf.random_normal_initializer(stddev=_WEIGHT_DEVIATION)
             self.kernel = network_variable('kernel', shape, initial, self._trainable)
             product = self._product(values, self._held_back(self.kernel))
-            vector = [self._outputs]
-            if self.is_scaled:
-                self.scale = network_variable('scale', vector, tf.ones_initializer(), False)
-            if self._bias:
-                self.bias = network_variable('bias', vector, tf.zeros_initializer(), self._trainable)
-            return product
+            if not self._bias:
+                return product
+            bias = network_variable('bias', [self._outputs], tf.zeros_initializer(), self._trainable)
+            return tf.nn.bias_add(product, bias)
 
     def power_steps(self) -> list[Operation]:
         """Returns the operations behind a change of the kernel: a step towards its first singular vector."""
@@ -120,7 +86,7 @@ class _Layer:
         if self._normalization == 'spectral':
             _, norm, _ = _singular(matrix, self._direction())
             return kernel / norm
-        if self.is_scaled:
+        if self._normalization == 'weight':
             return tf.reshape(tf.nn.l2_normalize(matrix, axis=0), kernel.shape)
         return kernel
 
