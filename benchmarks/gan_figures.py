@@ -56,7 +56,7 @@ SEMI = (
     '--hparams=semi_supervised=true,kind=dense,normalization=weight,noise=0.5,input_noise=0.3,latent_size=100,'
     'learning_rate=0.003',
 )
-SEMI_EPOCHS = 65
+SEMI_EPOCHS = 55
 LABELS_A_CLASS = 10
 SAMPLES = 10_000
 _CONTENDERS = Path(__file__).with_name('gan_contenders.py')

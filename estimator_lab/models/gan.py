@@ -187,7 +187,9 @@ def _players(params: Params) -> Players:
 
 def _generator(params: Params, scope: str, trainable: bool) -> Generator:
     if params.kind == 'dense':
-        return DenseGenerator(scope, params.image_shape, sizes(params.generator_layers), trainable)
+        normalization = 'weight' if params.normalization == 'weight' else 'none'
+        layers = sizes(params.generator_layers)
+        return DenseGenerator(scope, params.image_shape, layers, trainable, normalization)
     return DeconvolutionalGenerator(
         scope, params.image_shape, params.chosen_filters, params.kernel_size, trainable
     )

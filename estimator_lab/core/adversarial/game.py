@@ -94,6 +94,7 @@ class Game:
       params: how they learn.
 
     Attributes:
+      batch: the images that are told from fakes.
       made: the generator's fakes of this step, one for each of those images, and of its class.
       train_op: the operation that makes all moves and counts them as one global step.
       discriminator: what the last move of the discriminator came to.
@@ -106,7 +107,7 @@ class Game:
         self._labelled: Batch | None = None
         if params.semi_supervised:
             batch, self._labelled = _unlabelled_and_labelled(batch)
-        self._batch = batch
+        self.batch = batch
         self._noise = noise
         self._params = params
         self._loss = LOSSES[params.chosen_loss]
@@ -130,13 +131,13 @@ class Game:
 
     def _make_averages(self, latent: Tensor) -> None:
         """Makes the variables of the averages, which a move can only change."""
-        self._players.average(latent, self._told(self._batch))
+        self._players.average(latent, self._told(self.batch))
         if self._players.discriminator_average:
-            self._players.discriminator_average(self._batch.images)
+            self._players.discriminator_average(self.batch.images)
 
     def _discriminators_moves(self) -> list[Callable[[], Operation]]:
         """Returns what makes each move of the discriminator, on a part of the batch of its own."""
-        slices = self._slices(self._batch)
+        slices = self._slices(self.batch)
         if self._labelled is None:
             return [functools.partial(self._discriminators_move, part) for part in slices]
         return [
@@ -156,7 +157,7 @@ class Game:
         return [slice(start, tf.maximum(end, start + 1)) for start, end in itertools.pairwise(starts)]
 
     def _discriminators_move(self, part: slice, labelled: Batch | None = None) -> Operation:
-        params, batch = self._params, self._batch.rows(part)
+        params, batch = self._params, self.batch.rows(part)
         fakes = tf.stop_gradient(self.made.images[part])
         with tf.name_scope('discriminator_move'):
             more = [] if labelled is None else [labelled.images]
@@ -182,7 +183,7 @@ class Game:
         return tf.group(*steps)
 
     def _generators_move(self) -> Operation:
-        batch, fakes = self._batch, self.made.images
+        batch, fakes = self.batch, self.made.images
         with tf.name_scope('generator_move'):
             if self._params.chosen_loss == 'feature_matching':
                 real, fake = self._together([batch.images, fakes], self._told(batch))

@@ -99,8 +99,8 @@ def _train(
     display = display_of(config)
     fakes = to_unit_range(game.made.images)
     with tf.name_scope('watch'):
-        told = batch.classes if params.conditional else None
-        diversity = _ratio(spread(fakes, told), spread(to_unit_range(batch.images), told))
+        told = _told(game.batch, params)
+        diversity = _ratio(spread(fakes, told), spread(to_unit_range(game.batch.images), told))
         real, fake = (
             weighted_mean(tf.cast(right, tf.float32), tf.ones_like(logits))
             for right, logits in _verdicts(game.discriminator.real, game.discriminator.fake, params)

@@ -110,10 +110,17 @@ class DenseGenerator:
       image_shape: (height, width, channels).
       layers: units of each layer.
       trainable: whether its weights learn.
+      normalization: of the last kernel, one of `normalized.NORMALIZATIONS`; 'weight' keeps its values from
+        growing until pixels are black or white, whatever is asked for.
     """
 
     def __init__(
-        self, scope: str, image_shape: Sequence[int], layers: Sequence[int], trainable: bool = True
+        self,
+        scope: str,
+        image_shape: Sequence[int],
+        layers: Sequence[int],
+        trainable: bool = True,
+        normalization: str = 'none',
     ) -> None:
         self.scope = scope
         self._image_shape = image_shape
@@ -123,7 +130,7 @@ class DenseGenerator:
             for number, units in numbered
         ]
         self._norms = [BatchNorm(f'{scope}/batch_norm_{number}', trainable) for number, _ in numbered]
-        self._image = NormalizedDense(f'{scope}/image', math.prod(image_shape), trainable=trainable)
+        self._image = NormalizedDense(f'{scope}/image', math.prod(image_shape), normalization, trainable)
 
     def __call__(self, latent: Tensor, classes: Tensor | None, training: bool = False) -> Generated:
         """Returns images: see `Generator`."""
