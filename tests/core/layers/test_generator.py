@@ -28,3 +28,16 @@ def test_the_class_changes_the_image():
         session.run(tf.global_variables_initializer())
         first, second = session.run(made)
     assert first.shape == (4, 4, 1) and not np.allclose(first, second)
+
+
+@pytest.mark.parametrize('normalization', ['weight', 'none'])
+def test_how_long_the_weights_of_a_pixel_are_counts_only_where_nothing_holds_them_back(normalization):
+    """(10 w) / |10 w| = w / |w|."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        generator = DenseGenerator('g', (4, 4, 1), (6,), normalization=normalization)
+        made = generator(tf.random.stateless_normal([5, 3], [1, 2]), None).images
+        (kernel,) = (v for v in tf.global_variables() if v.op.name == 'g/image/kernel')
+        session.run(tf.global_variables_initializer())
+        before = session.run(made)
+        kernel.load(10 * session.run(kernel), session)
+        assert np.allclose(before, session.run(made), atol=1e-5) == (normalization == 'weight')
