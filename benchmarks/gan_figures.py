@@ -54,9 +54,9 @@ SEMI = (
     '--batch_size=200',
     '--save_checkpoints_steps=3000',
     '--hparams=semi_supervised=true,kind=dense,normalization=weight,noise=0.5,input_noise=0.3,latent_size=100,'
-    'learning_rate=0.003',
+    'learning_rate=0.003,epsilon=0.0001',
 )
-SEMI_EPOCHS = 55
+SEMI_EPOCHS = 45
 LABELS_A_CLASS = 10
 SAMPLES = 10_000
 _CONTENDERS = Path(__file__).with_name('gan_contenders.py')

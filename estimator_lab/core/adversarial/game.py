@@ -242,7 +242,7 @@ class Game:
     def _make_optimizer(self, rate: Tensor) -> Any:
         params = self._params
         if params.optimizer == _ADAM:
-            return tf.train.AdamOptimizer(rate, params.beta1, params.beta2)
+            return tf.train.AdamOptimizer(rate, params.beta1, params.beta2, params.epsilon)
         return make_optimizer(params.optimizer, rate, params.momentum)
 
 
