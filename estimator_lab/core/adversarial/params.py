@@ -21,9 +21,7 @@ class AdversarialParams(ClassifierParams):
     )
     beta1: float = hparam(0.5, "adam's memory of gradients, in [0, 1)", lambda v: 0 <= v < 1)
     beta2: float = hparam(0.999, "adam's memory of their squares, in [0, 1)", lambda v: 0 <= v < 1)
-    epsilon: float = hparam(
-        1e-8, 'size below which adam takes a gradient for small, above 0', lambda v: v > 0
-    )
+    epsilon: float = hparam(1e-8, "what adam adds to a gradient's usual size, above 0", lambda v: v > 0)
     loss: str = hparam(
         '',
         f'one of {", ".join(LOSSES)}; default non_saturating, for semi_supervised feature_matching',
