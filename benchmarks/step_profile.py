@@ -46,9 +46,8 @@ def profile(model: str, precision: str, operations: int) -> None:
 def _features() -> dict[str, Any]:
     images = np.random.default_rng(0).random((_BATCH, *_SHAPE), np.float32)
     return {
-        'image': tf.placeholder_with_default(
-            images, images.shape
-        ),  # a constant would be worked out beforehand
+        # What is made of a constant would be worked out before the first step.
+        'image': tf.placeholder_with_default(images, images.shape),
         'key': tf.fill([_BATCH], ''),
         'weight': tf.ones([_BATCH]),
     }

@@ -1,10 +1,10 @@
 """Members of a stored archive, read where an index says that they lie."""
 
+import contextlib
 import os
 import threading
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -46,28 +46,23 @@ class RandomAccess:
     mtime_ns: int
     wanted: Wanted
 
-    @contextmanager
+    @contextlib.contextmanager
     def together(self, rows: Iterable[Row]) -> Iterator[None]:
         """Gets ready to read some members, in a `with` block that one thread enters at a time.
 
         A read of what the system has in memory lets go of Python's lock for some microseconds, and as others
         wait for it, getting it back takes several times as long. The system is told of all members first, so
         that a disk works on many of them at once although one thread asks.
-
-        Raises:
-          DataError: the archive can't be opened.
         """
         if not hasattr(os, 'posix_fadvise'):
             yield
             return
         with _reading:
-            try:
-                descriptor = _open_files.get(self.archive, self.mtime_ns).descriptor
+            with contextlib.suppress(OSError):  # no more than advice: who reads says what is wrong
+                file = _open_files.get(self.archive, self.mtime_ns)  # held, or others may have it closed
                 for row in rows:
                     headers = 0 if row.headers == NO_HEADERS else row.headers
-                    os.posix_fadvise(descriptor, row.offset, headers + row.size, os.POSIX_FADV_WILLNEED)
-            except OSError as error:
-                raise self._unreadable(error) from error
+                    os.posix_fadvise(file.descriptor, row.offset, headers + row.size, os.POSIX_FADV_WILLNEED)
             yield
 
     def data(self, name: str, row: Row) -> bytes | None:
@@ -112,7 +107,4 @@ class RandomAccess:
             file = _open_files.get(self.archive, self.mtime_ns)
             return os.pread(file.descriptor, count, offset)
         except OSError as error:
-            raise self._unreadable(error) from error
-
-    def _unreadable(self, error: OSError) -> DataError:
-        return DataError(f'{self.archive!r} cannot be read any more: {error.strerror}.')
+            raise DataError(f'{self.archive!r} cannot be read any more: {error.strerror}.') from error

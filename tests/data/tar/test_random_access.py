@@ -79,15 +79,26 @@ def test_an_archive_that_has_changed_or_gone_is_named_and_others_can_still_be_re
     assert other.members([2])[0].data == FILES[2][1]  # nobody holds the lock
 
 
-@pytest.mark.skipif(not hasattr(os, 'posix_fadvise'), reason='this system takes no advice')
 def test_the_system_is_told_of_all_members_first(index, monkeypatch):
     told = []
     pread = os.pread
-    monkeypatch.setattr(os, 'posix_fadvise', lambda _, *place_and_kind: told.append(place_and_kind[:2]))
+    monkeypatch.setattr(os, 'POSIX_FADV_WILLNEED', 3, raising=False)  # not every system takes advice
+    monkeypatch.setattr(
+        os, 'posix_fadvise', lambda _, *place_and_kind: told.append(place_and_kind[:2]), raising=False
+    )
     monkeypatch.setattr(os, 'pread', lambda *given: (told.append('read'), pread(*given))[1])
     index.members([3, 8])
     places = [(index.offset(row), 512 + index.size(row)) for row in (3, 8)]
     assert told == [*places, 'read', 'read']
+
+
+def test_a_system_that_refuses_advice_still_reads(index, monkeypatch):
+    def refuse(*given):
+        raise OSError(22, 'Invalid argument')
+
+    monkeypatch.setattr(os, 'POSIX_FADV_WILLNEED', 3, raising=False)
+    monkeypatch.setattr(os, 'posix_fadvise', refuse, raising=False)
+    assert index.members([3])[0].data == FILES[3][1]
 
 
 def test_one_that_is_too_large_is_not_read(index, monkeypatch):
