@@ -10,6 +10,7 @@ from estimator_lab.data.kind import Arrays, Reader, Signature
 from estimator_lab.data.labels import UNKNOWN_ID, Vocabulary
 from estimator_lab.data.order.order import Order
 from estimator_lab.data.pipeline.batches import Batch, read_batches
+from estimator_lab.data.pipeline.freed_memory import keep_freed_memory
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.feature_keys import KEY, WEIGHT
 from estimator_lab.tf1 import Features, Tensor, tf
@@ -109,6 +110,7 @@ def dataset_of(
     signature = reader.signature
 
     def encoded() -> Iterator[Columns]:
+        keep_freed_memory()
         for one in examples():
             # Names in an archive are bytes; those that are no UTF-8 come back as they were.
             names = np.array([key.encode('utf-8', 'surrogateescape') for key in one.keys], object)
