@@ -9,8 +9,8 @@
     python benchmarks/gan_figures.py semi --train=... --test=...
                         errors of 10,000 with 100 labels; --seeds=1,2,3 repeats it; 90 minutes a seed
     python benchmarks/gan_figures.py parzen --train=... --test=...
-                        log-likelihood by Parzen windows of the same generator, beside k-means; 5 minutes
-                        behind `quality`, 50 without
+                        log-likelihood by Parzen windows of the same generator, beside a belief network and
+                        k-means; 15 minutes behind `quality`, 60 without
     python benchmarks/gan_figures.py step
                         seconds of a step of both networks, beside the same ones in PyTorch; 2 minutes
     python benchmarks/gan_figures.py faces
@@ -54,10 +54,18 @@ SEMI = (
     '--model=gan',
     '--batch_size=200',
     '--save_checkpoints_steps=3000',
+    '--augment=shift=1',
     '--hparams=semi_supervised=true,kind=dense,normalization=weight,noise=0.5,input_noise=0.3,latent_size=100,'
     'learning_rate=0.003,epsilon=0.0001',
 )
-SEMI_EPOCHS = 45
+SEMI_EPOCHS = 50
+BELIEF = (
+    '--model=dbn',
+    '--batch_size=100',
+    '--epochs=1',
+    '--hparams=labels_in_top=true,chains=100,pretrain_epochs=15',
+)
+GIBBS_STEPS = 200
 LABELS_A_CLASS = 10
 SAMPLES = 10_000
 _CONTENDERS = Path(__file__).with_name('gan_contenders.py')
@@ -84,9 +92,12 @@ def train(folder: Path, *flags: str) -> float:
     return seconds
 
 
-def draw(folder: Path, out: Path, count: int) -> Path:
-    """Writes samples of a generator as an archive."""
-    run('-m', 'estimator_lab.dream', f'--model_dir={folder}', f'--count={count}', f'--out={out}')
+def draw(folder: Path, out: Path, count: int, *flags: str) -> Path:
+    """Writes samples of a model as an archive, if there is none since it was last trained."""
+    trained = (folder / 'checkpoint').stat().st_mtime
+    if not out.exists() or out.stat().st_mtime < trained:
+        out.unlink(missing_ok=True)
+        run('-m', 'estimator_lab.dream', f'--model_dir={folder}', f'--count={count}', f'--out={out}', *flags)
     return out
 
 
@@ -210,11 +221,15 @@ def parzen(given: argparse.Namespace) -> None:
 
     folder, _, _ = digits(given)
     samples = draw(folder, Path(given.runs, 'parzen.tar'), SAMPLES)
+    belief = Path(given.runs, 'belief')
+    train(belief, *BELIEF, *MNIST, f'--data={given.train}', f'--eval_data={given.test}')
+    dreams = draw(belief, Path(given.runs, 'belief.tar'), SAMPLES, f'--steps={GIBBS_STEPS}')
     known, test = _flat(pixels_of(given.train)), _flat(pixels_of(given.test))
     learned, validation = known[:50_000], known[-_VALIDATED:]
     clusters = MiniBatchKMeans(1_000, random_state=1, n_init=1, batch_size=4096).fit(learned)
     for name, centres in (
         ('samples of the generator', _flat(pixels_of(samples))),
+        ('dreams of a belief network', _flat(pixels_of(dreams))),
         ('1,000 centres of k-means', clusters.cluster_centers_.astype(np.float32)),
         ('10,000 training images', learned[:SAMPLES]),
     ):

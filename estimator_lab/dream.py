@@ -55,7 +55,10 @@ flags.DEFINE_integer(
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
-    'out', 'dreams.png', 'the picture, .png or .jpg; or an archive.tar of samples', flag_values=FLAGS
+    'out',
+    'dreams.png',
+    'the picture, .png or .jpg; or an archive.tar of samples or of what chains dream',
+    flag_values=FLAGS,
 )
 flags.DEFINE_string('film', '', 'a GIF of the same samples over training, as well', flag_values=FLAGS)
 
@@ -129,21 +132,37 @@ def _asked(model: Model, kind: str) -> str:
 
 def _dream_of_chains(trained: 'Trained') -> None:
     from estimator_lab.core.display.picture import labelled_grid
-    from estimator_lab.inference.gibbs_dreams import dreams, first_images, top_machine
+    from estimator_lab.inference.gibbs_dreams import dream_batches, dreams, first_images, top_machine
+    from estimator_lab.inference.sample_archive import write_archive
 
     dreamer = top_machine(trained)
-    check_suffix('out', Path(FLAGS.out), _PICTURES)
-    begin = first_images(dreamer, FLAGS.data, FLAGS.count) if FLAGS.data else None
-    images, texts = dreams(dreamer, FLAGS.count, FLAGS.steps, FLAGS.seed, FLAGS.label, begin)
     out = Path(FLAGS.out)
+    check_suffix('out', out, (*_PICTURES, _ARCHIVE))
+    if out.suffix != _ARCHIVE:
+        _check_picture(FLAGS.count)
+    begin = first_images(dreamer, FLAGS.data, FLAGS.count) if FLAGS.data else None
+    wish = dreamer, FLAGS.count, FLAGS.steps, FLAGS.seed, FLAGS.label, begin
     with written_whole('out', out, keeps_part=False) as path:
-        labelled_grid(images, texts).save(path)
-    say(f'{"Dreams":<16} {out}: {len(images)} after {FLAGS.steps:,} Gibbs steps each')
+        if out.suffix == _ARCHIVE:
+            write_archive(path, dream_batches(*wish))
+        else:
+            labelled_grid(*dreams(*wish)).save(path)
+    say(f'{"Dreams":<16} {out}: {FLAGS.count:,} after {FLAGS.steps:,} Gibbs steps each')
+
+
+def _check_picture(count: int) -> None:
+    """Raises FlagError if so many samples make no picture."""
+    if count > _MOST_IN_A_PICTURE:
+        raise FlagError(
+            f'--count={count} is more than the {_MOST_IN_A_PICTURE} samples of one picture: give '
+            f'--out=NAME{_ARCHIVE} for an archive.'
+        )
 
 
 def _draw_samples(trained: 'Trained') -> None:
     from estimator_lab.core.display.picture import write_film
-    from estimator_lab.inference.gan_samples import Sampling, Wish, film, write_archive
+    from estimator_lab.inference.gan_samples import Sampling, Wish, film
+    from estimator_lab.inference.sample_archive import write_archive
 
     if FLAGS.walk == 1:
         raise FlagError('--walk=1 goes nowhere: both ends count, so that a way has 2 samples or more.')
@@ -172,11 +191,7 @@ def _draw_picture(trained: 'Trained', sampling: 'Sampling', wish: 'Wish', out: P
     from estimator_lab.core.display.picture import COLUMNS, labelled_grid
     from estimator_lab.inference.gan_samples import nearest
 
-    if wish.count > _MOST_IN_A_PICTURE:
-        raise FlagError(
-            f'--count={wish.count} is more than the {_MOST_IN_A_PICTURE} samples of one picture: give '
-            f'--out=NAME{_ARCHIVE} for an archive.'
-        )
+    _check_picture(wish.count)
     columns = wish.walk or COLUMNS
     images, texts = sampling.draw(wish)
     if FLAGS.data:

@@ -1,8 +1,6 @@
 """Samples of a trained generator: at random, on the way from one to another, beside what it has seen."""
 
-import io
 import itertools
-import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +10,6 @@ import numpy as np
 from PIL import Image
 
 from estimator_lab.core.adversarial.pictures import SAMPLES
-from estimator_lab.core.display.picture import as_picture, png_bytes
 from estimator_lab.core.display.summaries import picture_tag
 from estimator_lab.core.noise import Noise
 from estimator_lab.data.bad_example import BadExampleError
@@ -248,25 +245,3 @@ def _frame(data: bytes) -> Image.Image:
     if picture.width * picture.height > _MOST_PIXELS:
         raise BadExampleError(f'one has {picture.width} x {picture.height} pixels')
     return picture.convert('RGB')
-
-
-def write_archive(path: Path, batches: Iterator[tuple[np.ndarray, list[str]]]) -> int:
-    """Writes samples as a tar archive that can be trained on; returns how many there were.
-
-    Args:
-      path: the archive; its members are LABEL/000012.png, or samples/000012.png without labels.
-      batches: samples with their labels, as `Sampling.batches` gives them.
-
-    Raises:
-      OSError: if it can't be written.
-    """
-    number = 0
-    with tarfile.open(path, 'w') as archive:
-        for images, labels in batches:
-            for image, label in zip(images, labels, strict=True):
-                data = png_bytes(as_picture(image))
-                info = tarfile.TarInfo(f'{label or "samples"}/{number:06}.png')
-                info.size = len(data)
-                archive.addfile(info, io.BytesIO(data))
-                number += 1
-    return number

@@ -1,6 +1,7 @@
 """Dreams of a trained model: Gibbs sampling in its top machine, then down through the layers to an image."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from estimator_lab.inference.model import Trained, open_trained
 from estimator_lab.models.registry import GIBBS
 from estimator_lab.pixels import to_unit_range
 from estimator_lab.tf1 import Variable, tf
+
+_AT_ONCE = 1024  # chains
 
 
 def open_dreamer(model_dir: Path) -> Trained:
@@ -73,15 +76,15 @@ def first_images(trained: Trained, archives: Sequence[str], count: int) -> np.nd
     raise DataError(f'{", ".join(archives)} has {len(found)} images, fewer than --count={count}.')
 
 
-def dreams(
+def dream_batches(
     trained: Trained,
     count: int,
     steps: int,
     seed: int,
     label: str = '',
     begin: np.ndarray | None = None,
-) -> tuple[np.ndarray, list[str]]:
-    """Returns what a model dreams.
+) -> Iterator[tuple[np.ndarray, list[str]]]:
+    """Yields what a model dreams, some at a time, so that any number needs the memory of a few.
 
     Args:
       trained: a model from `open_dreamer`.
@@ -91,24 +94,43 @@ def dreams(
       label: what to dream of, where the top machine sees labels; '' for each of them in turn.
       begin: float32 [count, height, width, channels] in [0, 1], where the chains begin; None for noise.
 
-    Returns:
-      (float32 [count, height, width, channels] in [0, 1]; their labels, '' where there are none).
+    Yields:
+      (float32 [n, height, width, channels] in [0, 1]; their n labels, '' where there are none).
 
     Raises:
       FlagError: for a label that the machine does not know.
     """
-    with tf.Graph().as_default(), tf.Session() as session:
+    with tf.Graph().as_default() as graph:
         stack = trained.module.stack_of(trained.params)
         texts = _labels(trained, stack.top.classes, count, label)
-        rbm, noise = stack.top.rbm, Noise(tf.constant([seed, 0], tf.int64))
+        part, rows = tf.placeholder(tf.int64, []), tf.placeholder(tf.int32, [])
+        images = tf.placeholder(tf.float32, [None, *trained.shape])
+        ids = tf.placeholder(tf.int32, [None])
+        noise = Noise(tf.stack([tf.constant(seed, tf.int64), part]))
         units = stack.top.kernel.shape.as_list()[0]
-        start = noise.uniform([count, units]) if begin is None else stack.visible(tf.constant(begin))
+        start = noise.uniform([rows, units]) if begin is None else stack.visible(images)
+        start = tf.ensure_shape(start, [None, units])
         if stack.top.classes:
-            ids = [trained.record.vocabulary.index(text) for text in texts]
             start = tf.concat([start, tf.one_hot(ids, stack.top.classes)], axis=1)
-        found: Any = stack.images(dream(rbm, start, steps, noise, clamped=True)[:, :units])
+        found = stack.images(dream(stack.top.rbm, start, steps, noise, clamped=True)[:, :units])
+        session = tf.Session(graph=graph)
         tf.train.Saver(tf.trainable_variables() + _resting(stack)).restore(session, trained.checkpoint)
-        return session.run(found), texts
+    known = trained.record.vocabulary
+    with contextlib.closing(session):
+        for number, first in enumerate(range(0, count, _AT_ONCE)):
+            some = slice(first, min(first + _AT_ONCE, count))
+            feed: dict[Any, Any] = {part: number, rows: some.stop - first}
+            if begin is not None:
+                feed[images] = begin[some]
+            if stack.top.classes:
+                feed[ids] = [known.index(text) for text in texts[some]]
+            yield session.run(found, feed), texts[some]
+
+
+def dreams(*wish: Any, **more: Any) -> tuple[np.ndarray, list[str]]:
+    """Returns all that `dream_batches` yields, which takes the same arguments, at once."""
+    images, texts = zip(*dream_batches(*wish, **more), strict=True)
+    return np.concatenate(images), [text for some in texts for text in some]
 
 
 def _resting(stack: Stack) -> list[Variable]:

@@ -11,8 +11,9 @@ from PIL import Image
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.inference.gan_samples import Sampling, Wish, film, nearest, walks, write_archive
+from estimator_lab.inference.gan_samples import Sampling, Wish, film, nearest, walks
 from estimator_lab.inference.model import open_trained
+from estimator_lab.inference.sample_archive import write_archive
 from estimator_lab.inference.serving import export_saved_model
 from estimator_lab.pixels import to_unit_range
 from estimator_lab.tf1 import tf

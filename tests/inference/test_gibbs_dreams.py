@@ -1,8 +1,11 @@
+import tarfile
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from estimator_lab.errors import DataError, FlagError
+from estimator_lab.inference import gibbs_dreams
 from estimator_lab.inference.gibbs_dreams import dreams, first_images, open_dreamer
 from estimator_lab.training.experiment import Experiment
 from estimator_lab.training.settings import Settings
@@ -75,6 +78,36 @@ def test_dreams_can_begin_with_images(folders):
     assert images.shape == begin.shape
     with pytest.raises(DataError, match=r'has 12 images, fewer than --count=13'):
         first_images(dreamer, [str(folders / 'a.tar')], 13)
+
+
+def test_many_are_dreamt_some_at_a_time(folders, monkeypatch):
+    begin = first_images(open_dreamer(folders / 'labelled'), [str(folders / 'a.tar')], 5)
+    wish = {'count': 5, 'steps': 2, 'seed': 1, 'begin': begin}
+    at_once, texts = dreams(open_dreamer(folders / 'labelled'), **wish)
+    monkeypatch.setattr(gibbs_dreams, '_AT_ONCE', 2)
+    parts = list(gibbs_dreams.dream_batches(open_dreamer(folders / 'labelled'), **wish))
+    assert [len(images) for images, _ in parts] == [2, 2, 1]
+    assert [text for _, some in parts for text in some] == texts == ['n0', 'n1', 'n2', 'n0', 'n1']
+    # Each part has noise of its own: without it, equal beginnings would have equal ends.
+    wish['begin'] = np.repeat(begin[:1], 5, axis=0)
+    first, second, _ = gibbs_dreams.dream_batches(open_dreamer(folders / 'rbm'), **wish)
+    assert not np.array_equal(first[0], second[0])
+    assert at_once.shape == (5, 6, 6, 1)
+
+
+def test_the_command_writes_an_archive_that_can_be_trained_on(folders, run_python, tmp_path):
+    out = tmp_path / 'dreams.tar'
+    flags = (f'--model_dir={folders / "labelled"}', '--count=7', '--steps=1', f'--out={out}')
+    done = run_python('-m', 'estimator_lab.dream', *flags)
+    assert (done.returncode, done.stderr) == (0, '')
+    with tarfile.open(out) as tar:
+        assert tar.getnames()[:2] == ['n0/000000.png', 'n1/000001.png'] and len(tar.getnames()) == 7
+
+
+def test_one_picture_has_room_for_so_many(folders, run_python, tmp_path):
+    flags = (f'--model_dir={folders / "rbm"}', '--count=4097', f'--out={tmp_path / "dreams.png"}')
+    done = run_python('-m', 'estimator_lab.dream', *flags)
+    assert done.returncode == 2 and '--count=4097 is more than the 4096 samples of one picture' in done.stderr
 
 
 def test_the_command_draws_a_picture(folders, run_python, tmp_path):
