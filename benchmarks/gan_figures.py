@@ -54,7 +54,6 @@ SEMI = (
     '--model=gan',
     '--batch_size=200',
     '--save_checkpoints_steps=3000',
-    '--augment=shift=1',
     '--hparams=semi_supervised=true,kind=dense,normalization=weight,noise=0.5,input_noise=0.3,latent_size=100,'
     'learning_rate=0.003,epsilon=0.0001',
 )
