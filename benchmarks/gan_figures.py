@@ -57,7 +57,7 @@ SEMI = (
     '--hparams=semi_supervised=true,kind=dense,normalization=weight,noise=0.5,input_noise=0.3,latent_size=100,'
     'learning_rate=0.003,epsilon=0.0001',
 )
-SEMI_EPOCHS = 50
+SEMI_EPOCHS = 45
 BELIEF = (
     '--model=dbn',
     '--batch_size=100',
