@@ -36,6 +36,7 @@ tf: Any = hushed_import('tensorflow.compat.v1')
 check_packages(tf.__version__)
 hush_notes()
 
+from estimator_lab.tf1._freed_memory import keep_freed_memory  # noqa: E402
 from estimator_lab.tf1._full_disk import reveal_full_disks  # noqa: E402
 from estimator_lab.tf1._keras_layers import restore_apply  # noqa: E402
 from estimator_lab.tf1._missing_names import explain_missing_names  # noqa: E402
@@ -72,6 +73,7 @@ __all__ = [
     'Variable',
     'VersionError',
     'hushed',
+    'keep_freed_memory',
     'reused_evaluation_graph',
     'tf',
 ]

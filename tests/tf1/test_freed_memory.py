@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from estimator_lab.data.pipeline.freed_memory import _USERS_OWN, keep_freed_memory
+from estimator_lab.tf1._freed_memory import _USERS_OWN, keep_freed_memory
 
 # Counts the blocks that the system was asked for by themselves: a field of glibc's mallinfo2.
 _MAPPED = """
@@ -25,7 +25,7 @@ def mapped(size):
     return libc.mallinfo2().hblks - before
 """
 _AS_TENSORFLOW_DOES = _MAPPED + 'libc.mallopt(-1, 128 * 1024)\n'
-_KEEP = 'from estimator_lab.data.pipeline.freed_memory import keep_freed_memory\nprint(keep_freed_memory())\n'
+_KEEP = 'from estimator_lab.tf1 import keep_freed_memory\nprint(keep_freed_memory())\n'
 _COUNT = 'print(mapped(4 * 2**20), mapped(40 * 2**20))\n'
 _TRAIN = """
 import numpy as np
