@@ -37,8 +37,8 @@ from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.pipeline.batches import read_batches
 from estimator_lab.data.pipeline.input_fns import archive_input_fn
 from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.inference.model import Trained, open_trained
-from estimator_lab.inference.precision import PRECISIONS
+from estimator_lab.runs.model import Trained, open_trained
+from estimator_lab.runs.precision import PRECISIONS
 from estimator_lab.tf1 import tf
 
 MNIST = '--image_size=28'

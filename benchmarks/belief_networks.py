@@ -35,7 +35,7 @@ from machine import this_machine
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.tar.stream import stream_members
-from estimator_lab.inference.precision import PRECISIONS
+from estimator_lab.runs.precision import PRECISIONS
 
 MNIST = ('--image_size=28', '--batch_size=100')
 # 15 passes for each of three layers take about as long as 15 of fine-tuning.

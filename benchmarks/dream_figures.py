@@ -32,7 +32,7 @@ from PIL import Image
 from estimator_lab.core.display.picture import as_picture, labelled_grid, png_bytes
 from estimator_lab.inference.inceptionism.dreams import open_dreamer
 from estimator_lab.inference.inceptionism.settings import AscentSettings
-from estimator_lab.inference.model import open_trained
+from estimator_lab.runs.model import open_trained
 
 _ROOT = Path(__file__).resolve().parents[1]
 # What dreams, and what names: flags of training, by set.

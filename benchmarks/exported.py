@@ -20,8 +20,8 @@ from estimator_lab.data.images.graph_decode import decode_batch
 from estimator_lab.data.images.input_fns import numpy_input_fn
 from estimator_lab.data.images.shape import ImageShape
 from estimator_lab.data.tar.stream import stream_members
-from estimator_lab.inference.model import Trained, open_trained
-from estimator_lab.inference.serving import ENCODED_SIGNATURE, IMAGE_BYTES, export_saved_model
+from estimator_lab.runs.model import Trained, open_trained
+from estimator_lab.runs.serving import ENCODED_SIGNATURE, IMAGE_BYTES, export_saved_model
 from estimator_lab.tf1 import tf
 
 _BATCH = 32

@@ -23,11 +23,11 @@ import numpy as np
 from machine import this_machine
 from training import train
 
+from estimator_lab.conventions import to_unit_range
 from estimator_lab.data.demo_sets.archives import cached_demo
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.tar.stream import stream_members
-from estimator_lab.pixels import to_unit_range
 
 MNIST_FLAGS = (
     '--image_size=28',

@@ -38,12 +38,12 @@ from typing import Any
 
 import numpy as np
 
+from estimator_lab.conventions import to_unit_range
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.tar.stream import stream_members
-from estimator_lab.inference.judge import freeze
-from estimator_lab.inference.model import open_trained
-from estimator_lab.pixels import to_unit_range
+from estimator_lab.runs.model import open_trained
+from estimator_lab.runs.reference_classifier import freeze
 from estimator_lab.tf1 import tf
 
 MNIST = ('--image_size=28',)
@@ -115,7 +115,7 @@ def pixels_of(archive: str | Path, side: int = 28, channels: int = 1) -> np.ndar
     return np.stack([decode_image(m.data, side, side, channels) for m in stream_members(str(archive))])
 
 
-class Judge:
+class ReferenceClassifier:
     """Scores of images by a classifier, in NumPy and SciPy."""
 
     def __init__(self, folder: Path) -> None:
@@ -163,7 +163,7 @@ def quality(given: argparse.Namespace) -> None:
     """Prints the scores of 10,000 samples of a generator, and of PyTorch's DCGAN trained for as long."""
     folder, judge_folder, seconds = digits(given)
     ours = pixels_of(draw(folder, Path(given.runs, 'quality.tar'), SAMPLES))
-    judge, real, training = Judge(judge_folder), pixels_of(given.test), pixels_of(given.train)
+    judge, real, training = ReferenceClassifier(judge_folder), pixels_of(given.test), pixels_of(given.train)
     print(f'classifier score {judge.score(ours):.3f}; of the test images {judge.score(real):.3f}')
     print(f'Frechet distance {judge.distance(ours, real):.2f}')
     chosen = np.random.default_rng(1).choice(len(training), SAMPLES, replace=False)

@@ -31,9 +31,9 @@ from machine import this_machine
 from estimator_lab.data.pipeline.input_fns import archive_input_fn
 from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.inference.model import Trained, open_trained
 from estimator_lab.inference.prediction import Table, predicted_batches
 from estimator_lab.inference.prediction_files import csv_rows
+from estimator_lab.runs.model import Trained, open_trained
 from estimator_lab.tf1 import tf
 from estimator_lab.training.experiment import Experiment
 from estimator_lab.training.settings import Settings

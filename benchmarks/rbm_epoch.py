@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from estimator_lab.data.images.input_fns import numpy_input_fn
-from estimator_lab.inference.precision import PRECISIONS, session_config, supports_bfloat16
 from estimator_lab.models import rbm
+from estimator_lab.runs.precision import PRECISIONS, session_config, supports_bfloat16
 from estimator_lab.tf1 import tf
 
 _BATCH, _HIDDEN, _RATE = 100, 500, 0.05

@@ -218,7 +218,7 @@ def _session_config(options: Options) -> Any:
     """Returns the training command's tf.ConfigProto, with the fields that a variant changes."""
     from google.protobuf import json_format
 
-    from estimator_lab.inference.precision import session_config
+    from estimator_lab.runs.precision import session_config
     from estimator_lab.tf1 import tf
 
     config = session_config(options.get('precision', 'float32'))

@@ -17,7 +17,7 @@ import numpy as np
 from machine import this_machine
 from tensorflow.core.protobuf import config_pb2
 
-from estimator_lab.inference.precision import PRECISIONS, session_config, supports_bfloat16
+from estimator_lab.runs.precision import PRECISIONS, session_config, supports_bfloat16
 from estimator_lab.tf1 import tf
 
 _BATCH, _SHAPE, _CLASSES = 32, (128, 128, 1), 10

@@ -23,13 +23,13 @@ import numpy as np
 from machine import this_machine
 from painting_time import SIDES, print_times, random_photo
 
+from estimator_lab.conventions import to_unit_range
 from estimator_lab.core import keys
-from estimator_lab.core.style.teacher import FILE, Teacher, load_teacher
+from estimator_lab.core.style.perceptual_loss import FILE, PerceptualLoss, load_perceptual_loss
 from estimator_lab.data.order.archives import open_archives
-from estimator_lab.inference.model import Trained, open_trained
 from estimator_lab.inference.painting import Artist
 from estimator_lab.models.style import perceived_losses
-from estimator_lab.pixels import to_unit_range
+from estimator_lab.runs.model import Trained, open_trained
 from estimator_lab.tf1 import tf
 from estimator_lab.training.experiment import Experiment
 from estimator_lab.training.settings import Settings
@@ -64,7 +64,7 @@ def learned(given: argparse.Namespace) -> None:
         flush=True,
     )
     trained = open_trained(settings.model_dir)
-    teacher = load_teacher(settings.model_dir / FILE)
+    teacher = load_perceptual_loss(settings.model_dir / FILE)
     names = ('photo', 'painted', *(f'{count} iterations' for count in _ITERATIONS))
     losses: dict[str, list[float]] = {name: [] for name in names}
     for number, photo in enumerate(unseen(trained, given.test, given.photos), 1):
@@ -84,7 +84,7 @@ def unseen(trained: Trained, archive: str, count: int) -> Iterator[np.ndarray]:
         yield to_unit_range(trained.image_reader().decode(member.data, *trained.shape))
 
 
-def painted_loss(trained: Trained, teacher: Teacher, photo: np.ndarray) -> float:
+def painted_loss(trained: Trained, teacher: PerceptualLoss, photo: np.ndarray) -> float:
     """Returns content and style losses of a painting, weighted, in float32."""
     with tf.Graph().as_default(), tf.Session() as session:
         tf.train.get_or_create_global_step()

@@ -31,7 +31,7 @@ from step_variants import VARIANTS
 from training import train
 
 from estimator_lab.errors import FlagError
-from estimator_lab.inference.precision import check_precision, processor
+from estimator_lab.runs.precision import check_precision, processor
 
 _SCRIPT = Path(__file__).with_name('step_contenders.py')
 _ENVIRONMENT = ('TF_ENABLE_ONEDNN_OPTS', 'TF_USE_LEGACY_KERAS', 'TF_CPP_MIN_LOG_LEVEL')

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
-    from estimator_lab.inference.gan_samples import Sampling, Wish
+    from estimator_lab.inference.gan_samples import SampleRequest, Sampling
     from estimator_lab.inference.inceptionism.dreams import Dreamer
-    from estimator_lab.inference.model import Trained
+    from estimator_lab.runs.model import Trained
 
 FLAGS = flags.FlagValues()
 
@@ -98,7 +98,7 @@ def main() -> int:
     if not FLAGS.model_dir:
         raise FlagError('--model_dir is missing, see --help.')
 
-    from estimator_lab.inference.model import open_trained
+    from estimator_lab.runs.model import open_trained
 
     trained = open_trained(Path(FLAGS.model_dir))
     kind = _kind_of(trained.model)
@@ -141,12 +141,12 @@ def _dream_of_chains(trained: 'Trained') -> None:
     if out.suffix != _ARCHIVE:
         _check_picture(FLAGS.count)
     begin = first_images(dreamer, FLAGS.data, FLAGS.count) if FLAGS.data else None
-    wish = dreamer, FLAGS.count, FLAGS.steps, FLAGS.seed, FLAGS.label, begin
+    request = dreamer, FLAGS.count, FLAGS.steps, FLAGS.seed, FLAGS.label, begin
     with written_whole('out', out, keeps_part=False) as path:
         if out.suffix == _ARCHIVE:
-            write_archive(path, dream_batches(*wish))
+            write_archive(path, dream_batches(*request))
         else:
-            labelled_grid(*dreams(*wish)).save(path)
+            labelled_grid(*dreams(*request)).save(path)
     say(f'{"Dreams":<16} {out}: {FLAGS.count:,} after {FLAGS.steps:,} Gibbs steps each')
 
 
@@ -161,7 +161,7 @@ def _check_picture(count: int) -> None:
 
 def _draw_samples(trained: 'Trained') -> None:
     from estimator_lab.core.display.picture import write_film
-    from estimator_lab.inference.gan_samples import Sampling, Wish, film
+    from estimator_lab.inference.gan_samples import SampleRequest, Sampling, film
     from estimator_lab.inference.sample_archive import write_archive
 
     if FLAGS.walk == 1:
@@ -171,13 +171,13 @@ def _draw_samples(trained: 'Trained') -> None:
     if FLAGS.film:
         check_suffix('film', Path(FLAGS.film), [_FILM])
     frames = film(trained.model_dir) if FLAGS.film else []
-    wish = Wish(FLAGS.count, FLAGS.seed, FLAGS.label, FLAGS.truncation, FLAGS.walk)
+    request = SampleRequest(FLAGS.count, FLAGS.seed, FLAGS.label, FLAGS.truncation, FLAGS.walk)
     with Sampling(trained) as sampling:
         if out.suffix == _ARCHIVE:
             with written_whole('out', out, keeps_part=False) as path:
-                written = write_archive(path, sampling.batches(wish))
+                written = write_archive(path, sampling.batches(request))
         else:
-            written = _draw_picture(trained, sampling, wish, out)
+            written = _draw_picture(trained, sampling, request, out)
     say(f'{"Samples":<16} {out}: {written:,} of {trained.model_dir} at step {trained.step}')
     if frames:
         with written_whole('film', Path(FLAGS.film), keeps_part=False) as path:
@@ -185,15 +185,15 @@ def _draw_samples(trained: 'Trained') -> None:
         say(f'{"Film":<16} {FLAGS.film}: {len(frames)} pictures of training')
 
 
-def _draw_picture(trained: 'Trained', sampling: 'Sampling', wish: 'Wish', out: Path) -> int:
+def _draw_picture(trained: 'Trained', sampling: 'Sampling', request: 'SampleRequest', out: Path) -> int:
     import numpy as np
 
     from estimator_lab.core.display.picture import COLUMNS, labelled_grid
     from estimator_lab.inference.gan_samples import nearest
 
-    _check_picture(wish.count)
-    columns = wish.walk or COLUMNS
-    images, texts = sampling.draw(wish)
+    _check_picture(request.count)
+    columns = request.walk or COLUMNS
+    images, texts = sampling.draw(request)
     if FLAGS.data:
         found, distances, keys = nearest(trained, images, FLAGS.data)
         below = [f'{key.rpartition(":")[2]} {away:.2f}' for key, away in zip(keys, distances, strict=True)]
@@ -202,7 +202,7 @@ def _draw_picture(trained: 'Trained', sampling: 'Sampling', wish: 'Wish', out: P
         texts = np.concatenate(words).tolist()
     with written_whole('out', out, keeps_part=False) as path:
         labelled_grid(images, texts, columns).save(path)
-    return wish.count
+    return request.count
 
 
 def _rows_in_turn(

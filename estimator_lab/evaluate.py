@@ -55,8 +55,8 @@ def main() -> int:
     from estimator_lab.data.pipeline.report import InputReport
     from estimator_lab.inference.evaluation import EvaluationSettings, evaluate
     from estimator_lab.inference.evaluation_report import as_dict, text, write_files
-    from estimator_lab.inference.memory import check_use
-    from estimator_lab.inference.model import open_trained
+    from estimator_lab.runs.memory import check_use
+    from estimator_lab.runs.model import open_trained
 
     trained = open_trained(Path(FLAGS.model_dir))
     wanted = trained.kind.wanted

@@ -14,7 +14,7 @@ from estimator_lab.errors import FlagError
 from estimator_lab.inference.painting_settings import PaintingSettings
 
 if TYPE_CHECKING:
-    from estimator_lab.inference.model import Trained
+    from estimator_lab.runs.model import Trained
 
 FLAGS = flags.FlagValues()
 
@@ -43,9 +43,9 @@ def main() -> int:
         raise FlagError('--model_dir is missing: the folder in which the model was trained.')
 
     from estimator_lab.data.images.kind import IMAGES
-    from estimator_lab.inference.model import open_trained
     from estimator_lab.inference.painting import as_asked
-    from estimator_lab.inference.serving import export_saved_model, tflite_signature, to_tflite
+    from estimator_lab.runs.model import open_trained
+    from estimator_lab.runs.serving import export_saved_model, tflite_signature, to_tflite
 
     trained = open_trained(Path(FLAGS.model_dir))
     trained = as_asked(trained, read_flags(PaintingSettings, FLAGS))
@@ -69,7 +69,7 @@ def main() -> int:
 
 def _describe(trained: 'Trained') -> None:
     from estimator_lab.data.images.kind import IMAGES
-    from estimator_lab.inference import serving
+    from estimator_lab.runs import serving
 
     if trained.kind is not IMAGES:
         say(f'Signature        {serving.ENCODED_SIGNATURE} <- the post-order arrays of docs/recursive.md')

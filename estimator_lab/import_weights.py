@@ -50,7 +50,7 @@ def main(files: list[str]) -> int:
         raise FlagError(f'One FILE at a time, not {files[1]!r} as well.')
 
     from estimator_lab.core.hparams import parse_hparams
-    from estimator_lab.inference.importing import Import, import_weights
+    from estimator_lab.runs.importing import Import, import_weights
 
     given = Import(
         weights=Path(files[0]),

@@ -12,8 +12,8 @@ from estimator_lab.errors import DataError, FlagError
 
 if TYPE_CHECKING:
     from estimator_lab.inference.inspection import Inspection
-    from estimator_lab.inference.model import Trained
     from estimator_lab.inference.tree_inspection import TreeInspection
+    from estimator_lab.runs.model import Trained
 
 FLAGS = flags.FlagValues()
 
@@ -54,7 +54,7 @@ def main() -> int:
         raise FlagError('--image is missing, or --tree, see --help.' if not FLAGS.image else _BOTH)
 
     from estimator_lab.inference.inspection import write_pictures, write_summaries
-    from estimator_lab.inference.model import open_trained
+    from estimator_lab.runs.model import open_trained
 
     name, inspect = ('tree', _inspect_tree) if FLAGS.tree else ('image', _inspect_image)
     trained = open_trained(Path(FLAGS.model_dir))

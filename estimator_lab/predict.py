@@ -18,9 +18,9 @@ from estimator_lab.inference.painting_settings import PaintingSettings
 if TYPE_CHECKING:
     from estimator_lab.data.pipeline.paths import ExampleInput
     from estimator_lab.data.pipeline.report import InputReport
-    from estimator_lab.inference.model import Trained
     from estimator_lab.inference.prediction import Predicted, Table
     from estimator_lab.inference.prediction_files import PredictionFiles, WriteRow
+    from estimator_lab.runs.model import Trained
 
 FLAGS = flags.FlagValues()
 
@@ -67,11 +67,11 @@ def main(arguments: list[str]) -> int:
 
     from estimator_lab.data.pipeline.paths import ExampleInput
     from estimator_lab.data.pipeline.report import InputReport
-    from estimator_lab.inference.memory import check_use
-    from estimator_lab.inference.model import open_trained
     from estimator_lab.inference.painting import as_asked
     from estimator_lab.inference.prediction import Table
     from estimator_lab.inference.prediction_files import PredictionFiles
+    from estimator_lab.runs.memory import check_use
+    from estimator_lab.runs.model import open_trained
 
     trained = open_trained(Path(FLAGS.model_dir))
     trained = as_asked(trained, read_flags(PaintingSettings, FLAGS))

@@ -12,8 +12,8 @@ from estimator_lab.data.tar.sources import STDIN
 from estimator_lab.errors import FlagError
 
 if TYPE_CHECKING:
-    from estimator_lab.inference.model import Trained
     from estimator_lab.inference.report.page import Examined
+    from estimator_lab.runs.model import Trained
 
 FLAGS = flags.FlagValues()
 
@@ -52,9 +52,9 @@ def main() -> int:
         raise FlagError(f'--data={STDIN} passes by only once, but is read twice here: name a file.')
     path = Path(FLAGS.out) if FLAGS.out else Path(FLAGS.model_dir, _NAME)
 
-    from estimator_lab.inference.model import open_trained
     from estimator_lab.inference.report.history import read_history
     from estimator_lab.inference.report.page import report_page
+    from estimator_lab.runs.model import open_trained
 
     trained = open_trained(Path(FLAGS.model_dir))
     accepts = trained.kind.wanted.accepts

@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from estimator_lab.conventions import to_unit_range
 from estimator_lab.core.display.picture import as_picture
-from estimator_lab.core.style.teacher import Teacher
+from estimator_lab.core.style.perceptual_loss import PerceptualLoss
 from estimator_lab.inference.painting import upright
-from estimator_lab.inference.perceptual import make_lesson
 from estimator_lab.models.style import Params, perceived_losses
 from estimator_lab.optimizers import LBFGSOptimizer
-from estimator_lab.pixels import to_unit_range
+from estimator_lab.runs.style_targets import make_style_targets
 from estimator_lab.tf1 import tf
 
 
@@ -40,7 +40,7 @@ class State(NamedTuple):
     loss: float
 
 
-def optimized(teacher: Teacher, photo: np.ndarray, params: Params, iterations: int) -> Iterator[State]:
+def optimized(teacher: PerceptualLoss, photo: np.ndarray, params: Params, iterations: int) -> Iterator[State]:
     """Yields the picture as it is at first and after each iteration of L-BFGS.
 
     Args:
@@ -73,7 +73,7 @@ def main(content: Path, style: Path, out: Path, given: Any) -> float:
         perceptual=given.perceptual,
         style_weight=given.style_weight,
     )
-    for state in optimized(make_lesson(params).teacher, pixels, params, given.iterations):
+    for state in optimized(make_style_targets(params).teacher, pixels, params, given.iterations):
         if state.iteration % 10 == 0 or state.iteration == given.iterations:
             print(f'iteration {state.iteration:4}  loss {state.loss:.4f}', flush=True)
     as_picture(state.picture).save(out)

@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from built_in_data import archives_from_command_line
 
+from estimator_lab.conventions import to_unit_range
 from estimator_lab.data.demo_sets.archives import DemoPaths
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.labels import Vocabulary, label_of
 from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.models import cnn
-from estimator_lab.pixels import to_unit_range
 from estimator_lab.tf1 import tf
 
 SIDE = 32

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from estimator_lab import dream
-from estimator_lab.inference.event_files import values_in
+from estimator_lab.runs.event_files import values_in
 from tests.commands import invoke
 
 

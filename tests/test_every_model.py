@@ -9,8 +9,8 @@ import re
 import pytest
 
 from estimator_lab import report
-from estimator_lab.inference.event_files import all_values_in
 from estimator_lab.models.registry import MODELS
+from estimator_lab.runs.event_files import all_values_in
 from estimator_lab.tf1 import tf
 from estimator_lab.training.experiment import Experiment
 from estimator_lab.training.settings import Settings

@@ -12,13 +12,13 @@ from PIL import Image
 
 from estimator_lab import export
 from estimator_lab.console import command
+from estimator_lab.conventions import to_unit_range
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.input_fns import numpy_input_fn
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import LabError
-from estimator_lab.inference.model import open_trained
-from estimator_lab.inference.serving import PIXELS_SIGNATURE, export_saved_model, to_tflite
-from estimator_lab.pixels import to_unit_range
+from estimator_lab.runs.model import open_trained
+from estimator_lab.runs.serving import PIXELS_SIGNATURE, export_saved_model, to_tflite
 from estimator_lab.tf1 import tf
 from tests.archive_files import encoded, picture
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from estimator_lab import evaluate, export, import_weights, inspect, predict
-from estimator_lab.inference.model import open_trained
+from estimator_lab.runs.model import open_trained
 from tests.commands import invoke
 from tests.weight_files import random_values, write_keras_3
 

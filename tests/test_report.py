@@ -34,7 +34,7 @@ def test_the_page_lies_in_the_folder_of_the_model(run, model_dir):
 
 
 def test_the_numbers_are_those_of_the_event_files(run, model_dir, tmp_path):
-    from estimator_lab.inference.event_files import scalars_in
+    from estimator_lab.runs.event_files import scalars_in
 
     assert run(f'--out={tmp_path / "deep" / "page.html"}')[0] == 0
     (events,) = (model_dir / 'eval').glob('events*')

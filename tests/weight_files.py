@@ -7,8 +7,8 @@ import numpy as np
 
 from estimator_lab.data.images.kind import ImageReader
 from estimator_lab.data.images.shape import ImageShape
-from estimator_lab.inference.model import shapes_of_variables
 from estimator_lab.models import vgg
+from estimator_lab.runs.model import shapes_of_variables
 from estimator_lab.tf1 import tf
 
 

@@ -140,7 +140,7 @@ def _flagfile() -> str:
 def _check_values(flag_values: Any) -> None:
     """Ends the command at a number that none can be computed with, and at a flag that would get lost.
 
-    Of a flag that is given twice the last counts, as everywhere; where values add up, that is no one's wish.
+    A flag given twice takes its last value; for flags whose values add up, that would drop the others.
     """
     for name in flag_values:
         flag = flag_values[name]

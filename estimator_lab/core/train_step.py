@@ -103,7 +103,7 @@ def train_op(
             pairs = optimizer.compute_gradients(loss, variables)
             return apply_gradients(optimizer, _clipped(pairs, clip_norm), weights)
 
-        step = in_turn([update])
+        step = sequential_train_op([update])
     # Outside the scope, which would become a part of the tag.
     tf.summary.scalar(keys.LEARNING_RATE, rate)
     return step
@@ -178,10 +178,10 @@ def apply_gradients(optimizer: Any, pairs: Sequence[tuple[Tensor, Variable]], we
     """
     # Made within a branch, their names would begin with it.
     optimizer._create_slots([variable for _, variable in pairs])
-    return if_any_counts(weights, lambda: optimizer.apply_gradients(pairs))
+    return apply_if_nonempty(weights, lambda: optimizer.apply_gradients(pairs))
 
 
-def if_any_counts(weights: Tensor, move: Callable[[], Operation]) -> Operation:
+def apply_if_nonempty(weights: Tensor, move: Callable[[], Operation]) -> Operation:
     """Returns the operation that makes a move, or nothing if no example of the batch counts.
 
     Under a tf.distribute.Strategy the move is made all the same: the batches of all replicas are one step.
@@ -200,7 +200,7 @@ def if_any_counts(weights: Tensor, move: Callable[[], Operation]) -> Operation:
     return tf.cond(tf.reduce_any(weights > 0), moved, lambda: tf.constant(False)).op
 
 
-def in_turn(moves: Sequence[Callable[[], Operation]]) -> Operation:
+def sequential_train_op(moves: Sequence[Callable[[], Operation]]) -> Operation:
     """Returns the operation that makes moves one after the other and counts them as one global step.
 
     Args:

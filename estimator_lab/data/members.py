@@ -9,7 +9,7 @@ from estimator_lab.data.folder.walk import files_below
 from estimator_lab.data.tar import index, stream
 from estimator_lab.data.tar.index import Index, ShowProgress
 from estimator_lab.data.tar.member import IMAGES, Member, Wanted
-from estimator_lab.data.tar.passed_over import PassedOver
+from estimator_lab.data.tar.skipped_files import SkippedFiles
 from estimator_lab.data.tar.sources import STDIN, is_url, why_unreadable
 from estimator_lab.data.tar.stream import Note
 from estimator_lab.errors import DataError
@@ -70,5 +70,5 @@ def first_member(source: str, wanted: Wanted) -> Member | None:
     """
     if not is_folder(source):
         return next(stream.stream_members(source, wanted=wanted), None)
-    first = next(files_below(source, wanted, PassedOver(wanted.noun)), None)
+    first = next(files_below(source, wanted, SkippedFiles(wanted.noun)), None)
     return first and Member(source, first.name, 0, b'')

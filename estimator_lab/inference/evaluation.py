@@ -9,18 +9,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
+from estimator_lab.conventions import IMAGE, KEY, to_bytes
 from estimator_lab.core import keys
 from estimator_lab.core.metrics.confusion import Confusion
-from estimator_lab.core.worst import WorstExamples
+from estimator_lab.core.top_k import TopK
 from estimator_lab.data.kind import Reader
 from estimator_lab.data.pipeline.input_fns import archive_input_fn
 from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import DataError
-from estimator_lab.feature_keys import IMAGE, KEY
-from estimator_lab.inference.judge import judged, open_judge
-from estimator_lab.inference.model import Trained, without_cluster
-from estimator_lab.pixels import to_bytes
+from estimator_lab.runs.model import Trained, without_cluster
+from estimator_lab.runs.reference_classifier import judged, open_reference_classifier
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
 _OBSERVED = (keys.CLASSES, keys.PROBABILITIES, keys.ERROR)
@@ -109,7 +108,7 @@ def evaluate(
             config = tf.estimator.RunConfig(folder, save_summary_steps=None)
             estimator = tf.estimator.Estimator(
                 observed(
-                    judged(trained.module.model_fn, open_judge(trained.model, trained.params)),
+                    judged(trained.module.model_fn, open_reference_classifier(trained.model, trained.params)),
                     observer.observe,
                 ),
                 config=config,
@@ -166,7 +165,7 @@ class _Observer:
     def __init__(self, trained: Trained, worst: int) -> None:
         self._labels = trained.record.vocabulary
         self._confusion: Confusion | None = None
-        self._worst: WorstExamples[Example] = WorstExamples(worst)
+        self._worst: TopK[Example] = TopK(worst)
         self._images = 0
 
     def observe(self, batch: dict[str, np.ndarray]) -> None:

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from estimator_lab.console.outputs import json_text, write_csv, writing
+from estimator_lab.conventions import KEY
 from estimator_lab.core.display.confusion_picture import confusion_picture
 from estimator_lab.core.display.picture import labelled_grid
 from estimator_lab.core.metrics.confusion import ClassScores, Confusion
-from estimator_lab.feature_keys import KEY
 from estimator_lab.inference import metrics_text
 from estimator_lab.inference.evaluation import Evaluation, Example
 from estimator_lab.inference.metrics_text import images_text, worth_showing
-from estimator_lab.inference.model import Trained
+from estimator_lab.runs.model import Trained
 
 _CLASSES_IN_TEXT = 20
 _CELLS_IN_TEXT = 15

@@ -9,6 +9,7 @@ from types import TracebackType
 import numpy as np
 from PIL import Image
 
+from estimator_lab.conventions import IMAGE, to_unit_range
 from estimator_lab.core.adversarial.pictures import SAMPLES
 from estimator_lab.core.display.summaries import picture_tag
 from estimator_lab.core.noise import Noise
@@ -18,10 +19,8 @@ from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.pipeline.batches import read_batches
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.feature_keys import IMAGE
-from estimator_lab.inference.event_files import values_in
-from estimator_lab.inference.model import Trained
-from estimator_lab.pixels import to_unit_range
+from estimator_lab.runs.event_files import values_in
+from estimator_lab.runs.model import Trained
 from estimator_lab.tf1 import Tensor, tf
 
 _BATCH = 64
@@ -32,7 +31,7 @@ _FRAME_SCALE = 2
 
 
 @dataclass(frozen=True)
-class Wish:
+class SampleRequest:
     """What samples are wanted.
 
     Attributes:
@@ -82,11 +81,11 @@ class Sampling:
     ) -> None:
         self._session.close()
 
-    def batches(self, wish: Wish) -> Iterator[tuple[np.ndarray, list[str]]]:
+    def batches(self, request: SampleRequest) -> Iterator[tuple[np.ndarray, list[str]]]:
         """Yields samples, some at a time.
 
         Args:
-          wish: what is wanted.
+          request: what is wanted.
 
         Yields:
           (float32 [n, height, width, channels] in [0, 1]; their n labels, '' where it is told none).
@@ -94,18 +93,18 @@ class Sampling:
         Raises:
           FlagError: for a label that it does not know, or is not told.
         """
-        labels = self._labels_of(wish)
-        latent = self._latent_of(wish)
-        for first in range(0, wish.count, _BATCH):
+        labels = self._labels_of(request)
+        latent = self._latent_of(request)
+        for first in range(0, request.count, _BATCH):
             part = slice(first, first + _BATCH)
             feed = {self._latent: latent[part]}
             if self._conditional:
                 feed[self._labels] = np.array([label.encode() for label in labels[part]], object)
             yield self._session.run(self._images, feed), labels[part]
 
-    def draw(self, wish: Wish) -> tuple[np.ndarray, list[str]]:
-        """Returns all samples of a wish at once: see `batches`."""
-        images, labels = zip(*self.batches(wish), strict=True)
+    def draw(self, request: SampleRequest) -> tuple[np.ndarray, list[str]]:
+        """Returns all samples of a request at once: see `batches`."""
+        images, labels = zip(*self.batches(request), strict=True)
         return np.concatenate(images), [label for some in labels for label in some]
 
     def _draw(self, size: int) -> Tensor:
@@ -119,37 +118,37 @@ class Sampling:
         places = self._first + tf.cast(tf.range(self._number), tf.int64)
         return tf.map_fn(one, places, dtype=tf.float32)
 
-    def _latent_of(self, wish: Wish) -> np.ndarray:
-        bound = wish.truncation or np.inf
-        count = -(-wish.count // wish.walk) + 1 if wish.walk else wish.count
+    def _latent_of(self, request: SampleRequest) -> np.ndarray:
+        bound = request.truncation or np.inf
+        count = -(-request.count // request.walk) + 1 if request.walk else request.count
         parts = [
             self._session.run(
                 self._normal,
                 {
                     self._first: first,
                     self._number: min(_NEAREST_BATCH, count - first),
-                    self._seed: wish.seed,
+                    self._seed: request.seed,
                     self._bound: bound,
                 },
             )
             for first in range(0, count, _NEAREST_BATCH)
         ]
         latent = np.concatenate(parts)
-        return walks(latent, wish.walk)[: wish.count] if wish.walk else latent
+        return walks(latent, request.walk)[: request.count] if request.walk else latent
 
-    def _labels_of(self, wish: Wish) -> list[str]:
+    def _labels_of(self, request: SampleRequest) -> list[str]:
         known = self._trained.record.vocabulary
         if not self._conditional:
-            if wish.label:
+            if request.label:
                 raise FlagError(
-                    f'--label={wish.label} needs a generator that is told labels: one trained with '
+                    f'--label={request.label} needs a generator that is told labels: one trained with '
                     '--hparams=conditional=true.'
                 )
-            return [''] * wish.count
-        if wish.label and wish.label not in known:
-            raise FlagError(f'--label={wish.label} is unknown; known are: {", ".join(known)}.')
-        every = max(wish.walk, 1)  # a walk keeps its label
-        return [wish.label or known[number // every % len(known)] for number in range(wish.count)]
+            return [''] * request.count
+        if request.label and request.label not in known:
+            raise FlagError(f'--label={request.label} is unknown; known are: {", ".join(known)}.')
+        every = max(request.walk, 1)  # a walk keeps its label
+        return [request.label or known[number // every % len(known)] for number in range(request.count)]
 
 
 def walks(latent: np.ndarray, steps: int) -> np.ndarray:

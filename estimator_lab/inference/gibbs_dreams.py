@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from estimator_lab.conventions import IMAGE, to_unit_range
 from estimator_lab.core.boltzmann.dreams import dream
 from estimator_lab.core.boltzmann.stack import Stack
 from estimator_lab.core.noise import Noise
@@ -14,10 +15,8 @@ from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.pipeline.batches import read_batches
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.feature_keys import IMAGE
-from estimator_lab.inference.model import Trained, open_trained
 from estimator_lab.models.registry import GIBBS
-from estimator_lab.pixels import to_unit_range
+from estimator_lab.runs.model import Trained, open_trained
 from estimator_lab.tf1 import Variable, tf
 
 _AT_ONCE = 1024  # chains
@@ -127,9 +126,9 @@ def dream_batches(
             yield session.run(found, feed), texts[some]
 
 
-def dreams(*wish: Any, **more: Any) -> tuple[np.ndarray, list[str]]:
+def dreams(*request: Any, **more: Any) -> tuple[np.ndarray, list[str]]:
     """Returns all that `dream_batches` yields, which takes the same arguments, at once."""
-    images, texts = zip(*dream_batches(*wish, **more), strict=True)
+    images, texts = zip(*dream_batches(*request, **more), strict=True)
     return np.concatenate(images), [text for some in texts for text in some]
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
+from estimator_lab.conventions import IMAGE, KEY, to_unit_range
 from estimator_lab.core import keys
 from estimator_lab.core.display.curves import draw_curves
 from estimator_lab.core.display.picture import enlarged, numbered_tiles, overlay
@@ -24,10 +25,8 @@ from estimator_lab.core.endpoints import (
     states_of,
 )
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.feature_keys import IMAGE, KEY
-from estimator_lab.inference.model import Trained
 from estimator_lab.inference.saliency import grad_cam, pixel_gradient, saliency
-from estimator_lab.pixels import to_unit_range
+from estimator_lab.runs.model import Trained
 from estimator_lab.tf1 import Tensor, tf
 
 _SHOWN = 64  # filters or maps

@@ -10,21 +10,20 @@ import numpy as np
 from PIL import Image
 
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
+from estimator_lab.conventions import IMAGE, to_bytes, to_unit_range
 from estimator_lab.core import keys
 from estimator_lab.core.hparams import sizes
 from estimator_lab.core.layers.instance_norm import STATISTICS
-from estimator_lab.core.layers.painter import SMALLEST_SIDE, reach_of
+from estimator_lab.core.layers.transform_net import SMALLEST_SIDE, reach_of
 from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.images.decode import open_image
 from estimator_lab.data.order.order import Order
 from estimator_lab.data.pipeline.batches import BadExample
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import FlagError
-from estimator_lab.feature_keys import IMAGE
-from estimator_lab.inference.model import Trained
 from estimator_lab.inference.painting_settings import PaintingSettings
 from estimator_lab.inference.prediction import Predicted
-from estimator_lab.pixels import to_bytes, to_unit_range
+from estimator_lab.runs.model import Trained
 from estimator_lab.tf1 import tf
 
 WHOLE_PIXELS = 2**21

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
+from estimator_lab.conventions import KEY
 from estimator_lab.core import keys
 from estimator_lab.data.kind import Reader
 from estimator_lab.data.order.order import Order
@@ -16,8 +17,7 @@ from estimator_lab.data.pipeline.batches import BadExample, Batch
 from estimator_lab.data.pipeline.input_fns import archive_input_fn
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import FlagError
-from estimator_lab.feature_keys import KEY
-from estimator_lab.inference.model import Trained
+from estimator_lab.runs.model import Trained
 
 PROBLEM = 'problem'
 _PICTURE_CHANNELS = (1, 3)

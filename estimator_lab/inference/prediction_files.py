@@ -9,9 +9,9 @@ from typing import Any, TextIO
 import numpy as np
 
 from estimator_lab.console.outputs import CsvWriter, json_text, safe_name, writing
+from estimator_lab.conventions import KEY
 from estimator_lab.core.display.picture import as_picture
 from estimator_lab.errors import FlagError
-from estimator_lab.feature_keys import KEY
 from estimator_lab.inference.prediction import PROBLEM, Predicted, Row, Scalar, pictures_of, vectors_of
 
 _FILE_BYTES = 2**25

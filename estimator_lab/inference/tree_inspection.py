@@ -7,13 +7,13 @@ import numpy as np
 from PIL import Image
 
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
+from estimator_lab.conventions import KEY
 from estimator_lab.core.display.tree_picture import tree_picture
 from estimator_lab.core.display.trees import Texts
 from estimator_lab.core.endpoints import published
 from estimator_lab.data.trees.kind import FEATURES, collate
-from estimator_lab.feature_keys import KEY
-from estimator_lab.inference.model import Trained
 from estimator_lab.models.recursive import NODE_LOGITS
+from estimator_lab.runs.model import Trained
 from estimator_lab.tf1 import tf
 
 

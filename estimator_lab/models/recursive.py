@@ -7,6 +7,7 @@ leaves, and four neighbours have a node above them, up to the one that sees the 
 
 import dataclasses
 
+from estimator_lab.conventions import LEFT, LEVEL, NODE_LABEL, TOKEN
 from estimator_lab.core import keys
 from estimator_lab.core.display.display import display_of
 from estimator_lab.core.display.trees import Texts, TreesHook
@@ -22,7 +23,6 @@ from estimator_lab.core.metrics.streaming import count
 from estimator_lab.core.model_function import model_function
 from estimator_lab.core.noise import Noise, training_noise
 from estimator_lab.errors import FlagError
-from estimator_lab.feature_keys import LEFT, LEVEL, NODE_LABEL, TOKEN
 from estimator_lab.optimizers import SECOND_ORDER
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 

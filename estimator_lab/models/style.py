@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from estimator_lab.conventions import IMAGE
 from estimator_lab.core import keys
 from estimator_lab.core.display.display import display_of
 from estimator_lab.core.display.drawing import drawing_hooks
@@ -19,16 +20,20 @@ from estimator_lab.core.endpoints import publish
 from estimator_lab.core.features import example_weights, has_images, images_of, keys_of
 from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.hparams import are_sizes, hparam, sizes
-from estimator_lab.core.layers.painter import Painter
+from estimator_lab.core.layers.transform_net import TransformNet
 from estimator_lab.core.metrics.streaming import evaluated_images
 from estimator_lab.core.model_function import model_function
 from estimator_lab.core.noise import hashes
 from estimator_lab.core.style.losses import content_losses, style_losses, total_variation
 from estimator_lab.core.style.network import frozen
-from estimator_lab.core.style.teacher import FILE, Teacher, built_in_teacher, load_teacher
+from estimator_lab.core.style.perceptual_loss import (
+    FILE,
+    PerceptualLoss,
+    built_in_perceptual_loss,
+    load_perceptual_loss,
+)
 from estimator_lab.core.train_step import TrainingParams, train_op, watched
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.feature_keys import IMAGE
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
 _LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R 601
@@ -180,7 +185,7 @@ def model_fn(
       export JPEG files of it. EVAL's metrics are means over the photos of perceptual_loss, content_loss,
       style_loss and total_variation, and perceptual_loss_photo, that of the photos as they are.
     """
-    painter = Painter(params.image_shape[2], sizes(params.filters), params.blocks, len(params.styles))
+    painter = TransformNet(params.image_shape[2], sizes(params.filters), params.blocks, len(params.styles))
     if mode == tf.estimator.ModeKeys.PREDICT:
         return _predict_spec(painter, _photos(features, params), features, params)
     photos = images_of(features, params.image_shape)
@@ -202,7 +207,7 @@ def model_fn(
     return tf.estimator.EstimatorSpec(mode, loss=watched(loss, params), train_op=step, training_hooks=hooks)
 
 
-def perceived_losses(teacher: Teacher, photos: Tensor, mix: Tensor) -> Any:
+def perceived_losses(teacher: PerceptualLoss, photos: Tensor, mix: Tensor) -> Any:
     """Returns what gives pictures their losses: a function of float32 [batch, height, width, channels].
 
     Args:
@@ -225,7 +230,7 @@ def perceived_losses(teacher: Teacher, photos: Tensor, mix: Tensor) -> Any:
     return losses_of
 
 
-def _teacher(params: Params) -> Teacher:
+def _teacher(params: Params) -> PerceptualLoss:
     """Returns the run's teacher.
 
     Raises:
@@ -233,7 +238,9 @@ def _teacher(params: Params) -> Teacher:
     """
     path = Path(params.model_dir, FILE)
     teacher = (
-        load_teacher(path) if params.model_dir and path.exists() else built_in_teacher(params.image_shape[2])
+        load_perceptual_loss(path)
+        if params.model_dir and path.exists()
+        else built_in_perceptual_loss(params.image_shape[2])
     )
     if teacher.styles != len(params.styles):
         raise DataError(f'{path} has {teacher.styles} styles, not {len(params.styles)}.')
@@ -262,7 +269,7 @@ def _mix_to_learn(features: Features, count: Tensor, mode: Mode, params: Params)
     return tf.one_hot(numbers % styles, styles)
 
 
-def _predict_spec(painter: Painter, photos: Tensor, features: Features, params: Params) -> EstimatorSpec:
+def _predict_spec(painter: TransformNet, photos: Tensor, features: Features, params: Params) -> EstimatorSpec:
     mix = tf.tile(tf.constant([params.shares], tf.float32), [tf.shape(photos)[0], 1])
     painted, endpoints = painter(photos, mix)
     publish(endpoints)

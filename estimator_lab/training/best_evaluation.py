@@ -5,10 +5,10 @@ from functools import partial
 from pathlib import Path
 
 from estimator_lab.core.display.display import EVALUATION
-from estimator_lab.core.display.phase_events import tag_in
+from estimator_lab.core.display.phase_summaries import tag_in
 from estimator_lab.core.phases import FINAL
-from estimator_lab.inference.event_files import scalars_in
 from estimator_lab.models.registry import Model
+from estimator_lab.runs.event_files import scalars_in
 
 
 class BestEvaluation:

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from estimator_lab.console.json_input import parse_json, shown
-from estimator_lab.data.order.parts import ONLY_WORKER, WorkerShard
+from estimator_lab.data.order.split_and_shard import ONLY_WORKER, WorkerShard
 from estimator_lab.errors import FlagError, LabError
-from estimator_lab.inference.model import without_cluster
+from estimator_lab.runs.model import without_cluster
 from estimator_lab.tf1 import tf
 from estimator_lab.training.interrupt import StopSwitch
 

@@ -11,21 +11,21 @@ from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentenc
 from estimator_lab.core.hparams import structural_fields
 from estimator_lab.core.train_step import optimizer_vectors
 from estimator_lab.errors import FlagError
-from estimator_lab.inference.importing import is_imported
-from estimator_lab.inference.memory import check_training, measure
-from estimator_lab.inference.model import unlisted_checkpoint
-from estimator_lab.inference.record import check_same
+from estimator_lab.runs.importing import is_imported
+from estimator_lab.runs.memory import check_training, measure
+from estimator_lab.runs.model import unlisted_checkpoint
+from estimator_lab.runs.record import check_same
+from estimator_lab.runs.weights.checkpoint import all_finite
 from estimator_lab.tf1 import tf
 from estimator_lab.training.distribution import read_role
-from estimator_lab.training.fresh_start import undone_if_in_vain
 from estimator_lab.training.inputs import Inputs
 from estimator_lab.training.interrupt import Interrupted, StopSwitch
 from estimator_lab.training.phase_trainer import PhaseTrainer
 from estimator_lab.training.plans import Plan, plan_phases
+from estimator_lab.training.rollback import rolled_back_on_failure
 from estimator_lab.training.run import open_run
 from estimator_lab.training.settings import Settings
 from estimator_lab.training.warm_start import WarmStart, open_warm_start
-from estimator_lab.weights.checkpoint import all_finite
 
 Say = Callable[[str], None]
 _SMALL_BATCH = 2**23  # numbers
@@ -131,7 +131,7 @@ class Experiment:
         is_new = not folder.exists()
         with self._alone(), contextlib.ExitStack() as stack:
             if not self.role.cluster:
-                stack.enter_context(undone_if_in_vain(folder, is_new, self.saved_step))
+                stack.enter_context(rolled_back_on_failure(folder, is_new, self.saved_step))
             return self._train()
 
     @contextlib.contextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from estimator_lab.errors import FlagError
-from estimator_lab.inference.record import link_model
+from estimator_lab.runs.record import link_model
 from estimator_lab.tf1 import tf
 from estimator_lab.training.best_evaluation import BestEvaluation
 

@@ -11,9 +11,9 @@ from estimator_lab.data.label_table import read_label_table
 from estimator_lab.data.labels import Vocabulary, read_vocabulary
 from estimator_lab.data.order.alternating import AlternatingOrder
 from estimator_lab.data.order.archives import Archives, Say, open_archives
-from estimator_lab.data.order.legs import Leg, Source
 from estimator_lab.data.order.order import Order
-from estimator_lab.data.order.parts import EVERYTHING, Part, WorkerShard
+from estimator_lab.data.order.resume_segments import Segment, Source
+from estimator_lab.data.order.split_and_shard import EVERYTHING, Part, WorkerShard
 from estimator_lab.data.tar.member import Wanted
 from estimator_lab.data.tar.sources import expand_archives, is_pipe
 from estimator_lab.errors import DataError, FlagError
@@ -96,7 +96,7 @@ class Inputs:
         unlabelled = self.unlabelled and self.unlabelled.arranged(known)
         return replace(self, train=self.train.arranged(known), unlabelled=unlabelled)
 
-    def training_order(self, leg: Leg, settings: Settings, shard: WorkerShard) -> Order:
+    def training_order(self, leg: Segment, settings: Settings, shard: WorkerShard) -> Order:
         """Returns the order in which a worker trains on the examples of a leg."""
         given: dict[str, Any] = {
             'shuffle_buffer': settings.shuffle_buffer,

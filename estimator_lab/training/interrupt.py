@@ -10,7 +10,7 @@ from typing import Any
 from estimator_lab.tf1 import tf
 
 
-class Interrupted(Exception):  # noqa: N818 - a wish of the user, not an error
+class Interrupted(Exception):  # noqa: N818 - a request of the user, not an error
     """The user asked the run to stop; what was learned has been saved."""
 
 

@@ -8,20 +8,20 @@ import numpy as np
 
 from estimator_lab.console.outputs import writing
 from estimator_lab.console.progress import Progress, StatusLine
+from estimator_lab.conventions import IMAGE
 from estimator_lab.core.display.display import EVALUATION
-from estimator_lab.core.display.phase_events import GraphHook, show_as_tags
+from estimator_lab.core.display.phase_summaries import GraphHook, show_as_tags
 from estimator_lab.data.kind import Reader
 from estimator_lab.data.order.archives import Archives
-from estimator_lab.data.order.legs import Leg
+from estimator_lab.data.order.resume_segments import Segment
 from estimator_lab.data.pipeline.bad_list import BadList
 from estimator_lab.data.pipeline.batches import read_batches
 from estimator_lab.data.pipeline.input_fns import InputFn, archive_input_fn
 from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.feature_keys import IMAGE
-from estimator_lab.inference.judge import judged
-from estimator_lab.inference.precision import session_config
-from estimator_lab.inference.record import write_record
-from estimator_lab.inference.serving import serving_input_receiver_fn
+from estimator_lab.runs.precision import session_config
+from estimator_lab.runs.record import write_record
+from estimator_lab.runs.reference_classifier import judged
+from estimator_lab.runs.serving import serving_input_receiver_fn
 from estimator_lab.tf1 import reused_evaluation_graph, tf
 from estimator_lab.training.best_evaluation import BestEvaluation
 from estimator_lab.training.distribution import Role, run_until_finished
@@ -35,9 +35,9 @@ from estimator_lab.training.hooks import (
     ProgressHook,
     SpeedHook,
 )
+from estimator_lab.training.hparams_table import RunTableHook
 from estimator_lab.training.interrupt import StopEvaluationHook, StopSwitch, StopTrainingHook
 from estimator_lab.training.plans import Plan, saved_step
-from estimator_lab.training.run_table import RunTableHook
 from estimator_lab.training.warm_start import warm_start_settings
 
 Say = Callable[[str], None]
@@ -156,7 +156,7 @@ class PhaseTrainer:
         return archive_input_fn(order, self._plain_reader(), settings.batch_size, report, inputs.vocabulary)
 
     @property
-    def _leg(self) -> Leg:
+    def _leg(self) -> Segment:
         return self.plan.resumption.input.legs[-1]
 
     def _train_and_evaluate(self, switch: StopSwitch) -> Mapping[str, float]:

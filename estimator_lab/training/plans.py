@@ -7,10 +7,10 @@ from typing import Any
 
 from estimator_lab.core.hparams import hparam_fields, resolve
 from estimator_lab.core.phases import FINAL, Phase
-from estimator_lab.data.order.legs import Leg, images_in, step_after
+from estimator_lab.data.order.resume_segments import Segment, images_in, step_after
 from estimator_lab.errors import FlagError
-from estimator_lab.inference.model import step_of
-from estimator_lab.inference.record import NO_HPARAMS, InputRecord, Record, read_record, versions
+from estimator_lab.runs.model import step_of
+from estimator_lab.runs.record import NO_HPARAMS, InputRecord, Record, read_record, versions
 from estimator_lab.tf1 import tf
 from estimator_lab.training.inputs import Inputs
 from estimator_lab.training.resumption import Resumption, Start
@@ -157,7 +157,7 @@ def _plan(run: Run, phase: Phase, before: Plan | None, workers: int, batches_a_s
     return Plan(run, phase, inputs, first, last, before, saved, previous, resumption)
 
 
-def _begin(start: Start, leg: Leg, before: Plan | None) -> Resumption:
+def _begin(start: Start, leg: Segment, before: Plan | None) -> Resumption:
     """Returns how a phase begins that has no checkpoint: behind another one, or as the first of a run."""
     if before is None or not before.is_finished or before.previous is None:
         return Resumption(start.input([leg]))
@@ -177,7 +177,7 @@ def saved_step(folder: Path) -> int | None:
     return step_of(checkpoint) if checkpoint else None
 
 
-def _last_step(settings: Settings, phase: Phase, legs: Sequence[Leg]) -> int:
+def _last_step(settings: Settings, phase: Phase, legs: Sequence[Segment]) -> int:
     """Returns the global step at which a phase ends."""
     first = legs[0].first_step
     if phase.name != FINAL:

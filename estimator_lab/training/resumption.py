@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from estimator_lab.data.order.archives import Archives
-from estimator_lab.data.order.legs import Leg, Place, Source, legs_until
+from estimator_lab.data.order.resume_segments import Place, Segment, Source, segments_until
 from estimator_lab.errors import FlagError
-from estimator_lab.inference.record import InputRecord
+from estimator_lab.runs.record import InputRecord
 from estimator_lab.training.inputs import Inputs
 from estimator_lab.training.settings import Settings
 
@@ -64,15 +64,15 @@ class Start:
     evaluation: Archives | None
     data_flag: str
 
-    def input(self, legs: Sequence[Leg]) -> InputRecord:
+    def input(self, legs: Sequence[Segment]) -> InputRecord:
         """Returns what a record says of it."""
         chosen = {name: _recorded(getattr(self.settings, name)) for name in (*_SETTINGS, _DETERMINISTIC)}
         evaluation = self.evaluation.sources if self.evaluation else ()
         return InputRecord(tuple(legs), evaluation, {**chosen, _WORKERS: self.workers})
 
-    def first_leg(self, step: int, examples_a_step: int) -> Leg:
+    def first_leg(self, step: int, examples_a_step: int) -> Segment:
         """Returns the leg of a phase that begins."""
-        return Leg(step, examples_a_step, 0, 0, self.inputs.sources)
+        return Segment(step, examples_a_step, 0, 0, self.inputs.sources)
 
     def resume(self, before: InputRecord, step: int, examples_a_step: int) -> Resumption:
         """Returns how to go on from a checkpoint.
@@ -82,12 +82,12 @@ class Start:
           step: global step of the checkpoint.
           examples_a_step: examples that all workers together take in a step.
         """
-        legs = legs_until(before.legs, step)
+        legs = segments_until(before.legs, step)
         before = replace(before, legs=legs)
         place, now = legs[-1].place_at(step), self.inputs.sources
         is_other_data = _identities(legs[-1].newest_sources) != _identities(now)
         breaks = self._order_breaks(before, place) if place.offset else []
-        leg = Leg(step, examples_a_step, place.epoch, place.offset, place.sources)
+        leg = Segment(step, examples_a_step, place.epoch, place.offset, place.sources)
         if breaks:
             leg = replace(leg, epoch=place.epoch + 1, offset=0, sources=now)
         elif not place.offset:
@@ -104,7 +104,7 @@ class Start:
             changes = (*changes, f'epoch {epoch} ends with the archives it began with')
         return Resumption(self.input(legs), changes, self._broken_bits(before))
 
-    def follow(self, before: InputRecord, leg: Leg) -> Resumption:
+    def follow(self, before: InputRecord, leg: Segment) -> Resumption:
         """Returns how to go on with a phase behind one that is finished.
 
         Args:

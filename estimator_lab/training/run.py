@@ -7,7 +7,7 @@ from typing import Any
 
 from estimator_lab.core.hparams import parse_hparams, resolve
 from estimator_lab.core.phases import Phase
-from estimator_lab.core.style.teacher import FILE as STYLE_FILE
+from estimator_lab.core.style.perceptual_loss import FILE as STYLE_FILE
 from estimator_lab.data.images.augment import parse_augmentation
 from estimator_lab.data.kind import Kind, Reader
 from estimator_lab.data.kinds import KINDS
@@ -15,14 +15,15 @@ from estimator_lab.data.trees.kind import TREES
 from estimator_lab.data.trees.tokens import FILE as TOKENS_FILE
 from estimator_lab.data.trees.tokens import Tokens, write_tokens
 from estimator_lab.errors import FlagError
-from estimator_lab.inference.confinement import check_confined
-from estimator_lab.inference.judge import Judge, open_judge
-from estimator_lab.inference.perceptual import Lesson, open_lesson
-from estimator_lab.inference.precision import check_precision, refuse_nondeterminism
-from estimator_lab.inference.record import Record, read_record
 from estimator_lab.models.registry import Model, find_model
 from estimator_lab.optimizers import SECOND_ORDER, make_optimizer
+from estimator_lab.runs.precision import check_precision, refuse_nondeterminism
+from estimator_lab.runs.record import Record, read_record
+from estimator_lab.runs.reference_classifier import ReferenceClassifier, open_reference_classifier
+from estimator_lab.runs.safe_paths import check_safe_paths
+from estimator_lab.runs.style_targets import StyleTargets, open_style_targets
 from estimator_lab.tf1 import tf
+from estimator_lab.training.data_params import data_params, make_reader
 from estimator_lab.training.distribution import Role
 from estimator_lab.training.inputs import (
     Inputs,
@@ -31,7 +32,6 @@ from estimator_lab.training.inputs import (
     open_inputs,
     open_pretraining,
 )
-from estimator_lab.training.readers import data_params, make_reader
 from estimator_lab.training.settings import Settings
 
 Say = Callable[[str], None]
@@ -64,8 +64,8 @@ class Run:
     kind: Kind
     reader: Reader
     previous: Record | None
-    judge: Judge | None = None
-    lesson: Lesson | None = None
+    judge: ReferenceClassifier | None = None
+    lesson: StyleTargets | None = None
 
     def write_companions(self, folder: Path, is_new: bool) -> None:
         """Writes what a trained model finds beside its record: its tokens, or what it learns to paint from.
@@ -111,11 +111,11 @@ def open_run(settings: Settings, role: Role, say: Say) -> Run:
     previous = read_record(settings.model_dir)
     if previous is None:
         _refuse_foreign_checkpoint(settings.model_dir)
-    check_confined(settings.model_dir)
+    check_safe_paths(settings.model_dir)
     inputs = open_inputs(settings, model, kind, previous.vocabulary if previous else None, say)
     params = {**hparams, **data_params(kind, settings, inputs, previous)}
     resolved = resolve(params_class, params)
-    lesson = open_lesson(model, resolved, settings.model_dir, previous)
+    lesson = open_style_targets(model, resolved, settings.model_dir, previous)
     if lesson:
         _refuse_cluster(role, settings)
         params['styles'] = lesson.styles
@@ -127,7 +127,7 @@ def open_run(settings: Settings, role: Role, say: Say) -> Run:
     phases = model.phases(resolved)
     pretraining = _open_pretraining(phases, settings, inputs, role, say)
     reader = make_reader(kind, settings, params, inputs, [found for found in (inputs, pretraining) if found])
-    judge = open_judge(model, resolved)
+    judge = open_reference_classifier(model, resolved)
     return Run(settings, model, params, phases, inputs, pretraining, kind, reader, previous, judge, lesson)
 
 

@@ -10,13 +10,13 @@ from typing import Any
 from estimator_lab.core.boltzmann.pretraining import LAYERWISE, PretrainingParams
 from estimator_lab.core.hparams import structural_fields
 from estimator_lab.core.train_step import TrainingParams
-from estimator_lab.inference.importing import dependent_variables, matched_weights
-from estimator_lab.inference.model import open_trained, shapes_of_variables
-from estimator_lab.inference.record import check_same
+from estimator_lab.runs.importing import dependent_variables, matched_weights
+from estimator_lab.runs.model import open_trained, shapes_of_variables
+from estimator_lab.runs.record import check_same
+from estimator_lab.runs.weights.checkpoint import CheckpointFile, write_checkpoint
+from estimator_lab.runs.weights.file import is_weight_file, open_weight_file
 from estimator_lab.tf1 import tf
 from estimator_lab.training.plans import Plan
-from estimator_lab.weights.checkpoint import CheckpointFile, write_checkpoint
-from estimator_lab.weights.file import is_weight_file, open_weight_file
 
 _FLAG = '--warm_start'
 

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from estimator_lab.core.train_step import TrainingParams, in_turn, knobs_of, train_op
+from estimator_lab.core.train_step import TrainingParams, knobs_of, sequential_train_op, train_op
 from estimator_lab.optimizers import FIRST_ORDER, SECOND_ORDER
 from estimator_lab.tf1 import tf
 
@@ -97,7 +97,7 @@ def test_moves_in_turn_see_what_the_ones_before_did_and_count_once():
     with tf.Graph().as_default(), tf.Session() as session:
         step = tf.train.create_global_step()
         a = tf.get_variable('a', initializer=1.0)
-        both = in_turn([lambda: tf.assign(a, a + 1).op, lambda: tf.assign(a, 10 * a).op])
+        both = sequential_train_op([lambda: tf.assign(a, a + 1).op, lambda: tf.assign(a, 10 * a).op])
         session.run(tf.global_variables_initializer())
         for expected in (20, 210):  # 10 (1 + 1), 10 (20 + 1)
             session.run(both)

@@ -16,7 +16,7 @@ from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError
 from estimator_lab.inference.evaluation import EvaluationSettings, evaluate
 from estimator_lab.inference.evaluation_report import as_dict, text, write_files
-from estimator_lab.inference.model import open_trained
+from estimator_lab.runs.model import open_trained
 from estimator_lab.tf1 import tf
 from tests.archive_files import encoded, picture, write_tar
 

@@ -82,15 +82,15 @@ def test_dreams_can_begin_with_images(folders):
 
 def test_many_are_dreamt_some_at_a_time(folders, monkeypatch):
     begin = first_images(open_dreamer(folders / 'labelled'), [str(folders / 'a.tar')], 5)
-    wish = {'count': 5, 'steps': 2, 'seed': 1, 'begin': begin}
-    at_once, texts = dreams(open_dreamer(folders / 'labelled'), **wish)
+    request = {'count': 5, 'steps': 2, 'seed': 1, 'begin': begin}
+    at_once, texts = dreams(open_dreamer(folders / 'labelled'), **request)
     monkeypatch.setattr(gibbs_dreams, '_AT_ONCE', 2)
-    parts = list(gibbs_dreams.dream_batches(open_dreamer(folders / 'labelled'), **wish))
+    parts = list(gibbs_dreams.dream_batches(open_dreamer(folders / 'labelled'), **request))
     assert [len(images) for images, _ in parts] == [2, 2, 1]
     assert [text for _, some in parts for text in some] == texts == ['n0', 'n1', 'n2', 'n0', 'n1']
     # Each part has noise of its own: without it, equal beginnings would have equal ends.
-    wish['begin'] = np.repeat(begin[:1], 5, axis=0)
-    first, second, _ = gibbs_dreams.dream_batches(open_dreamer(folders / 'rbm'), **wish)
+    request['begin'] = np.repeat(begin[:1], 5, axis=0)
+    first, second, _ = gibbs_dreams.dream_batches(open_dreamer(folders / 'rbm'), **request)
     assert not np.array_equal(first[0], second[0])
     assert at_once.shape == (5, 6, 6, 1)
 

@@ -9,7 +9,7 @@ from estimator_lab.core import keys
 from estimator_lab.core.endpoints import Endpoint, publish
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.inference.inspection import inspect_image, write_pictures, write_summaries
-from estimator_lab.inference.model import open_trained
+from estimator_lab.runs.model import open_trained
 from estimator_lab.tf1 import tf
 
 IMAGE = np.random.default_rng(1).integers(0, 256, (8, 8, 1), np.uint8)

@@ -9,9 +9,9 @@ from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import FlagError
 from estimator_lab.inference import painting
-from estimator_lab.inference.model import open_trained
 from estimator_lab.inference.painting import Artist, as_asked, painted_batches, upright
 from estimator_lab.inference.painting_settings import PaintingSettings
+from estimator_lab.runs.model import open_trained
 from tests.archive_files import encoded, picture
 
 

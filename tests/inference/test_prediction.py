@@ -9,8 +9,8 @@ from estimator_lab.data.pipeline.batches import BadExample
 from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import DataError, FlagError, LabError
-from estimator_lab.inference.model import open_trained
 from estimator_lab.inference.prediction import Predicted, Row, Table, predicted_batches, top_classes
+from estimator_lab.runs.model import open_trained
 from tests.archive_files import encoded, picture, write_tar
 
 

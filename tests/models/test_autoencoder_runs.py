@@ -10,7 +10,7 @@ from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.evaluation import EvaluationSettings, evaluate
-from estimator_lab.inference.model import open_trained
+from estimator_lab.runs.model import open_trained
 from estimator_lab.tf1 import tf
 from estimator_lab.training.experiment import Experiment
 from estimator_lab.training.settings import Settings

@@ -7,8 +7,8 @@ import pytest
 from estimator_lab.core.hparams import resolve
 from estimator_lab.data.images.input_fns import numpy_input_fn
 from estimator_lab.errors import FlagError
-from estimator_lab.inference.precision import session_config, supports_bfloat16
 from estimator_lab.models import rbm
+from estimator_lab.runs.precision import session_config, supports_bfloat16
 from estimator_lab.tf1 import tf
 from tests.bad_batches import assert_teaches_nothing
 from tests.exact_rbm import states

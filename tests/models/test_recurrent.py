@@ -5,9 +5,9 @@ import pytest
 
 from estimator_lab import evaluate, inspect
 from estimator_lab.errors import FlagError
-from estimator_lab.inference.model import open_trained
-from estimator_lab.inference.serving import PIXELS_SIGNATURE, export_saved_model
 from estimator_lab.models.recurrent import Network, Params, model_fn, steps_shown
+from estimator_lab.runs.model import open_trained
+from estimator_lab.runs.serving import PIXELS_SIGNATURE, export_saved_model
 from estimator_lab.tf1 import tf
 from estimator_lab.training.experiment import Experiment
 from estimator_lab.training.settings import Settings

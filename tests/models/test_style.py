@@ -7,11 +7,11 @@ import pytest
 
 from estimator_lab.core import keys
 from estimator_lab.core.style.losses import content_losses, gram_matrices
-from estimator_lab.core.style.teacher import FILE, built_in_teacher
+from estimator_lab.core.style.perceptual_loss import FILE, built_in_perceptual_loss
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.inference.model import open_trained
 from estimator_lab.models.registry import find_model
 from estimator_lab.models.style import Params, check, model_fn, shares_of
+from estimator_lab.runs.model import open_trained
 from estimator_lab.tf1 import tf
 from estimator_lab.training.experiment import Experiment
 from estimator_lab.training.settings import Settings
@@ -72,7 +72,7 @@ def test_metrics_are_those_of_the_losses(session):
     assert np.mean(error) == pytest.approx(
         found[keys.PERCEPTUAL_LOSS] + 0.5 * found[keys.TOTAL_VARIATION], rel=1e-5
     )
-    teacher = built_in_teacher(3)
+    teacher = built_in_perceptual_loss(3)
     maps = teacher.network.in_graph()(tf.constant(PHOTOS), list(teacher.grams))
     session.run(tf.local_variables_initializer())
     grams = session.run({name: gram_matrices(values) for name, values in maps.items()})
@@ -85,7 +85,7 @@ def test_metrics_are_those_of_the_losses(session):
 
 
 def test_styles_take_turns_and_an_evaluation_goes_by_the_name(session, tmp_path):
-    teacher = built_in_teacher(3)
+    teacher = built_in_perceptual_loss(3)
     two = {name: np.concatenate([gram, 2 * gram]) for name, gram in teacher.grams.items()}
     dataclasses.replace(teacher, grams=two).save(tmp_path / FILE)
     params = {**SMALL, 'styles': ('a', 'b'), 'model_dir': str(tmp_path)}

@@ -10,8 +10,8 @@ import pytest
 from estimator_lab.console.outputs import locked
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError, FlagError, LabError
-from estimator_lab.inference import precision
-from estimator_lab.inference.record import read_record
+from estimator_lab.runs import precision
+from estimator_lab.runs.record import read_record
 from estimator_lab.tf1 import tf
 from estimator_lab.training.experiment import Experiment
 from estimator_lab.training.settings import Settings

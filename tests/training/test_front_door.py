@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from estimator_lab.data.order.parts import ONLY_WORKER
+from estimator_lab.data.order.split_and_shard import ONLY_WORKER
 from estimator_lab.errors import DataError, FlagError, LabError
-from estimator_lab.inference import memory
-from estimator_lab.inference.memory import Network, check_training, check_use
-from estimator_lab.inference.model import open_trained
+from estimator_lab.runs import memory
+from estimator_lab.runs.memory import Network, check_training, check_use
+from estimator_lab.runs.model import open_trained
+from estimator_lab.runs.weights.checkpoint import all_finite, write_checkpoint
 from estimator_lab.tf1 import tf
 from estimator_lab.training import inputs as inputs_module
 from estimator_lab.training.experiment import Experiment
-from estimator_lab.training.fresh_start import undone_if_in_vain
+from estimator_lab.training.rollback import rolled_back_on_failure
 from estimator_lab.training.settings import Settings
-from estimator_lab.weights.checkpoint import all_finite, write_checkpoint
 from tests.archive_files import encoded, picture, write_tar
 
 SMALL = 'filters=2,dense_units=8,learning_rate_schedule=constant,warmup_steps=0'
@@ -193,7 +193,7 @@ def test_a_share_that_is_no_number(settings, split):
 
 def test_what_was_learned_stays(tmp_path):
     steps = iter((3, 5))
-    with pytest.raises(LabError), undone_if_in_vain(tmp_path, False, lambda: next(steps)):
+    with pytest.raises(LabError), rolled_back_on_failure(tmp_path, False, lambda: next(steps)):
         (tmp_path / 'model.ckpt-5.index').write_text('x')
         raise LabError('broken off')
     assert (tmp_path / 'model.ckpt-5.index').exists()

@@ -11,8 +11,8 @@ import pytest
 from estimator_lab.data.images.kind import ImageReader
 from estimator_lab.data.images.shape import ImageShape
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.inference.serving import serving_input_receiver_fn
 from estimator_lab.models.registry import MODELS, Model
+from estimator_lab.runs.serving import serving_input_receiver_fn
 from estimator_lab.tf1 import tf
 from estimator_lab.training.best_evaluation import BestEvaluation
 from estimator_lab.training.experiment import Experiment

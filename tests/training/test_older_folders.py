@@ -12,8 +12,8 @@ import pytest
 from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.inference.evaluation import EvaluationSettings, evaluate
-from estimator_lab.inference.model import open_trained
 from estimator_lab.inference.prediction import predicted_batches
+from estimator_lab.runs.model import open_trained
 from estimator_lab.tf1 import tf
 from estimator_lab.training.experiment import Experiment
 from estimator_lab.training.settings import Settings

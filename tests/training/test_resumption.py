@@ -8,7 +8,7 @@ import pytest
 
 from estimator_lab.data.order.archives import open_archives
 from estimator_lab.errors import FlagError
-from estimator_lab.inference.record import read_record
+from estimator_lab.runs.record import read_record
 from estimator_lab.tf1 import tf
 from estimator_lab.training import run
 from estimator_lab.training.experiment import Experiment

@@ -13,8 +13,8 @@ from estimator_lab import evaluate, inspect, predict
 from estimator_lab.data.demo_sets.listops import write_listops
 from estimator_lab.data.trees.parse import MAX_NODES
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.inference.model import open_trained
-from estimator_lab.inference.serving import export_saved_model
+from estimator_lab.runs.model import open_trained
+from estimator_lab.runs.serving import export_saved_model
 from estimator_lab.tf1 import tf
 from estimator_lab.training.experiment import Experiment
 from estimator_lab.training.settings import Settings

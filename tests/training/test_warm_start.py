@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.inference.importing import Import, import_weights
 from estimator_lab.models.registry import find_model
+from estimator_lab.runs.importing import Import, import_weights
 from estimator_lab.tf1 import tf
 from estimator_lab.training.experiment import Experiment
 from estimator_lab.training.settings import Settings

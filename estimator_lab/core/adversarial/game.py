@@ -27,7 +27,7 @@ from estimator_lab.core.endpoints import Endpoints
 from estimator_lab.core.layers.discriminator import Discriminated
 from estimator_lab.core.layers.generator import Generated
 from estimator_lab.core.noise import Noise
-from estimator_lab.core.train_step import apply_gradients, if_any_counts, in_turn
+from estimator_lab.core.train_step import apply_gradients, apply_if_nonempty, sequential_train_op
 from estimator_lab.optimizers import learning_rate_at, make_optimizer
 from estimator_lab.tf1 import Operation, Tensor, tf
 
@@ -122,7 +122,7 @@ class Game:
         self._discriminators_optimizer = self._make_optimizer(
             self._rate(own_rate) if own_rate else self.learning_rate
         )
-        self.train_op = in_turn(
+        self.train_op = sequential_train_op(
             [
                 *self._discriminators_moves(),
                 self._generators_move,
@@ -282,4 +282,4 @@ def _move(
     norm = tf.global_norm([gradient for gradient, _ in pairs])
     counts = tf.where(tf.fill(tf.shape(weights), tf.is_finite(norm)), weights, tf.zeros_like(weights))
     with tf.control_dependencies([apply_gradients(optimizer, pairs, counts)]):
-        return if_any_counts(counts, behind), norm
+        return apply_if_nonempty(counts, behind), norm

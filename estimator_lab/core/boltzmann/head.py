@@ -25,7 +25,7 @@ from estimator_lab.core.features import example_weights
 from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.metrics.streaming import evaluated_images
 from estimator_lab.core.noise import Noise, fixed_seeds, fresh_seed
-from estimator_lab.core.train_step import if_any_counts
+from estimator_lab.core.train_step import apply_if_nonempty
 from estimator_lab.tf1 import (
     EstimatorSpec,
     Features,
@@ -123,7 +123,7 @@ class _Machine:
 
         # All that looks at the number of this step comes before it is counted on.
         with tf.name_scope('kept'):
-            kept = if_any_counts(weights, keep)
+            kept = apply_if_nonempty(weights, keep)
         with tf.control_dependencies([kept]):
             step, rate = apply_gradients(
                 self._params,

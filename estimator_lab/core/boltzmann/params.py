@@ -6,7 +6,7 @@ from estimator_lab.core import train_step
 from estimator_lab.core.boltzmann.contrastive_divergence import Recipe
 from estimator_lab.core.boltzmann.rbm import BERNOULLI, GAUSSIAN, UNITS
 from estimator_lab.core.hparams import hparam
-from estimator_lab.core.train_step import TrainingParams, in_turn, optimizer_and_rate
+from estimator_lab.core.train_step import TrainingParams, optimizer_and_rate, sequential_train_op
 from estimator_lab.optimizers import FIRST_ORDER, SCHEDULES
 from estimator_lab.tf1 import Operation, Tensor, Variable, tf
 
@@ -46,7 +46,7 @@ class RbmParams(TrainingParams):
     )
     weight_decay: float = hparam(0.0002, 'factor of the L2 penalty on weights, 0 or more', lambda v: v >= 0)
     sparsity_target: float = hparam(0.1, 'wanted mean activation, in (0, 1)', lambda v: 0 < v < 1)
-    sparsity_cost: float = hparam(0.0, 'strength of that wish, 0 for none', lambda v: v >= 0)
+    sparsity_cost: float = hparam(0.0, 'strength of that request, 0 for none', lambda v: v >= 0)
     dream_steps: int = hparam(20, 'Gibbs steps of the dreams in PREDICT, 0 or more', lambda v: v >= 0)
     dream_from: str = hparam('data', 'data or noise', ('data', 'noise').__contains__)
     ais_chains: int = hparam(
@@ -84,4 +84,4 @@ def apply_gradients(
         )
         chosen = dataclasses.replace(params, learning_rate=params.initial_rate)
         optimizer, rate = optimizer_and_rate(chosen, momentum)
-        return in_turn([lambda: train_step.apply_gradients(optimizer, pairs, weights)]), rate
+        return sequential_train_op([lambda: train_step.apply_gradients(optimizer, pairs, weights)]), rate

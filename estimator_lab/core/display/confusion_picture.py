@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from estimator_lab.core.display.lettering import Line, fitted
+from estimator_lab.core.display.fonts import Line, fitted
 
 _SIDE = 900  # pixels of the whole matrix, if its cells can be so large
 _CELLS = (16, 48)  # smallest and largest side of a cell in pixels

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw, ImageFont
 
-from estimator_lab.core.display.lettering import fitted
+from estimator_lab.core.display.fonts import fitted
 
 _WIDTH, _HEIGHT, _LEFT, _TOP, _LINE = 480, 240, 62, 22, 16
 _COLOURS = (

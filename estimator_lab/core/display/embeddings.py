@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from estimator_lab.core.display.phase_events import shown_at
+from estimator_lab.core.display.phase_summaries import shown_at
 from estimator_lab.core.display.projector import tile_size, write_projection
 from estimator_lab.core.features import keys_of
 from estimator_lab.tf1 import Features, Tensor, tf

@@ -11,7 +11,7 @@ from estimator_lab.core.display.confusion_picture import confusion_picture
 from estimator_lab.core.display.picture import COLUMNS, labelled_grid
 from estimator_lab.core.display.summaries import picture_value
 from estimator_lab.core.metrics.confusion import Confusion
-from estimator_lab.core.worst import WorstExamples
+from estimator_lab.core.top_k import TopK
 from estimator_lab.tf1 import Tensor, tf
 
 _WORST = 2 * COLUMNS
@@ -54,7 +54,7 @@ class MistakesHook(tf.train.SessionRunHook):
 
     def begin(self) -> None:
         self._confusion = Confusion(self._labels)
-        self._found: WorstExamples[tuple[np.ndarray, str]] = WorstExamples(_WORST)
+        self._found: TopK[tuple[np.ndarray, str]] = TopK(_WORST)
 
     def before_run(self, run_context: Any) -> Any:
         return tf.train.SessionRunArgs((self._all, self._worst))

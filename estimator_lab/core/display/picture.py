@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from estimator_lab.core.display.lettering import fitted
-from estimator_lab.pixels import to_bytes
+from estimator_lab.conventions import to_bytes
+from estimator_lab.core.display.fonts import fitted
 
 COLUMNS = 8
 """Images in a row."""

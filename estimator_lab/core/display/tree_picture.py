@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from estimator_lab.core.display.lettering import fitted
+from estimator_lab.core.display.fonts import fitted
 
 _CELL = (14, 76)  # narrowest and widest place of a leaf in pixels
 _ROW = (6, 40)  # the same of a level

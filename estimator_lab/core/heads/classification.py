@@ -20,7 +20,7 @@ from estimator_lab.core.hparams import hparam
 from estimator_lab.core.layers.batch_norm import Update
 from estimator_lab.core.metrics.dead_units import dead_units
 from estimator_lab.core.metrics.streaming import count, mean_per_class_accuracy
-from estimator_lab.core.train_step import TrainingParams, if_any_counts, train_op, watched
+from estimator_lab.core.train_step import TrainingParams, apply_if_nonempty, train_op, watched
 from estimator_lab.tf1 import (
     EstimatorSpec,
     Features,
@@ -93,7 +93,7 @@ def classification_spec(
     if mode == tf.estimator.ModeKeys.PREDICT:
         publish({**endpoints, LOGITS: Endpoint(logits)})
         return _predict(logits, features, params)
-    answers = _Answers(logits, labels, features, params)
+    answers = _Classifier(logits, labels, features, params)
     if mode == tf.estimator.ModeKeys.EVAL:
         return answers.evaluate(endpoints, display_of(config))
     summarise_network(endpoints)
@@ -115,7 +115,7 @@ def ids_and_weights(labels: Tensor, features: Features, params: ClassifierParams
     return tf.where(known, ids, tf.zeros_like(ids)), tf.cast(known, tf.float32) * example_weights(features)
 
 
-class _Answers:
+class _Classifier:
     """What a network said to the examples of a batch whose labels are given."""
 
     def __init__(self, logits: Tensor, labels: Tensor, features: Features, params: ClassifierParams) -> None:
@@ -171,7 +171,7 @@ class _Answers:
         loss = tf.add_n([self._loss, *terms]) if terms else self._loss
         step = train_op(loss, self._params, self._weights, clip_norm=self._params.clip_norm)
         if updates:
-            step = tf.group(step, if_any_counts(self._weights, lambda: _assigned(updates)))
+            step = tf.group(step, apply_if_nonempty(self._weights, lambda: _assigned(updates)))
         with tf.name_scope('train_accuracy'):
             correct = tf.cast(tf.equal(tf.argmax(self._logits, axis=1), self._ids), tf.float32)
             accuracy = tf.div_no_nan(tf.reduce_sum(correct * self._weights), tf.reduce_sum(self._weights))

@@ -12,7 +12,7 @@ from estimator_lab.core import keys
 from estimator_lab.core.display.picture import COLUMNS, labelled_grid
 from estimator_lab.core.display.summaries import histogram_value, picture_value
 from estimator_lab.core.heads.reconstruction import Reconstructed
-from estimator_lab.core.worst import WorstExamples
+from estimator_lab.core.top_k import TopK
 from estimator_lab.tf1 import Tensor, tf
 
 _WALKS = 4
@@ -68,7 +68,7 @@ class ReconstructionReportHook(tf.train.SessionRunHook):
         self._first: dict[str, np.ndarray] = {}
         self._errors: list[np.ndarray] = []
         self._codes: list[np.ndarray] = []
-        self._worst: WorstExamples[dict[str, np.ndarray]] = WorstExamples(_WORST)
+        self._worst: TopK[dict[str, np.ndarray]] = TopK(_WORST)
 
     def before_run(self, run_context: Any) -> Any:
         return tf.train.SessionRunArgs((self._batch, {} if self._first else self._once))

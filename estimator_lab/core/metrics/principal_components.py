@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from estimator_lab.console.regular_files import open_regular
+from estimator_lab.conventions import to_unit_range
 from estimator_lab.core.array_file import read_array, write_arrays
 from estimator_lab.errors import DataError
-from estimator_lab.pixels import to_unit_range
 
 FILE = 'principal_components.npz'
 """Name of the file in a model_dir."""

@@ -1,5 +1,6 @@
 """How far two sets of images are from each other, without a classifier: sliced Wasserstein distances of the
-patches of their Laplacian pyramids (Karras et al. 2018, section 5)."""
+patches of their Laplacian pyramids (Karras et al. 2018, section 5).
+"""
 
 from collections.abc import Sequence
 

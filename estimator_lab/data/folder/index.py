@@ -18,7 +18,7 @@ from estimator_lab.data.tar.index import Index, ShowProgress
 from estimator_lab.data.tar.index_file import FORMAT, ROW, Contents, Header
 from estimator_lab.data.tar.label_column import LabelColumn
 from estimator_lab.data.tar.member import IMAGES, MAX_MEMBER_BYTES, Member, Wanted
-from estimator_lab.data.tar.passed_over import PassedOver
+from estimator_lab.data.tar.skipped_files import SkippedFiles
 from estimator_lab.data.tar.sources import why_unreadable
 from estimator_lab.data.tar.stream import Note
 
@@ -103,7 +103,7 @@ def open_folder(
     own_name, notes = escaped(Path(folder).resolve().name), list[str]()
     sizes, ends, path_ends = array('Q'), array('Q'), array('Q')
     names, paths = bytearray(), bytearray()
-    labels, passed = LabelColumn(wanted.labels), PassedOver(wanted.noun)
+    labels, passed = LabelColumn(wanted.labels), SkippedFiles(wanted.noun)
     for file in files_below(folder, wanted, passed):
         names += file.name.encode()
         paths += os.fsencode(file.path)

@@ -10,7 +10,7 @@ from estimator_lab.console.printable import escaped
 from estimator_lab.console.regular_files import read_regular
 from estimator_lab.data.label_table import BESIDE, MOST_BYTES_BESIDE, label_beside
 from estimator_lab.data.tar.member import HEAD_BYTES, Wanted
-from estimator_lab.data.tar.passed_over import PassedOver
+from estimator_lab.data.tar.skipped_files import SkippedFiles
 from estimator_lab.data.tar.sources import why_unreadable
 from estimator_lab.errors import DataError
 
@@ -33,7 +33,7 @@ class File(NamedTuple):
     label: str | None
 
 
-def files_below(folder: str, wanted: Wanted, passed: PassedOver) -> Iterator[File]:
+def files_below(folder: str, wanted: Wanted, passed: SkippedFiles) -> Iterator[File]:
     """Yields the examples below a folder at any depth, those of each folder before those of its folders.
 
     Links to files are followed, those to folders are not; what is hidden is passed over.

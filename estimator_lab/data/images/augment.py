@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from estimator_lab.conventions import UINT8_MAX
 from estimator_lab.errors import FlagError
-from estimator_lab.pixels import UINT8_MAX
 
 Image = npt.NDArray[np.uint8]
 

@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from estimator_lab.conventions import IMAGE, to_unit_range
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.kind import ImageReader
 from estimator_lab.data.images.shape import ImageShape
 from estimator_lab.data.pipeline.input_fns import Examples, InputFn, dataset_of
 from estimator_lab.data.tar.stream import stream_members
-from estimator_lab.feature_keys import IMAGE
-from estimator_lab.pixels import to_unit_range
 from estimator_lab.tf1 import tf
 
 

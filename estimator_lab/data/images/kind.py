@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from estimator_lab.conventions import IMAGE, UINT8_MAX
 from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.decoded_cache import DecodedCache
 from estimator_lab.data.images.augment import Augmentation
@@ -17,8 +18,6 @@ from estimator_lab.data.images.shape import ImageShape
 from estimator_lab.data.kind import Arrays, Kind, Signature
 from estimator_lab.data.order.order import ScheduledMember, read_several
 from estimator_lab.data.tar import member as members
-from estimator_lab.feature_keys import IMAGE
-from estimator_lab.pixels import UINT8_MAX
 
 if TYPE_CHECKING:  # loading TensorFlow takes seconds, and most of what reads archives does without it
     from estimator_lab.tf1 import Tensor

@@ -12,9 +12,9 @@ import numpy as np
 from estimator_lab.console.progress import Progress
 from estimator_lab.data.members import open_index
 from estimator_lab.data.order.label_order import LabelOrderWatch
-from estimator_lab.data.order.legs import PIPE, Leg, Source
 from estimator_lab.data.order.order import IndexedOrder, Order, RelayedOrder, StreamOrder
-from estimator_lab.data.order.parts import EVERYTHING, ONLY_WORKER, Part, WorkerShard
+from estimator_lab.data.order.resume_segments import PIPE, Segment, Source
+from estimator_lab.data.order.split_and_shard import EVERYTHING, ONLY_WORKER, Part, WorkerShard
 from estimator_lab.data.tar.index import Index
 from estimator_lab.data.tar.member import IMAGES, Wanted
 from estimator_lab.data.tar.sources import expand_archives, is_pipe
@@ -131,7 +131,7 @@ class Archives:
             wanted=self.wanted,
         )
 
-    def order_of(self, leg: Leg, **options: Any) -> Order:
+    def order_of(self, leg: Segment, **options: Any) -> Order:
         """Returns the order of a run's leg: of these archives, but for what is left of the epoch before.
 
         Args:

@@ -12,8 +12,8 @@ import numpy as np
 
 from estimator_lab.data.budget import SHUFFLED
 from estimator_lab.data.members import stream_members
-from estimator_lab.data.order.parts import EVERYTHING, ONLY_WORKER, Part, WorkerShard
 from estimator_lab.data.order.shuffling import generator, permutation, shuffled
+from estimator_lab.data.order.split_and_shard import EVERYTHING, ONLY_WORKER, Part, WorkerShard
 from estimator_lab.data.tar.index import Index
 from estimator_lab.data.tar.member import IMAGES, Member, Wanted
 from estimator_lab.data.tar.sources import is_pipe

@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from estimator_lab.conventions import KEY, WEIGHT
 from estimator_lab.data.kind import Arrays, Reader, Signature
 from estimator_lab.data.labels import UNKNOWN_ID, Vocabulary
 from estimator_lab.data.order.order import Order
 from estimator_lab.data.pipeline.batches import Batch, read_batches
 from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.feature_keys import KEY, WEIGHT
 from estimator_lab.tf1 import Features, Tensor, keep_freed_memory, tf
 
 InputFn = Callable[[], Any]

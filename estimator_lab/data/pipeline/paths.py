@@ -17,7 +17,7 @@ from estimator_lab.data.members import is_folder, open_index
 from estimator_lab.data.order.order import ScheduledMember
 from estimator_lab.data.tar.headers import BLOCK
 from estimator_lab.data.tar.member import IMAGES, MAX_MEMBER_BYTES, Member, Wanted, problem_of
-from estimator_lab.data.tar.passed_over import PassedOver
+from estimator_lab.data.tar.skipped_files import SkippedFiles
 from estimator_lab.data.tar.sources import expand_paths, is_pipe, is_url, is_web, open_archive, why_unreadable
 from estimator_lab.data.tar.stream import Note, is_tar, stream_members
 from estimator_lab.errors import DataError
@@ -199,7 +199,7 @@ def _scheduled(
     progress: Callable[[float], None] | None = None,
 ) -> Iterator[ScheduledMember]:
     if is_folder(path):
-        passed = PassedOver(wanted.noun)
+        passed = SkippedFiles(wanted.noun)
         for file in files_below(path, wanted, passed):
             yield ScheduledMember(epoch, ExampleFile(str(Path(path, file.path)), given_label=file.label))
         passed.tell(lambda words: note(f'{path!r} {words}') if note else None)

@@ -44,8 +44,8 @@ from estimator_lab.data.tar.member import (
     place_of,
     problem_of,
 )
-from estimator_lab.data.tar.passed_over import PassedOver
 from estimator_lab.data.tar.random_access import RandomAccess, Row
+from estimator_lab.data.tar.skipped_files import SkippedFiles
 from estimator_lab.data.tar.sources import Stamp, is_pipe, is_url, sample_of, stamp_of
 from estimator_lab.data.tar.stream import Note, is_compressed, scan_members
 from estimator_lab.errors import DataError
@@ -289,7 +289,7 @@ def build_index(
     columns: dict[str, array[int]] = {name: array('Q') for name in _MEASURED}
     offsets, sizes, ends, headers, checksums = columns.values()
     names, labels, damage = bytearray(), LabelColumn(wanted.labels), ''
-    passed = PassedOver(wanted.noun)
+    passed = SkippedFiles(wanted.noun)
 
     def keep(sentence: str) -> None:
         notes.append(sentence)

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from estimator_lab.data.label_table import MOST_BYTES_BESIDE
-from estimator_lab.data.tar.beside import LabelsBeside, is_label_name
 from estimator_lab.data.tar.compression import DecompressedFile, compression_of
+from estimator_lab.data.tar.file_types import file_type
 from estimator_lab.data.tar.forward_file import BLOCK, ForwardFile, SkippingFile
 from estimator_lab.data.tar.headers import Entry, HeaderReader, is_header
 from estimator_lab.data.tar.lines import NameOfLine, entry_of, is_text, read_lines
@@ -27,10 +27,10 @@ from estimator_lab.data.tar.member import (
     Wanted,
     problem_of,
 )
-from estimator_lab.data.tar.passed_over import PassedOver
+from estimator_lab.data.tar.sidecar_labels import LabelsBeside, is_label_name
+from estimator_lab.data.tar.skipped_files import SkippedFiles
 from estimator_lab.data.tar.sources import STDIN, is_pipe, open_archive, why_unreadable
 from estimator_lab.data.tar.sparse import read_file
-from estimator_lab.data.tar.what_it_is import what_it_is
 from estimator_lab.errors import DataError
 
 T = TypeVar('T')
@@ -79,7 +79,7 @@ def scan_members(
     progress: Callable[[float], None] | None = None,
     note: Note | None = None,
     wanted: Wanted = IMAGES,
-    passed: PassedOver | None = None,
+    passed: SkippedFiles | None = None,
 ) -> Iterator[Entry]:
     """Yields the headers of the members that `stream_members` yields; the same arguments, the same errors.
 
@@ -99,7 +99,7 @@ def member_at(archive: str, offset: int, wanted: Wanted = IMAGES) -> Member:
         length = _length(file)
         if length is not None and offset <= length:
             file.seek(offset)
-            stream, passed = ForwardFile(file, length, offset), PassedOver(wanted.noun)
+            stream, passed = ForwardFile(file, length, offset), SkippedFiles(wanted.noun)
             for entry, data in _members(archive, HeaderReader(stream), stream, _read_data, wanted, passed):
                 if entry.offset == offset:
                     return Member(archive, entry.name, offset, data, problem_of(entry.size), entry.label)
@@ -146,10 +146,10 @@ def _walk(
     progress: Callable[[float], None] | None = None,
     opened: io.BufferedReader | None = None,
     note: Note | None = None,
-    passed: PassedOver | None = None,
+    passed: SkippedFiles | None = None,
 ) -> Iterator[tuple[Entry, T]]:
     """Yields each wanted member, its name normalised, and what `take` makes of its data."""
-    passed = passed or PassedOver(wanted.noun)
+    passed = passed or SkippedFiles(wanted.noun)
 
     def about(words: str) -> None:
         if note:
@@ -179,7 +179,7 @@ def _members(
     stream: ForwardFile,
     take: _Take[T],
     wanted: Wanted,
-    passed: PassedOver,
+    passed: SkippedFiles,
 ) -> Iterator[tuple[Entry, T]]:
     entry: Entry | None = None
     first = b''
@@ -246,7 +246,7 @@ def _what_broke(
 ) -> str:
     reason = f'{error}' or type(error).__name__
     if not headers.found_any:
-        known = what_it_is(first)
+        known = file_type(first)
         if known and wanted.name_of_line:  # how images get into an archive is no help then
             kind = known.partition(':')[0]
             return f'{archive!r} is neither a text of {wanted.noun} nor a tar archive, but {kind}.'

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from estimator_lab.conventions import LEFT, LEVEL, NODE_LABEL, TOKEN
 from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.kind import Arrays, Kind, Reader, Signature
 from estimator_lab.data.labels import UNKNOWN_ID, Vocabulary
@@ -14,7 +15,6 @@ from estimator_lab.data.order.order import ScheduledMember, read_several
 from estimator_lab.data.tar.member import Member, Wanted
 from estimator_lab.data.trees.parse import NONE, line_name, parse_tree
 from estimator_lab.data.trees.tokens import UNKNOWN, Tokens
-from estimator_lab.feature_keys import LEFT, LEVEL, NODE_LABEL, TOKEN
 
 if TYPE_CHECKING:  # loading TensorFlow takes seconds, and most of what reads archives does without it
     from estimator_lab.tf1 import Tensor

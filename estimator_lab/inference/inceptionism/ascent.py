@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from estimator_lab.conventions import UINT8_MAX
 from estimator_lab.inference.inceptionism.view import View
-from estimator_lab.pixels import UINT8_MAX
 
 Told = Callable[[int, int, float], None]
 """Told of the octave and the iteration, from 1 on, and the share of all the work that is done."""

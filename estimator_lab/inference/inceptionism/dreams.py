@@ -13,8 +13,8 @@ from estimator_lab.inference.inceptionism.ascent import Ascent, Dreamt, dream, o
 from estimator_lab.inference.inceptionism.photo import Photo, open_photo
 from estimator_lab.inference.inceptionism.settings import AscentSettings
 from estimator_lab.inference.inceptionism.view import MOST_SIDE, Layer, View, find_layer, listed
-from estimator_lab.inference.model import Trained
-from estimator_lab.inference.precision import check_precision
+from estimator_lab.runs.model import Trained
+from estimator_lab.runs.precision import check_precision
 
 NOISE = 0.05
 """Deviation of the noise around grey with which a dream begins that has no photo."""

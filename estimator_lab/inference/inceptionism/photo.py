@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from estimator_lab.conventions import to_unit_range
 from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.images.decode import open_image
 from estimator_lab.data.pipeline.paths import read_example
 from estimator_lab.errors import DataError
 from estimator_lab.inference.inceptionism.ascent import resized
-from estimator_lab.pixels import to_unit_range
 
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)  # the luminance of ITU-R BT.601, as Pillow's
 

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
+from estimator_lab.conventions import IMAGE, KEY
 from estimator_lab.core.endpoints import LOGITS, Endpoint, Layered, Layers, published
 from estimator_lab.errors import FlagError
-from estimator_lab.feature_keys import IMAGE, KEY
 from estimator_lab.inference.inceptionism.objectives import (
     energy,
     filtered,
@@ -21,8 +21,8 @@ from estimator_lab.inference.inceptionism.objectives import (
     total_variation,
 )
 from estimator_lab.inference.inceptionism.windows import Window, windows
-from estimator_lab.inference.model import Trained
-from estimator_lab.inference.precision import session_config
+from estimator_lab.runs.model import Trained
+from estimator_lab.runs.precision import session_config
 from estimator_lab.tf1 import Tensor, tf
 
 MOST_SIDE = 448

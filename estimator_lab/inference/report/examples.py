@@ -6,8 +6,8 @@ from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.order.order import Order
 from estimator_lab.inference.inspection import inspect_image
-from estimator_lab.inference.model import Trained
 from estimator_lab.inference.tree_inspection import inspect_tree
+from estimator_lab.runs.model import Trained
 
 
 def look_into_first(trained: Trained, examples: Order) -> tuple[str, dict[str, Image.Image]]:

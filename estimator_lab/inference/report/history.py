@@ -11,7 +11,7 @@ from PIL import Image
 from estimator_lab.core.display.display import EVALUATION
 from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.images.decode import open_image
-from estimator_lab.inference.event_files import all_values_in
+from estimator_lab.runs.event_files import all_values_in
 
 TRAINING, EVALUATING = 'training', 'evaluation'
 """Names of the two lines that each chart of a run has."""

@@ -13,10 +13,10 @@ from estimator_lab.core.metrics.confusion import Confusion
 from estimator_lab.inference import metrics_text
 from estimator_lab.inference.evaluation import Evaluation, Example
 from estimator_lab.inference.metrics_text import images_text, worth_showing
-from estimator_lab.inference.model import Trained, shapes_of_variables
 from estimator_lab.inference.report.charts import chart
 from estimator_lab.inference.report.history import EVALUATING, TRAINING, History
 from estimator_lab.inference.report.html import Element, Part, element, figure, page, table
+from estimator_lab.runs.model import Trained, shapes_of_variables
 
 _MOST_CHARTS = 60
 _MOST_CLASSES = 30

@@ -13,7 +13,7 @@ from estimator_lab.data.images.shape import ImageShape
 from estimator_lab.data.label_table import read_label_table
 from estimator_lab.data.members import first_member, open_index, stream_members
 from estimator_lab.data.order.archives import open_archives
-from estimator_lab.data.order.parts import Part
+from estimator_lab.data.order.split_and_shard import Part
 from estimator_lab.data.pipeline.batches import read_batches
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar.member import IMAGES

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from estimator_lab.conventions import to_unit_range
 from estimator_lab.data.images.input_fns import document_input_fn, numpy_input_fn
 from estimator_lab.data.images.kind import ImageReader
 from estimator_lab.data.images.shape import ImageShape
@@ -8,7 +9,6 @@ from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.order.order import StreamOrder
 from estimator_lab.data.pipeline.input_fns import archive_input_fn
 from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.pixels import to_unit_range
 from estimator_lab.tf1 import tf
 from tests.input_batches import batches_of as run
 

@@ -10,13 +10,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.jpeg_streams import frame_header, misread_segment, parts_of, random_jpeg, real_jpegs, segment
 from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.images import decode
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.decoders import DECODERS
 from estimator_lab.data.images.jpeg import decode_frame, frame_of
 from tests.places import ROOT
+from tests.robustness.jpeg_streams import (
+    frame_header,
+    misread_segment,
+    parts_of,
+    random_jpeg,
+    real_jpegs,
+    segment,
+)
 
 # Pillow's odd metadata; pytest resets the module's own filter for each test.
 pytestmark = pytest.mark.filterwarnings('ignore:::PIL')

@@ -12,7 +12,7 @@ import pytest
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.order.order import IndexedOrder, StreamOrder
-from estimator_lab.data.order.parts import Part
+from estimator_lab.data.order.split_and_shard import Part
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError
 from tests.archive_files import write_tar

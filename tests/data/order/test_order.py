@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from estimator_lab.data.order.order import IndexedOrder, StreamOrder
-from estimator_lab.data.order.parts import Part, WorkerShard
 from estimator_lab.data.order.shuffling import permutation, shuffled
+from estimator_lab.data.order.split_and_shard import Part, WorkerShard
 from estimator_lab.data.tar.index import Index, build_index
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError

@@ -5,6 +5,7 @@ import tarfile
 import numpy as np
 import pytest
 
+from estimator_lab.conventions import to_unit_range
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.kind import ImageReader
 from estimator_lab.data.images.shape import ImageShape
@@ -17,7 +18,6 @@ from estimator_lab.data.tar.member import Member
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.data.trees.kind import TreeReader
 from estimator_lab.data.trees.tokens import Tokens
-from estimator_lab.pixels import to_unit_range
 from estimator_lab.tf1 import tf
 from tests.input_batches import batches_of as run
 

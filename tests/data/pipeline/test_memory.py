@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.bomb_files import encoded, images_of, zeros
 from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.budget import Budget
 from estimator_lab.data.images import decode, fast_decode, jpeg
 from estimator_lab.data.images.decode import decode_image, shrink_image
 from estimator_lab.data.images.fast_decode import decode_image_fast
+from tests.robustness.bomb_files import encoded, images_of, zeros
 
 needs_proc = pytest.mark.skipif(not Path('/proc/self/status').exists(), reason='the system counts no peak')
 

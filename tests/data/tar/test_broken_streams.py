@@ -11,12 +11,12 @@ import tracemalloc
 
 import pytest
 
-from benchmarks.mutation import fix_checksum, mutate
 from estimator_lab.data.tar import member as tar_member
 from estimator_lab.data.tar import stream as tar_stream
 from estimator_lab.data.tar.stream import scan_members, stream_members
 from estimator_lab.errors import DataError
 from tests.archive_files import tar_bytes
+from tests.robustness.mutation import fix_checksum, mutate
 from tests.streams import FILES, names, read_until_error, special
 
 # Ways to be no tar archive at all.

@@ -12,11 +12,11 @@ from itertools import chain
 
 import pytest
 
-from benchmarks.mutation import fix_checksum, old_gnu_sparse_header
 from estimator_lab.data.tar.index import build_index
 from estimator_lab.data.tar.stream import scan_members, stream_members
 from estimator_lab.errors import DataError
 from tests.archive_files import tar_bytes
+from tests.robustness.mutation import fix_checksum, old_gnu_sparse_header
 
 BLOCK = 512
 FIRST = {'a/0.jpg': b'first'}

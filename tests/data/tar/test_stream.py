@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.mutation import fix_checksum, old_gnu_sparse_header
 from estimator_lab.data.tar.forward_file import SkippingFile
 from estimator_lab.data.tar.stream import is_compressed, scan_members, stream_members
 from tests.archive_files import tar_bytes
+from tests.robustness.mutation import fix_checksum, old_gnu_sparse_header
 from tests.streams import FILES, names, special
 
 

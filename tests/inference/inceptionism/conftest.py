@@ -2,7 +2,7 @@
 
 import pytest
 
-from estimator_lab.inference.model import open_trained
+from estimator_lab.runs.model import open_trained
 from estimator_lab.training.experiment import Experiment
 from estimator_lab.training.settings import Settings
 from tests.archive_files import small_archive

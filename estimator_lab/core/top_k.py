@@ -1,0 +1,39 @@
+"""The worst few of many examples, as they come."""
+
+import heapq
+import itertools
+import math
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar('T')
+
+
+class TopK(Generic[T]):
+    """Keeps the worst few of many examples; of equally bad ones the first.
+
+    Args:
+      count: how many.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._heap: list[tuple[float, int, T]] = []
+        self._order = itertools.count(0, -1)
+
+    def offer(self, badness: float, make: Callable[[], T]) -> None:
+        """Takes an example if it is bad enough.
+
+        Args:
+          badness: the larger the worse; one that is no number is the worst.
+          make: returns the example; called only if it is taken.
+        """
+        entry = (math.inf if math.isnan(badness) else badness, next(self._order))
+        if len(self._heap) < self._count:
+            heapq.heappush(self._heap, (*entry, make()))
+        elif self._heap and entry > self._heap[0][:2]:
+            heapq.heapreplace(self._heap, (*entry, make()))
+
+    def ranked(self) -> list[T]:
+        """Returns those kept, the worst first."""
+        return [example for *_, example in sorted(self._heap, key=lambda entry: entry[:2], reverse=True)]

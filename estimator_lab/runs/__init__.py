@@ -1,0 +1,1 @@
+"""A model_dir as a format: record, checkpoints, weight and event files, and opening a trained model."""

@@ -1,0 +1,208 @@
+"""A file of weights -> a model_dir, as if the model had been trained in it."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from estimator_lab.console.outputs import locked, writing
+from estimator_lab.core.hparams import resolve, structural_fields
+from estimator_lab.core.train_step import TrainingParams
+from estimator_lab.data.images.decode import decode_image
+from estimator_lab.data.images.kind import ImageReader
+from estimator_lab.data.images.shape import ImageShape
+from estimator_lab.data.kind import Reader
+from estimator_lab.data.labels import Vocabulary, read_vocabulary
+from estimator_lab.errors import DataError, FlagError
+from estimator_lab.models.registry import Model
+from estimator_lab.runs.model import shapes_of_variables
+from estimator_lab.runs.record import NO_HPARAMS, Record, versions, write_record
+from estimator_lab.runs.weights.checkpoint import write_checkpoint
+from estimator_lab.runs.weights.file import WeightFile, open_weight_file
+from estimator_lab.runs.weights.layouts import PUBLISHED, Layout, own_names
+from estimator_lab.runs.weights.matching import Matched, match
+from estimator_lab.tf1 import tf
+
+_CHECKPOINT = 'model.ckpt-0'
+_GRAPH = 'graph.pbtxt'  # which training writes beside its checkpoints
+_MOST_CLASSES = 100_000
+
+
+@dataclass(frozen=True)
+class Import:
+    """What to make a model_dir of.
+
+    Attributes:
+      weights: path of the file; of a checkpoint in several files, what their names have in common.
+      model: whose weights they are.
+      hparams: its hyper-parameters, by name.
+      image_shape: (height, width, channels) of the images that it is to take.
+      vocabulary: file of the class names in their order; None counts the classes.
+    """
+
+    weights: Path
+    model: Model
+    hparams: Mapping[str, Any]
+    image_shape: tuple[int, int, int]
+    vocabulary: Path | None = None
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What came of it.
+
+    Attributes:
+      whose: names the file has.
+      variables: how many were taken.
+      labels: the classes in their order; none where the network has no last layer.
+    """
+
+    whose: str
+    variables: int
+    labels: tuple[str, ...]
+
+
+def import_weights(given: Import, model_dir: Path) -> Imported:
+    """Makes a model_dir of a file of weights.
+
+    Args:
+      given: what to make it of.
+      model_dir: an empty folder; made if it is not there.
+
+    Raises:
+      FlagError: for hyper-parameters that can't work; the folder is not empty, or can't be written.
+      DataError: the file can't be read, or holds the weights of another network.
+    """
+    module = given.model.load()
+    resolve(module.Params, given.hparams)  # which needs no file to be wrong
+    with open_weight_file(given.weights) as file:
+        labels = _labels(given, file)
+        params = _params(given, labels)
+        _check(given, params)
+        matched = matched_weights(file, given.model, shapes_of_variables(module, params, _reader(given)))
+        if matched.lacking:
+            network = network_text(module.Params, params)
+            raise ValueError(f'it lacks {matched.lacking[0]}, which {network} has')
+        values = dict(matched.values(file))
+    _write(given, params, values, model_dir)
+    return Imported(matched.whose, len(values), labels)
+
+
+def is_imported(model_dir: Path) -> bool:
+    """Whether a folder holds what `import_weights` made, and no training has taken place in it."""
+    checkpoint = tf.train.latest_checkpoint(str(model_dir)) or ''
+    return Path(checkpoint).name == _CHECKPOINT and not (model_dir / _GRAPH).exists()
+
+
+def matched_weights(file: WeightFile, model: Model, shapes: Mapping[str, Sequence[int]]) -> Matched:
+    """Finds the variables of a model in a file.
+
+    Raises:
+      ValueError: it holds another network's weights.
+    """
+    return match(file, _layouts(model, shapes))
+
+
+def _layouts(model: Model, shapes: Mapping[str, Sequence[int]]) -> list[Layout]:
+    return [own_names(shapes), *PUBLISHED[model.published_as](shapes)]
+
+
+def network_text(params_class: type, params: Mapping[str, Any]) -> str:
+    """Returns the flags on which a network's shapes depend, for errors."""
+    resolved: Any = resolve(params_class, params)
+    common = structural_fields(TrainingParams)
+    names = [name for name in structural_fields(params_class) if name not in common]
+    hparams = ','.join(f'{name}={getattr(resolved, name)}' for name in names)
+    return f'the network of --image_size={resolved.image_shape[0]} --hparams={hparams}'
+
+
+def dependent_variables(module: Any, params: Mapping[str, Any], reader: Reader, name: str) -> set[str]:
+    """Returns the names of the variables whose size depends on how many texts a parameter holds.
+
+    Args:
+      module: the model's.
+      params: names and values for its model function.
+      reader: of its examples.
+      name: of the parameter: 'vocabulary', 'tokens' or 'styles'.
+    """
+    shapes, others = (
+        shapes_of_variables(module, {**params, name: texts}, reader)
+        for texts in (('a', 'b'), ('a', 'b', 'c'))
+    )
+    return {variable for variable in shapes if shapes[variable] != others[variable]}
+
+
+def _reader(given: Import) -> Reader:
+    return ImageReader(ImageShape(*given.image_shape), decode_image)
+
+
+def _params(given: Import, labels: Sequence[str]) -> dict[str, Any]:
+    return {**given.hparams, 'image_shape': given.image_shape, 'vocabulary': tuple(labels)}
+
+
+def _check(given: Import, params: Mapping[str, Any]) -> None:
+    module = given.model.load()
+    try:
+        module.check(resolve(module.Params, params))
+    except FlagError as error:
+        if params['vocabulary']:
+            raise
+        raise FlagError(f'{given.weights} has no classes: {error}') from error
+
+
+def _labels(given: Import, file: WeightFile) -> tuple[str, ...]:
+    """Returns the class names: those given, or numbers for as many as the last layer in the file has."""
+    module = given.model.load()
+    params = _params(given, ('a', 'b'))
+    shapes = shapes_of_variables(module, params, _reader(given))
+    last = dependent_variables(module, params, _reader(given), 'vocabulary')
+    sizes = {
+        shape[-1]
+        for layout in _layouts(given.model, shapes)
+        for name, (shape, _) in file.tensors.items()
+        for variable in last & layout.sources.keys()
+        if shape and layout.sources[variable].names.fullmatch(name)
+    }
+    if not sizes:
+        if given.vocabulary:
+            raise ValueError(f'it has no classes for --vocabulary={given.vocabulary} to name')
+        return ()
+    classes = min(sizes)
+    if not 2 <= classes <= _MOST_CLASSES:
+        raise ValueError(f'it has {classes:,} classes, 2 to {_MOST_CLASSES:,} are possible')
+    if given.vocabulary is None:
+        return tuple(str(number).zfill(len(str(classes - 1))) for number in range(classes))
+    vocabulary: Vocabulary = read_vocabulary(given.vocabulary)
+    if len(vocabulary) != classes:
+        raise DataError(
+            f'--vocabulary={given.vocabulary} names {len(vocabulary)} classes, but {given.weights} has '
+            f'{classes}.'
+        )
+    return vocabulary.labels
+
+
+def _write(
+    given: Import, params: Mapping[str, Any], values: Mapping[str, np.ndarray], model_dir: Path
+) -> None:
+    with writing('model_dir', model_dir):
+        model_dir.mkdir(parents=True, exist_ok=True)
+    with locked(model_dir, f'--model_dir={model_dir} is being written by another process: name another.'):
+        if any(model_dir.iterdir()):  # such as a model, or a link by which it would be written elsewhere
+            raise FlagError(f'--model_dir={model_dir} is not empty: name a new folder.')
+        step = {tf.GraphKeys.GLOBAL_STEP: np.array(0, np.int64)}
+        resolved = resolve(given.model.load().Params, params)
+        record = Record(
+            model=given.model.name,
+            image_shape=given.image_shape,
+            vocabulary=params['vocabulary'],
+            hparams={k: v for k, v in dataclasses.asdict(resolved).items() if k not in NO_HPARAMS},
+            versions=versions(tf.__version__),
+        )
+        with writing('model_dir', model_dir):
+            write_checkpoint(model_dir / _CHECKPOINT, {**values, **step})
+            # Of a relative folder TensorFlow takes the name for one that begins where the process is.
+            tf.train.update_checkpoint_state(str(model_dir.absolute()), _CHECKPOINT)
+            write_record(model_dir, record)

@@ -1,0 +1,296 @@
+"""A trained model as its model_dir describes it: what evaluate, predict, export and inspect start from."""
+
+import contextlib
+import dataclasses
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from estimator_lab import __version__
+from estimator_lab.console.json_input import as_type
+from estimator_lab.core.hparams import resolve
+from estimator_lab.data.images.decoders import DECODERS
+from estimator_lab.data.images.kind import IMAGES, ImageReader
+from estimator_lab.data.images.shape import ImageShape
+from estimator_lab.data.kind import Kind, Reader
+from estimator_lab.data.kinds import KINDS
+from estimator_lab.data.labels import Vocabulary
+from estimator_lab.data.pipeline.input_fns import placeholder_features
+from estimator_lab.data.trees.kind import TREES, TreeReader
+from estimator_lab.data.trees.tokens import FILE, Tokens, read_tokens
+from estimator_lab.errors import DataError, FlagError
+from estimator_lab.models.registry import Model, find_model
+from estimator_lab.runs.record import Record, read_record
+from estimator_lab.runs.safe_paths import check_safe_paths
+from estimator_lab.runs.weights.checkpoint import check_size, index_of
+from estimator_lab.tf1 import tf
+
+_TF_CONFIG = 'TF_CONFIG'
+_CHECKPOINT = 'model.ckpt-'
+_INDEX = re.compile(rf'{re.escape(_CHECKPOINT)}[0-9]{{1,18}}\.index')
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model.
+
+    Attributes:
+      model_dir: the folder it lies in.
+      record: what the folder says about itself.
+      model: its entry in the registry.
+      module: the model's module, with `model_fn` and `Params`.
+      params: its parameters, an object of `module.Params`.
+      shape: of the images it takes, in pixels.
+      checkpoint: path of the newest checkpoint.
+      step: global step of that checkpoint.
+    """
+
+    model_dir: Path
+    record: Record
+    model: Model
+    module: Any
+    params: Any
+    shape: ImageShape
+    checkpoint: str
+    step: int
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary | None:
+        """The labels of the classifier; None where there are fewer than two, as in a model without labels."""
+        return Vocabulary(self.record.vocabulary) if len(self.record.vocabulary) > 1 else None
+
+    @property
+    def kind(self) -> Kind:
+        """Of the examples that it takes."""
+        return KINDS[self.record.kind]
+
+    @property
+    def reader(self) -> Reader:
+        """How examples became arrays in training, without augmentation."""
+        return self.reader_with('')
+
+    def reader_with(self, decode: str) -> Reader:
+        """Returns how examples become arrays, images by a value of --decode; '' is that of training.
+
+        Raises:
+          FlagError: the examples are no images, and know no --decode.
+        """
+        if self.kind is IMAGES:
+            return self.image_reader(decode)
+        if decode:
+            raise FlagError(
+                f'--decode={decode} is for images, but --model_dir={self.model_dir} takes {self.kind.noun}.'
+            )
+        return self.tree_reader()
+
+    def image_reader(self, decode: str = '') -> ImageReader:
+        """Returns how images are decoded by a value of --decode; '' is that of training."""
+        return ImageReader(self.shape, DECODERS[decode or self.record.decode])
+
+    def tree_reader(self) -> TreeReader:
+        """Returns how trees become arrays."""
+        return TreeReader(Tokens(self.params.tokens), self.vocabulary)
+
+    @cached_property
+    def estimator_params(self) -> Mapping[str, Any]:
+        """The parameters by name, as `module.model_fn` takes them."""
+        return {f.name: getattr(self.params, f.name) for f in dataclasses.fields(self.params)}
+
+    @cached_property
+    def estimator(self) -> Any:
+        """The `tf.estimator.Estimator` that evaluates and predicts with the newest checkpoint."""
+        with without_cluster():
+            return tf.estimator.Estimator(
+                self.module.model_fn, model_dir=str(self.model_dir), params=self.estimator_params
+            )
+
+
+def open_trained(model_dir: Path, flag: str = '--model_dir') -> Trained:
+    """Opens a folder in which a model was trained; nothing is written to it.
+
+    Args:
+      model_dir: the folder.
+      flag: by which the user named it, for errors.
+
+    Raises:
+      DataError: if it holds no model, or no checkpoint that can be read; if another version of this package
+        made it, with a model or a hyper-parameter that this one does not know; if it leads to other folders.
+    """
+    if not model_dir.is_dir():
+        raise DataError(f'{flag}={model_dir} {_why_no_model(model_dir)}.')
+    check_safe_paths(model_dir, flag)
+    record = read_record(model_dir)
+    if record is None:
+        raise DataError(f'{flag}={model_dir} {_why_no_model(model_dir)}.')
+    try:
+        model = find_model(record.model)
+        module = model.load()
+        params = _resolved(module.Params, record, model_dir)
+        model = model.configured(params)
+        module.check(params)
+        _check_examples(record, model)
+    except FlagError as error:
+        writer = record.versions.get('estimator_lab', 'an unknown version')
+        raise DataError(
+            f'{flag}={model_dir}, made by estimator_lab {writer}, cannot be opened by this version '
+            f'({__version__}): {error}'
+        ) from error
+    checkpoint = tf.train.latest_checkpoint(str(model_dir))
+    if not checkpoint:
+        raise DataError(f'{flag}={model_dir} {_why_no_checkpoint(model_dir)}.')
+    shape = ImageShape(*record.image_shape)
+    trained = Trained(model_dir, record, model, module, params, shape, checkpoint, step_of(checkpoint))
+    _check_network(trained)
+    return trained
+
+
+@contextlib.contextmanager
+def without_cluster() -> Iterator[None]:
+    """Within it, TensorFlow does not see TF_CONFIG: it takes this process for the only one.
+
+    An Estimator's configuration reads the variable when it is made, and stops at one that is empty or wrong.
+    """
+    kept = os.environ.pop(_TF_CONFIG, None)
+    try:
+        yield
+    finally:
+        if kept is not None:
+            os.environ[_TF_CONFIG] = kept
+
+
+def _why_no_model(model_dir: Path) -> str:
+    if model_dir.is_file():
+        return 'is a file: name the folder that a model was trained in'
+    if index_of(model_dir).is_file():
+        return f'is a checkpoint: name its folder, {model_dir.parent}'
+    if not model_dir.is_dir():
+        return 'is no folder'
+    inner = sorted(model_dir.glob('*/experiment.json'), key=lambda path: path.stat().st_mtime, reverse=True)
+    runs = [path.parent for path in inner if not _is_phase(path.parent)]
+    if runs:
+        count = f'{len(runs)} folders of models' if len(runs) > 1 else 'the folder of a model'
+        return f'holds no model itself, but {count}: name one of them, such as {runs[0]}'
+    phases = sorted(path.parent.name for path in inner)
+    if phases:
+        return (
+            f'is still being pre-trained: train on, or name the folder of a phase in it, such as {phases[-1]}'
+        )
+    return 'holds no experiment.json, so that no model was trained in it'
+
+
+def _why_no_checkpoint(model_dir: Path) -> str:
+    if unlisted := unlisted_checkpoint(model_dir):
+        return (
+            f"holds {unlisted}, but no file 'checkpoint', by which it would be found: write the line "
+            f'model_checkpoint_path: "{unlisted}" into such a file'
+        )
+    return 'holds no checkpoint yet: train it first'
+
+
+def unlisted_checkpoint(model_dir: Path) -> str:
+    """Returns the name of the last checkpoint in a folder that has no list of them, '' for none."""
+    if (model_dir / 'checkpoint').exists():
+        return ''
+    found = [int(path.name[len(_CHECKPOINT) : -len('.index')]) for path in _indexes(model_dir)]
+    return f'{_CHECKPOINT}{max(found)}' if found else ''
+
+
+def _indexes(model_dir: Path) -> list[Path]:
+    return [path for path in model_dir.glob(f'{_CHECKPOINT}*.index') if _INDEX.fullmatch(path.name)]
+
+
+def _is_phase(folder: Path) -> bool:
+    """Whether a folder is that of a phase of pre-training, and no model of its own."""
+    with contextlib.suppress(DataError):
+        record = read_record(folder)
+        return record is not None and record.hparams.get('phase') == folder.name
+    return False
+
+
+def _check_examples(record: Record, model: Model) -> None:
+    if record.kind not in model.kinds:
+        raise FlagError(f'its examples are of the kind {record.kind!r}, which its model does not take.')
+    if record.decode not in DECODERS:
+        raise FlagError(f'it has decode={record.decode}; known are: {", ".join(DECODERS)}.')
+    if record.value_range != (0, 1):
+        raise FlagError(f'its network takes pixels in {list(record.value_range)}, not in [0, 1].')
+
+
+def shapes_of_variables(module: Any, params: Mapping[str, Any], reader: Reader) -> dict[str, list[int]]:
+    """Returns the shapes of a network's variables by name, in the order in which it makes them.
+
+    Args:
+      module: the model's.
+      params: names and values for its model function.
+      reader: of its examples.
+    """
+    with tf.Graph().as_default():
+        features = placeholder_features(reader)
+        module.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, params)
+        variables = tf.global_variables()
+        return {v.op.name: v.shape.as_list() for v in variables if v.op.name != tf.GraphKeys.GLOBAL_STEP}
+
+
+def _check_network(trained: Trained) -> None:
+    """Makes sure that the network which the record describes is the one in the checkpoint."""
+    try:
+        found = tf.train.load_checkpoint(trained.checkpoint).get_variable_to_shape_map()
+        for name, shape in shapes_of_variables(
+            trained.module, trained.estimator_params, trained.reader
+        ).items():
+            if name not in found:
+                raise ValueError(f'{name} is there by the one, and not by the other')
+            if found[name] != shape:
+                raise ValueError(f'{name} is {shape} by the one and {found[name]} by the other')
+    except (tf.errors.OpError, ValueError, OverflowError) as error:
+        first_line = str(error).strip().partition('\n')[0]
+        raise DataError(
+            f'experiment.json and checkpoint in {trained.model_dir} do not go together: {first_line}.'
+        ) from error
+
+
+def step_of(checkpoint: str) -> int:
+    """Returns the global step of a checkpoint.
+
+    Raises:
+      DataError: if it is damaged; the bytes of its tensors are counted, and their checksums left to those
+        who restore them.
+    """
+    try:
+        reader = tf.train.load_checkpoint(checkpoint)
+        check_size(reader, Path(checkpoint))
+        return int(reader.get_tensor('global_step'))
+    except (tf.errors.OpError, OSError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        first_line = str(error).strip().partition('\n')[0]
+        raise DataError(
+            f'The checkpoint {checkpoint} in --model_dir cannot be read ({first_line}): name another folder, '
+            "or an older checkpoint in the folder's file 'checkpoint'."
+        ) from error
+
+
+def _resolved(params_class: type, record: Record, model_dir: Path) -> Any:
+    """Returns the parameters of training; lists in JSON that were tuples are tuples again.
+
+    Raises:
+      FlagError: a parameter is unknown, of another type, or not allowed.
+    """
+    known = get_type_hints(params_class)
+    data: dict[str, Any] = {
+        'image_shape': record.image_shape,
+        'vocabulary': record.vocabulary,
+        'model_dir': str(model_dir),
+    }
+    if record.kind == TREES.name:
+        data['tokens'] = read_tokens(model_dir / FILE).texts
+    try:
+        given = {
+            name: as_type(value, known[name], f'hyper-parameter {name}') if name in known else value
+            for name, value in record.hparams.items()
+        }
+    except ValueError as error:
+        raise FlagError(f'{error}.') from error
+    return resolve(params_class, {**given, **{k: v for k, v in data.items() if k in known}})

@@ -1,0 +1,251 @@
+"""What a model_dir says about itself: which model made it, from which labels and image size."""
+
+import dataclasses
+import glob
+import json
+import math
+import re
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from estimator_lab import __version__
+from estimator_lab.console.json_input import as_object, as_type, read_json, shown
+from estimator_lab.console.printable import printable
+from estimator_lab.data.images.decode import MAX_PIXELS, MAX_SIDE
+from estimator_lab.data.order.resume_segments import Segment, Source
+from estimator_lab.errors import DataError, FlagError
+
+FILE = 'experiment.json'
+_LONGEST_TEXT = 200
+_LARGEST = 2**40  # steps, and images of an archive or an epoch
+
+NO_HPARAMS = ('image_shape', 'vocabulary', 'tokens', 'model_dir')
+"""Parameters of a model that are no hyper-parameters of the record: it has them elsewhere."""
+
+FORMAT = 2
+"""Of the records that this version writes; 0 are those from before there was a number."""
+
+
+@dataclasses.dataclass(frozen=True)
+class InputRecord:
+    """Which images the steps of a training run saw.
+
+    Attributes:
+      legs: where the input stood at which step; empty where nobody wrote it down.
+      evaluation: the archives that it was evaluated on; empty for those of training.
+      settings: what else decides which images a step sees, and what it makes of them, by name.
+    """
+
+    legs: tuple[Segment, ...] = ()
+    evaluation: tuple[Source, ...] = ()
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """The contents of model_dir/experiment.json.
+
+    Attributes:
+      model: value of --model.
+      image_shape: (height, width, channels) in pixels.
+      vocabulary: label texts in the order of their class ids.
+      hparams: the hyper-parameters of the last training run.
+      versions: of this package and of TensorFlow, at the last training run.
+      value_range: lowest and highest value of the pixels that the network takes.
+      decode: value of --decode.
+      input: which images its steps saw.
+      kind: of the examples, a name in `data.kinds`; images have `image_shape` and `decode`.
+      format: number of the record's format.
+    """
+
+    model: str
+    image_shape: tuple[int, int, int]
+    vocabulary: tuple[str, ...]
+    hparams: dict[str, Any]
+    versions: dict[str, str]
+    value_range: tuple[float, float] = (0.0, 1.0)
+    decode: str = 'exact'
+    input: InputRecord = dataclasses.field(default_factory=InputRecord)
+    kind: str = 'image'
+    format: int = FORMAT
+
+
+def read_record(model_dir: Path) -> Record | None:
+    """Returns what a model_dir says of itself, or None for a new one.
+
+    Raises:
+      DataError: if its file can't be understood, or was written by a newer version.
+    """
+    path = model_dir / FILE
+    try:
+        fields = read_json(path)
+        if not isinstance(fields, dict):
+            raise ValueError(f'it is {shown(fields)}, not an object')
+        found = as_type(fields.setdefault('format', 0), int, 'format')
+        if found <= FORMAT:
+            record = as_object(fields, Record)
+            record = dataclasses.replace(record, vocabulary=tuple(map(printable, record.vocabulary)))
+            _check(record)
+            return record
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise DataError(f'{path} cannot be read as a description of this folder: {error}.') from error
+    raise DataError(
+        f'{path} has format {found}, written by estimator_lab {_writer(fields)}; this is estimator_lab '
+        f'{__version__}, which knows formats up to {FORMAT}: install the newer version.'
+    )
+
+
+def _check(record: Record) -> None:
+    """Raises ValueError for what no training run writes."""
+    *sides, channels = record.image_shape
+    if not all(1 <= side <= MAX_SIDE for side in sides) or math.prod(sides) > MAX_PIXELS:
+        raise ValueError(f'its image_shape is {shown(list(record.image_shape))}')
+    if channels not in (1, 3) or record.format < 0:
+        raise ValueError(f'its format is {record.format}, and its images have {channels} channels')
+    texts = {
+        'model': record.model,
+        'decode': record.decode,
+        'kind': record.kind,
+        **record.versions,
+        **record.hparams,
+    }
+    for name, text in (*texts.items(), *record.input.settings.items()):
+        if not (_is_short(name) and (_is_short(text) or not isinstance(text, str))):
+            raise ValueError(f'its {shown(name)} is {shown(text)}')
+    for name, value in record.input.settings.items():
+        if not isinstance(value, int | float | str):
+            raise ValueError(f'its {name} is {shown(value)}')
+    _check_sources(record.input.evaluation)
+    _check_legs(record.input.legs)
+    if len(set(record.vocabulary)) < len(record.vocabulary):
+        twice = next(label for label, count in Counter(record.vocabulary).items() if count > 1)
+        raise ValueError(f'its vocabulary holds {shown(twice)} twice')
+
+
+def _check_legs(legs: Sequence[Segment]) -> None:
+    """Raises ValueError for legs that no run has."""
+    for before, leg in zip((None, *legs), legs, strict=False):
+        numbers = (leg.first_step, leg.examples_a_step - 1, leg.epoch, leg.offset)
+        if not all(0 <= number < _LARGEST for number in numbers) or not leg.sources:
+            raise ValueError(f'one of its legs is {shown(leg)}')
+        if before and leg.first_step <= before.first_step:
+            raise ValueError(f'its legs begin at {before.first_step}, then {leg.first_step}')
+        _check_sources(leg.sources)
+        _check_sources(leg.later)
+
+
+def _check_sources(sources: Sequence[Source]) -> None:
+    for source in sources:
+        if not (_is_short(source.name) and _is_short(source.fingerprint) and 0 <= source.images < _LARGEST):
+            raise ValueError(f'one of its archives is {shown(source)}')
+
+
+def _is_short(text: Any) -> bool:
+    """Whether it is a text that a sentence may quote."""
+    return isinstance(text, str) and len(text) <= _LONGEST_TEXT and text.isprintable()
+
+
+def _writer(fields: Mapping[str, Any]) -> str:
+    given = fields.get('versions')
+    version = str(given.get('estimator_lab', '')) if isinstance(given, dict) else ''
+    return version if re.fullmatch(r'[\w.+-]{1,40}', version) else 'a newer version'
+
+
+def write_record(model_dir: Path, record: Record) -> None:
+    """Writes the record so that a reader sees the old file or the new one, never half of one.
+
+    Raises:
+      OSError: it can't be written.
+    """
+    path = model_dir / FILE
+    partial = path.with_suffix('.partial')
+    partial.unlink(missing_ok=True)
+    with partial.open('x', encoding='utf-8') as file:  # never through a link
+        file.write(json.dumps(dataclasses.asdict(record), indent=1) + '\n')
+    partial.replace(path)
+
+
+def link_model(checkpoint: Path, folder: Path) -> None:
+    """Makes a new folder into the model_dir of a checkpoint, whose files it shares with the one it lies in.
+
+    Args:
+      checkpoint: path of the checkpoint; nothing is done where it is not there.
+      folder: is not there yet.
+
+    Raises:
+      OSError: it can't be written.
+    """
+    files = sorted(checkpoint.parent.glob(f'{glob.escape(checkpoint.name)}.*'))
+    record = checkpoint.parent / FILE
+    if not files or not record.exists():
+        return
+    folder.mkdir()
+    for file in files:
+        try:
+            (folder / file.name).hardlink_to(file)
+        except OSError:  # a file system that knows no links
+            shutil.copyfile(file, folder / file.name)
+    shutil.copyfile(record, folder / FILE)
+    (folder / 'checkpoint').write_text(f'model_checkpoint_path: "{checkpoint.name}"\n', encoding='utf-8')
+
+
+def versions(tensorflow_version: str) -> dict[str, str]:
+    """Returns the versions that a record names."""
+    return {'estimator_lab': __version__, 'tensorflow': tensorflow_version}
+
+
+def check_same(
+    model_dir: Path, old: Record, new: Record, bound: Mapping[str, Any], flag: str = '--model_dir'
+) -> None:
+    """Makes sure that training `new` may go on from what `old` left in model_dir.
+
+    Args:
+      model_dir: named in errors.
+      old: the record found there.
+      new: the record of the run that is about to start.
+      bound: hyper-parameters that the checkpoint's shapes depend on, by name, with the defaults that stand
+        for those which an older record does not know.
+      flag: by which the user named the folder, for errors.
+
+    Raises:
+      FlagError: for another model, image size or network size.
+      DataError: for another vocabulary.
+    """
+    remedy = 'name another folder, or none to start anew'
+    if old.model != new.model:
+        raise FlagError(f'{flag}={model_dir} was made by --model={old.model}: {remedy}.')
+    if old.kind != new.kind:
+        raise FlagError(
+            f'{flag}={model_dir} was trained on {old.kind}s, but --data holds {new.kind}s: {remedy}.'
+        )
+    if old.image_shape != new.image_shape:
+        was, now = ('x'.join(map(str, record.image_shape)) for record in (old, new))
+        raise FlagError(
+            f'{flag}={model_dir} was trained on images of {was} pixels and channels, not {now}: '
+            'give the same --image_size and --channels, or another folder.'
+        )
+    for name, default in bound.items():
+        was, now = (record.hparams.get(name, default) for record in (old, new))
+        if was != now:
+            shown = f'{was}' if len(f'{was}') <= _LONGEST_TEXT else f'{was}'[:_LONGEST_TEXT] + '...'
+            raise FlagError(
+                f'{flag}={model_dir} was made with --hparams={name}={shown}, not {now}: {remedy}.'
+            )
+    if old.vocabulary != new.vocabulary:
+        raise DataError(
+            f'{flag}={model_dir} was trained on other labels ({_difference(old, new)}): {remedy}.'
+        )
+
+
+def _difference(old: Record, new: Record) -> str:
+    gone = sorted(set(old.vocabulary) - set(new.vocabulary))
+    added = sorted(set(new.vocabulary) - set(old.vocabulary))
+    parts = [f'{len(old.vocabulary)} there, {len(new.vocabulary)} in the data']
+    parts += [f'{len(gone)} missing, such as {gone[0]!r}'] if gone else []
+    parts += [f'{len(added)} new, such as {added[0]!r}'] if added else []
+    return '; '.join(parts)

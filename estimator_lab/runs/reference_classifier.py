@@ -1,0 +1,137 @@
+"""A trained classifier that judges what a generator makes: --hparams=judge=MODEL_DIR.
+
+Its network is frozen into constants and becomes a part of the generator's evaluation; nothing of it is saved
+there. Its folder is only read.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
+from estimator_lab.conventions import IMAGE
+from estimator_lab.core import keys
+from estimator_lab.core.adversarial.quality import Verdict, judged_metrics, published_samples
+from estimator_lab.core.endpoints import LOGITS, published
+from estimator_lab.errors import DataError
+from estimator_lab.models.registry import Model
+from estimator_lab.runs.model import Trained, open_trained
+from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
+
+FLAG = '--hparams=judge'
+
+
+@dataclass(frozen=True)
+class ReferenceClassifier:
+    """A classifier without variables.
+
+    Attributes:
+      graph: its network as a GraphDef.
+      image: name of its input, float32 [n, height, width, channels] in [0, 1].
+      probabilities: name of an output, float32 [n, classes].
+      hidden: name of another one, float32 [n, units]: the last layer before the logits.
+    """
+
+    graph: Any
+    image: str
+    probabilities: str
+    hidden: str
+
+    def __call__(self, images: Tensor) -> Verdict:
+        """Returns what it makes of images, in the current graph.
+
+        Args:
+          images: float32 [n, height, width, channels] in [0, 1].
+        """
+        outputs = [self.probabilities, self.hidden]
+        return Verdict(*tf.import_graph_def(self.graph, {self.image: images}, outputs, name='judge'))
+
+
+def open_reference_classifier(model: Model, params: Any) -> ReferenceClassifier | None:
+    """Opens the classifier that a model's parameters name; None where they name none.
+
+    Args:
+      model: what is to be judged.
+      params: its resolved parameters, with the labels and the size of the data.
+
+    Raises:
+      DataError: if the folder holds no classifier that can be opened, or one for other images or labels.
+    """
+    if not (model.judged and params.judge):
+        return None
+    trained = open_trained(Path(params.judge), FLAG)
+    _check_fit(trained, params)
+    return freeze(trained)
+
+
+def freeze(trained: Trained) -> ReferenceClassifier:
+    """Returns a trained classifier as a judge.
+
+    Raises:
+      DataError: if it does not classify.
+      LabError: if its checkpoint can't be restored.
+    """
+    with tf.Graph().as_default() as graph, tensorflow_errors_as_sentences():
+        tf.train.get_or_create_global_step()
+        image = tf.placeholder(tf.float32, [None, *trained.shape], IMAGE)
+        spec = trained.module.model_fn(
+            {IMAGE: image}, None, tf.estimator.ModeKeys.PREDICT, trained.estimator_params
+        )
+        layers = [
+            e.values for name, e in published(graph).items() if name != LOGITS and e.values.shape.rank == 2
+        ]
+        if keys.PROBABILITIES not in spec.predictions or not layers:
+            raise DataError(
+                f'{FLAG}={trained.model_dir} holds no classifier, but --model={trained.model.name}: name the '
+                'folder of --model=cnn, mlp or dbn.'
+            )
+        outputs = [spec.predictions[keys.PROBABILITIES], layers[-1]]
+        with tf.Session() as session:
+            tf.train.Saver().restore(session, trained.checkpoint)
+            frozen = tf.graph_util.convert_variables_to_constants(
+                session, graph.as_graph_def(), [output.op.name for output in outputs]
+            )
+    return ReferenceClassifier(frozen, image.name, *(output.name for output in outputs))
+
+
+def judged(
+    model_fn: Callable[..., EstimatorSpec], judge: ReferenceClassifier | None
+) -> Callable[..., EstimatorSpec]:
+    """Returns a model function whose EVAL has a judge's metrics of its samples besides.
+
+    Args:
+      model_fn: adds `core.adversarial.quality.Samples` to the graph in EVAL.
+      judge: None changes nothing.
+    """
+    if judge is None:
+        return model_fn
+
+    def with_judge(
+        features: Features, labels: Tensor, mode: Mode, params: Any, config: RunConfig
+    ) -> EstimatorSpec:
+        spec = model_fn(features, labels, mode, params, config)
+        if mode != tf.estimator.ModeKeys.EVAL:
+            return spec
+        samples = published_samples(tf.get_default_graph())
+        real, fake = judge(tf.concat([samples.real, samples.fake], axis=0)).halves()
+        with tf.name_scope('judged'):
+            metrics = judged_metrics(real, fake, samples)
+        return spec._replace(eval_metric_ops={**spec.eval_metric_ops, **metrics})
+
+    return with_judge
+
+
+def _check_fit(trained: Trained, params: Any) -> None:
+    """Raises DataError for a judge of other images than the generator's."""
+    if tuple(trained.shape) != tuple(params.image_shape):
+        was, now = ('x'.join(map(str, shape)) for shape in (trained.shape, params.image_shape))
+        raise DataError(
+            f'{FLAG}={params.judge} judges images of {was} pixels and channels, not {now}: train a judge '
+            'with the same --image_size and --channels.'
+        )
+    if params.vocabulary and tuple(trained.record.vocabulary) != tuple(params.vocabulary):
+        raise DataError(
+            f'{FLAG}={params.judge} knows other labels than the data ({len(trained.record.vocabulary)} '
+            f'there, {len(params.vocabulary)} here): train a judge on the same labels.'
+        )

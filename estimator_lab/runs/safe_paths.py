@@ -1,0 +1,101 @@
+"""A model_dir may come from a stranger: nothing in it makes this program read, write or delete elsewhere.
+
+TensorFlow believes the file `checkpoint`: it restores what that names, and once it has saved some more
+checkpoints it deletes the oldest that are listed there, wherever they lie. What lies behind a link within
+the folder is written, and old exports there are deleted, just the same.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import text_format
+
+from estimator_lab.console.json_input import shown
+from estimator_lab.console.regular_files import read_regular, why_unread
+from estimator_lab.errors import DataError
+from estimator_lab.tf1 import tf
+
+_STATE = 'checkpoint'
+_RECORD = 'experiment.json'
+_LONGEST_REASON = 200
+_MOST_BYTES = 2**20  # of a state file: some thousand names
+_WRITTEN_FOLDERS = ('eval', 'export', 'profile', 'inspect', 'dreams')
+_WRITTEN_FILES = re.compile(r'.*\.partial(\..*)?|.*_temp|bad_members.*\.csv')
+_PATTERN = re.compile(r'[][*?{}\\\x00-\x1f\x7f]')  # TensorFlow takes names of checkpoints for patterns
+
+
+def check_safe_paths(model_dir: Path, flag: str = '--model_dir') -> None:
+    """Makes sure that going on with a folder, or opening it, touches nothing outside of it.
+
+    It looks at the folder, at those of phases in it, and at what a run writes there. A folder that is not
+    there is all right.
+
+    Args:
+      model_dir: the folder; it may itself be reached by a link.
+      flag: by which the user named it, for errors.
+
+    Raises:
+      DataError: its file `checkpoint` names anything but checkpoints in the folder, or a newest one that is
+        not there, or can't be read; or there is a link to elsewhere in the place of what a run writes.
+    """
+    home = os.path.realpath(model_dir)
+    for folder in (model_dir, *_phases(model_dir)):
+        for link in _links(folder):
+            if os.path.commonpath([home, os.path.realpath(link)]) != home:
+                raise DataError(
+                    f'{flag}={model_dir} holds the link {str(link)!r}, through which a run would write or '
+                    'delete elsewhere: put the file or folder itself there, or remove it.'
+                )
+        try:
+            _check_state(folder)
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError, text_format.ParseError) as error:
+            text = ''.join(letter if letter.isprintable() else '?' for letter in why_unread(error))
+            reason = text[:_LONGEST_REASON].rstrip('.')
+            raise DataError(
+                f"{folder / _STATE}, the list of the folder's checkpoints, cannot be used: {reason}."
+            ) from error
+
+
+def _phases(model_dir: Path) -> list[Path]:
+    """Returns the folders in it in which a phase was trained, and links to such folders."""
+    found = {path.parent for name in (_STATE, _RECORD) for path in model_dir.glob(f'*/{name}')}
+    return sorted(path for path in found if path.name not in _WRITTEN_FOLDERS)
+
+
+def _links(folder: Path) -> Iterator[Path]:
+    """Yields the links among what a run writes; a checkpoint's own files may be links, they are only read."""
+    for phase in _phases(folder):
+        if phase.is_symlink():
+            yield phase
+    for path in folder.glob('*'):
+        if path.is_symlink() and (path.name in _WRITTEN_FOLDERS or _WRITTEN_FILES.fullmatch(path.name)):
+            yield path
+    for name in _WRITTEN_FOLDERS:
+        for place, folders, files in os.walk(folder / name):
+            yield from (path for path in map(Path(place).joinpath, folders + files) if path.is_symlink())
+
+
+def _check_state(folder: Path) -> None:
+    """Raises ValueError if the list of checkpoints names others than those in the folder, or a lost one."""
+    state = _state_type()()
+    text_format.Parse(read_regular(folder / _STATE, _MOST_BYTES).decode(), state)
+    if not state.model_checkpoint_path:
+        raise ValueError('it names no checkpoint')
+    for named in (state.model_checkpoint_path, *state.all_model_checkpoint_paths):
+        path = folder / named
+        if path.name in ('', '.', '..') or named.endswith('/') or _PATTERN.search(path.name):
+            raise ValueError(f'it names {shown(named)}, which is no name of a checkpoint')
+        if path.parent != folder and os.path.realpath(path.parent) != os.path.realpath(folder):
+            raise ValueError(f'it names {shown(named)}, which lies outside of the folder')
+    newest = str(folder / state.model_checkpoint_path)
+    if not any(map(os.path.exists, (f'{newest}.index', newest))):  # TensorFlow would begin at step 0 again
+        raise ValueError(f'it names {shown(state.model_checkpoint_path)}, which is not there')
+
+
+def _state_type() -> Any:
+    return type(tf.train.generate_checkpoint_state_proto('.', 'any'))

@@ -1,0 +1,191 @@
+"""A trained model -> a SavedModel that runs on its own: what `export` and the exporters of training share."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from estimator_lab.console.outputs import made_folder, why_refused
+from estimator_lab.console.tensorflow_errors import no_room_by, reason_of
+from estimator_lab.conventions import LEFT, LEVEL, NODE_LABEL, TOKEN, UINT8_MAX
+from estimator_lab.core import keys
+from estimator_lab.data.images.graph_decode import decode_batch, decode_in_own_size
+from estimator_lab.data.images.kind import ImageReader
+from estimator_lab.data.images.shape import ImageShape
+from estimator_lab.data.kind import Reader
+from estimator_lab.data.trees.kind import TreeReader
+from estimator_lab.data.trees.parse import NONE
+from estimator_lab.data.trees.tokens import UNKNOWN, Tokens
+from estimator_lab.errors import FlagError, LabError
+from estimator_lab.models.registry import LATENT, Model
+from estimator_lab.runs.model import Trained
+from estimator_lab.tf1 import hushed, tf
+
+IMAGE_BYTES = 'image_bytes'
+"""Input of the signature that takes encoded images; TensorFlow Serving knows bytes by such an ending."""
+
+PIXELS = 'image'
+"""Input of the signature that takes pixels."""
+
+ENCODED_SIGNATURE = 'serving_default'
+_UNFINISHED = 'temp-*'  # Estimator's name for a SavedModel that it writes
+PIXELS_SIGNATURE = 'pixels:serving_default'
+"""Estimator's name for a model's outputs behind an alternative receiver."""
+
+PAINTED_PIXELS_SIGNATURE = f'pixels:{keys.PAINTED}'
+"""Of a painter: pixels -> pixels; its other signatures give JPEG files."""
+
+PAINTER_SIGNATURES = {
+    ENCODED_SIGNATURE: f'{IMAGE_BYTES}, string [n]: JPEG or PNG files of one size -> '
+    f'{keys.PAINTED_BYTES}: JPEG files of that size',
+    PAINTED_PIXELS_SIGNATURE: f'{PIXELS}, float32 [n, height, width, channels] in [0, 1] -> {keys.PAINTED}: '
+    'the same',
+}
+"""What those who export a painter are told."""
+
+SAMPLES_SIGNATURE = f'{LATENT}:{keys.SAMPLES}'
+"""Of a generator: latent vectors, and labels if it is told them -> PNG files."""
+
+
+def serving_input_receiver_fn(reader: Reader, model: Model, params: Any) -> Callable[[], Any]:
+    """Returns the receiver of an export, which takes examples as `reader` would read them.
+
+    Args:
+      reader: of the run.
+      model: the run's; a generator takes latent vectors, too.
+      params: its resolved parameters.
+    """
+    if isinstance(reader, ImageReader):
+        return _image_receiver(reader.shape, model, params)
+    if isinstance(reader, TreeReader):
+        return _tree_receiver(reader.tokens)
+    raise TypeError(f'{type(reader).__name__} has no receiver')
+
+
+def _image_receiver(shape: ImageShape, model: Model, params: Any) -> Callable[[], Any]:
+    """Returns the receiver of an export: encoded images, decoded and scaled as in training, or pixels.
+
+    Args:
+      shape: of the images that the network takes.
+      model: what is exported.
+      params: its parameters.
+
+    Returns:
+      A function that builds a `ServingInputReceiver` for `image_bytes`, string [n]: JPEG, PNG, BMP or GIF
+      files; as the alternative 'pixels' for `image`, float32 [n, height, width, channels] in [0, 1]; of a
+      painter both in whatever size, which is that of all n; and of a
+      generator as the alternative 'latent' for `latent`, float32 [n, latent], with `label`, string [n], if it
+      is told them.
+    """
+
+    def receiver() -> Any:
+        encoded = tf.placeholder(tf.string, [None], name=IMAGE_BYTES)
+        # The same division as in training's input; feeding its result leaves the decoder out.
+        decoded = (
+            decode_in_own_size(encoded, shape.channels) if model.paints else decode_batch(encoded, shape)
+        )
+        pixels = tf.divide(decoded, float(UINT8_MAX), name=PIXELS)
+        latent = _latent_inputs(model, params)
+        alternatives = {'pixels': {PIXELS: pixels}, **({LATENT: latent} if latent else {})}
+        return tf.estimator.export.ServingInputReceiver(
+            {'image': pixels, **latent}, {IMAGE_BYTES: encoded}, alternatives
+        )
+
+    return receiver
+
+
+def _tree_receiver(tokens: Tokens) -> Callable[[], Any]:
+    """Returns the receiver of an export for trees, [n, nodes] each, padded behind their roots.
+
+    Args:
+      tokens: the vocabulary, which the export holds.
+
+    Returns:
+      A function that builds a `ServingInputReceiver` for `token`, string: of leaves, '' of other nodes;
+      `left` and `level`, int32: see `data.trees.parse.Tree`.
+    """
+
+    def receiver() -> Any:
+        texts = tf.placeholder(tf.string, [None, None], name=TOKEN)
+        left, level = (tf.placeholder(tf.int32, [None, None], name=name) for name in (LEFT, LEVEL))
+        table = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(
+                tf.constant(list(tokens.texts)), tf.range(1, len(tokens.texts) + 1, dtype=tf.int32)
+            ),
+            default_value=UNKNOWN,
+        )
+        inner = tf.equal(texts, '')
+        ids = tf.where(inner, tf.fill(tf.shape(texts), NONE), table.lookup(texts))
+        features = {TOKEN: ids, LEFT: left, LEVEL: level, NODE_LABEL: tf.fill(tf.shape(texts), NONE)}
+        return tf.estimator.export.ServingInputReceiver(features, {TOKEN: texts, LEFT: left, LEVEL: level})
+
+    return receiver
+
+
+def _latent_inputs(model: Model, params: Any) -> dict[str, Any]:
+    """Returns the placeholders of what a generator makes samples of, by name; none of other models."""
+    if LATENT not in model.dreams:
+        return {}
+    sampler = model.load().sampler_of(params)
+    inputs = {keys.LATENT: tf.placeholder(tf.float32, [None, sampler.latent_size], name=keys.LATENT)}
+    if sampler.conditional:
+        inputs[keys.SAMPLE_LABEL] = tf.placeholder(tf.string, [None], name=keys.SAMPLE_LABEL)
+    return inputs
+
+
+def export_saved_model(trained: Trained, folder: Path) -> Path:
+    """Exports the newest checkpoint of a model.
+
+    Args:
+      trained: the model.
+      folder: where the SavedModel goes, into a folder of its own that is named after the time.
+
+    Returns:
+      That folder.
+
+    Raises:
+      FlagError: if the folder can't be written.
+      LabError: if it could, but the disk is full; what was written is removed.
+    """
+    receiver = serving_input_receiver_fn(trained.reader, trained.model, trained.params)
+    with made_folder('out', folder):
+        return _export(trained, folder, receiver)
+
+
+def _export(trained: Trained, folder: Path, receiver: Any) -> Path:
+    before = set(folder.glob(_UNFINISHED))
+    try:
+        path = trained.estimator.export_saved_model(str(folder), receiver)
+    except (OSError, tf.errors.OpError) as error:
+        for unfinished in set(folder.glob(_UNFINISHED)) - before:
+            shutil.rmtree(unfinished, ignore_errors=True)
+        if full := no_room_by(error):
+            raise LabError(f'--out={folder} cannot be written: {full}.') from error
+        reason = why_refused(folder, error) if isinstance(error, OSError) else reason_of(error)
+        raise FlagError(f'--out={folder} cannot be written: {reason}.') from error
+    return Path(path.decode())
+
+
+def tflite_signature(model: Model) -> str:
+    """Returns the signature of a model that TensorFlow Lite can run: pixels in, and no files out."""
+    return PAINTED_PIXELS_SIGNATURE if model.paints else PIXELS_SIGNATURE
+
+
+def to_tflite(saved_model: Path, signature: str = PIXELS_SIGNATURE) -> bytes:
+    """Returns a TensorFlow Lite model of one signature.
+
+    Args:
+      saved_model: the folder.
+      signature: one that takes pixels; TensorFlow Lite decodes no files.
+
+    Raises:
+      LabError: if the network has an operation that TensorFlow Lite lacks.
+    """
+    # The TF1 converter would leave out the names of the outputs.
+    make = tf.compat.v2.lite.TFLiteConverter.from_saved_model
+    try:
+        with hushed():
+            return make(str(saved_model), signature_keys=[signature]).convert()
+    except Exception as error:  # the converter raises all sorts, down to bare Exception
+        reason = str(error).strip().partition('\n')[0]
+        raise LabError(f'This network cannot be converted to TensorFlow Lite: {reason}.') from error

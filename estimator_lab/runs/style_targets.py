@@ -1,0 +1,340 @@
+"""A trained network that teaches a style: --hparams=perceptual=MODEL_DIR,style_image=wave.jpg.
+
+The network is frozen up to the layers that are looked at; with what it makes of the pictures of the styles it
+becomes a file of the run's own folder. Its own folder is only read.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from estimator_lab.console.outputs import safe_name
+from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
+from estimator_lab.conventions import IMAGE, to_unit_range
+from estimator_lab.core.endpoints import Endpoint, published
+from estimator_lab.core.style.network import OPERATIONS, PerceptualNetwork, random_network, without_weights
+from estimator_lab.core.style.perceptual_loss import (
+    FILE,
+    PerceptualLoss,
+    digest,
+    load_perceptual_loss,
+    pattern,
+    targets_of,
+)
+from estimator_lab.data.bad_example import BadExampleError
+from estimator_lab.data.folder.walk import files_below
+from estimator_lab.data.images.decode import open_image
+from estimator_lab.data.images.kind import IMAGES
+from estimator_lab.data.pipeline.paths import read_example
+from estimator_lab.data.tar.skipped_files import SkippedFiles
+from estimator_lab.errors import DataError, FlagError
+from estimator_lab.models.registry import Model
+from estimator_lab.runs.model import Trained, open_trained
+from estimator_lab.runs.record import Record
+from estimator_lab.tf1 import tf
+
+_NETWORK_FLAG, _PICTURE_FLAG = '--hparams=perceptual', '--hparams=style_image'
+_SMALLEST_SIDE = 32  # of a picture that has a style
+_MOST_OBLONG = 8
+_MOST_STYLES = 64
+_LONGEST_PLACE = 200  # that a record holds
+_STYLE_LAYERS = 4  # by default
+_CONTENT_LAYER = 2  # of these
+
+
+@dataclass(frozen=True)
+class Style:
+    """A picture of a style.
+
+    Attributes:
+      name: of the style.
+      data: the encoded picture.
+      place: where it was found, for errors.
+    """
+
+    name: str
+    data: bytes
+    place: str
+
+    def picture(self, channels: int, side: int) -> np.ndarray:
+        """Returns its pixels, float32 [height, width, channels] in [0, 1].
+
+        Args:
+          channels: 1 or 3.
+          side: pixels of the shorter side, to which a larger one is scaled down.
+
+        Raises:
+          DataError: it is no picture, or one that is too small.
+        """
+        try:
+            image = open_image(self.data)
+        except BadExampleError as error:
+            raise DataError(f'{_PICTURE_FLAG}={self.place} is no picture: {error}.') from error
+        shorter, longer = sorted(image.size)
+        if shorter < _SMALLEST_SIDE or longer > _MOST_OBLONG * shorter:
+            raise DataError(
+                f'{_PICTURE_FLAG}={self.place} has {image.width} x {image.height} pixels: a style needs at '
+                f'least {_SMALLEST_SIDE} across and down, and no side {_MOST_OBLONG} times the other.'
+            )
+        image = image.convert('L' if channels == 1 else 'RGB')
+        if shorter > side:
+            width, height = (round(length * side / shorter) for length in image.size)
+            image = image.resize((width, height), Image.Resampling.LANCZOS)
+        return to_unit_range(np.asarray(image).reshape(image.height, image.width, channels))
+
+
+@dataclass(frozen=True)
+class StyleTargets:
+    """What a painter is to learn.
+
+    Attributes:
+      teacher: goes into the run's folder.
+      styles: their names.
+    """
+
+    teacher: PerceptualLoss
+    styles: tuple[str, ...]
+
+
+def open_style_targets(
+    model: Model, params: Any, model_dir: Path, previous: Record | None
+) -> StyleTargets | None:
+    """Returns what a run is to learn; None for a model that does not paint.
+
+    A run that goes on has it in its folder.
+
+    Args:
+      model: the run's.
+      params: its resolved parameters, with the size of the images.
+      model_dir: the run's folder.
+      previous: what it says of itself; None for a new one.
+
+    Raises:
+      FlagError: for layers that the network has not got; the run was begun with other pictures or another
+        network.
+      DataError: for a picture or a network that can't be used.
+    """
+    if not model.paints:
+        return None
+    for name in ('style_image', 'perceptual'):
+        if len(getattr(params, name)) > _LONGEST_PLACE:
+            raise FlagError(f'--hparams={name} has more than {_LONGEST_PLACE} letters: name a folder.')
+    path = model_dir / FILE
+    if previous is None or previous.model != model.name or not path.exists():
+        return make_style_targets(params)
+    teacher = load_perceptual_loss(path)
+    _check_unchanged(params, previous, teacher, model_dir)
+    styles = previous.hparams.get('styles')
+    if not isinstance(styles, list) or [type(name) for name in styles] != [str] * teacher.styles:
+        raise DataError(f'{path} has {teacher.styles} styles, and experiment.json beside it other ones.')
+    return StyleTargets(teacher, tuple(styles))
+
+
+def make_style_targets(params: Any) -> StyleTargets:
+    """Returns the style targets for these parameters; raises the errors of `open_style_targets`."""
+    styles = read_styles(params.style_image)
+    channels = params.image_shape[2]
+    pictures = [style.picture(channels, params.style_size) for style in styles] or [pattern(channels)]
+    source: _Source = _FolderSource(_open_network(params)) if params.perceptual else _RandomSource(channels)
+    style_layers, content_layer = chosen_layers(source.layers(params.image_shape), params)
+    wanted = list({**dict.fromkeys(style_layers), content_layer: None})
+    network = source.network(params.image_shape, wanted)
+    found = [targets_of(source.network(one.shape, style_layers), one, style_layers) for one in pictures]
+    grams = {layer: np.stack([targets[layer] for targets in found]) for layer in style_layers}
+    origin = {'style_image': _digest_of(styles), 'perceptual': _digest_of_weights(network)}
+    names = tuple(style.name for style in styles) or type(params).styles
+    return StyleTargets(PerceptualLoss(network, content_layer, grams, origin), names)
+
+
+def read_styles(places: str) -> list[Style]:
+    """Returns the pictures that a user names.
+
+    Args:
+      places: of pictures, with + between them; or a folder of some; '' for none.
+
+    Raises:
+      DataError: there is none, or it can't be read.
+      FlagError: there are too many.
+    """
+    if places and Path(places).is_dir():
+        found = files_below(places, IMAGES.wanted, SkippedFiles(IMAGES.noun))
+        files = sorted(str(Path(places, file.path)) for file in found)
+        if not files:
+            raise DataError(f'{_PICTURE_FLAG}={places} holds no picture.')
+    else:
+        files = [places] if Path(places).is_file() else list(filter(None, places.split('+')))
+    if len(files) > _MOST_STYLES:
+        raise FlagError(f'{_PICTURE_FLAG}={places} are {len(files)} styles: {_MOST_STYLES} are allowed.')
+    styles: list[Style] = []
+    for file in files:
+        try:
+            data = read_example(file).data
+        except DataError as error:
+            raise DataError(f'{_PICTURE_FLAG}: {error}') from error
+        name = safe_name(Path(file).stem)
+        while name in {style.name for style in styles}:
+            name += '_'
+        styles.append(Style(name, data, file))
+    return styles
+
+
+def chosen_layers(layers: Mapping[str, Endpoint], params: Any) -> tuple[list[str], str]:
+    """Returns the layers that make a style, and the one that makes the content.
+
+    By default these are the first convolution at each size of the maps, of the first four sizes; of VGG
+    conv1_1, conv2_1, conv3_1 and conv4_1, as Gatys et al. 2016 take them. The content is what the third says,
+    or the last where there are fewer.
+
+    Args:
+      layers: of the network, with maps each.
+      params: the user's choice.
+
+    Raises:
+      FlagError: for a layer that there is not; it lists them.
+      DataError: the network has no convolutions.
+    """
+    first_at: dict[int, str] = {}
+    for name, endpoint in layers.items():
+        if endpoint.is_map:
+            first_at.setdefault(endpoint.values.shape.as_list()[1], name)
+    if not first_at:
+        raise DataError(
+            f'{_NETWORK_FLAG}={params.perceptual} has no convolutions: name the folder of --model=vgg or cnn.'
+        )
+    usual = list(first_at.values())[:_STYLE_LAYERS]
+    asked = [name.strip() for name in params.style_layers.split('+')] if params.style_layers else usual
+    content = params.content_layer or usual[min(_CONTENT_LAYER, len(usual) - 1)]
+    for flag, names in (('style_layers', asked), ('content_layer', [content])):
+        for name in names:
+            if name not in layers:
+                raise FlagError(
+                    f'--hparams={flag}={getattr(params, flag)}: the perceptual network has no layer '
+                    f'{name!r}; it has {", ".join(layers)}.'
+                )
+    return [name for name in layers if name in asked], content
+
+
+class _RandomSource:
+    """Random filters, where no network is named."""
+
+    def __init__(self, channels: int) -> None:
+        self._network = random_network(channels)
+
+    def layers(self, shape: Sequence[int]) -> dict[str, Endpoint]:
+        """Returns its layers; the sizes of their maps are those of pictures of that shape."""
+        found = {}
+        with tf.Graph().as_default():
+            for number, name in enumerate(self._network.layers):
+                side = max(shape[0] >> number, 1)
+                maps = tf.placeholder(tf.float32, [None, side, side, 1])
+                found[name] = Endpoint(maps, maps)
+        return found
+
+    def network(self, shape: Sequence[int], layers: Sequence[str]) -> PerceptualNetwork:
+        """Returns the network."""
+        return self._network
+
+
+class _FolderSource:
+    """A trained network, frozen for pictures of whatever size."""
+
+    def __init__(self, trained: Trained) -> None:
+        self._trained = trained
+
+    def layers(self, shape: Sequence[int]) -> dict[str, Endpoint]:
+        """Returns its layers that have maps."""
+        with tf.Graph().as_default() as graph:
+            self._build(shape)
+            found = published(graph)
+            return {name: e for name, e in found.items() if e.values.shape.rank == 4}
+
+    def network(self, shape: Sequence[int], layers: Sequence[str]) -> PerceptualNetwork:
+        """Returns the network up to some layers, for pictures of that shape.
+
+        Raises:
+          DataError: it has an operation that no perceptual network has.
+          LabError: its checkpoint can't be restored.
+        """
+        with tf.Graph().as_default() as graph, tensorflow_errors_as_sentences():
+            pictures = self._build(shape)
+            tensors = {name: published(graph)[name].values for name in layers}
+            outputs = [tensor.op.name for tensor in tensors.values()]
+            needed = {
+                node.name for node in tf.graph_util.extract_sub_graph(graph.as_graph_def(), outputs).node
+            }
+            variables = [v for v in tf.global_variables() if v.op.name in needed]
+            with tf.Session() as session:
+                tf.train.Saver(variables).restore(session, self._trained.checkpoint)
+                frozen = tf.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), outputs)
+        strange = {node.op for node in frozen.node} - OPERATIONS
+        if strange:
+            raise DataError(
+                f'{_NETWORK_FLAG}={self._trained.model_dir} computes by {", ".join(sorted(strange))}, which '
+                'no perceptual network does: name the folder of --model=vgg or cnn.'
+            )
+        parted, weights = without_weights(frozen, [v.op.name for v in variables])
+        return PerceptualNetwork(parted, pictures.name, {n: t.name for n, t in tensors.items()}, weights)
+
+    def _build(self, shape: Sequence[int]) -> Any:
+        """Builds the network in the current graph; returns the placeholder of its pictures."""
+        trained = self._trained
+        height, width, channels = shape
+        own = trained.shape.channels
+        tf.set_random_seed(0)  # nothing is drawn, but --deterministic asks for one
+        tf.train.get_or_create_global_step()
+        pictures = tf.placeholder(tf.float32, [None, *shape], IMAGE)
+        seen = tf.tile(pictures, [1, 1, 1, own]) if channels == 1 else pictures
+        params = {**trained.estimator_params, 'image_shape': (height, width, own)}
+        try:
+            trained.module.model_fn({IMAGE: seen}, None, tf.estimator.ModeKeys.PREDICT, params)
+        except FlagError as error:
+            raise FlagError(f'{_NETWORK_FLAG}={trained.model_dir}: {error}') from error
+        return pictures
+
+
+_Source = _RandomSource | _FolderSource
+
+
+def _open_network(params: Any) -> Trained:
+    trained = open_trained(Path(params.perceptual), _NETWORK_FLAG)
+    if trained.kind is not IMAGES:
+        raise DataError(f'{_NETWORK_FLAG}={params.perceptual} looks at {trained.kind.noun}, not at images.')
+    if trained.shape.channels == 1 and params.image_shape[2] == 3:
+        raise DataError(
+            f'{_NETWORK_FLAG}={params.perceptual} was trained on grey images and knows no colours: name one '
+            'that was trained with --channels=3, or paint with --channels=1.'
+        )
+    return trained
+
+
+def _check_unchanged(params: Any, previous: Record, teacher: PerceptualLoss, model_dir: Path) -> None:
+    """Raises FlagError if a run that goes on is given other pictures, or another network."""
+    found = {}
+    if params.perceptual != previous.hparams.get('perceptual', ''):
+        fresh = make_style_targets(dataclasses.replace(params, style_image='')).teacher
+        found['perceptual'] = fresh.origin['perceptual']
+    if params.style_image != previous.hparams.get('style_image', '') or _are_there(params.style_image):
+        found['style_image'] = _digest_of(read_styles(params.style_image))
+    for name, value in found.items():
+        if teacher.origin.get(name) != value:
+            raise FlagError(
+                f'--model_dir={model_dir} was begun with another --hparams={name} than '
+                f'{getattr(params, name) or "none"}: name another folder, or none to start anew.'
+            )
+
+
+def _are_there(places: str) -> bool:
+    return Path(places).exists() or all(Path(place).exists() for place in places.split('+'))
+
+
+def _digest_of(styles: Sequence[Style]) -> str:
+    return digest(*(style.data for style in styles))
+
+
+def _digest_of_weights(network: PerceptualNetwork) -> str:
+    return digest(*(value.tobytes() for value in network.weights.values()))

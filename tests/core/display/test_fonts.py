@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from estimator_lab.core.display import fonts
+from estimator_lab.core.display.fonts import fitted
+
+
+@pytest.fixture
+def only_fonts(monkeypatch):
+    """Makes lettering know some fonts of the system only; returns those that are there."""
+
+    def only(*names):
+        monkeypatch.setattr(fonts, '_SYSTEM', names)
+        fonts._fonts.cache_clear()
+        fonts._has.cache_clear()
+        return fonts._fonts()[1:]
+
+    yield only
+    monkeypatch.undo()
+    fonts._fonts.cache_clear()
+    fonts._has.cache_clear()
+
+
+def ink(line):
+    picture = Image.new('L', (200, 20), 255)
+    line.draw(ImageDraw.Draw(picture), (0, 0))
+    return np.asarray(picture)
+
+
+def test_without_a_font_letters_become_numbers_and_different_labels_stay_different(only_fonts):
+    assert not only_fonts()
+    assert fitted('n000001', 999).text == 'n000001'
+    assert fitted('猫 2', 999).text == 'U+732B 2'
+    labels = ['猫', '犬', 'кот', 'пёс', 'گربه', '😀']
+    texts = [fitted(label, 999).text for label in labels]
+    assert len(set(texts)) == len(labels) and all(text.isascii() for text in texts)
+    assert fitted('ệ', 999).text in ('ệ', 'e')  # an accent less where Pillow's own font lacks it
+
+
+def test_a_text_is_cut_to_its_place():
+    line, whole = fitted('w' * 50, 40), fitted('w' * 50, 9999)
+    assert line.length <= 40 < whole.length and whole.text.startswith(line.text)
+    assert fitted('', 40).text == '' and fitted('w', 0).text == ''
+
+
+def test_letters_of_a_font_of_the_system_are_drawn(only_fonts):
+    if not only_fonts('DejaVuSans.ttf'):
+        pytest.skip('no DejaVu Sans on this machine')
+    cat, dog = fitted('кот', 999), fitted('пёс', 999)
+    assert (cat.text, dog.text) == ('кот', 'пёс') and cat.font is dog.font
+    assert (ink(cat) < 128).any() and not np.array_equal(ink(cat), ink(dog))
+    # It has no Chinese: a box for each letter would make all labels alike.
+    assert fitted('猫', 999).text == 'U+732B'
+
+
+def test_latin_keeps_its_font(only_fonts):
+    own = ImageFont.load_default()
+    assert fitted('n000001', 999).font.getlength('n000001') == own.getlength('n000001')
+    only_fonts('DejaVuSans.ttf')
+    assert fitted('n000001', 999).font is fonts._fonts()[0]

@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+
+from estimator_lab.core.layers.transform_net import TransformNet, reach_of
+from estimator_lab.tf1 import tf
+
+FILTERS = (3, 4)
+
+
+def paint(photo, fed=None, fetch=None):
+    """Returns what a small network with fixed weights makes of a photo."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(1)
+        photos = tf.placeholder(tf.float32, [None, None, None, photo.shape[2]])
+        painted, endpoints = TransformNet(photo.shape[2], FILTERS, 1, 1)(photos, tf.ones([1, 1]))
+        session.run(tf.global_variables_initializer())
+        names = [v.op.name for v in tf.trainable_variables()]
+        return session.run(painted, {photos: photo[np.newaxis]})[0], endpoints, names
+
+
+@pytest.mark.parametrize('size', [(8, 8), (13, 7), (2, 2), (9, 30)])
+@pytest.mark.parametrize('channels', [1, 3])
+def test_a_painting_has_its_photos_size(size, channels):
+    photo = np.random.default_rng(0).random((*size, channels)).astype(np.float32)
+    painted, _, _ = paint(photo)
+    assert painted.shape == photo.shape
+    assert painted.min() > 0 and painted.max() < 1
+
+
+def test_at_first_it_is_nearly_the_photo():
+    photo = np.random.default_rng(0).random((16, 16, 3)).astype(np.float32)
+    painted, _, _ = paint(photo)
+    assert np.corrcoef(painted.ravel(), photo.ravel())[0, 1] > 0.9
+
+
+def test_names_of_variables_and_endpoints():
+    _, endpoints, names = paint(np.zeros((8, 8, 3), np.float32))
+    layers = ['down_1', 'down_2', 'residual_1a', 'residual_1b', 'up_1']
+    parts = [f'painter/{layer}/{part}' for layer in layers for part in ('kernel', 'scale', 'shift')]
+    assert sorted(names) == sorted([*parts, 'painter/picture/bias', 'painter/picture/kernel'])
+    assert list(endpoints) == ['down_1', 'down_2', 'residual_1', 'up_1']
+    assert all(endpoint.is_map for endpoint in endpoints.values())
+
+
+def test_reach():
+    """Where a photo changes, its painting changes within reach; statistics apart, which are held."""
+    from estimator_lab.core.layers.instance_norm import STATISTICS
+
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        tf.set_random_seed(1)
+        photos = tf.placeholder(tf.float32, [None, None, None, 1])
+        painted, _ = TransformNet(1, FILTERS, 1, 1)(photos, tf.ones([1, 1]))
+        session.run(tf.global_variables_initializer())
+        photo = np.random.default_rng(0).random((1, 8, 96, 1)).astype(np.float32)
+        statistics = graph.get_collection(STATISTICS)
+        held = dict(zip(statistics, session.run(statistics, {photos: photo}), strict=True))
+        before = session.run(painted, {photos: photo, **held})
+        photo[0, :, 48] += 0.5
+        after = session.run(painted, {photos: photo, **held})
+    changed = np.flatnonzero(np.abs(after - before).max((0, 1, 3)))
+    reach = reach_of(FILTERS, 1)
+    assert 48 - reach <= changed.min() < 48 < changed.max() <= 48 + reach
+    assert changed.max() - 48 > reach / 2, 'and no much larger reach is claimed'

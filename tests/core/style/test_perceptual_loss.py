@@ -1,0 +1,108 @@
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+
+from estimator_lab.core.style.perceptual_loss import (
+    FILE,
+    built_in_perceptual_loss,
+    load_perceptual_loss,
+    pattern,
+)
+from estimator_lab.errors import DataError
+from estimator_lab.tf1 import tf
+
+
+@pytest.fixture(scope='module')
+def saved(tmp_path_factory):
+    path = tmp_path_factory.mktemp('teacher') / FILE
+    built_in_perceptual_loss(1).save(path)
+    return path
+
+
+def test_what_is_saved_comes_back(saved):
+    teacher, found = built_in_perceptual_loss(1), load_perceptual_loss(saved)
+    assert found.content_layer == teacher.content_layer and found.styles == 1
+    assert list(found.network.layers.items()) == list(teacher.network.layers.items())
+    assert list(found.grams) == list(teacher.grams) == ['conv1', 'conv2', 'conv3', 'conv4']
+    for name, values in teacher.network.weights.items():
+        assert np.array_equal(found.network.weights[name], values)
+    with tf.Graph().as_default(), tf.Session() as session:
+        maps = found.network.in_graph()(tf.ones([1, 8, 8, 1]), ['conv4'])
+        session.run(tf.local_variables_initializer())
+        assert session.run(maps)['conv4'].shape == (1, 1, 1, 128)
+
+
+def test_the_pattern():
+    colour, grey = pattern(3), pattern(1)
+    assert colour.shape == (128, 128, 3) and grey.shape == (128, 128, 1)
+    assert colour.min() >= 0 and colour.max() <= 1
+    assert np.ptp(colour.mean((0, 1))) > 0.05, 'it has colours'
+
+
+def changed(path, tmp_path, **arrays):
+    """Returns a copy with other arrays."""
+    with zipfile.ZipFile(path) as archive:
+        kept = {name: archive.read(name) for name in archive.namelist()}
+    for name, array in arrays.items():
+        buffer = io.BytesIO()
+        np.save(buffer, array)
+        kept[f'{name}.npy'] = buffer.getvalue()
+    out = tmp_path / FILE
+    with zipfile.ZipFile(out, 'w') as archive:
+        for name, data in kept.items():
+            archive.writestr(name, data)
+    return out
+
+
+def about(path, **fields):
+    with np.load(path) as arrays:
+        found = json.loads(arrays['about'].tobytes())
+    return np.frombuffer(json.dumps({**found, **fields}).encode(), np.uint8)
+
+
+def graph_of(build):
+    with tf.Graph().as_default() as graph:
+        build()
+    return np.frombuffer(graph.as_graph_def().SerializeToString(), np.uint8)
+
+
+def writes_a_file():
+    tf.io.write_file('/tmp/elsewhere', 'x')
+
+
+def tiles_without_end():
+    tf.tile(tf.placeholder(tf.float32, [None, 2]), [1, 200_000_000])
+
+
+CASES = {
+    'operation': (lambda path: {'graph': graph_of(writes_a_file)}, "has the operation 'WriteFile'"),
+    'graph': (lambda path: {'graph': np.frombuffer(b'junk', np.uint8)}, ''),
+    'memory': (lambda path: {'graph': graph_of(tiles_without_end)}, 'its graph makes 400,000,000 values'),
+    'tensors': (lambda path: {'graph': graph_of(lambda: tf.zeros([1]))}, ''),
+    'layers': (lambda path: {'about': about(path, content_layer='conv9')}, 'its layers'),
+    'no layers': (lambda path: {'about': about(path, style_layers=[])}, 'its layers'),
+    'shape': (lambda path: {'weights_0': np.zeros((3, 3, 1, 2**8), np.float32)}, 'its weights_0 is float32'),
+    'type': (lambda path: {'weights_0': np.zeros((3, 3, 1, 32), np.float64)}, 'its weights_0 is float64'),
+    'gram': (lambda path: {'gram_1': np.zeros((1, 64, 63), np.float32)}, 'Gram matrices'),
+    'styles': (lambda path: {'gram_1': np.zeros((2, 64, 64), np.float32)}, 'Gram matrices'),
+    'finite': (lambda path: {'gram_1': np.full((1, 64, 64), np.nan, np.float32)}, 'numbers'),
+    'pickle': (lambda path: {'about': np.array({'a': 1}, object)}, ''),
+}
+
+
+@pytest.mark.parametrize('case', sorted(CASES))
+def test_a_strangers_file(saved, tmp_path, case):
+    change, sentence = CASES[case]
+    path = changed(saved, tmp_path, **change(saved))
+    with pytest.raises(DataError, match=r'style\.npz holds no style that can be used: ') as error:
+        load_perceptual_loss(path)
+    assert sentence in str(error.value) and '\n' not in str(error.value)
+
+
+def test_no_archive(tmp_path):
+    (tmp_path / FILE).write_bytes(b'no zip')
+    with pytest.raises(DataError, match='holds no style that can be used'):
+        load_perceptual_loss(tmp_path / FILE)

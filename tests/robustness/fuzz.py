@@ -1,0 +1,224 @@
+"""Archives broken at random through everything that reads archives and images."""
+
+import bz2
+import gzip
+import io
+import lzma
+import random
+import resource
+import signal
+import tarfile
+import tempfile
+import traceback
+import types
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from estimator_lab.data.bad_example import BadExampleError
+from estimator_lab.data.images.decoders import DECODERS
+from estimator_lab.data.tar.index import build_index
+from estimator_lab.data.tar.member import Member
+from estimator_lab.data.tar.stream import is_compressed, scan_members, stream_members
+from estimator_lab.errors import DataError
+from tests.robustness.mutation import mutate, old_gnu_sparse_header
+
+MEMORY_BOUND_MB = 512
+"""What may be added to the resident memory: an image of the largest size, 256 MB, and a copy of it."""
+
+_SECONDS_ALLOWED = 10  # of the processor, as others may use the machine
+_WARM_UP = 200
+_COMPRESSIONS: tuple[Callable[[bytes], bytes], ...] = (
+    bytes,
+    lambda data: gzip.compress(data, 1),
+    lambda data: bz2.compress(data, 1),
+    lambda data: lzma.compress(data, preset=0),
+)
+
+
+class Findings(NamedTuple):
+    """What came of the archives.
+
+    Attributes:
+      archives: how many were read.
+      damaged: those that ended with the error that is meant for it.
+      members: images that were read from them.
+      bad_images: those that could not be decoded.
+      hangs: archives that took longer than `_SECONDS_ALLOWED`.
+      crashes: tracebacks of everything that was no DataError, and of readers that disagreed.
+      growth_mb: of the largest resident memory since the first `_WARM_UP` archives.
+    """
+
+    archives: int
+    damaged: int
+    members: int
+    bad_images: int
+    hangs: int
+    crashes: list[str]
+    growth_mb: float
+
+
+def measure(count: int, seed: int) -> Findings:
+    """Reads `count` broken archives."""
+    rng = random.Random(seed)
+    sources = _sources(rng)
+    damaged = members = bad_images = hangs = 0
+    crashes: list[str] = []
+    before = _peak_mb()
+    signal.signal(signal.SIGPROF, _give_up)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / 'archive.tar'
+        for number in range(count):
+            compress = _COMPRESSIONS[number % len(_COMPRESSIONS)]
+            source = sources[number // len(_COMPRESSIONS) % len(sources)]
+            inside = rng.random() < 0.7
+            path.write_bytes(compress(mutate(source, rng)) if inside else mutate(compress(source), rng))
+            signal.setitimer(signal.ITIMER_PROF, _SECONDS_ALLOWED)
+            try:
+                was_damaged, found, bad = _read_in_every_way(str(path))
+                damaged, members, bad_images = damaged + was_damaged, members + found, bad_images + bad
+            except _Hang:
+                hangs += 1
+            except Exception:
+                crashes.append(f'archive {number}:\n{traceback.format_exc()}')
+            finally:
+                signal.setitimer(signal.ITIMER_PROF, 0)
+            if number == _WARM_UP:
+                before = _peak_mb()
+    return Findings(count, damaged, members, bad_images, hangs, crashes, _peak_mb() - before)
+
+
+class _Seen(NamedTuple):
+    """What is remembered of a member, so that the benchmark itself holds no more than one of them."""
+
+    name: str
+    offset: int
+    size: int
+    checksum: int
+    is_bad: bool
+
+    @classmethod
+    def of(cls, member: Member) -> '_Seen':
+        data = member.data
+        return cls(member.name, member.offset, len(data), zlib.crc32(data), _is_bad(data))
+
+
+def _read_in_every_way(archive: str) -> tuple[bool, int, int]:
+    """Returns whether the archive was damaged, how many members it has, and how many bad images."""
+    members: list[_Seen] = []
+    notes: list[str] = []
+    error = _until_error(map(_Seen.of, stream_members(archive, note=notes.append)), members)
+    entries: list[Any] = []
+    scan_notes: list[str] = []
+    scan_error = _until_error(scan_members(archive, note=scan_notes.append), entries)
+    if notes != scan_notes:
+        raise RuntimeError(f'streaming notes {notes}, scanning {scan_notes}')
+    if str(error) != str(scan_error):
+        raise RuntimeError(f'streaming ends with {error!s}, scanning with {scan_error!s}')
+    if [(m.name, m.offset) for m in members] != [(e.name, e.offset) for e in entries]:
+        raise RuntimeError('streaming and scanning find other members')
+    if members and not is_compressed(archive):
+        _check_index(archive, members)
+    return error is not None, len(members), sum(member.is_bad for member in members)
+
+
+def _check_index(archive: str, members: list[_Seen]) -> None:
+    index = build_index(archive)
+    try:
+        found = [_Seen.of(index.member(row)) for row in range(len(index))]
+    except DataError as error:
+        raise RuntimeError('a member that was indexed cannot be read') from error
+    if found != members:
+        raise RuntimeError('the index gives other members')
+
+
+def _is_bad(data: bytes) -> bool:
+    bad = False
+    for decode in DECODERS.values():
+        try:
+            decode(data, 8, 8, 1)
+        except BadExampleError:
+            bad = True
+    return bad
+
+
+def _until_error(items: Iterable[Any], found: list[Any]) -> DataError | None:
+    try:
+        found.extend(items)  # keeps what came before an exception
+    except DataError as error:
+        return error
+    return None
+
+
+class _Hang(BaseException):
+    """No Exception, as the readers turn these into DataErrors."""
+
+
+def _give_up(number: int, frame: types.FrameType | None) -> None:
+    raise _Hang
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _sources(rng: random.Random) -> list[bytes]:
+    """Whole archives: GNU, pax and ustar, with long and foreign names, links, sparse members, two in one."""
+    files = dict(_images(rng))
+    formats = (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)
+    archives = [_tar(files, format) for format in formats]
+    short = {f'n/{number}.jpg': data for number, data in enumerate(files.values())}
+    archives.append(_tar(short, tarfile.USTAR_FORMAT))
+    archives += [sparse + _tar(short, tarfile.GNU_FORMAT) for sparse in _sparse_members()]
+    return [*archives, archives[0] + archives[1], archives[-1] + bytes(9000) + archives[2]]
+
+
+def _images(rng: random.Random) -> Iterator[tuple[str, bytes]]:
+    noise = np.random.default_rng(1).integers(0, 256, (12, 9, 3), dtype=np.uint8)
+    for number, kind in enumerate(('JPEG', 'PNG', 'GIF', 'BMP', 'WEBP', 'TIFF', 'PPM')):
+        buffer = io.BytesIO()
+        Image.fromarray(noise).save(buffer, kind)
+        yield f'é/{number}{"n" * 60 * (number % 3)}.{"jpg" if number % 2 else "png"}', buffer.getvalue()
+    yield 'empty/0.jpg', b''
+    yield 'text/1.jpg', rng.randbytes(700)
+
+
+def _tar(files: dict[str, bytes], format: int) -> bytes:
+    buffer = io.BytesIO()
+    comment = {'comment': 'a global header, which pax archives may have'}
+    with tarfile.open(fileobj=buffer, mode='w', format=format, pax_headers=comment) as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+        link = tarfile.TarInfo('n/link.jpg')
+        link.type, link.linkname = tarfile.LNKTYPE, next(iter(files))
+        archive.addfile(link)
+        end = archive.offset
+    return buffer.getvalue()[: end + 1024]
+
+
+def _sparse_members() -> Iterator[bytes]:
+    """Members of 8 KiB, of which all but two blocks are holes, in the four ways to store them."""
+    stored = b'A' * 512 + b'B' * 512
+    pax = {'GNU.sparse.realsize': '8192', 'GNU.sparse.name': 'n/sparse.tif'}
+    info = tarfile.TarInfo('n/sparse.tif')
+    info.size = len(stored)
+    yield old_gnu_sparse_header(info, [(1024, 512), (4096, 512)], 8192) + stored
+    info.pax_headers = {'GNU.sparse.map': '1024,512,4096,512', 'GNU.sparse.size': '8192', **pax}
+    yield info.tobuf(tarfile.PAX_FORMAT) + stored
+    pieces = (('offset', '1024'), ('numbytes', '512'), ('offset', '4096'), ('numbytes', '512'))
+    body = b''.join(
+        f'{16 + len(key) + len(value)} GNU.sparse.{key}={value}\n'.encode() for key, value in pieces
+    )
+    extended = tarfile.TarInfo('pax')
+    extended.type, extended.size = tarfile.XHDTYPE, len(body := b'24 GNU.sparse.size=8192\n' + body)
+    yield extended.tobuf() + body.ljust(512, b'\0') + info.tobuf(tarfile.USTAR_FORMAT) + stored
+    stored = b'2\n1024\n512\n4096\n512\n'.ljust(512, b'\0') + stored
+    info.size = len(stored)
+    info.pax_headers = {'GNU.sparse.major': '1', 'GNU.sparse.minor': '0', **pax}
+    yield info.tobuf(tarfile.PAX_FORMAT) + stored

@@ -1,0 +1,111 @@
+"""Event files that are cut off, damaged or made to deceive: what is readable counts, and nobody is hurt."""
+
+import os
+import struct
+
+import pytest
+
+from estimator_lab.models.registry import MODELS
+from estimator_lab.runs.event_files import masked_crc32c, scalars_in
+from estimator_lab.tf1 import tf
+from estimator_lab.training.best_evaluation import BestEvaluation
+
+VALUES = {10: 0.5, 20: 0.75, 30: 0.25}
+
+
+@pytest.fixture
+def path(tmp_path):
+    """An event file of three accuracies, written by TensorFlow, with other events between them."""
+    folder = tmp_path / 'eval'
+    with tf.Graph().as_default(), tf.summary.FileWriter(str(folder)) as writer:
+        for step, value in VALUES.items():
+            for tag in ('accuracy', 'loss'):
+                writer.add_summary(tf.Summary(value=[tf.Summary.Value(tag=tag, simple_value=value)]), step)
+    (path,) = folder.iterdir()
+    return path
+
+
+def framed(data, length=None):
+    head = struct.pack('<Q', len(data) if length is None else length)
+    return b''.join(
+        [head, struct.pack('<I', masked_crc32c(head)), data, struct.pack('<I', masked_crc32c(data))]
+    )
+
+
+def found(path):
+    said = []
+    return dict(scalars_in(path, 'accuracy', said.append)), said
+
+
+def test_it_reads_what_tensorflow_wrote(path):
+    assert found(path) == (VALUES, [])
+
+
+def test_the_checksum_is_crc_32c():
+    # RFC 3720, B.4: 32 bytes of zeros give 0x8a9136aa.
+    crc = 0x8A9136AA
+    assert masked_crc32c(bytes(32)) == ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def test_a_file_that_is_cut_anywhere(path):
+    whole = path.read_bytes()
+    lengths = set()
+    for size in range(len(whole)):
+        path.write_bytes(whole[:size])
+        values, said = found(path)
+        assert values == dict(list(VALUES.items())[: len(values)])
+        assert len(said) <= 1 and (not said or said == [f'is cut off at byte {size}'])
+        lengths.add(len(values))
+    assert lengths == {0, 1, 2, 3}
+
+
+def test_a_changed_byte_anywhere_gives_no_other_value(path):
+    whole = path.read_bytes()
+    damaged = 0
+    for offset in range(len(whole)):
+        path.write_bytes(whole[:offset] + bytes([whole[offset] ^ 4]) + whole[offset + 1 :])
+        values, said = found(path)
+        assert values.items() <= VALUES.items()
+        damaged += bool(said)
+    assert damaged > 100  # the rest lies in events without an accuracy, which nobody looks into
+
+
+def test_what_follows_a_damaged_event_is_read(path):
+    whole = bytearray(path.read_bytes())
+    whole[whole.index(struct.pack('<f', 0.5))] ^= 1
+    path.write_bytes(whole)
+    assert found(path) == ({20: 0.75, 30: 0.25}, ['holds a damaged event'])
+
+
+@pytest.mark.parametrize(
+    ('data', 'words'),
+    [
+        (framed(b'accuracy', length=2**62), 'is cut off at byte'),
+        (framed(b'accuracy'), 'holds a damaged event'),
+        (b'accuracy' * 9, 'is damaged at byte 0, and cannot be read from there on'),
+    ],
+)
+def test_files_of_a_stranger(path, data, words):
+    path.write_bytes(data)
+    values, (said,) = found(path)
+    assert not values and said.startswith(words)
+
+
+def test_a_pipe_or_folder_keeps_nobody_waiting(tmp_path):
+    os.mkfifo(tmp_path / 'pipe')
+    for path in (tmp_path / 'pipe', tmp_path, tmp_path / 'none'):
+        values, (said,) = found(path)
+        assert not values and said.startswith('cannot be read: ')
+
+
+def test_each_damaged_file_is_named_once(path):
+    with path.open('ab') as file:
+        file.write(path.read_bytes()[:-3])
+    lines = []
+    evaluations = BestEvaluation(path.parent.parent, MODELS['cnn'], lines.append)
+    assert (evaluations.best_step(), evaluations.since_best()) == (20, 1)
+    (line,) = lines
+    assert line == (
+        f'Warning: {str(path)!r} is cut off at byte {path.stat().st_size}: only the evaluations that can be '
+        'read count.'
+    )

@@ -1,0 +1,158 @@
+"""A network of imported weights computes what tf.keras.applications.VGG16 computes with the same ones."""
+
+import h5py
+import numpy as np
+import pytest
+
+from estimator_lab.core.endpoints import published
+from estimator_lab.errors import DataError, FlagError
+from estimator_lab.models.registry import find_model
+from estimator_lab.runs.importing import Import, import_weights
+from estimator_lab.runs.model import open_trained
+from estimator_lab.runs.weights.file import open_weight_file
+from estimator_lab.tf1 import tf
+from tests.weight_files import random_values, write_keras_2, write_keras_3, write_slim
+
+SIDE = 64
+SHAPE = (SIDE, SIDE, 3)
+CLASSES = 7
+SMALL = {'filters': 2, 'dense_units': 5}
+LAYERS = {'block1_conv1': 'conv1_1', 'block3_pool': 'pool3', 'block5_pool': 'pool5', 'fc1': 'fc6'}
+
+
+@pytest.fixture(scope='module')
+def keras(tmp_path_factory):
+    """(its file with the top, images in 0 ... 255, what its layers make of them by our names of them)."""
+    path = tmp_path_factory.mktemp('keras') / 'vgg16.h5'
+    images = np.random.default_rng(1).integers(0, 256, (2, *SHAPE)).astype(np.float32)
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.keras.backend.set_session(session)
+        model = tf.keras.applications.VGG16(weights=None, input_shape=SHAPE, classes=CLASSES)
+        session.run(tf.global_variables_initializer())
+        model.save_weights(str(path))
+        outputs = {ours: model.get_layer(theirs).output for theirs, ours in LAYERS.items()}
+        outputs['probabilities'] = model.output
+        given = tf.keras.applications.vgg16.preprocess_input(images.copy())
+        made = session.run(outputs, {model.input: given})
+    tf.keras.backend.clear_session()
+    return path, images, made
+
+
+def computed(model_dir, images):
+    """Returns what the network in a model_dir makes of images, by endpoint, and its probabilities if any."""
+    trained = open_trained(model_dir)
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        features = {'image': tf.constant(images / np.float32(255))}
+        spec = trained.module.model_fn(features, None, 'infer', trained.estimator_params)
+        tf.train.Saver().restore(session, trained.checkpoint)
+        made = {name: endpoint.values for name, endpoint in published(graph).items()}
+        return session.run({**made, **spec.predictions})
+
+
+def assert_same(found, wanted, names):
+    for name in names:
+        scale = max(np.abs(wanted[name]).max(), 1)
+        assert np.allclose(found[name] / scale, wanted[name].reshape(found[name].shape) / scale, atol=1e-5)
+        assert np.ptp(wanted[name]) > 1e-3, 'all alike would prove nothing'
+
+
+def importing(weights, **changes):
+    hparams = changes.pop('hparams', {})
+    return Import(weights, find_model('vgg'), hparams, changes.pop('image_shape', SHAPE), **changes)
+
+
+def test_keras_2_with_the_top(keras, tmp_path):
+    path, images, made = keras
+    found = import_weights(importing(path), tmp_path / 'vgg')
+    assert found.variables == 32 and found.labels == tuple('0123456')
+    assert_same(computed(tmp_path / 'vgg', images), made, made)
+
+
+@pytest.mark.parametrize('write', [write_keras_3, write_slim])
+def test_convolutions_alone_by_other_names(keras, tmp_path, write):
+    path, images, made = keras
+    with open_weight_file(path) as file:
+        values = dict(_by_slims_names(file))
+    write(tmp_path / 'file', values)
+    found = import_weights(importing(tmp_path / 'file', hparams={'head': 'pool'}), tmp_path / 'vgg')
+    assert found.labels == () and found.variables == 26
+    assert_same(computed(tmp_path / 'vgg', images), made, ['conv1_1', 'pool3', 'pool5'])
+
+
+def _by_slims_names(file):
+    """Yields the convolutions of Keras' file, turned round by hand."""
+    for tensor in file.tensors:
+        layer, *_, part = tensor.split('/')
+        if layer.startswith('block'):
+            block, number = layer.removeprefix('block').split('_conv')
+            value = file.read(tensor)
+            if layer == 'block1_conv1' and value.ndim == 4:
+                value = np.stack([value[:, :, 2], value[:, :, 1], value[:, :, 0]], axis=2)
+            kind = {'kernel:0': 'weights', 'bias:0': 'biases'}[part]
+            yield f'vgg_16/conv{block}/conv{block}_{number}/{kind}', value
+
+
+def small_file(tmp_path, write=write_keras_2, **params):
+    path = tmp_path / 'small.h5'
+    write(path, random_values(**{'image_shape': SHAPE, 'vocabulary': tuple('abc'), **SMALL, **params}))
+    return path
+
+
+def test_names_of_the_classes(tmp_path):
+    names = tmp_path / 'names.txt'
+    names.write_text('cat\ndog\neel\n')
+    given = importing(small_file(tmp_path), hparams=SMALL, vocabulary=names)
+    assert import_weights(given, tmp_path / 'vgg').labels == ('cat', 'dog', 'eel')
+    trained = open_trained(tmp_path / 'vgg')
+    assert trained.step == 0 and trained.record.vocabulary == ('cat', 'dog', 'eel')
+    assert trained.params.dense_units == 5
+    names.write_text('cat\ndog\n')
+    with pytest.raises(DataError, match=r'names.txt names 2 classes, but \S+small.h5 has 3\.'):
+        import_weights(given, tmp_path / 'other')
+
+
+def test_a_checkpoint_of_another_model(cnn_dir, tmp_path):
+    hparams = {'filters': 2, 'dense_units': 8}
+    given = Import(cnn_dir / 'model.ckpt-3', find_model('cnn'), hparams, (8, 8, 1))
+    assert len(import_weights(given, tmp_path / 'cnn').labels) == 4
+    old, new = open_trained(cnn_dir), open_trained(tmp_path / 'cnn')
+    for name in ('conv2d/kernel', 'dense_1/bias'):
+        assert np.array_equal(*(one.estimator.get_variable_value(name) for one in (old, new)))
+
+
+@pytest.mark.parametrize(
+    ('written', 'changes', 'error', 'words'),
+    [
+        ({}, {'hparams': {}}, DataError, "'block1_conv1/.*' is 3x3x3x2 there and 3x3x3x64 here"),
+        ({}, {'image_shape': (32, 32, 3)}, DataError, "'fc1/fc1/kernel:0' is 64x5 there and 16x5 here"),
+        ({'depth': 19}, {}, DataError, "holds 'block3_conv4/.*', for which this network has no place"),
+        (
+            {'head': 'pool', 'vocabulary': ()},
+            {},
+            FlagError,
+            'has no classes: --hparams=head=dense needs labels',
+        ),
+    ],
+)
+def test_the_wrong_file(tmp_path, written, changes, error, words):
+    given = importing(small_file(tmp_path, **written), **{'hparams': SMALL, **changes})
+    with pytest.raises(error, match=words):
+        import_weights(given, tmp_path / 'vgg')
+    assert not (tmp_path / 'vgg').exists()
+
+
+def test_a_top_of_which_a_part_is_lacking(tmp_path):
+    path = small_file(tmp_path)
+    with h5py.File(path, 'a') as file:
+        del file['fc2/fc2/bias:0']
+    with pytest.raises(DataError, match='it lacks vgg_16/fc7/biases, but has predictions'):
+        import_weights(importing(path, hparams=SMALL), tmp_path / 'vgg')
+
+
+def test_nothing_is_written_over(tmp_path):
+    given = importing(small_file(tmp_path), hparams=SMALL)
+    import_weights(given, tmp_path / 'vgg')
+    before = sorted((path.name, path.stat().st_mtime_ns) for path in (tmp_path / 'vgg').iterdir())
+    with pytest.raises(FlagError, match='is not empty: name a new folder'):
+        import_weights(given, tmp_path / 'vgg')
+    assert before == sorted((path.name, path.stat().st_mtime_ns) for path in (tmp_path / 'vgg').iterdir())

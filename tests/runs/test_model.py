@@ -1,0 +1,213 @@
+import dataclasses
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from estimator_lab.data.images.input_fns import numpy_input_fn
+from estimator_lab.data.pipeline.paths import ExampleInput
+from estimator_lab.data.pipeline.report import InputReport
+from estimator_lab.errors import DataError
+from estimator_lab.inference.prediction import predicted_batches
+from estimator_lab.runs.model import open_trained
+from estimator_lab.runs.weights.checkpoint import write_checkpoint
+from estimator_lab.tf1 import tf
+from tests.archive_files import encoded, picture
+
+
+@pytest.fixture
+def copy(cnn_dir, tmp_path):
+    """A copy of the trained model, to be damaged."""
+    return Path(shutil.copytree(cnn_dir, tmp_path / 'copy'))
+
+
+def edit(model_dir, **changes):
+    path = model_dir / 'experiment.json'
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_a_model_dir_says_all_that_predicting_needs(cnn_dir):
+    trained = open_trained(cnn_dir)
+    assert (trained.model.name, trained.step, tuple(trained.shape)) == ('cnn', 3, (8, 8, 1))
+    assert (trained.params.filters, trained.params.dense_units) == (2, 8)
+    assert trained.vocabulary.labels == trained.params.vocabulary == trained.record.vocabulary
+    assert trained.record.value_range == (0.0, 1.0)
+    assert trained.reader.shape == trained.shape and trained.reader.augmentation is None
+    images = np.zeros((3, 8, 8, 1), np.uint8)
+    predictions = list(trained.estimator.predict(numpy_input_fn(images)))
+    assert {p['labels'].decode() for p in predictions} <= set(trained.vocabulary.labels)
+
+
+def test_opening_writes_nothing(copy):
+    before = {path: path.stat().st_mtime_ns for path in copy.rglob('*')}
+    trained = open_trained(copy)
+    next(trained.estimator.predict(numpy_input_fn(np.zeros((1, 8, 8, 1), np.uint8))))
+    assert before == {path: path.stat().st_mtime_ns for path in copy.rglob('*')}
+
+
+def test_images_are_decoded_as_in_training(copy):
+    from estimator_lab.data.images.decode import decode_image
+    from estimator_lab.data.images.fast_decode import decode_image_fast
+
+    assert open_trained(copy).reader.decode is decode_image
+    edit(copy, decode='fast')
+    assert open_trained(copy).reader.decode is decode_image_fast
+    assert open_trained(copy).reader_with('exact').decode is decode_image
+
+
+def test_lists_of_hyper_parameters_are_tuples_again(copy, monkeypatch):
+    from estimator_lab.core.model_function import model_function
+    from estimator_lab.models import cnn
+
+    @dataclasses.dataclass(frozen=True)
+    class WithSizes(cnn.Params):
+        sizes: tuple[int, ...] = (1,)
+
+    monkeypatch.setattr(cnn, 'Params', WithSizes)
+    monkeypatch.setattr(cnn, 'model_fn', model_function(WithSizes, cnn.check)(cnn.model_fn.__wrapped__))
+    edit(copy, hparams={**json.loads((copy / 'experiment.json').read_text())['hparams'], 'sizes': [3, 2]})
+    assert open_trained(copy).params.sizes == (3, 2)
+
+
+def test_a_model_without_labels_has_no_vocabulary(cnn_dir):
+    trained = open_trained(cnn_dir)
+    record = dataclasses.replace(trained.record, vocabulary=())
+    assert dataclasses.replace(trained, record=record).vocabulary is None
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        ({'model': 'transformer'}, r'made by estimator_lab \S+, cannot be opened by this version .*unknown'),
+        ({'hparams': {'attention': 3}}, "cannot be opened by this version .* hyper-parameter 'attention'"),
+        ({'hparams': {'filters': 0}}, 'cannot be opened by this version .*filters=0 is not allowed'),
+        ({'hparams': {'filters': '2'}}, "cannot be opened by .* hyper-parameter filters is '2', not a whole"),
+        ({'hparams': {'filters': True}}, 'cannot be opened by .* hyper-parameter filters is True'),
+        ({'hparams': {'filters': 2.5}}, r'cannot be opened by .* hyper-parameter filters is 2\.5'),
+        ({'hparams': {'filters': [2]}}, r'cannot be opened by .* hyper-parameter filters is \[2\]'),
+        (
+            {'hparams': {'filters': 2**64}},
+            'cannot be opened by .* filters is 18446744073709551616, not a whole',
+        ),
+        ({'hparams': {'dropout_rate': {}}}, r'cannot be opened by .* hyper-parameter dropout_rate is \{\}'),
+        ({'hparams': {'optimizer': None}}, 'cannot be opened by .* hyper-parameter optimizer is None'),
+        ({'hparams': {'optimizer': ['a']}}, 'cannot be opened by .* hyper-parameter optimizer is'),
+        ({'image_shape': [8, 8]}, 'cannot be read as a description of this folder: its image_shape'),
+        ({'value_range': [-1, 1]}, r'cannot be opened by this version .*pixels in \[-1, 1\]'),
+        ({'decode': 'slow'}, 'cannot be opened by this version .*decode=slow'),
+    ],
+)
+def test_records_that_this_version_does_not_understand(copy, changes, words):
+    edit(copy, **changes)
+    with pytest.raises(DataError, match=words):
+        open_trained(copy)
+
+
+def test_folders_without_a_model(copy, tmp_path):
+    with pytest.raises(DataError, match=r'--model_dir=.*none is no folder'):
+        open_trained(tmp_path / 'none')
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(DataError, match=r'--model_dir=.*empty holds no experiment\.json'):
+        open_trained(tmp_path / 'empty')
+    (tmp_path / 'empty' / 'rbm1').mkdir()
+    shutil.copy(copy / 'experiment.json', tmp_path / 'empty' / 'rbm1')
+    with pytest.raises(
+        DataError, match=r'empty holds no model itself, but the folder of a model: .*empty/rbm1'
+    ):
+        open_trained(tmp_path / 'empty')
+    edit(tmp_path / 'empty' / 'rbm1', hparams={'phase': 'rbm1'})
+    with pytest.raises(DataError, match=r'empty is still being pre-trained: .* such as rbm1'):
+        open_trained(tmp_path / 'empty')
+    for path in (copy / 'checkpoint', *copy.glob('model.ckpt-*')):
+        path.unlink()
+    with pytest.raises(DataError, match=r'--model_dir=.*copy holds no checkpoint yet'):
+        open_trained(copy)
+
+
+@pytest.mark.parametrize('part', ['index', 'data-00000-of-00001'])
+@pytest.mark.parametrize('kept', [0, 20, 0.9])
+def test_a_damaged_checkpoint_is_named(copy, part, kept):
+    path = copy / f'model.ckpt-3.{part}'
+    with path.open('r+b') as file:
+        file.truncate(kept if isinstance(kept, int) else int(path.stat().st_size * kept))
+    with pytest.raises(
+        DataError, match=r'The checkpoint .*model\.ckpt-3 in --model_dir cannot be read \(.+\)'
+    ):
+        open_trained(copy)
+
+
+def test_a_checkpoint_whose_data_is_gone(copy):
+    (copy / 'model.ckpt-3.data-00000-of-00001').unlink()
+    with pytest.raises(DataError, match=r'cannot be read'):
+        open_trained(copy)
+
+
+def test_a_checkpoint_whose_bytes_have_changed(copy):
+    (data,) = copy.glob('model.ckpt-3.data-*')
+    kernel = tf.train.load_checkpoint(str(copy / 'model.ckpt-3')).get_tensor('conv2d/kernel').tobytes()
+    data.write_bytes(data.read_bytes().replace(kernel, kernel[::-1]))
+    trained, report = open_trained(copy), InputReport(say=lambda line: None)
+    (copy / 'image.png').write_bytes(encoded(picture(1)))
+    images = ExampleInput([str(copy / 'image.png')])
+    with pytest.raises(DataError, match=r'The checkpoint .*copy/model\.ckpt-3 is damaged'):
+        list(predicted_batches(trained, images, trained.reader, 1, report))
+
+
+def test_a_checkpoint_that_lacks_a_variable(copy):
+    reader = tf.train.load_checkpoint(str(copy / 'model.ckpt-3'))
+    names = sorted(set(reader.get_variable_to_shape_map()) - {'conv2d/kernel'})
+    write_checkpoint(copy / 'model.ckpt-3', {name: np.asarray(reader.get_tensor(name)) for name in names})
+    with pytest.raises(DataError, match='do not go together: conv2d/kernel is there by the one, and not by'):
+        open_trained(copy)
+
+
+def test_checkpoints_that_are_not_listed(copy):
+    (copy / 'checkpoint').unlink()
+    (copy / 'model.ckpt-x.index').touch()
+    with pytest.raises(DataError, match=r"holds model\.ckpt-3, but no file 'checkpoint', .*: write the line"):
+        open_trained(copy)
+    (copy / 'checkpoint').write_text('model_checkpoint_path: "model.ckpt-3"\n')
+    assert open_trained(copy).step == 3
+
+
+def test_a_checkpoint_in_the_place_of_its_folder(cnn_dir):
+    with pytest.raises(DataError, match=f'model.ckpt-3 is a checkpoint: name its folder, {cnn_dir}'):
+        open_trained(cnn_dir / 'model.ckpt-3')
+
+
+@pytest.mark.parametrize('tf_config', ['', '[', '{"cluster": 3}', '{"task": {"type": "chief", "index": []}}'])
+def test_a_trained_model_is_used_by_one_process_whatever_tf_config_says(cnn_dir, tf_config, monkeypatch):
+    monkeypatch.setenv('TF_CONFIG', tf_config)
+    images = np.zeros((1, 8, 8, 1), np.uint8)
+    assert len(list(open_trained(cnn_dir).estimator.predict(numpy_input_fn(images)))) == 1
+    assert os.environ['TF_CONFIG'] == tf_config
+
+
+@pytest.mark.parametrize('step', [[1, 2], 'text', None])
+def test_a_checkpoint_without_a_step(copy, step):
+    with tf.Graph().as_default(), tf.Session() as session:
+        if step is not None:
+            tf.get_variable('global_step', initializer=tf.constant(step))
+        tf.get_variable('other', [])
+        session.run(tf.global_variables_initializer())
+        tf.train.Saver().save(session, str(copy / 'model.ckpt-3'))
+    with pytest.raises(DataError, match=r'The checkpoint .*model\.ckpt-3 in --model_dir cannot be read'):
+        open_trained(copy)
+
+
+@pytest.mark.parametrize(
+    ('hparams', 'words'),
+    [
+        ({'filters': 3}, r'conv2d/kernel is \[5, 5, 1, 3\] by the one and \[5, 5, 1, 2\] by the other'),
+        ({'filters': 10**9}, 'too large'),
+        ({'kernel_size': 2**62}, 'too large'),
+    ],
+)
+def test_a_record_of_another_network_than_the_checkpoint(copy, hparams, words):
+    edit(copy, hparams={**json.loads((copy / 'experiment.json').read_text())['hparams'], **hparams})
+    with pytest.raises(DataError, match=f'do not go together: .*{words}') as caught:
+        open_trained(copy)
+    assert '\n' not in str(caught.value)

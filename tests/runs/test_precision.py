@@ -1,0 +1,144 @@
+import platform
+
+import numpy as np
+import pytest
+
+from estimator_lab.errors import FlagError
+from estimator_lab.models.cnn import model_fn
+from estimator_lab.runs import precision
+from estimator_lab.runs.precision import PRECISIONS, check_precision, session_config
+from estimator_lab.tf1 import tf
+
+PARAMS = {'image_shape': (16, 16, 1), 'vocabulary': tuple('abc'), 'filters': 8, 'dense_units': 16}
+QUIET = {'dropout_rate': 0.0, 'learning_rate_schedule': 'constant', 'warmup_steps': 0}
+CPUINFO = """processor\t: 0
+model name\t: Some Processor
+flags\t\t: fpu sse {flag}
+
+processor\t: 1
+model name\t: Another Processor
+"""
+
+
+@pytest.fixture
+def processor_with(monkeypatch, tmp_path):
+    """Makes the tests' processor one with a given flag."""
+
+    def make(flag):
+        path = tmp_path / 'cpuinfo'
+        path.write_text(CPUINFO.format(flag=flag))
+        found = precision._cpuinfo(path)
+        monkeypatch.setattr(precision, '_cpuinfo', lambda: found)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ('flag', 'supported'), [('avx512_bf16', True), ('amx_bf16', True), ('avx2', False), ('avx512f', False)]
+)
+def test_bfloat16_is_told_from_the_flags(processor_with, flag, supported):
+    processor_with(flag)
+    assert precision.supports_bfloat16() == supported
+    assert precision.processor() == 'Some Processor'
+
+
+def test_a_system_that_does_not_tell(monkeypatch, tmp_path):
+    found = precision._cpuinfo(tmp_path / 'none')
+    monkeypatch.setattr(precision, '_cpuinfo', lambda: found)
+    assert not precision.supports_bfloat16()
+    assert precision.processor() == platform.machine()
+
+
+def test_a_processor_without_bfloat16_gets_one_sentence(processor_with):
+    processor_with('avx2')
+    check_precision('float32')
+    with pytest.raises(FlagError) as caught:
+        check_precision('bfloat16')
+    assert str(caught.value) == (
+        '--precision=bfloat16 needs a processor with AVX512-BF16 or AMX-BF16, which this one '
+        '(Some Processor) lacks: use --precision=float32.'
+    )
+
+
+def test_onednn_turned_off_gets_one_sentence(processor_with, monkeypatch):
+    processor_with('amx_bf16')
+    monkeypatch.setenv('TF_ENABLE_ONEDNN_OPTS', '1')
+    check_precision('bfloat16')
+    monkeypatch.setenv('TF_ENABLE_ONEDNN_OPTS', '0')
+    with pytest.raises(FlagError, match='needs oneDNN, which TF_ENABLE_ONEDNN_OPTS turns off'):
+        check_precision('bfloat16')
+
+
+def test_an_unknown_precision():
+    with pytest.raises(FlagError, match='--precision=float16 is not allowed: one of float32, bfloat16'):
+        check_precision('float16')
+
+
+class LossesHook(tf.train.SessionRunHook):
+    """Keeps the loss of each step, and the operations that ran in bfloat16."""
+
+    def __init__(self):
+        self.losses, self.operations = [], set()
+
+    def before_run(self, run_context):
+        loss = tf.get_collection(tf.GraphKeys.LOSSES)[0]
+        return tf.train.SessionRunArgs(loss, options=tf.RunOptions(output_partition_graphs=True))
+
+    def after_run(self, run_context, run_values):
+        self.losses.append(run_values.results)
+        for graph in run_values.run_metadata.partition_graphs:
+            self.operations |= {
+                node.op.removeprefix('_MklNative')
+                .removeprefix('_Mkl')
+                .removeprefix('_')
+                .removeprefix('Fused')
+                for node in graph.node
+                if node.attr['T'].type == tf.bfloat16.as_datatype_enum
+            }
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    """By precision: (losses, operations in bfloat16, dtypes in the checkpoint, metrics).
+
+    Processors without bfloat16 compute it slowly, but compute it.
+    """
+    rng = np.random.default_rng(0)
+    labels = np.arange(48) % 3
+    images = rng.random((48, 16, 16, 1), np.float32) * 0.5 + labels[:, None, None, None] * 0.25
+    images = images.astype(np.float32)
+
+    def input_fn():
+        return tf.data.Dataset.from_tensor_slices(({'image': images}, labels)).batch(16).repeat(10)
+
+    found = {}
+    for name in PRECISIONS:
+        config = tf.estimator.RunConfig(tf_random_seed=1, session_config=session_config(name))
+        folder = str(tmp_path_factory.mktemp(name))
+        model = tf.estimator.Estimator(model_fn, folder, config, {**PARAMS, **QUIET})
+        hook = LossesHook()
+        model.train(input_fn, [hook], steps=30)
+        reader = tf.train.load_checkpoint(folder)
+        dtypes = {n: t.name for n, t in reader.get_variable_to_dtype_map().items()}
+        found[name] = hook.losses, hook.operations, dtypes, model.evaluate(input_fn, steps=3)
+    return found
+
+
+def test_bfloat16_reaches_convolutions_and_matrix_products_forward_and_back(trained):
+    assert trained['float32'][1] == set()
+    assert trained['bfloat16'][1] >= {'Conv2D', 'Conv2DBackpropFilter', 'Conv2DBackpropInput', 'MatMul'}
+
+
+def test_bfloat16_learns_what_float32_learns(trained):
+    full, half = (np.array(trained[name][0]) for name in PRECISIONS)
+    assert full[-1] < 0.8 * full[0]
+    assert np.allclose(half, full, rtol=0.02, atol=0.02)
+    assert not np.array_equal(half, full)
+    assert trained['bfloat16'][3]['loss'] == pytest.approx(trained['float32'][3]['loss'], abs=0.02)
+
+
+def test_bfloat16_leaves_checkpoints_in_float32(trained):
+    full, half = (trained[name][2] for name in PRECISIONS)
+    assert full == half
+    assert set(half.values()) == {'float32', 'int64'}
+    assert half['conv2d/kernel'] == half['dense/kernel/Adam'] == 'float32'

@@ -1,0 +1,164 @@
+import dataclasses
+import json
+import os
+
+import pytest
+
+from estimator_lab.errors import DataError, FlagError
+from estimator_lab.runs.record import FORMAT, Record, check_same, read_record, versions, write_record
+
+RECORD = Record('cnn', (8, 8, 1), ('a', 'b', 'ü'), {'filters': 3, 'optimizer': 'adam'}, versions('2.21.0'))
+
+
+def test_what_is_written_is_read(tmp_path):
+    assert read_record(tmp_path) is None
+    write_record(tmp_path, RECORD)
+    assert read_record(tmp_path) == RECORD
+    assert [path.name for path in tmp_path.iterdir()] == ['experiment.json']
+
+
+@pytest.mark.parametrize('text', ['', '{', '[]', '{}', '{"model": "cnn"}', '"x"', '{"image_shape": 3}'])
+def test_a_file_that_is_no_record(tmp_path, text):
+    (tmp_path / 'experiment.json').write_text(text)
+    with pytest.raises(DataError, match=r'experiment\.json cannot be read'):
+        read_record(tmp_path)
+
+
+def test_an_older_folder_opens_with_defaults(tmp_path):
+    write_record(tmp_path, RECORD)
+    path = tmp_path / 'experiment.json'
+    fields = json.loads(path.read_text())
+    for name in ('value_range', 'decode', 'format'):
+        del fields[name]
+    path.write_text(json.dumps(fields))
+    assert read_record(tmp_path) == dataclasses.replace(
+        RECORD, value_range=(0.0, 1.0), decode='exact', format=0
+    )
+
+
+def test_a_newer_format_is_refused_whatever_its_fields(tmp_path):
+    fields = {'format': FORMAT + 1, 'layers': [], 'versions': {'estimator_lab': '9.1'}}
+    (tmp_path / 'experiment.json').write_text(json.dumps(fields))
+    with pytest.raises(DataError, match=rf'has format {FORMAT + 1}, written by estimator_lab 9\.1; this is '):
+        read_record(tmp_path)
+
+
+def test_fields_of_a_newer_program_are_named(tmp_path):
+    write_record(tmp_path, RECORD)
+    path = tmp_path / 'experiment.json'
+    path.write_text(json.dumps({**json.loads(path.read_text()), 'colour': 'red'}))
+    with pytest.raises(DataError, match='colour'):
+        read_record(tmp_path)
+
+
+def test_going_on_with_the_same(tmp_path):
+    other_rate = dataclasses.replace(RECORD, hparams={'filters': 3, 'optimizer': 'sgd'})
+    check_same(tmp_path, RECORD, other_rate, {'filters': 32})
+
+
+@pytest.mark.parametrize(
+    ('change', 'error', 'words'),
+    [
+        ({'model': 'dbn'}, FlagError, 'was made by --model=cnn'),
+        ({'image_shape': (9, 8, 1)}, FlagError, '8x8x1 pixels and channels, not 9x8x1'),
+        ({'hparams': {'filters': 4}}, FlagError, '--hparams=filters=3, not 4'),
+        ({'vocabulary': ('a', 'c')}, DataError, "2 missing, such as 'b'; 1 new, such as 'c'"),
+    ],
+)
+def test_what_does_not_go_together(tmp_path, change, error, words):
+    with pytest.raises(error, match=words) as caught:
+        check_same(tmp_path, RECORD, dataclasses.replace(RECORD, **change), {'filters': 32})
+    assert f'--model_dir={tmp_path}' in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ('change', 'words'),
+    [
+        ({'model': ['cnn']}, r"its model is \['cnn'\], not a text"),
+        ({'model': 'cnn\x1b[2J'}, r"its 'model' is 'cnn\\x1b\[2J'"),
+        ({'image_shape': None}, 'its image_shape is None'),
+        ({'image_shape': [8, 8, '1']}, r"its image_shape\[2\] is '1', not a whole number"),
+        ({'image_shape': [8, 8.0, 1]}, r'its image_shape\[1\] is 8\.0'),
+        ({'image_shape': [0, 8, 1]}, r'its image_shape is \[0, 8, 1\]'),
+        ({'image_shape': [-8, -8, 1]}, r'its image_shape is \[-8, -8, 1\]'),
+        ({'image_shape': [65535, 65535, 1]}, 'its image_shape is'),
+        ({'image_shape': [2**70, 1, 1]}, 'its image_shape'),
+        ({'image_shape': [8, 8, 7]}, 'its images have 7 channels'),
+        ({'vocabulary': 'abc'}, "its vocabulary is 'abc', not a list"),
+        ({'vocabulary': ['a', 1]}, r'its vocabulary\[1\] is 1, not a text'),
+        ({'vocabulary': [['a'], ['b']]}, r"its vocabulary\[0\] is \['a'\]"),
+        ({'vocabulary': ['a', 'b', 'a']}, "its vocabulary holds 'a' twice"),
+        ({'hparams': [1]}, r'its hparams is \[1\], not an object'),
+        ({'hparams': {'optimizer': 'a\nb'}}, r"its 'optimizer' is 'a\\nb'"),
+        ({'versions': {'estimator_lab': 1}}, r"its versions\['estimator_lab'\] is 1"),
+        ({'versions': None}, 'its versions is None'),
+        ({'decode': 'x' * 5000}, "its 'decode' is 'xxx"),
+        ({'hparams': {'x' * 5000: 1}}, "its 'xxx"),
+        ({'value_range': [0]}, r'its value_range is \[0\]'),
+        ({'value_range': 'ab'}, "its value_range is 'ab'"),
+        ({'decode': {}}, r'its decode is \{\}'),
+        ({'format': -1}, 'its format is -1'),
+        ({'format': True}, 'its format is True, not a whole number'),
+        ({'format': 'x'}, "its format is 'x'"),
+        ({'format': None}, 'its format is None'),
+    ],
+)
+def test_fields_of_other_types_and_values(tmp_path, change, words):
+    write_record(tmp_path, RECORD)
+    path = tmp_path / 'experiment.json'
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(DataError, match=rf'experiment\.json cannot be read as .*{words}') as caught:
+        read_record(tmp_path)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        '[' * 100_000,
+        '{"a":' * 9999,
+        '{"format": 1e999}',
+        '{"format": NaN}',
+        '{"a": 1, "a": 2}',
+    ],
+)
+def test_json_that_is_refused(tmp_path, text):
+    (tmp_path / 'experiment.json').write_text(text)
+    with pytest.raises(DataError, match=r'experiment\.json cannot be read as'):
+        read_record(tmp_path)
+
+
+def test_a_huge_file_and_a_pipe(tmp_path):
+    path = tmp_path / 'experiment.json'
+    with path.open('wb') as file:
+        file.truncate(2**40)
+    with pytest.raises(DataError, match='it has 1,099,511,627,776 bytes, 67,108,864 are allowed'):
+        read_record(tmp_path)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(DataError, match='no regular file'):
+        read_record(tmp_path)
+
+
+@pytest.mark.parametrize('versions_', [None, 3, {}, {'estimator_lab': ['x']}, {'estimator_lab': 'a\x1bb'}])
+def test_a_newer_format_of_whoever(tmp_path, versions_):
+    (tmp_path / 'experiment.json').write_text(json.dumps({'format': FORMAT + 1, 'versions': versions_}))
+    with pytest.raises(DataError, match='written by estimator_lab a newer version'):
+        read_record(tmp_path)
+
+
+def test_nothing_is_written_through_a_link(tmp_path):
+    precious = tmp_path / 'precious'
+    precious.write_text('mine')
+    (tmp_path / 'experiment.partial').symlink_to(precious)
+    (tmp_path / 'experiment.json').symlink_to(precious)
+    write_record(tmp_path, RECORD)
+    assert precious.read_text() == 'mine'
+    assert read_record(tmp_path) == RECORD
+
+
+def test_a_value_that_a_stranger_wrote_makes_no_page_of_a_sentence(tmp_path):
+    long = dataclasses.replace(RECORD, hparams={**RECORD.hparams, 'filters': list(range(300))})
+    with pytest.raises(FlagError, match=r'--hparams=filters=\[0, 1, .*\.\.\., not 3: name') as caught:
+        check_same(tmp_path, long, RECORD, {'filters': 32})
+    assert len(str(caught.value)) < 400 + len(str(tmp_path))

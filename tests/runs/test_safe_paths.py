@@ -1,0 +1,200 @@
+"""A model_dir from a stranger: nothing is restored from elsewhere, written there or deleted there."""
+
+import os
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+
+from estimator_lab.errors import DataError
+from estimator_lab.runs.model import open_trained
+from estimator_lab.runs.safe_paths import check_safe_paths
+from estimator_lab.tf1 import tf
+
+
+@pytest.fixture
+def copy(cnn_dir, tmp_path):
+    return Path(shutil.copytree(cnn_dir, tmp_path / 'copy'))
+
+
+@pytest.fixture
+def precious(cnn_dir, tmp_path):
+    """Another model of the user's."""
+    return Path(shutil.copytree(cnn_dir, tmp_path / 'precious'))
+
+
+def state(model_dir, *names):
+    """Writes the file `checkpoint`; the last name is the newest one's."""
+    lines = [f'model_checkpoint_path: "{names[-1]}"', *(f'all_model_checkpoint_paths: "{n}"' for n in names)]
+    (model_dir / 'checkpoint').write_text('\n'.join(lines))
+
+
+def listing(folder):
+    return sorted(path.relative_to(folder) for path in folder.rglob('*'))
+
+
+def train(model_dir, steps):
+    """What a run does: it saves a checkpoint at each step, and keeps one."""
+
+    def model_fn(features, mode):
+        train_op = tf.assign_add(tf.train.get_or_create_global_step(), 1)
+        return tf.estimator.EstimatorSpec(mode, loss=tf.get_variable('weight', []), train_op=train_op)
+
+    config = tf.estimator.RunConfig(save_checkpoints_steps=1, keep_checkpoint_max=1)
+    estimator = tf.estimator.Estimator(model_fn, str(model_dir), config)
+    estimator.train(lambda: tf.data.Dataset.from_tensors(0.0).repeat(), steps=steps)
+
+
+def test_tensorflow_deletes_what_the_state_lists_wherever_it_lies(tmp_path, precious):
+    """The reason for the check: were it otherwise, that could go."""
+    train(tmp_path / 'model', 1)
+    state(tmp_path / 'model', precious / 'model.ckpt-3', 'model.ckpt-1')
+    with pytest.raises(DataError, match='lies outside'):
+        check_safe_paths(tmp_path / 'model')
+    assert list(precious.glob('model.ckpt-3.*'))
+    train(tmp_path / 'model', 2)
+    assert not list(precious.glob('model.ckpt-3.*'))
+
+
+def test_a_folder_of_ones_own_passes(copy, tmp_path):
+    check_safe_paths(copy)
+    check_safe_paths(tmp_path / 'none')
+    state(copy, copy / 'model.ckpt-3')  # as TensorFlow 1 wrote it
+    check_safe_paths(copy)
+    assert open_trained(copy).step == 3
+    (tmp_path / 'link').symlink_to(copy)
+    check_safe_paths(tmp_path / 'link')
+    (copy / 'checkpoint').unlink()
+    check_safe_paths(copy)
+
+
+def test_a_list_that_leads_nowhere(copy):
+    (copy / 'checkpoint').unlink()
+    (copy / 'checkpoint').symlink_to('checkpoint')
+    with pytest.raises(DataError, match=r'cannot be used: Too many levels of symbolic links\.$'):
+        check_safe_paths(copy)
+
+
+@pytest.mark.parametrize(
+    ('name', 'words'),
+    [
+        ('{precious}/model.ckpt-3', 'which lies outside of the folder'),
+        ('../precious/model.ckpt-3', 'which lies outside'),
+        ('./../precious/model.ckpt-3', 'which lies outside'),
+        ('sub/model.ckpt-3', 'which lies outside'),
+        ('link/model.ckpt-3', 'which lies outside'),
+        ('link/../model.ckpt-3', 'which lies outside'),  # beside what the link leads to
+        ('..', 'no name of a checkpoint'),
+        ('.', 'which lies outside'),
+        ('model.ckpt-3/', 'no name of a checkpoint'),
+        ('*', 'no name of a checkpoint'),
+        ('model.ckpt-?', 'no name of a checkpoint'),
+        ('model.ckpt-[3]', 'no name of a checkpoint'),
+        (r'model.ckpt-3\000', 'no name of a checkpoint'),
+        (r'model.ckpt\n-3', 'no name of a checkpoint'),
+    ],
+)
+@pytest.mark.parametrize('newest', [True, False])
+def test_names_in_the_state_are_those_of_checkpoints_in_the_folder(copy, precious, name, words, newest):
+    (copy / 'sub').mkdir()
+    (precious / 'inner').mkdir()
+    (copy / 'link').symlink_to(precious / 'inner')
+    name = name.format(precious=precious)
+    state(copy, *(['model.ckpt-3', name] if newest else [name, 'model.ckpt-3']))
+    before = listing(precious)
+    with pytest.raises(
+        DataError, match=f'checkpoint, the list .*, cannot be used: it names .*{words}'
+    ) as caught:
+        open_trained(copy)
+    assert '\n' not in str(caught.value)
+    assert listing(precious) == before
+
+
+@pytest.mark.parametrize(
+    ('data', 'words'),
+    [
+        (b'', 'names no checkpoint'),
+        (b'\xff\xfe', "can't decode"),
+        (b'model_checkpoint_path: 3', 'string'),
+        (b'model_checkpoint_path: "model.ckpt-4"', r"names 'model\.ckpt-4', which is not there"),
+        (b'colour: "red"', 'no field named "colour"'),
+        (b'{' * 100_000, 'cannot be used'),
+        (b'"' + b'x' * 5000, 'cannot be used'),
+        (b'model_checkpoint_path: "a"\n' * 50_000, '1,350,000 bytes, 1,048,576 are allowed'),
+    ],
+)
+def test_a_state_that_is_none(copy, data, words):
+    """TensorFlow itself would pass over most of these, and a run begin at step 0 again."""
+    (copy / 'checkpoint').write_bytes(data)
+    with pytest.raises(DataError, match=words) as caught:
+        open_trained(copy)
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 500
+
+
+def test_a_pipe_in_the_place_of_the_state_keeps_nobody_waiting(copy):
+    (copy / 'checkpoint').unlink()
+    os.mkfifo(copy / 'checkpoint')
+    caught = []
+
+    def open_it():
+        with pytest.raises(DataError) as error:
+            check_safe_paths(copy)
+        caught.append(str(error.value))
+
+    thread = threading.Thread(target=open_it, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert caught and 'it is no regular file' in caught[0]
+
+
+@pytest.mark.parametrize(
+    'place',
+    [
+        *(
+            'eval',
+            'eval/codes.tsv',
+            'export',
+            'export/best',
+            'export/best/123/variables',
+            'profile',
+            'inspect',
+        ),
+        *('experiment.partial', 'principal_components.partial.npz', 'bad_members.csv', 'model.ckpt-4_temp'),
+    ],
+)
+def test_no_link_leads_what_is_written_elsewhere(copy, precious, place):
+    link = copy / place
+    if link.is_dir():
+        shutil.rmtree(link)
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(precious)
+    with pytest.raises(DataError, match=rf"--model_dir=.* holds the link '.*{place}', through which"):
+        check_safe_paths(copy)
+    link.unlink()
+    link.symlink_to(copy)
+    check_safe_paths(copy)
+
+
+def test_phases_are_looked_at_as_well(tmp_path, copy, precious):
+    run = tmp_path / 'run'
+    run.mkdir()
+    copy.rename(run / 'rbm1')
+    check_safe_paths(run)
+    state(run / 'rbm1', precious / 'model.ckpt-3')
+    with pytest.raises(DataError, match=r'rbm1/checkpoint.* lies outside'):
+        check_safe_paths(run)
+    shutil.rmtree(run / 'rbm1')
+    (run / 'rbm1').symlink_to(precious)
+    with pytest.raises(DataError, match=r"holds the link '.*rbm1'"):
+        check_safe_paths(run)
+
+
+def test_other_links_are_nobodys_business(copy, precious):
+    """A user may name a folder of other things as well, and link checkpoints instead of copying them."""
+    (copy / 'data').symlink_to(precious.parent)
+    for path in list(copy.glob('model.ckpt-3.*')):
+        path.unlink()
+        path.symlink_to(precious / path.name)
+    check_safe_paths(copy)
+    assert open_trained(copy).step == 3

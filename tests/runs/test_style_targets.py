@@ -1,0 +1,158 @@
+import numpy as np
+import pytest
+
+from estimator_lab.core.endpoints import Endpoint
+from estimator_lab.core.style.losses import gram_matrices
+from estimator_lab.errors import DataError, FlagError
+from estimator_lab.models.style import Params
+from estimator_lab.runs.model import open_trained
+from estimator_lab.runs.style_targets import chosen_layers, make_style_targets, read_styles
+from estimator_lab.tf1 import tf
+from estimator_lab.training.experiment import Experiment
+from estimator_lab.training.settings import Settings
+from tests.archive_files import encoded, picture, small_archive
+
+
+@pytest.fixture(scope='module')
+def styles(tmp_path_factory):
+    """A folder of two pictures of 40x50 and 200x60 pixels."""
+    folder = tmp_path_factory.mktemp('styles')
+    (folder / 'ink.png').write_bytes(encoded(picture(5, 40, 50)))
+    (folder / 'oil.jpg').write_bytes(encoded(picture(6, 200, 60), 'JPEG'))
+    return folder
+
+
+@pytest.fixture(scope='module')
+def vgg_dir(tmp_path_factory):
+    """A VGG-11 for colour images of 32x32 after a step."""
+    return trained_in(tmp_path_factory.mktemp('vgg'), 'vgg', 32, 'depth=11,filters=2,head=pool')
+
+
+def trained_in(folder, model, size, hparams, channels=3):
+    settings = Settings(
+        model=model,
+        data=[str(small_archive(folder))],
+        model_dir=folder / 'model',
+        batch_size=6,
+        max_steps=1,
+        image_size=size,
+        channels=channels,
+        hparams=hparams,
+    )
+    Experiment(settings, lambda line: None).train()
+    return settings.model_dir
+
+
+def params(**changes):
+    return Params(**{'image_shape': (48, 40, 3), **changes})
+
+
+def test_what_is_frozen_is_what_the_network_computes(vgg_dir, styles):
+    """At another size than it was trained with, of two layers by default chosen."""
+    lesson = make_style_targets(params(perceptual=str(vgg_dir), style_image=str(styles / 'ink.png')))
+    teacher = lesson.teacher
+    assert lesson.styles == ('ink',) and teacher.content_layer == 'conv3_1'
+    assert list(teacher.grams) == ['conv1_1', 'conv2_1', 'conv3_1', 'conv4_1']
+    pictures = np.random.default_rng(0).random((2, 48, 40, 3)).astype(np.float32)
+    with tf.Graph().as_default(), tf.Session() as session:
+        maps = teacher.network.in_graph()(tf.constant(pictures), ['conv4_1'])['conv4_1']
+        session.run(tf.local_variables_initializer())
+        found = session.run(maps)
+    ink = np.asarray(picture(5, 40, 50), np.float32)[np.newaxis] / 255
+    assert np.allclose(found, maps_of(vgg_dir, pictures, 'conv4_1'), rtol=1e-4, atol=1e-3)
+    with tf.Graph().as_default(), tf.Session() as session:
+        gram = session.run(gram_matrices(tf.constant(maps_of(vgg_dir, ink, 'conv2_1'))))
+    assert np.allclose(teacher.grams['conv2_1'], gram, rtol=1e-3)
+
+
+def maps_of(model_dir, pictures, layer):
+    """The same by the model itself, with its own checkpoint."""
+    from estimator_lab.core.endpoints import published
+
+    trained = open_trained(model_dir)
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        tf.train.get_or_create_global_step()
+        shape = {'image_shape': pictures.shape[1:]}
+        trained.module.model_fn(
+            {'image': tf.constant(pictures)},
+            None,
+            tf.estimator.ModeKeys.PREDICT,
+            {**trained.estimator_params, **shape},
+        )
+        tf.train.Saver().restore(session, trained.checkpoint)
+        return session.run(published(graph)[layer].values)
+
+
+def test_a_cnn_perceives_too(styles, tmp_path):
+    folder = trained_in(tmp_path, 'cnn', 8, 'filters=2,dense_units=4')
+    lesson = make_style_targets(params(perceptual=str(folder), style_image=str(styles)))
+    assert lesson.styles == ('ink', 'oil') and lesson.teacher.styles == 2
+    assert list(lesson.teacher.grams) == ['conv1', 'conv2'] and lesson.teacher.content_layer == 'conv2'
+
+
+def test_grey_pictures_are_shown_to_a_network_of_colours(vgg_dir, styles):
+    lesson = make_style_targets(
+        params(image_shape=(32, 32, 1), perceptual=str(vgg_dir), style_image=str(styles / 'ink.png'))
+    )
+    with tf.Graph().as_default(), tf.Session() as session:
+        maps = lesson.teacher.network.in_graph()(tf.ones([1, 32, 32, 1]), ['conv1_1'])
+        session.run(tf.local_variables_initializer())
+        assert session.run(maps)['conv1_1'].shape == (1, 32, 32, 2)
+
+
+def test_a_grey_network_is_refused_colours(cnn_dir, styles):
+    with pytest.raises(DataError, match='was trained on grey images and knows no colours: name one that'):
+        make_style_targets(params(perceptual=str(cnn_dir), style_image=str(styles)))
+
+
+def test_a_layer_that_there_is_not(vgg_dir, styles):
+    for name, value in (('content_layer', 'conv9'), ('style_layers', 'conv1_1+conv9')):
+        with pytest.raises(FlagError, match=f"{name}=.*has no layer 'conv9'; it has conv1_1, pool1, conv2_1"):
+            make_style_targets(params(perceptual=str(vgg_dir), style_image=str(styles), **{name: value}))
+
+
+def test_layers_are_chosen_by_the_size_of_their_maps():
+    with tf.Graph().as_default():
+        kernel = tf.zeros([3, 3, 1, 1])
+        layers = {
+            name: Endpoint(tf.placeholder(tf.float32, [None, side, side, 1]), kernel)
+            for name, side in (('a', 32), ('b', 32), ('c', 16), ('d', 8))
+        }
+        layers['pool'] = Endpoint(tf.placeholder(tf.float32, [None, 4, 4, 1]))
+        assert chosen_layers(layers, params()) == (['a', 'c', 'd'], 'd')
+        asked = params(style_layers='pool+b', content_layer='c')
+        assert chosen_layers(layers, asked) == (['b', 'pool'], 'c'), 'in the order of the network'
+        del layers['a'], layers['b'], layers['c'], layers['d']
+        with pytest.raises(DataError, match='has no convolutions: name the folder of --model=vgg or cnn'):
+            chosen_layers(layers, params(perceptual='runs/mlp'))
+
+
+def test_pictures_of_styles(styles):
+    ink, oil = read_styles(f'{styles / "ink.png"}+{styles / "oil.jpg"}')
+    assert (ink.name, oil.name) == ('ink', 'oil')
+    assert ink.picture(3, 256).shape == (40, 50, 3), 'a small one keeps its size'
+    assert oil.picture(3, 32).shape == (107, 32, 3)
+    assert oil.picture(1, 32).shape == (107, 32, 1)
+    assert read_styles(str(styles)) == [ink, oil]
+
+
+def test_pictures_that_are_none(styles, tmp_path):
+    (tmp_path / 'text.png').write_bytes(b'no picture')
+    (tmp_path / 'tiny.png').write_bytes(encoded(picture(1, 31, 40)))
+    (tmp_path / 'band.png').write_bytes(encoded(picture(1, 33, 300)))
+    for name, sentence in (
+        ('text.png', 'text.png is no picture: not an image in a known format'),
+        ('tiny.png', 'tiny.png has 40 x 31 pixels: a style needs at least 32 across and down'),
+        ('band.png', 'band.png has 300 x 33 pixels'),
+        ('gone.png', "--hparams=style_image: There is no file '.*gone.png'"),
+    ):
+        with pytest.raises(DataError, match=sentence):
+            make_style_targets(params(style_image=str(tmp_path / name)))
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(DataError, match='empty holds no picture'):
+        make_style_targets(params(style_image=str(tmp_path / 'empty')))
+
+
+def test_a_network_that_is_none(tmp_path, styles):
+    with pytest.raises(DataError, match=r'--hparams=perceptual=.* holds no experiment.json'):
+        make_style_targets(params(style_image=str(styles), perceptual=str(tmp_path)))

@@ -1,0 +1,120 @@
+"""A file of HDF5 may come from a stranger: nothing in it reads another file, or takes more than it says."""
+
+import h5py
+import numpy as np
+import pytest
+
+from estimator_lab.errors import DataError
+from estimator_lab.runs.weights.file import open_weight_file
+
+VALUES = np.arange(6, dtype=np.float32).reshape(2, 3)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / 'weights.h5'
+
+
+def read(path, name='a/b'):
+    with open_weight_file(path, '--warm_start') as file:
+        return file.tensors, file.read(name)
+
+
+def test_datasets_by_their_path(path):
+    with h5py.File(path, 'w') as file:
+        file['a/b'] = VALUES
+        file['c'] = np.int64(3)
+        file.create_dataset('a/chunks', data=VALUES, chunks=(1, 3))
+        file['a/type'] = np.dtype('f4')
+    tensors, values = read(path)
+    assert tensors == {'a/b': ((2, 3), 'float32'), 'a/chunks': ((2, 3), 'float32'), 'c': ((), 'int64')}
+    assert np.array_equal(values, VALUES)
+    assert np.array_equal(read(path, 'a/chunks')[1], VALUES)
+
+
+def link_to_elsewhere(file, folder):
+    file['a/b'] = h5py.ExternalLink(folder / 'other.h5', '/b')
+
+
+def soft_link(file, folder):
+    file['a/c'] = VALUES
+    file['a/b'] = h5py.SoftLink('/a/c')
+
+
+def virtual(file, folder):
+    layout = h5py.VirtualLayout((2, 3), 'f4')
+    layout[:] = h5py.VirtualSource(folder / 'other.h5', 'b', (2, 3))
+    file.create_virtual_dataset('a/b', layout)
+
+
+def raw_data_elsewhere(file, folder):
+    file.create_dataset('a/b', (2, 3), 'f4', external=[(str(folder / 'other.h5'), 0, 24)])
+
+
+def compressed(file, folder):
+    file.create_dataset('a/b', data=VALUES, compression='gzip')
+
+
+def without_values(file, folder):
+    file.create_dataset('a/b', (1000, 1000), 'f4', chunks=(10, 10))
+
+
+def in_a_circle(file, folder):
+    file['a/b'] = VALUES
+    file['a/up'] = file['a']
+
+
+def in_many_circles(file, folder):
+    group = file.create_group('a')
+    for number in range(50):
+        group[f'up{number}'] = file['/']
+
+
+SECRETS = [link_to_elsewhere, virtual, raw_data_elsewhere]
+
+
+@pytest.mark.parametrize(
+    ('write', 'words'),
+    [
+        (link_to_elsewhere, "'a/b' is a link to elsewhere"),
+        (soft_link, "'a/b' is a link to elsewhere"),
+        (virtual, "the values of 'a/b' lie in another file"),
+        (raw_data_elsewhere, "the values of 'a/b' lie in another file"),
+        (compressed, "'a/b' is compressed"),
+        (without_values, "'a/b' has no values"),
+        (in_a_circle, 'nested more than 16 deep'),
+        (in_many_circles, 'nested more than 16 deep|more than 10,000 objects'),
+    ],
+)
+def test_what_is_refused(path, tmp_path, write, words):
+    with h5py.File(tmp_path / 'other.h5', 'w') as other:
+        other['b'] = VALUES
+    with h5py.File(path, 'w') as file:
+        write(file, tmp_path)
+    with pytest.raises(DataError, match=f'^--warm_start=.*weights.h5 cannot be used .*({words})'):
+        read(path)
+
+
+def test_a_file_that_breaks_off_or_is_something_else(path):
+    with h5py.File(path, 'w') as file:
+        file['a/b'] = np.zeros(1000, np.float32)
+    whole = path.read_bytes()
+    for content in (whole[: len(whole) // 2], whole[:9], b'', b'some text', b'PK\x03\x04...'):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=r'^--warm_start=\S+ cannot be used as a file of weights: .+\.$'):
+            read(path)
+
+
+@pytest.mark.parametrize('seed', range(30))
+def test_damaged_files_are_read_or_refused(path, seed):
+    with h5py.File(path, 'w') as file:
+        file['a/b'] = VALUES
+    content = bytearray(path.read_bytes())
+    rng = np.random.default_rng(seed)
+    for place in rng.integers(8, len(content), 20):
+        content[place] = rng.integers(256)
+    path.write_bytes(content)
+    try:
+        assert read(path)[1].shape == (2, 3)
+    except DataError as error:
+        assert '\n' not in str(error)
