@@ -132,7 +132,7 @@ def _asked(model: Model, kind: str) -> str:
 
 def _dream_of_chains(trained: 'Trained') -> None:
     from estimator_lab.core.display.picture import labelled_grid
-    from estimator_lab.inference.gibbs_dreams import dream_batches, dreams, first_images, top_machine
+    from estimator_lab.inference.gibbs_samples import dream_batches, dreams, first_images, top_machine
     from estimator_lab.inference.sample_archive import write_archive
 
     dreamer = top_machine(trained)

@@ -134,7 +134,7 @@ def _conclude(experiment: 'Experiment', result: 'Result') -> int:
         _say(f'Checkpoint       {result.checkpoint}')
         _say(f'TensorBoard      {command.tensorboard(settings.model_dir)}')
         return 0
-    from estimator_lab.inference.metrics_text import headline, images_text, worth_showing
+    from estimator_lab.inference.metrics_text import images_text, primary_metric_text, worth_showing
 
     on = images_text(
         result.metrics, result.evaluated_on, f'{"unseen" if result.on_unseen else "training"} {noun}'
@@ -143,7 +143,7 @@ def _conclude(experiment: 'Experiment', result: 'Result') -> int:
     for name, value in worth_showing(result.metrics):
         _say(f'{name:<24} {value:.4f}')
     _say('')
-    _say(headline(experiment.run.model, result.metrics, on, result.step))
+    _say(primary_metric_text(experiment.run.model, result.metrics, on, result.step))
     _say(f'Checkpoint       {result.checkpoint}{_kept(result.checkpoint, settings)}')
     _say(f'TensorBoard      {command.tensorboard(settings.model_dir)}')
     _say(f'Next             {_next_command(settings)}')

@@ -41,7 +41,7 @@ _ONCE = (
     'runs/test_safe_paths.py',
     'runs/test_event_files.py',
     'inference/test_gan_samples.py',
-    'inference/test_gibbs_dreams.py',
+    'inference/test_gibbs_samples.py',
     'runs/test_reference_classifier.py',
     'models/test_autoencoder_runs.py',
     'optimizers/test_digits_program.py',

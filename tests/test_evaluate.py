@@ -37,7 +37,7 @@ def test_json_alone(run, archive):
     assert found['metrics']['evaluated_images'] == 5
 
 
-def test_the_headline_says_over_how_many_images_it_is(run, tmp_path):
+def test_the_primary_metric_says_over_how_many_images_it_is(run, tmp_path):
     files = [(f'{label}/{n}.png', encoded(picture(n))) for label in ('n000001', 'stranger') for n in range(3)]
     mixed = write_tar(tmp_path / 'mixed.tar', [*files, ('n000001/bad.png', b'junk')])
     _, out, _ = run(f'--data={mixed}')

@@ -109,7 +109,7 @@ def test_tags_are_laid_out_alike(run):
         assert not wrong, (events, wrong)
     training, evaluation = summaries(folder), summaries(folder / 'eval')
     assert {('scalar', 'loss'), ('scalar', 'learning_rate')} <= set(training)
-    assert {('scalar', 'loss'), ('scalar', model.headline)} <= set(evaluation)
+    assert {('scalar', 'loss'), ('scalar', model.primary_metric)} <= set(evaluation)
     for group in ('weights/', 'images/'):
         assert any(tag.startswith(group) for _, tag in training)
     if model.labelled:
@@ -162,7 +162,13 @@ def test_the_report_needs_nothing_and_runs_nothing(run, page):
     assert all(address.startswith(('data:image/png;base64,', '#')) for address in parts.addresses)
     assert 'url(' not in text and '@import' not in text
     said = ' '.join(parts.texts)
-    for words in ('Learning curves', 'Hyper-parameters', 'learning_rate', model.headline, tf.__version__):
+    for words in (
+        'Learning curves',
+        'Hyper-parameters',
+        'learning_rate',
+        model.primary_metric,
+        tf.__version__,
+    ):
         assert words in said
     assert all(label in said for label in LABELS)
     if model.labelled:

@@ -36,7 +36,7 @@ CLASSIFIER_SCORE, CLASSIFIER_SCORE_REAL = 'classifier_score', 'classifier_score_
 FRECHET_DISTANCE, FRECHET_DISTANCE_REAL = 'frechet_distance', 'frechet_distance_real'
 PRECISION, PRECISION_REAL = 'manifold_precision', 'manifold_precision_real'
 RECALL, RECALL_REAL = 'manifold_recall', 'manifold_recall_real'
-JUDGE_ACCURACY, JUDGE_ACCURACY_REAL = 'judge_accuracy', 'judge_accuracy_real'
+REFERENCE_ACCURACY, REFERENCE_ACCURACY_REAL = 'judge_accuracy', 'judge_accuracy_real'
 STEPS_PER_SECOND = 'global_step/sec'
 EXAMPLES_PER_SECOND = 'examples_per_second'
 

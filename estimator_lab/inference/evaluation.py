@@ -19,7 +19,7 @@ from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import DataError
 from estimator_lab.runs.model import Trained, without_cluster
-from estimator_lab.runs.reference_classifier import judged, open_reference_classifier
+from estimator_lab.runs.reference_classifier import open_reference_classifier, with_reference_classifier
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
 _OBSERVED = (keys.CLASSES, keys.PROBABILITIES, keys.ERROR)
@@ -108,7 +108,9 @@ def evaluate(
             config = tf.estimator.RunConfig(folder, save_summary_steps=None)
             estimator = tf.estimator.Estimator(
                 observed(
-                    judged(trained.module.model_fn, open_reference_classifier(trained.model, trained.params)),
+                    with_reference_classifier(
+                        trained.module.model_fn, open_reference_classifier(trained.model, trained.params)
+                    ),
                     observer.observe,
                 ),
                 config=config,

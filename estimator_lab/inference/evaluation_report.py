@@ -54,14 +54,14 @@ def text(trained: Trained, evaluation: Evaluation) -> str:
     lines = [f'{name:<{_NAME}} {value:.4f}' for name, value in worth_showing(evaluation.metrics)]
     if evaluation.confusion:
         lines += ['', *_classes_in_text(evaluation.confusion), '', *_confusion_in_text(evaluation.confusion)]
-    return '\n'.join([*lines, '', headline(trained, evaluation)])
+    return '\n'.join([*lines, '', primary_metric_text(trained, evaluation)])
 
 
-def headline(trained: Trained, evaluation: Evaluation) -> str:
+def primary_metric_text(trained: Trained, evaluation: Evaluation) -> str:
     """Returns the metric that counts most, in a sentence."""
     bad = f' ({evaluation.bad:,} more could not be decoded)' if evaluation.bad else ''
     on = f'{images_text(evaluation.metrics, evaluation.images, trained.kind.noun)}{bad}'
-    return metrics_text.headline(trained.model, evaluation.metrics, on, trained.step)
+    return metrics_text.primary_metric_text(trained.model, evaluation.metrics, on, trained.step)
 
 
 def write_files(folder: Path, trained: Trained, evaluation: Evaluation) -> list[str]:
@@ -80,7 +80,7 @@ def write_files(folder: Path, trained: Trained, evaluation: Evaluation) -> list[
         (folder / names[0]).write_text(json_text(as_dict(trained, evaluation), 1) + '\n', encoding='utf-8')
         (folder / names[1]).write_text(text(trained, evaluation) + '\n', encoding='utf-8')
         if evaluation.confusion:
-            names += _write_confusion(folder, evaluation.confusion, headline(trained, evaluation))
+            names += _write_confusion(folder, evaluation.confusion, primary_metric_text(trained, evaluation))
         if evaluation.worst:
             names += _write_worst(folder, evaluation.worst)
     return names

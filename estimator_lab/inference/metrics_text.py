@@ -34,7 +34,7 @@ def images_text(metrics: Mapping[str, float], total: int, noun: str) -> str:
     return f'{taken:,} {noun}' if taken == total or not total else f'{taken:,} of {total:,} {noun}'
 
 
-def headline(model: Model, metrics: Mapping[str, float], on: str, step: int) -> str:
+def primary_metric_text(model: Model, metrics: Mapping[str, float], on: str, step: int) -> str:
     """Returns the metric that counts most, in a sentence.
 
     Args:
@@ -43,5 +43,5 @@ def headline(model: Model, metrics: Mapping[str, float], on: str, step: int) -> 
       on: what it was taken on, such as '400 unseen images'.
       step: global step of the checkpoint.
     """
-    name = model.headline
+    name = model.primary_metric
     return f'{name.replace("_", " ").capitalize():<16} {metrics[name]:.4f} on {on} after {step} steps'

@@ -102,10 +102,10 @@ def check(params: Params) -> None:
 def declared(params: Params) -> dict[str, Any]:
     """Returns what these parameters change of the model's entry in the registry."""
     if params.semi_supervised:
-        accuracy = {'headline': keys.ACCURACY, 'higher_is_better': True}
+        accuracy = {'primary_metric': keys.ACCURACY, 'higher_is_better': True}
         return {**accuracy, 'labelled': True, 'takes_unlabelled': True}
-    headline = keys.FRECHET_DISTANCE if params.judge else keys.SLICED_WASSERSTEIN
-    return {'headline': headline, 'labelled': params.conditional}
+    primary_metric = keys.FRECHET_DISTANCE if params.judge else keys.SLICED_WASSERSTEIN
+    return {'primary_metric': primary_metric, 'labelled': params.conditional}
 
 
 class Sampler:

@@ -43,8 +43,8 @@ class Model:
       module: where it is.
       summary: one line for --help.
       kinds: of the examples that it takes, names in `data.kinds`; a run has examples of one of them.
-      headline: the evaluation metric by which runs are compared, a name in `core.keys`.
-      higher_is_better: whether a larger headline is a better one.
+      primary_metric: the evaluation metric by which runs are compared, a name in `core.keys`.
+      higher_is_better: whether a larger primary metric is better.
       labelled: whether it needs examples with labels; others take labels where there are any.
       has_phases: whether it may be trained in phases: then the module has `phases(params)`, a list of
         `core.phases.Phase`.
@@ -72,7 +72,7 @@ class Model:
     module: str
     summary: str
     kinds: tuple[str, ...] = ('image',)
-    headline: str = ACCURACY
+    primary_metric: str = ACCURACY
     higher_is_better: bool = True
     labelled: bool = True
     has_phases: bool = False
@@ -152,7 +152,7 @@ MODELS = {
             'rbm',
             'estimator_lab.models.rbm',
             'a restricted Boltzmann machine: features, reconstructions and dreams',
-            headline=RECONSTRUCTION_ERROR,
+            primary_metric=RECONSTRUCTION_ERROR,
             higher_is_better=False,
             labelled=False,
             dreams=(GIBBS,),
@@ -162,7 +162,7 @@ MODELS = {
             'estimator_lab.models.autoencoder',
             'images through a bottleneck and back: compression, denoising, outliers',
             dreams=(ASCENT,),
-            headline=SQUARED_ERROR,
+            primary_metric=SQUARED_ERROR,
             higher_is_better=False,
             labelled=False,
             has_phases=True,
@@ -172,7 +172,7 @@ MODELS = {
             'gan',
             'estimator_lab.models.gan',
             'a generative adversarial network: a generator that dreams images against a discriminator',
-            headline=SLICED_WASSERSTEIN,
+            primary_metric=SLICED_WASSERSTEIN,
             higher_is_better=False,
             labelled=False,
             dreams=(LATENT, ASCENT),
@@ -184,7 +184,7 @@ MODELS = {
             'style',
             'estimator_lab.models.style',
             'a network that paints photos in the style of a picture, or of several',
-            headline=PERCEPTUAL_LOSS,
+            primary_metric=PERCEPTUAL_LOSS,
             higher_is_better=False,
             labelled=False,
             paints=True,

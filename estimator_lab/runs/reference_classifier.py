@@ -1,7 +1,7 @@
-"""A trained classifier that judges what a generator makes: --hparams=judge=MODEL_DIR.
+"""A trained classifier that scores the samples of a generator: --hparams=judge=MODEL_DIR.
 
-Its network is frozen into constants and becomes a part of the generator's evaluation; nothing of it is saved
-there. Its folder is only read.
+Its network is frozen into constants and becomes part of the generator's evaluation graph; checkpoints of the
+generator do not contain it. Its model_dir is only read.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from typing import Any
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.conventions import IMAGE
 from estimator_lab.core import keys
-from estimator_lab.core.adversarial.quality import Verdict, judged_metrics, published_samples
+from estimator_lab.core.adversarial.quality import Verdict, published_samples, reference_metrics
 from estimator_lab.core.endpoints import LOGITS, published
 from estimator_lab.errors import DataError
 from estimator_lab.models.registry import Model
@@ -39,20 +39,22 @@ class ReferenceClassifier:
     hidden: str
 
     def __call__(self, images: Tensor) -> Verdict:
-        """Returns what it makes of images, in the current graph.
+        """Classifies images in the current graph.
 
         Args:
           images: float32 [n, height, width, channels] in [0, 1].
         """
         outputs = [self.probabilities, self.hidden]
-        return Verdict(*tf.import_graph_def(self.graph, {self.image: images}, outputs, name='judge'))
+        return Verdict(
+            *tf.import_graph_def(self.graph, {self.image: images}, outputs, name='reference_classifier')
+        )
 
 
 def open_reference_classifier(model: Model, params: Any) -> ReferenceClassifier | None:
-    """Opens the classifier that a model's parameters name; None where they name none.
+    """Opens the classifier that the parameters of a model name, or returns None if they name none.
 
     Args:
-      model: what is to be judged.
+      model: the model whose samples are scored.
       params: its resolved parameters, with the labels and the size of the data.
 
     Raises:
@@ -66,7 +68,7 @@ def open_reference_classifier(model: Model, params: Any) -> ReferenceClassifier 
 
 
 def freeze(trained: Trained) -> ReferenceClassifier:
-    """Returns a trained classifier as a judge.
+    """Returns a trained classifier with its variables frozen into constants.
 
     Raises:
       DataError: if it does not classify.
@@ -95,43 +97,43 @@ def freeze(trained: Trained) -> ReferenceClassifier:
     return ReferenceClassifier(frozen, image.name, *(output.name for output in outputs))
 
 
-def judged(
-    model_fn: Callable[..., EstimatorSpec], judge: ReferenceClassifier | None
+def with_reference_classifier(
+    model_fn: Callable[..., EstimatorSpec], classifier: ReferenceClassifier | None
 ) -> Callable[..., EstimatorSpec]:
-    """Returns a model function whose EVAL has a judge's metrics of its samples besides.
+    """Returns a model function whose EVAL also computes the metrics of its samples by a reference classifier.
 
     Args:
       model_fn: adds `core.adversarial.quality.Samples` to the graph in EVAL.
-      judge: None changes nothing.
+      classifier: the classifier; None returns `model_fn` unchanged.
     """
-    if judge is None:
+    if classifier is None:
         return model_fn
 
-    def with_judge(
+    def with_scores(
         features: Features, labels: Tensor, mode: Mode, params: Any, config: RunConfig
     ) -> EstimatorSpec:
         spec = model_fn(features, labels, mode, params, config)
         if mode != tf.estimator.ModeKeys.EVAL:
             return spec
         samples = published_samples(tf.get_default_graph())
-        real, fake = judge(tf.concat([samples.real, samples.fake], axis=0)).halves()
-        with tf.name_scope('judged'):
-            metrics = judged_metrics(real, fake, samples)
+        real, fake = classifier(tf.concat([samples.real, samples.fake], axis=0)).halves()
+        with tf.name_scope('reference_metrics'):
+            metrics = reference_metrics(real, fake, samples)
         return spec._replace(eval_metric_ops={**spec.eval_metric_ops, **metrics})
 
-    return with_judge
+    return with_scores
 
 
 def _check_fit(trained: Trained, params: Any) -> None:
-    """Raises DataError for a judge of other images than the generator's."""
+    """Raises DataError if the classifier takes other images or labels than the generator."""
     if tuple(trained.shape) != tuple(params.image_shape):
         was, now = ('x'.join(map(str, shape)) for shape in (trained.shape, params.image_shape))
         raise DataError(
-            f'{FLAG}={params.judge} judges images of {was} pixels and channels, not {now}: train a judge '
-            'with the same --image_size and --channels.'
+            f'{FLAG}={params.judge} classifies images of {was} pixels and channels, not {now}: '
+            'train a classifier with the same --image_size and --channels.'
         )
     if params.vocabulary and tuple(trained.record.vocabulary) != tuple(params.vocabulary):
         raise DataError(
             f'{FLAG}={params.judge} knows other labels than the data ({len(trained.record.vocabulary)} '
-            f'there, {len(params.vocabulary)} here): train a judge on the same labels.'
+            f'there, {len(params.vocabulary)} here): train a classifier on the same labels.'
         )

@@ -1,4 +1,4 @@
-"""The headline metric over the evaluations of a run, as its event files tell it: a restart forgets none."""
+"""The primary metric over the evaluations of a run, as its event files tell it: a restart forgets none."""
 
 from collections.abc import Callable
 from functools import partial
@@ -25,7 +25,7 @@ class BestEvaluation:
         self, model_dir: Path, model: Model, say: Callable[[str], None] = print, phase: str = FINAL
     ) -> None:
         self._folder = model_dir / EVALUATION
-        self._tag = tag_in(phase, model.headline)
+        self._tag = tag_in(phase, model.primary_metric)
         self._model = model
         self._say = say
         self._damaged: set[Path] = set()

@@ -20,7 +20,7 @@ from estimator_lab.data.pipeline.input_fns import InputFn, archive_input_fn
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.runs.precision import session_config
 from estimator_lab.runs.record import write_record
-from estimator_lab.runs.reference_classifier import judged
+from estimator_lab.runs.reference_classifier import with_reference_classifier
 from estimator_lab.runs.serving import serving_input_receiver_fn
 from estimator_lab.tf1 import reused_evaluation_graph, tf
 from estimator_lab.training.best_evaluation import BestEvaluation
@@ -76,7 +76,7 @@ class PhaseTrainer:
             show_as_tags(plan.folder, plan.run.settings.model_dir)
         with role.scope():  # an Estimator copies its configuration, and the strategy with it
             self.estimator = tf.estimator.Estimator(
-                judged(plan.run.model.load().model_fn, plan.run.judge),
+                with_reference_classifier(plan.run.model.load().model_fn, plan.run.reference_classifier),
                 params=plan.params,
                 config=self._config(),
                 warm_start_from=self._inherited() or warm_start,

@@ -51,7 +51,7 @@ class Run:
       kind: of its examples.
       reader: how they become arrays.
       previous: what model_dir said of itself when the run was opened; None for a new one.
-      judge: the classifier that judges samples; None for none.
+      reference_classifier: the classifier that scores samples, or None.
       lesson: what a painter learns its styles from; None for other models.
     """
 
@@ -64,7 +64,7 @@ class Run:
     kind: Kind
     reader: Reader
     previous: Record | None
-    judge: ReferenceClassifier | None = None
+    reference_classifier: ReferenceClassifier | None = None
     lesson: StyleTargets | None = None
 
     def write_companions(self, folder: Path, is_new: bool) -> None:
@@ -127,8 +127,10 @@ def open_run(settings: Settings, role: Role, say: Say) -> Run:
     phases = model.phases(resolved)
     pretraining = _open_pretraining(phases, settings, inputs, role, say)
     reader = make_reader(kind, settings, params, inputs, [found for found in (inputs, pretraining) if found])
-    judge = open_reference_classifier(model, resolved)
-    return Run(settings, model, params, phases, inputs, pretraining, kind, reader, previous, judge, lesson)
+    classifier = open_reference_classifier(model, resolved)
+    return Run(
+        settings, model, params, phases, inputs, pretraining, kind, reader, previous, classifier, lesson
+    )
 
 
 def check_kind(kind: Kind, settings: Settings, kinds: Iterable[Kind]) -> None:

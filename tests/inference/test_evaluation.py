@@ -138,7 +138,7 @@ def unlabelled(trained):
     return dataclasses.replace(
         trained,
         module=types.SimpleNamespace(model_fn=by_brightness),
-        model=dataclasses.replace(trained.model, headline='reconstruction_error', labelled=False),
+        model=dataclasses.replace(trained.model, primary_metric='reconstruction_error', labelled=False),
         record=dataclasses.replace(trained.record, vocabulary=()),
     )
 

@@ -182,11 +182,11 @@ def test_latent_size_0():
 
 def test_what_the_parameters_decide_of_the_entry():
     model = find_model('gan')
-    assert (model.headline, model.higher_is_better) == ('sliced_wasserstein', False)
+    assert (model.primary_metric, model.higher_is_better) == ('sliced_wasserstein', False)
     judged = model.configured(Params(judge='x', conditional=True))
-    assert (judged.headline, judged.labelled) == ('frechet_distance', True)
+    assert (judged.primary_metric, judged.labelled) == ('frechet_distance', True)
     semi = model.configured(Params(semi_supervised=True))
-    assert (semi.headline, semi.higher_is_better, semi.takes_unlabelled) == ('accuracy', True, True)
+    assert (semi.primary_metric, semi.higher_is_better, semi.takes_unlabelled) == ('accuracy', True, True)
 
 
 @pytest.fixture(scope='module')

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.core import keys
-from estimator_lab.core.adversarial.quality import Samples, Verdict, judged_metrics
+from estimator_lab.core.adversarial.quality import Samples, Verdict, reference_metrics
 from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import DataError
@@ -21,13 +21,13 @@ SCORES = (
 )
 
 
-def test_a_frozen_judge_says_what_the_model_predicts(cnn_dir, archive):
+def test_a_frozen_classifier_predicts_what_the_model_predicts(cnn_dir, archive):
     trained = open_trained(cnn_dir)
-    judge = freeze(trained)
+    classifier = freeze(trained)
     (predicted,) = predicted_batches(trained, ExampleInput([str(archive)]), trained.reader, 24, InputReport())
     images = [trained.reader.decode(m.data, 8, 8) for m in members(archive)]
     with tf.Graph().as_default(), tf.Session() as session:
-        said = session.run(judge(tf.constant(np.stack(images) / 255, tf.float32)))
+        said = session.run(classifier(tf.constant(np.stack(images) / 255, tf.float32)))
         assert not tf.global_variables()
     assert np.allclose(said.probabilities, predicted.values['probabilities'], atol=1e-5)
     assert said.hidden.shape == (24, 8)
@@ -47,11 +47,11 @@ def test_fakes_that_are_the_images_have_the_scores_of_images():
         said = Verdict(*map(tf.constant, verdict))
         order = tf.constant(rng.random(40), tf.float32)
         images = tf.zeros([40, 2, 2, 1])
-        metrics = judged_metrics(said, said, Samples(images, images, tf.zeros([40], tf.int64), order))
+        metrics = reference_metrics(said, said, Samples(images, images, tf.zeros([40], tf.int64), order))
         session.run(tf.local_variables_initializer())
         session.run([update for _, update in metrics.values()])
         found = session.run({name: value for name, (value, _) in metrics.items()})
-    for name in (keys.CLASSIFIER_SCORE, keys.PRECISION, keys.RECALL, keys.JUDGE_ACCURACY):
+    for name in (keys.CLASSIFIER_SCORE, keys.PRECISION, keys.RECALL, keys.REFERENCE_ACCURACY):
         assert found[name] == pytest.approx(found[f'{name}_real'], rel=1e-5)
     assert found[keys.FRECHET_DISTANCE] == pytest.approx(0, abs=1e-4)
     assert found[keys.FRECHET_DISTANCE_REAL] > 0.1
@@ -77,16 +77,16 @@ def settings(tmp_path, cnn_dir):
     return make
 
 
-def test_a_run_with_a_judge(settings):
+def test_a_run_with_a_reference_classifier(settings):
     lines = []
     chosen = settings()
     experiment = Experiment(chosen, lines.append)
-    assert experiment.run.model.headline == keys.FRECHET_DISTANCE
+    assert experiment.run.model.primary_metric == keys.FRECHET_DISTANCE
     found = experiment.train().metrics
     assert all(np.isfinite(found[name]) for name in SCORES)
-    assert 1 <= found[keys.CLASSIFIER_SCORE] <= 4 and 0 <= found[keys.JUDGE_ACCURACY] <= 1
+    assert 1 <= found[keys.CLASSIFIER_SCORE] <= 4 and 0 <= found[keys.REFERENCE_ACCURACY] <= 1
     names = tf.train.load_checkpoint(str(chosen.model_dir)).get_variable_to_shape_map()
-    assert not any(name.startswith('conv2d') for name in names), 'the judge is in no checkpoint'
+    assert not any(name.startswith('conv2d') for name in names), 'no checkpoint contains the classifier'
     (best,) = (chosen.model_dir / 'export' / 'best').glob('*')
     trained = open_trained(best / 'model_dir')
     images = ExampleInput(list(chosen.data))
@@ -97,16 +97,19 @@ def test_a_run_with_a_judge(settings):
 @pytest.mark.parametrize(
     ('changes', 'sentence'),
     [
-        ({'image_size': 12}, r'--hparams=judge=\S+ judges images of 8x8x1 pixels and channels, not 12x12x1'),
+        (
+            {'image_size': 12},
+            r'--hparams=judge=\S+ classifies images of 8x8x1 pixels and channels, not 12x12x1',
+        ),
         ({'judge': 'nowhere'}, '--hparams=judge=nowhere is no folder'),
     ],
 )
-def test_a_judge_that_does_not_fit(settings, changes, sentence):
+def test_a_classifier_that_does_not_fit(settings, changes, sentence):
     with pytest.raises(DataError, match=sentence):
         Experiment(settings(**changes), lambda line: None)
 
 
-def test_a_judge_of_other_labels(settings, tmp_path):
+def test_a_classifier_of_other_labels(settings, tmp_path):
     other = write_tar(tmp_path / 'o.tar', [(f'{n % 2}/{n}.png', encoded(picture(n))) for n in range(6)])
     with pytest.raises(DataError, match=r'knows other labels than the data \(4 there, 2 here\)'):
         Experiment(settings(data=[str(other)]), lambda line: None)

@@ -119,7 +119,7 @@ class FakeEstimator:
         return str(path).encode()
 
 
-def write_headlines(model_dir, tag, values):
+def write_primary_metric(model_dir, tag, values):
     folder = model_dir / 'eval'
     suffix = f'.{len(list(folder.glob("*")))}'  # else two files of one second would be one
     with tf.Graph().as_default(), tf.summary.FileWriter(str(folder), filename_suffix=suffix) as writer:
@@ -131,7 +131,7 @@ def test_a_restart_keeps_the_better_export(tmp_path):
     estimator, folder = FakeEstimator(tmp_path), tmp_path / 'export' / 'best'
     receiver = serving_input_receiver_fn(ImageReader(ImageShape(8, 8, 1)), CNN, None)
     for step, accuracy, best in ((1, 0.25, 1), (2, 0.75, 2), (3, 0.5, 2), (4, 0.75, 2), (5, 0.8, 5)):
-        write_headlines(tmp_path, 'accuracy', [(step, accuracy)])
+        write_primary_metric(tmp_path, 'accuracy', [(step, accuracy)])
         (exporter,) = make_exporters(
             ['best'], receiver, BestEvaluation(tmp_path, CNN)
         )  # another in each process
@@ -140,9 +140,9 @@ def test_a_restart_keeps_the_better_export(tmp_path):
 
 
 def test_a_metric_that_gets_better_by_falling(tmp_path):
-    write_headlines(tmp_path, 'mse', [(3, 0.5), (6, 0.25), (9, 0.25), (12, 0.375)])
-    write_headlines(tmp_path, 'mse', [(3, 0.625)])
-    found = BestEvaluation(tmp_path, Model('x', 'x', 'x', headline='mse', higher_is_better=False))
+    write_primary_metric(tmp_path, 'mse', [(3, 0.5), (6, 0.25), (9, 0.25), (12, 0.375)])
+    write_primary_metric(tmp_path, 'mse', [(3, 0.625)])
+    found = BestEvaluation(tmp_path, Model('x', 'x', 'x', primary_metric='mse', higher_is_better=False))
     assert found.by_step() == {3: 0.625, 6: 0.25, 9: 0.25, 12: 0.375}
     assert (found.best_step(), found.since_best()) == (6, 2)
     nothing = BestEvaluation(tmp_path / 'none', CNN)

@@ -70,7 +70,7 @@ class Verdict(NamedTuple):
 
 
 def sample_metrics(samples: Samples, one_hot: Tensor | None) -> Metrics:
-    """Returns the metrics that need no judge: diversity, and the sliced Wasserstein distance.
+    """Returns the metrics that need no reference classifier: diversity, and the sliced Wasserstein distance.
 
     That distance is taken between a random half of the fakes and the other half of the images, and beside it
     between those two halves of the images: of up to 1,024 images in all.
@@ -98,11 +98,11 @@ def sample_metrics(samples: Samples, one_hot: Tensor | None) -> Metrics:
     }
 
 
-def judged_metrics(real: Verdict, fake: Verdict, samples: Samples) -> Metrics:
-    """Returns the metrics by a judge.
+def reference_metrics(real: Verdict, fake: Verdict, samples: Samples) -> Metrics:
+    """Returns the metrics by a reference classifier.
 
-    Classifier score and, of a generator that is told classes, the judge's accuracy are taken of all samples
-    and of all images. The Frechet distance is that of all samples from all images; beside it stands that of
+    The classifier score and, for a conditional generator, the accuracy are computed on all samples and on all
+    images. The Frechet distance is that of all samples from all images; beside it stands that of
     one half of the images from the other, which fewer images make larger than a perfect generator's.
     Precision and recall are those of a random half of the samples against the other half of the images, and
     of those halves of the images, of up to 4,096 in all.
@@ -119,7 +119,7 @@ def judged_metrics(real: Verdict, fake: Verdict, samples: Samples) -> Metrics:
         **_manifold_metrics(real, fake, samples.order),
     }
     if samples.classes is not None:
-        for name, said in ((keys.JUDGE_ACCURACY, fake), (keys.JUDGE_ACCURACY_REAL, real)):
+        for name, said in ((keys.REFERENCE_ACCURACY, fake), (keys.REFERENCE_ACCURACY_REAL, real)):
             metrics[name] = tf.metrics.accuracy(samples.classes, tf.argmax(said.probabilities, axis=1))
     return metrics
 

@@ -7,9 +7,9 @@ from typing import Any
 from estimator_lab.core import keys
 from estimator_lab.core.boltzmann.annealing import log_partition
 from estimator_lab.core.boltzmann.contrastive_divergence import update
-from estimator_lab.core.boltzmann.dreams import dream, dream_film
 from estimator_lab.core.boltzmann.params import RbmParams, apply_gradients
 from estimator_lab.core.boltzmann.rbm import BERNOULLI, Rbm
+from estimator_lab.core.boltzmann.samples import gibbs_film, gibbs_samples
 from estimator_lab.core.boltzmann.stack import Stack
 from estimator_lab.core.display.display import Display, display_of
 from estimator_lab.core.display.drawing import drawing_hooks
@@ -187,7 +187,7 @@ class _Machine:
         predictions = {
             keys.HIDDEN: self._rbm.hidden_mean(self._visible),
             keys.RECONSTRUCTION: reconstruction,
-            keys.DREAM: self._stack.images(self._dream(noise)[:, : self._features]),
+            keys.DREAM: self._stack.images(self._samples(noise)[:, : self._features]),
             keys.FREE_ENERGY: self._rbm.free_energy(self._visible),
             keys.ERROR: tf.reduce_sum(tf.square(images - reconstruction), axis=[1, 2, 3]),
         }
@@ -271,18 +271,18 @@ class _Machine:
                 lambda: tf.group(tf.cond(tf.equal(step, 0), first, further)),
             )
 
-    def _dream(self, noise: Noise) -> Tensor:
+    def _samples(self, noise: Noise) -> Tensor:
         start = self._visible
         if self._params.dream_from == 'noise':
             start = noise.uniform(tf.shape(start))
-        return dream(self._rbm, start, self._params.dream_steps, noise)
+        return gibbs_samples(self._rbm, start, self._params.dream_steps, noise)
 
     def _draw(self, noise: Noise) -> list[Any]:
         """Returns the pictures of training, as serialised summaries."""
         with tf.name_scope('pictures'):
             images, visible = self._batch.images[:_SHOWN], self._visible[:_SHOWN]
             reconstructed = self._stack.images(self._reconstruction(visible), like=images)
-            film = [self._stack.images(v[:, : self._features]) for v in dream_film(self._rbm, visible, noise)]
+            film = [self._stack.images(v[:, : self._features]) for v in gibbs_film(self._rbm, visible, noise)]
             fields = self._stack.receptive_fields(_FIELDS)
         return [
             filter_summary('receptive_fields', fields),

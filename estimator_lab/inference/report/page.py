@@ -107,7 +107,7 @@ def _sections(
     trained: Trained, history: History, examined: Examined | None
 ) -> Iterator[tuple[str, list[Part]]]:
     evaluation = examined.evaluation if examined else None
-    yield 'Learning curves', _curves(history, trained.model.headline)
+    yield 'Learning curves', _curves(history, trained.model.primary_metric)
     yield 'Evaluation', _metrics(trained, history, evaluation)
     seen = set(examined.pictures) if examined else set()
     if evaluation and evaluation.confusion:
@@ -129,11 +129,13 @@ def _sections(
 def _head(trained: Trained, history: History, examined: Examined | None) -> Iterator[Element]:
     yield element('h1', f'{trained.model.name}: {trained.model.summary}')
     yield element('p', f'{trained.model_dir} at step {trained.step:,}', class_='note')
-    name = trained.model.headline
+    name = trained.model.primary_metric
     if examined:
         found, total = examined.evaluation.metrics, examined.evaluation.images
         on = images_text(found, total, trained.kind.noun)
-        yield element('p', metrics_text.headline(trained.model, found, on, trained.step), class_='lead')
+        yield element(
+            'p', metrics_text.primary_metric_text(trained.model, found, on, trained.step), class_='lead'
+        )
     elif name in history.last():
         step, value = history.last()[name]
         line = f'{name.replace("_", " ").capitalize()} {value:.4f} at step {step:,}'
@@ -141,17 +143,17 @@ def _head(trained: Trained, history: History, examined: Examined | None) -> Iter
 
 
 def _best(trained: Trained, history: History) -> str:
-    curve = history.curves[trained.model.headline][EVALUATING]
+    curve = history.curves[trained.model.primary_metric][EVALUATING]
     choose = max if trained.model.higher_is_better else min
     step = choose(curve, key=curve.__getitem__)
     return '' if step == max(curve) else f'; best {curve[step]:.4f} at step {step:,}'
 
 
-def _curves(history: History, headline: str) -> list[Part]:
+def _curves(history: History, primary_metric: str) -> list[Part]:
     def rank(tag: str) -> tuple[int, str]:
         if tag in _LAST_CHARTS:
             return 3 + _LAST_CHARTS.index(tag), tag
-        return {headline: 0, 'loss': 1}.get(tag, 2), tag
+        return {primary_metric: 0, 'loss': 1}.get(tag, 2), tag
 
     tags = sorted((tag for tag, lines in history.curves.items() if _is_worth_drawing(tag, lines)), key=rank)
     names = list(

@@ -1,4 +1,4 @@
-"""What a restricted Boltzmann machine makes of data, or of noise, when left to itself: Gibbs chains."""
+"""Samples of a restricted Boltzmann machine: Gibbs chains that begin at data or at noise."""
 
 import itertools
 from typing import Any
@@ -11,7 +11,7 @@ FILM_STEPS = (0, 1, 10, 100)
 """After how many Gibbs steps a film shows a chain."""
 
 
-def dream(rbm: Rbm, start: Tensor, steps: int, noise: Noise, clamped: bool = False) -> Tensor:
+def gibbs_samples(rbm: Rbm, start: Tensor, steps: int, noise: Noise, clamped: bool = False) -> Tensor:
     """Returns the means of the visible units after so many Gibbs steps, float32 [n, visible].
 
     Args:
@@ -21,12 +21,12 @@ def dream(rbm: Rbm, start: Tensor, steps: int, noise: Noise, clamped: bool = Fal
       noise: what the samples are drawn with.
       clamped: whether a label stays as it is.
     """
-    with tf.name_scope('dream'):
+    with tf.name_scope('gibbs_samples'):
         sampled = rbm.gibbs(start, steps, noise, clamped) if steps else start
         return rbm.visible_mean(rbm.sample_hidden(sampled, noise))
 
 
-def dream_film(rbm: Rbm, start: Tensor, noise: Noise) -> list[Any]:
+def gibbs_film(rbm: Rbm, start: Tensor, noise: Noise) -> list[Any]:
     """Returns where the chains begin, and the means of their visible units on the way.
 
     Args:
@@ -38,7 +38,7 @@ def dream_film(rbm: Rbm, start: Tensor, noise: Noise) -> list[Any]:
       One float32 [n, visible] for each of FILM_STEPS.
     """
     pictures, state = [start], start
-    with tf.name_scope('dream_film'):
+    with tf.name_scope('gibbs_film'):
         for before, after in itertools.pairwise(FILM_STEPS):
             state = rbm.gibbs(state, after - before, noise)
             pictures.append(rbm.visible_mean(rbm.sample_hidden(state, noise)))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from estimator_lab.conventions import IMAGE, to_unit_range
-from estimator_lab.core.boltzmann.dreams import dream
+from estimator_lab.core.boltzmann.samples import gibbs_samples
 from estimator_lab.core.boltzmann.stack import Stack
 from estimator_lab.core.noise import Noise
 from estimator_lab.data.order.archives import open_archives
@@ -111,7 +111,7 @@ def dream_batches(
         start = tf.ensure_shape(start, [None, units])
         if stack.top.classes:
             start = tf.concat([start, tf.one_hot(ids, stack.top.classes)], axis=1)
-        found = stack.images(dream(stack.top.rbm, start, steps, noise, clamped=True)[:, :units])
+        found = stack.images(gibbs_samples(stack.top.rbm, start, steps, noise, clamped=True)[:, :units])
         session = tf.Session(graph=graph)
         tf.train.Saver(tf.trainable_variables() + _resting(stack)).restore(session, trained.checkpoint)
     known = trained.record.vocabulary

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.inference import gibbs_dreams
-from estimator_lab.inference.gibbs_dreams import dreams, first_images, open_dreamer
+from estimator_lab.inference import gibbs_samples
+from estimator_lab.inference.gibbs_samples import dreams, first_images, open_dreamer
 from estimator_lab.training.experiment import Experiment
 from estimator_lab.training.settings import Settings
 from tests.archive_files import encoded, picture, write_tar
@@ -84,13 +84,13 @@ def test_many_are_dreamt_some_at_a_time(folders, monkeypatch):
     begin = first_images(open_dreamer(folders / 'labelled'), [str(folders / 'a.tar')], 5)
     request = {'count': 5, 'steps': 2, 'seed': 1, 'begin': begin}
     at_once, texts = dreams(open_dreamer(folders / 'labelled'), **request)
-    monkeypatch.setattr(gibbs_dreams, '_AT_ONCE', 2)
-    parts = list(gibbs_dreams.dream_batches(open_dreamer(folders / 'labelled'), **request))
+    monkeypatch.setattr(gibbs_samples, '_AT_ONCE', 2)
+    parts = list(gibbs_samples.dream_batches(open_dreamer(folders / 'labelled'), **request))
     assert [len(images) for images, _ in parts] == [2, 2, 1]
     assert [text for _, some in parts for text in some] == texts == ['n0', 'n1', 'n2', 'n0', 'n1']
     # Each part has noise of its own: without it, equal beginnings would have equal ends.
     request['begin'] = np.repeat(begin[:1], 5, axis=0)
-    first, second, _ = gibbs_dreams.dream_batches(open_dreamer(folders / 'rbm'), **request)
+    first, second, _ = gibbs_samples.dream_batches(open_dreamer(folders / 'rbm'), **request)
     assert not np.array_equal(first[0], second[0])
     assert at_once.shape == (5, 6, 6, 1)
 
