@@ -1,7 +1,7 @@
 """Prints the reliability figures of the README.
 
     python -m tests.robustness.reliability kills --count=200     the same as kills.py --kills=200
-    python -m tests.robustness.reliability fuzz --count=10000    archives with flipped bits, cuts and lying headers
+    python -m tests.robustness.reliability fuzz --count=10000    archives with flipped bits, cuts, bad headers
 
 The package has to be installed (`pip install -e '.[test]'`). Exit status 1 if anything went wrong.
 """
