@@ -24,7 +24,7 @@ from pathlib import Path
 from curves import save_side_by_side
 from machine import this_machine
 
-from estimator_lab.core.display.curves import draw_curves
+from estimator_lab.core.display.charts import draw_curves
 from estimator_lab.core.keys import ACCURACY, DEAD_UNITS
 from estimator_lab.data.demo_sets.archives import cached_demo
 from estimator_lab.training.experiment import Experiment

@@ -1,4 +1,4 @@
-"""Charts beside each other in one picture; `estimator_lab.core.display.curves` draws each."""
+"""Charts beside each other in one picture; `estimator_lab.core.display.charts` draws each."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from estimator_lab.core.layers.sparse_initializer import SparseInitializer
+from estimator_lab.core.layers.dense import SparseInitializer
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.tar.stream import stream_members

@@ -47,7 +47,7 @@ from digit_losses import (
 from machine import this_machine
 from training import train
 
-from estimator_lab.core.display.curves import draw_curves
+from estimator_lab.core.display.charts import draw_curves
 from estimator_lab.optimizers import (
     OPTIMIZERS,
     SECOND_ORDER,
@@ -223,7 +223,6 @@ def autoencoder(given: argparse.Namespace) -> None:
         step = optimizer.minimize(loss)
         every = 500
         if given.method in SECOND_ORDER:
-            optimizer.check_memory(given.batch or len(known.images))
             every = _STEPS_SHOWN
         saver = tf.train.Saver(max_to_keep=1)
         with session() as run:

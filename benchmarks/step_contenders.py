@@ -245,7 +245,7 @@ def _model_fn(options: Options) -> Callable[..., Any]:
 
 def _variant(order: str, images: Any, params: Any, noise: Any) -> Any:
     """The logits of the network in channels_first order, or with each ReLU behind its pooling."""
-    from estimator_lab.core.layers.dropout import dropout
+    from estimator_lab.core.layers.elementwise import dropout
     from estimator_lab.tf1 import tf
 
     first = order == 'channels_first'

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from estimator_lab.core.display.curves import draw_curves
+from estimator_lab.core.display.charts import draw_curves
 from estimator_lab.core.layers.linear_recurrence import LinearLayers
 from estimator_lab.core.layers.recurrent import CELLS, RecurrentLayers
 from estimator_lab.tf1 import tf

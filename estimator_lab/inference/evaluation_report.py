@@ -9,7 +9,7 @@ import numpy as np
 
 from estimator_lab.console.outputs import json_text, write_csv, writing
 from estimator_lab.conventions import KEY
-from estimator_lab.core.display.confusion_picture import confusion_picture
+from estimator_lab.core.display.charts import confusion_picture
 from estimator_lab.core.display.picture import labelled_grid
 from estimator_lab.core.metrics.confusion import ClassScores, Confusion
 from estimator_lab.inference import metrics_text

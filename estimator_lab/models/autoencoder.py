@@ -27,8 +27,7 @@ from estimator_lab.core.boltzmann.pretraining import (
 )
 from estimator_lab.core.boltzmann.rbm import BERNOULLI
 from estimator_lab.core.corruption import CORRUPTIONS, corrupt
-from estimator_lab.core.display.display import Display, display_of
-from estimator_lab.core.display.drawing import drawing_hooks
+from estimator_lab.core.display.drawing import Display, display_of, drawing_hooks
 from estimator_lab.core.display.embeddings import EmbeddingsHook, labels_and_keys
 from estimator_lab.core.display.summaries import filter_summary, rows_summary
 from estimator_lab.core.endpoints import Endpoint, Endpoints, first_filters, publish
@@ -43,9 +42,9 @@ from estimator_lab.core.heads.reconstruction import (
 )
 from estimator_lab.core.heads.reconstruction_report import ReconstructionReportHook
 from estimator_lab.core.hparams import are_sizes, hparam, sizes
-from estimator_lab.core.layers.activations import ActivationParams, activation_hparam
+from estimator_lab.core.layers.dense import DenseParams
+from estimator_lab.core.layers.elementwise import ActivationParams, activation_hparam
 from estimator_lab.core.layers.encoder_decoder import STRIDE, EncoderDecoder, Sizes
-from estimator_lab.core.layers.sparse_initializer import DenseParams
 from estimator_lab.core.metrics.principal_components import FILE, principal_components
 from estimator_lab.core.model_function import model_function
 from estimator_lab.core.noise import fixed_seeds, fresh_seed

@@ -11,9 +11,8 @@ from estimator_lab.core.endpoints import LOGITS, Endpoint, Layered, Layers
 from estimator_lab.core.features import images_of
 from estimator_lab.core.heads.classification import ClassifierParams, classification_spec
 from estimator_lab.core.hparams import hparam
-from estimator_lab.core.layers.activations import ActivationParams
 from estimator_lab.core.layers.dense import Dense
-from estimator_lab.core.layers.dropout import dropout
+from estimator_lab.core.layers.elementwise import ActivationParams, dropout
 from estimator_lab.core.model_function import model_function
 from estimator_lab.core.noise import Noise, training_noise
 from estimator_lab.core.train_step import warmup_hparam

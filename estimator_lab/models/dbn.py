@@ -22,8 +22,7 @@ from estimator_lab.core.endpoints import Endpoint
 from estimator_lab.core.features import class_ids, images_of
 from estimator_lab.core.heads.classification import ClassifierParams, classification_spec
 from estimator_lab.core.hparams import hparam, sizes
-from estimator_lab.core.layers.feed_forward import HiddenLayers
-from estimator_lab.core.layers.sparse_initializer import DenseParams
+from estimator_lab.core.layers.dense import DenseParams, HiddenLayers
 from estimator_lab.core.model_function import model_function
 from estimator_lab.core.noise import Noise, training_noise
 from estimator_lab.core.phases import Phase

@@ -16,7 +16,7 @@ from estimator_lab.core.endpoints import LOGITS, Layered, Layers
 from estimator_lab.core.hparams import are_sizes, hparam, sizes
 from estimator_lab.core.layers.discriminator import Discriminator, convolutions, dense_layers
 from estimator_lab.core.layers.generator import DeconvolutionalGenerator, DenseGenerator, Generator
-from estimator_lab.core.layers.normalized import NORMALIZATIONS
+from estimator_lab.core.layers.kernel_norm import NORMALIZATIONS
 from estimator_lab.core.model_function import model_function
 from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor

@@ -10,9 +10,8 @@ from estimator_lab.core.endpoints import Endpoint
 from estimator_lab.core.features import images_of
 from estimator_lab.core.heads.classification import ClassifierParams, classification_spec
 from estimator_lab.core.hparams import are_sizes, hparam, sizes
-from estimator_lab.core.layers.activations import ActivationParams
-from estimator_lab.core.layers.feed_forward import HiddenLayers
-from estimator_lab.core.layers.sparse_initializer import DenseParams
+from estimator_lab.core.layers.dense import DenseParams, HiddenLayers
+from estimator_lab.core.layers.elementwise import ActivationParams
 from estimator_lab.core.model_function import model_function
 from estimator_lab.core.noise import Noise, training_noise
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf

@@ -8,7 +8,7 @@ import dataclasses
 
 import numpy as np
 
-from estimator_lab.core.display.display import display_of
+from estimator_lab.core.display.drawing import display_of
 from estimator_lab.core.display.sequences import AccuracyAfterSteps, sequences_hook
 from estimator_lab.core.endpoints import LOGITS_AFTER_STEPS, Endpoint
 from estimator_lab.core.features import images_of
@@ -19,12 +19,10 @@ from estimator_lab.core.heads.classification import (
     ids_and_weights,
 )
 from estimator_lab.core.hparams import are_sizes, hparam, sizes
-from estimator_lab.core.layers.activations import ACTIVATIONS
-from estimator_lab.core.layers.dilated import DilatedLayers
-from estimator_lab.core.layers.dropout import dropout
-from estimator_lab.core.layers.feed_forward import HiddenLayers
+from estimator_lab.core.layers.dense import HiddenLayers
+from estimator_lab.core.layers.elementwise import ACTIVATIONS, dropout
 from estimator_lab.core.layers.linear_recurrence import LinearLayers
-from estimator_lab.core.layers.recurrent import CELLS, LSTM, RecurrentLayers
+from estimator_lab.core.layers.recurrent import CELLS, LSTM, DilatedLayers, RecurrentLayers
 from estimator_lab.core.layers.sequences import PATCHES, READS, ROWS, as_sequence, steps_and_values
 from estimator_lab.core.model_function import model_function
 from estimator_lab.core.noise import Noise, training_noise

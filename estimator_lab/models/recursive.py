@@ -9,15 +9,14 @@ import dataclasses
 
 from estimator_lab.conventions import LEFT, LEVEL, NODE_LABEL, TOKEN
 from estimator_lab.core import keys
-from estimator_lab.core.display.display import display_of
+from estimator_lab.core.display.drawing import display_of
 from estimator_lab.core.display.trees import Texts, TreesHook
 from estimator_lab.core.endpoints import Endpoint, publish
 from estimator_lab.core.features import class_ids, example_weights, has_images, images_of
 from estimator_lab.core.heads.classification import ClassifierParams, classification_spec
 from estimator_lab.core.hparams import hparam
-from estimator_lab.core.layers.dropout import dropout
-from estimator_lab.core.layers.quadtree import quadtree_states
-from estimator_lab.core.layers.tree import ARITY, Forest, forest_of, tree_states
+from estimator_lab.core.layers.elementwise import dropout
+from estimator_lab.core.layers.tree import ARITY, Forest, forest_of, quadtree_states, tree_states
 from estimator_lab.core.layers.tree_cells import CELLS
 from estimator_lab.core.metrics.streaming import count
 from estimator_lab.core.model_function import model_function

@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 
 from estimator_lab.conventions import IMAGE
 from estimator_lab.core import keys
-from estimator_lab.core.display.display import display_of
-from estimator_lab.core.display.drawing import drawing_hooks
+from estimator_lab.core.display.drawing import display_of, drawing_hooks
 from estimator_lab.core.display.summaries import rows_summary, weight_histograms
 from estimator_lab.core.endpoints import publish
 from estimator_lab.core.features import example_weights, has_images, images_of, keys_of

@@ -14,10 +14,9 @@ from estimator_lab.core.heads.classification import ClassifierParams, classifica
 from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.hparams import hparam
 from estimator_lab.core.keys import FEATURES
-from estimator_lab.core.layers.activations import ActivationParams
-from estimator_lab.core.layers.batch_norm import Update
 from estimator_lab.core.layers.convolution import Convolution
-from estimator_lab.core.layers.dropout import dropout
+from estimator_lab.core.layers.elementwise import ActivationParams, dropout
+from estimator_lab.core.layers.normalization import Update
 from estimator_lab.core.model_function import model_function
 from estimator_lab.core.noise import Noise, training_noise
 from estimator_lab.errors import FlagError

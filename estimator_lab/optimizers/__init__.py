@@ -1,7 +1,13 @@
 """Name -> ``tf.train.Optimizer``, and the learning-rate schedules that go with them."""
 
-from estimator_lab.optimizers.registry import FIRST_ORDER, OPTIMIZERS, SECOND_ORDER, make_optimizer
-from estimator_lab.optimizers.schedules import SCHEDULES, learning_rate_at
+from estimator_lab.optimizers.registry import (
+    FIRST_ORDER,
+    OPTIMIZERS,
+    SCHEDULES,
+    SECOND_ORDER,
+    learning_rate_at,
+    make_optimizer,
+)
 from estimator_lab.optimizers.second_order.conjugate_gradient import (
     ConjugateGradientKnobs,
     ConjugateGradientOptimizer,

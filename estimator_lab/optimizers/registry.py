@@ -1,4 +1,4 @@
-"""The one list of optimizers."""
+"""Optimizers and learning-rate schedules by name."""
 
 from collections.abc import Callable
 from typing import Any
@@ -50,3 +50,41 @@ def make_optimizer(name: str, learning_rate: Tensor, momentum: float = 0.9, knob
     if name not in FIRST_ORDER:
         raise FlagError(f'Unknown optimizer {name!r}; known are: {", ".join(OPTIMIZERS)}.')
     return FIRST_ORDER[name](learning_rate, momentum)
+
+
+# The exponential schedule ends at this share of the initial rate.
+_EXPONENTIAL_END = 0.01
+_LONGEST_WARMUP = 0.1
+
+SCHEDULES: dict[str, Callable[[float, Any, int], Any]] = {
+    'constant': lambda rate, step, steps: tf.constant(rate),
+    'cosine': lambda rate, step, steps: tf.train.cosine_decay(rate, step, steps),
+    'exponential': lambda rate, step, steps: tf.train.exponential_decay(rate, step, steps, _EXPONENTIAL_END),
+    'linear': lambda rate, step, steps: tf.train.polynomial_decay(rate, step, steps, end_learning_rate=0.0),
+}
+
+
+def learning_rate_at(
+    schedule: str, initial_rate: float, step: Tensor, total_steps: int, warmup_steps: int = 0
+) -> Tensor:
+    """Returns the learning rate at a step, a scalar float32 tensor.
+
+    Args:
+      schedule: one of `SCHEDULES`. 'cosine' (Loshchilov and Hutter 2017, eq. 5, without restarts) and
+        'linear' reach 0 at `total_steps`, 'exponential' a hundredth of the initial rate.
+      initial_rate: the rate at step 0, without a warm-up.
+      step: the global step, a scalar integer tensor.
+      total_steps: steps of the whole run, at least 1.
+      warmup_steps: in how many steps the rate rises to that of the schedule (Goyal et al. 2017, section 2.2,
+        the gradual kind), but at most a tenth of the run; 0 for none.
+
+    Raises:
+      FlagError: if the schedule is unknown; it lists the known ones.
+    """
+    if schedule not in SCHEDULES:
+        raise FlagError(
+            f'Unknown learning_rate_schedule {schedule!r}; known are: {", ".join(sorted(SCHEDULES))}.'
+        )
+    rate = SCHEDULES[schedule](initial_rate, step, total_steps)
+    steps = min(warmup_steps, total_steps * _LONGEST_WARMUP)
+    return rate if steps <= 1 else rate * tf.minimum((tf.cast(step, tf.float32) + 1) / steps, 1.0)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from estimator_lab.core.display.display import EVALUATION
+from estimator_lab.core.display.drawing import EVALUATION
 from estimator_lab.core.display.phase_summaries import tag_in
 from estimator_lab.core.phases import FINAL
 from estimator_lab.models.registry import Model

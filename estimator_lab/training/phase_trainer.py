@@ -9,7 +9,7 @@ import numpy as np
 from estimator_lab.console.outputs import writing
 from estimator_lab.console.progress import Progress, StatusLine
 from estimator_lab.conventions import IMAGE
-from estimator_lab.core.display.display import EVALUATION
+from estimator_lab.core.display.drawing import EVALUATION
 from estimator_lab.core.display.phase_summaries import GraphHook, show_as_tags
 from estimator_lab.data.kind import Reader
 from estimator_lab.data.order.archives import Archives

@@ -10,14 +10,13 @@ from estimator_lab.core.adversarial.pictures import game_summaries, projector_ho
 from estimator_lab.core.adversarial.players import Players
 from estimator_lab.core.adversarial.quality import Samples, sample_metrics
 from estimator_lab.core.adversarial.watch import CollapseHook, CollapseWatch
-from estimator_lab.core.display.display import display_of
-from estimator_lab.core.display.drawing import drawing_hooks
+from estimator_lab.core.display.drawing import display_of, drawing_hooks
 from estimator_lab.core.endpoints import publish
 from estimator_lab.core.features import class_ids, example_weights, images_of
 from estimator_lab.core.heads.classification import classification_spec
 from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.layers.discriminator import Discriminated
-from estimator_lab.core.metrics.diversity import spread
+from estimator_lab.core.metrics.sample_quality import spread
 from estimator_lab.core.metrics.streaming import evaluated_images
 from estimator_lab.core.noise import Noise, fixed_seeds, fresh_seed
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf

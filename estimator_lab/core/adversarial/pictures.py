@@ -7,7 +7,7 @@ from estimator_lab.core.adversarial.game import Batch, Game
 from estimator_lab.core.adversarial.params import AdversarialParams
 from estimator_lab.core.adversarial.players import Players
 from estimator_lab.core.adversarial.quality import Samples
-from estimator_lab.core.display.display import Display
+from estimator_lab.core.display.drawing import Display
 from estimator_lab.core.display.embeddings import EmbeddingsHook
 from estimator_lab.core.display.summaries import histogram_summary, rows_summary, weight_histograms
 from estimator_lab.core.layers.discriminator import Discriminated

@@ -5,13 +5,15 @@ import math
 from typing import Any, NamedTuple
 
 from estimator_lab.core import keys
-from estimator_lab.core.metrics.classifier_score import classifier_score
-from estimator_lab.core.metrics.diversity import spread
-from estimator_lab.core.metrics.frechet import frechet_distance, streaming_moments
-from estimator_lab.core.metrics.manifold import coverage
-from estimator_lab.core.metrics.sample import Sample, kept_rows
-from estimator_lab.core.metrics.sliced_wasserstein import sliced_wasserstein
-from estimator_lab.core.metrics.streaming import running_sum
+from estimator_lab.core.metrics.sample_quality import (
+    classifier_score,
+    coverage,
+    frechet_distance,
+    sliced_wasserstein,
+    spread,
+    streaming_moments,
+)
+from estimator_lab.core.metrics.streaming import Sample, kept_rows, running_sum
 from estimator_lab.tf1 import Tensor, tf
 
 Metrics = dict[str, tuple[Any, Any]]

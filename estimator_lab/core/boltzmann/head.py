@@ -11,8 +11,7 @@ from estimator_lab.core.boltzmann.params import RbmParams, apply_gradients
 from estimator_lab.core.boltzmann.rbm import BERNOULLI, Rbm
 from estimator_lab.core.boltzmann.samples import gibbs_film, gibbs_samples
 from estimator_lab.core.boltzmann.stack import Stack
-from estimator_lab.core.display.display import Display, display_of
-from estimator_lab.core.display.drawing import drawing_hooks
+from estimator_lab.core.display.drawing import Display, display_of, drawing_hooks
 from estimator_lab.core.display.embeddings import EmbeddingsHook, labels_and_keys
 from estimator_lab.core.display.summaries import (
     filter_summary,

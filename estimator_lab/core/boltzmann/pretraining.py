@@ -17,8 +17,7 @@ from estimator_lab.core.boltzmann.params import RATES, RbmParams
 from estimator_lab.core.boltzmann.rbm import BERNOULLI, GAUSSIAN, UNITS
 from estimator_lab.core.boltzmann.stack import Stack, layer_variables, make_layer
 from estimator_lab.core.corruption import corrupt
-from estimator_lab.core.display.display import display_of
-from estimator_lab.core.display.drawing import drawing_hooks
+from estimator_lab.core.display.drawing import display_of, drawing_hooks
 from estimator_lab.core.display.summaries import (
     filter_summary,
     layer_histograms,

@@ -8,7 +8,7 @@ be told apart. Now it has two, training and evaluation, as any other.
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.core.display.display import EVALUATION
+from estimator_lab.core.display.drawing import EVALUATION
 from estimator_lab.tf1 import tf
 
 

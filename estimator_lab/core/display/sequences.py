@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from estimator_lab.core.display.curves import draw_curves, heat_map
-from estimator_lab.core.display.display import Display
-from estimator_lab.core.display.drawing import DrawingHook
+from estimator_lab.core.display.charts import draw_curves, heat_map
+from estimator_lab.core.display.drawing import Display, DrawingHook
 from estimator_lab.core.display.summaries import histogram_value, picture_value
 from estimator_lab.core.endpoints import Endpoints, gates_of, states_of
 from estimator_lab.core.metrics.streaming import running_sum

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from estimator_lab.core.display.picture import png_bytes
-from estimator_lab.core.endpoints import Endpoints
+from estimator_lab.core.endpoints import Endpoints, first_filters, maps_of
 from estimator_lab.tf1 import Tensor, tf
 
 # A histogram of a large weight matrix takes longer than the training step; a sample looks the same.
@@ -173,3 +173,32 @@ def _stretched(tiles: Tensor) -> Tensor:
     low = tf.reduce_min(tiles, axis=[1, 2, 3], keepdims=True)
     high = tf.reduce_max(tiles, axis=[1, 2, 3], keepdims=True)
     return tf.div_no_nan(tiles - low, high - low)
+
+
+_FIELDS = 64
+
+
+def summarise_network(endpoints: Endpoints) -> None:
+    """Adds the histograms of a network to its graph: weights/LAYER/VARIABLE and activations/LAYER."""
+    weight_histograms(endpoints)
+    layer_histograms(endpoints)
+
+
+def network_pictures(endpoints: Endpoints, image_shape: Sequence[int]) -> list[Tensor]:
+    """Returns the pictures of a network, as serialised summaries.
+
+    `images/filters_LAYER`, or `images/receptive_fields` of a dense layer, is what the first layer looks for;
+    `images/activation_map_LAYER` what each filter of a convolution makes of the first example.
+
+    Args:
+      endpoints: of the network.
+      image_shape: (height, width, channels) of its input.
+    """
+    first = first_filters(endpoints, image_shape)
+    return [
+        *(filter_summary(name, filters[..., :_FIELDS]) for name, filters in first.items()),
+        *(
+            activation_map_summary(f'activation_map_{name}', maps)
+            for name, maps in maps_of(endpoints).items()
+        ),
+    ]

@@ -6,20 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from estimator_lab.core import keys
-from estimator_lab.core.display.display import Display, display_of
-from estimator_lab.core.display.drawing import drawing_hooks
+from estimator_lab.core.display.classifier import MistakesHook, input_grid_hook
+from estimator_lab.core.display.drawing import Display, display_of, drawing_hooks
 from estimator_lab.core.display.embeddings import EmbeddingsHook, label_text, labels_and_keys
-from estimator_lab.core.display.input_grid import input_grid_hook
-from estimator_lab.core.display.mistakes import MistakesHook
-from estimator_lab.core.display.network import network_pictures, summarise_network
 from estimator_lab.core.display.pr_curves import PrCurvesHook
+from estimator_lab.core.display.summaries import network_pictures, summarise_network
 from estimator_lab.core.endpoints import LOGITS, Endpoint, Endpoints, publish
 from estimator_lab.core.features import class_ids, example_weights, has_images, images_of, keys_of
 from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.hparams import hparam
-from estimator_lab.core.layers.batch_norm import Update
-from estimator_lab.core.metrics.dead_units import dead_units
-from estimator_lab.core.metrics.streaming import count, mean_per_class_accuracy
+from estimator_lab.core.layers.normalization import Update
+from estimator_lab.core.metrics.streaming import count, dead_units, mean_per_class_accuracy
 from estimator_lab.core.train_step import TrainingParams, apply_if_nonempty, train_op, watched
 from estimator_lab.tf1 import (
     EstimatorSpec,

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from estimator_lab.core import keys
-from estimator_lab.core.display.network import summarise_network
-from estimator_lab.core.display.summaries import histogram_summary
+from estimator_lab.core.display.summaries import histogram_summary, summarise_network
 from estimator_lab.core.endpoints import Endpoints
 from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.metrics.images import cross_entropy, psnr, squared_error, ssim

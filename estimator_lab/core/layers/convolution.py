@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from estimator_lab.core.endpoints import Endpoint
-from estimator_lab.core.layers.batch_norm import BatchNorm, Update
+from estimator_lab.core.layers.normalization import BatchNorm, Update
 from estimator_lab.tf1 import Tensor, tf
 
 

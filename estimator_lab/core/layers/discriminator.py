@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from estimator_lab.core.endpoints import LOGITS, Endpoint, Layers
 from estimator_lab.core.keys import REALNESS
-from estimator_lab.core.layers.dropout import dropout
-from estimator_lab.core.layers.normalized import NormalizedConvolution, NormalizedDense
+from estimator_lab.core.layers.elementwise import dropout
+from estimator_lab.core.layers.kernel_norm import NormalizedConvolution, NormalizedDense
 from estimator_lab.core.noise import Noise
 from estimator_lab.tf1 import Operation, Tensor, tf
 

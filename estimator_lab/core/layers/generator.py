@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from estimator_lab.core.layers.batch_norm import BatchNorm, Update
-from estimator_lab.core.layers.normalized import NormalizedDense, TransposedConvolution, halved
+from estimator_lab.core.layers.kernel_norm import NormalizedDense, TransposedConvolution, halved
+from estimator_lab.core.layers.normalization import BatchNorm, Update
 from estimator_lab.tf1 import Tensor, tf
 
 

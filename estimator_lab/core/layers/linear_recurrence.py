@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from estimator_lab.core.endpoints import Endpoint
-from estimator_lab.core.layers.dropout import dropout
-from estimator_lab.core.layers.outputs import Outputs
+from estimator_lab.core.layers.elementwise import dropout
+from estimator_lab.core.layers.sequences import Outputs
 from estimator_lab.core.noise import Noise
 from estimator_lab.tf1 import Tensor, Variable, tf
 

@@ -1,9 +1,11 @@
-"""An image read as a sequence: row by row, column by column, pixel by pixel, patch by patch."""
+"""Images as sequences, and what layers over a sequence return."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
+from estimator_lab.core.endpoints import Endpoint
 from estimator_lab.tf1 import Tensor, tf
 
 ROWS, COLUMNS, PIXELS, PATCHES, PERMUTED = 'rows', 'columns', 'pixels', 'patches', 'permuted'
@@ -60,3 +62,17 @@ def permutation(count: int, seed: int) -> np.ndarray:
       seed: from 0 to 2**32 - 1.
     """
     return np.random.RandomState(seed).permutation(count)
+
+
+class Outputs(NamedTuple):
+    """What recurrent layers make of a sequence.
+
+    Attributes:
+      steps: of the last layer at each step, float32 [batch, steps, units].
+      last: of the last layer when all has been read, float32 [batch, units].
+      endpoints: what each layer gives, [batch, steps, units], and its gates.
+    """
+
+    steps: Tensor
+    last: Tensor
+    endpoints: dict[str, Endpoint]

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 from estimator_lab.errors import FlagError
 from estimator_lab.optimizers.second_order.flat import norm
 from estimator_lab.optimizers.second_order.knobs import Knobs
-from estimator_lab.optimizers.second_order.memory import check_memory
 from estimator_lab.optimizers.second_order.objective import Iterate, Objective
 from estimator_lab.tf1 import tf
 
@@ -81,7 +80,6 @@ class SecondOrderOptimizer(tf.train.Optimizer):
     def __init__(self, knobs: Any = None, name: str | None = None) -> None:
         super().__init__(use_locking=False, name=name or type(self).__name__.removesuffix('Optimizer'))
         self.knobs: Any = knobs or self.Knobs()
-        self._objective: Objective | None = None
         self._state_variables: list[Any] = []
         self._diagnostics: dict[str, Any] = {}
 
@@ -96,16 +94,6 @@ class SecondOrderOptimizer(tf.train.Optimizer):
     def cannot(self, what: str) -> str:
         """Returns the sentence with which this optimizer refuses something: a key of `CANNOT`."""
         return f'{self.get_name()} {CANNOT[what]}'
-
-    def check_memory(self, batch_size: int) -> None:
-        """Raises FlagError if a step would need more memory than is free, as far as it can be told before.
-
-        Args:
-          batch_size: examples in a batch, for a graph that takes any number; `minimize` was called.
-        """
-        assert self._objective is not None, 'minimize comes first'
-        vectors = self._objective.layout.size * self.vectors() * self._objective.dtype.size
-        check_memory(self._objective.operations, batch_size, vectors)
 
     def minimize(
         self,
@@ -135,7 +123,7 @@ class SecondOrderOptimizer(tf.train.Optimizer):
         """
         variables = list(var_list) if var_list is not None else tf.trainable_variables()
         self._refuse_clusters(variables)
-        objective = self._objective = Objective(loss, variables)
+        objective = Objective(loss, variables)
         self._study(objective)
         with tf.name_scope(name or self.get_name()):
             kept, rejections = self._make_variables(self._initial_state(objective), objective.dtype)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.core.display.confusion_picture import confusion_picture
+from estimator_lab.core.display.charts import confusion_picture
 
 MATRIX = np.array([[9, 1, 0], [0, 5, 5], [0, 0, 0]])
 

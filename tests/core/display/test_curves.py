@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.core.display.curves import draw_curves, heat_map
+from estimator_lab.core.display.charts import draw_curves, heat_map
 
 BLUE, WHITE, RED, GREY = (0, 0, 255), (255, 255, 255), (255, 0, 0), (128, 128, 128)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.core.hparams import resolve
-from estimator_lab.core.layers.activations import ACTIVATIONS, ActivationParams
+from estimator_lab.core.layers.elementwise import ACTIVATIONS, ActivationParams
 from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import tf
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.core.layers.batch_norm import BatchNorm
+from estimator_lab.core.layers.normalization import BatchNorm
 from estimator_lab.tf1 import tf
 
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from estimator_lab.core.layers.dilated import DilatedLayers
+from estimator_lab.core.layers.recurrent import DilatedLayers
 from estimator_lab.tf1 import tf
 
 SIZES = [4, 3, 5]

@@ -1,6 +1,6 @@
 import numpy as np
 
-from estimator_lab.core.layers.instance_norm import STATISTICS, InstanceNorm
+from estimator_lab.core.layers.normalization import STATISTICS, InstanceNorm
 from estimator_lab.tf1 import tf
 
 RNG = np.random.default_rng(0)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.core.layers.normalized import (
+from estimator_lab.core.layers.kernel_norm import (
     NormalizedConvolution,
     NormalizedDense,
     TransposedConvolution,

@@ -1,6 +1,6 @@
 import numpy as np
 
-from estimator_lab.core.layers.sparse_initializer import SparseInitializer
+from estimator_lab.core.layers.dense import SparseInitializer
 from estimator_lab.tf1 import tf
 
 

@@ -44,7 +44,7 @@ def test_names_of_variables_and_endpoints():
 
 def test_reach():
     """Where a photo changes, its painting changes within reach; statistics apart, which are held."""
-    from estimator_lab.core.layers.instance_norm import STATISTICS
+    from estimator_lab.core.layers.normalization import STATISTICS
 
     with tf.Graph().as_default() as graph, tf.Session() as session:
         tf.set_random_seed(1)

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.core.layers.quadtree import quadtree_states
-from estimator_lab.core.layers.tree import forest_of, tree_states
+from estimator_lab.core.layers.tree import forest_of, quadtree_states, tree_states
 from estimator_lab.core.layers.tree_cells import CELLS
 from estimator_lab.tf1 import tf
 

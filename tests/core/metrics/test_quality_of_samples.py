@@ -7,12 +7,17 @@ import pytest
 import scipy.linalg
 from sklearn.neighbors import NearestNeighbors
 
-from estimator_lab.core.metrics.classifier_score import classifier_score
-from estimator_lab.core.metrics.diversity import spread
-from estimator_lab.core.metrics.frechet import frechet_distance, streaming_moments
-from estimator_lab.core.metrics.manifold import coverage
-from estimator_lab.core.metrics.sample import kept_rows
-from estimator_lab.core.metrics.sliced_wasserstein import laplacian_pyramid, patches, sliced_wasserstein
+from estimator_lab.core.metrics.sample_quality import (
+    classifier_score,
+    coverage,
+    frechet_distance,
+    laplacian_pyramid,
+    patches,
+    sliced_wasserstein,
+    spread,
+    streaming_moments,
+)
+from estimator_lab.core.metrics.streaming import kept_rows
 from estimator_lab.tf1 import tf
 
 RNG = np.random.default_rng(3)

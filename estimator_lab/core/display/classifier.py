@@ -1,18 +1,19 @@
-"""What an evaluation of a classifier shows in TensorBoard: the confusion of labels, the worst mistakes."""
+"""Pictures of a classifier for TensorBoard: its input, its confusion matrix, its worst mistakes."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from estimator_lab.core.display.confusion_picture import confusion_picture
+from estimator_lab.core.display.charts import confusion_picture
+from estimator_lab.core.display.drawing import Display, DrawingHook
 from estimator_lab.core.display.picture import COLUMNS, labelled_grid
 from estimator_lab.core.display.summaries import picture_value
 from estimator_lab.core.metrics.confusion import Confusion
 from estimator_lab.core.top_k import TopK
-from estimator_lab.tf1 import Tensor, tf
+from estimator_lab.tf1 import SessionRunHook, Tensor, tf
 
 _WORST = 2 * COLUMNS
 _MOST_CLASSES = 60
@@ -104,3 +105,28 @@ def _worst(
     if example_keys is not None:
         shown['key'] = example_keys
     return {'badness': worst, **{name: tf.gather(values, rows) for name, values in shown.items()}}
+
+
+_SHOWN = 24
+
+
+def input_grid_hook(
+    images: Tensor, labels: Tensor, text_of: Callable[[int], str], display: Display
+) -> SessionRunHook:
+    """Returns the hook that writes a grid of the batch's images, each with its label, as `images/input`.
+
+    Args:
+      images: float32 tensor [batch, height, width, channels] in [0, 1]; channels 1 or 3.
+      labels: int64 tensor [batch].
+      text_of: the text of a class id.
+      display: where it goes.
+    """
+
+    def draw(batch: Any) -> Any:
+        tiles, ids = batch
+        picture = labelled_grid(tiles, [text_of(int(label)) for label in ids])
+        return tf.Summary(value=[picture_value('input', picture)])
+
+    with tf.name_scope('pictures'):
+        shown = (images[:_SHOWN], labels[:_SHOWN])
+    return DrawingHook(shown, draw, display)

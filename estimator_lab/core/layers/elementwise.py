@@ -1,4 +1,4 @@
-"""The one list of activation functions, by the name that a hyper-parameter gives them."""
+"""Element-wise layers: activation functions, chosen by name, and dropout."""
 
 import dataclasses
 import functools
@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from estimator_lab.core.hparams import hparam
-from estimator_lab.tf1 import tf
+from estimator_lab.core.noise import Noise
+from estimator_lab.tf1 import Tensor, tf
 
 _LEAKY = 'leaky_relu'
 
@@ -38,3 +39,26 @@ class ActivationParams:
         """Returns the activation of that name, by default of the layers; a leaky ReLU has the slope."""
         name = name or self.activation
         return functools.partial(tf.nn.leaky_relu, alpha=self.slope) if name == _LEAKY else ACTIVATIONS[name]
+
+
+def dropout(values: Tensor, rate: float, noise: Noise | None, shape: Tensor | None = None) -> Tensor:
+    """Sets a share of the values to 0 and divides the others by what is left (Srivastava et al. 2014).
+
+    `tf.layers.dropout` counts its draws from the start of the process: behind a restart it would begin anew.
+
+    Args:
+      values: float32 [batch, ...].
+      rate: share that is dropped, in [0, 1).
+      noise: decides which; None, as in EVAL and PREDICT, drops nothing.
+      shape: of the draws, which hold along the axes that are 1 in it; None draws for each value.
+
+    Returns:
+      float32 of the same shape and mean.
+    """
+    if noise is None or not rate:
+        return values
+    with tf.name_scope('dropout'):
+        kept = noise.uniform(tf.shape(values) if shape is None else shape) >= rate
+        if shape is not None:
+            return values * (tf.cast(kept, tf.float32) / (1 - rate))
+        return tf.where(kept, values / (1 - rate), tf.zeros_like(values))
