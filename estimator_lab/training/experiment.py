@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from estimator_lab.console.outputs import locked, writing
+from estimator_lab.console.outputs import locked, made_folder
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.core.hparams import structural_fields
 from estimator_lab.core.train_step import optimizer_vectors
@@ -127,24 +127,18 @@ class Experiment:
           DataError: if the data breaks off on the way; what was learned by then has been saved.
           LabError: if TensorFlow can't go on, in one sentence of its own; if the rest of a cluster is gone.
         """
-        folder = self.run.settings.model_dir
-        is_new = not folder.exists()
-        with self._alone(), contextlib.ExitStack() as stack:
-            if not self.role.cluster:
-                stack.enter_context(rolled_back_on_failure(folder, is_new, self.saved_step))
+        if self.role.cluster:
+            return self._train()
+        folders = [trainer.plan.folder for trainer in self.trainers]
+        with self._alone(), rolled_back_on_failure(folders, self.saved_step):
             return self._train()
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        """Keeps a second training out of model_dir; the processes of a cluster share theirs."""
+        """Keeps a second training out of model_dir; makes it, and removes it if training leaves it empty."""
         folder = self.run.settings.model_dir
-        if self.role.cluster:
-            yield
-            return
-        with writing('model_dir', folder):
-            folder.mkdir(parents=True, exist_ok=True)
         busy = f'--model_dir={folder} is being trained in by another process: wait for it, or name another.'
-        with locked(folder, busy):
+        with made_folder('model_dir', folder), locked(folder, busy):
             yield
 
     def _check_changes(self, plans: Sequence[Plan]) -> None:

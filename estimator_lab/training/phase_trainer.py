@@ -38,6 +38,7 @@ from estimator_lab.training.hooks import (
 from estimator_lab.training.hparams_table import RunTableHook
 from estimator_lab.training.interrupt import StopEvaluationHook, StopSwitch, StopTrainingHook
 from estimator_lab.training.plans import Plan, saved_step
+from estimator_lab.training.rollback import PROFILE
 from estimator_lab.training.warm_start import warm_start_settings
 
 Say = Callable[[str], None]
@@ -243,7 +244,7 @@ class PhaseTrainer:
         if len(self.plan.run.phases) > 1:
             hooks.append(GraphHook(self.plan.folder, self.plan.first_step))
         if settings.profile:
-            hooks.append(ProfileHook(self.plan.folder / 'profile', self._say))
+            hooks.append(ProfileHook(self.plan.folder / PROFILE, self._say))
         return hooks
 
     def _write_record(self) -> None:

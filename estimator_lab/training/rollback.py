@@ -1,44 +1,83 @@
-"""A start that fails before it has saved what it learned leaves the folder as it was."""
+"""Undoes a start that failed before it saved a checkpoint."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+import re
+import shutil
+import socket
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from estimator_lab.core.display.display import EVALUATION
+from estimator_lab.core.display.projector import projection_files
 from estimator_lab.errors import LabError
 from estimator_lab.runs.record import FILE
 
-_KEPT = 'bad_members'  # tells why it failed
+# `bad_members.csv` is missing here on purpose: it says why the start failed.
+_WRITTEN = re.compile(
+    r'(experiment|tokens|projector_config)\.partial|experiment\.json|tokens\.txt'
+    r'|(style|principal_components)(\.partial)?\.npz'
+    r'|checkpoint(\.tmp.*)?|model\.ckpt-\d.*|graph\.pbtxt(\.tmp.*)?|timeline-\d+\.json'
+    rf'|events\.out\.tfevents\.\d+\.{re.escape(socket.gethostname())}(\..*)?'
+)
+_EXPORTED = re.compile(r'(temp-)?\d+')
+PROFILE = 'profile'
+"""Folder of timelines within that of a phase."""
 
 
 @contextlib.contextmanager
-def rolled_back_on_failure(folder: Path, is_new: bool, saved_step: Callable[[], int]) -> Iterator[None]:
-    """Takes back what the block wrote into a folder if it ends with an error and no newer checkpoint.
+def rolled_back_on_failure(folders: Sequence[Path], saved_step: Callable[[], int]) -> Iterator[None]:
+    """Removes what the block wrote if it fails without saving a newer checkpoint.
+
+    Only files and folders that are new and have a name that training writes are removed. All else stays:
+    predictions, notes, another run in a folder of its own.
 
     Args:
-      folder: model_dir, which nobody else writes to.
-      is_new: whether it was made for this start.
-      saved_step: returns the global step of the newest checkpoint in it.
+      folders: of the phases, the last of them model_dir, in which no other process trains.
+      saved_step: returns the global step of the newest checkpoint in them.
     """
-    step, before = saved_step(), set(folder.rglob('*'))
+    step, before, places = saved_step(), set(_written(folders)), set(_places(folders))
     records = {path: path.read_bytes() for path in before if path.name == FILE and path.is_file()}
     try:
         yield
     except (LabError, MemoryError):
         with contextlib.suppress(OSError, LabError):
             if saved_step() <= step:
-                _remove(set(folder.rglob('*')) - before)
+                for path in set(_written(folders)) - before:
+                    _remove(path)
                 for path, data in records.items():
                     if path.read_bytes() != data:
                         path.write_bytes(data)
-                if is_new:
-                    folder.rmdir()
+                for place in sorted(set(_places(folders)) - places, reverse=True):  # the innermost first
+                    with contextlib.suppress(OSError):  # not empty
+                        place.rmdir()
         raise
 
 
-def _remove(paths: set[Path]) -> None:
-    for path in sorted(paths, reverse=True):  # what is in a folder comes before it
-        if path.is_dir() and not path.is_symlink():
-            with contextlib.suppress(OSError):  # it holds what is kept
-                path.rmdir()
-        elif not path.name.startswith(_KEPT):
-            path.unlink()
+def _places(folders: Sequence[Path]) -> Iterator[Path]:
+    """Yields the folders in which training writes, if they exist."""
+    for folder in folders:
+        for place in (
+            folder,
+            folder / EVALUATION,
+            folder / PROFILE,
+            folder / 'export',
+            *folder.glob('export/*'),
+        ):
+            if place.is_dir():
+                yield place
+
+
+def _written(folders: Sequence[Path]) -> Iterator[Path]:
+    """Yields what training wrote: files, and folders of SavedModels."""
+    for place in _places(folders):
+        own, is_export = projection_files(place), place.parent.name == 'export'
+        for path in place.iterdir():
+            if path.name in own or (_EXPORTED if is_export else _WRITTEN).fullmatch(path.name):
+                yield path
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()

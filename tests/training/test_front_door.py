@@ -106,6 +106,28 @@ def test_labels_of_a_table_and_beside_images(settings, folder, tmp_path):
     assert experiment.inputs.labels == ('0', '1')
 
 
+def test_a_failed_start_removes_only_its_own_files(settings, tmp_path):
+    """Files that others wrote into the folder in the meantime stay: predictions, notes, another run."""
+    bad = write_tar(tmp_path / 'bad.tar', [(f'n{n % 2}/{n}.png', b'junk') for n in range(40)])
+    Experiment(settings(model_dir=tmp_path / 'other'), lambda line: None).train()
+    model_dir = tmp_path / 'model'
+    others = ['predictions.csv', 'eval/mine.txt', 'events.out.tfevents.1.elsewhere', 'export/mine/model.txt']
+
+    def meanwhile(line):
+        if line.startswith('Skipped a bad image') and not (model_dir / 'other').exists():
+            shutil.copytree(tmp_path / 'other', model_dir / 'other')
+            for path in map(model_dir.joinpath, others):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text('mine')
+
+    with pytest.raises(DataError, match='max_bad_fraction'):
+        Experiment(settings(data=[str(bad)], export=['final'], profile=True), meanwhile).train()
+    assert open_trained(model_dir / 'other').step == 2
+    shutil.rmtree(model_dir / 'other')
+    left = {str(path.relative_to(model_dir)) for path in model_dir.rglob('*') if path.is_file()}
+    assert left == {'bad_members.csv', *others}
+
+
 @pytest.mark.parametrize('is_new', [True, False])
 def test_a_start_in_vain_leaves_the_folder_as_it_was(settings, tmp_path, is_new):
     bad = write_tar(tmp_path / 'bad.tar', [(f'n{n % 2}/{n}.png', b'junk') for n in range(40)])
@@ -193,7 +215,7 @@ def test_a_share_that_is_no_number(settings, split):
 
 def test_what_was_learned_stays(tmp_path):
     steps = iter((3, 5))
-    with pytest.raises(LabError), rolled_back_on_failure(tmp_path, False, lambda: next(steps)):
+    with pytest.raises(LabError), rolled_back_on_failure([tmp_path], lambda: next(steps)):
         (tmp_path / 'model.ckpt-5.index').write_text('x')
         raise LabError('broken off')
     assert (tmp_path / 'model.ckpt-5.index').exists()

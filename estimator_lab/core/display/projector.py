@@ -65,6 +65,16 @@ def write_projection(
     partial.replace(path)
 
 
+def projection_files(folder: Path) -> set[str]:
+    """Returns the names of the files in a folder that `write_projection` wrote."""
+    if not (folder / _CONFIG).exists():
+        return set()
+    found = {_CONFIG, *(path.name for path in folder.glob(f'{_NO_MATRICES}.*'))}
+    for points in _points_in(folder / _CONFIG):
+        found |= {points.tensor_path, points.metadata_path, points.sprite.image_path} - {''}
+    return found
+
+
 def _points_in(path: Path) -> list[Any]:
     """Returns the points that a configuration lists, if `write_projection` may have listed them.
 
