@@ -37,6 +37,7 @@ Models:
 _GROUPS = groups_of(Settings)
 _LARGE_CHECKPOINT = 50e6  # bytes
 _GROUPS['Output'].append('verbose')
+_HINT = 'Hyper-parameters are given as --hparams=NAME=VALUE,...; --hparams=help lists them.'
 
 
 def main() -> int:
@@ -172,16 +173,5 @@ def _command() -> str:
     return f'{command.python()} -m estimator_lab.train'
 
 
-def _unknown(name: str) -> str:
-    """Returns the sentence for a flag that is a hyper-parameter."""
-    from estimator_lab.core.hparams import hparam_fields
-
-    having = [m.name for m in MODELS.values() if name in hparam_fields(m.load().Params)]
-    if not having:
-        return ''
-    of = '' if len(having) == len(MODELS) else f' of {", ".join(having)}'
-    return f'--{name} is a hyper-parameter{of}: give --hparams={name}=...; --hparams=help lists all.'
-
-
 if __name__ == '__main__':
-    command.run(main, _USAGE, _GROUPS, unknown=_unknown)
+    command.run(main, _USAGE, _GROUPS, hint=_HINT)

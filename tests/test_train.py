@@ -24,7 +24,7 @@ def train(run_python, tmp_path):
     return run
 
 
-def test_help_is_short_grouped_and_needs_no_tensorflow(train, run_python):
+def test_help_is_short_and_grouped(train):
     done = train('--help')
     lines = done.stdout.splitlines()
     assert done.returncode == 0 and done.stderr == ''
@@ -37,11 +37,17 @@ def test_help_is_short_grouped_and_needs_no_tensorflow(train, run_python):
         'Training:',
         'Output:',
     ]
+
+
+@pytest.mark.parametrize(
+    'flag', ['--help', '--modle=cnn', '--learning_rate=1', '--model=x', '--batch_size=0']
+)
+def test_help_and_wrong_flags_need_no_tensorflow(run_python, flag):
     code = (
-        "import sys; sys.argv = ['train', '--help']; import runpy\n"
+        f'import sys; sys.argv = ["train", {flag!r}]; import runpy\n'
         "try: runpy.run_module('estimator_lab.train', run_name='__main__')\n"
         'except SystemExit: pass\n'
-        "assert 'tensorflow' not in sys.modules and 'numpy' not in sys.modules"
+        "assert 'tensorflow' not in sys.modules"
     )
     assert run_python('-c', code).returncode == 0
 
@@ -94,7 +100,8 @@ def test_built_in_data_needs_a_folder_for_it(train):
     ('flags', 'status', 'words'),
     [
         (['--model=cmm'], 2, '--model=cmm is unknown; known are: autoencoder, cnn, dbn, '),
-        (['--modle=cnn'], 2, 'modle'),
+        (['--modle=cnn'], 2, 'There is no flag --modle; did you mean --model? --help lists all.'),
+        (['--learning_rate=1'], 2, 'Hyper-parameters are given as --hparams=NAME=VALUE'),
         (['--batch_size=0'], 2, 'batch_size'),
         (['--batch_size=many'], 2, 'batch_size'),
         (['--channels=2'], 2, 'channels'),

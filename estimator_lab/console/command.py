@@ -57,7 +57,7 @@ def run(
     groups: Mapping[str, Sequence[str]],
     arguments: str = '',
     flag_values: Any = flags.FLAGS,
-    unknown: Callable[[str], str] = lambda name: '',
+    hint: str = '',
 ) -> None:
     """Parses the command line, runs `main`, and exits: 0, 1 for bad data, 2 for bad flags.
 
@@ -68,7 +68,7 @@ def run(
       arguments: what the arguments are that are no flags, such as 'ARCHIVE...', of which there has to be
         one, or '[IMAGE...]', of which there need be none: `main` gets the list of them.
       flag_values: the command's flags.
-      unknown: what to say of a flag that there is none of, by its name; '' for nothing of its own.
+      hint: a sentence that follows the error for an unknown flag.
     """
     open_closed_streams()
     if any(
@@ -82,8 +82,7 @@ def run(
     try:
         rest = [_at_home(argument) for argument in flag_values(sys.argv)[1:]]
     except flags.UnrecognizedFlagError as error:
-        own = unknown(error.flagname.lstrip('-').partition('=')[0])
-        _fail(own or _parse_error(str(error)), 2)
+        _fail(f'{_parse_error(str(error))} {hint}'.rstrip(), 2)
     except (OSError, UnicodeError) as error:  # of a --flagfile
         _fail(f'{_flagfile()} cannot be read: {why_unread(error)}.', 2)
     except flags.CantOpenFlagFileError as error:

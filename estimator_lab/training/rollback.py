@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from estimator_lab.core.display.display import EVALUATION
+from estimator_lab.core.display.drawing import EVALUATION
 from estimator_lab.core.display.projector import projection_files
 from estimator_lab.errors import LabError
 from estimator_lab.runs.record import FILE

@@ -161,7 +161,7 @@ def test_a_finished_file_takes_no_others_place(tmp_path):
         (['--fast=maybe'], 'error: --fast=maybe is neither true nor false.'),
         (['--sise=3'], 'error: There is no flag --sise; did you mean --size? --help lists all.'),
         (['--nonsense'], 'error: There is no flag --nonsense; --help lists all.'),
-        (['--own=3'], 'error: of its own'),
+        (['--own=3'], 'There is no flag --own; --help lists all. Try --size.'),
         (['--size=0'], 'error: --size=0: 0 is not a positive integer; --help lists the flags.'),
         (['--rate=nan'], 'error: --rate=nan is no finite number.'),
         (['--rate=inf'], 'error: --rate=inf is no finite number.'),
@@ -236,6 +236,5 @@ def given_flags():
 def run(monkeypatch, values, arguments, main):
     monkeypatch.setattr('sys.argv', ['program', *arguments])
     with pytest.raises(SystemExit) as ended:
-        unknown = {'own': 'of its own'}
-        command.run(main, 'usage', {}, flag_values=values, unknown=lambda name: unknown.get(name, ''))
+        command.run(main, 'usage', {}, flag_values=values, hint='Try --size.')
     return ended.value.code or 0
