@@ -100,7 +100,11 @@ def test_built_in_data_needs_a_folder_for_it(train):
     ('flags', 'status', 'words'),
     [
         (['--model=cmm'], 2, '--model=cmm is unknown; known are: autoencoder, cnn, dbn, '),
-        (['--modle=cnn'], 2, 'There is no flag --modle; did you mean --model? --help lists all.'),
+        (
+            ['--modle=cnn'],
+            2,
+            'There is no flag --modle; did you mean --model or --model_dir? --help lists all.',
+        ),
         (['--learning_rate=1'], 2, 'Hyper-parameters are given as --hparams=NAME=VALUE'),
         (['--batch_size=0'], 2, 'batch_size'),
         (['--batch_size=many'], 2, 'batch_size'),

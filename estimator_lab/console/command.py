@@ -68,7 +68,7 @@ def run(
       arguments: what the arguments are that are no flags, such as 'ARCHIVE...', of which there has to be
         one, or '[IMAGE...]', of which there need be none: `main` gets the list of them.
       flag_values: the command's flags.
-      hint: a sentence that follows the error for an unknown flag.
+      hint: a sentence that follows the error for an unknown flag that resembles no other.
     """
     open_closed_streams()
     if any(
@@ -82,7 +82,8 @@ def run(
     try:
         rest = [_at_home(argument) for argument in flag_values(sys.argv)[1:]]
     except flags.UnrecognizedFlagError as error:
-        _fail(f'{_parse_error(str(error))} {hint}'.rstrip(), 2)
+        words = _parse_error(str(error))
+        _fail(words if 'did you mean' in words else f'{words} {hint}'.rstrip(), 2)
     except (OSError, UnicodeError) as error:  # of a --flagfile
         _fail(f'{_flagfile()} cannot be read: {why_unread(error)}.', 2)
     except flags.CantOpenFlagFileError as error:
