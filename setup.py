@@ -38,7 +38,7 @@ setup(
     long_description=Path(__file__).with_name('README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     packages=find_packages(include=['estimator_lab', 'estimator_lab.*']),
-    package_data={'estimator_lab': ['py.typed']},
+    package_data={'estimator_lab': ['py.typed', 'inference/report/page.html']},
     python_requires='>=3.10,<3.14',
     install_requires=RUNTIME,
     entry_points={'console_scripts': ['estimator_lab=estimator_lab.__main__:main']},

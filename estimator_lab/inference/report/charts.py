@@ -1,26 +1,29 @@
-"""Curves as SVG within a page of HTML, drawn in the colours of the page."""
+"""Curves as SVG in the colours of the report's page."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from estimator_lab.inference.report.html import Element, element
+from estimator_lab.inference.report.html import Html, html
 
 _WIDTH, _HEIGHT = 440, 230
 _LEFT, _TOP, _RIGHT, _BOTTOM = 58, 28, 12, 24
 _COLOURS = 6
 _TICKS = 4
 _MOST_POINTS = 400  # drawn of a curve
-_MARKED = 40  # points of a curve of which each has a mark that tells its value
+_MARKED = 40  # points of a curve, up to which each has a mark that shows its value
+
+Span = tuple[float, float]
+Curve = Mapping[int, float]
 
 
-def chart(title: str, lines: Mapping[str, Mapping[int, float]], names: Sequence[str] = ()) -> Element:
-    """Returns the curves of one quantity in a figure, with a legend.
+def chart(title: str, lines: Mapping[str, Curve], names: Sequence[str] = ()) -> Html:
+    """Returns the curves of one quantity in a figure with a legend.
 
     Args:
-      title: its name.
-      lines: name of a curve -> global step -> value; all values are finite, each curve has one at least.
-      names: of all curves on a page, of which each has a colour of its own there.
+      title: name of the quantity.
+      lines: name of a curve -> global step -> value; every curve has a value, all values are finite.
+      names: names of all curves on the page: equal names get equal colours.
     """
     names = [*names, *(name for name in lines if name not in names)]
     colours = {name: f'var(--c{number % _COLOURS})' for number, name in enumerate(names)}
@@ -28,27 +31,17 @@ def chart(title: str, lines: Mapping[str, Mapping[int, float]], names: Sequence[
     values = [value for curve in lines.values() for value in curve.values()]
     across = float(min(steps)), float(max(max(steps), min(steps) + 1))
     up = _span(min(values), max(values))
-    drawn = [
-        *_grid(across, up),
-        element('text', title, x=_LEFT, y=16, class_='title'),
-        *(
-            part
-            for name, curve in lines.items()
-            for part in _curve(name, thinned(curve), across, up, colours[name])
-        ),
-    ]
-    picture = element(
-        'svg',
-        *drawn,
-        viewBox=f'0 0 {_WIDTH} {_HEIGHT}',
-        role='img',
-        aria_label=f'{title} by global step: ' + ', '.join(lines),
+    return html(
+        '<figure><svg viewBox="0 0 {} {}" role="img" aria-label="{} by global step: {}">{}'
+        '<text x="{}" y="16" class="title">{}</text>{}</svg><div class="legend">{}</div></figure>',
+        *(_WIDTH, _HEIGHT, title, ', '.join(lines), _grid(across, up), _LEFT, title),
+        [_curve(name, thinned(curve), across, up, colours[name]) for name, curve in lines.items()],
+        [_legend(name, curve, colours[name]) for name, curve in lines.items()],
     )
-    return element('figure', picture, element('div', *_legend(lines, colours), class_='legend'))
 
 
-def thinned(curve: Mapping[int, float], most: int = _MOST_POINTS) -> list[tuple[int, float]]:
-    """Returns the points of a curve by step; of too many, in each stretch the lowest and the highest one."""
+def thinned(curve: Curve, most: int = _MOST_POINTS) -> list[tuple[int, float]]:
+    """Returns the points of a curve by step; of too many points, the lowest and highest of each stretch."""
     points = sorted(curve.items())
     if len(points) <= most:
         return points
@@ -59,71 +52,54 @@ def thinned(curve: Mapping[int, float], most: int = _MOST_POINTS) -> list[tuple[
     return [points[place] for place in sorted(kept)]
 
 
-def _span(low: float, high: float) -> tuple[float, float]:
-    """Returns an interval that is no point."""
+def _span(low: float, high: float) -> Span:
+    """Returns an interval that is not empty."""
     if high > low:
         return low, high
     around = abs(low) * 0.1 or 1
     return low - around, high + around
 
 
-def _place(point: tuple[float, float], across: tuple[float, float], up: tuple[float, float]) -> list[float]:
+def _place(point: Span, across: Span, up: Span) -> tuple[float, float]:
+    """Returns the pixel of (step, value)."""
     width, height = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
     x = _LEFT + width * _share(point[0], across)
-    return [round(x, 1), round(_TOP + height * (1 - _share(point[1], up)), 1)]
+    return round(x, 1), round(_TOP + height * (1 - _share(point[1], up)), 1)
 
 
-def _share(value: float, span: tuple[float, float]) -> float:
-    # Halves, as the difference of two huge floats has no place among floats.
+def _share(value: float, span: Span) -> float:
+    # Halves, because the difference of two huge floats overflows.
     return (value / 2 - span[0] / 2) / (span[1] / 2 - span[0] / 2)
 
 
-def _grid(across: tuple[float, float], up: tuple[float, float]) -> list[Element]:
-    parts = []
+def _grid(across: Span, up: Span) -> Iterator[Html]:
     for tick in range(_TICKS + 1):
         share = tick / _TICKS
         step, value = (low * (1 - share) + high * share for low, high in (across, up))
         x, y = _place((step, value), across, up)
-        parts += [
-            element('line', x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y, y2=y, class_='grid'),
-            element('text', f'{value:.3g}', x=_LEFT - 6, y=y + 4, text_anchor='end'),
-            element('text', f'{step:.0f}', x=x, y=_HEIGHT - 8, text_anchor=_anchor(tick)),
-        ]
-    return parts
+        yield html(
+            '<line x1="{}" x2="{}" y1="{}" y2="{}" class="grid"/>'
+            '<text x="{}" y="{}" text-anchor="end">{}</text><text x="{}" y="{}" text-anchor="{}">{}</text>',
+            *(_LEFT, _WIDTH - _RIGHT, y, y),
+            *(_LEFT - 6, y + 4, f'{value:.3g}'),
+            *(x, _HEIGHT - 8, {0: 'start', _TICKS: 'end'}.get(tick, 'middle'), f'{step:.0f}'),
+        )
 
 
-def _anchor(tick: int) -> str:
-    return {0: 'start', _TICKS: 'end'}.get(tick, 'middle')
-
-
-def _curve(
-    name: str,
-    points: Sequence[tuple[int, float]],
-    across: tuple[float, float],
-    up: tuple[float, float],
-    colour: str,
-) -> list[Element]:
+def _curve(name: str, points: Sequence[tuple[int, float]], across: Span, up: Span, colour: str) -> Html:
     places = [_place(point, across, up) for point in points]
     line = 'M' + 'L'.join(f'{x},{y}' for x, y in places)
-    parts = [element('path', d=line, style=f'stroke: {colour}')]
-    if len(points) <= _MARKED:
-        parts += [
-            element(
-                'circle',
-                element('title', f'{name}, step {step}: {value:.6g}'),
-                **{'cx': x, 'cy': y, 'r': 3, 'style': f'fill: {colour}'},
-            )
-            for (step, value), (x, y) in zip(points, places, strict=True)
-        ]
-    return parts
-
-
-def _legend(lines: Mapping[str, Mapping[int, float]], colours: Mapping[str, str]) -> list[Element]:
-    return [
-        element('span', element('i', style=f'background: {colours[name]}'), f'{name}, {_end(curve)}')
-        for name, curve in lines.items()
+    marks = [
+        html(
+            '<circle cx="{}" cy="{}" r="3" style="fill: {}"><title>{}, step {}: {}</title></circle>',
+            *(x, y, colour, name, step, f'{value:.6g}'),
+        )
+        for (step, value), (x, y) in zip(points, places, strict=True)
     ]
+    return html('<path d="{}" style="stroke: {}"/>{}', line, colour, marks if len(points) <= _MARKED else '')
 
 
-def _end(curve: Mapping[int, float]) -> str:
-    return f'{curve[max(curve)]:.4g} at step {max(curve):,}'
+def _legend(name: str, curve: Curve, colour: str) -> Html:
+    last = max(curve)
+    text = f'{name}, {curve[last]:.4g} at step {last:,}'
+    return html('<span><i style="background: {}"></i>{}</span>', colour, text)

@@ -1,0 +1,108 @@
+"""The parts of a report's page: untrusted text stays text, curves are where their numbers say."""
+
+import re
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import pytest
+from PIL import Image
+
+from estimator_lab.inference.report.charts import chart, thinned
+from estimator_lab.inference.report.html import figure, html, page, table
+
+HOSTILE = "</title></style><script>alert(1)</script>\" onload='x' & {0} $title \x1b[31m \u202e"
+
+
+def parsed(text):
+    """Returns the elements of a page with their attributes, and its text."""
+    found, said = [], []
+
+    class Parser(HTMLParser):
+        def handle_starttag(self, tag, attributes):
+            found.append((tag, dict(attributes)))
+
+        def handle_data(self, data):
+            said.append(data)
+
+    Parser().feed(text)
+    return found, ''.join(said)
+
+
+def test_untrusted_text_stays_text():
+    body = [
+        html('<p id="{}">{}</p>', HOSTILE, HOSTILE),
+        table((HOSTILE,), [(HOSTILE, 1)]),
+        figure(Image.new('RGB', (4, 4)), HOSTILE),
+        chart(HOSTILE, {HOSTILE: {1: 0.5}}),
+    ]
+    found, said = parsed(page(HOSTILE, body))
+    tags = [tag for tag, _ in found]
+    assert 'script' not in tags and tags.count('style') == 1 and tags.count('title') == 2
+    assert not any('onload' in attributes for _, attributes in found)
+    shown = HOSTILE.replace('\x1b', r'\x1b').replace('\u202e', r'\u202e')
+    # title, paragraph, head, cell, caption; of the chart its title, the mark and the legend
+    assert said.count(shown) == 8
+    named = dict(found)
+    assert named['img']['alt'] == named['p']['id'] == shown and shown in named['svg']['aria-label']
+
+
+def test_parts_keep_their_order():
+    inner = html('<b>{}</b>', ['2', html('<i>{}</i>', 3), '4'])
+    assert html('{}{}{}', '1<', inner, '5') == '1&lt;<b>2<i>3</i>4</b>5'
+
+
+def test_a_small_picture_is_enlarged_by_a_whole_number():
+    image = dict(parsed(figure(Image.new('L', (50, 20)), 'x'))[0])['img']
+    assert (image['width'], image['height'], image['class']) == ('500', '200', 'small')
+    assert image['src'].startswith('data:image/png;base64,')
+
+
+def test_numbers_are_aligned_right_and_missing_values_are_dashes():
+    found, said = parsed(table((), [('a', 1.5), ('b', True), ('c', ''), ('d', None)]))
+    classes = [attributes.get('class') for tag, attributes in found if tag == 'td']
+    assert classes == [None, 'number', *[None] * 6] and said == 'a1.5bTruec-d-'
+
+
+def points_of(drawn):
+    """Returns the points of each curve of a chart, in pixels."""
+    return [
+        [tuple(map(float, point.split(','))) for point in re.split('[ML]', path.get('d'))[1:]]
+        for path in ElementTree.fromstring(drawn).iter('path')
+    ]
+
+
+def test_points_lie_where_their_numbers_say():
+    drawn = chart('loss', {'training': {0: 4.0, 50: 3.0, 100: 0.0}, 'evaluation': {100: 2.0}})
+    training, evaluation = points_of(drawn)
+    (left, top), (middle, quarter), (right, bottom) = training
+    assert middle == (left + right) / 2
+    assert quarter == pytest.approx(top + (bottom - top) / 4, abs=0.1)
+    assert evaluation == [(right, pytest.approx((top + bottom) / 2, abs=0.1))]
+    tree = ElementTree.fromstring(drawn)
+    assert {'loss', '0', '50', '100', '4', '2'} <= {text.text for text in tree.iter('text')}
+    assert next(tree.iter('title')).text == 'training, step 0: 4'
+
+
+def test_equal_names_of_curves_have_equal_colours():
+    names = ['training', 'evaluation']
+    alone = chart('accuracy', {'evaluation': {1: 0.5}}, names)
+    both = chart('loss', {'training': {1: 0.5}, 'evaluation': {1: 0.5}}, names)
+    (colour,) = re.findall(r'<path .*?style="(.*?)"', alone)
+    training, evaluation = re.findall(r'<path .*?style="(.*?)"', both)
+    assert colour == evaluation != training
+
+
+@pytest.mark.parametrize('value', [0.0, -3.5, 1e38, -1e-38])
+def test_a_single_value_is_inside_the_chart(value):
+    ((point,),) = points_of(chart('x', {'training': {7: value}}))
+    assert 0 < point[0] < 440 and 0 < point[1] < 230
+
+
+def test_a_long_curve_keeps_its_ends_and_its_peaks():
+    curve = {step: float(step % 7) for step in range(10_000)}
+    curve[4321], curve[1234] = 99.0, -99.0
+    kept = thinned(curve)
+    assert len(kept) <= 402
+    assert kept == sorted(kept) and kept[0] == (0, 0.0) and kept[-1][0] == 9999
+    assert (4321, 99.0) in kept and (1234, -99.0) in kept
+    assert thinned({1: 2.0}) == [(1, 2.0)]
