@@ -8,7 +8,7 @@ from estimator_lab.core import keys
 from estimator_lab.core.hparams import hparam
 from estimator_lab.core.phases import FINAL
 from estimator_lab.optimizers import OPTIMIZERS, SCHEDULES, SECOND_ORDER, learning_rate_at, make_optimizer
-from estimator_lab.tf1 import Operation, Tensor, Variable, tf
+from estimator_lab.tf1 import Operation, Tensor, Variable, create_slots, tf
 
 
 def warmup_hparam(default: int) -> Any:
@@ -177,7 +177,7 @@ def apply_gradients(optimizer: Any, pairs: Sequence[tuple[Tensor, Variable]], we
       weights: what each example counts, float32 [batch] or a number.
     """
     # Made within a branch, their names would begin with it.
-    optimizer._create_slots([variable for _, variable in pairs])
+    create_slots(optimizer, [variable for _, variable in pairs])
     return apply_if_nonempty(weights, lambda: optimizer.apply_gradients(pairs))
 
 

@@ -10,7 +10,7 @@ from estimator_lab.console.outputs import writing
 from estimator_lab.console.progress import Progress, StatusLine
 from estimator_lab.conventions import IMAGE
 from estimator_lab.core.display.drawing import EVALUATION
-from estimator_lab.core.display.phase_summaries import GraphHook, show_as_tags
+from estimator_lab.core.display.phase_summaries import GraphHook, summaries_in_run
 from estimator_lab.data.kind import Reader
 from estimator_lab.data.order.archives import Archives
 from estimator_lab.data.order.resume_segments import Segment
@@ -73,8 +73,6 @@ class PhaseTrainer:
         self._strategy = strategy
         self._say = say
         self._pauses = Pauses()
-        if not plan.is_final:
-            show_as_tags(plan.folder, plan.run.settings.model_dir)
         with role.scope():  # an Estimator copies its configuration, and the strategy with it
             self.estimator = tf.estimator.Estimator(
                 with_reference_classifier(plan.run.model.load().model_fn, plan.run.reference_classifier),
@@ -127,7 +125,8 @@ class PhaseTrainer:
         if self._role.is_chief:
             self._write_record()
             self._prepare(switch)
-        metrics = self._train_and_evaluate(switch)
+        with self._writers():
+            metrics = self._train_and_evaluate(switch)
         self.raise_input_error()
         return metrics
 
@@ -223,6 +222,11 @@ class PhaseTrainer:
                 # Training that is faster than an evaluator deletes checkpoints before they are read.
                 if self._role.job != 'evaluator' or before == self.estimator.latest_checkpoint():
                     raise
+
+    def _writers(self) -> contextlib.AbstractContextManager[None]:
+        if self.plan.is_final:
+            return contextlib.nullcontext()
+        return summaries_in_run(self.plan.folder, self.plan.run.settings.model_dir)
 
     def _evaluation_graphs(self) -> contextlib.AbstractContextManager[None]:
         if self.plan.run.settings.rebuild_evaluation_graph or self._role.cluster or self._strategy:

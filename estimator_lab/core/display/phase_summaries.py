@@ -1,62 +1,66 @@
-"""All phases of a run in one run of TensorBoard: a phase's tags begin with its name.
+"""All phases of a run as one run of TensorBoard: the tags of a phase begin with its name.
 
-To TensorBoard each folder of event files is a run of its own, with a colour and a line in its list. A network
-of three pre-trained layers had eight of them, evaluations included, and fifty such networks were no longer to
-be told apart. Now it has two, training and evaluation, as any other.
+TensorBoard treats each folder of event files as a run with its own colour and line in its list. Without this
+module, a network with three pre-trained layers has eight of them, counting evaluations.
 """
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from estimator_lab.core.display.drawing import EVALUATION
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import redirected_writers, tf
+
+_redirected: dict[Path, Path] = {}  # folder of the current phase -> that of its run
 
 
 def tag_in(phase: str, tag: str) -> str:
-    """Returns what a tag of a phase is called; '' is the last phase, whose tags are the run's own."""
+    """Returns the tag with the phase's name in front; '' is the last phase, whose tags have no prefix."""
     return f'{phase}/{tag}' if phase else tag
 
 
 class PhaseWriter:
-    """Takes the place of a `tf.summary.FileWriter`: it writes to that of another folder.
+    """Replaces a `tf.summary.FileWriter`: writes to another folder, with the phase's name before each tag.
 
     Args:
       folder: where the events go.
-      phase: stands before each tag, and a slash between them.
+      phase: the prefix of the tags.
     """
 
     def __init__(self, folder: Path, phase: str) -> None:
-        self.folder = folder
-        self.phase = phase
+        self._folder = str(folder)
+        self._phase = phase
 
     @property
     def _writer(self) -> Any:
-        return tf.summary.FileWriterCache.get(str(self.folder))
+        return tf.summary.FileWriterCache.get(self._folder)
 
     def add_summary(self, summary: Any, global_step: Any = None) -> None:
         """Writes a `tf.Summary`, or the bytes of one."""
-        told = tf.Summary()
-        told.MergeFromString(summary if isinstance(summary, bytes) else summary.SerializeToString())
-        for value in told.value:
-            value.tag = tag_in(self.phase, value.tag)
-        self._writer.add_summary(told, global_step)
+        renamed = tf.Summary()
+        renamed.MergeFromString(summary if isinstance(summary, bytes) else summary.SerializeToString())
+        for value in renamed.value:
+            value.tag = tag_in(self._phase, value.tag)
+        self._writer.add_summary(renamed, global_step)
 
     def close(self) -> None:
-        """Leaves the other writer to whoever uses it."""
+        """Does nothing: the writer of the other folder stays open for its other users."""
 
     def __getattr__(self, name: str) -> Any:
-        """All else is the other writer's."""
+        """Returns all other methods from the writer of the other folder."""
         return getattr(self._writer, name)
 
 
 class GraphHook(tf.train.SessionRunHook):
-    """Writes the graph of a phase with its first step: of several in a run, TensorBoard draws the latest.
+    """Writes the graph of a phase at its first step.
 
-    Those that TensorFlow writes by itself are of no step, and the first of them would be drawn.
+    TensorBoard draws the graph of the latest step. The graphs that TensorFlow writes by itself have no step,
+    so that it would draw the first phase.
 
     Args:
-      folder: the phase's.
-      step: the global step at which it begins.
+      folder: the phase's folder.
+      step: the global step at which the phase begins.
     """
 
     def __init__(self, folder: Path, step: int) -> None:
@@ -64,23 +68,30 @@ class GraphHook(tf.train.SessionRunHook):
         self._step = step
 
     def after_create_session(self, session: Any, coord: Any) -> None:
+        """Writes the graph."""
         tf.summary.FileWriterCache.get(str(self._folder)).add_graph(session.graph, self._step)
 
 
-def show_as_tags(folder: Path, run: Path) -> None:
-    """Has what a phase shows come among the event files of its run, from now on in this process.
+@contextlib.contextmanager
+def summaries_in_run(folder: Path, run: Path) -> Iterator[None]:
+    """Writes the summaries of a phase among those of its run, while the context is active.
 
     Args:
-      folder: the phase's, which an Estimator writes to; its name is that of the phase.
+      folder: the phase's folder, to which an Estimator writes; its name is the phase's.
       run: model_dir.
     """
-    cache = tf.summary.FileWriterCache
-    with cache._lock:
-        cache._cache[str(folder)] = PhaseWriter(run, folder.name)
-        cache._cache[str(folder / EVALUATION)] = PhaseWriter(run / EVALUATION, folder.name)
+    writers = {
+        str(folder): PhaseWriter(run, folder.name),
+        str(folder / EVALUATION): PhaseWriter(run / EVALUATION, folder.name),
+    }
+    with redirected_writers(writers):
+        _redirected[folder] = run
+        try:
+            yield
+        finally:
+            del _redirected[folder]
 
 
 def shown_at(folder: Path) -> tuple[Path, str]:
-    """Returns (the folder where TensorBoard looks for files of a folder, what their names begin with)."""
-    writer = tf.summary.FileWriterCache._cache.get(str(folder))
-    return (writer.folder, f'{writer.phase}_') if isinstance(writer, PhaseWriter) else (folder, '')
+    """Returns (the folder where TensorBoard looks for a folder's files, the prefix of their names)."""
+    return (_redirected[folder], f'{folder.name}_') if folder in _redirected else (folder, '')

@@ -1,17 +1,18 @@
-"""What a phase shows comes among the events of its run."""
+"""The summaries of a phase are written among those of its run."""
 
 import pytest
 
-from estimator_lab.core.display.phase_summaries import show_as_tags, shown_at
+from estimator_lab.core.display.phase_summaries import GraphHook, shown_at, summaries_in_run
 from estimator_lab.runs.event_files import all_values_in
 from estimator_lab.tf1 import tf
+
+writer_of = tf.summary.FileWriterCache.get
 
 
 @pytest.fixture
 def phase(tmp_path):
     folder = tmp_path / 'run' / 'pretrain_1'
-    show_as_tags(folder, tmp_path / 'run')
-    with tf.Graph().as_default():
+    with tf.Graph().as_default(), summaries_in_run(folder, tmp_path / 'run'):
         yield folder
     tf.summary.FileWriterCache.clear()
 
@@ -26,33 +27,37 @@ def written(folder):
 
 def test_tags_begin_with_the_name_of_the_phase(phase):
     summary = tf.Summary(value=[tf.Summary.Value(tag='loss', simple_value=0.5)])
-    tf.summary.FileWriterCache.get(str(phase)).add_summary(summary, 3)
-    evaluation = tf.summary.FileWriterCache.get(str(phase / 'eval'))
-    evaluation.add_summary(summary.SerializeToString(), 4)
-    for folder in (phase, phase / 'eval', phase.parent):
-        tf.summary.FileWriterCache.get(str(folder)).flush()
-    assert summary.value[0].tag == 'loss'  # the caller's own stays as it was
+    writer_of(str(phase)).add_summary(summary, 3)
+    writer_of(str(phase / 'eval')).add_summary(summary.SerializeToString(), 4)
+    for folder in (phase, phase / 'eval'):
+        writer_of(str(folder)).flush()
+    assert summary.value[0].tag == 'loss'  # the caller's own is unchanged
     assert written(phase.parent) == {'pretrain_1/loss': (3, 0.5)}
     assert written(phase.parent / 'eval') == {'pretrain_1/loss': (4, 0.5)}
     assert not phase.exists()
 
 
-def test_the_graph_of_a_phase_is_one_of_the_run(phase):
-    with tf.Graph().as_default() as graph:
-        tf.constant(1.0, name='mark')
-    tf.summary.FileWriterCache.get(str(phase)).add_graph(graph)
-    tf.summary.FileWriterCache.get(str(phase)).flush()
+def test_the_graph_of_a_phase_is_written_at_its_first_step(phase):
+    tf.constant(1.0, name='mark')
+    with tf.Session() as session:
+        GraphHook(phase, 7).after_create_session(session, None)
+    writer_of(str(phase)).flush()
     (path,) = phase.parent.glob('events*')
-    graphs = [event.graph_def for event in tf.train.summary_iterator(str(path)) if event.graph_def]
-    assert any(b'mark' in found for found in graphs)
+    graphs = [event for event in tf.train.summary_iterator(str(path)) if b'mark' in event.graph_def]
+    assert 7 in [event.step for event in graphs]
 
 
-def test_files_of_a_phase_lie_beside_those_of_the_run(phase):
+def test_other_files_of_a_phase_are_written_in_the_folder_of_the_run(phase):
     assert shown_at(phase) == (phase.parent, 'pretrain_1_')
     assert shown_at(phase.parent) == (phase.parent, '')
 
 
-def test_all_writers_can_be_closed(phase):
-    tf.summary.FileWriterCache.get(str(phase)).flush()
-    tf.summary.FileWriterCache.clear()
-    assert shown_at(phase) == (phase, '')
+def test_a_phase_that_has_ended_redirects_nothing(tmp_path):
+    phase = tmp_path / 'run' / 'pretrain_1'
+    with tf.Graph().as_default():
+        with summaries_in_run(phase, tmp_path / 'run'):
+            pass
+        writer_of(str(phase)).add_summary(tf.Summary(), 1)
+        writer_of(str(phase)).flush()
+        assert shown_at(phase) == (phase, '') and list(phase.glob('events*'))
+        tf.summary.FileWriterCache.clear()
