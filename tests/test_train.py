@@ -84,7 +84,7 @@ def test_a_run_says_what_a_person_needs(train, archive, tmp_path):
         assert words in done.stdout
     for name in ('Watch it', 'TensorBoard'):
         assert re.search(
-            rf'^{name} +\S+.*tensorboard.*--logdir={tmp_path / "model"}$', done.stdout, re.MULTILINE
+            rf'^{name} +.*tensorboard.*--logdir={tmp_path / "model"}$', done.stdout, re.MULTILINE
         )
     assert re.search(r'^Next +\S+ -m estimator_lab.train .*--max_steps=\.\.\.$', done.stdout, re.MULTILINE)
     assert (tmp_path / 'model' / 'checkpoint').exists()
