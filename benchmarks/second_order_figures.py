@@ -51,10 +51,10 @@ from estimator_lab.core.display.charts import draw_curves
 from estimator_lab.optimizers import (
     OPTIMIZERS,
     SECOND_ORDER,
-    ConjugateGradientKnobs,
-    HessianFreeKnobs,
-    LBFGSKnobs,
+    ConjugateGradientSettings,
+    HessianFreeSettings,
     LBFGSOptimizer,
+    LBFGSSettings,
     make_optimizer,
 )
 from estimator_lab.optimizers.second_order.objective import Objective
@@ -139,7 +139,7 @@ def _our_softmax(digits: Digits, function: Any, minimum: float, most: int) -> No
             labels=place.labels, logits=tf.matmul(place.images, weights)
         )
         loss = tf.reduce_mean(losses) + _DECAY * tf.nn.l2_loss(weights)
-        optimizer = LBFGSOptimizer(LBFGSKnobs(iterations=20))
+        optimizer = LBFGSOptimizer(LBFGSSettings(iterations=20))
         step = optimizer.minimize(loss)
         with session() as run:
             fetches = [optimizer.diagnostics['evaluations'], step]
@@ -219,7 +219,7 @@ def autoencoder(given: argparse.Namespace) -> None:
         place = inputs()
         loss = autoencoder_loss(place)
         error = graph.get_tensor_by_name('autoencoder/error:0')
-        optimizer = make_optimizer(given.method, given.rate, knobs=_knobs(given))
+        optimizer = make_optimizer(given.method, given.rate, settings=_settings(given))
         step = optimizer.minimize(loss)
         every = 500
         if given.method in SECOND_ORDER:
@@ -259,13 +259,13 @@ def pretrained(given: argparse.Namespace) -> None:
 
 
 def _autoencoder_command(given: argparse.Namespace, hparams: str, run: str, *flags: str) -> None:
-    knobs = f'iterations={given.iterations}'
+    settings = f'iterations={given.iterations}'
     if given.method == 'hessian_free':
-        knobs = f'curvature_share={given.share},cg_steps={given.cg_steps}'
+        settings = f'curvature_share={given.share},cg_steps={given.cg_steps}'
     train(
         *_autoencoder_data(given),
         *flags,
-        f'--hparams={hparams},optimizer={given.method},{knobs}',
+        f'--hparams={hparams},optimizer={given.method},{settings}',
         f'--batch_size={given.batch}',
         f'--epochs={given.epochs:g}',
         '--save_checkpoints_steps=60',
@@ -293,11 +293,13 @@ def _mean(run: Any, values: Any, place: Inputs, digits: Digits, size: int = 1000
     return float(np.concatenate([run.run(values, place.feed(part)) for part in parts]).mean())
 
 
-def _knobs(given: argparse.Namespace) -> Any:
+def _settings(given: argparse.Namespace) -> Any:
     return {
-        'lbfgs': LBFGSKnobs(iterations=given.iterations, memory=20),
-        'conjugate_gradient': ConjugateGradientKnobs(iterations=given.iterations),
-        'hessian_free': HessianFreeKnobs(curvature_share=given.share, l2=given.l2, cg_steps=given.cg_steps),
+        'lbfgs': LBFGSSettings(iterations=given.iterations, memory=20),
+        'conjugate_gradient': ConjugateGradientSettings(iterations=given.iterations),
+        'hessian_free': HessianFreeSettings(
+            curvature_share=given.share, l2=given.l2, cg_steps=given.cg_steps
+        ),
     }.get(given.method)
 
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from estimator_lab.console import command
-from estimator_lab.console.options import define_flags, groups_of, options_of, read_flags
+from estimator_lab.console.options import define_flags, groups_of, read_flags
 from estimator_lab.console.outputs import check_outputs, check_suffix, written_whole
 from estimator_lab.console.progress import say, warn
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.inceptionism.settings import AscentSettings
 from estimator_lab.models.registry import ASCENT, GIBBS, LATENT, MODELS, Model
+from estimator_lab.settings import settings_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -120,7 +121,7 @@ def _kind_of(model: Model) -> str:
         raise FlagError(
             f'--model_dir={FLAGS.model_dir} holds --model={model.name}, which does not dream: {dreaming} do.'
         )
-    asked = any(FLAGS[name].present for name in options_of(AscentSettings))
+    asked = any(FLAGS[name].present for name in settings_of(AscentSettings))
     return ASCENT if asked and ASCENT in model.dreams else model.dreams[0]
 
 
@@ -296,7 +297,7 @@ def _show_in_tensorboard(dreamer: 'Dreamer', pictures: 'dict[str, Image]') -> No
 _DREAMERS: dict[str, tuple[tuple[str, ...], Callable[['Trained'], None]]] = {
     GIBBS: (('data', 'label', 'count', 'steps'), _dream_of_chains),
     LATENT: (('data', 'label', 'count', 'truncation', 'walk', 'film'), _draw_samples),
-    ASCENT: (('label', 'count', *options_of(AscentSettings)), _climb),
+    ASCENT: (('label', 'count', *settings_of(AscentSettings)), _climb),
 }
 
 if __name__ == '__main__':

@@ -20,8 +20,8 @@ from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.order.archives import open_archives
 from estimator_lab.optimizers import (
     ConjugateGradientOptimizer,
-    HessianFreeKnobs,
     HessianFreeOptimizer,
+    HessianFreeSettings,
     LBFGSOptimizer,
 )
 from estimator_lab.tf1 import tf
@@ -31,7 +31,7 @@ OPTIMIZERS: dict[str, Callable[[], Any]] = {
     'L-BFGS': lambda: LBFGSOptimizer(),
     'conjugate gradients': lambda: ConjugateGradientOptimizer(),
     # The curvature of a quarter of the faces, another one in each step.
-    'Hessian-free': lambda: HessianFreeOptimizer(HessianFreeKnobs(damping=1.0, curvature_share=0.25)),
+    'Hessian-free': lambda: HessianFreeOptimizer(HessianFreeSettings(damping=1.0, curvature_share=0.25)),
 }
 
 

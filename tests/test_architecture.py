@@ -14,6 +14,7 @@ SOURCES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob('*.py'))
 # From the bottom to the top. A room knows those on lower floors, and none on its own.
 FLOORS = [
     {'errors', 'conventions'},
+    {'settings'},
     {'tf1'},
     {'console', 'contrib', 'optimizers'},
     {'porting'},

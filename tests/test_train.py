@@ -53,11 +53,11 @@ def test_help_and_wrong_flags_need_no_tensorflow(run_python, flag):
 
 
 def test_help_names_every_flag(train):
-    from estimator_lab.console.options import options_of
+    from estimator_lab.settings import settings_of
     from estimator_lab.train import _GROUPS
     from estimator_lab.training.settings import Settings
 
-    own = {'verbose', *options_of(Settings)}
+    own = {'verbose', *settings_of(Settings)}
     assert own == {name for names in _GROUPS.values() for name in names}
     assert all(f'--{name}' in train('--help').stdout for name in ('model', 'data', 'verbose'))
 

@@ -1,59 +1,22 @@
-"""Settings declared once: a dataclass field holds what its flag, the help page and checks are made from."""
+"""Command-line flags made from declared settings, and settings read back from flags."""
 
-import dataclasses
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from absl import flags
 
+from estimator_lab.settings import Setting, settings_of
+
 S = TypeVar('S')
-_DECLARED = 'option'
-
-
-@dataclasses.dataclass(frozen=True)
-class Option:
-    """What is declared of a setting.
-
-    Attributes:
-      help: one line for the help page.
-      group: the title under which it stands there.
-      choices: the values that are allowed; () for all of its type.
-      lower: its smallest value.
-      upper: its largest value.
-    """
-
-    help: str
-    group: str
-    choices: Sequence[Any] = ()
-    lower: float | None = None
-    upper: float | None = None
-
-
-def option(default: Any, group: str, help_text: str, **limits: Any) -> Any:
-    """Returns a dataclass field for a setting; its annotation is the flag's type.
-
-    Args:
-      default: its default.
-      group: see `Option`.
-      help_text: see `Option`.
-      **limits: choices, lower and upper of `Option`.
-    """
-    return dataclasses.field(default=default, metadata={_DECLARED: Option(help_text, group, **limits)})
-
-
-def options_of(settings_class: type) -> dict[str, Option]:
-    """Returns what is declared of a class's settings, by name."""
-    fields = dataclasses.fields(settings_class)
-    return {field.name: field.metadata[_DECLARED] for field in fields if _DECLARED in field.metadata}
 
 
 def groups_of(settings_class: type) -> dict[str, list[str]]:
-    """Returns the names of a class's settings by the titles under which the help page shows them."""
+    """Returns the names of a class's settings by the heading that the help page shows them under."""
     groups: dict[str, list[str]] = {}
-    for name, declared in options_of(settings_class).items():
+    for name, declared in settings_of(settings_class).items():
         groups.setdefault(declared.group, []).append(name)
     return groups
 
@@ -61,9 +24,8 @@ def groups_of(settings_class: type) -> dict[str, list[str]]:
 def define_flags(settings_class: type, flag_values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines a flag for each setting of a class."""
     hints = typing.get_type_hints(settings_class)
-    for field in dataclasses.fields(settings_class):
-        if _DECLARED in field.metadata:
-            _define(field.name, hints[field.name], field.default, field.metadata[_DECLARED], flag_values)
+    for name, declared in settings_of(settings_class).items():
+        _define(name, hints[name], declared, flag_values)
 
 
 def read_flags(settings_class: type[S], flag_values: Any = flags.FLAGS, **changes: Any) -> S:
@@ -75,28 +37,29 @@ def read_flags(settings_class: type[S], flag_values: Any = flags.FLAGS, **change
       **changes: settings that are other than their flags.
     """
     hints = typing.get_type_hints(settings_class)
-    names = [name for name in options_of(settings_class) if name not in changes]
+    names = [name for name in settings_of(settings_class) if name not in changes]
     given = {name: _value(hints[name], flag_values[name].value) for name in names}
     return settings_class(**given, **changes)
 
 
-def _define(name: str, hint: Any, default: Any, declared: Option, flag_values: flags.FlagValues) -> None:
+def _define(name: str, hint: Any, declared: Setting, flag_values: flags.FlagValues) -> None:
     kind, _ = _plain(hint)
-    shown = {'flag_values': flag_values}
-    bounds: Mapping[str, Any] = {'lower_bound': declared.lower, 'upper_bound': declared.upper}
+    default, text = declared.default, declared.help
+    bounds: dict[str, Any] = {'lower_bound': declared.lower, 'upper_bound': declared.upper}
     if declared.choices:
         choices = list(map(str, declared.choices))
-        flags.DEFINE_enum(name, None if default is None else str(default), choices, declared.help, **shown)
+        default = None if default is None else str(default)
+        flags.DEFINE_enum(name, default, choices, text, flag_values=flag_values)
     elif kind is bool:
-        flags.DEFINE_bool(name, default, declared.help, **shown)
+        flags.DEFINE_bool(name, default, text, flag_values=flag_values)
     elif kind is int:
-        flags.DEFINE_integer(name, default, declared.help, **bounds, **shown)
+        flags.DEFINE_integer(name, default, text, flag_values=flag_values, **bounds)
     elif kind is float:
-        flags.DEFINE_float(name, default, declared.help, **bounds, **shown)
+        flags.DEFINE_float(name, default, text, flag_values=flag_values, **bounds)
     elif kind is tuple:
-        flags.DEFINE_list(name, list(default), declared.help, **shown)
+        flags.DEFINE_list(name, list(default), text, flag_values=flag_values)
     else:
-        flags.DEFINE_string(name, None if default is None else str(default), declared.help, **shown)
+        flags.DEFINE_string(name, None if default is None else str(default), text, flag_values=flag_values)
 
 
 def _value(hint: Any, value: Any) -> Any:

@@ -1,43 +1,18 @@
-"""Hyper-parameters: fields of a frozen dataclass, set by ``--hparams=name=value,...``.
+"""Hyper-parameters: the declared settings of a model's parameter class, set by ``--hparams=name=value,...``.
 
-A model's parameter class holds two kinds of fields: hyper-parameters, made by `hparam`, which a user may
-set, and plain fields, which the data decides (the image's shape, the vocabulary).
+The plain fields of the class are not hyper-parameters: the data decides them (image shape, vocabulary).
 """
 
 import contextlib
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from estimator_lab.errors import FlagError
+from estimator_lab.settings import check_settings, settings_of
 
 P = TypeVar('P')
-_HELP = 'help'
-
-
-def hparam(default: Any, help_text: str, valid: Callable[[Any], bool], structural: bool = False) -> Any:
-    """Returns a dataclass field for one hyper-parameter.
-
-    Args:
-      default: its default; its type (int, float, bool or str) is the hyper-parameter's.
-      help_text: meaning and allowed values, for --hparams=help and for errors.
-      valid: whether a value is allowed.
-      structural: whether it decides which variables a checkpoint holds, so that a model_dir is bound to it.
-    """
-    return dataclasses.field(
-        default=default, metadata={_HELP: help_text, 'valid': valid, 'structural': structural}
-    )
-
-
-def hparam_fields(params_class: type) -> dict[str, 'dataclasses.Field[Any]']:
-    """Returns the hyper-parameters of a parameter class by name, without its plain fields."""
-    return {f.name: f for f in dataclasses.fields(params_class) if _HELP in f.metadata}
-
-
-def structural_fields(params_class: type) -> dict[str, Any]:
-    """Returns the hyper-parameters that a checkpoint is bound to, by name, with their defaults."""
-    return {name: f.default for name, f in hparam_fields(params_class).items() if f.metadata['structural']}
 
 
 def resolve(params_class: type[P], params: Mapping[str, Any] | None) -> P:
@@ -56,10 +31,7 @@ def resolve(params_class: type[P], params: Mapping[str, Any] | None) -> P:
         if name not in known:
             raise FlagError(_unknown(name, known))
     resolved = params_class(**params)
-    for name, f in hparam_fields(params_class).items():
-        value = getattr(resolved, name)
-        if not f.metadata['valid'](value):
-            raise FlagError(f'Hyper-parameter {name}={value} is not allowed: {f.metadata[_HELP]}.')
+    check_settings(resolved, 'Hyper-parameter ')
     return resolved
 
 
@@ -73,25 +45,23 @@ def parse_hparams(params_class: type, text: str) -> dict[str, Any]:
     Raises:
       FlagError: for an unknown name, a value of the wrong type, or a part without '='.
     """
-    fields = hparam_fields(params_class)
+    known = settings_of(params_class)
     values: dict[str, Any] = {}
     for part in filter(None, (p.strip() for p in text.split(','))):
         name, equals, value = (p.strip() for p in part.partition('='))
         if not equals:
             raise FlagError(f'--hparams takes name=value,name=value, not {part!r}.')
-        if name not in fields:
-            raise FlagError(_unknown(name, fields))
+        if name not in known:
+            raise FlagError(_unknown(name, known))
         if name in values:
             raise FlagError(f'Hyper-parameter {name} is given twice in --hparams: give it once.')
-        values[name] = _typed(name, value, type(fields[name].default))
+        values[name] = _typed(name, value, type(known[name].default))
     return values
 
 
 def describe_hparams(params_class: type) -> str:
     """Returns one line for each hyper-parameter: name, default and meaning."""
-    return '\n'.join(
-        f'  {name}={f.default}  {f.metadata[_HELP]}' for name, f in hparam_fields(params_class).items()
-    )
+    return '\n'.join(f'  {name}={s.default}  {s.help}' for name, s in settings_of(params_class).items())
 
 
 def sizes(text: str) -> tuple[int, ...]:

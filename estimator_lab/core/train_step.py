@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from estimator_lab.core import keys
-from estimator_lab.core.hparams import hparam
 from estimator_lab.core.phases import FINAL
 from estimator_lab.optimizers import OPTIMIZERS, SCHEDULES, SECOND_ORDER, learning_rate_at, make_optimizer
+from estimator_lab.settings import setting
 from estimator_lab.tf1 import Operation, Tensor, Variable, create_slots, tf
 
 
@@ -16,7 +16,7 @@ def warmup_hparam(default: int) -> Any:
     text = (
         'steps in which the learning rate rises to that of its schedule, at most a tenth of all; 0 for none'
     )
-    return hparam(default, text, lambda v: v >= 0)
+    return setting(default, text, lambda v: v >= 0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,23 +39,23 @@ class TrainingParams:
     phase: str = FINAL
     model_dir: str = ''
 
-    optimizer: str = hparam('adam', f'one of {", ".join(OPTIMIZERS)}', OPTIMIZERS.__contains__)
-    learning_rate: float = hparam(0.001, 'initial learning rate, above 0', lambda v: v > 0)
-    learning_rate_schedule: str = hparam('cosine', f'one of {", ".join(SCHEDULES)}', SCHEDULES.__contains__)
+    optimizer: str = setting('adam', f'one of {", ".join(OPTIMIZERS)}', OPTIMIZERS.__contains__)
+    learning_rate: float = setting(0.001, 'initial learning rate, above 0', lambda v: v > 0)
+    learning_rate_schedule: str = setting('cosine', f'one of {", ".join(SCHEDULES)}', SCHEDULES.__contains__)
     warmup_steps: int = warmup_hparam(0)
-    momentum: float = hparam(0.9, 'for momentum, nesterov and rmsprop, in [0, 1)', lambda v: 0 <= v < 1)
-    memory: int = hparam(10, 'pairs that lbfgs keeps, at least 1', lambda v: v >= 1, structural=True)
-    iterations: int = hparam(
+    momentum: float = setting(0.9, 'for momentum, nesterov and rmsprop, in [0, 1)', lambda v: 0 <= v < 1)
+    memory: int = setting(10, 'pairs that lbfgs keeps, at least 1', lambda v: v >= 1, structural=True)
+    iterations: int = setting(
         1, 'iterations of lbfgs and conjugate_gradient on each batch, at least 1', lambda v: v >= 1
     )
-    line_search_steps: int = hparam(
+    line_search_steps: int = setting(
         0, "most evaluations in a second-order optimizer's search; 0 for its own number", lambda v: v >= 0
     )
-    cg_steps: int = hparam(250, 'most inner steps of hessian_free, at least 1', lambda v: v >= 1)
-    curvature_share: float = hparam(
+    cg_steps: int = setting(250, 'most inner steps of hessian_free, at least 1', lambda v: v >= 1)
+    curvature_share: float = setting(
         1.0, 'share of the batch from which hessian_free takes curvature, in (0, 1]', lambda v: 0 < v <= 1
     )
-    damping: float = hparam(45.0, 'the first lambda of hessian_free, above 0', lambda v: v > 0)
+    damping: float = setting(45.0, 'the first lambda of hessian_free, above 0', lambda v: v > 0)
 
     @property
     def smallest_batch(self) -> int:
@@ -133,7 +133,7 @@ def _second_order_op(
 ) -> Operation:
     """The same for an optimizer that evaluates the loss at several weights; it shows what it found."""
     with tf.name_scope('train'):
-        optimizer = make_optimizer(params.optimizer, None, knobs=knobs_of(params))
+        optimizer = make_optimizer(params.optimizer, None, settings=second_order_settings(params))
         active = None if isinstance(weights, int | float) else tf.reduce_any(weights > 0)
         step = optimizer.minimize(loss, tf.train.get_or_create_global_step(), variables, active=active)
     for name, value in optimizer.diagnostics.items():
@@ -141,9 +141,9 @@ def _second_order_op(
     return step
 
 
-def knobs_of(params: TrainingParams) -> Any:
+def second_order_settings(params: TrainingParams) -> Any:
     """Returns the settings of a second-order optimizer; what the parameters leave open is its own."""
-    knobs_class = SECOND_ORDER[params.optimizer].Knobs
+    settings_class = SECOND_ORDER[params.optimizer].Settings
     given = {
         'memory': params.memory,
         'iterations': params.iterations,
@@ -152,8 +152,8 @@ def knobs_of(params: TrainingParams) -> Any:
         'curvature_share': params.curvature_share,
         'damping': params.damping,
     }
-    names = {field.name for field in dataclasses.fields(knobs_class)}
-    return knobs_class(
+    names = {field.name for field in dataclasses.fields(settings_class)}
+    return settings_class(
         **{name: value for name, value in given.items() if name in names and value is not None}
     )
 
@@ -162,7 +162,7 @@ def optimizer_vectors(params: TrainingParams) -> int:
     """Returns how many vectors of the weights' size a second-order optimizer holds; 0 for others."""
     if params.optimizer not in SECOND_ORDER:
         return 0
-    return SECOND_ORDER[params.optimizer](knobs_of(params)).vectors()
+    return SECOND_ORDER[params.optimizer](second_order_settings(params)).vectors()
 
 
 def apply_gradients(optimizer: Any, pairs: Sequence[tuple[Tensor, Variable]], weights: Tensor) -> Operation:

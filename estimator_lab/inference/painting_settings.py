@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from estimator_lab.console.options import option
+from estimator_lab.settings import setting
 
 _PAINTINGS = 'Paintings'
 
@@ -11,10 +11,10 @@ _PAINTINGS = 'Paintings'
 class PaintingSettings:
     """What a user asks of paintings; None stands for how the model was trained."""
 
-    style: str | None = option(
-        None, _PAINTINGS, 'of paintings: a style, or shares such as a:0.3+b:0.7; default: the first'
+    style: str | None = setting(
+        None, 'of paintings: a style, or shares such as a:0.3+b:0.7; default: the first', group=_PAINTINGS
     )
-    strength: float | None = option(
-        None, _PAINTINGS, 'of paintings: their share, the rest is the photo, in [0, 1]'
+    strength: float | None = setting(
+        None, 'of paintings: their share, the rest is the photo, in [0, 1]', group=_PAINTINGS
     )
-    preserve_colour: bool | None = option(None, _PAINTINGS, "of paintings: keep the photo's colours")
+    preserve_colour: bool | None = setting(None, "of paintings: keep the photo's colours", group=_PAINTINGS)

@@ -41,7 +41,7 @@ from estimator_lab.core.heads.reconstruction import (
     train_spec,
 )
 from estimator_lab.core.heads.reconstruction_report import ReconstructionReportHook
-from estimator_lab.core.hparams import are_sizes, hparam, sizes
+from estimator_lab.core.hparams import are_sizes, sizes
 from estimator_lab.core.layers.dense import DenseParams
 from estimator_lab.core.layers.elementwise import ActivationParams, activation_hparam
 from estimator_lab.core.layers.encoder_decoder import STRIDE, EncoderDecoder, Sizes
@@ -51,6 +51,7 @@ from estimator_lab.core.noise import fixed_seeds, fresh_seed
 from estimator_lab.core.phases import FINAL, Phase
 from estimator_lab.core.train_step import TrainingParams
 from estimator_lab.errors import FlagError
+from estimator_lab.settings import setting
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, SessionRunHook, Tensor, tf
 
 _LAYERS = {'dense': '1000-500-250-30', 'convolutional': ''}
@@ -62,39 +63,39 @@ _OUTPUTS = {'sigmoid': tf.nn.sigmoid, 'linear': tf.identity}
 class Params(DenseParams, ActivationParams, PretrainingParams, TrainingParams):
     """Parameters of the autoencoder."""
 
-    kind: str = hparam('dense', f'one of {", ".join(_LAYERS)}', _LAYERS.__contains__, structural=True)
-    layers: str = hparam(
+    kind: str = setting('dense', f'one of {", ".join(_LAYERS)}', _LAYERS.__contains__, structural=True)
+    layers: str = setting(
         '',
         'units of the dense layers, the last one the code, such as 1000-500-250-30, which is the default; '
         'for kind=convolutional there are none, and the code is what the convolutions leave of the image',
         are_sizes,
         structural=True,
     )
-    decoder_layers: str = hparam(
+    decoder_layers: str = setting(
         '',
         "units of the decoder's dense layers between code and image; default: mirrored",
         are_sizes,
         structural=True,
     )
-    filters: str = hparam(
+    filters: str = setting(
         '32-64-128-4',
         'for kind=convolutional: filters of its convolutions, each of which halves the image',
         lambda v: are_sizes(v) and v,
         structural=True,
     )
-    kernel_size: int = hparam(4, 'side of a filter in pixels, at least 1', lambda v: v >= 1, structural=True)
-    tied: bool = hparam(
+    kernel_size: int = setting(4, 'side of a filter in pixels, at least 1', lambda v: v >= 1, structural=True)
+    tied: bool = setting(
         False, "whether the decoder's weights are the encoder's, transposed", lambda v: True, structural=True
     )
     activation: str = activation_hparam('elu')
     code_activation: str = activation_hparam('linear', 'the code')
-    output: str = hparam('sigmoid', f'of the reconstruction: {", ".join(_OUTPUTS)}', _OUTPUTS.__contains__)
-    pretrain_epochs: float = hparam(
+    output: str = setting('sigmoid', f'of the reconstruction: {", ".join(_OUTPUTS)}', _OUTPUTS.__contains__)
+    pretrain_epochs: float = setting(
         0.0, 'passes over the images for each layer, as an rbm; 0 for none', lambda v: v >= 0, structural=True
     )
-    loss: str = hparam('squared_error', f'one of {", ".join(LOSSES)}', LOSSES.__contains__)
-    corruption: str = hparam('none', f'one of {", ".join(CORRUPTIONS)}', CORRUPTIONS.__contains__)
-    corruption_level: float = hparam(
+    loss: str = setting('squared_error', f'one of {", ".join(LOSSES)}', LOSSES.__contains__)
+    corruption: str = setting('none', f'one of {", ".join(CORRUPTIONS)}', CORRUPTIONS.__contains__)
+    corruption_level: float = setting(
         0.3,
         'share of values that are corrupted, or deviation of gaussian noise, in [0, 1]',
         lambda v: 0 <= v <= 1,

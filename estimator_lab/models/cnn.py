@@ -10,13 +10,13 @@ import dataclasses
 from estimator_lab.core.endpoints import LOGITS, Endpoint, Layered, Layers
 from estimator_lab.core.features import images_of
 from estimator_lab.core.heads.classification import ClassifierParams, classification_spec
-from estimator_lab.core.hparams import hparam
 from estimator_lab.core.layers.dense import Dense
 from estimator_lab.core.layers.elementwise import ActivationParams, dropout
 from estimator_lab.core.model_function import model_function
 from estimator_lab.core.noise import Noise, training_noise
 from estimator_lab.core.train_step import warmup_hparam
 from estimator_lab.errors import FlagError
+from estimator_lab.settings import setting
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
 _POOLINGS = 2
@@ -28,10 +28,12 @@ _DENSE = 'dense'
 class Params(ActivationParams, ClassifierParams):
     """Parameters of the network; the defaults are the document's."""
 
-    filters: int = hparam(32, 'filters in each convolution, at least 1', lambda v: v >= 1, structural=True)
-    kernel_size: int = hparam(5, 'side of a filter in pixels, at least 1', lambda v: v >= 1, structural=True)
-    dense_units: int = hparam(1024, 'units of the dense layer, at least 1', lambda v: v >= 1, structural=True)
-    dropout_rate: float = hparam(
+    filters: int = setting(32, 'filters in each convolution, at least 1', lambda v: v >= 1, structural=True)
+    kernel_size: int = setting(5, 'side of a filter in pixels, at least 1', lambda v: v >= 1, structural=True)
+    dense_units: int = setting(
+        1024, 'units of the dense layer, at least 1', lambda v: v >= 1, structural=True
+    )
+    dropout_rate: float = setting(
         0.4, 'share of dense units dropped in training, in [0, 1)', lambda v: 0 <= v < 1
     )
     # Adam's first steps are as long for each weight as later ones, and 32,768 of them lead to a dense unit:

@@ -21,12 +21,13 @@ from estimator_lab.core.boltzmann.stack import Stack, standardised
 from estimator_lab.core.endpoints import Endpoint
 from estimator_lab.core.features import class_ids, images_of
 from estimator_lab.core.heads.classification import ClassifierParams, classification_spec
-from estimator_lab.core.hparams import hparam, sizes
+from estimator_lab.core.hparams import sizes
 from estimator_lab.core.layers.dense import DenseParams, HiddenLayers
 from estimator_lab.core.model_function import model_function
 from estimator_lab.core.noise import Noise, training_noise
 from estimator_lab.core.phases import Phase
 from estimator_lab.errors import FlagError
+from estimator_lab.settings import setting
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
 
@@ -35,21 +36,21 @@ class Params(DenseParams, ClassifierParams, PretrainingParams):
     """Parameters of the network."""
 
     layers: str = layer_sizes('500-500-2000')
-    labels_in_top: bool = hparam(
+    labels_in_top: bool = setting(
         False,
         'whether the top rbm sees the label as well, so that it can dream a given class',
         lambda v: True,
         structural=True,
     )
-    head_steps: float = hparam(
+    head_steps: float = setting(
         0.025,
         'steps of fine-tuning in which the new top layer alone learns; below 1 a share of them',
         lambda v: v >= 0,
     )
-    dropout_rate: float = hparam(
+    dropout_rate: float = setting(
         0.5, 'share of hidden units dropped in fine-tuning, in [0, 1)', lambda v: 0 <= v < 1
     )
-    input_dropout_rate: float = hparam(
+    input_dropout_rate: float = setting(
         0.2, 'share of pixels dropped in fine-tuning, in [0, 1)', lambda v: 0 <= v < 1
     )
 

@@ -13,12 +13,13 @@ from estimator_lab.core.adversarial.head import adversarial_spec, one_hot_labels
 from estimator_lab.core.adversarial.params import AdversarialParams, check_game
 from estimator_lab.core.adversarial.players import AVERAGE, Players, make_players
 from estimator_lab.core.endpoints import LOGITS, Layered, Layers
-from estimator_lab.core.hparams import are_sizes, hparam, sizes
+from estimator_lab.core.hparams import are_sizes, sizes
 from estimator_lab.core.layers.discriminator import Discriminator, convolutions, dense_layers
 from estimator_lab.core.layers.generator import DeconvolutionalGenerator, DenseGenerator, Generator
 from estimator_lab.core.layers.kernel_norm import NORMALIZATIONS
 from estimator_lab.core.model_function import model_function
 from estimator_lab.errors import FlagError
+from estimator_lab.settings import setting
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor
 
 _KINDS = ('convolutional', 'dense')
@@ -32,40 +33,42 @@ _LEAST_FILTERS = 16
 class Params(AdversarialParams):
     """Parameters of the two networks."""
 
-    kind: str = hparam('convolutional', f'one of {", ".join(_KINDS)}', _KINDS.__contains__, structural=True)
-    filters: str = hparam(
+    kind: str = setting('convolutional', f'one of {", ".join(_KINDS)}', _KINDS.__contains__, structural=True)
+    filters: str = setting(
         '',
         'for kind=convolutional: filters of the convolutions, each of which halves the image; the generator '
         'mirrors them; default by the size of the image, such as 64-128 for 28 pixels',
         are_sizes,
         structural=True,
     )
-    kernel_size: int = hparam(4, 'side of a filter in pixels, at least 1', lambda v: v >= 1, structural=True)
-    layers: str = hparam(
+    kernel_size: int = setting(4, 'side of a filter in pixels, at least 1', lambda v: v >= 1, structural=True)
+    layers: str = setting(
         '1000-500-250-250-250',
         "for kind=dense: units of the discriminator's layers",
         lambda v: v and are_sizes(v),
         structural=True,
     )
-    generator_layers: str = hparam(
+    generator_layers: str = setting(
         '500-500',
         "for kind=dense: units of the generator's layers",
         lambda v: v and are_sizes(v),
         structural=True,
     )
-    normalization: str = hparam(
+    normalization: str = setting(
         'spectral',
         f"of the discriminator's kernels: {', '.join(NORMALIZATIONS)}",
         NORMALIZATIONS.__contains__,
         structural=True,
     )
-    dropout_rate: float = hparam(
+    dropout_rate: float = setting(
         0.0, "share of the discriminator's values dropped behind each layer, in [0, 1)", lambda v: 0 <= v < 1
     )
-    noise: float = hparam(
+    noise: float = setting(
         0.0, "deviation of the noise behind each of the discriminator's layers", lambda v: v >= 0
     )
-    input_noise: float = hparam(0.0, "deviation of the noise on the discriminator's images", lambda v: v >= 0)
+    input_noise: float = setting(
+        0.0, "deviation of the noise on the discriminator's images", lambda v: v >= 0
+    )
 
     @property
     def chosen_filters(self) -> tuple[int, ...]:

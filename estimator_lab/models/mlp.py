@@ -9,11 +9,12 @@ import dataclasses
 from estimator_lab.core.endpoints import Endpoint
 from estimator_lab.core.features import images_of
 from estimator_lab.core.heads.classification import ClassifierParams, classification_spec
-from estimator_lab.core.hparams import are_sizes, hparam, sizes
+from estimator_lab.core.hparams import are_sizes, sizes
 from estimator_lab.core.layers.dense import DenseParams, HiddenLayers
 from estimator_lab.core.layers.elementwise import ActivationParams
 from estimator_lab.core.model_function import model_function
 from estimator_lab.core.noise import Noise, training_noise
+from estimator_lab.settings import setting
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
 
@@ -21,19 +22,19 @@ from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, 
 class Params(DenseParams, ActivationParams, ClassifierParams):
     """Parameters of the network."""
 
-    layers: str = hparam(
+    layers: str = setting(
         '1024-1024',
         'units of each hidden layer, such as 1024-1024',
         lambda v: v and are_sizes(v),
         structural=True,
     )
-    dropout_rate: float = hparam(
+    dropout_rate: float = setting(
         0.5, 'share of hidden units dropped in training, in [0, 1)', lambda v: 0 <= v < 1
     )
-    input_dropout_rate: float = hparam(
+    input_dropout_rate: float = setting(
         0.2, 'share of pixels dropped in training, in [0, 1)', lambda v: 0 <= v < 1
     )
-    max_norm: float = hparam(
+    max_norm: float = setting(
         0.0, 'length to which the weights into a unit are cut back, 0 for none', lambda v: v >= 0
     )
 

@@ -18,7 +18,7 @@ from estimator_lab.core.heads.classification import (
     clipping,
     ids_and_weights,
 )
-from estimator_lab.core.hparams import are_sizes, hparam, sizes
+from estimator_lab.core.hparams import are_sizes, sizes
 from estimator_lab.core.layers.dense import HiddenLayers
 from estimator_lab.core.layers.elementwise import ACTIVATIONS, dropout
 from estimator_lab.core.layers.linear_recurrence import LinearLayers
@@ -27,6 +27,7 @@ from estimator_lab.core.layers.sequences import PATCHES, READS, ROWS, as_sequenc
 from estimator_lab.core.model_function import model_function
 from estimator_lab.core.noise import Noise, training_noise
 from estimator_lab.errors import FlagError
+from estimator_lab.settings import setting
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
 DILATED, LINEAR = 'dilated_gru', 'linear'
@@ -42,55 +43,55 @@ _LARGEST_SEED = 2**32 - 1
 class Params(ClassifierParams):
     """Parameters of the network."""
 
-    read: str = hparam(
+    read: str = setting(
         ROWS, f'what a step sees: one of {", ".join(READS)}', READS.__contains__, structural=True
     )
-    patch_size: int = hparam(
+    patch_size: int = setting(
         4, 'for read=patches: side of a patch in pixels, at least 1', lambda v: v >= 1, structural=True
     )
-    permutation_seed: int = hparam(
+    permutation_seed: int = setting(
         1,
         'for read=permuted: decides the order of the pixels, from 0 to 2^32 - 1',
         lambda v: 0 <= v <= _LARGEST_SEED,
         structural=True,
     )
-    cell: str = hparam(LSTM, f'one of {", ".join(_ALL_CELLS)}', _ALL_CELLS.__contains__, structural=True)
-    layers: str = hparam(
+    cell: str = setting(LSTM, f'one of {", ".join(_ALL_CELLS)}', _ALL_CELLS.__contains__, structural=True)
+    layers: str = setting(
         '128',
         'units of each recurrent layer, such as 128-128; each of dilated_gru skips twice as many steps as '
         'the one below',
         lambda v: v and are_sizes(v),
         structural=True,
     )
-    bidirectional: bool = hparam(
+    bidirectional: bool = setting(
         False,
         f'whether the layers read from both ends; for {", ".join(CELLS)}',
         lambda v: True,
         structural=True,
     )
-    forget_bias: float = hparam(1.0, "added to an LSTM's forget gate, 0 or more", lambda v: v >= 0)
-    states: int = hparam(
+    forget_bias: float = setting(1.0, "added to an LSTM's forget gate, 0 or more", lambda v: v >= 0)
+    states: int = setting(
         16, 'for cell=linear: complex states of each unit, at least 1', lambda v: v >= 1, structural=True
     )
-    activation: str = hparam(
+    activation: str = setting(
         'relu',
         f'for cell=linear behind each layer, and of the dense layers: {", ".join(ACTIVATIONS)}',
         ACTIVATIONS.__contains__,
     )
-    readout: str = hparam(
+    readout: str = setting(
         _LAST,
         'what is classified: the last step, or the mean over all: last or mean',
         (_LAST, _MEAN).__contains__,
     )
-    dense: str = hparam(
+    dense: str = setting(
         '', 'units of each dense layer between that and the logits, such as 256', are_sizes, structural=True
     )
-    dropout_rate: float = hparam(
+    dropout_rate: float = setting(
         0.0,
         'share of the units dropped in training behind each layer, the same at all steps, in [0, 1)',
         lambda v: 0 <= v < 1,
     )
-    loop: str = hparam(
+    loop: str = setting(
         _FUSED,
         f"who runs the cells of tf.nn.rnn_cell: {_FUSED} or {_DYNAMIC}, TensorFlow's; the "
         'checkpoints are the same',

@@ -14,7 +14,6 @@ from estimator_lab.core.display.trees import Texts, TreesHook
 from estimator_lab.core.endpoints import Endpoint, publish
 from estimator_lab.core.features import class_ids, example_weights, has_images, images_of
 from estimator_lab.core.heads.classification import ClassifierParams, classification_spec
-from estimator_lab.core.hparams import hparam
 from estimator_lab.core.layers.elementwise import dropout
 from estimator_lab.core.layers.tree import ARITY, Forest, forest_of, quadtree_states, tree_states
 from estimator_lab.core.layers.tree_cells import CELLS
@@ -23,6 +22,7 @@ from estimator_lab.core.model_function import model_function
 from estimator_lab.core.noise import Noise, training_noise
 from estimator_lab.errors import FlagError
 from estimator_lab.optimizers import SECOND_ORDER
+from estimator_lab.settings import setting
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
 _FEW_TOKENS = 256  # no more than a batch has leaves
@@ -40,25 +40,27 @@ class Params(ClassifierParams):
 
     tokens: tuple[str, ...] = ()
 
-    cell: str = hparam('lstm', f'of the nodes: {", ".join(CELLS)}', CELLS.__contains__, structural=True)
-    units: int = hparam(128, 'values that a node hands on, at least 1', lambda v: v >= 1, structural=True)
-    embedding_units: int = hparam(
+    cell: str = setting('lstm', f'of the nodes: {", ".join(CELLS)}', CELLS.__contains__, structural=True)
+    units: int = setting(128, 'values that a node hands on, at least 1', lambda v: v >= 1, structural=True)
+    embedding_units: int = setting(
         128, 'values of a token or patch, at least 1', lambda v: v >= 1, structural=True
     )
-    embedding_range: float = hparam(
+    embedding_range: float = setting(
         0.1, 'initial vectors of tokens lie within plus and minus this, above 0', lambda v: v > 0
     )
-    dropout_rate: float = hparam(
+    dropout_rate: float = setting(
         0.5, 'share of what nodes hand to the classifier that is dropped, in [0, 1)', lambda v: 0 <= v < 1
     )
-    input_dropout_rate: float = hparam(
+    input_dropout_rate: float = setting(
         0.3, 'share of the values of tokens or patches dropped, in [0, 1)', lambda v: 0 <= v < 1
     )
-    l2: float = hparam(1e-5, 'times half the squares of all weights in the loss, 0 or more', lambda v: v >= 0)
-    patch_size: int = hparam(
+    l2: float = setting(
+        1e-5, 'times half the squares of all weights in the loss, 0 or more', lambda v: v >= 0
+    )
+    patch_size: int = setting(
         4, 'side in pixels of what a leaf of a quadtree is for', lambda v: v >= 1, structural=True
     )
-    patch_margin: int = hparam(
+    patch_margin: int = setting(
         2, 'pixels around it that it sees as well, 0 or more', lambda v: v >= 0, structural=True
     )
 

@@ -18,7 +18,7 @@ from estimator_lab.core.display.summaries import rows_summary, weight_histograms
 from estimator_lab.core.endpoints import publish
 from estimator_lab.core.features import example_weights, has_images, images_of, keys_of
 from estimator_lab.core.heads.predictions import prediction_spec
-from estimator_lab.core.hparams import are_sizes, hparam, sizes
+from estimator_lab.core.hparams import are_sizes, sizes
 from estimator_lab.core.layers.transform_net import TransformNet
 from estimator_lab.core.metrics.streaming import evaluated_images
 from estimator_lab.core.model_function import model_function
@@ -33,6 +33,7 @@ from estimator_lab.core.style.perceptual_loss import (
 )
 from estimator_lab.core.train_step import TrainingParams, train_op, watched
 from estimator_lab.errors import DataError, FlagError
+from estimator_lab.settings import setting
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
 _LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R 601
@@ -49,54 +50,56 @@ class Params(TrainingParams):
 
     styles: tuple[str, ...] = ('pattern',)
 
-    style_image: str = hparam(
+    style_image: str = setting(
         '',
         "a picture of the style, or several with + between them, or a folder of some; '' for a built-in "
         'pattern',
         lambda v: True,
     )
-    perceptual: str = hparam(
+    perceptual: str = setting(
         '',
         "model_dir of a trained vgg or cnn, which compares pictures; '' for random filters",
         lambda v: True,
     )
-    content_layer: str = hparam(
+    content_layer: str = setting(
         '', "layer by which photo and painting are to agree; '' chooses one", lambda v: True, structural=True
     )
-    style_layers: str = hparam(
+    style_layers: str = setting(
         '',
         "layers by which style and painting are to agree, with + between them; '' chooses some",
         lambda v: True,
         structural=True,
     )
-    style_size: int = hparam(
+    style_size: int = setting(
         160,
         "pixels of a style picture's shorter side, to which it is scaled: strokes are that large",
         lambda v: 32 <= v <= 2048,
         structural=True,
     )
-    content_weight: float = hparam(1.0, 'of the content loss, 0 or more', lambda v: v >= 0)
-    style_weight: float = hparam(2.0, 'of the style loss, 0 or more', lambda v: v >= 0)
-    tv_weight: float = hparam(5.0, 'of the total variation, 0 or more', lambda v: v >= 0)
-    filters: str = hparam(
+    content_weight: float = setting(1.0, 'of the content loss, 0 or more', lambda v: v >= 0)
+    style_weight: float = setting(2.0, 'of the style loss, 0 or more', lambda v: v >= 0)
+    tv_weight: float = setting(5.0, 'of the total variation, 0 or more', lambda v: v >= 0)
+    filters: str = setting(
         '16-32',
         'filters of the convolutions, each of which halves the picture',
         lambda v: v and are_sizes(v),
         structural=True,
     )
-    blocks: int = hparam(4, 'residual blocks, 0 or more', lambda v: v >= 0, structural=True)
-    learning_rate: float = hparam(0.002, 'initial learning rate, above 0', lambda v: v > 0)
-    mix: str = hparam(
+    blocks: int = setting(4, 'residual blocks, 0 or more', lambda v: v >= 0, structural=True)
+    learning_rate: float = setting(0.002, 'initial learning rate, above 0', lambda v: v > 0)
+    mix: str = setting(
         '',
         "what is painted: a style's name, or shares of some, such as a:0.3+b:0.7; '' for the first",
         lambda v: True,
     )
-    strength: float = hparam(
+    strength: float = setting(
         1.0,
         'share of the painting in what is painted; the rest is the photo, in [0, 1]',
         lambda v: 0 <= v <= 1,
     )
-    preserve_colour: bool = hparam(False, "whether what is painted keeps the photo's colours", lambda v: True)
+    preserve_colour: bool = setting(
+        False, "whether what is painted keeps the photo's colours", lambda v: True
+    )
 
     @property
     def shares(self) -> tuple[float, ...]:

@@ -12,7 +12,6 @@ from estimator_lab.core.endpoints import LOGITS, Endpoint, Layered, Layers, publ
 from estimator_lab.core.features import images_of
 from estimator_lab.core.heads.classification import ClassifierParams, classification_spec
 from estimator_lab.core.heads.predictions import prediction_spec
-from estimator_lab.core.hparams import hparam
 from estimator_lab.core.keys import FEATURES
 from estimator_lab.core.layers.convolution import Convolution
 from estimator_lab.core.layers.elementwise import ActivationParams, dropout
@@ -20,6 +19,7 @@ from estimator_lab.core.layers.normalization import Update
 from estimator_lab.core.model_function import model_function
 from estimator_lab.core.noise import Noise, training_noise
 from estimator_lab.errors import FlagError
+from estimator_lab.settings import setting
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
 # Convolutions in each block: configurations A, B, D and E of their table 1.
@@ -39,31 +39,31 @@ MEAN = (123.68, 116.779, 103.939)
 class Params(ActivationParams, ClassifierParams):
     """Parameters of the network; the defaults are the published VGG-16's."""
 
-    depth: int = hparam(
+    depth: int = setting(
         16, f'layers with weights: {", ".join(map(str, _BLOCKS))}', _BLOCKS.__contains__, structural=True
     )
-    filters: int = hparam(
+    filters: int = setting(
         64,
         'filters of a convolution in the first block; 2, 4, 8 and 8 times as many in the others',
         lambda v: v >= 1,
         structural=True,
     )
-    head: str = hparam(
+    head: str = setting(
         _DENSE,
         f'{_DENSE}: two dense layers before the logits; {_POOL}: the mean of each map, for small images',
         (_DENSE, _POOL).__contains__,
         structural=True,
     )
-    dense_units: int = hparam(
+    dense_units: int = setting(
         4096, f'units of each dense layer of head={_DENSE}, at least 1', lambda v: v >= 1, structural=True
     )
-    batch_norm: bool = hparam(
+    batch_norm: bool = setting(
         False, 'whether the convolutions of the blocks are normalised', lambda v: True, structural=True
     )
-    dropout_rate: float = hparam(
+    dropout_rate: float = setting(
         0.5, 'share of what comes to the logits that is dropped in training, in [0, 1)', lambda v: 0 <= v < 1
     )
-    learning_rate: float = hparam(0.0001, 'initial learning rate, above 0', lambda v: v > 0)
+    learning_rate: float = setting(0.0001, 'initial learning rate, above 0', lambda v: v > 0)
 
 
 def check(params: Params) -> None:

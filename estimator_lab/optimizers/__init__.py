@@ -9,23 +9,30 @@ from estimator_lab.optimizers.registry import (
     make_optimizer,
 )
 from estimator_lab.optimizers.second_order.conjugate_gradient import (
-    ConjugateGradientKnobs,
     ConjugateGradientOptimizer,
+    ConjugateGradientSettings,
 )
-from estimator_lab.optimizers.second_order.hessian_free import HessianFreeKnobs, HessianFreeOptimizer
-from estimator_lab.optimizers.second_order.lbfgs import LBFGSKnobs, LBFGSOptimizer
+from estimator_lab.optimizers.second_order.hessian_free import HessianFreeOptimizer, HessianFreeSettings
+from estimator_lab.optimizers.second_order.lbfgs import LBFGSOptimizer, LBFGSSettings
+
+# Former names.
+ConjugateGradientKnobs, HessianFreeKnobs, LBFGSKnobs = (
+    ConjugateGradientSettings,
+    HessianFreeSettings,
+    LBFGSSettings,
+)
 
 __all__ = [
     'FIRST_ORDER',
     'OPTIMIZERS',
     'SCHEDULES',
     'SECOND_ORDER',
-    'ConjugateGradientKnobs',
     'ConjugateGradientOptimizer',
-    'HessianFreeKnobs',
+    'ConjugateGradientSettings',
     'HessianFreeOptimizer',
-    'LBFGSKnobs',
+    'HessianFreeSettings',
     'LBFGSOptimizer',
+    'LBFGSSettings',
     'learning_rate_at',
     'make_optimizer',
 ]

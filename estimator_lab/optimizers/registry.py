@@ -27,26 +27,26 @@ SECOND_ORDER: dict[str, type[SecondOrderOptimizer]] = {
     'hessian_free': HessianFreeOptimizer,
     'lbfgs': LBFGSOptimizer,
 }
-"""Those that find the length of their steps themselves; each takes an instance of its class's `Knobs`."""
+"""Those that find the length of their steps themselves; each takes an instance of its class's `Settings`."""
 
 OPTIMIZERS: tuple[str, ...] = tuple(sorted([*FIRST_ORDER, *SECOND_ORDER]))
 """Names of all optimizers."""
 
 
-def make_optimizer(name: str, learning_rate: Tensor, momentum: float = 0.9, knobs: Any = None) -> Any:
+def make_optimizer(name: str, learning_rate: Tensor, momentum: float = 0.9, settings: Any = None) -> Any:
     """Returns a new `tf.train.Optimizer`.
 
     Args:
       name: one of `OPTIMIZERS`; 'sgd' is the document's.
       learning_rate: a positive float or scalar float tensor; not used by `SECOND_ORDER`.
       momentum: in [0, 1); used by 'momentum', 'nesterov' and 'rmsprop'.
-      knobs: settings of one of `SECOND_ORDER`, an instance of its `Knobs`; None for the defaults.
+      settings: settings of one of `SECOND_ORDER`, an instance of its `Settings`; None for the defaults.
 
     Raises:
       FlagError: if the name is unknown; it lists the known ones.
     """
     if name in SECOND_ORDER:
-        return SECOND_ORDER[name](knobs)
+        return SECOND_ORDER[name](settings)
     if name not in FIRST_ORDER:
         raise FlagError(f'Unknown optimizer {name!r}; known are: {", ".join(OPTIMIZERS)}.')
     return FIRST_ORDER[name](learning_rate, momentum)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from estimator_lab.console.outputs import locked, writing
-from estimator_lab.core.hparams import resolve, structural_fields
+from estimator_lab.core.hparams import resolve
 from estimator_lab.core.train_step import TrainingParams
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.kind import ImageReader
@@ -24,6 +24,7 @@ from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.runs.weights.file import WeightFile, open_weight_file
 from estimator_lab.runs.weights.layouts import PUBLISHED, Layout, own_names
 from estimator_lab.runs.weights.matching import Matched, match
+from estimator_lab.settings import structural_settings
 from estimator_lab.tf1 import tf
 
 _CHECKPOINT = 'model.ckpt-0'
@@ -113,8 +114,8 @@ def _layouts(model: Model, shapes: Mapping[str, Sequence[int]]) -> list[Layout]:
 def network_text(params_class: type, params: Mapping[str, Any]) -> str:
     """Returns the flags on which a network's shapes depend, for errors."""
     resolved: Any = resolve(params_class, params)
-    common = structural_fields(TrainingParams)
-    names = [name for name in structural_fields(params_class) if name not in common]
+    common = structural_settings(TrainingParams)
+    names = [name for name in structural_settings(params_class) if name not in common]
     hparams = ','.join(f'{name}={getattr(resolved, name)}' for name in names)
     return f'the network of --image_size={resolved.image_shape[0]} --hparams={hparams}'
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 from estimator_lab.console.outputs import locked, made_folder
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
-from estimator_lab.core.hparams import structural_fields
 from estimator_lab.core.train_step import optimizer_vectors
 from estimator_lab.errors import FlagError
 from estimator_lab.runs.importing import is_imported
@@ -16,6 +15,7 @@ from estimator_lab.runs.memory import check_training, measure
 from estimator_lab.runs.model import unlisted_checkpoint
 from estimator_lab.runs.record import check_same
 from estimator_lab.runs.weights.checkpoint import all_finite
+from estimator_lab.settings import structural_settings
 from estimator_lab.tf1 import tf
 from estimator_lab.training.distribution import read_role
 from estimator_lab.training.inputs import Inputs
@@ -238,7 +238,7 @@ def _check_folder(plan: Plan) -> None:
         return
     if not model.labelled:  # then labels are but names to show
         previous = replace(previous, vocabulary=record.vocabulary)
-    check_same(folder, previous, record, structural_fields(model.load().Params))
+    check_same(folder, previous, record, structural_settings(model.load().Params))
     if is_imported(folder):
         raise FlagError(
             f'--model_dir={folder} holds imported weights, and nothing of an optimizer to go on with: give '

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.core.hparams import hparam_fields, resolve
+from estimator_lab.core.hparams import resolve, settings_of
 from estimator_lab.core.phases import FINAL, Phase
 from estimator_lab.data.order.resume_segments import Segment, images_in, step_after
 from estimator_lab.errors import FlagError
@@ -103,7 +103,7 @@ class Plan:
         """What the user chose for this run, by name, to compare it with others."""
         hparams = self.resolved
         chosen = {name: getattr(self.run.settings, name) for name in _COMPARED}
-        chosen.update({name: getattr(hparams, name) for name in hparam_fields(type(hparams))})
+        chosen.update({name: getattr(hparams, name) for name in settings_of(type(hparams))})
         return {**chosen, 'steps': self.last_step}
 
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from estimator_lab.console.options import option
 from estimator_lab.models.registry import MODELS
+from estimator_lab.settings import setting
 
 _MODEL, _DATA, _IMAGES, _TRAINING, _OUTPUT = 'Model', 'Data', 'Images', 'Training', 'Output'
 MOST_STEPS = 1_000_000_000
@@ -18,94 +18,124 @@ class Settings:
     `model_dir` is the only one without a use for its default: the command puts it into runs/MODEL.
     """
 
-    model: str = option('cnn', _MODEL, f'which model: {", ".join(MODELS)}')
-    hparams: str = option('', _MODEL, "the model's hyper-parameters, name=value,...; 'help' lists them")
+    model: str = setting('cnn', f'which model: {", ".join(MODELS)}', group=_MODEL)
+    hparams: str = setting(
+        '', "the model's hyper-parameters, name=value,...; 'help' lists them", group=_MODEL
+    )
 
-    data: Sequence[str] = option(
+    data: Sequence[str] = setting(
         (),
-        _DATA,
         "archives or folders to train on, or texts of trees: paths, globs, '-'; none: built-in faces",
+        group=_DATA,
     )
-    eval_data: Sequence[str] = option(
-        (), _DATA, 'archives or folders to evaluate on; none: the training data'
+    eval_data: Sequence[str] = setting(
+        (), 'archives or folders to evaluate on; none: the training data', group=_DATA
     )
-    split: str = option('', _DATA, 'TRAIN,EVAL: shares of the images in --data to train and to evaluate on')
-    pretrain_data: Sequence[str] = option(
-        (), _DATA, 'archives or folders to pre-train on, labels not needed; none: --data'
+    split: str = setting(
+        '', 'TRAIN,EVAL: shares of the images in --data to train and to evaluate on', group=_DATA
     )
-    unlabelled_data: Sequence[str] = option(
-        (), _DATA, 'archives or folders to learn from without labels, beside --data, for semi_supervised=true'
+    pretrain_data: Sequence[str] = setting(
+        (), 'archives or folders to pre-train on, labels not needed; none: --data', group=_DATA
     )
-    labels: Path | None = option(
-        None, _DATA, "table of a name and a label a line; default: images' folders, or .cls files beside them"
+    unlabelled_data: Sequence[str] = setting(
+        (),
+        'archives or folders to learn from without labels, beside --data, for semi_supervised=true',
+        group=_DATA,
     )
-    vocabulary: Path | None = option(
-        None, _DATA, 'file of one label a line; default: the labels in --data, sorted'
+    labels: Path | None = setting(
+        None,
+        "table of a name and a label a line; default: images' folders, or .cls files beside them",
+        group=_DATA,
     )
-    tokens: Path | None = option(None, _DATA, 'of trees: file of one token a line; default: those in --data')
-    max_tokens: int = option(
+    vocabulary: Path | None = setting(
+        None, 'file of one label a line; default: the labels in --data, sorted', group=_DATA
+    )
+    tokens: Path | None = setting(
+        None, 'of trees: file of one token a line; default: those in --data', group=_DATA
+    )
+    max_tokens: int = setting(
         50_000,
-        _DATA,
         'of trees: how many of the tokens in --data, the most frequent',
+        group=_DATA,
         lower=1,
         upper=1_000_000,
     )
-    shuffle_buffer: int = option(
-        10_000, _DATA, 'encoded images held to shuffle a stream; 1: stored order', lower=1
+    shuffle_buffer: int = setting(
+        10_000, 'encoded images held to shuffle a stream; 1: stored order', group=_DATA, lower=1
     )
-    max_bad_fraction: float = option(0.01, _DATA, 'share of images that may fail to decode', lower=0, upper=1)
-    use_damaged: bool = option(False, _DATA, 'use archives that break off up to there, with a warning')
+    max_bad_fraction: float = setting(
+        0.01, 'share of images that may fail to decode', group=_DATA, lower=0, upper=1
+    )
+    use_damaged: bool = setting(False, 'use archives that break off up to there, with a warning', group=_DATA)
 
-    image_size: int = option(128, _IMAGES, 'side in pixels to which images are scaled', lower=1, upper=8000)
-    channels: int = option(1, _IMAGES, '1 for grey, 3 for colour', choices=(1, 3))
-    decode: str = option(
-        'exact', _IMAGES, 'fast: JPEGs in a third of the time, nearly the same', choices=('exact', 'fast')
+    image_size: int = setting(
+        128, 'side in pixels to which images are scaled', group=_IMAGES, lower=1, upper=8000
     )
-    decoded_cache: int = option(
-        256, _IMAGES, 'megabytes of decoded images to keep, if all fit; 0: decode in each epoch', lower=0
+    channels: int = setting(1, '1 for grey, 3 for colour', group=_IMAGES, choices=(1, 3))
+    decode: str = setting(
+        'exact',
+        'fast: JPEGs in a third of the time, nearly the same',
+        group=_IMAGES,
+        choices=('exact', 'fast'),
     )
-    augment: str = option('', _IMAGES, 'random changes in training: shift=PIXELS,mirror,brightness=SHARE')
+    decoded_cache: int = setting(
+        256,
+        'megabytes of decoded images to keep, if all fit; 0: decode in each epoch',
+        group=_IMAGES,
+        lower=0,
+    )
+    augment: str = setting(
+        '', 'random changes in training: shift=PIXELS,mirror,brightness=SHARE', group=_IMAGES
+    )
 
-    model_dir: Path = option(None, _TRAINING, 'checkpoints and TensorBoard files; default runs/MODEL')
-    batch_size: int = option(32, _TRAINING, 'examples in a step of one worker', lower=1, upper=10_000_000)
-    max_steps: int | None = option(None, _TRAINING, 'train up to this global step', lower=1, upper=MOST_STEPS)
-    epochs: float | None = option(
-        None, _TRAINING, 'or for this many passes over the data (default 10)', lower=0
+    model_dir: Path = setting(None, 'checkpoints and TensorBoard files; default runs/MODEL', group=_TRAINING)
+    batch_size: int = setting(
+        32, 'examples in a step of one worker', group=_TRAINING, lower=1, upper=10_000_000
     )
-    eval_steps: int | None = option(
-        None, _TRAINING, 'batches in an evaluation; default all, but 20,000 training images', lower=1
+    max_steps: int | None = setting(
+        None, 'train up to this global step', group=_TRAINING, lower=1, upper=MOST_STEPS
     )
-    early_stopping: int | None = option(
-        None, _TRAINING, 'end after this many evaluations without a better one', lower=1
+    epochs: float | None = setting(
+        None, 'or for this many passes over the data (default 10)', group=_TRAINING, lower=0
     )
-    rebuild_evaluation_graph: bool = option(
-        False, _TRAINING, 'build a graph for each evaluation; else one is kept, with a copy of the weights'
+    eval_steps: int | None = setting(
+        None, 'batches in an evaluation; default all, but 20,000 training images', group=_TRAINING, lower=1
     )
-    warm_start: Path | None = option(
-        None, _TRAINING, 'begin with the weights of this model_dir or file; labels may differ'
+    early_stopping: int | None = setting(
+        None, 'end after this many evaluations without a better one', group=_TRAINING, lower=1
     )
-    resume_changed: bool = option(
-        False, _TRAINING, 'go on though what decides the order of images or the weights has changed'
+    rebuild_evaluation_graph: bool = setting(
+        False,
+        'build a graph for each evaluation; else one is kept, with a copy of the weights',
+        group=_TRAINING,
     )
-    precision: str = option(
+    warm_start: Path | None = setting(
+        None, 'begin with the weights of this model_dir or file; labels may differ', group=_TRAINING
+    )
+    resume_changed: bool = setting(
+        False, 'go on though what decides the order of images or the weights has changed', group=_TRAINING
+    )
+    precision: str = setting(
         'float32',
-        _TRAINING,
         'bfloat16 is faster on processors that have it',
+        group=_TRAINING,
         choices=('float32', 'bfloat16'),
     )
-    distribution: str = option(
+    distribution: str = setting(
         'none',
-        _TRAINING,
         'on all GPUs here, or as TF_CONFIG says',
+        group=_TRAINING,
         choices=('none', 'mirrored', 'multi_worker', 'parameter_server'),
     )
-    seed: int = option(
-        1, _TRAINING, 'order of examples, initial weights, dropout', lower=-(2**31), upper=2**31 - 1
+    seed: int = setting(
+        1, 'order of examples, initial weights, dropout', group=_TRAINING, lower=-(2**31), upper=2**31 - 1
     )
-    deterministic: bool = option(False, _TRAINING, 'the same weights bit for bit in each run')
+    deterministic: bool = setting(False, 'the same weights bit for bit in each run', group=_TRAINING)
 
-    save_checkpoints_steps: int | None = option(None, _OUTPUT, 'steps between evaluated checkpoints', lower=1)
-    keep_checkpoints: int = option(2, _OUTPUT, 'how many of the newest checkpoints stay', lower=1)
-    save_summary_steps: int = option(50, _OUTPUT, 'steps between TensorBoard summaries', lower=1)
-    export: Sequence[str] = option((), _OUTPUT, 'best,latest,final: SavedModels to write on the way')
-    profile: bool = option(False, _OUTPUT, "write a timeline of early steps, for Chrome's viewer")
+    save_checkpoints_steps: int | None = setting(
+        None, 'steps between evaluated checkpoints', group=_OUTPUT, lower=1
+    )
+    keep_checkpoints: int = setting(2, 'how many of the newest checkpoints stay', group=_OUTPUT, lower=1)
+    save_summary_steps: int = setting(50, 'steps between TensorBoard summaries', group=_OUTPUT, lower=1)
+    export: Sequence[str] = setting((), 'best,latest,final: SavedModels to write on the way', group=_OUTPUT)
+    profile: bool = setting(False, "write a timeline of early steps, for Chrome's viewer", group=_OUTPUT)

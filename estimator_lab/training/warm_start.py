@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from estimator_lab.core.boltzmann.pretraining import LAYERWISE, PretrainingParams
-from estimator_lab.core.hparams import structural_fields
 from estimator_lab.core.train_step import TrainingParams
 from estimator_lab.runs.importing import dependent_variables, matched_weights
 from estimator_lab.runs.model import open_trained, shapes_of_variables
 from estimator_lab.runs.record import check_same
 from estimator_lab.runs.weights.checkpoint import CheckpointFile, write_checkpoint
 from estimator_lab.runs.weights.file import is_weight_file, open_weight_file
+from estimator_lab.settings import structural_settings
 from estimator_lab.tf1 import tf
 from estimator_lab.training.plans import Plan
 
@@ -113,10 +113,10 @@ def _network_fields(plan: Plan) -> dict[str, Any]:
     is not taken over.
     """
     params_class = plan.run.model.load().Params
-    others = set(structural_fields(TrainingParams))
+    others = set(structural_settings(TrainingParams))
     if issubclass(params_class, PretrainingParams):
         others.update(LAYERWISE)
-    fields = structural_fields(params_class)
+    fields = structural_settings(params_class)
     return {name: default for name, default in fields.items() if name not in others}
 
 

@@ -5,20 +5,21 @@ from pathlib import Path
 import pytest
 from absl import flags
 
-from estimator_lab.console.options import define_flags, groups_of, option, options_of, read_flags
+from estimator_lab.console.options import define_flags, groups_of, read_flags
+from estimator_lab.settings import setting, settings_of
 
 
 @dataclass(frozen=True)
 class Oven:
     """Some settings."""
 
-    name: str = option('oven', 'What', 'its name')
-    heat: int = option(180, 'How', 'degrees', lower=20, upper=300)
-    share: float | None = option(None, 'How', 'of the day', lower=0)
-    fan: bool = option(False, 'How', 'whether it blows')
-    trays: int = option(1, 'What', 'how many', choices=(1, 3))
-    dishes: Sequence[str] = option((), 'What', 'that go in')
-    recipe: Path | None = option(None, 'What', 'where it stands')
+    name: str = setting('oven', 'its name', group='What')
+    heat: int = setting(180, 'degrees', group='How', lower=20, upper=300)
+    share: float | None = setting(None, 'of the day', group='How', lower=0)
+    fan: bool = setting(False, 'whether it blows', group='How')
+    trays: int = setting(1, 'how many', group='What', choices=(1, 3))
+    dishes: Sequence[str] = setting((), 'that go in', group='What')
+    recipe: Path | None = setting(None, 'where it stands', group='What')
     secret: int = 7
 
 
@@ -67,4 +68,4 @@ def test_groups_are_those_of_the_help_page():
         'What': ['name', 'trays', 'dishes', 'recipe'],
         'How': ['heat', 'share', 'fan'],
     }
-    assert options_of(Oven)['heat'].help == 'degrees'
+    assert settings_of(Oven)['heat'].help == 'degrees'

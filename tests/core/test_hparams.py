@@ -5,22 +5,21 @@ import pytest
 from estimator_lab.core.hparams import (
     are_sizes,
     describe_hparams,
-    hparam,
     parse_hparams,
     resolve,
     sizes,
-    structural_fields,
 )
 from estimator_lab.errors import FlagError
+from estimator_lab.settings import setting, structural_settings
 
 
 @dataclasses.dataclass(frozen=True)
 class Params:
     image_shape: tuple = (4, 4, 1)
-    rate: float = hparam(0.5, 'a rate above 0', lambda v: v > 0)
-    units: int = hparam(3, 'units, at least 1', lambda v: v >= 1, structural=True)
-    tied: bool = hparam(False, 'whether weights are tied', lambda v: True)
-    kind: str = hparam('a', 'a or b', 'ab'.__contains__)
+    rate: float = setting(0.5, 'a rate above 0', lambda v: v > 0)
+    units: int = setting(3, 'units, at least 1', lambda v: v >= 1, structural=True)
+    tied: bool = setting(False, 'whether weights are tied', lambda v: True)
+    kind: str = setting('a', 'a or b', 'ab'.__contains__)
 
 
 def test_values_have_the_type_of_their_default():
@@ -69,7 +68,7 @@ def test_what_a_model_function_refuses(params, words):
 
 def test_description_and_shapes():
     assert describe_hparams(Params).splitlines()[1].split() == ['units=3', 'units,', 'at', 'least', '1']
-    assert list(structural_fields(Params)) == ['units']
+    assert list(structural_settings(Params)) == ['units']
 
 
 @pytest.mark.parametrize(('text', 'expected'), [('', ()), ('30', (30,)), ('1000-500-30', (1000, 500, 30))])

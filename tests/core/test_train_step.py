@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from estimator_lab.core.train_step import TrainingParams, knobs_of, sequential_train_op, train_op
+from estimator_lab.core.train_step import TrainingParams, second_order_settings, sequential_train_op, train_op
 from estimator_lab.optimizers import FIRST_ORDER, SECOND_ORDER
 from estimator_lab.tf1 import tf
 
@@ -131,7 +131,7 @@ def test_a_second_order_optimizer_steps_counts_and_shows_what_it_found(optimizer
     assert {f'{optimizer}/loss', f'{optimizer}/evaluations', f'{optimizer}/step_length'} <= {
         v.tag for v in shown.value
     }
-    assert knobs_of(params).line_search_steps == 7
+    assert second_order_settings(params).line_search_steps == 7
 
 
 @pytest.mark.parametrize('optimizer', ['lbfgs', 'conjugate_gradient'])

@@ -23,7 +23,7 @@ OPTIMIZERS = {
     'adam': lambda: tf.train.AdamOptimizer(0.01),
     'lbfgs': lambda: optimizers.LBFGSOptimizer(),
     'conjugate_gradient': lambda: optimizers.ConjugateGradientOptimizer(),
-    'hessian_free': lambda: optimizers.HessianFreeOptimizer(optimizers.HessianFreeKnobs(damping=1.0)),
+    'hessian_free': lambda: optimizers.HessianFreeOptimizer(optimizers.HessianFreeSettings(damping=1.0)),
 }
 
 

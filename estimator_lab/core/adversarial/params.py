@@ -5,59 +5,61 @@ import dataclasses
 from estimator_lab.core.adversarial.augmentation import AUGMENTATIONS, are_augmentations
 from estimator_lab.core.adversarial.losses import LOSSES
 from estimator_lab.core.heads.classification import ClassifierParams
-from estimator_lab.core.hparams import hparam
 from estimator_lab.errors import FlagError
 from estimator_lab.optimizers import SECOND_ORDER
+from estimator_lab.settings import setting
 
 
 @dataclasses.dataclass(frozen=True)
 class AdversarialParams(ClassifierParams):
     """Parameters of every adversarial game, whatever its networks are."""
 
-    latent_size: int = hparam(64, 'numbers in a latent vector, at least 1', lambda v: v >= 1, structural=True)
-    learning_rate: float = hparam(0.0005, "the generator's initial learning rate, above 0", lambda v: v > 0)
-    discriminator_learning_rate: float = hparam(
+    latent_size: int = setting(
+        64, 'numbers in a latent vector, at least 1', lambda v: v >= 1, structural=True
+    )
+    learning_rate: float = setting(0.0005, "the generator's initial learning rate, above 0", lambda v: v > 0)
+    discriminator_learning_rate: float = setting(
         0.0, "the discriminator's initial learning rate; 0 for the generator's", lambda v: v >= 0
     )
-    beta1: float = hparam(0.5, "adam's memory of gradients, in [0, 1)", lambda v: 0 <= v < 1)
-    beta2: float = hparam(0.999, "adam's memory of their squares, in [0, 1)", lambda v: 0 <= v < 1)
-    epsilon: float = hparam(1e-8, "what adam adds to a gradient's usual size, above 0", lambda v: v > 0)
-    loss: str = hparam(
+    beta1: float = setting(0.5, "adam's memory of gradients, in [0, 1)", lambda v: 0 <= v < 1)
+    beta2: float = setting(0.999, "adam's memory of their squares, in [0, 1)", lambda v: 0 <= v < 1)
+    epsilon: float = setting(1e-8, "what adam adds to a gradient's usual size, above 0", lambda v: v > 0)
+    loss: str = setting(
         '',
         f'one of {", ".join(LOSSES)}; default non_saturating, for semi_supervised feature_matching',
         lambda v: not v or v in LOSSES,
     )
-    gradient_penalty: float = hparam(
+    gradient_penalty: float = setting(
         10.0, 'weight of the gradient penalty, of loss=wasserstein', lambda v: v >= 0
     )
-    r1: float = hparam(
+    r1: float = setting(
         0.0,
         'weight of the squared gradients at real images (Mescheder et al. 2018); 0 for none',
         lambda v: v >= 0,
     )
-    augment_both: str = hparam(
+    augment_both: str = setting(
         '',
         'random changes of images and fakes before the discriminator, for archives of few images: '
         f'{", ".join(AUGMENTATIONS)}, joined by "-" (Zhao et al. 2020)',
         are_augmentations,
     )
-    discriminator_steps: int = hparam(
+    discriminator_steps: int = setting(
         1,
         'steps of the discriminator, each on its slice of the batch, to one of the generator',
         lambda v: v >= 1,
     )
-    average_decay: float = hparam(
+    average_decay: float = setting(
         0.999,
         "what the average of the generator's weights keeps in a step, in [0, 1); 0 for no average",
         lambda v: 0 <= v < 1,
     )
-    conditional: bool = hparam(
+    conditional: bool = setting(
         False, 'whether both networks are told the label', lambda v: True, structural=True
     )
-    semi_supervised: bool = hparam(
+    semi_supervised: bool = setting(
         False, 'whether the discriminator tells the labels from each other', lambda v: True, structural=True
     )
-    judge: str = hparam(
+    judge: str = setting(
         '', 'model_dir of a classifier that scores the samples; none: no such scores', lambda v: True
     )
 

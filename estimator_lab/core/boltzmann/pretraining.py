@@ -27,11 +27,12 @@ from estimator_lab.core.display.summaries import (
 from estimator_lab.core.endpoints import Endpoint, publish
 from estimator_lab.core.features import example_weights
 from estimator_lab.core.heads.predictions import prediction_spec
-from estimator_lab.core.hparams import are_sizes, hparam
+from estimator_lab.core.hparams import are_sizes
 from estimator_lab.core.metrics.streaming import evaluated_images
 from estimator_lab.core.noise import fresh_seed
 from estimator_lab.core.phases import Phase
 from estimator_lab.core.train_step import TrainingParams, train_op, watched
+from estimator_lab.settings import setting
 from estimator_lab.tf1 import EstimatorSpec, Mode, RunConfig, Tensor, tf
 
 RBM, DENOISING = 'rbm', 'denoising'
@@ -46,26 +47,26 @@ _FIELDS = 64
 class PretrainingParams:
     """Hyper-parameters of pre-training, for models that have one."""
 
-    pretrain_epochs: float = hparam(
+    pretrain_epochs: float = setting(
         10.0, 'passes over the images for each layer; 0 for none', lambda v: v >= 0, structural=True
     )
-    pretraining: str = hparam(
+    pretraining: str = setting(
         RBM, f'{RBM} or {DENOISING} autoencoders', (RBM, DENOISING).__contains__, structural=True
     )
-    pretrain_learning_rate: float = hparam(
+    pretrain_learning_rate: float = setting(
         0.0, 'above 0; 0 stands for 0.05 with momentum (rbm), 0.001 with adam (denoising)', lambda v: v >= 0
     )
-    cd_steps: int = hparam(1, 'Gibbs steps in an update of an rbm, at least 1', lambda v: v >= 1)
-    chains: int = hparam(
+    cd_steps: int = setting(1, 'Gibbs steps in an update of an rbm, at least 1', lambda v: v >= 1)
+    chains: int = setting(
         0, "an rbm's persistent chains; 0 starts each chain at the data", lambda v: v >= 0, structural=True
     )
-    pretrain_weight_decay: float = hparam(
+    pretrain_weight_decay: float = setting(
         0.0002, "factor of the L2 penalty on an rbm's weights, 0 or more", lambda v: v >= 0
     )
-    masking: float = hparam(
+    masking: float = setting(
         0.25, 'share of its input that a denoising autoencoder gets as 0, in [0, 1)', lambda v: 0 <= v < 1
     )
-    visible_units: str = hparam(
+    visible_units: str = setting(
         BERNOULLI, 'of the lowest rbm: bernoulli, or gaussian for photos', UNITS.__contains__, structural=True
     )
 
@@ -168,7 +169,7 @@ class LayerPretraining:
 
 def layer_sizes(default: str) -> Any:
     """Returns the hyper-parameter of a network's layers."""
-    return hparam(
+    return setting(
         default,
         'hidden units of each layer, such as 500-500-2000',
         lambda v: v and are_sizes(v),

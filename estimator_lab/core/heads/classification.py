@@ -14,10 +14,10 @@ from estimator_lab.core.display.summaries import network_pictures, summarise_net
 from estimator_lab.core.endpoints import LOGITS, Endpoint, Endpoints, publish
 from estimator_lab.core.features import class_ids, example_weights, has_images, images_of, keys_of
 from estimator_lab.core.heads.predictions import prediction_spec
-from estimator_lab.core.hparams import hparam
 from estimator_lab.core.layers.normalization import Update
 from estimator_lab.core.metrics.streaming import count, dead_units, mean_per_class_accuracy
 from estimator_lab.core.train_step import TrainingParams, apply_if_nonempty, train_op, watched
+from estimator_lab.settings import setting
 from estimator_lab.tf1 import (
     EstimatorSpec,
     Features,
@@ -35,7 +35,7 @@ _TOP_K = 5
 def clipping(default: float) -> Any:
     """Returns the hyper-parameter of gradient clipping, with a default."""
     text = 'length to which the gradient of a first-order optimizer is cut back, 0 for none'
-    return hparam(default, text, lambda v: v >= 0)
+    return setting(default, text, lambda v: v >= 0)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from estimator_lab.core.endpoints import Endpoint
-from estimator_lab.core.hparams import hparam
 from estimator_lab.core.layers.elementwise import dropout
 from estimator_lab.core.noise import Noise
+from estimator_lab.settings import setting
 from estimator_lab.tf1 import Operation, Tensor, tf
 
 _GRADIENT = 'EstimatorLabDense'
@@ -128,7 +128,7 @@ class SparseInitializer:
 class DenseParams:
     """Parameters of a network of dense layers."""
 
-    sparse_initialization: int = hparam(
+    sparse_initialization: int = setting(
         0,
         'weights of each unit that are not 0 at first, 15 in Martens (2010), for dense layers; 0 for '
         'small ones everywhere (Glorot and Bengio 2010)',

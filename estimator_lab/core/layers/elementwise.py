@@ -5,8 +5,8 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from estimator_lab.core.hparams import hparam
 from estimator_lab.core.noise import Noise
+from estimator_lab.settings import setting
 from estimator_lab.tf1 import Tensor, tf
 
 _LEAKY = 'leaky_relu'
@@ -25,7 +25,7 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
 
 def activation_hparam(default: str, of: str = 'the layers') -> Any:
     """Returns the hyper-parameter that chooses an activation, with a default."""
-    return hparam(default, f'of {of}: {", ".join(ACTIVATIONS)}', ACTIVATIONS.__contains__)
+    return setting(default, f'of {of}: {", ".join(ACTIVATIONS)}', ACTIVATIONS.__contains__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +33,7 @@ class ActivationParams:
     """Parameters of a network whose layers have an activation to choose."""
 
     activation: str = activation_hparam('relu')
-    slope: float = hparam(0.2, 'of leaky_relu below 0, in [0, 1)', lambda v: 0 <= v < 1)
+    slope: float = setting(0.2, 'of leaky_relu below 0, in [0, 1)', lambda v: 0 <= v < 1)
 
     def activation_function(self, name: str = '') -> Callable[[Any], Any]:
         """Returns the activation of that name, by default of the layers; a leaky ReLU has the slope."""

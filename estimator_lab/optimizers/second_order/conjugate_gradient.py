@@ -4,12 +4,17 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from estimator_lab.optimizers.second_order.descent import DescentKnobs, DescentOptimizer, Direction, steepest
+from estimator_lab.optimizers.second_order.descent import (
+    DescentOptimizer,
+    DescentSettings,
+    Direction,
+    steepest,
+)
 from estimator_lab.optimizers.second_order.flat import dot
-from estimator_lab.optimizers.second_order.knobs import knob
 from estimator_lab.optimizers.second_order.line_search import Found
 from estimator_lab.optimizers.second_order.objective import Iterate, Objective
 from estimator_lab.optimizers.second_order.optimizer import Slot
+from estimator_lab.settings import setting
 from estimator_lab.tf1 import tf
 
 
@@ -38,12 +43,12 @@ BETAS: dict[str, Callable[[Any, Any, Any], Any]] = {
 
 
 @dataclasses.dataclass(frozen=True)
-class ConjugateGradientKnobs(DescentKnobs):
+class ConjugateGradientSettings(DescentSettings):
     """Settings of the conjugate gradient method."""
 
     # The method needs a better minimum along the line than L-BFGS (p. 124: c2 below 1/2).
-    curvature: float = knob(0.1, 'c2 of the Wolfe conditions, in (0, 0.5)', lambda v: 0 < v < 0.5)
-    beta: str = knob('polak_ribiere', f'one of {", ".join(BETAS)}', BETAS.__contains__)
+    curvature: float = setting(0.1, 'c2 of the Wolfe conditions, in (0, 0.5)', lambda v: 0 < v < 0.5)
+    beta: str = setting('polak_ribiere', f'one of {", ".join(BETAS)}', BETAS.__contains__)
 
 
 class Memory(NamedTuple):
@@ -69,7 +74,7 @@ class ConjugateGradientOptimizer(DescentOptimizer):
     `DescentOptimizer` resets.
     """
 
-    Knobs = ConjugateGradientKnobs
+    Settings = ConjugateGradientSettings
 
     def vectors(self) -> int:
         return 8
@@ -89,7 +94,7 @@ class ConjugateGradientOptimizer(DescentOptimizer):
     def _learned(self, state: Memory, at: Iterate, direction: Any, found: Found, then: Iterate) -> Memory:
         age = state.age + 1
         restarts = age >= direction.shape[0]
-        beta = BETAS[self.knobs.beta](then.gradient, at.gradient, direction)
+        beta = BETAS[self.settings.beta](then.gradient, at.gradient, direction)
         return Memory(
             direction=direction,
             beta=tf.where(restarts, tf.zeros_like(beta), beta),

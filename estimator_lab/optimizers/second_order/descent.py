@@ -4,21 +4,23 @@ import dataclasses
 from typing import Any, NamedTuple
 
 from estimator_lab.optimizers.second_order.flat import dot, epsilon, norm
-from estimator_lab.optimizers.second_order.knobs import Knobs, knob
 from estimator_lab.optimizers.second_order.line_search import Found, Point, strong_wolfe
 from estimator_lab.optimizers.second_order.objective import Iterate, Objective
-from estimator_lab.optimizers.second_order.optimizer import SecondOrderOptimizer, Step
+from estimator_lab.optimizers.second_order.optimizer import SecondOrderOptimizer, SecondOrderSettings, Step
+from estimator_lab.settings import setting
 from estimator_lab.tf1 import tf
 
 
 @dataclasses.dataclass(frozen=True)
-class DescentKnobs(Knobs):
+class DescentSettings(SecondOrderSettings):
     """Settings of the iterations and of their line search."""
 
-    iterations: int = knob(1, 'iterations on each batch, at least 1', lambda v: v >= 1)
-    line_search_steps: int = knob(20, 'most evaluations in a line search, at least 1', lambda v: v >= 1)
-    sufficient_decrease: float = knob(1e-4, 'c1 of the Wolfe conditions, in (0, 0.5)', lambda v: 0 < v < 0.5)
-    curvature: float = knob(0.9, 'c2 of the Wolfe conditions, in (0, 1)', lambda v: 0 < v < 1)
+    iterations: int = setting(1, 'iterations on each batch, at least 1', lambda v: v >= 1)
+    line_search_steps: int = setting(20, 'most evaluations in a line search, at least 1', lambda v: v >= 1)
+    sufficient_decrease: float = setting(
+        1e-4, 'c1 of the Wolfe conditions, in (0, 0.5)', lambda v: 0 < v < 0.5
+    )
+    curvature: float = setting(0.9, 'c2 of the Wolfe conditions, in (0, 1)', lambda v: 0 < v < 1)
 
 
 class Direction(NamedTuple):
@@ -64,7 +66,7 @@ class DescentOptimizer(SecondOrderOptimizer):
 
     def _step(self, objective: Objective, here: Iterate, state: Any) -> Step:
         def unfinished(progress: _Progress) -> Any:
-            return (progress.number < self.knobs.iterations) & tf.logical_not(progress.stuck)
+            return (progress.number < self.settings.iterations) & tf.logical_not(progress.stuck)
 
         def iterate(progress: _Progress) -> tuple[_Progress]:
             return (self._iteration(objective, progress),)
@@ -89,9 +91,9 @@ class DescentOptimizer(SecondOrderOptimizer):
             Point(tf.zeros_like(at.loss), at.loss, slope),
             at.gradient,
             direction.first_step,
-            self.knobs.sufficient_decrease,
-            self.knobs.curvature,
-            self.knobs.line_search_steps,
+            self.settings.sufficient_decrease,
+            self.settings.curvature,
+            self.settings.line_search_steps,
         )
         moved = found.point.step > 0
         then = Iterate(at.weights + found.point.step * direction.vector, found.point.loss, found.gradient)

@@ -7,13 +7,18 @@ from typing import Any, NamedTuple
 from estimator_lab.errors import FlagError
 from estimator_lab.optimizers.second_order.curvature import GaussNewton
 from estimator_lab.optimizers.second_order.flat import dot, epsilon
-from estimator_lab.optimizers.second_order.knobs import Knobs, knob
 from estimator_lab.optimizers.second_order.line_search import Point, armijo
 from estimator_lab.optimizers.second_order.objective import Iterate, Objective
-from estimator_lab.optimizers.second_order.optimizer import SecondOrderOptimizer, Slot, Step
+from estimator_lab.optimizers.second_order.optimizer import (
+    SecondOrderOptimizer,
+    SecondOrderSettings,
+    Slot,
+    Step,
+)
 from estimator_lab.optimizers.second_order.outputs import find_batch, find_outputs
 from estimator_lab.optimizers.second_order.subgraph import Subgraph
 from estimator_lab.optimizers.second_order.truncated_cg import Solutions, kept_steps, truncated_cg
+from estimator_lab.settings import setting
 from estimator_lab.tf1 import tf
 
 # Martens' constants: the share of the last solution from which the next is looked for (section 4.4) ...
@@ -28,16 +33,18 @@ _DRAWS = 8
 
 
 @dataclasses.dataclass(frozen=True)
-class HessianFreeKnobs(Knobs):
+class HessianFreeSettings(SecondOrderSettings):
     """Settings of Hessian-free optimization; the defaults are Martens', but for the share of the batch."""
 
-    cg_steps: int = knob(250, 'most steps of conjugate gradients, at least 1', lambda v: v >= 1)
-    line_search_steps: int = knob(60, 'most lengths that are tried for a step, at least 1', lambda v: v >= 1)
-    damping: float = knob(45.0, 'the first lambda, above 0', lambda v: v > 0)
-    curvature_share: float = knob(
+    cg_steps: int = setting(250, 'most steps of conjugate gradients, at least 1', lambda v: v >= 1)
+    line_search_steps: int = setting(
+        60, 'most lengths that are tried for a step, at least 1', lambda v: v >= 1
+    )
+    damping: float = setting(45.0, 'the first lambda, above 0', lambda v: v > 0)
+    curvature_share: float = setting(
         1.0, 'share of the batch for the curvature, another one in each step, in (0, 1]', lambda v: 0 < v <= 1
     )
-    l2: float = knob(
+    l2: float = setting(
         0.0,
         'weight of half the squared weights, biases left out, added to the loss, at least 0',
         lambda v: v >= 0,
@@ -65,11 +72,11 @@ class HessianFreeOptimizer(SecondOrderOptimizer):
     of a share of it, which goes round. Give it a large batch, or the whole data set.
     """
 
-    Knobs = HessianFreeKnobs
+    Settings = HessianFreeSettings
     shown = ('step_length', 'damping', 'reduction_ratio', 'cg_steps')
 
     def vectors(self) -> int:
-        return len(kept_steps(self.knobs.cg_steps)) + 10
+        return len(kept_steps(self.settings.cg_steps)) + 10
 
     def minimize(
         self,
@@ -116,16 +123,18 @@ class HessianFreeOptimizer(SecondOrderOptimizer):
     @property
     def _shares(self) -> int:
         """How many shares a batch has."""
-        return max(1, round(1 / self.knobs.curvature_share))
+        return max(1, round(1 / self.settings.curvature_share))
 
     def _initial_state(self, objective: Objective) -> Damped:
-        return Damped(Slot((objective.layout.size,)), Slot(initial=self.knobs.damping), Slot(dtype=tf.int32))
+        return Damped(
+            Slot((objective.layout.size,)), Slot(initial=self.settings.damping), Slot(dtype=tf.int32)
+        )
 
     def _rejected(self, state: Damped) -> Damped:
         return state._replace(damping=state.damping * _HARDER, turn=state.turn + 1)
 
     def _step(self, objective: Objective, here: Iterate, state: Damped) -> Step:
-        decay = self.knobs.l2 * _kernels(objective)
+        decay = self.settings.l2 * _kernels(objective)
 
         def loss_at(weights: Any) -> Any:
             return objective.loss_at(weights) + dot(decay, weights**2) / 2
@@ -143,7 +152,7 @@ class HessianFreeOptimizer(SecondOrderOptimizer):
             target=-gradient,
             start=_DECAY * state.solution,
             preconditioner=(diagonal + decay + state.damping) ** _POWER,
-            most=self.knobs.cg_steps,
+            most=self.settings.cg_steps,
         )
         tried = _backtracked(solutions, lambda change: loss_at(here.weights + change))
         slope = dot(gradient, tried.change)
@@ -154,7 +163,7 @@ class HessianFreeOptimizer(SecondOrderOptimizer):
             # A direction that leads up, by the whole batch's gradient, must lower the loss all the same.
             Point(tf.zeros_like(loss), loss, tf.minimum(slope, 0)),
             tried.loss,
-            most=self.knobs.line_search_steps,
+            most=self.settings.line_search_steps,
         )
         # Near the minimum, what is promised is less than the loss is rounded by, and the ratio says nothing.
         telling = -promised > epsilon(loss.dtype) * tf.abs(loss)
@@ -179,7 +188,8 @@ class HessianFreeOptimizer(SecondOrderOptimizer):
             loss, *outputs = self._model.at([*objective.values_of(weights), *share])
         except ValueError as error:
             raise FlagError(
-                f'curvature_share={self.knobs.curvature_share} needs a network that takes any batch: {error}'
+                f'curvature_share={self.settings.curvature_share} needs a network that accepts any '
+                f'batch size: {error}'
             ) from error
         for copy, output in zip(outputs, self._outputs, strict=True):
             copy.set_shape([None, *output.shape[1:]])

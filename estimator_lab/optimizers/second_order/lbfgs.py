@@ -6,20 +6,25 @@ Nocedal and Wright (2006), 'Numerical Optimization', section 7.2, p. 176-180.
 import dataclasses
 from typing import Any, NamedTuple
 
-from estimator_lab.optimizers.second_order.descent import DescentKnobs, DescentOptimizer, Direction, steepest
+from estimator_lab.optimizers.second_order.descent import (
+    DescentOptimizer,
+    DescentSettings,
+    Direction,
+    steepest,
+)
 from estimator_lab.optimizers.second_order.flat import dot, epsilon, norm
-from estimator_lab.optimizers.second_order.knobs import knob
 from estimator_lab.optimizers.second_order.line_search import Found
 from estimator_lab.optimizers.second_order.objective import Iterate, Objective
 from estimator_lab.optimizers.second_order.optimizer import Slot
+from estimator_lab.settings import setting
 from estimator_lab.tf1 import tf
 
 
 @dataclasses.dataclass(frozen=True)
-class LBFGSKnobs(DescentKnobs):
+class LBFGSSettings(DescentSettings):
     """Settings of L-BFGS; each pair takes two vectors of the weights' size."""
 
-    memory: int = knob(
+    memory: int = setting(
         10, 'pairs of differences that are kept, at least 1', lambda v: v >= 1, structural=True
     )
 
@@ -43,14 +48,14 @@ class LBFGSOptimizer(DescentOptimizer):
     pairs of different ones disagree: give it large ones, or the whole data set.
     """
 
-    Knobs = LBFGSKnobs
+    Settings = LBFGSSettings
 
     def vectors(self) -> int:
         # The pairs twice, since a new one makes a new copy; weights, gradients and directions.
-        return 4 * self.knobs.memory + 8
+        return 4 * self.settings.memory + 8
 
     def _initial_state(self, objective: Objective) -> Pairs:
-        shape = (self.knobs.memory, objective.layout.size)
+        shape = (self.settings.memory, objective.layout.size)
         return Pairs(Slot(shape), Slot(shape))
 
     def _direction(self, state: Pairs, at: Iterate) -> Direction:

@@ -1,12 +1,13 @@
 """What second-order optimizers share: one train_op, state in the checkpoint, what they show and refuse."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from estimator_lab.errors import FlagError
 from estimator_lab.optimizers.second_order.flat import norm
-from estimator_lab.optimizers.second_order.knobs import Knobs
 from estimator_lab.optimizers.second_order.objective import Iterate, Objective
+from estimator_lab.settings import check_settings
 from estimator_lab.tf1 import tf
 
 MOST_REJECTED = 5
@@ -52,6 +53,18 @@ class Step(NamedTuple):
     diagnostics: dict[str, Any]
 
 
+@dataclasses.dataclass(frozen=True)
+class SecondOrderSettings:
+    """Settings of a second-order method, checked when they are made.
+
+    Raises:
+      FlagError: for a value that is not allowed; it names the setting and the allowed values.
+    """
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+
 class SecondOrderOptimizer(tf.train.Optimizer):
     """A `tf.train.Optimizer` that computes the loss at several weights within one step.
 
@@ -61,25 +74,25 @@ class SecondOrderOptimizer(tf.train.Optimizer):
     v2 control flow whatever the program has chosen. A subclass says what its state is and how it steps.
 
     Args:
-      knobs: its settings, an instance of its `Knobs`; None for the defaults.
+      settings: its settings, an instance of its `Settings`; None for the defaults.
       name: of the optimizer and of its variables; None for that of the class.
 
     Attributes:
-      knobs: its settings.
+      settings: its settings.
       diagnostics: name -> float scalar of this step, for `tf.summary.scalar`, once `minimize` was called:
         'loss' before the step, 'gradient_norm', 'evaluations' of the loss, 'rejected_steps' in a row, and
         those that the subclass names in `shown`. Fetch them in the same `run` as the train_op.
     """
 
-    Knobs: type[Knobs]
-    """A subclass's settings, a frozen dataclass, whose fields have their help and their check (`knob`)."""
+    Settings: type[SecondOrderSettings]
+    """A subclass's settings, a frozen dataclass, whose fields are made by `setting`."""
 
     shown: tuple[str, ...] = ()
     """Names of a subclass's diagnostics."""
 
-    def __init__(self, knobs: Any = None, name: str | None = None) -> None:
+    def __init__(self, settings: Any = None, name: str | None = None) -> None:
         super().__init__(use_locking=False, name=name or type(self).__name__.removesuffix('Optimizer'))
-        self.knobs: Any = knobs or self.Knobs()
+        self.settings: Any = settings or self.Settings()
         self._state_variables: list[Any] = []
         self._diagnostics: dict[str, Any] = {}
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from estimator_lab.optimizers import ConjugateGradientKnobs, ConjugateGradientOptimizer
+from estimator_lab.optimizers import ConjugateGradientOptimizer, ConjugateGradientSettings
 from estimator_lab.optimizers.second_order.conjugate_gradient import BETAS
 from estimator_lab.tf1 import tf
 from tests.optimizers.second_order.problems import (
@@ -14,8 +14,8 @@ from tests.optimizers.second_order.problems import (
 )
 
 
-def optimizer(**knobs):
-    return ConjugateGradientOptimizer(ConjugateGradientKnobs(**knobs))
+def optimizer(**settings):
+    return ConjugateGradientOptimizer(ConjugateGradientSettings(**settings))
 
 
 @pytest.mark.parametrize('beta', BETAS)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.errors import FlagError
-from estimator_lab.optimizers import HessianFreeKnobs, HessianFreeOptimizer
+from estimator_lab.optimizers import HessianFreeOptimizer, HessianFreeSettings
 from estimator_lab.optimizers.second_order.hessian_free import _damping_factor
 from estimator_lab.tf1 import tf
 from tests.optimizers.second_order.problems import run
@@ -23,8 +23,8 @@ def loss_of(weights):
     return tf.reduce_mean(tf.math.squared_difference(tf.linalg.matvec(tf.constant(x), weights), y))
 
 
-def optimizer(**knobs):
-    return HessianFreeOptimizer(HessianFreeKnobs(**knobs))
+def optimizer(**settings):
+    return HessianFreeOptimizer(HessianFreeSettings(**settings))
 
 
 def test_damping_follows_the_reduction_ratio():
@@ -96,7 +96,7 @@ def test_a_network_that_is_bound_to_its_batch_is_refused():
         made = tf.reshape(tf.linalg.matvec(tf.constant(x), weights), [_ROWS])
         return tf.reduce_mean(tf.math.squared_difference(made, y))
 
-    with pytest.raises(FlagError, match=r'curvature_share=0.5 needs a network that takes any batch'):
+    with pytest.raises(FlagError, match=r'curvature_share=0.5 needs a network that accepts any batch size'):
         run(optimizer(curvature_share=0.5), bound, np.ones(3), 1)
 
 
@@ -114,7 +114,7 @@ def test_outputs_and_batch_may_be_given():
         def minimize(self, loss):
             return super().minimize(loss, outputs=[weights['z']], batch=list(batch.values()))
 
-    seen = run(Given(HessianFreeKnobs(curvature_share=0.5, damping=1.0)), loss, np.ones(3), 20)
+    seen = run(Given(HessianFreeSettings(curvature_share=0.5, damping=1.0)), loss, np.ones(3), 20)
     assert seen.shown[-1]['loss'] < 0.1 * seen.shown[0]['loss']
     with pytest.raises(FlagError, match=r"output 'Const.*' lies not between"):
         batch['y'] = None

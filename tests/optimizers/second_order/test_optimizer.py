@@ -6,22 +6,26 @@ import pytest
 from estimator_lab.errors import FlagError
 from estimator_lab.optimizers import (
     SECOND_ORDER,
-    ConjugateGradientKnobs,
-    HessianFreeKnobs,
-    LBFGSKnobs,
+    ConjugateGradientSettings,
+    HessianFreeSettings,
+    LBFGSSettings,
     make_optimizer,
 )
 from estimator_lab.tf1 import tf
 from tests.optimizers.second_order.problems import run
 
-KNOBS = {'lbfgs': LBFGSKnobs, 'conjugate_gradient': ConjugateGradientKnobs, 'hessian_free': HessianFreeKnobs}
+SETTINGS = {
+    'lbfgs': LBFGSSettings,
+    'conjugate_gradient': ConjugateGradientSettings,
+    'hessian_free': HessianFreeSettings,
+}
 every = pytest.mark.parametrize('name', sorted(SECOND_ORDER))
 
 
 class Network:
     """A small network with dropout and its optimizer, in a session."""
 
-    def __init__(self, name, knobs=None):
+    def __init__(self, name, settings=None):
         tf.set_random_seed(1)
         self.x, self.y = tf.placeholder(tf.float32, [None, 4]), tf.placeholder(tf.int64, [None])
         self.scale = tf.placeholder_with_default(1.0, [])
@@ -30,7 +34,7 @@ class Network:
         logits = tf.layers.dense(hidden, 3, kernel_initializer=tf.glorot_uniform_initializer())
         self.loss = self.scale * tf.losses.sparse_softmax_cross_entropy(self.y, logits)
         self.active = tf.placeholder_with_default(True, [])
-        self.optimizer = make_optimizer(name, 0.1, knobs=knobs)
+        self.optimizer = make_optimizer(name, 0.1, settings=settings)
         self.global_step = tf.train.create_global_step()
         self.step = self.optimizer.minimize(self.loss, self.global_step, active=self.active)
         self.session = tf.Session()
@@ -120,11 +124,14 @@ def test_a_loss_that_is_not_finite_is_rejected_and_five_in_a_row_end_training(na
 
 @every
 def test_all_evaluations_of_a_step_see_the_same_random_draws(name):
-    knobs = {'lbfgs': LBFGSKnobs(iterations=5), 'conjugate_gradient': ConjugateGradientKnobs(iterations=5)}
+    settings = {
+        'lbfgs': LBFGSSettings(iterations=5),
+        'conjugate_gradient': ConjugateGradientSettings(iterations=5),
+    }
     with tf.Graph().as_default(), tf.Session() as session:
         w = tf.get_variable('w', initializer=np.zeros(8))
         draw = tf.random.normal(tf.shape(w), dtype=tf.float64)
-        optimizer = make_optimizer(name, 0.1, knobs=knobs.get(name, HessianFreeKnobs(damping=1e-9)))
+        optimizer = make_optimizer(name, 0.1, settings=settings.get(name, HessianFreeSettings(damping=1e-9)))
         step = optimizer.minimize(tf.reduce_sum(tf.math.squared_difference(w, draw)))
         session.run(tf.global_variables_initializer())
         for _ in range(2):
@@ -148,8 +155,8 @@ def test_accepted_steps_of_a_network_meet_the_conditions_of_their_search(name):
         gradients = tf.gradients(loss, variables)
         optimizer = make_optimizer(name, 0.1)
         step = optimizer.minimize(loss)
-        curvature = getattr(optimizer.knobs, 'curvature', np.inf)
-        decrease = getattr(optimizer.knobs, 'sufficient_decrease', 0.01)
+        curvature = getattr(optimizer.settings, 'curvature', np.inf)
+        decrease = getattr(optimizer.settings, 'sufficient_decrease', 0.01)
         with tf.Session() as session:
             session.run(tf.global_variables_initializer())
             place = session.run([variables, loss, gradients])
@@ -192,10 +199,10 @@ def test_several_replicas_are_refused(name, monkeypatch):
 
 
 @every
-def test_knobs_are_checked_and_say_what_is_allowed(name):
-    assert SECOND_ORDER[name].Knobs is KNOBS[name]
+def test_settings_are_checked_and_errors_say_what_is_allowed(name):
+    assert SECOND_ORDER[name].Settings is SETTINGS[name]
     with pytest.raises(FlagError, match=r'line_search_steps=0 is not allowed: most .*, at least 1\.'):
-        KNOBS[name](line_search_steps=0)
+        SETTINGS[name](line_search_steps=0)
 
 
 @every
