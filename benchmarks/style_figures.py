@@ -64,12 +64,12 @@ def learned(given: argparse.Namespace) -> None:
         flush=True,
     )
     trained = open_trained(settings.model_dir)
-    teacher = load_perceptual_loss(settings.model_dir / FILE)
+    perceptual_loss = load_perceptual_loss(settings.model_dir / FILE)
     names = ('photo', 'painted', *(f'{count} iterations' for count in _ITERATIONS))
     losses: dict[str, list[float]] = {name: [] for name in names}
     for number, photo in enumerate(unseen(trained, given.test, given.photos), 1):
-        ours = painted_loss(trained, teacher, photo)
-        states = optimized(teacher, photo, trained.params, max(_ITERATIONS))
+        ours = painted_loss(trained, perceptual_loss, photo)
+        states = optimized(perceptual_loss, photo, trained.params, max(_ITERATIONS))
         found = {state.iteration: state.loss for state in states}
         for name, loss in zip(names, (found[0], ours, *(found[n] for n in _ITERATIONS)), strict=True):
             losses[name].append(loss)
@@ -84,7 +84,7 @@ def unseen(trained: Trained, archive: str, count: int) -> Iterator[np.ndarray]:
         yield to_unit_range(trained.image_reader().decode(member.data, *trained.shape))
 
 
-def painted_loss(trained: Trained, teacher: PerceptualLoss, photo: np.ndarray) -> float:
+def painted_loss(trained: Trained, perceptual_loss: PerceptualLoss, photo: np.ndarray) -> float:
     """Returns content and style losses of a painting, weighted, in float32."""
     with tf.Graph().as_default(), tf.Session() as session:
         tf.train.get_or_create_global_step()
@@ -93,7 +93,7 @@ def painted_loss(trained: Trained, teacher: PerceptualLoss, photo: np.ndarray) -
             {'image': photos}, None, tf.estimator.ModeKeys.PREDICT, trained.estimator_params
         )
         mix = tf.constant([trained.params.shares])
-        losses = perceived_losses(teacher, photos, mix)(spec.predictions[keys.PAINTED])
+        losses = perceived_losses(perceptual_loss, photos, mix)(spec.predictions[keys.PAINTED])
         session.run(tf.local_variables_initializer())
         tf.train.Saver(tf.trainable_variables()).restore(session, trained.checkpoint)
         return float(session.run(losses.perceptual(trained.params))[0])

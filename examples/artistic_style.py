@@ -40,18 +40,20 @@ class State(NamedTuple):
     loss: float
 
 
-def optimized(teacher: PerceptualLoss, photo: np.ndarray, params: Params, iterations: int) -> Iterator[State]:
+def optimized(
+    perceptual_loss: PerceptualLoss, photo: np.ndarray, params: Params, iterations: int
+) -> Iterator[State]:
     """Yields the picture as it is at first and after each iteration of L-BFGS.
 
     Args:
-      teacher: a perceptual network and one style.
+      perceptual_loss: a perceptual network and one style.
       photo: float32 [height, width, channels] in [0, 1].
       params: weigh the losses.
       iterations: how many.
     """
     with tf.Graph().as_default(), tf.Session() as session:
         picture = tf.get_variable('picture', initializer=photo[np.newaxis])
-        losses = perceived_losses(teacher, tf.constant(photo[np.newaxis]), tf.ones([1, 1]))(picture)
+        losses = perceived_losses(perceptual_loss, tf.constant(photo[np.newaxis]), tf.ones([1, 1]))(picture)
         step = LBFGSOptimizer().minimize(tf.reduce_mean(losses.total(params)), var_list=[picture])
         session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
         for iteration in range(iterations + 1):
@@ -73,7 +75,7 @@ def main(content: Path, style: Path, out: Path, given: Any) -> float:
         perceptual=given.perceptual,
         style_weight=given.style_weight,
     )
-    for state in optimized(make_style_targets(params).teacher, pixels, params, given.iterations):
+    for state in optimized(make_style_targets(params).perceptual_loss, pixels, params, given.iterations):
         if state.iteration % 10 == 0 or state.iteration == given.iterations:
             print(f'iteration {state.iteration:4}  loss {state.loss:.4f}', flush=True)
     as_picture(state.picture).save(out)

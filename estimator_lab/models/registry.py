@@ -63,7 +63,7 @@ class Model:
         `core.adversarial.quality.Samples` to the graph.
       paints: whether it makes of a photo a picture of the photo's own size: then its parameters have
         `style_image`, `perceptual` and what goes with them, and its folder holds a
-        `core.style.teacher.PerceptualLoss`.
+        `core.style.perceptual_loss.PerceptualLoss`.
       declares: whether some of this depends on its parameters: then the module has `declared(params)`, which
         returns what is other than here, by name.
     """

@@ -42,7 +42,7 @@ _SMALLEST_SIDE = 8
 
 @dataclasses.dataclass(frozen=True)
 class Params(TrainingParams):
-    """Parameters of the painter and its losses.
+    """Parameters of the transform net and its losses.
 
     Attributes:
       styles: names of the styles, in the order of the pictures.
@@ -178,8 +178,8 @@ def model_fn(
         size.
       labels: not looked at.
       mode: a `tf.estimator.ModeKeys`.
-      params: names and values of `Params`; in TRAIN and EVAL the teacher is in `model_dir`. Without one,
-        random filters teach the built-in pattern.
+      params: names and values of `Params`; in TRAIN and EVAL the perceptual loss is read from `model_dir`;
+        without one, it is made of random filters and the built-in pattern.
       config: the RunConfig.
 
     Returns:
@@ -187,13 +187,15 @@ def model_fn(
       export JPEG files of it. EVAL's metrics are means over the photos of perceptual_loss, content_loss,
       style_loss and total_variation, and perceptual_loss_photo, that of the photos as they are.
     """
-    painter = TransformNet(params.image_shape[2], sizes(params.filters), params.blocks, len(params.styles))
+    transform_net = TransformNet(
+        params.image_shape[2], sizes(params.filters), params.blocks, len(params.styles)
+    )
     if mode == tf.estimator.ModeKeys.PREDICT:
-        return _predict_spec(painter, _photos(features, params), features, params)
+        return _predict_spec(transform_net, _photos(features, params), features, params)
     photos = images_of(features, params.image_shape)
     mix = _mix_to_learn(features, tf.shape(photos)[0], mode, params)
-    painted, _ = painter(photos, mix)
-    losses_of = perceived_losses(_teacher(params), photos, mix)
+    painted, _ = transform_net(photos, mix)
+    losses_of = perceived_losses(_perceptual_loss(params), photos, mix)
     losses = losses_of(painted)
     weights = example_weights(features)
     with tf.name_scope('objective'):
@@ -209,22 +211,22 @@ def model_fn(
     return tf.estimator.EstimatorSpec(mode, loss=watched(loss, params), train_op=step, training_hooks=hooks)
 
 
-def perceived_losses(teacher: PerceptualLoss, photos: Tensor, mix: Tensor) -> Any:
+def perceived_losses(perceptual_loss: PerceptualLoss, photos: Tensor, mix: Tensor) -> Any:
     """Returns what gives pictures their losses: a function of float32 [batch, height, width, channels].
 
     Args:
-      teacher: its network is added to the graph.
+      perceptual_loss: its network is added to the graph.
       photos: what the pictures are to show, of the same shape.
       mix: in which style, float32 [batch, styles]; of several, their Gram matrices are mixed.
     """
-    perceive = teacher.network.in_graph()
-    wanted = perceive(photos, [teacher.content_layer])[teacher.content_layer]
-    targets = {layer: tf.tensordot(mix, frozen(grams), 1) for layer, grams in teacher.grams.items()}
+    perceive = perceptual_loss.network.in_graph()
+    wanted = perceive(photos, [perceptual_loss.content_layer])[perceptual_loss.content_layer]
+    targets = {layer: tf.tensordot(mix, frozen(grams), 1) for layer, grams in perceptual_loss.grams.items()}
 
     def losses_of(pictures: Tensor) -> Losses:
-        maps = perceive(pictures, list({**targets, teacher.content_layer: None}))
+        maps = perceive(pictures, list({**targets, perceptual_loss.content_layer: None}))
         return Losses(
-            content_losses(maps[teacher.content_layer], wanted),
+            content_losses(maps[perceptual_loss.content_layer], wanted),
             style_losses(maps, targets),
             total_variation(pictures),
         )
@@ -232,21 +234,21 @@ def perceived_losses(teacher: PerceptualLoss, photos: Tensor, mix: Tensor) -> An
     return losses_of
 
 
-def _teacher(params: Params) -> PerceptualLoss:
-    """Returns the run's teacher.
+def _perceptual_loss(params: Params) -> PerceptualLoss:
+    """Returns the run's perceptual loss.
 
     Raises:
       DataError: it can't be read, or teaches other styles.
     """
     path = Path(params.model_dir, FILE)
-    teacher = (
+    perceptual_loss = (
         load_perceptual_loss(path)
         if params.model_dir and path.exists()
         else built_in_perceptual_loss(params.image_shape[2])
     )
-    if teacher.styles != len(params.styles):
-        raise DataError(f'{path} has {teacher.styles} styles, not {len(params.styles)}.')
-    return teacher
+    if perceptual_loss.styles != len(params.styles):
+        raise DataError(f'{path} has {perceptual_loss.styles} styles, not {len(params.styles)}.')
+    return perceptual_loss
 
 
 def _photos(features: Features, params: Params) -> Tensor:
@@ -271,9 +273,11 @@ def _mix_to_learn(features: Features, count: Tensor, mode: Mode, params: Params)
     return tf.one_hot(numbers % styles, styles)
 
 
-def _predict_spec(painter: TransformNet, photos: Tensor, features: Features, params: Params) -> EstimatorSpec:
+def _predict_spec(
+    transform_net: TransformNet, photos: Tensor, features: Features, params: Params
+) -> EstimatorSpec:
     mix = tf.tile(tf.constant([params.shares], tf.float32), [tf.shape(photos)[0], 1])
-    painted, endpoints = painter(photos, mix)
+    painted, endpoints = transform_net(photos, mix)
     publish(endpoints)
     with tf.name_scope('predictions'):
         change = params.strength * (painted - photos)

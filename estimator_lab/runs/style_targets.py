@@ -93,11 +93,11 @@ class StyleTargets:
     """What a painter is to learn.
 
     Attributes:
-      teacher: goes into the run's folder.
+      perceptual_loss: goes into the run's folder.
       styles: their names.
     """
 
-    teacher: PerceptualLoss
+    perceptual_loss: PerceptualLoss
     styles: tuple[str, ...]
 
 
@@ -127,12 +127,14 @@ def open_style_targets(
     path = model_dir / FILE
     if previous is None or previous.model != model.name or not path.exists():
         return make_style_targets(params)
-    teacher = load_perceptual_loss(path)
-    _check_unchanged(params, previous, teacher, model_dir)
+    perceptual_loss = load_perceptual_loss(path)
+    _check_unchanged(params, previous, perceptual_loss, model_dir)
     styles = previous.hparams.get('styles')
-    if not isinstance(styles, list) or [type(name) for name in styles] != [str] * teacher.styles:
-        raise DataError(f'{path} has {teacher.styles} styles, and experiment.json beside it other ones.')
-    return StyleTargets(teacher, tuple(styles))
+    if not isinstance(styles, list) or [type(name) for name in styles] != [str] * perceptual_loss.styles:
+        raise DataError(
+            f'{path} has {perceptual_loss.styles} styles, and experiment.json beside it other ones.'
+        )
+    return StyleTargets(perceptual_loss, tuple(styles))
 
 
 def make_style_targets(params: Any) -> StyleTargets:
@@ -312,16 +314,16 @@ def _open_network(params: Any) -> Trained:
     return trained
 
 
-def _check_unchanged(params: Any, previous: Record, teacher: PerceptualLoss, model_dir: Path) -> None:
+def _check_unchanged(params: Any, previous: Record, perceptual_loss: PerceptualLoss, model_dir: Path) -> None:
     """Raises FlagError if a run that goes on is given other pictures, or another network."""
     found = {}
     if params.perceptual != previous.hparams.get('perceptual', ''):
-        fresh = make_style_targets(dataclasses.replace(params, style_image='')).teacher
+        fresh = make_style_targets(dataclasses.replace(params, style_image='')).perceptual_loss
         found['perceptual'] = fresh.origin['perceptual']
     if params.style_image != previous.hparams.get('style_image', '') or _are_there(params.style_image):
         found['style_image'] = _digest_of(read_styles(params.style_image))
     for name, value in found.items():
-        if teacher.origin.get(name) != value:
+        if perceptual_loss.origin.get(name) != value:
             raise FlagError(
                 f'--model_dir={model_dir} was begun with another --hparams={name} than '
                 f'{getattr(params, name) or "none"}: name another folder, or none to start anew.'

@@ -80,7 +80,7 @@ class Run:
         if self.kind is TREES:
             write_tokens(folder / TOKENS_FILE, Tokens(self.params['tokens']))
         if self.lesson and is_new:
-            self.lesson.teacher.save(folder / STYLE_FILE)
+            self.lesson.perceptual_loss.save(folder / STYLE_FILE)
 
 
 def open_run(settings: Settings, role: Role, say: Say) -> Run:

@@ -46,13 +46,13 @@ def initialize(session):
     session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
 
 
-def test_steps_bring_the_loss_down_and_the_teacher_stays(session):
+def test_steps_bring_the_loss_down_and_the_perceptual_loss_stays(session):
     spec = model_fn(features(), None, TRAIN, {**SMALL, 'learning_rate': 0.01})
     initialize(session)
-    teacher = session.run(tf.local_variables())
+    loss_network = session.run(tf.local_variables())
     losses = [session.run([spec.loss, spec.train_op])[0] for _ in range(20)]
     assert losses[-1] < 0.8 * losses[0]
-    assert all(map(np.array_equal, teacher, session.run(tf.local_variables())))
+    assert all(map(np.array_equal, loss_network, session.run(tf.local_variables())))
     saved = [v.op.name for v in tf.global_variables()]
     assert not [name for name in saved if not name.startswith(('painter/', 'global_step', 'train/'))]
 
@@ -72,22 +72,22 @@ def test_metrics_are_those_of_the_losses(session):
     assert np.mean(error) == pytest.approx(
         found[keys.PERCEPTUAL_LOSS] + 0.5 * found[keys.TOTAL_VARIATION], rel=1e-5
     )
-    teacher = built_in_perceptual_loss(3)
-    maps = teacher.network.in_graph()(tf.constant(PHOTOS), list(teacher.grams))
+    perceptual_loss = built_in_perceptual_loss(3)
+    maps = perceptual_loss.network.in_graph()(tf.constant(PHOTOS), list(perceptual_loss.grams))
     session.run(tf.local_variables_initializer())
     grams = session.run({name: gram_matrices(values) for name, values in maps.items()})
     distances = [
         ((grams[name] - target) ** 2).sum((1, 2)) / (target**2).sum((1, 2))
-        for name, target in teacher.grams.items()
+        for name, target in perceptual_loss.grams.items()
     ]
     assert found[keys.PHOTO_LOSS] == pytest.approx(2 * np.mean(distances), rel=1e-4)
     assert session.run(tf.reduce_max(content_losses(maps['conv3'], maps['conv3']))) == 0
 
 
 def test_styles_take_turns_and_an_evaluation_goes_by_the_name(session, tmp_path):
-    teacher = built_in_perceptual_loss(3)
-    two = {name: np.concatenate([gram, 2 * gram]) for name, gram in teacher.grams.items()}
-    dataclasses.replace(teacher, grams=two).save(tmp_path / FILE)
+    perceptual_loss = built_in_perceptual_loss(3)
+    two = {name: np.concatenate([gram, 2 * gram]) for name, gram in perceptual_loss.grams.items()}
+    dataclasses.replace(perceptual_loss, grams=two).save(tmp_path / FILE)
     params = {**SMALL, 'styles': ('a', 'b'), 'model_dir': str(tmp_path)}
     spec = model_fn(features(), None, TRAIN, {**params, 'learning_rate': 0.01})
     initialize(session)

@@ -50,19 +50,19 @@ def params(**changes):
 def test_what_is_frozen_is_what_the_network_computes(vgg_dir, styles):
     """At another size than it was trained with, of two layers by default chosen."""
     lesson = make_style_targets(params(perceptual=str(vgg_dir), style_image=str(styles / 'ink.png')))
-    teacher = lesson.teacher
-    assert lesson.styles == ('ink',) and teacher.content_layer == 'conv3_1'
-    assert list(teacher.grams) == ['conv1_1', 'conv2_1', 'conv3_1', 'conv4_1']
+    perceptual_loss = lesson.perceptual_loss
+    assert lesson.styles == ('ink',) and perceptual_loss.content_layer == 'conv3_1'
+    assert list(perceptual_loss.grams) == ['conv1_1', 'conv2_1', 'conv3_1', 'conv4_1']
     pictures = np.random.default_rng(0).random((2, 48, 40, 3)).astype(np.float32)
     with tf.Graph().as_default(), tf.Session() as session:
-        maps = teacher.network.in_graph()(tf.constant(pictures), ['conv4_1'])['conv4_1']
+        maps = perceptual_loss.network.in_graph()(tf.constant(pictures), ['conv4_1'])['conv4_1']
         session.run(tf.local_variables_initializer())
         found = session.run(maps)
     ink = np.asarray(picture(5, 40, 50), np.float32)[np.newaxis] / 255
     assert np.allclose(found, maps_of(vgg_dir, pictures, 'conv4_1'), rtol=1e-4, atol=1e-3)
     with tf.Graph().as_default(), tf.Session() as session:
         gram = session.run(gram_matrices(tf.constant(maps_of(vgg_dir, ink, 'conv2_1'))))
-    assert np.allclose(teacher.grams['conv2_1'], gram, rtol=1e-3)
+    assert np.allclose(perceptual_loss.grams['conv2_1'], gram, rtol=1e-3)
 
 
 def maps_of(model_dir, pictures, layer):
@@ -86,8 +86,11 @@ def maps_of(model_dir, pictures, layer):
 def test_a_cnn_perceives_too(styles, tmp_path):
     folder = trained_in(tmp_path, 'cnn', 8, 'filters=2,dense_units=4')
     lesson = make_style_targets(params(perceptual=str(folder), style_image=str(styles)))
-    assert lesson.styles == ('ink', 'oil') and lesson.teacher.styles == 2
-    assert list(lesson.teacher.grams) == ['conv1', 'conv2'] and lesson.teacher.content_layer == 'conv2'
+    assert lesson.styles == ('ink', 'oil') and lesson.perceptual_loss.styles == 2
+    assert (
+        list(lesson.perceptual_loss.grams) == ['conv1', 'conv2']
+        and lesson.perceptual_loss.content_layer == 'conv2'
+    )
 
 
 def test_grey_pictures_are_shown_to_a_network_of_colours(vgg_dir, styles):
@@ -95,7 +98,7 @@ def test_grey_pictures_are_shown_to_a_network_of_colours(vgg_dir, styles):
         params(image_shape=(32, 32, 1), perceptual=str(vgg_dir), style_image=str(styles / 'ink.png'))
     )
     with tf.Graph().as_default(), tf.Session() as session:
-        maps = lesson.teacher.network.in_graph()(tf.ones([1, 32, 32, 1]), ['conv1_1'])
+        maps = lesson.perceptual_loss.network.in_graph()(tf.ones([1, 32, 32, 1]), ['conv1_1'])
         session.run(tf.local_variables_initializer())
         assert session.run(maps)['conv1_1'].shape == (1, 32, 32, 2)
 

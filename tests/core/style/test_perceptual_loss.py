@@ -17,17 +17,17 @@ from estimator_lab.tf1 import tf
 
 @pytest.fixture(scope='module')
 def saved(tmp_path_factory):
-    path = tmp_path_factory.mktemp('teacher') / FILE
+    path = tmp_path_factory.mktemp('perceptual_loss') / FILE
     built_in_perceptual_loss(1).save(path)
     return path
 
 
 def test_what_is_saved_comes_back(saved):
-    teacher, found = built_in_perceptual_loss(1), load_perceptual_loss(saved)
-    assert found.content_layer == teacher.content_layer and found.styles == 1
-    assert list(found.network.layers.items()) == list(teacher.network.layers.items())
-    assert list(found.grams) == list(teacher.grams) == ['conv1', 'conv2', 'conv3', 'conv4']
-    for name, values in teacher.network.weights.items():
+    perceptual_loss, found = built_in_perceptual_loss(1), load_perceptual_loss(saved)
+    assert found.content_layer == perceptual_loss.content_layer and found.styles == 1
+    assert list(found.network.layers.items()) == list(perceptual_loss.network.layers.items())
+    assert list(found.grams) == list(perceptual_loss.grams) == ['conv1', 'conv2', 'conv3', 'conv4']
+    for name, values in perceptual_loss.network.weights.items():
         assert np.array_equal(found.network.weights[name], values)
     with tf.Graph().as_default(), tf.Session() as session:
         maps = found.network.in_graph()(tf.ones([1, 8, 8, 1]), ['conv4'])
