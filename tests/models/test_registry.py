@@ -7,11 +7,12 @@ import pytest
 
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import published
-from estimator_lab.core.hparams import describe_hparams, hparam_fields
+from estimator_lab.core.hparams import describe_hparams
 from estimator_lab.core.phases import FINAL
 from estimator_lab.data.kinds import KINDS
 from estimator_lab.errors import FlagError
 from estimator_lab.models.registry import ASCENT, GIBBS, LATENT, MODELS, find_model
+from estimator_lab.settings import settings_of
 from estimator_lab.tf1 import tf
 from tests.bad_batches import assert_teaches_nothing
 
@@ -90,8 +91,8 @@ def test_model_is_complete(name):
     module = model.load()
     assert model.summary and '\n' not in model.summary
     assert (Path(__file__).parent / f'test_{name}.py').is_file(), 'a model needs tests'
-    assert all(f.metadata['help'] for f in hparam_fields(module.Params).values())
-    assert len(describe_hparams(module.Params).splitlines()) == len(hparam_fields(module.Params))
+    assert all(s.help for s in settings_of(module.Params).values())
+    assert len(describe_hparams(module.Params).splitlines()) == len(settings_of(module.Params))
     module.check(module.Params())
 
 
