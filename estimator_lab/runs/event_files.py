@@ -1,11 +1,11 @@
-"""Summaries in event files, read as far as they can be: a killed process leaves half a record, a disk worse.
+"""Reads summaries from event files, also from those that are cut off or damaged.
 
 An event file is a TFRecord file of `tf.Event`s: each record is its length, uint64, the masked CRC-32C of
-that, the event, and its masked CRC-32C (tensorflow/core/lib/io/record_writer.h). TensorFlow's own reader
-raises at the first wrong byte, and believes a length however large.
+the length, the event, and its masked CRC-32C (tensorflow/core/lib/io/record_writer.h). TensorFlow's reader
+verifies and returns the events. It allocates whatever length a record claims and stops at the first wrong
+byte, so the lengths are checked here first, and events after a damaged one are read as well.
 """
 
-import functools
 import os
 import struct
 from collections.abc import Callable, Iterator
@@ -13,100 +13,65 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from google.protobuf.message import DecodeError
+from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
 from estimator_lab.console.regular_files import open_regular
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import record_reader, tf
 
-_LENGTH, _CRC = struct.Struct('<Q'), struct.Struct('<I')
-_LONGEST = 2**26  # bytes of an event with a metric
-_POLYNOMIAL = 0x82F63B78  # CRC-32C, its bits reversed
-_MASK = 0xA282EAD8
+_HEAD, _CRC_BYTES = struct.Struct('<QI'), 4
+_LONGEST = 2**26  # bytes of an event that is read
 
 
 def scalars_in(path: Path, tag: str, on_damage: Callable[[str], None]) -> Iterator[tuple[int, float]]:
-    """Yields (global step, value) of all scalars with a tag; the rest as `values_in`."""
+    """Yields (global step, value) of all scalars with a tag; see `all_values_in`."""
     for step, value in values_in(path, tag, on_damage):
         if value.HasField('simple_value'):
             yield step, value.simple_value
 
 
 def values_in(path: Path, tag: str, on_damage: Callable[[str], None]) -> Iterator[tuple[int, Any]]:
-    """Yields (global step, `tf.Summary.Value`) of all summaries with a tag; the rest as `all_values_in`."""
-    for step, value in all_values_in(path, on_damage, tag.encode()):
-        if value.tag == tag:
-            yield step, value
+    """Yields (global step, `tf.Summary.Value`) of all summaries with a tag; see `all_values_in`."""
+    return ((step, value) for step, value in all_values_in(path, on_damage) if value.tag == tag)
 
 
-def all_values_in(
-    path: Path, on_damage: Callable[[str], None], containing: bytes = b''
-) -> Iterator[tuple[int, Any]]:
+def all_values_in(path: Path, on_damage: Callable[[str], None]) -> Iterator[tuple[int, Any]]:
     """Yields (global step, `tf.Summary.Value`) of all summaries, in the order of the file.
 
     Args:
-      path: an event file.
-      on_damage: told, in the words behind the file's name, what of it can't be read; it may be called again.
-      containing: bytes without which an event is not looked at.
+      path: an event file; one that is not a regular file is reported, not opened.
+      on_damage: is told what can't be read, as the words that follow the file's name; may be called more
+        than once.
     """
     try:
         with open_regular(path) as file:
-            for data, crc in _records(file, on_damage):
-                if containing in data:
-                    yield from _values(data, crc, on_damage)
-    except OSError as error:
-        on_damage(f'cannot be read: {error.strerror or error}')
-    except ValueError as error:
-        on_damage(f'cannot be read: {error}')
+            reader = record_reader(str(path))
+            for offset in _sound_records(file, on_damage):
+                try:
+                    event = tf.Event.FromString(reader.read(offset)[0])
+                except (tf.errors.DataLossError, DecodeError):
+                    on_damage('holds a damaged event')
+                    continue
+                for value in event.summary.value:
+                    yield event.step, value
+    except IndexError:
+        on_damage('got shorter while it was read')
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        on_damage(f'cannot be read: {getattr(error, "strerror", None) or error}')
 
 
-def _values(data: bytes, crc: int, on_damage: Callable[[str], None]) -> Iterator[tuple[int, Any]]:
-    try:
-        if masked_crc32c(data) != crc:
-            raise DecodeError
-        event = tf.Event.FromString(data)
-    except DecodeError:
-        on_damage('holds a damaged event')
-        return
-    for value in event.summary.value:
-        yield event.step, value
-
-
-def _records(file: BinaryIO, on_damage: Callable[[str], None]) -> Iterator[tuple[bytes, int]]:
-    """Yields the bytes of each event and the checksum that stands behind them."""
+def _sound_records(file: BinaryIO, on_damage: Callable[[str], None]) -> Iterator[int]:
+    """Yields the offsets of the records whose length is right, and not too large to read."""
     size, offset = os.fstat(file.fileno()).st_size, 0
     while offset < size:
-        head = file.read(_LENGTH.size + _CRC.size)
-        begins = offset + len(head)
-        if len(head) < _LENGTH.size + _CRC.size:
+        file.seek(offset)
+        head = file.read(_HEAD.size)
+        if len(head) < _HEAD.size:
             return on_damage(f'is cut off at byte {size}')
-        (length,), (crc,) = _LENGTH.unpack_from(head), _CRC.unpack_from(head, _LENGTH.size)
-        if masked_crc32c(head[: _LENGTH.size]) != crc:
+        length, crc = _HEAD.unpack(head)
+        if masked_crc32c(head[:-_CRC_BYTES]) != crc:
             return on_damage(f'is damaged at byte {offset}, and cannot be read from there on')
-        offset = begins + length + _CRC.size
+        start, offset = offset, offset + _HEAD.size + length + _CRC_BYTES
         if offset > size:
             return on_damage(f'is cut off at byte {size}')
-        if length > _LONGEST:
-            file.seek(offset)
-            continue
-        data, crc_behind = file.read(length), file.read(_CRC.size)
-        if len(crc_behind) < _CRC.size:
-            return on_damage('got shorter while it was read')
-        yield data, _CRC.unpack(crc_behind)[0]
-
-
-def masked_crc32c(data: bytes) -> int:
-    """Returns the checksum of TFRecord files: CRC-32C, rotated, plus a constant."""
-    crc, table = 0xFFFFFFFF, _table()
-    for byte in data:
-        crc = table[(crc ^ byte) & 0xFF] ^ (crc >> 8)
-    crc ^= 0xFFFFFFFF
-    return ((crc >> 15 | crc << 17) + _MASK) & 0xFFFFFFFF
-
-
-@functools.cache
-def _table() -> list[int]:
-    table = []
-    for byte in range(256):
-        for _ in range(8):
-            byte = byte >> 1 ^ (_POLYNOMIAL if byte & 1 else 0)
-        table.append(byte)
-    return table
+        if length <= _LONGEST:
+            yield start

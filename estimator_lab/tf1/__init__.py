@@ -38,7 +38,7 @@ hush_notes()
 
 from estimator_lab.tf1._freed_memory import keep_freed_memory  # noqa: E402
 from estimator_lab.tf1._full_disk import reveal_full_disks  # noqa: E402
-from estimator_lab.tf1._internals import create_slots, redirected_writers  # noqa: E402
+from estimator_lab.tf1._internals import create_slots, record_reader, redirected_writers  # noqa: E402
 from estimator_lab.tf1._keras_layers import restore_apply  # noqa: E402
 from estimator_lab.tf1._missing_names import explain_missing_names  # noqa: E402
 from estimator_lab.tf1._moved import MovedName, install_moved_names  # noqa: E402
@@ -76,6 +76,7 @@ __all__ = [
     'create_slots',
     'hushed',
     'keep_freed_memory',
+    'record_reader',
     'redirected_writers',
     'reused_evaluation_graph',
     'tf',

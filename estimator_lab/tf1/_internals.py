@@ -39,3 +39,13 @@ def redirected_writers(writers: Mapping[str, Any]) -> Iterator[None]:
                     del cache._cache[folder]
                     if folder in replaced:
                         cache._cache[folder] = replaced[folder]
+
+
+def record_reader(path: str) -> Any:
+    """Returns a reader of a TFRecord file: `read(offset)` gives (record, offset of the next one).
+
+    `read` raises DataLossError if the record or its length is damaged, and IndexError at the end of the file.
+    """
+    from tensorflow.python.lib.io.tf_record import tf_record_random_reader
+
+    return tf_record_random_reader(path)

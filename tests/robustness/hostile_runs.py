@@ -177,7 +177,7 @@ class BadListCase(Case):
 
 def _framed(data: bytes, length: int) -> bytes:
     """Returns a record of an event file that claims to have `length` bytes, with right checksums."""
-    from estimator_lab.runs.event_files import masked_crc32c
+    from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
     head = struct.pack('<Q', length)
     return head + struct.pack('<I', masked_crc32c(head)) + data + struct.pack('<I', masked_crc32c(data))

@@ -4,9 +4,10 @@ import os
 import struct
 
 import pytest
+from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
 from estimator_lab.models.registry import MODELS
-from estimator_lab.runs.event_files import masked_crc32c, scalars_in
+from estimator_lab.runs.event_files import scalars_in
 from estimator_lab.tf1 import tf
 from estimator_lab.training.best_evaluation import BestEvaluation
 
@@ -41,12 +42,6 @@ def test_it_reads_what_tensorflow_wrote(path):
     assert found(path) == (VALUES, [])
 
 
-def test_the_checksum_is_crc_32c():
-    # RFC 3720, B.4: 32 bytes of zeros give 0x8a9136aa.
-    crc = 0x8A9136AA
-    assert masked_crc32c(bytes(32)) == ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
-
-
 def test_a_file_that_is_cut_anywhere(path):
     whole = path.read_bytes()
     lengths = set()
@@ -61,13 +56,11 @@ def test_a_file_that_is_cut_anywhere(path):
 
 def test_a_changed_byte_anywhere_gives_no_other_value(path):
     whole = path.read_bytes()
-    damaged = 0
     for offset in range(len(whole)):
         path.write_bytes(whole[:offset] + bytes([whole[offset] ^ 4]) + whole[offset + 1 :])
         values, said = found(path)
         assert values.items() <= VALUES.items()
-        damaged += bool(said)
-    assert damaged > 100  # the rest lies in events without an accuracy, which nobody looks into
+        assert said
 
 
 def test_what_follows_a_damaged_event_is_read(path):
