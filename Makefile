@@ -1,14 +1,15 @@
-# These commands set up all they need on a fresh machine; the README shows their plain pip form.
+# Each target creates the environments it needs. The README shows the same commands without make.
 
 .PHONY: train check test clean
 
 train: .venv/ready
 	.venv/bin/python -m estimator_lab.train --model=cnn
 
-# The fast part of the tests, before each commit.
+# Lint, types and the fast tests, for use before each commit.
 check:
 	tools/test.sh check
 
+# Lint, types and all tests, on the newest TensorFlow and on 2.15.
 test:
 	tools/test.sh
 

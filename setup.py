@@ -1,10 +1,10 @@
-"""Packaging of estimator_lab; the settings of the tools are in pyproject.toml."""
+"""Packages estimator_lab; pyproject.toml configures the development tools."""
 
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
-# tensorflow-estimator, tf-keras and tensorboard were parts of TensorFlow that now ship apart from it.
+# tensorflow-estimator, tf-keras and tensorboard were once part of TensorFlow and are separate packages today.
 RUNTIME = [
     'tensorflow>=2.15,<2.22',
     'tensorflow-estimator==2.15.0',
@@ -14,7 +14,7 @@ RUNTIME = [
     'pillow>=9.1',
     'absl-py>=1.4',
 ]
-# pytest-xdist runs a file of tests on each core: most of them wait for TensorFlow to start.
+# pytest-xdist runs test files in parallel: most tests wait for TensorFlow to start.
 TEST = [
     'pytest>=8',
     'pytest-xdist>=3.5',
@@ -26,9 +26,9 @@ TEST = [
     'nbclient>=0.8',
     'ipykernel>=6',
 ]
-# The part of tf.contrib that estimator_lab.contrib has not itself: slim, arg_scope, convolutions.
+# tf-slim provides the parts of tf.contrib that estimator_lab.contrib lacks: slim, arg_scope, convolutions.
 CONTRIB = ['tf-slim>=1.1']
-# What the benchmarks compare with; on a machine without a GPU, PyTorch's builds for processors will do.
+# Libraries that the benchmarks compare with. PyTorch's CPU builds are sufficient.
 BENCH = ['torch>=2.2', 'torchvision>=0.17', 'webdataset>=0.2']
 
 setup(

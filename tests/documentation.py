@@ -1,4 +1,4 @@
-"""The commands that README, docs, examples and benchmarks show, as a reader would paste them."""
+"""Extracts the commands shown in README, docs, examples and benchmarks."""
 
 import ast
 import re
@@ -13,7 +13,7 @@ _PROGRAMS = ('python ', 'python3 ', 'make ', 'pip ', 'tensorboard ', '.venv/bin/
 
 
 class Command(NamedTuple):
-    """A line to paste, and the file that shows it."""
+    """A command line, and the file that shows it."""
 
     file: str
     text: str
@@ -23,15 +23,15 @@ class Command(NamedTuple):
 
 
 def all_pages() -> list[Path]:
-    """Returns the pages in the order in which they are read."""
+    """Returns the pages: README, docs by name, CONTRIBUTING."""
     return [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md')), ROOT / 'CONTRIBUTING.md']
 
 
 def all_commands() -> list[Command]:
-    """Returns every command once, in the order in which a reader meets them."""
+    """Returns every command once, in the order of the pages."""
     pages = all_pages()
     scripts = [*sorted((ROOT / 'examples').glob('*.py')), *sorted((ROOT / 'benchmarks').glob('*.py'))]
-    found = [Command(_name(page), text) for page in pages for text in _on_page(page.read_text())]
+    found = [Command(_name(page), text) for page in pages for text in commands_of_page(page.read_text())]
     found += [Command(_name(script), text) for script in scripts for text in _in_header(script.read_text())]
     first: dict[str, Command] = {}
     for command in found:
@@ -40,30 +40,31 @@ def all_commands() -> list[Command]:
 
 
 def flags_of_training(page: Path) -> list[str]:
-    """Returns the flags of training that a page shows without their command, as `--model=rbm --epochs=50`."""
+    """Returns inline code with flags of train but no command, such as `--model=rbm --epochs=50`."""
     return [span for span in _spans(page.read_text()) if re.match(r'--(model|hparams|augment|export)=', span)]
 
 
 def flags_named(page: Path) -> set[str]:
-    """Returns the names of all flags that a page shows in code."""
+    """Returns the names of all flags in inline code of a page."""
     return {name for span in _spans(page.read_text()) for name in re.findall(r'(?:^|\s)--([a-z_]+)', span)}
 
 
-def _on_page(text: str) -> Iterator[str]:
+def commands_of_page(text: str) -> Iterator[str]:
+    """Yields the commands of a page: those in `sh` blocks, then those in inline code."""
     for block in re.findall(r'^ *```sh\n(.*?)^ *```', text, re.DOTALL | re.MULTILINE):
         yield from _lines(textwrap.dedent(block))
     yield from (span for span in _spans(text) if span.startswith(_PROGRAMS))
 
 
 def _spans(text: str) -> Iterator[str]:
-    """Yields inline code, line breaks as spaces."""
+    """Yields inline code, with line breaks replaced by spaces."""
     without_blocks = re.sub(r'^ *```.*?^ *```', '', text, flags=re.DOTALL | re.MULTILINE)
     for span in re.findall(r'`([^`]+)`', without_blocks):
         yield ' '.join(span.split())
 
 
 def _lines(block: str) -> Iterator[str]:
-    """Yields commands; one that goes on behind a backslash, or within quotes, is one."""
+    """Yields the commands of a block, with continuation lines joined and comments removed."""
     pending = ''
     for line in block.splitlines():
         pending += line.removesuffix('\\')
@@ -76,7 +77,7 @@ def _lines(block: str) -> Iterator[str]:
 
 
 def _in_header(source: str) -> Iterator[str]:
-    """Yields the commands of a script's docstring, indented by four spaces; prose may stand behind them."""
+    """Yields the commands in a script's docstring: lines indented by four spaces, without remarks."""
     header = ast.get_docstring(ast.parse(source)) or ''
     for line in header.splitlines():
         if re.match(r' {4}python ', line):

@@ -1,4 +1,4 @@
-"""The rooms of the package: imports go down only, and the picture of them in CONTRIBUTING.md is true."""
+"""Tests the layout of the package: imports go down only, and CONTRIBUTING.md shows all rooms."""
 
 import ast
 import re
@@ -11,7 +11,7 @@ from tests.places import ROOT
 PACKAGE = ROOT / 'estimator_lab'
 SOURCES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob('*.py'))
 
-# From the bottom to the top. A room knows those on lower floors, and none on its own.
+# From the bottom up. A room imports rooms on lower floors only.
 FLOORS = [
     {'errors', 'conventions'},
     {'settings'},
@@ -52,7 +52,7 @@ READ_FLAGS = {*FLOORS[-1], 'data/pack', 'data/demo', 'console/command', 'console
 
 
 def imported(source):
-    """Yields the dotted names of the modules that a file imports, wherever in it that stands."""
+    """Yields the dotted names that a file imports, at any level of nesting."""
     for node in ast.walk(ast.parse((PACKAGE / source).read_text(encoding='utf-8'))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -62,7 +62,7 @@ def imported(source):
 
 
 def arrows(folder, floors):
-    """Yields (source, its room, imported room) for the imports between the rooms below a folder."""
+    """Yields (source, room, imported room) for each import between rooms of a folder."""
     prefix = '.'.join(['estimator_lab', *folder.parts])
     rooms = {room for floor in floors for room in floor}
     for source in SOURCES:
@@ -111,15 +111,15 @@ def test_tensorflow_is_imported_in_tf1_only():
     assert all(source.startswith('tf1/') for source in names), names
 
 
-def test_the_tar_engine_and_the_order_know_no_tensorflow():
-    """But for URLs, which tf.io.gfile opens, and which nobody pays for who has none."""
+def test_the_tar_reader_and_the_order_do_not_import_tensorflow():
+    """Except sources.py, which imports tf.io.gfile when it opens a URL."""
     rooms = [('data', room) for room in ('tar', 'folder', 'order')]
     for source in SOURCES:
         if source.parts[:2] in rooms and source.name != 'sources.py':
             assert not any(name.startswith('estimator_lab.tf1') for name in imported(source)), source
 
 
-def test_flags_are_read_by_commands_only():
+def test_only_commands_read_flags():
     readers = {str(source.with_suffix('')) for source in SOURCES if 'absl.flags' in imported(source)}
     assert readers <= READ_FLAGS
 
@@ -134,7 +134,7 @@ def test_no_file_is_longer_than_400_lines():
 
 
 def test_tests_mirror_the_package():
-    """Each folder of tests is one of the package's, or one that the package has no counterpart to."""
+    """Each folder of tests has the name of a room, or is one of four without a counterpart."""
     own = {'conformance', 'examples', 'golden', 'robustness'}
     for path in (ROOT / 'tests').rglob('test_*.py'):
         folder = path.parent.relative_to(ROOT / 'tests')
@@ -142,7 +142,7 @@ def test_tests_mirror_the_package():
             assert (PACKAGE / folder).is_dir(), path
 
 
-def test_the_picture_of_the_rooms_is_true():
+def test_the_picture_in_contributing_matches_the_rooms():
     picture = re.search(
         r'## Inside\n\n```\n(.*?)```', (ROOT / 'CONTRIBUTING.md').read_text(encoding='utf-8'), re.DOTALL
     )[1]
@@ -152,8 +152,8 @@ def test_the_picture_of_the_rooms_is_true():
     assert shown == rooms | inner
 
 
-def test_what_commands_show_goes_through_the_console():
-    """There it is made printable, and a full disk or a closed pipe is met."""
+def test_output_goes_through_the_console():
+    """The console escapes control characters, and handles a full disk or a closed pipe."""
     own = {'console', 'contrib'}
     printing = {
         f'{source}:{node.lineno}'

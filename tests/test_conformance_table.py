@@ -1,4 +1,4 @@
-"""The table of behaviours, made from JUnit files."""
+"""Tests tools/conformance_table.py and the committed table."""
 
 import ast
 import re
@@ -18,7 +18,7 @@ CASE = """<testcase name="t"><properties>
 def write(path, version, *cases):
     body = ''.join(CASE.format(version=version, **{'more': '', 'outcome': '', **case}) for case in cases)
     path.write_text(
-        f'<testsuites><testsuite>{body}<testcase name="of another folder"/></testsuite></testsuites>'
+        f'<testsuites><testsuite>{body}<testcase name="without a behaviour"/></testsuite></testsuites>'
     )
     return str(path)
 
@@ -38,8 +38,8 @@ def test_table(tmp_path, capsys):
     assert lines[-2:] == ['- adds: 2.15.1: boom', '- trains: 2.21.0: deleted in 2.16']
 
 
-def test_the_committed_table_has_the_behaviours_of_the_tests():
-    """Each docstring of a test is a row; those with parameters have one for each, in brackets."""
+def test_the_committed_table_lists_every_test():
+    """The docstring of each test is a row; a parametrized test has a row for each parameter, in brackets."""
     page = (ROOT / 'docs' / 'conformance.md').read_text()
     assert '**no**' not in page
     rows = {
@@ -50,7 +50,7 @@ def test_the_committed_table_has_the_behaviours_of_the_tests():
 
 
 def behaviours():
-    """Yields what the tests of tests/conformance say they hold, as the table names it."""
+    """Yields the docstrings of tests/conformance, as the table shows them."""
     for path in sorted((ROOT / 'tests' / 'conformance').glob('test_*.py')):
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.FunctionDef) and node.name.startswith('test_'):

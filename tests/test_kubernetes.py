@@ -1,4 +1,4 @@
-"""The manifest in docs/, checked for form."""
+"""Tests docs/kubernetes.yaml."""
 
 import json
 import re
@@ -14,7 +14,7 @@ MANIFEST = ROOT / 'docs' / 'kubernetes.yaml'
 
 
 def jobs():
-    """Returns the manifest's documents that are Jobs, as text."""
+    """Returns the YAML text of each Job in the manifest."""
     documents = MANIFEST.read_text().split('\n---\n')
     assert re.search(r'^kind: Service$', documents[0], re.MULTILINE)
     assert all(re.search(r'^kind: Job$', document, re.MULTILINE) for document in documents[1:])
@@ -29,7 +29,7 @@ def tf_config(document):
     return re.search(r'value: >-\n((?: {16}.*\n)+)', document)[1]
 
 
-def test_each_task_of_the_cluster_has_a_job_that_is_reached_by_its_name():
+def test_each_task_of_the_cluster_has_a_job_at_its_address():
     roles = [read_role('parameter_server', tf_config(job)) for job in jobs()]
     assert len({json.dumps(role.cluster, sort_keys=True) for role in roles}) == 1
     listed = {(job, n) for job, tasks in roles[0].cluster.items() for n in range(len(tasks))}
@@ -43,7 +43,7 @@ def test_each_task_of_the_cluster_has_a_job_that_is_reached_by_its_name():
     assert value(service, 'port') == value(jobs()[0], 'containerPort')
 
 
-def test_all_jobs_run_the_same_command_with_known_flags():
+def test_all_jobs_run_the_same_command_with_existing_flags():
     commands = {re.search(r'command: (\[.*\])', job)[1] for job in jobs()}
     assert [json.loads(command) for command in commands] == [['python', '-m', 'estimator_lab.train']]
     arguments = {re.search(r'args:\n((?: +- ".*"\n)+)', job)[1] for job in jobs()}
@@ -52,7 +52,7 @@ def test_all_jobs_run_the_same_command_with_known_flags():
     assert names and set(names) <= set(FLAGS)
 
 
-def test_it_is_yaml():
+def test_the_manifest_is_valid_yaml():
     documents = list(yaml.safe_load_all(MANIFEST.read_text()))
     names = [document['metadata']['name'] for document in documents]
     assert len(set(names)) == len(names) == 6

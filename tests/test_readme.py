@@ -1,13 +1,13 @@
-"""Runs each command that README, docs, examples and benchmarks show, so that none of them rots.
+"""Runs every command shown in README, docs, examples and benchmarks.
 
-They run in a folder that has the files which they name, in the order of the README, so that one command finds
-what another made. To keep this quick, some things are other than a reader's:
+The commands run in one folder, in the order of the pages, so that one command finds the output of another.
+Input files that no earlier command wrote are provided. To keep this quick:
 
-- Images are 8x8 and archives hold 24 of them, training takes one pass: `SHORTER`, `World.provide`.
-- Nothing is installed or downloaded: of `pip install` the extras are looked up, of `make` a dry run is
-  made, and `curl` gives a file of that name.
-- What takes minutes, or other machines, only has its flags looked up: examples (`tests/examples` runs them),
-  benchmarks, clusters (`tests/test_distribution.py`), and `ONLY_FLAGS`.
+- Images are 8x8, archives hold 24 images, and training takes one pass: `SHORTER`, `World.provide`.
+- Nothing is installed or downloaded: for `pip install` the extras are checked, for `make` there is a dry run,
+  and `curl` reads a local file of that name.
+- For commands that take minutes or several machines, only the flags are checked: examples (run by
+  `tests/examples`), benchmarks, clusters (run by `tests/training/test_distribution.py`), and `ONLY_FLAGS`.
 """
 
 import functools
@@ -34,14 +34,21 @@ from estimator_lab.data.demo_sets.archives import DEMO_VERSION
 from estimator_lab.models.registry import find_model
 from tests.archive_files import encoded, picture, small_archive
 from tests.commands import run_module_here
-from tests.documentation import ROOT, all_commands, all_pages, flags_named, flags_of_training
+from tests.documentation import (
+    ROOT,
+    all_commands,
+    all_pages,
+    commands_of_page,
+    flags_named,
+    flags_of_training,
+)
 
 COMMANDS = all_commands()
-# Of estimator_lab.train: what these flags become; None leaves them out.
+# Replacements for flags of estimator_lab.train; None removes the flag.
 SHORTER = {'image_size': '8', 'epochs': None, 'max_steps': None, 'batch_size': '24'}
-# A label can be dreamed by a network that was trained for it, for many minutes; files of weights are others'.
+# Class images need a network trained for many minutes; published weight files are not part of the repository.
 ONLY_FLAGS = ('estimator_lab.dream', 'estimator_lab.import_weights')
-# What needs other machines, or weights that others publish.
+# Flags that need several machines or published weights.
 ELSEWHERE = re.compile(r'--distribution|--warm_start=.*\.(ckpt|h5)$|--hparams=.*\bperceptual=')
 PAINTINGS = ('wave',)
 OUTPUTS = ('out', 'files')
@@ -52,19 +59,19 @@ class World:
     """The folder in which the commands run.
 
     Args:
-      folder: where it is; becomes the current one.
-      model_dir: a trained model.
-      painter_dir: one that paints, for folders whose name is of a painting.
+      folder: an empty folder for the input files.
+      model_dir: a trained classifier.
+      painter_dir: a trained style network, copied for a --model_dir named after a painting.
     """
 
     def __init__(self, folder, model_dir, painter_dir):
         self._folder = folder
         self._model_dir, self._painter_dir = model_dir, painter_dir
         self._archive = small_archive(folder).read_bytes()
-        self.variables = {}  # of the shell
+        self.variables = {}  # shell variables
 
     def provide(self, arguments, makes_models):
-        """Puts the files there that a command names and none before it has made."""
+        """Creates the input files that a command names and no earlier command has written."""
         for argument in arguments:
             name = name_of(argument)
             if name in OUTPUTS or (name == 'model_dir' and makes_models):
@@ -93,17 +100,17 @@ class World:
 
 
 def value_of(argument):
-    """Returns 'x.tar' for '--data=x.tar', and what is no flag as it is."""
+    """Returns 'x.tar' for '--data=x.tar', and a positional argument unchanged."""
     return argument.partition('=')[2] if name_of(argument) else argument
 
 
 def style_images(hparams):
-    """Returns the pictures that hyper-parameters name, with + between them."""
+    """Returns the value of style_image in a list of hyper-parameters: paths joined by +."""
     return (re.search(r'\bstyle_image=([^,]+)', hparams) or ['', ''])[1]
 
 
 def matches(pattern):
-    """Returns what a shell makes of a pattern in the current folder."""
+    """Returns the paths that a glob pattern matches in the current folder."""
     if '*' not in pattern:
         return [pattern] if Path(pattern).exists() else []
     return sorted(map(str, Path().glob(pattern)))
@@ -118,7 +125,7 @@ def world(cnn_dir, style_dir, tmp_path_factory):
         made = World(folder, cnn_dir, style_dir)
         patch.setattr(listops, 'TRAIN', 24)
         patch.setattr(listops, 'TEST', 12)
-        # The built-in faces are taken for drawn already.
+        # Fill the cache, so that the built-in faces are not drawn.
         faces = cache_folder() / f'demo-v{DEMO_VERSION}-seed0-10x160+40'
         faces.mkdir(parents=True)
         for name in ('train.tar', 'test.tar'):
@@ -128,7 +135,7 @@ def world(cnn_dir, style_dir, tmp_path_factory):
 
 @pytest.fixture
 def stdin():
-    """Makes a file this process's standard input."""
+    """Redirects standard input of this process to a file."""
     before = os.dup(0)
 
     def become(path):
@@ -142,11 +149,29 @@ def stdin():
 
 @pytest.mark.parametrize('command', COMMANDS, ids=str)
 def test_command(command, world, stdin, capfd):
-    for line in command.text.split(' && '):
+    run_command(command.text, world, stdin, capfd)
+
+
+def test_the_five_minutes_can_be_repeated(world, stdin, capfd, cnn_dir, style_dir, tmp_path, monkeypatch):
+    """They write below runs/, which git ignores, and nowhere else."""
+    section = (ROOT / 'README.md').read_text(encoding='utf-8').split('## Five minutes')[1]
+    commands = list(commands_of_page(section.partition('\nNo command')[0]))
+    inputs, clone = tmp_path / 'inputs', tmp_path / 'clone'
+    inputs.mkdir()
+    shutil.copytree(cnn_dir, clone / 'runs' / 'cnn')
+    monkeypatch.chdir(clone)
+    for text in 2 * commands:
+        run_command(text, World(inputs, cnn_dir, style_dir), stdin, capfd)
+    assert len(matches('runs/exported/*')) == 2
+    assert matches('*') == ['runs']
+
+
+def run_command(text, world, stdin, capfd):
+    for line in replace_substitutions(text).split(' && '):
         *sources, line = line.split(' | ')
         for source in sources:
             program, *arguments = shlex.split(source)
-            assert program == 'curl', f'a command to be taught to this test: {source}'
+            assert program == 'curl', f'unknown to this test: {source}'
             file = Path(arguments[-1]).name
             world.provide([file], makes_models=False)
             stdin(Path(file))
@@ -157,16 +182,27 @@ def test_command(command, world, stdin, capfd):
         run_program(program.removeprefix('.venv/bin/'), arguments, world, capfd)
 
 
+def replace_substitutions(text):
+    """Replaces each $(...) with the output of the shell."""
+    return re.sub(
+        r'\$\(([^)]*)\)',
+        lambda found: subprocess.run(
+            found[1], shell=True, capture_output=True, text=True, check=True
+        ).stdout.strip(),
+        text,
+    )
+
+
 def run_program(program, arguments, world, capfd):
     if program in ('python', 'python3') and arguments[0] == '-m':
         run_module(arguments[1], arguments[2:], world, capfd)
     elif program == 'python' and arguments[0] == '-c':
-        world.provide(re.findall(r"'(\w+\.\w+)'", arguments[1]), makes_models=False)
+        world.provide(re.findall(r"open\('([^']+)'", arguments[1]), makes_models=False)
         exec(arguments[1], {})
     elif program == 'python':
         check_script(arguments[0], arguments[1:], capfd)
     elif program == 'saved_model_cli':
-        run_saved_model_cli(arguments, world)
+        run_saved_model_cli(arguments)
     elif program == 'make':
         subprocess.run(['make', '--dry-run', *arguments], cwd=ROOT, check=True, capture_output=True)
     elif program == 'pip':
@@ -176,7 +212,7 @@ def run_program(program, arguments, world, capfd):
         assert name == 'TF_CONFIG' and set(json.loads(value)) == {'cluster', 'task'}
     else:
         scripts = {script.name for script in importlib.metadata.entry_points(group='console_scripts')}
-        assert program in {*scripts, 'ruff'}, f'a command to be taught to this test: {program}'
+        assert program in {*scripts, 'ruff'}, f'unknown to this test: {program}'
 
 
 def run_module(module, arguments, world, capfd):
@@ -195,15 +231,15 @@ def shorter(arguments):
     kept = [argument for argument in arguments if name_of(argument) not in SHORTER]
     end = '--max_steps=1' if '--data=-' in arguments else '--epochs=1'
     smaller = {name: value for name, value in SHORTER.items() if value}
-    if any(argument.endswith('.tsv') for argument in arguments):  # trees have no pixels
+    if any(argument.endswith('.tsv') for argument in arguments):  # trees have no image size
         del smaller['image_size']
-    if '--model=vgg' in arguments:  # five poolings
+    if '--model=vgg' in arguments:  # five poolings of 2x2
         smaller['image_size'] = '32'
     return [*kept, end, *(f'--{name}={value}' for name, value in smaller.items())]
 
 
 def name_of(argument):
-    """Returns 'data' for '--data=x.tar', '' for what is no flag."""
+    """Returns 'data' for '--data=x.tar', '' for a positional argument."""
     return argument[2:].partition('=')[0] if argument.startswith('--') else ''
 
 
@@ -224,7 +260,7 @@ def check_script(path, arguments, capfd):
 
 @functools.cache
 def help_of_script(script):
-    """In a process of its own: some programs change TensorFlow's behaviour for all that comes after."""
+    """Runs in a separate process, as some examples change TensorFlow's behaviour for the whole process."""
     done = subprocess.run([sys.executable, script, '--help'], capture_output=True, text=True, check=False)
     return done.stdout
 
@@ -234,11 +270,9 @@ def check_flags(help_text, arguments):
     assert {name_of(argument) for argument in arguments} - {''} <= known
 
 
-def run_saved_model_cli(arguments, world):
-    world.provide(arguments, makes_models=False)
-    found = [match for a in arguments for match in (matches(a) if '*' in a else [a])]
-    # In a process of its own: it raises the level of the log for all that comes after.
-    program = [sys.executable, '-m', 'tensorflow.python.tools.saved_model_cli', *found]
+def run_saved_model_cli(arguments):
+    # In a separate process, as it changes the log level.
+    program = [sys.executable, '-m', 'tensorflow.python.tools.saved_model_cli', *arguments]
     done = subprocess.run(program, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert 'Result for output key labels' in done.stdout
@@ -258,14 +292,14 @@ def test_flags_of_training(text):
         module.check(resolve(module.Params, parse_hparams(module.Params, chosen['hparams'])))
 
 
-def test_every_flag_that_a_page_names_exists(capfd):
+def test_every_flag_on_a_page_exists(capfd):
     modules = {m[1] for c in COMMANDS if (m := re.search(r'-m (estimator_lab[.\w]+)', c.text))}
-    known = {'help', 'flagfile', 'completion', 'version'}  # of every command; of the list of them
-    # Of benchmarks and examples:
+    known = {'help', 'flagfile', 'completion', 'version'}  # of every command and of `estimator_lab` itself
+    # Flags of benchmarks and examples:
     known |= {'train', 'test', 'count', 'rounds', 'seeds', 'kills', 'models', 'perceptual'}
     known |= {'only', 'photos', 'rival', 'seconds', 'side', 'style_weight'}
     known |= {'batch', 'cg_steps', 'checkpoint', 'method', 'minutes', 'rate', 'share'}
-    # Of programs of others, in docs/programs.md:
+    # Flags of third-party programs in docs/programs.md:
     known |= {'bleu_source', 'export_dir', 'tpu', 'use_tpu'}
     for module in modules:
         help_text = output_of_module(module, ['--help'], capfd)
