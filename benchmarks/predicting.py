@@ -69,7 +69,7 @@ class Contenders:
         pixels = np.random.default_rng(1).random(shape, np.float32)
         with tf.Graph().as_default(), tf.Session() as session:
             images = tf.placeholder(tf.float32, [None, *trained.shape])
-            spec = trained.module.model_fn(
+            spec = trained.model.model_fn(
                 {'image': images}, None, tf.estimator.ModeKeys.PREDICT, trained.estimator_params
             )
             tf.train.Saver().restore(session, trained.checkpoint)

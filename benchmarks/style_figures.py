@@ -89,7 +89,7 @@ def painted_loss(trained: Trained, perceptual_loss: PerceptualLoss, photo: np.nd
     with tf.Graph().as_default(), tf.Session() as session:
         tf.train.get_or_create_global_step()
         photos = tf.constant(photo[np.newaxis])
-        spec = trained.module.model_fn(
+        spec = trained.model.model_fn(
             {'image': photos}, None, tf.estimator.ModeKeys.PREDICT, trained.estimator_params
         )
         mix = tf.constant([trained.params.shares])

@@ -12,13 +12,14 @@ from estimator_lab.console.outputs import check_outputs, check_suffix, written_w
 from estimator_lab.console.progress import say, warn
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.inceptionism.settings import AscentSettings
-from estimator_lab.models.registry import ASCENT, GIBBS, LATENT, MODELS, Model
+from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.settings import settings_of
 
 if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
+    from estimator_lab.core.model import AnyModel
     from estimator_lab.inference.gan_samples import SampleRequest, Sampling
     from estimator_lab.inference.inceptionism.dreams import Dreamer
     from estimator_lab.runs.model import Trained
@@ -84,6 +85,8 @@ _GROUPS = {
     **groups_of(AscentSettings),
     'Output': ['out'],
 }
+# Gibbs sampling of a Boltzmann machine, samples of a generator, gradient ascent on an image.
+GIBBS, LATENT, ASCENT = 'gibbs', 'latent', 'ascent'
 _MOST_IN_A_PICTURE = 4096
 _ARCHIVE, _FILM = '.tar', '.gif'
 _PICTURES = ('.png', '.jpg', '.jpeg')
@@ -114,19 +117,26 @@ def main() -> int:
     return 0
 
 
-def _kind_of(model: Model) -> str:
-    """Returns which kind of dream is asked for; where a model has several, its flags tell."""
-    if not model.dreams:
-        dreaming = ', '.join(other.name for other in MODELS.values() if other.dreams)
+def _kinds_of(model: 'AnyModel') -> list[str]:
+    """Returns the kinds of dreams that a model has."""
+    offered = {GIBBS: model.stack, LATENT: model.sampler, ASCENT: model.layered}
+    return [kind for kind, function in offered.items() if function]
+
+
+def _kind_of(model: 'AnyModel') -> str:
+    """Returns which kind of dream is requested; where a model has several, its flags tell."""
+    kinds = _kinds_of(model)
+    if not kinds:
+        dreaming = ', '.join(name for name in MODELS if _kinds_of(find_model(name)))
         raise FlagError(
             f'--model_dir={FLAGS.model_dir} holds --model={model.name}, which does not dream: {dreaming} do.'
         )
     asked = any(FLAGS[name].present for name in settings_of(AscentSettings))
-    return ASCENT if asked and ASCENT in model.dreams else model.dreams[0]
+    return ASCENT if asked and ASCENT in kinds else kinds[0]
 
 
-def _asked(model: Model, kind: str) -> str:
-    if len(model.dreams) == 1:
+def _asked(model: 'AnyModel', kind: str) -> str:
+    if len(_kinds_of(model)) == 1:
         return f'--model={model.name}'
     return f'--model={model.name} {"with" if kind == ASCENT else "without"} --layer'
 

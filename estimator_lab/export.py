@@ -75,7 +75,7 @@ def _describe(trained: 'Trained') -> None:
         say(f'Signature        {serving.ENCODED_SIGNATURE} <- the post-order arrays of docs/recursive.md')
         return
     height, width, channels = trained.shape
-    if trained.model.paints:
+    if trained.model.transform_net:
         say('Signatures')
         for name, text in serving.PAINTER_SIGNATURES.items():
             say(f'  {name:<22} {text}')

@@ -55,7 +55,7 @@ def main(files: list[str]) -> int:
     given = Import(
         weights=Path(files[0]),
         model=model,
-        hparams=parse_hparams(model.load().Params, FLAGS.hparams),
+        hparams=parse_hparams(model.params, FLAGS.hparams),
         image_shape=(FLAGS.image_size, FLAGS.image_size, int(FLAGS.channels)),
         vocabulary=Path(FLAGS.vocabulary) if FLAGS.vocabulary else None,
     )

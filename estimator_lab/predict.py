@@ -75,7 +75,7 @@ def main(arguments: list[str]) -> int:
 
     trained = open_trained(Path(FLAGS.model_dir))
     trained = as_asked(trained, read_flags(PaintingSettings, FLAGS))
-    if trained.model.paints:
+    if trained.model.transform_net:
         _check_painting()
     else:
         check_use(trained.reader, FLAGS.batch_size)
@@ -117,7 +117,7 @@ def _batches(
     from estimator_lab.inference.painting import painted_batches
     from estimator_lab.inference.prediction import predicted_batches
 
-    if trained.model.paints:
+    if trained.model.transform_net:
         return painted_batches(trained, examples, report)
     return predicted_batches(trained, examples, trained.reader_with(FLAGS.decode), FLAGS.batch_size, report)
 

@@ -33,7 +33,7 @@ _USAGE = """Trains a model on images streamed from tar archives, evaluates it, a
 An image's label is its parent folder: train/n000001/0001_01.jpg has the label n000001.
 
 Models:
-""" + '\n'.join(f'  {model.name:<12} {model.summary}' for model in MODELS.values())
+""" + '\n'.join(f'  {name:<12} {entry.summary}' for name, entry in MODELS.items())
 _GROUPS = groups_of(Settings)
 _LARGE_CHECKPOINT = 50e6  # bytes
 _GROUPS['Output'].append('verbose')
@@ -42,18 +42,18 @@ _HINT = 'Hyper-parameters are given as --hparams=NAME=VALUE,...; --hparams=help 
 
 def main() -> int:
     """Runs the command; returns its exit status."""
-    model = find_model(FLAGS.model)
     if FLAGS.verbose:
         os.environ['TF_CPP_MIN_LOG_LEVEL'] = '0'
+    model = find_model(FLAGS.model)
     if FLAGS.hparams == 'help':
         from estimator_lab.core.hparams import describe_hparams
 
-        say_lines(f'Hyper-parameters of {model.name}:\n{describe_hparams(model.load().Params)}')
+        say_lines(f'Hyper-parameters of {FLAGS.model}:\n{describe_hparams(model.params)}')
         return 0
     if FLAGS.eval_data and not FLAGS.data:
         raise FlagError('--eval_data needs --data: the built-in faces bring their own evaluation images.')
     data, eval_data = (FLAGS.data, FLAGS.eval_data) if FLAGS.data else _demo_data()
-    model_dir = Path(FLAGS.model_dir or f'runs/{model.name}')
+    model_dir = Path(FLAGS.model_dir or f'runs/{FLAGS.model}')
     settings = read_flags(Settings, data=data, eval_data=eval_data, model_dir=model_dir)
 
     from estimator_lab.training.experiment import Experiment
@@ -144,7 +144,7 @@ def _conclude(experiment: 'Experiment', result: 'Result') -> int:
     for name, value in worth_showing(result.metrics):
         _say(f'{name:<24} {value:.4f}')
     _say('')
-    _say(primary_metric_text(experiment.run.model, result.metrics, on, result.step))
+    _say(primary_metric_text(experiment.run.task, result.metrics, on, result.step))
     _say(f'Checkpoint       {result.checkpoint}{_kept(result.checkpoint, settings)}')
     _say(f'TensorBoard      {command.tensorboard(settings.model_dir)}')
     _say(f'Next             {_next_command(settings)}')

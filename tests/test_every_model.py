@@ -11,6 +11,7 @@ import pytest
 from estimator_lab import report
 from estimator_lab.models.registry import MODELS
 from estimator_lab.runs.event_files import all_values_in
+from estimator_lab.runs.model import open_trained
 from estimator_lab.tf1 import tf
 from estimator_lab.training.experiment import Experiment
 from estimator_lab.training.settings import Settings
@@ -46,7 +47,7 @@ def archive(tmp_path_factory):
 
 @pytest.fixture(scope='module', params=MODELS)
 def run(request, archive, tmp_path_factory):
-    """The model, and the folder of a run of it."""
+    """What a model learned, and the folder of its run."""
     chosen = dict(SMALL[request.param])
     side, _, _ = chosen.pop('image_shape', (8, 8, 1))
     if request.param == 'dbn':
@@ -61,7 +62,7 @@ def run(request, archive, tmp_path_factory):
         hparams=','.join(f'{name}={value}' for name, value in chosen.items()),
     )
     Experiment(settings, lambda line: None).train()
-    return MODELS[request.param], settings.model_dir
+    return open_trained(settings.model_dir).task, settings.model_dir
 
 
 @pytest.fixture(scope='module')
@@ -102,17 +103,17 @@ def nodes(folder):
 
 
 def test_tags_are_laid_out_alike(run):
-    model, folder = run
+    task, folder = run
     assert {path.parent for path in folder.rglob('events.out.tfevents.*')} == {folder, folder / 'eval'}
     for events in (folder, folder / 'eval'):
         wrong = [tag for kind, tag in summaries(events) if not LAYOUT[kind].fullmatch(PHASE.sub('', tag))]
         assert not wrong, (events, wrong)
     training, evaluation = summaries(folder), summaries(folder / 'eval')
     assert {('scalar', 'loss'), ('scalar', 'learning_rate')} <= set(training)
-    assert {('scalar', 'loss'), ('scalar', model.primary_metric)} <= set(evaluation)
+    assert {('scalar', 'loss'), ('scalar', task.primary_metric)} <= set(evaluation)
     for group in ('weights/', 'images/'):
         assert any(tag.startswith(group) for _, tag in training)
-    if model.labelled:
+    if task.labelled:
         assert {('image', f'images/{name}/image') for name in ('confusion', 'worst')} <= set(evaluation)
         assert ('image', 'images/input/image') in training
 
@@ -155,7 +156,7 @@ class Parts(html.parser.HTMLParser):
 
 
 def test_the_report_needs_nothing_and_runs_nothing(run, page):
-    model, _ = run
+    task, _ = run
     text = page.read_text(encoding='utf-8')
     parts = Parts(text)
     assert 'script' not in parts.tags and {'svg', 'img', 'table', 'style'} <= parts.tags
@@ -166,12 +167,12 @@ def test_the_report_needs_nothing_and_runs_nothing(run, page):
         'Learning curves',
         'Hyper-parameters',
         'learning_rate',
-        model.primary_metric,
+        task.primary_metric,
         tf.__version__,
     ):
         assert words in said
     assert all(label in said for label in LABELS)
-    if model.labelled:
+    if task.labelled:
         assert 'Confusion' in parts.texts and 'Worst examples' in parts.texts
 
 
@@ -181,7 +182,7 @@ def test_the_report_in_chromium(run, page, browser, scheme, tmp_path):
     browser.resize(390, 800)  # a phone
     browser.open(page.as_uri())
     browser.wait_for('Learning curves', 'Run', SCRIPT, '猫')
-    assert browser.run('document.title').startswith(f'{run[0].name}: ')
+    assert browser.run('document.title').startswith(f'{run[1].name}: ')
     assert browser.run('document.documentElement.scrollWidth') == 390
     assert browser.run('[...document.images].every(image => image.complete && image.naturalWidth > 0)')
     ground = browser.run('getComputedStyle(document.body).backgroundColor')

@@ -287,9 +287,9 @@ def check_requirements(arguments):
 def test_flags_of_training(text):
     chosen = {name_of(part): part.partition('=')[2] for part in text.split()}
     assert set(chosen) <= set(train.FLAGS)
-    module = find_model(chosen.get('model', 'cnn')).load()
+    model = find_model(chosen.get('model', 'cnn'))
     if chosen.get('hparams', 'help') != 'help':
-        module.check(resolve(module.Params, parse_hparams(module.Params, chosen['hparams'])))
+        model.check(resolve(model.params, parse_hparams(model.params, chosen['hparams'])))
 
 
 def test_every_flag_on_a_page_exists(capfd):

@@ -11,7 +11,9 @@ P = TypeVar('P')
 ModelFn = Callable[..., EstimatorSpec]
 
 
-def model_function(params_class: type[P], check: Callable[[P], None]) -> Callable[[ModelFn], ModelFn]:
+def model_function(
+    params_class: type[P], check: Callable[[P], None] = lambda params: None
+) -> Callable[[ModelFn], ModelFn]:
     """Returns a decorator for a function of (features, labels, mode, params, config) with resolved `params`.
 
     What it returns is a model function for `tf.estimator.Estimator`: its `params` are names and values, those

@@ -109,7 +109,7 @@ def evaluate(
             estimator = tf.estimator.Estimator(
                 observed(
                     with_reference_classifier(
-                        trained.module.model_fn, open_reference_classifier(trained.model, trained.params)
+                        trained.model.model_fn, open_reference_classifier(trained.task, trained.params)
                     ),
                     observer.observe,
                 ),

@@ -61,7 +61,7 @@ def primary_metric_text(trained: Trained, evaluation: Evaluation) -> str:
     """Returns the metric that counts most, in a sentence."""
     bad = f' ({evaluation.bad:,} more could not be decoded)' if evaluation.bad else ''
     on = f'{images_text(evaluation.metrics, evaluation.images, trained.kind.noun)}{bad}'
-    return metrics_text.primary_metric_text(trained.model, evaluation.metrics, on, trained.step)
+    return metrics_text.primary_metric_text(trained.task, evaluation.metrics, on, trained.step)
 
 
 def write_files(folder: Path, trained: Trained, evaluation: Evaluation) -> list[str]:

@@ -54,13 +54,14 @@ class Sampling:
     """A trained generator in a session of its own, which ends with the `with` block.
 
     Args:
-      trained: a model whose `dreams` is LATENT.
+      trained: a model with a `sampler`.
     """
 
     def __init__(self, trained: Trained) -> None:
         self._trained = trained
         with tf.Graph().as_default() as graph:
-            sampler = trained.module.sampler_of(trained.params)
+            assert trained.model.sampler, 'a model that makes samples'
+            sampler = trained.model.sampler(trained.params)
             self._conditional: bool = sampler.conditional
             self._latent = tf.placeholder(tf.float32, [None, sampler.latent_size])
             self._labels = tf.placeholder(tf.string, [None])

@@ -15,7 +15,6 @@ from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.pipeline.batches import read_batches
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.models.registry import GIBBS
 from estimator_lab.runs.model import Trained, open_trained
 from estimator_lab.tf1 import Variable, tf
 
@@ -39,24 +38,21 @@ def top_machine(trained: Trained) -> Trained:
       FlagError: if it does not dream.
     """
     model_dir = trained.model_dir
-    if GIBBS not in trained.model.dreams:
-        raise FlagError(_does_not_dream(model_dir))
-    if trained.model.has_phases and not trained.params.phase:
-        *early, _ = trained.model.phases(trained.params)
-        if not early:
-            raise FlagError(f'--model_dir={model_dir} was not pre-trained: without machines nothing dreams.')
+    *early, _ = trained.model.phases(trained.params)
+    if early and not trained.params.phase:
         trained = open_trained(model_dir / early[-1].name)
     with tf.Graph().as_default():
-        if trained.module.stack_of(trained.params) is None:
-            raise FlagError(_does_not_dream(model_dir))
+        if _stack_of(trained) is None:
+            raise FlagError(
+                f'--model_dir={model_dir} holds a model that does not dream: --model=rbm does, and '
+                '--model=dbn that was pre-trained with rbms.'
+            )
     return trained
 
 
-def _does_not_dream(model_dir: Path) -> str:
-    return (
-        f'--model_dir={model_dir} holds a model that does not dream: --model=rbm does, and --model=dbn '
-        'that was pre-trained with rbms.'
-    )
+def _stack_of(trained: Trained) -> Stack | None:
+    """Makes the variables of a model's machines; None where it has none."""
+    return trained.model.stack(trained.params) if trained.model.stack else None
 
 
 def first_images(trained: Trained, archives: Sequence[str], count: int) -> np.ndarray:
@@ -100,7 +96,8 @@ def dream_batches(
       FlagError: for a label that the machine does not know.
     """
     with tf.Graph().as_default() as graph:
-        stack = trained.module.stack_of(trained.params)
+        stack = _stack_of(trained)
+        assert stack, 'top_machine checks it'
         texts = _labels(trained, stack.top.classes, count, label)
         part, rows = tf.placeholder(tf.int64, []), tf.placeholder(tf.int32, [])
         images = tf.placeholder(tf.float32, [None, *trained.shape])

@@ -101,7 +101,7 @@ def inspect_image(trained: Trained, image: np.ndarray, label: str = '', key: str
         tf.train.get_or_create_global_step()
         images = tf.placeholder(tf.float32, [1, *trained.shape], 'image')
         features = {IMAGE: images, KEY: tf.constant([key])}
-        spec = trained.module.model_fn(
+        spec = trained.model.model_fn(
             features, None, tf.estimator.ModeKeys.PREDICT, trained.estimator_params, config=None
         )
         endpoints = published(graph)

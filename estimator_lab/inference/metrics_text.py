@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from estimator_lab.core import keys
-from estimator_lab.models.registry import Model
+from estimator_lab.core.model import Task
 
 _ONLY_IF_ANY = (keys.UNKNOWN_LABELS, keys.UNKNOWN_TOKENS, keys.NODE_ACCURACY, f'{keys.DEAD_UNITS}/')
 
@@ -34,14 +34,14 @@ def images_text(metrics: Mapping[str, float], total: int, noun: str) -> str:
     return f'{taken:,} {noun}' if taken == total or not total else f'{taken:,} of {total:,} {noun}'
 
 
-def primary_metric_text(model: Model, metrics: Mapping[str, float], on: str, step: int) -> str:
+def primary_metric_text(task: Task, metrics: Mapping[str, float], on: str, step: int) -> str:
     """Returns the metric that counts most, in a sentence.
 
     Args:
-      model: knows which one that is.
+      task: names it.
       metrics: of the evaluation, by name.
       on: what it was taken on, such as '400 unseen images'.
       step: global step of the checkpoint.
     """
-    name = model.primary_metric
+    name = task.primary_metric
     return f'{name.replace("_", " ").capitalize():<16} {metrics[name]:.4f} on {on} after {step} steps'

@@ -60,7 +60,7 @@ def as_asked(trained: Trained, settings: PaintingSettings) -> Trained:
     given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     if not given:
         return trained
-    if not trained.model.paints:
+    if trained.model.transform_net is None:
         raise FlagError(
             f'--style, --strength and --preserve_colour are for paintings, but --model_dir='
             f'{trained.model_dir} holds --model={trained.model.name}.'
@@ -69,7 +69,7 @@ def as_asked(trained: Trained, settings: PaintingSettings) -> Trained:
         raise FlagError(f'--strength={settings.strength:g} is not allowed: a share in [0, 1].')
     params = dataclasses.replace(trained.params, **given)
     try:
-        trained.module.shares_of(params.mix, params.styles)
+        _ = params.shares
     except FlagError as error:
         raise FlagError(f'--style={settings.style}: {error}') from error
     return dataclasses.replace(trained, params=params)
@@ -145,7 +145,7 @@ class Artist:
         with tf.Graph().as_default() as graph:
             tf.train.get_or_create_global_step()
             self._photos = tf.placeholder(tf.float32, [None, None, None, self.channels])
-            spec = trained.module.model_fn(
+            spec = trained.model.model_fn(
                 {IMAGE: self._photos}, None, tf.estimator.ModeKeys.PREDICT, trained.estimator_params
             )
             self._painted = spec.predictions[keys.PAINTED]

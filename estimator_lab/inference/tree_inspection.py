@@ -51,7 +51,7 @@ def inspect_tree(trained: Trained, data: bytes) -> TreeInspection:
     with tf.Graph().as_default() as graph, tensorflow_errors_as_sentences():
         tf.train.get_or_create_global_step()
         places = {name: tf.placeholder(tf.int32, [None, None], name) for name in FEATURES}
-        spec = trained.module.model_fn(
+        spec = trained.model.model_fn(
             reader.features(places),
             None,
             tf.estimator.ModeKeys.PREDICT,

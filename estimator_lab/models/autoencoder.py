@@ -46,6 +46,7 @@ from estimator_lab.core.layers.dense import DenseParams
 from estimator_lab.core.layers.elementwise import ActivationParams, activation_hparam
 from estimator_lab.core.layers.encoder_decoder import STRIDE, EncoderDecoder, Sizes
 from estimator_lab.core.metrics.principal_components import FILE, principal_components
+from estimator_lab.core.model import Model, Task, fixed_size
 from estimator_lab.core.model_function import model_function
 from estimator_lab.core.noise import fixed_seeds, fresh_seed
 from estimator_lab.core.phases import FINAL, Phase
@@ -314,3 +315,15 @@ def _text(sizes: Iterable[int]) -> str:
 def _warn_of_wide_code(code: int, values: int) -> None:
     """Says it once, however many graphs are built."""
     say(f'Warning: a code of {code} values is wider than the image of {values}: nothing is compressed.')
+
+
+MODEL = Model(
+    'autoencoder',
+    Params,
+    model_fn,
+    check,
+    task=lambda params: Task(keys.SQUARED_ERROR, higher_is_better=False, labelled=False),
+    phases=phases,
+    prepare=prepare,
+    layered=fixed_size(model_fn),
+)

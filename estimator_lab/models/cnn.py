@@ -12,6 +12,7 @@ from estimator_lab.core.features import images_of
 from estimator_lab.core.heads.classification import ClassifierParams, classification_spec
 from estimator_lab.core.layers.dense import Dense
 from estimator_lab.core.layers.elementwise import ActivationParams, dropout
+from estimator_lab.core.model import Model
 from estimator_lab.core.model_function import model_function
 from estimator_lab.core.noise import Noise, training_noise
 from estimator_lab.core.train_step import warmup_hparam
@@ -148,3 +149,6 @@ def model_fn(
     network = Network(params, training=mode == tf.estimator.ModeKeys.TRAIN)
     logits, endpoints = network(images_of(features, params.image_shape), training_noise(features, mode))
     return classification_spec(logits, endpoints, features, labels, mode, params, config)
+
+
+MODEL = Model('cnn', Params, model_fn, check, layered=layered)

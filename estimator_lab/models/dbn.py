@@ -23,6 +23,7 @@ from estimator_lab.core.features import class_ids, images_of
 from estimator_lab.core.heads.classification import ClassifierParams, classification_spec
 from estimator_lab.core.hparams import sizes
 from estimator_lab.core.layers.dense import DenseParams, HiddenLayers
+from estimator_lab.core.model import Model, fixed_size
 from estimator_lab.core.model_function import model_function
 from estimator_lab.core.noise import Noise, training_noise
 from estimator_lab.core.phases import Phase
@@ -85,7 +86,9 @@ def phases(params: Params) -> list[Phase]:
 
 def stack_of(params: Params) -> Stack | None:
     """Makes the variables of the machines up to that of `params.phase`; None where no machine was trained."""
-    return params.layer_pretraining.stack() if params.pretraining == RBM else None
+    if params.pretraining != RBM or not params.pretrain_epochs:
+        return None
+    return params.layer_pretraining.stack()
 
 
 class Network:
@@ -169,3 +172,6 @@ def _one_hot(labels: Tensor | None, params: Params) -> Tensor | None:
     if labels is None or not params.labels_in_top:
         return None
     return tf.one_hot(class_ids(labels, params.vocabulary), params.num_classes)
+
+
+MODEL = Model('dbn', Params, model_fn, check, phases=phases, layered=fixed_size(model_fn), stack=stack_of)

@@ -6,17 +6,17 @@ discriminator finds them, with few labelled images among many (Salimans et al. 2
 """
 
 import dataclasses
-from typing import Any
 
 from estimator_lab.core import keys
-from estimator_lab.core.adversarial.head import adversarial_spec, one_hot_labels, to_networks, to_unit_range
+from estimator_lab.core.adversarial.head import adversarial_spec
 from estimator_lab.core.adversarial.params import AdversarialParams, check_game
-from estimator_lab.core.adversarial.players import AVERAGE, Players, make_players
+from estimator_lab.core.adversarial.players import AVERAGE, Players, Sampler, make_players, to_networks
 from estimator_lab.core.endpoints import LOGITS, Layered, Layers
 from estimator_lab.core.hparams import are_sizes, sizes
 from estimator_lab.core.layers.discriminator import Discriminator, convolutions, dense_layers
 from estimator_lab.core.layers.generator import DeconvolutionalGenerator, DenseGenerator, Generator
 from estimator_lab.core.layers.kernel_norm import NORMALIZATIONS
+from estimator_lab.core.model import Model, Task
 from estimator_lab.core.model_function import model_function
 from estimator_lab.errors import FlagError
 from estimator_lab.settings import setting
@@ -102,54 +102,28 @@ def check(params: Params) -> None:
         )
 
 
-def declared(params: Params) -> dict[str, Any]:
-    """Returns what these parameters change of the model's entry in the registry."""
+def task(params: Params) -> Task:
+    """Returns what is learned: classes if semi-supervised, else to make images like those of the data."""
     if params.semi_supervised:
-        accuracy = {'primary_metric': keys.ACCURACY, 'higher_is_better': True}
-        return {**accuracy, 'labelled': True, 'takes_unlabelled': True}
-    primary_metric = keys.FRECHET_DISTANCE if params.judge else keys.SLICED_WASSERSTEIN
-    return {'primary_metric': primary_metric, 'labelled': params.conditional}
+        return Task(keys.ACCURACY, uses_unlabelled=True, reference_classifier=params.judge)
+    metric = keys.FRECHET_DISTANCE if params.judge else keys.SLICED_WASSERSTEIN
+    return Task(
+        metric,
+        higher_is_better=False,
+        labelled=params.conditional,
+        reference_classifier=params.judge,
+    )
 
 
-class Sampler:
-    """The average of a trained generator: latent vectors -> images; its variables are made at its first use.
-
-    Args:
-      params: sizes of the network.
-
-    Attributes:
-      latent_size: numbers in a latent vector.
-      conditional: whether it is told labels.
-      scope: of its variables.
-    """
-
-    def __init__(self, params: Params) -> None:
-        self._params = params
-        self._network = _generator(params, AVERAGE, trainable=False)
-        self.latent_size = params.latent_size
-        self.conditional = params.conditional
-        self.scope = AVERAGE
-
-    def __call__(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Returns images, float32 [n, height, width, channels] in [0, 1].
-
-        Args:
-          latent: float32 [n, latent_size].
-          labels: label texts, string [n], where it is told them.
-        """
-        classes = one_hot_labels(labels, self._params) if self.conditional else None
-        return to_unit_range(self._network(latent, classes).images)
-
-
-def sampler_of(params: Params) -> Sampler:
-    """Returns what draws samples."""
-    return Sampler(params)
+def sampler(params: Params) -> Sampler:
+    """Returns the averaged generator."""
+    return Sampler(_generator(params, AVERAGE, trainable=False), params)
 
 
 def layered(params: Params) -> Layered:
     """Returns the discriminator layer by layer."""
-    players = _players(params)
-    network = players.discriminator_average or players.discriminator
+    both = players(params)
+    network = both.discriminator_average or both.discriminator
 
     def layers(images: Tensor) -> Layers:
         return network.layers(to_networks(images))
@@ -177,10 +151,10 @@ def model_fn(
     Returns:
       The EstimatorSpec of that mode: see `core.adversarial.head.adversarial_spec`.
     """
-    return adversarial_spec(_players(params), features, labels, mode, params, config)
+    return adversarial_spec(players(params), features, labels, mode, params, config)
 
 
-def _players(params: Params) -> Players:
+def players(params: Params) -> Players:
     return make_players(
         lambda scope, trainable: _generator(params, scope, trainable),
         lambda scope, trainable: _discriminator(params, scope, trainable),
@@ -216,3 +190,6 @@ def _discriminator(params: Params, scope: str, trainable: bool) -> Discriminator
         params.input_noise,
         trainable,
     )
+
+
+MODEL = Model('gan', Params, model_fn, check, task, layered=layered, sampler=sampler)

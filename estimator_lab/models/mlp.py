@@ -12,6 +12,7 @@ from estimator_lab.core.heads.classification import ClassifierParams, classifica
 from estimator_lab.core.hparams import are_sizes, sizes
 from estimator_lab.core.layers.dense import DenseParams, HiddenLayers
 from estimator_lab.core.layers.elementwise import ActivationParams
+from estimator_lab.core.model import Model, fixed_size
 from estimator_lab.core.model_function import model_function
 from estimator_lab.core.noise import Noise, training_noise
 from estimator_lab.settings import setting
@@ -37,10 +38,6 @@ class Params(DenseParams, ActivationParams, ClassifierParams):
     max_norm: float = setting(
         0.0, 'length to which the weights into a unit are cut back, 0 for none', lambda v: v >= 0
     )
-
-
-def check(params: Params) -> None:
-    """Raises FlagError for hyper-parameters that don't go together; here all do."""
 
 
 class Network:
@@ -74,7 +71,7 @@ class Network:
         return self._logits(hidden), endpoints
 
 
-@model_function(Params, check)
+@model_function(Params)
 def model_fn(
     features: Features, labels: Tensor | None, mode: Mode, params: Params, config: RunConfig | None
 ) -> EstimatorSpec:
@@ -94,3 +91,6 @@ def model_fn(
         images_of(features, params.image_shape), training_noise(features, mode)
     )
     return classification_spec(logits, endpoints, features, labels, mode, params, config)
+
+
+MODEL = Model('mlp', Params, model_fn, layered=fixed_size(model_fn))

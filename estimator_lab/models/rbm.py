@@ -6,11 +6,13 @@ Hinton 2002 and 2012; Tieleman 2008 for persistent chains; Salakhutdinov and Mur
 import dataclasses
 import math
 
+from estimator_lab.core import keys
 from estimator_lab.core.boltzmann.head import RbmBatch, rbm_spec
 from estimator_lab.core.boltzmann.params import RbmParams
 from estimator_lab.core.boltzmann.rbm import BERNOULLI
 from estimator_lab.core.boltzmann.stack import Stack, make_layer
 from estimator_lab.core.features import images_of
+from estimator_lab.core.model import Model, Task
 from estimator_lab.core.model_function import model_function
 from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor
@@ -57,3 +59,13 @@ def model_fn(
     """
     batch = RbmBatch(features, images_of(features, params.image_shape))
     return rbm_spec(stack_of(params), batch, mode, params, config)
+
+
+MODEL = Model(
+    'rbm',
+    Params,
+    model_fn,
+    check,
+    task=lambda params: Task(keys.RECONSTRUCTION_ERROR, higher_is_better=False, labelled=False),
+    stack=stack_of,
+)

@@ -24,6 +24,7 @@ from estimator_lab.core.layers.elementwise import ACTIVATIONS, dropout
 from estimator_lab.core.layers.linear_recurrence import LinearLayers
 from estimator_lab.core.layers.recurrent import CELLS, LSTM, DilatedLayers, RecurrentLayers
 from estimator_lab.core.layers.sequences import PATCHES, READS, ROWS, as_sequence, steps_and_values
+from estimator_lab.core.model import Model, fixed_size
 from estimator_lab.core.model_function import model_function
 from estimator_lab.core.noise import Noise, training_noise
 from estimator_lab.errors import FlagError
@@ -234,3 +235,6 @@ def model_fn(
         hook = sequences_hook(probed, loss, display)
         return spec._replace(training_hooks=[*spec.training_hooks, hook])
     return spec
+
+
+MODEL = Model('recurrent', Params, model_fn, check, layered=fixed_size(model_fn))

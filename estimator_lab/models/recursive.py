@@ -18,6 +18,7 @@ from estimator_lab.core.layers.elementwise import dropout
 from estimator_lab.core.layers.tree import ARITY, Forest, forest_of, quadtree_states, tree_states
 from estimator_lab.core.layers.tree_cells import CELLS
 from estimator_lab.core.metrics.streaming import count
+from estimator_lab.core.model import Model
 from estimator_lab.core.model_function import model_function
 from estimator_lab.core.noise import Noise, training_noise
 from estimator_lab.errors import FlagError
@@ -288,3 +289,6 @@ def _penalty(params: Params) -> list[Tensor]:
         return []
     kernels = [v for v in tf.trainable_variables() if 'kernel' in v.op.name or 'tensor' in v.op.name]
     return [params.l2 * tf.add_n([tf.nn.l2_loss(kernel) for kernel in kernels])]
+
+
+MODEL = Model('recursive', Params, model_fn, check)

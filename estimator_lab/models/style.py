@@ -21,6 +21,7 @@ from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.hparams import are_sizes, sizes
 from estimator_lab.core.layers.transform_net import TransformNet
 from estimator_lab.core.metrics.streaming import evaluated_images
+from estimator_lab.core.model import Model, Task
 from estimator_lab.core.model_function import model_function
 from estimator_lab.core.noise import hashes
 from estimator_lab.core.style.losses import content_losses, style_losses, total_variation
@@ -167,6 +168,11 @@ def shares_of(mix: str, styles: Sequence[str]) -> tuple[float, ...]:
     return tuple(share / total for share in shares.values())
 
 
+def transform_net(params: Params) -> TransformNet:
+    """Returns the network that paints."""
+    return TransformNet(params.image_shape[2], sizes(params.filters), params.blocks, len(params.styles))
+
+
 @model_function(Params, check)
 def model_fn(
     features: Features, labels: Tensor | None, mode: Mode, params: Params, config: RunConfig | None
@@ -187,14 +193,12 @@ def model_fn(
       export JPEG files of it. EVAL's metrics are means over the photos of perceptual_loss, content_loss,
       style_loss and total_variation, and perceptual_loss_photo, that of the photos as they are.
     """
-    transform_net = TransformNet(
-        params.image_shape[2], sizes(params.filters), params.blocks, len(params.styles)
-    )
+    network = transform_net(params)
     if mode == tf.estimator.ModeKeys.PREDICT:
-        return _predict_spec(transform_net, _photos(features, params), features, params)
+        return _predict_spec(network, _photos(features, params), features, params)
     photos = images_of(features, params.image_shape)
     mix = _mix_to_learn(features, tf.shape(photos)[0], mode, params)
-    painted, _ = transform_net(photos, mix)
+    painted, _ = network(photos, mix)
     losses_of = perceived_losses(_perceptual_loss(params), photos, mix)
     losses = losses_of(painted)
     weights = example_weights(features)
@@ -273,11 +277,9 @@ def _mix_to_learn(features: Features, count: Tensor, mode: Mode, params: Params)
     return tf.one_hot(numbers % styles, styles)
 
 
-def _predict_spec(
-    transform_net: TransformNet, photos: Tensor, features: Features, params: Params
-) -> EstimatorSpec:
+def _predict_spec(network: TransformNet, photos: Tensor, features: Features, params: Params) -> EstimatorSpec:
     mix = tf.tile(tf.constant([params.shares], tf.float32), [tf.shape(photos)[0], 1])
-    painted, endpoints = transform_net(photos, mix)
+    painted, endpoints = network(photos, mix)
     publish(endpoints)
     with tf.name_scope('predictions'):
         change = params.strength * (painted - photos)
@@ -321,3 +323,13 @@ def _eval_spec(losses: Losses, of_photos: Losses, loss: Tensor, params: Params) 
         eval_metric_ops=metrics,
         predictions={keys.ERROR: losses.total(params)},
     )
+
+
+MODEL = Model(
+    'style',
+    Params,
+    model_fn,
+    check,
+    task=lambda params: Task(keys.PERCEPTUAL_LOSS, higher_is_better=False, labelled=False),
+    transform_net=transform_net,
+)

@@ -16,8 +16,10 @@ from estimator_lab.core.keys import FEATURES
 from estimator_lab.core.layers.convolution import Convolution
 from estimator_lab.core.layers.elementwise import ActivationParams, dropout
 from estimator_lab.core.layers.normalization import Update
+from estimator_lab.core.model import Model
 from estimator_lab.core.model_function import model_function
 from estimator_lab.core.noise import Noise, training_noise
+from estimator_lab.core.weight_layouts import keras_vgg
 from estimator_lab.errors import FlagError
 from estimator_lab.settings import setting
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
@@ -220,3 +222,6 @@ def model_fn(
         )
     publish(endpoints)
     return prediction_spec({FEATURES: endpoints['global_pool'].values}, features)
+
+
+MODEL = Model('vgg', Params, model_fn, check, layered=layered, published_layouts=keras_vgg)

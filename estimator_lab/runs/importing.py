@@ -10,19 +10,19 @@ import numpy as np
 
 from estimator_lab.console.outputs import locked, writing
 from estimator_lab.core.hparams import resolve
+from estimator_lab.core.model import AnyModel
 from estimator_lab.core.train_step import TrainingParams
+from estimator_lab.core.weight_layouts import Layout, own_names
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.kind import ImageReader
 from estimator_lab.data.images.shape import ImageShape
 from estimator_lab.data.kind import Reader
 from estimator_lab.data.labels import Vocabulary, read_vocabulary
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.models.registry import Model
 from estimator_lab.runs.model import shapes_of_variables
 from estimator_lab.runs.record import NO_HPARAMS, Record, versions, write_record
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.runs.weights.file import WeightFile, open_weight_file
-from estimator_lab.runs.weights.layouts import PUBLISHED, Layout, own_names
 from estimator_lab.runs.weights.matching import Matched, match
 from estimator_lab.settings import structural_settings
 from estimator_lab.tf1 import tf
@@ -45,7 +45,7 @@ class Import:
     """
 
     weights: Path
-    model: Model
+    model: AnyModel
     hparams: Mapping[str, Any]
     image_shape: tuple[int, int, int]
     vocabulary: Path | None = None
@@ -77,15 +77,14 @@ def import_weights(given: Import, model_dir: Path) -> Imported:
       FlagError: for hyper-parameters that can't work; the folder is not empty, or can't be written.
       DataError: the file can't be read, or holds the weights of another network.
     """
-    module = given.model.load()
-    resolve(module.Params, given.hparams)  # which needs no file to be wrong
+    resolve(given.model.params, given.hparams)  # which needs no file to be wrong
     with open_weight_file(given.weights) as file:
         labels = _labels(given, file)
         params = _params(given, labels)
         _check(given, params)
-        matched = matched_weights(file, given.model, shapes_of_variables(module, params, _reader(given)))
+        matched = matched_weights(file, given.model, shapes_of_variables(given.model, params, _reader(given)))
         if matched.lacking:
-            network = network_text(module.Params, params)
+            network = network_text(given.model.params, params)
             raise ValueError(f'it lacks {matched.lacking[0]}, which {network} has')
         values = dict(matched.values(file))
     _write(given, params, values, model_dir)
@@ -98,7 +97,7 @@ def is_imported(model_dir: Path) -> bool:
     return Path(checkpoint).name == _CHECKPOINT and not (model_dir / _GRAPH).exists()
 
 
-def matched_weights(file: WeightFile, model: Model, shapes: Mapping[str, Sequence[int]]) -> Matched:
+def matched_weights(file: WeightFile, model: AnyModel, shapes: Mapping[str, Sequence[int]]) -> Matched:
     """Finds the variables of a model in a file.
 
     Raises:
@@ -107,8 +106,9 @@ def matched_weights(file: WeightFile, model: Model, shapes: Mapping[str, Sequenc
     return match(file, _layouts(model, shapes))
 
 
-def _layouts(model: Model, shapes: Mapping[str, Sequence[int]]) -> list[Layout]:
-    return [own_names(shapes), *PUBLISHED[model.published_as](shapes)]
+def _layouts(model: AnyModel, shapes: Mapping[str, Sequence[int]]) -> list[Layout]:
+    published = model.published_layouts(shapes) if model.published_layouts else []
+    return [own_names(shapes), *published]
 
 
 def network_text(params_class: type, params: Mapping[str, Any]) -> str:
@@ -120,18 +120,17 @@ def network_text(params_class: type, params: Mapping[str, Any]) -> str:
     return f'the network of --image_size={resolved.image_shape[0]} --hparams={hparams}'
 
 
-def dependent_variables(module: Any, params: Mapping[str, Any], reader: Reader, name: str) -> set[str]:
+def dependent_variables(model: AnyModel, params: Mapping[str, Any], reader: Reader, name: str) -> set[str]:
     """Returns the names of the variables whose size depends on how many texts a parameter holds.
 
     Args:
-      module: the model's.
+      model: whose network it is.
       params: names and values for its model function.
       reader: of its examples.
       name: of the parameter: 'vocabulary', 'tokens' or 'styles'.
     """
     shapes, others = (
-        shapes_of_variables(module, {**params, name: texts}, reader)
-        for texts in (('a', 'b'), ('a', 'b', 'c'))
+        shapes_of_variables(model, {**params, name: texts}, reader) for texts in (('a', 'b'), ('a', 'b', 'c'))
     )
     return {variable for variable in shapes if shapes[variable] != others[variable]}
 
@@ -145,9 +144,8 @@ def _params(given: Import, labels: Sequence[str]) -> dict[str, Any]:
 
 
 def _check(given: Import, params: Mapping[str, Any]) -> None:
-    module = given.model.load()
     try:
-        module.check(resolve(module.Params, params))
+        given.model.check(resolve(given.model.params, params))
     except FlagError as error:
         if params['vocabulary']:
             raise
@@ -156,10 +154,9 @@ def _check(given: Import, params: Mapping[str, Any]) -> None:
 
 def _labels(given: Import, file: WeightFile) -> tuple[str, ...]:
     """Returns the class names: those given, or numbers for as many as the last layer in the file has."""
-    module = given.model.load()
     params = _params(given, ('a', 'b'))
-    shapes = shapes_of_variables(module, params, _reader(given))
-    last = dependent_variables(module, params, _reader(given), 'vocabulary')
+    shapes = shapes_of_variables(given.model, params, _reader(given))
+    last = dependent_variables(given.model, params, _reader(given), 'vocabulary')
     sizes = {
         shape[-1]
         for layout in _layouts(given.model, shapes)
@@ -194,7 +191,7 @@ def _write(
         if any(model_dir.iterdir()):  # such as a model, or a link by which it would be written elsewhere
             raise FlagError(f'--model_dir={model_dir} is not empty: name a new folder.')
         step = {tf.GraphKeys.GLOBAL_STEP: np.array(0, np.int64)}
-        resolved = resolve(given.model.load().Params, params)
+        resolved = resolve(given.model.params, params)
         record = Record(
             model=given.model.name,
             image_shape=given.image_shape,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from estimator_lab.core.model import AnyModel
 from estimator_lab.data.kind import Reader
 from estimator_lab.data.pipeline.input_fns import placeholder_features
 from estimator_lab.errors import FlagError
@@ -48,11 +49,11 @@ class Network(NamedTuple):
         return self.variables + batch_size * _BATCHES_ON_THE_WAY * self.example
 
 
-def measure(module: Any, params: Mapping[str, Any], reader: Reader) -> Network:
+def measure(model: AnyModel, params: Mapping[str, Any], reader: Reader) -> Network:
     """Returns what a network takes: its graph is built and looked at, and nothing is computed.
 
     Args:
-      module: the model's.
+      model: whose network it is.
       params: names and values for its model function.
       reader: of its examples.
 
@@ -63,7 +64,7 @@ def measure(module: Any, params: Mapping[str, Any], reader: Reader) -> Network:
         tf.set_random_seed(1)  # which determinism asks for
         try:
             features = placeholder_features(reader)
-            module.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, params)
+            model.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, params)
         except (ValueError, OverflowError, MemoryError, tf.errors.OpError) as error:
             reason = str(error).strip().partition('\n')[0].partition(" for '{{")[0] or type(error).__name__
             raise FlagError(

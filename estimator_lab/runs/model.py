@@ -13,6 +13,7 @@ from typing import Any, get_type_hints
 from estimator_lab import __version__
 from estimator_lab.console.json_input import as_type
 from estimator_lab.core.hparams import resolve
+from estimator_lab.core.model import AnyModel, Task
 from estimator_lab.data.images.decoders import DECODERS
 from estimator_lab.data.images.kind import IMAGES, ImageReader
 from estimator_lab.data.images.shape import ImageShape
@@ -23,7 +24,7 @@ from estimator_lab.data.pipeline.input_fns import placeholder_features
 from estimator_lab.data.trees.kind import TREES, TreeReader
 from estimator_lab.data.trees.tokens import FILE, Tokens, read_tokens
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.models.registry import Model, find_model
+from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.runs.record import Record, read_record
 from estimator_lab.runs.safe_paths import check_safe_paths
 from estimator_lab.runs.weights.checkpoint import check_size, index_of
@@ -41,9 +42,8 @@ class Trained:
     Attributes:
       model_dir: the folder it lies in.
       record: what the folder says about itself.
-      model: its entry in the registry.
-      module: the model's module, with `model_fn` and `Params`.
-      params: its parameters, an object of `module.Params`.
+      model: what was trained.
+      params: its parameters, an object of `model.params`.
       shape: of the images it takes, in pixels.
       checkpoint: path of the newest checkpoint.
       step: global step of that checkpoint.
@@ -51,8 +51,7 @@ class Trained:
 
     model_dir: Path
     record: Record
-    model: Model
-    module: Any
+    model: AnyModel
     params: Any
     shape: ImageShape
     checkpoint: str
@@ -62,6 +61,11 @@ class Trained:
     def vocabulary(self) -> Vocabulary | None:
         """The labels of the classifier; None where there are fewer than two, as in a model without labels."""
         return Vocabulary(self.record.vocabulary) if len(self.record.vocabulary) > 1 else None
+
+    @property
+    def task(self) -> Task:
+        """What it learned."""
+        return self.model.task(self.params)
 
     @property
     def kind(self) -> Kind:
@@ -97,7 +101,7 @@ class Trained:
 
     @cached_property
     def estimator_params(self) -> Mapping[str, Any]:
-        """The parameters by name, as `module.model_fn` takes them."""
+        """The parameters by name, as `model.model_fn` takes them."""
         return {f.name: getattr(self.params, f.name) for f in dataclasses.fields(self.params)}
 
     @cached_property
@@ -105,7 +109,7 @@ class Trained:
         """The `tf.estimator.Estimator` that evaluates and predicts with the newest checkpoint."""
         with without_cluster():
             return tf.estimator.Estimator(
-                self.module.model_fn, model_dir=str(self.model_dir), params=self.estimator_params
+                self.model.model_fn, model_dir=str(self.model_dir), params=self.estimator_params
             )
 
 
@@ -128,11 +132,9 @@ def open_trained(model_dir: Path, flag: str = '--model_dir') -> Trained:
         raise DataError(f'{flag}={model_dir} {_why_no_model(model_dir)}.')
     try:
         model = find_model(record.model)
-        module = model.load()
-        params = _resolved(module.Params, record, model_dir)
-        model = model.configured(params)
-        module.check(params)
-        _check_examples(record, model)
+        params = _resolved(model.params, record, model_dir)
+        model.check(params)
+        _check_examples(record)
     except FlagError as error:
         writer = record.versions.get('estimator_lab', 'an unknown version')
         raise DataError(
@@ -143,7 +145,7 @@ def open_trained(model_dir: Path, flag: str = '--model_dir') -> Trained:
     if not checkpoint:
         raise DataError(f'{flag}={model_dir} {_why_no_checkpoint(model_dir)}.')
     shape = ImageShape(*record.image_shape)
-    trained = Trained(model_dir, record, model, module, params, shape, checkpoint, step_of(checkpoint))
+    trained = Trained(model_dir, record, model, params, shape, checkpoint, step_of(checkpoint))
     _check_network(trained)
     return trained
 
@@ -211,8 +213,8 @@ def _is_phase(folder: Path) -> bool:
     return False
 
 
-def _check_examples(record: Record, model: Model) -> None:
-    if record.kind not in model.kinds:
+def _check_examples(record: Record) -> None:
+    if record.kind not in MODELS[record.model].kinds:
         raise FlagError(f'its examples are of the kind {record.kind!r}, which its model does not take.')
     if record.decode not in DECODERS:
         raise FlagError(f'it has decode={record.decode}; known are: {", ".join(DECODERS)}.')
@@ -220,17 +222,17 @@ def _check_examples(record: Record, model: Model) -> None:
         raise FlagError(f'its network takes pixels in {list(record.value_range)}, not in [0, 1].')
 
 
-def shapes_of_variables(module: Any, params: Mapping[str, Any], reader: Reader) -> dict[str, list[int]]:
+def shapes_of_variables(model: AnyModel, params: Mapping[str, Any], reader: Reader) -> dict[str, list[int]]:
     """Returns the shapes of a network's variables by name, in the order in which it makes them.
 
     Args:
-      module: the model's.
+      model: whose network it is.
       params: names and values for its model function.
       reader: of its examples.
     """
     with tf.Graph().as_default():
         features = placeholder_features(reader)
-        module.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, params)
+        model.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, params)
         variables = tf.global_variables()
         return {v.op.name: v.shape.as_list() for v in variables if v.op.name != tf.GraphKeys.GLOBAL_STEP}
 
@@ -240,7 +242,7 @@ def _check_network(trained: Trained) -> None:
     try:
         found = tf.train.load_checkpoint(trained.checkpoint).get_variable_to_shape_map()
         for name, shape in shapes_of_variables(
-            trained.module, trained.estimator_params, trained.reader
+            trained.model, trained.estimator_params, trained.reader
         ).items():
             if name not in found:
                 raise ValueError(f'{name} is there by the one, and not by the other')

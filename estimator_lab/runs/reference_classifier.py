@@ -14,8 +14,8 @@ from estimator_lab.conventions import IMAGE
 from estimator_lab.core import keys
 from estimator_lab.core.adversarial.quality import Verdict, published_samples, reference_metrics
 from estimator_lab.core.endpoints import LOGITS, published
+from estimator_lab.core.model import Task
 from estimator_lab.errors import DataError
-from estimator_lab.models.registry import Model
 from estimator_lab.runs.model import Trained, open_trained
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
@@ -50,19 +50,19 @@ class ReferenceClassifier:
         )
 
 
-def open_reference_classifier(model: Model, params: Any) -> ReferenceClassifier | None:
-    """Opens the classifier that the parameters of a model name, or returns None if they name none.
+def open_reference_classifier(task: Task, params: Any) -> ReferenceClassifier | None:
+    """Opens the classifier that a model's parameters name; None where they name none.
 
     Args:
-      model: the model whose samples are scored.
-      params: its resolved parameters, with the labels and the size of the data.
+      task: names it.
+      params: the resolved parameters, with the labels and the size of the data.
 
     Raises:
       DataError: if the folder holds no classifier that can be opened, or one for other images or labels.
     """
-    if not (model.judged and params.judge):
+    if not task.reference_classifier:
         return None
-    trained = open_trained(Path(params.judge), FLAG)
+    trained = open_trained(Path(task.reference_classifier), FLAG)
     _check_fit(trained, params)
     return freeze(trained)
 
@@ -77,7 +77,7 @@ def freeze(trained: Trained) -> ReferenceClassifier:
     with tf.Graph().as_default() as graph, tensorflow_errors_as_sentences():
         tf.train.get_or_create_global_step()
         image = tf.placeholder(tf.float32, [None, *trained.shape], IMAGE)
-        spec = trained.module.model_fn(
+        spec = trained.model.model_fn(
             {IMAGE: image}, None, tf.estimator.ModeKeys.PREDICT, trained.estimator_params
         )
         layers = [

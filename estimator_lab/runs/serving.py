@@ -9,6 +9,7 @@ from estimator_lab.console.outputs import made_folder, why_refused
 from estimator_lab.console.tensorflow_errors import no_room_by, reason_of
 from estimator_lab.conventions import LEFT, LEVEL, NODE_LABEL, TOKEN, UINT8_MAX
 from estimator_lab.core import keys
+from estimator_lab.core.model import AnyModel
 from estimator_lab.data.images.graph_decode import decode_batch, decode_in_own_size
 from estimator_lab.data.images.kind import ImageReader
 from estimator_lab.data.images.shape import ImageShape
@@ -17,7 +18,6 @@ from estimator_lab.data.trees.kind import TreeReader
 from estimator_lab.data.trees.parse import NONE
 from estimator_lab.data.trees.tokens import UNKNOWN, Tokens
 from estimator_lab.errors import FlagError, LabError
-from estimator_lab.models.registry import LATENT, Model
 from estimator_lab.runs.model import Trained
 from estimator_lab.tf1 import hushed, tf
 
@@ -43,11 +43,11 @@ PAINTER_SIGNATURES = {
 }
 """What those who export a painter are told."""
 
-SAMPLES_SIGNATURE = f'{LATENT}:{keys.SAMPLES}'
+SAMPLES_SIGNATURE = f'{keys.LATENT}:{keys.SAMPLES}'
 """Of a generator: latent vectors, and labels if it is told them -> PNG files."""
 
 
-def serving_input_receiver_fn(reader: Reader, model: Model, params: Any) -> Callable[[], Any]:
+def serving_input_receiver_fn(reader: Reader, model: AnyModel, params: Any) -> Callable[[], Any]:
     """Returns the receiver of an export, which takes examples as `reader` would read them.
 
     Args:
@@ -62,7 +62,7 @@ def serving_input_receiver_fn(reader: Reader, model: Model, params: Any) -> Call
     raise TypeError(f'{type(reader).__name__} has no receiver')
 
 
-def _image_receiver(shape: ImageShape, model: Model, params: Any) -> Callable[[], Any]:
+def _image_receiver(shape: ImageShape, model: AnyModel, params: Any) -> Callable[[], Any]:
     """Returns the receiver of an export: encoded images, decoded and scaled as in training, or pixels.
 
     Args:
@@ -82,11 +82,13 @@ def _image_receiver(shape: ImageShape, model: Model, params: Any) -> Callable[[]
         encoded = tf.placeholder(tf.string, [None], name=IMAGE_BYTES)
         # The same division as in training's input; feeding its result leaves the decoder out.
         decoded = (
-            decode_in_own_size(encoded, shape.channels) if model.paints else decode_batch(encoded, shape)
+            decode_in_own_size(encoded, shape.channels)
+            if model.transform_net
+            else decode_batch(encoded, shape)
         )
         pixels = tf.divide(decoded, float(UINT8_MAX), name=PIXELS)
         latent = _latent_inputs(model, params)
-        alternatives = {'pixels': {PIXELS: pixels}, **({LATENT: latent} if latent else {})}
+        alternatives = {'pixels': {PIXELS: pixels}, **({keys.LATENT: latent} if latent else {})}
         return tf.estimator.export.ServingInputReceiver(
             {'image': pixels, **latent}, {IMAGE_BYTES: encoded}, alternatives
         )
@@ -122,11 +124,11 @@ def _tree_receiver(tokens: Tokens) -> Callable[[], Any]:
     return receiver
 
 
-def _latent_inputs(model: Model, params: Any) -> dict[str, Any]:
+def _latent_inputs(model: AnyModel, params: Any) -> dict[str, Any]:
     """Returns the placeholders of what a generator makes samples of, by name; none of other models."""
-    if LATENT not in model.dreams:
+    if model.sampler is None:
         return {}
-    sampler = model.load().sampler_of(params)
+    sampler = model.sampler(params)
     inputs = {keys.LATENT: tf.placeholder(tf.float32, [None, sampler.latent_size], name=keys.LATENT)}
     if sampler.conditional:
         inputs[keys.SAMPLE_LABEL] = tf.placeholder(tf.string, [None], name=keys.SAMPLE_LABEL)
@@ -166,9 +168,9 @@ def _export(trained: Trained, folder: Path, receiver: Any) -> Path:
     return Path(path.decode())
 
 
-def tflite_signature(model: Model) -> str:
+def tflite_signature(model: AnyModel) -> str:
     """Returns the signature of a model that TensorFlow Lite can run: pixels in, and no files out."""
-    return PAINTED_PIXELS_SIGNATURE if model.paints else PIXELS_SIGNATURE
+    return PAINTED_PIXELS_SIGNATURE if model.transform_net else PIXELS_SIGNATURE
 
 
 def to_tflite(saved_model: Path, signature: str = PIXELS_SIGNATURE) -> bytes:

@@ -17,6 +17,7 @@ from estimator_lab.console.outputs import safe_name
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.conventions import IMAGE, to_unit_range
 from estimator_lab.core.endpoints import Endpoint, published
+from estimator_lab.core.model import AnyModel
 from estimator_lab.core.style.network import OPERATIONS, PerceptualNetwork, random_network, without_weights
 from estimator_lab.core.style.perceptual_loss import (
     FILE,
@@ -33,7 +34,6 @@ from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.pipeline.paths import read_example
 from estimator_lab.data.tar.skipped_files import SkippedFiles
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.models.registry import Model
 from estimator_lab.runs.model import Trained, open_trained
 from estimator_lab.runs.record import Record
 from estimator_lab.tf1 import tf
@@ -102,7 +102,7 @@ class StyleTargets:
 
 
 def open_style_targets(
-    model: Model, params: Any, model_dir: Path, previous: Record | None
+    model: AnyModel, params: Any, model_dir: Path, previous: Record | None
 ) -> StyleTargets | None:
     """Returns what a run is to learn; None for a model that does not paint.
 
@@ -119,7 +119,7 @@ def open_style_targets(
         network.
       DataError: for a picture or a network that can't be used.
     """
-    if not model.paints:
+    if model.transform_net is None:
         return None
     for name in ('style_image', 'perceptual'):
         if len(getattr(params, name)) > _LONGEST_PLACE:
@@ -293,7 +293,7 @@ class _FolderSource:
         seen = tf.tile(pictures, [1, 1, 1, own]) if channels == 1 else pictures
         params = {**trained.estimator_params, 'image_shape': (height, width, own)}
         try:
-            trained.module.model_fn({IMAGE: seen}, None, tf.estimator.ModeKeys.PREDICT, params)
+            trained.model.model_fn({IMAGE: seen}, None, tf.estimator.ModeKeys.PREDICT, params)
         except FlagError as error:
             raise FlagError(f'{_NETWORK_FLAG}={trained.model_dir}: {error}') from error
         return pictures

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from estimator_lab.core.display.drawing import EVALUATION
 from estimator_lab.core.display.phase_summaries import tag_in
+from estimator_lab.core.model import Task
 from estimator_lab.core.phases import FINAL
-from estimator_lab.models.registry import Model
 from estimator_lab.runs.event_files import scalars_in
 
 
@@ -16,17 +16,17 @@ class BestEvaluation:
 
     Args:
       model_dir: the run's folder.
-      model: names the metric, and says which values of it are the better ones.
+      task: names the metric, and says which values of it are the better ones.
       say: shows one line to the user: of each file that can't be read to its end, once.
       phase: name of the phase whose evaluations count; '' is the last.
     """
 
     def __init__(
-        self, model_dir: Path, model: Model, say: Callable[[str], None] = print, phase: str = FINAL
+        self, model_dir: Path, task: Task, say: Callable[[str], None] = print, phase: str = FINAL
     ) -> None:
         self._folder = model_dir / EVALUATION
-        self._tag = tag_in(phase, model.primary_metric)
-        self._model = model
+        self._tag = tag_in(phase, task.primary_metric)
+        self._task = task
         self._say = say
         self._damaged: set[Path] = set()
 
@@ -40,7 +40,7 @@ class BestEvaluation:
     def best_step(self) -> int | None:
         """Returns the step of the best evaluation, the first of equals; None before the first one."""
         found = self.by_step()
-        best = max if self._model.higher_is_better else min
+        best = max if self._task.higher_is_better else min
         return best(found, key=found.__getitem__) if found else None
 
     def since_best(self) -> int:

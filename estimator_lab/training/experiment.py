@@ -227,7 +227,7 @@ def _check_memory(plan: Plan) -> None:
     floats = run.settings.batch_size * math.prod(run.params['image_shape'])
     if floats < _SMALL_BATCH and not run.settings.hparams:
         return
-    network = measure(run.model.load(), plan.params, run.reader)
+    network = measure(run.model, plan.params, run.reader)
     check_training(network, run.settings.batch_size, optimizer_vectors(plan.resolved))
 
 
@@ -236,9 +236,9 @@ def _check_folder(plan: Plan) -> None:
     previous, record, model, folder = plan.previous, plan.record, plan.run.model, plan.folder
     if previous is None:
         return
-    if not model.labelled:  # then labels are but names to show
+    if not plan.run.task.labelled:  # then labels are but names to show
         previous = replace(previous, vocabulary=record.vocabulary)
-    check_same(folder, previous, record, structural_settings(model.load().Params))
+    check_same(folder, previous, record, structural_settings(model.params))
     if is_imported(folder):
         raise FlagError(
             f'--model_dir={folder} holds imported weights, and nothing of an optimizer to go on with: give '

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from estimator_lab.core.model import Task
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.kinds import KINDS, kind_in
 from estimator_lab.data.label_table import read_label_table
@@ -17,7 +18,7 @@ from estimator_lab.data.order.split_and_shard import EVERYTHING, Part, WorkerSha
 from estimator_lab.data.tar.member import Wanted
 from estimator_lab.data.tar.sources import expand_archives, is_pipe
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.models.registry import Model
+from estimator_lab.models.registry import MODELS
 from estimator_lab.training.settings import Settings
 
 _LABELS_NAMED = 3
@@ -108,7 +109,7 @@ class Inputs:
         return AlternatingOrder(self.train.order(**given, labels=self.labels), self.unlabelled.order(**given))
 
 
-def kind_of_data(settings: Settings, model: Model) -> Kind:
+def kind_of_data(settings: Settings) -> Kind:
     """Returns the kind of examples in a run's data, of those that its model takes.
 
     The first archive decides where the model takes several; one that passes by only once has the first kind.
@@ -116,7 +117,7 @@ def kind_of_data(settings: Settings, model: Model) -> Kind:
     Raises:
       DataError: there is no such archive.
     """
-    kinds = [KINDS[name] for name in model.kinds]
+    kinds = [KINDS[name] for name in MODELS[settings.model].kinds]
     if len(kinds) == 1:
         return kinds[0]
     first = expand_archives(settings.data)[0]
@@ -125,13 +126,13 @@ def kind_of_data(settings: Settings, model: Model) -> Kind:
 
 
 def open_inputs(
-    settings: Settings, model: Model, kind: Kind, known_labels: Sequence[str] | None, say: Say
+    settings: Settings, task: Task, kind: Kind, known_labels: Sequence[str] | None, say: Say
 ) -> Inputs:
     """Opens the archives of a run and checks that they can be trained on.
 
     Args:
       settings: names them.
-      model: says whether each example must have a label; otherwise labels are taken where there are any.
+      task: says whether each example must have a label; otherwise labels are taken where there are any.
       kind: of the examples.
       known_labels: the vocabulary of the model_dir; for archives that pass by only once, and can't be asked.
       say: shows one line to the user.
@@ -140,7 +141,7 @@ def open_inputs(
       FlagError: for settings that exclude each other.
       DataError: for data that can't be read or trained on.
     """
-    if settings.unlabelled_data and not model.takes_unlabelled:
+    if settings.unlabelled_data and not task.uses_unlabelled:
         raise FlagError(
             f'--unlabelled_data has no use for --model={settings.model} with these --hparams: '
             '--model=gan --hparams=semi_supervised=true learns from it.'
@@ -168,7 +169,7 @@ def open_inputs(
         if archives.total == 0:
             raise DataError(f'--split={settings.split} leaves no {kind.name} to {purpose} on.')
     unseen = bool(settings.split) or (bool(settings.eval_data) and _are_others(evaluation, train, say))
-    if not model.labelled:
+    if not task.labelled:
         return Inputs(train, evaluation, _labels_there_are(settings, train), unseen)
     given.check_labels()
     evaluation.check_labels()

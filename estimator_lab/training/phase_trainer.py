@@ -75,7 +75,7 @@ class PhaseTrainer:
         self._pauses = Pauses()
         with role.scope():  # an Estimator copies its configuration, and the strategy with it
             self.estimator = tf.estimator.Estimator(
-                with_reference_classifier(plan.run.model.load().model_fn, plan.run.reference_classifier),
+                with_reference_classifier(plan.run.model.model_fn, plan.run.reference_classifier),
                 params=plan.params,
                 config=self._config(),
                 warm_start_from=self._inherited() or warm_start,
@@ -83,7 +83,7 @@ class PhaseTrainer:
         mine = '' if role.is_chief else f'.{role.job}{role.index}'
         self._bad_list = BadList(plan.folder / f'bad_members{mine}.csv', say)
         self._train_report = self._report(plan.inputs.train)
-        self._evaluations = BestEvaluation(plan.run.settings.model_dir, plan.run.model, say, plan.phase.name)
+        self._evaluations = BestEvaluation(plan.run.settings.model_dir, plan.run.task, say, plan.phase.name)
         names = plan.run.settings.export if plan.is_final else ()
         receiver = serving_input_receiver_fn(plan.run.reader, plan.run.model, plan.resolved)
         self._exporters = make_exporters(names, receiver, self._evaluations)
@@ -260,13 +260,13 @@ class PhaseTrainer:
 
     def _prepare(self, switch: StopSwitch) -> None:
         """Shows the training images to a model that wants to see them once, without learning from them."""
-        plan = self.plan
-        if not (plan.run.model.prepares and plan.is_final):
+        plan, prepare = self.plan, self.plan.run.model.prepare
+        if prepare is None or not plan.is_final:
             return
         if plan.inputs.train.total is None:
             self._say('The training images pass by only once: nothing is computed from them beforehand.')
             return
-        plan.run.model.prepare(plan.resolved, lambda: self._training_images(switch), plan.folder)
+        prepare(plan.resolved, lambda: self._training_images(switch), plan.folder)
 
     def _training_images(self, switch: StopSwitch) -> Iterator[np.ndarray]:
         """Yields all training images in a random order, without augmentation, as uint8 batches."""

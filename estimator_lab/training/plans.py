@@ -82,7 +82,7 @@ class Plan:
     @property
     def resolved(self) -> Any:
         """The same as an object of the model's parameter class."""
-        return resolve(self.run.model.load().Params, self.params)
+        return resolve(self.run.model.params, self.params)
 
     @property
     def record(self) -> Record:

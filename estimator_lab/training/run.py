@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from estimator_lab.core.hparams import parse_hparams, resolve
+from estimator_lab.core.model import AnyModel, Task
 from estimator_lab.core.phases import Phase
 from estimator_lab.core.style.perceptual_loss import FILE as STYLE_FILE
 from estimator_lab.data.images.augment import parse_augmentation
@@ -15,7 +16,7 @@ from estimator_lab.data.trees.kind import TREES
 from estimator_lab.data.trees.tokens import FILE as TOKENS_FILE
 from estimator_lab.data.trees.tokens import Tokens, write_tokens
 from estimator_lab.errors import FlagError
-from estimator_lab.models.registry import Model, find_model
+from estimator_lab.models.registry import find_model
 from estimator_lab.optimizers import SECOND_ORDER, make_optimizer
 from estimator_lab.runs.precision import check_precision, refuse_nondeterminism
 from estimator_lab.runs.record import Record, read_record
@@ -44,6 +45,7 @@ class Run:
     Attributes:
       settings: as given.
       model: what is trained.
+      task: what it learns with these parameters.
       params: names and values for the model function, of what the user and the data decide.
       phases: of training, in their order.
       inputs: what the last phase trains and evaluates on.
@@ -56,7 +58,8 @@ class Run:
     """
 
     settings: Settings
-    model: Model
+    model: AnyModel
+    task: Task
     params: dict[str, Any]
     phases: Sequence[Phase]
     inputs: Inputs
@@ -97,12 +100,12 @@ def open_run(settings: Settings, role: Role, say: Say) -> Run:
     """
     _check_machine(settings, role)
     model = find_model(settings.model)
-    kind = kind_of_data(settings, model)
+    kind = kind_of_data(settings)
     check_kind(kind, settings, KINDS.values())
-    params_class = model.load().Params
+    params_class = model.params
     hparams = parse_hparams(params_class, settings.hparams)
     parse_augmentation(settings.augment, settings.seed)
-    model = model.configured(resolve(params_class, hparams))
+    task = model.task(resolve(params_class, hparams))
     for path in (settings.model_dir, *settings.model_dir.parents):
         if path.is_file():
             raise FlagError(
@@ -112,7 +115,7 @@ def open_run(settings: Settings, role: Role, say: Say) -> Run:
     if previous is None:
         _refuse_foreign_checkpoint(settings.model_dir)
     check_safe_paths(settings.model_dir)
-    inputs = open_inputs(settings, model, kind, previous.vocabulary if previous else None, say)
+    inputs = open_inputs(settings, task, kind, previous.vocabulary if previous else None, say)
     params = {**hparams, **data_params(kind, settings, inputs, previous)}
     resolved = resolve(params_class, params)
     lesson = open_style_targets(model, resolved, settings.model_dir, previous)
@@ -122,14 +125,14 @@ def open_run(settings: Settings, role: Role, say: Say) -> Run:
         resolved = resolve(params_class, params)
     if settings.precision != 'float32' and resolved.optimizer in SECOND_ORDER:
         raise FlagError(make_optimizer(resolved.optimizer, None).cannot(settings.precision))
-    model.load().check(resolved)
+    model.check(resolved)
     check_enough(inputs, settings, resolved.smallest_batch)
     phases = model.phases(resolved)
     pretraining = _open_pretraining(phases, settings, inputs, role, say)
     reader = make_reader(kind, settings, params, inputs, [found for found in (inputs, pretraining) if found])
-    classifier = open_reference_classifier(model, resolved)
+    classifier = open_reference_classifier(task, resolved)
     return Run(
-        settings, model, params, phases, inputs, pretraining, kind, reader, previous, classifier, lesson
+        settings, model, task, params, phases, inputs, pretraining, kind, reader, previous, classifier, lesson
     )
 
 

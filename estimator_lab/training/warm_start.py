@@ -112,7 +112,7 @@ def _network_fields(plan: Plan) -> dict[str, Any]:
     That is less than a checkpoint depends on: how its layers were pre-trained, and what an optimizer keeps,
     is not taken over.
     """
-    params_class = plan.run.model.load().Params
+    params_class = plan.run.model.params
     others = set(structural_settings(TrainingParams))
     if issubclass(params_class, PretrainingParams):
         others.update(LAYERWISE)
@@ -137,9 +137,9 @@ def _from_file(path: Path, plan: Plan) -> WarmStart:
 
 def _shapes(plan: Plan) -> dict[str, list[int]]:
     """Returns the shapes of the network's variables by name."""
-    return shapes_of_variables(plan.run.model.load(), plan.params, plan.run.reader)
+    return shapes_of_variables(plan.run.model, plan.params, plan.run.reader)
 
 
 def _dependent(plan: Plan, name: str) -> set[str]:
     """Returns the names of those whose size depends on the number of labels, tokens or styles."""
-    return dependent_variables(plan.run.model.load(), plan.params, plan.run.reader, name)
+    return dependent_variables(plan.run.model, plan.params, plan.run.reader, name)

@@ -1,7 +1,6 @@
 import csv
 import dataclasses
 import json
-import types
 
 import numpy as np
 import pytest
@@ -9,6 +8,7 @@ from PIL import Image
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix
 
 from estimator_lab.core import keys
+from estimator_lab.core.model import Task
 from estimator_lab.data.images.input_fns import numpy_input_fn
 from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.pipeline.report import InputReport
@@ -137,8 +137,11 @@ def by_brightness(features, labels, mode, params=None, config=None):
 def unlabelled(trained):
     return dataclasses.replace(
         trained,
-        module=types.SimpleNamespace(model_fn=by_brightness),
-        model=dataclasses.replace(trained.model, primary_metric='reconstruction_error', labelled=False),
+        model=dataclasses.replace(
+            trained.model,
+            model_fn=by_brightness,
+            task=lambda params: Task('reconstruction_error', labelled=False),
+        ),
         record=dataclasses.replace(trained.record, vocabulary=()),
     )
 

@@ -62,7 +62,7 @@ def test_a_belief_network_dreams_each_label_or_a_given_one(folders):
         ('rbm', 'n0', '--label=n0 needs a machine that was trained with labels'),
         ('labelled', 'n9', '--label=n9 is unknown; known are: n0, n1, n2'),
         ('denoising', '', 'does not dream'),
-        ('random', '', 'was not pre-trained'),
+        ('random', '', 'does not dream: --model=rbm does'),
     ],
 )
 def test_what_can_t_be_dreamt_gets_a_sentence(folders, folder, label, sentence):

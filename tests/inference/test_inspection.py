@@ -1,5 +1,4 @@
 import dataclasses
-import types
 
 import numpy as np
 import pytest
@@ -9,6 +8,7 @@ from estimator_lab.core import keys
 from estimator_lab.core.endpoints import Endpoint, publish
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.inference.inspection import inspect_image, write_pictures, write_summaries
+from estimator_lab.models.cnn import Network
 from estimator_lab.runs.model import open_trained
 from estimator_lab.tf1 import tf
 
@@ -33,7 +33,7 @@ def weights(trained):
 def logits(trained, images):
     """Returns the class scores of images float [n, 8, 8, 1] in [0, 1], by another way through the network."""
     with tf.Graph().as_default(), tf.Session() as session:
-        out, _ = trained.module.Network(trained.params)(tf.constant(images, tf.float32))
+        out, _ = Network(trained.params)(tf.constant(images, tf.float32))
         tf.train.Saver().restore(session, trained.checkpoint)
         return session.run(out)
 
@@ -87,7 +87,7 @@ def dense_fn(features, labels, mode, params=None, config=None):
 def test_a_dense_network_shows_what_its_units_look_at_and_where_its_error_is_from(trained):
     dense = dataclasses.replace(
         trained,
-        module=types.SimpleNamespace(model_fn=dense_fn),
+        model=dataclasses.replace(trained.model, model_fn=dense_fn),
         record=dataclasses.replace(trained.record, vocabulary=()),
     )
     found = inspect_image(dense, IMAGE)
@@ -105,7 +105,7 @@ def test_a_network_without_anything_to_show_shows_the_image(trained):
     def constant_fn(features, labels, mode, params=None, config=None):
         return tf.estimator.EstimatorSpec(mode, predictions={'mean': tf.reduce_mean(features['image'])[None]})
 
-    nothing = dataclasses.replace(trained, module=types.SimpleNamespace(model_fn=constant_fn))
+    nothing = dataclasses.replace(trained, model=dataclasses.replace(trained.model, model_fn=constant_fn))
     assert set(inspect_image(nothing, IMAGE).pictures()) == {'inspected'}
 
 

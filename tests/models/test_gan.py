@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from estimator_lab.core import keys
+from estimator_lab.core.model import Task
 from estimator_lab.core.noise import Noise, fresh_seed
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.models.gan import Params, _players, check, model_fn
-from estimator_lab.models.registry import find_model
+from estimator_lab.models.gan import Params, check, model_fn, players, task
 from estimator_lab.tf1 import tf
 from estimator_lab.training.experiment import Experiment
 from estimator_lab.training.settings import Settings
@@ -127,7 +127,7 @@ def networks():
 
 
 def make_test_players(params):
-    return _players(Params(**{**SMALL, **params}))
+    return players(Params(**{**SMALL, **params}))
 
 
 def test_a_gradient_that_is_no_number_changes_nothing():
@@ -180,13 +180,11 @@ def test_latent_size_0():
         model_fn(features(), None, TRAIN, {'latent_size': 0})
 
 
-def test_what_the_parameters_decide_of_the_entry():
-    model = find_model('gan')
-    assert (model.primary_metric, model.higher_is_better) == ('sliced_wasserstein', False)
-    judged = model.configured(Params(judge='x', conditional=True))
-    assert (judged.primary_metric, judged.labelled) == ('frechet_distance', True)
-    semi = model.configured(Params(semi_supervised=True))
-    assert (semi.primary_metric, semi.higher_is_better, semi.takes_unlabelled) == ('accuracy', True, True)
+def test_the_parameters_decide_the_task():
+    assert task(Params()) == Task('sliced_wasserstein', False, labelled=False)
+    scored = task(Params(judge='x', conditional=True))
+    assert scored == Task('frechet_distance', False, labelled=True, reference_classifier='x')
+    assert task(Params(semi_supervised=True)) == Task('accuracy', True, True, uses_unlabelled=True)
 
 
 @pytest.fixture(scope='module')

@@ -11,7 +11,7 @@ from estimator_lab.core.hparams import describe_hparams
 from estimator_lab.core.phases import FINAL
 from estimator_lab.data.kinds import KINDS
 from estimator_lab.errors import FlagError
-from estimator_lab.models.registry import ASCENT, GIBBS, LATENT, MODELS, find_model
+from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.settings import settings_of
 from estimator_lab.tf1 import tf
 from tests.bad_batches import assert_teaches_nothing
@@ -87,33 +87,34 @@ PARAMETER_COUNTS = {
 
 @pytest.mark.parametrize('name', sorted(MODELS))
 def test_model_is_complete(name):
-    model = find_model(name)
-    module = model.load()
-    assert model.summary and '\n' not in model.summary
+    model, entry = find_model(name), MODELS[name]
+    assert model.name == name
+    assert entry.summary and '\n' not in entry.summary
+    assert entry.kinds and set(entry.kinds) <= set(KINDS)
     assert (Path(__file__).parent / f'test_{name}.py').is_file(), 'a model needs tests'
-    assert all(s.help for s in settings_of(module.Params).values())
-    assert len(describe_hparams(module.Params).splitlines()) == len(settings_of(module.Params))
-    module.check(module.Params())
+    assert all(s.help for s in settings_of(model.params).values())
+    assert len(describe_hparams(model.params).splitlines()) == len(settings_of(model.params))
+    model.check(model.params())
 
 
 @pytest.mark.parametrize('name', sorted(MODELS))
 def test_parameter_count(name):
-    module = find_model(name).load()
-    params = module.Params()
+    model = find_model(name)
+    params = model.params()
     with tf.Graph().as_default():
         features = {'image': tf.zeros([1, *params.image_shape]), 'key': tf.constant(['k'])}
-        module.model_fn(features, None, tf.estimator.ModeKeys.PREDICT)
+        model.model_fn(features, None, tf.estimator.ModeKeys.PREDICT)
         count = sum(int(np.prod(v.shape.as_list())) for v in tf.trainable_variables())
     assert count == PARAMETER_COUNTS[name]
 
 
 @pytest.mark.parametrize('name', sorted(MODELS))
 def test_evaluate_can_find_the_worst_examples(name):
-    module = find_model(name).load()
-    params = module.Params()
+    model = find_model(name)
+    params = model.params()
     with tf.Graph().as_default():
         features = {'image': tf.zeros([2, *params.image_shape]), 'key': tf.constant(['k', 'l'])}
-        spec = module.model_fn(features, tf.constant([0, 1], tf.int64), tf.estimator.ModeKeys.EVAL)
+        spec = model.model_fn(features, tf.constant([0, 1], tf.int64), tf.estimator.ModeKeys.EVAL)
     assert {keys.CLASSES, keys.PROBABILITIES} <= set(spec.predictions) or keys.ERROR in spec.predictions
     # Over how many images its metrics are, it says.
     assert keys.EVALUATED_IMAGES in spec.eval_metric_ops
@@ -129,38 +130,35 @@ def test_unknown_model_lists_the_known_ones():
 
 
 @pytest.mark.parametrize('name', sorted(MODELS))
-def test_what_a_model_can_do_is_declared(name):
+def test_the_last_phase_is_the_final_one(name):
     model = find_model(name)
-    module = model.load()
-    assert model.has_phases == hasattr(module, 'phases')
-    assert model.prepares == hasattr(module, 'prepare')
-    assert (GIBBS in model.dreams) == hasattr(module, 'stack_of')
-    assert model.kinds and set(model.kinds) <= set(KINDS)
-    assert (LATENT in model.dreams) == hasattr(module, 'sampler_of')
-    assert model.layered == hasattr(module, 'layered')
-    assert ASCENT in model.dreams or not model.layered
-    assert model.declares == hasattr(module, 'declared')
-    assert model.judged == hasattr(module.Params(), 'judge')
-    assert model.paints == hasattr(module.Params(), 'style_image')
-    assert model.phases(module.Params())[-1].name == FINAL
+    assert model.phases(model.params())[-1].name == FINAL
+
+
+@pytest.mark.parametrize('name', sorted(MODELS))
+def test_the_primary_metric_is_a_metric_of_its_evaluation(name):
+    model = find_model(name)
+    with tf.Graph().as_default():
+        params = {'image_shape': (8, 8, 1), **SMALL[name]}
+        features = {'image': tf.zeros([2, *params['image_shape']]), 'key': tf.constant(['k', 'l'])}
+        spec = model.model_fn(features, tf.constant([0, 1], tf.int64), tf.estimator.ModeKeys.EVAL, params)
+    assert model.task(model.params()).primary_metric in spec.eval_metric_ops
 
 
 @pytest.mark.parametrize('name', sorted(MODELS))
 def test_a_batch_of_bad_examples_teaches_nothing(name):
     """The last phase of training; those before it are tested beside their models."""
-    assert_teaches_nothing(
-        find_model(name).load().model_fn, {'image_shape': (8, 8, 1), **SMALL.get(name, {})}
-    )
+    assert_teaches_nothing(find_model(name).model_fn, {'image_shape': (8, 8, 1), **SMALL.get(name, {})})
 
 
 @pytest.mark.parametrize('name', sorted(MODELS))
 def test_published_endpoints(name):
     """What inspection looks at: each has a value for each example."""
-    module = find_model(name).load()
+    model = find_model(name)
     with tf.Graph().as_default() as graph:
         params = {'image_shape': (8, 8, 1), **SMALL.get(name, {})}
         features = {'image': tf.zeros([3, *params['image_shape']]), 'key': tf.constant(['a', 'b', 'c'])}
-        module.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, params)
+        model.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, params)
         endpoints = published(graph)
     assert endpoints
     assert all(endpoint.values.shape.as_list()[0] in (None, 3) for endpoint in endpoints.values())

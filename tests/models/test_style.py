@@ -9,7 +9,6 @@ from estimator_lab.core import keys
 from estimator_lab.core.style.losses import content_losses, gram_matrices
 from estimator_lab.core.style.perceptual_loss import FILE, built_in_perceptual_loss
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.models.registry import find_model
 from estimator_lab.models.style import Params, check, model_fn, shares_of
 from estimator_lab.runs.model import open_trained
 from estimator_lab.tf1 import tf
@@ -221,10 +220,6 @@ def test_it_learns_in_one_process(tmp_path, monkeypatch):
     monkeypatch.setenv('TF_CONFIG', cluster)
     with pytest.raises(FlagError, match='--model=style learns in one process, but TF_CONFIG names a cluster'):
         Experiment(settings(tmp_path, distribution='parameter_server'), lambda line: None)
-
-
-def test_it_is_declared():
-    assert find_model('style').paints and not find_model('style').labelled
 
 
 @pytest.mark.once

@@ -124,11 +124,11 @@ class EventsCase(Case):
         self.path.write_bytes(data)
 
     def use(self) -> None:
-        from estimator_lab.models.registry import MODELS
+        from estimator_lab.core.model import Task
         from estimator_lab.training.best_evaluation import BestEvaluation
 
         said: list[str] = []
-        evaluations = BestEvaluation(self.folder, MODELS['cnn'], said.append)
+        evaluations = BestEvaluation(self.folder, Task(), said.append)
         found = evaluations.by_step()
         evaluations.best_step(), evaluations.since_best()
         if not self.is_lie and not found.items() <= self.right.items():

@@ -6,7 +6,7 @@ import struct
 import pytest
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
-from estimator_lab.models.registry import MODELS
+from estimator_lab.core.model import Task
 from estimator_lab.runs.event_files import scalars_in
 from estimator_lab.tf1 import tf
 from estimator_lab.training.best_evaluation import BestEvaluation
@@ -95,7 +95,7 @@ def test_each_damaged_file_is_named_once(path):
     with path.open('ab') as file:
         file.write(path.read_bytes()[:-3])
     lines = []
-    evaluations = BestEvaluation(path.parent.parent, MODELS['cnn'], lines.append)
+    evaluations = BestEvaluation(path.parent.parent, Task(), lines.append)
     assert (evaluations.best_step(), evaluations.since_best()) == (20, 1)
     (line,) = lines
     assert line == (

@@ -43,7 +43,7 @@ def computed(model_dir, images):
     trained = open_trained(model_dir)
     with tf.Graph().as_default() as graph, tf.Session() as session:
         features = {'image': tf.constant(images / np.float32(255))}
-        spec = trained.module.model_fn(features, None, 'infer', trained.estimator_params)
+        spec = trained.model.model_fn(features, None, 'infer', trained.estimator_params)
         tf.train.Saver().restore(session, trained.checkpoint)
         made = {name: endpoint.values for name, endpoint in published(graph).items()}
         return session.run({**made, **spec.predictions})

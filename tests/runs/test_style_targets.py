@@ -73,7 +73,7 @@ def maps_of(model_dir, pictures, layer):
     with tf.Graph().as_default() as graph, tf.Session() as session:
         tf.train.get_or_create_global_step()
         shape = {'image_shape': pictures.shape[1:]}
-        trained.module.model_fn(
+        trained.model.model_fn(
             {'image': tf.constant(pictures)},
             None,
             tf.estimator.ModeKeys.PREDICT,

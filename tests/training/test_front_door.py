@@ -253,7 +253,7 @@ def test_the_sum_of_a_step(monkeypatch, settings):
 def test_the_network_that_is_measured(settings):
     """By hand: the 8x8 images' two convolutions, of 5x5, and pools, by 2x2, and a dense layer."""
     plan = quietly(settings())[0].trainers[-1].plan
-    found = memory.measure(plan.run.model.load(), plan.params, plan.run.reader)
+    found = memory.measure(plan.run.model, plan.params, plan.run.reader)
     filters, dense, labels = 2, 8, 3
     weights = 25 * filters + filters + 25 * filters**2 + filters + (2 * 2 * filters + 1) * dense
     variables = weights + (dense + 1) * labels

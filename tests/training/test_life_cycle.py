@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from estimator_lab.core.model import Task
 from estimator_lab.data.images.kind import ImageReader
 from estimator_lab.data.images.shape import ImageShape
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.models.registry import MODELS, Model
+from estimator_lab.models.registry import find_model
 from estimator_lab.runs.serving import serving_input_receiver_fn
 from estimator_lab.tf1 import tf
 from estimator_lab.training.best_evaluation import BestEvaluation
@@ -20,7 +21,7 @@ from estimator_lab.training.exporters import make_exporters
 from estimator_lab.training.settings import Settings
 from tests.archive_files import encoded, picture, small_archive, write_tar
 
-CNN = MODELS['cnn']
+CNN = find_model('cnn')
 
 
 @pytest.fixture(scope='module')
@@ -133,7 +134,7 @@ def test_a_restart_keeps_the_better_export(tmp_path):
     for step, accuracy, best in ((1, 0.25, 1), (2, 0.75, 2), (3, 0.5, 2), (4, 0.75, 2), (5, 0.8, 5)):
         write_primary_metric(tmp_path, 'accuracy', [(step, accuracy)])
         (exporter,) = make_exporters(
-            ['best'], receiver, BestEvaluation(tmp_path, CNN)
+            ['best'], receiver, BestEvaluation(tmp_path, Task())
         )  # another in each process
         exporter.export(estimator, str(folder), str(step), {'accuracy': accuracy, 'global_step': step}, False)
         assert [path.read_text() for path in folder.glob('*/saved_model.pb')] == [str(best)]
@@ -142,10 +143,10 @@ def test_a_restart_keeps_the_better_export(tmp_path):
 def test_a_metric_that_gets_better_by_falling(tmp_path):
     write_primary_metric(tmp_path, 'mse', [(3, 0.5), (6, 0.25), (9, 0.25), (12, 0.375)])
     write_primary_metric(tmp_path, 'mse', [(3, 0.625)])
-    found = BestEvaluation(tmp_path, Model('x', 'x', 'x', primary_metric='mse', higher_is_better=False))
+    found = BestEvaluation(tmp_path, Task('mse', higher_is_better=False))
     assert found.by_step() == {3: 0.625, 6: 0.25, 9: 0.25, 12: 0.375}
     assert (found.best_step(), found.since_best()) == (6, 2)
-    nothing = BestEvaluation(tmp_path / 'none', CNN)
+    nothing = BestEvaluation(tmp_path / 'none', Task())
     assert (nothing.best_step(), nothing.since_best()) == (None, 0)
 
 

@@ -7,12 +7,12 @@ from estimator_lab.core.adversarial.game import Batch, Game
 from estimator_lab.core.adversarial.losses import LOSSES, weighted_mean
 from estimator_lab.core.adversarial.params import AdversarialParams
 from estimator_lab.core.adversarial.pictures import game_summaries, projector_hook, sample_pictures
-from estimator_lab.core.adversarial.players import Players
+from estimator_lab.core.adversarial.players import Players, one_hot_labels, to_networks, to_unit_range
 from estimator_lab.core.adversarial.quality import Samples, sample_metrics
 from estimator_lab.core.adversarial.watch import CollapseHook, CollapseWatch
 from estimator_lab.core.display.drawing import display_of, drawing_hooks
 from estimator_lab.core.endpoints import publish
-from estimator_lab.core.features import class_ids, example_weights, images_of
+from estimator_lab.core.features import example_weights, images_of
 from estimator_lab.core.heads.classification import classification_spec
 from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.layers.discriminator import Discriminated
@@ -57,23 +57,6 @@ def adversarial_spec(
     if mode == tf.estimator.ModeKeys.EVAL:
         return _evaluate(players, batch, features, labels, params, config)
     return _train(players, batch, features, params, config)
-
-
-def to_unit_range(images: Tensor) -> Tensor:
-    """Returns a generator's images, in [-1, 1], in [0, 1]."""
-    with tf.name_scope('to_unit_range'):
-        return 0.5 * (images + 1.0)
-
-
-def to_networks(images: Tensor) -> Tensor:
-    """Returns images in [0, 1] as the networks take them, in [-1, 1]."""
-    with tf.name_scope('to_networks'):
-        return 2.0 * images - 1.0
-
-
-def one_hot_labels(texts: Tensor, params: AdversarialParams) -> Tensor:
-    """Returns labels as a conditional generator takes them, float32 [n, classes]."""
-    return tf.one_hot(class_ids(texts, params.vocabulary), params.classes)
 
 
 def _one_hot(labels: Tensor | None, params: AdversarialParams, count: Tensor) -> Tensor | None:

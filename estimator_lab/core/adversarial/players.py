@@ -1,11 +1,13 @@
-"""The two networks of a game, and the average of one of them."""
+"""The two networks of a game, the average of one of them, and samples of that average."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
+from estimator_lab.core.adversarial.params import AdversarialParams
+from estimator_lab.core.features import class_ids
 from estimator_lab.core.layers.discriminator import Discriminator
 from estimator_lab.core.layers.generator import Generator
-from estimator_lab.tf1 import Operation, Variable, tf
+from estimator_lab.tf1 import Operation, Tensor, Variable, tf
 
 GENERATOR, AVERAGE, DISCRIMINATOR = 'generator', 'generator_average', 'discriminator'
 """Scopes of the networks' variables; those of an average bear the same names below it."""
@@ -80,3 +82,51 @@ def averaged(scope: str, average_scope: str, decay: float) -> list[Operation]:
         for variable in variables_of(scope)
         for average in [found[average_scope + variable.op.name.removeprefix(scope)]]
     ]
+
+
+class Sampler:
+    """The average of a trained generator: latent vectors -> images; its variables are made at its first use.
+
+    Args:
+      network: the average.
+      params: sizes of the network.
+
+    Attributes:
+      latent_size: numbers in a latent vector.
+      conditional: whether it is conditioned on labels.
+      scope: of its variables.
+    """
+
+    def __init__(self, network: Generator, params: AdversarialParams) -> None:
+        self._params = params
+        self._network = network
+        self.latent_size = params.latent_size
+        self.conditional = params.conditional
+        self.scope = AVERAGE
+
+    def __call__(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Returns images, float32 [n, height, width, channels] in [0, 1].
+
+        Args:
+          latent: float32 [n, latent_size].
+          labels: label texts, string [n], for a conditional generator.
+        """
+        classes = one_hot_labels(labels, self._params) if self.conditional else None
+        return to_unit_range(self._network(latent, classes).images)
+
+
+def to_unit_range(images: Tensor) -> Tensor:
+    """Scales images from [-1, 1], the range of both networks, to [0, 1]."""
+    with tf.name_scope('to_unit_range'):
+        return 0.5 * (images + 1.0)
+
+
+def to_networks(images: Tensor) -> Tensor:
+    """Scales images from [0, 1] to [-1, 1], the range of both networks."""
+    with tf.name_scope('to_networks'):
+        return 2.0 * images - 1.0
+
+
+def one_hot_labels(texts: Tensor, params: AdversarialParams) -> Tensor:
+    """Returns labels as a conditional generator accepts them, float32 [n, classes]."""
+    return tf.one_hot(class_ids(texts, params.vocabulary), params.classes)

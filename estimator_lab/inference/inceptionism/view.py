@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
-from estimator_lab.conventions import IMAGE, KEY
-from estimator_lab.core.endpoints import LOGITS, Endpoint, Layered, Layers, published
+from estimator_lab.core.endpoints import LOGITS, Endpoint, Layered
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.inceptionism.objectives import (
     energy,
@@ -73,7 +72,7 @@ def find_layer(trained: Trained, name: str) -> Layer:
       FlagError: there is no such layer.
     """
     with tf.Graph().as_default():
-        network = _network_of(trained)
+        network = _layered(trained)
         images = tf.placeholder(tf.float32, [None, *trained.shape])
         endpoints = dict(network.layers(images))
     if not endpoints:
@@ -209,23 +208,13 @@ class View:
             return self._session.run(fetches, feed)
 
 
-def _network_of(trained: Trained) -> Layered:
-    """Returns a network layer by layer; one that cannot be built so, in the size of its training only."""
-    if trained.model.layered:
-        layered: Layered = trained.module.layered(trained.params)
-        return layered
-
-    def layers(images: Tensor) -> Layers:
-        features = {IMAGE: images, KEY: tf.fill(tf.shape(images)[:1], '')}
-        trained.module.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, trained.estimator_params)
-        return iter(published(tf.get_default_graph()).items())
-
-    with tf.Graph().as_default():
-        first = next(layers(tf.placeholder(tf.float32, [None, *trained.shape])), ('', None))[0]
-    return Layered(layers, max(trained.shape[:2]), first)
-
-
 def _values_of(trained: Trained, name: str, images: Tensor) -> Tensor:
     """Builds a network as far as a layer; returns the values there."""
-    found: Iterator[Endpoint] = (e for n, e in _network_of(trained).layers(images) if n == name)
+    found: Iterator[Endpoint] = (e for n, e in _layered(trained).layers(images) if n == name)
     return next(found).values
+
+
+def _layered(trained: Trained) -> Layered:
+    """Returns the network layer by layer."""
+    assert trained.model.layered, 'a model whose layers can be looked at'
+    return trained.model.layered(trained.params)

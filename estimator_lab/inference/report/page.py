@@ -16,6 +16,7 @@ from estimator_lab.inference.metrics_text import images_text, primary_metric_tex
 from estimator_lab.inference.report.charts import chart
 from estimator_lab.inference.report.history import EVALUATING, TRAINING, History
 from estimator_lab.inference.report.html import Html, figure, html, page, table
+from estimator_lab.models.registry import MODELS
 from estimator_lab.runs.model import Trained, shapes_of_variables
 
 _MOST_CHARTS = 60
@@ -107,7 +108,7 @@ def _sections(
     trained: Trained, history: History, examined: Examined | None
 ) -> Iterator[tuple[str, list[Html]]]:
     evaluation = examined.evaluation if examined else None
-    yield 'Learning curves', _curves(history, trained.model.primary_metric)
+    yield 'Learning curves', _curves(history, trained.task.primary_metric)
     yield 'Evaluation', _metrics(trained, history, evaluation)
     seen = set(examined.pictures) if examined else set()
     if evaluation and evaluation.confusion:
@@ -131,13 +132,13 @@ def _note(text: str) -> Html:
 
 
 def _head(trained: Trained, history: History, examined: Examined | None) -> Iterator[Html]:
-    yield html('<h1>{}: {}</h1>', trained.model.name, trained.model.summary)
+    yield html('<h1>{}: {}</h1>', trained.model.name, MODELS[trained.model.name].summary)
     yield _note(f'{trained.model_dir} at step {trained.step:,}')
-    name, lead = trained.model.primary_metric, ''
+    name, lead = trained.task.primary_metric, ''
     if examined:
         found, total = examined.evaluation.metrics, examined.evaluation.images
         on = images_text(found, total, trained.kind.noun)
-        lead = primary_metric_text(trained.model, found, on, trained.step)
+        lead = primary_metric_text(trained.task, found, on, trained.step)
     elif name in history.last():
         step, value = history.last()[name]
         line = f'{name.replace("_", " ").capitalize()} {value:.4f} at step {step:,}'
@@ -147,8 +148,8 @@ def _head(trained: Trained, history: History, examined: Examined | None) -> Iter
 
 
 def _best(trained: Trained, history: History) -> str:
-    curve = history.curves[trained.model.primary_metric][EVALUATING]
-    choose = max if trained.model.higher_is_better else min
+    curve = history.curves[trained.task.primary_metric][EVALUATING]
+    choose = max if trained.task.higher_is_better else min
     step = choose(curve, key=curve.__getitem__)
     return '' if step == max(curve) else f'; best {curve[step]:.4f} at step {step:,}'
 
@@ -297,7 +298,7 @@ def _group_of(name: str) -> Group:
 
 def _run_rows(trained: Trained) -> Iterator[tuple[str, str]]:
     record = trained.record
-    shapes = shapes_of_variables(trained.module, trained.estimator_params, trained.reader)
+    shapes = shapes_of_variables(trained.model, trained.estimator_params, trained.reader)
     yield 'variables', f'{sum(math.prod(shape) for shape in shapes.values()):,} numbers in {len(shapes)}'
     yield 'examples', trained.kind.noun
     if record.kind == 'image':

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from estimator_lab.console.json_input import shown
+from estimator_lab.core.weight_layouts import Layout, Source
 from estimator_lab.runs.weights.file import WeightFile
-from estimator_lab.runs.weights.layouts import Layout, Source
 
 _DTYPE = 'float32'
 _NAMED = 3

@@ -5,7 +5,8 @@ import pytest
 
 from estimator_lab.core.adversarial.game import Batch, Game
 from estimator_lab.core.noise import Noise
-from estimator_lab.models.gan import Params, _players
+from estimator_lab.models.gan import Params
+from estimator_lab.models.gan import players as make_players
 from estimator_lab.tf1 import tf
 
 RNG = np.random.default_rng(0)
@@ -49,7 +50,7 @@ def test_fakes_are_told_from_unlabelled_images_and_classes_by_labelled_ones(labe
     with tf.Graph().as_default(), tf.Session() as session:
         tf.set_random_seed(1)
         tf.train.create_global_step()
-        players = _players(PARAMS)
+        players = make_players(PARAMS)
         batch = Batch(tf.constant(IMAGES), tf.one_hot(labels, 3), tf.ones([6]))
         game = Game(players, batch, Noise(tf.constant([1, 2], tf.int64)), PARAMS)
         taught = IMAGES[labelled].reshape(-1, 8, 8, 1)
@@ -68,7 +69,7 @@ def test_each_move_has_a_part_of_both_kinds(steps):
         tf.train.create_global_step()
         params = Params(**{**vars(PARAMS), 'discriminator_steps': steps})
         batch = Batch(tf.constant(IMAGES), tf.one_hot([0, -1, 2, -1, -1, -1], 3), tf.ones([6]))
-        game = Game(_players(params), batch, Noise(tf.constant([1, 2], tf.int64)), params)
+        game = Game(make_players(params), batch, Noise(tf.constant([1, 2], tf.int64)), params)
         session.run(tf.global_variables_initializer())
         loss, _ = session.run([game.discriminator.loss, game.train_op])
         assert np.isfinite(loss) and session.run(tf.train.get_global_step()) == 1

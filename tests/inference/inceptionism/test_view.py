@@ -17,7 +17,7 @@ def published_values(trained, name, images):
     with tf.Graph().as_default() as graph:
         tf.train.get_or_create_global_step()
         features = {'image': tf.constant(images), 'key': tf.constant(['k'] * len(images))}
-        trained.module.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, trained.estimator_params)
+        trained.model.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, trained.estimator_params)
         values = published(graph)[name].values
         creator = tf.train.ChiefSessionCreator(checkpoint_filename_with_path=trained.checkpoint)
         with tf.train.MonitoredSession(creator) as session:

@@ -85,9 +85,6 @@ def keras_vgg(variables: Shapes) -> list[Layout]:
     ]
 
 
-PUBLISHED: Mapping[str, Callable[[Shapes], list[Layout]]] = {'keras_vgg': keras_vgg, '': lambda _: []}
-"""Layouts of published files, by the name that a model declares them with."""
-
 _FOLDERS = r'(?!optimizer)(?:[^/]+/)*'
 _KERAS_DENSE = {6: 'fc1', 7: 'fc2', 8: 'predictions'}
 
