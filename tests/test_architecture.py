@@ -13,7 +13,7 @@ SOURCES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob('*.py'))
 
 # From the bottom up. A room imports rooms on lower floors only.
 FLOORS = [
-    {'errors', 'conventions'},
+    {'errors', 'conventions', 'process'},
     {'settings'},
     {'tf1'},
     {'console', 'contrib', 'optimizers'},

@@ -16,6 +16,7 @@ from absl import flags
 from estimator_lab.console.progress import check_said, open_closed_streams, say_lines, warn
 from estimator_lab.console.regular_files import why_unread
 from estimator_lab.errors import LabError
+from estimator_lab.process import hide_import_messages
 
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 _WIDTH = 26
@@ -71,6 +72,7 @@ def run(
       hint: a sentence that follows the error for an unknown flag that resembles no other.
     """
     open_closed_streams()
+    hide_import_messages()
     if any(
         argument in ('--help', '-h', '-help', '--helpshort', '--helpfull', '-?') for argument in sys.argv[1:]
     ):

@@ -10,7 +10,7 @@ from typing import Any
 
 from estimator_lab.console.outputs import NO_ROOM
 from estimator_lab.errors import DataError, LabError
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import prepare_process, tf
 
 # The lines that come before and behind the reason: where the graph was made, and what has failed in general.
 _NO_REASON = re.compile(
@@ -44,6 +44,7 @@ def tensorflow_errors_as_sentences(
       folder: in which the block writes files; named where a full disk names none.
       no_number: returns what to do where a loss is no number any more.
     """
+    prepare_process()
     tf.get_logger().addFilter(_says_more)
     try:
         yield

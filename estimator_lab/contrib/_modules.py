@@ -12,7 +12,7 @@ from typing import Any
 from estimator_lab.contrib._gone import is_known, sentence
 from estimator_lab.contrib._names import FORWARDED, NAMES, PYTHON_MODULES
 from estimator_lab.tf1 import tf
-from estimator_lab.tf1._module_hooks import Forwarder, look_up, supply_modules
+from estimator_lab.tf1._modules import FINDER, Forwarder, look_up
 
 ROOT = 'tensorflow.contrib'
 _SLIM = 'tf_slim'
@@ -20,7 +20,7 @@ _SLIM = 'tf_slim'
 
 def install() -> None:
     """Makes `tf.contrib` and `import tensorflow.contrib` work; a TensorFlow that has one keeps it."""
-    supply_modules(_loader_of)
+    FINDER.supply(ROOT, _loader_of)
     contrib = importlib.import_module(ROOT)
     apis: list[Any] = [sys.modules['tensorflow'], tf, tf.compat.v1]
     for api in apis:

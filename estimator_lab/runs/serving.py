@@ -18,8 +18,9 @@ from estimator_lab.data.trees.kind import TreeReader
 from estimator_lab.data.trees.parse import NONE
 from estimator_lab.data.trees.tokens import UNKNOWN, Tokens
 from estimator_lab.errors import FlagError, LabError
+from estimator_lab.process import hushed
 from estimator_lab.runs.model import Trained
-from estimator_lab.tf1 import hushed, tf
+from estimator_lab.tf1 import tf
 
 IMAGE_BYTES = 'image_bytes'
 """Input of the signature that takes encoded images; TensorFlow Serving knows bytes by such an ending."""

@@ -1,9 +1,12 @@
-"""Which installed packages can work together, and one sentence for each combination that can't."""
+"""The environment of TensorFlow: versions that work together, environment variables, messages."""
 
 import importlib.metadata
 import os
 import platform
+import warnings
 from typing import NamedTuple
+
+from estimator_lab.process import FATAL_ONLY, LOG_LEVEL_VARIABLE, wants_messages
 
 OLDEST_TENSORFLOW = (2, 15)
 NEWEST_TENSORFLOW = (2, 21)
@@ -11,6 +14,15 @@ LEGACY_KERAS_VARIABLE = 'TF_USE_LEGACY_KERAS'
 ONEDNN_VARIABLE = 'TF_ENABLE_ONEDNN_OPTS'
 _ONEDNN_MACHINES = ('x86_64', 'AMD64')
 ESTIMATOR_REQUIREMENT = 'tensorflow-estimator==2.15.0'
+# Regular expressions: what Keras 2 warns of when tf.layers, cells, feature columns and the like use it.
+_KERAS_WARNINGS = (
+    r'`tf\.layers\.',
+    r'`tf\.nn\.rnn_cell\.',
+    r'`layer\.add_variable` is deprecated',
+    r'`tf\.keras\.backend\.set_learning_phase` is deprecated',
+    r'`Model\.state_updates` will be removed',
+    'float_format is deprecated',  # protobuf's, as TensorFlow 2.20 writes its graph
+)
 
 
 class VersionError(ImportError):
@@ -46,17 +58,44 @@ def _needs_tf_keras(keras: str | None) -> bool:
     return keras is None or major_minor(keras) >= (3, 0)
 
 
-def choose_keras_2() -> None:
-    """Makes TensorFlow's lazy Keras loaders choose Keras 2, which they decide at their own first use.
+def choose_variables(machine: str | None = None) -> None:
+    """Sets those of TensorFlow's environment variables that the user has not set, before it is imported.
 
-    A user's own choice stands: `keras_3_problem` then says what it means.
+    - TF_USE_LEGACY_KERAS=1: its lazy loaders choose Keras 2, each at its own first use. If the user has
+      chosen otherwise, `keras_3_problem` explains the consequence.
+    - TF_CPP_MIN_LOG_LEVEL=3: native messages are hidden once TensorFlow has read it.
+    - TF_ENABLE_ONEDNN_OPTS=1 on x86-64: TensorFlow itself turns oneDNN on only for processors with
+      neural-network instructions (AVX512-VNNI and later). With AVX2 alone it also halves the processor time
+      of a convolutional training step, and keeps large tensors in memory instead of returning their pages
+      at each step.
+
+    Args:
+      machine: kind of machine as `platform.machine` names it; None for this one.
     """
     if _needs_tf_keras(installed('keras')):
         os.environ.setdefault(LEGACY_KERAS_VARIABLE, '1')
+    os.environ.setdefault(LOG_LEVEL_VARIABLE, FATAL_ONLY)
+    if (machine or platform.machine()) in _ONEDNN_MACHINES:
+        os.environ.setdefault(ONEDNN_VARIABLE, '1')
+
+
+def hide_deprecations() -> None:
+    """Turns off deprecation messages about the functions that TF1 programs consist of.
+
+    Without effect where the user requests TensorFlow's messages.
+    """
+    if wants_messages():
+        return
+    from tensorflow.python.util import deprecation, module_wrapper
+
+    deprecation._PRINT_DEPRECATION_WARNINGS = False
+    module_wrapper._PER_MODULE_WARNING_LIMIT = 0  # 'The name tf.x is deprecated. Please use ...'
+    for beginning in _KERAS_WARNINGS:
+        warnings.filterwarnings('ignore', message=beginning, category=UserWarning)
 
 
 def keras_3_problem() -> str | None:
-    """Returns the sentence for an environment that asks for Keras 3 in `tf.keras`, or None."""
+    """Returns the sentence for an environment that requests Keras 3 in `tf.keras`, or None."""
     choice = os.environ.get(LEGACY_KERAS_VARIABLE, '')
     if choice in ('1', 'true', 'True') or not _needs_tf_keras(installed('keras')):
         return None
@@ -66,22 +105,8 @@ def keras_3_problem() -> str | None:
     )
 
 
-def choose_onednn(machine: str | None = None) -> None:
-    """Turns oneDNN on where the user's environment does not say; to be called before TensorFlow is imported.
-
-    TensorFlow itself turns it on only for processors with neural-network instructions (AVX512-VNNI and
-    later). On those with AVX2 alone it halves the processor time of a convolutional training step too, and
-    keeps large tensors in memory instead of returning their pages at each step.
-
-    Args:
-      machine: kind of machine as `platform.machine` names it; None for this one.
-    """
-    if (machine or platform.machine()) in _ONEDNN_MACHINES:
-        os.environ.setdefault(ONEDNN_VARIABLE, '1')
-
-
 def find_problem(packages: Packages) -> str | None:
-    """Returns the sentence for the first thing that can't work in `packages`, or None."""
+    """Returns the sentence for the first conflict among `packages`, or None."""
     version = major_minor(packages.tensorflow)
     if not OLDEST_TENSORFLOW <= version <= NEWEST_TENSORFLOW:
         return (
@@ -115,13 +140,13 @@ def find_problem(packages: Packages) -> str | None:
 
 
 def check_packages(tensorflow_version: str) -> None:
-    """Refuses combinations that would fail later, deep inside TensorFlow.
+    """Rejects combinations that would fail later, deep inside TensorFlow.
 
     Args:
-      tensorflow_version: the version of the imported TensorFlow, whatever its distribution is called.
+      tensorflow_version: the version of the imported TensorFlow, whatever the name of its distribution.
 
     Raises:
-      VersionError: with one sentence that names the packages and the command that mends it.
+      VersionError: with one sentence that names the packages and the command that fixes it.
     """
     problem = find_problem(
         Packages(

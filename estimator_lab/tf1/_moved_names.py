@@ -1,17 +1,17 @@
-"""Where modules and names of TensorFlow are now that programs for 1.15 to 2.15 import: three tables.
+"""The new places of TensorFlow modules and names that programs for 1.15 to 2.15 import: three tables.
 
-Data only, so that `tools/removed_names.py` can read it without TensorFlow. Whatever a TensorFlow still has
-under the old name stays what it is: the tables answer for what is missing.
+Data only, so that `tools/removed_names.py` can read it without TensorFlow. The tables apply to what is
+missing: a name that a TensorFlow still has keeps its meaning.
 """
 
 from collections.abc import Mapping, Sequence
 
-# Whole packages whose modules have the same names elsewhere.
+# Packages whose modules have the same names in another package.
 PACKAGES: Mapping[str, str] = {
     'tensorflow.python.estimator': 'tensorflow_estimator.python.estimator',
 }
 
-# Modules: old name -> what has its contents, the first of them first.
+# Old module -> modules that have its contents now, in the order in which names are looked up.
 MODULES: Mapping[str, Sequence[str]] = {
     'tensorflow.python.estimator.keras': ['tensorflow_estimator.python.estimator.keras_lib'],
     'tensorflow.python.tpu.tpu_config': ['tensorflow_estimator.python.estimator.tpu.tpu_config'],
@@ -19,9 +19,9 @@ MODULES: Mapping[str, Sequence[str]] = {
     'tensorflow.python.tpu.tpu_estimator': ['tensorflow_estimator.python.estimator.tpu.tpu_estimator'],
     'tensorflow.python.tpu.error_handling': ['tensorflow_estimator.python.estimator.tpu.error_handling'],
     'tensorflow.python.tpu.util': ['tensorflow_estimator.python.estimator.tpu.util'],
-    'tensorflow.python.tpu.async_checkpoint': ['estimator_lab.tf1._async_checkpoint'],
+    'tensorflow.python.tpu.async_checkpoint': ['estimator_lab.tf1._hooks'],
     'tensorflow.python.eager.profiler': ['estimator_lab.tf1._profiler'],
-    'tensorflow.python.eager.profiler_client': ['estimator_lab.tf1._profiler_client'],
+    'tensorflow.python.eager.profiler_client': ['estimator_lab.tf1._profiler'],
     'tensorflow.python.training.training_ops': ['tensorflow.python.ops.gen_training_ops'],
     'tensorflow.python.training.gen_training_ops': ['tensorflow.python.ops.gen_training_ops'],
     'tensorflow.python.training.tracking': ['tensorflow.python.trackable'],
@@ -54,7 +54,7 @@ MODULES: Mapping[str, Sequence[str]] = {
     'tensorflow.core.profiler.protobuf.xplane_pb2': ['tensorflow.tsl.profiler.protobuf.xplane_pb2'],
 }
 
-# Names: old module -> {new module: names, parted by spaces, `old=new` where the name changed, too}.
+# Old module -> {new module: names separated by spaces, `old=new` if the name changed too}.
 NAMES: Mapping[str, Mapping[str, str]] = {
     'tensorflow.python.framework.ops': {
         'tensorflow.python.framework.tensor': 'Tensor enable_tensor_equality disable_tensor_equality',
@@ -125,26 +125,21 @@ NAMES: Mapping[str, Mapping[str, str]] = {
     'tensorflow.python.eager.def_function': {
         'tensorflow.python.eager.polymorphic_function.polymorphic_function': 'Function'
     },
-    'tensorflow.python.data.experimental.ops.iterator_ops': {
-        'estimator_lab.tf1._input_pipeline_hook': 'CheckpointInputPipelineHook'
-    },
-    'tensorflow.python.data.experimental': {
-        'estimator_lab.tf1._input_pipeline_hook': 'CheckpointInputPipelineHook'
-    },
-    'tensorflow._api.v2.data.experimental': {
-        'estimator_lab.tf1._input_pipeline_hook': 'CheckpointInputPipelineHook'
-    },
-    'tensorflow._api.v2.compat.v1.data.experimental': {
-        'estimator_lab.tf1._input_pipeline_hook': 'CheckpointInputPipelineHook'
-    },
-    'tensorflow._api.v2.compat.v2.data.experimental': {
-        'estimator_lab.tf1._input_pipeline_hook': 'CheckpointInputPipelineHook'
+    **{
+        module: {'estimator_lab.tf1._hooks': 'CheckpointInputPipelineHook'}
+        for module in (
+            'tensorflow.python.data.experimental.ops.iterator_ops',
+            'tensorflow.python.data.experimental',
+            'tensorflow._api.v2.data.experimental',
+            'tensorflow._api.v2.compat.v1.data.experimental',
+            'tensorflow._api.v2.compat.v2.data.experimental',
+        )
     },
 }
 
 
 def sources_of(module: str) -> Sequence[str]:
-    """Returns the modules that have the contents of `module`, a name of the past; none if it is unknown."""
+    """Returns the modules that have the contents of the old module now; none if it is unknown."""
     if module in MODULES:
         return MODULES[module]
     for old, new in PACKAGES.items():

@@ -1,8 +1,7 @@
-"""Puts ``tf.estimator`` back on TensorFlow 2.16 and later, where only the pip package is left of it.
+"""Restores ``tf.estimator`` on TensorFlow 2.16 and later from the package ``tensorflow-estimator``.
 
-Nothing is loaded until ``tf.estimator`` is touched: the names are TensorFlow's own lazy loaders, and import
-hooks supply the modules that ``tensorflow_estimator`` misses at the moment it is imported, however that comes
-about.
+Nothing is loaded until ``tf.estimator`` is used: the names are TensorFlow's own lazy loaders, and the import
+finder supplies the modules that ``tensorflow_estimator`` lacks when it is imported.
 """
 
 import importlib
@@ -12,8 +11,7 @@ import sys
 import types
 import warnings
 from collections.abc import Iterator
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.abc import Loader
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +19,12 @@ from tensorflow.python.util import tf_export
 from tensorflow.python.util.lazy_loader import KerasLazyLoader, LazyLoader
 
 from estimator_lab.tf1._environment import VersionError, keras_3_problem
-from estimator_lab.tf1._module_hooks import Forwarder, from_file, supply_modules
-from estimator_lab.tf1._removed_tpu import removed
+from estimator_lab.tf1._modules import FINDER, Forwarder
 
-_HERE = Path(__file__).parent
 _ESTIMATOR_PACKAGE = 'tensorflow_estimator'
 _API_PACKAGE = f'{_ESTIMATOR_PACKAGE}.python.estimator.api'
-_STAND_INS = {
-    'tensorflow.python.distribute.estimator_training': '_estimator_training.py',
-    'tensorflow.python.tpu.session_support': '_removed_tpu.py',
-    'tensorflow.python.tpu.tpu_embedding': '_removed_tpu.py',
-    'tensorflow.python.tpu.tpu_embedding_gradient': '_removed_tpu.py',
-}
+_TRAINING = 'tensorflow.python.distribute.estimator_training'
+_TPU_MODULES = ('session_support', 'tpu_embedding', 'tpu_embedding_gradient')
 _TPU_OPTIMIZERS = ('Adagrad', 'Adam', 'Ftrl', 'StochasticGradientDescent')
 _KERAS_NAMES = ('keras', 'layers', 'losses', 'metrics', 'optimizers', 'initializers')
 # tensorflow, tensorflow.compat.v1, tensorflow._api.v2.compat.v1 and so on: one API under several names.
@@ -44,38 +36,64 @@ _KERAS_3_SENTENCE = (
 )
 
 
-class _Preparation(MetaPathFinder):
-    """Gets TensorFlow ready when Estimator is about to be imported; finds nothing itself."""
+class _RemovedModule(Loader):
+    """Loads a stand-in for a TPU module that TensorFlow 2.16 deleted.
 
-    def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        if fullname == _ESTIMATOR_PACKAGE:
-            _prepare_for_estimator()
-        return None
+    ``tensorflow_estimator`` imports these modules and some of their classes, but uses them on a TPU only.
+    Each name is a class that can be subclassed and tested for, and raises NotImplementedError when called.
+    """
+
+    def create_module(self, spec: object) -> None:
+        """Lets importlib create the module."""
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        """Gives the module a class for each name, made at its first use."""
+        names = vars(module)
+
+        def stand_in(name: str) -> type:
+            if name.startswith('__'):
+                raise AttributeError(name)
+            return names.setdefault(name, _removed(name, module.__name__))
+
+        names['__getattr__'] = stand_in
+
+
+def _removed(name: str, module: str) -> type:
+    """Returns the stand-in for the class `module`.`name`."""
+
+    def refuse(cls: type, *args: object, **kwargs: object) -> None:
+        raise NotImplementedError(
+            f'{cls.__module__}.{cls.__name__} was deleted in TensorFlow 2.16: training an Estimator on a '
+            'TPU needs TensorFlow 2.15.'
+        )
+
+    return type(name, (), {'__module__': module, '__new__': refuse})
 
 
 def _stand_in_for(fullname: str) -> Loader | None:
-    if fullname in _STAND_INS:
-        return from_file(fullname, _HERE / _STAND_INS[fullname])
-    # The API has itself under each of its names, without end; these have no search path of ours.
+    if fullname == _TRAINING:
+        return Forwarder(['estimator_lab.tf1._estimator_training'])
+    if fullname.removeprefix('tensorflow.python.tpu.') in _TPU_MODULES:
+        return _RemovedModule()
+    # The API contains itself under each of its names, without end; we add a search path to the first only.
     if api := _API_ESTIMATOR.fullmatch(fullname):
-        version = '_v1' if api['version'] == '1' else '_v2'
-        return Forwarder([f'{_API_PACKAGE}.{version}.{api["name"]}'])
+        return Forwarder([f'{_API_PACKAGE}._v{api["version"]}.{api["name"]}'])
     return None
 
 
 def restore_estimator() -> None:
     """Makes `tf.estimator` importable under each of its names; does nothing where it is built in."""
-    if importlib.util.find_spec('tensorflow.python.distribute.estimator_training'):
+    if importlib.util.find_spec(_TRAINING):
         return
-    sys.meta_path.insert(0, _Preparation())
-    supply_modules(_stand_in_for)
+    FINDER.supply('tensorflow.', _stand_in_for)
+    FINDER.hook(_ESTIMATOR_PACKAGE, before=lambda module: _prepare_for_estimator())
     importlib.import_module('tensorflow.compat.v2')
     for api in _api_modules():
         _add_estimator(api)
 
 
 def warn_of_keras_3() -> None:
-    """Tells a program that uses Keras 3 through TensorFlow, or asks for it, without stopping it."""
+    """Warns a program that uses Keras 3 through TensorFlow, or requests it, without stopping it."""
     problem = _keras_3_problem()
     if problem:
         warnings.warn(problem, stacklevel=3)
@@ -96,7 +114,7 @@ def _is_v1(api: types.ModuleType) -> bool:
 def _add_estimator(api: Any) -> None:
     """Gives one API module its attribute `estimator`, and the search path for `import <api>.estimator`.
 
-    tf-keras joins the path as well: a TensorFlow imported before this package looks in Keras 3 only.
+    tf-keras is added to the path as well: a TensorFlow imported before this package looks in Keras 3 only.
     """
     version = '_v1' if _is_v1(api) else '_v2'
     api.estimator = LazyLoader('estimator', vars(api), f'{_API_PACKAGE}.{version}.estimator')
@@ -108,15 +126,14 @@ def _add_estimator(api: Any) -> None:
 
 
 def _folder_of(package: str) -> Path:
-    # The file system is asked directly: importlib.util.find_spec would set off our own import hook.
-    spec = PathFinder.find_spec(package)
+    spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         raise VersionError(f'the package {package} has no files: install it again.')
     return Path(spec.origin).parent
 
 
 def _prepare_for_estimator() -> None:
-    """Does what has to happen before the first line of `tensorflow_estimator` runs."""
+    """Prepares TensorFlow; called before the first line of `tensorflow_estimator` runs."""
     problem = _keras_3_problem()
     if problem:
         raise VersionError(problem)
@@ -126,7 +143,7 @@ def _prepare_for_estimator() -> None:
 
 
 def _keras_modules() -> Iterator[types.ModuleType]:
-    """Yields the modules and unresolved loaders through which TensorFlow hands out Keras."""
+    """Yields the modules and unresolved loaders through which TensorFlow provides Keras."""
     for api in _api_modules():
         yield from (vars(api)[name] for name in _KERAS_NAMES if name in vars(api))
         if _is_v1(api):
@@ -134,7 +151,7 @@ def _keras_modules() -> Iterator[types.ModuleType]:
 
 
 def _is_keras_3(module: types.ModuleType) -> bool:
-    # Asking an unresolved loader for __name__ would resolve it, so its own state is read instead.
+    # Reading the __name__ of an unresolved loader would resolve it, so its own state is read instead.
     if isinstance(module, KerasLazyLoader):
         state = vars(module)
         version = state.get('_tfll_keras_version', state.get('_keras_version'))  # the latter on 2.15
@@ -148,7 +165,7 @@ def _keras_3_problem() -> str | None:
 
 
 def _resolve_keras() -> None:
-    """Loads Keras 2 now: the lazy loaders are not thread-safe, and strategies touch them in threads."""
+    """Loads Keras 2 now: the lazy loaders are not thread-safe, and strategies use them in threads."""
     for module in _keras_modules():
         dir(module)
 
@@ -163,9 +180,9 @@ def _register_export_names() -> None:
 
 
 def _refuse_tpu_parameters() -> None:
-    """Keeps the names of the deleted TPU optimizer settings; making one says why it can't work."""
+    """Restores the names of the deleted TPU optimizer settings; calling one explains why it can't work."""
     experimental = importlib.import_module('tensorflow.compat.v1').tpu.experimental
     for prefix in _TPU_OPTIMIZERS:
         name = f'{prefix}Parameters'
         if not hasattr(experimental, name):
-            setattr(experimental, name, removed(name, 'tf.tpu.experimental'))
+            setattr(experimental, name, _removed(name, 'tf.tpu.experimental'))

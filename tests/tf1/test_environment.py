@@ -3,7 +3,13 @@ import platform
 
 import pytest
 
-from estimator_lab.tf1._environment import ONEDNN_VARIABLE, Packages, choose_onednn, find_problem, major_minor
+from estimator_lab.tf1._environment import (
+    ONEDNN_VARIABLE,
+    Packages,
+    choose_variables,
+    find_problem,
+    major_minor,
+)
 
 GOOD = Packages('2.21.0', estimator='2.15.0', keras='3.15.1', tf_keras='2.21.0', protobuf='7.1.0')
 
@@ -47,7 +53,7 @@ def test_version_parts():
     assert major_minor('3.0') == (3, 0)
 
 
-def test_keras_3_by_environment_is_left_alone_but_estimator_refuses(run_python):
+def test_keras_3_by_environment_is_kept_and_estimator_raises(run_python):
     code = """
 import keras
 assert keras.__version__ >= '3', 'Keras 2'
@@ -69,18 +75,18 @@ tf.estimator.Estimator
     ('machine', 'said', 'chosen'),
     [('x86_64', None, '1'), ('AMD64', None, '1'), ('x86_64', '0', '0'), ('aarch64', None, None)],
 )
-def test_onednn_is_on_where_it_helps_and_nobody_has_said(monkeypatch, machine, said, chosen):
+def test_onednn_is_on_where_it_helps_unless_the_user_has_chosen(monkeypatch, machine, said, chosen):
     monkeypatch.delenv(ONEDNN_VARIABLE, raising=False)
     if said is not None:
         monkeypatch.setenv(ONEDNN_VARIABLE, said)
-    choose_onednn(machine)
+    choose_variables(machine)
     found = os.environ.pop(ONEDNN_VARIABLE, None)
     assert found == chosen
 
 
-@pytest.mark.skipif(platform.machine() != 'x86_64', reason='oneDNN is left as it is on other processors')
+@pytest.mark.skipif(platform.machine() != 'x86_64', reason='oneDNN is not chosen on other processors')
 @pytest.mark.parametrize(('said', 'native'), [('1', True), ('0', False), (None, True)])
-def test_convolutions_are_those_of_onednn(run_python, said, native):
+def test_convolutions_run_in_onednn(run_python, said, native):
     done = run_python('-c', _KERNEL, **({ONEDNN_VARIABLE: said} if said else {}))
     assert done.stdout.strip() == str(native), done.stderr
 

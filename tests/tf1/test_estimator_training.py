@@ -1,15 +1,13 @@
-"""The glue to the distribute coordinator, against TensorFlow 2.15's own where that is installed."""
+"""The glue to the distribute coordinator, compared with TensorFlow 2.15's own where that is installed."""
 
 import itertools
 import json
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-import estimator_lab.tf1
+from estimator_lab.tf1 import _estimator_training as glue
 from estimator_lab.tf1 import tf
-from tests.places import load_script
 
 HOSTS = {
     'chief': ['localhost:1'],
@@ -17,10 +15,6 @@ HOSTS = {
     'ps': ['localhost:4', 'localhost:5'],
     'evaluator': ['localhost:6'],
 }
-
-
-def load_glue():
-    return load_script(Path(estimator_lab.tf1.__file__).with_name('_estimator_training.py'))
 
 
 def native_glue():
@@ -32,7 +26,7 @@ def native_glue():
 
 
 def contexts():
-    """Every role in clusters with and without each kind of task."""
+    """Yields every role in clusters with and without each kind of task."""
     kinds = [
         ('chief', 'worker'),
         ('worker',),
@@ -58,7 +52,7 @@ def comparable(config):
 
 
 def test_roles_equal_those_of_tensorflow_2_15():
-    glue, native = load_glue(), native_glue()
+    native = native_glue()
     for context in contexts():
         ours, theirs = SimpleNamespace(), SimpleNamespace()
         glue._take_role(ours, context)
@@ -67,7 +61,6 @@ def test_roles_equal_those_of_tensorflow_2_15():
 
 
 def test_global_ids_put_the_chief_first_and_parameter_servers_last():
-    glue = load_glue()
     cluster = tf.train.ClusterSpec({j: HOSTS[j] for j in ('chief', 'worker', 'ps')})
     ids = {
         (job, task): glue._global_id(SimpleNamespace(cluster_spec=cluster, task_type=job, task_id=task))
@@ -87,7 +80,6 @@ def run_config(monkeypatch, jobs=(), **arguments):
 
 
 def test_who_coordinates(monkeypatch):
-    glue = load_glue()
     strategy = tf.distribute.OneDeviceStrategy('/cpu:0')
     local = run_config(monkeypatch, train_distribute=strategy)
     assert not glue.should_run_distribute_coordinator(local)
@@ -99,16 +91,18 @@ def test_who_coordinates(monkeypatch):
     assert coordinated._distribute_coordinator_mode == 'independent_worker'
 
 
-def test_a_strategy_given_twice_is_refused(monkeypatch):
+def test_a_strategy_given_twice_is_an_error(monkeypatch):
     strategy = tf.distribute.OneDeviceStrategy('/cpu:0')
     twice = SimpleNamespace(train_distribute=strategy, eval_distribute=None, remote_cluster=None)
-    said = 'Either `train_distribute` or`experimental_distribute.train_distribute` can be set.'  # as on 2.15
-    with pytest.raises(ValueError, match=f'^{said}$'):
+    sentence = (
+        'Either `train_distribute` or`experimental_distribute.train_distribute` can be set.'  # as on 2.15
+    )
+    with pytest.raises(ValueError, match=f'^{sentence}$'):
         run_config(monkeypatch, train_distribute=strategy, experimental_distribute=twice)
 
 
 def test_odd_modes_mean_no_coordinator():
-    should_run = load_glue().should_run_distribute_coordinator
+    should_run = glue.should_run_distribute_coordinator
     assert not should_run(SimpleNamespace())
     assert not should_run(SimpleNamespace(_distribute_coordinator_mode='odd', cluster_spec={'chief': []}))
     assert not should_run(
@@ -117,14 +111,13 @@ def test_odd_modes_mean_no_coordinator():
 
 
 def test_train_alone_needs_the_standalone_client():
-    glue = load_glue()
     config = SimpleNamespace(
         cluster_spec=tf.train.ClusterSpec({'worker': HOSTS['worker']}),
         _train_distribute=tf.distribute.OneDeviceStrategy('/cpu:0'),
         _distribute_coordinator_mode='independent_worker',
     )
-    said = 'Only `STANDALONE_CLIENT` mode is supported when you call `estimator.train`'
-    with pytest.raises(ValueError, match=f'^{said}$'):
+    sentence = 'Only `STANDALONE_CLIENT` mode is supported when you call `estimator.train`'
+    with pytest.raises(ValueError, match=f'^{sentence}$'):
         glue.estimator_train(SimpleNamespace(_config=config), None, [])
     config.cluster_spec = tf.train.ClusterSpec({'worker': HOSTS['worker'], 'evaluator': ['localhost:6']})
     with pytest.raises(ValueError, match='evaluator'):

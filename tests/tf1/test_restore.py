@@ -1,4 +1,6 @@
-"""Each test starts its own interpreter: what is imported first is what matters here."""
+"""Restoring tf.estimator; each test starts its own interpreter, because the order of imports matters."""
+
+import re
 
 import pytest
 
@@ -158,26 +160,64 @@ with tempfile.TemporaryDirectory() as folder:
 """
 
 
-def test_training_leaves_the_screen_clean(run_python):
+COMMAND = """
+from estimator_lab.process import hide_import_messages
+hide_import_messages()
+"""
+# What TensorFlow 2.21 prints before it reads its log level.
+NATIVE_LINE = re.compile('WARNING: All log messages before absl::|[IW]0000 00:00:')
+
+
+def test_training_in_a_users_program_prints_no_notes(run_python):
     done = check(run_python, TRAIN)
+    assert done.stdout == ''
+    assert [line for line in done.stderr.splitlines() if not NATIVE_LINE.match(line)] == []
+
+
+def test_training_in_a_command_prints_nothing(run_python):
+    done = check(run_python, COMMAND + TRAIN)
     assert done.stdout == done.stderr == ''
 
 
-def test_notes_are_shown_to_those_who_ask(run_python):
-    done = check(run_python, TRAIN, TF_CPP_MIN_LOG_LEVEL='0')
+def test_notes_are_shown_on_request(run_python):
+    done = check(run_python, COMMAND + TRAIN, TF_CPP_MIN_LOG_LEVEL='0')
     assert 'deprecated' in done.stderr
     assert 'oneDNN' in done.stderr or 'cpu_feature_guard' in done.stderr
 
 
-def test_a_failing_import_shows_what_was_held_back(run_python):
+def test_importing_starts_no_process_and_leaves_tensorflow_alone(run_python):
+    """In a user's program: one import finder, no process, no patched class, descriptor 2 untouched."""
     code = """
-import os, sys, tempfile
-from estimator_lab.tf1 import _quiet
-folder = tempfile.mkdtemp()
-with open(folder + '/noisy.py', 'w') as file:
-    file.write("import os; os.write(2, b'native words'); import missing_module")
-sys.path.insert(0, folder)
-_quiet.hushed_import('noisy')
+import os, sys
+shells, moved, dup2 = [], [], os.dup2
+def note(name, arguments):  # TensorFlow itself runs `uname -p`
+    if name == 'subprocess.Popen' and 'uname' not in arguments[0]:
+        shells.append(arguments[0])
+sys.addaudithook(note)
+os.dup2 = lambda *descriptors: moved.append(descriptors) or dup2(*descriptors)
+import estimator_lab.tf1
+assert not shells and not moved, (shells, moved)
+ours = [each for each in sys.meta_path if type(each).__module__.startswith('estimator_lab')]
+assert len(ours) == 1, ours
+from tensorflow.python.client import session
+from tensorflow.python.summary.writer import event_file_writer as events
+from tensorflow.python.training import saver
+functions = (saver.Saver.save, session.BaseSession.__init__, events.EventFileWriter._initialize,
+             events._EventLoggerThread.run)
+for function in functions:
+    assert 'estimator_lab' not in function.__code__.co_filename, function
+"""
+    check(run_python, code)
+
+
+def test_a_failing_import_prints_what_was_hidden(run_python):
+    code = """
+import os
+from estimator_lab import process
+process.hide_import_messages()
+with process.importing_tensorflow():
+    os.write(2, b'native words')
+    import missing_module
 """
     done = run_python('-c', code)
     assert done.returncode == 1
@@ -186,37 +226,37 @@ _quiet.hushed_import('noisy')
 
 NATIVE_WORDS = """
 import os
-from estimator_lab.tf1 import _quiet
-with _quiet.hushed():
+from estimator_lab.process import hushed
+with hushed():
     os.write(2, b'native words')
     {end}
 """
 
 
-def test_a_native_abort_shows_what_was_held_back(run_python):
+def test_a_native_abort_prints_what_was_hidden(run_python):
     done = run_python('-c', NATIVE_WORDS.format(end='os.abort()'))
     assert done.returncode < 0
     assert 'native words' in done.stderr
 
 
-def test_an_interrupt_shows_nothing(run_python):
+def test_an_interrupt_prints_nothing(run_python):
     done = run_python('-c', NATIVE_WORDS.format(end='raise KeyboardInterrupt'))
     assert done.returncode and 'KeyboardInterrupt' in done.stderr and 'native words' not in done.stderr
 
 
-def test_what_was_held_back_is_forgotten_when_all_is_well(run_python):
+def test_hidden_text_is_discarded_on_success(run_python):
     done = check(run_python, NATIVE_WORDS.format(end="os.write(1, b'reached')"))
     assert (done.stdout, done.stderr) == ('reached', '')
 
 
-def test_without_a_place_to_hold_words_back_they_are_shown(run_python):
+def test_without_a_temporary_file_nothing_is_hidden(run_python):
     code = """
 import os, tempfile
-from estimator_lab.tf1 import _quiet
+from estimator_lab.process import hushed
 def refuse(*arguments, **more):
     raise FileNotFoundError('no place')
 os.memfd_create = tempfile.mkstemp = refuse
-with _quiet.hushed():
+with hushed():
     os.write(2, b'native words')
 """
     assert check(run_python, code).stderr == 'native words'

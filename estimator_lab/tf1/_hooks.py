@@ -1,5 +1,9 @@
-"""``tf.data.experimental.CheckpointInputPipelineHook``, which TensorFlow 2.16 deleted."""
+"""Two hooks that TensorFlow 2.16 deleted: for asynchronous checkpoints, and for the state of input pipelines.
 
+Their old modules are ``tensorflow.python.tpu.async_checkpoint`` and ``tf.data.experimental``.
+"""
+
+import threading
 from typing import Any
 
 from tensorflow.python.checkpoint import checkpoint_management
@@ -9,8 +13,54 @@ from tensorflow.python.framework import ops
 from tensorflow.python.training import basic_session_run_hooks, saver, session_run_hook
 
 
+class AsyncCheckpointSaverHook(basic_session_run_hooks.CheckpointSaverHook):
+    """A CheckpointSaverHook that writes in a thread while training continues, and waits for the last write.
+
+    As with 2.15's, the saved variables may be a step apart. A write that fails raises at the next one, or at
+    the end.
+    """
+
+    _thread: threading.Thread | None = None
+    _error: BaseException | None = None
+
+    def after_create_session(self, session: Any, coord: Any) -> None:
+        """Implements SessionRunHook."""
+        super().after_create_session(session, coord)
+        self._wait()
+
+    def end(self, session: Any) -> None:
+        """Implements SessionRunHook."""
+        self._wait()
+        super().end(session)
+        self._wait()
+
+    def _save(self, session: Any, step: int) -> bool:
+        """Starts a write. Ignores a listener's request to stop, which is not known yet."""
+        self._wait()
+        write = super()._save
+
+        def work() -> None:
+            try:
+                with session.graph.as_default():  # each thread has its own default graph
+                    write(session, step)
+            except BaseException as error:  # noqa: BLE001 - raised again in the training thread
+                self._error = error
+
+        # Not a daemon: the program must not end in the middle of a write.
+        self._thread = threading.Thread(target=work, name='checkpoint')
+        self._thread.start()
+        return False
+
+    def _wait(self) -> None:
+        if self._thread is not None:
+            self._thread.join()
+        error, self._error, self._thread = self._error, None, None
+        if error is not None:
+            raise error
+
+
 class _Saver(saver.Saver):
-    """A Saver whose list of checkpoints is a file of its own, beside the model's."""
+    """A Saver whose list of checkpoints is a separate file next to the model's."""
 
     def __init__(self, saveables: list[Any], latest_filename: str) -> None:
         super().__init__(saveables, sharded=True)
@@ -23,22 +73,22 @@ class _Saver(saver.Saver):
 
 
 class _SaverHook(basic_session_run_hooks.CheckpointSaverHook):
-    """Saves the iterators alone; neither the graph nor the state at the session's start."""
+    """Saves the iterators only: neither the graph nor the state at the session's start."""
 
     def after_create_session(self, session: Any, coord: Any) -> None:
         pass
 
 
 class CheckpointInputPipelineHook(session_run_hook.SessionRunHook):
-    """Saves where the input pipeline stands beside the model's checkpoints, and goes on from there.
+    """Saves the position of the input pipeline next to the model's checkpoints, and resumes from it.
 
-    It is no CheckpointSaverHook itself, since Estimator takes one for its own and would not save the model.
-    A pipeline with a large shuffle buffer makes large checkpoints: its elements are in them.
+    Not a CheckpointSaverHook itself: Estimator would take it for its own and not save the model. A pipeline
+    with a large shuffle buffer makes large checkpoints, which contain the buffer's elements.
 
     Args:
-      estimator: the Estimator: its model_dir, and its RunConfig's saving times and task.
-      external_state_policy: 'fail', 'warn' or 'ignore': what to do with a pipeline whose state is not all in
-        TensorFlow (tf.py_func, random numbers of another generator); None is 'fail'.
+      estimator: the Estimator, for its model_dir and its RunConfig's saving intervals and task.
+      external_state_policy: 'fail', 'warn' or 'ignore': what to do if part of the pipeline's state is outside
+        TensorFlow (tf.py_func, another random number generator); None is 'fail'.
 
     Raises:
       ValueError: on another policy, or if the RunConfig saves no checkpoints.
@@ -61,6 +111,7 @@ class CheckpointInputPipelineHook(session_run_hook.SessionRunHook):
         self._new_session = True
 
     def begin(self) -> None:
+        """Implements SessionRunHook."""
         saveables = [
             iterator_ops._IteratorSaveable(each, each.name, external_state_policy=self._policy)
             for each in ops.get_collection(iterator_ops.GLOBAL_ITERATORS)
@@ -69,19 +120,23 @@ class CheckpointInputPipelineHook(session_run_hook.SessionRunHook):
         self._hook.begin()
 
     def after_create_session(self, session: Any, coord: Any) -> None:
+        """Implements SessionRunHook."""
         self._new_session = True
 
     def before_run(self, run_context: Any) -> Any:
-        # Not in after_create_session: the hook that initializes the iterator there may come after this one.
+        """Implements SessionRunHook."""
+        # Not in after_create_session, where the hook that initializes the iterator may run after this one.
         if self._new_session:
             self._restore_or_save(run_context.session)
             self._new_session = False
         return self._hook.before_run(run_context)
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
+        """Implements SessionRunHook."""
         self._hook.after_run(run_context, run_values)
 
     def end(self, session: Any) -> None:
+        """Implements SessionRunHook."""
         self._hook.end(session)
 
     def _restore_or_save(self, session: Any) -> None:

@@ -1,0 +1,129 @@
+"""Old names of what TensorFlow still has, and one sentence for names that users look for in vain.
+
+An alias is made when it is first used. ``ESTIMATOR_LAB_SHOW_MOVED=1`` in the environment prints each line
+that uses one, with the new name, as a warning of the category ``MovedName``. A missing name raises
+AttributeError, as in any module, so that ``hasattr`` and ``getattr`` with a default work.
+"""
+
+import functools
+import os
+import sys
+import warnings
+from importlib.abc import Loader
+from types import ModuleType
+from typing import Any
+
+from estimator_lab.tf1._modules import FINDER, Forwarder, look_up
+from estimator_lab.tf1._moved_names import NAMES, new_names, sources_of
+
+SHOW_VARIABLE = 'ESTIMATOR_LAB_SHOW_MOVED'
+_MACHINERY = ('estimator_lab.tf1', 'importlib', 'tensorflow.python.util.module_wrapper')
+_V1 = 'tensorflow._api.v2.compat.v1'
+# Modules of the TensorFlow 1 API in which programs look for names of TensorFlow 2; '' is `tf` itself.
+_API_MODULES = {
+    'tensorflow.compat.v1': '',
+    **{
+        f'{_V1}.{module}': module
+        for module in ('metrics', 'losses', 'summary', 'initializers', 'random', 'nn', 'config')
+    },
+}
+_ESTIMATOR_API = tuple(f'tensorflow_estimator.python.estimator.api._v{n}.estimator' for n in (1, 2))
+_KERAS_API = ('tf_keras.api._v1.keras', 'tf_keras.api._v2.keras')
+# The module of Keras 2's base class of layers: on TensorFlow 2.15, and on later versions.
+_KERAS_LAYERS = ('keras.src.engine.base_layer', 'tf_keras.src.engine.base_layer')
+
+
+class MovedName(PendingDeprecationWarning):
+    """A program uses a name that TensorFlow has changed; Python hides the warning unless asked."""
+
+
+def install_names() -> None:
+    """Makes old names work, and missing names explain themselves; TensorFlow's own names stay."""
+    if os.environ.get(SHOW_VARIABLE, '0') not in ('', '0'):
+        warnings.filterwarnings('default', category=MovedName)
+    FINDER.supply('tensorflow.', _forwarder_of)
+    for module in {*NAMES, *_API_MODULES, *_ESTIMATOR_API, *_KERAS_API}:
+        FINDER.answer(module, functools.partial(_answer, module))
+    for module in _KERAS_LAYERS:
+        FINDER.hook(module, after=_restore_apply)
+
+
+def _forwarder_of(fullname: str) -> Loader | None:
+    sources = sources_of(fullname)
+    return Forwarder(sources, _warn_of_move) if sources else None
+
+
+def _answer(module: str, name: str) -> Any:
+    """Returns what `module` had under an old name.
+
+    Raises:
+      AttributeError: if it had none; the sentence says what to use instead.
+    """
+    moved = new_names(module).get(name)
+    if moved is None:
+        raise AttributeError(_explanation(module, name))
+    new_module, new_name = moved
+    found = look_up(new_module, new_name)
+    _warn_of_move(f'{module}.{name}', f'{new_module}.{new_name}')
+    setattr(sys.modules[module], name, found)
+    return found
+
+
+def _warn_of_move(old: str, new: str) -> None:
+    """Warns at the line of the user's program, the first frame above ours and those of imports."""
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_globals.get('__name__', '').startswith(_MACHINERY):
+        frame = frame.f_back
+    names = frame.f_globals
+    warnings.warn_explicit(
+        f'{old} is now {new}.',
+        MovedName,
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        names.get('__name__'),
+        names.setdefault('__warningregistry__', {}),
+    )
+
+
+def _explanation(module: str, name: str) -> str:
+    """Returns the sentence for a name that a module lacks."""
+    if module in _ESTIMATOR_API:
+        if name.startswith('BoostedTrees'):
+            since = '2.9: 2.8 is the last version that has boosted trees.'
+            return f'tf.estimator.{name} was removed in TensorFlow {since}'
+        return f"tf.estimator has no attribute '{name}'."
+    if module in _KERAS_API:
+        return (
+            f"tf.keras has no attribute '{name}': with estimator_lab.tf1 it is Keras 2, as TF1 programs "
+            'need; Keras 3 is `import keras`.'
+        )
+    if module not in _API_MODULES:
+        return f"module '{module}' has no attribute '{name}'"
+    path = f'{_API_MODULES[module]}.{name}'.lstrip('.')
+    if not name.startswith('_') and _has(sys.modules.get('tensorflow'), path):
+        return (
+            f"tf.{path} is TensorFlow 2's, and this `tf` is TensorFlow 1's: a program that uses it "
+            'keeps `import tensorflow as tf`, with `import estimator_lab.tf1` above it (docs/porting.md).'
+        )
+    return f"module '{module.replace(_V1, 'tensorflow.compat.v1')}' has no attribute '{name}'"
+
+
+def _has(holder: Any, path: str) -> bool:
+    try:
+        for part in path.split('.'):
+            holder = getattr(holder, part)
+    except Exception:  # noqa: BLE001 - loading a part of TensorFlow can raise anything
+        return False
+    return True
+
+
+def _restore_apply(module: ModuleType) -> None:
+    """Gives Keras 2's layers `layer.apply(x)`, which TensorFlow 1 had and Keras 2.15 dropped."""
+    layers: Any = module.Layer
+    if not hasattr(layers, 'apply'):
+        layers.apply = _apply
+
+
+def _apply(self: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+    """Calls the layer."""
+    return self(inputs, *args, **kwargs)
