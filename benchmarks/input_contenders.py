@@ -100,8 +100,9 @@ def ours(archive: str, seconds: float, decode: str) -> Rate:
     from estimator_lab.data.order.archives import open_archives
     from estimator_lab.data.pipeline.input_fns import archive_input_fn
     from estimator_lab.data.pipeline.report import InputReport
-    from estimator_lab.tf1 import tf
+    from estimator_lab.tf1 import prepare_process, tf
 
+    prepare_process()  # as commands do
     archives = open_archives([archive])
     input_fn = archive_input_fn(
         archives.order(shuffle_buffer=1000, seed=1),

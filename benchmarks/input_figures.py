@@ -311,5 +311,8 @@ def _print(found: dict[str, float]) -> int:
 
 
 if __name__ == '__main__':
+    from estimator_lab.tf1 import prepare_process
+
+    prepare_process()  # as commands do
     name, archive_path = sys.argv[1:]
     _print(FIGURES[name](archive_path))
