@@ -1,32 +1,30 @@
-"""The rivals of gan_figures.py in PyTorch, each run in this process.
+"""The rivals of gan_figures.py in PyTorch, each run in this process: prints one line of JSON.
 
-    python benchmarks/gan_contenders.py step 50
-                        seconds of a step of the same networks, batch 64
+    python benchmarks/gan_contenders.py pytorch 50
+                        steps of the same networks, batch 64; also pytorch_without_spectral_norm
     python benchmarks/gan_contenders.py dcgan TRAIN.tar SECONDS FAKES.tar
                         PyTorch's DCGAN tutorial, on digits
 
 Needs `pip install torch`.
 """
 
+import functools
 import io
-import json
-import sys
-import tarfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
+from runner import CORES, Clock, Measured, run_contender
 
 BATCH, SIDE, LATENT = 64, 28, 64
-CORES = 2
-_WARM_UP = 5
 _FAKES = 10_000
 
 
 def _networks(latent: int, spectral: bool) -> tuple[Any, Any]:
-    """Returns the networks of `--model=gan` for 28x28: the same layers and parameters."""
+    """Returns the networks of `--model=gan` for 28x28, with the same layers and parameters."""
     from torch import nn
     from torch.nn.utils.parametrizations import spectral_norm
 
@@ -56,7 +54,7 @@ def _networks(latent: int, spectral: bool) -> tuple[Any, Any]:
 def _stepper(
     generator: Any, discriminator: Any, latent: int, noise_shape: tuple[int, ...]
 ) -> Callable[..., None]:
-    """Returns what takes a step of both networks, in the order and way of PyTorch's DCGAN tutorial."""
+    """Returns a function that trains both networks for a step, as PyTorch's DCGAN tutorial does."""
     import torch
     from torch import nn
 
@@ -80,43 +78,32 @@ def _stepper(
     return step
 
 
-def step(steps: int) -> dict[str, Any]:
+def pytorch(steps: str, spectral: bool = True) -> Measured:
     """Times steps of the same networks on images in memory."""
     import torch
 
     torch.set_num_threads(CORES)
     torch.manual_seed(1)
-    found: dict[str, Any] = {'version': f'PyTorch {torch.__version__}'}
     images = torch.rand(BATCH, 1, SIDE, SIDE) * 2 - 1
-    for name, spectral in (('seconds', True), ('seconds_without_spectral_norm', False)):
-        take = _stepper(*_networks(LATENT, spectral), LATENT, ())
-        for _ in range(_WARM_UP):
-            take(images)
-        started = time.perf_counter()
-        for _ in range(steps):
-            take(images)
-        found[name] = (time.perf_counter() - started) / steps
-    return found
+    step = _stepper(*_networks(LATENT, spectral), LATENT, ())
+    return Clock(int(steps), BATCH).time(lambda: step(images), f'PyTorch {torch.__version__}')
 
 
-def dcgan(archive: str, seconds: float, out: str) -> dict[str, Any]:
+def dcgan(archive: str, seconds: str, out: str) -> Measured:
     """Trains a DCGAN as PyTorch's tutorial does, on digits of 32x32, and writes 10,000 fakes of 28x28.
 
     The tutorial's: weights from N(0, 0.02), batch normalisation in both networks, 100 latent numbers, Adam
     at 0.0002 with beta1 0.5, batch 128; its 64 maps, and one layer less than for its 64x64 pixels.
     """
     import torch
+    from archives import read_images, write_tar
     from torch import nn
-
-    from estimator_lab.data.images.decode import decode_image
-    from estimator_lab.data.tar.stream import stream_members
 
     torch.set_num_threads(CORES)
     torch.manual_seed(1)
-    pixels = np.stack([decode_image(member.data, SIDE, SIDE)[..., 0] for member in stream_members(archive)])
-    images = torch.from_numpy(np.pad(pixels, [(0, 0), (2, 2), (2, 2)]).astype(np.float32) / 127.5 - 1)[
-        :, None
-    ]
+    pixels, _ = read_images(archive, SIDE)
+    padded = np.pad(pixels[..., 0], [(0, 0), (2, 2), (2, 2)])[:, np.newaxis]
+    images = torch.from_numpy(padded.astype(np.float32) / 127.5 - 1)
     generator = nn.Sequential(
         *(nn.ConvTranspose2d(100, 256, 4, 1, 0, bias=False), nn.BatchNorm2d(256), nn.ReLU(True)),
         *(nn.ConvTranspose2d(256, 128, 4, 2, 1, bias=False), nn.BatchNorm2d(128), nn.ReLU(True)),
@@ -131,26 +118,29 @@ def dcgan(archive: str, seconds: float, out: str) -> dict[str, Any]:
     )
     for network in (generator, discriminator):
         network.apply(_tutorials_weights)
-    take = _stepper(generator, discriminator, 100, (1, 1))
+    step = _stepper(generator, discriminator, 100, (1, 1))
     started, steps = time.monotonic(), 0
-    while time.monotonic() - started < seconds:
+    while time.monotonic() - started < float(seconds):
         order = torch.randperm(len(images))
         for first in range(0, len(images) - 127, 128):
-            take(images[order[first : first + 128]])
+            step(images[order[first : first + 128]])
             steps += 1
-            if time.monotonic() - started >= seconds:
+            if time.monotonic() - started >= float(seconds):
                 break
+    rate = steps * 128 / (time.monotonic() - started)
     generator.eval()
-    with torch.no_grad(), tarfile.open(out, 'w') as tar:
-        for first in range(0, _FAKES, 500):
-            fakes = generator(torch.randn(500, 100, 1, 1)).numpy()[:, 0, 2:-2, 2:-2]
-            for number, fake in enumerate(np.rint((fakes + 1) * 127.5).astype(np.uint8), first):
-                buffer = io.BytesIO()
-                Image.fromarray(fake).save(buffer, 'PNG')
-                info = tarfile.TarInfo(f'samples/{number:06}.png')
-                info.size = buffer.tell()
-                tar.addfile(info, io.BytesIO(buffer.getvalue()))
-    return {'version': f'PyTorch {torch.__version__}', 'steps': steps}
+
+    def fakes() -> Iterator[tuple[str, bytes]]:
+        with torch.no_grad():
+            for first in range(0, _FAKES, 500):
+                made = generator(torch.randn(500, 100, 1, 1)).numpy()[:, 0, 2:-2, 2:-2]
+                for number, fake in enumerate(np.rint((made + 1) * 127.5).astype(np.uint8), first):
+                    buffer = io.BytesIO()
+                    Image.fromarray(fake).save(buffer, 'PNG')
+                    yield f'samples/{number:06}.png', buffer.getvalue()
+
+    write_tar(Path(out), fakes())
+    return Measured(rate, 0, f'PyTorch {torch.__version__}, {steps} steps')
 
 
 def _tutorials_weights(layer: Any) -> None:
@@ -163,7 +153,5 @@ def _tutorials_weights(layer: Any) -> None:
 
 
 if __name__ == '__main__':
-    if sys.argv[1] == 'step':
-        print(json.dumps(step(int(sys.argv[2]))))
-    else:
-        print(json.dumps(dcgan(sys.argv[2], float(sys.argv[3]), sys.argv[4])))
+    plain = functools.partial(pytorch, spectral=False)
+    run_contender({'pytorch': pytorch, 'pytorch_without_spectral_norm': plain, 'dcgan': dcgan})

@@ -1,16 +1,16 @@
-"""One contender of `recurrent_figures.py step`, measured in this process: prints one line of JSON.
+"""A contender of `recurrent_figures.py step`, measured in this process: prints one line of JSON.
 
-    python benchmarks/recurrent_contenders.py own '{"steps": 10}'
+    python benchmarks/recurrent_contenders.py own 10
 
 Every contender trains an LSTM of 128 units on the same 100 sequences of 784 values, with plain gradient
-descent at 0.001 down the cross-entropy of 10 classes, on the first two processors that this process may use.
+descent at 0.001 on the cross-entropy of 10 classes, on the first two cores.
 """
 
 import functools
-from collections.abc import Callable
 
 import numpy as np
-from step_contenders import CORES, LEARNING_RATE, Clock, Options, fit_keras, main, onednn
+from runner import CORES, Clock, Measured, run_contender
+from step_contenders import LEARNING_RATE, fit_keras, tensorflow_version
 
 BATCH, STEPS, UNITS, CLASSES = 100, 784, 128, 10
 
@@ -21,7 +21,7 @@ def sequences() -> tuple[np.ndarray, np.ndarray]:
     return rng.random((BATCH, STEPS, 1), np.float32), rng.integers(0, CLASSES, BATCH)
 
 
-def estimator_lab(loop: str, options: Options, clock: Clock) -> str:
+def estimator_lab(loop: str, steps: str) -> Measured:
     """The training step of `--model=recurrent` in a bare session, by our loop or TensorFlow's."""
     from estimator_lab.models.recurrent import model_fn
     from estimator_lab.tf1 import tf
@@ -44,23 +44,20 @@ def estimator_lab(loop: str, options: Options, clock: Clock) -> str:
     spec = model_fn({'image': tf.constant(images)}, tf.constant(classes), 'train', params)
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
-        for _ in range(clock.total):
-            session.run([spec.loss, spec.train_op])
-            clock.tick()
-    return f'TensorFlow {tf.__version__}, oneDNN {onednn()}'
+        step = functools.partial(session.run, [spec.loss, spec.train_op])
+        return Clock(int(steps), BATCH).time(step, tensorflow_version(tf))
 
 
-def keras(options: Options, clock: Clock) -> str:
+def keras(steps: str) -> Measured:
     """Keras 3 `fit` on the TensorFlow back end, without estimator_lab."""
     return fit_keras(
         lambda layers: [layers.Input((STEPS, 1)), layers.LSTM(UNITS), layers.Dense(CLASSES)],
         sequences(),
-        options,
-        clock,
+        Clock(int(steps), BATCH),
     )
 
 
-def pytorch(options: Options, clock: Clock) -> str:
+def pytorch(steps: str) -> Measured:
     """PyTorch's usual training loop."""
     import torch
     from torch import nn
@@ -71,24 +68,18 @@ def pytorch(options: Options, clock: Clock) -> str:
     values, classes = map(torch.from_numpy, sequences())
     optimizer = torch.optim.SGD([*lstm.parameters(), *dense.parameters()], LEARNING_RATE)
     loss_of = nn.CrossEntropyLoss()
-    for _ in range(clock.total):
+
+    def step() -> None:
         states, _ = lstm(values)
         loss = loss_of(dense(states[:, -1]), classes)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         loss.item()
-        clock.tick()
-    return f'PyTorch {torch.__version__}'
 
-
-CONTENDERS: dict[str, Callable[[Options, Clock], str]] = {
-    'own': functools.partial(estimator_lab, 'own'),
-    'dynamic_rnn': functools.partial(estimator_lab, 'dynamic_rnn'),
-    'keras': keras,
-    'pytorch': pytorch,
-}
+    return Clock(int(steps), BATCH).time(step, f'PyTorch {torch.__version__}')
 
 
 if __name__ == '__main__':
-    main(CONTENDERS, BATCH)
+    own, theirs = (functools.partial(estimator_lab, loop) for loop in ('own', 'dynamic_rnn'))
+    run_contender({'own': own, 'dynamic_rnn': theirs, 'keras': keras, 'pytorch': pytorch})

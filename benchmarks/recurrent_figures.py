@@ -1,35 +1,26 @@
-"""Prints the figures of recurrent networks, each with the command that made it.
+"""Figures of recurrent networks.
 
     python benchmarks/recurrent_figures.py rows --train=mnist-train.tar.gz --test=mnist-test.tar.gz
                         MNIST row by row, an LSTM: test accuracy; 15 minutes
     python benchmarks/recurrent_figures.py pixels --train=... --test=...
                         pixel by pixel, 784 steps, diagonal linear recurrences; 90 minutes
     python benchmarks/recurrent_figures.py permuted --train=... --test=...
-                        the same with the pixels in a fixed order of no meaning; 90 minutes
+                        the same with the pixels in a fixed random order; 90 minutes
     python benchmarks/recurrent_figures.py irnn --train=... --test=...
                         pixel by pixel by a plain network of rectified units (Le et al. 2015); hours
     python benchmarks/recurrent_figures.py adding
                         the adding problem of 600 steps, by a GRU and by linear recurrences; 90 minutes
     python benchmarks/recurrent_figures.py step
-                        a training step of an LSTM over 784 steps beside Keras 3 and PyTorch; 5 minutes
+                        a training step of an LSTM over 784 steps against Keras 3 and PyTorch; 5 minutes
 
---epochs trains for longer or shorter. Times are of 2 cores. The package has to be installed (`pip install -e
-'.[test,bench]'`), and nothing else may run meanwhile for `step`; the other figures only take longer.
+--epochs trains for longer or shorter. `step` needs a machine that is idle otherwise, and `pip install -e
+'.[bench]'`.
 """
 
 import argparse
-import subprocess
-import sys
-from pathlib import Path
+import functools
 
-from machine import this_machine
-from train_step import Row, measure, show
-from training import train
-
-_MNIST = ('--model=recurrent', '--image_size=28', '--batch_size=100')
-_ROOT = Path(__file__).parents[1]
-_CONTENDERS = Path(__file__).with_name('recurrent_contenders.py')
-_EXAMPLE = _ROOT / 'examples' / 'recurrent.py'
+from runner import ROOT, Figures, child, print_table, python, race, train
 
 # Epochs and further flags of training.
 TRAININGS: dict[str, tuple[int, tuple[str, ...]]] = {
@@ -48,71 +39,52 @@ ADDING = {
     'gru': ('--train_steps=8000', '--units=100', '--learning_rate=0.002'),
     'linear': ('--train_steps=40000', '--batch_size=50', '--units=32', '--learning_rate=0.004'),
 }
+FIGURES = Figures(
+    __doc__,
+    train=('', 'training archive'),
+    test=('', 'test archive'),
+    epochs=(0, 'passes over the training images; 0 for the default of the figure'),
+    model_dir=('', 'folder of the model; default: a temporary one'),
+    rounds=(3, 'of step'),
+    steps=(10, 'timed steps in a round of step'),
+)
 
 
-def learn(figure: str, archives: tuple[str, str], epochs: int | None, model_dir: str) -> None:
+def learn(figure: str, given: argparse.Namespace) -> None:
     """Trains for a figure; prints accuracy and seconds."""
-    usual, flags = TRAININGS[figure]
-    data = (f'--data={archives[0]}', f'--eval_data={archives[1]}', f'--epochs={epochs or usual}')
-    train(*_MNIST, *flags, *data, model_dir=model_dir)
+    epochs, flags = TRAININGS[figure]
+    data = (f'--data={given.train}', f'--eval_data={given.test}', f'--epochs={given.epochs or epochs}')
+    mnist = ('--model=recurrent', '--image_size=28', '--batch_size=100')
+    train(*mnist, *flags, *data, model_dir=given.model_dir)
 
 
-def adding() -> None:
+for name in TRAININGS:
+    FIGURES.add('train', 'test', name=name)(functools.partial(learn, name))
+
+
+@FIGURES.add()
+def adding(given: argparse.Namespace) -> None:
     """Runs the example on the adding problem of 600 steps, once for each cell."""
     for cell, flags in ADDING.items():
-        command = [str(_EXAMPLE), '--problem=adding', '--steps=600', f'--cells={cell}', *flags]
-        print('$ python', 'examples/recurrent.py', *command[1:], flush=True)
-        subprocess.run([sys.executable, *command], check=True)
+        example = ROOT / 'examples' / 'recurrent.py'
+        print(python(example, '--problem=adding', '--steps=600', f'--cells={cell}', *flags))
 
 
-def step(rounds: int, steps: int) -> None:
-    """Prints examples a second of an LSTM's training step; a step has 100."""
-    rows = measure(
-        [
-            Row('ours', 'own', script=_CONTENDERS),
-            Row('ours, --hparams=loop=dynamic_rnn', 'dynamic_rnn', script=_CONTENDERS),
-            Row('Keras 3 fit', 'keras', package='keras', script=_CONTENDERS),
-            Row(
-                'Keras 3 fit, oneDNN turned on',
-                'keras',
-                {},
-                {'TF_ENABLE_ONEDNN_OPTS': '1'},
-                'keras',
-                _CONTENDERS,
-            ),
-            Row('PyTorch', 'pytorch', package='torch', script=_CONTENDERS),
-        ],
-        rounds,
-        steps,
-    )
-    show(rows)
-    for row in rows:
-        print(f'{100 / row.median():6.3f} s a step  {row.name}')
-
-
-def main() -> None:
-    """Runs the benchmark that the command line names."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('figure', choices=[*TRAININGS, 'adding', 'step'])
-    parser.add_argument('--train', help='training archive')
-    parser.add_argument('--test', help='test archive')
-    parser.add_argument('--epochs', type=int, help='passes over the training images')
-    parser.add_argument('--model_dir', default='', help='where the model is kept; default: nowhere')
-    parser.add_argument('--rounds', type=int, default=3, help='of step')
-    parser.add_argument('--steps', type=int, default=10, help='timed steps in a round of step')
-    given = parser.parse_args()
-    print(this_machine())
-    if given.figure == 'step':
-        step(given.rounds, given.steps)
-    elif given.figure == 'adding':
-        adding()
-    elif given.train and given.test:
-        learn(given.figure, (given.train, given.test), given.epochs, given.model_dir)
-    else:
-        parser.error(f'{given.figure} needs --train and --test')
+@FIGURES.add()
+def step(given: argparse.Namespace) -> None:
+    """Prints sequences a second of an LSTM's training step of 100 sequences."""
+    run = functools.partial(child, 'recurrent_contenders.py')
+    contenders = {
+        'ours': lambda: run('own', given.steps),
+        'ours, --hparams=loop=dynamic_rnn': lambda: run('dynamic_rnn', given.steps),
+        'Keras 3 fit': lambda: run('keras', given.steps),
+        'Keras 3 fit, oneDNN on': lambda: run(
+            'keras', given.steps, environment={'TF_ENABLE_ONEDNN_OPTS': '1'}
+        ),
+        'PyTorch': lambda: run('pytorch', given.steps),
+    }
+    print_table(race(contenders, given.rounds), 'sequences', 'step', 100)
 
 
 if __name__ == '__main__':
-    main()
+    FIGURES.main()

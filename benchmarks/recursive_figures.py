@@ -1,4 +1,4 @@
-"""Prints the figures that the README claims for recursive networks, each with the command that made it.
+"""Figures of recursive networks.
 
     python benchmarks/recursive_figures.py listops --test=listops-test.tsv.gz
                         accuracy on the original test set, trained on 90,000 generated trees; an hour
@@ -7,26 +7,24 @@
     python benchmarks/recursive_figures.py quadtrees --train=mnist-train.tar.gz --test=mnist-test.tar.gz
                         accuracy of a TreeLSTM on the quadtrees of digits; an hour
     python benchmarks/recursive_figures.py speed --test=listops-test.tsv.gz
-                        trees a second in training, beside the same node by node in PyTorch; 2 minutes
+                        trees a second in training, against PyTorch node by node; 2 minutes
 
-Each trains in a folder of its own below --runs, and goes on with what is there. The package has to be
-installed (`pip install -e '.[bench]'`), and nothing else may run meanwhile.
+Each trains in its own folder below --runs and resumes what is there. `speed` needs `pip install -e
+'.[bench]'` and a machine that is idle otherwise.
 """
 
 import argparse
+import functools
 import gzip
 import itertools
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from machine import this_machine
+from runner import Clock, Figures, Measured, print_table, race, train
 
 from estimator_lab.core.layers.tree_cells import LstmCell
 from estimator_lab.data.demo_sets.listops import TRAIN, lines
@@ -42,7 +40,7 @@ from estimator_lab.models import recursive
 from estimator_lab.tf1 import tf
 
 FLAGS = {
-    # There is no noise in what trees of ListOps are worth, and a batch has thousands of nodes.
+    # The values of ListOps have no noise, and a batch has thousands of nodes.
     'listops': (
         '--batch_size=64',
         '--epochs=24',
@@ -55,11 +53,18 @@ LABELS = Vocabulary(tuple('0123456789'))
 
 _UNITS = 128
 _SEQUENCE_BATCH, _SEQUENCE_POOL, _SEQUENCE_EPOCHS = 64, 50, 10
-_SPEED_BATCH, _SPEED_STEPS, _SPEED_WARM_UP, _SPEED_TORCH_BATCHES = 64, 60, 10, 4
+_SPEED_BATCH = 64
+FIGURES = Figures(
+    __doc__,
+    train=('', 'training archive of digits'),
+    test=('', 'test archive, or the test set of ListOps'),
+    runs=('runs/recursive', 'folder of the model_dirs'),
+    trees=(TRAIN, 'generated trees to train on'),
+)
 
 
 def training_trees(given: argparse.Namespace) -> Path:
-    """Returns the file of generated trees, without those of the test set; made at its first use."""
+    """Returns the file of generated trees, none of the test set's; made at its first use."""
     path = Path(given.runs) / 'listops-train.tsv'
     if not path.exists():
         with gzip.open(given.test, 'rt', encoding='ascii') as file:
@@ -67,35 +72,51 @@ def training_trees(given: argparse.Namespace) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix('.partial')
         with partial.open('w', encoding='ascii') as file:
-            file.writelines(f'{line}\n' for line in itertools.islice(lines(1, test), TRAIN))
+            file.writelines(f'{line}\n' for line in itertools.islice(lines(1, test), given.trees))
         partial.rename(path)
     return path
 
 
-def train(name: str, given: argparse.Namespace, data: str) -> None:
+def learn(name: str, given: argparse.Namespace, data: Path | str) -> None:
     """Runs the training command of a figure; it prints the accuracy."""
-    command = [
-        *(sys.executable, '-m', 'estimator_lab.train', '--model=recursive', f'--data={data}'),
-        *(f'--eval_data={given.test}', f'--model_dir={Path(given.runs) / name}', *FLAGS[name]),
-    ]
-    print('$ python', *command[1:], flush=True)
-    started = time.monotonic()
-    subprocess.run(command, check=True)
-    print(f'{(time.monotonic() - started) / 60:.1f} minutes from start to end, evaluations included')
+    archives = f'--data={data}', f'--eval_data={given.test}'
+    train('--model=recursive', *archives, *FLAGS[name], model_dir=Path(given.runs) / name)
 
 
+@FIGURES.add('test')
 def listops(given: argparse.Namespace) -> None:
     """Prints the accuracy on the original test set: published 98.7 % (128 units), 94.7 % (48)."""
-    train('listops', given, str(training_trees(given)))
+    learn('listops', given, training_trees(given))
 
 
+@FIGURES.add('train', 'test')
 def quadtrees(given: argparse.Namespace) -> None:
     """Prints the accuracy on MNIST."""
-    train('quadtrees', given, given.train)
+    learn('quadtrees', given, given.train)
 
 
+@FIGURES.add('test')
 def sequence(given: argparse.Namespace) -> None:
     """Prints the accuracy of an LSTM of 128 units on the tokens in their order: published 73.3 %."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        placeholders, right, step = _token_network()
+        session.run(tf.global_variables_initializer())
+        started = time.monotonic()
+        for epoch in range(_SEQUENCE_EPOCHS):
+            for batch in _sequences(str(training_trees(given)), epoch):
+                session.run(step, dict(zip(placeholders, batch, strict=True)))
+            outcome = [
+                session.run(right, dict(zip(placeholders, batch, strict=True)))
+                for batch in _sequences(given.test, None)
+            ]
+            minutes = (time.monotonic() - started) / 60
+            accuracy = np.concatenate(outcome).mean()
+            print(f'epoch {epoch + 1}: LSTM on the tokens {accuracy:.4f}, {minutes:.1f} minutes', flush=True)
+
+
+def _token_network() -> tuple[tuple[Any, ...], Any, Any]:
+    """Returns placeholders of `_sequences`, which sequences are classified right, and the training step."""
+    tf.set_random_seed(1)
     tokens = tf.placeholder(tf.int32, [None, None])
     lengths, labels = (tf.placeholder(tf.int32, [None]) for _ in range(2))
     embedding = tf.get_variable('embedding', [len(TOKENS.texts) + 1, _UNITS])
@@ -108,25 +129,13 @@ def sequence(given: argparse.Namespace) -> None:
     clipped, _ = tf.clip_by_global_norm(gradients, 1.0)
     step = optimizer.apply_gradients(zip(clipped, variables, strict=True))
     right = tf.equal(tf.argmax(logits, 1, output_type=tf.int32), labels)
-    started = time.monotonic()
-    with tf.Session() as session:
-        session.run(tf.global_variables_initializer())
-        for epoch in range(_SEQUENCE_EPOCHS):
-            for batch in _sequences(str(training_trees(given)), epoch):
-                session.run(step, dict(zip((tokens, lengths, labels), batch, strict=True)))
-            outcome = [
-                session.run(right, dict(zip((tokens, lengths, labels), batch, strict=True)))
-                for batch in _sequences(given.test, None)
-            ]
-            minutes = (time.monotonic() - started) / 60
-            accuracy = np.concatenate(outcome).mean()
-            print(f'epoch {epoch + 1}: LSTM on the tokens {accuracy:.4f}, {minutes:.1f} minutes', flush=True)
+    return (tokens, lengths, labels), right, step
 
 
 def _sequences(path: str, epoch: int | None) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yields (tokens int32 [n, length], lengths, class ids) of an epoch; of a file as it lies for None.
+    """Yields (tokens int32 [n, length], lengths, class ids) of an epoch, or in the file's order for None.
 
-    Batches are of sequences about as long as each other, so that little is padded.
+    The sequences of a batch have about the same length, so that little is padded.
     """
     order = open_archives([path], wanted=TREES.wanted).order(10_000 if epoch is not None else 1)
     reader = TreeReader(TOKENS, LABELS)
@@ -147,43 +156,42 @@ def _sequences(path: str, epoch: int | None) -> Iterator[tuple[np.ndarray, np.nd
             yield padded, lengths[chosen], labels[chosen]
 
 
+@FIGURES.add('test')
 def speed(given: argparse.Namespace) -> None:
-    """Prints trees a second in training of the same network on the same trees, at its best of both."""
-    ours = _our_speed(given)
-    theirs = _speed_node_by_node(given)
-    print(f'this package: {ours:,.0f} trees/s, batches of {_SPEED_BATCH}, read and parsed on the way')
-    print(f'PyTorch {version("torch")}, node by node: {theirs:,.1f} trees/s, parsed before')
-    print(f'{ours / theirs:.1f} times as many')
+    """Prints trees a second in training of the same network on the same trees, three times in turn.
+
+    Ours reads and parses them meanwhile; PyTorch has them parsed in advance.
+    """
+    contenders = {'ours': _ours, 'PyTorch, node by node': _node_by_node}
+    trees = training_trees(given)
+    measures = {name: functools.partial(measure, trees) for name, measure in contenders.items()}
+    print_table(race(measures, 3), 'trees')
 
 
-def _our_speed(given: argparse.Namespace) -> float:
-    order = open_archives([str(training_trees(given))], wanted=TREES.wanted).order(10_000, seed=1)
+def _ours(path: Path) -> Measured:
+    order = open_archives([str(path)], wanted=TREES.wanted).order(10_000, seed=1)
     reader = TreeReader(TOKENS, LABELS)
     with tf.Graph().as_default():
+        tf.set_random_seed(1)
         input_fn = archive_input_fn(order, reader, _SPEED_BATCH, InputReport(), LABELS, resume=lambda: 0)
         features, labels = input_fn().make_one_shot_iterator().get_next()
         tf.train.get_or_create_global_step()
         params = {'vocabulary': LABELS.labels, 'tokens': TOKENS.texts, 'units': _UNITS}
         spec = recursive.model_fn(features, labels, tf.estimator.ModeKeys.TRAIN, params)
         with tf.train.MonitoredSession() as session:
-            for number in range(_SPEED_WARM_UP + _SPEED_STEPS):
-                if number == _SPEED_WARM_UP:
-                    started = time.perf_counter()
-                session.run(spec.train_op)
-            return _SPEED_STEPS * _SPEED_BATCH / (time.perf_counter() - started)
+            clock = Clock(60, _SPEED_BATCH, warm_up=10)
+            return clock.time(lambda: session.run(spec.train_op), f'TensorFlow {tf.__version__}')
 
 
-def _speed_node_by_node(given: argparse.Namespace) -> float:
-    """Returns trees a second of a binary TreeLSTM as public ones are written: a call for each node."""
+def _node_by_node(path: Path) -> Measured:
+    """Measures a binary TreeLSTM as public ones are written: a call for each node."""
     import torch
     from torch import nn
 
     torch.set_num_threads(os.cpu_count() or 1)
-    with training_trees(given).open('rb') as file:
-        trees = [
-            (parse_tree(line), int(line.split(b'\t')[0]))
-            for line in itertools.islice(file, _SPEED_TORCH_BATCHES * _SPEED_BATCH)
-        ]
+    with path.open('rb') as file:
+        first_lines = itertools.islice(file, 4 * _SPEED_BATCH)
+        trees = [(parse_tree(line), int(line.split(b'\t')[0])) for line in first_lines]
     linear_size = LstmCell(_UNITS, 2).linear_size
     embedding = nn.Embedding(len(TOKENS.texts) + 1, _UNITS)
     leaf, node = nn.Linear(_UNITS, 3 * _UNITS), nn.Linear(2 * _UNITS, linear_size)
@@ -213,34 +221,10 @@ def _speed_node_by_node(given: argparse.Namespace) -> float:
         loss.backward()
         optimizer.step()
 
-    batches = [trees[first : first + _SPEED_BATCH] for first in range(0, len(trees), _SPEED_BATCH)]
-    step(batches[0])
-    started = time.perf_counter()
-    for batch in batches[1:]:
-        step(batch)
-    return (len(trees) - _SPEED_BATCH) / (time.perf_counter() - started)
-
-
-FIGURES = {function.__name__: function for function in (listops, sequence, quadtrees, speed)}
-
-
-def main() -> None:
-    """Runs the benchmark that the command line names."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('figure', choices=list(FIGURES))
-    parser.add_argument('--train', help='training archive of digits')
-    parser.add_argument('--test', required=True, help='test archive, or the test set of ListOps')
-    parser.add_argument('--runs', default='runs/recursive', help='folder of the model_dirs')
-    given = parser.parse_args()
-    if given.figure == 'quadtrees' and not given.train:
-        parser.error('quadtrees needs --train')
-    print(this_machine())
-    with tf.Graph().as_default():
-        tf.set_random_seed(1)
-        FIGURES[given.figure](given)
+    batches = (trees[first : first + _SPEED_BATCH] for first in range(0, len(trees), _SPEED_BATCH))
+    clock = Clock(3, _SPEED_BATCH, warm_up=1)
+    return clock.time(lambda: step(next(batches)), f'PyTorch {torch.__version__}')
 
 
 if __name__ == '__main__':
-    main()
+    FIGURES.main()

@@ -1,61 +1,32 @@
-"""One contender of train_step.py, measured in this process: prints one line of JSON.
+"""A contender of train_step.py, measured in this process: prints one line of JSON.
 
     python benchmarks/step_contenders.py estimator '{"steps": 50}'
 
 Every contender trains the same network on the same batch, which is in memory, with plain gradient descent at
-0.001, on the first two processors that this process may use.
+0.001, on the first two cores. The options after the name are:
+
+- steps: how many are timed.
+- precision: float32 or bfloat16.
+- summaries, config, network: of our contenders; steps between summaries (0 for none), fields of
+  tf.ConfigProto, and 'channels_first' or 'relu_last'.
+- xla, channels_last: of Keras and PyTorch.
 """
 
-import itertools
+import functools
 import json
 import os
-import resource
-import sys
-import time
+import tempfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from runner import CORES, Clock, Measured, run_contender
 
-BATCH = 32
-SIDE = 128
-CLASSES = 10
-CORES = 2
+BATCH, SIDE, CLASSES = 32, 128, 10
 LEARNING_RATE = 0.001
-WARM_UP = 5
+_PARAMS = {'optimizer': 'sgd', 'learning_rate': LEARNING_RATE, 'learning_rate_schedule': 'constant'}
 
 Options = Mapping[str, Any]
-
-
-class Clock:
-    """Times a number of steps behind some warm-up.
-
-    Args:
-      steps: how many steps are timed.
-      batch: examples in each.
-    """
-
-    def __init__(self, steps: int, batch: int = BATCH) -> None:
-        self.total = WARM_UP + steps
-        self._batch = batch
-        self._steps = steps
-        self._done = 0
-
-    def tick(self) -> None:
-        """Counts one finished step."""
-        self._done += 1
-        if self._done == WARM_UP:
-            self._start = time.perf_counter(), _processor_seconds()
-        elif self._done == self.total:
-            self._end = time.perf_counter(), _processor_seconds()
-
-    def figures(self) -> dict[str, float]:
-        """Returns examples a second, and processor seconds a step over all cores."""
-        seconds, processor = (end - start for start, end in zip(self._start, self._end, strict=True))
-        return {
-            'examples_per_second': self._batch * self._steps / seconds,
-            'processor_seconds': processor / self._steps,
-        }
 
 
 def batch() -> tuple[np.ndarray, np.ndarray]:
@@ -64,15 +35,9 @@ def batch() -> tuple[np.ndarray, np.ndarray]:
     return rng.random((BATCH, SIDE, SIDE, 1), np.float32), rng.integers(0, CLASSES, BATCH)
 
 
-def estimator(options: Options, clock: Clock) -> str:
+def estimator(options: Options, clock: Clock) -> Measured:
     """Our Estimator, as a user trains it: summaries every 50 steps, hooks, the loss fetched each step."""
-    import tempfile
-
     from estimator_lab.tf1 import tf
-
-    class Ticks(tf.train.SessionRunHook):
-        def after_run(self, run_context: Any, run_values: Any) -> None:
-            clock.tick()
 
     with tempfile.TemporaryDirectory() as folder:
         config = tf.estimator.RunConfig(
@@ -84,30 +49,27 @@ def estimator(options: Options, clock: Clock) -> str:
             save_checkpoints_steps=None,
             log_step_count_steps=None,
         )
-        model = tf.estimator.Estimator(_model_fn(options), config=config, params=_params())
-        model.train(_input_fn, [Ticks()], steps=clock.total)
-    return f'TensorFlow {tf.__version__}, oneDNN {onednn()}'
+        model = tf.estimator.Estimator(_model_fn(options), config=config, params=_PARAMS)
+        model.train(_input_fn, [clock.hook()], steps=clock.total)
+    return clock.measured(tensorflow_version(tf))
 
 
-def session(options: Options, clock: Clock) -> str:
-    """The same graph in a bare tf.Session: no hooks, no summaries, only the training step is run."""
+def session(options: Options, clock: Clock) -> Measured:
+    """The same graph in a bare tf.Session: no hooks, no summaries, only the training step."""
     from estimator_lab.tf1 import tf
 
     tf.disable_v2_behavior()
     tf.set_random_seed(1)
     tf.train.create_global_step()
-    step = _model_fn(options)(*_input_fn(), 'train', _params()).train_op
+    step = _model_fn(options)(*_input_fn(), 'train', _PARAMS).train_op
     with tf.Session(config=_session_config(options)) as bare:
         bare.run(tf.global_variables_initializer())
-        for _ in range(clock.total):
-            bare.run(step)
-            clock.tick()
-    return f'TensorFlow {tf.__version__}, oneDNN {onednn()}'
+        return clock.time(functools.partial(bare.run, step), tensorflow_version(tf))
 
 
-def keras(options: Options, clock: Clock) -> str:
+def keras(options: Options, clock: Clock) -> Measured:
     """Keras 3 `fit` on the TensorFlow back end, without estimator_lab."""
-    return fit_keras(_keras_layers, batch(), options, clock)
+    return fit_keras(_keras_layers, batch(), clock, options.get('xla', 'auto'))
 
 
 def _keras_layers(layers: Any) -> list[Any]:
@@ -127,16 +89,16 @@ def _keras_layers(layers: Any) -> list[Any]:
 def fit_keras(
     network: Callable[[Any], list[Any]],
     examples: tuple[np.ndarray, np.ndarray],
-    options: Options,
     clock: Clock,
-) -> str:
-    """Fits a network of Keras 3 layers to one batch, over and over; returns what it ran on.
+    xla: bool | str = 'auto',
+) -> Measured:
+    """Fits a network of Keras 3 layers to one batch, over and over.
 
     Args:
-      network: makes the layers; gets the module `keras.layers`.
+      network: makes the layers, given the module `keras.layers`.
       examples: a batch and its class ids.
-      options: 'xla' is Keras' `jit_compile`.
       clock: times the steps.
+      xla: Keras' `jit_compile`.
     """
     os.environ.update(KERAS_BACKEND='tensorflow', TF_CPP_MIN_LOG_LEVEL='3')
     import keras
@@ -149,13 +111,13 @@ def fit_keras(
     keras.utils.set_random_seed(1)
     model = keras.Sequential(network(keras.layers))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.SGD(LEARNING_RATE), loss, jit_compile=options.get('xla', 'auto'))
+    model.compile(keras.optimizers.SGD(LEARNING_RATE), loss, jit_compile=xla)
     data = tf.data.Dataset.from_tensors(examples).repeat()
     model.fit(data, steps_per_epoch=clock.total, verbose=0, callbacks=[Ticks()])
-    return f'Keras {keras.__version__}, TensorFlow {tf.__version__}, oneDNN {onednn()}'
+    return clock.measured(f'Keras {keras.__version__}, {tensorflow_version(tf)}')
 
 
-def pytorch(options: Options, clock: Clock) -> str:
+def pytorch(options: Options, clock: Clock) -> Measured:
     """PyTorch's usual training loop."""
     import torch
     from torch import nn
@@ -182,24 +144,16 @@ def pytorch(options: Options, clock: Clock) -> str:
     optimizer = torch.optim.SGD(model.parameters(), LEARNING_RATE)
     loss_of = nn.CrossEntropyLoss()
     half = options.get('precision') == 'bfloat16'
-    for _ in range(clock.total):
+
+    def step() -> None:
         with torch.autocast('cpu', torch.bfloat16, enabled=half):
             loss = loss_of(model(images), labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         loss.item()
-        clock.tick()
-    return f'PyTorch {torch.__version__}'
 
-
-CONTENDERS: dict[str, Callable[[Options, Clock], str]] = {
-    'estimator': estimator,
-    'session': session,
-    'keras': keras,
-    'pytorch': pytorch,
-}
-"""By name: each trains, ticks behind each step, and returns the versions of what it trained with."""
+    return clock.time(step, f'PyTorch {torch.__version__}')
 
 
 def _input_fn() -> tuple[Any, Any]:
@@ -210,10 +164,6 @@ def _input_fn() -> tuple[Any, Any]:
     return tf.data.make_one_shot_iterator(data).get_next()
 
 
-def _params() -> dict[str, Any]:
-    return {'optimizer': 'sgd', 'learning_rate': LEARNING_RATE, 'learning_rate_schedule': 'constant'}
-
-
 def _session_config(options: Options) -> Any:
     """Returns the training command's tf.ConfigProto, with the fields that a variant changes."""
     from google.protobuf import json_format
@@ -222,19 +172,17 @@ def _session_config(options: Options) -> Any:
     from estimator_lab.tf1 import tf
 
     config = session_config(options.get('precision', 'float32'))
-    changes = options.get('config')
-    if changes:
+    if changes := options.get('config'):
         config = config or tf.ConfigProto(allow_soft_placement=True)
         json_format.ParseDict(changes, config)
     return config
 
 
 def _model_fn(options: Options) -> Callable[..., Any]:
-    """Returns the model function, around a network in another layout or order where one is asked for."""
+    """Returns the model function, with a network of another layout or order if an option requests one."""
     from estimator_lab.models import cnn
 
-    order = options.get('network')
-    if order:
+    if order := options.get('network'):
 
         def network(params: Any, training: bool = False) -> Callable[..., Any]:
             return lambda images, noise=None: (_variant(order, images, params, noise), {})
@@ -244,7 +192,7 @@ def _model_fn(options: Options) -> Callable[..., Any]:
 
 
 def _variant(order: str, images: Any, params: Any, noise: Any) -> Any:
-    """The logits of the network in channels_first order, or with each ReLU behind its pooling."""
+    """Returns the logits of the network in channels_first order, or with each ReLU after its pooling."""
     from estimator_lab.core.layers.elementwise import dropout
     from estimator_lab.tf1 import tf
 
@@ -260,27 +208,20 @@ def _variant(order: str, images: Any, params: Any, noise: Any) -> Any:
     return tf.layers.dense(dropout(dense, params.dropout_rate, noise), params.num_classes)
 
 
-def onednn() -> str:
-    """Whether TensorFlow's oneDNN kernels are on in this process."""
+def tensorflow_version(tf: Any) -> str:
+    """Returns the version, and whether oneDNN's kernels are on in this process."""
     from tensorflow.python.util import _pywrap_util_port
 
-    return 'on' if _pywrap_util_port.IsMklEnabled() else 'off'
+    return f'TensorFlow {tf.__version__}, oneDNN {"on" if _pywrap_util_port.IsMklEnabled() else "off"}'
 
 
-def _processor_seconds() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
+def _contender(measure: Callable[[Options, Clock], Measured]) -> Callable[[str], Measured]:
+    def contender(text: str) -> Measured:
+        options = json.loads(text)
+        return measure(options, Clock(options['steps'], BATCH))
 
-
-def main(contenders: Mapping[str, Callable[[Options, Clock], str]], batch: int) -> None:
-    """Measures the contender that the command line names, with its options as JSON."""
-    name, options = sys.argv[1], json.loads(sys.argv[2])
-    if hasattr(os, 'sched_setaffinity'):
-        os.sched_setaffinity(0, itertools.islice(sorted(os.sched_getaffinity(0)), CORES))
-    clock = Clock(options['steps'], batch)
-    versions = contenders[name](options, clock)
-    print(json.dumps({**clock.figures(), 'versions': versions}))
+    return contender
 
 
 if __name__ == '__main__':
-    main(CONTENDERS, BATCH)
+    run_contender({f.__name__: _contender(f) for f in (estimator, session, keras, pytorch)})

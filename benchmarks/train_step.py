@@ -1,4 +1,4 @@
-"""Examples per second of one training step of the document's CNN: ours against Keras 3 and PyTorch.
+"""Examples per second of one training step of the notes' CNN: ours against Keras 3 and PyTorch.
 
     python benchmarks/train_step.py                          float32; about 15 minutes
     python benchmarks/train_step.py --precision=bfloat16     the same in bfloat16, where the processor has it
@@ -7,209 +7,128 @@
 
 Batch 32 of 128x128x1, two convolutions 5x5x32 ('same', ReLU, max-pooling 2x2), dense 1,024, dropout 0.4,
 dense 10, softmax cross-entropy, plain gradient descent at 0.001 in all of them, on two cores. Each contender
-runs in fresh processes of its own, in turn (A B C A B C ...); the figure is the median of its rounds. Data
-is in memory, so that only the step is measured. 'CPU s/step' is the time of all cores together: neighbours on
-the machine disturb it less. Keras 3 runs twice: as it comes, and with oneDNN turned on, as estimator_lab
-turns it on. Needs `pip install -e '.[bench]'`, and a quiet machine.
+runs in a fresh process in each round; figures are medians of the rounds. Data is in memory, so that only the
+step is measured. 'CPU s' is the time of all cores together, which other programs disturb less. Keras 3 runs
+twice: with its defaults, and with oneDNN on, as estimator_lab turns it on. Needs `pip install -e '.[bench]'`,
+and an idle machine.
 """
 
-import argparse
+import functools
 import json
-import os
-import platform
-import statistics
-import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from first_light import MNIST_FLAGS
-from step_variants import VARIANTS
-from training import train
+from runner import Measured, child, command_line, machine, print_ratio, print_table, race, train
 
 from estimator_lab.errors import FlagError
-from estimator_lab.runs.precision import check_precision, processor
+from estimator_lab.runs.precision import PRECISIONS, check_precision, processor
 
-_SCRIPT = Path(__file__).with_name('step_contenders.py')
-_ENVIRONMENT = ('TF_ENABLE_ONEDNN_OPTS', 'TF_USE_LEGACY_KERAS', 'TF_CPP_MIN_LOG_LEVEL')
-
-
-@dataclass
-class Row:
-    """One line of the table.
-
-    Attributes:
-      name: what it shows.
-      contender: a name in step_contenders.CONTENDERS.
-      options: the contender's options.
-      environment: variables of its process, beside those of this one.
-      package: the package it cannot do without.
-      script: which has the contender.
-      rounds: the figures of each round so far.
-    """
-
-    name: str
-    contender: str = 'estimator'
-    options: Mapping[str, Any] = field(default_factory=dict)
-    environment: Mapping[str, str] = field(default_factory=dict)
-    package: str = 'tensorflow'
-    script: Path = _SCRIPT
-    rounds: list[dict[str, Any]] = field(default_factory=list)
-
-    def median(self, figure: str = 'examples_per_second') -> float:
-        """Returns the median of that figure over the rounds."""
-        return statistics.median(found[figure] for found in self.rounds)
-
-
-OURS = 'ours: tf.estimator'
-KERAS = 'Keras 3 fit'
-KERAS_ONEDNN = 'Keras 3 fit, oneDNN turned on'
-PYTORCH = 'PyTorch'
+OURS, KERAS, KERAS_ONEDNN, PYTORCH = 'ours', 'Keras 3 fit', 'Keras 3 fit, oneDNN on', 'PyTorch'
 _BFLOAT16 = {'precision': 'bfloat16'}
-_GOALS = ((KERAS, 1.1), (KERAS_ONEDNN, 1.1), (PYTORCH, 1.6))
-_BFLOAT16_GOAL = 1.8
+_ONEDNN, _NO_ONEDNN = {'TF_ENABLE_ONEDNN_OPTS': '1'}, {'TF_ENABLE_ONEDNN_OPTS': '0'}
+_XLA = {'config': {'graph_options': {'optimizer_options': {'global_jit_level': 'ON_2'}}}}
+_XLA_ON_CPU = {'TF_XLA_FLAGS': '--tf_xla_cpu_global_jit'}
+_NO_SPINNING = {'config': {'experimental': {'disable_thread_spinning': True}}}
+
+# A contender of step_contenders.py, its options, and variables of its process.
+Row = tuple[str, Mapping[str, Any], Mapping[str, str]]
 
 
-def contenders(precision: str) -> list[Row]:
-    """Returns the rows of the main table."""
-    rows = [
-        Row(OURS),
-        Row('the same graph, bare tf.Session', 'session'),
-        Row(KERAS, 'keras', package='keras'),
-        Row(KERAS_ONEDNN, 'keras', {}, {'TF_ENABLE_ONEDNN_OPTS': '1'}, 'keras'),
-        Row(PYTORCH, 'pytorch', package='torch'),
-    ]
-    if precision == 'bfloat16':
-        rows += [
-            Row(f'{OURS}, bfloat16', options=_BFLOAT16),
-            Row(f'{PYTORCH}, bfloat16', 'pytorch', _BFLOAT16, package='torch'),
-        ]
-    return rows
+def _threads(intra: int, inter: int) -> dict[str, Any]:
+    return {'config': {'intra_op_parallelism_threads': intra, 'inter_op_parallelism_threads': inter}}
 
 
-def variants() -> list[Row]:
-    """Returns the rows of what else was tried."""
-    return [Row(OURS), *(Row(*variant) for variant in VARIANTS)]
+def _rewrites(**rewrites: Any) -> dict[str, Any]:
+    return {'config': {'graph_options': {'rewrite_options': rewrites}}}
 
 
-def measure(rows: Sequence[Row], rounds: int, steps: int) -> list[Row]:
-    """Runs all rows in turn, `rounds` times; returns those that ran, and says why others did not."""
-    rows = [row for row in rows if _is_installed(row)]
-    for number in range(rounds):
-        for row in list(rows):
-            try:
-                found = _run(row, steps)
-            except subprocess.CalledProcessError as error:
-                print(f'{row.name}: does not run ({(error.stderr.strip() or "no message").splitlines()[-1]})')
-                rows.remove(row)
-                continue
-            row.rounds.append(found)
-            rate, load = found['examples_per_second'], os.getloadavg()[0]
-            print(f'round {number + 1}  {rate:7.1f} examples/s  load {load:.1f}  {row.name}', flush=True)
-    return rows
+CONTENDERS: dict[str, Row] = {
+    OURS: ('estimator', {}, {}),
+    'the same graph, bare tf.Session': ('session', {}, {}),
+    KERAS: ('keras', {}, {}),
+    KERAS_ONEDNN: ('keras', {}, _ONEDNN),
+    PYTORCH: ('pytorch', {}, {}),
+}
+BFLOAT16: dict[str, Row] = {
+    f'{OURS}, bfloat16': ('estimator', _BFLOAT16, {}),
+    f'{PYTORCH}, bfloat16': ('pytorch', _BFLOAT16, {}),
+}
+# What else was tried to make the step faster.
+VARIANTS: dict[str, Row] = {
+    OURS: ('estimator', {}, {}),
+    'no summaries': ('estimator', {'summaries': 0}, {}),
+    'oneDNN off': ('estimator', {}, _NO_ONEDNN),
+    'oneDNN off, BFC allocator': ('estimator', {}, {**_NO_ONEDNN, 'TF_CPU_ALLOCATOR_USE_BFC': '1'}),
+    'oneDNN with the system allocator': ('estimator', {}, {'TF_ONEDNN_USE_SYSTEM_ALLOCATOR': '1'}),
+    'threads: intra-op 2, inter-op 1': ('estimator', _threads(2, 1), {}),
+    'threads: intra-op 1, inter-op 2': ('estimator', _threads(1, 2), {}),
+    'threads: intra-op 4, inter-op 2': ('estimator', _threads(4, 2), {}),
+    'threads that do not spin': ('estimator', _NO_SPINNING, {}),
+    'XLA': ('estimator', _XLA, _XLA_ON_CPU),
+    'XLA, oneDNN off': ('estimator', _XLA, {**_XLA_ON_CPU, **_NO_ONEDNN}),
+    'channels_first': ('estimator', {'network': 'channels_first', 'summaries': 0}, {}),
+    'ReLU after the pooling': ('estimator', {'network': 'relu_last', 'summaries': 0}, {}),
+    'Grappler off': ('estimator', _rewrites(disable_meta_optimizer=True), {}),
+    'Grappler without fusing (remapping)': ('estimator', _rewrites(remapping='OFF'), {}),
+    'Grappler, two passes': ('estimator', _rewrites(meta_optimizer_iterations='TWO'), {}),
+    'PyTorch': ('pytorch', {}, {}),
+    'PyTorch, channels_last': ('pytorch', {'channels_last': True}, {}),
+    'Keras 3 without XLA': ('keras', {'xla': False}, {}),
+    'Keras 3 with XLA': ('keras', {'xla': True}, {}),
+}
 
 
-def show(rows: Sequence[Row]) -> None:
-    """Prints the medians, fastest and slowest rounds, and each row's speed relative to the first."""
-    first = rows[0]
-    print(f'\n{"examples/s":>10} {"slowest":>8} {"fastest":>8} {"CPU s/step":>10} {"relative":>8}')
-    for row in rows:
-        rates = [found['examples_per_second'] for found in row.rounds]
-        relative, processor_seconds = row.median() / first.median(), row.median('processor_seconds')
-        print(
-            f'{row.median():10.1f} {min(rates):8.1f} {max(rates):8.1f} {processor_seconds:10.3f} '
-            f'{relative:8.2f}  {row.name} ({row.rounds[0]["versions"]})'
-        )
+def measuring(row: Row, steps: int) -> Callable[[], Measured]:
+    """Returns a function that measures a row in a process of its own."""
+    contender, options, environment = row
+    text = json.dumps({**options, 'steps': steps})
+    return functools.partial(child, 'step_contenders.py', contender, text, environment=environment)
 
 
-def show_ratios(rows: Sequence[Row]) -> None:
-    """Prints how many times faster ours is than each rival, beside what it is to reach."""
-    by_name = {row.name: row for row in rows}
-    ours, half = by_name.get(OURS), by_name.get(f'{OURS}, bfloat16')
-    print()
-    for name, goal in _GOALS:
-        if ours and name in by_name:
-            _print_ratio(f'ours / {name}', ours, by_name[name], goal)
-    if ours and half:
-        _print_ratio('bfloat16 / float32', half, ours, _BFLOAT16_GOAL)
-
-
-def compare_mnist(archives: Sequence[str]) -> None:
-    """Trains on MNIST in each precision; prints test accuracy and seconds."""
-    for precision in ('float32', 'bfloat16'):
+def compare_mnist(data: str, eval_data: str) -> None:
+    """Trains on MNIST in each precision that the processor has; prints test accuracy and seconds."""
+    for precision in PRECISIONS:
         try:
             check_precision(precision)
         except FlagError as error:
             print(error)
             continue
-        data, eval_data = archives
-        train(
-            '--model=cnn',
-            f'--data={data}',
-            f'--eval_data={eval_data}',
-            *MNIST_FLAGS,
-            f'--precision={precision}',
-        )
-
-
-def _print_ratio(name: str, fast: Row, slow: Row, goal: float) -> None:
-    ratio = fast.median() / slow.median()
-    print(f'{ratio:.2f}x  {name} (to reach: {goal}x, {"reached" if ratio >= goal else "missed"})')
-
-
-def _is_installed(row: Row) -> bool:
-    try:
-        return bool(version(row.package))
-    except PackageNotFoundError:
-        print(f"{row.name}: {row.package} is not installed; pip install -e '.[bench]'")
-        return False
-
-
-def _run(row: Row, steps: int) -> dict[str, Any]:
-    # What importing estimator_lab has set in this process must not reach the others.
-    inherited = {name: value for name, value in os.environ.items() if name not in _ENVIRONMENT}
-    done = subprocess.run(
-        [sys.executable, str(row.script), row.contender, json.dumps({**row.options, 'steps': steps})],
-        env={**inherited, **row.environment},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+        archives = f'--data={data}', f'--eval_data={eval_data}'
+        train('--model=cnn', *archives, *MNIST_FLAGS, f'--precision={precision}')
 
 
 def main() -> int:
     """Runs the benchmark that the command line names; returns its exit status."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = command_line(
+        __doc__,
+        precision=('float32', 'of the step', PRECISIONS),
+        variants=(False, 'measure what else was tried'),
+        mnist=([], 'MNIST archives: TRAIN TEST'),
+        rounds=(0, 'default: 5, with --variants 3'),
+        steps=(50, 'timed steps in a round'),
     )
-    parser.add_argument('--precision', choices=['float32', 'bfloat16'], default='float32')
-    parser.add_argument('--variants', action='store_true', help='what else was tried, and what it gave')
-    parser.add_argument('--mnist', nargs=2, metavar=('TRAIN', 'TEST'), help='MNIST archives')
-    parser.add_argument('--rounds', type=int, help='default 5, with --variants 3')
-    parser.add_argument('--steps', type=int, default=50, help='timed steps in a round')
     given = parser.parse_args()
-    print(
-        f'{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, '
-        f'load {os.getloadavg()[0]:.1f} before the start'
-    )
+    print(f'{processor()}; {machine("keras", "torch")}', flush=True)
     if given.mnist:
-        compare_mnist(given.mnist)
+        compare_mnist(*given.mnist)
         return 0
     try:
         check_precision(given.precision)
     except FlagError as error:
         print(f'error: {error}', file=sys.stderr)
         return error.exit_status
-    rows = variants() if given.variants else contenders(given.precision)
-    rows = measure(rows, given.rounds or (3 if given.variants else 5), given.steps)
-    show(rows)
-    if not given.variants:
-        show_ratios(rows)
+    rows = CONTENDERS | (BFLOAT16 if given.precision == 'bfloat16' else {})
+    if given.variants:
+        rows = VARIANTS
+    measures = {name: measuring(row, given.steps) for name, row in rows.items()}
+    found = race(measures, given.rounds or (3 if given.variants else 5))
+    print_table(found, 'examples', 'step', 32)
+    for rival, goal in ((KERAS, 1.1), (KERAS_ONEDNN, 1.1), (PYTORCH, 1.6)):
+        if not given.variants:
+            print_ratio(found, OURS, rival, goal)
+    print_ratio(found, f'{OURS}, bfloat16', OURS, 1.8)
     return 0
 
 

@@ -1,0 +1,65 @@
+"""Images of archives as arrays, small archives made of larger ones, and charts in one picture."""
+
+import io
+import itertools
+import tarfile
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from estimator_lab.data.images.decode import decode_image
+from estimator_lab.data.labels import label_of
+from estimator_lab.data.tar.stream import stream_members
+
+
+def read_images(
+    archive: str | Path, side: int = 28, channels: int = 1, count: int = 0
+) -> tuple[np.ndarray, list[str]]:
+    """Returns images uint8 [n, side, side, channels] and their labels; the first `count`, or all for 0."""
+    members = list(itertools.islice(stream_members(str(archive)), count or None))
+    with ThreadPoolExecutor() as pool:
+        images = list(pool.map(lambda member: decode_image(member.data, side, side, channels), members))
+    return np.stack(images), [label_of(member.name) for member in members]
+
+
+def write_tar(path: Path, files: Iterable[tuple[str, bytes]]) -> None:
+    """Writes (name, bytes) as the members of an archive."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, 'w') as tar:
+        for name, data in files:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+
+
+def write_few(archive: str, path: Path, per_label: int, seed: int) -> None:
+    """Writes an archive of some images of each label, chosen at random."""
+    by_label: dict[str, list[tuple[str, bytes]]] = defaultdict(list)
+    for member in stream_members(archive):
+        by_label[label_of(member.name)].append((member.name, member.data))
+    rng = np.random.default_rng(seed)
+    write_tar(
+        path,
+        (
+            files[number]
+            for _, files in sorted(by_label.items())
+            for number in rng.choice(len(files), per_label, replace=False)
+        ),
+    )
+
+
+def save_side_by_side(path: Path, charts: Sequence[Image.Image]) -> None:
+    """Writes charts in a row as one picture."""
+    size = sum(chart.width for chart in charts), max(chart.height for chart in charts)
+    picture = Image.new('RGB', size, 'white')
+    left = 0
+    for chart in charts:
+        picture.paste(chart, (left, 0))
+        left += chart.width
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(path)
+    print(f'picture: {path}')

@@ -1,0 +1,295 @@
+"""What all benchmarks share: figures with their flags, commands that are timed, contenders in rounds.
+
+A script declares a table of figures, each a function of the parsed command line:
+
+    FIGURES = Figures(__doc__, train=('', 'training archive'), epochs=(0.0, 'passes over the images'))
+
+    @FIGURES.add('train')  # the flags that it needs
+    def digits(given: argparse.Namespace) -> None: ...
+
+    if __name__ == '__main__':
+        FIGURES.main()
+
+A comparison is a table of contenders, each a function that measures itself once:
+
+    print_table(race({'ours': ours, 'PyTorch': lambda: child('contenders.py', 'torch')}, rounds=3), 'images')
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+CORES = 2
+# Importing estimator_lab sets these for its own process; contenders must not inherit them.
+_SET_BY_US = ('TF_ENABLE_ONEDNN_OPTS', 'TF_USE_LEGACY_KERAS', 'TF_CPP_MIN_LOG_LEVEL')
+
+Figure = Callable[[argparse.Namespace], None]
+
+
+def machine(*packages: str) -> str:
+    """Returns the date, the versions of Python, TensorFlow and other packages, the cores and their load."""
+    versions = ', '.join(f'{package} {_version(package)}' for package in ('tensorflow', *packages))
+    return (
+        f'{date.today()}, {platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before '
+        f'the start, Python {platform.python_version()}, {versions}'
+    )
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed (pip install -e '.[bench]')"
+
+
+def command_line(header: str | None, **flags: tuple[Any, ...]) -> argparse.ArgumentParser:
+    """Returns the parser of a script's flags.
+
+    Args:
+      header: the script's docstring, which --help shows.
+      flags: (default, help) or (default, help, choices) by name. The default determines the type; a list
+        accepts any number of values.
+    """
+    parser = argparse.ArgumentParser(
+        description=header, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    for name, (default, text, *choices) in flags.items():
+        options: dict[str, Any] = {'type': type(default)}
+        if isinstance(default, bool):
+            options = {'action': 'store_true'}
+        elif isinstance(default, list):
+            options = {'nargs': '*'}
+        if choices:
+            options['choices'] = choices[0]
+        parser.add_argument(f'--{name}', default=default, help=text, **options)
+    return parser
+
+
+class Figures:
+    """The figures of a script and the flags of its command line, as of `command_line`."""
+
+    def __init__(self, header: str | None, **flags: tuple[Any, ...]) -> None:
+        self._parser = command_line(header, **flags)
+        self._figures: dict[str, tuple[Figure, tuple[str, ...]]] = {}
+
+    def add(self, *needs: str, name: str = '') -> Callable[[Figure], Figure]:
+        """Adds a function under a name or its own; `needs` are the flags that it cannot do without."""
+
+        def register(function: Figure) -> Figure:
+            self._figures[name or function.__name__] = function, needs
+            return function
+
+        return register
+
+    def main(self) -> None:
+        """Runs the figure that the command line names."""
+        self._parser.add_argument('figure', choices=list(self._figures))
+        given = self._parser.parse_args()
+        function, needs = self._figures[given.figure]
+        if missing := [f'--{name}' for name in needs if not getattr(given, name)]:
+            self._parser.error(f'{given.figure} needs {" and ".join(missing)}')
+        print(machine(), flush=True)
+        function(given)
+
+
+def python(*arguments: object, executable: str = sys.executable) -> str:
+    """Runs `python ARGUMENTS` as a user does; shows the command and its seconds, returns its output."""
+    print('$ python', *arguments, flush=True)
+    started = time.monotonic()
+    printed = subprocess.run(
+        [executable, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+    ).stdout
+    print(f'{time.monotonic() - started:.0f} s, start-up and evaluations included', flush=True)
+    return printed
+
+
+def train(*flags: str, model_dir: str | Path = '') -> str:
+    """Trains by the command in `model_dir`, or a temporary folder; shows the result, returns the output."""
+    with tempfile.TemporaryDirectory() as folder:
+        printed = python('-m', 'estimator_lab.train', *flags, f'--model_dir={model_dir or folder}')
+    result = re.search(r'^(.+)\nCheckpoint ', printed, re.MULTILINE)
+    print(result[1] if result else printed, flush=True)
+    return printed
+
+
+def error_of(printed: str) -> float:
+    """Returns the test error in percent from the output of a training command."""
+    found = re.search(r'^Accuracy +([\d.]+)', printed, re.MULTILINE)
+    return 100 - 100 * float(found[1]) if found else float('nan')
+
+
+def evaluate(model_dir: Path, data: str | Path) -> dict[str, Any]:
+    """Returns what `estimator_lab.evaluate --json` says of a model."""
+    command = ('-m', 'estimator_lab.evaluate', f'--model_dir={model_dir}', f'--data={data}', '--json')
+    found: dict[str, Any] = json.loads(python(*command))
+    return found
+
+
+class Measured(NamedTuple):
+    """One measurement.
+
+    Attributes:
+      rate: examples a second.
+      processor: processor seconds per example, all threads together.
+      note: versions and the like.
+    """
+
+    rate: float
+    processor: float
+    note: str = ''
+
+
+class Clock:
+    """Times steps, after some that warm up.
+
+    Args:
+      steps: how many are timed.
+      examples: in each step.
+      warm_up: how many are not.
+    """
+
+    def __init__(self, steps: int, examples: int = 1, warm_up: int = 5) -> None:
+        self.total = warm_up + steps
+        self._steps, self._examples, self._warm_up = steps, examples, warm_up
+        self._done = 0
+        self._start = self._end = _now()
+
+    def tick(self) -> None:
+        """Counts one finished step."""
+        self._done += 1
+        if self._done == self._warm_up:
+            self._start = _now()
+        elif self._done == self.total:
+            self._end = _now()
+
+    def measured(self, note: str = '') -> Measured:
+        """Returns the rate and the processor time of the steps that were timed."""
+        wall, processor = (end - start for start, end in zip(self._start, self._end, strict=True))
+        examples = self._steps * self._examples
+        return Measured(examples / wall, processor / examples, note)
+
+    def time(self, run: Callable[[], object], note: str = '') -> Measured:
+        """Calls `run` for each step."""
+        for _ in range(self.total):
+            run()
+            self.tick()
+        return self.measured(note)
+
+    def hook(self) -> Any:
+        """Returns a hook that ticks after each training step."""
+        from estimator_lab.tf1 import tf
+
+        class Ticks(tf.train.SessionRunHook):
+            def after_run(self, run_context: Any, run_values: Any) -> None:
+                tick()
+
+        tick = self.tick
+        return Ticks()
+
+
+def _now() -> tuple[float, float]:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return time.perf_counter(), usage.ru_utime + usage.ru_stime
+
+
+def child(
+    script: str,
+    *arguments: object,
+    executable: str = sys.executable,
+    environment: Mapping[str, str] | None = None,
+) -> Measured:
+    """Measures a contender in a process of its own; `script` calls `run_contender`."""
+    inherited = {name: value for name, value in os.environ.items() if name not in _SET_BY_US}
+    done = subprocess.run(
+        [executable, str(HERE / script), *map(str, arguments)],
+        env={**inherited, 'PYTHONPATH': str(ROOT), **(environment or {})},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return Measured(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def run_contender(contenders: Mapping[str, Callable[..., Measured]]) -> None:
+    """Runs the contender that the command line names, on the first two cores; prints its figures as JSON."""
+    if hasattr(os, 'sched_setaffinity'):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
+    name, *arguments = sys.argv[1:]
+    print(json.dumps(contenders[name](*arguments)._asdict()))
+
+
+Rounds = dict[str, list[Measured]]
+
+
+def race(contenders: Mapping[str, Callable[[], Measured]], rounds: int) -> Rounds:
+    """Measures all contenders in turn (A B C A B C ...), and leaves out those that cannot run here."""
+    found: Rounds = {name: [] for name in contenders}
+    for number in range(rounds):
+        for name in list(found):
+            try:
+                measured = contenders[name]()
+            except (subprocess.CalledProcessError, ImportError) as error:
+                reason = (getattr(error, 'stderr', '') or str(error)).strip().splitlines()[-1]
+                print(f"{name}: does not run ({reason}); its packages: pip install -e '.[bench]'")
+                del found[name]
+                continue
+            found[name].append(measured)
+            load = os.getloadavg()[0]
+            print(f'round {number + 1}  {measured.rate:9.1f}/s  load {load:.1f}  {name}', flush=True)
+    return found
+
+
+def median(rounds: list[Measured]) -> float:
+    """Returns the median rate."""
+    return statistics.median(measured.rate for measured in rounds)
+
+
+def print_table(found: Rounds, unit: str, piece: str = '', examples: int = 1) -> None:
+    """Prints rates, least processor time, and speed relative to the first contender.
+
+    Args:
+      found: the rounds of each contender.
+      unit: of what the rates count, such as 'images'.
+      piece: what times are given for, such as 'step'; '' for one unit.
+      examples: in a piece.
+    """
+    if not found:
+        return
+    piece, first = piece or unit.removesuffix('s'), median(next(iter(found.values())))
+    print(
+        f'\n{unit + "/s":>10} {"slowest":>9} {"fastest":>9} {"s/" + piece:>11} {"CPU s":>9} {"relative":>8}'
+    )
+    for name, rounds in found.items():
+        rates = [measured.rate for measured in rounds]
+        processor = min(measured.processor for measured in rounds) * examples
+        note = f' ({rounds[0].note})' if rounds[0].note else ''
+        print(
+            f'{median(rounds):11.1f} {min(rates):9.1f} {max(rates):9.1f} {examples / median(rounds):10.5f} '
+            f'{processor:9.5f} {median(rounds) / first:8.2f}  {name}{note}'
+        )
+
+
+def print_ratio(found: Rounds, fast: str, slow: str, goal: float) -> None:
+    """Prints how many times as fast one contender is as another, and the goal; nothing if one did not run."""
+    if found.get(fast) and found.get(slow):
+        ratio = median(found[fast]) / median(found[slow])
+        print(f'{ratio:6.2f}x  {fast} / {slow} (goal {goal}: {"reached" if ratio >= goal else "missed"})')
