@@ -135,7 +135,7 @@ def _conclude(experiment: 'Experiment', result: 'Result') -> int:
         _say(f'Checkpoint       {result.checkpoint}')
         _say(f'TensorBoard      {command.tensorboard(settings.model_dir)}')
         return 0
-    from estimator_lab.inference.metrics_text import images_text, primary_metric_text, worth_showing
+    from estimator_lab.runs.metrics_text import images_text, primary_metric_text, worth_showing
 
     on = images_text(
         result.metrics, result.evaluated_on, f'{"unseen" if result.on_unseen else "training"} {noun}'

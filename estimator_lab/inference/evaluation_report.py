@@ -12,9 +12,9 @@ from estimator_lab.conventions import KEY
 from estimator_lab.core.display.charts import confusion_picture
 from estimator_lab.core.display.picture import labelled_grid
 from estimator_lab.core.metrics.confusion import ClassScores, Confusion
-from estimator_lab.inference import metrics_text
 from estimator_lab.inference.evaluation import Evaluation, Example
-from estimator_lab.inference.metrics_text import images_text, worth_showing
+from estimator_lab.runs import metrics_text
+from estimator_lab.runs.metrics_text import images_text, worth_showing
 from estimator_lab.runs.model import Trained
 
 _CLASSES_IN_TEXT = 20

@@ -1,20 +1,21 @@
-"""Session hooks: progress on the screen, examples per second, a timeline."""
+"""Session hooks: progress on the screen, examples per second, stopping, a profile, hyper-parameters."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
 from estimator_lab.console.progress import StatusLine, clock
 from estimator_lab.core import keys
 from estimator_lab.tf1 import tf
+from estimator_lab.training.interrupt import StopSwitch
 
 _TERMINAL_SECONDS = 0.5
 _PLAIN_SECONDS = 10.0
 
 
 class Pauses:
-    """How long training stood still for evaluations, in which it is not slow.
+    """How long training waited for evaluations; this time is left out of its speed.
 
     Attributes:
       seconds: so far.
@@ -25,48 +26,57 @@ class Pauses:
         self._began: float | None = None
 
     def begin(self) -> None:
-        """An evaluation begins; said twice of one, the first counts."""
+        """Starts a pause, unless one has started already."""
         if self._began is None:
             self._began = time.monotonic()
 
     def end(self) -> None:
-        """It has ended, or nothing had begun."""
+        """Ends the pause, if one has started."""
         if self._began is not None:
             self.seconds += time.monotonic() - self._began
             self._began = None
 
 
-class PauseHook(tf.train.SessionRunHook):
-    """Has an evaluation count as a pause of training; whoever takes its results says that it has ended."""
+class EvaluationHook(tf.train.SessionRunHook):
+    """Shows the progress of an evaluation; leaves it when the switch is on.
 
-    def __init__(self, pauses: Pauses) -> None:
-        self._pauses = pauses
-
-    def begin(self) -> None:
-        self._pauses.begin()
-
-
-class EvaluationProgressHook(tf.train.SessionRunHook):
-    """Shows how far an evaluation has come.
+    Half an evaluation must not be recorded as one: hence Interrupted rather than an early end.
 
     Args:
+      switch: asks to stop.
+      pauses: a pause of training starts with the evaluation; `EvaluationLog` ends it.
       batch_size: examples in a step.
-      total: examples in all; None where nobody knows.
-      noun: what people call them.
-      stream: where it goes; None is standard output.
+      total: examples in all; None if unknown.
+      noun: what to call them.
+      stream: for the progress; None is standard output.
     """
 
-    def __init__(self, batch_size: int, total: int | None, noun: str, stream: TextIO | None = None) -> None:
+    def __init__(
+        self,
+        switch: StopSwitch,
+        pauses: Pauses,
+        batch_size: int,
+        total: int | None,
+        noun: str,
+        stream: TextIO | None = None,
+    ) -> None:
+        self._switch = switch
+        self._pauses = pauses
         self._batch_size = batch_size
         self._total = total
         self._noun = noun
         self._stream = stream
 
     def begin(self) -> None:
+        """Starts the pause; raises Interrupted if the switch is on."""
+        self._switch.check()
+        self._pauses.begin()
         self._status = StatusLine(self._stream, _TERMINAL_SECONDS, _PLAIN_SECONDS)
         self._seen = 0
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
+        """Shows the progress; raises Interrupted if the switch is on."""
+        self._switch.check()
         self._seen += self._batch_size
         if self._status.is_due():
             seen = self._seen if self._total is None else min(self._seen, self._total)
@@ -74,20 +84,42 @@ class EvaluationProgressHook(tf.train.SessionRunHook):
             self._status.show(f'evaluating {seen:,}{of} {self._noun}')
 
     def end(self, session: Any) -> None:
+        """Clears the progress line."""
         self._status.close()
 
 
-class SpeedHook(tf.train.SessionRunHook):
-    """Writes steps per second and examples per second.
+class StopTrainingHook(tf.train.SessionRunHook):
+    """Ends training after the current step once the switch is on, so that a checkpoint is saved.
 
-    It takes the place of Estimator's own StepCounterHook, which reads the global step beside the update and
-    warns, wrongly, that it stands still whenever a few quick steps are read too early.
+    Attributes:
+      over: whether the last step has been taken; the checkpoint may still be being written.
+    """
+
+    def __init__(self, switch: StopSwitch) -> None:
+        self._switch = switch
+        self.over = False
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        """Requests the end if the switch is on."""
+        if self._switch.on:
+            run_context.request_stop()
+
+    def end(self, session: Any) -> None:
+        """Notes that the last step has been taken."""
+        self.over = True
+
+
+class SpeedHook(tf.train.SessionRunHook):
+    """Writes summaries of steps per second and examples per second.
+
+    It replaces Estimator's StepCounterHook, which may read the global step before it is updated and then
+    warns, wrongly, that it did not increase.
 
     Args:
       batch_size: examples in a step.
       every_n_steps: steps between two summaries.
-      output_dir: where the summaries go.
-      pauses: the time in which nothing was to be trained.
+      output_dir: folder of the summaries.
+      pauses: time that does not count.
     """
 
     def __init__(self, batch_size: int, every_n_steps: int, output_dir: str, pauses: Pauses) -> None:
@@ -98,40 +130,40 @@ class SpeedHook(tf.train.SessionRunHook):
         self._output_dir = output_dir
 
     def begin(self) -> None:
+        """Opens the summary writer."""
         self._global_step = tf.train.get_global_step()
         self._writer = tf.summary.FileWriterCache.get(self._output_dir)
 
     def before_run(self, run_context: Any) -> Any:
+        """Requests the global step."""
         return tf.train.SessionRunArgs(self._global_step)
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
+        """Writes the two rates every `every_n_steps` steps."""
         step = run_values.results
         if not self._timer.should_trigger_for_step(step):
             return
         seconds, steps = self._timer.update_last_triggered_step(step)
         paused, self._paused = self._pauses.seconds - self._paused, self._pauses.seconds
         if seconds and seconds > paused:
-            seconds -= paused
-            self._write(step, keys.STEPS_PER_SECOND, steps / seconds)
-            self._write(step, keys.EXAMPLES_PER_SECOND, steps / seconds * self._batch_size)
-
-    def _write(self, step: int, tag: str, rate: float) -> None:
-        value = tf.Summary.Value(tag=tag, simple_value=rate)
-        self._writer.add_summary(tf.Summary(value=[value]), step)
+            rate = steps / (seconds - paused)
+            rates = {keys.STEPS_PER_SECOND: rate, keys.EXAMPLES_PER_SECOND: rate * self._batch_size}
+            values = [tf.Summary.Value(tag=tag, simple_value=value) for tag, value in rates.items()]
+            self._writer.add_summary(tf.Summary(value=values), step)
 
 
 class ProfileHook(tf.train.SessionRunHook):
     """Writes timelines of a few early steps, for Chrome's viewer (chrome://tracing, or ui.perfetto.dev).
 
-    It is TensorFlow's ProfilerHook, which would go on to the last step, and whose traces slow each one down.
+    TensorFlow's ProfilerHook does the work; alone it would trace up to the last step, and traces are slow.
 
     Args:
-      folder: where they go, as timeline-STEP.json.
+      folder: of the files timeline-STEP.json.
       say: is told where they are.
     """
 
     _EVERY = 5
-    _STEPS = 16  # of which three are traced
+    _STEPS = 16  # three of them are traced
 
     def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
         self._folder = folder
@@ -139,22 +171,25 @@ class ProfileHook(tf.train.SessionRunHook):
         self._left = self._STEPS
 
     def begin(self) -> None:
+        """Makes the folder."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self._profiler = tf.train.ProfilerHook(self._EVERY, output_dir=str(self._folder))
         self._profiler.begin()
 
     def before_run(self, run_context: Any) -> Any:
+        """Requests a trace in some of the first steps."""
         return self._profiler.before_run(run_context) if self._left else None
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
-        if not self._left:
-            return
-        self._profiler.after_run(run_context, run_values)
-        self._left -= 1
-        if not self._left:
-            self._tell()
+        """Writes the trace."""
+        if self._left:
+            self._profiler.after_run(run_context, run_values)
+            self._left -= 1
+            if not self._left:
+                self._tell()
 
     def end(self, session: Any) -> None:
+        """Says where the timelines are, if training ended early."""
         if self._left:
             self._tell()
 
@@ -171,8 +206,8 @@ class ProgressHook(tf.train.SessionRunHook):
     Args:
       max_steps: the step at which training ends.
       batch_size: examples in a step.
-      pauses: the time in which nothing was to be trained.
-      stream: where the lines go; None is standard output.
+      pauses: time that does not count.
+      stream: for the lines; None is standard output.
     """
 
     def __init__(self, max_steps: int, batch_size: int, pauses: Pauses, stream: TextIO | None = None) -> None:
@@ -182,19 +217,23 @@ class ProgressHook(tf.train.SessionRunHook):
         self._stream = stream
 
     def begin(self) -> None:
-        # Estimator puts the loss of its EstimatorSpec behind those that the model function collected.
+        """Looks up the loss."""
+        # Estimator appends the loss of its EstimatorSpec to those that the model function collected.
         loss = tf.get_collection(tf.GraphKeys.LOSSES)[-1]
         self._fetches = {'step': tf.train.get_global_step(), 'loss': loss}
 
     def after_create_session(self, session: Any, coord: Any) -> None:
+        """Starts anew."""
         self._status: StatusLine | None = None
         self._shown_at, self._shown_step = 0.0, 0
 
     def before_run(self, run_context: Any) -> Any:
+        """Requests the global step and the loss."""
         return tf.train.SessionRunArgs(self._fetches)
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
-        # The fetched step may be read before or after it is counted: one off, and good enough to show.
+        """Shows the progress."""
+        # The step may be read before or after its update: off by one is good enough here.
         step, now = int(run_values.results['step']), time.monotonic() - self._pauses.seconds
         if self._status is None:
             self._status = StatusLine(self._stream, _TERMINAL_SECONDS, _PLAIN_SECONDS)
@@ -206,6 +245,7 @@ class ProgressHook(tf.train.SessionRunHook):
         self._shown_at, self._shown_step = now, step
 
     def end(self, session: Any) -> None:
+        """Clears the progress line."""
         if self._status:
             self._status.close()
 
@@ -215,3 +255,35 @@ class ProgressHook(tf.train.SessionRunHook):
             f'step {step:>{len(str(self._max_steps))}}/{self._max_steps}  loss {loss:.4f}  '
             f'{clock(left)} left  {rate:.1f} steps/s  {rate * self._batch_size:,.0f} examples/s'
         )
+
+
+class HparamsHook(tf.train.SessionRunHook):
+    """Writes a run's row in the table of TensorBoard's HPARAMS page.
+
+    The page adds all scalars of the same folder as metrics. The row goes to the folder of the evaluations:
+    in the folder that TensorBoard was started with, the page would ignore folders below it.
+
+    Args:
+      values: by name; anything but bool, int, float and str is shown as text.
+      name: of the row.
+      output_dir: the folder of event files of the run's evaluations.
+    """
+
+    def __init__(self, values: Mapping[str, Any], name: str, output_dir: str) -> None:
+        self._values = {n: _shown(v) for n, v in values.items()}
+        self._name = name
+        self._output_dir = output_dir
+
+    def begin(self) -> None:
+        """Writes the row."""
+        from tensorboard.plugins.hparams.summary_v2 import hparams_pb
+
+        row = hparams_pb(self._values, trial_id=self._name).SerializeToString()
+        # TensorBoard has a class of its own for the same message.
+        tf.summary.FileWriterCache.get(self._output_dir).add_summary(tf.Summary.FromString(row), 0)
+
+
+def _shown(value: Any) -> bool | float | str:
+    if value in ('', None, ()):
+        return 'none'
+    return value if isinstance(value, bool | int | float | str) else str(value)

@@ -1,13 +1,10 @@
-"""Stopping on a signal: what was learned by then is saved, and half an evaluation is not written down."""
+"""Stops a run on a signal, with a checkpoint saved."""
 
 import contextlib
 import signal
 import threading
 import types
 from collections.abc import Iterator
-from typing import Any
-
-from estimator_lab.tf1 import tf
 
 
 class Interrupted(Exception):  # noqa: N818 - a request of the user, not an error
@@ -15,14 +12,14 @@ class Interrupted(Exception):  # noqa: N818 - a request of the user, not an erro
 
 
 class StopSwitch:
-    """Turned on by the first SIGINT, SIGTERM or SIGHUP; a second one does what it would do without us."""
+    """Turned on by the first SIGINT, SIGTERM or SIGHUP; a second signal has its usual effect."""
 
     def __init__(self) -> None:
         self.on = False
 
     @contextlib.contextmanager
     def listening(self) -> Iterator['StopSwitch']:
-        """Listens while the block runs; does nothing outside the main thread, where Python can't."""
+        """Handles the signals while the block runs; outside the main thread, Python can't."""
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
@@ -47,41 +44,9 @@ class StopSwitch:
 
 
 def _signals() -> list[signal.Signals]:
-    """Returns those that ask to stop; a closed terminal does not where the user said so (nohup)."""
+    """Returns the signals that ask to stop; without SIGHUP if the user ignores it (nohup)."""
     asking = [signal.SIGINT, signal.SIGTERM]
     hang_up = getattr(signal, 'SIGHUP', None)  # Windows has none
     if hang_up is not None and signal.getsignal(hang_up) != signal.SIG_IGN:
         asking.append(hang_up)
     return asking
-
-
-class StopTrainingHook(tf.train.SessionRunHook):
-    """Ends training behind the current step once the switch is on, so that a checkpoint is saved.
-
-    Attributes:
-      over: whether the last step has been taken; saving may still go on.
-    """
-
-    def __init__(self, switch: StopSwitch) -> None:
-        self._switch = switch
-        self.over = False
-
-    def after_run(self, run_context: Any, run_values: Any) -> None:
-        if self._switch.on:
-            run_context.request_stop()
-
-    def end(self, session: Any) -> None:
-        self.over = True
-
-
-class StopEvaluationHook(tf.train.SessionRunHook):
-    """Leaves an evaluation once the switch is on: half an evaluation must not be written down as one."""
-
-    def __init__(self, switch: StopSwitch) -> None:
-        self._switch = switch
-
-    def begin(self) -> None:
-        self._switch.check()
-
-    def after_run(self, run_context: Any, run_values: Any) -> None:
-        self._switch.check()

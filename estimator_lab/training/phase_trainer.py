@@ -23,20 +23,24 @@ from estimator_lab.runs.record import write_record
 from estimator_lab.runs.reference_classifier import with_reference_classifier
 from estimator_lab.runs.serving import serving_input_receiver_fn
 from estimator_lab.tf1 import reused_evaluation_graph, tf
-from estimator_lab.training.best_evaluation import BestEvaluation
 from estimator_lab.training.distribution import Role, run_until_finished
-from estimator_lab.training.evaluation_log import EvaluationLog, StopEarlyHook
-from estimator_lab.training.exporters import export_at_the_end, make_exporters
+from estimator_lab.training.evaluations import (
+    BestEvaluation,
+    EvaluationLog,
+    StopEarlyHook,
+    export_at_the_end,
+    make_exporters,
+)
 from estimator_lab.training.hooks import (
-    EvaluationProgressHook,
-    PauseHook,
+    EvaluationHook,
+    HparamsHook,
     Pauses,
     ProfileHook,
     ProgressHook,
     SpeedHook,
+    StopTrainingHook,
 )
-from estimator_lab.training.hparams_table import RunTableHook
-from estimator_lab.training.interrupt import StopEvaluationHook, StopSwitch, StopTrainingHook
+from estimator_lab.training.interrupt import StopSwitch
 from estimator_lab.training.plans import Plan, saved_step
 from estimator_lab.training.rollback import PROFILE
 from estimator_lab.training.warm_start import warm_start_settings
@@ -170,11 +174,8 @@ class PhaseTrainer:
 
         inputs = self.plan.inputs
         eval_steps, shown = inputs.eval_steps(settings), inputs.evaluated(settings)
-        eval_hooks = [
-            StopEvaluationHook(switch),
-            PauseHook(self._pauses),
-            EvaluationProgressHook(settings.batch_size, shown, inputs.evaluation.wanted.noun),
-        ]
+        noun = inputs.evaluation.wanted.noun
+        eval_hooks = [EvaluationHook(switch, self._pauses, settings.batch_size, shown, noun)]
         if self.is_finished():
             doing = 'evaluating only' if self._role.evaluates else 'nothing is left to do'
             self._say(f'Already trained for {self.saved_step()} steps: {doing}.')
@@ -244,7 +245,7 @@ class PhaseTrainer:
         ]
         if self.plan.is_final:
             evaluations = str(self.plan.folder / EVALUATION)
-            hooks.append(RunTableHook(self.plan.choices, folder, evaluations))
+            hooks.append(HparamsHook(self.plan.choices, folder, evaluations))
         if len(self.plan.run.phases) > 1:
             hooks.append(GraphHook(self.plan.folder, self.plan.first_step))
         if settings.profile:

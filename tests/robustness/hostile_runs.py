@@ -125,7 +125,7 @@ class EventsCase(Case):
 
     def use(self) -> None:
         from estimator_lab.core.model import Task
-        from estimator_lab.training.best_evaluation import BestEvaluation
+        from estimator_lab.training.evaluations import BestEvaluation
 
         said: list[str] = []
         evaluations = BestEvaluation(self.folder, Task(), said.append)

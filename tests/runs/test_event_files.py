@@ -9,7 +9,7 @@ from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 from estimator_lab.core.model import Task
 from estimator_lab.runs.event_files import scalars_in
 from estimator_lab.tf1 import tf
-from estimator_lab.training.best_evaluation import BestEvaluation
+from estimator_lab.training.evaluations import BestEvaluation
 
 VALUES = {10: 0.5, 20: 0.75, 30: 0.25}
 

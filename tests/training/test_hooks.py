@@ -1,9 +1,13 @@
 import io
+import os
+import signal
+import threading
 
 import pytest
 
 from estimator_lab.tf1 import tf
-from estimator_lab.training.hooks import PauseHook, Pauses, ProgressHook, SpeedHook
+from estimator_lab.training.hooks import EvaluationHook, Pauses, ProgressHook, SpeedHook, StopTrainingHook
+from estimator_lab.training.interrupt import Interrupted, StopSwitch
 from tests.counting import run_steps
 
 
@@ -32,11 +36,11 @@ def test_a_pause_lasts_from_its_first_beginning_to_its_end(monkeypatch):
     monkeypatch.setattr('estimator_lab.training.hooks.time.monotonic', lambda: next(now))
     pauses = Pauses()
     pauses.begin()  # the graph is built
-    PauseHook(pauses).begin()
+    pauses.begin()  # the evaluation begins
     pauses.end()
     assert pauses.seconds == 5
     pauses.end()
-    PauseHook(pauses).begin()  # the graph is there
+    pauses.begin()
     pauses.end()
     assert pauses.seconds == 12
 
@@ -58,3 +62,78 @@ def test_progress_on_a_terminal_is_one_line_that_goes_away(monkeypatch):
     run_steps([ProgressHook(100, 8, Pauses(), stream)], 10)
     text = stream.getvalue()
     assert '\n' not in text and text.count('\r\033[Kstep') >= 5 and text.endswith('\r\033[K')
+
+
+def test_progress_of_an_evaluation(monkeypatch):
+    monkeypatch.setattr('estimator_lab.training.hooks._PLAIN_SECONDS', 0.0)
+    stream, pauses = io.StringIO(), Pauses()
+    run_steps([EvaluationHook(StopSwitch(), pauses, 8, 12, 'images', stream)], 2)
+    assert stream.getvalue().splitlines() == ['evaluating 8 of 12 images', 'evaluating 12 of 12 images']
+    pauses.end()
+    assert pauses.seconds > 0
+
+
+def test_the_switch_ends_training_after_a_step():
+    switch = StopSwitch()
+    hook = StopTrainingHook(switch)
+    switch.on = True
+    assert not hook.over
+    assert run_steps([hook]) == 1
+    assert hook.over
+
+
+def test_the_switch_stops_an_evaluation_before_and_within():
+    switch = StopSwitch()
+    hook = EvaluationHook(switch, Pauses(), 8, None, 'images', io.StringIO())
+    hook.begin()
+    hook.after_run(None, None)
+    switch.on = True
+    for call in (hook.begin, lambda: hook.after_run(None, None)):
+        with pytest.raises(Interrupted):
+            call()
+
+
+def test_first_signal_turns_the_switch_on_and_the_second_has_its_usual_effect():
+    switch = StopSwitch()
+    # A shell starts what runs in the background with SIGINT ignored, and Python leaves it so.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with switch.listening():
+            os.kill(os.getpid(), signal.SIGINT)
+            assert switch.on
+            with pytest.raises(Interrupted):
+                switch.check()
+            with pytest.raises(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_closed_terminal_asks_to_stop_unless_it_is_ignored():
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        with StopSwitch().listening() as switch:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert switch.on
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+        with StopSwitch().listening() as switch:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not switch.on
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_outside_the_main_thread_nothing_listens():
+    def listen():
+        with StopSwitch().listening() as switch:
+            switch.check()
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    seen = []
+    thread = threading.Thread(target=listen)
+    thread.start()
+    thread.join()
+    assert seen == [signal.getsignal(signal.SIGINT)]

@@ -15,9 +15,8 @@ from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.registry import find_model
 from estimator_lab.runs.serving import serving_input_receiver_fn
 from estimator_lab.tf1 import tf
-from estimator_lab.training.best_evaluation import BestEvaluation
+from estimator_lab.training.evaluations import BestEvaluation, make_exporters
 from estimator_lab.training.experiment import Experiment
-from estimator_lab.training.exporters import make_exporters
 from estimator_lab.training.settings import Settings
 from tests.archive_files import encoded, picture, small_archive, write_tar
 

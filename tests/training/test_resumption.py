@@ -1,5 +1,6 @@
 """A run that goes on with other flags or archives: no image twice or lost, changes said, or refused."""
 
+import dataclasses
 import json
 import shutil
 
@@ -292,8 +293,6 @@ def test_another_batch_size_in_the_middle_of_pretraining(archive, tmp_path):
     plans = [(one.plan.first_step, one.plan.last_step) for one in experiment.trainers]
     assert plans == [(0, 2), (2, 4)]
     assert lines == ['Since the last start: --batch_size was 6, is 3.']
+    other = dataclasses.replace(experiment.run.settings, hparams='layers=5,pretrain_epochs=0.5')
     with pytest.raises(FlagError, match='--hparams=layers=6, not 5'):
-        settings = experiment.run.settings
-        Experiment(
-            Settings(**{**vars(settings), 'hparams': 'layers=5,pretrain_epochs=0.5'}), lambda line: None
-        )
+        Experiment(other, lambda line: None)

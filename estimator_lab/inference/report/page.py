@@ -12,11 +12,11 @@ from estimator_lab.core import keys
 from estimator_lab.core.display.picture import as_picture
 from estimator_lab.core.metrics.confusion import Confusion
 from estimator_lab.inference.evaluation import Evaluation, Example
-from estimator_lab.inference.metrics_text import images_text, primary_metric_text, worth_showing
 from estimator_lab.inference.report.charts import chart
 from estimator_lab.inference.report.history import EVALUATING, TRAINING, History
 from estimator_lab.inference.report.html import Html, figure, html, page, table
 from estimator_lab.models.registry import MODELS
+from estimator_lab.runs.metrics_text import images_text, primary_metric_text, worth_showing
 from estimator_lab.runs.model import Trained, shapes_of_variables
 
 _MOST_CHARTS = 60

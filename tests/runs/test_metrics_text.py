@@ -2,7 +2,7 @@
 
 import pytest
 
-from estimator_lab.inference.metrics_text import images_text, worth_showing
+from estimator_lab.runs.metrics_text import images_text, worth_showing
 
 
 @pytest.mark.parametrize(

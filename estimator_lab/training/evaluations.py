@@ -1,0 +1,179 @@
+"""The evaluations of a run: reported, compared, and exported (--export=best,latest,final)."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from estimator_lab.core.display.drawing import EVALUATION
+from estimator_lab.core.display.phase_summaries import tag_in
+from estimator_lab.core.model import Task
+from estimator_lab.core.phases import FINAL
+from estimator_lab.data.pipeline.report import InputReport
+from estimator_lab.errors import FlagError
+from estimator_lab.runs.event_files import scalars_in
+from estimator_lab.runs.metrics_text import images_text, worth_showing
+from estimator_lab.runs.record import link_model
+from estimator_lab.tf1 import tf
+from estimator_lab.training.hooks import Pauses
+
+Say = Callable[[str], None]
+_EXPORTS = ('best', 'latest', 'final')
+
+
+class BestEvaluation:
+    """The primary metric of all evaluations of a run, read from its event files, so that restarts count too.
+
+    Args:
+      model_dir: the run's folder.
+      task: names the metric and says whether higher is better.
+      say: shows one line to the user: one for each file that can't be read to its end.
+      phase: name of the phase whose evaluations count; '' is the last.
+    """
+
+    def __init__(self, model_dir: Path, task: Task, say: Say = print, phase: str = FINAL) -> None:
+        self._folder = model_dir / EVALUATION
+        self._tag = tag_in(phase, task.primary_metric)
+        self._best = max if task.higher_is_better else min
+        self._say = say
+        self._damaged: set[Path] = set()
+
+    def by_step(self) -> dict[int, float]:
+        """Returns the metric by global step, in the order of steps; of several at a step, the last."""
+        found: dict[int, float] = {}
+        for path in sorted(self._folder.glob('events.out.tfevents.*')):
+            found.update(scalars_in(path, self._tag, partial(self._warn, path)))
+        return dict(sorted(found.items()))
+
+    def best_step(self) -> int | None:
+        """Returns the step of the best evaluation, the first of equals; None without evaluations."""
+        found = self.by_step()
+        return self._best(found, key=found.__getitem__) if found else None
+
+    def since_best(self) -> int:
+        """Returns the number of evaluations after the best one."""
+        best = self.best_step()
+        return 0 if best is None else sum(step > best for step in self.by_step())
+
+    def _warn(self, path: Path, what: str) -> None:
+        if path not in self._damaged:
+            self._damaged.add(path)
+            self._say(f'Warning: {str(path)!r} {what}: only the evaluations that can be read count.')
+
+
+class EvaluationLog(tf.estimator.Exporter):
+    """Reports the result of each evaluation; train_and_evaluate passes results to exporters only.
+
+    Args:
+      report: of the evaluation's input, whose error ends the run.
+      say: shows one line to the user.
+      pauses: the pause of training ends here.
+
+    Attributes:
+      last: the last evaluation's metrics, by name; empty before the first.
+    """
+
+    name = 'evaluation_log'
+
+    def __init__(self, report: InputReport, say: Say, pauses: Pauses) -> None:
+        self._pauses = pauses
+        self._report = report
+        self._say = say
+        self.last: Mapping[str, float] = {}
+
+    def export(
+        self,
+        estimator: Any,
+        export_path: str,
+        checkpoint_path: str,
+        eval_result: Any,
+        is_the_final_export: bool,
+    ) -> None:
+        """Reports one evaluation; exports nothing."""
+        self._pauses.end()
+        self._report.raise_error()
+        self.last = eval_result
+        shown = ', '.join(f'{name} {value:.4f}' for name, value in worth_showing(eval_result))
+        on = images_text(eval_result, self._report.epoch_size, self._report.wanted.noun)
+        self._say(f'evaluated at step {eval_result["global_step"]}: {shown}; over {on}')
+
+
+class StopEarlyHook(tf.train.SessionRunHook):
+    """Ends training after an evaluation if `is_enough`; evaluations run while a checkpoint is saved."""
+
+    def __init__(self, log: EvaluationLog, is_enough: Callable[[], bool]) -> None:
+        self._log = log
+        self._is_enough = is_enough
+        self._asked_at = log.last
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        """Asks `is_enough` once for each evaluation."""
+        if self._log.last is not self._asked_at:
+            self._asked_at = self._log.last
+            if self._is_enough():
+                run_context.request_stop()
+
+
+def make_exporters(
+    names: Sequence[str], receiver: Callable[[], Any], evaluations: BestEvaluation
+) -> list[Any]:
+    """Returns exporters for `tf.estimator.EvalSpec`; each writes SavedModels to model_dir/export/NAME.
+
+    Args:
+      names: of 'best', 'latest' and 'final'.
+      receiver: see `runs.serving.serving_input_receiver_fn`.
+      evaluations: says which evaluation was the best.
+
+    Raises:
+      FlagError: for an unknown name.
+    """
+    for name in names:
+        if name not in _EXPORTS:
+            raise FlagError(f'--export={name} is not allowed: one or more of {", ".join(_EXPORTS)}.')
+    makers = {
+        'best': lambda: _BestExporter(evaluations, receiver),
+        'latest': lambda: tf.estimator.LatestExporter('latest', receiver, exports_to_keep=1),
+        'final': lambda: tf.estimator.FinalExporter('final', receiver),
+    }
+    return [makers[name]() for name in dict.fromkeys(names)]
+
+
+def export_at_the_end(exporters: Sequence[Any], estimator: Any, metrics: Mapping[str, float]) -> None:
+    """Runs the FinalExporter where training ended before its last step; Estimator does not."""
+    for exporter in exporters:
+        if isinstance(exporter, tf.estimator.FinalExporter):
+            folder = Path(estimator.model_dir, 'export', exporter.name)  # as train_and_evaluate names it
+            exporter.export(estimator, str(folder), estimator.latest_checkpoint(), metrics, True)
+
+
+class _BestExporter(tf.estimator.BestExporter):
+    """Exports the best of all evaluations of a run, restarts included, and keeps its checkpoint.
+
+    After a restart, Estimator's own exporter replaces the best export by whatever is evaluated first. The
+    checkpoint is kept in the export's folder `model_dir`, which can be evaluated, and which another run can
+    start from (--warm_start) if this one goes wrong later.
+    """
+
+    def __init__(self, evaluations: BestEvaluation, receiver: Any) -> None:
+        super().__init__('best', receiver, None, self._is_better, exports_to_keep=1)
+        self._evaluations = evaluations
+
+    def export(
+        self,
+        estimator: Any,
+        export_path: str,
+        checkpoint_path: str,
+        eval_result: Any,
+        is_the_final_export: bool,
+    ) -> Any:
+        """Exports an evaluation if it is the best; returns the folder, or None."""
+        if any(Path(export_path).glob('*/saved_model.pb')) and not self._is_better(None, eval_result):
+            return None
+        written = super().export(estimator, export_path, checkpoint_path, eval_result, is_the_final_export)
+        if written:
+            link_model(Path(checkpoint_path), Path(os.fsdecode(written), 'model_dir'))
+        return written
+
+    def _is_better(self, best_eval_result: Any, current_eval_result: Any) -> bool:
+        return self._evaluations.best_step() == current_eval_result['global_step']
