@@ -24,7 +24,7 @@ from machine import this_machine
 from painting_time import SIDES, print_times, random_photo
 
 from estimator_lab.conventions import to_unit_range
-from estimator_lab.core import keys
+from estimator_lab.core.model import keys
 from estimator_lab.core.style.perceptual_loss import FILE, PerceptualLoss, load_perceptual_loss
 from estimator_lab.data.order.archives import open_archives
 from estimator_lab.inference.painting import Artist

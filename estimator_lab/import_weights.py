@@ -49,7 +49,7 @@ def main(files: list[str]) -> int:
     if len(files) > 1:
         raise FlagError(f'One FILE at a time, not {files[1]!r} as well.')
 
-    from estimator_lab.core.hparams import parse_hparams
+    from estimator_lab.core.model.hparams import parse_hparams
     from estimator_lab.runs.importing import Import, import_weights
 
     given = Import(

@@ -46,7 +46,7 @@ def main() -> int:
         os.environ['TF_CPP_MIN_LOG_LEVEL'] = '0'
     model = find_model(FLAGS.model)
     if FLAGS.hparams == 'help':
-        from estimator_lab.core.hparams import describe_hparams
+        from estimator_lab.core.model.hparams import describe_hparams
 
         say_lines(f'Hyper-parameters of {FLAGS.model}:\n{describe_hparams(model.params)}')
         return 0

@@ -186,3 +186,14 @@ def test_output_goes_through_the_console():
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'print'
     }
     assert not printing
+
+
+def test_a_model_imports_core_alone():
+    """As docs/adding_a_model.md promises; the rooms below core are free for all."""
+    allowed = {'core', 'conventions', 'errors', 'settings', 'tf1'}
+    others = [
+        f'{source} imports {room}'
+        for source, own, room in arrows(Path(), FLOORS)
+        if own == 'models' and room not in allowed
+    ]
+    assert not others

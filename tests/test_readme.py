@@ -27,7 +27,7 @@ from pathlib import Path
 import pytest
 
 from estimator_lab import train
-from estimator_lab.core.hparams import parse_hparams, resolve
+from estimator_lab.core.model.hparams import parse_hparams, resolve
 from estimator_lab.data.cache import cache_folder
 from estimator_lab.data.demo_sets import listops
 from estimator_lab.data.demo_sets.archives import DEMO_VERSION

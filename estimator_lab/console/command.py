@@ -1,6 +1,7 @@
 """What the commands share: short grouped help, exit statuses, and errors in one sentence."""
 
 import io
+import logging
 import math
 import os
 import re
@@ -13,11 +14,12 @@ from typing import Any
 
 from absl import flags
 
-from estimator_lab.console.progress import check_said, open_closed_streams, say_lines, warn
+from estimator_lab.console.progress import check_said, open_closed_streams, say, say_lines, warn
 from estimator_lab.console.regular_files import why_unread
 from estimator_lab.errors import LabError
 from estimator_lab.process import hide_import_messages
 
+_LOG = logging.getLogger('estimator_lab')
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 _WIDTH = 26
 _HOME = '~/'
@@ -72,6 +74,8 @@ def run(
       hint: a sentence that follows the error for an unknown flag that resembles no other.
     """
     open_closed_streams()
+    if not _LOG.handlers:
+        _LOG.addHandler(_Warnings())
     hide_import_messages()
     if any(
         argument in ('--help', '-h', '-help', '--helpshort', '--helpfull', '-?') for argument in sys.argv[1:]
@@ -114,6 +118,13 @@ def run(
         _fail(f'{where}: {error.strerror or error}.', 1)
     except KeyboardInterrupt:
         _fail('Stopped.', INTERRUPTED)
+
+
+class _Warnings(logging.Handler):
+    """Prints the warnings of `core` and `models`, which do not use the console themselves."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(f'Warning: {record.getMessage()}')
 
 
 def _parse_error(words: str) -> str:

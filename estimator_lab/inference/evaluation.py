@@ -10,9 +10,9 @@ import numpy as np
 
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.conventions import IMAGE, KEY, to_bytes
-from estimator_lab.core import keys
 from estimator_lab.core.metrics.confusion import Confusion
-from estimator_lab.core.top_k import TopK
+from estimator_lab.core.metrics.top_k import TopK
+from estimator_lab.core.model import keys
 from estimator_lab.data.kind import Reader
 from estimator_lab.data.pipeline.input_fns import archive_input_fn
 from estimator_lab.data.pipeline.paths import ExampleInput

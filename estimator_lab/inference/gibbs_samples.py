@@ -10,7 +10,7 @@ import numpy as np
 from estimator_lab.conventions import IMAGE, to_unit_range
 from estimator_lab.core.boltzmann.samples import gibbs_samples
 from estimator_lab.core.boltzmann.stack import Stack
-from estimator_lab.core.noise import Noise
+from estimator_lab.core.step.noise import Noise
 from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.pipeline.batches import read_batches
 from estimator_lab.data.pipeline.report import InputReport

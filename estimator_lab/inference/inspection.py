@@ -9,12 +9,12 @@ from PIL import Image
 
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.conventions import IMAGE, KEY, to_unit_range
-from estimator_lab.core import keys
 from estimator_lab.core.display.charts import draw_curves
 from estimator_lab.core.display.picture import enlarged, numbered_tiles, overlay
 from estimator_lab.core.display.sequences import gradient_norms, sequence_pictures
 from estimator_lab.core.display.summaries import picture_value
-from estimator_lab.core.endpoints import (
+from estimator_lab.core.model import keys
+from estimator_lab.core.model.endpoints import (
     LOGITS,
     LOGITS_AFTER_STEPS,
     Endpoints,

@@ -11,10 +11,10 @@ from PIL import Image
 
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.conventions import IMAGE, to_bytes, to_unit_range
-from estimator_lab.core import keys
-from estimator_lab.core.hparams import sizes
 from estimator_lab.core.layers.normalization import STATISTICS
 from estimator_lab.core.layers.transform_net import SMALLEST_SIDE, reach_of
+from estimator_lab.core.model import keys
+from estimator_lab.core.model.hparams import sizes
 from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.images.decode import open_image
 from estimator_lab.data.order.order import Order

@@ -10,7 +10,7 @@ import numpy as np
 
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.conventions import KEY
-from estimator_lab.core import keys
+from estimator_lab.core.model import keys
 from estimator_lab.data.kind import Reader
 from estimator_lab.data.order.order import Order
 from estimator_lab.data.pipeline.batches import BadExample, Batch

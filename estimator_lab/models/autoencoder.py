@@ -10,28 +10,24 @@ values of a photo of 128x128.
 
 import dataclasses
 import functools
+import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from estimator_lab.console.progress import say
-from estimator_lab.core import keys
-from estimator_lab.core.boltzmann.head import RbmBatch
 from estimator_lab.core.boltzmann.pretraining import (
     LayerPretraining,
     PretrainingParams,
     pretraining_phases,
-    pretraining_spec,
 )
 from estimator_lab.core.boltzmann.rbm import BERNOULLI
-from estimator_lab.core.corruption import CORRUPTIONS, corrupt
 from estimator_lab.core.display.drawing import Display, display_of, drawing_hooks
 from estimator_lab.core.display.embeddings import EmbeddingsHook, labels_and_keys
 from estimator_lab.core.display.summaries import filter_summary, rows_summary
-from estimator_lab.core.endpoints import Endpoint, Endpoints, first_filters, publish
-from estimator_lab.core.features import example_weights, images_of, keys_of
+from estimator_lab.core.heads.boltzmann import RbmBatch
+from estimator_lab.core.heads.pretraining import pretraining_spec
 from estimator_lab.core.heads.reconstruction import (
     LOSSES,
     Reconstructed,
@@ -41,20 +37,23 @@ from estimator_lab.core.heads.reconstruction import (
     train_spec,
 )
 from estimator_lab.core.heads.reconstruction_report import ReconstructionReportHook
-from estimator_lab.core.hparams import are_sizes, sizes
 from estimator_lab.core.layers.dense import DenseParams
 from estimator_lab.core.layers.elementwise import ActivationParams, activation_hparam
 from estimator_lab.core.layers.encoder_decoder import STRIDE, EncoderDecoder, Sizes
 from estimator_lab.core.metrics.principal_components import FILE, principal_components
-from estimator_lab.core.model import Model, Task, fixed_size
-from estimator_lab.core.model_function import model_function
-from estimator_lab.core.noise import fixed_seeds, fresh_seed
-from estimator_lab.core.phases import FINAL, Phase
-from estimator_lab.core.train_step import TrainingParams
+from estimator_lab.core.model.endpoints import Endpoint, Endpoints, first_filters, publish
+from estimator_lab.core.model.features import example_weights, images_of, keys_of
+from estimator_lab.core.model.hparams import are_sizes, sizes
+from estimator_lab.core.model.model import Model, Task, fixed_size, keys
+from estimator_lab.core.model.model_function import model_function
+from estimator_lab.core.model.params import FINAL, Phase, TrainingParams
+from estimator_lab.core.step.corruption import CORRUPTIONS, corrupt
+from estimator_lab.core.step.noise import fixed_seeds, fresh_seed
 from estimator_lab.errors import FlagError
 from estimator_lab.settings import setting
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, SessionRunHook, Tensor, tf
 
+_LOG = logging.getLogger('estimator_lab')
 _LAYERS = {'dense': '1000-500-250-30', 'convolutional': ''}
 _UNITS_SHOWN = 64
 _OUTPUTS = {'sigmoid': tf.nn.sigmoid, 'linear': tf.identity}
@@ -196,7 +195,7 @@ def model_fn(
     """The model function, for `tf.estimator.Estimator`.
 
     Args:
-      features: as `core.features.images_of` takes them; values in [0, 1].
+      features: as `core.model.features.images_of` takes them; values in [0, 1].
       labels: class ids [batch] to show beside the codes, or None.
       mode: a `tf.estimator.ModeKeys`.
       params: names and values of `Params`; `phase` says which layer is pre-trained, '' is fine-tuning.
@@ -314,7 +313,7 @@ def _text(sizes: Iterable[int]) -> str:
 @functools.cache
 def _warn_of_wide_code(code: int, values: int) -> None:
     """Says it once, however many graphs are built."""
-    say(f'Warning: a code of {code} values is wider than the image of {values}: nothing is compressed.')
+    _LOG.warning('a code of %d values is wider than the image of %d: nothing is compressed.', code, values)
 
 
 MODEL = Model(

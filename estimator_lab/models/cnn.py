@@ -7,15 +7,15 @@ document's code under TensorFlow 1.15 restores here.
 
 import dataclasses
 
-from estimator_lab.core.endpoints import LOGITS, Endpoint, Layered, Layers
-from estimator_lab.core.features import images_of
-from estimator_lab.core.heads.classification import ClassifierParams, classification_spec
+from estimator_lab.core.heads.classification import classification_spec
 from estimator_lab.core.layers.dense import Dense
 from estimator_lab.core.layers.elementwise import ActivationParams, dropout
-from estimator_lab.core.model import Model
-from estimator_lab.core.model_function import model_function
-from estimator_lab.core.noise import Noise, training_noise
-from estimator_lab.core.train_step import warmup_hparam
+from estimator_lab.core.model.endpoints import LOGITS, Endpoint, Layered, Layers
+from estimator_lab.core.model.features import images_of
+from estimator_lab.core.model.model import Model
+from estimator_lab.core.model.model_function import model_function
+from estimator_lab.core.model.params import ClassifierParams, warmup_hparam
+from estimator_lab.core.step.noise import Noise, training_noise
 from estimator_lab.errors import FlagError
 from estimator_lab.settings import setting
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
@@ -136,7 +136,7 @@ def model_fn(
     """The model function, for `tf.estimator.Estimator`.
 
     Args:
-      features: as `core.features.images_of` takes them: a mapping with 'image', or one tensor [batch,
+      features: as `core.model.features.images_of` takes them: a mapping with 'image', or one tensor [batch,
         height * width * channels], or the document's tuple of scalars; values in [0, 1].
       labels: class ids or label texts, [batch]; None in PREDICT.
       mode: a `tf.estimator.ModeKeys`.

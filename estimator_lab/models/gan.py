@@ -7,17 +7,16 @@ discriminator finds them, with few labelled images among many (Salimans et al. 2
 
 import dataclasses
 
-from estimator_lab.core import keys
-from estimator_lab.core.adversarial.head import adversarial_spec
 from estimator_lab.core.adversarial.params import AdversarialParams, check_game
 from estimator_lab.core.adversarial.players import AVERAGE, Players, Sampler, make_players, to_networks
-from estimator_lab.core.endpoints import LOGITS, Layered, Layers
-from estimator_lab.core.hparams import are_sizes, sizes
+from estimator_lab.core.heads.adversarial import adversarial_spec
 from estimator_lab.core.layers.discriminator import Discriminator, convolutions, dense_layers
 from estimator_lab.core.layers.generator import DeconvolutionalGenerator, DenseGenerator, Generator
 from estimator_lab.core.layers.kernel_norm import NORMALIZATIONS
-from estimator_lab.core.model import Model, Task
-from estimator_lab.core.model_function import model_function
+from estimator_lab.core.model.endpoints import LOGITS, Layered, Layers
+from estimator_lab.core.model.hparams import are_sizes, sizes
+from estimator_lab.core.model.model import Model, Task, keys
+from estimator_lab.core.model.model_function import model_function
 from estimator_lab.errors import FlagError
 from estimator_lab.settings import setting
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor
@@ -141,7 +140,7 @@ def model_fn(
     """The model function, for `tf.estimator.Estimator`.
 
     Args:
-      features: as `core.features.images_of` takes them; values in [0, 1].
+      features: as `core.model.features.images_of` takes them; values in [0, 1].
       labels: class ids or label texts, [batch], for conditional=true and semi_supervised=true; one that is
         not known marks an unlabelled image.
       mode: a `tf.estimator.ModeKeys`.
@@ -149,7 +148,7 @@ def model_fn(
       config: the RunConfig.
 
     Returns:
-      The EstimatorSpec of that mode: see `core.adversarial.head.adversarial_spec`.
+      The EstimatorSpec of that mode: see `core.heads.adversarial.adversarial_spec`.
     """
     return adversarial_spec(players(params), features, labels, mode, params, config)
 

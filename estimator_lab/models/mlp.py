@@ -6,15 +6,16 @@ each unit back, as they do.
 
 import dataclasses
 
-from estimator_lab.core.endpoints import Endpoint
-from estimator_lab.core.features import images_of
-from estimator_lab.core.heads.classification import ClassifierParams, classification_spec
-from estimator_lab.core.hparams import are_sizes, sizes
+from estimator_lab.core.heads.classification import classification_spec
 from estimator_lab.core.layers.dense import DenseParams, HiddenLayers
 from estimator_lab.core.layers.elementwise import ActivationParams
-from estimator_lab.core.model import Model, fixed_size
-from estimator_lab.core.model_function import model_function
-from estimator_lab.core.noise import Noise, training_noise
+from estimator_lab.core.model.endpoints import Endpoint
+from estimator_lab.core.model.features import images_of
+from estimator_lab.core.model.hparams import are_sizes, sizes
+from estimator_lab.core.model.model import Model, fixed_size
+from estimator_lab.core.model.model_function import model_function
+from estimator_lab.core.model.params import ClassifierParams
+from estimator_lab.core.step.noise import Noise, training_noise
 from estimator_lab.settings import setting
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
@@ -78,7 +79,7 @@ def model_fn(
     """The model function, for `tf.estimator.Estimator`.
 
     Args:
-      features: as `core.features.images_of` takes them; values in [0, 1].
+      features: as `core.model.features.images_of` takes them; values in [0, 1].
       labels: class ids or label texts, [batch]; None in PREDICT.
       mode: a `tf.estimator.ModeKeys`.
       params: names and values of `Params`.

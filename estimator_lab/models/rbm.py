@@ -6,14 +6,13 @@ Hinton 2002 and 2012; Tieleman 2008 for persistent chains; Salakhutdinov and Mur
 import dataclasses
 import math
 
-from estimator_lab.core import keys
-from estimator_lab.core.boltzmann.head import RbmBatch, rbm_spec
 from estimator_lab.core.boltzmann.params import RbmParams
 from estimator_lab.core.boltzmann.rbm import BERNOULLI
 from estimator_lab.core.boltzmann.stack import Stack, make_layer
-from estimator_lab.core.features import images_of
-from estimator_lab.core.model import Model, Task
-from estimator_lab.core.model_function import model_function
+from estimator_lab.core.heads.boltzmann import RbmBatch, rbm_spec
+from estimator_lab.core.model.features import images_of
+from estimator_lab.core.model.model import Model, Task, keys
+from estimator_lab.core.model.model_function import model_function
 from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor
 
@@ -48,14 +47,14 @@ def model_fn(
     """The model function, for `tf.estimator.Estimator`.
 
     Args:
-      features: as `core.features.images_of` takes them; values in [0, 1].
+      features: as `core.model.features.images_of` takes them; values in [0, 1].
       labels: not used; may be None.
       mode: a `tf.estimator.ModeKeys`.
       params: names and values of `Params`.
       config: the RunConfig.
 
     Returns:
-      The EstimatorSpec of that mode; see `core.boltzmann.head.rbm_spec`.
+      The EstimatorSpec of that mode; see `core.heads.boltzmann.rbm_spec`.
     """
     batch = RbmBatch(features, images_of(features, params.image_shape))
     return rbm_spec(stack_of(params), batch, mode, params, config)

@@ -10,23 +10,19 @@ import numpy as np
 
 from estimator_lab.core.display.drawing import display_of
 from estimator_lab.core.display.sequences import AccuracyAfterSteps, sequences_hook
-from estimator_lab.core.endpoints import LOGITS_AFTER_STEPS, Endpoint
-from estimator_lab.core.features import images_of
-from estimator_lab.core.heads.classification import (
-    ClassifierParams,
-    classification_spec,
-    clipping,
-    ids_and_weights,
-)
-from estimator_lab.core.hparams import are_sizes, sizes
+from estimator_lab.core.heads.classification import classification_spec, ids_and_weights
 from estimator_lab.core.layers.dense import HiddenLayers
 from estimator_lab.core.layers.elementwise import ACTIVATIONS, dropout
 from estimator_lab.core.layers.linear_recurrence import LinearLayers
 from estimator_lab.core.layers.recurrent import CELLS, LSTM, DilatedLayers, RecurrentLayers
 from estimator_lab.core.layers.sequences import PATCHES, READS, ROWS, as_sequence, steps_and_values
-from estimator_lab.core.model import Model, fixed_size
-from estimator_lab.core.model_function import model_function
-from estimator_lab.core.noise import Noise, training_noise
+from estimator_lab.core.model.endpoints import LOGITS_AFTER_STEPS, Endpoint
+from estimator_lab.core.model.features import images_of
+from estimator_lab.core.model.hparams import are_sizes, sizes
+from estimator_lab.core.model.model import Model, fixed_size
+from estimator_lab.core.model.model_function import model_function
+from estimator_lab.core.model.params import ClassifierParams, clipping
+from estimator_lab.core.step.noise import Noise, training_noise
 from estimator_lab.errors import FlagError
 from estimator_lab.settings import setting
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
@@ -157,7 +153,7 @@ class Network:
         Args:
           images: float32 [batch, height, width, channels], any range; [0, 1] trains well.
           noise: decides what is dropped; None drops nothing.
-          probing: whether gradients by the states will be asked for: see `core.endpoints.Endpoint`.
+          probing: whether gradients by the states will be asked for: see `core.model.endpoints.Endpoint`.
 
         Returns:
           The endpoints are rnn_1 and so on [batch, steps, units], rnn_1_forget_gate and such as the cell has,
@@ -200,7 +196,7 @@ def model_fn(
     """The model function, for `tf.estimator.Estimator`.
 
     Args:
-      features: as `core.features.images_of` takes them; values in [0, 1].
+      features: as `core.model.features.images_of` takes them; values in [0, 1].
       labels: class ids or label texts, [batch]; None in PREDICT.
       mode: a `tf.estimator.ModeKeys`.
       params: names and values of `Params`.

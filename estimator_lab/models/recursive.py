@@ -8,21 +8,20 @@ leaves, and four neighbours have a node above them, up to the one that sees the 
 import dataclasses
 
 from estimator_lab.conventions import LEFT, LEVEL, NODE_LABEL, TOKEN
-from estimator_lab.core import keys
 from estimator_lab.core.display.drawing import display_of
 from estimator_lab.core.display.trees import Texts, TreesHook
-from estimator_lab.core.endpoints import Endpoint, publish
-from estimator_lab.core.features import class_ids, example_weights, has_images, images_of
-from estimator_lab.core.heads.classification import ClassifierParams, classification_spec
+from estimator_lab.core.heads.classification import classification_spec
 from estimator_lab.core.layers.elementwise import dropout
 from estimator_lab.core.layers.tree import ARITY, Forest, forest_of, quadtree_states, tree_states
 from estimator_lab.core.layers.tree_cells import CELLS
 from estimator_lab.core.metrics.streaming import count
-from estimator_lab.core.model import Model
-from estimator_lab.core.model_function import model_function
-from estimator_lab.core.noise import Noise, training_noise
+from estimator_lab.core.model.endpoints import Endpoint, publish
+from estimator_lab.core.model.features import class_ids, example_weights, has_images, images_of
+from estimator_lab.core.model.model import Model, keys
+from estimator_lab.core.model.model_function import model_function
+from estimator_lab.core.model.params import ClassifierParams
+from estimator_lab.core.step.noise import Noise, training_noise
 from estimator_lab.errors import FlagError
-from estimator_lab.optimizers import SECOND_ORDER
 from estimator_lab.settings import setting
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
@@ -70,7 +69,7 @@ def check(params: Params) -> None:
     """Raises FlagError for hyper-parameters that don't go together."""
     if params.cell == 'rntn' and (QUADTREE_ARITY * params.units) ** 2 * params.units > _LARGEST_TENSOR:
         raise FlagError(f'--hparams=cell=rntn,units={params.units}: its tensor grows with the cube of units.')
-    if params.optimizer in SECOND_ORDER:
+    if params.is_second_order:
         raise FlagError(f'--hparams=optimizer={params.optimizer} cannot go through the loop of a tree.')
 
 
@@ -158,7 +157,7 @@ def model_fn(
 
     Args:
       features: of trees 'token', 'left', 'level' and 'node_label', int32 [batch, nodes]; or images, as
-        `core.features.images_of` takes them, with values in [0, 1].
+        `core.model.features.images_of` takes them, with values in [0, 1].
       labels: class ids or label texts, [batch]; None in PREDICT.
       mode: a `tf.estimator.ModeKeys`.
       params: names and values of `Params`.

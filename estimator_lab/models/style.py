@@ -12,18 +12,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from estimator_lab.conventions import IMAGE
-from estimator_lab.core import keys
 from estimator_lab.core.display.drawing import display_of, drawing_hooks
 from estimator_lab.core.display.summaries import rows_summary, weight_histograms
-from estimator_lab.core.endpoints import publish
-from estimator_lab.core.features import example_weights, has_images, images_of, keys_of
 from estimator_lab.core.heads.predictions import prediction_spec
-from estimator_lab.core.hparams import are_sizes, sizes
 from estimator_lab.core.layers.transform_net import TransformNet
 from estimator_lab.core.metrics.streaming import evaluated_images
-from estimator_lab.core.model import Model, Task
-from estimator_lab.core.model_function import model_function
-from estimator_lab.core.noise import hashes
+from estimator_lab.core.model.endpoints import publish
+from estimator_lab.core.model.features import example_weights, has_images, images_of, keys_of
+from estimator_lab.core.model.hparams import are_sizes, sizes
+from estimator_lab.core.model.model import Model, Task, keys
+from estimator_lab.core.model.model_function import model_function
+from estimator_lab.core.model.params import TrainingParams
+from estimator_lab.core.step.noise import hashes
+from estimator_lab.core.step.train_step import train_op, watched
 from estimator_lab.core.style.losses import content_losses, style_losses, total_variation
 from estimator_lab.core.style.network import frozen
 from estimator_lab.core.style.perceptual_loss import (
@@ -32,7 +33,6 @@ from estimator_lab.core.style.perceptual_loss import (
     built_in_perceptual_loss,
     load_perceptual_loss,
 )
-from estimator_lab.core.train_step import TrainingParams, train_op, watched
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.settings import setting
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
@@ -180,8 +180,8 @@ def model_fn(
     """The model function, for `tf.estimator.Estimator`.
 
     Args:
-      features: as `core.features.images_of` takes them; values in [0, 1]. In PREDICT photos may have any
-        size.
+      features: as `core.model.features.images_of` takes them; values in [0, 1]. In PREDICT photos may
+        have any size.
       labels: not looked at.
       mode: a `tf.estimator.ModeKeys`.
       params: names and values of `Params`; in TRAIN and EVAL the perceptual loss is read from `model_dir`;

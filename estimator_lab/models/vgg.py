@@ -8,18 +8,19 @@ off within the network, which therefore takes images as all others here.
 
 import dataclasses
 
-from estimator_lab.core.endpoints import LOGITS, Endpoint, Layered, Layers, publish
-from estimator_lab.core.features import images_of
-from estimator_lab.core.heads.classification import ClassifierParams, classification_spec
+from estimator_lab.core.heads.classification import classification_spec
 from estimator_lab.core.heads.predictions import prediction_spec
-from estimator_lab.core.keys import FEATURES
 from estimator_lab.core.layers.convolution import Convolution
 from estimator_lab.core.layers.elementwise import ActivationParams, dropout
 from estimator_lab.core.layers.normalization import Update
-from estimator_lab.core.model import Model
-from estimator_lab.core.model_function import model_function
-from estimator_lab.core.noise import Noise, training_noise
-from estimator_lab.core.weight_layouts import keras_vgg
+from estimator_lab.core.model.endpoints import LOGITS, Endpoint, Layered, Layers, publish
+from estimator_lab.core.model.features import images_of
+from estimator_lab.core.model.keys import FEATURES
+from estimator_lab.core.model.model import Model
+from estimator_lab.core.model.model_function import model_function
+from estimator_lab.core.model.params import ClassifierParams
+from estimator_lab.core.model.weight_layouts import keras_vgg
+from estimator_lab.core.step.noise import Noise, training_noise
 from estimator_lab.errors import FlagError
 from estimator_lab.settings import setting
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
@@ -198,7 +199,7 @@ def model_fn(
     """The model function, for `tf.estimator.Estimator`.
 
     Args:
-      features: as `core.features.images_of` takes them; values in [0, 1].
+      features: as `core.model.features.images_of` takes them; values in [0, 1].
       labels: class ids or label texts, [batch]; None in PREDICT.
       mode: a `tf.estimator.ModeKeys`.
       params: names and values of `Params`; without labels in the vocabulary there is PREDICT only.

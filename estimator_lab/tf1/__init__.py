@@ -55,7 +55,7 @@ Operation: TypeAlias = Any
 """A `tf.Operation`, or another value that `EstimatorSpec.train_op` accepts."""
 
 Features: TypeAlias = Any
-"""The features that an input function passes to a model function: see `core.features`."""
+"""The features that an input function passes to a model function: see `core.model.features`."""
 
 EstimatorSpec: TypeAlias = Any
 """A `tf.estimator.EstimatorSpec`."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from estimator_lab.console.outputs import locked, made_folder
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
-from estimator_lab.core.train_step import optimizer_vectors
+from estimator_lab.core.step.train_step import optimizer_vectors
 from estimator_lab.errors import FlagError
 from estimator_lab.runs.importing import is_imported
 from estimator_lab.runs.memory import check_training, measure

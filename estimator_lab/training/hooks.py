@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from estimator_lab.console.progress import StatusLine, clock
-from estimator_lab.core import keys
+from estimator_lab.core.model import keys
 from estimator_lab.tf1 import tf
 from estimator_lab.training.interrupt import StopSwitch
 

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.core.hparams import resolve, settings_of
-from estimator_lab.core.phases import FINAL, Phase
+from estimator_lab.core.model.hparams import resolve, settings_of
+from estimator_lab.core.model.params import FINAL, Phase
 from estimator_lab.data.order.resume_segments import Segment, images_in, step_after
 from estimator_lab.errors import FlagError
 from estimator_lab.runs.model import step_of

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from estimator_lab.core.boltzmann.pretraining import LAYERWISE, PretrainingParams
-from estimator_lab.core.train_step import TrainingParams
+from estimator_lab.core.model.params import TrainingParams
 from estimator_lab.runs.importing import dependent_variables, matched_weights
 from estimator_lab.runs.model import open_trained, shapes_of_variables
 from estimator_lab.runs.record import check_same

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.signal import correlate2d
 
-from estimator_lab.core import keys
-from estimator_lab.core.endpoints import Endpoint, publish
+from estimator_lab.core.model import keys
+from estimator_lab.core.model.endpoints import Endpoint, publish
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.inference.inspection import inspect_image, write_pictures, write_summaries
 from estimator_lab.models.cnn import Network

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from estimator_lab.core import keys
+from estimator_lab.core.model import keys
 from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import FlagError

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from estimator_lab.core.noise import Noise
+from estimator_lab.core.step.noise import Noise
 from estimator_lab.errors import FlagError
 from estimator_lab.models.cnn import Network, Params, check, model_fn
 from estimator_lab.tf1 import tf

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from estimator_lab.core.hparams import resolve
-from estimator_lab.core.noise import Noise
+from estimator_lab.core.model.hparams import resolve
+from estimator_lab.core.step.noise import Noise
 from estimator_lab.errors import FlagError
 from estimator_lab.models import dbn
 from estimator_lab.tf1 import tf

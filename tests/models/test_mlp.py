@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.core.noise import Noise
+from estimator_lab.core.step.noise import Noise
 from estimator_lab.errors import FlagError
 from estimator_lab.models.mlp import Network, Params, model_fn
 from estimator_lab.optimizers import SECOND_ORDER

@@ -4,7 +4,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from estimator_lab.core.hparams import resolve
+from estimator_lab.core.model.hparams import resolve
 from estimator_lab.data.images.input_fns import numpy_input_fn
 from estimator_lab.errors import FlagError
 from estimator_lab.models import rbm

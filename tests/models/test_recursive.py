@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.core.endpoints import published
+from estimator_lab.core.model.endpoints import published
 from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.trees.kind import TreeReader, collate
 from estimator_lab.data.trees.tokens import Tokens

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from estimator_lab.core import keys
-from estimator_lab.core.endpoints import published
-from estimator_lab.core.hparams import describe_hparams
-from estimator_lab.core.phases import FINAL
+from estimator_lab.core.model import keys
+from estimator_lab.core.model.endpoints import published
+from estimator_lab.core.model.hparams import describe_hparams
+from estimator_lab.core.model.params import FINAL
 from estimator_lab.data.kinds import KINDS
 from estimator_lab.errors import FlagError
 from estimator_lab.models.registry import MODELS, find_model

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from estimator_lab.core import keys
+from estimator_lab.core.model import keys
 from estimator_lab.core.style.losses import content_losses, gram_matrices
 from estimator_lab.core.style.perceptual_loss import FILE, built_in_perceptual_loss
 from estimator_lab.errors import DataError, FlagError

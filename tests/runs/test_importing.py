@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from estimator_lab.core.endpoints import published
+from estimator_lab.core.model.endpoints import published
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.registry import find_model
 from estimator_lab.runs.importing import Import, import_weights

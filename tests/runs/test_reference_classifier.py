@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from estimator_lab.core import keys
 from estimator_lab.core.adversarial.quality import Samples, Verdict, reference_metrics
+from estimator_lab.core.model import keys
 from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import DataError

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.core.endpoints import Endpoint
+from estimator_lab.core.model.endpoints import Endpoint
 from estimator_lab.core.style.losses import gram_matrices
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.style import Params
@@ -67,7 +67,7 @@ def test_what_is_frozen_is_what_the_network_computes(vgg_dir, styles):
 
 def maps_of(model_dir, pictures, layer):
     """The same by the model itself, with its own checkpoint."""
-    from estimator_lab.core.endpoints import published
+    from estimator_lab.core.model.endpoints import published
 
     trained = open_trained(model_dir)
     with tf.Graph().as_default() as graph, tf.Session() as session:

@@ -7,7 +7,7 @@ the same way, and the generator learns through the change, the generator does no
 
 from collections.abc import Callable, Mapping
 
-from estimator_lab.core.noise import Noise
+from estimator_lab.core.step.noise import Noise
 from estimator_lab.tf1 import Tensor, tf
 
 _SHIFT = 1 / 8  # of the side, at most, to either side

@@ -23,11 +23,11 @@ from estimator_lab.core.adversarial.players import (
     Players,
     averaged,
 )
-from estimator_lab.core.endpoints import Endpoints
 from estimator_lab.core.layers.discriminator import Discriminated
 from estimator_lab.core.layers.generator import Generated
-from estimator_lab.core.noise import Noise
-from estimator_lab.core.train_step import apply_gradients, apply_if_nonempty, sequential_train_op
+from estimator_lab.core.model.endpoints import Endpoints
+from estimator_lab.core.step.noise import Noise
+from estimator_lab.core.step.train_step import apply_gradients, apply_if_nonempty, sequential_train_op
 from estimator_lab.optimizers import learning_rate_at, make_optimizer
 from estimator_lab.tf1 import Operation, Tensor, tf
 

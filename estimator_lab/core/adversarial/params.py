@@ -4,9 +4,8 @@ import dataclasses
 
 from estimator_lab.core.adversarial.augmentation import AUGMENTATIONS, are_augmentations
 from estimator_lab.core.adversarial.losses import LOSSES
-from estimator_lab.core.heads.classification import ClassifierParams
+from estimator_lab.core.model.params import ClassifierParams
 from estimator_lab.errors import FlagError
-from estimator_lab.optimizers import SECOND_ORDER
 from estimator_lab.settings import setting
 
 
@@ -81,7 +80,7 @@ class AdversarialParams(ClassifierParams):
 
 def check_game(params: AdversarialParams) -> None:
     """Raises FlagError for hyper-parameters that don't go together."""
-    if params.optimizer in SECOND_ORDER:
+    if params.is_second_order:
         raise FlagError(
             f'--hparams=optimizer={params.optimizer} goes down one loss, and two players have two: use adam.'
         )

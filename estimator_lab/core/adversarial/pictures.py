@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from estimator_lab.core import keys
 from estimator_lab.core.adversarial.game import Batch, Game
 from estimator_lab.core.adversarial.params import AdversarialParams
 from estimator_lab.core.adversarial.players import Players
@@ -11,7 +10,8 @@ from estimator_lab.core.display.drawing import Display
 from estimator_lab.core.display.embeddings import EmbeddingsHook
 from estimator_lab.core.display.summaries import histogram_summary, rows_summary, weight_histograms
 from estimator_lab.core.layers.discriminator import Discriminated
-from estimator_lab.core.noise import Noise
+from estimator_lab.core.model import keys
+from estimator_lab.core.step.noise import Noise
 from estimator_lab.tf1 import SessionRunHook, Tensor, tf
 
 SAMPLES = 'samples'

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from estimator_lab.core.adversarial.params import AdversarialParams
-from estimator_lab.core.features import class_ids
 from estimator_lab.core.layers.discriminator import Discriminator
 from estimator_lab.core.layers.generator import Generator
+from estimator_lab.core.model.features import class_ids
 from estimator_lab.tf1 import Operation, Tensor, Variable, tf
 
 GENERATOR, AVERAGE, DISCRIMINATOR = 'generator', 'generator_average', 'discriminator'

@@ -1,14 +1,15 @@
-"""Notices when a game goes wrong, and says what to change."""
+"""Detects training that goes wrong, and warns with what to change."""
 
+import logging
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from estimator_lab.console.progress import say
 from estimator_lab.tf1 import Tensor, tf
 
+_LOG = logging.getLogger('estimator_lab')
 _EVERY = 10  # steps
 _LOOKS = 20  # whose mean counts
 _FIRST_STEP = 300  # before it, generators make the same blur of everything
@@ -75,7 +76,7 @@ class CollapseWatch:
             return []
         self._told.add(trouble)
         means = {name: self._mean(name) if seen else 0.0 for name, seen in self._seen.items()}
-        return [f'Warning: step {step}: {_ADVICE[trouble].format(**means)}.']
+        return [f'step {step}: {_ADVICE[trouble].format(**means)}.']
 
 
 _WATCHED = ('diversity', 'real', 'fake')
@@ -107,4 +108,4 @@ class CollapseHook(tf.train.SessionRunHook):
         if values:
             self._timer.update_last_triggered_step(self._step)
             for warning in self._watch.look(int(self._step), values):
-                say(warning)
+                _LOG.warning(warning)

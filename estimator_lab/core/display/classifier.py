@@ -12,7 +12,7 @@ from estimator_lab.core.display.drawing import Display, DrawingHook
 from estimator_lab.core.display.picture import COLUMNS, labelled_grid
 from estimator_lab.core.display.summaries import picture_value
 from estimator_lab.core.metrics.confusion import Confusion
-from estimator_lab.core.top_k import TopK
+from estimator_lab.core.metrics.top_k import TopK
 from estimator_lab.tf1 import SessionRunHook, Tensor, tf
 
 _WORST = 2 * COLUMNS

@@ -10,7 +10,7 @@ import numpy as np
 
 from estimator_lab.core.display.phase_summaries import shown_at
 from estimator_lab.core.display.projector import tile_size, write_projection
-from estimator_lab.core.features import keys_of
+from estimator_lab.core.model.features import keys_of
 from estimator_lab.tf1 import Features, Tensor, tf
 
 MOST_POINTS = 1000

@@ -10,8 +10,8 @@ from PIL import Image
 from estimator_lab.core.display.charts import draw_curves, heat_map
 from estimator_lab.core.display.drawing import Display, DrawingHook
 from estimator_lab.core.display.summaries import histogram_value, picture_value
-from estimator_lab.core.endpoints import Endpoints, gates_of, states_of
 from estimator_lab.core.metrics.streaming import running_sum
+from estimator_lab.core.model.endpoints import Endpoints, gates_of, states_of
 from estimator_lab.tf1 import SessionRunHook, Tensor, tf
 
 GRADIENT_THROUGH_TIME = 'gradient_through_time'

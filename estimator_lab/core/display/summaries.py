@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from estimator_lab.core.display.picture import png_bytes
-from estimator_lab.core.endpoints import Endpoints, first_filters, maps_of
+from estimator_lab.core.model.endpoints import Endpoints, first_filters, maps_of
 from estimator_lab.tf1 import Tensor, tf
 
 # A histogram of a large weight matrix takes longer than the training step; a sample looks the same.

@@ -1,23 +1,22 @@
 """From logits to an EstimatorSpec for TRAIN, EVAL and PREDICT: what all classifiers share."""
 
-import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any
 
-from estimator_lab.core import keys
 from estimator_lab.core.display.classifier import MistakesHook, input_grid_hook
 from estimator_lab.core.display.drawing import Display, display_of, drawing_hooks
 from estimator_lab.core.display.embeddings import EmbeddingsHook, label_text, labels_and_keys
 from estimator_lab.core.display.pr_curves import PrCurvesHook
 from estimator_lab.core.display.summaries import network_pictures, summarise_network
-from estimator_lab.core.endpoints import LOGITS, Endpoint, Endpoints, publish
-from estimator_lab.core.features import class_ids, example_weights, has_images, images_of, keys_of
 from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.layers.normalization import Update
 from estimator_lab.core.metrics.streaming import count, dead_units, mean_per_class_accuracy
-from estimator_lab.core.train_step import TrainingParams, apply_if_nonempty, train_op, watched
-from estimator_lab.settings import setting
+from estimator_lab.core.model import keys
+from estimator_lab.core.model.endpoints import LOGITS, Endpoint, Endpoints, publish
+from estimator_lab.core.model.features import class_ids, example_weights, has_images, images_of, keys_of
+from estimator_lab.core.model.params import ClassifierParams
+from estimator_lab.core.step.train_step import apply_if_nonempty, train_op, watched
 from estimator_lab.tf1 import (
     EstimatorSpec,
     Features,
@@ -30,24 +29,6 @@ from estimator_lab.tf1 import (
 )
 
 _TOP_K = 5
-
-
-def clipping(default: float) -> Any:
-    """Returns the hyper-parameter of gradient clipping, with a default."""
-    text = 'length to which the gradient of a first-order optimizer is cut back, 0 for none'
-    return setting(default, text, lambda v: v >= 0)
-
-
-@dataclasses.dataclass(frozen=True)
-class ClassifierParams(TrainingParams):
-    """Parameters of every classifier."""
-
-    clip_norm: float = clipping(0.0)
-
-    @property
-    def num_classes(self) -> int:
-        """Number of labels in the vocabulary."""
-        return len(self.vocabulary)
 
 
 def classification_spec(

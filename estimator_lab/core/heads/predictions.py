@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from estimator_lab.core import keys
-from estimator_lab.core.features import keys_of
+from estimator_lab.core.model import keys
+from estimator_lab.core.model.features import keys_of
 from estimator_lab.tf1 import EstimatorSpec, Features, tf
 
 

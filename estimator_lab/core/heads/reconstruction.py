@@ -5,14 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from estimator_lab.core import keys
 from estimator_lab.core.display.summaries import histogram_summary, summarise_network
-from estimator_lab.core.endpoints import Endpoints
 from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.metrics.images import cross_entropy, psnr, squared_error, ssim
 from estimator_lab.core.metrics.principal_components import FILE, load_components
 from estimator_lab.core.metrics.streaming import evaluated_images
-from estimator_lab.core.train_step import TrainingParams, train_op, watched
+from estimator_lab.core.model import keys
+from estimator_lab.core.model.endpoints import Endpoints
+from estimator_lab.core.model.params import TrainingParams
+from estimator_lab.core.step.train_step import train_op, watched
 from estimator_lab.tf1 import EstimatorSpec, Features, SessionRunHook, Tensor, tf
 
 LOSSES = ('squared_error', 'cross_entropy')

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from estimator_lab.core import keys
 from estimator_lab.core.display.picture import COLUMNS, labelled_grid
 from estimator_lab.core.display.summaries import histogram_value, picture_value
 from estimator_lab.core.heads.reconstruction import Reconstructed
-from estimator_lab.core.top_k import TopK
+from estimator_lab.core.metrics.top_k import TopK
+from estimator_lab.core.model import keys
 from estimator_lab.tf1 import Tensor, tf
 
 _WALKS = 4

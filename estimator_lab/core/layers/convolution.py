@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from estimator_lab.core.endpoints import Endpoint
 from estimator_lab.core.layers.normalization import BatchNorm, Update
+from estimator_lab.core.model.endpoints import Endpoint
 from estimator_lab.tf1 import Tensor, tf
 
 

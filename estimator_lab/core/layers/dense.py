@@ -4,9 +4,9 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from estimator_lab.core.endpoints import Endpoint
 from estimator_lab.core.layers.elementwise import dropout
-from estimator_lab.core.noise import Noise
+from estimator_lab.core.model.endpoints import Endpoint
+from estimator_lab.core.step.noise import Noise
 from estimator_lab.settings import setting
 from estimator_lab.tf1 import Operation, Tensor, tf
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from estimator_lab.core.endpoints import LOGITS, Endpoint, Layers
-from estimator_lab.core.keys import REALNESS
 from estimator_lab.core.layers.elementwise import dropout
 from estimator_lab.core.layers.kernel_norm import NormalizedConvolution, NormalizedDense
-from estimator_lab.core.noise import Noise
+from estimator_lab.core.model.endpoints import LOGITS, Endpoint, Layers
+from estimator_lab.core.model.keys import REALNESS
+from estimator_lab.core.step.noise import Noise
 from estimator_lab.tf1 import Operation, Tensor, tf
 
 _SLOPE = 0.2  # of the leaky ReLU below 0 (Radford et al. 2016)

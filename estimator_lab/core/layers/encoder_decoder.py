@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from estimator_lab.core.endpoints import Endpoint
+from estimator_lab.core.model.endpoints import Endpoint
 from estimator_lab.tf1 import Operation, Tensor, Variable, tf
 
 Activation = Callable[[Tensor], Tensor]

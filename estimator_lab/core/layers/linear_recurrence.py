@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from estimator_lab.core.endpoints import Endpoint
 from estimator_lab.core.layers.elementwise import dropout
 from estimator_lab.core.layers.sequences import Outputs
-from estimator_lab.core.noise import Noise
+from estimator_lab.core.model.endpoints import Endpoint
+from estimator_lab.core.step.noise import Noise
 from estimator_lab.tf1 import Tensor, Variable, tf
 
 _SMALLEST_STEP, _LARGEST_STEP = 0.001, 0.1

@@ -4,11 +4,11 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from estimator_lab.core.endpoints import Endpoint
 from estimator_lab.core.layers import recurrence
 from estimator_lab.core.layers.elementwise import dropout
 from estimator_lab.core.layers.sequences import Outputs
-from estimator_lab.core.noise import Noise
+from estimator_lab.core.model.endpoints import Endpoint
+from estimator_lab.core.step.noise import Noise
 from estimator_lab.tf1 import Tensor, Variable, tf
 
 TANH, IRNN, LSTM, GRU = 'tanh', 'irnn', 'lstm', 'gru'

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from estimator_lab.core.endpoints import Endpoint
+from estimator_lab.core.model.endpoints import Endpoint
 from estimator_lab.tf1 import Tensor, tf
 
 ROWS, COLUMNS, PIXELS, PATCHES, PERMUTED = 'rows', 'columns', 'pixels', 'patches', 'permuted'

@@ -8,8 +8,8 @@ painting, so that it begins as nearly the photo itself.
 
 from collections.abc import Sequence
 
-from estimator_lab.core.endpoints import Endpoint
 from estimator_lab.core.layers.normalization import InstanceNorm
+from estimator_lab.core.model.endpoints import Endpoint
 from estimator_lab.tf1 import Tensor, tf
 
 SMALLEST_SIDE = 2

@@ -2,9 +2,9 @@
 
 from typing import Any, NamedTuple
 
-from estimator_lab.core import keys
-from estimator_lab.core.endpoints import Endpoints
-from estimator_lab.core.keys import DEAD_UNITS
+from estimator_lab.core.model import keys
+from estimator_lab.core.model.endpoints import Endpoints
+from estimator_lab.core.model.keys import DEAD_UNITS
 from estimator_lab.tf1 import Tensor, tf
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from estimator_lab.console.regular_files import open_regular
-from estimator_lab.core.array_file import read_array, write_arrays
+from estimator_lab.core.model.array_file import read_array, write_arrays
 from estimator_lab.core.style.losses import gram_matrices
 from estimator_lab.core.style.network import OPERATIONS, PerceptualNetwork, random_network
 from estimator_lab.errors import DataError

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from estimator_lab.console.progress import Progress
-from estimator_lab.core.endpoints import LOGITS
+from estimator_lab.core.model.endpoints import LOGITS
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.inceptionism.ascent import Ascent, Dreamt, dream, octave_sizes, resized
 from estimator_lab.inference.inceptionism.photo import Photo, open_photo

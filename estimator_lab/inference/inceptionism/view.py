@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
-from estimator_lab.core.endpoints import LOGITS, Endpoint, Layered
+from estimator_lab.core.model.endpoints import LOGITS, Endpoint, Layered
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.inceptionism.objectives import (
     energy,

@@ -8,9 +8,9 @@ from typing import NamedTuple
 from PIL import Image
 
 from estimator_lab import __version__
-from estimator_lab.core import keys
 from estimator_lab.core.display.picture import as_picture
 from estimator_lab.core.metrics.confusion import Confusion
+from estimator_lab.core.model import keys
 from estimator_lab.inference.evaluation import Evaluation, Example
 from estimator_lab.inference.report.charts import chart
 from estimator_lab.inference.report.history import EVALUATING, TRAINING, History

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from estimator_lab.console.json_input import shown
-from estimator_lab.core.weight_layouts import Layout, Source
+from estimator_lab.core.model.weight_layouts import Layout, Source
 from estimator_lab.runs.weights.file import WeightFile
 
 _DTYPE = 'float32'

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.core.adversarial.augmentation import AUGMENTATIONS, are_augmentations, augmented
-from estimator_lab.core.noise import Noise
+from estimator_lab.core.step.noise import Noise
 from estimator_lab.tf1 import tf
 
 COUNT, HEIGHT, WIDTH, CHANNELS = 200, 16, 24, 3

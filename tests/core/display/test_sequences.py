@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.core.display.sequences import AccuracyAfterSteps, gradient_norms, sequence_pictures
-from estimator_lab.core.endpoints import Endpoint
+from estimator_lab.core.model.endpoints import Endpoint
 from estimator_lab.tf1 import tf
 
 RNG = np.random.default_rng(1)

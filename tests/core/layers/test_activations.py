@@ -3,8 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from estimator_lab.core.hparams import resolve
 from estimator_lab.core.layers.elementwise import ACTIVATIONS, ActivationParams
+from estimator_lab.core.model.hparams import resolve
 from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import tf
 

@@ -1,7 +1,7 @@
 import numpy as np
 
 from estimator_lab.core.layers.discriminator import Discriminator, convolutions, dense_layers
-from estimator_lab.core.noise import Noise
+from estimator_lab.core.step.noise import Noise
 from estimator_lab.tf1 import tf
 
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (3, 6, 6, 1)).astype(np.float32)

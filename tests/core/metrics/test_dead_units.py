@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from estimator_lab.core.endpoints import Endpoint
 from estimator_lab.core.metrics.streaming import dead_units
+from estimator_lab.core.model.endpoints import Endpoint
 from estimator_lab.tf1 import tf
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.core.endpoints import published
+from estimator_lab.core.model.endpoints import published
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.inceptionism import view as view_module
 from estimator_lab.inference.inceptionism.view import View, find_layer

@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from estimator_lab.core.endpoints import COLLECTION, Endpoint, first_filters, maps_of, publish, published
+from estimator_lab.core.model.endpoints import (
+    COLLECTION,
+    Endpoint,
+    first_filters,
+    maps_of,
+    publish,
+    published,
+)
 from estimator_lab.tf1 import tf
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from estimator_lab.core.float32 import float32_matvec, float32_product, in_float32
-from estimator_lab.core.noise import Noise
+from estimator_lab.core.step.float32 import float32_matvec, float32_product, in_float32
+from estimator_lab.core.step.noise import Noise
 from estimator_lab.runs.precision import session_config, supports_bfloat16
 from estimator_lab.tf1 import tf
 

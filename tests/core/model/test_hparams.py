@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from estimator_lab.core.hparams import (
+from estimator_lab.core.model.hparams import (
     are_sizes,
     describe_hparams,
     parse_hparams,

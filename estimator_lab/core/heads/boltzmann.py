@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from estimator_lab.core import keys
 from estimator_lab.core.boltzmann.annealing import log_partition
 from estimator_lab.core.boltzmann.contrastive_divergence import update
 from estimator_lab.core.boltzmann.params import RbmParams, apply_gradients
@@ -19,12 +18,13 @@ from estimator_lab.core.display.summaries import (
     rows_summary,
     weight_histograms,
 )
-from estimator_lab.core.endpoints import Endpoint, publish
-from estimator_lab.core.features import example_weights
 from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.metrics.streaming import evaluated_images
-from estimator_lab.core.noise import Noise, fixed_seeds, fresh_seed
-from estimator_lab.core.train_step import apply_if_nonempty
+from estimator_lab.core.model import keys
+from estimator_lab.core.model.endpoints import Endpoint, publish
+from estimator_lab.core.model.features import example_weights
+from estimator_lab.core.step.noise import Noise, fixed_seeds, fresh_seed
+from estimator_lab.core.step.train_step import apply_if_nonempty
 from estimator_lab.tf1 import (
     EstimatorSpec,
     Features,

@@ -3,7 +3,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from estimator_lab.core.array_file import read_array, write_arrays
+from estimator_lab.core.model.array_file import read_array, write_arrays
 
 
 def test_what_is_written_is_read(tmp_path):

@@ -3,7 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from estimator_lab.core.train_step import TrainingParams, second_order_settings, sequential_train_op, train_op
+from estimator_lab.core.model.params import TrainingParams
+from estimator_lab.core.step.train_step import second_order_settings, sequential_train_op, train_op
 from estimator_lab.optimizers import FIRST_ORDER, SECOND_ORDER
 from estimator_lab.tf1 import tf
 

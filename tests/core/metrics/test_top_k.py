@@ -1,6 +1,6 @@
 import numpy as np
 
-from estimator_lab.core.top_k import TopK
+from estimator_lab.core.metrics.top_k import TopK
 
 
 def test_only_the_worst_are_kept_and_made():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.core.noise import Noise
+from estimator_lab.core.step.noise import Noise
 from estimator_lab.tf1 import tf
 
 _SHARES = [0.0, 2.0**-16, 0.25, 0.9, 1 - 2.0**-16, 1.0]

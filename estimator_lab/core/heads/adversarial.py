@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from estimator_lab.core import keys
 from estimator_lab.core.adversarial.game import Batch, Game
 from estimator_lab.core.adversarial.losses import LOSSES, weighted_mean
 from estimator_lab.core.adversarial.params import AdversarialParams
@@ -11,14 +10,15 @@ from estimator_lab.core.adversarial.players import Players, one_hot_labels, to_n
 from estimator_lab.core.adversarial.quality import Samples, sample_metrics
 from estimator_lab.core.adversarial.watch import CollapseHook, CollapseWatch
 from estimator_lab.core.display.drawing import display_of, drawing_hooks
-from estimator_lab.core.endpoints import publish
-from estimator_lab.core.features import example_weights, images_of
 from estimator_lab.core.heads.classification import classification_spec
 from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.layers.discriminator import Discriminated
 from estimator_lab.core.metrics.sample_quality import spread
 from estimator_lab.core.metrics.streaming import evaluated_images
-from estimator_lab.core.noise import Noise, fixed_seeds, fresh_seed
+from estimator_lab.core.model import keys
+from estimator_lab.core.model.endpoints import publish
+from estimator_lab.core.model.features import example_weights, images_of
+from estimator_lab.core.step.noise import Noise, fixed_seeds, fresh_seed
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
 

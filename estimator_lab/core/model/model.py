@@ -9,15 +9,14 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from estimator_lab.conventions import IMAGE, KEY
-from estimator_lab.core import keys
 from estimator_lab.core.adversarial.players import Sampler
 from estimator_lab.core.boltzmann.stack import Stack
-from estimator_lab.core.endpoints import Layered, Layers, published
 from estimator_lab.core.layers.transform_net import TransformNet
-from estimator_lab.core.model_function import ModelFn
-from estimator_lab.core.phases import Phase
-from estimator_lab.core.train_step import TrainingParams
-from estimator_lab.core.weight_layouts import Layout, Shapes
+from estimator_lab.core.model import keys
+from estimator_lab.core.model.endpoints import Layered, Layers, published
+from estimator_lab.core.model.model_function import ModelFn
+from estimator_lab.core.model.params import Phase, TrainingParams
+from estimator_lab.core.model.weight_layouts import Layout, Shapes
 from estimator_lab.tf1 import Tensor, tf
 
 P = TypeVar('P', bound=TrainingParams)
@@ -31,7 +30,7 @@ class Task:
     """What a model learns with given hyper-parameters.
 
     Attributes:
-      primary_metric: the evaluation metric by which runs are compared, a name in `core.keys`.
+      primary_metric: the evaluation metric by which runs are compared, a name in `core.model.keys`.
       higher_is_better: whether larger values of that metric are better.
       labelled: whether every training example needs a label; other models use labels only where they exist.
       uses_unlabelled: whether it also learns from images without labels (--unlabelled_data).

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from estimator_lab.core.hparams import resolve
+from estimator_lab.core.model.hparams import resolve
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor
 
 P = TypeVar('P')

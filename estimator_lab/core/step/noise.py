@@ -1,7 +1,7 @@
 """Random numbers that a step can draw again: each is a function of a seed and of how many came before it."""
 
-from estimator_lab.core.features import keys_of
-from estimator_lab.core.float32 import in_float32
+from estimator_lab.core.model.features import keys_of
+from estimator_lab.core.step.float32 import in_float32
 from estimator_lab.tf1 import Features, Mode, Tensor, tf
 
 _KEY_HASHES = 2**62

@@ -1,0 +1,106 @@
+"""Parameters that models have in common, and the phases in which a model is trained."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from estimator_lab.optimizers import OPTIMIZERS, SCHEDULES, SECOND_ORDER
+from estimator_lab.settings import setting
+
+FINAL = ''
+"""Name of the last phase, whose folder is model_dir itself."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One part of a training run, trained by an Estimator of its own.
+
+    A model that is trained in phases lists them in its function `phases(params)`, the last one called FINAL.
+    The global step goes on from phase to phase, so that TensorBoard shows all of them on one time axis.
+
+    Attributes:
+      name: value of `params.phase` for the model function, and the phase's folder within model_dir.
+      epochs: passes over its data; the last phase has those that the user asked for, and this is 0.
+      inherits: names of the variables that begin as the phase before left them.
+      renames: (name, name in the phase before) of further ones, which were called otherwise there.
+    """
+
+    name: str = FINAL
+    epochs: float = 0.0
+    inherits: tuple[str, ...] = ()
+    renames: tuple[tuple[str, str], ...] = ()
+
+
+def warmup_hparam(default: int) -> Any:
+    """Returns the hyper-parameter of a rate that rises first, with a default."""
+    text = (
+        'steps in which the learning rate rises to that of its schedule, at most a tenth of all; 0 for none'
+    )
+    return setting(default, text, lambda v: v >= 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingParams:
+    """Parameters of every model that learns from images.
+
+    Attributes:
+      image_shape: (height, width, channels) of the input, in pixels.
+      vocabulary: label texts in the order of their class ids.
+      train_steps: steps of the training run, which a learning-rate schedule spans.
+      first_step: the global step at which that schedule begins; above 0 where another phase came before.
+      phase: name of the phase of training; '' is the last, and the only one of most models.
+      model_dir: the folder where a model finds what it computed before training; '' for none.
+    """
+
+    image_shape: tuple[int, int, int] = (128, 128, 1)
+    vocabulary: tuple[str, ...] = tuple('0123456789')
+    train_steps: int = 10_000
+    first_step: int = 0
+    phase: str = FINAL
+    model_dir: str = ''
+
+    optimizer: str = setting('adam', f'one of {", ".join(OPTIMIZERS)}', OPTIMIZERS.__contains__)
+    learning_rate: float = setting(0.001, 'initial learning rate, above 0', lambda v: v > 0)
+    learning_rate_schedule: str = setting('cosine', f'one of {", ".join(SCHEDULES)}', SCHEDULES.__contains__)
+    warmup_steps: int = warmup_hparam(0)
+    momentum: float = setting(0.9, 'for momentum, nesterov and rmsprop, in [0, 1)', lambda v: 0 <= v < 1)
+    memory: int = setting(10, 'pairs that lbfgs keeps, at least 1', lambda v: v >= 1, structural=True)
+    iterations: int = setting(
+        1, 'iterations of lbfgs and conjugate_gradient on each batch, at least 1', lambda v: v >= 1
+    )
+    line_search_steps: int = setting(
+        0, "most evaluations in a second-order optimizer's search; 0 for its own number", lambda v: v >= 0
+    )
+    cg_steps: int = setting(250, 'most inner steps of hessian_free, at least 1', lambda v: v >= 1)
+    curvature_share: float = setting(
+        1.0, 'share of the batch from which hessian_free takes curvature, in (0, 1]', lambda v: 0 < v <= 1
+    )
+    damping: float = setting(45.0, 'the first lambda of hessian_free, above 0', lambda v: v > 0)
+
+    @property
+    def is_second_order(self) -> bool:
+        """Whether the optimizer evaluates the loss several times in a step."""
+        return self.optimizer in SECOND_ORDER
+
+    @property
+    def smallest_batch(self) -> int:
+        """How many examples a step needs, and so a batch and the training data, at least."""
+        return 1
+
+
+def clipping(default: float) -> Any:
+    """Returns the hyper-parameter of gradient clipping, with a default."""
+    text = 'length to which the gradient of a first-order optimizer is cut back, 0 for none'
+    return setting(default, text, lambda v: v >= 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifierParams(TrainingParams):
+    """Parameters of every classifier."""
+
+    clip_norm: float = clipping(0.0)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of labels in the vocabulary."""
+        return len(self.vocabulary)

@@ -1,0 +1,1 @@
+"""One training step: optimizer, random numbers, corruption, precision."""
