@@ -41,10 +41,11 @@ from estimator_lab.core.layers.dense import DenseParams
 from estimator_lab.core.layers.elementwise import ActivationParams, activation_hparam
 from estimator_lab.core.layers.encoder_decoder import STRIDE, EncoderDecoder, Sizes
 from estimator_lab.core.metrics.principal_components import FILE, principal_components
+from estimator_lab.core.model import keys
 from estimator_lab.core.model.endpoints import Endpoint, Endpoints, first_filters, publish
 from estimator_lab.core.model.features import example_weights, images_of, keys_of
 from estimator_lab.core.model.hparams import are_sizes, sizes
-from estimator_lab.core.model.model import Model, Task, fixed_size, keys
+from estimator_lab.core.model.model import Model, Task, fixed_size
 from estimator_lab.core.model.model_function import model_function
 from estimator_lab.core.model.params import FINAL, Phase, TrainingParams
 from estimator_lab.core.step.corruption import CORRUPTIONS, corrupt

@@ -13,9 +13,10 @@ from estimator_lab.core.heads.adversarial import adversarial_spec
 from estimator_lab.core.layers.discriminator import Discriminator, convolutions, dense_layers
 from estimator_lab.core.layers.generator import DeconvolutionalGenerator, DenseGenerator, Generator
 from estimator_lab.core.layers.kernel_norm import NORMALIZATIONS
+from estimator_lab.core.model import keys
 from estimator_lab.core.model.endpoints import LOGITS, Layered, Layers
 from estimator_lab.core.model.hparams import are_sizes, sizes
-from estimator_lab.core.model.model import Model, Task, keys
+from estimator_lab.core.model.model import Model, Task
 from estimator_lab.core.model.model_function import model_function
 from estimator_lab.errors import FlagError
 from estimator_lab.settings import setting

@@ -10,8 +10,9 @@ from estimator_lab.core.boltzmann.params import RbmParams
 from estimator_lab.core.boltzmann.rbm import BERNOULLI
 from estimator_lab.core.boltzmann.stack import Stack, make_layer
 from estimator_lab.core.heads.boltzmann import RbmBatch, rbm_spec
+from estimator_lab.core.model import keys
 from estimator_lab.core.model.features import images_of
-from estimator_lab.core.model.model import Model, Task, keys
+from estimator_lab.core.model.model import Model, Task
 from estimator_lab.core.model.model_function import model_function
 from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor

@@ -15,9 +15,10 @@ from estimator_lab.core.layers.elementwise import dropout
 from estimator_lab.core.layers.tree import ARITY, Forest, forest_of, quadtree_states, tree_states
 from estimator_lab.core.layers.tree_cells import CELLS
 from estimator_lab.core.metrics.streaming import count
+from estimator_lab.core.model import keys
 from estimator_lab.core.model.endpoints import Endpoint, publish
 from estimator_lab.core.model.features import class_ids, example_weights, has_images, images_of
-from estimator_lab.core.model.model import Model, keys
+from estimator_lab.core.model.model import Model
 from estimator_lab.core.model.model_function import model_function
 from estimator_lab.core.model.params import ClassifierParams
 from estimator_lab.core.step.noise import Noise, training_noise

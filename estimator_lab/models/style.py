@@ -17,10 +17,11 @@ from estimator_lab.core.display.summaries import rows_summary, weight_histograms
 from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.layers.transform_net import TransformNet
 from estimator_lab.core.metrics.streaming import evaluated_images
+from estimator_lab.core.model import keys
 from estimator_lab.core.model.endpoints import publish
 from estimator_lab.core.model.features import example_weights, has_images, images_of, keys_of
 from estimator_lab.core.model.hparams import are_sizes, sizes
-from estimator_lab.core.model.model import Model, Task, keys
+from estimator_lab.core.model.model import Model, Task
 from estimator_lab.core.model.model_function import model_function
 from estimator_lab.core.model.params import TrainingParams
 from estimator_lab.core.step.noise import hashes

@@ -8,7 +8,8 @@ from typing import Any
 from estimator_lab.console.outputs import made_folder, why_refused
 from estimator_lab.console.tensorflow_errors import no_room_by, reason_of
 from estimator_lab.conventions import LEFT, LEVEL, NODE_LABEL, TOKEN, UINT8_MAX
-from estimator_lab.core.model.model import AnyModel, keys
+from estimator_lab.core.model import keys
+from estimator_lab.core.model.model import AnyModel
 from estimator_lab.data.images.graph_decode import decode_batch, decode_in_own_size
 from estimator_lab.data.images.kind import ImageReader
 from estimator_lab.data.images.shape import ImageShape
