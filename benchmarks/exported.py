@@ -17,8 +17,8 @@ import numpy as np
 
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.graph_decode import decode_batch
-from estimator_lab.data.images.input_fns import numpy_input_fn
-from estimator_lab.data.images.shape import ImageShape
+from estimator_lab.data.images.kind import ImageShape
+from estimator_lab.data.pipeline.input_fns import numpy_input_fn
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.runs.model import Trained, open_trained
 from estimator_lab.runs.serving import ENCODED_SIGNATURE, IMAGE_BYTES, export_saved_model

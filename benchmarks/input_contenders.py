@@ -83,19 +83,18 @@ def draft_pillow(data: bytes) -> np.ndarray:
 
 def document(archive: str, seconds: float) -> Rate:
     """The document's input function: 16,384 scalars an image."""
-    from estimator_lab.data.images.input_fns import document_input_fn
+    from estimator_lab.data.pipeline.input_fns import notes_input_fn
     from estimator_lab.tf1 import tf
 
     with tf.Graph().as_default(), tf.Session() as session:
-        pixels, label = document_input_fn([archive], SIDE, SIDE)()
+        pixels, label = notes_input_fn([archive], SIDE, SIDE)()
         return rate((len(session.run([pixels, label])[0]) // SIDE**2 for _ in itertools.count()), seconds, 1)
 
 
 def ours(archive: str, seconds: float, decode: str) -> Rate:
     """Our input function: what training reads, through tf.data and out of a session."""
-    from estimator_lab.data.images.decoders import DECODERS
-    from estimator_lab.data.images.kind import ImageReader
-    from estimator_lab.data.images.shape import ImageShape
+    from estimator_lab.data.images.kind import ImageShape
+    from estimator_lab.data.images.reader import DECODERS, ImageReader
     from estimator_lab.data.labels import Vocabulary
     from estimator_lab.data.order.archives import open_archives
     from estimator_lab.data.pipeline.input_fns import archive_input_fn

@@ -184,8 +184,8 @@ def _batches(archive: str, step: int) -> Any:
 
 def _dataset(order: Any, labels: list[str], step: int, decode: Any = None, reader: Any = None) -> Any:
     from estimator_lab.data.images.decode import decode_image
-    from estimator_lab.data.images.kind import ImageReader
-    from estimator_lab.data.images.shape import ImageShape
+    from estimator_lab.data.images.kind import ImageShape
+    from estimator_lab.data.images.reader import ImageReader
     from estimator_lab.data.labels import Vocabulary
     from estimator_lab.data.pipeline.input_fns import archive_input_fn
     from estimator_lab.data.pipeline.report import InputReport
@@ -197,13 +197,13 @@ def _dataset(order: Any, labels: list[str], step: int, decode: Any = None, reade
 
 def _reader_of_nothing(side: int, channels: int, cast: bool) -> Any:
     """Returns a reader that reads members and leaves their pixels as they happen to be."""
-    from estimator_lab.data.images.kind import ImageReader
-    from estimator_lab.data.images.shape import ImageShape
-    from estimator_lab.data.order.order import read_several
+    from estimator_lab.data.images.kind import ImageShape
+    from estimator_lab.data.images.reader import ImageReader
+    from estimator_lab.data.member import read_members
 
     class Nothing(ImageReader):
         def read_into(self, batch: Any, first: int, several: Any) -> list[Any]:
-            read_several(several)
+            read_members(several)
             return [None] * len(several)
 
         def features(self, arrays: Any) -> Any:

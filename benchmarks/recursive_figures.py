@@ -33,8 +33,9 @@ from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.pipeline.batches import read_batches
 from estimator_lab.data.pipeline.input_fns import archive_input_fn
 from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.data.trees.kind import TREES, TreeReader
+from estimator_lab.data.trees.kind import TREES
 from estimator_lab.data.trees.parse import Tree, parse_tree
+from estimator_lab.data.trees.reader import TreeReader
 from estimator_lab.data.trees.tokens import Tokens
 from estimator_lab.models import recursive
 from estimator_lab.tf1 import tf
@@ -137,7 +138,7 @@ def _sequences(path: str, epoch: int | None) -> Iterator[tuple[np.ndarray, np.nd
 
     The sequences of a batch have about the same length, so that little is padded.
     """
-    order = open_archives([path], wanted=TREES.wanted).order(10_000 if epoch is not None else 1)
+    order = open_archives([path], kind=TREES).order(10_000 if epoch is not None else 1)
     reader = TreeReader(TOKENS, LABELS)
     rng = np.random.default_rng(epoch)
     for pool in read_batches(
@@ -169,7 +170,7 @@ def speed(given: argparse.Namespace) -> None:
 
 
 def _ours(path: Path) -> Measured:
-    order = open_archives([str(path)], wanted=TREES.wanted).order(10_000, seed=1)
+    order = open_archives([str(path)], kind=TREES).order(10_000, seed=1)
     reader = TreeReader(TOKENS, LABELS)
     with tf.Graph().as_default():
         tf.set_random_seed(1)

@@ -112,7 +112,7 @@ def main() -> int:
             raise FlagError(f'--{name} has no meaning for {_asked(trained.model, kind)}, see --help.')
     outputs = {name: FLAGS[name].value for name in ('out', 'strip', 'zoom', 'film')}
     inputs = filter(None, (FLAGS.image, FLAGS.guide, *FLAGS.data))
-    check_outputs(outputs, inputs, trained.model_dir, trained.kind.wanted.accepts, (*_PICTURES, _FILM))
+    check_outputs(outputs, inputs, trained.model_dir, trained.kind.accepts, (*_PICTURES, _FILM))
     dream(trained)
     return 0
 

@@ -59,10 +59,10 @@ def main() -> int:
     from estimator_lab.runs.model import open_trained
 
     trained = open_trained(Path(FLAGS.model_dir))
-    wanted = trained.kind.wanted
+    kind = trained.kind
     if FLAGS.labels:
-        wanted = wanted._replace(labels=read_label_table(Path(FLAGS.labels)))
-    examples = ExampleInput(FLAGS.data, warn, wanted)
+        kind = kind.with_labels(read_label_table(Path(FLAGS.labels)))
+    examples = ExampleInput(FLAGS.data, warn, kind)
     check_use(trained.reader, FLAGS.batch_size)
     settings = EvaluationSettings(
         trained.reader_with(FLAGS.decode), FLAGS.batch_size, FLAGS.eval_steps, FLAGS.worst
@@ -70,8 +70,8 @@ def main() -> int:
     with ExitStack() as stack:
         if FLAGS.out:
             stack.enter_context(made_folder('out', Path(FLAGS.out)))
-        progress = stack.enter_context(progress_of('Evaluating', wanted.noun, lambda: examples.share))
-        report = InputReport(say=warn, wanted=wanted, progress=progress)
+        progress = stack.enter_context(progress_of('Evaluating', kind.noun, lambda: examples.share))
+        report = InputReport(say=warn, kind=kind, progress=progress)
         found = evaluate(trained, examples, settings, report)
     say_lines(json_text(as_dict(trained, found), 1) if FLAGS.json else text(trained, found))
     if FLAGS.out:

@@ -42,14 +42,13 @@ def main() -> int:
     if not FLAGS.model_dir:
         raise FlagError('--model_dir is missing: the folder in which the model was trained.')
 
-    from estimator_lab.data.images.kind import IMAGES
     from estimator_lab.inference.painting import as_asked
     from estimator_lab.runs.model import open_trained
     from estimator_lab.runs.serving import export_saved_model, tflite_signature, to_tflite
 
     trained = open_trained(Path(FLAGS.model_dir))
     trained = as_asked(trained, read_flags(PaintingSettings, FLAGS))
-    if FLAGS.tflite and trained.kind is not IMAGES:
+    if FLAGS.tflite and not trained.kind.has_pixels:
         raise FlagError(
             f'--tflite is for images, but --model_dir={FLAGS.model_dir} takes {trained.kind.noun}.'
         )
@@ -68,25 +67,15 @@ def main() -> int:
 
 
 def _describe(trained: 'Trained') -> None:
-    from estimator_lab.data.images.kind import IMAGES
     from estimator_lab.runs import serving
 
-    if trained.kind is not IMAGES:
-        say(f'Signature        {serving.ENCODED_SIGNATURE} <- the post-order arrays of docs/recursive.md')
-        return
-    height, width, channels = trained.shape
-    if trained.model.transform_net:
-        say('Signatures')
-        for name, text in serving.PAINTER_SIGNATURES.items():
-            say(f'  {name:<22} {text}')
-        return
-    inputs = {
-        serving.ENCODED_SIGNATURE: f'{serving.IMAGE_BYTES}, string [n]: JPEG or PNG files',
-        serving.PIXELS_SIGNATURE: f'{serving.PIXELS}, float32 [n, {height}, {width}, {channels}] in [0, 1]',
-    }
+    signatures = serving.PAINTER_SIGNATURES
+    if not trained.model.transform_net:
+        inputs = trained.kind.serving_inputs(trained.shape)
+        signatures = {serving.signature_of(receiver): text for receiver, text in inputs.items()}
     say('Signatures')
-    for name, takes in inputs.items():
-        say(f'  {name:<22} {takes}')
+    for name, text in signatures.items():
+        say(f'  {name:<22} {text}')
 
 
 if __name__ == '__main__':

@@ -78,7 +78,7 @@ def main() -> int:
 
 
 def _inspect_image(trained: 'Trained') -> 'Inspection':
-    from estimator_lab.data.bad_example import BadExampleError
+    from estimator_lab.data.member import BadExampleError
     from estimator_lab.data.pipeline.paths import read_example
     from estimator_lab.inference.inspection import inspect_image
 
@@ -91,14 +91,14 @@ def _inspect_image(trained: 'Trained') -> 'Inspection':
 
 
 def _inspect_tree(trained: 'Trained') -> 'TreeInspection':
-    from estimator_lab.data.bad_example import BadExampleError
+    from estimator_lab.data.member import BadExampleError
     from estimator_lab.data.pipeline.paths import read_example
     from estimator_lab.inference.tree_inspection import inspect_tree
 
     if FLAGS.label:
         raise FlagError(f'--label={FLAGS.label} is for images: a tree shows its likeliest labels.')
     is_text = FLAGS.tree.lstrip().startswith('(')
-    data = FLAGS.tree.encode() if is_text else read_example(FLAGS.tree, trained.kind.wanted).data
+    data = FLAGS.tree.encode() if is_text else read_example(FLAGS.tree, trained.kind).data
     try:
         return inspect_tree(trained, data)
     except BadExampleError as reason:

@@ -79,10 +79,10 @@ def main(arguments: list[str]) -> int:
         _check_painting()
     else:
         check_use(trained.reader, FLAGS.batch_size)
-    wanted = trained.kind.wanted
-    examples = ExampleInput([*arguments, *FLAGS.data], warn, wanted)
+    kind = trained.kind
+    examples = ExampleInput([*arguments, *FLAGS.data], warn, kind)
     outputs = {name: FLAGS[name].value for name in ('out', 'files')}
-    check_outputs(outputs, examples.paths, trained.model_dir, wanted.accepts, _TABLES)
+    check_outputs(outputs, examples.paths, trained.model_dir, kind.accepts, _TABLES)
     table = Table(trained, FLAGS.top)
     files = PredictionFiles(Path(FLAGS.files)) if FLAGS.files else None
     stack = contextlib.ExitStack()
@@ -90,8 +90,8 @@ def main(arguments: list[str]) -> int:
         stack.callback(files.leave_no_empty_folder)
     progress = None
     if FLAGS.out:  # else the rows themselves tell
-        progress = stack.enter_context(progress_of('Predicting', wanted.noun, lambda: examples.share))
-    report = InputReport(say=lambda line: None, wanted=wanted, progress=progress)
+        progress = stack.enter_context(progress_of('Predicting', kind.noun, lambda: examples.share))
+    report = InputReport(say=lambda line: None, kind=kind, progress=progress)
     batches = _batches(trained, examples, report)
     try:
         with stack, _rows_stream() as stream, contextlib.closing(batches):
@@ -165,18 +165,18 @@ def _tell_what_is_missing(names: list[str], written: bool) -> None:
 
 
 def _conclude(report: 'InputReport', paths: list[str]) -> int:
-    noun = report.wanted.noun
+    noun = report.kind.noun
     if not report.seen:
-        raise DataError(f'{", ".join(paths)}: no {report.wanted.name} was found.')
+        raise DataError(f'{", ".join(paths)}: no {report.kind.name} was found.')
     if report.bad == report.seen == 1:
-        raise DataError(f'The only {report.wanted.name} could not be decoded: {report.last}.')
+        raise DataError(f'The only {report.kind.name} could not be decoded: {report.last}.')
     if report.bad == report.seen:
         raise DataError(f'None of the {report.seen:,} {noun} could be decoded; the last is {report.last}.')
     if report.bad:
         warn(f'{report.bad:,} of {report.seen:,} {noun} could not be decoded.')
     if FLAGS.out:
         good = report.seen - report.bad
-        say(f'Predicted {good:,} {noun if good > 1 else report.wanted.name}: {FLAGS.out}')
+        say(f'Predicted {good:,} {noun if good > 1 else report.kind.name}: {FLAGS.out}')
     return 0
 
 

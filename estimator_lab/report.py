@@ -57,7 +57,7 @@ def main() -> int:
     from estimator_lab.runs.model import open_trained
 
     trained = open_trained(Path(FLAGS.model_dir))
-    accepts = trained.kind.wanted.accepts
+    accepts = trained.kind.accepts
     check_outputs({'out': str(path)}, FLAGS.data, trained.model_dir, accepts, ('.html', '.htm'))
     with (
         made_folder('out', path.parent),
@@ -81,11 +81,11 @@ def _examined(trained: 'Trained') -> 'Examined':
     from estimator_lab.inference.report.examples import look_into_first
     from estimator_lab.inference.report.page import Examined
 
-    wanted = trained.kind.wanted
-    examples = ExampleInput(FLAGS.data, warn, wanted)
+    kind = trained.kind
+    examples = ExampleInput(FLAGS.data, warn, kind)
     settings = EvaluationSettings(trained.reader, steps=FLAGS.eval_steps, worst=FLAGS.worst)
-    evaluation = evaluate(trained, examples, settings, InputReport(say=warn, wanted=wanted))
-    return Examined(evaluation, *look_into_first(trained, ExampleInput(FLAGS.data, wanted=wanted)))
+    evaluation = evaluate(trained, examples, settings, InputReport(say=warn, kind=kind))
+    return Examined(evaluation, *look_into_first(trained, ExampleInput(FLAGS.data, kind=kind)))
 
 
 if __name__ == '__main__':

@@ -103,14 +103,14 @@ def _announce(experiment: 'Experiment') -> None:
 
 
 def _size(archives: 'Archives') -> str:
-    noun = archives.wanted.noun
+    noun = archives.kind.noun
     return f'{noun} as they come' if archives.total is None else f'{archives.total:,} {noun}'
 
 
 def _shuffling(archives: 'Archives', buffer: int) -> str:
     if archives.has_random_access:
-        return f'all {archives.wanted.noun}, anew in each epoch'
-    return f'within a buffer of {buffer:,} {archives.wanted.noun} of the stream'
+        return f'all {archives.kind.noun}, anew in each epoch'
+    return f'within a buffer of {buffer:,} {archives.kind.noun} of the stream'
 
 
 def _named(archives: 'Archives') -> str:

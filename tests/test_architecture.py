@@ -37,14 +37,14 @@ FLOORS = [
     },
 ]
 DATA_FLOORS = [
-    {'cache', 'labels', 'label_table', 'bad_example', 'budget'},
+    {'cache', 'labels', 'label_table', 'member', 'budget', 'file_types'},
+    {'kind'},
+    {'images', 'trees'},
     {'tar'},
     {'folder'},
     {'members'},
     {'order'},
-    {'kind', 'decoded_cache'},
     {'pipeline'},
-    {'images', 'trees'},
     {'kinds', 'packing', 'demo_sets'},
     {'pack', 'tar_index', 'demo'},
 ]

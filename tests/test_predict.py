@@ -71,10 +71,10 @@ def test_vectors_into_a_folder(run, folder, tmp_path):
 
 
 def test_decoding_may_differ_from_training(run, folder, monkeypatch):
-    from estimator_lab.data.images import decode, decoders
+    from estimator_lab.data.images import decode, reader
 
     used = []
-    monkeypatch.setitem(decoders.DECODERS, 'fast', lambda *a: used.append(1) or decode.decode_image(*a))
+    monkeypatch.setitem(reader.DECODERS, 'fast', lambda *a: used.append(1) or decode.decode_image(*a))
     run(folder, '--decode=fast')
     assert used
 

@@ -5,8 +5,8 @@ import re
 import h5py
 import numpy as np
 
-from estimator_lab.data.images.kind import ImageReader
-from estimator_lab.data.images.shape import ImageShape
+from estimator_lab.data.images.kind import ImageShape
+from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.models import vgg
 from estimator_lab.runs.model import shapes_of_variables
 from estimator_lab.tf1 import tf

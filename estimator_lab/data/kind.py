@@ -1,23 +1,29 @@
-"""What tells one kind of example from another: which members it takes, and how they become arrays.
+"""A kind of example, as images or trees: which members are examples, and how they become arrays."""
 
-Tar, order, resume, report and packing know members only.
-"""
-
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
-from estimator_lab.data.bad_example import BadExampleError
-from estimator_lab.data.order.order import ScheduledMember
-from estimator_lab.data.tar.member import Wanted
+from estimator_lab.data.label_table import LabelTable
+from estimator_lab.data.labels import Vocabulary
+from estimator_lab.data.member import BadExampleError, Member
 
-if TYPE_CHECKING:  # loading TensorFlow takes seconds, and most of what reads archives does without it
+if TYPE_CHECKING:  # importing TensorFlow takes seconds, and most commands that read archives do without it
     from estimator_lab.tf1 import Tensor
 
+K = TypeVar('K', bound='Kind')
 Arrays = Mapping[str, np.ndarray]
 """Some examples: arrays by the feature's name, with a row for each."""
+
+HEAD_BYTES = 32
+"""First bytes of a file by which `Kind.recognises` tells what it is."""
+
+_HIDDEN = re.compile(r'(?:^|/)(?:\.(?!\.?/)|__MACOSX/)')  # './' and '../' hide nothing
 
 
 class Signature(NamedTuple):
@@ -25,7 +31,7 @@ class Signature(NamedTuple):
 
     Attributes:
       type: NumPy's name of it.
-      shape: behind the first dimension, that of the examples; None where it varies from batch to batch.
+      shape: without the first dimension, that of the examples; None where it varies from batch to batch.
     """
 
     type: str
@@ -35,59 +41,188 @@ class Signature(NamedTuple):
 class Reader(Protocol):
     """How the members of a run become arrays.
 
-    Many threads call `read_into` at the same time, each for places of its own.
+    Many threads call `read_into` at the same time, each for its own places.
     """
 
     @property
     def signature(self) -> Mapping[str, Signature]:
-        """Of the arrays of a batch, by the feature's name."""
+        """Types and shapes of the arrays of a batch, by the feature's name."""
 
     def begin(self, count: int) -> Any:
-        """Returns what the examples of up to `count` members are collected in."""
+        """Returns room for the examples of up to `count` members."""
 
     def read_into(
-        self, batch: Any, first: int, several: Sequence[ScheduledMember]
+        self, batch: Any, first: int, several: Sequence[Member]
     ) -> Sequence[BadExampleError | None]:
-        """Reads members, and puts their examples into the places from number `first` on.
+        """Reads members into the places from number `first` on.
 
         Returns:
-          For each why it is no usable example, or None.
+          For each member why it is not a usable example, or None.
 
         Raises:
           DataError: an archive can't be read any more.
         """
 
     def finish(self, batch: Any, good: Sequence[bool]) -> Arrays:
-        """Returns the examples of the good places; `good` says which, of each a member has come to or not."""
+        """Returns the examples of those places for which `good` is true."""
 
     def blank(self) -> Arrays:
-        """Returns one example, which stands where all of a batch were bad."""
+        """Returns one example that stands in for a batch whose members are all bad."""
 
     def plain(self) -> 'Reader':
-        """Returns the same without what it changes at random, for where nothing is learned."""
+        """Returns the same reader without random changes, for evaluation."""
 
     def features(self, arrays: 'Mapping[str, Tensor]') -> 'Mapping[str, Tensor]':
-        """Returns, in a graph, what a model function is given of the arrays of a batch."""
+        """Returns, in a graph, the features of a model function for the arrays of a batch."""
+
+    def serving_receiver(
+        self, keeps_size: bool, more: 'Callable[[], Mapping[str, Mapping[str, Tensor]]]'
+    ) -> Callable[[], Any]:
+        """Returns a function that builds the `ServingInputReceiver` of an export.
+
+        Args:
+          keeps_size: whether images keep their size instead of being scaled.
+          more: returns further receivers by name, each with its placeholders by feature.
+        """
 
 
 @dataclass(frozen=True)
-class Kind:
+class ReaderOptions:
+    """What decides how examples become arrays; each kind uses what applies to it.
+
+    Attributes:
+      image_shape: (height, width, channels) to which images are scaled.
+      decode: a value of --decode.
+      augment: a value of --augment; '' for none.
+      seed: of the augmentation.
+      cache_megabytes: of decoded images that may be kept in memory.
+      examples: how many different ones there are; None if unknown.
+      tokens: of trees, in the order of their numbers.
+      vocabulary: the labels; None if there are none.
+    """
+
+    image_shape: tuple[int, int, int]
+    decode: str = 'exact'
+    augment: str = ''
+    seed: int = 0
+    cache_megabytes: int = 0
+    examples: int | None = None
+    tokens: Sequence[str] = ()
+    vocabulary: Vocabulary | None = None
+
+
+class DataSettings(Protocol):
+    """Settings of a run by which a kind finds its own parameters."""
+
+    @property
+    def data(self) -> Sequence[str]:
+        """Where the examples are."""
+
+    @property
+    def tokens(self) -> Path | None:
+        """File of the vocabulary of tokens."""
+
+    @property
+    def max_tokens(self) -> int:
+        """Most tokens in a vocabulary."""
+
+
+@dataclass(frozen=True)
+class Kind(ABC):
     """A kind of example; `data.kinds` lists them.
 
     Attributes:
-      wanted: its name and noun, and which members are of it.
-      settings: names of the settings of a run that have a meaning for this kind only.
+      name: in records, indexes and the registry of models.
+      noun: its plural, for messages.
+      settings: names of the settings of a run that apply to this kind only.
+      has_pixels: whether an example is an array of pixels, [height, width, channels].
+      has_lines: whether an example may be a line of a text file.
+      label_help: a sentence that says where labels come from.
+      labels: table of the labels; None if they come from folders, lines, or files next to the examples.
     """
 
-    wanted: Wanted
-    settings: frozenset[str]
+    name: ClassVar[str]
+    noun: ClassVar[str]
+    settings: ClassVar[frozenset[str]] = frozenset()
+    has_pixels: ClassVar[bool] = False
+    has_lines: ClassVar[bool] = False
+    label_help: ClassVar[str] = ''
+    labels: LabelTable | None = None
 
-    @property
-    def name(self) -> str:
-        """Its name in the registry of models and in an index."""
-        return self.wanted.name
+    @abstractmethod
+    def accepts(self, name: str) -> bool:
+        """Whether a file of that name in an archive or a folder is an example; hidden files are not."""
 
-    @property
-    def noun(self) -> str:
-        """What people call some of them."""
-        return self.wanted.noun
+    def recognises(self, head: bytes) -> bool:
+        """Whether a file without a suffix is an example, by its first HEAD_BYTES."""
+        return False
+
+    def is_line(self, line: bytes) -> bool:
+        """Whether a line of a text looks like an example."""
+        return False
+
+    def line_name(self, number: int, line: bytes) -> str:
+        """Returns the name of an example that is line `number`, from 1, of a text."""
+        raise NotImplementedError
+
+    def with_labels(self: K, labels: LabelTable | None) -> K:
+        """Returns the same kind with labels from a table; from where they are by default for None."""
+        return replace(self, labels=labels)
+
+    def reader(self, options: ReaderOptions) -> Reader:
+        """Returns how examples become arrays.
+
+        Raises:
+          FlagError: an option is not understood.
+        """
+        raise NotImplementedError
+
+    def data_params(
+        self, settings: DataSettings, examples: Callable[[], Iterable[Member]], total: int | None
+    ) -> dict[str, Any]:
+        """Returns parameters of the model that the training data decides, by name.
+
+        Args:
+          settings: of the run.
+          examples: reads the training data from its beginning.
+          total: how many examples that are; None if they can be read only once.
+
+        Raises:
+          FlagError: they can't be found with these settings.
+          DataError: the data can't be read.
+        """
+        return {}
+
+    def record(self, folder: Path, params: Mapping[str, Any]) -> None:
+        """Writes those parameters into a model_dir.
+
+        Raises:
+          OSError: they can't be written.
+        """
+        return
+
+    def restore(self, folder: Path) -> dict[str, Any]:
+        """Returns those parameters as a model_dir has them.
+
+        Raises:
+          DataError: they can't be read.
+        """
+        return {}
+
+    def serving_inputs(self, shape: Sequence[int]) -> dict[str, str]:
+        """Describes the inputs of an export, by the receiver's name; '' is the default one.
+
+        Args:
+          shape: (height, width, channels) of images.
+        """
+        raise NotImplementedError
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file of that name is hidden, or metadata that macOS writes into archives."""
+    return _HIDDEN.search(name) is not None
+
+
+def may_be_recognised(name: str) -> bool:
+    """Whether a file of that name is to be recognised by its first bytes: it has no suffix."""
+    return '.' not in name.rpartition('/')[2] and not is_hidden(name)

@@ -6,9 +6,11 @@ from pathlib import Path
 
 from estimator_lab.data.folder.index import open_folder
 from estimator_lab.data.folder.walk import files_below
+from estimator_lab.data.images.kind import IMAGES
+from estimator_lab.data.kind import Kind
+from estimator_lab.data.member import Member
 from estimator_lab.data.tar import index, stream
 from estimator_lab.data.tar.index import Index, ShowProgress
-from estimator_lab.data.tar.member import IMAGES, Member, Wanted
 from estimator_lab.data.tar.skipped_files import SkippedFiles
 from estimator_lab.data.tar.sources import STDIN, is_url, why_unreadable
 from estimator_lab.data.tar.stream import Note
@@ -30,7 +32,7 @@ def is_folder(source: str) -> bool:
 
 
 def open_index(
-    source: str, progress: ShowProgress | None = None, note: Note | None = None, wanted: Wanted = IMAGES
+    source: str, progress: ShowProgress | None = None, note: Note | None = None, kind: Kind = IMAGES
 ) -> Index:
     """Returns what is in an archive or a folder, by `tar.index.open_index` or `folder.index.open_folder`.
 
@@ -38,14 +40,14 @@ def open_index(
       DataError: it can't be read, or breaks off before its first example.
     """
     opener = open_folder if is_folder(source) else index.open_index
-    return opener(source, progress, note, wanted)
+    return opener(source, progress, note, kind)
 
 
 def stream_members(
     source: str,
     progress: Callable[[float], None] | None = None,
     note: Note | None = None,
-    wanted: Wanted = IMAGES,
+    kind: Kind = IMAGES,
 ) -> Iterator[Member]:
     """Yields the members of an archive as `tar.stream.stream_members` does, or the files of a folder.
 
@@ -53,22 +55,22 @@ def stream_members(
       DataError: it can't be read any further.
     """
     if not is_folder(source):
-        yield from stream.stream_members(source, progress, note=note, wanted=wanted)
+        yield from stream.stream_members(source, progress, note=note, kind=kind)
         return
-    found = open_folder(source, note=note, wanted=wanted)
+    found = open_folder(source, note=note, kind=kind)
     for row in range(len(found)):
         if progress:
             progress(row / len(found))
-        yield found.member(row)
+        yield found.member(row).read()
 
 
-def first_member(source: str, wanted: Wanted) -> Member | None:
+def first_member(source: str, kind: Kind) -> Member | None:
     """Returns the first member, of a folder without its data; None where there is none.
 
     Raises:
       DataError: it can't be read.
     """
     if not is_folder(source):
-        return next(stream.stream_members(source, wanted=wanted), None)
-    first = next(files_below(source, wanted, SkippedFiles(wanted.noun)), None)
-    return first and Member(source, first.name, 0, b'')
+        return next(stream.stream_members(source, kind=kind), None)
+    first = next(files_below(source, kind, SkippedFiles(kind.noun)), None)
+    return first and Member(source, first.name, 0)

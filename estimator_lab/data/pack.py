@@ -85,10 +85,9 @@ def main(arguments: list[str]) -> int:
     kind = kind_of(archives[0])
     if FLAGS.image_size and 'image_size' not in kind.settings:
         raise FlagError(f'--image_size is for images, but {archives[0]!r} holds {kind.noun}.')
-    wanted = kind.wanted
     if FLAGS.labels:
-        wanted = wanted._replace(labels=read_label_table(Path(FLAGS.labels)))
-    manifest = pack(archives, out, settings, say, wanted)
+        kind = kind.with_labels(read_label_table(Path(FLAGS.labels)))
+    manifest = pack(archives, out, settings, say, kind)
     title, megabytes = kind.noun.capitalize(), manifest.bytes / 1e6
     say(f'{title:<9} {manifest.images:,} of {len(manifest.labels):,} labels, {megabytes:,.1f} MB')
     if manifest.skipped:

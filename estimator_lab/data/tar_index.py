@@ -24,12 +24,12 @@ def _index_all(patterns: list[str]) -> int:
     for archive in expand_archives(patterns, say):
         progress, kind = Progress(f'Indexing {archive}'), kind_of(archive)
         if is_folder(archive):
-            found = open_folder(archive, progress, say, kind.wanted)
+            found = open_folder(archive, progress, say, kind)
             progress.close()
             _check_any(found, kind.noun)
             say(f'{_describe(found, kind.noun)}; a folder is looked through at each start, without an index')
             continue
-        index = build_index(archive, progress, say, kind.wanted)
+        index = build_index(archive, progress, say, kind)
         progress.close()
         place = path_beside(archive) or path_in_cache(archive)
         try:

@@ -119,7 +119,7 @@ def evaluate(
         found = estimator.evaluate(input_fn, settings.steps, checkpoint_path=trained.checkpoint)
     report.raise_error()
     if not report.seen:
-        raise DataError(f'--data={",".join(images.paths)}: no {report.wanted.name} was found.')
+        raise DataError(f'--data={",".join(images.paths)}: no {report.kind.name} was found.')
     metrics = {name: float(value) for name, value in found.items() if name != tf.GraphKeys.GLOBAL_STEP}
     return observer.evaluation(metrics, report)
 
@@ -179,12 +179,11 @@ class _Observer:
                 self._worst.offer(error, partial(_example, batch, row, error))
 
     def evaluation(self, metrics: Mapping[str, float], report: InputReport) -> Evaluation:
-        noun = report.wanted.noun
+        noun = report.kind.noun
         if not self._images:  # Estimator itself gives metrics of nothing
             last = f'; the last is {report.last}' if report.bad else ''
             raise DataError(
-                f'No {report.wanted.name} could be evaluated: {report.bad:,} of {report.seen:,} are bad'
-                f'{last}.'
+                f'No {report.kind.name} could be evaluated: {report.bad:,} of {report.seen:,} are bad{last}.'
             )
         if self._confusion is not None and not self._confusion.images:
             shown = ', '.join(self._labels[:3])

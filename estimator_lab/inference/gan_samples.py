@@ -13,8 +13,8 @@ from estimator_lab.conventions import IMAGE, to_unit_range
 from estimator_lab.core.adversarial.pictures import SAMPLES
 from estimator_lab.core.display.summaries import picture_tag
 from estimator_lab.core.step.noise import Noise
-from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.images.decode import open_image
+from estimator_lab.data.member import BadExampleError
 from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.pipeline.batches import read_batches
 from estimator_lab.data.pipeline.report import InputReport

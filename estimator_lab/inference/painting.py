@@ -15,8 +15,8 @@ from estimator_lab.core.layers.normalization import STATISTICS
 from estimator_lab.core.layers.transform_net import SMALLEST_SIDE, reach_of
 from estimator_lab.core.model import keys
 from estimator_lab.core.model.hparams import sizes
-from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.images.decode import open_image
+from estimator_lab.data.member import BadExampleError
 from estimator_lab.data.order.order import Order
 from estimator_lab.data.pipeline.batches import BadExample
 from estimator_lab.data.pipeline.report import InputReport
@@ -91,8 +91,8 @@ def painted_batches(trained: Trained, images: Order, report: InputReport) -> Gen
     """
     with tensorflow_errors_as_sentences(), Artist(trained) as artist:
         none = np.empty((0, 1, 1, artist.channels), np.uint8)
-        for scheduled in report.until_error(images.epoch(0)):
-            member = scheduled.read()
+        for unread in report.until_error(images.epoch(0)):
+            member = unread.read()
             reason: BadExampleError | None = None
             try:
                 photo = upright(member.data) if not member.problem else None
@@ -100,13 +100,13 @@ def painted_batches(trained: Trained, images: Order, report: InputReport) -> Gen
                 reason = error
             if member.problem:
                 reason = BadExampleError(member.problem)
-            report.count(scheduled.member, reason)
+            report.count(member, reason)
             if reason or photo is None:
-                yield Predicted([], [BadExample(0, scheduled.member.key, str(reason))], {keys.PAINTED: none})
+                yield Predicted([], [BadExample(0, member.key, str(reason))], {keys.PAINTED: none})
                 continue
             pixels = np.asarray(photo.convert('L' if artist.channels == 1 else 'RGB'))
             painted = artist.paint(pixels.reshape(photo.height, photo.width, artist.channels))
-            yield Predicted([scheduled.member.key], [], {keys.PAINTED: painted[np.newaxis]})
+            yield Predicted([member.key], [], {keys.PAINTED: painted[np.newaxis]})
     report.raise_error()
 
 

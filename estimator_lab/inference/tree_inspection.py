@@ -11,7 +11,7 @@ from estimator_lab.conventions import KEY
 from estimator_lab.core.display.tree_picture import tree_picture
 from estimator_lab.core.display.trees import Texts
 from estimator_lab.core.model.endpoints import published
-from estimator_lab.data.trees.kind import FEATURES, collate
+from estimator_lab.data.trees.reader import FEATURES, collate
 from estimator_lab.models.recursive import NODE_LOGITS
 from estimator_lab.runs.model import Trained
 from estimator_lab.tf1 import tf

@@ -14,8 +14,8 @@ from estimator_lab.core.model.model import AnyModel
 from estimator_lab.core.model.params import TrainingParams
 from estimator_lab.core.model.weight_layouts import Layout, own_names
 from estimator_lab.data.images.decode import decode_image
-from estimator_lab.data.images.kind import ImageReader
-from estimator_lab.data.images.shape import ImageShape
+from estimator_lab.data.images.kind import ImageShape
+from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.data.kind import Reader
 from estimator_lab.data.labels import Vocabulary, read_vocabulary
 from estimator_lab.errors import DataError, FlagError

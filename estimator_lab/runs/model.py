@@ -14,15 +14,14 @@ from estimator_lab import __version__
 from estimator_lab.console.json_input import as_type
 from estimator_lab.core.model.hparams import resolve
 from estimator_lab.core.model.model import AnyModel, Task
-from estimator_lab.data.images.decoders import DECODERS
-from estimator_lab.data.images.kind import IMAGES, ImageReader
-from estimator_lab.data.images.shape import ImageShape
-from estimator_lab.data.kind import Kind, Reader
+from estimator_lab.data.images.kind import ImageShape
+from estimator_lab.data.images.reader import DECODERS, ImageReader
+from estimator_lab.data.kind import Kind, Reader, ReaderOptions
 from estimator_lab.data.kinds import KINDS
 from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.pipeline.input_fns import placeholder_features
-from estimator_lab.data.trees.kind import TREES, TreeReader
-from estimator_lab.data.trees.tokens import FILE, Tokens, read_tokens
+from estimator_lab.data.trees.reader import TreeReader
+from estimator_lab.data.trees.tokens import Tokens
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.runs.record import Record, read_record
@@ -83,13 +82,18 @@ class Trained:
         Raises:
           FlagError: the examples are no images, and know no --decode.
         """
-        if self.kind is IMAGES:
-            return self.image_reader(decode)
-        if decode:
+        if decode and 'decode' not in self.kind.settings:
             raise FlagError(
                 f'--decode={decode} is for images, but --model_dir={self.model_dir} takes {self.kind.noun}.'
             )
-        return self.tree_reader()
+        return self.kind.reader(
+            ReaderOptions(
+                image_shape=self.shape,
+                decode=decode or self.record.decode,
+                tokens=getattr(self.params, 'tokens', ()),
+                vocabulary=self.vocabulary,
+            )
+        )
 
     def image_reader(self, decode: str = '') -> ImageReader:
         """Returns how images are decoded by a value of --decode; '' is that of training."""
@@ -286,8 +290,8 @@ def _resolved(params_class: type, record: Record, model_dir: Path) -> Any:
         'vocabulary': record.vocabulary,
         'model_dir': str(model_dir),
     }
-    if record.kind == TREES.name:
-        data['tokens'] = read_tokens(model_dir / FILE).texts
+    if record.kind in KINDS:
+        data |= KINDS[record.kind].restore(model_dir)
     try:
         given = {
             name: as_type(value, known[name], f'hyper-parameter {name}') if name in known else value

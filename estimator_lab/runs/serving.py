@@ -7,23 +7,14 @@ from typing import Any
 
 from estimator_lab.console.outputs import made_folder, why_refused
 from estimator_lab.console.tensorflow_errors import no_room_by, reason_of
-from estimator_lab.conventions import LEFT, LEVEL, NODE_LABEL, TOKEN, UINT8_MAX
 from estimator_lab.core.model import keys
 from estimator_lab.core.model.model import AnyModel
-from estimator_lab.data.images.graph_decode import decode_batch, decode_in_own_size
-from estimator_lab.data.images.kind import ImageReader
-from estimator_lab.data.images.shape import ImageShape
+from estimator_lab.data.images.graph_decode import IMAGE_BYTES
 from estimator_lab.data.kind import Reader
-from estimator_lab.data.trees.kind import TreeReader
-from estimator_lab.data.trees.parse import NONE
-from estimator_lab.data.trees.tokens import UNKNOWN, Tokens
 from estimator_lab.errors import FlagError, LabError
 from estimator_lab.process import hushed
 from estimator_lab.runs.model import Trained
 from estimator_lab.tf1 import tf
-
-IMAGE_BYTES = 'image_bytes'
-"""Input of the signature that takes encoded images; TensorFlow Serving knows bytes by such an ending."""
 
 PIXELS = 'image'
 """Input of the signature that takes pixels."""
@@ -48,92 +39,32 @@ SAMPLES_SIGNATURE = f'{keys.LATENT}:{keys.SAMPLES}'
 """Of a generator: latent vectors, and labels if it is told them -> PNG files."""
 
 
+def signature_of(receiver: str) -> str:
+    """Returns the signature of a receiver: '' for the default one, else an alternative's name."""
+    return f'{receiver}:{ENCODED_SIGNATURE}' if receiver else ENCODED_SIGNATURE
+
+
 def serving_input_receiver_fn(reader: Reader, model: AnyModel, params: Any) -> Callable[[], Any]:
-    """Returns the receiver of an export, which takes examples as `reader` would read them.
+    """Returns the receiver of an export, which reads examples as `reader` does.
 
     Args:
       reader: of the run.
-      model: the run's; a generator takes latent vectors, too.
+      model: the run's. Images of a style model may have any size, the same for all n; a generator has the
+        alternative 'latent' for `latent`, float32 [n, latent]; a conditional one with `label`, string [n].
       params: its resolved parameters.
     """
-    if isinstance(reader, ImageReader):
-        return _image_receiver(reader.shape, model, params)
-    if isinstance(reader, TreeReader):
-        return _tree_receiver(reader.tokens)
-    raise TypeError(f'{type(reader).__name__} has no receiver')
+    return reader.serving_receiver(model.transform_net is not None, lambda: _latent_inputs(model, params))
 
 
-def _image_receiver(shape: ImageShape, model: AnyModel, params: Any) -> Callable[[], Any]:
-    """Returns the receiver of an export: encoded images, decoded and scaled as in training, or pixels.
-
-    Args:
-      shape: of the images that the network takes.
-      model: what is exported.
-      params: its parameters.
-
-    Returns:
-      A function that builds a `ServingInputReceiver` for `image_bytes`, string [n]: JPEG, PNG, BMP or GIF
-      files; as the alternative 'pixels' for `image`, float32 [n, height, width, channels] in [0, 1]; of a
-      painter both in whatever size, which is that of all n; and of a
-      generator as the alternative 'latent' for `latent`, float32 [n, latent], with `label`, string [n], if it
-      is told them.
-    """
-
-    def receiver() -> Any:
-        encoded = tf.placeholder(tf.string, [None], name=IMAGE_BYTES)
-        # The same division as in training's input; feeding its result leaves the decoder out.
-        decoded = (
-            decode_in_own_size(encoded, shape.channels)
-            if model.transform_net
-            else decode_batch(encoded, shape)
-        )
-        pixels = tf.divide(decoded, float(UINT8_MAX), name=PIXELS)
-        latent = _latent_inputs(model, params)
-        alternatives = {'pixels': {PIXELS: pixels}, **({keys.LATENT: latent} if latent else {})}
-        return tf.estimator.export.ServingInputReceiver(
-            {'image': pixels, **latent}, {IMAGE_BYTES: encoded}, alternatives
-        )
-
-    return receiver
-
-
-def _tree_receiver(tokens: Tokens) -> Callable[[], Any]:
-    """Returns the receiver of an export for trees, [n, nodes] each, padded behind their roots.
-
-    Args:
-      tokens: the vocabulary, which the export holds.
-
-    Returns:
-      A function that builds a `ServingInputReceiver` for `token`, string: of leaves, '' of other nodes;
-      `left` and `level`, int32: see `data.trees.parse.Tree`.
-    """
-
-    def receiver() -> Any:
-        texts = tf.placeholder(tf.string, [None, None], name=TOKEN)
-        left, level = (tf.placeholder(tf.int32, [None, None], name=name) for name in (LEFT, LEVEL))
-        table = tf.lookup.StaticHashTable(
-            tf.lookup.KeyValueTensorInitializer(
-                tf.constant(list(tokens.texts)), tf.range(1, len(tokens.texts) + 1, dtype=tf.int32)
-            ),
-            default_value=UNKNOWN,
-        )
-        inner = tf.equal(texts, '')
-        ids = tf.where(inner, tf.fill(tf.shape(texts), NONE), table.lookup(texts))
-        features = {TOKEN: ids, LEFT: left, LEVEL: level, NODE_LABEL: tf.fill(tf.shape(texts), NONE)}
-        return tf.estimator.export.ServingInputReceiver(features, {TOKEN: texts, LEFT: left, LEVEL: level})
-
-    return receiver
-
-
-def _latent_inputs(model: AnyModel, params: Any) -> dict[str, Any]:
-    """Returns the placeholders of what a generator makes samples of, by name; none of other models."""
+def _latent_inputs(model: AnyModel, params: Any) -> dict[str, dict[str, Any]]:
+    """Returns the receiver of latent vectors of a generator; none for other models."""
     if model.sampler is None:
         return {}
     sampler = model.sampler(params)
     inputs = {keys.LATENT: tf.placeholder(tf.float32, [None, sampler.latent_size], name=keys.LATENT)}
     if sampler.conditional:
         inputs[keys.SAMPLE_LABEL] = tf.placeholder(tf.string, [None], name=keys.SAMPLE_LABEL)
-    return inputs
+    return {keys.LATENT: inputs}
 
 
 def export_saved_model(trained: Trained, folder: Path) -> Path:

@@ -27,10 +27,10 @@ from estimator_lab.core.style.perceptual_loss import (
     pattern,
     targets_of,
 )
-from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.folder.walk import files_below
 from estimator_lab.data.images.decode import open_image
 from estimator_lab.data.images.kind import IMAGES
+from estimator_lab.data.member import BadExampleError
 from estimator_lab.data.pipeline.paths import read_example
 from estimator_lab.data.tar.skipped_files import SkippedFiles
 from estimator_lab.errors import DataError, FlagError
@@ -164,7 +164,7 @@ def read_styles(places: str) -> list[Style]:
       FlagError: there are too many.
     """
     if places and Path(places).is_dir():
-        found = files_below(places, IMAGES.wanted, SkippedFiles(IMAGES.noun))
+        found = files_below(places, IMAGES, SkippedFiles(IMAGES.noun))
         files = sorted(str(Path(places, file.path)) for file in found)
         if not files:
             raise DataError(f'{_PICTURE_FLAG}={places} holds no picture.')
@@ -304,7 +304,7 @@ _Source = _RandomSource | _FolderSource
 
 def _open_network(params: Any) -> Trained:
     trained = open_trained(Path(params.perceptual), _NETWORK_FLAG)
-    if trained.kind is not IMAGES:
+    if not trained.kind.has_pixels:
         raise DataError(f'{_NETWORK_FLAG}={params.perceptual} looks at {trained.kind.noun}, not at images.')
     if trained.shape.channels == 1 and params.image_shape[2] == 3:
         raise DataError(

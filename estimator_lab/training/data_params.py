@@ -1,21 +1,11 @@
 """How the examples of a run become arrays, and what the data decides about its model."""
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from estimator_lab.console.progress import Progress
-from estimator_lab.data.decoded_cache import cache_for
-from estimator_lab.data.images.augment import parse_augmentation
-from estimator_lab.data.images.decoders import DECODERS
-from estimator_lab.data.images.kind import ImageReader
-from estimator_lab.data.images.shape import ImageShape
-from estimator_lab.data.kind import Kind, Reader
-from estimator_lab.data.order.archives import Archives, distinct_examples
-from estimator_lab.data.trees.kind import TREES, TreeReader
-from estimator_lab.data.trees.parse import tokens_of
-from estimator_lab.data.trees.tokens import FILE, Tokens, frequent_tokens, read_tokens
-from estimator_lab.errors import FlagError
+from estimator_lab.data.images.kind import ImageShape
+from estimator_lab.data.kind import Kind, Reader, ReaderOptions
+from estimator_lab.data.order.archives import distinct_examples
 from estimator_lab.runs.record import Record
 from estimator_lab.training.inputs import Inputs
 from estimator_lab.training.settings import Settings
@@ -31,22 +21,22 @@ def image_shape(settings: Settings) -> ImageShape:
 def data_params(kind: Kind, settings: Settings, inputs: Inputs, previous: Record | None) -> dict[str, Any]:
     """Returns the parameters that the data decides, by name.
 
-    Trees are read once, to see which tokens they have, unless model_dir or --tokens says it.
-
     Args:
       kind: of the examples.
       settings: of the run.
       inputs: what it trains on.
-      previous: what model_dir says of itself; None for a new one.
+      previous: the record of model_dir; None for a new one.
 
     Raises:
-      FlagError: the tokens can't be counted.
-      DataError: the trees, or a file of tokens, can't be read.
+      FlagError: they can't be found with these settings.
+      DataError: the data, or what model_dir holds of it, can't be read.
     """
-    params = {'image_shape': tuple(image_shape(settings)), 'vocabulary': inputs.labels}
-    if kind is TREES:
-        params['tokens'] = _tokens(settings, inputs.train, previous).texts
-    return params
+    train = inputs.train
+    if previous is not None and previous.kind == kind.name:
+        of_kind = kind.restore(settings.model_dir)
+    else:
+        of_kind = kind.data_params(settings, lambda: train.order().epoch(0), train.total)
+    return {'image_shape': tuple(image_shape(settings)), 'vocabulary': inputs.labels, **of_kind}
 
 
 def make_reader(
@@ -61,33 +51,14 @@ def make_reader(
       inputs: what the last phase trains on.
       several: what all phases train and evaluate on.
     """
-    if kind is TREES:
-        return TreeReader(Tokens(params['tokens']), inputs.vocabulary)
-    shape = image_shape(settings)
-    archives = [one for found in several for one in found.archives]
-    cache = cache_for(distinct_examples(archives), math.prod(shape), settings.decoded_cache)
-    augmentation = parse_augmentation(settings.augment, settings.seed)
-    return ImageReader(shape, DECODERS[settings.decode], augmentation, cache)
-
-
-def _tokens(settings: Settings, train: Archives, previous: Record | None) -> Tokens:
-    if previous is not None and previous.kind == TREES.name:
-        return read_tokens(settings.model_dir / FILE)
-    if settings.tokens:
-        return read_tokens(settings.tokens, '--tokens')
-    if train.total is None:
-        raise FlagError(
-            f'--data={",".join(settings.data)} passes by only once, so that its tokens cannot be counted '
-            'before: give --tokens, a text file of one token a line.'
-        )
-    return frequent_tokens(_tokens_of_trees(train), settings.max_tokens)
-
-
-def _tokens_of_trees(train: Archives) -> Iterator[list[str]]:
-    progress = Progress('Counting tokens')
-    try:
-        for number, scheduled in enumerate(train.order().epoch(0)):
-            progress(f'{number:,} trees', number / (train.total or 1))
-            yield tokens_of(scheduled.read().data)
-    finally:
-        progress.close()
+    options = ReaderOptions(
+        image_shape=image_shape(settings),
+        decode=settings.decode,
+        augment=settings.augment,
+        seed=settings.seed,
+        cache_megabytes=settings.decoded_cache,
+        examples=distinct_examples(archives for inputs_ in several for archives in inputs_.archives),
+        tokens=params.get('tokens', ()),
+        vocabulary=inputs.vocabulary,
+    )
+    return kind.reader(options)

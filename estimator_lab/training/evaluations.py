@@ -95,7 +95,7 @@ class EvaluationLog(tf.estimator.Exporter):
         self._report.raise_error()
         self.last = eval_result
         shown = ', '.join(f'{name} {value:.4f}' for name, value in worth_showing(eval_result))
-        on = images_text(eval_result, self._report.epoch_size, self._report.wanted.noun)
+        on = images_text(eval_result, self._report.epoch_size, self._report.kind.noun)
         self._say(f'evaluated at step {eval_result["global_step"]}: {shown}; over {on}')
 
 

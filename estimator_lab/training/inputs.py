@@ -15,15 +15,12 @@ from estimator_lab.data.order.archives import Archives, Say, open_archives
 from estimator_lab.data.order.order import Order
 from estimator_lab.data.order.resume_segments import Segment, Source
 from estimator_lab.data.order.split_and_shard import EVERYTHING, Part, WorkerShard
-from estimator_lab.data.tar.member import Wanted
 from estimator_lab.data.tar.sources import expand_archives, is_pipe
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.registry import MODELS
 from estimator_lab.training.settings import Settings
 
 _LABELS_NAMED = 3
-_LABELS_OF_FILES = 'Labels are the folders of images, .cls files beside them, or a table (--labels).'
-_LABELS_OF_LINES = "A tree's label stands at its root, or before it in its line, with a tab between them."
 _MOST_EVALUATED = 20_000  # of the training data, where nobody gave other data or a number
 
 
@@ -149,12 +146,10 @@ def open_inputs(
     if settings.split and settings.eval_data:
         raise FlagError('--split divides --data into two, so that --eval_data has no place beside it.')
     train_part, eval_part = _parse_split(settings.split)
-    wanted = kind.wanted
-    if settings.labels:
-        wanted = wanted._replace(labels=read_label_table(settings.labels))
-    given = _open(settings.data, settings, wanted, say)
+    labelled = kind.with_labels(read_label_table(settings.labels)) if settings.labels else kind
+    given = _open(settings.data, settings, labelled, say)
     if settings.eval_data:
-        evaluation = _open(settings.eval_data, settings, wanted, say)
+        evaluation = _open(settings.eval_data, settings, labelled, say)
         if evaluation.total is None:
             raise FlagError(
                 f'--eval_data={",".join(settings.eval_data)} passes by only once, but each evaluation '
@@ -176,9 +171,7 @@ def open_inputs(
     vocabulary = _vocabulary(settings, train, known_labels)
     _check_training_labels(train, vocabulary, settings)
     _check_eval_labels(evaluation, vocabulary, say)
-    unlabelled = (
-        _open(settings.unlabelled_data, settings, kind.wanted, say) if settings.unlabelled_data else None
-    )
+    unlabelled = _open(settings.unlabelled_data, settings, kind, say) if settings.unlabelled_data else None
     return Inputs(train, evaluation, vocabulary, unseen, unlabelled)
 
 
@@ -203,8 +196,7 @@ def open_pretraining(settings: Settings, inputs: Inputs, say: Say) -> Inputs:
     """
     train = inputs.train
     if settings.pretrain_data:
-        wanted = train.wanted._replace(labels=None)
-        train = open_archives(settings.pretrain_data, settings.use_damaged, say, wanted)
+        train = open_archives(settings.pretrain_data, settings.use_damaged, say, train.kind.with_labels(None))
     if train.total is None:
         flag = '--pretrain_data' if settings.pretrain_data else '--data'
         raise FlagError(
@@ -214,16 +206,16 @@ def open_pretraining(settings: Settings, inputs: Inputs, say: Say) -> Inputs:
     return replace(inputs, train=train)
 
 
-def _open(patterns: Sequence[str], settings: Settings, wanted: Wanted, say: Say) -> Archives:
+def _open(patterns: Sequence[str], settings: Settings, kind: Kind, say: Say) -> Archives:
     """Opens archives; says so if one has examples of another kind, which its own error does not know."""
     try:
-        return open_archives(patterns, settings.use_damaged, say, wanted)
+        return open_archives(patterns, settings.use_damaged, say, kind)
     except DataError:
         for archive in expand_archives(patterns):
             other = None if is_pipe(archive) else kind_in(archive)
-            if other and other.name != wanted.name:
+            if other and other.name != kind.name:
                 raise DataError(
-                    f'{archive!r} holds {other.noun}, but --model={settings.model} takes {wanted.noun}.'
+                    f'{archive!r} holds {other.noun}, but --model={settings.model} takes {kind.noun}.'
                 ) from None
         raise
 
@@ -284,13 +276,13 @@ def _vocabulary(settings: Settings, train: Archives, known_labels: Sequence[str]
         if len(train.labels) == 1:
             raise DataError(
                 f'--data={",".join(settings.data)} has one class only, {train.labels[0]!r}: a classifier '
-                f'needs two. {_LABELS_OF_LINES if train.wanted.name_of_line else _LABELS_OF_FILES}'
+                f'needs two. {train.kind.label_help}'
             )
         return Vocabulary(train.labels)
     if known_labels:
         return Vocabulary(tuple(known_labels))
-    if train.wanted.labels:
-        return Vocabulary(train.wanted.labels.distinct)
+    if train.kind.labels:
+        return Vocabulary(train.kind.labels.distinct)
     raise FlagError(
         f'{_once(settings)}, so that its labels cannot be looked up before: give --vocabulary, a text file '
         'of one label a line.'
@@ -306,7 +298,7 @@ def _check_training_labels(train: Archives, vocabulary: Vocabulary, settings: Se
     if unknown:
         examples = sum(train.counts[label] for label in unknown)
         raise DataError(
-            f'{examples:,} of {train.total:,} training {train.wanted.noun} have labels that --vocabulary='
+            f'{examples:,} of {train.total:,} training {train.kind.noun} have labels that --vocabulary='
             f'{settings.vocabulary} lacks ({_named(unknown)}).'
         )
 
@@ -320,7 +312,7 @@ def _check_eval_labels(evaluation: Archives, vocabulary: Vocabulary, say: Say) -
     if len(unknown) == len(evaluation.labels):
         raise DataError(f'--eval_data has no label in common with --data (its labels: {_named(unknown)}).')
     say(
-        f'{examples} of {evaluation.total} evaluation {evaluation.wanted.noun} have labels that training '
+        f'{examples} of {evaluation.total} evaluation {evaluation.kind.noun} have labels that training '
         f'never saw ({_named(unknown)}): counted as unknown_labels, left out of the other metrics.'
     )
 

@@ -174,7 +174,7 @@ class PhaseTrainer:
 
         inputs = self.plan.inputs
         eval_steps, shown = inputs.eval_steps(settings), inputs.evaluated(settings)
-        noun = inputs.evaluation.wanted.noun
+        noun = inputs.evaluation.kind.noun
         eval_hooks = [EvaluationHook(switch, self._pauses, settings.batch_size, shown, noun)]
         if self.is_finished():
             doing = 'evaluating only' if self._role.evaluates else 'nothing is left to do'
@@ -295,7 +295,7 @@ class PhaseTrainer:
 
     def _report(self, archives: Archives) -> InputReport:
         allowed = self.plan.run.settings.max_bad_fraction
-        return InputReport(self._say, archives.total or 0, allowed, self._bad_list, wanted=archives.wanted)
+        return InputReport(self._say, archives.total or 0, allowed, self._bad_list, kind=archives.kind)
 
     def _inherited(self) -> Any:
         """Returns the WarmStartSettings that take over the phase before; None in the first phase."""

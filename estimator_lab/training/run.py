@@ -12,9 +12,6 @@ from estimator_lab.core.style.perceptual_loss import FILE as STYLE_FILE
 from estimator_lab.data.images.augment import parse_augmentation
 from estimator_lab.data.kind import Kind, Reader
 from estimator_lab.data.kinds import KINDS
-from estimator_lab.data.trees.kind import TREES
-from estimator_lab.data.trees.tokens import FILE as TOKENS_FILE
-from estimator_lab.data.trees.tokens import Tokens, write_tokens
 from estimator_lab.errors import FlagError
 from estimator_lab.models.registry import find_model
 from estimator_lab.optimizers import SECOND_ORDER, make_optimizer
@@ -80,8 +77,7 @@ class Run:
         Raises:
           OSError: they can't be written.
         """
-        if self.kind is TREES:
-            write_tokens(folder / TOKENS_FILE, Tokens(self.params['tokens']))
+        self.kind.record(folder, self.params)
         if self.lesson and is_new:
             self.lesson.perceptual_loss.save(folder / STYLE_FILE)
 

@@ -16,13 +16,12 @@ import numpy as np
 import pytest
 
 from estimator_lab.data.demo_sets.archives import DemoPaths
-from estimator_lab.data.images.input_fns import document_input_fn
-from estimator_lab.data.images.kind import ImageReader
-from estimator_lab.data.images.shape import ImageShape
+from estimator_lab.data.images.kind import ImageShape
+from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.order.order import StreamOrder
-from estimator_lab.data.pipeline.input_fns import archive_input_fn
+from estimator_lab.data.pipeline.input_fns import archive_input_fn, notes_input_fn
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.tf1 import tf
 from tests.places import GOLDEN, ROOT, load_script
@@ -101,13 +100,13 @@ def test_the_generator_gives_the_pixels_of_archive_input_fn(
     assert [one[-1] for one in ours] == [vocabulary.label(id_) for id_ in ids]
 
 
-def test_the_generator_gives_the_pixels_of_document_input_fn(
+def test_the_generator_gives_the_pixels_of_notes_input_fn(
     example: Callable[[str], ModuleType], archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = example('stream_tar_dataset')
     monkeypatch.setattr(module, 'SIDE', 16)
     with tf.Graph().as_default():
-        theirs = list(run(document_input_fn([str(archive)], 16, 16)()))
+        theirs = list(run(notes_input_fn([str(archive)], 16, 16)()))
     ours = list(module.stream_tar_dataset(archive))
     assert np.array_equal(
         np.array([one[:-1] for one in ours], np.float32) / 255, np.array([pixels for pixels, _ in theirs])

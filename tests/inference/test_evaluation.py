@@ -9,7 +9,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_m
 
 from estimator_lab.core.model import keys
 from estimator_lab.core.model.model import Task
-from estimator_lab.data.images.input_fns import numpy_input_fn
+from estimator_lab.data.pipeline.input_fns import numpy_input_fn
 from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar.stream import stream_members

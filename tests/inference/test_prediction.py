@@ -37,7 +37,7 @@ def predict(trained, path, batch_size=4, report=None):
 
 
 def test_predictions_are_those_of_the_network_for_each_image(trained, archive):
-    from estimator_lab.data.images.input_fns import numpy_input_fn
+    from estimator_lab.data.pipeline.input_fns import numpy_input_fn
     from estimator_lab.data.tar.stream import stream_members
 
     members = list(stream_members(archive))

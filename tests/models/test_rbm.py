@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.core.model.hparams import resolve
-from estimator_lab.data.images.input_fns import numpy_input_fn
+from estimator_lab.data.pipeline.input_fns import numpy_input_fn
 from estimator_lab.errors import FlagError
 from estimator_lab.models import rbm
 from estimator_lab.runs.precision import session_config, supports_bfloat16

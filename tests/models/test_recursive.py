@@ -5,7 +5,7 @@ import pytest
 
 from estimator_lab.core.model.endpoints import published
 from estimator_lab.data.labels import Vocabulary
-from estimator_lab.data.trees.kind import TreeReader, collate
+from estimator_lab.data.trees.reader import TreeReader, collate
 from estimator_lab.data.trees.tokens import Tokens
 from estimator_lab.errors import FlagError
 from estimator_lab.models import recursive

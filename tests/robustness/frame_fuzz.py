@@ -19,10 +19,10 @@ from collections.abc import Sequence
 import PIL
 from PIL import Image, features
 
-from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.fast_decode import decode_image_fast
 from estimator_lab.data.images.jpeg import Frame, decode_frame, frame_of
+from estimator_lab.data.member import BadExampleError
 from tests.robustness.jpeg_streams import random_jpeg, real_jpegs
 
 _MODES = {1: 'L', 3: 'RGB'}

@@ -19,10 +19,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from estimator_lab.data.bad_example import BadExampleError
-from estimator_lab.data.images.decoders import DECODERS
+from estimator_lab.data.images.reader import DECODERS
+from estimator_lab.data.member import BadExampleError, Member
 from estimator_lab.data.tar.index import build_index
-from estimator_lab.data.tar.member import Member
 from estimator_lab.data.tar.stream import is_compressed, scan_members, stream_members
 from estimator_lab.errors import DataError
 from tests.robustness.mutation import mutate, old_gnu_sparse_header

@@ -94,12 +94,12 @@ class IndexCase(Case):
     def use(self) -> None:
         try:
             index = open_index(self.archive)
-            found = [index.member(row) for row in range(len(index))]
+            found = [index.member(row).read() for row in range(len(index))]
         except DataError as error:
             if 'Start again' not in str(error):
                 raise
             index = open_index(self.archive)
-            found = [index.member(row) for row in range(len(index))]
+            found = [index.member(row).read() for row in range(len(index))]
         if not self.is_lie and found != self.members:
             raise RuntimeError('the index gives other members than the archive')
         labels = [index.labels[number] for number in index.label_ids]

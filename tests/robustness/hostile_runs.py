@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from estimator_lab.data.bad_example import BadExampleError
+from estimator_lab.data.member import BadExampleError, Member
 from estimator_lab.data.pipeline.bad_list import BadList
 from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.data.tar.member import Member
 from tests.robustness.hostile_case import Case, quiet, write_tar
 from tests.robustness.mutation import mutate
 

@@ -251,7 +251,7 @@ def test_evaluation_labels_that_training_never_saw(settings, archive, tmp_path):
 def test_split_trains_and_evaluates_on_different_images(settings, archive):
     experiment = Experiment(settings(split='0.6,0.3', eval_data=()), lambda line: None)
     seen = [
-        {turn.member.name for turn in archives.order().epoch(0)}
+        {turn.name for turn in archives.order().epoch(0)}
         for archives in (experiment.inputs.train, experiment.inputs.evaluation)
     ]
     assert not seen[0] & seen[1] and len(seen[0]) > len(seen[1]) > 0
@@ -303,11 +303,11 @@ def test_a_damaged_archive_is_used_up_to_the_break_on_request(settings, archive,
 
 
 def test_fast_decoding_reaches_the_model(settings, monkeypatch):
-    from estimator_lab.data.images import decode, decoders
+    from estimator_lab.data.images import decode, reader
 
     used = []
     monkeypatch.setitem(
-        decoders.DECODERS, 'fast', lambda *arguments: used.append(1) or decode.decode_image(*arguments)
+        reader.DECODERS, 'fast', lambda *arguments: used.append(1) or decode.decode_image(*arguments)
     )
     Experiment(settings(decode='fast'), lambda line: None).train()
     assert used

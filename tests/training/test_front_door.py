@@ -62,7 +62,7 @@ def members_of(experiment, count):
     trainer = experiment.trainer
     order = trainer.plan.inputs.training_order(trainer._leg, trainer.plan.run.settings, ONLY_WORKER)
     seen = trainer._leg.examples_at(experiment.saved_step())
-    return [each.member.name for each in itertools.islice(order.onwards(seen), count)]
+    return [each.name for each in itertools.islice(order.onwards(seen), count)]
 
 
 def test_a_run_on_a_folder_goes_on_at_the_very_image(settings):
@@ -275,7 +275,7 @@ def test_a_large_training_set_is_evaluated_in_part_and_that_is_mixed(settings, m
     assert experiment.inputs.evaluated(experiment.run.settings) == 12
     result = experiment.train()
     assert result.metrics['evaluated_images'] == 12
-    order = [s.member.label for s in experiment.inputs.evaluation.order(10_000).epoch(0)]
+    order = [s.label for s in experiment.inputs.evaluation.order(10_000).epoch(0)]
     assert len(set(order[:12])) == 3  # the first images of a sorted folder have one label
     chosen, _ = quietly(settings(eval_steps=4))
     assert chosen.inputs.evaluated(chosen.run.settings) == 24

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from estimator_lab.core.model.model import Task
-from estimator_lab.data.images.kind import ImageReader
-from estimator_lab.data.images.shape import ImageShape
+from estimator_lab.data.images.kind import ImageShape
+from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.registry import find_model
 from estimator_lab.runs.serving import serving_input_receiver_fn

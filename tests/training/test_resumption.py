@@ -74,7 +74,7 @@ def keys(experiment, count):
 def ordered(*archives, epoch=0, seed=1):
     """Returns the names of an epoch's images in their order."""
     order = open_archives([*map(str, archives)]).order(10_000, seed)
-    return [one.member.name for one in order.epoch(epoch)]
+    return [one.name for one in order.epoch(epoch)]
 
 
 def test_another_batch_size_goes_on_at_the_same_image(go_on, archive):

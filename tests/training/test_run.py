@@ -1,13 +1,12 @@
 import pytest
 
 from estimator_lab.data.images.kind import IMAGES
-from estimator_lab.data.kind import Kind
-from estimator_lab.data.tar.member import Wanted
 from estimator_lab.errors import FlagError
 from estimator_lab.training.run import check_kind
 from estimator_lab.training.settings import Settings
+from tests.kinds import TextFile
 
-TEXTS = Kind(Wanted('text', 'texts', lambda name: name.endswith('.txt')), frozenset({'epochs'}))
+TEXTS = TextFile()
 
 
 def test_a_setting_of_another_kind_is_refused():

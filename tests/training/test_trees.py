@@ -125,7 +125,7 @@ def test_images_in_the_place_of_trees(trained, tmp_path, capsys):
 def test_trees_of_one_label(data, tmp_path):
     (tmp_path / 'one.tsv').write_text('1\t( ( [MAX 2 ) 3\n' * 9)
     with pytest.raises(
-        DataError, match=r"one class only, '1': .* A tree's label stands at its root, or before"
+        DataError, match=r"one class only, '1': .* A tree's label is at its root, or in front"
     ):
         Experiment(settings(data, tmp_path / 'model', data=[str(tmp_path / 'one.tsv')]), print)
 

@@ -14,10 +14,12 @@ import numpy as np
 from estimator_lab.console.printable import escaped
 from estimator_lab.console.regular_files import read_regular
 from estimator_lab.data.folder.walk import files_below
+from estimator_lab.data.images.kind import IMAGES
+from estimator_lab.data.kind import Kind
+from estimator_lab.data.member import MAX_MEMBER_BYTES, Member
 from estimator_lab.data.tar.index import Index, ShowProgress
 from estimator_lab.data.tar.index_file import FORMAT, ROW, Contents, Header
 from estimator_lab.data.tar.label_column import LabelColumn
-from estimator_lab.data.tar.member import IMAGES, MAX_MEMBER_BYTES, Member, Wanted
 from estimator_lab.data.tar.skipped_files import SkippedFiles
 from estimator_lab.data.tar.sources import why_unreadable
 from estimator_lab.data.tar.stream import Note
@@ -40,8 +42,8 @@ class FolderIndex(Index):
     a file beside it says another.
     """
 
-    def __init__(self, folder: str, contents: Contents, paths: _Paths, wanted: Wanted) -> None:
-        super().__init__(folder, contents, wanted=wanted)
+    def __init__(self, folder: str, contents: Contents, paths: _Paths, kind: Kind) -> None:
+        super().__init__(folder, contents, kind=kind)
         self._paths = paths
 
     @property
@@ -57,25 +59,20 @@ class FolderIndex(Index):
         sizes = functools.reduce(lambda total, column: zlib.crc32(column, total), columns, 0)
         return f'folder {len(self):x}-{sizes:08x}{zlib.crc32(self._names):08x}'
 
-    def member(self, row: int) -> Member:
-        """Reads a file; one that can't be read has a `problem`. May be called from many threads."""
-        name, label = self.name(row), self._given_label(row)
-        path = Path(self.archive, self._paths.of(row))
+    def read(self, members: Sequence[Member]) -> list[Member]:
+        """Reads files; one that can't be read has a `problem`. Many threads may call it."""
+        return list(map(self._read_file, members))
+
+    def _read_file(self, member: Member) -> Member:
+        path = Path(self.archive, self._paths.of(member.row))
+        data = problem = None
         try:
             data = read_regular(path, MAX_MEMBER_BYTES)
         except OSError as error:
-            return Member(self.archive, name, row, b'', why_unreadable(str(path), error).rstrip('.'), label)
-        except ValueError as error:  # it has grown too large, or is no file
-            return Member(self.archive, name, row, b'', f'{error}', label)
-        return Member(self.archive, name, row, data, given_label=label)
-
-    def members(self, rows: Sequence[int]) -> list[Member]:
-        """Reads files; see `member`."""
-        return list(map(self.member, rows))
-
-    def _given_label(self, row: int) -> str | None:
-        is_in_name = '/' in self.name(row) and not self._header.labels_from
-        return None if is_in_name else self.label(row)
+            problem = why_unreadable(str(path), error).rstrip('.')
+        except ValueError as error:  # it has grown too large, or is not a file
+            problem = f'{error}'
+        return member._replace(data=data or b'', problem=problem or '', row=0, unread=0, source=None)
 
     def still_fits(self) -> bool:
         """Whether it is what the folder holds, which it was a moment ago."""
@@ -86,7 +83,7 @@ class FolderIndex(Index):
 
 
 def open_folder(
-    folder: str, progress: ShowProgress | None = None, note: Note | None = None, wanted: Wanted = IMAGES
+    folder: str, progress: ShowProgress | None = None, note: Note | None = None, kind: Kind = IMAGES
 ) -> FolderIndex:
     """Looks through a folder.
 
@@ -94,7 +91,7 @@ def open_folder(
       folder: its path.
       progress: called with what was done.
       note: told what is unusual about it but no error.
-      wanted: which files are examples.
+      kind: which files are examples.
 
     Raises:
       DataError: a folder in it can't be read.
@@ -103,8 +100,8 @@ def open_folder(
     own_name, notes = escaped(Path(folder).resolve().name), list[str]()
     sizes, ends, path_ends = array('Q'), array('Q'), array('Q')
     names, paths = bytearray(), bytearray()
-    labels, passed = LabelColumn(wanted.labels), SkippedFiles(wanted.noun)
-    for file in files_below(folder, wanted, passed):
+    labels, passed = LabelColumn(kind.labels), SkippedFiles(kind.noun)
+    for file in files_below(folder, kind, passed):
         names += file.name.encode()
         paths += os.fsencode(file.path)
         sizes.append(file.size)
@@ -112,7 +109,7 @@ def open_folder(
         path_ends.append(len(paths))
         labels.add(file.name if '/' in file.name else f'{own_name}/{file.name}', file.label)
         if progress:
-            progress(f'{len(sizes):,} {wanted.noun}', None)
+            progress(f'{len(sizes):,} {kind.noun}', None)
     passed.tell(lambda words: notes.append(f'{folder!r} {words}'))
     if note:
         for sentence in notes:
@@ -126,7 +123,7 @@ def open_folder(
         suffix = '.'.join(['', *passed.first_archive.split('.')[1:]])
         others = f"but archives in it are named by --data='{folder}*{suffix}'"
     header = Header(
-        *(FORMAT, 0, 0, len(rows), len(names), True, '', notes, texts, wanted.name, 0, origin, others)
+        *(FORMAT, 0, 0, len(rows), len(names), True, '', notes, texts, kind.name, 0, origin, others)
     )
     contents = Contents(header, rows, memoryview(bytes(names)))
-    return FolderIndex(folder, contents, _Paths(bytes(paths), np.array(path_ends, np.uint64)), wanted)
+    return FolderIndex(folder, contents, _Paths(bytes(paths), np.array(path_ends, np.uint64)), kind)

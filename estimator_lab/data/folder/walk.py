@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from estimator_lab.console.printable import escaped
 from estimator_lab.console.regular_files import read_regular
+from estimator_lab.data.kind import HEAD_BYTES, Kind, may_be_recognised
 from estimator_lab.data.label_table import BESIDE, MOST_BYTES_BESIDE, label_beside
-from estimator_lab.data.tar.member import HEAD_BYTES, Wanted
 from estimator_lab.data.tar.skipped_files import SkippedFiles
 from estimator_lab.data.tar.sources import why_unreadable
 from estimator_lab.errors import DataError
@@ -33,14 +33,14 @@ class File(NamedTuple):
     label: str | None
 
 
-def files_below(folder: str, wanted: Wanted, passed: SkippedFiles) -> Iterator[File]:
+def files_below(folder: str, kind: Kind, passed: SkippedFiles) -> Iterator[File]:
     """Yields the examples below a folder at any depth, those of each folder before those of its folders.
 
     Links to files are followed, those to folders are not; what is hidden is passed over.
 
     Args:
       folder: its path.
-      wanted: which files are examples.
+      kind: which files are examples.
       passed: counts those that are not.
 
     Raises:
@@ -56,34 +56,34 @@ def files_below(folder: str, wanted: Wanted, passed: SkippedFiles) -> Iterator[F
         beside = {Path(name).stem: name for name in sorted(names) if name.lower().endswith(BESIDE)}
         start = os.path.relpath(parent, folder)
         for name in sorted(names):
-            size = _size_of_example(Path(parent, name), wanted)
+            size = _size_of_example(Path(parent, name), kind)
             if size is None:
                 if name not in beside.values():
                     passed.count(escaped(name))
                 continue
             path = name if start == os.curdir else f'{start}/{name}'
             shown = escaped(path)
-            label = wanted.labels.of(shown) if wanted.labels else _label_beside(parent, name, beside)
+            label = kind.labels.of(shown) if kind.labels else _label_beside(parent, name, beside)
             yield File(path, shown, size, label)
 
 
-def _size_of_example(path: Path, wanted: Wanted) -> int | None:
+def _size_of_example(path: Path, kind: Kind) -> int | None:
     """Returns a file's bytes; None where it is no example."""
-    is_named = wanted.accepts(path.name)
-    if not is_named and not wanted.may_be(path.name):
+    is_named = kind.accepts(path.name)
+    if not is_named and not may_be_recognised(path.name):
         return None
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             return 0 if is_named else None
-        return status.st_size if is_named or _is_recognised(path, wanted) else None
+        return status.st_size if is_named or _is_recognised(path, kind) else None
     except OSError:
         return 0 if is_named else None
 
 
-def _is_recognised(path: Path, wanted: Wanted) -> bool:
+def _is_recognised(path: Path, kind: Kind) -> bool:
     with path.open('rb') as file:
-        return wanted.recognises is not None and wanted.recognises(file.read(HEAD_BYTES))
+        return kind.recognises(file.read(HEAD_BYTES))
 
 
 def _label_beside(parent: str, name: str, beside: dict[str, str]) -> str | None:

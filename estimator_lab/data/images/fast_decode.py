@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.budget import DECODED
 from estimator_lab.data.images.decode import check_wanted, decode_image, is_too_large
 from estimator_lab.data.images.jpeg import bytes_to_decode, frame_of, scale_for
 from estimator_lab.data.images.jpeg_graph import MOST, scaled_jpegs
-from estimator_lab.data.images.shape import ImageShape
+from estimator_lab.data.images.kind import ImageShape
+from estimator_lab.data.member import BadExampleError
 
 Decode = Callable[[bytes, int, int, int], npt.NDArray[np.uint8]]
 Decoded = npt.NDArray[np.uint8] | BadExampleError

@@ -1,17 +1,54 @@
 """Encoded image bytes -> uint8 pixels inside a TensorFlow graph, for an export that runs without Pillow."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import PIL
 
-from estimator_lab.conventions import UINT8_MAX
-from estimator_lab.data.images.shape import ImageShape
+from estimator_lab.conventions import IMAGE, UINT8_MAX
+from estimator_lab.data.images.kind import ImageShape
 from estimator_lab.tf1 import Tensor, tf
 
 # Pillow's weights of red, green and blue for ITU-R 601 grey, in 1/65,536; they add up to that.
 _GREY_WEIGHTS = (19_595, 38_470, 7_471)
 _PNG_START = b'\x89PNG'
 _HEIGHT_MAY_COME_FIRST = int(PIL.__version__.partition('.')[0]) >= 13
+_PIXELS = 'pixels'
+
+IMAGE_BYTES = 'image_bytes'
+"""Input of a signature for encoded images; TensorFlow Serving recognises bytes by this ending."""
+
+
+def image_receiver(
+    shape: ImageShape, keeps_size: bool, more: Callable[[], Mapping[str, Mapping[str, Tensor]]]
+) -> Callable[[], Any]:
+    """Returns the receiver of an export: encoded images, decoded and scaled as in training, or pixels.
+
+    Args:
+      shape: of the images that the network accepts.
+      keeps_size: whether images keep their size, which must then be the same for all n.
+      more: returns further receivers by name, each with its placeholders by feature.
+
+    Returns:
+      A function that builds a `ServingInputReceiver` for `image_bytes`, string [n]: JPEG, PNG, BMP or GIF
+      files; with the alternative 'pixels' for `image`, float32 [n, height, width, channels] in [0, 1], and
+      those of `more`.
+    """
+
+    def receiver() -> Any:
+        encoded = tf.placeholder(tf.string, [None], name=IMAGE_BYTES)
+        decoded = decode_in_own_size(encoded, shape.channels) if keeps_size else decode_batch(encoded, shape)
+        # The same division as in training's input; feeding its result leaves the decoder out.
+        pixels = tf.divide(decoded, float(UINT8_MAX), name=IMAGE)
+        others = more()
+        features = {IMAGE: pixels}
+        for inputs in others.values():
+            features |= inputs
+        return tf.estimator.export.ServingInputReceiver(
+            features, {IMAGE_BYTES: encoded}, {_PIXELS: {IMAGE: pixels}, **others}
+        )
+
+    return receiver
 
 
 def decode_batch(encoded: Tensor, shape: ImageShape) -> Tensor:

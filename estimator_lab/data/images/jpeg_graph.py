@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from estimator_lab.data.images.shape import ImageShape
+from estimator_lab.data.images.kind import ImageShape
 
 MOST = 16
 """Images in a call."""

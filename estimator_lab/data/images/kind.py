@@ -1,114 +1,89 @@
-"""Images as a kind of example: encoded bytes -> pixels."""
+"""Images as a kind of example: which files are images, and the shape to which they are scaled."""
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+import functools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
+from estimator_lab.data.kind import Kind, ReaderOptions, is_hidden
 
-from estimator_lab.conventions import IMAGE, UINT8_MAX
-from estimator_lab.data.bad_example import BadExampleError
-from estimator_lab.data.decoded_cache import DecodedCache
-from estimator_lab.data.images.augment import Augmentation
-from estimator_lab.data.images.decode import decode_image
-from estimator_lab.data.images.decoders import decode_several
-from estimator_lab.data.images.fast_decode import Decode, Decoded
-from estimator_lab.data.images.shape import ImageShape
-from estimator_lab.data.kind import Arrays, Kind, Signature
-from estimator_lab.data.order.order import ScheduledMember, read_several
-from estimator_lab.data.tar import member as members
+if TYPE_CHECKING:
+    from estimator_lab.data.images.reader import ImageReader
 
-if TYPE_CHECKING:  # loading TensorFlow takes seconds, and most of what reads archives does without it
-    from estimator_lab.tf1 import Tensor
+IMAGE_SUFFIXES = (
+    *('.jpg', '.jpeg', '.jpe', '.jfif', '.mpo'),
+    *('.png', '.apng', '.bmp', '.dib', '.gif', '.webp', '.tif', '.tiff'),
+    *('.ppm', '.pgm', '.pbm', '.pnm'),
+    *('.jp2', '.j2k', '.jpc', '.jpf', '.jpx', '.j2c'),
+    *('.tga', '.pcx', '.psd', '.qoi', '.dds', '.sgi', '.rgb', '.ras', '.xbm', '.xpm'),
+)
+"""Of formats that every Pillow reads; '.avif' is one more if this Pillow reads AVIF."""
+
+_AVIF = '.avif'
+_IMAGE_MAGIC = re.compile(
+    rb'\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|RIFF....WEBP|II\*\0|MM\0\*|P[1-6]\s|'
+    rb'BM....\0\0\0\0....[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0|\0\0\0\x0cjP  \r\n|\xff\x4f\xff\x51|qoif|8BPS',
+    re.DOTALL,
+)
+_AVIF_MAGIC = re.compile(rb'....ftypavi[fs]', re.DOTALL)
 
 
-IMAGES = Kind(members.IMAGES, frozenset({'image_size', 'channels', 'decode', 'decoded_cache', 'augment'}))
-"""The kind of example that most models take."""
+class ImageShape(NamedTuple):
+    """Size in pixels to which images are scaled; channels is 1 (grey) or 3 (RGB)."""
 
-# TensorFlow takes an array that begins at such an address as it is; any other it copies, with Python's lock.
-_ALIGNED = 64
+    height: int
+    width: int
+    channels: int = 1
 
 
 @dataclass(frozen=True)
-class ImageReader:
-    """How encoded images become pixels: a `data.kind.Reader`.
+class ImageKind(Kind):
+    """Encoded images."""
 
-    Attributes:
-      shape: to which all images are scaled.
-      decode: one of `decode.DECODERS`.
-      augmentation: random changes to the images; None for none.
-      cache: keeps them, as they are before augmentation; None decodes them anew in each epoch.
-    """
+    name = 'image'
+    noun = 'images'
+    settings = frozenset({'image_size', 'channels', 'decode', 'decoded_cache', 'augment'})
+    has_pixels = True
+    label_help = 'Labels are the folders of images, .cls files next to them, or a table (--labels).'
 
-    shape: ImageShape
-    decode: Decode = decode_image
-    augmentation: Augmentation | None = None
-    cache: DecodedCache | None = None
+    def accepts(self, name: str) -> bool:
+        """Whether a file of that name has the suffix of an image, and is not hidden."""
+        lower = name.lower()
+        if lower.endswith(IMAGE_SUFFIXES) or (lower.endswith(_AVIF) and reads_avif()):
+            return not is_hidden(name)
+        return False
 
-    @property
-    def signature(self) -> Mapping[str, Signature]:
-        """One feature, 'image': uint8 [n, height, width, channels]."""
-        return {IMAGE: Signature('uint8', self.shape)}
+    def recognises(self, head: bytes) -> bool:
+        """Whether a file with these first bytes is an image of a known format."""
+        return bool(_IMAGE_MAGIC.match(head)) or (bool(_AVIF_MAGIC.match(head)) and reads_avif())
 
-    def begin(self, count: int) -> np.ndarray:
-        """Returns room for the pixels of `count` images."""
-        size = count * math.prod(self.shape)
-        room = np.empty(size + _ALIGNED, np.uint8)
-        first = -room.ctypes.data % _ALIGNED
-        return room[first : first + size].reshape(count, *self.shape)
-
-    def read_into(
-        self, batch: np.ndarray, first: int, several: Sequence[ScheduledMember]
-    ) -> list[BadExampleError | None]:
-        """Writes the pixels of members into their places; returns why each has none.
+    def reader(self, options: ReaderOptions) -> 'ImageReader':
+        """Returns how encoded images become pixels.
 
         Raises:
-          DataError: the archive can't be read any more.
+          FlagError: --augment is not understood.
         """
-        found = self._pixels(several)
-        for place, (scheduled, pixels) in enumerate(zip(several, found, strict=True), first):
-            if isinstance(pixels, BadExampleError):
-                continue
-            if self.augmentation:
-                pixels = self.augmentation(pixels, scheduled.member.name, scheduled.epoch)
-            batch[place] = pixels
-        return [pixels if isinstance(pixels, BadExampleError) else None for pixels in found]
+        from estimator_lab.data.images.reader import image_reader
 
-    def finish(self, batch: np.ndarray, good: Sequence[bool]) -> Arrays:
-        """Returns the pixels of the good ones."""
-        return {IMAGE: batch if all(good) else batch[np.array(good)]}
+        return image_reader(options)
 
-    def blank(self) -> Arrays:
-        """Returns one black image."""
-        return {IMAGE: np.zeros((1, *self.shape), np.uint8)}
+    def serving_inputs(self, shape: Sequence[int]) -> dict[str, str]:
+        """Describes the inputs of an export: encoded images, or pixels of `shape`."""
+        height, width, channels = shape
+        return {
+            '': 'image_bytes, string [n]: JPEG or PNG files',
+            'pixels': f'image, float32 [n, {height}, {width}, {channels}] in [0, 1]',
+        }
 
-    def plain(self) -> 'ImageReader':
-        """Returns the same without augmentation."""
-        return replace(self, augmentation=None)
 
-    def features(self, arrays: 'Mapping[str, Tensor]') -> 'Mapping[str, Tensor]':
-        """Returns 'image' as float32 in [0, 1]: the division of `pixels.to_unit_range`, in a graph."""
-        from estimator_lab.tf1 import tf
+@functools.cache
+def reads_avif() -> bool:
+    """Whether this Pillow reads AVIF, which it does from 11.3 on if it was built with it."""
+    from PIL import features
 
-        return {IMAGE: tf.cast(arrays[IMAGE], tf.float32) / float(UINT8_MAX)}
+    return 'avif' in features.modules and bool(features.check('avif'))
 
-    def _pixels(self, several: Sequence[ScheduledMember]) -> list[Decoded]:
-        """Returns the pixels of each member, or why it has none."""
-        if self.cache is None:
-            return self._decoded(several)
-        kept = [self.cache.get(scheduled.member) for scheduled in several]
-        missing = [scheduled for scheduled, pixels in zip(several, kept, strict=True) if pixels is None]
-        decoded = self._decoded(missing)
-        for scheduled, pixels in zip(missing, decoded, strict=True):
-            if not isinstance(pixels, BadExampleError):
-                self.cache.keep(scheduled.member, pixels)
-        new = iter(decoded)
-        return [next(new) if pixels is None else pixels for pixels in kept]
 
-    def _decoded(self, several: Sequence[ScheduledMember]) -> list[Decoded]:
-        members = read_several(several)
-        decoded = iter(
-            decode_several(self.decode, [member.data for member in members if not member.problem], self.shape)
-        )
-        return [BadExampleError(member.problem) if member.problem else next(decoded) for member in members]
+IMAGES = ImageKind()
+"""The kind of example that most models are trained on."""

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from estimator_lab.console.progress import Progress
+from estimator_lab.data.images.kind import IMAGES
+from estimator_lab.data.kind import Kind
 from estimator_lab.data.members import open_index
 from estimator_lab.data.order.label_order import LabelOrderWatch
 from estimator_lab.data.order.order import IndexedOrder, Order, RelayedOrder, StreamOrder
 from estimator_lab.data.order.resume_segments import PIPE, Segment, Source
 from estimator_lab.data.order.split_and_shard import EVERYTHING, ONLY_WORKER, Part, WorkerShard
 from estimator_lab.data.tar.index import Index
-from estimator_lab.data.tar.member import IMAGES, Wanted
 from estimator_lab.data.tar.sources import expand_archives, is_pipe
 from estimator_lab.errors import DataError
 
@@ -32,7 +33,7 @@ class Archives:
       paths: their paths or URLs; '-' is standard input.
       indexes: one for each, or none at all where one of them passes by only once.
       part: the images of them that count.
-      wanted: which members are examples.
+      kind: which members are examples.
       use_damaged: whether an archive that breaks off is used up to there, with a warning.
       say: shows one line to the user.
     """
@@ -40,7 +41,7 @@ class Archives:
     paths: tuple[str, ...]
     indexes: tuple[Index, ...] = ()
     part: Part = EVERYTHING
-    wanted: Wanted = IMAGES
+    kind: Kind = IMAGES
     use_damaged: bool = False
     say: Say = print
 
@@ -128,7 +129,7 @@ class Archives:
             watch=LabelOrderWatch(counts, self.say) if shuffle_buffer > 1 and counts else None,
             on_damage=self._warn_of_damage if self.use_damaged else None,
             note=self.say,
-            wanted=self.wanted,
+            kind=self.kind,
         )
 
     def order_of(self, leg: Segment, **options: Any) -> Order:
@@ -157,7 +158,7 @@ class Archives:
                 row = int(np.flatnonzero(index.label_ids == index.labels.index(''))[0])
                 count = int(np.count_nonzero(index.label_ids == index.labels.index('')))
                 more = f' (nor have {count - 1:,} more)' if count > 1 else ''
-                raise DataError(f'{index.place(row)} has no label: {index.why_no_label(row)}{more}.')
+                raise DataError(f'{index.member(row).place} has no label: {index.why_no_label(row)}{more}.')
 
     def _places_of(self, known: Sequence[Source]) -> list[int]:
         """Returns the places of those archives that are known; each is taken once."""
@@ -191,7 +192,7 @@ def distinct_examples(several: Iterable[Archives]) -> int | None:
 
 
 def open_archives(
-    patterns: Sequence[str], use_damaged: bool = False, say: Say = print, wanted: Wanted = IMAGES
+    patterns: Sequence[str], use_damaged: bool = False, say: Say = print, kind: Kind = IMAGES
 ) -> Archives:
     """Opens archives and reads their indexes, or makes them.
 
@@ -199,32 +200,32 @@ def open_archives(
       patterns: paths of archives and folders, globs, URLs, or '-' for standard input.
       use_damaged: whether an archive that breaks off is used up to there, with a warning.
       say: shows one line to the user.
-      wanted: which members are examples.
+      kind: which members are examples.
 
     Raises:
       DataError: an archive can't be read, has none of them, or is damaged and `use_damaged` is False.
     """
     paths = tuple(expand_archives(patterns, say))
     if any(map(is_pipe, paths)):
-        return Archives(paths, wanted=wanted, use_damaged=use_damaged, say=say)
-    indexes = tuple(_index_of(path, say, wanted) for path in paths)
+        return Archives(paths, kind=kind, use_damaged=use_damaged, say=say)
+    indexes = tuple(_index_of(path, say, kind) for path in paths)
     for index in indexes:
         if index.damage and not use_damaged:
             raise DataError(
-                f'{index.damage} --use_damaged trains on the {len(index):,} {wanted.noun} before that.'
+                f'{index.damage} --use_damaged trains on the {len(index):,} {kind.noun} before that.'
             )
         if index.damage:
-            say(_warning(DataError(f'{index.damage} The {len(index):,} {wanted.noun} before that are used.')))
+            say(_warning(DataError(f'{index.damage} The {len(index):,} {kind.noun} before that are used.')))
         if not len(index):
             others = f', {index.others}' if index.others else ''
-            raise DataError(f'{index.archive!r} holds no {wanted.noun}{others}.')
-    return Archives(paths, indexes, wanted=wanted, use_damaged=use_damaged, say=say)
+            raise DataError(f'{index.archive!r} holds no {kind.noun}{others}.')
+    return Archives(paths, indexes, kind=kind, use_damaged=use_damaged, say=say)
 
 
-def _index_of(path: str, say: Say, wanted: Wanted) -> Index:
+def _index_of(path: str, say: Say, kind: Kind) -> Index:
     progress = Progress(f'Indexing {path}')
     try:
-        return open_index(path, progress, say, wanted)
+        return open_index(path, progress, say, kind)
     finally:
         progress.close()
 

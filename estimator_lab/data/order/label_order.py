@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
-from estimator_lab.data.tar.member import Member
+from estimator_lab.data.member import Member
 
 _MOST_OF_A_BUFFER = 2  # its effective number of classes times this is below that of the whole
 

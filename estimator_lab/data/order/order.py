@@ -6,158 +6,35 @@ Encoded bytes are shuffled and skipped here; decoding comes after, and TensorFlo
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 
 from estimator_lab.data.budget import SHUFFLED
+from estimator_lab.data.images.kind import IMAGES
+from estimator_lab.data.kind import Kind
+from estimator_lab.data.member import Member
 from estimator_lab.data.members import stream_members
 from estimator_lab.data.order.shuffling import generator, permutation, shuffled
 from estimator_lab.data.order.split_and_shard import EVERYTHING, ONLY_WORKER, Part, WorkerShard
 from estimator_lab.data.tar.index import Index
-from estimator_lab.data.tar.member import IMAGES, Member, Wanted
 from estimator_lab.data.tar.sources import is_pipe
 from estimator_lab.errors import DataError
 
-T = TypeVar('T')
-
 _CHUNK = 1024  # members looked up at once
-
-
-class LazyMember(Protocol):
-    """A member that is read when its data is asked for, which a thread of its own may do."""
-
-    @property
-    def archive(self) -> str:
-        """Path of its archive."""
-
-    @property
-    def name(self) -> str:
-        """Its name, with the folder that is its label."""
-
-    @property
-    def offset(self) -> int:
-        """Byte of the archive at which it lies."""
-
-    @property
-    def key(self) -> str:
-        """What tells it from others, for people."""
-
-    @property
-    def place(self) -> str:
-        """Where it lies, as sentences say it."""
-
-    @property
-    def label(self) -> str:
-        """Its label, '' where it has none."""
-
-    @property
-    def size(self) -> int:
-        """Bytes of its data."""
-
-    def read(self) -> Member:
-        """Returns the member with its data.
-
-        Raises:
-          DataError: it can't be read any more.
-        """
-
-
-@dataclass(frozen=True, slots=True)
-class IndexedMember:
-    """A member of an archive, or a folder, with random access."""
-
-    index: Index
-    row: int
-
-    @property
-    def archive(self) -> str:
-        return self.index.archive
-
-    @property
-    def name(self) -> str:
-        return self.index.name(self.row)
-
-    @property
-    def offset(self) -> int:
-        return self.index.offset(self.row)
-
-    @property
-    def key(self) -> str:
-        return self.index.key(self.row)
-
-    @property
-    def label(self) -> str:
-        return self.index.label(self.row)
-
-    @property
-    def place(self) -> str:
-        return self.index.place(self.row)
-
-    @property
-    def size(self) -> int:
-        return self.index.size(self.row)
-
-    def read(self) -> Member:
-        """Returns the member with its data; see `Index.member`."""
-        return self.index.member(self.row)
-
-
-class ScheduledMember(NamedTuple):
-    """A member at its place in the order: the epoch, from 0, and the member."""
-
-    epoch: int
-    member: Member | LazyMember
-
-    @property
-    def bytes_in_memory(self) -> int:
-        """Of its data."""
-        return len(self.member.data) if isinstance(self.member, Member) else 0
-
-    @property
-    def bytes_to_read(self) -> int:
-        """Of its data, if that is not in memory yet."""
-        return 0 if isinstance(self.member, Member) else self.member.size
-
-    def read(self) -> Member:
-        """Returns the member with its data.
-
-        Raises:
-          DataError: it can't be read any more.
-        """
-        return self.member if isinstance(self.member, Member) else self.member.read()
-
-
-def read_several(several: Sequence[ScheduledMember]) -> list[Member]:
-    """Returns members with their data; those of an archive are read together.
-
-    Raises:
-      DataError: one can't be read any more.
-    """
-    rows: dict[Index, list[int]] = {}
-    for _, member in several:
-        if isinstance(member, IndexedMember):
-            rows.setdefault(member.index, []).append(member.row)
-    found = {index: iter(index.members(wanted)) for index, wanted in rows.items()}
-    return [
-        next(found[scheduled.member.index])
-        if isinstance(scheduled.member, IndexedMember)
-        else scheduled.read()
-        for scheduled in several
-    ]
 
 
 class Order(Protocol):
     """A sequence of members without end, in epochs."""
 
-    def epoch(self, number: int) -> Iterator[ScheduledMember]:
+    def epoch(self, number: int) -> Iterator[Member]:
         """Yields every member once, in the order of epoch `number`, from 0.
 
         Raises:
           DataError: where an archive can't be read any further.
         """
 
-    def onwards(self, start: int) -> Iterator[ScheduledMember]:
+    def onwards(self, start: int) -> Iterator[Member]:
         """Yields members without end, from position `start` of the sequence of all epochs.
 
         Raises:
@@ -194,11 +71,11 @@ class IndexedOrder:
         self._rows = np.concatenate(rows)
         self._archives = np.repeat(np.arange(len(rows), dtype=np.uint32), [len(found) for found in rows])
 
-    def epoch(self, number: int) -> Iterator[ScheduledMember]:
+    def epoch(self, number: int) -> Iterator[Member]:
         """Yields every member once, in the order of epoch `number`; no data is read yet."""
         return self._epoch_from(number, 0)
 
-    def onwards(self, start: int) -> Iterator[ScheduledMember]:
+    def onwards(self, start: int) -> Iterator[Member]:
         """Yields members without end, from position `start` of the sequence of all epochs.
 
         Raises:
@@ -210,15 +87,19 @@ class IndexedOrder:
             yield from self._epoch_from(number, seen)
             seen = 0
 
-    def _epoch_from(self, number: int, start: int) -> Iterator[ScheduledMember]:
+    def _epoch_from(self, number: int, start: int) -> Iterator[Member]:
         order = np.arange(len(self._rows))
         if self._shuffle:
             order = permutation(len(self._rows), self._seed, number)
         for first in range(start, len(order), _CHUNK):
             places = order[first : first + _CHUNK]
-            archives, rows = self._archives[places].tolist(), self._rows[places].tolist()
-            for archive, row in zip(archives, rows, strict=True):
-                yield ScheduledMember(number, IndexedMember(self._indexes[archive], row))
+            archives, rows = self._archives[places], self._rows[places]
+            chunk: dict[int, Member] = {}
+            for archive in np.unique(archives).tolist():
+                here = np.flatnonzero(archives == archive)
+                found = self._indexes[archive].members(rows[here].tolist(), number)
+                chunk.update(zip(here.tolist(), found, strict=True))
+            yield from (chunk.pop(place) for place in range(len(places)))
 
 
 @dataclass(frozen=True)
@@ -239,7 +120,7 @@ class StreamOrder:
         raises it.
       note: told in one sentence what is unusual about an archive but no error, unless `sizes` are known, as
         then its index has told it; and that the buffer can't hold as many members as it should.
-      wanted: which members are examples.
+      kind: which members are examples.
     """
 
     archives: Sequence[str]
@@ -251,10 +132,10 @@ class StreamOrder:
     watch: Callable[[Sequence[Member]], None] | None = None
     on_damage: Callable[[DataError], None] | None = None
     note: Callable[[str], None] | None = None
-    wanted: Wanted = IMAGES
+    kind: Kind = IMAGES
     _told: list[bool] = field(default_factory=list, compare=False, repr=False)
 
-    def epoch(self, number: int) -> Iterator[ScheduledMember]:
+    def epoch(self, number: int) -> Iterator[Member]:
         """Yields every member once, in the order of epoch `number`.
 
         Raises:
@@ -268,10 +149,10 @@ class StreamOrder:
         for member in shuffled(
             members, self.shuffle_buffer, rng, self.watch, _bytes_of, SHUFFLED, self._tell_of_heavy_members
         ):
-            yield ScheduledMember(number, member)
+            yield member._replace(epoch=number)
             del member  # before the next is read
 
-    def onwards(self, start: int) -> Iterator[ScheduledMember]:
+    def onwards(self, start: int) -> Iterator[Member]:
         """Yields members without end, from position `start` of the sequence of all epochs.
 
         A pipe ends with its only epoch: waiting for a second one could be for ever.
@@ -284,11 +165,11 @@ class StreamOrder:
             first_epoch, to_skip = divmod(start, size)
         for number in itertools.count(first_epoch):
             seen = 0
-            for scheduled in self.epoch(number):
+            for member in self.epoch(number):
                 seen += 1
                 if seen > to_skip:
-                    yield scheduled
-                del scheduled  # before the next is read
+                    yield member
+                del member  # before the next is read
             _check_any(seen)
             to_skip = max(to_skip - seen, 0)
             if any(map(is_pipe, self.archives)):
@@ -296,23 +177,23 @@ class StreamOrder:
         if to_skip:
             archives = ', '.join(self.archives)
             raise DataError(
-                f'{archives} ended {to_skip} {self.wanted.noun} before the {start} that were seen when the '
+                f'{archives} ended {to_skip} {self.kind.noun} before the {start} that were seen when the '
                 'checkpoint was saved: pipe the same archive in again.'
             )
 
     def _images_of(self, number: int, archive: str) -> Iterator[Member]:
-        wanted = self.shard.images_of(number, len(self.archives))
-        if wanted == slice(0):
+        share = self.shard.images_of(number, len(self.archives))
+        if share == slice(0):
             return
         members: Iterable[Member] = self._until_damage(archive)
         if self.part != EVERYTHING:
             members = (member for member in members if member.name in self.part)
-        yield from itertools.islice(members, wanted.start, wanted.stop, wanted.step)
+        yield from itertools.islice(members, share.start, share.stop, share.step)
 
     def _until_damage(self, archive: str) -> Iterator[Member]:
         try:
             note = self.note if self.sizes is None else None
-            yield from stream_members(archive, note=note, wanted=self.wanted)
+            yield from stream_members(archive, note=note, kind=self.kind)
         except DataError as error:
             if not self.on_damage:
                 raise
@@ -322,13 +203,13 @@ class StreamOrder:
         if self.note and not self._told:
             self._told.append(True)
             self.note(
-                f'Shuffling within a buffer of {held:,} {self.wanted.noun}, not {self.shuffle_buffer:,}, '
+                f'Shuffling within a buffer of {held:,} {self.kind.noun}, not {self.shuffle_buffer:,}, '
                 f'as they take {SHUFFLED / 1e6:,.0f} MB.'
             )
 
     def _epoch_size(self, sizes: Sequence[int]) -> int:
         slices = (self.shard.images_of(number, len(sizes)) for number in range(len(sizes)))
-        return sum(len(range(*wanted.indices(size))) for wanted, size in zip(slices, sizes, strict=True))
+        return sum(len(range(*share.indices(size))) for share, size in zip(slices, sizes, strict=True))
 
 
 @dataclass(frozen=True)
@@ -349,7 +230,7 @@ class RelayedOrder:
     size_before: int
     size_after: int
 
-    def epoch(self, number: int) -> Iterator[ScheduledMember]:
+    def epoch(self, number: int) -> Iterator[Member]:
         """Yields every member once, in the order of epoch `number`.
 
         Raises:
@@ -357,7 +238,7 @@ class RelayedOrder:
         """
         return (self.before if number < self.first_epoch else self.after).epoch(number)
 
-    def onwards(self, start: int) -> Iterator[ScheduledMember]:
+    def onwards(self, start: int) -> Iterator[Member]:
         """Yields members without end, from position `start` of the sequence of all epochs.
 
         Raises:

@@ -9,14 +9,15 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from estimator_lab.console.progress import Progress
-from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.budget import AHEAD
 from estimator_lab.data.images.decode import shrink_image
+from estimator_lab.data.images.kind import IMAGES
+from estimator_lab.data.kind import Kind
+from estimator_lab.data.member import BadExampleError, Member
 from estimator_lab.data.members import stream_members
 from estimator_lab.data.packing.shards import MOST_SKIPPED, Listing
 from estimator_lab.data.pipeline.batches import look_ahead
 from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.data.tar.member import IMAGES, Member, Wanted
 from estimator_lab.data.tar.sources import stamp_of
 from estimator_lab.errors import DataError
 
@@ -56,7 +57,7 @@ class PackInput:
       archives: paths, URLs, or '-' for standard input.
       settings: how they are packed.
       say: shows one line to the user.
-      wanted: which members are packed.
+      kind: which members are packed.
       skipped: the bad images so far: archive, member, offset and reason of each.
       unlisted: how many more bad images there are than `skipped` may list.
       damage: for each archive so far that broke off, where and why.
@@ -65,7 +66,7 @@ class PackInput:
     archives: Sequence[str]
     settings: PackSettings
     say: Say
-    wanted: Wanted = IMAGES
+    kind: Kind = IMAGES
     skipped: list[dict[str, Any]] = field(default_factory=list)
     unlisted: int = 0
     damage: list[str] = field(default_factory=list)
@@ -77,7 +78,7 @@ class PackInput:
         Raises:
           DataError: an archive can't be read, or more is bad than the settings allow.
         """
-        report = InputReport(self.say, _FEW, self.settings.max_bad_fraction, wanted=self.wanted)
+        report = InputReport(self.say, _FEW, self.settings.max_bad_fraction, kind=self.kind)
         with show_progress('Reading') as progress:
             for (member, share), result in self._prepared():
                 reason = result if isinstance(result, BadExampleError) else None
@@ -88,10 +89,10 @@ class PackInput:
                 if isinstance(result, Member):
                     yield result
                 del result
-                progress(f'{report.seen:,} {self.wanted.noun}', share)
+                progress(f'{report.seen:,} {self.kind.noun}', share)
         report.check(report.seen)
         if report.seen == report.bad:
-            raise DataError(f'{", ".join(self.archives)}: no {self.wanted.name} to pack.')
+            raise DataError(f'{", ".join(self.archives)}: no {self.kind.name} to pack.')
 
     def _skip(self, member: Member, reason: BadExampleError) -> None:
         entry = {
@@ -144,7 +145,7 @@ class PackInput:
             behind = _Behind(sizes, number)
             found = 0
             try:
-                for member in stream_members(archive, behind.set, note=self.say, wanted=self.wanted):
+                for member in stream_members(archive, behind.set, note=self.say, kind=self.kind):
                     found += 1
                     yield _Stored(member, behind.share)
                     del member  # before the next is read
@@ -157,9 +158,9 @@ class PackInput:
             raise error
         if not self.settings.use_damaged:
             raise DataError(
-                f'{error} --use_damaged packs the {images:,} {self.wanted.noun} before that.'
+                f'{error} --use_damaged packs the {images:,} {self.kind.noun} before that.'
             ) from error
-        self.say(f'Warning: {error} The {images:,} {self.wanted.noun} before that are used.')
+        self.say(f'Warning: {error} The {images:,} {self.kind.noun} before that are used.')
         self.damage.append(str(error))
 
 

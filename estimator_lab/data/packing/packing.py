@@ -19,7 +19,10 @@ from pathlib import Path
 
 from estimator_lab import __version__
 from estimator_lab.console.outputs import locked, why_refused
+from estimator_lab.data.images.kind import IMAGES
+from estimator_lab.data.kind import Kind
 from estimator_lab.data.labels import label_of
+from estimator_lab.data.member import Member
 from estimator_lab.data.packing.pack_input import PackInput, PackSettings, Say, show_progress
 from estimator_lab.data.packing.shards import (
     FORMAT,
@@ -37,7 +40,6 @@ from estimator_lab.data.packing.shards import (
     write_manifest,
 )
 from estimator_lab.data.tar.index import build_index
-from estimator_lab.data.tar.member import IMAGES, Member, Wanted
 from estimator_lab.errors import DataError, FlagError
 
 _WORKPLACE = '.packing'
@@ -48,7 +50,7 @@ _SPARE_FILES = 64
 
 
 def pack(
-    archives: Sequence[str], out: Path, settings: PackSettings, say: Say = print, wanted: Wanted = IMAGES
+    archives: Sequence[str], out: Path, settings: PackSettings, say: Say = print, kind: Kind = IMAGES
 ) -> Manifest:
     """Writes the examples of some archives as shards in random order, with a manifest.
 
@@ -58,7 +60,7 @@ def pack(
         there, and a killed one a hidden folder that the next run clears away.
       settings: how.
       say: shows one line to the user.
-      wanted: which members are examples.
+      kind: which members are examples.
 
     Raises:
       FlagError: `out` is in use.
@@ -66,7 +68,7 @@ def pack(
     """
     try:
         with _workplace(out) as workplace:
-            manifest = _Packer(archives, workplace, settings, say, wanted).pack()
+            manifest = _Packer(archives, workplace, settings, say, kind).pack()
             _publish(workplace, out, manifest)
             return manifest
     except OSError as error:
@@ -163,12 +165,12 @@ class _Packer:
     folder: Path
     settings: PackSettings
     say: Say
-    wanted: Wanted
+    kind: Kind
     labels: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.listing = Listing(MOST_LABELS)
-        self.input = PackInput(self.archives, self.settings, self.say, self.wanted)
+        self.input = PackInput(self.archives, self.settings, self.say, self.kind)
 
     def pack(self) -> Manifest:
         piles = self._scatter()
@@ -177,7 +179,7 @@ class _Packer:
                 images = sum(pile.images for pile in piles)
                 raise DataError(
                     f'Shard {number} of --shards={len(piles)} would be empty: there are only {images} '
-                    f'{self.wanted.noun}; give fewer --shards.'
+                    f'{self.kind.noun}; give fewer --shards.'
                 )
         shards = self._shuffle(piles)
         return Manifest(
@@ -225,7 +227,7 @@ class _Packer:
         total, done, shards = sum(pile.images for pile in piles), 0, []
         with show_progress('Shuffling') as progress:
             for number, pile in enumerate(piles):
-                index = build_index(str(pile.path), wanted=self.wanted._replace(labels=None))
+                index = build_index(str(pile.path), kind=self.kind.with_labels(None))
                 if len(index) != pile.images:
                     raise DataError(f'{pile.path} was changed while it was packed.')
                 rows = array('Q', range(len(index)))
@@ -233,10 +235,10 @@ class _Packer:
                 shard = TarWriter(self.folder / shard_name(number, len(piles)), _LARGEST_BUFFER)
                 try:
                     for row in rows:
-                        member = index.member(row)
+                        member = index.member(row).read()
                         shard.add(member.name, member.data)
                         done += 1
-                        progress(f'{done:,} of {total:,} {self.wanted.noun}', done / total)
+                        progress(f'{done:,} of {total:,} {self.kind.noun}', done / total)
                     shard.finish()
                 finally:
                     shard.close()

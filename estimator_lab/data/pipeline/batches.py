@@ -8,12 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
-from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.budget import ENCODED
 from estimator_lab.data.kind import Arrays, Reader
-from estimator_lab.data.order.order import LazyMember, ScheduledMember
+from estimator_lab.data.member import BadExampleError, Member
 from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.data.tar.member import Member
 from estimator_lab.errors import DataError
 
 T = TypeVar('T')
@@ -47,7 +45,7 @@ class Batch(NamedTuple):
 
 
 def read_batches(
-    schedule: Iterable[ScheduledMember],
+    schedule: Iterable[Member],
     batch_size: int,
     reader: Reader,
     report: InputReport,
@@ -127,7 +125,7 @@ def look_ahead(
 
 
 def _pending_batches(
-    empty: Callable[[], '_PendingBatch'], schedule: Iterable[ScheduledMember]
+    empty: Callable[[], '_PendingBatch'], schedule: Iterable[Member]
 ) -> Iterator['_PendingBatch']:
     """Yields batches of members; a DataError comes after the members that were read before it.
 
@@ -138,9 +136,9 @@ def _pending_batches(
     batch = empty()
     error: DataError | None = None
     try:
-        for scheduled in schedule:
-            batch.add(scheduled)
-            del scheduled  # before the next is read
+        for member in schedule:
+            batch.add(member)
+            del member  # before the next is read
             if batch.is_complete:
                 yield batch
                 batch = empty()
@@ -176,8 +174,8 @@ class _PendingBatch:
         self.is_complete = False
         self._room: Any = None
         self._places = 0  # in the room
-        self._members: list[Member | LazyMember] = []  # without their data
-        self._waiting: list[ScheduledMember] = []
+        self._members: list[Member] = []  # without their data
+        self._waiting: list[Member] = []
         self._waiting_bytes = 0
         self._chunks: list[Future[list[BadExampleError | None]]] = []
 
@@ -185,15 +183,15 @@ class _PendingBatch:
     def is_empty(self) -> bool:
         return not (self._members or self._waiting)
 
-    def add(self, scheduled: ScheduledMember) -> None:
-        """Takes in the next member."""
-        self._waiting.append(scheduled)
-        self._waiting_bytes += scheduled.bytes_in_memory
+    def add(self, member: Member) -> None:
+        """Adds the next member."""
+        self._waiting.append(member)
+        self._waiting_bytes += len(member.data)
         if len(self._members) + len(self._waiting) == self._size:
             self.is_complete = True
             self.begin()
         elif self._waiting_bytes > _WAITING_BYTES:
-            del scheduled
+            del member
             self._begin(self._size)
 
     def begin(self) -> None:
@@ -233,12 +231,10 @@ class _PendingBatch:
         for chunk, weight in _chunks(self._waiting, self._chunk, _bytes_in_memory):
             ENCODED.add(weight)
             self._chunks.append(self._pool.submit(self._read, len(self._members), chunk, weight))
-            self._members += [_without_data(scheduled.member) for scheduled in chunk]
+            self._members += [member.without_data() for member in chunk]
         self._waiting, self._waiting_bytes = [], 0
 
-    def _read(
-        self, first: int, chunk: Sequence[ScheduledMember], weight: int
-    ) -> list[BadExampleError | None]:
+    def _read(self, first: int, chunk: Sequence[Member], weight: int) -> list[BadExampleError | None]:
         """Reads members into the places from number `first` on; returns why each is no usable example."""
         try:
             with ENCODED.share() as share:
@@ -252,17 +248,17 @@ class _PendingBatch:
 
 
 def _chunks(
-    members: Sequence[ScheduledMember], most: int, weigh: Callable[[ScheduledMember], int]
-) -> Iterator[tuple[Sequence[ScheduledMember], int]]:
+    members: Sequence[Member], most: int, weigh: Callable[[Member], int]
+) -> Iterator[tuple[Sequence[Member], int]]:
     """Yields the members in parts of at most so many, and with what each weighs in bytes."""
-    weights = [weigh(scheduled) for scheduled in members]
+    weights = [weigh(member) for member in members]
     if len(members) <= most and sum(weights) < _CHUNK_BYTES:  # as it mostly is
         yield members, sum(weights)
         return
-    chunk: list[ScheduledMember] = []
+    chunk: list[Member] = []
     weight = 0
-    for scheduled, added in zip(members, weights, strict=True):
-        chunk.append(scheduled)
+    for member, added in zip(members, weights, strict=True):
+        chunk.append(member)
         weight += added
         if len(chunk) == most or weight >= _CHUNK_BYTES:
             yield chunk, weight
@@ -271,13 +267,9 @@ def _chunks(
         yield chunk, weight
 
 
-def _bytes_in_memory(scheduled: ScheduledMember) -> int:
-    return scheduled.bytes_in_memory
+def _bytes_in_memory(member: Member) -> int:
+    return len(member.data)
 
 
-def _bytes_to_read(scheduled: ScheduledMember) -> int:
-    return scheduled.bytes_to_read
-
-
-def _without_data(member: Member | LazyMember) -> Member | LazyMember:
-    return member._replace(data=b'') if isinstance(member, Member) else member
+def _bytes_to_read(member: Member) -> int:
+    return member.unread

@@ -12,11 +12,12 @@ from typing import Any
 
 from estimator_lab.console.printable import escaped
 from estimator_lab.data.folder.walk import files_below
+from estimator_lab.data.images.kind import IMAGES
+from estimator_lab.data.kind import Kind
 from estimator_lab.data.labels import label_of
+from estimator_lab.data.member import MAX_MEMBER_BYTES, Member, problem_of
 from estimator_lab.data.members import is_folder, open_index
-from estimator_lab.data.order.order import ScheduledMember
 from estimator_lab.data.tar.headers import BLOCK
-from estimator_lab.data.tar.member import IMAGES, MAX_MEMBER_BYTES, Member, Wanted, problem_of
 from estimator_lab.data.tar.skipped_files import SkippedFiles
 from estimator_lab.data.tar.sources import expand_paths, is_pipe, is_url, is_web, open_archive, why_unreadable
 from estimator_lab.data.tar.stream import Note, is_tar, stream_members
@@ -25,65 +26,42 @@ from estimator_lab.errors import DataError
 _TAR_SUFFIXES = ('.tar', '.tgz', '.tbz2', '.txz', '.tar.gz', '.tar.bz2', '.tar.xz')
 
 
-@dataclass(frozen=True, slots=True)
-class ExampleFile:
-    """An example in a file of its own, read when its data is asked for.
+@dataclass(frozen=True)
+class _File:
+    """A file that is one example: the source of its member.
 
     Attributes:
       path: of the file; '-' is standard input.
-      piped: what came out of it, where it can't be read twice.
-      given_label: what a table says; None where the folder's name is the label.
+      piped: its bytes, if it can't be read twice.
     """
 
     path: str
     piped: bytes | None = None
-    given_label: str | None = None
 
-    @property
-    def archive(self) -> str:
-        return self.key
-
-    @property
-    def name(self) -> str:
-        return self.key
-
-    @property
-    def offset(self) -> int:
-        return 0
-
-    @property
-    def key(self) -> str:
-        """The path; bytes in it that are not UTF-8 and control characters are escaped, as in archives."""
-        return escaped(self.path)
-
-    @property
-    def place(self) -> str:
-        return repr(self.key)
-
-    @property
-    def label(self) -> str:
-        return label_of(self.key) if self.given_label is None else self.given_label
-
-    @property
-    def size(self) -> int:
+    def member(self, epoch: int, label: str | None = None) -> Member:
+        """Returns the member, without its data; its label is the name of its folder where `label` is None."""
+        name = escaped(self.path)
         try:
-            return len(self.piped) if self.piped is not None else Path(self.path).stat().st_size
+            size = len(self.piped) if self.piped is not None else Path(self.path).stat().st_size
         except (OSError, ValueError):  # it won't be read either
-            return 0
+            size = 0
+        label = label_of(name) if label is None else label
+        return Member('', name, 0, label=label, epoch=epoch, unread=size, source=self)
 
-    def read(self) -> Member:
-        """Returns it; a file that can't be read has a `problem` instead of data."""
-        data = self.piped
-        if data is None:
-            if is_pipe(self.path):  # opening one may wait for ever
-                return Member(self.key, self.key, 0, b'', 'it is a FIFO, a socket or a device, not a file')
+    def read(self, members: Sequence[Member]) -> list[Member]:
+        """Returns the member with its data; a file that can't be read has a `problem` instead."""
+        data, problem = self.piped or b'', ''
+        if self.piped is None and is_pipe(self.path):  # opening one may block
+            problem = 'it is a FIFO, a socket or a device, not a file'
+        elif self.piped is None:
             try:
                 with open_archive(self.path) as file:
                     data = _read_file(file)
             except (DataError, OSError) as error:
-                return Member(self.key, self.key, 0, b'', str(error).rstrip('.'))
-        problem = problem_of(len(data))
-        return Member(self.key, self.key, 0, b'' if problem else data, problem)
+                problem = str(error).rstrip('.')
+        problem = problem or problem_of(len(data))
+        data = b'' if problem else data
+        return [member._replace(data=data, problem=problem, unread=0, source=None) for member in members]
 
 
 class ExampleInput:
@@ -96,7 +74,7 @@ class ExampleInput:
     Args:
       paths: of files, folders and archives, globs, URLs, '-' for standard input.
       note: told in one sentence what is unusual about an archive but no error.
-      wanted: which members are examples.
+      kind: which members are examples.
 
     Attributes:
       share: how much of all that was read lies behind, in [0, 1]; None where nobody knows.
@@ -105,35 +83,35 @@ class ExampleInput:
       DataError: for a path that is not there.
     """
 
-    def __init__(self, paths: Sequence[str], note: Note | None = None, wanted: Wanted = IMAGES) -> None:
+    def __init__(self, paths: Sequence[str], note: Note | None = None, kind: Kind = IMAGES) -> None:
         self.paths = expand_paths(paths, note or (lambda line: None))
-        self.wanted = wanted
+        self.kind = kind
         self.share: float | None = None
         self._note = note
 
-    def epoch(self, number: int) -> Iterator[ScheduledMember]:
+    def epoch(self, number: int) -> Iterator[Member]:
         """Yields every example once.
 
         Raises:
           DataError: where an archive or a folder can't be read any further.
         """
         for done, path in enumerate(self.paths):
-            yield from _scheduled(path, number, self.wanted, self._note, partial(self._set_share, done))
+            yield from _members_of(path, number, self.kind, self._note, partial(self._set_share, done))
 
     def _set_share(self, paths: int, share: float) -> None:
         self.share = (paths + share) / len(self.paths)
 
-    def onwards(self, start: int) -> Iterator[ScheduledMember]:
+    def onwards(self, start: int) -> Iterator[Member]:
         """Yields the examples behind position `start`, once."""
         yield from itertools.islice(self.epoch(0), start, None)
 
 
-def read_example(place: str, wanted: Wanted = IMAGES) -> Member:
+def read_example(place: str, kind: Kind = IMAGES) -> Member:
     """Reads one example.
 
     Args:
       place: path of its file, or of a tar archive and the name of a member, 'faces.tar:n000001/1.jpg'.
-      wanted: what counts as one.
+      kind: what counts as one.
 
     Raises:
       DataError: there is none, or it can't be read.
@@ -141,24 +119,24 @@ def read_example(place: str, wanted: Wanted = IMAGES) -> Member:
     if is_web(place):
         expand_paths([place])  # which has the sentence
     if not is_url(place) and _mode_of(place):
-        member = _only_example(place, wanted)
+        member = _only_example(place, kind)
     else:
         archive, name = _archive_and_name(place)
-        member = _member_called(archive, name, wanted)
+        member = _member_called(archive, name, kind)
     if member.problem:
         raise DataError(f'{member.place} cannot be read: {member.problem}.')
     return member
 
 
-def _only_example(path: str, wanted: Wanted) -> Member:
+def _only_example(path: str, kind: Kind) -> Member:
     """Returns the example of a file that holds no more than one."""
-    found = list(itertools.islice(_scheduled(path, 0, wanted), 1))
+    found = list(itertools.islice(_members_of(path, 0, kind), 1))
     if not found:
-        raise DataError(f'{path!r} holds no {wanted.name}.')
-    member = found[0].member
-    if isinstance(member, ExampleFile) and member.path == path:
+        raise DataError(f'{path!r} holds no {kind.name}.')
+    (member,) = found
+    if member.source and not is_folder(path):
         return member.read()
-    raise DataError(f'{path!r} holds many {wanted.noun}: name one of them, such as {member.key}.')
+    raise DataError(f'{path!r} holds many {kind.noun}: name one of them, such as {member.key}.')
 
 
 def _archive_and_name(place: str) -> tuple[str, str]:
@@ -170,15 +148,15 @@ def _archive_and_name(place: str) -> tuple[str, str]:
     raise DataError(f'There is no file {place!r}' + (', and no archive before its colon.' if colons else '.'))
 
 
-def _member_called(archive: str, name: str, wanted: Wanted) -> Member:
-    index = open_index(archive, wanted=wanted)
+def _member_called(archive: str, name: str, kind: Kind) -> Member:
+    index = open_index(archive, kind=kind)
     for row in range(len(index)):
         if index.name(row) in (name, escaped(name)):
             if index.random_access:
-                return index.member(row)
-            return next(itertools.islice(stream_members(archive, wanted=wanted), row, None))
+                return index.member(row).read()
+            return next(itertools.islice(stream_members(archive, kind=kind), row, None))
     example = f'; it has {index.name(0)!r}' if len(index) else ''
-    raise DataError(f'{archive!r} has no {wanted.name} {name!r}{example}.')
+    raise DataError(f'{archive!r} has no {kind.name} {name!r}{example}.')
 
 
 def _mode_of(path: str) -> int:
@@ -191,29 +169,29 @@ def _mode_of(path: str) -> int:
         return 0
 
 
-def _scheduled(
+def _members_of(
     path: str,
     epoch: int,
-    wanted: Wanted,
+    kind: Kind,
     note: Note | None = None,
     progress: Callable[[float], None] | None = None,
-) -> Iterator[ScheduledMember]:
+) -> Iterator[Member]:
     if is_folder(path):
-        passed = SkippedFiles(wanted.noun)
-        for file in files_below(path, wanted, passed):
-            yield ScheduledMember(epoch, ExampleFile(str(Path(path, file.path)), given_label=file.label))
+        passed = SkippedFiles(kind.noun)
+        for file in files_below(path, kind, passed):
+            yield _File(str(Path(path, file.path))).member(epoch, file.label)
         passed.tell(lambda words: note(f'{path!r} {words}') if note else None)
         return
     head, opened = _open(path)
-    of_lines = wanted.name_of_line and not wanted.accepts(path)
+    of_lines = kind.has_lines and not kind.accepts(path)
     if of_lines or is_tar(head) or path.lower().endswith(_TAR_SUFFIXES):
-        for member in stream_members(path, progress, opened, note, wanted):
-            yield ScheduledMember(epoch, member)
+        for member in stream_members(path, progress, opened, note, kind):
+            yield member._replace(epoch=epoch)
             del member  # before the next is read
         return
     with opened:
-        label = wanted.labels.of(escaped(path)) if wanted.labels else None
-        yield ScheduledMember(epoch, ExampleFile(path, _read_file(opened) if is_pipe(path) else None, label))
+        label = kind.labels.of(escaped(path)) if kind.labels else None
+        yield _File(path, _read_file(opened) if is_pipe(path) else None).member(epoch, label)
 
 
 def _open(path: str) -> tuple[bytes, io.BufferedReader]:

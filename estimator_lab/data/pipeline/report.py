@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from estimator_lab.console.printable import escaped
-from estimator_lab.data.bad_example import BadExampleError
-from estimator_lab.data.order.order import LazyMember
+from estimator_lab.data.images.kind import IMAGES
+from estimator_lab.data.kind import Kind
+from estimator_lab.data.member import BadExampleError, Member
 from estimator_lab.data.pipeline.bad_list import BadList
-from estimator_lab.data.tar.member import IMAGES, Member, Wanted
 from estimator_lab.errors import DataError
 
 T = TypeVar('T')
@@ -28,7 +28,7 @@ class InputReport:
       seen: images so far, over all epochs.
       bad: images that could not be decoded.
       last: where the last of those lies, and why.
-      wanted: what the members are, in its sentences.
+      kind: what the members are, in its sentences.
       progress: told how many were seen, after each; None for nobody.
       error: the error that ended the input early. It can't be raised through TensorFlow, which would
         bury it in a stack trace and lose the steps since the last checkpoint: the input just ends, and
@@ -43,10 +43,10 @@ class InputReport:
     bad: int = 0
     error: DataError | None = None
     last: str = ''
-    wanted: Wanted = IMAGES
+    kind: Kind = IMAGES
     progress: Callable[[int], None] | None = None
 
-    def count(self, member: Member | LazyMember, reason: BadExampleError | None) -> None:
+    def count(self, member: Member, reason: BadExampleError | None) -> None:
         """Counts an image; lists those that can't be decoded, and shows the first few.
 
         Raises:
@@ -60,7 +60,7 @@ class InputReport:
         self.bad += 1
         where = f'{member.place}: {reason}'
         if self.bad <= _BAD_IMAGES_SHOWN:
-            self.say(f'Skipped a bad {self.wanted.name}: {where}.')
+            self.say(f'Skipped a bad {self.kind.name}: {where}.')
         if self.bad_list:
             self.bad_list.add(escaped(member.archive), member.name, member.offset, str(reason))
         self.last = where
@@ -69,7 +69,7 @@ class InputReport:
     def check(self, images: int) -> None:
         """Raises DataError if more than the allowed share of `images` was bad."""
         if self.bad > self.max_bad_fraction * images:
-            noun = self.wanted.noun if self.bad > 1 else self.wanted.name
+            noun = self.kind.noun if self.bad > 1 else self.kind.name
             listed = f'; {self.bad_list.path} lists all' if self.bad_list else ''
             raise DataError(
                 f'{self.bad} {noun} could not be decoded, more than --max_bad_fraction='

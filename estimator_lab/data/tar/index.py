@@ -21,6 +21,9 @@ import numpy as np
 
 from estimator_lab.console.regular_files import read_regular
 from estimator_lab.data.cache import cache_folder
+from estimator_lab.data.images.kind import IMAGES
+from estimator_lab.data.kind import Kind
+from estimator_lab.data.member import Member, problem_of
 from estimator_lab.data.tar.headers import BLOCK, Entry
 from estimator_lab.data.tar.index_file import (
     BESIDE,
@@ -35,15 +38,6 @@ from estimator_lab.data.tar.index_file import (
     write_index_file,
 )
 from estimator_lab.data.tar.label_column import LabelColumn
-from estimator_lab.data.tar.member import (
-    IMAGES,
-    MAX_MEMBER_BYTES,
-    Member,
-    Wanted,
-    key_of,
-    place_of,
-    problem_of,
-)
 from estimator_lab.data.tar.random_access import RandomAccess, Row
 from estimator_lab.data.tar.skipped_files import SkippedFiles
 from estimator_lab.data.tar.sources import Stamp, is_pipe, is_url, sample_of, stamp_of
@@ -68,12 +62,12 @@ class Index:
     """
 
     def __init__(
-        self, archive: str, contents: Contents, path: Path | None = None, wanted: Wanted = IMAGES
+        self, archive: str, contents: Contents, path: Path | None = None, kind: Kind = IMAGES
     ) -> None:
-        """Makes an index of its contents, the wanted members, which were read from `path`, or just built."""
+        """Makes an index of its contents, which were read from `path`, or just built."""
         header, self._rows, self._names = contents
         # A column is looked up in a third of the time of a row's field.
-        self._ends, self._sizes = self._rows['name_end'], self._rows['size']
+        self._ends = self._rows['name_end']
         self.archive = archive
         self.labels = tuple(header.labels)
         self.random_access = header.random_access
@@ -82,8 +76,8 @@ class Index:
         self.others = header.others
         self._header = header
         self._path = path
-        self._wanted = wanted
-        self._access = RandomAccess(archive, header.mtime_ns, wanted)
+        self._kind = kind
+        self._access = RandomAccess(archive, header.mtime_ns, kind)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -118,46 +112,39 @@ class Index:
         """Returns the label of a member, '' where it has none."""
         return self.labels[self._rows['label'].item(row)]
 
-    def key(self, row: int) -> str:
-        """Returns what tells a member from others, for people."""
-        return key_of(self.archive, self.name(row))
-
-    def place(self, row: int) -> str:
-        """Returns where a member lies, as sentences say it."""
-        return place_of(self.archive, self.name(row), self.offset(row))
-
     def why_no_label(self, row: int) -> str:
         """Returns why a member has no label, as the end of a sentence."""
         if self.is_text:
             return 'its line shows none, as (3 (2 not) (4 bad)) does, or a label and a tab before the tree'
-        if self._wanted.labels:
-            return f'--labels={self._wanted.labels.path} has no line for it'
+        if self._kind.labels:
+            return f'--labels={self._kind.labels.path} has no line for it'
         if self._header.labels_from == BESIDE:
             return 'no .cls or .json file lies beside it, as beside others'
         return 'it lies in no folder, with no .cls or .json file beside it; --labels=FILE takes a table'
 
-    def offset(self, row: int) -> int:
-        """Returns the offset of a member's first header block."""
-        return int(self._rows['offset'][row])
-
-    def size(self, row: int) -> int:
-        """Returns the bytes of a member's data; 0 for one that is too large to be read."""
-        size: int = self._sizes.item(row)
-        return size if size <= MAX_MEMBER_BYTES else 0
-
     def member(self, row: int) -> Member:
-        """Reads a member; may be called from many threads.
+        """Returns a member, without its data."""
+        return self.members([row])[0]
+
+    def members(self, rows: Sequence[int], epoch: int = 0) -> list[Member]:
+        """Returns members, without their data, as they are scheduled for an epoch."""
+        members = []
+        for row, (offset, size, _, _, _, label) in zip(rows, self._rows[rows].tolist(), strict=True):
+            unread, text = 0 if problem_of(size) else size, self.labels[label]
+            members.append(
+                Member(self.archive, self.name(row), offset, b'', '', text, epoch, row, unread, self)
+            )
+        return members
+
+    def read(self, members: Sequence[Member]) -> list[Member]:
+        """Reads members; several in one call are less work than one by one. Many threads may call it.
 
         Raises:
           DataError: the archive can't be read, or is no longer the one that was indexed.
         """
-        return self._member(row, self._row(row))
-
-    def members(self, rows: Sequence[int]) -> list[Member]:
-        """Reads members; many of them at a call are less work than one by one. Else as `member`."""
-        found = [Row(*row) for row in self._rows[rows].tolist()]
-        with self._access.together(row for row in found if row.size <= MAX_MEMBER_BYTES):
-            return list(map(self._member, rows, found))
+        rows = self._rows[[member.row for member in members]].tolist()
+        with self._access.together(row for row in rows if not problem_of(row[1])):
+            return list(map(self._read, members, rows))
 
     def still_fits(self) -> bool:
         """Whether the first, the middle and the last member are still where they were.
@@ -175,7 +162,7 @@ class Index:
             return sample_of(self.archive) == self._header.sample
         rows = sorted({0, len(self) // 2, len(self) - 1}) if len(self) else []
         try:
-            return all(self._access.header_is_there(self._row(row)) for row in rows)
+            return all(self._access.header_is_there(self._rows.item(row)) for row in rows)
         finally:
             self.close()
 
@@ -207,24 +194,15 @@ class Index:
         contents = write_index_file(path, Contents(self._header, self._rows, self._names))
         self._header, self._path = contents.header, path
 
-    def _row(self, row: int) -> Row:
-        return Row(*self._rows.item(row))
-
-    def _member(self, row: int, found: Row) -> Member:
-        name, label = self.name(row), self._given_label(row)
-        if found.size > MAX_MEMBER_BYTES:
-            return Member(self.archive, name, found.offset, b'', problem_of(found.size), label)
-        data = self._access.data(name, found)
+    def _read(self, member: Member, row: Row) -> Member:
+        problem = problem_of(row[1])
+        data = b'' if problem else self._access.data(member.name, row)
         if data is None:
             raise DataError(
-                f'{self.archive!r} has changed since it was indexed: member {name!r} is no longer at byte '
-                f'{found.offset}. {self._distrust()}'
+                f'{self.archive!r} has changed since it was indexed: member {member.name!r} is no longer '
+                f'at byte {member.offset}. {self._distrust()}'
             )
-        return Member(self.archive, name, found.offset, data, given_label=label)
-
-    def _given_label(self, row: int) -> str | None:
-        """Returns a member's label where that is not from its name, else None."""
-        return self.label(row) if self._header.labels_from else None
+        return member._replace(data=data, problem=problem, row=0, unread=0, source=None)
 
     def _distrust(self) -> str:
         """Sees to it that no later start believes this index, and says what is left to do."""
@@ -245,7 +223,7 @@ def name_hash(name: str) -> int:
 
 
 def open_index(
-    archive: str, progress: ShowProgress | None = None, note: Note | None = None, wanted: Wanted = IMAGES
+    archive: str, progress: ShowProgress | None = None, note: Note | None = None, kind: Kind = IMAGES
 ) -> Index:
     """Returns the index of a stored archive: the one beside it, or in the cache, or a new one in the cache.
 
@@ -256,7 +234,7 @@ def open_index(
       archive: path or URL of a tar archive.
       progress: called with what was done and the share of the archive that lies behind.
       note: told what is unusual about the archive but no error.
-      wanted: which members are examples; an index of others is made anew.
+      kind: which members are examples; an index of others is made anew.
 
     Raises:
       DataError: the archive can't be read, or breaks off before its first image.
@@ -265,19 +243,19 @@ def open_index(
     if stamp is None:
         raise DataError(f'{archive!r} passes by only once, so that it cannot be indexed.')
     for path in (path_beside(archive), path_in_cache(archive)):
-        if path and (found := _believed(path, archive, stamp, wanted)):
+        if path and (found := _believed(path, archive, stamp, kind)):
             if note:
                 for sentence in found.notes:
                     note(sentence)
             return found
-    index = build_index(archive, progress, note, wanted)
+    index = build_index(archive, progress, note, kind)
     with contextlib.suppress(OSError):  # keeping it saves time, no more
         index.write(path_in_cache(archive))
     return index
 
 
 def build_index(
-    archive: str, progress: ShowProgress | None = None, note: Note | None = None, wanted: Wanted = IMAGES
+    archive: str, progress: ShowProgress | None = None, note: Note | None = None, kind: Kind = IMAGES
 ) -> Index:
     """Reads the headers of an archive.
 
@@ -288,8 +266,8 @@ def build_index(
     notes: list[str] = []
     columns: dict[str, array[int]] = {name: array('Q') for name in _MEASURED}
     offsets, sizes, ends, headers, checksums = columns.values()
-    names, labels, damage = bytearray(), LabelColumn(wanted.labels), ''
-    passed = SkippedFiles(wanted.noun)
+    names, labels, damage = bytearray(), LabelColumn(kind.labels), ''
+    passed = SkippedFiles(kind.noun)
 
     def keep(sentence: str) -> None:
         notes.append(sentence)
@@ -298,10 +276,10 @@ def build_index(
 
     def show(share: float) -> None:
         if progress:
-            progress(f'{len(offsets):,} {wanted.noun}', share)
+            progress(f'{len(offsets):,} {kind.noun}', share)
 
     try:
-        for entry in scan_members(archive, show, keep, wanted, passed):
+        for entry in scan_members(archive, show, keep, kind, passed):
             names += entry.name.encode()
             offsets.append(entry.offset)
             sizes.append(entry.size)
@@ -323,9 +301,9 @@ def build_index(
     counts = len(rows), len(names)
     others = '' if len(rows) else passed.why_none()
     header = Header(
-        *(FORMAT, *stamp, *counts, random_access, damage, notes, texts, wanted.name, sample, origin, others)
+        *(FORMAT, *stamp, *counts, random_access, damage, notes, texts, kind.name, sample, origin, others)
     )
-    return Index(archive, Contents(header, rows, memoryview(names)), wanted=wanted)
+    return Index(archive, Contents(header, rows, memoryview(names)), kind=kind)
 
 
 def path_beside(archive: str) -> Path | None:
@@ -344,19 +322,19 @@ def _distrusted(archive: str) -> Path:
     return path_in_cache(archive).with_suffix('.distrusted')
 
 
-def _believed(path: Path, archive: str, stamp: Stamp, wanted: Wanted) -> Index | None:
+def _believed(path: Path, archive: str, stamp: Stamp, kind: Kind) -> Index | None:
     """Returns the index in a file, None if there is none that can be believed."""
     contents = read_index_file(path, stamp)
-    if contents is None or contents.header.kind != wanted.name:
+    if contents is None or contents.header.kind != kind.name:
         return None
-    known = (wanted.labels.fingerprint,) if wanted.labels else ('', BESIDE)
+    known = (kind.labels.fingerprint,) if kind.labels else ('', BESIDE)
     if contents.header.labels_from not in known:
         return None
     if path == path_beside(archive):
         with contextlib.suppress(OSError, ValueError):
             if read_regular(_distrusted(archive), BLOCK) == b'%d' % contents.header.checksum:
                 return None
-    index = Index(archive, contents, path, wanted)
+    index = Index(archive, contents, path, kind)
     return index if index.still_fits() else None
 
 

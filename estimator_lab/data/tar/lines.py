@@ -1,32 +1,13 @@
-"""A text of one example a line as a source of members, beside tar archives."""
+"""Texts of one example a line, read as archives are: each line is a member."""
 
 import zlib
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
+from estimator_lab.data.member import problem_of
 from estimator_lab.data.tar.forward_file import BLOCK, ForwardFile
 from estimator_lab.data.tar.headers import Entry
 
-NameOfLine = Callable[[int, bytes], str]
-"""(number of a line, from 1; its bytes) -> the name of the member that it is."""
-
 _CHUNK = 2**20
-
-
-class Line(NamedTuple):
-    """One line of a text, without its end.
-
-    Attributes:
-      number: from 1.
-      offset: its first byte.
-      size: its bytes.
-      data: these; none of a line that is longer than was wanted.
-    """
-
-    number: int
-    offset: int
-    size: int
-    data: bytes
 
 
 def is_text(head: bytes) -> bool:
@@ -34,12 +15,16 @@ def is_text(head: bytes) -> bool:
     return bool(head) and b'\0' not in head
 
 
-def read_lines(stream: ForwardFile, longest: int) -> Iterator[Line]:
-    """Yields the lines that hold anything but white space, with no more of them in memory than one.
+def read_lines(stream: ForwardFile, name_of: Callable[[int, bytes], str]) -> Iterator[tuple[Entry, bytes]]:
+    """Yields the lines that are not blank, one in memory at a time.
 
     Args:
       stream: the uncompressed text at its beginning.
-      longest: bytes up to which a line comes with its data.
+      name_of: returns the name of a line as a member, by its number, from 1, and its bytes.
+
+    Yields:
+      What the header of a member would say, whose data begins where the line does; and the line without its
+      end, empty if it is too long for a member.
 
     Raises:
       Exception: the text breaks off; each decompressor has its own.
@@ -47,32 +32,26 @@ def read_lines(stream: ForwardFile, longest: int) -> Iterator[Line]:
     number, offset, size = 1, stream.position, 0
     parts: list[bytes] = []
 
-    def take(piece: bytes) -> None:
+    def add(piece: bytes) -> None:
         nonlocal size
         size += len(piece)
         parts.append(piece)
-        if size > longest:
+        if problem_of(size):
             parts.clear()
+
+    def line() -> Iterator[tuple[Entry, bytes]]:
+        data = b''.join(parts)
+        if data.strip() or len(data) < size:
+            checksum = zlib.adler32(data[:BLOCK])
+            name = name_of(number, data)
+            yield Entry(name, offset, offset, size, offset + size + 1, checksum, True, None), data
 
     while chunk := stream.read_some(_CHUNK):
         *ends, rest = chunk.split(b'\n')
         for piece in ends:
-            take(piece)
-            yield from _line(number, offset, size, parts)
+            add(piece)
+            yield from line()
             number, offset, size = number + 1, offset + size + 1, 0
             parts.clear()
-        take(rest)
-    yield from _line(number, offset, size, parts)
-
-
-def entry_of(line: Line, name_of: NameOfLine) -> Entry:
-    """Returns a line as what the header of a member would say; its data begins where itself does."""
-    name = name_of(line.number, line.data)
-    checksum = zlib.adler32(line.data[:BLOCK])
-    return Entry(name, line.offset, line.offset, line.size, line.offset + line.size + 1, checksum, True, None)
-
-
-def _line(number: int, offset: int, size: int, parts: list[bytes]) -> Iterator[Line]:
-    data = b''.join(parts)
-    if data.strip() or len(data) < size:
-        yield Line(number, offset, size, data)
+        add(rest)
+    yield from line()

@@ -6,11 +6,10 @@ import threading
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
+from estimator_lab.data.kind import Kind
 from estimator_lab.data.tar.headers import BLOCK
 from estimator_lab.data.tar.index_file import NO_HEADERS, NOT_IN_ONE_PIECE
-from estimator_lab.data.tar.member import Wanted
 from estimator_lab.data.tar.open_files import OpenFiles
 from estimator_lab.data.tar.stream import member_at
 from estimator_lab.errors import DataError
@@ -21,15 +20,8 @@ _open_files = OpenFiles()
 _reading = threading.Lock()
 
 
-class Row(NamedTuple):
-    """What an index holds of a member; see `index_file.ROW`."""
-
-    offset: int
-    size: int
-    name_end: int
-    headers: int
-    checksum: int
-    label: int
+Row = tuple[int, int, int, int, int, int]
+"""The columns of `index_file.ROW` for one member."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +31,12 @@ class RandomAccess:
     Attributes:
       archive: its path.
       mtime_ns: when it was last changed, as far as the index knows.
-      wanted: which members are examples.
+      kind: which members are examples.
     """
 
     archive: str
     mtime_ns: int
-    wanted: Wanted
+    kind: Kind
 
     @contextlib.contextmanager
     def together(self, rows: Iterable[Row]) -> Iterator[None]:
@@ -60,9 +52,9 @@ class RandomAccess:
         with _reading:
             with contextlib.suppress(OSError):  # no more than advice: who reads says what is wrong
                 file = _open_files.get(self.archive, self.mtime_ns)  # held, or others may have it closed
-                for row in rows:
-                    headers = 0 if row.headers == NO_HEADERS else row.headers
-                    os.posix_fadvise(file.descriptor, row.offset, headers + row.size, os.POSIX_FADV_WILLNEED)
+                for offset, size, _, headers, _, _ in rows:
+                    count = size if headers == NO_HEADERS else headers + size
+                    os.posix_fadvise(file.descriptor, offset, count, os.POSIX_FADV_WILLNEED)
             yield
 
     def data(self, name: str, row: Row) -> bytes | None:
@@ -84,7 +76,7 @@ class RandomAccess:
             data = self._read(size, offset + headers)
             return data if len(data) == size else None
         try:
-            member = member_at(self.archive, offset, self.wanted)
+            member = member_at(self.archive, offset, self.kind)
         except DataError:
             return None
         return member.data if (member.name, len(member.data)) == (name, size) else None
@@ -95,8 +87,9 @@ class RandomAccess:
         Raises:
           DataError: the archive can't be read.
         """
-        count = min(row.size, BLOCK) if row.headers == NO_HEADERS else BLOCK
-        return zlib.adler32(self._read(count, row.offset)) == row.checksum
+        offset, size, _, headers, checksum, _ = row
+        count = min(size, BLOCK) if headers == NO_HEADERS else BLOCK
+        return zlib.adler32(self._read(count, offset)) == checksum
 
     def close(self) -> None:
         """Lets go of the archive; it is opened again if it is read again."""

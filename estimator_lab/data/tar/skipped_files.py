@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 
-from estimator_lab.data.tar.member import is_hidden
+from estimator_lab.data.kind import is_hidden
 
 _PICTURES = {
     **dict.fromkeys(('.heic', '.heif'), 'convert them to JPEG, such as by `heif-convert`'),

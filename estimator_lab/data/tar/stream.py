@@ -13,20 +13,16 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from estimator_lab.data.file_types import file_type
+from estimator_lab.data.images.kind import IMAGES
+from estimator_lab.data.kind import HEAD_BYTES, Kind, may_be_recognised
 from estimator_lab.data.label_table import MOST_BYTES_BESIDE
+from estimator_lab.data.labels import label_of
+from estimator_lab.data.member import Member, problem_of
 from estimator_lab.data.tar.compression import DecompressedFile, compression_of
-from estimator_lab.data.tar.file_types import file_type
 from estimator_lab.data.tar.forward_file import BLOCK, ForwardFile, SkippingFile
 from estimator_lab.data.tar.headers import Entry, HeaderReader, is_header
-from estimator_lab.data.tar.lines import NameOfLine, entry_of, is_text, read_lines
-from estimator_lab.data.tar.member import (
-    HEAD_BYTES,
-    IMAGES,
-    MAX_MEMBER_BYTES,
-    Member,
-    Wanted,
-    problem_of,
-)
+from estimator_lab.data.tar.lines import is_text, read_lines
 from estimator_lab.data.tar.sidecar_labels import LabelsBeside, is_label_name
 from estimator_lab.data.tar.skipped_files import SkippedFiles
 from estimator_lab.data.tar.sources import STDIN, is_pipe, open_archive, why_unreadable
@@ -46,16 +42,15 @@ def stream_members(
     progress: Callable[[float], None] | None = None,
     opened: io.BufferedReader | None = None,
     note: Note | None = None,
-    wanted: Wanted = IMAGES,
+    kind: Kind = IMAGES,
 ) -> Iterator[Member]:
-    """Yields the wanted members of a tar archive in stored order.
+    """Yields the examples of a tar archive in stored order.
 
-    Plain, gzip, bzip2 and xz archives, and texts, are told apart by content; a pipe will do, and '-' is
-    standard input. Folders, links, devices and names that are not wanted, as those without an image suffix,
-    are skipped; a name without any suffix is told by its first bytes. A label beside a member, as
-    `beside.LabelsBeside` has it, or in the table of `wanted`, takes the place of its folder. The holes of a
-    sparse member are zeros. A member above `MAX_MEMBER_BYTES` comes without its
-    data. An archive of nothing but zero blocks yields nothing.
+    Plain, gzip, bzip2 and xz archives, and texts, are recognised by their content, also in a pipe; '-' is
+    standard input. Folders, links, devices and files of another kind are skipped; files without a suffix are
+    recognised by their first bytes. A label next to a member (`sidecar_labels`), or in the table of `kind`,
+    replaces that of its folder. The holes of a sparse member are zeros. A member above `MAX_MEMBER_BYTES` has
+    a `problem` instead of data. An archive of nothing but zero blocks yields nothing.
 
     Args:
       archive: path or URL, or '-'.
@@ -63,14 +58,14 @@ def stream_members(
       opened: the archive at its first byte where that can't be opened again, as a pipe; it is closed here.
       note: told in one sentence what is unusual about the archive but no error: that it goes on behind its
         end, has none, or is followed by what is not used; that pictures in it are passed over.
-      wanted: which members are examples.
+      kind: which members are examples.
 
     Raises:
       DataError: the archive can't be read, is no tar, or is damaged or cut off (after every member
         before the break was yielded).
     """
-    for entry, data in _walk(str(archive), _read_data, wanted, progress, opened, note):
-        yield Member(str(archive), entry.name, entry.offset, data, problem_of(entry.size), entry.label)
+    for entry, data in _walk(str(archive), _read_data, kind, progress, opened, note):
+        yield _member(str(archive), entry, data)
         del data  # before the next is read
 
 
@@ -78,18 +73,18 @@ def scan_members(
     archive: str | Path,
     progress: Callable[[float], None] | None = None,
     note: Note | None = None,
-    wanted: Wanted = IMAGES,
+    kind: Kind = IMAGES,
     passed: SkippedFiles | None = None,
 ) -> Iterator[Entry]:
     """Yields the headers of the members that `stream_members` yields; the same arguments, the same errors.
 
     In an uncompressed file the data is seeked over, not read. `passed` counts the files between them.
     """
-    for entry, _ in _walk(str(archive), _skip_data, wanted, progress, note=note, passed=passed):
+    for entry, _ in _walk(str(archive), _skip_data, kind, progress, note=note, passed=passed):
         yield entry
 
 
-def member_at(archive: str, offset: int, wanted: Wanted = IMAGES) -> Member:
+def member_at(archive: str, offset: int, kind: Kind = IMAGES) -> Member:
     """Returns the member whose first header block lies at byte `offset` of an uncompressed archive.
 
     Raises:
@@ -99,12 +94,17 @@ def member_at(archive: str, offset: int, wanted: Wanted = IMAGES) -> Member:
         length = _length(file)
         if length is not None and offset <= length:
             file.seek(offset)
-            stream, passed = ForwardFile(file, length, offset), SkippedFiles(wanted.noun)
-            for entry, data in _members(archive, HeaderReader(stream), stream, _read_data, wanted, passed):
+            stream, passed = ForwardFile(file, length, offset), SkippedFiles(kind.noun)
+            for entry, data in _members(archive, HeaderReader(stream), stream, _read_data, kind, passed):
                 if entry.offset == offset:
-                    return Member(archive, entry.name, offset, data, problem_of(entry.size), entry.label)
+                    return _member(archive, entry, data)
                 break
     raise DataError(f'{archive!r} has no such member at byte {offset}.')
+
+
+def _member(archive: str, entry: Entry, data: bytes) -> Member:
+    label = label_of(entry.name) if entry.label is None else entry.label
+    return Member(archive, entry.name, entry.offset, data, problem_of(entry.size), label)
 
 
 def is_compressed(archive: str | Path) -> bool:
@@ -126,7 +126,7 @@ _Take = Callable[[ForwardFile, Entry], T]
 
 
 def _read_data(stream: ForwardFile, entry: Entry) -> bytes:
-    if entry.size > MAX_MEMBER_BYTES:
+    if problem_of(entry.size):
         _skip_data(stream, entry)
         return b''
     stream.allow(entry.size)
@@ -142,14 +142,14 @@ def _skip_data(stream: ForwardFile, entry: Entry) -> None:
 def _walk(
     archive: str,
     take: _Take[T],
-    wanted: Wanted,
+    kind: Kind,
     progress: Callable[[float], None] | None = None,
     opened: io.BufferedReader | None = None,
     note: Note | None = None,
     passed: SkippedFiles | None = None,
 ) -> Iterator[tuple[Entry, T]]:
-    """Yields each wanted member, its name normalised, and what `take` makes of its data."""
-    passed = passed or SkippedFiles(wanted.noun)
+    """Yields each example, its name normalised, and what `take` makes of its data."""
+    passed = passed or SkippedFiles(kind.noun)
 
     def about(words: str) -> None:
         if note:
@@ -161,9 +161,9 @@ def _walk(
     with _open(archive, raw, seeks_only, about) as (stream, share):
         numbers = itertools.count()
         members: Iterator[tuple[Entry, Any]] = (
-            _lines(archive, stream, take, wanted.name_of_line)
-            if wanted.name_of_line and is_text(stream.peek(BLOCK))
-            else _members(archive, HeaderReader(stream, about), stream, take, wanted, passed)
+            _lines(archive, stream, take, kind)
+            if kind.has_lines and is_text(stream.peek(BLOCK))
+            else _members(archive, HeaderReader(stream, about), stream, take, kind, passed)
         )
         for member in members:
             if progress and next(numbers) % every == 0:
@@ -178,7 +178,7 @@ def _members(
     headers: HeaderReader,
     stream: ForwardFile,
     take: _Take[T],
-    wanted: Wanted,
+    kind: Kind,
     passed: SkippedFiles,
 ) -> Iterator[tuple[Entry, T]]:
     entry: Entry | None = None
@@ -190,15 +190,13 @@ def _members(
             if entry.is_file:
                 name = _normalise(entry.name)
                 yield from map(_labelled, labels.begin(name))
-                if wanted.accepts(name) or (
-                    wanted.may_be(name) and wanted.recognises and wanted.recognises(_head(stream, entry))
-                ):
+                if kind.accepts(name) or (may_be_recognised(name) and kind.recognises(_head(stream, entry))):
                     named = entry if name == entry.name else entry._replace(name=name)
-                    if wanted.labels:
-                        yield named._replace(label=wanted.labels.of(name)), take(stream, entry)
+                    if kind.labels:
+                        yield named._replace(label=kind.labels.of(name)), take(stream, entry)
                     else:
                         yield from map(_labelled, labels.hold((named, take(stream, entry)), name, entry.size))
-                elif is_label_name(name) and 0 < entry.size <= MOST_BYTES_BESIDE and not wanted.labels:
+                elif is_label_name(name) and 0 < entry.size <= MOST_BYTES_BESIDE and not kind.labels:
                     yield from map(_labelled, labels.tell(name, _read_data(stream, entry)))
                 else:
                     passed.count(name)
@@ -209,7 +207,7 @@ def _members(
             stream.finish()
     except Exception as error:  # damaged bytes make decompressors raise all sorts
         yield from map(_labelled, labels.rest())
-        raise DataError(_what_broke(archive, wanted, first, stream, headers, entry, error)) from error
+        raise DataError(_what_broke(archive, kind, first, stream, headers, entry, error)) from error
 
 
 def _labelled(found: tuple[tuple[Entry, T], str | None]) -> tuple[Entry, T]:
@@ -222,22 +220,20 @@ def _head(stream: ForwardFile, entry: Entry) -> bytes:
     return b'' if entry.is_sparse else stream.peek(min(entry.size, HEAD_BYTES))
 
 
-def _lines(
-    archive: str, stream: ForwardFile, take: _Take[Any], name_of_line: NameOfLine
-) -> Iterator[tuple[Entry, Any]]:
+def _lines(archive: str, stream: ForwardFile, take: _Take[Any], kind: Kind) -> Iterator[tuple[Entry, Any]]:
     try:
-        for line in read_lines(stream, MAX_MEMBER_BYTES):
-            yield entry_of(line, name_of_line), line.data if take is _read_data else None
-            del line  # before the next is read
+        for entry, data in read_lines(stream, kind.line_name):
+            yield entry, data if take is _read_data else None
+            del data  # before the next is read
     except Exception as error:  # damaged bytes make decompressors raise all sorts
-        kind = 'cut off' if isinstance(error, EOFError) else 'damaged'
+        how = 'cut off' if isinstance(error, EOFError) else 'damaged'
         reason = f'{error}' or type(error).__name__
-        raise DataError(f'{archive!r} is {kind} at byte {stream.position} of its text: {reason}.') from error
+        raise DataError(f'{archive!r} is {how} at byte {stream.position} of its text: {reason}.') from error
 
 
 def _what_broke(
     archive: str,
-    wanted: Wanted,
+    kind: Kind,
     first: bytes,
     stream: ForwardFile,
     headers: HeaderReader,
@@ -247,9 +243,9 @@ def _what_broke(
     reason = f'{error}' or type(error).__name__
     if not headers.found_any:
         known = file_type(first)
-        if known and wanted.name_of_line:  # how images get into an archive is no help then
-            kind = known.partition(':')[0]
-            return f'{archive!r} is neither a text of {wanted.noun} nor a tar archive, but {kind}.'
+        if known and kind.has_lines:  # how images get into an archive is no help then
+            what = known.partition(':')[0]
+            return f'{archive!r} is neither a text of {kind.noun} nor a tar archive, but {what}.'
         if known:
             return f'{archive!r} is not a tar archive, but {known}.'
         return (
@@ -259,8 +255,8 @@ def _what_broke(
     member = ''
     if entry is not None:
         member = f', in member {_normalise(entry.name)!r} at byte {entry.offset}'
-    kind = 'cut off' if isinstance(error, EOFError) else 'damaged'
-    return f'{archive!r} is {kind} at byte {stream.position} of its tar stream{member}: {reason}.'
+    how = 'cut off' if isinstance(error, EOFError) else 'damaged'
+    return f'{archive!r} is {how} at byte {stream.position} of its tar stream{member}: {reason}.'
 
 
 @contextmanager

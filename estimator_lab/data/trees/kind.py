@@ -1,130 +1,100 @@
-"""Trees as a kind of example: members of a tar or lines of a text -> post-order arrays."""
+"""Trees as a kind of example: files of a tar archive, or lines of a text."""
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from estimator_lab.console.progress import Progress
+from estimator_lab.data.kind import DataSettings, Kind, ReaderOptions, is_hidden
+from estimator_lab.data.member import Member
+from estimator_lab.data.trees.parse import line_name, tokens_of
+from estimator_lab.data.trees.tokens import FILE, Tokens, frequent_tokens, read_tokens, write_tokens
+from estimator_lab.errors import FlagError
 
-from estimator_lab.conventions import LEFT, LEVEL, NODE_LABEL, TOKEN
-from estimator_lab.data.bad_example import BadExampleError
-from estimator_lab.data.kind import Arrays, Kind, Reader, Signature
-from estimator_lab.data.labels import UNKNOWN_ID, Vocabulary
-from estimator_lab.data.order.order import ScheduledMember, read_several
-from estimator_lab.data.tar.member import Member, Wanted
-from estimator_lab.data.trees.parse import NONE, line_name, parse_tree
-from estimator_lab.data.trees.tokens import UNKNOWN, Tokens
+if TYPE_CHECKING:
+    from estimator_lab.data.trees.reader import TreeReader
 
-if TYPE_CHECKING:  # loading TensorFlow takes seconds, and most of what reads archives does without it
-    from estimator_lab.tf1 import Tensor
-
-FEATURES = (TOKEN, LEFT, LEVEL, NODE_LABEL)
-"""Those of a tree; in each, the padding behind its nodes is NONE."""
-
-_HIDDEN = re.compile(r'(?:^|/)(?:\.(?!\.?/)|__MACOSX/)')
-
-
-def is_tree_name(name: str) -> bool:
-    """Whether a file of that name in an archive or a folder is a tree, and not hidden."""
-    return name.lower().endswith('.tree') and not _HIDDEN.search(name)
-
-
-TREES = Kind(Wanted('tree', 'trees', is_tree_name, line_name), frozenset({'tokens', 'max_tokens'}))
-"""The kind of example that recursive networks take."""
-
-
-class ParsedTree(NamedTuple):
-    """A tree's arrays, int32 [nodes] each, in the order of FEATURES."""
-
-    token: np.ndarray
-    left: np.ndarray
-    level: np.ndarray
-    node_label: np.ndarray
+_TOKENS = 'tokens'
 
 
 @dataclass(frozen=True)
-class TreeReader:
-    """How bracketed texts become arrays: a `data.kind.Reader`.
+class TreeKind(Kind):
+    """Bracketed texts."""
 
-    Attributes:
-      tokens: the vocabulary of leaves.
-      labels: the vocabulary of nodes, which is that of whole trees; None knows no label.
-    """
+    name = 'tree'
+    noun = 'trees'
+    settings = frozenset({'tokens', 'max_tokens'})
+    has_lines = True
+    label_help = "A tree's label is at its root, or in front of it in its line, followed by a tab."
 
-    tokens: Tokens
-    labels: Vocabulary | None = None
+    def accepts(self, name: str) -> bool:
+        """Whether a file of that name is a tree, and not hidden."""
+        return name.lower().endswith('.tree') and not is_hidden(name)
 
-    @property
-    def signature(self) -> Mapping[str, Signature]:
-        """Four features, int32 [n, nodes] each: see `data.trees.parse.Tree`.
+    def is_line(self, line: bytes) -> bool:
+        """Whether a line has a bracket: without one it is another text."""
+        return b'(' in line
 
-        'token' is 0 for an unknown one and NONE in inner nodes; 'left' NONE in leaves; 'node_label' a class
-        id, UNKNOWN_ID where a node has none that the vocabulary knows.
-        """
-        return {name: Signature('int32', (None,)) for name in FEATURES}
+    def line_name(self, number: int, line: bytes) -> str:
+        """Returns the name of a line as a member; see `parse.line_name`."""
+        return line_name(number, line)
 
-    def begin(self, count: int) -> list[ParsedTree | None]:
-        """Returns places for `count` trees."""
-        return [None] * count
+    def reader(self, options: ReaderOptions) -> 'TreeReader':
+        """Returns how trees become arrays."""
+        from estimator_lab.data.trees.reader import TreeReader
 
-    def read_into(
-        self, batch: list[ParsedTree | None], first: int, several: Sequence[ScheduledMember]
-    ) -> list[BadExampleError | None]:
-        """Parses members into their places; returns why each is no tree.
+        return TreeReader(Tokens(options.tokens), options.vocabulary)
 
-        Raises:
-          DataError: the archive can't be read any more.
-        """
-        members = read_several(several)
-        return [self._why_bad(batch, place, member) for place, member in enumerate(members, first)]
-
-    def _why_bad(self, batch: list[ParsedTree | None], place: int, member: Member) -> BadExampleError | None:
-        """Parses a member into its place; returns why it is no tree, or None."""
-        if member.problem:
-            return BadExampleError(member.problem)
-        try:
-            batch[place] = self.parsed(member.data)
-        except BadExampleError as reason:
-            return reason.with_traceback(None)  # which would keep the batch
-        return None
-
-    def parsed(self, data: bytes) -> ParsedTree:
-        """Returns the arrays of a tree's text.
+    def data_params(
+        self, settings: DataSettings, examples: Callable[[], Iterable[Member]], total: int | None
+    ) -> dict[str, Any]:
+        """Returns the tokens: those of --tokens, or else the most frequent ones of the training data.
 
         Raises:
-          BadExampleError: it is no tree.
+          FlagError: the data can be read only once, so that its tokens can't be counted up front.
+          DataError: the trees, or the file of tokens, can't be read.
         """
-        tree = parse_tree(data)
-        number_of = self.tokens.ids.get
-        token = [number_of(text, UNKNOWN) if text else NONE for text in tree.tokens]
-        id_of = self.labels.id_of if self.labels else lambda label: UNKNOWN_ID
-        label = [id_of(text) if text else UNKNOWN_ID for text in tree.labels]
-        return ParsedTree(*(np.array(column, np.int32) for column in (token, tree.left, tree.level, label)))
+        if settings.tokens:
+            return {_TOKENS: read_tokens(settings.tokens, '--tokens').texts}
+        if total is None:
+            raise FlagError(
+                f'--data={",".join(settings.data)} can be read only once, so that its tokens cannot be '
+                'counted up front: give --tokens, a text file of one token a line.'
+            )
+        return {_TOKENS: frequent_tokens(_counted(examples(), total), settings.max_tokens).texts}
 
-    def finish(self, batch: list[ParsedTree | None], good: Sequence[bool]) -> Arrays:
-        """Returns the good trees, padded at the end: see `collate`."""
-        return collate([tree for tree, is_good in zip(batch, good, strict=True) if tree and is_good])
+    def record(self, folder: Path, params: Mapping[str, Any]) -> None:
+        """Writes the tokens into a model_dir.
 
-    def blank(self) -> Arrays:
-        """Returns one tree: a leaf with an unknown token."""
-        return collate([ParsedTree(*(np.array([value], np.int32) for value in (UNKNOWN, NONE, 0, NONE)))])
+        Raises:
+          OSError: they can't be written.
+        """
+        write_tokens(folder / FILE, Tokens(params[_TOKENS]))
 
-    def features(self, arrays: 'Mapping[str, Tensor]') -> 'Mapping[str, Tensor]':
-        """Returns the arrays as they are."""
-        return dict(arrays)
+    def restore(self, folder: Path) -> dict[str, Any]:
+        """Returns the tokens of a model_dir.
 
-    def plain(self) -> Reader:
-        """Returns itself: it changes nothing at random."""
-        return self
+        Raises:
+          DataError: they can't be read.
+        """
+        return {_TOKENS: read_tokens(folder / FILE).texts}
+
+    def serving_inputs(self, shape: Sequence[int]) -> dict[str, str]:
+        """Describes the inputs of an export."""
+        return {'': 'the post-order arrays of docs/recursive.md'}
 
 
-def collate(trees: Sequence[ParsedTree]) -> Arrays:
-    """Returns trees as arrays [n, nodes], as wide as the next power of two above the largest."""
-    widest = max((len(tree.token) for tree in trees), default=1)
-    shape = len(trees), 1 << (widest - 1).bit_length()
-    arrays = {name: np.full(shape, NONE, np.int32) for name in FEATURES}
-    for row, tree in enumerate(trees):
-        for name, column in zip(FEATURES, tree, strict=True):
-            arrays[name][row, : len(column)] = column
-    return arrays
+def _counted(examples: Iterable[Member], total: int) -> Iterator[list[str]]:
+    """Yields the tokens of each tree, with a progress bar."""
+    progress = Progress('Counting tokens')
+    try:
+        for number, member in enumerate(examples):
+            progress(f'{number:,} trees', number / (total or 1))
+            yield tokens_of(member.read().data)
+    finally:
+        progress.close()
+
+
+TREES = TreeKind()
+"""The kind of example that recursive networks are trained on."""

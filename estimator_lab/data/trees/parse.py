@@ -11,7 +11,7 @@ is branched to the left, `(a b c)` as `((a b) c)`, whose inner nodes have no lab
 import re
 from typing import NamedTuple
 
-from estimator_lab.data.bad_example import BadExampleError
+from estimator_lab.data.member import BadExampleError
 
 MAX_BYTES = 2**24
 """Of a tree's text."""
@@ -26,7 +26,6 @@ NONE = -1
 _PIECE = re.compile(r'\([^\s()]*|\)|[^\s()]+')
 _TOKEN = re.compile(r'(?<![^\s)])[^\s()]+')
 _ROOT = re.compile(rb'\s*\(([^\s()]+)')
-_LINE = re.compile(r'line_\d+\.tree')
 _LONGEST_LABEL = 100
 _SHOWN = 40
 
@@ -126,11 +125,6 @@ def line_name(number: int, line: bytes) -> str:
     text = label.decode('utf-8', 'backslashreplace').strip()
     is_one = text.isprintable() and '/' not in text and text not in ('', '.', '..')
     return f'{text}/line_{number}.tree' if is_one else f'line_{number}.tree'
-
-
-def is_line(name: str) -> bool:
-    """Whether a name is one that `line_name` gives."""
-    return _LINE.fullmatch(name.rpartition('/')[2]) is not None
 
 
 def _decoded(data: bytes) -> str:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from estimator_lab.conventions import to_unit_range
-from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.images.decode import open_image
+from estimator_lab.data.member import BadExampleError
 from estimator_lab.data.pipeline.paths import read_example
 from estimator_lab.errors import DataError
 from estimator_lab.inference.inceptionism.ascent import resized

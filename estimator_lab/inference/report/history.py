@@ -9,8 +9,8 @@ from typing import Any
 from PIL import Image
 
 from estimator_lab.core.display.drawing import EVALUATION
-from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.images.decode import open_image
+from estimator_lab.data.member import BadExampleError
 from estimator_lab.runs.event_files import all_values_in
 
 TRAINING, EVALUATING = 'training', 'evaluation'

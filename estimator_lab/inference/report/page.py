@@ -301,7 +301,7 @@ def _run_rows(trained: Trained) -> Iterator[tuple[str, str]]:
     shapes = shapes_of_variables(trained.model, trained.estimator_params, trained.reader)
     yield 'variables', f'{sum(math.prod(shape) for shape in shapes.values()):,} numbers in {len(shapes)}'
     yield 'examples', trained.kind.noun
-    if record.kind == 'image':
+    if trained.kind.has_pixels:
         yield 'image shape', ' x '.join(map(str, record.image_shape))
     yield (
         'labels',

@@ -5,18 +5,16 @@ import os
 import numpy as np
 import pytest
 
-from estimator_lab.data.decoded_cache import cache_for
 from estimator_lab.data.folder.index import open_folder
 from estimator_lab.data.images.decode import decode_image
-from estimator_lab.data.images.kind import ImageReader
-from estimator_lab.data.images.shape import ImageShape
+from estimator_lab.data.images.kind import IMAGES, ImageShape
+from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.data.label_table import read_label_table
 from estimator_lab.data.members import first_member, open_index, stream_members
 from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.order.split_and_shard import Part
 from estimator_lab.data.pipeline.batches import read_batches
 from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.data.tar.member import IMAGES
 from estimator_lab.errors import DataError
 from tests import archive_files
 from tests.archive_files import write_tar
@@ -45,11 +43,11 @@ def test_members_labels_and_keys(folder):
     assert names_of(index) == [f'n{n % 3}/{n:02}.png' for start in range(3) for n in range(start, 12, 3)]
     assert index.labels == ('n0', 'n1', 'n2')
     assert index.counts == {'n0': 4, 'n1': 4, 'n2': 4}
-    member = index.member(0)
+    member = index.member(0).read()
     assert member == next(stream_members(str(folder)))
     assert (member.name, member.label, member.data) == ('n0/00.png', 'n0', picture(0))
-    assert member.key == index.key(0) == f'{folder}/n0/00.png'  # its path, so that it can be opened
-    assert member.place == index.place(0) == repr(f'{folder}/n0/00.png')
+    assert member.key == f'{folder}/n0/00.png'  # its path, so that it can be opened
+    assert member.place == repr(f'{folder}/n0/00.png')
 
 
 def test_labels_of_a_folder_of_one_label_is_its_own_name(folder):
@@ -70,13 +68,10 @@ def test_the_order_is_that_of_an_archive_of_the_same_files(folder, tmp_path):
     for start in (0, 7, 30):
         streams = [order.onwards(start) for order in orders]
         for _ in range(20):
-            (epoch, one), (same_epoch, other) = (next(stream) for stream in streams)
-            assert (epoch, one.name, one.label, one.read().data) == (
-                same_epoch,
-                other.name,
-                other.label,
-                other.read().data,
-            )
+            one, other = (next(stream) for stream in streams)
+            for name in ('epoch', 'name', 'label'):
+                assert getattr(one, name) == getattr(other, name)
+            assert one.read().data == other.read().data
 
 
 def test_a_split_of_a_folder_is_that_of_the_archive(folder, tmp_path):
@@ -110,9 +105,9 @@ def test_folders_and_archives_together(folder, tmp_path):
 def test_a_file_that_is_gone_is_a_bad_example(folder):
     index = open_folder(str(folder))
     (folder / 'n0' / '00.png').unlink()
-    assert 'There is no file' in index.member(0).problem
+    assert 'There is no file' in index.member(0).read().problem
     os.mkfifo(folder / 'n0' / '00.png')  # opening one must not wait
-    assert 'no regular file' in index.member(0).problem
+    assert 'no regular file' in index.member(0).read().problem
 
 
 def test_links_hidden_files_and_pipes(folder):
@@ -125,7 +120,7 @@ def test_links_hidden_files_and_pipes(folder):
     index = open_folder(str(folder))
     names = names_of(index)
     assert len(names) == 14 and 'n0/zlink.png' in names
-    assert 'no regular file' in index.member(names.index('n0/pipe.png')).problem
+    assert 'no regular file' in index.member(names.index('n0/pipe.png')).read().problem
 
 
 def test_names_that_cannot_be_shown(folder):
@@ -134,7 +129,7 @@ def test_names_that_cannot_be_shown(folder):
         file.write(picture(5))
     index = open_folder(str(folder))
     row = names_of(index).index('n0/\\xff\\x1b.png')
-    assert index.member(row).data == picture(5)
+    assert index.member(row).read().data == picture(5)
 
 
 def test_images_without_a_suffix_are_told_by_their_bytes(folder):
@@ -165,11 +160,11 @@ def test_labels_beside_files(tmp_path):
 def test_labels_of_a_table(folder, tmp_path):
     labels = tmp_path / 'labels.csv'
     labels.write_text('name,label\n' + ''.join(f'{n:02}.png,{n % 2}\n' for n in range(11)))
-    wanted = IMAGES._replace(labels=read_label_table(labels))
-    index = open_index(str(folder), wanted=wanted)
+    kind = IMAGES.with_labels(read_label_table(labels))
+    index = open_index(str(folder), kind=kind)
     assert index.counts == {'0': 6, '1': 5, '': 1}
     with pytest.raises(DataError, match=r"11\.png' has no label: --labels=\S+ has no line for it\."):
-        open_archives([str(folder)], wanted=wanted).check_labels()
+        open_archives([str(folder)], kind=kind).check_labels()
 
 
 def test_what_a_folder_holds_instead(tmp_path):
@@ -191,7 +186,7 @@ def test_each_image_is_decoded_and_kept_for_itself(folder):
     """What is decoded once is found by its archive and offset, which the files of a folder need, too."""
     shape = ImageShape(4, 4, 1)
     archives = open_archives([str(folder)])
-    reader = ImageReader(shape, cache=cache_for(12, 16, 1))
+    reader = ImageReader(shape, cache={})
     expected = [decode_image(picture(int(m.name[3:5])), *shape) for m in stream_members(str(folder))]
     for _ in range(2):
         batches = read_batches(archives.order().epoch(0), 5, reader, InputReport())

@@ -16,9 +16,9 @@ import pytest
 from PIL import Image
 
 from estimator_lab.conventions import to_unit_range
-from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.images.decode import decode_image, shrink_image
-from estimator_lab.data.images.decoders import DECODERS
+from estimator_lab.data.images.reader import DECODERS
+from estimator_lab.data.member import BadExampleError
 from estimator_lab.errors import DataError
 from tests.places import ROOT, test_data
 

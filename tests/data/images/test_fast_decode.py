@@ -7,18 +7,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from estimator_lab.data.bad_example import BadExampleError
-from estimator_lab.data.decoded_cache import DecodedCache
 from estimator_lab.data.images import fast_decode
 from estimator_lab.data.images.augment import Augmentation
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.fast_decode import decode_image_fast, decode_images_fast
-from estimator_lab.data.images.kind import ImageReader
-from estimator_lab.data.images.shape import ImageShape
-from estimator_lab.data.order.order import ScheduledMember
+from estimator_lab.data.images.kind import ImageShape
+from estimator_lab.data.images.reader import ImageReader
+from estimator_lab.data.member import BadExampleError, Member
 from estimator_lab.data.pipeline.batches import read_batches
 from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.data.tar.member import Member
 
 SHAPE = ImageShape(20, 24, 1)
 
@@ -159,10 +156,11 @@ def test_threads_get_the_pixels_of_one():
 
 
 def batches(decode, **options):
-    members = [Member('a.tar', f'n1/{n}.jpg', 512 * n, data) for n, data in enumerate(mixed())]
+    schedule = [
+        Member('a.tar', f'n1/{n}.jpg', 512 * n, data, label='n1', epoch=3) for n, data in enumerate(mixed())
+    ]
     report = InputReport(lambda line: None)
     reader = ImageReader(SHAPE, decode, **options)
-    schedule = [ScheduledMember(3, member) for member in members]
     return list(read_batches(schedule, 8, reader, report)), report
 
 
@@ -181,7 +179,7 @@ def test_bad_images_have_the_same_places_and_reasons_as_exactly_decoded():
 def test_augmentation_and_cache_are_the_same_as_with_single_images():
     augmentation = Augmentation(shift=3, mirror=True, seed=1)
     plain, _ = batches(decode_image_fast)
-    cache = DecodedCache()
+    cache = {}
     for _ in range(2):
         found, _ = batches(decode_image_fast, augmentation=augmentation, cache=cache)
         for one, other in zip(found, plain, strict=True):

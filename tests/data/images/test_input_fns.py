@@ -2,12 +2,11 @@ import numpy as np
 import pytest
 
 from estimator_lab.conventions import to_unit_range
-from estimator_lab.data.images.input_fns import document_input_fn, numpy_input_fn
-from estimator_lab.data.images.kind import ImageReader
-from estimator_lab.data.images.shape import ImageShape
+from estimator_lab.data.images.kind import ImageShape
+from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.order.order import StreamOrder
-from estimator_lab.data.pipeline.input_fns import archive_input_fn
+from estimator_lab.data.pipeline.input_fns import archive_input_fn, notes_input_fn, numpy_input_fn
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.tf1 import tf
 from tests.input_batches import batches_of as run
@@ -17,7 +16,7 @@ VOCABULARY = Vocabulary(('n000000', 'n000001', 'n000003'))
 
 
 def test_document_form_has_the_same_pixels_as_the_batches(archive):
-    scalars = run(document_input_fn([str(archive)], 8, 10))
+    scalars = run(notes_input_fn([str(archive)], 8, 10))
     (batch,) = run(archive_input_fn(StreamOrder([str(archive)]), PIXELS, 24, InputReport(), VOCABULARY))
     assert len(scalars) == 24
     assert np.array_equal(np.array([pixels for pixels, _ in scalars]), batch[0]['image'].reshape(24, 80))
@@ -27,7 +26,7 @@ def test_document_form_has_the_same_pixels_as_the_batches(archive):
 @pytest.mark.once
 def test_document_form_by_default_has_16384_scalars(archive):
     with tf.Graph().as_default():
-        pixels, label = document_input_fn([str(archive)])()
+        pixels, label = notes_input_fn([str(archive)])()
         assert len(pixels) == 16384
         assert label.dtype == tf.string
 

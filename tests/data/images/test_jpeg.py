@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.images import decode
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.fast_decode import decode_image_fast
 from estimator_lab.data.images.jpeg import Frame, decode_frame, frame_of, scale_for
+from estimator_lab.data.member import BadExampleError
 
 
 def noise(mode='RGB', width=37, height=23):

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.images import decode
 from estimator_lab.data.images.decode import decode_image
-from estimator_lab.data.images.decoders import DECODERS
 from estimator_lab.data.images.jpeg import decode_frame, frame_of
+from estimator_lab.data.images.reader import DECODERS
+from estimator_lab.data.member import BadExampleError
 from tests.places import ROOT
 from tests.robustness.jpeg_streams import (
     frame_header,

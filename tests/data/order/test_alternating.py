@@ -2,7 +2,6 @@ import itertools
 
 import pytest
 
-from estimator_lab.data.labels import label_of
 from estimator_lab.data.order.alternating import AlternatingOrder
 from estimator_lab.data.order.archives import open_archives
 from tests.archive_files import encoded, picture, write_tar
@@ -16,8 +15,8 @@ def order(tmp_path):
 
 
 def test_labelled_and_unlabelled_take_turns(order):
-    members = [scheduled.member for scheduled in itertools.islice(order.onwards(0), 30)]
-    assert [bool(label_of(member.name)) for member in members] == [True, False] * 15
+    members = list(itertools.islice(order.onwards(0), 30))
+    assert [bool(member.label) for member in members] == [True, False] * 15
     assert all(member.key.rpartition('/')[2][0] == 'lu'[place % 2] for place, member in enumerate(members))
     firsts = {member.key for member in members[:6:2]}, {member.key for member in members[1:10:2]}
     assert tuple(map(len, firsts)) == (3, 5), 'each kind comes to its end before it begins again'
@@ -25,13 +24,13 @@ def test_labelled_and_unlabelled_take_turns(order):
 
 
 def test_it_goes_on_at_any_place(order):
-    whole = [scheduled.member.key for scheduled in itertools.islice(order.onwards(0), 40)]
+    whole = [scheduled.key for scheduled in itertools.islice(order.onwards(0), 40)]
     for start in (1, 2, 7, 10, 11):
         rest = itertools.islice(order.onwards(start), 40 - start)
-        assert [scheduled.member.key for scheduled in rest] == whole[start:]
+        assert [scheduled.key for scheduled in rest] == whole[start:]
 
 
 def test_an_epoch_has_each_unlabelled_member_once(order):
-    keys = [scheduled.member.key.rpartition('/')[2] for scheduled in order.epoch(0)]
+    keys = [scheduled.key.rpartition('/')[2] for scheduled in order.epoch(0)]
     assert sorted(key for key in keys if key[0] == 'u') == [f'u{n}.png' for n in range(5)]
     assert len(keys) == 8

@@ -32,7 +32,7 @@ def test_counts_of_a_part_are_those_of_its_images(archive):
     whole = open_archives([str(archive)])
     halves = whole.restricted_to(Part(0, 0.5)), whole.restricted_to(Part(0.5, 1))
     for half in halves:
-        seen = Counter(label_of(turn.member.name) for turn in half.order(shuffle_buffer=9).epoch(0))
+        seen = Counter(label_of(turn.name) for turn in half.order(shuffle_buffer=9).epoch(0))
         assert half.counts == dict(seen) and half.total == seen.total()
     assert halves[0].total + halves[1].total == whole.total == 24
 
@@ -45,11 +45,11 @@ def test_uncompressed_archives_are_shuffled_as_a_whole(archive, tmp_path):
     assert isinstance(plain.order(2), IndexedOrder)
     assert isinstance(compressed.order(2), StreamOrder) and isinstance(mixed.order(2), StreamOrder)
     # A buffer of 2 moves no image far; a whole shuffle does.
-    first_labels = {label_of(turn.member.name) for turn in islice(plain.order(2).epoch(0), 8)}
+    first_labels = {label_of(turn.name) for turn in islice(plain.order(2).epoch(0), 8)}
     assert len(first_labels) > 2
     stored = [member.name for member in stream_members(archive)]
     for archives in (plain, compressed):
-        assert [turn.member.name for turn in archives.order(1).epoch(0)] == stored
+        assert [turn.name for turn in archives.order(1).epoch(0)] == stored
 
 
 def test_a_pipe_can_not_be_counted(tmp_path, archive):

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
+from estimator_lab.data.member import Member
 from estimator_lab.data.order.label_order import LabelOrderWatch, effective_classes
-from estimator_lab.data.tar.member import Member
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ def said(labels, counts, buffer):
     lines = []
     watch = LabelOrderWatch(counts, lines.append)
     for _ in range(2):
-        watch([Member('a.tar', f'{label}/x.jpg', 0, b'') for label in labels[:buffer]])
+        watch([Member('a.tar', 'x.jpg', 0, label=label) for label in labels[:buffer]])
     return lines
 
 

@@ -84,7 +84,7 @@ def test_without_a_buffer_nothing_is_held():
 
 
 def names(turns):
-    return [(turn.epoch, turn.member.name) for turn in turns]
+    return [(turn.epoch, turn.name) for turn in turns]
 
 
 def streamed(archives, shuffle=False, seed=0, **more):
@@ -127,12 +127,12 @@ def test_order_is_the_same_in_every_process(archive, run_python):
     code = (
         'import sys; from estimator_lab.data.order.order import IndexedOrder, StreamOrder; '
         'from estimator_lab.data.tar.index import build_index; a = sys.argv[1]; '
-        'print([t.member.name for o in (StreamOrder([a], 24, 1), IndexedOrder([build_index(a)], True, 1))'
+        'print([t.name for o in (StreamOrder([a], 24, 1), IndexedOrder([build_index(a)], True, 1))'
         ' for t in o.epoch(2)])'
     )
     outputs = {run_python('-c', code, str(archive), PYTHONHASHSEED=seed).stdout for seed in ('0', '1', '2')}
     orders = streamed([str(archive)], True, 1), indexed([str(archive)], True, 1)
-    assert outputs == {f'{[turn.member.name for order in orders for turn in order.epoch(2)]}\n'}
+    assert outputs == {f'{[turn.name for order in orders for turn in order.epoch(2)]}\n'}
 
 
 def test_order_is_the_same_on_every_machine():
@@ -166,8 +166,8 @@ def test_whole_epochs_are_skipped_unread_where_their_size_is_known(archives, sta
 def test_random_access_reads_nothing_that_it_skips(archive, monkeypatch):
     order = indexed([str(archive)], True)
     read = []
-    member = Index.member
-    monkeypatch.setattr(Index, 'member', lambda self, row: read.append(row) or member(self, row))
+    read_index = Index.read
+    monkeypatch.setattr(Index, 'read', lambda self, some: read.extend(some) or read_index(self, some))
     turn = next(order.onwards(24 * 1_000_000 + 7))
     assert turn.epoch == 1_000_000 and not read
     turn.read()
@@ -179,7 +179,7 @@ def test_random_access_shuffles_evenly(archive):
     order = indexed([str(archive)], True)
     counts = np.zeros((24, 24))
     for number in range(2000):
-        counts[range(24), [turn.member.row for turn in order.epoch(number)]] += 1
+        counts[range(24), [turn.row for turn in order.epoch(number)]] += 1
     assert abs(counts - 2000 / 24).max() < 5 * 8.9
     # Chi-square with 23 * 23 degrees of freedom: mean 529, standard deviation 32.5.
     assert abs(((counts - 2000 / 24) ** 2 / (2000 / 24)).sum() - 529) < 4 * 32.5
@@ -187,7 +187,7 @@ def test_random_access_shuffles_evenly(archive):
 
 def test_several_archives_change_places(archives):
     order = StreamOrder(archives[:2], shuffle_buffer=2, seed=0)
-    first = {next(order.epoch(n)).member.archive for n in range(8)}
+    first = {next(order.epoch(n)).archive for n in range(8)}
     assert first == set(archives[:2])
 
 
@@ -195,18 +195,17 @@ def test_several_archives_change_places(archives):
 @pytest.mark.parametrize('count', [1, 2, 3, 4, 7])
 def test_each_image_is_in_exactly_one_shard(archives, make, count):
     keys = [
-        turn.member.key
+        turn.key
         for number in range(count)
         for turn in make(archives, True, 5, shard=WorkerShard(number, count)).epoch(1)
     ]
-    assert sorted(keys) == sorted(turn.member.key for turn in make(archives).epoch(0))
+    assert sorted(keys) == sorted(turn.key for turn in make(archives).epoch(0))
 
 
 @both
 def test_shards_are_whole_archives_where_there_are_enough(archives, make):
     parts = [
-        {t.member.archive for t in make(archives, shard=WorkerShard(number, 2)).epoch(0)}
-        for number in range(2)
+        {t.archive for t in make(archives, shard=WorkerShard(number, 2)).epoch(0)} for number in range(2)
     ]
     assert parts == [{archives[0], archives[2]}, {archives[1]}]
     sizes = [len(list(make(archives[:1], shard=WorkerShard(number, 5)).epoch(0))) for number in range(5)]
@@ -216,8 +215,8 @@ def test_shards_are_whole_archives_where_there_are_enough(archives, make):
 @both
 def test_parts_are_disjoint_and_whole(archives, make):
     train, test = Part(0, 0.7), Part(0.7, 1)
-    kept = [[t.member.key for t in make(archives, True, part=part).epoch(0)] for part in (train, test)]
-    assert sorted(kept[0] + kept[1]) == sorted(t.member.key for t in make(archives).epoch(0))
+    kept = [[t.key for t in make(archives, True, part=part).epoch(0)] for part in (train, test)]
+    assert sorted(kept[0] + kept[1]) == sorted(t.key for t in make(archives).epoch(0))
     assert 25 < len(kept[0]) < 50
     # The copy of an image goes where the image goes.
     names_of = [{key.rpartition(':')[2] for key in keys} for keys in kept]
@@ -256,7 +255,7 @@ from estimator_lab.errors import DataError
 from tests.archive_files import write_tar
 try:
     for turn in StreamOrder(['-'], 5, 1).onwards(int(sys.argv[1])):
-        print(turn.epoch, turn.member.name)
+        print(turn.epoch, turn.name)
 except DataError as error:
     print(error)
 """
@@ -281,7 +280,7 @@ def test_a_buffer_of_heavy_members_is_told_of_once(archive, monkeypatch):
     order = StreamOrder([str(archive)], 20, 1, note=lines.append)
     members = list(stream_members(archive))
     for number in range(2):
-        assert sorted(t.member for t in order.epoch(number)) == sorted(members)
+        assert sorted(t.data for t in order.epoch(number)) == sorted(m.data for m in members)
     (line,) = lines
     assert line.startswith('Shuffling within a buffer of ') and 'not 20, as they take' in line
     monkeypatch.undo()

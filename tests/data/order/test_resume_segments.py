@@ -92,7 +92,7 @@ def folder(tmp_path):
 
 
 def names(scheduled):
-    return [(one.epoch, one.member.name) for one in scheduled]
+    return [(one.epoch, one.name) for one in scheduled]
 
 
 def opened(folder, *letters):

@@ -16,12 +16,11 @@ import pytest
 from PIL import Image
 
 from estimator_lab.console.outputs import locked
+from estimator_lab.data import member as tar_member
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.packing.packing import PackSettings, pack
 from estimator_lab.data.packing.shards import MANIFEST, TarWriter, read_manifest, verify, write_manifest
-from estimator_lab.data.tar import member as tar_member
-from estimator_lab.data.tar import stream as tar_stream
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError, FlagError
 from tests.archive_files import encoded, picture
@@ -212,7 +211,6 @@ def test_too_many_bad_images_end_it(tmp_path, out):
 
 
 def test_without_resizing_nothing_is_decoded_but_the_limit_holds(source, out, monkeypatch):
-    monkeypatch.setattr(tar_stream, 'MAX_MEMBER_BYTES', 500)
     monkeypatch.setattr(tar_member, 'MAX_MEMBER_BYTES', 500)
     manifest = pack([source], out, PackSettings(2, max_bad_fraction=0.5), quiet)
     expected = [(name, data) for name, data in FILES if len(data) <= 500]

@@ -6,10 +6,9 @@ import threading
 
 import pytest
 
-from estimator_lab.data.bad_example import BadExampleError
+from estimator_lab.data.member import BadExampleError, Member
 from estimator_lab.data.pipeline.bad_list import BadList
 from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.data.tar.member import Member
 
 HEAD = b'archive,member,offset,reason\r\n'
 GOOD = b'x.tar,a/1.jpg,512,broken\r\n'

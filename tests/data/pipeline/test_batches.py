@@ -7,17 +7,16 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.budget import ENCODED
 from estimator_lab.data.images.augment import Augmentation
 from estimator_lab.data.images.decode import decode_image
-from estimator_lab.data.images.kind import ImageReader
-from estimator_lab.data.images.shape import ImageShape
-from estimator_lab.data.order.order import IndexedOrder, ScheduledMember, StreamOrder
+from estimator_lab.data.images.kind import ImageShape
+from estimator_lab.data.images.reader import ImageReader
+from estimator_lab.data.member import BadExampleError, Member
+from estimator_lab.data.order.order import IndexedOrder, StreamOrder
 from estimator_lab.data.pipeline.batches import Batch, look_ahead, read_batches
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar.index import build_index
-from estimator_lab.data.tar.member import Member
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError
 
@@ -32,7 +31,7 @@ def batches(turns, batch_size=5, report=None, augmentation=None):
 def with_bad(archive, *bad):
     turns = list(StreamOrder([str(archive)]).epoch(0))
     for n in bad:
-        turns[n] = ScheduledMember(0, turns[n].member._replace(data=b'no image'))
+        turns[n] = turns[n]._replace(data=b'no image')
     return turns
 
 
@@ -66,8 +65,8 @@ def test_a_bad_image_leaves_its_batch_shorter_and_moves_no_other(archive):
 def test_bad_images_are_told_with_their_places(archive):
     turns = with_bad(archive, 1, 3, 20)
     first, *_, last = batches(turns, report=InputReport(lambda line: None))
-    assert [(bad.place, bad.key) for bad in first.bad] == [(n, turns[n].member.key) for n in (1, 3)]
-    assert [(bad.place, bad.key) for bad in last.bad] == [(0, turns[20].member.key)]
+    assert [(bad.place, bad.key) for bad in first.bad] == [(n, turns[n].key) for n in (1, 3)]
+    assert [(bad.place, bad.key) for bad in last.bad] == [(0, turns[20].key)]
     assert last.bad[0].reason == 'not an image in a known format'
 
 
@@ -101,9 +100,9 @@ def test_an_archive_that_breaks_off_gives_all_members_before(archive):
 
 def test_augmentation_sees_name_and_epoch(archive):
     augmentation = Augmentation(shift=3, seed=1)
-    turns = [ScheduledMember(4, member) for member in stream_members(archive)]
+    turns = [member._replace(epoch=4) for member in stream_members(archive)]
     got = batches(turns, 24, augmentation=augmentation)[0]
-    expected = [augmentation(decode_image(t.member.data, *SHAPE), t.member.name, 4) for t in turns]
+    expected = [augmentation(decode_image(t.data, *SHAPE), t.name, 4) for t in turns]
     assert np.array_equal(got.arrays['image'], np.stack(expected))
 
 
@@ -117,7 +116,7 @@ def test_leaving_early_ends_the_threads(archive):
 
 def test_a_member_without_data_is_a_bad_image(archive):
     turns = list(StreamOrder([str(archive)]).epoch(0))
-    turns[3] = ScheduledMember(0, turns[3].member._replace(data=b'', problem='it claims too much'))
+    turns[3] = turns[3]._replace(data=b'', problem='it claims too much')
     lines = []
     got = batches(turns, 24, InputReport(lines.append))
     assert len(got[0].keys) == 23
@@ -135,7 +134,7 @@ def test_random_access_gives_the_same_batches(archive):
 def test_an_archive_that_changed_ends_the_input_behind_the_batches_before(archive):
     index = build_index(str(archive))
     with archive.open('r+b') as file:
-        file.seek(index.offset(12))
+        file.seek(index.member(12).offset)
         file.write(b'X')
     report = InputReport()
     got = list(
@@ -182,7 +181,7 @@ class SizeReader:
 
 def heavy_members(count):
     for number in range(count):
-        yield ScheduledMember(0, Member('a.tar', str(number), 512 * number, bytes(HEAVY + number)))
+        yield Member('a.tar', str(number), 512 * number, bytes(HEAVY + number))
 
 
 @pytest.mark.parametrize('batch_size', [3, 7, 64])
@@ -216,23 +215,19 @@ def test_members_that_threads_read_themselves_wait_for_each_other(monkeypatch):
     """As the large files of a folder: one in each thread may be too many."""
     lock, held, most = threading.Lock(), [0], [0]
 
-    class File:
-        archive, offset, size = 'f', 0, 70 * 2**20
-
-        def __init__(self, number):
-            self.name = self.key = self.place = self.label = str(number)
-
-        def read(self):
+    class Folder:
+        def read(self, members):
             with lock:
-                held[0] += 1
+                held[0] += len(members)
                 most[0] = max(most[0], held[0])
             time.sleep(0.005)
             with lock:
-                held[0] -= 1
-            return Member('f', self.name, 0, b'')
+                held[0] -= len(members)
+            return [member._replace(source=None) for member in members]
 
     monkeypatch.setattr('os.cpu_count', lambda: 8)
-    turns = [ScheduledMember(0, File(2 * number)) for number in range(12 * 16)]
+    folder = Folder()
+    turns = [Member('f/', str(2 * n), n, unread=70 * 2**20, source=folder) for n in range(12 * 16)]
     (batch,) = read_batches(turns, len(turns), SizeReader(), InputReport())
     assert len(batch.keys) == len(turns)
     assert most == [1]
@@ -272,7 +267,7 @@ def test_every_thread_gets_members_of_the_batches_under_way(monkeypatch, cores, 
             taken.append(len(several))
             return super().read_into(batch, first, several)
 
-    members = [ScheduledMember(0, Member('a.tar', str(2 * n), 512 * n, b'x')) for n in range(batch_size)]
+    members = [Member('a.tar', str(2 * n), 512 * n, b'x') for n in range(batch_size)]
     (batch,) = read_batches(members, batch_size, Counting(), InputReport())
     assert len(batch.keys) == batch_size
     assert max(taken) == most and sum(taken) == batch_size
@@ -286,8 +281,8 @@ def test_several_batches_come_as_one_but_for_the_first(archive):
         sizes.append(len(batch.keys))
         keys += batch.keys
     assert sizes == [2, 2, 2, 4, 8, 10, 10]
-    expected = [scheduled.member.key for scheduled in order.epoch(0)]
-    expected += [scheduled.member.key for scheduled in order.epoch(1)]
+    expected = [scheduled.key for scheduled in order.epoch(0)]
+    expected += [scheduled.key for scheduled in order.epoch(1)]
     assert keys == expected[:38]
 
 

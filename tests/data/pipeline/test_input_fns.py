@@ -7,16 +7,16 @@ import pytest
 
 from estimator_lab.conventions import to_unit_range
 from estimator_lab.data.images.decode import decode_image
-from estimator_lab.data.images.kind import ImageReader
-from estimator_lab.data.images.shape import ImageShape
+from estimator_lab.data.images.kind import ImageShape
+from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.data.labels import Vocabulary
-from estimator_lab.data.order.order import ScheduledMember, StreamOrder
+from estimator_lab.data.member import Member
+from estimator_lab.data.order.order import StreamOrder
 from estimator_lab.data.pipeline import input_fns
 from estimator_lab.data.pipeline.input_fns import archive_input_fn
 from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.data.tar.member import Member
 from estimator_lab.data.tar.stream import stream_members
-from estimator_lab.data.trees.kind import TreeReader
+from estimator_lab.data.trees.reader import TreeReader
 from estimator_lab.data.trees.tokens import Tokens
 from estimator_lab.tf1 import tf
 from tests.input_batches import batches_of as run
@@ -100,7 +100,7 @@ def test_batches_that_go_over_together_are_those_that_go_alone(archive):
 
     class Order:
         def onwards(self, start):
-            return (ScheduledMember(n // 24, turns[n % 24]) for n in itertools.count(start))
+            return (turns[n % 24] for n in itertools.count(start))
 
     report = InputReport(lambda line: None)
     got = run(archive_input_fn(Order(), PIXELS, 3, report, VOCABULARY, resume=lambda: 6), 40)
@@ -140,7 +140,7 @@ def test_batches_of_trees_go_over_alone():
 
     class Order:
         def epoch(self, number):
-            return (ScheduledMember(number, member) for member in members)
+            return iter(members)
 
     got = run(archive_input_fn(Order(), reader, 2, InputReport()))
     assert [features['token'].shape for features in got] == [(2, 1)] * 10

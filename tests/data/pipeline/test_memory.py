@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.budget import Budget
 from estimator_lab.data.images import decode, fast_decode, jpeg
 from estimator_lab.data.images.decode import decode_image, shrink_image
 from estimator_lab.data.images.fast_decode import decode_image_fast
+from estimator_lab.data.member import BadExampleError
 from tests.robustness.bomb_files import encoded, images_of, zeros
 
 needs_proc = pytest.mark.skipif(not Path('/proc/self/status').exists(), reason='the system counts no peak')
@@ -22,8 +22,8 @@ needs_proc = pytest.mark.skipif(not Path('/proc/self/status').exists(), reason='
 READER = """
 import os, re, sys
 os.cpu_count = lambda: 2
-from estimator_lab.data.images.kind import ImageReader
-from estimator_lab.data.images.shape import ImageShape
+from estimator_lab.data.images.reader import ImageReader
+from estimator_lab.data.images.kind import ImageShape
 from estimator_lab.data.order.order import StreamOrder
 from estimator_lab.data.packing.pack_input import PackInput, PackSettings
 from estimator_lab.data.pipeline.batches import read_batches

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from estimator_lab.data.member import MAX_MEMBER_BYTES
 from estimator_lab.data.pipeline.paths import ExampleInput, read_example
-from estimator_lab.data.tar.member import MAX_MEMBER_BYTES
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError
 from tests.archive_files import encoded, picture, write_tar
@@ -19,7 +19,7 @@ PNG = encoded(picture(1))
 
 
 def found(*paths):
-    return [(turn.member.key, turn.read().data) for turn in ExampleInput([str(p) for p in paths]).epoch(0)]
+    return [(turn.key, turn.read().data) for turn in ExampleInput([str(p) for p in paths]).epoch(0)]
 
 
 @pytest.fixture
@@ -141,16 +141,14 @@ def test_an_archive_that_breaks_off_gives_what_comes_before(tmp_path, archive):
     turns = ExampleInput([str(cut)]).epoch(0)
     got = []
     with pytest.raises(DataError, match='cut off at byte 30000'):
-        got.extend(turn.member.name for turn in turns)
+        got.extend(turn.name for turn in turns)
     with pytest.raises(DataError):
         got.extend(member.name for member in stream_members(cut))
     assert got[: len(got) // 2] == got[len(got) // 2 :] != []
 
 
 def test_onwards_passes_over_what_was_seen(folder):
-    assert [turn.member.key for turn in ExampleInput([str(folder)]).onwards(2)] == [
-        str(folder / 'b' / '2.png')
-    ]
+    assert [turn.key for turn in ExampleInput([str(folder)]).onwards(2)] == [str(folder / 'b' / '2.png')]
 
 
 def test_one_image_by_its_path_or_by_its_key(tmp_path, archive):
@@ -236,7 +234,7 @@ def test_a_folder_without_permission_is_named(folder, monkeypatch):
     images = []
     with pytest.raises(DataError, match=f"^No permission to read '{folder}/b'"):
         images.extend(ExampleInput([str(folder)]).epoch(0))
-    assert [turn.member.key for turn in images] == [str(folder / 'a.png')]
+    assert [turn.key for turn in images] == [str(folder / 'a.png')]
 
 
 def test_a_path_below_a_folder_without_permission_is_named(folder, monkeypatch):

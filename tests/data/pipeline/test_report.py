@@ -4,10 +4,9 @@ import csv
 
 import pytest
 
-from estimator_lab.data.bad_example import BadExampleError
+from estimator_lab.data.member import BadExampleError, Member
 from estimator_lab.data.pipeline.bad_list import BadList
 from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.data.tar.member import Member
 from estimator_lab.errors import DataError
 
 

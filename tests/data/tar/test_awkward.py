@@ -16,22 +16,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from estimator_lab.data.bad_example import BadExampleError
 from estimator_lab.data.images.decode import _FORMATS, decode_image
 from estimator_lab.data.images.fast_decode import decode_image_fast
-from estimator_lab.data.images.kind import ImageReader
-from estimator_lab.data.images.shape import ImageShape
+from estimator_lab.data.images.kind import IMAGE_SUFFIXES, ImageShape, reads_avif
+from estimator_lab.data.images.reader import ImageReader
+from estimator_lab.data.member import BadExampleError
 from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.pipeline.batches import read_batches
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar.index import build_index
-from estimator_lab.data.tar.member import IMAGE_SUFFIXES, Wanted, reads_avif
 from estimator_lab.data.tar.stream import scan_members, stream_members
+from tests.kinds import AnyFile
 
 DECODERS = [decode_image, decode_image_fast]
 pytestmark = pytest.mark.filterwarnings('ignore:::PIL')
 
-FILES = Wanted('file', 'files', lambda name: True)
+FILES = AnyFile()
 
 
 def encode(image, kind='PNG', **options):
@@ -64,14 +64,14 @@ def standard_test_archive():
 
 def test_pythons_own_test_archive_streams_through():
     path = str(standard_test_archive())
-    members = list(stream_members(path, wanted=FILES))
+    members = list(stream_members(path, kind=FILES))
     with tarfile.open(path, encoding='utf-8', errors='backslashreplace') as archive:
         expected = [(info.name, archive.extractfile(info).read()) for info in archive if info.isreg()]
     assert [(member.name, member.data) for member in members] == expected
     assert len(members) > 15
-    assert [entry.name for entry in scan_members(path, wanted=FILES)] == [member.name for member in members]
-    index = build_index(path, wanted=FILES)
-    assert [index.member(row) for row in range(len(index))] == members
+    assert [entry.name for entry in scan_members(path, kind=FILES)] == [member.name for member in members]
+    index = build_index(path, kind=FILES)
+    assert [index.member(row).read() for row in range(len(index))] == members
     assert index.damage == ''
 
 
@@ -80,8 +80,8 @@ def test_member_behind_a_global_pax_header_is_found_again(tmp_path):
     files = [('a/1.png', picture(10)), ('a/2.png', picture(20))]
     write_tar(path, files, format=tarfile.PAX_FORMAT, pax_headers={'comment': 'of all members'})
     index = build_index(str(path))
-    assert [index.member(row) for row in range(2)] == list(stream_members(path))
-    assert [index.offset(row) for row in range(2)] == [0, 2048]  # the first one's headers include it
+    assert [index.member(row).read() for row in range(2)] == list(stream_members(path))
+    assert [index.member(row).offset for row in range(2)] == [0, 2048]  # the first one's headers include it
 
 
 def test_pythons_own_test_archive_has_no_images():
@@ -139,8 +139,7 @@ def test_zero_bytes_are_a_bad_image(tmp_path, monkeypatch):
 
 def test_member_above_the_limit_is_a_bad_image(tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
-    for module in ('stream', 'index'):
-        monkeypatch.setattr(f'estimator_lab.data.tar.{module}.MAX_MEMBER_BYTES', 500)
+    monkeypatch.setattr('estimator_lab.data.member.MAX_MEMBER_BYTES', 500)
     path = write_tar(tmp_path / 'a.tar', [('a/1.png', bytes(501)), ('a/2.png', picture(20))])
     assert examples(path, expected_bad=1) == [('a/2.png', 20)]
 

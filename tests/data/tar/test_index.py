@@ -10,9 +10,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from estimator_lab.data import member as tar_member
+from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.tar import index as tar_index
 from estimator_lab.data.tar import index_file
-from estimator_lab.data.tar import member as tar_member
 from estimator_lab.data.tar import stream as tar_stream
 from estimator_lab.data.tar.index import (
     build_index,
@@ -21,11 +22,11 @@ from estimator_lab.data.tar.index import (
     path_beside,
     path_in_cache,
 )
-from estimator_lab.data.tar.member import IMAGES, Wanted
 from estimator_lab.data.tar.sources import stamp_of
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError
 from tests.archive_files import tar_bytes, write_tar
+from tests.kinds import TextFile
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def own_cache(tmp_path, monkeypatch):
 
 
 def members_of(index):
-    return [index.member(row) for row in range(len(index))]
+    return [index.member(row).read() for row in range(len(index))]
 
 
 @pytest.mark.parametrize('format', [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
@@ -67,15 +68,13 @@ def test_random_access_gives_what_streaming_gives(tmp_path, format):
     assert len(index) == 4 and index.random_access and not index.damage
     assert members_of(index) == expected
     assert [index.name(row) for row in range(4)] == [member.name for member in expected]
-    assert [index.offset(row) for row in range(4)] == [member.offset for member in expected]
+    assert [index.member(row).offset for row in range(4)] == [member.offset for member in expected]
     assert index.labels == ('b', 'n' * 120, 'Zoë')
     assert index.label_ids.tolist() == [0, 1, 2, 0]
     assert index.counts == {'b': 2, 'n' * 120: 1, 'Zoë': 1}
 
 
 def test_sparse_and_oversized_members(tmp_path, monkeypatch):
-    monkeypatch.setattr(tar_index, 'MAX_MEMBER_BYTES', 9000)
-    monkeypatch.setattr(tar_stream, 'MAX_MEMBER_BYTES', 9000)
     monkeypatch.setattr(tar_member, 'MAX_MEMBER_BYTES', 9000)
     sparse = tarfile.TarInfo('a/sparse.tif')
     sparse.size = 512
@@ -93,8 +92,10 @@ def test_sparse_and_oversized_members(tmp_path, monkeypatch):
     )
     index = build_index(str(path))
     assert members_of(index) == list(stream_members(path))
-    assert index.member(0).data == bytes(1024) + b'A' * 512 + bytes(8192 - 1536)
-    assert index.member(1).problem == 'it claims 10000 bytes, more than the 9000 allowed for one example'
+    assert index.member(0).read().data == bytes(1024) + b'A' * 512 + bytes(8192 - 1536)
+    assert (
+        index.member(1).read().problem == 'it claims 10000 bytes, more than the 9000 allowed for one example'
+    )
 
 
 def test_first_use_makes_an_index_and_later_ones_read_it(archive, own_cache, builds):
@@ -183,22 +184,22 @@ def test_without_a_cache_the_index_is_made_each_time(archive, monkeypatch, build
 def test_a_member_that_is_no_longer_there(archive, row):
     index = build_index(str(archive))
     with archive.open('r+b') as file:
-        file.seek(index.offset(row) + 130)
+        file.seek(index.member(row).offset + 130)
         file.write(b'7')  # in the size, say
-    where = rf"member '{index.name(row)}' is no longer at byte {index.offset(row)}"
+    where = rf"member '{index.name(row)}' is no longer at byte {index.member(row).offset}"
     with pytest.raises(DataError, match=f'has changed since it was indexed: {where}'):
-        index.member(row)
+        index.member(row).read()
     with archive.open('r+b') as file:
-        file.truncate(index.offset(row) + 600)
+        file.truncate(index.member(row).offset + 600)
     with pytest.raises(DataError, match='has changed since'):
-        index.member(row)
+        index.member(row).read()
 
 
 def test_an_archive_that_went_away(archive):
     index = build_index(str(archive))
     archive.unlink()
     with pytest.raises(DataError, match=r'train\.tar. cannot be read any more: No such file'):
-        index.member(0)
+        index.member(0).read()
 
 
 def test_members_are_read_from_many_threads(archive):
@@ -208,7 +209,7 @@ def test_members_are_read_from_many_threads(archive):
     def read():
         barrier.wait()
         for row in range(24):
-            if index.member(row) != expected[row]:
+            if index.member(row).read() != expected[row]:
                 wrong.append(row)
 
     threads = [threading.Thread(target=read) for _ in range(8)]
@@ -322,13 +323,13 @@ def test_an_index_of_another_kind_is_made_anew(tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     files = [('a/1.png', b'image'), ('a/1.txt', b'a text'), ('b/2.txt', b'another')]
     archive = str(write_tar(tmp_path / 'a.tar', files))
-    texts = Wanted('text', 'texts', lambda name: name.endswith('.txt'))
-    for wanted, names in ((IMAGES, ['a/1.png']), (texts, ['a/1.txt', 'b/2.txt']), (IMAGES, ['a/1.png'])):
+    texts = TextFile()
+    for kind, names in ((IMAGES, ['a/1.png']), (texts, ['a/1.txt', 'b/2.txt']), (IMAGES, ['a/1.png'])):
         for _ in range(2):  # made, then read
-            index = open_index(archive, wanted=wanted)
+            index = open_index(archive, kind=kind)
             assert [index.name(row) for row in range(len(index))] == names
-            assert [member.name for member in stream_members(archive, wanted=wanted)] == names
-            assert index.member(0).data == dict(files)[names[0]]
+            assert [member.name for member in stream_members(archive, kind=kind)] == names
+            assert index.member(0).read().data == dict(files)[names[0]]
 
 
 def test_what_is_unusual_is_said_each_time_that_an_index_is_used(tmp_path):
@@ -362,14 +363,14 @@ def test_large_members_are_read_in_two_parts(tmp_path):
     large = bytes(range(256)) * 2**13
     archive = write_tar(tmp_path / 'a.tar', [('a/1.jpg', large), ('a/2.jpg', b'2')])
     index = build_index(str(archive))
-    assert (index.size(0), index.size(1)) == (len(large), 1)
+    assert (index.member(0).unread, index.member(1).unread) == (len(large), 1)
     tracemalloc.start()
     try:
-        assert index.member(0).data == large
+        assert index.member(0).read().data == large
         assert tracemalloc.get_traced_memory()[1] < 1.5 * len(large)
     finally:
         tracemalloc.stop()
     with archive.open('r+b') as file:
         file.truncate(2**20)
     with pytest.raises(DataError, match='has changed since it was indexed'):
-        index.member(0)
+        index.member(0).read()

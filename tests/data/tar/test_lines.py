@@ -2,25 +2,34 @@
 
 import gzip
 import io
+from dataclasses import dataclass
 
 import pytest
 
+from estimator_lab.data import member as tar_member
 from estimator_lab.data.order.archives import open_archives
-from estimator_lab.data.tar import member as tar_member
 from estimator_lab.data.tar import stream
 from estimator_lab.data.tar.forward_file import ForwardFile
 from estimator_lab.data.tar.index import build_index, open_index
 from estimator_lab.data.tar.lines import read_lines
-from estimator_lab.data.tar.member import Wanted
 from estimator_lab.data.tar.stream import scan_members, stream_members
 from estimator_lab.errors import DataError
+from tests.kinds import TextFile
 
 
 def name_of(number, line):
     return f'{line.decode("utf-8", "backslashreplace").partition(" ")[0]}/line_{number}.txt'
 
 
-TEXTS = Wanted('text', 'texts', lambda name: name.endswith('.txt'), name_of)
+@dataclass(frozen=True)
+class Lines(TextFile):
+    has_lines = True
+
+    def line_name(self, number, line):
+        return name_of(number, line)
+
+
+TEXTS = Lines()
 TEXT = b'a 1\n\nb 22\r\n  \na \xff333\nb no end'
 LINES = [(0, b'a 1'), (5, b'b 22\r'), (14, b'a \xff333'), (21, b'b no end')]
 NAMES = ['a/line_1.txt', 'b/line_3.txt', 'a/line_5.txt', 'b/line_6.txt']
@@ -34,7 +43,7 @@ def path(request, tmp_path):
 
 
 def test_each_line_is_a_member_at_its_offset(path):
-    members = list(stream_members(path, wanted=TEXTS))
+    members = list(stream_members(path, kind=TEXTS))
     assert [(member.offset, member.data) for member in members] == LINES
     assert [member.name for member in members] == NAMES
     assert members[2].place == f"{path!r}: member 'a/line_5.txt' at byte 14"
@@ -42,28 +51,28 @@ def test_each_line_is_a_member_at_its_offset(path):
 
 
 def test_the_index_gives_the_same_again_from_the_cache(path):
-    for index in (open_index(path, wanted=TEXTS), open_index(path, wanted=TEXTS)):
+    for index in (open_index(path, kind=TEXTS), open_index(path, kind=TEXTS)):
         assert [index.name(row) for row in range(len(index))] == NAMES
         assert index.counts == {'a': 2, 'b': 2} and index.is_text and index.still_fits()
         assert index.random_access is not stream.is_compressed(path)
     if index.random_access:
-        assert [(index.offset(row), index.member(row).data) for row in range(4)] == LINES
+        assert [(index.member(row).offset, index.member(row).read().data) for row in range(4)] == LINES
 
 
 def test_a_line_that_has_changed_is_noticed(tmp_path):
     path = tmp_path / 'lines.tsv'
     path.write_bytes(TEXT)
-    index = build_index(str(path), wanted=TEXTS)
+    index = build_index(str(path), kind=TEXTS)
     path.write_bytes(TEXT.replace(b'22', b'23'))
     with pytest.raises(DataError, match=r"member 'b/line_3.txt' is no longer at byte 5"):
-        index.member(1)
+        index.member(1).read()
     assert index.still_fits()  # which looks at the first, the third and the last
     path.write_bytes(TEXT.replace(b'no end', b'an end'))
     assert not index.still_fits()
 
 
 def test_the_order_is_that_of_images(path):
-    archives = open_archives([path], wanted=TEXTS)
+    archives = open_archives([path], kind=TEXTS)
     assert archives.total == 4 and archives.labels == ('a', 'b')
     archives.check_labels()
     order = archives.order(shuffle_buffer=10, seed=1)
@@ -83,23 +92,22 @@ def test_a_cut_text_says_where(tmp_path):
     path.write_bytes(gzip.compress(TEXT * 1000, mtime=0)[:-9])
     members = []
     with pytest.raises(DataError, match=r'is cut off at byte \d+ of its text: the gzip stream ends'):
-        members.extend(stream_members(str(path), wanted=TEXTS))
+        members.extend(stream_members(str(path), kind=TEXTS))
 
 
 def test_a_line_that_is_too_long_comes_without_its_data(monkeypatch, tmp_path):
-    monkeypatch.setattr(stream, 'MAX_MEMBER_BYTES', 1000)
     monkeypatch.setattr(tar_member, 'MAX_MEMBER_BYTES', 1000)
     path = tmp_path / 'lines.tsv'
     path.write_bytes(b'a 1\n' + b'x' * 3_000_000 + b'\na 2\n')
-    first, long, last = stream_members(str(path), wanted=TEXTS)
+    first, long, last = stream_members(str(path), kind=TEXTS)
     assert (first.data, long.data, last.data) == (b'a 1', b'', b'a 2')
     assert long.problem == 'it claims 3000000 bytes, more than the 1000 allowed for one example'
     assert last.offset == 3_000_005
-    assert [entry.size for entry in scan_members(str(path), wanted=TEXTS)] == [3, 3_000_000, 3]
+    assert [entry.size for entry in scan_members(str(path), kind=TEXTS)] == [3, 3_000_000, 3]
 
 
 def test_chunks_end_anywhere(monkeypatch):
     for size in (1, 2, 3, 7):
         monkeypatch.setattr('estimator_lab.data.tar.lines._CHUNK', size)
-        lines = read_lines(ForwardFile(io.BytesIO(TEXT), None), 100)
-        assert [(line.offset, line.data) for line in lines] == LINES
+        lines = read_lines(ForwardFile(io.BytesIO(TEXT), None), name_of)
+        assert [(entry.offset, data) for entry, data in lines] == LINES

@@ -18,7 +18,7 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 for start in ('first', 'second'):
     archives = open_archives([sys.argv[1] + '/*.tar'])
     assert archives.total == {ARCHIVES} and archives.has_random_access
-    members = [scheduled.member for scheduled in archives.order(shuffle_buffer=2).epoch(0)]
+    members = [scheduled for scheduled in archives.order(shuffle_buffer=2).epoch(0)]
     with ThreadPoolExecutor(8) as pool:
         data = list(pool.map(lambda member: member.read().data, members))
     assert sorted(data) == sorted(b'%d' % number for number in range({ARCHIVES})), start
@@ -71,7 +71,7 @@ def test_a_file_in_use_is_closed_when_its_user_lets_go(tmp_path):
 
 def test_a_closed_index_keeps_no_file_open(archive):
     index = build_index(str(archive))
-    index.member(0)
+    index.member(0).read()
     index.close()
     assert archive not in [descriptor.resolve() for descriptor in Path('/proc/self/fd').iterdir()]
-    assert index.member(0).data
+    assert index.member(0).read().data

@@ -7,12 +7,12 @@ import zipfile
 import numpy as np
 import pytest
 
+from estimator_lab.data.file_types import file_type
+from estimator_lab.data.images.kind import IMAGES, reads_avif
 from estimator_lab.data.label_table import read_label_table
 from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.packing.packing import PackSettings, pack
-from estimator_lab.data.tar.file_types import file_type
 from estimator_lab.data.tar.index import build_index, open_index
-from estimator_lab.data.tar.member import IMAGES, reads_avif
 from estimator_lab.data.tar.sources import expand_archives
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError
@@ -21,10 +21,10 @@ from tests.archive_files import encoded, picture, write_tar
 PNG = encoded(picture(1, 4, 4))
 
 
-def labels_of(path, wanted=IMAGES):
+def labels_of(path, kind=IMAGES):
     """Returns names and labels, by the stream, which is what its index says, too."""
-    found = [(member.name, member.label) for member in stream_members(path, wanted=wanted)]
-    index = build_index(str(path), wanted=wanted)
+    found = [(member.name, member.label) for member in stream_members(path, kind=kind)]
+    index = build_index(str(path), kind=kind)
     assert [(index.name(row), index.label(row)) for row in range(len(index))] == found
     if index.random_access:
         assert [index.member(row).label for row in range(len(index))] == [label for _, label in found]
@@ -96,15 +96,15 @@ def test_an_index_is_of_its_labels(tmp_path):
     )
     table = tmp_path / 'labels.csv'
     table.write_text(''.join(f'{n}.png,{"even" if n % 2 == 0 else "odd"}\n' for n in range(4)))
-    wanted = IMAGES._replace(labels=read_label_table(table))
+    kind = IMAGES.with_labels(read_label_table(table))
     assert open_index(str(path)).labels == ('0', '1', '2', '3')
-    assert open_index(str(path), wanted=wanted).labels == ('even', 'odd')
+    assert open_index(str(path), kind=kind).labels == ('even', 'odd')
     table.write_text(table.read_text().replace('odd', 'uneven'))
-    changed = IMAGES._replace(labels=read_label_table(table))
-    first = open_index(str(path), wanted=wanted).fingerprint
-    assert open_index(str(path), wanted=changed).labels == ('even', 'uneven')
+    changed = IMAGES.with_labels(read_label_table(table))
+    first = open_index(str(path), kind=kind).fingerprint
+    assert open_index(str(path), kind=changed).labels == ('even', 'uneven')
     assert open_index(str(path)).labels == ('0', '1', '2', '3')
-    assert first == open_index(str(path), wanted=changed).fingerprint  # the same images have the same numbers
+    assert first == open_index(str(path), kind=changed).fingerprint  # the same images have the same numbers
 
 
 def test_packed_images_lie_in_folders_of_their_labels(tmp_path):
@@ -130,7 +130,7 @@ def test_what_is_passed_over_is_said(tmp_path):
         again = []
         index = open_index(str(path), note=again.append)
         assert again == notes
-    assert index.member(1).data == PNG
+    assert index.member(1).read().data == PNG
 
 
 def test_what_an_archive_holds_instead(tmp_path):

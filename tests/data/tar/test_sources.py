@@ -40,9 +40,7 @@ def test_a_url_has_counts_but_is_streamed(url, archive):
     archives = open_archives([url])
     assert archives.total == 24 and not archives.has_random_access
     assert build_index(url).counts == build_index(str(archive)).counts
-    assert [turn.member.name for turn in archives.order().epoch(0)] == [
-        m.name for m in stream_members(archive)
-    ]
+    assert [turn.name for turn in archives.order().epoch(0)] == [m.name for m in stream_members(archive)]
 
 
 def test_globs_of_urls(url):
@@ -108,7 +106,7 @@ def test_a_fifo_is_one_epoch(archive, tmp_path):
     writer = threading.Thread(target=fifo.write_bytes, args=[archive.read_bytes()])
     writer.start()
     turns = open_archives([str(fifo)]).order(labels=['a', 'b']).onwards(4)
-    assert [turn.member.name for turn in turns] == [member.name for member in stream_members(archive)][4:]
+    assert [turn.name for turn in turns] == [member.name for member in stream_members(archive)][4:]
     writer.join()
 
 

@@ -14,7 +14,8 @@ from estimator_lab.data.packing.packing import pack
 from estimator_lab.data.pipeline.batches import read_batches
 from estimator_lab.data.pipeline.paths import ExampleInput, read_example
 from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.data.trees.kind import TREES, TreeReader, collate
+from estimator_lab.data.trees.kind import TREES
+from estimator_lab.data.trees.reader import TreeReader, collate
 from estimator_lab.data.trees.tokens import Tokens
 from tests.archive_files import write_tar
 
@@ -31,12 +32,12 @@ def text(tmp_path):
 
 def batches(order, size=8):
     said = []
-    report = InputReport(said.append, wanted=TREES.wanted)
+    report = InputReport(said.append, kind=TREES)
     return list(read_batches(order.epoch(0), size, READER, report)), said
 
 
 def test_a_batch_of_lines(text):
-    (batch,), said = batches(open_archives([text], wanted=TREES.wanted).order())
+    (batch,), said = batches(open_archives([text], kind=TREES).order())
     assert batch.labels == ['1', '0', '0']
     assert batch.arrays['token'].tolist() == [
         [1, 2, -1, *[-1] * 5],
@@ -58,7 +59,7 @@ def test_a_batch_of_lines(text):
 def test_members_of_a_tar_have_the_labels_of_their_folders(tmp_path):
     files = [(f'train/{n % 2}/{n:05}.tree', line) for n, line in enumerate(LINES)]
     path = str(write_tar(tmp_path / 'trees.tar', [*files, ('train/0/notes.txt', b'no tree')]))
-    (batch,), _ = batches(open_archives([path], wanted=TREES.wanted).order())
+    (batch,), _ = batches(open_archives([path], kind=TREES).order())
     assert batch.labels == ['0', '1', '1'] and len(batch.bad) == 1
     assert kind_in(path) is TREES
 
@@ -73,12 +74,10 @@ def test_the_kind_is_that_of_the_first_example(tmp_path, text, archive):
 
 
 def test_packed_lines_are_the_same_trees(text, tmp_path):
-    manifest = pack(
-        [text], tmp_path / 'shards', PackSettings(shards=2, seed=4), lambda line: None, TREES.wanted
-    )
+    manifest = pack([text], tmp_path / 'shards', PackSettings(shards=2, seed=4), lambda line: None, TREES)
     assert manifest.images == 4 and manifest.labels == {'0': 2, '1': 2}
     shards = [str(path) for path in sorted((tmp_path / 'shards').glob('*.tar'))]
-    members = [turn.read() for turn in open_archives(shards, wanted=TREES.wanted).order().epoch(0)]
+    members = [turn.read() for turn in open_archives(shards, kind=TREES).order().epoch(0)]
     assert sorted(member.data for member in members) == sorted(LINES)
 
 
@@ -87,10 +86,10 @@ def test_paths_of_trees(text, tmp_path):
     folder.mkdir()
     (folder / 'one.tree').write_bytes(LINES[0])
     (folder / 'notes.txt').write_bytes(b'no tree')
-    found = [turn.read() for turn in ExampleInput([str(folder), text], wanted=TREES.wanted).epoch(0)]
+    found = [turn.read() for turn in ExampleInput([str(folder), text], kind=TREES).epoch(0)]
     assert [member.data for member in found] == [LINES[0], *LINES]
     assert found[1].key == f'{text}:1/line_1.tree'
-    assert read_example(found[2].key, TREES.wanted).data == LINES[1]
+    assert read_example(found[2].key, TREES).data == LINES[1]
 
 
 def test_the_blank_tree_has_the_shape_of_others():

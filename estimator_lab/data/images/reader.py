@@ -1,0 +1,146 @@
+"""Members -> pixels: how the images of a run are decoded, kept and augmented."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from estimator_lab.conventions import IMAGE, UINT8_MAX
+from estimator_lab.data.images.augment import Augmentation, parse_augmentation
+from estimator_lab.data.images.decode import decode_image
+from estimator_lab.data.images.fast_decode import (
+    Decode,
+    Decoded,
+    decode_image_fast,
+    decode_images_fast,
+    pixels_or_why,
+)
+from estimator_lab.data.images.kind import ImageShape
+from estimator_lab.data.kind import Arrays, ReaderOptions, Signature
+from estimator_lab.data.member import BadExampleError, Member, read_members
+
+if TYPE_CHECKING:
+    from estimator_lab.tf1 import Tensor
+
+DECODERS: dict[str, Decode] = {'exact': decode_image, 'fast': decode_image_fast}
+"""By value of --decode."""
+
+# TensorFlow uses an array in place if it begins at such an address; else it copies, holding Python's lock.
+_ALIGNED = 64
+_MEGABYTE = 2**20
+
+
+@dataclass(frozen=True)
+class ImageReader:
+    """How encoded images become pixels: a `data.kind.Reader`.
+
+    Attributes:
+      shape: to which all images are scaled.
+      decode: one of `DECODERS`.
+      augmentation: random changes to the images; None for none.
+      cache: pixels by archive and offset, before augmentation, so that a small data set is decoded once; None
+        decodes in each epoch. Threads may use it at the same time.
+    """
+
+    shape: ImageShape
+    decode: Decode = decode_image
+    augmentation: Augmentation | None = None
+    cache: dict[tuple[str, int], np.ndarray] | None = None
+
+    @property
+    def signature(self) -> Mapping[str, Signature]:
+        """One feature, 'image': uint8 [n, height, width, channels]."""
+        return {IMAGE: Signature('uint8', self.shape)}
+
+    def begin(self, count: int) -> np.ndarray:
+        """Returns room for the pixels of `count` images."""
+        size = count * math.prod(self.shape)
+        room = np.empty(size + _ALIGNED, np.uint8)
+        first = -room.ctypes.data % _ALIGNED
+        return room[first : first + size].reshape(count, *self.shape)
+
+    def read_into(
+        self, batch: np.ndarray, first: int, several: Sequence[Member]
+    ) -> list[BadExampleError | None]:
+        """Writes the pixels of members into their places; returns why each has none.
+
+        Raises:
+          DataError: the archive can't be read any more.
+        """
+        found = self._pixels(several)
+        for place, (member, pixels) in enumerate(zip(several, found, strict=True), first):
+            if isinstance(pixels, BadExampleError):
+                continue
+            if self.augmentation:
+                pixels = self.augmentation(pixels, member.name, member.epoch)
+            batch[place] = pixels
+        return [pixels if isinstance(pixels, BadExampleError) else None for pixels in found]
+
+    def finish(self, batch: np.ndarray, good: Sequence[bool]) -> Arrays:
+        """Returns the pixels of the good ones."""
+        return {IMAGE: batch if all(good) else batch[np.array(good)]}
+
+    def blank(self) -> Arrays:
+        """Returns one black image."""
+        return {IMAGE: np.zeros((1, *self.shape), np.uint8)}
+
+    def plain(self) -> 'ImageReader':
+        """Returns the same reader without augmentation."""
+        return replace(self, augmentation=None)
+
+    def features(self, arrays: 'Mapping[str, Tensor]') -> 'Mapping[str, Tensor]':
+        """Returns 'image' as float32 in [0, 1]: the division of `conventions.to_unit_range`, in a graph."""
+        from estimator_lab.tf1 import tf
+
+        return {IMAGE: tf.cast(arrays[IMAGE], tf.float32) / float(UINT8_MAX)}
+
+    def serving_receiver(
+        self, keeps_size: bool, more: 'Callable[[], Mapping[str, Mapping[str, Tensor]]]'
+    ) -> Callable[[], Any]:
+        """Returns a builder of the receiver of an export; see `graph_decode.image_receiver`."""
+        from estimator_lab.data.images.graph_decode import image_receiver
+
+        return image_receiver(self.shape, keeps_size, more)
+
+    def _pixels(self, several: Sequence[Member]) -> list[Decoded]:
+        """Returns the pixels of each member, or why it has none."""
+        if self.cache is None:
+            return self._decoded(several)
+        kept = [self.cache.get((member.archive, member.offset)) for member in several]
+        missing = [member for member, pixels in zip(several, kept, strict=True) if pixels is None]
+        decoded = self._decoded(missing)
+        for member, pixels in zip(missing, decoded, strict=True):
+            if not isinstance(pixels, BadExampleError):
+                self.cache[member.archive, member.offset] = pixels
+        new = iter(decoded)
+        return [next(new) if pixels is None else pixels for pixels in kept]
+
+    def _decoded(self, several: Sequence[Member]) -> list[Decoded]:
+        members = read_members(several)
+        decoded = iter(self._decode([member.data for member in members if not member.problem]))
+        return [BadExampleError(member.problem) if member.problem else next(decoded) for member in members]
+
+    def _decode(self, encoded: Sequence[bytes]) -> list[Decoded]:
+        if self.decode is decode_image_fast:
+            return decode_images_fast(encoded, *self.shape)
+        return [pixels_or_why(self.decode, data, self.shape) for data in encoded]
+
+
+def image_reader(options: ReaderOptions) -> ImageReader:
+    """Returns a reader; it keeps decoded images if all fit into memory, as keeping half would gain little.
+
+    Raises:
+      FlagError: --augment is not understood.
+    """
+    shape = ImageShape(*options.image_shape)
+    fits = options.examples is not None and (
+        options.examples * math.prod(shape) <= options.cache_megabytes * _MEGABYTE
+    )
+    return ImageReader(
+        shape,
+        DECODERS[options.decode],
+        parse_augmentation(options.augment, options.seed),
+        {} if fits else None,
+    )

@@ -1,0 +1,146 @@
+"""Members -> post-order arrays: how the trees of a run are parsed and collected in batches."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from estimator_lab.conventions import LEFT, LEVEL, NODE_LABEL, TOKEN
+from estimator_lab.data.kind import Arrays, Reader, Signature
+from estimator_lab.data.labels import UNKNOWN_ID, Vocabulary
+from estimator_lab.data.member import BadExampleError, Member, read_members
+from estimator_lab.data.trees.parse import NONE, parse_tree
+from estimator_lab.data.trees.tokens import UNKNOWN, Tokens
+
+if TYPE_CHECKING:  # loading TensorFlow takes seconds, and most of what reads archives does without it
+    from estimator_lab.tf1 import Tensor
+
+FEATURES = (TOKEN, LEFT, LEVEL, NODE_LABEL)
+"""Those of a tree; in each, the padding behind its nodes is NONE."""
+
+
+class ParsedTree(NamedTuple):
+    """A tree's arrays, int32 [nodes] each, in the order of FEATURES."""
+
+    token: np.ndarray
+    left: np.ndarray
+    level: np.ndarray
+    node_label: np.ndarray
+
+
+@dataclass(frozen=True)
+class TreeReader:
+    """How bracketed texts become arrays: a `data.kind.Reader`.
+
+    Attributes:
+      tokens: the vocabulary of leaves.
+      labels: the vocabulary of nodes, which is that of whole trees; None knows no label.
+    """
+
+    tokens: Tokens
+    labels: Vocabulary | None = None
+
+    @property
+    def signature(self) -> Mapping[str, Signature]:
+        """Four features, int32 [n, nodes] each: see `data.trees.parse.Tree`.
+
+        'token' is 0 for an unknown one and NONE in inner nodes; 'left' NONE in leaves; 'node_label' a class
+        id, UNKNOWN_ID where a node has none that the vocabulary knows.
+        """
+        return {name: Signature('int32', (None,)) for name in FEATURES}
+
+    def begin(self, count: int) -> list[ParsedTree | None]:
+        """Returns places for `count` trees."""
+        return [None] * count
+
+    def read_into(
+        self, batch: list[ParsedTree | None], first: int, several: Sequence[Member]
+    ) -> list[BadExampleError | None]:
+        """Parses members into their places; returns why each is no tree.
+
+        Raises:
+          DataError: the archive can't be read any more.
+        """
+        members = read_members(several)
+        return [self._why_bad(batch, place, member) for place, member in enumerate(members, first)]
+
+    def _why_bad(self, batch: list[ParsedTree | None], place: int, member: Member) -> BadExampleError | None:
+        """Parses a member into its place; returns why it is no tree, or None."""
+        if member.problem:
+            return BadExampleError(member.problem)
+        try:
+            batch[place] = self.parsed(member.data)
+        except BadExampleError as reason:
+            return reason.with_traceback(None)  # which would keep the batch
+        return None
+
+    def parsed(self, data: bytes) -> ParsedTree:
+        """Returns the arrays of a tree's text.
+
+        Raises:
+          BadExampleError: it is no tree.
+        """
+        tree = parse_tree(data)
+        number_of = self.tokens.ids.get
+        token = [number_of(text, UNKNOWN) if text else NONE for text in tree.tokens]
+        id_of = self.labels.id_of if self.labels else lambda label: UNKNOWN_ID
+        label = [id_of(text) if text else UNKNOWN_ID for text in tree.labels]
+        return ParsedTree(*(np.array(column, np.int32) for column in (token, tree.left, tree.level, label)))
+
+    def finish(self, batch: list[ParsedTree | None], good: Sequence[bool]) -> Arrays:
+        """Returns the good trees, padded at the end: see `collate`."""
+        return collate([tree for tree, is_good in zip(batch, good, strict=True) if tree and is_good])
+
+    def blank(self) -> Arrays:
+        """Returns one tree: a leaf with an unknown token."""
+        return collate([ParsedTree(*(np.array([value], np.int32) for value in (UNKNOWN, NONE, 0, NONE)))])
+
+    def features(self, arrays: 'Mapping[str, Tensor]') -> 'Mapping[str, Tensor]':
+        """Returns the arrays as they are."""
+        return dict(arrays)
+
+    def plain(self) -> Reader:
+        """Returns itself: it changes nothing at random."""
+        return self
+
+    def serving_receiver(
+        self, keeps_size: bool, more: 'Callable[[], Mapping[str, Mapping[str, Tensor]]]'
+    ) -> Callable[[], Any]:
+        """Returns the receiver of an export for trees, [n, nodes] each, padded after their roots.
+
+        Returns:
+          A function that builds a `ServingInputReceiver` for `token`, string: of leaves, '' of other nodes;
+          `left` and `level`, int32: see `data.trees.parse.Tree`. The export holds the vocabulary.
+        """
+        from estimator_lab.tf1 import tf
+
+        texts = self.tokens.texts
+
+        def receiver() -> Any:
+            given = tf.placeholder(tf.string, [None, None], name=TOKEN)
+            left, level = (tf.placeholder(tf.int32, [None, None], name=name) for name in (LEFT, LEVEL))
+            table = tf.lookup.StaticHashTable(
+                tf.lookup.KeyValueTensorInitializer(
+                    tf.constant(list(texts)), tf.range(1, len(texts) + 1, dtype=tf.int32)
+                ),
+                default_value=UNKNOWN,
+            )
+            inner = tf.equal(given, '')
+            ids = tf.where(inner, tf.fill(tf.shape(given), NONE), table.lookup(given))
+            features = {TOKEN: ids, LEFT: left, LEVEL: level, NODE_LABEL: tf.fill(tf.shape(given), NONE)}
+            inputs = {TOKEN: given, LEFT: left, LEVEL: level}
+            return tf.estimator.export.ServingInputReceiver(features, inputs)
+
+        return receiver
+
+
+def collate(trees: Sequence[ParsedTree]) -> Arrays:
+    """Returns trees as arrays [n, nodes], as wide as the next power of two above the largest."""
+    widest = max((len(tree.token) for tree in trees), default=1)
+    shape = len(trees), 1 << (widest - 1).bit_length()
+    arrays = {name: np.full(shape, NONE, np.int32) for name in FEATURES}
+    for row, tree in enumerate(trees):
+        for name, column in zip(FEATURES, tree, strict=True):
+            arrays[name][row, : len(column)] = column
+    return arrays
