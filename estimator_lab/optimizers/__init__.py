@@ -1,4 +1,4 @@
-"""Name -> ``tf.train.Optimizer``, and the learning-rate schedules that go with them."""
+"""Optimizers and learning-rate schedules by name; second-order optimizers."""
 
 from estimator_lab.optimizers.registry import (
     FIRST_ORDER,
@@ -14,6 +14,7 @@ from estimator_lab.optimizers.second_order.conjugate_gradient import (
 )
 from estimator_lab.optimizers.second_order.hessian_free import HessianFreeOptimizer, HessianFreeSettings
 from estimator_lab.optimizers.second_order.lbfgs import LBFGSOptimizer, LBFGSSettings
+from estimator_lab.optimizers.second_order.optimizer import SecondOrderOptimizer, SecondOrderParams
 
 # Former names.
 ConjugateGradientKnobs, HessianFreeKnobs, LBFGSKnobs = (
@@ -33,6 +34,8 @@ __all__ = [
     'HessianFreeSettings',
     'LBFGSOptimizer',
     'LBFGSSettings',
+    'SecondOrderOptimizer',
+    'SecondOrderParams',
     'learning_rate_at',
     'make_optimizer',
 ]

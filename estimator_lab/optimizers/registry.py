@@ -20,14 +20,14 @@ FIRST_ORDER: dict[str, Callable[[Any, float], Any]] = {
     'rmsprop': lambda rate, momentum: tf.train.RMSPropOptimizer(rate, momentum=momentum),
     'sgd': lambda rate, _: tf.train.GradientDescentOptimizer(rate),
 }
-"""Those that step by a learning rate; each entry takes (learning rate, momentum), some leave the momentum."""
+"""First-order optimizers: name -> (learning rate, momentum) -> a new optimizer; some ignore the momentum."""
 
 SECOND_ORDER: dict[str, type[SecondOrderOptimizer]] = {
     'conjugate_gradient': ConjugateGradientOptimizer,
     'hessian_free': HessianFreeOptimizer,
     'lbfgs': LBFGSOptimizer,
 }
-"""Those that find the length of their steps themselves; each takes an instance of its class's `Settings`."""
+"""Second-order optimizers, which have no learning rate; each accepts an instance of its `Settings`."""
 
 OPTIMIZERS: tuple[str, ...] = tuple(sorted([*FIRST_ORDER, *SECOND_ORDER]))
 """Names of all optimizers."""
@@ -37,13 +37,13 @@ def make_optimizer(name: str, learning_rate: Tensor, momentum: float = 0.9, sett
     """Returns a new `tf.train.Optimizer`.
 
     Args:
-      name: one of `OPTIMIZERS`; 'sgd' is the document's.
-      learning_rate: a positive float or scalar float tensor; not used by `SECOND_ORDER`.
+      name: one of `OPTIMIZERS`; the notes use 'sgd'.
+      learning_rate: a positive float or scalar float tensor; ignored by `SECOND_ORDER`.
       momentum: in [0, 1); used by 'momentum', 'nesterov' and 'rmsprop'.
       settings: settings of one of `SECOND_ORDER`, an instance of its `Settings`; None for the defaults.
 
     Raises:
-      FlagError: if the name is unknown; it lists the known ones.
+      FlagError: if the name is unknown; the message lists the known ones.
     """
     if name in SECOND_ORDER:
         return SECOND_ORDER[name](settings)
@@ -52,9 +52,8 @@ def make_optimizer(name: str, learning_rate: Tensor, momentum: float = 0.9, sett
     return FIRST_ORDER[name](learning_rate, momentum)
 
 
-# The exponential schedule ends at this share of the initial rate.
-_EXPONENTIAL_END = 0.01
-_LONGEST_WARMUP = 0.1
+_EXPONENTIAL_END = 0.01  # last rate of the exponential schedule, as a share of the initial rate
+_LONGEST_WARMUP = 0.1  # share of the run
 
 SCHEDULES: dict[str, Callable[[float, Any, int], Any]] = {
     'constant': lambda rate, step, steps: tf.constant(rate),
@@ -71,15 +70,15 @@ def learning_rate_at(
 
     Args:
       schedule: one of `SCHEDULES`. 'cosine' (Loshchilov and Hutter 2017, eq. 5, without restarts) and
-        'linear' reach 0 at `total_steps`, 'exponential' a hundredth of the initial rate.
+        'linear' end at 0, 'exponential' at a hundredth of the initial rate.
       initial_rate: the rate at step 0, without a warm-up.
       step: the global step, a scalar integer tensor.
       total_steps: steps of the whole run, at least 1.
-      warmup_steps: in how many steps the rate rises to that of the schedule (Goyal et al. 2017, section 2.2,
-        the gradual kind), but at most a tenth of the run; 0 for none.
+      warmup_steps: steps in which the rate rises linearly to that of the schedule (gradual warm-up, Goyal et
+        al. 2017, section 2.2), at most a tenth of the run; 0 for none.
 
     Raises:
-      FlagError: if the schedule is unknown; it lists the known ones.
+      FlagError: if the schedule is unknown; the message lists the known ones.
     """
     if schedule not in SCHEDULES:
         raise FlagError(

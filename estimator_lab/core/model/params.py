@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from estimator_lab.optimizers import OPTIMIZERS, SCHEDULES, SECOND_ORDER
+from estimator_lab.optimizers import OPTIMIZERS, SCHEDULES, SECOND_ORDER, SecondOrderParams
 from estimator_lab.settings import setting
 
 FINAL = ''
@@ -40,16 +40,27 @@ def warmup_hparam(default: int) -> Any:
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainingParams:
+class OptimizerParams:
+    """The optimizer and its learning rate."""
+
+    optimizer: str = setting('adam', f'one of {", ".join(OPTIMIZERS)}', OPTIMIZERS.__contains__)
+    learning_rate: float = setting(0.001, 'initial learning rate, above 0', lambda v: v > 0)
+    learning_rate_schedule: str = setting('cosine', f'one of {", ".join(SCHEDULES)}', SCHEDULES.__contains__)
+    warmup_steps: int = warmup_hparam(0)
+    momentum: float = setting(0.9, 'for momentum, nesterov and rmsprop, in [0, 1)', lambda v: 0 <= v < 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingParams(SecondOrderParams, OptimizerParams):
     """Parameters of every model that learns from images.
 
     Attributes:
       image_shape: (height, width, channels) of the input, in pixels.
       vocabulary: label texts in the order of their class ids.
-      train_steps: steps of the training run, which a learning-rate schedule spans.
-      first_step: the global step at which that schedule begins; above 0 where another phase came before.
-      phase: name of the phase of training; '' is the last, and the only one of most models.
-      model_dir: the folder where a model finds what it computed before training; '' for none.
+      train_steps: steps of the training run, which the learning-rate schedule spans.
+      first_step: the global step at which the schedule begins; above 0 after another phase.
+      phase: name of the training phase; '' is the last, and the only one of most models.
+      model_dir: the folder with what a model computed before training; '' for none.
     """
 
     image_shape: tuple[int, int, int] = (128, 128, 1)
@@ -58,24 +69,6 @@ class TrainingParams:
     first_step: int = 0
     phase: str = FINAL
     model_dir: str = ''
-
-    optimizer: str = setting('adam', f'one of {", ".join(OPTIMIZERS)}', OPTIMIZERS.__contains__)
-    learning_rate: float = setting(0.001, 'initial learning rate, above 0', lambda v: v > 0)
-    learning_rate_schedule: str = setting('cosine', f'one of {", ".join(SCHEDULES)}', SCHEDULES.__contains__)
-    warmup_steps: int = warmup_hparam(0)
-    momentum: float = setting(0.9, 'for momentum, nesterov and rmsprop, in [0, 1)', lambda v: 0 <= v < 1)
-    memory: int = setting(10, 'pairs that lbfgs keeps, at least 1', lambda v: v >= 1, structural=True)
-    iterations: int = setting(
-        1, 'iterations of lbfgs and conjugate_gradient on each batch, at least 1', lambda v: v >= 1
-    )
-    line_search_steps: int = setting(
-        0, "most evaluations in a second-order optimizer's search; 0 for its own number", lambda v: v >= 0
-    )
-    cg_steps: int = setting(250, 'most inner steps of hessian_free, at least 1', lambda v: v >= 1)
-    curvature_share: float = setting(
-        1.0, 'share of the batch from which hessian_free takes curvature, in (0, 1]', lambda v: 0 < v <= 1
-    )
-    damping: float = setting(45.0, 'the first lambda of hessian_free, above 0', lambda v: v > 0)
 
     @property
     def is_second_order(self) -> bool:

@@ -1,12 +1,11 @@
 """One training step of any model: optimizer and schedule by hyper-parameters, one update or several."""
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from estimator_lab.core.model import keys
 from estimator_lab.core.model.params import TrainingParams
-from estimator_lab.optimizers import SECOND_ORDER, learning_rate_at, make_optimizer
+from estimator_lab.optimizers import SECOND_ORDER, SecondOrderOptimizer, learning_rate_at, make_optimizer
 from estimator_lab.tf1 import Operation, Tensor, Variable, create_slots, tf
 
 
@@ -80,7 +79,7 @@ def _second_order_op(
 ) -> Operation:
     """The same for an optimizer that evaluates the loss at several weights; it shows what it found."""
     with tf.name_scope('train'):
-        optimizer = make_optimizer(params.optimizer, None, settings=second_order_settings(params))
+        optimizer = _second_order_optimizer(params)
         active = None if isinstance(weights, int | float) else tf.reduce_any(weights > 0)
         step = optimizer.minimize(loss, tf.train.get_or_create_global_step(), variables, active=active)
     for name, value in optimizer.diagnostics.items():
@@ -88,28 +87,16 @@ def _second_order_op(
     return step
 
 
-def second_order_settings(params: TrainingParams) -> Any:
-    """Returns the settings of a second-order optimizer; what the parameters leave open is its own."""
-    settings_class = SECOND_ORDER[params.optimizer].Settings
-    given = {
-        'memory': params.memory,
-        'iterations': params.iterations,
-        'line_search_steps': params.line_search_steps or None,
-        'cg_steps': params.cg_steps,
-        'curvature_share': params.curvature_share,
-        'damping': params.damping,
-    }
-    names = {field.name for field in dataclasses.fields(settings_class)}
-    return settings_class(
-        **{name: value for name, value in given.items() if name in names and value is not None}
-    )
-
-
 def optimizer_vectors(params: TrainingParams) -> int:
     """Returns how many vectors of the weights' size a second-order optimizer holds; 0 for others."""
     if params.optimizer not in SECOND_ORDER:
         return 0
-    return SECOND_ORDER[params.optimizer](second_order_settings(params)).vectors()
+    return _second_order_optimizer(params).vectors()
+
+
+def _second_order_optimizer(params: TrainingParams) -> SecondOrderOptimizer:
+    optimizer = SECOND_ORDER[params.optimizer]
+    return optimizer(optimizer.Settings.of(params))
 
 
 def apply_gradients(optimizer: Any, pairs: Sequence[tuple[Tensor, Variable]], weights: Tensor) -> Operation:

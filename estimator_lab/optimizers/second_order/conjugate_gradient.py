@@ -17,29 +17,17 @@ from estimator_lab.optimizers.second_order.optimizer import Slot
 from estimator_lab.settings import setting
 from estimator_lab.tf1 import tf
 
-
-def polak_ribiere(new: Any, old: Any, direction: Any) -> Any:
-    """Returns beta of Polak and Ribiere ((5.44), p. 122), not below 0, which restarts the method (PR+)."""
-    del direction
-    return tf.maximum(tf.div_no_nan(dot(new, new - old), dot(old, old)), 0)
-
-
-def hestenes_stiefel(new: Any, old: Any, direction: Any) -> Any:
-    """Returns beta of Hestenes and Stiefel ((5.46), p. 123), not below 0."""
-    return tf.maximum(tf.div_no_nan(dot(new, new - old), dot(direction, new - old)), 0)
-
-
-def dai_yuan(new: Any, old: Any, direction: Any) -> Any:
-    """Returns beta of Dai and Yuan ((5.49), p. 123)."""
-    return tf.div_no_nan(dot(new, new), dot(direction, new - old))
-
-
 BETAS: dict[str, Callable[[Any, Any, Any], Any]] = {
-    'polak_ribiere': polak_ribiere,
-    'hestenes_stiefel': hestenes_stiefel,
-    'dai_yuan': dai_yuan,
+    # Polak and Ribiere ((5.44), p. 122), at least 0, which restarts the method (PR+).
+    'polak_ribiere': lambda new, old, _: tf.maximum(tf.div_no_nan(dot(new, new - old), dot(old, old)), 0),
+    # Hestenes and Stiefel ((5.46), p. 123), at least 0.
+    'hestenes_stiefel': lambda new, old, direction: tf.maximum(
+        tf.div_no_nan(dot(new, new - old), dot(direction, new - old)), 0
+    ),
+    # Dai and Yuan ((5.49), p. 123).
+    'dai_yuan': lambda new, old, direction: tf.div_no_nan(dot(new, new), dot(direction, new - old)),
 }
-"""Name -> (new gradient, the one before, the direction between them, all [size]) -> beta."""
+"""Name -> (new gradient, previous gradient, the direction between them, all [size]) -> beta, a scalar."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,11 +40,11 @@ class ConjugateGradientSettings(DescentSettings):
 
 
 class Memory(NamedTuple):
-    """What the next direction needs of the last one.
+    """The state: what the next direction needs from the previous iteration.
 
     Attributes:
-      direction: the last one, [size]; zeros before the first.
-      beta: how much of it the next one has, a scalar.
+      direction: the previous direction, [size]; zeros before the first.
+      beta: its weight in the next direction, a scalar.
       descent: its step length times the slope at its start, a scalar, at most 0.
       age: directions since the last restart, an int32 scalar.
     """
@@ -70,13 +58,14 @@ class Memory(NamedTuple):
 class ConjugateGradientOptimizer(DescentOptimizer):
     """Minimizes by nonlinear conjugate gradients with a line search for the strong Wolfe conditions (p. 121).
 
-    It restarts from the gradient after as many iterations as there are weights (p. 124), and where
-    `DescentOptimizer` resets.
+    It restarts from the gradient after as many iterations as there are weights (p. 124), and whenever
+    `DescentOptimizer` resets it.
     """
 
     Settings = ConjugateGradientSettings
 
     def vectors(self) -> int:
+        """Returns 8: weights, gradients and directions."""
         return 8
 
     def _initial_state(self, objective: Objective) -> Memory:
@@ -84,12 +73,9 @@ class ConjugateGradientOptimizer(DescentOptimizer):
 
     def _direction(self, state: Memory, at: Iterate) -> Direction:
         vector = state.beta * state.direction - at.gradient
-        # The first-order change is taken to be that of the last search (p. 59).
+        # Assumes the same first-order change as in the previous search (p. 59).
         step = tf.div_no_nan(state.descent, dot(at.gradient, vector))
         return Direction(vector, tf.where(step > 0, step, steepest(at).first_step))
-
-    def _forgotten(self, state: Memory) -> Memory:
-        return Memory(*map(tf.zeros_like, state))
 
     def _learned(self, state: Memory, at: Iterate, direction: Any, found: Found, then: Iterate) -> Memory:
         age = state.age + 1

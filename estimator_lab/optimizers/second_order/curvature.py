@@ -1,4 +1,4 @@
-"""Products with the Gauss-Newton matrix of a network, and an estimate of its diagonal."""
+"""Products with the Gauss-Newton matrix of a network, and an estimate of its diagonal for preconditioning."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,24 +11,27 @@ from estimator_lab.tf1 import tf
 class GaussNewton:
     """The generalised Gauss-Newton matrix G = J' H J (Schraudolph 2002, section 3).
 
-    J is the Jacobian of the network's outputs by the weights, H the Hessian of the loss by the outputs. G is
-    positive semi-definite where the loss is convex in the outputs, as cross-entropies and squared errors are.
-    H comes from the loss itself, with its weights of examples and its reduction, so that nobody has to say
-    which loss it is.
+    J is the Jacobian of the network's outputs with respect to the weights, H the Hessian of the loss with
+    respect to the outputs. G is positive semi-definite if the loss is convex in the outputs, as
+    cross-entropies and squared errors are. H is derived from the loss tensor, so that it includes example
+    weights and reduction, whatever the loss is.
 
-    A product is linear in the vector. Only this linear part is computed for each: what the network computes
-    at these weights is computed once.
+    A product is linear in the vector. Only this linear part is computed for each product; the activations of
+    the network are computed once.
 
     Args:
       loss: a scalar.
-      outputs: tensors that it is computed from; their first axis is the batch.
+      outputs: tensors that the loss is computed from; their first axis is the batch.
       weights: a vector [size] that the outputs are computed from.
+
+    Raises:
+      FlagError: if the loss is linear in the outputs.
     """
 
     def __init__(self, loss: Any, outputs: Sequence[Any], weights: Any) -> None:
         self._slopes = tf.gradients(loss, outputs)
-        # J'u is linear in u; the gradient of its product with v, by u, is J v, whatever u is: two backward
-        # passes in the place of a forward one.
+        # J'u is linear in u, and the gradient of v'J'u with respect to u is J v: two backward passes replace
+        # a forward-mode one.
         u = [tf.ones_like(output) for output in outputs]
         v = tf.ones_like(weights)
         pulled = tf.gradients(outputs, weights, grad_ys=u)[0]
@@ -47,15 +50,15 @@ class GaussNewton:
         return self._product.at([vector])[0]
 
     def squared_gradients(self, seed: Any, draws: int) -> Any:
-        """Returns an unbiased estimate of the mean square of the examples' gradients, [size].
+        """Returns an unbiased estimate of the mean squared gradient of single examples, [size].
 
-        That is, of their own losses, of which the loss is taken to be the mean. With a random sign for each
-        example, the square of the sum of their gradients has the expectation of the sum of their squares: one
-        backward pass a draw, and no gradient of one example (Chapelle and Erhan 2011, of the diagonal of G).
+        The loss is assumed to be the mean of the examples' losses. With a random sign for each example, the
+        expected square of the summed gradients is the sum of the squared gradients: one backward pass per
+        draw, without gradients of single examples (Chapelle and Erhan 2011, for the diagonal of G).
 
         Args:
-          seed: an int32 scalar; the same one draws the same signs.
-          draws: over how many sums to average, at least 1.
+          seed: an int32 scalar, the seed of the signs.
+          draws: number of sums to average, at least 1.
         """
 
         def draw(number: Any, total: Any) -> tuple[Any, Any]:
@@ -75,5 +78,5 @@ def _signs(tensor: Any, seed: Any) -> Any:
 
 
 def _rowwise(values: Any, tensor: Any) -> Any:
-    """Returns values [rows] in a shape in which they multiply the rows of a tensor."""
+    """Returns values [rows], reshaped to multiply the rows of a tensor."""
     return tf.reshape(values, [-1] + [1] * (tensor.shape.ndims - 1))

@@ -10,13 +10,13 @@ from estimator_lab.optimizers.second_order.optimizer import SecondOrderOptimizer
 from estimator_lab.settings import setting
 from estimator_lab.tf1 import tf
 
+_LINE_SEARCH_STEPS = 20
+
 
 @dataclasses.dataclass(frozen=True)
 class DescentSettings(SecondOrderSettings):
-    """Settings of the iterations and of their line search."""
+    """Settings of a method with a line search for the strong Wolfe conditions."""
 
-    iterations: int = setting(1, 'iterations on each batch, at least 1', lambda v: v >= 1)
-    line_search_steps: int = setting(20, 'most evaluations in a line search, at least 1', lambda v: v >= 1)
     sufficient_decrease: float = setting(
         1e-4, 'c1 of the Wolfe conditions, in (0, 0.5)', lambda v: 0 < v < 0.5
     )
@@ -24,14 +24,14 @@ class DescentSettings(SecondOrderSettings):
 
 
 class Direction(NamedTuple):
-    """Where to search: a direction [size], and the step length to try first, a scalar."""
+    """A search direction [size], and the step length to try first, a scalar."""
 
     vector: Any
     first_step: Any
 
 
 class _Progress(NamedTuple):
-    """Between two iterations of a step."""
+    """The loop variables of a step's iterations."""
 
     number: Any
     at: Iterate
@@ -44,20 +44,16 @@ class _Progress(NamedTuple):
 
 
 class DescentOptimizer(SecondOrderOptimizer):
-    """An optimizer whose iteration is a direction, a search along it, and a lesson from where that ended.
+    """An optimizer whose iterations choose a direction, search along it, and update a state.
 
-    A direction that does not lead down, or along which the search finds nothing lower, resets the method:
-    it forgets its state and goes down the gradient. Where that finds nothing either, the step ends.
+    If the direction does not lead down, or the search finds no lower loss, the method is reset: it clears its
+    state and uses the negative gradient. If that finds no lower loss either, the step ends.
     """
 
     shown = ('step_length', 'resets')
 
     def _direction(self, state: Any, at: Iterate) -> Direction:
-        """Returns where the method would go from here."""
-        raise NotImplementedError
-
-    def _forgotten(self, state: Any) -> Any:
-        """Returns the state of a method that knows nothing yet; its `_direction` is `steepest`."""
+        """Returns the method's direction."""
         raise NotImplementedError
 
     def _learned(self, state: Any, at: Iterate, direction: Any, found: Found, then: Iterate) -> Any:
@@ -79,8 +75,7 @@ class DescentOptimizer(SecondOrderOptimizer):
 
     def _iteration(self, objective: Objective, progress: _Progress) -> _Progress:
         at = progress.at
-        direction, state, turned = self._downwards(progress.state, at)
-        slope = dot(at.gradient, direction.vector)
+        direction, state, was_reset = self._downwards(progress.state, at)
 
         def along(step: Any) -> tuple[Point, Any]:
             there = objective.at(at.weights + step * direction.vector)
@@ -88,42 +83,44 @@ class DescentOptimizer(SecondOrderOptimizer):
 
         found = strong_wolfe(
             along,
-            Point(tf.zeros_like(at.loss), at.loss, slope),
+            Point(tf.zeros_like(at.loss), at.loss, dot(at.gradient, direction.vector)),
             at.gradient,
             direction.first_step,
             self.settings.sufficient_decrease,
             self.settings.curvature,
-            self.settings.line_search_steps,
+            self.settings.line_search_steps or _LINE_SEARCH_STEPS,
         )
         moved = found.point.step > 0
         then = Iterate(at.weights + found.point.step * direction.vector, found.point.loss, found.gradient)
-        # A method that knows nothing has gone down the gradient: there is nothing left to forget.
-        fresh = tf.reduce_all(tf.equal(direction.vector, -at.gradient))
+        is_steepest = tf.reduce_all(tf.equal(direction.vector, -at.gradient))
         return _Progress(
             number=progress.number + 1,
             at=tf.cond(moved, lambda: then, lambda: at),
             state=tf.cond(
                 moved,
                 lambda: self._learned(state, at, direction.vector, found, then),
-                lambda: self._forgotten(state),
+                lambda: _cleared(state),
             ),
             evaluations=progress.evaluations + found.evaluations,
             step_length=found.point.step,
             finite=found.finite,
-            stuck=(tf.logical_not(moved) & fresh) | (moved & _is_flat(then)),
-            resets=progress.resets + tf.cast(turned | tf.logical_not(moved), tf.int32),
+            stuck=(tf.logical_not(moved) & is_steepest) | (moved & _is_flat(then)),
+            resets=progress.resets + tf.cast(was_reset | tf.logical_not(moved), tf.int32),
         )
 
     def _downwards(self, state: Any, at: Iterate) -> tuple[Direction, Any, Any]:
-        """Returns the method's direction and state, or the gradient and a new state; whether the latter."""
+        """Returns a direction that leads down, the state to use it with, and whether the method was reset."""
         direction = self._direction(state, at)
         slope = dot(at.gradient, direction.vector)
         lengths = norm(at.gradient) * norm(direction.vector)
         down = tf.is_finite(slope) & (slope < -epsilon(slope.dtype) * lengths)
-        direction, state = tf.cond(
-            down, lambda: (direction, state), lambda: (steepest(at), self._forgotten(state))
-        )
+        direction, state = tf.cond(down, lambda: (direction, state), lambda: (steepest(at), _cleared(state)))
         return direction, state, tf.logical_not(down)
+
+
+def _cleared(state: Any) -> Any:
+    """Returns a state of zeros, for which a method's direction is `steepest`."""
+    return state._make(map(tf.zeros_like, state))
 
 
 def _is_flat(at: Iterate) -> Any:
@@ -131,6 +128,5 @@ def _is_flat(at: Iterate) -> Any:
 
 
 def steepest(at: Iterate) -> Direction:
-    """Returns the way down the gradient; what is tried first is a change of length 1, or a shorter one."""
-    length = norm(at.gradient)
-    return Direction(-at.gradient, 1 / tf.maximum(length, 1))
+    """Returns the negative gradient; the first step to try changes the weights by a length of at most 1."""
+    return Direction(-at.gradient, 1 / tf.maximum(norm(at.gradient), 1))

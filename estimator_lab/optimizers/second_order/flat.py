@@ -1,4 +1,4 @@
-"""Several tensors as one vector, and the few operations that the methods do with vectors."""
+"""Several tensors as one vector, and operations on vectors."""
 
 import math
 from collections.abc import Sequence
@@ -10,10 +10,14 @@ from estimator_lab.tf1 import tf
 
 
 class Layout:
-    """Where each of several tensors lies in one vector: one behind the other, row by row.
+    """Several tensors stored one after the other, row by row, in one vector.
 
     Args:
-      shapes: the tensors' shapes, fully known.
+      shapes: the tensors' shapes, fully defined.
+
+    Attributes:
+      shapes: as tuples.
+      size: length of the vector.
     """
 
     def __init__(self, shapes: Sequence[Sequence[int]]) -> None:
@@ -22,11 +26,11 @@ class Layout:
         self.size = sum(self._sizes)
 
     def flatten(self, tensors: Sequence[Any]) -> Any:
-        """Returns one vector [size] of tensors of these shapes."""
+        """Returns tensors of these shapes as one vector [size]."""
         return tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], axis=0)
 
     def unflatten(self, vector: Any) -> list[Any]:
-        """Returns the tensors of a vector [size]."""
+        """Returns the tensors in a vector [size]."""
         parts = tf.split(vector, self._sizes)
         return [tf.reshape(part, shape) for part, shape in zip(parts, self.shapes, strict=True)]
 

@@ -21,43 +21,36 @@ from estimator_lab.optimizers.second_order.truncated_cg import Solutions, kept_s
 from estimator_lab.settings import setting
 from estimator_lab.tf1 import tf
 
-# Martens' constants: the share of the last solution from which the next is looked for (section 4.4) ...
+# Martens' constants: conjugate gradients start at this share of the previous solution (section 4.4) ...
 _DECAY = 0.95
-# ... the power to which the diagonal is taken as preconditioner (section 4.7) ...
+# ... the preconditioner is the diagonal to this power (section 4.7) ...
 _POWER = 0.75
-# ... and how damping follows the reduction ratio: harder below the one, softer above the other (section 4.1).
+# ... damping increases below the first reduction ratio and decreases above the second (section 4.1).
 _POOR, _GOOD = 0.25, 0.75
-_HARDER, _SOFTER = 3 / 2, 2 / 3
+_INCREASE, _DECREASE = 3 / 2, 2 / 3
 # Sums of gradients with random signs in the estimate of the diagonal.
 _DRAWS = 8
+_LINE_SEARCH_STEPS = 60
 
 
 @dataclasses.dataclass(frozen=True)
 class HessianFreeSettings(SecondOrderSettings):
-    """Settings of Hessian-free optimization; the defaults are Martens', but for the share of the batch."""
+    """Settings of Hessian-free optimization; the defaults are Martens', except for `curvature_share`."""
 
-    cg_steps: int = setting(250, 'most steps of conjugate gradients, at least 1', lambda v: v >= 1)
-    line_search_steps: int = setting(
-        60, 'most lengths that are tried for a step, at least 1', lambda v: v >= 1
-    )
-    damping: float = setting(45.0, 'the first lambda, above 0', lambda v: v > 0)
-    curvature_share: float = setting(
-        1.0, 'share of the batch for the curvature, another one in each step, in (0, 1]', lambda v: 0 < v <= 1
-    )
     l2: float = setting(
         0.0,
-        'weight of half the squared weights, biases left out, added to the loss, at least 0',
+        'weight of half the squared kernels (not biases), added to the loss, at least 0',
         lambda v: v >= 0,
     )
 
 
 class Damped(NamedTuple):
-    """What the next step needs of the last one.
+    """The state: what the next step needs from the previous one.
 
     Attributes:
-      solution: the last one of conjugate gradients, [size].
+      solution: the last solution of conjugate gradients, [size].
       damping: lambda, a scalar.
-      turn: steps so far, an int32 scalar: it decides which share of the batch comes next.
+      turn: steps so far, an int32 scalar; it chooses the share of the batch.
     """
 
     solution: Any
@@ -66,53 +59,51 @@ class Damped(NamedTuple):
 
 
 class HessianFreeOptimizer(SecondOrderOptimizer):
-    """Minimizes the damped quadratic model of the loss by conjugate gradients, one model a step.
+    """Minimizes a damped quadratic model of the loss by conjugate gradients, one model per step.
 
-    The gradient and all losses are those of the whole batch; the curvature, the Gauss-Newton matrix, is that
-    of a share of it, which goes round. Give it a large batch, or the whole data set.
+    The gradient and all losses are computed on the whole batch. The curvature, the Gauss-Newton matrix, is
+    computed on a share of it, the next one in each step. Use a large batch, or the whole data set.
     """
 
     Settings = HessianFreeSettings
     shown = ('step_length', 'damping', 'reduction_ratio', 'cg_steps')
 
     def vectors(self) -> int:
+        """Returns one for each solution that is kept, and 10 for weights, gradients and directions."""
         return len(kept_steps(self.settings.cg_steps)) + 10
 
     def minimize(
         self,
         loss: Any,
-        global_step: Any = None,
-        var_list: Sequence[Any] | None = None,
-        name: str | None = None,
-        active: Any = None,
+        *arguments: Any,
         outputs: Sequence[Any] | None = None,
         batch: Sequence[Any] | None = None,
+        **named: Any,
     ) -> Any:
-        """Returns the operation that takes one step down the loss, as `SecondOrderOptimizer.minimize`.
+        """Returns the operation that takes one step down the loss.
 
         Args:
-          loss: as there.
-          global_step: as there.
-          var_list: as there.
-          name: as there.
-          active: as there.
-          outputs: tensors between the variables and the loss, the batch on their first axis; the loss is a
-            convex function of them. None for those that `find_outputs` finds.
-          batch: the tensors from which a share of the batch is taken, on their first axis; None for those
-            that `find_batch` finds. Only for curvature_share below 1.
+          loss: see `SecondOrderOptimizer.minimize`.
+          *arguments: its other arguments.
+          outputs: tensors between the variables and the loss, with the batch on their first axis; the loss is
+            a convex function of them. None for those that `find_outputs` finds.
+          batch: tensors with the batch on their first axis, for a curvature_share below 1; None for those
+            that `find_batch` finds.
+          **named: its other arguments.
 
         Raises:
-          FlagError: as there; if outputs or batch are needed and not found, or the outputs are none.
+          FlagError: as in the base class; if outputs or batch are needed and not found, or a given output
+            does not depend on the variables.
         """
         self._outputs = list(outputs or ())
         self._batch = None if batch is None else list(batch)
-        return super().minimize(loss, global_step, var_list, name, active)
+        return super().minimize(loss, *arguments, **named)
 
     def _study(self, objective: Objective) -> None:
         self._outputs = self._outputs or find_outputs(objective)
         for output in self._outputs:
             if not objective.contains(output):
-                raise FlagError(f'The output {output.name!r} lies not between the variables and the loss.')
+                raise FlagError(f'The output {output.name!r} is not between the variables and the loss.')
         if self._shares == 1:
             self._batch = []
         elif self._batch is None:
@@ -122,7 +113,7 @@ class HessianFreeOptimizer(SecondOrderOptimizer):
 
     @property
     def _shares(self) -> int:
-        """How many shares a batch has."""
+        """The number of shares of a batch."""
         return max(1, round(1 / self.settings.curvature_share))
 
     def _initial_state(self, objective: Objective) -> Damped:
@@ -131,7 +122,7 @@ class HessianFreeOptimizer(SecondOrderOptimizer):
         )
 
     def _rejected(self, state: Damped) -> Damped:
-        return state._replace(damping=state.damping * _HARDER, turn=state.turn + 1)
+        return state._replace(damping=state.damping * _INCREASE, turn=state.turn + 1)
 
     def _step(self, objective: Objective, here: Iterate, state: Damped) -> Step:
         decay = self.settings.l2 * _kernels(objective)
@@ -154,26 +145,26 @@ class HessianFreeOptimizer(SecondOrderOptimizer):
             preconditioner=(diagonal + decay + state.damping) ** _POWER,
             most=self.settings.cg_steps,
         )
-        tried = _backtracked(solutions, lambda change: loss_at(here.weights + change))
-        slope = dot(gradient, tried.change)
-        promised = slope + dot(tried.change, product(tried.change)) / 2
-        ratio = (tried.loss - loss) / promised
+        change, changed_loss, tries = _backtracked(solutions, lambda change: loss_at(here.weights + change))
+        slope = dot(gradient, change)
+        predicted = slope + dot(change, product(change)) / 2
+        ratio = (changed_loss - loss) / predicted
         found = armijo(
-            lambda rate: loss_at(here.weights + rate * tried.change),
-            # A direction that leads up, by the whole batch's gradient, must lower the loss all the same.
+            lambda rate: loss_at(here.weights + rate * change),
+            # If the gradient of the whole batch leads up, the step must still lower the loss.
             Point(tf.zeros_like(loss), loss, tf.minimum(slope, 0)),
-            tried.loss,
-            most=self.settings.line_search_steps,
+            changed_loss,
+            most=self.settings.line_search_steps or _LINE_SEARCH_STEPS,
         )
-        # Near the minimum, what is promised is less than the loss is rounded by, and the ratio says nothing.
-        telling = -promised > epsilon(loss.dtype) * tf.abs(loss)
-        damping = tf.where(telling, state.damping * _damping_factor(ratio), state.damping)
+        # Near the minimum, the predicted change is below the rounding error of the loss.
+        meaningful = -predicted > epsilon(loss.dtype) * tf.abs(loss)
+        damping = tf.where(meaningful, state.damping * _damping_factor(ratio), state.damping)
         return Step(
-            weights=here.weights + found.rate * tried.change,
+            weights=here.weights + found.rate * change,
             state=Damped(solutions.kept.read(solutions.last), damping, state.turn + 1),
-            finite=tried.finite | (found.rate > 0),
+            finite=tf.is_finite(changed_loss) | (found.rate > 0),
             diagnostics={
-                'evaluations': tried.evaluations + found.evaluations,
+                'evaluations': tries + found.evaluations,
                 'step_length': found.rate,
                 'damping': state.damping,
                 'reduction_ratio': ratio,
@@ -182,7 +173,7 @@ class HessianFreeOptimizer(SecondOrderOptimizer):
         )
 
     def _gauss_newton(self, objective: Objective, weights: Any, turn: Any) -> GaussNewton:
-        """Returns the matrix of the share of the batch whose turn it is."""
+        """Returns the matrix of the current share of the batch."""
         share = [self._share_of(tensor, turn) for tensor in self._batch or ()]
         try:
             loss, *outputs = self._model.at([*objective.values_of(weights), *share])
@@ -196,7 +187,7 @@ class HessianFreeOptimizer(SecondOrderOptimizer):
         return GaussNewton(loss, outputs, weights)
 
     def _share_of(self, tensor: Any, turn: Any) -> Any:
-        """Returns the rows of a tensor whose turn it is."""
+        """Returns the rows of a tensor that are in the current share."""
         rows, place = tf.shape(tensor)[0], tf.floormod(turn, self._shares)
         first, end = (rows * (place + more) // self._shares for more in (0, 1))
         share = tensor[first:end]
@@ -206,17 +197,12 @@ class HessianFreeOptimizer(SecondOrderOptimizer):
         return share
 
 
-class _Tried(NamedTuple):
-    """The solution that is tried: a change of the weights [size], its loss; whether that is finite."""
+def _backtracked(solutions: Solutions, loss_of: Callable[[Any], Any]) -> tuple[Any, Any, Any]:
+    """Goes back from the last solution to earlier ones as long as their loss is lower (section 4.6).
 
-    change: Any
-    loss: Any
-    evaluations: Any
-    finite: Any
-
-
-def _backtracked(solutions: Solutions, loss_of: Callable[[Any], Any]) -> _Tried:
-    """Goes back from the last solution to earlier ones while their loss is lower (section 4.6)."""
+    Returns:
+      (the solution [size], its loss, the number of evaluations).
+    """
 
     def loss_at(number: Any) -> Any:
         loss = loss_of(solutions.kept.read(number))
@@ -235,20 +221,20 @@ def _backtracked(solutions: Solutions, loss_of: Callable[[Any], Any]) -> _Tried:
 
     first = (solutions.last, loss_at(solutions.last), tf.constant(True), tf.constant(1))
     number, loss, _, evaluations = tf.while_loop(unfinished, back, first, parallel_iterations=1)
-    return _Tried(solutions.kept.read(number), loss, evaluations, tf.is_finite(loss))
+    return solutions.kept.read(number), loss, evaluations
 
 
 def _damping_factor(ratio: Any) -> Any:
-    """Returns by what lambda is multiplied after a step with this reduction ratio (section 4.1).
+    """Returns the factor of lambda after a step (section 4.1).
 
-    The ratio is that of the change of the loss to the one which the model without damping promised.
+    Args:
+      ratio: the change of the loss divided by the change that the undamped model predicts; NaN is poor.
     """
     one = tf.ones_like(ratio)
-    # What is not a number, or promises nothing, is poor.
-    return tf.where(ratio > _GOOD, _SOFTER * one, tf.where(ratio >= _POOR, one, _HARDER * one))
+    return tf.where(ratio > _GOOD, _DECREASE * one, tf.where(ratio >= _POOR, one, _INCREASE * one))
 
 
 def _kernels(objective: Objective) -> Any:
-    """Returns 1 for each weight of a matrix or filter, 0 for each of a bias: [size]."""
+    """Returns 1 for each weight of a kernel, 0 for each of a bias, [size]."""
     parts = [tf.fill(shape, float(len(shape) > 1)) for shape in objective.layout.shapes]
     return tf.cast(objective.layout.flatten(parts), objective.dtype)

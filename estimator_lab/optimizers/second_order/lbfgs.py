@@ -3,7 +3,6 @@
 Nocedal and Wright (2006), 'Numerical Optimization', section 7.2, p. 176-180.
 """
 
-import dataclasses
 from typing import Any, NamedTuple
 
 from estimator_lab.optimizers.second_order.descent import (
@@ -16,21 +15,15 @@ from estimator_lab.optimizers.second_order.flat import dot, epsilon, norm
 from estimator_lab.optimizers.second_order.line_search import Found
 from estimator_lab.optimizers.second_order.objective import Iterate, Objective
 from estimator_lab.optimizers.second_order.optimizer import Slot
-from estimator_lab.settings import setting
 from estimator_lab.tf1 import tf
 
 
-@dataclasses.dataclass(frozen=True)
 class LBFGSSettings(DescentSettings):
-    """Settings of L-BFGS; each pair takes two vectors of the weights' size."""
-
-    memory: int = setting(
-        10, 'pairs of differences that are kept, at least 1', lambda v: v >= 1, structural=True
-    )
+    """Settings of L-BFGS; each of the `memory` pairs is two vectors of the weights' size."""
 
 
 class Pairs(NamedTuple):
-    """The last m differences of weights (s) and gradients (y), the newest last; zeros where there are fewer.
+    """The state: the last m differences of weights (s) and gradients (y), newest last, padded with zeros.
 
     Attributes:
       positions: s, [m, size].
@@ -44,14 +37,14 @@ class Pairs(NamedTuple):
 class LBFGSOptimizer(DescentOptimizer):
     """Minimizes by L-BFGS with a line search for the strong Wolfe conditions (algorithm 7.5, p. 179).
 
-    A pair comes from the two ends of one search, so both gradients are of one batch. With small batches the
-    pairs of different ones disagree: give it large ones, or the whole data set.
+    A pair is the difference of the two ends of one search, so that both gradients are of one batch. Pairs of
+    different small batches contradict each other: use large batches, or the whole data set.
     """
 
     Settings = LBFGSSettings
 
     def vectors(self) -> int:
-        # The pairs twice, since a new one makes a new copy; weights, gradients and directions.
+        """Returns 4 for each pair, since updating copies them, and 8 for weights, gradients, directions."""
         return 4 * self.settings.memory + 8
 
     def _initial_state(self, objective: Objective) -> Pairs:
@@ -62,9 +55,6 @@ class LBFGSOptimizer(DescentOptimizer):
         newest = dot(state.positions[-1], state.gradients[-1])
         vector = -two_loop(at.gradient, state)
         return Direction(vector, tf.where(newest > 0, tf.ones_like(newest), steepest(at).first_step))
-
-    def _forgotten(self, state: Pairs) -> Pairs:
-        return Pairs(*map(tf.zeros_like, state))
 
     def _learned(self, state: Pairs, at: Iterate, direction: Any, found: Found, then: Iterate) -> Pairs:
         return with_pair(state, then.weights - at.weights, then.gradient - at.gradient)
@@ -91,9 +81,9 @@ def two_loop(gradient: Any, pairs: Pairs) -> Any:
 
 
 def with_pair(pairs: Pairs, position: Any, gradient: Any) -> Pairs:
-    """Returns the pairs with a new one, s and y [size], in the place of the oldest.
+    """Returns the pairs with a new one, s and y [size], replacing the oldest.
 
-    One without positive curvature, s'y > 0 up to rounding, is skipped (p. 537): H would not stay positive.
+    A pair without positive curvature, s'y > 0 up to rounding, is skipped to keep H positive (p. 537).
     """
     curved = dot(position, gradient) > epsilon(position.dtype) * norm(position) * norm(gradient)
 

@@ -1,4 +1,4 @@
-"""What a loss is a function of: the network's outputs, and the tensors whose first axis is the batch."""
+"""Finds the outputs that a loss is a function of, and the tensors whose first axis is the batch."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,10 +12,10 @@ _VARIABLES = {'VarHandleOp', 'VariableV2', 'Variable', 'ReadVariableOp', 'Resour
 
 
 def find_outputs(objective: Objective) -> list[Any]:
-    """Returns the outputs that `tf.losses` compare with labels: those of which the loss is a convex function.
+    """Returns the outputs that `tf.losses` compare with labels; the loss is a convex function of them.
 
-    Found are softmax and sigmoid cross-entropy, by their logits, and squared errors, whether by
-    `tf.losses.mean_squared_error` or as the square of a difference.
+    It finds the logits of softmax and sigmoid cross-entropies, and the predictions of squared errors, from
+    `tf.losses.mean_squared_error` or written as the square of a difference.
 
     Raises:
       FlagError: if there are none.
@@ -23,7 +23,7 @@ def find_outputs(objective: Objective) -> list[Any]:
     found = {}
     for op in objective.operations:
         learned = [tensor for tensor in _compared_by(op) if objective.contains(tensor)]
-        # Where both sides of a difference are, it is one within the network, as batch normalisation has it.
+        # If both sides of a difference are learned, it is inside the network, as in batch normalisation.
         if len(learned) == 1:
             found[learned[0].name] = learned[0]
     if not found:
@@ -35,13 +35,13 @@ def find_outputs(objective: Objective) -> list[Any]:
 
 
 def _last_of(tensors: Sequence[Any]) -> list[Any]:
-    """Returns the tensors from which none of the others is computed: batch normalisation has squares, too."""
+    """Returns the tensors that no other one depends on: batch normalisation has squares, too."""
     earlier = {op.name for tensor in tensors for op in ancestors([tensor]) if op.name != tensor.op.name}
     return [tensor for tensor in tensors if tensor.op.name not in earlier]
 
 
 def _compared_by(op: Any) -> list[Any]:
-    """Returns outputs, and maybe their labels, if an operation is that of a loss."""
+    """Returns outputs, possibly with their labels, if an operation is part of a loss."""
     if op.type in _CROSS_ENTROPIES:
         return [op.inputs[0]]
     if op.type == 'SquaredDifference':
@@ -54,7 +54,7 @@ def _compared_by(op: Any) -> list[Any]:
 
 
 def _logits_of(log1p: Any) -> list[Any]:
-    """Returns x of log(1 + exp(-|x|)), a part of sigmoid cross-entropy, where -|x| selects x or -x."""
+    """Returns x of log(1 + exp(-|x|)) in sigmoid cross-entropy, which selects -|x| from x and -x."""
     exp = log1p.inputs[0].op
     if exp.type != 'Exp' or not exp.inputs[0].op.type.startswith('Select'):
         return []
@@ -63,10 +63,10 @@ def _logits_of(log1p: Any) -> list[Any]:
 
 
 def find_batch(objective: Objective, outputs: Sequence[Any]) -> list[Any]:
-    """Returns the tensors that bring the batch into the graph, and random draws of its size.
+    """Returns the tensors through which the batch enters the graph, and random draws of its size.
 
-    They are taken from placeholders, iterators, constants and other operations without an input whose first
-    axis is as long as that of the outputs.
+    These are outputs of placeholders, iterators, constants and other operations without inputs, with a first
+    axis as long as that of the network's outputs.
 
     Raises:
       FlagError: if there are none.

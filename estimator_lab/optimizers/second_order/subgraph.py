@@ -1,35 +1,37 @@
-"""The part of a graph between some tensors and others, computed again for other values of the former."""
+"""Computes the part of a graph between some tensors and others again, for other values of the former."""
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import tf
 
-# Operations that draw random numbers from a state of their own. Computed again, they would draw others.
+# Operations that draw random numbers from their own state; a copy would draw different ones.
 _RANDOM = re.compile(r'Random|Normal|Multinomial|StatefulUniform|CandidateSampler|Rng|SampleDistorted')
-# Constants of up to this many values are small.
-_SMALL = 64
+_SMALL = 64  # values of a constant
 _COPIES = itertools.count(1)
 _V1_CONTROL_FLOW = {'Switch', 'Merge', 'Enter', 'Exit', 'NextIteration', 'LoopCond'}
 
 
 class Subgraph:
-    """All that lies behind some tensors and before others in one graph.
+    """The operations that depend on some tensors of a graph (sources) and that others (targets) depend on.
 
-    Only this part is computed again by `at`. What enters it from elsewhere, such as the batch, its labels,
-    the step and variables that do not learn, is taken from the graph as it stands. So are random draws, even
-    those whose shape comes from behind the sources: a dropout mask is the same for all values.
+    `at` copies only these operations. Their other inputs, such as the batch, labels, the global step and
+    variables that are not trained, are those of the graph. So are random draws, even if their shape depends
+    on the sources: a dropout mask is the same for all values.
 
     Args:
       sources: tensors whose values will be replaced, all of one graph.
       targets: tensors of the same graph.
 
+    Attributes:
+      operations: the operations, in the graph's order.
+
     Raises:
-      FlagError: if the part has something that cannot be computed again as it was: a loop or condition of
-        v1 control flow, or a function that draws random numbers.
+      FlagError: for what a copy cannot reproduce: loops and conditions of v1 control flow, and functions that
+        draw random numbers.
     """
 
     def __init__(self, sources: Sequence[Any], targets: Sequence[Any]) -> None:
@@ -37,9 +39,9 @@ class Subgraph:
         self._sources = list(sources)
         self._targets = list(targets)
         self.operations = _between(self._sources, self._targets)
-        self._behind = {op.name for op in self.operations}
+        self._names = {op.name for op in self.operations}
         _check(self._graph, self.operations)
-        # Shapes are inferred from constants, so that they are copied, too.
+        # Constants are copied, too: TensorFlow infers shapes from them.
         copied = [*_constants_of(self.operations), *self.operations]
         inside = {op.name for op in copied}
         self._definition = _definition(self._graph, copied, inside)
@@ -53,8 +55,8 @@ class Subgraph:
         ]
 
     def contains(self, tensor: Any) -> bool:
-        """Whether a tensor changes with the sources."""
-        return tensor.op.name in self._behind
+        """Returns whether a tensor depends on the sources."""
+        return tensor.op.name in self._names
 
     def at(self, values: Sequence[Any]) -> list[Any]:
         """Returns the targets for other values of the sources.
@@ -63,12 +65,12 @@ class Subgraph:
           values: one tensor for each source, of its dtype and shape.
 
         Returns:
-          Tensors of the graph that is being built: the same one, or a function's within it.
+          The targets' values, in the current graph: the same graph, or that of a function in it.
         """
         current = tf.get_default_graph()
 
         def here(tensor: Any) -> Any:
-            # Within a function, `identity` makes an outer tensor one of its inputs.
+            # In a function, `identity` turns an outer tensor into an input of the function.
             return tensor if tensor.graph is current else tf.identity(tensor)
 
         replaced = {tensor.name: here(value) for tensor, value in zip(self._sources, values, strict=True)}
@@ -82,56 +84,51 @@ class Subgraph:
 
 
 def _between(sources: Sequence[Any], targets: Sequence[Any]) -> list[Any]:
-    """Returns the operations behind a source and before a target, in the graph's order."""
+    """Returns the operations that depend on a source and that a target depends on, in the graph's order."""
     stops = {tensor.name for tensor in sources}
-    before = {op.name for op in _ancestors(targets, stops)}
-    behind: dict[str, Any] = {}
+    needed = {op.name for op in ancestors(targets, stops)}
+    found: set[str] = set()
     waiting = list(sources)
     while waiting:
         for op in waiting.pop().consumers():
-            if op.name in before and op.name not in behind and not is_random(op):
-                behind[op.name] = op
+            if op.name in needed and op.name not in found and not is_random(op):
+                found.add(op.name)
                 waiting.extend(tensor for tensor in op.outputs if tensor.name not in stops)
-    return [op for op in targets[0].graph.get_operations() if op.name in behind]
+    return [op for op in targets[0].graph.get_operations() if op.name in found]
 
 
 def _constants_of(operations: Sequence[Any]) -> list[Any]:
-    """Returns the operations behind inputs that are small constants, or computed from such alone."""
+    """Returns the operations that compute inputs which depend on small constants only."""
     inside = {op.name for op in operations}
     inputs = [tensor for op in operations for tensor in op.inputs if tensor.op.name not in inside]
     fixed = [tensor for tensor in inputs if _is_fixed(tensor)]
-    return list(_ancestors(fixed, set()))
+    return ancestors(fixed)
 
 
 def _is_fixed(tensor: Any) -> bool:
-    """Whether a tensor is a small constant, or computed from such alone."""
+    """Returns whether a tensor is small and depends on small constants only."""
     op = tensor.op
-    # What has to wait for another operation may be a branch of v1 control flow.
-    waits = op.control_inputs or op.type in _V1_CONTROL_FLOW
-    if waits or op.op_def.is_stateful or (tensor.shape.num_elements() or 0) > _SMALL:
+    # An operation with control inputs may be in a branch of v1 control flow.
+    is_controlled = op.control_inputs or op.type in _V1_CONTROL_FLOW
+    if is_controlled or op.op_def.is_stateful or (tensor.shape.num_elements() or 0) > _SMALL:
         return False
     return op.type == 'Const' or (len(op.inputs) > 0 and all(map(_is_fixed, op.inputs)))
 
 
-def _ancestors(targets: Sequence[Any], stops: set[str]) -> Iterator[Any]:
-    """Yields the operations that compute the targets, not going past tensors of the names in `stops`."""
-    seen: set[str] = set()
+def ancestors(targets: Sequence[Any], stops: Collection[str] = ()) -> list[Any]:
+    """Returns the operations that compute the targets, down to the tensors named in `stops`."""
+    found: dict[str, Any] = {}
     waiting = [tensor for tensor in targets if tensor.name not in stops]
     while waiting:
         op = waiting.pop().op
-        if op.name not in seen:
-            seen.add(op.name)
+        if op.name not in found:
+            found[op.name] = op
             waiting.extend(tensor for tensor in op.inputs if tensor.name not in stops)
-            yield op
-
-
-def ancestors(targets: Sequence[Any]) -> list[Any]:
-    """Returns all operations that compute some tensors."""
-    return list(_ancestors(targets, set()))
+    return list(found.values())
 
 
 def is_random(op: Any) -> bool:
-    """Whether an operation draws random numbers from a state of its own."""
+    """Returns whether an operation draws random numbers from its own state."""
     return bool(op.op_def.is_stateful and _RANDOM.search(op.type))
 
 
@@ -148,19 +145,19 @@ def _check(graph: Any, operations: Sequence[Any]) -> None:
         if drawing := _random_inside(op.node_def, bodies, set()):
             raise FlagError(
                 f'{op.name!r} draws random numbers inside ({drawing!r}), which would differ between the '
-                'evaluations of a step: draw them before it.'
+                'evaluations of a step: draw them outside.'
             )
 
 
 def _functions_of(node: Any) -> list[Any]:
-    """Returns where a node names functions that it calls."""
+    """Returns the references to functions that a node calls."""
     values = node.attr.values()
     lists = [function for value in values for function in value.list.func]
     return lists + [value.func for value in values if value.HasField('func')]
 
 
 def _random_inside(node: Any, bodies: dict[str, Any], seen: set[str]) -> str:
-    """Returns the name of a random operation in the functions that a node calls; '' for none."""
+    """Returns the name of a random operation in a function that a node calls; '' for none."""
     for name in (function.name for function in _functions_of(node)):
         if name in seen or name not in bodies:
             continue
@@ -174,7 +171,7 @@ def _random_inside(node: Any, bodies: dict[str, Any], seen: set[str]) -> str:
 
 
 def _definition(graph: Any, operations: Sequence[Any], inside: set[str]) -> Any:
-    """Returns the operations as a GraphDef whose outer inputs are left to be mapped."""
+    """Returns the operations as a GraphDef without the nodes of their outer inputs."""
     definition = tf.GraphDef()
     definition.versions.CopyFrom(graph.graph_def_versions)
     calls = False
@@ -182,21 +179,21 @@ def _definition(graph: Any, operations: Sequence[Any], inside: set[str]) -> Any:
         node = definition.node.add()
         node.CopyFrom(op.node_def)
         calls = calls or bool(_functions_of(node))
-        # What has to run before, outside of this part, has run for the original.
+        # Control inputs outside of this part have run for the original.
         kept = [name for name in node.input if not name.startswith('^') or name[1:] in inside]
         del node.input[:]
         node.input.extend(kept)
-        node.attr.pop('_class', None)  # beside which variable it lay
+        node.attr.pop('_class', None)  # colocation with a variable
     if calls:
         definition.library.CopyFrom(graph.as_graph_def().library)
     return definition
 
 
 def _with_new_functions(definition: Any) -> Any:
-    """Returns a GraphDef whose functions have names of their own.
+    """Returns a GraphDef whose functions have new names.
 
-    The gradient of a loop or condition rewrites its functions, under names made of theirs: two copies of one
-    function would become two functions of one name.
+    The gradient of a loop or condition makes new functions, named after its functions: with two copies of a
+    function, it would make two functions of one name.
     """
     if not definition.library.function:
         return definition

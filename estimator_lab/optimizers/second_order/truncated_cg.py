@@ -7,19 +7,19 @@ from typing import Any, NamedTuple
 from estimator_lab.optimizers.second_order.flat import dot
 from estimator_lab.tf1 import tf
 
-# Progress is looked at over this share of the steps so far, and over at least so many steps.
+# Progress is measured over this share of the steps so far, and over at least this many steps.
 _GAP, _LEAST_GAP = 0.1, 10
-# The steps behind which a solution is kept: 5, 7, 9, 11, 15 and so on.
+# Solutions are kept after steps 5, 7, 9, 11, 15 and so on.
 _FIRST_KEPT, _KEPT_GROWTH = 5, 1.3
 
 
 class Solutions(NamedTuple):
-    """What the method leads to.
+    """The result of the method.
 
     Attributes:
-      kept: a TensorArray of some of the solutions [size] on the way, the last one included.
-      last: the number of the last one in it.
-      steps: how many were taken, an int32 scalar.
+      kept: a TensorArray of some intermediate solutions [size], then the last one.
+      last: index of the last one, an int32 scalar.
+      steps: number of steps taken, an int32 scalar.
     """
 
     kept: Any
@@ -28,7 +28,7 @@ class Solutions(NamedTuple):
 
 
 class _State(NamedTuple):
-    """Between two steps; the residual is A x - b, a stopping step is the last."""
+    """The loop variables; the residual is A x - b."""
 
     step: Any
     solution: Any
@@ -42,7 +42,7 @@ class _State(NamedTuple):
 
 
 def kept_steps(most: int) -> list[int]:
-    """Returns the steps up to `most` behind which a solution is kept, those at 5 * 1.3^j, rounded up."""
+    """Returns the steps up to `most` after which a solution is kept: 5 * 1.3^j, rounded up."""
     powers = range(math.ceil(math.log(max(most, 1)) / math.log(_KEPT_GROWTH)) + 1)
     steps = (math.ceil(_FIRST_KEPT * _KEPT_GROWTH**power) for power in powers)
     return [step for step in steps if step <= most]
@@ -56,18 +56,18 @@ def truncated_cg(
     most: int,
     tolerance: float = 5e-4,
 ) -> Solutions:
-    """Lowers phi(x) = x'Ax / 2 - b'x until it gets on slowly.
+    """Minimizes phi(x) = x'Ax / 2 - b'x until progress is slow.
 
-    It stops behind step i if i > k, phi_i < 0 and (phi_i - phi_(i-k)) / phi_i < k * tolerance, where k is
-    max(10, i / 10); after `most` steps; and where the curvature along its direction is not above 0.
+    It stops after step i if i > k, phi_i < 0 and (phi_i - phi_(i-k)) / phi_i < k * tolerance, where k is
+    max(10, i / 10); after `most` steps; and if the curvature along its direction is not positive.
 
     Args:
-      product: a vector [size] -> A times it; A is symmetric and positive definite.
+      product: x [size] -> A x [size]; A is symmetric and positive definite.
       target: b, [size].
       start: x before the first step, [size].
-      preconditioner: a diagonal near that of A, [size], above 0.
-      most: steps, at least 1.
-      tolerance: the least progress a step, as a share of what was reached.
+      preconditioner: a positive diagonal close to that of A, [size].
+      most: maximum number of steps, at least 1.
+      tolerance: minimum progress per step, as a share of phi_i.
     """
     keeps = tf.constant(kept_steps(most), tf.int32)
     size = target.shape[0]
@@ -102,7 +102,7 @@ def truncated_cg(
                 direction=tf.div_no_nan(power, state.power) * state.direction - scaled,
                 power=power,
                 values=values,
-                # The last solution is overwritten unless it is one to keep.
+                # The next solution overwrites this one unless it is to be kept.
                 kept=state.kept.write(state.number, solution),
                 number=state.number + tf.cast(keep, tf.int32),
                 stopped=ends,

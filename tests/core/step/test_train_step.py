@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.core.model.params import TrainingParams
-from estimator_lab.core.step.train_step import second_order_settings, sequential_train_op, train_op
+from estimator_lab.core.step.train_step import sequential_train_op, train_op
 from estimator_lab.optimizers import FIRST_ORDER, SECOND_ORDER
 from estimator_lab.tf1 import tf
 
@@ -132,7 +132,7 @@ def test_a_second_order_optimizer_steps_counts_and_shows_what_it_found(optimizer
     assert {f'{optimizer}/loss', f'{optimizer}/evaluations', f'{optimizer}/step_length'} <= {
         v.tag for v in shown.value
     }
-    assert second_order_settings(params).line_search_steps == 7
+    assert SECOND_ORDER[optimizer].Settings.of(params).line_search_steps == 7
 
 
 @pytest.mark.parametrize('optimizer', ['lbfgs', 'conjugate_gradient'])

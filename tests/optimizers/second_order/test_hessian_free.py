@@ -116,7 +116,7 @@ def test_outputs_and_batch_may_be_given():
 
     seen = run(Given(HessianFreeSettings(curvature_share=0.5, damping=1.0)), loss, np.ones(3), 20)
     assert seen.shown[-1]['loss'] < 0.1 * seen.shown[0]['loss']
-    with pytest.raises(FlagError, match=r"output 'Const.*' lies not between"):
+    with pytest.raises(FlagError, match=r"output 'Const.*' is not between"):
         batch['y'] = None
         run_given_foreign_output()
 

@@ -96,7 +96,7 @@ def test_armijo_shortens_by_its_factor():
 
     with tf.Graph().as_default(), tf.Session() as session:
         start = Point(tf.constant(0.0), tf.constant(1.0), tf.constant(-1.0))
-        found = session.run(armijo(loss_at, start, tf.constant(2.0)))
+        found = session.run(armijo(loss_at, start, tf.constant(2.0), most=60))
         assert found.rate == pytest.approx(0.8**4) and found.evaluations == 4
         assert found.loss == pytest.approx(1 - 0.8**4 + 2 * 0.8**8)
         none = session.run(armijo(lambda rate: 5 + rate, start, tf.constant(np.nan), most=3))

@@ -201,8 +201,8 @@ def test_several_replicas_are_refused(name, monkeypatch):
 @every
 def test_settings_are_checked_and_errors_say_what_is_allowed(name):
     assert SECOND_ORDER[name].Settings is SETTINGS[name]
-    with pytest.raises(FlagError, match=r'line_search_steps=0 is not allowed: most .*, at least 1\.'):
-        SETTINGS[name](line_search_steps=0)
+    with pytest.raises(FlagError, match=r'cg_steps=0 is not allowed: most .*, at least 1\.'):
+        SETTINGS[name](cg_steps=0)
 
 
 @every
