@@ -1,6 +1,5 @@
 """A kind of example, as images or trees: which members are examples, and how they become arrays."""
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,11 +18,6 @@ if TYPE_CHECKING:  # importing TensorFlow takes seconds, and most commands that 
 K = TypeVar('K', bound='Kind')
 Arrays = Mapping[str, np.ndarray]
 """Some examples: arrays by the feature's name, with a row for each."""
-
-HEAD_BYTES = 32
-"""First bytes of a file by which `Kind.recognises` tells what it is."""
-
-_HIDDEN = re.compile(r'(?:^|/)(?:\.(?!\.?/)|__MACOSX/)')  # './' and '../' hide nothing
 
 
 class Signature(NamedTuple):
@@ -216,13 +210,3 @@ class Kind(ABC):
           shape: (height, width, channels) of images.
         """
         raise NotImplementedError
-
-
-def is_hidden(name: str) -> bool:
-    """Whether a file of that name is hidden, or metadata that macOS writes into archives."""
-    return _HIDDEN.search(name) is not None
-
-
-def may_be_recognised(name: str) -> bool:
-    """Whether a file of that name is to be recognised by its first bytes: it has no suffix."""
-    return '.' not in name.rpartition('/')[2] and not is_hidden(name)

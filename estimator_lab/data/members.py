@@ -4,6 +4,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from estimator_lab.data.file_types import SkippedFiles
 from estimator_lab.data.folder.index import open_folder
 from estimator_lab.data.folder.walk import files_below
 from estimator_lab.data.images.kind import IMAGES
@@ -11,7 +12,6 @@ from estimator_lab.data.kind import Kind
 from estimator_lab.data.member import Member
 from estimator_lab.data.tar import index, stream
 from estimator_lab.data.tar.index import Index, ShowProgress
-from estimator_lab.data.tar.skipped_files import SkippedFiles
 from estimator_lab.data.tar.sources import STDIN, is_url, why_unreadable
 from estimator_lab.data.tar.stream import Note
 from estimator_lab.errors import DataError
@@ -72,5 +72,5 @@ def first_member(source: str, kind: Kind) -> Member | None:
     """
     if not is_folder(source):
         return next(stream.stream_members(source, kind=kind), None)
-    first = next(files_below(source, kind, SkippedFiles(kind.noun)), None)
+    first = next(files_below(source, kind, SkippedFiles()), None)
     return first and Member(source, first.name, 0)

@@ -27,12 +27,12 @@ from estimator_lab.core.style.perceptual_loss import (
     pattern,
     targets_of,
 )
+from estimator_lab.data.file_types import SkippedFiles
 from estimator_lab.data.folder.walk import files_below
 from estimator_lab.data.images.decode import open_image
 from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.member import BadExampleError
 from estimator_lab.data.pipeline.paths import read_example
-from estimator_lab.data.tar.skipped_files import SkippedFiles
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.runs.model import Trained, open_trained
 from estimator_lab.runs.record import Record
@@ -164,7 +164,7 @@ def read_styles(places: str) -> list[Style]:
       FlagError: there are too many.
     """
     if places and Path(places).is_dir():
-        found = files_below(places, IMAGES, SkippedFiles(IMAGES.noun))
+        found = files_below(places, IMAGES, SkippedFiles())
         files = sorted(str(Path(places, file.path)) for file in found)
         if not files:
             raise DataError(f'{_PICTURE_FLAG}={places} holds no picture.')

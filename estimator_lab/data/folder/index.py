@@ -13,6 +13,7 @@ import numpy as np
 
 from estimator_lab.console.printable import escaped
 from estimator_lab.console.regular_files import read_regular
+from estimator_lab.data.file_types import SkippedFiles
 from estimator_lab.data.folder.walk import files_below
 from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.kind import Kind
@@ -20,7 +21,6 @@ from estimator_lab.data.member import MAX_MEMBER_BYTES, Member
 from estimator_lab.data.tar.index import Index, ShowProgress
 from estimator_lab.data.tar.index_file import FORMAT, ROW, Contents, Header
 from estimator_lab.data.tar.label_column import LabelColumn
-from estimator_lab.data.tar.skipped_files import SkippedFiles
 from estimator_lab.data.tar.sources import why_unreadable
 from estimator_lab.data.tar.stream import Note
 
@@ -100,7 +100,7 @@ def open_folder(
     own_name, notes = escaped(Path(folder).resolve().name), list[str]()
     sizes, ends, path_ends = array('Q'), array('Q'), array('Q')
     names, paths = bytearray(), bytearray()
-    labels, passed = LabelColumn(kind.labels), SkippedFiles(kind.noun)
+    labels, passed = LabelColumn(kind.labels), SkippedFiles()
     for file in files_below(folder, kind, passed):
         names += file.name.encode()
         paths += os.fsencode(file.path)

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from estimator_lab.console.printable import escaped
 from estimator_lab.console.regular_files import read_regular
-from estimator_lab.data.kind import HEAD_BYTES, Kind, may_be_recognised
+from estimator_lab.data.file_types import HEAD_BYTES, SkippedFiles, may_be_recognised
+from estimator_lab.data.kind import Kind
 from estimator_lab.data.label_table import BESIDE, MOST_BYTES_BESIDE, label_beside
-from estimator_lab.data.tar.skipped_files import SkippedFiles
 from estimator_lab.data.tar.sources import why_unreadable
 from estimator_lab.errors import DataError
 

@@ -15,11 +15,9 @@ from PIL import Image, UnidentifiedImageError
 from estimator_lab.console.printable import printable
 from estimator_lab.conventions import UINT8_MAX
 from estimator_lab.data.budget import DECODED, Share
-from estimator_lab.data.file_types import file_type
+from estimator_lab.data.file_types import HEAD_BYTES, file_type, is_image_head
 from estimator_lab.data.images.jpeg import bytes_to_decode, decode_frame, frame_of
-from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.images.quiet import silence_decoders
-from estimator_lab.data.kind import HEAD_BYTES
 from estimator_lab.data.member import BadExampleError
 
 P = ParamSpec('P')
@@ -212,7 +210,7 @@ def _open(data: bytes, share: Share) -> Image.Image:
         image: Image.Image = Image.open(io.BytesIO(data), formats=_readable())
     except UnidentifiedImageError:
         head = data[:HEAD_BYTES]
-        if IMAGES.recognises(head) or not (known := file_type(head, or_text='')):
+        if is_image_head(head) or not (known := file_type(head, or_text='')):
             raise
         raise BadExampleError(f'not an image in a known format, but {known}') from None
     _check_size(*image.size)

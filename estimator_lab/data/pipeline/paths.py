@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from estimator_lab.console.printable import escaped
+from estimator_lab.data.file_types import SkippedFiles
 from estimator_lab.data.folder.walk import files_below
 from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.kind import Kind
@@ -18,7 +19,6 @@ from estimator_lab.data.labels import label_of
 from estimator_lab.data.member import MAX_MEMBER_BYTES, Member, problem_of
 from estimator_lab.data.members import is_folder, open_index
 from estimator_lab.data.tar.headers import BLOCK
-from estimator_lab.data.tar.skipped_files import SkippedFiles
 from estimator_lab.data.tar.sources import expand_paths, is_pipe, is_url, is_web, open_archive, why_unreadable
 from estimator_lab.data.tar.stream import Note, is_tar, stream_members
 from estimator_lab.errors import DataError
@@ -177,7 +177,7 @@ def _members_of(
     progress: Callable[[float], None] | None = None,
 ) -> Iterator[Member]:
     if is_folder(path):
-        passed = SkippedFiles(kind.noun)
+        passed = SkippedFiles()
         for file in files_below(path, kind, passed):
             yield _File(str(Path(path, file.path))).member(epoch, file.label)
         passed.tell(lambda words: note(f'{path!r} {words}') if note else None)

@@ -1,10 +1,10 @@
 """What archives are compressed with: gzip, bzip2 and xz, told apart by their first bytes."""
 
 import bz2
+import contextlib
 import io
 import lzma
 import re
-import struct
 import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,8 +13,7 @@ _READ_AT_ONCE = 2**15  # compressed; progress is told by it
 _GIVEN_AT_ONCE = 2**17  # a few bytes may hold gigabytes; above this size, memory costs more than inflating
 _XZ_MEMORY = 2**29  # for the dictionary, whose size a header claims; `xz -9` needs 2**26
 _MAGIC_BYTES = 16
-_GZIP_HEADER_BYTES = 2**18  # an extra field, a name and a comment; usually 10 and a name
-_GZIP_SUMS = struct.Struct('<II')
+_GZIP_WINDOW = 16 + zlib.MAX_WBITS  # with the header and the checksum of gzip
 
 
 class Compression(NamedTuple):
@@ -103,71 +102,46 @@ class DecompressedFile(io.RawIOBase):
 
 
 class _GzipDecompressor:
-    """That of one gzip stream, with the interface of the others.
+    """zlib's decompressor of one gzip stream, with the interface of `bz2.BZ2Decompressor`.
 
-    zlib knows the format too, but keeps the last data to itself where the sums behind it are wrong.
-    Source: RFC 1952, section 2.3.
+    zlib verifies the checksum at the end of a stream; if it is wrong, zlib drops what it decompressed in the same
+    call. That data is decompressed again here, and the error raised by the next call.
     """
 
     def __init__(self) -> None:
-        self._head = b''
-        self._body = zlib.decompressobj(-zlib.MAX_WBITS)
-        self._sums = b''
-        self._crc = self._size = 0
-        self._has_begun = False
-        self.eof = False
-        self.unused_data = b''
+        self._stream = zlib.decompressobj(_GZIP_WINDOW)
+        self._error: zlib.error | None = None
+
+    @property
+    def eof(self) -> bool:
+        return self._stream.eof
 
     @property
     def needs_input(self) -> bool:
-        if self._body.eof:
-            return len(self._sums) < _GZIP_SUMS.size
-        return not self._body.unconsumed_tail
+        return not (self._stream.unconsumed_tail or self._error)
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._stream.unused_data
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
-        if not self._has_begun:
-            data = self._behind_header(data)
-        if self._body.eof:
-            self._finish(data)
-            return b''
-        data = self._body.decompress(self._body.unconsumed_tail or data, max_length)
-        self._crc = zlib.crc32(data, self._crc)
-        self._size += len(data)
-        self._sums = self._body.unused_data
-        return data
-
-    def _behind_header(self, data: bytes) -> bytes:
-        """Returns what of the first bytes is compressed data, none while the header goes on."""
-        self._head += data
-        if len(self._head) > _GZIP_HEADER_BYTES:
-            raise ValueError('a gzip header that does not end')
-        end = _gzip_header_end(self._head)
-        self._has_begun = 0 <= end <= len(self._head)
-        return self._head[end:] if self._has_begun else b''
-
-    def _finish(self, data: bytes) -> None:
-        self._sums += data
-        if len(self._sums) >= _GZIP_SUMS.size:
-            if _GZIP_SUMS.unpack_from(self._sums) != (self._crc, self._size & 0xFFFFFFFF):
-                raise ValueError('the CRC or size behind the gzip stream is not that of its data')
-            self.eof = True
-            self.unused_data = self._sums[_GZIP_SUMS.size :]
-
-
-def _gzip_header_end(head: bytes) -> int:
-    """Returns where the header that begins with these bytes ends; -1 or a place behind them if it goes on."""
-    end = 10
-    if len(head) < end + 2:
-        return -1
-    flags = head[3]
-    if flags & 4:  # extra field
-        end += 2 + int.from_bytes(head[10:12], 'little')
-    for flag in (8, 16):  # file name, comment
-        if flags & flag:
-            end = head.find(b'\0', end) + 1
-            if not end:
-                return -1
-    return end + (flags & 2)  # bytes of the header's own sum, as it happens
+        if self._error:
+            raise self._error
+        data = self._stream.unconsumed_tail or data
+        before = self._stream.copy()
+        try:
+            return self._stream.decompress(data, max_length)
+        except zlib.error as error:
+            self._error = error
+        found = b''
+        step = len(data)
+        while step:  # the longest beginning without an error, by halves
+            trial = before.copy()
+            with contextlib.suppress(zlib.error):
+                found += trial.decompress(data[:step], max_length)
+                before, data = trial, data[step:]
+            step //= 2
+        return found
 
 
 def _xz_decompressor() -> lzma.LZMADecompressor:

@@ -21,6 +21,7 @@ import numpy as np
 
 from estimator_lab.console.regular_files import read_regular
 from estimator_lab.data.cache import cache_folder
+from estimator_lab.data.file_types import SkippedFiles
 from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.member import Member, problem_of
@@ -39,7 +40,6 @@ from estimator_lab.data.tar.index_file import (
 )
 from estimator_lab.data.tar.label_column import LabelColumn
 from estimator_lab.data.tar.random_access import RandomAccess, Row
-from estimator_lab.data.tar.skipped_files import SkippedFiles
 from estimator_lab.data.tar.sources import Stamp, is_pipe, is_url, sample_of, stamp_of
 from estimator_lab.data.tar.stream import Note, is_compressed, scan_members
 from estimator_lab.errors import DataError
@@ -267,7 +267,7 @@ def build_index(
     columns: dict[str, array[int]] = {name: array('Q') for name in _MEASURED}
     offsets, sizes, ends, headers, checksums = columns.values()
     names, labels, damage = bytearray(), LabelColumn(kind.labels), ''
-    passed = SkippedFiles(kind.noun)
+    passed = SkippedFiles()
 
     def keep(sentence: str) -> None:
         notes.append(sentence)

@@ -13,9 +13,9 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from estimator_lab.data.file_types import file_type
+from estimator_lab.data.file_types import HEAD_BYTES, SkippedFiles, file_type, may_be_recognised
 from estimator_lab.data.images.kind import IMAGES
-from estimator_lab.data.kind import HEAD_BYTES, Kind, may_be_recognised
+from estimator_lab.data.kind import Kind
 from estimator_lab.data.label_table import MOST_BYTES_BESIDE
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.member import Member, problem_of
@@ -24,7 +24,6 @@ from estimator_lab.data.tar.forward_file import BLOCK, ForwardFile, SkippingFile
 from estimator_lab.data.tar.headers import Entry, HeaderReader, is_header
 from estimator_lab.data.tar.lines import is_text, read_lines
 from estimator_lab.data.tar.sidecar_labels import LabelsBeside, is_label_name
-from estimator_lab.data.tar.skipped_files import SkippedFiles
 from estimator_lab.data.tar.sources import STDIN, is_pipe, open_archive, why_unreadable
 from estimator_lab.data.tar.sparse import read_file
 from estimator_lab.errors import DataError
@@ -94,7 +93,7 @@ def member_at(archive: str, offset: int, kind: Kind = IMAGES) -> Member:
         length = _length(file)
         if length is not None and offset <= length:
             file.seek(offset)
-            stream, passed = ForwardFile(file, length, offset), SkippedFiles(kind.noun)
+            stream, passed = ForwardFile(file, length, offset), SkippedFiles()
             for entry, data in _members(archive, HeaderReader(stream), stream, _read_data, kind, passed):
                 if entry.offset == offset:
                     return _member(archive, entry, data)
@@ -149,7 +148,7 @@ def _walk(
     passed: SkippedFiles | None = None,
 ) -> Iterator[tuple[Entry, T]]:
     """Yields each example, its name normalised, and what `take` makes of its data."""
-    passed = passed or SkippedFiles(kind.noun)
+    passed = passed or SkippedFiles()
 
     def about(words: str) -> None:
         if note:

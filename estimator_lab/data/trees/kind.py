@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from estimator_lab.console.progress import Progress
-from estimator_lab.data.kind import DataSettings, Kind, ReaderOptions, is_hidden
+from estimator_lab.data.file_types import is_hidden
+from estimator_lab.data.kind import DataSettings, Kind, ReaderOptions
 from estimator_lab.data.member import Member
 from estimator_lab.data.trees.parse import line_name, tokens_of
 from estimator_lab.data.trees.tokens import FILE, Tokens, frequent_tokens, read_tokens, write_tokens

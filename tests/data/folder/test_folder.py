@@ -138,9 +138,7 @@ def test_images_without_a_suffix_are_told_by_their_bytes(folder):
     notes = []
     index = open_folder(str(folder), note=notes.append)
     assert 'n0/bare' in names_of(index) and len(index) == 13
-    assert notes == [
-        f"'{folder}/' holds files that are passed over: 1 without a suffix that begin like no image."
-    ]
+    assert notes == [f"'{folder}/' holds files that are skipped: 1 without a suffix that are not images."]
 
 
 def test_labels_beside_files(tmp_path):
@@ -171,7 +169,9 @@ def test_what_a_folder_holds_instead(tmp_path):
     (tmp_path / 'a.heic').write_bytes(b'x')
     (tmp_path / 'b.HEIC').write_bytes(b'x')
     (tmp_path / 'c.txt').write_bytes(b'x')
-    with pytest.raises(DataError, match=r'holds no images, but other files: 2 \.heic, 1 \.txt; convert them'):
+    with pytest.raises(
+        DataError, match=r'holds no images, but other files: 2 \.heic, 1 \.txt; convert to JPEG'
+    ):
         open_archives([str(tmp_path)], say=lambda line: None)
     assert first_member(str(tmp_path), IMAGES) is None
 

@@ -1,6 +1,7 @@
 """Archives broken in every way: the members before the break, then one error."""
 
 import bz2
+import contextlib
 import gzip
 import io
 import itertools
@@ -8,6 +9,7 @@ import lzma
 import random
 import tarfile
 import tracemalloc
+import zlib
 
 import pytest
 
@@ -124,12 +126,29 @@ def test_cut_off_gzip_yields_what_came_before(write):
     assert 'cut off' in str(error)
 
 
-def test_gzip_checksum_is_checked(write):
+@pytest.mark.parametrize(('place', 'reason'), [(-5, 'incorrect data check'), (-1, 'incorrect length check')])
+@pytest.mark.parametrize('rest', [b'', gzip.compress(tar_bytes({'b/9.jpg': b'more'}))], ids=['last', 'first'])
+def test_data_is_read_up_to_a_wrong_gzip_checksum(write, place, reason, rest):
+    """All data of the stream is there, though its end is read in the same call; what follows is not."""
     compressed = bytearray(gzip.compress(tar_bytes(FILES)))
-    compressed[-5] ^= 1
-    members, error = read_until_error(write(compressed))
+    compressed[place] ^= 1
+    members, error = read_until_error(write(compressed + rest))
     assert names(members) == list(FILES)
-    assert 'CRC' in str(error)
+    assert reason in str(error)
+
+
+def test_data_is_read_up_to_a_damaged_byte_of_gzip(write):
+    """At least as much as a decompressor that is given one byte after another hands over."""
+    files = {f'a/{i}.jpg': random.Random(i).randbytes(5000) for i in range(40)}
+    compressed = bytearray(gzip.compress(tar_bytes(files)))
+    compressed[100_000:100_100] = bytes(100)
+    bytewise, length = zlib.decompressobj(31), 0
+    with contextlib.suppress(zlib.error):
+        for byte in compressed:
+            length += len(bytewise.decompress(bytes([byte])))
+    members, error = read_until_error(write(compressed))
+    assert len(members) == length // (512 + 5120) > 10
+    assert 'damaged' in str(error)
 
 
 @pytest.mark.parametrize('read', [stream_members, scan_members])

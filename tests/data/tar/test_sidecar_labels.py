@@ -7,8 +7,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from estimator_lab.data.file_types import file_type
-from estimator_lab.data.images.kind import IMAGES, reads_avif
+from estimator_lab.data.file_types import file_type, reads_avif
+from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.label_table import read_label_table
 from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.packing.packing import PackSettings, pack
@@ -124,7 +124,7 @@ def test_what_is_passed_over_is_said(tmp_path):
     notes = []
     found = list(stream_members(path, note=notes.append))
     assert [member.name for member in found] == ['a/1.png', 'a/bare']
-    words = '2 .heic, 1 without a suffix that begin like no image (convert them to JPEG'
+    words = 'skipped: 2 .heic, 1 without a suffix that are not images (convert to JPEG'
     assert len(notes) == 1 and words in notes[0]
     for _ in range(2):  # made, and found again
         again = []
@@ -137,7 +137,7 @@ def test_what_an_archive_holds_instead(tmp_path):
     path = write_tar(tmp_path / 'a.tar', [('a/1.npy', b'x'), ('a/2.npy', b'x'), ('a/b.txt', b'x')])
     for _ in range(2):
         with pytest.raises(
-            DataError, match=r'holds no images, but other files: 2 \.npy, 1 \.txt; they are arrays'
+            DataError, match=r'holds no images, but other files: 2 \.npy, 1 \.txt; arrays are not'
         ):
             open_archives([str(path)])
 
@@ -171,7 +171,7 @@ def array():
         (gzip.compress(encoded(picture(1), 'JPEG')), 'a JPEG image'),
         (encoded(picture(1), 'WEBP'), 'a WebP image'),
         (encoded(picture(1), 'BMP'), 'a BMP image'),
-        (b'\0\0\0\x18ftypheic\0\0\0\0' + bytes(600), 'a HEIC image: convert it'),
+        (b'\0\0\0\x18ftypheic\0\0\0\0' + bytes(600), 'a HEIC image: convert to'),
         (b'\0\0\0\x18ftypisom\0\0\0\0' + bytes(600), 'a film'),
         (b'\x1a\x45\xdf\xa3' + bytes(600), 'a film'),
         (b'\x28\xb5\x2f\xfd' + bytes(600), 'zstd -dc'),
