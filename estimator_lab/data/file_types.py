@@ -1,4 +1,4 @@
-"""What a file is, by its name and first bytes; which files of an archive were skipped, and what to do about them."""
+"""What a file is, by its name and first bytes; which files of an archive were skipped."""
 
 import functools
 import re

@@ -7,18 +7,25 @@ Source of the files beside images: WebDataset, https://github.com/webdataset/web
 import csv
 import json
 import zlib
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from estimator_lab.console.printable import printable
 from estimator_lab.console.regular_files import read_regular
+from estimator_lab.data.labels import label_of
 from estimator_lab.errors import DataError
 
-BESIDE = ('.cls', '.json')
+SIDECAR_SUFFIXES = ('.cls', '.json')
 """Suffixes of the files beside images that say their labels."""
-MOST_BYTES_BESIDE = 2**16
+MOST_SIDECAR_BYTES = 2**16
 """A larger one is about something else."""
+
+FROM_SIDECARS = 'beside'
+"""In an index: some labels come from such files."""
 
 _KEYS = ('label', 'cls', 'class', 'class_name', 'category')
 _NAME_COLUMNS = (
@@ -98,11 +105,11 @@ def read_label_table(path: Path, flag: str = '--labels') -> LabelTable:
     return LabelTable(str(path), labels, f'{len(labels):x}-{total:08x}')
 
 
-def label_beside(name: str, data: bytes) -> str | None:
+def sidecar_label(name: str, data: bytes) -> str | None:
     """Returns the label that a file beside an image says; None where it says none.
 
     Args:
-      name: of that file, which ends in one of BESIDE.
+      name: of that file, which ends in one of SIDECAR_SUFFIXES.
       data: its bytes: a text, or a JSON object with the label under 'label', 'cls' or 'class'.
     """
     try:
@@ -161,3 +168,40 @@ def _columns(first: Sequence[str], what: str) -> tuple[tuple[int, int], bool]:
     raise DataError(
         f"{what} has {len(first)} columns: call two of them 'name' and 'label' in its first line."
     )
+
+
+class LabelColumn:
+    """Collects the labels of members in their stored order.
+
+    Where files beside some members say their labels, those without such a file have none: the names of
+    folders would be labels of another kind.
+
+    Args:
+      table: that gives all labels; None for names and files beside members.
+    """
+
+    def __init__(self, table: LabelTable | None) -> None:
+        self._table = table
+        self._numbers: dict[tuple[str, bool], int] = {}
+        self._column: array[int] = array('Q')
+        self._last: tuple[str, str | None] | None = None
+        self._number = 0
+
+    def add(self, name: str, given: str | None) -> None:
+        """Takes in a member: its name, and its label where that is not its folder's."""
+        source = name.rpartition('/')[0], given
+        if source != self._last:  # members of one folder mostly follow each other
+            label = (label_of(name), False) if given is None else (given, True)
+            self._last, self._number = source, self._numbers.setdefault(label, len(self._numbers))
+        self._column.append(self._number)
+
+    def finish(self) -> tuple[np.ndarray, list[str], str]:
+        """Returns the numbers [members], the labels by number, and an index's word for their origin."""
+        are_given = any(given for _, given in self._numbers)
+        labels: dict[str, int] = {}
+        numbers = np.zeros(max(len(self._numbers), 1), np.uint32)
+        for (label, given), number in self._numbers.items():
+            text = label if given or not are_given else ''
+            numbers[number] = labels.setdefault(text, len(labels))
+        origin = self._table.fingerprint if self._table else FROM_SIDECARS if are_given else ''
+        return numbers[np.array(self._column, np.uint64)], list(labels), origin

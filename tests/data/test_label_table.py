@@ -2,7 +2,7 @@
 
 import pytest
 
-from estimator_lab.data.label_table import label_beside, read_label_table
+from estimator_lab.data.label_table import read_label_table, sidecar_label
 from estimator_lab.errors import DataError
 
 
@@ -84,4 +84,4 @@ def test_there_is_no_table(tmp_path):
     ],
 )
 def test_files_beside_images(name, data, label):
-    assert label_beside(name, data) == label
+    assert sidecar_label(name, data) == label

@@ -17,10 +17,10 @@ from estimator_lab.data.file_types import SkippedFiles
 from estimator_lab.data.folder.walk import files_below
 from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.kind import Kind
+from estimator_lab.data.label_table import LabelColumn
 from estimator_lab.data.member import MAX_MEMBER_BYTES, Member
 from estimator_lab.data.tar.index import Index, ShowProgress
 from estimator_lab.data.tar.index_file import FORMAT, ROW, Contents, Header
-from estimator_lab.data.tar.label_column import LabelColumn
 from estimator_lab.data.tar.sources import why_unreadable
 from estimator_lab.data.tar.stream import Note
 

@@ -10,7 +10,7 @@ from estimator_lab.console.printable import escaped
 from estimator_lab.console.regular_files import read_regular
 from estimator_lab.data.file_types import HEAD_BYTES, SkippedFiles, may_be_recognised
 from estimator_lab.data.kind import Kind
-from estimator_lab.data.label_table import BESIDE, MOST_BYTES_BESIDE, label_beside
+from estimator_lab.data.label_table import MOST_SIDECAR_BYTES, SIDECAR_SUFFIXES, sidecar_label
 from estimator_lab.data.tar.sources import why_unreadable
 from estimator_lab.errors import DataError
 
@@ -53,7 +53,7 @@ def files_below(folder: str, kind: Kind, passed: SkippedFiles) -> Iterator[File]
     for parent, folders, names in os.walk(folder, onerror=fail):
         folders.sort()
         folders[:] = [name for name in folders if not name.startswith(_HIDDEN)]
-        beside = {Path(name).stem: name for name in sorted(names) if name.lower().endswith(BESIDE)}
+        beside = {Path(name).stem: name for name in sorted(names) if name.lower().endswith(SIDECAR_SUFFIXES)}
         start = os.path.relpath(parent, folder)
         for name in sorted(names):
             size = _size_of_example(Path(parent, name), kind)
@@ -63,7 +63,7 @@ def files_below(folder: str, kind: Kind, passed: SkippedFiles) -> Iterator[File]
                 continue
             path = name if start == os.curdir else f'{start}/{name}'
             shown = escaped(path)
-            label = kind.labels.of(shown) if kind.labels else _label_beside(parent, name, beside)
+            label = kind.labels.of(shown) if kind.labels else _sidecar_label(parent, name, beside)
             yield File(path, shown, size, label)
 
 
@@ -86,12 +86,14 @@ def _is_recognised(path: Path, kind: Kind) -> bool:
         return kind.recognises(file.read(HEAD_BYTES))
 
 
-def _label_beside(parent: str, name: str, beside: dict[str, str]) -> str | None:
+def _sidecar_label(parent: str, name: str, beside: dict[str, str]) -> str | None:
     """Returns the label that a file of the same name says, up to its last or its first dot."""
     for stem in (name.rpartition('.')[0], name.partition('.')[0]) if beside else ():
         if stem in beside:
             try:
-                return label_beside(beside[stem], read_regular(Path(parent, beside[stem]), MOST_BYTES_BESIDE))
+                return sidecar_label(
+                    beside[stem], read_regular(Path(parent, beside[stem]), MOST_SIDECAR_BYTES)
+                )
             except (OSError, ValueError):
                 return None
     return None

@@ -3,8 +3,12 @@
 Safe to call from many threads at once: each call works on its own image and shares nothing.
 """
 
+import contextlib
+import ctypes
 import functools
 import io
+import logging
+import warnings
 from collections.abc import Callable, Iterator
 from typing import ParamSpec, TypeVar
 
@@ -17,7 +21,6 @@ from estimator_lab.conventions import UINT8_MAX
 from estimator_lab.data.budget import DECODED, Share
 from estimator_lab.data.file_types import HEAD_BYTES, file_type, is_image_head
 from estimator_lab.data.images.jpeg import bytes_to_decode, decode_frame, frame_of
-from estimator_lab.data.images.quiet import silence_decoders
 from estimator_lab.data.member import BadExampleError
 
 P = ParamSpec('P')
@@ -53,9 +56,6 @@ _FORMATS = (
 # Pillow keeps large images in blocks. Those of its usual 16 MB the C library does not give back to the system
 # but keeps for the thread that has used them: one image more for each thread, weighed by nobody.
 _BLOCK_BYTES = 64 * 2**20
-
-silence_decoders()
-Image.core.set_block_size(_BLOCK_BYTES)
 
 
 class _WrongArgumentsError(ValueError):
@@ -179,6 +179,7 @@ def _opened(data: bytes, share: Share) -> Image.Image:
       data: the encoded image.
       share: gets the bytes that this takes, and those of the result as long as there is one.
     """
+    _prepare_pillow()
     if not data:
         raise BadExampleError('no data (0 bytes)')
     return _open_jpeg(data, share) or _open(data, share)
@@ -195,6 +196,26 @@ def _open_jpeg(data: bytes, share: Share) -> Image.Image | None:
         return decode_frame(data, frame)
     except ValueError:
         return None
+
+
+@functools.cache
+def _prepare_pillow() -> None:
+    """Prepares Pillow in this process at the first image that is decoded; an import changes nothing.
+
+    An image is decoded or is a BadExampleError. Pillow's warnings about odd metadata, and libtiff's messages
+    about damaged files, would only be printed over a progress bar. They are silenced once: neither
+    `warnings.catch_warnings` nor redirecting standard error for each image is safe in threads.
+    """
+    Image.core.set_block_size(_BLOCK_BYTES)
+    warnings.filterwarnings('ignore', module=r'PIL\.')
+    logging.getLogger('PIL').setLevel(logging.CRITICAL)
+    # Pillow itself removes libtiff's handler of warnings only. Its extension module leads to the libtiff that
+    # it is linked with; where that one is hidden, as on Windows, the messages remain.
+    with contextlib.suppress(OSError, AttributeError):
+        set_error_handler = ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler
+        set_error_handler.argtypes = [ctypes.c_void_p]
+        set_error_handler.restype = ctypes.c_void_p
+        set_error_handler(None)
 
 
 @functools.cache

@@ -1,8 +1,11 @@
 """Encoded image bytes -> uint8 pixels, JPEGs by TensorFlow, many at a call: --decode=fast."""
 
+import functools
 import math
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +13,6 @@ import numpy.typing as npt
 from estimator_lab.data.budget import DECODED
 from estimator_lab.data.images.decode import check_wanted, decode_image, is_too_large
 from estimator_lab.data.images.jpeg import bytes_to_decode, frame_of, scale_for
-from estimator_lab.data.images.jpeg_graph import MOST, scaled_jpegs
 from estimator_lab.data.images.kind import ImageShape
 from estimator_lab.data.member import BadExampleError
 
@@ -22,6 +24,9 @@ Decoded = npt.NDArray[np.uint8] | BadExampleError
 _FAST_SLACK = 1.5
 _BYTES_OF_SCALED = 5  # a float and a byte for each value
 _GROUP_BYTES = 16 * 2**20  # that TensorFlow may take for some images at once; one alone may take more
+_MOST_TOGETHER = 16  # images in a call of TensorFlow
+
+_building = threading.Lock()
 
 
 def decode_image_fast(data: bytes, height: int, width: int, channels: int = 1) -> npt.NDArray[np.uint8]:
@@ -98,7 +103,7 @@ def _groups(several: Sequence[bytes], shape: ImageShape) -> Iterator[_Group]:
         scale = scale_for(frame, shape.height, shape.width, _FAST_SLACK)
         weight = bytes_to_decode(frame, scale) + bytes_scaled
         group = unfinished.setdefault(scale, _Group(scale))
-        if group.places and (len(group.places) == MOST or group.weight + weight > _GROUP_BYTES):
+        if group.places and (len(group.places) == _MOST_TOGETHER or group.weight + weight > _GROUP_BYTES):
             yield group
             group = unfinished[scale] = _Group(scale)
         group.places.append(place)
@@ -118,3 +123,49 @@ def _decoded_together(
         for place in places:
             found |= _decoded_together(several, [place], scale, shape)
     return found
+
+
+def scaled_jpegs(encoded: Sequence[bytes], shape: ImageShape, scale: int) -> np.ndarray | None:
+    """Decodes JPEGs, and scales them by bilinear interpolation between the four nearest pixels.
+
+    The transform back from frequencies is the accurate one, in integers: that of Pillow.
+
+    Args:
+      encoded: 1 to _MOST_TOGETHER of them.
+      shape: to which they are scaled.
+      scale: 1, 2, 4 or 8, by which they come smaller out of the decoder already.
+
+    Returns:
+      uint8 [n, height, width, channels]; None if TensorFlow can't decode one of them.
+    """
+    from estimator_lab.tf1 import tf
+
+    with _building:  # up to a tenth of a second; that several threads make the same one helps nobody
+        run = _decoder(len(encoded), shape, scale)
+    try:
+        return run(np.array(encoded, object))
+    except tf.errors.OpError:
+        return None
+
+
+@functools.cache
+def _decoder(count: int, shape: ImageShape, scale: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns a function of string [count] that gives uint8 [count, height, width, channels]."""
+    from estimator_lab.tf1 import tf
+
+    def pixels(one: Any) -> Any:
+        # Colour is interpolated as libjpeg's users expect it, not repeated in blocks.
+        image = tf.image.decode_jpeg(one, shape.channels, scale, dct_method='INTEGER_ACCURATE')
+        size = shape.height, shape.width
+        image = tf.compat.v1.image.resize_bilinear(image[tf.newaxis], size, half_pixel_centers=True)
+        return tf.cast(image + 0.5, tf.uint8)
+
+    with tf.Graph().as_default() as graph:
+        encoded = tf.placeholder(tf.string, [count])
+        batch = tf.concat([pixels(one) for one in tf.unstack(encoded)], 0)
+    config = tf.ConfigProto(
+        inter_op_parallelism_threads=-1,  # none but the one that calls
+        device_count={'GPU': 0},
+    )
+    config.graph_options.rewrite_options.disable_meta_optimizer = True  # which finds nothing, and takes long
+    return tf.Session(graph=graph, config=config).make_callable(batch, [encoded])

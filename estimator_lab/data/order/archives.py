@@ -13,9 +13,9 @@ from estimator_lab.console.progress import Progress
 from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.members import open_index
-from estimator_lab.data.order.label_order import LabelOrderWatch
 from estimator_lab.data.order.order import IndexedOrder, Order, RelayedOrder, StreamOrder
 from estimator_lab.data.order.resume_segments import PIPE, Segment, Source
+from estimator_lab.data.order.shuffling import LabelOrderWatch
 from estimator_lab.data.order.split_and_shard import EVERYTHING, ONLY_WORKER, Part, WorkerShard
 from estimator_lab.data.tar.index import Index
 from estimator_lab.data.tar.sources import expand_archives, is_pipe

@@ -104,8 +104,8 @@ class DecompressedFile(io.RawIOBase):
 class _GzipDecompressor:
     """zlib's decompressor of one gzip stream, with the interface of `bz2.BZ2Decompressor`.
 
-    zlib verifies the checksum at the end of a stream; if it is wrong, zlib drops what it decompressed in the same
-    call. That data is decompressed again here, and the error raised by the next call.
+    At an error, such as a wrong checksum at the end of the stream, zlib drops what it decompressed in that
+    call. The data is decompressed once more here, and the next call raises the error.
     """
 
     def __init__(self) -> None:

@@ -1,10 +1,11 @@
 """The uncompressed stream of an archive, read forward only, and no more of it than a header may ask for."""
 
+import contextlib
 import io
 import os
+import threading
+from collections.abc import Callable
 from typing import IO
-
-from estimator_lab.data.tar.read_ahead import ReadAhead
 
 BLOCK = 512
 MAX_HEADER_BYTES = 2**20
@@ -15,6 +16,11 @@ _ZEROS = bytes(2**16)
 _MAX_PADDING = 2**30  # zeros behind an archive: a pipe may bring them for ever
 _FIRST_BYTES = 2**23  # of an archive, after which it is decided whether its headers lie close together
 _CLOSE = 2**17  # bytes between headers
+
+
+_AHEAD_CHUNK = 2**21
+_LEAD = 2**28  # bytes ahead of the reader: more might be forgotten again before they are wanted
+_PAUSE_SECONDS = 0.001
 
 
 class HeaderError(Exception):
@@ -178,3 +184,40 @@ class SkippingFile(ForwardFile):
             if self.position <= self._reads * _CLOSE:
                 self._ahead = ReadAhead(self._descriptor, lambda: self.position)
         return os.pread(self._descriptor, count, self.position)
+
+
+class ReadAhead:
+    """A thread that reads a file from one end to the other, in pieces that suit a disk, and keeps nothing.
+
+    To a disk, a jump over ten kilobytes costs no less than reading them, and the system does not guess jumps.
+
+    Args:
+      descriptor: of the file; it is closed only behind `close`.
+      position: tells which byte the reader wants next.
+    """
+
+    def __init__(self, descriptor: int, position: Callable[[], int]) -> None:
+        self._descriptor = descriptor
+        self._position = position
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ends the thread."""
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        buffer, place = bytearray(_AHEAD_CHUNK), 0
+        with contextlib.suppress(OSError):  # the reader will meet it, and say so
+            while not self._over.is_set():
+                wanted = self._position()
+                if place > wanted + _LEAD:
+                    self._over.wait(_PAUSE_SECONDS)
+                    continue
+                place = max(place, wanted)
+                count = os.preadv(self._descriptor, [buffer], place)
+                if not count:
+                    return
+                place += count

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from estimator_lab.console.printable import escaped
 from estimator_lab.data.tar import pax, sparse
 from estimator_lab.data.tar.forward_file import BLOCK, MAX_HEADER_BYTES, ForwardFile, HeaderError
-from estimator_lab.data.tar.numbers import decimal, field_number
+from estimator_lab.data.tar.pax import decimal, field_number
 
 _END = bytes(BLOCK)
 _MAX_EXTENSIONS = 64  # headers before a member's own; other programs write four at most

@@ -24,10 +24,10 @@ from estimator_lab.data.cache import cache_folder
 from estimator_lab.data.file_types import SkippedFiles
 from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.kind import Kind
+from estimator_lab.data.label_table import FROM_SIDECARS, LabelColumn
 from estimator_lab.data.member import Member, problem_of
 from estimator_lab.data.tar.headers import BLOCK, Entry
 from estimator_lab.data.tar.index_file import (
-    BESIDE,
     FORMAT,
     MOST_HEADER_BYTES,
     NO_HEADERS,
@@ -38,7 +38,6 @@ from estimator_lab.data.tar.index_file import (
     read_index_file,
     write_index_file,
 )
-from estimator_lab.data.tar.label_column import LabelColumn
 from estimator_lab.data.tar.random_access import RandomAccess, Row
 from estimator_lab.data.tar.sources import Stamp, is_pipe, is_url, sample_of, stamp_of
 from estimator_lab.data.tar.stream import Note, is_compressed, scan_members
@@ -118,7 +117,7 @@ class Index:
             return 'its line shows none, as (3 (2 not) (4 bad)) does, or a label and a tab before the tree'
         if self._kind.labels:
             return f'--labels={self._kind.labels.path} has no line for it'
-        if self._header.labels_from == BESIDE:
+        if self._header.labels_from == FROM_SIDECARS:
             return 'no .cls or .json file lies beside it, as beside others'
         return 'it lies in no folder, with no .cls or .json file beside it; --labels=FILE takes a table'
 
@@ -327,7 +326,7 @@ def _believed(path: Path, archive: str, stamp: Stamp, kind: Kind) -> Index | Non
     contents = read_index_file(path, stamp)
     if contents is None or contents.header.kind != kind.name:
         return None
-    known = (kind.labels.fingerprint,) if kind.labels else ('', BESIDE)
+    known = (kind.labels.fingerprint,) if kind.labels else ('', FROM_SIDECARS)
     if contents.header.labels_from not in known:
         return None
     if path == path_beside(archive):

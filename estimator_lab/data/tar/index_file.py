@@ -9,6 +9,7 @@ that go with these, or cut them short.
 import json
 import mmap
 import os
+import resource
 import weakref
 import zlib
 from pathlib import Path
@@ -22,7 +23,6 @@ from estimator_lab.console.regular_files import open_regular
 from estimator_lab.data.cache import partial_name
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.tar.headers import BLOCK
-from estimator_lab.data.tar.open_files import share_of_limit
 from estimator_lab.data.tar.sources import Stamp
 
 FORMAT = 'estimator_lab index 4'
@@ -30,8 +30,6 @@ NOT_IN_ONE_PIECE = 0
 """As the bytes of a member's headers: `member_at` reads it, not its row."""
 NO_HEADERS = 2**32 - 1
 """The same of a line of a text, which has none: its own first bytes are what the checksum is of."""
-BESIDE = 'beside'
-"""As `labels_from`: some labels come from files beside their members."""
 MOST_HEADER_BYTES = 2**20
 """Of a member that is read by its row."""
 ROW = np.dtype(
@@ -74,7 +72,7 @@ class Header(NamedTuple):
       labels: in the order of their first members.
       kind: name of the kind of examples that its members are.
       sample: checksum of some bytes of the archive, see `sources.sample_of`; 0 where none was taken.
-      labels_from: '' for the names' folders, BESIDE for files beside members, else a table's fingerprint.
+      labels_from: '' for folders, FROM_SIDECARS for files next to members, else the fingerprint of a table.
       others: what the archive holds instead of examples, where it has none, as the end of a sentence.
       checksum: CRC-32 of rows, names and this line with 0 in its place.
     """
@@ -292,3 +290,9 @@ def _is_plain(label: str) -> bool:
 def _demand(condition: object, problem: str) -> None:
     if not condition:
         raise ValueError(problem)
+
+
+def share_of_limit(part: int, most: int, least: int) -> int:
+    """Returns one `part`-th of the files that this process may have open, within [least, most]."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return most if soft == resource.RLIM_INFINITY else min(max(soft // part, least), most)

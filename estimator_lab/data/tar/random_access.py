@@ -4,24 +4,70 @@ import contextlib
 import os
 import threading
 import zlib
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.tar.headers import BLOCK
-from estimator_lab.data.tar.index_file import NO_HEADERS, NOT_IN_ONE_PIECE
-from estimator_lab.data.tar.open_files import OpenFiles
+from estimator_lab.data.tar.index_file import NO_HEADERS, NOT_IN_ONE_PIECE, share_of_limit
 from estimator_lab.data.tar.stream import member_at
 from estimator_lab.errors import DataError
 
 _READ_AT_ONCE = 2**20
-
-_open_files = OpenFiles()
-_reading = threading.Lock()
-
+_MOST_OPEN = 512
+_LEAST_OPEN = 4
 
 Row = tuple[int, int, int, int, int, int]
 """The columns of `index_file.ROW` for one member."""
+
+
+class OpenFile:
+    """A file that is closed when the last thread has let go of it."""
+
+    descriptor = -1
+
+    def __init__(self, path: str) -> None:
+        self.descriptor = os.open(path, os.O_RDONLY)
+
+    def __del__(self) -> None:
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+
+
+class OpenFiles:
+    """The files that were used last; may be used from many threads."""
+
+    def __init__(self) -> None:
+        self._files: OrderedDict[tuple[str, int], OpenFile] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, path: str, mtime_ns: int) -> OpenFile:
+        """Returns a file, opened anew if that has not been done for this modification time.
+
+        Raises:
+          OSError: it can't be opened.
+        """
+        key = path, mtime_ns
+        with self._lock:
+            if key in self._files:
+                self._files.move_to_end(key)
+                return self._files[key]
+        file = OpenFile(path)  # by two threads at once, perhaps: then one of the two is kept
+        with self._lock:
+            self._files[key] = file
+            while len(self._files) > share_of_limit(4, _MOST_OPEN, _LEAST_OPEN):
+                self._files.popitem(last=False)
+        return file
+
+    def forget(self, path: str, mtime_ns: int) -> None:
+        """Lets go of a file."""
+        with self._lock:
+            self._files.pop((path, mtime_ns), None)
+
+
+_open_files = OpenFiles()
+_reading = threading.Lock()
 
 
 @dataclass(frozen=True)

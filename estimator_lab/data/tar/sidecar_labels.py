@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
-from estimator_lab.data.label_table import BESIDE, label_beside
+from estimator_lab.data.label_table import SIDECAR_SUFFIXES, sidecar_label
 
 T = TypeVar('T')
 
@@ -14,7 +14,7 @@ _MOST_BYTES_HELD = 2**24
 
 def is_label_name(name: str) -> bool:
     """Whether a file of that name may say the label of the image beside it."""
-    return name.lower().endswith(BESIDE)
+    return name.lower().endswith(SIDECAR_SUFFIXES)
 
 
 def group_of(name: str) -> str:
@@ -57,7 +57,7 @@ class LabelsBeside(Generic[T]):
 
     def tell(self, name: str, data: bytes) -> Iterator[tuple[T, str | None]]:
         """Takes in what a file beside the examples says; yields those that it is about."""
-        label = label_beside(name, data)
+        label = sidecar_label(name, data)
         if label is None:
             return
         stem = name[: name.rfind('.') + 1]

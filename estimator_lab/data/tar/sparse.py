@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from estimator_lab.data.tar.forward_file import BLOCK, HeaderError
-from estimator_lab.data.tar.numbers import decimal, field_number
+from estimator_lab.data.tar.pax import decimal, field_number
 
 Chunks = tuple[tuple[int, int], ...]
 """Offset in the file and bytes of each piece that is stored, in the order of both."""

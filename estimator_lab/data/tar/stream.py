@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from estimator_lab.data.file_types import HEAD_BYTES, SkippedFiles, file_type, may_be_recognised
 from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.kind import Kind
-from estimator_lab.data.label_table import MOST_BYTES_BESIDE
+from estimator_lab.data.label_table import MOST_SIDECAR_BYTES
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.member import Member, problem_of
 from estimator_lab.data.tar.compression import DecompressedFile, compression_of
@@ -195,7 +195,7 @@ def _members(
                         yield named._replace(label=kind.labels.of(name)), take(stream, entry)
                     else:
                         yield from map(_labelled, labels.hold((named, take(stream, entry)), name, entry.size))
-                elif is_label_name(name) and 0 < entry.size <= MOST_BYTES_BESIDE and not kind.labels:
+                elif is_label_name(name) and 0 < entry.size <= MOST_SIDECAR_BYTES and not kind.labels:
                     yield from map(_labelled, labels.tell(name, _read_data(stream, entry)))
                 else:
                     passed.count(name)

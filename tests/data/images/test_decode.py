@@ -74,11 +74,48 @@ def test_image_of_the_wanted_size_is_unchanged(mode, channels):
     image[0] = 0  # the caller's own, to write into
 
 
+def scaled_by_hand(values, size):
+    """Scales a row of values by Lanczos' filter of three lobes, float [n] -> [size], clipped to [0, 255]."""
+    scale = len(values) / size
+    centres = (np.arange(size) + 0.5) * scale
+    distances = (np.arange(len(values)) + 0.5 - centres[:, np.newaxis]) / max(scale, 1)
+    weights = np.where(np.abs(distances) < 3, np.sinc(distances) * np.sinc(distances / 3), 0)
+    return np.clip(weights / weights.sum(1, keepdims=True) @ values, 0, 255)
+
+
 def test_resize_comes_before_grey():
-    """Mean of the colours, then their grey: the other order rounds each pixel's grey first."""
-    data = encode(noise('RGB'))
-    grey_first = Image.open(io.BytesIO(data)).convert('L').resize((8, 8), Image.Resampling.LANCZOS)
-    assert not np.array_equal(decode_image(data, 8, 8)[..., 0], np.array(grey_first))
+    """The filter overshoots at an edge of two saturated colours, and each colour is clipped by itself."""
+    image = np.zeros((4, 40, 3), np.uint8)
+    image[:, :21] = 0, 255, 0
+    image[:, 21:] = 255, 0, 255
+    grey = np.array([0.299, 0.587, 0.114])
+    right = np.stack([scaled_by_hand(image[0, :, colour], 16) for colour in range(3)], axis=1) @ grey
+    wrong = scaled_by_hand(image[0] @ grey, 16)
+    assert np.abs(right - wrong).max() > 3
+    found = decode_image(encode(Image.fromarray(image)), 4, 16)
+    assert np.abs(found[..., 0] - right).max() <= 1.1  # Pillow rounds twice
+
+
+def test_importing_the_decoder_changes_nothing_in_the_process():
+    """Only decoding sets Pillow's block size, its warnings and its log."""
+    program = """
+import logging, sys, warnings
+import numpy  # which filters warnings itself
+from PIL import Image
+
+def state():
+    return Image.core.get_block_size(), len(warnings.filters), logging.getLogger('PIL').level
+
+before = state()
+from estimator_lab.data.images.decode import decode_image
+from estimator_lab.data.images.reader import ImageReader
+assert state() == before, state()
+decode_image(open(sys.argv[1], 'rb').read(), 2, 2)
+assert state() != before
+"""
+    path = ROOT / 'docs' / 'images'
+    picture = next(path.rglob('*.png'))
+    subprocess.run([sys.executable, '-c', program, str(picture)], check=True, cwd=ROOT)
 
 
 def both(image, format='PNG', **options):

@@ -2,8 +2,10 @@ import itertools
 
 import pytest
 
+from estimator_lab.data.member import read_members
 from estimator_lab.data.order.alternating import AlternatingOrder
 from estimator_lab.data.order.archives import open_archives
+from estimator_lab.data.tar.index import Index
 from tests.archive_files import encoded, picture, write_tar
 
 
@@ -34,3 +36,25 @@ def test_an_epoch_has_each_unlabelled_member_once(order):
     keys = [scheduled.key.rpartition('/')[2] for scheduled in order.epoch(0)]
     assert sorted(key for key in keys if key[0] == 'u') == [f'u{n}.png' for n in range(5)]
     assert len(keys) == 8
+
+
+@pytest.mark.parametrize('suffix', ['.tar', '.tar.gz'])
+def test_memory_of_unlabelled_members_is_counted(tmp_path, suffix):
+    """In a stream they are in memory; by random access they are read later, together."""
+    mode = 'w:gz' if suffix == '.tar.gz' else 'w'
+    path = write_tar(tmp_path / f'u{suffix}', [(f'0/{n}.png', bytes(100 + n)) for n in range(4)], mode=mode)
+    order = AlternatingOrder(*(open_archives([str(path)]).order() for _ in range(2)))
+    labelled, unlabelled = itertools.islice(order.epoch(0), 2)
+    assert (labelled.label, unlabelled.label) == ('0', '')
+    assert (len(unlabelled.data), unlabelled.unread) == ((100, 0) if mode == 'w:gz' else (0, 100))
+    assert unlabelled.without_data().data == b''
+    assert unlabelled.read()._replace(label='0') == labelled.read()
+
+
+def test_unlabelled_members_are_read_together(order, monkeypatch):
+    calls = []
+    read = Index.read
+    monkeypatch.setattr(Index, 'read', lambda index, some: calls.append(len(some)) or read(index, some))
+    members = read_members(list(itertools.islice(order.onwards(0), 8)))
+    assert sorted(calls) == [4, 4]
+    assert all(member.data and not member.source for member in members)

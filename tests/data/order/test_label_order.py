@@ -5,7 +5,7 @@ import random
 import pytest
 
 from estimator_lab.data.member import Member
-from estimator_lab.data.order.label_order import LabelOrderWatch, effective_classes
+from estimator_lab.data.order.shuffling import LabelOrderWatch, effective_classes
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 from estimator_lab.data.packing.shards import TarWriter
-from estimator_lab.data.tar import open_files
+from estimator_lab.data.tar import random_access
 from estimator_lab.data.tar.index import build_index
-from estimator_lab.data.tar.open_files import OpenFile, OpenFiles
+from estimator_lab.data.tar.random_access import OpenFile, OpenFiles
 
 ARCHIVES = 400
 
@@ -39,7 +39,7 @@ def test_more_archives_than_a_process_may_have_open(tmp_path, run_python):
 
 
 def test_those_used_last_stay_open(tmp_path, monkeypatch):
-    monkeypatch.setattr(open_files, 'share_of_limit', lambda *_: 2)
+    monkeypatch.setattr(random_access, 'share_of_limit', lambda *_: 2)
     opened = []
 
     class Counted(OpenFile):
@@ -47,7 +47,7 @@ def test_those_used_last_stay_open(tmp_path, monkeypatch):
             super().__init__(path)
             opened.append(Path(path).name)
 
-    monkeypatch.setattr(open_files, 'OpenFile', Counted)
+    monkeypatch.setattr(random_access, 'OpenFile', Counted)
     files = OpenFiles()
     for name in 'abc':
         (tmp_path / name).write_text(name)

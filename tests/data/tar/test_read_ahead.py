@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from estimator_lab.data.tar import forward_file, read_ahead
-from estimator_lab.data.tar.read_ahead import ReadAhead
+from estimator_lab.data.tar import forward_file
+from estimator_lab.data.tar.forward_file import ReadAhead
 from estimator_lab.data.tar.stream import scan_members
 from tests.archive_files import write_tar
 
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.skipif(not hasattr(os, 'preadv'), reason='this system r
 @pytest.fixture
 def places(monkeypatch):
     """Where the thread has read, in pieces of 1,000 bytes and at most 5,000 ahead."""
-    monkeypatch.setattr(read_ahead, '_CHUNK', 1000)
-    monkeypatch.setattr(read_ahead, '_LEAD', 5000)
+    monkeypatch.setattr(forward_file, '_AHEAD_CHUNK', 1000)
+    monkeypatch.setattr(forward_file, '_LEAD', 5000)
     preadv, found = os.preadv, []
 
     def recorded(descriptor, buffers, place):
