@@ -31,8 +31,8 @@ def test_table(tmp_path, capsys):
     older = write(tmp_path / 'b.xml', '2.15.1', fails, trains)
     tool().main([newer, older])
     lines = capsys.readouterr().out.splitlines()
-    assert '| holds | behaviours | 2.15.1 | 2.21.0 |' in lines
-    assert '| **in all** | 2 | 1 | 1 |' in lines
+    assert '| passing | behaviours | 2.15.1 | 2.21.0 |' in lines
+    assert '| **total** | 2 | 1 | 1 |' in lines
     assert '| adds | **no** | yes |' in lines
     assert '| trains | yes | differs |' in lines
     assert lines[-2:] == ['- adds: 2.15.1: boom', '- trains: 2.21.0: deleted in 2.16']

@@ -1,4 +1,4 @@
-"""Arithmetic, shown in the test."""
+"""Arithmetic shown in the test."""
 
 import numpy as np
 import pytest
@@ -81,7 +81,7 @@ def test_dnn_classifier(api, tmp_path):
 
 
 def test_two_steps_of_momentum(tmp_path):
-    """Two steps of momentum keep the velocity in the slot, as the formula says."""
+    """Two steps of momentum keep the velocity of the formula in the slot."""
 
     def model_fn(features, labels, mode):
         slope = tf.get_variable('w', [], initializer=tf.zeros_initializer())

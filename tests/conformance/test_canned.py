@@ -90,7 +90,7 @@ def test_baseline_regressor(version, tmp_path):
 
 @pytest.mark.parametrize('kind', ['DNN', 'Linear', 'DNNLinearCombined', 'Baseline'])
 def test_estimator_with_head(kind, tmp_path):
-    """A v2 canned *Estimator trains with the head it is given."""
+    """A v2 canned *Estimator trains with the head that is passed to it."""
     features, labels = two_blobs(3)
     model = make(kind, 'Estimator', 'v2', tmp_path, head=tf2.estimator.MultiClassHead(3))
     model.train(batches(features, labels, 40, epochs=None), steps=40)
@@ -101,7 +101,7 @@ def test_estimator_with_head(kind, tmp_path):
 
 @pytest.mark.parametrize('kind', ['DNN', 'Linear'])
 def test_v1_estimator_with_head(kind, tmp_path):
-    """A v1 DNNEstimator or LinearEstimator refuses today's heads, which want a Keras optimizer."""
+    """A v1 DNNEstimator or LinearEstimator rejects today's heads, which need a Keras optimizer."""
     features, labels = two_blobs(3)
     model = make(kind, 'Estimator', 'v1', tmp_path, head=tf.estimator.MultiClassHead(3))
     with pytest.raises(ValueError, match=r'not a tf\.keras'):
@@ -109,7 +109,7 @@ def test_v1_estimator_with_head(kind, tmp_path):
 
 
 def test_v1_combined_estimator_with_head(tmp_path):
-    """A v1 DNNLinearCombinedEstimator trains with the head it is given."""
+    """A v1 DNNLinearCombinedEstimator trains with the head that is passed to it."""
     features, labels = two_blobs(3)
     model = make('DNNLinearCombined', 'Estimator', 'v1', tmp_path, head=tf.estimator.MultiClassHead(3))
     model.train(batches(features, labels, 40, epochs=None), steps=40)
@@ -118,7 +118,7 @@ def test_v1_combined_estimator_with_head(tmp_path):
 
 @VERSIONS
 def test_label_vocabulary(version, tmp_path):
-    """label_vocabulary takes string labels, and predictions name the classes."""
+    """label_vocabulary accepts string labels, and predictions name the classes."""
     features, labels = two_blobs()
     names = np.array([b'cat', b'dog'])
     model = make('DNN', 'Classifier', version, tmp_path, label_vocabulary=['cat', 'dog'])
@@ -129,7 +129,7 @@ def test_label_vocabulary(version, tmp_path):
 
 @VERSIONS
 def test_weight_column(version, tmp_path):
-    """weight_column weighs examples in the loss and in the metrics."""
+    """weight_column weights examples in the loss and in the metrics."""
     features = {'x': np.zeros([4, 2], np.float32), 'weight': np.float32([[9], [1], [1], [1]])}
     labels = np.float32([[1], [0], [0], [0]])
     model = make('Linear', 'Regressor', version, tmp_path, weight_column='weight')
@@ -152,7 +152,7 @@ def test_binary_metrics(version, tmp_path):
 
 @pytest.mark.parametrize('name', ['Adagrad', 'Adam', 'Ftrl', 'RMSProp', 'SGD'])
 def test_optimizer_by_name(name, tmp_path):
-    """A v1 canned estimator takes its optimizer by name."""
+    """A v1 canned estimator accepts its optimizer by name."""
     model = tf.estimator.LinearRegressor(numeric_x(1), config=run_config(tmp_path), optimizer=name)
     model.train(batches({'x': X}, Y, epochs=None), steps=1)
     # Whatever the rule, its first step from w = 0 goes against the gradient.

@@ -103,7 +103,7 @@ def test_linear_sdca(api, tmp_path):
 
 
 def test_add_metrics(tmp_path):
-    """add_metrics adds metrics of one's own to a canned estimator."""
+    """add_metrics adds custom metrics to a canned estimator."""
     features, labels = two_blobs()
 
     def metric_fn(labels, predictions, features):
@@ -123,7 +123,7 @@ def test_add_metrics(tmp_path):
 
 
 def test_logit_fn_builders(tmp_path):
-    """dnn_logit_fn_builder and linear_logit_fn_builder give canned networks to a model_fn of one's own."""
+    """dnn_logit_fn_builder and linear_logit_fn_builder provide canned networks for a custom model_fn."""
     experimental = tf.estimator.experimental
     columns = numeric_x()
     dnn = experimental.dnn_logit_fn_builder(3, [4], columns, tf.nn.relu, None, None, False)

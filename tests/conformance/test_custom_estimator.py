@@ -8,7 +8,7 @@ from tests.conformance.helpers import X, Y, batches, column, line, run_config, s
 
 
 def test_one_step_of_gradient_descent(tmp_path):
-    """One step of gradient descent gives the slope and the loss that arithmetic gives."""
+    """One step of gradient descent gives the slope and the loss of the formula."""
     model = slope_estimator(tmp_path).train(line(), steps=1)
     slope = 0.01 * 30
     assert model.get_variable_value('w') == pytest.approx(slope)
@@ -26,7 +26,7 @@ def test_predict(tmp_path):
 
 
 def test_predict_whole_batches_and_chosen_keys(tmp_path):
-    """predict gives whole batches with yield_single_examples=False, and only the predict_keys."""
+    """predict yields whole batches with yield_single_examples=False, and only the predict_keys."""
     model = slope_estimator(tmp_path).train(line(), steps=1)
     whole = list(model.predict(batches({'x': X}, batch_size=3), ['y'], yield_single_examples=False))
     assert [batch['y'].shape for batch in whole] == [(3,), (1,)]
@@ -35,7 +35,7 @@ def test_predict_whole_batches_and_chosen_keys(tmp_path):
 
 
 def test_steps_and_max_steps(tmp_path):
-    """steps counts from the checkpoint, max_steps from the beginning, and both at once are refused."""
+    """steps counts from the checkpoint, max_steps from the beginning; giving both is rejected."""
     model = slope_estimator(tmp_path)
     model.train(line(), steps=3).train(line(), steps=3)
     assert model.get_variable_value('global_step') == 6
@@ -54,7 +54,7 @@ def test_training_ends_with_the_data(tmp_path):
 
 
 def test_a_new_estimator_goes_on_from_the_checkpoint(tmp_path):
-    """Another Estimator with the same model_dir goes on from its checkpoint."""
+    """Another Estimator with the same model_dir continues from its checkpoint."""
     whole = slope_estimator(tmp_path / 'whole').train(line(), steps=4)
     slope_estimator(tmp_path / 'halves').train(line(), steps=2)
     second = slope_estimator(tmp_path / 'halves').train(line(), steps=2)
@@ -72,7 +72,7 @@ def test_variable_names_and_values(tmp_path):
 
 
 def test_an_older_checkpoint_by_its_path(tmp_path):
-    """evaluate and predict take an older checkpoint by its path."""
+    """evaluate and predict accept an older checkpoint by its path."""
     model = slope_estimator(tmp_path, save_checkpoints_steps=1).train(line(), steps=3)
     first = str(tmp_path / 'model.ckpt-1')
     assert model.evaluate(line(epochs=1), checkpoint_path=first)['global_step'] == 1
@@ -81,7 +81,7 @@ def test_an_older_checkpoint_by_its_path(tmp_path):
 
 
 def test_keep_checkpoint_max(tmp_path):
-    """Only keep_checkpoint_max checkpoints stay on disk, of the steps that save_checkpoints_steps says."""
+    """Checkpoints are saved every save_checkpoints_steps, and the newest keep_checkpoint_max are kept."""
     slope_estimator(tmp_path, save_checkpoints_steps=2, keep_checkpoint_max=2).train(line(), steps=8)
     assert sorted(path.stem for path in tmp_path.glob('*.index')) == ['model.ckpt-6', 'model.ckpt-8']
 
@@ -99,7 +99,8 @@ def test_predict_untrained(tmp_path):
 
 
 def test_model_dir(tmp_path):
-    """model_dir is the argument's or the RunConfig's, or a temporary one; two different ones are refused."""
+    """model_dir comes from the argument or the RunConfig, or is temporary; two different ones are
+    rejected."""
     by_argument = tf.estimator.Estimator(slope_model_fn, str(tmp_path / 'a'), params={})
     assert by_argument.model_dir == by_argument.config.model_dir == str(tmp_path / 'a')
     assert slope_estimator(tmp_path / 'b').model_dir == str(tmp_path / 'b')
@@ -120,7 +121,7 @@ def test_params_are_copied(tmp_path):
 
 
 def test_optional_arguments_of_a_model_fn(tmp_path):
-    """A model_fn gets params, config and model_dir exactly if it names them."""
+    """A model_fn receives params, config and model_dir if and only if it names them."""
     seen = []
 
     def model_fn(features, labels, mode, params, config):
@@ -133,7 +134,7 @@ def test_optional_arguments_of_a_model_fn(tmp_path):
 
 
 def test_model_fn_signature():
-    """A model_fn without `features`, with an unknown argument, or without the params given is refused."""
+    """A model_fn without `features`, with an unknown argument, or without the params given is rejected."""
     for model_fn in (lambda labels, mode: None, lambda features, odd: None):
         with pytest.raises(ValueError, match='model_fn'):
             tf.estimator.Estimator(model_fn)
@@ -142,7 +143,7 @@ def test_model_fn_signature():
 
 
 def test_labels_for_a_model_fn_that_takes_none():
-    """Labels for a model_fn without a `labels` argument are refused."""
+    """Labels for a model_fn without a `labels` argument are rejected."""
 
     def model_fn(features, mode):
         raise AssertionError('not called')
@@ -157,14 +158,14 @@ def test_labels_for_a_model_fn_that_takes_none():
     ids=['None', 'string', 'number'],
 )
 def test_model_fn_result(result, message):
-    """A model_fn that returns anything but an EstimatorSpec is refused."""
+    """A model_fn that returns anything but an EstimatorSpec is rejected."""
     model = tf.estimator.Estimator(lambda features, labels, mode: result)
     with pytest.raises(ValueError, match=message):
         model.train(line(), steps=1)
 
 
 def test_specs_need_what_their_mode_needs():
-    """An EstimatorSpec without loss, train_op or predictions where its mode needs them is refused."""
+    """An EstimatorSpec without loss, train_op or predictions where its mode needs them is rejected."""
     for mode, wanting in (('train', 'train_op'), ('eval', 'loss'), ('infer', 'predictions')):
         with pytest.raises(ValueError, match=wanting):
             tf.estimator.EstimatorSpec(mode)
@@ -173,7 +174,7 @@ def test_specs_need_what_their_mode_needs():
 
 
 def test_wrong_input_fn_results(tmp_path):
-    """An input_fn that returns a triple is refused; one that takes odd arguments as well."""
+    """An input_fn that returns a triple is rejected, and so is one with unexpected arguments."""
     model = slope_estimator(tmp_path)
     with pytest.raises(ValueError, match='input_fn should return'):
         model.train(lambda: (tf.constant(X), tf.constant(Y), tf.constant(X)), steps=1)
@@ -182,7 +183,7 @@ def test_wrong_input_fn_results(tmp_path):
 
 
 def test_input_fn_gets_mode_params_and_config(tmp_path):
-    """An input_fn gets mode, params and config if it names them."""
+    """An input_fn receives mode, params and config if it names them."""
     seen = []
 
     def input_fn(mode, params, config):
@@ -203,13 +204,13 @@ def test_metrics_are_of_all_batches(tmp_path):
 
 
 def test_evaluate_some_steps(tmp_path):
-    """evaluate(steps=n) looks at n batches."""
+    """evaluate(steps=n) evaluates n batches."""
     found = slope_estimator(tmp_path).evaluate(batches({'x': X}, Y, batch_size=1), steps=2)
     assert found['mae'] == pytest.approx(np.mean(Y[:2]))
 
 
 def test_a_reserved_metric_name():
-    """A metric named global_step is refused."""
+    """A metric named global_step is rejected."""
     constant = tf.constant(1.0)
     metrics = {'global_step': tf.metrics.mean(constant)}
 
@@ -221,7 +222,7 @@ def test_a_reserved_metric_name():
 
 
 def test_subclasses_may_not_override():
-    """A subclass that overrides a method of Estimator is refused."""
+    """A subclass that overrides a method of Estimator is rejected."""
 
     class Mine(tf.estimator.Estimator):
         def train(self, *args, **kwargs):
@@ -232,7 +233,7 @@ def test_subclasses_may_not_override():
 
 
 def test_seeds(tmp_path):
-    """tf_random_seed decides TF1's initializers."""
+    """tf_random_seed controls TF1's initializers."""
 
     def model_fn(features, labels, mode):
         initial = tf.get_variable('w', [3], initializer=tf.glorot_uniform_initializer())

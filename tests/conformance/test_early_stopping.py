@@ -41,7 +41,7 @@ def test_no_decrease(exploding):
 
 
 def test_no_decrease_lets_a_good_run_go_on(improving):
-    """stop_if_no_decrease_hook lets a run go on that gets better."""
+    """stop_if_no_decrease_hook does not stop a run that improves."""
     hook = experimental.stop_if_no_decrease_hook(improving, 'loss', 8, **every_step())
     assert stopped_at(improving, hook, 24) == 24
 

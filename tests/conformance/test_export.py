@@ -63,7 +63,7 @@ def test_load_in_v2(trained, tmp_path):
 
 
 def test_load_in_an_eager_program(trained, tmp_path, run_python):
-    """A program of TensorFlow 2 without estimator_lab serves the export."""
+    """A TensorFlow 2 program without estimator_lab serves the export."""
     folder = trained.export_saved_model(str(tmp_path / 'export'), raw_receiver())
     code = f"""
 import tensorflow as tf
@@ -85,7 +85,7 @@ def test_assets(trained, tmp_path):
 
 
 def test_all_saved_models(trained, tmp_path):
-    """experimental_export_all_saved_models writes one graph a mode into one SavedModel."""
+    """experimental_export_all_saved_models writes one graph per mode into one SavedModel."""
     supervised = tf.estimator.experimental.build_raw_supervised_input_receiver_fn(
         {'x': tf.placeholder(tf.float32, [None])}, tf.placeholder(tf.float32, [None])
     )
@@ -103,13 +103,13 @@ def _saved_model(folder):
 
 
 def test_untrained_export_is_refused(tmp_path):
-    """Exporting before training is refused."""
+    """Exporting before training is rejected."""
     with pytest.raises(ValueError, match='trained'):
         slope_estimator(tmp_path).export_saved_model(str(tmp_path / 'export'), raw_receiver())
 
 
 def test_parsing_receiver_with_a_canned_classifier(tmp_path):
-    """A canned classifier's export takes serialised tf.Examples and classifies them."""
+    """A canned classifier's export accepts serialised tf.Examples and classifies them."""
     columns = numeric_x()
     model = tf.estimator.LinearClassifier(columns, config=run_config(tmp_path / 'model'))
     data = {'x': np.array([[1, 2], [3, 4]], np.float32)}
@@ -131,7 +131,7 @@ def _example(row):
 
 
 def test_parse_example_spec():
-    """classifier_parse_example_spec and its twin for regression add the label to the columns' features."""
+    """classifier_parse_example_spec and its regression counterpart add the label to the columns' features."""
     columns = numeric_x()
     classifier = tf.estimator.classifier_parse_example_spec(columns, label_key='y')
     assert classifier['y'].dtype == tf.int64 and classifier['x'].shape == (2,)
@@ -142,7 +142,7 @@ def test_parse_example_spec():
 
 
 def test_receivers_refuse_what_is_no_tensor():
-    """A ServingInputReceiver refuses features and receiver tensors that are no tensors."""
+    """A ServingInputReceiver rejects features and receiver tensors that are not tensors."""
     with pytest.raises(ValueError, match='Tensor'):
         EXPORT.ServingInputReceiver({'x': 'text'}, tf.constant('a'))
     with pytest.raises(ValueError, match='receiver_tensor'):

@@ -29,14 +29,14 @@ def test_numeric():
 
 
 def test_bucketized():
-    """bucketized_column says between which boundaries a number lies."""
+    """bucketized_column gives the interval that contains a number."""
     column = fc.bucketized_column(fc.numeric_column('f'), [0, 10])
     found = dense({'f': tf.constant([[-5.0], [0.0], [99.0]])}, column)
     assert found.tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
 
 
 def test_identity():
-    """categorical_column_with_identity takes ids, with a default for those outside."""
+    """categorical_column_with_identity accepts ids, with a default for those outside."""
     column = fc.categorical_column_with_identity('f', 3, default_value=0)
     assert shown(column, [[1], [2], [7]]) == [[0, 1, 0], [0, 0, 1], [1, 0, 0]]
 
@@ -48,14 +48,14 @@ def test_vocabulary_list():
 
 
 def test_vocabulary_file(tmp_path):
-    """A vocabulary file gives ids in its order; other words count nowhere."""
+    """A vocabulary file gives ids in its order; other words are ignored."""
     (tmp_path / 'words.txt').write_text('red\ngreen\n')
     column = fc.categorical_column_with_vocabulary_file('f', str(tmp_path / 'words.txt'), 2)
     assert shown(column, [['green'], ['red'], ['pink']]) == [[0, 1], [1, 0], [0, 0]]
 
 
 def test_hash_bucket():
-    """A hash bucket depends on the word alone, and is the one that TensorFlow 1 gives."""
+    """A hash bucket depends on the word only, and equals TensorFlow 1's."""
     column = fc.categorical_column_with_hash_bucket('f', 5)
     with tf.Session() as session:
         words = ['red', 'green', 'red', 'blue']
@@ -93,7 +93,7 @@ def test_crossed():
 
 
 def test_weighted():
-    """weighted_categorical_column weighs each word with another feature."""
+    """weighted_categorical_column weights each word by another feature."""
     words = fc.categorical_column_with_vocabulary_list('f', ['a', 'b'])
     column = fc.indicator_column(fc.weighted_categorical_column(words, 'weight'))
     features = {'f': tf.constant([['a', 'b']]), 'weight': tf.constant([[0.5, 2.0]])}
@@ -133,7 +133,7 @@ def test_sequence_columns():
 
 
 def test_wide_and_deep(tmp_path):
-    """A wide and deep model learns a rule that only the cross of two words knows."""
+    """A wide and deep model learns a rule that depends on the cross of two words."""
     rng = np.random.default_rng(0)
     a, b = rng.integers(0, 2, (2, 64))
     features = {'f': np.array(['p', 'q'])[a][:, None], 'g': np.array(['x', 'y'])[b][:, None]}

@@ -66,7 +66,7 @@ def test_multi_label_head():
 
 
 def test_regression_head():
-    """RegressionHead's loss is the mean squared error, over as many outputs as label_dimension says."""
+    """RegressionHead's loss is the mean squared error, over label_dimension outputs."""
     head = ESTIMATOR.RegressionHead(label_dimension=2)
     logits, labels = np.array([[1, 2], [3, 4]], np.float32), np.array([[1, 1], [1, 1]], np.float32)
     assert loss_of(head, logits, labels) == pytest.approx((0 + 1 + 4 + 9) / 4)
@@ -83,7 +83,7 @@ def test_poisson_regression_head():
 
 
 def test_logistic_regression_head():
-    """LogisticRegressionHead takes labels in [0, 1] and predicts sigmoid(logits)."""
+    """LogisticRegressionHead accepts labels in [0, 1] and predicts sigmoid(logits)."""
     head = ESTIMATOR.LogisticRegressionHead()
     logits, labels = np.array([[0.5], [-1]], np.float32), np.array([[0.25], [0.75]], np.float32)
     p = sigmoid(logits)
@@ -124,13 +124,13 @@ def test_multi_head_in_an_estimator(tmp_path):
 
 
 def test_head_with_ones_own_loss():
-    """A head takes a loss function of one's own."""
+    """A head accepts a custom loss function."""
     head = ESTIMATOR.RegressionHead(loss_fn=lambda labels, logits: tf.abs(labels - logits))
     assert loss_of(head, [[1.0], [5.0]], [[0.0], [0.0]]) == pytest.approx(3)
 
 
 def test_head_refuses_bad_labels():
-    """A head refuses labels outside its classes when the session runs, and wrong shapes before."""
+    """A head rejects labels outside its classes when the session runs, and wrong shapes before that."""
     head = ESTIMATOR.MultiClassHead(3)
     with pytest.raises(tf.errors.InvalidArgumentError):
         loss_of(head, [[1.0, 2.0, 0.0]], [[3]])
@@ -141,7 +141,7 @@ def test_head_refuses_bad_labels():
 
 
 def test_head_in_a_model_fn(tmp_path):
-    """A model_fn of one's own leaves loss, metrics and predictions to a head."""
+    """A custom model_fn leaves loss, metrics and predictions to a head."""
     head = ESTIMATOR.RegressionHead()
 
     def model_fn(features, labels, mode):

@@ -72,7 +72,7 @@ def test_extra_fetches_and_feeds(tmp_path):
 
 
 def test_logging_tensor(tmp_path, notes):
-    """LoggingTensorHook logs a tensor every n steps, in one's own format."""
+    """LoggingTensorHook logs a tensor every n steps, in a custom format."""
     hook = train.LoggingTensorHook(
         ['slope'], every_n_iter=2, formatter=lambda values: f'slope {values["slope"]:.1f}'
     )
@@ -98,7 +98,7 @@ def test_stop_at_step(limit, tmp_path):
 
 
 def test_checkpoint_saver(tmp_path):
-    """CheckpointSaverHook of one's own replaces Estimator's, and calls its listeners around each save."""
+    """A custom CheckpointSaverHook replaces Estimator's, and calls its listeners around each save."""
     calls = []
 
     class Listener(train.CheckpointSaverListener):
@@ -122,7 +122,7 @@ def test_checkpoint_saver(tmp_path):
 
 
 def test_saving_listener_stops_training(tmp_path):
-    """A listener given to train() may end training at a checkpoint by returning True."""
+    """A listener passed to train() may end training at a checkpoint by returning True."""
 
     class Enough(train.CheckpointSaverListener):
         def after_save(self, session, global_step):
@@ -148,7 +148,7 @@ def nan_model_fn(features, labels, mode):
 
 
 def test_nan_loss(tmp_path):
-    """Training stops with NanLossDuringTrainingError at a loss that is no number."""
+    """Training stops with NanLossDuringTrainingError at a NaN loss."""
     x = np.array([1, np.nan], np.float32)
     model = tf.estimator.Estimator(nan_model_fn, str(tmp_path))
     with pytest.raises(tf.train.NanLossDuringTrainingError):
@@ -168,7 +168,7 @@ def test_nan_tensor_hook():
 
 
 def test_summary_saver(tmp_path):
-    """SummarySaverHook writes a summary of one's own every n steps."""
+    """SummarySaverHook writes a custom summary every n steps."""
     step = train.create_global_step()
     increment = tf.assign_add(step, 1)
     summary = tf.summary.scalar('one', tf.constant(1.0))
@@ -191,7 +191,7 @@ def test_final_ops():
 
 
 def test_feed_fn():
-    """FeedFnHook feeds what a function returns, before each step."""
+    """FeedFnHook feeds the result of a function before each step."""
     train.create_global_step()
     x = tf.placeholder(tf.float32, [])
     values = iter([1.0, 2.0, 3.0])

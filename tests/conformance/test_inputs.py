@@ -36,7 +36,7 @@ def test_numpy_input_fn_epochs_and_shuffling():
 
 
 def test_numpy_input_fn_forms():
-    """numpy_input_fn takes an array or a dictionary for x and for y, or no y at all."""
+    """numpy_input_fn accepts an array or a dictionary for x and for y, or no y at all."""
     one = inputs.numpy_input_fn(X, batch_size=4, shuffle=False, num_epochs=1)
     assert np.array_equal(all_batches(one)[0], X)
     many = inputs.numpy_input_fn({'x': X}, {'y': Y, 'z': -Y}, batch_size=4, shuffle=False, num_epochs=1)
@@ -45,7 +45,7 @@ def test_numpy_input_fn_forms():
 
 
 def test_numpy_input_fn_mistakes():
-    """numpy_input_fn names what is wrong: lengths, shuffle left out, a feature with a label's name."""
+    """numpy_input_fn reports errors: unequal lengths, missing shuffle, a feature with a label's name."""
     with pytest.raises(ValueError, match=r'[Ll]ength'):
         inputs.numpy_input_fn({'x': X}, Y[:2], shuffle=False)()
     with pytest.raises(ValueError, match='shuffle'):
@@ -66,7 +66,7 @@ def test_pandas_input_fn():
 
 
 def test_pandas_input_fn_with_text():
-    """pandas_input_fn takes a column of strings as dtype object."""
+    """pandas_input_fn accepts a column of strings as dtype object."""
     pandas = pytest.importorskip('pandas')
     frame = pandas.DataFrame({'a': pandas.Series(['red', 'blue'], dtype=object)})
     fn = inputs.pandas_input_fn(frame, batch_size=2, num_epochs=1, shuffle=False)
@@ -74,7 +74,7 @@ def test_pandas_input_fn_with_text():
 
 
 def test_pandas_input_fn_mistakes():
-    """pandas_input_fn refuses labels of another index, and a column that has the labels' name."""
+    """pandas_input_fn rejects labels of another index, and a column that has the labels' name."""
     pandas = pytest.importorskip('pandas')
     frame = pandas.DataFrame({'a': X})
     with pytest.raises(ValueError, match=r'[Ii]nde'):
@@ -165,6 +165,6 @@ def test_sparse_features():
 
 
 def test_labels_of_predict_are_dropped(tmp_path):
-    """predict takes an input_fn with labels, and drops them."""
+    """predict accepts an input_fn with labels, and ignores them."""
     found = column(slope_estimator(tmp_path).train(dataset).predict(batches({'x': X}, Y)), 'y')
     assert found == pytest.approx(0.3 * X)

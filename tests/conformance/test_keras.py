@@ -37,7 +37,7 @@ def test_model_to_estimator(tmp_path):
 
 
 def test_weights_come_along(tmp_path):
-    """model_to_estimator starts from the weights that the Keras model has."""
+    """model_to_estimator starts from the weights of the Keras model."""
     with tf.Graph().as_default(), tf.Session() as session:
         keras.backend.set_session(session)
         model = compiled_line()
@@ -48,7 +48,7 @@ def test_weights_come_along(tmp_path):
 
 
 def test_an_uncompiled_model_is_refused(tmp_path):
-    """model_to_estimator refuses a model that was not compiled."""
+    """model_to_estimator rejects a model that was not compiled."""
     inputs = keras.Input([1])
     with pytest.raises(ValueError, match='compiled'):
         keras.estimator.model_to_estimator(
@@ -74,7 +74,7 @@ def test_keras_layers_in_a_model_fn(tmp_path):
 
 
 def test_keras_metrics_in_a_spec(tmp_path):
-    """eval_metric_ops takes Keras metric objects."""
+    """eval_metric_ops accepts Keras metric objects."""
 
     def model_fn(features, labels, mode):
         metric = keras.metrics.MeanAbsoluteError()

@@ -51,7 +51,7 @@ def test_tpu_modules(name):
 
 
 def test_async_checkpoint(tmp_path):
-    """tensorflow.python.tpu.async_checkpoint's hook writes every so many steps, and all by the end."""
+    """tensorflow.python.tpu.async_checkpoint's hook writes every n steps, and finishes by the end."""
     from tensorflow.python.tpu import async_checkpoint
 
     hook = async_checkpoint.AsyncCheckpointSaverHook(str(tmp_path), save_steps=2)
@@ -65,7 +65,7 @@ def test_async_checkpoint(tmp_path):
 
 
 def test_profiler(tmp_path):
-    """tensorflow.python.eager.profiler takes one profile at a time and saves it for TensorBoard."""
+    """tensorflow.python.eager.profiler records one profile at a time and saves it for TensorBoard."""
     from tensorflow.python.eager import profiler
 
     with profiler.Profiler(str(tmp_path)), pytest.raises(profiler.ProfilerAlreadyRunningError):
@@ -86,7 +86,7 @@ def test_profiler_client(tmp_path):
 
 
 def test_input_pipeline_hook(tmp_path):
-    """CheckpointInputPipelineHook lets training go on where its input was, in each API."""
+    """CheckpointInputPipelineHook resumes training where its input stopped, in each API."""
     seen = []
 
     def model_fn(features, labels, mode):
@@ -112,7 +112,7 @@ def test_input_pipeline_hook(tmp_path):
 
 
 def test_tracking():
-    """tensorflow.python.training.tracking has what checkpoints of objects are made of."""
+    """tensorflow.python.training.tracking has the classes of object-based checkpoints."""
     from tensorflow.python.training.tracking import base, data_structures, tracking, util
 
     thing = tracking.AutoTrackable()
@@ -123,7 +123,7 @@ def test_tracking():
 
 
 def test_moved_names():
-    """Names that moved between TensorFlow's modules are where programs of 1.15 look for them."""
+    """Names that moved between TensorFlow's modules are available where 1.15 had them."""
     from tensorflow.python.framework import ops
     from tensorflow.python.ops import array_ops, control_flow_ops, variables
     from tensorflow.python.training import checkpoint_management

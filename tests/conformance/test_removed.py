@@ -10,7 +10,7 @@ NATIVE = tf.__version__.startswith('2.15.')
 
 @pytest.mark.parametrize('name', ['BoostedTreesClassifier', 'BoostedTreesRegressor', 'BoostedTreesEstimator'])
 def test_boosted_trees(name):
-    """Boosted trees are refused with one sentence that says since when they are gone."""
+    """Boosted trees are rejected with a message that says since which version they are missing."""
     for api in (tf.estimator, tf2.estimator):
         with pytest.raises(AttributeError) as caught:
             getattr(api, name)
@@ -21,13 +21,13 @@ def test_boosted_trees(name):
 
 
 def test_a_name_that_never_was():
-    """A name that never was in tf.estimator is an AttributeError that names it."""
+    """A name that was never in tf.estimator raises an AttributeError that names it."""
     with pytest.raises(AttributeError, match='NoSuchEstimator'):
         tf.estimator.NoSuchEstimator  # noqa: B018
 
 
 def test_contrib(run_python):
-    """tf.contrib, gone with TensorFlow 1, is there if estimator_lab.contrib is imported, and only then."""
+    """tf.contrib is available if estimator_lab.contrib is imported, and only then."""
     look = "from estimator_lab.tf1 import tf; print(hasattr(tf, 'contrib'))"
     assert run_python('-c', look).stdout == 'False\n'
     assert run_python('-c', f'import estimator_lab.contrib; {look}').stdout == 'True\n'
@@ -60,7 +60,7 @@ def test_tpu_estimator_without_a_tpu(tmp_path):
 
 
 def test_tpu_training(differs):
-    """What trains on a TPU only is refused with one sentence where TensorFlow has deleted it."""
+    """TPU-only classes are rejected with a message where TensorFlow has removed them."""
     parameters = tf.tpu.experimental.AdamParameters
     if NATIVE:
         differs('there on 2.15 alone: TensorFlow 2.16 deleted it')

@@ -41,7 +41,7 @@ def test_defaults(monkeypatch):
 
 
 def test_replace():
-    """replace gives a changed copy, and refuses what may not be replaced."""
+    """replace returns a changed copy, and rejects fields that may not be replaced."""
     config = tf.estimator.RunConfig('a', save_checkpoints_steps=10)
     changed = config.replace(model_dir='b', keep_checkpoint_max=1)
     assert (changed.model_dir, changed.keep_checkpoint_max, changed.save_checkpoints_steps) == ('b', 1, 10)
@@ -51,7 +51,7 @@ def test_replace():
 
 
 def test_steps_or_seconds():
-    """Saving by steps and by seconds at once is refused; replacing one clears the other."""
+    """Saving by both steps and seconds is rejected; replacing one clears the other."""
     with pytest.raises(ValueError, match='save_checkpoints'):
         tf.estimator.RunConfig(save_checkpoints_steps=1, save_checkpoints_secs=1)
     config = tf.estimator.RunConfig(save_checkpoints_secs=1).replace(save_checkpoints_steps=7)
@@ -72,13 +72,13 @@ def test_steps_or_seconds():
     ids=lambda setting: next(iter(setting)),
 )
 def test_bad_values(setting):
-    """A RunConfig with a value that makes no sense is refused."""
+    """A RunConfig with an invalid value is rejected."""
     with pytest.raises((ValueError, TypeError), match=next(iter(setting))):
         tf.estimator.RunConfig(**setting)
 
 
 def test_chief(config_of):
-    """TF_CONFIG's chief is worker 0 of all that compute, at its own address."""
+    """TF_CONFIG's chief is worker 0 of all computing tasks, at its own address."""
     config = config_of('chief')
     assert (config.is_chief, config.task_type, config.task_id) == (True, 'chief', 0)
     assert (config.num_worker_replicas, config.num_ps_replicas) == (3, 2)
@@ -87,7 +87,7 @@ def test_chief(config_of):
 
 
 def test_worker(config_of):
-    """TF_CONFIG's worker is no chief, and its number in the cluster comes after the chief's."""
+    """TF_CONFIG's worker is not the chief, and its number in the cluster follows the chief's."""
     config = config_of('worker', 1)
     assert (config.is_chief, config.master, config.global_id_in_cluster) == (False, 'grpc://h:3', 2)
 
@@ -99,7 +99,7 @@ def test_parameter_server(config_of):
 
 
 def test_evaluator(config_of):
-    """TF_CONFIG's evaluator stands outside the cluster: no master, no replicas."""
+    """TF_CONFIG's evaluator is outside the cluster: no master, no replicas."""
     config = config_of('evaluator')
     assert (config.is_chief, config.task_type, config.master) == (False, 'evaluator', '')
     assert (config.num_worker_replicas, config.num_ps_replicas, config.global_id_in_cluster) == (0, 0, None)
@@ -114,7 +114,7 @@ def test_device_filters(config_of):
 
 
 def test_master_of_old_clusters(config_of):
-    """A cluster in the old form, with a master, is understood."""
+    """A cluster in the old form, with a master, is accepted."""
     config = config_of('master', cluster={'master': ['h:1'], 'worker': ['h:2'], 'ps': ['h:3']})
     assert (config.is_chief, config.num_worker_replicas, config.task_type) == (True, 2, 'master')
 
@@ -131,7 +131,7 @@ def test_master_of_old_clusters(config_of):
     ids=['index', 'type', 'negative', 'no chief', 'two chiefs'],
 )
 def test_bad_clusters(config_of, task, cluster):
-    """A TF_CONFIG that contradicts itself is refused."""
+    """A contradictory TF_CONFIG is rejected."""
     with pytest.raises(ValueError):
         config_of(*task, cluster=cluster)
 

@@ -71,7 +71,7 @@ def test_dropout():
 
 
 def test_regularization_losses():
-    """Regularizers of tf.layers go into the total loss."""
+    """Regularizers of tf.layers are added to the total loss."""
     tf.layers.dense(
         tf.ones([1, 2]),
         1,
@@ -122,7 +122,7 @@ def test_streaming_metrics():
 
 @pytest.mark.parametrize('name', ['BasicRNNCell', 'BasicLSTMCell', 'LSTMCell', 'GRUCell'])
 def test_cells(name):
-    """tf.nn.rnn_cell cells run in dynamic_rnn, which heeds the lengths of sequences."""
+    """tf.nn.rnn_cell cells run in dynamic_rnn, which respects the lengths of sequences."""
     cell = getattr(tf.nn.rnn_cell, name)(3)
     outputs, _ = tf.nn.dynamic_rnn(cell, tf.ones([2, 4, 5]), sequence_length=[4, 2], dtype=tf.float32)
     found = run(outputs)
@@ -184,7 +184,7 @@ def quadratic(optimizer, steps=3):
     ids=['sgd', 'momentum', 'nesterov', 'adagrad', 'rmsprop', 'adam', 'ftrl', 'adadelta', 'proximal'],
 )
 def test_optimizers(make, expected):
-    """tf.train optimizers make the steps of their formulas, downhill."""
+    """tf.train optimizers take the steps of their formulas, downhill."""
     found = quadratic(make())
     assert 1 > found[0] > found[1] > found[2]
     for value, wanted in zip(found, expected, strict=False):
@@ -222,7 +222,7 @@ def test_moving_average():
 
 
 def test_monitored_training_session(tmp_path):
-    """MonitoredTrainingSession saves at the end, and goes on from there the next time."""
+    """MonitoredTrainingSession saves at the end, and continues from there the next time."""
 
     def count_up(limit):
         with tf.Graph().as_default():
@@ -241,7 +241,7 @@ def test_monitored_training_session(tmp_path):
 
 
 def test_scaffold(tmp_path):
-    """A spec's Scaffold brings an init_fn and a Saver of its own."""
+    """A spec's Scaffold provides its own init_fn and Saver."""
 
     def model_fn(features, labels, mode, params):
         spec = slope_model_fn(features, labels, mode, params)
@@ -276,7 +276,7 @@ def test_init_from_checkpoint(tmp_path):
 
 
 def test_partitioned_variables(tmp_path):
-    """A variable in parts is saved as one, and restores in other parts."""
+    """A partitioned variable is saved as one, and restores with another partitioning."""
     path = str(tmp_path / 'ckpt')
     for parts in (2, 3):
         with tf.Graph().as_default(), tf.Session() as session:

@@ -44,7 +44,7 @@ def test_same_logits(script, model_dir):
 
 
 def test_training_goes_on(script, model_dir):
-    """Training goes on from a checkpoint of TensorFlow 1.15 as 1.15 itself does, momentum included."""
+    """Training continues from a checkpoint of TensorFlow 1.15 as 1.15 itself does, including momentum."""
     model = script.estimator(model_dir, config=run_config())
     model.train(script.input_fn, steps=1)
     assert model.get_variable_value('global_step') == 4
@@ -52,7 +52,7 @@ def test_training_goes_on(script, model_dir):
 
 
 def test_warm_start(script, model_dir, tmp_path):
-    """Warm start from a checkpoint of TensorFlow 1.15 takes weights and, by name, optimizer slots."""
+    """Warm start from a checkpoint of TensorFlow 1.15 loads weights and, by name, optimizer slots."""
     settings = tf.estimator.WarmStartSettings(str(model_dir), vars_to_warm_start=['conv2d', 'dense'])
     model = script.estimator(tmp_path / 'new', config=run_config(), warm_start_from=settings)
     model.train(script.input_fn, steps=1)
@@ -61,7 +61,7 @@ def test_warm_start(script, model_dir, tmp_path):
 
 
 def test_warm_start_without_slots(script, model_dir, tmp_path):
-    """Warm start from a folder of TensorFlow 1.15 takes the weights alone, so that momentum starts anew."""
+    """Warm start from a folder of TensorFlow 1.15 loads the weights only, so that momentum starts at 0."""
     model = script.estimator(tmp_path / 'new', config=run_config(), warm_start_from=str(model_dir))
     model.train(script.input_fn, steps=1)
     moved = script.logits_of(model)
@@ -98,7 +98,7 @@ def test_reverse(script, real, tmp_path):
 
 
 def test_document_both_ways(script, real, tmp_path):
-    """The document's network in its own size goes from TensorFlow 1.15 to ours and back, slots included."""
+    """The notes' network at its original size goes from TensorFlow 1.15 to ours and back, including slots."""
     if not os.environ.get('ESTIMATOR_LAB_TF115_FULL'):
         pytest.skip('takes two minutes and 1 GB of disk: ESTIMATOR_LAB_TF115_FULL=1 runs it')
     real(tmp_path / 'theirs', '--document')

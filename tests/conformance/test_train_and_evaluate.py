@@ -39,14 +39,14 @@ def test_evaluation_at_each_checkpoint(tmp_path):
 
 
 def test_a_second_run_goes_on(tmp_path):
-    """train_and_evaluate goes on from the checkpoint, and returns nothing new beyond max_steps."""
+    """train_and_evaluate continues from the checkpoint, and returns nothing new beyond max_steps."""
     tf.estimator.train_and_evaluate(slope_estimator(tmp_path), *specs(2))
     metrics, _ = tf.estimator.train_and_evaluate(slope_estimator(tmp_path), *specs(5))
     assert metrics['global_step'] == 5
 
 
 def test_hooks_of_both_specs(tmp_path):
-    """TrainSpec and EvalSpec hand their hooks to training and to evaluation."""
+    """TrainSpec and EvalSpec pass their hooks to training and to evaluation."""
 
     class Count(tf.train.SessionRunHook):
         steps = 0
@@ -66,7 +66,7 @@ def test_hooks_of_both_specs(tmp_path):
 
 
 def test_bad_specs():
-    """TrainSpec and EvalSpec refuse steps below 1, hooks that are none, and delays below 0."""
+    """TrainSpec and EvalSpec reject steps below 1, invalid hooks, and delays below 0."""
     with pytest.raises(ValueError, match='max_steps'):
         tf.estimator.TrainSpec(line(), max_steps=0)
     with pytest.raises(TypeError, match='hooks'):
@@ -80,7 +80,7 @@ def test_bad_specs():
 
 
 def test_wrong_objects(tmp_path):
-    """train_and_evaluate refuses what is no Estimator, no TrainSpec or no EvalSpec."""
+    """train_and_evaluate rejects anything but an Estimator, a TrainSpec and an EvalSpec."""
     train_spec, eval_spec = specs()
     with pytest.raises(TypeError):
         tf.estimator.train_and_evaluate('model', train_spec, eval_spec)
@@ -101,7 +101,7 @@ def test_final_exporter(tmp_path):
 
 
 def test_latest_exporter(tmp_path, monkeypatch):
-    """LatestExporter exports at each evaluation and keeps as many as exports_to_keep says."""
+    """LatestExporter exports at each evaluation and keeps the newest exports_to_keep."""
     _fast_clock(monkeypatch)
     model = slope_estimator(tmp_path, save_checkpoints_steps=1)
     exporter = tf.estimator.LatestExporter('latest', receiver, exports_to_keep=2)
@@ -111,7 +111,7 @@ def test_latest_exporter(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(('rate', 'count'), [(0.01, 3), (0.14, 1)], ids=['falling loss', 'rising loss'])
 def test_best_exporter(rate, count, tmp_path, monkeypatch):
-    """BestExporter exports only what has a lower loss than all before."""
+    """BestExporter exports only models with a lower loss than all before."""
     _fast_clock(monkeypatch)
     model = slope_estimator(tmp_path, {'rate': rate}, save_checkpoints_steps=1)
     exporter = tf.estimator.BestExporter('best', receiver)
@@ -120,7 +120,7 @@ def test_best_exporter(rate, count, tmp_path, monkeypatch):
 
 
 def test_best_exporter_compares(tmp_path, monkeypatch):
-    """BestExporter takes a comparison of one's own."""
+    """BestExporter accepts a custom comparison."""
     _fast_clock(monkeypatch)
     seen = []
 

@@ -50,7 +50,7 @@ def test_all_trainable_variables(first, tmp_path):
 
 
 def test_a_checkpoint_instead_of_a_folder(tmp_path):
-    """Warm start takes the path of one checkpoint."""
+    """Warm start accepts the path of one checkpoint."""
     estimator(tmp_path / 'first').train(data(), steps=1).train(data(), steps=1)
     earlier = str(tmp_path / 'first' / 'model.ckpt-1')
     assert weights_after_no_move(tmp_path, WarmStart(earlier)) == [1, 1]
@@ -62,7 +62,7 @@ def test_regular_expression(first, tmp_path):
 
 
 def test_optimizer_slots(first, tmp_path):
-    """A list of expressions warm-starts what is not trainable as well: optimizer slots."""
+    """A list of expressions also warm-starts variables that are not trainable, such as optimizer slots."""
     settings = WarmStart(first, vars_to_warm_start=['a/w'])  # the beginning of both names
     model = estimator(tmp_path / 'second', settings, rate=0.0).train(data(), steps=1)
     assert model.get_variable_value('a/w') == 1
@@ -83,7 +83,7 @@ def test_only_the_first_time(first, tmp_path):
 
 
 def test_missing_checkpoint(tmp_path):
-    """Warm start from a folder without a checkpoint is refused."""
+    """Warm start from a folder without a checkpoint is rejected."""
     with pytest.raises((ValueError, tf.errors.NotFoundError)):
         estimator(tmp_path / 'second', str(tmp_path / 'nothing')).train(data(), steps=1)
 
@@ -105,7 +105,7 @@ def test_canned(api, tmp_path):
 
 
 def test_vocabulary(tmp_path):
-    """VocabInfo moves each word's weights to its place in a new vocabulary; new words start anew."""
+    """VocabInfo moves each word's weights to its place in a new vocabulary; new words are initialized."""
     vocabularies = {}
     for name, words in (('old', ['red', 'green']), ('new', ['blue', 'green', 'red'])):
         vocabularies[name] = tmp_path / f'{name}.txt'
