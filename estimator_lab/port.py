@@ -1,4 +1,4 @@
-"""``python -m estimator_lab.port PROGRAM.py...``: what keeps a program for TensorFlow 1 from running here."""
+"""``python -m estimator_lab.port PROGRAM.py...``: finds what stops a TensorFlow 1 program from running."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,16 +11,16 @@ from estimator_lab.errors import DataError
 
 FLAGS = flags.FlagValues()
 
-flags.DEFINE_bool('json', False, 'print JSON, with every place, instead of text', flag_values=FLAGS)
+flags.DEFINE_bool('json', False, 'print JSON with all places instead of text', flag_values=FLAGS)
 
-_USAGE = """Reads programs written for TensorFlow 1 and says what will not run as it is, and what mends it.
+_USAGE = """Reads programs written for TensorFlow 1 and lists what will not run unchanged, and its fix.
 
   python -m estimator_lab.port train.py model.py
   python -m estimator_lab.port my_project
 
-Each reason comes once, the most frequent first, with the line that mends it and the places as FILE:LINE; of
-a folder, all programs below it are read. Nothing is changed, and nothing of the programs is run. What only
-shows when they run, such as what a package of others does, is not seen."""
+Each reason is listed once, the most frequent first, with the line that fixes it and its places as FILE:LINE.
+For a folder, all programs below it are read. Nothing is changed and no program is run, so problems that
+only appear at run time, such as in imported packages, are not found."""
 _ARGUMENTS = 'PROGRAM...'
 _GROUPS = {'Output': ['json']}
 
@@ -50,7 +50,7 @@ def _programs(argument: str) -> Iterator[str]:
         return
     below = sorted(str(each) for each in path.rglob('*.py') if each.is_file())
     if not below:
-        raise DataError(f'{argument} has no programs in it: no file ends in .py.')
+        raise DataError(f'{argument} contains no programs: no file ends in .py.')
     yield from below
 
 

@@ -1,15 +1,15 @@
-"""``tf.contrib``, as far as programs for Estimator use it: ``import estimator_lab.contrib``, once.
+"""The part of ``tf.contrib`` that Estimator programs use: ``import estimator_lab.contrib``, once.
 
 Then ``tf.contrib.layers.fully_connected``, ``from tensorflow.contrib import tpu as contrib_tpu``,
 ``from tensorflow.contrib.training.python.training import hparam`` and the like work, on 2.15 to 2.21.
-Each name comes from where TensorFlow has the same thing today, from the package tf-slim (an extra:
-``pip install tf-slim``), or from a few modules here that keep the variables' names and the numbers of
-TensorFlow 1.15. Nothing is loaded before it is touched. A name that is not here raises AttributeError, a
-module that is not here ImportError, with one sentence that says what replaces it.
+Each name comes from its place in today's TensorFlow, from the package tf-slim (``pip install tf-slim``), or
+from a few modules here that keep the variable names and the numbers of TensorFlow 1.15. Nothing is loaded
+until it is used. A missing name raises AttributeError, and a missing module ImportError, with one sentence
+that says what replaces it.
 
 A program that uses ``tf.contrib`` was written for TensorFlow 1, where the length of an axis is
-``x.shape[0].value``. So the import calls ``tf.disable_v2_tensorshape()``, for the whole process;
-``tf.enable_v2_tensorshape()`` below it takes that back. The rest of v2 behaviour stays as it is.
+``x.shape[0].value``. So the import calls ``tf.disable_v2_tensorshape()`` for the whole process;
+``tf.enable_v2_tensorshape()`` below it reverses that. Other v2 behaviour is not changed.
 """
 
 from estimator_lab.contrib._modules import install

@@ -1,4 +1,4 @@
-"""What replaces the packages and names of ``tf.contrib`` that are not here; each ends a sentence."""
+"""Replacements of the packages and names of ``tf.contrib`` that are missing; each ends a sentence."""
 
 from collections.abc import Mapping
 
@@ -19,7 +19,7 @@ PACKAGES: Mapping[str, str] = {
     'boosted_trees': 'TensorFlow 2.8 is the last version that has boosted trees; they live on in ydf',
     'checkpoint': 'use tf.train.Checkpoint',
     'copy_graph': 'use tf.graph_util and tf.import_graph_def',
-    'cudnn_rnn': 'use tf.keras.layers.LSTM and GRU, which take cuDNN by themselves',
+    'cudnn_rnn': 'use tf.keras.layers.LSTM and GRU, which use cuDNN by themselves',
     'deprecated': 'use tf.summary',
     'eager': 'use tf.GradientTape, tf.Variable and tf.executing_eagerly',
     'factorization': 'use tf.estimator.experimental.KMeans',
@@ -211,16 +211,16 @@ NAMES: Mapping[str, Mapping[str, str]] = {
 
 
 def sentence(path: str) -> str:
-    """Returns why `tf.contrib.<path>` is not here, as one sentence that says what to use instead."""
+    """Returns the error message for `tf.contrib.<path>`: one sentence that says what to use instead."""
     package, _, name = path.partition('.')
     remedy = PACKAGES.get(path) or NAMES.get(package, {}).get(name) or PACKAGES.get(package)
     return (
-        f'tf.contrib.{path} is not here: '
-        + (remedy or 'it ended with TensorFlow 1, and nothing of TensorFlow 2 has its name')
+        f'tf.contrib.{path} is not supported: '
+        + (remedy or 'it ended with TensorFlow 1, and TensorFlow 2 has nothing of that name')
         + '.'
     )
 
 
 def is_known(package: str, name: str) -> bool:
-    """Whether a sentence has been written for this very name, so that no other source is asked for it."""
+    """Returns whether this name has its own sentence, so that it is not looked up elsewhere."""
     return name in NAMES.get(package, {})

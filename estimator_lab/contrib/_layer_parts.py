@@ -1,4 +1,4 @@
-"""What the layers of ``tf.contrib.layers`` share: their variables, outputs, and arguments by default."""
+"""Helpers of the layers in ``tf.contrib.layers``: variables, outputs, and default arguments."""
 
 import importlib
 import importlib.util
@@ -9,7 +9,7 @@ from estimator_lab.tf1 import tf
 
 
 def takes_defaults(layer: Callable[..., Any]) -> Callable[..., Any]:
-    """Lets tf-slim's arg_scope give the layer defaults, where tf-slim is installed."""
+    """Decorates a layer so that tf-slim's arg_scope sets its defaults, if tf-slim is installed."""
     if importlib.util.find_spec('tf_slim') is None:
         return layer
     decorated: Callable[..., Any] = importlib.import_module('tf_slim.ops.arg_scope').add_arg_scope(layer)
@@ -25,7 +25,7 @@ def model_variable(
     regularizer: Any = None,
     trainable: bool = True,
 ) -> Any:
-    """Returns a model variable; `collections` may name those of each of a layer's variables."""
+    """Returns a model variable; `collections` are for all variables of a layer, or a mapping by name."""
     extra = collections.get(name, []) if isinstance(collections, Mapping) else collections or []
     extra = [extra] if isinstance(extra, str) else list(extra)
     return tf.get_variable(
@@ -40,7 +40,7 @@ def model_variable(
 
 
 def collected(outputs: Any, collections: Any, alias: str) -> Any:
-    """Adds an output to the collections that a program asks for."""
+    """Adds an output to the requested collections; returns it."""
     if collections:
         tf.add_to_collections(collections, outputs)
     outputs.aliases = [alias]
@@ -48,6 +48,7 @@ def collected(outputs: Any, collections: Any, alias: str) -> Any:
 
 
 def known_size(inputs: Any, axis: int, what: str) -> int:
+    """Returns the length of an axis; raises ValueError, which names `what`, if it is unknown."""
     size = tf.compat.dimension_value(inputs.shape[axis])
     if size is None:
         raise ValueError(f'{what} of the inputs {inputs.shape} must be known.')
@@ -55,7 +56,7 @@ def known_size(inputs: Any, axis: int, what: str) -> int:
 
 
 def either(chosen: Any, yes: Callable[[], list[Any]], no: Callable[[], list[Any]]) -> list[Any]:
-    """Returns one of both lists; `chosen` may be a tensor."""
+    """Returns `yes()` or `no()`, by `chosen`, a boolean or a tensor; both return lists of equal length."""
     value = tf.get_static_value(chosen) if tf.is_tensor(chosen) else chosen
     if value is None:
         return list(tf.cond(chosen, yes, no))

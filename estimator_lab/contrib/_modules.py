@@ -1,4 +1,4 @@
-"""The modules ``tensorflow.contrib`` and below: empty, until a name is asked of them."""
+"""The module ``tensorflow.contrib`` and those below it; they look each name up at its first use."""
 
 import functools
 import importlib
@@ -19,7 +19,7 @@ _SLIM = 'tf_slim'
 
 
 def install() -> None:
-    """Makes `tf.contrib` and `import tensorflow.contrib` work; a TensorFlow that has one keeps it."""
+    """Makes `tf.contrib` and `import tensorflow.contrib` work, unless TensorFlow has its own."""
     FINDER.supply(ROOT, _loader_of)
     contrib = importlib.import_module(ROOT)
     apis: list[Any] = [sys.modules['tensorflow'], tf, tf.compat.v1]
@@ -38,13 +38,13 @@ def _loader_of(fullname: str) -> Loader | None:
         return Forwarder([target])
     package, _, inner = path.partition('.')
     if path and (package not in NAMES or inner.partition('.')[0] not in ('', 'python')):
-        # No ModuleNotFoundError: `from tensorflow.contrib import x` would hide the sentence.
+        # Not ModuleNotFoundError, whose message `from tensorflow.contrib import x` would hide.
         raise ImportError(sentence(path), name=fullname)
     return _Package(package, bool(inner))
 
 
 def _forwarded(path: str) -> str:
-    """Returns the module that `tf.contrib.<path>` is as a whole, or ''."""
+    """Returns the module that replaces the whole of `tf.contrib.<path>`, or ''."""
     for old in sorted(FORWARDED, key=len, reverse=True):
         if path == old or path.startswith(f'{old}.'):
             return FORWARDED[old] + path[len(old) :]
@@ -60,10 +60,10 @@ def _install_slim(path: str) -> str:
 
 
 class _Package(Loader):
-    """A module that looks each name up when it is asked for it.
+    """Loads a module that looks each name up at its first use.
 
     Args:
-      package: of `tf.contrib`, whose names it has; '' for `tf.contrib` itself.
+      package: the package of `tf.contrib` whose names it has; '' for `tf.contrib` itself.
       below_python: whether it is one of 1.15's modules `tf.contrib.<package>.python.*`.
     """
 
@@ -100,7 +100,7 @@ def _package(name: str) -> ModuleType:
 
 
 def names_in(package: str) -> list[str]:
-    """Returns the names of `tf.contrib.<package>` that the table spells out; '' is `tf.contrib` itself."""
+    """Returns the names of `tf.contrib.<package>` that the table lists; '' is `tf.contrib` itself."""
     if not package:
         return sorted({*NAMES, *(name for name in FORWARDED if '.' not in name)})
     sources = NAMES[package].items()
@@ -109,10 +109,10 @@ def names_in(package: str) -> list[str]:
 
 
 def find(package: str, name: str) -> Any:
-    """Returns what the table has for `tf.contrib.<package>.<name>`.
+    """Returns the object that is `tf.contrib.<package>.<name>`.
 
     Raises:
-      AttributeError: if it has nothing, or what it has is not installed; the sentence says what to do.
+      AttributeError: if there is none, or its package is not installed; the sentence says what to do.
     """
     path = f'{package}.{name}'
     if path in FORWARDED:
@@ -128,7 +128,7 @@ def find(package: str, name: str) -> Any:
 
 
 def _candidates(package: str, name: str) -> list[tuple[str, str]]:
-    """Returns where to look, as (source, name there): where the name is spelled out, or all that has `*`."""
+    """Returns (source, name there) to look at: the one that lists the name, else all that have `*`."""
     everything = []
     for source, names in NAMES[package].items():
         if names == '*':

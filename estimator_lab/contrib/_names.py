@@ -1,12 +1,12 @@
-"""Where each name of ``tf.contrib`` comes from: {package: {source: names}}.
+"""The source of each name of ``tf.contrib``: {package: {source: names}}.
 
-A source is `tf` with a path below it, or a module. Names are parted by spaces; `old=new` stands where the
-source's name is another; `*` is every name that the source has.
+A source is `tf` with a path below it, or a module. Names are separated by spaces; `old=new` means that the
+source uses another name; `*` is every name that the source has.
 """
 
 from collections.abc import Mapping
 
-_KEEP = 'estimator_lab.contrib'
+_OURS = 'estimator_lab.contrib'
 
 NAMES: Mapping[str, Mapping[str, str]] = {
     'cluster_resolver': {
@@ -17,19 +17,19 @@ NAMES: Mapping[str, Mapping[str, str]] = {
     },
     'compiler': {'tensorflow.python.compiler.xla': 'jit xla'},
     'crf': {
-        f'{_KEEP}.crf': (
+        f'{_OURS}.crf': (
             'crf_binary_score crf_decode crf_log_likelihood crf_log_norm crf_multitag_sequence_score '
             'crf_sequence_score crf_unary_score viterbi_decode'
         ),
     },
     'data': {
-        f'{_KEEP}.data': ('batch_and_drop_remainder padded_batch_and_drop_remainder sloppy_interleave'),
+        f'{_OURS}.renamed': 'batch_and_drop_remainder padded_batch_and_drop_remainder sloppy_interleave',
         'tf.data.experimental': '*',
     },
     'distribute': {
-        f'{_KEEP}.distribute': 'MirroredStrategy OneDeviceStrategy CollectiveAllReduceStrategy',
+        f'{_OURS}.renamed': 'MirroredStrategy CollectiveAllReduceStrategy',
         'tf.distribute': (
-            'DistributionStrategy=Strategy ReplicaContext CrossDeviceOps get_strategy '
+            'OneDeviceStrategy DistributionStrategy=Strategy ReplicaContext CrossDeviceOps get_strategy '
             'get_distribution_strategy=get_strategy get_replica_context has_strategy '
             'has_distribution_strategy=has_strategy in_cross_replica_context get_loss_reduction'
         ),
@@ -40,10 +40,7 @@ NAMES: Mapping[str, Mapping[str, str]] = {
         'tensorflow.python.distribute.distribute_lib': '*',
     },
     'distributions': {'tf.distributions': '*'},
-    'estimator': {
-        'tf.estimator': 'add_metrics',
-        'tf.estimator.experimental': '*',
-    },
+    'estimator': {'tf.estimator': 'add_metrics', 'tf.estimator.experimental': '*'},
     'framework': {
         'tf.train': (
             'assert_global_step create_global_step get_global_step get_or_create_global_step '
@@ -63,24 +60,24 @@ NAMES: Mapping[str, Mapping[str, str]] = {
     },
     'keras': {'tf.keras': '*'},
     'layers': {
-        f'{_KEEP}.layers': (
+        f'{_OURS}.layers': (
             'dropout flatten fully_connected linear relu relu6 elu one_hot_encoding embed_sequence'
         ),
-        f'{_KEEP}.normalization': 'batch_norm layer_norm',
-        f'{_KEEP}.regularizers': (
+        f'{_OURS}.normalization': 'batch_norm layer_norm',
+        f'{_OURS}.regularizers': (
             'apply_regularization l1_regularizer l1_l2_regularizer l2_regularizer sum_regularizer '
             'variance_scaling_initializer xavier_initializer xavier_initializer_conv2d=xavier_initializer'
         ),
-        f'{_KEEP}.optimizers': 'OPTIMIZER_CLS_NAMES OPTIMIZER_SUMMARIES optimize_loss',
+        f'{_OURS}.optimizers': 'OPTIMIZER_CLS_NAMES OPTIMIZER_SUMMARIES optimize_loss',
         'tf_slim.layers': '*',
         'tf_slim.layers.layers': '*',
     },
     'learn': {
-        f'{_KEEP}.learn': 'ModeKeys RunConfig',
+        f'{_OURS}.learn': 'ModeKeys RunConfig',
         'tf.estimator': 'NanLossDuringTrainingError',
     },
     'lookup': {
-        f'{_KEEP}.lookup': (
+        f'{_OURS}.renamed': (
             'HashTable index_table_from_tensor index_to_string_table_from_tensor '
             'string_to_index_table_from_tensor=index_table_from_tensor'
         ),
@@ -88,7 +85,7 @@ NAMES: Mapping[str, Mapping[str, str]] = {
     },
     'losses': {'tf_slim.losses': '*'},
     'metrics': {
-        f'{_KEEP}.metrics': (
+        f'{_OURS}.metrics': (
             'accuracy aggregate_metric_map aggregate_metrics f1_score streaming_accuracy streaming_auc '
             'streaming_false_negatives streaming_false_positives streaming_mean '
             'streaming_mean_absolute_error streaming_mean_iou streaming_mean_squared_error '
@@ -101,7 +98,7 @@ NAMES: Mapping[str, Mapping[str, str]] = {
     },
     'nn': {'tf.nn': '*'},
     'opt': {
-        f'{_KEEP}.opt': (
+        f'{_OURS}.opt': (
             'AdamWOptimizer DecoupledWeightDecayExtension LazyAdamOptimizer MomentumWOptimizer '
             'extend_with_decoupled_weight_decay'
         )
@@ -112,8 +109,9 @@ NAMES: Mapping[str, Mapping[str, str]] = {
             'MultiRNNCell RNNCell ResidualWrapper'
         ),
         'tf.nn': 'static_bidirectional_rnn static_rnn static_state_saving_rnn',
-        f'{_KEEP}.rnn': 'stack_bidirectional_dynamic_rnn transpose_batch_time',
-        f'{_KEEP}.fused_rnn': 'LSTMBlockFusedCell TimeReversedFusedRNN',
+        f'{_OURS}.rnn': (
+            'LSTMBlockFusedCell TimeReversedFusedRNN stack_bidirectional_dynamic_rnn transpose_batch_time'
+        ),
     },
     'stateless': {
         'tf.random': (
@@ -126,7 +124,7 @@ NAMES: Mapping[str, Mapping[str, str]] = {
         'tf.summary': 'all_summary_ops=all_v2_summary_ops',
     },
     'tpu': {
-        f'{_KEEP}.tpu': 'CrossShardOptimizer',
+        f'{_OURS}.renamed': 'CrossShardOptimizer',
         'tf.estimator.tpu': 'InputPipelineConfig RunConfig TPUConfig TPUEstimator TPUEstimatorSpec',
         'tf.tpu': (
             'batch_parallel bfloat16_scope core cross_replica_sum initialize_system outside_compilation '
@@ -140,7 +138,7 @@ NAMES: Mapping[str, Mapping[str, str]] = {
         'tensorflow.python.tpu.ops.tpu_ops': '*',
     },
     'training': {
-        f'{_KEEP}.hparams': 'HParams parse_values',
+        f'{_OURS}.hparams': 'HParams parse_values',
         'tf.train': 'checkpoints_iterator',
         'tf_slim.training.training': (
             'add_gradients_summaries clip_gradient_norms clip_gradient_norms_fn create_train_op '
@@ -157,7 +155,7 @@ NAMES: Mapping[str, Mapping[str, str]] = {
     },
 }
 
-# Packages that are somewhere else as a whole, with all that is below them.
+# Packages that are elsewhere as a whole, including everything below them.
 FORWARDED: Mapping[str, str] = {
     'framework.nest': 'tensorflow.python.util.nest',
     'slim': 'tf_slim',
@@ -179,7 +177,7 @@ FORWARDED: Mapping[str, str] = {
     },
 }
 
-# Modules of 1.15 below `tf.contrib.X.python`: each of them has all names of `tf.contrib.X`.
+# Modules of 1.15 below `tf.contrib.X.python`; each has all names of `tf.contrib.X`.
 _WORDS = """
 arg_scope async_checkpoint batching classification cluster_resolver core_rnn_cell crf datasets
 device_assignment early_stopping encoders error_handling estimator estimators evaluation experimental

@@ -1,8 +1,8 @@
 """``tf.contrib.crf``: linear-chain conditional random fields (Lafferty et al. 2001, section 3).
 
 A path of tags y scores the sum of its potentials x[t, y[t]] and of its transitions A[y[t-1], y[t]]; its
-probability is the exponential of that, over the sum of all paths'. Steps from a sequence's length on do not
-count.
+probability is the exponential of its score divided by the sum over all paths. Steps at or after a sequence's
+length are ignored.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from estimator_lab.tf1 import tf
 
 
 def _mask(lengths: Any, like: Any) -> Any:
-    """Returns float [batch, time], 1 at the steps that count, as many as `like` has on its axis 1."""
+    """Returns float [batch, time]: 1 at steps within the length; `like` has `time` on axis 1."""
     return tf.sequence_mask(tf.cast(lengths, tf.int64), tf.shape(like, out_type=tf.int64)[1], tf.float32)
 
 
@@ -21,7 +21,7 @@ def crf_unary_score(tag_indices: Any, sequence_lengths: Any, inputs: Any) -> Any
     """Returns the sum of the potentials of given tags, [batch].
 
     Args:
-      tag_indices: integers [batch, time] in [0, tags); any values from a sequence's length on.
+      tag_indices: integers [batch, time] in [0, tags); ignored after a sequence's length.
       sequence_lengths: integers [batch].
       inputs: potentials, float [batch, time, tags].
     """
@@ -34,7 +34,7 @@ def crf_binary_score(tag_indices: Any, sequence_lengths: Any, transition_params:
     """Returns the sum of the transitions between given tags, [batch].
 
     Args:
-      tag_indices: integers [batch, time] in [0, tags); any values from a sequence's length on.
+      tag_indices: integers [batch, time] in [0, tags); ignored after a sequence's length.
       sequence_lengths: integers [batch].
       transition_params: float [tags, tags], from the row's tag to the column's.
     """
@@ -45,7 +45,7 @@ def crf_binary_score(tag_indices: Any, sequence_lengths: Any, transition_params:
 
 
 def crf_sequence_score(inputs: Any, tag_indices: Any, sequence_lengths: Any, transition_params: Any) -> Any:
-    """Returns the score of given paths, [batch]; 0 for a sequence of no steps.
+    """Returns the score of given paths, [batch]; 0 for an empty sequence.
 
     Args:
       inputs: potentials, float [batch, time, tags].
@@ -74,13 +74,13 @@ def crf_multitag_sequence_score(
 
 
 def _steps(inputs: Any, lengths: Any) -> tuple[Any, Any]:
-    """Returns the potentials of all steps but the first, [time - 1, batch, tags], and which of them count."""
+    """Returns the potentials of all steps after the first, [time - 1, batch, tags], and their mask."""
     counts = tf.cast(_mask(lengths, inputs), tf.bool)
     return tf.transpose(inputs[:, 1:], [1, 0, 2]), tf.transpose(counts[:, 1:])[..., tf.newaxis]
 
 
 def crf_log_norm(inputs: Any, sequence_lengths: Any, transition_params: Any) -> Any:
-    """Returns log(sum(exp(score))) of all paths, by the forward recursion, [batch]; 0 for no steps.
+    """Returns log(sum(exp(score))) of all paths, by the forward recursion, [batch]; 0 for an empty sequence.
 
     Args:
       inputs: potentials, float [batch, time, tags].
@@ -107,7 +107,7 @@ def crf_log_likelihood(
       inputs: potentials, float [batch, time, tags].
       tag_indices: integers [batch, time].
       sequence_lengths: integers [batch].
-      transition_params: float [tags, tags]; None makes the variable `transitions`.
+      transition_params: float [tags, tags]; None creates the variable `transitions`.
     """
     if transition_params is None:
         tags = tf.TensorShape(inputs.shape).as_list()[2]
@@ -119,8 +119,7 @@ def crf_log_likelihood(
 def crf_decode(potentials: Any, transition_params: Any, sequence_length: Any) -> tuple[Any, Any]:
     """Returns the best paths, by Viterbi's recursion: tags int32 [batch, time] and their scores [batch].
 
-    Tags are 0 from a sequence's length on. A sequence of no steps is decoded as one of a single step, as in
-    1.15.
+    Tags are 0 after a sequence's length. An empty sequence is decoded as one of a single step, as in 1.15.
 
     Args:
       potentials: float [batch, time, tags].
@@ -148,7 +147,7 @@ def crf_decode(potentials: Any, transition_params: Any, sequence_length: Any) ->
 
 
 def viterbi_decode(score: Any, transition_params: Any) -> tuple[list[int], Any]:
-    """Returns the best path through potentials, and its score, outside of a graph.
+    """Returns the best path through potentials, and its score, computed by NumPy.
 
     Args:
       score: potentials, float array [time, tags].

@@ -1,4 +1,4 @@
-"""``tf.contrib.training.HParams``: hyper-parameters as attributes, changed by text."""
+"""``tf.contrib.training.HParams``: hyper-parameters as attributes that text can change."""
 
 import json
 import numbers
@@ -20,9 +20,9 @@ def parse_values(values: str, type_map: Mapping[str, type], ignore_unknown: bool
     """Returns {name: value}, {name: [values]} or {name: {index: value}} for 'name=1,name=[1,2],name[0]=1'.
 
     Args:
-      values: assignments, parted by commas.
+      values: assignments, separated by commas.
       type_map: the type of each name.
-      ignore_unknown: whether to leave out names without a type.
+      ignore_unknown: whether to skip names without a type.
 
     Raises:
       ValueError: on a name without a type, a value that is not of its type, or two of one name.
@@ -41,7 +41,7 @@ def parse_values(values: str, type_map: Mapping[str, type], ignore_unknown: bool
             raise ValueError(f'Unknown hyperparameter type for {name}')
         if match['values'] is not None:
             if index is not None:
-                raise ValueError(f'{name}[{index}] takes one value, not a list, in {values}')
+                raise ValueError(f'{name}[{index}] needs one value, not a list, in {values}')
             value: Any = [_parsed(name, each, type_map[name], values) for each in _parts(match['values'])]
         else:
             value = _parsed(name, match['value'], type_map[name], values)
@@ -73,27 +73,27 @@ def _parsed(name: str, text: str, kind: type, values: str) -> Any:
 
 
 class HParams:
-    """Named hyper-parameters, each an attribute with the type, and list or not, of its first value.
+    """Named hyper-parameters; each is an attribute that keeps the type of its first value, or list of it.
 
     Args:
-      hparam_def: not here; it was a protocol buffer.
-      model_structure: kept for the program.
+      hparam_def: not supported; it was a protocol buffer.
+      model_structure: any object, stored for the program.
       **kwargs: names and values: numbers, text, booleans, None, or lists of these.
 
     Raises:
-      ValueError: if a name is one of this class's own, or a list is empty.
+      ValueError: if a name is an attribute of this class, or a list is empty.
     """
 
     def __init__(self, hparam_def: None = None, model_structure: Any = None, **kwargs: Any) -> None:
         if hparam_def is not None:
-            raise NotImplementedError('HParams takes no hparam_def here: give the values by name.')
+            raise NotImplementedError('HParams does not support hparam_def: give the values by name.')
         self._hparam_types: dict[str, tuple[type, bool]] = {}
         self._model_structure = model_structure
         for name, value in kwargs.items():
             self.add_hparam(name, value)
 
     def add_hparam(self, name: str, value: Any) -> None:
-        """Adds one more; its type is that of the value, or of a list's first element."""
+        """Adds a hyper-parameter; its type is that of the value, or of a list's first element."""
         if getattr(self, name, None) is not None:
             raise ValueError(f'Hyperparameter name is reserved: {name}')
         if isinstance(value, (list, tuple)):
@@ -105,10 +105,10 @@ class HParams:
         setattr(self, name, value)
 
     def set_hparam(self, name: str, value: Any) -> None:
-        """Changes one.
+        """Changes a hyper-parameter.
 
         Raises:
-          KeyError: if there is no such name.
+          KeyError: if the name is unknown.
           ValueError: if the value is not of its type.
         """
         kind, is_list = self._hparam_types[name]
@@ -120,13 +120,13 @@ class HParams:
         )
 
     def del_hparam(self, name: str) -> None:
-        """Removes one, if it is there."""
+        """Removes a hyper-parameter if it exists."""
         if hasattr(self, name):
             delattr(self, name)
             del self._hparam_types[name]
 
     def parse(self, values: str) -> 'HParams':
-        """Changes those that are named in text such as 'rate=0.1,units=[8,4]'; returns itself.
+        """Changes hyper-parameters by text such as 'rate=0.1,units=[8,4]'; returns itself.
 
         Elements of a list, as in 'units[0]=16', cannot be changed, as in 1.15.
         """
@@ -134,29 +134,29 @@ class HParams:
         return self.override_from_dict(parse_values(values, kinds))
 
     def override_from_dict(self, values_dict: Mapping[str, Any]) -> 'HParams':
-        """Changes those in the mapping; returns itself."""
+        """Changes the hyper-parameters in the mapping; returns itself."""
         for name, value in values_dict.items():
             self.set_hparam(name, value)
         return self
 
     def parse_json(self, values_json: str) -> 'HParams':
-        """Changes those in a JSON object; returns itself."""
+        """Changes the hyper-parameters in a JSON object; returns itself."""
         return self.override_from_dict(json.loads(values_json))
 
     def to_json(self, indent: Any = None, separators: Any = None, sort_keys: bool = False) -> str:
-        """Returns all as a JSON object; functions are left out."""
+        """Returns a JSON object of all values except functions."""
         kept = {name: value for name, value in self.values().items() if not callable(value)}
         return json.dumps(kept, indent=indent, separators=separators, sort_keys=sort_keys)
 
     def values(self) -> dict[str, Any]:
-        """Returns {name: value} of all."""
+        """Returns {name: value}."""
         return {name: getattr(self, name) for name in self._hparam_types}
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Returns one's value, or `default` where there is none.
+        """Returns the value of `key`, or `default` if it is unknown.
 
         Raises:
-          ValueError: if the default is not of the type that the name has.
+          ValueError: if the default does not have the type of `key`.
         """
         if key not in self._hparam_types:
             return default
@@ -169,11 +169,11 @@ class HParams:
         return getattr(self, key)
 
     def set_model_structure(self, model_structure: Any) -> None:
-        """Keeps a structure for the program."""
+        """Stores an object for the program."""
         self._model_structure = model_structure
 
     def get_model_structure(self) -> Any:
-        """Returns the structure that the program gave."""
+        """Returns the object that the program stored."""
         return self._model_structure
 
     def __contains__(self, key: str) -> bool:
@@ -187,7 +187,7 @@ class HParams:
 
 
 def _cast(name: str, kind: type, value: Any) -> Any:
-    """Returns the value as one of its type: an int becomes a float, nothing else changes its kind."""
+    """Returns the value as `kind`; the only conversion between kinds is from int to float."""
     if kind is type(None):
         return value
     fits = (

@@ -1,9 +1,8 @@
 """The layers of ``tf.contrib.layers`` that most programs use, with 1.15's variable names and numbers.
 
-Variables carry the names that checkpoints of 1.15 have: `fully_connected/weights` and `/biases`,
-`BatchNorm/beta`, `LayerNorm/gamma`, and go into the collection of model variables. Where the package
-tf-slim is installed, its `arg_scope` (which is `tf.contrib.framework.arg_scope`) gives them defaults, and the
-other layers come from there.
+Variables have the names of 1.15's checkpoints (`fully_connected/weights` and `/biases`, `BatchNorm/beta`,
+`LayerNorm/gamma`) and are in the collection of model variables. If the package tf-slim is installed, its
+`arg_scope`, which is `tf.contrib.framework.arg_scope`, sets their defaults; the other layers are tf-slim's.
 """
 
 import functools
@@ -36,16 +35,16 @@ def fully_connected(
 
     Args:
       inputs: float [..., inputs], two axes or more.
-      num_outputs: units.
-      activation_fn: ReLU by default; None is the identity.
-      normalizer_fn: takes the place of the biases.
-      normalizer_params: its arguments.
-      weights_initializer: Xavier's by default.
-      weights_regularizer: whose penalty goes to the regularization losses.
-      biases_initializer: None is no biases.
-      biases_regularizer: as for the weights.
-      reuse: whether to take the variables of an earlier call.
-      variables_collections: more collections for the variables; a mapping names those of each.
+      num_outputs: number of units.
+      activation_fn: activation, ReLU by default; None for the identity.
+      normalizer_fn: normalization that replaces the biases.
+      normalizer_params: arguments of normalizer_fn.
+      weights_initializer: initializer of the weights, Xavier's by default.
+      weights_regularizer: regularizer whose penalty is added to the regularization losses.
+      biases_initializer: initializer of the biases; None for a layer without biases.
+      biases_regularizer: the same for the biases.
+      reuse: whether to use the variables of an earlier call.
+      variables_collections: more collections for the variables, or a mapping of them by name.
       outputs_collections: collections for the outputs.
       trainable: whether the variables are trained.
       scope: name or scope of the variables.
@@ -54,7 +53,7 @@ def fully_connected(
       Float [..., num_outputs].
 
     Raises:
-      ValueError: if `num_outputs` is no integer, or the inputs have less than two axes or a last one of
+      ValueError: if `num_outputs` is not an integer, or the inputs have fewer than two axes or a last axis of
         unknown size.
     """
     if not isinstance(num_outputs, int) and not hasattr(num_outputs, '__index__'):
@@ -62,7 +61,7 @@ def fully_connected(
     with tf.variable_scope(scope, 'fully_connected', [inputs], reuse=reuse) as layer:
         inputs = tf.convert_to_tensor(inputs)
         if inputs.shape.ndims is None or inputs.shape.ndims < 2:
-            raise ValueError(f'fully_connected takes two axes or more, not {inputs.shape}.')
+            raise ValueError(f'fully_connected needs two axes or more, not {inputs.shape}.')
         dtype = inputs.dtype.base_dtype
         add = functools.partial(
             model_variable, dtype=dtype, collections=variables_collections, trainable=trainable
@@ -98,7 +97,7 @@ linear = functools.partial(fully_connected, activation_fn=None)
 
 @takes_defaults
 def flatten(inputs: Any, outputs_collections: Any = None, scope: str | None = None) -> Any:
-    """Returns [batch, ...] as [batch, everything else].
+    """Reshapes [batch, ...] to [batch, product of the other axes].
 
     Raises:
       ValueError: if the inputs have no axis.
@@ -106,7 +105,7 @@ def flatten(inputs: Any, outputs_collections: Any = None, scope: str | None = No
     with tf.name_scope(scope, 'Flatten', [inputs]) as name:
         inputs = tf.convert_to_tensor(inputs)
         if inputs.shape.ndims is not None and inputs.shape.ndims < 1:
-            raise ValueError('flatten takes one axis or more.')
+            raise ValueError('flatten needs one axis or more.')
         return collected(tf.layers.flatten(inputs), outputs_collections, name)
 
 
@@ -120,7 +119,7 @@ def dropout(
     scope: Any = None,
     seed: int | None = None,
 ) -> Any:
-    """Keeps each unit with a probability, and scales what is kept; does nothing outside training."""
+    """Keeps each unit with probability `keep_prob` and scales it by 1 / keep_prob; in training only."""
     with tf.name_scope(scope, 'Dropout', [inputs]) as name:
         inputs = tf.convert_to_tensor(inputs)
         (outputs,) = either(
@@ -160,7 +159,7 @@ def embed_sequence(
     """Returns the embeddings [batch, length, embed_dim] of int [batch, length].
 
     Raises:
-      ValueError: unless a size is given, or `reuse`.
+      ValueError: if neither both sizes nor `reuse` is given.
     """
     if not (reuse or (vocab_size and embed_dim)):
         raise ValueError(

@@ -6,7 +6,7 @@ from estimator_lab.tf1 import tf
 
 
 class ModeKeys:
-    """The modes, which are those of tf.estimator by other names."""
+    """The modes of tf.estimator under their older names."""
 
     TRAIN = 'train'
     EVAL = 'eval'
@@ -14,26 +14,28 @@ class ModeKeys:
 
     @classmethod
     def validate(cls, key: str) -> None:
-        """Raises ValueError on another word."""
+        """Raises ValueError if `key` is not a mode."""
         if key not in (cls.TRAIN, cls.EVAL, cls.INFER):
             raise ValueError(f'Invalid mode {key}.')
 
 
 class RunConfig(tf.estimator.RunConfig):
-    """A tf.estimator.RunConfig with the arguments of `tf.contrib.learn`'s.
+    """A tf.estimator.RunConfig with the arguments of `tf.contrib.learn.RunConfig`.
 
     Args:
-      master: must be None or '': TF_CONFIG says it.
-      num_cores: threads of a session; 0 is as many as there are cores.
-      log_device_placement: whether to print where each operation runs.
-      gpu_memory_fraction: of a GPU's memory, for this process.
-      session_config: takes the place of the last three.
-      protocol: of servers, such as 'grpc'.
+      master: must be None or ''; TF_CONFIG names the master.
+      num_cores: threads of a session; 0 for the number of cores.
+      log_device_placement: whether to print the device of each operation.
+      gpu_memory_fraction: fraction of a GPU's memory that this process may use.
+      tf_random_seed: random seed of the graph.
+      session_config: a tf.ConfigProto that replaces num_cores, log_device_placement and gpu_memory_fraction.
+      protocol: protocol of servers, such as 'grpc'.
       evaluation_master: must be ''.
-      **settings: of tf.estimator.RunConfig: model_dir, tf_random_seed, save_checkpoints_steps and so on.
+      keep_checkpoint_every_n_hours: as in tf.estimator.RunConfig.
+      **settings: other arguments of tf.estimator.RunConfig, such as model_dir and save_checkpoints_steps.
 
     Raises:
-      ValueError: on a master.
+      ValueError: if a master is given.
     """
 
     def __init__(
@@ -50,7 +52,9 @@ class RunConfig(tf.estimator.RunConfig):
         **settings: Any,
     ) -> None:
         if master or evaluation_master:
-            raise ValueError('RunConfig takes its master from TF_CONFIG here, not as an argument.')
+            raise ValueError(
+                'RunConfig reads its master from TF_CONFIG: master and evaluation_master must be empty.'
+            )
         if session_config is None:
             session_config = tf.ConfigProto(
                 log_device_placement=log_device_placement,

@@ -1,4 +1,4 @@
-"""``tf.contrib.metrics``: most are those of tf.metrics with labels and predictions the other way."""
+"""``tf.contrib.metrics``: mostly tf.metrics with predictions before labels."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,6 +10,7 @@ def _predictions_first(metric: Callable[..., Any]) -> Callable[..., Any]:
     def streaming(predictions: Any, labels: Any, *arguments: Any, **more: Any) -> Any:
         return metric(labels, predictions, *arguments, **more)
 
+    streaming.__name__ = f'streaming_{metric.__name__}'
     streaming.__doc__ = f'Returns tf.metrics.{metric.__name__}(labels, predictions, ...).'
     return streaming
 
@@ -32,10 +33,10 @@ streaming_mean_tensor = tf.metrics.mean_tensor
 
 
 def accuracy(predictions: Any, labels: Any, weights: Any = None, name: str | None = None) -> Any:
-    """Returns the share of equal pairs, a scalar float32, of this batch alone.
+    """Returns the fraction of equal pairs in this batch, a scalar float32.
 
     Raises:
-      ValueError: if the types are not the same, or not comparable.
+      ValueError: if the types differ.
     """
     if labels.dtype.base_dtype != predictions.dtype.base_dtype:
         raise ValueError(
@@ -59,16 +60,16 @@ def f1_score(
     updates_collections: Any = None,
     name: str | None = None,
 ) -> tuple[Any, Any]:
-    """Returns the greatest harmonic mean of precision and recall over all thresholds, and its update.
+    """Returns the largest harmonic mean of precision and recall over all thresholds, and its update.
 
     Args:
       labels: boolean, or 0 and 1.
       predictions: probabilities of the same shape.
-      weights: of the examples.
-      num_thresholds: from 0 to 1.
-      metrics_collections: for the value.
-      updates_collections: for the update.
-      name: of the variables' scope.
+      weights: weights of the examples.
+      num_thresholds: number of thresholds from 0 to 1.
+      metrics_collections: collections for the value.
+      updates_collections: collections for the update.
+      name: scope of the variables.
     """
     with tf.variable_scope(name, 'f1', (labels, predictions, weights)):
         tiny = 1e-7

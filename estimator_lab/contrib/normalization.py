@@ -30,20 +30,20 @@ def layer_norm(
       inputs: float [batch, ...].
       center: whether to add a learned `beta`.
       scale: whether to multiply by a learned `gamma`.
-      activation_fn: of the outputs.
-      reuse: whether to take the variables of an earlier call.
-      variables_collections: more collections for the variables; a mapping names those of each.
+      activation_fn: activation of the outputs.
+      reuse: whether to use the variables of an earlier call.
+      variables_collections: more collections for the variables, or a mapping of them by name.
       outputs_collections: collections for the outputs.
       trainable: whether the variables are trained.
-      begin_norm_axis: the first axis of those that are normalized over.
-      begin_params_axis: the first axis of those that have a beta and a gamma of their own.
+      begin_norm_axis: the first of the axes to normalize over.
+      begin_params_axis: the first of the axes that `beta` and `gamma` have.
       scope: name or scope of the variables.
 
     Returns:
       Float of the inputs' shape.
 
     Raises:
-      ValueError: if an axis is none of the inputs', or the sizes of the parameters are unknown.
+      ValueError: if an axis does not exist, or the sizes of the parameters are unknown.
     """
     with tf.variable_scope(scope, 'LayerNorm', [inputs], reuse=reuse) as layer:
         inputs = tf.convert_to_tensor(inputs)
@@ -101,38 +101,38 @@ def batch_norm(
 
     Args:
       inputs: float [batch, ..., channels].
-      decay: of the moving averages, which take the batch's place outside training.
+      decay: decay of the moving averages, which are used outside training.
       center: whether to add a learned `beta`.
       scale: whether to multiply by a learned `gamma`.
       epsilon: added to the variance.
-      activation_fn: of the outputs.
-      param_initializers: of 'beta', 'gamma', 'moving_mean' and 'moving_variance'.
-      param_regularizers: of 'beta' and 'gamma'.
-      updates_collections: where the updates of the averages go, which a program runs with its train_op; None
-        makes them a part of the outputs.
+      activation_fn: activation of the outputs.
+      param_initializers: initializers of 'beta', 'gamma', 'moving_mean' and 'moving_variance'.
+      param_regularizers: regularizers of 'beta' and 'gamma'.
+      updates_collections: collections for the updates of the averages, which a program runs with its
+        train_op; None makes the outputs depend on them.
       is_training: True, False, or a boolean tensor.
-      reuse: whether to take the variables of an earlier call.
-      variables_collections: more collections for the variables; a mapping names those of each.
+      reuse: whether to use the variables of an earlier call.
+      variables_collections: more collections for the variables, or a mapping of them by name.
       outputs_collections: collections for the outputs.
       trainable: whether the variables are trained.
       batch_weights: float [batch], the examples' weights.
-      fused: whether the moving variance is that of the population, as TensorFlow's fused operation has it;
-        None: where that operation can be used, with two or four axes and no weights.
+      fused: whether the moving variance is the unbiased estimate, as in TensorFlow's fused operation; None
+        for the cases in which that operation applies: two or four axes and no weights.
       data_format: 'NHWC', channels last, or 'NCHW', channels second.
-      zero_debias_moving_mean: not here.
+      zero_debias_moving_mean: not supported.
       scope: name or scope of the variables.
-      renorm: not here.
+      renorm: not supported.
 
     Returns:
       Float of the inputs' shape.
 
     Raises:
-      ValueError: on another data format, or channels of unknown number.
-      NotImplementedError: on what is not here; tf.layers.batch_normalization has renorm.
+      ValueError: on another data format, or if the number of channels is unknown.
+      NotImplementedError: if an unsupported argument is set; tf.layers.batch_normalization has renorm.
     """
     if zero_debias_moving_mean or renorm:
         raise NotImplementedError(
-            'batch_norm has neither zero_debias_moving_mean nor renorm here; '
+            'batch_norm supports neither zero_debias_moving_mean nor renorm; '
             'tf.layers.batch_normalization(renorm=True) has the latter.'
         )
     if data_format not in _CHANNEL_AXES:
@@ -206,11 +206,11 @@ def _moments(inputs: Any, axes: list[int], weights: Any) -> tuple[Any, Any]:
 
 
 def _moving_averages(is_training: Any, averages: list[Any], targets: list[Any], decay: float) -> list[Any]:
-    """Returns the operations that move each average towards the batch's value; none outside training."""
+    """Returns the operations that update each average by the batch's value; none outside training."""
     value = tf.get_static_value(is_training) if tf.is_tensor(is_training) else is_training
     if value is not None and not value:
         return []
-    # Outside training, a tensor that says so makes the targets the averages themselves.
+    # If a tensor decides, the targets outside training are the averages themselves.
     return [
         tf.assign_sub(average, (average - target) * tf.cast(1 - decay, average.dtype.base_dtype))
         for average, target in zip(averages, targets, strict=True)

@@ -1,4 +1,4 @@
-"""Optimizers of ``tf.contrib.opt``: decoupled weight decay, and Adam that leaves untouched rows alone."""
+"""Optimizers of ``tf.contrib.opt``: decoupled weight decay, and Adam for sparse gradients."""
 
 import functools
 from collections.abc import Callable
@@ -8,30 +8,31 @@ from estimator_lab.tf1 import tf
 
 
 class DecoupledWeightDecayExtension:
-    """Mixed in before an optimizer: each step also takes `weight_decay` of each variable away from it.
+    """Mix-in that precedes an optimizer: each step also subtracts `weight_decay` times each variable.
 
     Loshchilov and Hutter (2019), algorithms 1 and 2. The decay is not multiplied by the learning rate, and
-    comes before the step of the optimizer.
+    precedes the step of the optimizer.
 
     Args:
       weight_decay: a number, a scalar tensor, or a function that returns one.
-      **kwargs: of the optimizer.
+      *args: arguments of the optimizer.
+      **kwargs: arguments of the optimizer.
     """
 
-    def __init__(self, weight_decay: Any, **kwargs: Any) -> None:
+    def __init__(self, weight_decay: Any, *args: Any, **kwargs: Any) -> None:
         self._decayed: list[Any] | None = None
         self._weight_decay = weight_decay
-        super().__init__(**kwargs)
+        super().__init__(*args, **kwargs)
 
     def minimize(self, loss: Any, *args: Any, decay_var_list: Any = None, **kwargs: Any) -> Any:
-        """Minimizes as the optimizer does; only those of `decay_var_list` decay, where it is given."""
+        """Minimizes as the optimizer does; if `decay_var_list` is given, only its variables decay."""
         self._decayed = list(decay_var_list) if decay_var_list else None
         return super().minimize(loss, *args, **kwargs)  # type: ignore[misc]
 
     def apply_gradients(
         self, grads_and_vars: Any, *args: Any, decay_var_list: Any = None, **kwargs: Any
     ) -> Any:
-        """Applies as the optimizer does; only those of `decay_var_list` decay, where it is given."""
+        """Applies gradients as the optimizer does; if `decay_var_list` is given, only its variables decay."""
         if decay_var_list:
             self._decayed = list(decay_var_list)
         return super().apply_gradients(grads_and_vars, *args, **kwargs)  # type: ignore[misc]
@@ -42,11 +43,11 @@ class DecoupledWeightDecayExtension:
         super()._prepare()  # type: ignore[misc]
 
     def _after_decay(self, gradient: Any, variable: Any, step: Callable[[], Any], rows: Any = None) -> Any:
-        """Returns the optimizer's step, taken once the variable, or its `rows` alone, has decayed."""
+        """Returns the optimizer's step, which follows the decay of the variable, or of its `rows` only."""
         if self._decayed is not None and not any(variable is each for each in self._decayed):
             return step()
         share = tf.cast(self._decay, variable.dtype.base_dtype)
-        # Not before the gradient is there, which is that of the weights as they were.
+        # The gradient is computed first, from the weights before the decay.
         with tf.control_dependencies([gradient]):
             if rows is None:
                 decay = tf.assign_sub(variable, share * variable)
@@ -91,15 +92,7 @@ class AdamWOptimizer(DecoupledWeightDecayExtension, tf.train.AdamOptimizer):
         use_locking: bool = False,
         name: str = 'AdamW',
     ) -> None:
-        super().__init__(
-            weight_decay,
-            learning_rate=learning_rate,
-            beta1=beta1,
-            beta2=beta2,
-            epsilon=epsilon,
-            use_locking=use_locking,
-            name=name,
-        )
+        super().__init__(weight_decay, learning_rate, beta1, beta2, epsilon, use_locking, name)
 
 
 class MomentumWOptimizer(DecoupledWeightDecayExtension, tf.train.MomentumOptimizer):
@@ -114,18 +107,11 @@ class MomentumWOptimizer(DecoupledWeightDecayExtension, tf.train.MomentumOptimiz
         name: str = 'MomentumW',
         use_nesterov: bool = False,
     ) -> None:
-        super().__init__(
-            weight_decay,
-            learning_rate=learning_rate,
-            momentum=momentum,
-            use_locking=use_locking,
-            name=name,
-            use_nesterov=use_nesterov,
-        )
+        super().__init__(weight_decay, learning_rate, momentum, use_locking, name, use_nesterov)
 
 
 class LazyAdamOptimizer(tf.train.AdamOptimizer):
-    """Adam whose moments move only in the rows that a sparse gradient has, as do its variables."""
+    """Adam that updates variables and moments only in the rows of a sparse gradient."""
 
     def _apply_sparse(self, grad: Any, var: Any) -> Any:
         return self._resource_apply_sparse(grad.values, var, grad.indices)

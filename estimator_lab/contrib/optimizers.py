@@ -1,4 +1,4 @@
-"""``tf.contrib.layers.optimize_loss``: a loss -> the operation that trains on it."""
+"""``tf.contrib.layers.optimize_loss``: the training operation of a loss."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -33,27 +33,27 @@ def optimize_loss(
     colocate_gradients_with_ops: bool = False,
     increment_global_step: bool = True,
 ) -> Any:
-    """Returns the loss as a tensor that makes a step of training when it is computed.
+    """Returns the loss as a tensor; computing it performs one training step.
 
     Args:
       loss: scalar.
-      global_step: None is the graph's.
+      global_step: the step counter; None for the graph's.
       learning_rate: a number, which becomes the variable `OptimizeLoss/learning_rate`; a scalar tensor; or
-        None, where the optimizer has its own.
+        None if the optimizer has its own.
       optimizer: a name ('SGD', 'Adam', ...), a class, a function of the learning rate, or an optimizer.
-      gradient_noise_scale: deviation of noise on the gradients (Neelakantan et al., 2015).
+      gradient_noise_scale: standard deviation of noise added to the gradients (Neelakantan et al., 2015).
       gradient_multipliers: {variable or its name, such as 'w:0': factor of its gradient}.
-      clip_gradients: the greatest global norm, or a function of the (gradient, variable) pairs.
+      clip_gradients: the largest global norm, or a function of the (gradient, variable) pairs.
       learning_rate_decay_fn: called as (learning rate, global step).
-      update_ops: what runs before the loss; None is the collection UPDATE_OPS.
-      variables: to be trained; None is all trainable ones.
-      name: of the variable scope, 'OptimizeLoss' by default.
-      summaries: of OPTIMIZER_SUMMARIES; the learning rate only where it decays.
+      update_ops: operations that run before the loss; None for the collection UPDATE_OPS.
+      variables: variables to train; None for all trainable variables.
+      name: variable scope, 'OptimizeLoss' by default.
+      summaries: names out of OPTIMIZER_SUMMARIES; the learning rate is written only if it decays.
       colocate_gradients_with_ops: as in Optimizer.compute_gradients.
-      increment_global_step: whether the step counts.
+      increment_global_step: whether the step increments `global_step`.
 
     Raises:
-      ValueError: if an argument is none of these.
+      ValueError: if an argument has another form.
     """
     loss = tf.convert_to_tensor(loss)
     global_step = tf.train.get_global_step() if global_step is None else global_step
@@ -62,12 +62,7 @@ def optimize_loss(
         if updates:
             with tf.control_dependencies(updates):
                 loss = tf.identity(loss)
-        chosen = _BY_DEFAULT if summaries is None else summaries
-        for word in chosen:
-            if word not in OPTIMIZER_SUMMARIES:
-                raise ValueError(
-                    f'Summaries should be one of [{", ".join(OPTIMIZER_SUMMARIES)}], not {word}.'
-                )
+        chosen = _checked_summaries(_BY_DEFAULT if summaries is None else summaries)
         rate = _rate(learning_rate, learning_rate_decay_fn, global_step, 'learning_rate' in chosen)
         rule = _rule(optimizer, rate)
         trained = tf.trainable_variables() if variables is None else variables
@@ -76,23 +71,28 @@ def optimize_loss(
             pairs = [(_noisy(gradient, gradient_noise_scale), variable) for gradient, variable in pairs]
         if gradient_multipliers is not None:
             pairs = _multiplied(pairs, gradient_multipliers)
-        if 'global_gradient_norm' in chosen or 'gradient_norm' in chosen:
+        shows_norm = not {'global_gradient_norm', 'gradient_norm'}.isdisjoint(chosen)
+        if shows_norm:
             tf.summary.scalar('global_norm/gradient_norm', _norm(pairs))
         if clip_gradients is not None:
             pairs = _clipped(pairs, clip_gradients)
-        if 'loss' in chosen:
-            tf.summary.scalar('loss', loss)
-        for gradient, variable in pairs:
-            _summarize(gradient, variable, chosen)
-        if clip_gradients is not None and ('global_gradient_norm' in chosen or 'gradient_norm' in chosen):
+        _summarize(loss, pairs, chosen)
+        if clip_gradients is not None and shows_norm:
             tf.summary.scalar('global_norm/clipped_gradient_norm', _norm(pairs))
         train = rule.apply_gradients(pairs, global_step if increment_global_step else None, name='train')
         with tf.control_dependencies([train]):
             return tf.identity(loss)
 
 
+def _checked_summaries(summaries: Sequence[str]) -> Sequence[str]:
+    for word in summaries:
+        if word not in OPTIMIZER_SUMMARIES:
+            raise ValueError(f'Summaries should be one of [{", ".join(OPTIMIZER_SUMMARIES)}], not {word}.')
+    return summaries
+
+
 def _rate(given: Any, decay: Callable[..., Any] | None, global_step: Any, summarize: bool) -> Any:
-    """Returns the learning rate as a scalar tensor or variable; None where the optimizer has its own."""
+    """Returns the learning rate as a scalar tensor or variable; None if the optimizer has its own."""
     if given is None:
         return None
     if tf.is_tensor(given) and given.shape.ndims == 0:
@@ -131,7 +131,7 @@ def _rule(optimizer: Any, rate: Any) -> Any:
         return optimizer(learning_rate=rate) if named else optimizer(rate)
     rule = optimizer()
     if not isinstance(rule, tf.train.Optimizer):
-        raise ValueError(f'{optimizer} returned {rule!r}, which is no Optimizer.')
+        raise ValueError(f'{optimizer} returned {rule!r}, which is not an Optimizer.')
     return rule
 
 
@@ -156,7 +156,7 @@ def _noisy(gradient: Any, scale: float) -> Any:
 def _multiplied(pairs: list[tuple[Any, Any]], factors: Mapping[Any, Any]) -> list[tuple[Any, Any]]:
     done = []
     for gradient, variable in pairs:
-        # A variable is no key where its == makes a tensor.
+        # Not a look-up: == of two variables may be a tensor.
         found = [
             factor
             for key, factor in factors.items()
@@ -183,11 +183,11 @@ def _norm(pairs: list[tuple[Any, Any]]) -> Any:
     return tf.global_norm([gradient for gradient, _ in pairs])
 
 
-def _summarize(gradient: Any, variable: Any, chosen: Sequence[str]) -> None:
-    if gradient is None:
-        return
-    name = variable.op.name
-    if 'gradients' in chosen:
-        tf.summary.histogram(f'gradients/{name}', _values(gradient))
-    if 'gradient_norm' in chosen:
-        tf.summary.scalar(f'gradient_norm/{name}', tf.global_norm([_values(gradient)]))
+def _summarize(loss: Any, pairs: list[tuple[Any, Any]], chosen: Sequence[str]) -> None:
+    if 'loss' in chosen:
+        tf.summary.scalar('loss', loss)
+    for gradient, variable in pairs:
+        if gradient is not None and 'gradients' in chosen:
+            tf.summary.histogram(f'gradients/{variable.op.name}', _values(gradient))
+        if gradient is not None and 'gradient_norm' in chosen:
+            tf.summary.scalar(f'gradient_norm/{variable.op.name}', tf.global_norm([_values(gradient)]))

@@ -21,14 +21,14 @@ def variance_scaling_initializer(
     """Returns an initializer of variance `factor` / n, where n is the number of inputs or outputs of a unit.
 
     Args:
-      factor: 2 for rectifiers (He et al., 2015), 1 for Xavier's.
+      factor: 2 for rectifiers (He et al., 2015), 1 for Xavier's initializer.
       mode: 'FAN_IN', 'FAN_OUT', or 'FAN_AVG', the mean of both.
-      uniform: whether to draw from a uniform distribution; else from a normal one, cut at two deviations.
-      seed: of the operation.
-      dtype: float32 if None.
+      uniform: whether the distribution is uniform; else normal, truncated at two standard deviations.
+      seed: seed of the operation.
+      dtype: type of the values; None for float32.
 
     Raises:
-      TypeError: if `dtype` is no floating type, or `mode` another word.
+      TypeError: if `dtype` is not a floating type, or `mode` is unknown.
     """
     dtype = tf.as_dtype(dtype or tf.float32)
     if not dtype.is_floating:
@@ -46,7 +46,7 @@ def variance_scaling_initializer(
         if uniform:
             limit = math.sqrt(3 * factor / count)
             return tf.random_uniform(shape, -limit, limit, dtype, seed=seed)
-        # 1.3 makes up for the tails that are cut.
+        # 1.3 compensates for the truncated tails.
         return tf.truncated_normal(shape, 0.0, math.sqrt(1.3 * factor / count), dtype, seed=seed)
 
     return initializer
@@ -111,7 +111,7 @@ def l1_l2_regularizer(
 def sum_regularizer(
     regularizers: Sequence[Regularizer | None], scope: str | None = None
 ) -> Regularizer | None:
-    """Returns the sum of several penalties as one function; None if there is none."""
+    """Returns the sum of several penalties as one function; None if there are none."""
     some = [regularizer for regularizer in regularizers if regularizer is not None]
     if not some:
         return None
@@ -125,7 +125,7 @@ def sum_regularizer(
 
 
 def apply_regularization(regularizer: Regularizer, weights_list: Sequence[Any] | None = None) -> Any:
-    """Returns the penalty of all `weights_list`, and adds it to the losses.
+    """Returns the sum of the penalties of `weights_list`, and adds it to the regularization losses.
 
     Raises:
       ValueError: if there are no weights.

@@ -1,13 +1,15 @@
-"""What ``tf.contrib.rnn`` has beside the cells, which are tf.nn.rnn_cell's."""
+"""Recurrent networks of ``tf.contrib.rnn``; its cells are those of tf.nn.rnn_cell."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from estimator_lab.tf1 import tf
 
+_LSTMStateTuple = tf.nn.rnn_cell.LSTMStateTuple
+
 
 def transpose_batch_time(x: Any) -> Any:
-    """Returns [time, batch, ...] as [batch, time, ...], and the other way; less than two axes as they are."""
+    """Exchanges the first two axes, batch and time; tensors with fewer axes are returned unchanged."""
     x = tf.convert_to_tensor(x)
     if x.shape.ndims is not None and x.shape.ndims < 2:
         return x
@@ -27,26 +29,26 @@ def stack_bidirectional_dynamic_rnn(
     scope: Any = None,
     swap_memory: bool = False,
 ) -> tuple[Any, tuple[Any, ...], tuple[Any, ...]]:
-    """Runs bidirectional layers, each on both outputs of the one below, side by side.
+    """Runs bidirectional layers; each reads the concatenated outputs of the layer below.
 
     Args:
-      cells_fw: one cell for each layer.
-      cells_bw: as many.
+      cells_fw: forward cells, one for each layer.
+      cells_bw: backward cells, one for each layer.
       inputs: float [batch, time, ...].
-      initial_states_fw: one for each layer.
-      initial_states_bw: one for each layer.
-      dtype: where there are no initial states.
+      initial_states_fw: forward states, one for each layer.
+      initial_states_bw: backward states, one for each layer.
+      dtype: type of the initial states if none are given.
       sequence_length: int [batch].
       parallel_iterations: as in tf.nn.dynamic_rnn.
       time_major: whether inputs and outputs are [time, batch, ...].
-      scope: of the variables, 'stack_bidirectional_rnn' by default.
+      scope: scope of the variables, 'stack_bidirectional_rnn' by default.
       swap_memory: as in tf.nn.dynamic_rnn.
 
     Returns:
-      Outputs [batch, time, both sizes]; the final states of the layers, forward and backward.
+      Outputs [batch, time, forward + backward size]; the final forward and backward states of the layers.
 
     Raises:
-      ValueError: if there are no cells, or not as many of both.
+      ValueError: if there are no cells, or the numbers of forward and backward cells differ.
     """
     if not cells_fw or len(cells_fw) != len(cells_bw):
         raise ValueError('Forward and Backward cells must be of the same number, at least one.')
@@ -70,3 +72,124 @@ def stack_bidirectional_dynamic_rnn(
             states_fw.append(state_fw)
             states_bw.append(state_bw)
     return inputs, tuple(states_fw), tuple(states_bw)
+
+
+class LSTMBlockFusedCell(tf.layers.Layer):
+    """An LSTM (Zaremba et al. 2014; peepholes of Gers et al. 2002) in one operation for all steps of a batch.
+
+    Its variables are those of 1.15: `kernel` [inputs + units, 4 * units] with the gates in the order input,
+    new values, forget, output; `bias` [4 * units]; with peepholes `w_i_diag`, `w_f_diag`, `w_o_diag` [units].
+
+    Args:
+      num_units: size of state and output.
+      forget_bias: bias added to the forget gate.
+      cell_clip: bound of the state's magnitude; None for no bound.
+      use_peephole: whether the gates read the state.
+      reuse: whether the variables exist already.
+      dtype: type of the variables.
+      name: scope of the variables.
+    """
+
+    def __init__(
+        self,
+        num_units: int,
+        forget_bias: float = 1.0,
+        cell_clip: float | None = None,
+        use_peephole: bool = False,
+        reuse: bool | None = None,
+        dtype: Any = None,
+        name: str = 'lstm_fused_cell',
+    ) -> None:
+        super().__init__(_reuse=reuse, dtype=dtype, name=name)
+        self.num_units = num_units
+        self._forget_bias = forget_bias
+        self._cell_clip = -1.0 if cell_clip is None else cell_clip  # the operation reads -1 as no bound
+        self._use_peephole = use_peephole
+
+    def build(self, input_shape: Any) -> None:
+        """Creates the variables for inputs of shape [time, batch, inputs]."""
+        width = tf.TensorShape(input_shape).as_list()[2]
+        self._kernel = self.add_weight('kernel', [width + self.num_units, 4 * self.num_units])
+        self._bias = self.add_weight('bias', [4 * self.num_units], initializer=tf.zeros_initializer())
+        names = ['w_i_diag', 'w_f_diag', 'w_o_diag'] if self._use_peephole else []
+        self._peepholes = [self.add_weight(name, [self.num_units]) for name in names]
+        super().build(input_shape)
+
+    def call(
+        self, inputs: Any, initial_state: Any = None, dtype: Any = None, sequence_length: Any = None
+    ) -> tuple[Any, Any]:
+        """Runs all steps.
+
+        Args:
+          inputs: float [time, batch, inputs].
+          initial_state: (state, output), each [batch, units]; zeros by default.
+          dtype: type of the zeros; the type of the inputs by default.
+          sequence_length: integers [batch]; later outputs are 0.
+
+        Returns:
+          Outputs [time, batch, units], and the state after the last step of each sequence, an LSTMStateTuple.
+        """
+        time, batch = tf.unstack(tf.shape(inputs)[:2])
+        if initial_state is None:
+            zeros = tf.zeros([batch, self.num_units], dtype or inputs.dtype)
+            initial_state = (zeros, zeros)
+        longest = time if sequence_length is None else tf.reduce_max(sequence_length)
+        unused = tf.zeros([self.num_units], inputs.dtype)
+        w_i, w_f, w_o = self._peepholes or [unused] * 3
+        found = tf.raw_ops.BlockLSTM(
+            seq_len_max=tf.cast(longest, tf.int64),
+            x=inputs,
+            cs_prev=initial_state[0],
+            h_prev=initial_state[1],
+            w=self._kernel,
+            wci=w_i,
+            wcf=w_f,
+            wco=w_o,
+            b=self._bias,
+            forget_bias=self._forget_bias,
+            cell_clip=self._cell_clip,
+            use_peephole=self._use_peephole,
+        )
+        states, outputs = found.cs, found.h
+        if sequence_length is None:
+            return outputs, _LSTMStateTuple(states[-1], outputs[-1])
+        # The initial state is put first: it is the last state of an empty sequence.
+        where = tf.stack([tf.cast(sequence_length, tf.int32), tf.range(batch)], 1)
+        final = [
+            tf.gather_nd(tf.concat([first[tf.newaxis], steps], 0), where)
+            for first, steps in zip(initial_state, (states, outputs), strict=True)
+        ]
+        mask = tf.transpose(tf.sequence_mask(sequence_length, time, outputs.dtype))
+        return outputs * mask[..., tf.newaxis], _LSTMStateTuple(*final)
+
+
+class TimeReversedFusedRNN:
+    """Runs a fused network from the last step to the first.
+
+    Args:
+      cell: the fused network, such as an LSTMBlockFusedCell.
+    """
+
+    def __init__(self, cell: Any) -> None:
+        self._cell = cell
+
+    def __call__(
+        self,
+        inputs: Any,
+        initial_state: Any = None,
+        dtype: Any = None,
+        sequence_length: Any = None,
+        scope: Any = None,
+    ) -> tuple[Any, Any]:
+        """Returns the outputs in the order of the inputs, and the state after the first step."""
+
+        def reverse(x: Any) -> Any:
+            if sequence_length is None:
+                return tf.reverse(x, [0])
+            return tf.reverse_sequence(x, sequence_length, seq_axis=0, batch_axis=1)
+
+        more = {} if scope is None else {'scope': scope}
+        outputs, state = self._cell(
+            reverse(inputs), initial_state=initial_state, dtype=dtype, sequence_length=sequence_length, **more
+        )
+        return reverse(outputs), state

@@ -1,1 +1,1 @@
-"""What a program written for TensorFlow 1 needs to run here: its source is read, nothing of it is run."""
+"""Finds what a TensorFlow 1 program needs to run here, by reading its source; runs nothing of it."""

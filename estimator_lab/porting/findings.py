@@ -1,8 +1,9 @@
-"""The uses of a program's files -> what does not run as it is, and the report of it."""
+"""Finds the places of a program that do not run unchanged, and reports them."""
 
 import functools
 import importlib
 import sys
+import types
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -11,14 +12,13 @@ from estimator_lab.porting.rules import Rule
 from estimator_lab.porting.source import Source, Use
 
 TF = 'tensorflow'
-_V1 = ('tensorflow.compat.v1', 'tensorflow.compat.v2', 'tensorflow.compat', 'tensorflow.python')
 _OURS = 'estimator_lab.tf1.tf'
 _KERAS = ('keras.', 'function', 'GradientTape')
-SHOWN = 5  # places of each reason
+SHOWN = 5  # places listed for each reason
 
 
 class Finding(NamedTuple):
-    """One place that does not run as it is."""
+    """One place that does not run unchanged."""
 
     rule: Rule
     file: str
@@ -27,15 +27,15 @@ class Finding(NamedTuple):
 
 
 def findings(sources: Iterable[Source]) -> list[Finding]:
-    """Returns all findings, in the order of files and lines."""
+    """Returns all findings, by file and line."""
     sources = list(sources)
-    # One module does it for the whole program.
-    done = _mended_by([use for source in sources for use in source.uses])
+    # What one module does applies to the whole program.
+    done = _fixed_by([use for source in sources for use in source.uses])
     return [finding for source in sources for finding in _in_source(source) if finding.rule not in done]
 
 
-def _mended_by(uses: Iterable[Use]) -> set[Rule]:
-    """Returns the rules that a program heeds already: it imports tf.contrib, or has the shapes of 1.15."""
+def _fixed_by(uses: Iterable[Use]) -> set[Rule]:
+    """Returns the rules that a program follows already, such as by importing estimator_lab.contrib."""
     done: set[Rule] = set()
     for use in uses:
         if use.name.startswith('estimator_lab.contrib'):
@@ -61,20 +61,20 @@ def _in_source(source: Source) -> Iterator[Finding]:
         if rule is rules.IMPORT_LINE:
             rule = style
         elif rule is rules.MIXED and style is rules.OF_TENSORFLOW_2:
-            rule = None  # with that line kept, they are there
+            rule = None  # these names exist if the program keeps its import
         if rule and (rule, use.line) not in seen:
             seen.add((rule, use.line))
             yield Finding(rule, source.file, use.line, use.name)
 
 
 def _in_tensorflow(use: Use) -> Use:
-    """Returns the use of a name of our `tf` as that of TensorFlow's."""
+    """Returns the use of a name of our `tf` as a use of TensorFlow's."""
     ours = f'{_OURS}.'
     return use._replace(name=f'{TF}.{use.name.removeprefix(ours)}') if use.name.startswith(ours) else use
 
 
 def _style_of(uses: Iterable[Use]) -> Rule:
-    """Returns what becomes of `import tensorflow as tf`, by the TensorFlow whose names a program uses."""
+    """Returns the rule for `import tensorflow as tf`, by the version whose names the program uses."""
     v1, v2 = _apis()
     paths = {use.name.partition('.')[2] for use in uses if use.name.startswith(f'{TF}.')}
     paths = {path for path in paths if path.partition('.')[0] not in ('compat', 'estimator', 'python')}
@@ -116,7 +116,7 @@ def _of_numpy(path: str, keywords: frozenset[str]) -> Rule | None:
     numpy = importlib.import_module('numpy')
     first = path.partition('.')[0]
     if first in rules.NUMPY:
-        # np.bool and np.long came back in NumPy 2, as types of its own.
+        # np.bool and np.long exist again in NumPy 2, as NumPy's own types.
         return None if hasattr(numpy, first) else rules.NUMPY[first]
     if _has(numpy, path):
         return None
@@ -142,7 +142,7 @@ def _missing(path: str) -> Rule:
     version = _apis()[0].__version__
     return Rule(
         f'tf.{path} is not in TensorFlow {version}',
-        'look it up at tensorflow.org/api_docs, in the version that the program was written for',
+        'look it up at tensorflow.org/api_docs, in the version for which the program was written',
     )
 
 
@@ -153,60 +153,62 @@ def _apis() -> tuple[Any, Any]:
 
 
 def _imports(name: str) -> bool:
-    """Whether there is such a module, or such a name below one."""
+    """Returns whether a module, or an attribute of one, has this full name."""
     _apis()
     parts = name.removesuffix('.*').split('.')
     for length in range(len(parts), 0, -1):
         try:
             module = importlib.import_module('.'.join(parts[:length]))
-        except Exception:
+        except Exception:  # noqa: BLE001 - loading a part of TensorFlow can raise anything
             continue
         return length == len(parts) or _has(module, '.'.join(parts[length:]))
     return False
 
 
 def _has(holder: Any, path: str) -> bool:
-    """Whether a path of attributes leads somewhere; what lies below a class or function is not looked at."""
-    for part in path.split('.'):
+    return _first_missing(holder, path) is None
+
+
+def _first_missing(holder: Any, path: str) -> tuple[str, str] | None:
+    """Follows a path of attributes through modules.
+
+    Attributes of classes, functions and other objects are not checked.
+
+    Returns:
+      The path to the first missing name, and the message of its error; None if nothing is missing.
+    """
+    names = path.split('.')
+    for depth, name in enumerate(names, 1):
         try:
-            holder = getattr(holder, part)
-        except Exception:
-            return False
-        if isinstance(holder, type) or (callable(holder) and not hasattr(holder, '__path__')):
-            return True
-    return True
+            holder = getattr(holder, name)
+        except Exception as error:  # noqa: BLE001 - loading a part of TensorFlow can raise anything
+            return '.'.join(names[:depth]), str(error)
+        if not isinstance(holder, types.ModuleType):
+            break
+    return None
 
 
 def _of_contrib(path: str) -> Rule:
     importlib.import_module('estimator_lab.contrib')
-    contrib = _apis()[0].contrib
-    names, holder = path.split('.'), contrib
-    for depth, name in enumerate(filter(None, names), 1):
-        try:
-            holder = getattr(holder, name)
-        except Exception as error:
-            return _not_in_contrib('.'.join(names[:depth]), str(error))
-        if isinstance(holder, type) or not hasattr(holder, '__path__'):
-            break
-    return rules.CONTRIB
+    missing = _first_missing(_apis()[0].contrib, path) if path else None
+    return _not_in_contrib(*missing) if missing else rules.CONTRIB
 
 
-def _not_in_contrib(path: str, said: str) -> Rule:
-    if 'pip install tf-slim' in said:
+def _not_in_contrib(path: str, message: str) -> Rule:
+    if 'pip install tf-slim' in message:
         return rules.CONTRIB_SLIM
-    reason, _, remedy = said.rstrip('.').partition(' is not here: ')
-    return Rule(f'{reason} is not here', remedy or said) if remedy else Rule(f'tf.contrib.{path}', said)
+    reason, _, remedy = message.rstrip('.').partition(': ')
+    return Rule(reason, remedy) if remedy else Rule(f'tf.contrib.{path}', message)
 
 
 def report(found: list[Finding], files: int) -> str:
-    """Returns the page: how many places, then each reason with its remedy and places, most frequent first."""
+    """Returns the report: the number of places, then each reason with its remedy, most frequent first."""
     if not found:
-        return f'Nothing was found in {_count(files, "file")} that does not run as it is.'
+        return f'Everything found in {_count(files, "file")} runs unchanged.'
     by_rule: dict[Rule, list[Finding]] = {}
     for finding in found:
         by_rule.setdefault(finding.rule, []).append(finding)
-    as_is = 'it is' if len(found) == 1 else 'they are'
-    lines = [f'{_count(len(found), "place")} in {_count(files, "file")} will not run as {as_is}:']
+    lines = [f'{_count(len(found), "place")} in {_count(files, "file")} will not run unchanged:']
     for rule, places in sorted(by_rule.items(), key=lambda item: (-len(item[1]), item[0].reason)):
         lines += ['', f'{len(places)} x {rule.reason}', f'  {rule.remedy}.']
         lines += [f'    {place.file}:{place.line}  {place.text}' for place in places[:SHOWN]]

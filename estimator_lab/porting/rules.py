@@ -1,4 +1,4 @@
-"""What stops programs for TensorFlow 1, and the line that mends each: tables, and how a use is looked up."""
+"""What stops TensorFlow 1 programs, and the line that fixes each."""
 
 import re
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Rule(NamedTuple):
-    """A reason why a line does not run as it is, and what mends it; each one line of text."""
+    """A reason why a line does not run unchanged, and its fix; each is one line of text."""
 
     reason: str
     remedy: str
@@ -14,34 +14,33 @@ class Rule(NamedTuple):
 
 IMPORT_LINE = Rule(
     '`import tensorflow as tf` is TensorFlow 2, without sessions, tf.layers and Estimators',
-    'write `from estimator_lab.tf1 import tf` in its place; a program of TensorFlow 2 keeps its line and '
-    'writes `import estimator_lab.tf1` above it',
+    'replace it by `from estimator_lab.tf1 import tf`; a program for TensorFlow 2 keeps its line, with '
+    '`import estimator_lab.tf1` above it',
 )
 OF_TENSORFLOW_1 = Rule(
     IMPORT_LINE.reason,
-    'write `from estimator_lab.tf1 import tf` in its place: its names are those of TensorFlow 1',
+    'replace it by `from estimator_lab.tf1 import tf`: the program uses names of TensorFlow 1',
 )
 OF_TENSORFLOW_2 = Rule(
-    'names of TensorFlow 2 beside tf.estimator, which TensorFlow has no longer',
+    'names of TensorFlow 2 together with tf.estimator, which TensorFlow no longer has',
     'keep `import tensorflow as tf` and write `import estimator_lab.tf1` above it',
 )
 MIXED = Rule(
-    'names that TensorFlow 2 alone has, beside an Estimator',
-    'keep `import tensorflow as tf` and write `import estimator_lab.tf1` above it; with the v1 line '
+    'names that only TensorFlow 2 has, together with an Estimator',
+    'keep `import tensorflow as tf` and write `import estimator_lab.tf1` above it; otherwise '
     "tf.estimator's classes, losses and metrics become those of TensorFlow 1",
 )
 CONTRIB = Rule(
-    'tf.contrib ended with TensorFlow 1; this part of it is here, for those who ask',
-    'write `import estimator_lab.contrib` once, before it is used',
+    'tf.contrib ended with TensorFlow 1; estimator_lab has this part of it',
+    'write `import estimator_lab.contrib` once, above its first use',
 )
 CONTRIB_SLIM = Rule(
     'this part of tf.contrib comes from the package tf-slim',
-    'write `import estimator_lab.contrib` once, before it is used, and `pip install tf-slim`',
+    'write `import estimator_lab.contrib` once, above its first use, and `pip install tf-slim`',
 )
 DIMENSION = Rule(
     "`.value` of a dimension: AttributeError: 'int' object has no attribute 'value'",
-    'write `import estimator_lab.contrib`, or `tf.disable_v2_behavior()` below the import, or leave `.value` '
-    'out',
+    'write `import estimator_lab.contrib`, or `tf.disable_v2_behavior()` below the import, or drop `.value`',
 )
 GRAPH = Rule(
     'a session or placeholder outside an Estimator: RuntimeError: ... not compatible with eager execution',
@@ -49,30 +48,30 @@ GRAPH = Rule(
 )
 REFERENCES = Rule(
     'an optimizer with `_apply_dense`, without `_resource_apply_dense`: NotImplementedError',
-    'write `tf.disable_resource_variables()` below the import, or give it that method, too',
+    'write `tf.disable_resource_variables()` below the import, or add that method',
 )
-PYTHON_2 = Rule('Python 2', 'run `2to3 -w` on it, and look at what it did to text and bytes')
+PYTHON_2 = Rule('Python 2', 'run `2to3 -w` on it, and check what it changes in text and bytes')
 INTERPOLATION = Rule(
     '`interpolation=` of np.quantile and np.percentile: TypeError: ... unexpected keyword argument',
-    'write `method=` in its place',
+    'write `method=` instead',
 )
 BOOSTED_TREES = Rule('boosted trees: TensorFlow 2.8 is the last version that has them', 'use the package ydf')
 MODULES: Mapping[str, Rule] = {
     'distutils': Rule(
-        'distutils: gone from Python 3.12',
-        '`pip install setuptools`, which has it still, or use packaging.version',
+        'distutils: removed in Python 3.12',
+        '`pip install setuptools`, which includes it, or use packaging.version',
     ),
     'pkg_resources': Rule(
-        'pkg_resources: gone from setuptools 82',
+        'pkg_resources: removed in setuptools 82',
         "`pip install 'setuptools<80'`, or use importlib.resources and importlib.metadata",
     ),
-    'imp': Rule('imp: gone from Python 3.12', 'use importlib'),
+    'imp': Rule('imp: removed in Python 3.12', 'use importlib'),
     'tensorflow_addons': Rule(
         'tensorflow_addons: its last version, 0.23, is for TensorFlow 2.15',
         'use tf.train, tf.nn or Keras 2 for the part you need',
     ),
     'tensorflow.examples.tutorials': Rule(
-        'tensorflow.examples: gone from TensorFlow 2', 'use tf.keras.datasets.mnist.load_data()'
+        'tensorflow.examples: removed in TensorFlow 2', 'use tf.keras.datasets.mnist.load_data()'
     ),
     'urllib2': PYTHON_2,
     'cPickle': PYTHON_2,
@@ -82,25 +81,25 @@ MODULES: Mapping[str, Rule] = {
 _ABSTRACT = ('Callable', 'Hashable', 'Iterable', 'Iterator', 'Mapping', 'MutableMapping', 'Sequence', 'Set')
 NAMES: Mapping[str, Rule] = {
     **dict.fromkeys(['xrange', 'unicode', 'basestring', 'raw_input', 'long', 'reduce'], PYTHON_2),
-    'inspect.getargspec': Rule('inspect.getargspec: gone from Python 3.11', 'write inspect.getfullargspec'),
-    'time.clock': Rule('time.clock: gone from Python 3.8', 'write time.perf_counter'),
+    'inspect.getargspec': Rule('inspect.getargspec: removed in Python 3.11', 'write inspect.getfullargspec'),
+    'time.clock': Rule('time.clock: removed in Python 3.8', 'write time.perf_counter'),
     'string.letters': PYTHON_2,
     'string.maketrans': PYTHON_2,
     **{
         f'collections.{name}': Rule(
-            'the abstract classes of collections: gone from Python 3.10', 'import them from collections.abc'
+            'the abstract classes of collections: removed in Python 3.10', 'import them from collections.abc'
         )
         for name in _ABSTRACT
     },
 }
-_BUILTIN = 'np.float, np.int, np.bool and the like: gone from NumPy 1.24'
+_BUILTIN = 'np.float, np.int, np.bool and the like: removed in NumPy 1.24'
 NUMPY: Mapping[str, Rule] = {
     **{
-        name: Rule(_BUILTIN, 'write the builtin float, int, bool, object, str or complex in its place')
+        name: Rule(_BUILTIN, 'write the builtin float, int, bool, object, str or complex instead')
         for name in ['float', 'int', 'bool', 'object', 'str', 'complex', 'long', 'unicode']
     },
     **{
-        name: Rule('names that NumPy 2 dropped', f'write np.{new}')
+        name: Rule('names that NumPy 2 removed', f'write np.{new}')
         for name, new in {
             'float_': 'float64',
             'complex_': 'complex128',
@@ -123,7 +122,7 @@ NUMPY: Mapping[str, Rule] = {
         }.items()
     },
 }
-# Below `.`: what is called on a value of unknown kind.
+# Methods that are called on values of unknown type.
 ATTRIBUTES: Mapping[str, Rule] = dict.fromkeys(['iteritems', 'itervalues', 'iterkeys', 'has_key'], PYTHON_2)
 _OF_A_DIMENSION = re.compile(r'(shape|get_shape\(\)|_shape|dims|shape\.dims|as_list\(\))\[\]\.value$')
 NEEDS_A_GRAPH = ('tensorflow.Session', 'tensorflow.InteractiveSession', 'tensorflow.placeholder')
@@ -133,7 +132,7 @@ MAKES_A_GRAPH = ('disable_v2_behavior', 'disable_eager_execution', 'Graph')
 
 
 def of_attribute(name: str, keywords: frozenset[str]) -> Rule | None:
-    """Returns the rule for the attributes behind a value that is no import, such as '.shape[].value'."""
+    """Returns the rule for attributes of a value that is not an import, such as '.shape[].value'."""
     if _OF_A_DIMENSION.search(name):
         return DIMENSION
     return ATTRIBUTES.get(name.rpartition('.')[2])

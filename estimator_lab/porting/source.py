@@ -1,4 +1,4 @@
-"""A Python file -> the names it uses and where; no more is known of it than its text says."""
+"""Reads the names that a Python file uses, and their lines, from its syntax tree."""
 
 import ast
 from collections.abc import Iterator
@@ -13,16 +13,16 @@ _PYTHON_2 = frozenset(
 _PYTHON_3 = frozenset(
     {'six.PY3', 'PY3', 'sys.version_info[0] == 3', 'sys.version_info[0] >= 3', 'sys.version_info >= (3,)'}
 )
-LONGEST = 8 << 20  # bytes: no person writes a longer program
+LONGEST = 8 << 20  # bytes, more than any hand-written program has
 
 
 class Use(NamedTuple):
-    """A dotted name such as 'tensorflow.layers.dense', its aliases spelled out, and the line that has it.
+    """A dotted name such as 'tensorflow.layers.dense', with aliases resolved, and its line.
 
-    `kind` is 'import' for a module or name that is imported, 'name' for one that is used, 'attribute' for the
-    end of an expression that begins with no import, such as '.value' of `x.shape[0].value`, 'class' for one
-    with a method of that name whose twin for resource variables it has not. `excused` is what Python 2 alone
-    runs, by the test above it.
+    `kind` is 'import' for an imported module or name, 'name' for one that is used, 'attribute' for the end of
+    an expression that does not start with an import, such as '.value' of `x.shape[0].value`, and 'class' for
+    a class that has a method of this name but not its counterpart for resource variables. `excused` is true
+    for code that an enclosing test reserves for Python 2.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Use(NamedTuple):
 
 
 class Source(NamedTuple):
-    """One file: its name as given, and its uses in the order of lines; `error` says why it can't be read."""
+    """One file: its name, and its uses by line; `error` is its syntax error, at `line`."""
 
     file: str
     uses: list[Use]
@@ -45,22 +45,22 @@ def read(file: str) -> Source:
     """Reads one file.
 
     Raises:
-      DataError: if there is no such file, or it is no text.
+      DataError: if the file does not exist, or is not text.
     """
     path = Path(file)
     try:
         if path.stat().st_size > LONGEST:
-            raise DataError(f'{file} is longer than {LONGEST} bytes, which no program is.')
+            raise DataError(f'{file} is not a program: it is longer than {LONGEST} bytes.')
         text = path.read_bytes()
         if b'\0' in text:
-            raise ValueError('it holds zero bytes')
+            raise ValueError('it contains zero bytes')
         tree = ast.parse(text, file)
     except OSError as error:
         raise DataError(f'{file} cannot be read: {error.strerror}.') from error
     except SyntaxError as error:
         return Source(file, [], str(error.msg), error.lineno or 1)
     except (ValueError, RecursionError, MemoryError) as error:
-        raise DataError(f'{file} is no Python program: {error}.') from error
+        raise DataError(f'{file} is not a Python program: {error}.') from error
     aliases = dict(_aliases(tree))
     old = _lines_of_python_2(tree)
     found = [*_imports(tree), *_names(tree, aliases), *_half_optimizers(tree)]
@@ -69,9 +69,9 @@ def read(file: str) -> Source:
 
 
 def _aliases(tree: ast.AST) -> Iterator[tuple[str, str]]:
-    """Yields (name in the file, full name) of what is imported by an absolute import, or assigned from it.
+    """Yields (name in the file, full name) for absolute imports, and for assignments of imported names.
 
-    A name that is imported from a module and also given another value somewhere is left out.
+    Omits a name that is imported from a module and also assigned another value.
     """
     bound = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and not _is_read(node)}
     bound |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
@@ -85,7 +85,7 @@ def _aliases(tree: ast.AST) -> Iterator[tuple[str, str]]:
                 if (alias.asname or alias.name) not in bound:
                     yield alias.asname or alias.name, f'{node.module}.{alias.name}'
         elif isinstance(node, ast.Assign) and len(node.targets) == 1:
-            # `layers = tf.contrib.layers`; what `tf` is, is looked up where it is used.
+            # `layers = tf.contrib.layers`; `tf` is resolved where `layers` is used.
             target, dotted = node.targets[0], _dotted(node.value)
             if (
                 isinstance(target, ast.Name)
@@ -96,7 +96,7 @@ def _aliases(tree: ast.AST) -> Iterator[tuple[str, str]]:
 
 
 def _lines_of_python_2(tree: ast.AST) -> set[int]:
-    """Returns the lines that Python 3 never runs: below `if six.PY2:`, and the like."""
+    """Returns the lines that Python 3 never runs, such as those below `if six.PY2:`."""
     lines: set[int] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.If):
@@ -107,7 +107,7 @@ def _lines_of_python_2(tree: ast.AST) -> set[int]:
 
 
 def _half_optimizers(tree: ast.AST) -> Iterator[Use]:
-    """Yields the optimizers that know reference variables alone."""
+    """Yields the optimizers that support reference variables only."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):
             methods = {part.name for part in node.body if isinstance(part, ast.FunctionDef)}
@@ -124,7 +124,7 @@ def _imports(tree: ast.AST) -> Iterator[Use]:
 
 
 def _names(tree: ast.AST, aliases: dict[str, str]) -> Iterator[Use]:
-    """Yields the longest dotted names, and the last attribute of what is no name."""
+    """Yields the longest dotted names, and the attributes of other expressions."""
     inner = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     keywords = {
         id(node.func): frozenset(keyword.arg for keyword in node.keywords if keyword.arg)
@@ -156,7 +156,7 @@ def _is_read(node: ast.Attribute | ast.Name) -> bool:
 
 
 def _spelled_out(head: str, aliases: dict[str, str]) -> str:
-    """Returns the full name of an alias; '' if it is none. An alias of an alias is followed."""
+    """Returns the full name of an alias, through aliases of aliases; '' if it is not an alias."""
     for _ in range(len(aliases) + 1):
         found = aliases.get(head, '')
         if not found.startswith('='):
@@ -170,7 +170,7 @@ def _spelled_out(head: str, aliases: dict[str, str]) -> str:
 
 
 def _dotted(node: ast.expr) -> str | None:
-    """Returns 'a.b.c' for such an expression; None for one that is not made of names alone."""
+    """Returns 'a.b.c' for an expression that consists of names; None for any other."""
     parts = []
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)
@@ -181,7 +181,7 @@ def _dotted(node: ast.expr) -> str | None:
 
 
 def _tail(node: ast.Attribute) -> str:
-    """Returns the attributes behind what is no name: '.shape[].value' of `f(x).shape[0].value`."""
+    """Returns the attributes of an expression: '().shape[].value' of `f(x).shape[0].value`."""
     text = f'.{node.attr}'
     value: ast.expr = node.value
     while True:

@@ -17,7 +17,12 @@ from estimator_lab.tf1._modules import FINDER, Forwarder, look_up
 from estimator_lab.tf1._moved_names import NAMES, new_names, sources_of
 
 SHOW_VARIABLE = 'ESTIMATOR_LAB_SHOW_MOVED'
-_MACHINERY = ('estimator_lab.tf1', 'importlib', 'tensorflow.python.util.module_wrapper')
+_MACHINERY = (
+    'estimator_lab.tf1',
+    'estimator_lab.contrib',
+    'importlib',
+    'tensorflow.python.util.module_wrapper',
+)
 _V1 = 'tensorflow._api.v2.compat.v1'
 # Modules of the TensorFlow 1 API in which programs look for names of TensorFlow 2; '' is `tf` itself.
 _API_MODULES = {

@@ -1,9 +1,9 @@
-"""The fused LSTM against the cell that tf.nn.dynamic_rnn takes step by step, with the same weights."""
+"""The fused LSTM compared with the cell that tf.nn.dynamic_rnn runs step by step, with the same weights."""
 
 import numpy as np
 import pytest
 
-from estimator_lab.contrib.fused_rnn import LSTMBlockFusedCell, TimeReversedFusedRNN
+from estimator_lab.contrib.rnn import LSTMBlockFusedCell, TimeReversedFusedRNN
 from estimator_lab.tf1 import tf
 
 STEPS, BATCH, WIDTH, UNITS = 5, 3, 4, 2

@@ -1,48 +1,102 @@
-"""Names of TensorFlow's past."""
+"""Old names of TensorFlow that lead to their objects, and messages for names that are missing."""
 
 import importlib
 import sys
+import types
 import warnings
 
 import pytest
 
 from estimator_lab.tf1 import MovedName, tf
 from estimator_lab.tf1._modules import Finder, Forwarder
-from estimator_lab.tf1._moved_names import MODULES, NAMES, new_names, sources_of
+from estimator_lab.tf1._moved_names import MODULES, NAMES, new_names
 
 pytestmark = pytest.mark.filterwarnings('ignore::estimator_lab.tf1.MovedName')
 
-FORWARDED = [
-    'canned.dnn',
-    'canned.head',
-    'canned.linear',
-    'estimator',
-    'estimator_lib',
-    'export.export_output',
-    'inputs.numpy_io',
-    'inputs.queues.feeding_functions',
-    'keras',
-    'model_fn',
-    'run_config',
-    'training',
-    'util',
-]
+# Old modules, with functions and classes that each defined in TensorFlow 1.15, or 2.x if it is younger.
+CONTENTS = {
+    'tensorflow.core.profiler.protobuf.xplane_pb2': 'XSpace',
+    'tensorflow.python.data.experimental.ops.distribute_options': 'DistributeOptions AutoShardPolicy',
+    'tensorflow.python.data.experimental.ops.optimization_options': 'OptimizationOptions',
+    'tensorflow.python.data.experimental.ops.threading_options': 'ThreadingOptions',
+    'tensorflow.python.distribute.distribution_strategy_context': 'get_replica_context has_strategy',
+    'tensorflow.python.eager.profiler': 'start stop save Profiler start_profiler_server',
+    'tensorflow.python.eager.profiler_client': 'start_tracing monitor',
+    'tensorflow.python.estimator.canned.dnn': 'DNNClassifier DNNRegressor',
+    'tensorflow.python.estimator.canned.head': '_multi_class_head_with_softmax_cross_entropy_loss',
+    'tensorflow.python.estimator.canned.linear': 'LinearClassifier',
+    'tensorflow.python.estimator.estimator': 'Estimator WarmStartSettings',
+    'tensorflow.python.estimator.estimator_lib': 'Estimator LinearClassifier RunConfig',
+    'tensorflow.python.estimator.export.export_output': 'PredictOutput',
+    'tensorflow.python.estimator.inputs.numpy_io': 'numpy_input_fn',
+    'tensorflow.python.estimator.inputs.queues.feeding_functions': '_enqueue_data',
+    'tensorflow.python.estimator.keras': 'model_to_estimator',
+    'tensorflow.python.estimator.model_fn': 'EstimatorSpec',
+    'tensorflow.python.estimator.run_config': 'RunConfig TaskType',
+    'tensorflow.python.estimator.training': 'TrainSpec train_and_evaluate',
+    'tensorflow.python.estimator.util': 'fn_args',
+    'tensorflow.python.ops.losses.loss_reduction': 'ReductionV2',
+    'tensorflow.python.platform.parameterized': 'parameters TestCase',
+    'tensorflow.python.tpu.async_checkpoint': 'AsyncCheckpointSaverHook',
+    'tensorflow.python.tpu.error_handling': 'ErrorRendezvous',
+    'tensorflow.python.tpu.tpu_config': 'TPUConfig RunConfig InputPipelineConfig',
+    'tensorflow.python.tpu.tpu_context': 'TPUContext _get_tpu_context',
+    'tensorflow.python.tpu.tpu_estimator': 'TPUEstimator TPUEstimatorSpec',
+    'tensorflow.python.tpu.util': 'check_positive_integer parse_iterations_per_loop',
+    'tensorflow.python.training.distribute': 'get_strategy StrategyExtendedV2',
+    'tensorflow.python.training.distribution_strategy_context': 'get_replica_context has_strategy',
+    'tensorflow.python.training.gen_training_ops': 'resource_apply_adam apply_momentum',
+    'tensorflow.python.training.saving.functional_saver': 'MultiDeviceSaver',
+    'tensorflow.python.training.tracking.base': 'Trackable no_automatic_dependency_tracking',
+    'tensorflow.python.training.tracking.data_structures': 'List NoDependency wrap_or_unwrap',
+    'tensorflow.python.training.tracking.graph_view': 'ObjectGraphView',
+    'tensorflow.python.training.tracking.layer_utils': 'is_layer has_weights',
+    'tensorflow.python.training.tracking.python_state': 'PythonState',
+    'tensorflow.python.training.tracking.tracking': 'AutoTrackable CapturableResource Asset',
+    'tensorflow.python.training.tracking.util': 'Checkpoint TrackableSaver',
+    'tensorflow.python.training.training_ops': 'resource_apply_adam apply_momentum',
+}
+# Packages and a module of native code, which define nothing themselves.
+WITHOUT_OWN_NAMES = {
+    'tensorflow.core.profiler.protobuf',
+    'tensorflow.python.pywrap_tensorflow_internal',
+    'tensorflow.python.training.tracking',
+}
+# Old names whose objects have another name today.
+OTHER_NAMES = {
+    ('tensorflow.python.ops.nn', 'rnn_cell'): 'tensorflow.python.ops.rnn_cell',
+    ('tensorflow.python.ops.variable_scope', 'variable'): 'VariableV1',
+    ('tensorflow.python.util.nest', 'is_sequence'): 'is_nested',
+    ('tensorflow.python.data.util.nest', 'is_sequence'): 'is_nested',
+}
 
 
-@pytest.mark.parametrize('name', [*MODULES, *(f'tensorflow.python.estimator.{name}' for name in FORWARDED)])
-def test_each_module_of_the_past_has_the_names_of_todays(name):
-    module = importlib.import_module(name)
-    source = importlib.import_module(sources_of(name)[0])
-    defined = [
-        each for each, value in vars(source).items() if getattr(value, '__module__', '') == source.__name__
-    ]
-    assert [each for each in defined if not each.startswith('_') and not hasattr(module, each)] == []
+def test_the_contents_of_each_old_module_are_stated():
+    assert MODULES.keys() <= CONTENTS.keys() | WITHOUT_OWN_NAMES
+
+
+@pytest.mark.parametrize('module', CONTENTS)
+def test_each_old_module_has_what_it_defined(module):
+    loaded = importlib.import_module(module)
+    for name in CONTENTS[module].split():
+        assert getattr(loaded, name).__name__ == name
+
+
+def test_packages_lead_to_modules():
+    from tensorflow.core.profiler.protobuf import xplane_pb2
+    from tensorflow.python import pywrap_tensorflow_internal
+    from tensorflow.python.training.tracking import base
+
+    assert isinstance(xplane_pb2, types.ModuleType)
+    assert isinstance(pywrap_tensorflow_internal, types.ModuleType)
+    assert base.Trackable.__module__ == 'tensorflow.python.trackable.base'
 
 
 @pytest.mark.parametrize('module', NAMES)
-def test_each_name_of_the_past_is_found(module):
-    for name in new_names(module):
-        assert getattr(importlib.import_module(module), name) is not None
+def test_each_old_name_leads_to_the_object_of_that_name(module):
+    """Functions and classes state their own name, independently of our tables."""
+    found = {name: getattr(importlib.import_module(module), name).__name__ for name in new_names(module)}
+    assert found == {name: OTHER_NAMES.get((module, name), name) for name in found}
 
 
 def test_what_a_tensorflow_has_is_never_replaced(tmp_path, monkeypatch):
@@ -62,7 +116,7 @@ def test_what_a_tensorflow_has_is_never_replaced(tmp_path, monkeypatch):
             sys.modules.pop(name, None)
 
 
-def test_names_that_never_were_are_missing_still():
+def test_names_that_never_existed_are_missing():
     from tensorflow.python.util import nest
 
     assert not hasattr(nest, 'no_such_name')
@@ -83,24 +137,24 @@ ops.register_tensor_conversion_function
 """
 
 
-def test_moved_names_are_told_in_one_line_each_to_those_who_ask(run_python):
+def test_each_use_of_a_moved_name_is_printed_once_on_request(run_python):
     done = run_python('-c', USES, ESTIMATOR_LAB_SHOW_MOVED='1')
-    told = [line for line in done.stderr.splitlines() if 'MovedName' in line]
-    if not told:
+    lines = [line for line in done.stderr.splitlines() if 'MovedName' in line]
+    if not lines:
         pytest.skip('this TensorFlow has both names')
-    assert '<string>:7: MovedName: tensorflow.python.util.nest.is_sequence is now ' in told[0]
-    assert len(told) == len(set(told)) <= 2
+    assert '<string>:7: MovedName: tensorflow.python.util.nest.is_sequence is now ' in lines[0]
+    assert len(lines) == len(set(lines)) <= 2
     assert 'MovedName' not in run_python('-c', USES).stderr
 
 
-def test_the_warning_is_of_a_kind_that_python_leaves_unsaid():
+def test_python_hides_the_warning_by_default():
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         warnings.simplefilter('ignore', PendingDeprecationWarning)
         warnings.warn('', MovedName, stacklevel=1)
 
 
-def test_layers_of_keras_can_be_applied():
+def test_keras_layers_have_apply():
     with tf.Graph().as_default():
         ones = tf.keras.layers.Dense(2, kernel_initializer='ones').apply(tf.ones([1, 3]))
         dropped = tf.keras.layers.Dropout(0.5).apply(tf.ones([1, 3]), training=False)
@@ -108,3 +162,27 @@ def test_layers_of_keras_can_be_applied():
             session.run(tf.global_variables_initializer())
             assert session.run([ones, dropped])[0].tolist() == [[3.0, 3.0]]
         assert tf.layers.Dense(2).apply(ones).shape[1] == 2
+
+
+@pytest.mark.parametrize(
+    'path', ['metrics.AUC', 'losses.BinaryCrossentropy', 'optimizers', 'summary.create_file_writer']
+)
+def test_a_name_of_tensorflow_2_says_what_to_import(path):
+    holder, _, name = path.rpartition('.')
+    holder = getattr(tf, holder) if holder else tf
+    assert not hasattr(holder, name)
+    with pytest.raises(AttributeError, match=rf'^tf\.{path} is .*`import estimator_lab\.tf1` above it'):
+        getattr(holder, name)
+
+
+@pytest.mark.parametrize('holder', ['', 'metrics'])
+def test_a_name_of_neither_version_is_an_ordinary_error(holder):
+    module = getattr(tf, holder) if holder else tf
+    with pytest.raises(AttributeError, match="has no attribute 'no_such_name'"):
+        _ = module.no_such_name
+    assert getattr(module, '__no_such__', None) is None
+
+
+def test_names_of_tensorflow_1_exist():
+    assert tf.metrics.auc and tf.losses.get_total_loss and tf.summary.FileWriter
+    assert tf.estimator.DNNClassifier.__module__.endswith('dnn')

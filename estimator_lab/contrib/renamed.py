@@ -1,0 +1,89 @@
+"""Functions of ``tf.contrib`` that TensorFlow 2 has under other names or with other arguments.
+
+From ``tf.contrib.data``, ``distribute``, ``lookup`` and ``tpu``.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tensorflow.python.ops import lookup_ops
+from tensorflow.python.tpu import tpu_function
+
+from estimator_lab.tf1 import tf
+
+Transformation = Callable[[Any], Any]
+"""A function from one tf.data.Dataset to another."""
+
+
+def batch_and_drop_remainder(batch_size: int) -> Transformation:
+    """Returns a transformation that batches and drops an incomplete last batch."""
+    return lambda dataset: dataset.batch(batch_size, drop_remainder=True)
+
+
+def padded_batch_and_drop_remainder(
+    batch_size: int, padded_shapes: Any, padding_values: Any = None
+) -> Transformation:
+    """Returns a transformation that pads, batches, and drops an incomplete last batch."""
+    return lambda dataset: dataset.padded_batch(
+        batch_size, padded_shapes, padding_values, drop_remainder=True
+    )
+
+
+def sloppy_interleave(
+    map_func: Callable[..., Any], cycle_length: int, block_length: int = 1
+) -> Transformation:
+    """Returns a transformation that interleaves datasets in any order in which elements are ready."""
+    return tf.data.experimental.parallel_interleave(map_func, cycle_length, block_length, sloppy=True)
+
+
+def MirroredStrategy(  # noqa: N802 - a class in 1.15
+    devices: Sequence[str] | None = None,
+    num_gpus: int | None = None,
+    num_gpus_per_worker: int | None = None,
+    cross_device_ops: Any = None,
+    auto_shard_dataset: bool = False,
+    cross_tower_ops: Any = None,
+) -> Any:
+    """Returns tf.distribute.MirroredStrategy on `devices`, on that many GPUs, or on all GPUs.
+
+    Raises:
+      ValueError: if both devices and a number are given.
+    """
+    count = num_gpus if num_gpus is not None else num_gpus_per_worker
+    if devices and count is not None:
+        raise ValueError('Must only specify one of `devices` and `num_gpus`.')
+    if count is not None:
+        devices = [f'/gpu:{index}' for index in range(count)] or ['/cpu:0']
+    return tf.distribute.MirroredStrategy(devices, cross_device_ops or cross_tower_ops)
+
+
+def CollectiveAllReduceStrategy(num_gpus_per_worker: int = 0) -> Any:  # noqa: N802 - a class in 1.15
+    """Returns MultiWorkerMirroredStrategy, which uses all GPUs of a worker."""
+    return tf.distribute.experimental.MultiWorkerMirroredStrategy()
+
+
+def index_table_from_tensor(mapping: Any, *arguments: Any, **more: Any) -> Any:
+    """Returns a table from each key to its index in the 1-D tensor `mapping`."""
+    return lookup_ops.index_table_from_tensor(mapping, *arguments, **more)
+
+
+def index_to_string_table_from_tensor(mapping: Any, *arguments: Any, **more: Any) -> Any:
+    """Returns a table from each index to the key at that index in the 1-D tensor `mapping`."""
+    return lookup_ops.index_to_string_table_from_tensor(mapping, *arguments, **more)
+
+
+def HashTable(  # noqa: N802 - a class in 1.15
+    initializer: Any, default_value: Any, shared_name: str | None = None, name: str | None = None
+) -> Any:
+    """Returns a table filled by an initializer."""
+    return lookup_ops.StaticHashTableV1(initializer, default_value, shared_name or name)
+
+
+def CrossShardOptimizer(opt: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N802 - a class in 1.15
+    """Returns the optimizer that sums the gradients of all TPU cores; without TPUs, `opt` itself.
+
+    The operation that sums has no kernel for other devices.
+    """
+    if tpu_function.get_tpu_context().number_of_shards is None:
+        return opt
+    return tf.tpu.CrossShardOptimizer(opt, *args, **kwargs)
