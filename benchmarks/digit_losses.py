@@ -1,16 +1,12 @@
-"""What the benchmarks of optimizers minimise: digits in memory, and the losses of two networks."""
+"""The losses that the benchmarks of optimizers minimise: of two networks, on digits in memory."""
 
-import itertools
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
+from archives import read_images
 
 from estimator_lab.core.layers.dense import SparseInitializer
-from estimator_lab.data.images.decode import decode_image
-from estimator_lab.data.labels import label_of
-from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.tf1 import tf
 
 SIDE, CLASSES = 28, 10
@@ -26,15 +22,12 @@ class Digits(NamedTuple):
 
 def read_digits(archive: str, count: int) -> Digits:
     """Returns the first images of an archive; all for a count of 0."""
-    members = list(itertools.islice(stream_members(archive), count or None))
-    with ThreadPoolExecutor() as pool:
-        images = list(pool.map(lambda member: decode_image(member.data, SIDE, SIDE), members))
-    labels = np.array([int(label_of(member.name)) for member in members], np.int32)
-    return Digits(np.stack(images).reshape(len(images), -1).astype(np.float32) / 255, labels)
+    images, labels = read_images(archive, SIDE, count=count)
+    return Digits(images.reshape(len(images), -1).astype(np.float32) / 255, np.array(labels, np.int32))
 
 
 def batches(digits: Digits, size: int, seed: int = 1) -> Iterator[Digits]:
-    """Yields batches without end, in another order in each pass; whole passes for a size of 0."""
+    """Yields batches without end, shuffled anew in each pass; all digits at once for a size of 0."""
     rng = np.random.default_rng(seed)
     count = len(digits.images)
     size = min(size or count, count)
@@ -56,7 +49,7 @@ class Inputs(NamedTuple):
 
 
 def inputs() -> Inputs:
-    """Makes them."""
+    """Returns new placeholders."""
     return Inputs(tf.placeholder(tf.float32, [None, SIDE**2]), tf.placeholder(tf.int32, [None]))
 
 
@@ -84,7 +77,7 @@ def autoencoder_loss(place: Inputs) -> Any:
 
 
 def cnn_loss(place: Inputs) -> Any:
-    """Returns the loss of the document's network at 28x28, without dropout."""
+    """Returns the loss of the notes' network at 28x28, without dropout."""
     initializer = tf.glorot_uniform_initializer()
     maps = tf.reshape(place.images, [-1, SIDE, SIDE, 1])
     for _ in range(2):

@@ -1,11 +1,10 @@
-"""How far an exported model is from the model in training: its pixels from Pillow's, its labels from ours.
+"""Compares an exported model with the trained one: its pixels with Pillow's, its predictions with ours.
 
     python benchmarks/exported.py --model_dir=runs/photos --data=photos-train.tar
 
-Takes about 1 minute for 2,000 photographs at 128x128 on 2 cores. `--model_dir` is any trained model.
+Takes about 1 minute for 2,000 photos at 128x128 on 2 cores. `--model_dir` is any trained model.
 """
 
-import argparse
 import itertools
 import tempfile
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from runner import command_line, machine
 
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.graph_decode import decode_batch
@@ -29,18 +29,20 @@ _BATCH = 32
 
 def main() -> None:
     """Prints the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument('--model_dir', type=Path, required=True, help='a trained model')
-    parser.add_argument('--data', required=True, help='tar archive of images')
-    parser.add_argument('--images', type=int, default=2000, help='how many of them')
-    given = parser.parse_args()
-    trained = open_trained(given.model_dir)
+    given = command_line(
+        __doc__,
+        model_dir=(None, 'a trained model'),
+        data=(None, 'tar archive of images'),
+        images=(2000, 'how many of them'),
+    ).parse_args()
+    print(machine())
+    trained = open_trained(Path(given.model_dir))
     files = [member.data for member in itertools.islice(stream_members(given.data), given.images)]
     started = time.monotonic()
     pillow = np.array([decode_image(data, *trained.shape) for data in files])
     print(f'Pillow           {len(files) / (time.monotonic() - started):,.0f} images/s, one thread')
     _compare_pixels(files, pillow, trained.shape)
-    _compare_answers(files, pillow, trained)
+    _compare_predictions(files, pillow, trained)
 
 
 def _compare_pixels(files: Sequence[bytes], pillow: np.ndarray, shape: ImageShape) -> None:
@@ -58,7 +60,7 @@ def _compare_pixels(files: Sequence[bytes], pillow: np.ndarray, shape: ImageShap
     )
 
 
-def _compare_answers(files: Sequence[bytes], pillow: np.ndarray, trained: Trained) -> None:
+def _compare_predictions(files: Sequence[bytes], pillow: np.ndarray, trained: Trained) -> None:
     predictions = list(trained.estimator.predict(numpy_input_fn(pillow, batch_size=_BATCH)))
     with tempfile.TemporaryDirectory() as folder, tf.Graph().as_default(), tf.Session() as session:
         export = export_saved_model(trained, Path(folder))

@@ -2,59 +2,29 @@
 
     python benchmarks/input_contenders.py NAME ARCHIVE SECONDS [SIDE CHANNELS]
 
-reads images, 128x128 and grey where nothing else is said, from the JPEGs of a tar in batches of 32. It prints
-images/s, once warm, and the microseconds of processor time an image, which other programs on the machine
-change less. Those of others are written as their own documentation does it, and get two cores.
+reads images, 128x128 and grey by default, from the JPEGs of a tar in batches of 32. It prints one line of
+JSON: images/s after a warm-up, and the seconds of processor time an image, which other programs disturb less.
+Other loaders are used as their documentation shows, with two workers.
 """
 
+import functools
 import io
 import itertools
-import multiprocessing
-import os
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from PIL import Image
+from runner import CORES, Measured, measure_stream, run_contender
 
 SIDE = 128
 CHANNELS = 1
 BATCH = 32
-_WARM_IMAGES = 300
-_CORES = 2
-
-
-class Rate(NamedTuple):
-    """How fast images come: images/s, and microseconds of processor time an image, of child processes too."""
-
-    images: float
-    cost: float
-
-
-def rate(counts: Iterable[int], seconds: float, warm: int = _WARM_IMAGES) -> Rate:
-    """Measures a stream that yields how many images it has just read."""
-    counts, done = iter(counts), 0
-    while done < warm:
-        done += next(counts)
-    done, start, used = 0, time.perf_counter(), _processor_seconds()
-    while (passed := time.perf_counter() - start) < seconds:
-        done += next(counts)
-    return Rate(done / passed, (_processor_seconds() - used) / done * 1e6)
-
-
-def _processor_seconds() -> float:
-    """Returns what this process and those that it has started have used."""
-    pids = [os.getpid(), *(child.pid for child in multiprocessing.active_children())]
-    ticks = 0
-    for pid in pids:
-        fields = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf('SC_CLK_TCK')
+_WARM_UP = 300
 
 
 def _mode() -> str:
@@ -62,37 +32,38 @@ def _mode() -> str:
 
 
 def members_in_memory(archive: str) -> list[bytes]:
-    """Returns the encoded images, read beforehand."""
+    """Returns the encoded images, read in advance."""
     from estimator_lab.data.tar.stream import stream_members
 
     return [member.data for member in stream_members(archive)]
 
 
 def exact_pillow(data: bytes) -> np.ndarray:
-    """The document's pixels by Pillow alone: decode, Lanczos, grey or RGB; uint8 [side, side(, 3)]."""
+    """The notes' pixels by Pillow alone: decode, Lanczos, grey or RGB; uint8 [side, side(, 3)]."""
     image = Image.open(io.BytesIO(data)).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
     return np.array(image.convert(_mode()))
 
 
 def draft_pillow(data: bytes) -> np.ndarray:
-    """Pillow's draft mode: scaled as it is decoded, straight to its mode; uint8 [side, side(, 3)]."""
+    """Pillow's draft mode: scaled and converted while it is decoded; uint8 [side, side(, 3)]."""
     image = Image.open(io.BytesIO(data))
     image.draft(_mode(), (SIDE, SIDE))
     return np.array(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
 
 
-def document(archive: str, seconds: float) -> Rate:
-    """The document's input function: 16,384 scalars an image."""
+def document(archive: str, seconds: float) -> Measured:
+    """The notes' input function: 16,384 scalars an image."""
     from estimator_lab.data.pipeline.input_fns import notes_input_fn
     from estimator_lab.tf1 import tf
 
     with tf.Graph().as_default(), tf.Session() as session:
         pixels, label = notes_input_fn([archive], SIDE, SIDE)()
-        return rate((len(session.run([pixels, label])[0]) // SIDE**2 for _ in itertools.count()), seconds, 1)
+        sizes = (len(session.run([pixels, label])[0]) // SIDE**2 for _ in itertools.count())
+        return measure_stream(sizes, seconds)
 
 
-def ours(archive: str, seconds: float, decode: str) -> Rate:
-    """Our input function: what training reads, through tf.data and out of a session."""
+def ours(archive: str, seconds: float, decode: str) -> Measured:
+    """Our input function, as training reads it, through tf.data and a session."""
     from estimator_lab.data.images.kind import ImageShape
     from estimator_lab.data.images.reader import DECODERS, ImageReader
     from estimator_lab.data.labels import Vocabulary
@@ -113,38 +84,41 @@ def ours(archive: str, seconds: float, decode: str) -> Rate:
     )
     with tf.Graph().as_default(), tf.Session() as session:
         features, labels = input_fn().make_one_shot_iterator().get_next()
-        ready = features['image'].op  # a model reads the images where they are: they need not come back here
-        return rate((len(session.run([labels, ready])[0]) for _ in itertools.count()), seconds)
+        ready = features['image'].op  # fetches nothing: a model reads the images inside the graph
+        sizes = (len(session.run([labels, ready])[0]) for _ in itertools.count())
+        return measure_stream(sizes, seconds, _WARM_UP)
 
 
-def bare(archive: str, seconds: float) -> Rate:
-    """Two threads that do nothing but decode what lies in memory: the limit for these pixels."""
+def bare(archive: str, seconds: float) -> Measured:
+    """Two threads that only decode images in memory: the limit for these pixels."""
     images = members_in_memory(archive)
-    counts, stop = [0] * _CORES, threading.Event()
+    counts, stop = [0] * CORES, threading.Event()
 
     def work(number: int) -> None:
-        for data in itertools.cycle(images[number::_CORES]):
+        for data in itertools.cycle(images[number::CORES]):
             exact_pillow(data)
             counts[number] += 1
             if stop.is_set():
                 return
 
-    threads = [threading.Thread(target=work, args=[number]) for number in range(_CORES)]
+    def sizes() -> Iterator[int]:
+        while True:
+            before = sum(counts)
+            time.sleep(0.1)
+            yield sum(counts) - before
+
+    threads = [threading.Thread(target=work, args=[number]) for number in range(CORES)]
     for thread in threads:
         thread.start()
-    time.sleep(0.5)
-    before, start, used = sum(counts), time.perf_counter(), _processor_seconds()
-    time.sleep(seconds)
-    done = sum(counts) - before
-    found = Rate(done / (time.perf_counter() - start), (_processor_seconds() - used) / done * 1e6)
+    measured = measure_stream(sizes(), seconds, _WARM_UP)
     stop.set()
     for thread in threads:
         thread.join()
-    return found
+    return measured
 
 
-def webdataset(archive: str, seconds: float, decode: Callable[[bytes], np.ndarray], parts: int) -> Rate:
-    """webdataset and PyTorch's DataLoader, which gives each worker archives of its own."""
+def webdataset(archive: str, seconds: float, decode: Callable[[bytes], np.ndarray], parts: int) -> Measured:
+    """webdataset and PyTorch's DataLoader, which gives each worker its own archives."""
     import torch
     import webdataset as wds
 
@@ -152,7 +126,7 @@ def webdataset(archive: str, seconds: float, decode: Callable[[bytes], np.ndarra
         urls = _split(archive, parts, Path(folder))
         dataset = wds.WebDataset(urls, shardshuffle=False).to_tuple('jpg').map_tuple(decode).repeat()
         loader = torch.utils.data.DataLoader(dataset, batch_size=BATCH, num_workers=parts)
-        return rate((len(batch[0]) for batch in loader), seconds)
+        return measure_stream((len(batch[0]) for batch in loader), seconds, _WARM_UP)
 
 
 class _InMemory:
@@ -175,18 +149,19 @@ class _InMemory:
         return functional.resize(image, [SIDE, SIDE], antialias=True)
 
 
-def torchvision(archive: str, seconds: float) -> Rate:
-    """torchvision's own JPEG decoder straight to its mode; the bytes lie in memory already."""
+def torchvision(archive: str, seconds: float) -> Measured:
+    """torchvision's own JPEG decoder, straight to grey or RGB, on bytes in memory."""
     import torch
 
     dataset = _InMemory(members_in_memory(archive))
     loader = torch.utils.data.DataLoader(
-        dataset, batch_size=BATCH, num_workers=_CORES, shuffle=True, persistent_workers=True
+        dataset, batch_size=BATCH, num_workers=CORES, shuffle=True, persistent_workers=True
     )
-    return rate((len(batch) for _ in itertools.count() for batch in loader), seconds)
+    sizes = (len(batch) for _ in itertools.count() for batch in loader)
+    return measure_stream(sizes, seconds, _WARM_UP)
 
 
-def tfrecord(archive: str, seconds: float) -> Rate:
+def tfrecord(archive: str, seconds: float) -> Measured:
     """tf.data over TFRecord: TensorFlow's JPEG decoder, bilinear without anti-aliasing."""
     import tensorflow as tf
 
@@ -201,43 +176,42 @@ def tfrecord(archive: str, seconds: float) -> Rate:
                 writer.write(data)
         dataset = tf.data.TFRecordDataset(path).shuffle(1000).repeat()
         dataset = dataset.map(image, num_parallel_calls=tf.data.AUTOTUNE).batch(BATCH).prefetch(2)
-        return rate((len(batch) for batch in dataset), seconds)
+        return measure_stream((len(batch) for batch in dataset), seconds, _WARM_UP)
 
 
-CONTENDERS: dict[str, Callable[[str, float], Rate]] = {
+def _split(archive: str, parts: int, folder: Path) -> list[str]:
+    """Writes an archive's images into several; returns their paths."""
+    from archives import write_tar
+
+    # webdataset uses a name up to its first dot as the key of the example.
+    files = [(f'{number:06}.jpg', data) for number, data in enumerate(members_in_memory(archive))]
+    paths = [folder / f'{part}.tar' for part in range(parts)]
+    for part, path in enumerate(paths):
+        write_tar(path, files[part::parts])
+    return list(map(str, paths))
+
+
+CONTENDERS: dict[str, Callable[[str, float], Measured]] = {
     'document': document,
-    'exact': lambda archive, seconds: ours(archive, seconds, 'exact'),
-    'fast': lambda archive, seconds: ours(archive, seconds, 'fast'),
+    'exact': functools.partial(ours, decode='exact'),
+    'fast': functools.partial(ours, decode='fast'),
     'bare': bare,
-    'webdataset': lambda archive, seconds: webdataset(archive, seconds, exact_pillow, 1),
-    'webdataset-2': lambda archive, seconds: webdataset(archive, seconds, exact_pillow, 2),
-    'webdataset-2-draft': lambda archive, seconds: webdataset(archive, seconds, draft_pillow, 2),
+    'webdataset': functools.partial(webdataset, decode=exact_pillow, parts=1),
+    'webdataset-2': functools.partial(webdataset, decode=exact_pillow, parts=2),
+    'webdataset-2-draft': functools.partial(webdataset, decode=draft_pillow, parts=2),
     'torchvision': torchvision,
     'tfrecord': tfrecord,
 }
 
 
-def _split(archive: str, parts: int, folder: Path) -> list[str]:
-    """Writes an archive's images into several; returns their paths."""
-    import tarfile
+def _contender(measure: Callable[[str, float], Measured]) -> Callable[..., Measured]:
+    def contender(archive: str, seconds: str, side: str = '128', channels: str = '1') -> Measured:
+        global SIDE, CHANNELS
+        SIDE, CHANNELS = int(side), int(channels)
+        return measure(archive, float(seconds))
 
-    from estimator_lab.data.tar.stream import stream_members
-
-    paths = [str(folder / f'{number}.tar') for number in range(parts)]
-    archives = [tarfile.open(path, 'w') for path in paths]  # noqa: SIM115 - closed below
-    for number, member in enumerate(stream_members(archive)):
-        # webdataset takes a name up to its first dot for the example's key.
-        info = tarfile.TarInfo(f'{number:06}.jpg')
-        info.size = len(member.data)
-        archives[number % parts].addfile(info, io.BytesIO(member.data))
-    for opened in archives:
-        opened.close()
-    return paths
+    return contender
 
 
 if __name__ == '__main__':
-    if hasattr(os, 'sched_setaffinity'):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:_CORES])
-    name, archive_path, seconds_text, *shape = sys.argv[1:]
-    SIDE, CHANNELS = map(int, shape or (SIDE, CHANNELS))
-    print(*CONTENDERS[name](archive_path, float(seconds_text)))
+    run_contender({name: _contender(measure) for name, measure in CONTENDERS.items()})

@@ -1,8 +1,9 @@
-"""The figures of input_pipeline.py that are no race, one a process:
+"""The figures of input_pipeline.py that are not races, one a process:
 
     python benchmarks/input_figures.py NAME ARCHIVE
 
-prints one JSON object. Each is named after the function that makes it.
+prints one JSON object. NAME is a function of this file: first_batch, resume, memory, index_build, serial or
+difference.
 """
 
 import itertools
@@ -11,7 +12,6 @@ import os
 import resource
 import subprocess
 import sys
-import tarfile
 import tempfile
 import threading
 import time
@@ -21,6 +21,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from archives import write_tar
+
+from estimator_lab.data.images.decode import decode_image
+from estimator_lab.data.images.fast_decode import decode_image_fast
+from estimator_lab.data.images.kind import ImageShape
+from estimator_lab.data.images.reader import ImageReader
+from estimator_lab.data.labels import Vocabulary
+from estimator_lab.data.member import read_members
+from estimator_lab.data.order.archives import open_archives
+from estimator_lab.data.pipeline.batches import read_batches
+from estimator_lab.data.pipeline.input_fns import archive_input_fn, batches_at_once
+from estimator_lab.data.pipeline.report import InputReport
+from estimator_lab.data.tar.index import build_index
+from estimator_lab.data.tar.stream import stream_members
+from estimator_lab.tf1 import tf
 
 SIDE = 128
 BATCH = 32
@@ -33,9 +48,7 @@ _SHAPES = ((128, 1), (224, 3))  # side, channels
 
 
 def first_batch(archive: str) -> dict[str, float]:
-    """Seconds from 'TensorFlow is imported' to the first batch, with no index made before and with one."""
-    from estimator_lab.tf1 import tf
-
+    """Seconds to the first batch once TensorFlow is imported, without an index and with one."""
     with tempfile.TemporaryDirectory() as folder, tf.Graph().as_default(), tf.Session() as session:
         os.environ['XDG_CACHE_HOME'] = folder
         return {
@@ -46,8 +59,6 @@ def first_batch(archive: str) -> dict[str, float]:
 
 def resume(archive: str) -> dict[str, float]:
     """Seconds to the first batch at example 0 and at example 1,000,000, each the median of nine."""
-    from estimator_lab.tf1 import tf
-
     found = {}
     with tf.Graph().as_default(), tf.Session() as session:
         session.run(_batches(archive, 0))
@@ -60,11 +71,8 @@ def resume(archive: str) -> dict[str, float]:
 def memory(archive: str) -> dict[str, float]:
     """Resident MB after 500 MB and after 10 GB of one FIFO, read by the whole pipeline.
 
-    The decoder is replaced by one that returns black images: real ones would take a quarter of an hour.
+    The decoder returns black images, as decoding 10 GB would take a quarter of an hour.
     """
-    from estimator_lab.data.order.archives import open_archives
-    from estimator_lab.tf1 import tf
-
     with tempfile.TemporaryDirectory() as folder, tf.Graph().as_default(), tf.Session() as session:
         fifo = Path(folder) / 'pipe'
         os.mkfifo(fifo)
@@ -81,15 +89,13 @@ def memory(archive: str) -> dict[str, float]:
                 early = _resident_mb()
         seconds = time.perf_counter() - start
         late = _resident_mb()
-        os._exit(
-            _print({'after_500_MB': early, 'after_10_GB': late, 'MB_per_second': done * mean / seconds / 1e6})
-        )
+        rate = done * mean / seconds / 1e6
+        print(json.dumps({'after_500_MB': early, 'after_10_GB': late, 'MB_per_second': rate}), flush=True)
+        os._exit(0)  # the writer never ends
 
 
 def index_build(archive: str) -> dict[str, float]:
-    """MB/s of building an index against reading the archive's bytes, from the disk and from memory."""
-    from estimator_lab.data.tar.index import build_index
-
+    """MB/s of building an index, and of reading the archive's bytes, from the disk and from memory."""
     with tempfile.TemporaryDirectory(dir='.') as folder:
         large = _repeat(archive, Path(folder) / 'large.tar', _LARGE_BYTES)
         size = large.stat().st_size / 1e6
@@ -108,26 +114,20 @@ def index_build(archive: str) -> dict[str, float]:
 
 
 def serial(archive: str) -> dict[str, float]:
-    """Microseconds of processor time an image takes besides decoding, and which of them are serial.
+    """Microseconds of processor time per image besides decoding, and which of them are serial.
 
-    The decoder does nothing at all. Counted is what all threads of the process do, for each part with those
-    before it; each is the best of five, as other programs take a part of the caches with them:
+    The decoder does nothing. The times are those of all threads of the process, the best of five, as other
+    programs displace the caches. Each part includes those before it:
 
-    - reading: the order, and bytes from the archive; Python's, by one thread.
-    - batches: that in the thread pool, with keys and labels. Python's: its lock lets one thread at a time do
-      it, but for the system's part of reading. Serial.
-    - through_tf_data: batches handed over to TensorFlow and taken out of its dataset there, without a
-      `session.run` for each. One dataset has one batch after the other: serial, apart from what Python does
-      meanwhile, so that this is the most that can be serial.
-    - with_cast: that with the cast to floats, which is spread over threads.
-    - asked_for: with_cast, and a `session.run` for each batch, as a training step has one anyway.
-    - asking: a `session.run` for a batch that is always the same and costs nothing to make.
+    - reading: the order, and bytes from the archive, in one thread of Python.
+    - batches: with the thread pool, keys and labels. Serial but for the system's part of reading, as Python's
+      lock admits one thread at a time.
+    - through_tf_data: batches through TensorFlow's dataset, without a `session.run` for each. A dataset makes
+      its batches one after the other: this is the most that can be serial.
+    - with_cast: with the cast to floats, which several threads share.
+    - asked_for: with a `session.run` for each batch, which a training step has anyway.
+    - asking: a `session.run` alone, for a constant batch.
     """
-    from estimator_lab.data.order.archives import open_archives
-    from estimator_lab.data.pipeline.batches import read_batches
-    from estimator_lab.data.pipeline.input_fns import batches_at_once
-    from estimator_lab.data.pipeline.report import InputReport
-
     archives = open_archives([archive])
     found = {}
     for side, channels in _SHAPES:
@@ -151,10 +151,6 @@ def serial(archive: str) -> dict[str, float]:
 
 def difference(archive: str) -> dict[str, float]:
     """Grey levels between --decode=fast and --decode=exact at 128x128: mean and largest over all images."""
-    from estimator_lab.data.images.decode import decode_image
-    from estimator_lab.data.images.fast_decode import decode_image_fast
-    from estimator_lab.data.tar.stream import stream_members
-
     means, largest = [], 0
     for member in stream_members(archive):
         exact, fast = (decode(member.data, SIDE, SIDE) for decode in (decode_image, decode_image_fast))
@@ -164,18 +160,7 @@ def difference(archive: str) -> dict[str, float]:
     return {'mean': float(np.mean(means)), 'worst_image': float(np.max(means)), 'largest': largest}
 
 
-FIGURES: dict[str, Callable[[str], dict[str, float]]] = {
-    'first_batch': first_batch,
-    'resume': resume,
-    'memory': memory,
-    'index_build': index_build,
-    'serial': serial,
-    'difference': difference,
-}
-
-
 def _batches(archive: str, step: int) -> Any:
-    from estimator_lab.data.order.archives import open_archives
 
     archives = open_archives([archive])
     dataset = _dataset(archives.order(1000, 1), list(archives.counts), step)
@@ -183,12 +168,6 @@ def _batches(archive: str, step: int) -> Any:
 
 
 def _dataset(order: Any, labels: list[str], step: int, decode: Any = None, reader: Any = None) -> Any:
-    from estimator_lab.data.images.decode import decode_image
-    from estimator_lab.data.images.kind import ImageShape
-    from estimator_lab.data.images.reader import ImageReader
-    from estimator_lab.data.labels import Vocabulary
-    from estimator_lab.data.pipeline.input_fns import archive_input_fn
-    from estimator_lab.data.pipeline.report import InputReport
 
     pixels = reader or ImageReader(ImageShape(SIDE, SIDE), decode or decode_image)
     vocabulary = Vocabulary(tuple(labels))
@@ -196,10 +175,7 @@ def _dataset(order: Any, labels: list[str], step: int, decode: Any = None, reade
 
 
 def _reader_of_nothing(side: int, channels: int, cast: bool) -> Any:
-    """Returns a reader that reads members and leaves their pixels as they happen to be."""
-    from estimator_lab.data.images.kind import ImageShape
-    from estimator_lab.data.images.reader import ImageReader
-    from estimator_lab.data.member import read_members
+    """Returns a reader that reads members and leaves their pixels uninitialised."""
 
     class Nothing(ImageReader):
         def read_into(self, batch: Any, first: int, several: Any) -> list[Any]:
@@ -217,16 +193,13 @@ def _dataset_of_nothing(archives: Any, reader: Any) -> Any:
 
 
 def _same_batch(side: int, channels: int) -> Any:
-    from estimator_lab.tf1 import tf
 
     features = {'image': np.zeros((BATCH, side, side, channels), np.float32)}
     return tf.data.Dataset.from_tensors((features, np.zeros(BATCH, np.int64))).repeat()
 
 
 def _cost_of_dataset(dataset: Callable[[], Any], batches_a_run: int) -> float:
-    """Returns microseconds for each image, with a `session.run` for every so many batches."""
-    from estimator_lab.tf1 import tf
-
+    """Returns microseconds per image, with a `session.run` for every `batches_a_run` batches."""
     with tf.Graph().as_default(), tf.Session() as session:
         last = dataset().shard(batches_a_run, batches_a_run - 1)  # the others stay within TensorFlow
         features, labels = tf.data.make_one_shot_iterator(last).get_next()
@@ -235,7 +208,7 @@ def _cost_of_dataset(dataset: Callable[[], Any], batches_a_run: int) -> float:
 
 
 def _best_cost(counts: Iterator[int]) -> float:
-    """Returns microseconds of the process's time for each image of a stream that yields how many came."""
+    """Returns microseconds of processor time per image of a stream that yields numbers of images."""
 
     def cost(images: int) -> float:
         start, done = time.process_time(), 0
@@ -252,7 +225,7 @@ def _black(data: bytes, height: int, width: int, channels: int) -> np.ndarray:
 
 
 def _write_endlessly(archive: str, fifo: Path) -> None:
-    """Writes the archive's members over and over, as one archive: a process of its own does the work."""
+    """Writes the archive's members over and over, as one archive, by a process of its own."""
     members = Path(archive).read_bytes().rstrip(b'\0')
     members += bytes(-len(members) % 512)
     code = 'import sys\ndata = sys.stdin.buffer.read()\nwhile True: sys.stdout.buffer.write(data)'
@@ -261,24 +234,11 @@ def _write_endlessly(archive: str, fifo: Path) -> None:
 
 
 def _repeat(archive: str, path: Path, size: int) -> Path:
-    """Writes the archive's images again and again, under names of their own, up to some bytes."""
-    from estimator_lab.data.tar.stream import stream_members
-
-    with tarfile.open(path, 'w') as tar:
-        for epoch in itertools.count():
-            for member in stream_members(archive):
-                info = tarfile.TarInfo(f'{epoch}/{member.name}')
-                info.size = len(member.data)
-                tar.addfile(info, _bytes_file(member.data))
-            if tar.offset > size:
-                return path
-    raise AssertionError('an endless loop ended')
-
-
-def _bytes_file(data: bytes) -> Any:
-    import io
-
-    return io.BytesIO(data)
+    """Writes the archive's images over and over, under different names, up to `size` bytes."""
+    members = list(stream_members(archive))
+    epochs = -(-size // sum(len(member.data) for member in members))
+    write_tar(path, ((f'{epoch}/{m.name}', m.data) for epoch in range(epochs) for m in members))
+    return path
 
 
 def _read(path: Path) -> None:
@@ -288,7 +248,7 @@ def _read(path: Path) -> None:
 
 
 def _forget(path: Path) -> None:
-    """Lets the system drop what it remembers of a file."""
+    """Drops a file from the system's cache."""
     with path.open('rb') as file:
         os.fsync(file.fileno())
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
@@ -305,14 +265,7 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def _print(found: dict[str, float]) -> int:
-    print(json.dumps(found), flush=True)
-    return 0
-
-
 if __name__ == '__main__':
-    from estimator_lab.tf1 import prepare_process
-
-    prepare_process()  # as commands do
+    figures = {f.__name__: f for f in (first_batch, resume, memory, index_build, serial, difference)}
     name, archive_path = sys.argv[1:]
-    _print(FIGURES[name](archive_path))
+    print(json.dumps(figures[name](archive_path)))

@@ -1,20 +1,17 @@
-"""How fast `predict` is, against its input pipeline alone and the network alone, and how soon it begins.
+"""The speed of `predict`, of its input pipeline alone and of the network alone; the seconds to its first row.
 
     python benchmarks/predicting.py --data=photos-train.tar        about 4 minutes
 
-A CNN for 128x128 grey images, trained for two steps, on 2,000 JPEGs of one tar. In each round the input
-pipeline (read, decode, hand to TensorFlow), the network (batches from memory) and both together with rows of
-CSV take their turns in one process; what they take is counted behind each one's first batch, and the figure
-is the median of the rounds. Where both parts compute on the same cores, no program may reach the speed of the
-slower one alone: if they take D and N seconds of a core for an image, C cores do at most C / (D + N) images
-a second. What that allows is printed beside what was reached. Then the command itself
-is started several times, up to its first row. The package has to be installed, and nothing else may run on
-the machine meanwhile.
+A CNN for 128x128 grey images, trained for two steps, on 2,000 JPEGs of one tar. The input pipeline (read,
+decode, hand to TensorFlow), the network (batches from memory) and both together with rows of CSV run in turn
+in one process; figures start after the first batch and are medians of the rounds. Both parts compute on the
+same cores, so that no program reaches the speed of the slower one alone: if they need D and N seconds of a
+core for an image, C cores do at most C / (D + N) images a second. The last lines compare `predict` with this
+limit. Then the command itself is started several times, up to its first row. The machine must be idle
+otherwise.
 """
 
-import argparse
 import io
-import itertools
 import os
 import statistics
 import subprocess
@@ -23,10 +20,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from machine import this_machine
+from runner import command_line, machine, measure_stream, median, print_table, race
 
 from estimator_lab.data.pipeline.input_fns import archive_input_fn
 from estimator_lab.data.pipeline.paths import ExampleInput
@@ -46,7 +42,7 @@ Sizes = Iterator[int]
 
 
 class Contenders:
-    """Each yields the sizes of the batches that it has done."""
+    """The parts of `predict`; each yields the sizes of the batches that it has handled."""
 
     def __init__(self, trained: Trained, archive: str, decode: str, batch_size: int) -> None:
         self._trained = trained
@@ -55,7 +51,7 @@ class Contenders:
         self._batch_size = batch_size
 
     def input(self) -> Sizes:
-        """The input pipeline as predict has it, whose batches nobody looks at."""
+        """The input pipeline of predict, without a network."""
         input_fn = archive_input_fn(
             ExampleInput([self._archive]), self._pixels, self._batch_size, InputReport()
         )
@@ -64,7 +60,7 @@ class Contenders:
             yield from _until_the_end(lambda: len(session.run(batch)))
 
     def network(self) -> Sizes:
-        """The network on one batch from memory, again and again."""
+        """The network on one batch from memory, over and over."""
         trained, shape = self._trained, (self._batch_size, *self._trained.shape)
         pixels = np.random.default_rng(1).random(shape, np.float32)
         with tf.Graph().as_default(), tf.Session() as session:
@@ -78,7 +74,7 @@ class Contenders:
                 yield self._batch_size
 
     def predict(self) -> Sizes:
-        """Both, and rows of CSV."""
+        """Both, with rows of CSV."""
         table, stream = Table(self._trained), io.StringIO()
         write = csv_rows(stream, ['label', 'probability'])
         images = ExampleInput([self._archive])
@@ -88,41 +84,27 @@ class Contenders:
             yield len(batch.keys)
 
 
-def race(trained: Trained, archive: str, decode: str, batch_size: int, rounds: int) -> None:
-    """Prints images/s of each contender and what predict reaches of the slower of its parts."""
+def compare(trained: Trained, archive: str, decode: str, batch_size: int, rounds: int) -> None:
+    """Prints images/s of each contender, and of predict relative to the slower of its parts."""
     contenders = Contenders(trained, archive, decode, batch_size)
-    runs = {'input': contenders.input, 'network': contenders.network, 'predict': contenders.predict}
-    costs: dict[str, list[Cost]] = {name: [] for name in runs}
-    for _ in range(rounds):
-        for name, run in runs.items():
-            costs[name].append(_cost(run()))
+    found = race(
+        {
+            'input': lambda: measure_stream(contenders.input()),
+            'network': lambda: measure_stream(contenders.network()),
+            'predict': lambda: measure_stream(contenders.predict()),
+        },
+        rounds,
+    )
     print(f'--decode={decode} --batch_size={batch_size}')
-    print(f'  {"":<8} images/s: median (slowest to fastest)   processor ms/image')
-    rate, work = {}, {}
-    for name, found in costs.items():
-        rates = [cost.rate for cost in found]
-        rate[name] = statistics.median(rates)
-        work[name] = statistics.median(cost.processor_ms for cost in found)
-        print(f'  {name:<8} {rate[name]:7.0f} ({min(rates):.0f} to {max(rates):.0f}) {work[name]:20.2f}')
-    slower = min('input', 'network', key=rate.__getitem__)
-    cores = len(os.sched_getaffinity(0))
-    possible = best_rate(cores, rate['input'], rate['network'], work['input'] + work['network'])
-    reached, allowed = rate['predict'] / rate[slower], possible / rate[slower]
-    print(f'  predict / {slower} alone, images/s: {reached:.2f} (goal {GOAL})')
-    print(f'  what {cores} cores allow of that, as both parts compute on them: {allowed:.2f}')
-    print(f'  predict / what they allow: {reached / allowed:.2f}')
-
-
-def best_rate(cores: int, input_rate: float, network_rate: float, processor_ms: float) -> float:
-    """Returns images/s that no program can exceed which does the work of both parts.
-
-    Args:
-      cores: that both share.
-      input_rate: images/s of the input pipeline alone.
-      network_rate: images/s of the network alone.
-      processor_ms: of both parts for an image, in milliseconds.
-    """
-    return min(input_rate, network_rate, cores * 1000 / processor_ms)
+    print_table(found, 'images')
+    rate = {name: median(measured) for name, measured in found.items()}
+    work = sum(statistics.median(m.processor for m in found[part]) for part in ('input', 'network'))
+    cores, slower = len(os.sched_getaffinity(0)), min('input', 'network', key=rate.__getitem__)
+    reached = rate['predict'] / rate[slower]
+    allowed = min(rate[slower], cores / work) / rate[slower]
+    print(f'predict / {slower} alone: {reached:.2f} (goal {GOAL})')
+    print(f'the limit of {cores} cores, as both parts compute on them: {allowed:.2f}')
+    print(f'predict / the limit: {reached / allowed:.2f}')
 
 
 def first_row(model_dir: Path, archive: str, runs: int) -> None:
@@ -144,23 +126,8 @@ def first_row(model_dir: Path, archive: str, runs: int) -> None:
     )
 
 
-class Cost(NamedTuple):
-    """Images a second, and milliseconds of processor time an image."""
-
-    rate: float
-    processor_ms: float
-
-
-def _cost(sizes: Sizes) -> Cost:
-    """Measures behind the first batch, in which sessions start."""
-    next(sizes)
-    started, busy = time.monotonic(), time.process_time()
-    images = sum(sizes)
-    return Cost(images / (time.monotonic() - started), (time.process_time() - busy) / images * 1000)
-
-
 def _until_the_end(run: Callable[[], int]) -> Sizes:
-    for _ in itertools.count():
+    while True:
         try:
             yield run()
         except tf.errors.OutOfRangeError:
@@ -169,20 +136,19 @@ def _until_the_end(run: Callable[[], int]) -> Sizes:
 
 def main() -> None:
     """Trains for two steps and runs the benchmark."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('--data', required=True, help='tar archive of photographs in folders of labels')
-    parser.add_argument('--rounds', type=int, default=5)
-    parser.add_argument('--batch_size', type=int, default=64)
-    given = parser.parse_args()
-    print(this_machine())
+    given = command_line(
+        __doc__,
+        data=(None, 'tar archive of photos in folders of labels'),
+        rounds=(5, 'of each contender'),
+        batch_size=(64, 'images in a batch'),
+    ).parse_args()
+    print(machine(), flush=True)
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(model='cnn', data=[given.data], model_dir=Path(folder), max_steps=2, eval_steps=1)
         Experiment(settings, lambda line: None).train()
         trained = open_trained(settings.model_dir)
         for decode in ('exact', 'fast'):
-            race(trained, given.data, decode, given.batch_size, given.rounds)
+            compare(trained, given.data, decode, given.batch_size, given.rounds)
         first_row(settings.model_dir, given.data, given.rounds)
 
 

@@ -1,14 +1,13 @@
-"""Tries programs of others that come from the package index: does each train, evaluate and predict here?
+"""Tries other people's programs from the package index: does each train, evaluate and predict here?
 
     pip install --no-deps tf-slim tensorflow-gan tensorflow-ranking adanet deepctr 'tensorflow-lattice<2.1'
     pip install --no-deps bert-tensorflow albert-tensorflow sentencepiece tensorflow-privacy==0.8.11
     python benchmarks/programs.py [NAME...]
 
-One line a program, each in a process of its own, on made-up data of a few rows. `--no-deps` matters: most of
-them ask for a TensorFlow of their time. A module that one of them still misses is named in its line. Two are
-given back a name that Python or NumPy has dropped, see `give_back`, and ALBERT's import lines are replaced as
-its files are read, see `OurLine`. The exit status is 1 if an installed
-program fails. docs/programs.md has the results.
+Prints one line a program, each run in its own process on a few made-up rows. `--no-deps` matters: most of
+them require an old TensorFlow. A program's line names the module that it misses, if any. `give_back` restores
+names that Python and NumPy have dropped, for two programs; `OurLine` replaces ALBERT's import lines while its
+files are read. The exit status is 1 if an installed program fails. docs/programs.md has the results.
 """
 
 import importlib
@@ -25,17 +24,6 @@ from typing import Any
 
 import numpy as np
 
-MODULES = {
-    'tf-slim': 'tf_slim',
-    'tensorflow-gan': 'tensorflow_gan',
-    'tensorflow-ranking': 'tensorflow_ranking',
-    'adanet': 'adanet',
-    'deepctr': 'deepctr',
-    'tensorflow-lattice': 'tensorflow_lattice',
-    'bert-tensorflow': 'bert',
-    'albert-tensorflow': 'albert',
-    'tensorflow-privacy': 'tensorflow_privacy',
-}
 ONE = '--one'
 
 
@@ -62,7 +50,7 @@ def finish(model: Any, input_fn: Callable[[], Any], steps: int = 4) -> str:
 
 
 def give_back() -> None:
-    """Gives TF-GAN inspect.getargspec, gone from Python 3.11, and TF Lattice np.quantile(interpolation=)."""
+    """Restores inspect.getargspec for TF-GAN, dropped by Python 3.11, and np.quantile(interpolation=)."""
     modules: Any = inspect
     ArgSpec = namedtuple('ArgSpec', 'args varargs keywords defaults')
     modules.getargspec = lambda function: ArgSpec(*inspect.getfullargspec(function)[:4])
@@ -204,14 +192,14 @@ def lattice(folder: str) -> str:
 
 
 class OurLine(SourceFileLoader):
-    """Reads a program's file with the one line changed."""
+    """Reads a program's file with the import of TensorFlow replaced."""
 
     def get_data(self, path: str) -> bytes:
         theirs, ours = b'\nimport tensorflow as tf\n', b'\nfrom estimator_lab.tf1 import tf\n'
         return super().get_data(path).replace(theirs, ours) if path.endswith('.py') else b''
 
     def path_stats(self, path: str) -> Any:
-        raise OSError  # no compiled file stands for it
+        raise OSError  # makes Python ignore compiled files
 
     @classmethod
     def find_spec(
@@ -262,7 +250,7 @@ SIZES: dict[str, Any] = {
 
 
 def bert(folder: str) -> str:
-    """The classifier of texts."""
+    """A text classifier."""
     import estimator_lab.contrib  # noqa: F401
 
     config = importlib.import_module('bert.modeling').BertConfig(**SIZES)
@@ -270,7 +258,7 @@ def bert(folder: str) -> str:
 
 
 def albert(folder: str) -> str:
-    """The classifier of texts; the package has lost the line that defines its flag."""
+    """A text classifier; the package lacks the line that defines its flag."""
     import estimator_lab.contrib  # noqa: F401
     from estimator_lab.tf1 import tf
 
@@ -302,22 +290,23 @@ def privacy(folder: str) -> str:
     return finish(model, batches({'x': features['x']}, labels))
 
 
-PROGRAMS: dict[str, Callable[[str], str]] = {
-    'tf-slim': slim,
-    'tensorflow-gan': gan,
-    'tensorflow-ranking': ranking,
-    'adanet': adanet,
-    'deepctr': deepctr,
-    'tensorflow-lattice': lattice,
-    'bert-tensorflow': bert,
-    'albert-tensorflow': albert,
-    'tensorflow-privacy': privacy,
+# The module and the trial of each.
+PROGRAMS: dict[str, tuple[str, Callable[[str], str]]] = {
+    'tf-slim': ('tf_slim', slim),
+    'tensorflow-gan': ('tensorflow_gan', gan),
+    'tensorflow-ranking': ('tensorflow_ranking', ranking),
+    'adanet': ('adanet', adanet),
+    'deepctr': ('deepctr', deepctr),
+    'tensorflow-lattice': ('tensorflow_lattice', lattice),
+    'bert-tensorflow': ('bert', bert),
+    'albert-tensorflow': ('albert', albert),
+    'tensorflow-privacy': ('tensorflow_privacy', privacy),
 }
 
 
 def try_one(name: str) -> tuple[bool, str]:
-    """Runs one program in a process of its own; returns whether it went well, and its last line."""
-    if importlib.util.find_spec(MODULES[name]) is None:
+    """Runs one program in its own process; returns whether it succeeded, and its last line."""
+    if importlib.util.find_spec(PROGRAMS[name][0]) is None:
         return True, 'not installed'
     environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, __file__, ONE, name]
@@ -327,18 +316,19 @@ def try_one(name: str) -> tuple[bool, str]:
 
 
 def main(arguments: list[str]) -> int:
+    """Tries the named programs, or all; returns the exit status."""
     if arguments[:1] == [ONE]:
         give_back()
         with tempfile.TemporaryDirectory() as folder:
-            print(PROGRAMS[arguments[1]](folder))
+            print(PROGRAMS[arguments[1]][1](folder))
         return 0
     failed = 0
     for name in arguments or PROGRAMS:
         if name not in PROGRAMS:
             raise SystemExit(f'no program {name!r}: there are {", ".join(PROGRAMS)}.')
-        well, said = try_one(name)
-        failed += not well
-        print(f'{name:<20} {"" if well else "FAILED "}{said}', flush=True)
+        succeeded, line = try_one(name)
+        failed += not succeeded
+        print(f'{name:<20} {"" if succeeded else "FAILED "}{line}', flush=True)
     return int(failed > 0)
 
 

@@ -17,6 +17,8 @@ A comparison is a table of contenders, each a function that measures itself once
 
 import argparse
 import json
+import math
+import multiprocessing
 import os
 import platform
 import re
@@ -26,7 +28,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -63,14 +65,16 @@ def command_line(header: str | None, **flags: tuple[Any, ...]) -> argparse.Argum
     Args:
       header: the script's docstring, which --help shows.
       flags: (default, help) or (default, help, choices) by name. The default determines the type; a list
-        accepts any number of values.
+        accepts any number of values, and None makes the flag a required text.
     """
     parser = argparse.ArgumentParser(
         description=header, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     for name, (default, text, *choices) in flags.items():
         options: dict[str, Any] = {'type': type(default)}
-        if isinstance(default, bool):
+        if default is None:
+            options = {'required': True}
+        elif isinstance(default, bool):
             options = {'action': 'store_true'}
         elif isinstance(default, list):
             options = {'nargs': '*'}
@@ -206,9 +210,34 @@ class Clock:
         return Ticks()
 
 
+def measure_stream(sizes: Iterable[int], seconds: float = math.inf, warm_up: int = 1) -> Measured:
+    """Measures a stream that yields how many examples it has just handed over.
+
+    Args:
+      sizes: the stream.
+      seconds: after which to stop, unless the stream ends before.
+      warm_up: examples that are not timed, at least.
+    """
+    stream, done = iter(sizes), 0
+    while done < warm_up:
+        done += next(stream)
+    done, start = 0, _now()
+    for size in stream:
+        done += size
+        if time.perf_counter() - start[0] >= seconds:
+            break
+    wall, processor = (end - begin for begin, end in zip(start, _now(), strict=True))
+    return Measured(done / wall, processor / done)
+
+
 def _now() -> tuple[float, float]:
+    """Returns the time, and the processor seconds of this process and of its workers that are running."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    return time.perf_counter(), usage.ru_utime + usage.ru_stime
+    processor = usage.ru_utime + usage.ru_stime
+    for worker in multiprocessing.active_children():
+        fields = Path(f'/proc/{worker.pid}/stat').read_text().rpartition(')')[2].split()
+        processor += (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+    return time.perf_counter(), processor
 
 
 def child(

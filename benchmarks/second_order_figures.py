@@ -1,25 +1,24 @@
-"""Prints the figures of the second-order optimizers, each with the command that made it.
+"""Figures of the second-order optimizers.
 
     python benchmarks/second_order_figures.py softmax --train=mnist-train.tar.gz
                         softmax regression on all images: L-BFGS, SciPy's and scikit-learn's; 5 minutes
     python benchmarks/second_order_figures.py overhead --train=mnist-train.tar.gz
-                        one more loss within a step, over the network's forward pass; 2 minutes
+                        one more loss within a step, relative to the network's forward pass; 2 minutes
     python benchmarks/second_order_figures.py autoencoder --train=... --test=... --minutes=90 --batch=5000 ...
-                        784-1000-500-250-30: squared error of the test images behind each few steps; with
-                        hessian_free, --share=0.1 --cg_steps=60 as well
+                        784-1000-500-250-30: squared error of the test images every few steps; with
+                        hessian_free also --share=0.1 --cg_steps=60
     python benchmarks/second_order_figures.py deep30 --train=... --test=... --batch=5000 --epochs=20 ...
-                        the same with the units that --model=autoencoder has: what the command prints, squared
-                        errors of the test images among it; with hessian_free an hour
+                        the same with the units of --model=autoencoder, by the command: its metrics, squared
+                        errors of the test images among them; with hessian_free an hour
     python benchmarks/second_order_figures.py pretrained --train=... --test=... --batch=5000 --epochs=20 ...
-                        logistic units again, which begin as a stack of machines that took 20 passes each
+                        logistic units again, initialised by a stack of machines trained for 20 passes each
     python benchmarks/second_order_figures.py cnn --train=... --test=...
                         --model=cnn by L-BFGS, batches of 1,000, then 5,000: test accuracy; an hour
     python benchmarks/second_order_figures.py picture --train=mnist-train.tar.gz
                         loss over seconds, passes and evaluations for all optimizers, as a PNG; 10 minutes
 
---method chooses the optimizer of autoencoders, --examples how many images are read (0 for all), --batch
-how many of them make a step; with --checkpoint it goes on where it was. The package has to be installed (`pip
-install -e '.[test]'`), and nothing else may run meanwhile.
+--method selects the optimizer of autoencoders, --examples how many images are read (0 for all), --batch
+how many of them make a step; with --checkpoint training resumes. The machine must be idle otherwise.
 """
 
 import argparse
@@ -31,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from curves import save_side_by_side
+from archives import save_side_by_side
 from digit_losses import (
     CLASSES,
     SIDE,
@@ -44,8 +43,7 @@ from digit_losses import (
     read_digits,
     session,
 )
-from machine import this_machine
-from training import train
+from runner import Figures, train
 
 from estimator_lab.core.display.charts import draw_curves
 from estimator_lab.optimizers import (
@@ -62,16 +60,35 @@ from estimator_lab.tf1 import tf
 
 CNN = ('--model=cnn', '--image_size=28', '--hparams=optimizer=lbfgs,memory=20')
 AUTOENCODER = ('--model=autoencoder', '--image_size=28')
-# Larger batches in the end, as first-order methods take smaller steps.
+# Larger batches towards the end, as first-order methods use smaller steps.
 CNN_BATCHES = (('--batch_size=1000', '--epochs=30'), ('--batch_size=5000', '--epochs=38'))
 
 _DECAY = 1e-4
 _NEAR = 1e-6
-_LEAST = 1e-6  # what is lower is drawn there
+_LEAST = 1e-6  # lower losses are drawn here
 _STEPS_SHOWN = 5
 _RATES = {'sgd': 0.5, 'momentum': 0.1, 'nesterov': 0.1, 'adagrad': 0.05, 'adadelta': 10.0, 'ftrl': 0.5}
+FIGURES = Figures(
+    __doc__,
+    train=('', 'training archive'),
+    test=('', 'test archive'),
+    method=('hessian_free', 'optimizer', OPTIMIZERS),
+    rate=(0.001, 'learning rate of a first-order optimizer'),
+    minutes=(1.0, 'after which training ends'),
+    epochs=(20.0, 'passes over the images, of the commands'),
+    examples=(0, 'images that are read; 0 for all'),
+    batch=(0, 'images in a batch; 0 for all'),
+    iterations=(10, 'of L-BFGS and conjugate gradients for each batch'),
+    share=(1 / 8, 'of the batch, for the curvature'),
+    cg_steps=(250, 'at most, of hessian_free'),
+    l2=(1e-5, 'weight decay of hessian_free'),
+    checkpoint=('', 'where training resumes, also with other settings'),
+    seed=(1, 'of the initial weights'),
+    runs=('runs/second_order', 'folder of the pictures'),
+)
 
 
+@FIGURES.add('train')
 def softmax(given: argparse.Namespace) -> None:
     """Prints evaluations and seconds until the minimum of softmax regression with weight decay is near."""
     from scipy.optimize import minimize
@@ -163,6 +180,7 @@ def _print_run(
     print(f'{name:<36}{loss / minimum - 1:>10.1e} above the minimum, {count:5d} {unit}, {seconds:6.1f} s')
 
 
+@FIGURES.add('train')
 def overhead(given: argparse.Namespace) -> None:
     """Prints the time of one more loss, and of one with its gradient, over that of the graph's own."""
     digits = next(batches(read_digits(given.train, given.examples or 4000), given.batch or 1000))
@@ -211,6 +229,7 @@ def _seconds(run: Any, tensor: Any, feed: Mapping[Any, Any]) -> float:
     return time.perf_counter() - started
 
 
+@FIGURES.add('train', 'test')
 def autoencoder(given: argparse.Namespace) -> None:
     """Prints squared errors: published CG 3.00, Hessian-free 2.78, with L2 2.55 (Martens 2010, table 1)."""
     known, test = read_digits(given.train, given.examples), read_digits(given.test, given.examples)
@@ -244,17 +263,19 @@ def autoencoder(given: argparse.Namespace) -> None:
             print(f'training images: squared error {_mean(run, error, place, known):.3f}')
 
 
+@FIGURES.add('train', 'test', 'batch')
 def deep30(given: argparse.Namespace) -> None:
     """Prints squared errors of --model=autoencoder, whose units are no logistic ones; published as above."""
     _autoencoder_command(given, 'loss=cross_entropy', given.method)
 
 
+@FIGURES.add('train', 'test', 'batch')
 def pretrained(given: argparse.Namespace) -> None:
     """Prints squared errors: published CG 2.72, Hessian-free 2.46, with L2 2.28 (Martens 2010, table 1)."""
     stack, unrolled = Path(given.runs) / 'stack', 'activation=sigmoid,loss=cross_entropy'
     if not stack.exists():
         pretraining = ('--batch_size=100', '--epochs=0.02', f'--hparams={unrolled},pretrain_epochs=20')
-        train(*_autoencoder_data(given), *pretraining, model_dir=str(stack))
+        train(*_autoencoder_data(given), *pretraining, model_dir=stack)
     _autoencoder_command(given, unrolled, f'pretrained_{given.method}', f'--warm_start={stack}')
 
 
@@ -269,7 +290,7 @@ def _autoencoder_command(given: argparse.Namespace, hparams: str, run: str, *fla
         f'--batch_size={given.batch}',
         f'--epochs={given.epochs:g}',
         '--save_checkpoints_steps=60',
-        model_dir=str(Path(given.runs) / run),
+        model_dir=Path(given.runs) / run,
     )
 
 
@@ -277,11 +298,12 @@ def _autoencoder_data(given: argparse.Namespace) -> tuple[str, ...]:
     return (*AUTOENCODER, f'--data={given.train}', f'--eval_data={given.test}', f'--seed={given.seed}')
 
 
+@FIGURES.add('train', 'test')
 def cnn(given: argparse.Namespace) -> None:
     """Prints the test accuracy of --model=cnn by L-BFGS: published error 0.69 % (Le et al. 2011)."""
     data = (f'--data={given.train}', f'--eval_data={given.test}', f'--seed={given.seed}')
     for batches_and_epochs in CNN_BATCHES:
-        train(*CNN, *data, *batches_and_epochs, model_dir=str(Path(given.runs) / 'cnn'))
+        train(*CNN, *data, *batches_and_epochs, model_dir=Path(given.runs) / 'cnn')
 
 
 def _mean(run: Any, values: Any, place: Inputs, digits: Digits, size: int = 1000) -> float:
@@ -303,6 +325,7 @@ def _settings(given: argparse.Namespace) -> Any:
     }.get(given.method)
 
 
+@FIGURES.add('train')
 def picture(given: argparse.Namespace) -> None:
     """Draws the loss of a network with one hidden layer on some digits, for all optimizers."""
     digits = read_digits(given.train, given.examples or 5000)
@@ -361,40 +384,5 @@ def _curve(name: str, digits: Digits, limit: float) -> list[tuple[float, float, 
     return points
 
 
-FIGURES = {f.__name__: f for f in (softmax, overhead, autoencoder, deep30, pretrained, cnn, picture)}
-
-
-def main() -> None:
-    """Runs the benchmark that the command line names."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('figure', choices=list(FIGURES))
-    parser.add_argument('--train', required=True, help='training archive')
-    parser.add_argument('--test', help='test archive')
-    parser.add_argument('--method', choices=OPTIMIZERS, default='hessian_free', help='optimizer')
-    parser.add_argument('--rate', type=float, default=0.001, help='learning rate of a first-order optimizer')
-    parser.add_argument('--minutes', type=float, default=1.0, help='after which training ends')
-    parser.add_argument('--epochs', type=float, default=20.0, help='passes over the images, of the commands')
-    parser.add_argument('--examples', type=int, default=0, help='images that are read; 0 for all')
-    parser.add_argument('--batch', type=int, default=0, help='images in a batch; 0 for all')
-    parser.add_argument(
-        '--iterations', type=int, default=10, help='of L-BFGS and conjugate gradients, a batch'
-    )
-    parser.add_argument('--share', type=float, default=1 / 8, help='of the batch, for the curvature')
-    parser.add_argument('--cg_steps', type=int, default=250, help='at most, of hessian_free')
-    parser.add_argument('--l2', type=float, default=1e-5, help='weight decay of hessian_free')
-    parser.add_argument('--checkpoint', default='', help='where training goes on, with other settings too')
-    parser.add_argument('--seed', type=int, default=1, help='of the initial weights')
-    parser.add_argument('--runs', default='runs/second_order', help='folder of the pictures')
-    given = parser.parse_args()
-    if given.figure in ('autoencoder', 'deep30', 'pretrained', 'cnn') and not given.test:
-        parser.error(f'{given.figure} needs --test')
-    if given.figure in ('deep30', 'pretrained') and not given.batch:
-        parser.error(f'{given.figure} needs --batch, as the command that it gives')
-    print(this_machine())
-    FIGURES[given.figure](given)
-
-
 if __name__ == '__main__':
-    main()
+    FIGURES.main()

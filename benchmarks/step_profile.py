@@ -1,44 +1,37 @@
-"""Where the time of a training step of the document's CNN goes, operation by operation, in each precision.
+"""The time of each operation in a training step of the notes' CNN, in each precision.
 
     python benchmarks/step_profile.py [--model=cnn] [--operations=12]        about a minute
 
 Batch 32 of 128x128x1 with the model's default hyper-parameters. For each precision it prints the processor
-time of a step, and the operations that take the most of it by TensorFlow's own trace, in milliseconds of the
-threads that start them (what they hand to others is not in it, so that these are shares, not a sum).
+time of a step, and the most expensive operations by TensorFlow's own trace, in milliseconds of the threads
+that start them. Work that these threads hand to others is not included: the times are shares, not a sum.
 """
 
-import argparse
 import importlib
-import time
 from collections import Counter
 from typing import Any
 
 import numpy as np
-from machine import this_machine
+from runner import Clock, command_line, machine
 from tensorflow.core.protobuf import config_pb2
 
 from estimator_lab.runs.precision import PRECISIONS, session_config, supports_bfloat16
 from estimator_lab.tf1 import tf
 
 _BATCH, _SHAPE, _CLASSES = 32, (128, 128, 1), 10
-_WARM, _TIMED, _TRACED = 4, 10, 4
+_TRACED = 4
 
 
 def profile(model: str, precision: str, operations: int) -> None:
-    """Prints what a step costs, and its dearest operations."""
+    """Prints the processor time of a step, and its most expensive operations."""
     module = importlib.import_module(f'estimator_lab.models.{model}')
     with tf.Graph().as_default():
         tf.train.get_or_create_global_step()
         spec = module.model_fn(_features(), _labels(), tf.estimator.ModeKeys.TRAIN, {'image_shape': _SHAPE})
         with tf.Session(config=session_config(precision)) as session:
             session.run([tf.global_variables_initializer(), tf.tables_initializer()])
-            for _ in range(_WARM):
-                session.run(spec.train_op)
-            started = time.process_time()
-            for _ in range(_TIMED):
-                session.run(spec.train_op)
-            cost = (time.process_time() - started) / _TIMED
-            print(f'{precision}: {cost * 1000:.0f} ms of the processor a step')
+            measured = Clock(10).time(lambda: session.run(spec.train_op))
+            print(f'{precision}: {measured.processor * 1000:.0f} ms of the processor a step')
             for name, milliseconds in _traced(session, spec.train_op).most_common(operations):
                 print(f'  {milliseconds:7.1f}  {name}')
 
@@ -46,7 +39,7 @@ def profile(model: str, precision: str, operations: int) -> None:
 def _features() -> dict[str, Any]:
     images = np.random.default_rng(0).random((_BATCH, *_SHAPE), np.float32)
     return {
-        # What is made of a constant would be worked out before the first step.
+        # Operations on a constant would be computed once, before the first step.
         'image': tf.placeholder_with_default(images, images.shape),
         'key': tf.fill([_BATCH], ''),
         'weight': tf.ones([_BATCH]),
@@ -72,18 +65,10 @@ def _traced(session: Any, step: Any) -> Counter[str]:
     return found
 
 
-def main() -> None:
-    """Profiles a step in each precision that the processor has."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('--model', default='cnn')
-    parser.add_argument('--operations', type=int, default=12)
-    given = parser.parse_args()
-    print(this_machine())
+if __name__ == '__main__':
+    given = command_line(
+        __doc__, model=('cnn', 'of this package'), operations=(12, 'how many are printed')
+    ).parse_args()
+    print(machine())
     for precision in PRECISIONS if supports_bfloat16() else PRECISIONS[:1]:
         profile(given.model, precision, given.operations)
-
-
-if __name__ == '__main__':
-    main()
