@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
-    from estimator_lab.core.model.model import AnyModel
+    from estimator_lab.core.heads.model import AnyModel
     from estimator_lab.inference.gan_samples import SampleRequest, Sampling
     from estimator_lab.inference.inceptionism.dreams import Dreamer
     from estimator_lab.runs.model import Trained

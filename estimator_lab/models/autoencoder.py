@@ -17,46 +17,29 @@ from typing import Any
 
 import numpy as np
 
-from estimator_lab.core.boltzmann.pretraining import (
-    LayerPretraining,
-    PretrainingParams,
-    pretraining_phases,
-)
+from estimator_lab.core.boltzmann.pretraining import LayerPretraining, PretrainingParams, pretraining_phases
 from estimator_lab.core.boltzmann.rbm import BERNOULLI
-from estimator_lab.core.display.drawing import Display, display_of, drawing_hooks
-from estimator_lab.core.display.embeddings import EmbeddingsHook, labels_and_keys
-from estimator_lab.core.display.summaries import filter_summary, rows_summary
-from estimator_lab.core.heads.boltzmann import RbmBatch
+from estimator_lab.core.heads.model import Model, Task, fixed_size
+from estimator_lab.core.heads.model_function import Args, model_function
 from estimator_lab.core.heads.pretraining import pretraining_spec
-from estimator_lab.core.heads.reconstruction import (
-    LOSSES,
-    Reconstructed,
-    eval_spec,
-    loss_of,
-    predict_spec,
-    train_spec,
-)
-from estimator_lab.core.heads.reconstruction_report import ReconstructionReportHook
+from estimator_lab.core.heads.reconstruction import LOSSES, reconstruction_spec
+from estimator_lab.core.heads.reconstruction_report import Reconstructed
 from estimator_lab.core.layers.dense import DenseParams
 from estimator_lab.core.layers.elementwise import ActivationParams, activation_hparam
 from estimator_lab.core.layers.encoder_decoder import STRIDE, EncoderDecoder, Sizes
 from estimator_lab.core.metrics.principal_components import FILE, principal_components
 from estimator_lab.core.model import keys
-from estimator_lab.core.model.endpoints import Endpoint, Endpoints, first_filters, publish
-from estimator_lab.core.model.features import example_weights, images_of, keys_of
+from estimator_lab.core.model.endpoints import Endpoint
 from estimator_lab.core.model.hparams import are_sizes, sizes
-from estimator_lab.core.model.model import Model, Task, fixed_size
-from estimator_lab.core.model.model_function import model_function
 from estimator_lab.core.model.params import FINAL, Phase, TrainingParams
 from estimator_lab.core.step.corruption import CORRUPTIONS, corrupt
 from estimator_lab.core.step.noise import fixed_seeds, fresh_seed
 from estimator_lab.errors import FlagError
 from estimator_lab.settings import setting
-from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, SessionRunHook, Tensor, tf
+from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
 _LOG = logging.getLogger('estimator_lab')
 _LAYERS = {'dense': '1000-500-250-30', 'convolutional': ''}
-_UNITS_SHOWN = 64
 _OUTPUTS = {'sigmoid': tf.nn.sigmoid, 'linear': tf.identity}
 
 
@@ -190,37 +173,19 @@ def prepare(params: Params, batches: Callable[[], Iterable[np.ndarray]], model_d
 
 
 @model_function(Params, check)
-def model_fn(
-    features: Features, labels: Tensor | None, mode: Mode, params: Params, config: RunConfig | None
-) -> EstimatorSpec:
-    """The model function, for `tf.estimator.Estimator`.
+def model_fn(args: Args[Params]) -> EstimatorSpec:
+    """Pre-trains the layer that `params.phase` names, or trains the whole network if that is ''.
 
-    Args:
-      features: as `core.model.features.images_of` takes them; values in [0, 1].
-      labels: class ids [batch] to show beside the codes, or None.
-      mode: a `tf.estimator.ModeKeys`.
-      params: names and values of `Params`; `phase` says which layer is pre-trained, '' is fine-tuning.
-      config: the RunConfig.
-
-    Returns:
-      The EstimatorSpec of that mode: see `core.heads.reconstruction`. In PREDICT images are taken as they
-      come, corrupted or not.
+    See `core.heads.pretraining.pretraining_spec` and `core.heads.reconstruction.reconstruction_spec`. PREDICT
+    does not corrupt the images.
     """
-    images = images_of(features, params.image_shape)
+    params = args.params
     if params.phase != FINAL:
-        return pretraining_spec(params.layer_pretraining, RbmBatch(features, images), mode, config)
+        return pretraining_spec(args, params.layer_pretraining)
     network = Network(params)
-    made, endpoints = network(images, _inputs(images, features, mode, params))
-    if mode == tf.estimator.ModeKeys.PREDICT:
-        publish(endpoints)
-        return predict_spec(made, features)
-    weights, display = example_weights(features), display_of(config)
-    loss = loss_of(made, params.loss, weights)
-    if mode == tf.estimator.ModeKeys.EVAL:
-        hooks = _eval_hooks(made, network, features, labels, params, display) if display else []
-        return eval_spec(made, loss, params, hooks)
-    hooks = drawing_hooks(lambda: _pictures(made, endpoints, params), display)
-    return train_spec(made, endpoints, loss, weights, params, hooks, network.scaffold())
+    made, endpoints = network(args.images, _inputs(args))
+    scaffold = network.scaffold() if args.training else None
+    return reconstruction_spec(args, made, endpoints, network.decode, scaffold)
 
 
 class Network:
@@ -267,44 +232,14 @@ class Network:
         return tf.train.Scaffold(init_fn=lambda scaffold, session: session.run(unroll))
 
 
-def _inputs(images: Tensor, features: Features, mode: Mode, params: Params) -> Tensor:
-    """Returns the images, corrupted as the mode wants them."""
-    if mode == tf.estimator.ModeKeys.PREDICT or params.corruption == 'none':
-        return images
-    training = mode == tf.estimator.ModeKeys.TRAIN
-    seeds = fresh_seed(features) if training else fixed_seeds(features, tf.shape(images)[0])
-    return corrupt(images, params.corruption, params.corruption_level, seeds)
-
-
-def _eval_hooks(
-    made: Reconstructed,
-    network: Network,
-    features: Features,
-    labels: Tensor | None,
-    params: Params,
-    display: Display,
-) -> list[SessionRunHook]:
-    """Returns the hooks that show the reconstructions, and the codes in the Embedding Projector."""
-    report = ReconstructionReportHook(
-        made, network.decode, keys_of(features), labels, params.vocabulary, display.evaluation_folder
-    )
-    columns = {
-        **labels_and_keys(features, labels, params.vocabulary),
-        keys.ERROR: (made.error, '{:.4g}'.format),
-    }
-    return [report, EmbeddingsHook(made.code, made.images, columns, str(display.folder), keys.CODE)]
-
-
-def _pictures(made: Reconstructed, endpoints: Endpoints, params: Params) -> list[Tensor]:
-    """Returns summaries of what training makes of some images, and of what its first layer looks for."""
-    shown = [made.images, made.inputs, made.reconstruction]
-    if params.corruption == 'none':
-        del shown[1]
-    filters = first_filters(endpoints, params.image_shape)
-    return [
-        rows_summary('reconstruction', shown),
-        *(filter_summary(name, kernel[..., :_UNITS_SHOWN]) for name, kernel in filters.items()),
-    ]
+def _inputs(args: Args[Params]) -> Tensor:
+    """Returns the images, corrupted in TRAIN and EVAL."""
+    params = args.params
+    if args.predicting or params.corruption == 'none':
+        return args.images
+    features = args.features
+    seeds = fresh_seed(features) if args.training else fixed_seeds(features, tf.shape(args.images)[0])
+    return corrupt(args.images, params.corruption, params.corruption_level, seeds)
 
 
 def _text(sizes: Iterable[int]) -> str:

@@ -8,17 +8,16 @@ document's code under TensorFlow 1.15 restores here.
 import dataclasses
 
 from estimator_lab.core.heads.classification import classification_spec
+from estimator_lab.core.heads.model import Model
+from estimator_lab.core.heads.model_function import Args, model_function
 from estimator_lab.core.layers.dense import Dense
 from estimator_lab.core.layers.elementwise import ActivationParams, dropout
 from estimator_lab.core.model.endpoints import LOGITS, Endpoint, Layered, Layers
-from estimator_lab.core.model.features import images_of
-from estimator_lab.core.model.model import Model
-from estimator_lab.core.model.model_function import model_function
 from estimator_lab.core.model.params import ClassifierParams, warmup_hparam
-from estimator_lab.core.step.noise import Noise, training_noise
+from estimator_lab.core.step.noise import Noise
 from estimator_lab.errors import FlagError
 from estimator_lab.settings import setting
-from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
+from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
 _POOLINGS = 2
 _SMALLEST = 2**_POOLINGS
@@ -130,25 +129,13 @@ def layered(params: Params) -> Layered:
 
 
 @model_function(Params, check)
-def model_fn(
-    features: Features, labels: Tensor | None, mode: Mode, params: Params, config: RunConfig | None
-) -> EstimatorSpec:
-    """The model function, for `tf.estimator.Estimator`.
+def model_fn(args: Args[Params]) -> EstimatorSpec:
+    """Classifies images: see `core.heads.classification.classification_spec`.
 
-    Args:
-      features: as `core.model.features.images_of` takes them: a mapping with 'image', or one tensor [batch,
-        height * width * channels], or the document's tuple of scalars; values in [0, 1].
-      labels: class ids or label texts, [batch]; None in PREDICT.
-      mode: a `tf.estimator.ModeKeys`.
-      params: names and values of `Params`.
-      config: the RunConfig.
-
-    Returns:
-      A classifier's EstimatorSpec of that mode: see `core.heads.classification.classification_spec`.
+    The features may also be one tensor [batch, height * width * channels], or the notes' tuple of scalars.
     """
-    network = Network(params, training=mode == tf.estimator.ModeKeys.TRAIN)
-    logits, endpoints = network(images_of(features, params.image_shape), training_noise(features, mode))
-    return classification_spec(logits, endpoints, features, labels, mode, params, config)
+    logits, endpoints = Network(args.params, args.training)(args.images, args.noise)
+    return classification_spec(args, logits, endpoints)
 
 
 MODEL = Model('cnn', Params, model_fn, check, layered=layered)

@@ -16,20 +16,19 @@ from estimator_lab.core.boltzmann.pretraining import (
 )
 from estimator_lab.core.boltzmann.rbm import BERNOULLI
 from estimator_lab.core.boltzmann.stack import Stack, standardised
-from estimator_lab.core.heads.boltzmann import RbmBatch
 from estimator_lab.core.heads.classification import classification_spec
+from estimator_lab.core.heads.model import Model, fixed_size
+from estimator_lab.core.heads.model_function import Args, model_function
 from estimator_lab.core.heads.pretraining import pretraining_spec
 from estimator_lab.core.layers.dense import DenseParams, HiddenLayers
 from estimator_lab.core.model.endpoints import Endpoint
-from estimator_lab.core.model.features import class_ids, images_of
+from estimator_lab.core.model.features import class_ids
 from estimator_lab.core.model.hparams import sizes
-from estimator_lab.core.model.model import Model, fixed_size
-from estimator_lab.core.model.model_function import model_function
 from estimator_lab.core.model.params import ClassifierParams, Phase
-from estimator_lab.core.step.noise import Noise, training_noise
+from estimator_lab.core.step.noise import Noise
 from estimator_lab.errors import FlagError
 from estimator_lab.settings import setting
-from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
+from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,27 +125,16 @@ class Network:
 
 
 @model_function(Params, check)
-def model_fn(
-    features: Features, labels: Tensor | None, mode: Mode, params: Params, config: RunConfig | None
-) -> EstimatorSpec:
-    """The model function, for `tf.estimator.Estimator`.
+def model_fn(args: Args[Params]) -> EstimatorSpec:
+    """Pre-trains the layer that `params.phase` names, or fine-tunes the classifier if that is ''.
 
-    Args:
-      features: as `core.model.features.images_of` takes them; values in [0, 1].
-      labels: class ids or label texts, [batch]; None in PREDICT.
-      mode: a `tf.estimator.ModeKeys`.
-      params: names and values of `Params`; `phase` says which layer is pre-trained, '' is fine-tuning.
-      config: the RunConfig.
-
-    Returns:
-      The EstimatorSpec of that mode: a classifier's, or in pre-training that of the layer.
+    See `core.heads.pretraining.pretraining_spec` and `core.heads.classification.classification_spec`.
     """
-    images = images_of(features, params.image_shape)
+    params = args.params
     if params.phase:
-        batch = RbmBatch(features, images, _one_hot(labels, params))
-        return pretraining_spec(params.layer_pretraining, batch, mode, config)
-    logits, endpoints = Network(params)(images, training_noise(features, mode))
-    return classification_spec(logits, endpoints, features, labels, mode, params, config)
+        return pretraining_spec(args, params.layer_pretraining, _one_hot(args.labels, params))
+    logits, endpoints = Network(params)(args.images, args.noise)
+    return classification_spec(args, logits, endpoints)
 
 
 def _as_pretrained(images: Tensor, params: Params) -> Tensor:

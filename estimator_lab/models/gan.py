@@ -10,17 +10,17 @@ import dataclasses
 from estimator_lab.core.adversarial.params import AdversarialParams, check_game
 from estimator_lab.core.adversarial.players import AVERAGE, Players, Sampler, make_players, to_networks
 from estimator_lab.core.heads.adversarial import adversarial_spec
+from estimator_lab.core.heads.model import Model, Task
+from estimator_lab.core.heads.model_function import Args, model_function
 from estimator_lab.core.layers.discriminator import Discriminator, convolutions, dense_layers
 from estimator_lab.core.layers.generator import DeconvolutionalGenerator, DenseGenerator, Generator
 from estimator_lab.core.layers.kernel_norm import NORMALIZATIONS
 from estimator_lab.core.model import keys
 from estimator_lab.core.model.endpoints import LOGITS, Layered, Layers
 from estimator_lab.core.model.hparams import are_sizes, sizes
-from estimator_lab.core.model.model import Model, Task
-from estimator_lab.core.model.model_function import model_function
 from estimator_lab.errors import FlagError
 from estimator_lab.settings import setting
-from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor
+from estimator_lab.tf1 import EstimatorSpec, Tensor
 
 _KINDS = ('convolutional', 'dense')
 _SMALLEST_SIDE = 8
@@ -135,23 +135,13 @@ def layered(params: Params) -> Layered:
 
 
 @model_function(Params, check)
-def model_fn(
-    features: Features, labels: Tensor | None, mode: Mode, params: Params, config: RunConfig | None
-) -> EstimatorSpec:
-    """The model function, for `tf.estimator.Estimator`.
+def model_fn(args: Args[Params]) -> EstimatorSpec:
+    """Trains both networks: see `core.heads.adversarial.adversarial_spec`.
 
-    Args:
-      features: as `core.model.features.images_of` takes them; values in [0, 1].
-      labels: class ids or label texts, [batch], for conditional=true and semi_supervised=true; one that is
-        not known marks an unlabelled image.
-      mode: a `tf.estimator.ModeKeys`.
-      params: names and values of `Params`.
-      config: the RunConfig.
-
-    Returns:
-      The EstimatorSpec of that mode: see `core.heads.adversarial.adversarial_spec`.
+    Labels are used for conditional=true and semi_supervised=true; a label that is not in the vocabulary marks
+    an unlabelled image.
     """
-    return adversarial_spec(players(params), features, labels, mode, params, config)
+    return adversarial_spec(args, players(args.params))
 
 
 def players(params: Params) -> Players:

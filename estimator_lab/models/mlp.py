@@ -7,17 +7,16 @@ each unit back, as they do.
 import dataclasses
 
 from estimator_lab.core.heads.classification import classification_spec
+from estimator_lab.core.heads.model import Model, fixed_size
+from estimator_lab.core.heads.model_function import Args, model_function
 from estimator_lab.core.layers.dense import DenseParams, HiddenLayers
 from estimator_lab.core.layers.elementwise import ActivationParams
 from estimator_lab.core.model.endpoints import Endpoint
-from estimator_lab.core.model.features import images_of
 from estimator_lab.core.model.hparams import are_sizes, sizes
-from estimator_lab.core.model.model import Model, fixed_size
-from estimator_lab.core.model.model_function import model_function
 from estimator_lab.core.model.params import ClassifierParams
-from estimator_lab.core.step.noise import Noise, training_noise
+from estimator_lab.core.step.noise import Noise
 from estimator_lab.settings import setting
-from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
+from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,25 +72,10 @@ class Network:
 
 
 @model_function(Params)
-def model_fn(
-    features: Features, labels: Tensor | None, mode: Mode, params: Params, config: RunConfig | None
-) -> EstimatorSpec:
-    """The model function, for `tf.estimator.Estimator`.
-
-    Args:
-      features: as `core.model.features.images_of` takes them; values in [0, 1].
-      labels: class ids or label texts, [batch]; None in PREDICT.
-      mode: a `tf.estimator.ModeKeys`.
-      params: names and values of `Params`.
-      config: the RunConfig.
-
-    Returns:
-      A classifier's EstimatorSpec of that mode: see `core.heads.classification.classification_spec`.
-    """
-    logits, endpoints = Network(params)(
-        images_of(features, params.image_shape), training_noise(features, mode)
-    )
-    return classification_spec(logits, endpoints, features, labels, mode, params, config)
+def model_fn(args: Args[Params]) -> EstimatorSpec:
+    """Classifies images: see `core.heads.classification.classification_spec`."""
+    logits, endpoints = Network(args.params)(args.images, args.noise)
+    return classification_spec(args, logits, endpoints)
 
 
 MODEL = Model('mlp', Params, model_fn, layered=fixed_size(model_fn))

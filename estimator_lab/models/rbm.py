@@ -3,24 +3,19 @@
 Hinton 2002 and 2012; Tieleman 2008 for persistent chains; Salakhutdinov and Murray 2008 for log probability.
 """
 
-import dataclasses
 import math
 
 from estimator_lab.core.boltzmann.params import RbmParams
 from estimator_lab.core.boltzmann.rbm import BERNOULLI
 from estimator_lab.core.boltzmann.stack import Stack, make_layer
-from estimator_lab.core.heads.boltzmann import RbmBatch, rbm_spec
+from estimator_lab.core.heads.boltzmann import rbm_spec
+from estimator_lab.core.heads.model import Model, Task
+from estimator_lab.core.heads.model_function import Args, model_function
 from estimator_lab.core.model import keys
-from estimator_lab.core.model.features import images_of
-from estimator_lab.core.model.model import Model, Task
-from estimator_lab.core.model.model_function import model_function
 from estimator_lab.errors import FlagError
-from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor
+from estimator_lab.tf1 import EstimatorSpec
 
-
-@dataclasses.dataclass(frozen=True)
-class Params(RbmParams):
-    """Parameters of the machine."""
+Params = RbmParams
 
 
 def check(params: Params) -> None:
@@ -42,23 +37,9 @@ def stack_of(params: Params) -> Stack:
 
 
 @model_function(Params, check)
-def model_fn(
-    features: Features, labels: Tensor | None, mode: Mode, params: Params, config: RunConfig | None
-) -> EstimatorSpec:
-    """The model function, for `tf.estimator.Estimator`.
-
-    Args:
-      features: as `core.model.features.images_of` takes them; values in [0, 1].
-      labels: not used; may be None.
-      mode: a `tf.estimator.ModeKeys`.
-      params: names and values of `Params`.
-      config: the RunConfig.
-
-    Returns:
-      The EstimatorSpec of that mode; see `core.heads.boltzmann.rbm_spec`.
-    """
-    batch = RbmBatch(features, images_of(features, params.image_shape))
-    return rbm_spec(stack_of(params), batch, mode, params, config)
+def model_fn(args: Args[Params]) -> EstimatorSpec:
+    """Trains and samples from the machine: see `core.heads.boltzmann.rbm_spec`. Labels are not used."""
+    return rbm_spec(args, stack_of(args.params))
 
 
 MODEL = Model(

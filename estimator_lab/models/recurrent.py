@@ -8,24 +8,22 @@ import dataclasses
 
 import numpy as np
 
-from estimator_lab.core.display.drawing import display_of
 from estimator_lab.core.display.sequences import AccuracyAfterSteps, sequences_hook
 from estimator_lab.core.heads.classification import classification_spec, ids_and_weights
+from estimator_lab.core.heads.model import Model, fixed_size
+from estimator_lab.core.heads.model_function import Args, model_function
 from estimator_lab.core.layers.dense import HiddenLayers
 from estimator_lab.core.layers.elementwise import ACTIVATIONS, dropout
 from estimator_lab.core.layers.linear_recurrence import LinearLayers
 from estimator_lab.core.layers.recurrent import CELLS, LSTM, DilatedLayers, RecurrentLayers
 from estimator_lab.core.layers.sequences import PATCHES, READS, ROWS, as_sequence, steps_and_values
 from estimator_lab.core.model.endpoints import LOGITS_AFTER_STEPS, Endpoint
-from estimator_lab.core.model.features import images_of
 from estimator_lab.core.model.hparams import are_sizes, sizes
-from estimator_lab.core.model.model import Model, fixed_size
-from estimator_lab.core.model.model_function import model_function
 from estimator_lab.core.model.params import ClassifierParams, clipping
-from estimator_lab.core.step.noise import Noise, training_noise
+from estimator_lab.core.step.noise import Noise
 from estimator_lab.errors import FlagError
 from estimator_lab.settings import setting
-from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
+from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
 DILATED, LINEAR = 'dilated_gru', 'linear'
 _ALL_CELLS = (*CELLS, DILATED, LINEAR)
@@ -190,41 +188,27 @@ def steps_shown(steps: int) -> np.ndarray:
 
 
 @model_function(Params, check)
-def model_fn(
-    features: Features, labels: Tensor | None, mode: Mode, params: Params, config: RunConfig | None
-) -> EstimatorSpec:
-    """The model function, for `tf.estimator.Estimator`.
+def model_fn(args: Args[Params]) -> EstimatorSpec:
+    """Classifies images: see `core.heads.classification.classification_spec`.
 
-    Args:
-      features: as `core.model.features.images_of` takes them; values in [0, 1].
-      labels: class ids or label texts, [batch]; None in PREDICT.
-      mode: a `tf.estimator.ModeKeys`.
-      params: names and values of `Params`.
-      config: the RunConfig.
-
-    Returns:
-      A classifier's EstimatorSpec of that mode: see `core.heads.classification.classification_spec`. EVAL has
-      the accuracy after a quarter, a half and three quarters of the sequence, too, and its whole curve in
-      TensorBoard; TRAIN shows there what `core.display.sequences.sequences_hook` writes.
+    EVAL also reports the accuracy after a quarter, a half and three quarters of the sequence, and draws its
+    whole curve in TensorBoard. TRAIN writes what `core.display.sequences.sequences_hook` shows.
     """
-    images = images_of(features, params.image_shape)
+    params, display = args.params, args.display
     network = Network(params)
-    predicting = mode == tf.estimator.ModeKeys.PREDICT
-    logits, endpoints = network(images, training_noise(features, mode), probing=predicting)
-    spec = classification_spec(logits, endpoints, features, labels, mode, params, config)
-    display = display_of(config)
-    if mode == tf.estimator.ModeKeys.EVAL and LOGITS_AFTER_STEPS in endpoints:
+    logits, endpoints = network(args.images, args.noise, probing=args.predicting)
+    spec = classification_spec(args, logits, endpoints)
+    if args.evaluating and LOGITS_AFTER_STEPS in endpoints:
         steps, _ = steps_and_values(params.image_shape, params.read, params.patch_size)
-        ids, weights = ids_and_weights(labels, features, params)
         after = AccuracyAfterSteps(
-            endpoints[LOGITS_AFTER_STEPS].values, steps_shown(steps).tolist(), ids, weights
+            endpoints[LOGITS_AFTER_STEPS].values, steps_shown(steps).tolist(), *ids_and_weights(args)
         )
         hooks = [*spec.evaluation_hooks, *([after.hook(display.evaluation_folder)] if display else [])]
         metrics = {**spec.eval_metric_ops, **after.metrics()}
         return spec._replace(eval_metric_ops=metrics, evaluation_hooks=hooks)
-    if mode == tf.estimator.ModeKeys.TRAIN and display:
-        ids, weights = (part[:_EXAMPLES_SHOWN] for part in ids_and_weights(labels, features, params))
-        shown, probed = network(images[:_EXAMPLES_SHOWN], probing=True)
+    if args.training and display:
+        ids, weights = (part[:_EXAMPLES_SHOWN] for part in ids_and_weights(args))
+        shown, probed = network(args.images[:_EXAMPLES_SHOWN], probing=True)
         with tf.name_scope('shown'):
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=ids, logits=shown)
             loss = tf.reduce_sum(weights * losses)

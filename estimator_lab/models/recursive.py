@@ -8,23 +8,22 @@ leaves, and four neighbours have a node above them, up to the one that sees the 
 import dataclasses
 
 from estimator_lab.conventions import LEFT, LEVEL, NODE_LABEL, TOKEN
-from estimator_lab.core.display.drawing import display_of
 from estimator_lab.core.display.trees import Texts, TreesHook
 from estimator_lab.core.heads.classification import classification_spec
+from estimator_lab.core.heads.model import Model
+from estimator_lab.core.heads.model_function import Args, model_function
 from estimator_lab.core.layers.elementwise import dropout
 from estimator_lab.core.layers.tree import ARITY, Forest, forest_of, quadtree_states, tree_states
 from estimator_lab.core.layers.tree_cells import CELLS
 from estimator_lab.core.metrics.streaming import count
 from estimator_lab.core.model import keys
 from estimator_lab.core.model.endpoints import Endpoint, publish
-from estimator_lab.core.model.features import class_ids, example_weights, has_images, images_of
-from estimator_lab.core.model.model import Model
-from estimator_lab.core.model.model_function import model_function
+from estimator_lab.core.model.features import class_ids, example_weights, has_images
 from estimator_lab.core.model.params import ClassifierParams
-from estimator_lab.core.step.noise import Noise, training_noise
+from estimator_lab.core.step.noise import Noise
 from estimator_lab.errors import FlagError
 from estimator_lab.settings import setting
-from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
+from estimator_lab.tf1 import EstimatorSpec, Features, Tensor, tf
 
 _FEW_TOKENS = 256  # no more than a batch has leaves
 _LARGEST_TENSOR = 2**28  # values
@@ -151,41 +150,27 @@ class QuadtreeNetwork:
 
 
 @model_function(Params, check)
-def model_fn(
-    features: Features, labels: Tensor | None, mode: Mode, params: Params, config: RunConfig | None
-) -> EstimatorSpec:
-    """The model function, for `tf.estimator.Estimator`.
+def model_fn(args: Args[Params]) -> EstimatorSpec:
+    """Classifies trees or images: see `core.heads.classification.classification_spec`.
 
-    Args:
-      features: of trees 'token', 'left', 'level' and 'node_label', int32 [batch, nodes]; or images, as
-        `core.model.features.images_of` takes them, with values in [0, 1].
-      labels: class ids or label texts, [batch]; None in PREDICT.
-      mode: a `tf.estimator.ModeKeys`.
-      params: names and values of `Params`.
-      config: the RunConfig.
-
-    Returns:
-      A classifier's EstimatorSpec of that mode: see `core.heads.classification.classification_spec`. Of
-      trees, TRAIN adds the cross-entropy of the other nodes that have labels, summed over each tree (Socher
-      et al. 2013, equation 3); EVAL gives `node_accuracy` over these, and counts unknown tokens.
+    The features of trees are 'token', 'left', 'level' and 'node_label', int32 [batch, nodes]. TRAIN then adds
+    the cross-entropy of the other nodes that have labels, summed over each tree (Socher et al. 2013, equation
+    3); EVAL reports `node_accuracy` over these, and counts unknown tokens.
     """
-    noise = training_noise(features, mode)
+    features, params = args.features, args.params
     if has_images(features):
-        logits, endpoints = QuadtreeNetwork(params)(images_of(features, params.image_shape), noise)
-        terms = _penalty(params)
-        return classification_spec(logits, endpoints, features, labels, mode, params, config, terms)
+        logits, endpoints = QuadtreeNetwork(params)(args.images, args.noise)
+        return classification_spec(args, logits, endpoints, _penalty(params))
+    noise = args.noise
     forest = forest_of(features[LEFT], features[LEVEL])
     network = Network(params)
     node_logits, root = network(forest, features[TOKEN], noise)
     nodes = _Nodes(node_logits, forest, features)
-    if mode == tf.estimator.ModeKeys.PREDICT:
+    if args.predicting:
         publish({NODE_LOGITS: Endpoint(nodes.padded_logits())})
-    terms = [nodes.loss(), *_penalty(params)] if mode == tf.estimator.ModeKeys.TRAIN else []
-    logits = tf.gather(node_logits, forest.roots)
-    spec = classification_spec(logits, {'root': root}, features, labels, mode, params, config, terms)
-    if mode != tf.estimator.ModeKeys.EVAL:
-        return spec
-    return _with_nodes(spec, nodes, network, labels, params, config)
+    terms = [nodes.loss(), *_penalty(params)] if args.training else []
+    spec = classification_spec(args, tf.gather(node_logits, forest.roots), {'root': root}, terms)
+    return _with_nodes(args, spec, nodes, network) if args.evaluating else spec
 
 
 NODE_LOGITS = 'node_logits'
@@ -234,15 +219,9 @@ class _Nodes:
         return tf.logical_and(tf.equal(self.features[TOKEN], 0), real)
 
 
-def _with_nodes(
-    spec: EstimatorSpec,
-    nodes: _Nodes,
-    network: Network,
-    labels: Tensor,
-    params: Params,
-    config: RunConfig | None,
-) -> EstimatorSpec:
-    """Returns the EVAL spec with what there is to say about nodes."""
+def _with_nodes(args: Args[Params], spec: EstimatorSpec, nodes: _Nodes, network: Network) -> EstimatorSpec:
+    """Returns the EVAL spec with the metrics and pictures of nodes."""
+    params, display = args.params, args.display
     with tf.name_scope('node_metrics'):
         said = tf.argmax(nodes.logits, 1, output_type=tf.int32)
         metrics = {
@@ -250,11 +229,10 @@ def _with_nodes(
             keys.UNKNOWN_TOKENS: count(nodes.unknown_tokens(), keys.UNKNOWN_TOKENS),
         }
     spec = spec._replace(eval_metric_ops={**spec.eval_metric_ops, **metrics})
-    display = display_of(config)
     if display is None:
         return spec
     features, forest = nodes.features, nodes.forest
-    ids = tf.cast(class_ids(labels, params.vocabulary), tf.int32)
+    ids = tf.cast(class_ids(args.labels, params.vocabulary), tf.int32)
     leaves = tf.cast(tf.equal(features[LEVEL], 0), tf.int32)
     sizes = tf.reduce_sum(tf.cast(features[LEVEL] >= 0, tf.int32), 1)
     is_root = tf.cast(tf.one_hot(sizes - 1, tf.shape(features[LEVEL])[1]), tf.int32)

@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from estimator_lab.conventions import IMAGE
-from estimator_lab.core.display.drawing import display_of, drawing_hooks
+from estimator_lab.core.display.drawing import drawing_hooks
 from estimator_lab.core.display.summaries import rows_summary, weight_histograms
+from estimator_lab.core.heads.model import Model, Task
+from estimator_lab.core.heads.model_function import Args, model_function
 from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.layers.transform_net import TransformNet
 from estimator_lab.core.metrics.streaming import evaluated_images
 from estimator_lab.core.model import keys
 from estimator_lab.core.model.endpoints import publish
-from estimator_lab.core.model.features import example_weights, has_images, images_of, keys_of
+from estimator_lab.core.model.features import has_images
 from estimator_lab.core.model.hparams import are_sizes, sizes
-from estimator_lab.core.model.model import Model, Task
-from estimator_lab.core.model.model_function import model_function
 from estimator_lab.core.model.params import TrainingParams
 from estimator_lab.core.step.noise import hashes
 from estimator_lab.core.step.train_step import train_op, watched
@@ -36,7 +36,7 @@ from estimator_lab.core.style.perceptual_loss import (
 )
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.settings import setting
-from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
+from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
 _LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R 601
 _SMALLEST_SIDE = 8
@@ -175,45 +175,36 @@ def transform_net(params: Params) -> TransformNet:
 
 
 @model_function(Params, check)
-def model_fn(
-    features: Features, labels: Tensor | None, mode: Mode, params: Params, config: RunConfig | None
-) -> EstimatorSpec:
-    """The model function, for `tf.estimator.Estimator`.
+def model_fn(args: Args[Params]) -> EstimatorSpec:
+    """Paints photos.
 
-    Args:
-      features: as `core.model.features.images_of` takes them; values in [0, 1]. In PREDICT photos may
-        have any size.
-      labels: not looked at.
-      mode: a `tf.estimator.ModeKeys`.
-      params: names and values of `Params`; in TRAIN and EVAL the perceptual loss is read from `model_dir`;
-        without one, it is made of random filters and the built-in pattern.
-      config: the RunConfig.
-
-    Returns:
-      The EstimatorSpec of that mode. PREDICT gives painted, float32 of the photos' shape in [0, 1], and an
-      export JPEG files of it. EVAL's metrics are means over the photos of perceptual_loss, content_loss,
-      style_loss and total_variation, and perceptual_loss_photo, that of the photos as they are.
+    PREDICT accepts photos of any size and returns painted, float32 of their shape in [0, 1]; an export
+    returns JPEG files. TRAIN and EVAL read the perceptual loss from `params.model_dir`; without one, it is
+    made of random filters and the built-in pattern. The metrics of EVAL are means over the photos of
+    perceptual_loss, content_loss, style_loss and total_variation, and perceptual_loss_photo, that of the
+    photos themselves. Labels are not used.
     """
+    params = args.params
     network = transform_net(params)
-    if mode == tf.estimator.ModeKeys.PREDICT:
-        return _predict_spec(network, _photos(features, params), features, params)
-    photos = images_of(features, params.image_shape)
-    mix = _mix_to_learn(features, tf.shape(photos)[0], mode, params)
+    if args.predicting:
+        return _predict_spec(args, network)
+    photos = args.images
+    mix = _styles_to_learn(args, tf.shape(photos)[0])
     painted, _ = network(photos, mix)
     losses_of = perceived_losses(_perceptual_loss(params), photos, mix)
     losses = losses_of(painted)
-    weights = example_weights(features)
     with tf.name_scope('objective'):
-        loss = tf.losses.compute_weighted_loss(losses.total(params), weights)
-    if mode == tf.estimator.ModeKeys.EVAL:
-        return _eval_spec(losses, losses_of(photos), loss, params)
-    step = train_op(loss, params, weights, tf.trainable_variables())
+        loss = tf.losses.compute_weighted_loss(losses.total(params), args.weights)
+    if args.evaluating:
+        return _eval_spec(args, losses, losses_of(photos), loss)
+    step = train_op(loss, params, args.weights, tf.trainable_variables())
     for name, values in _named(losses, params).items():
         tf.summary.scalar(name, tf.reduce_mean(values))
     weight_histograms()
-    rows = [photos, painted]
-    hooks = drawing_hooks(lambda: [rows_summary('painted', rows)], display_of(config))
-    return tf.estimator.EstimatorSpec(mode, loss=watched(loss, params), train_op=step, training_hooks=hooks)
+    hooks = drawing_hooks(lambda: [rows_summary('painted', [photos, painted])], args.display)
+    return tf.estimator.EstimatorSpec(
+        args.mode, loss=watched(loss, params), train_op=step, training_hooks=hooks
+    )
 
 
 def perceived_losses(perceptual_loss: PerceptualLoss, photos: Tensor, mix: Tensor) -> Any:
@@ -256,29 +247,30 @@ def _perceptual_loss(params: Params) -> PerceptualLoss:
     return perceptual_loss
 
 
-def _photos(features: Features, params: Params) -> Tensor:
-    """Returns the photos of PREDICT, in a size of their own where they have one."""
-    if not (isinstance(features, Mapping) and has_images(features)):
-        return images_of(features, params.image_shape)
-    photos = tf.cast(features[IMAGE], tf.float32)
-    return tf.ensure_shape(photos, [None, None, None, params.image_shape[2]])
+def _photos(args: Args[Params]) -> Tensor:
+    """Returns the photos of PREDICT, of any size if the features are a mapping."""
+    if not (isinstance(args.features, Mapping) and has_images(args.features)):
+        return args.images
+    photos = tf.cast(args.features[IMAGE], tf.float32)
+    return tf.ensure_shape(photos, [None, None, None, args.params.image_shape[2]])
 
 
-def _mix_to_learn(features: Features, count: Tensor, mode: Mode, params: Params) -> Tensor:
-    """Returns in which style each photo of a batch is painted, float32 [batch, styles].
+def _styles_to_learn(args: Args[Params], count: Tensor) -> Tensor:
+    """Returns the style that each photo of a batch is painted in, one-hot, float32 [batch, styles].
 
-    In training they take turns, which the global step decides; in an evaluation the photo's name does.
+    In training the styles alternate with the global step; in an evaluation the photo's name decides.
     """
-    styles = len(params.styles)
+    styles = len(args.params.styles)
     numbers = tf.range(tf.cast(count, tf.int64))
-    if mode == tf.estimator.ModeKeys.TRAIN:
+    if args.training:
         numbers += tf.cast(tf.train.get_or_create_global_step(), tf.int64) * tf.cast(count, tf.int64)
-    elif (names := keys_of(features)) is not None:
-        numbers = hashes(names)
+    elif args.keys is not None:
+        numbers = hashes(args.keys)
     return tf.one_hot(numbers % styles, styles)
 
 
-def _predict_spec(network: TransformNet, photos: Tensor, features: Features, params: Params) -> EstimatorSpec:
+def _predict_spec(args: Args[Params], network: TransformNet) -> EstimatorSpec:
+    params, photos = args.params, _photos(args)
     mix = tf.tile(tf.constant([params.shares], tf.float32), [tf.shape(photos)[0], 1])
     painted, endpoints = network(photos, mix)
     publish(endpoints)
@@ -290,7 +282,7 @@ def _predict_spec(network: TransformNet, photos: Tensor, features: Features, par
             change = tf.reduce_sum(change * tf.constant(_LUMINANCE), axis=3, keepdims=True)
         painted = tf.clip_by_value(photos + change, 0.0, 1.0)
         files = tf.map_fn(_jpeg, painted, tf.string)
-    spec = prediction_spec({keys.PAINTED: painted}, features)
+    spec = prediction_spec({keys.PAINTED: painted}, args.features)
     exported = tf.estimator.export.PredictOutput
     outputs = {
         'serving_default': exported({keys.PAINTED_BYTES: files}),
@@ -313,13 +305,14 @@ def _named(losses: Losses, params: Params) -> dict[str, Tensor]:
     }
 
 
-def _eval_spec(losses: Losses, of_photos: Losses, loss: Tensor, params: Params) -> EstimatorSpec:
+def _eval_spec(args: Args[Params], losses: Losses, of_photos: Losses, loss: Tensor) -> EstimatorSpec:
+    params = args.params
     with tf.name_scope('metrics'):
         means = {**_named(losses, params), keys.PHOTO_LOSS: of_photos.perceptual(params)}
         metrics = {name: tf.metrics.mean(values) for name, values in means.items()}
         metrics[keys.EVALUATED_IMAGES] = evaluated_images(losses.content)
     return tf.estimator.EstimatorSpec(
-        tf.estimator.ModeKeys.EVAL,
+        args.mode,
         loss=loss,
         eval_metric_ops=metrics,
         predictions={keys.ERROR: losses.total(params)},

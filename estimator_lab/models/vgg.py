@@ -9,21 +9,20 @@ off within the network, which therefore takes images as all others here.
 import dataclasses
 
 from estimator_lab.core.heads.classification import classification_spec
+from estimator_lab.core.heads.model import Model
+from estimator_lab.core.heads.model_function import Args, model_function
 from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.layers.convolution import Convolution
 from estimator_lab.core.layers.elementwise import ActivationParams, dropout
 from estimator_lab.core.layers.normalization import Update
 from estimator_lab.core.model.endpoints import LOGITS, Endpoint, Layered, Layers, publish
-from estimator_lab.core.model.features import images_of
 from estimator_lab.core.model.keys import FEATURES
-from estimator_lab.core.model.model import Model
-from estimator_lab.core.model.model_function import model_function
 from estimator_lab.core.model.params import ClassifierParams
 from estimator_lab.core.model.weight_layouts import keras_vgg
-from estimator_lab.core.step.noise import Noise, training_noise
+from estimator_lab.core.step.noise import Noise
 from estimator_lab.errors import FlagError
 from estimator_lab.settings import setting
-from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
+from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
 # Convolutions in each block: configurations A, B, D and E of their table 1.
 _BLOCKS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
@@ -193,36 +192,22 @@ def _vectors(maps: Tensor) -> Tensor:
 
 
 @model_function(Params, check)
-def model_fn(
-    features: Features, labels: Tensor | None, mode: Mode, params: Params, config: RunConfig | None
-) -> EstimatorSpec:
-    """The model function, for `tf.estimator.Estimator`.
+def model_fn(args: Args[Params]) -> EstimatorSpec:
+    """Classifies images: see `core.heads.classification.classification_spec`.
 
-    Args:
-      features: as `core.model.features.images_of` takes them; values in [0, 1].
-      labels: class ids or label texts, [batch]; None in PREDICT.
-      mode: a `tf.estimator.ModeKeys`.
-      params: names and values of `Params`; without labels in the vocabulary there is PREDICT only.
-      config: the RunConfig.
-
-    Returns:
-      A classifier's EstimatorSpec of that mode: see `core.heads.classification.classification_spec`. Without
-      labels, PREDICT gives features float32 [batch, 512], the mean of each map of the last block.
-
-    Raises:
-      FlagError: TRAIN or EVAL without labels.
+    Without labels in the vocabulary, PREDICT returns features float32 [batch, 512], the mean of each map of
+    the last block, and TRAIN and EVAL raise FlagError.
     """
-    images = images_of(features, params.image_shape)
-    logits, endpoints, updates = Network(params)(images, training_noise(features, mode))
+    logits, endpoints, updates = Network(args.params)(args.images, args.noise)
     if logits is not None:
-        return classification_spec(logits, endpoints, features, labels, mode, params, config, updates=updates)
-    if mode != tf.estimator.ModeKeys.PREDICT:
+        return classification_spec(args, logits, endpoints, updates=updates)
+    if not args.predicting:
         raise FlagError(
             'This network has convolutions but no labels, so that there is nothing to train or evaluate: '
             'name its folder as --warm_start of a training.'
         )
     publish(endpoints)
-    return prediction_spec({FEATURES: endpoints['global_pool'].values}, features)
+    return prediction_spec({FEATURES: endpoints['global_pool'].values}, args.features)
 
 
 MODEL = Model('vgg', Params, model_fn, check, layered=layered, published_layouts=keras_vgg)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from estimator_lab.console.outputs import locked, writing
+from estimator_lab.core.heads.model import AnyModel
 from estimator_lab.core.model.hparams import resolve
-from estimator_lab.core.model.model import AnyModel
 from estimator_lab.core.model.params import TrainingParams
 from estimator_lab.core.model.weight_layouts import Layout, own_names
 from estimator_lab.data.images.decode import decode_image

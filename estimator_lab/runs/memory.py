@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from estimator_lab.core.model.model import AnyModel
+from estimator_lab.core.heads.model import AnyModel
 from estimator_lab.data.kind import Reader
 from estimator_lab.data.pipeline.input_fns import placeholder_features
 from estimator_lab.errors import FlagError

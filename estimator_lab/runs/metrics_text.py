@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+from estimator_lab.core.heads.model import Task
 from estimator_lab.core.model import keys
-from estimator_lab.core.model.model import Task
 
 _ONLY_IF_ANY = (keys.UNKNOWN_LABELS, keys.UNKNOWN_TOKENS, keys.NODE_ACCURACY, f'{keys.DEAD_UNITS}/')
 

@@ -12,9 +12,9 @@ from typing import Any
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.conventions import IMAGE
 from estimator_lab.core.adversarial.quality import Verdict, published_samples, reference_metrics
+from estimator_lab.core.heads.model import Task
 from estimator_lab.core.model import keys
 from estimator_lab.core.model.endpoints import LOGITS, published
-from estimator_lab.core.model.model import Task
 from estimator_lab.errors import DataError
 from estimator_lab.runs.model import Trained, open_trained
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf

@@ -16,8 +16,8 @@ from PIL import Image
 from estimator_lab.console.outputs import safe_name
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.conventions import IMAGE, to_unit_range
+from estimator_lab.core.heads.model import AnyModel
 from estimator_lab.core.model.endpoints import Endpoint, published
-from estimator_lab.core.model.model import AnyModel
 from estimator_lab.core.style.network import OPERATIONS, PerceptualNetwork, random_network, without_weights
 from estimator_lab.core.style.perceptual_loss import (
     FILE,

@@ -8,7 +8,7 @@ from typing import Any
 
 from estimator_lab.core.display.drawing import EVALUATION
 from estimator_lab.core.display.phase_summaries import tag_in
-from estimator_lab.core.model.model import Task
+from estimator_lab.core.heads.model import Task
 from estimator_lab.core.model.params import FINAL
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import FlagError

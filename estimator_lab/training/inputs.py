@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from estimator_lab.core.model.model import Task
+from estimator_lab.core.heads.model import Task
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.kinds import KINDS, kind_in
 from estimator_lab.data.label_table import read_label_table

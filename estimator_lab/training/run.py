@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from estimator_lab.core.heads.model import AnyModel, Task
 from estimator_lab.core.model.hparams import parse_hparams, resolve
-from estimator_lab.core.model.model import AnyModel, Task
 from estimator_lab.core.model.params import Phase
 from estimator_lab.core.style.perceptual_loss import FILE as STYLE_FILE
 from estimator_lab.data.images.augment import parse_augmentation

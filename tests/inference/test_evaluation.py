@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix
 
+from estimator_lab.core.heads.model import Task
 from estimator_lab.core.model import keys
-from estimator_lab.core.model.model import Task
 from estimator_lab.data.pipeline.input_fns import numpy_input_fn
 from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.pipeline.report import InputReport

@@ -3,8 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from estimator_lab.core.heads.model import Task
 from estimator_lab.core.model import keys
-from estimator_lab.core.model.model import Task
 from estimator_lab.core.step.noise import Noise, fresh_seed
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.gan import Params, check, model_fn, players, task

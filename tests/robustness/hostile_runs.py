@@ -123,7 +123,7 @@ class EventsCase(Case):
         self.path.write_bytes(data)
 
     def use(self) -> None:
-        from estimator_lab.core.model.model import Task
+        from estimator_lab.core.heads.model import Task
         from estimator_lab.training.evaluations import BestEvaluation
 
         said: list[str] = []

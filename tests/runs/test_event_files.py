@@ -6,7 +6,7 @@ import struct
 import pytest
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
-from estimator_lab.core.model.model import Task
+from estimator_lab.core.heads.model import Task
 from estimator_lab.runs.event_files import scalars_in
 from estimator_lab.tf1 import tf
 from estimator_lab.training.evaluations import BestEvaluation

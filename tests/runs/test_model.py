@@ -59,7 +59,7 @@ def test_images_are_decoded_as_in_training(copy):
 
 
 def test_lists_of_hyper_parameters_are_tuples_again(copy, monkeypatch):
-    from estimator_lab.core.model.model_function import model_function
+    from estimator_lab.core.heads.model_function import model_function
     from estimator_lab.models import cnn
 
     @dataclasses.dataclass(frozen=True)

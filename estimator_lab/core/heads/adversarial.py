@@ -1,4 +1,4 @@
-"""The EstimatorSpecs of two networks that learn against each other."""
+"""The head of a generative adversarial network (GAN)."""
 
 from typing import Any
 
@@ -9,54 +9,42 @@ from estimator_lab.core.adversarial.pictures import game_summaries, projector_ho
 from estimator_lab.core.adversarial.players import Players, one_hot_labels, to_networks, to_unit_range
 from estimator_lab.core.adversarial.quality import Samples, sample_metrics
 from estimator_lab.core.adversarial.watch import CollapseHook, CollapseWatch
-from estimator_lab.core.display.drawing import display_of, drawing_hooks
+from estimator_lab.core.display.drawing import drawing_hooks
 from estimator_lab.core.heads.classification import classification_spec
+from estimator_lab.core.heads.model_function import Args
 from estimator_lab.core.heads.predictions import prediction_spec
-from estimator_lab.core.layers.discriminator import Discriminated
 from estimator_lab.core.metrics.sample_quality import spread
 from estimator_lab.core.metrics.streaming import evaluated_images
 from estimator_lab.core.model import keys
 from estimator_lab.core.model.endpoints import publish
-from estimator_lab.core.model.features import example_weights, images_of
 from estimator_lab.core.step.noise import Noise, fixed_seeds, fresh_seed
-from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
+from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
 
-def adversarial_spec(
-    players: Players,
-    features: Features,
-    labels: Tensor | None,
-    mode: Mode,
-    params: AdversarialParams,
-    config: RunConfig | None,
-) -> EstimatorSpec:
-    """Returns the EstimatorSpec of a game.
+def adversarial_spec(args: Args[Any], players: Players) -> EstimatorSpec:
+    """Returns the EstimatorSpec of a GAN.
 
-    TRAIN makes the moves of `game.Game`; its loss is the discriminator's. EVAL draws as many samples as there
-    are images and takes the discriminator's accuracy on both, and the metrics of `quality.sample_metrics`.
-    PREDICT gives realness float32 [batch], a logit, error float32 [batch], which is -realness, and key; where
-    the features hold latent vectors, an export has samples. Where the discriminator tells classes, EVAL and
-    PREDICT have what `classification_spec` gives besides.
+    TRAIN makes the updates of `game.Game`; its loss is the discriminator's. EVAL draws as many samples as
+    there are images, and reports the discriminator's accuracy on both and the metrics of
+    `quality.sample_metrics`.
+    PREDICT returns realness float32 [batch], a logit, error float32 [batch], which is -realness, and key; if
+    the features have latent vectors, an export has samples. If the discriminator classifies, EVAL and PREDICT
+    also have what `classification_spec` returns.
 
     Args:
+      args: the model function's arguments; its parameters are `AdversarialParams`. The features of an export
+        may have `latent`, float32 [n, latent], and `label`, string [n].
       players: the networks.
-      features: the model function's features; images in [0, 1]. An export's may hold `latent`, float32 [n,
-        latent], and `label`, string [n].
-      labels: class ids or label texts, [batch]; None where there are none.
-      mode: a `tf.estimator.ModeKeys`.
-      params: how they learn.
-      config: the RunConfig, which says whether and where to show things.
     """
-    if mode == tf.estimator.ModeKeys.PREDICT:
-        return _predict(players, features, params, config)
-    images = to_networks(images_of(features, params.image_shape))
+    if args.predicting:
+        return _predict(args, players)
+    params = args.params
+    images = to_networks(args.images)
     with tf.name_scope('batch'):
         count = tf.shape(images)[0]
-        weights = tf.broadcast_to(example_weights(features), [count])
-        batch = Batch(images, _one_hot(labels, params, count), weights)
-    if mode == tf.estimator.ModeKeys.EVAL:
-        return _evaluate(players, batch, features, labels, params, config)
-    return _train(players, batch, features, params, config)
+        weights = tf.broadcast_to(args.weights, [count])
+        batch = Batch(images, _one_hot(args.labels, params, count), weights)
+    return _evaluate(args, players, batch) if args.evaluating else _train(args, players, batch)
 
 
 def _one_hot(labels: Tensor | None, params: AdversarialParams, count: Tensor) -> Tensor | None:
@@ -72,20 +60,18 @@ def _known(batch: Batch) -> Tensor:
     return tf.reduce_sum(batch.classes, axis=1)
 
 
-def _train(
-    players: Players, batch: Batch, features: Features, params: AdversarialParams, config: RunConfig | None
-) -> EstimatorSpec:
-    if params.conditional:  # an image of no class cannot be told from a fake of that class
+def _train(args: Args[Any], players: Players, batch: Batch) -> EstimatorSpec:
+    params, display = args.params, args.display
+    if params.conditional:  # an image without a class cannot be compared with fakes of that class
         batch = batch._replace(weights=batch.weights * _known(batch))
-    game = Game(players, batch, Noise(fresh_seed(features)), params)
-    display = display_of(config)
+    game = Game(players, batch, Noise(fresh_seed(args.features)), params)
     fakes = to_unit_range(game.made.images)
     with tf.name_scope('watch'):
-        told = _told(game.batch, params)
-        diversity = _ratio(spread(fakes, told), spread(to_unit_range(game.batch.images), told))
+        classes = _condition(game.batch, params)
+        diversity = _ratio(spread(fakes, classes), spread(to_unit_range(game.batch.images), classes))
         real, fake = (
             weighted_mean(tf.cast(right, tf.float32), tf.ones_like(logits))
-            for right, logits in _verdicts(game.discriminator.real, game.discriminator.fake, params)
+            for right, logits in _correct(game.discriminator.real, game.discriminator.fake, params)
         )
         watched = {
             'diversity': diversity,
@@ -99,78 +85,66 @@ def _train(
     if display:
         hooks.append(CollapseHook(watched, CollapseWatch(critic)))
     return tf.estimator.EstimatorSpec(
-        tf.estimator.ModeKeys.TRAIN,
-        loss=game.discriminator.loss,
-        train_op=game.train_op,
-        training_hooks=hooks,
+        args.mode, loss=game.discriminator.loss, train_op=game.train_op, training_hooks=hooks
     )
 
 
-def _evaluate(
-    players: Players,
-    batch: Batch,
-    features: Features,
-    labels: Tensor | None,
-    params: AdversarialParams,
-    config: RunConfig | None,
-) -> EstimatorSpec:
+def _evaluate(args: Args[Any], players: Players, batch: Batch) -> EstimatorSpec:
+    params, display = args.params, args.display
     discriminator = players.discriminator_average or players.discriminator
-    said = discriminator(batch.images, _told(batch, params))
-    samples, told = _samples(players, batch, features, params)
-    of_fakes = discriminator(to_networks(samples.fake), told)
+    real = discriminator(batch.images, _condition(batch, params))
+    samples, classes = _samples(args, players, batch)
+    fake = discriminator(to_networks(samples.fake), classes)
     loss = LOSSES[params.chosen_loss]
     with tf.name_scope('objective'):
-        value = tf.reduce_mean(loss.real(said.realness)) + tf.reduce_mean(loss.fake(of_fakes.realness))
+        value = tf.reduce_mean(loss.real(real.realness)) + tf.reduce_mean(loss.fake(fake.realness))
     with tf.name_scope('metrics'):
-        metrics = sample_metrics(samples, told)
-        if said.classes is None:
-            metrics[keys.EVALUATED_IMAGES] = evaluated_images(said.realness)
-        verdicts = _verdicts(said.realness, of_fakes.realness, params)
-        for name, (right, _) in zip((keys.ACCURACY_REAL, keys.ACCURACY_FAKE), verdicts, strict=True):
+        metrics = sample_metrics(samples, classes)
+        if real.classes is None:
+            metrics[keys.EVALUATED_IMAGES] = evaluated_images(real.realness)
+        correct = _correct(real.realness, fake.realness, params)
+        for name, (right, _) in zip((keys.ACCURACY_REAL, keys.ACCURACY_FAKE), correct, strict=True):
             metrics[name] = tf.metrics.mean(tf.cast(right, tf.float32))
     samples.publish()
-    predictions = {keys.ERROR: -said.realness}
-    display = display_of(config)
-    hooks = []
-    if display and said.classes is None:
-        hooks = [projector_hook(said, of_fakes, samples, to_unit_range(batch.images), display)]
-    spec = tf.estimator.EstimatorSpec(
-        tf.estimator.ModeKeys.EVAL, loss=value, predictions=predictions, evaluation_hooks=hooks
-    )
-    if said.classes is not None:
-        mode = tf.estimator.ModeKeys.EVAL
-        spec = classification_spec(said.classes, said.endpoints, features, labels, mode, params, config)
+    predictions = {keys.ERROR: -real.realness}
+    if real.classes is not None:
+        spec = classification_spec(args, real.classes, real.endpoints)
+    else:
+        hooks = [projector_hook(real, fake, samples, to_unit_range(batch.images), display)] if display else []
+        spec = tf.estimator.EstimatorSpec(
+            args.mode, loss=value, predictions=predictions, evaluation_hooks=hooks
+        )
     return spec._replace(
         eval_metric_ops={**(spec.eval_metric_ops or {}), **metrics},
         predictions={**spec.predictions, **predictions},
     )
 
 
-def _samples(
-    players: Players, batch: Batch, features: Features, params: AdversarialParams
-) -> tuple[Samples, Tensor | None]:
-    """Returns fakes beside the images, the same in each evaluation, and the classes of both."""
-    noise = Noise(fixed_seeds(features, tf.shape(batch.images)[0])[0])
+def _samples(args: Args[Any], players: Players, batch: Batch) -> tuple[Samples, Tensor | None]:
+    """Returns images with as many fakes, the same in each evaluation, and the classes of both."""
+    params = args.params
+    noise = Noise(fixed_seeds(args.features, tf.shape(batch.images)[0])[0])
     order = noise.uniform(tf.shape(batch.weights))
-    real, told, classes = batch.images, _told(batch, params), None
-    if told is not None:  # what has no class is left out
+    real, one_hot, classes = batch.images, _condition(batch, params), None
+    if one_hot is not None:  # images without a class are left out
         known = _known(batch) > 0
-        real, told, order = (tf.boolean_mask(values, known) for values in (real, told, order))
+        real, one_hot, order = (tf.boolean_mask(values, known) for values in (real, one_hot, order))
         real = tf.ensure_shape(real, [None, *params.image_shape])
-        classes = tf.argmax(told, axis=1)
+        classes = tf.argmax(one_hot, axis=1)
     latent = noise.normal(tf.stack([tf.shape(real)[0], params.latent_size]))
-    fake = players.average(latent, told).images
-    return Samples(to_unit_range(real), to_unit_range(fake), classes, order), told
+    fake = players.average(latent, one_hot).images
+    return Samples(to_unit_range(real), to_unit_range(fake), classes, order), one_hot
 
 
-def _told(batch: Batch, params: AdversarialParams) -> Tensor | None:
+def _condition(batch: Batch, params: AdversarialParams) -> Tensor | None:
+    """Returns the classes that both networks are conditioned on."""
     return batch.classes if params.conditional else None
 
 
-def _verdicts(
+def _correct(
     real: Tensor, fake: Tensor, params: AdversarialParams
 ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Returns where the discriminator is right, bool, beside its logits: of images, of fakes."""
+    """Returns where the discriminator is right, bool, and its logits: for images, for fakes."""
     boundary = LOSSES[params.chosen_loss].boundary
     if boundary is None:
         boundary = 0.5 * (tf.reduce_mean(real) + tf.reduce_mean(fake))
@@ -178,51 +152,39 @@ def _verdicts(
 
 
 def _ratio(fake: Tensor, real: Tensor) -> Tensor:
-    """Returns one spread over the other; 1 where there is nothing to compare with."""
+    """Returns the quotient of two spreads; 1 if that of the images is 0."""
     return tf.where(real > 0, tf.div_no_nan(fake, real), tf.ones_like(real))
 
 
-def _predict(
-    players: Players, features: Features, params: AdversarialParams, config: RunConfig | None
-) -> EstimatorSpec:
-    images = to_networks(images_of(features, params.image_shape))
-    said = players.discriminator(images)
+def _predict(args: Args[Any], players: Players) -> EstimatorSpec:
+    features = args.features
+    images = to_networks(args.images)
+    found = players.discriminator(images)
     if players.discriminator_average:
-        said = players.discriminator_average(images)
-    wanted = _wanted(features, params)
-    players.generator(*wanted)  # a warm start looks for its variables
-    made = players.average(*wanted)
-    found = {keys.REALNESS: said.realness, keys.ERROR: -said.realness}
-    spec = _opinion(said, found, features, params, config)
-    outputs = dict(spec.export_outputs['serving_default'].outputs, **found)
+        found = players.discriminator_average(images)
+    exports_samples = isinstance(features, dict) and keys.LATENT in features
+    latent, classes = _generator_inputs(features if exports_samples else {}, args.params)
+    players.generator(latent, classes)  # a warm start looks for its variables
+    made = players.average(latent, classes)
+    predictions = {keys.REALNESS: found.realness, keys.ERROR: -found.realness}
+    if found.classes is None:
+        publish(found.endpoints)
+        spec = prediction_spec(predictions, features)
+    else:
+        spec = classification_spec(args, found.classes, found.endpoints)
+    outputs = dict(spec.export_outputs['serving_default'].outputs, **predictions)
     exported = {'serving_default': _OutputsOf(outputs, latent=False)}
-    if isinstance(features, dict) and keys.LATENT in features:
+    if exports_samples:
         exported[keys.SAMPLES] = _OutputsOf(_encoded(made.images), latent=True)
-    return spec._replace(predictions={**spec.predictions, **found}, export_outputs=exported)
+    return spec._replace(predictions={**spec.predictions, **predictions}, export_outputs=exported)
 
 
-def _opinion(
-    said: Discriminated,
-    found: dict[str, Tensor],
-    features: Features,
-    params: AdversarialParams,
-    config: RunConfig | None,
-) -> EstimatorSpec:
-    """Returns the spec of what the discriminator says of images: what they show, where it tells that."""
-    if said.classes is None:
-        publish(said.endpoints)
-        return prediction_spec(found, features)
-    mode = tf.estimator.ModeKeys.PREDICT
-    return classification_spec(said.classes, said.endpoints, features, None, mode, params, config)
-
-
-def _wanted(features: Features, params: AdversarialParams) -> tuple[Tensor, Tensor | None]:
-    """Returns the latent vectors and classes that an export is asked for; one of each for anybody else."""
-    asked = features if isinstance(features, dict) and keys.LATENT in features else {}
-    latent = asked.get(keys.LATENT, tf.zeros([1, params.latent_size]))
+def _generator_inputs(features: Any, params: AdversarialParams) -> tuple[Tensor, Tensor | None]:
+    """Returns latent vectors and classes: those of an export's features, or one of each."""
+    latent = features.get(keys.LATENT, tf.zeros([1, params.latent_size]))
     if not params.conditional:
         return latent, None
-    return latent, one_hot_labels(asked.get(keys.SAMPLE_LABEL, tf.constant([''])), params)
+    return latent, one_hot_labels(features.get(keys.SAMPLE_LABEL, tf.constant([''])), params)
 
 
 def _encoded(images: Tensor) -> dict[str, Tensor]:
@@ -232,11 +194,11 @@ def _encoded(images: Tensor) -> dict[str, Tensor]:
 
 
 class _OutputsOf(tf.estimator.export.PredictOutput):
-    """What an export gives for one kind of input; Estimator offers each output for every input.
+    """Outputs of an export for one kind of input only; Estimator combines each output with every input.
 
     Args:
       outputs: tensors by name.
-      latent: whether they are made of latent vectors, not of images.
+      latent: whether they are computed from latent vectors instead of images.
     """
 
     def __init__(self, outputs: Any, latent: bool) -> None:
@@ -245,5 +207,5 @@ class _OutputsOf(tf.estimator.export.PredictOutput):
 
     def as_signature_def(self, receiver_tensors: Any) -> Any:
         if (keys.LATENT in receiver_tensors) != self._latent:
-            raise ValueError('these outputs are made of other inputs')
+            raise ValueError('these outputs are computed from other inputs')
         return super().as_signature_def(receiver_tensors)

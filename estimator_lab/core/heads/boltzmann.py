@@ -1,7 +1,6 @@
-"""The EstimatorSpecs of a restricted Boltzmann machine that learns on top of a stack."""
+"""The head of a restricted Boltzmann machine, alone or on top of a stack."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from estimator_lab.core.boltzmann.annealing import log_partition
@@ -10,7 +9,7 @@ from estimator_lab.core.boltzmann.params import RbmParams, apply_gradients
 from estimator_lab.core.boltzmann.rbm import BERNOULLI, Rbm
 from estimator_lab.core.boltzmann.samples import gibbs_film, gibbs_samples
 from estimator_lab.core.boltzmann.stack import Stack
-from estimator_lab.core.display.drawing import Display, display_of, drawing_hooks
+from estimator_lab.core.display.drawing import drawing_hooks
 from estimator_lab.core.display.embeddings import EmbeddingsHook, labels_and_keys
 from estimator_lab.core.display.summaries import (
     filter_summary,
@@ -18,19 +17,16 @@ from estimator_lab.core.display.summaries import (
     rows_summary,
     weight_histograms,
 )
+from estimator_lab.core.heads.model_function import Args
 from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.metrics.streaming import evaluated_images
 from estimator_lab.core.model import keys
 from estimator_lab.core.model.endpoints import Endpoint, publish
-from estimator_lab.core.model.features import example_weights
 from estimator_lab.core.step.noise import Noise, fixed_seeds, fresh_seed
 from estimator_lab.core.step.train_step import apply_if_nonempty
 from estimator_lab.tf1 import (
     EstimatorSpec,
-    Features,
-    Mode,
     Operation,
-    RunConfig,
     SessionRunHook,
     Tensor,
     Variable,
@@ -40,87 +36,67 @@ from estimator_lab.tf1 import (
 _SAMPLE_IMAGES = 1_000
 _SAMPLE_VALUES = 4_000_000
 _SHOWN = 8
-_FIELDS = 64
+RECEPTIVE_FIELDS = 64
+"""How many hidden units the picture of receptive fields shows."""
 
 
-@dataclass(frozen=True)
-class RbmBatch:
-    """What a machine sees of a batch.
-
-    Attributes:
-      features: the model function's features.
-      images: float32 [n, height, width, channels] in [0, 1].
-      labels: float32 [n, classes], one-hot; None for a machine without a label unit.
-    """
-
-    features: Features
-    images: Tensor
-    labels: Tensor = None
-
-
-def rbm_spec(
-    stack: Stack, batch: RbmBatch, mode: Mode, params: RbmParams, config: RunConfig | None
-) -> EstimatorSpec:
+def rbm_spec(args: Args[RbmParams], stack: Stack, one_hot: Tensor | None = None) -> EstimatorSpec:
     """Returns the EstimatorSpec of a stack's top machine.
 
-    TRAIN takes a step of contrastive divergence; its loss is the reconstruction error. EVAL gives that error,
-    the mean free energy on the evaluation data and on a sample of the training data, their gap (which grows
-    when the machine over-fits: Hinton 2012, 'A practical guide to training restricted Boltzmann machines',
-    section 6), the pseudo-log-likelihood, and with `params.ais_chains` the
-    log probability. PREDICT gives hidden float32 [n, hidden], reconstruction and dream float32 [n, height,
-    width, channels] in [0, 1], free_energy and error float32 [n], key.
+    TRAIN takes a step of contrastive divergence; its loss is the reconstruction error. EVAL reports that
+    error, the mean free energy on the evaluation data and on a sample of the training data, their gap (which
+    increases when the machine over-fits: Hinton 2012, 'A practical guide to training restricted Boltzmann
+    machines', section 6), the pseudo-log-likelihood, and with `params.ais_chains` the log probability.
+    PREDICT returns hidden float32 [n, hidden], reconstruction and dream (samples) float32 [n, height, width,
+    channels] in [0, 1], free_energy and error float32 [n], key.
 
     Args:
-      stack: whose top layer learns.
-      batch: what it sees.
-      mode: a `tf.estimator.ModeKeys`.
-      params: how it learns and dreams.
-      config: the RunConfig, which says whether and where to show things.
+      args: the model function's arguments.
+      stack: the machines; the top one learns.
+      one_hot: labels, float32 [n, classes]; None for a machine without a label unit, and in PREDICT.
     """
-    machine = _Machine(stack, batch, params)
-    if mode == tf.estimator.ModeKeys.PREDICT:
+    machine = _Machine(args, stack, one_hot)
+    if args.predicting:
         return machine.predict()
-    if mode == tf.estimator.ModeKeys.EVAL:
-        return machine.evaluate(display_of(config))
-    return machine.train(display_of(config))
+    return machine.evaluate() if args.evaluating else machine.train()
 
 
-def hidden_hooks(hidden: Tensor, batch: RbmBatch, display: Display | None) -> list[SessionRunHook]:
-    """Returns the hook that shows hidden units in the Embedding Projector.
+def hidden_hooks(args: Args[Any], hidden: Tensor) -> list[SessionRunHook]:
+    """Returns the hook that shows hidden units in the Embedding Projector; none without a display.
 
     Args:
+      args: the model function's arguments.
       hidden: float32 [n, units].
-      batch: the batch they come from.
-      display: where to show them; None shows nothing.
     """
-    if display is None:
+    if args.display is None:
         return []
-    columns = labels_and_keys(batch.features, None, ())
-    return [EmbeddingsHook(hidden, batch.images, columns, str(display.folder), keys.HIDDEN)]
+    columns = labels_and_keys(args.features, None, ())
+    return [EmbeddingsHook(hidden, args.images, columns, str(args.display.folder), keys.HIDDEN)]
 
 
 class _Machine:
-    def __init__(self, stack: Stack, batch: RbmBatch, params: RbmParams) -> None:
+    def __init__(self, args: Args[RbmParams], stack: Stack, one_hot: Tensor | None) -> None:
+        self._args = args
         self._stack = stack
         self._rbm: Rbm = stack.top.rbm
-        self._batch = batch
-        self._params = params
+        self._one_hot = one_hot
+        self._params = args.params
         self._is_bernoulli = stack.top.visible_units == BERNOULLI
-        visible = stack.visible(batch.images)
+        visible = stack.visible(args.images)
         self._features = visible.shape.as_list()[1]
         self._visible = self._with_label(visible)
 
-    def train(self, display: Display | None) -> EstimatorSpec:
-        noise = Noise(fresh_seed(self._batch.features))
+    def train(self) -> EstimatorSpec:
+        noise = Noise(fresh_seed(self._args.features))
         data = self._binary(self._visible, noise)
         change = update(self._rbm, data, self._params.recipe, noise)
-        weights, sample = example_weights(self._batch.features), self._sample()
+        weights, sample = self._args.weights, self._sample()
 
         def keep() -> Operation:
             changed = [tf.assign(*assignment) for assignment in change.assignments]
             return tf.group(self._keep_in(sample, data), *changed)
 
-        # All that looks at the number of this step comes before it is counted on.
+        # Everything that reads the global step has to run before it is incremented.
         with tf.name_scope('kept'):
             kept = apply_if_nonempty(weights, keep)
         with tf.control_dependencies([kept]):
@@ -129,11 +105,11 @@ class _Machine:
                 self._stack.top.gradients_and_variables(change),
                 weights,
             )
-        # Looked at in every step: it must not cost products of its own. The summary's name stays free.
+        # Fetched in every step, so it reuses the products of the update. The summary's name stays free.
         with tf.name_scope('chain_error'):
             seen = self._visible[: tf.shape(change.reconstruction)[0]]
             loss = tf.reduce_mean(self._errors(seen, change.reconstruction[:, : self._features]))
-        # These are worked out in the steps that write summaries only.
+        # Computed only in the steps that write summaries.
         with tf.name_scope('reconstruction'):
             error = tf.reduce_mean(self._errors(self._visible, self._reconstruction(self._visible)))
         with tf.name_scope('energy'):
@@ -147,10 +123,10 @@ class _Machine:
             tf.estimator.ModeKeys.TRAIN,
             loss=loss,
             train_op=step,
-            training_hooks=drawing_hooks(lambda: self._draw(noise), display),
+            training_hooks=drawing_hooks(lambda: self._draw(noise), self._args.display),
         )
 
-    def evaluate(self, display: Display | None) -> EstimatorSpec:
+    def evaluate(self) -> EstimatorSpec:
         noise = self._fixed_noise()
         data = self._binary(self._visible, noise)
         errors = self._errors(self._visible, self._reconstruction(self._visible))
@@ -176,11 +152,11 @@ class _Machine:
             loss=tf.reduce_mean(errors),
             eval_metric_ops=metrics,
             predictions={keys.ERROR: errors},
-            evaluation_hooks=hidden_hooks(self._rbm.hidden_mean(self._visible), self._batch, display),
+            evaluation_hooks=hidden_hooks(self._args, self._rbm.hidden_mean(self._visible)),
         )
 
     def predict(self) -> EstimatorSpec:
-        noise, images = self._fixed_noise(), self._batch.images
+        noise, images = self._fixed_noise(), self._args.images
         publish(self._endpoints(self._visible))
         reconstruction = self._stack.images(self._reconstruction(self._visible), like=images)
         predictions = {
@@ -190,7 +166,7 @@ class _Machine:
             keys.FREE_ENERGY: self._rbm.free_energy(self._visible),
             keys.ERROR: tf.reduce_sum(tf.square(images - reconstruction), axis=[1, 2, 3]),
         }
-        return prediction_spec(predictions, self._batch.features)
+        return prediction_spec(predictions, self._args.features)
 
     def _endpoints(self, visible: Tensor) -> dict[str, Endpoint]:
         top = self._stack.top
@@ -199,13 +175,13 @@ class _Machine:
     def _with_label(self, visible: Tensor) -> Tensor:
         if not self._rbm.classes:
             return visible
-        labels = self._batch.labels
-        if labels is None:  # PREDICT
-            labels = tf.zeros([tf.shape(visible)[0], self._rbm.classes])
-        return tf.concat([visible, labels], axis=1)
+        one_hot = self._one_hot
+        if one_hot is None:  # PREDICT
+            one_hot = tf.zeros([tf.shape(visible)[0], self._rbm.classes])
+        return tf.concat([visible, one_hot], axis=1)
 
     def _binary(self, visible: Tensor, noise: Noise) -> Tensor:
-        """Draws the pixels as 0 or 1 where that is asked for; a label is so already."""
+        """Samples the pixels as 0 or 1 if `binarize` is set; a label is 0 or 1 already."""
         if not (self._params.binarize and self._is_bernoulli):
             return visible
         with tf.name_scope('binary'):
@@ -220,10 +196,10 @@ class _Machine:
 
     def _fixed_noise(self) -> Noise:
         count = tf.shape(self._visible)[0]
-        return Noise(fixed_seeds(self._batch.features, count)[0])
+        return Noise(fixed_seeds(self._args.features, count)[0])
 
     def _pseudo_log_likelihood(self, data: Tensor, energies: Tensor, noise: Noise) -> Tensor:
-        """Returns an estimate of sum_i log p(v_i | the others) by one unit i an example, times all units."""
+        """Estimates sum_i log p(v_i | the others) by one random unit per example, times their number."""
         chosen = tf.cast(noise.uniform([tf.shape(data)[0]]) * self._features, tf.int32)
         flips = tf.one_hot(chosen, data.shape.as_list()[1])
         flipped = self._rbm.free_energy(tf.abs(data - flips))
@@ -241,7 +217,7 @@ class _Machine:
         }
 
     def _sample(self) -> Tensor:
-        """Returns the variable that keeps a sample of what the machine has seen, [images, visible]."""
+        """Returns the variable that holds a sample of the training data, [images, visible]."""
         units = self._visible.shape.as_list()[1]
         count = max(min(_SAMPLE_IMAGES, _SAMPLE_VALUES // units), 1)
         with tf.variable_scope('', reuse=tf.AUTO_REUSE):
@@ -250,7 +226,7 @@ class _Machine:
             )
 
     def _keep_in(self, sample: Variable, data: Tensor) -> Operation:
-        """Returns the operation that fills the sample in the first steps, as many as it takes."""
+        """Returns the operation that fills the sample during the first steps."""
         count = sample.shape.as_list()[0]
         step = tf.cast(tf.train.get_or_create_global_step(), tf.int32) - self._params.first_step
         size = tf.shape(data)[0]
@@ -279,10 +255,10 @@ class _Machine:
     def _draw(self, noise: Noise) -> list[Any]:
         """Returns the pictures of training, as serialised summaries."""
         with tf.name_scope('pictures'):
-            images, visible = self._batch.images[:_SHOWN], self._visible[:_SHOWN]
+            images, visible = self._args.images[:_SHOWN], self._visible[:_SHOWN]
             reconstructed = self._stack.images(self._reconstruction(visible), like=images)
             film = [self._stack.images(v[:, : self._features]) for v in gibbs_film(self._rbm, visible, noise)]
-            fields = self._stack.receptive_fields(_FIELDS)
+            fields = self._stack.receptive_fields(RECEPTIVE_FIELDS)
         return [
             filter_summary('receptive_fields', fields),
             rows_summary('reconstruction', [images, reconstructed]),
@@ -291,5 +267,5 @@ class _Machine:
 
 
 def _constant(value: Tensor) -> tuple[Tensor, Operation]:
-    """Returns a metric that is worked out once, behind the last batch."""
+    """Returns a metric that is computed once, after the last batch."""
     return value, tf.no_op()

@@ -1,4 +1,4 @@
-"""From predictions to the EstimatorSpec of PREDICT, the same for every model."""
+"""The EstimatorSpec of PREDICT, the same for every model."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,10 +14,10 @@ def prediction_spec(
     """Returns the EstimatorSpec for PREDICT.
 
     Args:
-      predictions: tensors by name, each with one row for each example.
-      features: the model function's features; where they have keys, these become the prediction `key`,
-        which an export lacks: its callers know which images they asked about.
-      only_exported: tensors that an export gives besides.
+      predictions: tensors by name, with one row per example.
+      features: the model function's features; keys in them become the prediction `key`, which an export
+        leaves out: its callers know which images they sent.
+      only_exported: further tensors of an export.
     """
     exported = {**predictions, **(only_exported or {})}
     example_keys = keys_of(features)

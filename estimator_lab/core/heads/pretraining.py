@@ -1,60 +1,55 @@
 """The EstimatorSpecs of a phase of pre-training, in which one layer of a stack learns."""
 
 import dataclasses
+from typing import Any
 
 from estimator_lab.core.boltzmann.pretraining import DENOISING, LayerPretraining
 from estimator_lab.core.boltzmann.rbm import GAUSSIAN
-from estimator_lab.core.display.drawing import display_of, drawing_hooks
+from estimator_lab.core.display.drawing import drawing_hooks
 from estimator_lab.core.display.summaries import (
     filter_summary,
     layer_histograms,
     rows_summary,
     weight_histograms,
 )
-from estimator_lab.core.heads.boltzmann import RbmBatch, hidden_hooks, rbm_spec
+from estimator_lab.core.heads.boltzmann import RECEPTIVE_FIELDS, hidden_hooks, rbm_spec
+from estimator_lab.core.heads.model_function import Args
 from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.metrics.streaming import evaluated_images
 from estimator_lab.core.model import keys
 from estimator_lab.core.model.endpoints import Endpoint, publish
-from estimator_lab.core.model.features import example_weights
 from estimator_lab.core.step.corruption import corrupt
 from estimator_lab.core.step.noise import fresh_seed
 from estimator_lab.core.step.train_step import train_op, watched
-from estimator_lab.tf1 import EstimatorSpec, Mode, RunConfig, Tensor, tf
-
-_FIELDS = 64
+from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
 
 def pretraining_spec(
-    layer_pretraining: LayerPretraining, batch: RbmBatch, mode: Mode, config: RunConfig | None
+    args: Args[Any], layer_pretraining: LayerPretraining, one_hot: Tensor | None = None
 ) -> EstimatorSpec:
     """Returns the EstimatorSpec of a pre-training phase.
 
     Args:
-      layer_pretraining: what it trains.
-      batch: the batch; its labels are seen by the last layer if `layer_pretraining.classes` is above 0.
-      mode: a `tf.estimator.ModeKeys`.
-      config: the RunConfig, which says whether and where to show things.
+      args: the model function's arguments; `params.phase` names the layer that is trained.
+      layer_pretraining: how the layers are trained.
+      one_hot: labels, float32 [batch, classes]; used by the last layer if `layer_pretraining.classes` is
+        above 0.
     """
     if layer_pretraining.params.pretraining == DENOISING:
-        return _denoising_spec(layer_pretraining, batch, mode, config)
-    seen = (
-        batch
-        if layer_pretraining.classes and layer_pretraining.is_last
-        else dataclasses.replace(batch, labels=None)
-    )
-    return rbm_spec(layer_pretraining.stack(), seen, mode, layer_pretraining.rbm_params(), config)
+        return _denoising_spec(args, layer_pretraining)
+    if not (layer_pretraining.classes and layer_pretraining.is_last):
+        one_hot = None
+    rbm_args = dataclasses.replace(args, params=layer_pretraining.rbm_params())
+    return rbm_spec(rbm_args, layer_pretraining.stack(), one_hot)
 
 
-def _denoising_spec(
-    layer_pretraining: LayerPretraining, batch: RbmBatch, mode: Mode, config: RunConfig | None
-) -> EstimatorSpec:
-    """A layer learns its own input from one with a share of its values set to 0; its weights are tied."""
-    stack, training = layer_pretraining.stack(), mode == tf.estimator.ModeKeys.TRAIN
-    layer, visible = stack.top, stack.visible(batch.images)
+def _denoising_spec(args: Args[Any], layer_pretraining: LayerPretraining) -> EstimatorSpec:
+    """Trains a layer with tied weights to restore its input after a share of the values was set to 0."""
+    stack = layer_pretraining.stack()
+    layer, visible = stack.top, stack.visible(args.images)
     given = (
-        corrupt(visible, 'masking', layer_pretraining.params.masking, fresh_seed(batch.features))
-        if training
+        corrupt(visible, 'masking', layer_pretraining.params.masking, fresh_seed(args.features))
+        if args.training
         else visible
     )
     with tf.name_scope('hidden'):
@@ -64,38 +59,41 @@ def _denoising_spec(
         logits = tf.matmul(hidden, layer.kernel, transpose_b=True) + layer.visible_bias
     with tf.name_scope('cross_entropy'):
         each = tf.nn.sigmoid_cross_entropy_with_logits(labels=visible, logits=logits)
-        values, weights = tf.reduce_sum(each, axis=1), example_weights(batch.features)
-        loss = tf.losses.compute_weighted_loss(values, weights)
+        loss = tf.losses.compute_weighted_loss(tf.reduce_sum(each, axis=1), args.weights)
     reconstruction = tf.sigmoid(logits)
     errors = tf.reduce_sum(tf.square(visible - reconstruction), axis=1)
-    if mode == tf.estimator.ModeKeys.EVAL:
+    if args.evaluating:
         metrics = {
             keys.RECONSTRUCTION_ERROR: tf.metrics.mean(errors),
             keys.EVALUATED_IMAGES: evaluated_images(errors),
         }
         return tf.estimator.EstimatorSpec(
-            mode,
+            args.mode,
             loss=loss,
             eval_metric_ops=metrics,
             predictions={keys.ERROR: errors},
-            evaluation_hooks=hidden_hooks(hidden, batch, display_of(config)),
+            evaluation_hooks=hidden_hooks(args, hidden),
         )
-    pictures = stack.images(reconstruction)
-    if not training:
-        publish({layer.name: Endpoint(hidden, layer.kernel)})
+    pictures, endpoints = stack.images(reconstruction), {layer.name: Endpoint(hidden, layer.kernel)}
+    if args.predicting:
+        publish(endpoints)
         predictions = {keys.HIDDEN: hidden, keys.RECONSTRUCTION: pictures, keys.ERROR: errors}
-        return prediction_spec(predictions, batch.features)
+        return prediction_spec(predictions, args.features)
     tf.summary.scalar(keys.RECONSTRUCTION_ERROR, tf.reduce_mean(errors))
-    layer_histograms({layer.name: Endpoint(hidden, layer.kernel)})
+    layer_histograms(endpoints)
     weight_histograms()
 
     def draw() -> list[Tensor]:
         return [
-            filter_summary('receptive_fields', stack.receptive_fields(_FIELDS)),
-            rows_summary('reconstruction', [batch.images, pictures]),
+            filter_summary('receptive_fields', stack.receptive_fields(RECEPTIVE_FIELDS)),
+            rows_summary('reconstruction', [args.images, pictures]),
         ]
 
     params = layer_pretraining.denoising_params()
-    step = train_op(loss, params, weights)
-    hooks = drawing_hooks(draw, display_of(config))
-    return tf.estimator.EstimatorSpec(mode, loss=watched(loss, params), train_op=step, training_hooks=hooks)
+    step = train_op(loss, params, args.weights)
+    return tf.estimator.EstimatorSpec(
+        args.mode,
+        loss=watched(loss, params),
+        train_op=step,
+        training_hooks=drawing_hooks(draw, args.display),
+    )

@@ -1,16 +1,16 @@
-"""What an evaluation of an autoencoder shows in TensorBoard: pictures and histograms."""
+"""Pictures and histograms of an autoencoder's evaluation, for TensorBoard."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from estimator_lab.core.display.picture import COLUMNS, labelled_grid
 from estimator_lab.core.display.summaries import histogram_value, picture_value
-from estimator_lab.core.heads.reconstruction import Reconstructed
+from estimator_lab.core.metrics.images import squared_error
 from estimator_lab.core.metrics.top_k import TopK
 from estimator_lab.core.model import keys
 from estimator_lab.tf1 import Tensor, tf
@@ -22,21 +22,49 @@ _SHOWN = ('images', 'reconstruction', 'error', 'key')
 TileRow = tuple[np.ndarray, Sequence[str]]
 
 
-class ReconstructionReportHook(tf.train.SessionRunHook):
-    """Writes, at the end of an evaluation, what a person looks at to judge an autoencoder.
+class Reconstructed(NamedTuple):
+    """A batch of images and their reconstructions.
 
-    - images/reconstruction: the first images, their corrupted form if any, what was made of them;
-    - images/walk: what lies between the codes of two images;
-    - images/worst: the images that are reconstructed worst, by their keys;
+    Attributes:
+      images: the targets, float32 [batch, height, width, channels] in [0, 1].
+      inputs: the encoder's input: the images, or corrupted ones, which may leave [0, 1].
+      code: float32 [batch, code].
+      logits: the decoder's output, float32 [batch, height, width, channels].
+      values: the same after the output function: a sigmoid, or the identity, which is unbounded.
+    """
+
+    images: Tensor
+    inputs: Tensor
+    code: Tensor
+    logits: Tensor
+    values: Tensor
+
+    @property
+    def reconstruction(self) -> Tensor:
+        """The values clipped to [0, 1], float32 [batch, height, width, channels]."""
+        return tf.clip_by_value(self.values, 0.0, 1.0)
+
+    @property
+    def error(self) -> Tensor:
+        """Squared error of each image, summed over its values, float32 [batch]."""
+        return squared_error(self.images, self.reconstruction)
+
+
+class ReconstructionReportHook(tf.train.SessionRunHook):
+    """Writes pictures and histograms at the end of an evaluation of an autoencoder.
+
+    - images/reconstruction: the first images, corrupted if they were, and their reconstructions;
+    - images/walk: images decoded on straight lines between the codes of two images;
+    - images/worst: the images with the largest errors, with their keys;
     - histograms of the errors and the codes of all images.
 
     Args:
       made: the batch.
       decode: code -> images in [0, 1], in the graph of `made`.
-      example_keys: string [batch]; None numbers the images.
+      example_keys: string [batch]; None to number the images.
       labels: class ids [batch]; None for none.
       vocabulary: label texts in the order of their ids.
-      folder: where the evaluation's event files lie.
+      folder: folder of the evaluation's event files.
     """
 
     def __init__(
@@ -105,7 +133,7 @@ class ReconstructionReportHook(tf.train.SessionRunHook):
         return [(first['images'], names), *inputs, (first['reconstruction'], _error_texts(first))]
 
     def _worst_rows(self) -> list[TileRow]:
-        """Returns the worst images, worst first, and below each row of them their reconstructions."""
+        """Returns rows of the worst images, worst first, each above a row of their reconstructions."""
         examples = self._worst.ranked()
         worst = {name: np.stack([example[name] for example in examples]) for name in _SHOWN}
         names = [_member(key) for key in worst['key']]
@@ -116,17 +144,17 @@ class ReconstructionReportHook(tf.train.SessionRunHook):
         return rows
 
     def _label(self, label: int) -> str:
-        """Returns the text of a class id, '' for one that is not in the vocabulary."""
+        """Returns the text of a class id; '' if it is not in the vocabulary."""
         return self._vocabulary[label] if 0 <= label < len(self._vocabulary) else ''
 
 
 def _example(batch: Mapping[str, np.ndarray], row: int) -> dict[str, np.ndarray]:
-    """Returns one example; copies, as a part of a batch would hold the whole of it in memory."""
+    """Returns one example as copies: a view would keep the whole batch in memory."""
     return {name: np.array(batch[name][row]) for name in _SHOWN}
 
 
 def _walks(decode: Callable[[Any], Any], code: Tensor) -> Tensor:
-    """Returns the images on the straight lines from each of the first codes to the next, COLUMNS a line."""
+    """Returns images decoded between each of the first codes and the next, COLUMNS per line."""
     ends = code[1 : _WALKS + 1]
     starts = code[: tf.shape(ends)[0]]
     share = tf.reshape(tf.linspace(0.0, 1.0, COLUMNS), [1, COLUMNS, 1])
@@ -140,7 +168,7 @@ def _walk_rows(images: np.ndarray) -> list[TileRow]:
 
 
 def _picture(rows: Sequence[TileRow]) -> Image.Image:
-    """Returns the rows as one picture; rows of less than COLUMNS are filled up with white."""
+    """Returns the rows as one picture; rows of fewer than COLUMNS are padded with white."""
     images, texts = [], []
     for tiles, words in rows:
         missing = COLUMNS - len(tiles)
@@ -158,5 +186,5 @@ def _pairs(rows: Mapping[str, np.ndarray]) -> list[tuple[int, bytes]]:
 
 
 def _member(key: bytes) -> str:
-    """Returns what tells a key from others in the little space below an image: folder and file name."""
+    """Returns the last folder and the file name of a key, short enough for a caption."""
     return '/'.join(key.decode('utf-8', 'replace').rpartition(':')[2].split('/')[-2:])

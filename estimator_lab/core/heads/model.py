@@ -11,10 +11,10 @@ import numpy as np
 from estimator_lab.conventions import IMAGE, KEY
 from estimator_lab.core.adversarial.players import Sampler
 from estimator_lab.core.boltzmann.stack import Stack
+from estimator_lab.core.heads.model_function import ModelFn
 from estimator_lab.core.layers.transform_net import TransformNet
 from estimator_lab.core.model import keys
 from estimator_lab.core.model.endpoints import Layered, Layers, published
-from estimator_lab.core.model.model_function import ModelFn
 from estimator_lab.core.model.params import Phase, TrainingParams
 from estimator_lab.core.model.weight_layouts import Layout, Shapes
 from estimator_lab.tf1 import Tensor, tf
