@@ -1,11 +1,11 @@
-"""The document, "Artistic style": one picture, changed pixel by pixel until it has a style.
+"""The notes, "Artistic style": changes the pixels of one picture until it has a style.
 
     python examples/artistic_style.py CONTENT STYLE OUT [--perceptual=runs/vgg16]
 
-Takes about 1 min on 2 cores. With a VGG-16 it takes several. (Gatys, Ecker and Bethge 2016.) The
-picture begins as the photo CONTENT; L-BFGS changes it so that a trained network perceives in it the things of
-the photo and the textures of STYLE. Without --perceptual, the model_dir of a vgg or cnn, that network has
-random filters. `--model=style` learns to paint any photo at once.
+Takes about 1 min on 2 cores. With a VGG-16 it takes several. (Gatys, Ecker and Bethge 2016.) Starting from
+the photo CONTENT, L-BFGS changes the picture so that a perceptual network responds to it as to the content of
+the photo and the textures of STYLE. --perceptual is the model_dir of a vgg or cnn; by default, the network has
+random filters. `--model=style` trains a network that paints any photo in one pass.
 """
 
 import argparse
@@ -27,10 +27,10 @@ from estimator_lab.tf1 import tf
 
 
 class State(NamedTuple):
-    """Of the picture after some iterations.
+    """The picture after some iterations.
 
     Attributes:
-      iteration: how many.
+      iteration: the number of iterations.
       picture: float32 [height, width, channels], about [0, 1].
       loss: content and style losses, weighted.
     """
@@ -43,13 +43,13 @@ class State(NamedTuple):
 def optimized(
     perceptual_loss: PerceptualLoss, photo: np.ndarray, params: Params, iterations: int
 ) -> Iterator[State]:
-    """Yields the picture as it is at first and after each iteration of L-BFGS.
+    """Yields the initial picture, and the picture after each iteration of L-BFGS.
 
     Args:
       perceptual_loss: a perceptual network and one style.
       photo: float32 [height, width, channels] in [0, 1].
-      params: weigh the losses.
-      iterations: how many.
+      params: the weights of the losses.
+      iterations: the number of iterations.
     """
     with tf.Graph().as_default(), tf.Session() as session:
         picture = tf.get_variable('picture', initializer=photo[np.newaxis])
@@ -83,17 +83,17 @@ def main(content: Path, style: Path, out: Path, given: Any) -> float:
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Returns what the command line says."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     for name, text in (
         ('content', 'a photo'),
         ('style', 'a picture'),
-        ('out', 'a file to write, such as a.png'),
+        ('out', 'output file, such as a.png'),
     ):
         parser.add_argument(name, type=Path, help=text)
-    parser.add_argument('--perceptual', default='', help='model_dir of a vgg or cnn; none: random filters')
+    parser.add_argument('--perceptual', default='', help='model_dir of a vgg or cnn; default: random filters')
     parser.add_argument('--iterations', type=int, default=100, help='of L-BFGS')
     parser.add_argument('--size', type=int, default=256, help='pixels of the longer side')
     parser.add_argument('--style_weight', type=float, default=2.0, help='of the style loss')
@@ -101,6 +101,6 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 if __name__ == '__main__':
-    tf.disable_v2_behavior()  # a TF1 program
+    tf.disable_v2_behavior()  # TF1 behaviour
     given = parse()
     main(given.content, given.style, given.out, given)

@@ -1,12 +1,12 @@
-"""The document, "How to use Estimator": a TF1 Estimator program as people have them, with one line changed.
+"""The notes, "How to use Estimator": a typical TF1 Estimator program, with one line changed.
 
     python examples/bring_your_own.py [--model_dir=runs/income --max_steps=600]
 
-Takes about 20 s on 2 cores. A wide and deep classifier says from six columns of a made-up census, which it
-draws itself, who earns more than 50K; it prints an accuracy of about 90% on people it has not seen (always
-saying no gives 70%). Only the import differs from what ran on TensorFlow 1.15: flags of `tf.app`, a
-CSV input_fn with dictionary features, feature columns, a hook, an exporter, `train_and_evaluate`. With
-TF_CONFIG set, the same command is one process of a cluster, as before.
+Takes about 20 s on 2 cores. A wide and deep classifier predicts, from six columns of a generated census,
+who earns more than 50K. It prints an accuracy of about 90% on unseen people (always answering no gives
+70%). Only the import differs from the program for TensorFlow 1.15, which uses flags of `tf.app`, a CSV
+input_fn with dictionary features, feature columns, a hook, an exporter and `train_and_evaluate`. With
+TF_CONFIG set, the same command is one process of a cluster.
 """
 
 # mypy: allow-untyped-defs
@@ -24,8 +24,8 @@ from estimator_lab.tf1 import tf
 flags = tf.app.flags
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string('model_dir', None, 'Where checkpoints and exports go; none: a temporary folder.')
-flags.DEFINE_string('data_dir', None, 'Where train.csv and test.csv lie; none: drawn into model_dir.')
+flags.DEFINE_string('model_dir', None, 'Folder for checkpoints and exports; default: a temporary folder.')
+flags.DEFINE_string('data_dir', None, 'Folder of train.csv and test.csv; default: generated in model_dir.')
 flags.DEFINE_enum('model_type', 'wide_deep', ['wide', 'deep', 'wide_deep'], 'Which canned estimator.')
 flags.DEFINE_integer('max_steps', 600, 'Training steps.')
 flags.DEFINE_integer('batch_size', 100, 'People in a batch.')
@@ -37,9 +37,9 @@ _OCCUPATIONS = ['clerk', 'craft', 'sales', 'manager', 'professor', 'farmer']
 _LABEL = 'income'
 
 
-# What a downloaded file would be in a program of one's own.
+# In your own program, this would be a downloaded file.
 def draw_people(path, count, seed):
-    """Writes a CSV of made-up people, whose income follows a rule with some luck in it."""
+    """Writes a CSV of generated people, whose income follows a rule with random noise."""
     rng = random.Random(seed)
     with open(path, 'w', newline='') as output:
         rows = csv.writer(output)
@@ -48,7 +48,7 @@ def draw_people(path, count, seed):
             education, occupation = rng.randrange(len(_EDUCATIONS)), rng.choice(_OCCUPATIONS)
             married, gain = rng.choice(['yes', 'no']), max(0, int(rng.gauss(-4000, 4000)))
             score = 1.1 * education + 0.05 * (hours - 40) - ((age - 50) / 15) ** 2 - 3.2 + gain / 2000
-            # The cross: a professor needs the doctorate, a manager does not.
+            # The crossed column: a professor needs the doctorate, a manager does not.
             score += 4 if (occupation, education) == ('professor', 4) else 0
             score += 2 if occupation == 'manager' else 0
             score += 1 if married == 'yes' else 0
@@ -58,7 +58,7 @@ def draw_people(path, count, seed):
 
 
 def build_model_columns():
-    """Returns the columns of the wide part and of the deep part."""
+    """Returns the feature columns of the wide part and of the deep part."""
     age = tf.feature_column.numeric_column('age', normalizer_fn=lambda x: (x - 45) / 20)
     hours = tf.feature_column.numeric_column('hours', normalizer_fn=lambda x: (x - 40) / 20)
     gain = tf.feature_column.numeric_column('capital_gain', normalizer_fn=tf.math.log1p)
@@ -120,7 +120,7 @@ def input_fn(data_file, num_epochs, shuffle, batch_size):
 
 
 class PrintLossHook(tf.train.SessionRunHook):
-    """Prints the mean loss of a person every `every_n_steps` steps."""
+    """Prints the mean loss per person every `every_n_steps` steps."""
 
     def __init__(self, every_n_steps):
         self._timer = tf.train.SecondOrStepTimer(every_steps=every_n_steps)
@@ -140,14 +140,14 @@ class PrintLossHook(tf.train.SessionRunHook):
 
 
 def serving_input_receiver_fn():
-    """What the exported model takes: serialised tf.Examples of the columns' features."""
+    """Returns the input of the exported model: serialised tf.Examples with the features of the columns."""
     wide, deep = build_model_columns()
     specification = tf.feature_column.make_parse_example_spec(wide + deep)
     return tf.estimator.export.build_parsing_serving_input_receiver_fn(specification)()
 
 
 def task_type():
-    """Returns this process's role by TF_CONFIG: chief, worker, ps or evaluator; None where it is alone."""
+    """Returns the role in TF_CONFIG: chief, worker, ps or evaluator; None without a cluster."""
     return json.loads(os.environ.get('TF_CONFIG', '{}')).get('task', {}).get('type')
 
 
@@ -155,12 +155,12 @@ def main(argv):
     del argv
     tf.logging.set_verbosity(tf.logging.ERROR)
     if task_type() and not FLAGS.model_dir:
-        sys.exit('--model_dir is missing: the processes of a cluster share one.')
+        sys.exit('--model_dir is missing: all processes of a cluster must share one.')
     with tempfile.TemporaryDirectory() as scratch:
         data_dir = FLAGS.data_dir or scratch
         train_file, test_file = (os.path.join(data_dir, name) for name in ('train.csv', 'test.csv'))
         if not FLAGS.data_dir:
-            # Each process of a cluster draws the same people.
+            # Each process of a cluster generates the same people.
             draw_people(train_file, 8000, seed=1)
             draw_people(test_file, 4000, seed=2)
         model_dir = FLAGS.model_dir or os.path.join(scratch, 'model')

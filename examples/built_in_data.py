@@ -1,4 +1,4 @@
-"""What the examples share: their command line, and the built-in archives of drawn faces."""
+"""Shared by the examples: the command line, and the built-in archives of cartoon faces."""
 
 import argparse
 from pathlib import Path
@@ -7,7 +7,7 @@ from estimator_lab.data.demo_sets.archives import DemoPaths, cached_demo
 
 
 def archives_from_command_line(header: str | None) -> DemoPaths:
-    """Returns the archives named by --data and --eval_data, or else the built-in ones.
+    """Returns the archives given by --data and --eval_data; by default, the built-in ones.
 
     Args:
       header: the script's own docstring, which --help shows.
@@ -15,8 +15,8 @@ def archives_from_command_line(header: str | None) -> DemoPaths:
     parser = argparse.ArgumentParser(
         description=header, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    parser.add_argument('--data', type=_file, help='tar archive to read; none: the built-in faces')
-    parser.add_argument('--eval_data', type=_file, help='tar archive to evaluate on; none: the one of --data')
+    parser.add_argument('--data', type=_file, help='tar archive to read; default: the built-in faces')
+    parser.add_argument('--eval_data', type=_file, help='tar archive to evaluate on; default: that of --data')
     given = parser.parse_args()
     if given.data:
         return DemoPaths(given.data, given.eval_data or given.data)

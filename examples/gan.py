@@ -1,12 +1,12 @@
-"""The document, "Generative Adversarial Networks": the smallest one as a model function.
+"""The notes, "Generative Adversarial Networks": a minimal GAN as a model function.
 
     python examples/gan.py [--data=TRAIN.tar --eval_data=TEST.tar]
 
-Takes about 1 min on 2 cores. (The first example to run draws the built-in faces: 15 s more, once.) A
-generator of 'deconvolutional' layers turns random numbers into images; a secondary network, a standard CNN,
-classifies images as real or generated; back-propagation trains both, in parallel and without labels. One
-training op makes both updates in a fixed order. Writes fakes.png at the end. The package's own, with better
-networks, scores and averages, is `python -m estimator_lab.train --model=gan`.
+Takes about 1 min on 2 cores. (The first example to run also draws the built-in faces, in 15 s.) A
+generator of 'deconvolutional' layers turns random numbers into images; a second network, a standard CNN,
+classifies images as real or generated; back-propagation trains both in parallel, without labels. One
+training op runs both updates in a fixed order. Writes fakes.png at the end. The package's GAN, with
+better networks, scores and averaged weights, is `python -m estimator_lab.train --model=gan`.
 """
 
 import tempfile
@@ -27,7 +27,7 @@ LATENT = 32
 
 
 def generator(latent: Any, side: int, training: bool) -> Any:
-    """Random numbers [n, LATENT] -> images [n, side, side, 1] in [0, 1], by deconvolutional layers."""
+    """Maps random numbers [n, LATENT] to images [n, side, side, 1] in [0, 1], by deconvolutional layers."""
     with tf.variable_scope('generator', reuse=tf.AUTO_REUSE):
         maps = tf.layers.dense(latent, 64 * (side // 4) ** 2)
         maps = tf.reshape(maps, [-1, side // 4, side // 4, 64])
@@ -38,7 +38,7 @@ def generator(latent: Any, side: int, training: bool) -> Any:
 
 
 def discriminator(images: Any) -> Any:
-    """Images [n, side, side, 1] -> logits [n], above 0 for 'real', by a standard CNN."""
+    """Returns logits [n], above 0 for 'real', of images [n, side, side, 1], by a standard CNN."""
     with tf.variable_scope('discriminator', reuse=tf.AUTO_REUSE):
         maps = tf.layers.conv2d(images, 32, 4, strides=2, padding='same', activation=tf.nn.leaky_relu)
         maps = tf.layers.conv2d(maps, 64, 4, strides=2, padding='same', activation=tf.nn.leaky_relu)
@@ -46,13 +46,13 @@ def discriminator(images: Any) -> Any:
 
 
 def model_fn(features: Any, labels: Any, mode: str, params: dict[str, Any]) -> Any:
-    """A model function for TRAIN, which takes images, and PREDICT, which takes random numbers."""
+    """A model function for TRAIN, with images as features, and PREDICT, with random numbers."""
     side, training = params['side'], mode == tf.estimator.ModeKeys.TRAIN
     if not training:
         fakes = generator(features['latent'], side, training)
         return tf.estimator.EstimatorSpec(mode, predictions={'fake': fakes})
     images = features['image']
-    # A function of the step alone, so that a run that was stopped goes on with the same numbers.
+    # A function of the step only, so that a resumed run draws the same numbers.
     step = tf.train.get_global_step()
     latent = tf.random.stateless_normal([tf.shape(images)[0], LATENT], [1, step])
     fakes = generator(latent, side, training)
@@ -67,7 +67,7 @@ def model_fn(features: Any, labels: Any, mode: str, params: dict[str, Any]) -> A
         first = tf.train.AdamOptimizer(0.0002, beta1=0.5).minimize(
             discriminator_loss, var_list=tf.trainable_variables('discriminator/')
         )
-    # The generator fools the discriminator as it is behind that update, and only this one counts the step.
+    # The generator is trained against the updated discriminator; only this update counts the step.
     with tf.control_dependencies([first]):
         fooled = discriminator(fakes)
         generator_loss = tf.reduce_mean(cross_entropy(labels=tf.ones_like(fooled), logits=fooled))
@@ -79,7 +79,7 @@ def model_fn(features: Any, labels: Any, mode: str, params: dict[str, Any]) -> A
 
 
 def main(archives: DemoPaths, steps: int = 600, out: Path = Path('fakes.png')) -> np.ndarray:
-    """Trains on the images of an archive; returns some fakes, float32 [32, SIDE, SIDE, 1]."""
+    """Trains on the images of an archive; returns some samples, float32 [32, SIDE, SIDE, 1]."""
     vocabulary = Vocabulary(tuple(open_archives([str(archives.train)]).counts))
     images = load_arrays(archives.train, vocabulary).images
     numpy_input_fn = tf.estimator.inputs.numpy_input_fn

@@ -1,12 +1,12 @@
-"""The document, "How to use Estimator": the input function that gives an image as 16,384 scalars.
+"""The notes, "How to use Estimator": the input function that returns an image as 16,384 scalars.
 
     python examples/input_func_gen.py [--data=ARCHIVE.tar]
 
-Takes about 45 s on 2 cores. (The first example to run draws the built-in faces: 15 s more, once.) Trains the
-document's model function on the document's input, and prints after how many seconds the first example is
-through (about 30) and how many images/s follow (1 to 3): TensorFlow handles each pixel as a tensor of its
-own. `minibatch_input_fn.py` reads the same images over a hundred times as fast. The loss is 0 from the second
-step on, for the label is the constant 1, and pixels up to 255 make a huge step of the first one.
+Takes about 45 s on 2 cores. (The first example to run also draws the built-in faces, in 15 s.) Trains the
+notes' model function on the notes' input, and prints the seconds until the first example is processed
+(about 30) and the images/s after that (1 to 3): TensorFlow handles each pixel as a separate tensor.
+`minibatch_input_fn.py` reads the same images more than a hundred times as fast. The loss is 0 from the
+second step on, because the label is the constant 1, and pixels up to 255 make the first step huge.
 """
 
 import functools
@@ -22,16 +22,16 @@ from estimator_lab.tf1 import tf
 
 
 def input_func_gen(filename: str | Path) -> tuple[tuple[Any, ...], Any]:
-    """Returns the next example of an archive, one at a time.
+    """Returns the next example of an archive.
 
     Args:
-      filename: the archive; Estimator calls an input function with no arguments, so give it a
+      filename: the archive; Estimator calls an input function without arguments, so pass it a
         `functools.partial` of this one.
 
     Returns:
       (a tuple of 16,384 float32 scalars, 0 to 255; the person, a string scalar).
     """
-    # One output for each pixel: 16,384 floats, and behind them the person.
+    # One output for each pixel: 16,384 floats, followed by the person.
     stream = tf.data.Dataset.from_generator(
         functools.partial(stream_tar_dataset, filename),
         output_types=(tf.float32,) * PIXELS + (tf.string,),
@@ -41,7 +41,7 @@ def input_func_gen(filename: str | Path) -> tuple[tuple[Any, ...], Any]:
 
 
 def main(archive: Path, steps: int = 10) -> list[float]:
-    """Trains for some steps, one image each; returns the losses."""
+    """Trains for some steps of one image; returns the losses."""
     print('Building a graph of 16,384 inputs ...', flush=True)
     log = StepLog()
     with tempfile.TemporaryDirectory() as model_dir:
@@ -55,5 +55,5 @@ def main(archive: Path, steps: int = 10) -> list[float]:
 
 
 if __name__ == '__main__':
-    tf.disable_v2_behavior()  # a TF1 program: graphs only, and tf_random_seed decides the initial weights
+    tf.disable_v2_behavior()  # TF1 behaviour: graphs only, and tf_random_seed controls the initial weights
     main(archives_from_command_line(__doc__).train)

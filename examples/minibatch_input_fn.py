@@ -1,11 +1,11 @@
-"""The document, "How to use Estimator", last sentence: the mini-batch form that it only announces.
+"""The notes, "How to use Estimator", last sentence: the input function with mini-batches.
 
     python examples/minibatch_input_fn.py [--data=TRAIN.tar --eval_data=TEST.tar]
 
-Takes about 45 s on 2 cores. (The first example to run draws the built-in faces: 15 s more, once.) Prints how
-many images of 128 x 128 pixels are read in a second, in the document's way (4 with TensorFlow 2.21, 10 to 15
-with 2.15) and in mini-batches (1,100 to 1,900). Then trains the package's CNN for 100 steps on mini-batches
-of 48 x 48 pixels with the real labels: it names about 93% of the test faces correctly.
+Takes about 45 s on 2 cores. (The first example to run also draws the built-in faces, in 15 s.) Prints how
+many images of 128 x 128 pixels are read per second, as in the notes (4 with TensorFlow 2.21, 10 to 15
+with 2.15) and in mini-batches (1,100 to 1,900). Then trains the package's CNN for 100 steps on
+mini-batches of 48 x 48 pixels with the real labels, to an accuracy of about 93% on the test faces.
 """
 
 import tempfile
@@ -30,21 +30,21 @@ BATCH_SIZE = 32
 
 
 def training_input_fn(archives: Archives, side: int, report: InputReport) -> Callable[[], Any]:
-    """Returns an input function of shuffled mini-batches without end.
+    """Returns an input function of endless shuffled mini-batches.
 
-    Underneath is `Dataset.from_generator`, as in the document. But what crosses from Python into TensorFlow
-    is a whole batch, one array [32, side, side, 1], where the document hands over 16,384 scalars an image.
-    The next batches are made while the model still trains on this one: that is the prefetch.
+    It uses `Dataset.from_generator`, as the notes do, but passes a whole batch to TensorFlow, one array
+    [32, side, side, 1], where the notes pass 16,384 scalars per image. The prefetch prepares the next batches
+    while the model trains on this one.
 
     Args:
       archives: the training archive, opened.
-      side: to which images are scaled, in pixels.
-      report: counts the images that can't be decoded.
+      side: side of the scaled images, in pixels.
+      report: counts the images that cannot be decoded.
     """
     return archive_input_fn(
-        archives.order(shuffle_buffer=2000, seed=1),  # shuffle: where they lie, or while still encoded
+        archives.order(shuffle_buffer=2000, seed=1),  # shuffle: on disk, or while still encoded
         ImageReader(ImageShape(side, side)),
-        BATCH_SIZE,  # batch: decoded by all cores at once
+        BATCH_SIZE,  # batch: decoded by all cores in parallel
         report,
         Vocabulary(tuple(archives.counts)),  # real labels: 'n000001' -> 0, 'n000002' -> 1, ...
         resume=lambda: 0,  # repeat: epoch after epoch, from batch 0 on
@@ -52,7 +52,7 @@ def training_input_fn(archives: Archives, side: int, report: InputReport) -> Cal
 
 
 def seconds_each(next_example: Callable[[], Any], runs: int) -> float:
-    """Returns the mean seconds that the tensors of `next_example` take, once the first are there."""
+    """Returns the mean seconds per run of `next_example`, after the first."""
     with tf.Graph().as_default(), tf.Session() as session:
         tensors = next_example()
         session.run(tensors)
@@ -94,8 +94,10 @@ def train(archives: DemoPaths, side: int, steps: int) -> dict[str, Any]:
 
 
 def main(archives: DemoPaths, side: int = 48, steps: int = 100, runs: int = 5) -> dict[str, Any]:
-    """Compares both ways to read, then trains in mini-batches; returns the metrics."""
-    print('Reading in both ways; the graph of 16,384 inputs takes a while ...', flush=True)
+    """Compares both input functions, then trains on mini-batches; returns the metrics."""
+    print(
+        'Reading with both input functions; building the graph of 16,384 inputs takes a while ...', flush=True
+    )
     slow, fast = compare_reading(str(archives.train), 128, runs)
     print(f'one by one, 16,384 scalars   {slow:8,.1f} images/s')
     print(f'mini-batches of {BATCH_SIZE}           {fast:8,.1f} images/s, {fast / slow:,.0f} times as many')
@@ -106,5 +108,5 @@ def main(archives: DemoPaths, side: int = 48, steps: int = 100, runs: int = 5) -
 
 
 if __name__ == '__main__':
-    tf.disable_v2_behavior()  # a TF1 program: graphs only, and tf_random_seed decides the initial weights
+    tf.disable_v2_behavior()  # TF1 behaviour: graphs only, and tf_random_seed controls the initial weights
     main(archives_from_command_line(__doc__))

@@ -1,11 +1,11 @@
-"""The document, "How to use Estimator": TensorFlow's built-in `numpy_input_fn`, for data that fits in memory.
+"""The notes, "How to use Estimator": TensorFlow's built-in `numpy_input_fn`, for data that fits in memory.
 
     python examples/numpy_input_fn.py [--data=TRAIN.tar --eval_data=TEST.tar]
 
-Takes about 15 s on 2 cores. (The first example to run draws the built-in faces: 15 s more, once.) Decodes
-both archives into arrays of 32 x 32 pixels, then trains, evaluates and predicts with the package's CNN. It
-names 93% to 97% of the test faces correctly (the shuffling takes no seed, so that runs differ); one face of
-each person is printed with the guess. `estimator_lab.data.pipeline.input_fns.numpy_input_fn` is a seeded one.
+Takes about 15 s on 2 cores. (The first example to run also draws the built-in faces, in 15 s.) Decodes
+both archives into arrays of 32 x 32 pixels, then trains, evaluates and predicts with the package's CNN.
+The accuracy on the test faces is 93% to 97% (runs differ, as the shuffling has no seed); for one face of
+each person, the prediction is printed. `estimator_lab.data.pipeline.input_fns.numpy_input_fn` has a seed.
 """
 
 import tempfile
@@ -35,7 +35,7 @@ class Arrays(NamedTuple):
 
 
 def load_arrays(archive: Path, vocabulary: Vocabulary) -> Arrays:
-    """Decodes all images of an archive: 4 KB each, so VGGFace2's 3 million would take 13 GB."""
+    """Decodes all images of an archive into memory: 4 KB each, 13 GB for VGGFace2's 3 million."""
     members = list(stream_members(archive))
     images = np.stack([decode_image(member.data, SIDE, SIDE) for member in members])
     return Arrays(to_unit_range(images), np.array([vocabulary.id_of(label_of(m.name)) for m in members]))
@@ -47,14 +47,14 @@ def main(archives: DemoPaths, epochs: int = 5) -> dict[str, Any]:
     train, test = load_arrays(archives.train, vocabulary), load_arrays(archives.test, vocabulary)
     print(f'{len(train.images):,} images to train on, {len(test.images):,} to test; training ...', flush=True)
 
-    # The first argument is what the model function gets as `features`, the second what it gets as `labels`.
+    # The model function receives the first argument as `features`, and the second as `labels`.
     numpy_input_fn = tf.estimator.inputs.numpy_input_fn
     train_fn = numpy_input_fn(
         {'image': train.images}, train.ids, batch_size=32, num_epochs=epochs, shuffle=True
     )
     test_fn = numpy_input_fn({'image': test.images}, test.ids, shuffle=False)
     some = np.unique(test.ids, return_index=True)[1]
-    some_fn = numpy_input_fn({'image': test.images[some]}, shuffle=False)  # predict wants no labels
+    some_fn = numpy_input_fn({'image': test.images[some]}, shuffle=False)  # predict needs no labels
 
     params = {'image_shape': (SIDE, SIDE, 1), 'vocabulary': vocabulary.labels}
     with tempfile.TemporaryDirectory() as model_dir:
@@ -71,5 +71,5 @@ def main(archives: DemoPaths, epochs: int = 5) -> dict[str, Any]:
 
 
 if __name__ == '__main__':
-    tf.disable_v2_behavior()  # a TF1 program: graphs only, and tf_random_seed decides the initial weights
+    tf.disable_v2_behavior()  # TF1 behaviour: graphs only, and tf_random_seed controls the initial weights
     main(archives_from_command_line(__doc__))

@@ -1,11 +1,11 @@
-"""The document, "Estimator in tensorflow": a pre-made estimator next to a custom one, on the same data.
+"""The notes, "Estimator in tensorflow": a pre-made and a custom estimator on the same data.
 
     python examples/premade_estimator.py [--data=TRAIN.tar --eval_data=TEST.tar]
 
-Takes about 25 s on 2 cores. (The first example to run draws the built-in faces: 15 s more, once.) Trains the
+Takes about 25 s on 2 cores. (The first example to run also draws the built-in faces, in 15 s.) Trains the
 pre-made `DNNClassifier` and the package's CNN on the same arrays of 32 x 32 pixels for ten epochs, and
-prints both accuracies on the test faces: about 69% and 97%. Only the model function sets the two apart: the
-pre-made estimator brings its own, which knows dense layers but no convolutions.
+prints both accuracies on the test faces: about 69% and 97%. The two differ only in the model function:
+that of the pre-made estimator has dense layers, but no convolutions.
 """
 
 import tempfile
@@ -23,7 +23,7 @@ from estimator_lab.tf1 import tf
 
 
 def premade_estimator(vocabulary: Vocabulary, config: Any) -> Any:
-    """Returns two hidden layers over all pixels; a feature column says which feature to look at."""
+    """Returns a DNNClassifier with two hidden layers; a feature column selects the pixels."""
     return tf.estimator.DNNClassifier(
         hidden_units=[256, 64],
         feature_columns=[tf.feature_column.numeric_column('image', shape=(SIDE, SIDE, 1))],
@@ -34,7 +34,7 @@ def premade_estimator(vocabulary: Vocabulary, config: Any) -> Any:
 
 
 def custom_estimator(vocabulary: Vocabulary, config: Any) -> Any:
-    """Returns the package's CNN, which Estimator knows by its model function alone."""
+    """Returns an Estimator with the model function of the package's CNN."""
     params = {
         'image_shape': (SIDE, SIDE, 1),
         'vocabulary': vocabulary.labels,
@@ -54,7 +54,7 @@ def main(archives: DemoPaths, epochs: int = 10) -> dict[str, float]:
         with tempfile.TemporaryDirectory() as folder:
             estimator = make(vocabulary, tf.estimator.RunConfig(folder, tf_random_seed=1))
             start = time.perf_counter()
-            # The same input functions for both: neither knows what kind of model will read it.
+            # Both use the same input functions, which do not depend on the model.
             estimator.train(
                 tf.estimator.inputs.numpy_input_fn(
                     {'image': train.images}, train.ids, batch_size=32, num_epochs=epochs, shuffle=True
@@ -70,5 +70,5 @@ def main(archives: DemoPaths, epochs: int = 10) -> dict[str, float]:
 
 
 if __name__ == '__main__':
-    tf.disable_v2_behavior()  # a TF1 program: graphs only, and tf_random_seed decides the initial weights
+    tf.disable_v2_behavior()  # TF1 behaviour: graphs only, and tf_random_seed controls the initial weights
     main(archives_from_command_line(__doc__))

@@ -1,15 +1,15 @@
-"""The document, "Recurrent networks": what each cell can keep in mind, and for how long.
+"""The notes, "Recurrent networks": what each cell can remember, and for how long.
 
     python examples/recurrent.py [--problem=copying --steps=100 --cells=lstm,linear]
 
-Takes about 3 min on 2 cores. Trains one network of each cell (tanh, IRNN, LSTM, GRU, and a diagonal linear
-recurrence) on sequences that are made up as they are needed, so that no sequence comes twice, and prints how
-the loss goes down; --picture draws it.
+Takes about 3 min on 2 cores. Trains one network of each cell (tanh, IRNN, LSTM, GRU, and a diagonal
+linear recurrence) on generated sequences, none of which repeats, and prints the decreasing loss;
+--picture draws it.
 
 - The adding problem (Hochreiter and Schmidhuber 1997; Le et al. 2015): a number in [0, 1] at each step, two
-  of them marked; say their sum in the end. Who always says 1 has a squared error of 1/6.
-- Copying memory (Arjovsky et al. 2016): ten symbols, then --steps blanks, then a sign to repeat the ten. Who
-  remembers nothing, and then guesses, has a cross-entropy of 10 log 8 / (steps + 20).
+  of them marked; the output is their sum. The constant 1 has a squared error of 1/6.
+- Copying memory (Arjovsky et al. 2016): ten symbols, then --steps blanks, then a signal to repeat the ten.
+  Guessing without memory has a cross-entropy of 10 log 8 / (steps + 20).
 """
 
 import argparse
@@ -46,7 +46,7 @@ def adding(batch: int, steps: int, seed: Any) -> tuple[Any, Any]:
 
 
 def copying(batch: int, steps: int, seed: Any) -> tuple[Any, Any]:
-    """Returns what is read at each step, float32 [batch, steps + 20, 10], and what is to be said, int32."""
+    """Returns the input at each step, float32 [batch, steps + 20, 10], and the target, int32."""
     symbols = tf.random.stateless_uniform([batch, _LENGTH], seed, 0, _SYMBOLS, tf.int32)
     blanks, signs, silence = (
         tf.fill([batch, count], value)
@@ -60,7 +60,7 @@ PROBLEMS: dict[str, Callable[[int, int, Any], tuple[Any, Any]]] = {'adding': add
 
 
 def input_fn(problem: str, batch: int, steps: int, count: int, seed: int) -> Callable[[], Any]:
-    """Returns an input function of `count` batches, which depend on the seed alone."""
+    """Returns an input function of `count` batches, which depend on the seed only."""
 
     def sequences() -> Any:
         numbers = tf.data.Dataset.range(count)
@@ -70,7 +70,7 @@ def input_fn(problem: str, batch: int, steps: int, count: int, seed: int) -> Cal
 
 
 def model_fn(features: Any, labels: Any, mode: str, params: Mapping[str, Any]) -> Any:
-    """Recurrent layers and a dense one: behind the last step, or behind each."""
+    """Recurrent layers, followed by a dense layer after the last step or after each step."""
     sizes = [params['units']] * params['layers']
     if params['cell'] == LINEAR:
         layers: Any = LinearLayers(sizes, params['states'], tf.nn.relu)
@@ -93,21 +93,23 @@ def model_fn(features: Any, labels: Any, mode: str, params: Mapping[str, Any]) -
 
 
 class Losses(tf.train.SessionRunHook):
-    """Takes down the loss of each step."""
+    """Records the loss of each step."""
 
     def __init__(self) -> None:
         self.found: list[float] = []
 
     def before_run(self, run_context: Any) -> Any:
-        # Estimator puts the loss of its EstimatorSpec behind those that the model function collected.
+        """Fetches the loss."""
+        # Estimator appends the loss of its EstimatorSpec to the losses that the model function collected.
         return tf.train.SessionRunArgs(tf.get_collection(tf.GraphKeys.LOSSES)[-1])
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
+        """Stores the loss."""
         self.found.append(float(run_values.results))
 
 
 def train(given: argparse.Namespace, cell: str) -> tuple[list[float], float]:
-    """Trains with one cell; returns the loss of each step, and that on 2,000 sequences more."""
+    """Trains with one cell; returns the loss of each step, and the loss on 2,000 unseen sequences."""
     losses = Losses()
     params = {**vars(given), 'cell': cell, 'layers': given.layers + (cell == LINEAR)}
     with tempfile.TemporaryDirectory() as folder:
@@ -120,7 +122,7 @@ def train(given: argparse.Namespace, cell: str) -> tuple[list[float], float]:
 
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
-    """Trains with each cell; returns the losses on sequences that none of them has seen."""
+    """Trains with each cell; returns the losses on unseen sequences."""
     given = _parse(arguments)
     nothing = 1 / 6 if given.problem == 'adding' else _LENGTH * math.log(_SYMBOLS) / (given.steps + 20)
     print(f'{given.problem}, {given.steps} steps: loss without memory {nothing:.4g}')
@@ -150,16 +152,16 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     cells = [*CELLS, LINEAR]
     parser.add_argument('--problem', choices=list(PROBLEMS), default='adding')
-    parser.add_argument('--steps', type=int, default=100, help='of the sequence; of copying, the blanks')
+    parser.add_argument('--steps', type=int, default=100, help='length of the sequence; for copying, blanks')
     parser.add_argument('--cells', default=','.join(cells), help=f'some of {",".join(cells)}')
-    parser.add_argument('--layers', type=int, default=1, help='of the cells; linear has one more')
+    parser.add_argument('--layers', type=int, default=1, help='layers of the cells; linear has one more')
     parser.add_argument('--units', type=int, default=64)
-    parser.add_argument('--states', type=int, default=16, help='of each unit of linear')
+    parser.add_argument('--states', type=int, default=16, help='complex states per unit of linear')
     parser.add_argument('--train_steps', type=int, default=1000)
     parser.add_argument('--batch_size', type=int, default=32)
     parser.add_argument('--learning_rate', type=float, default=0.003)
     parser.add_argument('--seed', type=int, default=1)
-    parser.add_argument('--picture', help='file of a PNG of the curves')
+    parser.add_argument('--picture', help='PNG file for the curves')
     given = parser.parse_args(arguments)
     for cell in given.cells.split(','):
         if cell not in cells:
@@ -170,5 +172,5 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == '__main__':
-    tf.disable_v2_behavior()  # a TF1 program: graphs only, and tf_random_seed decides the initial weights
+    tf.disable_v2_behavior()  # TF1 behaviour: graphs only, and tf_random_seed controls the initial weights
     main()

@@ -1,10 +1,11 @@
-"""The document, "Optimization methods": second-order methods, by one line of a model function.
+"""The notes, "Optimization methods": second-order methods, by one line of a model function.
 
     python examples/second_order.py [--data=TRAIN.tar --eval_data=TEST.tar]
 
-Takes about 2 min on 2 cores. (The first example to run draws the built-in faces: 15 s more, once.) Trains
+Takes about 2 min on 2 cores. (The first example to run also draws the built-in faces, in 15 s.) Trains
 one dense network on all training faces at once with Adam, L-BFGS, conjugate gradients and Hessian-free
-optimization, thirty steps each, and prints what each cost and reached: in as many steps, Adam is far behind.
+optimization, thirty steps each, and prints the time and loss of each: with as many steps, Adam is far
+behind.
 """
 
 import tempfile
@@ -30,13 +31,13 @@ OPTIMIZERS: dict[str, Callable[[], Any]] = {
     'Adam': lambda: tf.train.AdamOptimizer(0.001),
     'L-BFGS': lambda: LBFGSOptimizer(),
     'conjugate gradients': lambda: ConjugateGradientOptimizer(),
-    # The curvature of a quarter of the faces, another one in each step.
+    # The curvature from a quarter of the faces, a different one in each step.
     'Hessian-free': lambda: HessianFreeOptimizer(HessianFreeSettings(damping=1.0, curvature_share=0.25)),
 }
 
 
 def model_fn(features: Any, labels: Any, mode: str, params: dict[str, Any]) -> Any:
-    """A model function that knows nothing of its optimizer."""
+    """A model function that is independent of the optimizer."""
     hidden = tf.layers.dense(tf.layers.flatten(features['image']), 64, tf.nn.tanh)
     logits = tf.layers.dense(hidden, params['classes'])
     loss = tf.losses.sparse_softmax_cross_entropy(labels, logits)
@@ -44,7 +45,7 @@ def model_fn(features: Any, labels: Any, mode: str, params: dict[str, Any]) -> A
     if mode == tf.estimator.ModeKeys.TRAIN:
         optimizer = params['optimizer']()
         train_op = optimizer.minimize(loss, tf.train.get_global_step())
-        # What a second-order one has to show, for TensorBoard: step length, evaluations, damping and so on.
+        # Diagnostics of a second-order optimizer for TensorBoard: step length, evaluations, damping, ...
         for name, value in getattr(optimizer, 'diagnostics', {}).items():
             tf.summary.scalar(f'optimizer/{name}', value)
     else:
@@ -83,5 +84,5 @@ def main(archives: DemoPaths, steps: int = 30) -> dict[str, float]:
 
 
 if __name__ == '__main__':
-    tf.disable_v2_behavior()  # a TF1 program: graphs only, and tf_random_seed decides the initial weights
+    tf.disable_v2_behavior()  # TF1 behaviour: graphs only, and tf_random_seed controls the initial weights
     main(archives_from_command_line(__doc__))

@@ -1,11 +1,11 @@
-"""The document, "How to use Estimator": a generator that streams an image data set from a tar file.
+"""The notes, "How to use Estimator": a generator that streams an image data set from a tar file.
 
     python examples/stream_tar_dataset.py [--data=ARCHIVE.tar]
 
-Takes less than 1 s on 2 cores. (The first example to run draws the built-in faces: 15 s more, once.) Prints
-the person and the range of the 16,384 pixels of the first three images, and the first image as letters. All
-three show person n000001: like VGGFace2, the archive is stored person by person, which is why training
-shuffles. The package's own stream is `estimator_lab.data.tar.stream.stream_members`.
+Takes less than 1 s on 2 cores. (The first example to run also draws the built-in faces, in 15 s.) Prints
+the person and the range of the 16,384 pixels of the first three images, and the first image as text. All
+three show person n000001: like VGGFace2, the archive is sorted by person, which is why training shuffles.
+The package's own stream is `estimator_lab.data.tar.stream.stream_members`.
 """
 
 import io
@@ -25,36 +25,36 @@ INK = ' .:-=+*#%@'  # from black to white, as on a dark screen
 
 
 def stream_tar_dataset(filename: str | Path) -> Iterator[tuple[Any, ...]]:
-    """Yields each image of a tar archive as 16,384 grey values, 0 to 255, and the person it shows.
+    """Yields each image of a tar archive as 16,384 grey values, 0 to 255, followed by the person.
 
-    Members are named SPLIT/PERSON/IMAGE. 'r|*' reads forward only, and finds out by itself how the archive
-    is compressed, so that at no time more than one image is in memory.
+    Members are named SPLIT/PERSON/IMAGE. 'r|*' reads forward only and detects the compression, so
+    that at most one image is in memory.
     """
     with tarfile.open(filename, mode='r|*') as archive:
         for member in archive:
-            archive.members = []  # type: ignore[attr-defined]  # else it keeps the headers of all images
+            archive.members = []  # type: ignore[attr-defined]  # otherwise it keeps the headers of all images
             parts = member.name.split('/')
             file = archive.extractfile(member)
             if file is None or len(parts) < 3:
-                continue  # a folder or a link, or a file that belongs to no person
+                continue  # a folder, a link, or a file without a person
             data = file.read()
             try:
-                # Resized first, then made grey, as in the document. Its filter ANTIALIAS is now LANCZOS.
+                # Resized first, then converted to grey, as in the notes. ANTIALIAS is now LANCZOS.
                 image = Image.open(io.BytesIO(data)).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-            except OSError as error:  # not an image, or only half of one
+            except OSError as error:  # not an image, or a truncated one
                 print(f'skipped {member.name}: {error}')
                 continue
             yield (*np.asarray(image.convert('L')).ravel().tolist(), parts[1])
 
 
 def as_letters(pixels: tuple[int, ...]) -> str:
-    """Draws an image as lines of 64 letters; a letter is about twice as high as wide."""
+    """Draws an image as lines of 64 characters, which are about twice as high as wide."""
     picture = np.reshape(pixels, (SIDE, SIDE))[::4, ::2]
     return '\n'.join(''.join(INK[value * len(INK) // 256] for value in row) for row in picture)
 
 
 def main(archive: Path, count: int = 3) -> None:
-    """Prints what the first members of the archive look like."""
+    """Prints the first images of the archive."""
     print(archive)
     examples = list(itertools.islice(stream_tar_dataset(archive), count))
     for number, (*pixels, person) in enumerate(examples, start=1):

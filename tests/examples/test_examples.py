@@ -1,4 +1,4 @@
-"""The examples: the document's figures, the same pixels as the package, and that each of them runs."""
+"""The examples run, print the figures of the notes, and read the same pixels as the package."""
 
 import ast
 import contextlib
@@ -234,6 +234,6 @@ def test_bring_your_own_differs_by_its_import_alone() -> None:
 @pytest.mark.parametrize('script', SCRIPTS, ids=lambda path: path.stem)
 def test_each_header_says_section_command_and_duration(script: Path) -> None:
     header = ast.get_docstring(ast.parse(script.read_text())) or ''
-    assert header.startswith('The document, "')
+    assert header.startswith('The notes, "')
     assert f'    python examples/{script.name}' in header
     assert 'Takes ' in header and ' on 2 cores. ' in header
