@@ -4,8 +4,8 @@
 
 Takes about 1 min on 2 cores. With a VGG-16 it takes several. (Gatys, Ecker and Bethge 2016.) Starting from
 the photo CONTENT, L-BFGS changes the picture so that a perceptual network responds to it as to the content of
-the photo and the textures of STYLE. --perceptual is the model_dir of a vgg or cnn; the default is a network with
-random filters. `--model=style` trains a network that paints any photo in one pass.
+the photo and the textures of STYLE. --perceptual is the model_dir of a vgg or cnn (default: random filters).
+`--model=style` trains a network that paints any photo in one pass.
 """
 
 import argparse
