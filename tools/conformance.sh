@@ -1,11 +1,11 @@
 #!/bin/sh
-# Runs tests/conformance on each TensorFlow named, in an environment of its own that is removed again, and writes
-# docs/conformance.md from the results of all versions that have been run.
+# Runs tests/conformance on each given TensorFlow, in a temporary environment, and writes docs/conformance.md from the
+# results of all versions that have been run.
 #     tools/conformance.sh [RESULTS] VERSION...
 #     tools/conformance.sh 2.15 2.16 2.17 2.18 2.19 2.20 2.21
-# RESULTS is a folder for the results, kept from one run to the next; by default .conformance here. One
-# environment takes 2 GB and some minutes. CI runs the oldest and the newest version only. ESTIMATOR_LAB_TF115, a
-# Python with TensorFlow 1.15, and ESTIMATOR_LAB_TF115_FULL=1 let the checkpoints of 1.15 be tried both ways.
+# RESULTS is a folder for the results, kept between runs; default .conformance. An environment takes 2 GB and some
+# minutes. CI runs the oldest and the newest version only. ESTIMATOR_LAB_TF115, a Python with TensorFlow 1.15, and
+# ESTIMATOR_LAB_TF115_FULL=1 enable the tests of 1.15 checkpoints in both directions.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -17,7 +17,7 @@ case "${1:-}" in
 esac
 mkdir -p "$results"
 
-# Which Python a version has a build for, the newest first.
+# The Python versions that a TensorFlow version supports, newest first.
 pythons() {
     case "$1" in
         2.15) echo 3.11 ;;
@@ -32,7 +32,7 @@ for version in "$@"; do
     environment=$(mktemp -d)
     trap 'rm -rf "$environment"' EXIT
     "$python" -m venv "$environment"
-    # 2.20 writes graphs through a call that protobuf 7 dropped.
+    # 2.20 writes graphs with a function that protobuf 7 removed.
     protobuf=protobuf
     [ "$version" = 2.20 ] && protobuf='protobuf<7'
     "$environment/bin/python" -m pip install --quiet '.[test]' "tensorflow==$version.*" "$protobuf"

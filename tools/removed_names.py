@@ -1,11 +1,11 @@
-"""Lists what one TensorFlow has and a later one has not: modules, and names of the public API.
+"""Lists the modules and public names that one TensorFlow has and a later one lacks.
 
     python tools/removed_names.py OLD_SITE_PACKAGES NEW_SITE_PACKAGES
 
-Each argument is a folder that has `tensorflow` in it, as `pip install --target` makes one. Files are read,
-nothing is imported, so that any two versions will do; Keras is left out. What `estimator_lab.tf1` answers for
-is marked with where it is now; the exit status is 1 if something else is missing, so that the next removal is
-found the day it ships. Needs the standard library only.
+Each argument is a folder that contains `tensorflow`, such as `pip install --target` creates. Files are read
+but not imported, so that any two versions can be compared; Keras is left out. For each name that
+`estimator_lab.tf1` restores, the new location is printed. The exit status is 1 if any other name is missing.
+Needs the standard library only.
 """
 
 import ast
@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 TABLES = Path(__file__).parents[1] / 'estimator_lab' / 'tf1' / '_moved_names.py'
-# Restored by a mechanism of its own (_restore.py) rather than by the tables.
+# Restored by _restore.py rather than by the tables.
 RESTORED = {
     'tensorflow.python.distribute.estimator_training',
     'tensorflow.python.tpu.session_support',
@@ -24,13 +24,13 @@ RESTORED = {
     'tensorflow.python.tpu.tpu_embedding_gradient',
 }
 RESTORED_NAMES = ('.estimator', 'Parameters')
-# Parts that nobody who writes an Estimator imports: converters, and protocol buffers of native services.
+# Parts that Estimator programs do not import: converters, and protocol buffers of native services.
 ASIDE = ('tensorflow.lite.', 'tensorflow.tsl.', 'tensorflow.include.', 'tensorflow.core.kernels')
 API = 'tensorflow/_api/v2'
 
 
 def modules_of(site: Path) -> set[str]:
-    """Returns the full names of TensorFlow's Python modules, its API and Keras apart."""
+    """Returns the full names of TensorFlow's Python modules, without its API and Keras."""
     found = set()
     for path in (site / 'tensorflow').rglob('*.py'):
         parts = path.relative_to(site).with_suffix('').parts
@@ -40,7 +40,7 @@ def modules_of(site: Path) -> set[str]:
 
 
 def api_names_of(site: Path) -> set[str]:
-    """Returns the public names of `tf`, such as 'compat.v1.train.Saver'; repetitions of the API once."""
+    """Returns the public names of `tf`, such as 'compat.v1.train.Saver', without copies of the API."""
     found = set()
     for path in (site / API).rglob('__init__.py'):
         parts = path.relative_to(site / API).parts[:-1]
@@ -54,7 +54,7 @@ def api_names_of(site: Path) -> set[str]:
 
 
 def tables() -> ModuleType:
-    """Returns the tables of `estimator_lab.tf1`, without its TensorFlow."""
+    """Returns the tables of `estimator_lab.tf1`, without importing TensorFlow."""
     spec = importlib.util.spec_from_file_location('moved_names', TABLES)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -63,14 +63,14 @@ def tables() -> ModuleType:
 
 
 def where_now(module: str, moved: ModuleType) -> str:
-    """Returns what `estimator_lab.tf1` gives for a module, or ''."""
+    """Returns what `estimator_lab.tf1` provides for a module, or ''."""
     if module in RESTORED:
         return 'restored'
     return ', '.join(moved.sources_of(module))
 
 
 def name_now(name: str, moved: ModuleType) -> str:
-    """Returns what `estimator_lab.tf1` gives for a name of the API, or ''."""
+    """Returns what `estimator_lab.tf1` provides for a name of the API, or ''."""
     if name.endswith(RESTORED_NAMES):
         return 'restored'
     module, _, last = name.rpartition('.')
@@ -79,7 +79,7 @@ def name_now(name: str, moved: ModuleType) -> str:
 
 
 def removed(old: Path, new: Path) -> Iterator[tuple[str, str, str]]:
-    """Yields (kind, name, what we give for it or '') for all that is missing in `new`."""
+    """Yields (kind, name, replacement or '') for everything that is missing in `new`."""
     moved = tables()
     for module in sorted(modules_of(old) - modules_of(new)):
         if not module.startswith(ASIDE):
@@ -94,7 +94,7 @@ def main(arguments: list[str]) -> int:
     old, new = map(Path, arguments)
     for site in (old, new):
         if not (site / 'tensorflow').is_dir():
-            raise SystemExit(f'{site} has no folder tensorflow in it.')
+            raise SystemExit(f'{site} contains no folder tensorflow.')
     missing = 0
     for kind, name, now in removed(old, new):
         print(f'{kind:<7} {name:<70} {now or "MISSING"}')

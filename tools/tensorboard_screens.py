@@ -1,4 +1,4 @@
-"""Draws each page that TensorBoard has for a run into one picture: to be looked at, and for docs/images.
+"""Combines screenshots of all TensorBoard pages of a run into one picture, as in docs/images.
 
     python tools/tensorboard_screens.py runs/cnn docs/images/pages_cnn.jpg
 
@@ -29,7 +29,7 @@ _BETWEEN_LOOKS, _SAME_LOOKS = 2, 4
 
 
 def active_pages(address: str) -> list[str]:
-    """Returns the pages for which the run has data, in their order, once no more come."""
+    """Returns the pages for which the run has data, in the order of PAGES, once no further ones appear."""
     end, before = time.monotonic() + _LOADED_SECONDS, ['']
     while True:
         with urllib.request.urlopen(f'{address}/data/plugins_listing') as answer:
@@ -42,7 +42,7 @@ def active_pages(address: str) -> list[str]:
 
 
 def screens(address: str, chromium: str) -> list[Image.Image]:
-    """Returns what each page looks like."""
+    """Returns a screenshot of each page."""
     pictures = []
     with Browser(chromium, _WIDTH, _HEIGHT) as browser:
         for page in active_pages(address):
@@ -53,7 +53,7 @@ def screens(address: str, chromium: str) -> list[Image.Image]:
 
 
 def settled(browser: Browser) -> Image.Image:
-    """Returns what a page looks like once it rests; one that never does, as it is after a minute."""
+    """Returns a screenshot of the page once it stops changing, or after a minute."""
     end, looks = time.monotonic() + _LOADED_SECONDS, [b'']
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, 'page.png')
@@ -67,7 +67,7 @@ def settled(browser: Browser) -> Image.Image:
 
 
 def sheet(pictures: list[Image.Image]) -> Image.Image:
-    """Returns pictures in rows of two."""
+    """Returns one picture with the screenshots in rows of two."""
     height = _SHOWN * _HEIGHT // _WIDTH
     rows = -(-len(pictures) // _COLUMNS)
     whole = Image.new('RGB', (_COLUMNS * _SHOWN, rows * height), 'white')
@@ -79,12 +79,12 @@ def sheet(pictures: list[Image.Image]) -> Image.Image:
 
 
 def main() -> None:
-    """Runs the tool."""
+    """Runs the command."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('run', type=Path, help='folder of the run')
-    parser.add_argument('out', type=Path, help='the picture, .jpg or .png')
+    parser.add_argument('out', type=Path, help='output file, .jpg or .png')
     given = parser.parse_args()
     chromium = find_chromium()
     if chromium is None:

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Lints, type-checks and tests: on the newest TensorFlow with the newest Python here, and on TensorFlow 2.15
-# with Python 3.11. Makes the environments it needs; where an interpreter is missing, it says so and goes on.
+# Runs linter, type checker and tests on the newest TensorFlow with the newest installed Python, and tests on
+# TensorFlow 2.15 with Python 3.11. Creates the environments it needs; reports a missing interpreter and continues.
 #     tools/test.sh [PYTEST ARGUMENT...]
-#     tools/test.sh check    only the newest TensorFlow, and no test that is marked as slow
+#     tools/test.sh check    the newest TensorFlow only, without tests marked as slow
 set -eu
 cd "$(dirname "$0")/.."
 
-# make_environment FOLDER PYTHON REQUIREMENT...: one that is there and finished is kept.
+# make_environment FOLDER PYTHON REQUIREMENT...: keeps an environment that is complete.
 make_environment() {
     folder=$1 python=$2
     shift 2
@@ -47,8 +47,8 @@ elif oldest=$(tools/find_python.sh 3.11); then
     .venv-tf215/bin/python -m pytest --numprocesses=2 --dist=loadfile -m 'not once' "$@" || failed=1
     tested=1
 else
-    echo "== TensorFlow 2.15 is not tested: it needs Python 3.11, which is not here"
+    echo "== TensorFlow 2.15 is not tested: it needs Python 3.11, which is not installed"
 fi
 
-[ "$tested" = 1 ] || { echo "no supported Python (3.10 to 3.13) was found: nothing was tested" >&2; exit 1; }
+[ "$tested" = 1 ] || { echo "found no supported Python (3.10 to 3.13): nothing was tested" >&2; exit 1; }
 exit "$failed"
