@@ -13,7 +13,7 @@ FLAGS = flags.FlagValues()
 
 flags.DEFINE_bool('json', False, 'print JSON with all places instead of text', flag_values=FLAGS)
 
-_USAGE = """Reads programs written for TensorFlow 1 and lists what will not run unchanged, and its fix.
+_USAGE = """Reads programs written for TensorFlow 1 and lists what will not run unchanged, with fixes.
 
   python -m estimator_lab.port train.py model.py
   python -m estimator_lab.port my_project

@@ -1,4 +1,4 @@
-"""Shared by all tests: a fresh interpreter, small archives, where the shared data lies."""
+"""Fixtures and marks of all tests."""
 
 import os
 import subprocess
@@ -14,14 +14,27 @@ from tests.places import ROOT, test_data
 _SET_BY_TF1 = ('TF_CPP_MIN_LOG_LEVEL', 'TF_ENABLE_ONEDNN_OPTS', 'TF_USE_LEGACY_KERAS')
 
 
-# What `make check` runs; all else trains, or starts processes that do.
+# The tests that `make check` runs, at least one file for each room; the others train, or start processes.
 _FAST = (
-    *('console', 'core', 'data'),
-    *('test_architecture.py', 'test_adding_a_model.py', 'test_conformance_table.py', 'test_kubernetes.py'),
+    *('console', 'core', 'data', 'porting'),
+    'contrib/test_crf.py',
+    'inference/test_saliency.py',
+    'models/test_registry.py',
+    'optimizers/test_optimizers.py',
+    'runs/test_record.py',
+    'runs/test_safe_paths.py',
+    'test_adding_a_model.py',
+    'test_architecture.py',
+    'test_kubernetes.py',
+    'test_main.py',
+    'test_tools.py',
+    'tf1/test_estimator_training.py',
+    'tf1/test_internals.py',
+    'training/test_settings.py',
 )
 
-# What one TensorFlow is enough for: the project's own pages, what no line of TensorFlow takes part in, and
-# what runs in ways that other tests try on both: stops and restarts, full disks, names that harm a screen.
+# Tests for which one TensorFlow is enough: of the project's pages, of code that does not use TensorFlow,
+# and of situations that other tests cover on both, such as restarts and full disks.
 _ONCE = (
     'console',
     'data/demo_sets',
@@ -45,16 +58,16 @@ _ONCE = (
     'runs/test_reference_classifier.py',
     'models/test_autoencoder_runs.py',
     'optimizers/test_digits_program.py',
+    'porting',
     'test_architecture.py',
-    'test_conformance_table.py',
     'test_control_characters.py',
     'test_every_model.py',
     'test_full_disk.py',
     'test_kubernetes.py',
     'test_main.py',
-    'test_port.py',
     'test_readme.py',
     'test_tensorboard.py',
+    'test_tools.py',
     'test_train.py',
     'training/test_front_door.py',
     'training/test_life_cycle.py',
@@ -62,34 +75,46 @@ _ONCE = (
     'training/test_reused_evaluation.py',
     'training/test_trees.py',
 )
-# Where pixels are made by TensorFlow, and not by Pillow.
+# Except these, in which TensorFlow and not Pillow decodes images.
 _ON_BOTH = ('data/images/test_graph_decode.py', 'data/images/test_input_fns.py')
 
 
+def is_fast(path: Path) -> bool:
+    """Returns whether `make check` runs a test file, given by its path below tests/."""
+    return _is_within(path, _FAST)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Skips the import of slow files in `make check`."""
+    path = collection_path.relative_to(ROOT / 'tests')
+    skips = config.option.markexpr == 'not slow' and path.suffix == '.py' and not is_fast(path)
+    return True if skips else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks as slow what `make check` leaves out, and as once what one TensorFlow is enough for."""
+    """Marks tests as slow, and as once."""
     for item in items:
-        place = item.path.relative_to(ROOT / 'tests')
-        if place.parts[0] not in _FAST:
+        path = item.path.relative_to(ROOT / 'tests')
+        if not is_fast(path):
             item.add_marker(pytest.mark.slow)
-        if _is_within(place, _ONCE) and not _is_within(place, _ON_BOTH):
+        if _is_within(path, _ONCE) and not _is_within(path, _ON_BOTH):
             item.add_marker(pytest.mark.once)
 
 
-def _is_within(place: Path, places: tuple[str, ...]) -> bool:
-    return any(place.is_relative_to(other) for other in places)
+def _is_within(path: Path, places: tuple[str, ...]) -> bool:
+    return any(path.is_relative_to(place) for place in places)
 
 
 @pytest.fixture(scope='session', autouse=True)
 def shapes() -> None:
-    """The shapes that users have, where a module of the tests has imported tf.contrib, which changes them."""
+    """Restores v2 shapes, which users have, if a test module has imported tf.contrib."""
     if 'estimator_lab.contrib' in sys.modules:
         sys.modules['estimator_lab.tf1'].tf.enable_v2_tensorshape()
 
 
 @pytest.fixture(scope='session', autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The user's cache folder is left alone: all tests share one of their own."""
+    """Gives all tests one cache folder, separate from the user's."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp('cache')
         patch.setenv('XDG_CACHE_HOME', str(folder))
@@ -98,7 +123,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs Python in a process of its own, where nothing is imported yet."""
+    """Runs Python in a fresh process."""
 
     def run(
         *arguments: str, stdin: bytes | None = None, **environment: str
@@ -121,7 +146,7 @@ def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 @pytest.fixture
 def determinism() -> Iterator[Callable[[], bool]]:
-    """Tells whether it is on; turns it off again."""
+    """Returns a function that tells whether determinism is on; turns it off at the end."""
     from tensorflow.python.framework import config
 
     yield config.is_op_determinism_enabled
@@ -130,7 +155,7 @@ def determinism() -> Iterator[Callable[[], bool]]:
 
 @pytest.fixture
 def shared_data() -> Path:
-    """The folder of real archives, which users of the package do not have."""
+    """The folder of real archives, which is not part of the repository."""
     return test_data()
 
 
@@ -142,7 +167,7 @@ def archive(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope='session')
 def cnn_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The model_dir of a CNN for 8x8 pixels after 3 steps on the images of `archive`; not to be changed."""
+    """The model_dir of a CNN for 8x8 pixels after 3 steps on the images of `archive`; read-only."""
     from estimator_lab.training.experiment import Experiment
     from estimator_lab.training.settings import Settings
 
@@ -163,7 +188,7 @@ def cnn_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope='session')
 def style_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The model_dir of a painter of two styles, ink and oil, after 3 steps; not to be changed."""
+    """The model_dir of a painter of two styles, ink and oil, after 3 steps; read-only."""
     from estimator_lab.training.experiment import Experiment
     from estimator_lab.training.settings import Settings
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import is_fast
 from tests.places import ROOT
 
 PACKAGE = ROOT / 'estimator_lab'
@@ -163,6 +164,13 @@ def test_tests_mirror_the_package():
         folder = path.parent.relative_to(ROOT / 'tests')
         if folder.parts and folder.parts[0] not in own:
             assert (PACKAGE / folder).is_dir(), path
+
+
+def test_make_check_tests_every_room():
+    files = [path.relative_to(ROOT / 'tests') for path in (ROOT / 'tests').rglob('test_*.py')]
+    fast = {path.parts[0] for path in files if is_fast(path)}
+    assert {path.parent.name for path in PACKAGE.glob('*/__init__.py')} <= fast
+    assert 'test_main.py' in fast  # the commands
 
 
 def test_the_picture_in_contributing_matches_the_rooms():

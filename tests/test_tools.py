@@ -1,13 +1,15 @@
-"""Tests tools/conformance_table.py and the committed table."""
+"""Tests the scripts in tools/: the table of behaviours, and the list of names that TensorFlow removed."""
 
 import ast
 import re
 
+import pytest
+
 from tests.places import ROOT, load_script
 
 
-def tool():
-    return load_script(ROOT / 'tools' / 'conformance_table.py')
+def tool(name):
+    return load_script(ROOT / 'tools' / f'{name}.py')
 
 
 CASE = """<testcase name="t"><properties>
@@ -23,13 +25,13 @@ def write(path, version, *cases):
     return str(path)
 
 
-def test_table(tmp_path, capsys):
+def test_table_of_behaviours(tmp_path, capsys):
     adds, trains = {'behaviour': 'adds'}, {'behaviour': 'trains'}
     differs = {**trains, 'more': '<property name="differs" value="deleted in 2.16"/>'}
     fails = {**adds, 'outcome': '<failure message="boom&#10;more">trace</failure>'}
     newer = write(tmp_path / 'a.xml', '2.21.0', adds, differs)
     older = write(tmp_path / 'b.xml', '2.15.1', fails, trains)
-    tool().main([newer, older])
+    tool('conformance_table').main([newer, older])
     lines = capsys.readouterr().out.splitlines()
     assert '| passing | behaviours | 2.15.1 | 2.21.0 |' in lines
     assert '| **total** | 2 | 1 | 1 |' in lines
@@ -55,3 +57,42 @@ def behaviours():
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.FunctionDef) and node.name.startswith('test_'):
                 yield ' '.join(ast.get_docstring(node).split()).rstrip('.').replace('|', chr(92) + '|')
+
+
+def site(folder, modules, names):
+    """Writes a site-packages folder whose TensorFlow has these modules, and names in tf.train."""
+    for module in modules:
+        path = folder / 'tensorflow' / (module.replace('.', '/') + '.py')
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text('')
+    api = folder / 'tensorflow' / '_api' / 'v2' / 'train'
+    api.mkdir(parents=True)
+    (api / '__init__.py').write_text(
+        ''.join(f'from tensorflow.python import x as {name}\n' for name in names)
+    )
+    return str(folder)
+
+
+def test_missing_names_are_listed_with_their_replacement(tmp_path, capsys):
+    gone = ['python.training.training_ops', 'python.estimator.canned.dnn', 'python.new_loss', 'lite.aside']
+    old = site(tmp_path / 'old', ['python.kept', 'keras.layers', *gone], ['Saver', 'Gone'])
+    new = site(tmp_path / 'new', ['python.kept', 'python.added'], ['Saver', 'Added'])
+    assert tool('removed_names').main([old, new]) == 1
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        [
+            'module',
+            'tensorflow.python.estimator.canned.dnn',
+            'tensorflow_estimator.python.estimator.canned.dnn',
+        ],
+        ['module', 'tensorflow.python.new_loss', 'MISSING'],
+        ['module', 'tensorflow.python.training.training_ops', 'tensorflow.python.ops.gen_training_ops'],
+        ['name', 'tf.train.Gone', 'MISSING'],
+        ['2', 'missing'],
+    ]
+    assert tool('removed_names').main([old, old]) == 0
+
+
+def test_a_folder_without_tensorflow_is_an_error(tmp_path):
+    with pytest.raises(SystemExit, match='has no folder tensorflow'):
+        tool('removed_names').main([str(tmp_path), str(tmp_path)])
