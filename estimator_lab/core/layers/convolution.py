@@ -1,4 +1,4 @@
-"""A convolution of stride 1 whose variables have the names that tf-slim gives them."""
+"""A convolution of stride 1 with tf-slim's variable names."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,18 +8,18 @@ from estimator_lab.tf1 import Tensor, tf
 
 
 class Convolution:
-    """A convolution, an activation behind it, and batch normalisation between them if wanted.
+    """A convolution, optional batch normalisation, and an activation.
 
-    Its variables are SCOPE/weights and SCOPE/biases, or, as batch normalisation has a bias of its own,
-    SCOPE/weights and SCOPE/BatchNorm/...; they are made at its first use, and shared by all others.
+    All calls share its variables SCOPE/weights and SCOPE/biases; with batch normalisation, SCOPE/weights and
+    SCOPE/BatchNorm/...
 
     Args:
-      scope: of its variables.
-      maps: that come out.
+      scope: scope of its variables.
+      maps: number of output maps.
       kernel_size: (height, width) of a filter in pixels.
       padding: 'SAME' or 'VALID'.
-      activation: of its maps.
-      normalized: whether its batches are normalised.
+      activation: activation of the maps.
+      normalized: whether to use batch normalisation.
     """
 
     def __init__(
@@ -36,11 +36,11 @@ class Convolution:
         self._norm = BatchNorm('BatchNorm') if normalized else None
 
     def __call__(self, values: Tensor, training: bool = False) -> tuple[Endpoint, list[Update]]:
-        """Returns the maps, float32 [batch, height, width, maps], and what the step has to update.
+        """Returns the maps, float32 [batch, height, width, maps], and the updates of the moving averages.
 
         Args:
           values: float32 [batch, height, width, channels].
-          training: whether batch normalisation goes by the batch's own statistics.
+          training: whether batch normalisation uses the batch's statistics.
         """
         shape = [*self._kernel_size, values.shape.as_list()[3], self._maps]
         updates: list[Update] = []

@@ -1,4 +1,4 @@
-"""Dense layers: one with a fast gradient, a stack with dropout, and sparse initial weights."""
+"""Dense layers: one with a faster gradient, a stack with dropout, and sparse initial weights."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -14,28 +14,28 @@ _GRADIENT = 'EstimatorLabDense'
 
 
 class Dense(tf.layers.Dense):
-    """`tf.layers.Dense` with the same variables and the same function of them, for input [batch, values].
+    """`tf.layers.Dense` for many inputs and small batches: the same variables and values, computed faster.
 
-    Its gradient by the input is (W g')' instead of g W': the library below TensorFlow rearranges a transposed
-    W before it multiplies, which takes three times as long as the product with 32 rows itself.
+    The gradient with respect to the input is (W g')' instead of g W': Eigen rearranges a transposed W before
+    it multiplies, which takes three times as long as the product with 32 rows itself.
 
-    In a cluster with parameter servers its products are made where its kernel lies. What travels is then the
-    layer's input and output, with both gradients: 8 MB for 32 rows of 32,768 values. The kernel and its
-    gradient for 1,024 units would be 268 MB (Krizhevsky 2014, 'One weird trick for parallelizing
+    With parameter servers, the products are computed on the server of the kernel. The network then transfers
+    the layer's input, its output and both gradients, 8 MB for 32 rows of 32,768 values, instead of the kernel
+    and its gradient, 268 MB for 1,024 units (Krizhevsky 2014, 'One weird trick for parallelizing
     convolutional neural networks').
     """
 
     @tf.autograph.experimental.do_not_convert
     def call(self, inputs: Tensor) -> Tensor:
-        """Returns the outputs, float32 [batch, units], of float32 [batch, values]."""
-        beside = tf.device(self.kernel.device)
-        with tf.get_default_graph().gradient_override_map({'MatMul': _GRADIENT}), beside:
+        """Returns the outputs, float32 [batch, units], for float32 [batch, values]."""
+        on_its_device = tf.device(self.kernel.device)
+        with tf.get_default_graph().gradient_override_map({'MatMul': _GRADIENT}), on_its_device:
             return super().call(inputs)
 
 
 @tf.RegisterGradient(_GRADIENT)
 def _gradients(product: Operation, gradient: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns the gradients of a product of untransposed matrices by its two factors."""
+    """Returns the gradients of a product of untransposed matrices with respect to its two factors."""
     values, kernel = product.inputs
     with tf.device(product.device):
         return (
@@ -45,18 +45,16 @@ def _gradients(product: Operation, gradient: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class HiddenLayers:
-    """Dense layers that are made once, and called as often as wanted.
-
-    Their variables are `layer_1/kernel`, `layer_1/bias` and so on, from the input on.
+    """Dense layers with dropout; all calls share the variables `layer_1/kernel`, `layer_1/bias`, ...
 
     Args:
-      sizes: units of each.
-      activation: of all of them.
-      initializer: of their kernels.
+      sizes: units of each layer.
+      activation: activation of each layer.
+      initializer: initializer of the kernels.
       dropout_rate: share of each layer's units that is dropped in training, in [0, 1).
-      input_dropout_rate: the same of what comes in.
-      max_norm: length to which the weights into a unit are cut back behind each step (Srivastava et al. 2014,
-        section 5.1); 0 leaves them.
+      input_dropout_rate: share of the inputs that is dropped in training, in [0, 1).
+      max_norm: maximum length of the weights into a unit, enforced after each step (Srivastava et al. 2014,
+        section 5.1); 0 for none.
     """
 
     def __init__(
@@ -71,7 +69,7 @@ class HiddenLayers:
         self._dropout_rate = dropout_rate
         self._input_dropout_rate = input_dropout_rate
 
-        def cut_back(kernel: Tensor) -> Tensor:
+        def clip(kernel: Tensor) -> Tensor:
             return tf.clip_by_norm(kernel, max_norm, axes=[0])
 
         self._layers = [
@@ -80,17 +78,17 @@ class HiddenLayers:
                 activation,
                 name=f'layer_{number}',
                 kernel_initializer=initializer,
-                kernel_constraint=cut_back if max_norm else None,
+                kernel_constraint=clip if max_norm else None,
             )
             for number, units in enumerate(sizes, 1)
         ]
 
     def __call__(self, values: Tensor, noise: Noise | None = None) -> tuple[Tensor, dict[str, Endpoint]]:
-        """Returns what the last layer hands on, float32 [batch, units], and the endpoints layer_1, ...
+        """Returns the last layer's output after dropout, float32 [batch, units], and endpoints layer_1, ...
 
         Args:
           values: float32 [batch, inputs].
-          noise: decides what is dropped; None drops nothing.
+          noise: draws what is dropped; None drops nothing.
         """
         values = dropout(values, self._input_dropout_rate, noise)
         endpoints = {}
@@ -102,13 +100,13 @@ class HiddenLayers:
 
 
 class SparseInitializer:
-    """Draws a few incoming weights of each unit from N(0, 1); all others are 0 (Martens 2010, section 5).
+    """Draws a few weights of each unit from N(0, 1) and sets the others to 0 (Martens 2010, section 5).
 
-    However many inputs a unit has, what it receives stays as large, and its units differ more than those that
-    listen to all. For kernels [inputs, units]; the graph's seed decides the draws.
+    The scale of a unit's input does not depend on the number of inputs, and units differ more than with dense
+    weights. For kernels [inputs, units]; the draws depend on the graph's seed.
 
     Args:
-      incoming: weights of a unit that are not 0, at least 1; all of them where there are fewer inputs.
+      incoming: nonzero weights of a unit, at least 1; all weights if there are fewer inputs.
     """
 
     def __init__(self, incoming: int = 15) -> None:
@@ -118,7 +116,7 @@ class SparseInitializer:
         """Returns a kernel, `dtype` [inputs, units]."""
         del partition_info
         inputs, units = (int(size) for size in shape)
-        # Per unit, the places of the largest of as many random numbers as there are inputs.
+        # For each unit, the positions of the largest of random numbers, one for each input.
         places = tf.nn.top_k(tf.random_uniform([units, inputs]), min(self._incoming, inputs)).indices
         chosen = tf.reduce_sum(tf.one_hot(places, inputs, dtype=dtype), axis=1)
         return tf.transpose(chosen) * tf.random_normal([inputs, units], dtype=dtype)
@@ -138,7 +136,7 @@ class DenseParams:
     def dense_initializer(self) -> Any:
         """Returns the initializer of a dense layer's kernel.
 
-        It is named in each layer, since Keras 2 below tf.layers would draw a seed of its own.
+        Each layer needs one: the default initializer of Keras 2 below tf.layers ignores the graph's seed.
         """
         incoming = self.sparse_initialization
         return SparseInitializer(incoming) if incoming else tf.glorot_uniform_initializer()

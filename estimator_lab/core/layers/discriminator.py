@@ -1,4 +1,4 @@
-"""Discriminators: an image, and a class if wanted -> whether it is real, or which of K classes or a fake."""
+"""Discriminators: images, optionally with a class -> real or fake, or one of K classes or fake."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -14,14 +14,14 @@ _SLOPE = 0.2  # of the leaky ReLU below 0 (Radford et al. 2016)
 
 
 class Discriminated(NamedTuple):
-    """What a discriminator says about a batch.
+    """The output of a discriminator.
 
     Attributes:
-      realness: float32 [batch], a logit: the larger the more real; of a critic, its value.
-      classes: float32 [batch, classes], logits of the classes of a real image; None where it tells none. The
-        logit of a fake is 0 beside them, so that `realness` is their logsumexp (Salimans et al. 2016).
-      hidden: float32 [batch, units], the last layer before that.
-      endpoints: on the way, from the image on.
+      realness: float32 [batch], the logit of 'real'; the value of a critic.
+      classes: float32 [batch, classes], logits of the classes of real images, or None. The logit of 'fake' is
+        fixed at 0, so that `realness` is the logsumexp of the others (Salimans et al. 2016).
+      hidden: float32 [batch, units], the output of the last hidden layer.
+      endpoints: the hidden layers.
     """
 
     realness: Tensor
@@ -31,7 +31,7 @@ class Discriminated(NamedTuple):
 
 
 class Hidden(NamedTuple):
-    """One hidden layer: the name of its endpoint, the layer, and the activation behind it."""
+    """One hidden layer: the name of its endpoint, the layer, and its activation."""
 
     name: str
     layer: NormalizedConvolution | NormalizedDense
@@ -41,14 +41,14 @@ class Hidden(NamedTuple):
 def convolutions(
     scope: str, filters: Sequence[int], kernel_size: int, normalization: str, trainable: bool = True
 ) -> list[Hidden]:
-    """Returns the document's 'standard CNN': strided convolutions with leaky ReLU (Radford et al. 2016).
+    """Returns the 'standard CNN' of the notes: strided convolutions with leaky ReLU (Radford et al. 2016).
 
     Args:
-      scope: of the discriminator; the variables below it are `conv_1/kernel` ...
-      filters: of each convolution, which halves the image.
+      scope: scope of the discriminator, with the variables `conv_1/kernel` ...
+      filters: filters of each convolution, which halves the sides of the image.
       kernel_size: side of a filter in pixels.
-      normalization: of the kernels, one of `normalized.NORMALIZATIONS`.
-      trainable: whether its weights learn.
+      normalization: normalisation of the kernels, one of `kernel_norm.NORMALIZATIONS`.
+      trainable: whether its weights are trained.
     """
     layers = [
         NormalizedConvolution(
@@ -62,13 +62,13 @@ def convolutions(
 def dense_layers(
     scope: str, layers: Sequence[int], normalization: str, trainable: bool = True
 ) -> list[Hidden]:
-    """Returns dense layers with ReLU, as Salimans et al. (2016) have them for MNIST.
+    """Returns dense layers with ReLU, as Salimans et al. (2016) use for MNIST.
 
     Args:
-      scope: of the discriminator; the variables below it are `layer_1/kernel` ...
-      layers: units of each.
-      normalization: of the kernels, one of `normalized.NORMALIZATIONS`.
-      trainable: whether its weights learn.
+      scope: scope of the discriminator, with the variables `layer_1/kernel` ...
+      layers: units of each layer.
+      normalization: normalisation of the kernels, one of `kernel_norm.NORMALIZATIONS`.
+      trainable: whether its weights are trained.
     """
     names = [f'layer_{number}' for number in range(1, len(layers) + 1)]
     return [
@@ -78,21 +78,21 @@ def dense_layers(
 
 
 class Discriminator:
-    """Hidden layers, and behind them a last one; its variables are made at its first use.
+    """Hidden layers and a last one; all calls share its variables.
 
-    Where it is told the class of an image, that enters behind the hidden layers: their values, in the
-    direction of the class, are added to the logit (Miyato and Koyama 2018).
+    If the class of an image is an input, its embedding's inner product with the last hidden values is added
+    to the logit: a projection discriminator (Miyato and Koyama 2018).
 
     Args:
-      scope: of its variables: those of the hidden layers, `logits/kernel`, and `projection/kernel`.
-      hidden: its hidden layers.
-      classes: how many there are; 0 for none.
-      tells_classes: whether it says which one an image shows; otherwise it is told.
-      normalization: of the last kernels; 'weight' leaves them free.
-      dropout_rate: share of values dropped behind each hidden layer in training, in [0, 1).
-      noise: deviation of the Gaussian noise that is added behind each hidden layer in training.
-      input_noise: of that on the image.
-      trainable: whether its weights learn.
+      scope: scope of its variables: those of the hidden layers, `logits/kernel`, and `projection/kernel`.
+      hidden: the hidden layers.
+      classes: number of classes; 0 for none.
+      tells_classes: whether it predicts the class of an image; otherwise the class is an input.
+      normalization: normalisation of the last kernels; 'weight' does not apply to them.
+      dropout_rate: share of values dropped after each hidden layer in training, in [0, 1).
+      noise: deviation of the Gaussian noise added after each hidden layer in training.
+      input_noise: deviation of the noise added to the image.
+      trainable: whether its weights are trained.
     """
 
     def __init__(
@@ -122,13 +122,13 @@ class Discriminator:
     def __call__(
         self, images: Tensor, classes: Tensor | None = None, noise: Noise | None = None
     ) -> Discriminated:
-        """Says what it thinks of images.
+        """Judges images.
 
         Args:
           images: float32 [batch, height, width, channels] in [-1, 1].
-          classes: float32 [batch, classes], one-hot, where it is told them; None asks for the class under
-            which each image is the most real.
-          noise: decides what is dropped and added, in training; None leaves all as it is.
+          classes: float32 [batch, classes], one-hot, if it is conditional; None for the class under which
+            each image is the most real.
+          noise: draws dropout and noise in training; None for neither.
         """
         values, endpoints = images, {}
         for name, endpoint, handed_on in self._hidden_layers(images, noise):
@@ -136,14 +136,13 @@ class Discriminator:
         return self._said(tf.layers.flatten(values), endpoints, classes)
 
     def layers(self, images: Tensor) -> Layers:
-        """Makes the endpoints one by one, and behind them what it thinks of the images.
+        """Builds the endpoints one by one, so that the caller may stop before the last.
 
         Args:
-          images: float32 [batch, height, width, channels] in [-1, 1], of any size as far as the last
-            convolution.
+          images: float32 [batch, height, width, channels] in [-1, 1], of any size up to the last convolution.
 
         Yields:
-          The hidden layers; then `logits`, [batch, classes], or `realness`, [batch, 1], under the class under
+          The hidden layers; then `logits`, [batch, classes], or `realness`, [batch, 1], for the class under
           which each image is the most real.
         """
         values = images
@@ -159,7 +158,7 @@ class Discriminator:
     def _hidden_layers(
         self, images: Tensor, noise: Noise | None = None
     ) -> Iterator[tuple[str, Endpoint, Tensor]]:
-        """Yields name and endpoint of each hidden layer, and what it hands on."""
+        """Yields each hidden layer's name, its endpoint, and its output with dropout and noise."""
         values = _noisy(images, self._input_noise, noise)
         for name, layer, activation in self._hidden:
             if isinstance(layer, NormalizedDense):
@@ -185,7 +184,7 @@ class Discriminator:
         return Discriminated(realness, None, hidden, endpoints)
 
     def power_steps(self) -> list[Operation]:
-        """Returns what a step owes to the spectral norms once it has changed the kernels."""
+        """Returns the operations that update the spectral norms after a change of the kernels."""
         layers = [*(hidden.layer for hidden in self._hidden), self._logits]
         if self._projection:
             layers.append(self._projection)

@@ -21,6 +21,7 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     'softplus': tf.nn.softplus,
     'tanh': tf.nn.tanh,
 }
+"""Activation functions by the name that hyper-parameters use."""
 
 
 def activation_hparam(default: str, of: str = 'the layers') -> Any:
@@ -30,30 +31,32 @@ def activation_hparam(default: str, of: str = 'the layers') -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class ActivationParams:
-    """Parameters of a network whose layers have an activation to choose."""
+    """Parameters of a network with a choice of activation."""
 
     activation: str = activation_hparam('relu')
     slope: float = setting(0.2, 'of leaky_relu below 0, in [0, 1)', lambda v: 0 <= v < 1)
 
     def activation_function(self, name: str = '') -> Callable[[Any], Any]:
-        """Returns the activation of that name, by default of the layers; a leaky ReLU has the slope."""
+        """Returns the named activation, by default that of the layers; leaky ReLU gets the slope."""
         name = name or self.activation
         return functools.partial(tf.nn.leaky_relu, alpha=self.slope) if name == _LEAKY else ACTIVATIONS[name]
 
 
 def dropout(values: Tensor, rate: float, noise: Noise | None, shape: Tensor | None = None) -> Tensor:
-    """Sets a share of the values to 0 and divides the others by what is left (Srivastava et al. 2014).
+    """Sets a share of the values to 0 and divides the others by the rest (Srivastava et al. 2014).
 
-    `tf.layers.dropout` counts its draws from the start of the process: behind a restart it would begin anew.
+    The draws depend on seed and global step only, so that a resumed run drops the same values as one that was
+    never stopped. `tf.layers.dropout` would draw from the start again.
 
     Args:
       values: float32 [batch, ...].
-      rate: share that is dropped, in [0, 1).
-      noise: decides which; None, as in EVAL and PREDICT, drops nothing.
-      shape: of the draws, which hold along the axes that are 1 in it; None draws for each value.
+      rate: share to drop, in [0, 1).
+      noise: draws the random numbers; None, as in EVAL and PREDICT, drops nothing.
+      shape: int32 shape of the draws, which are repeated along its axes of length 1; None draws for each
+        value.
 
     Returns:
-      float32 of the same shape and mean.
+      float32 of the shape of `values`, with the same expected value.
     """
     if noise is None or not rate:
         return values

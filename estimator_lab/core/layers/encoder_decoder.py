@@ -1,4 +1,4 @@
-"""An encoder and its mirrored decoder, of dense layers or of strided convolutions before them."""
+"""An encoder and its mirrored decoder, of dense layers, optionally with strided convolutions."""
 
 import dataclasses
 import functools
@@ -12,7 +12,7 @@ from estimator_lab.tf1 import Operation, Tensor, Variable, tf
 Activation = Callable[[Tensor], Tensor]
 
 STRIDE = 2
-"""Of each convolution: it halves the sides of an image."""
+"""Stride of each convolution, which halves the sides of an image."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,11 +21,11 @@ class Sizes:
 
     Attributes:
       image_shape: (height, width, channels); the sides are multiples of 2 ** len(filters).
-      layers: units of the encoder's dense layers, the last one the code; () where the code is what the
-        convolutions left of the image.
-      decoder_layers: units of the decoder's dense layers between the code and the image, or what the
-        convolutions left of it.
-      filters: of the convolutions before the dense layers; () for a dense network.
+      layers: units of the encoder's dense layers, the last one the code; () if the code is the output of the
+        convolutions.
+      decoder_layers: units of the decoder's dense layers after the code, without the one of the image's or
+        convolutions' shape.
+      filters: filters of the convolutions before the dense layers; () for a dense network.
       kernel_size: side of a filter in pixels.
     """
 
@@ -37,30 +37,30 @@ class Sizes:
 
     @property
     def map_shape(self) -> tuple[int, int, int]:
-        """(height, width, channels) of what the convolutions leave of an image."""
+        """(height, width, channels) after the convolutions."""
         height, width, channels = self.image_shape
         shrink = STRIDE ** len(self.filters)
         return height // shrink, width // shrink, self.filters[-1] if self.filters else channels
 
     @property
     def code(self) -> int:
-        """How many values a code has."""
+        """Number of values in a code."""
         return self.layers[-1] if self.layers else math.prod(self.map_shape)
 
 
 class EncoderDecoder:
-    """Image -> code -> image; its variables are made at its first use, and shared by all others.
+    """Image -> code -> image; all calls share its variables.
 
-    Their names: `conv_1/kernel`, `layer_1/kernel` and so on for the encoder; `decoder_1`, then
-    `transposed_conv_1` for the decoder, counted from the code; each with a `bias`. Tied weights leave the
-    decoder nothing but its biases: its kernels are the encoder's, transposed (Vincent et al. 2008).
+    The encoder's are `conv_1/kernel` ... and `layer_1/kernel` ...; the decoder's, counted from the code,
+    `decoder_1/kernel` ... and `transposed_conv_1/kernel` ...; each layer has a `bias`. A decoder with tied
+    weights has biases only: its kernels are the encoder's, transposed (Vincent et al. 2008).
 
     Args:
-      sizes: of the layers.
-      activation: of all layers but the code and the image.
-      code_activation: of the code.
-      tied: whether the decoder has the encoder's kernels; then `decoder_layers` mirror `layers`.
-      dense_initializer: of the dense layers' kernels; None for that of the convolutions.
+      sizes: sizes of the layers.
+      activation: activation of all layers except the code and the image.
+      code_activation: activation of the code.
+      tied: whether the decoder uses the encoder's kernels; then `decoder_layers` mirror `layers`.
+      dense_initializer: initializer of the dense layers' kernels; None for that of the convolutions.
     """
 
     def __init__(
@@ -73,26 +73,42 @@ class EncoderDecoder:
     ) -> None:
         self._sizes = sizes
         self._tied = tied
-        dense = functools.partial(_dense, initializer=dense_initializer or _initializer())
-        convolution = functools.partial(_convolution, kernel_size=sizes.kernel_size)
-        transposed = functools.partial(_transposed, kernel_size=sizes.kernel_size)
+
+        def dense(name: str, units: int, activation: Activation) -> Any:
+            return tf.layers.Dense(units, activation, name=name, kernel_initializer=dense_initializer)
+
+        def convolution(kind: Any, name: str, filters: int, activation: Activation) -> Any:
+            return kind(
+                *(filters, sizes.kernel_size, STRIDE, 'same'),
+                activation=activation,
+                name=name,
+                kernel_initializer=initializer,
+            )
+
+        # The default initializer of Keras 2 below tf.layers ignores the graph's seed.
+        initializer = tf.glorot_uniform_initializer()
+        dense_initializer = dense_initializer or initializer
         hidden = len(sizes.filters) + len(sizes.layers) - 1
         encoding = iter([*[activation] * hidden, code_activation])
         self._convolutions = [
-            convolution(name, filters, next(encoding)) for name, filters in _named('conv', sizes.filters)
+            convolution(tf.layers.Conv2D, f'conv_{number}', filters, next(encoding))
+            for number, filters in enumerate(sizes.filters, 1)
         ]
-        self._layers = [dense(name, units, next(encoding)) for name, units in _named('layer', sizes.layers)]
+        self._layers = [
+            dense(f'layer_{number}', units, next(encoding)) for number, units in enumerate(sizes.layers, 1)
+        ]
         has_dense = sizes.layers or sizes.decoder_layers
         units = [*sizes.decoder_layers, math.prod(sizes.map_shape)] if has_dense else []
         channels = [*sizes.filters[-2::-1], sizes.image_shape[2]] if sizes.filters else []
         functions = [*[activation] * (len(units) + len(channels) - 1), tf.identity]
         self._back_layers = self._decoder(dense, 'decoder', units, functions, self._layers)
+        transposed = functools.partial(convolution, tf.layers.Conv2DTranspose)
         self._back_convolutions = self._decoder(
             transposed, 'transposed_conv', channels, functions[len(units) :], self._convolutions
         )
 
     def encode(self, images: Tensor) -> tuple[Tensor, dict[str, Endpoint]]:
-        """Returns the codes, float32 [batch, values], and the endpoints conv_1 ..., layer_1 ... on the way.
+        """Returns the codes, float32 [batch, values], and the endpoints conv_1 ..., layer_1 ...
 
         Args:
           images: float32 [batch, height, width, channels].
@@ -103,13 +119,13 @@ class EncoderDecoder:
         return code, {**endpoints, **more}
 
     def decode(self, code: Tensor) -> tuple[Tensor, dict[str, Endpoint]]:
-        """Returns images float32 [batch, height, width, channels] without an activation, any range.
+        """Returns images, without an activation, and the endpoints decoder_1 ..., transposed_conv_1 ...
 
         Args:
-          code: float32 [batch, values]; `encode` comes first where the weights are tied.
+          code: float32 [batch, values]; with tied weights, call `encode` first.
 
         Returns:
-          (the images; the endpoints decoder_1 ..., transposed_conv_1 ... on the way).
+          (images, float32 [batch, height, width, channels] of any range; endpoints).
         """
         values, endpoints = _through(self._back_layers, code, 'decoder')
         maps = tf.reshape(values, [-1, *self._sizes.map_shape])
@@ -117,18 +133,13 @@ class EncoderDecoder:
         return maps, {**endpoints, **more}
 
     def unrolled(self) -> Operation:
-        """Returns the operation that gives the decoder's dense layers the encoder's kernels, transposed.
+        """Returns the operation that sets the decoder's dense kernels to the encoder's, transposed.
 
-        It unrolls what was pre-trained (Hinton and Salakhutdinov 2006, figure 1); tied weights need none.
+        It unrolls a pre-trained encoder (Hinton and Salakhutdinov 2006, figure 1). With tied weights, it does
+        nothing.
         """
-        pairs = zip(self._back_layers, reversed(self._layers), strict=True)
-        return tf.group(
-            *(
-                tf.assign(back.kernel, tf.transpose(layer.kernel))
-                for back, layer in pairs
-                if isinstance(back, _Layer)
-            )
-        )
+        pairs = [] if self._tied else zip(self._back_layers, reversed(self._layers), strict=True)
+        return tf.group(*(tf.assign(back.kernel, tf.transpose(layer.kernel)) for back, layer in pairs))
 
     def _decoder(
         self,
@@ -136,27 +147,21 @@ class EncoderDecoder:
         name: str,
         sizes: Sequence[int],
         functions: Sequence[Activation],
-        encoder: Sequence['_Layer'],
-    ) -> 'list[_Layer | _MirroredLayer]':
-        """Returns layers of the given sizes and activations; tied ones go back through the encoder's."""
-        layers: list[_Layer | _MirroredLayer] = []
-        for number, (scope, size) in enumerate(_named(name, sizes)):
-            if self._tied:
-                layers.append(_MirroredLayer(scope, size, functions[number], encoder[-1 - number]))
-            else:
-                layers.append(make(scope, size, functions[number]))
-        return layers
+        encoder: Sequence[Any],
+    ) -> list[Any]:
+        """Returns layers of the given sizes and activations, with the encoder's kernels if they are tied."""
+        makers: list[Callable[..., Any]] = [make] * len(sizes)
+        if self._tied:
+            makers = [functools.partial(_MirroredLayer, layer=layer) for layer in reversed(encoder)]
+        scopes = (f'{name}_{number}' for number in range(1, len(sizes) + 1))
+        return [
+            maker(scope, size, function)
+            for maker, scope, size, function in zip(makers, scopes, sizes, functions, strict=False)
+        ]
 
 
-def _named(name: str, sizes: Sequence[int]) -> list[tuple[str, int]]:
-    """Returns ('name_1', first size), ('name_2', second size) and so on."""
-    return [(f'{name}_{number}', size) for number, size in enumerate(sizes, 1)]
-
-
-def _through(
-    layers: 'Sequence[_Layer | _MirroredLayer]', values: Tensor, name: str
-) -> tuple[Tensor, dict[str, Endpoint]]:
-    """Returns what layers make of values one after the other, and that of each as NAME_1, NAME_2, ..."""
+def _through(layers: Sequence[Any], values: Tensor, name: str) -> tuple[Tensor, dict[str, Endpoint]]:
+    """Returns the output of layers, and the output of each as the endpoints NAME_1, NAME_2, ..."""
     endpoints = {}
     for number, layer in enumerate(layers, 1):
         with tf.name_scope(f'{name}_{number}'):
@@ -165,57 +170,17 @@ def _through(
     return values, endpoints
 
 
-class _Layer:
-    """One of `tf.layers`, and an activation behind it."""
-
-    def __init__(self, layer: Tensor, activation: Activation) -> None:
-        self._layer = layer
-        self._activation = activation
-
-    @property
-    def kernel(self) -> Variable:
-        return self._layer.kernel
-
-    def __call__(self, values: Tensor) -> Tensor:
-        return self._activation(self._layer(values))
-
-
-def _dense(name: str, units: int, activation: Activation, initializer: Any) -> _Layer:
-    return _Layer(tf.layers.Dense(units, name=name, kernel_initializer=initializer), activation)
-
-
-def _convolution(name: str, filters: int, activation: Activation, kernel_size: int) -> _Layer:
-    """Returns a convolution that halves the sides of its input."""
-    layer = tf.layers.Conv2D(
-        filters, kernel_size, STRIDE, 'same', name=name, kernel_initializer=_initializer()
-    )
-    return _Layer(layer, activation)
-
-
-def _transposed(name: str, filters: int, activation: Activation, kernel_size: int) -> _Layer:
-    """Returns a transposed convolution, which doubles the sides of its input."""
-    layer = tf.layers.Conv2DTranspose(
-        filters, kernel_size, STRIDE, 'same', name=name, kernel_initializer=_initializer()
-    )
-    return _Layer(layer, activation)
-
-
-def _initializer() -> Any:
-    # Left to itself, Keras 2 below tf.layers draws a seed of its own, whatever the graph's seed is.
-    return tf.glorot_uniform_initializer()
-
-
 class _MirroredLayer:
-    """Goes back through a layer of the encoder: its kernel, transposed; a bias and activation of its own.
+    """A layer with the transposed kernel of an encoder's layer, and its own bias and activation.
 
     Args:
       name: scope of the bias.
-      units: values, or channels, that come out.
-      activation: of them.
-      layer: a dense layer or a convolution.
+      units: output values or channels.
+      activation: activation of the output.
+      layer: a dense layer or a convolution of the encoder.
     """
 
-    def __init__(self, name: str, units: int, activation: Activation, layer: _Layer) -> None:
+    def __init__(self, name: str, units: int, activation: Activation, layer: Any) -> None:
         self._name, self._units, self._activation, self._layer = name, units, activation, layer
 
     @property
@@ -223,13 +188,12 @@ class _MirroredLayer:
         return self._layer.kernel
 
     def __call__(self, values: Tensor) -> Tensor:
-        kernel = self._layer.kernel
         if values.shape.ndims == 2:
-            product = tf.matmul(values, kernel, transpose_b=True)
+            product = tf.matmul(values, self.kernel, transpose_b=True)
         else:
             _, height, width, _ = values.shape.as_list()
             shape = [tf.shape(values)[0], STRIDE * height, STRIDE * width, self._units]
-            product = tf.nn.conv2d_transpose(values, kernel, shape, STRIDE, 'SAME')
+            product = tf.nn.conv2d_transpose(values, self.kernel, shape, STRIDE, 'SAME')
         with tf.variable_scope(self._name, reuse=tf.AUTO_REUSE):
             bias = tf.get_variable('bias', [self._units], initializer=tf.zeros_initializer())
         return self._activation(tf.nn.bias_add(product, bias))

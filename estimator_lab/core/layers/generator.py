@@ -1,4 +1,4 @@
-"""Generators: a latent vector, and a class if wanted -> an image."""
+"""Generators: latent vectors, optionally with a class -> images."""
 
 import math
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ from estimator_lab.tf1 import Tensor, tf
 
 
 class Generated(NamedTuple):
-    """What a generator makes of a batch.
+    """The output of a generator.
 
     Attributes:
       images: float32 [batch, height, width, channels] in [-1, 1].
-      updates: of the moving statistics, those of a training step; none otherwise.
+      updates: the updates of moving averages in a training step; otherwise empty.
     """
 
     images: Tensor
@@ -22,7 +22,7 @@ class Generated(NamedTuple):
 
 
 class Generator(Protocol):
-    """Any generator; its variables are made at its first use, in a scope of its own."""
+    """Any generator; all calls share its variables, in their own scope."""
 
     scope: str
 
@@ -30,24 +30,25 @@ class Generator(Protocol):
         """Returns images.
 
         Args:
-          latent: float32 [batch, latent], as a rule of mean 0 and deviation 1.
-          classes: float32 [batch, classes], one-hot; None for a generator without them.
-          training: whether batches are normalised by their own statistics.
+          latent: float32 [batch, latent], usually of mean 0 and deviation 1.
+          classes: float32 [batch, classes], one-hot; None for a generator without classes.
+          training: whether batch normalisation uses the batch's statistics.
         """
 
 
 class DeconvolutionalGenerator:
-    """The document's 'deconvolutional' network: a dense layer, then transposed convolutions that each double
-    the image, with batch normalisation and ReLU between them (Radford et al. 2016).
+    """The 'deconvolutional' network of the notes (Radford et al. 2016).
 
-    Variables: `dense/kernel`, `transposed_conv_1/kernel` ..., `batch_norm_1/gamma` ... below the scope.
+    A dense layer, then transposed convolutions that each double the sides, with batch normalisation and ReLU
+    between them. Variables: `dense/kernel`, `transposed_conv_1/kernel` ..., `batch_norm_1/gamma` ... in the
+    scope.
 
     Args:
-      scope: of its variables.
-      image_shape: (height, width, channels); sides of any size: those between are halved and rounded up.
-      filters: maps of each size on the way, from the finest below the image to the coarsest.
+      scope: scope of its variables.
+      image_shape: (height, width, channels); sides of any size, halved and rounded up for each layer.
+      filters: maps of each layer's input, from the layer next to the image to the first.
       kernel_size: side of a filter in pixels.
-      trainable: whether its weights learn.
+      trainable: whether its weights are trained.
     """
 
     def __init__(
@@ -103,15 +104,15 @@ class DeconvolutionalGenerator:
 class DenseGenerator:
     """Dense layers with batch normalisation and softplus, then an image (Salimans et al. 2016).
 
-    Variables: `layer_1/kernel` ..., `batch_norm_1/gamma` ..., `image/kernel` below the scope.
+    Variables: `layer_1/kernel` ..., `batch_norm_1/gamma` ..., `image/kernel` in the scope.
 
     Args:
-      scope: of its variables.
+      scope: scope of its variables.
       image_shape: (height, width, channels).
       layers: units of each layer.
-      trainable: whether its weights learn.
-      normalization: of the last kernel, one of `normalized.NORMALIZATIONS`; 'weight' keeps its values from
-        growing until pixels are black or white, whatever is asked for.
+      trainable: whether its weights are trained.
+      normalization: normalisation of the last kernel, one of `kernel_norm.NORMALIZATIONS`; 'weight' keeps it
+        from growing until all pixels are black or white, whatever the latent vector.
     """
 
     def __init__(

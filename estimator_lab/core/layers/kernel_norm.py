@@ -1,4 +1,4 @@
-"""The layers of adversarial networks, whose kernels may be held back: made once, and called again."""
+"""Layers with normalised kernels, for adversarial networks; all calls of a layer share its variables."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,17 +6,17 @@ from typing import Any
 from estimator_lab.tf1 import Operation, Tensor, Variable, tf
 
 NORMALIZATIONS = ('spectral', 'weight', 'none')
-"""How a kernel is held back: by its largest singular value (Miyato et al. 2018); by the length of what enters
-each unit (Salimans and Kingma 2016, with a fixed scale of 1); not at all."""
+"""Normalisations of a kernel: by its largest singular value (Miyato et al. 2018); by the length of the
+weights into each unit (Salimans and Kingma 2016, with a fixed scale of 1); none."""
 
 STRIDE = 2
-"""Of a convolution, which halves the sides of an image, and of a transposed one, which doubles them."""
+"""Stride of convolutions, which halve the sides of an image, and transposed ones, which double them."""
 
 _WEIGHT_DEVIATION = 0.1
 
 
 def network_variable(name: str, shape: Sequence[int], initializer: Any, trainable: bool) -> Variable:
-    """Returns a variable of the current scope; what steps assign to it, replicas take the mean of."""
+    """Returns a variable in the current scope; assignments of several replicas are averaged."""
     return tf.get_variable(
         name,
         shape,
@@ -27,20 +27,19 @@ def network_variable(name: str, shape: Sequence[int], initializer: Any, trainabl
 
 
 def halved(side: int) -> int:
-    """Returns what a convolution of stride 2 leaves of a side: half of it, rounded up."""
+    """Returns the side of an image after a convolution of stride 2: half of it, rounded up."""
     return -(-side // STRIDE)
 
 
 class _Layer:
-    """A kernel, a bias, and what is made of them.
+    """The base class of layers with a kernel and a bias.
 
     Args:
-      scope: of its variables, `kernel`, `bias` and, where the kernel is held back by its spectral norm,
-        `direction`.
-      outputs: units or maps.
+      scope: scope of its variables `kernel`, `bias` and, for spectral normalisation, `direction`.
+      outputs: number of units or maps.
       normalization: one of NORMALIZATIONS.
-      trainable: whether its weights learn.
-      bias: whether it has one; a normalisation behind it has its own.
+      trainable: whether its weights are trained.
+      bias: whether it has a bias; not needed if a normalisation follows.
     """
 
     def __init__(
@@ -59,21 +58,21 @@ class _Layer:
         self.kernel: Variable = None
 
     def __call__(self, values: Tensor) -> Tensor:
-        """Returns its outputs, without an activation."""
+        """Returns the outputs, without an activation."""
         with tf.variable_scope(self._scope, reuse=tf.AUTO_REUSE):
             shape = self._kernel_shape(values.shape.as_list()[-1])
             initial = tf.glorot_uniform_initializer()
             if self._normalization == 'weight':
                 initial = tf.random_normal_initializer(stddev=_WEIGHT_DEVIATION)
             self.kernel = network_variable('kernel', shape, initial, self._trainable)
-            product = self._product(values, self._held_back(self.kernel))
+            product = self._product(values, self._normalized(self.kernel))
             if not self._bias:
                 return product
             bias = network_variable('bias', [self._outputs], tf.zeros_initializer(), self._trainable)
             return tf.nn.bias_add(product, bias)
 
     def power_steps(self) -> list[Operation]:
-        """Returns the operations behind a change of the kernel: a step towards its first singular vector."""
+        """Returns the operations to run after a change of the kernel: one step of power iteration."""
         if self._normalization != 'spectral':
             return []
         with tf.variable_scope(self._scope, reuse=tf.AUTO_REUSE):
@@ -81,7 +80,7 @@ class _Layer:
             _, _, right = _singular(_matrix(self.kernel), direction)
             return [tf.assign(direction, right)]
 
-    def _held_back(self, kernel: Variable) -> Tensor:
+    def _normalized(self, kernel: Variable) -> Tensor:
         matrix = _matrix(kernel)
         if self._normalization == 'spectral':
             _, norm, _ = _singular(matrix, self._direction())
@@ -101,7 +100,7 @@ class _Layer:
 
 
 class NormalizedDense(_Layer):
-    """float32 [batch, inputs] -> float32 [batch, outputs]."""
+    """A dense layer: float32 [batch, inputs] -> float32 [batch, outputs]."""
 
     def _kernel_shape(self, inputs: int) -> Sequence[int]:
         return inputs, self._outputs
@@ -111,13 +110,15 @@ class NormalizedDense(_Layer):
 
 
 class NormalizedConvolution(_Layer):
-    """float32 [batch, height, width, channels] -> the same of half the sides, rounded up, and `outputs` maps.
+    """A convolution of stride 2: [batch, height, width, channels] -> [batch, height / 2, width / 2, outputs].
+
+    Values are float32; sides are rounded up.
 
     Args:
       scope: see `_Layer`.
-      outputs: maps.
+      outputs: number of maps.
       size: side of a filter in pixels.
-      **options: of `_Layer`.
+      **options: other arguments of `_Layer`.
     """
 
     def __init__(self, scope: str, outputs: int, size: int, **options: Any) -> None:
@@ -132,14 +133,17 @@ class NormalizedConvolution(_Layer):
 
 
 class TransposedConvolution(_Layer):
-    """The document's 'deconvolutional layer': maps of twice the sides, or one less where those are odd.
+    """A transposed convolution of stride 2, the 'deconvolutional layer' of the notes.
+
+    It maps float32 [batch, height / 2, width / 2, channels], sides rounded up, to [batch, height, width,
+    outputs].
 
     Args:
-      scope: see `_Layer`; nothing holds its kernel back.
-      outputs: maps.
+      scope: see `_Layer`.
+      outputs: number of maps.
       size: side of a filter in pixels.
-      sides: (height, width) of what comes out, of which what goes in has half, rounded up.
-      **options: of `_Layer`.
+      sides: (height, width) of the output.
+      **options: other arguments of `_Layer`; its kernel is not normalised.
     """
 
     def __init__(self, scope: str, outputs: int, size: int, sides: Sequence[int], **options: Any) -> None:
@@ -157,18 +161,18 @@ class TransposedConvolution(_Layer):
 
 
 def _matrix(kernel: Variable) -> Tensor:
-    """Returns a kernel as [what enters a unit, units]."""
+    """Returns a kernel as a matrix [weights into a unit, units]."""
     return tf.reshape(kernel, [-1, kernel.shape.as_list()[-1]])
 
 
 def _singular(matrix: Tensor, direction: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns an estimate of a matrix's first singular vectors and value after a step of power iteration.
+    """Estimates a matrix's first singular vectors and value by one step of power iteration.
 
-    Only the value lets gradients through, to the matrix (Miyato et al. 2018, section 2.1 and algorithm 1).
+    Only the value has a gradient, with respect to the matrix (Miyato et al. 2018, section 2.1, algorithm 1).
 
     Args:
       matrix: float32 [rows, columns].
-      direction: float32 [columns], the estimate before; of any length but 0.
+      direction: float32 [columns], the previous estimate, of any length other than 0.
 
     Returns:
       (left float32 [rows], value float32 [], right float32 [columns]); the vectors have length 1.

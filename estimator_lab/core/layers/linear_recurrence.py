@@ -1,12 +1,11 @@
-"""Diagonal linear recurrences: long sequences without a loop.
+"""Diagonal linear recurrences: layers for long sequences without a loop.
 
-h' = Lambda h + B u is linear in u, so that what a channel gives, Re(C h) + D u, is the convolution of its
-input with a kernel that depends on Lambda, B, C and D alone: S4D (Gu et al. 2022, 'On the parameterization
-and initialization of diagonal state space models', equations 3 to 5). The convolution is computed by FFT;
-where only its end is wanted, by one product. What is not linear stands between the layers, at each step by
-itself.
+The state h' = Lambda h + B u is linear in the input u, so that the output Re(C h) + D u of a channel is a
+convolution of u with a kernel that depends on Lambda, B, C and D only: S4D (Gu et al. 2022, 'On the
+parameterization and initialization of diagonal state space models', equations 3 to 5). An FFT computes the
+convolution, one product its last step. Activations follow each layer, step by step.
 
-Sequences are [batch, channels, steps] here: time, along which the FFT runs, comes last.
+Sequences are [batch, channels, steps] in this module, as the FFT runs along the last axis.
 """
 
 import math
@@ -25,14 +24,14 @@ _SMALLEST_STEP, _LARGEST_STEP = 0.001, 0.1
 
 
 class LinearLayers:
-    """Layers of a diagonal recurrence each, with an activation behind it.
+    """Layers of diagonal recurrences, each with an activation.
 
-    A layer as wide as the one below adds what that gives.
+    If a layer has as many channels as its input, the input is added to its output.
 
     Args:
       sizes: channels of each layer.
       states: complex states of a channel.
-      activation: behind each recurrence.
+      activation: activation of each layer.
       dropout_rate: share of the values between two layers that is dropped in training, the same at all steps.
     """
 
@@ -51,12 +50,13 @@ class LinearLayers:
         ]
 
     def __call__(self, sequence: Tensor, noise: Noise | None = None, probing: bool = False) -> Outputs:
-        """Returns what the layers give, and the endpoints rnn_1 and so on.
+        """Returns the output of the layers, with the endpoints rnn_1, ...
 
         Args:
           sequence: float32 [batch, steps, values].
-          noise: decides what is dropped; None drops nothing.
-          probing: whether gradients by what enters the layers will be asked for; it costs memory.
+          noise: draws what is dropped; None drops nothing.
+          probing: whether the endpoints get probes for gradients with respect to the layers' inputs, which
+            costs memory.
         """
         values, endpoints, last = _turned(sequence), {}, None
         for number, recurrence in enumerate(self._recurrences, 1):
@@ -74,7 +74,7 @@ class LinearLayers:
 
 
 def _turned(values: Tensor) -> Tensor:
-    """Returns [batch, steps, channels] as [batch, channels, steps], and the other way round."""
+    """Swaps the last two axes: [batch, steps, channels] and [batch, channels, steps]."""
     return tf.transpose(values, [0, 2, 1])
 
 
@@ -84,32 +84,32 @@ def _shape_of_one_step(values: Tensor) -> Tensor:
 
 
 class DiagonalRecurrence:
-    """Some channels, each with states of its own; its variables are made at the first use.
+    """Channels that each have their own states; all calls share the variables.
 
     They are `kernel` W [inputs, channels] and `bias` [channels]; `log_step` and `skip` D [channels];
     `log_decay` and `frequency` [channels, states]; `weights` [channels, states, 2], real and imaginary part
-    of C. With A = -exp(log_decay) + i frequency and the step d, what a channel makes of an input of 1 after t
-    steps is 2 Re sum_n C_n (exp(d A_n) - 1) / A_n exp(d A_n t), and D more at once. It begins as S4D-Lin:
-    A_n = -1/2 + i pi n, and steps that are drawn log-uniformly from [0.001, 0.1].
+    of C. With A = -exp(log_decay) + i frequency and d = exp(log_step), a channel's response to an impulse
+    after t steps is 2 Re sum_n C_n (exp(d A_n) - 1) / A_n exp(d A_n t), plus D at t = 0. Initial values are
+    those of S4D-Lin: A_n = -1/2 + i pi n, and d drawn log-uniformly from [0.001, 0.1].
 
     Args:
-      scope: of the variables.
-      channels: how many.
-      states: complex ones of a channel, whose conjugates are meant, too.
+      scope: scope of the variables.
+      channels: number of channels.
+      states: complex states of a channel, without their conjugates.
     """
 
     def __init__(self, scope: str, channels: int, states: int) -> None:
         self._scope, self._channels, self._states = scope, channels, states
 
     def __call__(self, inputs: Tensor) -> tuple[Tensor, Tensor, Variable]:
-        """Returns what the channels give.
+        """Returns the output of the channels.
 
         Args:
           inputs: float32 [batch, inputs, steps].
 
         Returns:
-          (at each step, float32 [batch, channels, steps]; at the last one, [batch, channels], which costs no
-          FFT; `kernel`).
+          (the output at each step, float32 [batch, channels, steps]; at the last step, [batch, channels],
+          which needs no FFT; `kernel`).
         """
         count, steps = inputs.shape.as_list()[1:]
         with tf.variable_scope(self._scope, reuse=tf.AUTO_REUSE):
@@ -117,7 +117,7 @@ class DiagonalRecurrence:
             bias = _variable('bias', [self._channels], tf.zeros_initializer())
             response = self._response(steps)
         if count == 1:
-            # The order changes nothing, and one input takes one FFT.
+            # Convolving first gives the same values, with one FFT of the input.
             outputs = causal_convolution(inputs, kernel[0][:, tf.newaxis] * response)
         else:
             outputs = causal_convolution(tf.matmul(kernel, inputs, transpose_a=True), response)
@@ -126,7 +126,7 @@ class DiagonalRecurrence:
         return outputs + bias[:, tf.newaxis], last + bias, kernel
 
     def _response(self, steps: int) -> Tensor:
-        """Returns what an input of 1 gives after 0, 1, ... steps, float32 [channels, steps]."""
+        """Returns the response to an impulse after 0, 1, ... steps, float32 [channels, steps]."""
         shape = [self._channels, self._states]
         bounds = math.log(_SMALLEST_STEP), math.log(_LARGEST_STEP)
         frequencies = np.tile(math.pi * np.arange(self._states, dtype=np.float32), [self._channels, 1])
@@ -150,12 +150,12 @@ def _variable(name: str, shape: list[int], initializer: Any) -> Variable:
 def _powers(first: Tensor, exponent: Tensor, steps: int) -> Tensor:
     """Returns 2 Re sum_n first_n exp(exponent_n t) for t = 0, 1, ..., float32 [channels, steps].
 
-    t = b stride + a takes exponentials of 2 sqrt(steps) numbers in place of `steps`, and a product.
+    Writing t as b stride + a needs exponentials of 2 sqrt(steps) numbers instead of `steps`, and a product.
 
     Args:
       first: complex64 [channels, states].
-      exponent: the same.
-      steps: how many.
+      exponent: complex64 [channels, states].
+      steps: number of steps.
     """
     stride = math.isqrt(steps - 1) + 1
     count = -(-steps // stride)
@@ -175,7 +175,7 @@ def causal_convolution(inputs: Tensor, kernel: Tensor) -> Tensor:
     """Returns y[t] = sum over s <= t of kernel[t - s] inputs[s], float32 [batch, channels, steps], by FFT.
 
     Args:
-      inputs: float32 [batch, channels, steps]; or [batch, 1, steps], one input for all channels.
+      inputs: float32 [batch, channels, steps], or [batch, 1, steps] for the same input to all channels.
       kernel: float32 [channels, steps].
     """
     steps = inputs.shape.as_list()[2]
@@ -186,7 +186,7 @@ def causal_convolution(inputs: Tensor, kernel: Tensor) -> Tensor:
         of_inputs, of_kernel = (tf.signal.rfft(values, length) for values in (inputs, kernel))
 
         def gradient(by_outputs: Tensor) -> tuple[Tensor, Tensor]:
-            # TensorFlow's own, of an rfft, goes through a complex FFT of twice the size.
+            # TensorFlow's gradient of an rfft is a complex FFT of twice the size.
             of_gradient = tf.signal.rfft(by_outputs, length)
             by_inputs = of_gradient * tf.math.conj(of_kernel)
             if inputs.shape.as_list()[1] == 1:
@@ -204,7 +204,7 @@ def causal_convolution(inputs: Tensor, kernel: Tensor) -> Tensor:
 
 
 def _length_for_fft(least: int) -> int:
-    """Returns the next number that has no prime factor above 7: those are quick to transform."""
+    """Returns the next number without prime factors above 7, whose FFT is fast."""
     length = least
     while True:
         rest = length

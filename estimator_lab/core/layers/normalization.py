@@ -4,21 +4,21 @@ from estimator_lab.core.layers.kernel_norm import network_variable
 from estimator_lab.tf1 import Tensor, Variable, tf
 
 _EPSILON = 1e-5
-_KEPT = 0.9  # of the moving averages, in each step
+_DECAY = 0.9  # of the moving averages, per step
 
 Update = tuple[Variable, Tensor]
-"""A variable, and what it is to become."""
+"""A variable and its new value."""
 
 
 class BatchNorm:
-    """Brings each unit or map of a batch to mean `beta` and deviation `gamma` (Ioffe and Szegedy 2015).
+    """Normalises each unit or map of a batch to mean `beta` and deviation `gamma` (Ioffe and Szegedy 2015).
 
-    `tf.layers.batch_normalization` leaves its updates to whoever thinks of tf.GraphKeys.UPDATE_OPS; a step
-    of two players needs to say which of them changes what.
+    It returns the updates of the moving averages, so that a step of two networks can apply those of one.
+    `tf.layers.batch_normalization` adds all of them to tf.GraphKeys.UPDATE_OPS.
 
     Args:
-      scope: of its variables, `gamma`, `beta`, `moving_mean` and `moving_variance`.
-      trainable: whether `gamma` and `beta` learn.
+      scope: scope of its variables `gamma`, `beta`, `moving_mean` and `moving_variance`.
+      trainable: whether `gamma` and `beta` are trained.
     """
 
     def __init__(self, scope: str, trainable: bool = True) -> None:
@@ -26,11 +26,12 @@ class BatchNorm:
         self._trainable = trainable
 
     def __call__(self, values: Tensor, training: bool) -> tuple[Tensor, list[Update]]:
-        """Returns the values by their own statistics in training, by the moving ones otherwise.
+        """Returns the normalised values, of the same shape, and the updates of the moving averages.
 
         Args:
           values: float32 [batch, height, width, maps] or [batch, units].
-          training: whether the batch's statistics count; then there are updates of the moving ones.
+          training: whether to use the batch's statistics, with two updates; otherwise the moving averages,
+            without updates.
         """
         units = values.shape.as_list()[-1]
         maps = values if values.shape.rank == 4 else tf.reshape(values, [-1, 1, 1, units])
@@ -43,7 +44,7 @@ class BatchNorm:
             if training:
                 found, *statistics = tf.nn.fused_batch_norm(maps, gamma, beta, epsilon=_EPSILON)
                 for moving, now in zip((mean, variance), statistics, strict=True):
-                    updates.append((moving, _KEPT * moving + (1 - _KEPT) * now))
+                    updates.append((moving, _DECAY * moving + (1 - _DECAY) * now))
             else:
                 found, *_ = tf.nn.fused_batch_norm(
                     maps, gamma, beta, mean, variance, epsilon=_EPSILON, is_training=False
@@ -55,28 +56,30 @@ class BatchNorm:
 
 
 STATISTICS = 'estimator_lab/instance_statistics'
-"""The graph's collection of means and variances, in the order of the layers; tiles are fed with them."""
+"""Collection of the means and variances, in the order of the layers; painting in tiles feeds them."""
 
 
 class InstanceNorm:
-    """Brings each map of each picture to mean 0 and variance 1, then to the scale and shift of its style.
+    """Normalises each map of each picture to mean 0 and variance 1, then applies its style's scale and shift.
 
-    Its variables are NAME/scale and NAME/shift, [styles, maps]; they are made at its first use.
+    Instance normalisation (Ulyanov, Vedaldi and Lempitsky 2016), with scales and shifts for several styles
+    that share all kernels and can be mixed: conditional instance normalisation (Dumoulin, Shlens and Kudlur
+    2017). The variables are NAME/scale and NAME/shift, [styles, maps].
 
     Args:
-      name: of its scope, within the current one.
-      styles: how many.
+      name: name of its scope, within the current one.
+      styles: number of styles.
     """
 
     def __init__(self, name: str, styles: int) -> None:
         self._name, self._styles = name, styles
 
     def __call__(self, maps: Tensor, mix: Tensor) -> Tensor:
-        """Returns the maps, normalised.
+        """Returns the normalised maps, of the same shape.
 
         Args:
           maps: float32 [batch, height, width, maps].
-          mix: how much of each style a picture gets, float32 [batch, styles].
+          mix: weights of the styles for each picture, float32 [batch, styles].
         """
         count = maps.shape.as_list()[3]
         with tf.variable_scope(self._name, reuse=tf.AUTO_REUSE):
@@ -86,10 +89,10 @@ class InstanceNorm:
             for statistic in (mean, variance):
                 tf.add_to_collection(STATISTICS, statistic)
             factor = _of_each(mix, scale) * tf.rsqrt(variance + _EPSILON)
-            # One multiplication and one addition a value, since maps are large.
+            # One multiplication and one addition per value, as maps are large.
             return maps * factor + (_of_each(mix, shift) - mean * factor)
 
 
 def _of_each(mix: Tensor, values: Tensor) -> Tensor:
-    """Returns the mixed values of each picture, float32 [batch, 1, 1, maps]."""
+    """Returns the weighted mean over the styles for each picture, float32 [batch, 1, 1, maps]."""
     return tf.matmul(mix, values)[:, tf.newaxis, tf.newaxis, :]

@@ -1,12 +1,12 @@
-"""The recurrences of `tf.nn.rnn_cell`'s cells, with a gradient of their own.
+"""The recurrences of `tf.nn.rnn_cell`'s cells, with gradients written by hand.
 
-`tf.nn.dynamic_rnn` differentiates its loop operation by operation, so that the way back adds a product for
-the gradient of the kernel at each step, and reads a copy of what each operation has seen. Here the way
-forward keeps the gates alone; the loop back reads them where they lie, and has one product a step for each
-that the cell has; and the gradient of the kernel is one product over all steps.
+`tf.nn.dynamic_rnn` differentiates its loop operation by operation: each step back has another product for the
+gradient of the kernel, and reads a copy of every operation's input. Here, the forward loop keeps only the
+gates, the backward loop has one product per step for each of the cell's products, and the gradient of the
+kernel is one product over all steps.
 
-The functions compute what the cell of that name computes, of variables of the same shapes: a kernel has the
-rows of the input above those of the state. Time comes first. The state begins as 0.
+The functions compute the same as the cells of these names, with variables of the same shapes: the rows of a
+kernel are those of the input, then those of the state. Time is the first axis. The initial state is 0.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,16 +25,16 @@ def plain(
     activation: Callable[[Tensor], Tensor],
     back_through: Callable[[Tensor, Tensor], Tensor],
 ) -> Tensor:
-    """Returns h = activation([x, h] W + b) of each step, as `tf.nn.rnn_cell.BasicRNNCell` (Elman 1990).
+    """Returns h = activation([x, h] W + b) for each step, as `tf.nn.rnn_cell.BasicRNNCell` (Elman 1990).
 
     Args:
       inputs: x, float32 [steps, batch, values].
-      probe: float32 [steps, batch, units], which changes nothing: the gradient by it is that by the state h
-        behind each step, with all that h does to later ones. None for none.
+      probe: float32 [steps, batch, units] or None; it does not change the result, but its gradient is the
+        gradient by the state h after each step, including the effect of h on later steps.
       kernel: W, float32 [values + units, units].
       bias: b, float32 [units].
-      activation: of the state.
-      back_through: its gradient: (its value, the gradient by its value) -> that by its argument.
+      activation: activation of the state.
+      back_through: its gradient: (its value, the gradient by its value) -> the gradient by its argument.
 
     Returns:
       float32 [steps, batch, units].
@@ -73,27 +73,27 @@ def plain(
 def lstm(
     inputs: Tensor, probe: Tensor | None, kernel: Tensor, bias: Tensor, forget_bias: float = 1.0
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns what `tf.nn.rnn_cell.LSTMCell` makes of a sequence (Gers et al. 2000).
+    """Runs `tf.nn.rnn_cell.LSTMCell` over a sequence (Gers et al. 2000).
 
     i, j, f, o = [x, h] W + b;  c = sigmoid(f + forget_bias) c + sigmoid(i) tanh(j);  h = sigmoid(o) tanh(c).
 
     Args:
       inputs: x, float32 [steps, batch, values].
-      probe: as in `plain`, of h; what c does to later steps by itself is not in its gradient.
+      probe: as in `plain`, for h; its gradient does not include the effect of c on later steps.
       kernel: W, float32 [values + units, 4 * units].
       bias: b, float32 [4 * units].
-      forget_bias: of the forget gate.
+      forget_bias: constant added to the forget gate.
 
     Returns:
       (h, c, gates): float32 [steps, batch, units] twice, and [steps, batch, 4 * units]: the gates i, j, f, o
-      behind their sigmoid or tanh. No gradient leads back through c and gates.
+      after their sigmoid or tanh. c and the gates have no gradient.
     """
     steps, units = inputs.shape.as_list()[0], bias.shape.as_list()[0] // 4
     kept: list[Any] = []
 
     @tf.custom_gradient
     def run(inputs: Tensor, kernel: Tensor, bias: Tensor, *probe: Tensor) -> tuple[Any, Any]:
-        # tanh(j) = 2 sigmoid(2 j) - 1 makes one operation of four.
+        # With tanh(j) = 2 sigmoid(2 j) - 1, all gates are one sigmoid.
         twice = tf.constant([1.0] * units + [2.0] * units + [1.0] * 2 * units)
         scaled = kernel * twice
         shifted = (bias + tf.constant([0.0] * 2 * units + [forget_bias] * units + [0.0] * units)) * twice
@@ -122,7 +122,7 @@ def lstm(
                 by_h += by_output
                 by_o = by_h * squashed
                 by_c += by_tanh(squashed, by_h * o)
-                # Of sigmoid, s (1 - s); of tanh, 4 s (1 - s) of the sigmoid that stands for it.
+                # The derivative of sigmoid s is s (1 - s), that of tanh(j) by sigmoid(2 j) 4 s (1 - s).
                 by_gates = tf.concat([by_c * (2 * half_j - 1), 4 * by_c * i, by_c * c_before, by_o], axis=1)
                 by_sum = _by_sigmoid(gates, by_gates)
                 return [by_sum], [by_c * f, tf.matmul(by_sum, back)]
@@ -151,7 +151,7 @@ def gru(
     candidate_kernel: Tensor,
     candidate_bias: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns what `tf.nn.rnn_cell.GRUCell` makes of a sequence (Cho et al. 2014).
+    """Runs `tf.nn.rnn_cell.GRUCell` over a sequence (Cho et al. 2014).
 
     r, u = sigmoid([x, h] W + b);  j = tanh([x, r h] V + d);  h = u h + (1 - u) j.
 
@@ -164,8 +164,8 @@ def gru(
       candidate_bias: d, float32 [units].
 
     Returns:
-      (h, gates, candidates): float32 [steps, batch, units]; [steps, batch, 2 * units], r and u behind their
-      sigmoid; and j. No gradient leads back through the last two.
+      (h, gates, candidates): float32 [steps, batch, units]; r and u after their sigmoid, [steps, batch, 2 *
+      units]; j, [steps, batch, units]. The last two have no gradient.
     """
     steps, units = inputs.shape.as_list()[0], candidate_bias.shape.as_list()[0]
     kept: list[Any] = []
@@ -207,7 +207,7 @@ def gru(
                 _stacked(array, steps, width) for array, width in zip(found, widths, strict=True)
             )
             by_inputs, by_gate_kernel, by_gate_bias = _by_affine(inputs, h, gate_kernel, by_gates)
-            # What the candidate of step t + 1 sees of the state, r h, stands at t + 1 itself.
+            # `seen` has r h, which the candidate of step t reads, at t; `_by_affine` expects it at t - 1.
             more, by_kernel, by_bias = _by_affine(inputs, _later(seen), kernel, by_candidates)
             by_probe = [by_states for _ in probe]
             return by_inputs + more, by_gate_kernel, by_gate_bias, by_kernel, by_bias, *by_probe
@@ -221,12 +221,12 @@ def gru(
 
 
 def in_halves(run: Callable[..., list[Tensor]]) -> Callable[..., list[Tensor]]:
-    """Returns the recurrence that runs over both halves of a batch at once.
+    """Returns a recurrence that runs over both halves of a batch in parallel.
 
-    A step of one loop is too little work to share: two loops give a second processor its own.
+    One step is too little work to split over two processor cores; two loops use both.
 
     Args:
-      run: (x, probe) -> what it gives, float32 [steps, batch, ...] each, as `plain` takes and gives them.
+      run: (x, probe) -> results, float32 [steps, batch, ...] each; arguments as for `plain`.
     """
 
     def both(inputs: Tensor, probe: Tensor | None) -> list[Tensor]:
@@ -241,28 +241,28 @@ def in_halves(run: Callable[..., list[Tensor]]) -> Callable[..., list[Tensor]]:
 
 
 def by_tanh(value: Tensor, gradient: Tensor) -> Tensor:
-    """Returns the gradient by the argument of a tanh, in one pass: (1 - value^2) gradient."""
+    """Returns the gradient by the argument of a tanh: (1 - value^2) gradient, in one operation."""
     return tf.raw_ops.TanhGrad(y=value, dy=gradient)
 
 
 def by_relu(value: Tensor, gradient: Tensor) -> Tensor:
-    """Returns the gradient by the argument of a rectified unit."""
+    """Returns the gradient by the argument of a ReLU."""
     return tf.raw_ops.ReluGrad(gradients=gradient, features=value)
 
 
 def _by_sigmoid(value: Tensor, gradient: Tensor) -> Tensor:
-    """Returns the gradient by the argument of a sigmoid, in one pass: value (1 - value) gradient."""
+    """Returns the gradient by the argument of a sigmoid: value (1 - value) gradient, in one operation."""
     return tf.raw_ops.SigmoidGrad(y=value, dy=gradient)
 
 
 class _Before:
-    """An array that gives what was there one step before, 0 before the first."""
+    """An array shifted by one step: reads the previous step's value, and 0 at the first step."""
 
     def __init__(self, array: Any) -> None:
         self._array = array
 
     def read(self, at: Tensor) -> Tensor:
-        # No condition, which would cost more than a product with 0.
+        # tf.cond would take longer than a product with 0.
         values = self._array.read(tf.maximum(at - 1, 0))
         return tf.cast(at > 0, tf.float32) * values
 
@@ -274,14 +274,14 @@ def _over_time(
     widths: Sequence[int],
     backwards: bool = False,
 ) -> list[Any]:
-    """Runs a step over arrays; returns what it gave as TensorArrays, of float32 [batch, width] each.
+    """Runs a step over arrays; returns its outputs as TensorArrays of float32 [batch, width].
 
     Args:
-      step: (values of the arrays at this step, state) -> (what it gives, next state).
-      arrays: of float32 [batch, values]; the first knows how many steps there are.
-      state: the first, float32 [batch, units] each.
-      widths: of what a step gives.
-      backwards: from the last step to the first.
+      step: (values of the arrays at this step, state) -> (outputs, next state).
+      arrays: arrays of float32 [batch, values]; the first has the number of steps.
+      state: the initial state, float32 [batch, units] each.
+      widths: widths of the outputs.
+      backwards: whether to run from the last step to the first.
     """
     count = arrays[0].size()
     with tf.name_scope('backwards' if backwards else 'over_time'):
@@ -292,8 +292,8 @@ def _over_time(
 
         def body(number: Tensor, state: list[Tensor], made: list[Any]) -> Any:
             at = count - 1 - number if backwards else number
-            given, state = step([array.read(at) for array in arrays], state)
-            written = [array.write(at, value) for array, value in zip(made, given, strict=True)]
+            outputs, state = step([array.read(at) for array in arrays], state)
+            written = [array.write(at, value) for array, value in zip(made, outputs, strict=True)]
             return number + 1, state, written
 
         *_, made = tf.while_loop(lambda number, *_: number < count, body, [0, list(state), made])
@@ -306,7 +306,7 @@ def _array(values: Tensor) -> Any:
 
 
 def _stacked(array: Any, steps: int, width: int) -> Tensor:
-    """Returns what a TensorArray holds, float32 [steps, batch, width]."""
+    """Returns a TensorArray's values, float32 [steps, batch, width]."""
     return tf.ensure_shape(array.stack(), [steps, None, width])
 
 
@@ -315,23 +315,23 @@ def _given(probe: Tensor | None) -> list[Tensor]:
 
 
 def _affine(inputs: Tensor, state: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
-    """Returns [x, h] W + b of one step."""
+    """Returns [x, h] W + b for one step."""
     return tf.nn.bias_add(tf.matmul(tf.concat([inputs, state], axis=1), kernel), bias)
 
 
 def _by_affine(
     inputs: Tensor, states: Tensor, kernel: Tensor, by_sums: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns the gradients by x, W and b of all steps.
+    """Returns the gradients by x, W and b over all steps.
 
     Args:
       inputs: x, float32 [steps, batch, values].
-      states: h behind each step, [steps, batch, units].
+      states: h after each step, [steps, batch, units].
       kernel: W.
       by_sums: the gradient by [x, h] W + b, [steps, batch, width].
     """
     values = inputs.shape.as_list()[2]
-    # An input of 1 more is what b stands for.
+    # b is the weight of an additional input of 1.
     with_one = tf.pad(inputs, [[0, 0], [0, 0], [0, 1]], constant_values=1.0)
     by_values = tf.matmul(_rows(with_one), _rows(by_sums), transpose_a=True)
     by_state = tf.matmul(_rows(states[:-1]), _rows(by_sums[1:]), transpose_a=True)
@@ -340,11 +340,11 @@ def _by_affine(
 
 
 def _times(by_sums: Tensor, back: Tensor) -> Tensor:
-    """Returns the gradient by what a kernel was multiplied with, of all steps.
+    """Returns the gradient by the left factor of a product with a kernel, for all steps.
 
     Args:
-      by_sums: that by the product, [steps, batch, width].
-      back: the kernel's rows as columns, [width, values].
+      by_sums: the gradient by the product, [steps, batch, width].
+      back: the transposed kernel, [width, values].
     """
     steps, values = by_sums.shape.as_list()[0], back.shape.as_list()[1]
     return tf.reshape(tf.matmul(_rows(by_sums), back), [steps, -1, values])
@@ -356,15 +356,15 @@ def _rows(values: Tensor) -> Tensor:
 
 
 def _of_state(kernel: Tensor, units: int) -> Tensor:
-    """Returns the rows of a kernel that belong to the state, as columns: turned once, not in each product."""
+    """Returns the state's rows of a kernel, transposed once rather than in each product."""
     return tf.transpose(kernel[-units:])
 
 
 def _later(values: Tensor) -> Tensor:
-    """Returns what will be there one step later, 0 behind the last."""
+    """Returns the next step's values, and 0 at the last step."""
     return tf.concat([values[1:], tf.zeros_like(values[:1])], axis=0)
 
 
 def _zeros(inputs: Tensor, units: int) -> Tensor:
-    """Returns the first state."""
+    """Returns the initial state."""
     return tf.zeros([tf.shape(inputs)[1], units])

@@ -1,4 +1,4 @@
-"""Recurrent layers: a sequence -> what they give at each step and at the last one."""
+"""Recurrent layers: a sequence -> their outputs at each step and at the last one."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from estimator_lab.tf1 import Tensor, Variable, tf
 
 TANH, IRNN, LSTM, GRU = 'tanh', 'irnn', 'lstm', 'gru'
 CELLS = (TANH, IRNN, LSTM, GRU)
-"""Cells by the name that a hyper-parameter gives them."""
+"""Names of cells, as in hyper-parameters."""
 
 _SCOPES = {TANH: 'basic_rnn_cell', IRNN: 'basic_rnn_cell', LSTM: 'lstm_cell', GRU: 'gru_cell'}
 _GATES = {
@@ -24,18 +24,18 @@ _NEAR_ZERO = 0.001
 
 
 class Cell:
-    """A cell of `tf.nn.rnn_cell`, which runs over a sequence; its variables are made at the first use.
+    """A cell of `tf.nn.rnn_cell` that runs over a sequence; all calls share its variables.
 
-    Their names and shapes are TensorFlow's: `kernel` and `bias`, of a GRU `gates/kernel` and so on, below the
-    name of the cell.
+    Their names and shapes are TensorFlow's: `kernel` and `bias`, for a GRU `gates/kernel` ..., in a scope
+    with the cell's name.
 
     Args:
-      name: one of `CELLS`. IRNN is a plain cell of rectified units that begins as the identity, with weights
-        of its input near 0 (Le et al. 2015, section 2).
-      units: of the state.
-      forget_bias: of an LSTM.
-      own_gradient: whether `core.layers.recurrence` runs it, or `tf.nn.dynamic_rnn`.
-      in_halves: whether it goes through both halves of a batch at once, see `recurrence.in_halves`.
+      name: one of `CELLS`. 'irnn' is a plain ReLU cell; its initial recurrent weights are the identity, its
+        initial input weights near 0 (Le et al. 2015, section 2).
+      units: units of the state.
+      forget_bias: constant added to an LSTM's forget gate.
+      own_gradient: whether `core.layers.recurrence` runs it; otherwise `tf.nn.dynamic_rnn`.
+      in_halves: whether both halves of a batch run in parallel, see `recurrence.in_halves`.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Cell:
     def __call__(
         self, sequence: Tensor, probe: Tensor | None = None
     ) -> tuple[Tensor, dict[str, Tensor], Variable]:
-        """Returns the states h, the gates by name, float32 [steps, batch, units] each, and the kernel.
+        """Returns the states h and the gates by name, float32 [steps, batch, units] each, and the kernel.
 
         Args:
           sequence: float32 [steps, batch, values].
@@ -85,7 +85,7 @@ class Cell:
         return [recurrence.plain(sequence, probe, kernel, bias, *_PLAIN[self._name])]
 
     def _variables(self, values: int) -> list[Variable]:
-        """Makes or finds kernel and bias; of a GRU those of the gates, then those of the candidate."""
+        """Returns kernel and bias; for a GRU those of the gates, then those of the candidate."""
         units = self._units
         zeros, ones = tf.zeros_initializer(), tf.ones_initializer()
         if self._name == GRU:
@@ -98,7 +98,7 @@ class Cell:
         return _kernel_and_bias(values + units, (4 if self._name == LSTM else 1) * units, zeros)
 
     def _tensorflows(self) -> Any:
-        """Returns the cell of `tf.nn.rnn_cell`, on the variables that are there."""
+        """Returns the cell of `tf.nn.rnn_cell`, which reuses the variables."""
         cells = tf.nn.rnn_cell
         if self._name == LSTM:
             return cells.LSTMCell(self._units, forget_bias=self._forget_bias, reuse=True)
@@ -114,19 +114,19 @@ _PLAIN: dict[str, tuple[Callable[[Any], Any], Callable[[Any, Any], Any]]] = {
 
 
 class RecurrentLayers:
-    """Layers of one kind of cell, each on what the one below gives; they may read in both directions.
+    """Layers of one kind of cell, in one or both directions.
 
     The names of the variables are those of `tf.nn.dynamic_rnn` with one cell, `rnn/lstm_cell/kernel`, or a
-    MultiRNNCell, `rnn/multi_rnn_cell/cell_0/lstm_cell/kernel`; of `bidirectional_dynamic_rnn` and
-    `stack_bidirectional_dynamic_rnn` where both directions are read.
+    MultiRNNCell, `rnn/multi_rnn_cell/cell_0/lstm_cell/kernel`; for both directions, those of
+    `bidirectional_dynamic_rnn` and `stack_bidirectional_dynamic_rnn`.
 
     Args:
       cell: one of `CELLS`.
       sizes: units of each layer, in one direction.
-      bidirectional: whether each layer reads from both ends; then it gives twice as many values.
+      bidirectional: whether each layer reads in both directions and returns twice as many values.
       dropout_rate: share of the values between two layers that is dropped in training, the same at all steps
         (Gal and Ghahramani 2016).
-      forget_bias: of an LSTM.
+      forget_bias: see `Cell`.
       own_gradient: see `Cell`.
     """
 
@@ -153,12 +153,12 @@ class RecurrentLayers:
         ]
 
     def __call__(self, sequence: Tensor, noise: Noise | None = None, probing: bool = False) -> Outputs:
-        """Returns what the layers give, and the endpoints rnn_1, rnn_1_input_gate and so on.
+        """Returns the output of the layers, with the endpoints rnn_1, rnn_1_input_gate, ...
 
         Args:
           sequence: float32 [batch, steps, values].
-          noise: decides what is dropped; None drops nothing.
-          probing: whether gradients by the states will be asked for; it costs memory.
+          noise: draws what is dropped; None drops nothing.
+          probing: whether the endpoints get probes for gradients by the states, which costs memory.
         """
         values, endpoints, last = time_first(sequence), {}, None
         for number, cells in enumerate(self._layers):
@@ -173,7 +173,7 @@ class RecurrentLayers:
                 endpoints.update(more)
                 found.append(states)
             values = tf.concat(found, axis=2) if self._bidirectional else found[0]
-            # Reading backwards, all has been read at the first step.
+            # The backward direction ends at the first step.
             ends = [states[0 if backwards else -1] for backwards, states in enumerate(found)]
             last = tf.concat(ends, axis=1) if self._bidirectional else ends[0]
         return Outputs(time_first(values), last, endpoints)
@@ -204,12 +204,12 @@ class RecurrentLayers:
 
 
 def time_first(values: Tensor) -> Tensor:
-    """Returns [batch, steps, ...] as [steps, batch, ...], and the other way round."""
+    """Swaps the first two axes: [batch, steps, ...] and [steps, batch, ...]."""
     return tf.transpose(values, [1, 0, 2])
 
 
 def drop_steps(values: Tensor, rate: float, noise: Noise | None) -> Tensor:
-    """Drops values of a sequence [steps, batch, units] in training, the same ones at all steps."""
+    """Applies dropout to a sequence [steps, batch, units], the same at all steps."""
     _, batch, units = tf.unstack(tf.shape(values))
     return dropout(values, rate, noise, tf.stack([1, batch, units]))
 
@@ -219,7 +219,7 @@ def _turned(values: Tensor, backwards: bool) -> Tensor:
 
 
 def _kernel_and_bias(inputs: int, units: int, bias: Any, kernel: Any = None) -> list[Variable]:
-    """Makes or finds the two variables; the kernel begins as `tf.nn.rnn_cell`'s if nothing else is said."""
+    """Returns the two variables; by default, the kernel has the initializer of `tf.nn.rnn_cell`."""
     return [
         tf.get_variable('kernel', [inputs, units], initializer=kernel or tf.glorot_uniform_initializer()),
         tf.get_variable('bias', [units], initializer=bias),
@@ -227,7 +227,7 @@ def _kernel_and_bias(inputs: int, units: int, bias: Any, kernel: Any = None) -> 
 
 
 def _identity_below(values: int) -> Callable[..., Tensor]:
-    """Returns the initializer of an IRNN's kernel: little for the input, the identity for the state."""
+    """Returns the initializer of an IRNN's kernel: near 0 for the input, the identity for the state."""
 
     def initial(shape: Sequence[int], dtype: Any = None, partition_info: Any = None) -> Tensor:
         units = int(shape[1])
@@ -238,12 +238,16 @@ def _identity_below(values: int) -> Callable[..., Tensor]:
 
 
 class DilatedLayers:
-    """Dilated layers of GRUs; layer number n has the variables `dilated_rnn/cell_N/gru_cell/...`, N = n - 1.
+    """A stack of dilated GRU layers: layer n reads its own state 2^(n-1) steps ago (Chang et al. 2017).
+
+    Steps that are 2^(n-1) apart form sequences of their own, which run in parallel as examples of one batch
+    (figure 2 of 'Dilated recurrent neural networks'), so that the loop of a wider layer has fewer steps.
+    Layer n has the variables `dilated_rnn/cell_N/gru_cell/...`, N = n - 1.
 
     Args:
-      sizes: units of each layer; layer number n skips 2^(n-1) steps.
+      sizes: units of each layer.
       dropout_rate: share of the values between two layers that is dropped in training, the same at all steps.
-      own_gradient: see `core.layers.recurrent.Cell`.
+      own_gradient: see `Cell`.
     """
 
     def __init__(self, sizes: Sequence[int], dropout_rate: float = 0.0, own_gradient: bool = True) -> None:
@@ -253,12 +257,12 @@ class DilatedLayers:
         self._cells = [Cell(GRU, units, own_gradient=own_gradient) for units in sizes]
 
     def __call__(self, sequence: Tensor, noise: Noise | None = None, probing: bool = False) -> Outputs:
-        """Returns what the layers give, and the endpoints rnn_1, rnn_1_update_gate and so on.
+        """Returns the output of the layers, with the endpoints rnn_1, rnn_1_update_gate, ...
 
         Args:
           sequence: float32 [batch, steps, values].
-          noise: decides what is dropped; None drops nothing.
-          probing: whether gradients by the states will be asked for; it costs memory.
+          noise: draws what is dropped; None drops nothing.
+          probing: whether the endpoints get probes for gradients by the states, which costs memory.
         """
         values, endpoints = time_first(sequence), {}
         steps, batch = sequence.shape.as_list()[1], tf.shape(sequence)[0]
@@ -279,7 +283,7 @@ class DilatedLayers:
 
 
 def _side_by_side(values: Tensor, dilation: int) -> Tensor:
-    """Returns [steps, batch, ...] as [steps / dilation, dilation * batch, ...], with zeros at its end."""
+    """Reshapes [steps, batch, ...], padded with zeros, to [steps / dilation, dilation * batch, ...]."""
     steps, _, units = values.shape.as_list()
     rounds = -(-steps // dilation)
     values = tf.pad(values, [[0, rounds * dilation - steps], [0, 0], [0, 0]])
@@ -287,6 +291,6 @@ def _side_by_side(values: Tensor, dilation: int) -> Tensor:
 
 
 def _in_a_row(values: Tensor, steps: int, batch: Tensor) -> Tensor:
-    """Returns what `_side_by_side` has folded as it was, [steps, batch, ...]."""
+    """Undoes `_side_by_side`: returns [steps, batch, ...]."""
     units = values.shape.as_list()[2]
     return tf.ensure_shape(tf.reshape(values, [-1, batch, units])[:steps], [steps, None, units])

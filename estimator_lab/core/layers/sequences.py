@@ -10,18 +10,18 @@ from estimator_lab.tf1 import Tensor, tf
 
 ROWS, COLUMNS, PIXELS, PATCHES, PERMUTED = 'rows', 'columns', 'pixels', 'patches', 'permuted'
 READS = (ROWS, COLUMNS, PIXELS, PATCHES, PERMUTED)
-"""Ways to read an image; 'permuted' takes the pixels in an order that is drawn once (Le et al. 2015)."""
+"""Ways to read an image; 'permuted' reads the pixels in a fixed random order (Le et al. 2015)."""
 
 
 def as_sequence(images: Tensor, read: str, patch_size: int = 4, permutation_seed: int = 1) -> Tensor:
-    """Returns what is read at each step, float32 [batch, steps, values].
+    """Returns images as sequences, float32 [batch, steps, values].
 
     Args:
       images: float32 [batch, height, width, channels].
-      read: one of `READS`. Rows are read from the top, columns from the left, pixels and patches as a page
-        is read.
-      patch_size: side of a patch in pixels, which divides height and width.
-      permutation_seed: decides the order of 'permuted': see `permutation`.
+      read: one of `READS`: rows from top to bottom, columns from left to right, pixels and patches in row
+        order.
+      patch_size: side of a patch in pixels, a divisor of height and width.
+      permutation_seed: seed of the order of 'permuted': see `permutation`.
     """
     height, width, channels = images.shape.as_list()[1:]
     if read == COLUMNS:
@@ -37,7 +37,7 @@ def as_sequence(images: Tensor, read: str, patch_size: int = 4, permutation_seed
 
 
 def steps_and_values(image_shape: Sequence[int], read: str, patch_size: int = 4) -> tuple[int, int]:
-    """Returns the length of the sequence, and how many values there are at each step.
+    """Returns the length of the sequence and the number of values at each step.
 
     Args:
       image_shape: (height, width, channels).
@@ -55,22 +55,22 @@ def steps_and_values(image_shape: Sequence[int], read: str, patch_size: int = 4)
 def permutation(count: int, seed: int) -> np.ndarray:
     """Returns the pixel that is read at each step, int [count]: `RandomState(seed).permutation(count)`.
 
-    NumPy keeps the numbers of that generator from version to version, as those of others it does not.
+    NumPy guarantees the same numbers in all versions for this generator only.
 
     Args:
-      count: pixels.
+      count: number of pixels.
       seed: from 0 to 2**32 - 1.
     """
     return np.random.RandomState(seed).permutation(count)
 
 
 class Outputs(NamedTuple):
-    """What recurrent layers make of a sequence.
+    """The output of recurrent layers.
 
     Attributes:
-      steps: of the last layer at each step, float32 [batch, steps, units].
-      last: of the last layer when all has been read, float32 [batch, units].
-      endpoints: what each layer gives, [batch, steps, units], and its gates.
+      steps: output of the last layer at each step, float32 [batch, steps, units].
+      last: output of the last layer after the whole sequence, float32 [batch, units].
+      endpoints: the output of each layer, [batch, steps, units], and its gates.
     """
 
     steps: Tensor

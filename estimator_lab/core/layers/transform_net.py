@@ -1,9 +1,8 @@
-"""A feed-forward network that paints photos of any size in the styles it has learned.
+"""The transform net of Johnson et al. 2016: a feed-forward network that paints photos of any size in styles.
 
-The image transformation network of Johnson et al. 2016: convolutions that halve the picture, residual blocks,
-and the way back. Each of the latter doubles the maps by linear interpolation before it convolves them (Odena,
-Dumoulin and Olah 2016, 'Deconvolution and checkerboard artifacts'). It adds to the photo what makes it a
-painting, so that it begins as nearly the photo itself.
+Convolutions halve the sides of the picture; residual blocks follow; then layers double the maps by linear
+interpolation before they convolve them (Odena, Dumoulin and Olah 2016, 'Deconvolution and checkerboard
+artifacts'). The output is added to the photo, so that untrained paintings are nearly the photos.
 """
 
 from collections.abc import Sequence
@@ -13,25 +12,25 @@ from estimator_lab.core.model.endpoints import Endpoint
 from estimator_lab.tf1 import Tensor, tf
 
 SMALLEST_SIDE = 2
-"""Pixels that a photo needs across and down: as many as the first kernel sees beyond a border."""
+"""Minimum height and width of a photo, in pixels: the margin of the first kernel."""
 
 _SCOPE = 'painter'
-_FIRST_SIDE, _LAST_SIDE = 5, 3  # of the kernels that see pixels; all others are 3x3
-_STEEPNESS = 4.0  # of the sigmoid at mid-grey, where a photo then comes out as it went in
-_PHOTO_AT_FIRST = 0.1  # of what a last kernel usually begins with
+_FIRST_SIDE, _LAST_SIDE = 5, 3  # sides of the first and last kernels; all others are 3x3
+_STEEPNESS = 4.0  # of the sigmoid: its slope at mid-grey is 1
+_LAST_KERNEL_SCALE = 0.1  # of its initial weights
 
 
 class TransformNet:
-    """The network; its layers are made once, and called as often as wanted.
+    """The network; all calls share its variables.
 
-    Its variables are painter/down_1/kernel, painter/down_1/scale, ..., painter/residual_1a/kernel, ...,
+    They are painter/down_1/kernel, painter/down_1/scale, ..., painter/residual_1a/kernel, ...,
     painter/up_1/kernel, ..., painter/picture/kernel and painter/picture/bias.
 
     Args:
-      channels: of the pictures.
-      filters: of the convolutions, each of which halves the picture.
-      blocks: residual ones behind them.
-      styles: how many it can paint in.
+      channels: channels of the pictures.
+      filters: filters of the convolutions, each of which halves the sides of the picture.
+      blocks: number of residual blocks.
+      styles: number of styles.
     """
 
     def __init__(self, channels: int, filters: Sequence[int], blocks: int, styles: int) -> None:
@@ -51,8 +50,8 @@ class TransformNet:
         """Returns the paintings and the endpoints.
 
         Args:
-          photos: float32 [batch, height, width, channels] in [0, 1], of any size from 2 pixels on.
-          mix: how much of each style a picture gets, float32 [batch, styles].
+          photos: float32 [batch, height, width, channels] in [0, 1], sides of at least 2 pixels.
+          mix: weights of the styles for each picture, float32 [batch, styles].
 
         Returns:
           The paintings, of the photos' shape, in (0, 1). The endpoints are down_1 [batch, height / 2, width
@@ -81,22 +80,24 @@ class TransformNet:
 
 
 def reach_of(filters: Sequence[int], blocks: int) -> int:
-    """Returns how many pixels away what a painted pixel depends on may lie, but for means and variances.
+    """Returns the maximum distance in pixels of the photo's pixels that a painted pixel depends on.
+
+    Means and variances of whole maps do not count.
 
     Args:
-      filters: of the `TransformNet`.
-      blocks: the same.
+      filters: see `TransformNet`.
+      blocks: see `TransformNet`.
     """
     halvings = len(filters)
     down = _FIRST_SIDE // 2 + sum(2**n for n in range(1, halvings))
     up = sum(2**n for n in range(1, halvings)) + _LAST_SIDE // 2
-    # A value between two pixels is of both; and where maps were halved, one more of those may count.
+    # Interpolation depends on two pixels, and halved maps may be one pixel off.
     between = sum(2**n for n in range(1, halvings + 1))
     return down + 2 * blocks * 2**halvings + up + between + 2**halvings
 
 
 class _Layer:
-    """A convolution at whose borders pixels repeat; normalised, or with a bias where there are no styles."""
+    """A convolution with mirrored borders; normalised, or with a bias if there are no styles."""
 
     def __init__(self, name: str, maps: int, side: int, styles: int, stride: int = 1) -> None:
         self.name = name
@@ -109,21 +110,21 @@ class _Layer:
             'valid',
             use_bias=not styles,
             name=name,
-            kernel_initializer=tf.variance_scaling_initializer(1.0 if styles else _PHOTO_AT_FIRST),
+            kernel_initializer=tf.variance_scaling_initializer(1.0 if styles else _LAST_KERNEL_SCALE),
         )
 
     def __call__(self, maps: Tensor, mix: Tensor) -> tuple[Tensor, Tensor]:
         """Returns the maps and the kernel."""
         sides = [self._margin, self._margin]
-        # Zeros at the borders would show as a frame.
+        # Zeros would appear as a frame.
         maps = self._convolution(tf.pad(maps, [[0, 0], sides, sides, [0, 0]], 'SYMMETRIC'))
         return (self._norm(maps, mix) if self._norm else maps), self._convolution.kernel
 
 
 def _doubled(maps: Tensor, size: Tensor) -> Tensor:
-    """Returns maps twice as wide and high, each value between its neighbours, cut to a size, int32 [2].
+    """Returns maps of twice the sides by linear interpolation, cropped to a size, int32 [2].
 
-    With each pixel repeated instead, paintings have a faint grid in even areas.
+    With repeated pixels instead, paintings have a faint grid in uniform areas.
     """
     half = tf.shape(maps)[1:3]
     count = maps.shape.as_list()[3]

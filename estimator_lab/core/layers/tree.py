@@ -1,12 +1,11 @@
-"""All trees of a batch at once, level by level: the nodes of one level are one product of matrices.
+"""Recursive networks over all trees of a batch at once, and over images as quadtrees.
 
-The nodes of a batch lie in one array, leaves first, then those above leaves only, and so on, without padding.
-A `tf.while_loop` takes a level a turn; how many trees there are, and which, costs no turn.
+The nodes of a batch of trees are stored in one array, leaves first, then by level, without padding. Each turn
+of a `tf.while_loop` computes one level of all trees, as one product of matrices.
 
-Its gradient is written by hand. On the way down a turn needs the gradients by the children's states only;
-those by the weights are taken behind the loop, for all nodes of all levels in one product, where a gradient
-made by TensorFlow would sum them up turn by turn. No turn copies what others have written: each writes its
-rows into the memory of all.
+The gradient is written by hand. The loop back computes only the gradients with respect to the children's
+states; those with respect to the weights are computed after the loop, for all nodes in one product.
+TensorFlow's own gradient would add them up turn by turn. All turns write their rows into the same memory.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,15 +19,16 @@ ARITY = 2
 
 
 class Forest(NamedTuple):
-    """The nodes of a batch of trees, n of them, in the order of their levels.
+    """The n nodes of a batch of trees, sorted by level.
 
     Attributes:
-      places: int32 [n], where each stands in the flattened arrays [batch * nodes].
-      trees: int32 [n], the number of its tree in the batch.
-      leaves: int32 scalar, how many come first.
-      children: int32 [inner, 2], of each inner node the children's numbers in this order.
-      starts: int32 [levels + 1], number among the inner nodes at which each level begins, and their count.
-      roots: int32 [batch], the root of each tree.
+      places: int32 [n], the position of each node in the flattened arrays [batch * nodes].
+      trees: int32 [n], the number of the node's tree in the batch.
+      leaves: int32 scalar, the number of leaves, which come first.
+      children: int32 [inner, 2], the numbers of each inner node's children.
+      starts: int32 [levels + 1], the first inner node of each level, counted among inner nodes, and their
+        number.
+      roots: int32 [batch], the number of each tree's root.
     """
 
     places: Tensor
@@ -39,16 +39,16 @@ class Forest(NamedTuple):
     roots: Tensor
 
     def of_nodes(self, values: Tensor) -> Tensor:
-        """Returns what an array [batch, nodes] says of each node, [n]."""
+        """Returns the values [n] of the nodes in an array [batch, nodes]."""
         return tf.gather(tf.reshape(values, [-1]), self.places)
 
 
 def forest_of(left: Tensor, level: Tensor) -> Forest:
-    """Returns the nodes of a batch of binary trees in the order of their levels.
+    """Sorts the nodes of a batch of binary trees by level.
 
     Args:
-      left: int32 [batch, nodes], the left child of each node in post-order, -1 of leaves.
-      level: int32 [batch, nodes], 0 of leaves, 1 above the higher child of others, -1 behind the root.
+      left: int32 [batch, nodes], the left child of each node in post-order; -1 for leaves.
+      level: int32 [batch, nodes], 0 for leaves, one more than the higher child for others, -1 for padding.
     """
     with tf.name_scope('forest'):
         shape = tf.shape(level)
@@ -76,8 +76,8 @@ def tree_states(cell: TreeCell, leaves: Tensor, forest: Forest) -> Tensor:
     """Returns the states of all nodes, float32 [n, width].
 
     Args:
-      cell: what makes a state of those of two children.
-      leaves: float32 [leaves, width], the states of leaves.
+      cell: computes a node's state from its two children's.
+      leaves: float32 [leaves, width], the states of the leaves.
       forest: the nodes.
     """
 
@@ -93,7 +93,7 @@ def tree_states(cell: TreeCell, leaves: Tensor, forest: Forest) -> Tensor:
 def _upwards(
     cell: TreeCell, weights: Sequence[Tensor], leaves: Tensor, forest: Forest
 ) -> tuple[Tensor, Tensor]:
-    """Returns the states of all nodes, and what `linear` gave for those of inner ones."""
+    """Returns the states of all nodes, and the results of `linear` for inner nodes."""
     count, inner = forest.leaves, tf.shape(forest.children)[0]
 
     def take_level(number: Tensor, states: Tensor, linear: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -127,9 +127,9 @@ def _downwards(
     forest: Forest,
     gradient: Tensor,
 ) -> list[Tensor]:
-    """Returns the gradients by the leaves' states and by the weights, of that by all states."""
+    """Returns the gradients by the leaves' states and by the weights, from that by all states."""
     count, zero = forest.leaves, tf.UnconnectedGradients.ZERO
-    below = tf.stop_gradient(tf.gather(states, forest.children))  # the weights' way through it is ours
+    below = tf.stop_gradient(tf.gather(states, forest.children))  # handled by the loop
 
     def take_level(number: Tensor, by_states: Tensor, by_linear: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         first, last = forest.starts[number - 1], forest.starts[number]
@@ -154,7 +154,7 @@ def _downwards(
         take_level,
         (
             tf.size(forest.starts) - 1,
-            tf.raw_ops.DeepCopy(x=tf.convert_to_tensor(gradient)),  # others may hold it
+            tf.raw_ops.DeepCopy(x=tf.convert_to_tensor(gradient)),  # it may be shared
             _room(tf.shape(linear)[0], cell.linear_size),
         ),
         shape_invariants=_invariants(cell),
@@ -165,14 +165,14 @@ def _downwards(
 
 
 def _room(rows: Tensor, columns: int) -> Tensor:
-    """Returns zeros, float32 [rows, columns], that are shared with nobody: they may be written over."""
+    """Returns zeros, float32 [rows, columns], in unshared memory that may be overwritten."""
     return tf.raw_ops.Empty(shape=tf.stack([rows, columns]), dtype=tf.float32, init=True)
 
 
 def _write_rows(values: Tensor, rows: Tensor, new: Tensor) -> Tensor:
-    """Returns the array with other rows: the very same memory, of which `values` must be the only owner.
+    """Overwrites rows of `values` in place; no other tensor may share its memory.
 
-    `tf.tensor_scatter_nd_update` copies the whole of it within a loop, which takes longer than the products.
+    Within a loop, `tf.tensor_scatter_nd_update` copies the whole array, which takes longer than the products.
     """
     return tf.raw_ops.InplaceUpdate(x=values, i=rows, v=new)
 
@@ -188,15 +188,17 @@ def _invariants(cell: TreeCell) -> tuple[Any, ...]:
 def quadtree_states(
     cell: TreeCell, leaf: Callable[[Tensor], Tensor], images: Tensor, patch_size: int, margin: int
 ) -> Tensor:
-    """Returns the states of the roots, float32 [batch, width].
+    """Returns the states of the roots of images as quadtrees, float32 [batch, width].
+
+    Leaves are patches; each other node has four neighbours as children.
 
     Args:
-      cell: of four children: top left, top right, bottom left, bottom right.
-      leaf: makes states, float32 [n, width], of patches, float32 [n, pixels].
+      cell: a cell of four children: top left, top right, bottom left, bottom right.
+      leaf: patches, float32 [n, pixels] -> states, float32 [n, width].
       images: float32 [batch, height, width, channels].
-      patch_size: side in pixels of what a leaf is for; the image is filled up with 0 on all sides, to a power
-        of two of such patches.
-      margin: pixels around that which the leaf sees as well.
+      patch_size: side of a leaf's patch in pixels; the image is padded with 0 on all sides to a power of two
+        of patches.
+      margin: pixels around the patch that are also input to the leaf.
     """
     height, width, channels = images.shape.as_list()[1:]
     levels = (-(-max(height, width) // patch_size) - 1).bit_length()

@@ -1,7 +1,7 @@
-"""What makes the state of a node from those of its children: the four recursive networks.
+"""The cells of recursive networks: a node's state from its children's states.
 
-Each is divided in two, so that a gradient can be taken by hand around it: `linear` has all the weights, and
-is one product of matrices; `pointwise` has none, and is cheap.
+A cell has two parts, so that `tree` can compute the gradient by hand: `linear`, one matrix product, has all
+the weights; `pointwise` has none and is cheap.
 """
 
 import abc
@@ -10,14 +10,14 @@ from typing import Any
 
 from estimator_lab.tf1 import Tensor, tf
 
-_FORGET_BIAS = 1.0  # so that what lies deep in a tree is not forgotten before training begins
+_FORGET_BIAS = 1.0  # keeps the memory of deep nodes at the start of training
 
 
 class TreeCell(abc.ABC):
-    """A recursive network's unit; its variables are made at its first use, and shared by all others.
+    """The base class of cells; all calls share its variables.
 
     Args:
-      units: values that a node hands on.
+      units: output values of a node.
       arity: children of a node.
 
     Attributes:
@@ -31,40 +31,40 @@ class TreeCell(abc.ABC):
 
     @property
     def width(self) -> int:
-        """Values of a state, of which the first `units` are what a node hands on."""
+        """Number of values of a state; the first `units` are the output."""
         return self.units
 
     @property
     @abc.abstractmethod
     def linear_size(self) -> int:
-        """Values that `linear` gives for a node."""
+        """Number of values that `linear` returns for a node."""
 
     @abc.abstractmethod
     def leaf(self, inputs: Tensor) -> Tensor:
-        """Returns the states of leaves, float32 [n, width], of float32 [n, inputs]."""
+        """Returns the states of leaves, float32 [n, width], from inputs, float32 [n, inputs]."""
 
     @abc.abstractmethod
     def weights(self) -> list[Tensor]:
-        """Returns the weights of inner nodes, as `linear` takes them."""
+        """Returns the weights of inner nodes, in the order of `linear`."""
 
     @abc.abstractmethod
     def linear(self, weights: Sequence[Tensor], children: Tensor) -> Tensor:
-        """Returns float32 [n, linear_size] of the children's states, float32 [n, arity, width]."""
+        """Returns float32 [n, linear_size] from the children's states, float32 [n, arity, width]."""
 
     @abc.abstractmethod
     def pointwise(self, values: Tensor, children: Tensor) -> Tensor:
-        """Returns states, float32 [n, width], of what `linear` gave and of the children's states."""
+        """Returns states, float32 [n, width], from the result of `linear` and the children's states."""
 
     def __call__(self, children: Tensor) -> Tensor:
-        """Returns the states of nodes, float32 [n, width], of their children's, float32 [n, arity, width]."""
+        """Returns states of nodes, float32 [n, width], from their children's, float32 [n, arity, width]."""
         return self.pointwise(self.linear(self.weights(), children), children)
 
     def hidden(self, states: Tensor) -> Tensor:
-        """Returns what nodes hand on, float32 [..., units], of their states."""
+        """Returns the outputs of nodes, float32 [..., units], from their states."""
         return states[..., : self.units]
 
     def _joined(self, children: Tensor) -> Tensor:
-        """Returns what the children hand on beside each other, float32 [n, arity * units]."""
+        """Returns the children's outputs, concatenated, float32 [n, arity * units]."""
         return tf.reshape(self.hidden(children), [-1, self.arity * self.units])
 
 
@@ -73,19 +73,24 @@ class PlainCell(TreeCell):
 
     @property
     def linear_size(self) -> int:
+        """One value per unit."""
         return self.units
 
     def leaf(self, inputs: Tensor) -> Tensor:
+        """Returns tanh(W' x + b')."""
         return tf.tanh(_affine('leaf', inputs, self.units))
 
     def weights(self) -> list[Tensor]:
+        """Returns W [arity * units, units] and b [units]."""
         return [_kernel('node', self.arity * self.units, self.units), _bias('node', self.units)]
 
     def linear(self, weights: Sequence[Tensor], children: Tensor) -> Tensor:
+        """Returns W [h_1; h_2] + b."""
         kernel, bias = weights
         return tf.matmul(self._joined(children), kernel) + bias
 
     def pointwise(self, values: Tensor, children: Tensor) -> Tensor:
+        """Returns the tanh of the values."""
         del children
         return tf.tanh(values)
 
@@ -94,11 +99,13 @@ class TensorCell(PlainCell):
     """h = tanh(x'Vx + Wx + b), x = [h_1; h_2]: Socher et al. 2013, 'Recursive deep models', section 4.3."""
 
     def weights(self) -> list[Tensor]:
+        """Returns W, b and V [arity * units, arity * units, units]."""
         inputs = self.arity * self.units
         initial = tf.random_uniform_initializer(-1 / (2 * inputs), 1 / (2 * inputs))
         return [*super().weights(), _variable('node/tensor', [inputs, inputs, self.units], initial)]
 
     def linear(self, weights: Sequence[Tensor], children: Tensor) -> Tensor:
+        """Returns x'Vx + Wx + b."""
         *plain, tensor = weights
         inputs = self.arity * self.units
         joined = self._joined(children)
@@ -108,32 +115,38 @@ class TensorCell(PlainCell):
 
 
 class LstmCell(TreeCell):
-    """The N-ary TreeLSTM, which knows its children by their places: Tai et al. 2015, equations 9 to 14.
+    """The N-ary TreeLSTM, with weights for each child's position: Tai et al. 2015, equations 9 to 14.
 
-    Of two children it is their binary (constituency) TreeLSTM. A state is h, and behind it c.
+    With two children, it is their binary (constituency) TreeLSTM.
     """
 
     @property
     def width(self) -> int:
+        """A state is h, followed by c."""
         return 2 * self.units
 
     @property
     def linear_size(self) -> int:
+        """Input gate, output gate, update, and a forget gate for each child."""
         return (3 + self.arity) * self.units
 
     def leaf(self, inputs: Tensor) -> Tensor:
+        """Returns the states of nodes with an input and without children."""
         gates, update = tf.split(_affine('leaf', inputs, 3 * self.units), [2 * self.units, self.units], 1)
         into, out = tf.split(tf.sigmoid(gates), 2, 1)
         return self._state(into * tf.tanh(update), out)
 
     def weights(self) -> list[Tensor]:
+        """Returns the kernel [arity * units, linear_size] and the bias [linear_size]."""
         return [_kernel('node', self.arity * self.units, self.linear_size), self._gate_bias()]
 
     def linear(self, weights: Sequence[Tensor], children: Tensor) -> Tensor:
+        """Returns the gates and the update before their activations."""
         kernel, bias = weights
         return tf.matmul(self._joined(children), kernel) + bias
 
     def pointwise(self, values: Tensor, children: Tensor) -> Tensor:
+        """Returns h and c."""
         gates, update = tf.split(values, [(2 + self.arity) * self.units, self.units], 1)
         into, out, *forget = tf.split(tf.sigmoid(gates), 2 + self.arity, 1)
         cell = into * tf.tanh(update)
@@ -142,7 +155,7 @@ class LstmCell(TreeCell):
         return self._state(cell, out)
 
     def _gate_bias(self) -> Tensor:
-        """Returns the biases of the gates in, out, forget of each child, and of the update."""
+        """Returns the biases of the input gate, the output gate, the forget gates and the update."""
         forget = range(2, 2 + self.arity)
         blocks = [[_FORGET_BIAS if n in forget else 0.0] * self.units for n in range(3 + self.arity)]
         initial = tf.constant_initializer([value for block in blocks for value in block])
@@ -153,9 +166,10 @@ class LstmCell(TreeCell):
 
 
 class ChildSumCell(LstmCell):
-    """The child-sum TreeLSTM, to which children are alike: Tai et al. 2015, equations 2 to 8."""
+    """The child-sum TreeLSTM, which ignores the children's order: Tai et al. 2015, equations 2 to 8."""
 
     def weights(self) -> list[Tensor]:
+        """Returns the kernel [units, 3 * units], that of the forget gates [units, units], and the bias."""
         return [
             _kernel('node', self.units, 3 * self.units),
             _kernel('forget', self.units, self.units),
@@ -163,12 +177,13 @@ class ChildSumCell(LstmCell):
         ]
 
     def linear(self, weights: Sequence[Tensor], children: Tensor) -> Tensor:
+        """Returns the gates and the update before their activations."""
         kernel, forget, bias = weights
-        handed = self.hidden(children)
+        outputs = self.hidden(children)
         into_out, update = tf.split(
-            tf.matmul(tf.reduce_sum(handed, 1), kernel), [2 * self.units, self.units], 1
+            tf.matmul(tf.reduce_sum(outputs, 1), kernel), [2 * self.units, self.units], 1
         )
-        kept = tf.matmul(tf.reshape(handed, [-1, self.units]), forget)
+        kept = tf.matmul(tf.reshape(outputs, [-1, self.units]), forget)
         kept = tf.reshape(kept, [-1, self.arity * self.units])
         return tf.concat([into_out, kept, update], 1) + bias
 
@@ -179,7 +194,7 @@ CELLS: dict[str, Callable[[int, int], TreeCell]] = {
     'child_sum_lstm': ChildSumCell,
     'lstm': LstmCell,
 }
-"""By the name that a hyper-parameter gives them: (units, arity) -> a cell."""
+"""Name of a cell, as in hyper-parameters -> (units, arity) -> a new cell."""
 
 
 def _affine(name: str, inputs: Tensor, units: int) -> Tensor:
