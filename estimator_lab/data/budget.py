@@ -1,15 +1,15 @@
-"""How much memory examples may take on their way from archives to arrays: weighed in bytes, not counted.
+"""Limits in bytes on the memory of examples between archives and arrays.
 
-A few bytes of a file may stand for gigabytes. What is ordinary never comes near these limits; beyond them
-examples wait, one by one if need be, and each still takes its place in the order.
+A few bytes of a file may decode to gigabytes. Ordinary examples never come near these limits; beyond them
+examples wait for each other, one by one if need be, and keep their places in the order.
 
-An example is weighed twice. Encoded: the bytes of its member, a sparse one with its holes, from when they are
-read until they are decoded. Decoded: what the decoder needs at once for an image of the size that the header
-claims, from before it is decoded until it is scaled to the size that was asked for.
+An example counts twice. ENCODED: the bytes of its member, including the holes of a sparse one, from reading
+to decoding. DECODED: what the decoder needs at once for an image of the size that its header claims, until it
+is scaled to the requested size.
 
-Nobody waits for ever. Who holds a part of DECODED waits for nothing, and so gives it back; who waits for it
-may hold a part of ENCODED, never the other way round. What holds either does not wait for its turn in the
-order, and what is heavier than a whole budget passes once nothing else is held.
+No deadlock: a thread that holds a share of DECODED never blocks; one that waits for DECODED may hold a share
+of ENCODED, never the reverse. A holder of either does not wait for its turn in the order. An example larger
+than a whole budget passes once nothing else is held.
 """
 
 import threading
@@ -20,17 +20,17 @@ _MEBIBYTE = 2**20
 _LIGHT = _MEBIBYTE
 
 SHUFFLED = 192 * _MEBIBYTE
-"""Of the members in a shuffle buffer. The order depends on it: another number gives other orders."""
+"""Bytes of members in a shuffle buffer. The order depends on this number."""
 
 AHEAD = 128 * _MEBIBYTE
-"""Of the members that wait for their turn to be packed, scaled down or not."""
+"""Bytes of members that wait for their turn to be packed, scaled down or not."""
 
 
 class Budget:
     """Bytes that all threads together may hold.
 
     Args:
-      most: of them.
+      most: that number.
     """
 
     def __init__(self, most: int) -> None:
@@ -41,35 +41,35 @@ class Budget:
 
     @property
     def held(self) -> int:
-        """Bytes that are held now."""
+        """Bytes held now."""
         return self._held
 
     def take(self, weight: int) -> None:
-        """Holds so many bytes more, as soon as there is room: who asks first is served first."""
+        """Acquires `weight` bytes, waiting until there is room; threads are served in order of arrival."""
         with self._changed:
             if self._waiting or not self._has_room(weight):
                 self._wait_in_line(weight)
             self._held += weight
 
     def add(self, weight: int) -> None:
-        """Holds so many bytes more at once, as they are in memory already; `settle` is to follow."""
+        """Acquires `weight` bytes that are in memory already, without waiting; `settle` must follow."""
         with self._changed:
             self._held += weight
 
     def settle(self) -> None:
-        """Waits until no more is held than there may be."""
+        """Waits until no more bytes are held than allowed."""
         if self._held > self._most:
             with self._changed:
                 self._changed.wait_for(lambda: self._held <= self._most)
 
     def give(self, weight: int) -> None:
-        """Gives back so many bytes."""
+        """Releases `weight` bytes."""
         with self._changed:
             self._held -= weight
             self._changed.notify_all()
 
     def share(self) -> 'Share':
-        """Returns what one thread holds of it, in a `with` block."""
+        """Returns the share of one thread, as a context manager."""
         return Share(self)
 
     def _has_room(self, weight: int) -> bool:
@@ -86,9 +86,9 @@ class Budget:
 
 
 class Share:
-    """What one thread holds of a budget, for one example at a time; given back behind its `with` block.
+    """The bytes that one thread holds for one example at a time; released after its `with` block.
 
-    What weighs less than a mebibyte is not counted: there is one in each thread, and asking would cost more.
+    Less than a mebibyte is not counted: each thread has one example, and locking would cost more.
     """
 
     __slots__ = ('_budget', '_weight')
@@ -106,7 +106,7 @@ class Share:
         self.hold(0)
 
     def hold(self, weight: int) -> None:
-        """Gives back what it holds, and holds so many bytes instead, as soon as there is room."""
+        """Releases what it holds and acquires `weight` bytes, waiting until there is room."""
         if self._weight:
             self._budget.give(self._weight)
             self._weight = 0
@@ -116,7 +116,7 @@ class Share:
 
 
 ENCODED = Budget(128 * _MEBIBYTE)
-"""Of the members that are about to be decoded."""
+"""Bytes of members that are about to be decoded."""
 
 DECODED = Budget(512 * _MEBIBYTE)
-"""Of the images that are being decoded."""
+"""Bytes of images that are being decoded."""

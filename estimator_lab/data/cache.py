@@ -1,4 +1,4 @@
-"""Where what can be made again is kept: indexes of archives, the built-in data set."""
+"""The cache folder, and files that appear whole or not at all."""
 
 import filecmp
 import os
@@ -13,17 +13,17 @@ def cache_folder() -> Path:
 
 
 def publish(partial: Path, path: Path) -> None:
-    """Gives a finished file its name, which no other file loses by it.
+    """Renames a finished file, without replacing another one.
 
     Raises:
-      DataError: a file of that name holds something else.
+      DataError: a different file of that name exists.
       OSError: it can't be renamed.
     """
     if os.path.lexists(path) and not (path.is_file() and filecmp.cmp(partial, path, shallow=False)):
-        raise DataError(f'{path} is there already, and holds something else: name another folder.')
+        raise DataError(f'{path} exists already and differs: name another folder.')
     partial.replace(path)
 
 
 def partial_name(path: Path) -> Path:
-    """Returns a hidden name beside `path` for it while it is written: two processes never share one."""
+    """Returns a hidden name in the folder of `path` for the time of writing, different in each process."""
     return path.with_name(f'.{path.name}.{os.getpid()}.partial')

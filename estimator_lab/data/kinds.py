@@ -1,4 +1,4 @@
-"""The list of all kinds of examples, and which kind an archive holds."""
+"""All kinds of examples, and which of them an archive holds."""
 
 from dataclasses import dataclass
 

@@ -1,6 +1,6 @@
-"""Labels that stand in a table, or in a small file beside each image, instead of the folder's name.
+"""Labels from a table, or from a small file next to each image (a sidecar), instead of the folder's name.
 
-Source of the files beside images: WebDataset, https://github.com/webdataset/webdataset, whose shards hold
+Source of sidecar files: WebDataset, https://github.com/webdataset/webdataset, whose shards hold
 `000123.jpg` and `000123.cls`, or `000123.json`.
 """
 
@@ -20,12 +20,12 @@ from estimator_lab.data.labels import label_of
 from estimator_lab.errors import DataError
 
 SIDECAR_SUFFIXES = ('.cls', '.json')
-"""Suffixes of the files beside images that say their labels."""
+"""Suffixes of sidecar files, which hold labels."""
 MOST_SIDECAR_BYTES = 2**16
-"""A larger one is about something else."""
+"""Larger ones hold something else."""
 
 FROM_SIDECARS = 'beside'
-"""In an index: some labels come from such files."""
+"""In an index: some labels come from sidecar files."""
 
 _KEYS = ('label', 'cls', 'class', 'class_name', 'category')
 _NAME_COLUMNS = (
@@ -51,9 +51,9 @@ class LabelTable:
     """Labels by the names of images.
 
     Attributes:
-      path: of the file that they come from.
-      labels: the label of each name: of a member, of its last part, or of that without its suffix.
-      fingerprint: the same for the same labels.
+      path: of the table.
+      labels: by name: of a member, its last part, or that without its suffix.
+      fingerprint: equal for equal labels.
     """
 
     path: str
@@ -61,7 +61,7 @@ class LabelTable:
     fingerprint: str
 
     def of(self, name: str) -> str:
-        """Returns the label of a member; '' where there is none."""
+        """Returns the label of a member; '' if it has none."""
         base = name.rpartition('/')[2]
         for key in (name, base, base.rpartition('.')[0]):
             if key in self.labels:
@@ -70,18 +70,18 @@ class LabelTable:
 
     @property
     def distinct(self) -> tuple[str, ...]:
-        """The labels that occur, in sorted order."""
+        """All labels, sorted."""
         return tuple(sorted(set(self.labels.values())))
 
 
 def read_label_table(path: Path, flag: str = '--labels') -> LabelTable:
-    """Reads a table of a name and a label in each line, separated by commas, semicolons or tabs.
+    """Reads a table with a name and a label in each line, separated by commas, semicolons or tabs.
 
-    With more than two columns, the first line has to say which are 'name' and 'label'.
+    With more than two columns, the first line must name the columns 'name' and 'label'.
 
     Args:
       path: of the table.
-      flag: that names it, for errors.
+      flag: its flag, for errors.
 
     Raises:
       DataError: it can't be read, or two of its lines contradict each other.
@@ -106,11 +106,11 @@ def read_label_table(path: Path, flag: str = '--labels') -> LabelTable:
 
 
 def sidecar_label(name: str, data: bytes) -> str | None:
-    """Returns the label that a file beside an image says; None where it says none.
+    """Returns the label in a sidecar file; None if it holds none.
 
     Args:
-      name: of that file, which ends in one of SIDECAR_SUFFIXES.
-      data: its bytes: a text, or a JSON object with the label under 'label', 'cls' or 'class'.
+      name: of the file, which ends in one of SIDECAR_SUFFIXES.
+      data: its bytes: text, or a JSON object with the label under 'label', 'cls' or 'class'.
     """
     try:
         text = data.decode('utf-8').strip()
@@ -128,13 +128,11 @@ def sidecar_label(name: str, data: bytes) -> str | None:
 
 
 def _rows(text: str, what: str) -> Iterator[tuple[int, str, str]]:
-    """Yields number, name and label of each line."""
+    """Yields the number, name and label of each line."""
     first = text.partition('\n')[0]
     separator = max(_SEPARATORS, key=first.count)
     if not first.count(separator):
-        raise DataError(
-            f'{what} is no table: its first line has one column, where a name and a label belong.'
-        )
+        raise DataError(f'{what} is not a table: its first line has one column, not a name and a label.')
     columns: tuple[int, int] | None = None
     try:
         for number, cells in enumerate(csv.reader(text.splitlines(), delimiter=separator), 1):
@@ -157,7 +155,7 @@ def _rows(text: str, what: str) -> Iterator[tuple[int, str, str]]:
 
 
 def _columns(first: Sequence[str], what: str) -> tuple[tuple[int, int], bool]:
-    """Returns the columns of names and labels, and whether the first line says so."""
+    """Returns the columns of names and labels, and whether the first line is a heading."""
     titles = [cell.strip().lower() for cell in first]
     names = [titles.index(title) for title in _NAME_COLUMNS if title in titles]
     labels = [titles.index(title) for title in _LABEL_COLUMNS if title in titles]
@@ -166,18 +164,18 @@ def _columns(first: Sequence[str], what: str) -> tuple[tuple[int, int], bool]:
     if len(first) == 2:
         return (0, 1), bool(names)
     raise DataError(
-        f"{what} has {len(first)} columns: call two of them 'name' and 'label' in its first line."
+        f"{what} has {len(first)} columns: name two of them 'name' and 'label' in its first line."
     )
 
 
 class LabelColumn:
-    """Collects the labels of members in their stored order.
+    """Collects the labels of members in stored order, for an index.
 
-    Where files beside some members say their labels, those without such a file have none: the names of
-    folders would be labels of another kind.
+    If some members have sidecar files, those without have no label: the names of folders would be labels of
+    another kind.
 
     Args:
-      table: that gives all labels; None for names and files beside members.
+      table: of all labels; None for labels from names and sidecar files.
     """
 
     def __init__(self, table: LabelTable | None) -> None:
@@ -188,15 +186,15 @@ class LabelColumn:
         self._number = 0
 
     def add(self, name: str, given: str | None) -> None:
-        """Takes in a member: its name, and its label where that is not its folder's."""
+        """Adds a member: its name, and its label, or None if that is the name of its folder."""
         source = name.rpartition('/')[0], given
-        if source != self._last:  # members of one folder mostly follow each other
+        if source != self._last:  # members of one folder usually follow each other
             label = (label_of(name), False) if given is None else (given, True)
             self._last, self._number = source, self._numbers.setdefault(label, len(self._numbers))
         self._column.append(self._number)
 
     def finish(self) -> tuple[np.ndarray, list[str], str]:
-        """Returns the numbers [members], the labels by number, and an index's word for their origin."""
+        """Returns the numbers [members], the labels by number, and `Header.labels_from`."""
         are_given = any(given for _, given in self._numbers)
         labels: dict[str, int] = {}
         numbers = np.zeros(max(len(self._numbers), 1), np.uint32)

@@ -60,12 +60,12 @@ class Vocabulary:
 
 
 def read_vocabulary(path: Path) -> Vocabulary:
-    """Reads a vocabulary from a text file of one label a line; empty lines are passed over.
+    """Reads a vocabulary from a text file of one label a line; empty lines are skipped.
 
-    Labels are as they are shown; what can't be shown in them may be written as it is too.
+    Labels are compared in their printable form; the file may hold either that or the original text.
 
     Raises:
-      DataError: the file can't be read, or its labels make no vocabulary.
+      DataError: the file can't be read, or its labels are not a vocabulary.
     """
     try:
         lines = path.read_text(encoding='utf-8').split('\n')

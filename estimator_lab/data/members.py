@@ -1,4 +1,4 @@
-"""The members of whatever a person names: an archive, a text, a pipe, or a folder of files."""
+"""Members of any source that a user names: an archive, a text, a pipe or a folder of files."""
 
 import stat
 from collections.abc import Callable, Iterator
@@ -18,10 +18,10 @@ from estimator_lab.errors import DataError
 
 
 def is_folder(source: str) -> bool:
-    """Whether it is a folder of this machine.
+    """Whether a source is a local folder.
 
     Raises:
-      DataError: nobody may look.
+      DataError: permission is denied.
     """
     try:
         return source != STDIN and not is_url(source) and stat.S_ISDIR(Path(source).stat().st_mode)
@@ -34,10 +34,10 @@ def is_folder(source: str) -> bool:
 def open_index(
     source: str, progress: ShowProgress | None = None, note: Note | None = None, kind: Kind = IMAGES
 ) -> Index:
-    """Returns what is in an archive or a folder, by `tar.index.open_index` or `folder.index.open_folder`.
+    """Returns the index of an archive or a folder: `tar.index.open_index` or `folder.index.open_folder`.
 
     Raises:
-      DataError: it can't be read, or breaks off before its first example.
+      DataError: it can't be read, or is damaged before its first example.
     """
     opener = open_folder if is_folder(source) else index.open_index
     return opener(source, progress, note, kind)
@@ -65,7 +65,7 @@ def stream_members(
 
 
 def first_member(source: str, kind: Kind) -> Member | None:
-    """Returns the first member, of a folder without its data; None where there is none.
+    """Returns the first member, without data if the source is a folder; None if there is none.
 
     Raises:
       DataError: it can't be read.

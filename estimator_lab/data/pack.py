@@ -11,14 +11,12 @@ from estimator_lab.errors import FlagError
 
 FLAGS = flags.FlagValues()
 
-flags.DEFINE_string('out', None, 'folder for the shards; made if it is not there', flag_values=FLAGS)
+flags.DEFINE_string('out', None, 'folder for the shards, created if necessary', flag_values=FLAGS)
 flags.DEFINE_string(
-    'labels', None, "table of a name and a label a line; default: images' folders", flag_values=FLAGS
+    'labels', None, "table with a name and a label in each line; default: images' folders", flag_values=FLAGS
 )
-flags.DEFINE_integer(
-    'shards', None, 'how many to write', lower_bound=1, upper_bound=10_000, flag_values=FLAGS
-)
-flags.DEFINE_integer('seed', 1, 'of the order: the same seed gives the same bytes', flag_values=FLAGS)
+flags.DEFINE_integer('shards', None, 'number to write', lower_bound=1, upper_bound=10_000, flag_values=FLAGS)
+flags.DEFINE_integer('seed', 1, 'of the order; the same seed gives the same bytes', flag_values=FLAGS)
 flags.DEFINE_integer(
     'image_size',
     None,
@@ -28,7 +26,7 @@ flags.DEFINE_integer(
     flag_values=FLAGS,
 )
 flags.DEFINE_integer(
-    'quality', 90, 'of the JPEGs that this makes', lower_bound=1, upper_bound=100, flag_values=FLAGS
+    'quality', 90, 'of the JPEGs that --image_size writes', lower_bound=1, upper_bound=100, flag_values=FLAGS
 )
 flags.DEFINE_float(
     'max_bad_fraction',
@@ -39,9 +37,11 @@ flags.DEFINE_float(
     flag_values=FLAGS,
 )
 flags.DEFINE_bool(
-    'use_damaged', False, 'use archives that break off up to there, with a warning', flag_values=FLAGS
+    'use_damaged', False, 'use damaged archives up to the damage, with a warning', flag_values=FLAGS
 )
-flags.DEFINE_bool('verify', False, 'compare the shards in DIR with their manifest instead', flag_values=FLAGS)
+flags.DEFINE_bool(
+    'verify', False, 'compare the shards in each FOLDER with their manifest instead', flag_values=FLAGS
+)
 
 _USAGE = """Packs tar archives, plain or compressed, and folders into shuffled, uncompressed shards.
 

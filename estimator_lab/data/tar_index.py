@@ -1,4 +1,4 @@
-"""``python -m estimator_lab.data.tar_index``: writes an index beside each archive."""
+"""``python -m estimator_lab.data.tar_index``: writes an index next to each archive."""
 
 from pathlib import Path
 
@@ -7,17 +7,17 @@ from estimator_lab.console.progress import Progress, say
 from estimator_lab.data.folder.index import open_folder
 from estimator_lab.data.kinds import kind_of
 from estimator_lab.data.members import is_folder
-from estimator_lab.data.tar.index import Index, build_index, path_beside, path_in_cache
+from estimator_lab.data.tar.index import Index, build_index, path_next_to, path_in_cache
 from estimator_lab.data.tar.sources import expand_archives
 from estimator_lab.errors import DataError
 
-_USAGE = """Writes an index beside each tar archive (or into the cache folder, if that can't be written).
+_USAGE = """Writes an index next to each tar archive, or into the cache folder if that can't be written.
 
   python -m estimator_lab.data.tar_index faces.tar
   python -m estimator_lab.data.tar_index 'shards/*.tar'
 
-Training does the same at its first use of an archive, in the cache folder. Of a folder of images it says what
-is in it."""
+Training does the same at the first use of an archive, in the cache folder. For a folder of images it prints
+what is in it."""
 
 
 def _index_all(patterns: list[str]) -> int:
@@ -27,11 +27,11 @@ def _index_all(patterns: list[str]) -> int:
             found = open_folder(archive, progress, say, kind)
             progress.close()
             _check_any(found, kind.noun)
-            say(f'{_describe(found, kind.noun)}; a folder is looked through at each start, without an index')
+            say(f'{_describe(found, kind.noun)}; a folder is listed at each start, without an index')
             continue
         index = build_index(archive, progress, say, kind)
         progress.close()
-        place = path_beside(archive) or path_in_cache(archive)
+        place = path_next_to(archive) or path_in_cache(archive)
         try:
             index.write(place)
         except OSError:

@@ -148,7 +148,7 @@ def test_a_finished_file_takes_no_others_place(tmp_path):
         partial.write_bytes(b'faces')
         publish(partial, path)
     partial.write_bytes(b'others')
-    with pytest.raises(DataError, match='is there already, and holds something else'):
+    with pytest.raises(DataError, match='exists already and differs'):
         publish(partial, path)
     assert path.read_bytes() == b'faces'
 

@@ -46,7 +46,7 @@ def test_the_fingerprint_is_that_of_the_labels(tmp_path):
         ('1.jpg\n', 'one column'),
         ('name,label\n', 'holds no labels'),
         ('1.jpg,cat\n1.jpg,dog\n', "line 2 calls '1.jpg' 'dog', a line before 'cat'"),
-        ('1.jpg,cat,3\n', "3 columns: call two of them 'name' and 'label'"),
+        ('1.jpg,cat,3\n', "3 columns: name two of them 'name' and 'label'"),
         ('1.jpg,cat\n2.jpg\n', 'line 2 has 1 of 2 columns'),
         ('1.jpg,\n', 'line 1 lacks a name'),
         (b'\xff\xfe\0', 'cannot be read as a table'),

@@ -46,11 +46,11 @@ def test_verify(source, out):
     first = out / 'shard-00000-of-00002.tar'
     data = first.read_bytes()
     first.write_bytes(data[:5000] + bytes([data[5000] ^ 1]) + data[5001:])
-    assert shown(out).startswith(f'{first} is not as it was written')
+    assert shown(out).startswith(f'{first} has changed')
     first.write_bytes(data[:-1])
     assert shown(out).startswith(f'{first} has {len(data) - 1:,} bytes')
     first.unlink()
-    assert shown(out) == f'{first} is in the manifest, but is not there.'
+    assert shown(out) == f'{first} is in the manifest, but missing.'
     first.write_bytes(data)
     (out / 'shard-00007-of-00009.tar').write_bytes(data)
     assert shown(out) == f'{out / "shard-00007-of-00009.tar"} is not in {out / MANIFEST}.'

@@ -34,6 +34,8 @@ def test_it_says_what_is_unusual_about_an_archive(tmp_path, run_python):
     archive.write_bytes(tar_bytes({'a/1.jpg': b'1'}) + tar_bytes({'b/1.jpg': b'2'}))
     done = run_python('-m', 'estimator_lab.data.tar_index', str(archive))
     note, described = done.stdout.splitlines()
-    assert note.endswith('goes on behind its end-of-archive block at byte 1024: all is used, from byte 2048.')
+    assert note.endswith(
+        'continues after its end-of-archive block at byte 1024: all is used, from byte 2048 on.'
+    )
     assert '2 images, 2 labels' in described
     assert len(build_index(str(archive))) == 2

@@ -29,7 +29,7 @@ from typing import Any
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.packing.packing import PackSettings, pack
 from estimator_lab.data.packing.shards import MANIFEST, verify
-from estimator_lab.data.tar.index import build_index, open_index, path_beside
+from estimator_lab.data.tar.index import build_index, open_index, path_next_to
 from estimator_lab.data.tar.index_file import Contents, Header, read_index_file, write_index_file
 from estimator_lab.data.tar.sources import stamp_of
 from estimator_lab.data.tar.stream import stream_members
@@ -56,8 +56,8 @@ class IndexCase(Case):
         names = [f'train/n{n // 6:06}/{"é" * (n % 3)}{n}.jpg' for n in range(24)]
         write_tar(Path(self.archive), {name: self.rng.randbytes(700) for name in names})
         self.members = list(stream_members(self.archive))
-        build_index(self.archive).write(path_beside(self.archive))  # type: ignore[arg-type]
-        contents = read_index_file(path_beside(self.archive), stamp_of(self.archive))  # type: ignore[arg-type]
+        build_index(self.archive).write(path_next_to(self.archive))  # type: ignore[arg-type]
+        contents = read_index_file(path_next_to(self.archive), stamp_of(self.archive))  # type: ignore[arg-type]
         if contents is None:
             raise RuntimeError('a right index is not believed')
         self.right = contents

@@ -177,7 +177,7 @@ BAD = {
     b'1\t( ( [MAX 2 )': "1 ')' missing at the end: brackets do not match",
     b'1\t( a b ) ( a b )': "the tree ends before '(': brackets do not match",
     b'1\t( )': 'it has an empty tree: nothing between a bracket and the next',
-    b'1\t( \xff 2 )': 'it is no UTF-8 at its byte 4',
+    b'1\t( \xff 2 )': 'it is not UTF-8 at its byte 4',
     b'1\t' + b'( ' * 10_001 + b'a' + b' b )' * 10_001: 'it is deeper than the 10000 levels allowed',
 }
 
@@ -220,7 +220,7 @@ def test_kinds_are_not_mixed_up(data, tmp_path):
     )
     none = tmp_path / 'plain.txt'
     none.write_text('( a b )\n( b a )\n')
-    fails(DataError, "member 'line_1.tree' at byte 0 has no label: its line shows none", data=[str(none)])
+    fails(DataError, "member 'line_1.tree' at byte 0 has no label: its line has none", data=[str(none)])
 
 
 def test_a_folder_keeps_its_kind_and_its_tokens(data, trained, tmp_path):

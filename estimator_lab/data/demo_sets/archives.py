@@ -21,7 +21,7 @@ from estimator_lab.data.demo_sets.faces import (
 )
 from estimator_lab.errors import DataError
 
-DEMO_VERSION = 3  # Part of the folder's name: raise it when the same arguments give other images.
+DEMO_VERSION = 3  # In the folder's name: increase it when the same arguments give different images.
 
 Progress = Callable[[int, int], None]
 _NamedJpeg = tuple[str, bytes]
@@ -45,7 +45,7 @@ def write_demo(
 ) -> DemoPaths:
     """Writes train.tar and test.tar below `folder`, or returns at once if they are there.
 
-    The archives lie in a folder named after all arguments, so other arguments never meet stale
+    The archives are in a folder named after all arguments, so that other arguments never find stale
     files. The same arguments and the same Pillow give the same bytes. Each archive appears whole or
     not at all. `progress` is called after every image with (images done, images in all).
 

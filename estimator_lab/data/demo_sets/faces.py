@@ -1,4 +1,4 @@
-"""Cartoon faces: who they are, and one image after another of them.
+"""Cartoon faces: identities, and images of them.
 
 An identity is a set of facial features; an image of it varies pose, expression, light, background,
 occlusion and camera, so that a linear model on the pixels fails and a small convolutional network does
@@ -161,7 +161,7 @@ _HAIR_COLOURS = ((104, 80, 68), (134, 84, 46), (178, 84, 44), (204, 160, 90), (1
 
 @dataclass(frozen=True)
 class Identity:
-    """One person: the names of seven variants, and a colouring that only adds charm.
+    """One person: the names of seven variants, and a colouring that says nothing about who it is.
 
     `ears` is a size in head units, 0.12 to 0.24. `skin` and `hair_colour` are RGB, 0 to 255; only
     their hue counts, since every image draws its own brightness.
@@ -180,7 +180,7 @@ class Identity:
 
 
 def generator(stream: int, identity: int, index: int, seed: int) -> np.random.Generator:
-    """Returns the generator of one thing, so that no image depends on which were drawn before it."""
+    """Returns the generator of one image or identity, which depends on no others."""
     # A seed of several 32-bit words would shift all words after it, so it comes last.
     return np.random.default_rng([stream, identity, index, seed])
 
@@ -192,7 +192,7 @@ def _code_word(number: int) -> list[int]:
 
 
 def make_identities(count: int, seed: int) -> list[Identity]:
-    """Returns `count` identities; the first ones do not depend on how many are asked for.
+    """Returns `count` identities; the first ones do not depend on `count`.
 
     Raises:
       ValueError: `count` is not in 1 to MAX_IDENTITIES, or `seed` is negative.

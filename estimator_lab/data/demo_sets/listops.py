@@ -64,7 +64,7 @@ def write_listops(folder: Path, train: int, test: int, seed: int = 0) -> ListOps
     """Writes train.tsv and test.tsv into a folder; no tree is in both, or twice in one.
 
     Args:
-      folder: made if it is not there.
+      folder: created if necessary.
       train: lines in the one.
       test: lines in the other.
       seed: decides which trees.
@@ -74,7 +74,7 @@ def write_listops(folder: Path, train: int, test: int, seed: int = 0) -> ListOps
     """
     paths = ListOps(folder / 'train.tsv', folder / 'test.tsv')
     try:
-        folder.mkdir(parents=True, exist_ok=True)  # before the work, so that it is not in vain
+        folder.mkdir(parents=True, exist_ok=True)  # first, so that no work is lost if it fails
         found = list(itertools.islice(lines(seed), train + test))
         random.Random(f'listops {seed} order').shuffle(found)
         _write(paths.train, found[:train])

@@ -40,7 +40,7 @@ class Mnist(NamedTuple):
 
 
 def write_mnist(folder: Path) -> Mnist:
-    """Writes mnist-train.tar.gz and mnist-test.tar.gz beside the four IDX files.
+    """Writes mnist-train.tar.gz and mnist-test.tar.gz next to the four IDX files.
 
     Args:
       folder: that has the files.
@@ -114,7 +114,7 @@ class _Idx:
         self._path = path
         self._stream = stream
         if tuple(self.read(4)) != (0, 0, _UNSIGNED_BYTES, axes):
-            raise DataError(f'{path} is no IDX file of bytes with {axes} axes.')
+            raise DataError(f'{path} is not an IDX file of bytes with {axes} axes.')
         self.shape = tuple(int.from_bytes(self.read(4), 'big') for _ in range(axes))
         count, *sides = self.shape
         if count > _MOST_IMAGES or any(not 0 < side <= _MOST_SIDE for side in sides):

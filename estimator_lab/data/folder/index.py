@@ -1,4 +1,4 @@
-"""A folder as an archive: its files are members with random access, each named by its path in the folder."""
+"""The index of a folder: its files are members with random access, named by their paths in the folder."""
 
 import functools
 import os
@@ -26,7 +26,7 @@ from estimator_lab.data.tar.stream import Note
 
 
 class _Paths(NamedTuple):
-    """The paths of all files, one behind the other, as the system has them."""
+    """The paths of all files, concatenated, as the system stores them."""
 
     text: bytes
     ends: np.ndarray
@@ -36,10 +36,10 @@ class _Paths(NamedTuple):
 
 
 class FolderIndex(Index):
-    """The examples below a folder, in the order of `walk.files_below`. It is made anew at each start.
+    """The examples below a folder, in the order of `walk.files_below`; built at each start, not stored.
 
-    The label of a file is the name of the folder that it lies in, which may be this one, unless a table or
-    a file beside it says another.
+    The label of a file is the name of its folder, which may be this one, unless a table or a file next to it
+    gives another.
     """
 
     def __init__(self, folder: str, contents: Contents, paths: _Paths, kind: Kind) -> None:
@@ -48,12 +48,12 @@ class FolderIndex(Index):
 
     @property
     def is_text(self) -> bool:
-        """Whether its members are lines of a text: they never are."""
+        """Whether its members are lines of a text: never."""
         return False
 
     @cached_property
     def fingerprint(self) -> str:
-        """The same for folders whose files have the same paths and sizes, whatever the folders are called."""
+        """Equal for folders whose files have the same paths and sizes, whatever the folders' names."""
         names = ['size', 'name_end', *(['label'] if self._header.labels_from else [])]
         columns = (np.ascontiguousarray(self._rows[name]).data for name in names)
         sizes = functools.reduce(lambda total, column: zlib.crc32(column, total), columns, 0)
@@ -75,22 +75,22 @@ class FolderIndex(Index):
         return member._replace(data=data or b'', problem=problem or '', row=0, unread=0, source=None)
 
     def still_fits(self) -> bool:
-        """Whether it is what the folder holds, which it was a moment ago."""
+        """Whether it describes the folder, which it did when it was built a moment ago."""
         return True
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing: no file stays open."""
 
 
 def open_folder(
     folder: str, progress: ShowProgress | None = None, note: Note | None = None, kind: Kind = IMAGES
 ) -> FolderIndex:
-    """Looks through a folder.
+    """Indexes a folder.
 
     Args:
       folder: its path.
-      progress: called with what was done.
-      note: told what is unusual about it but no error.
+      progress: called with the number of examples so far, as text, and None.
+      note: called with a sentence about what is unusual but not an error.
       kind: which files are examples.
 
     Raises:
@@ -100,8 +100,8 @@ def open_folder(
     own_name, notes = escaped(Path(folder).resolve().name), list[str]()
     sizes, ends, path_ends = array('Q'), array('Q'), array('Q')
     names, paths = bytearray(), bytearray()
-    labels, passed = LabelColumn(kind.labels), SkippedFiles()
-    for file in files_below(folder, kind, passed):
+    labels, skipped = LabelColumn(kind.labels), SkippedFiles()
+    for file in files_below(folder, kind, skipped):
         names += file.name.encode()
         paths += os.fsencode(file.path)
         sizes.append(file.size)
@@ -110,18 +110,18 @@ def open_folder(
         labels.add(file.name if '/' in file.name else f'{own_name}/{file.name}', file.label)
         if progress:
             progress(f'{len(sizes):,} {kind.noun}', None)
-    passed.tell(lambda words: notes.append(f'{folder!r} {words}'))
+    skipped.tell(lambda words: notes.append(f'{folder!r} {words}'))
     if note:
         for sentence in notes:
             note(sentence)
     rows = np.zeros(len(sizes), ROW)
-    rows['offset'] = np.arange(len(rows))  # tells members apart, as places do in archives
+    rows['offset'] = np.arange(len(rows))  # distinguishes members, as places do in archives
     rows['size'], rows['name_end'] = sizes, ends
     rows['label'], texts, origin = labels.finish()
-    others = '' if len(rows) else passed.why_none()
-    if others and passed.first_archive:
-        suffix = '.'.join(['', *passed.first_archive.split('.')[1:]])
-        others = f"but archives in it are named by --data='{folder}*{suffix}'"
+    others = '' if len(rows) else skipped.why_none()
+    if others and skipped.first_archive:
+        suffix = '.'.join(['', *skipped.first_archive.split('.')[1:]])
+        others = f"but archives, for which give --data='{folder}*{suffix}'"
     header = Header(
         *(FORMAT, 0, 0, len(rows), len(names), True, '', notes, texts, kind.name, 0, origin, others)
     )

@@ -1,4 +1,4 @@
-"""The files below a folder that are examples, in an order that depends on their names alone."""
+"""The examples below a folder, in an order that depends on their names alone."""
 
 import os
 import stat
@@ -21,10 +21,10 @@ class File(NamedTuple):
     """An example in a file.
 
     Attributes:
-      path: of it from the folder on.
-      name: the same as it may be shown and kept.
-      size: its bytes; 0 where it can't be read, as a FIFO of that name.
-      label: what a table or a file beside it says; None where its folder's name is the label.
+      path: its path, relative to the folder.
+      name: the same, escaped for printing and storing.
+      size: its bytes; 0 if it can't be read, such as a FIFO.
+      label: from a table or a file next to it; None if its folder's name is the label.
     """
 
     path: str
@@ -33,15 +33,15 @@ class File(NamedTuple):
     label: str | None
 
 
-def files_below(folder: str, kind: Kind, passed: SkippedFiles) -> Iterator[File]:
-    """Yields the examples below a folder at any depth, those of each folder before those of its folders.
+def files_below(folder: str, kind: Kind, skipped: SkippedFiles) -> Iterator[File]:
+    """Yields the examples below a folder at any depth, those of each folder before those of its subfolders.
 
-    Links to files are followed, those to folders are not; what is hidden is passed over.
+    Links to files are followed, links to folders are not; hidden files and folders are skipped.
 
     Args:
       folder: its path.
       kind: which files are examples.
-      passed: counts those that are not.
+      skipped: counts the others.
 
     Raises:
       DataError: where a folder can't be read.
@@ -53,22 +53,24 @@ def files_below(folder: str, kind: Kind, passed: SkippedFiles) -> Iterator[File]
     for parent, folders, names in os.walk(folder, onerror=fail):
         folders.sort()
         folders[:] = [name for name in folders if not name.startswith(_HIDDEN)]
-        beside = {Path(name).stem: name for name in sorted(names) if name.lower().endswith(SIDECAR_SUFFIXES)}
+        sidecars = {
+            Path(name).stem: name for name in sorted(names) if name.lower().endswith(SIDECAR_SUFFIXES)
+        }
         start = os.path.relpath(parent, folder)
         for name in sorted(names):
             size = _size_of_example(Path(parent, name), kind)
             if size is None:
-                if name not in beside.values():
-                    passed.count(escaped(name))
+                if name not in sidecars.values():
+                    skipped.count(escaped(name))
                 continue
             path = name if start == os.curdir else f'{start}/{name}'
             shown = escaped(path)
-            label = kind.labels.of(shown) if kind.labels else _sidecar_label(parent, name, beside)
+            label = kind.labels.of(shown) if kind.labels else _sidecar_label(parent, name, sidecars)
             yield File(path, shown, size, label)
 
 
 def _size_of_example(path: Path, kind: Kind) -> int | None:
-    """Returns a file's bytes; None where it is no example."""
+    """Returns the size of an example in bytes; None for other files."""
     is_named = kind.accepts(path.name)
     if not is_named and not may_be_recognised(path.name):
         return None
@@ -86,13 +88,13 @@ def _is_recognised(path: Path, kind: Kind) -> bool:
         return kind.recognises(file.read(HEAD_BYTES))
 
 
-def _sidecar_label(parent: str, name: str, beside: dict[str, str]) -> str | None:
-    """Returns the label that a file of the same name says, up to its last or its first dot."""
-    for stem in (name.rpartition('.')[0], name.partition('.')[0]) if beside else ():
-        if stem in beside:
+def _sidecar_label(parent: str, name: str, sidecars: dict[str, str]) -> str | None:
+    """Returns the label in a file of the same name, up to its last or its first dot."""
+    for stem in (name.rpartition('.')[0], name.partition('.')[0]) if sidecars else ():
+        if stem in sidecars:
             try:
                 return sidecar_label(
-                    beside[stem], read_regular(Path(parent, beside[stem]), MOST_SIDECAR_BYTES)
+                    sidecars[stem], read_regular(Path(parent, sidecars[stem]), MOST_SIDECAR_BYTES)
                 )
             except (OSError, ValueError):
                 return None

@@ -1,4 +1,4 @@
-"""Random changes to training images that keep their label: shift, mirror image, brightness."""
+"""Augmentation: random changes to training images that keep the label (shift, mirror image, brightness)."""
 
 import random
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ Image = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What may happen to an image; the defaults change nothing.
+    """Random changes to an image; the defaults change nothing.
 
     Attributes:
-      shift: pixels by which it moves at most, left or right and up or down; its edge pixels fill the gap.
-      mirror: whether left and right are exchanged half of the time.
-      brightness: share of the full range, in [0, 1], by which it gets lighter or darker at most.
-      seed: with the epoch and the example's key, decides what happens.
+      shift: largest movement in pixels, left or right and up or down; edge pixels fill the gap.
+      mirror: whether half of the images are mirrored left to right.
+      brightness: largest change of brightness, as a share of the full range in [0, 1].
+      seed: of the changes, together with the epoch and the example's key.
     """
 
     shift: int = 0
@@ -29,7 +29,7 @@ class Augmentation:
     seed: int = 0
 
     def __call__(self, image: Image, key: str, epoch: int) -> Image:
-        """Returns the image as example `key` shows it in `epoch`: the same at every call.
+        """Returns the changed image of example `key` in `epoch`, the same at every call.
 
         Args:
           image: uint8 [height, width, channels].
@@ -56,7 +56,7 @@ def parse_augmentation(text: str, seed: int) -> Augmentation | None:
       seed: of the random changes.
 
     Raises:
-      FlagError: for anything else, with what is allowed.
+      FlagError: anything else; the message says what is allowed.
     """
     settings: dict[str, str] = {}
     for part in filter(None, (p.strip() for p in text.split(','))):
@@ -73,7 +73,7 @@ def parse_augmentation(text: str, seed: int) -> Augmentation | None:
         augmentation = None
     if settings or not augmentation or augmentation.shift < 0 or not 0 <= augmentation.brightness <= 1:
         raise FlagError(
-            f'--augment={text} is not understood; it takes shift=PIXELS, mirror and brightness=SHARE '
+            f'--augment={text} is not understood: it accepts shift=PIXELS, mirror and brightness=SHARE '
             '(0 to 1), separated by commas.'
         )
     return augmentation if text.strip() else None

@@ -1,7 +1,4 @@
-"""Encoded image bytes -> uint8 pixels.
-
-Safe to call from many threads at once: each call works on its own image and shares nothing.
-"""
+"""Encoded image bytes -> uint8 pixels. Thread-safe."""
 
 import contextlib
 import ctypes
@@ -29,44 +26,44 @@ T = TypeVar('T')
 UINT16_MAX = 65_535
 
 MAX_PIXELS = 64_000_000
-"""An image with more pixels is refused before they are decoded: a few bytes can claim gigabytes."""
+"""Images with more pixels are rejected before decoding: a few bytes can claim gigabytes."""
 
 MAX_SIDE = 65_535
-"""So is a longer side: the resize filter's memory grows with it."""
+"""Images with a longer side are rejected: the memory of the resize filter depends on it."""
 
 MAX_BYTES = 640_000_000
-"""So is what takes more to decode; of 64 million pixels, that is only WebP's and some rare kinds."""
+"""Images that take more memory to decode are rejected: of 64 million pixels, WebP and some rare formats."""
 
 _MODES = {1: 'L', 3: 'RGB'}
 _MAYBE_ALPHA = ('P', 'PA', 'LA', 'RGBA', 'RGBa')  # a palette may hold transparent colours
-_STRIP_PIXELS = 2**20  # that are converted at once, where the whole in both modes would take too much
-# Bytes that Pillow keeps of a pixel, in its own mode and in the one that it is brought to; 8 for any other.
+_STRIP_PIXELS = 2**20  # converted at once, as the whole image in both modes would take too much memory
+# Bytes of a pixel in Pillow, in its own mode and in the one it is converted to; 8 for other modes.
 _BYTES_A_PIXEL = {'1': 2, 'L': 1, 'P': 5, 'RGB': 4, 'I;16': 3, 'I;16B': 3, 'I;16L': 3, 'I': 5}
-# Bytes beside those that decoders take: two canvases, and the pixels on their way from them; a strip, which
-# may be all; of each value of a JPEG in several scans, its coefficients.
+# Further bytes of a pixel in decoders: two canvases and the pixels copied from them; a strip, which may be
+# the whole image; the coefficients of a JPEG in several scans.
 _BYTES_OF_DECODER = {'WEBP': 12, 'TIFF': 4, 'AVIF': 12, 'JPEG2000': 16, 'PSD': 4}
 _OF_COEFFICIENT = 2
-# Named, as Pillow goes by the content alone and would run Ghostscript for a PostScript 'x.jpg'. In an icon
-# may lie an image of another size than it says.
+# An explicit list, as Pillow goes by content alone and would run Ghostscript for a PostScript 'x.jpg'. Icons
+# are left out: they may hold an image of another size than they claim.
 _FORMATS = (
     *('JPEG', 'PNG', 'BMP', 'DIB', 'GIF', 'WEBP', 'TIFF', 'PPM', 'AVIF', 'JPEG2000', 'QOI', 'DDS', 'PSD'),
-    *('SGI', 'SUN', 'XBM', 'XPM', 'PCX', 'TGA'),  # the last two begin with no mark of their own
+    *('SGI', 'SUN', 'XBM', 'XPM', 'PCX', 'TGA'),  # the last two have no distinctive first bytes
 )
 
-# Pillow keeps large images in blocks. Those of its usual 16 MB the C library does not give back to the system
-# but keeps for the thread that has used them: one image more for each thread, weighed by nobody.
+# Pillow stores large images in blocks. The C library does not return blocks of the usual 16 MB to the system
+# but keeps them for the thread that used them: one more image for each thread, which no budget counts.
 _BLOCK_BYTES = 64 * 2**20
 
 
 class _WrongArgumentsError(ValueError):
-    """The caller's fault, not the image's."""
+    """An error of the caller, not of the image."""
 
 
 def _one_error(decode: Callable[P, T]) -> Callable[P, T]:
-    """Makes of all that `decode` raises over an image a BadExampleError with the reason.
+    """Converts every error of `decode` to a BadExampleError with the reason.
 
-    The new error is raised once the old one is gone: an error holds the frames that it passed, and they hold
-    the image, decoded. One that is kept until its batch is complete would keep a quarter of a gigabyte.
+    It is raised after the original error is released: an error references the frames that it passed, and they
+    reference the decoded image. Kept until its batch is complete, it would keep a quarter of a gigabyte.
     """
 
     @functools.wraps(decode)
@@ -75,16 +72,16 @@ def _one_error(decode: Callable[P, T]) -> Callable[P, T]:
             return decode(*args, **kwargs)
         except _WrongArgumentsError:
             raise
-        except Exception as error:  # broken bytes make Pillow raise all sorts, down to MemoryError
+        except Exception as error:  # noqa: BLE001 - damaged bytes make Pillow raise many types, even MemoryError
             reason = _reason(error)
-        del args, kwargs  # the data, which this frame holds
+        del args, kwargs  # the data, which this frame references
         raise BadExampleError(reason)
 
     return decode_or_tell
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):  # its own text holds a memory address
+    if isinstance(error, UnidentifiedImageError):  # its own message holds a memory address
         return 'not an image in a known format'
     return printable(f'{error}') or type(error).__name__
 
@@ -93,13 +90,13 @@ def _reason(error: Exception) -> str:
 def decode_image(data: bytes, height: int, width: int, channels: int = 1) -> npt.NDArray[np.uint8]:
     """Decodes an image and resizes it to `height` x `width`, ignoring its aspect ratio.
 
-    As in the document: Lanczos resize first, then conversion to grey (ITU-R 601). Where that order
-    can't work, the image is first brought to grey or RGB: palettes are looked up, images with an
-    alpha channel are laid on black, 16-bit values are scaled to 8 bits. Of an animation the first
-    frame counts, and an EXIF orientation is ignored.
+    As in the notes: Lanczos resize first, then conversion to grey (ITU-R 601). If that order is impossible,
+    the image is first converted to grey or RGB: palettes are looked up, images with an alpha channel are
+    composed on black, 16-bit values are scaled to 8 bits. Of an animation, the first frame is used. An EXIF
+    orientation is ignored.
 
     Args:
-      data: the encoded image, in a format of `tar_stream.IMAGE_SUFFIXES`.
+      data: the encoded image, in a format of `file_types`.
       height: rows of the result, at least 1.
       width: columns of the result, at least 1.
       channels: 1 for grey, 3 for RGB.
@@ -108,10 +105,10 @@ def decode_image(data: bytes, height: int, width: int, channels: int = 1) -> npt
       uint8 `[height, width, channels]`, values in [0, 255].
 
     Raises:
-      BadExampleError: the bytes can't be decoded, or are an image that is too large.
+      BadExampleError: the bytes can't be decoded, or the image is too large.
       ValueError: `height`, `width` or `channels` is out of range.
     """
-    check_wanted(height, width, channels)
+    check_shape(height, width, channels)
     with DECODED.share() as share:
         image = _opened(data, share).resize((width, height), Image.Resampling.LANCZOS)
         return np.array(image.convert(_MODES[channels])).reshape(height, width, channels)
@@ -119,10 +116,10 @@ def decode_image(data: bytes, height: int, width: int, channels: int = 1) -> npt
 
 @_one_error
 def open_image(data: bytes) -> Image.Image:
-    """Decodes an image in its own size, to mode L or RGB in the way that `decode_image` describes.
+    """Decodes an image in its own size, to mode L or RGB as `decode_image` does.
 
     Raises:
-      BadExampleError: the bytes can't be decoded, or are an image that is too large.
+      BadExampleError: the bytes can't be decoded, or the image is too large.
     """
     with DECODED.share() as share:
         return _opened(data, share)
@@ -132,7 +129,7 @@ def open_image(data: bytes) -> Image.Image:
 def shrink_image(data: bytes, side: int, quality: int) -> bytes:
     """Scales an image down so that its shorter side becomes `side` pixels, and encodes it as JPEG.
 
-    Pixels are brought to grey or RGB as in `decode_image`; grey stays grey. Metadata is left behind.
+    Pixels are converted to grey or RGB as in `decode_image`; grey stays grey. Metadata is dropped.
 
     Args:
       data: the encoded image.
@@ -140,10 +137,10 @@ def shrink_image(data: bytes, side: int, quality: int) -> bytes:
       quality: of the JPEG, 1 to 100.
 
     Returns:
-      The JPEG; `data` itself for an image whose shorter side is no longer than that.
+      The JPEG; `data` itself if the shorter side is at most `side`.
 
     Raises:
-      BadExampleError: the bytes can't be decoded, or are an image that is too large.
+      BadExampleError: the bytes can't be decoded, or the image is too large.
     """
     with DECODED.share() as share:
         image = _opened(data, share)
@@ -159,11 +156,11 @@ def shrink_image(data: bytes, side: int, quality: int) -> bytes:
     return encoded.getvalue()
 
 
-def check_wanted(height: int, width: int, channels: int) -> None:
-    """Makes sure that pixels of that size can be made.
+def check_shape(height: int, width: int, channels: int) -> None:
+    """Checks the shape of the result.
 
     Raises:
-      ValueError: they can't.
+      ValueError: it is out of range.
     """
     if channels not in _MODES or height < 1 or width < 1:
         raise _WrongArgumentsError(
@@ -173,11 +170,11 @@ def check_wanted(height: int, width: int, channels: int) -> None:
 
 
 def _opened(data: bytes, share: Share) -> Image.Image:
-    """Decodes an image in its own size, to mode L or RGB in the way that `decode_image` describes.
+    """Decodes an image in its own size, to mode L or RGB as `decode_image` does.
 
     Args:
       data: the encoded image.
-      share: gets the bytes that this takes, and those of the result as long as there is one.
+      share: acquires the bytes that this takes.
     """
     _prepare_pillow()
     if not data:
@@ -186,7 +183,7 @@ def _opened(data: bytes, share: Share) -> Image.Image:
 
 
 def _open_jpeg(data: bytes, share: Share) -> Image.Image | None:
-    """Decodes an ordinary, undamaged JPEG; None leaves anything else to `_open`."""
+    """Decodes an ordinary, undamaged JPEG; returns None for others, which `_open` decodes."""
     frame = frame_of(data)
     if frame is None:
         return None
@@ -220,13 +217,13 @@ def _prepare_pillow() -> None:
 
 @functools.cache
 def _readable() -> tuple[str, ...]:
-    """Returns the formats of _FORMATS that this Pillow knows."""
+    """Returns the formats in _FORMATS that this Pillow supports."""
     Image.init()
     return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
 def _open(data: bytes, share: Share) -> Image.Image:
-    """Decodes to a mode that Pillow can resize with Lanczos: L or RGB."""
+    """Decodes an image to mode L or RGB, which Pillow can resize with Lanczos."""
     try:
         image: Image.Image = Image.open(io.BytesIO(data), formats=_readable())
     except UnidentifiedImageError:
@@ -240,7 +237,7 @@ def _open(data: bytes, share: Share) -> Image.Image:
     share.hold(_bytes_to_decode(image))
     image.load()
     if image.mode in ('L', 'RGB'):
-        image.info.clear()  # a transparent colour in it would be converted too, with warnings
+        image.info.clear()  # a transparent colour would be converted too, with warnings
         return image
     if image.mode in _MAYBE_ALPHA:
         return _on_black(image)
@@ -252,7 +249,7 @@ def _open(data: bytes, share: Share) -> Image.Image:
 
 
 def _bytes_to_decode(image: Image.Image) -> int:
-    """Returns how many bytes it takes at once to decode an image and to bring it to L or RGB.
+    """Returns the bytes of memory that it takes to decode an image and convert it to L or RGB.
 
     Raises:
       BadExampleError: it takes more than `MAX_BYTES`.
@@ -269,7 +266,7 @@ def _bytes_to_decode(image: Image.Image) -> int:
 
 
 def is_too_large(width: int, height: int) -> bool:
-    """Whether an image of so many pixels is refused."""
+    """Whether an image of that size is rejected."""
     return width * height > MAX_PIXELS or max(width, height) > MAX_SIDE
 
 
@@ -282,7 +279,7 @@ def _check_size(width: int, height: int) -> None:
 
 
 def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
-    """Yields an image from its top to its bottom, each part behind the number of its first row."""
+    """Yields an image in horizontal strips from top to bottom: the number of the first row, and the strip."""
     width, height = image.size
     rows = max(_STRIP_PIXELS // width, 1)
     if rows >= height:
@@ -305,7 +302,7 @@ def _from_16_bit(image: Image.Image) -> Image.Image:
     step = UINT16_MAX // UINT8_MAX
     for top, strip in _strips(image):
         pixels = np.array(strip, dtype=np.int32)
-        if np.min(pixels) < 0 or np.max(pixels) > UINT16_MAX:  # mode I: 32 bits that mostly hold 16
+        if np.min(pixels) < 0 or np.max(pixels) > UINT16_MAX:  # mode I: 32 bits, of which 16 are usually used
             raise BadExampleError(f'pixel values outside [0, {UINT16_MAX}]')
         scaled[top : top + len(pixels)] = (pixels + step // 2) // step
     return Image.fromarray(scaled)

@@ -1,11 +1,11 @@
 """JPEG bytes straight to Pillow's decoder.
 
-`Image.open` walks over all segments of a JPEG in Python, with the interpreter's lock held: 70 microseconds,
-as long as a quarter of the decoding. Here only the frame header is looked for.
+`Image.open` parses all segments of a JPEG in Python while it holds the interpreter's lock: 70 microseconds, a
+quarter of the decoding time. Here only the frame header is searched.
 
-Before Pillow 13 its raw decoder writes lines as wide as libjpeg finds them, into an image as wide as it is
-told. So a header is walked only where libjpeg can read it in one way alone; and libjpeg is given the frame
-header first, so that the size it takes is ours, and any other that it meets ends the decoding.
+Before Pillow 13, its raw decoder writes lines as wide as libjpeg finds them into an image as wide as the
+caller says. So only headers that libjpeg reads in one way alone are accepted, and libjpeg gets the frame
+header first: it uses the size found here, and a different one ends the decoding.
 """
 
 from typing import NamedTuple
@@ -17,27 +17,27 @@ _SOI = b'\xff\xd8'
 _FRAMES = (0xC0, 0xC1, 0xC2)
 _PROGRESSIVE = 0xC2
 _SOS = 0xDA
-# What may stand beside the frame before the first scan: Huffman and quantization tables, the restart
-# interval, application data and comments. libjpeg takes each as long as it says, or gives up.
+# Segments allowed besides the frame before the first scan: Huffman and quantization tables, the restart
+# interval, application data and comments. libjpeg reads each to its stated length, or fails.
 _SKIPPED = frozenset((0xC4, 0xDB, 0xDD, *range(0xE0, 0xF0), 0xFE))
 _MODES = {1: 'L', 3: 'RGB'}
 _MARKER_BYTES = 2
 _SIZED_BYTES = 4  # a marker and the length of its segment, which counts itself
-_FRAME_BYTES = 10  # of a frame's segment before what it says of each component
+_FRAME_BYTES = 10  # of a frame's segment before its components
 _COMPONENT_BYTES = 3
 _COEFFICIENT_BYTES = 2
-_SCALES = (8, 4, 2)  # by which libjpeg divides as it transforms back from frequencies
+_SCALES = (8, 4, 2)  # of libjpeg's inverse DCT
 
 
 class Frame(NamedTuple):
-    """What the frame header of a JPEG says.
+    """The frame header of a JPEG.
 
     Attributes:
       height: in pixels, at least 1.
       width: in pixels, at least 1.
       components: 1 for grey, 3 for colour.
       place: offset of the header's marker in the data.
-      in_one_pass: whether the first scan holds all of the image, so that libjpeg can decode it line by line;
+      in_one_pass: whether the first scan holds the whole image, so that libjpeg can decode it line by line;
         else it keeps 16 bits for each value until the last scan.
     """
 
@@ -49,15 +49,16 @@ class Frame(NamedTuple):
 
     @property
     def end(self) -> int:
-        """Offset behind the header."""
+        """Offset of the end of the header."""
         return self.place + _FRAME_BYTES + _COMPONENT_BYTES * self.components
 
 
 def frame_of(data: bytes) -> Frame | None:
-    """Returns the frame of an ordinary JPEG of 8 bits, None for anything else.
+    """Returns the frame of an ordinary 8-bit JPEG, None for anything else.
 
-    Ordinary is one frame among whole segments that libjpeg and Pillow both skip, up to the first scan:
-    nothing between them (fill bytes are allowed, but rare), no second frame, no marker without a segment.
+    In an ordinary JPEG, one frame is among complete segments that libjpeg and Pillow both skip, up to the
+    first scan: with no bytes between segments (fill bytes are legal, but rare), no second frame, no marker
+    without a segment.
     """
     if data[:2] != _SOI:
         return None
@@ -97,14 +98,14 @@ def decode_frame(data: bytes, frame: Frame) -> Image.Image:
       ValueError: the data is damaged or incomplete, or has another frame too.
     """
     mode = _MODES[frame.components]
-    # Tables and application data count from the first scan on, so that the frame can stand before them.
+    # Tables and application data take effect at the first scan, so that the frame may precede them.
     parts = memoryview(data)
     frame_first = b''.join((_SOI, parts[frame.place : frame.end], parts[2 : frame.place], parts[frame.end :]))
     return Image.frombytes(mode, (frame.width, frame.height), frame_first, 'jpeg', mode, '', 1, 0)
 
 
 def scale_for(frame: Frame, height: int, width: int, slack: float) -> int:
-    """Returns the largest scale that leaves at least `slack` times the wanted size in both directions."""
+    """Returns the largest scale that leaves at least `slack` times the requested size in both directions."""
     for scale in _SCALES:
         if frame.height >= slack * height * scale and frame.width >= slack * width * scale:
             return scale
@@ -112,20 +113,20 @@ def scale_for(frame: Frame, height: int, width: int, slack: float) -> int:
 
 
 def bytes_to_decode(frame: Frame, scale: int = 1) -> int:
-    """Returns how many bytes a decoder takes at once; Pillow keeps four for a pixel in colour."""
+    """Returns the bytes of memory of a decoder; Pillow uses four for a pixel in colour."""
     pixels = frame.height * frame.width
     kept = 0 if frame.in_one_pass else pixels * frame.components * _COEFFICIENT_BYTES
     return kept + pixels // scale**2 * (1 if frame.components == 1 else 4)
 
 
 def _is_in_one_pass(data: bytes, frame: Frame, scan: int) -> bool:
-    """Whether the scan whose segment begins at a place is the only one."""
+    """Whether the scan at offset `scan` is the only one."""
     components = data[scan + _SIZED_BYTES : scan + _SIZED_BYTES + 1]
     return data[frame.place + 1] != _PROGRESSIVE and components == bytes((frame.components,))
 
 
 def _frame_at(data: bytes, place: int, end: int) -> Frame | None:
-    """Returns the frame whose segment is `data[place:end]`, None if it is not an ordinary one."""
+    """Returns the frame in segment `data[place:end]`; None if it is not an ordinary one."""
     if end - place < _FRAME_BYTES:
         return None
     height = data[place + 5] << 8 | data[place + 6]

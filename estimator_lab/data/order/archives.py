@@ -1,4 +1,4 @@
-"""Some archives or folders, what is in them, and the order in which they are read."""
+"""Archives and folders of a run: their examples, and the order in which they are read."""
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
@@ -27,14 +27,14 @@ _LONGEST_NAME = 200
 
 @dataclass(frozen=True)
 class Archives:
-    """Some archives.
+    """Some archives and folders.
 
     Attributes:
       paths: their paths or URLs; '-' is standard input.
-      indexes: one for each, or none at all where one of them passes by only once.
-      part: the images of them that count.
+      indexes: one for each; empty if one of them can be read only once.
+      part: the examples that are used.
       kind: which members are examples.
-      use_damaged: whether an archive that breaks off is used up to there, with a warning.
+      use_damaged: whether a damaged archive is used up to the damage, with a warning.
       say: shows one line to the user.
     """
 
@@ -47,12 +47,12 @@ class Archives:
 
     @cached_property
     def masks(self) -> list[np.ndarray]:
-        """For each index, which of its members belong to the part: bool [members]."""
+        """Which members belong to the part: for each index bool [members]."""
         return [self.part.mask(index) for index in self.indexes]
 
     @cached_property
     def counts(self) -> dict[str, int]:
-        """How many images each label has, by label in sorted order; empty where nobody knows."""
+        """Number of examples by label, sorted; empty if unknown."""
         counts: Counter[str] = Counter()
         for index, mask in zip(self.indexes, self.masks, strict=True):
             found = np.bincount(index.label_ids[mask], minlength=len(index.labels))
@@ -61,22 +61,22 @@ class Archives:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The labels that occur, in sorted order."""
+        """The labels that occur, sorted."""
         return tuple(label for label in self.counts if label)
 
     @property
     def total(self) -> int | None:
-        """Images in all; None where nobody knows."""
+        """Number of examples; None if unknown."""
         return sum(self.counts.values()) if self.indexes else None
 
     @property
     def has_random_access(self) -> bool:
-        """Whether each image can be read without those before it."""
+        """Whether each example can be read without the preceding ones."""
         return bool(self.indexes) and all(index.random_access for index in self.indexes)
 
     @cached_property
     def sources(self) -> tuple[Source, ...]:
-        """What a record says of them, in their order; of what passes by only once, no more than that."""
+        """How a record identifies them, in order; of a pipe only that it is one."""
         if not self.indexes:
             return (Source(PIPE, 0, PIPE),)
         return tuple(
@@ -85,19 +85,19 @@ class Archives:
         )
 
     def restricted_to(self, part: Part) -> 'Archives':
-        """Returns the same archives, of which only a part counts."""
+        """Returns the same archives, of which only a part is used."""
         return replace(self, part=part)
 
     def arranged(self, known: Sequence[Source]) -> 'Archives':
-        """Returns the same archives, those that are known in that order, and the others behind them.
+        """Returns the same archives: the known ones in that order, followed by the others.
 
-        An archive is known by what it holds: another name or place changes nothing about the order.
+        An archive is recognised by its contents; its name and location do not matter.
         """
         places = self._places_of(known)
         return self._at([*places, *sorted(set(range(len(self.indexes))) - set(places))])
 
     def only(self, known: Sequence[Source]) -> 'Archives':
-        """Returns those of the archives that are known, in that order."""
+        """Returns the known ones of the archives, in that order."""
         return self._at(self._places_of(known))
 
     def order(
@@ -107,14 +107,14 @@ class Archives:
         shard: WorkerShard = ONLY_WORKER,
         labels: Sequence[str] = (),
     ) -> Order:
-        """Returns the order in which the images are read.
+        """Returns the order in which the examples are read.
 
         Args:
-          shuffle_buffer: encoded images held at once for shuffling. Archives with random access are
-            shuffled as a whole instead. 1 keeps the stored order in both.
-          seed: decides the order.
-          shard: the worker's share of the images.
-          labels: those that are expected where the archives can't be counted before.
+          shuffle_buffer: encoded members held at once for shuffling; archives with random access are shuffled
+            as a whole instead. 1 keeps the stored order in both.
+          seed: of the order.
+          shard: the worker's share of the examples.
+          labels: that are expected if the archives can't be counted up front.
         """
         if self.has_random_access:
             return IndexedOrder(self.indexes, shuffle_buffer > 1, seed, self.part, shard)
@@ -132,26 +132,28 @@ class Archives:
             kind=self.kind,
         )
 
-    def order_of(self, leg: Segment, **options: Any) -> Order:
-        """Returns the order of a run's leg: of these archives, but for what is left of the epoch before.
+    def order_of(self, segment: Segment, **options: Any) -> Order:
+        """Returns the order of a segment of a run: the rest of an epoch of older archives, then these.
 
         Args:
-          leg: whose newest archives these are.
+          segment: these are its newest archives.
           **options: of `order`.
         """
         after = self.order(**options)
-        if not leg.later:
+        if not segment.later:
             return after
-        before = self.only(leg.sources)
-        return RelayedOrder(before.order(**options), after, leg.epoch + 1, before.total or 0, self.total or 0)
+        before = self.only(segment.sources)
+        return RelayedOrder(
+            before.order(**options), after, segment.epoch + 1, before.total or 0, self.total or 0
+        )
 
     def check_labels(self) -> None:
-        """Makes sure that every example has a label.
+        """Checks that every example has a label.
 
-        A line without one, where others have theirs, is left to the reader: it is a bad one, most likely.
+        A line without a label in a text with labels is left to the reader: most likely it is a bad example.
 
         Raises:
-          DataError: for the first one that lies in no folder.
+          DataError: for the first example without a label.
         """
         for index in self.indexes:
             if '' in index.labels and not (index.is_text and len(index.labels) > 1):
@@ -161,7 +163,7 @@ class Archives:
                 raise DataError(f'{index.member(row).place} has no label: {index.why_no_label(row)}{more}.')
 
     def _places_of(self, known: Sequence[Source]) -> list[int]:
-        """Returns the places of those archives that are known; each is taken once."""
+        """Returns the places of the known archives; each is used once."""
         if not self.indexes:
             return []
         free: defaultdict[str, deque[int]] = defaultdict(deque)
@@ -176,12 +178,12 @@ class Archives:
         return replace(self, paths=paths, indexes=indexes)
 
     def _warn_of_damage(self, error: DataError) -> None:
-        if not self.indexes:  # what the indexes know was said when they were opened
+        if not self.indexes:  # else it was reported when the indexes were opened
             self.say(_warning(error))
 
 
 def distinct_examples(several: Iterable[Archives]) -> int | None:
-    """Returns how many images some archives hold together, each counted once; None where nobody knows."""
+    """Returns how many different examples some archives hold together; None if unknown."""
     masks: dict[str, np.ndarray] = {}
     for archives in several:
         if archives.total is None:
@@ -194,11 +196,11 @@ def distinct_examples(several: Iterable[Archives]) -> int | None:
 def open_archives(
     patterns: Sequence[str], use_damaged: bool = False, say: Say = print, kind: Kind = IMAGES
 ) -> Archives:
-    """Opens archives and reads their indexes, or makes them.
+    """Opens archives, and reads or builds their indexes.
 
     Args:
       patterns: paths of archives and folders, globs, URLs, or '-' for standard input.
-      use_damaged: whether an archive that breaks off is used up to there, with a warning.
+      use_damaged: whether a damaged archive is used up to the damage, with a warning.
       say: shows one line to the user.
       kind: which members are examples.
 
@@ -231,7 +233,7 @@ def _index_of(path: str, say: Say, kind: Kind) -> Index:
 
 
 def _plain_name(path: str) -> str:
-    """Returns the name of a file as a record has it: short and printable."""
+    """Returns the name of a file for a record: short and printable."""
     name = Path(path).name or path
     return ''.join(letter if letter.isprintable() else '?' for letter in name)[-_LONGEST_NAME:]
 

@@ -1,6 +1,6 @@
 """The order of examples: a pure function of (archives, seed, epoch, shard), so that any run can be repeated.
 
-Encoded bytes are shuffled and skipped here; decoding comes after, and TensorFlow knows nothing of it.
+Encoded members are shuffled and skipped here, before they are decoded and without TensorFlow.
 """
 
 import itertools
@@ -25,7 +25,7 @@ _CHUNK = 1024  # members looked up at once
 
 
 class Order(Protocol):
-    """A sequence of members without end, in epochs."""
+    """An endless sequence of members, in epochs."""
 
     def epoch(self, number: int) -> Iterator[Member]:
         """Yields every member once, in the order of epoch `number`, from 0.
@@ -35,7 +35,7 @@ class Order(Protocol):
         """
 
     def onwards(self, start: int) -> Iterator[Member]:
-        """Yields members without end, from position `start` of the sequence of all epochs.
+        """Yields members endlessly, from position `start` in the sequence of all epochs.
 
         Raises:
           DataError: where an archive can't be read any further.
@@ -43,13 +43,13 @@ class Order(Protocol):
 
 
 class IndexedOrder:
-    """An order by random access: each epoch is shuffled as a whole, and starting anywhere costs nothing.
+    """An order with random access: each epoch is shuffled as a whole, and starting anywhere costs nothing.
 
     Args:
       indexes: of the archives, all with random access.
-      shuffle: whether each epoch has an order of its own; else it is the stored one.
-      seed: with the epoch, decides that order.
-      part: the images that take part.
+      shuffle: whether each epoch is shuffled; else members keep the stored order.
+      seed: of the shuffling, together with the epoch.
+      part: the examples that are used.
       shard: the worker's share of them.
     """
 
@@ -72,14 +72,14 @@ class IndexedOrder:
         self._archives = np.repeat(np.arange(len(rows), dtype=np.uint32), [len(found) for found in rows])
 
     def epoch(self, number: int) -> Iterator[Member]:
-        """Yields every member once, in the order of epoch `number`; no data is read yet."""
+        """Yields every member once, in the order of epoch `number`, without its data."""
         return self._epoch_from(number, 0)
 
     def onwards(self, start: int) -> Iterator[Member]:
-        """Yields members without end, from position `start` of the sequence of all epochs.
+        """Yields members endlessly, from position `start` in the sequence of all epochs.
 
         Raises:
-          DataError: there is none.
+          DataError: there are no members.
         """
         _check_any(len(self._rows))
         first_epoch, seen = divmod(start, len(self._rows))
@@ -104,22 +104,22 @@ class IndexedOrder:
 
 @dataclass(frozen=True)
 class StreamOrder:
-    """An order by reading from the head, for what is compressed or passes by only once.
+    """An order that reads archives from their beginning, for compressed ones and pipes.
 
     Attributes:
-      archives: paths of archives and folders, each read from its head in every epoch.
-      shuffle_buffer: encoded members held at once for shuffling, and no more than `budget.SHUFFLED` bytes of
-        them; 1 or less keeps the stored order.
-      seed: with the epoch, decides the shuffling.
-      part: the images that take part.
+      archives: paths of archives and folders, each read from its beginning in every epoch.
+      shuffle_buffer: encoded members held at once for shuffling, and at most `budget.SHUFFLED` bytes of them;
+        1 or less keeps the stored order.
+      seed: of the shuffling, together with the epoch.
+      part: the examples that are used.
       shard: the worker's share of them.
-      sizes: for each archive its images in `part`, so that whole epochs are skipped without reading
-        them; None where nobody knows.
-      watch: called with each epoch's first buffer, its members in their stored order.
-      on_damage: called with the error at which an archive breaks off, to go on with the next one; None
-        raises it.
-      note: told in one sentence what is unusual about an archive but no error, unless `sizes` are known, as
-        then its index has told it; and that the buffer can't hold as many members as it should.
+      sizes: examples in `part` of each archive, so that whole epochs are skipped without reading them; None
+        if unknown.
+      watch: called with each epoch's first buffer, its members in stored order.
+      on_damage: called with the error at which an archive breaks off, to go on with the next one; None raises
+        it.
+      note: called with a sentence about what is unusual about an archive but not an error, unless `sizes` are
+        known (its index has reported it then); and if the buffer can't hold `shuffle_buffer` members.
       kind: which members are examples.
     """
 
@@ -153,12 +153,12 @@ class StreamOrder:
             del member  # before the next is read
 
     def onwards(self, start: int) -> Iterator[Member]:
-        """Yields members without end, from position `start` of the sequence of all epochs.
+        """Yields members endlessly, from position `start` in the sequence of all epochs.
 
-        A pipe ends with its only epoch: waiting for a second one could be for ever.
+        A pipe ends after its only epoch: waiting for a second one might never end.
 
         Raises:
-          DataError: where an archive can't be read any further, or there is nothing to read.
+          DataError: where an archive can't be read any further, or there are no members.
         """
         first_epoch, to_skip = 0, start
         if self.sizes is not None and (size := self._epoch_size(self.sizes)):
@@ -177,8 +177,8 @@ class StreamOrder:
         if to_skip:
             archives = ', '.join(self.archives)
             raise DataError(
-                f'{archives} ended {to_skip} {self.kind.noun} before the {start} that were seen when the '
-                'checkpoint was saved: pipe the same archive in again.'
+                f'{archives} ended {to_skip} {self.kind.noun} before the {start} that were consumed when '
+                'the checkpoint was saved: pipe the same archive in again.'
             )
 
     def _images_of(self, number: int, archive: str) -> Iterator[Member]:
@@ -204,7 +204,7 @@ class StreamOrder:
             self._told.append(True)
             self.note(
                 f'Shuffling within a buffer of {held:,} {self.kind.noun}, not {self.shuffle_buffer:,}, '
-                f'as they take {SHUFFLED / 1e6:,.0f} MB.'
+                f'because these already take {SHUFFLED / 1e6:,.0f} MB.'
             )
 
     def _epoch_size(self, sizes: Sequence[int]) -> int:
@@ -214,11 +214,11 @@ class StreamOrder:
 
 @dataclass(frozen=True)
 class RelayedOrder:
-    """An order up to the end of an epoch, and another one from then on.
+    """One order up to the end of an epoch, and another from then on.
 
     Attributes:
-      before: the first one.
-      after: the other one.
+      before: the first order.
+      after: the second order.
       first_epoch: number of the first epoch of `after`.
       size_before: members in an epoch of `before`.
       size_after: members in an epoch of `after`.
@@ -239,7 +239,7 @@ class RelayedOrder:
         return (self.before if number < self.first_epoch else self.after).epoch(number)
 
     def onwards(self, start: int) -> Iterator[Member]:
-        """Yields members without end, from position `start` of the sequence of all epochs.
+        """Yields members endlessly, from position `start` in the sequence of all epochs.
 
         Raises:
           DataError: where an archive can't be read any further.

@@ -1,4 +1,4 @@
-"""Random orders that a seed and an epoch decide, the same in every process and on every machine."""
+"""Random orders determined by a seed and an epoch, the same in every process and on every machine."""
 
 import hashlib
 import random
@@ -12,7 +12,7 @@ import numpy as np
 from estimator_lab.data.member import Member
 
 T = TypeVar('T')
-_MOST_OF_A_BUFFER = 2  # its effective number of classes times this is below that of the whole
+_MOST_OF_A_BUFFER = 2  # the buffer has fewer effective classes than the whole divided by this
 
 
 def shuffled(
@@ -24,16 +24,16 @@ def shuffled(
     heaviest: int = 0,
     tell: Callable[[int], None] = lambda held: None,
 ) -> Iterator[T]:
-    """Yields all `items`, each taken at random from a buffer of the next `buffer_size` of them.
+    """Yields all `items`, each drawn at random from a buffer of the next `buffer_size` of them.
 
     Args:
       items: any finite stream.
-      buffer_size: items held at once; 1 or less keeps the order, the stream's length shuffles it fully.
-      rng: decides; the same state gives the same order.
-      watch: called with the buffer once it is full, or all items are in it.
-      weigh: returns what an item weighs.
-      heaviest: what the buffer may weigh; a single item may weigh more.
-      tell: called with the number of items in a buffer that is full by its weight.
+      buffer_size: items held at once; 1 or less keeps the order, the length of the stream shuffles it fully.
+      rng: the source of randomness.
+      watch: called once with the buffer when it is full, or holds all items.
+      weigh: returns the weight of an item.
+      heaviest: the allowed weight of the buffer; a single item may weigh more.
+      tell: called with the number of items in a buffer that is full by weight.
     """
     if buffer_size <= 1:
         yield from items
@@ -72,22 +72,22 @@ def shuffled(
 
 
 def generator(seed: int, epoch: int) -> random.Random:
-    """Returns the random numbers of an epoch."""
-    # A text is hashed by random.Random itself, the same way in every process; a tuple is not.
+    """Returns the random number generator of an epoch."""
+    # random.Random hashes a string the same way in every process; a tuple it does not.
     return random.Random(f'seed {seed} epoch {epoch}')
 
 
 def permutation(count: int, seed: int, epoch: int) -> np.ndarray:
     """Returns [0, count) in the order of an epoch, all orders equally likely.
 
-    NumPy promises the same stream of `RandomState` in all its versions, not that of newer generators.
+    NumPy guarantees the stream of `RandomState` across versions, but not that of newer generators.
     """
     digest = hashlib.sha256(f'seed {seed} epoch {epoch}'.encode()).digest()
     return np.random.RandomState(np.frombuffer(digest, '<u4')).permutation(count)
 
 
 def effective_classes(counts: Mapping[str, int]) -> float:
-    """Returns how many equally frequent classes would collide as often (the inverse Simpson index).
+    """Returns the number of equally frequent classes that would collide as often (inverse Simpson index).
 
     Two images drawn at random share their class with probability 1 / effective_classes.
     """
@@ -96,10 +96,10 @@ def effective_classes(counts: Mapping[str, int]) -> float:
 
 
 class LabelOrderWatch:
-    """Looks at a shuffle buffer before it is shuffled, and warns, once, if few classes fill it in runs.
+    """Warns, once, if a stream is sorted by label, so that few classes fill its shuffle buffer in runs.
 
     Args:
-      counts: images of each label in the whole stream; equal ones where nobody knows.
+      counts: examples of each label in the whole stream; equal numbers if unknown.
       say: shows one line to the user.
     """
 
@@ -110,20 +110,20 @@ class LabelOrderWatch:
         self._said = False
 
     def __call__(self, members: Sequence[Member]) -> None:
-        """Takes the members of the first full buffer in their stored order."""
+        """Checks the members of the first full buffer, in stored order."""
         labels = [member.label for member in members]
         if self._said or len(labels) < 2:
             return
         counts = Counter(labels)
         runs = sum(a == b for a, b in pairwise(labels)) / (len(labels) - 1)
         # In a well-mixed stream, neighbours share their class as often as any two images do.
-        comes_in_runs = runs > (1 + 1 / self._whole) / 2
-        if comes_in_runs and effective_classes(counts) * _MOST_OF_A_BUFFER < self._whole:
+        is_in_runs = runs > (1 + 1 / self._whole) / 2
+        if is_in_runs and effective_classes(counts) * _MOST_OF_A_BUFFER < self._whole:
             self._said = True
             label, most = counts.most_common(1)[0]
             self._say(
                 f'Warning: the archive is sorted by label. Its first {len(labels):,} images, which fill '
                 f'--shuffle_buffer, hold {len(counts):,} of {self._classes:,} labels '
                 f'({most / len(labels):.0%} are {label}), so that batches will be lopsided. Uncompressed '
-                'archives on disk are shuffled as a whole; python -m estimator_lab.data.pack makes such.'
+                'archives on disk are shuffled as a whole: python -m estimator_lab.data.pack writes them.'
             )

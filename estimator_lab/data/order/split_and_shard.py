@@ -1,4 +1,4 @@
-"""Which images take part: those of a split, those of one worker."""
+"""Which examples are used: those of a split, those of one worker."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,17 +11,17 @@ _HASHES = 2**64
 
 
 class Part(NamedTuple):
-    """The images whose names hash into [low, high) of [0, 1); all of them by default.
+    """The examples whose names hash into [low, high) of [0, 1); all by default.
 
-    It depends on an image's name inside its archive alone, so that two disjoint parts share no image
-    wherever the archive lies and however its members are ordered.
+    Only the name of an example in its archive counts, so that two disjoint parts share no example, wherever
+    the archive is and however its members are ordered.
     """
 
     low: float = 0.0
     high: float = 1.0
 
     def mask(self, index: Index) -> np.ndarray:
-        """Returns bool [members]: which of them belong to the part."""
+        """Returns which members belong to the part, bool [members]."""
         if self == EVERYTHING:
             return np.ones(len(index), bool)
         shares = index.name_hashes / _HASHES
@@ -33,16 +33,13 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class WorkerShard:
-    """One worker's share of the images: number `number` of `count`.
-
-    Whole archives where there are enough of them; where there are not, every `count`-th image.
-    """
+    """Share of worker `number` of `count`: whole archives if there are enough, else every `count`-th one."""
 
     number: int = 0
     count: int = 1
 
     def images_of(self, archive: int, archives: int) -> slice:
-        """Returns which images of archive number `archive` of `archives` are this shard's."""
+        """Returns which examples of archive number `archive` of `archives` are in this shard."""
         if archives >= self.count:
             return slice(None) if archive % self.count == self.number else slice(0)
         return slice((self.number - archive) % self.count, None, self.count)

@@ -1,4 +1,4 @@
-"""What goes into shards: the images of some archives, scaled down if wanted, without the bad ones."""
+"""The members to pack: the examples of some archives, scaled down on request, without the bad ones."""
 
 import contextlib
 import os
@@ -24,7 +24,7 @@ from estimator_lab.errors import DataError
 Say = Callable[[str], None]
 
 _MEMBERS_AHEAD = 32
-_FEW = 1000  # a share of bad images is judged by no fewer, except at the end
+_FEW = 1000  # images, before which the share of bad ones is not checked
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class PackSettings:
     """How archives are packed.
 
     Attributes:
-      shards: how many to write.
-      image_size: pixels to which the shorter side of larger images is scaled down, which are then encoded
-        as JPEG; None copies the bytes as they are, without looking into them.
+      shards: number to write.
+      image_size: pixels to which the shorter side of larger images is scaled down, encoded as JPEG; None
+        copies all bytes without decoding them.
       quality: of those JPEGs, 1 to 100.
       seed: of the order.
-      max_bad_fraction: share of images that may be left out because they can't be decoded.
-      use_damaged: whether an archive that breaks off is used up to there.
+      max_bad_fraction: share of images, in [0, 1], that may be left out because they are bad.
+      use_damaged: whether a damaged archive is used up to the damage.
     """
 
     shards: int
@@ -51,16 +51,16 @@ class PackSettings:
 
 @dataclass
 class PackInput:
-    """The images to pack, and what is left out of them.
+    """The members to pack, and a record of what is left out.
 
     Attributes:
       archives: paths, URLs, or '-' for standard input.
-      settings: how they are packed.
+      settings: of the packing.
       say: shows one line to the user.
       kind: which members are packed.
-      skipped: the bad images so far: archive, member, offset and reason of each.
-      unlisted: how many more bad images there are than `skipped` may list.
-      damage: for each archive so far that broke off, where and why.
+      skipped: the bad members so far: archive, member, offset and reason of each.
+      unlisted: number of bad members that do not fit into `skipped`.
+      damage: of each damaged archive so far, where and why.
     """
 
     archives: Sequence[str]
@@ -73,7 +73,7 @@ class PackInput:
     _listing: Listing = field(default_factory=lambda: Listing(MOST_SKIPPED))
 
     def members(self) -> Iterator[Member]:
-        """Yields the images as they are to be stored, one archive after the other.
+        """Yields the members as they are stored in shards, one archive after the other.
 
         Raises:
           DataError: an archive can't be read, or more is bad than the settings allow.
@@ -107,7 +107,7 @@ class PackInput:
             self.unlisted += 1
 
     def _prepared(self) -> Iterator[tuple['_Stored', Member | BadExampleError]]:
-        """Yields each member, and beside it what is to be stored, or why it can't be."""
+        """Yields each member, and what is stored of it, or why it is bad."""
         if self.settings.image_size is None:
             for stored in self._stored():
                 problem = stored.member.problem
@@ -142,18 +142,18 @@ class PackInput:
         """Yields the members of all archives one after the other."""
         sizes = _sizes(self.archives)
         for number, archive in enumerate(self.archives):
-            behind = _Behind(sizes, number)
+            done = _Share(sizes, number)
             found = 0
             try:
-                for member in stream_members(archive, behind.set, note=self.say, kind=self.kind):
+                for member in stream_members(archive, done.set, note=self.say, kind=self.kind):
                     found += 1
-                    yield _Stored(member, behind.share)
+                    yield _Stored(member, done.share)
                     del member  # before the next is read
             except DataError as error:
                 self._use_damaged(error, found)
 
     def _use_damaged(self, error: DataError, images: int) -> None:
-        """Goes on behind an archive that broke off after so many images, if that is allowed."""
+        """Continues after an archive that is damaged after `images` members, if that is allowed."""
         if not images:
             raise error
         if not self.settings.use_damaged:
@@ -165,7 +165,7 @@ class PackInput:
 
 
 class _Stored(NamedTuple):
-    """A member, and the share of all archives that lies behind it: others are read before it is packed."""
+    """A member, and the share of all archives that was read up to it; more is read before it is packed."""
 
     member: Member
     share: float | None
@@ -179,10 +179,10 @@ def _bytes_of(pending: _Pending) -> int:
     return len(stored.member.data)
 
 
-class _Behind:
-    """How much of all archives has been read, told by how much of archive number `number` has been.
+class _Share:
+    """Converts the share of archive number `number` that has been read to that of all archives.
 
-    `share` is in [0, 1]; None where an archive has no known size.
+    `share` is in [0, 1]; None if the size of an archive is unknown.
     """
 
     def __init__(self, sizes: Sequence[int], number: int) -> None:
@@ -198,14 +198,14 @@ class _Behind:
 
 
 def _sizes(archives: Sequence[str]) -> list[int]:
-    """Returns the bytes of each archive; nothing where one of them is a pipe."""
+    """Returns the bytes of each archive; an empty list if one is a pipe."""
     stamps = [stamp_of(archive) for archive in archives]
     return [stamp.size for stamp in stamps if stamp] if all(stamps) else []
 
 
 @contextlib.contextmanager
 def show_progress(title: str) -> Iterator[Progress]:
-    """Yields a progress bar that is taken off the screen in the end."""
+    """Yields a progress bar that is removed at the end."""
     progress = Progress(title)
     try:
         yield progress

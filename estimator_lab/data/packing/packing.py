@@ -56,9 +56,9 @@ def pack(
 
     Args:
       archives: paths, URLs, or '-' for standard input.
-      out: the folder for them; made if it is not there. Whatever ends this function early leaves nothing
-        there, and a killed one a hidden folder that the next run clears away.
-      settings: how.
+      out: the folder for them, created if necessary. If this function fails, it leaves nothing there; if the
+        process is killed, a hidden folder that the next run removes.
+      settings: of the packing.
       say: shows one line to the user.
       kind: which members are examples.
 
@@ -77,7 +77,7 @@ def pack(
 
 @contextlib.contextmanager
 def _workplace(out: Path) -> Iterator[Path]:
-    """Yields an empty hidden folder in `out`; whatever an unfinished run leaves is removed."""
+    """Yields an empty hidden folder in `out`; leftovers of an unfinished run are removed."""
     is_new = not out.exists()
     if not is_new and not out.is_dir():
         raise FlagError(f'--out={out} is a file, not a folder.')
@@ -95,12 +95,12 @@ def _workplace(out: Path) -> Iterator[Path]:
                 shutil.rmtree(workplace, ignore_errors=True)
     finally:
         if is_new:
-            with contextlib.suppress(OSError):  # it is not empty any more, as it should
+            with contextlib.suppress(OSError):  # it is not empty, as it should be
                 out.rmdir()
 
 
 def _publish(workplace: Path, out: Path, manifest: Manifest) -> None:
-    """Moves finished shards to their place, the manifest last: without it no shard counts as whole."""
+    """Moves finished shards to `out`, the manifest last: without it no shard counts as complete."""
     write_manifest(workplace / MANIFEST, manifest)
     try:
         for shard in manifest.shards:
@@ -115,21 +115,23 @@ def _publish(workplace: Path, out: Path, manifest: Manifest) -> None:
 
 
 def _clear_leftovers(workplace: Path, out: Path) -> None:
-    """Removes what a killed run leaves: the hidden folder, and the shards that it had moved out of there.
+    """Removes the leftovers of a killed run: the hidden folder, and the shards that it had moved.
 
-    Both may be a stranger's: what is removed are this program's own files, and nothing else.
+    Both may belong to someone else: only files that this program writes are removed.
 
     Raises:
-      FlagError: the hidden folder is none, or holds anything else.
+      FlagError: the hidden folder is not a folder, or holds other files.
     """
     if not os.path.lexists(workplace):
         return
     remedy = f'remove {workplace} yourself, or name another folder'
     if workplace.is_symlink() or not workplace.is_dir():
-        raise FlagError(f'--out={out} holds {_WORKPLACE}, which is no folder of an unfinished run: {remedy}.')
+        raise FlagError(
+            f'--out={out} holds {_WORKPLACE}, which is not the folder of an unfinished run: {remedy}.'
+        )
     left = sorted(workplace.iterdir())
     if foreign := [path.name for path in left if not _is_own(path)]:
-        raise FlagError(f'{workplace} holds {foreign[0]!r}, which no unfinished run leaves: {remedy}.')
+        raise FlagError(f'{workplace} holds {foreign[0]!r}, which is not from an unfinished run: {remedy}.')
     if workplace / MANIFEST in left:
         _remove_moved(workplace, out)
     for path in left:
@@ -143,13 +145,13 @@ def _is_own(path: Path) -> bool:
 
 
 def _remove_moved(workplace: Path, out: Path) -> None:
-    """Removes the shards that were moved; the manifest moves last, so that behind it nothing is removed.
+    """Removes the shards that were moved, unless the manifest was moved, too: that completes the run.
 
-    They are read again first: what has but the name of a shard is someone else's.
+    Each is verified first: a different file with the name of a shard is not removed.
     """
     if os.path.lexists(out / MANIFEST):
         return
-    with contextlib.suppress(DataError):  # cut short itself, and so before any shard was moved
+    with contextlib.suppress(DataError):  # incomplete itself, so that no shard was moved yet
         for shard in read_manifest(workplace / MANIFEST).shards:
             with contextlib.suppress(DataError):
                 for _ in check_shard(out / shard.file, shard):
@@ -196,7 +198,7 @@ class _Packer:
         )
 
     def _scatter(self) -> list[TarWriter]:
-        """Deals the images out to piles at random; returns these, complete."""
+        """Distributes the members over piles at random; returns the complete piles."""
         count = self.settings.shards
         _allow_open_files(count)
         buffering = min(_LARGEST_BUFFER, _BUFFERED_BYTES // count)
@@ -242,14 +244,14 @@ class _Packer:
                     shard.finish()
                 finally:
                     shard.close()
-                    index.close()  # else the disk keeps what is deleted next
+                    index.close()  # so that the disk frees the pile
                 pile.path.unlink()
                 shards.append(shard.shard())
         return shards
 
 
 def _labelled_name(member: Member) -> str:
-    """Returns a member's name in a shard, in which its folder is its label wherever that came from."""
+    """Returns a member's name in a shard, where its folder is its label."""
     if member.label == label_of(member.name):
         return member.name
     folder = member.label.replace('/', '_')
@@ -257,7 +259,7 @@ def _labelled_name(member: Member) -> str:
 
 
 def _allow_open_files(count: int) -> None:
-    """Raises this process's limit of open files, as far as that goes; beyond it, opening them says so."""
+    """Raises this process's limit of open files as far as possible; beyond that, opening them fails."""
     wanted = count + _SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:

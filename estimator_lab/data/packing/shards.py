@@ -1,4 +1,4 @@
-"""A folder of shards: uncompressed archives, and a manifest that says what they hold and how they sum up."""
+"""A folder of shards: uncompressed archives, and a manifest of their contents and checksums."""
 
 import hashlib
 import io
@@ -25,13 +25,13 @@ _CHUNK = 2**20
 _BETWEEN_ENTRIES = 32  # bytes of line feeds and indents
 
 MOST_LABELS = MOST_BYTES // 2
-"""Bytes of a manifest's labels."""
+"""Limit in bytes for the labels in a manifest."""
 MOST_SKIPPED = MOST_BYTES // 8
-"""Bytes of what it lists of the images that were left out."""
+"""Limit in bytes for the list of skipped images in a manifest."""
 
 
 class PackedShard(NamedTuple):
-    """What the manifest says of one shard; `bytes` are the archive's, headers included."""
+    """The entry of one shard in the manifest; `bytes` includes headers."""
 
     file: str
     images: int
@@ -47,12 +47,12 @@ class Manifest(NamedTuple):
       version: of the package that wrote it.
       sources: the archives that were packed.
       settings: how they were packed, by flag.
-      images: how many there are in all shards.
-      labels: how many images each label has, by label in sorted order.
+      images: number in all shards.
+      labels: number of images by label, sorted.
       shards: the files.
       skipped: the images that were left out: archive, member, offset and reason of each.
-      damage: for each archive that broke off, where and why.
-      unlisted: how many more images were left out, of which there are too many to list.
+      damage: of each damaged archive, where and why.
+      unlisted: number of images that were left out but are too many to list.
     """
 
     format: str
@@ -73,7 +73,7 @@ class Manifest(NamedTuple):
 
 
 class TarWriter:
-    """Writes a tar whose bytes depend on names and data alone: no time, no owner, no machine.
+    """Writes a tar whose bytes depend only on names and data, not on time, owner or machine.
 
     Args:
       path: of the new file.
@@ -100,7 +100,7 @@ class TarWriter:
         self.images += 1
 
     def finish(self) -> None:
-        """Writes the end of the archive, down to the disk, and closes it.
+        """Writes the end of the archive, syncs it to disk and closes it.
 
         Raises:
           OSError: it can't be written.
@@ -112,10 +112,10 @@ class TarWriter:
 
     def close(self) -> None:
         """Closes the file as it is; does nothing after `finish`."""
-        self._raw.close()  # what is buffered may not fit on the disk, and nobody wants it
+        self._raw.close()  # without flushing, as the disk may be full
 
     def shard(self) -> PackedShard:
-        """Returns what the manifest says of it."""
+        """Returns its entry in the manifest."""
         return PackedShard(self.path.name, self.images, self._bytes, self._sum.hexdigest())
 
     def _write(self, data: bytes) -> None:
@@ -125,7 +125,7 @@ class TarWriter:
 
 
 def _header(name: str, size: int) -> bytes:
-    name = unescaped(name)  # a member of a shard is called as it was
+    name = unescaped(name)  # members keep their original names
     info = tarfile.TarInfo(name)  # its own time, owner and mode are 0, 0 and 0644
     info.size = size
     try:
@@ -148,19 +148,19 @@ def is_shard_name(name: str) -> bool:
 
 
 def shards_in(folder: Path) -> list[str]:
-    """Returns the sorted names of the files in a folder that have a shard's name."""
+    """Returns the names of shards in a folder, sorted."""
     return sorted(path.name for path in folder.iterdir() if is_shard_name(path.name))
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
-    """Writes a manifest, down to the disk.
+    """Writes a manifest and syncs it to disk.
 
     Raises:
       OSError: it can't be written.
-      DataError: it would be larger than `read_manifest` takes.
+      DataError: it would be larger than `read_manifest` allows.
     """
     fields = {**manifest._asdict(), 'shards': [shard._asdict() for shard in manifest.shards]}
-    if not manifest.unlisted:  # versions from before there was this number know no such field
+    if not manifest.unlisted:  # older versions reject an unknown field
         del fields['unlisted']
     text = f'{json_text(fields, 1)}\n'.encode()
     if len(text) > MOST_BYTES:
@@ -172,17 +172,17 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
 
 
 class Listing:
-    """Adds up what a manifest will list, so that an end without one is not met after all the work.
+    """Adds up the size of a list in a manifest in advance, so that it does not fail after all the work.
 
     Args:
-      most: bytes that it may take.
+      most: bytes of the list.
     """
 
     def __init__(self, most: int) -> None:
         self._left = most
 
     def fits(self, entry: Any) -> bool:
-        """Whether there is room for one more entry, which then is taken."""
+        """Adds an entry if there is room; returns whether there was."""
         size = len(json_text(entry).encode()) + _BETWEEN_ENTRIES
         if size > self._left:
             return False
@@ -193,7 +193,7 @@ class Listing:
 def read_manifest(path: Path) -> Manifest:
     """Reads a manifest, of at most `MOST_BYTES`.
 
-    The names in it are those of shards, which lie beside it; its counts are not negative, and add up.
+    Its names are checked to be those of shards in the same folder, its counts to be valid and to add up.
 
     Raises:
       DataError: there is none, or it can't be understood.
@@ -216,7 +216,9 @@ def _check_sums(manifest: Manifest) -> None:
     names = set()
     for shard in manifest.shards:
         if not is_shard_name(shard.file):
-            raise ValueError(f'it names the shard {shown(shard.file)}, which is no shard-NUMBER-of-COUNT.tar')
+            raise ValueError(
+                f'it names the shard {shown(shard.file)}, which is not shard-NUMBER-of-COUNT.tar'
+            )
         if shard.file in names:
             raise ValueError(f'it names {shard.file} twice')
         if not _SHA256.fullmatch(shard.sha256):
@@ -235,16 +237,16 @@ def _check_sums(manifest: Manifest) -> None:
 
 
 def verify(folder: Path, progress: Callable[[str, float], None]) -> Manifest:
-    """Reads all shards of a folder and compares them with its manifest, which it returns.
+    """Reads all shards of a folder, compares them with its manifest, and returns that.
 
-    Nothing outside the folder is read: a link in the place of a shard is none.
+    Nothing outside the folder is read: a link is not accepted as a shard.
 
     Args:
       folder: holds shards and manifest.
-      progress: called with what was done and the share of the bytes that lies behind.
+      progress: called with the megabytes so far, as text, and the share of all bytes that was read.
 
     Raises:
-      DataError: for the first shard that is missing, too many, or not as it was written.
+      DataError: for the first shard that is missing, unknown or changed.
     """
     manifest = read_manifest(folder / MANIFEST)
     if unknown := set(shards_in(folder)) - {shard.file for shard in manifest.shards}:
@@ -258,10 +260,10 @@ def verify(folder: Path, progress: Callable[[str, float], None]) -> Manifest:
 
 
 def check_shard(path: Path, shard: PackedShard) -> Iterator[int]:
-    """Yields the bytes of each piece of a shard that was read, and makes sure that it is as it was written.
+    """Yields the size of each piece of a shard as it is read, and checks that the shard is unchanged.
 
     Raises:
-      DataError: it is not, or it is not there.
+      DataError: it is changed, or missing.
     """
     total = hashlib.sha256()
     try:
@@ -273,10 +275,10 @@ def check_shard(path: Path, shard: PackedShard) -> Iterator[int]:
                 total.update(piece)
                 yield len(piece)
     except FileNotFoundError as error:
-        raise DataError(f'{path} is in the manifest, but is not there.') from error
+        raise DataError(f'{path} is in the manifest, but missing.') from error
     except OSError as error:
         raise DataError(f'{path} cannot be read: {error.strerror}.') from error
     except ValueError as error:
-        raise DataError(f'{path} is no shard: {error}.') from error
+        raise DataError(f'{path} is not a shard: {error}.') from error
     if total.hexdigest() != shard.sha256:
-        raise DataError(f'{path} is not as it was written: its SHA-256 differs from the one in the manifest.')
+        raise DataError(f'{path} has changed: its SHA-256 differs from the one in the manifest.')

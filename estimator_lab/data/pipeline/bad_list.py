@@ -1,4 +1,4 @@
-"""The file that lists bad images: a row for each, however often and by whom it is met."""
+"""The file that lists bad examples, one row each, whichever epoch or phase found them."""
 
 import csv
 import io
@@ -18,13 +18,13 @@ _LONGEST_ROW = 2**17  # with quotes doubled
 
 
 class BadList:
-    """A CSV file of archive, member, offset and reason, which a run that goes on goes on with.
+    """A CSV file of archive, member, offset and reason; a resumed run appends to it.
 
-    Every row is one line of text without control characters, so that a half one, which a killed process
-    leaves, harms no other. Threads may use it at the same time.
+    Every row is one line without control characters, so that an incomplete row, left by a killed process,
+    does not affect others. Threads may use it at the same time.
 
     Args:
-      path: of the file; nothing is written before the first bad image.
+      path: of the file; nothing is written before the first bad example.
       say: shows one line to the user.
     """
 
@@ -36,7 +36,7 @@ class BadList:
         self._lock = threading.Lock()
 
     def add(self, archive: str, member: str, offset: int, reason: str) -> None:
-        """Adds a row to the file, unless an earlier epoch or run did."""
+        """Adds a row to the file, unless it is there already."""
         row = _line(archive, member, str(offset), reason)
         with self._lock:
             if not self._is_usable:
@@ -57,7 +57,7 @@ class BadList:
                 file.write(row if file.tell() else _line(*_COLUMNS) + row)
 
     def _take_up(self) -> set[bytes]:
-        """Returns the rows that are there; leaves out of the file what is none."""
+        """Returns the rows of an existing file, and removes lines that are not rows from it."""
         rows: dict[bytes, None] = {}
         lines = damaged = 0
         is_as_written = True
@@ -92,7 +92,7 @@ class BadList:
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:
-    """Yields the lines of a file, the rest of one that is too long as a line of its own."""
+    """Yields the lines of a file, those that are too long in several pieces."""
     while line := file.readline(_LONGEST_ROW):
         yield line
 
@@ -108,13 +108,13 @@ def _written(cells: Iterable[str]) -> bytes:
 
 
 def _cell(text: str) -> str:
-    """Returns a text on one line that no spreadsheet takes for a formula, and not too long."""
+    """Returns a text shortened to one line that spreadsheets do not read as a formula."""
     cell: str = cell_of(text)
     return cell if len(cell) <= _LONGEST_FIELD else f'{cell[:_LONGEST_FIELD]}...'
 
 
 def _row_of(line: bytes) -> bytes | None:
-    """Returns a line as this file writes it, however it is quoted; None for one that is no whole row."""
+    """Returns a row as this module writes it, however it is quoted; None for a line that is not a row."""
     try:
         text = line.decode()
         (row,) = csv.reader([text.rstrip('\r\n')], strict=True)

@@ -1,4 +1,4 @@
-"""Members -> batches of arrays, read in a thread pool (Pillow releases the GIL as it decodes)."""
+"""Members -> batches of arrays, read by a thread pool (Pillow releases the GIL while it decodes)."""
 
 import itertools
 import math
@@ -16,16 +16,16 @@ from estimator_lab.errors import DataError
 
 T = TypeVar('T')
 
-# Members that a thread takes on at once: enough that handing over costs little, and a decoder may take them
-# together; fewer where a batch would not give two threads some, or all that are under way each thread.
+# Members that a thread reads at once: enough to make the overhead small and to let a decoder batch them, but
+# few enough that a batch occupies two threads, and all pending batches every thread.
 _CHUNK = 32
 _CHUNK_BYTES = 2**20
 _BATCHES_AHEAD = 2
-_WAITING_BYTES = 8 * 2**20  # of a batch that is not complete: it is begun with those members
+_WAITING_BYTES = 8 * 2**20  # pending in an incomplete batch, beyond which they are decoded
 
 
 class BadExample(NamedTuple):
-    """A member that is no usable example: its place among the members of its batch, from 0, and why."""
+    """A bad example: its place among the members of its batch, from 0, its key, and why it is bad."""
 
     place: int
     key: str
@@ -33,9 +33,9 @@ class BadExample(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Up to `batch_size` examples: their arrays, with n rows each, n keys, n label texts.
+    """Up to `batch_size` examples: their arrays, with n rows each, n keys and n labels.
 
-    `bad` are the members between them that are no usable examples, in their order.
+    `bad` holds the bad examples among their members, in order.
     """
 
     arrays: Arrays
@@ -53,23 +53,23 @@ def read_batches(
 ) -> Iterator[Batch]:
     """Yields one batch for each `batch_size` consecutive members, the last one possibly shorter.
 
-    Several of them come as one where that is allowed: the first ones alone, as nobody should wait for more
-    than they need, and then twice as many each time.
+    Batches are handed over in groups of growing size: the first singly, so that training starts at once, then
+    2, 4, ... up to `at_once`.
 
-    A bad example leaves its batch one example short instead of moving all later ones forward, so that batch
-    number n always holds members n * batch_size and on, however many were bad.
+    A bad example makes its batch one example shorter, and does not move later ones forward: batch number n
+    always holds the members from n * batch_size on, however many were bad.
 
     Args:
-      schedule: members in their order.
+      schedule: members in order.
       batch_size: members in a batch.
       reader: how they become arrays.
       report: counts the examples, and the bad ones.
-      at_once: how many batches may come as one.
+      at_once: the most batches that are yielded as one.
 
     Raises:
-      DataError: from `schedule` (after all batches before it), or when too many examples are bad.
+      DataError: raised by `schedule`, after all preceding batches; or too many examples are bad.
     """
-    # One more than there are processors: while a thread waits for Python's lock, another one decodes.
+    # One more than processors: while one thread waits for Python's lock, another one decodes.
     threads = (os.cpu_count() or 1) + 1
     sizes = _growing(batch_size, batch_size * at_once)
 
@@ -86,7 +86,7 @@ def read_batches(
 
 
 def _growing(least: int, most: int) -> Iterator[int]:
-    """Yields the least as often as batches are under way before the first is there, then doubles it."""
+    """Yields `least` for each batch that is begun before the first is complete, then doubles it."""
     yield from [least] * (_BATCHES_AHEAD + 1)
     size = least
     while True:
@@ -97,13 +97,13 @@ def _growing(least: int, most: int) -> Iterator[int]:
 def look_ahead(
     items: Iterable[T], count: int, weigh: Callable[[T], int] = lambda item: 0, heaviest: int = 0
 ) -> Iterator[T]:
-    """Yields the items, `count` of them behind; a DataError comes after the items before it.
+    """Yields the items with a delay of `count` items; a DataError is raised after the preceding items.
 
     Args:
       items: any stream.
-      count: of them that are waiting.
-      weigh: returns what an item weighs.
-      heaviest: what those that are waiting may weigh.
+      count: how many items are read ahead.
+      weigh: returns the weight of an item.
+      heaviest: total weight that may be read ahead.
     """
     waiting: deque[T] = deque()
     weight = 0
@@ -127,10 +127,10 @@ def look_ahead(
 def _pending_batches(
     empty: Callable[[], '_PendingBatch'], schedule: Iterable[Member]
 ) -> Iterator['_PendingBatch']:
-    """Yields batches of members; a DataError comes after the members that were read before it.
+    """Yields batches of members; a DataError is raised after the members that were read before.
 
     Args:
-      empty: returns one without members.
+      empty: returns a batch without members.
       schedule: the members.
     """
     batch = empty()
@@ -154,13 +154,13 @@ def _pending_batches(
 class _PendingBatch:
     """A batch on its way through the thread pool.
 
-    Its members are decoded once all are there, or earlier where they take much memory.
+    Its members are decoded when all are there, or earlier if they take much memory.
 
     Args:
-      pool: decodes them.
-      reader: says how.
-      size: how many there may be.
-      chunk: how many of them a thread takes on at once.
+      pool: of threads that decode.
+      reader: how members become arrays.
+      size: members of a complete batch.
+      chunk: members that a thread reads at once.
 
     Attributes:
       is_complete: whether it has all its members.
@@ -195,11 +195,11 @@ class _PendingBatch:
             self._begin(self._size)
 
     def begin(self) -> None:
-        """Has what waits decoded, behind which no member comes any more."""
+        """Decodes the pending members of a batch that gets no more."""
         self._begin(len(self._waiting))
 
     def result(self, report: InputReport) -> Batch:
-        """Returns the batch once it is there.
+        """Returns the batch when it is decoded.
 
         Raises:
           DataError: an archive can't be read any more, or too many examples are bad.
@@ -221,7 +221,7 @@ class _PendingBatch:
         )
 
     def _begin(self, places: int) -> None:
-        """Has what waits decoded into a room of so many places, if there is none yet."""
+        """Decodes the pending members, into room for `places` examples if there is none yet."""
         if not self._places:
             self._places, self._room = places, self._reader.begin(places)
         self._submit()
@@ -235,7 +235,7 @@ class _PendingBatch:
         self._waiting, self._waiting_bytes = [], 0
 
     def _read(self, first: int, chunk: Sequence[Member], weight: int) -> list[BadExampleError | None]:
-        """Reads members into the places from number `first` on; returns why each is no usable example."""
+        """Reads members into the places from number `first` on; returns why each is bad, or None."""
         try:
             with ENCODED.share() as share:
                 reasons: list[BadExampleError | None] = []
@@ -250,9 +250,9 @@ class _PendingBatch:
 def _chunks(
     members: Sequence[Member], most: int, weigh: Callable[[Member], int]
 ) -> Iterator[tuple[Sequence[Member], int]]:
-    """Yields the members in parts of at most so many, and with what each weighs in bytes."""
+    """Yields the members in chunks of at most `most`, each with its weight in bytes."""
     weights = [weigh(member) for member in members]
-    if len(members) <= most and sum(weights) < _CHUNK_BYTES:  # as it mostly is
+    if len(members) <= most and sum(weights) < _CHUNK_BYTES:  # the usual case
         yield members, sum(weights)
         return
     chunk: list[Member] = []

@@ -1,4 +1,4 @@
-"""Input functions on `Dataset.from_generator`: batches of members, for any kind of example."""
+"""Input functions, built on `Dataset.from_generator`: of members of any kind, and of arrays."""
 
 import itertools
 import math
@@ -21,20 +21,20 @@ from estimator_lab.tf1 import Features, Tensor, keep_freed_memory, tf
 
 InputFn = Callable[[], Any]
 _PREFETCHED_BATCHES = 2
-# Batches that are read, and go over, together: what that costs beside decoding, waking threads up above all,
-# is the same for one. A few times as many are in memory.
+# Batches that are read and handed to TensorFlow together: the overhead, mostly of waking threads, is the same
+# as for one. A few times as many are in memory.
 _MOST_AT_ONCE = 16
 _BYTES_AT_ONCE = 4 * 2**20
-_CAST_AT_ONCE = 2  # batches, whose bytes become floats: beside a decoder that is many times slower, enough
+_CAST_AT_ONCE = 2  # batches whose bytes become floats, which is many times faster than decoding
 
 
 Columns = tuple[Arrays, np.ndarray, np.ndarray, np.ndarray]  # arrays, keys as bytes, weights, class ids
 
 
 class Examples(NamedTuple):
-    """Some examples on their way into TensorFlow: arrays of n rows, n keys, n class ids; what they count.
+    """Some examples on their way into TensorFlow: arrays of n rows, n keys, n class ids, and their weight.
 
-    They are so many `batches`, all of the same size.
+    They make up `batches` batches of equal size.
     """
 
     arrays: Arrays
@@ -56,23 +56,23 @@ def archive_input_fn(
     """Returns an input function that streams batches of examples from tar archives.
 
     Args:
-      order: the archives and the order of their members.
+      order: of the members.
       reader: how members become arrays.
-      batch_size: archive members in a batch; bad examples leave a batch shorter.
-      report: counts bad examples, keeps the error that ended the stream.
-      vocabulary: turns label texts into ids, -1 for one that it does not know; None gives no labels, as
-        PREDICT wants it.
-      resume: returns the examples already seen: then the stream has no end and starts behind those. None
-        gives one epoch from its head.
-      watch: called with each batch before TensorFlow gets it; predictions then come in step with batches,
-        as that of one with no example is made from a blank one.
+      batch_size: members in a batch; bad examples make a batch shorter.
+      report: counts bad examples, and stores the error that ended the stream.
+      vocabulary: maps labels to ids, unknown ones to -1; None for no labels, as in PREDICT.
+      resume: returns how many examples were consumed: the stream then starts after those and has no end. None
+        for one epoch from its beginning.
+      watch: called with each batch before TensorFlow gets it. Predictions are then in step with batches, as
+        one without examples is replaced by a blank example.
 
     Returns:
       A function of no arguments that returns a Dataset of (features, int64 [batch]), or of the features
-      alone: what `reader.features` gives, of images 'image' float32 [batch, height, width, channels] in [0,
-      1]; 'key' string [batch]; 'weight' float32 [batch], 0 for a blank example.
+      alone: those of `reader.features`, for images 'image' float32 [batch, height, width, channels] in [0,
+        1];
+      'key' string [batch]; 'weight' float32 [batch], 0 for a blank example.
     """
-    # Whoever watches is told of a batch as it leaves, and waits for no other one.
+    # Each batch is watched as it leaves, without waiting for others.
     at_once = 1 if watch else batches_at_once(reader.signature, batch_size)
 
     def examples() -> Iterator[Examples]:
@@ -83,7 +83,7 @@ def archive_input_fn(
             for some in _examples_of(read, batch_size, vocabulary):
                 if some.keys:
                     yield some
-                # A step still has to pass, so that the next one finds its own members; it learns nothing.
+                # A step without examples still counts, so that the next one finds its own members.
                 elif resume or watch:
                     yield Examples(reader.blank(), [''], [UNKNOWN_ID], weight=0.0)
 
@@ -91,7 +91,7 @@ def archive_input_fn(
 
 
 def placeholder_features(reader: Reader) -> Features:
-    """Returns features without examples, for a network that is built to be looked at."""
+    """Returns placeholders for features, for a network that is built without data."""
     return reader.features(
         {
             name: tf.placeholder(tf.as_dtype(array.type), [None, *array.shape])
@@ -103,12 +103,12 @@ def placeholder_features(reader: Reader) -> Features:
 def dataset_of(
     examples: Callable[[], Iterator[Examples]], reader: Reader, labelled: bool, several: bool = False
 ) -> Any:
-    """Returns a Dataset of batches; their arrays cross from Python into TensorFlow whole, as they are.
+    """Returns a Dataset of batches; arrays are handed to TensorFlow whole.
 
     Args:
-      examples: yields a batch at a time, or some batches.
-      reader: knows what the arrays are, and makes features of them.
-      labelled: whether class ids come beside the features.
+      examples: yields one batch at a time, or several.
+      reader: gives the signature of the arrays, and makes features of them.
+      labelled: whether the Dataset has class ids as well as features.
       several: whether `examples` yields more than one batch at a time.
     """
     signature = reader.signature
@@ -116,7 +116,7 @@ def dataset_of(
     def encoded() -> Iterator[Columns]:
         keep_freed_memory()
         for one in examples():
-            # Names in an archive are bytes; those that are no UTF-8 come back as they were.
+            # Names in an archive are bytes; those that are not UTF-8 are restored.
             names = np.array([key.encode('utf-8', 'surrogateescape') for key in one.keys], object)
             weights = np.full(len(names), one.weight, np.float32)
             columns = one.arrays, names, weights, np.asarray(one.ids, np.int64)
@@ -136,7 +136,7 @@ def dataset_of(
         as_it_is = tf.autograph.experimental.do_not_convert
         if several:
             dataset = dataset.flat_map(as_it_is(_batches_of))
-        # Prefetched last, so that a training step finds its floats ready.
+        # Prefetched last, so that a training step finds floats.
         dataset = dataset.map(as_it_is(example), num_parallel_calls=_CAST_AT_ONCE).prefetch(
             _PREFETCHED_BATCHES
         )
@@ -144,10 +144,10 @@ def dataset_of(
 
 
 def _without_autotuning() -> Any:
-    """Returns the options of a Dataset that leaves nothing to be tuned.
+    """Returns the options of a Dataset without autotuning.
 
-    TensorFlow's tuner sleeps between two looks, each time twice as long, up to a minute. A session that
-    closes, or an iterator that begins anew, sometimes fails to wake it, and waits.
+    TensorFlow's tuner sleeps, each time twice as long, up to a minute. A session that closes, or an iterator
+    that is initialised again, sometimes fails to wake it, and waits.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
@@ -155,10 +155,10 @@ def _without_autotuning() -> Any:
 
 
 def batches_at_once(signature: Mapping[str, Signature], batch_size: int) -> int:
-    """Returns how many batches are read, and go over to TensorFlow, together.
+    """Returns how many batches are read and handed to TensorFlow together: one if their size varies.
 
     Args:
-      signature: of their arrays: of large ones few go together, of those whose size varies one.
+      signature: of their arrays.
       batch_size: examples in a batch.
     """
     size = 0
@@ -171,9 +171,9 @@ def batches_at_once(signature: Mapping[str, Signature], batch_size: int) -> int:
 
 
 def _examples_of(read: Batch, batch_size: int, vocabulary: Vocabulary | None) -> Iterator[Examples]:
-    """Yields what was read at once: together where all batches are whole, else batch by batch.
+    """Yields the examples of a group of batches: together if all batches are whole, else batch by batch.
 
-    One whose members were all bad has no keys.
+    A batch whose members are all bad has no keys.
     """
     ids = np.array([vocabulary.id_of(label) if vocabulary else 0 for label in read.labels], np.int64)
     members = len(read.keys) + len(read.bad)
@@ -190,7 +190,7 @@ def _examples_of(read: Batch, batch_size: int, vocabulary: Vocabulary | None) ->
 
 
 def _batches_of(*columns: Any) -> Any:
-    """Returns a Dataset of the batches in [batches, rows, ...]; each is a part of it, not a copy."""
+    """Returns a Dataset of the batches in [batches, rows, ...], without copying them."""
     return tf.data.Dataset.from_tensor_slices(columns)
 
 
@@ -216,11 +216,11 @@ def numpy_input_fn(
       labels: int [n] class ids; None gives no labels.
       batch_size: examples in a batch; the last one of an epoch may be shorter.
       num_epochs: passes over the arrays; None repeats without end.
-      shuffle: whether each epoch has an order of its own.
-      seed: with the epoch, decides that order.
+      shuffle: whether each epoch is shuffled.
+      seed: of the shuffling, together with the epoch.
 
     Raises:
-      ValueError: if the arrays don't fit each other or the type is not uint8.
+      ValueError: the arrays differ in length, or are not uint8.
     """
     images = images[..., np.newaxis] if images.ndim == 3 else images
     if images.dtype != np.uint8 or images.ndim != 4:
@@ -246,12 +246,13 @@ def numpy_input_fn(
 
 
 def notes_input_fn(archives: Sequence[str], height: int = 128, width: int = 128) -> InputFn:
-    """Returns the input function of the notes: one example at a time, each grey pixel a tensor of its own.
+    """Returns the input function of the notes: one example at a time, each grey pixel a separate tensor.
 
-    Kept for programs written that way; it moves about a hundredth of what `archive_input_fn` does.
+    It is kept for programs written that way, and has about a hundredth of the throughput of
+    `archive_input_fn`.
 
     Args:
-      archives: paths of tar archives, read once in their stored order.
+      archives: paths of tar archives, read once in stored order.
       height: pixels.
       width: pixels.
 

@@ -1,4 +1,4 @@
-"""Examples from wherever people have them: files, folders, archives, texts, pipes, one after the other."""
+"""Examples of files, folders, archives, texts and pipes, one after the other."""
 
 import io
 import itertools
@@ -67,17 +67,17 @@ class _File:
 class ExampleInput:
     """The examples below some paths, in that order; an `order.Order` of one epoch.
 
-    Of a folder all those count that have an example's name, at any depth, in the order of their names; of a
-    tar archive or a text all members that training would take; any other file is an example. What a pipe
-    holds, a tar, a text or one example, its bytes say.
+    Of a folder: all files with an example's name, at any depth, in the order of their names. Of a tar archive
+    or a text: all members that training would read. Any other file is one example. Whether a pipe holds a
+    tar, a text or one example is decided by its bytes.
 
     Args:
       paths: of files, folders and archives, globs, URLs, '-' for standard input.
-      note: told in one sentence what is unusual about an archive but no error.
+      note: called with a sentence about what is unusual about an archive but not an error.
       kind: which members are examples.
 
     Attributes:
-      share: how much of all that was read lies behind, in [0, 1]; None where nobody knows.
+      share: of all input, in [0, 1], that has been read; None if unknown.
 
     Raises:
       DataError: for a path that is not there.
@@ -102,7 +102,7 @@ class ExampleInput:
         self.share = (paths + share) / len(self.paths)
 
     def onwards(self, start: int) -> Iterator[Member]:
-        """Yields the examples behind position `start`, once."""
+        """Yields the examples from position `start` on, once."""
         yield from itertools.islice(self.epoch(0), start, None)
 
 
@@ -111,13 +111,13 @@ def read_example(place: str, kind: Kind = IMAGES) -> Member:
 
     Args:
       place: path of its file, or of a tar archive and the name of a member, 'faces.tar:n000001/1.jpg'.
-      kind: what counts as one.
+      kind: which members are examples.
 
     Raises:
       DataError: there is none, or it can't be read.
     """
     if is_web(place):
-        expand_paths([place])  # which has the sentence
+        expand_paths([place])  # raises the error
     if not is_url(place) and _mode_of(place):
         member = _only_example(place, kind)
     else:
@@ -129,7 +129,7 @@ def read_example(place: str, kind: Kind = IMAGES) -> Member:
 
 
 def _only_example(path: str, kind: Kind) -> Member:
-    """Returns the example of a file that holds no more than one."""
+    """Returns the example in a file that holds exactly one."""
     found = list(itertools.islice(_members_of(path, 0, kind), 1))
     if not found:
         raise DataError(f'{path!r} holds no {kind.name}.')
@@ -140,7 +140,7 @@ def _only_example(path: str, kind: Kind) -> Member:
 
 
 def _archive_and_name(place: str) -> tuple[str, str]:
-    """Splits at the colon behind which an archive's path ends; a path or a name may have others."""
+    """Splits at the colon that ends an archive's path; the path and the member's name may hold others."""
     colons = [match.start() for match in re.finditer(':', place)]
     for colon in colons:
         if stat.S_ISREG(_mode_of(place[:colon])):
@@ -160,7 +160,7 @@ def _member_called(archive: str, name: str, kind: Kind) -> Member:
 
 
 def _mode_of(path: str) -> int:
-    """Returns what a path leads to, as `os.stat` has it in `st_mode`; 0 where that is nothing."""
+    """Returns `st_mode` of what a path leads to; 0 if that is nothing."""
     try:
         return Path(path).stat().st_mode
     except PermissionError as error:
@@ -177,10 +177,10 @@ def _members_of(
     progress: Callable[[float], None] | None = None,
 ) -> Iterator[Member]:
     if is_folder(path):
-        passed = SkippedFiles()
-        for file in files_below(path, kind, passed):
+        skipped = SkippedFiles()
+        for file in files_below(path, kind, skipped):
             yield _File(str(Path(path, file.path))).member(epoch, file.label)
-        passed.tell(lambda words: note(f'{path!r} {words}') if note else None)
+        skipped.tell(lambda words: note(f'{path!r} {words}') if note else None)
         return
     head, opened = _open(path)
     of_lines = kind.has_lines and not kind.accepts(path)
@@ -208,7 +208,7 @@ def _open(path: str) -> tuple[bytes, io.BufferedReader]:
 
 
 class _Again(io.RawIOBase):
-    """A pipe whose first bytes were read, and come once more."""
+    """A pipe whose first bytes were read, and are read again."""
 
     def __init__(self, head: bytes, rest: io.BufferedReader) -> None:
         self._head = head

@@ -1,4 +1,4 @@
-"""What went wrong in the input: bad images counted, shown and listed; the error that ended it."""
+"""Problems of the input: bad examples, counted, printed and listed, and the error that ended it."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -13,26 +13,26 @@ from estimator_lab.errors import DataError
 
 T = TypeVar('T')
 
-_BAD_IMAGES_SHOWN = 3
+_MOST_SHOWN = 3
 
 
 @dataclass
 class InputReport:
-    """What went wrong in the input: how many images were bad, and the error that ended it.
+    """How many examples were bad, and the error that ended the input.
 
     Attributes:
       say: shows one line to the user.
-      epoch_size: images in one epoch; 0 where nobody knows.
-      max_bad_fraction: share of images, in [0, 1], that may fail to decode before the input gives up.
-      bad_list: gets each bad image, and may belong to several reports; None for no such list.
-      seen: images so far, over all epochs.
-      bad: images that could not be decoded.
-      last: where the last of those lies, and why.
-      kind: what the members are, in its sentences.
-      progress: told how many were seen, after each; None for nobody.
-      error: the error that ended the input early. It can't be raised through TensorFlow, which would
-        bury it in a stack trace and lose the steps since the last checkpoint: the input just ends, and
-        whoever runs the Estimator calls `raise_error` afterwards.
+      epoch_size: examples in one epoch; 0 if unknown.
+      max_bad_fraction: share of examples, in [0, 1], that may be bad before the input gives up.
+      bad_list: lists bad examples, also those of other reports; None for no list.
+      seen: examples so far, over all epochs.
+      bad: examples that could not be decoded.
+      last: place of the last bad example, and why it is bad.
+      kind: of the examples, for messages.
+      progress: called with `seen` after each example; None for no progress.
+      error: the error that ended the input early. Raised through TensorFlow, it would be buried in a stack
+        trace, and the steps since the last checkpoint would be lost. So the input just ends, and the caller
+        of the Estimator calls `raise_error` afterwards.
     """
 
     say: Callable[[str], None] = print
@@ -47,10 +47,10 @@ class InputReport:
     progress: Callable[[int], None] | None = None
 
     def count(self, member: Member, reason: BadExampleError | None) -> None:
-        """Counts an image; lists those that can't be decoded, and shows the first few.
+        """Counts an example; lists it if it is bad, and prints the first few of those.
 
         Raises:
-          DataError: once too many of them can't.
+          DataError: too many are bad.
         """
         self.seen += 1
         if self.progress:
@@ -59,7 +59,7 @@ class InputReport:
             return
         self.bad += 1
         where = f'{member.place}: {reason}'
-        if self.bad <= _BAD_IMAGES_SHOWN:
+        if self.bad <= _MOST_SHOWN:
             self.say(f'Skipped a bad {self.kind.name}: {where}.')
         if self.bad_list:
             self.bad_list.add(escaped(member.archive), member.name, member.offset, str(reason))
@@ -67,7 +67,7 @@ class InputReport:
         self.check(max(self.seen, self.epoch_size))
 
     def check(self, images: int) -> None:
-        """Raises DataError if more than the allowed share of `images` was bad."""
+        """Raises DataError if more than the allowed share of `images` is bad."""
         if self.bad > self.max_bad_fraction * images:
             noun = self.kind.noun if self.bad > 1 else self.kind.name
             listed = f'; {self.bad_list.path} lists all' if self.bad_list else ''
@@ -77,7 +77,7 @@ class InputReport:
             )
 
     def until_error(self, batches: Iterable[T]) -> Iterator[T]:
-        """Yields `batches` up to the first DataError, which is kept in `error`."""
+        """Yields `batches` up to the first DataError, and stores that in `error`."""
         try:
             yield from batches
         except DataError as error:

@@ -1,4 +1,4 @@
-"""What archives are compressed with: gzip, bzip2 and xz, told apart by their first bytes."""
+"""Decompression of archives: gzip, bzip2 and xz, recognised by their first bytes."""
 
 import bz2
 import contextlib
@@ -9,20 +9,20 @@ import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-_READ_AT_ONCE = 2**15  # compressed; progress is told by it
-_GIVEN_AT_ONCE = 2**17  # a few bytes may hold gigabytes; above this size, memory costs more than inflating
+_READ_AT_ONCE = 2**15  # compressed bytes; progress is reported in these steps
+_GIVEN_AT_ONCE = 2**17  # a few bytes may expand to gigabytes; larger buffers cost more time than inflating
 _XZ_MEMORY = 2**29  # for the dictionary, whose size a header claims; `xz -9` needs 2**26
 _MAGIC_BYTES = 16
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS  # with the header and the checksum of gzip
 
 
 class Compression(NamedTuple):
-    """One way to compress.
+    """A compression format.
 
     Attributes:
-      name: of it.
-      magic: the first bytes of every stream.
-      decompressor: makes an object as those of the module `bz2` are.
+      name: of the format.
+      magic: matches the first bytes of every stream.
+      decompressor: returns an object with the interface of `bz2.BZ2Decompressor`.
     """
 
     name: str
@@ -31,15 +31,14 @@ class Compression(NamedTuple):
 
 
 class DecompressedFile(io.RawIOBase):
-    """What a compressed file holds: one stream, or several one behind the other, which are one.
+    """A compressed file, decompressed: one stream, or the concatenation of several.
 
-    Zeros behind the last one are padding. Other bytes that begin no stream are not used, as gzip does with
-    a warning.
+    Zeros after the last stream are padding. Any other bytes after it are ignored, as by gzip with a warning.
 
     Args:
       file: compressed, at its beginning.
-      compression: how.
-      note: told, in words that follow the file's name, that something behind the streams is not used.
+      compression: its format.
+      note: called with words that follow the file's name, if bytes after the streams are ignored.
 
     Attributes:
       consumed: bytes of the file that have been decompressed.
@@ -57,6 +56,7 @@ class DecompressedFile(io.RawIOBase):
         self.consumed = 0
 
     def readable(self) -> bool:
+        """Returns True."""
         return True
 
     def readinto(self, buffer: Any) -> int:
@@ -98,7 +98,7 @@ class DecompressedFile(io.RawIOBase):
         self._is_over = True
         if rest:
             place = f'{self._compression.name} stream, at byte {self.consumed} of the file'
-            self._note(f'has something behind the end of its {place}, which is not used.')
+            self._note(f'has bytes after the end of its {place}, which are not used.')
 
 
 class _GzipDecompressor:
@@ -157,5 +157,5 @@ COMPRESSIONS = (
 
 
 def compression_of(head: bytes) -> Compression | None:
-    """Returns how a file that begins with these bytes, 16 or more, is compressed."""
+    """Returns the compression of a file that begins with these bytes, 16 or more; None if there is none."""
     return next((compression for compression in COMPRESSIONS if compression.magic.match(head)), None)

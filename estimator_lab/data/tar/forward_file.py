@@ -1,4 +1,4 @@
-"""The uncompressed stream of an archive, read forward only, and no more of it than a header may ask for."""
+"""The uncompressed stream of an archive, read forward only, with a limit on what a header may read."""
 
 import contextlib
 import io
@@ -9,35 +9,35 @@ from typing import IO
 
 BLOCK = 512
 MAX_HEADER_BYTES = 2**20
-"""Of all headers that describe one member, with its long name, pax records and map of holes; usually 512."""
+"""Limit for all headers of one member, with its long name, pax records and map of holes; usually 512."""
 
 _CHUNK = 2**20
 _ZEROS = bytes(2**16)
-_MAX_PADDING = 2**30  # zeros behind an archive: a pipe may bring them for ever
-_FIRST_BYTES = 2**23  # of an archive, after which it is decided whether its headers lie close together
-_CLOSE = 2**17  # bytes between headers
+_MAX_PADDING = 2**30  # zeros after an archive: a pipe may send them endlessly
+_FIRST_BYTES = 2**23  # of an archive, after which its headers are known to be close together or not
+_CLOSE = 2**17  # bytes between headers that are close together
 
 
 _AHEAD_CHUNK = 2**21
-_LEAD = 2**28  # bytes ahead of the reader: more might be forgotten again before they are wanted
+_LEAD = 2**28  # bytes ahead of the reader: more might be evicted before they are read
 _PAUSE_SECONDS = 0.001
 
 
 class HeaderError(Exception):
-    """A header says what cannot be."""
+    """A header is damaged, or claims something impossible."""
 
 
 class ForwardFile:
-    """A file that never returns less than asked for, and only goes forward.
+    """A file that returns exactly as many bytes as requested, and is read forward only.
 
     Args:
       file: the uncompressed stream.
-      length: its bytes where it may seek over data, None where it has to read them.
-      position: at which byte of the stream the file stands.
+      length: its bytes if data may be skipped by seeking; None if it must be read.
+      position: of the file in the stream.
 
     Attributes:
       position: of the next byte in the stream.
-      cut: what `read` found instead of more bytes where it met the end of the stream.
+      cut: the last bytes, if the stream ended within a `read`.
     """
 
     def __init__(self, file: IO[bytes], length: int | None, position: int = 0) -> None:
@@ -49,15 +49,15 @@ class ForwardFile:
         self.cut = b''
 
     def allow(self, count: int) -> None:
-        """Sets how many bytes may be read from here on, so that a lying header can't eat the memory."""
+        """Sets how many bytes may be read from here on, so that a false header can't exhaust the memory."""
         self._allowance = count
 
     def read(self, count: int) -> bytes:
         """Returns exactly `count` bytes.
 
         Raises:
-          EOFError: the stream ends before.
-          HeaderError: more are asked for than allowed.
+          EOFError: the stream ends before that.
+          HeaderError: more is requested than allowed.
         """
         if not 0 <= count <= self._allowance:
             raise HeaderError(
@@ -72,22 +72,22 @@ class ForwardFile:
         return data
 
     def read_some(self, count: int) -> bytes:
-        """Returns the next bytes, up to `count`, whatever a header allows; none at the end."""
+        """Returns up to `count` of the next bytes, regardless of the allowance; none at the end."""
         data = self._take(count)
         self.position += len(data)
         return data
 
     def peek(self, count: int) -> bytes:
-        """Returns the next bytes, fewer at the end, and stays where it is."""
+        """Returns the next bytes, fewer at the end, without moving."""
         data = self._take(count)
         self.position += len(data)
         self._go_back(data)
         return data
 
     def skip_zeros(self) -> bool:
-        """Goes over blocks of zeros; returns whether it came to a block of other bytes.
+        """Skips blocks of zeros; returns whether another block follows.
 
-        It did not where the stream ends, or goes on with zeros for a gigabyte.
+        None follows if the stream ends, or continues with zeros for a gigabyte.
         """
         for _ in range(_MAX_PADDING // len(_ZEROS)):
             data = self._take(len(_ZEROS))
@@ -101,11 +101,11 @@ class ForwardFile:
         return False
 
     def seek(self, target: int) -> None:
-        """Goes forward to a position.
+        """Moves forward to a position.
 
         Raises:
-          EOFError: the stream ends before; it then stands there.
-          HeaderError: it lies behind.
+          EOFError: the stream ends before it; the position is then the end.
+          HeaderError: the position has been passed.
         """
         if target < self.position:
             raise HeaderError(f'a header points back to byte {target}')
@@ -120,7 +120,7 @@ class ForwardFile:
             raise EOFError('the data ends there')
 
     def finish(self) -> None:
-        """Reads up to the end where reading tells more: decompressors check their sum there."""
+        """Reads a stream that can't seek up to its end, where decompressors verify checksums."""
         while self._length is None and self._take(_CHUNK):
             pass
 
@@ -131,7 +131,7 @@ class ForwardFile:
         return data + self._file.read(count - len(data))
 
     def _go_back(self, data: bytes) -> None:
-        """Lets the bytes that were read last be read once more."""
+        """Puts back the bytes that were read last."""
         self.position -= len(data)
         if self._length is None:
             self._returned = data + self._returned
@@ -147,9 +147,9 @@ class ForwardFile:
 
 
 class SkippingFile(ForwardFile):
-    """The same for headers only: it reads what is asked for and not a byte more, wherever that lies.
+    """A `ForwardFile` for reading headers only, without a buffer: it reads exactly the requested bytes.
 
-    Where headers lie close together, the rest of the file is brought into memory beside it, up to `close`.
+    If headers are close together, a thread meanwhile reads the rest of the file into the system's cache.
 
     Args:
       descriptor: of an uncompressed tar in a file.
@@ -165,10 +165,12 @@ class SkippingFile(ForwardFile):
         self._ahead: ReadAhead | None = None
 
     def close(self) -> None:
+        """Ends the thread."""
         if self._ahead:
             self._ahead.close()
 
     def seek(self, target: int) -> None:
+        """Moves forward to a position; see `ForwardFile.seek`."""
         if self.position <= target <= self._end:
             self.position = target
         else:
@@ -187,13 +189,13 @@ class SkippingFile(ForwardFile):
 
 
 class ReadAhead:
-    """A thread that reads a file from one end to the other, in pieces that suit a disk, and keeps nothing.
+    """A thread that reads a file into the system's cache, in large pieces, ahead of a reader that skips data.
 
-    To a disk, a jump over ten kilobytes costs no less than reading them, and the system does not guess jumps.
+    On a disk, skipping ten kilobytes takes as long as reading them, and the system does not read ahead.
 
     Args:
-      descriptor: of the file; it is closed only behind `close`.
-      position: tells which byte the reader wants next.
+      descriptor: of the file, which must stay open until `close`.
+      position: returns which byte the reader needs next.
     """
 
     def __init__(self, descriptor: int, position: Callable[[], int]) -> None:
@@ -210,7 +212,7 @@ class ReadAhead:
 
     def _run(self) -> None:
         buffer, place = bytearray(_AHEAD_CHUNK), 0
-        with contextlib.suppress(OSError):  # the reader will meet it, and say so
+        with contextlib.suppress(OSError):  # the reader will meet and report it
             while not self._over.is_set():
                 wanted = self._position()
                 if place > wanted + _LEAD:

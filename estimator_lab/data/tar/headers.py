@@ -1,7 +1,7 @@
-"""The headers of a tar stream: what lies where.
+"""The headers of a tar stream.
 
-A plain header is parsed in three microseconds, all others (long names, pax records, links, sparse members)
-with more care. A damaged header is an error; where an archive ends, another may follow.
+A plain header is parsed in three microseconds; all others (long names, pax records, links, sparse members)
+take a slower path. A damaged header is an error. After the end of an archive, another may follow.
 """
 
 import struct
@@ -15,7 +15,7 @@ from estimator_lab.data.tar.forward_file import BLOCK, MAX_HEADER_BYTES, Forward
 from estimator_lab.data.tar.pax import decimal, field_number
 
 _END = bytes(BLOCK)
-_MAX_EXTENSIONS = 64  # headers before a member's own; other programs write four at most
+_MAX_EXTENSIONS = 64  # headers in front of a member's own; other programs write at most four
 # name, size and its end, checksum, type, magic and version, prefix of the name
 _FIELDS = struct.Struct('100s 24x 11s c 12x 6s 2x c 100x 8s 80x 155s 12x')
 _SIZE, _CHECKSUM, _KIND = slice(124, 136), slice(148, 156), slice(156, 157)
@@ -32,19 +32,19 @@ _ADLER_BASE = 65_521
 
 
 class Entry(NamedTuple):
-    """What one header says.
+    """The contents of one header.
 
     Attributes:
-      name: as stored; bytes in it that are not UTF-8, and characters that can't be shown, are backslash
-        escapes, see `printable.escaped`.
+      name: as stored; bytes that are not UTF-8, and characters that can't be printed, are backslash escapes
+        (`printable.escaped`).
       offset: of its first block in the uncompressed stream.
-      data: offset of its data.
-      size: bytes of the file that it describes; those of a sparse one with its holes.
+      data: offset of the data.
+      size: bytes of the file, including the holes of a sparse one.
       next: offset of the next header.
       checksum: Adler-32 of its first block.
-      is_file: whether it is a regular file: no folder, link or device.
-      chunks: which bytes of a sparse one are stored; None for any other.
-      label: its label where that is not the name of its folder; None where it is.
+      is_file: whether it describes a regular file, not a folder, link or device.
+      chunks: which bytes of a sparse file are stored; None for others.
+      label: its label, if that is not the name of its folder; else None.
     """
 
     name: str
@@ -59,12 +59,12 @@ class Entry(NamedTuple):
 
     @property
     def is_sparse(self) -> bool:
-        """Whether it is stored without its holes."""
+        """Whether the file is stored without its holes."""
         return self.chunks is not None
 
     @property
     def end(self) -> int:
-        """Offset behind its data, which is filled up to the next header."""
+        """Offset of the end of its data, which is padded up to the next header."""
         return self.data + (self.size if self.chunks is None else sum(count for _, count in self.chunks))
 
 
@@ -73,20 +73,20 @@ class HeaderReader:
 
     Args:
       stream: an uncompressed tar stream at its beginning.
-      note: told, in words that follow the archive's name, what is unusual about it but no error.
+      note: called with words that follow the archive's name, about what is unusual but not an error.
     """
 
     def __init__(self, stream: ForwardFile, note: Callable[[str], None] = lambda words: None) -> None:
         self._stream = stream
         self._note = note
         self._global: dict[bytes, bytes] = {}
-        self._goes_on = False
+        self._continues = False
         self.found_any = False
 
     def read(self) -> Entry | None:
-        """Returns what the header at the stream's position says, None at the end of the stream.
+        """Returns the header at the stream's position; None at the end of the stream.
 
-        Zero blocks end an archive, but a header behind them begins another.
+        Zero blocks end an archive, but a header after them begins another.
 
         Raises:
           EOFError: the stream ends within a header.
@@ -98,10 +98,10 @@ class HeaderReader:
             block = self._stream.read(BLOCK)
         except EOFError:
             if self.found_any and not self._stream.cut.strip(b'\0'):
-                self._note(f'has no end-of-archive block: it ends behind its last member, at byte {offset}.')
+                self._note(f'has no end-of-archive block: it ends after its last member, at byte {offset}.')
                 return None
             raise
-        if not self._global:  # it changes what later headers mean, plain ones too
+        if not self._global:  # else it applies to plain headers, too
             entry = _parse_plain(block, offset)
             if entry:
                 self.found_any = True
@@ -111,7 +111,7 @@ class HeaderReader:
         return self._parse_any(block, offset)
 
     def skip(self, entry: Entry) -> None:
-        """Goes to the next header; only zeros that would fill up a member's last block may lack before it.
+        """Moves to the next header; only the padding of the last member may be missing.
 
         Raises:
           EOFError: the stream ends within the member.
@@ -123,27 +123,27 @@ class HeaderReader:
                 raise
 
     def _find_another(self, end: int) -> bool:
-        """Looks for another archive behind the zero block at byte `end`; returns whether it stands there."""
+        """Returns whether another archive follows the zero block at byte `end`."""
         stream = self._stream
         if not stream.skip_zeros():
             if stream.peek(1):
-                self._note(f'ends at byte {end}; the zeros behind it do not, and are read no further.')
+                self._note(f'ends at byte {end}, followed by zeros that do not end, and are not read.')
             return False
         offset = stream.position
         if not is_header(stream.peek(BLOCK)):
             self._note(
-                f'ends at byte {end}; what follows from byte {offset} is no tar header, and is not used.'
+                f'ends at byte {end}; what follows from byte {offset} is not a tar header, and is not used.'
             )
             return False
-        if not self._goes_on:
+        if not self._continues:
             self._note(
-                f'goes on behind its end-of-archive block at byte {end}: all is used, from byte {offset}.'
+                f'continues after its end-of-archive block at byte {end}: all is used, from byte {offset} on.'
             )
-            self._goes_on = True
+            self._continues = True
         return True
 
     def _parse_any(self, block: bytes, offset: int) -> Entry:
-        """Parses a header, and those before it that tell more about its member."""
+        """Parses a header, and the extension headers in front of it."""
         checksum = zlib.adler32(block)
         records, long_name = self._global, b''
         for _ in range(_MAX_EXTENSIONS):
@@ -163,7 +163,7 @@ class HeaderReader:
                 self.found_any = True
                 return self._entry(block, offset, checksum, records, long_name)
             block = self._stream.read(BLOCK)
-        raise HeaderError(f'more than {_MAX_EXTENSIONS} headers in a row that tell about one member')
+        raise HeaderError(f'more than {_MAX_EXTENSIONS} headers in a row for one member')
 
     def _body(self, block: bytes) -> bytes:
         size = field_number(block[_SIZE])
@@ -208,7 +208,7 @@ class HeaderReader:
 
 
 def is_header(block: bytes) -> bool:
-    """Whether these bytes are the block of a header, which its checksum tells."""
+    """Whether these bytes are a header, according to its checksum."""
     if len(block) != BLOCK:
         return False
     try:
@@ -234,7 +234,7 @@ def _padded(size: int) -> int:
 
 
 def _parse_plain(block: bytes, offset: int) -> Entry | None:
-    """Parses the header of a regular file as nearly all writers write it; None for any other block."""
+    """Parses the header of a regular file in its most common form; None for any other block."""
     name, size, size_end, checksum, kind, magic, prefix = _FIELDS.unpack(block)
     has_prefix = prefix[0] != 0
     if magic != _POSIX_MAGIC and (magic != _GNU_MAGIC or has_prefix):

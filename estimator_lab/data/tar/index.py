@@ -1,10 +1,10 @@
-"""What is in an archive, and where: found out once, so that later starts, shuffles and resumes take no time.
+"""The index of an archive: its members and their places, so that later starts, shuffles and resumes are fast.
 
     python -m estimator_lab.data.tar_index ARCHIVE...
 
-writes an index beside each archive; training writes one into the user's cache folder at its first use.
-The index of an uncompressed archive gives random access to its members; that of a compressed one still
-saves the pass over its headers. `index_file` tells what it is on disk, and when it is believed.
+writes an index next to each archive; training writes one into the user's cache folder at the first use of an
+archive. With an index, an uncompressed archive has random access; for a compressed one it saves the pass over
+the headers. `index_file` describes the file and when it is used.
 """
 
 import contextlib
@@ -53,19 +53,19 @@ class Index:
 
     Attributes:
       archive: its path or URL.
-      labels: the labels that occur, in the order of their first members; '' for images in no folder.
-      random_access: whether `member` can be called.
-      damage: the sentence that tells where the archive breaks off or is damaged; '' for a whole one.
-      notes: sentences that tell what is unusual about it but no error.
-      others: what it holds instead of examples, where it has none, as the end of a sentence.
+      labels: the labels that occur, in the order of their first members; '' for members without one.
+      random_access: whether `read` can be called.
+      damage: a sentence that says where the archive is damaged; '' for a whole one.
+      notes: sentences about what is unusual but not an error.
+      others: what an archive without examples holds instead, to end a sentence.
     """
 
     def __init__(
         self, archive: str, contents: Contents, path: Path | None = None, kind: Kind = IMAGES
     ) -> None:
-        """Makes an index of its contents, which were read from `path`, or just built."""
+        """Makes an index of its contents; `path` is the file that they were read from, None for new ones."""
         header, self._rows, self._names = contents
-        # A column is looked up in a third of the time of a row's field.
+        # Looking up a column takes a third of the time of a row's field.
         self._ends = self._rows['name_end']
         self.archive = archive
         self.labels = tuple(header.labels)
@@ -83,7 +83,7 @@ class Index:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory that the index takes once all of it has been looked at."""
+        """Bytes of memory of the whole index."""
         return self._rows.nbytes + self._names.nbytes
 
     @property
@@ -93,12 +93,12 @@ class Index:
 
     @property
     def label_ids(self) -> np.ndarray:
-        """For each member the number of its label in `labels`, uint32 [members]."""
+        """The number in `labels` of the label of each member, uint32 [members]."""
         return self._rows['label']
 
     @cached_property
     def counts(self) -> dict[str, int]:
-        """How many images each label has."""
+        """Number of members by label."""
         counts = np.bincount(self.label_ids, minlength=len(self.labels))
         return dict(zip(self.labels, counts.tolist(), strict=True))
 
@@ -108,18 +108,20 @@ class Index:
         return str(self._names[start : self._ends.item(row)], 'utf-8')
 
     def label(self, row: int) -> str:
-        """Returns the label of a member, '' where it has none."""
+        """Returns the label of a member, '' if it has none."""
         return self.labels[self._rows['label'].item(row)]
 
     def why_no_label(self, row: int) -> str:
-        """Returns why a member has no label, as the end of a sentence."""
+        """Returns why a member has no label, to end a sentence."""
         if self.is_text:
-            return 'its line shows none, as (3 (2 not) (4 bad)) does, or a label and a tab before the tree'
+            return (
+                'its line has none, as in (3 (2 not) (4 bad)), or as a label and a tab in front of the tree'
+            )
         if self._kind.labels:
             return f'--labels={self._kind.labels.path} has no line for it'
         if self._header.labels_from == FROM_SIDECARS:
-            return 'no .cls or .json file lies beside it, as beside others'
-        return 'it lies in no folder, with no .cls or .json file beside it; --labels=FILE takes a table'
+            return 'no .cls or .json file is next to it, as next to others'
+        return 'it is not in a folder, and no .cls or .json file is next to it; --labels=FILE reads a table'
 
     def member(self, row: int) -> Member:
         """Returns a member, without its data."""
@@ -146,9 +148,9 @@ class Index:
             return list(map(self._read, members, rows))
 
     def still_fits(self) -> bool:
-        """Whether the first, the middle and the last member are still where they were.
+        """Whether the first, middle and last members are where they were.
 
-        Of a compressed archive, whether some of its bytes are the same; a URL is not looked at.
+        For a compressed archive, whether some of its bytes are the same; a URL is not checked.
 
         Raises:
           DataError: the archive can't be read.
@@ -166,12 +168,12 @@ class Index:
             self.close()
 
     def close(self) -> None:
-        """Lets go of the archive; it is opened again if it is read again."""
+        """Closes the archive; reading opens it again."""
         self._access.close()
 
     @cached_property
     def fingerprint(self) -> str:
-        """The same for archives of the same members, headers and places, whatever the files are called."""
+        """Equal for archives with the same members, headers and places; the files' names do not matter."""
         names = ['offset', 'size', 'name_end', 'checksum']
         if self._header.labels_from:
             names.append('label')
@@ -181,11 +183,11 @@ class Index:
 
     @cached_property
     def name_hashes(self) -> np.ndarray:
-        """A number for each member that depends on its name alone, uniform over uint64."""
+        """A hash of each member's name, uniform over uint64 [members]."""
         return np.fromiter((name_hash(self.name(row)) for row in range(len(self))), np.uint64, len(self))
 
     def write(self, path: Path) -> None:
-        """Writes the index; a reader never sees half of one.
+        """Writes the index, which appears whole or not at all.
 
         Raises:
           OSError: it can't be written.
@@ -204,11 +206,13 @@ class Index:
         return member._replace(data=data, problem=problem, row=0, unread=0, source=None)
 
     def _distrust(self) -> str:
-        """Sees to it that no later start believes this index, and says what is left to do."""
-        again = 'Start again, and it is indexed anew.'
+        """Makes later starts ignore this index; returns what the user has to do."""
+        again = 'Start again: it is then indexed anew.'
         try:
             path_in_cache(self.archive).unlink(missing_ok=True)
-            if self._path == path_beside(self.archive):  # it is the user's, who may well need it elsewhere
+            if self._path == path_next_to(
+                self.archive
+            ):  # which belongs to the user, who may need it elsewhere
                 _distrusted(self.archive).parent.mkdir(parents=True, exist_ok=True)
                 _distrusted(self.archive).write_text(f'{self._header.checksum}')
         except OSError:
@@ -224,31 +228,32 @@ def name_hash(name: str) -> int:
 def open_index(
     archive: str, progress: ShowProgress | None = None, note: Note | None = None, kind: Kind = IMAGES
 ) -> Index:
-    """Returns the index of a stored archive: the one beside it, or in the cache, or a new one in the cache.
+    """Returns the index of a stored archive: the one next to it, or in the cache, or a new one in the cache.
 
-    An index is taken only if the archive has the same size and modification time as when it was indexed, if
-    some of its members are still where they were, and if all that it says can be true.
+    An index is used only if the archive has the same size and modification time as when it was indexed, some
+    of its members are where they were, and the contents of the index are possible.
 
     Args:
       archive: path or URL of a tar archive.
-      progress: called with what was done and the share of the archive that lies behind.
-      note: told what is unusual about the archive but no error.
-      kind: which members are examples; an index of others is made anew.
+      progress: called with the number of examples so far, as text, and the share of the archive that was
+        read.
+      note: called with a sentence about what is unusual but not an error.
+      kind: which members are examples; an index of another kind is replaced.
 
     Raises:
-      DataError: the archive can't be read, or breaks off before its first image.
+      DataError: the archive can't be read, or is damaged before its first example.
     """
     stamp = stamp_of(archive)
     if stamp is None:
-        raise DataError(f'{archive!r} passes by only once, so that it cannot be indexed.')
-    for path in (path_beside(archive), path_in_cache(archive)):
-        if path and (found := _believed(path, archive, stamp, kind)):
+        raise DataError(f'{archive!r} can be read only once, so that it cannot be indexed.')
+    for path in (path_next_to(archive), path_in_cache(archive)):
+        if path and (found := _usable_index(path, archive, stamp, kind)):
             if note:
                 for sentence in found.notes:
                     note(sentence)
             return found
     index = build_index(archive, progress, note, kind)
-    with contextlib.suppress(OSError):  # keeping it saves time, no more
+    with contextlib.suppress(OSError):  # it only saves time
         index.write(path_in_cache(archive))
     return index
 
@@ -256,17 +261,17 @@ def open_index(
 def build_index(
     archive: str, progress: ShowProgress | None = None, note: Note | None = None, kind: Kind = IMAGES
 ) -> Index:
-    """Reads the headers of an archive.
+    """Indexes an archive by reading its headers; see `open_index`.
 
     Raises:
-      DataError: it can't be read, or breaks off before its first image.
+      DataError: it can't be read, or is damaged before its first example.
     """
     stamp = stamp_of(archive) or Stamp(0, 0)
     notes: list[str] = []
     columns: dict[str, array[int]] = {name: array('Q') for name in _MEASURED}
     offsets, sizes, ends, headers, checksums = columns.values()
     names, labels, damage = bytearray(), LabelColumn(kind.labels), ''
-    passed = SkippedFiles()
+    skipped = SkippedFiles()
 
     def keep(sentence: str) -> None:
         notes.append(sentence)
@@ -278,7 +283,7 @@ def build_index(
             progress(f'{len(offsets):,} {kind.noun}', share)
 
     try:
-        for entry in scan_members(archive, show, keep, kind, passed):
+        for entry in scan_members(archive, show, keep, kind, skipped):
             names += entry.name.encode()
             offsets.append(entry.offset)
             sizes.append(entry.size)
@@ -298,38 +303,38 @@ def build_index(
     random_access = is_stored and not is_compressed(archive)
     sample = sample_of(archive) if is_stored and not random_access else 0
     counts = len(rows), len(names)
-    others = '' if len(rows) else passed.why_none()
+    others = '' if len(rows) else skipped.why_none()
     header = Header(
         *(FORMAT, *stamp, *counts, random_access, damage, notes, texts, kind.name, sample, origin, others)
     )
     return Index(archive, Contents(header, rows, memoryview(names)), kind=kind)
 
 
-def path_beside(archive: str) -> Path | None:
-    """Returns where an index lies beside its archive; None beside a URL."""
+def path_next_to(archive: str) -> Path | None:
+    """Returns the path of an index next to its archive; None for a URL."""
     return None if is_url(archive) else Path(f'{archive}.index')
 
 
 def path_in_cache(archive: str) -> Path:
-    """Returns where the cache folder keeps the index of an archive."""
+    """Returns the path in the cache folder of the index of an archive."""
     place = archive if is_url(archive) else str(Path(archive).resolve())
     return cache_folder() / 'index' / f'{hashlib.sha256(os.fsencode(place)).hexdigest()[:32]}.index'
 
 
 def _distrusted(archive: str) -> Path:
-    """Returns where the cache folder keeps the checksum of a wrong index that lies beside its archive."""
+    """Returns the path in the cache folder of the checksum of a wrong index next to its archive."""
     return path_in_cache(archive).with_suffix('.distrusted')
 
 
-def _believed(path: Path, archive: str, stamp: Stamp, kind: Kind) -> Index | None:
-    """Returns the index in a file, None if there is none that can be believed."""
+def _usable_index(path: Path, archive: str, stamp: Stamp, kind: Kind) -> Index | None:
+    """Returns the index in a file; None if there is none that can be used."""
     contents = read_index_file(path, stamp)
     if contents is None or contents.header.kind != kind.name:
         return None
     known = (kind.labels.fingerprint,) if kind.labels else ('', FROM_SIDECARS)
     if contents.header.labels_from not in known:
         return None
-    if path == path_beside(archive):
+    if path == path_next_to(archive):
         with contextlib.suppress(OSError, ValueError):
             if read_regular(_distrusted(archive), BLOCK) == b'%d' % contents.header.checksum:
                 return None
@@ -338,7 +343,7 @@ def _believed(path: Path, archive: str, stamp: Stamp, kind: Kind) -> Index | Non
 
 
 def _header_bytes(entry: Entry) -> int:
-    """Returns the bytes from a member's first header to its data, if it can be read by them."""
+    """Returns the bytes from the first header of a member to its data, or why they do not matter."""
     count = entry.data - entry.offset
     if not count:
         return NO_HEADERS

@@ -1,9 +1,8 @@
 """The file of an index: one line of JSON, a row of 36 bytes for each member, and the names.
 
-It may lie beside an archive that comes from a stranger, or be damaged: it is taken only if its checksum is
-right and all that it says can be true. That is looked at chunk by chunk, so that it takes no memory. The
-checksum is no signature: an index that is made to deceive may call members by other names, with the labels
-that go with these, or cut them short.
+It may be untrusted, next to an untrusted archive, or damaged: it is used only if its checksum is right and
+its contents are possible. They are checked in chunks, so that this takes no memory. The checksum is not a
+signature: a forged index may name members differently, with the labels of those names, or cut them short.
 """
 
 import json
@@ -27,31 +26,31 @@ from estimator_lab.data.tar.sources import Stamp
 
 FORMAT = 'estimator_lab index 4'
 NOT_IN_ONE_PIECE = 0
-"""As the bytes of a member's headers: `member_at` reads it, not its row."""
+"""As the bytes of headers: the member is read by `member_at`, not by its row."""
 NO_HEADERS = 2**32 - 1
-"""The same of a line of a text, which has none: its own first bytes are what the checksum is of."""
+"""As the bytes of headers: a line of a text, whose checksum is that of its own first bytes."""
 MOST_HEADER_BYTES = 2**20
-"""Of a member that is read by its row."""
+"""Limit for a member that is read by its row."""
 ROW = np.dtype(
     [
         ('offset', '<u8'),  # of the member's first header block
         ('size', '<u8'),  # of its data
-        ('name_end', '<u8'),  # in the names, which follow each other
+        ('name_end', '<u8'),  # in the concatenated names
         ('headers', '<u4'),  # bytes from its first header block to its data
-        ('checksum', '<u4'),  # Adler-32 of that block, or of as much of a line
+        ('checksum', '<u4'),  # Adler-32 of that block, or of the beginning of a line
         ('label', '<u4'),  # number of its label
     ]
 )
 
 _ALIGN = 64
 _LONGEST_LINE = 2**26
-_SMALL = 2**20  # bytes that are read: each mapping keeps a descriptor
+_SMALL = 2**20  # bytes, below which a file is read: each mapping keeps a descriptor
 _MOST_MAPPED = 64
 _CHUNK = 2**15  # members that are checked at once
 _LONGEST_PLAIN = 128
 _LARGEST = 2**62
 _MOST_SENTENCES = 100
-_LONGEST_SENTENCE = 2**16  # a path may have 4,096 bytes, each of which may take four letters to show
+_LONGEST_SENTENCE = 2**16  # a path may have 4,096 bytes, each of which may be printed as four letters
 _CONTINUES = 0b10  # the first bits of a byte within a UTF-8 character
 
 _mapped: 'weakref.WeakSet[mmap.mmap]' = weakref.WeakSet()
@@ -62,18 +61,18 @@ class Header(NamedTuple):
 
     Attributes:
       format: FORMAT.
-      size: the archive's, in bytes.
-      mtime_ns: its modification time.
-      members: how many rows there are.
+      size: of the archive, in bytes.
+      mtime_ns: modification time of the archive.
+      members: number of rows.
       name_bytes: bytes of all names.
       random_access: whether members can be read by their rows.
-      damage: where the archive breaks off, as a sentence; '' for a whole one.
+      damage: where the archive is damaged, as a sentence; '' for a whole one.
       notes: what else is unusual about it, a sentence each.
       labels: in the order of their first members.
       kind: name of the kind of examples that its members are.
-      sample: checksum of some bytes of the archive, see `sources.sample_of`; 0 where none was taken.
+      sample: checksum of some bytes of the archive, see `sources.sample_of`; 0 if not taken.
       labels_from: '' for folders, FROM_SIDECARS for files next to members, else the fingerprint of a table.
-      others: what the archive holds instead of examples, where it has none, as the end of a sentence.
+      others: what an archive without examples holds instead, to end a sentence.
       checksum: CRC-32 of rows, names and this line with 0 in its place.
     """
 
@@ -94,7 +93,7 @@ class Header(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """What an index holds; `rows` are of type ROW, `names` UTF-8."""
+    """The contents of an index: `rows` of type ROW, `names` in UTF-8."""
 
     header: Header
     rows: np.ndarray
@@ -102,7 +101,7 @@ class Contents(NamedTuple):
 
 
 def write_index_file(path: Path, contents: Contents) -> Contents:
-    """Writes an index; a reader never sees half of one.
+    """Writes an index, which appears whole or not at all.
 
     Returns:
       The contents with their checksum.
@@ -127,7 +126,7 @@ def write_index_file(path: Path, contents: Contents) -> Contents:
 
 
 def read_index_file(path: Path, stamp: Stamp) -> Contents | None:
-    """Returns what an index holds; None if there is none that can be true of an archive with that stamp."""
+    """Returns the contents of an index; None if there is none that fits an archive with that stamp."""
     try:
         with open_regular(path) as file:
             contents = _read(file)
@@ -160,7 +159,7 @@ def _load(file: BinaryIO, size: int) -> 'bytes | mmap.mmap':
 
 
 def _encoded(header: Header) -> bytes:
-    """Returns the line of JSON, filled up so that the rows behind it are aligned."""
+    """Returns the line of JSON, padded so that the following rows are aligned."""
     text = json.dumps(header._asdict()).encode()
     return text + b' ' * (-(len(text) + 1) % _ALIGN) + b'\n'
 
@@ -171,7 +170,7 @@ def _checksum(contents: Contents) -> int:
 
 
 def _check(contents: Contents) -> None:
-    """Raises ValueError if the contents can't be true."""
+    """Raises ValueError if the contents are impossible."""
     header, rows, names = contents
     _demand(header.checksum == _checksum(contents), 'its checksum is wrong')
     sentences = (header.damage, header.others, header.labels_from, *header.notes)
@@ -190,48 +189,50 @@ def _check(contents: Contents) -> None:
 
 
 def _check_places(header: Header, chunk: np.ndarray) -> None:
-    """Members follow each other within the archive, and don't overlap."""
+    """Checks that members follow each other within the archive and do not overlap."""
     for column in ('offset', 'size', 'name_end'):
         _demand((chunk[column] < _LARGEST).all(), f'its {column} is too large')
     offsets, sizes = chunk['offset'].astype(np.int64), chunk['size'].astype(np.int64)
-    _demand((offsets[1:] > offsets[:-1]).all(), 'its members are in no order')
+    _demand((offsets[1:] > offsets[:-1]).all(), 'its members are out of order')
     if not header.random_access:
         return
     headers = np.where(chunk['headers'] == NO_HEADERS, 0, chunk['headers']).astype(np.int64)
     in_one_piece = chunk['headers'] != NOT_IN_ONE_PIECE
-    _demand((headers % BLOCK == 0).all() and (headers <= MOST_HEADER_BYTES).all(), 'its headers are none')
+    _demand(
+        (headers % BLOCK == 0).all() and (headers <= MOST_HEADER_BYTES).all(), 'its header sizes are wrong'
+    )
     ends = offsets + np.where(in_one_piece, headers + sizes, BLOCK)
-    _demand((ends <= header.size).all(), 'a member lies outside the archive')
+    _demand((ends <= header.size).all(), 'a member is outside the archive')
     _demand((ends[:-1] <= offsets[1:]).all(), 'two members overlap')
 
 
 def _check_names(names: memoryview, ends: np.ndarray) -> np.ndarray:
-    """Names are UTF-8, each by itself, can be shown, and none is empty.
+    """Checks that names are not empty, that each is UTF-8 by itself, and that it can be printed.
 
     Args:
       names: of all members.
-      ends: int64 [n + 1], between which n names lie.
+      ends: int64 [n + 1], the limits of n names.
 
     Returns:
       The bytes of these, uint8.
     """
-    _demand((ends[1:] > ends[:-1]).all() and ends[-1] <= len(names), 'its names are in no order')
+    _demand((ends[1:] > ends[:-1]).all() and ends[-1] <= len(names), 'its names are out of order')
     part = names[ends[0] : ends[-1]]
-    _demand(is_clean(str(part, 'utf-8')), 'a name cannot be shown')
+    _demand(is_clean(str(part, 'utf-8')), 'a name cannot be printed')
     text = np.frombuffer(part, np.uint8)
     _demand((text[ends[:-1] - ends[0]] >> 6 != _CONTINUES).all(), 'a name begins within a character')
     return text
 
 
 class _Labels:
-    """Labels are numbered in the order of their first members, and each member's name says its label.
+    """Checks that labels are numbered in the order of their first members, and agree with members' names.
 
     Args:
       labels: by number.
-      is_in_names: whether names say them; else they come from elsewhere, and are only counted.
+      is_in_names: whether names hold the labels; else these come from elsewhere, and are only counted.
 
     Attributes:
-      seen: how many have occurred.
+      seen: how many labels have occurred.
     """
 
     def __init__(self, labels: list[str], is_in_names: bool) -> None:
@@ -245,12 +246,12 @@ class _Labels:
         self.seen = 0
 
     def check(self, ids: np.ndarray, text: np.ndarray, ends: np.ndarray) -> None:
-        """Raises ValueError if the labels of further members can't be right.
+        """Raises ValueError if the labels of further members are wrong.
 
         Args:
-          ids: int64 [n], their labels' numbers.
+          ids: int64 [n], numbers of their labels.
           text: their names.
-          ends: int64 [n + 1], between which these lie.
+          ends: int64 [n + 1], the limits of these.
         """
         highest = np.maximum.accumulate(np.append(self.seen - 1, ids))
         in_range = (ids <= highest[:-1] + 1).all() and highest[-1] < len(self._labels)
@@ -263,7 +264,7 @@ class _Labels:
             _demand(label_of(name) == self._labels[ids[row]], 'a label is not that of its member')
 
     def _is_folder(self, ids: np.ndarray, text: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        """Returns for which members the label is plainly what stands before the last slash: bool [n]."""
+        """Returns which labels equal the folder in front of the last slash, bool [n]."""
         slashes = np.append(-1, np.flatnonzero(text == ord('/')))
         last = slashes[np.searchsorted(slashes, ends[1:]) - 1]
         lengths = self._lengths[ids]
@@ -283,7 +284,7 @@ class _Labels:
 
 
 def _is_plain(label: str) -> bool:
-    """Whether the label stands in names just as it is; a long one would take memory to compare."""
+    """Whether a label appears unchanged in names; long ones would take memory to compare."""
     return 0 < len(label) <= _LONGEST_PLAIN and label_of(f'{label}/') == label
 
 
@@ -293,6 +294,6 @@ def _demand(condition: object, problem: str) -> None:
 
 
 def share_of_limit(part: int, most: int, least: int) -> int:
-    """Returns one `part`-th of the files that this process may have open, within [least, most]."""
+    """Returns a fraction 1 / `part` of the files that this process may open, limited to [least, most]."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return most if soft == resource.RLIM_INFINITY else min(max(soft // part, least), most)

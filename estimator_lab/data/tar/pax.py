@@ -1,4 +1,4 @@
-"""Values in headers of a tar: numbers, and the records of pax. All are checked: a header may claim anything.
+"""Values in tar headers: numbers, and pax records. All are checked, as a header may claim anything.
 
 Sources: POSIX.1-2008, pax, "pax Extended Header"; GNU tar's manual, "Storing Sparse Files".
 """
@@ -16,7 +16,7 @@ _USED = (
     *(PATH, SIZE, SPARSE_NAME, SPARSE_MAP, SPARSE_SIZE, SPARSE_REAL_SIZE),
     *(SPARSE_MAJOR, SPARSE_MINOR),
 )
-_MAP_PIECES = (b'GNU.sparse.offset', b'GNU.sparse.numbytes')  # one after the other, again and again
+_MAP_PIECES = (b'GNU.sparse.offset', b'GNU.sparse.numbytes')  # alternating
 _LONGEST_LENGTH = 20
 _LIMIT = 2**63  # of file sizes in every system
 _BASE_256 = (0x80, 0xFF)  # the first byte of a positive and of a negative number
@@ -24,13 +24,13 @@ _MAX_DIGITS = 19
 
 
 def used_records(body: bytes) -> dict[bytes, bytes]:
-    """Returns the records that tell a member's name and where its data lies; of equal ones the last.
+    """Returns the records of a member's name and of where its data is; the last of equal ones.
 
     Args:
       body: the data of an extended header.
 
     Raises:
-      HeaderError: it is none.
+      HeaderError: it is malformed.
     """
     records = {}
     pieces = []
@@ -45,28 +45,28 @@ def used_records(body: bytes) -> dict[bytes, bytes]:
 
 
 def is_sparse(records: dict[bytes, bytes]) -> bool:
-    """Whether these records are those of a member that is stored without its holes."""
+    """Whether these are the records of a sparse member."""
     return any(keyword in records for keyword in (SPARSE_MAP, SPARSE_SIZE, SPARSE_REAL_SIZE, SPARSE_MAJOR))
 
 
 def _records(body: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yields keyword and value of each; a record is '<its length> <keyword>=<value>' and a line feed."""
+    """Yields keywords and values; a record is '<its length> <keyword>=<value>' and a line feed."""
     start = 0
     while start < len(body) and body[start]:
         space = body.find(b' ', start, start + _LONGEST_LENGTH)
         end = start + decimal(body[start : max(space, start)])
         keyword, equals, value = body[space + 1 : end - 1].partition(b'=')
         if not keyword or not equals or body[end - 1 : end] != b'\n':
-            raise HeaderError('a pax record that is none')
+            raise HeaderError('a malformed pax record')
         yield keyword, value
         start = end
 
 
 def field_number(field: bytes) -> int:
-    """Returns the number in a header's field: octal digits, or, in GNU tar, base 256 with a mark before it.
+    """Returns the number in a header's field: octal digits, or base 256 after a mark in GNU tar.
 
     Raises:
-      HeaderError: it is none, or not in [0, 2^63).
+      HeaderError: it is not a number in [0, 2^63).
     """
     if field[0] in _BASE_256:
         return _checked(-1 if field[0] == 0xFF else int.from_bytes(field[1:], 'big'))
@@ -74,17 +74,17 @@ def field_number(field: bytes) -> int:
     try:
         return _checked(int(digits, 8) if digits.isdigit() else -1)
     except ValueError as error:  # an 8 or a 9
-        raise HeaderError(f'{digits!r} is no octal number') from error
+        raise HeaderError(f'{digits!r} is not an octal number') from error
 
 
 def decimal(digits: bytes) -> int:
-    """Returns the number that these digits write.
+    """Returns a decimal number.
 
     Raises:
-      HeaderError: it is none, or not in [0, 2^63).
+      HeaderError: it is not a number in [0, 2^63).
     """
     if not digits.isdigit() or len(digits) > _MAX_DIGITS:
-        raise HeaderError(f'{digits[: 2 * _MAX_DIGITS]!r} is no number in [0, 2^63)')
+        raise HeaderError(f'{digits[: 2 * _MAX_DIGITS]!r} is not a number in [0, 2^63)')
     return _checked(int(digits))
 
 

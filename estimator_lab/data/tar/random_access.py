@@ -1,4 +1,4 @@
-"""Members of a stored archive, read where an index says that they lie."""
+"""Members of a stored archive, read at the places in its index."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ Row = tuple[int, int, int, int, int, int]
 
 
 class OpenFile:
-    """A file that is closed when the last thread has let go of it."""
+    """A file that is closed when no thread uses it any longer."""
 
     descriptor = -1
 
@@ -36,14 +36,14 @@ class OpenFile:
 
 
 class OpenFiles:
-    """The files that were used last; may be used from many threads."""
+    """The most recently used archives stay open, up to a share of what the process may open; thread-safe."""
 
     def __init__(self) -> None:
         self._files: OrderedDict[tuple[str, int], OpenFile] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, path: str, mtime_ns: int) -> OpenFile:
-        """Returns a file, opened anew if that has not been done for this modification time.
+        """Returns a file, opened again if its modification time has changed.
 
         Raises:
           OSError: it can't be opened.
@@ -53,7 +53,7 @@ class OpenFiles:
             if key in self._files:
                 self._files.move_to_end(key)
                 return self._files[key]
-        file = OpenFile(path)  # by two threads at once, perhaps: then one of the two is kept
+        file = OpenFile(path)  # two threads may do it at once: then one of the two is kept
         with self._lock:
             self._files[key] = file
             while len(self._files) > share_of_limit(4, _MOST_OPEN, _LEAST_OPEN):
@@ -61,7 +61,7 @@ class OpenFiles:
         return file
 
     def forget(self, path: str, mtime_ns: int) -> None:
-        """Lets go of a file."""
+        """Closes a file, unless a thread still uses it."""
         with self._lock:
             self._files.pop((path, mtime_ns), None)
 
@@ -72,11 +72,11 @@ _reading = threading.Lock()
 
 @dataclass(frozen=True)
 class RandomAccess:
-    """Reads members of one archive; may be called from many threads.
+    """Reads members of one archive; thread-safe.
 
     Attributes:
       archive: its path.
-      mtime_ns: when it was last changed, as far as the index knows.
+      mtime_ns: its modification time according to the index.
       kind: which members are examples.
     """
 
@@ -86,25 +86,27 @@ class RandomAccess:
 
     @contextlib.contextmanager
     def together(self, rows: Iterable[Row]) -> Iterator[None]:
-        """Gets ready to read some members, in a `with` block that one thread enters at a time.
+        """Prepares reading some members in a `with` block, which one thread enters at a time.
 
-        A read of what the system has in memory lets go of Python's lock for some microseconds, and as others
-        wait for it, getting it back takes several times as long. The system is told of all members first, so
-        that a disk works on many of them at once although one thread asks.
+        Reading cached data releases Python's lock for some microseconds; if other threads wait for it,
+        reacquiring it takes several times as long. The system is told of all members first, so that a disk
+        works on many of them at once although one thread reads.
         """
         if not hasattr(os, 'posix_fadvise'):
             yield
             return
         with _reading:
-            with contextlib.suppress(OSError):  # no more than advice: who reads says what is wrong
-                file = _open_files.get(self.archive, self.mtime_ns)  # held, or others may have it closed
+            with contextlib.suppress(OSError):  # only advice: reading reports what is wrong
+                file = _open_files.get(
+                    self.archive, self.mtime_ns
+                )  # a reference, or another thread may close it
                 for offset, size, _, headers, _, _ in rows:
                     count = size if headers == NO_HEADERS else headers + size
                     os.posix_fadvise(file.descriptor, offset, count, os.POSIX_FADV_WILLNEED)
             yield
 
     def data(self, name: str, row: Row) -> bytes | None:
-        """Returns a member's bytes; None if it is no longer there.
+        """Returns the data of a member; None if it is no longer there.
 
         Raises:
           DataError: the archive can't be read.
@@ -128,7 +130,7 @@ class RandomAccess:
         return member.data if (member.name, len(member.data)) == (name, size) else None
 
     def header_is_there(self, row: Row) -> bool:
-        """Returns whether a member's first header is where it was.
+        """Returns whether the first header of a member is where it was.
 
         Raises:
           DataError: the archive can't be read.
@@ -138,7 +140,7 @@ class RandomAccess:
         return zlib.adler32(self._read(count, offset)) == checksum
 
     def close(self) -> None:
-        """Lets go of the archive; it is opened again if it is read again."""
+        """Closes the archive; reading opens it again."""
         _open_files.forget(self.archive, self.mtime_ns)
 
     def _read(self, count: int, offset: int) -> bytes:

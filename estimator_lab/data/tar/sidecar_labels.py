@@ -1,4 +1,4 @@
-"""Labels that lie beside images, as in WebDataset's shards: 000123.jpg, and 000123.cls behind it."""
+"""Labels in sidecar files, as in WebDataset's shards: 000123.jpg, followed by 000123.cls."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -13,39 +13,39 @@ _MOST_BYTES_HELD = 2**24
 
 
 def is_label_name(name: str) -> bool:
-    """Whether a file of that name may say the label of the image beside it."""
+    """Whether a file of that name may hold the label of the image next to it."""
     return name.lower().endswith(SIDECAR_SUFFIXES)
 
 
 def group_of(name: str) -> str:
-    """Returns what the files of one sample have in common: the name up to the first dot of its last part."""
+    """Returns the part of the name that the files of a sample share: up to the first dot of the file name."""
     dot = name.find('.', name.rfind('/') + 1)
     return name if dot < 0 else name[:dot]
 
 
 class LabelsBeside(Generic[T]):
-    """Gives the examples of a sample its label, whichever of its files comes first.
+    """Assigns the label of a sample to its examples, in whatever order its files are.
 
-    An example waits until the next file begins another sample, no longer than that; of many files that are
-    called alike, no more than a few wait.
+    An example is held until a file of another sample follows; of many files with the same stem, only a few
+    are held.
     """
 
     def __init__(self) -> None:
         self._group = ''
-        self._told = ('', '')
+        self._known = ('', '')
         self._held: deque[tuple[T, str]] = deque()
         self._bytes = 0
 
     def begin(self, name: str) -> Iterator[tuple[T, str | None]]:
-        """Yields the examples that a file of that name, which comes next, leaves behind without a label."""
+        """Begins the next file; yields the examples of an earlier sample, which have no label."""
         group = group_of(name)
         if group != self._group:
             yield from self.rest()
-            self._group, self._told = group, ('', '')
+            self._group, self._known = group, ('', '')
 
     def hold(self, item: T, name: str, size: int) -> Iterator[tuple[T, str | None]]:
-        """Takes in an example of so many bytes; yields what need not wait any more."""
-        stem, label = self._told
+        """Adds an example of `size` bytes; yields those that need not be held any longer."""
+        stem, label = self._known
         if stem and name.startswith(stem):
             yield item, label
             return
@@ -56,17 +56,17 @@ class LabelsBeside(Generic[T]):
             yield from self.rest()
 
     def tell(self, name: str, data: bytes) -> Iterator[tuple[T, str | None]]:
-        """Takes in what a file beside the examples says; yields those that it is about."""
+        """Adds a sidecar file; yields the examples that it labels."""
         label = sidecar_label(name, data)
         if label is None:
             return
         stem = name[: name.rfind('.') + 1]
-        self._told = stem, label
+        self._known = stem, label
         if all(held.startswith(stem) for _, held in self._held):
             yield from self._release(label)
 
     def rest(self) -> Iterator[tuple[T, str | None]]:
-        """Yields the examples that no file says a label of."""
+        """Yields the held examples, which have no label."""
         yield from self._release(None)
 
     def _release(self, label: str | None) -> Iterator[tuple[T, str | None]]:

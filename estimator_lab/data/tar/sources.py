@@ -1,4 +1,4 @@
-"""Where archives come from: files, globs, pipes, standard input ('-'), and URLs that TensorFlow can read."""
+"""Sources of archives: files, globs, pipes, standard input ('-'), and URLs that TensorFlow can read."""
 
 import glob
 import io
@@ -22,7 +22,7 @@ _WEB = ('http://', 'https://')
 
 
 class Stamp(NamedTuple):
-    """What tells that an archive has changed: its size in bytes and its modification time in nanoseconds."""
+    """By which changes of an archive are detected: its size in bytes and modification time in nanoseconds."""
 
     size: int
     mtime_ns: int
@@ -32,20 +32,20 @@ def expand_archives(patterns: Sequence[str], say: Callable[[str], None] = lambda
     """Expands paths and globs (also several in one string, split at commas) into a list of archives.
 
     Patterns keep their order, the matches of one glob are sorted, and duplicates are dropped. '-' is
-    standard input; what has a scheme, as 'gs://bucket/*.tar', is left to `tf.io.gfile`. `say` gets a line
-    about an archive that is named twice.
+    standard input; paths with a scheme, such as 'gs://bucket/*.tar', are read by `tf.io.gfile`. `say` gets a
+    line about an archive that is named twice.
 
     Raises:
-      DataError: a pattern matches nothing, or there is no pattern.
+      DataError: a pattern matches nothing, or none is given.
     """
-    wanted = [part.strip() for pattern in patterns for part in pattern.split(',') if part.strip()]
-    if not wanted:
-        raise DataError('No archive is named: give the path of at least one tar archive or folder.')
-    return expand_paths(wanted, say)
+    named = [part.strip() for pattern in patterns for part in pattern.split(',') if part.strip()]
+    if not named:
+        raise DataError('No archive is given: name at least one tar archive or folder.')
+    return expand_paths(named, say)
 
 
 def expand_paths(patterns: Sequence[str], say: Callable[[str], None] = lambda line: None) -> list[str]:
-    """Does the same for paths and globs that may hold commas.
+    """Expands paths and globs that may hold commas, as `expand_archives` does.
 
     Raises:
       DataError: a pattern matches nothing.
@@ -56,11 +56,11 @@ def expand_paths(patterns: Sequence[str], say: Callable[[str], None] = lambda li
         whole = ','.join(patterns)
         if len(patterns) > 1 and os.path.lexists(whole):
             raise DataError(
-                f'{whole!r} is taken for several names with commas between them: name the one file by '
-                f'a glob, {whole.replace(",", "?")!r}.'
+                f'{whole!r} is read as several names separated by commas: name the one file by a glob, '
+                f'{whole.replace(",", "?")!r}.'
             ) from error
         raise
-    times = Counter(found)  # in the order in which they came first
+    times = Counter(found)  # in the order of their first occurrence
     twice = next((path for path in times if times[path] > 1), None)
     if twice is not None:
         say(f'{twice!r} is named more than once, and read once.')
@@ -73,12 +73,12 @@ def is_url(archive: str) -> bool:
 
 
 def is_web(archive: str) -> bool:
-    """Whether it is a place in the web, which nothing here reads."""
+    """Whether it is a web address, which is not supported."""
     return archive.lower().startswith(_WEB)
 
 
 def is_pipe(archive: str) -> bool:
-    """Whether its bytes pass by only once: standard input, a FIFO, a device."""
+    """Whether it can be read only once: standard input, a FIFO or a device."""
     if archive == STDIN:
         return True
     try:
@@ -108,8 +108,8 @@ def stamp_of(archive: str) -> Stamp | None:
 def sample_of(archive: str) -> int:
     """Returns the CRC-32 of the first, the middle and the last bytes of a file.
 
-    A gzip or bzip2 stream, and a block of xz, ends with a checksum of all that it holds. What changes in an
-    earlier stream or block of the same file is seen only if it lies among these bytes.
+    A gzip or bzip2 stream, and a block of xz, ends with a checksum of its contents. A change in an earlier
+    stream or block of the same file is detected only if it is among these bytes.
 
     Raises:
       DataError: it can't be read.
@@ -142,7 +142,7 @@ def open_archive(archive: str) -> io.BufferedReader:
 
 
 def why_unreadable(archive: str, error: Exception) -> str:
-    """Returns the sentence for an OSError or ValueError that met an archive."""
+    """Returns the message for an OSError or ValueError at reading an archive."""
     if isinstance(error, FileNotFoundError):
         return f'There is no file {archive!r}.'
     if isinstance(error, IsADirectoryError):
@@ -153,12 +153,12 @@ def why_unreadable(archive: str, error: Exception) -> str:
 
 
 class _UrlFile(io.RawIOBase):
-    """A file of `tf.io.gfile` as a raw binary file whose errors are OSErrors."""
+    """A file of `tf.io.gfile` as a raw binary file that raises OSErrors."""
 
     _file: Any = None
 
     def __init__(self, url: str) -> None:
-        _gfile('stat', url)  # GFile itself waits with its errors for the first read
+        _gfile('stat', url)  # GFile raises its errors only at the first read
         self._file = _gfile('GFile', url, 'rb')
 
     def readable(self) -> bool:
@@ -205,7 +205,7 @@ def _call(function: Any, *arguments: Any) -> Any:
 
 
 def _is_stored(mode: int) -> bool:
-    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)  # a folder gets its own sentence when it is opened
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)  # a folder gets its own message when it is opened
 
 
 def _matches(pattern: str) -> list[str]:
@@ -213,7 +213,7 @@ def _matches(pattern: str) -> list[str]:
         return [pattern]
     if is_web(pattern):
         raise DataError(
-            f'{pattern!r} is not read over the web: download it, or pipe it in, '
+            f'{pattern!r} cannot be read over the web: download it, or pipe it in, '
             f'`curl -sL {shlex.quote(pattern)} | ... --data=-`.'
         )
     if is_url(pattern):

@@ -1,4 +1,4 @@
-"""Sparse members: which bytes of a file are stored, all others being zeros.
+"""Sparse members: which bytes of a file are stored; all others are zeros.
 
 Source: GNU tar's manual, "Storing Sparse Files": the old format, and the pax formats 0.0, 0.1 and 1.0.
 """
@@ -11,46 +11,46 @@ from estimator_lab.data.tar.forward_file import BLOCK, HeaderError
 from estimator_lab.data.tar.pax import decimal, field_number
 
 Chunks = tuple[tuple[int, int], ...]
-"""Offset in the file and bytes of each piece that is stored, in the order of both."""
+"""Offset in the file and size of each stored piece, in order."""
 
 _Read = Callable[[int], bytes]
 
-_OLD_CHUNKS, _OLD_GOES_ON, _OLD_SIZE = slice(386, 482), 482, slice(483, 495)  # in the member's header
-_MORE_CHUNKS, _MORE_GOES_ON = slice(504), 504  # in each block behind it
+_OLD_CHUNKS, _OLD_CONTINUES, _OLD_SIZE = slice(386, 482), 482, slice(483, 495)  # in the member's header
+_MORE_CHUNKS, _MORE_CONTINUES = slice(504), 504  # in each following block
 _FIELD = 12
 _COPIED_AT_ONCE = 2**20
 
 
 def old_chunks(header: bytes, read: _Read) -> tuple[list[int], int]:
-    """Returns offsets and sizes, one after the other, and the file's size, in GNU tar's old format.
+    """Returns alternating offsets and sizes, and the file's size, in GNU tar's old format.
 
     Args:
       header: its block.
-      read: reads on behind it.
+      read: reads the following bytes.
     """
-    fields, goes_on = header[_OLD_CHUNKS], header[_OLD_GOES_ON]
+    fields, continues = header[_OLD_CHUNKS], header[_OLD_CONTINUES]
     numbers: list[int] = []
     while True:
         for start in range(0, len(fields), 2 * _FIELD):
             offset, count = fields[start : start + _FIELD], fields[start + _FIELD : start + 2 * _FIELD]
             if count[0]:
                 numbers += field_number(offset), field_number(count)
-        if not goes_on:
+        if not continues:
             return numbers, field_number(header[_OLD_SIZE])
         block = read(BLOCK)
-        fields, goes_on = block[_MORE_CHUNKS], block[_MORE_GOES_ON]
+        fields, continues = block[_MORE_CHUNKS], block[_MORE_CONTINUES]
 
 
 def listed_chunks(text: bytes) -> list[int]:
-    """Returns the same of the formats 0.0 and 0.1, whose map is in the pax header."""
+    """Returns offsets and sizes in the formats 0.0 and 0.1, whose map is in the pax header."""
     return [decimal(number) for number in text.split(b',')] if text else []
 
 
 def leading_chunks(read: _Read, stored: int) -> list[int]:
-    """Returns the same of the format 1.0, whose map is in whole blocks before the data.
+    """Returns offsets and sizes in the format 1.0, whose map is in whole blocks in front of the data.
 
     Args:
-      read: reads them.
+      read: reads the following bytes.
       stored: bytes of map and data.
     """
     blocks: list[bytes] = []
@@ -69,9 +69,9 @@ def checked_chunks(numbers: Sequence[int], size: int, stored: int) -> Chunks:
     """Returns the pieces that offsets and sizes describe.
 
     Args:
-      numbers: an offset, a size, the next offset, and so on.
+      numbers: alternating offsets and sizes.
       size: of the file.
-      stored: bytes that are there.
+      stored: bytes in the archive.
 
     Raises:
       HeaderError: they overlap, are out of order, or do not fit in.
@@ -84,19 +84,19 @@ def checked_chunks(numbers: Sequence[int], size: int, stored: int) -> Chunks:
     if any(offset + count > following for (offset, count), (following, _) in pairwise(chunks)):
         raise HeaderError('a map of holes that is out of order')
     if chunks and sum(chunks[-1]) > size:
-        raise HeaderError(f'a map of holes that goes on behind its file of {size} bytes')
+        raise HeaderError(f'a map of holes beyond the end of its file of {size} bytes')
     if sum(count for _, count in chunks) > stored:
         raise HeaderError(f'a map of holes that needs more than the {stored} bytes stored')
     return chunks
 
 
 def read_file(read: _Read, chunks: Chunks, size: int) -> bytes:
-    """Returns a file with its holes filled up, taking no more memory than that."""
+    """Returns a file with its holes filled with zeros, in no more memory than its size."""
     if not size:
         return b''
     whole = io.BytesIO()
     whole.seek(size - 1)
-    whole.write(b'\0')  # all of it at once: a buffer that grows is copied
+    whole.write(b'\0')  # allocates it whole: a growing buffer is copied
     for offset, count in chunks:
         whole.seek(offset)
         for start in range(0, count, _COPIED_AT_ONCE):

@@ -1,8 +1,8 @@
-"""The members of a tar archive that are examples, in one forward pass, one in memory at a time.
+"""The examples of a tar archive, in one forward pass, one in memory at a time.
 
-Memory stays flat however long the stream is, and a damaged header is an error. Archives that follow each
-other in one stream (`cat a.tar b.tar`) are one, as for `tar --ignore-zeros`. Where examples may be lines of a
-text, a file without zeros at its beginning is such a text, and each of its lines a member.
+Memory stays constant, however long the stream is. A damaged header is an error. Concatenated archives
+(`cat a.tar b.tar`) are read as one, as by `tar --ignore-zeros`. If examples may be lines of a text, a file
+without zeros at its beginning is such a text, and each of its lines is a member.
 """
 
 import io
@@ -30,7 +30,7 @@ from estimator_lab.errors import DataError
 
 T = TypeVar('T')
 
-_PROGRESS_EVERY = 1000  # headers; members of which the data is read take longer than to tell of it
+_PROGRESS_EVERY = 1000  # headers; each member if data is read, which takes longer than reporting it
 _END = bytes(BLOCK)
 _BUFFER_BYTES = 2**17
 Note = Callable[[str], None]
@@ -53,15 +53,15 @@ def stream_members(
 
     Args:
       archive: path or URL, or '-'.
-      progress: called with the share of the archive's bytes that lies behind, in [0, 1].
-      opened: the archive at its first byte where that can't be opened again, as a pipe; it is closed here.
-      note: told in one sentence what is unusual about the archive but no error: that it goes on behind its
-        end, has none, or is followed by what is not used; that pictures in it are passed over.
+      progress: called with the share of the archive's bytes that was read, in [0, 1].
+      opened: the archive at its first byte if it can't be opened again, as a pipe; it is closed here.
+      note: called with a sentence about what is unusual but not an error: data after the end of the archive,
+        a missing end, or skipped pictures.
       kind: which members are examples.
 
     Raises:
-      DataError: the archive can't be read, is no tar, or is damaged or cut off (after every member
-        before the break was yielded).
+      DataError: the archive can't be read, is not a tar, or is damaged or cut off; every member before the
+        damage is yielded first.
     """
     for entry, data in _walk(str(archive), _read_data, kind, progress, opened, note):
         yield _member(str(archive), entry, data)
@@ -73,18 +73,18 @@ def scan_members(
     progress: Callable[[float], None] | None = None,
     note: Note | None = None,
     kind: Kind = IMAGES,
-    passed: SkippedFiles | None = None,
+    skipped: SkippedFiles | None = None,
 ) -> Iterator[Entry]:
-    """Yields the headers of the members that `stream_members` yields; the same arguments, the same errors.
+    """Yields the headers of the members that `stream_members` yields, with the same arguments and errors.
 
-    In an uncompressed file the data is seeked over, not read. `passed` counts the files between them.
+    In an uncompressed file, data is skipped by seeking. `skipped` counts the other files.
     """
-    for entry, _ in _walk(str(archive), _skip_data, kind, progress, note=note, passed=passed):
+    for entry, _ in _walk(str(archive), _skip_data, kind, progress, note=note, skipped=skipped):
         yield entry
 
 
 def member_at(archive: str, offset: int, kind: Kind = IMAGES) -> Member:
-    """Returns the member whose first header block lies at byte `offset` of an uncompressed archive.
+    """Returns the member whose first header block is at byte `offset` of an uncompressed archive.
 
     Raises:
       DataError: there is none.
@@ -93,8 +93,8 @@ def member_at(archive: str, offset: int, kind: Kind = IMAGES) -> Member:
         length = _length(file)
         if length is not None and offset <= length:
             file.seek(offset)
-            stream, passed = ForwardFile(file, length, offset), SkippedFiles()
-            for entry, data in _members(archive, HeaderReader(stream), stream, _read_data, kind, passed):
+            stream, skipped = ForwardFile(file, length, offset), SkippedFiles()
+            for entry, data in _members(archive, HeaderReader(stream), stream, _read_data, kind, skipped):
                 if entry.offset == offset:
                     return _member(archive, entry, data)
                 break
@@ -107,7 +107,7 @@ def _member(archive: str, entry: Entry, data: bytes) -> Member:
 
 
 def is_compressed(archive: str | Path) -> bool:
-    """Whether a stored archive is compressed, so that no member can be reached but by all before it.
+    """Whether a stored archive is compressed, so that a member can be reached only by reading all before.
 
     Raises:
       DataError: it can't be read.
@@ -145,10 +145,10 @@ def _walk(
     progress: Callable[[float], None] | None = None,
     opened: io.BufferedReader | None = None,
     note: Note | None = None,
-    passed: SkippedFiles | None = None,
+    skipped: SkippedFiles | None = None,
 ) -> Iterator[tuple[Entry, T]]:
-    """Yields each example, its name normalised, and what `take` makes of its data."""
-    passed = passed or SkippedFiles()
+    """Yields each example, its name normalised, and the result of `take` for its data."""
+    skipped = skipped or SkippedFiles()
 
     def about(words: str) -> None:
         if note:
@@ -162,14 +162,14 @@ def _walk(
         members: Iterator[tuple[Entry, Any]] = (
             _lines(archive, stream, take, kind)
             if kind.has_lines and is_text(stream.peek(BLOCK))
-            else _members(archive, HeaderReader(stream, about), stream, take, kind, passed)
+            else _members(archive, HeaderReader(stream, about), stream, take, kind, skipped)
         )
         for member in members:
             if progress and next(numbers) % every == 0:
                 progress(share())
             yield member
             del member  # before the next is read
-    passed.tell(about)
+    skipped.tell(about)
 
 
 def _members(
@@ -178,7 +178,7 @@ def _members(
     stream: ForwardFile,
     take: _Take[T],
     kind: Kind,
-    passed: SkippedFiles,
+    skipped: SkippedFiles,
 ) -> Iterator[tuple[Entry, T]]:
     entry: Entry | None = None
     first = b''
@@ -198,13 +198,13 @@ def _members(
                 elif is_label_name(name) and 0 < entry.size <= MOST_SIDECAR_BYTES and not kind.labels:
                     yield from map(_labelled, labels.tell(name, _read_data(stream, entry)))
                 else:
-                    passed.count(name)
+                    skipped.count(name)
             headers.skip(entry)
-            entry = None  # what fails from here on is no fault of it
+            entry = None  # a later error is not in this member
         yield from map(_labelled, labels.rest())
-        if not is_pipe(archive):  # there, something else may follow, and be written for ever
+        if not is_pipe(archive):  # where something else may follow endlessly
             stream.finish()
-    except Exception as error:  # damaged bytes make decompressors raise all sorts
+    except Exception as error:  # damaged bytes make decompressors raise many types
         yield from map(_labelled, labels.rest())
         raise DataError(_what_broke(archive, kind, first, stream, headers, entry, error)) from error
 
@@ -224,7 +224,7 @@ def _lines(archive: str, stream: ForwardFile, take: _Take[Any], kind: Kind) -> I
         for entry, data in read_lines(stream, kind.line_name):
             yield entry, data if take is _read_data else None
             del data  # before the next is read
-    except Exception as error:  # damaged bytes make decompressors raise all sorts
+    except Exception as error:  # damaged bytes make decompressors raise many types
         how = 'cut off' if isinstance(error, EOFError) else 'damaged'
         reason = f'{error}' or type(error).__name__
         raise DataError(f'{archive!r} is {how} at byte {stream.position} of its text: {reason}.') from error
@@ -242,7 +242,7 @@ def _what_broke(
     reason = f'{error}' or type(error).__name__
     if not headers.found_any:
         known = file_type(first)
-        if known and kind.has_lines:  # how images get into an archive is no help then
+        if known and kind.has_lines:  # advice on images does not help then
             what = known.partition(':')[0]
             return f'{archive!r} is neither a text of {kind.noun} nor a tar archive, but {what}.'
         if known:
@@ -262,13 +262,13 @@ def _what_broke(
 def _open(
     archive: str, raw: io.BufferedReader, seeks_only: bool, note: Note
 ) -> Iterator[tuple[ForwardFile, Callable[[], float]]]:
-    """Opens the tar stream inside an archive; beside it, a function that tells how much of it was read.
+    """Opens the tar stream in an archive; yields it and a function that returns the share that was read.
 
     Args:
       archive: a path, a URL, or '-'.
       raw: the open archive; it is closed here.
-      seeks_only: whether all data will be seeked over: then a buffer would read what nobody wants.
-      note: told, in words that follow the archive's name, what is unusual about it.
+      seeks_only: whether all data will be skipped, so that a buffer would read it in vain.
+      note: called with words that follow the archive's name, about what is unusual.
     """
     with ExitStack() as stack:
         stack.enter_context(raw)
@@ -292,7 +292,7 @@ def _open(
 
 
 def _length(raw: io.BufferedReader) -> int | None:
-    """Returns the bytes of the file, at whose beginning it leaves it; None if it can't seek."""
+    """Returns the bytes of the file, and moves to its beginning; None if it can't seek."""
     if not raw.seekable():
         return None
     length = raw.seek(0, os.SEEK_END)

@@ -1,11 +1,11 @@
 """Bracketed text -> a tree in post-order. No recursion: depth costs memory, not the stack.
 
-    3<TAB>( ( ( [MAX 2 ) 3 ) ] )         ListOps: a label, and brackets with a space behind them
-    (3 (2 It) (4 works))                 Penn: a label right behind each bracket
+    3<TAB>( ( ( [MAX 2 ) 3 ) ] )         ListOps: a label, and brackets followed by a space
+    (3 (2 It) (4 works))                 Penn: a label directly after each bracket
 
-A label stands right behind its bracket, a token has white space before it: that tells the two apart. Trees
-are binary: a node with one child is that child, under its own label if it has one; a node with more than two
-is branched to the left, `(a b c)` as `((a b) c)`, whose inner nodes have no label.
+A label directly follows its bracket; a token has white space in front of it. Trees are binary: a node with
+one child is that child, with the node's own label if it has one; a node with more than two children is
+branched to the left, `(a b c)` as `((a b) c)`, whose inner nodes have no label.
 """
 
 import re
@@ -14,14 +14,14 @@ from typing import NamedTuple
 from estimator_lab.data.member import BadExampleError
 
 MAX_BYTES = 2**24
-"""Of a tree's text."""
+"""Limit for the text of a tree."""
 MAX_NODES = 100_000
-"""Of a tree, tokens included."""
+"""Limit for the nodes of a tree, including tokens."""
 MAX_DEPTH = 10_000
-"""Of a tree: brackets within brackets, and its height once it is binary."""
+"""Limit for nested brackets, and for the height of the binary tree."""
 
 NONE = -1
-"""In the place of a child that a leaf has not."""
+"""Stands for the missing child of a leaf."""
 
 _PIECE = re.compile(r'\([^\s()]*|\)|[^\s()]+')
 _TOKEN = re.compile(r'(?<![^\s)])[^\s()]+')
@@ -31,13 +31,13 @@ _SHOWN = 40
 
 
 class Tree(NamedTuple):
-    """A binary tree of n nodes in post-order: each behind its children, the root last.
+    """A binary tree of n nodes in post-order: each node after its children, the root last.
 
     Attributes:
-      tokens: texts of the leaves, '' of inner nodes.
-      left: of an inner node its left child, of a leaf NONE; a right child stands right before its node.
-      level: 0 of a leaf, of an inner node 1 + that of its higher child.
-      labels: of the nodes, '' of one without.
+      tokens: of the leaves; '' for inner nodes.
+      left: the left child of an inner node, NONE for a leaf; the right child directly precedes its node.
+      level: 0 for a leaf, 1 + the level of the higher child for an inner node.
+      labels: of the nodes; '' for a node without one.
     """
 
     tokens: list[str]
@@ -50,7 +50,7 @@ def parse_tree(data: bytes) -> Tree:
     """Returns the tree of a text.
 
     Raises:
-      BadExampleError: it is no UTF-8, or no tree, or larger than allowed.
+      BadExampleError: it is not UTF-8, not a tree, or larger than allowed.
     """
     if len(data) > MAX_BYTES:
         raise BadExampleError(f'it has {len(data)} bytes, more than the {MAX_BYTES} allowed for one tree')
@@ -106,7 +106,7 @@ def parse_tree(data: bytes) -> Tree:
 
 
 def tokens_of(data: bytes) -> list[str]:
-    """Returns the tokens of a tree's text, or of what stands there in its place; none if it is no UTF-8."""
+    """Returns the tokens of a text, also if it is not a tree; none if it is not UTF-8."""
     try:
         return _TOKEN.findall(_divided(_decoded(data))[1])
     except BadExampleError:
@@ -116,7 +116,7 @@ def tokens_of(data: bytes) -> list[str]:
 def line_name(number: int, line: bytes) -> str:
     """Returns the name of a line as a member: LABEL/line_NUMBER.tree, or line_NUMBER.tree without a label.
 
-    The label is what stands before a tab, or behind the first bracket.
+    The label precedes a tab, or follows the first bracket.
     """
     label, _ = _divided_bytes(line[:_LONGEST_LABEL])
     root = _ROOT.match(line[:_LONGEST_LABEL])
@@ -131,15 +131,15 @@ def _decoded(data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        raise BadExampleError(f'it is no UTF-8 at its byte {error.start}') from error
+        raise BadExampleError(f'it is not UTF-8 at its byte {error.start}') from error
 
 
 def _divided(text: str) -> tuple[str, str]:
-    """Returns (what stands before a tab, the tree); a tab behind a bracket is white space."""
-    before, tab, behind = text.partition('\t')
-    return (before, behind) if tab and '(' not in before else ('', text)
+    """Returns (the label in front of a tab, the tree); a tab after a bracket is white space."""
+    before, tab, after = text.partition('\t')
+    return (before, after) if tab and '(' not in before else ('', text)
 
 
 def _divided_bytes(line: bytes) -> tuple[bytes, bytes]:
-    before, tab, behind = line.partition(b'\t')
-    return (before, behind) if tab and b'(' not in before else (b'', line)
+    before, tab, after = line.partition(b'\t')
+    return (before, after) if tab and b'(' not in before else (b'', line)

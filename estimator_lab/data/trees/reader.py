@@ -17,11 +17,11 @@ if TYPE_CHECKING:  # loading TensorFlow takes seconds, and most of what reads ar
     from estimator_lab.tf1 import Tensor
 
 FEATURES = (TOKEN, LEFT, LEVEL, NODE_LABEL)
-"""Those of a tree; in each, the padding behind its nodes is NONE."""
+"""Features of a tree; each is padded with NONE after its nodes."""
 
 
 class ParsedTree(NamedTuple):
-    """A tree's arrays, int32 [nodes] each, in the order of FEATURES."""
+    """The arrays of a tree, int32 [nodes] each, in the order of FEATURES."""
 
     token: np.ndarray
     left: np.ndarray
@@ -35,7 +35,7 @@ class TreeReader:
 
     Attributes:
       tokens: the vocabulary of leaves.
-      labels: the vocabulary of nodes, which is that of whole trees; None knows no label.
+      labels: the vocabulary of nodes, which is that of whole trees; None for no labels.
     """
 
     tokens: Tokens
@@ -45,8 +45,8 @@ class TreeReader:
     def signature(self) -> Mapping[str, Signature]:
         """Four features, int32 [n, nodes] each: see `data.trees.parse.Tree`.
 
-        'token' is 0 for an unknown one and NONE in inner nodes; 'left' NONE in leaves; 'node_label' a class
-        id, UNKNOWN_ID where a node has none that the vocabulary knows.
+        'token' is 0 for an unknown token and NONE for inner nodes; 'left' is NONE for leaves;
+        'node_label' is a class id, UNKNOWN_ID for a node without a known label.
         """
         return {name: Signature('int32', (None,)) for name in FEATURES}
 
@@ -57,7 +57,7 @@ class TreeReader:
     def read_into(
         self, batch: list[ParsedTree | None], first: int, several: Sequence[Member]
     ) -> list[BadExampleError | None]:
-        """Parses members into their places; returns why each is no tree.
+        """Parses members into their places; returns why each is bad, or None.
 
         Raises:
           DataError: the archive can't be read any more.
@@ -66,20 +66,20 @@ class TreeReader:
         return [self._why_bad(batch, place, member) for place, member in enumerate(members, first)]
 
     def _why_bad(self, batch: list[ParsedTree | None], place: int, member: Member) -> BadExampleError | None:
-        """Parses a member into its place; returns why it is no tree, or None."""
+        """Parses a member into its place; returns why it is bad, or None."""
         if member.problem:
             return BadExampleError(member.problem)
         try:
             batch[place] = self.parsed(member.data)
         except BadExampleError as reason:
-            return reason.with_traceback(None)  # which would keep the batch
+            return reason.with_traceback(None)  # which would keep the batch alive
         return None
 
     def parsed(self, data: bytes) -> ParsedTree:
-        """Returns the arrays of a tree's text.
+        """Returns the arrays of a tree.
 
         Raises:
-          BadExampleError: it is no tree.
+          BadExampleError: the text is not a tree.
         """
         tree = parse_tree(data)
         number_of = self.tokens.ids.get
@@ -89,7 +89,7 @@ class TreeReader:
         return ParsedTree(*(np.array(column, np.int32) for column in (token, tree.left, tree.level, label)))
 
     def finish(self, batch: list[ParsedTree | None], good: Sequence[bool]) -> Arrays:
-        """Returns the good trees, padded at the end: see `collate`."""
+        """Returns the good trees, padded: see `collate`."""
         return collate([tree for tree, is_good in zip(batch, good, strict=True) if tree and is_good])
 
     def blank(self) -> Arrays:
@@ -136,7 +136,7 @@ class TreeReader:
 
 
 def collate(trees: Sequence[ParsedTree]) -> Arrays:
-    """Returns trees as arrays [n, nodes], as wide as the next power of two above the largest."""
+    """Returns trees as arrays [n, nodes], padded to a power of two."""
     widest = max((len(tree.token) for tree in trees), default=1)
     shape = len(trees), 1 << (widest - 1).bit_length()
     arrays = {name: np.full(shape, NONE, np.int32) for name in FEATURES}

@@ -1,4 +1,4 @@
-"""The vocabulary of tokens: which there are, and the numbers that a network knows them by."""
+"""The vocabulary of tokens, and their numbers in a network."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -9,15 +9,15 @@ from estimator_lab.console.regular_files import read_regular
 from estimator_lab.errors import DataError
 
 FILE = 'tokens.txt'
-"""Where a model_dir keeps them."""
+"""Name of the file of tokens in a model_dir."""
 UNKNOWN = 0
-"""Number of every token that is not in the vocabulary."""
+"""Number of all tokens that are not in the vocabulary."""
 UNKNOWN_TEXT = '<unknown>'
 MOST = 1_000_000
-"""Tokens that a vocabulary may hold."""
+"""Limit for the tokens of a vocabulary."""
 
 _MOST_BYTES = 2**26
-_RARE = 1  # occurrences: such tokens are what an unknown one is like
+_RARE = 1  # occurrences of a token that is replaced by the unknown one
 _COUNTED_AT_ONCE = 4 * MOST
 _NO_TOKEN = frozenset('()')
 
@@ -39,16 +39,16 @@ class Tokens:
 
 
 def frequent_tokens(trees: Iterable[Sequence[str]], most: int) -> Tokens:
-    """Returns the most frequent tokens, those that occur once left out where others occur more often.
+    """Returns the most frequent tokens, without those that occur only once, if others occur more often.
 
     Args:
-      trees: the tokens of one tree after the other.
-      most: how many are kept.
+      trees: the tokens of each tree.
+      most: the number of tokens to return.
     """
     counts: Counter[str] = Counter()
     for tokens in trees:
         counts.update(tokens)
-        if len(counts) > _COUNTED_AT_ONCE:  # else a file of nothing but new ones would eat the memory
+        if len(counts) > _COUNTED_AT_ONCE:  # limits the memory if a file has only new ones
             counts = Counter(dict(counts.most_common(MOST)))
     often = {token: count for token, count in counts.items() if count > _RARE} or counts
     ranked = sorted(often, key=lambda token: (-often[token], token))
@@ -60,10 +60,10 @@ def read_tokens(path: Path, flag: str = '') -> Tokens:
 
     Args:
       path: of the file.
-      flag: by which the user named it, for errors; '' for none.
+      flag: its flag, for errors; '' for none.
 
     Raises:
-      DataError: it can't be read, or what it holds is no vocabulary.
+      DataError: it can't be read, or is not a vocabulary.
     """
     place = f'{flag}={path}' if flag else str(path)
     try:
@@ -78,7 +78,7 @@ def read_tokens(path: Path, flag: str = '') -> Tokens:
 
 
 def write_tokens(path: Path, tokens: Tokens) -> None:
-    """Writes them, so that a reader sees the old file or the new one, never half of one.
+    """Writes tokens to a file, which is replaced whole or not at all.
 
     Raises:
       OSError: it can't be written.
@@ -91,14 +91,14 @@ def write_tokens(path: Path, tokens: Tokens) -> None:
 
 
 def _check(texts: Sequence[str]) -> None:
-    """Raises ValueError for what no training run writes."""
+    """Raises ValueError if texts are not tokens as a training run writes them."""
     if not texts:
         raise ValueError('it is empty')
     if len(texts) > MOST:
         raise ValueError(f'it holds {len(texts):,} tokens, {MOST:,} are allowed')
     for number, text in enumerate(texts, 1):
         if not text or text.split() != [text] or _NO_TOKEN.intersection(text):
-            raise ValueError(f'its line {number} is {text[:80]!r}, which is no token')
+            raise ValueError(f'its line {number} is {text[:80]!r}, which is not a token')
     if len(set(texts)) < len(texts):
         twice = next(text for text, count in Counter(texts).items() if count > 1)
         raise ValueError(f'it holds {twice[:80]!r} twice')

@@ -63,7 +63,7 @@ CUT_OFF = gzip.compress(idx(np.zeros([5, 28, 28])), mtime=0)[:-30]
 @pytest.mark.parametrize(
     ('name', 'data', 'words'),
     [
-        ('train-images-idx3-ubyte.gz', b'junk' * 9, 'is no IDX file of bytes with 3 axes'),
+        ('train-images-idx3-ubyte.gz', b'junk' * 9, 'is not an IDX file of bytes with 3 axes'),
         ('train-images-idx3-ubyte.gz', b'', 'is cut off'),
         ('train-images-idx3-ubyte.gz', idx(np.zeros([5, 28, 28]))[:-1], 'is cut off'),
         ('train-images-idx3-ubyte.gz', CUT_OFF, 'is damaged'),
@@ -71,7 +71,7 @@ CUT_OFF = gzip.compress(idx(np.zeros([5, 28, 28])), mtime=0)[:-30]
         ('train-images-idx3-ubyte.gz', b'\0\0\x08\x03' + b'\xff' * 12, 'which is not MNIST'),
         ('train-images-idx3-ubyte.gz', b'\0\0\x08\x03' + bytes(12), 'which is not MNIST'),
         ('train-labels-idx1-ubyte', idx(np.zeros(4)), 'has 4 labels, but .* has 5 images'),
-        ('train-labels-idx1-ubyte', idx(np.zeros([5, 1])), 'is no IDX file of bytes with 1 axes'),
+        ('train-labels-idx1-ubyte', idx(np.zeros([5, 1])), 'is not an IDX file of bytes with 1 axes'),
     ],
 )
 def test_bad_files_get_one_sentence(digits, tmp_path, name, data, words):

@@ -178,7 +178,7 @@ def test_what_a_folder_holds_instead(tmp_path):
 
 def test_a_folder_of_archives_names_the_glob(tmp_path):
     write_tar(tmp_path / 'shard-0.tar', [('a/1.png', picture(1))])
-    with pytest.raises(DataError, match=r"archives in it are named by --data='\S+/\*\.tar'"):
+    with pytest.raises(DataError, match=r"archives, for which give --data='\S+/\*\.tar'"):
         open_archives([str(tmp_path)])
 
 

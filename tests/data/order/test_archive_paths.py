@@ -28,7 +28,7 @@ def test_expand_archives(tmp_path):
     with pytest.raises(DataError, match=r'^There is no file .*gone\.tar'):
         expand('@gone.tar')
     for nothing in [(), ('',), (' , ',)]:
-        with pytest.raises(DataError, match='No archive is named'):
+        with pytest.raises(DataError, match='No archive is given'):
             expand(*nothing)
 
 

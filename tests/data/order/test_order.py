@@ -269,8 +269,8 @@ def test_standard_input_is_one_epoch(archive, run_python):
     assert len(lines[0]) == 24 and all(line.startswith('0 train/') for line in lines[0])
     assert lines[1] == lines[0][20:]
     assert lines[2] == [
-        '- ended 6 images before the 30 that were seen when the checkpoint was saved: pipe the same archive '
-        'in again.'
+        '- ended 6 images before the 30 that were consumed when the checkpoint was saved: pipe the same '
+        'archive in again.'
     ]
 
 
@@ -282,7 +282,7 @@ def test_a_buffer_of_heavy_members_is_told_of_once(archive, monkeypatch):
     for number in range(2):
         assert sorted(t.data for t in order.epoch(number)) == sorted(m.data for m in members)
     (line,) = lines
-    assert line.startswith('Shuffling within a buffer of ') and 'not 20, as they take' in line
+    assert line.startswith('Shuffling within a buffer of ') and 'not 20, because these already take' in line
     monkeypatch.undo()
     list(StreamOrder([str(archive)], 20, 1, note=lines.append).epoch(0))
     assert len(lines) == 1

@@ -99,7 +99,7 @@ def test_a_hidden_folder_with_anything_else_is_left_alone(tmp_path, source, insi
     path = out / '.packing' / inside
     path.parent.mkdir(parents=True)
     path.write_text('mine')
-    with pytest.raises(FlagError, match=r'\.packing holds .*, which no unfinished run leaves: remove '):
+    with pytest.raises(FlagError, match=r'\.packing holds .*, which is not from an unfinished run: remove '):
         pack([source], out, PackSettings(1), quiet)
     assert path.read_text() == 'mine'
 
@@ -109,7 +109,7 @@ def test_a_hidden_folder_that_is_a_link_or_a_file(tmp_path, source, packed):
         out = tmp_path / f'out{number}'
         out.mkdir()
         make(out / '.packing')
-        with pytest.raises(FlagError, match=r'holds \.packing, which is no folder of an unfinished run'):
+        with pytest.raises(FlagError, match=r'holds \.packing, which is not the folder of an unfinished run'):
             pack([source], out, PackSettings(1), quiet)
         assert os.path.lexists(out / '.packing') and check(packed).images == 20
 
@@ -118,11 +118,11 @@ def test_links_and_pipes_in_a_hidden_folder_are_left_alone(tmp_path, source, pre
     out = tmp_path / 'out'
     (out / '.packing').mkdir(parents=True)
     (out / '.packing' / MANIFEST).symlink_to(precious)
-    with pytest.raises(FlagError, match=r"holds 'manifest\.json', which no unfinished run leaves"):
+    with pytest.raises(FlagError, match=r"holds 'manifest\.json', which is not from an unfinished run"):
         pack([source], out, PackSettings(1), quiet)
     (out / '.packing' / MANIFEST).unlink()
     os.mkfifo(out / '.packing' / MANIFEST)
-    with pytest.raises(FlagError, match='which no unfinished run leaves'):
+    with pytest.raises(FlagError, match='which is not from an unfinished run'):
         pack([source], out, PackSettings(1), quiet)
 
 
@@ -225,7 +225,7 @@ def test_a_manifest_of_a_gigabyte(packed):
 def test_a_link_is_no_shard_even_if_it_leads_to_the_right_bytes(tmp_path, packed):
     (packed / SHARD).rename(tmp_path / 'elsewhere.tar')
     (packed / SHARD).symlink_to(tmp_path / 'elsewhere.tar')
-    with pytest.raises(DataError, match=f'{SHARD} is no shard: it is a link'):
+    with pytest.raises(DataError, match=f'{SHARD} is not a shard: it is a link'):
         check(packed)
 
 
@@ -242,7 +242,7 @@ def test_a_pipe_in_the_place_of_a_shard_keeps_nobody_waiting(packed):
     thread = threading.Thread(target=verify_it, daemon=True)
     thread.start()
     thread.join(20)
-    assert caught and 'is no shard: it is no regular file' in caught[0]
+    assert caught and 'is not a shard: it is no regular file' in caught[0]
 
 
 def test_what_is_published_stays_when_the_program_is_stopped_right_behind_it(tmp_path, source, monkeypatch):

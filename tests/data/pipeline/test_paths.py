@@ -253,4 +253,4 @@ def test_what_is_unusual_about_an_archive_is_noted(archive, tmp_path):
     notes = []
     images = list(ExampleInput([str(path)], notes.append).epoch(0))
     assert len(images) == 2 * len(list(stream_members(archive)))
-    assert len(notes) == 1 and 'goes on behind its end-of-archive block' in notes[0]
+    assert len(notes) == 1 and 'continues after its end-of-archive block' in notes[0]

@@ -70,7 +70,7 @@ def test_archives_behind_each_other_are_one_and_it_is_said_once(write, compress,
     archive = write(compress(first + members_of(B) + members_of({'c/1.jpg': b'5'}, 10_240)))
     members, notes = found(archive)
     assert members == {**A, **B, 'c/1.jpg': b'5'}
-    words = f'goes on behind its end-of-archive block at byte {END}: all is used, from byte {len(first)}.'
+    words = f'continues after its end-of-archive block at byte {END}: all is used, from byte {len(first)} on.'
     assert notes == [f'{archive!r} {words}']
 
 
@@ -83,7 +83,7 @@ def test_zeros_behind_the_end_are_no_other_archive(write, compress, padding):
 def test_an_archive_may_follow_one_without_members(write):
     members, notes = found(write(bytes(10_240) + members_of(B)))
     assert members == B
-    assert 'goes on behind its end-of-archive block at byte 0: all is used, from byte 10240.' in notes[0]
+    assert 'continues after its end-of-archive block at byte 0: all is used, from byte 10240 on.' in notes[0]
 
 
 @COMPRESSED
@@ -102,7 +102,7 @@ def test_what_follows_is_an_archive_with_all_its_errors(write, compress):
 def test_other_bytes_behind_the_end_are_left_alone(write, compress, size):
     archive = write(compress(members_of(A) + GARBAGE[:size] + members_of(B)))
     behind = END + 2 * BLOCK
-    words = f'ends at byte {END}; what follows from byte {behind} is no tar header, and is not used.'
+    words = f'ends at byte {END}; what follows from byte {behind} is not a tar header, and is not used.'
     assert found(archive) == (A, [f'{archive!r} {words}'])
 
 
@@ -116,14 +116,14 @@ def test_an_archive_may_have_no_end(write, compress, padding):
     members, notes = found(archive)
     assert members == files
     assert notes == [
-        f'{archive!r} has no end-of-archive block: it ends behind its last member, at byte {len(data)}.'
+        f'{archive!r} has no end-of-archive block: it ends after its last member, at byte {len(data)}.'
     ]
 
 
 def test_part_of_a_zero_block_is_no_end(write):
     members, (note,) = found(write(members_of(A, 100)))
     assert members == A
-    assert f'ends behind its last member, at byte {END}.' in note
+    assert f'ends after its last member, at byte {END}.' in note
 
 
 @pytest.mark.parametrize('format', [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
@@ -163,7 +163,7 @@ def test_zeros_without_end_are_left_behind(tmp_path, monkeypatch):
     assert [member.name for member in stream_members(fifo, note=notes.append)] == list(A)
     writer.join()
     assert notes == [
-        f'{str(fifo)!r} ends at byte {END}; the zeros behind it do not, and are read no further.'
+        f'{str(fifo)!r} ends at byte {END}, followed by zeros that do not end, and are not read.'
     ]
 
 
@@ -185,7 +185,7 @@ def test_other_bytes_behind_a_compressed_stream_are_left_alone(write, name, comp
     members, notes = found(archive)
     assert members == A
     assert notes == [
-        f'{archive!r} has something behind the end of its {name} stream, {place}, which is not used.'
+        f'{archive!r} has bytes after the end of its {name} stream, {place}, which are not used.'
     ]
 
 
@@ -196,7 +196,7 @@ def test_several_compressed_streams_are_one(write, name, compress, zeros):
     pieces = [data[:700], b'', data[700 : END + 2 * BLOCK], data[END + 2 * BLOCK :]]
     members, notes = found(write(b''.join(compress(piece) + bytes(zeros) for piece in pieces)))
     assert members == {**A, **B}
-    assert len(notes) == 1 and 'goes on behind its end-of-archive block' in notes[0]
+    assert len(notes) == 1 and 'continues after its end-of-archive block' in notes[0]
 
 
 @COMPRESSIONS

@@ -19,7 +19,7 @@ from estimator_lab.data.tar.index import (
     build_index,
     name_hash,
     open_index,
-    path_beside,
+    path_next_to,
     path_in_cache,
 )
 from estimator_lab.data.tar.sources import stamp_of
@@ -102,7 +102,7 @@ def test_first_use_makes_an_index_and_later_ones_read_it(archive, own_cache, bui
     first = open_index(str(archive))
     again = open_index(str(archive))
     assert builds == [str(archive)]
-    assert path_in_cache(str(archive)).is_file() and not path_beside(str(archive)).exists()
+    assert path_in_cache(str(archive)).is_file() and not path_next_to(str(archive)).exists()
     assert members_of(again) == members_of(first) == list(stream_members(archive))
     assert again.counts == first.counts
     assert [p.name for p in path_in_cache(str(archive)).parent.iterdir()] == [
@@ -111,7 +111,7 @@ def test_first_use_makes_an_index_and_later_ones_read_it(archive, own_cache, bui
 
 
 def test_an_index_beside_the_archive_goes_first(archive, own_cache, builds):
-    build_index(str(archive)).write(path_beside(str(archive)))
+    build_index(str(archive)).write(path_next_to(str(archive)))
     assert len(open_index(str(archive))) == 24
     assert not builds and not own_cache.exists()
 
@@ -250,9 +250,9 @@ def test_a_compressed_archive_has_names_and_labels_but_no_random_access(archive,
 
 def test_a_pipe_has_no_index(tmp_path):
     os.mkfifo(tmp_path / 'pipe')
-    with pytest.raises(DataError, match='passes by only once'):
+    with pytest.raises(DataError, match='can be read only once'):
         open_index(str(tmp_path / 'pipe'))
-    with pytest.raises(DataError, match='passes by only once'):
+    with pytest.raises(DataError, match='can be read only once'):
         open_index('-')
 
 
@@ -338,7 +338,7 @@ def test_what_is_unusual_is_said_each_time_that_an_index_is_used(tmp_path):
     said = []
     for _ in range(3):
         assert len(open_index(str(archive), note=said.append)) == 2
-    assert len(said) == 3 and len(set(said)) == 1 and 'goes on behind its end' in said[0]
+    assert len(said) == 3 and len(set(said)) == 1 and 'continues after its end' in said[0]
     open_index(str(archive))  # nobody wants to know
 
 

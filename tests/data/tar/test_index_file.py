@@ -14,7 +14,7 @@ import pytest
 
 from estimator_lab.data.tar import index as tar_index
 from estimator_lab.data.tar import index_file
-from estimator_lab.data.tar.index import build_index, open_index, path_beside, path_in_cache
+from estimator_lab.data.tar.index import build_index, open_index, path_next_to, path_in_cache
 from estimator_lab.data.tar.index_file import read_index_file, write_index_file
 from estimator_lab.data.tar.sources import stamp_of
 from estimator_lab.data.tar.stream import stream_members
@@ -37,8 +37,8 @@ def archive(tmp_path):
 @pytest.fixture
 def beside(archive):
     """The path of a right index beside the archive."""
-    build_index(archive).write(path_beside(archive))
-    return path_beside(archive)
+    build_index(archive).write(path_next_to(archive))
+    return path_next_to(archive)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def builds(monkeypatch):
 
 
 def contents_of(archive):
-    return read_index_file(path_beside(archive), stamp_of(archive))
+    return read_index_file(path_next_to(archive), stamp_of(archive))
 
 
 def members_of(index):
@@ -147,7 +147,7 @@ def test_an_index_of_a_compressed_archive_that_claims_random_access(archive, bui
     Path(packed).write_bytes(gzip.compress(Path(archive).read_bytes()))
     index = build_index(packed)
     index._header = index._header._replace(random_access=True)
-    index.write(path_beside(packed))
+    index.write(path_next_to(packed))
     assert not open_index(packed).random_access
     assert builds == [packed]
 
@@ -218,7 +218,7 @@ def test_an_index_of_format_1_is_made_anew_in_silence(archive, beside, builds, c
 
 
 def test_a_pipe_in_the_place_of_an_index_keeps_nobody_waiting(archive, builds):
-    os.mkfifo(path_beside(archive))
+    os.mkfifo(path_next_to(archive))
     thread = threading.Thread(target=check_it_is_made_anew, args=(archive, builds), daemon=True)
     thread.start()
     thread.join(20)
@@ -228,7 +228,7 @@ def test_a_pipe_in_the_place_of_an_index_keeps_nobody_waiting(archive, builds):
 def test_nothing_is_written_through_a_link(archive, tmp_path):
     precious = tmp_path / 'precious'
     precious.write_text('mine')
-    path = path_beside(archive)
+    path = path_next_to(archive)
     path.with_name(f'.{path.name}.{os.getpid()}.partial').symlink_to(precious)
     path.symlink_to(precious)
     build_index(archive).write(path)
@@ -284,7 +284,7 @@ def replace(archive, changed):
 
 
 @pytest.mark.parametrize('changed', [0, 12, 23])
-@pytest.mark.parametrize('place', [path_beside, path_in_cache])
+@pytest.mark.parametrize('place', [path_next_to, path_in_cache])
 def test_most_replacements_are_seen_at_the_start(archive, builds, place, changed):
     build_index(archive).write(place(archive))
     replace(archive, changed)
@@ -292,27 +292,27 @@ def test_most_replacements_are_seen_at_the_start(archive, builds, place, changed
     assert builds == [archive]
 
 
-@pytest.mark.parametrize('places', [[path_beside], [path_in_cache], [path_beside, path_in_cache]])
+@pytest.mark.parametrize('places', [[path_next_to], [path_in_cache], [path_next_to, path_in_cache]])
 def test_any_other_is_seen_in_reading_and_the_next_start_makes_a_new_index(archive, builds, places):
     for place in places:
         build_index(archive).write(place(archive))
     replace(archive, 5)
     index = open_index(archive)
     with pytest.raises(
-        DataError, match=r'has changed since it was indexed: .* Start again, and it is indexed'
+        DataError, match=r'has changed since it was indexed: .* Start again: it is then indexed'
     ):
         index.member(5).read()
     assert not builds
     for _ in range(2):
         assert members_of(open_index(archive)) == list(stream_members(archive))
     assert builds == [archive]
-    assert path_beside(archive).exists() == (path_beside in places)  # the user's own file stays
+    assert path_next_to(archive).exists() == (path_next_to in places)  # the user's own file stays
 
 
 def test_an_index_that_this_process_has_made_is_given_up_as_well(archive, builds):
     index = open_index(archive)
     replace(archive, 5)
-    with pytest.raises(DataError, match='Start again, and it is indexed anew'):
+    with pytest.raises(DataError, match='Start again: it is then indexed anew'):
         index.member(5).read()
     assert open_index(archive).member(5).read().name == 'other/5.jpg'
     assert builds == [archive] * 2
@@ -330,7 +330,7 @@ def test_a_new_index_beside_the_archive_is_believed_again(archive, beside, build
 def test_without_a_cache_the_wrong_index_is_named(archive, beside, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', '/proc/none')
     replace(archive, 5)
-    with pytest.raises(DataError, match=rf"Remove '{beside}'\. Start again, and it is indexed anew"):
+    with pytest.raises(DataError, match=rf"Remove '{beside}'\. Start again: it is then indexed anew"):
         open_index(archive).member(5).read()
     beside.unlink()
     assert open_index(archive).member(5).read().name == 'other/5.jpg'

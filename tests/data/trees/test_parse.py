@@ -85,7 +85,7 @@ def test_one_token_is_a_tree():
         (b'(3 (2) (4 b))', 'an empty tree'),
         (b'5\t', 'it is empty'),
         (b'  ', 'it is empty'),
-        (b'(3 (2 \xff) (4 b))', 'no UTF-8 at its byte 6'),
+        (b'(3 (2 \xff) (4 b))', 'not UTF-8 at its byte 6'),
         (b'(' * 20, "20 '\\)' missing"),
     ],
 )

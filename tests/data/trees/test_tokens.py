@@ -34,8 +34,8 @@ def test_written_and_read_again(tmp_path):
     [
         (b'', 'it is empty'),
         (b'a\nb\na\n', "holds 'a' twice"),
-        (b'a\n\nb\n', "line 2 is '', which is no token"),
-        (b'a b\n', "line 1 is 'a b', which is no token"),
+        (b'a\n\nb\n', "line 2 is '', which is not a token"),
+        (b'a b\n', "line 1 is 'a b', which is not a token"),
         (b'(\n', "line 1 is '\\('"),
         (b'\xff\n', 'codec'),
     ],
