@@ -10,7 +10,7 @@ import pytest
 from estimator_lab import export, predict
 from estimator_lab.console import progress
 from estimator_lab.data import demo, pack, tar_index
-from estimator_lab.data.tar.index import path_next_to, path_in_cache
+from estimator_lab.data.tar.index import path_in_cache, path_next_to
 from estimator_lab.errors import LabError
 from estimator_lab.tf1 import tf
 from estimator_lab.training.experiment import Experiment

@@ -7,7 +7,7 @@ from estimator_lab.console.progress import Progress, say
 from estimator_lab.data.folder.index import open_folder
 from estimator_lab.data.kinds import kind_of
 from estimator_lab.data.members import is_folder
-from estimator_lab.data.tar.index import Index, build_index, path_next_to, path_in_cache
+from estimator_lab.data.tar.index import Index, build_index, path_in_cache, path_next_to
 from estimator_lab.data.tar.sources import expand_archives
 from estimator_lab.errors import DataError
 

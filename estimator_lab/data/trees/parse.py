@@ -55,54 +55,74 @@ def parse_tree(data: bytes) -> Tree:
     if len(data) > MAX_BYTES:
         raise BadExampleError(f'it has {len(data)} bytes, more than the {MAX_BYTES} allowed for one tree')
     _, text = _divided(_decoded(data))
-    tokens: list[str] = []
-    left: list[int] = []
-    level: list[int] = []
-    labels: list[str] = []
-    open_brackets: list[tuple[str, int]] = []  # each with its label, and what came before it beside it
-    before = NONE  # the tree so far within the innermost bracket
+    parser = _Parser()
     for piece in map(re.Match.group, _PIECE.finditer(text)):
-        if before != NONE and not open_brackets:
+        parser.add(piece)
+    return parser.finished()
+
+
+class _Parser:
+    """Builds the tree from brackets and tokens.
+
+    Attributes:
+      _open: for each open bracket its label, and the tree in front of it within the enclosing bracket.
+      _latest: the tree so far within the innermost bracket.
+    """
+
+    def __init__(self) -> None:
+        self._tree = Tree([], [], [], [])
+        self._open: list[tuple[str, int]] = []
+        self._latest = NONE
+
+    def add(self, piece: str) -> None:
+        """Adds an opening bracket with its label, a closing bracket or a token."""
+        if self._latest != NONE and not self._open:
             raise BadExampleError(f'the tree ends before {piece[:_SHOWN]!r}: brackets do not match')
         if piece[0] == '(':
-            open_brackets.append((piece[1:], before))
-            before = NONE
-            if len(open_brackets) > MAX_DEPTH:
+            self._open.append((piece[1:], self._latest))
+            self._latest = NONE
+            if len(self._open) > MAX_DEPTH:
                 raise BadExampleError(f'it is deeper than the {MAX_DEPTH} levels allowed')
-            continue
-        if piece == ')':
-            if not open_brackets:
-                raise BadExampleError("a ')' closes nothing: brackets do not match")
-            if before == NONE:
-                raise BadExampleError('it has an empty tree: nothing between a bracket and the next')
-            node = before
-            label, before = open_brackets.pop()
-            if label:
-                labels[node] = label
-        else:
-            node = len(left)
-            tokens.append(piece)
-            left.append(NONE)
-            level.append(0)
-            labels.append('')
-        if before == NONE:
-            before = node
-        else:
-            height = max(level[before], level[node]) + 1
-            tokens.append('')
-            left.append(before)
-            level.append(height)
-            labels.append('')
-            before = len(left) - 1
-            if height > MAX_DEPTH:
-                raise BadExampleError(f'it is deeper than the {MAX_DEPTH} levels allowed')
-            if before >= MAX_NODES:
-                raise BadExampleError(f'it has more than the {MAX_NODES} nodes allowed for one tree')
-    if open_brackets:
-        raise BadExampleError(f"{len(open_brackets)} ')' missing at the end: brackets do not match")
-    if before == NONE:
-        raise BadExampleError('it is empty')
-    return Tree(tokens, left, level, labels)
+            return
+        node = self._closed() if piece == ')' else self._node(piece, NONE, 0)
+        self._latest = node if self._latest == NONE else self._joined(self._latest, node)
+
+    def finished(self) -> Tree:
+        if self._open:
+            raise BadExampleError(f"{len(self._open)} ')' missing at the end: brackets do not match")
+        if self._latest == NONE:
+            raise BadExampleError('it is empty')
+        return self._tree
+
+    def _closed(self) -> int:
+        """Closes a bracket; returns the node within it."""
+        if not self._open:
+            raise BadExampleError("a ')' closes nothing: brackets do not match")
+        if self._latest == NONE:
+            raise BadExampleError('it has an empty tree: nothing between a bracket and the next')
+        node = self._latest
+        label, self._latest = self._open.pop()
+        if label:
+            self._tree.labels[node] = label
+        return node
+
+    def _joined(self, left: int, right: int) -> int:
+        """Returns a new inner node with two children, the right one being the newest node."""
+        height = max(self._tree.level[left], self._tree.level[right]) + 1
+        node = self._node('', left, height)
+        if height > MAX_DEPTH:
+            raise BadExampleError(f'it is deeper than the {MAX_DEPTH} levels allowed')
+        if node >= MAX_NODES:
+            raise BadExampleError(f'it has more than the {MAX_NODES} nodes allowed for one tree')
+        return node
+
+    def _node(self, token: str, left: int, level: int) -> int:
+        tree = self._tree
+        tree.tokens.append(token)
+        tree.left.append(left)
+        tree.level.append(level)
+        tree.labels.append('')
+        return len(tree.left) - 1
 
 
 def tokens_of(data: bytes) -> list[str]:

@@ -151,7 +151,7 @@ def test_labels_beside_files(tmp_path):
     (tmp_path / '3.cls').write_text('0')
     assert open_folder(str(tmp_path)).fingerprint != before
     (tmp_path / '3.cls').unlink()
-    with pytest.raises(DataError, match=r"3\.png' has no label: no \.cls or \.json file lies beside it"):
+    with pytest.raises(DataError, match=r"3\.png' has no label: no \.cls or \.json file is next to it"):
         open_archives([str(tmp_path)]).check_labels()
 
 

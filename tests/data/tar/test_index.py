@@ -19,8 +19,8 @@ from estimator_lab.data.tar.index import (
     build_index,
     name_hash,
     open_index,
-    path_next_to,
     path_in_cache,
+    path_next_to,
 )
 from estimator_lab.data.tar.sources import stamp_of
 from estimator_lab.data.tar.stream import stream_members

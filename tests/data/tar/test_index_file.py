@@ -14,7 +14,7 @@ import pytest
 
 from estimator_lab.data.tar import index as tar_index
 from estimator_lab.data.tar import index_file
-from estimator_lab.data.tar.index import build_index, open_index, path_next_to, path_in_cache
+from estimator_lab.data.tar.index import build_index, open_index, path_in_cache, path_next_to
 from estimator_lab.data.tar.index_file import read_index_file, write_index_file
 from estimator_lab.data.tar.sources import stamp_of
 from estimator_lab.data.tar.stream import stream_members
