@@ -209,7 +209,7 @@ def test_a_run_that_was_stopped_goes_on_exactly_without_its_picture(tmp_path):
         Experiment(settings(parts, max_steps=6), lambda line: None)
     style_picture(parts)
     Path(parts / 'style' / FILE).write_bytes(b'junk')
-    with pytest.raises(DataError, match='holds no style that can be used'):
+    with pytest.raises(DataError, match='has no usable style'):
         Experiment(settings(parts, max_steps=6), lambda line: None)
 
 

@@ -17,7 +17,16 @@ _COLOURS = (
 _TICKS = 5
 _TINY = 1e-30
 _DECADES = 12  # of a logarithmic axis, at most
-_CELL = 12  # pixels of a value in a heat map, at most
+_VALUE = 12  # pixels of a value in a heat map, at most
+
+_SIDE = 900  # pixels of a confusion matrix, if its cells allow
+_CELLS = (16, 48)  # smallest and largest side of its cells in pixels
+_LABEL = 120
+_TITLE = 40
+_GAP = 6
+_RIGHT, _WRONG = np.array([8, 81, 156]), np.array([179, 0, 0])  # colours of a cell with its whole row
+_LINE_COLOUR, _INK, _DARK = '#cccccc', 'black', 0.5
+_BAR, _BAR_EDGE = (66, 146, 198), '#999999'
 
 
 def draw_curves(
@@ -27,14 +36,14 @@ def draw_curves(
     logarithmic: bool = False,
     bounds: tuple[float, float] | None = None,
 ) -> Image.Image:
-    """Draws curves into one panel, with a legend below it.
+    """Draws curves in one panel with a legend.
 
     Args:
-      title: what the vertical axis shows.
-      horizontal: what the horizontal axis shows.
-      curves: name -> (x, y), of one length, at least 1; numbers that are not finite are left out.
-      logarithmic: whether the vertical axis is; it then spans at most 12 decades below the highest value.
-      bounds: of the vertical axis; None for those of the curves.
+      title: label of the vertical axis.
+      horizontal: label of the horizontal axis.
+      curves: name -> (x, y), of equal length, at least 1; values that are not finite are left out.
+      logarithmic: whether the vertical axis is logarithmic; it then has at most 12 decades.
+      bounds: lowest and highest value of the vertical axis; None for those of the curves.
 
     Returns:
       An RGB picture.
@@ -74,14 +83,14 @@ def draw_curves(
 
 
 def heat_map(values: np.ndarray) -> Image.Image:
-    """Draws values over time: a column a step, a row a unit; blue below 0, white at 0, red above.
+    """Draws values over time, one column per step and one row per unit: blue below 0, white at 0, red above.
 
     Args:
-      values: float [steps, units]; full colour is the largest absolute value, numbers that are not finite are
+      values: float [steps, units]; the largest absolute value has full colour, values that are not finite are
         grey.
 
     Returns:
-      An RGB picture, in which a value is as large as leaves the whole small enough to look at.
+      An RGB picture, of about 960x480 pixels at most unless there are more values.
     """
     steps, units = values.shape
     finite = np.isfinite(values)
@@ -91,7 +100,7 @@ def heat_map(values: np.ndarray) -> Image.Image:
     blue = np.concatenate([1 + shares, 1 + shares, np.ones_like(shares)], axis=2)
     pixels = np.where(finite.T[..., np.newaxis], np.where(shares >= 0, red, blue), 0.5)
     picture = Image.fromarray(np.rint(255 * pixels).astype(np.uint8))
-    across, down = (max(min(_CELL, most // count), 1) for most, count in ((960, steps), (480, units)))
+    across, down = (max(min(_VALUE, most // count), 1) for most, count in ((960, steps), (480, units)))
     return picture.resize((steps * across, units * down), Image.Resampling.NEAREST)
 
 
@@ -103,7 +112,7 @@ def _scaled(values: ArrayLike, logarithmic: bool) -> np.ndarray:
 
 
 def _bounds(parts: Sequence[np.ndarray], logarithmic: bool) -> tuple[float, float]:
-    """Returns the lowest and the highest value, apart from each other; the former is not too far down."""
+    """Returns lower and upper bounds of an axis, which differ; a logarithmic axis has at most 12 decades."""
     values = np.concatenate(parts)
     values = values[np.isfinite(values)]
     if not len(values):
@@ -114,22 +123,36 @@ def _bounds(parts: Sequence[np.ndarray], logarithmic: bool) -> tuple[float, floa
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
-_SIDE = 900  # pixels of the whole matrix, if its cells can be so large
-_CELLS = (16, 48)  # smallest and largest side of a cell in pixels
-_LABEL = 120
-_TITLE = 40
-_GAP = 6
-_RIGHT, _WRONG = np.array([8, 81, 156]), np.array([179, 0, 0])  # of a cell that has its whole row
-_LINE_COLOUR, _INK, _DARK = '#cccccc', 'black', 0.5
+def draw_bars(title: str, bars: Sequence[tuple[str, float, int]]) -> Image.Image:
+    """Draws shares as horizontal bars.
+
+    Args:
+      title: title of the chart.
+      bars: (name, share in [0, 1], number of items that it is a share of) of each bar.
+
+    Returns:
+      An RGB picture.
+    """
+    width, height = 420, 18
+    picture = Image.new('RGB', (width + 240, (len(bars) + 1) * height + 2 * _GAP), 'white')
+    draw = ImageDraw.Draw(picture)
+    fitted(title, width).draw(draw, (_GAP, _GAP), _INK)
+    for number, (name, share, count) in enumerate(bars, 1):
+        top = _GAP + number * height
+        fitted(name, 90).draw(draw, (_GAP, top), _INK)
+        draw.rectangle((100, top, 100 + width, top + height - 4), outline=_BAR_EDGE)
+        draw.rectangle((100, top, 100 + share * width, top + height - 4), fill=_BAR, outline=_BAR_EDGE)
+        fitted(f'{share:.4f} of {count:,}', width).draw(draw, (110 + width, top), _INK)
+    return picture
 
 
 def confusion_picture(matrix: np.ndarray, labels: Sequence[str], title: str) -> Image.Image:
-    """Draws a confusion matrix: what is right in blue, mistakes in red, the darker the larger their share.
+    """Draws a confusion matrix: correct predictions in blue, mistakes in red, darker for a larger share.
 
     Args:
-      matrix: int [n, n], images of each class (row) by what they were taken for (column).
+      matrix: int [n, n], number of images by true class (row) and predicted class (column).
       labels: n texts.
-      title: one line above it.
+      title: one line above the matrix.
 
     Returns:
       An RGB picture.
@@ -156,7 +179,7 @@ def confusion_picture(matrix: np.ndarray, labels: Sequence[str], title: str) -> 
 def _draw_cell(
     draw: ImageDraw.ImageDraw, place: tuple[int, int], side: int, images: int, share: float, right: bool
 ) -> None:
-    # A root, so that few mistakes among many images can be seen.
+    # The root makes few mistakes among many images visible.
     strength = float(np.sqrt(share))
     colour = (1 - strength) * 255 + strength * (_RIGHT if right else _WRONG)
     x, y = place
@@ -169,7 +192,7 @@ def _draw_cell(
 
 
 def _draw_upright(picture: Image.Image, text: Line, left: int, bottom: int, width: int) -> None:
-    """Draws a text that is read from below."""
+    """Draws a text rotated by 90 degrees, to be read from below."""
     line = Image.new('RGB', (max(int(text.length) + 1, 1), 14), 'white')
     text.draw(ImageDraw.Draw(line), (0, 0), _INK)
     line = line.rotate(90, expand=True)

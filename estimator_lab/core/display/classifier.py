@@ -15,23 +15,24 @@ from estimator_lab.core.metrics.confusion import Confusion
 from estimator_lab.core.metrics.top_k import TopK
 from estimator_lab.tf1 import SessionRunHook, Tensor, tf
 
-_WORST = 2 * COLUMNS
+_MISTAKES = 2 * COLUMNS
 _MOST_CLASSES = 60
+_INPUTS = 24
 
 
 class MistakesHook(tf.train.SessionRunHook):
-    """Writes at the end of an evaluation `images/confusion` and, of images, `images/worst`.
+    """Writes at the end of an evaluation `images/confusion` and, for images, `images/worst`.
 
-    Of more than 60 classes the picture has those with the most mistakes; the worst examples are those whose
-    true label was given the least probability, of all that were taken for another one.
+    The confusion matrix has at most 60 classes, those with the most mistakes. The worst examples are the
+    misclassified ones with the lowest probability of the true label.
 
     Args:
-      probabilities: float32 [batch, classes].
+      probabilities: float32 [batch, classes] in [0, 1].
       ids: int64 [batch], the true classes.
-      weights: float32 [batch]; 0 leaves an example out.
+      weights: float32 [batch]; examples of weight 0 do not count.
       labels: texts of the classes.
-      images: float32 [batch, height, width, channels] in [0, 1]; None of examples that are none.
-      example_keys: string [batch]; None where there are none.
+      images: float32 [batch, height, width, channels] in [0, 1]; None if the examples are not images.
+      example_keys: string [batch], or None.
       folder: where the evaluation's summaries go.
     """
 
@@ -51,23 +52,27 @@ class MistakesHook(tf.train.SessionRunHook):
             predicted = tf.argmax(probabilities, axis=1)
             true = tf.where(weights > 0, ids, -tf.ones_like(ids))
             self._all = {'true': true, 'predicted': predicted}
-            self._worst = {} if images is None else _worst(probabilities, self._all, images, example_keys)
+            self._top = {} if images is None else _top(probabilities, self._all, images, example_keys)
 
     def begin(self) -> None:
+        """Starts the counts of an evaluation."""
         self._confusion = Confusion(self._labels)
-        self._found: TopK[tuple[np.ndarray, str]] = TopK(_WORST)
+        self._found: TopK[tuple[np.ndarray, str]] = TopK(_MISTAKES)
 
     def before_run(self, run_context: Any) -> Any:
-        return tf.train.SessionRunArgs((self._all, self._worst))
+        """Fetches the predictions and the worst mistakes of the batch."""
+        return tf.train.SessionRunArgs((self._all, self._top))
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
-        batch, worst = run_values.results
+        """Adds the batch."""
+        batch, top = run_values.results
         self._confusion.add(batch['true'], batch['predicted'])
-        for row, badness in enumerate(worst['badness'].tolist() if worst else ()):
+        for row, badness in enumerate(top['badness'].tolist() if top else ()):
             if badness > 0:
-                self._found.offer(badness, functools.partial(self._example, worst, row))
+                self._found.offer(badness, functools.partial(self._example, top, row))
 
     def end(self, session: Any) -> None:
+        """Writes the pictures."""
         step = session.run(tf.train.get_global_step())
         confusion, values = self._confusion, []
         if confusion.images:
@@ -78,48 +83,47 @@ class MistakesHook(tf.train.SessionRunHook):
                 title += f': the {len(labels)} most confused of {len(self._labels):,} labels'
             picture = confusion_picture(confusion.matrix(classes), labels, title)
             values.append(picture_value('confusion', picture))
-        if self._worst:
-            images, texts = zip(*self._found.ranked(), strict=True) if self._found.ranked() else ((), ())
-            shape = (0, 1, 1, 1)
-            grid = labelled_grid(np.stack(images) if images else np.empty(shape), texts)
+        if self._top:
+            examples = self._found.ranked()
+            images = [image for image, _ in examples]
+            grid = labelled_grid(
+                np.stack(images) if images else np.empty((0, 1, 1, 1)), [text for _, text in examples]
+            )
             values.append(picture_value('worst', grid))
         tf.summary.FileWriterCache.get(self._folder).add_summary(tf.Summary(value=values), step)
 
-    def _example(self, worst: dict[str, np.ndarray], row: int) -> tuple[np.ndarray, str]:
-        true, predicted = (self._labels[worst[name][row]] for name in ('true', 'predicted'))
-        lines = [f'is {true}', f'seen as {predicted} {worst["probability"][row]:.2f}']
-        if 'key' in worst:
-            lines.append(worst['key'][row].decode('utf-8', 'backslashreplace').rpartition('/')[2])
-        return worst['images'][row].copy(), '\n'.join(lines)
+    def _example(self, top: dict[str, np.ndarray], row: int) -> tuple[np.ndarray, str]:
+        true, predicted = (self._labels[top[name][row]] for name in ('true', 'predicted'))
+        lines = [f'is {true}', f'seen as {predicted} {top["probability"][row]:.2f}']
+        if 'key' in top:
+            lines.append(top['key'][row].decode('utf-8', 'backslashreplace').rpartition('/')[2])
+        return top['images'][row].copy(), '\n'.join(lines)
 
 
-def _worst(
+def _top(
     probabilities: Tensor, classes: dict[str, Tensor], images: Tensor, example_keys: Tensor | None
 ) -> dict[str, Tensor]:
-    """Returns the worst mistakes of the batch, `badness` 0 for what is none."""
+    """Returns the worst mistakes of the batch; `badness` is 0 for correct predictions."""
     of_true = tf.gather(probabilities, tf.maximum(classes['true'], 0), batch_dims=1)
     wrong = tf.logical_and(classes['true'] >= 0, tf.not_equal(classes['true'], classes['predicted']))
     badness = tf.where(wrong, 1.0 - of_true, tf.zeros_like(of_true))
-    worst, rows = tf.nn.top_k(badness, tf.minimum(_WORST, tf.size(badness)))
+    top, rows = tf.nn.top_k(badness, tf.minimum(_MISTAKES, tf.size(badness)))
     shown = {**classes, 'probability': tf.reduce_max(probabilities, axis=1), 'images': images}
     if example_keys is not None:
         shown['key'] = example_keys
-    return {'badness': worst, **{name: tf.gather(values, rows) for name, values in shown.items()}}
-
-
-_SHOWN = 24
+    return {'badness': top, **{name: tf.gather(values, rows) for name, values in shown.items()}}
 
 
 def input_grid_hook(
     images: Tensor, labels: Tensor, text_of: Callable[[int], str], display: Display
 ) -> SessionRunHook:
-    """Returns the hook that writes a grid of the batch's images, each with its label, as `images/input`.
+    """Returns the hook that writes a batch's images with their labels as `images/input`, 24 at most.
 
     Args:
-      images: float32 tensor [batch, height, width, channels] in [0, 1]; channels 1 or 3.
-      labels: int64 tensor [batch].
-      text_of: the text of a class id.
-      display: where it goes.
+      images: float32 [batch, height, width, channels] in [0, 1]; channels 1 or 3.
+      labels: int64 [batch].
+      text_of: class id -> text.
+      display: where the picture goes.
     """
 
     def draw(batch: Any) -> Any:
@@ -128,5 +132,5 @@ def input_grid_hook(
         return tf.Summary(value=[picture_value('input', picture)])
 
     with tf.name_scope('pictures'):
-        shown = (images[:_SHOWN], labels[:_SHOWN])
+        shown = (images[:_INPUTS], labels[:_INPUTS])
     return DrawingHook(shown, draw, display)

@@ -10,7 +10,9 @@ from estimator_lab.tf1 import RunConfig, SessionRunHook, Tensor, tf
 _EVALUATOR = 'evaluator'
 
 EVALUATION = 'eval'
-"""Estimator's name for the folder of its evaluations."""
+"""The folder of evaluations within an Estimator's model_dir."""
+
+_SUMMARIES_APART = 10  # summary steps between two sets of pictures, late in a run
 
 
 @dataclass(frozen=True)
@@ -27,16 +29,16 @@ class Display:
 
     @property
     def evaluation_folder(self) -> Path:
-        """Where Estimator puts the metrics of its evaluations."""
+        """Where Estimator writes the metrics of evaluations."""
         return self.folder / EVALUATION
 
 
 def display_of(config: RunConfig | None) -> Display | None:
-    """Returns where to show things; None where that is not wanted.
+    """Returns where a run shows pictures; None if it shows none.
 
     Args:
-      config: a run's configuration. A run without summaries (save_summary_steps None or 0) shows nothing; of
-        the processes of a cluster only chief and evaluator do. None shows nothing: there is no run.
+      config: the run's configuration. Runs without summaries (save_summary_steps None or 0) show nothing; in
+        a cluster, only chief and evaluator do. None shows nothing.
     """
     if config is None or not config.model_dir or not config.save_summary_steps:
         return None
@@ -45,17 +47,13 @@ def display_of(config: RunConfig | None) -> Display | None:
     return Display(Path(config.model_dir), config.save_summary_steps)
 
 
-SUMMARIES_APART = 10
-"""Summary steps between two sets of pictures, late in a run."""
-
-
 class DoublingTimer:
-    """Says at which steps to draw: the first, then each time that their number has doubled.
+    """Chooses the steps to draw at: the first, then whenever their number has doubled.
 
-    So that a short run has its pictures, and a long one no more than it had without.
+    A short run gets pictures, and a long one no more than with regular intervals.
 
     Args:
-      apart: steps after which to draw in any case.
+      apart: maximum number of steps between two drawings.
     """
 
     def __init__(self, apart: int) -> None:
@@ -63,7 +61,7 @@ class DoublingTimer:
         self._next = 1
 
     def is_due(self, number: int) -> bool:
-        """Returns whether to draw in the step of this number, counted from 1 at the start of the process."""
+        """Returns whether to draw at a step, counted from 1 at the start of the process."""
         if number < self._next:
             return False
         self._next = number + min(number, self._apart)
@@ -71,11 +69,11 @@ class DoublingTimer:
 
 
 class DrawingHook(tf.train.SessionRunHook):
-    """Writes summaries of some training steps, drawn from tensors of these.
+    """Writes summaries of some training steps, at the times of a `DoublingTimer`.
 
     Args:
-      fetches: tensors of a step, in any structure that a session can run.
-      draw: makes a `tf.Summary` of their values.
+      fetches: tensors, in any structure that a session can run.
+      draw: returns a `tf.Summary` of their values.
       display: where the summaries go.
     """
 
@@ -83,32 +81,35 @@ class DrawingHook(tf.train.SessionRunHook):
         self._fetches = fetches
         self._draw = draw
         self._folder = str(display.folder)
-        self._apart = SUMMARIES_APART * display.every_n_steps
+        self._apart = _SUMMARIES_APART * display.every_n_steps
 
     def begin(self) -> None:
+        """Starts to count steps."""
         self._timer = DoublingTimer(self._apart)
         self._number = 0
         self._global_step = tf.train.get_global_step()
         self._writer = tf.summary.FileWriterCache.get(self._folder)
 
     def before_run(self, run_context: Any) -> Any:
+        """Fetches the tensors if drawing is due."""
         self._number += 1
         self._is_due = self._timer.is_due(self._number)
         return tf.train.SessionRunArgs(self._fetches) if self._is_due else None
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
+        """Writes the summary."""
         if self._is_due:
-            # Read now: beside the update, it may be that of before or of after.
+            # Fetched with the update, the step could be either the old or the new one.
             step = run_context.session.run(self._global_step)
             self._writer.add_summary(self._draw(run_values.results), step)
 
 
 def drawing_hooks(draw: Callable[[], Sequence[Tensor]], display: Display | None) -> list[SessionRunHook]:
-    """Returns the hook that writes summaries which take long to draw.
+    """Returns a hook for summaries that take long to draw; no hook without a display.
 
     Args:
-      draw: returns them, serialised and of no collection; not called where none are wanted.
-      display: where they go; None wants none.
+      draw: returns the serialised summaries, which are in no collection; not called without a display.
+      display: where they go.
     """
     if display is None:
         return []

@@ -1,4 +1,4 @@
-"""What a layer makes of the images of an evaluation, for TensorBoard's PROJECTOR page."""
+"""A layer's values for the examples of an evaluation, for TensorBoard's PROJECTOR page."""
 
 import copy
 import functools
@@ -14,7 +14,7 @@ from estimator_lab.core.model.features import keys_of
 from estimator_lab.tf1 import Features, Tensor, tf
 
 MOST_POINTS = 1000
-"""The Projector's methods are slow with more."""
+"""The projector is slow with more points."""
 
 _SEED = 1
 
@@ -22,17 +22,17 @@ TextOf = Callable[[Any], str]
 
 
 class EmbeddingsHook(tf.train.SessionRunHook):
-    """Writes a layer's values for a random sample of the images of an evaluation.
+    """Writes a layer's values for a random sample of the examples of an evaluation.
 
-    Each evaluation replaces what the one before has written.
+    Each evaluation replaces the points of the previous one.
 
     Args:
       vectors: float32 [batch, size].
       images: float32 [batch, height, width, channels] in [0, 1]; None shows dots.
-      columns: what points are coloured and searched by: of each title, a tensor [batch] and the function
-        that makes a text of one of its values.
+      columns: metadata to colour and search points by: title -> (tensor [batch], function from one of its
+        values to a text).
       output_dir: the run's folder of event files.
-      name: of the points on the page.
+      name: name of the points on the page.
     """
 
     def __init__(
@@ -51,17 +51,21 @@ class EmbeddingsHook(tf.train.SessionRunHook):
         self._name = name
 
     def after_create_session(self, session: Any, coord: Any) -> None:
+        """Starts a new sample."""
         self._sample = Sample(MOST_POINTS, _SEED)
 
     def before_run(self, run_context: Any) -> Any:
+        """Fetches the batch's values."""
         return tf.train.SessionRunArgs(self._tensors)
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
+        """Samples the batch."""
         for vector, *others in zip(*run_values.results, strict=True):
-            # Copies, as a part of a batch would hold the whole of it in memory.
+            # Copies, since a view would keep the whole batch in memory.
             self._sample.offer((vector.copy(), *map(copy.copy, others)))
 
     def end(self, session: Any) -> None:
+        """Writes the points."""
         if not self._sample.kept:
             return
         vectors, *values = zip(*self._sample.kept, strict=True)
@@ -77,11 +81,11 @@ class EmbeddingsHook(tf.train.SessionRunHook):
 def labels_and_keys(
     features: Features, labels: Tensor, vocabulary: Sequence[str]
 ) -> dict[str, tuple[Any, TextOf]]:
-    """Returns the columns that any model's points have, those of them that there are.
+    """Returns the columns 'label' and 'key', if there are labels and keys.
 
     Args:
-      features: the model function's features, with keys or without.
-      labels: class ids [batch], 'unknown' below 0; None for none.
+      features: the model function's features, with or without keys.
+      labels: class ids [batch], negative for unknown; None for none.
       vocabulary: label texts in the order of their ids.
     """
     columns: dict[str, tuple[Any, TextOf]] = {}
@@ -94,12 +98,12 @@ def labels_and_keys(
 
 
 def label_text(vocabulary: Sequence[str], id_: int) -> str:
-    """Returns the text of a class id, 'unknown' for one that the vocabulary does not hold."""
+    """Returns the text of a class id; 'unknown' if it is not in the vocabulary."""
     return vocabulary[id_] if 0 <= id_ < len(vocabulary) else 'unknown'
 
 
 def _thumbnails(images: Tensor) -> Tensor:
-    """Scales images down to the size in which the page draws them."""
+    """Scales images down to the size of the page's tiles."""
     height, width = images.shape.as_list()[1:3]
     columns, rows = tile_size(MOST_POINTS, height, width)
     with tf.name_scope('thumbnails'):
@@ -107,11 +111,11 @@ def _thumbnails(images: Tensor) -> Tensor:
 
 
 class Sample:
-    """Keeps a random sample of what it is offered, each with the same chance (Vitter, 1985, algorithm R).
+    """Reservoir sampling: keeps a uniform random sample of the offered items (Vitter 1985, algorithm R).
 
     Args:
-      size: of the sample, at most.
-      seed: decides which are kept.
+      size: maximum size of the sample.
+      seed: seed of the choice.
 
     Attributes:
       kept: the sample, in no particular order.
@@ -124,7 +128,7 @@ class Sample:
         self.kept: list[Any] = []
 
     def offer(self, item: Any) -> None:
-        """Keeps the item or not."""
+        """Keeps the item, or drops it."""
         self._seen += 1
         if len(self.kept) < self._size:
             self.kept.append(item)

@@ -1,7 +1,7 @@
-"""Texts in pictures, in letters that this machine has, or told apart by their numbers. No TensorFlow.
+"""Texts in pictures, in a font that has their letters. No TensorFlow.
 
-Pillow's own font has Latin letters only. Others are drawn with a font of the system that has all of a text;
-where there is none, accents are taken off, and what is left becomes 'U+732B', its number in Unicode.
+Pillow's own font has Latin letters only. Other texts use a system font that has all of their letters. Without
+one, accents are removed, and remaining letters become their Unicode numbers, such as 'U+732B'.
 """
 
 import functools
@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
-# Those that come with Linux, macOS and Windows; the first that has all letters of a text is taken.
+# Fonts of Linux, macOS and Windows; the first that has all letters of a text is used.
 _SYSTEM = (
     *('DejaVuSans.ttf', 'NotoSans-Regular.ttf', 'LiberationSans-Regular.ttf', 'FreeSans.ttf'),
     *('NotoSansCJK-Regular.ttc', 'wqy-zenhei.ttc', 'wqy-microhei.ttc', 'DroidSansFallbackFull.ttf'),
@@ -23,17 +23,17 @@ _SYSTEM = (
     *('segoeui.ttf', 'msyh.ttc', 'YuGothM.ttc', 'malgun.ttf', 'Nirmala.ttf'),
 )
 _SIZE = 11
-_NO_LETTER = '\U0010ffff'  # by Unicode: fonts draw for it what they draw for any that they lack
+_NO_LETTER = '\U0010ffff'  # not a character: fonts draw it like any missing letter
 _BOX = 4 * _SIZE
-_MOST_REMEMBERED = 10_000  # letters
+_MOST_CACHED = 10_000  # letters
 
 
 class Line(NamedTuple):
-    """A text as it is drawn.
+    """A text and the font to draw it in.
 
     Attributes:
       text: one line.
-      font: that has all of its letters.
+      font: a font with all of its letters.
     """
 
     text: str
@@ -41,16 +41,16 @@ class Line(NamedTuple):
 
     @property
     def length(self) -> float:
-        """In pixels."""
+        """Length in pixels."""
         return self.font.getlength(self.text)
 
     def draw(self, draw: ImageDraw.ImageDraw, place: tuple[float, float], ink: str = 'black') -> None:
-        """Draws it, its upper left corner at a place in pixels."""
+        """Draws the text with its upper left corner at a position in pixels."""
         draw.text(place, self.text, fill=ink, font=self.font)
 
 
 def fitted(text: str, width: float) -> Line:
-    """Returns as much of a text as fits into so many pixels, in letters that there are."""
+    """Returns as much of a text as fits into a width in pixels, in available letters."""
     line = _readable(text)
     shown = line.text
     while shown and line.font.getlength(shown) > width:
@@ -62,11 +62,11 @@ def _readable(text: str) -> Line:
     for number in range(len(_fonts())):
         if all(_has(number, letter) for letter in set(text)):
             return Line(text, _fonts()[number])
-    return Line(''.join(_told_apart(text)), _fonts()[0])
+    return Line(''.join(_spelled(text)), _fonts()[0])
 
 
-def _told_apart(text: str) -> Iterator[str]:
-    """Yields the parts of a text in letters of Pillow's own font."""
+def _spelled(text: str) -> Iterator[str]:
+    """Yields the letters of a text, replaced by ones of Pillow's own font."""
     for letter in text:
         if _has(0, letter):
             yield letter
@@ -77,19 +77,19 @@ def _told_apart(text: str) -> Iterator[str]:
 
 @functools.cache
 def _fonts() -> tuple[Font, ...]:
-    """Returns Pillow's own font, then those of the system."""
+    """Returns Pillow's own font and the available system fonts."""
     found: list[Font] = [ImageFont.load_default()]
     for name in _SYSTEM:
         try:
             found.append(ImageFont.truetype(name, _SIZE))
-        except (OSError, ImportError):  # not there, or a Pillow without FreeType
+        except (OSError, ImportError):  # missing, or a Pillow without FreeType
             continue
     return tuple(found)
 
 
-@functools.lru_cache(_MOST_REMEMBERED)
+@functools.lru_cache(_MOST_CACHED)
 def _has(number: int, letter: str) -> bool:
-    """Returns whether a font, one of `_fonts`, has a letter."""
+    """Returns whether a font has a letter; `number` is its index in `_fonts`."""
     font = _fonts()[number]
     if letter.isascii():
         return True

@@ -1,4 +1,4 @@
-"""Pictures for people: a grid of images with their labels. No TensorFlow."""
+"""Pictures made of images: grids with labels, tiles, overlays, films. No TensorFlow."""
 
 import io
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ COLUMNS = 8
 """Images in a row."""
 
 PNG_EFFORT = 1
-"""Of a picture that training writes: a quarter of the usual time, for a file that is no larger."""
+"""PNG compression level during training: a quarter of the usual time, for files of the same size."""
 
-_TILE = 96  # pixels; small images are enlarged to it, so that the text below them can be read
+_TILE = 96  # pixels; small images are enlarged to leave space for their labels
 _LINE = 14
 _GAP = 4
 _BACKGROUND, _INK = 'white', 'black'
-_FULL_HEAT = 99  # percent of the pixels lie below
+_FULL_HEAT = 99  # percentile
 _OPACITY = 0.8
 _FRAME_MILLISECONDS, _LAST_MILLISECONDS = 150, 2000
 
@@ -28,13 +28,13 @@ _FRAME_MILLISECONDS, _LAST_MILLISECONDS = 150, 2000
 def labelled_grid(
     images: np.ndarray, texts: Sequence[str], columns: int = COLUMNS, tile: int = _TILE
 ) -> Image.Image:
-    """Draws images in rows, the text of each below it.
+    """Draws images in rows, each with a text below it.
 
     Args:
-      images: [n, height, width, channels] as `as_picture` takes them; n may be 0.
-      texts: n texts, of one line or more; what does not fit below its image is cut.
+      images: [n, height, width, channels] in a format of `as_picture`; n may be 0.
+      texts: n texts, of one or more lines, cut to the width of an image.
       columns: images in a row.
-      tile: pixels that each is drawn large.
+      tile: side of each image in the picture, in pixels.
 
     Returns:
       An RGB picture.
@@ -57,7 +57,7 @@ def as_picture(image: np.ndarray) -> Image.Image:
     """Returns an image [height, width, channels] as a picture: grey for one channel, RGB for three.
 
     Args:
-      image: float in [0, 1], beyond which it is cut; or uint8.
+      image: float, clipped to [0, 1], or uint8.
     """
     if image.dtype != np.uint8:
         image = to_bytes(image)
@@ -72,10 +72,10 @@ def png_bytes(picture: Image.Image) -> bytes:
 
 
 def write_film(path: Path, pictures: Sequence[Image.Image]) -> None:
-    """Writes pictures as an animated GIF, which stays on the last one for two seconds.
+    """Writes pictures as an animated GIF, which shows the last one for two seconds.
 
     Raises:
-      OSError: if it can't.
+      OSError: if the file cannot be written.
     """
     durations = [_FRAME_MILLISECONDS] * (len(pictures) - 1) + [_LAST_MILLISECONDS]
     first, *others = pictures
@@ -83,18 +83,18 @@ def write_film(path: Path, pictures: Sequence[Image.Image]) -> None:
 
 
 def enlarged(image: np.ndarray, width: int, height: int) -> Image.Image:
-    """Returns the image in RGB and another size, its pixels as squares where it grows."""
+    """Returns the image in RGB and another size; if enlarged, its pixels become squares."""
     grows = max(image.shape[:2]) <= max(width, height)
     method = Image.Resampling.NEAREST if grows else Image.Resampling.BOX
     return as_picture(image).convert('RGB').resize((width, height), method)
 
 
 def side_by_side(images: Sequence[np.ndarray], height: int) -> Image.Image:
-    """Draws images in a row, from the left to the right, each as high as all others.
+    """Draws images from left to right at the same height.
 
     Args:
-      images: each [height, width, channels] as `as_picture` takes them, of any size.
-      height: in pixels.
+      images: [height, width, channels] each, in a format of `as_picture`, of any size.
+      height: height in the picture, in pixels.
     """
     tiles = [enlarged(image, max(round(image.shape[1] * height / len(image)), 1), height) for image in images]
     width = sum(tile.width + _GAP for tile in tiles) + _GAP
@@ -107,11 +107,11 @@ def side_by_side(images: Sequence[np.ndarray], height: int) -> Image.Image:
 
 
 def numbered_tiles(tiles: np.ndarray, most: int) -> Image.Image:
-    """Draws filters or activation maps, each stretched to black to white over its own range, with its number.
+    """Draws filters or activation maps with their numbers, each scaled from black to white.
 
     Args:
-      tiles: float [n, height, width, channels]; other than 1 or 3 channels are averaged.
-      most: of more, those with the largest mean absolute value are drawn.
+      tiles: float [n, height, width, channels] of any range; channels are averaged unless there are 1 or 3.
+      most: maximum number of tiles; those with the largest mean absolute value are drawn.
     """
     if tiles.shape[3] not in (1, 3):
         tiles = tiles.mean(axis=3, keepdims=True)
@@ -121,18 +121,18 @@ def numbered_tiles(tiles: np.ndarray, most: int) -> Image.Image:
 
 
 def stretched(tiles: np.ndarray) -> np.ndarray:
-    """Scales each tile [n, height, width, channels] to [0, 1] over its own range; an even one becomes 0."""
+    """Scales each tile [n, height, width, channels] to [0, 1]; a constant one becomes 0."""
     low, high = (take(tiles, axis=(1, 2, 3), keepdims=True) for take in (np.min, np.max))
     return (tiles - low) / np.where(high > low, high - low, 1)
 
 
 def overlay(image: np.ndarray, heat: np.ndarray, side: int) -> Image.Image:
-    """Draws an image in grey, and over it heat from red to yellow.
+    """Draws an image in grey with a heat map from red to yellow over it.
 
     Args:
-      image: [height, width, channels] as `as_picture` takes it.
-      heat: float [rows, columns] over the whole of the image, 0 or more; its 99th percentile is full heat.
-      side: pixels to which the longer side of the image is brought.
+      image: [height, width, channels] in a format of `as_picture`.
+      heat: float [rows, columns], at least 0, which covers the image; its 99th percentile is full heat.
+      side: longer side of the picture in pixels.
 
     Returns:
       An RGB picture.

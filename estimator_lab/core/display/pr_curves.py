@@ -10,22 +10,20 @@ from estimator_lab.tf1 import Tensor, tf
 
 MICRO_AVERAGE = 'micro_average'
 
-# A curve for each of more classes would be too many to look at.
-_MOST_CLASSES = 10
-# Of the thresholds 0, 1/200, ..., 1; TensorBoard's own default.
-_THRESHOLDS = 201
+_MOST_CLASSES = 10  # with a curve for each
+_THRESHOLDS = 201  # 0, 1/200, ..., 1: TensorBoard's default
 
 
 class PrCurvesHook(tf.train.SessionRunHook):
-    """Draws the curves of one evaluation.
+    """Writes the curves of an evaluation.
 
-    Up to ten classes have a curve each, one against the rest, as `pr_curves/LABEL`. `pr_curves/micro_average`
-    takes all pairs of an example and a class together.
+    With up to ten classes, `pr_curves/LABEL` is the curve of each class against the rest.
+    `pr_curves/micro_average` pools all pairs of an example and a class.
 
     Args:
       probabilities: float32 [batch, classes] in [0, 1].
       ids: int64 [batch], the true classes.
-      weights: float32 [batch]; 0 leaves an example out.
+      weights: float32 [batch]; examples of weight 0 do not count.
       labels: texts of the classes.
       output_dir: where the evaluation's summaries go.
     """
@@ -38,12 +36,15 @@ class PrCurvesHook(tf.train.SessionRunHook):
         self._values, self._update = _count(probabilities, ids, weights, bool(self._labels))
 
     def begin(self) -> None:
+        """Finds the global step."""
         self._global_step = tf.train.get_global_step()
 
     def before_run(self, run_context: Any) -> Any:
+        """Adds the batch to the counts."""
         return tf.train.SessionRunArgs(self._update)
 
     def end(self, session: Any) -> None:
+        """Writes the curves."""
         step, (negative, positive) = session.run((self._global_step, self._values))
         writer = tf.summary.FileWriterCache.get(self._output_dir)
         for number, label in enumerate(self._labels):
@@ -52,17 +53,17 @@ class PrCurvesHook(tf.train.SessionRunHook):
 
 
 def _count(probabilities: Tensor, ids: Tensor, weights: Tensor, each_class: bool) -> tuple[Any, Any]:
-    """Streams how many probabilities lie between two thresholds.
+    """Streams the number of probabilities between each two thresholds.
 
     Args:
       probabilities: float32 [batch, classes].
       ids: int64 [batch].
       weights: float32 [batch].
-      each_class: whether each class is counted by itself.
+      each_class: whether to count each class separately.
 
     Returns:
-      (value, update op), float32 [2, classes or 1, thresholds]: number n counts the probabilities in
-      [n / 200, (n + 1) / 200), first of the wrong classes, then of the right ones.
+      (value, update op), float32 [2, classes or 1, thresholds]: entry n counts the probabilities in [n / 200,
+      (n + 1) / 200), of wrong classes at [0], of the true class at [1].
     """
     with tf.name_scope('pr_curves'):
         classes = probabilities.shape.as_list()[1]
@@ -77,7 +78,13 @@ def _count(probabilities: Tensor, ids: Tensor, weights: Tensor, each_class: bool
 
 
 def _summary(label: str, positive: np.ndarray, negative: np.ndarray) -> Any:
-    """Returns a curve as a tf.Summary, from counts of probabilities [thresholds] by right and wrong class."""
+    """Returns a curve as a tf.Summary.
+
+    Args:
+      label: name of the curve.
+      positive: number of probabilities of the true class, float [thresholds], as `_count` counts them.
+      negative: the same for wrong classes.
+    """
     from tensorboard.plugins.pr_curve import summary
 
     true_positives, false_positives = (_at_or_above(counts) for counts in (positive, negative))
@@ -95,5 +102,5 @@ def _summary(label: str, positive: np.ndarray, negative: np.ndarray) -> Any:
 
 
 def _at_or_above(counts: np.ndarray) -> np.ndarray:
-    """Returns for each threshold how many are not below it."""
+    """Returns the number of probabilities at or above each threshold."""
     return counts[::-1].cumsum()[::-1]

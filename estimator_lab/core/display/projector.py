@@ -1,4 +1,4 @@
-"""Points for TensorBoard's Embedding Projector: vectors, what each of them is called, and its picture."""
+"""Points for TensorBoard's Embedding Projector: vectors with metadata and pictures."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,14 +14,13 @@ from estimator_lab.console.regular_files import read_regular
 from estimator_lab.core.display.picture import PNG_EFFORT, as_picture
 from estimator_lab.tf1 import tf
 
-# Browsers draw a sprite of at most this many pixels a side.
-_SPRITE_SIDE = 8192
+_SPRITE_SIDE = 8192  # largest side of a sprite that browsers draw
 _LARGEST_TILE = 64
 _DIMENSIONS = 3
 _CONFIG = 'projector_config.pbtxt'
 _NO_MATRICES = 'projector.ckpt'
 _LARGEST_CONFIG = 2**20
-_MOST_POINTS = 100  # names
+_MOST_NAMES = 100  # of sets of points
 
 
 def write_projection(
@@ -31,19 +30,19 @@ def write_projection(
     columns: Mapping[str, Sequence[str]],
     images: np.ndarray | None = None,
 ) -> None:
-    """Writes points so that the Embedding Projector shows them for the run that logs to `folder`.
+    """Writes points that the Embedding Projector shows for a run.
 
-    Points of another name that are there already stay; those of the same name are replaced.
+    Existing points of the same name are replaced, others are kept.
 
     Args:
-      folder: a run's folder of event files.
-      name: of the points in the Projector's list, and of their files: a file name's characters only.
-      vectors: float [n, size]; those of one or two dimensions get zeros for the others of three.
-      columns: what to colour and search the points by: n texts for each title; there may be none.
+      folder: the run's folder of event files.
+      name: name of the points in the projector's list and of their files; a valid file name.
+      vectors: float [n, size]; a size of 1 or 2 is padded with zeros to 3.
+      columns: metadata to colour and search points by: title -> n texts; may be empty.
       images: float [n, height, width, channels] in [0, 1], channels 1 or 3; None shows dots.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # The page draws nothing of points with less than three dimensions.
+    # The page does not draw points with fewer than three dimensions.
     vectors = np.pad(vectors, [(0, 0), (0, max(_DIMENSIONS - vectors.shape[1], 0))])
     np.savetxt(folder / f'{name}.tsv', vectors, fmt='%.6g', delimiter='\t')
     config, path = ProjectorConfig(), folder / _CONFIG
@@ -60,7 +59,7 @@ def write_projection(
     config.model_checkpoint_path = _checkpoint_without_matrices(folder)
     partial = path.with_suffix('.partial')
     partial.unlink(missing_ok=True)
-    with partial.open('x', encoding='utf-8') as file:  # never through a link
+    with partial.open('x', encoding='utf-8') as file:  # does not follow a link
         file.write(text_format.MessageToString(config))
     partial.replace(path)
 
@@ -76,20 +75,20 @@ def projection_files(folder: Path) -> set[str]:
 
 
 def _points_in(path: Path) -> list[Any]:
-    """Returns the points that a configuration lists, if `write_projection` may have listed them.
+    """Returns the points in a configuration that have the file names of `write_projection`.
 
-    It may be damaged or a stranger's, and TensorBoard shows any file that it names.
+    The configuration may be damaged or untrusted, and TensorBoard shows any file that it names.
     """
     config = ProjectorConfig()
     try:
         text_format.Parse(read_regular(path, _LARGEST_CONFIG), config)
     except (OSError, ValueError, RecursionError, text_format.ParseError):
         return []
-    return [points for points in config.embeddings[:_MOST_POINTS] if _are_beside(points)]
+    return [points for points in config.embeddings[:_MOST_NAMES] if _has_own_files(points)]
 
 
-def _are_beside(points: Any) -> bool:
-    """Whether the files of some points have the names that `write_projection` gives them."""
+def _has_own_files(points: Any) -> bool:
+    """Returns whether the files of some points have the names that `write_projection` gives them."""
     name = points.tensor_name
     return (
         safe_name(name) == name
@@ -101,9 +100,9 @@ def _are_beside(points: Any) -> bool:
 
 
 def _checkpoint_without_matrices(folder: Path) -> str:
-    """Writes a checkpoint for the Projector to look into, and returns its absolute path.
+    """Writes a checkpoint without matrices for the projector; returns its absolute path.
 
-    Left to itself it takes the run's newest one, lists each matrix in it as points, and opens with the
+    By default, the projector reads the run's newest checkpoint, lists each matrix as points, and opens the
     largest: the weights of a dense layer, hundreds of megabytes.
     """
     path = str((folder / _NO_MATRICES).absolute())
@@ -115,14 +114,14 @@ def _checkpoint_without_matrices(folder: Path) -> str:
 
 
 def _table(columns: Mapping[str, Sequence[str]]) -> str:
-    """Returns tab-separated rows below their titles; a single column has no title, by the format's rule."""
+    """Returns tab-separated rows after a row of titles; the format forbids the title of a single column."""
     cells = [[' '.join(str(text).split()) for text in (title, *texts)] for title, texts in columns.items()]
     rows = list(zip(*cells, strict=True))
     return ''.join('\t'.join(row) + '\n' for row in (rows if len(columns) > 1 else rows[1:]))
 
 
 def _sprite(images: np.ndarray) -> tuple[Image.Image, tuple[int, int]]:
-    """Returns all images in one, row by row in a square of tiles, and a tile's (width, height)."""
+    """Returns all images as one square of tiles, row by row, and a tile's (width, height)."""
     count, height, width, _ = images.shape
     across = _across(count)
     tile = tile_size(count, height, width)
@@ -134,7 +133,7 @@ def _sprite(images: np.ndarray) -> tuple[Image.Image, tuple[int, int]]:
 
 
 def tile_size(count: int, height: int, width: int) -> tuple[int, int]:
-    """Returns the (width, height) in pixels at which `count` images of that size fit into a sprite."""
+    """Returns the (width, height) in pixels of each of `count` images in a sprite."""
     shrink = min(1.0, min(_LARGEST_TILE, _SPRITE_SIDE // _across(count)) / max(height, width))
     return max(int(width * shrink), 1), max(int(height * shrink), 1)
 

@@ -1,4 +1,4 @@
-"""What people look at in a network that reads sequences: its states, gates, and gradients through time."""
+"""Pictures of a network that reads sequences: its states, its gates, and gradients through time."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -21,14 +21,14 @@ _BINS = 40
 
 
 def gradient_norms(score: Tensor, endpoints: Endpoints) -> dict[str, Tensor]:
-    """Returns the norm of the gradient of a score by the states of each step, float32 [batch, steps] by name.
+    """Returns the norms of a score's gradient by the states of each step, name -> float32 [batch, steps].
 
-    Where it falls towards earlier steps, these can teach nothing: it vanishes. Where it grows, it explodes
-    (Bengio et al. 1994; Pascanu et al. 2013).
+    A norm that decreases towards earlier steps shows a vanishing gradient, an increasing one an exploding
+    gradient (Bengio et al. 1994; Pascanu et al. 2013).
 
     Args:
       score: scalar, a sum over the examples.
-      endpoints: of the network, with probes.
+      endpoints: the network's endpoints, with probes.
     """
     probes = {name: endpoint.probe for name, endpoint in endpoints.items() if endpoint.probe is not None}
     gradients = tf.gradients(score, list(probes.values())) if probes else []
@@ -45,9 +45,9 @@ def sequence_pictures(
     """Returns pictures by name: `states_NAME`, `gates_NAME` and `gradient_through_time`.
 
     Args:
-      states: float [steps, units] of one example, by the name of the layer.
-      gates: float [..., units] by NAME_GATE, the names of a layer's gates beginning with its own.
-      gradients: norms by step, float [steps], by the name of the layer.
+      states: name of a layer -> float [steps, units] of one example.
+      gates: NAME_GATE, with the name of the layer -> float [..., units].
+      gradients: name of a layer -> norms by step, float [steps].
     """
     pictures = {f'states_{name}': heat_map(values) for name, values in states.items()}
     for name in states:
@@ -69,28 +69,28 @@ def sequence_pictures(
 
 
 def _layer_of(gate: str, names: Iterable[str]) -> str:
-    """Returns the layer that a gate belongs to: rnn_1 and rnn_1_backwards have gates that begin alike."""
+    """Returns the layer of a gate: the longest prefix, as there are both rnn_1 and rnn_1_backwards."""
     return max((name for name in names if gate.startswith(f'{name}_')), key=len, default='')
 
 
 def _distribution(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the middles of the bins, and the share of the values in each."""
+    """Returns the centres of the bins, and the share of the values in each."""
     finite = values[np.isfinite(values)]
     counts, edges = np.histogram(finite, _BINS)
     return (edges[1:] + edges[:-1]) / 2, counts / max(finite.size, 1)
 
 
 def sequences_hook(endpoints: Endpoints, loss: Tensor, display: Display) -> SessionRunHook:
-    """Returns the hook that writes at some training steps what the layers make of a few examples.
+    """Returns the hook that shows at some training steps the layers' values for a few examples.
 
     - images/states_NAME: the states of the first example;
-    - images/gates_NAME, and a histogram gates/NAME_GATE for each: of all of them;
-    - images/gradient_through_time: norm of the loss's gradient by each state, the mean over the examples, and
-      gradient_through_time/NAME: that of the first step over that of the last, as a logarithm to the base 10.
+    - images/gates_NAME, and a histogram gates/NAME_GATE for each gate: the gates of all examples;
+    - images/gradient_through_time: norm of the loss's gradient by the state of each step, the mean over the
+      examples; gradient_through_time/NAME: log10 of the first step's norm divided by the last step's.
 
     Args:
-      endpoints: of the network, with probes.
-      loss: scalar, of the same examples.
+      endpoints: the network's endpoints, with probes.
+      loss: scalar, the loss of the same examples.
       display: where the summaries go.
     """
     with tf.name_scope('sequences'):
@@ -118,13 +118,13 @@ def _values(
 
 
 class AccuracyAfterSteps:
-    """What a classifier knows after how much of its sequence, over an evaluation.
+    """The accuracy of a classifier after parts of its sequence, over an evaluation.
 
     Args:
       logits: float32 [batch, steps, classes], after some of the steps.
-      steps: which these are, counted from 1.
+      steps: the numbers of these steps, counted from 1.
       ids: int64 [batch], the true classes.
-      weights: float32 [batch]; 0 leaves an example out.
+      weights: float32 [batch]; examples of weight 0 do not count.
     """
 
     def __init__(self, logits: Tensor, steps: Sequence[int], ids: Tensor, weights: Tensor) -> None:
@@ -138,7 +138,7 @@ class AccuracyAfterSteps:
             self._update_curve = tf.div_no_nan(update[:-1], update[-1])
 
     def metrics(self) -> dict[str, tuple[Tensor, Tensor]]:
-        """Returns metrics for an EstimatorSpec: the accuracy after a quarter, half, three quarters."""
+        """Returns metrics for an EstimatorSpec: the accuracy after a quarter, a half and three quarters."""
         found = {}
         for name, share in (('quarter', 0.25), ('half', 0.5), ('three_quarters', 0.75)):
             place = int(np.argmin(np.abs(np.array(self._steps) - share * self._steps[-1])))

@@ -1,4 +1,4 @@
-"""What TensorBoard shows besides scalars: histograms, first-layer filters, activation maps."""
+"""Summaries for TensorBoard: histograms, first-layer filters, activation maps, pictures."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -11,10 +11,10 @@ from estimator_lab.core.display.picture import png_bytes
 from estimator_lab.core.model.endpoints import Endpoints, first_filters, maps_of
 from estimator_lab.tf1 import Tensor, tf
 
-# A histogram of a large weight matrix takes longer than the training step; a sample looks the same.
+# A histogram of all values of a large matrix takes longer than the training step.
 _HISTOGRAM_VALUES = 50_000
-# The operations behind the summaries share a scope, so that the graph shows the network; the summaries
-# themselves stand outside of it, since their tags would take its name. By the slash it is the same each time.
+# One scope for the operations of all summaries keeps TensorBoard's graph readable; the slash reuses it. The
+# summaries themselves are outside, since a scope becomes part of the tag.
 _SCOPE = 'summary_values/'
 _GAP = 1  # pixels between the tiles of a grid
 _BINS = 50
@@ -23,11 +23,11 @@ _VARIABLES = ('VarHandleOp', 'VariableV2')
 
 
 def grid(tiles: Tensor, columns: int) -> Tensor:
-    """Lays images out as one picture.
+    """Arranges images as one picture.
 
     Args:
       tiles: float32 [n, height, width, channels].
-      columns: tiles in a row; the last row is filled up with 0.
+      columns: tiles in a row; the last row is padded with 0.
 
     Returns:
       float32 [1, rows * (height + 1), columns * (width + 1), channels].
@@ -41,11 +41,11 @@ def grid(tiles: Tensor, columns: int) -> Tensor:
 
 
 def filter_summary(name: str, kernel: Tensor, columns: int = 8) -> Tensor:
-    """Shows first-layer filters, each stretched to black to white over its own range.
+    """Shows first-layer filters, each scaled from black to white.
 
     Args:
-      name: of the picture.
-      kernel: float32 [height, width, channels, filters]; other than 1 or 3 channels are averaged.
+      name: name of the picture.
+      kernel: float32 [height, width, channels, filters]; channels are averaged unless there are 1 or 3.
       columns: filters in a row.
     """
     with tf.name_scope(_SCOPE):
@@ -57,12 +57,12 @@ def filter_summary(name: str, kernel: Tensor, columns: int = 8) -> Tensor:
 
 
 def rows_summary(name: str, rows: Sequence[Any], columns: int = 8) -> Tensor:
-    """Shows the first examples of some batches below each other: inputs and what became of them.
+    """Shows the first examples of several batches in rows: for instance, inputs and reconstructions.
 
     Args:
-      name: of the picture.
+      name: name of the picture.
       rows: float32 [batch, height, width, channels] each, all of one shape; clipped to [0, 1].
-      columns: examples that are shown; the place of those that the batch lacks stays black.
+      columns: number of examples to show; in a smaller batch, missing ones are black.
     """
     with tf.name_scope(_SCOPE):
         tiles = []
@@ -70,16 +70,16 @@ def rows_summary(name: str, rows: Sequence[Any], columns: int = 8) -> Tensor:
             missing = tf.maximum(columns - tf.shape(row)[0], 0)
             filled = tf.pad(row[:columns], [[0, missing], [0, 0], [0, 0], [0, 0]])
             tiles.append(tf.ensure_shape(filled, [columns, *row.shape.as_list()[1:]]))
-        # As bytes, since float images are stretched to white by their brightest value.
+        # As uint8: tf.summary.image scales float images to their brightest value.
         picture = tf.image.convert_image_dtype(grid(tf.concat(tiles, 0), columns), tf.uint8, saturate=True)
     return _image_summary(name, picture)
 
 
 def activation_map_summary(name: str, activations: Tensor, columns: int = 8) -> Tensor:
-    """Shows what each filter of a layer makes of the first example of the batch.
+    """Shows a layer's activation maps for the first example of the batch.
 
     Args:
-      name: of the picture.
+      name: name of the picture.
       activations: float32 [batch, height, width, filters], batch at least 1.
       columns: maps in a row.
     """
@@ -90,12 +90,12 @@ def activation_map_summary(name: str, activations: Tensor, columns: int = 8) -> 
 
 
 def picture_tag(name: str) -> str:
-    """Returns the tag of a picture, the same for one from a graph, where `tf.summary.image` ends it so."""
+    """Returns the tag of a picture, which is that of `tf.summary.image`."""
     return f'{_PICTURES}/{name}/image'
 
 
 def picture_value(name: str, picture: Image.Image) -> Any:
-    """Returns an RGB picture as a tf.Summary.Value, for what is drawn outside of the graph."""
+    """Returns an RGB picture, drawn outside the graph, as a tf.Summary.Value."""
     image = tf.Summary.Image(
         height=picture.height, width=picture.width, colorspace=3, encoded_image_string=png_bytes(picture)
     )
@@ -103,7 +103,7 @@ def picture_value(name: str, picture: Image.Image) -> Any:
 
 
 def histogram_value(tag: str, values: np.ndarray) -> Any:
-    """Returns the distribution of values as a tf.Summary.Value, for what is drawn outside of the graph."""
+    """Returns a histogram of values, computed outside the graph, as a tf.Summary.Value."""
     counts, edges = np.histogram(values, _BINS)
     histogram = tf.HistogramProto(
         min=values.min(),
@@ -118,7 +118,7 @@ def histogram_value(tag: str, values: np.ndarray) -> Any:
 
 
 def histogram_summary(name: str, values: Tensor) -> None:
-    """Shows the distribution of a tensor, of a regular sample of it where it is large.
+    """Shows a histogram of a tensor, or of every n-th value of a large one.
 
     Args:
       name: tag in TensorBoard.
@@ -131,10 +131,10 @@ def histogram_summary(name: str, values: Tensor) -> None:
 
 
 def weight_histograms(endpoints: Endpoints = MappingProxyType({})) -> None:
-    """Shows the distribution of every trainable variable in the graph, as weights/LAYER/VARIABLE.
+    """Shows a histogram of each trainable variable as weights/LAYER/VARIABLE.
 
     Args:
-      endpoints: whose names layers have here that have others in checkpoints.
+      endpoints: the network's endpoints, whose names replace the scopes of their variables.
     """
     layers = _names_of_layers(endpoints)
     for variable in tf.trainable_variables():
@@ -143,14 +143,14 @@ def weight_histograms(endpoints: Endpoints = MappingProxyType({})) -> None:
 
 
 def layer_histograms(endpoints: Endpoints) -> None:
-    """Shows the distribution of what each layer makes of the batch, as activations/LAYER."""
+    """Shows a histogram of each layer's activations as activations/LAYER."""
     for name, endpoint in endpoints.items():
         if endpoint.kernel is not None:
             histogram_summary(f'activations/{name}', endpoint.values)
 
 
 def _names_of_layers(endpoints: Endpoints) -> Mapping[str, str]:
-    """Returns the names of endpoints by the scopes of their variables, where a scope has one endpoint."""
+    """Returns scope of variables -> name of the endpoint, for scopes with one endpoint."""
     found: dict[str, str] = {}
     twice = set()
     for name, endpoint in endpoints.items():
@@ -164,12 +164,12 @@ def _names_of_layers(endpoints: Endpoints) -> Mapping[str, str]:
 
 
 def _image_summary(name: str, picture: Tensor) -> Tensor:
-    """Returns a picture as a serialised summary, of no collection: `drawing_hooks` writes it."""
+    """Returns a picture as a serialised summary in no collection, for `drawing_hooks`."""
     return tf.summary.image(f'{_PICTURES}/{name}', picture, max_outputs=1, collections=[])
 
 
 def _stretched(tiles: Tensor) -> Tensor:
-    """Scales each tile [n, height, width, channels] to [0, 1]; an even one becomes 0."""
+    """Scales each tile [n, height, width, channels] to [0, 1]; a constant one becomes 0."""
     low = tf.reduce_min(tiles, axis=[1, 2, 3], keepdims=True)
     high = tf.reduce_max(tiles, axis=[1, 2, 3], keepdims=True)
     return tf.div_no_nan(tiles - low, high - low)
@@ -179,7 +179,7 @@ _FIELDS = 64
 
 
 def summarise_network(endpoints: Endpoints) -> None:
-    """Adds the histograms of a network to its graph: weights/LAYER/VARIABLE and activations/LAYER."""
+    """Adds the histograms weights/LAYER/VARIABLE and activations/LAYER to the graph."""
     weight_histograms(endpoints)
     layer_histograms(endpoints)
 
@@ -187,11 +187,11 @@ def summarise_network(endpoints: Endpoints) -> None:
 def network_pictures(endpoints: Endpoints, image_shape: Sequence[int]) -> list[Tensor]:
     """Returns the pictures of a network, as serialised summaries.
 
-    `images/filters_LAYER`, or `images/receptive_fields` of a dense layer, is what the first layer looks for;
-    `images/activation_map_LAYER` what each filter of a convolution makes of the first example.
+    `images/filters_LAYER`, or `images/receptive_fields` for a dense layer, shows the first layer's weights;
+    `images/activation_map_LAYER` shows the maps of a convolution for the first example.
 
     Args:
-      endpoints: of the network.
+      endpoints: the network's endpoints.
       image_shape: (height, width, channels) of its input.
     """
     first = first_filters(endpoints, image_shape)

@@ -1,4 +1,4 @@
-"""Trees as pictures: what is predicted at each node, and how surely. No TensorFlow."""
+"""Trees as pictures, with the prediction at each node and its probability. No TensorFlow."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,23 +8,23 @@ from PIL import Image, ImageDraw
 
 from estimator_lab.core.display.fonts import fitted
 
-_CELL = (14, 76)  # narrowest and widest place of a leaf in pixels
-_ROW = (6, 40)  # the same of a level
-_LARGEST = 4000  # pixels of a side; the rest is left out
+_CELL = (14, 76)  # smallest and largest width of a leaf in pixels
+_ROW = (6, 40)  # smallest and largest height of a level in pixels
+_LARGEST = 4000  # pixels of a side; the rest is cut off
 _GAP, _LINE = 6, 12
 _SURE, _WRONG = np.array([66, 146, 198]), np.array([222, 45, 38])  # at a probability of 1
 _EDGE, _INK = '#999999', 'black'
 
 
 class ShownTree(NamedTuple):
-    """A tree of n nodes in post-order, and what a network says of it.
+    """A tree of n nodes in post-order, with a network's predictions.
 
     Attributes:
-      left: the left child of each node, -1 of leaves; a right child stands right before its node.
-      tokens: what stands below each leaf; '' of other nodes.
-      labels: what is predicted at each node; '' where nothing is.
-      probabilities: of these labels, in [0, 1].
-      wrong: whether a node has another label in truth; None where that is not known.
+      left: the left child of each node, -1 for leaves; a right child directly precedes its node.
+      tokens: the token of each leaf; '' for other nodes.
+      labels: the predicted label of each node; '' for none.
+      probabilities: probabilities of these labels, in [0, 1].
+      wrong: whether the prediction is wrong; None if the true label is unknown.
     """
 
     left: Sequence[int]
@@ -35,10 +35,10 @@ class ShownTree(NamedTuple):
 
 
 def tree_picture(tree: ShownTree) -> Image.Image:
-    """Draws a tree, its root at the top: the surer a node, the darker; what is known to be wrong is red.
+    """Draws a tree with its root at the top: darker for a higher probability, red for wrong predictions.
 
     Returns:
-      An RGB picture of at most 4000 pixels a side; what does not fit is left out.
+      An RGB picture of at most 4000 pixels a side; the rest is cut off.
     """
     across, down = _layout(tree.left)
     cell = int(np.clip(_LARGEST // (across.max() + 1), *_CELL))
@@ -59,7 +59,7 @@ def tree_picture(tree: ShownTree) -> Image.Image:
 
 
 def _layout(left: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Returns where each node stands: leaves from the left, float [n], and edges from the root, int [n]."""
+    """Returns each node's position: in leaves from the left, float [n]; in edges from the root, int [n]."""
     across, down = np.zeros(len(left)), np.zeros(len(left), np.int64)
     leaves = 0
     for node, child in enumerate(left):
@@ -96,25 +96,3 @@ def _draw_node(
 def _draw_text(draw: ImageDraw.ImageDraw, text: str, middle: float, top: float, width: int) -> None:
     line = fitted(text, width)
     line.draw(draw, (middle - line.length / 2, top), _INK)
-
-
-def bars_picture(title: str, bars: Sequence[tuple[str, float, int]]) -> Image.Image:
-    """Draws shares as bars.
-
-    Args:
-      title: above them.
-      bars: of each its name, its share in [0, 1], and how many it is a share of.
-    """
-    width, height = 420, 18
-    picture = Image.new('RGB', (width + 240, (len(bars) + 1) * height + 2 * _GAP), 'white')
-    draw = ImageDraw.Draw(picture)
-    fitted(title, width).draw(draw, (_GAP, _GAP), _INK)
-    for number, (name, share, count) in enumerate(bars, 1):
-        top = _GAP + number * height
-        fitted(name, 90).draw(draw, (_GAP, top), _INK)
-        draw.rectangle((100, top, 100 + width, top + height - 4), outline=_EDGE)
-        draw.rectangle(
-            (100, top, 100 + share * width, top + height - 4), fill=tuple(map(int, _SURE)), outline=_EDGE
-        )
-        fitted(f'{share:.4f} of {count:,}', width).draw(draw, (110 + width, top), _INK)
-    return picture

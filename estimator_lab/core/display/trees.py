@@ -1,4 +1,4 @@
-"""What TensorBoard shows of trees: some drawn, accuracy by depth and by length, tokens in the projector."""
+"""Summaries of an evaluation of trees: some trees drawn, accuracy by depth and length, token embeddings."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,23 +6,24 @@ from typing import Any
 
 import numpy as np
 
+from estimator_lab.core.display.charts import draw_bars
 from estimator_lab.core.display.projector import write_projection
 from estimator_lab.core.display.summaries import picture_value
-from estimator_lab.core.display.tree_picture import ShownTree, bars_picture, tree_picture
+from estimator_lab.core.display.tree_picture import ShownTree, tree_picture
 from estimator_lab.tf1 import Tensor, tf
 
 UNKNOWN_TOKEN = '<unknown>'
 
 _DRAWN = 4  # trees
-_MOST_LEAVES = 40  # of one that is drawn in TensorBoard
+_MOST_LEAVES = 40  # of a tree that is drawn
 _MOST_POINTS = 10_000
 
 
 class Texts:
-    """What the numbers of tokens and classes are called.
+    """The texts of token ids and class ids.
 
     Args:
-      tokens: texts of the numbers 1, 2, ...; 0 is an unknown one.
+      tokens: texts of the token ids 1, 2, ...; 0 is unknown.
       labels: texts of the class ids.
     """
 
@@ -33,13 +34,13 @@ class Texts:
     def shown(
         self, token: np.ndarray, left: np.ndarray, probabilities: np.ndarray, node_label: np.ndarray
     ) -> ShownTree:
-        """Returns a tree as people read it.
+        """Returns a tree with its texts.
 
         Args:
-          token: int [n], -1 of inner nodes.
-          left: int [n].
-          probabilities: float [n, classes] at each node.
-          node_label: int [n], the true class ids, -1 where there is none.
+          token: int [n], token ids, -1 for inner nodes.
+          left: int [n], the left child of each node, -1 for leaves.
+          probabilities: float [n, classes].
+          node_label: int [n], the true class ids, -1 for none.
         """
         predicted = probabilities.argmax(1)
         return ShownTree(
@@ -48,27 +49,27 @@ class Texts:
             labels=[self.labels[number] for number in predicted.tolist()],
             probabilities=probabilities.max(1).tolist(),
             wrong=[
-                None if true < 0 else bool(true != said)
-                for true, said in zip(node_label, predicted, strict=True)
+                None if true < 0 else bool(true != found)
+                for true, found in zip(node_label, predicted, strict=True)
             ],
         )
 
 
 class TreesHook(tf.train.SessionRunHook):
-    """Shows an evaluation of trees: the first few small ones drawn, and how accuracy depends on their sizes.
+    """Shows an evaluation of trees: the first few small trees, and accuracy by size.
 
-    `images/tree_1` and on; `images/accuracy_by_depth` and `images/accuracy_by_length`, whose bars are trees
-    of 1, 2 to 3, 4 to 7, ... levels above the leaves, or tokens. Each evaluation writes the embeddings of
-    tokens as points of the name 'tokens'.
+    It writes `images/tree_1` ...; `images/accuracy_by_depth` and `images/accuracy_by_length`, with bars for
+    trees of 1, 2 to 3, 4 to 7, ... levels above the leaves, or tokens; and the token embeddings as the
+    projector's points 'tokens'.
 
     Args:
-      trees: int32 [batch, nodes] by name: 'token', 'left', 'level', 'node_label', the root's its tree's.
-      probabilities: float32 [batch, nodes, classes].
-      outcome: by name [batch]: 'right', 'counts' bool, 'depth', 'length' int32.
+      trees: name -> int32 [batch, nodes]: 'token', 'left', 'level', 'node_label' (the root's is the tree's).
+      probabilities: float32 [batch, nodes, classes] in [0, 1].
+      outcome: name -> [batch]: 'right' and 'counts', bool; 'depth' and 'length', int32.
       embedding: float32 [tokens + 1, size].
-      texts: of tokens and classes.
-      folder: the run's folder of event files; those of evaluations go to `evaluation_folder`.
-      evaluation_folder: see there.
+      texts: texts of tokens and classes.
+      folder: the run's folder of event files, for the embeddings.
+      evaluation_folder: the folder of the evaluations' event files, for the pictures.
     """
 
     def __init__(
@@ -90,18 +91,22 @@ class TreesHook(tf.train.SessionRunHook):
         self._evaluation_folder = evaluation_folder
 
     def begin(self) -> None:
+        """Finds the global step."""
         self._global_step = tf.train.get_global_step()
 
     def after_create_session(self, session: Any, coord: Any) -> None:
+        """Starts an evaluation."""
         self._drawn: list[ShownTree] = []
         self._sizes: dict[str, list[np.ndarray]] = {'depth': [], 'length': []}
         self._right: list[np.ndarray] = []
 
     def before_run(self, run_context: Any) -> Any:
+        """Fetches the outcome of the batch, and trees until enough are drawn."""
         wanted = self._first if len(self._drawn) < _DRAWN else {}
         return tf.train.SessionRunArgs((self._outcome, wanted))
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
+        """Adds the batch."""
         outcome, first = run_values.results
         counts = outcome['counts']
         self._right.append(outcome['right'][counts])
@@ -111,12 +116,13 @@ class TreesHook(tf.train.SessionRunHook):
             self._take(first)
 
     def end(self, session: Any) -> None:
+        """Writes pictures and embeddings."""
         step, embedding = session.run((self._global_step, self._embedding))
         right = np.concatenate(self._right or [np.empty(0, bool)])
         pictures = {f'tree_{n}': tree_picture(tree) for n, tree in enumerate(self._drawn, 1)}
         for name, parts in self._sizes.items():
             bars = accuracy_by_size(np.concatenate(parts or [np.empty(0, int)]), right)
-            pictures[f'accuracy_by_{name}'] = bars_picture(f'accuracy by {name}', bars)
+            pictures[f'accuracy_by_{name}'] = draw_bars(f'accuracy by {name}', bars)
         writer = tf.summary.FileWriterCache.get(str(self._evaluation_folder))
         values = [picture_value(name, picture) for name, picture in pictures.items()]
         writer.add_summary(tf.Summary(value=values), step)
@@ -134,7 +140,7 @@ class TreesHook(tf.train.SessionRunHook):
 
 
 def accuracy_by_size(sizes: np.ndarray, right: np.ndarray) -> list[tuple[str, float, int]]:
-    """Returns ('4 to 7', share that is right, count) for sizes that double, where there are any.
+    """Returns the bars of a chart, ('4 to 7', share of right trees, count), for doubling ranges of sizes.
 
     Args:
       sizes: int [n], 0 or more.

@@ -1,4 +1,4 @@
-"""Which classes a classifier takes for which, counted as predictions come. No TensorFlow."""
+"""Confusion of classes, counted while predictions arrive. No TensorFlow."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,12 +8,12 @@ import numpy as np
 
 
 class ClassScores(NamedTuple):
-    """What is right about each class; float64 [classes] each, NaN where there is nothing to divide by.
+    """Scores of each class, float64 [classes] in [0, 1]; NaN for 0 / 0.
 
     Attributes:
-      images: how many are of the class, int64.
-      precision: share of those taken for the class that are of it.
-      recall: share of those of the class that are taken for it.
+      images: number of images of the class, int64.
+      precision: share of the predictions of the class that are right, TP / (TP + FP).
+      recall: share of the images of the class that are recognised, TP / (TP + FN).
       f1: harmonic mean of both, 2 TP / (2 TP + FP + FN).
     """
 
@@ -24,7 +24,7 @@ class ClassScores(NamedTuple):
 
 
 class Confused(NamedTuple):
-    """How many images of the class `true` were taken for `predicted`."""
+    """Number of images of class `true` that were predicted as class `predicted`."""
 
     true: int
     predicted: int
@@ -32,10 +32,10 @@ class Confused(NamedTuple):
 
 
 class Confusion:
-    """Counts pairs of classes; the memory grows with the pairs that occur, not with the square of classes.
+    """Counts pairs of classes; memory grows with the pairs that occur, not with the square of classes.
 
     Args:
-      labels: of the classes, in the order of their ids.
+      labels: labels of the classes in the order of their ids.
     """
 
     def __init__(self, labels: Sequence[str]) -> None:
@@ -43,17 +43,17 @@ class Confusion:
         self._pairs: Counter[tuple[int, int]] = Counter()
 
     def add(self, true: np.ndarray, predicted: np.ndarray) -> None:
-        """Counts some images: class ids int [n] each; one below 0 is unknown, and left out."""
+        """Counts images: class ids, int [n] each; those with a negative true class are ignored."""
         known = np.asarray(true) >= 0
         self._pairs.update(zip(true[known].tolist(), predicted[known].tolist(), strict=True))
 
     @property
     def images(self) -> int:
-        """How many were counted."""
+        """Number of images counted."""
         return self._pairs.total()
 
     def scores(self) -> ClassScores:
-        """Returns what is right about each class."""
+        """Returns the scores of each class."""
         size = len(self.labels)
         true, predicted, counts = self._columns()
         images = np.bincount(true, counts, size)
@@ -65,10 +65,10 @@ class Confusion:
             )
 
     def matrix(self, classes: Sequence[int] | None = None) -> np.ndarray:
-        """Returns how many images of each class (row) were taken for each (column), int64 [n, n].
+        """Returns the number of images by true class (row) and predicted class (column), int64 [n, n].
 
         Args:
-          classes: n class ids; None for all of them.
+          classes: n class ids; None for all.
         """
         chosen = range(len(self.labels)) if classes is None else classes
         places = {class_id: place for place, class_id in enumerate(chosen)}
@@ -79,12 +79,12 @@ class Confusion:
         return matrix
 
     def confused(self) -> list[Confused]:
-        """Returns the pairs of different classes that occurred, the most frequent first."""
+        """Returns the pairs of different classes that occurred, most frequent first."""
         pairs = (Confused(*pair, images) for pair, images in self._pairs.items() if pair[0] != pair[1])
         return sorted(pairs, key=lambda pair: (-pair.images, pair.true, pair.predicted))
 
     def most_confused_classes(self, count: int) -> list[int]:
-        """Returns the ids of the classes that have part in the most mistakes, `count` at most, by id."""
+        """Returns the ids of the `count` classes in the most mistakes, as true or predicted class, sorted."""
         mistakes: Counter[int] = Counter()
         for true, predicted, images in self.confused():
             mistakes[true] += images

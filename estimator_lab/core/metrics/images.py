@@ -1,13 +1,13 @@
-"""How far one image is from another: a figure for each pair of a batch."""
+"""Differences of images, one value for each pair in a batch."""
 
 from estimator_lab.tf1 import Tensor, tf
 
-_BEST_PSNR = 100.0  # dB, of images that are equal: their true value, infinity, would spoil every mean
+_BEST_PSNR = 100.0  # dB, of images that are equal: their true value, infinity, would dominate every mean
 _SSIM_WINDOW = 11
 
 
 def squared_error(images: Tensor, others: Tensor) -> Tensor:
-    """Returns the squared differences summed over an image's values, as Hinton and Salakhutdinov (2006) do.
+    """Returns the squared differences, summed over each image, as in Hinton and Salakhutdinov (2006).
 
     Args:
       images: float32 [batch, height, width, channels].
@@ -20,11 +20,11 @@ def squared_error(images: Tensor, others: Tensor) -> Tensor:
 
 
 def cross_entropy(images: Tensor, logits: Tensor) -> Tensor:
-    """Returns the cross-entropy in nats, summed over an image's values taken as probabilities.
+    """Returns the cross-entropy in nats, summed over each image, whose values count as probabilities.
 
     Args:
       images: float32 [batch, height, width, channels] in [0, 1].
-      logits: of the same shape; the reconstruction before the sigmoid.
+      logits: the reconstruction before the sigmoid, of the same shape.
 
     Returns:
       float32 [batch].
@@ -34,7 +34,7 @@ def cross_entropy(images: Tensor, logits: Tensor) -> Tensor:
 
 
 def psnr(images: Tensor, others: Tensor) -> Tensor:
-    """Returns the peak signal-to-noise ratio in dB, for a peak of 1; 100 at most.
+    """Returns the peak signal-to-noise ratio in dB for a peak of 1, at most 100.
 
     Args:
       images: float32 [batch, height, width, channels] in [0, 1].
@@ -48,15 +48,16 @@ def psnr(images: Tensor, others: Tensor) -> Tensor:
 
 
 def ssim(images: Tensor, others: Tensor) -> Tensor:
-    """Returns the structural similarity (Wang et al. 2004): 1 for equal images.
+    """Returns the structural similarity (Wang et al. 2004) in [-1, 1], 1 for equal images.
+
+    The window is 11 pixels wide, or as wide as a smaller image, with a standard deviation of 1.5 pixels.
 
     Args:
       images: float32 [batch, height, width, channels] in [0, 1].
       others: of the same shape, any range.
 
     Returns:
-      float32 [batch]. The window is 11 pixels wide, with a standard deviation of 1.5, and as wide as the
-      image where that is smaller.
+      float32 [batch].
     """
     height, width = images.shape.as_list()[1:3]
     window = min(_SSIM_WINDOW, height, width)

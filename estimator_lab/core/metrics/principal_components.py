@@ -1,8 +1,8 @@
-"""Principal component analysis in one pass over images: what a code of that size keeps without any network.
+"""Principal component analysis in one pass over images: the best linear code of a given size.
 
-Up to 2,048 values an image, it is exact: the scatter matrix is summed up and decomposed once. Beyond, it
-keeps twice as many directions as asked for, and merges those with each chunk of images (Ross et al. 2008,
-section 2.1), so that its memory depends on neither the number of images nor the square of their size.
+Up to 2,048 values per image, it is exact: it sums the scatter matrix and decomposes it once. For larger
+images, it keeps twice as many directions as requested and merges them with each chunk of images (Ross et al.
+2008, section 2.1); its memory depends neither on the number of images nor on the square of their size.
 """
 
 import math
@@ -23,18 +23,18 @@ FILE = 'principal_components.npz'
 
 _EXACT_UP_TO = 2048
 _SPARE_DIRECTIONS = 32
-# A pass ends here: more images would take longer, and change the components little.
+# A pass ends here, as more images would change the components little.
 _MOST_VALUES = 300_000_000
 
 
 @dataclass(frozen=True)
 class PrincipalComponents:
-    """The directions in which images differ most.
+    """The directions in which images vary most.
 
     Attributes:
       mean: float32 [values], the mean image, flat.
-      axes: float32 [size, values], orthonormal, the first one with the largest variance.
-      images: how many images they were computed from.
+      axes: float32 [size, values], orthonormal, in descending order of variance.
+      images: number of images that they were computed from.
     """
 
     mean: np.ndarray
@@ -42,24 +42,24 @@ class PrincipalComponents:
     images: int
 
     def reconstruct(self, images: np.ndarray) -> np.ndarray:
-        """Returns what is left of images, float32 [n, ...], once they are reduced to one number an axis."""
+        """Returns images [n, ...] projected on the axes, float32 of the same shape."""
         flat = images.reshape(len(images), -1) - self.mean
         return ((flat @ self.axes.T) @ self.axes + self.mean).reshape(images.shape).astype(np.float32)
 
     def save(self, path: Path) -> None:
-        """Writes them to a file, whole or not at all."""
+        """Writes them to a file, atomically."""
         write_arrays(path, {'mean': self.mean, 'axes': self.axes, 'images': np.array(self.images, np.int64)})
 
 
 def load_components(path: Path, values: int) -> PrincipalComponents:
-    """Returns what `PrincipalComponents.save` wrote; the file may be a stranger's.
+    """Reads a file of `PrincipalComponents.save`, which may be untrusted.
 
     Args:
-      path: of the file.
-      values: of an image.
+      path: the file.
+      values: number of values of an image.
 
     Raises:
-      DataError: it can't be read, or holds no components of so many values.
+      DataError: if it cannot be read, or does not contain components of that many values.
     """
     try:
         with open_regular(path) as file, zipfile.ZipFile(file) as archive:
@@ -67,9 +67,9 @@ def load_components(path: Path, values: int) -> PrincipalComponents:
             axes = read_array(archive, 'axes', '<f4', (None, values))
             images = read_array(archive, 'images', '<i8', ())
     except (OSError, ValueError, LookupError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f'{path} holds no principal components that can be used: {error}.') from error
+        raise DataError(f'{path} has no usable principal components: {error}.') from error
     if not (len(axes) <= values and np.isfinite(mean).all() and np.isfinite(axes).all()):
-        raise DataError(f'{path} holds no principal components that can be used: they are none.')
+        raise DataError(f'{path} has no usable principal components: wrong number, or not finite.')
     return PrincipalComponents(mean, axes, int(images))
 
 
@@ -77,9 +77,9 @@ def principal_components(batches: Iterable[np.ndarray], size: int) -> PrincipalC
     """Returns the first principal components of some images.
 
     Args:
-      batches: uint8 [n, height, width, channels] each, taken as values in [0, 1]; at least one image. Of very
-        many, the first 300 million values count: their order should be a random one.
-      size: how many components; as many as there are values or images where those are fewer.
+      batches: uint8 [n, height, width, channels] each, scaled to [0, 1]; at least one image. Only the first
+        300 million values are read, so that their order should be random.
+      size: number of components, limited by the number of values and of images.
     """
     chunks = _chunks(batches, size)
     first = next(chunks)
@@ -93,7 +93,7 @@ def principal_components(batches: Iterable[np.ndarray], size: int) -> PrincipalC
 
 
 def _chunks(batches: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
-    """Yields images as float32 [n, values] in [0, 1], n at least as large as the sketch, but for the last."""
+    """Yields images as float32 [n, values] in [0, 1]; except at the end, n is at least the sketch's size."""
     waiting: list[np.ndarray] = []
     for batch in batches:
         waiting.append(to_unit_range(batch.reshape(len(batch), -1)))
@@ -105,7 +105,7 @@ def _chunks(batches: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
 
 
 class _Scatter:
-    """Sums up the products of all pairs of values."""
+    """Sums the products of all pairs of values."""
 
     def __init__(self, values: int) -> None:
         self.images = 0
@@ -128,7 +128,7 @@ class _Scatter:
 
 
 class _Sketch:
-    """Keeps orthogonal rows whose squares sum up to nearly the images' scatter matrix."""
+    """Keeps orthogonal rows whose outer products approximate the scatter matrix."""
 
     def __init__(self, rows: int, values: int) -> None:
         self.images = 0
@@ -139,7 +139,7 @@ class _Sketch:
     def add(self, chunk: np.ndarray) -> None:
         count, mean = len(chunk), chunk.mean(axis=0)
         both = self.images + count
-        # The two means differ; what that adds to the scatter is one row more.
+        # The difference of the two means adds one row to the scatter.
         shift = math.sqrt(self.images * count / both) * (self.mean - mean)
         self._rows = _orthogonal(
             np.concatenate([self._rows, chunk - mean, shift[np.newaxis].astype(np.float32)]), self._most
@@ -153,7 +153,7 @@ class _Sketch:
 
 
 def _orthogonal(rows: np.ndarray, most: int) -> np.ndarray:
-    """Returns the longest orthogonal rows with the same scatter, longest first; none of length 0."""
+    """Returns at most `most` orthogonal rows with nearly the same scatter, longest first, without zeros."""
     squares, vectors = np.linalg.eigh(rows @ rows.T)  # in ascending order
     kept = np.flatnonzero(squares > squares[-1] * 1e-6)[::-1][:most]
     return vectors.T[kept] @ rows

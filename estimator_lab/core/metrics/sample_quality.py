@@ -1,4 +1,4 @@
-"""Measures of generated samples."""
+"""Quality of generated samples: classifier score, diversity, and distances from real images."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -10,13 +10,14 @@ _TINY = 1e-30
 
 
 def classifier_score(name: str, probabilities: Tensor) -> tuple[Any, Any]:
-    """Streams exp(E KL(p(y|x) || p(y))), which Salimans et al. (2016) call the Inception score.
+    """Streams exp(E KL(p(y|x) || p(y))) over all samples, the Inception score of Salimans et al. (2016).
 
-    It lies between 1 and the number of classes; all samples count as one set.
+    It is between 1 and the number of classes: high if a classifier is sure of each sample and finds all
+    classes.
 
     Args:
-      name: of its local variables.
-      probabilities: float32 [batch, classes], each row adding up to 1.
+      name: prefix of its local variables.
+      probabilities: float32 [batch, classes], each row with sum 1.
 
     Returns:
       (value, update op), float32 scalars; 1 before any sample.
@@ -39,11 +40,11 @@ def _x_log_x(values: Tensor) -> Tensor:
 
 
 def spread(images: Tensor, classes: Tensor | None = None) -> Tensor:
-    """Returns the sum of the squared distances of all pairs of different images, a float32 scalar.
+    """Returns the sum of squared distances over all pairs of different images, a float32 scalar.
 
     Args:
       images: float32 [batch, height, width, channels].
-      classes: float32 [batch, classes], one-hot: then pairs of one class count only.
+      classes: float32 [batch, classes], one-hot; if given, only pairs of one class count.
     """
     flat = tf.layers.flatten(images)
     lengths = tf.reduce_sum(tf.square(flat), axis=1)
@@ -56,12 +57,12 @@ def spread(images: Tensor, classes: Tensor | None = None) -> Tensor:
 
 
 class Moments(NamedTuple):
-    """Sums over a set of vectors, from which mean and covariance follow.
+    """Sums over a set of vectors, for its mean and covariance.
 
-    In float64: a distance takes roots of eigenvalues that are near 0 for most of the directions.
+    They are float64, as the Frechet distance has roots of many eigenvalues near 0.
 
     Attributes:
-      count: how many vectors, float64 scalar.
+      count: number of vectors, float64 scalar.
       total: their sum, float64 [size].
       products: the sum of their outer products, float64 [size, size].
     """
@@ -71,7 +72,7 @@ class Moments(NamedTuple):
     products: Tensor
 
     def __add__(self, other: 'Moments') -> 'Moments':  # type: ignore[override]
-        """Returns those of both sets together."""
+        """Returns the moments of the union of both sets."""
         return Moments(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
 
     @property
@@ -81,22 +82,22 @@ class Moments(NamedTuple):
 
     @property
     def covariance(self) -> Tensor:
-        """The unbiased covariance, float64 [size, size]; 0 of a single vector."""
+        """The unbiased covariance, float64 [size, size]; 0 for a single vector."""
         mean = self.mean
         scatter = self.products - self.count * mean[:, tf.newaxis] * mean[tf.newaxis, :]
         return tf.div_no_nan(scatter, tf.maximum(self.count - 1.0, 0.0))
 
 
 def streaming_moments(name: str, vectors: Tensor, weights: Tensor) -> tuple[Moments, Any]:
-    """Streams the moments of a set of vectors, with memory for the square of their size, however many come.
+    """Streams the moments of a set of vectors; memory is the square of their size.
 
     Args:
-      name: of its local variables.
+      name: prefix of its local variables.
       vectors: float32 [batch, size].
-      weights: float32 [batch], 1 for those that belong to the set, 0 for others.
+      weights: float32 [batch], 1 for vectors of the set, 0 for others.
 
     Returns:
-      (their moments, update op).
+      (moments, update op).
     """
     values, counted = tf.cast(vectors, tf.float64), tf.cast(weights, tf.float64)
     weighted = values * counted[:, tf.newaxis]
@@ -109,13 +110,14 @@ def streaming_moments(name: str, vectors: Tensor, weights: Tensor) -> tuple[Mome
 
 
 def frechet_distance(first: Moments, second: Moments) -> Tensor:
-    """Returns |m - m'|^2 + tr(C + C' - 2 (C C')^(1/2)), a float32 scalar, 0 or more.
+    """Returns the Frechet distance of two normal distributions (Heusel et al. 2017), a float32 scalar >= 0.
 
-    The trace of the root of C C' is that of the root of C^(1/2) C' C^(1/2), which is symmetric.
+    |m - m'|^2 + tr(C + C' - 2 (C C')^(1/2)). The trace of the root of C C' is the same as that of the root of
+    C^(1/2) C' C^(1/2), which is symmetric.
 
     Args:
-      first: m and C.
-      second: m' and C'.
+      first: the moments with mean m and covariance C.
+      second: the moments with mean m' and covariance C'.
     """
     covariance, other = first.covariance, second.covariance
     values, vectors = tf.linalg.eigh(covariance)
@@ -128,25 +130,25 @@ def frechet_distance(first: Moments, second: Moments) -> Tensor:
 
 
 _NEIGHBOURS = 3
-_BLOCK = 256  # rows whose distances are held at once
+_BLOCK = 256  # rows whose distances are computed at once
 
 
 def coverage(vectors: Tensor, centres: Tensor, vectors_there: Tensor, centres_there: Tensor) -> Tensor:
-    """Returns the share of vectors that lie in the manifold of others, a float32 scalar (equations 1 and 2).
+    """Returns the share of vectors in the manifold of others (Kynkaanniemi et al. 2019, equations 1 and 2).
 
-    That manifold is made of a ball around each centre, as large as the distance to its third nearest
-    neighbour among the centres. Precision is the coverage of fakes by images, recall that of images by fakes.
+    The manifold is a ball around each centre, with the distance to its third nearest centre as radius.
+    Precision is the coverage of fakes by images, recall the coverage of images by fakes.
 
     Args:
       vectors: float32 [n, size].
       centres: float32 [m, size].
-      vectors_there: bool [n]; False leaves one out.
-      centres_there: bool [m].
+      vectors_there: bool [n], which vectors count.
+      centres_there: bool [m], which centres count.
 
     Returns:
-      The share; 0 where there are no vectors.
+      A float32 scalar in [0, 1]; 0 without vectors.
     """
-    _, nearest = _distances(centres, centres, centres_there, _NEIGHBOURS + 1)  # each is its own first one
+    _, nearest = _distances(centres, centres, centres_there, _NEIGHBOURS + 1)  # the nearest is itself
     radii = tf.where(centres_there, nearest, tf.fill(tf.shape(nearest), -1.0))
     inside, _ = _distances(vectors, centres, centres_there, 1, radii)
     there = tf.cast(vectors_there, tf.float32)
@@ -156,14 +158,14 @@ def coverage(vectors: Tensor, centres: Tensor, vectors_there: Tensor, centres_th
 def _distances(
     vectors: Tensor, centres: Tensor, there: Tensor, rank: int, radii: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Returns for each vector whether it lies in a ball, and its squared distance to the centre of that rank.
+    """Returns whether each vector is in a ball, and its squared distance to the centre of the given rank.
 
     Args:
       vectors: float32 [n, size].
       centres: float32 [m, size].
       there: bool [m], which centres count.
       rank: 1 for the nearest centre.
-      radii: float32 [m], squared; None for no balls.
+      radii: squared radii of the balls, float32 [m]; None for no balls.
     """
     count = vectors.shape.as_list()[0]
     blocks = -(-count // _BLOCK)
@@ -188,23 +190,26 @@ def _distances(
 
 
 _PATCH = 7
-_ACROSS = 6  # patches in a row, or a few more
+_ACROSS = 6  # least patches in a row
 _DIRECTIONS = 128
 _SMALLEST = 8  # pixels of the coarsest level's sides
 _SEED = (1, 2)
 
 
 def sliced_wasserstein(images: Tensor, others: Tensor) -> Tensor:
-    """Returns the distance of two sets of images, a float32 scalar: 0 for the same ones, in any order.
+    """Returns the sliced Wasserstein distance of two sets of images (Karras et al. 2018, section 5).
 
-    It is the mean over the levels of the pyramid: each patch is projected in 128 random directions, always
-    the same ones; along each the sorted values of one set are compared with those of the other. A unit is the
-    standard deviation of the level's values in `images`. Sets of other sizes have other distances: compare
-    equal ones.
+    The patches of each level of the Laplacian pyramids are projected on 128 fixed random directions; for each
+    direction, the sorted values of both sets are compared. The distance is the mean over the levels, in units
+    of the standard deviation of the level in `images`. It needs no classifier. Distances are comparable only
+    for sets of the same size.
 
     Args:
-      images: float32 [n, height, width, channels], the real ones.
-      others: of the same shape.
+      images: float32 [n, height, width, channels], the real images.
+      others: the other images, of the same shape.
+
+    Returns:
+      A float32 scalar, 0 for equal sets.
     """
     distances = [
         _distance(level, other)
@@ -214,10 +219,12 @@ def sliced_wasserstein(images: Tensor, others: Tensor) -> Tensor:
 
 
 def laplacian_pyramid(images: Tensor) -> list[Tensor]:
-    """Returns what each size of images adds to the next smaller one, the finest first, the smallest as it is.
+    """Returns the levels of the Laplacian pyramid of images, finest first.
+
+    Each level is the difference from the enlarged next smaller images; the last is the smallest images.
 
     Args:
-      images: float32 [n, height, width, channels]. Sides are halved and rounded up, down to 8 pixels.
+      images: float32 [n, height, width, channels]. Sides are halved, rounded up, down to 8 pixels.
     """
     levels = []
     while min(images.shape.as_list()[1:3]) >= 2 * _SMALLEST:
@@ -228,7 +235,7 @@ def laplacian_pyramid(images: Tensor) -> list[Tensor]:
 
 
 def patches(images: Tensor) -> Tensor:
-    """Returns patches of 7x7 pixels on a regular grid of at least 6x6, float32 [patches, values].
+    """Returns patches of 7x7 pixels in a grid of at least 6x6, float32 [patches, values].
 
     Args:
       images: float32 [n, height, width, channels].

@@ -11,19 +11,19 @@ from estimator_lab.tf1 import Tensor, tf
 def mean_per_class_accuracy(
     labels: Tensor, predictions: Tensor, num_classes: int, weights: Tensor
 ) -> tuple[Any, Any]:
-    """Streams the mean, over the classes that occur, of each class's accuracy.
+    """Streams the mean accuracy of the classes that occur.
 
-    `tf.metrics.mean_per_class_accuracy` counts a class that never occurs as 0, so that a perfect model
-    falls short of 1 on data without all classes. This is scikit-learn's `balanced_accuracy_score`.
+    This is scikit-learn's `balanced_accuracy_score`. `tf.metrics.mean_per_class_accuracy` counts a class that
+    never occurs as 0, so that a perfect model does not reach 1 if a class is missing.
 
     Args:
       labels: int64 [batch], each in [0, num_classes).
       predictions: int64 [batch].
-      num_classes: classes in the vocabulary.
-      weights: float32 [batch]; 0 leaves an example out.
+      num_classes: number of classes in the vocabulary.
+      weights: float32 [batch]; examples of weight 0 do not count.
 
     Returns:
-      (value, update op), scalar float32; 0 before any example.
+      (value, update op), scalar float32 in [0, 1]; 0 before any example.
     """
     classes = tf.one_hot(labels, num_classes)
     correct = tf.cast(tf.equal(labels, predictions), tf.float32)
@@ -40,16 +40,16 @@ def count(flags: Tensor, name: str) -> tuple[Any, Any]:
 
 
 def evaluated_images(values: Tensor) -> tuple[Any, Any]:
-    """Streams over how many examples the metrics are: (value, update op), scalar float32.
+    """Streams the number of examples: (value, update op), scalar float32.
 
     Args:
-      values: one for each example, [batch].
+      values: any values of the examples, [batch].
     """
     return count(tf.ones_like(values, tf.bool), keys.EVALUATED_IMAGES)
 
 
 def running_sum(name: str, amount: Tensor) -> tuple[Any, Any]:
-    """Streams the sum of a tensor over an evaluation: (value, update op), of its type and shape."""
+    """Streams the sum of a tensor over an evaluation: (value, update op) of its dtype and shape."""
     total = tf.get_variable(
         f'metric_{name}',
         shape=amount.shape,
@@ -69,17 +69,17 @@ def _mean_of_ratios(right: Tensor, seen: Tensor) -> Tensor:
 
 
 def dead_units(endpoints: Endpoints, weights: Tensor) -> dict[str, tuple[Any, Any]]:
-    """Streams the share of a layer's units that are never active, for each endpoint with weights.
+    """Streams the share of units that are never active in an evaluation, for each endpoint with a kernel.
 
-    A unit is a map of a convolution, or a unit of a dense layer; it is active where its output is above 0. A
-    ReLU that never is has no gradient, and stays so (Maas et al. 2013, section 2).
+    A unit is a unit of a dense layer or a map of a convolution; it is active if an output is positive. A ReLU
+    that is never active has no gradient and stays inactive (Maas et al. 2013, section 2).
 
     Args:
-      endpoints: of the network.
-      weights: float32 [batch]; 0 leaves an example out.
+      endpoints: the network's endpoints.
+      weights: float32 [batch]; examples of weight 0 do not count.
 
     Returns:
-      (value, update op) by `DEAD_UNITS/NAME`, scalar float32 in [0, 1].
+      `DEAD_UNITS/NAME` -> (value, update op), scalar float32 in [0, 1].
     """
     return {
         f'{DEAD_UNITS}/{name}': _dead_share(endpoint.values, weights, name)
@@ -89,7 +89,7 @@ def dead_units(endpoints: Endpoints, weights: Tensor) -> dict[str, tuple[Any, An
 
 
 def _dead_share(values: Tensor, weights: Tensor, name: str) -> tuple[Any, Any]:
-    """Streams the share for values float32 [batch, ..., units]."""
+    """Streams the share of dead units for values, float32 [batch, ..., units]."""
     between = list(range(1, values.shape.rank - 1))
     active = tf.cast(tf.reduce_max(values, axis=between) > 0, tf.float32)
     seen, update = running_sum(f'active_{name}', tf.reduce_sum(active * tf.expand_dims(weights, 1), axis=0))
@@ -101,11 +101,11 @@ def _share_of_zeros(counts: Tensor) -> Tensor:
 
 
 class Sample(NamedTuple):
-    """A sample of rows, in a random order.
+    """A random sample of rows, in random order.
 
     Attributes:
-      rows: float32 [most, ...]; behind the rows that are there stand zeros.
-      count: how many are there, int32.
+      rows: float32 [most, ...]; the sampled rows, then zeros.
+      count: number of sampled rows, an int32 scalar.
     """
 
     rows: Tensor
@@ -113,13 +113,13 @@ class Sample(NamedTuple):
 
 
 def kept_rows(name: str, rows: Tensor, order: Tensor, most: int) -> tuple[Sample, Any]:
-    """Streams a sample of rows: those that come first in a random order of all.
+    """Streams a sample of rows: the first ones in a random order of all rows.
 
     Args:
-      name: of its local variables.
+      name: prefix of its local variables.
       rows: float32 [batch, ...].
-      order: float32 [batch], random numbers, by which rows of all batches are ranked.
-      most: rows to keep; all of fewer.
+      order: float32 [batch], random numbers by which the rows of all batches are sorted.
+      most: maximum number of rows to keep.
 
     Returns:
       (the sample, update op).
@@ -128,7 +128,7 @@ def kept_rows(name: str, rows: Tensor, order: Tensor, most: int) -> tuple[Sample
     kept = _local(f'{name}_rows', shape, 0.0)
     ranks = _local(f'{name}_ranks', [most], float('inf'))
     both = tf.concat([ranks, order], axis=0)
-    # Sorted, so that the sample's first half is as random as all of it.
+    # Sorted, so that any part of the sample is random, too.
     _, places = tf.nn.top_k(-both, most)
     with tf.control_dependencies([places]):
         new_rows = tf.gather(tf.concat([kept, rows], axis=0), places)

@@ -1,4 +1,4 @@
-"""The worst few of many examples, as they come."""
+"""The worst examples of a stream."""
 
 import heapq
 import itertools
@@ -10,10 +10,10 @@ T = TypeVar('T')
 
 
 class TopK(Generic[T]):
-    """Keeps the worst few of many examples; of equally bad ones the first.
+    """Keeps the worst examples of a stream; of equally bad ones, the first.
 
     Args:
-      count: how many.
+      count: number of examples to keep.
     """
 
     def __init__(self, count: int) -> None:
@@ -22,11 +22,11 @@ class TopK(Generic[T]):
         self._order = itertools.count(0, -1)
 
     def offer(self, badness: float, make: Callable[[], T]) -> None:
-        """Takes an example if it is bad enough.
+        """Adds an example if it is bad enough.
 
         Args:
-          badness: the larger the worse; one that is no number is the worst.
-          make: returns the example; called only if it is taken.
+          badness: larger is worse; NaN is worst.
+          make: returns the example; called only if the example is added.
         """
         entry = (math.inf if math.isnan(badness) else badness, next(self._order))
         if len(self._heap) < self._count:
@@ -35,5 +35,5 @@ class TopK(Generic[T]):
             heapq.heapreplace(self._heap, (*entry, make()))
 
     def ranked(self) -> list[T]:
-        """Returns those kept, the worst first."""
+        """Returns the examples, worst first."""
         return [example for *_, example in sorted(self._heap, key=lambda entry: entry[:2], reverse=True)]

@@ -1,9 +1,9 @@
-"""Losses of a painted picture, by what a trained network perceives of it.
+"""Losses of a painting, computed from the activations of a perceptual network.
 
 Gatys, Ecker and Bethge (2016), 'Image style transfer using convolutional neural networks'; Johnson, Alahi
-and Fei-Fei (2016), 'Perceptual losses for real-time style transfer and super-resolution', section 3.2. The
-activations of one network may be thousands of times those of another. Each term is therefore relative, which
-is a choice of the layers' weights: 1 is what a picture would get in which nothing is perceived.
+and Fei-Fei (2016), 'Perceptual losses for real-time style transfer and super-resolution', section 3.2.
+Activations of different networks differ by factors of thousands. Each term is therefore relative to its
+target: it is 1 for a picture without activations.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from estimator_lab.tf1 import Tensor, tf
 
 
 def gram_matrices(maps: Tensor) -> Tensor:
-    """Returns which maps are active together, float32 [batch, maps, maps], means over all pixels.
+    """Returns the Gram matrices of maps, float32 [batch, maps, maps], as means over all pixels.
 
     Args:
       maps: float32 [batch, height, width, maps].
@@ -23,13 +23,14 @@ def gram_matrices(maps: Tensor) -> Tensor:
 
 
 def style_losses(maps: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
-    """Returns how far each picture's Gram matrices are from those of a style, float32 [batch].
+    """Returns the style loss of each picture, float32 [batch].
 
-    The mean over the layers of |G - S|^2 / |S|^2, in Frobenius norms.
+    It is the mean over the layers of |G - S|^2 / |S|^2, in Frobenius norms, for Gram matrices G of the
+    picture and S of the style.
 
     Args:
-      maps: of the pictures by layer, float32 [batch, height, width, maps].
-      targets: Gram matrices of a style for each picture, by layer, float32 [batch, maps, maps].
+      maps: layer -> maps of the pictures, float32 [batch, height, width, maps].
+      targets: layer -> Gram matrix of the style for each picture, float32 [batch, maps, maps].
     """
     terms = [
         _relative(gram_matrices(maps[layer]) - target, target, [1, 2]) for layer, target in targets.items()
@@ -38,19 +39,19 @@ def style_losses(maps: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> T
 
 
 def content_losses(maps: Tensor, wanted: Tensor) -> Tensor:
-    """Returns how far what is perceived of pictures is from what it should be, float32 [batch].
+    """Returns the content loss of each picture, float32 [batch].
 
-    |F - P|^2 / |P|^2, sums over all maps and pixels.
+    It is |F - P|^2 / |P|^2, summed over all maps and pixels, for maps F of the picture and P of the photo.
 
     Args:
-      maps: of the pictures, float32 [batch, height, width, maps].
-      wanted: the same of the photos.
+      maps: maps of the pictures, float32 [batch, height, width, maps].
+      wanted: maps of the photos, of the same shape.
     """
     return _relative(maps - wanted, wanted, [1, 2, 3])
 
 
 def total_variation(pictures: Tensor) -> Tensor:
-    """Returns the mean squared difference of neighbours, across and down, float32 [batch].
+    """Returns the mean squared difference of vertical plus that of horizontal neighbours, float32 [batch].
 
     Args:
       pictures: float32 [batch, height, width, channels].

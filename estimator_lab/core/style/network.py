@@ -1,4 +1,4 @@
-"""A trained network that perceives pictures and does not learn: the loss network of Johnson et al. 2016."""
+"""The perceptual network: the fixed loss network of Johnson et al. 2016."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ import numpy as np
 from estimator_lab.tf1 import Tensor, tf
 
 RANDOM_LAYERS = {'conv1': 32, 'conv2': 64, 'conv3': 128, 'conv4': 128}
-"""Maps of each layer of `random_network`."""
+"""Name -> maps of each layer of `random_network`."""
 
 _SEED = 2016
 
-# What a network is made of between pixels and a layer. None of these reads or writes anything.
+# Operations allowed between pixels and a layer. None of them reads or writes anything but tensors.
 _ELEMENTWISE = (
     'Add AddN AddV2 BiasAdd Cast Elu Identity LeakyRelu Maximum Minimum Mul Neg NoOp RealDiv Relu Relu6 '
     'Rsqrt Select SelectV2 Selu Sigmoid Softplus Softsign Square SquaredDifference Sub Tanh'
@@ -29,18 +29,18 @@ _OF_SHAPES = (
 OPERATIONS = frozenset(f'{_ELEMENTWISE} {_OF_MAPS} {_OF_SHAPES}'.split())
 
 Perceive = Callable[[Tensor, Sequence[str]], dict[str, Tensor]]
-"""(pictures, names of layers) -> what each layer makes of them, float32 [batch, height, width, maps]."""
+"""(pictures, names of layers) -> name -> the layer's maps, float32 [batch, height, width, maps]."""
 
 
 @dataclass(frozen=True)
 class PerceptualNetwork:
-    """A network up to the layers that are looked at, for pictures of one size.
+    """A network up to the layers that a loss uses, for pictures of one size.
 
     Attributes:
-      graph: a GraphDef, in which pictures and weights are placeholders.
-      pictures: name of the first, float32 [batch, height, width, channels] in [0, 1].
-      layers: name of the tensor of each layer, by the layer's, from the input to the output.
-      weights: values by the names of the other placeholders.
+      graph: a GraphDef with placeholders for pictures and weights.
+      pictures: name of the pictures' placeholder, float32 [batch, height, width, channels] in [0, 1].
+      layers: name of a layer -> name of its tensor, in the order from input to output.
+      weights: name of a placeholder -> its value.
     """
 
     graph: Any
@@ -49,9 +49,9 @@ class PerceptualNetwork:
     weights: Mapping[str, np.ndarray]
 
     def in_graph(self) -> Perceive:
-        """Adds the weights to the current graph; returns what looks at pictures there.
+        """Adds the weights to the current graph; returns the function that computes layers for pictures.
 
-        They are local variables, which nobody trains and no checkpoint holds.
+        The weights are local variables: they are not trained, and checkpoints do not contain them.
         """
         with tf.variable_scope('perceptual'):
             values = {f'{name}:0': frozen(value) for name, value in self.weights.items()}
@@ -69,7 +69,7 @@ class PerceptualNetwork:
 
 
 def frozen(value: np.ndarray) -> Tensor:
-    """Returns the value of a local variable: values in the graph would be written with each checkpoint."""
+    """Returns the value of a local variable; a constant would be written with every saved graph."""
 
     def initial() -> Tensor:
         first = tf.py_func(lambda: value, [], tf.float32)
@@ -82,36 +82,36 @@ def frozen(value: np.ndarray) -> Tensor:
 
 
 def without_weights(graph: Any, names: Sequence[str]) -> tuple[Any, dict[str, np.ndarray]]:
-    """Parts a frozen network from some of its constants.
+    """Replaces constants of a frozen network by placeholders.
 
     Args:
       graph: a GraphDef.
-      names: of the constants.
+      names: names of the constants.
 
     Returns:
-      The GraphDef with placeholders in their place, and their values.
+      (the new GraphDef, name -> value of each constant).
     """
     weights: dict[str, np.ndarray] = {}
-    parted = tf.GraphDef()
-    parted.CopyFrom(graph)
-    for node in parted.node:
+    stripped = tf.GraphDef()
+    stripped.CopyFrom(graph)
+    for node in stripped.node:
         if node.name in names:
             weights[node.name] = tf.make_ndarray(node.attr['value'].tensor)
             shape = tf.TensorShape(weights[node.name].shape).as_proto()
             node.op = 'Placeholder'
             del node.attr['value']
             node.attr['shape'].shape.CopyFrom(shape)
-    return parted, weights
+    return stripped, weights
 
 
 def random_network(channels: int) -> PerceptualNetwork:
-    """Returns a network of random filters, for those who have no trained one.
+    """Returns a network of random filters, for use without a trained network.
 
-    Filters that nobody trained tell textures apart as well (Ustyuzhaninov et al. 2016, 'Texture synthesis
-    using shallow convolutional networks with random filters'), things less so.
+    Random filters distinguish textures (Ustyuzhaninov et al. 2016, 'Texture synthesis using shallow
+    convolutional networks with random filters'), objects less well.
 
     Args:
-      channels: of the pictures, which may have any size.
+      channels: channels of the pictures, which may have any size.
     """
     random = np.random.default_rng(_SEED)
     weights: dict[str, np.ndarray] = {}
@@ -123,7 +123,7 @@ def random_network(channels: int) -> PerceptualNetwork:
             if layers:
                 maps = tf.nn.avg_pool2d(maps, 2, 2, 'SAME')
             size = (3, 3, maps.shape.as_list()[3], count)
-            # He et al. 2015: the activations of each layer are as strong as those before.
+            # He et al. 2015: keeps the scale of the activations.
             weights[name] = random.normal(0, np.sqrt(2 / np.prod(size[:3])), size).astype(np.float32)
             kernel = tf.placeholder(tf.float32, size, name)
             maps = tf.nn.relu(tf.nn.conv2d(maps, kernel, 1, 'SAME'))

@@ -1,4 +1,4 @@
-"""What a style is learned from: a perceptual network, and what it makes of the pictures of each style."""
+"""The perceptual loss: a perceptual network, and its Gram matrices for the picture of each style."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ from estimator_lab.errors import DataError
 from estimator_lab.tf1 import tf
 
 FILE = 'style.npz'
-"""Name of the file in a model_dir. With it, neither the pictures nor the network's own folder are needed."""
+"""Name of the file in a model_dir, which replaces the styles' pictures and the network's own folder."""
 
 _ABOUT = 'about'
 _GRAPH = 'graph'
@@ -31,7 +31,7 @@ _UNUSABLE = (
 )
 _MOST_NODES = 10_000
 _MOST_LAYERS = 100
-_MOST_VALUES = 2**28  # at one place in the graph: 64 maps of 2048 x 2048
+_MOST_VALUES = 2**28  # of one tensor in the graph: 64 maps of 2048 x 2048
 _RANDOM_CONTENT = 'conv3'
 _PATTERN_SIDE = 128
 
@@ -41,11 +41,10 @@ class PerceptualLoss:
     """A perceptual network and the styles.
 
     Attributes:
-      network: for pictures of the size of training.
-      content_layer: where a painting is to be perceived as its photo is.
-      grams: for each of the layers that make a style, from the input to the output, the Gram matrices
-        float32 [styles, maps, maps].
-      origin: digests of what it was made of, by name.
+      network: the network, for pictures of the size in training.
+      content_layer: the layer of the content loss.
+      grams: style layer -> Gram matrices, float32 [styles, maps, maps], in the order from input to output.
+      origin: name -> digest of the files that it was made from.
     """
 
     network: PerceptualNetwork
@@ -55,11 +54,11 @@ class PerceptualLoss:
 
     @property
     def styles(self) -> int:
-        """How many styles it teaches."""
+        """Number of styles."""
         return len(next(iter(self.grams.values())))
 
     def save(self, path: Path) -> None:
-        """Writes it to a file, whole or not at all."""
+        """Writes it to a file, atomically."""
         network = self.network
         about = {
             'pictures': network.pictures,
@@ -79,19 +78,19 @@ class PerceptualLoss:
 
 
 def load_perceptual_loss(path: Path) -> PerceptualLoss:
-    """Returns what `PerceptualLoss.save` wrote; the file may be a stranger's.
+    """Reads a file of `PerceptualLoss.save`, which may be untrusted.
 
-    Its graph is run: of the operations in it, none reads or writes anything but tensors.
+    Its graph will be run, so that only `OPERATIONS` are allowed in it.
 
     Raises:
-      DataError: it can't be read, or holds something else.
+      DataError: if it cannot be read, or contains something else.
     """
     try:
         with open_regular(path) as file, zipfile.ZipFile(file) as archive:
             return _loaded(archive)
     except _UNUSABLE as error:
         reason = str(error).rstrip('.')[:_LONGEST_REASON]
-        raise DataError(f'{path} holds no style that can be used: {reason}.') from error
+        raise DataError(f'{path} has no usable style: {reason}.') from error
 
 
 def _loaded(archive: zipfile.ZipFile) -> PerceptualLoss:
@@ -100,7 +99,7 @@ def _loaded(archive: zipfile.ZipFile) -> PerceptualLoss:
     _check_graph(graph)
     layers, style_layers = dict(about['layers']), list(about['style_layers'])
     if not 0 < len(style_layers) <= len(layers) <= _MOST_LAYERS or about['content_layer'] not in layers:
-        raise ValueError('its layers are none of its network')
+        raise ValueError('it names layers that its network does not have')
     weights = {}
     for number, (name, shape) in enumerate(dict(about['weights']).items()):
         weights[name] = read_array(archive, f'weights_{number}', '<f4', tuple(map(int, shape)))
@@ -109,32 +108,32 @@ def _loaded(archive: zipfile.ZipFile) -> PerceptualLoss:
         grams[layer] = read_array(archive, f'gram_{number}', '<f4', (None, None, None))
         styles, *sides = grams[layer].shape
         if not styles or sides[0] != sides[1] or layer not in layers or styles != len(grams[style_layers[0]]):
-            raise ValueError(f'its Gram matrices of a layer are {list(grams[layer].shape)}')
+            raise ValueError(f'the Gram matrices of a layer have the shape {list(grams[layer].shape)}')
     if not all(np.isfinite(value).all() for value in (*weights.values(), *grams.values())):
-        raise ValueError('some of its numbers are none')
+        raise ValueError('some of its numbers are not finite')
     network = PerceptualNetwork(graph, str(about['pictures']), layers, weights)
     _check_network(network, grams)
     return PerceptualLoss(network, about['content_layer'], grams, dict(about['origin']))
 
 
 def _check_graph(graph: Any) -> None:
-    """Raises ValueError for a graph that could do more than turn pictures into maps."""
+    """Raises ValueError for a graph that could do more than compute maps of pictures."""
     if len(graph.node) > _MOST_NODES or graph.library.function:
-        raise ValueError('its graph is none of a perceptual network')
+        raise ValueError('its graph is not that of a perceptual network')
     for node in graph.node:
         if node.op not in OPERATIONS:
             raise ValueError(f'its graph has the operation {node.op[:40]!r}')
 
 
 def _check_network(network: PerceptualNetwork, grams: Mapping[str, np.ndarray]) -> None:
-    """Raises ValueError for a network that can't be built, has other maps, or takes too much memory."""
+    """Raises ValueError for a network that cannot be built, has other maps, or needs too much memory."""
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(network.graph, name='')
         for operation in graph.get_operations():
             for output in operation.outputs:
                 sides = [side or 1 for side in output.shape.as_list()] if output.shape.rank else []
                 if math.prod(sides) > _MOST_VALUES:
-                    raise ValueError(f'its graph makes {math.prod(sides):,} values of a picture')
+                    raise ValueError(f'its graph has a tensor of {math.prod(sides):,} values for a picture')
         for layer, name in network.layers.items():
             maps = graph.get_tensor_by_name(name).shape
             if maps.rank != 4 or (layer in grams and maps.as_list()[3] != grams[layer].shape[1]):
@@ -145,12 +144,12 @@ def _check_network(network: PerceptualNetwork, grams: Mapping[str, np.ndarray]) 
 def targets_of(
     network: PerceptualNetwork, picture: np.ndarray, layers: Sequence[str]
 ) -> dict[str, np.ndarray]:
-    """Returns the Gram matrices of a picture by layer, float32 [maps, maps].
+    """Returns layer -> Gram matrix of a picture, float32 [maps, maps].
 
     Args:
-      network: for pictures of its size.
+      network: a network for pictures of this size.
       picture: float32 [height, width, channels] in [0, 1].
-      layers: names.
+      layers: names of the layers.
     """
     with tf.Graph().as_default(), tf.Session() as session:
         maps = network.in_graph()(tf.constant(picture[np.newaxis]), layers)
@@ -161,10 +160,10 @@ def targets_of(
 
 
 def built_in_perceptual_loss(channels: int) -> PerceptualLoss:
-    """Returns a network of random filters and a drawn pattern, for a program that names nothing else.
+    """Returns the default: a network of random filters, and a drawn pattern as style.
 
     Args:
-      channels: of the pictures, 1 or 3.
+      channels: channels of the pictures, 1 or 3.
     """
     network = random_network(channels)
     targets = targets_of(network, pattern(channels), list(network.layers))
@@ -185,7 +184,7 @@ def pattern(channels: int) -> np.ndarray:
 
 
 def digest(*parts: bytes) -> str:
-    """Returns what tells contents from others."""
+    """Returns a short digest of some contents, 16 hexadecimal digits."""
     whole = hashlib.sha256()
     for part in parts:
         whole.update(hashlib.sha256(part).digest())

@@ -1,6 +1,7 @@
 import numpy as np
 
-from estimator_lab.core.display.tree_picture import ShownTree, bars_picture, tree_picture
+from estimator_lab.core.display.charts import draw_bars
+from estimator_lab.core.display.tree_picture import ShownTree, tree_picture
 from estimator_lab.core.display.trees import Texts, accuracy_by_size
 
 LEFT = [-1, -1, 0, -1, 2]
@@ -56,5 +57,5 @@ def test_texts_of_a_tree():
 def test_accuracy_by_size():
     bars = accuracy_by_size(np.array([0, 1, 2, 3, 3, 4]), np.array([1, 0, 1, 0, 0, 1], bool))
     assert bars == [('0', 1.0, 1), ('1', 0.0, 1), ('2 to 3', 1 / 3, 3), ('4 to 7', 1.0, 1)]
-    assert bars_picture('title', bars).height == 5 * 18 + 12
+    assert draw_bars('title', bars).height == 5 * 18 + 12
     assert accuracy_by_size(np.empty(0, int), np.empty(0, bool)) == []

@@ -127,7 +127,7 @@ def test_files_of_strangers_are_refused_with_a_sentence(tmp_path, changes):
                 if not isinstance(array, bytes):
                     np.save(buffer, array)
                 file.writestr(f'{name}.npy', buffer.getvalue())
-    with pytest.raises(DataError, match='holds no principal components that can be used'):
+    with pytest.raises(DataError, match='has no usable principal components'):
         load_components(path, 16)
 
 

@@ -97,12 +97,12 @@ CASES = {
 def test_a_strangers_file(saved, tmp_path, case):
     change, sentence = CASES[case]
     path = changed(saved, tmp_path, **change(saved))
-    with pytest.raises(DataError, match=r'style\.npz holds no style that can be used: ') as error:
+    with pytest.raises(DataError, match=r'style\.npz has no usable style: ') as error:
         load_perceptual_loss(path)
     assert sentence in str(error.value) and '\n' not in str(error.value)
 
 
 def test_no_archive(tmp_path):
     (tmp_path / FILE).write_bytes(b'no zip')
-    with pytest.raises(DataError, match='holds no style that can be used'):
+    with pytest.raises(DataError, match='has no usable style'):
         load_perceptual_loss(tmp_path / FILE)
