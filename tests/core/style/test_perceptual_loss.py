@@ -80,21 +80,24 @@ def tiles_without_end():
 CASES = {
     'operation': (lambda path: {'graph': graph_of(writes_a_file)}, "has the operation 'WriteFile'"),
     'graph': (lambda path: {'graph': np.frombuffer(b'junk', np.uint8)}, ''),
-    'memory': (lambda path: {'graph': graph_of(tiles_without_end)}, 'its graph makes 400,000,000 values'),
+    'memory': (lambda path: {'graph': graph_of(tiles_without_end)}, 'a tensor of 400,000,000 values'),
     'tensors': (lambda path: {'graph': graph_of(lambda: tf.zeros([1]))}, ''),
-    'layers': (lambda path: {'about': about(path, content_layer='conv9')}, 'its layers'),
-    'no layers': (lambda path: {'about': about(path, style_layers=[])}, 'its layers'),
+    'layers': (lambda path: {'about': about(path, content_layer='conv9')}, 'it names layers'),
+    'no layers': (lambda path: {'about': about(path, style_layers=[])}, 'it names layers'),
     'shape': (lambda path: {'weights_0': np.zeros((3, 3, 1, 2**8), np.float32)}, 'its weights_0 is float32'),
     'type': (lambda path: {'weights_0': np.zeros((3, 3, 1, 32), np.float64)}, 'its weights_0 is float64'),
-    'gram': (lambda path: {'gram_1': np.zeros((1, 64, 63), np.float32)}, 'Gram matrices'),
-    'styles': (lambda path: {'gram_1': np.zeros((2, 64, 64), np.float32)}, 'Gram matrices'),
-    'finite': (lambda path: {'gram_1': np.full((1, 64, 64), np.nan, np.float32)}, 'numbers'),
+    'gram': (lambda path: {'gram_1': np.zeros((1, 64, 63), np.float32)}, 'the Gram matrices of a layer'),
+    'styles': (lambda path: {'gram_1': np.zeros((2, 64, 64), np.float32)}, 'the Gram matrices of a layer'),
+    'finite': (
+        lambda path: {'gram_1': np.full((1, 64, 64), np.nan, np.float32)},
+        'some of its numbers are not finite',
+    ),
     'pickle': (lambda path: {'about': np.array({'a': 1}, object)}, ''),
 }
 
 
 @pytest.mark.parametrize('case', sorted(CASES))
-def test_a_strangers_file(saved, tmp_path, case):
+def test_untrusted_files_are_checked(saved, tmp_path, case):
     change, sentence = CASES[case]
     path = changed(saved, tmp_path, **change(saved))
     with pytest.raises(DataError, match=r'style\.npz has no usable style: ') as error:
