@@ -27,11 +27,11 @@ _MODES = (
 
 
 def init_run_config(config: Any, tf_config: dict[str, Any]) -> None:
-    """Fills in a RunConfig that has a distribution strategy; decides who coordinates its processes.
+    """Completes a RunConfig that has a distribution strategy; decides whether the coordinator is used.
 
     Args:
       config: the RunConfig under construction.
-      tf_config: the parsed TF_CONFIG environment variable; {} where it is not set.
+      tf_config: the parsed TF_CONFIG environment variable; {} if it is not set.
 
     Raises:
       ValueError: if a strategy, or the cluster, is given in two places.
@@ -50,7 +50,7 @@ def init_run_config(config: Any, tf_config: dict[str, Any]) -> None:
         config._cluster_spec = experimental.remote_cluster
         config._distribute_coordinator_mode = coordinator.CoordinatorMode.STANDALONE_CLIENT
     elif cluster and 'master' not in cluster.jobs and config._train_distribute:
-        # Each process learns its own role from the coordinator, so that only the cluster is set here.
+        # Each process gets its role from the coordinator, so only the cluster is set here.
         config._cluster_spec = cluster
         config._distribute_coordinator_mode = coordinator.CoordinatorMode.INDEPENDENT_WORKER
     else:
@@ -61,7 +61,7 @@ def init_run_config(config: Any, tf_config: dict[str, Any]) -> None:
 
 
 def _take_experimental(config: Any, kind: str) -> None:
-    """Moves the strategy `kind` from `experimental_distribute` to its own place in the config."""
+    """Moves the strategy `kind` from `experimental_distribute` to its own field of the config."""
     strategy = getattr(config._experimental_distribute, kind, None)
     if not strategy:
         return
@@ -71,7 +71,7 @@ def _take_experimental(config: Any, kind: str) -> None:
 
 
 def should_run_distribute_coordinator(config: Any) -> bool:
-    """Whether the coordinator, rather than Estimator itself, starts the work that `config` describes."""
+    """Returns whether the coordinator, rather than Estimator itself, starts the work."""
     mode = getattr(config, '_distribute_coordinator_mode', None)
     if mode is None:
         return False
@@ -93,12 +93,12 @@ def train_and_evaluate(
 
     Args:
       estimator: the Estimator; each role works on a copy.
-      train_spec: its TrainSpec.
-      eval_spec: its EvalSpec.
-      executor_cls: Estimator's executor of continuous evaluation.
+      train_spec: the TrainSpec.
+      eval_spec: the EvalSpec.
+      executor_cls: Estimator's class for continuous evaluation.
 
     Raises:
-      ValueError: if the Estimator's config names no coordinator mode.
+      ValueError: if the Estimator's config has no coordinator mode.
     """
     mode = estimator.config._distribute_coordinator_mode
     if not mode:
@@ -107,8 +107,8 @@ def train_and_evaluate(
 
     def train(strategy: Any) -> None:
         local, context = _copy_for_role(estimator, strategy, 'train')
-        # One process that plays all roles in threads would print each line once a worker, and a hook's
-        # tensor lives in one graph only.
+        # If one process runs all roles in threads, each worker would print every line, and a hook's tensor
+        # is in one graph only.
         hooks = list(train_spec.hooks) if context.is_chief or not standalone else []
         local.train(input_fn=train_spec.input_fn, max_steps=train_spec.max_steps, hooks=hooks)
 
@@ -130,7 +130,7 @@ def train_and_evaluate(
 
 
 def estimator_train(estimator: Any, train_distributed_fn: Callable[..., Any], hooks: Sequence[Any]) -> Any:
-    """Runs `Estimator.train` on a remote cluster; returns what the coordinator collects from the workers.
+    """Runs `Estimator.train` on a remote cluster; returns the results that the coordinator collects.
 
     Args:
       estimator: the Estimator; each worker trains a copy.
@@ -138,8 +138,8 @@ def estimator_train(estimator: Any, train_distributed_fn: Callable[..., Any], ho
       hooks: hooks of the chief.
 
     Raises:
-      ValueError: unless the mode is STANDALONE_CLIENT, the cluster has no evaluator, and the strategy
-        keeps one graph for all workers.
+      ValueError: if the mode is not STANDALONE_CLIENT, the cluster has an evaluator, or the strategy has
+        a graph for each worker.
     """
 
     def train(local: Any, strategy: Any, hooks: Sequence[Any]) -> Any:
@@ -164,7 +164,7 @@ def _run_standalone(estimator: Any, kind: str, work: Callable[..., Any], hooks: 
     if EVALUATOR in cluster.jobs:
         raise ValueError("'evaluator' job is not supported if you don't use `train_and_evaluate`")
     if config._distribute_coordinator_mode != coordinator.CoordinatorMode.STANDALONE_CLIENT:
-        called = f'`{object_name}.{call}`'  # 2.15 spells it in two ways
+        called = f'`{object_name}.{call}`'  # 2.15 spells it in both ways
         raise ValueError(f'Only `STANDALONE_CLIENT` mode is supported when you call {called}')
     if strategy.extended.experimental_between_graph:
         raise ValueError(
@@ -186,14 +186,14 @@ def _run_standalone(estimator: Any, kind: str, work: Callable[..., Any], hooks: 
 
 
 def _copy_for_role(estimator: Any, strategy: Any, kind: str, coordinated: bool = False) -> tuple[Any, Any]:
-    """Returns a copy of the Estimator that knows its role in the cluster, and the worker's context.
+    """Returns a copy of the Estimator with its role in the cluster, and the worker's context.
 
     Args:
       estimator: the Estimator as the user built it.
       strategy: the strategy that the coordinator set up for this role.
       kind: 'train' or 'eval'.
-      coordinated: whether the copy stays in coordinator mode. It must not where its own `train` or
-        `evaluate` is called, which would start the coordinator once more.
+      coordinated: whether the copy stays in coordinator mode. It must not if its own `train` or `evaluate`
+        is called, which would start the coordinator again.
     """
     local = copy.deepcopy(estimator)
     config = local._config
@@ -207,7 +207,7 @@ def _copy_for_role(estimator: Any, strategy: Any, kind: str, coordinated: bool =
 
 
 def _take_role(config: Any, context: Any) -> None:
-    """Writes the role that the coordinator gave to this worker into its RunConfig."""
+    """Writes the role that the coordinator assigned to this worker into its RunConfig."""
     config._service = None
     config._cluster_spec = context.cluster_spec
     config._task_type = context.task_type
@@ -219,7 +219,7 @@ def _take_role(config: Any, context: Any) -> None:
         config._num_worker_replicas = 1
         config._global_id_in_cluster = 0
     elif context.task_type == EVALUATOR:
-        # The evaluator stands alone: it must not wait for, or count, the other tasks.
+        # The evaluator must neither wait for the other tasks nor count them.
         config._cluster_spec = server_lib.ClusterSpec({})
         config._num_worker_replicas = 0
         config._global_id_in_cluster = None

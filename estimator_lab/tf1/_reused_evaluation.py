@@ -1,4 +1,4 @@
-"""Evaluations of one checkpoint after the other in one graph and one session."""
+"""Evaluates successive checkpoints in one graph and one session."""
 
 import contextlib
 import itertools
@@ -10,20 +10,20 @@ import tensorflow.compat.v1 as tf
 
 @contextlib.contextmanager
 def reused_evaluation_graph(estimator: Any) -> Iterator[None]:
-    """Within it, evaluations that differ in nothing but their checkpoint share a graph and a session.
+    """Context in which evaluations that differ only in their checkpoint share a graph and a session.
 
         with reused_evaluation_graph(estimator):
             tf.estimator.train_and_evaluate(estimator, train_spec, eval_spec)
 
-    Each of them restores its checkpoint, begins its input, metrics and tables anew, and calls the hooks as
-    `Estimator.evaluate` does in a graph of its own; it returns and writes the same. Two things are asked of a
-    model function: its evaluation hooks begin anew in `begin` or `after_create_session`, and random numbers
-    of an evaluation are drawn by stateless operations, as others go on where they were.
+    Each evaluation restores its checkpoint, restarts its input, metrics and tables, and calls the hooks, as
+    `Estimator.evaluate` does in a new graph; it returns and writes the same. A model function must meet two
+    conditions: its evaluation hooks reset themselves in `begin` or `after_create_session`, and an evaluation
+    draws random numbers by stateless operations, because the state of others continues.
 
-    Between evaluations the session holds the model's variables a second time, without an optimizer's.
+    Between evaluations the session keeps a second copy of the model's variables, without an optimizer's.
 
-    What can't begin anew, queue runners and one-shot iterators, is built for each evaluation as ever, and so
-    is what a tf.distribute.Strategy evaluates.
+    Queue runners and one-shot iterators cannot restart, so an evaluation that has them gets a new graph each
+    time, and so does one by a tf.distribute.Strategy.
 
     Args:
       estimator: the tf.estimator.Estimator.
@@ -39,12 +39,12 @@ def reused_evaluation_graph(estimator: Any) -> Iterator[None]:
 
 
 class _Evaluations:
-    """Takes the place of `Estimator._actual_eval`."""
+    """Replaces `Estimator._actual_eval`."""
 
     def __init__(self, estimator: Any) -> None:
         self._estimator = estimator
-        self._as_ever: Callable[..., Any] = estimator._actual_eval
-        self._asked: Any = None
+        self._original: Callable[..., Any] = estimator._actual_eval
+        self._arguments: Any = None
         self._kept: _Evaluation | None = None
 
     def __call__(
@@ -58,18 +58,18 @@ class _Evaluations:
     ) -> Any:
         checkpoint_path = checkpoint_path or self._estimator.latest_checkpoint()
         if strategy or not checkpoint_path or (steps is not None and steps <= 0):
-            return self._as_ever(input_fn, strategy, steps, hooks, checkpoint_path, name)
-        asked = (input_fn, steps, list(hooks or ()), name)
-        if self._kept is None or asked != self._asked:
+            return self._original(input_fn, strategy, steps, hooks, checkpoint_path, name)
+        arguments = (input_fn, steps, list(hooks or ()), name)
+        if self._kept is None or arguments != self._arguments:
             self.close()
-            self._asked = asked
-            self._kept = _Evaluation(self._estimator, *asked, checkpoint_path)
+            self._arguments = arguments
+            self._kept = _Evaluation(self._estimator, *arguments, checkpoint_path)
         try:
             found = self._kept.run(checkpoint_path)
         except BaseException:
             self.close()
             raise
-        if not self._kept.can_begin_anew():
+        if not self._kept.can_restart():
             self.close()
         return found
 
@@ -81,7 +81,7 @@ class _Evaluations:
 
 
 class _Evaluation:
-    """One evaluation, to be run again and again; to MonitoredSession it is what creates its session."""
+    """One evaluation that can run repeatedly; it is also the session creator of its MonitoredSession."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class _Evaluation:
         self._scaffold = scaffold or tf.train.Scaffold()
 
     def run(self, checkpoint_path: str) -> Any:
-        """Evaluates a checkpoint and writes what it found; returns the metrics by name."""
+        """Evaluates a checkpoint and writes the metrics; returns them by name."""
         self._checkpoint_path = checkpoint_path
         values = tf.train.FinalOpsHook(self._values)
         hooks = [*self._hooks, values]
@@ -121,7 +121,7 @@ class _Evaluation:
         return found
 
     def create_session(self) -> Any:
-        """Returns the session, in which all is as in a new one that has restored the checkpoint."""
+        """Returns the session in the state of a new one that has restored the checkpoint."""
         if self._session is None:
             self._session = tf.train.ChiefSessionCreator(
                 self._scaffold,
@@ -129,7 +129,7 @@ class _Evaluation:
                 self._estimator._session_config,
                 checkpoint_filename_with_path=self._checkpoint_path,
             ).create_session()
-            # MonitoredSession closes what it was given.
+            # MonitoredSession would close it.
             self._close, self._session.close = self._session.close, lambda: None
         else:
             self._graph.finalize()
@@ -137,8 +137,8 @@ class _Evaluation:
             self._session.run(self._scaffold.local_init_op, self._scaffold.local_init_feed_dict)
         return self._session
 
-    def can_begin_anew(self) -> bool:
-        """Returns whether the input gives the same a second time."""
+    def can_restart(self) -> bool:
+        """Returns whether the input yields the same elements again."""
         once = any(operation.type == 'OneShotIterator' for operation in self._graph.get_operations())
         return not once and not self._graph.get_collection(tf.GraphKeys.QUEUE_RUNNERS)
 
@@ -149,7 +149,7 @@ class _Evaluation:
 
 
 def _estimator_module() -> Any:
-    # Loaded late, as Estimator is to be when it is first touched.
+    # Imported late: Estimator is loaded at its first use.
     from tensorflow_estimator.python.estimator import estimator
 
     return estimator

@@ -64,7 +64,7 @@ def test_a_new_estimator_goes_on_from_the_checkpoint(tmp_path):
 def test_variable_names_and_values(tmp_path):
     """get_variable_names and get_variable_value read the latest checkpoint."""
     model = slope_estimator(tmp_path)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match='Could not find trained model'):
         model.get_variable_names()
     model.train(line(), steps=1)
     assert model.get_variable_names() == ['global_step', 'w']
@@ -217,7 +217,7 @@ def test_a_reserved_metric_name():
     def model_fn(features, labels, mode):
         return tf.estimator.EstimatorSpec(mode, loss=constant, eval_metric_ops=metrics)
 
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match='`global_step` is not allowed'):
         tf.estimator.Estimator(model_fn).evaluate(line(epochs=1))
 
 

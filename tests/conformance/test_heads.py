@@ -134,7 +134,7 @@ def test_head_refuses_bad_labels():
     head = ESTIMATOR.MultiClassHead(3)
     with pytest.raises(tf.errors.InvalidArgumentError):
         loss_of(head, [[1.0, 2.0, 0.0]], [[3]])
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match='logits shape must be'):
         head.create_estimator_spec(
             {}, TRAIN, tf.zeros([1, 4]), tf.constant([[0]]), train_op_fn=lambda loss: loss
         )

@@ -107,7 +107,7 @@ def test_input_pipeline_hook(tmp_path):
     assert (tmp_path / 'checkpoint_input').exists()
     hook = tf.data.experimental.CheckpointInputPipelineHook
     assert tf2.data.experimental.CheckpointInputPipelineHook is hook
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match='no such policy'):
         hook(model, external_state_policy='no such policy')
 
 

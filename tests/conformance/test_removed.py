@@ -39,7 +39,7 @@ def test_tpu_configuration():
     config = tpu.RunConfig(tpu_config=tpu.TPUConfig(iterations_per_loop=7, num_shards=2), master='')
     assert config.tpu_config.iterations_per_loop == 7
     assert isinstance(config, tf.estimator.RunConfig)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match='num_shards must be positive'):
         tpu.TPUConfig(num_shards=0)
 
 

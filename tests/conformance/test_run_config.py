@@ -120,19 +120,19 @@ def test_master_of_old_clusters(config_of):
 
 
 @pytest.mark.parametrize(
-    ('task', 'cluster'),
+    ('task', 'cluster', 'words'),
     [
-        (('worker', 7), CLUSTER),
-        (('stranger', 0), CLUSTER),
-        (('worker', -1), CLUSTER),
-        (('worker', 0), {'worker': ['h:1']}),
-        (('chief', 0), {'chief': ['h:1', 'h:2']}),
+        (('worker', 7), CLUSTER, '7 is not a valid task_id'),
+        (('stranger', 0), CLUSTER, 'stranger is not a valid task_type'),
+        (('worker', -1), CLUSTER, 'must be non-negative'),
+        (('worker', 0), {'worker': ['h:1']}, 'must have one "chief"'),
+        (('chief', 0), {'chief': ['h:1', 'h:2']}, 'must have only one "chief"'),
     ],
     ids=['index', 'type', 'negative', 'no chief', 'two chiefs'],
 )
-def test_bad_clusters(config_of, task, cluster):
+def test_bad_clusters(config_of, task, cluster, words):
     """A contradictory TF_CONFIG is rejected."""
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=words):
         config_of(*task, cluster=cluster)
 
 
