@@ -1,26 +1,19 @@
-"""Files that are small and stand for much."""
+"""Small files that claim to be large, or that expand to gigabytes."""
 
 import gzip
-import io
 import tarfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from tests.archive_files import encoded
+
 LABELS = 4
 
 
-def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
-    """Returns an image as a file."""
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
 def images_of(size: tuple[int, int]) -> dict[str, bytes]:
-    """Returns intact images of one colour, a few kilobytes each, by the names of their files."""
+    """Returns intact images of one colour, a few kilobytes each, by file name."""
     palette = Image.new('P', size)
     palette.putpalette([0, 0, 0, 255, 0, 0])
     colour = Image.new('RGB', size, (200, 100, 50))
@@ -38,14 +31,14 @@ def images_of(size: tuple[int, int]) -> dict[str, bytes]:
 
 
 def header(name: str, size: int) -> tarfile.TarInfo:
-    """Returns what a tar says of a member."""
+    """Returns the header of a member."""
     info = tarfile.TarInfo(name)
     info.size = size
     return info
 
 
 def zeros(path: Path, members: int, size: int) -> None:
-    """Writes an archive, compressed with gzip, of members of zeros."""
+    """Writes a gzip archive of members of zeros."""
     with gzip.open(path, 'wb', compresslevel=1) as file:
         block = bytes(2**20)
         for number in range(members):

@@ -1,43 +1,41 @@
-"""Prints how much memory files take that are small and stand for much, above what an idle process takes.
+"""Measures the memory of commands on small files that expand to gigabytes, above that of an idle process.
 
     python -m tests.robustness.bombs                                        all of them, in all commands
     python -m tests.robustness.bombs --bombs=zeros,holes --commands=train,predict
     python -m tests.robustness.bombs --share=0.1                            a tenth of the members
 
-A process is idle when it has done the same with eight ordinary images. The figure is the most memory that was
-resident at once (VmHWM of Linux), of one process for each command and bomb. The package has to be installed
-(`pip install -e '.[test]'`). Exit status 1 if one took more than a gigabyte, or ended without a sentence.
-Copying (pack.copy) gets a tenth of the members: what a bomb stands for would fill the disk.
+An idle process is one that has done the same with eight ordinary images. The figure is the peak of resident
+memory (VmHWM of Linux), of one process for each command and bomb. Exit status 1 if one needs more than a
+gigabyte, or ends without a sentence. Copying (pack.copy) gets a tenth of the members, as the expanded bombs
+would fill the disk.
 """
 
 import argparse
 import gzip
-import io
 import itertools
 import os
-import platform
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
-from tests.robustness.bomb_files import LABELS, encoded, header, images_of, zeros
+from tests.archive_files import encoded, write_tar
+from tests.robustness.bomb_files import LABELS, header, images_of, zeros
+from tests.robustness.driver import main
 from tests.robustness.mutation import old_gnu_sparse_header
 
 ALLOWED_MB = 1000
 MEGAPIXELS_64 = (8000, 8000)
-_BIG = 250 * 10**6  # bytes of a member, just below what one may have
+_BIG = 250 * 10**6  # bytes of a member, just below the limit
 _MINUTES = 15
 
-# Runs a command in this process, and tells in its last line of standard error how much memory that took.
+# Runs a command in this process; its last line of standard error is the peak of memory in kB.
 _MEASURED = """
 import re, runpy, sys
 sys.argv = sys.argv[1:]
@@ -51,22 +49,21 @@ sys.exit(status)
 """
 
 
-def _tar(file: BinaryIO, members: Iterator[tuple[str, bytes]]) -> None:
-    with tarfile.open(fileobj=file, mode='w|') as tar:
-        for number, (name, data) in enumerate(members):
-            tar.addfile(header(f'n{number % LABELS}/{number}_{name}', len(data)), io.BytesIO(data))
+def _labelled(members: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+    """Yields members in folders of labels."""
+    for number, (name, data) in enumerate(members):
+        yield f'n{number % LABELS}/{number}_{name}', data
 
 
 def _truncated(path: Path, share: float) -> None:
     """PNGs of 64 megapixels, cut in the middle: 15 MB of them."""
-    whole = encoded(Image.new('RGB', MEGAPIXELS_64), 'PNG')
+    whole = encoded(Image.new('RGB', MEGAPIXELS_64))
     half = whole[: len(whole) // 2]
-    with path.open('wb') as file:
-        _tar(file, (('.png', half) for _ in range(round(share * 15e6 / len(half)))))
+    write_tar(path, _labelled(('.png', half) for _ in range(round(share * 15e6 / len(half)))))
 
 
 def _holes(path: Path, share: float) -> None:
-    """Sparse members that are nothing but a hole."""
+    """Sparse members, each one hole."""
     with path.open('wb') as file:
         for number in range(round(60 * share)):
             file.write(old_gnu_sparse_header(header(f'n{number % LABELS}/{number}.png', 0), [], _BIG))
@@ -76,19 +73,17 @@ def _holes(path: Path, share: float) -> None:
 def _intact(path: Path, share: float, size: tuple[int, int] = MEGAPIXELS_64) -> None:
     """Images of 64 megapixels in all formats."""
     kinds = images_of(size)
-    with path.open('wb') as file:
-        _tar(file, (kind for _ in range(round(6 * share) or 1) for kind in kinds.items()))
+    write_tar(path, _labelled(kind for _ in range(round(6 * share) or 1) for kind in kinds.items()))
 
 
 def _intact_webp(path: Path, share: float) -> None:
-    """WebP of as many pixels as are decoded of that format."""
+    """WebP images of the largest size that is decoded."""
     data = encoded(Image.new('RGB', (8000, 5000), (1, 2, 3)), 'WEBP', lossless=True)
-    with path.open('wb') as file:
-        _tar(file, (('.webp', data) for _ in range(round(20 * share))))
+    write_tar(path, _labelled(('.webp', data) for _ in range(round(20 * share))))
 
 
 def _compressed(write: Callable[[Path, float], None]) -> Callable[[Path, float], None]:
-    """Returns what writes the same archive compressed, which is shuffled in a buffer."""
+    """Returns a function that writes the same archive compressed, which is shuffled in a buffer."""
 
     def write_compressed(path: Path, share: float) -> None:
         plain = path.with_suffix('.plain')
@@ -100,11 +95,14 @@ def _compressed(write: Callable[[Path, float], None]) -> Callable[[Path, float],
 
 
 def _noise(path: Path, share: float) -> None:
-    """Real pictures of 16 megapixels and 40 MB, in a stream that is shuffled in a buffer of 10,000."""
-    rng = np.random.default_rng(1)
-    data = encoded(Image.fromarray(rng.integers(0, 256, (4000, 3400, 3), np.uint8)), 'PNG', compress_level=1)
-    with gzip.open(path, 'wb', compresslevel=0) as file:
-        _tar(file, (('.png', data) for _ in range(round(40 * share))))  # type: ignore[arg-type]
+    """Real pictures of 14 megapixels and 40 MB, in a stream that is shuffled in a buffer of 10,000."""
+    noise = np.random.default_rng(1).integers(0, 256, (4000, 3400, 3), np.uint8)
+    data = encoded(Image.fromarray(noise), 'PNG', compress_level=1)
+    plain = path.with_suffix('.plain')
+    write_tar(plain, _labelled(('.png', data) for _ in range(round(40 * share))))
+    with plain.open('rb') as source, gzip.open(path, 'wb', compresslevel=0) as file:
+        shutil.copyfileobj(source, file)
+    plain.unlink()
 
 
 BOMBS: dict[str, Callable[[Path, float], None]] = {
@@ -120,34 +118,28 @@ BOMBS: dict[str, Callable[[Path, float], None]] = {
 }
 
 
-def _ordinary(path: Path) -> Path:
-    picture = encoded(Image.effect_noise((64, 48), 40), 'JPEG')
-    with path.open('wb') as file:
-        _tar(file, (('.jpg', picture) for _ in range(8)))
-    return path
-
-
 class Workshop:
-    """Where commands are tried, with a trained model.
+    """A folder in which commands are tried, with a trained model.
 
     Args:
-      folder: for all that this takes.
+      folder: for all files.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.ordinary = _ordinary(folder / 'ordinary.tar')
+        pictures = [('.jpg', encoded(Image.effect_noise((64, 48), 40), 'JPEG'))] * 8
+        self.ordinary = write_tar(folder / 'ordinary.tar', _labelled(pictures))
         self._model = folder / 'model'
         self._runs = 0
         self.measure(self._train(self.ordinary, self._model))
 
     @property
     def newest(self) -> Path:
-        """Where the last command has written."""
+        """The output of the last command."""
         return self._folder / f'run{self._runs}'
 
     def command(self, name: str, archive: Path) -> list[str]:
-        """Returns how a command is called with an archive."""
+        """Returns the command line of a command on an archive."""
         self._runs += 1
         new = self.newest
         out, small = f'--out={new}', '--image_size=64'
@@ -160,7 +152,7 @@ class Workshop:
         }[name]()
 
     def measure(self, command: Sequence[str]) -> tuple[float, int, str]:
-        """Runs a command; returns the megabytes that it took, its exit status, and its last words."""
+        """Runs a command; returns its peak of memory in megabytes, its exit status, and its last line."""
         environment = {**os.environ, 'XDG_CACHE_HOME': str(self._folder / 'cache')}
         done = subprocess.run(
             [sys.executable, '-c', _MEASURED, *command],
@@ -170,9 +162,9 @@ class Workshop:
             timeout=60 * _MINUTES,
             check=False,
         )
-        *said, peak = filter(None, done.stderr.splitlines())
-        words = ' '.join((said or done.stdout.strip().splitlines() or [''])[-1:])
-        return int(peak) * 1024 / 1e6, done.returncode, words
+        *lines, peak = filter(None, done.stderr.splitlines())
+        last = ' '.join((lines or done.stdout.strip().splitlines() or [''])[-1:])
+        return int(peak) * 1024 / 1e6, done.returncode, last
 
     def _train(self, archive: Path, model_dir: Path) -> list[str]:
         return [
@@ -192,18 +184,9 @@ _ALL_BAD = '--max_bad_fraction=1'
 COMMANDS = ('train', 'predict', 'pack', 'pack.copy', 'tar_index')
 
 
-def main() -> int:
-    """Runs the benchmark."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('--bombs', default=','.join(BOMBS))
-    parser.add_argument('--commands', default=','.join(COMMANDS))
-    parser.add_argument('--share', type=float, default=1.0, help='of the members')
-    given = parser.parse_args()
-    commands = given.commands.split(',')
-    print(f'Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}')
-    failures = 0
+def measure(given: argparse.Namespace) -> int:
+    """Tries each bomb of --bombs in each command of --commands; returns the failures."""
+    commands, failures = given.commands.split(','), 0
     with tempfile.TemporaryDirectory() as folder:
         shop = Workshop(Path(folder))
         idle = {name: shop.measure(shop.command(name, shop.ordinary))[0] for name in commands}
@@ -212,21 +195,23 @@ def main() -> int:
         for bomb, name in itertools.product(given.bombs.split(','), commands):
             archive = Path(folder, f'{bomb}.{name}.tar')
             BOMBS[bomb](archive, given.share * _SHARES.get(name, 1))
-            try:
-                started = time.monotonic()
-                peak, status, words = shop.measure(shop.command(name, archive))
-                seconds = time.monotonic() - started
-                bad = peak - idle[name] > ALLOWED_MB or (status and not words.startswith('error: '))
-                failures += bool(bad)
-                size = archive.stat().st_size / 1e6
-                told = f'{name:<10} {peak - idle[name]:>8.0f} MB {seconds:>8.0f}'
-                print(f'{bomb:<14} {size:>6.2f}  {told}  {words if status else ""}', flush=True)
-            finally:
-                archive.unlink()
-                shutil.rmtree(shop.newest, ignore_errors=True)
-    print(f'{failures} above {ALLOWED_MB} MB or ended otherwise')
-    return 1 if failures else 0
+            started = time.monotonic()
+            peak, status, line = shop.measure(shop.command(name, archive))
+            seconds, above = time.monotonic() - started, peak - idle[name]
+            failures += bool(above > ALLOWED_MB or (status and not line.startswith('error: ')))
+            size = archive.stat().st_size / 1e6
+            figures = f'{bomb:<14} {size:>6.2f}  {name:<10} {above:>8.0f} MB {seconds:>8.0f}'
+            print(f'{figures}  {line if status else ""}', flush=True)
+            archive.unlink()
+            shutil.rmtree(shop.newest, ignore_errors=True)
+    return failures
 
 
 if __name__ == '__main__':
-    raise SystemExit(main())
+    main(
+        __doc__,
+        measure,
+        bombs=(','.join(BOMBS), 'some of these'),
+        commands=(','.join(COMMANDS), 'some of these'),
+        share=(1.0, 'of the members'),
+    )

@@ -1,8 +1,9 @@
-"""Hostile files in the folder of a run: record, list of checkpoints, event files, list of bad images."""
+"""Hostile files in a model_dir: record, list of checkpoints, event files, list of bad images."""
 
 import csv
 import io
 import json
+import random
 import struct
 from dataclasses import replace
 from pathlib import Path
@@ -10,15 +11,62 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
+from estimator_lab.core.heads.model import Task
 from estimator_lab.data.member import BadExampleError, Member
 from estimator_lab.data.pipeline.bad_list import BadList
 from estimator_lab.data.pipeline.report import InputReport
-from tests.robustness.hostile_case import Case, quiet, write_tar
-from tests.robustness.mutation import mutate
+from estimator_lab.runs.model import open_trained
+from estimator_lab.runs.safe_paths import check_safe_paths
+from estimator_lab.tf1 import tf
+from estimator_lab.training.evaluations import BestEvaluation
+from estimator_lab.training.experiment import Experiment
+from estimator_lab.training.settings import Settings
+from tests.archive_files import encoded, write_tar
+from tests.robustness.mutation import mutate, mutate_json
 
 _RECORD, _STATE = 'experiment.json', 'checkpoint'
 _NO_CHECKPOINTS = ('', '.', '*', '?', 'model.ckpt-[0-9]', 'model.ckpt-4', 'x' * 5000)
+
+
+class Case:
+    """One kind of file: `prepare` is called once, `spoil` and `use` for each mutation.
+
+    Args:
+      folder: for the files of this kind; everything in it may change.
+      outside: a folder that must not change.
+      rng: random numbers.
+    """
+
+    def __init__(self, folder: Path, outside: Path, rng: random.Random) -> None:
+        self.folder, self.outside, self.rng = folder, outside, rng
+        folders = (str(outside), '../outside', '../../outside', 'link')
+        files = ('precious', 'model.ckpt-3')
+        self.strange = [f'{place}/{name}' for place in folders for name in files] + [
+            str(outside),
+            '../outside',
+        ]
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Makes an intact file."""
+
+    def spoil(self) -> None:
+        """Writes a broken file."""
+
+    def use(self) -> None:
+        """Uses it as a command does; raises a LabError or nothing."""
+
+    def text(self, value: Any) -> bytes:
+        """Returns the broken JSON of a value."""
+        if self.rng.random() < 0.3:
+            return mutate(json.dumps(value).encode(), self.rng)
+        return mutate_json(value, self.rng, self.strange).encode('utf-8', 'surrogatepass')
+
+
+def quiet(line: str) -> None:
+    """Shows nothing."""
 
 
 class ModelCase(Case):
@@ -27,19 +75,18 @@ class ModelCase(Case):
     def prepare(self) -> None:
         self.model_dir = self.folder / 'model'
         _train(self.model_dir, self.folder)
-        (self.model_dir / 'link').symlink_to(self.beside)
+        (self.model_dir / 'link').symlink_to(self.outside)
         self.record = json.loads((self.model_dir / _RECORD).read_text())
         self.files = {path.name for path in self.model_dir.glob('model.ckpt-*')}
 
     def open(self) -> Any:
-        """Opens it as all commands do."""
-        from estimator_lab.runs.model import open_trained
+        """Opens it as commands do."""
 
         return open_trained(self.model_dir)
 
 
 class RecordCase(ModelCase):
-    """Its experiment.json: the folder is opened, or training goes on in it."""
+    """Its experiment.json: the folder is opened, or training resumes in it."""
 
     def spoil(self) -> None:
         (self.model_dir / _RECORD).write_bytes(self.text(self.record))
@@ -52,8 +99,6 @@ class RecordCase(ModelCase):
             self._resume()
 
     def _resume(self) -> None:
-        from estimator_lab.training.experiment import Experiment
-
         more = {'max_steps': None, 'epochs': self.rng.choice([0.5, 4, 99])}
         changes = {'batch_size': self.rng.choice([4, 6]), 'resume_changed': self.rng.random() < 0.5}
         settings = replace(_settings(self.model_dir, self.folder), **more, **changes)
@@ -68,7 +113,7 @@ class RecordCase(ModelCase):
 
 
 class StateCase(ModelCase):
-    """Its list of checkpoints: what passes is deleted as a training run would delete it."""
+    """Its list of checkpoints: what is accepted is deleted, as a training run deletes old checkpoints."""
 
     def spoil(self) -> None:
         names = ['model.ckpt-3'] * 3
@@ -81,9 +126,6 @@ class StateCase(ModelCase):
         (self.model_dir / _STATE).write_bytes(mutate(data, self.rng) if self.rng.random() < 0.5 else data)
 
     def use(self) -> None:
-        from estimator_lab.runs.safe_paths import check_safe_paths
-        from estimator_lab.tf1 import tf
-
         check_safe_paths(self.model_dir)
         state = tf.train.get_checkpoint_state(str(self.model_dir))
         kept = {name: (self.model_dir / name).read_bytes() for name in self.files}
@@ -95,14 +137,12 @@ class StateCase(ModelCase):
 
 
 class EventsCase(Case):
-    """The event files of its evaluations: no other values than those that were written are believed.
+    """The event files of its evaluations: only values that were written are read.
 
-    Some are made to deceive, with right checksums: those have to harm nobody.
+    Some files are forged, with valid checksums; those must do no harm.
     """
 
     def prepare(self) -> None:
-        from estimator_lab.tf1 import tf
-
         self.right = {10 * n: float(np.float32(self.rng.random())) for n in range(1, 9)}
         self.place = self.folder / 'eval'
         with tf.Graph().as_default(), tf.summary.FileWriter(str(self.place)) as writer:
@@ -123,21 +163,18 @@ class EventsCase(Case):
         self.path.write_bytes(data)
 
     def use(self) -> None:
-        from estimator_lab.core.heads.model import Task
-        from estimator_lab.training.evaluations import BestEvaluation
-
         said: list[str] = []
         evaluations = BestEvaluation(self.folder, Task(), said.append)
         found = evaluations.by_step()
         evaluations.best_step(), evaluations.since_best()
         if not self.is_lie and not found.items() <= self.right.items():
-            raise RuntimeError(f'values that nobody wrote: {found}')
+            raise RuntimeError(f'values that were not written: {found}')
         if len(said) > 1 or not all(line.isprintable() for line in said):
             raise RuntimeError(f'no sentence: {said}')
 
 
 class BadListCase(Case):
-    """Its list of bad images: the good rows stay, and the file can be read again."""
+    """Its list of bad images: intact rows stay, and the file is valid again."""
 
     def prepare(self) -> None:
         self.path = self.folder / 'bad_members.csv'
@@ -166,7 +203,7 @@ class BadListCase(Case):
         self._count(self.members)
         data = self.path.read_bytes()
         if not self.kept <= set(data.split(b'\n')):
-            raise RuntimeError('a good row is gone')
+            raise RuntimeError('an intact row is gone')
         rows = list(csv.reader(io.StringIO(data.decode(), newline='')))
         if any(len(row) != 4 for row in rows) or len(rows) != len(set(map(tuple, rows))):
             raise RuntimeError('the list has other rows than it should')
@@ -175,31 +212,20 @@ class BadListCase(Case):
 
 
 def _framed(data: bytes, length: int) -> bytes:
-    """Returns a record of an event file that claims to have `length` bytes, with right checksums."""
-    from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
-
+    """Returns a record of an event file that claims to have `length` bytes, with valid checksums."""
     head = struct.pack('<Q', length)
     return head + struct.pack('<I', masked_crc32c(head)) + data + struct.pack('<I', masked_crc32c(data))
 
 
 def _train(model_dir: Path, folder: Path) -> None:
     """Trains the smallest of models for three steps on noise."""
-    import io
-
-    from estimator_lab.training.experiment import Experiment
-
-    files = {}
-    for number in range(12):
-        buffer = io.BytesIO()
-        noise = np.random.default_rng(number).integers(0, 256, (8, 8), dtype=np.uint8)
-        Image.fromarray(noise).save(buffer, 'PNG')
-        files[f'n{number % 3}/{number}.png'] = buffer.getvalue()
-    write_tar(folder / 'train.tar', files)
+    rng = np.random.default_rng(1)
+    noise = [Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)) for _ in range(12)]
+    write_tar(folder / 'train.tar', ((f'n{n % 3}/{n}.png', encoded(one)) for n, one in enumerate(noise)))
     Experiment(_settings(model_dir, folder), quiet).train()
 
 
 def _settings(model_dir: Path, folder: Path) -> Any:
-    from estimator_lab.training.settings import Settings
 
     return Settings(
         model='cnn',

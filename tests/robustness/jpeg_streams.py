@@ -1,46 +1,31 @@
-"""JPEGs that are put together and broken at random, for the fuzzer of the frame parser and for its tests."""
+"""JPEGs assembled and broken at random, for the fuzzer of the frame parser and for its tests."""
 
-import io
 import random
 from collections.abc import Callable
 
 import numpy as np
 from PIL import Image
 
+from tests.archive_files import encoded
+
 SOI = b'\xff\xd8'
 EOI = b'\xff\xd9'
 _SOS = 0xDA
 _WIDTHS = (1, 8, 16, 17, 37, 200, 4000, 65_500, 65_535, 0)
 _HEIGHTS = (1, 1, 2, 8, 16, 17, 37, 200, 65_535, 0)
-_FRAME_MARKERS = (
-    0xC0,
-    0xC0,
-    0xC0,
-    0xC1,
-    0xC2,
-    0xC3,
-    0xC5,
-    0xC6,
-    0xC7,
-    0xC9,
-    0xCA,
-    0xCB,
-    0xCD,
-    0xCE,
-    0xCF,
-    0xDE,
-)
+_FRAME_MARKERS = bytes.fromhex('c0 c0 c0 c1 c2 c3 c5 c6 c7 c9 ca cb cd ce cf de')
+_SEGMENT_MARKERS = bytes.fromhex('c4 c8 cc db dc dd df e0 e1 e2 ee f0 f7 fe fe fe')
 
 Edit = Callable[[list[bytes], int, random.Random], None]
 
 
 def segment(marker: int, body: bytes, length: int | None = None) -> bytes:
-    """Returns a marker with its segment, which says `length` of itself if given, else the truth."""
+    """Returns a marker with its segment, whose length field is `length`, by default the true one."""
     return bytes((0xFF, marker)) + (len(body) + 2 if length is None else length).to_bytes(2, 'big') + body
 
 
 def frame_header(width: int, height: int, components: int = 3, bits: int = 8, marker: int = 0xC0) -> bytes:
-    """Returns a frame's segment; of three components the first has twice the resolution of the others."""
+    """Returns a frame's segment; the first of three components has twice the resolution of the others."""
     sampling = [0x22 if components == 3 and number == 0 else 0x11 for number in range(components)]
     named = b''.join(bytes((number + 1, each, min(number, 1))) for number, each in enumerate(sampling))
     size = height.to_bytes(2, 'big') + width.to_bytes(2, 'big')
@@ -48,7 +33,7 @@ def frame_header(width: int, height: int, components: int = 3, bits: int = 8, ma
 
 
 def misread_segment(hidden: bytes, marker: int = 0xFE) -> bytes:
-    """Returns a fill byte and a segment; who takes the marker for a part of its length lands on `hidden`."""
+    """Returns a fill byte and a segment; a reader that takes the marker for its length jumps to `hidden`."""
     body = bytearray(0xFFFF - 2)
     place = (marker << 8 | 0xFF) - 3
     body[place : place + len(hidden)] = hidden
@@ -56,7 +41,7 @@ def misread_segment(hidden: bytes, marker: int = 0xFE) -> bytes:
 
 
 def real_jpegs() -> list[bytes]:
-    """Returns small JPEGs of all sorts that Pillow writes."""
+    """Returns small JPEGs of all kinds that Pillow writes."""
     pixels = np.random.default_rng(0).integers(0, 256, (23, 37, 3), dtype=np.uint8)
     colour = Image.fromarray(pixels)
     exif = Image.Exif()
@@ -70,11 +55,8 @@ def real_jpegs() -> list[bytes]:
         {'exif': exif, 'comment': b'a comment'},
         {'icc_profile': bytes(range(200)), 'dpi': (72, 72)},
     ]
-    return [
-        _saved(image, **each)
-        for image in (colour, colour.convert('L'), colour.convert('CMYK'))
-        for each in options
-    ]
+    images = (colour, colour.convert('L'), colour.convert('CMYK'))
+    return [encoded(image, 'JPEG', **each) for image in images for each in options]
 
 
 def random_jpeg(sources: list[bytes], rng: random.Random) -> bytes:
@@ -87,7 +69,7 @@ def random_jpeg(sources: list[bytes], rng: random.Random) -> bytes:
 
 
 def parts_of(data: bytes) -> list[bytes]:
-    """Parts a whole JPEG into its segments; the last part reaches from the first scan to the end."""
+    """Splits an intact JPEG into its segments; the last part is from the first scan to the end."""
     parts, place = [], len(SOI)
     while data[place + 1] != _SOS:
         end = place + 2 + int.from_bytes(data[place + 2 : place + 4], 'big')
@@ -109,13 +91,13 @@ def _insert(parts: list[bytes], place: int, rng: random.Random) -> None:
 
 
 def _insert_at_end(parts: list[bytes], place: int, rng: random.Random) -> None:
-    """Into the last part, mostly the scan, before the marker of its end or behind it."""
+    """Inserts into the last part, mostly the scan, before or after its end marker."""
     last, addition = parts[-1], _oddity(rng)
     parts[-1] = rng.choice([last[:-2] + addition + last[-2:], last + addition, last[:-2] + addition + EOI])
 
 
 def _resize(parts: list[bytes], place: int, rng: random.Random) -> None:
-    """Gives each frame another size; the scan, too short, is filled up with grey by libjpeg."""
+    """Changes the size of each frame; libjpeg fills a scan that is too short with grey."""
     for number, part in enumerate(parts):
         if len(part) > 9 and 0xC0 <= part[1] <= 0xC2:
             height, width = rng.choice(_HEIGHTS), rng.choice(_WIDTHS)
@@ -131,7 +113,7 @@ def _move(parts: list[bytes], place: int, rng: random.Random) -> None:
 
 
 def _lie(parts: list[bytes], place: int, rng: random.Random) -> None:
-    """Lets a segment say another length."""
+    """Changes the length field of a segment."""
     part = parts[place]
     length = rng.choice([0, 1, 2, 3, len(part) - 3, len(part) - 1, len(part) + 30, rng.randrange(65_536)])
     parts[place] = part[:2] + (length % 65_536).to_bytes(2, 'big') + part[4:]
@@ -141,22 +123,12 @@ def _cut(parts: list[bytes], place: int, rng: random.Random) -> None:
     parts[place] = parts[place][: max(2, rng.randrange(len(parts[place]) + 1))]
 
 
-_EDITS: tuple[Edit, ...] = (
-    _insert,
-    _insert,
-    _insert,
-    _insert_at_end,
-    _resize,
-    _resize,
-    _repeat,
-    _move,
-    _lie,
-    _cut,
-)
+_INSERTS: tuple[Edit, ...] = (_insert, _insert, _insert, _insert_at_end)
+_EDITS = (*_INSERTS, _resize, _resize, _repeat, _move, _lie, _cut)
 
 
 def _oddity(rng: random.Random) -> bytes:
-    """Returns something that may or may not stand between two segments."""
+    """Returns bytes that may or may not be valid between two segments."""
     frame = frame_header(
         rng.choice(_WIDTHS),
         rng.choice(_HEIGHTS),
@@ -165,35 +137,20 @@ def _oddity(rng: random.Random) -> bytes:
         rng.choice(_FRAME_MARKERS),
     )
     hidden = rng.choice([frame, frame * 20, SOI + frame, rng.randbytes(rng.randrange(40))])
-    marker = rng.choice(
-        [0xC4, 0xC8, 0xCC, 0xDB, 0xDC, 0xDD, 0xDF, 0xE0, 0xE1, 0xE2, 0xEE, 0xF0, 0xF7, 0xFE, 0xFE, 0xFE]
-    )
+    marker = rng.choice(_SEGMENT_MARKERS)
     length = rng.choice([None, None, None, 0, 1, 2, rng.randrange(65_536)])
     whole = segment(marker, hidden, length)
     fill = b'\xff' * rng.randrange(1, 4)
     alone = bytes((0xFF, rng.choice([0x00, 0x01, 0x02, 0xBF, *range(0xD0, 0xDA)])))
     adobe = segment(0xEE, b'Adobe\0d\0\0\0\0' + bytes((rng.randrange(3),)))
     interval = segment(0xDD, bytes((0, rng.randrange(5))))
-    return rng.choice(
-        [
-            frame,
-            whole,
-            whole,
-            fill,
-            fill + whole,
-            misread_segment(frame, rng.choice([0xE0, 0xE1, 0xFE])),
-            alone,
-            alone + whole,
-            adobe,
-            interval,
-            b'junk',
-            EOI + SOI,
-        ]
-    )
+    misread = misread_segment(frame, rng.choice([0xE0, 0xE1, 0xFE]))
+    oddities = [frame, whole, whole, fill, fill + whole, misread, alone, alone + whole, adobe, interval]
+    return rng.choice([*oddities, b'junk', EOI + SOI])
 
 
 def _mutated(data: bytes, rng: random.Random) -> bytes:
-    """Returns the data with a few bytes of its first 700 changed, lost or added, mostly telling ones."""
+    """Returns the data with some of its first 700 bytes changed, lost or added, mostly to special values."""
     changed = bytearray(data)
     for _ in range(rng.choice([1, 1, 2, 5])):
         place = rng.randrange(len(SOI), min(len(changed), 700))
@@ -208,9 +165,3 @@ def _mutated(data: bytes, rng: random.Random) -> bytes:
         else:
             changed[place] = value
     return bytes(changed)
-
-
-def _saved(image: Image.Image, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, 'JPEG', **options)
-    return buffer.getvalue()

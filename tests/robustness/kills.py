@@ -1,28 +1,24 @@
-"""Prints what SIGKILLs do to trainings as users run them, beside trainings that nobody killed.
+"""Kills trainings by SIGKILL, as users run them, and compares them with uninterrupted ones.
 
     python -m tests.robustness.kills --kills=200
     python -m tests.robustness.kills --kills=6 --models=dbn --seed=2
 
-The models are trained with their default layers, dropout, optimizer and threads, and with --deterministic;
-only the images are few and small. One half of the kills meets a plain archive, the other one that is
-compressed. After each restart, whether it is killed again or comes to the end, all weights and slots of its
-newest checkpoint are compared bit for bit with those that the training which was never killed had at that
-step. The package has to be installed (`pip install -e '.[test]'`). Exit status 1 if anything differs.
+The models have their default layers, dropout, optimizer and threads, and train with --deterministic; only the
+images are few and small. Half of the kills interrupt training on a plain archive, half on a compressed one.
+After each restart, whether it is killed again or finishes, all weights and slots of its newest checkpoint are
+compared bit for bit with those of the uninterrupted training at that step. Exit status 1 if anything differs.
 """
 
 import argparse
 import gzip
 import hashlib
-import io
 import multiprocessing
 import multiprocessing.context
 import os
-import platform
 import random
-import tarfile
+import sys
 import tempfile
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -31,9 +27,12 @@ import numpy as np
 from PIL import Image
 
 from estimator_lab.tf1 import tf
-from tests.robustness import default_training
+from estimator_lab.training.experiment import Experiment
+from estimator_lab.training.settings import Settings
+from tests.archive_files import encoded, write_tar
+from tests.robustness.driver import main
 
-# Each training is forked from a process that has imported TensorFlow, which takes seconds and tells nothing.
+# Each training is forked from a process that has imported TensorFlow, which would take seconds.
 _FORKS = multiprocessing.get_context('forkserver')
 _FORKS.set_forkserver_preload(['estimator_lab.training.experiment'])
 Process = multiprocessing.context.ForkServerProcess
@@ -41,20 +40,21 @@ Process = multiprocessing.context.ForkServerProcess
 MODELS = ('cnn', 'dbn', 'autoencoder')
 _LABELS = 4
 _IMAGES_PER_LABEL = 17  # so that epochs end within batches
+_SIDE = 16
 _SHARE_OF_EARLY_KILLS = 0.2
 _AT_ONCE = 2
 _Saved = dict[tuple[str, int], str]
 
 
 class Tally(NamedTuple):
-    """What killing trainings came to.
+    """Counts of killed trainings.
 
     Attributes:
       kills: processes killed.
       early: of these, before they had saved anything.
-      restarts: processes that went on with what a killed one had left.
-      compared: of these, whose newest checkpoint was their own, and was compared.
-      differ: of these, whose checkpoint was another one than that of the training which was never killed.
+      restarts: processes that resumed what a killed one had left.
+      compared: of these, with a newest checkpoint of their own, which was compared.
+      differ: of these, with another checkpoint than the uninterrupted training has.
       unreadable: checkpoints that could not be read after a kill.
       failed: restarts that ended with an error.
     """
@@ -82,23 +82,46 @@ class Tally(NamedTuple):
         )
 
 
-def measure(count: int, seed: int, say: Callable[[str], None], models: tuple[str, ...] = MODELS) -> Tally:
-    """Kills trainings `count` times, an equal share of each model on each archive."""
+def run(model: str, archive: str, model_dir: Path, cache: Path, keep_all: bool) -> None:
+    """Trains with a model's defaults and --deterministic, up to the last step.
+
+    Args:
+      model: value of --model.
+      archive: to train on.
+      model_dir: of the training; what is there is resumed.
+      cache: the user's cache folder.
+      keep_all: whether all checkpoints are kept, to compare others with them.
+    """
+    os.environ['XDG_CACHE_HOME'] = str(cache)
+    sys.stdout = open(os.devnull, 'w', encoding='utf-8')  # noqa: PTH123, SIM115 - the steps of a slow training
+    settings = Settings(
+        model=model,
+        data=[archive],
+        model_dir=model_dir,
+        image_size=_SIDE,
+        deterministic=True,
+        keep_checkpoints=10_000 if keep_all else 2,
+    )
+    Experiment(settings, say=lambda line: None).train()
+
+
+def measure(given: argparse.Namespace) -> int:
+    """Kills trainings, an equal share of each model on each archive; returns the failures."""
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(_AT_ONCE) as pool:
         archives = _write_archives(Path(folder))
         lanes = [
-            _Lane(
-                model, archive, Path(folder) / f'{model}{number}', random.Random(f'{seed} {model} {number}')
-            )
-            for model in models
-            for number, archive in enumerate(archives)
+            _Lane(model, archive, Path(folder) / f'{model}{n}', random.Random(f'{given.seed} {model} {n}'))
+            for model in given.models.split(',')
+            for n, archive in enumerate(archives)
         ]
-        shares = [(count + place) // len(lanes) for place in range(len(lanes))]
+        shares = [(given.kills + place) // len(lanes) for place in range(len(lanes))]
         total = Tally()
         for lane, tally in zip(lanes, pool.map(_Lane.kill, lanes, shares), strict=True):
-            say(f'{lane.name}: {tally}; {lane.seconds:.0f} s for {lane.steps} steps when nobody kills')
+            uninterrupted = f'{lane.seconds:.0f} s for {lane.steps} steps uninterrupted'
+            print(f'{lane.name}: {tally}; {uninterrupted}', flush=True)
             total = total.plus(tally)
-        return total
+    print(f'in all: {total}')
+    return total.failures
 
 
 class _Lane:
@@ -106,8 +129,8 @@ class _Lane:
 
     Attributes:
       name: of both.
-      seconds: that a training takes when nobody kills it.
-      steps: where it ends.
+      seconds: of an uninterrupted training.
+      steps: of a training.
     """
 
     def __init__(self, model: str, archive: Path, folder: Path, rng: random.Random) -> None:
@@ -121,14 +144,14 @@ class _Lane:
         folder.mkdir()
 
     def kill(self, count: int) -> Tally:
-        """Trains once to the end, then again and again until `count` of the processes were killed."""
+        """Trains once to the end, then again and again until `count` processes were killed."""
         process, started = self._start('whole', keep_all=True), time.monotonic()
         while process.is_alive() and not _saved(self._folder / 'whole'):
             time.sleep(0.01)
         self._start_up = time.monotonic() - started
         process.join()
         if process.exitcode:
-            raise RuntimeError(f'{self.name}: a training that nobody killed ended with an error')
+            raise RuntimeError(f'{self.name}: the uninterrupted training failed')
         self.seconds = time.monotonic() - started
         self._expected = _saved(self._folder / 'whole', newest_only=False)
         self.steps = max(step for _, step in self._expected)
@@ -139,7 +162,7 @@ class _Lane:
         return tally
 
     def _one_life(self, name: str, most: int) -> Tally:
-        """Starts a training again and again, killing it at most `most` times, until it ends by itself."""
+        """Restarts a training, killing it at most `most` times, until it finishes."""
         folder, tally, seen = self._folder / name, Tally(), _Saved()
         while True:
             process, restarts = self._start(name), int(tally.kills > 0)
@@ -169,20 +192,20 @@ class _Lane:
                 return tally
 
     def _moment(self) -> float:
-        """Returns the seconds until a kill: within the start-up, or anywhere behind it."""
+        """Returns the seconds until a kill: during the start-up, or any time after it."""
         if self._rng.random() < _SHARE_OF_EARLY_KILLS:
             return self._rng.uniform(0, self._start_up)
         return self._rng.uniform(self._start_up, self.seconds)
 
     def _start(self, name: str, keep_all: bool = False) -> Process:
         arguments = self._model, str(self._archive), self._folder / name, self._folder / 'cache', keep_all
-        process = _FORKS.Process(target=default_training.run, args=arguments)
+        process = _FORKS.Process(target=run, args=arguments)
         process.start()
         return process
 
 
 def _saved(model_dir: Path, newest_only: bool = True) -> _Saved:
-    """Returns a digest of each checkpoint, of the newest ones of all phases or of all, by phase and step."""
+    """Returns a digest of the newest checkpoint of each phase, or of all checkpoints, by phase and step."""
     found = {}
     for state in sorted(model_dir.glob('**/checkpoint')):
         listed = tf.train.get_checkpoint_state(str(state.parent))
@@ -196,7 +219,7 @@ def _saved(model_dir: Path, newest_only: bool = True) -> _Saved:
 
 
 def _digest(checkpoint: str) -> tuple[int, str]:
-    """Returns the global step of a checkpoint, and a digest of all that it holds."""
+    """Returns the global step of a checkpoint, and a digest of its variables."""
     reader = tf.train.load_checkpoint(checkpoint)
     digest = hashlib.sha256()
     for name in sorted(reader.get_variable_to_shape_map()):
@@ -209,42 +232,12 @@ def _digest(checkpoint: str) -> tuple[int, str]:
 def _write_archives(folder: Path) -> tuple[Path, Path]:
     """Writes the same images, in label order, as a plain and as a compressed archive."""
     plain, compressed = folder / 'train.tar', folder / 'train.tar.gz'
-    rng = np.random.default_rng(1)
-    with tarfile.open(plain, 'w') as archive:
-        for label in range(_LABELS):
-            for number in range(_IMAGES_PER_LABEL):
-                _add_image(archive, f'n{label}/{number:02}.png', rng)
+    names = [f'n{label}/{n:02}.png' for label in range(_LABELS) for n in range(_IMAGES_PER_LABEL)]
+    pixels = np.random.default_rng(1).integers(0, 256, (len(names), _SIDE, _SIDE), dtype=np.uint8)
+    write_tar(plain, zip(names, (encoded(Image.fromarray(one)) for one in pixels), strict=True))
     compressed.write_bytes(gzip.compress(plain.read_bytes()))
     return plain, compressed
 
 
-def _add_image(archive: tarfile.TarFile, name: str, rng: np.random.Generator) -> None:
-    buffer = io.BytesIO()
-    side = default_training.IMAGE_SIZE
-    Image.fromarray(rng.integers(0, 256, (side, side), dtype=np.uint8)).save(buffer, 'PNG')
-    info = tarfile.TarInfo(name)
-    info.size = len(buffer.getvalue())
-    archive.addfile(info, io.BytesIO(buffer.getvalue()))
-
-
-def main() -> int:
-    """Runs the benchmark as the command line says."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('--kills', type=int, default=200, help='in all')
-    parser.add_argument('--models', default=','.join(MODELS), help=f'of {", ".join(MODELS)}')
-    parser.add_argument('--seed', type=int, default=1)
-    given = parser.parse_args()
-    versions = f'TensorFlow {tf.__version__}, Python {platform.python_version()}'
-    print(f'{versions}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}')
-    started = time.monotonic()
-    tally = measure(
-        given.kills, given.seed, lambda line: print(line, flush=True), tuple(given.models.split(','))
-    )
-    print(f'in all: {tally}; {time.monotonic() - started:.0f} s')
-    return 1 if tally.failures else 0
-
-
 if __name__ == '__main__':
-    raise SystemExit(main())
+    main(__doc__, measure, kills=(200, 'in all'), models=(','.join(MODELS), 'some of these'))

@@ -1,4 +1,4 @@
-"""Archives and JSON that are broken at random, for the fuzzers and for the tests of the tar reader."""
+"""Archives and JSON broken at random, for the fuzzers and for the tests of the tar reader."""
 
 import contextlib
 import copy
@@ -11,73 +11,73 @@ from typing import Any
 
 _BLOCK = 512
 _CHECKSUM = slice(148, 156)
-_VALUES: tuple[Any, ...] = (
-    *(
-        None,
-        True,
-        False,
-        0,
-        1,
-        -1,
-        2**31,
-        2**63,
-        -(2**63),
-        10**30,
-        0.0,
-        -0.5,
-        1e308,
-        float('nan'),
-        float('inf'),
-    ),
-    *('', '0', 'x', '/', '.', '..', '*', 'a\0b', 'a\nb', '\x1b[2J', '\ud800', 'ü', 'x' * 5000, '\u2028'),
-    *([], {}, [[]], [0], ['a'], [None], {'a': 1}, {'': {}}, list(range(300))),
-)
+_NUMBERS = (0, 1, -1, 2**31, 2**63, -(2**63), 10**30, 0.0, -0.5, 1e308, float('nan'), float('inf'))
+_TEXTS = ('', '0', 'x', '/', '.', '..', '*', 'a\0b', 'a\nb', '\x1b[2J', '\ud800', 'ü', 'x' * 5000, '\u2028')
+_CONTAINERS = ([], {}, [[]], [0], ['a'], [None], {'a': 1}, {'': {}}, list(range(300)))
+_VALUES = (None, True, False, *_NUMBERS, *_TEXTS, *_CONTAINERS)
 _RAW = ('[' * 2000 + ']' * 2000, '{"a":' * 5000, '1e999', '9' * 5000, '{"a": 1, "a": 2}', '-', '"', '\x00')
-_RAW_MARK = 'exchanged for raw text'
-# Where name, size, type, magic, prefix, the old sparse map and the old real size begin.
+_RAW_MARK = 'replaced by raw text'
+# Offsets of name, size, type, magic, prefix, the old sparse map and the old real size.
 _FIELDS = (0, 124, 156, 257, 345, 386, 482)
 
 
 def mutate(data: bytes, rng: random.Random) -> bytes:
     """Returns the data with one to ten changes.
 
-    Bytes changed, lost or added, lying headers and numbers, a cut; zero blocks within, blocks many times
-    over, another archive or garbage behind.
+    Bytes changed, lost or added, false headers and numbers, a cut; zero blocks inside, blocks repeated many
+    times, another archive or garbage at the end.
     """
     changed = bytearray(data)
     for _ in range(rng.choice([1, 1, 3, 10])):
         changed = changed or bytearray(1)
         offset = rng.randrange(len(changed))
-        block = offset // _BLOCK * _BLOCK
-        kind = rng.randrange(11)
-        if kind == 0:
-            changed[offset] = rng.randrange(256)
-        elif kind == 1:
-            del changed[offset : offset + rng.choice([1, 512, 700])]
-        elif kind == 2:
-            changed[offset:offset] = rng.randbytes(rng.choice([1, 512, 700]))
-        elif kind == 3:
-            _lie(changed, block, rng)
-        elif kind == 4:
-            changed[offset] ^= 1 << rng.randrange(8)
-        elif kind == 5:
-            del changed[max(offset, 1) :]
-        elif kind == 6:
-            del changed[max(block, 1) :]
-        elif kind == 7:
-            changed[block:block] = bytes(_BLOCK * rng.choice([1, 2, 20]))
-        elif kind == 8:
-            end = block + _BLOCK * rng.choice([1, 2, 4])
-            changed[block:block] = changed[block:end] * rng.choice([1, 3, 100, 1000])
-        elif kind == 9:
-            changed += rng.choice([data, rng.randbytes(rng.choice([1, 512, 3000]))])
-        else:
-            _misnumber(changed, offset, rng)
+        rng.choice(_EDITS)(changed, offset, rng)
     return bytes(changed)
 
 
-def _lie(data: bytearray, header: int, rng: random.Random) -> None:
-    """Overwrites a field of what may be a header, and its checksum so that it confirms the lie."""
+def _block(offset: int) -> int:
+    """Returns the start of the block that contains a byte."""
+    return offset // _BLOCK * _BLOCK
+
+
+def _replace(data: bytearray, offset: int, rng: random.Random) -> None:
+    data[offset] = rng.randrange(256)
+
+
+def _flip(data: bytearray, offset: int, rng: random.Random) -> None:
+    data[offset] ^= 1 << rng.randrange(8)
+
+
+def _delete(data: bytearray, offset: int, rng: random.Random) -> None:
+    del data[offset : offset + rng.choice([1, 512, 700])]
+
+
+def _insert(data: bytearray, offset: int, rng: random.Random) -> None:
+    data[offset:offset] = rng.randbytes(rng.choice([1, 512, 700]))
+
+
+def _cut(data: bytearray, offset: int, rng: random.Random) -> None:
+    del data[max(rng.choice([offset, _block(offset)]), 1) :]
+
+
+def _insert_zeros(data: bytearray, offset: int, rng: random.Random) -> None:
+    block = _block(offset)
+    data[block:block] = bytes(_BLOCK * rng.choice([1, 2, 20]))
+
+
+def _repeat(data: bytearray, offset: int, rng: random.Random) -> None:
+    block = _block(offset)
+    end = block + _BLOCK * rng.choice([1, 2, 4])
+    data[block:block] = data[block:end] * rng.choice([1, 3, 100, 1000])
+
+
+def _append(data: bytearray, offset: int, rng: random.Random) -> None:
+    data += rng.choice([bytes(data), rng.randbytes(rng.choice([1, 512, 3000]))])
+
+
+def _lie(data: bytearray, offset: int, rng: random.Random) -> None:
+    """Overwrites a field of what may be a header, and corrects its checksum."""
+    header = _block(offset)
     field = rng.choice(_FIELDS)
     lies = [rng.randbytes(12), b'%011o\0' % rng.randrange(2**33), b'%011o\0' % rng.randrange(5000)]
     lies += [mark + rng.choice([bytes(11), b'\xff' * 11, rng.randbytes(11)]) for mark in (b'\x80', b'\xff')]
@@ -88,20 +88,18 @@ def _lie(data: bytearray, header: int, rng: random.Random) -> None:
 
 
 def _misnumber(data: bytearray, offset: int, rng: random.Random) -> None:
-    """Overwrites a decimal number behind `offset`, as pax records and maps of holes have them, by another."""
+    """Replaces a decimal number after `offset`, as in pax records and maps of holes."""
     if found := re.compile(rb'[=,\n](\d+)').search(data, offset):
         count = len(found[1])
-        data[found.start(1) : found.end(1)] = rng.choice(
-            [
-                b'9' * rng.choice([count, 19, 30]),
-                b'-1'.ljust(count, b'0'),
-                b'%0*d' % (count, rng.randrange(9999)),
-            ]
-        )
+        others = [b'9' * rng.choice([count, 19, 30]), b'-1'.ljust(count, b'0')]
+        data[found.start(1) : found.end(1)] = rng.choice([*others, b'%0*d' % (count, rng.randrange(9999))])
+
+
+_EDITS = (_replace, _flip, _delete, _insert, _cut, _cut, _insert_zeros, _repeat, _append, _lie, _misnumber)
 
 
 def fix_checksum(data: bytearray, offset: int) -> None:
-    """Makes the checksum of the header at `offset` right again."""
+    """Corrects the checksum of the header at `offset`."""
     header = memoryview(data)[offset : offset + _BLOCK]
     header[_CHECKSUM] = b' ' * 8
     header[_CHECKSUM] = b'%06o\0 ' % sum(header)
@@ -113,7 +111,7 @@ def old_gnu_sparse_header(info: tarfile.TarInfo, chunks: Sequence[tuple[int, int
     Args:
       info: `size` is that of the stored chunks.
       chunks: offset and size of each, four at most.
-      size: of the file with its holes.
+      size: of the file including its holes.
     """
     header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
     header[156:157] = tarfile.GNUTYPE_SPARSE
@@ -125,12 +123,12 @@ def old_gnu_sparse_header(info: tarfile.TarInfo, chunks: Sequence[tuple[int, int
 
 
 def mutate_json(value: Any, rng: random.Random, strange: Sequence[str] = ()) -> str:
-    """Returns JSON in which one to three parts were exchanged, lost, doubled or renamed; it may be none then.
+    """Returns JSON with one to three parts replaced, lost, doubled or renamed; it may be invalid JSON.
 
     Args:
       value: an object or list.
-      rng: decides.
-      strange: further texts to put there, such as paths.
+      rng: random numbers.
+      strange: further texts to insert, such as paths.
     """
     root = [copy.deepcopy(value)]
     for _ in range(rng.choice([1, 1, 2, 3])):
