@@ -93,14 +93,15 @@ def test_sparse_initial_weights():
     assert all((np.count_nonzero(kernel, axis=0) == 3).all() for kernel in kernels)
 
 
-def test_dropout_drops_pixels_and_units():
-    params = Params(SHAPE, layers='1000', dropout_rate=0.5, input_dropout_rate=0.9)
+@pytest.mark.parametrize(('units', 'pixels'), [(0.5, 0.0), (0.0, 0.9), (0.0, 0.0)])
+def test_dropout_drops_pixels_or_units(units, pixels):
+    params = Params(SHAPE, layers='1000', dropout_rate=units, input_dropout_rate=pixels)
     with tf.Graph().as_default(), tf.Session() as session:
         network = Network(params)
         noisy, _ = network(tf.ones([1, *SHAPE]), Noise(tf.constant([1, 2], tf.int64)))
         clean, _ = network(tf.ones([1, *SHAPE]))
         session.run(tf.global_variables_initializer())
-        assert not np.allclose(*session.run([noisy, clean]))
+        assert np.allclose(*session.run([noisy, clean])) == (units == pixels == 0)
 
 
 @pytest.mark.parametrize(

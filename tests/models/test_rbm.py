@@ -119,12 +119,22 @@ def test_predictions(trained, pictures):
     assert np.allclose([row['error'] for row in rows], wrong, atol=1e-5)
 
 
-def test_dreams_from_noise_forget_the_image(tmp_path, pictures):
-    made = estimator(tmp_path, dream_from='noise', dream_steps=3)
-    made.train(numpy_input_fn(pictures, batch_size=14, num_epochs=None), max_steps=1)
-    same = np.repeat(pictures[:1], 6, axis=0)
-    dreams = np.stack([row['dream'] for row in made.predict(numpy_input_fn(same))])
-    assert np.ptp(dreams, axis=0).max() > 0
+@pytest.mark.parametrize(('dream_from', 'changed'), [('data', 0.0), ('noise', 0.5)])
+def test_samples_start_at_the_image_or_at_noise(dream_from, changed, pictures):
+    """Weights of 40 on the diagonal copy the visible units in each Gibbs step: the start stays."""
+    params = {'image_shape': (3, 3, 1), 'hidden_units': 9, 'dream_from': dream_from, 'dream_steps': 3}
+    images = np.repeat(pictures, 20, axis=0)[..., np.newaxis] / 255.0
+    with tf.Graph().as_default(), tf.Session() as session:
+        spec = rbm.model_fn({'image': tf.constant(images, tf.float32)}, None, MODES.PREDICT, params)
+        copying = {
+            'layer_1/kernel': 40 * np.eye(9),
+            'layer_1/bias': np.full(9, -20.0),
+            'layer_1/visible_bias': np.full(9, -20.0),
+        }
+        for variable in tf.trainable_variables():
+            variable.load(copying[variable.op.name], session)
+        samples = session.run(spec.predictions['dream'])
+    assert np.abs(samples - images).mean() == pytest.approx(changed, abs=0.05)
 
 
 def test_gaussian_visible_units_reconstruct_photos_in_their_own_range(tmp_path):
@@ -167,9 +177,12 @@ def test_training_can_stop_and_go_on_with_the_same_numbers(tmp_path, pictures):
 )
 def test_no_setting_makes_numbers_run_away_at_once(tmp_path, pictures, hparams):
     made = estimator(tmp_path, **hparams)
+    made.train(numpy_input_fn(pictures, batch_size=7, num_epochs=None), max_steps=1)
+    first = made.get_variable_value('layer_1/kernel')
     made.train(numpy_input_fn(pictures, batch_size=7, num_epochs=None), max_steps=40)
     for name in made.get_variable_names():
         assert np.isfinite(made.get_variable_value(name)).all(), name
+    assert np.abs(made.get_variable_value('layer_1/kernel') - first).max() > 0.01, 'nothing was learned'
 
 
 @pytest.mark.parametrize(

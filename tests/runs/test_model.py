@@ -59,15 +59,16 @@ def test_images_are_decoded_as_in_training(copy):
 
 
 def test_lists_of_hyper_parameters_are_tuples_again(copy, monkeypatch):
-    from estimator_lab.core.heads.model_function import model_function
     from estimator_lab.models import cnn
 
     @dataclasses.dataclass(frozen=True)
     class WithSizes(cnn.Params):
         sizes: tuple[int, ...] = (1,)
 
-    monkeypatch.setattr(cnn, 'Params', WithSizes)
-    monkeypatch.setattr(cnn, 'model_fn', model_function(WithSizes, cnn.check)(cnn.model_fn.__wrapped__))
+    def model_fn(features, labels, mode, params, config=None):
+        return cnn.model_fn(features, labels, mode, {k: v for k, v in params.items() if k != 'sizes'}, config)
+
+    monkeypatch.setattr(cnn, 'MODEL', dataclasses.replace(cnn.MODEL, params=WithSizes, model_fn=model_fn))
     edit(copy, hparams={**json.loads((copy / 'experiment.json').read_text())['hparams'], 'sizes': [3, 2]})
     assert open_trained(copy).params.sizes == (3, 2)
 

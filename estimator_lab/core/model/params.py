@@ -39,7 +39,7 @@ def warmup_hparam(default: int) -> Any:
     return setting(default, text, lambda v: v >= 0)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class OptimizerParams:
     """The optimizer and its learning rate."""
 

@@ -138,4 +138,5 @@ def test_the_same_seed_gives_the_same_chain_and_another_one_another():
 
     first, again, other = run(build)
     assert (first == again).all()
-    assert (first != other).any()
+    # 6 units of 50 chains, each one way or the other: other coins change many of them.
+    assert (first != other).mean() > 0.2
