@@ -9,16 +9,16 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 LOG_LEVEL_VARIABLE = 'TF_CPP_MIN_LOG_LEVEL'
 FATAL_ONLY = '3'
 _hides_import_messages = False
 
-# Copies descriptor 2 to descriptor 1 unless a line on descriptor 0 reports success. It is a process because
-# one that native code aborts runs no more Python.
-_WATCHER = 'read -r success || cat <&2'
+# Prints a file and removes it, unless a line on standard input reports success. It is a separate process,
+# because one that native code aborts runs no more Python.
+_WATCHER = 'read -r success || { cat "$0" >&2; rm -f "$0"; }'
 
 
 def hide_import_messages() -> None:
@@ -51,60 +51,29 @@ def hushed() -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         try:
             sys.stderr.flush()
-            screen = _closing(stack, os.dup(2))
-            writing, reading = (_closing(stack, descriptor) for descriptor in _scratch_file())
-            os.dup2(writing, 2)
+            screen = os.dup(2)
+            stack.callback(os.close, screen)
+            hidden = stack.enter_context(tempfile.NamedTemporaryFile())
         except (AttributeError, OSError):
             yield
             return
-        report_success = stack.enter_context(_watched(reading, screen))
+        watcher = _start_watcher(hidden.name, screen)
+        os.dup2(hidden.fileno(), 2)
         try:
             yield
         except BaseException as error:
             if not isinstance(error, KeyboardInterrupt):
-                os.write(screen, os.pread(reading, os.fstat(reading).st_size, 0))
+                os.write(screen, Path(hidden.name).read_bytes())
             raise
         finally:
             os.dup2(screen, 2)
-            report_success()
+            if watcher:
+                watcher.communicate(b'success\n')
 
 
-def _closing(stack: contextlib.ExitStack, descriptor: int) -> int:
-    stack.callback(os.close, descriptor)
-    return descriptor
-
-
-def _scratch_file() -> tuple[int, int]:
-    """Returns two descriptors of an unnamed file, one to write it and one to read it from its start."""
-    if hasattr(os, 'memfd_create'):
-        writing = os.memfd_create('stderr')
-        with contextlib.suppress(OSError):
-            return writing, os.open(f'/proc/self/fd/{writing}', os.O_RDONLY)
-        os.close(writing)
-    writing, path = tempfile.mkstemp()
+def _start_watcher(path: str, screen: int) -> subprocess.Popen[bytes] | None:
+    """Starts a process that prints the file if this one dies and the system closes its end of the pipe."""
     try:
-        return writing, os.open(path, os.O_RDONLY)
-    finally:
-        Path(path).unlink()
-
-
-@contextlib.contextmanager
-def _watched(reading: int, screen: int) -> Iterator[Callable[[], None]]:
-    """Starts a process that prints the contents of `reading` if this one dies; yields how to end it."""
-    alive, ours = os.pipe()  # the system closes our end when this process ends, for any reason
-    try:
-        watcher = subprocess.Popen(['/bin/sh', '-c', _WATCHER], stdin=alive, stdout=screen, stderr=reading)
+        return subprocess.Popen(['/bin/sh', '-c', _WATCHER, path], stdin=subprocess.PIPE, stderr=screen)
     except OSError:  # no shell, or too many processes: the text of an abort is lost
-        os.close(alive)
-        os.close(ours)
-        yield lambda: None
-        return
-    os.close(alive)
-
-    def report_success() -> None:
-        with contextlib.suppress(BrokenPipeError):  # the watcher was killed
-            os.write(ours, b'success\n')
-        os.close(ours)
-        watcher.wait()
-
-    yield report_success
+        return None

@@ -70,142 +70,101 @@ PACKAGES: Mapping[str, str] = {
     'training.tuner': _TRAIN_AND_EVALUATE,
 }
 
+# {package: {replacement: names separated by spaces}}
 NAMES: Mapping[str, Mapping[str, str]] = {
     'crf': {
-        'CrfForwardRnnCell': 'use tf.contrib.crf.crf_log_norm',
-        'CrfDecodeForwardRnnCell': 'use tf.contrib.crf.crf_decode',
-        'CrfDecodeBackwardRnnCell': 'use tf.contrib.crf.crf_decode',
+        'use tf.contrib.crf.crf_log_norm': 'CrfForwardRnnCell',
+        'use tf.contrib.crf.crf_decode': 'CrfDecodeForwardRnnCell CrfDecodeBackwardRnnCell',
     },
     'data': {
-        'assert_element_shape': 'use Dataset.map with tf.ensure_shape',
-        'read_batch_features': 'use tf.data.experimental.make_batched_features_dataset',
-        'sliding_window_batch': 'use Dataset.window',
-        'LMDBDataset': 'use the package tensorflow-io',
-        'prefetch_to_device': 'use Dataset.prefetch',
-        'reduce_dataset': 'use Dataset.reduce',
+        'use Dataset.map with tf.ensure_shape': 'assert_element_shape',
+        'use tf.data.experimental.make_batched_features_dataset': 'read_batch_features',
+        'use Dataset.window': 'sliding_window_batch',
+        'use the package tensorflow-io': 'LMDBDataset',
+        'use Dataset.prefetch': 'prefetch_to_device',
+        'use Dataset.reduce': 'reduce_dataset',
     },
     'distribute': {
-        'MultiWorkerAllReduce': 'use tf.distribute.experimental.MultiWorkerMirroredStrategy',
-        **dict.fromkeys(['Monitor', 'StandardInputStep', 'StandardSingleLossStep', 'Step'], _DISTRIBUTE),
+        'use tf.distribute.experimental.MultiWorkerMirroredStrategy': 'MultiWorkerAllReduce',
+        _DISTRIBUTE: 'Monitor StandardInputStep StandardSingleLossStep Step',
     },
     'estimator': {
-        **dict.fromkeys(
-            [
-                'binary_classification_head',
-                'logistic_regression_head',
-                'multi_class_head',
-                'multi_head',
-                'multi_label_head',
-                'poisson_regression_head',
-                'regression_head',
-            ],
-            _HEADS,
+        _HEADS: (
+            'binary_classification_head logistic_regression_head multi_class_head multi_head '
+            'multi_label_head poisson_regression_head regression_head'
         ),
-        'RNNClassifier': 'use tf.compat.v2.estimator.experimental.RNNClassifier',
-        'RNNEstimator': 'use tf.compat.v2.estimator.experimental.RNNEstimator',
-        'TowerOptimizer': _DISTRIBUTE,
-        'replicate_model_fn': _DISTRIBUTE,
-        'SavedModelEstimator': 'use tf.saved_model',
-        'forward_features': 'put the feature into the predictions of the EstimatorSpec',
+        'use tf.compat.v2.estimator.experimental.RNNClassifier': 'RNNClassifier',
+        'use tf.compat.v2.estimator.experimental.RNNEstimator': 'RNNEstimator',
+        _DISTRIBUTE: 'TowerOptimizer replicate_model_fn',
+        'use tf.saved_model': 'SavedModelEstimator',
+        'put the feature into the predictions of the EstimatorSpec': 'forward_features',
     },
     'layers': {
-        **dict.fromkeys(
-            [
-                'bucketized_column',
-                'crossed_column',
-                'embedding_column',
-                'input_from_feature_columns',
-                'one_hot_column',
-                'real_valued_column',
-                'scattered_embedding_column',
-                'sequence_input_from_feature_columns',
-                'shared_embedding_columns',
-                'sparse_column_with_hash_bucket',
-                'sparse_column_with_integerized_feature',
-                'sparse_column_with_keys',
-                'sparse_column_with_vocabulary_file',
-                'weighted_sparse_column',
-            ],
-            _COLUMNS,
+        _COLUMNS: (
+            'bucketized_column crossed_column embedding_column input_from_feature_columns one_hot_column '
+            'real_valued_column scattered_embedding_column sequence_input_from_feature_columns '
+            'shared_embedding_columns sparse_column_with_hash_bucket '
+            'sparse_column_with_integerized_feature sparse_column_with_keys '
+            'sparse_column_with_vocabulary_file weighted_sparse_column'
         ),
-        'create_feature_spec_for_parsing': 'use tf.feature_column.make_parse_example_spec',
-        'safe_embedding_lookup_sparse': 'use tf.nn.safe_embedding_lookup_sparse',
-        'recompute_grad': 'use tf.recompute_grad',
+        'use tf.feature_column.make_parse_example_spec': 'create_feature_spec_for_parsing',
+        'use tf.nn.safe_embedding_lookup_sparse': 'safe_embedding_lookup_sparse',
+        'use tf.recompute_grad': 'recompute_grad',
     },
     'learn': {
-        **dict.fromkeys(
-            [
-                'DNNClassifier',
-                'DNNEstimator',
-                'DNNLinearCombinedClassifier',
-                'DNNLinearCombinedRegressor',
-                'DNNRegressor',
-                'Estimator',
-                'LinearClassifier',
-                'LinearRegressor',
-                'SKCompat',
-            ],
-            _CANNED,
+        _CANNED: (
+            'DNNClassifier DNNEstimator DNNLinearCombinedClassifier DNNLinearCombinedRegressor '
+            'DNNRegressor Estimator LinearClassifier LinearRegressor SKCompat'
         ),
-        **dict.fromkeys(
-            ['Evaluable', 'Experiment', 'evaluate', 'learn_runner', 'make_export_strategy', 'train'],
-            _TRAIN_AND_EVALUATE,
-        ),
-        'InputFnOps': 'use tf.estimator.export.ServingInputReceiver',
-        'KMeansClustering': 'use tf.estimator.experimental.KMeans',
-        'MetricSpec': 'use eval_metric_ops of tf.estimator.EstimatorSpec',
-        'ModelFnOps': 'use tf.estimator.EstimatorSpec',
-        'datasets': 'use tf.keras.datasets',
-        'io': 'use tf.estimator.inputs',
-        'monitors': 'use the hooks of tf.train',
-        'preprocessing': 'use tf.keras.preprocessing',
-        'read_batch_examples': _QUEUES,
-        'read_batch_features': 'use tf.data.experimental.make_batched_features_dataset',
-        'run_n': 'use a tf.Session',
-        'utils': 'use tf.estimator.export',
+        _TRAIN_AND_EVALUATE: 'Evaluable Experiment evaluate learn_runner make_export_strategy train',
+        'use tf.estimator.export.ServingInputReceiver': 'InputFnOps',
+        'use tf.estimator.experimental.KMeans': 'KMeansClustering',
+        'use eval_metric_ops of tf.estimator.EstimatorSpec': 'MetricSpec',
+        'use tf.estimator.EstimatorSpec': 'ModelFnOps',
+        'use tf.keras.datasets': 'datasets',
+        'use tf.estimator.inputs': 'io',
+        'use the hooks of tf.train': 'monitors',
+        'use tf.keras.preprocessing': 'preprocessing',
+        _QUEUES: 'read_batch_examples',
+        'use tf.data.experimental.make_batched_features_dataset': 'read_batch_features',
+        'use a tf.Session': 'run_n',
+        'use tf.estimator.export': 'utils',
     },
-    'losses': {'metric_learning': f'{_ADDONS}, as tfa.losses.TripletSemiHardLoss and the like'},
-    'lookup': {'string_to_index_table_from_file': 'use tf.contrib.lookup.index_table_from_file'},
+    'losses': {
+        f'{_ADDONS}, as tfa.losses.TripletSemiHardLoss and the like': 'metric_learning',
+    },
+    'lookup': {
+        'use tf.contrib.lookup.index_table_from_file': 'string_to_index_table_from_file',
+    },
     'opt': {
-        'LARSOptimizer': 'scale the gradients by layer before tf.train.MomentumOptimizer',
-        'MovingAverageOptimizer': 'use tf.train.ExponentialMovingAverage, and its variables_to_restore',
-        'NadamOptimizer': 'use tf.keras.optimizers.legacy.Nadam',
-        'AdaMaxOptimizer': 'use tf.keras.optimizers.legacy.Adamax',
-        'ScipyOptimizerInterface': 'use scipy.optimize with tf.gradients',
-        'ExternalOptimizerInterface': 'use scipy.optimize with tf.gradients',
-        'ElasticAverageOptimizer': _DISTRIBUTE,
-        'ModelAverageOptimizer': _DISTRIBUTE,
+        'scale the gradients by layer before tf.train.MomentumOptimizer': 'LARSOptimizer',
+        'use tf.train.ExponentialMovingAverage, and its variables_to_restore': 'MovingAverageOptimizer',
+        'use tf.keras.optimizers.legacy.Nadam': 'NadamOptimizer',
+        'use tf.keras.optimizers.legacy.Adamax': 'AdaMaxOptimizer',
+        'use scipy.optimize with tf.gradients': 'ScipyOptimizerInterface ExternalOptimizerInterface',
+        _DISTRIBUTE: 'ElasticAverageOptimizer ModelAverageOptimizer',
     },
     'rnn': {
-        'AttentionCellWrapper': _ADDONS,
-        'LayerNormBasicLSTMCell': _ADDONS,
-        'LSTMBlockCell': 'use tf.nn.rnn_cell.LSTMCell',
-        'GRUBlockCell': 'use tf.nn.rnn_cell.GRUCell',
-        'GRUBlockCellV2': 'use tf.nn.rnn_cell.GRUCell',
-        'stack_bidirectional_rnn': 'use tf.nn.static_bidirectional_rnn once for each layer',
+        _ADDONS: 'AttentionCellWrapper LayerNormBasicLSTMCell',
+        'use tf.nn.rnn_cell.LSTMCell': 'LSTMBlockCell',
+        'use tf.nn.rnn_cell.GRUCell': 'GRUBlockCell GRUBlockCellV2',
+        'use tf.nn.static_bidirectional_rnn once for each layer': 'stack_bidirectional_rnn',
     },
     'tpu': {
-        'TPUDistributionStrategy': 'use tf.distribute.experimental.TPUStrategy, on TensorFlow 2.15',
-        'keras_to_tpu_model': 'use tf.distribute.experimental.TPUStrategy, on TensorFlow 2.15',
-        'profiler': 'use tf.profiler.experimental',
+        'use tf.distribute.experimental.TPUStrategy, on TensorFlow 2.15': (
+            'TPUDistributionStrategy keras_to_tpu_model'
+        ),
+        'use tf.profiler.experimental': 'profiler',
     },
     'training': {
-        **dict.fromkeys(
-            [
-                'batch_sequences_with_states',
-                'bucket',
-                'bucket_by_sequence_length',
-                'SequenceQueueingStateSaver',
-                'FeedingQueueRunner',
-            ],
-            'use tf.data, which has bucket_by_sequence_length in tf.data.experimental',
+        'use tf.data, which has bucket_by_sequence_length in tf.data.experimental': (
+            'batch_sequences_with_states bucket bucket_by_sequence_length SequenceQueueingStateSaver '
+            'FeedingQueueRunner'
         ),
-        **dict.fromkeys(
-            ['rejection_sample', 'resample_at_rate', 'stratified_sample', 'weighted_resample'],
-            'use tf.data.experimental.rejection_resample',
+        'use tf.data.experimental.rejection_resample': (
+            'rejection_sample resample_at_rate stratified_sample weighted_resample'
         ),
-        'GreedyLoadBalancingStrategy': 'use tf.train.replica_device_setter without it',
-        'RandomStrategy': 'use tf.train.replica_device_setter without it',
+        'use tf.train.replica_device_setter without it': 'GreedyLoadBalancingStrategy RandomStrategy',
     },
 }
 
@@ -213,7 +172,7 @@ NAMES: Mapping[str, Mapping[str, str]] = {
 def sentence(path: str) -> str:
     """Returns the error message for `tf.contrib.<path>`: one sentence that says what to use instead."""
     package, _, name = path.partition('.')
-    remedy = PACKAGES.get(path) or NAMES.get(package, {}).get(name) or PACKAGES.get(package)
+    remedy = PACKAGES.get(path) or _replacement(package, name) or PACKAGES.get(package)
     return (
         f'tf.contrib.{path} is not supported: '
         + (remedy or 'it ended with TensorFlow 1, and TensorFlow 2 has nothing of that name')
@@ -223,4 +182,9 @@ def sentence(path: str) -> str:
 
 def is_known(package: str, name: str) -> bool:
     """Returns whether this name has its own sentence, so that it is not looked up elsewhere."""
-    return name in NAMES.get(package, {})
+    return _replacement(package, name) is not None
+
+
+def _replacement(package: str, name: str) -> str | None:
+    sentences = NAMES.get(package, {}).items()
+    return next((replacement for replacement, names in sentences if name in names.split()), None)

@@ -1,4 +1,4 @@
-"""The small data and models that the behaviours are shown on."""
+"""Small data sets and models of the tests of behaviours."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -56,7 +56,7 @@ def slope_estimator(model_dir: Path | str, params: dict[str, Any] | None = None,
 
 
 def two_blobs(classes: int = 2) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Returns 40 points in the plane, {'x': float32 [40, 2]}, and int32 [40]: on which corner each lies."""
+    """Returns 40 points in the plane, {'x': float32 [40, 2]}, and int32 [40]: the corner of each."""
     rng = np.random.default_rng(0)
     labels = np.arange(40, dtype=np.int32) % classes
     corners = np.array([[-1, -1], [1, 1], [-1, 1]], np.float32)

@@ -1,4 +1,4 @@
-"""tf.contrib.crf against all paths, counted out one by one."""
+"""tf.contrib.crf compared with an enumeration of all paths."""
 
 from itertools import pairwise, product
 
@@ -98,7 +98,7 @@ def test_sequences_of_one_step_and_of_unknown_shape(chain, steps):
 
 
 def test_the_gradient_is_the_difference_of_counts(chain):
-    """d log p / d A[i, j] is how often the path takes i, j, less how often it is expected to."""
+    """d log p / d A[i, j] is the count of the transition i, j in the path minus its expected count."""
     potentials, transitions, tags = chain
     with tf.Graph().as_default():
         variable = tf.Variable(transitions)

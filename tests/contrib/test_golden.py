@@ -1,4 +1,4 @@
-"""tf.contrib against what real TensorFlow 1.15.5 computed with the same lines, remake_contrib.py."""
+"""tf.contrib compared with the results of TensorFlow 1.15.5 for the same program, remake_contrib.py."""
 
 import json
 
@@ -15,7 +15,7 @@ def program():
 
 
 def compare(ours, golden, path):
-    """Names and text are equal; numbers are those of another build of the same kernels."""
+    """Compares names and text exactly, and numbers within the tolerance of another build of the kernels."""
     if isinstance(golden, dict):
         assert ours.keys() == golden.keys(), path
         for key, value in golden.items():

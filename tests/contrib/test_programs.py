@@ -1,4 +1,4 @@
-"""Small programs of our own that use tf.contrib and TensorFlow's modules in the way of well-known ones."""
+"""Small programs that use tf.contrib and TensorFlow's modules as well-known programs do."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""An early warning for each new TensorFlow: every name of it that tensorflow_estimator refers to is there."""
+"""Every TensorFlow name that tensorflow_estimator uses exists: an early warning for a new TensorFlow."""
 
 import ast
 import importlib
@@ -11,7 +11,7 @@ from estimator_lab.tf1 import tf
 
 NATIVE = tf.__version__.startswith('2.15.')
 
-# Methods of classes whose stand-ins refuse to be made: reached with a TPU only.
+# Methods of classes that stand-ins replace; they are used with a TPU only.
 DELETED = set() if NATIVE else {'tensorflow.python.tpu.tpu_embedding.EnqueueData.from_sparse_tensor'}
 
 
@@ -22,7 +22,7 @@ def package_folder() -> Path:
 
 
 def names_in(path: Path) -> Iterator[str]:
-    """Yields the dotted TensorFlow names in one source file, each as long as it is written there."""
+    """Yields the dotted TensorFlow names in one source file, in full length."""
     tree = ast.parse(path.read_text())
     aliases = {}
     for node in ast.walk(tree):
@@ -45,7 +45,7 @@ def names_in(path: Path) -> Iterator[str]:
 
 
 def dotted_name(node: ast.expr) -> str | None:
-    """Returns 'a.b.c' for such an expression; None for one that is not made of names alone."""
+    """Returns 'a.b.c' for an expression that consists of names; None for any other."""
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute):

@@ -1,4 +1,4 @@
-"""Evaluations that share a graph and a session, beside `Estimator.evaluate` of the same checkpoints."""
+"""Evaluations that share a graph, compared with `Estimator.evaluate` of the same checkpoints."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ EVAL, TRAIN = tf.estimator.ModeKeys.EVAL, tf.estimator.ModeKeys.TRAIN
 
 
 def model_fn(features, labels, mode):
-    """One weight; EVAL takes its running mean, which decays by half a step, from the checkpoint."""
+    """One weight; EVAL reads its moving average, of decay 0.5, from the checkpoint."""
     weight = tf.get_variable('weight', [], initializer=tf.zeros_initializer())
     error = features[:, 0] * weight - labels
     loss = tf.reduce_mean(tf.square(error))
@@ -54,7 +54,7 @@ def trained(tmp_path):
 
 @pytest.fixture
 def builds(monkeypatch):
-    """Lists the sessions in which evaluations were built."""
+    """The sessions that were created, one for each graph of an evaluation."""
     made = []
     create = tf.train.ChiefSessionCreator.create_session
 
@@ -68,10 +68,10 @@ def builds(monkeypatch):
 
 @pytest.mark.parametrize(('input_fn', 'sessions'), [(dataset, 1), (one_shot, 3), (queue, 3)])
 @pytest.mark.parametrize('steps', [None, 2])
-def test_metrics_are_those_of_a_graph_of_their_own(trained, builds, input_fn, sessions, steps):
+def test_metrics_equal_those_of_separate_graphs(trained, builds, input_fn, sessions, steps):
     estimator, checkpoints = trained
     expected = [estimator.evaluate(input_fn, steps, checkpoint_path=path) for path in checkpoints]
-    # 8 rows in batches of 3: without an end in two steps, 0 to 5
+    # 8 rows in batches of 3: two steps evaluate rows 0 to 5
     assert expected[0]['rows'] == (3.5 if steps is None else 2.5)
     assert len({found['weight'] for found in expected}) == 3
     builds.clear()
@@ -81,7 +81,7 @@ def test_metrics_are_those_of_a_graph_of_their_own(trained, builds, input_fn, se
     assert len(builds) == sessions
 
 
-def test_a_session_is_closed_behind_the_block(trained, builds):
+def test_the_session_is_closed_after_the_block(trained, builds):
     estimator, _ = trained
     with reused_evaluation_graph(estimator):
         estimator.evaluate(dataset)
@@ -95,7 +95,7 @@ def test_a_session_is_closed_behind_the_block(trained, builds):
     assert len(builds) == 3
 
 
-def test_another_evaluation_has_another_graph(trained, builds, tmp_path):
+def test_a_different_evaluation_has_a_different_graph(trained, builds, tmp_path):
     estimator, _ = trained
     with reused_evaluation_graph(estimator):
         for name in (None, None, 'other', 'other'):
@@ -104,7 +104,7 @@ def test_another_evaluation_has_another_graph(trained, builds, tmp_path):
     assert all(any(tmp_path.glob(f'{folder}/events*')) for folder in ('eval', 'eval_other'))
 
 
-def test_hooks_are_called_as_ever(trained):
+def test_hooks_are_called_as_by_estimator(trained):
     class Recorder(tf.train.SessionRunHook):
         def __init__(self):
             self.calls = []
@@ -132,7 +132,7 @@ def test_hooks_are_called_as_ever(trained):
     assert ours.calls.count('run') == 9 and ours.calls[0] == 'begin' and ours.calls[-1] == ('end', 3)
 
 
-def test_an_evaluation_that_broke_off_is_built_anew(trained, builds):
+def test_a_failed_evaluation_is_built_again(trained, builds):
     class Fault(tf.train.SessionRunHook):
         raising = True
 
@@ -151,7 +151,7 @@ def test_an_evaluation_that_broke_off_is_built_anew(trained, builds):
     assert len(builds) == 2
 
 
-def test_what_estimator_refuses_is_refused(trained, tmp_path):
+def test_errors_are_those_of_estimator(trained, tmp_path):
     estimator, _ = trained
     with reused_evaluation_graph(estimator):
         with pytest.raises(ValueError, match='Must specify steps > 0'):
@@ -168,7 +168,7 @@ def test_without_a_checkpoint_the_initial_weights_are_evaluated(tmp_path):
 
 
 def test_train_and_evaluate_with_tables(tmp_path, builds):
-    """A canned classifier whose column has a table; each evaluation is compared with one of its own."""
+    """A canned classifier whose column has a table; each evaluation is compared with a separate one."""
 
     def input_fn():
         colours, labels = ['red', 'blue', 'green', 'red'], [0, 1, 1, 0]
@@ -189,7 +189,7 @@ def test_train_and_evaluate_with_tables(tmp_path, builds):
     with reused_evaluation_graph(estimator):
         train_spec = tf.estimator.TrainSpec(lambda: input_fn().repeat(), max_steps=3)
         tf.estimator.train_and_evaluate(estimator, train_spec, spec)
-    assert len(builds) == 2  # one that trains
+    assert len(builds) == 2  # one trains
     assert [is_final for *_, is_final in losses] == [False, False, True]
     for path, found, _ in losses:
         assert found == estimator.evaluate(input_fn, checkpoint_path=path)

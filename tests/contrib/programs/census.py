@@ -1,4 +1,4 @@
-"""A model_fn of tf.contrib.learn's days as an Estimator: HParams, optimize_loss, lookup, cells."""
+"""A model_fn in the style of tf.contrib.learn: HParams, optimize_loss, lookup, cells."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""A detector of replaced words with a host call and hooks, as ELECTRA and programs for TPUs have them.
+"""A detector of replaced words with a host call and hooks, like ELECTRA and other programs for TPUs.
 
 It imports TensorFlow, tf.contrib and nothing else: the shapes of TensorFlow 1 come with the import.
 """
@@ -21,7 +21,7 @@ HOOKS = []
 
 
 class Losses(tf.estimator.SessionRunHook):
-    """Keeps the loss of each step."""
+    """Records the loss of each step."""
 
     def __init__(self, loss):
         self.loss = loss
@@ -45,7 +45,7 @@ def encoded(ids):
 
 
 def replaced(ids):
-    """Replaces words at random places: returns the new ids, and which have changed."""
+    """Replaces words at random positions; returns the new ids, and a mask of those that changed."""
     others = tf.random.categorical(tf.log(tf.ones([1, WORDS]) / WORDS), tf.size(ids), dtype=tf.int32)
     chosen = tf.cast(tf.less(tf.random.uniform(tf.shape(ids)), 0.4), tf.int32)
     made = (1 - chosen) * ids + chosen * tf.reshape(others, tf.shape(ids))

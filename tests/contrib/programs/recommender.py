@@ -1,4 +1,4 @@
-"""A model for click rates that reaches into TensorFlow's own modules, as such programs do."""
+"""A model of click rates that imports TensorFlow's private modules, like EasyRec and DeepCTR."""
 
 import sys
 
@@ -67,7 +67,7 @@ def main(folder):
     rng = np.random.RandomState(0)
     rows = {field: rng.randint(0, 4, [64]) for field in FIELDS}
     clicks = (rows['user'] == rows['item']).astype(np.float32)[:, None]
-    # The loss is a sum over the batch: plain descent goes far with a small rate.
+    # The loss is a sum over the batch, so a small rate is enough.
     for own, rate in (('true', 0.01), ('false', 0.1)):
         params = tf.contrib.training.HParams(rate=0.5, own=False).parse(f'rate={rate},own={own}')
         config = tf.estimator.RunConfig(tf_random_seed=1)

@@ -1,4 +1,4 @@
-"""A tagger of words, both ways fused LSTM and random field, as programs that find names have it.
+"""A word tagger with a bidirectional fused LSTM and a CRF, like programs that recognise names.
 
 Words and tags are read from text by a generator; tables of a vocabulary turn them into numbers and back.
 """
@@ -18,7 +18,7 @@ WORDS, TAGS = [f'w{index}' for index in range(9)], ['O', 'B', 'I']
 
 
 def sentences():
-    """Yields words and their tags: w0 to w2 begin a name, what follows goes on with it up to a w8."""
+    """Yields words and their tags: a name starts with w0, w1 or w2 and ends at w8."""
     random = np.random.RandomState(0)
     for _ in range(64):
         words = random.randint(0, 9, random.randint(2, 7))

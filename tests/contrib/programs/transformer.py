@@ -1,4 +1,4 @@
-"""A small attention model in a TPUEstimator: what BERT and its kin import, in the way they use it."""
+"""A small attention model in a TPUEstimator, with the imports of BERT and similar programs."""
 
 import sys
 
@@ -29,7 +29,7 @@ def network(ids):
 
 
 class DecayingAdam(tf.train.Optimizer):
-    """An optimizer written out in variables, as these programs have one."""
+    """An optimizer that creates its own variables, as in these programs."""
 
     def __init__(self, rate):
         super().__init__(False, 'DecayingAdam')
@@ -44,7 +44,7 @@ class DecayingAdam(tf.train.Optimizer):
             m = tf.get_variable(
                 f'{name}/m', variable.shape.as_list(), trainable=False, initializer=tf.zeros_initializer()
             )
-            new = 0.9 * m + tf.multiply(0.1, gradient)  # which a gradient of rows becomes a tensor by
+            new = 0.9 * m + tf.multiply(0.1, gradient)  # makes a tensor of a sparse gradient
             steps += [m.assign(new), variable.assign_sub(self.rate * (new + 0.01 * variable))]
         return tf.group(*steps, name=name)
 
@@ -68,7 +68,7 @@ def model_fn(features, labels, mode, params):
 
 
 def write(path):
-    """Records whose class is whether the first word is below 5."""
+    """Records of two classes: whether the first word is below 5."""
     with tf.python_io.TFRecordWriter(path) as writer:
         for row in np.random.RandomState(0).randint(0, WORDS, [64, LENGTH]):
             values = {'ids': row.tolist(), 'label': [int(row[0] < 5)]}
