@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.labels import label_of
-from estimator_lab.data.order.archives import open_archives
+from estimator_lab.data.order.archives import distinct_examples, open_archives
 from estimator_lab.data.order.order import IndexedOrder, StreamOrder
-from estimator_lab.data.order.split_and_shard import Part
+from estimator_lab.data.order.split_and_shard import EVERYTHING, Part, WorkerShard
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError
 from tests.archive_files import write_tar
@@ -52,6 +53,52 @@ def test_uncompressed_archives_are_shuffled_as_a_whole(archive, tmp_path):
         assert [turn.name for turn in archives.order(1).epoch(0)] == stored
 
 
+def test_a_stream_gets_every_option(archive, tmp_path):
+    packed = tmp_path / 'a.tar.gz'
+    packed.write_bytes(gzip.compress(archive.read_bytes()))
+    lines = []
+    half, second_of_two = Part(0, 0.5), WorkerShard(1, 2)
+    archives = open_archives([str(packed)], say=lines.append).restricted_to(half)
+    order = archives.order(5, 3, second_of_two)
+    assert (order.archives, order.shuffle_buffer, order.seed) == ((str(packed),), 5, 3)
+    assert (order.part, order.shard, order.sizes) == (half, second_of_two, [archives.total])
+    assert order.on_damage is None and order.kind is IMAGES
+    order.note('a note')
+    order.watch([member._replace(label='same') for member in stream_members(archive)])
+    assert lines[0] == 'a note' and 'sorted by label' in lines[1]
+    plain = archives.order()
+    assert (plain.shuffle_buffer, plain.seed, plain.shard, plain.watch) == (1, 0, WorkerShard(0, 1), None)
+    damaged = open_archives([str(packed)], use_damaged=True, say=lines.append).order(2)
+    damaged.on_damage(DataError('broken'))
+    assert len(lines) == 2, 'damage was reported when the index was opened'
+
+
+def test_random_access_gets_every_option(archive):
+    half, first_of_two = Part(0.5, 1), WorkerShard(0, 2)
+    archives = open_archives([str(archive)]).restricted_to(half)
+    stored = [member.name for member in stream_members(archive) if member.name in half]
+    assert [member.name for member in archives.order(1, 3, first_of_two).epoch(0)] == stored[::2]
+    orders = [
+        [member.name for member in archives.order(2, seed, first_of_two).epoch(0)] for seed in (3, 3, 4)
+    ]
+    assert orders[0] == orders[1] != orders[2]
+    # Without indexes, the labels that the caller expects stand in for the counts.
+    pipe = open_archives(['-']).order(9, labels=['a', 'b', 'c'])
+    assert pipe.sizes is None and pipe.watch and open_archives(['-']).order(9).watch is None
+
+
+def test_examples_of_overlapping_parts_are_counted_once(archive, tmp_path):
+    other = write_tar(tmp_path / 'other.tar', [('a/1.jpg', b''), ('a/2.jpg', b'')])
+    whole = open_archives([str(archive)])
+    low, middle = whole.restricted_to(Part(0, 0.6)), whole.restricted_to(Part(0.4, 0.7))
+    both = whole.restricted_to(Part(0, 0.7))
+    assert low.total + middle.total > both.total
+    assert distinct_examples([low, middle]) == both.total
+    assert distinct_examples([low, open_archives([str(other)])]) == low.total + 2
+    assert distinct_examples([whole, open_archives(['-'])]) is None
+    assert distinct_examples([]) == 0 and whole.part is EVERYTHING
+
+
 def test_a_pipe_can_not_be_counted(tmp_path, archive):
     os.mkfifo(tmp_path / 'pipe')
     for source in (str(tmp_path / 'pipe'), '-'):
@@ -69,8 +116,14 @@ def test_an_archive_without_images(tmp_path):
 
 def test_an_image_in_no_folder(tmp_path):
     flat = write_tar(tmp_path / 'flat.tar', [('a/1.jpg', b''), ('x.jpg', b'')])
-    with pytest.raises(DataError, match=r"flat\.tar': member 'x\.jpg' at byte 512 has no label"):
+    why = r'it is not in a folder, and no \.cls or \.json file is next to it; --labels=FILE reads a table'
+    with pytest.raises(DataError, match=rf"flat\.tar': member 'x\.jpg' at byte 512 has no label: {why}\.$"):
         open_archives([str(flat)]).check_labels()
+    more = write_tar(
+        tmp_path / 'more.tar', [('y.jpg', b''), ('x.jpg', b''), ('z.jpg', b''), ('a/1.jpg', b'')]
+    )
+    with pytest.raises(DataError, match=rf"'y\.jpg' at byte 0 has no label: {why} \(nor have 2 more\)\.$"):
+        open_archives([str(more)]).check_labels()
 
 
 @pytest.mark.parametrize('compressed', [False, True])

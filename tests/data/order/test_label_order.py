@@ -34,7 +34,18 @@ def test_sorted_archives_are_warned_of_once(classes, each, buffer):
     (line,) = said(sorted_labels(classes, each), counts, buffer)
     spanned = -(-buffer // each)
     assert f'first {buffer:,} images' in line and f'hold {spanned:,} of {classes:,} labels' in line
-    assert 'estimator_lab.data.pack' in line
+    share = f'{min(each, buffer) / buffer:.0%} are n000000'
+    assert share in line and 'estimator_lab.data.pack' in line
+
+
+def test_the_whole_warning():
+    counts = {'a': 40, 'b': 60, 'c': 50, 'd': 50}
+    (line,) = said(['a'] * 3 + ['b'] * 7, counts, 10)
+    assert line == (
+        'Warning: the archive is sorted by label. Its first 10 images, which fill --shuffle_buffer, '
+        'hold 2 of 4 labels (70% are b), so that batches will be lopsided. Uncompressed archives on '
+        'disk are shuffled as a whole: python -m estimator_lab.data.pack writes them.'
+    )
 
 
 @pytest.mark.parametrize(
