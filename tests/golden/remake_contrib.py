@@ -1,4 +1,4 @@
-"""Makes contrib_tf115.json anew: what real TensorFlow 1.15.5's tf.contrib computes.
+"""Regenerates contrib_tf115.json: what real TensorFlow 1.15.5's tf.contrib computes.
 
     python3.7 -m pip install tensorflow==1.15.5 'protobuf<3.21' numpy
     python3.7 tests/golden/remake_contrib.py tests/golden/contrib_tf115.json

@@ -1,9 +1,9 @@
-"""Makes document_cnn_tf115.json anew, under real TensorFlow 1.15.5 (Python 3.7).
+"""Regenerates document_cnn_tf115.json, under real TensorFlow 1.15.5 (Python 3.7).
 
     pip install tensorflow==1.15.5 'protobuf<3.21' numpy
     python tests/golden/remake_document_cnn.py > tests/golden/document_cnn_tf115.json
 
-The network is the document's, run with dropout off: five steps of gradient descent (rate 0.001) on one
+The network is that of the notes, run with dropout off: five steps of gradient descent (rate 0.001) on one
 image with the constant label 1. Weights and image are made by formula in `inputs.py`, so that any version
 of TensorFlow can start from the same numbers.
 """

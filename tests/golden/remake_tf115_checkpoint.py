@@ -1,4 +1,4 @@
-"""Makes tf115_checkpoint/ anew: a checkpoint of the document's network by real TensorFlow 1.15.5.
+"""Regenerates tf115_checkpoint/: a checkpoint of the notes' network by real TensorFlow 1.15.5.
 
     python3.7 -m pip install tensorflow==1.15.5 'protobuf<3.21' numpy
     python3.7 tests/golden/remake_tf115_checkpoint.py tests/golden/tf115_checkpoint
