@@ -157,7 +157,7 @@ def _kept(checkpoint: str, settings: Settings) -> str:
     size = sum(file.stat().st_size for file in path.parent.glob(f'{path.name}.*'))
     if size < _LARGE_CHECKPOINT:
         return ''
-    return f' ({size / 1e6:,.0f} MB; --keep_checkpoints={settings.keep_checkpoints} of them stay)'
+    return f' ({size / 1e6:,.0f} MB; --keep_checkpoints={settings.keep_checkpoints} keeps the newest)'
 
 
 def _next_command(settings: Settings) -> str:

@@ -166,6 +166,22 @@ def test_the_five_minutes_can_be_repeated(world, stdin, capfd, cnn_dir, style_di
     assert matches('*') == ['runs']
 
 
+def test_the_quoted_output_is_what_train_prints(world, capfd):
+    """Except numbers, the size of a large checkpoint, and the command that starts Python."""
+    smaller = ['--image_size=8', '--max_steps=2', '--model_dir=runs/quoted']
+    shown = output_of_module('estimator_lab.train', ['--model=cnn', *smaller], capfd)
+    shown = shown.replace('runs/quoted', 'runs/cnn').replace('training images', 'unseen images')
+    quoted = re.search(
+        r'^```\n(Accuracy .*?)^```', (ROOT / 'README.md').read_text(), re.DOTALL | re.MULTILINE
+    )
+    assert masked(shown).splitlines()[-4:] == masked(quoted[1]).splitlines()
+
+
+def masked(text):
+    text = re.sub(r'\S*python -m tensorboard\.main', 'tensorboard', re.sub(r' \(.* MB;.*\)', '', text))
+    return re.sub(r'\d[\d.,]*', 'N', re.sub(r'\S*python ', 'python ', text))
+
+
 def run_command(text, world, stdin, capfd):
     for line in replace_substitutions(text).split(' && '):
         *sources, line = line.split(' | ')
