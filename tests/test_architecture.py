@@ -38,7 +38,8 @@ FLOORS = [
     },
 ]
 DATA_FLOORS = [
-    {'cache', 'labels', 'label_table', 'member', 'budget', 'file_types'},
+    {'cache', 'labels', 'member', 'budget', 'file_types'},
+    {'label_table'},
     {'kind'},
     {'images', 'trees'},
     {'tar'},

@@ -184,8 +184,8 @@ def test_programs(folder, run):
 
 
 def test_packed_members_are_called_as_they_were(archive, folder):
-    from estimator_lab.data.packing.packing import PackSettings
     from estimator_lab.data.packing.packing import pack as pack_archives
+    from estimator_lab.data.packing.shards import PackSettings
     from estimator_lab.data.tar.stream import stream_members
 
     out = folder / 'copied'

@@ -6,7 +6,9 @@ from pathlib import Path
 from absl import flags
 
 from estimator_lab.console import command
+from estimator_lab.console.options import define_flags, read_flags
 from estimator_lab.console.progress import Progress, say, warn
+from estimator_lab.data.packing.shards import PackSettings
 from estimator_lab.errors import FlagError
 
 FLAGS = flags.FlagValues()
@@ -15,30 +17,7 @@ flags.DEFINE_string('out', None, 'folder for the shards, created if necessary', 
 flags.DEFINE_string(
     'labels', None, "table with a name and a label in each line; default: images' folders", flag_values=FLAGS
 )
-flags.DEFINE_integer('shards', None, 'number to write', lower_bound=1, upper_bound=10_000, flag_values=FLAGS)
-flags.DEFINE_integer('seed', 1, 'of the order; the same seed gives the same bytes', flag_values=FLAGS)
-flags.DEFINE_integer(
-    'image_size',
-    None,
-    'scale larger images down to this shorter side, in pixels',
-    lower_bound=1,
-    upper_bound=65_535,
-    flag_values=FLAGS,
-)
-flags.DEFINE_integer(
-    'quality', 90, 'of the JPEGs that --image_size writes', lower_bound=1, upper_bound=100, flag_values=FLAGS
-)
-flags.DEFINE_float(
-    'max_bad_fraction',
-    0.01,
-    'share of images that may be left out',
-    lower_bound=0,
-    upper_bound=1,
-    flag_values=FLAGS,
-)
-flags.DEFINE_bool(
-    'use_damaged', False, 'use damaged archives up to the damage, with a warning', flag_values=FLAGS
-)
+define_flags(PackSettings, FLAGS)
 flags.DEFINE_bool(
     'verify', False, 'compare the shards in each FOLDER with their manifest instead', flag_values=FLAGS
 )
@@ -70,17 +49,10 @@ def main(arguments: list[str]) -> int:
 
     from estimator_lab.data.kinds import kind_of
     from estimator_lab.data.label_table import read_label_table
-    from estimator_lab.data.packing.packing import PackSettings, pack
+    from estimator_lab.data.packing.packing import pack
     from estimator_lab.data.tar.sources import expand_archives
 
-    settings = PackSettings(
-        shards=FLAGS.shards,
-        image_size=FLAGS.image_size,
-        quality=FLAGS.quality,
-        seed=FLAGS.seed,
-        max_bad_fraction=FLAGS.max_bad_fraction,
-        use_damaged=FLAGS.use_damaged,
-    )
+    settings = read_flags(PackSettings, FLAGS)
     out, archives = Path(FLAGS.out), expand_archives(arguments, warn)
     kind = kind_of(archives[0])
     if FLAGS.image_size and 'image_size' not in kind.settings:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from estimator_lab.data.packing import shards
-from estimator_lab.data.packing.packing import PackSettings, pack
-from estimator_lab.data.packing.shards import MANIFEST, verify
+from estimator_lab.data.packing.packing import pack
+from estimator_lab.data.packing.shards import MANIFEST, PackSettings, verify
 from estimator_lab.errors import DataError
 from tests.pack_files import FILES, packed, quiet, write_tar
 from tests.places import ROOT

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from estimator_lab.data.labels import label_of
-from estimator_lab.data.packing.packing import PackSettings, pack
-from estimator_lab.data.packing.shards import MANIFEST, verify
+from estimator_lab.data.packing.packing import pack
+from estimator_lab.data.packing.shards import MANIFEST, PackSettings, verify
 from estimator_lab.data.tar.index import build_index, open_index, path_next_to
 from estimator_lab.data.tar.index_file import Contents, Header, read_index_file, write_index_file
 from estimator_lab.data.tar.sources import stamp_of

@@ -15,7 +15,7 @@ from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.member import BadExampleError, Member
 from estimator_lab.data.members import stream_members
-from estimator_lab.data.packing.shards import MOST_SKIPPED, Listing
+from estimator_lab.data.packing.shards import MOST_SKIPPED, Listing, PackSettings
 from estimator_lab.data.pipeline.batches import look_ahead
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar.sources import stamp_of
@@ -25,28 +25,6 @@ Say = Callable[[str], None]
 
 _MEMBERS_AHEAD = 32
 _FEW = 1000  # images, before which the share of bad ones is not checked
-
-
-@dataclass(frozen=True)
-class PackSettings:
-    """How archives are packed.
-
-    Attributes:
-      shards: number to write.
-      image_size: pixels to which the shorter side of larger images is scaled down, encoded as JPEG; None
-        copies all bytes without decoding them.
-      quality: of those JPEGs, 1 to 100.
-      seed: of the order.
-      max_bad_fraction: share of images, in [0, 1], that may be left out because they are bad.
-      use_damaged: whether a damaged archive is used up to the damage.
-    """
-
-    shards: int
-    image_size: int | None = None
-    quality: int = 90
-    seed: int = 1
-    max_bad_fraction: float = 0.01
-    use_damaged: bool = False
 
 
 @dataclass

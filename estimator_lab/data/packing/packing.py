@@ -23,7 +23,7 @@ from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.member import Member
-from estimator_lab.data.packing.pack_input import PackInput, PackSettings, Say, show_progress
+from estimator_lab.data.packing.pack_input import PackInput, Say, show_progress
 from estimator_lab.data.packing.shards import (
     FORMAT,
     MANIFEST,
@@ -31,6 +31,7 @@ from estimator_lab.data.packing.shards import (
     Listing,
     Manifest,
     PackedShard,
+    PackSettings,
     TarWriter,
     check_shard,
     is_shard_name,

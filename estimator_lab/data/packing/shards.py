@@ -6,6 +6,7 @@ import os
 import re
 import tarfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from estimator_lab.console.printable import unescaped
 from estimator_lab.console.regular_files import open_regular
 from estimator_lab.data.tar.headers import BLOCK
 from estimator_lab.errors import DataError
+from estimator_lab.settings import setting
 
 MANIFEST = 'manifest.json'
 FORMAT = 'estimator_lab shards 1'
@@ -28,6 +30,30 @@ MOST_LABELS = MOST_BYTES // 2
 """Limit in bytes for the labels in a manifest."""
 MOST_SKIPPED = MOST_BYTES // 8
 """Limit in bytes for the list of skipped images in a manifest."""
+
+
+@dataclass(frozen=True)
+class PackSettings:
+    """How archives are packed.
+
+    Attributes:
+      shards: number to write.
+      image_size: pixels to which the shorter side of larger images is scaled down, encoded as JPEG; None
+        copies all bytes without decoding them.
+      quality: of those JPEGs, 1 to 100.
+      seed: of the order.
+      max_bad_fraction: share of images, in [0, 1], that may be left out because they are bad.
+      use_damaged: whether a damaged archive is used up to the damage.
+    """
+
+    shards: int = setting(None, 'number to write', lower=1, upper=10_000)
+    image_size: int | None = setting(
+        None, 'scale larger images down to this shorter side, in pixels', lower=1, upper=65_535
+    )
+    quality: int = setting(90, 'of the JPEGs that --image_size writes', lower=1, upper=100)
+    seed: int = setting(1, 'of the order; the same seed gives the same bytes')
+    max_bad_fraction: float = setting(0.01, 'share of images that may be left out', lower=0, upper=1)
+    use_damaged: bool = setting(False, 'use damaged archives up to the damage, with a warning')
 
 
 class PackedShard(NamedTuple):

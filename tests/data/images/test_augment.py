@@ -52,5 +52,5 @@ def test_parsing():
     'text', ['shift', 'shift=x', 'shift=-1', 'turn=3', 'brightness=2', 'mirror=maybe', 'brightness=nan']
 )
 def test_nonsense_is_refused_with_what_is_allowed(text):
-    with pytest.raises(FlagError, match=r'--augment=.*takes shift=PIXELS'):
+    with pytest.raises(FlagError, match=r'--augment=.*accepts shift=PIXELS'):
         parse_augmentation(text, 0)

@@ -9,7 +9,8 @@ import pytest
 from estimator_lab.console import progress as console_progress
 from estimator_lab.console.progress import Progress
 from estimator_lab.data.packing import pack_input
-from estimator_lab.data.packing.pack_input import PackInput, PackSettings
+from estimator_lab.data.packing.pack_input import PackInput
+from estimator_lab.data.packing.shards import PackSettings
 from tests.archive_files import encoded, picture, tar_bytes
 
 IMAGES = 60

@@ -19,8 +19,15 @@ from estimator_lab.console.outputs import locked
 from estimator_lab.data import member as tar_member
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.labels import label_of
-from estimator_lab.data.packing.packing import PackSettings, pack
-from estimator_lab.data.packing.shards import MANIFEST, TarWriter, read_manifest, verify, write_manifest
+from estimator_lab.data.packing.packing import pack
+from estimator_lab.data.packing.shards import (
+    MANIFEST,
+    PackSettings,
+    TarWriter,
+    read_manifest,
+    verify,
+    write_manifest,
+)
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError, FlagError
 from tests.archive_files import encoded, picture

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from estimator_lab.data.packing.packing import PackSettings, pack
-from estimator_lab.data.packing.shards import MANIFEST, TarWriter, verify
+from estimator_lab.data.packing.packing import pack
+from estimator_lab.data.packing.shards import MANIFEST, PackSettings, TarWriter, verify
 from estimator_lab.errors import DataError
 from tests.pack_files import FILES, quiet
 from tests.places import ROOT

@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from estimator_lab.data.packing import packing
-from estimator_lab.data.packing.packing import PackSettings, pack
-from estimator_lab.data.packing.shards import MANIFEST, read_manifest, verify
+from estimator_lab.data.packing.packing import pack
+from estimator_lab.data.packing.shards import MANIFEST, PackSettings, read_manifest, verify
 from estimator_lab.errors import DataError, FlagError
 from tests.pack_files import FILES, quiet, write_tar
 
@@ -143,7 +143,7 @@ def test_a_link_that_leads_nowhere_counts_as_a_file(tmp_path, source):
 )
 def test_names_in_a_manifest_are_those_of_shards(packed, name):
     edit(packed, file=name)
-    with pytest.raises(DataError, match=r'manifest\.json cannot be read as a manifest .* no shard-NUMBER'):
+    with pytest.raises(DataError, match=r'manifest\.json cannot be read as a manifest .* not shard-NUMBER'):
         check(packed)
 
 

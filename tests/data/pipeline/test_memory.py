@@ -26,7 +26,8 @@ os.cpu_count = lambda: 2
 from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.data.images.kind import ImageShape
 from estimator_lab.data.order.order import StreamOrder
-from estimator_lab.data.packing.pack_input import PackInput, PackSettings
+from estimator_lab.data.packing.pack_input import PackInput
+from estimator_lab.data.packing.shards import PackSettings
 from estimator_lab.data.pipeline.batches import read_batches
 from estimator_lab.data.pipeline.report import InputReport
 

@@ -11,7 +11,8 @@ import zlib
 
 import pytest
 
-from estimator_lab.data.packing.pack_input import PackInput, PackSettings
+from estimator_lab.data.packing.pack_input import PackInput
+from estimator_lab.data.packing.shards import PackSettings
 from estimator_lab.data.tar import forward_file
 from estimator_lab.data.tar.index import build_index
 from estimator_lab.data.tar.stream import scan_members, stream_members

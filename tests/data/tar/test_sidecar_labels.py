@@ -11,7 +11,8 @@ from estimator_lab.data.file_types import file_type, reads_avif
 from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.label_table import read_label_table
 from estimator_lab.data.order.archives import open_archives
-from estimator_lab.data.packing.packing import PackSettings, pack
+from estimator_lab.data.packing.packing import pack
+from estimator_lab.data.packing.shards import PackSettings
 from estimator_lab.data.tar.index import build_index, open_index
 from estimator_lab.data.tar.sources import expand_archives
 from estimator_lab.data.tar.stream import stream_members
