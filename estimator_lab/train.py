@@ -90,8 +90,7 @@ def _announce(experiment: 'Experiment') -> None:
     if inputs.unseen or settings.eval_data:
         _say(f'Evaluation data  {_size(inputs.evaluation)}: {_named(inputs.evaluation)}')
     else:
-        share = inputs.evaluated_share(settings)
-        some = f'{inputs.evaluated(settings):,} of ' if share < 1 else ''
+        some = f'{inputs.evaluated:,} of ' if inputs.is_sampled else ''
         _say(f'Evaluation data  {some}the training data (give --eval_data or --split for other images)')
     if settings.shuffle_buffer > 1:
         _say(f'Shuffling        {_shuffling(inputs.train, settings.shuffle_buffer)}')

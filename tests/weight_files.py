@@ -7,7 +7,8 @@ import numpy as np
 
 from estimator_lab.data.images.kind import ImageShape
 from estimator_lab.data.images.reader import ImageReader
-from estimator_lab.models import vgg
+from estimator_lab.core.model.hparams import resolve
+from estimator_lab.models.vgg import MODEL
 from estimator_lab.runs.model import shapes_of_variables
 from estimator_lab.tf1 import tf
 
@@ -16,7 +17,7 @@ def random_values(seed=1, **params):
     """Returns values for all variables of a VGG with these parameters, float32, by name."""
     rng = np.random.default_rng(seed)
     reader = ImageReader(ImageShape(*params['image_shape']))
-    shapes = shapes_of_variables(vgg, params, reader)
+    shapes = shapes_of_variables(MODEL, resolve(MODEL.params, params), reader)
     return {name: rng.normal(0, 0.1, shape).astype(np.float32) for name, shape in shapes.items()}
 
 

@@ -1,8 +1,7 @@
-"""A file of weights -> a model_dir, as if the model had been trained in it."""
+"""Imports a weight file: makes a model_dir of it, as if the model had been trained there."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,9 @@ from estimator_lab.core.heads.model import AnyModel
 from estimator_lab.core.model.hparams import resolve
 from estimator_lab.core.model.params import TrainingParams
 from estimator_lab.core.model.weight_layouts import Layout, own_names
-from estimator_lab.data.images.decode import decode_image
-from estimator_lab.data.images.kind import ImageShape
-from estimator_lab.data.images.reader import ImageReader
-from estimator_lab.data.kind import Reader
-from estimator_lab.data.labels import Vocabulary, read_vocabulary
+from estimator_lab.data.images.kind import IMAGES
+from estimator_lab.data.kind import Reader, ReaderOptions
+from estimator_lab.data.labels import read_vocabulary
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.runs.model import shapes_of_variables
 from estimator_lab.runs.record import NO_HPARAMS, Record, versions, write_record
@@ -28,7 +25,7 @@ from estimator_lab.settings import structural_settings
 from estimator_lab.tf1 import tf
 
 _CHECKPOINT = 'model.ckpt-0'
-_GRAPH = 'graph.pbtxt'  # which training writes beside its checkpoints
+_GRAPH = 'graph.pbtxt'  # training writes it
 _MOST_CLASSES = 100_000
 
 
@@ -37,11 +34,11 @@ class Import:
     """What to make a model_dir of.
 
     Attributes:
-      weights: path of the file; of a checkpoint in several files, what their names have in common.
+      weights: path of the file; of a checkpoint in several files, the common part of their names.
       model: whose weights they are.
       hparams: its hyper-parameters, by name.
-      image_shape: (height, width, channels) of the images that it is to take.
-      vocabulary: file of the class names in their order; None counts the classes.
+      image_shape: (height, width, channels) of its images.
+      vocabulary: file of the class names in order; None numbers the classes.
     """
 
     weights: Path
@@ -53,12 +50,12 @@ class Import:
 
 @dataclass(frozen=True)
 class Imported:
-    """What came of it.
+    """What was imported.
 
     Attributes:
-      whose: names the file has.
-      variables: how many were taken.
-      labels: the classes in their order; none where the network has no last layer.
+      whose: which names the file uses.
+      variables: how many were imported.
+      labels: the classes in order; empty if the network has no last layer.
     """
 
     whose: str
@@ -67,32 +64,33 @@ class Imported:
 
 
 def import_weights(given: Import, model_dir: Path) -> Imported:
-    """Makes a model_dir of a file of weights.
+    """Makes a model_dir of a weight file.
 
     Args:
       given: what to make it of.
-      model_dir: an empty folder; made if it is not there.
+      model_dir: an empty folder; made if it does not exist.
 
     Raises:
       FlagError: for hyper-parameters that can't work; the folder is not empty, or can't be written.
       DataError: the file can't be read, or holds the weights of another network.
     """
-    resolve(given.model.params, given.hparams)  # which needs no file to be wrong
+    model = given.model
+    params = resolve(model.params, {**given.hparams, 'image_shape': given.image_shape})
+    reader = IMAGES.reader(ReaderOptions(given.image_shape))
     with open_weight_file(given.weights) as file:
-        labels = _labels(given, file)
-        params = _params(given, labels)
+        labels = _labels(given, params, reader, file)
+        params = replace(params, vocabulary=labels)
         _check(given, params)
-        matched = matched_weights(file, given.model, shapes_of_variables(given.model, params, _reader(given)))
+        matched = matched_weights(file, model, shapes_of_variables(model, params, reader))
         if matched.lacking:
-            network = network_text(given.model.params, params)
-            raise ValueError(f'it lacks {matched.lacking[0]}, which {network} has')
+            raise ValueError(f'it lacks {matched.lacking[0]}, which {_network_text(params)} has')
         values = dict(matched.values(file))
-    _write(given, params, values, model_dir)
+    _write(model.name, params, values, model_dir)
     return Imported(matched.whose, len(values), labels)
 
 
 def is_imported(model_dir: Path) -> bool:
-    """Whether a folder holds what `import_weights` made, and no training has taken place in it."""
+    """Returns whether `import_weights` made a folder, and no training has taken place in it."""
     checkpoint = tf.train.latest_checkpoint(str(model_dir)) or ''
     return Path(checkpoint).name == _CHECKPOINT and not (model_dir / _GRAPH).exists()
 
@@ -111,52 +109,43 @@ def _layouts(model: AnyModel, shapes: Mapping[str, Sequence[int]]) -> list[Layou
     return [own_names(shapes), *published]
 
 
-def network_text(params_class: type, params: Mapping[str, Any]) -> str:
+def _network_text(params: Any) -> str:
     """Returns the flags on which a network's shapes depend, for errors."""
-    resolved: Any = resolve(params_class, params)
     common = structural_settings(TrainingParams)
-    names = [name for name in structural_settings(params_class) if name not in common]
-    hparams = ','.join(f'{name}={getattr(resolved, name)}' for name in names)
-    return f'the network of --image_size={resolved.image_shape[0]} --hparams={hparams}'
+    names = [name for name in structural_settings(type(params)) if name not in common]
+    hparams = ','.join(f'{name}={getattr(params, name)}' for name in names)
+    return f'the network of --image_size={params.image_shape[0]} --hparams={hparams}'
 
 
-def dependent_variables(model: AnyModel, params: Mapping[str, Any], reader: Reader, name: str) -> set[str]:
-    """Returns the names of the variables whose size depends on how many texts a parameter holds.
+def dependent_variables(model: AnyModel, params: Any, reader: Reader, name: str) -> set[str]:
+    """Returns the names of the variables whose size depends on the number of texts in a parameter.
 
     Args:
       model: whose network it is.
-      params: names and values for its model function.
+      params: its parameters.
       reader: of its examples.
       name: of the parameter: 'vocabulary', 'tokens' or 'styles'.
     """
     shapes, others = (
-        shapes_of_variables(model, {**params, name: texts}, reader) for texts in (('a', 'b'), ('a', 'b', 'c'))
+        shapes_of_variables(model, replace(params, **{name: texts}), reader)
+        for texts in (('a', 'b'), ('a', 'b', 'c'))
     )
     return {variable for variable in shapes if shapes[variable] != others[variable]}
 
 
-def _reader(given: Import) -> Reader:
-    return ImageReader(ImageShape(*given.image_shape), decode_image)
-
-
-def _params(given: Import, labels: Sequence[str]) -> dict[str, Any]:
-    return {**given.hparams, 'image_shape': given.image_shape, 'vocabulary': tuple(labels)}
-
-
-def _check(given: Import, params: Mapping[str, Any]) -> None:
+def _check(given: Import, params: Any) -> None:
     try:
-        given.model.check(resolve(given.model.params, params))
+        given.model.check(params)
     except FlagError as error:
-        if params['vocabulary']:
+        if params.vocabulary:
             raise
         raise FlagError(f'{given.weights} has no classes: {error}') from error
 
 
-def _labels(given: Import, file: WeightFile) -> tuple[str, ...]:
-    """Returns the class names: those given, or numbers for as many as the last layer in the file has."""
-    params = _params(given, ('a', 'b'))
-    shapes = shapes_of_variables(given.model, params, _reader(given))
-    last = dependent_variables(given.model, params, _reader(given), 'vocabulary')
+def _labels(given: Import, params: Any, reader: Reader, file: WeightFile) -> tuple[str, ...]:
+    """Returns the class names: those given, or numbers, as many as the last layer in the file has."""
+    shapes = shapes_of_variables(given.model, replace(params, vocabulary=('a', 'b')), reader)
+    last = dependent_variables(given.model, params, reader, 'vocabulary')
     sizes = {
         shape[-1]
         for layout in _layouts(given.model, shapes)
@@ -173,34 +162,30 @@ def _labels(given: Import, file: WeightFile) -> tuple[str, ...]:
         raise ValueError(f'it has {classes:,} classes, 2 to {_MOST_CLASSES:,} are possible')
     if given.vocabulary is None:
         return tuple(str(number).zfill(len(str(classes - 1))) for number in range(classes))
-    vocabulary: Vocabulary = read_vocabulary(given.vocabulary)
-    if len(vocabulary) != classes:
+    labels = read_vocabulary(given.vocabulary).labels
+    if len(labels) != classes:
         raise DataError(
-            f'--vocabulary={given.vocabulary} names {len(vocabulary)} classes, but {given.weights} has '
-            f'{classes}.'
+            f'--vocabulary={given.vocabulary} names {len(labels)} classes, but {given.weights} has {classes}.'
         )
-    return vocabulary.labels
+    return labels
 
 
-def _write(
-    given: Import, params: Mapping[str, Any], values: Mapping[str, np.ndarray], model_dir: Path
-) -> None:
+def _write(model: str, params: Any, values: Mapping[str, np.ndarray], model_dir: Path) -> None:
     with writing('model_dir', model_dir):
         model_dir.mkdir(parents=True, exist_ok=True)
     with locked(model_dir, f'--model_dir={model_dir} is being written by another process: name another.'):
-        if any(model_dir.iterdir()):  # such as a model, or a link by which it would be written elsewhere
+        if any(model_dir.iterdir()):  # such as a model, or a link that leads elsewhere
             raise FlagError(f'--model_dir={model_dir} is not empty: name a new folder.')
         step = {tf.GraphKeys.GLOBAL_STEP: np.array(0, np.int64)}
-        resolved = resolve(given.model.params, params)
         record = Record(
-            model=given.model.name,
-            image_shape=given.image_shape,
-            vocabulary=params['vocabulary'],
-            hparams={k: v for k, v in dataclasses.asdict(resolved).items() if k not in NO_HPARAMS},
+            model=model,
+            image_shape=params.image_shape,
+            vocabulary=params.vocabulary,
+            hparams={k: v for k, v in asdict(params).items() if k not in NO_HPARAMS},
             versions=versions(tf.__version__),
         )
         with writing('model_dir', model_dir):
             write_checkpoint(model_dir / _CHECKPOINT, {**values, **step})
-            # Of a relative folder TensorFlow takes the name for one that begins where the process is.
+            # TensorFlow would resolve a relative path from the current folder.
             tf.train.update_checkpoint_state(str(model_dir.absolute()), _CHECKPOINT)
             write_record(model_dir, record)

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,12 +49,12 @@ class Network(NamedTuple):
         return self.variables + batch_size * _BATCHES_ON_THE_WAY * self.example
 
 
-def measure(model: AnyModel, params: Mapping[str, Any], reader: Reader) -> Network:
+def measure(model: AnyModel, params: Any, reader: Reader) -> Network:
     """Returns what a network takes: its graph is built and looked at, and nothing is computed.
 
     Args:
       model: whose network it is.
-      params: names and values for its model function.
+      params: its parameters.
       reader: of its examples.
 
     Raises:
@@ -64,7 +64,7 @@ def measure(model: AnyModel, params: Mapping[str, Any], reader: Reader) -> Netwo
         tf.set_random_seed(1)  # which determinism asks for
         try:
             features = placeholder_features(reader)
-            model.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, params)
+            model.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, vars(params))
         except (ValueError, OverflowError, MemoryError, tf.errors.OpError) as error:
             reason = str(error).strip().partition('\n')[0].partition(" for '{{")[0] or type(error).__name__
             raise FlagError(

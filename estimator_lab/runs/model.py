@@ -1,7 +1,6 @@
 """A trained model as its model_dir describes it: what evaluate, predict, export and inspect start from."""
 
 import contextlib
-import dataclasses
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -106,7 +105,7 @@ class Trained:
     @cached_property
     def estimator_params(self) -> Mapping[str, Any]:
         """The parameters by name, as `model.model_fn` takes them."""
-        return {f.name: getattr(self.params, f.name) for f in dataclasses.fields(self.params)}
+        return vars(self.params)
 
     @cached_property
     def estimator(self) -> Any:
@@ -226,17 +225,17 @@ def _check_examples(record: Record) -> None:
         raise FlagError(f'its network takes pixels in {list(record.value_range)}, not in [0, 1].')
 
 
-def shapes_of_variables(model: AnyModel, params: Mapping[str, Any], reader: Reader) -> dict[str, list[int]]:
+def shapes_of_variables(model: AnyModel, params: Any, reader: Reader) -> dict[str, list[int]]:
     """Returns the shapes of a network's variables by name, in the order in which it makes them.
 
     Args:
       model: whose network it is.
-      params: names and values for its model function.
+      params: its parameters.
       reader: of its examples.
     """
     with tf.Graph().as_default():
         features = placeholder_features(reader)
-        model.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, params)
+        model.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, vars(params))
         variables = tf.global_variables()
         return {v.op.name: v.shape.as_list() for v in variables if v.op.name != tf.GraphKeys.GLOBAL_STEP}
 
@@ -245,9 +244,7 @@ def _check_network(trained: Trained) -> None:
     """Makes sure that the network which the record describes is the one in the checkpoint."""
     try:
         found = tf.train.load_checkpoint(trained.checkpoint).get_variable_to_shape_map()
-        for name, shape in shapes_of_variables(
-            trained.model, trained.estimator_params, trained.reader
-        ).items():
+        for name, shape in shapes_of_variables(trained.model, trained.params, trained.reader).items():
             if name not in found:
                 raise ValueError(f'{name} is there by the one, and not by the other')
             if found[name] != shape:

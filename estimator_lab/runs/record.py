@@ -20,6 +20,7 @@ from estimator_lab.errors import DataError, FlagError
 
 FILE = 'experiment.json'
 _LONGEST_TEXT = 200
+_SEGMENTS = 'legs'  # name in the file
 _LARGEST = 2**40  # steps, and images of an archive or an epoch
 
 NO_HPARAMS = ('image_shape', 'vocabulary', 'tokens', 'model_dir')
@@ -34,12 +35,12 @@ class InputRecord:
     """Which images the steps of a training run saw.
 
     Attributes:
-      legs: where the input stood at which step; empty where nobody wrote it down.
+      segments: position in the data by global step; empty in records of older versions.
       evaluation: the archives that it was evaluated on; empty for those of training.
       settings: what else decides which images a step sees, and what it makes of them, by name.
     """
 
-    legs: tuple[Segment, ...] = ()
+    segments: tuple[Segment, ...] = ()
     evaluation: tuple[Source, ...] = ()
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -86,6 +87,9 @@ def read_record(model_dir: Path) -> Record | None:
             raise ValueError(f'it is {shown(fields)}, not an object')
         found = as_type(fields.setdefault('format', 0), int, 'format')
         if found <= FORMAT:
+            given = fields.get('input')
+            if isinstance(given, dict) and _SEGMENTS in given:
+                given['segments'] = given.pop(_SEGMENTS)
             record = as_object(fields, Record)
             record = dataclasses.replace(record, vocabulary=tuple(map(printable, record.vocabulary)))
             _check(record)
@@ -121,22 +125,22 @@ def _check(record: Record) -> None:
         if not isinstance(value, int | float | str):
             raise ValueError(f'its {name} is {shown(value)}')
     _check_sources(record.input.evaluation)
-    _check_legs(record.input.legs)
+    _check_segments(record.input.segments)
     if len(set(record.vocabulary)) < len(record.vocabulary):
         twice = next(label for label, count in Counter(record.vocabulary).items() if count > 1)
         raise ValueError(f'its vocabulary holds {shown(twice)} twice')
 
 
-def _check_legs(legs: Sequence[Segment]) -> None:
-    """Raises ValueError for legs that no run has."""
-    for before, leg in zip((None, *legs), legs, strict=False):
-        numbers = (leg.first_step, leg.examples_a_step - 1, leg.epoch, leg.offset)
-        if not all(0 <= number < _LARGEST for number in numbers) or not leg.sources:
-            raise ValueError(f'one of its legs is {shown(leg)}')
-        if before and leg.first_step <= before.first_step:
-            raise ValueError(f'its legs begin at {before.first_step}, then {leg.first_step}')
-        _check_sources(leg.sources)
-        _check_sources(leg.later)
+def _check_segments(segments: Sequence[Segment]) -> None:
+    """Raises ValueError for segments that no run has."""
+    for before, segment in zip((None, *segments), segments, strict=False):
+        numbers = (segment.first_step, segment.examples_a_step - 1, segment.epoch, segment.offset)
+        if not all(0 <= number < _LARGEST for number in numbers) or not segment.sources:
+            raise ValueError(f'one of its {_SEGMENTS} is {shown(segment)}')
+        if before and segment.first_step <= before.first_step:
+            raise ValueError(f'its {_SEGMENTS} begin at {before.first_step}, then {segment.first_step}')
+        _check_sources(segment.sources)
+        _check_sources(segment.later)
 
 
 def _check_sources(sources: Sequence[Source]) -> None:
@@ -164,9 +168,11 @@ def write_record(model_dir: Path, record: Record) -> None:
     """
     path = model_dir / FILE
     partial = path.with_suffix('.partial')
+    fields = dataclasses.asdict(record)
+    fields['input'][_SEGMENTS] = fields['input'].pop('segments')
     partial.unlink(missing_ok=True)
     with partial.open('x', encoding='utf-8') as file:  # never through a link
-        file.write(json.dumps(dataclasses.asdict(record), indent=1) + '\n')
+        file.write(json.dumps(fields, indent=1) + '\n')
     partial.replace(path)
 
 

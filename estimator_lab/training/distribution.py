@@ -77,7 +77,7 @@ class Role:
         return self.job == _EVALUATOR or not self.cluster
 
     @property
-    def has_no_end_of_its_own(self) -> bool:
+    def may_not_end(self) -> bool:
         """Whether this process may go on, or wait for others, without an end: see `run_until_finished`."""
         return bool(self.cluster) and (not self.trains or self.distribution == MULTI_WORKER)
 
@@ -201,7 +201,7 @@ def run_until_finished(
         try:
             with role.scope():
                 work()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - raised again in the main thread
             errors.append(error)
 
     thread = threading.Thread(target=run, daemon=True)

@@ -1,21 +1,18 @@
-"""Data + model -> the phases of a training run, and the run itself. Reads no flags."""
+"""One training run: settings -> phases -> training, evaluation and a result. Reads no flags."""
 
 import contextlib
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from estimator_lab.console.outputs import locked, made_folder
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.core.step.train_step import optimizer_vectors
 from estimator_lab.errors import FlagError
-from estimator_lab.runs.importing import is_imported
 from estimator_lab.runs.memory import check_training, measure
 from estimator_lab.runs.model import unlisted_checkpoint
-from estimator_lab.runs.record import check_same
 from estimator_lab.runs.weights.checkpoint import all_finite
-from estimator_lab.settings import structural_settings
 from estimator_lab.tf1 import tf
 from estimator_lab.training.distribution import read_role
 from estimator_lab.training.inputs import Inputs
@@ -33,16 +30,16 @@ _SMALL_BATCH = 2**23  # numbers
 
 @dataclass(frozen=True)
 class Result:
-    """What a training run came to.
+    """The result of a training run.
 
     Attributes:
       metrics: the last evaluation's, by name, with 'global_step'; empty if the run was interrupted, or if
         another process of the cluster evaluates.
-      evaluated_on: images in the evaluation data; 0 where nobody knows.
-      on_unseen: whether they are other images than those of training.
+      evaluated_on: examples in the evaluation data; 0 if unknown.
+      on_unseen: whether they differ from those of training.
       checkpoint: path of the newest checkpoint.
       step: its global step.
-      max_steps: where training was to end.
+      max_steps: the global step at which training ends.
       interrupted: whether the user stopped it.
       bad_images: training images that could not be decoded, counted anew in each epoch.
     """
@@ -60,7 +57,7 @@ class Result:
 class Experiment:
     """One model, its data and its model_dir, checked and ready to train.
 
-    Nothing is written before `train` is called, so that a mistake in the settings costs nothing.
+    Nothing is written before `train` is called.
 
     Args:
       settings: what to train, on what, and where.
@@ -68,9 +65,9 @@ class Experiment:
 
     Attributes:
       role: this process's part in the run.
-      run: what the settings came to.
-      trainers: of the phases of training in their order; most models have one.
-      warm_start: where the first weights come from; None for nowhere, and for a run that goes on.
+      run: the settings, checked, with the data opened.
+      trainers: of the phases of training, in order; most models have one.
+      warm_start: where the first weights come from; None for random weights, and for a resumed run.
 
     Raises:
       FlagError: for a setting that can't work.
@@ -84,13 +81,13 @@ class Experiment:
         strategy = self.role.strategy()
         plans = plan_phases(self.run, self.role.workers, self.role.batches_a_step(strategy))
         for plan in plans:
-            _check_folder(plan)
+            plan.check_folder()
         _check_memory(plans[-1])
         if self.role.trains:
             self._check_changes(plans)
-        self.warm_start = _open_warm_start(plans)
+        self.warm_start = _open_warm_start(plans[-1])
         if self.role.is_chief:
-            self._say_what_is_not_begun_from()
+            self._say_unused_weights()
         beginning = self.warm_start.settings if self.warm_start else None
         self.trainers = [PhaseTrainer(plan, self.role, strategy, say, beginning) for plan in plans]
 
@@ -106,26 +103,26 @@ class Experiment:
 
     @property
     def trainer(self) -> PhaseTrainer:
-        """Of the phase that training is in: the first unfinished one, or the last."""
+        """The trainer of the first unfinished phase, or of the last."""
         return next((one for one in self.trainers if not one.is_finished()), self.trainers[-1])
 
     def saved_step(self) -> int:
-        """Returns the newest checkpoint's global step; 0 where there is none.
+        """Returns the newest checkpoint's global step; 0 without one.
 
         Raises:
-          DataError: if that checkpoint is damaged.
+          DataError: the checkpoint is damaged.
         """
         return max(trainer.saved_step() for trainer in self.trainers)
 
     def train(self) -> Result:
-        """Trains up to the last step, evaluating at each checkpoint; goes on from what model_dir holds.
+        """Trains from the newest checkpoint to the last step, evaluating at each checkpoint.
 
-        In a cluster it plays this process's part of that, and returns when training has ended.
+        In a cluster, does the part of this process, and returns when training has ended.
 
         Raises:
-          FlagError: if another process trains in model_dir, or it can't be written.
-          DataError: if the data breaks off on the way; what was learned by then has been saved.
-          LabError: if TensorFlow can't go on, in one sentence of its own; if the rest of a cluster is gone.
+          FlagError: another process trains in model_dir, or it can't be written.
+          DataError: the data can't be read to its end; what was learned before has been saved.
+          LabError: TensorFlow fails, in one sentence; or the rest of a cluster is gone.
         """
         if self.role.cluster:
             return self._train()
@@ -135,38 +132,40 @@ class Experiment:
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        """Keeps a second training out of model_dir; makes it, and removes it if training leaves it empty."""
+        """Locks model_dir against other runs; makes it, and removes it if training leaves it empty."""
         folder = self.run.settings.model_dir
         busy = f'--model_dir={folder} is being trained in by another process: wait for it, or name another.'
         with made_folder('model_dir', folder), locked(folder, busy):
             yield
 
     def _check_changes(self, plans: Sequence[Plan]) -> None:
-        """Says what has changed since the last start; refuses what it can't go on with."""
+        """Reports what has changed since the last start; raises FlagError for what breaks the run."""
+        settings = self.run.settings
         for plan in plans:
-            plan.resumption.check(plan.run.settings)
+            if not settings.resume_changed:
+                plan.resumption.check(settings.model_dir)
             if self.role.is_chief and plan.resumption.changes:
                 self._say(str(plan.resumption))
 
-    def _say_what_is_not_begun_from(self) -> None:
-        """Says which weights are there, or were named, and are not taken."""
+    def _say_unused_weights(self) -> None:
+        """Reports weights that were named, or exist, but are not used."""
         settings = self.run.settings
         if settings.warm_start and not self.warm_start:
             self._say(
-                f'--warm_start={settings.warm_start} is for a run that begins: {settings.model_dir} goes on '
-                'from its own checkpoint.'
+                f'--warm_start={settings.warm_start} is only for new runs: {settings.model_dir} goes on from '
+                'its own checkpoint.'
             )
         if unlisted := unlisted_checkpoint(settings.model_dir):
             self._say(
-                f"{settings.model_dir} holds {unlisted}, but no file 'checkpoint', by which it would be "
-                'found: training begins anew.'
+                f"{settings.model_dir} holds {unlisted}, but no file 'checkpoint' that lists it: training "
+                'starts from the beginning.'
             )
 
     def _train(self) -> Result:
         switch = StopSwitch()
         metrics: Mapping[str, float] = {}
         try:
-            # The other workers of a cluster may have stopped a moment before this one: hence the check.
+            # Errors after another worker of the cluster was stopped count as a stop: hence the check.
             folder = self.run.settings.model_dir
             with switch.listening(), tensorflow_errors_as_sentences(switch.check, folder, self._begin_anew):
                 for trainer in self.trainers[self.trainers.index(self.trainer) :]:
@@ -189,17 +188,17 @@ class Experiment:
         )
 
     def _begin_anew(self) -> str:
-        """Returns what to do behind a loss that is no number: a checkpoint may hold such weights already."""
+        """Returns what to do after a loss of NaN, which the weights of a checkpoint may have caused."""
         rate = 'a smaller --hparams=learning_rate=...'
-        if not self.saved_step():  # then nothing stays of this start
+        if not self.saved_step():  # nothing of this start is kept
             return f'Give {rate}'
         checkpoint = self._newest_checkpoint()
         if all_finite(checkpoint):
-            return f'{checkpoint} stands: go on from it with {rate}'
-        return f'Begin anew with {rate}, and another --model_dir.'
+            return f'{checkpoint} is intact: go on from it with {rate}'
+        return f'Start again with {rate}, and another --model_dir.'
 
     def _newest_checkpoint(self) -> str:
-        """Returns the path of the last phase's that has one, '' where none has."""
+        """Returns the newest checkpoint of the last phase that has one, '' without any."""
         saved = [trainer.estimator.latest_checkpoint() for trainer in self.trainers]
         return next(filter(None, reversed(saved)), '')
 
@@ -210,45 +209,21 @@ class Experiment:
             self._say(f'Phase            {plan.phase.name or "last"}: {steps} in {plan.folder}')
 
 
-def _open_warm_start(plans: Sequence[Plan]) -> WarmStart | None:
-    settings = plans[-1].run.settings
+def _open_warm_start(plan: Plan) -> WarmStart | None:
+    """Returns where the first weights come from; None without --warm_start, and for a resumed run."""
+    settings = plan.run.settings
     if settings.warm_start is None or tf.train.latest_checkpoint(str(settings.model_dir)):
         return None
-    if len(plans) > 1:
+    if plan.before:
         raise FlagError(
             '--warm_start takes the place of pre-training: give --hparams=pretrain_epochs=0 as well.'
         )
-    return open_warm_start(settings.warm_start, plans[-1])
+    return open_warm_start(settings.warm_start, plan)
 
 
 def _check_memory(plan: Plan) -> None:
-    """Makes sure that a step fits into memory; networks and batches of usual sizes are not looked at."""
-    run = plan.run
-    floats = run.settings.batch_size * math.prod(run.params['image_shape'])
-    if floats < _SMALL_BATCH and not run.settings.hparams:
-        return
-    network = measure(run.model, plan.params, run.reader)
-    check_training(network, run.settings.batch_size, optimizer_vectors(plan.resolved))
-
-
-def _check_folder(plan: Plan) -> None:
-    """Makes sure that a phase may go on from what its folder holds."""
-    previous, record, model, folder = plan.previous, plan.record, plan.run.model, plan.folder
-    if previous is None:
-        return
-    if not plan.run.task.labelled:  # then labels are but names to show
-        previous = replace(previous, vocabulary=record.vocabulary)
-    check_same(folder, previous, record, structural_settings(model.params))
-    if is_imported(folder):
-        raise FlagError(
-            f'--model_dir={folder} holds imported weights, and nothing of an optimizer to go on with: give '
-            f'--warm_start={folder} and another --model_dir.'
-        )
-    was = previous.hparams.get('first_step', 0)
-    if previous.input.legs:
-        was = previous.input.legs[0].first_step
-    if was != plan.first_step:
-        raise FlagError(
-            f'--model_dir={folder} was pre-trained for {was} steps, not {plan.first_step}: give the '
-            'same --batch_size and data, or another folder.'
-        )
+    """Checks that a step fits into memory; common sizes are not measured."""
+    run, batch_size = plan.run, plan.run.settings.batch_size
+    if run.settings.hparams or batch_size * math.prod(run.params.image_shape) >= _SMALL_BATCH:
+        network = measure(run.model, plan.params, run.reader)
+        check_training(network, batch_size, optimizer_vectors(plan.params))

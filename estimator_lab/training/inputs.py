@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from estimator_lab.core.heads.model import Task
 from estimator_lab.data.kind import Kind
@@ -21,19 +20,23 @@ from estimator_lab.models.registry import MODELS
 from estimator_lab.training.settings import Settings
 
 _LABELS_NAMED = 3
-_MOST_EVALUATED = 20_000  # of the training data, where nobody gave other data or a number
+_MOST_EVALUATED = 20_000  # of the training data, without --eval_data, --split and --eval_steps
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a run reads.
+    """What a run, or one of its phases, reads.
 
     Attributes:
       train: the examples to train on.
-      evaluation: those to evaluate on.
-      vocabulary: the labels, in the order of their ids; None where there are none, nor need be.
-      unseen: whether evaluation takes other images than training.
-      unlabelled: images that training takes in turn with those of `train`, without labels; None for none.
+      evaluation: the examples to evaluate on.
+      vocabulary: the labels, in the order of their ids; None without labels.
+      unseen: whether evaluation uses other examples than training.
+      unlabelled: images without labels that alternate with those of `train`; None for none.
+      flag: the flag that names the training archives.
+      eval_steps: batches of an evaluation; None for all.
+      evaluated: examples of an evaluation; None if unknown.
+      is_sampled: whether an evaluation uses a random sample of `evaluation`, the same each time.
     """
 
     train: Archives
@@ -41,6 +44,10 @@ class Inputs:
     vocabulary: Vocabulary | None
     unseen: bool
     unlabelled: Archives | None = None
+    flag: str = '--data'
+    eval_steps: int | None = None
+    evaluated: int | None = None
+    is_sampled: bool = False
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -49,67 +56,44 @@ class Inputs:
 
     @property
     def archives(self) -> tuple[Archives, ...]:
-        """All that it reads."""
+        """All that is read."""
         return (self.train, self.evaluation, *([self.unlabelled] if self.unlabelled else []))
 
     @property
     def examples_an_epoch(self) -> int | None:
-        """Examples in a pass over the training data; over those without labels, where there are any.
-
-        None where nobody knows.
-        """
+        """Examples in a pass over the training data, or over the unlabelled images; None if unknown."""
         if self.unlabelled is None:
             return self.train.total
         return None if self.unlabelled.total is None else 2 * self.unlabelled.total
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """The archives of training, as a leg has them: their images make up an epoch."""
+        """The archives of training, as a segment lists them: their images add up to an epoch."""
         if self.unlabelled is None:
             return self.train.sources
         doubled = (replace(source, images=2 * source.images) for source in self.unlabelled.sources)
         return (*doubled, *(replace(source, images=0) for source in self.train.sources))
 
-    def evaluated_share(self, settings: Settings) -> float:
-        """Returns which share of its data an evaluation takes, of a training set that is large: 1 for all."""
-        total = self.evaluation.total
-        if self.unseen or settings.eval_steps or total is None or total <= _MOST_EVALUATED:
-            return 1.0
-        return _MOST_EVALUATED / total
-
-    def eval_steps(self, settings: Settings) -> int | None:
-        """Returns the batches of an evaluation; None for all."""
-        if self.evaluated_share(settings) < 1:
-            return math.ceil(_MOST_EVALUATED / settings.batch_size)
-        return settings.eval_steps
-
-    def evaluated(self, settings: Settings) -> int | None:
-        """Returns the examples of an evaluation; None where nobody knows."""
-        total, steps = self.evaluation.total, self.eval_steps(settings)
-        some = None if steps is None else steps * settings.batch_size
-        return min((count for count in (total, some) if count is not None), default=None)
-
     def arranged(self, known: Sequence[Source]) -> 'Inputs':
-        """Returns the same with the archives of training that are known in their former order."""
+        """Returns the same inputs with known archives of training in their former order."""
         unlabelled = self.unlabelled and self.unlabelled.arranged(known)
         return replace(self, train=self.train.arranged(known), unlabelled=unlabelled)
 
-    def training_order(self, leg: Segment, settings: Settings, shard: WorkerShard) -> Order:
-        """Returns the order in which a worker trains on the examples of a leg."""
-        given: dict[str, Any] = {
-            'shuffle_buffer': settings.shuffle_buffer,
-            'seed': settings.seed,
-            'shard': shard,
-        }
+    def training_order(self, segment: Segment, shuffle_buffer: int, seed: int, shard: WorkerShard) -> Order:
+        """Returns the order in which a worker trains on the examples of a segment."""
         if self.unlabelled is None:
-            return self.train.order_of(leg, **given, labels=self.labels)
-        return AlternatingOrder(self.train.order(**given, labels=self.labels), self.unlabelled.order(**given))
+            return self.train.order_of(
+                segment, shuffle_buffer=shuffle_buffer, seed=seed, shard=shard, labels=self.labels
+            )
+        train = self.train.order(shuffle_buffer, seed, shard, labels=self.labels)
+        return AlternatingOrder(train, self.unlabelled.order(shuffle_buffer, seed, shard))
 
 
 def kind_of_data(settings: Settings) -> Kind:
-    """Returns the kind of examples in a run's data, of those that its model takes.
+    """Returns the kind of a run's examples.
 
-    The first archive decides where the model takes several; one that passes by only once has the first kind.
+    If the model accepts several kinds, the first archive decides; if that can be read only once, the first
+    kind is taken.
 
     Raises:
       DataError: there is no such archive.
@@ -122,16 +106,14 @@ def kind_of_data(settings: Settings) -> Kind:
     return found if found in kinds else kinds[0]
 
 
-def open_inputs(
-    settings: Settings, task: Task, kind: Kind, known_labels: Sequence[str] | None, say: Say
-) -> Inputs:
+def open_inputs(settings: Settings, task: Task, kind: Kind, known_labels: Sequence[str], say: Say) -> Inputs:
     """Opens the archives of a run and checks that they can be trained on.
 
     Args:
       settings: names them.
-      task: says whether each example must have a label; otherwise labels are taken where there are any.
+      task: says whether each example must have a label; otherwise labels are optional.
       kind: of the examples.
-      known_labels: the vocabulary of the model_dir; for archives that pass by only once, and can't be asked.
+      known_labels: the vocabulary of model_dir, for archives that can be read only once; empty for none.
       say: shows one line to the user.
 
     Raises:
@@ -144,7 +126,7 @@ def open_inputs(
             '--model=gan --hparams=semi_supervised=true learns from it.'
         )
     if settings.split and settings.eval_data:
-        raise FlagError('--split divides --data into two, so that --eval_data has no place beside it.')
+        raise FlagError('--split divides --data in two; give it without --eval_data.')
     train_part, eval_part = _parse_split(settings.split)
     labelled = kind.with_labels(read_label_table(settings.labels)) if settings.labels else kind
     given = _open(settings.data, settings, labelled, say)
@@ -152,7 +134,7 @@ def open_inputs(
         evaluation = _open(settings.eval_data, settings, labelled, say)
         if evaluation.total is None:
             raise FlagError(
-                f'--eval_data={",".join(settings.eval_data)} passes by only once, but each evaluation '
+                f'--eval_data={",".join(settings.eval_data)} can be read only once, but each evaluation '
                 'reads it: name a file or a folder.'
             )
     elif given.total is None:
@@ -165,18 +147,32 @@ def open_inputs(
             raise DataError(f'--split={settings.split} leaves no {kind.name} to {purpose} on.')
     unseen = bool(settings.split) or (bool(settings.eval_data) and _are_others(evaluation, train, say))
     if not task.labelled:
-        return Inputs(train, evaluation, _labels_there_are(settings, train), unseen)
-    given.check_labels()
-    evaluation.check_labels()
-    vocabulary = _vocabulary(settings, train, known_labels)
-    _check_training_labels(train, vocabulary, settings)
-    _check_eval_labels(evaluation, vocabulary, say)
-    unlabelled = _open(settings.unlabelled_data, settings, kind, say) if settings.unlabelled_data else None
-    return Inputs(train, evaluation, vocabulary, unseen, unlabelled)
+        vocabulary, unlabelled = _labels_there_are(settings, train), None
+    else:
+        given.check_labels()
+        evaluation.check_labels()
+        vocabulary = _vocabulary(settings, train, known_labels)
+        _check_training_labels(train, vocabulary, settings)
+        _check_eval_labels(evaluation, vocabulary, say)
+        unlabelled = (
+            _open(settings.unlabelled_data, settings, kind, say) if settings.unlabelled_data else None
+        )
+    inputs = Inputs(train, evaluation, vocabulary, unseen, unlabelled)
+    return _with_eval_steps(inputs, settings.eval_steps, settings.batch_size)
+
+
+def _with_eval_steps(inputs: Inputs, steps: int | None, batch_size: int) -> Inputs:
+    """Returns inputs with the size of an evaluation: a sample of a large training set, otherwise all."""
+    total = inputs.evaluation.total
+    is_sampled = not (inputs.unseen or steps or total is None or total <= _MOST_EVALUATED)
+    if is_sampled:
+        steps = math.ceil(_MOST_EVALUATED / batch_size)
+    counts = [count for count in (total, steps and steps * batch_size) if count is not None]
+    return replace(inputs, eval_steps=steps, evaluated=min(counts, default=None), is_sampled=is_sampled)
 
 
 def _are_others(evaluation: Archives, train: Archives, say: Say) -> bool:
-    """Whether evaluation data is other data than that of training; says what is not."""
+    """Returns whether some evaluation data is not training data; reports the archives in common."""
     known = {source.fingerprint for source in train.sources if train.indexes}
     same = [source.name for source in evaluation.sources if source.fingerprint in known]
     some = len(same) < len(evaluation.sources)
@@ -188,26 +184,26 @@ def _are_others(evaluation: Archives, train: Archives, say: Say) -> bool:
 
 
 def open_pretraining(settings: Settings, inputs: Inputs, say: Say) -> Inputs:
-    """Returns what a run pre-trains on: --pretrain_data, whose images need no labels, or else its own data.
+    """Returns what a run pre-trains on: --pretrain_data, which needs no labels, or else its own data.
 
     Raises:
-      FlagError: for archives that can be read only once, as each phase reads them from their start.
+      FlagError: for archives that can be read only once; each phase reads them from the start.
       DataError: for data that can't be read.
     """
-    train = inputs.train
     if settings.pretrain_data:
-        train = open_archives(settings.pretrain_data, settings.use_damaged, say, train.kind.with_labels(None))
-    if train.total is None:
-        flag = '--pretrain_data' if settings.pretrain_data else '--data'
+        kind = inputs.train.kind.with_labels(None)
+        train = open_archives(settings.pretrain_data, settings.use_damaged, say, kind)
+        inputs = replace(inputs, train=train, flag='--pretrain_data')
+    if inputs.train.total is None:
         raise FlagError(
-            f'{flag}={",".join(train.paths)} passes by only once, and pre-training reads it again for each '
-            'layer: pack it into a file, or give --hparams=pretrain_epochs=0.'
+            f'{inputs.flag}={",".join(inputs.train.paths)} can be read only once, and pre-training reads it '
+            'again for each layer: pack it into a file, or give --hparams=pretrain_epochs=0.'
         )
-    return replace(inputs, train=train)
+    return inputs
 
 
 def _open(patterns: Sequence[str], settings: Settings, kind: Kind, say: Say) -> Archives:
-    """Opens archives; says so if one has examples of another kind, which its own error does not know."""
+    """Opens archives; if one holds another kind of example, the error says so."""
     try:
         return open_archives(patterns, settings.use_damaged, say, kind)
     except DataError:
@@ -221,7 +217,7 @@ def _open(patterns: Sequence[str], settings: Settings, kind: Kind, say: Say) -> 
 
 
 def check_enough(inputs: Inputs, settings: Settings, smallest_batch: int) -> None:
-    """Makes sure that a step finds as many examples as it needs.
+    """Checks that there are enough examples for a step.
 
     Args:
       inputs: what is trained on.
@@ -229,8 +225,8 @@ def check_enough(inputs: Inputs, settings: Settings, smallest_batch: int) -> Non
       smallest_batch: examples that a step needs.
 
     Raises:
-      FlagError: batches are smaller.
-      DataError: there are fewer in all.
+      FlagError: a batch is smaller.
+      DataError: there are fewer examples in all.
     """
     if settings.batch_size < smallest_batch:
         raise FlagError(
@@ -257,7 +253,7 @@ def _parse_split(text: str) -> tuple[Part, Part]:
         shares.append(1 - shares[0])
     if len(shares) != 2 or not all(share > 0 for share in shares) or sum(shares) > 1 + 1e-9:
         raise FlagError(
-            f'--split={text} is not understood: it takes the shares of images to train and to evaluate on, '
+            f'--split={text} is not understood: give the shares of images to train and to evaluate on, '
             'such as 0.9,0.1, each above 0, together at most 1.'
         )
     return Part(0.0, shares[0]), Part(1 - shares[1], 1.0)
@@ -269,7 +265,7 @@ def _labels_there_are(settings: Settings, train: Archives) -> Vocabulary | None:
     return Vocabulary(train.labels) if len(train.labels) > 1 else None
 
 
-def _vocabulary(settings: Settings, train: Archives, known_labels: Sequence[str] | None) -> Vocabulary:
+def _vocabulary(settings: Settings, train: Archives, known_labels: Sequence[str]) -> Vocabulary:
     if settings.vocabulary:
         return read_vocabulary(settings.vocabulary)
     if train.total is not None:
@@ -284,13 +280,13 @@ def _vocabulary(settings: Settings, train: Archives, known_labels: Sequence[str]
     if train.kind.labels:
         return Vocabulary(train.kind.labels.distinct)
     raise FlagError(
-        f'{_once(settings)}, so that its labels cannot be looked up before: give --vocabulary, a text file '
+        f'{_once(settings)}, so its labels cannot be looked up in advance: give --vocabulary, a text file '
         'of one label a line.'
     )
 
 
 def _once(settings: Settings) -> str:
-    return f'--data={",".join(settings.data)} passes by only once'
+    return f'--data={",".join(settings.data)} can be read only once'
 
 
 def _check_training_labels(train: Archives, vocabulary: Vocabulary, settings: Settings) -> None:

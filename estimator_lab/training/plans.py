@@ -1,16 +1,24 @@
-"""What each phase of a training run trains, on what, and from which step to which."""
+"""The phases of a run: what each trains on, and from which global step to which."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.core.model.hparams import resolve, settings_of
 from estimator_lab.core.model.params import FINAL, Phase
 from estimator_lab.data.order.resume_segments import Segment, images_in, step_after
 from estimator_lab.errors import FlagError
+from estimator_lab.runs.importing import is_imported
 from estimator_lab.runs.model import step_of
-from estimator_lab.runs.record import NO_HPARAMS, InputRecord, Record, read_record, versions
+from estimator_lab.runs.record import (
+    NO_HPARAMS,
+    InputRecord,
+    Record,
+    check_same,
+    read_record,
+    versions,
+)
+from estimator_lab.settings import settings_of, structural_settings
 from estimator_lab.tf1 import tf
 from estimator_lab.training.inputs import Inputs
 from estimator_lab.training.resumption import Resumption, Start
@@ -24,7 +32,7 @@ _COMPARED = ('model', 'image_size', 'channels', 'batch_size', 'augment', 'decode
 
 @dataclass(frozen=True)
 class Plan:
-    """What a phase trains, on what, and from which step to which.
+    """What a phase trains on, and from which global step to which.
 
     Attributes:
       run: what it has in common with the other phases.
@@ -32,9 +40,9 @@ class Plan:
       inputs: what it trains and evaluates on.
       first_step: the global step at which it begins.
       last_step: the global step at which it ends.
-      after: the phase before; None for the first one.
+      before: the previous phase; None for the first one.
       saved: global step of its newest checkpoint when the run was opened; None without one.
-      previous: what its folder said of itself then; None for a new one.
+      previous: the record in its folder at that time; None for a new one.
       resumption: where its input goes on.
     """
 
@@ -43,15 +51,10 @@ class Plan:
     inputs: Inputs
     first_step: int
     last_step: int
-    after: 'Plan | None'
+    before: 'Plan | None'
     saved: int | None
     previous: Record | None
     resumption: Resumption
-
-    @property
-    def data_flag(self) -> str:
-        """The flag that names its archives."""
-        return '--data' if self.is_final or not self.run.settings.pretrain_data else '--pretrain_data'
 
     @property
     def is_finished(self) -> bool:
@@ -65,33 +68,33 @@ class Plan:
 
     @property
     def folder(self) -> Path:
-        """Where its checkpoints and summaries go: model_dir itself for the last phase."""
+        """Folder of its checkpoints and summaries: model_dir itself for the last phase."""
         return self.run.settings.model_dir / self.phase.name
 
     @property
-    def params(self) -> dict[str, Any]:
-        """Names and values for the model function in this phase."""
-        return {
-            **self.run.params,
-            'phase': self.phase.name,
-            'first_step': self.first_step,
-            'train_steps': self.last_step - self.first_step,
-            'model_dir': str(self.folder),
-        }
+    def segment(self) -> Segment:
+        """The segment of its input that training goes on with."""
+        return self.resumption.input.segments[-1]
 
     @property
-    def resolved(self) -> Any:
-        """The same as an object of the model's parameter class."""
-        return resolve(self.run.model.params, self.params)
+    def params(self) -> Any:
+        """The parameters of the model function in this phase."""
+        return replace(
+            self.run.params,
+            phase=self.phase.name,
+            first_step=self.first_step,
+            train_steps=self.last_step - self.first_step,
+            model_dir=str(self.folder),
+        )
 
     @property
     def record(self) -> Record:
-        """What the phase's folder says about itself."""
+        """What its folder says about itself."""
         return Record(
             model=self.run.model.name,
-            image_shape=self.run.params['image_shape'],
+            image_shape=self.run.params.image_shape,
             vocabulary=self.inputs.labels,
-            hparams={k: v for k, v in asdict(self.resolved).items() if k not in NO_HPARAMS},
+            hparams={k: v for k, v in asdict(self.params).items() if k not in NO_HPARAMS},
             versions=versions(tf.__version__),
             decode=self.run.settings.decode,
             input=self.resumption.input,
@@ -100,24 +103,49 @@ class Plan:
 
     @property
     def choices(self) -> dict[str, Any]:
-        """What the user chose for this run, by name, to compare it with others."""
-        hparams = self.resolved
+        """What the user chose for this run, by name, for comparison with other runs."""
         chosen = {name: getattr(self.run.settings, name) for name in _COMPARED}
-        chosen.update({name: getattr(hparams, name) for name in settings_of(type(hparams))})
-        return {**chosen, 'steps': self.last_step}
+        hparams = {name: getattr(self.params, name) for name in settings_of(type(self.params))}
+        return {**chosen, **hparams, 'steps': self.last_step}
+
+    def check_folder(self) -> None:
+        """Checks that the phase can go on from what its folder holds.
+
+        Raises:
+          FlagError: it holds another model, or imported weights, or began at another step.
+          DataError: it was trained on other labels.
+        """
+        previous, record, folder = self.previous, self.record, self.folder
+        if previous is None:
+            return
+        if not self.run.task.labelled:  # its labels are only shown
+            previous = replace(previous, vocabulary=record.vocabulary)
+        check_same(folder, previous, record, structural_settings(self.run.model.params))
+        if is_imported(folder):
+            raise FlagError(
+                f'--model_dir={folder} holds imported weights, and nothing of an optimizer to go on with: '
+                f'give --warm_start={folder} and another --model_dir.'
+            )
+        segments = previous.input.segments
+        was = segments[0].first_step if segments else previous.hparams.get('first_step', 0)
+        if was != self.first_step:
+            raise FlagError(
+                f'--model_dir={folder} was pre-trained for {was} steps, not {self.first_step}: give the '
+                'same --batch_size and data, or another folder.'
+            )
 
 
 def plan_phases(run: Run, workers: int, batches_a_step: int) -> list[Plan]:
-    """Lays the phases of a run out one after the other.
+    """Returns the plans of a run's phases, in order.
 
     Args:
       run: whose last phase is FINAL; it ends where the settings say.
-      workers: processes that share the images.
-      batches_a_step: batches that a global step takes.
+      workers: processes that share the examples.
+      batches_a_step: batches that all of them together consume in a global step.
 
     Raises:
-      FlagError: the settings don't go with the phases.
-      DataError: what a phase has left behind is damaged.
+      FlagError: the settings don't fit the phases.
+      DataError: a phase's record or checkpoint is damaged.
     """
     plans: list[Plan] = []
     for phase in run.phases:
@@ -126,62 +154,58 @@ def plan_phases(run: Run, workers: int, batches_a_step: int) -> list[Plan]:
 
 
 def _plan(run: Run, phase: Phase, before: Plan | None, workers: int, batches_a_step: int) -> Plan:
-    """Returns the plan of a phase, which goes on from what its folder holds."""
     settings, first = run.settings, before.last_step if before else 0
     folder, is_final = settings.model_dir / phase.name, phase.name == FINAL
     previous, saved = run.previous if is_final else read_record(folder), saved_step(folder)
     recorded = previous.input if previous else InputRecord()
-    if recorded.legs and recorded.legs[0].first_step != first:
-        recorded = InputRecord()  # of a run with other phases, which Experiment refuses
-    inputs = run.inputs if is_final else run.pretraining or run.inputs
+    if recorded.segments and recorded.segments[0].first_step != first:
+        recorded = InputRecord()  # of a run with other phases, which `check_folder` rejects
     known = before.inputs.sources if before else ()
-    if recorded.legs:
-        known = recorded.legs[-1].newest_sources
-    inputs = inputs.arranged(known)
-    flag = '--data' if is_final or not settings.pretrain_data else '--pretrain_data'
-    start = Start(settings, workers, inputs, inputs.evaluation if settings.eval_data else None, flag)
-    new = start.first_leg(first, settings.batch_size * batches_a_step)
-    # An older record does not know its legs: its flags count as those of today.
-    legs = recorded.legs or (new,)
+    if recorded.segments:
+        known = recorded.segments[-1].newest_sources
+    inputs = (run.inputs if is_final else run.pretraining).arranged(known)
+    start = Start(settings, inputs, workers, batches_a_step)
+    # Records of older versions have no segments: today's flags count as theirs.
+    segments = recorded.segments or (start.first_segment(first),)
     if saved is None:
-        resumption = _begin(start, new, before)
-    elif saved >= _last_step(settings, phase, legs):
-        resumption = Resumption(recorded)  # nothing is trained, and nothing written down
-    elif recorded.legs:
-        resumption = start.resume(recorded, saved, new.examples_a_step)
+        resumption = _begin(start, first, before)
+    elif saved >= _last_step(settings, phase, segments):
+        resumption = Resumption(recorded)  # no training is left, and nothing is recorded
+    elif recorded.segments:
+        resumption = start.resume(recorded, saved)
     else:
-        resumption = Resumption(start.input(legs))
-    last = _last_step(settings, phase, resumption.input.legs or legs)
+        resumption = Resumption(start.record(*segments))
+    last = _last_step(settings, phase, resumption.input.segments or segments)
     if not is_final and saved is not None:
         last = max(last, saved)
     return Plan(run, phase, inputs, first, last, before, saved, previous, resumption)
 
 
-def _begin(start: Start, leg: Segment, before: Plan | None) -> Resumption:
-    """Returns how a phase begins that has no checkpoint: behind another one, or as the first of a run."""
+def _begin(start: Start, step: int, before: Plan | None) -> Resumption:
+    """Returns how a phase without a checkpoint begins: after a finished phase, or with a new run."""
     if before is None or not before.is_finished or before.previous is None:
-        return Resumption(start.input([leg]))
+        return Resumption(start.record(start.first_segment(step)))
     former = before.previous.input
-    if start.data_flag != before.data_flag:
-        former = replace(former, legs=())  # they tell of other archives
-    return start.follow(former, leg)
+    if start.inputs.flag != before.inputs.flag:
+        former = replace(former, segments=())  # of other archives
+    return start.follow(former, step)
 
 
 def saved_step(folder: Path) -> int | None:
-    """Returns the global step of a folder's newest checkpoint; None where there is none.
+    """Returns the global step of a folder's newest checkpoint; None without one.
 
     Raises:
-      DataError: that checkpoint is damaged.
+      DataError: the checkpoint is damaged.
     """
     checkpoint = tf.train.latest_checkpoint(str(folder))
     return step_of(checkpoint) if checkpoint else None
 
 
-def _last_step(settings: Settings, phase: Phase, legs: Sequence[Segment]) -> int:
+def _last_step(settings: Settings, phase: Phase, segments: Sequence[Segment]) -> int:
     """Returns the global step at which a phase ends."""
-    first = legs[0].first_step
+    first = segments[0].first_step
     if phase.name != FINAL:
-        return max(step_after(legs, phase.epochs), first + 1)
+        return max(step_after(segments, phase.epochs), first + 1)
     if settings.max_steps is not None and settings.epochs is not None:
         raise FlagError('--max_steps and --epochs exclude each other: give one of them.')
     if settings.max_steps is not None:
@@ -194,12 +218,12 @@ def _last_step(settings: Settings, phase: Phase, legs: Sequence[Segment]) -> int
     epochs = _DEFAULT_EPOCHS if settings.epochs is None else settings.epochs
     if not 0 < epochs <= _MOST_EPOCHS:
         raise FlagError(f'--epochs={epochs:g} must be more than 0, and at most {_MOST_EPOCHS:,}.')
-    if not images_in(legs[-1].newest_sources):
+    if not images_in(segments[-1].newest_sources):
         raise FlagError(
-            f'--data={",".join(settings.data)} passes by only once, so that nobody knows how many examples '
-            'make an epoch: give --max_steps.'
+            f'--data={",".join(settings.data)} can be read only once, so the number of examples in an epoch '
+            'is unknown: give --max_steps.'
         )
-    step = step_after(legs, epochs)
+    step = step_after(segments, epochs)
     if step > MOST_STEPS:
         raise FlagError(f'--epochs={epochs:g} takes {step:,} steps, more than the {MOST_STEPS:,} of a run.')
     return step

@@ -1,19 +1,19 @@
-"""How training goes on: where its input stands, what has changed since the last start, what that breaks."""
+"""How a phase goes on after a restart: where in its data, what has changed since, and what that breaks."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from estimator_lab.data.order.archives import Archives
 from estimator_lab.data.order.resume_segments import Place, Segment, Source, segments_until
 from estimator_lab.errors import FlagError
 from estimator_lab.runs.record import InputRecord
 from estimator_lab.training.inputs import Inputs
 from estimator_lab.training.settings import Settings
 
-_SETTINGS = ('batch_size', 'seed', 'shuffle_buffer', 'split', 'augment', 'decode', 'precision')
 _WORKERS, _SHUFFLE, _DETERMINISTIC = 'workers', 'shuffle_buffer', 'deterministic'
+_RECORDED = ('batch_size', 'seed', _SHUFFLE, 'split', 'augment', 'decode', 'precision', _DETERMINISTIC)
 _OF_THE_ORDER = ('seed', _SHUFFLE, 'split', _WORKERS)
 _NAMED = 3
 _LONGEST = 200
@@ -21,23 +21,23 @@ _LONGEST = 200
 
 @dataclass(frozen=True)
 class Resumption:
-    """How a phase of training takes up its input.
+    """How a phase goes on with its data.
 
     Attributes:
-      input: what the phase's folder is to say of it; the last leg is the one to go on with.
-      changes: what is other than at the last start, each as a part of a sentence.
-      broken: why it can't go on exactly where it stopped, as a part of a sentence; '' where it can.
+      input: what its folder will say of it; the last segment is the one to go on with.
+      changes: what has changed since the last start, as clauses of a sentence.
+      broken: why the phase can't go on exactly where it stopped, as a clause; '' if it can.
     """
 
     input: InputRecord
     changes: tuple[str, ...] = ()
     broken: str = ''
 
-    def check(self, settings: Settings) -> None:
-        """Raises FlagError if it can't go on exactly where it stopped, and was not told to go on anyway."""
-        if self.broken and not settings.resume_changed:
+    def check(self, model_dir: Path) -> None:
+        """Raises FlagError if the phase can't go on exactly where it stopped."""
+        if self.broken:
             raise FlagError(
-                f'--model_dir={settings.model_dir} cannot go on exactly where it stopped ({self.broken}): '
+                f'--model_dir={model_dir} cannot go on exactly where it stopped ({self.broken}): '
                 'give the flags and archives of the last start, name another folder, or go on all the same '
                 'with --resume_changed.'
             )
@@ -48,118 +48,122 @@ class Resumption:
 
 @dataclass(frozen=True)
 class Start:
-    """What a phase of training is started with.
+    """What a phase is started with.
 
     Attributes:
       settings: of the run.
-      workers: processes that share the images.
-      inputs: the archives, those that are known in their former order.
-      evaluation: those to evaluate on; None for the same.
-      data_flag: by which the user named the archives.
+      inputs: its archives, those of the last start in the same order as then.
+      workers: processes that share the examples.
+      batches_a_step: batches that all of them together consume in a global step.
     """
 
     settings: Settings
-    workers: int
     inputs: Inputs
-    evaluation: Archives | None
-    data_flag: str
+    workers: int = 1
+    batches_a_step: int = 1
 
-    def input(self, legs: Sequence[Segment]) -> InputRecord:
-        """Returns what a record says of it."""
-        chosen = {name: _recorded(getattr(self.settings, name)) for name in (*_SETTINGS, _DETERMINISTIC)}
-        evaluation = self.evaluation.sources if self.evaluation else ()
-        return InputRecord(tuple(legs), evaluation, {**chosen, _WORKERS: self.workers})
+    def record(self, *segments: Segment) -> InputRecord:
+        """Returns what experiment.json says of the input."""
+        recorded = {name: _recorded(getattr(self.settings, name)) for name in _RECORDED}
+        return InputRecord(segments, self._evaluation, {**recorded, _WORKERS: self.workers})
 
-    def first_leg(self, step: int, examples_a_step: int) -> Segment:
-        """Returns the leg of a phase that begins."""
-        return Segment(step, examples_a_step, 0, 0, self.inputs.sources)
+    def first_segment(self, step: int) -> Segment:
+        """Returns the segment of a phase that begins at a global step."""
+        return Segment(step, self._examples_a_step, 0, 0, self.inputs.sources)
 
-    def resume(self, before: InputRecord, step: int, examples_a_step: int) -> Resumption:
-        """Returns how to go on from a checkpoint.
+    def follow(self, before: InputRecord, step: int) -> Resumption:
+        """Returns how a phase begins after one that has finished.
 
         Args:
-          before: what the record says, with a leg at least.
+          before: the record of that one.
+          step: global step at which the new phase begins.
+        """
+        record = self.record(self.first_segment(step))
+        return Resumption(record, self._changes(before), self._other_weights(before))
+
+    def resume(self, before: InputRecord, step: int) -> Resumption:
+        """Returns how a phase goes on from a checkpoint.
+
+        Args:
+          before: its record, with at least one segment.
           step: global step of the checkpoint.
-          examples_a_step: examples that all workers together take in a step.
         """
-        legs = segments_until(before.legs, step)
-        before = replace(before, legs=legs)
-        place, now = legs[-1].place_at(step), self.inputs.sources
-        is_other_data = _identities(legs[-1].newest_sources) != _identities(now)
+        segments = segments_until(before.segments, step)
+        before, last = replace(before, segments=segments), segments[-1]
+        place, now = last.place_at(step), self.inputs.sources
+        changes, epoch = self._changes(before), place.epoch + 1
+        has_new_data = _identities(last.newest_sources) != _identities(now)
         breaks = self._order_breaks(before, place) if place.offset else []
-        leg = Segment(step, examples_a_step, place.epoch, place.offset, place.sources)
+        following = Segment(step, self._examples_a_step, place.epoch, place.offset, place.sources)
         if breaks:
-            leg = replace(leg, epoch=place.epoch + 1, offset=0, sources=now)
+            following = replace(following, epoch=place.epoch + 1, offset=0, sources=now)
         elif not place.offset:
-            leg = replace(leg, sources=now)
+            following = replace(following, sources=now)
         elif _identities(place.sources) != _identities(now):
-            leg = replace(leg, later=now)
-        if breaks or is_other_data or examples_a_step != legs[-1].examples_a_step:
-            legs = (*(one for one in legs if one.first_step < step), leg)
-        changes, epoch = self.changes(before), place.epoch + 1
+            following = replace(following, later=now)
+        if breaks or has_new_data or self._examples_a_step != last.examples_a_step:
+            segments = (*(one for one in segments if one.first_step < step), following)
+        record = self.record(*segments)
         if breaks:
-            broken = f'{"; ".join(breaks)}, in the middle of epoch {epoch}'
-            return Resumption(self.input(legs), (*changes, f'the rest of epoch {epoch} is left out'), broken)
-        if leg.later and is_other_data:
+            changes = (*changes, f'the rest of epoch {epoch} is left out')
+            return Resumption(record, changes, f'{"; ".join(breaks)}, in the middle of epoch {epoch}')
+        if following.later and has_new_data:
             changes = (*changes, f'epoch {epoch} ends with the archives it began with')
-        return Resumption(self.input(legs), changes, self._broken_bits(before))
+        return Resumption(record, changes, self._other_weights(before))
 
-    def follow(self, before: InputRecord, leg: Segment) -> Resumption:
-        """Returns how to go on with a phase behind one that is finished.
+    @property
+    def _examples_a_step(self) -> int:
+        return self.settings.batch_size * self.batches_a_step
 
-        Args:
-          before: what the record of that one says.
-          leg: the first of the new phase.
-        """
-        return Resumption(self.input([leg]), self.changes(before), self._broken_bits(before))
-
-    def changes(self, before: InputRecord) -> tuple[str, ...]:
-        """Returns what is other than at the last start, each as a part of a sentence."""
-        found = [*self._setting_changes(before), *self._data_changes(before)]
-        if before.legs:
-            evaluation = self.evaluation.sources if self.evaluation else ()
-            found += _differences('--eval_data', before.evaluation, evaluation)
-        return tuple(found)
+    @property
+    def _evaluation(self) -> tuple[Source, ...]:
+        return self.inputs.evaluation.sources if self.settings.eval_data else ()
 
     def _order_breaks(self, before: InputRecord, place: Place) -> list[str]:
-        """Returns which changes leave no way to end an epoch as it began."""
+        """Returns the changes after which an epoch can't end as it began."""
         breaks = self._setting_changes(before, _OF_THE_ORDER)
-        lacks = Counter(_fingerprints(place.sources)) - Counter(_fingerprints(self.inputs.sources))
-        # Each worker is in an epoch of its own, and other archives change everyone's share; images with
-        # labels and images without are in epochs of their own, too.
-        is_together = self.workers > 1 or self.inputs.unlabelled is not None
-        return [*breaks, *self._data_changes(before)] if lacks or is_together else breaks
+        lost = Counter(_fingerprints(place.sources)) - Counter(_fingerprints(self.inputs.sources))
+        # Each worker is in an epoch of its own, so new archives change every worker's share. The same is true
+        # of images with and without labels.
+        has_several_epochs = self.workers > 1 or self.inputs.unlabelled is not None
+        return [*breaks, *self._data_changes(before)] if lost or has_several_epochs else breaks
 
-    def _broken_bits(self, before: InputRecord) -> str:
-        """Returns which changes lead to other weights than those of a run that was never stopped."""
+    def _other_weights(self, before: InputRecord) -> str:
+        """Returns the changes that lead to other weights than without the restart, with --deterministic."""
         if not (self.settings.deterministic and before.settings.get(_DETERMINISTIC)):
             return ''
         changes = self._setting_changes(before)
-        if before.legs and Counter(_fingerprints(before.legs[-1].newest_sources)) != Counter(
+        if before.segments and Counter(_fingerprints(before.segments[-1].newest_sources)) != Counter(
             _fingerprints(self.inputs.sources)
         ):
             changes += self._data_changes(before)
         return f'{"; ".join(changes)}, with --deterministic' if changes else ''
 
+    def _changes(self, before: InputRecord) -> tuple[str, ...]:
+        found = [*self._setting_changes(before), *self._data_changes(before)]
+        if before.segments:
+            found += _differences('--eval_data', before.evaluation, self._evaluation)
+        return tuple(found)
+
     def _setting_changes(self, before: InputRecord, names: Sequence[str] = ()) -> list[str]:
-        """Returns how the settings differ; `names` are those that matter, all by default."""
-        found, now = [], self.input(()).settings
+        """Returns how settings differ, all of them unless `names` are given."""
+        found, now = [], self.record().settings
         for name in names or now:
             was = before.settings.get(name, now[name])
             if name == _SHUFFLE and self.inputs.train.has_random_access and isinstance(was, int):
-                was = now[name] if (was > 1) == (now[name] > 1) else was  # its size plays no part
+                was = now[name] if (was > 1) == (now[name] > 1) else was  # the buffer's size has no effect
             if was != now[name]:
                 found.append(_clause(name, was, now[name]))
         return found
 
     def _data_changes(self, before: InputRecord) -> list[str]:
-        if not before.legs:
+        if not before.segments:
             return []
-        return _differences(self.data_flag, before.legs[-1].newest_sources, self.inputs.sources)
+        return _differences(self.inputs.flag, before.segments[-1].newest_sources, self.inputs.sources)
 
 
 def _recorded(value: Any) -> Any:
-    """Returns a setting's value as a record has it: a text is short and on one line."""
+    """Returns a setting's value as a record holds it: text is short and on one line."""
     return ' '.join(value.split())[:_LONGEST] if isinstance(value, str) else value
 
 
@@ -182,7 +186,7 @@ def _fingerprints(sources: Sequence[Source]) -> list[str]:
 
 
 def _differences(flag: str, before: Sequence[Source], now: Sequence[Source]) -> list[str]:
-    """Returns how the archives of a flag differ, as one part of a sentence or none."""
+    """Returns how the archives of a flag differ: no clause, or one."""
     names = {(source.fingerprint, source.name) for source in before}
     former = {source.fingerprint: source.name for source in before}
     renamed = [
@@ -190,7 +194,7 @@ def _differences(flag: str, before: Sequence[Source], now: Sequence[Source]) -> 
         for source in now
         if source.fingerprint in former and (source.fingerprint, source.name) not in names
     ]
-    gone, new = _names_of(before, now), _names_of(now, before)
+    gone, new = _missing(before, now), _missing(now, before)
     found = [
         *renamed,
         *(f'{name} has changed' for name in new if name in gone),
@@ -203,7 +207,7 @@ def _differences(flag: str, before: Sequence[Source], now: Sequence[Source]) -> 
     return [f'{flag}: {", ".join(found[:_NAMED])}{more}']
 
 
-def _names_of(sources: Sequence[Source], others: Sequence[Source]) -> list[str]:
-    """Returns the names of those that the others lack."""
-    lacking = Counter(_fingerprints(sources)) - Counter(_fingerprints(others))
-    return [source.name for source in sources if lacking[source.fingerprint]]
+def _missing(sources: Sequence[Source], others: Sequence[Source]) -> list[str]:
+    """Returns the names of those sources that are missing from the others."""
+    missing = Counter(_fingerprints(sources)) - Counter(_fingerprints(others))
+    return [source.name for source in sources if missing[source.fingerprint]]

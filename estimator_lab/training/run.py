@@ -1,7 +1,7 @@
-"""What all phases of a training run have in common, opened and checked before anything is written."""
+"""Settings -> a run: what all its phases have in common, checked before anything is written."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,9 @@ from estimator_lab.core.model.hparams import parse_hparams, resolve
 from estimator_lab.core.model.params import Phase
 from estimator_lab.core.style.perceptual_loss import FILE as STYLE_FILE
 from estimator_lab.data.images.augment import parse_augmentation
-from estimator_lab.data.kind import Kind, Reader
+from estimator_lab.data.kind import Kind, Reader, ReaderOptions
 from estimator_lab.data.kinds import KINDS
+from estimator_lab.data.order.archives import distinct_examples
 from estimator_lab.errors import FlagError
 from estimator_lab.models.registry import find_model
 from estimator_lab.optimizers import SECOND_ORDER, make_optimizer
@@ -21,15 +22,8 @@ from estimator_lab.runs.reference_classifier import ReferenceClassifier, open_re
 from estimator_lab.runs.safe_paths import check_safe_paths
 from estimator_lab.runs.style_targets import StyleTargets, open_style_targets
 from estimator_lab.tf1 import tf
-from estimator_lab.training.data_params import data_params, make_reader
 from estimator_lab.training.distribution import Role
-from estimator_lab.training.inputs import (
-    Inputs,
-    check_enough,
-    kind_of_data,
-    open_inputs,
-    open_pretraining,
-)
+from estimator_lab.training.inputs import Inputs, check_enough, kind_of_data, open_inputs, open_pretraining
 from estimator_lab.training.settings import Settings
 
 Say = Callable[[str], None]
@@ -43,43 +37,43 @@ class Run:
       settings: as given.
       model: what is trained.
       task: what it learns with these parameters.
-      params: names and values for the model function, of what the user and the data decide.
-      phases: of training, in their order.
+      params: its parameters, those that the data decides included.
+      phases: of training, in order.
       inputs: what the last phase trains and evaluates on.
-      pretraining: the same of the phases before; None where there are none.
-      kind: of its examples.
-      reader: how they become arrays.
-      previous: what model_dir said of itself when the run was opened; None for a new one.
-      reference_classifier: the classifier that scores samples, or None.
-      lesson: what a painter learns its styles from; None for other models.
+      pretraining: the same for the phases before.
+      kind: of the examples.
+      reader: how examples become arrays.
+      previous: the record in model_dir when the run was opened; None for a new one.
+      reference_classifier: scores the samples of a generator; None for none.
+      style_targets: what a transform net learns; None for other models.
     """
 
     settings: Settings
     model: AnyModel
     task: Task
-    params: dict[str, Any]
+    params: Any
     phases: Sequence[Phase]
     inputs: Inputs
-    pretraining: Inputs | None
+    pretraining: Inputs
     kind: Kind
     reader: Reader
     previous: Record | None
     reference_classifier: ReferenceClassifier | None = None
-    lesson: StyleTargets | None = None
+    style_targets: StyleTargets | None = None
 
     def write_companions(self, folder: Path, is_new: bool) -> None:
-        """Writes what a trained model finds beside its record: its tokens, or what it learns to paint from.
+        """Writes the files that a trained model needs in addition to its record.
 
         Args:
-          folder: of the model; it is there.
-          is_new: whether it holds no checkpoint; what a painter learns from is settled at its start.
+          folder: of the model; it exists.
+          is_new: whether it holds no checkpoint yet; style targets are written only then.
 
         Raises:
           OSError: they can't be written.
         """
-        self.kind.record(folder, self.params)
-        if self.lesson and is_new:
-            self.lesson.perceptual_loss.save(folder / STYLE_FILE)
+        self.kind.record(folder, vars(self.params))
+        if self.style_targets and is_new:
+            self.style_targets.perceptual_loss.save(folder / STYLE_FILE)
 
 
 def open_run(settings: Settings, role: Role, say: Say) -> Run:
@@ -98,47 +92,49 @@ def open_run(settings: Settings, role: Role, say: Say) -> Run:
     model = find_model(settings.model)
     kind = kind_of_data(settings)
     check_kind(kind, settings, KINDS.values())
-    params_class = model.params
-    hparams = parse_hparams(params_class, settings.hparams)
-    parse_augmentation(settings.augment, settings.seed)
-    task = model.task(resolve(params_class, hparams))
-    for path in (settings.model_dir, *settings.model_dir.parents):
-        if path.is_file():
-            raise FlagError(
-                f'--model_dir={settings.model_dir} cannot be written: {path} is a file, not a folder.'
-            )
-    previous = read_record(settings.model_dir)
-    if previous is None:
-        _refuse_foreign_checkpoint(settings.model_dir)
-    check_safe_paths(settings.model_dir)
-    inputs = open_inputs(settings, task, kind, previous.vocabulary if previous else None, say)
-    params = {**hparams, **data_params(kind, settings, inputs, previous)}
-    resolved = resolve(params_class, params)
-    lesson = open_style_targets(model, resolved, settings.model_dir, previous)
-    if lesson:
-        _refuse_cluster(role, settings)
-        params['styles'] = lesson.styles
-        resolved = resolve(params_class, params)
-    if settings.precision != 'float32' and resolved.optimizer in SECOND_ORDER:
-        raise FlagError(make_optimizer(resolved.optimizer, None).cannot(settings.precision))
-    model.check(resolved)
-    check_enough(inputs, settings, resolved.smallest_batch)
-    phases = model.phases(resolved)
+    parse_augmentation(settings.augment, settings.seed)  # reading the archives may take minutes
+    params = resolve(model.params, parse_hparams(model.params, settings.hparams))
+    task = model.task(params)
+    previous = _read_folder(settings.model_dir)
+    inputs = open_inputs(settings, task, kind, previous.vocabulary if previous else (), say)
+    params = replace(params, **_data_params(settings, kind, inputs, previous))
+    style_targets = open_style_targets(model, params, settings.model_dir, previous)
+    if style_targets:
+        if role.cluster:
+            raise FlagError(f'--model={settings.model} learns in one process, but TF_CONFIG names a cluster.')
+        params = replace(params, styles=style_targets.styles)
+    if settings.precision != 'float32' and params.optimizer in SECOND_ORDER:
+        raise FlagError(make_optimizer(params.optimizer, None).cannot(settings.precision))
+    model.check(params)
+    check_enough(inputs, settings, params.smallest_batch)
+    phases = model.phases(params)
     pretraining = _open_pretraining(phases, settings, inputs, role, say)
-    reader = make_reader(kind, settings, params, inputs, [found for found in (inputs, pretraining) if found])
-    classifier = open_reference_classifier(task, resolved)
     return Run(
-        settings, model, task, params, phases, inputs, pretraining, kind, reader, previous, classifier, lesson
+        settings=settings,
+        model=model,
+        task=task,
+        params=params,
+        phases=phases,
+        inputs=inputs,
+        pretraining=pretraining,
+        kind=kind,
+        reader=_open_reader(settings, kind, params, inputs, pretraining),
+        previous=previous,
+        reference_classifier=open_reference_classifier(task, params),
+        style_targets=style_targets,
     )
 
 
 def check_kind(kind: Kind, settings: Settings, kinds: Iterable[Kind]) -> None:
-    """Raises FlagError for a setting that has a meaning for another kind of example only.
+    """Checks that no setting was given that is only for another kind of example.
 
     Args:
-      kind: that the model takes.
+      kind: of the run's examples.
       settings: of the run.
       kinds: all there are.
+
+    Raises:
+      FlagError: one was.
     """
     for other in kinds:
         for name in sorted(other.settings - kind.settings):
@@ -149,7 +145,7 @@ def check_kind(kind: Kind, settings: Settings, kinds: Iterable[Kind]) -> None:
 
 
 def _check_machine(settings: Settings, role: Role) -> None:
-    """Makes sure that this machine, in this part of the run, can do what is asked for."""
+    """Checks that this machine, in its part of the run, can do what the settings say."""
     check_precision(settings.precision)
     if settings.early_stopping and role.cluster:
         raise FlagError('--early_stopping takes one process, but TF_CONFIG names a cluster.')
@@ -157,30 +153,55 @@ def _check_machine(settings: Settings, role: Role) -> None:
         refuse_nondeterminism()
 
 
-def _refuse_foreign_checkpoint(model_dir: Path) -> None:
-    """Training would go on with it if the names of its variables are the same, whatever it was trained on."""
-    checkpoint = tf.train.latest_checkpoint(str(model_dir))
-    if checkpoint:
+def _read_folder(model_dir: Path) -> Record | None:
+    """Returns the record in a model_dir, None for a new one; checks that training may write there."""
+    for path in (model_dir, *model_dir.parents):
+        if path.is_file():
+            raise FlagError(f'--model_dir={model_dir} cannot be written: {path} is a file, not a folder.')
+    previous = read_record(model_dir)
+    checkpoint = None if previous else tf.train.latest_checkpoint(str(model_dir))
+    if checkpoint:  # training would go on with it if the names of its variables are the same
         raise FlagError(
             f'--model_dir={model_dir} holds the checkpoint {Path(checkpoint).name}, but no experiment.json '
-            'that says of what: give another folder, '
-            f'and --warm_start={checkpoint} to begin with its weights.'
+            f'that describes it: give another folder, and --warm_start={checkpoint} to begin with its '
+            'weights.'
         )
+    check_safe_paths(model_dir)
+    return previous
 
 
-def _refuse_cluster(role: Role, settings: Settings) -> None:
-    if role.cluster:
-        raise FlagError(f'--model={settings.model} learns in one process, but TF_CONFIG names a cluster.')
+def _data_params(settings: Settings, kind: Kind, inputs: Inputs, previous: Record | None) -> dict[str, Any]:
+    """Returns the parameters that the data decides, by name."""
+    train = inputs.train
+    if previous is not None and previous.kind == kind.name:
+        of_kind = kind.restore(settings.model_dir)
+    else:
+        of_kind = kind.data_params(settings, lambda: train.order().epoch(0), train.total)
+    return {'image_shape': settings.image_shape, 'vocabulary': inputs.labels, **of_kind}
+
+
+def _open_reader(settings: Settings, kind: Kind, params: Any, inputs: Inputs, pretraining: Inputs) -> Reader:
+    options = ReaderOptions(
+        image_shape=settings.image_shape,
+        decode=settings.decode,
+        augment=settings.augment,
+        seed=settings.seed,
+        cache_megabytes=settings.decoded_cache,
+        examples=distinct_examples([*inputs.archives, *pretraining.archives]),
+        tokens=getattr(params, 'tokens', ()),
+        vocabulary=inputs.vocabulary,
+    )
+    return kind.reader(options)
 
 
 def _open_pretraining(
     phases: Sequence[Phase], settings: Settings, inputs: Inputs, role: Role, say: Say
-) -> Inputs | None:
-    """Returns what the phases before the last one train on, None where there are none."""
+) -> Inputs:
+    """Returns what the phases before the last one train on."""
     if len(phases) == 1:
         if settings.pretrain_data:
             raise FlagError('--pretrain_data has no use here: this run has no pre-training.')
-        return None
+        return inputs
     if role.cluster:
         raise FlagError(
             'Pre-training takes one process, but TF_CONFIG names a cluster: unset it, or give '

@@ -139,3 +139,8 @@ class Settings:
     save_summary_steps: int = setting(50, 'steps between TensorBoard summaries', group=_OUTPUT, lower=1)
     export: Sequence[str] = setting((), 'best,latest,final: SavedModels to write on the way', group=_OUTPUT)
     profile: bool = setting(False, "write a timeline of early steps, for Chrome's viewer", group=_OUTPUT)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) to which images are scaled."""
+        return self.image_size, self.image_size, self.channels

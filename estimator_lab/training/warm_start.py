@@ -92,9 +92,9 @@ def _from_folder(folder: Path, plan: Plan) -> WarmStart:
     new: set[str] = set()
     if source.record.vocabulary != plan.inputs.labels:
         new |= _dependent(plan, 'vocabulary')
-    if getattr(source.params, 'tokens', ()) != plan.params.get('tokens', ()):
+    if getattr(source.params, 'tokens', ()) != getattr(plan.params, 'tokens', ()):
         new |= _dependent(plan, 'tokens')
-    if len(getattr(source.params, 'styles', ())) != len(plan.params.get('styles', ())):
+    if len(getattr(source.params, 'styles', ())) != len(getattr(plan.params, 'styles', ())):
         new |= _dependent(plan, 'styles')
     taken = tuple(name for name in shapes if name not in new)
     old = replace(source.record, vocabulary=())

@@ -107,7 +107,7 @@ class RecordCase(ModelCase):
         if experiment.max_steps < plan.first_step:
             raise RuntimeError(f'training ends at step {experiment.max_steps}')
         if not experiment.trainer.is_finished():
-            leg = plan.resumption.input.legs[-1]
+            leg = plan.segment
             order = plan.inputs.train.order_of(leg, shuffle_buffer=9, seed=1)
             next(order.onwards(leg.examples_at(experiment.saved_step())))
 

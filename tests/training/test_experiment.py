@@ -280,7 +280,7 @@ def test_a_pipe_trains_with_a_vocabulary_and_says_what_it_lacks(settings, archiv
     for changes, words in (
         ({'vocabulary': None}, 'labels cannot be looked up before: give --vocabulary'),
         ({'max_steps': None}, 'nobody knows how many examples make an epoch: give --max_steps'),
-        ({'eval_data': ()}, 'passes by only once: give other images as --eval_data'),
+        ({'eval_data': ()}, 'can be read only once: give other images as --eval_data'),
     ):
         with pytest.raises(FlagError, match=words):
             Experiment(settings(**{**piped, **changes}), lambda line: None)

@@ -60,8 +60,9 @@ def quietly(settings):
 def members_of(experiment, count):
     """Returns the names of the images that training takes next."""
     trainer = experiment.trainer
-    order = trainer.plan.inputs.training_order(trainer._leg, trainer.plan.run.settings, ONLY_WORKER)
-    seen = trainer._leg.examples_at(experiment.saved_step())
+    plan, segment = trainer.plan, trainer.plan.segment
+    order = plan.inputs.training_order(segment, plan.run.settings.shuffle_buffer, 1, ONLY_WORKER)
+    seen = segment.examples_at(experiment.saved_step())
     return [each.name for each in itertools.islice(order.onwards(seen), count)]
 
 
@@ -177,21 +178,21 @@ def test_a_loss_that_is_no_number_says_where_to_go_on(settings, tmp_path):
         Experiment(wild, lambda line: None).train()
     Experiment(settings(hparams=hparams), lambda line: None).train()
     again = settings(hparams=f'{hparams},learning_rate=1e38', max_steps=9)
-    with pytest.raises(LabError, match=r'model\.ckpt-\d stands: go on from it|Begin anew with') as caught:
+    with pytest.raises(LabError, match=r'model\.ckpt-\d is intact: go on from it|Start again with') as caught:
         Experiment(again, lambda line: None).train()
     checkpoint = tf.train.latest_checkpoint(str(tmp_path / 'model'))
-    assert ('stands' in str(caught.value)) == all_finite(checkpoint)
+    assert ('is intact' in str(caught.value)) == all_finite(checkpoint)
     reader = tf.train.load_checkpoint(checkpoint)
     values = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
     write_checkpoint(Path(checkpoint), {**values, 'dense/bias': values['dense/bias'] * np.nan})
-    with pytest.raises(LabError, match=r'Begin anew with a smaller .* and another --model_dir'):
+    with pytest.raises(LabError, match=r'Start again with a smaller .* and another --model_dir'):
         Experiment(settings(hparams=hparams, max_steps=19), lambda line: None).train()
 
 
 def test_evaluation_data_is_read_more_than_once(settings, tmp_path):
     os.mkfifo(tmp_path / 'pipe')
     for name in ('-', str(tmp_path / 'pipe')):
-        with pytest.raises(FlagError, match=r'--eval_data=\S+ passes by only once, but each'):
+        with pytest.raises(FlagError, match=r'--eval_data=\S+ can be read only once, but each'):
             quietly(settings(eval_data=[name]))
 
 
@@ -215,9 +216,14 @@ def test_a_share_that_is_no_number(settings, split):
 
 def test_what_was_learned_stays(tmp_path):
     steps = iter((3, 5))
-    with pytest.raises(LabError), rolled_back_on_failure([tmp_path], lambda: next(steps)):
-        (tmp_path / 'model.ckpt-5.index').write_text('x')
-        raise LabError('broken off')
+
+    def train():
+        with rolled_back_on_failure([tmp_path], lambda: next(steps)):
+            (tmp_path / 'model.ckpt-5.index').write_text('x')
+            raise LabError('failed')
+
+    with pytest.raises(LabError):
+        train()
     assert (tmp_path / 'model.ckpt-5.index').exists()
 
 
@@ -272,13 +278,13 @@ def test_batches_that_are_only_looked_at(monkeypatch, settings):
 def test_a_large_training_set_is_evaluated_in_part_and_that_is_mixed(settings, monkeypatch):
     monkeypatch.setattr(inputs_module, '_MOST_EVALUATED', 12)
     experiment, _ = quietly(settings())
-    assert experiment.inputs.evaluated(experiment.run.settings) == 12
+    assert experiment.inputs.evaluated == 12
     result = experiment.train()
     assert result.metrics['evaluated_images'] == 12
     order = [s.label for s in experiment.inputs.evaluation.order(10_000).epoch(0)]
     assert len(set(order[:12])) == 3  # the first images of a sorted folder have one label
     chosen, _ = quietly(settings(eval_steps=4))
-    assert chosen.inputs.evaluated(chosen.run.settings) == 24
+    assert chosen.inputs.evaluated == 24
 
 
 def test_a_folder_of_runs_is_no_run_that_is_pre_trained(tmp_path):

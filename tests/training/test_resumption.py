@@ -90,8 +90,9 @@ def test_it_is_kept_through_further_restarts(go_on, archive):
     experiment, said = go_on(batch_size=5)
     assert said == ['Since the last start: --batch_size was 4, is 5.']
     assert keys(experiment, 2) == ordered(archive, epoch=1)[2:12]  # 3 * 6 + 2 * 4 = 24 + 2
-    legs = read_record(experiment.run.settings.model_dir).input.legs
-    assert [(leg.first_step, leg.examples_a_step, leg.offset) for leg in legs] == [(0, 6, 0), (3, 4, 18)]
+    segments = read_record(experiment.run.settings.model_dir).input.segments
+    found = [(one.first_step, one.examples_a_step, one.offset) for one in segments]
+    assert found == [(0, 6, 0), (3, 4, 18)]
 
 
 @pytest.mark.parametrize(
@@ -145,7 +146,7 @@ def test_another_order_in_the_middle_of_an_epoch_is_refused(go_on, more, folder,
     )
     experiment, (said,) = go_on(**changes, resume_changed=True)
     assert words in said and said.endswith('; the rest of epoch 1 is left out.')
-    assert experiment.trainer.plan.resumption.input.legs[-1].epoch == 1
+    assert experiment.trainer.plan.segment.epoch == 1
     if 'seed' in changes:
         path = experiment.inputs.train.paths[0]
         assert keys(experiment, 1) == ordered(path, epoch=1, seed=2)[:6]
@@ -166,7 +167,7 @@ def test_a_new_archive_takes_part_from_the_next_epoch_on(go_on, archive, more):
     ]
     expected = [*ordered(archive)[SEEN:], *ordered(archive, more, epoch=1)]
     assert keys(experiment, 6)[:36] == expected[:36]
-    experiment.trainer._write_record()  # as if it had been killed in its first step
+    experiment.trainer.write_record()  # as if it had been killed in its first step
     again, said = go_on(data=data)
     assert said == [] and keys(again, 6)[:36] == expected[:36]
 
@@ -226,15 +227,15 @@ def test_an_older_checkpoint_goes_back_to_its_own_place(go_on, folder, archive):
     state.write_text('model_checkpoint_path: "model.ckpt-3"\n')
     experiment, _ = go_on(batch_size=3)
     assert keys(experiment, 2) == ordered(archive)[SEEN:]
-    legs = experiment.trainer.plan.resumption.input.legs
-    assert [(leg.first_step, leg.examples_a_step) for leg in legs] == [(0, 6), (3, 3)]
+    segments = experiment.trainer.plan.resumption.input.segments
+    assert [(one.first_step, one.examples_a_step) for one in segments] == [(0, 6), (3, 3)]
 
 
 def test_a_finished_run_is_evaluated_with_whatever_flags(go_on, folder):
     before = read_record(folder).input
     experiment, said = go_on(max_steps=3, seed=5, batch_size=1)
     assert said == [] and experiment.trainer.is_finished()
-    experiment.trainer._write_record()
+    experiment.trainer.write_record()
     assert read_record(folder).input == before
 
 
@@ -245,30 +246,30 @@ def inputs(*paths):
 
 def test_in_a_cluster_other_archives_or_workers_change_every_share(archive, more):
     def start(workers, *paths):
-        return Start(Settings(), workers, inputs(*map(str, paths)), None, '--data')
+        return Start(Settings(batch_size=6), inputs(*map(str, paths)), workers)
 
     before = start(2, archive)
-    recorded = before.input([before.first_leg(0, 6)])
-    assert before.resume(recorded, 3, 6).changes == ()
+    recorded = before.record(before.first_segment(0))
+    assert before.resume(recorded, 3).changes == ()
     for other, words in (
         (start(2, archive, more), '--data: more.tar is new'),
         (start(3, archive), 'workers were 2, are 3'),
     ):
-        assert other.resume(recorded, 3, 6).broken == f'{words}, in the middle of epoch 1'
-        assert other.resume(recorded, 4, 6).broken == ''  # between two epochs
-        (*_, leg) = other.resume(recorded, 3, 6).input.legs
-        assert (leg.first_step, leg.epoch, leg.offset, leg.later) == (3, 1, 0, ())
+        assert other.resume(recorded, 3).broken == f'{words}, in the middle of epoch 1'
+        assert other.resume(recorded, 4).broken == ''  # between two epochs
+        last = other.resume(recorded, 3).input.segments[-1]
+        assert (last.first_step, last.epoch, last.offset, last.later) == (3, 1, 0, ())
 
 
 def test_what_was_piped_in_is_not_compared():
-    def start(path):
-        return Start(Settings(), 1, inputs(path), None, '--data')
+    def start(path, batches):
+        return Start(Settings(), inputs(path), batches_a_step=batches)
 
-    before = start('-')
-    recorded = before.input([before.first_leg(0, 6)])
-    going_on = start('/dev/null').resume(recorded, 3, 4)
+    before = start('-', 3)
+    recorded = before.record(before.first_segment(0))
+    going_on = start('/dev/null', 2).resume(recorded, 3)
     assert (going_on.changes, going_on.broken) == ((), '')
-    assert going_on.input.legs[-1].examples_at(5) == 3 * 6 + 2 * 4
+    assert going_on.input.segments[-1].examples_at(5) == (3 * 3 + 2 * 2) * 32
 
 
 def test_another_batch_size_in_the_middle_of_pretraining(archive, tmp_path):

@@ -298,7 +298,7 @@ def _group_of(name: str) -> Group:
 
 def _run_rows(trained: Trained) -> Iterator[tuple[str, str]]:
     record = trained.record
-    shapes = shapes_of_variables(trained.model, trained.estimator_params, trained.reader)
+    shapes = shapes_of_variables(trained.model, trained.params, trained.reader)
     yield 'variables', f'{sum(math.prod(shape) for shape in shapes.values()):,} numbers in {len(shapes)}'
     yield 'examples', trained.kind.noun
     if trained.kind.has_pixels:
@@ -307,7 +307,7 @@ def _run_rows(trained: Trained) -> Iterator[tuple[str, str]]:
         'labels',
         f'{len(record.vocabulary):,}: {", ".join(record.vocabulary[:20])}' if record.vocabulary else '-',
     )
-    for leg in record.input.legs[-1:]:
+    for leg in record.input.segments[-1:]:
         for source in leg.newest_sources:
             yield 'trained on', f'{source.name} ({source.images:,} {trained.kind.noun})'
     for source in record.input.evaluation:
