@@ -1,4 +1,4 @@
-"""``python -m estimator_lab.train``: trains a model on image archives, evaluates it, says how to go on."""
+"""``python -m estimator_lab.train``: trains and evaluates a model, and says how to go on."""
 
 import os
 import shlex
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FLAGS = flags.FLAGS
 
 define_flags(Settings)
-flags.DEFINE_bool('verbose', False, "show TensorFlow's own notes")
+flags.DEFINE_bool('verbose', False, "show TensorFlow's own messages")
 
 _USAGE = """Trains a model on images streamed from tar archives, evaluates it, and goes on where it stopped.
 
@@ -51,7 +51,7 @@ def main() -> int:
         say_lines(f'Hyper-parameters of {FLAGS.model}:\n{describe_hparams(model.params)}')
         return 0
     if FLAGS.eval_data and not FLAGS.data:
-        raise FlagError('--eval_data needs --data: the built-in faces bring their own evaluation images.')
+        raise FlagError('--eval_data needs --data: the built-in faces have their own evaluation images.')
     data, eval_data = (FLAGS.data, FLAGS.eval_data) if FLAGS.data else _demo_data()
     model_dir = Path(FLAGS.model_dir or f'runs/{FLAGS.model}')
     settings = read_flags(Settings, data=data, eval_data=eval_data, model_dir=model_dir)
@@ -91,7 +91,7 @@ def _announce(experiment: 'Experiment') -> None:
         _say(f'Evaluation data  {_size(inputs.evaluation)}: {_named(inputs.evaluation)}')
     else:
         some = f'{inputs.evaluated:,} of ' if inputs.is_sampled else ''
-        _say(f'Evaluation data  {some}the training data (give --eval_data or --split for other images)')
+        _say(f'Evaluation data  {some}the training data (give --eval_data or --split for unseen images)')
     if settings.shuffle_buffer > 1:
         _say(f'Shuffling        {_shuffling(inputs.train, settings.shuffle_buffer)}')
     if experiment.warm_start:
@@ -103,12 +103,12 @@ def _announce(experiment: 'Experiment') -> None:
 
 def _size(archives: 'Archives') -> str:
     noun = archives.kind.noun
-    return f'{noun} as they come' if archives.total is None else f'{archives.total:,} {noun}'
+    return f'a stream of {noun}' if archives.total is None else f'{archives.total:,} {noun}'
 
 
 def _shuffling(archives: 'Archives', buffer: int) -> str:
     if archives.has_random_access:
-        return f'all {archives.kind.noun}, anew in each epoch'
+        return f'all {archives.kind.noun}, in each epoch'
     return f'within a buffer of {buffer:,} {archives.kind.noun} of the stream'
 
 
@@ -130,7 +130,9 @@ def _conclude(experiment: 'Experiment', result: 'Result') -> int:
     if result.step < result.max_steps:
         _say(f'The data ended at step {result.step} of {result.max_steps}.')
     if not result.metrics:
-        _say(f'Trained          {result.step} steps, evaluated by the evaluator of TF_CONFIG if there is one')
+        _say(
+            f'Trained          {result.step} steps, evaluated by the evaluator of TF_CONFIG, if there is one'
+        )
         _say(f'Checkpoint       {result.checkpoint}')
         _say(f'TensorBoard      {command.tensorboard(settings.model_dir)}')
         return 0
@@ -151,7 +153,7 @@ def _conclude(experiment: 'Experiment', result: 'Result') -> int:
 
 
 def _kept(checkpoint: str, settings: Settings) -> str:
-    """Returns how much disk checkpoints take, where that is much."""
+    """Returns the size of large checkpoints, and how many are kept."""
     path = Path(checkpoint)
     size = sum(file.stat().st_size for file in path.parent.glob(f'{path.name}.*'))
     if size < _LARGE_CHECKPOINT:
@@ -160,7 +162,7 @@ def _kept(checkpoint: str, settings: Settings) -> str:
 
 
 def _next_command(settings: Settings) -> str:
-    """Returns a command that goes further: the user's own images after the built-in ones, else longer."""
+    """Returns the next command: the user's own images after the built-in ones, otherwise more steps."""
     if not FLAGS.data:
         own = '--data=TRAIN.tar --eval_data=TEST.tar --model_dir=runs/mine'
         return f'{_command()} --model={settings.model} {own}'

@@ -165,7 +165,7 @@ def test_the_command(cnn_dir, tmp_path, run_export):
     ('arguments', 'status', 'sentence'),
     [
         ([], 2, '--model_dir is missing'),
-        (['--model_dir=/none'], 1, '--model_dir=/none is no folder'),
+        (['--model_dir=/none'], 1, '--model_dir=/none is not a folder'),
         (['--model_dir=MODEL', '--out=/proc/none'], 2, '--out=/proc/none cannot be written'),
     ],
 )

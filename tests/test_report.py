@@ -66,7 +66,7 @@ def test_what_is_damaged_is_said_and_the_rest_is_shown(run, model_dir):
     ('arguments', 'status', 'words'),
     [
         (['--model_dir='], 2, '--model_dir is missing'),
-        (['--model_dir=nowhere'], 1, '--model_dir=nowhere is no folder'),
+        (['--model_dir=nowhere'], 1, '--model_dir=nowhere is not a folder'),
         (['--data=nowhere.tar'], 1, "There is no file 'nowhere.tar'"),
         (['--data=-'], 2, '--data=- passes by only once'),
         (['--worst=3'], 2, '--worst has a meaning with --data only'),

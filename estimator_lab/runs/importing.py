@@ -19,7 +19,7 @@ from estimator_lab.errors import DataError, FlagError
 from estimator_lab.runs.model import shapes_of_variables
 from estimator_lab.runs.record import NO_HPARAMS, Record, versions, write_record
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
-from estimator_lab.runs.weights.file import WeightFile, open_weight_file
+from estimator_lab.runs.weights.files import WeightFile, open_weight_file
 from estimator_lab.runs.weights.matching import Matched, match
 from estimator_lab.settings import structural_settings
 from estimator_lab.tf1 import tf

@@ -1,4 +1,4 @@
-"""What a network takes at the least, before it is built for good: a sentence in place of a killed process."""
+"""Estimates the least memory that a network needs, so that a sentence replaces a killed process."""
 
 import math
 import os
@@ -12,19 +12,19 @@ from estimator_lab.data.pipeline.input_fns import placeholder_features
 from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import tf
 
-_BATCHES_ON_THE_WAY = 3  # of the input: two that wait, and one that is used
+_BATCHES_AT_ONCE = 3  # of the input: two that wait, and one in use
 _LIMITS = ('/sys/fs/cgroup/memory.max', '/sys/fs/cgroup/memory/memory.limit_in_bytes')
-# Whose results a step of training keeps until gradients have come back to them.
+# Operations whose results are kept for the backward pass.
 _KEPT = ('Conv2D', 'Conv2DBackpropInput', 'MatMul', 'BatchMatMulV2', 'MaxPool', 'AvgPool')
 
 
 class Network(NamedTuple):
-    """What a network holds at the least, in bytes.
+    """The least memory that a network needs, in bytes.
 
     Attributes:
       variables: of all its variables.
-      kept: of what a step of training keeps of one example.
-      example: of one example itself, as it waits for its step.
+      kept: results that a training step keeps for one example.
+      example: one example in the input queue.
     """
 
     variables: int
@@ -32,25 +32,25 @@ class Network(NamedTuple):
     example: int
 
     def training(self, batch_size: int, vectors: int = 0) -> int:
-        """Returns the bytes of a step of training: variables with gradients, and a batch on its way.
+        """Returns the bytes of a training step: variables, gradients and batches.
 
         Args:
           batch_size: examples.
-          vectors: how often the optimizer keeps as many values as the variables have.
+          vectors: copies of the size of all variables that the optimizer keeps.
         """
-        return self.held(vectors) + batch_size * (self.kept + _BATCHES_ON_THE_WAY * self.example)
+        return self.held(vectors) + batch_size * (self.kept + _BATCHES_AT_ONCE * self.example)
 
     def held(self, vectors: int = 0) -> int:
-        """Returns the bytes of that which do not depend on the batch."""
+        """Returns the bytes that do not depend on the batch."""
         return (2 + vectors) * self.variables
 
     def using(self, batch_size: int) -> int:
-        """Returns the bytes of a batch that is only looked at."""
-        return self.variables + batch_size * _BATCHES_ON_THE_WAY * self.example
+        """Returns the bytes of a batch that is only evaluated."""
+        return self.variables + batch_size * _BATCHES_AT_ONCE * self.example
 
 
 def measure(model: AnyModel, params: Any, reader: Reader) -> Network:
-    """Returns what a network takes: its graph is built and looked at, and nothing is computed.
+    """Returns what a network needs; its graph is built, but not run.
 
     Args:
       model: whose network it is.
@@ -61,7 +61,7 @@ def measure(model: AnyModel, params: Any, reader: Reader) -> Network:
       FlagError: a network of such sizes can't be built.
     """
     with tf.Graph().as_default() as graph:
-        tf.set_random_seed(1)  # which determinism asks for
+        tf.set_random_seed(1)  # --deterministic requires a seed
         try:
             features = placeholder_features(reader)
             model.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, vars(params))
@@ -77,10 +77,10 @@ def measure(model: AnyModel, params: Any, reader: Reader) -> Network:
 
 
 def check_training(network: Network, batch_size: int, vectors: int = 0) -> None:
-    """Raises FlagError if a step of training takes more memory than this machine has, at the least.
+    """Raises FlagError if a training step needs more memory than this machine has.
 
     Args:
-      network: what it holds.
+      network: its sizes.
       batch_size: examples in a batch.
       vectors: see `Network.training`.
     """
@@ -95,7 +95,7 @@ def check_training(network: Network, batch_size: int, vectors: int = 0) -> None:
 
 
 def check_use(reader: Reader, batch_size: int) -> None:
-    """Raises FlagError if batches of such a size don't fit into this machine's memory."""
+    """Raises FlagError if batches of this size don't fit into this machine's memory."""
     example = sum(_signature_bytes(one.type, one.shape) for one in reader.signature.values())
     needed, there = Network(0, 0, example).using(batch_size), memory()
     if needed > there:
@@ -106,12 +106,12 @@ def check_use(reader: Reader, batch_size: int) -> None:
 
 
 def memory() -> int:
-    """Returns the bytes of memory that this process may have: the machine's, or its container's."""
+    """Returns the bytes of memory that this process may use: the machine's, or its container's."""
     found = [os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')]
     for path in map(Path, _LIMITS):
         try:
             found.append(int(path.read_text(encoding='ascii')))
-        except (OSError, ValueError):  # no such limit: 'max'
+        except (OSError, ValueError):  # no limit: 'max'
             continue
     return min(found)
 
@@ -123,14 +123,14 @@ def _results(graph: Any) -> Iterator[Any]:
 
 
 def _bytes_of(tensor: Any) -> int:
-    """Returns the bytes of a tensor, or a variable; a length that nobody knows counts as one."""
+    """Returns the bytes of a tensor or a variable; an unknown length counts as one."""
     if tensor.shape.ndims is None:
         return 0
     return math.prod(length or 1 for length in tensor.shape.as_list()) * tensor.dtype.size
 
 
 def _signature_bytes(kind: str, shape: tuple[int | None, ...]) -> int:
-    """Returns the bytes of one example's array, as it is read and as float32."""
+    """Returns the bytes of one example's array, as read and as float32."""
     values = math.prod(length or 1 for length in shape)
     return values * (tf.as_dtype(kind).size + (tf.float32.size if kind == 'uint8' else 0))
 

@@ -1,4 +1,4 @@
-"""An evaluation's metrics as a person reads them."""
+"""The metrics of an evaluation in words."""
 
 from collections.abc import Mapping
 
@@ -9,9 +9,10 @@ _ONLY_IF_ANY = (keys.UNKNOWN_LABELS, keys.UNKNOWN_TOKENS, keys.NODE_ACCURACY, f'
 
 
 def worth_showing(metrics: Mapping[str, float]) -> list[tuple[str, float]]:
-    """Returns metrics by name for a person to read, without unknown or dead things if there are none.
+    """Returns the metrics to show, by name.
 
-    The step and the number of examples are left to the sentence that goes with them.
+    Leaves out counts of unknown labels, dead units and the like that are 0, and the step and number of
+    examples, which belong in the sentence around the metrics.
     """
     return sorted(
         (name, value)
@@ -21,26 +22,26 @@ def worth_showing(metrics: Mapping[str, float]) -> list[tuple[str, float]]:
 
 
 def images_text(metrics: Mapping[str, float], total: int, noun: str) -> str:
-    """Returns over how many images metrics were taken: '400 images', '64 of 400 images'.
+    """Returns how many images were evaluated: '400 images', '64 of 400 images'.
 
-    Left out are those behind the batches of --eval_steps, with unknown labels, or that can't be decoded.
+    The others were beyond --eval_steps, had unknown labels or could not be decoded.
 
     Args:
       metrics: by name.
-      total: images that there are; 0 where nobody knows.
-      noun: what they are called.
+      total: images in all; 0 if unknown.
+      noun: what to call them.
     """
     taken = round(metrics.get(keys.EVALUATED_IMAGES, total))
     return f'{taken:,} {noun}' if taken == total or not total else f'{taken:,} of {total:,} {noun}'
 
 
 def primary_metric_text(task: Task, metrics: Mapping[str, float], on: str, step: int) -> str:
-    """Returns the metric that counts most, in a sentence.
+    """Returns the primary metric in a sentence.
 
     Args:
       task: names it.
       metrics: of the evaluation, by name.
-      on: what it was taken on, such as '400 unseen images'.
+      on: what was evaluated, such as '400 unseen images'.
       step: global step of the checkpoint.
     """
     name = task.primary_metric

@@ -1,4 +1,4 @@
-"""A trained model as its model_dir describes it: what evaluate, predict, export and inspect start from."""
+"""Opens a trained model from its model_dir, for evaluate, predict, export, inspect and others."""
 
 import contextlib
 import os
@@ -38,11 +38,11 @@ class Trained:
     """A trained model.
 
     Attributes:
-      model_dir: the folder it lies in.
-      record: what the folder says about itself.
+      model_dir: its folder.
+      record: the contents of experiment.json.
       model: what was trained.
       params: its parameters, an object of `model.params`.
-      shape: of the images it takes, in pixels.
+      shape: of its images, in pixels.
       checkpoint: path of the newest checkpoint.
       step: global step of that checkpoint.
     """
@@ -57,7 +57,7 @@ class Trained:
 
     @cached_property
     def vocabulary(self) -> Vocabulary | None:
-        """The labels of the classifier; None where there are fewer than two, as in a model without labels."""
+        """The labels of a classifier; None if there are fewer than two, as for a model without labels."""
         return Vocabulary(self.record.vocabulary) if len(self.record.vocabulary) > 1 else None
 
     @property
@@ -67,7 +67,7 @@ class Trained:
 
     @property
     def kind(self) -> Kind:
-        """Of the examples that it takes."""
+        """The kind of its examples."""
         return KINDS[self.record.kind]
 
     @property
@@ -76,10 +76,10 @@ class Trained:
         return self.reader_with('')
 
     def reader_with(self, decode: str) -> Reader:
-        """Returns how examples become arrays, images by a value of --decode; '' is that of training.
+        """Returns how examples become arrays, with a value of --decode; '' is that of training.
 
         Raises:
-          FlagError: the examples are no images, and know no --decode.
+          FlagError: a value was given, but the examples are not images.
         """
         if decode and 'decode' not in self.kind.settings:
             raise FlagError(
@@ -94,17 +94,17 @@ class Trained:
             )
         )
 
-    def image_reader(self, decode: str = '') -> ImageReader:
-        """Returns how images are decoded by a value of --decode; '' is that of training."""
-        return ImageReader(self.shape, DECODERS[decode or self.record.decode])
+    def image_reader(self) -> ImageReader:
+        """Returns how images are decoded, as in training."""
+        return ImageReader(self.shape, DECODERS[self.record.decode])
 
     def tree_reader(self) -> TreeReader:
         """Returns how trees become arrays."""
         return TreeReader(Tokens(self.params.tokens), self.vocabulary)
 
-    @cached_property
+    @property
     def estimator_params(self) -> Mapping[str, Any]:
-        """The parameters by name, as `model.model_fn` takes them."""
+        """The parameters by name, for `model.model_fn`."""
         return vars(self.params)
 
     @cached_property
@@ -124,8 +124,8 @@ def open_trained(model_dir: Path, flag: str = '--model_dir') -> Trained:
       flag: by which the user named it, for errors.
 
     Raises:
-      DataError: if it holds no model, or no checkpoint that can be read; if another version of this package
-        made it, with a model or a hyper-parameter that this one does not know; if it leads to other folders.
+      DataError: it holds no model, or no checkpoint that can be read; another version of this package made
+        it, with a model or hyper-parameter that this version does not know; it leads to other folders.
     """
     if not model_dir.is_dir():
         raise DataError(f'{flag}={model_dir} {_why_no_model(model_dir)}.')
@@ -155,9 +155,9 @@ def open_trained(model_dir: Path, flag: str = '--model_dir') -> Trained:
 
 @contextlib.contextmanager
 def without_cluster() -> Iterator[None]:
-    """Within it, TensorFlow does not see TF_CONFIG: it takes this process for the only one.
+    """Hides TF_CONFIG from TensorFlow while the block runs, as if this were the only process.
 
-    An Estimator's configuration reads the variable when it is made, and stops at one that is empty or wrong.
+    An Estimator's configuration reads the variable when it is made, and fails if it is empty or wrong.
     """
     kept = os.environ.pop(_TF_CONFIG, None)
     try:
@@ -173,7 +173,7 @@ def _why_no_model(model_dir: Path) -> str:
     if index_of(model_dir).is_file():
         return f'is a checkpoint: name its folder, {model_dir.parent}'
     if not model_dir.is_dir():
-        return 'is no folder'
+        return 'is not a folder'
     inner = sorted(model_dir.glob('*/experiment.json'), key=lambda path: path.stat().st_mtime, reverse=True)
     runs = [path.parent for path in inner if not _is_phase(path.parent)]
     if runs:
@@ -184,20 +184,20 @@ def _why_no_model(model_dir: Path) -> str:
         return (
             f'is still being pre-trained: train on, or name the folder of a phase in it, such as {phases[-1]}'
         )
-    return 'holds no experiment.json, so that no model was trained in it'
+    return 'holds no experiment.json, so no model was trained in it'
 
 
 def _why_no_checkpoint(model_dir: Path) -> str:
     if unlisted := unlisted_checkpoint(model_dir):
         return (
-            f"holds {unlisted}, but no file 'checkpoint', by which it would be found: write the line "
+            f"holds {unlisted}, but no file 'checkpoint' that lists it: write the line "
             f'model_checkpoint_path: "{unlisted}" into such a file'
         )
     return 'holds no checkpoint yet: train it first'
 
 
 def unlisted_checkpoint(model_dir: Path) -> str:
-    """Returns the name of the last checkpoint in a folder that has no list of them, '' for none."""
+    """Returns the name of the newest checkpoint in a folder without a list of checkpoints; '' for none."""
     if (model_dir / 'checkpoint').exists():
         return ''
     found = [int(path.name[len(_CHECKPOINT) : -len('.index')]) for path in _indexes(model_dir)]
@@ -209,7 +209,7 @@ def _indexes(model_dir: Path) -> list[Path]:
 
 
 def _is_phase(folder: Path) -> bool:
-    """Whether a folder is that of a phase of pre-training, and no model of its own."""
+    """Returns whether a folder is that of a phase of pre-training, not of a whole model."""
     with contextlib.suppress(DataError):
         record = read_record(folder)
         return record is not None and record.hparams.get('phase') == folder.name
@@ -218,7 +218,7 @@ def _is_phase(folder: Path) -> bool:
 
 def _check_examples(record: Record) -> None:
     if record.kind not in MODELS[record.model].kinds:
-        raise FlagError(f'its examples are of the kind {record.kind!r}, which its model does not take.')
+        raise FlagError(f'its examples are of the kind {record.kind!r}, which its model does not accept.')
     if record.decode not in DECODERS:
         raise FlagError(f'it has decode={record.decode}; known are: {", ".join(DECODERS)}.')
     if record.value_range != (0, 1):
@@ -226,7 +226,7 @@ def _check_examples(record: Record) -> None:
 
 
 def shapes_of_variables(model: AnyModel, params: Any, reader: Reader) -> dict[str, list[int]]:
-    """Returns the shapes of a network's variables by name, in the order in which it makes them.
+    """Returns the shapes of a network's variables by name, in the order of their creation.
 
     Args:
       model: whose network it is.
@@ -241,18 +241,18 @@ def shapes_of_variables(model: AnyModel, params: Any, reader: Reader) -> dict[st
 
 
 def _check_network(trained: Trained) -> None:
-    """Makes sure that the network which the record describes is the one in the checkpoint."""
+    """Checks that the checkpoint holds the network that the record describes."""
     try:
         found = tf.train.load_checkpoint(trained.checkpoint).get_variable_to_shape_map()
         for name, shape in shapes_of_variables(trained.model, trained.params, trained.reader).items():
             if name not in found:
-                raise ValueError(f'{name} is there by the one, and not by the other')
+                raise ValueError(f'{name} is only in the former')
             if found[name] != shape:
-                raise ValueError(f'{name} is {shape} by the one and {found[name]} by the other')
+                raise ValueError(f'{name} is {shape} in the former and {found[name]} in the latter')
     except (tf.errors.OpError, ValueError, OverflowError) as error:
         first_line = str(error).strip().partition('\n')[0]
         raise DataError(
-            f'experiment.json and checkpoint in {trained.model_dir} do not go together: {first_line}.'
+            f'experiment.json and checkpoint in {trained.model_dir} do not match: {first_line}.'
         ) from error
 
 
@@ -260,8 +260,8 @@ def step_of(checkpoint: str) -> int:
     """Returns the global step of a checkpoint.
 
     Raises:
-      DataError: if it is damaged; the bytes of its tensors are counted, and their checksums left to those
-        who restore them.
+      DataError: it is damaged. The bytes of its tensors are counted; checksums are verified only when it is
+        restored.
     """
     try:
         reader = tf.train.load_checkpoint(checkpoint)

@@ -1,4 +1,4 @@
-"""In which precision the network computes: float32, or bfloat16 where the processor multiplies it."""
+"""The precision of a network: float32, or bfloat16 on processors that support it."""
 
 import functools
 import os
@@ -15,11 +15,10 @@ _ONEDNN_OFF = ('0', 'false')
 
 
 def session_config(precision: str) -> Any:
-    """Returns the session configuration under which any model trains and evaluates in that precision.
+    """Returns the session configuration with which any model trains and evaluates in that precision.
 
-    With 'bfloat16', convolutions, matrix products and what lies between them are rewritten to bfloat16 when
-    the session optimises its graph. Models need no change: variables, their updates, checkpoints and the
-    loss stay float32.
+    With 'bfloat16', convolutions, matrix products and the operations between them are rewritten to bfloat16
+    when the session optimizes its graph. Variables, their updates, checkpoints and the loss stay float32.
 
     Args:
       precision: one of PRECISIONS.
@@ -38,7 +37,7 @@ def session_config(precision: str) -> Any:
 
 
 def check_precision(precision: str) -> None:
-    """Makes sure that this machine computes in that precision at full speed.
+    """Checks that this machine computes in that precision at full speed.
 
     Raises:
       FlagError: for an unknown precision; for bfloat16 where the processor lacks it or oneDNN is off.
@@ -60,24 +59,24 @@ def check_precision(precision: str) -> None:
 
 
 def supports_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16; False where the system does not tell."""
+    """Returns whether the processor multiplies bfloat16; False if unknown."""
     return bool(_FLAGS.intersection(_cpuinfo().get('flags', '').split()))
 
 
 def processor() -> str:
-    """Returns the processor's name, 'AMD EPYC'; its architecture where the system does not tell."""
+    """Returns the processor's name, such as 'AMD EPYC', or its architecture."""
     return _cpuinfo().get('model name') or platform.machine()
 
 
 def refuse_nondeterminism() -> None:
-    """Makes TensorFlow use only operations that give the same bits each time, in all of this process."""
-    # TF1's own tf.config has no such switch.
+    """Makes TensorFlow use only deterministic operations, in the whole process."""
+    # tf.compat.v1.config has no such switch.
     tf.compat.v2.config.experimental.enable_op_determinism()
 
 
 @functools.cache
 def _cpuinfo(path: Path = Path('/proc/cpuinfo')) -> dict[str, str]:
-    """Returns what Linux says of the first processor, by name; nothing elsewhere."""
+    """Returns the properties of the first processor on Linux, by name; {} elsewhere."""
     try:
         lines = path.read_text(encoding='utf-8').partition('\n\n')[0].splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""What a model_dir says about itself: which model made it, from which labels and image size."""
+"""experiment.json: what a model_dir says about itself, such as model, labels, image size and data."""
 
 import dataclasses
 import glob
@@ -24,20 +24,20 @@ _SEGMENTS = 'legs'  # name in the file
 _LARGEST = 2**40  # steps, and images of an archive or an epoch
 
 NO_HPARAMS = ('image_shape', 'vocabulary', 'tokens', 'model_dir')
-"""Parameters of a model that are no hyper-parameters of the record: it has them elsewhere."""
+"""Parameters of a model that are not among the hyper-parameters of a record."""
 
 FORMAT = 2
-"""Of the records that this version writes; 0 are those from before there was a number."""
+"""The format that this version writes; 0 stands for records without a number."""
 
 
 @dataclasses.dataclass(frozen=True)
 class InputRecord:
-    """Which images the steps of a training run saw.
+    """Which examples the steps of a training run saw.
 
     Attributes:
       segments: position in the data by global step; empty in records of older versions.
-      evaluation: the archives that it was evaluated on; empty for those of training.
-      settings: what else decides which images a step sees, and what it makes of them, by name.
+      evaluation: the archives of evaluation; empty for those of training.
+      settings: what else decides which examples a step sees and how they are changed, by name.
     """
 
     segments: tuple[Segment, ...] = ()
@@ -55,10 +55,10 @@ class Record:
       vocabulary: label texts in the order of their class ids.
       hparams: the hyper-parameters of the last training run.
       versions: of this package and of TensorFlow, at the last training run.
-      value_range: lowest and highest value of the pixels that the network takes.
+      value_range: lowest and highest pixel value of the network's input.
       decode: value of --decode.
-      input: which images its steps saw.
-      kind: of the examples, a name in `data.kinds`; images have `image_shape` and `decode`.
+      input: which examples its steps saw.
+      kind: of the examples, a name in `data.kinds`.
       format: number of the record's format.
     """
 
@@ -75,10 +75,10 @@ class Record:
 
 
 def read_record(model_dir: Path) -> Record | None:
-    """Returns what a model_dir says of itself, or None for a new one.
+    """Returns the record in a model_dir, or None for a new one.
 
     Raises:
-      DataError: if its file can't be understood, or was written by a newer version.
+      DataError: the file can't be understood, or a newer version wrote it.
     """
     path = model_dir / FILE
     try:
@@ -105,7 +105,7 @@ def read_record(model_dir: Path) -> Record | None:
 
 
 def _check(record: Record) -> None:
-    """Raises ValueError for what no training run writes."""
+    """Raises ValueError for what training never writes."""
     *sides, channels = record.image_shape
     if not all(1 <= side <= MAX_SIDE for side in sides) or math.prod(sides) > MAX_PIXELS:
         raise ValueError(f'its image_shape is {shown(list(record.image_shape))}')
@@ -150,7 +150,7 @@ def _check_sources(sources: Sequence[Source]) -> None:
 
 
 def _is_short(text: Any) -> bool:
-    """Whether it is a text that a sentence may quote."""
+    """Returns whether a value is a text that a message may quote."""
     return isinstance(text, str) and len(text) <= _LONGEST_TEXT and text.isprintable()
 
 
@@ -161,7 +161,7 @@ def _writer(fields: Mapping[str, Any]) -> str:
 
 
 def write_record(model_dir: Path, record: Record) -> None:
-    """Writes the record so that a reader sees the old file or the new one, never half of one.
+    """Writes the record atomically.
 
     Raises:
       OSError: it can't be written.
@@ -177,11 +177,11 @@ def write_record(model_dir: Path, record: Record) -> None:
 
 
 def link_model(checkpoint: Path, folder: Path) -> None:
-    """Makes a new folder into the model_dir of a checkpoint, whose files it shares with the one it lies in.
+    """Makes a new model_dir for a checkpoint, whose files it hard-links.
 
     Args:
-      checkpoint: path of the checkpoint; nothing is done where it is not there.
-      folder: is not there yet.
+      checkpoint: path of the checkpoint; if it does not exist, nothing is done.
+      folder: the new model_dir; it must not exist.
 
     Raises:
       OSError: it can't be written.
@@ -194,35 +194,35 @@ def link_model(checkpoint: Path, folder: Path) -> None:
     for file in files:
         try:
             (folder / file.name).hardlink_to(file)
-        except OSError:  # a file system that knows no links
+        except OSError:  # the file system has no links
             shutil.copyfile(file, folder / file.name)
     shutil.copyfile(record, folder / FILE)
     (folder / 'checkpoint').write_text(f'model_checkpoint_path: "{checkpoint.name}"\n', encoding='utf-8')
 
 
 def versions(tensorflow_version: str) -> dict[str, str]:
-    """Returns the versions that a record names."""
+    """Returns the versions that a record states."""
     return {'estimator_lab': __version__, 'tensorflow': tensorflow_version}
 
 
 def check_same(
     model_dir: Path, old: Record, new: Record, bound: Mapping[str, Any], flag: str = '--model_dir'
 ) -> None:
-    """Makes sure that training `new` may go on from what `old` left in model_dir.
+    """Checks that a run can go on from the checkpoint in model_dir.
 
     Args:
-      model_dir: named in errors.
-      old: the record found there.
+      model_dir: for errors.
+      old: its record.
       new: the record of the run that is about to start.
-      bound: hyper-parameters that the checkpoint's shapes depend on, by name, with the defaults that stand
-        for those which an older record does not know.
-      flag: by which the user named the folder, for errors.
+      bound: hyper-parameters that the checkpoint's shapes depend on, by name, with the defaults that count
+        for an older record without them.
+      flag: the flag that names the folder, for errors.
 
     Raises:
-      FlagError: for another model, image size or network size.
-      DataError: for another vocabulary.
+      FlagError: the model, image size or network size differs.
+      DataError: the vocabulary differs.
     """
-    remedy = 'name another folder, or none to start anew'
+    remedy = 'name another folder, or none for a new one'
     if old.model != new.model:
         raise FlagError(f'{flag}={model_dir} was made by --model={old.model}: {remedy}.')
     if old.kind != new.kind:

@@ -1,8 +1,7 @@
-"""A model_dir may come from a stranger: nothing in it makes this program read, write or delete elsewhere.
+"""Checks that an untrusted model_dir can't make this program read, write or delete files elsewhere.
 
-TensorFlow believes the file `checkpoint`: it restores what that names, and once it has saved some more
-checkpoints it deletes the oldest that are listed there, wherever they lie. What lies behind a link within
-the folder is written, and old exports there are deleted, just the same.
+TensorFlow trusts the file `checkpoint`: it restores the checkpoint named there, and later deletes the oldest
+ones listed there, wherever they are. It also writes and deletes through symbolic links in the folder.
 """
 
 import os
@@ -24,22 +23,20 @@ _LONGEST_REASON = 200
 _MOST_BYTES = 2**20  # of a state file: some thousand names
 _WRITTEN_FOLDERS = ('eval', 'export', 'profile', 'inspect', 'dreams')
 _WRITTEN_FILES = re.compile(r'.*\.partial(\..*)?|.*_temp|bad_members.*\.csv')
-_PATTERN = re.compile(r'[][*?{}\\\x00-\x1f\x7f]')  # TensorFlow takes names of checkpoints for patterns
+_PATTERN = re.compile(r'[][*?{}\\\x00-\x1f\x7f]')  # TensorFlow interprets names of checkpoints as patterns
 
 
 def check_safe_paths(model_dir: Path, flag: str = '--model_dir') -> None:
-    """Makes sure that going on with a folder, or opening it, touches nothing outside of it.
-
-    It looks at the folder, at those of phases in it, and at what a run writes there. A folder that is not
-    there is all right.
+    """Checks that opening a folder, or training in it, touches nothing outside of it.
 
     Args:
-      model_dir: the folder; it may itself be reached by a link.
-      flag: by which the user named it, for errors.
+      model_dir: the folder; it may itself be a link, or not exist.
+      flag: the flag that names it, for errors.
 
     Raises:
-      DataError: its file `checkpoint` names anything but checkpoints in the folder, or a newest one that is
-        not there, or can't be read; or there is a link to elsewhere in the place of what a run writes.
+      DataError: its file `checkpoint`, or that of a phase, can't be read, names anything but checkpoints in
+        the folder, or a newest one that does not exist; or a file or folder that training writes is a link
+        to elsewhere.
     """
     home = os.path.realpath(model_dir)
     for folder in (model_dir, *_phases(model_dir)):
@@ -62,13 +59,13 @@ def check_safe_paths(model_dir: Path, flag: str = '--model_dir') -> None:
 
 
 def _phases(model_dir: Path) -> list[Path]:
-    """Returns the folders in it in which a phase was trained, and links to such folders."""
+    """Returns the folders of phases in a model_dir, and links to such folders."""
     found = {path.parent for name in (_STATE, _RECORD) for path in model_dir.glob(f'*/{name}')}
     return sorted(path for path in found if path.name not in _WRITTEN_FOLDERS)
 
 
 def _links(folder: Path) -> Iterator[Path]:
-    """Yields the links among what a run writes; a checkpoint's own files may be links, they are only read."""
+    """Yields links among the files that training writes; checkpoints may be links, as they are only read."""
     for phase in _phases(folder):
         if phase.is_symlink():
             yield phase
@@ -81,7 +78,7 @@ def _links(folder: Path) -> Iterator[Path]:
 
 
 def _check_state(folder: Path) -> None:
-    """Raises ValueError if the list of checkpoints names others than those in the folder, or a lost one."""
+    """Raises ValueError if the list of checkpoints is wrong; see `check_safe_paths`."""
     state = _state_type()()
     text_format.Parse(read_regular(folder / _STATE, _MOST_BYTES).decode(), state)
     if not state.model_checkpoint_path:
@@ -89,12 +86,12 @@ def _check_state(folder: Path) -> None:
     for named in (state.model_checkpoint_path, *state.all_model_checkpoint_paths):
         path = folder / named
         if path.name in ('', '.', '..') or named.endswith('/') or _PATTERN.search(path.name):
-            raise ValueError(f'it names {shown(named)}, which is no name of a checkpoint')
+            raise ValueError(f'it names {shown(named)}, which is not the name of a checkpoint')
         if path.parent != folder and os.path.realpath(path.parent) != os.path.realpath(folder):
-            raise ValueError(f'it names {shown(named)}, which lies outside of the folder')
+            raise ValueError(f'it names {shown(named)}, which is outside of the folder')
     newest = str(folder / state.model_checkpoint_path)
-    if not any(map(os.path.exists, (f'{newest}.index', newest))):  # TensorFlow would begin at step 0 again
-        raise ValueError(f'it names {shown(state.model_checkpoint_path)}, which is not there')
+    if not any(map(os.path.exists, (f'{newest}.index', newest))):  # TensorFlow would start again at step 0
+        raise ValueError(f'it names {shown(state.model_checkpoint_path)}, which does not exist')
 
 
 def _state_type() -> Any:

@@ -1,4 +1,4 @@
-"""A trained model -> a SavedModel that runs on its own: what `export` and the exporters of training share."""
+"""Exports models as SavedModels, for `export` and for --export in training."""
 
 import shutil
 from collections.abc import Callable
@@ -17,15 +17,15 @@ from estimator_lab.runs.model import Trained
 from estimator_lab.tf1 import tf
 
 PIXELS = 'image'
-"""Input of the signature that takes pixels."""
+"""Input of the signature that accepts pixels."""
 
 ENCODED_SIGNATURE = 'serving_default'
 _UNFINISHED = 'temp-*'  # Estimator's name for a SavedModel that it writes
 PIXELS_SIGNATURE = 'pixels:serving_default'
-"""Estimator's name for a model's outputs behind an alternative receiver."""
+"""Estimator's name for the outputs of an alternative receiver."""
 
 PAINTED_PIXELS_SIGNATURE = f'pixels:{keys.PAINTED}'
-"""Of a painter: pixels -> pixels; its other signatures give JPEG files."""
+"""Of a style model: pixels -> pixels; its other signatures return JPEG files."""
 
 PAINTER_SIGNATURES = {
     ENCODED_SIGNATURE: f'{IMAGE_BYTES}, string [n]: JPEG or PNG files of one size -> '
@@ -33,10 +33,10 @@ PAINTER_SIGNATURES = {
     PAINTED_PIXELS_SIGNATURE: f'{PIXELS}, float32 [n, height, width, channels] in [0, 1] -> {keys.PAINTED}: '
     'the same',
 }
-"""What those who export a painter are told."""
+"""Descriptions of the signatures of a style model."""
 
 SAMPLES_SIGNATURE = f'{keys.LATENT}:{keys.SAMPLES}'
-"""Of a generator: latent vectors, and labels if it is told them -> PNG files."""
+"""Of a generator: latent vectors, with labels if it is conditional -> PNG files."""
 
 
 def signature_of(receiver: str) -> str:
@@ -72,14 +72,14 @@ def export_saved_model(trained: Trained, folder: Path) -> Path:
 
     Args:
       trained: the model.
-      folder: where the SavedModel goes, into a folder of its own that is named after the time.
+      folder: parent of the SavedModel, whose name is the time.
 
     Returns:
-      That folder.
+      The SavedModel's folder.
 
     Raises:
-      FlagError: if the folder can't be written.
-      LabError: if it could, but the disk is full; what was written is removed.
+      FlagError: the folder can't be written.
+      LabError: the disk is full; what was written is removed.
     """
     receiver = serving_input_receiver_fn(trained.reader, trained.model, trained.params)
     with made_folder('out', folder):
@@ -101,7 +101,7 @@ def _export(trained: Trained, folder: Path, receiver: Any) -> Path:
 
 
 def tflite_signature(model: AnyModel) -> str:
-    """Returns the signature of a model that TensorFlow Lite can run: pixels in, and no files out."""
+    """Returns the signature that TensorFlow Lite can run: it neither decodes nor encodes files."""
     return PAINTED_PIXELS_SIGNATURE if model.transform_net else PIXELS_SIGNATURE
 
 
@@ -110,16 +110,16 @@ def to_tflite(saved_model: Path, signature: str = PIXELS_SIGNATURE) -> bytes:
 
     Args:
       saved_model: the folder.
-      signature: one that takes pixels; TensorFlow Lite decodes no files.
+      signature: one that accepts pixels; TensorFlow Lite can't decode files.
 
     Raises:
-      LabError: if the network has an operation that TensorFlow Lite lacks.
+      LabError: TensorFlow Lite lacks an operation of the network.
     """
-    # The TF1 converter would leave out the names of the outputs.
+    # The TF1 converter leaves out the names of the outputs.
     make = tf.compat.v2.lite.TFLiteConverter.from_saved_model
     try:
         with hushed():
             return make(str(saved_model), signature_keys=[signature]).convert()
-    except Exception as error:  # the converter raises all sorts, down to bare Exception
+    except Exception as error:  # the converter raises bare Exception, too
         reason = str(error).strip().partition('\n')[0]
         raise LabError(f'This network cannot be converted to TensorFlow Lite: {reason}.') from error

@@ -1,7 +1,7 @@
-"""A trained network that teaches a style: --hparams=perceptual=MODEL_DIR,style_image=wave.jpg.
+"""Makes the targets of style transfer: --hparams=perceptual=MODEL_DIR,style_image=wave.jpg.
 
-The network is frozen up to the layers that are looked at; with what it makes of the pictures of the styles it
-becomes a file of the run's own folder. Its own folder is only read.
+The perceptual network is frozen up to the last layer used. With the Gram matrices of the style pictures it is
+saved in the run's folder.
 """
 
 import dataclasses
@@ -39,22 +39,22 @@ from estimator_lab.runs.record import Record
 from estimator_lab.tf1 import tf
 
 _NETWORK_FLAG, _PICTURE_FLAG = '--hparams=perceptual', '--hparams=style_image'
-_SMALLEST_SIDE = 32  # of a picture that has a style
+_SMALLEST_SIDE = 32  # pixels of a style picture
 _MOST_OBLONG = 8
 _MOST_STYLES = 64
-_LONGEST_PLACE = 200  # that a record holds
+_LONGEST_PLACE = 200  # characters, as in a record
 _STYLE_LAYERS = 4  # by default
 _CONTENT_LAYER = 2  # of these
 
 
 @dataclass(frozen=True)
 class Style:
-    """A picture of a style.
+    """A style picture.
 
     Attributes:
       name: of the style.
       data: the encoded picture.
-      place: where it was found, for errors.
+      place: its path, for errors.
     """
 
     name: str
@@ -66,10 +66,10 @@ class Style:
 
         Args:
           channels: 1 or 3.
-          side: pixels of the shorter side, to which a larger one is scaled down.
+          side: pixels of the shorter side; larger pictures are scaled down to it.
 
         Raises:
-          DataError: it is no picture, or one that is too small.
+          DataError: it is not a picture, or too small.
         """
         try:
             image = open_image(self.data)
@@ -90,11 +90,11 @@ class Style:
 
 @dataclass(frozen=True)
 class StyleTargets:
-    """What a painter is to learn.
+    """What a style model learns.
 
     Attributes:
-      perceptual_loss: goes into the run's folder.
-      styles: their names.
+      perceptual_loss: the network with the Gram matrices of the styles.
+      styles: names of the styles.
     """
 
     perceptual_loss: PerceptualLoss
@@ -104,26 +104,23 @@ class StyleTargets:
 def open_style_targets(
     model: AnyModel, params: Any, model_dir: Path, previous: Record | None
 ) -> StyleTargets | None:
-    """Returns what a run is to learn; None for a model that does not paint.
-
-    A run that goes on has it in its folder.
+    """Returns the style targets of a run, from its folder if it goes on; None for other models.
 
     Args:
       model: the run's.
       params: its resolved parameters, with the size of the images.
       model_dir: the run's folder.
-      previous: what it says of itself; None for a new one.
+      previous: the record in that folder; None for a new one.
 
     Raises:
-      FlagError: for layers that the network has not got; the run was begun with other pictures or another
-        network.
-      DataError: for a picture or a network that can't be used.
+      FlagError: the network lacks a layer; the run began with other pictures or another network.
+      DataError: a picture or a network can't be used.
     """
     if model.transform_net is None:
         return None
     for name in ('style_image', 'perceptual'):
         if len(getattr(params, name)) > _LONGEST_PLACE:
-            raise FlagError(f'--hparams={name} has more than {_LONGEST_PLACE} letters: name a folder.')
+            raise FlagError(f'--hparams={name} has more than {_LONGEST_PLACE} characters: name a folder.')
     path = model_dir / FILE
     if previous is None or previous.model != model.name or not path.exists():
         return make_style_targets(params)
@@ -154,13 +151,13 @@ def make_style_targets(params: Any) -> StyleTargets:
 
 
 def read_styles(places: str) -> list[Style]:
-    """Returns the pictures that a user names.
+    """Returns style pictures.
 
     Args:
-      places: of pictures, with + between them; or a folder of some; '' for none.
+      places: paths with + between them, or a folder; '' for none.
 
     Raises:
-      DataError: there is none, or it can't be read.
+      DataError: a picture does not exist or can't be read; a folder has none.
       FlagError: there are too many.
     """
     if places and Path(places).is_dir():
@@ -186,18 +183,18 @@ def read_styles(places: str) -> list[Style]:
 
 
 def chosen_layers(layers: Mapping[str, Endpoint], params: Any) -> tuple[list[str], str]:
-    """Returns the layers that make a style, and the one that makes the content.
+    """Returns the style layers, and the content layer.
 
-    By default these are the first convolution at each size of the maps, of the first four sizes; of VGG
-    conv1_1, conv2_1, conv3_1 and conv4_1, as Gatys et al. 2016 take them. The content is what the third says,
-    or the last where there are fewer.
+    By default the style layers are the first convolution at each of the first four map sizes, for VGG
+    conv1_1, conv2_1, conv3_1 and conv4_1 (Gatys et al. 2016); the content layer is the third of them, or the
+    last if there are fewer.
 
     Args:
-      layers: of the network, with maps each.
+      layers: of the network, by name.
       params: the user's choice.
 
     Raises:
-      FlagError: for a layer that there is not; it lists them.
+      FlagError: a layer does not exist; the message lists those that do.
       DataError: the network has no convolutions.
     """
     first_at: dict[int, str] = {}
@@ -222,13 +219,13 @@ def chosen_layers(layers: Mapping[str, Endpoint], params: Any) -> tuple[list[str
 
 
 class _RandomSource:
-    """Random filters, where no network is named."""
+    """Random filters, without --hparams=perceptual."""
 
     def __init__(self, channels: int) -> None:
         self._network = random_network(channels)
 
     def layers(self, shape: Sequence[int]) -> dict[str, Endpoint]:
-        """Returns its layers; the sizes of their maps are those of pictures of that shape."""
+        """Returns its layers, with maps of the sizes for pictures of that shape."""
         found = {}
         with tf.Graph().as_default():
             for number, name in enumerate(self._network.layers):
@@ -243,13 +240,13 @@ class _RandomSource:
 
 
 class _FolderSource:
-    """A trained network, frozen for pictures of whatever size."""
+    """A trained network, frozen for pictures of any size."""
 
     def __init__(self, trained: Trained) -> None:
         self._trained = trained
 
     def layers(self, shape: Sequence[int]) -> dict[str, Endpoint]:
-        """Returns its layers that have maps."""
+        """Returns its layers with maps."""
         with tf.Graph().as_default() as graph:
             self._build(shape)
             found = published(graph)
@@ -259,7 +256,7 @@ class _FolderSource:
         """Returns the network up to some layers, for pictures of that shape.
 
         Raises:
-          DataError: it has an operation that no perceptual network has.
+          DataError: it has an operation that is not allowed in a perceptual network.
           LabError: its checkpoint can't be restored.
         """
         with tf.Graph().as_default() as graph, tensorflow_errors_as_sentences():
@@ -283,11 +280,11 @@ class _FolderSource:
         return PerceptualNetwork(parted, pictures.name, {n: t.name for n, t in tensors.items()}, weights)
 
     def _build(self, shape: Sequence[int]) -> Any:
-        """Builds the network in the current graph; returns the placeholder of its pictures."""
+        """Builds the network in the current graph; returns the placeholder for pictures."""
         trained = self._trained
         height, width, channels = shape
         own = trained.shape.channels
-        tf.set_random_seed(0)  # nothing is drawn, but --deterministic asks for one
+        tf.set_random_seed(0)  # --deterministic requires one, though nothing is random
         tf.train.get_or_create_global_step()
         pictures = tf.placeholder(tf.float32, [None, *shape], IMAGE)
         seen = tf.tile(pictures, [1, 1, 1, own]) if channels == 1 else pictures
@@ -308,14 +305,14 @@ def _open_network(params: Any) -> Trained:
         raise DataError(f'{_NETWORK_FLAG}={params.perceptual} looks at {trained.kind.noun}, not at images.')
     if trained.shape.channels == 1 and params.image_shape[2] == 3:
         raise DataError(
-            f'{_NETWORK_FLAG}={params.perceptual} was trained on grey images and knows no colours: name one '
-            'that was trained with --channels=3, or paint with --channels=1.'
+            f'{_NETWORK_FLAG}={params.perceptual} was trained on grey images: name one that was '
+            'trained with --channels=3, or give --channels=1.'
         )
     return trained
 
 
 def _check_unchanged(params: Any, previous: Record, perceptual_loss: PerceptualLoss, model_dir: Path) -> None:
-    """Raises FlagError if a run that goes on is given other pictures, or another network."""
+    """Raises FlagError if a resumed run is given other pictures or another network."""
     found = {}
     if params.perceptual != previous.hparams.get('perceptual', ''):
         fresh = make_style_targets(dataclasses.replace(params, style_image='')).perceptual_loss
@@ -325,8 +322,8 @@ def _check_unchanged(params: Any, previous: Record, perceptual_loss: PerceptualL
     for name, value in found.items():
         if perceptual_loss.origin.get(name) != value:
             raise FlagError(
-                f'--model_dir={model_dir} was begun with another --hparams={name} than '
-                f'{getattr(params, name) or "none"}: name another folder, or none to start anew.'
+                f'--model_dir={model_dir} was started with another --hparams={name} than '
+                f'{getattr(params, name) or "none"}: name another folder, or none for a new one.'
             )
 
 

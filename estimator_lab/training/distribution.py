@@ -1,8 +1,8 @@
-"""This process's part in a distributed run: what --distribution and TF_CONFIG say, and what follows from it.
+"""This process's part in a distributed run, by --distribution and TF_CONFIG.
 
-TensorFlow's own engines do the work. `parameter_server` is Estimator's asynchronous training: variables live
-in the ps tasks, and every worker updates them at its own pace. `multi_worker` and `mirrored` are strategies
-whose replicas take each step together.
+`parameter_server` is Estimator's asynchronous training: the ps tasks hold the variables, and each worker
+updates them at its own pace. `multi_worker` and `mirrored` are strategies whose replicas take each step
+together.
 """
 
 import contextlib
@@ -28,8 +28,8 @@ DISTRIBUTIONS = (NONE, MIRRORED, MULTI_WORKER, PARAMETER_SERVER)
 _CHIEF, _WORKER, _PS, _EVALUATOR = 'chief', 'worker', 'ps', 'evaluator'
 _JOBS = (_CHIEF, _WORKER, _PS, _EVALUATOR)
 _POLL_SECONDS = 1.0
-_QUIET_SECONDS = 3.0  # no process comes back as fast as that: importing TensorFlow takes longer
-_ALONE_SECONDS = 600.0  # a chief or worker that was killed may take some minutes to come back
+_QUIET_SECONDS = 3.0  # less than a restarted process needs to import TensorFlow
+_ALONE_SECONDS = 600.0  # a killed chief or worker may take some minutes to come back
 _CONNECT_SECONDS = 1.0
 _LARGEST_PORT = 65_535
 _MOST_DIGITS = 9
@@ -38,11 +38,11 @@ _FURTHER: Mapping[str, type] = {'service': dict, 'session_master': str, 'eval_se
 
 @dataclass(frozen=True)
 class Role:
-    """The part of this process in a run.
+    """This process's part in a run.
 
     Attributes:
-      distribution: one of DISTRIBUTIONS; a cluster of TF_CONFIG without a strategy is PARAMETER_SERVER.
-      job: 'chief', 'worker', 'ps' or 'evaluator'; a process without a cluster is its own chief.
+      distribution: one of DISTRIBUTIONS; PARAMETER_SERVER for a cluster in TF_CONFIG without a strategy.
+      job: 'chief', 'worker', 'ps' or 'evaluator'; 'chief' without a cluster.
       index: number of the task within its job.
       cluster: 'host:port' of each task, by job; empty without a cluster.
     """
@@ -58,7 +58,7 @@ class Role:
 
     @property
     def is_chief(self) -> bool:
-        """Whether this process writes checkpoints and what else there is one of."""
+        """Whether this process writes the checkpoints and messages of the run."""
         return self.job == _CHIEF
 
     @property
@@ -68,7 +68,7 @@ class Role:
 
     @property
     def serves(self) -> bool:
-        """Whether this process only keeps variables for others."""
+        """Whether this process only holds variables for others."""
         return self.job == _PS
 
     @property
@@ -78,7 +78,7 @@ class Role:
 
     @property
     def may_not_end(self) -> bool:
-        """Whether this process may go on, or wait for others, without an end: see `run_until_finished`."""
+        """Whether this process may wait for others without end: see `run_until_finished`."""
         return bool(self.cluster) and (not self.trains or self.distribution == MULTI_WORKER)
 
     @property
@@ -93,18 +93,18 @@ class Role:
 
     @property
     def shard(self) -> WorkerShard:
-        """This process's share of the training images; each of them goes to one chief or worker."""
+        """This process's share of the training examples; each example goes to one chief or worker."""
         if not self.trains or len(self.trainers) < 2:
             return ONLY_WORKER
         return WorkerShard(0 if self.is_chief else self.index + 1, len(self.trainers))
 
     def strategy(self) -> Any:
-        """Returns the tf.distribute.Strategy of this process; None where Estimator does without one."""
-        # TensorFlow says this of itself, to nobody who could do anything about it.
+        """Returns the tf.distribute.Strategy of this process; None for none."""
+        # TensorFlow prints this warning; users cannot act on it.
         warnings.filterwarnings('ignore', 'To make it possible to preserve tf.data options')
         if self.distribution == MIRRORED:
             return tf.distribute.MirroredStrategy()
-        # In the evaluator's process the strategy would look for itself among the workers.
+        # An evaluator is not among the workers that the strategy looks for.
         if self.distribution == MULTI_WORKER and self.trains:
             with self.scope():
                 return tf.distribute.experimental.MultiWorkerMirroredStrategy()
@@ -112,10 +112,10 @@ class Role:
 
     @contextlib.contextmanager
     def scope(self) -> Iterator[None]:
-        """Within it, strategies are set up the TF1 way, and TF_CONFIG is not seen where it names no cluster.
+        """Prepares the process for strategies, and hides a TF_CONFIG without a cluster.
 
-        While eager execution is on, making a MultiWorkerMirroredStrategy starts a server of its own, waits
-        for all the others without an end, and takes SIGTERM away from the program.
+        With eager execution, a MultiWorkerMirroredStrategy would start a server of its own, wait for all
+        other workers without end, and handle SIGTERM.
         """
         with contextlib.ExitStack() as stack:
             if not self.cluster:
@@ -125,20 +125,23 @@ class Role:
             yield
 
     def batches_a_step(self, strategy: Any) -> int:
-        """Returns how many batches all processes together learn from while the global step counts one."""
+        """Returns how many batches all processes together consume in one global step."""
         return strategy.num_replicas_in_sync if strategy else self._workers_in_step()
 
     def share_of(self, examples: int) -> int:
-        """Returns how many of the examples that all processes have seen this one has: an equal share.
+        """Returns this process's equal share of the examples that all processes have seen.
 
-        Workers without a strategy count up the global step together, each at its own pace: an estimate then.
+        It is an estimate for workers without a strategy, as each has its own pace.
         """
         return examples // self.shard.count
 
     def session_config(self, config: Any) -> Any:
-        """Adds to a tf.ConfigProto, if there is one, that a worker depends on parameter servers only.
+        """Makes a worker depend on the parameter servers only, so that a lost worker stops no other.
 
-        Estimator adds it to its own default configuration. Without it a worker that is gone would stop all.
+        Estimator does the same in its default configuration.
+
+        Args:
+          config: a tf.ConfigProto, which is changed; None for that default.
         """
         if config is not None and self.cluster and self.trains and self.distribution == PARAMETER_SERVER:
             config.device_filters.extend(['/job:ps', f'/job:{self.job}/task:{self.index}'])
@@ -153,10 +156,10 @@ def read_role(distribution: str, tf_config: str) -> Role:
 
     Args:
       distribution: value of --distribution, one of DISTRIBUTIONS.
-      tf_config: value of the environment variable TF_CONFIG; '' where it is not set.
+      tf_config: value of the environment variable TF_CONFIG; '' if it is not set.
 
     Raises:
-      FlagError: TF_CONFIG is wrong, or does not go with --distribution.
+      FlagError: TF_CONFIG is wrong, or does not fit --distribution.
     """
     if distribution not in DISTRIBUTIONS:
         raise FlagError(f'--distribution={distribution} is not allowed: one of {", ".join(DISTRIBUTIONS)}.')
@@ -177,22 +180,22 @@ def run_until_finished(
     finished: Callable[[], bool],
     over: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Runs this process's part of a cluster where that may have no end of its own; sees to it that it ends.
+    """Runs this process's part of a cluster, and ends even if that part would wait without end.
 
-    The work runs in a thread, since a TensorFlow server, once joined, never returns and hears no signal; nor
-    does a synchronous step whose partner is gone. It may still be running when this function returns.
+    The work runs in a thread, as a TensorFlow server never returns and handles no signals, and neither does
+    a synchronous step whose partner is gone. It may still be running when this function returns.
 
     Args:
       work: what to run.
       role: of this process.
-      switch: asks to end early.
-      finished: whether training has reached its last step, as the checkpoints say.
-      over: whether this process has taken its own last step.
+      switch: asks to stop.
+      finished: returns whether training has reached its last step, by the checkpoints.
+      over: returns whether this process has taken its last step.
 
     Raises:
       Interrupted: the switch is on.
-      LabError: the others are gone, with training unfinished: at once where each step needs them, after ten
-        minutes where they may come back.
+      LabError: the others are gone before the end of training: raised at once if each step needs them, after
+        ten minutes if they may come back.
       Exception: whatever `work` raised.
     """
     errors: list[BaseException] = []
@@ -216,9 +219,9 @@ def run_until_finished(
 
 
 class _PartnerWatch:
-    """For a synchronous worker: it must end once a partner is gone, since its step would wait for ever.
+    """Ends a synchronous worker once a partner is gone, as its step would wait without end.
 
-    The chief watches all workers, a worker the chief, so that one that is gone ends all of them.
+    The chief watches all workers, and a worker the chief, so a lost process ends all of them.
     """
 
     def __init__(self, role: Role, switch: StopSwitch, over: Callable[[], bool]) -> None:
@@ -241,7 +244,7 @@ class _PartnerWatch:
 
 
 class _TrainerWatch:
-    """For a parameter server, which has no end, and an evaluator, whose end may never come."""
+    """Ends a parameter server or an evaluator once training has ended, or the trainers are gone."""
 
     def __init__(self, role: Role, switch: StopSwitch, finished: Callable[[], bool]) -> None:
         self._role = role
@@ -284,9 +287,9 @@ def _parsed(tf_config: str) -> dict[str, Any]:
         raise FlagError('TF_CONFIG must be an object with "cluster" and "task".')
     if 'model_dir' in given:
         raise FlagError('"model_dir" in TF_CONFIG has no use here: give --model_dir.')
-    for name, kind in _FURTHER.items():  # TensorFlow reads them as well
+    for name, kind in _FURTHER.items():  # TensorFlow reads these, too
         if not isinstance(given.get(name, kind()), kind):
-            noun = 'a text' if kind is str else 'an object'
+            noun = 'text' if kind is str else 'an object'
             raise FlagError(f'{name!r} in TF_CONFIG must be {noun}, not {shown(given[name])}.')
     return given
 
@@ -322,7 +325,7 @@ def _is_address(task: object) -> bool:
         return False
     try:
         return bool(host.strip('[]').encode('idna')) and 1 <= int(port) <= _LARGEST_PORT
-    except UnicodeError:  # a part of no or of too many letters
+    except UnicodeError:  # a part is empty or too long
         return False
 
 
@@ -345,14 +348,14 @@ def _task_of(given: Mapping[str, Any], cluster: Mapping[str, tuple[str, ...]]) -
 
 
 def _check_alone(given: Mapping[str, Any]) -> None:
-    """Makes sure that a process without a cluster is no task of one; TensorFlow calls it worker 0."""
+    """Checks that a process without a cluster is not a task of one; TensorFlow calls it worker 0."""
     task = given.get('task', {})
     if not isinstance(task, dict) or (task.get('type', _WORKER), task.get('index', 0)) != (_WORKER, 0):
         raise FlagError('TF_CONFIG says which task this process is, but not of which "cluster".')
 
 
 def _check_fit(distribution: str, cluster: Mapping[str, tuple[str, ...]]) -> None:
-    """Makes sure that --distribution and TF_CONFIG mean the same."""
+    """Checks that --distribution and TF_CONFIG agree."""
     if distribution in (MULTI_WORKER, PARAMETER_SERVER) and not cluster:
         raise FlagError(
             f'--distribution={distribution} needs TF_CONFIG, which names the cluster and the task of this '
@@ -365,7 +368,7 @@ def _check_fit(distribution: str, cluster: Mapping[str, tuple[str, ...]]) -> Non
         )
     if distribution == MULTI_WORKER and _PS in cluster:
         raise FlagError(
-            'TF_CONFIG names ps tasks, which --distribution=multi_worker has no use for: leave them out, or '
+            'TF_CONFIG names ps tasks, which --distribution=multi_worker does not use: leave them out, or '
             'use --distribution=parameter_server.'
         )
     if distribution == PARAMETER_SERVER and _PS not in cluster:

@@ -1,144 +1,97 @@
-"""What a training run is made from: each setting declared once, for its flag, the help page and its check."""
+"""The settings of a training run: flags of `estimator_lab.train`, with help and allowed values."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from estimator_lab.models.registry import MODELS
 from estimator_lab.settings import setting
 
-_MODEL, _DATA, _IMAGES, _TRAINING, _OUTPUT = 'Model', 'Data', 'Images', 'Training', 'Output'
+_model, _data, _image, _training, _output = (
+    partial(setting, group=group) for group in ('Model', 'Data', 'Images', 'Training', 'Output')
+)
 MOST_STEPS = 1_000_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What a training run is made from; the flags of `estimator_lab.train`, as plain values.
+    """The settings of a training run, which are also the flags of `estimator_lab.train`.
 
-    `model_dir` is the only one without a use for its default: the command puts it into runs/MODEL.
+    `model_dir` must be given; for the command its default is runs/MODEL.
     """
 
-    model: str = setting('cnn', f'which model: {", ".join(MODELS)}', group=_MODEL)
-    hparams: str = setting(
-        '', "the model's hyper-parameters, name=value,...; 'help' lists them", group=_MODEL
-    )
+    model: str = _model('cnn', f'which model: {", ".join(MODELS)}')
+    hparams: str = _model('', "the model's hyper-parameters, name=value,...; 'help' lists them")
 
-    data: Sequence[str] = setting(
-        (),
-        "archives or folders to train on, or texts of trees: paths, globs, '-'; none: built-in faces",
-        group=_DATA,
+    data: Sequence[str] = _data(
+        (), "archives, folders or files of trees to train on: paths, globs, '-'; none: built-in faces"
     )
-    eval_data: Sequence[str] = setting(
-        (), 'archives or folders to evaluate on; none: the training data', group=_DATA
+    eval_data: Sequence[str] = _data((), 'archives or folders to evaluate on; none: the training data')
+    split: str = _data('', 'TRAIN,EVAL: shares of the images in --data to train and to evaluate on')
+    pretrain_data: Sequence[str] = _data(
+        (), 'archives or folders to pre-train on, labels not needed; none: --data'
     )
-    split: str = setting(
-        '', 'TRAIN,EVAL: shares of the images in --data to train and to evaluate on', group=_DATA
+    unlabelled_data: Sequence[str] = _data(
+        (), 'archives or folders of more images, without labels, for semi_supervised=true'
     )
-    pretrain_data: Sequence[str] = setting(
-        (), 'archives or folders to pre-train on, labels not needed; none: --data', group=_DATA
+    labels: Path | None = _data(
+        None, 'table of a name and a label per line; default: folders of images, or .cls files next to them'
     )
-    unlabelled_data: Sequence[str] = setting(
-        (),
-        'archives or folders to learn from without labels, beside --data, for semi_supervised=true',
-        group=_DATA,
+    vocabulary: Path | None = _data(None, 'file of one label per line; default: the labels in --data, sorted')
+    tokens: Path | None = _data(None, 'for trees: file of one token per line; default: the tokens in --data')
+    max_tokens: int = _data(
+        50_000, 'for trees: the most frequent tokens in --data that are used', lower=1, upper=1_000_000
     )
-    labels: Path | None = setting(
-        None,
-        "table of a name and a label a line; default: images' folders, or .cls files beside them",
-        group=_DATA,
-    )
-    vocabulary: Path | None = setting(
-        None, 'file of one label a line; default: the labels in --data, sorted', group=_DATA
-    )
-    tokens: Path | None = setting(
-        None, 'of trees: file of one token a line; default: those in --data', group=_DATA
-    )
-    max_tokens: int = setting(
-        50_000,
-        'of trees: how many of the tokens in --data, the most frequent',
-        group=_DATA,
-        lower=1,
-        upper=1_000_000,
-    )
-    shuffle_buffer: int = setting(
-        10_000, 'encoded images held to shuffle a stream; 1: stored order', group=_DATA, lower=1
-    )
-    max_bad_fraction: float = setting(
-        0.01, 'share of images that may fail to decode', group=_DATA, lower=0, upper=1
-    )
-    use_damaged: bool = setting(False, 'use archives that break off up to there, with a warning', group=_DATA)
+    shuffle_buffer: int = _data(10_000, 'encoded images held to shuffle a stream; 1: stored order', lower=1)
+    max_bad_fraction: float = _data(0.01, 'share of images that may fail to decode', lower=0, upper=1)
+    use_damaged: bool = _data(False, 'use a damaged archive up to the damage, with a warning')
 
-    image_size: int = setting(
-        128, 'side in pixels to which images are scaled', group=_IMAGES, lower=1, upper=8000
+    image_size: int = _image(128, 'side in pixels to which images are scaled', lower=1, upper=8000)
+    channels: int = _image(1, '1 for grey, 3 for colour', choices=(1, 3))
+    decode: str = _image(
+        'exact', 'fast: JPEGs in a third of the time, nearly the same', choices=('exact', 'fast')
     )
-    channels: int = setting(1, '1 for grey, 3 for colour', group=_IMAGES, choices=(1, 3))
-    decode: str = setting(
-        'exact',
-        'fast: JPEGs in a third of the time, nearly the same',
-        group=_IMAGES,
-        choices=('exact', 'fast'),
+    decoded_cache: int = _image(
+        256, 'megabytes of decoded images to keep, if all fit; 0: decode in each epoch', lower=0
     )
-    decoded_cache: int = setting(
-        256,
-        'megabytes of decoded images to keep, if all fit; 0: decode in each epoch',
-        group=_IMAGES,
-        lower=0,
-    )
-    augment: str = setting(
-        '', 'random changes in training: shift=PIXELS,mirror,brightness=SHARE', group=_IMAGES
-    )
+    augment: str = _image('', 'random changes in training: shift=PIXELS,mirror,brightness=SHARE')
 
-    model_dir: Path = setting(None, 'checkpoints and TensorBoard files; default runs/MODEL', group=_TRAINING)
-    batch_size: int = setting(
-        32, 'examples in a step of one worker', group=_TRAINING, lower=1, upper=10_000_000
+    model_dir: Path = _training(None, 'checkpoints and TensorBoard files; default runs/MODEL')
+    batch_size: int = _training(32, 'examples in a step of one worker', lower=1, upper=10_000_000)
+    max_steps: int | None = _training(None, 'train up to this global step', lower=1, upper=MOST_STEPS)
+    epochs: float | None = _training(None, 'or for this many passes over the data (default 10)', lower=0)
+    eval_steps: int | None = _training(
+        None, 'batches in an evaluation; default all, but 20,000 training images', lower=1
     )
-    max_steps: int | None = setting(
-        None, 'train up to this global step', group=_TRAINING, lower=1, upper=MOST_STEPS
+    early_stopping: int | None = _training(
+        None, 'end after this many evaluations without a better one', lower=1
     )
-    epochs: float | None = setting(
-        None, 'or for this many passes over the data (default 10)', group=_TRAINING, lower=0
+    rebuild_evaluation_graph: bool = _training(
+        False, 'build a graph for each evaluation; else one is kept, with a copy of the weights'
     )
-    eval_steps: int | None = setting(
-        None, 'batches in an evaluation; default all, but 20,000 training images', group=_TRAINING, lower=1
+    warm_start: Path | None = _training(
+        None, 'start from the weights of this model_dir or file; labels may differ'
     )
-    early_stopping: int | None = setting(
-        None, 'end after this many evaluations without a better one', group=_TRAINING, lower=1
+    resume_changed: bool = _training(
+        False, 'go on although settings that decide the order of images or the weights have changed'
     )
-    rebuild_evaluation_graph: bool = setting(
-        False,
-        'build a graph for each evaluation; else one is kept, with a copy of the weights',
-        group=_TRAINING,
+    precision: str = _training(
+        'float32', 'bfloat16 is faster on processors that support it', choices=('float32', 'bfloat16')
     )
-    warm_start: Path | None = setting(
-        None, 'begin with the weights of this model_dir or file; labels may differ', group=_TRAINING
-    )
-    resume_changed: bool = setting(
-        False, 'go on though what decides the order of images or the weights has changed', group=_TRAINING
-    )
-    precision: str = setting(
-        'float32',
-        'bfloat16 is faster on processors that have it',
-        group=_TRAINING,
-        choices=('float32', 'bfloat16'),
-    )
-    distribution: str = setting(
+    distribution: str = _training(
         'none',
         'on all GPUs here, or as TF_CONFIG says',
-        group=_TRAINING,
         choices=('none', 'mirrored', 'multi_worker', 'parameter_server'),
     )
-    seed: int = setting(
-        1, 'order of examples, initial weights, dropout', group=_TRAINING, lower=-(2**31), upper=2**31 - 1
-    )
-    deterministic: bool = setting(False, 'the same weights bit for bit in each run', group=_TRAINING)
+    seed: int = _training(1, 'order of examples, initial weights, dropout', lower=-(2**31), upper=2**31 - 1)
+    deterministic: bool = _training(False, 'the same weights bit for bit in each run')
 
-    save_checkpoints_steps: int | None = setting(
-        None, 'steps between evaluated checkpoints', group=_OUTPUT, lower=1
-    )
-    keep_checkpoints: int = setting(2, 'how many of the newest checkpoints stay', group=_OUTPUT, lower=1)
-    save_summary_steps: int = setting(50, 'steps between TensorBoard summaries', group=_OUTPUT, lower=1)
-    export: Sequence[str] = setting((), 'best,latest,final: SavedModels to write on the way', group=_OUTPUT)
-    profile: bool = setting(False, "write a timeline of early steps, for Chrome's viewer", group=_OUTPUT)
+    save_checkpoints_steps: int | None = _output(None, 'steps between evaluated checkpoints', lower=1)
+    keep_checkpoints: int = _output(2, 'how many of the newest checkpoints to keep', lower=1)
+    save_summary_steps: int = _output(50, 'steps between TensorBoard summaries', lower=1)
+    export: Sequence[str] = _output((), 'best,latest,final: SavedModels to write during training')
+    profile: bool = _output(False, "write a timeline of early steps, for Chrome's viewer")
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

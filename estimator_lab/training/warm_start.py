@@ -1,4 +1,4 @@
-"""Training that begins with the weights of another model_dir, or of a file: --warm_start."""
+"""--warm_start: training starts from the weights of another model_dir, or of a file."""
 
 import re
 import tempfile
@@ -13,7 +13,7 @@ from estimator_lab.runs.importing import dependent_variables, matched_weights
 from estimator_lab.runs.model import open_trained, shapes_of_variables
 from estimator_lab.runs.record import check_same
 from estimator_lab.runs.weights.checkpoint import CheckpointFile, write_checkpoint
-from estimator_lab.runs.weights.file import is_weight_file, open_weight_file
+from estimator_lab.runs.weights.files import is_weight_file, open_weight_file
 from estimator_lab.settings import structural_settings
 from estimator_lab.tf1 import tf
 from estimator_lab.training.plans import Plan
@@ -26,12 +26,11 @@ class WarmStart:
     """Where a run's first weights come from.
 
     Attributes:
-      checkpoint: of the weights.
-      origin: of the checkpoint, for people.
-      taken: names of the variables that begin as they are there.
-      new: names of those that don't: they belong to labels or tokens that are others there, or the file has
-        none.
-      folder: that lasts as long as this object, where the checkpoint was made for it.
+      checkpoint: path of the weights.
+      origin: where they come from, for messages.
+      taken: names of the variables that start with these weights.
+      new: names of the others, which depend on different labels or tokens, or are missing in the file.
+      folder: temporary folder of the checkpoint, if it was made from a file.
     """
 
     checkpoint: str
@@ -42,7 +41,7 @@ class WarmStart:
 
     @property
     def settings(self) -> Any:
-        """The same for `tf.estimator.Estimator`."""
+        """The `warm_start_from` of a `tf.estimator.Estimator`."""
         return warm_start_settings(self.checkpoint, self.taken)
 
     def __str__(self) -> str:
@@ -53,15 +52,15 @@ class WarmStart:
 def warm_start_settings(
     checkpoint: str, names: Iterable[str], renames: Mapping[str, str] | None = None
 ) -> Any:
-    """Returns the tf.estimator.WarmStartSettings that take over just these variables.
+    """Returns the tf.estimator.WarmStartSettings for exactly these variables.
 
     Args:
       checkpoint: a checkpoint, or a folder for its newest one.
-      names: of variables that begin as they are there.
-      renames: name of a variable -> its name there, for further ones.
+      names: of variables with the same name in the checkpoint.
+      renames: name of a variable -> its name in the checkpoint, for others.
     """
     others = dict(renames or {})
-    # Estimator takes them for patterns, which it holds against names that end in ':0'.
+    # Estimator matches these patterns with names that end in ':0'.
     patterns = [f'{re.escape(name)}:' for name in (*names, *others)]
     return tf.estimator.WarmStartSettings(
         checkpoint, vars_to_warm_start=patterns, var_name_to_prev_var_name=others
@@ -69,19 +68,19 @@ def warm_start_settings(
 
 
 def open_warm_start(path: Path, plan: Plan) -> WarmStart:
-    """Returns what a run can take over from another folder, or from a file of weights.
+    """Returns what a run can start from in another folder, or in a weight file.
 
-    All of the network's variables are taken from a folder with the same labels and tokens. Otherwise those
-    are new whose size depends on the number of labels, the head, of tokens, their vectors, or of styles. A
-    file does not say which labels it was trained for.
+    From a folder with the same labels, tokens and styles, all of the network's variables are taken.
+    Otherwise those whose size depends on what differs are new, such as the head. From a file, which does not
+    state its labels, the head is always new.
 
     Args:
-      path: the other model_dir; or the file, as `open_weight_file` takes it.
+      path: the other model_dir, or a file for `open_weight_file`.
       plan: the run's last phase.
 
     Raises:
-      FlagError: that folder holds another model, or one of another size.
-      DataError: it holds no model that can be opened; the file can't be read, or has other weights.
+      FlagError: the folder holds another model, or one of another size.
+      DataError: the folder holds no model that can be opened; the file can't be read, or does not match.
     """
     return _from_file(path, plan) if is_weight_file(path) else _from_folder(path, plan)
 
@@ -99,7 +98,7 @@ def _from_folder(folder: Path, plan: Plan) -> WarmStart:
     taken = tuple(name for name in shapes if name not in new)
     old = replace(source.record, vocabulary=())
     stored = tf.train.load_checkpoint(source.checkpoint).get_variable_to_shape_map()
-    if all(stored.get(name) == shapes[name] for name in taken):  # as of convolutions, which fit any image
+    if all(stored.get(name) == shapes[name] for name in taken):  # such as convolutions
         old = replace(old, image_shape=plan.record.image_shape)
     check_same(folder, old, replace(plan.record, vocabulary=()), _network_fields(plan), _FLAG)
     origin = f'{source.model_dir} at step {source.step}'
@@ -107,10 +106,9 @@ def _from_folder(folder: Path, plan: Plan) -> WarmStart:
 
 
 def _network_fields(plan: Plan) -> dict[str, Any]:
-    """Returns the defaults of what the network depends on, by name.
+    """Returns the hyper-parameters that the network's shapes depend on, by name, with their defaults.
 
-    That is less than a checkpoint depends on: how its layers were pre-trained, and what an optimizer keeps,
-    is not taken over.
+    Unlike a resumed run, a warm start does not depend on the optimizer and on pre-training.
     """
     params_class = plan.run.model.params
     others = set(structural_settings(TrainingParams))
@@ -127,7 +125,7 @@ def _from_file(path: Path, plan: Plan) -> WarmStart:
         found = matched_weights(file, plan.run.model, body)
         taken = tuple(variable for variable, _, _ in found.taken)
         new = tuple(name for name in shapes if name not in taken)
-        if isinstance(file, CheckpointFile):  # which a run restores from by itself
+        if isinstance(file, CheckpointFile):  # Estimator can read it
             return WarmStart(str(path), str(path), taken, new)
         folder = tempfile.TemporaryDirectory(prefix='estimator_lab-')
         checkpoint = Path(folder.name) / 'weights'
@@ -141,5 +139,5 @@ def _shapes(plan: Plan) -> dict[str, list[int]]:
 
 
 def _dependent(plan: Plan, name: str) -> set[str]:
-    """Returns the names of those whose size depends on the number of labels, tokens or styles."""
+    """Returns the names of the variables whose size depends on the number of labels, tokens or styles."""
     return dependent_variables(plan.run.model, plan.params, plan.run.reader, name)

@@ -205,7 +205,7 @@ def test_a_run_that_was_stopped_goes_on_exactly_without_its_picture(tmp_path):
     assert trained.params.styles == ('ink',)
 
     style_picture(parts, seed=6)
-    with pytest.raises(FlagError, match='was begun with another --hparams=style_image than'):
+    with pytest.raises(FlagError, match='was started with another --hparams=style_image than'):
         Experiment(settings(parts, max_steps=6), lambda line: None)
     style_picture(parts)
     Path(parts / 'style' / FILE).write_bytes(b'junk')

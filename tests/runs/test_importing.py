@@ -9,7 +9,7 @@ from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.registry import find_model
 from estimator_lab.runs.importing import Import, import_weights
 from estimator_lab.runs.model import open_trained
-from estimator_lab.runs.weights.file import open_weight_file
+from estimator_lab.runs.weights.files import open_weight_file
 from estimator_lab.tf1 import tf
 from tests.weight_files import random_values, write_keras_2, write_keras_3, write_slim
 

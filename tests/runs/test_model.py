@@ -108,7 +108,7 @@ def test_records_that_this_version_does_not_understand(copy, changes, words):
 
 
 def test_folders_without_a_model(copy, tmp_path):
-    with pytest.raises(DataError, match=r'--model_dir=.*none is no folder'):
+    with pytest.raises(DataError, match=r'--model_dir=.*none is not a folder'):
         open_trained(tmp_path / 'none')
     (tmp_path / 'empty').mkdir()
     with pytest.raises(DataError, match=r'--model_dir=.*empty holds no experiment\.json'):
@@ -161,7 +161,7 @@ def test_a_checkpoint_that_lacks_a_variable(copy):
     reader = tf.train.load_checkpoint(str(copy / 'model.ckpt-3'))
     names = sorted(set(reader.get_variable_to_shape_map()) - {'conv2d/kernel'})
     write_checkpoint(copy / 'model.ckpt-3', {name: np.asarray(reader.get_tensor(name)) for name in names})
-    with pytest.raises(DataError, match='do not go together: conv2d/kernel is there by the one, and not by'):
+    with pytest.raises(DataError, match='do not match: conv2d/kernel is only in the former'):
         open_trained(copy)
 
 
@@ -202,13 +202,13 @@ def test_a_checkpoint_without_a_step(copy, step):
 @pytest.mark.parametrize(
     ('hparams', 'words'),
     [
-        ({'filters': 3}, r'conv2d/kernel is \[5, 5, 1, 3\] by the one and \[5, 5, 1, 2\] by the other'),
+        ({'filters': 3}, r'conv2d/kernel is \[5, 5, 1, 3\] in the former and \[5, 5, 1, 2\] in the latter'),
         ({'filters': 10**9}, 'too large'),
         ({'kernel_size': 2**62}, 'too large'),
     ],
 )
 def test_a_record_of_another_network_than_the_checkpoint(copy, hparams, words):
     edit(copy, hparams={**json.loads((copy / 'experiment.json').read_text())['hparams'], **hparams})
-    with pytest.raises(DataError, match=f'do not go together: .*{words}') as caught:
+    with pytest.raises(DataError, match=f'do not match: .*{words}') as caught:
         open_trained(copy)
     assert '\n' not in str(caught.value)

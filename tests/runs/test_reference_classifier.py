@@ -101,7 +101,7 @@ def test_a_run_with_a_reference_classifier(settings):
             {'image_size': 12},
             r'--hparams=judge=\S+ classifies images of 8x8x1 pixels and channels, not 12x12x1',
         ),
-        ({'judge': 'nowhere'}, '--hparams=judge=nowhere is no folder'),
+        ({'judge': 'nowhere'}, '--hparams=judge=nowhere is not a folder'),
     ],
 )
 def test_a_classifier_that_does_not_fit(settings, changes, sentence):

@@ -79,20 +79,20 @@ def test_a_list_that_leads_nowhere(copy):
 @pytest.mark.parametrize(
     ('name', 'words'),
     [
-        ('{precious}/model.ckpt-3', 'which lies outside of the folder'),
+        ('{precious}/model.ckpt-3', 'which is outside of the folder'),
         ('../precious/model.ckpt-3', 'which lies outside'),
         ('./../precious/model.ckpt-3', 'which lies outside'),
         ('sub/model.ckpt-3', 'which lies outside'),
         ('link/model.ckpt-3', 'which lies outside'),
         ('link/../model.ckpt-3', 'which lies outside'),  # beside what the link leads to
-        ('..', 'no name of a checkpoint'),
+        ('..', 'not the name of a checkpoint'),
         ('.', 'which lies outside'),
-        ('model.ckpt-3/', 'no name of a checkpoint'),
-        ('*', 'no name of a checkpoint'),
-        ('model.ckpt-?', 'no name of a checkpoint'),
-        ('model.ckpt-[3]', 'no name of a checkpoint'),
-        (r'model.ckpt-3\000', 'no name of a checkpoint'),
-        (r'model.ckpt\n-3', 'no name of a checkpoint'),
+        ('model.ckpt-3/', 'not the name of a checkpoint'),
+        ('*', 'not the name of a checkpoint'),
+        ('model.ckpt-?', 'not the name of a checkpoint'),
+        ('model.ckpt-[3]', 'not the name of a checkpoint'),
+        (r'model.ckpt-3\000', 'not the name of a checkpoint'),
+        (r'model.ckpt\n-3', 'not the name of a checkpoint'),
     ],
 )
 @pytest.mark.parametrize('newest', [True, False])
@@ -117,7 +117,7 @@ def test_names_in_the_state_are_those_of_checkpoints_in_the_folder(copy, preciou
         (b'', 'names no checkpoint'),
         (b'\xff\xfe', "can't decode"),
         (b'model_checkpoint_path: 3', 'string'),
-        (b'model_checkpoint_path: "model.ckpt-4"', r"names 'model\.ckpt-4', which is not there"),
+        (b'model_checkpoint_path: "model.ckpt-4"', r"names 'model\.ckpt-4', which does not exist"),
         (b'colour: "red"', 'no field named "colour"'),
         (b'{' * 100_000, 'cannot be used'),
         (b'"' + b'x' * 5000, 'cannot be used'),

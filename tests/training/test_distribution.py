@@ -250,7 +250,7 @@ TASK = {'type': 'chief', 'index': 0}
         ('none', {'cluster': {}, 'task': {'index': 'x'}}, 'but not of which "cluster"'),
         ('none', {'model_dir': '/elsewhere'}, '"model_dir" in TF_CONFIG has no use here'),
         ('none', {'service': 3}, "'service' in TF_CONFIG must be an object, not 3"),
-        ('none', {'session_master': ['x']}, "'session_master' in TF_CONFIG must be a text"),
+        ('none', {'session_master': ['x']}, "'session_master' in TF_CONFIG must be text"),
         ('mirored', '', '--distribution=mirored is not allowed: one of none, mirrored'),
     ],
 )

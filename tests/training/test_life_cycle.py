@@ -201,7 +201,7 @@ def test_warm_start_from_another_network(settings, cnn_dir, changes, sentence):
 
 
 def test_warm_start_from_nothing(settings, tmp_path):
-    with pytest.raises(DataError, match=r'--warm_start=.*none is no folder'):
+    with pytest.raises(DataError, match=r'--warm_start=.*none is not a folder'):
         Experiment(settings(warm_start=tmp_path / 'none'), lambda line: None)
 
 

@@ -232,7 +232,7 @@ def test_a_folder_keeps_its_kind_and_its_tokens(data, trained, tmp_path):
     with pytest.raises(DataError, match=r"tokens.txt cannot be read as a vocabulary .* holds 'a' twice"):
         open_trained(copy)
     (copy / 'tokens.txt').write_text('a\nb\n')
-    with pytest.raises(DataError, match='do not go together: tree/embedding is'):
+    with pytest.raises(DataError, match='do not match: tree/embedding is'):
         open_trained(copy)
 
 

@@ -1,4 +1,4 @@
-"""TensorFlow's checkpoints as files of weights, of the formats V1 and V2; and writing one."""
+"""Reads and writes checkpoints of TensorFlow, formats V1 and V2."""
 
 import re
 from collections.abc import Mapping
@@ -9,14 +9,14 @@ import numpy as np
 
 from estimator_lab.tf1 import tf
 
-_PATTERN = re.compile(r'[][*?{}\\]')  # TensorFlow takes names of checkpoints for patterns
+_PATTERN = re.compile(r'[][*?{}\\]')  # TensorFlow interprets names of checkpoints as patterns
 
 
 class CheckpointFile:
     """A checkpoint.
 
     Args:
-      path: of the file, or what the names of its files have in common.
+      path: of the file, or the common part of the names of its files.
 
     Attributes:
       tensors: shape and type of each tensor, by name.
@@ -27,18 +27,18 @@ class CheckpointFile:
 
     def __init__(self, path: Path) -> None:
         if _PATTERN.search(str(path)):
-            raise ValueError('its name has characters that TensorFlow takes for a pattern')
+            raise ValueError('its name has characters that TensorFlow interprets as a pattern')
         try:
             self._reader = tf.train.load_checkpoint(str(path))
             check_size(self._reader, path)
             shapes = self._reader.get_variable_to_shape_map()
             types = self._reader.get_variable_to_dtype_map()
         except tf.errors.OpError as error:
-            raise ValueError('it is no checkpoint that can be read, and no HDF5') from error
+            raise ValueError('it is neither a readable checkpoint nor HDF5') from error
         self.tensors = {name: (tuple(shapes[name]), types[name].name) for name in sorted(shapes)}
 
     def read(self, name: str) -> np.ndarray:
-        """Returns a tensor; ValueError says that it is damaged."""
+        """Returns a tensor; raises ValueError if it is damaged."""
         try:
             return np.asarray(self._reader.get_tensor(name))
         except tf.errors.OpError as error:
@@ -46,11 +46,11 @@ class CheckpointFile:
 
 
 def check_size(reader: Any, path: Path) -> None:
-    """Makes sure that a checkpoint has the bytes that its tensors need; what they say is left to others.
+    """Checks that a checkpoint has as many bytes as its tensors need; their values are not read.
 
     Args:
       reader: a `tf.train.CheckpointReader`.
-      path: of the file, or what the names of its files have in common.
+      path: of the file, or the common part of the names of its files.
 
     Raises:
       ValueError: it is too short.
@@ -64,10 +64,10 @@ def check_size(reader: Any, path: Path) -> None:
 
 
 def all_finite(checkpoint: str) -> bool:
-    """Whether each number in a checkpoint's tensors is finite.
+    """Returns whether all numbers in a checkpoint are finite.
 
     Args:
-      checkpoint: what the names of its files have in common.
+      checkpoint: the common part of the names of its files.
     """
     reader = tf.train.load_checkpoint(checkpoint)
     values = map(reader.get_tensor, reader.get_variable_to_shape_map())
@@ -83,7 +83,7 @@ def write_checkpoint(path: Path, values: Mapping[str, np.ndarray]) -> None:
     """Writes a checkpoint.
 
     Args:
-      path: what the names of its files have in common.
+      path: the common part of the names of its files.
       values: by the names of the variables.
 
     Raises:

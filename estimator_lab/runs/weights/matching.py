@@ -1,4 +1,4 @@
-"""A network's variables x a file of weights -> which tensor is which, checked before any is read."""
+"""Matches a network's variables with the tensors of a weight file, before any of them is read."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import numpy as np
 
 from estimator_lab.console.json_input import shown
 from estimator_lab.core.model.weight_layouts import Layout, Source
-from estimator_lab.runs.weights.file import WeightFile
+from estimator_lab.runs.weights.files import WeightFile
 
 _DTYPE = 'float32'
 _NAMED = 3
@@ -15,12 +15,12 @@ _NAMED = 3
 
 @dataclass(frozen=True)
 class Matched:
-    """Which tensor is which.
+    """Variables and their tensors.
 
     Attributes:
-      whose: names the file has, for sentences.
-      taken: (variable, tensor, where it lies) in the order of the network.
-      lacking: the variables that the file has nothing for; all of them behind the last that is taken.
+      whose: which names the file uses, for messages.
+      taken: (variable, name of its tensor, its source), in the order of the network.
+      lacking: variables that the file does not have; all of them follow the last one taken.
     """
 
     whose: str
@@ -28,7 +28,7 @@ class Matched:
     lacking: Sequence[str]
 
     def values(self, file: WeightFile) -> Iterator[tuple[str, np.ndarray]]:
-        """Yields (variable, its values, float32), one after the other.
+        """Yields (variable, values), float32.
 
         Raises:
           OSError, ValueError: they can't be read, or are not finite.
@@ -43,14 +43,14 @@ class Matched:
 def match(file: WeightFile, layouts: Sequence[Layout]) -> Matched:
     """Finds the weights of a network in a file.
 
-    A file may lack the last layers, as one without the top does; all else has to be there, in its shape.
+    The last layers may be missing; everything else must exist, with the right shape.
 
     Args:
       file: the file.
-      layouts: how it may name them; the first that fits anything is taken.
+      layouts: how it may name them; the first layout with a match counts.
 
     Raises:
-      ValueError: it holds another network's weights; it names the tensor.
+      ValueError: it holds another network's weights; the message names the tensor.
     """
     for layout in layouts:
         found = {variable: _name_of(file, source) for variable, source in layout.sources.items()}
@@ -66,7 +66,7 @@ def match(file: WeightFile, layouts: Sequence[Layout]) -> Matched:
 
 
 def _name_of(file: WeightFile, source: Source) -> str:
-    """Returns the name of a source's tensor, '' where there is none."""
+    """Returns the name of a source's tensor; '' for none."""
     names = [name for name in file.tensors if source.names.fullmatch(name)]
     if len(names) > 1:
         raise ValueError(f'{shown(names[0])} and {shown(names[1])} are the same weights twice')

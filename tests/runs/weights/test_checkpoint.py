@@ -3,7 +3,7 @@ import pytest
 
 from estimator_lab.errors import DataError
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
-from estimator_lab.runs.weights.file import is_weight_file, open_weight_file
+from estimator_lab.runs.weights.files import is_weight_file, open_weight_file
 from estimator_lab.tf1 import tf
 
 VALUES = {'b/weights': np.arange(6, dtype=np.float32).reshape(2, 3), 'a': np.array(7, np.int64)}
@@ -37,7 +37,7 @@ def test_the_old_format_of_one_file(tmp_path):
     with pytest.raises(DataError, match='cannot be used as a file of weights: it is no checkpoint'):
         assert_reads(path)
     path.write_text('just text')
-    with pytest.raises(DataError, match=r'it is no checkpoint that can be read, and no HDF5\.$'):
+    with pytest.raises(DataError, match=r'it is neither a readable checkpoint nor HDF5\.$'):
         assert_reads(path)
 
 

@@ -4,7 +4,7 @@ import pytest
 from estimator_lab.runs.weights.layouts import keras_vgg, own_names
 
 from estimator_lab.errors import DataError
-from estimator_lab.runs.weights.file import open_weight_file
+from estimator_lab.runs.weights.files import open_weight_file
 from estimator_lab.runs.weights.matching import match
 from tests.weight_files import random_values, write_blocks, write_keras_2, write_keras_3, write_slim
 

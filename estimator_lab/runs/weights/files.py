@@ -1,0 +1,133 @@
+"""Opens weight files: checkpoints of TensorFlow, and HDF5 as Keras writes it."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import numpy as np
+
+from estimator_lab.console.json_input import shown
+from estimator_lab.console.regular_files import open_regular, why_unread
+from estimator_lab.errors import DataError
+from estimator_lab.runs.weights.checkpoint import CheckpointFile, index_of
+
+_ZIP = b'PK\x03\x04'
+_HDF5 = b'\x89HDF\r\n\x1a\n'
+_DEEPEST = 16
+_MOST_OBJECTS = 10_000
+
+Stored = tuple[tuple[int, ...], str]
+"""Shape and type of a tensor, as a file states them."""
+
+
+class WeightFile(Protocol):
+    """A file of named tensors, whose shapes are known before any of them is read."""
+
+    @property
+    def tensors(self) -> Mapping[str, Stored]:
+        """Shape and type of each tensor, by name."""
+
+    def read(self, name: str) -> np.ndarray:
+        """Returns a whole tensor; raises OSError or ValueError if it can't be read."""
+
+
+def is_weight_file(path: Path) -> bool:
+    """Returns whether a path is that of a file, or of a checkpoint in several files; False for a folder."""
+    return path.is_file() or index_of(path).is_file()
+
+
+@contextlib.contextmanager
+def open_weight_file(path: Path, flag: str = '') -> Iterator[WeightFile]:
+    """Opens a weight file: a checkpoint of TensorFlow, format V1 or V2, or HDF5 as Keras writes it.
+
+    Args:
+      path: of the file; of a checkpoint in several files, the common part of their names.
+      flag: the flag that names it, for errors; '' for none.
+
+    Raises:
+      DataError: it can't be read, here or in the block, or is something else.
+    """
+    try:
+        with contextlib.ExitStack() as stack:
+            yield _opened(path, stack)
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+        reason = why_unread(error).partition('\n')[0] or type(error).__name__
+        named = f'{flag}={path}' if flag else str(path)
+        raise DataError(f'{named} cannot be used as a file of weights: {reason}.') from error
+
+
+def _opened(path: Path, stack: contextlib.ExitStack) -> WeightFile:
+    if index_of(path).is_file():
+        return CheckpointFile(path)
+    file = stack.enter_context(open_regular(path))
+    start = file.read(len(_HDF5))
+    file.seek(0)
+    if start == _HDF5:
+        return _Hdf5File(file, stack)
+    if start.startswith(_ZIP):
+        raise ValueError('it is a zip file; of a .keras file, give the model.weights.h5 within it')
+    return CheckpointFile(path)
+
+
+class _Hdf5File:
+    """An HDF5 file as Keras writes it: datasets in folders.
+
+    HDF5 can refer to other files (links, datasets in pieces, raw data elsewhere) and compress without limit.
+    Keras does neither with weights; here both are rejected.
+
+    Args:
+      file: opened for reading.
+      stack: closes it.
+
+    Attributes:
+      tensors: shape and type of each dataset, by its path.
+
+    Raises:
+      OSError, RuntimeError, ValueError: it can't be read.
+    """
+
+    def __init__(self, file: BinaryIO, stack: contextlib.ExitStack) -> None:
+        import h5py  # comes with TensorFlow; slow to import
+
+        self._h5py = h5py
+        self._objects = 0
+        self._datasets = dict(self._walk(stack.enter_context(h5py.File(file, 'r')), '', 0))
+        self.tensors = {name: _stored(dataset) for name, dataset in self._datasets.items()}
+
+    def read(self, name: str) -> np.ndarray:
+        """Returns a dataset; raises ValueError if its values are not simply in the file."""
+        dataset = self._datasets[name]
+        made = dataset.id.get_create_plist()
+        if made.get_layout() == self._h5py.h5d.VIRTUAL or made.get_external_count():
+            raise ValueError(f'the values of {shown(name)} are in another file')
+        if made.get_nfilters():
+            raise ValueError(f'{shown(name)} is compressed, but Keras does not compress weights')
+        if dataset.id.get_storage_size() < dataset.size * dataset.dtype.itemsize:
+            raise ValueError(f'{shown(name)} has no values, or not all of them')
+        values: np.ndarray = dataset[()]
+        return values
+
+    def _walk(self, group: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
+        """Yields (path, dataset) of all in a group."""
+        if depth > _DEEPEST:
+            raise ValueError(f'its groups are nested more than {_DEEPEST} deep')
+        for name in group:
+            self._objects += 1
+            if self._objects > _MOST_OBJECTS:
+                raise ValueError(f'it holds more than {_MOST_OBJECTS:,} objects')
+            place = f'{path}/{name}' if path else name
+            if not isinstance(group.get(name, getlink=True), self._h5py.HardLink):
+                raise ValueError(f'{shown(place)} is a link to elsewhere')
+            item = group[name]
+            if isinstance(item, self._h5py.Group):
+                yield from self._walk(item, place, depth + 1)
+            elif isinstance(item, self._h5py.Dataset):
+                yield place, item
+
+
+def _stored(dataset: Any) -> tuple[tuple[int, ...], str]:
+    try:
+        return dataset.shape or (), dataset.dtype.name
+    except (TypeError, ValueError):  # a type that NumPy does not know
+        return dataset.shape or (), 'unknown'
