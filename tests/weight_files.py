@@ -5,9 +5,9 @@ import re
 import h5py
 import numpy as np
 
+from estimator_lab.core.model.hparams import resolve
 from estimator_lab.data.images.kind import ImageShape
 from estimator_lab.data.images.reader import ImageReader
-from estimator_lab.core.model.hparams import resolve
 from estimator_lab.models.vgg import MODEL
 from estimator_lab.runs.model import shapes_of_variables
 from estimator_lab.tf1 import tf
