@@ -210,4 +210,4 @@ def _differences(flag: str, before: Sequence[Source], now: Sequence[Source]) -> 
 def _missing(sources: Sequence[Source], others: Sequence[Source]) -> list[str]:
     """Returns the names of those sources that are missing from the others."""
     missing = Counter(_fingerprints(sources)) - Counter(_fingerprints(others))
-    return [source.name for source in sources if missing[source.fingerprint]]
+    return [source.name for source in dict.fromkeys(sources) if missing[source.fingerprint]]

@@ -1,8 +1,8 @@
 import h5py
 import numpy as np
 import pytest
-from estimator_lab.runs.weights.layouts import keras_vgg, own_names
 
+from estimator_lab.core.model.weight_layouts import keras_vgg, own_names
 from estimator_lab.errors import DataError
 from estimator_lab.runs.weights.files import open_weight_file
 from estimator_lab.runs.weights.matching import match
