@@ -25,7 +25,7 @@ FLAGS = flags.FLAGS
 define_flags(Settings)
 flags.DEFINE_bool('verbose', False, "show TensorFlow's own messages")
 
-_USAGE = """Trains and evaluates a model on images from tar archives or folders; the same command goes on after a stop.
+_USAGE = """Trains and evaluates a model on images from tar archives or folders; goes on where it stopped.
 
   python -m estimator_lab.train --model=cnn
   python -m estimator_lab.train --model=cnn --data='train-*.tar' --eval_data=test.tar --model_dir=runs/mine
