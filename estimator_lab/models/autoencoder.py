@@ -1,11 +1,11 @@
 """Autoencoders: images through a bottleneck and back, for compression, denoising and finding outliers.
 
 The defaults are the deep autoencoder of Hinton and Salakhutdinov (2006), 784-1000-500-250-30 on MNIST, with
-a mirrored decoder and a linear code. They pre-trained it as a stack of restricted Boltzmann machines, which
-`pretrain_epochs` does here; by default it is trained from random weights. With a corruption, it learns the
-clean image from a corrupted one (Vincent et al. 2008). The convolutional kind halves the image by strided
-convolutions, and doubles it by transposed ones; dense layers may stand between them. By default it makes 256
-values of a photo of 128x128.
+a mirrored decoder and a linear code. They pre-trained it as a stack of restricted Boltzmann machines, as
+`pretrain_epochs` does; by default it is trained from random weights. With a corruption, it learns to restore
+the clean image (Vincent et al. 2008). The convolutional kind halves the image with strided convolutions and
+doubles it with transposed ones, with optional dense layers between them. By default its code for a photo of
+128x128 pixels has 256 values.
 """
 
 import dataclasses
@@ -51,7 +51,7 @@ class Params(DenseParams, ActivationParams, PretrainingParams, TrainingParams):
     layers: str = setting(
         '',
         'units of the dense layers, the last one the code, such as 1000-500-250-30, which is the default; '
-        'for kind=convolutional there are none, and the code is what the convolutions leave of the image',
+        'for kind=convolutional there are none, and the code is the output of the convolutions',
         are_sizes,
         structural=True,
     )
@@ -81,7 +81,7 @@ class Params(DenseParams, ActivationParams, PretrainingParams, TrainingParams):
     corruption: str = setting('none', f'one of {", ".join(CORRUPTIONS)}', CORRUPTIONS.__contains__)
     corruption_level: float = setting(
         0.3,
-        'share of values that are corrupted, or deviation of gaussian noise, in [0, 1]',
+        'share of values that are corrupted, or standard deviation of gaussian noise, in [0, 1]',
         lambda v: 0 <= v <= 1,
     )
 
@@ -99,12 +99,12 @@ class Params(DenseParams, ActivationParams, PretrainingParams, TrainingParams):
 
     @property
     def layer_pretraining(self) -> LayerPretraining:
-        """What is pre-trained in this phase."""
+        """The pre-training of the stack."""
         return LayerPretraining(self, self.sizes.layers, linear_top=self.code_activation == 'linear')
 
 
 def check(params: Params) -> None:
-    """Raises FlagError for sizes that don't fit each other or the image; warns if nothing is compressed."""
+    """Raises FlagError for sizes that do not fit each other or the image; warns of too large a code."""
     sizes = params.sizes
     height, width, channels = params.image_shape
     unit = STRIDE ** len(sizes.filters)
@@ -112,7 +112,7 @@ def check(params: Params) -> None:
         if side % unit:
             raise FlagError(
                 f'--image_size={side} does not fit --hparams=filters={params.filters}: that halves the image '
-                f'{len(sizes.filters)} times, which takes a multiple of {unit} pixels.'
+                f'{len(sizes.filters)} times, which needs a multiple of {unit} pixels.'
             )
     mirrored = tuple(sizes.layers[-2::-1])
     why = 'tied=true' if params.tied else f'pretrain_epochs={params.pretrain_epochs:g}'
@@ -124,13 +124,15 @@ def check(params: Params) -> None:
     if params.pretrain_epochs:
         _check_pretraining(params)
     if params.loss == 'cross_entropy' and params.output != 'sigmoid':
-        raise FlagError('--hparams=loss=cross_entropy needs output=sigmoid, since it takes probabilities.')
+        raise FlagError(
+            '--hparams=loss=cross_entropy needs output=sigmoid, because its targets are probabilities.'
+        )
     if sizes.code > height * width * channels:
         _warn_of_wide_code(sizes.code, height * width * channels)
 
 
 def _check_pretraining(params: Params) -> None:
-    """Raises FlagError for a network that is not what a stack of pre-trained layers unrolls to."""
+    """Raises FlagError for a network that pre-trained machines cannot initialise."""
     wanted = {
         'kind': ('dense',),
         'activation': ('sigmoid',),
@@ -147,9 +149,9 @@ def _check_pretraining(params: Params) -> None:
 
 
 def phases(params: Params) -> list[Phase]:
-    """Returns the phases of training: one for each pre-trained layer if any, then fine-tuning.
+    """Returns the phases of training: one per pre-trained layer, then fine-tuning.
 
-    The decoder takes over the visible biases: its first layer, counted from the code, those of the top one.
+    The decoder inherits the visible biases, its first layer those of the top machine.
     """
     count = len(params.sizes.layers)
     final = [f'layer_{number}/{name}' for number in range(1, count + 1) for name in ('kernel', 'bias')]
@@ -161,12 +163,12 @@ def phases(params: Params) -> list[Phase]:
 
 
 def prepare(params: Params, batches: Callable[[], Iterable[np.ndarray]], model_dir: Path) -> None:
-    """Computes the principal components of the training images, which evaluations compare with.
+    """Computes the principal components of the training images, the baseline of evaluations.
 
     Args:
       params: the model's parameters.
-      batches: gives the images once, in a random order, as uint8 [n, height, width, channels].
-      model_dir: where they are kept; those that are there already stay.
+      batches: reads the images once, in random order, as uint8 [n, height, width, channels].
+      model_dir: the folder that they are saved in, unless it has them already.
     """
     if not (model_dir / FILE).exists():
         principal_components(batches(), params.sizes.code).save(model_dir / FILE)
@@ -189,7 +191,7 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
 
 
 class Network:
-    """Encoder, decoder and what becomes of its output; the layers are made once, and called again.
+    """Encoder, decoder and output function; the layers are created once and can be called several times.
 
     Args:
       params: sizes of the layers.
@@ -206,11 +208,11 @@ class Network:
         )
 
     def __call__(self, images: Tensor, inputs: Tensor) -> tuple[Reconstructed, dict[str, Endpoint]]:
-        """Returns what it makes of a batch, and the endpoints: those of `EncoderDecoder`.
+        """Returns the reconstructions of a batch, and the endpoints of `EncoderDecoder`.
 
         Args:
           images: float32 [batch, height, width, channels] in [0, 1], the targets.
-          inputs: of the same shape, what is encoded.
+          inputs: of the same shape, the encoder's input.
         """
         code, encoding = self._layers.encode(inputs)
         logits, decoding = self._layers.decode(code)
@@ -222,9 +224,9 @@ class Network:
         return _OUTPUTS[self._params.output](self._layers.decode(code)[0])
 
     def scaffold(self) -> Any:
-        """Returns what starts training behind pre-training: the decoder is made the mirror of the encoder.
+        """Returns the scaffold that initialises the decoder as the mirror of the pre-trained encoder.
 
-        None, Estimator's own, without pre-training.
+        Without pre-training it is None: Estimator's own.
         """
         if not self._params.pretrain_epochs:
             return None
@@ -248,7 +250,7 @@ def _text(sizes: Iterable[int]) -> str:
 
 @functools.cache
 def _warn_of_wide_code(code: int, values: int) -> None:
-    """Says it once, however many graphs are built."""
+    """Warns once, however many graphs are built."""
     _LOG.warning('a code of %d values is wider than the image of %d: nothing is compressed.', code, values)
 
 

@@ -1,8 +1,8 @@
-"""The document's convolutional network, generalised over image size, channels and number of classes.
+"""The notes' convolutional network, generalised over image size, channels and number of classes.
 
-Two times convolution 5x5 (32 filters, 'same' padding, ReLU) and max-pooling 2x2; a dense layer of 1,024
+Twice convolution 5x5 (32 filters, 'same' padding, ReLU) and max-pooling 2x2; a dense layer of 1,024
 ReLU units; dropout 0.4; logits. Variable names are `tf.layers`' own, so that a checkpoint written by the
-document's code under TensorFlow 1.15 restores here.
+notes' code under TensorFlow 1.15 restores here.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ _DENSE = 'dense'
 
 @dataclasses.dataclass(frozen=True)
 class Params(ActivationParams, ClassifierParams):
-    """Parameters of the network; the defaults are the document's."""
+    """Parameters of the network; the defaults are those of the notes."""
 
     filters: int = setting(32, 'filters in each convolution, at least 1', lambda v: v >= 1, structural=True)
     kernel_size: int = setting(5, 'side of a filter in pixels, at least 1', lambda v: v >= 1, structural=True)
@@ -36,13 +36,13 @@ class Params(ActivationParams, ClassifierParams):
     dropout_rate: float = setting(
         0.4, 'share of dense units dropped in training, in [0, 1)', lambda v: 0 <= v < 1
     )
-    # Adam's first steps are as long for each weight as later ones, and 32,768 of them lead to a dense unit:
-    # without a warm-up most maps of the second convolution are dead after twenty steps.
+    # Adam's first steps are as long as later ones, and a dense unit has 32,768 weights: without a warm-up
+    # most maps of the second convolution are dead after twenty steps.
     warmup_steps: int = warmup_hparam(50)
 
 
 def check(params: Params) -> None:
-    """Raises FlagError for images that two poolings would reduce to nothing."""
+    """Raises FlagError for images that are too small for two poolings."""
     height, width, _ = params.image_shape
     if min(height, width) < _SMALLEST:
         raise FlagError(
@@ -52,17 +52,17 @@ def check(params: Params) -> None:
 
 
 class Network:
-    """The network; its layers are made once, and called as often as wanted.
+    """The network; its layers are created once and can be called several times.
 
     Args:
       params: sizes of the layers.
-      training: whether weights will learn; an export, of which others may take gradients, has TensorFlow's
-        own.
+      training: whether the weights are trained; an export, whose users may compute gradients, needs
+        TensorFlow's own dense layer.
     """
 
     def __init__(self, params: Params, training: bool = False) -> None:
-        # TF1's own default, by name: left to itself, Keras 2 below tf.layers draws a fresh seed for each
-        # layer, whatever the graph's seed is, and initial weights differ in each run.
+        # TF1's default, by name: otherwise Keras 2 below tf.layers draws a new seed for each layer, ignoring
+        # the graph's seed, and initial weights differ between runs.
         initial = tf.glorot_uniform_initializer()
         self._dropout_rate = params.dropout_rate
         self._conv1, self._conv2 = (
@@ -84,7 +84,7 @@ class Network:
 
         Args:
           images: float32 [batch, height, width, channels], any range; [0, 1] trains well.
-          noise: decides which dense units are dropped; None drops none.
+          noise: random numbers for dropout; None for no dropout.
 
         Returns:
           With the default parameters and images [batch, 128, 128, 1] the endpoints are conv1 [batch, 128,
@@ -95,13 +95,13 @@ class Network:
         return endpoints.pop(LOGITS).values, endpoints
 
     def layers(self, images: Tensor, noise: Noise | None = None) -> Layers:
-        """Makes the same endpoints one by one, and the logits behind them.
+        """Yields the same endpoints one by one, then the logits.
 
         Args:
-          images: as for a call, but as far as pool2 of any size.
+          images: as for a call; up to pool2 of any size.
           noise: as for a call.
         """
-        # The variables keep the names that tf.layers gives; the graph shows those of the endpoints.
+        # The variables keep the names of tf.layers; the graph shows those of the endpoints.
         with tf.name_scope('conv1'):
             conv1 = self._conv1(images)
         yield 'conv1', Endpoint(conv1, self._conv1.kernel)

@@ -1,8 +1,8 @@
-"""The document's deep belief network: layers pre-trained one by one, then 'gentle bp' through all of them.
+"""The notes' deep belief network: layers pre-trained one by one, then 'gentle bp' through all of them.
 
-Hinton, Osindero and Teh 2006; Hinton and Salakhutdinov 2006, whose 784-500-500-2000-10 on MNIST the defaults
-are. With denoising autoencoders in the place of RBMs it is Vincent et al. 2010; with `pretrain_epochs=0` the
-same network from random weights.
+Hinton, Osindero and Teh 2006; the defaults are the 784-500-500-2000-10 of Hinton and Salakhutdinov 2006 on
+MNIST. With denoising autoencoders instead of RBMs it is the network of Vincent et al. 2010; with
+`pretrain_epochs=0` it is trained from random weights.
 """
 
 import dataclasses
@@ -38,13 +38,13 @@ class Params(DenseParams, ClassifierParams, PretrainingParams):
     layers: str = layer_sizes('500-500-2000')
     labels_in_top: bool = setting(
         False,
-        'whether the top rbm sees the label as well, so that it can dream a given class',
+        'whether the top rbm also sees the label, so that it can sample a given class',
         lambda v: True,
         structural=True,
     )
     head_steps: float = setting(
         0.025,
-        'steps of fine-tuning in which the new top layer alone learns; below 1 a share of them',
+        'steps of fine-tuning that train only the new top layer; below 1: share of the steps',
         lambda v: v >= 0,
     )
     dropout_rate: float = setting(
@@ -56,42 +56,42 @@ class Params(DenseParams, ClassifierParams, PretrainingParams):
 
     @property
     def steps_of_head(self) -> int:
-        """How many steps of fine-tuning the new top layer learns alone."""
+        """Number of fine-tuning steps that train only the new top layer."""
         share = self.head_steps < 1
         return round(self.head_steps * self.train_steps) if share else int(self.head_steps)
 
     @property
     def layer_pretraining(self) -> LayerPretraining:
-        """What is pre-trained in this phase."""
+        """The pre-training of the stack."""
         return LayerPretraining(
             self, sizes(self.layers), classes=self.num_classes if self.labels_in_top else 0
         )
 
 
 def check(params: Params) -> None:
-    """Raises FlagError for hyper-parameters that don't go together."""
+    """Raises FlagError for hyper-parameters that cannot be combined."""
     if params.labels_in_top and params.pretraining != RBM:
-        raise FlagError(f'--hparams=labels_in_top=true needs pretraining={RBM}: nothing else dreams.')
+        raise FlagError(f'--hparams=labels_in_top=true needs pretraining={RBM}: only an rbm can be sampled.')
     if params.visible_units != BERNOULLI and params.pretraining != RBM:
         raise FlagError(f'--hparams=visible_units={params.visible_units} needs pretraining={RBM}.')
 
 
 def phases(params: Params) -> list[Phase]:
-    """Returns the phases of training: one for each layer, then fine-tuning."""
+    """Returns the phases of training: one per layer, then fine-tuning."""
     layers = len(sizes(params.layers))
     final = [f'layer_{number}/{name}' for number in range(1, layers + 1) for name in ('kernel', 'bias')]
     return pretraining_phases(params, layers, final)
 
 
 def stack_of(params: Params) -> Stack | None:
-    """Makes the variables of the machines up to that of `params.phase`; None where no machine was trained."""
+    """Creates the variables of the machines up to that of `params.phase`; None if no machine is trained."""
     if params.pretraining != RBM or not params.pretrain_epochs:
         return None
     return params.layer_pretraining.stack()
 
 
 class Network:
-    """The feed-forward network; its layers are made once, and called as often as wanted.
+    """The feed-forward network; its layers are created once and can be called several times.
 
     Args:
       params: sizes of the layers, dropout.
@@ -115,7 +115,7 @@ class Network:
 
         Args:
           images: float32 [batch, height, width, channels] in [0, 1].
-          noise: decides which pixels and units are dropped, and is there in training only.
+          noise: random numbers for dropout in training; else None.
         """
         params = self._params
         values, endpoints = self._hidden(tf.layers.flatten(_as_pretrained(images, params)), noise)
@@ -138,16 +138,16 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
 
 
 def _as_pretrained(images: Tensor, params: Params) -> Tensor:
-    """Brings images to mean 0 and deviation 1 where the lowest RBM had Gaussian units."""
+    """Normalises images as in pre-training, if the lowest RBM has Gaussian units."""
     if params.visible_units == BERNOULLI:
         return images
     return standardised(images)[0]
 
 
 def _head_first(values: Tensor, params: Params) -> Tensor:
-    """Lets nothing through to the layers below, in the first steps, of what the new top layer has to learn.
+    """Stops the gradient to the pre-trained layers during the first steps.
 
-    Its first gradients, from random weights, would undo what pre-training has found.
+    The first gradients of the new top layer, which starts from random weights, would undo pre-training.
     """
     with tf.name_scope('head_first'):
         step = tf.train.get_or_create_global_step() - params.first_step
@@ -156,7 +156,7 @@ def _head_first(values: Tensor, params: Params) -> Tensor:
 
 
 def _one_hot(labels: Tensor | None, params: Params) -> Tensor | None:
-    """Returns labels as float32 [batch, classes]; all zeros for one that is not known."""
+    """Returns labels as float32 [batch, classes]; all zeros for an unknown label."""
     if labels is None or not params.labels_in_top:
         return None
     return tf.one_hot(class_ids(labels, params.vocabulary), params.num_classes)

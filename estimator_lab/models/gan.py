@@ -1,8 +1,8 @@
-"""The document's generative adversarial network: a generator of 'deconvolutional' layers against a CNN.
+"""The notes' generative adversarial network: a generator of 'deconvolutional' layers against a CNN.
 
-Goodfellow et al. 2014; the convolutional networks are those of Radford et al. 2016, the discriminator's
-kernels held back by their spectral norm (Miyato et al. 2018). With labels both can be told them, or the
-discriminator finds them, with few labelled images among many (Salimans et al. 2016).
+Goodfellow et al. 2014; the convolutional networks are those of Radford et al. 2016, with spectral
+normalisation of the discriminator's kernels (Miyato et al. 2018). Both networks can be conditioned on labels,
+or the discriminator learns to classify from few labelled images (Salimans et al. 2016).
 """
 
 import dataclasses
@@ -24,8 +24,8 @@ from estimator_lab.tf1 import EstimatorSpec, Tensor
 
 _KINDS = ('convolutional', 'dense')
 _SMALLEST_SIDE = 8
-_COARSEST_SIDE = 4  # of the maps that convolutions leave, at least
-_MOST_FILTERS = (128, 256)  # where the image is halved up to twice; more often
+_COARSEST_SIDE = 4  # of the last maps, at least
+_MOST_FILTERS = (128, 256)  # if the image is halved up to twice; more often
 _LEAST_FILTERS = 16
 
 
@@ -61,20 +61,20 @@ class Params(AdversarialParams):
         structural=True,
     )
     dropout_rate: float = setting(
-        0.0, "share of the discriminator's values dropped behind each layer, in [0, 1)", lambda v: 0 <= v < 1
+        0.0, "share of the discriminator's values dropped after each layer, in [0, 1)", lambda v: 0 <= v < 1
     )
     noise: float = setting(
-        0.0, "deviation of the noise behind each of the discriminator's layers", lambda v: v >= 0
+        0.0, 'standard deviation of the noise after each layer of the discriminator', lambda v: v >= 0
     )
     input_noise: float = setting(
-        0.0, "deviation of the noise on the discriminator's images", lambda v: v >= 0
+        0.0, "standard deviation of the noise on the discriminator's images", lambda v: v >= 0
     )
 
     @property
     def chosen_filters(self) -> tuple[int, ...]:
-        """Filters of the convolutions: those asked for, or twice as many each time that the image is halved.
+        """Filters of the convolutions: `filters`, or by default doubled each time the image is halved.
 
-        The image is halved as long as 4 pixels of its shorter side are left.
+        By default the image is halved as long as its shorter side keeps 4 pixels.
         """
         if self.filters:
             return sizes(self.filters)
@@ -84,7 +84,7 @@ class Params(AdversarialParams):
 
 
 def check(params: Params) -> None:
-    """Raises FlagError for hyper-parameters that don't go together, or with the size of the images."""
+    """Raises FlagError for hyper-parameters that cannot be combined, or do not fit the images."""
     check_game(params)
     side = min(params.image_shape[:2])
     if params.kind != 'convolutional':
@@ -145,6 +145,7 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
 
 
 def players(params: Params) -> Players:
+    """Returns the two networks, and their averages."""
     return make_players(
         lambda scope, trainable: _generator(params, scope, trainable),
         lambda scope, trainable: _discriminator(params, scope, trainable),

@@ -1,7 +1,7 @@
-"""The document's feed-forward multilayer network: dense layers on the pixels, then logits.
+"""The notes' multilayer perceptron: dense layers on the pixels, then logits.
 
-The defaults are a plain ReLU network with dropout (Srivastava et al. 2014); `max_norm` cuts the weights into
-each unit back, as they do.
+The defaults are a plain ReLU network with dropout (Srivastava et al. 2014); `max_norm` is their bound on the
+weights into each unit.
 """
 
 import dataclasses
@@ -36,12 +36,12 @@ class Params(DenseParams, ActivationParams, ClassifierParams):
         0.2, 'share of pixels dropped in training, in [0, 1)', lambda v: 0 <= v < 1
     )
     max_norm: float = setting(
-        0.0, 'length to which the weights into a unit are cut back, 0 for none', lambda v: v >= 0
+        0.0, 'largest norm of the weights into a unit, 0 for no bound', lambda v: v >= 0
     )
 
 
 class Network:
-    """The network; its layers are made once, and called as often as wanted.
+    """The network; its layers are created once and can be called several times.
 
     Args:
       params: sizes of the layers, dropout.
@@ -65,7 +65,7 @@ class Network:
 
         Args:
           images: float32 [batch, height, width, channels], any range; [0, 1] trains well.
-          noise: decides what is dropped; None drops nothing.
+          noise: random numbers for dropout; None for no dropout.
         """
         hidden, endpoints = self._hidden(tf.layers.flatten(images), noise)
         return self._logits(hidden), endpoints

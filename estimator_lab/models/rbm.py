@@ -1,4 +1,4 @@
-"""A restricted Boltzmann machine on images: the document's 'feature extraction' and 'machine dreams'.
+"""A restricted Boltzmann machine on images: the notes' 'feature extraction' and 'machine dreams'.
 
 Hinton 2002 and 2012; Tieleman 2008 for persistent chains; Salakhutdinov and Murray 2008 for log probability.
 """
@@ -19,7 +19,7 @@ Params = RbmParams
 
 
 def check(params: Params) -> None:
-    """Raises FlagError for hyper-parameters that don't go together."""
+    """Raises FlagError for hyper-parameters that cannot be combined."""
     if params.ais_chains and params.visible_units != BERNOULLI:
         raise FlagError(
             f'Hyper-parameter ais_chains={params.ais_chains} needs visible_units={BERNOULLI}: log Z is '
@@ -30,7 +30,7 @@ def check(params: Params) -> None:
 
 
 def stack_of(params: Params) -> Stack:
-    """Makes the machine's variables."""
+    """Creates the machine's variables."""
     pixels = math.prod(params.image_shape)
     layer = make_layer(1, pixels, params.hidden_units, (params.visible_units, BERNOULLI))
     return Stack([layer], params.image_shape)

@@ -1,7 +1,7 @@
-"""Recurrent networks that read an image as a sequence, and say what it is when they have read it.
+"""Recurrent networks that read an image as a sequence, then classify it.
 
 Sequential MNIST (Le, Jaitly and Hinton 2015) is `read=pixels`, permuted MNIST `read=permuted`. The defaults
-are an LSTM that reads rows; 784 pixels are read fastest by `cell=linear`.
+are an LSTM that reads rows; `cell=linear` is fastest for 784 pixels.
 """
 
 import dataclasses
@@ -46,7 +46,7 @@ class Params(ClassifierParams):
     )
     permutation_seed: int = setting(
         1,
-        'for read=permuted: decides the order of the pixels, from 0 to 2^32 - 1',
+        'for read=permuted: seed of the order of the pixels, from 0 to 2^32 - 1',
         lambda v: 0 <= v <= _LARGEST_SEED,
         structural=True,
     )
@@ -70,12 +70,12 @@ class Params(ClassifierParams):
     )
     activation: str = setting(
         'relu',
-        f'for cell=linear behind each layer, and of the dense layers: {", ".join(ACTIVATIONS)}',
+        f'after each layer of cell=linear, and of the dense layers: {", ".join(ACTIVATIONS)}',
         ACTIVATIONS.__contains__,
     )
     readout: str = setting(
         _LAST,
-        'what is classified: the last step, or the mean over all: last or mean',
+        'last: classify the last step; mean: classify the mean over all steps',
         (_LAST, _MEAN).__contains__,
     )
     dense: str = setting(
@@ -83,12 +83,12 @@ class Params(ClassifierParams):
     )
     dropout_rate: float = setting(
         0.0,
-        'share of the units dropped in training behind each layer, the same at all steps, in [0, 1)',
+        'share of the units dropped in training after each layer, the same at all steps, in [0, 1)',
         lambda v: 0 <= v < 1,
     )
     loop: str = setting(
         _FUSED,
-        f"who runs the cells of tf.nn.rnn_cell: {_FUSED} or {_DYNAMIC}, TensorFlow's; the "
+        f"implementation of the loop over the steps: {_FUSED}, or {_DYNAMIC}, TensorFlow's; the "
         'checkpoints are the same',
         (_FUSED, _DYNAMIC).__contains__,
     )
@@ -96,7 +96,7 @@ class Params(ClassifierParams):
 
 
 def check(params: Params) -> None:
-    """Raises FlagError for hyper-parameters that don't go together, or don't fit the image."""
+    """Raises FlagError for hyper-parameters that cannot be combined, or do not fit the images."""
     height, width, _ = params.image_shape
     if params.read == PATCHES and (height % params.patch_size or width % params.patch_size):
         raise FlagError(
@@ -114,10 +114,10 @@ def check(params: Params) -> None:
 
 
 class Network:
-    """The network; its layers are made once, and called as often as wanted.
+    """The network; its layers are created once and can be called several times.
 
     Args:
-      params: what it is made of.
+      params: cells, sizes of the layers, dropout.
     """
 
     def __init__(self, params: Params) -> None:
@@ -150,13 +150,13 @@ class Network:
 
         Args:
           images: float32 [batch, height, width, channels], any range; [0, 1] trains well.
-          noise: decides what is dropped; None drops nothing.
-          probing: whether gradients by the states will be asked for: see `core.model.endpoints.Endpoint`.
+          noise: random numbers for dropout; None for no dropout.
+          probing: whether gradients of the states are needed: see `core.model.endpoints.Endpoint`.
 
         Returns:
-          The endpoints are rnn_1 and so on [batch, steps, units], rnn_1_forget_gate and such as the cell has,
-          readout [batch, units], layer_1 and so on of the dense layers [batch, units]; and, unless both ends
-          are read, logits_after_steps [batch, steps, num_classes] after each of `steps_shown`.
+          The endpoints are rnn_1 and so on [batch, steps, units], the cell's gates such as rnn_1_forget_gate,
+          readout [batch, units], layer_1 and so on of the dense layers [batch, units]; and, unless
+          bidirectional, logits_after_steps [batch, steps, num_classes] after each of `steps_shown`.
         """
         params = self._params
         sequence = as_sequence(images, params.read, params.patch_size, params.permutation_seed)
@@ -172,7 +172,7 @@ class Network:
         return logits, endpoints
 
     def _after_steps(self, steps: Tensor, means: bool) -> Tensor:
-        """Returns the logits that there would be if the sequence ended after each of `steps_shown`."""
+        """Returns the logits as if the sequence ended after each of `steps_shown`."""
         counts = steps_shown(steps.shape.as_list()[1])
         if means:
             numbers = tf.range(1, steps.shape.as_list()[1] + 1, dtype=tf.float32)
@@ -183,7 +183,7 @@ class Network:
 
 
 def steps_shown(steps: int) -> np.ndarray:
-    """Returns after how many steps the accuracy is shown: each, of many 64 that are evenly spread."""
+    """Returns the steps after which the accuracy is shown: all, or 64 evenly spaced ones."""
     return np.rint(np.linspace(1, steps, min(steps, _MOST_STEPS_SHOWN))).astype(int)
 
 

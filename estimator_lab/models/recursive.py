@@ -1,8 +1,8 @@
-"""Recursive networks: one function of children, used at every node of a tree, from the leaves to the root.
+"""Recursive networks: one function of the children, applied at every node of a tree, from leaves to root.
 
 The plain network (Socher et al. 2011), the tensor network RNTN (Socher et al. 2013), and the child-sum and
-N-ary TreeLSTM (Tai et al. 2015), on trees of tokens. Of an image it makes a quadtree: its patches are the
-leaves, and four neighbours have a node above them, up to the one that sees the whole.
+N-ary TreeLSTM (Tai et al. 2015), on trees of tokens. An image becomes a quadtree: its patches are the
+leaves, and four neighbours share a parent, up to the root.
 """
 
 import dataclasses
@@ -35,46 +35,50 @@ class Params(ClassifierParams):
     """Parameters of the network.
 
     Attributes:
-      tokens: texts of the tokens 1, 2, ...; 0 is an unknown one. Images have none.
+      tokens: texts of the tokens 1, 2, ...; 0 is the unknown token. Empty for images.
     """
 
     tokens: tuple[str, ...] = ()
 
     cell: str = setting('lstm', f'of the nodes: {", ".join(CELLS)}', CELLS.__contains__, structural=True)
-    units: int = setting(128, 'values that a node hands on, at least 1', lambda v: v >= 1, structural=True)
+    units: int = setting(128, 'size of the state of a node, at least 1', lambda v: v >= 1, structural=True)
     embedding_units: int = setting(
-        128, 'values of a token or patch, at least 1', lambda v: v >= 1, structural=True
+        128, 'size of the vector of a token or patch, at least 1', lambda v: v >= 1, structural=True
     )
     embedding_range: float = setting(
-        0.1, 'initial vectors of tokens lie within plus and minus this, above 0', lambda v: v > 0
+        0.1, 'initial vectors of tokens are uniform within plus and minus this, above 0', lambda v: v > 0
     )
     dropout_rate: float = setting(
-        0.5, 'share of what nodes hand to the classifier that is dropped, in [0, 1)', lambda v: 0 <= v < 1
+        0.5, 'share of the node states dropped before the classifier, in [0, 1)', lambda v: 0 <= v < 1
     )
     input_dropout_rate: float = setting(
         0.3, 'share of the values of tokens or patches dropped, in [0, 1)', lambda v: 0 <= v < 1
     )
     l2: float = setting(
-        1e-5, 'times half the squares of all weights in the loss, 0 or more', lambda v: v >= 0
+        1e-5, 'factor of the L2 penalty, half the squares of all weights, 0 or more', lambda v: v >= 0
     )
     patch_size: int = setting(
-        4, 'side in pixels of what a leaf of a quadtree is for', lambda v: v >= 1, structural=True
+        4, 'side in pixels of the patch of a quadtree leaf', lambda v: v >= 1, structural=True
     )
     patch_margin: int = setting(
-        2, 'pixels around it that it sees as well, 0 or more', lambda v: v >= 0, structural=True
+        2, 'pixels around the patch that the leaf also sees, 0 or more', lambda v: v >= 0, structural=True
     )
 
 
 def check(params: Params) -> None:
-    """Raises FlagError for hyper-parameters that don't go together."""
+    """Raises FlagError for hyper-parameters that cannot be combined."""
     if params.cell == 'rntn' and (QUADTREE_ARITY * params.units) ** 2 * params.units > _LARGEST_TENSOR:
-        raise FlagError(f'--hparams=cell=rntn,units={params.units}: its tensor grows with the cube of units.')
+        raise FlagError(
+            f'--hparams=cell=rntn,units={params.units}: the size of its tensor is cubic in units.'
+        )
     if params.is_second_order:
-        raise FlagError(f'--hparams=optimizer={params.optimizer} cannot go through the loop of a tree.')
+        raise FlagError(
+            f'--hparams=optimizer={params.optimizer} cannot differentiate through the loop over a tree.'
+        )
 
 
 class Network:
-    """The network on trees; its layers are made once, and called as often as wanted.
+    """The network on trees; its layers are created once and can be called several times.
 
     Args:
       params: sizes of the layers, dropout.
@@ -95,17 +99,17 @@ class Network:
             return tf.get_variable('embedding', shape, initializer=initial)
 
     def __call__(self, forest: Forest, tokens: Tensor, noise: Noise | None = None) -> tuple[Tensor, Endpoint]:
-        """Returns the logits of all nodes, float32 [n, num_classes], and what roots hand on, [batch, units].
+        """Returns the logits of all nodes, float32 [n, num_classes], and the roots' states, [batch, units].
 
         Args:
           forest: n nodes.
           tokens: int32 [batch, nodes], of the leaves.
-          noise: decides what is dropped; None drops nothing.
+          noise: random numbers for dropout; None for no dropout.
         """
         params = self._params
         numbers = forest.of_nodes(tokens)[: forest.leaves]
         if len(params.tokens) < _FEW_TOKENS and not (noise and params.input_dropout_rate):
-            leaves = tf.gather(self._cell.leaf(self.embedding), numbers)  # of each token once
+            leaves = tf.gather(self._cell.leaf(self.embedding), numbers)  # once per token
         else:
             values = tf.gather(self.embedding, numbers)
             leaves = self._cell.leaf(dropout(values, params.input_dropout_rate, noise))
@@ -115,7 +119,7 @@ class Network:
 
 
 class QuadtreeNetwork:
-    """The same on the quadtrees of images.
+    """The network on quadtrees of images.
 
     Args:
       params: sizes of the layers, dropout.
@@ -137,7 +141,7 @@ class QuadtreeNetwork:
 
         Args:
           images: float32 [batch, height, width, channels], any range; [0, 1] trains well.
-          noise: decides what is dropped; None drops nothing.
+          noise: random numbers for dropout; None for no dropout.
         """
         params = self._params
 
@@ -174,11 +178,11 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
 
 
 NODE_LOGITS = 'node_logits'
-"""The endpoint of all nodes, float32 [batch, nodes, num_classes]; 0 behind the roots."""
+"""The endpoint of all nodes, float32 [batch, nodes, num_classes]; 0 after the roots."""
 
 
 class _Nodes:
-    """What the network said to the nodes of a batch, apart from their roots.
+    """The logits and labels of the nodes of a batch, without the roots.
 
     Args:
       logits: float32 [n, num_classes].
@@ -206,7 +210,7 @@ class _Nodes:
             return tf.div_no_nan(tf.reduce_sum(losses * self.weights), tf.reduce_sum(self.example_weights))
 
     def padded_logits(self) -> Tensor:
-        """Returns the logits as float32 [batch, nodes, num_classes], 0 behind the roots."""
+        """Returns the logits as float32 [batch, nodes, num_classes], 0 after the roots."""
         shape, classes = tf.shape(self.features[TOKEN]), self.logits.shape.as_list()[1]
         flat = tf.scatter_nd(
             self.forest.places[:, tf.newaxis], self.logits, tf.stack([tf.reduce_prod(shape), classes])
@@ -214,7 +218,7 @@ class _Nodes:
         return tf.reshape(flat, tf.stack([shape[0], shape[1], classes]))
 
     def unknown_tokens(self) -> Tensor:
-        """Returns for each place whether an unknown token stands there, bool [batch, nodes]."""
+        """Returns where unknown tokens are, bool [batch, nodes]."""
         real = (self.example_weights > 0)[:, tf.newaxis]
         return tf.logical_and(tf.equal(self.features[TOKEN], 0), real)
 
@@ -223,9 +227,9 @@ def _with_nodes(args: Args[Params], spec: EstimatorSpec, nodes: _Nodes, network:
     """Returns the EVAL spec with the metrics and pictures of nodes."""
     params, display = args.params, args.display
     with tf.name_scope('node_metrics'):
-        said = tf.argmax(nodes.logits, 1, output_type=tf.int32)
+        predicted = tf.argmax(nodes.logits, 1, output_type=tf.int32)
         metrics = {
-            keys.NODE_ACCURACY: tf.metrics.accuracy(nodes.labels, said, nodes.weights),
+            keys.NODE_ACCURACY: tf.metrics.accuracy(nodes.labels, predicted, nodes.weights),
             keys.UNKNOWN_TOKENS: count(nodes.unknown_tokens(), keys.UNKNOWN_TOKENS),
         }
     spec = spec._replace(eval_metric_ops={**spec.eval_metric_ops, **metrics})
@@ -242,7 +246,7 @@ def _with_nodes(args: Args[Params], spec: EstimatorSpec, nodes: _Nodes, network:
         shown,
         tf.nn.softmax(nodes.padded_logits()),
         {
-            'right': tf.equal(tf.gather(said, forest.roots), ids),
+            'right': tf.equal(tf.gather(predicted, forest.roots), ids),
             'counts': tf.logical_and(ids >= 0, nodes.example_weights > 0),
             'depth': tf.reduce_max(features[LEVEL], 1),
             'length': tf.reduce_sum(leaves, 1),
@@ -262,7 +266,7 @@ def _logits_layer(params: Params) -> Tensor:
 
 
 def _penalty(params: Params) -> list[Tensor]:
-    """Returns what large weights cost; vectors of tokens are left out, of which a batch has few."""
+    """Returns the L2 penalty, without the vectors of tokens, few of which occur in a batch."""
     if not params.l2:
         return []
     kernels = [v for v in tf.trainable_variables() if 'kernel' in v.op.name or 'tensor' in v.op.name]

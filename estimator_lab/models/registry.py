@@ -23,7 +23,7 @@ class Entry(NamedTuple):
 
 
 MODELS: Mapping[str, Entry] = {
-    'cnn': Entry("the document's convolutional network, for classification"),
+    'cnn': Entry("the notes' convolutional network, for classification"),
     'mlp': Entry('a feed-forward network with dropout'),
     'vgg': Entry('a very deep convolutional network (VGG-11 to VGG-19), for classification'),
     'recurrent': Entry('recurrent networks that read an image as a sequence, for classification'),
@@ -31,10 +31,10 @@ MODELS: Mapping[str, Entry] = {
         'a recursive network on trees, or on the quadtrees of images, for classification', ('tree', 'image')
     ),
     'dbn': Entry('a deep belief network: pre-trained layer by layer, then fine-tuned, for classification'),
-    'rbm': Entry('a restricted Boltzmann machine: features, reconstructions and dreams'),
-    'autoencoder': Entry('images through a bottleneck and back: compression, denoising, outliers'),
-    'gan': Entry('a generative adversarial network: a generator that dreams images against a discriminator'),
-    'style': Entry('a network that paints photos in the style of a picture, or of several'),
+    'rbm': Entry('a restricted Boltzmann machine: features, reconstructions and samples'),
+    'autoencoder': Entry('reconstructs images from a small code: compression, denoising, outliers'),
+    'gan': Entry('a generative adversarial network: a generator of images against a discriminator'),
+    'style': Entry('a network that paints photos in the style of one or more pictures'),
 }
 """By name, which is also that of the module in `estimator_lab.models`."""
 

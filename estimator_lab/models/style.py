@@ -1,8 +1,8 @@
-"""Artistic style, learned once and painted in one pass: a network that makes paintings of photos.
+"""Fast style transfer: a network that paints photos in a learned style, in one pass.
 
-Johnson, Alahi and Fei-Fei 2016: a perceptual network that was trained before, and stays as it is, compares
-the painting with the photo by one of its layers, and with the style by the Gram matrices of several.
-A network can learn several styles and mix them (Dumoulin et al. 2017).
+Johnson, Alahi and Fei-Fei 2016: a pre-trained perceptual network with fixed weights compares the painting
+with the photo by one of its layers, and with the style by the Gram matrices of several layers. A network can
+learn several styles and mix them (Dumoulin et al. 2017).
 """
 
 import dataclasses
@@ -54,21 +54,20 @@ class Params(TrainingParams):
 
     style_image: str = setting(
         '',
-        "a picture of the style, or several with + between them, or a folder of some; '' for a built-in "
-        'pattern',
+        "a picture of the style, several joined by +, or a folder of pictures; '' for a built-in pattern",
         lambda v: True,
     )
     perceptual: str = setting(
         '',
-        "model_dir of a trained vgg or cnn, which compares pictures; '' for random filters",
+        "model_dir of a trained vgg or cnn, the perceptual network; '' for random filters",
         lambda v: True,
     )
     content_layer: str = setting(
-        '', "layer by which photo and painting are to agree; '' chooses one", lambda v: True, structural=True
+        '', "layer that compares painting and photo; '' chooses one", lambda v: True, structural=True
     )
     style_layers: str = setting(
         '',
-        "layers by which style and painting are to agree, with + between them; '' chooses some",
+        "layers that compare painting and style, joined by +; '' chooses some",
         lambda v: True,
         structural=True,
     )
@@ -96,25 +95,23 @@ class Params(TrainingParams):
     )
     strength: float = setting(
         1.0,
-        'share of the painting in what is painted; the rest is the photo, in [0, 1]',
+        'share of the painting in the result; the rest is the photo, in [0, 1]',
         lambda v: 0 <= v <= 1,
     )
-    preserve_colour: bool = setting(
-        False, "whether what is painted keeps the photo's colours", lambda v: True
-    )
+    preserve_colour: bool = setting(False, "whether the result keeps the photo's colours", lambda v: True)
 
     @property
     def shares(self) -> tuple[float, ...]:
-        """How much of each style is painted.
+        """The share of each style.
 
         Raises:
-          FlagError: for a style that is unknown, or a share that is no number above 0.
+          FlagError: for an unknown style, or a share that is not a number above 0.
         """
         return shares_of(self.mix, self.styles)
 
 
 class Losses(NamedTuple):
-    """Of each painting, float32 [batch]."""
+    """The losses of each painting, float32 [batch]."""
 
     content: Tensor
     style: Tensor
@@ -130,9 +127,9 @@ class Losses(NamedTuple):
 
 
 def check(params: Params) -> None:
-    """Raises FlagError for images that are too small, and for a mix of styles that there are not."""
+    """Raises FlagError for images that are too small, and for a mix of unknown styles."""
     if not 0 < len(set(params.styles)) == len(params.styles):
-        raise FlagError('its styles have no names of their own.')
+        raise FlagError('its styles do not have different names.')
     if min(params.image_shape[:2]) < _SMALLEST_SIDE:
         raise FlagError(
             f'--image_size={min(params.image_shape[:2])} is too small: give {_SMALLEST_SIDE} or more.'
@@ -144,14 +141,14 @@ def check(params: Params) -> None:
 
 
 def shares_of(mix: str, styles: Sequence[str]) -> tuple[float, ...]:
-    """Returns how much of each style a mix has; they sum up to 1.
+    """Returns the share of each style in a mix; the shares sum to 1.
 
     Args:
       mix: a style's name, or 'a:0.3+b:0.7'; '' for the first style alone.
       styles: names of all.
 
     Raises:
-      FlagError: for a style that is unknown, or a share that is no number above 0.
+      FlagError: for an unknown style, or a share that is not a number above 0.
     """
     shares = dict.fromkeys(styles, 0.0)
     for part in (mix or styles[0]).split('+'):
@@ -163,7 +160,7 @@ def shares_of(mix: str, styles: Sequence[str]) -> tuple[float, ...]:
         except ValueError:
             value = math.nan
         if not 0 < value < math.inf:
-            raise FlagError(f'{part!r} gives a style no share: that is a number above 0, such as {name}:0.5.')
+            raise FlagError(f'{part!r} has no valid share: give a number above 0, such as {name}:0.5.')
         shares[name] += value
     total = sum(shares.values())
     return tuple(share / total for share in shares.values())
@@ -208,12 +205,12 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
 
 
 def perceived_losses(perceptual_loss: PerceptualLoss, photos: Tensor, mix: Tensor) -> Any:
-    """Returns what gives pictures their losses: a function of float32 [batch, height, width, channels].
+    """Returns the losses as a function of pictures, float32 [batch, height, width, channels].
 
     Args:
       perceptual_loss: its network is added to the graph.
-      photos: what the pictures are to show, of the same shape.
-      mix: in which style, float32 [batch, styles]; of several, their Gram matrices are mixed.
+      photos: the content of the pictures, of the same shape.
+      mix: share of each style, float32 [batch, styles]; Gram matrices of several styles are mixed.
     """
     perceive = perceptual_loss.network.in_graph()
     wanted = perceive(photos, [perceptual_loss.content_layer])[perceptual_loss.content_layer]
@@ -234,7 +231,7 @@ def _perceptual_loss(params: Params) -> PerceptualLoss:
     """Returns the run's perceptual loss.
 
     Raises:
-      DataError: it can't be read, or teaches other styles.
+      DataError: it cannot be read, or has other styles.
     """
     path = Path(params.model_dir, FILE)
     perceptual_loss = (
@@ -277,8 +274,8 @@ def _predict_spec(args: Args[Params], network: TransformNet) -> EstimatorSpec:
     with tf.name_scope('predictions'):
         change = params.strength * (painted - photos)
         if params.preserve_colour and params.image_shape[2] == 3:
-            # The same for red, green and blue changes the luminance alone (Gatys et al. 2016, 'Preserving
-            # color in neural artistic style transfer', section 3).
+            # The same change of red, green and blue affects the luminance only (Gatys et al. 2016,
+            # 'Preserving color in neural artistic style transfer', section 3).
             change = tf.reduce_sum(change * tf.constant(_LUMINANCE), axis=3, keepdims=True)
         painted = tf.clip_by_value(photos + change, 0.0, 1.0)
         files = tf.map_fn(_jpeg, painted, tf.string)

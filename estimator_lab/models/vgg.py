@@ -1,9 +1,9 @@
 """The very deep networks of Simonyan and Zisserman (2015), of 11, 13, 16 or 19 layers with weights.
 
-Five blocks of convolutions 3x3, each block with a max-pooling 2x2 behind it; then three dense layers, which
-are convolutions here as in tf-slim, or, for small images, the mean of each map. Variables have slim's names,
-such as vgg_16/conv1/conv1_1/weights, so that its checkpoints restore. The mean of ImageNet's pixels is taken
-off within the network, which therefore takes images as all others here.
+Five blocks of convolutions 3x3, each followed by a max-pooling 2x2; then three dense layers, which are
+convolutions as in tf-slim, or, for small images, the mean of each map. Variables have slim's names,
+such as vgg_16/conv1/conv1_1/weights, so that its checkpoints restore. The network itself subtracts the
+mean of ImageNet's pixels, so that it accepts images in [0, 1] like all models here.
 """
 
 import dataclasses
@@ -30,11 +30,11 @@ _WIDTHS = (1, 2, 4, 8, 8)
 _SCOPES = {11: 'vgg_a', 13: 'vgg_13', 16: 'vgg_16', 19: 'vgg_19'}
 _SHRINK = 2 ** len(_WIDTHS)
 _FC6 = 'fc6'
-_FC6_SIDE = 7  # of what the blocks leave of 224x224 pixels
+_FC6_SIDE = 7  # of the last maps for 224x224 pixels
 _DENSE, _POOL = 'dense', 'pool'
 
 MEAN = (123.68, 116.779, 103.939)
-"""Of ImageNet's red, green and blue in 0 ... 255, as in the training of the weights; slim rounds it."""
+"""Mean of ImageNet's red, green and blue in 0 ... 255, as in the training of the weights; slim rounds it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Params(ActivationParams, ClassifierParams):
     )
     filters: int = setting(
         64,
-        'filters of a convolution in the first block; 2, 4, 8 and 8 times as many in the others',
+        'filters of a convolution in the first block; 2, 4, 8 and 8 times as many in the other blocks',
         lambda v: v >= 1,
         structural=True,
     )
@@ -63,13 +63,13 @@ class Params(ActivationParams, ClassifierParams):
         False, 'whether the convolutions of the blocks are normalised', lambda v: True, structural=True
     )
     dropout_rate: float = setting(
-        0.5, 'share of what comes to the logits that is dropped in training, in [0, 1)', lambda v: 0 <= v < 1
+        0.5, 'share of the inputs of the dense layers dropped in training, in [0, 1)', lambda v: 0 <= v < 1
     )
     learning_rate: float = setting(0.0001, 'initial learning rate, above 0', lambda v: v > 0)
 
 
 def check(params: Params) -> None:
-    """Raises FlagError for images that five poolings reduce to nothing, and for a head without labels."""
+    """Raises FlagError for images that are too small for five poolings, and for a head without labels."""
     height, width, _ = params.image_shape
     if min(height, width) < _SHRINK:
         raise FlagError(
@@ -81,7 +81,7 @@ def check(params: Params) -> None:
 
 
 class Network:
-    """The network; its layers are made once, and called as often as wanted.
+    """The network; its layers are created once and can be called several times.
 
     Args:
       params: sizes of the layers.
@@ -119,16 +119,16 @@ class Network:
     def __call__(
         self, images: Tensor, noise: Noise | None = None
     ) -> tuple[Tensor | None, dict[str, Endpoint], list[Update]]:
-        """Returns the logits, the endpoints, and what a training step has to update.
+        """Returns the logits, the endpoints, and the updates of a training step.
 
         Args:
-          images: float32 [batch, height, width, channels] in [0, 1]; grey ones are repeated thrice.
-          noise: of a training step: it decides what is dropped, and batch normalisation goes by the batch;
-            None drops nothing, and normalises by the moving averages.
+          images: float32 [batch, height, width, channels] in [0, 1]; grey ones are repeated three times.
+          noise: random numbers of a training step, in which units are dropped and batch normalisation uses
+            the batch; None for no dropout, and normalisation with the moving averages.
 
         Returns:
-          The logits, float32 [batch, num_classes], None where there are no labels; of an image that is larger
-          than 224x224, their mean over all places (section 3.2). The endpoints are conv1_1 [batch, height,
+          The logits, float32 [batch, num_classes], None without labels; for an image larger than 224x224,
+          their mean over all positions (section 3.2). The endpoints are conv1_1 [batch, height,
           width, 64], ..., pool5 [batch, height / 32, width / 32, 512]; then fc6 and fc7 [batch, units], or
           global_pool [batch, 512].
         """
@@ -140,12 +140,12 @@ class Network:
     def layers(
         self, images: Tensor, noise: Noise | None = None, updates: list[Update] | None = None
     ) -> Layers:
-        """Makes the same endpoints one by one, and the logits, if there are any, behind them.
+        """Yields the same endpoints one by one, then the logits if there are labels.
 
         Args:
-          images: as for a call, of any size as far as pool5, and with the mean of each map behind that.
+          images: as for a call; of any size up to pool5, and for head=pool throughout.
           noise: as for a call.
-          updates: gets what a training step has to update.
+          updates: a list that receives the updates of a training step.
         """
         values = preprocessed(images)
         for block, convolutions in enumerate(self._blocks, 1):
@@ -187,7 +187,7 @@ def preprocessed(images: Tensor) -> Tensor:
 
 
 def _vectors(maps: Tensor) -> Tensor:
-    """Returns maps of one pixel as vectors, [batch, maps]; others as they are."""
+    """Returns maps of one pixel as vectors, [batch, maps]; others unchanged."""
     return tf.squeeze(maps, [1, 2]) if maps.shape.as_list()[1:3] == [1, 1] else maps
 
 
@@ -204,7 +204,7 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
     if not args.predicting:
         raise FlagError(
             'This network has convolutions but no labels, so that there is nothing to train or evaluate: '
-            'name its folder as --warm_start of a training.'
+            'pass its folder to --warm_start of a training run.'
         )
     publish(endpoints)
     return prediction_spec({FEATURES: endpoints['global_pool'].values}, args.features)

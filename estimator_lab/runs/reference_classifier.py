@@ -11,7 +11,7 @@ from typing import Any
 
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.conventions import IMAGE
-from estimator_lab.core.adversarial.quality import Verdict, published_samples, reference_metrics
+from estimator_lab.core.adversarial.quality import Classified, published_samples, reference_metrics
 from estimator_lab.core.heads.model import Task
 from estimator_lab.core.model import keys
 from estimator_lab.core.model.endpoints import LOGITS, published
@@ -38,14 +38,14 @@ class ReferenceClassifier:
     probabilities: str
     hidden: str
 
-    def __call__(self, images: Tensor) -> Verdict:
+    def __call__(self, images: Tensor) -> Classified:
         """Classifies images in the current graph.
 
         Args:
           images: float32 [n, height, width, channels] in [0, 1].
         """
         outputs = [self.probabilities, self.hidden]
-        return Verdict(
+        return Classified(
             *tf.import_graph_def(self.graph, {self.image: images}, outputs, name='reference_classifier')
         )
 

@@ -159,7 +159,7 @@ def test_filters_by_the_size_of_the_image(side, filters):
 @pytest.mark.parametrize(
     ('changes', 'sentence'),
     [
-        ({'optimizer': 'lbfgs'}, 'optimizer=lbfgs goes down one loss'),
+        ({'optimizer': 'lbfgs'}, 'optimizer=lbfgs minimises one loss'),
         ({'conditional': True, 'semi_supervised': True}, 'give one of them'),
         ({'semi_supervised': True, 'loss': 'wasserstein'}, 'loss=wasserstein has no probabilities'),
         ({'image_shape': (7, 7, 1)}, '--image_size=7 is too small for convolutions: give 8'),

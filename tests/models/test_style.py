@@ -150,7 +150,7 @@ def test_shares():
 
 @pytest.mark.parametrize('mix', ['c', 'a:0', 'a:-1', 'a:x', 'a:nan', 'a:inf', '+', 'a+'])
 def test_a_mix_that_there_is_not(mix):
-    with pytest.raises(FlagError, match=r'There is no style|gives a style no share'):
+    with pytest.raises(FlagError, match=r'There is no style|has no valid share'):
         shares_of(mix, ('a', 'b'))
     with pytest.raises(FlagError, match=r'^--hparams=mix='):
         check(Params(image_shape=(16, 16, 3), styles=('a', 'b'), mix=mix))

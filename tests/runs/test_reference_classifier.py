@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.core.adversarial.quality import Samples, Verdict, reference_metrics
+from estimator_lab.core.adversarial.quality import Samples, Classified, reference_metrics
 from estimator_lab.core.model import keys
 from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.pipeline.report import InputReport
@@ -42,9 +42,9 @@ def members(archive):
 def test_fakes_that_are_the_images_have_the_scores_of_images():
     rng = np.random.default_rng(0)
     probabilities = rng.dirichlet(np.ones(5), 40).astype(np.float32)
-    verdict = Verdict(probabilities, rng.normal(size=(40, 4)).astype(np.float32))
+    verdict = Classified(probabilities, rng.normal(size=(40, 4)).astype(np.float32))
     with tf.Graph().as_default(), tf.Session() as session:
-        said = Verdict(*map(tf.constant, verdict))
+        said = Classified(*map(tf.constant, verdict))
         order = tf.constant(rng.random(40), tf.float32)
         images = tf.zeros([40, 2, 2, 1])
         metrics = reference_metrics(said, said, Samples(images, images, tf.zeros([40], tf.int64), order))

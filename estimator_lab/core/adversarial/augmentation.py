@@ -1,8 +1,8 @@
-"""Changes of images that both players go through, and gradients with them.
+"""Differentiable augmentation of the discriminator's images.
 
-Zhao et al. 2020, 'Differentiable augmentation for data-efficient GAN training': a discriminator that sees few
-images learns them by heart; one that never sees an image the same way twice can't. As fakes are changed in
-the same way, and the generator learns through the change, the generator does not learn to draw it.
+Zhao et al. 2020, 'Differentiable augmentation for data-efficient GAN training': a discriminator memorises a
+small training set unless it sees each image differently each time. Fakes are augmented in the same way, and
+the generator's gradient passes through, so that it does not learn to draw augmented images.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,18 +10,18 @@ from collections.abc import Callable, Mapping
 from estimator_lab.core.step.noise import Noise
 from estimator_lab.tf1 import Tensor, tf
 
-_SHIFT = 1 / 8  # of the side, at most, to either side
-_HIDDEN = 1 / 2  # of the side of the square that is hidden
+_SHIFT = 1 / 8  # of the side, the largest shift in either direction
+_HIDDEN = 1 / 2  # of the side, the side of the hidden square
 _BETWEEN = '-'
 
 
 def augmented(images: Tensor, names: str, noise: Noise) -> Tensor:
-    """Returns the images changed at random, each in its own way.
+    """Returns the images, each augmented at random.
 
     Args:
-      images: float32 [n, height, width, channels], 0 in the middle of their range.
-      names: of AUGMENTATIONS, joined by '-', in the order in which they are made; '' for none.
-      noise: where the random numbers come from.
+      images: float32 [n, height, width, channels], with a range centred on 0.
+      names: of AUGMENTATIONS, joined by '-', in the order of application; '' for none.
+      noise: the random numbers.
     """
     with tf.name_scope('augmentation'):
         for name in _names(names):
@@ -39,7 +39,7 @@ def _names(names: str) -> list[str]:
 
 
 def _coloured(images: Tensor, noise: Noise) -> Tensor:
-    """Changes brightness by up to a quarter of the range, saturation 0 to 2 times, contrast 0.5 to 1.5."""
+    """Shifts brightness by up to a quarter of the range; scales saturation 0 to 2, contrast 0.5 to 1.5."""
     brightness, saturation, contrast = (_one_each(images, noise) for _ in range(3))
     images += brightness - 0.5
     grey = tf.reduce_mean(images, axis=3, keepdims=True)
@@ -49,7 +49,7 @@ def _coloured(images: Tensor, noise: Noise) -> Tensor:
 
 
 def _shifted(images: Tensor, noise: Noise) -> Tensor:
-    """Moves an image by up to an eighth of its sides; what comes in from outside is 0."""
+    """Shifts an image by up to an eighth of its sides, padded with 0."""
     height, width = images.shape.as_list()[1:3]
     rows, columns = (_selection(images, side, noise) for side in (height, width))
     lines = tf.reshape(images, [-1, height, width * images.shape.as_list()[3]])
@@ -60,18 +60,18 @@ def _shifted(images: Tensor, noise: Noise) -> Tensor:
 
 
 def _selection(images: Tensor, side: int, noise: Noise) -> Tensor:
-    """Returns 1 where a place of the shifted side takes what was at another, float32 [n, side, side].
+    """Returns matrices whose product with an image shifts it along a side, float32 [n, side, side].
 
-    Its product with an image shifts it: a matrix has a cheaper gradient than a gathering of pixels.
+    The gradient of a product is cheaper than that of gathering pixels.
     """
     most = max(round(side * _SHIFT), 1)
     by = tf.cast(tf.floor(_one_each(images, noise)[:, :, 0, 0] * (2 * most + 1)), tf.int32) - most
-    # Of a place beyond the side, one_hot makes zeros.
+    # one_hot returns zeros for an index outside of the side.
     return tf.one_hot(tf.range(side) + by, side)
 
 
 def _hidden(images: Tensor, noise: Noise) -> Tensor:
-    """Sets a square of half the sides to 0; its middle lies anywhere, so that a part may be outside."""
+    """Sets a square of half the sides to 0, centred anywhere in the image."""
     shown = []
     for side in images.shape.as_list()[1:3]:
         middle = _one_each(images, noise)[:, :, 0, 0] * side
@@ -82,7 +82,7 @@ def _hidden(images: Tensor, noise: Noise) -> Tensor:
 
 
 def _one_each(images: Tensor, noise: Noise) -> Tensor:
-    """Returns a random number for each image, float32 [n, 1, 1, 1] in [0, 1)."""
+    """Draws a random number for each image, float32 [n, 1, 1, 1] in [0, 1)."""
     return noise.uniform(tf.stack([tf.shape(images)[0], 1, 1, 1]))
 
 

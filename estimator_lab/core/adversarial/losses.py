@@ -1,4 +1,4 @@
-"""What the two players of an adversarial game want, example by example, and what holds a critic back."""
+"""Losses of a GAN per example, and gradient penalties."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -15,8 +15,8 @@ class Loss(NamedTuple):
       real: the discriminator's, of real images.
       fake: the discriminator's, of fakes.
       generator: the generator's, of its fakes.
-      boundary: the logit above which an image is taken for real; None for a critic, whose values mean
-        something beside each other only.
+      boundary: the logit above which an image counts as real; None for a critic, whose values are only
+        meaningful relative to each other.
     """
 
     real: PerExample
@@ -41,7 +41,7 @@ LOSSES = {
         lambda logits: 0.5 * tf.square(logits - 1.0),
         0.5,
     ),
-    # The generator's is not of single examples: see `feature_distance`.
+    # The generator's loss is not per example: see `feature_distance`.
     'feature_matching': _NON_SATURATING,
 }
 """By name: Goodfellow et al. 2014, section 3; Arjovsky et al. 2017; Mao et al. 2017, eq. 9; Salimans et al.
@@ -49,7 +49,7 @@ LOSSES = {
 
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
-    """Returns the mean of values, where weights of their shape say what each counts; 0 of none."""
+    """Returns the weighted mean of values, with weights of the same shape; 0 if all weights are 0."""
     return tf.div_no_nan(tf.reduce_sum(values * weights), tf.reduce_sum(weights))
 
 
@@ -58,18 +58,18 @@ def feature_distance(real: Tensor, fake: Tensor, weights: Tensor) -> Tensor:
 
     Args:
       real: float32 [batch, units], hidden values of real images.
-      fake: the same of fakes.
-      weights: what each example counts, float32 [batch].
+      fake: the same for fakes.
+      weights: the weight of each example, float32 [batch].
     """
     shares = tf.expand_dims(tf.div_no_nan(weights, tf.reduce_sum(weights)), 1)
     return tf.reduce_mean(tf.square(tf.reduce_sum(shares * (real - fake), axis=0)))
 
 
 def squared_gradient(realness: Tensor, images: Tensor) -> Tensor:
-    """Returns the squared length of the gradient of each logit by its image, float32 [batch].
+    """Returns the squared length of each logit's gradient with respect to its image, float32 [batch].
 
     Args:
-      realness: float32 [batch], each made of its own image alone.
+      realness: float32 [batch], each computed from its own image alone.
       images: float32 [batch, height, width, channels] in [-1, 1].
     """
     (gradient,) = tf.gradients(realness, images)
@@ -80,8 +80,8 @@ def gradient_penalty(realness: Tensor, images: Tensor) -> Tensor:
     """Returns (|gradient| - 1)^2 of each image, float32 [batch] (Gulrajani et al. 2017, eq. 3).
 
     Args:
-      realness: float32 [batch], what the critic says of `images`.
+      realness: float32 [batch], the critic's values of `images`.
       images: float32 [batch, height, width, channels], between real ones and fakes.
     """
-    # At 0 the root has no gradient; a critic that is flat there should still learn.
+    # The square root has no gradient at 0, where a flat critic would never learn.
     return tf.square(tf.sqrt(squared_gradient(realness, images) + 1e-12) - 1.0)

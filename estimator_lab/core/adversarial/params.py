@@ -1,4 +1,4 @@
-"""Hyper-parameters of two networks that learn against each other."""
+"""Hyper-parameters of a GAN."""
 
 import dataclasses
 
@@ -11,7 +11,7 @@ from estimator_lab.settings import setting
 
 @dataclasses.dataclass(frozen=True)
 class AdversarialParams(ClassifierParams):
-    """Parameters of every adversarial game, whatever its networks are."""
+    """Parameters of every GAN, whatever its networks."""
 
     latent_size: int = setting(
         64, 'numbers in a latent vector, at least 1', lambda v: v >= 1, structural=True
@@ -20,16 +20,18 @@ class AdversarialParams(ClassifierParams):
     discriminator_learning_rate: float = setting(
         0.0, "the discriminator's initial learning rate; 0 for the generator's", lambda v: v >= 0
     )
-    beta1: float = setting(0.5, "adam's memory of gradients, in [0, 1)", lambda v: 0 <= v < 1)
-    beta2: float = setting(0.999, "adam's memory of their squares, in [0, 1)", lambda v: 0 <= v < 1)
-    epsilon: float = setting(1e-8, "what adam adds to a gradient's usual size, above 0", lambda v: v > 0)
+    beta1: float = setting(0.5, "adam's decay of the mean gradient, in [0, 1)", lambda v: 0 <= v < 1)
+    beta2: float = setting(
+        0.999, "adam's decay of the mean squared gradient, in [0, 1)", lambda v: 0 <= v < 1
+    )
+    epsilon: float = setting(1e-8, "adam's constant for numerical stability, above 0", lambda v: v > 0)
     loss: str = setting(
         '',
         f'one of {", ".join(LOSSES)}; default non_saturating, for semi_supervised feature_matching',
         lambda v: not v or v in LOSSES,
     )
     gradient_penalty: float = setting(
-        10.0, 'weight of the gradient penalty, of loss=wasserstein', lambda v: v >= 0
+        10.0, 'weight of the gradient penalty, for loss=wasserstein', lambda v: v >= 0
     )
     r1: float = setting(
         0.0,
@@ -38,25 +40,28 @@ class AdversarialParams(ClassifierParams):
     )
     augment_both: str = setting(
         '',
-        'random changes of images and fakes before the discriminator, for archives of few images: '
+        'augmentations of images and fakes for the discriminator, for small data sets: '
         f'{", ".join(AUGMENTATIONS)}, joined by "-" (Zhao et al. 2020)',
         are_augmentations,
     )
     discriminator_steps: int = setting(
         1,
-        'steps of the discriminator, each on its slice of the batch, to one of the generator',
+        'steps of the discriminator, each on a slice of the batch, per step of the generator',
         lambda v: v >= 1,
     )
     average_decay: float = setting(
         0.999,
-        "what the average of the generator's weights keeps in a step, in [0, 1); 0 for no average",
+        "decay of the average of the generator's weights, in [0, 1); 0 for no average",
         lambda v: 0 <= v < 1,
     )
     conditional: bool = setting(
-        False, 'whether both networks are told the label', lambda v: True, structural=True
+        False, 'whether both networks are conditioned on the label', lambda v: True, structural=True
     )
     semi_supervised: bool = setting(
-        False, 'whether the discriminator tells the labels from each other', lambda v: True, structural=True
+        False,
+        'whether the discriminator also classifies, with labels for some of the images',
+        lambda v: True,
+        structural=True,
     )
     judge: str = setting(
         '', 'model_dir of a classifier that scores the samples; none: no such scores', lambda v: True
@@ -69,7 +74,7 @@ class AdversarialParams(ClassifierParams):
 
     @property
     def classes(self) -> int:
-        """How many classes the networks know; 0 where they know none."""
+        """Number of classes that the networks use; 0 for none."""
         return len(self.vocabulary) if self.conditional or self.semi_supervised else 0
 
     @property
@@ -79,15 +84,15 @@ class AdversarialParams(ClassifierParams):
 
 
 def check_game(params: AdversarialParams) -> None:
-    """Raises FlagError for hyper-parameters that don't go together."""
+    """Raises FlagError for hyper-parameters that cannot be combined."""
     if params.is_second_order:
         raise FlagError(
-            f'--hparams=optimizer={params.optimizer} goes down one loss, and two players have two: use adam.'
+            f'--hparams=optimizer={params.optimizer} minimises one loss, and a GAN has two: use adam.'
         )
     if params.conditional and params.semi_supervised:
         raise FlagError(
-            '--hparams=conditional=true tells the discriminator the labels that semi_supervised=true has it '
-            'find: give one of them.'
+            '--hparams=conditional=true gives the discriminator the labels that semi_supervised=true has it '
+            'predict: give one of them.'
         )
     if params.semi_supervised and params.chosen_loss not in ('feature_matching', 'non_saturating'):
         raise FlagError(

@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a game."""
+"""Summaries of a GAN for TensorBoard."""
 
 from typing import Any
 
@@ -25,12 +25,12 @@ _MOST_CLASSES = 10
 def game_summaries(game: Game, batch: Batch, diversity: Tensor) -> None:
     """Adds the summaries of a training step to its graph.
 
-    Both losses, the lengths of their gradients, the spread of fakes over that of images; histograms of what
-    the discriminator says of both, of its layers, and of all weights.
+    Both losses, the lengths of their gradients, the spread of fakes relative to that of images; histograms of
+    the discriminator's outputs for both, of its layers, and of all weights.
 
     Args:
       game: the step.
-      batch: what it sees.
+      batch: its batch.
       diversity: scalar.
     """
     scalars = {
@@ -53,8 +53,8 @@ def game_summaries(game: Game, batch: Batch, diversity: Tensor) -> None:
 def sample_pictures(players: Players, game: Game, batch: Batch, params: AdversarialParams) -> list[Any]:
     """Returns the pictures of training, as serialised summaries.
 
-    `images/samples` is what the averaged generator makes of the same latent vectors all along; of one that is
-    told labels, a row for each of the first ten, with the same vectors. `images/batch` are this step's images
+    `images/samples` shows the averaged generator's images of fixed latent vectors; a conditional generator
+    has a row for each of the first ten labels, with the same vectors. `images/batch` shows this step's images
     and fakes.
     """
     with tf.name_scope('pictures'):
@@ -69,13 +69,13 @@ def sample_pictures(players: Players, game: Game, batch: Batch, params: Adversar
 
 
 def projector_hook(
-    said: Discriminated, of_fakes: Discriminated, samples: Samples, images: Tensor, display: Display
+    real: Discriminated, fake: Discriminated, samples: Samples, images: Tensor, display: Display
 ) -> SessionRunHook:
     """Returns the hook that shows images and samples as the discriminator sees them, in the Projector.
 
     Args:
-      said: of the images.
-      of_fakes: of the samples.
+      real: the discriminator's outputs for the images.
+      fake: its outputs for the samples.
       samples: the samples.
       images: float32 [batch, height, width, channels] in [0, 1], the images.
       display: where to show them.
@@ -83,13 +83,13 @@ def projector_hook(
     with tf.name_scope('projector'):
         origins = [
             tf.fill([tf.shape(one.realness)[0]], name)
-            for one, name in ((said, 'archive'), (of_fakes, 'generator'))
+            for one, name in ((real, 'archive'), (fake, 'generator'))
         ]
         columns = {
             'origin': (tf.concat(origins, axis=0), bytes.decode),
-            'realness': (tf.concat([said.realness, of_fakes.realness], axis=0), '{:.3g}'.format),
+            'realness': (tf.concat([real.realness, fake.realness], axis=0), '{:.3g}'.format),
         }
-        hidden = tf.concat([said.hidden, of_fakes.hidden], axis=0)
+        hidden = tf.concat([real.hidden, fake.hidden], axis=0)
         shown = tf.concat([images, samples.fake], axis=0)
         return EmbeddingsHook(hidden, shown, columns, str(display.folder))
 

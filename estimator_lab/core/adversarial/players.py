@@ -1,4 +1,4 @@
-"""The two networks of a game, the average of one of them, and samples of that average."""
+"""The two networks of a GAN, their averages, and samples of the averaged generator."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -10,19 +10,19 @@ from estimator_lab.core.model.features import class_ids
 from estimator_lab.tf1 import Operation, Tensor, Variable, tf
 
 GENERATOR, AVERAGE, DISCRIMINATOR = 'generator', 'generator_average', 'discriminator'
-"""Scopes of the networks' variables; those of an average bear the same names below it."""
+"""Scopes of the networks' variables; an average has the same names within its scope."""
 
 DISCRIMINATOR_AVERAGE = 'discriminator_average'
 
 
 class Players(NamedTuple):
-    """The networks of a game.
+    """The networks of a GAN.
 
     Attributes:
-      generator: that learns.
-      average: the same network, with the average of its weights.
-      discriminator: that learns.
-      discriminator_average: the same with averaged weights, where classes are told by it; None elsewhere.
+      generator: the generator that is trained.
+      average: the same network with averaged weights.
+      discriminator: the discriminator that is trained.
+      discriminator_average: the same with averaged weights, if it classifies; else None.
     """
 
     generator: Generator
@@ -39,9 +39,9 @@ def make_players(
     """Returns the networks.
 
     Args:
-      generator: makes one of a scope; whether it learns.
-      discriminator: the same.
-      averages_both: whether the discriminator has an average, too.
+      generator: builds a generator from a scope and whether it is trained.
+      discriminator: the same for a discriminator.
+      averages_both: whether the discriminator has an average as well.
     """
     return Players(
         generator(GENERATOR, True),
@@ -52,7 +52,7 @@ def make_players(
 
 
 def variables_of(scope: str) -> list[Variable]:
-    """Returns the variables of a network that has been used: those that learn, and its statistics."""
+    """Returns the variables of a network that has been called: trained ones and statistics."""
     return [
         variable
         for variable in tf.global_variables(f'{scope}/')
@@ -66,13 +66,13 @@ _OF_NETWORKS = ('kernel', 'bias', 'gamma', 'beta', 'moving_mean', 'moving_varian
 def averaged(scope: str, average_scope: str, decay: float) -> list[Operation]:
     """Returns the operations that move a network's average towards it.
 
-    Early in a run the average looks back over a tenth of the steps only, as that of
+    Early in a run the average covers a tenth of the steps only, as in
     `tf.train.ExponentialMovingAverage` with `num_updates`: at step t it keeps min(decay, (1 + t) / (10 + t)).
 
     Args:
-      scope: of the network.
-      average_scope: of its average, whose variables are there.
-      decay: what the average keeps in a step, in [0, 1).
+      scope: the network's scope.
+      average_scope: the scope of its average, whose variables exist.
+      decay: share of the average that a step keeps, in [0, 1).
     """
     step = tf.cast(tf.train.get_or_create_global_step(), tf.float32)
     kept = tf.minimum(decay, (1.0 + step) / (10.0 + step))

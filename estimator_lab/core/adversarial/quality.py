@@ -1,4 +1,4 @@
-"""How good a generator's samples are: metrics of an evaluation, each beside the same of real images."""
+"""Metrics of a generator's samples, each with its value for real images as a reference."""
 
 import json
 import math
@@ -28,13 +28,13 @@ _MOST_VECTORS = 4096
 
 
 class Samples(NamedTuple):
-    """Fakes beside as many real images.
+    """Fakes, and as many real images.
 
     Attributes:
       real: float32 [batch, height, width, channels] in [0, 1].
       fake: of the same shape.
-      classes: class ids of both, int64 [batch]; None where the generator is told none.
-      order: float32 [batch] in [0, 1), random numbers, by which samples of the evaluation are drawn.
+      classes: class ids of both, int64 [batch]; None if the generator is not conditional.
+      order: float32 [batch] in [0, 1), random numbers that decide which rows are sampled.
     """
 
     real: Tensor
@@ -43,7 +43,7 @@ class Samples(NamedTuple):
     order: Tensor
 
     def publish(self) -> None:
-        """Notes them in their graph, for `published_samples`."""
+        """Adds them to a collection of their graph, for `published_samples`."""
         names = {name: tensor.name for name, tensor in self._asdict().items() if tensor is not None}
         tf.add_to_collection(COLLECTION, json.dumps(names))
 
@@ -55,27 +55,27 @@ def published_samples(graph: Any) -> Samples:
     return Samples(**{'classes': None, **found})
 
 
-class Verdict(NamedTuple):
-    """What a classifier makes of images.
+class Classified(NamedTuple):
+    """The outputs of a classifier for images.
 
     Attributes:
       probabilities: float32 [batch, classes].
-      hidden: float32 [batch, units], its last layer before them.
+      hidden: float32 [batch, units], the last layer before them.
     """
 
     probabilities: Tensor
     hidden: Tensor
 
-    def halves(self) -> 'tuple[Verdict, Verdict]':
-        """Returns what it makes of the first half of the batch, and of the second."""
-        return tuple(map(Verdict, *(tf.split(values, 2) for values in self)))  # type: ignore[return-value]
+    def halves(self) -> 'tuple[Classified, Classified]':
+        """Returns the outputs for the first half of the batch, and for the second."""
+        return tuple(map(Classified, *(tf.split(values, 2) for values in self)))  # type: ignore[return-value]
 
 
 def sample_metrics(samples: Samples, one_hot: Tensor | None) -> Metrics:
     """Returns the metrics that need no reference classifier: diversity, and the sliced Wasserstein distance.
 
-    That distance is taken between a random half of the fakes and the other half of the images, and beside it
-    between those two halves of the images: of up to 1,024 images in all.
+    That distance is between a random half of the fakes and the other half of the images; as a reference, also
+    between those two halves of the images. Up to 1,024 images are used in all.
 
     Args:
       samples: of a batch.
@@ -100,18 +100,18 @@ def sample_metrics(samples: Samples, one_hot: Tensor | None) -> Metrics:
     }
 
 
-def reference_metrics(real: Verdict, fake: Verdict, samples: Samples) -> Metrics:
+def reference_metrics(real: Classified, fake: Classified, samples: Samples) -> Metrics:
     """Returns the metrics by a reference classifier.
 
     The classifier score and, for a conditional generator, the accuracy are computed on all samples and on all
-    images. The Frechet distance is that of all samples from all images; beside it stands that of
-    one half of the images from the other, which fewer images make larger than a perfect generator's.
-    Precision and recall are those of a random half of the samples against the other half of the images, and
-    of those halves of the images, of up to 4,096 in all.
+    images. The Frechet distance is between all samples and all images; its reference is between two halves of
+    the images, and with so few it is larger than a perfect generator's. Precision and recall compare a random
+    half of the samples with the other half of the images; their references compare the two halves of the
+    images. Up to 4,096 are used in all.
 
     Args:
-      real: what it makes of the real images.
-      fake: what it makes of the fakes.
+      real: its outputs for the real images.
+      fake: its outputs for the fakes.
       samples: the same images and fakes.
     """
     metrics = {
@@ -121,12 +121,12 @@ def reference_metrics(real: Verdict, fake: Verdict, samples: Samples) -> Metrics
         **_manifold_metrics(real, fake, samples.order),
     }
     if samples.classes is not None:
-        for name, said in ((keys.REFERENCE_ACCURACY, fake), (keys.REFERENCE_ACCURACY_REAL, real)):
-            metrics[name] = tf.metrics.accuracy(samples.classes, tf.argmax(said.probabilities, axis=1))
+        for name, found in ((keys.REFERENCE_ACCURACY, fake), (keys.REFERENCE_ACCURACY_REAL, real)):
+            metrics[name] = tf.metrics.accuracy(samples.classes, tf.argmax(found.probabilities, axis=1))
     return metrics
 
 
-def _frechet_metrics(real: Verdict, fake: Verdict, order: Tensor) -> Metrics:
+def _frechet_metrics(real: Classified, fake: Classified, order: Tensor) -> Metrics:
     first = tf.cast(order < 0.5, tf.float32)
     fakes, fakes_on = streaming_moments('fake_moments', fake.hidden, tf.ones_like(order))
     half, half_on = streaming_moments('real_moments', real.hidden, first)
@@ -138,7 +138,7 @@ def _frechet_metrics(real: Verdict, fake: Verdict, order: Tensor) -> Metrics:
     }
 
 
-def _manifold_metrics(real: Verdict, fake: Verdict, order: Tensor) -> Metrics:
+def _manifold_metrics(real: Classified, fake: Classified, order: Tensor) -> Metrics:
     units = real.hidden.shape.as_list()[1]
     kept, keep = kept_rows('hidden', tf.concat([real.hidden, fake.hidden], axis=1), order, _MOST_VECTORS)
     half, there = _alternate(kept, 0)
@@ -157,6 +157,6 @@ def _manifold_metrics(real: Verdict, fake: Verdict, order: Tensor) -> Metrics:
 
 
 def _alternate(sample: Sample, first: int) -> tuple[Tensor, Tensor]:
-    """Returns every second row of a sample, and which of these are there."""
+    """Returns every second row of a sample, and which of these are filled."""
     most = sample.rows.shape.as_list()[0]
     return sample.rows[first::2], (tf.range(most) < sample.count)[first::2]

@@ -12,7 +12,7 @@ from estimator_lab.tf1 import Tensor, tf
 _LOG = logging.getLogger('estimator_lab')
 _EVERY = 10  # steps
 _LOOKS = 20  # whose mean counts
-_FIRST_STEP = 300  # before it, generators make the same blur of everything
+_FIRST_STEP = 300  # generators still map everything to the same blur earlier
 _LEAST_DIVERSITY = 0.25
 _ALWAYS_RIGHT = 0.995
 _RESTART = (
@@ -25,56 +25,56 @@ _ADVICE = {
         'generator collapses: try --hparams=r1=1, a smaller learning_rate or another loss, and ' + _RESTART
     ),
     'saturation': (
-        'the discriminator has told all of the last images from fakes ({real:.1%} and {fake:.1%}), so that '
-        'the generator learns little: try --hparams=r1=1, dropout_rate=0.3 or a smaller '
-        'discriminator_learning_rate'
+        'the discriminator recognises nearly all of the last images ({real:.1%}) and fakes '
+        '({fake:.1%}), so that the generator learns little: try --hparams=r1=1, dropout_rate=0.3 or a '
+        'smaller discriminator_learning_rate'
     ),
     'nan': (
-        'a gradient is no number, and its step is left out: try a smaller --hparams=learning_rate, and '
+        'a gradient is not finite, and its step is skipped: try a smaller --hparams=learning_rate, and '
         + _RESTART
     ),
 }
 
 
 class CollapseWatch:
-    """Judges what is seen of a game now and then; each kind of trouble is told once.
+    """Detects collapse, saturation and gradients that are not finite; warns once of each.
 
     Args:
-      critic: whether the discriminator is one, whose task is to tell all fakes from images.
+      critic: whether the discriminator is a critic, which is meant to recognise all fakes.
     """
 
     def __init__(self, critic: bool = False) -> None:
         self._critic = critic
         self._seen: dict[str, deque[float]] = {name: deque(maxlen=_LOOKS) for name in _WATCHED}
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
 
     def look(self, step: int, values: Mapping[str, float]) -> list[str]:
-        """Takes in some values; returns warnings.
+        """Records the values of a step; returns warnings.
 
         Args:
           step: the global step.
-          values: 'diversity', spread of the fakes over that of the images; 'real' and 'fake', the share of
-            each that the discriminator was right about; 'norm', the lengths of both gradients, added up.
+          values: 'diversity', spread of the fakes over that of the images; 'real' and 'fake', the
+            discriminator's accuracy on each; 'norm', the sum of the lengths of both gradients.
         """
         if not np.isfinite(values['norm']):
-            return self._tell('nan', step)
+            return self._warn('nan', step)
         for name, seen in self._seen.items():
             seen.append(values[name])
         if step < _FIRST_STEP or len(self._seen['real']) < _LOOKS:
             return []
         if self._mean('diversity') < _LEAST_DIVERSITY:
-            return self._tell('collapse', step)
+            return self._warn('collapse', step)
         if not self._critic and min(self._mean('real'), self._mean('fake')) > _ALWAYS_RIGHT:
-            return self._tell('saturation', step)
+            return self._warn('saturation', step)
         return []
 
     def _mean(self, name: str) -> float:
         return float(np.mean(self._seen[name]))
 
-    def _tell(self, trouble: str, step: int) -> list[str]:
-        if trouble in self._told:
+    def _warn(self, trouble: str, step: int) -> list[str]:
+        if trouble in self._warned:
             return []
-        self._told.add(trouble)
+        self._warned.add(trouble)
         means = {name: self._mean(name) if seen else 0.0 for name, seen in self._seen.items()}
         return [f'step {step}: {_ADVICE[trouble].format(**means)}.']
 
@@ -83,11 +83,11 @@ _WATCHED = ('diversity', 'real', 'fake')
 
 
 class CollapseHook(tf.train.SessionRunHook):
-    """Lets a `CollapseWatch` look at every tenth step, and says what it warns of.
+    """Shows every tenth step to a `CollapseWatch`, and logs its warnings.
 
     Args:
-      values: scalars by name, as `CollapseWatch.look` takes them.
-      watch: what looks.
+      values: scalars by name, as for `CollapseWatch.look`.
+      watch: the watch.
     """
 
     def __init__(self, values: Mapping[str, Tensor], watch: CollapseWatch) -> None:
@@ -97,13 +97,16 @@ class CollapseHook(tf.train.SessionRunHook):
         self._step = 0
 
     def begin(self) -> None:
+        """Finds the global step."""
         self._global_step = tf.train.get_global_step()
 
     def before_run(self, run_context: Any) -> Any:
+        """Requests the values if they are due."""
         due = self._timer.should_trigger_for_step(self._step)
         return tf.train.SessionRunArgs((self._global_step, self._values if due else {}))
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
+        """Logs what the watch warns of."""
         self._step, values = run_values.results
         if values:
             self._timer.update_last_triggered_step(self._step)

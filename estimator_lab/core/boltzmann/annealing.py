@@ -1,8 +1,8 @@
 """Annealed importance sampling: an RBM's log partition function, and with it log probabilities in nats.
 
-Salakhutdinov and Murray 2008, 'On the quantitative analysis of deep belief networks', section 3: chains go
-from a machine without weights, whose partition function is known, through machines in between, to the one
-that is asked for; what they gain on the way is averaged.
+Salakhutdinov and Murray 2008, 'On the quantitative analysis of deep belief networks', section 3: chains run
+from a machine without weights, whose partition function is known, through intermediate machines to the given
+one; their importance weights are averaged.
 """
 
 from typing import Any, NamedTuple
@@ -14,9 +14,9 @@ from estimator_lab.core.step.float32 import float32_matvec, float32_product
 from estimator_lab.core.step.noise import Noise
 from estimator_lab.tf1 import Tensor, tf
 
-# Shares of the steps, each with where its inverse temperatures end (there, section 4: 500, 4,000, 10,000).
+# Shares of the steps, each with the last inverse temperature (section 4: 500, 4,000 and 10,000 steps).
 _SECTIONS = ((500 / 14_500, 0.5), (4_000 / 14_500, 0.9), (10_000 / 14_500, 1.0))
-_DEVIATIONS = 3  # of the bounds from the estimate, as in the paper's tables
+_DEVIATIONS = 3  # standard errors between estimate and bounds, as in the paper's tables
 _LEAST_PROBABILITY = 0.01  # of a visible unit in the machine without weights
 
 
@@ -25,8 +25,8 @@ class LogPartition(NamedTuple):
 
     Attributes:
       estimate: log of the mean of the importance weights, times the known partition function.
-      low: log of that mean less three standard errors; -inf where that is below 0.
-      high: log of that mean and three standard errors.
+      low: log of that mean less three standard errors; -inf if that is below 0.
+      high: log of that mean plus three standard errors.
     """
 
     estimate: Tensor
@@ -50,11 +50,11 @@ def log_partition(rbm: Rbm, mean: Tensor, chains: int, steps: int, noise: Noise)
     """Estimates log Z of an RBM of binary units.
 
     Args:
-      rbm: the machine; no label, binary units on both sides.
+      rbm: the machine, with binary units on both sides and no label.
       mean: float32 [visible] in [0, 1], the data's mean, near which the chains start.
-      chains: how many.
-      steps: machines in between.
-      noise: what the samples are drawn with.
+      chains: number of chains.
+      steps: number of intermediate machines.
+      noise: the random numbers.
     """
     with tf.name_scope('annealing'):
         mean = _LEAST_PROBABILITY + (1 - 2 * _LEAST_PROBABILITY) * mean

@@ -1,8 +1,8 @@
 """Contrastive divergence: how a restricted Boltzmann machine learns.
 
-The likelihood's gradient by W is <v h> over the data minus <v h> over the model (Hinton 2012, eq. 4). CD-k
-takes the second from k Gibbs steps that start at the data (Hinton 2002); persistent CD from chains that are
-never restarted (Tieleman 2008).
+The gradient of the log likelihood with respect to W is <v h> over the data minus <v h> over the model
+(Hinton 2012, eq. 4). CD-k takes the second from k Gibbs steps that start at the data (Hinton 2002);
+persistent CD from chains that are never restarted (Tieleman 2008).
 """
 
 from dataclasses import dataclass
@@ -13,21 +13,21 @@ from estimator_lab.core.step.float32 import in_float32
 from estimator_lab.core.step.noise import Noise
 from estimator_lab.tf1 import Tensor, Variable, tf
 
-_ACTIVATION_MEMORY = 0.95  # of the running mean that the sparsity target is held against
+_ACTIVATION_MEMORY = 0.95  # decay of the running mean that is compared with the sparsity target
 
-_RECONSTRUCTED = 32  # examples beside persistent chains: all of them would cost a tenth of the step
+_RECONSTRUCTED = 32  # examples, with persistent chains: all would take a tenth of the step
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How an RBM learns; the defaults are those of Hinton's practical guide.
+    """How an RBM is trained; the defaults are those of Hinton's practical guide.
 
     Attributes:
       cd_steps: Gibbs steps in each update, k.
       chains: persistent chains; 0 starts each chain at the data.
       weight_decay: the L2 penalty's factor, on weights alone.
-      sparsity_target: the mean activation that each hidden unit is drawn to, in (0, 1).
-      sparsity_cost: how strongly; 0 for not at all.
+      sparsity_target: the desired mean activation of each hidden unit, in (0, 1).
+      sparsity_cost: weight of the penalty for missing it; 0 for none.
     """
 
     cd_steps: int = 1
@@ -39,13 +39,13 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Update:
-    """What one update has found.
+    """The results of one update.
 
     Attributes:
-      gradients: of the weights, the visible and the hidden bias: steps against them raise the likelihood.
-      model: float32 [n, visible], the samples that stand for the model.
-      reconstruction: float32 [m, visible], means of the visible units behind the data's first m examples, all
-        or some: those of the chains that start there, or, where none does, one pass up and down.
+      gradients: of the weights, the visible and the hidden bias; descending them increases the likelihood.
+      model: float32 [n, visible], the samples from the model.
+      reconstruction: float32 [m, visible], means of the visible units for the first m examples: after the
+        first Gibbs step of chains that start at the data, or else after one mean-field pass.
       assignments: variables that change with the update, each with its new value.
     """
 
@@ -56,19 +56,19 @@ class Update:
 
 
 def update(rbm: Rbm, visible: Tensor, recipe: Recipe, noise: Noise) -> Update:
-    """Returns the update of a batch, as products of whole matrices.
+    """Returns the update from a batch, computed with matrix products.
 
     Args:
       rbm: the machine; its hidden units are binary if `recipe.sparsity_cost` is above 0.
       visible: float32 [batch, visible], the data.
-      recipe: how it learns.
-      noise: what the samples are drawn with.
+      recipe: how it is trained.
+      noise: the random numbers.
     """
     with tf.name_scope('contrastive_divergence'):
         rbm = rbm.read_once()
         hidden = rbm.hidden_mean(visible)
         chains = _chains(visible, recipe.chains) if recipe.chains else None
-        # The first step stands outside the loop, so that E[h | data] is worked out once for all that need it.
+        # The first step is outside of the loop, so that E[h | data] is computed only once.
         first = rbm.gibbs_step(visible if chains is None else chains, noise.fork(tf.constant(0)))
         model = rbm.gibbs(first.sample, recipe.cd_steps - 1, noise) if recipe.cd_steps > 1 else first.sample
         assignments: list[tuple[Variable, Tensor]] = []
@@ -88,14 +88,14 @@ def update(rbm: Rbm, visible: Tensor, recipe: Recipe, noise: Noise) -> Update:
 
 
 def _differences(model: tuple[Any, Any], data: tuple[Any, Any]) -> list[Any]:
-    """Returns how the means of v h, v and h over the model differ from those over the data.
+    """Returns the means of v h, v and h over the model minus those over the data.
 
     Args:
       model: v float32 [n, visible] and h [n, hidden].
       data: the same, with any number of rows.
     """
     visible = tf.concat([model[0], data[0]], axis=0)
-    # Both batch means in one product: what has to be divided and subtracted is smaller here than behind it.
+    # One product for both means: dividing and subtracting before it touches fewer values than after.
     hidden = tf.concat([_share(model[1]), -_share(data[1])], axis=0)
     return [
         in_float32(tf.matmul(visible, hidden, transpose_a=True)),
@@ -110,7 +110,7 @@ def _share(values: Tensor) -> Tensor:
 
 
 def _chains(visible: Tensor, count: int) -> Tensor:
-    """Returns the variable that keeps the persistent chains, float32 [count, visible]."""
+    """Returns the variable with the persistent chains, float32 [count, visible]."""
     shape = [count, visible.shape.as_list()[1]]
     return tf.get_variable(
         'chains', shape, initializer=tf.random_uniform_initializer(0.0, 1.0), trainable=False
@@ -118,10 +118,10 @@ def _chains(visible: Tensor, count: int) -> Tensor:
 
 
 def _sparsity(visible: Tensor, hidden: Tensor, recipe: Recipe) -> tuple[tuple[Any, Any], Any]:
-    """Returns the penalty's gradients of weights and hidden bias (guide, section 11), and what keeps q.
+    """Returns the sparsity penalty's gradients (guide, section 11) and the update of the running mean q.
 
-    With q the running mean of a unit's activation and p the target, the cross-entropy's gradient by the
-    unit's input is q - p, for bias and incoming weights alike.
+    With q the running mean of a unit's activation and p the target, the gradient of the cross-entropy with
+    respect to the unit's input is q - p, for the bias and the incoming weights.
     """
     units = hidden.shape.as_list()[1]
     running = tf.get_variable(

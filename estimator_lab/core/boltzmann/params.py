@@ -1,4 +1,4 @@
-"""Hyper-parameters of a restricted Boltzmann machine, from which its recipe and its optimizer follow."""
+"""Hyper-parameters of a restricted Boltzmann machine, its training recipe and its optimizer."""
 
 import dataclasses
 
@@ -12,15 +12,15 @@ from estimator_lab.settings import setting
 from estimator_lab.tf1 import Operation, Tensor, Variable, tf
 
 RATES = {BERNOULLI: 0.05, GAUSSIAN: 0.001}
-"""Learning rates by the kind of units. Linear units have no bound, so that a step must be smaller by one or
-two orders (guide, section 13.2)."""
+"""Default learning rates by kind of units. Linear units are unbounded and need a rate that is one or two
+orders of magnitude smaller (guide, section 13.2)."""
 
 
 @dataclasses.dataclass(frozen=True)
 class RbmParams(TrainingParams):
     """Parameters of one RBM; the defaults follow Hinton's practical guide (2012)."""
 
-    # A machine has no loss that could be evaluated at other weights.
+    # Contrastive divergence has no loss that a second-order optimizer could evaluate.
     optimizer: str = setting('momentum', f'one of {", ".join(FIRST_ORDER)}', FIRST_ORDER.__contains__)
     learning_rate: float = setting(
         0.0, 'initial, above 0; 0 stands for 0.05, with gaussian units for 0.001', lambda v: v >= 0
@@ -62,7 +62,7 @@ class RbmParams(TrainingParams):
 
     @property
     def recipe(self) -> Recipe:
-        """How the machine learns."""
+        """How the machine is trained."""
         return Recipe(self.cd_steps, self.chains, self.weight_decay, self.sparsity_target, self.sparsity_cost)
 
 
@@ -72,9 +72,9 @@ def apply_gradients(
     """Returns the operation that takes one step and counts it, and the learning rate, a float32 scalar.
 
     Args:
-      params: choose optimizer and rate, and the momentum: low at first, then high (guide, section 9.1).
+      params: the optimizer, its rate, and the momentum: low at first, then high (guide, section 9.1).
       pairs: gradients with their variables.
-      weights: what each example counts, float32 [batch] or a number.
+      weights: the weight of each example, float32 [batch] or a number.
     """
     with tf.name_scope('train'):
         global_step = tf.train.get_or_create_global_step()

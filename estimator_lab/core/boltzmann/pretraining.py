@@ -1,8 +1,8 @@
-"""Greedy pre-training of a stack of layers: each one on what the layers below make of the images.
+"""Greedy pre-training of a stack of layers: each is trained on the output of the layers below.
 
 Each layer is a restricted Boltzmann machine (Hinton, Osindero and Teh 2006; Bengio et al. 2007), or a
-denoising autoencoder (Vincent et al. 2010). Both leave the same variables behind, from which a feed-forward
-network begins.
+denoising autoencoder (Vincent et al. 2010). Both have the same variables, which initialise a feed-forward
+network.
 """
 
 import dataclasses
@@ -20,14 +20,14 @@ from estimator_lab.settings import setting
 
 RBM, DENOISING = 'rbm', 'denoising'
 LAYERWISE = ('pretrain_epochs', 'pretraining', 'chains')
-"""Hyper-parameters that say how layers are pre-trained, and nothing of the network that begins with them."""
+"""Hyper-parameters of how layers are pre-trained, on which the fine-tuned network does not depend."""
 
 _PHASE = 'pretrain_'
 
 
 @dataclasses.dataclass(frozen=True)
 class PretrainingParams:
-    """Hyper-parameters of pre-training, for models that have one."""
+    """Hyper-parameters of pre-training."""
 
     pretrain_epochs: float = setting(
         10.0, 'passes over the images for each layer; 0 for none', lambda v: v >= 0, structural=True
@@ -59,13 +59,13 @@ def pretraining_phases(
     final: Sequence[str],
     renames: Sequence[tuple[str, str]] = (),
 ) -> list[Phase]:
-    """Returns one phase for each layer, and the last one; only that without pre-training.
+    """Returns one phase per layer, then the final one; without pre-training only that.
 
     Args:
-      params: whether there is any.
-      layers: how many.
-      final: names of the variables that the last phase takes over.
-      renames: (name in the last phase, name in pre-training) of further ones.
+      params: the hyper-parameters.
+      layers: number of layers.
+      final: names of the variables that the final phase inherits.
+      renames: (name in the final phase, name in pre-training) of further variables.
     """
     if not params.pretrain_epochs:
         return [Phase()]
@@ -78,13 +78,13 @@ def pretraining_phases(
 
 @dataclasses.dataclass(frozen=True)
 class LayerPretraining:
-    """What is pre-trained.
+    """The pre-training of a stack.
 
     Attributes:
-      params: of the run; of its type only what TrainingParams and PretrainingParams have is used.
+      params: the run's parameters: both a TrainingParams and a PretrainingParams.
       layers: hidden units of all layers.
       linear_top: whether the last layer has linear units, as a code has.
-      classes: labels that the last layer sees beside its features; 0 for none.
+      classes: number of labels that the last layer sees in addition to its features; 0 for none.
     """
 
     params: Any
@@ -99,11 +99,11 @@ class LayerPretraining:
 
     @property
     def is_last(self) -> bool:
-        """Whether it is the top one of all."""
+        """Whether that is the last layer."""
         return self.number == len(self.layers)
 
     def stack(self) -> Stack:
-        """Makes the variables of the layers up to the one that learns."""
+        """Creates the variables of the layers up to the one that is trained."""
         params = self.params
         below = [int(np.prod(params.image_shape)), *self.layers]
         layers = [
@@ -123,7 +123,7 @@ class LayerPretraining:
         return Stack(layers, params.image_shape)
 
     def rbm_params(self) -> RbmParams:
-        """Returns how an RBM of this phase learns."""
+        """Returns the parameters of this phase's RBM."""
         params = self.params
         linear = (self.linear_top and self.is_last) or (params.visible_units == GAUSSIAN and self.number == 1)
         rate = params.pretrain_learning_rate or RATES[GAUSSIAN if linear else BERNOULLI]
@@ -136,11 +136,11 @@ class LayerPretraining:
             chains=params.chains,
             weight_decay=params.pretrain_weight_decay,
             visible_units=params.visible_units if self.number == 1 else BERNOULLI,
-            binarize=False,  # the units below give probabilities, which are taken as they are
+            binarize=False,  # the units below are probabilities, used without sampling
         )
 
     def denoising_params(self) -> TrainingParams:
-        """Returns how a denoising autoencoder of this phase learns."""
+        """Returns the parameters of this phase's denoising autoencoder."""
         params = self.params
         return TrainingParams(
             train_steps=params.train_steps,

@@ -20,11 +20,11 @@ UNITS = (BERNOULLI, GAUSSIAN)
 
 
 class GibbsStep(NamedTuple):
-    """Where a step of Gibbs sampling leads, float32 [n, visible] each.
+    """The result of a step of Gibbs sampling, float32 [n, visible] each.
 
     Attributes:
-      mean: of the visible units, given the hidden units that were drawn.
-      sample: the visible units, drawn from that.
+      mean: mean of the visible units, given the sampled hidden units.
+      sample: the visible units, sampled from that.
     """
 
     mean: Tensor
@@ -41,7 +41,7 @@ class Rbm:
       hidden_bias: float32 [hidden], c.
       visible_units: 'bernoulli' for visible values in [0, 1], 'gaussian' for any of unit variance.
       hidden_units: 'bernoulli', or 'gaussian' for linear units with unit-variance noise.
-      classes: how many of the visible units, the last ones, are one softmax unit: a label, one-hot.
+      classes: number of the last visible units that form one softmax unit: a label, one-hot.
     """
 
     weights: Tensor
@@ -52,9 +52,9 @@ class Rbm:
     classes: int = 0
 
     def read_once(self) -> 'Rbm':
-        """Returns the same machine of tensors, each variable read here and now.
+        """Returns the same machine with tensors: each variable is read once.
 
-        TensorFlow takes two products of the same matrices for one, but not if a variable was read twice.
+        TensorFlow merges two products of the same tensors, but not if a variable was read twice.
         """
         weights, visible_bias, hidden_bias = map(
             tf.identity, (self.weights, self.visible_bias, self.hidden_bias)
@@ -85,11 +85,11 @@ class Rbm:
         return self._sampled(self.visible_mean(hidden), noise)
 
     def gibbs_step(self, visible: Tensor, noise: Noise) -> GibbsStep:
-        """Takes one step of Gibbs sampling, v -> h -> v, whose coins are drawn at once.
+        """Takes one step of Gibbs sampling, v -> h -> v, with all random bits drawn at once.
 
         Args:
-          visible: float32 [n, visible], where it starts.
-          noise: what the samples are drawn with, not to be used elsewhere.
+          visible: float32 [n, visible], the start.
+          noise: the random numbers; not to be used elsewhere.
         """
         if self._coins:
             noise.reserve(tf.shape(visible)[0] * self._coins)
@@ -98,7 +98,7 @@ class Rbm:
 
     @property
     def _coins(self) -> int:
-        """How many of its units are binary, and so how many coins a Gibbs step tosses for each example."""
+        """Number of binary units: the random bits that a Gibbs step needs for each example."""
         visible, hidden = self.weights.shape.as_list()
         return (visible - self.classes if self.visible_units == BERNOULLI else 0) + (
             hidden if self.hidden_units == BERNOULLI else 0
@@ -112,7 +112,7 @@ class Rbm:
     def free_energy(self, visible: Tensor) -> Tensor:
         """Returns F(v) = -log sum_h exp(-E(v, h)), float32 [n], in nats.
 
-        For Gaussian hidden units the sum is an integral, and the constant log(2 pi) / 2 a unit is left out.
+        For Gaussian hidden units the sum is an integral, without the constant log(2 pi) / 2 per unit.
         """
         # Not 'free_energy': the summary of that name would become 'free_energy_1'.
         with tf.name_scope('energy'):
@@ -129,13 +129,13 @@ class Rbm:
             return energy - float32_matvec(label, label_bias) if self.classes else energy
 
     def gibbs(self, visible: Tensor, steps: int, noise: Noise, clamped: bool = False) -> Tensor:
-        """Returns v after so many steps of Gibbs sampling (v -> h -> v), float32 [n, visible].
+        """Returns v after some steps of Gibbs sampling (v -> h -> v), float32 [n, visible].
 
         Args:
-          visible: float32 [n, visible], where the chains start.
-          steps: at least 0.
-          noise: what the samples are drawn with.
-          clamped: whether the label part of v is kept as it is.
+          visible: float32 [n, visible], the start of the chains.
+          steps: number of steps, at least 0.
+          noise: the random numbers.
+          clamped: whether the label part of v stays fixed.
         """
 
         def turn(number: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
@@ -149,14 +149,14 @@ class Rbm:
         return tf.while_loop(lambda number, _: number < steps, turn, loop, back_prop=False)[1]
 
     def _parted(self, visible: Tensor) -> tuple[Tensor, Tensor]:
-        """Splits visible values, whose last dimension they are, into features and label."""
+        """Splits the last dimension of visible values into features and label."""
         if not self.classes:
             return visible, None
         return visible[..., : -self.classes], visible[..., -self.classes :]
 
 
 def _sigmoid(inputs: Tensor) -> Tensor:
-    """Returns probabilities with all their digits: near 1, bfloat16 has no number between 0.996 and 1."""
+    """Returns probabilities in float32: bfloat16 has no number between 0.996 and 1."""
     return tf.sigmoid(in_float32(inputs))
 
 
@@ -165,7 +165,7 @@ def _drawn(mean: Tensor, units: str, noise: Noise) -> Tensor:
 
 
 def _drawn_label(probabilities: Tensor, noise: Noise) -> Tensor:
-    """Draws one-hot labels; each is the first whose cumulated probability passes a random height."""
+    """Samples one-hot labels: the first class whose cumulative probability exceeds a uniform number."""
     heights = noise.uniform([tf.shape(probabilities)[0], 1])
     below = tf.cast(tf.cumsum(probabilities, axis=1)[:, :-1] <= heights, tf.int32)
     return tf.one_hot(tf.reduce_sum(below, axis=1), probabilities.shape.as_list()[1])

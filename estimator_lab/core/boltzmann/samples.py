@@ -8,18 +8,18 @@ from estimator_lab.core.step.noise import Noise
 from estimator_lab.tf1 import Tensor, tf
 
 FILM_STEPS = (0, 1, 10, 100)
-"""After how many Gibbs steps a film shows a chain."""
+"""Numbers of Gibbs steps after which a film shows a chain."""
 
 
 def gibbs_samples(rbm: Rbm, start: Tensor, steps: int, noise: Noise, clamped: bool = False) -> Tensor:
-    """Returns the means of the visible units after so many Gibbs steps, float32 [n, visible].
+    """Returns the means of the visible units after Gibbs sampling, float32 [n, visible].
 
     Args:
       rbm: the machine.
-      start: float32 [n, visible], where the chains begin.
-      steps: at least 0; the means are those of one more step.
-      noise: what the samples are drawn with.
-      clamped: whether a label stays as it is.
+      start: float32 [n, visible], the start of the chains.
+      steps: number of steps, at least 0; the means are those of the next step.
+      noise: the random numbers.
+      clamped: whether the label stays fixed.
     """
     with tf.name_scope('gibbs_samples'):
         sampled = rbm.gibbs(start, steps, noise, clamped) if steps else start
@@ -27,12 +27,12 @@ def gibbs_samples(rbm: Rbm, start: Tensor, steps: int, noise: Noise, clamped: bo
 
 
 def gibbs_film(rbm: Rbm, start: Tensor, noise: Noise) -> list[Any]:
-    """Returns where the chains begin, and the means of their visible units on the way.
+    """Returns the start of the chains, and the means of their visible units after some steps.
 
     Args:
       rbm: the machine.
       start: float32 [n, visible].
-      noise: what the samples are drawn with.
+      noise: the random numbers.
 
     Returns:
       One float32 [n, visible] for each of FILM_STEPS.

@@ -1,4 +1,4 @@
-"""A stack of restricted Boltzmann machines, of which the top one learns (Hinton, Osindero and Teh 2006)."""
+"""A stack of restricted Boltzmann machines whose top one is trained (Hinton, Osindero and Teh 2006)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from estimator_lab.core.boltzmann.rbm import BERNOULLI, GAUSSIAN, Rbm
 from estimator_lab.tf1 import Tensor, Variable, tf
 
 _WEIGHT_STDDEV = 0.01  # guide, section 8.1
-_SHOWN_DEVIATIONS = 2.5  # of a standardised image between black and white
+_SHOWN_DEVIATIONS = 2.5  # of a standardised image, between mid-grey and black or white
 
 
 @dataclass(frozen=True)
 class Layer:
-    """The variables of one RBM in a stack, named as the dense layer that takes them over names its own.
+    """The variables of one RBM in a stack, named like those of the dense layer that inherits them.
 
     Attributes:
-      name: scope of them, 'layer_N'.
+      name: their scope, 'layer_N'.
       kernel: [visible, hidden], 'layer_N/kernel'.
       bias: [hidden], of the hidden units, 'layer_N/bias'.
       visible_bias: [visible], 'layer_N/visible_bias'.
@@ -40,12 +40,12 @@ class Layer:
 
     @property
     def classes(self) -> int:
-        """How many labels its label unit has; 0 without one."""
+        """Number of labels of its label unit; 0 without one."""
         return 0 if self.label_kernel is None else self.label_kernel.shape.as_list()[0]
 
     @property
     def rbm(self) -> Rbm:
-        """The machine; a label's weights are the last rows of its weights."""
+        """The machine; the last rows of its weights are those of the label."""
         weights, bias = self.kernel, self.visible_bias
         if self.classes:
             weights = tf.concat([self.kernel, self.label_kernel], axis=0)
@@ -53,7 +53,7 @@ class Layer:
         return Rbm(weights, bias, self.bias, self.visible_units, self.hidden_units, self.classes)
 
     def gradients_and_variables(self, update: Update) -> list[tuple[Any, Any]]:
-        """Returns an update's gradients beside their variables, as `Optimizer.apply_gradients` takes them."""
+        """Returns an update's gradients with their variables, for `Optimizer.apply_gradients`."""
         weights, visible_bias, bias = update.gradients
         features = self.kernel.shape.as_list()[0]
         pairs = [
@@ -74,15 +74,15 @@ def make_layer(
     classes: int = 0,
     trainable: bool = True,
 ) -> Layer:
-    """Makes the variables of layer `number`, which counts from 1 at the bottom.
+    """Creates the variables of a layer.
 
     Args:
-      number: names them.
-      visible: visible units, a label's apart.
+      number: of the layer, from 1 at the bottom.
+      visible: visible units, without the label.
       hidden: hidden units.
-      units: of the visible and of the hidden side, as `rbm.UNITS` has them.
+      units: the kinds of visible and hidden units, from `rbm.UNITS`.
       classes: labels of its label unit, 0 for none.
-      trainable: whether they learn.
+      trainable: whether the variables are trained.
     """
     kernels = tf.random_normal_initializer(stddev=_WEIGHT_STDDEV)
     zeros = tf.zeros_initializer()
@@ -104,13 +104,13 @@ def make_layer(
 
 
 def layer_variables(count: int) -> tuple[str, ...]:
-    """Returns the names of the variables of the lowest `count` layers of a stack, their labels' apart."""
+    """Returns the names of the variables of the lowest `count` layers, without those of labels."""
     names = ('kernel', 'bias', 'visible_bias')
     return tuple(f'layer_{number}/{name}' for number in range(1, count + 1) for name in names)
 
 
 class Stack:
-    """Some layers: images enter at the bottom, the top one learns what the one below makes of them.
+    """Machines on top of each other: images enter at the bottom, the top machine is trained.
 
     Args:
       layers: from the bottom to the top.
@@ -123,11 +123,11 @@ class Stack:
 
     @property
     def top(self) -> Layer:
-        """The layer that learns."""
+        """The layer that is trained."""
         return self.layers[-1]
 
     def visible(self, images: Tensor) -> Tensor:
-        """Returns what the top layer sees of images, its label apart, float32 [n, visible].
+        """Returns the visible values of the top layer for images, without the label, float32 [n, visible].
 
         Args:
           images: float32 [n, height, width, channels] in [0, 1]; binary units stop the session with an
@@ -140,14 +140,14 @@ class Stack:
             return tf.stop_gradient(values)
 
     def images(self, visible: Tensor, like: Tensor = None) -> Tensor:
-        """Returns what values of the top layer's visible units, its label apart, mean as images.
+        """Returns the images for visible values of the top layer.
 
-        The layers below hand the means of their visible units down.
+        They are propagated down through the means of the visible units.
 
         Args:
-          visible: float32 [n, visible].
-          like: float32 [n, height, width, channels], images whose mean and contrast are given to them, where
-            the bottom layer is Gaussian; None shows 2.5 standard deviations to each side of mid-grey.
+          visible: float32 [n, visible], without the label.
+          like: float32 [n, height, width, channels], images whose mean and contrast the result gets, if the
+            bottom layer is Gaussian; None maps 2.5 standard deviations to each side of mid-grey.
 
         Returns:
           float32 [n, height, width, channels] in [0, 1].
@@ -165,7 +165,7 @@ class Stack:
             return tf.clip_by_value(pictures, 0.0, 1.0)
 
     def receptive_fields(self, count: int) -> Tensor:
-        """Returns what the first `count` hidden units of the top layer look for, as images.
+        """Returns the receptive fields of the first `count` hidden units of the top layer, as images.
 
         Weights of higher layers are multiplied down to the pixels (Lee, Ekanadham and Ng 2008).
 
@@ -187,7 +187,7 @@ class Stack:
         return self.layers[0].visible_units == GAUSSIAN
 
     def _seen(self, images: Tensor) -> Tensor:
-        """Returns images as the bottom layer's units take them."""
+        """Returns the visible values of the bottom layer for images."""
         if self._is_gaussian:
             return standardised(images)[0]
         message = 'Binary visible units take values in [0, 1].'
@@ -200,15 +200,15 @@ class Stack:
 
 
 def standardised(images: Tensor) -> tuple[Any, Any, Any]:
-    """Brings each image to mean 0 and deviation 1, as Gaussian units of unit variance want it.
+    """Normalises each image to mean 0 and standard deviation 1, for Gaussian units of unit variance.
 
     Args:
       images: float32 [n, height, width, channels] in [0, 1].
 
     Returns:
-      (float32 of the same shape; the mean and the deviation that were taken out, [n, 1, 1, 1] each).
+      (float32 of the same shape; the mean and the deviation that were removed, [n, 1, 1, 1] each).
     """
     mean, variance = tf.nn.moments(images, axes=[1, 2, 3], keepdims=True)
-    # An even image has no contrast to bring to 1: it is divided by what rounding to 8 bits leaves.
+    # A uniform image has no contrast; the bound is the rounding error of 8 bits.
     deviation = tf.maximum(tf.sqrt(variance), 1 / 255)
     return (images - mean) / deviation, mean, deviation

@@ -93,15 +93,18 @@ class ReconstructionReportHook(tf.train.SessionRunHook):
             self._once = {'walk': _walks(decode, made.code), 'inputs': made.inputs[:COLUMNS]}
 
     def begin(self) -> None:
+        """Forgets the evaluation before."""
         self._first: dict[str, np.ndarray] = {}
         self._errors: list[np.ndarray] = []
         self._codes: list[np.ndarray] = []
         self._worst: TopK[dict[str, np.ndarray]] = TopK(_WORST)
 
     def before_run(self, run_context: Any) -> Any:
+        """Requests the batch, and once the walk."""
         return tf.train.SessionRunArgs((self._batch, {} if self._first else self._once))
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
+        """Keeps the first images, the worst ones, all errors and all codes."""
         batch, once = run_values.results
         count, before = len(batch['error']), sum(map(len, self._errors))
         batch.setdefault('key', np.array([b'%d' % (before + row) for row in range(count)], object))
@@ -114,6 +117,7 @@ class ReconstructionReportHook(tf.train.SessionRunHook):
             self._worst.offer(error, functools.partial(_example, batch, row))
 
     def end(self, session: Any) -> None:
+        """Writes the summaries."""
         if not self._errors:
             return
         values = [

@@ -1,4 +1,4 @@
-"""Arrays in a file of NumPy's own (.npz), which may come from a stranger: what it claims is counted."""
+"""Arrays in NumPy's .npz files, which may be untrusted: sizes are checked before memory is allocated."""
 
 import math
 import zipfile
@@ -9,7 +9,7 @@ import numpy as np
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Writes arrays to a file, whole or not at all."""
+    """Writes arrays to a file atomically."""
     partial = path.with_suffix('.partial.npz')
     partial.unlink(missing_ok=True)
     try:
@@ -23,17 +23,17 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 def read_array(
     archive: zipfile.ZipFile, name: str, kind: str, expected: tuple[int | None, ...]
 ) -> np.ndarray:
-    """Returns an array of such a file, whose header may claim any size, as long as that is there.
+    """Returns an array of such a file, after checking its type, shape and size.
 
     Args:
       archive: the file.
-      name: of the array.
+      name: name of the array.
       kind: its type.
       expected: its shape; None for any length.
 
     Raises:
-      LookupError: there is none of that name.
-      ValueError: it is another one, or compressed.
+      LookupError: there is no array of that name.
+      ValueError: the array has another type or shape, is compressed, or claims more bytes than the file has.
     """
     info = archive.getinfo(f'{name}.npy')
     if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:

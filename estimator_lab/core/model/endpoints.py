@@ -1,7 +1,7 @@
-"""What a network computes on its way: named tensors, at which pictures, dreams and styles look.
+"""Endpoints: the named intermediate tensors of a network, for pictures, gradient ascent and styles.
 
 A network returns its output and its endpoints, from the input to the output. A head publishes them in the
-graph of PREDICT, where whoever opened a trained model finds them again.
+graph of PREDICT, where code that opens a trained model finds them.
 """
 
 import json
@@ -12,25 +12,26 @@ from typing import Any, NamedTuple
 from estimator_lab.tf1 import Tensor, tf
 
 COLLECTION = 'estimator_lab/endpoints'
-"""The graph's collection of published endpoints; each is a line of JSON, which a MetaGraph can hold."""
+"""The graph's collection of published endpoints; each is a line of JSON, which a MetaGraph can store."""
 
 LOGITS = 'logits'
-"""The endpoint that a classifier's probabilities are taken of."""
+"""The endpoint of a classifier's logits."""
 
 LOGITS_AFTER_STEPS = 'logits_after_steps'
-"""The same after some of the steps of a sequence, [batch, steps, classes]."""
+"""Logits after some of the steps of a sequence, [batch, steps, classes]."""
 
 
 class Endpoint(NamedTuple):
-    """One tensor on the way.
+    """One intermediate tensor.
 
     Attributes:
-      values: float32 [batch, height, width, maps], [batch, steps, units] or [batch, units], behind
+      values: float32 [batch, height, width, maps], [batch, steps, units] or [batch, units], after
         normalisation and activation.
-      kernel: the weights that made it, as its layer holds them: of a convolution [height, width, channels,
-        maps] (the last two change places in a transposed one), of a dense layer [inputs, units]; None for
-        what has none, such as pooling.
-      probe: of states over time, what the gradient by them is taken by, [batch, steps, units]; None for none.
+      kernel: the weights of its layer: of a convolution [height, width, channels,
+        maps] (the last two swapped in a transposed one), of a dense layer [inputs, units]; None if
+        there are none, as for pooling.
+      probe: for states over time, the tensor with respect to which their gradient is computed, [batch, steps,
+        units]; else None.
     """
 
     values: Tensor
@@ -39,12 +40,12 @@ class Endpoint(NamedTuple):
 
     @property
     def is_sequence(self) -> bool:
-        """Whether there are values for each step of a sequence."""
+        """Whether it has values for each step of a sequence."""
         return self.values.shape.rank == 3
 
     @property
     def is_map(self) -> bool:
-        """Whether a convolution made it."""
+        """Whether it is the output of a convolution."""
         return self.kernel is not None and self.values.shape.rank == 4
 
 
@@ -52,16 +53,16 @@ Endpoints = Mapping[str, Endpoint]
 """By name, from the input to the output."""
 
 Layers = Iterator[tuple[str, Endpoint]]
-"""The endpoints by name, from the input to the output, each made when it is asked for."""
+"""The endpoints by name, from the input to the output, each built when it is requested."""
 
 
 class Layered(NamedTuple):
-    """A network that is built layer by layer: on images of any size, as far as somebody wants to look.
+    """A network that is built layer by layer, as far as needed, on images of any size.
 
     Attributes:
-      layers: makes the endpoints of images, float32 [batch, height, width, channels] in [0, 1].
-      smallest: side in pixels of the smallest image of which something is left.
-      fixed_from: the first endpoint that takes images of the network's own size only; '' for none.
+      layers: builds the endpoints for images, float32 [batch, height, width, channels] in [0, 1].
+      smallest: side in pixels of the smallest possible image.
+      fixed_from: the first endpoint that needs images of the training size; '' for none.
     """
 
     layers: Callable[[Tensor], Layers]
@@ -70,7 +71,7 @@ class Layered(NamedTuple):
 
 
 def publish(endpoints: Endpoints) -> None:
-    """Notes endpoints in their graph, for `published`."""
+    """Adds endpoints to a collection of their graph, for `published`."""
     for name, endpoint in endpoints.items():
         kernel = None if endpoint.kernel is None else tf.identity(endpoint.kernel).name
         probe = None if endpoint.probe is None else endpoint.probe.name
@@ -79,7 +80,7 @@ def publish(endpoints: Endpoints) -> None:
 
 
 def published(graph: Any) -> dict[str, Endpoint]:
-    """Returns the endpoints that were published in a graph; none for a model function of other people's."""
+    """Returns the published endpoints of a graph; none for other model functions."""
     found = {}
     for line in graph.get_collection(COLLECTION):
         fields = json.loads(line)
@@ -91,12 +92,12 @@ def published(graph: Any) -> dict[str, Endpoint]:
 
 
 def maps_of(endpoints: Endpoints) -> dict[str, Tensor]:
-    """Returns what the convolutions make of the images, float32 [batch, height, width, maps] by name."""
+    """Returns the feature maps of the convolutions, float32 [batch, height, width, maps] by name."""
     return {name: endpoint.values for name, endpoint in endpoints.items() if endpoint.is_map}
 
 
 def states_of(endpoints: Endpoints) -> dict[str, Tensor]:
-    """Returns what layers that read a sequence give, float32 [batch, steps, units] by name."""
+    """Returns the states of recurrent layers, float32 [batch, steps, units] by name."""
     return {
         name: endpoint.values
         for name, endpoint in endpoints.items()
@@ -105,7 +106,7 @@ def states_of(endpoints: Endpoints) -> dict[str, Tensor]:
 
 
 def gates_of(endpoints: Endpoints) -> dict[str, Tensor]:
-    """Returns the gates of such layers, float32 [batch, steps, units] by name."""
+    """Returns the gates of recurrent layers, float32 [batch, steps, units] by name."""
     return {
         name: endpoint.values
         for name, endpoint in endpoints.items()
@@ -114,10 +115,10 @@ def gates_of(endpoints: Endpoints) -> dict[str, Tensor]:
 
 
 def first_filters(endpoints: Endpoints, image_shape: Sequence[int]) -> dict[str, Tensor]:
-    """Returns what the first layer looks for, as images, under the name of the picture.
+    """Returns the filters of the first layer as images, by the name of their picture.
 
     Args:
-      endpoints: of a network.
+      endpoints: those of a network.
       image_shape: (height, width, channels) of its input.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What a model function is given -> image batches and class ids, whichever input function it came from."""
+"""Images, keys, weights and class ids from the features and labels of any input function."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,11 +7,11 @@ from estimator_lab.tf1 import Features, Tensor, tf
 
 
 def images_of(features: Features, shape: Sequence[int]) -> Tensor:
-    """Returns the images as float32 [batch, height, width, channels], in the range they came in.
+    """Returns the images as float32 [batch, height, width, channels], with their values unchanged.
 
     Args:
-      features: {'image': [batch, height, width, channels], ...}; or one tensor of height * width *
-        channels values an example, [batch, 16384]; or the document's tuple of 16,384 scalars.
+      features: {'image': [batch, height, width, channels], ...}; or one tensor with height *
+        width * channels values per example, [batch, 16384]; or the notes' tuple of 16,384 scalars.
       shape: (height, width, channels).
     """
     with tf.name_scope('images'):
@@ -23,26 +23,26 @@ def images_of(features: Features, shape: Sequence[int]) -> Tensor:
 
 
 def has_images(features: Features) -> bool:
-    """Whether `images_of` finds some; trees are none."""
+    """Returns whether the features have images; those of trees have none."""
     return not isinstance(features, Mapping) or IMAGE in features
 
 
 def keys_of(features: Features) -> Tensor | None:
-    """Returns the example keys, string [batch], or None where the input has none."""
+    """Returns the example keys, string [batch], or None if the input has none."""
     return features.get(KEY) if isinstance(features, Mapping) else None
 
 
 def example_weights(features: Features) -> Tensor:
-    """Returns what each example counts in training, float32 [batch], or 1.0 where the input does not say.
+    """Returns the weight of each example in training, float32 [batch], or 1.0 if the input has none.
 
-    Where all examples of a batch were bad, the input gives one blank example: it counts 0.
+    If all examples of a batch were bad, the input has one blank example of weight 0.
     """
     weights = features.get(WEIGHT) if isinstance(features, Mapping) else None
     return 1.0 if weights is None else weights
 
 
 def class_ids(labels: Tensor, vocabulary: Sequence[str]) -> Tensor:
-    """Returns labels as class ids, int64 [batch]; -1 for a text that the vocabulary does not hold.
+    """Returns labels as class ids, int64 [batch]; -1 for a text that is not in the vocabulary.
 
     Args:
       labels: ids or texts, [batch] or one scalar.

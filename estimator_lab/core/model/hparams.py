@@ -72,12 +72,12 @@ def sizes(text: str) -> tuple[int, ...]:
     """
     parts = text.split('-') if text else []
     if not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise ValueError(f'{text!r} is no list of sizes such as 500-250.')
+        raise ValueError(f'{text!r} is not a list of sizes such as 500-250.')
     return tuple(map(int, parts))
 
 
 def are_sizes(text: str) -> bool:
-    """Returns whether `sizes` understands the text."""
+    """Returns whether `sizes` accepts the string."""
     try:
         sizes(text)
     except ValueError:

@@ -13,16 +13,15 @@ FINAL = ''
 
 @dataclass(frozen=True)
 class Phase:
-    """One part of a training run, trained by an Estimator of its own.
+    """A phase of a training run, with its own Estimator.
 
-    A model that is trained in phases lists them in its function `phases(params)`, the last one called FINAL.
-    The global step goes on from phase to phase, so that TensorBoard shows all of them on one time axis.
+    The global step continues from phase to phase, so that TensorBoard shows all of them on one time axis.
 
     Attributes:
       name: value of `params.phase` for the model function, and the phase's folder within model_dir.
-      epochs: passes over its data; the last phase has those that the user asked for, and this is 0.
-      inherits: names of the variables that begin as the phase before left them.
-      renames: (name, name in the phase before) of further ones, which were called otherwise there.
+      epochs: passes over its data; 0 for the last phase, whose length the user sets.
+      inherits: names of the variables that start with their values of the preceding phase.
+      renames: (name, name in the preceding phase) of inherited variables with another name there.
     """
 
     name: str = FINAL
@@ -32,7 +31,7 @@ class Phase:
 
 
 def warmup_hparam(default: int) -> Any:
-    """Returns the hyper-parameter of a rate that rises first, with a default."""
+    """Returns the hyper-parameter of a learning-rate warm-up, with its default."""
     text = (
         'steps in which the learning rate rises to that of its schedule, at most a tenth of all; 0 for none'
     )
@@ -77,12 +76,12 @@ class TrainingParams(SecondOrderParams, OptimizerParams):
 
     @property
     def smallest_batch(self) -> int:
-        """How many examples a step needs, and so a batch and the training data, at least."""
+        """Smallest number of examples in a batch, and in the training data."""
         return 1
 
 
 def clipping(default: float) -> Any:
-    """Returns the hyper-parameter of gradient clipping, with a default."""
+    """Returns the hyper-parameter of gradient clipping, with its default."""
     text = 'length to which the gradient of a first-order optimizer is cut back, 0 for none'
     return setting(default, text, lambda v: v >= 0)
 

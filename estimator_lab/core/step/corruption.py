@@ -1,4 +1,4 @@
-"""Corruption of images, from which a denoising autoencoder learns to undo it (Vincent et al. 2008)."""
+"""Corruption of images, for denoising autoencoders (Vincent et al. 2008)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,8 +15,8 @@ def corrupt(images: Tensor, kind: str, level: float, seeds: Tensor) -> Tensor:
         or 1 with equal chances; 'gaussian' adds noise of standard deviation `level`, so that values leave
         [0, 1]. Each value of each channel is drawn by itself.
       level: in [0, 1].
-      seeds: int64 [2] for one draw over the whole batch; or [batch, 2], an image's own seed, which gives
-        the image the same noise in whichever batch it comes.
+      seeds: int64 [2] for one draw over the whole batch; or [batch, 2], a seed per image, which gives an
+        image the same noise in every batch.
 
     Returns:
       float32 of the images' shape.

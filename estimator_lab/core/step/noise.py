@@ -1,4 +1,4 @@
-"""Random numbers that a step can draw again: each is a function of a seed and of how many came before it."""
+"""Reproducible random numbers: each is a function of a seed and of the number of draws so far."""
 
 from estimator_lab.core.model.features import keys_of
 from estimator_lab.core.step.float32 import in_float32
@@ -8,10 +8,10 @@ _KEY_HASHES = 2**62
 
 
 class Noise:
-    """Draws random numbers, others at each use, the same ones for the same seed.
+    """Draws random numbers: different at each use, the same for the same seed.
 
     Args:
-      seed: int64 [2], such as `fresh_seed` gives.
+      seed: int64 [2], such as that of `fresh_seed`.
     """
 
     def __init__(self, seed: Tensor) -> None:
@@ -32,7 +32,7 @@ class Noise:
         return tf.cast(self.uniform(tf.shape(probabilities)) < probabilities, tf.float32)
 
     def reserve(self, count: Tensor) -> None:
-        """Draws the random bits of the next `count` coins at once; more than those can't be tossed then.
+        """Draws the random bits of the next `count` coins at once; no more can be tossed afterwards.
 
         Args:
           count: int32 scalar tensor.
@@ -42,15 +42,15 @@ class Noise:
     def coins(self, probabilities: Tensor) -> Tensor:
         """Returns 1 with the given probabilities and 0 otherwise, float32 of the same shape.
 
-        A coin takes 16 random bits, half the time of `bernoulli`: a probability is met to within 2 ** -16, 0
-        and 1 exactly. Meant for samples whose own error is far larger than that.
+        A coin needs 16 random bits and half the time of `bernoulli`. Probabilities are exact to 2 ** -16, and
+        0 and 1 are exact. That is enough for samples whose own error is far larger.
         """
         count = tf.size(probabilities)
         if self._reserved is None:
             heights = self._halves(count)
         else:
             heights, self._reserved = self._reserved, self._reserved[count:]
-        # A rewrite to bfloat16 would compare 8 digits: it is kept away from both sides.
+        # In float32 on both sides: bfloat16 would compare 8 bits only.
         heights = tf.cast(tf.reshape(heights[:count], tf.shape(probabilities)), tf.float32)
         return in_float32(tf.cast(heights < in_float32(probabilities) * _COIN_SIDES, tf.float32))
 
@@ -62,10 +62,10 @@ class Noise:
         return tf.reshape(tf.bitcast(words, tf.uint16), [-1])
 
     def fork(self, turn: Tensor) -> 'Noise':
-        """Returns the noise of one turn of a loop.
+        """Returns the noise of one iteration of a loop.
 
         Args:
-          turn: int32 or int64 scalar tensor, other in each turn.
+          turn: int32 or int64 scalar tensor, different in each iteration.
         """
         return Noise(self._next() + tf.stack([tf.cast(turn, tf.int64) * _APART, tf.zeros([], tf.int64)]))
 
@@ -74,22 +74,22 @@ class Noise:
         return self._seed + tf.constant([self._uses * _USES_APART, 0], tf.int64)
 
 
-# Far enough apart that turns of a loop and uses within a turn don't meet.
+# Far enough apart that the seeds of iterations and of uses within one do not collide.
 _APART = 1_000_003
 _USES_APART = 7_919_000_000_021
 _COIN_SIDES = 2.0**16
 
 
 def training_noise(features: Features, mode: Mode) -> Noise | None:
-    """Returns the noise of a training step; None in the other modes, in which nothing is left to chance."""
+    """Returns the noise of a training step; None in the other modes, which are deterministic."""
     return Noise(fresh_seed(features)) if mode == tf.estimator.ModeKeys.TRAIN else None
 
 
 def fresh_seed(features: Features) -> Tensor:
     """Returns the seed of a training step's noise, int64 [2].
 
-    It depends on the graph's seed, the global step and the batch's first key, so that a run that was
-    stopped goes on with the noise that it would have had, and workers at the same step differ.
+    It depends on the graph's seed, the global step and the batch's first key, so that a resumed run draws
+    the same noise, and workers at the same step draw different noise.
     """
     keys, step = keys_of(features), tf.train.get_or_create_global_step()
     with tf.name_scope('seed'):
@@ -98,9 +98,9 @@ def fresh_seed(features: Features) -> Tensor:
 
 
 def fixed_seeds(features: Features, count: Tensor) -> Tensor:
-    """Returns for each example a seed of its own, int64 [batch, 2], the same in each evaluation.
+    """Returns a seed for each example, int64 [batch, 2], the same in each evaluation.
 
-    It depends on the graph's seed and the example's key; on its place in the batch where there are no keys.
+    It depends on the graph's seed and the example's key, or its place in the batch if there are no keys.
 
     Args:
       features: the model function's features.
@@ -117,6 +117,6 @@ def _graph_seed() -> Tensor:
 
 
 def hashes(keys: Tensor) -> Tensor:
-    """Returns an int64 of each key that depends on the member's name alone, not on where its archive lies."""
+    """Returns an int64 hash of each key's member name, which does not depend on the archive's path."""
     names = tf.strings.regex_replace(keys, '^.*:', '')
     return tf.strings.to_hash_bucket_fast(names, _KEY_HASHES)

@@ -30,15 +30,15 @@ def train_op(
     variables: Sequence[Variable] | None = None,
     clip_norm: float = 0.0,
 ) -> Operation:
-    """Returns the operation that takes one step down the loss and counts it; it shows the learning rate.
+    """Returns the operation that takes one optimizer step and counts it; adds the learning rate's summary.
 
     Args:
       loss: float32 scalar.
-      params: choose optimizer and learning rate.
-      weights: what each example counts, float32 [batch] or a number.
-      variables: those that learn; None for all trainable ones.
-      clip_norm: length to which the gradient is cut back (Pascanu et al. 2013), 0 for none; of optimizers
-        that step by a learning rate.
+      params: the optimizer and its learning rate.
+      weights: the weight of each example, float32 [batch] or a number.
+      variables: those to train; None for all trainable ones.
+      clip_norm: largest global norm of the gradient (Pascanu et al. 2013), 0 for none; for first-order
+        optimizers.
     """
     if params.optimizer in SECOND_ORDER:
         return _second_order_op(loss, params, weights, variables)
@@ -56,10 +56,10 @@ def train_op(
 
 
 def watched(loss: Tensor, params: TrainingParams) -> Tensor:
-    """Returns the loss as Estimator's hooks are to see it.
+    """Returns the loss for Estimator's hooks, which stop training at the first NaN.
 
-    They end training at the first that is no number. A second-order optimizer rejects such a step itself and
-    goes on, up to a few in a row: what is no number is shown to them as infinite.
+    A second-order optimizer rejects such a step itself and continues, a few times in a row: for it, a NaN is
+    replaced by infinity.
     """
     if params.optimizer not in SECOND_ORDER:
         return loss
@@ -67,7 +67,7 @@ def watched(loss: Tensor, params: TrainingParams) -> Tensor:
 
 
 def _clipped(pairs: Sequence[tuple[Tensor, Variable]], clip_norm: float) -> Sequence[tuple[Tensor, Variable]]:
-    """Returns gradients with their variables, cut back to a length that all of them have together."""
+    """Returns gradients with their variables, clipped by their global norm."""
     if not clip_norm:
         return pairs
     gradients, variables = zip(*pairs, strict=True)
@@ -88,7 +88,7 @@ def _second_order_op(
 
 
 def optimizer_vectors(params: TrainingParams) -> int:
-    """Returns how many vectors of the weights' size a second-order optimizer holds; 0 for others."""
+    """Returns how many vectors of the weights' size a second-order optimizer stores; 0 for others."""
     if params.optimizer not in SECOND_ORDER:
         return 0
     return _second_order_optimizer(params).vectors()
@@ -100,50 +100,50 @@ def _second_order_optimizer(params: TrainingParams) -> SecondOrderOptimizer:
 
 
 def apply_gradients(optimizer: Any, pairs: Sequence[tuple[Tensor, Variable]], weights: Tensor) -> Operation:
-    """Returns the operation that changes the variables, unless no example of the batch counts.
+    """Returns the operation that updates the variables, unless all weights of the batch are 0.
 
-    A batch of bad examples alone has no gradient; momentum alone would still move the variables, and the
-    optimizer's slots would fade.
+    A batch of bad examples has no gradient, but momentum would still move the variables, and the optimizer's
+    slots would decay.
 
     Args:
       optimizer: a `tf.train.Optimizer`.
-      pairs: gradients with their variables, as `compute_gradients` gives them.
-      weights: what each example counts, float32 [batch] or a number.
+      pairs: gradients with their variables, from `compute_gradients`.
+      weights: the weight of each example, float32 [batch] or a number.
     """
-    # Made within a branch, their names would begin with it.
+    # Created within the branch, their names would have its prefix.
     create_slots(optimizer, [variable for _, variable in pairs])
     return apply_if_nonempty(weights, lambda: optimizer.apply_gradients(pairs))
 
 
-def apply_if_nonempty(weights: Tensor, move: Callable[[], Operation]) -> Operation:
-    """Returns the operation that makes a move, or nothing if no example of the batch counts.
+def apply_if_nonempty(weights: Tensor, update: Callable[[], Operation]) -> Operation:
+    """Returns the operation that makes an update, or does nothing if all weights of the batch are 0.
 
-    Under a tf.distribute.Strategy the move is made all the same: the batches of all replicas are one step.
+    Under a tf.distribute.Strategy it always updates: the batches of all replicas form one step.
 
     Args:
-      weights: what each example counts, float32 [batch] or a number.
-      move: builds the operation; what it takes in is worked out before, whatever the batch.
+      weights: the weight of each example, float32 [batch] or a number.
+      update: builds the operation; its inputs are computed in any case.
     """
     if isinstance(weights, int | float) or tf.distribute.has_strategy():
-        return move()
+        return update()
 
-    def moved() -> Tensor:
-        with tf.control_dependencies([move()]):
+    def updated() -> Tensor:
+        with tf.control_dependencies([update()]):
             return tf.constant(True)
 
-    return tf.cond(tf.reduce_any(weights > 0), moved, lambda: tf.constant(False)).op
+    return tf.cond(tf.reduce_any(weights > 0), updated, lambda: tf.constant(False)).op
 
 
-def sequential_train_op(moves: Sequence[Callable[[], Operation]]) -> Operation:
-    """Returns the operation that makes moves one after the other and counts them as one global step.
+def sequential_train_op(updates: Sequence[Callable[[], Operation]]) -> Operation:
+    """Returns the operation that makes updates one after another and increments the global step once.
 
     Args:
-      moves: each builds its own part of the graph, whose reads of variables see what the moves before have
-        done: the two players of an adversarial network, or one update alone.
+      updates: each builds its own part of the graph, whose reads of variables see the preceding updates:
+        those of a GAN's two networks, or a single one.
     """
     before: list[Operation] = []
-    for move in moves:
+    for update in updates:
         with tf.control_dependencies(before):
-            before = [move()]
+            before = [update()]
     with tf.control_dependencies(before):
         return tf.assign_add(tf.train.get_or_create_global_step(), 1).op

@@ -22,7 +22,7 @@ def test_a_game_that_goes_well_is_left_alone():
     [
         ({'diversity': 0.1}, 'differ from each other only 0.10 times as much as the images do'),
         ({'real': 1.0, 'fake': 1.0}, r'told all of the last images from fakes \(100.0% and 100.0%\)'),
-        ({'norm': math.nan}, 'a gradient is no number'),
+        ({'norm': math.nan}, 'a gradient is not finite'),
     ],
 )
 def test_trouble_is_told_once_with_what_to_change(changes, sentence):
@@ -59,4 +59,4 @@ def test_the_hook_looks_at_every_tenth_step(caplog):
             for _ in range(25):
                 session.run(count)
     assert len(watch.steps) == 3
-    assert caplog.text.count('a gradient is no number') == 1
+    assert caplog.text.count('a gradient is not finite') == 1
