@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.core.adversarial.quality import Samples, Classified, reference_metrics
+from estimator_lab.core.adversarial.quality import Classified, Samples, reference_metrics
 from estimator_lab.core.model import keys
 from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.pipeline.report import InputReport
