@@ -1,4 +1,4 @@
-"""Who waits for memory, and that nobody waits for ever."""
+"""Waiting for memory, without a deadlock."""
 
 import threading
 import time
@@ -17,7 +17,7 @@ def budget():
 
 
 class Asking(threading.Thread):
-    """Asks for so many megabytes; `has` is set once it has them."""
+    """Requests `megabytes`; sets `has` when it has them."""
 
     def __init__(self, budget, megabytes):
         super().__init__(daemon=True)
@@ -38,13 +38,13 @@ class Asking(threading.Thread):
         return not self.has.is_set()
 
 
-def test_what_fits_passes_at_once(budget):
+def test_a_request_within_the_limit_does_not_wait(budget):
     for _ in range(5):
         budget.take(2 * MEGABYTE)
     assert budget.held == 10 * MEGABYTE
 
 
-def test_what_does_not_fit_waits_for_room(budget):
+def test_a_request_beyond_the_limit_waits(budget):
     budget.take(6 * MEGABYTE)
     asking = Asking(budget, 5)
     assert asking.waits()
@@ -53,7 +53,7 @@ def test_what_does_not_fit_waits_for_room(budget):
     assert budget.held == 10 * MEGABYTE
 
 
-def test_what_is_heavier_than_all_passes_alone(budget):
+def test_a_request_above_the_whole_budget_passes_alone(budget):
     budget.take(MEGABYTE)
     asking = Asking(budget, 1000)
     assert asking.waits()
@@ -65,7 +65,7 @@ def test_what_is_heavier_than_all_passes_alone(budget):
     assert after.has.wait(SECONDS)
 
 
-def test_light_ones_do_not_overtake_a_heavy_one(budget):
+def test_light_requests_do_not_overtake_a_heavy_one(budget):
     budget.take(2 * MEGABYTE)
     heavy = Asking(budget, 9)
     assert heavy.waits()
@@ -76,7 +76,7 @@ def test_light_ones_do_not_overtake_a_heavy_one(budget):
     assert heavy.has.wait(SECONDS) and light.has.wait(SECONDS)
 
 
-def test_several_pass_when_one_gives_back_much(budget):
+def test_several_continue_when_one_releases_much(budget):
     budget.take(10 * MEGABYTE)
     asking = [Asking(budget, 3) for _ in range(3)]
     assert asking[0].waits()
@@ -84,7 +84,7 @@ def test_several_pass_when_one_gives_back_much(budget):
     assert all(each.has.wait(SECONDS) for each in asking)
 
 
-def test_who_reads_on_waits_until_enough_was_given_back(budget):
+def test_settle_waits_until_enough_is_released(budget):
     budget.add(25 * MEGABYTE)
     settled = threading.Event()
     thread = threading.Thread(target=lambda: (budget.settle(), settled.set()), daemon=True)

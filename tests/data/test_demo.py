@@ -29,7 +29,7 @@ def test_the_command_writes_both_archives(monkeypatch, tmp_path, capsys):
     assert not (tmp_path / 'one').exists()
 
 
-def test_what_can_not_be_written_leaves_no_folder(monkeypatch, tmp_path, capsys):
+def test_a_failed_write_leaves_no_folder(monkeypatch, tmp_path, capsys):
     def fail(*paths):
         raise OSError(28, 'No space left on device')
 

@@ -1,4 +1,4 @@
-"""Labels in tables and in files beside images."""
+"""Labels in tables and in sidecar files."""
 
 import pytest
 
@@ -83,5 +83,5 @@ def test_there_is_no_table(tmp_path):
         ('1.json', b'[' * 50_000, None),
     ],
 )
-def test_files_beside_images(name, data, label):
+def test_sidecar_files(name, data, label):
     assert sidecar_label(name, data) == label

@@ -123,7 +123,7 @@ def test_standard_input(tmp_path, out):
         (['SOURCE', '--out=/dev/null/x', '--shards=2'], 1, 'cannot be written'),
     ],
 )
-def test_mistakes_get_one_sentence(command, source, out, arguments, status, sentence):
+def test_mistakes_give_one_sentence(command, source, out, arguments, status, sentence):
     filled = [argument.replace('SOURCE', source).replace('OUT', str(out)) for argument in arguments]
     done = command(*filled)
     assert (done.returncode, done.stdout) == (status, '')

@@ -9,7 +9,7 @@ from tests.archive_files import tar_bytes
 from tests.places import ROOT
 
 
-def test_nobody_has_to_read_what_it_prints(tmp_path):
+def test_a_closed_pipe_is_no_error(tmp_path):
     """As in `tar_index a.tar b.tar | true`."""
     archives = [tmp_path / name for name in ('a.tar', 'b.tar')]
     for archive in archives:
@@ -29,7 +29,7 @@ def test_nobody_has_to_read_what_it_prints(tmp_path):
     assert all((tmp_path / f'{archive.name}.index').exists() for archive in archives)
 
 
-def test_it_says_what_is_unusual_about_an_archive(tmp_path, run_python):
+def test_unusual_archives_are_reported(tmp_path, run_python):
     archive = tmp_path / 'a.tar'
     archive.write_bytes(tar_bytes({'a/1.jpg': b'1'}) + tar_bytes({'b/1.jpg': b'2'}))
     done = run_python('-m', 'estimator_lab.data.tar_index', str(archive))

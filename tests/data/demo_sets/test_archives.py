@@ -115,7 +115,7 @@ def test_progress_counts_every_image(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize('error', [KeyboardInterrupt, RuntimeError])
 @pytest.mark.parametrize(('stop', 'left'), [(5, set()), (12, set()), (15, {'train.tar'})])
-def test_an_interrupted_draw_leaves_nothing_that_looks_whole(
+def test_an_interrupted_run_leaves_no_archive(
     error: type[BaseException], stop: int, left: set[str], drawn: archives.DemoPaths, tmp_path: Path
 ) -> None:
     def interrupt(done: int, total: int) -> None:

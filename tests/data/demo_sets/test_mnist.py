@@ -82,7 +82,7 @@ def test_bad_files_get_one_sentence(digits, tmp_path, name, data, words):
     assert sorted(path.name.partition('-')[0] for path in tmp_path.iterdir()) == ['t10k'] * 2 + ['train'] * 2
 
 
-def test_a_pipe_keeps_nobody_waiting(digits, tmp_path):
+def test_a_pipe_does_not_block(digits, tmp_path):
     (tmp_path / 'train-labels-idx1-ubyte').unlink()
     os.mkfifo(tmp_path / 'train-labels-idx1-ubyte')
     with pytest.raises(DataError, match='it is no regular file'):

@@ -82,7 +82,7 @@ def test_a_split_of_a_folder_is_that_of_the_archive(folder, tmp_path):
     assert half.mask(index).tolist() == half.mask(open_index(str(archive))).tolist()
 
 
-def test_a_folder_is_known_by_what_it_holds(folder, tmp_path):
+def test_a_folder_is_recognised_by_its_contents(folder, tmp_path):
     first = open_folder(str(folder)).fingerprint
     renamed = folder.rename(tmp_path / 'renamed')
     assert open_folder(str(renamed)).fingerprint == first
@@ -123,7 +123,7 @@ def test_links_hidden_files_and_pipes(folder):
     assert 'no regular file' in index.member(names.index('n0/pipe.png')).read().problem
 
 
-def test_names_that_cannot_be_shown(folder):
+def test_names_that_cannot_be_printed(folder):
     path = os.fsencode(folder / 'n0') + b'/\xff\x1b.png'
     with open(path, 'wb') as file:  # noqa: PTH123 - a name of bytes
         file.write(picture(5))
@@ -132,7 +132,7 @@ def test_names_that_cannot_be_shown(folder):
     assert index.member(row).read().data == picture(5)
 
 
-def test_images_without_a_suffix_are_told_by_their_bytes(folder):
+def test_images_without_a_suffix_are_recognised_by_their_bytes(folder):
     (folder / 'n0' / 'bare').write_bytes(picture(5))
     (folder / 'n0' / 'README').write_bytes(b'no image')
     notes = []
@@ -141,7 +141,7 @@ def test_images_without_a_suffix_are_told_by_their_bytes(folder):
     assert notes == [f"'{folder}/' holds files that are skipped: 1 without a suffix that are not images."]
 
 
-def test_labels_beside_files(tmp_path):
+def test_labels_from_sidecar_files(tmp_path):
     for number in range(4):
         (tmp_path / f'{number}.png').write_bytes(picture(number))
         (tmp_path / f'{number}.cls').write_text(f'{number % 2}')

@@ -7,7 +7,7 @@ from estimator_lab.errors import FlagError
 IMAGE = np.arange(60, dtype=np.uint8).reshape(6, 5, 2)
 
 
-def test_nothing_asked_for_changes_nothing():
+def test_empty_settings_change_nothing():
     assert np.array_equal(Augmentation()(IMAGE, 'k', 0), IMAGE)
 
 
@@ -51,6 +51,6 @@ def test_parsing():
 @pytest.mark.parametrize(
     'text', ['shift', 'shift=x', 'shift=-1', 'turn=3', 'brightness=2', 'mirror=maybe', 'brightness=nan']
 )
-def test_nonsense_is_refused_with_what_is_allowed(text):
+def test_nonsense_is_rejected_with_what_is_allowed(text):
     with pytest.raises(FlagError, match=r'--augment=.*accepts shift=PIXELS'):
         parse_augmentation(text, 0)

@@ -1,4 +1,4 @@
-"""Pixels equal the document's; other kinds of image have a defined outcome, bad bytes one error."""
+"""Pixels equal those of the notes; all formats have a defined outcome, and bad bytes raise one error."""
 
 import gc
 import io
@@ -22,14 +22,8 @@ from estimator_lab.data.images.kind import ImageShape
 from estimator_lab.data.images.reader import DECODERS
 from estimator_lab.data.member import BadExampleError
 from estimator_lab.errors import DataError
+from tests.archive_files import encoded as encode
 from tests.places import ROOT, test_data
-
-
-def encode(image, format='PNG', **options):
-    buffer = io.BytesIO()
-    image.save(buffer, format, **options)
-    return buffer.getvalue()
-
 
 # The module's own filter; pytest resets it for each test.
 pytestmark = pytest.mark.filterwarnings('ignore:::PIL')
@@ -42,8 +36,8 @@ def noise(mode, width=37, height=23, seed=0):
     return Image.merge(mode, [Image.fromarray(band) for band in pixels])
 
 
-def as_in_the_document(data, height, width, mode='L'):
-    """The document's lines; ANTIALIAS is now LANCZOS, and `getdata` is on its way out."""
+def as_in_the_notes(data, height, width, mode='L'):
+    """The code of the notes; ANTIALIAS is now LANCZOS, and `getdata` is deprecated."""
     im0 = Image.open(io.BytesIO(data))
     im0 = im0.resize((width, height), Image.Resampling.LANCZOS).convert(mode)
     return np.frombuffer(im0.tobytes(), np.uint8).reshape(height, width, -1)
@@ -53,23 +47,23 @@ def as_in_the_document(data, height, width, mode='L'):
 @pytest.mark.parametrize('format', ['PNG', 'JPEG', 'BMP', 'TIFF', 'PPM', 'WEBP'])
 @pytest.mark.parametrize('channels', [1, 3])
 @pytest.mark.parametrize('size', [(128, 128), (16, 50), (23, 37), (1, 1)])
-def test_pixels_equal_the_documents(mode, format, channels, size):
+def test_pixels_equal_those_of_the_notes(mode, format, channels, size):
     data = encode(noise(mode), format)
     image = decode_image(data, *size, channels)
     assert image.shape == (*size, channels)
     assert image.dtype == np.uint8
-    assert np.array_equal(image, as_in_the_document(data, *size, {1: 'L', 3: 'RGB'}[channels]))
+    assert np.array_equal(image, as_in_the_notes(data, *size, {1: 'L', 3: 'RGB'}[channels]))
 
 
-def test_photos_equal_the_documents():
+def test_photos_equal_those_of_the_notes():
     with tarfile.open(test_data('photos-test.tar'), 'r|*') as tar:
         for info, _ in zip(tar, range(20), strict=False):
             data = tar.extractfile(info).read()
-            assert np.array_equal(decode_image(data, 128, 128), as_in_the_document(data, 128, 128))
+            assert np.array_equal(decode_image(data, 128, 128), as_in_the_notes(data, 128, 128))
 
 
 @pytest.mark.parametrize(('mode', 'channels'), [('L', 1), ('RGB', 3)])
-def test_image_of_the_wanted_size_is_unchanged(mode, channels):
+def test_image_of_the_requested_size_is_unchanged(mode, channels):
     source = noise(mode)
     image = decode_image(encode(source), 23, 37, channels)
     assert np.array_equal(image.squeeze(), np.array(source))
@@ -151,7 +145,7 @@ def test_bilevel():
     assert len(np.unique(decode_image(encode(halves), 8, 16))) > 2
 
 
-def test_alpha_is_laid_on_black():
+def test_alpha_is_composed_on_black():
     assert both(Image.new('RGBA', (9, 9), (255, 0, 0, 128))) == (38, (128, 0, 0))
     assert both(Image.new('RGBA', (9, 9), (255, 99, 3, 0))) == (0, (0, 0, 0))
     assert both(Image.new('RGBA', (9, 9), (200, 200, 200, 255))) == (200, (200, 200, 200))
@@ -270,7 +264,7 @@ def large(format, mode='RGB', value=0, **options):
     ids=['png', 'jpeg', 'tiff', 'float', '32 bit'],
 )
 @pytest.mark.parametrize('decoder', [*DECODERS.values(), shrink_image], ids=[*DECODERS, 'shrink'])
-def test_an_error_that_is_kept_keeps_no_image(decoder, data):
+def test_a_stored_error_keeps_no_image_alive(decoder, data):
     """Each fails once the image is there; it is free at once, not in some later collection."""
     gc.collect()
     gc.disable()

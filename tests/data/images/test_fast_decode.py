@@ -56,7 +56,7 @@ def interpolated(pixels, height, width):
     [(13, 9, 1), (20, 24, 1), (59, 80, 1), (60, 72, 2), (200, 144, 4), (500, 301, 8), (999, 2000, 8)],
 )
 @pytest.mark.parametrize('mode', ['L', 'RGB'])
-def test_grey_is_the_luminance_as_scaled_by_the_decoder_and_interpolated(height, width, scale, mode):
+def test_grey_is_the_luminance_scaled_by_the_decoder_and_interpolated(height, width, scale, mode):
     data = encoded(photo(height, width, mode), quality=95)
     with Image.open(io.BytesIO(data)) as image:
         image.draft('L', (width // scale, height // scale))
@@ -119,7 +119,7 @@ def test_a_bad_one_has_pillows_reason():
         assert str(decode_images_fast(mixed(), *SHAPE)[place]) == str(error.value)
 
 
-def test_what_is_too_large_by_its_header_never_gets_to_tensorflow(monkeypatch):
+def test_images_too_large_by_their_headers_never_reach_tensorflow(monkeypatch):
     asked = []
     monkeypatch.setattr(fast_decode, 'scaled_jpegs', lambda *arguments: asked.append(arguments))
     data = bytearray(encoded(photo(16, 16)))
@@ -130,7 +130,7 @@ def test_what_is_too_large_by_its_header_never_gets_to_tensorflow(monkeypatch):
     assert not asked
 
 
-def test_what_takes_much_memory_is_decoded_in_smaller_groups(monkeypatch):
+def test_large_images_are_decoded_in_smaller_groups(monkeypatch):
     monkeypatch.setattr(fast_decode, '_GROUP_BYTES', 60 * 60 * 4 * 3)
     calls = []
     scaled = fast_decode.scaled_jpegs

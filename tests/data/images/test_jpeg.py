@@ -72,7 +72,7 @@ def test_ordinary_jpegs_have_pillows_pixels(data):
 
 @pytest.mark.parametrize('data', ORDINARY.values(), ids=ORDINARY)
 @pytest.mark.parametrize('channels', [1, 3])
-def test_decode_image_is_the_same_without_the_short_way(data, channels):
+def test_decode_image_is_the_same_without_the_fast_path(data, channels):
     with mock.patch.object(decode, 'frame_of', return_value=None):
         expected = decode_image(data, 16, 16, channels)
     assert np.array_equal(decode_image(data, 16, 16, channels), expected)
@@ -144,7 +144,7 @@ def outcome(decoder, data):
         (768, 768, 0.75, 8),
     ],
 )
-def test_scale_leaves_the_wanted_share_in_both_directions(height, width, slack, scale):
+def test_scale_leaves_the_requested_share_in_both_directions(height, width, slack, scale):
     assert scale_for(Frame(height, width, 3, 2), 128, 128, slack) == scale
 
 

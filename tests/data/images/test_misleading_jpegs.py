@@ -36,7 +36,7 @@ def jpeg(width, height):
 
 
 def begun_with(data, *segments):
-    """The JPEG with something more behind its start."""
+    """The JPEG with more bytes after its start."""
     return data[:2] + b''.join(segments) + data[2:]
 
 
@@ -75,9 +75,9 @@ MISLEADING = {
     'hierarchical': begun_with(WIDE, frame_header(16, 16, marker=0xDE)),
     'tables alone before': b'\xff\xd8\xff\xd9' + WIDE,
     'frame and end before': b'\xff\xd8' + SMALL_FRAME + b'\xff\xd9' + WIDE,
-    'end behind the frame': with_frames(WIDE, SMALL_FRAME, b'\xff\xd9\xff\xd8', WIDE_FRAME),
+    'end after the frame': with_frames(WIDE, SMALL_FRAME, b'\xff\xd9\xff\xd8', WIDE_FRAME),
     'second start': begun_with(WIDE, b'\xff\xd8'),
-    'second start behind the frame': with_frames(WIDE, SMALL_FRAME, b'\xff\xd8', WIDE_FRAME),
+    'second start after the frame': with_frames(WIDE, SMALL_FRAME, b'\xff\xd8', WIDE_FRAME),
     'scan before the frame': begun_with(SMALL, segment(0xDA, b'\1\1\0\0\x3f\0'), WIDE_FRAME),
     'scan without a frame': with_frames(WIDE),
     'length 0': begun_with(WIDE, segment(0xFE, b'', length=0), SMALL_FRAME),
@@ -149,12 +149,12 @@ def test_the_frame_is_pillows(name):
 
 
 @pytest.mark.parametrize('name', MISLEADING)
-def test_in_doubt_it_is_left_to_pillow(name):
+def test_unclear_jpegs_are_left_to_pillow(name):
     assert frame_of(MISLEADING[name]) is None
 
 
 @pytest.mark.parametrize('name', ['frame in a comment', 'fill byte before a comment', 'small frame before'])
-def test_libjpeg_is_held_to_the_frame_that_it_is_given(name, tmp_path):
+def test_libjpeg_uses_the_frame_that_it_is_given(name, tmp_path):
     """Whoever found it, and wherever: the other frame is then a second one, which is an error."""
     path = tmp_path / name
     path.write_bytes(HOSTILE[name])
@@ -187,7 +187,7 @@ def test_frames_in_random_jpegs_are_pillows():
     assert accepted > 100 < decoded
 
 
-def test_decode_image_takes_what_the_short_way_leaves():
+def test_decode_image_decodes_what_the_fast_path_does_not():
     assert decode_image(MISLEADING['fill bytes'], 1, 1, 3)[0, 0].tolist() == pytest.approx(
         [9, 99, 200], abs=2
     )

@@ -25,7 +25,7 @@ def test_labelled_and_unlabelled_take_turns(order):
     assert all('/u' in one.key and one.read().data for one in members[1::2])
 
 
-def test_it_goes_on_at_any_place(order):
+def test_it_resumes_at_any_place(order):
     whole = [(scheduled.key, scheduled.label) for scheduled in itertools.islice(order.onwards(0), 40)]
     for start in range(12):
         rest = itertools.islice(order.onwards(start), 40 - start)

@@ -99,7 +99,7 @@ def test_examples_of_overlapping_parts_are_counted_once(archive, tmp_path):
     assert distinct_examples([]) == 0 and whole.part is EVERYTHING
 
 
-def test_a_pipe_can_not_be_counted(tmp_path, archive):
+def test_the_examples_of_a_pipe_cannot_be_counted(tmp_path, archive):
     os.mkfifo(tmp_path / 'pipe')
     for source in (str(tmp_path / 'pipe'), '-'):
         archives = open_archives([source])
@@ -114,7 +114,7 @@ def test_an_archive_without_images(tmp_path):
         open_archives([str(tmp_path / '*.tar')])
 
 
-def test_an_image_in_no_folder(tmp_path):
+def test_an_image_outside_folders(tmp_path):
     flat = write_tar(tmp_path / 'flat.tar', [('a/1.jpg', b''), ('x.jpg', b'')])
     why = r'it is not in a folder, and no \.cls or \.json file is next to it; --labels=FILE reads a table'
     with pytest.raises(DataError, match=rf"flat\.tar': member 'x\.jpg' at byte 512 has no label: {why}\.$"):
@@ -127,7 +127,7 @@ def test_an_image_in_no_folder(tmp_path):
 
 
 @pytest.mark.parametrize('compressed', [False, True])
-def test_damage_is_refused_or_used_with_a_warning(tmp_path, compressed):
+def test_damage_is_an_error_or_a_warning(tmp_path, compressed):
     files = [(f'a/{n}.jpg', os.urandom(3000)) for n in range(40)]
     path = write_tar(tmp_path / 'a.tar', files, 'w:gz' if compressed else 'w')
     os.truncate(path, 60_000)
@@ -140,7 +140,7 @@ def test_damage_is_refused_or_used_with_a_warning(tmp_path, compressed):
     assert len(lines) == 1 and lines[0].startswith(f"Warning: '{path}' is cut off")
 
 
-def test_a_damaged_pipe_is_warned_of_as_it_is_read(tmp_path):
+def test_a_damaged_pipe_gives_a_warning_when_it_is_read(tmp_path):
     files = [(f'a/{n}.jpg', os.urandom(3000)) for n in range(40)]
     data = write_tar(tmp_path / 'a.tar', files).read_bytes()[:60_000]
     os.mkfifo(tmp_path / 'pipe')

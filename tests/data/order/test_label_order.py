@@ -29,7 +29,7 @@ def sorted_labels(classes, each):
 
 
 @pytest.mark.parametrize(('classes', 'each', 'buffer'), [(10, 200, 100), (10, 200, 500), (8631, 364, 10_000)])
-def test_sorted_archives_are_warned_of_once(classes, each, buffer):
+def test_sorted_archives_give_one_warning(classes, each, buffer):
     counts = dict.fromkeys((f'n{n:06}' for n in range(classes)), each)
     (line,) = said(sorted_labels(classes, each), counts, buffer)
     spanned = -(-buffer // each)
@@ -66,7 +66,7 @@ def test_mixed_archives_are_fine(classes, each, buffer):
         assert said(labels, counts, buffer) == []
 
 
-def test_a_rare_class_is_no_bunch():
+def test_a_rare_class_gives_no_warning():
     labels = ['common'] * 95 + ['rare'] * 5
     random.Random(1).shuffle(labels)
     assert said(labels, {'common': 950, 'rare': 50}, 40) == []

@@ -25,7 +25,7 @@ def test_no_buffer_keeps_the_order():
     assert list(shuffled([], 5, random.Random(3))) == []
 
 
-def test_an_item_comes_at_most_a_buffer_early():
+def test_an_item_is_at_most_a_buffer_early():
     out = list(shuffled(range(1000), 10, random.Random(5)))
     assert all(item - place < 10 for place, item in enumerate(out))
 
@@ -68,7 +68,7 @@ def test_light_items_are_shuffled_as_without_weights():
     assert list(by_weight(range(100), 7, 10**6, 5)) == plain
 
 
-def test_it_is_told_how_many_make_up_the_weight():
+def test_a_buffer_full_by_weight_is_reported_with_its_size():
     told, watched = [], []
     list(by_weight([5] * 20, tell=told.append, watch=watched.append))
     assert set(told) == {4} and len(watched) == 1
@@ -144,7 +144,7 @@ def test_order_is_the_same_on_every_machine():
 @both
 @pytest.mark.parametrize('start', [0, 1, 10, 23, 24, 25, 47, 48, 100])
 @pytest.mark.parametrize('shard', [WorkerShard(), WorkerShard(1, 3)])
-def test_going_on_is_the_rest_of_the_uninterrupted_sequence(archive, make, start, shard):
+def test_resuming_continues_the_uninterrupted_sequence(archive, make, start, shard):
     order = make([str(archive)], shuffle=True, seed=4, shard=shard)
     whole = names(itertools.islice(order.onwards(0), start + 30))
     assert names(itertools.islice(order.onwards(start), 30)) == whole[start:]
@@ -230,7 +230,7 @@ def test_nothing_to_train_on_is_an_error(archive, make):
         next(order.onwards(0))
 
 
-def test_damage_is_an_error_or_forgiven(archives):
+def test_damage_is_an_error_or_ignored_on_request(archives):
     with Path(archives[0]).open('r+b') as file:
         file.truncate(9000)
     with pytest.raises(DataError, match='cut off at byte 9000'):
@@ -241,7 +241,7 @@ def test_damage_is_an_error_or_forgiven(archives):
     assert len(errors) == 1
 
 
-def test_the_first_buffer_is_shown_in_stored_order(archive):
+def test_the_first_buffer_is_watched_in_stored_order(archive):
     shown = []
     order = StreamOrder([str(archive)], 10, watch=lambda members: shown.append([m.name for m in members]))
     list(order.epoch(0))
@@ -274,7 +274,7 @@ def test_standard_input_is_one_epoch(archive, run_python):
     ]
 
 
-def test_a_buffer_of_heavy_members_is_told_of_once(archive, monkeypatch):
+def test_a_buffer_of_heavy_members_is_reported_once(archive, monkeypatch):
     lines = []
     monkeypatch.setattr('estimator_lab.data.order.order.SHUFFLED', 8_000)
     order = StreamOrder([str(archive)], 20, 1, note=lines.append)

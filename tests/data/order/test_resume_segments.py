@@ -72,7 +72,7 @@ def test_parts_of_an_epoch():
     assert leg.step_after(1) == 10
 
 
-def test_an_older_checkpoint_finds_its_leg():
+def test_an_older_checkpoint_finds_its_segment():
     legs = (Segment(0, 6, 0, 0, (A,)), Segment(3, 4, 0, 18, (A,)), Segment(9, 2, 1, 18, (A,)))
     assert segments_until(legs, 8) == legs[:2]
     assert segments_until(legs, 9) == legs
@@ -110,7 +110,7 @@ def test_another_name_or_place_keeps_the_order(folder):
     assert names(arranged.order(9, 1).epoch(2)) == names(before.order(9, 1).epoch(2))
 
 
-def test_a_new_archive_goes_behind_and_a_lost_one_leaves_no_gap(folder):
+def test_new_archives_go_last_and_a_lost_one_leaves_no_gap(folder):
     before = opened(folder, 'b', 'a')
     now = opened(folder, 'a', 'c').arranged(before.sources)
     assert [s.name for s in now.sources] == ['a.tar', 'c.tar']
@@ -119,7 +119,7 @@ def test_a_new_archive_goes_behind_and_a_lost_one_leaves_no_gap(folder):
     assert [s.name for s in now.only(before.sources).sources] == ['b.tar', 'a.tar']
 
 
-def test_an_epoch_ends_with_the_archives_it_began_with(folder):
+def test_an_epoch_ends_with_its_own_archives(folder):
     before, after = opened(folder, 'a', 'b'), opened(folder, 'a', 'b', 'c')
     leg = Segment(7, 2, 3, 4, before.sources, after.sources)
     order = after.order_of(leg, shuffle_buffer=9, seed=1)
@@ -148,14 +148,14 @@ def test_compressed_archives_too(folder):
     assert names(islice(order.onwards(leg.examples_at(7)), len(expected))) == names(expected)
 
 
-def test_fingerprints_tell_archives_apart(folder, tmp_path):
+def test_fingerprints_distinguish_archives(folder, tmp_path):
     found = {s.fingerprint for s in opened(folder, 'a', 'b', 'c').sources}
     other = write_tar(tmp_path / 'other.tar', [(f'x/a{n}.jpg', b'a' * n) for n in (0, 1, 3, 2)])
     found.add(open_archives([str(other)]).sources[0].fingerprint)
     assert len(found) == 4
 
 
-def test_all_pipes_are_alike():
+def test_all_pipes_have_the_same_source():
     one, other = (open_archives([path]).sources for path in ('-', '/dev/null'))
     assert one == other == (Source(PIPE, 0, PIPE),)
 

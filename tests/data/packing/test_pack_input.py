@@ -40,14 +40,14 @@ def told(monkeypatch):
     return calls
 
 
-def test_the_share_that_lies_behind_is_right_in_small_jobs(archives, told):
+def test_progress_is_right_in_small_jobs(archives, told):
     list(PackInput(archives, PackSettings(1), print).members())
     assert [done for done, _ in told] == [f'{n} images' for n in range(1, IMAGES + 1)]
     for number, (_, share) in enumerate(told, 1):
         assert share == pytest.approx(number / IMAGES, abs=0.05)
 
 
-def test_images_that_were_read_but_not_scaled_down_yet_do_not_count(tmp_path, told):
+def test_images_that_are_not_scaled_down_yet_do_not_count(tmp_path, told):
     """A pool is given 32 at once; all are read long before they are ready."""
     path = tmp_path / 'a.tar'
     path.write_bytes(tar_bytes({f'a/{n}.png': encoded(picture(n)) for n in range(30)}))

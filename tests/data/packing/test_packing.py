@@ -117,7 +117,7 @@ def test_seed_and_names_and_data_alone_decide_the_bytes(tmp_path, source):
         'a//b.jpg',
     ],
 )
-def test_names_come_back_as_they_were(tmp_path, name):
+def test_names_are_preserved(tmp_path, name):
     writer = TarWriter(tmp_path / 'a.tar', 4096)
     writer.add(name, b'data')
     writer.add('a/2.jpg', b'2')
@@ -135,7 +135,7 @@ def test_name_that_is_not_utf8_keeps_its_escaped_form(tmp_path, out):
     assert packed(out) == [[('a/caf\\xe9.jpg', b'')]]
 
 
-def test_manifest_tells_what_is_there(source, out):
+def test_manifest_describes_the_shards(source, out):
     settings = PackSettings(4, seed=9)
     manifest = pack([source], out, settings, quiet)
     assert read_manifest(out / MANIFEST) == manifest
@@ -243,7 +243,7 @@ def test_damaged_archive(tmp_path, source, out):
     assert lines[0].startswith('Warning: ')
 
 
-def test_what_is_no_archive_is_never_used(tmp_path, source, out):
+def test_other_files_are_never_read_as_archives(tmp_path, source, out):
     (tmp_path / 'text.tar').write_bytes(b'text')
     with pytest.raises(DataError, match='is not a tar archive'):
         pack([source, str(tmp_path / 'text.tar')], out, PackSettings(2, use_damaged=True), quiet)
@@ -309,7 +309,7 @@ def test_memory_is_bounded(tmp_path, out):
 # One limit of what a manifest lists, for who writes it and who reads it.
 
 
-def test_labels_that_no_manifest_could_list_are_an_error_before_the_work_is_done(tmp_path, out, monkeypatch):
+def test_too_many_labels_for_a_manifest_are_an_early_error(tmp_path, out, monkeypatch):
     monkeypatch.setattr('estimator_lab.data.packing.packing.MOST_LABELS', 2000)
     source = write_tar(tmp_path / 'a.tar', [(f'n{n:06}/1.jpg', b'1') for n in range(200)])
     with pytest.raises(DataError, match=r'more than \d\d labels are too many for a manifest'):
@@ -328,7 +328,7 @@ def test_of_very_many_bad_images_the_first_are_listed(tmp_path, out, monkeypatch
     assert (out / MANIFEST).stat().st_size < 4000
 
 
-def test_a_manifest_that_would_not_be_read_is_not_written(source, out, monkeypatch, tmp_path):
+def test_a_manifest_too_large_to_read_is_not_written(source, out, monkeypatch, tmp_path):
     manifest = pack([source], out, PackSettings(1), quiet)
     monkeypatch.setattr('estimator_lab.data.packing.shards.MOST_BYTES', 500)
     with pytest.raises(DataError, match=r'would have .* bytes, 500 are allowed'):

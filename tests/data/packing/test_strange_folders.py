@@ -1,4 +1,4 @@
-"""Folders that a stranger has prepared: no file but a packing's own is read, changed or removed."""
+"""Untrusted folders: only files of a packing are read, changed or removed."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def packed(tmp_path, source):
 
 @pytest.fixture
 def precious(tmp_path):
-    """A file of the user's beside the folders."""
+    """A file of the user next to the folders."""
     path = tmp_path / 'precious'
     path.write_text('mine')
     return path
@@ -59,7 +59,7 @@ def prepare(out, manifest):
 @pytest.mark.parametrize(
     'name', ['{precious}', '../precious', 'sub/../../precious', 'link', 'notes.txt', SHARD]
 )
-def test_packing_removes_no_file_that_a_strangers_manifest_names(tmp_path, source, packed, precious, name):
+def test_packing_removes_no_file_that_an_untrusted_manifest_names(tmp_path, source, packed, precious, name):
     out, manifest = tmp_path / 'out', fields_of(packed)
     manifest['shards'][0]['file'] = name.format(precious=precious)
     prepare(out, manifest)
@@ -77,7 +77,7 @@ def test_packing_removes_no_file_that_a_strangers_manifest_names(tmp_path, sourc
     assert (out / 'link').is_symlink()
 
 
-def test_finished_shards_stay_whatever_lies_in_the_hidden_folder(source, packed):
+def test_finished_shards_stay_whatever_is_in_the_hidden_folder(source, packed):
     before = (packed / SHARD).read_bytes()
     prepare(packed, fields_of(packed))
     with pytest.raises(FlagError, match=r'already holds manifest\.json'):
@@ -94,7 +94,7 @@ def test_shards_that_a_killed_run_had_moved_are_removed(source, packed):
 
 
 @pytest.mark.parametrize('inside', ['notes.txt', 'sub', 'pile-00000.tar/x', MANIFEST + '/x'])
-def test_a_hidden_folder_with_anything_else_is_left_alone(tmp_path, source, inside):
+def test_a_hidden_folder_with_other_files_is_left_alone(tmp_path, source, inside):
     out = tmp_path / 'out'
     path = out / '.packing' / inside
     path.parent.mkdir(parents=True)
@@ -188,7 +188,7 @@ def test_the_rest_of_a_manifest_is_checked(packed, changes, words):
     assert '\n' not in str(caught.value)
 
 
-def test_a_shard_is_named_once(packed):
+def test_a_shard_may_be_named_only_once(packed):
     fields = fields_of(packed)
     fields['shards'] *= 2
     (packed / MANIFEST).write_text(json.dumps(fields))
@@ -206,7 +206,7 @@ def test_a_shard_is_named_once(packed):
         ('[]', 'not an object'),
     ],
 )
-def test_manifests_that_are_none(packed, text, words):
+def test_invalid_manifests(packed, text, words):
     (packed / MANIFEST).write_text(text)
     with pytest.raises(DataError, match=words):
         check(packed)
@@ -222,14 +222,14 @@ def test_a_manifest_of_a_gigabyte(packed):
 # Verifying.
 
 
-def test_a_link_is_no_shard_even_if_it_leads_to_the_right_bytes(tmp_path, packed):
+def test_a_link_is_not_a_shard_even_if_it_leads_to_the_right_bytes(tmp_path, packed):
     (packed / SHARD).rename(tmp_path / 'elsewhere.tar')
     (packed / SHARD).symlink_to(tmp_path / 'elsewhere.tar')
     with pytest.raises(DataError, match=f'{SHARD} is not a shard: it is a link'):
         check(packed)
 
 
-def test_a_pipe_in_the_place_of_a_shard_keeps_nobody_waiting(packed):
+def test_a_pipe_instead_of_a_shard_does_not_block(packed):
     (packed / SHARD).unlink()
     os.mkfifo(packed / SHARD)
     caught = []
@@ -245,7 +245,7 @@ def test_a_pipe_in_the_place_of_a_shard_keeps_nobody_waiting(packed):
     assert caught and 'is not a shard: it is no regular file' in caught[0]
 
 
-def test_what_is_published_stays_when_the_program_is_stopped_right_behind_it(tmp_path, source, monkeypatch):
+def test_published_shards_stay_if_the_program_is_stopped_afterwards(tmp_path, source, monkeypatch):
     out, publish = tmp_path / 'out', packing._publish
 
     def stop(*arguments):

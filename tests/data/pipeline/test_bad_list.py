@@ -46,7 +46,7 @@ def test_training_and_evaluation_list_an_image_once(path):
     ],
 )
 @pytest.mark.parametrize('at_end', [True, False])
-def test_damage_is_said_in_a_line_and_good_rows_are_kept(path, damage, count, at_end):
+def test_damage_is_reported_and_good_rows_are_kept(path, damage, count, at_end):
     glued = b'' if at_end or damage.endswith(b'\n') else b'\r\n'
     path.write_bytes(HEAD + GOOD + (OTHER + damage if at_end else damage + glued + OTHER))
     lines = []
@@ -73,7 +73,7 @@ def test_every_row_is_a_line_that_can_be_read_again(path):
 
 
 @pytest.mark.parametrize('make', [os.mkfifo, os.mkdir])
-def test_what_is_no_file_ends_nothing(path, make):
+def test_a_special_file_as_a_list_is_no_error(path, make):
     make(path)
     lines = []
     listed = BadList(path, lines.append)

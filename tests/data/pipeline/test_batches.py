@@ -62,7 +62,7 @@ def test_a_bad_image_leaves_its_batch_shorter_and_moves_no_other(archive):
     assert 'train/n000000/0001_01.png' in lines[0] and 'at byte' in lines[0] and 'train.tar' in lines[0]
 
 
-def test_bad_images_are_told_with_their_places(archive):
+def test_bad_images_have_their_places(archive):
     turns = with_bad(archive, 1, 3, 20)
     first, *_, last = batches(turns, report=InputReport(lambda line: None))
     assert [(bad.place, bad.key) for bad in first.bad] == [(n, turns[n].key) for n in (1, 3)]
@@ -75,7 +75,7 @@ def test_a_batch_of_bad_images_only_is_empty(archive):
     assert got[1].arrays['image'].shape == (0, *SHAPE)
 
 
-def test_too_many_bad_images_end_the_input_behind_the_good_batches(archive):
+def test_too_many_bad_images_end_the_input_after_the_good_batches(archive):
     report = InputReport(lambda line: None, epoch_size=24, max_bad_fraction=2 / 24)
     got = list(report.until_error(read_batches(with_bad(archive, 1, 11, 21), 5, ImageReader(SHAPE), report)))
     assert [len(batch.keys) for batch in got] == [4, 5, 4, 5]
@@ -83,11 +83,11 @@ def test_too_many_bad_images_end_the_input_behind_the_good_batches(archive):
         report.raise_error()
 
 
-def test_no_error_raises_none():
+def test_without_an_error_nothing_is_raised():
     InputReport().raise_error()
 
 
-def test_an_archive_that_breaks_off_gives_all_members_before(archive):
+def test_members_before_the_damage_are_yielded(archive):
     def broken():
         yield from list(StreamOrder([str(archive)]).epoch(0))[:12]
         raise DataError('cut off')
@@ -131,7 +131,7 @@ def test_random_access_gives_the_same_batches(archive):
         assert (a.keys, a.labels) == (b.keys, b.labels)
 
 
-def test_an_archive_that_changed_ends_the_input_behind_the_batches_before(archive):
+def test_an_archive_that_changed_ends_the_input_after_the_preceding_batches(archive):
     index = build_index(str(archive))
     with archive.open('r+b') as file:
         file.seek(index.member(12).offset)
@@ -185,7 +185,7 @@ def heavy_members(count):
 
 
 @pytest.mark.parametrize('batch_size', [3, 7, 64])
-def test_heavy_members_come_in_the_same_batches(batch_size):
+def test_heavy_members_are_in_the_same_batches(batch_size):
     count = 23
     got = list(read_batches(heavy_members(count), batch_size, SizeReader(), InputReport(lambda line: None)))
     windows = [range(count)[first : first + batch_size] for first in range(0, count, batch_size)]
@@ -206,12 +206,12 @@ def test_few_heavy_members_are_in_memory_at_once(monkeypatch):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    # What is about to be decoded, one that was read behind it, and what waits to be begun with.
+    # Members about to be decoded, one more that was read, and those pending in the next batch.
     assert peak < 128 * 2**20 + 4 * HEAVY
     assert ENCODED.held == 0
 
 
-def test_members_that_threads_read_themselves_wait_for_each_other(monkeypatch):
+def test_members_read_by_threads_wait_for_each_other(monkeypatch):
     """As the large files of a folder: one in each thread may be too many."""
     lock, held, most = threading.Lock(), [0], [0]
 
@@ -234,7 +234,7 @@ def test_members_that_threads_read_themselves_wait_for_each_other(monkeypatch):
     assert ENCODED.held == 0
 
 
-def test_an_archive_that_breaks_off_gives_back_what_it_holds():
+def test_a_damaged_archive_releases_its_memory():
     def broken():
         yield from heavy_members(4)
         raise DataError('cut off')
@@ -245,7 +245,7 @@ def test_an_archive_that_breaks_off_gives_back_what_it_holds():
     assert str(report.error) == 'cut off' and ENCODED.held == 0
 
 
-def test_looking_ahead_goes_by_weight_too():
+def test_looking_ahead_is_limited_by_weight_too():
     made = []
     items = (made.append(n) or n for n in [1, 1, 1, 9, 1, 1, 30, 1])
     seen = [(n, len(made)) for n in look_ahead(items, 3, lambda n: n, 10)]
@@ -273,7 +273,7 @@ def test_every_thread_gets_members_of_the_batches_under_way(monkeypatch, cores, 
     assert max(taken) == most and sum(taken) == batch_size
 
 
-def test_several_batches_come_as_one_but_for_the_first(archive):
+def test_batches_are_grouped_but_the_first(archive):
     order = StreamOrder([str(archive)], shuffle_buffer=24, seed=3)
     got = read_batches(order.onwards(0), 2, ImageReader(SHAPE), InputReport(), at_once=5)
     sizes, keys = [], []
@@ -286,7 +286,7 @@ def test_several_batches_come_as_one_but_for_the_first(archive):
     assert keys == expected[:38]
 
 
-def test_an_error_comes_after_all_that_was_to_come_as_one(archive):
+def test_an_error_comes_after_a_group_of_batches(archive):
     def broken():
         yield from itertools.islice(StreamOrder([str(archive)]).epoch(0), 13)
         raise DataError('cut off')

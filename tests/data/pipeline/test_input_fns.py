@@ -13,7 +13,7 @@ from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.member import Member
 from estimator_lab.data.order.order import StreamOrder
 from estimator_lab.data.pipeline import input_fns
-from estimator_lab.data.pipeline.input_fns import archive_input_fn
+from estimator_lab.data.pipeline.input_fns import archive_input_fn, notes_input_fn, numpy_input_fn
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.data.trees.reader import TreeReader
@@ -45,7 +45,7 @@ def test_without_a_vocabulary_there_are_features_only(archive):
     assert features['image'].shape == (24, 8, 10, 1)
 
 
-def test_training_goes_on_behind_the_examples_that_were_seen(archive):
+def test_training_resumes_after_the_consumed_examples(archive):
     order = StreamOrder([str(archive)], shuffle_buffer=24, seed=3)
 
     def keys_from(seen, batches, size=7):
@@ -59,7 +59,7 @@ def test_training_goes_on_behind_the_examples_that_were_seen(archive):
 
 
 @pytest.mark.filterwarnings('ignore:To make it possible')  # what the graph holds is what was given here
-def test_no_tuner_watches_the_pipeline(archive):
+def test_the_pipeline_has_no_autotuning(archive):
     """Whose sleep a closing session may wait for; all sizes are fixed, so that there is nothing to tune."""
     with tf.Graph().as_default():
         dataset = archive_input_fn(StreamOrder([str(archive)]), PIXELS, 10, InputReport(), VOCABULARY)()
@@ -93,7 +93,7 @@ def test_a_batch_of_bad_images_only(tmp_path, archive):
     assert [features['weight'].tolist() for features, _ in got] == [[1, 1], [0], [1, 1]] * 2
 
 
-def test_batches_that_go_over_together_are_those_that_go_alone(archive):
+def test_batches_handed_over_together_equal_single_ones(archive):
     members = list(stream_members(archive))
     bad = {4, 9, 10, 11, 19}
     turns = [m._replace(data=b'bad') if n in bad else m for n, m in enumerate(members)]
@@ -120,7 +120,7 @@ def test_batches_that_go_over_together_are_those_that_go_alone(archive):
     ('shape', 'batch_size', 'together'),
     [((128, 128, 1), 32, 8), ((28, 28, 1), 100, 16), ((224, 224, 3), 32, 1), ((224, 224, 3), 4, 6)],
 )
-def test_few_batches_of_large_images_go_over_together(monkeypatch, archive, shape, batch_size, together):
+def test_few_large_batches_are_handed_over_together(monkeypatch, archive, shape, batch_size, together):
     asked = []
 
     def none_read(schedule, batch_size, reader, report, at_once):
@@ -134,7 +134,7 @@ def test_few_batches_of_large_images_go_over_together(monkeypatch, archive, shap
     assert asked == [together, 1]  # 4 MiB at most; one who watches waits for no other batch
 
 
-def test_batches_of_trees_go_over_alone():
+def test_batches_of_trees_are_handed_over_singly():
     reader = TreeReader(Tokens(('good',)))
     members = [Member('a.txt', f'{n}.tree', n, b'(1 good)') for n in range(20)]
 
@@ -144,3 +144,55 @@ def test_batches_of_trees_go_over_alone():
 
     got = run(archive_input_fn(Order(), reader, 2, InputReport()))
     assert [features['token'].shape for features in got] == [(2, 1)] * 10
+
+
+def test_the_form_of_the_notes_has_the_same_pixels_as_the_batches(archive):
+    scalars = run(notes_input_fn([str(archive)], 8, 10))
+    (batch,) = run(archive_input_fn(StreamOrder([str(archive)]), PIXELS, 24, InputReport(), VOCABULARY))
+    assert len(scalars) == 24
+    assert np.array_equal(np.array([pixels for pixels, _ in scalars]), batch[0]['image'].reshape(24, 80))
+    assert [label.decode() for _, label in scalars] == [f'n{n // 6:06}' for n in range(24)]
+
+
+@pytest.mark.once
+def test_the_form_of_the_notes_has_16384_scalars_by_default(archive):
+    with tf.Graph().as_default():
+        pixels, label = notes_input_fn([str(archive)])()
+        assert len(pixels) == 16384
+        assert label.dtype == tf.string
+
+
+IMAGES = np.arange(5 * 6, dtype=np.uint8).reshape(5, 2, 3)
+
+
+def test_arrays_in_order():
+    got = run(numpy_input_fn(IMAGES, np.arange(5), batch_size=2))
+    assert [labels.tolist() for _, labels in got] == [[0, 1], [2, 3], [4]]
+    assert np.array_equal(np.concatenate([f['image'] for f, _ in got])[..., 0], to_unit_range(IMAGES))
+    assert got[2][0]['key'].tolist() == [b'array:4']
+
+
+def test_arrays_shuffled_anew_in_each_epoch():
+    fn = numpy_input_fn(IMAGES, np.arange(5), batch_size=5, num_epochs=3, shuffle=True, seed=1)
+    epochs = [labels.tolist() for _, labels in run(fn)]
+    assert all(sorted(epoch) == list(range(5)) for epoch in epochs)
+    assert len(set(map(tuple, epochs))) > 1
+    assert epochs == [labels.tolist() for _, labels in run(fn)]
+
+
+def test_arrays_without_labels_and_without_end():
+    got = run(numpy_input_fn(IMAGES, batch_size=5, num_epochs=None), limit=4)
+    assert len(got) == 4 and got[3]['image'].shape == (5, 2, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ('images', 'labels', 'words'),
+    [
+        (IMAGES.astype(float), None, 'must be uint8'),
+        (IMAGES[0], None, 'must be uint8'),
+        (IMAGES, np.arange(4), '5 images but 4 labels'),
+    ],
+)
+def test_arrays_that_do_not_fit(images, labels, words):
+    with pytest.raises(ValueError, match=words):
+        numpy_input_fn(images, labels)

@@ -159,27 +159,27 @@ PIXELS = SIDE * SIDE
         ('lossless.webp', 16),
     ],
 )
-def test_an_image_is_weighed_by_its_header_before_it_is_decoded(weights, name, each):
+def test_memory_is_acquired_by_the_header_before_decoding(weights, name, each):
     data = images_of((SIDE, SIDE))[name]
     decode_image(data, 8, 8)
     shrink_image(data, 8, 90)
     assert weights == [PIXELS * each] * 2
 
 
-def test_a_jpeg_that_is_scaled_in_passing_weighs_less(weights):
+def test_a_jpeg_that_the_decoder_scales_takes_less_memory(weights):
     data = images_of((SIDE, SIDE))['baseline.jpg']
     decode_image_fast(data, 8, 8)
     assert weights == [PIXELS // 8**2 * 4 + 8 * 8 * 5]  # and a float and a byte of each pixel wanted
 
 
-def test_what_can_not_be_decoded_gives_back_its_weight(weights):
+def test_a_bad_image_releases_its_memory(weights):
     data = encoded(Image.effect_noise((SIDE, SIDE), 50), 'PNG')
     with pytest.raises(BadExampleError):
         decode_image(data[: len(data) // 2], 8, 8)
     assert weights == [PIXELS]
 
 
-def test_an_image_that_takes_too_much_is_refused_by_its_header(weights, monkeypatch):
+def test_an_image_that_needs_too_much_memory_is_rejected_by_its_header(weights, monkeypatch):
     monkeypatch.setattr(decode, 'MAX_BYTES', 16 * PIXELS - 1)
     data = images_of((SIDE, SIDE))['lossless.webp']
     with pytest.raises(BadExampleError, match=r'^800 x 800 pixels in WEBP take more than 10,239,999 bytes'):
@@ -203,7 +203,7 @@ def test_strips_of_an_image_give_the_pixels_of_the_whole(monkeypatch):
         assert np.array_equal(decode_image(data, 30, 30, 3), pixels)
 
 
-def test_a_jpeg_in_one_pass_is_told_from_others():
+def test_a_jpeg_in_one_pass_is_recognised():
     kinds = images_of((64, 48))
     assert jpeg.frame_of(kinds['baseline.jpg']).in_one_pass
     assert not jpeg.frame_of(kinds['progressive.jpg']).in_one_pass

@@ -54,7 +54,7 @@ def pipe(tmp_path):
         writer.join()
 
 
-def test_a_folder_gives_its_images_at_any_depth_in_order(folder):
+def test_images_of_a_folder_are_found_at_any_depth_in_order(folder):
     names = ['a.png', 'b/1.JPG', 'b/2.png']
     assert found(folder) == [(str(folder / name), name.encode()) for name in names]
 
@@ -65,20 +65,20 @@ def test_files_folders_and_archives_in_the_order_given(folder, archive):
     assert found(folder / 'b' / '2.png', archive, folder / 'a.png') == expected
 
 
-def test_a_name_may_hold_commas_and_need_not_say_what_it_is(tmp_path):
+def test_a_name_may_hold_commas_and_need_no_suffix(tmp_path):
     (tmp_path / 'a,b').write_bytes(PNG)
     assert found(tmp_path / 'a,b') == [(str(tmp_path / 'a,b'), PNG)]
 
 
 @pytest.mark.parametrize('name', ['packed.jpg', 'packed'])
 @pytest.mark.parametrize('compress', [bytes, gzip.compress])
-def test_an_archive_is_told_by_its_bytes(tmp_path, archive, name, compress):
+def test_an_archive_is_recognised_by_its_bytes(tmp_path, archive, name, compress):
     path = tmp_path / name
     path.write_bytes(compress(archive.read_bytes()))
     assert [data for _, data in found(path)] == [member.data for member in stream_members(archive)]
 
 
-def test_an_old_tar_whose_first_folder_is_called_as_a_bitmap_begins(tmp_path):
+def test_an_old_tar_whose_first_folder_begins_like_a_bitmap(tmp_path):
     path = write_tar(tmp_path / 'x', [('BMW/1.png', PNG)])
     assert found(path) == [(f'{path}:BMW/1.png', PNG)]
 
@@ -107,11 +107,11 @@ def test_standard_input(archive, monkeypatch):
         assert [key for key, _ in found('-')] == keys
 
 
-def test_members_in_no_folder_are_fine(tmp_path):
+def test_members_outside_folders_are_fine(tmp_path):
     assert found(write_tar(tmp_path / 'flat.tar', [('1.png', PNG)]))[0][1] == PNG
 
 
-def test_what_cannot_be_read_says_so_in_its_place(tmp_path, monkeypatch):
+def test_unreadable_files_are_reported_in_their_places(tmp_path, monkeypatch):
     shutil.copytree(tmp_path, tmp_path / 'sub', dirs_exist_ok=True)
     (tmp_path / 'sub' / 'gone.png').symlink_to(tmp_path / 'nothing')
     (tmp_path / 'sub' / 'large.png').write_bytes(b'')
@@ -121,13 +121,13 @@ def test_what_cannot_be_read_says_so_in_its_place(tmp_path, monkeypatch):
     assert f'more than the {MAX_MEMBER_BYTES} allowed' in large.problem and not large.data
 
 
-def test_bytes_in_a_name_that_are_no_utf8_are_escaped(tmp_path):
+def test_bytes_in_a_name_that_are_not_utf8_are_escaped(tmp_path):
     path = tmp_path / os.fsdecode(b'\xff.png')
     path.write_bytes(PNG)
     assert found(tmp_path) == [(f'{tmp_path}/\\xff.png', PNG)]
 
 
-def test_paths_that_are_not_there(tmp_path):
+def test_missing_paths(tmp_path):
     with pytest.raises(DataError, match='There is no file'):
         ExampleInput([str(tmp_path / 'none.jpg')])
     (tmp_path / 'x.tar').write_text('no archive')
@@ -135,7 +135,7 @@ def test_paths_that_are_not_there(tmp_path):
         found(tmp_path / 'x.tar')
 
 
-def test_an_archive_that_breaks_off_gives_what_comes_before(tmp_path, archive):
+def test_examples_before_the_damage_are_read(tmp_path, archive):
     cut = tmp_path / 'cut.tar'
     cut.write_bytes(archive.read_bytes()[:30_000])
     turns = ExampleInput([str(cut)]).epoch(0)
@@ -147,7 +147,7 @@ def test_an_archive_that_breaks_off_gives_what_comes_before(tmp_path, archive):
     assert got[: len(got) // 2] == got[len(got) // 2 :] != []
 
 
-def test_onwards_passes_over_what_was_seen(folder):
+def test_onwards_skips_consumed_members(folder):
     assert [turn.key for turn in ExampleInput([str(folder)]).onwards(2)] == [str(folder / 'b' / '2.png')]
 
 
@@ -176,7 +176,7 @@ def test_one_image_by_its_path_or_by_its_key(tmp_path, archive):
         ('FOLDER/x.txt:a.png', 'is not a tar archive'),
     ],
 )
-def test_one_image_that_is_not_there(place, words, archive, tmp_path):
+def test_one_image_that_is_missing(place, words, archive, tmp_path):
     folder = tmp_path / 'folder'
     folder.mkdir()
     (folder / 'x.txt').write_text('no archive')
@@ -184,11 +184,11 @@ def test_one_image_that_is_not_there(place, words, archive, tmp_path):
         read_example(place.replace('ARCHIVE', str(archive)).replace('FOLDER', str(folder)))
 
 
-# What a folder may hold beside files.
+# Special files in a folder.
 
 
-def test_what_is_no_file_is_not_opened_but_reported(tmp_path, monkeypatch):
-    """To open a FIFO without a writer would wait for ever."""
+def test_special_files_are_reported_not_opened(tmp_path, monkeypatch):
+    """Opening a FIFO without a writer would block."""
     folder = tmp_path / 'folder'
     folder.mkdir()
     (folder / 'b.png').write_bytes(PNG)

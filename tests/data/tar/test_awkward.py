@@ -27,18 +27,13 @@ from estimator_lab.data.pipeline.batches import read_batches
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar.index import build_index
 from estimator_lab.data.tar.stream import scan_members, stream_members
+from tests.archive_files import encoded as encode
 from tests.kinds import AnyFile
 
 DECODERS = [decode_image, decode_image_fast]
 pytestmark = pytest.mark.filterwarnings('ignore:::PIL')
 
 FILES = AnyFile()
-
-
-def encode(image, kind='PNG', **options):
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
 
 
 def write_tar(path, files, **options):
@@ -76,7 +71,7 @@ def test_pythons_own_test_archive_streams_through():
     assert index.damage == ''
 
 
-def test_member_behind_a_global_pax_header_is_found_again(tmp_path):
+def test_member_after_a_global_pax_header_is_found_again(tmp_path):
     path = tmp_path / 'a.tar'
     files = [('a/1.png', picture(10)), ('a/2.png', picture(20))]
     write_tar(path, files, format=tarfile.PAX_FORMAT, pax_headers={'comment': 'of all members'})
@@ -118,7 +113,7 @@ def test_duplicate_names_are_an_example_each(tmp_path, mode, monkeypatch):
     assert examples(path) == [('a/1.png', 10), ('b/2.png', 20), ('a/1.png', 30)]
 
 
-def test_links_are_no_examples_and_what_they_link_to_is_one(tmp_path, monkeypatch):
+def test_links_are_not_examples_but_their_targets_are(tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     path = tmp_path / 'a.tar'
     with tarfile.open(path, 'w') as archive:
@@ -246,7 +241,7 @@ def animated():
     ],
     ids=['cmyk jpeg', 'cmyk tiff', 'palette', 'alpha', 'grey alpha', '16 bit', 'animated', 'grey', 'large'],
 )
-def test_colour_of_awkward_images(decoder, data, levels):
+def test_colour_of_unusual_images(decoder, data, levels):
     image = decoder(data, 4, 4, 3)
     assert np.abs(image.astype(int) - levels).max() <= 1
 

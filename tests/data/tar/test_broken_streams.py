@@ -205,7 +205,7 @@ def test_bad_pax_header_is_an_error(write, records):
 
 
 @pytest.mark.parametrize('records', [b'nonsense', b'0 =\n'])
-def test_pax_header_that_says_nothing(write, records):
+def test_empty_pax_header(write, records):
     """Ignored by tarfile before 3.10.15, 3.11.10, 3.12.6 and 3.13, an error since."""
     header = special('pax', tarfile.XHDTYPE)
     header.size = len(records)
@@ -267,7 +267,7 @@ def test_errors_of_the_consumer_pass(write):
 
 
 @pytest.mark.parametrize('format', [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_memory_stays_flat(write, format):
+def test_memory_stays_constant(write, format):
     """Bare tarfile keeps about 1 KB a member, 3 KB with pax headers."""
     name = 'train/{:06}/' + 'n' * 100 + '.jpg'
     archive = write(tar_bytes({name.format(i): b'data' for i in range(3000)}, format))

@@ -66,7 +66,7 @@ def found(archive):
 
 @COMPRESSED
 @pytest.mark.parametrize('padding', list(PADDING)[1:])
-def test_archives_behind_each_other_are_one_and_it_is_said_once(write, compress, padding):
+def test_concatenated_archives_are_one_and_reported_once(write, compress, padding):
     first = members_of(A, PADDING[padding])
     archive = write(compress(first + members_of(B) + members_of({'c/1.jpg': b'5'}, 10_240)))
     members, notes = found(archive)
@@ -77,7 +77,7 @@ def test_archives_behind_each_other_are_one_and_it_is_said_once(write, compress,
 
 @COMPRESSED
 @pytest.mark.parametrize('padding', list(PADDING)[1:])
-def test_zeros_behind_the_end_are_no_other_archive(write, compress, padding):
+def test_zeros_after_the_end_are_not_another_archive(write, compress, padding):
     assert found(write(compress(members_of(A, PADDING[padding])))) == (A, [])
 
 
@@ -88,7 +88,7 @@ def test_an_archive_may_follow_one_without_members(write):
 
 
 @COMPRESSED
-def test_what_follows_is_an_archive_with_all_its_errors(write, compress):
+def test_errors_in_a_following_archive_are_errors(write, compress):
     archive = write(compress(members_of(A) + members_of(B)[:-2500]))
     with pytest.raises(DataError, match=r"cut off at byte .*, in member 'b/2\.jpg' at byte 4608"):
         list(stream_members(archive))
@@ -100,7 +100,7 @@ def test_what_follows_is_an_archive_with_all_its_errors(write, compress):
 
 @COMPRESSED
 @pytest.mark.parametrize('size', [1, 300, 512, 3000])
-def test_other_bytes_behind_the_end_are_left_alone(write, compress, size):
+def test_other_bytes_after_the_end_are_ignored(write, compress, size):
     archive = write(compress(members_of(A) + GARBAGE[:size] + members_of(B)))
     behind = END + 2 * BLOCK
     words = f'ends at byte {END}; what follows from byte {behind} is not a tar header, and is not used.'
@@ -109,7 +109,7 @@ def test_other_bytes_behind_the_end_are_left_alone(write, compress, size):
 
 @COMPRESSED
 @pytest.mark.parametrize('padding', [188, 187, 1, 0])
-def test_an_archive_may_have_no_end(write, compress, padding):
+def test_an_archive_may_lack_its_end(write, compress, padding):
     """The last member has 700 bytes: two blocks, the second filled up with 324 zeros."""
     files = {'a/2.jpg': b'2' * 512, 'a/1.jpg': b'1' * 700}
     data = members_of(files, 0)[: -324 + padding] if padding < 188 else members_of(files, 0)
@@ -121,21 +121,21 @@ def test_an_archive_may_have_no_end(write, compress, padding):
     ]
 
 
-def test_part_of_a_zero_block_is_no_end(write):
+def test_part_of_a_zero_block_is_not_an_end(write):
     members, (note,) = found(write(members_of(A, 100)))
     assert members == A
     assert f'ends after its last member, at byte {END}.' in note
 
 
 @pytest.mark.parametrize('format', [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_a_header_about_a_member_that_is_not_there_is_an_error(write, format):
+def test_a_header_without_its_member_is_an_error(write, format):
     name = 'n' * 300 + '.jpg'
     data = members_of(A, 0) + tar_bytes({name: b''}, format)[: 2 * BLOCK]
     with pytest.raises(DataError, match=f'cut off at byte {len(data)} '):
         list(stream_members(write(data)))
 
 
-def test_archives_behind_each_other_in_a_pipe(tmp_path):
+def test_concatenated_archives_in_a_pipe(tmp_path):
     fifo = tmp_path / 'pipe'
     os.mkfifo(fifo)
     writer = threading.Thread(target=fifo.write_bytes, args=[members_of(A) + members_of(B)])
@@ -144,7 +144,7 @@ def test_archives_behind_each_other_in_a_pipe(tmp_path):
     writer.join()
 
 
-def test_zeros_without_end_are_left_behind(tmp_path, monkeypatch):
+def test_endless_zeros_are_ignored(tmp_path, monkeypatch):
     monkeypatch.setattr(forward_file, '_MAX_PADDING', 2**20)
     fifo = tmp_path / 'pipe'
     os.mkfifo(fifo)
@@ -179,7 +179,7 @@ COMPRESSIONS = pytest.mark.parametrize(
 @pytest.mark.parametrize(
     'garbage', [b'x', b'\n', GARBAGE, b'\0\0\0\0garbage'], ids=['x', 'line', 'much', 'zeros']
 )
-def test_other_bytes_behind_a_compressed_stream_are_left_alone(write, name, compress, garbage):
+def test_other_bytes_after_a_compressed_stream_are_ignored(write, name, compress, garbage):
     stream = compress(members_of(A))
     archive = write(stream + garbage)
     place = f'at byte {len(stream) + len(garbage) - len(garbage.lstrip(bytes(1)))} of the file'
@@ -201,7 +201,7 @@ def test_several_compressed_streams_are_one(write, name, compress, zeros):
 
 
 @COMPRESSIONS
-def test_a_damaged_stream_behind_another_is_an_error(write, name, compress):
+def test_a_damaged_stream_after_another_is_an_error(write, name, compress):
     second = bytearray(compress(members_of(B)))
     for place in {len(second) // 2, len(second) - 6}:
         damaged = bytearray(second)
@@ -226,7 +226,7 @@ def test_a_gzip_header_without_end_is_an_error(write):
 
 
 def test_an_xz_stream_that_wants_much_memory_is_an_error(write):
-    """The block's header is 12 bytes behind the stream's: size, flags, filter, properties, padding, sum."""
+    """The block's header is 12 bytes after the stream's: size, flags, filter, properties, padding, sum."""
     data = bytearray(lzma.compress(members_of(A)))
     assert data[12:16] == b'\2\0\x21\1'
     data[16] = 36  # dictionary of 2^30 bytes

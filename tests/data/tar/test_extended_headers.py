@@ -1,4 +1,4 @@
-"""Headers that are not plain: what strangers write into pax records, sparse maps and numbers."""
+"""Headers that are not plain: untrusted pax records, sparse maps and numbers."""
 
 import bz2
 import gzip
@@ -131,7 +131,7 @@ def test_sparse_members_have_their_data_where_the_map_says(write, version, count
     expected = bytearray(1000 * count + 99)
     for n, (offset, size) in enumerate(chunks):
         expected[offset : offset + size] = bytes([1 + n % 255]) * size
-    end = (len(expected), 0)  # as GNU tar writes it behind the last piece
+    end = (len(expected), 0)  # as GNU tar writes it after the last piece
     members, error = outcome(write(sparse(version, [*chunks, end], len(expected), stored)))
     assert error is None
     assert [(m.name, m.data) for m in members] == [('s/x.tif', bytes(expected)), ('b/9.jpg', b'last')]
@@ -189,7 +189,7 @@ def test_a_sparse_map_that_lies_is_an_error(write, version, chunks, words):
         ([('size', '-5')], b'', 'is not a number'),
     ],
 )
-def test_records_that_lie_are_an_error(write, records, stored, words):
+def test_false_records_are_an_error(write, records, stored, words):
     members, error = outcome(write(pax(*records) + header('s/x.tif', len(stored)) + padded(stored)))
     assert members == []
     assert words in error and len(error) < 400
@@ -208,7 +208,7 @@ def peak_memory():
 
 
 def size_of(member):
-    """Of its data, which nobody holds on to."""
+    """The data is not kept."""
     return len(member.data)
 
 
@@ -260,7 +260,7 @@ def test_a_compressed_member_takes_no_more_memory_than_its_size(tmp_path, compre
     assert peak[0] < 2**22
 
 
-def test_the_stored_size_of_a_large_sparse_member_is_in_a_record_of_its_own(write):
+def test_the_stored_size_of_a_large_sparse_member_is_in_a_record(write):
     """As bsdtar and GNU tar write what is longer than 8 GB; here with a size that the header has not."""
     about = pax(
         ('size', 4), ('GNU.sparse.size', 100), ('GNU.sparse.map', '90,4'), ('GNU.sparse.name', 's/x.tif')

@@ -49,10 +49,10 @@ def members_of(index):
 
 
 @pytest.mark.parametrize('format', [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_random_access_gives_what_streaming_gives(tmp_path, format):
+def test_random_access_equals_streaming(tmp_path, format):
     files = {
         './train/b/1.jpg': b'one',
-        'train/notes.txt': b'passed over',
+        'train/notes.txt': b'skipped',
         f'train/{"n" * 120}/{"m" * 90}.jpg': bytes(range(256)) * 9,
         'train/Zoë/猫.jpg': b'',
         'train/b/1.png': b'x' * 512,
@@ -110,14 +110,14 @@ def test_first_use_makes_an_index_and_later_ones_read_it(archive, own_cache, bui
     ]
 
 
-def test_an_index_beside_the_archive_goes_first(archive, own_cache, builds):
+def test_an_index_next_to_the_archive_comes_first(archive, own_cache, builds):
     build_index(str(archive)).write(path_next_to(str(archive)))
     assert len(open_index(str(archive))) == 24
     assert not builds and not own_cache.exists()
 
 
 @pytest.mark.parametrize('compressed', [False, True])
-def test_an_index_of_another_archive_is_not_believed(archive, own_cache, builds, compressed):
+def test_an_index_of_another_archive_is_not_used(archive, own_cache, builds, compressed):
     if compressed:
         archive.write_bytes(gzip.compress(archive.read_bytes()))
     open_index(str(archive))
@@ -166,7 +166,7 @@ def test_a_compressed_archive_in_the_place_of_one_of_the_same_size_and_date(tmp_
         lambda data: b'\xff\xfe\n',
     ],
 )
-def test_a_spoilt_index_is_made_anew(archive, own_cache, builds, spoil):
+def test_a_damaged_index_is_replaced(archive, own_cache, builds, spoil):
     open_index(str(archive))
     path = path_in_cache(str(archive))
     path.write_bytes(spoil(path.read_bytes()))
@@ -181,7 +181,7 @@ def test_without_a_cache_the_index_is_made_each_time(archive, monkeypatch, build
 
 
 @pytest.mark.parametrize('row', [0, 7, 23])
-def test_a_member_that_is_no_longer_there(archive, row):
+def test_a_member_that_has_gone(archive, row):
     index = build_index(str(archive))
     with archive.open('r+b') as file:
         file.seek(index.member(row).offset + 130)
@@ -195,7 +195,7 @@ def test_a_member_that_is_no_longer_there(archive, row):
         index.member(row).read()
 
 
-def test_an_archive_that_went_away(archive):
+def test_an_archive_that_has_gone(archive):
     index = build_index(str(archive))
     archive.unlink()
     with pytest.raises(DataError, match=r'train\.tar. cannot be read any more: No such file'):
@@ -220,7 +220,7 @@ def test_members_are_read_from_many_threads(archive):
     assert not wrong
 
 
-def test_an_archive_that_breaks_off_is_indexed_up_to_there(archive, own_cache, builds):
+def test_a_damaged_archive_is_indexed_up_to_the_damage(archive, own_cache, builds):
     with archive.open('r+b') as file:
         file.truncate(9000)
     for _ in range(2):
@@ -319,7 +319,7 @@ def test_command_needs_no_tensorflow(run_python):
     assert run_python('-c', code).returncode == 0
 
 
-def test_an_index_of_another_kind_is_made_anew(tmp_path, monkeypatch):
+def test_an_index_of_another_kind_is_replaced(tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     files = [('a/1.png', b'image'), ('a/1.txt', b'a text'), ('b/2.txt', b'another')]
     archive = str(write_tar(tmp_path / 'a.tar', files))
@@ -332,17 +332,17 @@ def test_an_index_of_another_kind_is_made_anew(tmp_path, monkeypatch):
             assert index.member(0).read().data == dict(files)[names[0]]
 
 
-def test_what_is_unusual_is_said_each_time_that_an_index_is_used(tmp_path):
+def test_unusual_archives_are_reported_at_each_use_of_an_index(tmp_path):
     archive = tmp_path / 'a.tar'
     archive.write_bytes(tar_bytes({'a/1.jpg': b'1'}) + tar_bytes({'b/1.jpg': b'2'}))
     said = []
     for _ in range(3):
         assert len(open_index(str(archive), note=said.append)) == 2
     assert len(said) == 3 and len(set(said)) == 1 and 'continues after its end' in said[0]
-    open_index(str(archive))  # nobody wants to know
+    open_index(str(archive))  # without `note`
 
 
-def test_notes_and_names_of_a_stranger_are_within_bounds(archive, own_cache, builds):
+def test_untrusted_notes_and_names_have_limits(archive, own_cache, builds):
     right = build_index(str(archive))
     contents = index_file.Contents(right._header, right._rows, right._names)
     path, stamp = path_in_cache(str(archive)), stamp_of(str(archive))

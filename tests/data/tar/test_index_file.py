@@ -35,8 +35,8 @@ def archive(tmp_path):
 
 
 @pytest.fixture
-def beside(archive):
-    """The path of a right index beside the archive."""
+def index_path(archive):
+    """The path of a right index next to the archive."""
     build_index(archive).write(path_next_to(archive))
     return path_next_to(archive)
 
@@ -67,7 +67,7 @@ def check_it_is_made_anew(archive, builds):
     assert builds == [archive]
 
 
-def test_a_right_index_is_believed(archive, beside, builds):
+def test_a_valid_index_is_used(archive, index_path, builds):
     assert members_of(open_index(archive)) == list(stream_members(archive))
     assert not builds
 
@@ -115,7 +115,7 @@ LIES = {
     'names left over': in_row(23, name_end=24 * len(NAMES[0]) - 1),
     'names in another encoding': in_names(3, b'\xff'),
     'name that begins within a character': in_names(len(NAMES[0]) - 1, '€'.encode()),
-    'label of nobody': in_row(11, label=4),
+    'label without members': in_row(11, label=4),
     'label beyond all': in_row(11, label=2**32 - 1),
     'label that comes too early': in_row(0, label=1),
     'first member of a label in another': in_row(6, label=0),
@@ -135,10 +135,10 @@ LIES = {
 
 @pytest.mark.parametrize('lie', LIES.values(), ids=LIES.keys())
 @pytest.mark.parametrize('chunk', [2**16, 6, 1])
-def test_what_cannot_be_true_is_not_believed(archive, beside, builds, lie, chunk, monkeypatch):
+def test_an_impossible_index_is_not_used(archive, index_path, builds, lie, chunk, monkeypatch):
     monkeypatch.setattr(index_file, '_CHUNK', chunk)
     contents = contents_of(archive)
-    write_index_file(beside, lie(contents._replace(rows=contents.rows.copy())))
+    write_index_file(index_path, lie(contents._replace(rows=contents.rows.copy())))
     check_it_is_made_anew(archive, builds)
 
 
@@ -173,21 +173,21 @@ def test_an_index_of_a_compressed_archive_that_claims_random_access(archive, bui
         {'colour': 'red'},
     ],
 )
-def test_headers_of_other_types(archive, beside, builds, change):
-    line, _, rest = beside.read_bytes().partition(b'\n')
-    beside.write_bytes(json.dumps({**json.loads(line), **change}).encode() + b'\n' + rest)
+def test_headers_of_other_types(archive, index_path, builds, change):
+    line, _, rest = index_path.read_bytes().partition(b'\n')
+    index_path.write_bytes(json.dumps({**json.loads(line), **change}).encode() + b'\n' + rest)
     check_it_is_made_anew(archive, builds)
 
 
 @pytest.mark.parametrize('line', [b'[' * 100_000, b'{"format":' * 50_000, b'x' * 300_000, b'1e999', b'NaN'])
-def test_lines_that_are_no_header(archive, beside, builds, line):
-    beside.write_bytes(line + b'\n')
+def test_lines_that_are_not_a_header(archive, index_path, builds, line):
+    index_path.write_bytes(line + b'\n')
     check_it_is_made_anew(archive, builds)
 
 
-def test_a_line_without_an_end_is_read_no_further_than_allowed(archive, beside, builds, monkeypatch):
+def test_a_line_without_an_end_is_read_no_further_than_allowed(archive, index_path, builds, monkeypatch):
     monkeypatch.setattr(index_file, '_LONGEST_LINE', 2**16)
-    with beside.open('wb') as file:
+    with index_path.open('wb') as file:
         file.truncate(2**40)
     tracemalloc.start()
     check_it_is_made_anew(archive, builds)
@@ -195,29 +195,29 @@ def test_a_line_without_an_end_is_read_no_further_than_allowed(archive, beside, 
     tracemalloc.stop()
 
 
-def test_no_changed_bit_goes_unseen(archive, beside):
+def test_every_changed_bit_is_detected(archive, index_path):
     """Labels and label numbers included: the checksum is of everything."""
-    rng, whole, stamp = random.Random(1), beside.read_bytes(), stamp_of(archive)
+    rng, whole, stamp = random.Random(1), index_path.read_bytes(), stamp_of(archive)
     for _ in range(400):
         changed = bytearray(whole)
         place = rng.randrange(len(whole))
         changed[place] ^= 1 << rng.randrange(8)
-        beside.write_bytes(changed)
-        found = read_index_file(beside, stamp)
+        index_path.write_bytes(changed)
+        found = read_index_file(index_path, stamp)
         # JSON has room for a change that changes nothing: spaces.
         assert found is None or found.header == index_file.Header(**json.loads(whole.partition(b'\n')[0]))
 
 
-def test_an_index_of_format_1_is_made_anew_in_silence(archive, beside, builds, capfd):
+def test_an_index_of_format_1_is_replaced_silently(archive, index_path, builds, capfd):
     contents = contents_of(archive)
     header = {**contents.header._asdict(), 'format': 'estimator_lab index 1'}
     del header['checksum']
-    beside.write_bytes(json.dumps(header).encode() + b'\n' + contents.rows.tobytes() + contents.names)
+    index_path.write_bytes(json.dumps(header).encode() + b'\n' + contents.rows.tobytes() + contents.names)
     check_it_is_made_anew(archive, builds)
     assert capfd.readouterr() == ('', '')
 
 
-def test_a_pipe_in_the_place_of_an_index_keeps_nobody_waiting(archive, builds):
+def test_a_pipe_instead_of_an_index_does_not_block(archive, builds):
     os.mkfifo(path_next_to(archive))
     thread = threading.Thread(target=check_it_is_made_anew, args=(archive, builds), daemon=True)
     thread.start()
@@ -237,7 +237,7 @@ def test_nothing_is_written_through_a_link(archive, tmp_path):
 
 
 @pytest.mark.parametrize('format', [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_what_was_built_is_believed_whatever_the_names(tmp_path, builds, format):
+def test_every_index_that_was_built_is_valid(tmp_path, builds, format):
     names = ['1.jpg', 'a/1.jpg', 'Zoë/猫.jpg', 'a/2.jpg', './b//c.png', '../d.png', 'b//e.png', 'ba/f.png']
     names += [f'{letter * length}/1.jpg' for letter in 'dü' for length in (64, 65, 128, 129, 300)]
     path = tmp_path / 'names.tar'
@@ -249,7 +249,7 @@ def test_what_was_built_is_believed_whatever_the_names(tmp_path, builds, format)
     assert builds == [str(path)]
 
 
-def test_a_large_index_is_mapped_and_looked_at_without_taking_memory(tmp_path, archive, beside):
+def test_a_large_index_is_mapped_and_checked_without_taking_memory(tmp_path, archive, index_path):
     count = 200_000
     names = b''.join(b'a/%07d.jpg' % number for number in range(count))
     rows = np.zeros(count, index_file.ROW)
@@ -260,9 +260,9 @@ def test_a_large_index_is_mapped_and_looked_at_without_taking_memory(tmp_path, a
     header = contents.header._replace(
         size=count * 1024, members=count, name_bytes=len(names), labels=['a'], checksum=0
     )
-    write_index_file(beside, index_file.Contents(header, rows, memoryview(names)))
+    write_index_file(index_path, index_file.Contents(header, rows, memoryview(names)))
     tracemalloc.start()
-    found = read_index_file(beside, header[1:3])
+    found = read_index_file(index_path, header[1:3])
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(found.rows) == count and found.rows.nbytes > 6 * 2**20
@@ -285,7 +285,7 @@ def replace(archive, changed):
 
 @pytest.mark.parametrize('changed', [0, 12, 23])
 @pytest.mark.parametrize('place', [path_next_to, path_in_cache])
-def test_most_replacements_are_seen_at_the_start(archive, builds, place, changed):
+def test_most_replacements_are_detected_at_the_start(archive, builds, place, changed):
     build_index(archive).write(place(archive))
     replace(archive, changed)
     assert members_of(open_index(archive)) == list(stream_members(archive))
@@ -293,7 +293,7 @@ def test_most_replacements_are_seen_at_the_start(archive, builds, place, changed
 
 
 @pytest.mark.parametrize('places', [[path_next_to], [path_in_cache], [path_next_to, path_in_cache]])
-def test_any_other_is_seen_in_reading_and_the_next_start_makes_a_new_index(archive, builds, places):
+def test_any_other_change_is_detected_when_reading_and_the_next_start_indexes_anew(archive, builds, places):
     for place in places:
         build_index(archive).write(place(archive))
     replace(archive, 5)
@@ -309,7 +309,7 @@ def test_any_other_is_seen_in_reading_and_the_next_start_makes_a_new_index(archi
     assert path_next_to(archive).exists() == (path_next_to in places)  # the user's own file stays
 
 
-def test_an_index_that_this_process_has_made_is_given_up_as_well(archive, builds):
+def test_an_index_of_this_process_is_given_up_as_well(archive, builds):
     index = open_index(archive)
     replace(archive, 5)
     with pytest.raises(DataError, match='Start again: it is then indexed anew'):
@@ -318,21 +318,21 @@ def test_an_index_that_this_process_has_made_is_given_up_as_well(archive, builds
     assert builds == [archive] * 2
 
 
-def test_a_new_index_beside_the_archive_is_believed_again(archive, beside, builds):
+def test_a_new_index_next_to_the_archive_is_used_again(archive, index_path, builds):
     replace(archive, 5)
     with pytest.raises(DataError, match='Start again'):
         open_index(archive).member(5).read()
-    tar_index.build_index(archive).write(beside)
+    tar_index.build_index(archive).write(index_path)
     assert open_index(archive).member(5).read().name == 'other/5.jpg'
     assert builds == [archive]
 
 
-def test_without_a_cache_the_wrong_index_is_named(archive, beside, monkeypatch):
+def test_without_a_cache_the_wrong_index_is_named(archive, index_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', '/proc/none')
     replace(archive, 5)
-    with pytest.raises(DataError, match=rf"Remove '{beside}'\. Start again: it is then indexed anew"):
+    with pytest.raises(DataError, match=rf"Remove '{index_path}'\. Start again: it is then indexed anew"):
         open_index(archive).member(5).read()
-    beside.unlink()
+    index_path.unlink()
     assert open_index(archive).member(5).read().name == 'other/5.jpg'
 
 

@@ -50,7 +50,7 @@ def test_each_line_is_a_member_at_its_offset(path):
     assert all(TEXT[offset : offset + len(data)] == data for offset, data in LINES)
 
 
-def test_the_index_gives_the_same_again_from_the_cache(path):
+def test_an_index_from_the_cache_is_the_same(path):
     for index in (open_index(path, kind=TEXTS), open_index(path, kind=TEXTS)):
         assert [index.name(row) for row in range(len(index))] == NAMES
         assert index.counts == {'a': 2, 'b': 2} and index.is_text and index.still_fits()
@@ -82,7 +82,7 @@ def test_the_order_is_that_of_images(path):
     assert [next(onwards).read().name for _ in range(7)] == [*epochs[1][1:], *epochs[2]]
 
 
-def test_a_text_is_no_archive_to_those_who_want_images(path):
+def test_a_text_is_not_an_archive_of_images(path):
     with pytest.raises(DataError, match='is not a tar archive'):
         list(stream_members(path))
 
@@ -95,7 +95,7 @@ def test_a_cut_text_says_where(tmp_path):
         members.extend(stream_members(str(path), kind=TEXTS))
 
 
-def test_a_line_that_is_too_long_comes_without_its_data(monkeypatch, tmp_path):
+def test_a_line_that_is_too_long_has_no_data(monkeypatch, tmp_path):
     monkeypatch.setattr(tar_member, 'MAX_MEMBER_BYTES', 1000)
     path = tmp_path / 'lines.tsv'
     path.write_bytes(b'a 1\n' + b'x' * 3_000_000 + b'\na 2\n')

@@ -38,7 +38,7 @@ def test_more_archives_than_a_process_may_have_open(tmp_path, run_python):
     assert (done.stderr, done.stdout) == ('', 'first True\nsecond True\n')
 
 
-def test_those_used_last_stay_open(tmp_path, monkeypatch):
+def test_the_most_recently_used_files_stay_open(tmp_path, monkeypatch):
     monkeypatch.setattr(random_access, 'share_of_limit', lambda *_: 2)
     opened = []
 
@@ -58,7 +58,7 @@ def test_those_used_last_stay_open(tmp_path, monkeypatch):
     assert opened[4:] == ['a']  # it has changed
 
 
-def test_a_file_in_use_is_closed_when_its_user_lets_go(tmp_path):
+def test_a_file_in_use_is_closed_after_its_last_use(tmp_path):
     files, path = OpenFiles(), tmp_path / 'a'
     path.write_text('a')
     file = files.get(str(path), 0)

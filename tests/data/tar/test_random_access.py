@@ -70,7 +70,7 @@ def test_many_threads_read_what_they_ask_for(index):
 
 
 @pytest.mark.usefixtures('advice')
-def test_an_archive_that_has_changed_or_gone_is_named_and_others_can_still_be_read(index, tmp_path):
+def test_a_changed_or_missing_archive_is_named_and_others_can_still_be_read(index, tmp_path):
     other = build_index(str(write_tar(tmp_path / 'other.tar', FILES)))
     path = tmp_path / 'some.tar'
     with path.open('r+b') as file:
@@ -81,7 +81,7 @@ def test_an_archive_that_has_changed_or_gone_is_named_and_others_can_still_be_re
     path.unlink()
     with pytest.raises(DataError, match='cannot be read any more: No such file'):
         read(index, [1])
-    assert read(other, [2])[0].data == FILES[2][1]  # nobody holds the lock
+    assert read(other, [2])[0].data == FILES[2][1]  # the lock is released
 
 
 def test_the_system_is_told_of_all_members_first(index, monkeypatch):
@@ -106,7 +106,7 @@ def test_a_system_that_refuses_advice_still_reads(index, monkeypatch):
     assert read(index, [3])[0].data == FILES[3][1]
 
 
-def test_one_that_is_too_large_is_not_read(index, monkeypatch):
+def test_a_member_that_is_too_large_is_not_read(index, monkeypatch):
     monkeypatch.setattr('estimator_lab.data.member.MAX_MEMBER_BYTES', 400)
     small, large = read(index, [1, 30])
     assert small.data == FILES[1][1] and not large.data

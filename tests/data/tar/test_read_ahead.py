@@ -82,7 +82,7 @@ def archive_of(folder, size):
 
 
 @pytest.mark.parametrize(('size', 'starts'), [(2000, 1), (400_000, 0)])
-def test_it_starts_where_headers_lie_close_together(tmp_path, monkeypatch, size, starts):
+def test_it_starts_if_headers_are_close_together(tmp_path, monkeypatch, size, starts):
     monkeypatch.setattr(forward_file, '_FIRST_BYTES', 3000)
     started = []
 

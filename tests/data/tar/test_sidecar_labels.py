@@ -1,4 +1,4 @@
-"""Labels beside images, as in WebDataset's shards; what is passed over; wrong files named."""
+"""Labels in sidecar files, as in WebDataset's shards; reports of skipped and of wrong files."""
 
 import gzip
 import io
@@ -34,7 +34,7 @@ def labels_of(path, kind=IMAGES):
 
 @pytest.mark.parametrize('compression', ['', ':gz'])
 @pytest.mark.parametrize('order', [('cls', 'png'), ('png', 'cls')])
-def test_a_label_before_or_behind_its_image(tmp_path, compression, order):
+def test_a_label_before_or_after_its_image(tmp_path, compression, order):
     files = {'cls': lambda n: b'%d' % (n % 3), 'png': lambda n: PNG}
     path = write_tar(
         tmp_path / 'a.tar',
@@ -60,14 +60,14 @@ def test_json_and_names_with_dots(tmp_path):
     assert [label for _, label in labels_of(path)] == ['cat', 'cat', 'dog', 'cow']
 
 
-def test_other_json_is_no_label(tmp_path):
+def test_other_json_is_not_a_label(tmp_path):
     path = write_tar(
         tmp_path / 'a.tar', [('n1/1.png', PNG), ('n1/1.json', b'{"width": 4}'), ('n2/2.png', PNG)]
     )
     assert [label for _, label in labels_of(path)] == ['n1', 'n2']
 
 
-def test_no_more_than_a_few_images_wait_for_a_label(tmp_path):
+def test_only_a_few_images_wait_for_a_label(tmp_path):
     """Of a million frames that are called alike, one after the other would stay in memory."""
     path = write_tar(tmp_path / 'a.tar', [(f'a/clip.{n}.png', PNG) for n in range(40)])
     alive = 0
@@ -89,7 +89,7 @@ def test_images_before_a_break_are_yielded(tmp_path):
         next(members)
 
 
-def test_an_index_is_of_its_labels(tmp_path):
+def test_an_index_depends_on_its_labels(tmp_path):
     path = write_tar(
         tmp_path / 'a.tar',
         [(f'{n}.cls', b'%d' % n) if k else (f'{n}.png', PNG) for n in range(4) for k in (0, 1)],
@@ -107,7 +107,7 @@ def test_an_index_is_of_its_labels(tmp_path):
     assert first == open_index(str(path), kind=changed).fingerprint  # the same images have the same numbers
 
 
-def test_packed_images_lie_in_folders_of_their_labels(tmp_path):
+def test_packed_images_are_in_folders_of_their_labels(tmp_path):
     files = [pair for n in range(6) for pair in ((f'{n}.cls', b'l%d' % (n % 2)), (f'{n}.png', PNG))]
     path = write_tar(tmp_path / 'a.tar', files)
     manifest = pack([str(path)], tmp_path / 'out', PackSettings(2), lambda line: None)
@@ -116,7 +116,7 @@ def test_packed_images_lie_in_folders_of_their_labels(tmp_path):
     assert names == {f'l{n % 2}/{n}.png' for n in range(6)}
 
 
-def test_what_is_passed_over_is_said(tmp_path):
+def test_skipped_files_are_reported(tmp_path):
     path = write_tar(
         tmp_path / 'a.tar',
         [('a/1.png', PNG), ('a/2.HEIC', b'x'), ('a/3.heic', b'x'), ('a/bare', PNG), ('a/README', b'text')],

@@ -1,10 +1,12 @@
-"""Pipes, standard input, and URLs of `tf.io.gfile`; paths and globs are in test_archive_paths.py."""
+"""Paths, globs, pipes, standard input, and URLs of `tf.io.gfile`; real archives, read from end to end."""
 
 import contextlib
 import gzip
 import os
 import shutil
+import tarfile
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,7 @@ from estimator_lab.data.tar.sources import expand_archives, is_pipe, is_url, sta
 from estimator_lab.data.tar.stream import scan_members, stream_members
 from estimator_lab.errors import DataError
 from estimator_lab.tf1 import tf
+from tests.places import test_data
 
 
 @pytest.fixture(params=['ram://test_sources/', 'file://'])
@@ -69,7 +72,7 @@ def test_a_name_with_a_comma(archive, tmp_path):
     assert expand_archives([whole.replace(',', '?')]) == [whole]
 
 
-def test_what_is_named_twice_is_said(archive):
+def test_archives_named_twice_are_reported(archive):
     said = []
     assert expand_archives([str(archive), str(archive)], said.append) == [str(archive)]
     assert said == [f"'{archive}' is named more than once, and read once."]
@@ -110,7 +113,7 @@ def test_a_fifo_is_one_epoch(archive, tmp_path):
     writer.join()
 
 
-def test_a_writer_that_never_ends_is_left_behind_the_archive(archive, tmp_path):
+def test_a_writer_that_never_ends_is_left_after_the_archive(archive, tmp_path):
     fifo = tmp_path / 'pipe'
     os.mkfifo(fifo)
 
@@ -124,3 +127,37 @@ def test_a_writer_that_never_ends_is_left_behind_the_archive(archive, tmp_path):
     writer.start()
     assert [m.name for m in stream_members(fifo)] == [m.name for m in stream_members(archive)]
     writer.join()
+
+
+def test_expand_archives(tmp_path):
+    for name in ['b.tar', 'a.tar', 'c.tgz', 'photos[1].tar']:
+        (tmp_path / name).touch()
+
+    def expand(*patterns):
+        paths = expand_archives([pattern.replace('@', f'{tmp_path}/') for pattern in patterns])
+        return [Path(path).name for path in paths]
+
+    assert expand('@b.tar', '@a.tar') == ['b.tar', 'a.tar']
+    assert expand('@c.tgz', '@?.tar') == ['c.tgz', 'a.tar', 'b.tar']
+    assert expand('@b.tar, @*.t*,') == ['b.tar', 'a.tar', 'c.tgz', 'photos[1].tar']
+    assert expand('@photos[1].tar') == ['photos[1].tar']
+    with pytest.raises(DataError, match=r'^No file matches .*\*\.zip'):
+        expand('@a.tar', '@*.zip')
+    with pytest.raises(DataError, match=r'^There is no file .*gone\.tar'):
+        expand('@gone.tar')
+    for nothing in [(), ('',), (' , ',)]:
+        with pytest.raises(DataError, match='No archive is given'):
+            expand(*nothing)
+
+
+@pytest.mark.parametrize(
+    ('name', 'count'),
+    [('photos-test.tar', 300), ('mnist-test.tar.gz', 10_000)],
+)
+def test_real_archives(name, count):
+    archive = test_data(name)
+    with tarfile.open(archive, 'r|*') as tar:
+        expected = [(info.name, info.offset, info.size) for info in tar if info.isfile()]
+    assert len(expected) == count
+    assert [(entry.name, entry.offset, entry.size) for entry in scan_members(archive)] == expected
+    assert [(*member[1:3], len(member.data)) for member in stream_members(archive)] == expected

@@ -25,7 +25,7 @@ from tests.streams import FILES, names, special
     ids=['plain', 'gz', 'bz2', 'xz'],
 )
 @pytest.mark.parametrize('name', ['archive.tar', 'archive.tar.gz', 'archive.xz', 'archive'])
-def test_compression_is_told_by_content(write, read, compress, name):
+def test_compression_is_recognised_by_content(write, read, compress, name):
     assert names(read(write(compress(tar_bytes(FILES)), name))) == list(FILES)
 
 
@@ -67,7 +67,7 @@ def test_scan_reads_little_of_a_plain_file(write, monkeypatch):
     assert sum(counts) < 20 * 1024
 
 
-def test_skips_what_is_no_visible_image(write):
+def test_other_files_and_hidden_images_are_skipped(write):
     extra = [
         special('train', tarfile.DIRTYPE),
         special('train/folder.jpg', tarfile.DIRTYPE),
@@ -139,7 +139,7 @@ def test_empty_tar_yields_nothing(write):
 
 @pytest.mark.parametrize('version', ['old', '0.1', '1.0'])
 @pytest.mark.parametrize('read', [stream_members, scan_members])
-def test_sparse_members_are_filled_up(write, version, read):
+def test_holes_of_sparse_members_are_filled(write, version, read):
     """8 KiB: 'A' * 512 at 1024 and 'B' * 512 at 4096, the rest are holes."""
     stored = b'A' * 512 + b'B' * 512
     info = tarfile.TarInfo('a/sparse.tif')

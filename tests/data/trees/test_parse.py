@@ -1,4 +1,4 @@
-"""Trees against a parser by recursion, which can't be mistaken for it; then what is no tree."""
+"""Trees compared with a recursive parser; then bad trees."""
 
 import random
 import re
@@ -89,7 +89,7 @@ def test_one_token_is_a_tree():
         (b'(' * 20, "20 '\\)' missing"),
     ],
 )
-def test_what_is_no_tree_says_why(text, reason):
+def test_bad_trees_have_a_reason(text, reason):
     with pytest.raises(BadExampleError, match=reason):
         parse_tree(text)
 

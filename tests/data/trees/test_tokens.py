@@ -40,7 +40,7 @@ def test_written_and_read_again(tmp_path):
         (b'\xff\n', 'codec'),
     ],
 )
-def test_a_strangers_file_is_checked(tmp_path, content, reason):
+def test_an_untrusted_file_is_checked(tmp_path, content, reason):
     path = tmp_path / 'tokens.txt'
     path.write_bytes(content)
     with pytest.raises(
