@@ -1,8 +1,8 @@
-"""Runs an exported model with nothing but TensorFlow: a program of its own, which can't import estimator_lab.
+"""Runs an exported model with TensorFlow alone: a script that cannot import estimator_lab.
 
     python -I -S bare_tensorflow.py SITE_PACKAGES EXPORT IMAGE_BYTES.npy IMAGE.npy OUT
 
-Answers of `saved_model_cli run` go to OUT/encoded and OUT/pixels, those of `tf.saved_model.load` to
+Writes the outputs of `saved_model_cli run` to OUT/encoded and OUT/pixels, those of `tf.saved_model.load` to
 OUT/loaded.npz.
 """
 
@@ -14,14 +14,14 @@ site_packages, export, encoded, pixels, out = sys.argv[1:]
 
 
 class Absent:
-    """A finder to which our package is not there, even if it is installed beside TensorFlow."""
+    """A finder that hides our package, even if it is installed next to TensorFlow."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
         if name.partition('.')[0] == 'estimator_lab':
             raise ModuleNotFoundError(name)
 
 
-# Without -S, Python would read the .pth files in there, by which a package in development is found.
+# Without -S, Python would read .pth files in that folder, which make an editable install importable.
 sys.path.append(site_packages)
 sys.meta_path.insert(0, Absent())
 try:
@@ -41,7 +41,8 @@ def run(signature: str, inputs: str, folder: str) -> None:
     try:
         saved_model_cli.main()
     except SystemExit as end:
-        assert not end.code, end.code
+        if end.code:
+            raise
 
 
 run('serving_default', f'image_bytes={encoded}', 'encoded')

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.archive_files import encoded, picture, small_archive
-from tests.places import ROOT, test_data
+from tests.places import ROOT, real_data
 
 _SET_BY_TF1 = ('TF_CPP_MIN_LOG_LEVEL', 'TF_ENABLE_ONEDNN_OPTS', 'TF_USE_LEGACY_KERAS')
 
@@ -158,7 +158,7 @@ def determinism() -> Iterator[Callable[[], bool]]:
 @pytest.fixture
 def shared_data() -> Path:
     """The folder of real archives, which is not part of the repository."""
-    return test_data()
+    return real_data()
 
 
 @pytest.fixture

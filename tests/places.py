@@ -1,4 +1,4 @@
-"""Where tests find files."""
+"""Paths that tests use."""
 
 import importlib.util
 import os
@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / 'tests' / 'golden'
 
 
-def test_data(name: str = '') -> Path:
-    """Returns an archive of the folder that ESTIMATOR_LAB_TEST_DATA names; skips the test without one."""
+def real_data(name: str = '') -> Path:
+    """Returns a file in the folder ESTIMATOR_LAB_TEST_DATA; skips the test if it does not exist."""
     folder = os.environ.get('ESTIMATOR_LAB_TEST_DATA', '')
     path = Path(folder, name)
     if not folder or not path.exists():
@@ -20,11 +20,8 @@ def test_data(name: str = '') -> Path:
     return path
 
 
-test_data.__test__ = False  # type: ignore[attr-defined] # its name is no test's
-
-
 def load_script(path: Path) -> ModuleType:
-    """Returns a program that lies in no package as a module, made anew at each call."""
+    """Imports a script that is not in a package; returns a new module at each call."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)

@@ -3,12 +3,12 @@
 import pytest
 
 from tests.optimizers.digits_program import OPTIMIZERS
-from tests.places import ROOT, test_data
+from tests.places import ROOT, real_data
 
 
 @pytest.mark.parametrize('v2', ['on', 'off'])
 def test_another_optimizer_is_another_line(v2, run_python):
-    archives = [str(test_data(f'mnist-{part}.tar.gz')) for part in ('train', 'test')]
+    archives = [str(real_data(f'mnist-{part}.tar.gz')) for part in ('train', 'test')]
     others = [name for name in OPTIMIZERS if name != 'adam']
     done = run_python(str(ROOT / 'tests/optimizers/digits_program.py'), *archives, v2, *others)
     assert done.returncode == 0, done.stderr

@@ -23,7 +23,7 @@ from estimator_lab.data.images.reader import DECODERS
 from estimator_lab.data.member import BadExampleError
 from estimator_lab.errors import DataError
 from tests.archive_files import encoded as encode
-from tests.places import ROOT, test_data
+from tests.places import ROOT, real_data
 
 # The module's own filter; pytest resets it for each test.
 pytestmark = pytest.mark.filterwarnings('ignore:::PIL')
@@ -56,7 +56,7 @@ def test_pixels_equal_those_of_the_notes(mode, format, channels, size):
 
 
 def test_photos_equal_those_of_the_notes():
-    with tarfile.open(test_data('photos-test.tar'), 'r|*') as tar:
+    with tarfile.open(real_data('photos-test.tar'), 'r|*') as tar:
         for info, _ in zip(tar, range(20), strict=False):
             data = tar.extractfile(info).read()
             assert np.array_equal(decode_image(data, 128, 128), as_in_the_notes(data, 128, 128))

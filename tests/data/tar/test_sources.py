@@ -16,7 +16,7 @@ from estimator_lab.data.tar.sources import expand_archives, is_pipe, is_url, sta
 from estimator_lab.data.tar.stream import scan_members, stream_members
 from estimator_lab.errors import DataError
 from estimator_lab.tf1 import tf
-from tests.places import test_data
+from tests.places import real_data
 
 
 @pytest.fixture(params=['ram://test_sources/', 'file://'])
@@ -155,7 +155,7 @@ def test_expand_archives(tmp_path):
     [('photos-test.tar', 300), ('mnist-test.tar.gz', 10_000)],
 )
 def test_real_archives(name, count):
-    archive = test_data(name)
+    archive = real_data(name)
     with tarfile.open(archive, 'r|*') as tar:
         expected = [(info.name, info.offset, info.size) for info in tar if info.isfile()]
     assert len(expected) == count
