@@ -11,7 +11,7 @@ the photo and the textures of STYLE. --perceptual is the model_dir of a vgg or c
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -63,14 +63,14 @@ def optimized(
             yield State(iteration, values[0], float(loss[0]))
 
 
-def main(content: Path, style: Path, out: Path, given: Any) -> float:
+def main(given: argparse.Namespace) -> float:
     """Writes the picture; returns its loss."""
-    photo = upright(content.read_bytes()).convert('RGB')
+    photo = upright(given.content.read_bytes()).convert('RGB')
     photo.thumbnail((given.size, given.size), Image.Resampling.LANCZOS)
     pixels = to_unit_range(np.asarray(photo))
     params = Params(
         image_shape=pixels.shape,
-        style_image=str(style),
+        style_image=given.style,
         style_size=given.size,
         perceptual=given.perceptual,
         style_weight=given.style_weight,
@@ -78,7 +78,7 @@ def main(content: Path, style: Path, out: Path, given: Any) -> float:
     for state in optimized(make_style_targets(params).perceptual_loss, pixels, params, given.iterations):
         if state.iteration % 10 == 0 or state.iteration == given.iterations:
             print(f'iteration {state.iteration:4}  loss {state.loss:.4f}', flush=True)
-    as_picture(state.picture).save(out)
+    as_picture(state.picture).save(given.out)
     return state.loss
 
 
@@ -87,12 +87,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    for name, text in (
-        ('content', 'a photo'),
-        ('style', 'a picture'),
-        ('out', 'output file, such as a.png'),
-    ):
-        parser.add_argument(name, type=Path, help=text)
+    parser.add_argument('content', type=Path, help='a photo')
+    parser.add_argument('style', help='a picture')
+    parser.add_argument('out', help='output file, such as a.png')
     parser.add_argument('--perceptual', default='', help='model_dir of a vgg or cnn; default: random filters')
     parser.add_argument('--iterations', type=int, default=100, help='of L-BFGS')
     parser.add_argument('--size', type=int, default=256, help='pixels of the longer side')
@@ -102,5 +99,4 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 if __name__ == '__main__':
     tf.disable_v2_behavior()  # TF1 behaviour
-    given = parse()
-    main(given.content, given.style, given.out, given)
+    main(parse())

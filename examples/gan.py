@@ -19,8 +19,6 @@ from numpy_input_fn import SIDE, load_arrays
 
 from estimator_lab.core.display.picture import labelled_grid
 from estimator_lab.data.demo_sets.archives import DemoPaths
-from estimator_lab.data.labels import Vocabulary
-from estimator_lab.data.order.archives import open_archives
 from estimator_lab.tf1 import tf
 
 LATENT = 32
@@ -80,8 +78,7 @@ def model_fn(features: Any, labels: Any, mode: str, params: dict[str, Any]) -> A
 
 def main(archives: DemoPaths, steps: int = 600, out: Path = Path('fakes.png')) -> np.ndarray:
     """Trains on the images of an archive; returns some samples, float32 [32, SIDE, SIDE, 1]."""
-    vocabulary = Vocabulary(tuple(open_archives([str(archives.train)]).counts))
-    images = load_arrays(archives.train, vocabulary).images
+    images = load_arrays(archives.train).images
     numpy_input_fn = tf.estimator.inputs.numpy_input_fn
     with tempfile.TemporaryDirectory() as folder:
         config = tf.estimator.RunConfig(folder, tf_random_seed=1)

@@ -16,28 +16,26 @@ from built_in_data import archives_from_command_line
 from numpy_input_fn import SIDE, load_arrays
 
 from estimator_lab.data.demo_sets.archives import DemoPaths
-from estimator_lab.data.labels import Vocabulary
-from estimator_lab.data.order.archives import open_archives
 from estimator_lab.models import cnn
 from estimator_lab.tf1 import tf
 
 
-def premade_estimator(vocabulary: Vocabulary, config: Any) -> Any:
+def premade_estimator(labels: list[str], config: Any) -> Any:
     """Returns a DNNClassifier with two hidden layers; a feature column selects the pixels."""
     return tf.estimator.DNNClassifier(
         hidden_units=[256, 64],
         feature_columns=[tf.feature_column.numeric_column('image', shape=(SIDE, SIDE, 1))],
-        n_classes=len(vocabulary),
+        n_classes=len(labels),
         optimizer=tf.train.AdamOptimizer(0.001),
         config=config,
     )
 
 
-def custom_estimator(vocabulary: Vocabulary, config: Any) -> Any:
+def custom_estimator(labels: list[str], config: Any) -> Any:
     """Returns an Estimator with the model function of the package's CNN."""
     params = {
         'image_shape': (SIDE, SIDE, 1),
-        'vocabulary': vocabulary.labels,
+        'vocabulary': labels,
         'optimizer': 'adam',
         'learning_rate': 0.001,
     }
@@ -46,13 +44,12 @@ def custom_estimator(vocabulary: Vocabulary, config: Any) -> Any:
 
 def main(archives: DemoPaths, epochs: int = 10) -> dict[str, float]:
     """Trains and evaluates both; returns their accuracies."""
-    vocabulary = Vocabulary(tuple(open_archives([str(archives.train)]).counts))
-    train, test = load_arrays(archives.train, vocabulary), load_arrays(archives.test, vocabulary)
+    train, test = load_arrays(archives.train), load_arrays(archives.test)
     accuracies = {}
     print('estimator               accuracy   training')
     for name, make in (('pre-made DNNClassifier', premade_estimator), ('custom CNN', custom_estimator)):
         with tempfile.TemporaryDirectory() as folder:
-            estimator = make(vocabulary, tf.estimator.RunConfig(folder, tf_random_seed=1))
+            estimator = make(train.labels, tf.estimator.RunConfig(folder, tf_random_seed=1))
             start = time.perf_counter()
             # Both use the same input functions, which do not depend on the model.
             estimator.train(

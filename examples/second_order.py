@@ -17,8 +17,6 @@ from built_in_data import archives_from_command_line
 from numpy_input_fn import load_arrays
 
 from estimator_lab.data.demo_sets.archives import DemoPaths
-from estimator_lab.data.labels import Vocabulary
-from estimator_lab.data.order.archives import open_archives
 from estimator_lab.optimizers import (
     ConjugateGradientOptimizer,
     HessianFreeOptimizer,
@@ -55,8 +53,7 @@ def model_fn(features: Any, labels: Any, mode: str, params: dict[str, Any]) -> A
 
 def main(archives: DemoPaths, steps: int = 30) -> dict[str, float]:
     """Trains with each optimizer; returns the losses on the training images."""
-    vocabulary = Vocabulary(tuple(open_archives([str(archives.train)]).counts))
-    train, test = load_arrays(archives.train, vocabulary), load_arrays(archives.test, vocabulary)
+    train, test = load_arrays(archives.train), load_arrays(archives.test)
     numpy_input_fn, whole = tf.estimator.inputs.numpy_input_fn, len(train.images)
     losses = {}
     print(f'{"optimizer":<22}training loss   test accuracy   training')
@@ -65,7 +62,7 @@ def main(archives: DemoPaths, steps: int = 30) -> dict[str, float]:
             estimator = tf.estimator.Estimator(
                 model_fn,
                 config=tf.estimator.RunConfig(folder, tf_random_seed=1),
-                params={'optimizer': make, 'classes': len(vocabulary)},
+                params={'optimizer': make, 'classes': len(train.labels)},
             )
             start = time.perf_counter()
             estimator.train(

@@ -1,14 +1,14 @@
-"""What a batch of bad examples alone does to a model: one blank example that counts nothing, in its place."""
+"""The effect on a model of a batch with bad examples only: one blank example of weight 0 replaces them."""
 
 import numpy as np
 
 from estimator_lab.tf1 import tf
 
-_STEPS = 3  # after which an optimizer's slots are filled
+_STEPS = 3  # fill the slots of an optimizer
 
 
 def assert_teaches_nothing(model_fn, params):
-    """Asserts that such a step changes no variable, but is counted; that another one teaches."""
+    """Asserts that such a step is counted but changes no variable, and that an ordinary step does."""
     rng = np.random.default_rng(1)
     with tf.Graph().as_default(), tf.Session() as session:
         step = tf.train.create_global_step()
@@ -31,7 +31,7 @@ def assert_teaches_nothing(model_fn, params):
         before = after([1, 1], _STEPS)
         same = after([0, 0])
         changed = {name for name in before if not np.array_equal(before[name], same[name])}
-        assert not changed, f'a batch that counts nothing changed {changed}'
+        assert not changed, f'a batch of weight 0 changed {changed}'
         assert session.run(step) == _STEPS + 1
         other = after([1, 1])
         names = [v.op.name for v in tf.trainable_variables()]

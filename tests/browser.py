@@ -1,7 +1,7 @@
-"""A headless Chromium that a test looks at pages with.
+"""A headless Chromium in which tests open pages.
 
-It is driven by the DevTools protocol through a pair of pipes, messages of JSON that end in a zero byte, as
-`chromium --remote-debugging-pipe` offers it: no driver, no WebSocket, no package.
+It is controlled by the DevTools protocol through a pair of pipes (`chromium --remote-debugging-pipe`), in
+JSON messages that end in a zero byte. That needs no driver, WebSocket or package.
 """
 
 import base64
@@ -18,7 +18,7 @@ from typing import Any
 
 NAMES = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable')
 
-# All text that a page shows: also that within custom elements, and within frames of the same origin.
+# All text of a page, including that of custom elements and of frames of the same origin.
 _TEXT = """
 (function text(node) {
   if (node.nodeType === Node.TEXT_NODE) return node.textContent;
@@ -31,7 +31,7 @@ _TEXT = """
 
 
 def _pipe() -> tuple[int, int]:
-    """Returns the ends of a pipe, for reading and for writing, that are neither 3 nor 4."""
+    """Returns the reading and the writing end of a pipe, neither of them 3 or 4."""
     low = os.pipe()
     read, write = (fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in low)
     for end in low:
@@ -83,12 +83,12 @@ class Browser:
         self._session = self._call('Target.attachToTarget', targetId=target, flatten=True)['sessionId']
 
     def open(self, url: str) -> None:
-        """Goes to a page; its scripts may still be at work when this returns."""
-        self._call('Page.navigate', url='about:blank')  # else a change behind the '#' would keep the old page
+        """Opens a page; its scripts may still be running when this returns."""
+        self._call('Page.navigate', url='about:blank')  # otherwise another fragment would keep the old page
         self._call('Page.navigate', url=url)
 
     def run(self, script: str) -> Any:
-        """Returns the value of an expression of JavaScript."""
+        """Returns the value of a JavaScript expression."""
         answer = self._call('Runtime.evaluate', expression=script, returnByValue=True, awaitPromise=True)
         return answer['result'].get('value')
 
@@ -100,7 +100,7 @@ class Browser:
         """Waits until the page shows all the words, and returns its text.
 
         Raises:
-          AssertionError: it does not; the message has what is missing, and the text.
+          AssertionError: if it does not; the message has the missing words and the text.
         """
         end = time.monotonic() + seconds
         while True:
@@ -112,17 +112,17 @@ class Browser:
             time.sleep(0.2)
 
     def screenshot(self, path: Path, whole: bool = False) -> None:
-        """Writes what the page looks like as a PNG, or the whole of it, also what one would scroll to."""
+        """Writes the visible part of the page as a PNG, or all of it."""
         picture = self._call('Page.captureScreenshot', captureBeyondViewport=whole, **self._clip(whole))
         path.write_bytes(base64.b64decode(picture['data']))
 
     def prefer(self, scheme: str) -> None:
-        """Makes the browser's user prefer a colour scheme, 'light' or 'dark'."""
+        """Sets the preferred colour scheme, 'light' or 'dark'."""
         feature = {'name': 'prefers-color-scheme', 'value': scheme}
         self._call('Emulation.setEmulatedMedia', features=[feature])
 
     def resize(self, width: int, height: int) -> None:
-        """Gives the page another size, in pixels."""
+        """Changes the size of the page, in pixels."""
         size = {'width': width, 'height': height, 'deviceScaleFactor': 1, 'mobile': False}
         self._call('Emulation.setDeviceMetricsOverride', **size)
 
@@ -132,7 +132,7 @@ class Browser:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.close(self._to)  # by which Chromium ends
+        os.close(self._to)  # ends Chromium
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:

@@ -16,7 +16,7 @@ _PROGRAM = Path(__file__).with_name('cluster_process.py')
 
 
 def free_ports(count: int) -> list[int]:
-    """Returns ports that nobody listened on a moment ago."""
+    """Returns ports that were free a moment ago."""
     sockets = [socket.socket() for _ in range(count)]
     for each in sockets:
         each.bind(('127.0.0.1', 0))
@@ -31,7 +31,7 @@ class Cluster:
 
     Args:
       folder: for the model_dir, logs and output.
-      tasks: such as 'chief', 'worker0', 'ps0', 'evaluator'; none at all is a process without TF_CONFIG.
+      tasks: such as 'chief', 'worker0', 'ps0', 'evaluator'; without any, one process runs without TF_CONFIG.
       flags: of the command.
     """
 
@@ -46,7 +46,7 @@ class Cluster:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, *tasks: str, pace: float = 0.0) -> None:
-        """Starts tasks; their training input gives a batch every `pace` seconds at most."""
+        """Starts tasks; their training input yields at most one batch every `pace` seconds."""
         for task in tasks:
             job, index = task.rstrip('0123456789'), int(re.search(r'\d*$', task)[0] or 0)
             environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
@@ -61,7 +61,7 @@ class Cluster:
                 )
 
     def kill(self, task: str) -> None:
-        """Ends a task as a failing machine would."""
+        """Kills a task, as a failing machine would."""
         self._processes[task].kill()
         self._processes[task].wait()
 
@@ -70,7 +70,7 @@ class Cluster:
         self._processes[task].send_signal(number)
 
     def wait_for(self, what: Callable[[], object], seconds: float = 150) -> None:
-        """Waits until `what` holds; fails if it does not, or if a process failed."""
+        """Waits until `what` is true; fails after `seconds`, or if a process fails."""
         until = time.monotonic() + seconds
         while not what():
             failed = [task for task, process in self._processes.items() if process.poll()]
@@ -88,7 +88,7 @@ class Cluster:
         return {task: process.returncode for task, process in self._processes.items()}
 
     def close(self) -> None:
-        """Leaves no process behind."""
+        """Kills all processes that are running."""
         for task in self._running():
             self.kill(task)
 
@@ -104,11 +104,11 @@ class Cluster:
         return self._log(task).read_text().splitlines() if self._log(task).exists() else []
 
     def output(self, task: str) -> str:
-        """Returns what a task has printed."""
+        """Returns the output of a task."""
         return self._out(task).read_text(errors='replace')
 
     def outputs(self) -> str:
-        """Returns what all tasks have printed, for a failed test's message."""
+        """Returns the outputs of all tasks, for the message of a failed test."""
         return '\n'.join(f'--- {task}\n{self.output(task)[-3000:]}' for task in self._processes)
 
     def _running(self) -> list[str]:

@@ -1,8 +1,8 @@
-"""The command in a process that writes down which images it trains on, and slows down its input.
+"""Runs the training command, logs the images that it trains on, and slows down its input.
 
     python cluster_process.py LOG PACE FLAGS...
 
-LOG gets a line for each image handed to TensorFlow; PACE is the seconds to wait before each batch.
+LOG gets a line for each image handed to TensorFlow; PACE is the delay of each batch in seconds.
 """
 
 import runpy
@@ -20,7 +20,7 @@ original = InputReport.until_error
 def until_error(self, batches):
     size = 0
     for batch in original(self, batches):
-        size = size or len(batch.keys)  # of the first, which comes alone; later ones may be several
+        size = size or len(batch.keys)  # of the first; later ones may be several batches in one
         log.write(''.join(f'{key}\n' for key in batch.keys))
         time.sleep(pace * len(batch.keys) / size)
         yield batch

@@ -1,4 +1,4 @@
-"""Commands as a person runs them, but in this process, which saves the start of TensorFlow."""
+"""Runs commands as a user does, but in this process, which saves the start of TensorFlow."""
 
 import contextlib
 import runpy
@@ -17,15 +17,16 @@ def invoke(module: ModuleType, *arguments: str) -> int:
     """Runs a command that has FLAGS of its own; returns its exit status."""
     for name in module.FLAGS:
         module.FLAGS[name].unparse()
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
+    arguments_help = getattr(module, '_ARGUMENTS', '')
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, 'argv', [module.__name__, *arguments])
-        arguments_help = getattr(module, '_ARGUMENTS', '')
-        command.run(module.main, module._USAGE, module._GROUPS, arguments_help, module.FLAGS)
+        with pytest.raises(SystemExit) as ended:
+            command.run(module.main, module._USAGE, module._GROUPS, arguments_help, module.FLAGS)
     return int(ended.value.code or 0)
 
 
 def run_module_here(name: str, *arguments: str) -> int:
-    """Runs a module as `python -m` does, with the flags of a process of its own; returns its exit status."""
+    """Runs a module as `python -m` does, with its own flags only; returns its exit status."""
     with pytest.MonkeyPatch.context() as patch, _own_flags(), warnings.catch_warnings():
         patch.setattr(sys, 'argv', [name, *arguments])
         warnings.filterwarnings('ignore', message='.* found in sys.modules')  # of runpy
@@ -36,7 +37,7 @@ def run_module_here(name: str, *arguments: str) -> int:
 
 @contextlib.contextmanager
 def _own_flags() -> Iterator[None]:
-    """Leaves absl's own flags alone and takes away those of all other programs for a while."""
+    """Removes all flags but absl's own within the block."""
     modules = flags.FLAGS.flags_by_module_dict()
     flags_kept = [flag for name, theirs in modules.items() if name.startswith('absl.') for flag in theirs]
     state = vars(flags.FLAGS)

@@ -4,7 +4,7 @@ from estimator_lab.tf1 import tf
 
 
 def run_steps(hooks, steps=None):
-    """Runs a loop that only counts; returns the last global step."""
+    """Runs the loop; returns the last global step."""
     with tf.Graph().as_default():
         step = tf.train.create_global_step()
         tf.add_to_collection(tf.GraphKeys.LOSSES, tf.constant(0.25))

@@ -1,10 +1,10 @@
-"""Derivatives by central differences, against which gradients are tested."""
+"""Derivatives by central differences, to test gradients."""
 
 import numpy as np
 
 
 def derivative(function, values, number, place, step=1e-6):
-    """Returns that of function(values) by one number: values[number].flat[place]."""
+    """Returns the derivative of function(values) with respect to values[number].flat[place]."""
     sides = []
     for sign in (1, -1):
         moved = [np.array(v, np.float64) for v in values]

@@ -1,4 +1,4 @@
-"""A small RBM by enumeration in NumPy: what the package computes by sampling or in closed form."""
+"""A small RBM by enumeration in NumPy, to test what the package samples or computes in closed form."""
 
 import itertools
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import numpy as np
 
 
 class ExactRbm(NamedTuple):
-    """Binary units on both sides; small enough that all states can be listed."""
+    """Binary units on both sides, few enough to enumerate all states."""
 
     weights: np.ndarray
     visible_bias: np.ndarray

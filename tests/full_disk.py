@@ -1,4 +1,4 @@
-"""A disk that is full: no file of this process may grow beyond so many bytes."""
+"""A full disk: files of this process have a maximum size."""
 
 import resource
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def files_up_to(most_bytes: int) -> Iterator[None]:
-    """Within it, a write behind that many bytes of a file fails as one on a full disk does (EFBIG)."""
+    """Makes writes beyond that many bytes of a file fail within the block (EFBIG), as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, hard))
     try:

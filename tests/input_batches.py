@@ -1,10 +1,10 @@
-"""What input functions give, for tests."""
+"""Reads input functions."""
 
 from estimator_lab.tf1 import tf
 
 
 def batches_of(input_fn, limit=None):
-    """Returns what an input function gives, batch by batch, as Estimator would read it."""
+    """Returns the batches of an input function, at most `limit`, as Estimator reads them."""
     out = []
     with tf.Graph().as_default():
         tensors = input_fn()

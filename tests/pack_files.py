@@ -1,4 +1,4 @@
-"""What the tests of packing pack, and how they read it back."""
+"""Archives to pack, and the members of packed ones."""
 
 import io
 import random
@@ -14,7 +14,7 @@ FILES = [
 
 
 def write_tar(path, files=FILES, compress=bytes):
-    """Writes an archive as some other program would: with owners and dates."""
+    """Writes an archive as other programs do, with owners and dates."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode='w') as archive:
         for name, data in files:

@@ -1,4 +1,4 @@
-"""Archives to read, and what is read of them: for the tests of streams, whole and broken."""
+"""Archives for the tests of streams, and functions that read them."""
 
 import tarfile
 
@@ -22,7 +22,7 @@ def special(name, type, linkname=''):
 
 
 def read_until_error(archive, read=stream_members):
-    """What was yielded, and the DataError that ended it (or None)."""
+    """Returns the members that were read, and the DataError that ended reading, or None."""
     members = []
     try:
         members.extend(read(archive))  # `extend` keeps what came before an exception

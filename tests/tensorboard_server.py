@@ -1,4 +1,4 @@
-"""A TensorBoard of this process, for tests and for tools/tensorboard_screens.py."""
+"""A TensorBoard in this process, for tests and for tools/tensorboard_screens.py."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Files of a VGG's weights as other programs write them, from values by the network's own names."""
+"""Writes a VGG's weights as other programs do, from values by the network's own names."""
 
 import re
 
@@ -22,7 +22,7 @@ def random_values(seed=1, **params):
 
 
 def write_slim(path, values):
-    """A bare checkpoint, as tf-slim's Saver leaves it."""
+    """Writes a bare checkpoint, as tf-slim's Saver does."""
     with tf.Graph().as_default(), tf.Session() as session:
         variables = [tf.get_variable(name, initializer=value) for name, value in values.items()]
         others = [tf.get_variable('mean_rgb', [3]), tf.get_variable('global_step', [], tf.int64)]
@@ -53,7 +53,7 @@ def write_keras_3(path, values):
 
 
 def write_blocks(path, values):
-    """The same of a model whose blocks are models of their own."""
+    """Writes the same for a model whose blocks are nested models."""
 
     def path_of(layer, part):
         block, number = re.findall(r'\d', layer)

@@ -20,7 +20,7 @@ def test_the_loss_goes_down_and_the_picture_has_the_photos_shape(tmp_path, monke
     losses = {}
     for iterations in (0, 8):
         given = example.parse([*map(str, places), f'--iterations={iterations}', '--size=48'])
-        losses[iterations] = example.main(given.content, given.style, given.out, given)
+        losses[iterations] = example.main(given)
     tf.reset_default_graph()
     assert losses[8] < 0.5 * losses[0]
     with Image.open(tmp_path / 'out.png') as painted, Image.open(tmp_path / 'photo.png') as photo:
