@@ -49,12 +49,13 @@ def test_a_step_changes_pixels_by_so_many_grey_levels(view, photo):
     assert np.abs(found.images - photo).mean() * 255 == pytest.approx(2, rel=0.01)
 
 
-def test_seams_of_windows_stay_nowhere(view, photo, monkeypatch):
+def test_windows_leave_no_visible_seams(view, photo, monkeypatch):
+    """Seams are rows where the change differs from the mean: 52 % with the jitter alone, 76 % without shifts."""
     monkeypatch.setattr(view_module, 'MOST_SIDE', 8)
-    ascent = Ascent([(20, 30)], 40, step_size=0.2, jitter=1)
+    ascent = Ascent([(20, 30)], 80, step_size=0.2, jitter=1)
     found = dream(view, np.full_like(photo, 0.5), 0, [0], ascent, np.random.default_rng(1))
-    change = np.abs(found.images - 0.5)[0, :, :, 0]
-    assert change.min() > 0, 'each pixel has been inside of a window'
+    rows = (found.images - 0.5)[0, 3:-3, :, 0].mean(axis=1)
+    assert rows.std() < 0.25 * abs(rows.mean())
 
 
 def test_nothing_to_climb_leaves_the_photo_as_it_is(cnn, photo):
