@@ -25,7 +25,7 @@ from runner import Figures, evaluate, python, train
 
 from estimator_lab.core.display.picture import as_picture, labelled_grid, png_bytes
 from estimator_lab.inference.inceptionism.dreams import open_dreamer
-from estimator_lab.inference.inceptionism.settings import AscentSettings
+from estimator_lab.inference.settings import AscentSettings
 from estimator_lab.runs.model import open_trained
 
 # Flags of training, for the network that dreams and for the one that names, by set.

@@ -2,8 +2,8 @@
 
 import ast
 import difflib
+import importlib
 import platform
-import runpy
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,7 +16,7 @@ COMMANDS = (
     *('train', 'evaluate', 'predict', 'inspect', 'export', 'dream', 'report'),
     *('data.demo', 'data.pack', 'data.tar_index', 'import_weights', 'port'),
 )
-"""Modules of the package that are commands, in the order in which a user meets them."""
+"""The modules of the package that are commands, in the order in which users need them."""
 
 _COMPLETION = """_estimator_lab() {
   local word="${COMP_WORDS[COMP_CWORD]}"
@@ -33,12 +33,12 @@ complete -o nospace -F _estimator_lab estimator_lab"""
 
 
 def main() -> int:
-    """Runs the command line; returns its exit status: 0, or 2 for a command that there is none of."""
+    """Runs the command line; returns the exit status, 2 for an unknown command."""
     open_closed_streams()
     name, *rest = sys.argv[1:] or ['--help']
     if name in COMMANDS:
         sys.argv[1:] = rest
-        runpy.run_module(f'estimator_lab.{name}', run_name='__main__', alter_sys=True)
+        importlib.import_module(f'estimator_lab.{name}').COMMAND.run()
     elif name in ('--help', '-h', 'help'):
         say_lines(_help())
     elif name == '--version':
@@ -63,15 +63,15 @@ def _help() -> str:
             *lines,
             '',
             'Flags:',
-            '  --version        of this package, TensorFlow and Python',
-            '  --completion     a script that makes bash complete commands and flags of `estimator_lab`',
+            '  --version        prints the versions of this package, TensorFlow and Python',
+            '  --completion     prints a script that makes bash complete the commands and flags',
         )
     )
 
 
 def _summary(name: str) -> str:
-    """Returns what a command's module says of it, which is its first line behind the name."""
-    # Read, not imported: each defines flags, of which a process can have one set only.
+    """Returns the summary of a command: the first line of its module's docstring, without the name."""
+    # Read rather than imported, which would take longer.
     source = Path(__file__).parent.joinpath(*name.split('.')).with_suffix('.py').read_text(encoding='utf-8')
     text = ast.get_docstring(ast.parse(source)) or ''
     return text.splitlines()[0].partition(': ')[2].rstrip('.')

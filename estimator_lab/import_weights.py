@@ -1,78 +1,72 @@
 """``python -m estimator_lab.import_weights``: a file of weights -> a model_dir that all commands open."""
 
 import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from absl import flags
-
-from estimator_lab.console import command
-from estimator_lab.console.progress import say
+from estimator_lab.console.command import Command, CommandLine, python
+from estimator_lab.console.progress import say_rows
 from estimator_lab.errors import FlagError
-from estimator_lab.models.registry import find_model
+from estimator_lab.settings import setting
 
-FLAGS = flags.FlagValues()
+_MODEL, _IMAGES, _OUTPUT = 'Model', 'Images', 'Output'
 
-flags.DEFINE_string('model', 'vgg', 'which model they are of, as for train', flag_values=FLAGS)
-flags.DEFINE_string('hparams', '', "the model's hyper-parameters, name=value,...", flag_values=FLAGS)
-flags.DEFINE_string(
-    'vocabulary', None, 'file of class names, one a line; default: numbers', flag_values=FLAGS
-)
-flags.DEFINE_integer(
-    'image_size',
-    224,
-    'side in pixels to which images are scaled',
-    lower_bound=1,
-    upper_bound=8000,
-    flag_values=FLAGS,
-)
-flags.DEFINE_enum('channels', '3', ['1', '3'], '1 for grey, 3 for colour', flag_values=FLAGS)
-flags.DEFINE_string('model_dir', None, 'new folder of the model; default runs/MODEL', flag_values=FLAGS)
-
-_USAGE = """Makes a model's folder of a file of weights, as if the model had been trained in it.
+_USAGE = """Makes a model_dir from a file of weights, as if the model had been trained in it.
 
   python -m estimator_lab.import_weights vgg_16.ckpt --model_dir=runs/vgg16 --vocabulary=classes.txt
   python -m estimator_lab.import_weights vgg16_notop.h5 --model_dir=runs/vgg16 --hparams=head=pool
 
-FILE is a checkpoint of TensorFlow that names its variables as the model does (of vgg: as tf-slim does), or
-for vgg a file of weights of Keras 2 or 3."""
-_ARGUMENTS = 'FILE'
-_GROUPS = {
-    'Model': ['model', 'hparams', 'vocabulary'],
-    'Images': ['image_size', 'channels'],
-    'Output': ['model_dir'],
-}
+FILE is a TensorFlow checkpoint whose variables are named as in the model (for vgg: as in tf-slim), or for vgg
+a weight file of Keras 2 or 3."""
 
 
-def main(files: list[str]) -> int:
-    """Runs the command; returns its exit status."""
-    model = find_model(FLAGS.model)
-    if len(files) > 1:
-        raise FlagError(f'One FILE at a time, not {files[1]!r} as well.')
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The model whose weights are imported."""
 
-    from estimator_lab.core.model.hparams import parse_hparams
+    model: str = setting('vgg', 'the model, as for train', group=_MODEL)
+    hparams: str = setting('', "the model's hyper-parameters, name=value,...", group=_MODEL)
+    vocabulary: Path | None = setting(None, 'file of class names, one a line; default: numbers', group=_MODEL)
+    image_size: int = setting(
+        224, 'side in pixels to which images are scaled', group=_IMAGES, lower=1, upper=8000
+    )
+    channels: int = setting(3, '1 for grey, 3 for colour', group=_IMAGES, choices=(1, 3))
+    model_dir: Path | None = setting(None, 'new folder of the model; default: runs/MODEL', group=_OUTPUT)
+
+
+def main(settings: Settings, line: CommandLine) -> None:
+    """Runs the command."""
+    if len(line.arguments) > 1:
+        raise FlagError(f'One FILE at a time, not {line.arguments[1]!r} as well.')
+    say_rows(_import(settings, Path(line.arguments[0])))
+
+
+def _import(settings: Settings, weights: Path) -> Iterator[tuple[str, str]]:
     from estimator_lab.runs.importing import Import, import_weights
 
-    given = Import(
-        weights=Path(files[0]),
-        model=model,
-        hparams=parse_hparams(model.params, FLAGS.hparams),
-        image_shape=(FLAGS.image_size, FLAGS.image_size, int(FLAGS.channels)),
-        vocabulary=Path(FLAGS.vocabulary) if FLAGS.vocabulary else None,
-    )
-    model_dir = Path(FLAGS.model_dir or f'runs/{model.name}')
+    size, model_dir = settings.image_size, settings.model_dir or Path('runs', settings.model)
+    shape = size, size, settings.channels
+    given = Import.named(weights, settings.model, settings.hparams, shape, settings.vocabulary)
     found = import_weights(given, model_dir)
     labels = f'{len(found.labels):,} classes' if found.labels else 'no classes'
-    say(f'Imported         {found.variables} variables of {given.weights}, by {found.whose}; {labels}')
-    say(f'Model            {model_dir}')
-    folder = shlex.quote(str(model_dir))
+    yield 'Imported', f'{found.variables} variables of {weights}, by {found.whose}; {labels}'
+    yield 'Model', str(model_dir)
     if found.labels:
-        say(f'Next             {command.python()} -m estimator_lab.predict --model_dir={folder} photo.jpg')
+        yield (
+            'Next',
+            f'{python()} -m estimator_lab.predict --model_dir={shlex.quote(str(model_dir))} photo.jpg',
+        )
     else:
-        same = [f'--{name}={value}' for name in ('model', 'hparams') if (value := FLAGS[name].value)]
-        train = shlex.join([*same, f'--warm_start={model_dir}', '--channels=3', '--data=TRAIN.tar'])
-        say(f'Next             {command.python()} -m estimator_lab.train {train}')
-    return 0
+        flags = [
+            f'--model={settings.model}',
+            *([f'--hparams={settings.hparams}'] if settings.hparams else []),
+        ]
+        train = shlex.join([*flags, f'--warm_start={model_dir}', '--channels=3', '--data=TRAIN.tar'])
+        yield 'Next', f'{python()} -m estimator_lab.train {train}'
 
+
+COMMAND = Command(main, _USAGE, Settings, arguments='FILE')
 
 if __name__ == '__main__':
-    command.run(main, _USAGE, _GROUPS, _ARGUMENTS, FLAGS)
+    COMMAND.run()

@@ -1,17 +1,14 @@
 """``python -m estimator_lab.port PROGRAM.py...``: finds what stops a TensorFlow 1 program from running."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from absl import flags
-
-from estimator_lab.console import command
+from estimator_lab.console.command import Command, CommandLine
+from estimator_lab.console.outputs import json_text
 from estimator_lab.console.progress import say_lines
 from estimator_lab.errors import DataError
-
-FLAGS = flags.FlagValues()
-
-flags.DEFINE_bool('json', False, 'print JSON with all places instead of text', flag_values=FLAGS)
+from estimator_lab.settings import setting
 
 _USAGE = """Reads programs written for TensorFlow 1 and lists what will not run unchanged, with fixes.
 
@@ -21,26 +18,29 @@ _USAGE = """Reads programs written for TensorFlow 1 and lists what will not run 
 Each reason is listed once, the most frequent first, with the line that fixes it and its places as FILE:LINE.
 For a folder, all programs below it are read. Nothing is changed and no program is run, so problems that
 only appear at run time, such as in imported packages, are not found."""
-_ARGUMENTS = 'PROGRAM...'
-_GROUPS = {'Output': ['json']}
 
 
-def main(arguments: list[str]) -> int:
-    """Runs the command; returns its exit status."""
-    from estimator_lab.console.outputs import json_text
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How the findings are printed."""
+
+    json: bool = setting(False, 'print JSON with all places instead of text', group='Output')
+
+
+def main(settings: Settings, line: CommandLine) -> None:
+    """Runs the command."""
     from estimator_lab.porting.findings import findings, report
     from estimator_lab.porting.source import read
 
-    files = [file for argument in arguments for file in _programs(argument)]
+    files = [file for argument in line.arguments for file in _programs(argument)]
     found = findings([read(file) for file in files])
-    if FLAGS.json:
+    if settings.json:
         places = [
             {'file': each.file, 'line': each.line, 'text': each.text, **each.rule._asdict()} for each in found
         ]
         say_lines(json_text(places, 1))
     else:
         say_lines(report(found, len(files)))
-    return 0
 
 
 def _programs(argument: str) -> Iterator[str]:
@@ -50,9 +50,11 @@ def _programs(argument: str) -> Iterator[str]:
         return
     below = sorted(str(each) for each in path.rglob('*.py') if each.is_file())
     if not below:
-        raise DataError(f'{argument} contains no programs: no file ends in .py.')
+        raise DataError(f'{argument} has no programs in it: no file ends in .py.')
     yield from below
 
 
+COMMAND = Command(main, _USAGE, Settings, arguments='PROGRAM...')
+
 if __name__ == '__main__':
-    command.run(main, _USAGE, _GROUPS, _ARGUMENTS, FLAGS)
+    COMMAND.run()

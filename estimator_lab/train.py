@@ -1,29 +1,24 @@
 """``python -m estimator_lab.train``: trains and evaluates a model, and says how to go on."""
 
+import dataclasses
 import os
 import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from absl import flags
-
 from estimator_lab.console import command
-from estimator_lab.console.options import define_flags, groups_of, read_flags
 from estimator_lab.console.progress import say as _say
 from estimator_lab.console.progress import say_lines
 from estimator_lab.errors import FlagError
 from estimator_lab.models.registry import MODELS, find_model
+from estimator_lab.settings import setting
 from estimator_lab.training.settings import Settings
 
 if TYPE_CHECKING:
     from estimator_lab.data.order.archives import Archives
     from estimator_lab.training.experiment import Experiment, Result
-
-FLAGS = flags.FLAGS
-
-define_flags(Settings)
-flags.DEFINE_bool('verbose', False, "show TensorFlow's own messages")
 
 _USAGE = """Trains and evaluates a model on images from tar archives or folders; goes on where it stopped.
 
@@ -34,27 +29,32 @@ An image's label is its parent folder: train/n000001/0001_01.jpg has the label n
 
 Models:
 """ + '\n'.join(f'  {name:<12} {entry.summary}' for name, entry in MODELS.items())
-_GROUPS = groups_of(Settings)
 _LARGE_CHECKPOINT = 50e6  # bytes
-_GROUPS['Output'].append('verbose')
 _HINT = 'Hyper-parameters are given as --hparams=NAME=VALUE,...; --hparams=help lists them.'
 
 
-def main() -> int:
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings(Settings):
+    """The settings of a run, and those of the command alone."""
+
+    verbose: bool = setting(False, "show TensorFlow's own messages", group='Output')
+
+
+def main(settings: TrainSettings, line: command.CommandLine) -> int:
     """Runs the command; returns its exit status."""
-    if FLAGS.verbose:
+    if settings.verbose:
         os.environ['TF_CPP_MIN_LOG_LEVEL'] = '0'
-    model = find_model(FLAGS.model)
-    if FLAGS.hparams == 'help':
+    model = find_model(settings.model)
+    if settings.hparams == 'help':
         from estimator_lab.core.model.hparams import describe_hparams
 
-        say_lines(f'Hyper-parameters of {FLAGS.model}:\n{describe_hparams(model.params)}')
+        say_lines(f'Hyper-parameters of {settings.model}:\n{describe_hparams(model.params)}')
         return 0
-    if FLAGS.eval_data and not FLAGS.data:
+    if settings.eval_data and not settings.data:
         raise FlagError('--eval_data needs --data: the built-in faces have their own evaluation images.')
-    data, eval_data = (FLAGS.data, FLAGS.eval_data) if FLAGS.data else _demo_data()
-    model_dir = Path(FLAGS.model_dir or f'runs/{FLAGS.model}')
-    settings = read_flags(Settings, data=data, eval_data=eval_data, model_dir=model_dir)
+    data, eval_data = (settings.data, settings.eval_data) if settings.data else _demo_data()
+    model_dir = settings.model_dir or Path('runs', settings.model)
+    settings = dataclasses.replace(settings, data=data, eval_data=eval_data, model_dir=model_dir)
 
     from estimator_lab.training.experiment import Experiment
 
@@ -66,7 +66,7 @@ def main() -> int:
         _say(f'Task             {role}')
     result = experiment.train()
     if role.is_chief or result.metrics:
-        return _conclude(experiment, result)
+        return _conclude(experiment, result, 'data' in line.given)
     _say(f'The {role.job} has {"stopped" if result.interrupted else "ended"} at step {result.step}.')
     return command.INTERRUPTED if result.interrupted else 0
 
@@ -118,7 +118,7 @@ def _named(archives: 'Archives') -> str:
     return f'{first} and {len(others)} more' if others else first
 
 
-def _conclude(experiment: 'Experiment', result: 'Result') -> int:
+def _conclude(experiment: 'Experiment', result: 'Result', own_data: bool) -> int:
     settings, noun = experiment.run.settings, experiment.run.kind.noun
     again = f'{_command()} {shlex.join(sys.argv[1:])}'
     if result.bad_images:
@@ -148,7 +148,7 @@ def _conclude(experiment: 'Experiment', result: 'Result') -> int:
     _say(primary_metric_text(experiment.run.task, result.metrics, on, result.step))
     _say(f'Checkpoint       {result.checkpoint}{_kept(result.checkpoint, settings)}')
     _say(f'TensorBoard      {command.tensorboard(settings.model_dir)}')
-    _say(f'Next             {_next_command(settings)}')
+    _say(f'Next             {_next_command(settings, own_data)}')
     return 0
 
 
@@ -161,9 +161,9 @@ def _kept(checkpoint: str, settings: Settings) -> str:
     return f' ({size / 1e6:,.0f} MB; --keep_checkpoints={settings.keep_checkpoints} keeps the newest)'
 
 
-def _next_command(settings: Settings) -> str:
+def _next_command(settings: Settings, own_data: bool) -> str:
     """Returns the next command: the user's own images after the built-in ones, otherwise more steps."""
-    if not FLAGS.data:
+    if not own_data:
         own = '--data=TRAIN.tar --eval_data=TEST.tar --model_dir=runs/mine'
         return f'{_command()} --model={settings.model} {own}'
     arguments = [a for a in sys.argv[1:] if not a.startswith(('--epochs', '--max_steps'))]
@@ -174,5 +174,7 @@ def _command() -> str:
     return f'{command.python()} -m estimator_lab.train'
 
 
+COMMAND = command.Command(main, _USAGE, TrainSettings, hint=_HINT)
+
 if __name__ == '__main__':
-    command.run(main, _USAGE, _GROUPS, hint=_HINT)
+    COMMAND.run()

@@ -9,7 +9,7 @@ from PIL import Image
 
 from estimator_lab import dream
 from estimator_lab.runs.event_files import values_in
-from tests.commands import invoke
+from tests.commands import flags_of, invoke
 
 
 @pytest.fixture
@@ -69,9 +69,9 @@ def test_a_class_and_an_atlas_need_no_photo(run, tmp_path):
         (['--layer=conv1', '--zoom=dive.png'], '--zoom=dive.png is no name for a picture: end it in .gif'),
         (['--layer=conv1', '--out=nowhere/x.png'], '--out=nowhere/x.png cannot be written: its folder'),
         (['--model_dir=', '--layer=conv1'], '--model_dir is missing'),
-        (['--layer=conv1', '--out=x.png', '--strip=./x.png'], '--strip=./x.png is the file of --out as well'),
+        (['--layer=conv1', '--out=x.png', '--strip=./x.png'], '--strip=x.png is the file of --out as well'),
         (['--layer=conv1', '--size=100000'], '--size=100000'),
-        (['--layer=conv1', '--tv=nan'], '--tv=nan is no finite number'),
+        (['--layer=conv1', '--tv=nan'], '--tv=nan is not a finite number'),
     ],
 )
 def test_mistakes_get_one_sentence(run, arguments, words):
@@ -90,4 +90,4 @@ def test_the_photo_stays_as_it_is(run, photo, tmp_path):
 def test_help_is_quick_and_names_every_flag(run_python):
     done = run_python('-X', 'importtime', '-m', 'estimator_lab.dream', '--help')
     assert done.returncode == 0 and ' tensorflow' not in done.stderr and ' numpy' not in done.stderr
-    assert set(re.findall(r'^  --(\w+)', done.stdout, re.MULTILINE)) == set(dream.FLAGS)
+    assert set(re.findall(r'^  --(\w+)', done.stdout, re.MULTILINE)) == flags_of(dream)

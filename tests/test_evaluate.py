@@ -7,7 +7,7 @@ import pytest
 
 from estimator_lab import evaluate
 from tests.archive_files import encoded, picture, write_tar
-from tests.commands import invoke
+from tests.commands import flags_of, invoke
 
 
 @pytest.fixture
@@ -74,5 +74,5 @@ def test_a_failure_leaves_no_folder(run, tmp_path):
 def test_help_is_short_and_names_every_flag(run_python):
     done = run_python('-X', 'importtime', '-m', 'estimator_lab.evaluate', '--help')
     assert done.returncode == 0 and ' tensorflow' not in done.stderr and ' numpy' not in done.stderr
-    assert set(re.findall(r'^  --(\w+)', done.stdout, re.MULTILINE)) == set(evaluate.FLAGS) - {'output'}
+    assert set(re.findall(r'^  --(\w+)', done.stdout, re.MULTILINE)) == flags_of(evaluate)
     assert max(map(len, done.stdout.splitlines())) <= 120

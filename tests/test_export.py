@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 from estimator_lab import export
-from estimator_lab.console import command
 from estimator_lab.conventions import to_unit_range
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.pipeline.input_fns import numpy_input_fn
@@ -21,20 +20,18 @@ from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.serving import PIXELS_SIGNATURE, export_saved_model, to_tflite
 from estimator_lab.tf1 import tf
 from tests.archive_files import encoded, picture
+from tests.commands import invoke
 
 BARE = Path(__file__).with_name('bare_tensorflow.py')
 
 
 @pytest.fixture
-def run_export(monkeypatch, capsys):
+def run_export(capsys):
     """Runs the command: (exit status, standard output, standard error)."""
 
     def run(*arguments):
-        monkeypatch.setattr(sys, 'argv', ['export', *arguments])
-        export.FLAGS.unparse_flags()
-        with pytest.raises(SystemExit) as end:
-            command.run(export.main, export._USAGE, export._GROUPS, flag_values=export.FLAGS)
-        return end.value.code or 0, *capsys.readouterr()
+        status = invoke(export, *arguments)
+        return status, *capsys.readouterr()
 
     return run
 
@@ -187,8 +184,8 @@ def test_links_that_lead_in_a_circle(cnn_dir, run_export, tmp_path):
 
 
 def test_a_painter_gives_jpeg_files_for_jpeg_files(style_dir, tmp_path, run_export):
-    from estimator_lab.inference.painting import Artist, as_asked
-    from estimator_lab.inference.painting_settings import PaintingSettings
+    from estimator_lab.inference.painting import Artist, with_painting_settings
+    from estimator_lab.inference.settings import PaintingSettings
 
     status, out, _ = run_export(
         *(f'--model_dir={style_dir}', f'--out={tmp_path}', '--tflite', '--style=oil', '--strength=0.5')
@@ -197,7 +194,8 @@ def test_a_painter_gives_jpeg_files_for_jpeg_files(style_dir, tmp_path, run_expo
     folder = Path(re.search(r'^Exported +style at step 3: (\S+)$', out, re.MULTILINE)[1])
     photo = picture(7, 33, 20)
     pixels = np.asarray(photo)
-    with Artist(as_asked(open_trained(style_dir), PaintingSettings('oil', 0.5))) as artist:
+    settings = PaintingSettings(style='oil', strength=0.5)
+    with Artist(with_painting_settings(open_trained(style_dir), settings)) as artist:
         wanted = artist.paint(pixels).astype(int)
 
     found = run_signature(folder, 'serving_default', {'image_bytes': np.array([encoded(photo)], object)})

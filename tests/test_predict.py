@@ -14,7 +14,7 @@ import pytest
 from estimator_lab import predict
 from estimator_lab.data.tar.stream import stream_members
 from tests.archive_files import encoded, picture, write_tar
-from tests.commands import invoke
+from tests.commands import flags_of, invoke
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_help_is_short_and_names_every_flag(run_python):
     done = run_python('-X', 'importtime', '-m', 'estimator_lab.predict', '--help')
     assert done.returncode == 0 and ' tensorflow' not in done.stderr and ' numpy' not in done.stderr
     assert re.findall(r'^\w+:$', done.stdout, re.MULTILINE) == ['Model:', 'Images:', 'Paintings:', 'Output:']
-    assert set(re.findall(r'^  --(\w+)', done.stdout, re.MULTILINE)) == set(predict.FLAGS) - {'output'}
+    assert set(re.findall(r'^  --(\w+)', done.stdout, re.MULTILINE)) == flags_of(predict)
     assert max(map(len, done.stdout.splitlines())) <= 120
 
 
@@ -169,12 +169,12 @@ def test_paintings_in_their_photos_sizes(style_dir, folder, tmp_path, capsys):
             assert painted.size == photo.size and painted.mode == 'RGB'
 
 
-def test_labels_that_there_are_none_of(style_dir, folder, tmp_path, monkeypatch, capsys):
+def test_top_without_labels_is_a_warning(style_dir, folder, tmp_path, monkeypatch, capsys):
     status = invoke(
         predict, f'--model_dir={style_dir}', '--top=1', f'--files={tmp_path / "out"}', str(folder)
     )
     assert status == 0
-    assert '--top=1 counts labels, of which this model says none.' in capsys.readouterr().err
+    assert '--top=1 has no effect: this model predicts no labels.' in capsys.readouterr().err
 
 
 def test_paintings_need_a_folder(style_dir, folder, capsys):

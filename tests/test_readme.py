@@ -33,7 +33,7 @@ from estimator_lab.data.demo_sets import listops
 from estimator_lab.data.demo_sets.archives import DEMO_VERSION
 from estimator_lab.models.registry import find_model
 from tests.archive_files import encoded, picture, small_archive
-from tests.commands import run_module_here
+from tests.commands import flags_of, invoke
 from tests.documentation import (
     ROOT,
     all_commands,
@@ -260,7 +260,7 @@ def name_of(argument):
 
 
 def output_of_module(module, arguments, capfd):
-    status = run_module_here(module, *arguments)
+    status = invoke(module, *arguments)
     shown = capfd.readouterr()
     assert status == 0, shown.err
     return shown.out
@@ -302,7 +302,7 @@ def check_requirements(arguments):
 @pytest.mark.parametrize('text', sorted({text for page in all_pages() for text in flags_of_training(page)}))
 def test_flags_of_training(text):
     chosen = {name_of(part): part.partition('=')[2] for part in text.split()}
-    assert set(chosen) <= set(train.FLAGS)
+    assert set(chosen) <= flags_of(train)
     model = find_model(chosen.get('model', 'cnn'))
     if chosen.get('hparams', 'help') != 'help':
         model.check(resolve(model.params, parse_hparams(model.params, chosen['hparams'])))

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from estimator_lab import report
-from tests.commands import invoke
+from tests.commands import flags_of, invoke
 
 
 @pytest.fixture
@@ -68,8 +68,8 @@ def test_what_is_damaged_is_said_and_the_rest_is_shown(run, model_dir):
         (['--model_dir='], 2, '--model_dir is missing'),
         (['--model_dir=nowhere'], 1, '--model_dir=nowhere is not a folder'),
         (['--data=nowhere.tar'], 1, "There is no file 'nowhere.tar'"),
-        (['--data=-'], 2, '--data=- passes by only once'),
-        (['--worst=3'], 2, '--worst has a meaning with --data only'),
+        (['--data=-'], 2, '--data=- can be read only once'),
+        (['--worst=3'], 2, '--worst needs --data'),
         (['--out=FOLDER'], 2, 'is a folder: name a file'),
         (['--out=FILE/page.html'], 2, 'cannot be written'),
     ],
@@ -90,5 +90,5 @@ def test_mistakes_get_one_sentence_and_leave_the_old_page(run, model_dir, tmp_pa
 def test_help_is_short_and_names_every_flag(run_python):
     done = run_python('-X', 'importtime', '-m', 'estimator_lab.report', '--help')
     assert done.returncode == 0 and ' tensorflow' not in done.stderr and ' numpy' not in done.stderr
-    assert set(re.findall(r'^  --(\w+)', done.stdout, re.MULTILINE)) == set(report.FLAGS)
+    assert set(re.findall(r'^  --(\w+)', done.stdout, re.MULTILINE)) == flags_of(report)
     assert max(map(len, done.stdout.splitlines())) <= 120

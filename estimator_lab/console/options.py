@@ -21,29 +21,23 @@ def groups_of(settings_class: type) -> dict[str, list[str]]:
     return groups
 
 
-def define_flags(settings_class: type, flag_values: flags.FlagValues = flags.FLAGS) -> None:
+def define_flags(settings_class: type, flag_values: flags.FlagValues) -> None:
     """Defines a flag for each setting of a class."""
     hints = typing.get_type_hints(settings_class)
     for name, declared in settings_of(settings_class).items():
         _define(name, hints[name], declared, flag_values)
 
 
-def read_flags(settings_class: type[S], flag_values: Any = flags.FLAGS, **changes: Any) -> S:
-    """Returns the settings that the flags of a command line say.
-
-    Args:
-      settings_class: whose flags were defined.
-      flag_values: the flags.
-      **changes: settings that are other than their flags.
-    """
+def read_flags(settings_class: type[S], flag_values: Any) -> S:
+    """Returns the settings that the flags of a command line say."""
     hints = typing.get_type_hints(settings_class)
-    names = [name for name in settings_of(settings_class) if name not in changes]
-    given = {name: _value(hints[name], flag_values[name].value) for name in names}
-    return settings_class(**given, **changes)
+    return settings_class(
+        **{name: _value(hints[name], flag_values[name].value) for name in settings_of(settings_class)}
+    )
 
 
 def _define(name: str, hint: Any, declared: Setting, flag_values: flags.FlagValues) -> None:
-    kind, _ = _plain(hint)
+    kind = _plain(hint)
     default, text = declared.default, declared.help
     bounds: dict[str, Any] = {'lower_bound': declared.lower, 'upper_bound': declared.upper}
     if declared.choices:
@@ -64,16 +58,12 @@ def _define(name: str, hint: Any, declared: Setting, flag_values: flags.FlagValu
 
 def _value(hint: Any, value: Any) -> Any:
     """Returns a flag's value as the setting has it: a path, a number chosen from a list, a tuple."""
-    kind, optional = _plain(hint)
-    if value is None or (value == '' and kind is Path and optional):
-        return None
-    return kind(value)
+    kind = _plain(hint)
+    return None if value is None or (value == '' and kind is Path) else kind(value)
 
 
-def _plain(hint: Any) -> tuple[type, bool]:
-    """Returns a setting's type, and whether it may be None."""
-    optional = isinstance(hint, types.UnionType)
-    if optional:
+def _plain(hint: Any) -> type:
+    """Returns a setting's type without its None; tuple for a sequence."""
+    if isinstance(hint, types.UnionType):
         (hint,) = (one for one in typing.get_args(hint) if one is not type(None))
-    # A list flag's values; a setting takes any sequence of texts.
-    return (tuple if typing.get_origin(hint) is Sequence else hint), optional
+    return tuple if typing.get_origin(hint) is Sequence else hint

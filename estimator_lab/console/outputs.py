@@ -125,7 +125,7 @@ def written_whole(flag: str, path: Path, keeps_part: bool = True) -> Iterator[Pa
 
 
 def check_outputs(
-    outputs: Mapping[str, str | None],
+    outputs: Mapping[str, Path | str | None],
     inputs: Iterable[str],
     model_dir: Path | None = None,
     is_example: Callable[[str], bool] = lambda name: True,
@@ -147,11 +147,10 @@ def check_outputs(
     for flag, name in outputs.items():
         if not name:
             continue
-        place = os.path.realpath(name)
+        path, place = Path(name), os.path.realpath(name)
         if other := taken.get(place):
             raise FlagError(f'--{flag}={name} is the file of --{other} as well: name two.')
         taken[place] = flag
-        path = Path(name)
         if read := next((given for given in inputs if _reads(given, path, place, is_example)), None):
             raise FlagError(f'--{flag}={name} is {_named(read, path)}, which is read: name another.')
         if model_dir and _OF_A_MODEL.fullmatch(path.name) and path.exists():

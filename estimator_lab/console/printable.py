@@ -16,7 +16,7 @@ _BYTES = range(0xDC80, 0xDD00)  # as which Python reads bytes that are no UTF-8,
 
 
 def printable(text: str) -> str:
-    """Returns a text as it may be shown: what is not printable is `\\x1b` or `\\u202e`, all else as it is."""
+    r"""Returns a text that can be shown: unprintable characters become `\x1b` or `\u202e`."""
     if text.isprintable():
         return text
     return _UNPRINTABLE.sub(_escape, text)

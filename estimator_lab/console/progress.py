@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
@@ -19,6 +19,7 @@ _QUICK_SECONDS = 2.0
 _TERMINAL_SECONDS = 0.2
 _PLAIN_SECONDS = 10.0
 _BAR = 24
+_TITLE = 16
 
 _unsaid: list[OSError] = []
 
@@ -155,6 +156,12 @@ def say_lines(text: str) -> None:
     """Prints a text of several lines."""
     for line in text.split('\n'):
         say(line)
+
+
+def say_rows(rows: Iterable[tuple[str, str]]) -> None:
+    """Prints titles, each followed by its text, as they arrive."""
+    for title, text in rows:
+        say(f'{title:<{_TITLE}} {text}')
 
 
 def warn(line: str) -> None:

@@ -1,26 +1,14 @@
 """``python -m estimator_lab.data.pack``: archives -> shuffled, uncompressed shards with a manifest."""
 
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 
-from absl import flags
-
-from estimator_lab.console import command
-from estimator_lab.console.options import define_flags, read_flags
+from estimator_lab.console.command import Command, CommandLine, python
 from estimator_lab.console.progress import Progress, say, warn
 from estimator_lab.data.packing.shards import PackSettings
 from estimator_lab.errors import FlagError
-
-FLAGS = flags.FlagValues()
-
-flags.DEFINE_string('out', None, 'folder for the shards, created if necessary', flag_values=FLAGS)
-flags.DEFINE_string(
-    'labels', None, "table with a name and a label in each line; default: images' folders", flag_values=FLAGS
-)
-define_flags(PackSettings, FLAGS)
-flags.DEFINE_bool(
-    'verify', False, 'compare the shards in each FOLDER with their manifest instead', flag_values=FLAGS
-)
+from estimator_lab.settings import setting, settings_of
 
 _USAGE = """Packs tar archives, plain or compressed, and folders into shuffled, uncompressed shards.
 
@@ -31,63 +19,80 @@ _USAGE = """Packs tar archives, plain or compressed, and folders into shuffled, 
 
 '-' is standard input, with images. Without --image_size the bytes of images are copied as they are.
 Texts of a tree a line become archives of trees."""
-_GROUPS = {
-    'Shards': ['out', 'shards', 'seed', 'verify'],
-    'Images': ['labels', 'image_size', 'quality', 'max_bad_fraction', 'use_damaged'],
-}
 
 
-def main(arguments: list[str]) -> int:
-    """Runs the command; returns its exit status."""
-    if FLAGS.verify:
-        return _verify(arguments)
-    for name in ('out', 'shards'):
-        if not FLAGS[name].value:
-            raise FlagError(f'--{name} is missing, see --help.')
-    if FLAGS['quality'].present and not FLAGS.image_size:
-        raise FlagError('--quality needs --image_size: without it the bytes of images stay as they are.')
+@dataclass(frozen=True, kw_only=True)
+class _Output:
+    out: Path | None = setting(None, 'folder for the shards, created if necessary', group='Shards')
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(PackSettings, _Output):
+    """How to pack, or whether to verify shards."""
+
+    verify: bool = setting(
+        False, 'compare the shards in each FOLDER with their manifest instead', group='Shards'
+    )
+    labels: Path | None = setting(
+        None, "table with a name and a label in each line; default: images' folders", group='Images'
+    )
+
+
+def main(settings: Settings, line: CommandLine) -> None:
+    """Runs the command."""
+    if settings.verify:
+        _verify(settings, line)
+    else:
+        _pack(settings, line)
+
+
+def _pack(settings: Settings, line: CommandLine) -> None:
+    if settings.out is None or settings.shards is None:
+        raise FlagError(f'--{"shards" if settings.out else "out"} is missing, see --help.')
+    if 'quality' in line.given and not settings.image_size:
+        raise FlagError('--quality needs --image_size: without it, images are copied byte for byte.')
 
     from estimator_lab.data.kinds import kind_of
     from estimator_lab.data.label_table import read_label_table
     from estimator_lab.data.packing.packing import pack
     from estimator_lab.data.tar.sources import expand_archives
 
-    settings = read_flags(PackSettings, FLAGS)
-    out, archives = Path(FLAGS.out), expand_archives(arguments, warn)
+    archives = expand_archives(line.arguments, warn)
     kind = kind_of(archives[0])
-    if FLAGS.image_size and 'image_size' not in kind.settings:
+    if settings.image_size and 'image_size' not in kind.settings:
         raise FlagError(f'--image_size is for images, but {archives[0]!r} holds {kind.noun}.')
-    if FLAGS.labels:
-        kind = kind.with_labels(read_label_table(Path(FLAGS.labels)))
-    manifest = pack(archives, out, settings, say, kind)
+    if settings.labels:
+        kind = kind.with_labels(read_label_table(settings.labels))
+    chosen = PackSettings(**{name: getattr(settings, name) for name in settings_of(PackSettings)})
+    manifest = pack(archives, settings.out, chosen, say, kind)
     title, megabytes = kind.noun.capitalize(), manifest.bytes / 1e6
     say(f'{title:<9} {manifest.images:,} of {len(manifest.labels):,} labels, {megabytes:,.1f} MB')
     if manifest.skipped:
         listed = len(manifest.skipped)
         first = f'the first {listed:,} ' if manifest.unlisted else ''
         say(f'Skipped   {listed + manifest.unlisted:,} bad {kind.noun}, {first}listed in the manifest')
-    say(f'Shards    {len(manifest.shards):,} in {out}')
-    data = shlex.quote(str(out / '*.tar'))
-    say(f'Next      {command.python()} -m estimator_lab.train --data={data} --model_dir=runs/mine')
-    return 0
+    say(f'Shards    {len(manifest.shards):,} in {settings.out}')
+    data = shlex.quote(str(settings.out / '*.tar'))
+    say(f'Next      {python()} -m estimator_lab.train --data={data} --model_dir=runs/mine')
 
 
-def _verify(folders: list[str]) -> int:
+def _verify(settings: Settings, line: CommandLine) -> None:
     for name in ('out', 'shards', 'image_size', 'labels'):
-        if FLAGS[name].present:
+        if name in line.given:
             raise FlagError(f'--verify and --{name} exclude each other.')
 
     from estimator_lab.data.packing.shards import verify
 
-    for folder in folders:
+    for folder in line.arguments:
         progress = Progress(f'Reading {folder}')
         try:
             manifest = verify(Path(folder), progress)
         finally:
             progress.close()
         say(f'OK: {folder} holds {manifest.images:,} images in {len(manifest.shards):,} shards, as packed.')
-    return 0
 
+
+COMMAND = Command(main, _USAGE, Settings, arguments='ARCHIVE|FOLDER...')
 
 if __name__ == '__main__':
-    command.run(main, _USAGE, _GROUPS, 'ARCHIVE|FOLDER...', FLAGS)
+    COMMAND.run()

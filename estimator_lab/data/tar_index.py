@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from estimator_lab.console import command
+from estimator_lab.console.command import Command, CommandLine, NoSettings
 from estimator_lab.console.progress import Progress, say
 from estimator_lab.data.folder.index import open_folder
 from estimator_lab.data.kinds import kind_of
@@ -20,8 +20,9 @@ Training does the same at the first use of an archive, in the cache folder. For 
 what is in it."""
 
 
-def _index_all(patterns: list[str]) -> int:
-    for archive in expand_archives(patterns, say):
+def main(settings: NoSettings, line: CommandLine) -> None:
+    """Runs the command."""
+    for archive in expand_archives(line.arguments, say):
         progress, kind = Progress(f'Indexing {archive}'), kind_of(archive)
         if is_folder(archive):
             found = open_folder(archive, progress, say, kind)
@@ -42,7 +43,6 @@ def _index_all(patterns: list[str]) -> int:
         say(f'{_describe(index, kind.noun)}; {size}')
         if index.damage:
             raise DataError(f'The index ends where the archive does: {index.damage}')
-    return 0
 
 
 def _check_any(index: Index, noun: str) -> None:
@@ -70,5 +70,7 @@ def _describe(index: Index, noun: str) -> str:
     return f'{index.archive}: {len(index):,} {noun}, {len(counts):,} labels{spread}; {access}'
 
 
+COMMAND = Command(main, _USAGE, arguments='ARCHIVE|FOLDER...')
+
 if __name__ == '__main__':
-    command.run(_index_all, _USAGE, {}, 'ARCHIVE|FOLDER...')
+    COMMAND.run()

@@ -1,4 +1,4 @@
-"""A trained model + labelled images -> metrics, confusion and the worst examples, in one pass."""
+"""Evaluates a trained model on labelled examples: metrics, confusion and the worst examples, in one pass."""
 
 import tempfile
 from collections.abc import Callable, Mapping
@@ -13,7 +13,6 @@ from estimator_lab.conventions import IMAGE, KEY, to_bytes
 from estimator_lab.core.metrics.confusion import Confusion
 from estimator_lab.core.metrics.top_k import TopK
 from estimator_lab.core.model import keys
-from estimator_lab.data.kind import Reader
 from estimator_lab.data.pipeline.input_fns import archive_input_fn
 from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.pipeline.report import InputReport
@@ -25,34 +24,16 @@ from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, 
 _OBSERVED = (keys.CLASSES, keys.PROBABILITIES, keys.ERROR)
 
 
-@dataclass(frozen=True)
-class EvaluationSettings:
-    """How to evaluate.
-
-    Attributes:
-      reader: how they become arrays.
-      batch_size: images that the network takes at once.
-      steps: batches to evaluate; None for all.
-      worst: examples to keep, the worst ones.
-    """
-
-    reader: Reader
-    batch_size: int = 32
-    steps: int | None = None
-    worst: int = 24
-
-
 class Example(NamedTuple):
-    """One example that the model does badly on.
+    """An example that the model gets wrong, or has a large error on.
 
     Attributes:
-      badness: what it is ranked by, the larger the worse: the error; of a classifier, 1 - the probability
-        of the true label.
-      key: of the image.
-      image: uint8 [height, width, channels], as the network sees it; None of an example that is no image.
-      true: the label's text; '' where there is none.
-      predicted: the text of the label that it was taken for; '' where there is none.
-      probability: of `predicted`; 0 where there is none.
+      badness: its rank, larger is worse: the error; for a classifier, 1 - the probability of the true label.
+      key: of the example.
+      image: uint8 [height, width, channels], as the network sees it; None for other kinds of examples.
+      true: the label; '' for none.
+      predicted: the predicted label; '' for none.
+      probability: of the predicted label, in [0, 1]; 0 for none.
     """
 
     badness: float
@@ -65,16 +46,18 @@ class Example(NamedTuple):
 
 @dataclass
 class Evaluation:
-    """What an evaluation found.
+    """The results of an evaluation.
 
     Attributes:
+      trained: the model.
       metrics: by name.
-      images: how many were evaluated.
+      images: how many examples were evaluated.
       bad: how many more could not be decoded.
-      confusion: which classes were taken for which; None for a model that does not classify.
-      worst: the worst examples, the very worst first; a classifier's are all mistakes.
+      confusion: counts of true and predicted classes; None for a model that does not classify.
+      worst: the worst examples, the worst first; those of a classifier are all mistakes.
     """
 
+    trained: Trained
     metrics: Mapping[str, float]
     images: int
     bad: int
@@ -83,28 +66,37 @@ class Evaluation:
 
 
 def evaluate(
-    trained: Trained, images: ExampleInput, settings: EvaluationSettings, report: InputReport
+    trained: Trained,
+    images: ExampleInput,
+    report: InputReport,
+    *,
+    decode: str = '',
+    batch_size: int = 32,
+    steps: int | None = None,
+    worst: int = 24,
 ) -> Evaluation:
-    """Evaluates a model in one pass over the images, with flat memory however many there are.
-
-    Nothing is written to its folder.
+    """Evaluates a model in one pass over examples, in constant memory; writes nothing to its model_dir.
 
     Args:
       trained: the model.
-      images: the encoded images; their labels are the folders they lie in.
-      settings: how to evaluate.
-      report: counts the images.
+      images: the encoded examples; their labels are the names of their folders.
+      report: counts the examples.
+      decode: how images are decoded, a value of --decode; '' as in training.
+      batch_size: examples in a batch.
+      steps: batches to evaluate; None for all.
+      worst: how many of the worst examples to keep.
 
     Raises:
-      DataError: if the images can't be read to their end; if there are none; if a classifier knows none of
-        their labels.
-      LabError: if TensorFlow can't go on.
+      DataError: the examples can't be read to their end; there are none; a classifier knows none of their
+        labels.
+      LabError: TensorFlow fails.
     """
-    observer = _Observer(trained, settings.worst)
-    input_fn = archive_input_fn(images, settings.reader, settings.batch_size, report, trained.vocabulary)
+    observer = _Observer(trained, worst)
+    reader = trained.reader_with(decode)
+    input_fn = archive_input_fn(images, reader, batch_size, report, trained.vocabulary)
     with tempfile.TemporaryDirectory() as folder, tensorflow_errors_as_sentences():
         with without_cluster():
-            # Without summaries, what is for TensorBoard only is left out.
+            # Without summaries, models skip what only TensorBoard shows.
             config = tf.estimator.RunConfig(folder, save_summary_steps=None)
             estimator = tf.estimator.Estimator(
                 observed(
@@ -116,7 +108,7 @@ def evaluate(
                 config=config,
                 params=trained.estimator_params,
             )
-        found = estimator.evaluate(input_fn, settings.steps, checkpoint_path=trained.checkpoint)
+        found = estimator.evaluate(input_fn, steps, checkpoint_path=trained.checkpoint)
     report.raise_error()
     if not report.seen:
         raise DataError(f'--data={",".join(images.paths)}: no {report.kind.name} was found.')
@@ -162,9 +154,10 @@ class _Watch(tf.train.SessionRunHook):
 
 
 class _Observer:
-    """Takes in what the model says, batch by batch."""
+    """Collects predictions, batch by batch."""
 
     def __init__(self, trained: Trained, worst: int) -> None:
+        self._trained = trained
         self._labels = trained.record.vocabulary
         self._confusion: Confusion | None = None
         self._worst: TopK[Example] = TopK(worst)
@@ -191,7 +184,9 @@ class _Observer:
                 f'None of {self._images:,} {noun} has a label that the model knows (such as {shown}): '
                 'the label is the folder in which one lies, or stands in --labels=FILE.'
             )
-        return Evaluation(metrics, self._images, report.bad, self._confusion, self._worst.ranked())
+        return Evaluation(
+            self._trained, metrics, self._images, report.bad, self._confusion, self._worst.ranked()
+        )
 
     def _observe_classes(self, batch: dict[str, np.ndarray]) -> None:
         self._confusion = self._confusion or Confusion(self._labels)

@@ -1,33 +1,75 @@
-"""What an evaluation found, for people and programs: text, JSON, CSV, PNG."""
+"""Runs an evaluation for the `evaluate` command; its results as text, JSON, CSV and PNG."""
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from estimator_lab.console.outputs import json_text, write_csv, writing
+from estimator_lab.console.outputs import json_text, made_folder, write_csv, writing
+from estimator_lab.console.progress import progress_of, warn
 from estimator_lab.conventions import KEY
 from estimator_lab.core.display.charts import confusion_picture
 from estimator_lab.core.display.picture import labelled_grid
 from estimator_lab.core.metrics.confusion import ClassScores, Confusion
-from estimator_lab.inference.evaluation import Evaluation, Example
+from estimator_lab.data.label_table import read_label_table
+from estimator_lab.data.pipeline.paths import ExampleInput
+from estimator_lab.data.pipeline.report import InputReport
+from estimator_lab.inference.evaluation import Evaluation, Example, evaluate
+from estimator_lab.inference.settings import EvaluationSettings
 from estimator_lab.runs import metrics_text
+from estimator_lab.runs.memory import check_use
 from estimator_lab.runs.metrics_text import images_text, worth_showing
-from estimator_lab.runs.model import Trained
+from estimator_lab.runs.model import open_trained
 
 _CLASSES_IN_TEXT = 20
 _CELLS_IN_TEXT = 15
 _PAIRS_IN_TEXT = 10
 _CLASSES_IN_PICTURE = 60
-_CLASSES_IN_MATRIX = 1000  # of which the CSV has 2 MB
+_CLASSES_IN_MATRIX = 1000  # a CSV of 2 MB
 _NAME = 24
 _SHEET_COLUMNS, _SHEET_TILE = 6, 160
+_WORST_COLUMNS = (KEY, 'badness', 'true', 'predicted', 'probability')
 
 
-def as_dict(trained: Trained, evaluation: Evaluation) -> dict[str, Any]:
-    """Returns all that was found as plain values; the pairs of confused classes, most frequent first."""
+def evaluate_and_write(settings: EvaluationSettings) -> tuple[Evaluation, list[str]]:
+    """Evaluates a model as the settings say, and shows progress.
+
+    Returns:
+      (the results; the names of the files written to `settings.out`, none without it.)
+
+    Raises:
+      DataError: the model or the examples can't be read; see `evaluate`.
+      FlagError: the settings don't fit the model, or `settings.out` can't be written.
+      LabError: TensorFlow fails, or the disk is full.
+    """
+    trained = open_trained(settings.model_dir)
+    kind = trained.kind
+    if settings.labels:
+        kind = kind.with_labels(read_label_table(settings.labels))
+    examples = ExampleInput(settings.data, warn, kind)
+    check_use(trained.reader, settings.batch_size)
+    with ExitStack() as stack:
+        if settings.out:
+            stack.enter_context(made_folder('out', settings.out))
+        progress = stack.enter_context(progress_of('Evaluating', kind.noun, lambda: examples.share))
+        found = evaluate(
+            trained,
+            examples,
+            InputReport(say=warn, kind=kind, progress=progress),
+            decode=settings.decode or '',
+            batch_size=settings.batch_size,
+            steps=settings.eval_steps,
+            worst=settings.worst,
+        )
+    return found, write_files(settings.out, found) if settings.out else []
+
+
+def as_json(evaluation: Evaluation) -> str:
+    """Returns all results as JSON; the pairs of confused classes are sorted by frequency."""
+    trained, confusion = evaluation.trained, evaluation.confusion
     found: dict[str, Any] = {
         'model': trained.model.name,
         'model_dir': str(trained.model_dir),
@@ -37,50 +79,51 @@ def as_dict(trained: Trained, evaluation: Evaluation) -> dict[str, Any]:
         'bad_images': evaluation.bad,
         'metrics': dict(evaluation.metrics),
     }
-    confusion = evaluation.confusion
     if confusion:
-        names = ('label', *ClassScores._fields)
-        found['classes'] = [dict(zip(names, row, strict=True)) for row in _class_rows(confusion)]
-        found['confused'] = [
-            {'true': true, 'predicted': predicted, 'images': images}
-            for true, predicted, images in _pair_rows(confusion)
-        ]
-    found['worst'] = [dict(zip(_WORST_COLUMNS, row, strict=True)) for row in _worst_rows(evaluation.worst)]
-    return found
+        found['classes'] = _records(('label', *ClassScores._fields), _class_rows(confusion))
+        found['confused'] = _records(('true', 'predicted', 'images'), _pair_rows(confusion))
+    found['worst'] = _records(_WORST_COLUMNS, _worst_rows(evaluation.worst))
+    return json_text(found, 1)
 
 
-def text(trained: Trained, evaluation: Evaluation) -> str:
-    """Returns what a person wants to know, in lines; of many classes, the worst."""
+def _records(names: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> list[dict[str, Any]]:
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def text(evaluation: Evaluation) -> str:
+    """Returns the results as lines to read; of many classes, the worst."""
     lines = [f'{name:<{_NAME}} {value:.4f}' for name, value in worth_showing(evaluation.metrics)]
     if evaluation.confusion:
         lines += ['', *_classes_in_text(evaluation.confusion), '', *_confusion_in_text(evaluation.confusion)]
-    return '\n'.join([*lines, '', primary_metric_text(trained, evaluation)])
+    return '\n'.join([*lines, '', primary_metric_text(evaluation)])
 
 
-def primary_metric_text(trained: Trained, evaluation: Evaluation) -> str:
-    """Returns the metric that counts most, in a sentence."""
+def primary_metric_text(evaluation: Evaluation) -> str:
+    """Returns the primary metric in a sentence."""
+    trained = evaluation.trained
     bad = f' ({evaluation.bad:,} more could not be decoded)' if evaluation.bad else ''
     on = f'{images_text(evaluation.metrics, evaluation.images, trained.kind.noun)}{bad}'
     return metrics_text.primary_metric_text(trained.task, evaluation.metrics, on, trained.step)
 
 
-def write_files(folder: Path, trained: Trained, evaluation: Evaluation) -> list[str]:
-    """Writes all that was found into a folder; returns the names of the files.
+def write_files(folder: Path, evaluation: Evaluation) -> list[str]:
+    """Writes all results to a folder; returns the names of the files.
 
     metrics.json and report.txt; for a classifier classes.csv, confusion.csv (the matrix, up to 1,000
-    classes), confused.csv (the pairs that occurred) and confusion.png; worst.csv and worst.png, a contact
-    sheet, where there are worst examples, the sheet of images only.
+    classes), confused.csv (the pairs that occurred) and confusion.png; worst.csv if there are worst examples,
+    and worst.png, a contact sheet, if they are images.
 
     Raises:
-      FlagError: if the folder can't be written.
+      FlagError: the folder can't be written.
+      LabError: the disk is full.
     """
-    with writing('output', folder):
+    with writing('out', folder):
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / 'metrics.json').write_text(as_json(evaluation) + '\n', encoding='utf-8')
+        (folder / 'report.txt').write_text(text(evaluation) + '\n', encoding='utf-8')
         names = ['metrics.json', 'report.txt']
-        (folder / names[0]).write_text(json_text(as_dict(trained, evaluation), 1) + '\n', encoding='utf-8')
-        (folder / names[1]).write_text(text(trained, evaluation) + '\n', encoding='utf-8')
         if evaluation.confusion:
-            names += _write_confusion(folder, evaluation.confusion, primary_metric_text(trained, evaluation))
+            names += _write_confusion(folder, evaluation.confusion, primary_metric_text(evaluation))
         if evaluation.worst:
             names += _write_worst(folder, evaluation.worst)
     return names
@@ -101,9 +144,6 @@ def _write_confusion(folder: Path, confusion: Confusion, title: str) -> list[str
     picture = confusion_picture(confusion.matrix(chosen), [labels[class_id] for class_id in chosen], title)
     picture.save(folder / 'confusion.png')
     return [*names, 'confusion.png']
-
-
-_WORST_COLUMNS = (KEY, 'badness', 'true', 'predicted', 'probability')
 
 
 def _write_worst(folder: Path, worst: Sequence[Example]) -> list[str]:

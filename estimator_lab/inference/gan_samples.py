@@ -103,11 +103,6 @@ class Sampling:
                 feed[self._labels] = np.array([label.encode() for label in labels[part]], object)
             yield self._session.run(self._images, feed), labels[part]
 
-    def draw(self, request: SampleRequest) -> tuple[np.ndarray, list[str]]:
-        """Returns all samples of a request at once: see `batches`."""
-        images, labels = zip(*self.batches(request), strict=True)
-        return np.concatenate(images), [label for some in labels for label in some]
-
     def _draw(self, size: int) -> Tensor:
         """Returns latent vectors, float32 [number, size], of the places from `first` on."""
         low = 0.5 * tf.math.erfc(self._bound / np.sqrt(2.0))

@@ -1,8 +1,7 @@
-"""Dreams of a trained model: Gibbs sampling in its top machine, then down through the layers to an image."""
+"""Samples of a trained Boltzmann machine: Gibbs chains in its top machine, then down the layers to images."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,21 +20,11 @@ from estimator_lab.tf1 import Variable, tf
 _AT_ONCE = 1024  # chains
 
 
-def open_dreamer(model_dir: Path) -> Trained:
-    """Opens a model that can dream; of one with phases, the folder of its top machine.
-
-    Raises:
-      DataError: if the folder holds no model.
-      FlagError: if its model does not dream.
-    """
-    return top_machine(open_trained(model_dir))
-
-
 def top_machine(trained: Trained) -> Trained:
-    """Returns what dreams of a model: of one with phases, the folder of its top machine.
+    """Returns the model that can be sampled from: of a model with phases, that of its top machine.
 
     Raises:
-      FlagError: if it does not dream.
+      FlagError: it has no Boltzmann machine.
     """
     model_dir = trained.model_dir
     *early, _ = trained.model.phases(trained.params)
@@ -51,15 +40,15 @@ def top_machine(trained: Trained) -> Trained:
 
 
 def _stack_of(trained: Trained) -> Stack | None:
-    """Makes the variables of a model's machines; None where it has none."""
+    """Makes the variables of a model's machines; returns None if it has none."""
     return trained.model.stack(trained.params) if trained.model.stack else None
 
 
 def first_images(trained: Trained, archives: Sequence[str], count: int) -> np.ndarray:
-    """Returns the first images of some archives as a model takes them, float32 [n, height, width, channels].
+    """Returns the first images of archives, decoded as in training: float32 [count, height, width, channels].
 
     Raises:
-      DataError: if an archive can't be read, or has fewer than `count` images.
+      DataError: an archive can't be read, or they have fewer than `count` images.
     """
     opened = open_archives(archives)
     report = InputReport()
@@ -71,7 +60,7 @@ def first_images(trained: Trained, archives: Sequence[str], count: int) -> np.nd
     raise DataError(f'{", ".join(archives)} has {len(found)} images, fewer than --count={count}.')
 
 
-def dream_batches(
+def sample_batches(
     trained: Trained,
     count: int,
     steps: int,
@@ -79,21 +68,21 @@ def dream_batches(
     label: str = '',
     begin: np.ndarray | None = None,
 ) -> Iterator[tuple[np.ndarray, list[str]]]:
-    """Yields what a model dreams, some at a time, so that any number needs the memory of a few.
+    """Yields samples in batches, in constant memory.
 
     Args:
-      trained: a model from `open_dreamer`.
-      count: how many.
-      steps: Gibbs steps to each.
+      trained: a model from `top_machine`.
+      count: how many samples.
+      steps: Gibbs steps of each chain.
       seed: of the noise.
-      label: what to dream of, where the top machine sees labels; '' for each of them in turn.
-      begin: float32 [count, height, width, channels] in [0, 1], where the chains begin; None for noise.
+      label: class of the samples, if the top machine was trained with labels; '' for every class in turn.
+      begin: where the chains begin, float32 [count, height, width, channels] in [0, 1]; None for noise.
 
     Yields:
-      (float32 [n, height, width, channels] in [0, 1]; their n labels, '' where there are none).
+      (float32 [n, height, width, channels] in [0, 1]; their n labels, '' for none).
 
     Raises:
-      FlagError: for a label that the machine does not know.
+      FlagError: the machine does not know the label.
     """
     with tf.Graph().as_default() as graph:
         stack = _stack_of(trained)
@@ -110,7 +99,9 @@ def dream_batches(
             start = tf.concat([start, tf.one_hot(ids, stack.top.classes)], axis=1)
         found = stack.images(gibbs_samples(stack.top.rbm, start, steps, noise, clamped=True)[:, :units])
         session = tf.Session(graph=graph)
-        tf.train.Saver(tf.trainable_variables() + _resting(stack)).restore(session, trained.checkpoint)
+        tf.train.Saver(tf.trainable_variables() + _frozen_variables(stack)).restore(
+            session, trained.checkpoint
+        )
     known = trained.record.vocabulary
     with contextlib.closing(session):
         for number, first in enumerate(range(0, count, _AT_ONCE)):
@@ -123,14 +114,8 @@ def dream_batches(
             yield session.run(found, feed), texts[some]
 
 
-def dreams(*request: Any, **more: Any) -> tuple[np.ndarray, list[str]]:
-    """Returns all that `dream_batches` yields, which takes the same arguments, at once."""
-    images, texts = zip(*dream_batches(*request, **more), strict=True)
-    return np.concatenate(images), [text for some in texts for text in some]
-
-
-def _resting(stack: Stack) -> list[Variable]:
-    """Returns the variables of the layers below the top, which do not learn."""
+def _frozen_variables(stack: Stack) -> list[Variable]:
+    """Returns the variables of the layers below the top, which are not trained."""
     return [v for layer in stack.layers[:-1] for v in (layer.kernel, layer.bias, layer.visible_bias)]
 
 

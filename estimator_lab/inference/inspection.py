@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -12,7 +11,6 @@ from estimator_lab.conventions import IMAGE, KEY, to_unit_range
 from estimator_lab.core.display.charts import draw_curves
 from estimator_lab.core.display.picture import enlarged, numbered_tiles, overlay
 from estimator_lab.core.display.sequences import gradient_norms, sequence_pictures
-from estimator_lab.core.display.summaries import picture_value
 from estimator_lab.core.model import keys
 from estimator_lab.core.model.endpoints import (
     LOGITS,
@@ -25,7 +23,6 @@ from estimator_lab.core.model.endpoints import (
     states_of,
 )
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.inference.saliency import grad_cam, pixel_gradient, saliency
 from estimator_lab.runs.model import Trained
 from estimator_lab.tf1 import Tensor, tf
 
@@ -128,30 +125,32 @@ def inspect_image(trained: Trained, image: np.ndarray, label: str = '', key: str
     return Inspection(image, filters=found['filters'], **firsts)
 
 
-def write_pictures(folder: Path, pictures: Mapping[str, Image.Image]) -> None:
-    """Writes NAME.png into a folder that is there.
+def saliency(gradient: Tensor) -> Tensor:
+    """Returns the saliency of each pixel, [n, height, width], 0 or more: max over channels of |gradient|.
 
-    Raises:
-      OSError: if it can't.
+    Simonyan, Vedaldi and Zisserman 2014, 'Deep inside convolutional networks', section 3.1.
+
+    Args:
+      gradient: of a class score before the softmax, [n, height, width, channels].
     """
-    for name, picture in pictures.items():
-        picture.save(folder / f'{name}.png')
+    return tf.reduce_max(tf.abs(gradient), axis=3)
 
 
-def write_summaries(folder: Path, pictures: Mapping[str, Image.Image], step: int) -> None:
-    """Writes pictures as image summaries, under the tags of training, into a folder that TensorBoard reads.
+def grad_cam(score: Tensor, maps: Tensor) -> Tensor | None:
+    """Returns where a convolution found what speaks for the score: [n, height, width], 0 or more.
 
-    Raises:
-      OSError: if it can't.
+    relu(sum_k a_k A_k), with a_k the mean over positions of d score / d A_k: Selvaraju et al. 2017,
+    'Grad-CAM', equations 1 and 2. None if the score does not depend on the maps.
+
+    Args:
+      score: of a class, before the softmax, summed over the batch.
+      maps: A, activations of a convolution, [n, height, width, filters].
     """
-    values = []
-    for name, picture in pictures.items():
-        values.append(picture_value(name, picture))
-    try:
-        with tf.Graph().as_default(), tf.summary.FileWriter(str(folder)) as writer:
-            writer.add_summary(tf.Summary(value=values), step)
-    except tf.errors.OpError as error:
-        raise OSError(error.message) from error
+    gradient = tf.gradients(score, maps)[0]
+    if gradient is None:
+        return None
+    weights = tf.reduce_mean(gradient, axis=[1, 2], keepdims=True)
+    return tf.nn.relu(tf.reduce_sum(weights * maps, axis=3))
 
 
 def _score(
@@ -170,7 +169,7 @@ def _score(
 
 def _heat(score: Tensor, images: Tensor, endpoints: Endpoints) -> dict[str, Tensor]:
     """Returns float32 [1, rows, columns] by name."""
-    gradient = pixel_gradient(score, images)
+    (gradient,) = tf.gradients(score, images)
     found = {'saliency': None if gradient is None else saliency(gradient)}
     maps = list(maps_of(endpoints).values())
     if LOGITS in endpoints and maps:

@@ -21,8 +21,8 @@ from estimator_lab.data.order.order import Order
 from estimator_lab.data.pipeline.batches import BadExample
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import FlagError
-from estimator_lab.inference.painting_settings import PaintingSettings
 from estimator_lab.inference.prediction import Predicted
+from estimator_lab.inference.settings import PaintingSettings
 from estimator_lab.runs.model import Trained
 from estimator_lab.tf1 import tf
 
@@ -42,22 +42,22 @@ _UPRIGHT = {
 }
 
 
-def as_asked(trained: Trained, settings: PaintingSettings) -> Trained:
-    """Returns the same model, which paints as a user asks for.
+def with_painting_settings(trained: Trained, settings: PaintingSettings) -> Trained:
+    """Returns the model with other parameters of its paintings.
 
     Args:
-      trained: a model of any kind; one that does not paint stays as it is where nothing is asked.
-      settings: what is asked.
+      trained: a model; one that does not paint is returned unchanged if no setting is given.
+      settings: the parameters.
 
     Raises:
-      FlagError: it does not paint, or not in that style; a strength that is out of range.
+      FlagError: the model does not paint, or not in that style; the strength is out of range.
     """
-    asked = {
+    chosen = {
         'mix': settings.style,
         'strength': settings.strength,
         'preserve_colour': settings.preserve_colour,
     }
-    given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    given: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     if not given:
         return trained
     if trained.model.transform_net is None:
@@ -119,7 +119,7 @@ def upright(data: bytes) -> Image.Image:
     photo = open_image(data)
     try:
         turn = Image.open(io.BytesIO(data), formats=['JPEG']).getexif().get(_ORIENTATION)
-    except Exception:  # no JPEG, or EXIF that nobody understands
+    except Exception:  # noqa: BLE001 - Pillow's EXIF parser raises anything on damaged metadata
         return photo
     return photo.transpose(_UPRIGHT[turn]) if turn in _UPRIGHT else photo
 

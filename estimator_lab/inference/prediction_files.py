@@ -1,22 +1,141 @@
-"""Where predictions go: rows to CSV or JSON lines, vectors to NumPy's files, pictures to PNG."""
+"""Runs predictions for the `predict` command: rows to CSV or JSON lines, vectors to npz, pictures to PNG."""
 
 import contextlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 
-from estimator_lab.console.outputs import CsvWriter, json_text, safe_name, writing
+from estimator_lab.console.outputs import (
+    CsvWriter,
+    check_outputs,
+    json_text,
+    safe_name,
+    writing,
+    written_whole,
+)
+from estimator_lab.console.progress import progress_of, silence, warn, why_unwritten
 from estimator_lab.conventions import KEY
 from estimator_lab.core.display.picture import as_picture
-from estimator_lab.errors import FlagError
-from estimator_lab.inference.prediction import PROBLEM, Predicted, Row, Scalar, pictures_of, vectors_of
+from estimator_lab.data.pipeline.paths import ExampleInput
+from estimator_lab.data.pipeline.report import InputReport
+from estimator_lab.errors import DataError, FlagError, LabError
+from estimator_lab.inference.painting import painted_batches, with_painting_settings
+from estimator_lab.inference.prediction import (
+    PROBLEM,
+    Predicted,
+    Row,
+    Scalar,
+    Table,
+    pictures_of,
+    predicted_batches,
+    vectors_of,
+)
+from estimator_lab.inference.settings import PredictionSettings
+from estimator_lab.runs.memory import check_use
+from estimator_lab.runs.model import Trained, open_trained
 
 _FILE_BYTES = 2**25
+_TABLES = ('.csv', '.jsonl', '.json', '.txt', '')
 
 WriteRow = Callable[[Row], None]
+
+
+def predict_and_write(
+    settings: PredictionSettings, paths: Sequence[str] = (), count_labels: bool = False
+) -> str:
+    """Predicts examples as the settings say, and writes the predictions as soon as they are known.
+
+    Args:
+      settings: the model, further examples, and where the predictions are written.
+      paths: files, folders and archives of examples, '-' for standard input.
+      count_labels: whether to warn if `settings.top` has no effect.
+
+    Returns:
+      A sentence that says how many rows were written to `settings.out`; '' if they went to standard output.
+
+    Raises:
+      DataError: the model or the examples can't be read; no example could be decoded.
+      FlagError: the settings don't fit the model, or a file can't be written.
+      LabError: TensorFlow fails, or the disk is full.
+    """
+    trained = with_painting_settings(open_trained(settings.model_dir), settings)
+    kind = trained.kind
+    if trained.model.transform_net:
+        _check_painting(settings)
+    else:
+        check_use(trained.reader, settings.batch_size)
+    examples = ExampleInput([*paths, *settings.data], warn, kind)
+    outputs = {'out': settings.out, 'files': settings.files}
+    check_outputs(outputs, examples.paths, trained.model_dir, kind.accepts, _TABLES)
+    table = Table(trained, settings.top)
+    files = PredictionFiles(settings.files) if settings.files else None
+    with contextlib.ExitStack() as stack:
+        if files:
+            stack.callback(files.leave_no_empty_folder)
+        progress = None
+        if settings.out:  # else the rows show the progress
+            progress = stack.enter_context(progress_of('Predicting', kind.noun, lambda: examples.share))
+        report = InputReport(say=lambda line: None, kind=kind, progress=progress)
+        batches = _batches(trained, examples, report, settings)
+        try:
+            with _rows_stream(settings.out) as stream, contextlib.closing(batches):
+                writer = _Writer(settings.format, table, files, stream)
+                writer.write(batches, count_labels)
+        except BrokenPipeError:  # the reader of the rows has closed the pipe
+            silence(sys.stdout)
+            return ''
+    return _summary(report, examples.paths, settings.out)
+
+
+def _check_painting(settings: PredictionSettings) -> None:
+    if not settings.files:
+        raise FlagError('--files is missing: the new folder for the paintings.')
+    if settings.decode:
+        raise FlagError(
+            f'--decode={settings.decode} scales images, but paintings have the size of their photos.'
+        )
+
+
+def _batches(
+    trained: Trained, examples: ExampleInput, report: InputReport, settings: PredictionSettings
+) -> Generator[Predicted, None, None]:
+    if trained.model.transform_net:
+        return painted_batches(trained, examples, report)
+    reader = trained.reader_with(settings.decode or '')
+    return predicted_batches(trained, examples, reader, settings.batch_size, report)
+
+
+@contextlib.contextmanager
+def _rows_stream(path: Path | None) -> Iterator[TextIO]:
+    if path:
+        with written_whole('out', path) as partial, partial.open('w', encoding='utf-8', newline='') as file:
+            yield file
+        return
+    sys.stdout.reconfigure(encoding='utf-8')  # type: ignore[union-attr] # like files
+    try:
+        yield sys.stdout
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        silence(sys.stdout)
+        raise LabError(why_unwritten(error)) from error
+
+
+def _summary(report: InputReport, paths: Sequence[str], out: Path | None) -> str:
+    noun, good = report.kind.noun, report.seen - report.bad
+    if not report.seen:
+        raise DataError(f'{", ".join(paths)}: no {report.kind.name} was found.')
+    if not good and report.seen == 1:
+        raise DataError(f'The only {report.kind.name} could not be decoded: {report.last}.')
+    if not good:
+        raise DataError(f'None of the {report.seen:,} {noun} could be decoded; the last is {report.last}.')
+    if report.bad:
+        warn(f'{report.bad:,} of {report.seen:,} {noun} could not be decoded.')
+    return f'Predicted {good:,} {noun if good > 1 else report.kind.name}: {out}' if out else ''
 
 
 def csv_rows(stream: TextIO, columns: Sequence[str]) -> WriteRow:
@@ -40,6 +159,36 @@ def json_rows(stream: TextIO, columns: Sequence[str]) -> WriteRow:
 
 FORMATS = {'csv': csv_rows, 'jsonl': json_rows}
 """By value of --format: (stream, names of the columns) -> what writes a row."""
+
+
+class _Writer:
+    """Writes predictions as rows, and what does not fit into a row to files."""
+
+    def __init__(
+        self, format_name: str, table: Table, files: 'PredictionFiles | None', stream: TextIO
+    ) -> None:
+        self._format = FORMATS[format_name]
+        self._table, self._files, self._stream = table, files, stream
+
+    def write(self, batches: Iterable[Predicted], count_labels: bool) -> None:
+        write: WriteRow | None = None
+        with self._files or contextlib.nullcontext():
+            for batch in batches:
+                if self._files:
+                    batch = batch._replace(values={**batch.values, **self._files.write(batch)})
+                if write is None:
+                    write = self._format(self._stream, list(self._table.columns(batch.values)))
+                    self._warn(batch.values, count_labels)
+                for row in self._table.rows(batch):
+                    write(row)
+                self._stream.flush()
+
+    def _warn(self, values: Mapping[str, np.ndarray], count_labels: bool) -> None:
+        left_out = self._table.left_out(values)
+        if left_out and not self._files:
+            warn(f'Not in the table: {", ".join(left_out)}; --files=DIR writes them.')
+        if count_labels and not self._table.classifies(values):
+            warn(f'--top={self._table.top} has no effect: this model predicts no labels.')
 
 
 class PredictionFiles:

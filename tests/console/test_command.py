@@ -1,9 +1,157 @@
+"""Settings become flags, a help page and errors in one sentence."""
+
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from estimator_lab.console import command
+from estimator_lab.console.command import Command, CommandLine
+from estimator_lab.console.progress import say
+from estimator_lab.errors import FlagError
+from estimator_lab.settings import setting
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A setting of every type."""
+
+    name: str = setting('oven', 'its name', group='What')
+    size: int = setting(1, 'how large', group='How', lower=1, upper=300)
+    rate: float | None = setting(None, 'how fast', group='How', lower=0)
+    fast: bool = setting(False, 'whether it is fast', group='What')
+    trays: int = setting(1, 'how many', group='What', choices=(1, 3))
+    paths: Sequence[str] = setting((), 'where', group='What')
+    path: Path | None = setting(None, 'where', group='What')
+    hparams: str = setting('', 'name=value,...', group='What')
+    plain: int = 7
+
+
+def make(main=lambda settings, line: None, **options):
+    return Command(main, 'Does things.', Settings, hint='Try --size.', **options)
+
+
+def parsed(*arguments, **options):
+    return make(**options).parse(['program', *arguments])
+
+
+def run(monkeypatch, arguments, main=lambda settings, line: None):
+    monkeypatch.setattr('sys.argv', ['program', *arguments])
+    with pytest.raises(SystemExit) as ended:
+        make(main).run()
+    return ended.value.code or 0
+
+
+def test_without_arguments_all_have_their_defaults():
+    assert parsed() == (Settings(), CommandLine([], frozenset()))
+
+
+def test_flags_have_the_types_of_their_settings():
+    arguments = ('--name=x', '--size=200', '--rate=0.5', '--fast', '--trays=3', '--paths=a,b', '--path=r.txt')
+    settings, line = parsed(*arguments)
+    assert settings == Settings('x', 200, 0.5, True, 3, ('a', 'b'), Path('r.txt'))
+    assert type(settings.trays) is int
+    assert line.given == {'name', 'size', 'rate', 'fast', 'trays', 'paths', 'path'}
+    assert parsed('--path=')[0].path is None
+    assert parsed('--size=2', '--size=3')[0].size == 3, 'the last one counts'
+
+
+def test_home_is_expanded_in_flags_and_arguments(monkeypatch):
+    monkeypatch.setenv('HOME', '/home/anna')
+    settings, line = parsed('--path=~/a', '--paths=~/a,b~/c,~/d/*.tar', '~/e', arguments='[FILE...]')
+    assert (settings.path, settings.paths) == (
+        Path('/home/anna/a'),
+        ('/home/anna/a', 'b~/c', '/home/anna/d/*.tar'),
+    )
+    assert line.arguments == ['/home/anna/e']
+
+
+def test_an_alias_is_the_flag_it_stands_for():
+    settings, line = parsed('--title=x', aliases={'title': 'name'})
+    assert settings.name == 'x' and 'name' in line.given
+
+
+def test_help_shows_the_flags_by_group():
+    assert (
+        make(aliases={'title': 'name'}).help_text()
+        == """Does things.
+
+What:
+  --name=oven              its name
+  --fast                   whether it is fast
+  --trays=1                <1|3>: how many
+  --paths=                 where
+  --path=...               where
+  --hparams=               name=value,...
+
+How:
+  --size=1                 how large
+  --rate=...               how fast"""
+    )
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'options', 'words'),
+    [
+        (['stray'], {}, "Unexpected argument 'stray'; all arguments are flags, see --help."),
+        ([], {'arguments': 'FILE...'}, 'FILE... is missing, see --help.'),
+        ([], {'required': ['path']}, '--path is missing, see --help.'),
+        (['--path='], {'required': ['path']}, '--path is missing, see --help.'),
+        (['--size=x'], {}, '--size=x is not a whole number.'),
+        (['--rate=x'], {}, '--rate=x is not a number.'),
+        (['--fast=maybe'], {}, '--fast=maybe is neither true nor false.'),
+        (['--sise=3'], {}, 'There is no flag --sise; did you mean --size? --help lists all.'),
+        (['--nonsense'], {}, 'There is no flag --nonsense; --help lists all. Try --size.'),
+        (['--plain=3'], {}, 'There is no flag --plain; --help lists all. Try --size.'),
+        (['--size=0'], {}, '--size=0: 0 is not an integer in the range [1, 300]; --help lists the flags.'),
+        (['--trays=2'], {}, '--trays=2: value should be one of <1|3>; --help lists the flags.'),
+        (['--rate=nan'], {}, '--rate=nan is not a finite number.'),
+        (['--rate=inf'], {}, '--rate=inf is not a finite number.'),
+        (
+            ['--paths=a', '--paths=b'],
+            {},
+            '--paths is given 2 times: give it once, with commas between the values.',
+        ),
+        (
+            ['--hparams=a=1', '--hparams=b=1'],
+            {},
+            '--hparams is given 2 times: give it once, with commas between the values.',
+        ),
+        (['--flagfile=none.txt'], {}, '--flagfile=none.txt cannot be read: No such file or directory.'),
+        (['--flagfile=/'], {}, '--flagfile=/ cannot be read: Is a directory.'),
+    ],
+)
+def test_wrong_command_lines_are_one_sentence(arguments, options, words):
+    with pytest.raises(FlagError) as error:
+        parsed(*arguments, **options)
+    assert str(error.value) == words
+
+
+@pytest.mark.parametrize(
+    ('error', 'status', 'words'),
+    [
+        (FlagError('No.'), 2, 'error: No.'),
+        (MemoryError(), 1, 'error: This machine does not have enough memory.'),
+        (PermissionError(13, 'Permission denied', 'x'), 1, "error: 'x' cannot be used: Permission denied."),
+        (ImportError('no\n  such module'), 1, 'error: no such module'),
+        (KeyboardInterrupt(), 130, 'error: Stopped.'),
+    ],
+)
+def test_errors_are_one_sentence(monkeypatch, capsys, error, status, words):
+    def fail(settings, line):
+        raise error
+
+    assert run(monkeypatch, [], fail) == status
+    assert capsys.readouterr().err == f'{words}\n'
+
+
+@pytest.mark.parametrize('name', ['stdout', 'stderr'])
+@pytest.mark.parametrize(('arguments', 'status'), [([], 0), (['--help'], 0), (['--nonsense'], 2)])
+def test_a_closed_stream_does_not_matter(monkeypatch, name, arguments, status):
+    monkeypatch.setattr(sys, name, None)
+    assert run(monkeypatch, arguments, lambda settings, line: say('done')) == status
 
 
 @pytest.fixture

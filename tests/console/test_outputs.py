@@ -1,15 +1,11 @@
-"""Results are written beside and renamed, and take the place of nothing that is read."""
+"""Results are written under another name, then renamed, and never replace what is read."""
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
-from absl import flags
 
-from estimator_lab.console import command
 from estimator_lab.console.outputs import check_outputs, made_folder, writing, written_whole
-from estimator_lab.console.progress import say
 from estimator_lab.data.cache import publish
 from estimator_lab.errors import DataError, FlagError
 
@@ -151,89 +147,3 @@ def test_a_finished_file_takes_no_others_place(tmp_path):
     with pytest.raises(DataError, match='exists already and differs'):
         publish(partial, path)
     assert path.read_bytes() == b'faces'
-
-
-@pytest.mark.parametrize(
-    ('arguments', 'words'),
-    [
-        (['--size=x'], 'error: --size=x is no whole number.'),
-        (['--rate=x'], 'error: --rate=x is no number.'),
-        (['--fast=maybe'], 'error: --fast=maybe is neither true nor false.'),
-        (['--sise=3'], 'error: There is no flag --sise; did you mean --size? --help lists all.'),
-        (['--nonsense'], 'error: There is no flag --nonsense; --help lists all. Try --size.'),
-        (['--size=0'], 'error: --size=0: 0 is not a positive integer; --help lists the flags.'),
-        (['--rate=nan'], 'error: --rate=nan is no finite number.'),
-        (['--rate=inf'], 'error: --rate=inf is no finite number.'),
-        (
-            ['--paths=a', '--paths=b'],
-            'error: --paths is given 2 times: give it once, with commas between the values.',
-        ),
-        (
-            ['--hparams=a=1', '--hparams=b=1'],
-            'error: --hparams is given 2 times: give it once, with commas between the values.',
-        ),
-        (['--flagfile=none.txt'], 'error: --flagfile=none.txt cannot be read: No such file or directory.'),
-        (['--flagfile=/'], 'error: --flagfile=/ cannot be read: Is a directory.'),
-    ],
-)
-def test_wrong_flags_are_one_sentence(monkeypatch, capsys, arguments, words):
-    values = given_flags()
-    assert run(monkeypatch, values, arguments, lambda: 0) == 2
-    assert capsys.readouterr().err == f'{words}\n'
-
-
-@pytest.mark.parametrize(
-    ('error', 'status', 'words'),
-    [
-        (MemoryError(), 1, 'error: This machine has not enough memory for that.'),
-        (PermissionError(13, 'Permission denied', 'x'), 1, "error: 'x' cannot be used: Permission denied."),
-    ],
-)
-def test_what_nobody_expected_is_a_sentence(monkeypatch, capsys, error, status, words):
-    def fail():
-        raise error
-
-    assert run(monkeypatch, given_flags(), [], fail) == status
-    assert capsys.readouterr().err == f'{words}\n'
-
-
-@pytest.mark.parametrize('name', ['stdout', 'stderr'])
-def test_a_stream_that_is_closed_takes_nothing(monkeypatch, name):
-    monkeypatch.setattr(sys, name, None)
-    assert run(monkeypatch, given_flags(), [], lambda: say('done')) == 0
-    monkeypatch.setattr(sys, name, None)
-    assert run(monkeypatch, given_flags(), ['--help'], lambda: 0) == 0
-    monkeypatch.setattr(sys, name, None)
-    assert run(monkeypatch, given_flags(), ['--nonsense'], lambda: 0) == 2
-
-
-def test_the_last_of_a_flag_counts(monkeypatch):
-    values, seen = given_flags(), []
-    assert run(monkeypatch, values, ['--size=2', '--size=3'], lambda: seen.append(values.size)) == 0
-    assert seen == [3]
-
-
-def test_home_is_expanded_in_flags(monkeypatch):
-    monkeypatch.setenv('HOME', '/home/anna')
-    values, seen = given_flags(), []
-    arguments = ['--path=~/a', '--paths=~/a,b~/c,~/d/*.tar']
-    assert run(monkeypatch, values, arguments, lambda: seen.append((values.path, values.paths))) == 0
-    assert seen == [('/home/anna/a', ['/home/anna/a', 'b~/c', '/home/anna/d/*.tar'])]
-
-
-def given_flags():
-    values = flags.FlagValues()
-    flags.DEFINE_integer('size', 1, 'x', lower_bound=1, flag_values=values)
-    flags.DEFINE_float('rate', 1.0, 'x', flag_values=values)
-    flags.DEFINE_bool('fast', False, 'x', flag_values=values)
-    flags.DEFINE_string('path', None, 'x', flag_values=values)
-    flags.DEFINE_list('paths', [], 'x', flag_values=values)
-    flags.DEFINE_string('hparams', '', 'x', flag_values=values)
-    return values
-
-
-def run(monkeypatch, values, arguments, main):
-    monkeypatch.setattr('sys.argv', ['program', *arguments])
-    with pytest.raises(SystemExit) as ended:
-        command.run(main, 'usage', {}, flag_values=values, hint='Try --size.')
-    return ended.value.code or 0

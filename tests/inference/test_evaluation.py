@@ -14,8 +14,8 @@ from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError
-from estimator_lab.inference.evaluation import EvaluationSettings, evaluate
-from estimator_lab.inference.evaluation_report import as_dict, text, write_files
+from estimator_lab.inference.evaluation import evaluate
+from estimator_lab.inference.evaluation_report import as_json, text, write_files
 from estimator_lab.runs.model import open_trained
 from estimator_lab.tf1 import tf
 from tests.archive_files import encoded, picture, write_tar
@@ -48,8 +48,7 @@ def expected(trained, images):
 
 def run(trained, path, **settings):
     report = InputReport(lambda line: None)
-    settings = EvaluationSettings(trained.reader, **{'batch_size': 6, **settings})
-    return evaluate(trained, ExampleInput([str(path)]), settings, report)
+    return evaluate(trained, ExampleInput([str(path)]), report, **{'batch_size': 6, **settings})
 
 
 @pytest.fixture(scope='module')
@@ -154,19 +153,19 @@ def test_a_model_that_does_not_classify_has_its_largest_errors(unlabelled, tmp_p
     assert found.confusion is None
     assert [example.key.rpartition(':')[2] for example in found.worst] == ['2.png', '1.png', '4.png']
     assert found.worst[1].badness == pytest.approx(0.5 * 250 / 255)
-    shown = text(unlabelled, found)
+    shown = text(found)
     assert 'Reconstruction error' in shown.splitlines()[-1] and 'on 5 images' in shown
-    assert set(write_files(tmp_path / 'out', unlabelled, found)) == {
+    assert set(write_files(tmp_path / 'out', found)) == {
         *('metrics.json', 'report.txt', 'worst.csv', 'worst.png')
     }
     assert json.loads((tmp_path / 'out' / 'metrics.json').read_text())['worst'][0]['badness'] is None
 
 
 def test_files_for_people_and_programs(trained, found, tmp_path):
-    names = write_files(tmp_path / 'out', trained, found)
+    names = write_files(tmp_path / 'out', found)
     assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == sorted(names)
     stored = json.loads((tmp_path / 'out' / 'metrics.json').read_text())
-    assert stored == json.loads(json.dumps(as_dict(trained, found)))
+    assert stored == json.loads(as_json(found))
     assert stored['metrics'] == found.metrics and stored['step'] == 3
     table = list(csv.reader((tmp_path / 'out' / 'confusion.csv').open()))
     assert table[0][1:] == [row[0] for row in table[1:]] == list(trained.vocabulary.labels)
@@ -179,17 +178,17 @@ def test_files_for_people_and_programs(trained, found, tmp_path):
     assert [row['key'] for row in worst] == [example.key for example in found.worst]
     for name in ('confusion.png', 'worst.png'):
         Image.open(tmp_path / 'out' / name).verify()
-    assert (tmp_path / 'out' / 'report.txt').read_text() == text(trained, found) + '\n'
+    assert (tmp_path / 'out' / 'report.txt').read_text() == text(found) + '\n'
 
 
-def test_many_classes_stay_readable(trained, found, tmp_path):
+def test_many_classes_stay_readable(found, tmp_path):
     labels = tuple(f'c{n:05}' for n in range(2_000))
     many = dataclasses.replace(found, confusion=type(found.confusion)(labels))
     true = np.arange(2_000)
     many.confusion.add(np.tile(true, 2), np.concatenate([true, (true + 1) % 2_000]))
-    names = write_files(tmp_path / 'out', trained, many)
+    names = write_files(tmp_path / 'out', many)
     assert 'confusion.csv' not in names and 'confused.csv' in names
     assert max(Image.open(tmp_path / 'out' / 'confusion.png').size) < 1300
-    lines = text(trained, many).splitlines()
+    lines = text(many).splitlines()
     assert len(lines) < 50 and 'The 20 of 2,000 classes with the lowest F1' in lines
     assert 'c00000 taken for c00001: 1' in lines

@@ -12,8 +12,8 @@ from estimator_lab.conventions import to_unit_range
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError, FlagError
+from estimator_lab.inference.drawing import joined, write_archive
 from estimator_lab.inference.gan_samples import SampleRequest, Sampling, film, nearest, walks
-from estimator_lab.inference.sample_archive import write_archive
 from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.serving import export_saved_model
 from estimator_lab.tf1 import tf
@@ -54,14 +54,14 @@ def sampling(trained):
 
 
 def test_samples_depend_on_seed_and_place_alone(sampling):
-    images, labels = sampling.draw(SampleRequest(6))
+    images, labels = joined(sampling.batches(SampleRequest(6)))
     assert images.shape == (6, 8, 8, 1) and 0 <= images.min() <= images.max() <= 1
     assert labels == ['n000000', 'n000001', 'n000002', 'n000003', 'n000000', 'n000001']
-    assert np.allclose(sampling.draw(SampleRequest(2))[0], images[:2], atol=1e-6)
-    assert not np.allclose(sampling.draw(SampleRequest(6, seed=2))[0], images)
-    assert sampling.draw(SampleRequest(2, label='n000003'))[1] == ['n000003'] * 2
+    assert np.allclose(joined(sampling.batches(SampleRequest(2)))[0], images[:2], atol=1e-6)
+    assert not np.allclose(joined(sampling.batches(SampleRequest(6, seed=2)))[0], images)
+    assert joined(sampling.batches(SampleRequest(2, label='n000003')))[1] == ['n000003'] * 2
     with pytest.raises(FlagError, match='--label=x is unknown; known are: n000000, '):
-        sampling.draw(SampleRequest(1, label='x'))
+        joined(sampling.batches(SampleRequest(1, label='x')))
 
 
 def test_truncation_keeps_latent_numbers_small(sampling):
@@ -81,7 +81,7 @@ def test_walks_keep_their_length():
 
 
 def test_a_walk_keeps_its_label(sampling):
-    images, labels = sampling.draw(SampleRequest(8, walk=4))
+    images, labels = joined(sampling.batches(SampleRequest(8, walk=4)))
     assert labels == ['n000000'] * 4 + ['n000001'] * 4 and len(images) == 8
 
 
@@ -97,7 +97,7 @@ def test_the_nearest_training_image(trained, folder):
 
 def test_an_archive_that_can_be_trained_on(sampling, tmp_path):
     path = tmp_path / 'fakes.tar'
-    assert write_archive(path, sampling.batches(SampleRequest(70))) == 70
+    write_archive(path, sampling.batches(SampleRequest(70)))
     with tarfile.open(path) as tar:
         names = tar.getnames()
         first = Image.open(io.BytesIO(tar.extractfile(names[0]).read()))

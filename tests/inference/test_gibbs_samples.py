@@ -1,12 +1,19 @@
+import dataclasses
 import tarfile
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from estimator_lab.conventions import to_unit_range
+from estimator_lab.data.images.decode import decode_image
+from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.inference import gibbs_samples
-from estimator_lab.inference.gibbs_samples import dreams, first_images, open_dreamer
+from estimator_lab.inference.drawing import joined
+from estimator_lab.inference.gibbs_samples import first_images, sample_batches, top_machine
+from estimator_lab.runs.model import open_trained
+from estimator_lab.tf1 import tf
 from estimator_lab.training.experiment import Experiment
 from estimator_lab.training.settings import Settings
 from tests.archive_files import encoded, picture, write_tar
@@ -18,7 +25,7 @@ def folders(tmp_path_factory):
     root = tmp_path_factory.mktemp('dreams')
     archive = str(write_tar(root / 'a.tar', [(f'n{i % 3}/{i}.png', encoded(picture(i))) for i in range(12)]))
     runs = {
-        'rbm': ('rbm', 'hidden_units=4', 2),
+        'rbm': ('rbm', 'hidden_units=36', 2),
         'labelled': ('dbn', 'layers=5-4,pretrain_epochs=0.5,labels_in_top=true', 3),
         'denoising': ('dbn', 'layers=4,pretrain_epochs=0.5,pretraining=denoising', 2),
         'random': ('dbn', 'layers=4,pretrain_epochs=0', 1),
@@ -38,21 +45,29 @@ def folders(tmp_path_factory):
     return root
 
 
-def test_an_rbm_dreams_pictures(folders):
-    images, texts = dreams(open_dreamer(folders / 'rbm'), count=5, steps=3, seed=1)
+def machine(model_dir):
+    return top_machine(open_trained(model_dir))
+
+
+def samples(*request, **more):
+    return joined(sample_batches(*request, **more))
+
+
+def test_samples_of_an_rbm(folders):
+    images, texts = samples(machine(folders / 'rbm'), count=5, steps=3, seed=1)
     assert images.shape == (5, 6, 6, 1) and texts == [''] * 5
     assert images.min() >= 0 and images.max() <= 1
-    again, _ = dreams(open_dreamer(folders / 'rbm'), count=5, steps=3, seed=1)
-    other, _ = dreams(open_dreamer(folders / 'rbm'), count=5, steps=3, seed=2)
+    again, _ = samples(machine(folders / 'rbm'), count=5, steps=3, seed=1)
+    other, _ = samples(machine(folders / 'rbm'), count=5, steps=3, seed=2)
     assert np.array_equal(images, again) and not np.array_equal(images, other)
 
 
-def test_a_belief_network_dreams_each_label_or_a_given_one(folders):
-    dreamer = open_dreamer(folders / 'labelled')
-    assert dreamer.params.phase == 'pretrain_2'
-    _, texts = dreams(dreamer, count=4, steps=2, seed=1)
+def test_samples_of_a_belief_network_of_each_label_or_a_given_one(folders):
+    trained = machine(folders / 'labelled')
+    assert trained.params.phase == 'pretrain_2'
+    _, texts = samples(trained, count=4, steps=2, seed=1)
     assert texts == ['n0', 'n1', 'n2', 'n0']
-    images, texts = dreams(dreamer, count=2, steps=2, seed=1, label='n2')
+    images, texts = samples(trained, count=2, steps=2, seed=1, label='n2')
     assert texts == ['n2', 'n2'] and images.shape == (2, 6, 6, 1)
 
 
@@ -65,32 +80,50 @@ def test_a_belief_network_dreams_each_label_or_a_given_one(folders):
         ('random', '', 'does not dream: --model=rbm does'),
     ],
 )
-def test_what_can_t_be_dreamt_gets_a_sentence(folders, folder, label, sentence):
+def test_requests_that_cannot_be_met_get_a_sentence(folders, folder, label, sentence):
     with pytest.raises(FlagError, match=sentence):
-        dreams(open_dreamer(folders / folder), 2, 2, 1, label)
+        samples(machine(folders / folder), 2, 2, 1, label)
 
 
-def test_dreams_can_begin_with_images(folders):
-    dreamer = open_dreamer(folders / 'rbm')
-    begin = first_images(dreamer, [str(folders / 'a.tar')], 12)
-    assert begin.shape == (12, 6, 6, 1) and 0 < begin.max() <= 1
-    images, _ = dreams(dreamer, 12, 1, 1, begin=begin)
-    assert images.shape == begin.shape
+def test_chains_begin_at_images(folders, tmp_path):
+    """A machine whose hidden unit i copies pixel i leaves images of black and white as they are."""
+    trained = machine(folders / 'rbm')
+    with tf.Graph().as_default(), tf.Session() as session:
+        stack = trained.model.stack(trained.params)
+        (layer,) = stack.layers
+        copying = {
+            layer.kernel: 40 * np.eye(36),
+            layer.bias: np.full(36, -20),
+            layer.visible_bias: np.full(36, -20),
+        }
+        session.run([tf.assign(variable, value) for variable, value in copying.items()])
+        checkpoint = tf.train.Saver(list(copying)).save(session, str(tmp_path / 'copying'))
+    copier = dataclasses.replace(trained, checkpoint=checkpoint)
+    begin = np.random.default_rng(1).integers(0, 2, (12, 6, 6, 1)).astype(np.float32)
+    images, _ = samples(copier, 12, 3, 1, begin=begin)
+    assert images == pytest.approx(begin, abs=1e-6)
+
+
+def test_the_first_images_of_archives(folders):
+    archive = str(folders / 'a.tar')
+    begin = first_images(machine(folders / 'rbm'), [archive], 12)
+    expected = [to_unit_range(decode_image(member.data, 6, 6)) for member in stream_members(archive)]
+    assert begin == pytest.approx(np.stack(expected))
     with pytest.raises(DataError, match=r'has 12 images, fewer than --count=13'):
-        first_images(dreamer, [str(folders / 'a.tar')], 13)
+        first_images(machine(folders / 'rbm'), [archive], 13)
 
 
-def test_many_are_dreamt_some_at_a_time(folders, monkeypatch):
-    begin = first_images(open_dreamer(folders / 'labelled'), [str(folders / 'a.tar')], 5)
+def test_many_samples_are_made_in_batches(folders, monkeypatch):
+    begin = first_images(machine(folders / 'labelled'), [str(folders / 'a.tar')], 5)
     request = {'count': 5, 'steps': 2, 'seed': 1, 'begin': begin}
-    at_once, texts = dreams(open_dreamer(folders / 'labelled'), **request)
+    at_once, texts = samples(machine(folders / 'labelled'), **request)
     monkeypatch.setattr(gibbs_samples, '_AT_ONCE', 2)
-    parts = list(gibbs_samples.dream_batches(open_dreamer(folders / 'labelled'), **request))
+    parts = list(sample_batches(machine(folders / 'labelled'), **request))
     assert [len(images) for images, _ in parts] == [2, 2, 1]
     assert [text for _, some in parts for text in some] == texts == ['n0', 'n1', 'n2', 'n0', 'n1']
     # Each part has noise of its own: without it, equal beginnings would have equal ends.
     request['begin'] = np.repeat(begin[:1], 5, axis=0)
-    first, second, _ = gibbs_samples.dream_batches(open_dreamer(folders / 'rbm'), **request)
+    first, second, _ = sample_batches(machine(folders / 'rbm'), **request)
     assert not np.array_equal(first[0], second[0])
     assert at_once.shape == (5, 6, 6, 1)
 

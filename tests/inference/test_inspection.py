@@ -7,7 +7,8 @@ from scipy.signal import correlate2d
 from estimator_lab.core.model import keys
 from estimator_lab.core.model.endpoints import Endpoint, publish
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.inference.inspection import inspect_image, write_pictures, write_summaries
+from estimator_lab.inference.inspection import grad_cam, inspect_image, saliency
+from estimator_lab.inference.inspection_files import write_summaries
 from estimator_lab.models.cnn import Network
 from estimator_lab.runs.model import open_trained
 from estimator_lab.tf1 import tf
@@ -114,11 +115,9 @@ def test_a_label_that_the_model_does_not_know(trained):
         inspect_image(trained, IMAGE, 'x')
 
 
-def test_pictures_go_to_files_and_to_tensorboard(found, tmp_path):
+def test_pictures_go_to_tensorboard(found, tmp_path):
     pictures = found.pictures()
-    write_pictures(tmp_path, pictures)
-    assert {path.stem for path in tmp_path.glob('*.png')} == set(pictures)
-    write_summaries(tmp_path / 'events', pictures, 7)
+    assert write_summaries(tmp_path / 'events', pictures, 7) == ''
     events = [e for p in (tmp_path / 'events').iterdir() for e in tf.train.summary_iterator(str(p))]
     shown = {value.tag: value.image for event in events for value in event.summary.value}
     assert set(shown) == {f'images/{name}/image' for name in pictures}
@@ -127,5 +126,53 @@ def test_pictures_go_to_files_and_to_tensorboard(found, tmp_path):
     image = shown['images/saliency/image']
     assert (image.width, image.height) == picture.size and image.encoded_image_string[1:4] == b'PNG'
     (tmp_path / 'file').write_text('')
-    with pytest.raises(OSError):
-        write_summaries(tmp_path / 'file', pictures, 7)
+    assert 'file cannot be written' in write_summaries(tmp_path / 'file', pictures, 7)
+
+
+# Gradients against central differences, in float64, on a smooth network.
+SHAPE = (1, 5, 4, 3)
+STEP = 1e-5
+
+
+@pytest.fixture
+def network():
+    """A convolution, tanh and a dense layer; in a graph of its own."""
+    rng = np.random.default_rng(1)
+    with tf.Graph().as_default(), tf.Session() as session:
+        images = tf.placeholder(tf.float64, SHAPE)
+        maps = tf.nn.tanh(tf.nn.conv2d(images, tf.constant(rng.normal(size=(3, 3, 3, 2))), 1, 'SAME'))
+        score = tf.reduce_sum(tf.reshape(maps, [-1]) * tf.constant(rng.normal(size=40)))
+        yield session, images, maps, score, rng.random(SHAPE)
+
+
+def differences(of, at):
+    """Returns d of / d at by central differences, of the shape of `at`."""
+    found = np.zeros_like(at)
+    for place in np.ndindex(at.shape):
+        step = np.zeros_like(at)
+        step[place] = STEP
+        found[place] = (of(at + step) - of(at - step)) / (2 * STEP)
+    return found
+
+
+def test_saliency_is_the_largest_change_of_the_score_by_a_channel(network):
+    session, images, _, score, image = network
+    expected = differences(lambda at: session.run(score, {images: at}), image)
+    (gradient,) = tf.gradients(score, images)
+    assert session.run(saliency(gradient), {images: image}) == pytest.approx(
+        np.abs(expected).max(axis=3), abs=1e-6
+    )
+
+
+def test_grad_cam_weighs_each_map_by_the_mean_change_of_the_score(network):
+    session, images, maps, score, image = network
+    at = session.run(maps, {images: image})
+    weights = differences(lambda changed: session.run(score, {maps: changed}), at).mean(axis=(1, 2))[0]
+    expected = np.maximum(sum(weights[k] * at[..., k] for k in range(2)), 0)
+    assert 0 < np.count_nonzero(expected) < expected.size
+    assert session.run(grad_cam(score, maps), {images: image}) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_score_that_does_not_depend_on_the_maps_has_no_grad_cam(network):
+    _, images, maps, *_ = network
+    assert grad_cam(tf.reduce_sum(images), maps) is None

@@ -9,8 +9,8 @@ from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import FlagError
 from estimator_lab.inference import painting
-from estimator_lab.inference.painting import Artist, as_asked, painted_batches, upright
-from estimator_lab.inference.painting_settings import PaintingSettings
+from estimator_lab.inference.painting import Artist, painted_batches, upright, with_painting_settings
+from estimator_lab.inference.settings import PaintingSettings
 from estimator_lab.runs.model import open_trained
 from tests.archive_files import encoded, picture
 
@@ -86,18 +86,18 @@ def test_a_photo_is_turned_as_its_camera_was_held():
     assert np.abs(np.rot90(plain, -1) - np.asarray(turned)).max() <= 1
 
 
-def test_styles_strength_and_colours_as_asked(trained):
+def test_styles_strength_and_colours(trained):
     pixels = photo(24, 24)
     paintings = {}
     for name, options in {
-        'first': (None, None, None),
-        'ink': ('ink', None, None),
-        'oil': ('oil', None, None),
-        'both': ('ink:1+oil:1', None, None),
-        'none': (None, 0.0, None),
-        'colours': (None, None, True),
+        'first': {},
+        'ink': {'style': 'ink'},
+        'oil': {'style': 'oil'},
+        'both': {'style': 'ink:1+oil:1'},
+        'none': {'strength': 0.0},
+        'colours': {'preserve_colour': True},
     }.items():
-        with Artist(as_asked(trained, PaintingSettings(*options))) as artist:
+        with Artist(with_painting_settings(trained, PaintingSettings(**options))) as artist:
             paintings[name] = artist.paint(pixels)
     assert np.array_equal(paintings['first'], paintings['ink'])
     assert np.array_equal(paintings['none'], pixels)
@@ -105,16 +105,16 @@ def test_styles_strength_and_colours_as_asked(trained):
         assert not np.array_equal(paintings['ink'], paintings[other])
 
 
-def test_what_cannot_be_asked(trained, cnn_dir):
+def test_settings_that_cannot_work(trained, cnn_dir):
     for options, sentence in (
-        (('water', None, None), "--style=water: There is no style 'water'; there are: ink, oil."),
-        ((None, 1.5, None), '--strength=1.5 is not allowed'),
-        ((None, float('nan'), None), '--strength=nan is not allowed'),
+        ({'style': 'water'}, "--style=water: There is no style 'water'; there are: ink, oil."),
+        ({'strength': 1.5}, '--strength=1.5 is not allowed'),
+        ({'strength': float('nan')}, '--strength=nan is not allowed'),
     ):
         with pytest.raises(FlagError) as error:
-            as_asked(trained, PaintingSettings(*options))
+            with_painting_settings(trained, PaintingSettings(**options))
         assert sentence in str(error.value)
     classifier = open_trained(cnn_dir)
-    assert as_asked(classifier, PaintingSettings()) is classifier
+    assert with_painting_settings(classifier, PaintingSettings()) is classifier
     with pytest.raises(FlagError, match=r'are for paintings, but --model_dir=.* holds --model=cnn'):
-        as_asked(classifier, PaintingSettings('ink'))
+        with_painting_settings(classifier, PaintingSettings(style='ink'))

@@ -9,7 +9,7 @@ from estimator_lab.core.metrics.principal_components import load_components
 from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import FlagError
-from estimator_lab.inference.evaluation import EvaluationSettings, evaluate
+from estimator_lab.inference.evaluation import evaluate
 from estimator_lab.runs.model import open_trained
 from estimator_lab.tf1 import tf
 from estimator_lab.training.experiment import Experiment
@@ -44,7 +44,7 @@ def test_a_whole_run_from_archives(experiment, archive, tmp_path):
     assert result.metrics['pca_squared_error'] > 0
     trained = open_trained(tmp_path / 'run')
     images = open_archives([str(archive)]).order()
-    found = evaluate(trained, images, EvaluationSettings(trained.reader), InputReport())
+    found = evaluate(trained, images, InputReport())
     assert found.metrics['pca_squared_error'] == pytest.approx(result.metrics['pca_squared_error'])
     written = file.stat().st_mtime_ns
     assert experiment('layers=5-2', 6).train().step == 6

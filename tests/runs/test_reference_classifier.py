@@ -6,7 +6,7 @@ from estimator_lab.core.model import keys
 from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import DataError
-from estimator_lab.inference.evaluation import EvaluationSettings, evaluate
+from estimator_lab.inference.evaluation import evaluate
 from estimator_lab.inference.prediction import predicted_batches
 from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.reference_classifier import freeze
@@ -90,7 +90,7 @@ def test_a_run_with_a_reference_classifier(settings):
     (best,) = (chosen.model_dir / 'export' / 'best').glob('*')
     trained = open_trained(best / 'model_dir')
     images = ExampleInput(list(chosen.data))
-    again = evaluate(trained, images, EvaluationSettings(trained.reader, batch_size=6), InputReport())
+    again = evaluate(trained, images, InputReport(), batch_size=6)
     assert again.metrics[keys.FRECHET_DISTANCE] > 0 and trained.step in (1, 2)
 
 

@@ -13,6 +13,7 @@ import pytest
 from estimator_lab import train
 from estimator_lab.data.order.split_and_shard import ONLY_WORKER, WorkerShard
 from estimator_lab.errors import FlagError, LabError
+from estimator_lab.settings import settings_of
 from estimator_lab.tf1 import tf
 from estimator_lab.training import distribution
 from estimator_lab.training.distribution import Role, read_role, run_until_finished
@@ -295,7 +296,7 @@ def test_a_wrong_tf_config_ends_the_command_before_anything_is_written(run_pytho
 
 
 def test_the_flag_knows_all_distributions():
-    assert tuple(train.FLAGS['distribution'].parser.enum_values) == distribution.DISTRIBUTIONS
+    assert settings_of(train.COMMAND.settings)['distribution'].choices == distribution.DISTRIBUTIONS
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.inference.evaluation import EvaluationSettings, evaluate
+from estimator_lab.inference.evaluation import evaluate
 from estimator_lab.inference.prediction import predicted_batches
 from estimator_lab.runs.model import open_trained
 from estimator_lab.tf1 import tf
@@ -44,7 +44,7 @@ def test_it_evaluates_and_predicts(model, folder, archive):
     trained = open_trained(folder)
     assert trained.step == 7
     images = ExampleInput([str(archive)])
-    found = evaluate(trained, images, EvaluationSettings(trained.reader, batch_size=6), InputReport())
+    found = evaluate(trained, images, InputReport(), batch_size=6)
     for name, value in FIGURES[model]['at_7'].items():
         if name != 'global_step':
             assert found.metrics[name] == pytest.approx(value, rel=1e-4), name

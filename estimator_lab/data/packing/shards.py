@@ -46,14 +46,22 @@ class PackSettings:
       use_damaged: whether a damaged archive is used up to the damage.
     """
 
-    shards: int = setting(None, 'number to write', lower=1, upper=10_000)
+    shards: int = setting(None, 'number to write', group='Shards', lower=1, upper=10_000)
     image_size: int | None = setting(
-        None, 'scale larger images down to this shorter side, in pixels', lower=1, upper=65_535
+        None,
+        'scale larger images down to this shorter side, in pixels',
+        group='Images',
+        lower=1,
+        upper=65_535,
     )
-    quality: int = setting(90, 'of the JPEGs that --image_size writes', lower=1, upper=100)
-    seed: int = setting(1, 'of the order; the same seed gives the same bytes')
-    max_bad_fraction: float = setting(0.01, 'share of images that may be left out', lower=0, upper=1)
-    use_damaged: bool = setting(False, 'use damaged archives up to the damage, with a warning')
+    quality: int = setting(90, 'of the JPEGs that --image_size writes', group='Images', lower=1, upper=100)
+    seed: int = setting(1, 'of the order; the same seed gives the same bytes', group='Shards')
+    max_bad_fraction: float = setting(
+        0.01, 'share of images that may be left out', group='Images', lower=0, upper=1
+    )
+    use_damaged: bool = setting(
+        False, 'use damaged archives up to the damage, with a warning', group='Images'
+    )
 
 
 class PackedShard(NamedTuple):

@@ -11,8 +11,8 @@ from estimator_lab.core.model.endpoints import LOGITS
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.inceptionism.ascent import Ascent, Dreamt, dream, octave_sizes, resized
 from estimator_lab.inference.inceptionism.photo import Photo, open_photo
-from estimator_lab.inference.inceptionism.settings import AscentSettings
 from estimator_lab.inference.inceptionism.view import MOST_SIDE, Layer, View, find_layer, listed
+from estimator_lab.inference.settings import AscentSettings
 from estimator_lab.runs.model import Trained
 from estimator_lab.runs.precision import check_precision
 

@@ -5,7 +5,7 @@ from PIL import Image
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.inference.inceptionism.dreams import open_dreamer
 from estimator_lab.inference.inceptionism.photo import Photo
-from estimator_lab.inference.inceptionism.settings import AscentSettings
+from estimator_lab.inference.settings import AscentSettings
 
 
 @pytest.fixture

@@ -1,0 +1,257 @@
+"""Draws what a model has learned for the `dream` command: Gibbs chains, samples, gradient ascent."""
+
+import io
+import tarfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from estimator_lab.console.command import tensorboard
+from estimator_lab.console.outputs import check_outputs, check_suffix, written_whole
+from estimator_lab.console.progress import warn
+from estimator_lab.core.display.picture import (
+    COLUMNS,
+    as_picture,
+    labelled_grid,
+    png_bytes,
+    side_by_side,
+    write_film,
+)
+from estimator_lab.core.heads.model import AnyModel
+from estimator_lab.errors import FlagError
+from estimator_lab.inference.gan_samples import SampleRequest, Sampling, film, nearest
+from estimator_lab.inference.gibbs_samples import first_images, sample_batches, top_machine
+from estimator_lab.inference.inceptionism.dreams import Dreamer, open_dreamer
+from estimator_lab.inference.inspection_files import write_summaries
+from estimator_lab.inference.settings import AscentSettings, DreamSettings
+from estimator_lab.models.registry import MODELS, find_model
+from estimator_lab.runs.model import Trained, open_trained
+from estimator_lab.settings import settings_of
+
+Rows = Iterator[tuple[str, str]]
+
+GIBBS, LATENT, ASCENT = 'gibbs', 'latent', 'ascent'
+_MOST_IN_A_PICTURE = 4096
+_ARCHIVE, _FILM = '.tar', '.gif'
+_PICTURES = ('.png', '.jpg', '.jpeg')
+_JPEG_QUALITY = 95
+_EVENTS = 'dreams'
+_SHOWN = 1024  # pixels of the longer side in TensorBoard, at most
+_STRIP_HEIGHT = 256
+_LEAST_TILE, _MOST_TILE = 96, 160
+
+
+def draw(settings: DreamSettings, given: frozenset[str] = frozenset()) -> Rows:
+    """Draws what a model has learned; yields (title, text) for the user as work proceeds.
+
+    Args:
+      settings: what to draw, and where.
+      given: the settings that the user gave: one without a meaning for the model is an error.
+
+    Raises:
+      DataError: the model, an image or an archive can't be read.
+      FlagError: the settings don't fit the model or each other, or a file can't be written.
+      LabError: TensorFlow fails, or the disk is full.
+    """
+    trained = open_trained(settings.model_dir)
+    kind = _kind_of(trained, given)
+    known, draw_kind = _KINDS[kind]
+    for name in sorted({name for names, _ in _KINDS.values() for name in names}.difference(known) & given):
+        raise FlagError(f'--{name} has no meaning for {_described(trained.model, kind)}, see --help.')
+    outputs = {name: getattr(settings, name) for name in ('out', 'strip', 'zoom', 'film')}
+    inputs = [path for path in (settings.image, settings.guide, *settings.data) if path]
+    check_outputs(outputs, inputs, trained.model_dir, trained.kind.accepts, (*_PICTURES, _FILM))
+    yield from draw_kind(trained, settings, given)
+
+
+def _kinds_of(model: AnyModel) -> list[str]:
+    offered = {GIBBS: model.stack, LATENT: model.sampler, ASCENT: model.layered}
+    return [kind for kind, function in offered.items() if function]
+
+
+def _kind_of(trained: Trained, given: frozenset[str]) -> str:
+    """Returns the kind of picture that is requested: a flag of gradient ascent selects that."""
+    kinds = _kinds_of(trained.model)
+    if not kinds:
+        able = ', '.join(name for name in MODELS if _kinds_of(find_model(name)))
+        raise FlagError(
+            f'--model_dir={trained.model_dir} holds --model={trained.model.name}, which does not dream: '
+            f'{able} do.'
+        )
+    return ASCENT if ASCENT in kinds and given.intersection(settings_of(AscentSettings)) else kinds[0]
+
+
+def _described(model: AnyModel, kind: str) -> str:
+    if len(_kinds_of(model)) == 1:
+        return f'--model={model.name}'
+    return f'--model={model.name} {"with" if kind == ASCENT else "without"} --layer'
+
+
+def _check_picture(count: int) -> None:
+    """Raises FlagError if one picture has no room for so many samples."""
+    if count > _MOST_IN_A_PICTURE:
+        raise FlagError(
+            f'--count={count} is more than the {_MOST_IN_A_PICTURE} samples of one picture: give '
+            f'--out=NAME{_ARCHIVE} for an archive.'
+        )
+
+
+def _draw_chains(trained: Trained, settings: DreamSettings, given: frozenset[str]) -> Rows:
+    machine, out, count = top_machine(trained), settings.out, settings.count
+    check_suffix('out', out, (*_PICTURES, _ARCHIVE))
+    if out.suffix != _ARCHIVE:
+        _check_picture(count)
+    begin = first_images(machine, settings.data, count) if settings.data else None
+    batches = sample_batches(machine, count, settings.steps, settings.seed, settings.label, begin)
+    with written_whole('out', out, keeps_part=False) as path:
+        if out.suffix == _ARCHIVE:
+            write_archive(path, batches)
+        else:
+            labelled_grid(*joined(batches)).save(path)
+    yield 'Dreams', f'{out}: {count:,} after {settings.steps:,} Gibbs steps each'
+
+
+def _draw_samples(trained: Trained, settings: DreamSettings, given: frozenset[str]) -> Rows:
+    if settings.walk == 1:
+        raise FlagError('--walk=1 is too short: a walk counts both of its ends, at least 2 samples.')
+    out = settings.out
+    check_suffix('out', out, (*_PICTURES, _ARCHIVE))
+    if settings.film:
+        check_suffix('film', settings.film, [_FILM])
+    frames = film(trained.model_dir) if settings.film else []
+    request = SampleRequest(settings.count, settings.seed, settings.label, settings.truncation, settings.walk)
+    with Sampling(trained) as sampling, written_whole('out', out, keeps_part=False) as path:
+        if out.suffix == _ARCHIVE:
+            write_archive(path, sampling.batches(request))
+        else:
+            _check_picture(request.count)
+            _samples_picture(trained, sampling, request, settings.data).save(path)
+    yield 'Samples', f'{out}: {request.count:,} of {trained.model_dir} at step {trained.step}'
+    if settings.film:
+        with written_whole('film', settings.film, keeps_part=False) as path:
+            write_film(path, frames)
+        yield 'Film', f'{settings.film}: {len(frames)} pictures of training'
+
+
+def _samples_picture(
+    trained: Trained, sampling: Sampling, request: SampleRequest, archives: Sequence[str]
+) -> Image.Image:
+    """Draws samples; with archives, below each row the nearest images and their distances."""
+    columns = request.walk or COLUMNS
+    images, texts = joined(sampling.batches(request))
+    if archives:
+        found, distances, keys = nearest(trained, images, archives)
+        below = [f'{key.rpartition(":")[2]} {away:.2f}' for key, away in zip(keys, distances, strict=True)]
+        images = _interleaved(images, found, columns, np.ones_like(images[:1]))
+        texts = _interleaved(np.array(texts), np.array(below), columns, np.array([''])).tolist()
+    return labelled_grid(images, texts, columns)
+
+
+def _interleaved(above: np.ndarray, below: np.ndarray, columns: int, blank: np.ndarray) -> np.ndarray:
+    """Returns the rows of two grids in turn; the last ones are filled up with `blank`, [1, ...]."""
+    rows = [
+        np.split(np.concatenate([tiles, *[blank] * (-len(tiles) % columns)]), -(-len(tiles) // columns))
+        for tiles in (above, below)
+    ]
+    return np.concatenate([row for pair in zip(*rows, strict=True) for row in pair])
+
+
+def joined(batches: Iterator[tuple[np.ndarray, list[str]]]) -> tuple[np.ndarray, list[str]]:
+    """Returns all samples at once: float32 [n, height, width, channels], and their n labels."""
+    images, texts = zip(*batches, strict=True)
+    return np.concatenate(images), [text for some in texts for text in some]
+
+
+def write_archive(path: Path, batches: Iterator[tuple[np.ndarray, list[str]]]) -> None:
+    """Writes samples as a tar archive that can be trained on.
+
+    Args:
+      path: the archive; its members are LABEL/000012.png, or samples/000012.png without labels.
+      batches: samples float32 [n, height, width, channels] in [0, 1], and their n labels.
+
+    Raises:
+      OSError: the archive can't be written.
+    """
+    number = 0
+    with tarfile.open(path, 'w') as archive:
+        for images, labels in batches:
+            for image, label in zip(images, labels, strict=True):
+                data = png_bytes(as_picture(image))
+                info = tarfile.TarInfo(f'{label or "samples"}/{number:06}.png')
+                info.size = len(data)
+                archive.addfile(info, io.BytesIO(data))
+                number += 1
+
+
+def _draw_ascent(trained: Trained, settings: DreamSettings, given: frozenset[str]) -> Rows:
+    for name, suffixes in (('out', _PICTURES), ('strip', _PICTURES), ('zoom', (_FILM,))):
+        if path := getattr(settings, name):
+            check_suffix(name, path, suffixes)
+    for name, needed in (('count', 'atlas'), ('frames', 'zoom')):
+        if name in given and not getattr(settings, needed):
+            raise FlagError(f'--{name} has no meaning without --{needed}, see --help.')
+    dreamer = open_dreamer(trained, settings, settings.label, settings.seed)
+    return _draw_atlas(dreamer, settings) if settings.atlas else _draw_dream(dreamer, settings)
+
+
+def _draw_dream(dreamer: Dreamer, settings: DreamSettings) -> Rows:
+    photo = dreamer.photo()
+    if photo.loses_colour:
+        yield 'Note', 'the network sees grey: the photo keeps its colours, only their brightness changes'
+    dreamt = dreamer.dream(photo)
+    picture = as_picture(photo.with_change(dreamt.images))
+    pictures = {dreamer.what: picture}
+    _save('out', settings.out, picture)
+    yield 'Dream', f'{settings.out}: {dreamer.what}, {picture.width}x{picture.height} pixels'
+    if settings.strip:
+        octaves = [photo.with_change(images) for images in dreamt.octaves]
+        pictures[f'{dreamer.what}, octaves'] = strip = side_by_side(octaves, _STRIP_HEIGHT)
+        _save('strip', settings.strip, strip)
+        yield 'Octaves', f'{settings.strip}: {len(octaves)} of them'
+    before, after = float(dreamt.before[0]), float(dreamt.after[0])
+    times = f', {after / before:.1f} times as much' if 0 < before < after else ''
+    yield 'Objective', f'{before:.4g} at the start, {after:.4g} at the end{times}'
+    if not after > before:
+        warn(f'{dreamer.what} did not increase: nothing in this image resembles what it responds to.')
+    yield from _show_in_tensorboard(dreamer, pictures)
+    if settings.zoom:
+        with written_whole('zoom', settings.zoom, keeps_part=False) as path:
+            write_film(path, [as_picture(frame) for frame in dreamer.zoom(photo, dreamt)])
+        yield 'Zoom', f'{settings.zoom}: {settings.frames} frames'
+
+
+def _draw_atlas(dreamer: Dreamer, settings: DreamSettings) -> Rows:
+    images, texts, objectives = dreamer.atlas(settings.count)
+    tile = max(min(images.shape[1], _MOST_TILE), _LEAST_TILE)
+    picture = labelled_grid(images, texts, tile=tile)
+    _save('out', settings.out, picture)
+    silent = int((objectives == 0).sum())
+    note = f'; {silent} of them respond to nothing' if silent else ''
+    yield 'Atlas', f'{settings.out}: {len(images)} channels of {dreamer.what}{note}'
+    yield from _show_in_tensorboard(dreamer, {f'{dreamer.what}, atlas': picture})
+
+
+def _save(flag: str, path: Path, picture: Image.Image) -> None:
+    with written_whole(flag, path, keeps_part=False) as partial:
+        picture.save(partial, quality=_JPEG_QUALITY)
+
+
+def _show_in_tensorboard(dreamer: Dreamer, pictures: dict[str, Image.Image]) -> Rows:
+    model_dir = dreamer.trained.model_dir
+    for picture in pictures.values():
+        picture.thumbnail((_SHOWN, _SHOWN))
+    problem = write_summaries(model_dir / _EVENTS, pictures, dreamer.trained.step)
+    if problem:
+        warn(problem)
+    else:
+        yield 'TensorBoard', tensorboard(model_dir)
+
+
+# The settings that have a meaning for each kind of picture, and the function that draws it.
+_KINDS: dict[str, tuple[tuple[str, ...], Callable[[Trained, DreamSettings, frozenset[str]], Rows]]] = {
+    GIBBS: (('data', 'label', 'count', 'steps'), _draw_chains),
+    LATENT: (('data', 'label', 'count', 'truncation', 'walk', 'film'), _draw_samples),
+    ASCENT: (('label', 'count', *settings_of(AscentSettings)), _draw_ascent),
+}

@@ -1,0 +1,50 @@
+"""Writes the report for the `report` command."""
+
+from pathlib import Path
+
+from estimator_lab.console.outputs import check_outputs, made_folder, written_whole
+from estimator_lab.console.progress import warn
+from estimator_lab.data.pipeline.paths import ExampleInput
+from estimator_lab.data.pipeline.report import InputReport
+from estimator_lab.data.tar.sources import STDIN
+from estimator_lab.errors import FlagError
+from estimator_lab.inference.evaluation import evaluate
+from estimator_lab.inference.inspection_files import pictures_of_first
+from estimator_lab.inference.report.history import read_history
+from estimator_lab.inference.report.page import Examined, report_page
+from estimator_lab.inference.settings import ReportSettings
+from estimator_lab.runs.model import Trained, open_trained
+
+_NAME = 'report.html'
+
+
+def write_report(settings: ReportSettings) -> tuple[Path, int, list[str]]:
+    """Writes a run as a page of HTML; with examples, evaluates the model on them first.
+
+    Returns:
+      (path of the page; its characters; what could not be read of the run, a sentence for each file.)
+
+    Raises:
+      DataError: the model or the examples can't be read.
+      FlagError: the page can't be written, or the examples can be read only once.
+      LabError: TensorFlow fails, or the disk is full.
+    """
+    if STDIN in settings.data:
+        raise FlagError(f'--data={STDIN} can be read only once, but a report reads it twice: name a file.')
+    path = settings.out or settings.model_dir / _NAME
+    trained = open_trained(settings.model_dir)
+    check_outputs({'out': path}, settings.data, trained.model_dir, trained.kind.accepts, ('.html', '.htm'))
+    with made_folder('out', path.parent), written_whole('out', path, keeps_part=False) as partial:
+        partial.open('x').close()  # fails now rather than after the evaluation
+        history = read_history(trained.model_dir)
+        text = report_page(trained, history, _examined(trained, settings) if settings.data else None)
+        partial.write_text(text, encoding='utf-8')
+    return path, len(text), history.damage
+
+
+def _examined(trained: Trained, settings: ReportSettings) -> Examined:
+    kind = trained.kind
+    examples = ExampleInput(settings.data, warn, kind)
+    report = InputReport(say=warn, kind=kind)
+    evaluation = evaluate(trained, examples, report, steps=settings.eval_steps, worst=settings.worst)
+    return Examined(evaluation, *pictures_of_first(trained, ExampleInput(settings.data, kind=kind)))
