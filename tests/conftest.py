@@ -18,7 +18,7 @@ _SET_BY_TF1 = ('TF_CPP_MIN_LOG_LEVEL', 'TF_ENABLE_ONEDNN_OPTS', 'TF_USE_LEGACY_K
 _FAST = (
     *('console', 'core', 'data', 'porting'),
     'contrib/test_crf.py',
-    'inference/test_saliency.py',
+    'inference/report/test_page.py',
     'models/test_registry.py',
     'optimizers/test_optimizers.py',
     'runs/test_record.py',
