@@ -50,7 +50,7 @@ def test_a_step_changes_pixels_by_so_many_grey_levels(view, photo):
 
 
 def test_windows_leave_no_visible_seams(view, photo, monkeypatch):
-    """Seams are rows where the change differs from the mean: 52 % with the jitter alone, 76 % without shifts."""
+    """The mean change differs by row if there are seams: 52 % with the jitter alone, 76 % without shifts."""
     monkeypatch.setattr(view_module, 'MOST_SIDE', 8)
     ascent = Ascent([(20, 30)], 80, step_size=0.2, jitter=1)
     found = dream(view, np.full_like(photo, 0.5), 0, [0], ascent, np.random.default_rng(1))
