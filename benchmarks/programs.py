@@ -24,6 +24,8 @@ from typing import Any
 
 import numpy as np
 
+from estimator_lab.tf1 import tf
+
 ONE = '--one'
 
 
@@ -35,8 +37,6 @@ def rows(count: int = 32) -> tuple[dict[str, np.ndarray], np.ndarray]:
 
 def batches(features: Any, labels: Any) -> Callable[[], Any]:
     """Returns an input_fn of endless batches of 8."""
-    from estimator_lab.tf1 import tf
-
     return lambda: tf.data.Dataset.from_tensor_slices((features, labels)).repeat().batch(8)
 
 
@@ -66,7 +66,6 @@ def give_back() -> None:
 def slim(folder: str) -> str:
     """A slim network in an Estimator, through tf.contrib."""
     import estimator_lab.contrib  # noqa: F401
-    from estimator_lab.tf1 import tf
 
     def model_fn(features: Any, labels: Any, mode: str) -> Any:
         slim = tf.contrib.slim
@@ -85,8 +84,6 @@ def slim(folder: str) -> str:
 
 def gan(folder: str) -> str:
     """A GANEstimator on points."""
-    from estimator_lab.tf1 import tf
-
     tfgan = importlib.import_module('tensorflow_gan')
 
     def generator_fn(noise: Any, mode: str) -> Any:
@@ -110,8 +107,6 @@ def gan(folder: str) -> str:
 
 def ranking(folder: str) -> str:
     """A groupwise scorer with a ranking head."""
-    from estimator_lab.tf1 import tf
-
     tfr = importlib.import_module('tensorflow_ranking')
 
     lists = {'x': np.ones([32, 3, 2], np.float32)}
@@ -130,8 +125,6 @@ def ranking(folder: str) -> str:
 
 def adanet(folder: str) -> str:
     """An ensemble that grows from candidates."""
-    from estimator_lab.tf1 import tf
-
     adanet = importlib.import_module('adanet')
 
     tf2 = tf.compat.v2
@@ -151,15 +144,11 @@ def adanet(folder: str) -> str:
 
 
 def _rule() -> Any:
-    from estimator_lab.tf1 import tf
-
     return tf.keras.optimizers.legacy.SGD(0.05)
 
 
 def deepctr(folder: str) -> str:
     """DeepFM."""
-    from estimator_lab.tf1 import tf
-
     estimators = importlib.import_module('deepctr.estimator')
 
     word = tf.feature_column.categorical_column_with_identity('word', 5)
@@ -171,8 +160,6 @@ def deepctr(folder: str) -> str:
 
 def lattice(folder: str) -> str:
     """A calibrated lattice, as a canned classifier."""
-    from estimator_lab.tf1 import tf
-
     tfl = importlib.import_module('tensorflow_lattice')
 
     features, labels = rows()
@@ -213,8 +200,6 @@ class OurLine(SourceFileLoader):
 
 def classify_text(run_classifier: Any, config: Any, folder: str) -> str:
     """Builds BERT's or ALBERT's model function and input functions, and runs them in a TPUEstimator."""
-    from estimator_lab.tf1 import tf
-
     words = np.random.default_rng(0).integers(0, 20, [32, 8])
     features = [
         run_classifier.InputFeatures(list(row), [1] * 8, [0] * 8, int(row[0] > 9)) for row in words.tolist()
@@ -260,7 +245,6 @@ def bert(folder: str) -> str:
 def albert(folder: str) -> str:
     """A text classifier; the package lacks the line that defines its flag."""
     import estimator_lab.contrib  # noqa: F401
-    from estimator_lab.tf1 import tf
 
     finders: Any = sys.meta_path
     finders.insert(0, OurLine)
@@ -272,8 +256,6 @@ def albert(folder: str) -> str:
 
 def privacy(folder: str) -> str:
     """A DNNClassifier trained with differential privacy."""
-    from estimator_lab.tf1 import tf
-
     estimators = importlib.import_module('tensorflow_privacy.privacy.estimators.v1.dnn')
     optimizers = importlib.import_module('tensorflow_privacy.privacy.optimizers.dp_optimizer')
     features, labels = rows()

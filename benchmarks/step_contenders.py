@@ -7,8 +7,7 @@ Every contender trains the same network on the same batch, which is in memory, w
 
 - steps: how many are timed.
 - precision: float32 or bfloat16.
-- summaries, config, network: of our contenders; steps between summaries (0 for none), fields of
-  tf.ConfigProto, and 'channels_first' or 'relu_last'.
+- summaries, config: of our contenders; steps between summaries (0 for none), and fields of tf.ConfigProto.
 - xla, channels_last: of Keras and PyTorch.
 """
 
@@ -37,6 +36,7 @@ def batch() -> tuple[np.ndarray, np.ndarray]:
 
 def estimator(options: Options, clock: Clock) -> Measured:
     """Our Estimator, as a user trains it: summaries every 50 steps, hooks, the loss fetched each step."""
+    from estimator_lab.models import cnn
     from estimator_lab.tf1 import tf
 
     with tempfile.TemporaryDirectory() as folder:
@@ -49,19 +49,20 @@ def estimator(options: Options, clock: Clock) -> Measured:
             save_checkpoints_steps=None,
             log_step_count_steps=None,
         )
-        model = tf.estimator.Estimator(_model_fn(options), config=config, params=_PARAMS)
+        model = tf.estimator.Estimator(cnn.model_fn, config=config, params=_PARAMS)
         model.train(_input_fn, [clock.hook()], steps=clock.total)
     return clock.measured(tensorflow_version(tf))
 
 
 def session(options: Options, clock: Clock) -> Measured:
     """The same graph in a bare tf.Session: no hooks, no summaries, only the training step."""
+    from estimator_lab.models import cnn
     from estimator_lab.tf1 import tf
 
     tf.disable_v2_behavior()
     tf.set_random_seed(1)
     tf.train.create_global_step()
-    step = _model_fn(options)(*_input_fn(), 'train', _PARAMS).train_op
+    step = cnn.model_fn(*_input_fn(), 'train', _PARAMS).train_op
     with tf.Session(config=_session_config(options)) as bare:
         bare.run(tf.global_variables_initializer())
         return clock.time(functools.partial(bare.run, step), tensorflow_version(tf))
@@ -176,36 +177,6 @@ def _session_config(options: Options) -> Any:
         config = config or tf.ConfigProto(allow_soft_placement=True)
         json_format.ParseDict(changes, config)
     return config
-
-
-def _model_fn(options: Options) -> Callable[..., Any]:
-    """Returns the model function, with a network of another layout or order if an option requests one."""
-    from estimator_lab.models import cnn
-
-    if order := options.get('network'):
-
-        def network(params: Any, training: bool = False) -> Callable[..., Any]:
-            return lambda images, noise=None: (_variant(order, images, params, noise), {})
-
-        cnn.Network = network  # type: ignore[assignment,misc]
-    return cnn.model_fn
-
-
-def _variant(order: str, images: Any, params: Any, noise: Any) -> Any:
-    """Returns the logits of the network in channels_first order, or with each ReLU after its pooling."""
-    from estimator_lab.core.layers.elementwise import dropout
-    from estimator_lab.tf1 import tf
-
-    first = order == 'channels_first'
-    layout = 'channels_first' if first else 'channels_last'
-    net = tf.transpose(images, [0, 3, 1, 2]) if first else images
-    for _ in range(2):
-        net = tf.layers.conv2d(net, 32, 5, padding='same', data_format=layout)
-        net = tf.nn.relu(net) if first else net
-        net = tf.layers.max_pooling2d(net, 2, 2, data_format=layout)
-        net = net if first else tf.nn.relu(net)
-    dense = tf.layers.dense(tf.layers.flatten(net), 1024, tf.nn.relu)
-    return tf.layers.dense(dropout(dense, params.dropout_rate, noise), params.num_classes)
 
 
 def tensorflow_version(tf: Any) -> str:

@@ -2,7 +2,7 @@
 
     python benchmarks/train_step.py                          float32; about 15 minutes
     python benchmarks/train_step.py --precision=bfloat16     the same in bfloat16, where the processor has it
-    python benchmarks/train_step.py --variants               threads, XLA, layouts, ...; about 25 minutes
+    python benchmarks/train_step.py --variants               threads, XLA, ...; about 25 minutes
     python benchmarks/train_step.py --mnist TRAIN TEST       test accuracy on MNIST in both precisions
 
 Batch 32 of 128x128x1, two convolutions 5x5x32 ('same', ReLU, max-pooling 2x2), dense 1,024, dropout 0.4,
@@ -68,8 +68,6 @@ VARIANTS: dict[str, Row] = {
     'threads that do not spin': ('estimator', _NO_SPINNING, {}),
     'XLA': ('estimator', _XLA, _XLA_ON_CPU),
     'XLA, oneDNN off': ('estimator', _XLA, {**_XLA_ON_CPU, **_NO_ONEDNN}),
-    'channels_first': ('estimator', {'network': 'channels_first', 'summaries': 0}, {}),
-    'ReLU after the pooling': ('estimator', {'network': 'relu_last', 'summaries': 0}, {}),
     'Grappler off': ('estimator', _rewrites(disable_meta_optimizer=True), {}),
     'Grappler without fusing (remapping)': ('estimator', _rewrites(remapping='OFF'), {}),
     'Grappler, two passes': ('estimator', _rewrites(meta_optimizer_iterations='TWO'), {}),

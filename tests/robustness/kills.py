@@ -12,6 +12,7 @@ compared bit for bit with those of the uninterrupted training at that step. Exit
 import argparse
 import gzip
 import hashlib
+import itertools
 import multiprocessing
 import multiprocessing.context
 import os
@@ -19,9 +20,9 @@ import random
 import sys
 import tempfile
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -46,40 +47,9 @@ _AT_ONCE = 2
 _Saved = dict[tuple[str, int], str]
 
 
-class Tally(NamedTuple):
-    """Counts of killed trainings.
-
-    Attributes:
-      kills: processes killed.
-      early: of these, before they had saved anything.
-      restarts: processes that resumed what a killed one had left.
-      compared: of these, with a newest checkpoint of their own, which was compared.
-      differ: of these, with another checkpoint than the uninterrupted training has.
-      unreadable: checkpoints that could not be read after a kill.
-      failed: restarts that ended with an error.
-    """
-
-    kills: int = 0
-    early: int = 0
-    restarts: int = 0
-    compared: int = 0
-    differ: int = 0
-    unreadable: int = 0
-    failed: int = 0
-
-    def plus(self, other: 'Tally') -> 'Tally':
-        return Tally(*map(sum, zip(self, other, strict=True)))
-
-    @property
-    def failures(self) -> int:
-        return self.differ + self.unreadable + self.failed
-
-    def __str__(self) -> str:
-        return (
-            f'{self.kills} kills ({self.early} before anything was saved), {self.restarts} restarts, '
-            f'{self.compared} compared, {self.differ} differ, {self.unreadable} unreadable checkpoints, '
-            f'{self.failed} failed'
-        )
+# A restart resumes what a killed process has left; it is compared if it has a checkpoint of its own.
+_FAILURES = ('differ', 'unreadable checkpoints', 'failed')
+_COUNTS = ('kills', 'kills before anything was saved', 'restarts', 'compared', *_FAILURES)
 
 
 def run(model: str, archive: str, model_dir: Path, cache: Path, keep_all: bool) -> None:
@@ -115,13 +85,17 @@ def measure(given: argparse.Namespace) -> int:
             for n, archive in enumerate(archives)
         ]
         shares = [(given.kills + place) // len(lanes) for place in range(len(lanes))]
-        total = Tally()
+        total: Counter[str] = Counter()
         for lane, tally in zip(lanes, pool.map(_Lane.kill, lanes, shares), strict=True):
             uninterrupted = f'{lane.seconds:.0f} s for {lane.steps} steps uninterrupted'
-            print(f'{lane.name}: {tally}; {uninterrupted}', flush=True)
-            total = total.plus(tally)
-    print(f'in all: {total}')
-    return total.failures
+            print(f'{lane.name}: {_shown(tally)}; {uninterrupted}', flush=True)
+            total += tally
+    print(f'in all: {_shown(total)}')
+    return sum(total[name] for name in _FAILURES)
+
+
+def _shown(tally: Counter[str]) -> str:
+    return ', '.join(f'{tally[name]} {name}' for name in _COUNTS)
 
 
 class _Lane:
@@ -143,7 +117,7 @@ class _Lane:
         self._rng = rng
         folder.mkdir()
 
-    def kill(self, count: int) -> Tally:
+    def kill(self, count: int) -> Counter[str]:
         """Trains once to the end, then again and again until `count` processes were killed."""
         process, started = self._start('whole', keep_all=True), time.monotonic()
         while process.is_alive() and not _saved(self._folder / 'whole'):
@@ -155,38 +129,40 @@ class _Lane:
         self.seconds = time.monotonic() - started
         self._expected = _saved(self._folder / 'whole', newest_only=False)
         self.steps = max(step for _, step in self._expected)
-        tally, life = Tally(), 0
-        while tally.kills < count:
-            life += 1
-            tally = tally.plus(self._one_life(f'life{life}', count - tally.kills))
+        tally: Counter[str] = Counter()
+        for life in itertools.count():
+            if tally['kills'] >= count:
+                break
+            tally += self._one_life(f'life{life}', count - tally['kills'])
         return tally
 
-    def _one_life(self, name: str, most: int) -> Tally:
+    def _one_life(self, name: str, most: int) -> Counter[str]:
         """Restarts a training, killing it at most `most` times, until it finishes."""
-        folder, tally, seen = self._folder / name, Tally(), _Saved()
+        tally: Counter[str] = Counter()
+        seen: _Saved = {}
         while True:
-            process, restarts = self._start(name), int(tally.kills > 0)
-            if tally.kills < most:
+            process, is_restart = self._start(name), tally['kills'] > 0
+            if tally['kills'] < most:
                 process.join(self._moment())
-            was_killed = tally.kills < most and process.is_alive()
+            was_killed = tally['kills'] < most and process.is_alive()
             if was_killed:
                 process.kill()
             process.join()
+            tally.update({'kills': was_killed, 'restarts': is_restart})
             try:
-                saved = _saved(folder)
+                saved = _saved(self._folder / name)
             except (tf.errors.OpError, RuntimeError, ValueError):
-                return tally.plus(Tally(kills=was_killed, restarts=restarts, unreadable=1))
+                tally['unreadable checkpoints'] += 1
+                return tally
             new = saved.items() - seen.items()
             seen = saved
-            tally = tally.plus(
-                Tally(
-                    kills=was_killed,
-                    early=was_killed and not new,
-                    restarts=restarts,
-                    compared=restarts and bool(new),
-                    differ=any(self._expected.get(place) != digest for place, digest in new),
-                    failed=not was_killed and process.exitcode != 0,
-                )
+            tally.update(
+                {
+                    'kills before anything was saved': was_killed and not new,
+                    'compared': is_restart and bool(new),
+                    'differ': any(self._expected.get(place) != digest for place, digest in new),
+                    'failed': not was_killed and process.exitcode != 0,
+                }
             )
             if not was_killed:
                 return tally
