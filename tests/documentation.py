@@ -49,6 +49,20 @@ def flags_named(page: Path) -> set[str]:
     return {name for span in _spans(page.read_text()) for name in re.findall(r'(?:^|\s)--([a-z_]+)', span)}
 
 
+def links(page: Path) -> Iterator[str]:
+    """Yields the targets of links and images on a page, without those on other sites."""
+    for target in re.findall(r'\]\(([^)]+)\)|<img src="([^"]+)"', page.read_text()):
+        if not ''.join(target).startswith('http'):
+            yield ''.join(target)
+
+
+def anchors(page: Path) -> set[str]:
+    """Returns the anchors of the headings of a page, as GitHub names them."""
+    without_blocks = re.sub(r'^ *```.*?^ *```', '', page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r'^#+ (.*)$', without_blocks, re.MULTILINE)
+    return {re.sub(r'[^\w\- ]', '', heading.lower()).replace(' ', '-') for heading in headings}
+
+
 def commands_of_page(text: str) -> Iterator[str]:
     """Yields the commands of a page: those in `sh` blocks, then those in inline code."""
     for block in re.findall(r'^ *```sh\n(.*?)^ *```', text, re.DOTALL | re.MULTILINE):

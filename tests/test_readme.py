@@ -38,9 +38,11 @@ from tests.documentation import (
     ROOT,
     all_commands,
     all_pages,
+    anchors,
     commands_of_page,
     flags_named,
     flags_of_training,
+    links,
 )
 
 COMMANDS = all_commands()
@@ -297,6 +299,20 @@ def run_saved_model_cli(arguments):
 def check_requirements(arguments):
     extras = re.findall(r'\[(\w+)\]', ' '.join(arguments))
     assert all(f"'{extra}':" in (ROOT / 'setup.py').read_text() for extra in extras)
+
+
+@pytest.mark.parametrize('page', [*all_pages(), ROOT / 'CHANGELOG.md'], ids=lambda page: page.name)
+def test_links_lead_to_files_and_headings(page):
+    for link in links(page):
+        path, _, anchor = link.partition('#')
+        target = page.parent / path if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_every_picture_is_on_a_page():
+    shown = {Path(link).name for page in all_pages() for link in links(page)}
+    assert {path.name for path in (ROOT / 'docs' / 'images').iterdir()} <= shown
 
 
 @pytest.mark.parametrize('text', sorted({text for page in all_pages() for text in flags_of_training(page)}))
