@@ -1,0 +1,70 @@
+"""What all model functions share, and networks that are only built whole."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from estimator_lab.core.heads.model import fixed_size
+from estimator_lab.core.heads.model_function import model_function
+from estimator_lab.core.model.endpoints import Endpoint, publish
+from estimator_lab.core.model.params import TrainingParams
+from estimator_lab.errors import FlagError
+from estimator_lab.tf1 import tf
+from tests.core.heads.helpers import MODES, args_of, config_of, values_of
+
+PARAMS = TrainingParams(image_shape=(2, 3, 1))
+IMAGES = np.arange(24, dtype=np.float32).reshape(4, 6)
+
+
+def test_what_is_derived_from_the_arguments(tmp_path):
+    with tf.Graph().as_default():
+        args = args_of(MODES.TRAIN, PARAMS, IMAGES, config=config_of(tmp_path), key=[*'abcd'])
+        assert np.array_equal(values_of(args.images), IMAGES.reshape(4, 2, 3, 1))
+        assert args.images is args.images and args.noise is args.noise
+        assert args.weights == 1.0 and values_of(args.keys).tolist() == [b'a', b'b', b'c', b'd']
+        assert args.display.folder == tmp_path
+        assert (args.training, args.evaluating, args.predicting) == (True, False, False)
+        for mode, where in ((MODES.EVAL, (False, True, False)), (MODES.PREDICT, (False, False, True))):
+            other = dataclasses.replace(args, mode=mode, config=None)
+            assert (other.training, other.evaluating, other.predicting) == where
+            assert other.noise is None and other.display is None
+        weighted = args_of(MODES.TRAIN, PARAMS, IMAGES, weight=[0.0, 1, 2, 1])
+        assert values_of(weighted.weights).tolist() == [0, 1, 2, 1] and weighted.keys is None
+
+
+def test_parameters_are_resolved_and_checked():
+    def check(params):
+        if params.momentum == 0.5:
+            raise FlagError('not together')
+
+    @model_function(TrainingParams, check)
+    def model_fn(args):
+        """Its documentation."""
+        return args
+
+    args = model_fn('features', 'labels', MODES.EVAL, {'momentum': 0.25})
+    assert (args.features, args.labels, args.mode) == ('features', 'labels', MODES.EVAL)
+    assert args.params == dataclasses.replace(TrainingParams(), momentum=0.25) and args.config is None
+    assert model_fn(None, None, MODES.EVAL, None, 'config').config == 'config'
+    assert model_fn.__doc__ == 'Its documentation.'
+    with pytest.raises(FlagError, match='not together'):
+        model_fn(None, None, MODES.EVAL, {'momentum': 0.5})
+    with pytest.raises(FlagError, match='is not allowed'):
+        model_fn(None, None, MODES.EVAL, {'momentum': 2.0})
+
+
+def test_a_network_of_fixed_size_is_built_whole():
+    @model_function(TrainingParams)
+    def model_fn(args):
+        assert args.predicting and args.params == PARAMS and args.labels is None
+        doubled = 2 * args.images
+        publish({'doubled': Endpoint(doubled), 'tripled': Endpoint(1.5 * doubled)})
+
+    layered = fixed_size(model_fn)(PARAMS)
+    assert (layered.smallest, layered.fixed_from) == (3, 'doubled')
+    with tf.Graph().as_default():
+        images = tf.constant(IMAGES.reshape(4, 2, 3, 1))
+        found = values_of({name: endpoint.values for name, endpoint in layered.layers(images)})
+    assert list(found) == ['doubled', 'tripled']
+    assert np.array_equal(found['tripled'], 3 * IMAGES.reshape(4, 2, 3, 1))
