@@ -40,7 +40,7 @@ CONTENTS = {
     'tensorflow.python.tpu.async_checkpoint': 'AsyncCheckpointSaverHook',
     'tensorflow.python.tpu.error_handling': 'ErrorRendezvous',
     'tensorflow.python.tpu.tpu_config': 'TPUConfig RunConfig InputPipelineConfig',
-    'tensorflow.python.tpu.tpu_context': 'TPUContext _get_tpu_context',
+    'tensorflow.python.tpu.tpu_context': 'TPUContext',
     'tensorflow.python.tpu.tpu_estimator': 'TPUEstimator TPUEstimatorSpec',
     'tensorflow.python.tpu.util': 'check_positive_integer parse_iterations_per_loop',
     'tensorflow.python.training.distribute': 'get_strategy StrategyExtendedV2',
