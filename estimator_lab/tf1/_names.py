@@ -1,4 +1,4 @@
-"""Old names of what TensorFlow still has, and one sentence for names that users look for in vain.
+"""Makes old names of TensorFlow work, and explains names that users look for but TensorFlow lacks.
 
 An alias is made when it is first used. ``ESTIMATOR_LAB_SHOW_MOVED=1`` in the environment prints each line
 that uses one, with the new name, as a warning of the category ``MovedName``. A missing name raises

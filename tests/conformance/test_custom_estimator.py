@@ -53,7 +53,7 @@ def test_training_ends_with_the_data(tmp_path):
     assert model.get_variable_value('global_step') == 8
 
 
-def test_a_new_estimator_goes_on_from_the_checkpoint(tmp_path):
+def test_a_new_estimator_continues_from_the_checkpoint(tmp_path):
     """Another Estimator with the same model_dir continues from its checkpoint."""
     whole = slope_estimator(tmp_path / 'whole').train(line(), steps=4)
     slope_estimator(tmp_path / 'halves').train(line(), steps=2)
@@ -164,7 +164,7 @@ def test_model_fn_result(result, message):
         model.train(line(), steps=1)
 
 
-def test_specs_need_what_their_mode_needs():
+def test_required_fields_of_each_mode():
     """An EstimatorSpec without loss, train_op or predictions where its mode needs them is rejected."""
     for mode, wanting in (('train', 'train_op'), ('eval', 'loss'), ('infer', 'predictions')):
         with pytest.raises(ValueError, match=wanting):

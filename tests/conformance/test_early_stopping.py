@@ -20,7 +20,7 @@ def stopped_at(model, hook, max_steps=40):
 
 @pytest.fixture
 def improving(tmp_path):
-    """Comes nearer to the slope of 2 for ever."""
+    """Approaches the slope of 2 without end."""
     return slope_estimator(tmp_path, {'rate': 0.001}, save_checkpoints_steps=4)
 
 
@@ -65,7 +65,7 @@ def test_higher(exploding):
     assert stopped_at(exploding, hook) < 12
 
 
-def test_one_s_own_reason(improving):
+def test_custom_reason_to_stop(improving):
     """make_early_stopping_hook stops when a function says so, and names bad arguments."""
     answers = iter([False, False, True])
     hook = experimental.make_early_stopping_hook(improving, lambda: next(answers), **every_step())

@@ -102,7 +102,7 @@ def _saved_model(folder):
     return loader_impl.parse_saved_model(folder)
 
 
-def test_untrained_export_is_refused(tmp_path):
+def test_export_before_training_is_rejected(tmp_path):
     """Exporting before training is rejected."""
     with pytest.raises(ValueError, match='trained'):
         slope_estimator(tmp_path).export_saved_model(str(tmp_path / 'export'), raw_receiver())
@@ -141,7 +141,7 @@ def test_parse_example_spec():
         tf.estimator.classifier_parse_example_spec(columns, label_key='x')
 
 
-def test_receivers_refuse_what_is_no_tensor():
+def test_receivers_reject_other_values_than_tensors():
     """A ServingInputReceiver rejects features and receiver tensors that are not tensors."""
     with pytest.raises(ValueError, match='Tensor'):
         EXPORT.ServingInputReceiver({'x': 'text'}, tf.constant('a'))

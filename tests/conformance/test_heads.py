@@ -123,13 +123,13 @@ def test_multi_head_in_an_estimator(tmp_path):
     assert column(predictions, ('line', 'predictions')).shape == (20, 1)
 
 
-def test_head_with_ones_own_loss():
+def test_head_with_custom_loss():
     """A head accepts a custom loss function."""
     head = ESTIMATOR.RegressionHead(loss_fn=lambda labels, logits: tf.abs(labels - logits))
     assert loss_of(head, [[1.0], [5.0]], [[0.0], [0.0]]) == pytest.approx(3)
 
 
-def test_head_refuses_bad_labels():
+def test_head_rejects_bad_labels():
     """A head rejects labels outside its classes when the session runs, and wrong shapes before that."""
     head = ESTIMATOR.MultiClassHead(3)
     with pytest.raises(tf.errors.InvalidArgumentError):

@@ -36,7 +36,7 @@ def test_model_to_estimator(tmp_path):
     assert predictions == pytest.approx(0.3 * X, rel=1e-4)
 
 
-def test_weights_come_along(tmp_path):
+def test_initial_weights(tmp_path):
     """model_to_estimator starts from the weights of the Keras model."""
     with tf.Graph().as_default(), tf.Session() as session:
         keras.backend.set_session(session)
@@ -47,7 +47,7 @@ def test_weights_come_along(tmp_path):
     keras.backend.set_session(None)
 
 
-def test_an_uncompiled_model_is_refused(tmp_path):
+def test_an_uncompiled_model_is_rejected(tmp_path):
     """model_to_estimator rejects a model that was not compiled."""
     inputs = keras.Input([1])
     with pytest.raises(ValueError, match='compiled'):

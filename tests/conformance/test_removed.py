@@ -20,7 +20,7 @@ def test_boosted_trees(name):
         assert not hasattr(api, name)
 
 
-def test_a_name_that_never_was():
+def test_a_name_that_never_existed():
     """A name that was never in tf.estimator raises an AttributeError that names it."""
     with pytest.raises(AttributeError, match='NoSuchEstimator'):
         tf.estimator.NoSuchEstimator  # noqa: B018

@@ -191,7 +191,7 @@ def test_optimizers(make, expected):
         assert wanted is None or value == pytest.approx(wanted, rel=1e-5)
 
 
-def test_gradients_in_hand():
+def test_compute_and_apply_gradients():
     """compute_gradients and apply_gradients let a program clip in between; decays follow the global step."""
     step = tf.train.create_global_step()
     w = tf.get_variable('w', initializer=[3.0, 4.0])

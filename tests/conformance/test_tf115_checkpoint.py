@@ -43,7 +43,7 @@ def test_same_logits(script, model_dir):
     assert script.logits_of(model) == logits(FIGURES['logits'])
 
 
-def test_training_goes_on(script, model_dir):
+def test_training_continues(script, model_dir):
     """Training continues from a checkpoint of TensorFlow 1.15 as 1.15 itself does, including momentum."""
     model = script.estimator(model_dir, config=run_config())
     model.train(script.input_fn, steps=1)

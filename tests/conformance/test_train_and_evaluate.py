@@ -38,7 +38,7 @@ def test_evaluation_at_each_checkpoint(tmp_path):
     assert losses[2] > losses[4] > losses[6]
 
 
-def test_a_second_run_goes_on(tmp_path):
+def test_a_second_run_continues(tmp_path):
     """train_and_evaluate continues from the checkpoint, and returns nothing new beyond max_steps."""
     tf.estimator.train_and_evaluate(slope_estimator(tmp_path), *specs(2))
     metrics, _ = tf.estimator.train_and_evaluate(slope_estimator(tmp_path), *specs(5))

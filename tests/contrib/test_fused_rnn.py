@@ -46,7 +46,7 @@ def test_equals_the_network_step_by_step(reverse, lengths, clip):
     assert np.abs(found[0][0]).max() > 0.01
 
 
-def test_names_of_variables_are_those_of_1_15():
+def test_variables_have_the_names_of_1_15():
     with tf.Graph().as_default():
         x = tf.zeros([STEPS, BATCH, WIDTH])
         LSTMBlockFusedCell(UNITS)(x)

@@ -162,7 +162,7 @@ def test_contrib_is_one_module_under_each_name():
     assert 'layers' in dir(tf.contrib) and 'fully_connected' in dir(layers)
 
 
-def test_names_of_a_whole_module_are_those_of_tensorflow():
+def test_whole_modules_are_tensorflows():
     contrib = tf.contrib
     assert contrib.tpu.RunConfig is tf.estimator.tpu.RunConfig
     assert contrib.data.AUTOTUNE == tf.data.experimental.AUTOTUNE

@@ -175,7 +175,7 @@ def test_code_for_python_2_only_is_skipped(tmp_path, capsys):
     assert place['line'] == 10
 
 
-def test_attributes_of_classes_of_tensorflows_own_modules(tmp_path, capsys):
+def test_attributes_of_classes_in_private_modules(tmp_path, capsys):
     file = tmp_path / 'program.py'
     file.write_text(
         'from tensorflow.python.estimator import model_fn\nfrom tensorflow.python.framework import ops\n'

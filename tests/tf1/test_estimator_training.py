@@ -101,7 +101,7 @@ def test_a_strategy_given_twice_is_an_error(monkeypatch):
         run_config(monkeypatch, train_distribute=strategy, experimental_distribute=twice)
 
 
-def test_odd_modes_mean_no_coordinator():
+def test_unknown_modes_do_not_use_the_coordinator():
     should_run = glue.should_run_distribute_coordinator
     assert not should_run(SimpleNamespace())
     assert not should_run(SimpleNamespace(_distribute_coordinator_mode='odd', cluster_spec={'chief': []}))

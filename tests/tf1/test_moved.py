@@ -76,7 +76,7 @@ def test_the_contents_of_each_old_module_are_stated():
 
 
 @pytest.mark.parametrize('module', CONTENTS)
-def test_each_old_module_has_what_it_defined(module):
+def test_each_old_module_has_its_names(module):
     loaded = importlib.import_module(module)
     for name in CONTENTS[module].split():
         assert getattr(loaded, name).__name__ == name
@@ -99,7 +99,7 @@ def test_each_old_name_leads_to_the_object_of_that_name(module):
     assert found == {name: OTHER_NAMES.get((module, name), name) for name in found}
 
 
-def test_what_a_tensorflow_has_is_never_replaced(tmp_path, monkeypatch):
+def test_existing_names_are_never_replaced(tmp_path, monkeypatch):
     (tmp_path / 'with_a_name.py').write_text('here = 1\ndef __getattr__(name): return len(name)\n')
     monkeypatch.syspath_prepend(str(tmp_path))
     finder = Finder()

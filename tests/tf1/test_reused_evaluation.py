@@ -151,7 +151,7 @@ def test_a_failed_evaluation_is_built_again(trained, builds):
     assert len(builds) == 2
 
 
-def test_errors_are_those_of_estimator(trained, tmp_path):
+def test_errors_equal_those_of_estimator(trained, tmp_path):
     estimator, _ = trained
     with reused_evaluation_graph(estimator):
         with pytest.raises(ValueError, match='Must specify steps > 0'):
