@@ -38,7 +38,7 @@ def warmup_hparam(default: int) -> Any:
     return setting(default, text, lambda v: v >= 0)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class OptimizerParams:
     """The optimizer and its learning rate."""
 
@@ -50,8 +50,8 @@ class OptimizerParams:
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainingParams(SecondOrderParams, OptimizerParams):
-    """Parameters of every model that learns from images.
+class DataParams:
+    """Parameters that the data and the run decide.
 
     Attributes:
       image_shape: (height, width, channels) of the input, in pixels.
@@ -68,6 +68,11 @@ class TrainingParams(SecondOrderParams, OptimizerParams):
     first_step: int = 0
     phase: str = FINAL
     model_dir: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingParams(SecondOrderParams, OptimizerParams, DataParams):
+    """Parameters of every model; those of the data come first, then the optimizer's."""
 
     @property
     def is_second_order(self) -> bool:

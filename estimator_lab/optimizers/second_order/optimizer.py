@@ -54,7 +54,7 @@ class Step(NamedTuple):
     diagnostics: dict[str, Any]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class SecondOrderParams:
     """The settings of second-order optimizers that are hyper-parameters of every model."""
 
