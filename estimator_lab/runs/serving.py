@@ -35,9 +35,6 @@ PAINTER_SIGNATURES = {
 }
 """Descriptions of the signatures of a style model."""
 
-SAMPLES_SIGNATURE = f'{keys.LATENT}:{keys.SAMPLES}'
-"""Of a generator: latent vectors, with labels if it is conditional -> PNG files."""
-
 
 def signature_of(receiver: str) -> str:
     """Returns the signature of a receiver: '' for the default one, else an alternative's name."""

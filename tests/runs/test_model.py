@@ -168,7 +168,9 @@ def test_a_checkpoint_that_lacks_a_variable(copy):
 def test_checkpoints_that_are_not_listed(copy):
     (copy / 'checkpoint').unlink()
     (copy / 'model.ckpt-x.index').touch()
-    with pytest.raises(DataError, match=r"holds model\.ckpt-3, but no file 'checkpoint', .*: write the line"):
+    with pytest.raises(
+        DataError, match=r"holds model\.ckpt-3, but no file 'checkpoint' that lists it: write the line"
+    ):
         open_trained(copy)
     (copy / 'checkpoint').write_text('model_checkpoint_path: "model.ckpt-3"\n')
     assert open_trained(copy).step == 3

@@ -166,7 +166,7 @@ def test_length_of_training(settings, changes, steps):
         ({'hparams': 'dropout_rate=1'}, 'dropout_rate=1.0 is not allowed'),
         ({'image_size': 3}, '--image_size=3 is too small: 2 poolings'),
         ({'augment': 'turn=1'}, '--augment=turn=1 is not understood'),
-        ({'split': '0.5'}, '--split divides --data into two, so that --eval_data has no place'),
+        ({'split': '0.5'}, '--split divides --data in two; give it without --eval_data'),
         ({'split': '0.9,0.2', 'eval_data': ()}, '--split=0.9,0.2 is not understood'),
         ({'split': '1', 'eval_data': ()}, '--split=1 is not understood'),
         ({'split': 'half', 'eval_data': ()}, '--split=half is not understood'),
@@ -278,8 +278,8 @@ def test_a_pipe_trains_with_a_vocabulary_and_says_what_it_lacks(settings, archiv
     labels.write_text('n000000\nn000001\nn000002\nn000003\n')
     piped = {'data': [str(fifo)], 'vocabulary': labels, 'max_steps': 30, 'shuffle_buffer': 5}
     for changes, words in (
-        ({'vocabulary': None}, 'labels cannot be looked up before: give --vocabulary'),
-        ({'max_steps': None}, 'nobody knows how many examples make an epoch: give --max_steps'),
+        ({'vocabulary': None}, 'labels cannot be looked up in advance: give --vocabulary'),
+        ({'max_steps': None}, 'the number of examples in an epoch is unknown: give --max_steps'),
         ({'eval_data': ()}, 'can be read only once: give other images as --eval_data'),
     ):
         with pytest.raises(FlagError, match=words):

@@ -34,7 +34,9 @@ def test_the_old_format_of_one_file(tmp_path):
         saver.save(session, str(path), write_meta_graph=False)
     assert_reads(path)
     path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(DataError, match='cannot be used as a file of weights: it is neither a readable checkpoint'):
+    with pytest.raises(
+        DataError, match='cannot be used as a file of weights: it is neither a readable checkpoint'
+    ):
         assert_reads(path)
     path.write_text('just text')
     with pytest.raises(DataError, match=r'it is neither a readable checkpoint nor HDF5\.$'):
