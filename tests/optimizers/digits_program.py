@@ -1,4 +1,4 @@
-"""A user's TF1 program as the canned estimators have them; another optimizer is another line.
+"""A TF1 program with a canned estimator, whose optimizer is one line.
 
     python digits_program.py ARCHIVE_TRAIN ARCHIVE_TEST on|off OPTIMIZER...
 
@@ -18,7 +18,7 @@ from estimator_lab.data.labels import label_of
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.tf1 import tf
 
-# The one line of the program that changes.
+# The line of the program that changes.
 OPTIMIZERS = {
     'adam': lambda: tf.train.AdamOptimizer(0.01),
     'lbfgs': lambda: optimizers.LBFGSOptimizer(),
@@ -38,7 +38,7 @@ def digits(archive, count):
 def input_fn(images, labels, repeat):
     def make():
         dataset = tf.data.Dataset.from_tensor_slices(({'pixels': images}, labels))
-        dataset = dataset.batch(1000)  # all of them, as these methods like it
+        dataset = dataset.batch(1000)  # all examples, for second-order methods
         return dataset.repeat() if repeat else dataset
 
     return make
@@ -54,7 +54,7 @@ def main(train_archive, test_archive, v2, *names):
 
 
 def trained(train, test, optimizer):
-    """Returns the evaluation of the program with that optimizer."""
+    """Returns the evaluation of the program with an optimizer."""
     with tempfile.TemporaryDirectory() as model_dir:
         estimator = tf.estimator.DNNClassifier(
             hidden_units=[32],
@@ -65,7 +65,7 @@ def trained(train, test, optimizer):
             loss_reduction=tf.losses.Reduction.SUM_OVER_BATCH_SIZE,
             config=tf.estimator.RunConfig(model_dir, tf_random_seed=1),
         )
-        # Stopped once, and gone on with.
+        # Stopped once and resumed.
         for steps in (15, 30):
             estimator.train(input_fn(*train, repeat=True), max_steps=steps)
         return estimator.evaluate(input_fn(*test, repeat=False))

@@ -1,4 +1,4 @@
-"""One suite over all optimizers of the registry, of first and second order; learning-rate schedules."""
+"""All optimizers of the registry, of first and second order, and the learning-rate schedules."""
 
 import math
 
@@ -15,6 +15,8 @@ from estimator_lab.optimizers import (
     make_optimizer,
 )
 from estimator_lab.tf1 import tf
+from tests.optimizers.digits_program import OPTIMIZERS as PROGRAM_OPTIMIZERS
+from tests.places import ROOT, real_data
 
 every = pytest.mark.parametrize('name', OPTIMIZERS)
 _START, _MINIMUM = [1.0, -2.0], [0.5, 0.0]
@@ -39,7 +41,7 @@ class Bowl:
         self.session.run(tf.global_variables_initializer())
 
     def take(self, steps):
-        """Takes steps, each with another minimum; returns the losses before them."""
+        """Takes steps, each with a different minimum; returns the losses before them."""
         number = self.session.run(self.global_step)
         return [
             self.session.run([self.loss, self.step], {self.shift: 0.01 * (at % 3)})[0]
@@ -78,7 +80,7 @@ def test_it_counts_each_step_once(name):
 
 
 @every
-def test_only_the_given_variables_move(name):
+def test_only_the_given_variables_change(name):
     variables = [tf.get_variable(n, initializer=np.array([1.0, 1.0], np.float32)) for n in ('one', 'two')]
     step = make_optimizer(name, 0.1).minimize(bowl(variables[0] + variables[1]), var_list=variables[:1])
     with tf.Session() as session:
@@ -97,7 +99,7 @@ def test_its_state_is_not_trainable_and_has_variables_to_save(name):
 
 
 @every
-def test_stopped_and_gone_on_with_equals_never_stopped(name, tmp_path):
+def test_a_resumed_run_equals_an_uninterrupted_one(name, tmp_path):
     made = Bowl(name)
     made.take(4)
     path = tf.train.Saver().save(made.session, str(tmp_path / 'model'))
@@ -117,7 +119,7 @@ def test_two_of_them_share_no_state(name):
     optimizers = [make_optimizer(name, 0.1) for _ in variables]
     steps = [o.minimize(bowl(v), var_list=[v]) for o, v in zip(optimizers, variables, strict=True)]
     names = [{v.op.name for v in optimizer.variables()} for optimizer in optimizers]
-    # Adam and others keep powers of their decay for all that is in one graph.
+    # Adam and others keep powers of their decay for all variables of a graph.
     assert not names[0] & names[1]
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
@@ -171,7 +173,7 @@ def test_unknown_names_list_the_known_ones():
 
 
 @pytest.mark.parametrize('schedule', SCHEDULES)
-def test_a_warm_up_rises_to_the_schedule(schedule):
+def test_a_warm_up_increases_to_the_schedule(schedule):
     step = tf.placeholder(tf.int64, [])
     plain, warm, cut = (learning_rate_at(schedule, 0.1, step, 100, warmup) for warmup in (0, 10, 1000))
     with tf.Session() as session:
@@ -181,3 +183,18 @@ def test_a_warm_up_rises_to_the_schedule(schedule):
     assert [found for _, found in pairs] == pytest.approx(
         [share * rate for share, (rate, _) in zip(shares, pairs, strict=True)]
     )
+
+
+@pytest.mark.parametrize('v2', ['on', 'off'])
+def test_a_canned_estimator_changes_its_optimizer_in_one_line(v2, run_python):
+    """On MNIST, with v2 behaviour on and off."""
+    archives = [str(real_data(f'mnist-{part}.tar.gz')) for part in ('train', 'test')]
+    others = [name for name in PROGRAM_OPTIMIZERS if name != 'adam']
+    done = run_python(str(ROOT / 'tests/optimizers/digits_program.py'), *archives, v2, *others)
+    assert done.returncode == 0, done.stderr
+    found = {
+        name: (float(accuracy), int(steps))
+        for name, accuracy, steps in map(str.split, done.stdout.splitlines())
+    }
+    assert list(found) == others
+    assert all(accuracy > 0.8 and steps == 30 for accuracy, steps in found.values()), found

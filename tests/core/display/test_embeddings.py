@@ -8,7 +8,7 @@ from estimator_lab.tf1 import tf
 
 
 def write(folder, monkeypatch, count, most=1000, batch=4):
-    """Shows `count` images, each of one grey level and with its number as vector."""
+    """Writes points for `count` images, each of one grey level and with its number as vector."""
     monkeypatch.setattr('estimator_lab.core.display.embeddings.MOST_POINTS', most)
     numbers = np.arange(count)
     images = np.ones((count, 4, 6, 1), 'f') * (numbers / max(count, 1))[:, None, None, None].astype('f')
@@ -24,7 +24,7 @@ def write(folder, monkeypatch, count, most=1000, batch=4):
                 session.run(number)
 
 
-def test_vectors_names_and_pictures_belong_together(tmp_path, monkeypatch):
+def test_vectors_metadata_and_sprite_have_the_same_order(tmp_path, monkeypatch):
     write(tmp_path, monkeypatch, 10)
     vectors = np.loadtxt(tmp_path / 'embeddings.tsv')
     assert vectors.tolist() == [[n, -n, 0] for n in range(10)]
@@ -58,7 +58,7 @@ def test_each_item_has_the_same_chance():
     assert max(abs(counts[item] - 600) for item in range(10)) < 4 * 20.5
 
 
-def test_a_sample_is_decided_by_its_seed():
+def test_a_sample_depends_on_its_seed():
     samples = [Sample(3, seed) for seed in (1, 1, 2)]
     for item in range(100):
         for sample in samples:
@@ -66,12 +66,12 @@ def test_a_sample_is_decided_by_its_seed():
     assert samples[0].kept == samples[1].kept != samples[2].kept
 
 
-def test_points_have_the_columns_that_there_are():
+def test_points_have_columns_for_labels_and_keys():
     features = {'key': 'a tensor of keys'}
     assert list(labels_and_keys(features, np.array([0, 1]), ('ape', 'bee'))) == ['label', 'key']
     assert list(labels_and_keys(features, None, ())) == ['key']
     assert labels_and_keys('an image', None, ()) == {}
 
 
-def test_text_of_a_label():
+def test_label_text():
     assert [label_text(('ape', 'bee'), id_) for id_ in (0, 1, 2, -1)] == ['ape', 'bee', 'unknown', 'unknown']

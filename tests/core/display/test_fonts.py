@@ -8,7 +8,7 @@ from estimator_lab.core.display.fonts import fitted
 
 @pytest.fixture
 def only_fonts(monkeypatch):
-    """Makes lettering know some fonts of the system only; returns those that are there."""
+    """Limits the system fonts to some names; returns those that exist."""
 
     def only(*names):
         monkeypatch.setattr(fonts, '_SYSTEM', names)
@@ -28,29 +28,29 @@ def ink(line):
     return np.asarray(picture)
 
 
-def test_without_a_font_letters_become_numbers_and_different_labels_stay_different(only_fonts):
+def test_without_a_font_different_labels_stay_different(only_fonts):
     assert not only_fonts()
     assert fitted('n000001', 999).text == 'n000001'
     assert fitted('猫 2', 999).text == 'U+732B 2'
     labels = ['猫', '犬', 'кот', 'пёс', 'گربه', '😀']
     texts = [fitted(label, 999).text for label in labels]
     assert len(set(texts)) == len(labels) and all(text.isascii() for text in texts)
-    assert fitted('ệ', 999).text in ('ệ', 'e')  # an accent less where Pillow's own font lacks it
+    assert fitted('ệ', 999).text in ('ệ', 'e')  # without accents if Pillow's own font lacks the letter
 
 
-def test_a_text_is_cut_to_its_place():
+def test_a_text_is_cut_to_its_width():
     line, whole = fitted('w' * 50, 40), fitted('w' * 50, 9999)
     assert line.length <= 40 < whole.length and whole.text.startswith(line.text)
     assert fitted('', 40).text == '' and fitted('w', 0).text == ''
 
 
-def test_letters_of_a_font_of_the_system_are_drawn(only_fonts):
+def test_letters_of_a_system_font_are_drawn(only_fonts):
     if not only_fonts('DejaVuSans.ttf'):
         pytest.skip('no DejaVu Sans on this machine')
     cat, dog = fitted('кот', 999), fitted('пёс', 999)
     assert (cat.text, dog.text) == ('кот', 'пёс') and cat.font is dog.font
     assert (ink(cat) < 128).any() and not np.array_equal(ink(cat), ink(dog))
-    # It has no Chinese: a box for each letter would make all labels alike.
+    # The font has no Chinese: a box for each letter would make all labels equal.
     assert fitted('猫', 999).text == 'U+732B'
 
 

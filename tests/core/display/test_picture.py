@@ -14,14 +14,14 @@ from estimator_lab.core.display.picture import (
 
 
 @pytest.mark.parametrize(('count', 'rows'), [(0, 1), (1, 1), (8, 1), (9, 2), (24, 3)])
-def test_rows_of_eight(count, rows):
+def test_a_grid_has_rows_of_eight(count, rows):
     picture = labelled_grid(np.zeros((count, 28, 28, 1)), ['x'] * count)
     assert picture.size == (8 * 100 + 4, rows * 114 + 4)
 
 
-def test_images_and_their_text():
+def test_images_have_their_texts_below():
     images = np.stack([np.full((10, 10, 3), value) for value in (0.0, 0.5, 1.5)])
-    picture = np.asarray(labelled_grid(images, ['n000001', 'a label far too long for its place', 'Ω']))
+    picture = np.asarray(labelled_grid(images, ['n000001', 'a label far too long for its image', 'Ω']))
     assert picture[50, 50].tolist() == [0, 0, 0]
     assert picture[50, 150].tolist() == [128, 128, 128]
     assert picture[50, 250].tolist() == [255, 255, 255]  # clipped
@@ -43,12 +43,12 @@ def test_texts_of_several_lines():
     assert ink.any()
 
 
-def test_each_tile_is_stretched_over_its_own_range():
+def test_each_tile_is_scaled_to_its_own_range():
     tiles = np.array([[0.0, 5.0], [-1.0, 1.0], [3.0, 3.0]]).reshape(3, 1, 2, 1)
     assert stretched(tiles).ravel().tolist() == [0, 1, 0, 1, 0, 0]
 
 
-def test_of_too_many_tiles_the_strongest_are_shown_with_their_numbers(monkeypatch):
+def test_the_strongest_tiles_are_shown_with_their_numbers(monkeypatch):
     from estimator_lab.core.display import picture
 
     shown = []
@@ -60,7 +60,7 @@ def test_of_too_many_tiles_the_strongest_are_shown_with_their_numbers(monkeypatc
     assert shown == [((2, 2, 2, 1), ['1', '3'], 2)]
 
 
-def test_heat_lies_over_the_whole_image():
+def test_heat_covers_the_whole_image():
     heat = np.zeros((4, 8))
     heat[0, 7] = 1.0  # top right
     for side, channels in ((64, 1), (8, 3)):

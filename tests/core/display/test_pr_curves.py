@@ -30,41 +30,41 @@ def curves(folder, probabilities, ids, weights, labels, batch=16):
 
 
 @pytest.fixture
-def answers():
+def predictions():
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(70, 3))
     probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     return probabilities, rng.integers(0, 3, 70), np.ones(70)
 
 
-def test_each_class_against_scikit_learn(tmp_path, answers):
+def test_each_class_against_scikit_learn(tmp_path, predictions):
     metrics = pytest.importorskip('sklearn.metrics')
-    probabilities, ids, weights = answers
+    probabilities, ids, weights = predictions
     found = curves(tmp_path, probabilities, ids, weights, ('a', 'b', 'c'))
     assert list(found) == ['a', 'b', 'c', 'micro_average']
     for number, label in enumerate('abc'):
         for threshold in (0, 20, 66, 150):
-            said = probabilities[:, number].astype('f') >= np.float32(THRESHOLDS[threshold])
-            confusion = metrics.confusion_matrix(ids == number, said, labels=[False, True])
+            predicted = probabilities[:, number].astype('f') >= np.float32(THRESHOLDS[threshold])
+            confusion = metrics.confusion_matrix(ids == number, predicted, labels=[False, True])
             (tn, fp), (fn, tp) = confusion
             assert found[label][:4, threshold].tolist() == [tp, fp, tn, fn]
-            precision = metrics.precision_score(ids == number, said, zero_division=0)
+            precision = metrics.precision_score(ids == number, predicted, zero_division=0)
             assert found[label][4, threshold] == pytest.approx(precision)
-            assert found[label][5, threshold] == pytest.approx(metrics.recall_score(ids == number, said))
+            assert found[label][5, threshold] == pytest.approx(metrics.recall_score(ids == number, predicted))
 
 
-def test_the_micro_average_takes_all_classes_together(tmp_path, answers):
-    probabilities, ids, weights = answers
+def test_the_micro_average_pools_all_classes(tmp_path, predictions):
+    probabilities, ids, weights = predictions
     found = curves(tmp_path, probabilities, ids, weights, ('a', 'b', 'c'))
     assert np.array_equal(found['micro_average'][:4], sum(found[label][:4] for label in 'abc'))
     right = np.eye(3)[ids].astype(bool)
-    said = probabilities >= 0.5
-    assert found['micro_average'][5, 100] == pytest.approx((said & right).sum() / 70)
-    assert found['micro_average'][4, 100] == pytest.approx((said & right).sum() / said.sum())
+    predicted = probabilities >= 0.5
+    assert found['micro_average'][5, 100] == pytest.approx((predicted & right).sum() / 70)
+    assert found['micro_average'][4, 100] == pytest.approx((predicted & right).sum() / predicted.sum())
 
 
-def test_unknown_labels_are_left_out(tmp_path, answers):
-    probabilities, ids, weights = answers
+def test_unknown_labels_are_ignored(tmp_path, predictions):
+    probabilities, ids, weights = predictions
     weights[50:] = 0
     all_of_them = curves(tmp_path / 'a', probabilities, ids, weights, ('a', 'b', 'c'))
     known = curves(tmp_path / 'b', probabilities[:50], ids[:50], weights[:50], ('a', 'b', 'c'))
@@ -80,7 +80,7 @@ def test_many_classes_have_one_curve(tmp_path):
     assert found['micro_average'][:4].sum(0).tolist() == [40 * 11] * 201
 
 
-def test_certain_answers_reach_the_last_threshold(tmp_path):
+def test_certain_predictions_reach_the_last_threshold(tmp_path):
     found = curves(tmp_path, np.eye(2)[[0, 1, 1]], np.array([0, 1, 0]), np.ones(3), ('a', 'b'))
     assert found['a'][:4, -1].tolist() == [1, 0, 1, 1]
     assert found['b'][4:, -1].tolist() == [0.5, 1]

@@ -11,7 +11,7 @@ def config_of(folder):
     return text_format.Parse((folder / 'projector_config.pbtxt').read_text(), ProjectorConfig())
 
 
-def test_points_read_back_by_tensorboard_itself(tmp_path):
+def test_tensorboard_reads_the_points(tmp_path):
     vectors = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
     images = np.linspace(0, 1, 5)[:, None, None, None] * np.ones((5, 4, 6, 1))
     write_projection(tmp_path, 'code', vectors, {'label': list('aabbc'), 'key': ['x\ty', *'1234']}, images)
@@ -35,7 +35,7 @@ def test_a_single_column_has_no_title(tmp_path):
     assert not config_of(tmp_path).embeddings[0].HasField('sprite')
 
 
-def test_other_points_stay_and_the_same_are_replaced(tmp_path):
+def test_points_of_the_same_name_are_replaced(tmp_path):
     for name in ('layer_1', 'layer_2', 'layer_1'):
         write_projection(tmp_path, name, np.zeros((2, 2)), {'label': ['a', 'b']})
     assert [points.tensor_name for points in config_of(tmp_path).embeddings] == ['layer_2', 'layer_1']
@@ -50,7 +50,7 @@ def test_the_sprite_fits_a_browser(count, height, width, tile):
     assert max(tile) * int(np.ceil(np.sqrt(count))) <= 8192
 
 
-def test_points_without_a_column(tmp_path):
+def test_points_without_metadata(tmp_path):
     write_projection(tmp_path, 'code', np.zeros((2, 3)), {})
     (points,) = config_of(tmp_path).embeddings
     assert points.tensor_path == 'code.tsv' and not points.metadata_path
@@ -73,9 +73,9 @@ def test_points_in_a_plane_get_a_third_dimension(tmp_path):
         b'embeddings { tensor_name: "x" tensor_path: "x.tsv" sprite { image_path: "/x.png" } }',
         b'#' * 2**21,
     ],
-    ids=['no UTF-8', 'cut', 'unknown', 'elsewhere', 'table', 'name', 'sprite', 'large'],
+    ids=['not UTF-8', 'truncated', 'unknown', 'elsewhere', 'table', 'name', 'sprite', 'large'],
 )
-def test_a_configuration_of_a_stranger_is_left_out(tmp_path, text):
+def test_an_untrusted_configuration_is_ignored(tmp_path, text):
     (tmp_path / 'projector_config.pbtxt').write_bytes(text)
     write_projection(tmp_path, 'code', np.zeros((2, 3)), {})
     assert [points.tensor_name for points in config_of(tmp_path).embeddings] == ['code']

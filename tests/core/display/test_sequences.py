@@ -26,7 +26,7 @@ def test_accuracy_after_each_step_over_two_batches():
     assert found == pytest.approx({f'accuracy_after_{name}': value for name, value in wanted.items()})
 
 
-def test_gradient_norms_are_lengths_over_the_units():
+def test_gradient_norms_are_norms_over_the_units():
     factors = RNG.normal(size=(2, 4, 3)).astype(np.float32)
     with tf.Graph().as_default(), tf.Session() as session:
         probe, unused = tf.zeros([2, 4, 3]), tf.zeros([2, 4, 3])
@@ -48,6 +48,6 @@ def test_pictures_by_layer_and_direction():
         *(f'states_{name}' for name in states),
         *('gates_rnn_1', 'gates_rnn_1_backwards', 'gradient_through_time'),
     }
-    # A legend of one gate each.
+    # Each legend has one gate.
     assert pictures['gates_rnn_1'].height == pictures['gates_rnn_1_backwards'].height
     assert sequence_pictures({}, {}, {}) == {}

@@ -1,18 +1,18 @@
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from estimator_lab.core.display import summaries
+from estimator_lab.core.display.drawing import DoublingTimer
 from estimator_lab.tf1 import tf
-
-
-def run(build):
-    with tf.Graph().as_default(), tf.Session() as session:
-        return session.run(build())
+from tests.graphs import evaluate
 
 
 def test_grid_places_tiles_row_by_row():
     tiles = np.arange(5 * 2 * 3, dtype=np.float32).reshape(5, 2, 3, 1)
-    picture = run(lambda: summaries.grid(tf.constant(tiles), columns=2))
+    picture = evaluate(lambda: summaries.grid(tf.constant(tiles), columns=2))
     assert picture.shape == (1, 3 * 3, 2 * 4, 1)
     for n in range(5):
         row, column = divmod(n, 2)
@@ -22,9 +22,13 @@ def test_grid_places_tiles_row_by_row():
     assert not picture[0, 2::3].any() and not picture[0, :, 3::4].any()  # the gaps
 
 
-def test_each_tile_is_stretched_on_its_own():
-    tiles = np.array([[[[1.0], [3.0]]], [[[10.0], [20.0]]], [[[4.0], [4.0]]]], np.float32)
-    assert run(lambda: summaries._stretched(tf.constant(tiles))).ravel().tolist() == [0, 1, 0, 1, 0, 0]
+def test_each_filter_is_scaled_to_its_own_range():
+    kernel = np.array([[1.0, 3.0], [10.0, 20.0], [4.0, 4.0]], np.float32).T.reshape(1, 2, 1, 3)
+    summary = tf.Summary.FromString(
+        evaluate(lambda: summaries.filter_summary('filters', tf.constant(kernel), 3))
+    )
+    pixels = np.asarray(Image.open(io.BytesIO(summary.value[0].image.encoded_image_string)))
+    assert pixels[0].tolist() == [0, 255, 0, 0, 255, 0, 0, 0, 0]  # 0 in the gaps
 
 
 @pytest.mark.parametrize(('size', 'counted'), [(100, 100), (50_000, 50_000), (170_000, 56_667)])
@@ -34,7 +38,7 @@ def test_histogram_of_large_tensors_is_a_regular_sample(size, counted):
         summaries.histogram_summary('x', tf.range(size, dtype=tf.float32))
         return tf.summary.merge_all()
 
-    histogram = tf.Summary.FromString(run(build)).value[0].histo
+    histogram = tf.Summary.FromString(evaluate(build)).value[0].histo
     assert (histogram.num, histogram.min) == (counted, 0)
     assert histogram.max >= size - 3
 
@@ -46,7 +50,7 @@ def test_activation_maps_show_the_first_example(batch):
     def build():
         return summaries.activation_map_summary('maps', tf.constant(activations), columns=3)
 
-    image = tf.Summary.FromString(run(build)).value[0].image
+    image = tf.Summary.FromString(evaluate(build)).value[0].image
     assert (image.height, image.width, image.colorspace) == (2 * 5, 3 * 6, 1)
 
 
@@ -56,4 +60,15 @@ def test_filters(channels, colours):
         kernel = tf.constant(np.random.default_rng(0).random((5, 5, channels, 8), np.float32))
         return summaries.filter_summary('filters', kernel)
 
-    assert tf.Summary.FromString(run(build)).value[0].image.colorspace == colours
+    assert tf.Summary.FromString(evaluate(build)).value[0].image.colorspace == colours
+
+
+def due(apart, steps):
+    timer = DoublingTimer(apart)
+    return [step for step in range(1, steps + 1) if timer.is_due(step)]
+
+
+def test_drawings_double_their_distance_up_to_a_maximum():
+    assert due(500, 300) == [1, 2, 4, 8, 16, 32, 64, 128, 256]
+    assert due(10, 50) == [1, 2, 4, 8, 16, 26, 36, 46]
+    assert due(1, 5) == [1, 2, 3, 4, 5]

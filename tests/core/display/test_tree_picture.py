@@ -1,6 +1,5 @@
 import numpy as np
 
-from estimator_lab.core.display.charts import draw_bars
 from estimator_lab.core.display.tree_picture import ShownTree, tree_picture
 from estimator_lab.core.display.trees import Texts, accuracy_by_size
 
@@ -22,7 +21,7 @@ def colours(picture):
     return {colour for _, colour in picture.getcolors(picture.width * picture.height)}
 
 
-def test_the_surer_the_darker_and_what_is_wrong_is_red():
+def test_high_probabilities_are_dark_and_mistakes_red():
     sure, unsure, wrong = (
         colours(tree_picture(tree)) for tree in (shown(), shown(probability=0.5), shown(True))
     )
@@ -30,7 +29,7 @@ def test_the_surer_the_darker_and_what_is_wrong_is_red():
     assert (222, 45, 38) in wrong and (222, 45, 38) not in sure
 
 
-def test_a_node_stands_above_the_middle_of_its_children():
+def test_a_node_is_centred_above_its_children():
     blank = np.full(3, 255)
     pixels = np.asarray(tree_picture(shown()))
     painted = np.argwhere((pixels != blank).any(2))
@@ -39,7 +38,7 @@ def test_a_node_stands_above_the_middle_of_its_children():
     assert abs(top[:, 1].mean() - (6 + (1.25 + 0.5) * 76)) < 1
 
 
-def test_large_trees_stay_within_a_picture():
+def test_pictures_of_large_trees_are_cut_off():
     left = [-1] + [child for place in range(1, 3000) for child in (-1, 2 * place - 2)]
     picture = tree_picture(shown(left=left))
     assert max(picture.size) <= 4000
@@ -57,5 +56,4 @@ def test_texts_of_a_tree():
 def test_accuracy_by_size():
     bars = accuracy_by_size(np.array([0, 1, 2, 3, 3, 4]), np.array([1, 0, 1, 0, 0, 1], bool))
     assert bars == [('0', 1.0, 1), ('1', 0.0, 1), ('2 to 3', 1 / 3, 3), ('4 to 7', 1.0, 1)]
-    assert draw_bars('title', bars).height == 5 * 18 + 12
     assert accuracy_by_size(np.empty(0, int), np.empty(0, bool)) == []

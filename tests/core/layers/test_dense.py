@@ -1,28 +1,29 @@
-"""The dense layer with a gradient of its own, against `tf.layers.Dense`."""
+"""The dense layer with its own gradient, against `tf.layers.Dense`; sparse initial weights."""
 
 import numpy as np
 import pytest
 
-from estimator_lab.core.layers.dense import Dense
+from estimator_lab.core.layers.dense import Dense, SparseInitializer
 from estimator_lab.models import cnn
 from estimator_lab.tf1 import tf
+from tests.graphs import evaluate
 
 
 def outputs_and_gradients(layer, values, factors):
     """Returns the layer's outputs and the gradients of (outputs * factors) by input, kernel and bias."""
-    with tf.Graph().as_default(), tf.Session() as session:
-        tf.set_random_seed(3)
+
+    def build():
         inputs = tf.constant(values)
-        made = layer(5, tf.nn.relu, kernel_initializer=tf.glorot_uniform_initializer())
-        outputs = made(inputs)
+        outputs = layer(5, tf.nn.relu, kernel_initializer=tf.glorot_uniform_initializer())(inputs)
         assert [v.name for v in tf.trainable_variables()] == ['dense/kernel:0', 'dense/bias:0']
         gradients = tf.gradients(tf.reduce_sum(outputs * factors), [inputs, *tf.trainable_variables()])
-        session.run(tf.global_variables_initializer())
-        return session.run([outputs, *gradients])
+        return [outputs, *gradients]
+
+    return evaluate(build)
 
 
 @pytest.mark.parametrize('rows', [1, 4])
-def test_it_is_the_layer_of_tensorflow(rows):
+def test_outputs_and_gradients_are_tensorflows(rows):
     rng = np.random.default_rng(1)
     values, factors = rng.normal(size=(rows, 7)), rng.normal(size=(rows, 5))
     ours, theirs = (
@@ -34,7 +35,7 @@ def test_it_is_the_layer_of_tensorflow(rows):
     assert any(np.abs(gradient).max() > 0.1 for gradient in ours[1:])
 
 
-def test_the_gradient_takes_the_kernel_as_it_lies():
+def test_the_gradient_does_not_transpose_the_kernel():
     def first_factors(layer):
         with tf.Graph().as_default():
             inputs = tf.ones([2, 3])
@@ -47,14 +48,12 @@ def test_the_gradient_takes_the_kernel_as_it_lies():
             ]
 
     assert first_factors(Dense) == [[3, 4], [2, 3]]  # the kernel; the input
-    assert first_factors(tf.layers.Dense) == [
-        [2, 4],
-        [2, 3],
-    ]  # the outputs' gradient, by the kernel transposed
+    # The outputs' gradient, multiplied by the transposed kernel; the input.
+    assert first_factors(tf.layers.Dense) == [[2, 4], [2, 3]]
 
 
-def test_products_are_made_where_the_kernel_lies():
-    """Else 134 MB would travel each way in each step of the default network."""
+def test_products_are_computed_on_the_kernels_device():
+    """Otherwise each step of the default network would transfer 134 MB in both directions."""
     setter = tf.train.replica_device_setter(ps_tasks=1, worker_device='/job:worker/task:0')
     with tf.Graph().as_default(), tf.device(setter):
         features = {'image': tf.zeros([2, 16, 16, 1])}
@@ -67,3 +66,34 @@ def test_products_are_made_where_the_kernel_lies():
         assert devices[name] == '/job:ps/task:0', name
     for name in ('conv1/conv2d/Conv2D', 'logits/dense/MatMul'):
         assert devices[name] == '/job:worker/task:0', name
+
+
+def kernels(seed, *shapes, incoming=15):
+    def build():
+        initializer = SparseInitializer(incoming)
+        return [
+            tf.get_variable(f'kernel_{n}', shape, initializer=initializer) for n, shape in enumerate(shapes)
+        ]
+
+    return evaluate(build, seed)
+
+
+def test_each_unit_has_fifteen_nonzero_weights_of_deviation_1():
+    (kernel,) = kernels(1, (200, 1000))
+    assert np.all((kernel != 0).sum(axis=0) == 15)
+    drawn = kernel[kernel != 0]
+    assert abs(drawn.mean()) < 0.03 and abs(drawn.std() - 1) < 0.03
+    # Every input is used: by 75 units on average.
+    assert (kernel != 0).sum(axis=1).min() > 30
+
+
+def test_units_with_few_inputs_have_all_weights():
+    assert np.all(kernels(1, (4, 6))[0] != 0)
+    assert np.all((kernels(1, (30, 6), incoming=3)[0] != 0).sum(axis=0) == 3)
+
+
+def test_sparse_kernels_depend_on_the_seed_and_differ():
+    one, other = kernels(1, (40, 40), (40, 40))
+    assert not np.array_equal(one, other)
+    assert np.array_equal(kernels(1, (40, 40), (40, 40)), [one, other])
+    assert not np.array_equal(kernels(2, (40, 40))[0], one)

@@ -44,7 +44,7 @@ def test_a_dense_coder_by_hand():
         fill_biases(session)
         weights = {v.op.name: v.eval(session) for v in tf.trainable_variables()}
         found_code, found = session.run([code, output])
-        coder.decode(code)  # once more: the same variables
+        coder.decode(code)  # again, with the same variables
         assert len(variables()) == 12
 
     def layer(values, name):
@@ -104,7 +104,7 @@ def test_a_convolutional_coder():
 
 
 @pytest.mark.parametrize('tied', [False, True])
-def test_the_code_may_be_what_the_convolutions_leave(tied):
+def test_the_code_may_be_the_output_of_the_convolutions(tied):
     sizes = Sizes((8, 12, 3), layers=(), decoder_layers=(), filters=(5, 2), kernel_size=3)
     with tf.Graph().as_default(), tf.Session() as session:
         _, code, output = build(sizes, tied=tied, code_activation=tf.nn.sigmoid)
@@ -164,7 +164,7 @@ def test_gradients_of_tied_weights_by_finite_differences(sizes):
             assert slope == pytest.approx(float((gradient * direction).sum()), rel=0.02, abs=1e-4)
 
 
-def test_the_seed_decides_the_initial_weights():
+def test_initial_weights_depend_on_the_seed():
     def kernel(seed):
         with tf.Graph().as_default(), tf.Session() as session:
             tf.set_random_seed(seed)

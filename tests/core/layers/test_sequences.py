@@ -3,14 +3,14 @@ import pytest
 
 from estimator_lab.core.layers.sequences import READS, as_sequence, permutation, steps_and_values
 from estimator_lab.tf1 import tf
+from tests.graphs import evaluate
 
-# 4 rows of 6 pixels in 2 colours, every value another one.
+# 4 rows of 6 pixels in 2 colours, all values different.
 IMAGES = np.arange(2 * 4 * 6 * 2, dtype=np.float32).reshape(2, 4, 6, 2)
 
 
 def read(way, **options):
-    with tf.Graph().as_default(), tf.Session() as session:
-        return session.run(as_sequence(tf.constant(IMAGES), way, **options))
+    return evaluate(lambda: as_sequence(tf.constant(IMAGES), way, **options))
 
 
 @pytest.mark.parametrize('number', range(4))
@@ -19,7 +19,7 @@ def test_rows_and_columns(number):
     assert np.array_equal(read('columns')[:, number], IMAGES[:, :, number].reshape(2, 8))
 
 
-def test_pixels_are_read_as_a_page_is():
+def test_pixels_are_read_row_by_row():
     sequence = read('pixels')
     assert np.array_equal(sequence[:, 6 * 2 + 3], IMAGES[:, 2, 3])
 
@@ -29,14 +29,14 @@ def test_patches():
     assert np.array_equal(sequence[:, 3 * 1 + 2], IMAGES[:, 2:4, 4:6].reshape(2, 8))
 
 
-def test_permuted_pixels_are_in_the_order_of_numpy():
+def test_permuted_pixels_are_in_numpys_order():
     order = np.random.RandomState(5).permutation(24)
     assert np.array_equal(read('permuted', permutation_seed=5), IMAGES.reshape(2, 24, 2)[:, order])
     assert not np.array_equal(order, permutation(24, 6))
 
 
-def test_the_order_is_the_same_for_ever():
-    # What a model has learned depends on it: these are NumPy's numbers since 1.0.
+def test_the_order_never_changes():
+    # Trained models depend on it: these are NumPy's numbers since 1.0.
     assert permutation(8, 1).tolist() == [7, 2, 1, 6, 0, 4, 3, 5]
 
 

@@ -1,14 +1,15 @@
 import numpy as np
 import pytest
 
+from estimator_lab.core.layers.normalization import STATISTICS
 from estimator_lab.core.layers.transform_net import TransformNet, reach_of
 from estimator_lab.tf1 import tf
 
 FILTERS = (3, 4)
 
 
-def paint(photo, fed=None, fetch=None):
-    """Returns what a small network with fixed weights makes of a photo."""
+def paint(photo):
+    """Returns a small network's painting of a photo, its endpoints, and the names of its variables."""
     with tf.Graph().as_default(), tf.Session() as session:
         tf.set_random_seed(1)
         photos = tf.placeholder(tf.float32, [None, None, None, photo.shape[2]])
@@ -20,14 +21,14 @@ def paint(photo, fed=None, fetch=None):
 
 @pytest.mark.parametrize('size', [(8, 8), (13, 7), (2, 2), (9, 30)])
 @pytest.mark.parametrize('channels', [1, 3])
-def test_a_painting_has_its_photos_size(size, channels):
+def test_a_painting_has_the_size_of_its_photo(size, channels):
     photo = np.random.default_rng(0).random((*size, channels)).astype(np.float32)
     painted, _, _ = paint(photo)
     assert painted.shape == photo.shape
     assert painted.min() > 0 and painted.max() < 1
 
 
-def test_at_first_it_is_nearly_the_photo():
+def test_an_untrained_painting_is_nearly_the_photo():
     photo = np.random.default_rng(0).random((16, 16, 3)).astype(np.float32)
     painted, _, _ = paint(photo)
     assert np.corrcoef(painted.ravel(), photo.ravel())[0, 1] > 0.9
@@ -43,9 +44,7 @@ def test_names_of_variables_and_endpoints():
 
 
 def test_reach():
-    """Where a photo changes, its painting changes within reach; statistics apart, which are held."""
-    from estimator_lab.core.layers.normalization import STATISTICS
-
+    """A change of the photo changes the painting within reach only, if the statistics stay the same."""
     with tf.Graph().as_default() as graph, tf.Session() as session:
         tf.set_random_seed(1)
         photos = tf.placeholder(tf.float32, [None, None, None, 1])
@@ -60,4 +59,4 @@ def test_reach():
     changed = np.flatnonzero(np.abs(after - before).max((0, 1, 3)))
     reach = reach_of(FILTERS, 1)
     assert 48 - reach <= changed.min() < 48 < changed.max() <= 48 + reach
-    assert changed.max() - 48 > reach / 2, 'and no much larger reach is claimed'
+    assert changed.max() - 48 > reach / 2, 'the reach is not much too large'

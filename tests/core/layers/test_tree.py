@@ -63,7 +63,7 @@ NUMPY = {'plain': plain, 'rntn': rntn, 'lstm': lstm, 'child_sum_lstm': child_sum
 
 
 def recursed(function, weights, leaves):
-    """Returns the states of all nodes, [trees][nodes], of the leaves' in the order of trees."""
+    """Returns the states of all nodes, [trees][nodes]; `leaves` are in the order of the trees."""
     rest = iter(leaves)
     states = []
     for left, _ in TREES:
@@ -80,7 +80,7 @@ def name(request):
 
 
 class Built:
-    """The states of TREES in a graph, fed with what leaves are."""
+    """The states of TREES in a graph that is fed with the leaves."""
 
     def __init__(self, name):
         tf.set_random_seed(5)
@@ -97,7 +97,7 @@ class Built:
 
 
 @pytest.mark.parametrize('network', sorted(CELLS))
-def test_states_as_by_recursion(network):
+def test_states_match_a_recursion(network):
     with tf.Graph().as_default(), tf.Session() as session:
         built = Built(network)
         session.run(built.start)
@@ -116,7 +116,7 @@ def test_states_as_by_recursion(network):
     assert order.trees.tolist() == (order.places // 8).tolist()
 
 
-def test_gradients_by_finite_differences(name):
+def test_gradients_match_finite_differences(name):
     """Of a random projection of all states, along random directions of the leaves and of each weight."""
     rng = np.random.default_rng(3)
     with tf.Graph().as_default(), tf.Session() as session:
@@ -142,7 +142,7 @@ def test_gradients_by_finite_differences(name):
             assert np.abs(gradient).max() > 1e-3
 
 
-def test_gradients_as_those_that_tensorflow_makes(name):
+def test_gradients_match_tensorflows(name):
     """Of the same graph without a loop: node by node."""
     with tf.Graph().as_default(), tf.Session() as session:
         built = Built(name)
@@ -167,7 +167,7 @@ def test_gradients_as_those_that_tensorflow_makes(name):
         assert np.allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
-def test_trees_of_single_leaves_take_no_turn():
+def test_trees_of_single_leaves_need_no_loop():
     with tf.Graph().as_default(), tf.Session() as session:
         cell = CELLS['lstm'](UNITS, 2)
         forest = forest_of(tf.constant([[-1, -1], [-1, -1]]), tf.constant([[0, -1], [0, -1]]))
@@ -179,7 +179,7 @@ def test_trees_of_single_leaves_take_no_turn():
         assert all(not gradient.any() for gradient in session.run(by_weights))
 
 
-def test_a_deep_tree_takes_no_recursion():
+def test_a_deep_tree_needs_no_recursion():
     depth = 3000
     left = np.full((1, 2 * depth + 1), -1, np.int32)
     left[0, 2::2] = np.maximum(np.arange(0, 2 * depth, 2), 0)
@@ -204,7 +204,7 @@ def test_a_deep_tree_takes_no_recursion():
         ('rntn', 3, 4, 2, 0),
     ],
 )
-def test_quadtrees_as_by_recursion(name, height, width, patch, margin):
+def test_quadtrees_match_a_recursion(name, height, width, patch, margin):
     images = np.random.default_rng(4).random((2, height, width, 3)).astype(np.float32)
     with tf.Graph().as_default(), tf.Session() as session:
         tf.set_random_seed(1)

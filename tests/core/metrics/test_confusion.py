@@ -16,7 +16,7 @@ def counted(true, predicted, labels=LABELS, batch=7):
 
 @pytest.fixture
 def random():
-    """100 images of the first four of five classes, taken for the last four."""
+    """100 images of the first four of five classes, predicted as one of the last four."""
     rng = np.random.default_rng(1)
     return rng.integers(0, 4, 100), rng.integers(1, 5, 100)
 
@@ -49,12 +49,12 @@ def test_matrix_is_scikit_learns(random):
     assert confusion.images == 100
 
 
-def test_unknown_labels_are_left_out():
+def test_unknown_labels_are_ignored():
     confusion = counted([0, -1, 1], [0, 0, 0])
     assert confusion.images == 2 and confusion.matrix()[:, 0].tolist() == [1, 1, 0, 0, 0]
 
 
-def test_what_is_confused_most_comes_first():
+def test_the_most_confused_pairs_come_first():
     confusion = counted([0, 0, 0, 1, 2, 2, 4], [1, 1, 0, 2, 1, 3, 4])
     assert confusion.confused() == [
         Confused(0, 1, 2),
@@ -62,12 +62,12 @@ def test_what_is_confused_most_comes_first():
         Confused(2, 1, 1),
         Confused(2, 3, 1),
     ]
-    # Mistakes: a 2, b 2 + 1 + 1 = 4, c 1 + 2 = 3, d 1, e none.
+    # Mistakes: a 2, b 2 + 1 + 1 = 4, c 1 + 2 = 3, d 1, e 0.
     assert confusion.most_confused_classes(2) == [1, 2]
     assert confusion.most_confused_classes(9) == [0, 1, 2, 3, 4]
 
 
-def test_no_image_at_all():
+def test_without_images():
     confusion = Confusion(LABELS)
     assert confusion.images == 0 and confusion.confused() == [] and not confusion.matrix().any()
     assert np.isnan(confusion.scores().f1).all()

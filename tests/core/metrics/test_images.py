@@ -3,6 +3,7 @@ import pytest
 
 from estimator_lab.core.metrics.images import cross_entropy, psnr, squared_error, ssim
 from estimator_lab.tf1 import tf
+from tests.graphs import evaluate
 
 
 def pair(shape, seed=0):
@@ -12,8 +13,7 @@ def pair(shape, seed=0):
 
 
 def value(metric, *arrays):
-    with tf.Graph().as_default(), tf.Session() as session:
-        return session.run(metric(*map(tf.constant, arrays)))
+    return evaluate(lambda: metric(*map(tf.constant, arrays)))
 
 
 def test_squared_error_and_psnr():
@@ -40,7 +40,7 @@ def test_cross_entropy():
     chances = 1 / (1 + np.exp(-logits.astype(float)))
     expected = -(images * np.log(chances) + (1 - images) * np.log(1 - chances)).sum(axis=(1, 2, 3))
     assert np.allclose(value(cross_entropy, images, logits), expected, rtol=1e-5)
-    # Far out it is the distance itself: log(1 + exp(100)) = 100 in float32.
+    # For large logits it is the logit: log(1 + exp(100)) = 100 in float32.
     far = np.full((1, 1, 1, 1), 100, np.float32)
     assert value(cross_entropy, far * 0, far) == pytest.approx([100])
 

@@ -41,7 +41,7 @@ def error_of_scikit_learn(train, test, size):
 
 
 @pytest.mark.parametrize(('shape', 'tolerance'), [((8, 9, 3), 1e-5), (WIDE, 0.002)])
-def test_as_scikit_learn_finds_them(shape, tolerance):
+def test_components_match_scikit_learn(shape, tolerance):
     train, test = smooth_images(400, shape), smooth_images(60, shape, seed=2)
     components = principal_components(batches(train), 6)
     assert components.images == 400
@@ -72,7 +72,7 @@ def test_more_components_than_values():
     assert error(components, images) == pytest.approx(0, abs=1e-6)
 
 
-def test_of_very_many_images_the_first_count(monkeypatch):
+def test_only_the_first_of_very_many_images_count(monkeypatch):
     monkeypatch.setattr(module, '_MOST_VALUES', 16 * 100)
     images = smooth_images(400, (4, 4, 1))
     components = principal_components(batches(images), 2)
@@ -118,7 +118,7 @@ def claiming(kind, shape):
         {'images': np.zeros(3, np.int64)},
     ],
 )
-def test_files_of_strangers_are_refused_with_a_sentence(tmp_path, changes):
+def test_untrusted_files_are_checked(tmp_path, changes):
     path = tmp_path / module.FILE
     with zipfile.ZipFile(path, 'w') as file:
         for name, array in {**RIGHT, **changes}.items():
@@ -131,7 +131,7 @@ def test_files_of_strangers_are_refused_with_a_sentence(tmp_path, changes):
         load_components(path, 16)
 
 
-def test_what_is_no_such_file_is_refused(tmp_path):
+def test_other_files_are_rejected(tmp_path):
     path = tmp_path / module.FILE
     np.savez_compressed(path, **RIGHT)
     with pytest.raises(DataError, match='is compressed'):

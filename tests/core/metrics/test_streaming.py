@@ -1,24 +1,27 @@
 import numpy as np
 import pytest
 
-from estimator_lab.core.metrics.streaming import count, mean_per_class_accuracy
+from estimator_lab.core.metrics.streaming import count, dead_units, mean_per_class_accuracy
+from estimator_lab.core.metrics.top_k import TopK
+from estimator_lab.core.model.endpoints import Endpoint
 from estimator_lab.tf1 import tf
 
 sklearn_metrics = pytest.importorskip('sklearn.metrics')
 
 
-def stream(metric_of, *arrays, batch=7):
-    """Feeds arrays through a streaming metric in batches; returns its value."""
+def stream(metrics_of, *arrays, batch=7):
+    """Feeds arrays through a streaming metric, or a dict of them, in batches; returns the value."""
     with tf.Graph().as_default(), tf.Session() as session:
-        holders = [tf.placeholder(array.dtype, [None]) for array in arrays]
-        value, update = metric_of(*holders)
+        holders = [tf.placeholder(array.dtype, [None, *array.shape[1:]]) for array in arrays]
+        found = metrics_of(*holders)
+        metrics = found if isinstance(found, dict) else {'': found}
         session.run(tf.local_variables_initializer())
         for first in range(0, len(arrays[0]), batch):
-            latest = session.run(
-                update, dict(zip(holders, (a[first : first + batch] for a in arrays), strict=True))
-            )
-        assert session.run(value) == pytest.approx(latest)
-        return latest
+            parts = [array[first : first + batch] for array in arrays]
+            updates = {name: update for name, (_, update) in metrics.items()}
+            latest = session.run(updates, dict(zip(holders, parts, strict=True)))
+        assert session.run({name: value for name, (value, _) in metrics.items()}) == pytest.approx(latest)
+        return latest if isinstance(found, dict) else latest['']
 
 
 def test_mean_per_class_accuracy_is_scikit_learns_balanced_accuracy():
@@ -31,7 +34,7 @@ def test_mean_per_class_accuracy_is_scikit_learns_balanced_accuracy():
     assert ours == pytest.approx(theirs, abs=1e-6)
 
 
-def test_weight_0_leaves_an_example_out():
+def test_examples_of_weight_0_do_not_count():
     labels = np.array([0, 0, 1, 1])
     guesses = np.array([0, 1, 1, 0])
     weights = np.array([1, 0, 1, 1], np.float32)
@@ -39,6 +42,44 @@ def test_weight_0_leaves_an_example_out():
     assert stream(lambda y, p, w: mean_per_class_accuracy(y, p, 3, w), labels, guesses, weights) == 0.75
 
 
-def test_counting():
+def test_count():
     flags = np.array([True, False, True] * 10)
     assert stream(lambda f: count(f, 'flags'), flags) == 20
+
+
+def test_dead_units_are_never_active_in_an_evaluation():
+    rng = np.random.default_rng(1)
+    maps = np.maximum(rng.normal(-2.5, 1, [12, 3, 4, 40]), 0).astype(np.float32)
+    units = rng.normal(-1.5, 1, [12, 30]).astype(np.float32)  # as of a leaky ReLU
+    weights = np.array([1, 1, 0] * 4, np.float32)
+
+    def metrics_of(maps, units, weights):
+        kernel = tf.zeros([1])
+        endpoints = {'conv': Endpoint(maps, kernel), 'pool': Endpoint(maps), 'dense': Endpoint(units, kernel)}
+        return dead_units(endpoints, weights)
+
+    seen = weights > 0
+    dead = (maps[seen].max(axis=(0, 1, 2)) <= 0).mean(), (units[seen].max(axis=0) <= 0).mean()
+    assert 0 < dead[0] < 1 and 0 < dead[1] < 1
+    found = stream(metrics_of, maps, units, weights, batch=5)
+    assert found == pytest.approx({'dead_units/conv': dead[0], 'dead_units/dense': dead[1]})
+
+
+def test_top_k_keeps_and_makes_only_the_worst():
+    rng = np.random.default_rng(1)
+    values, made = rng.integers(0, 30, 200).tolist(), []
+    worst = TopK(5)
+    for n, value in enumerate(values):
+        worst.offer(value, lambda n=n: made.append(n) or n)
+    assert worst.ranked() == sorted(range(200), key=lambda n: (-values[n], n))[:5]
+    assert len(made) < 60
+    nothing = TopK(0)
+    nothing.offer(1.0, lambda: 1)
+    assert nothing.ranked() == []
+
+
+def test_nan_is_the_worst():
+    worst = TopK(2)
+    for badness in (1.0, float('nan'), 3.0):
+        worst.offer(badness, lambda badness=badness: badness)
+    assert np.isnan(worst.ranked()[0]) and worst.ranked()[1] == 3.0

@@ -1,4 +1,4 @@
-"""Against NumPy by hand, and gradients against finite differences."""
+"""Losses against NumPy, gradients against finite differences."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def test_gram_matrices():
     assert np.allclose(run(gram_matrices(tf.constant(MAPS))), [gram(one) for one in MAPS], atol=1e-5)
 
 
-def test_gram_matrices_do_not_see_where_something_is():
+def test_gram_matrices_ignore_positions():
     shuffled = RNG.permutation(MAPS.reshape(2, 12, 5), axis=1).reshape(MAPS.shape)
     assert np.allclose(
         run(gram_matrices(tf.constant(shuffled))), run(gram_matrices(tf.constant(MAPS))), atol=1e-5
@@ -56,12 +56,12 @@ def test_style_losses_are_the_mean_of_relative_distances():
     assert np.allclose(run(found), wanted, rtol=1e-5)
 
 
-def test_nothing_perceived_has_a_loss_of_one():
+def test_a_picture_without_activations_has_a_loss_of_1():
     nothing = tf.zeros(MAPS.shape)
     targets = gram_matrices(tf.constant(MAPS))
     assert np.allclose(run(style_losses({'a': nothing}, {'a': targets})), 1)
     assert np.allclose(run(content_losses(nothing, tf.constant(MAPS))), 1)
-    assert np.allclose(run(content_losses(tf.constant(MAPS), nothing)), 0), 'no number is divided by zero'
+    assert np.allclose(run(content_losses(tf.constant(MAPS), nothing)), 0), 'no division by zero'
 
 
 def test_content_losses():

@@ -5,6 +5,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from estimator_lab.core.style.network import OPERATIONS, RANDOM_LAYERS, random_network, without_weights
 from estimator_lab.core.style.perceptual_loss import (
     FILE,
     built_in_perceptual_loss,
@@ -13,6 +14,7 @@ from estimator_lab.core.style.perceptual_loss import (
 )
 from estimator_lab.errors import DataError
 from estimator_lab.tf1 import tf
+from tests.graphs import evaluate
 
 
 @pytest.fixture(scope='module')
@@ -22,17 +24,15 @@ def saved(tmp_path_factory):
     return path
 
 
-def test_what_is_saved_comes_back(saved):
+def test_a_saved_perceptual_loss_is_loaded_unchanged(saved):
     perceptual_loss, found = built_in_perceptual_loss(1), load_perceptual_loss(saved)
     assert found.content_layer == perceptual_loss.content_layer and found.styles == 1
     assert list(found.network.layers.items()) == list(perceptual_loss.network.layers.items())
     assert list(found.grams) == list(perceptual_loss.grams) == ['conv1', 'conv2', 'conv3', 'conv4']
     for name, values in perceptual_loss.network.weights.items():
         assert np.array_equal(found.network.weights[name], values)
-    with tf.Graph().as_default(), tf.Session() as session:
-        maps = found.network.in_graph()(tf.ones([1, 8, 8, 1]), ['conv4'])
-        session.run(tf.local_variables_initializer())
-        assert session.run(maps)['conv4'].shape == (1, 1, 1, 128)
+    maps = evaluate(lambda: found.network.in_graph()(tf.ones([1, 8, 8, 1]), ['conv4']))
+    assert maps['conv4'].shape == (1, 1, 1, 128)
 
 
 def test_the_pattern():
@@ -105,7 +105,41 @@ def test_untrusted_files_are_checked(saved, tmp_path, case):
     assert sentence in str(error.value) and '\n' not in str(error.value)
 
 
-def test_no_archive(tmp_path):
-    (tmp_path / FILE).write_bytes(b'no zip')
+def test_a_file_of_another_format(tmp_path):
+    (tmp_path / FILE).write_bytes(b'not a zip file')
     with pytest.raises(DataError, match='has no usable style'):
         load_perceptual_loss(tmp_path / FILE)
+
+
+def test_random_filters_against_numpy():
+    """The first layer at one pixel; the filters are the same each time."""
+    network = random_network(3)
+    picture = np.random.default_rng(0).random((1, 5, 6, 3)).astype(np.float32)
+    found = evaluate(lambda: network.in_graph()(tf.constant(picture), list(RANDOM_LAYERS)))
+    kernel = network.weights['conv1']
+    by_hand = np.maximum(np.tensordot(picture[0, 1:4, 2:5] - 0.5, kernel, 3), 0)
+    assert np.allclose(found['conv1'][0, 2, 3], by_hand, atol=1e-5)
+    assert found['conv2'].shape == (1, 3, 3, RANDOM_LAYERS['conv2'])
+    assert np.array_equal(kernel, random_network(3).weights['conv1'])
+    assert {node.op for node in network.graph.node} <= OPERATIONS
+
+
+def test_weights_are_not_trained_saved_or_constants_of_the_graph():
+    network = random_network(1)
+    with tf.Graph().as_default() as graph:
+        network.in_graph()(tf.zeros([1, 8, 8, 1]), ['conv4'])
+        assert not tf.global_variables() and not tf.trainable_variables()
+        assert len(tf.local_variables()) == len(RANDOM_LAYERS)
+        assert graph.as_graph_def().ByteSize() < min(
+            w.nbytes for n, w in network.weights.items() if n != 'conv1'
+        )
+
+
+def test_without_weights():
+    with tf.Graph().as_default() as graph:
+        tf.constant([1.0, 2.0], name='kernel')
+        tf.constant(3.0, name='mean')
+    stripped, weights = without_weights(graph.as_graph_def(), ['kernel'])
+    assert list(weights) == ['kernel'] and weights['kernel'].tolist() == [1, 2]
+    assert {node.name: node.op for node in stripped.node} == {'kernel': 'Placeholder', 'mean': 'Const'}
+    assert graph.as_graph_def().node[0].op == 'Const', 'the argument is unchanged'

@@ -1,4 +1,4 @@
-"""Losses with known minima, and how an optimizer is run on one."""
+"""Losses with known minima, and a function that runs an optimizer on one."""
 
 from typing import Any, NamedTuple
 
@@ -32,7 +32,7 @@ CLASSICS = {
 
 
 class Run(NamedTuple):
-    """What `run` saw: weights before each step and after the last; what the optimizer showed in each."""
+    """The result of `run`: weights before each step and after the last, and the diagnostics of each step."""
 
     weights: np.ndarray
     shown: list[dict[str, Any]]
@@ -42,7 +42,7 @@ class Run(NamedTuple):
 
 
 def run(optimizer, loss_of, start, steps, dtype=np.float64, **named):
-    """Takes some steps from a start on a loss of one vector of weights."""
+    """Takes steps from a start on a loss of one vector of weights."""
     with tf.Graph().as_default(), tf.Session() as session:
         x = tf.get_variable('x', initializer=np.array(start, dtype), use_resource=True)
         step = optimizer.minimize(loss_of(x), **named)

@@ -21,7 +21,7 @@ def optimizer(**settings):
 @pytest.mark.parametrize('beta', BETAS)
 def test_a_quadratic_of_n_weights_takes_n_exact_searches(beta):
     matrix, target, minimum = quadratic(6)
-    # With c2 this small, a search goes on until it is at the minimum of the line.
+    # With c2 this small, each search ends at the minimum of its line.
     exact = optimizer(beta=beta, curvature=1e-9, sufficient_decrease=1e-10)
     seen = run(exact, quadratic_loss(matrix, target), np.zeros(6), 6)
     errors = np.abs(seen.weights - minimum).max(axis=1)
@@ -43,7 +43,7 @@ def test_betas():
     with tf.Graph().as_default(), tf.Session() as session:
         found = {name: beta(*map(tf.constant, (new, old, direction))) for name, beta in BETAS.items()}
         assert session.run(found) == pytest.approx(expected)
-        # PR+ restarts where the gradient turns back on itself: g'(g - g_0) = 5 (5 - 10) < 0.
+        # PR+ restarts if the gradient turns back on itself: g'(g - g_0) = 5 (5 - 10) < 0.
         half = tf.constant([5.0, 0.0]), tf.constant([10.0, 0.0])
         assert session.run(BETAS['polak_ribiere'](*half, half[0])) == 0
 
@@ -56,7 +56,7 @@ def test_classic_functions(name, beta):
     assert seen.weights[-1] == pytest.approx(minimum, abs=1e-6)
 
 
-def test_softmax_regression_as_scipy_does_it():
+def test_softmax_regression_against_scipy():
     problem = softmax_regression()
     start = np.zeros(problem.inputs.shape[1] * problem.classes)
     theirs = minimize(problem.value_and_gradient, start, jac=True, method='CG', options={'gtol': 1e-7})
@@ -73,7 +73,7 @@ def test_iterations_are_steps_on_one_batch():
     assert np.array_equal(one_by_one.weights[-1], at_once.weights[-1])
 
 
-def test_it_restarts_after_as_many_iterations_as_there_are_weights():
+def test_it_restarts_after_one_iteration_per_weight():
     with tf.Graph().as_default(), tf.Session() as session:
         x = tf.get_variable('x', initializer=np.ones(3), use_resource=True)
         method = optimizer(beta='dai_yuan')

@@ -68,7 +68,7 @@ class Network:
         return np.tanh(self.inputs @ first.reshape(_INPUTS, -1)) @ second.reshape(_HIDDEN, -1)
 
     def jacobian(self):
-        """By central differences: [rows, outputs, size]."""
+        """Returns the Jacobian by central differences, [rows, outputs, size]."""
         columns = []
         for unit in np.eye(self.size) * 1e-6:
             columns.append((self.values(self.weights + unit) - self.values(self.weights - unit)) / 2e-6)
@@ -114,8 +114,9 @@ def test_squared_gradients_are_the_mean_over_the_examples():
     assert np.array_equal(first, same) and not np.array_equal(first, other)
 
 
-def test_a_linear_loss_is_refused():
-    with tf.Graph().as_default(), pytest.raises(FlagError, match='linear in the outputs'):
+def test_a_linear_loss_is_rejected():
+    with tf.Graph().as_default():
         weights = tf.constant([1.0, 2.0])
         outputs = tf.sin(weights)
-        GaussNewton(tf.reduce_sum(outputs), [outputs], weights)
+        with pytest.raises(FlagError, match='linear in the outputs'):
+            GaussNewton(tf.reduce_sum(outputs), [outputs], weights)

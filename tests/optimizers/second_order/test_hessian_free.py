@@ -11,7 +11,7 @@ _ROWS = 12
 
 
 def regression():
-    """Returns x, y and least squares' solution of x w = y."""
+    """Returns x, y and the least-squares solution of x w = y."""
     rng = np.random.default_rng(1)
     x = rng.normal(size=(_ROWS, 3)) * [1, 2, 3]
     y = rng.normal(size=_ROWS)
@@ -36,7 +36,7 @@ def test_damping_follows_the_reduction_ratio():
 def test_without_damping_one_step_solves_least_squares():
     seen = run(optimizer(damping=1e-9), loss_of, np.zeros(3), 1)
     assert seen.weights[-1] == pytest.approx(regression()[2], abs=1e-6)
-    # The model is the loss itself: it keeps what it promises, and damping falls.
+    # The model is the loss itself: its prediction is exact, and damping decreases.
     assert seen.shown[0]['reduction_ratio'] == pytest.approx(1)
     assert seen.shown[0]['step_length'] == 1
 
@@ -64,8 +64,8 @@ def run_on_matrix(method, kernel):
         return session.run(weights)[:, 0]
 
 
-def test_damping_falls_by_its_factor_and_is_kept():
-    # The undamped model of a quadratic is right about whatever step is taken: ratio 1.
+def test_damping_decreases_by_its_factor_and_is_kept():
+    # The undamped model of a quadratic predicts every step exactly: ratio 1.
     seen = run(optimizer(), loss_of, np.ones(3), 4)
     assert [step['damping'] for step in seen.shown] == pytest.approx([45, 30, 20, 40 / 3])
     assert [step['reduction_ratio'] for step in seen.shown] == pytest.approx([1] * 4)
@@ -76,7 +76,7 @@ def test_biases_have_no_decay():
     assert np.array_equal(run(optimizer(l2=5.0), loss_of, np.ones(3), 1).weights, without.weights)
 
 
-def test_the_curvature_comes_from_a_share_that_goes_round():
+def test_the_curvature_is_computed_on_the_next_share_in_each_step():
     x, y, _ = regression()
     seen = run(optimizer(damping=2.0, curvature_share=1 / 3), loss_of, np.full(3, 0.1), 4)
     solution = np.zeros(3)
@@ -89,7 +89,7 @@ def test_the_curvature_comes_from_a_share_that_goes_round():
         assert change == pytest.approx(solution, abs=1e-5)
 
 
-def test_a_network_that_is_bound_to_its_batch_is_refused():
+def test_a_network_of_a_fixed_batch_size_is_rejected():
     x, y, _ = regression()
 
     def bound(weights):
@@ -107,7 +107,7 @@ def test_outputs_and_batch_may_be_given():
     def loss(w):
         batch['x'], batch['y'] = tf.constant(x), tf.constant(y)
         weights['z'] = tf.linalg.matvec(batch['x'], w)
-        # No loss that is found.
+        # A loss that `find_outputs` does not know.
         return tf.reduce_mean((weights['z'] - batch['y']) ** 4)
 
     class Given(HessianFreeOptimizer):
@@ -116,19 +116,17 @@ def test_outputs_and_batch_may_be_given():
 
     seen = run(Given(HessianFreeSettings(curvature_share=0.5, damping=1.0)), loss, np.ones(3), 20)
     assert seen.shown[-1]['loss'] < 0.1 * seen.shown[0]['loss']
-    with pytest.raises(FlagError, match=r"output 'Const.*' is not between"):
-        batch['y'] = None
-        run_given_foreign_output()
 
 
-def run_given_foreign_output():
+def test_an_output_that_does_not_depend_on_the_variables_is_rejected():
     with tf.Graph().as_default():
         w = tf.get_variable('w', initializer=1.0)
-        HessianFreeOptimizer().minimize(w**2, outputs=[tf.constant(1.0)])
+        with pytest.raises(FlagError, match=r"output 'Const.*' is not between"):
+            HessianFreeOptimizer().minimize(w**2, outputs=[tf.constant(1.0)])
 
 
-def test_a_step_that_only_makes_it_worse_is_not_taken():
-    # A network whose outputs jump: each change of the weights raises the loss, whatever the gradient says.
+def test_a_step_that_increases_the_loss_is_not_taken():
+    # A network whose outputs jump: every change of the weights increases the loss, whatever the gradient.
     def loss(w):
         trap = tf.stop_gradient(10 * tf.abs(w - 1))
         return tf.reduce_sum(tf.math.squared_difference(w + trap, 0.5))

@@ -31,7 +31,7 @@ def some_pairs(count, size=5):
 
 
 @pytest.mark.parametrize('missing', [0, 2])
-def test_the_two_loops_are_a_product_with_the_inverse_hessian(missing):
+def test_two_loop_multiplies_by_the_inverse_hessian(missing):
     pairs = some_pairs(4)
     s, y = pairs.positions[-1], pairs.gradients[-1]
     gradient = np.random.default_rng(2).normal(size=5)
@@ -43,14 +43,14 @@ def test_the_two_loops_are_a_product_with_the_inverse_hessian(missing):
     assert found == pytest.approx(expected, rel=1e-12)
 
 
-def test_without_pairs_the_gradient_stays():
+def test_without_pairs_two_loop_returns_the_gradient():
     with tf.Graph().as_default(), tf.Session() as session:
         zeros = tf.zeros([3, 5], tf.float64)
         gradient = np.arange(5.0)
         assert list(session.run(two_loop(tf.constant(gradient), Pairs(zeros, zeros)))) == list(gradient)
 
 
-def test_a_pair_takes_the_place_of_the_oldest_and_is_skipped_without_curvature():
+def test_a_pair_replaces_the_oldest_unless_it_has_no_curvature():
     pairs = some_pairs(3)
     new = np.ones(5)
     with tf.Graph().as_default(), tf.Session() as session:
@@ -86,7 +86,7 @@ def test_a_quadratic_ends_at_its_minimum():
     assert seen.weights[-1] == pytest.approx(minimum, abs=1e-6)
 
 
-def test_softmax_regression_as_scipy_does_it():
+def test_softmax_regression_against_scipy():
     problem = softmax_regression()
     start = np.zeros(problem.inputs.shape[1] * problem.classes)
     options = {'maxcor': 10, 'ftol': 1e-13, 'gtol': 1e-7}
@@ -104,11 +104,11 @@ def test_a_direction_that_leads_up_resets_the_method():
         step = optimizer.minimize(tf.reduce_sum(x**2 * [1, 5]))
         session.run(tf.global_variables_initializer())
         positions, gradients, _ = optimizer.variables()
-        # s'y > 0, but H g = s (s'g) / s'y + ... is far from what a step left there could be.
+        # NaN: H g is not finite, so that the direction does not lead down.
         positions.load([[np.nan, 1.0]], session)
         gradients.load([[1.0, 1.0]], session)
         assert session.run([optimizer.diagnostics['resets'], step])[0] == 1
-        # It went down the gradient (2, -20), and what it kept is the pair of this step.
+        # It followed the negative gradient (2, -20) and kept the pair of this step.
         (change,) = session.run(positions)
         assert change[1] / change[0] == pytest.approx(-10)
         assert session.run(x) == pytest.approx(np.array([1, -2]) + change)

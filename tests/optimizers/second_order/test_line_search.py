@@ -21,7 +21,7 @@ FUNCTIONS = {
 
 
 def search(phi, slope, first_step, most=30, c1=1e-4, c2=0.1):
-    """Searches in a graph; returns what was found, and the start."""
+    """Returns the result of a search in a graph, and its start."""
 
     def point(step):
         return Point(step, phi(step), slope(step))
@@ -61,14 +61,14 @@ def test_a_parabola_needs_one_interpolation():
     assert found.evaluations == 2 and found.point.step == pytest.approx(7)
 
 
-def test_the_search_ends_where_nothing_is_lower():
-    # A slope that lies: the loss only rises.
+def test_a_search_without_a_lower_loss_ends_at_the_start():
+    # The slope is wrong: the loss only increases.
     found, start = search(lambda a: a**2 + 1, lambda a: 2 * a - 1, 1.0, most=6)
     assert not found.satisfied and found.finite and found.evaluations == 6
     assert found.point.step == 0 and found.point.loss == start.loss and list(found.gradient) == [0, 0]
 
 
-def test_a_loss_that_is_finite_nowhere_is_told():
+def test_a_loss_that_is_nowhere_finite_is_reported():
     found, _ = search(lambda a: tf.where(a > 0, np.nan * a, a), lambda a: a - 1, 1.0, most=4)
     assert not found.finite and found.point.step == 0
 

@@ -1,4 +1,4 @@
-"""The loss at other weights: what is computed again, what is held, what is refused."""
+"""The loss at other weights: what is copied, what is shared, what is rejected."""
 
 import contextlib
 
@@ -33,7 +33,7 @@ def at_random_weights(loss, variables, feed=None):
 
     @tf.function(autograph=False)
     def clone(weights):
-        # Within a loop's body, as it is used.
+        # In the body of a loop, as the optimizers use it.
         def body(number, loss, gradient):
             del loss, gradient
             found = objective.at(weights)
@@ -92,7 +92,7 @@ def test_functions_as_loops_and_conditions(variable):
     check(tf.reduce_sum(chosen), [w])
 
 
-def test_only_the_given_variables_move(variable):
+def test_only_the_given_variables_change(variable):
     w, other = variable('w', [1.0, 2.0]), variable('other', [3.0, 4.0])
     loss = tf.reduce_sum(tf.exp(w * other / 10))
     objective = Objective(loss, [w, variable('unused', 1.0)])
@@ -104,7 +104,7 @@ def test_random_draws_and_updates_are_those_of_the_graph(variable):
     w, count = variable('w', np.ones(1000)), variable('count', 0.0, trainable=False)
     x = tf.placeholder(tf.float32, [None])
     with tf.control_dependencies([tf.assign_add(count, 1.0)]):
-        # The shape of the mask is that of something behind the weights.
+        # The shape of the mask depends on the weights.
         dropped = tf.nn.dropout(x * tf.identity(w), rate=0.5)
     loss = tf.reduce_sum(dropped * tf.range(1000.0))
     objective = Objective(loss, [w])
@@ -119,49 +119,49 @@ def test_random_draws_and_updates_are_those_of_the_graph(variable):
 
 
 @contextlib.contextmanager
-def refused(text):
+def rejected(text):
     with pytest.raises(FlagError, match=text):
         yield
 
 
-def test_a_variable_that_is_read_inside_a_loop_is_refused_by_name():
+def test_a_variable_that_is_read_inside_a_loop_is_rejected_by_name():
     tf.enable_control_flow_v2()
     with tf.Graph().as_default():
         w = tf.get_variable('recurrent', initializer=[0.5], use_resource=True)
         loss = tf.while_loop(lambda i, _: i < 3, lambda i, v: (i + 1, v * w), (0, tf.ones([1])))[1]
-        with refused(r"variable 'recurrent' is read inside 'while' \((Stateless)?While\), a loop"):
+        with rejected(r"variable 'recurrent' is read inside 'while' \((Stateless)?While\), a loop"):
             Objective(tf.reduce_sum(loss), [w])
 
 
-def test_a_function_that_draws_is_refused_by_name():
+def test_a_function_that_draws_is_rejected_by_name():
     tf.enable_control_flow_v2()
     with tf.Graph().as_default():
         w = tf.identity(tf.get_variable('w', initializer=[0.5], use_resource=True))
         loss = tf.cond(w[0] > 0, lambda: w * tf.random.uniform([1]), lambda: w)
-        with refused(r"'cond' draws random numbers inside \('.*random_uniform.*'\)"):
+        with rejected(r"'cond' draws random numbers inside \('.*random_uniform.*'\)"):
             Objective(tf.reduce_sum(loss), tf.trainable_variables())
 
 
-def test_v1_control_flow_behind_a_variable_is_refused_by_name():
+def test_v1_control_flow_that_depends_on_a_variable_is_rejected_by_name():
     tf.disable_control_flow_v2()
     try:
         with tf.Graph().as_default():
             w = tf.identity(tf.get_variable('w', initializer=[0.5], use_resource=True))
-            # Not behind the variable: it is held.
+            # It does not depend on the variable.
             factor = tf.cond(tf.placeholder(tf.bool, []), lambda: 1.0, lambda: 2.0)
             Objective(tf.reduce_sum(w) * factor, tf.trainable_variables())
             loss = tf.cond(w[0] > 0, lambda: w * 2.0, lambda: w)
-            with refused("passes through 'cond_1/.*', a loop or condition of v1 control flow"):
+            with rejected("passes through 'cond_1/.*', a loop or condition of v1 control flow"):
                 Objective(tf.reduce_sum(loss), tf.trainable_variables())
     finally:
         tf.enable_control_flow_v2()
 
 
 def test_dtypes_and_shapes(variable):
-    with refused('one dtype, float32 or float64, not float32, float64: a line search'):
+    with rejected('one dtype, float32 or float64, not float32, float64: a line search'):
         w = tf.get_variable('double', initializer=np.float64(1))
         Objective(tf.cast(w, tf.float32) * variable('single', 1.0), tf.trainable_variables())
-    with refused('not bfloat16'):
+    with rejected('not bfloat16'):
         w = tf.get_variable('half', [], tf.bfloat16, tf.ones_initializer())
         Objective(w * w, [w])
     with pytest.raises(ValueError, match=r"loss 'Const.*' depends on none of the variables"):

@@ -1,4 +1,4 @@
-"""What holds of every second-order optimizer: steps, state, rejected steps, refusals."""
+"""Every second-order optimizer: steps, state, rejected steps, errors."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ class Network:
         self.session.run(tf.global_variables_initializer())
 
     def take(self, steps=1, **named):
-        """Takes steps on batches of their own; returns what the optimizer showed in the last."""
+        """Takes steps, each on a different batch; returns the diagnostics of the last."""
         for _ in range(steps):
             rng = np.random.default_rng(self.session.run(self.global_step))
             x = rng.normal(size=(30, 4))
@@ -67,7 +67,7 @@ def same(one, other):
 
 
 @every
-def test_it_learns_and_shows_what_it_does(name, network):
+def test_it_learns_and_shows_its_diagnostics(name, network):
     made = network(name)
     first = made.take()
     last = made.take(15)
@@ -79,7 +79,7 @@ def test_it_learns_and_shows_what_it_does(name, network):
 
 
 @every
-def test_looking_at_the_diagnostics_changes_nothing(name, network):
+def test_fetching_the_diagnostics_changes_nothing(name, network):
     made = network(name)
     made.take(2)
     before = made.values()
@@ -88,7 +88,7 @@ def test_looking_at_the_diagnostics_changes_nothing(name, network):
 
 
 @every
-def test_a_batch_that_is_not_active_teaches_nothing(name, network):
+def test_an_inactive_step_changes_only_the_global_step(name, network):
     made = network(name)
     made.take(3)
     before = made.values()
@@ -105,7 +105,7 @@ def test_a_loss_that_is_not_finite_is_rejected_and_five_in_a_row_end_training(na
     made = network(name)
     made.take(2)
     before = made.values()
-    for _ in range(2):  # a good step between starts the count again
+    for _ in range(2):  # a good step resets the count
         for number in range(1, 5):
             assert made.take(scale=scale)['rejected_steps'] == number
         after = made.values()
@@ -136,13 +136,13 @@ def test_all_evaluations_of_a_step_see_the_same_random_draws(name):
         session.run(tf.global_variables_initializer())
         for _ in range(2):
             seen, _ = session.run([draw, step])
-            # It is at the minimum of the function that this step drew.
+            # The minimum of the function that this step drew.
             assert session.run(w) == pytest.approx(seen, abs=1e-6)
 
 
 @every
 def test_accepted_steps_of_a_network_meet_the_conditions_of_their_search(name):
-    """Strong Wolfe for searches along a direction, Armijo's for Hessian-free, each from the outside."""
+    """The strong Wolfe conditions, or Armijo's for Hessian-free, computed from the graph."""
     with tf.Graph().as_default():
         tf.set_random_seed(2)
         rng = np.random.default_rng(1)
@@ -175,7 +175,7 @@ def test_accepted_steps_of_a_network_meet_the_conditions_of_their_search(name):
 
 
 @every
-def test_it_refuses_what_it_cannot_do(name):
+def test_it_rejects_what_it_cannot_do(name):
     optimizer = make_optimizer(name, 0.1)
     with pytest.raises(FlagError, match=rf'{optimizer.get_name()} needs a loss to minimize'):
         optimizer.apply_gradients([])
@@ -189,7 +189,7 @@ def test_it_refuses_what_it_cannot_do(name):
 
 
 @every
-def test_several_replicas_are_refused(name, monkeypatch):
+def test_several_replicas_are_rejected(name, monkeypatch):
     class Two:
         num_replicas_in_sync = 2
 
@@ -206,7 +206,7 @@ def test_settings_are_checked_and_errors_say_what_is_allowed(name):
 
 
 @every
-def test_at_the_minimum_it_stays_without_an_error(name):
+def test_it_stays_at_the_minimum_without_an_error(name):
     seen = run(
         make_optimizer(name, 0.1),
         lambda x: tf.reduce_sum(tf.math.squared_difference(x, np.array([1.0, 2.0], np.float32))),

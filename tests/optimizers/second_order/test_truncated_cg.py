@@ -7,7 +7,7 @@ from tests.optimizers.second_order.problems import quadratic
 
 
 def solve(matrix, target, start=None, preconditioner=None, most=250, tolerance=5e-4):
-    """Returns the kept solutions, the last one behind all others, and how many steps were taken."""
+    """Returns the kept solutions, the last one at the end, and the number of steps."""
     size = len(target)
     with tf.Graph().as_default(), tf.Session() as session:
         found = truncated_cg(
@@ -23,7 +23,7 @@ def solve(matrix, target, start=None, preconditioner=None, most=250, tolerance=5
 
 
 def in_numpy(matrix, target, start, preconditioner, most, tolerance):
-    """The same method, written down from the paper; returns all solutions."""
+    """The method in NumPy, as in the paper; returns all solutions."""
     x, r = start, matrix @ start - target
     y = r / preconditioner
     p, solutions, values = -y, [start], [0.0]
@@ -41,7 +41,7 @@ def in_numpy(matrix, target, start, preconditioner, most, tolerance):
     return solutions
 
 
-def test_steps_that_are_kept():
+def test_kept_steps():
     # 5 * 1.3^j: 5, 6.5, 8.45, 10.985, 14.2805, 18.56.
     assert kept_steps(19) == [5, 7, 9, 11, 15, 19]
     assert kept_steps(4) == [] and len(kept_steps(250)) == 15
@@ -66,12 +66,12 @@ def test_it_stops_and_keeps_as_the_paper_says(tolerance):
     assert np.array(kept) == pytest.approx(np.array([solutions[n] for n in numbers]), abs=1e-9)
 
 
-def test_without_curvature_it_ends():
+def test_it_stops_without_curvature():
     kept, steps = solve(np.diag([1.0, -1.0]), np.array([0.0, 1.0]))
     assert steps == 1 and list(kept[-1]) == [0, 0]
 
 
-def test_at_the_solution_it_stays():
+def test_it_stays_at_the_solution():
     matrix, target, solution = quadratic(4)
     kept, _ = solve(matrix, target, start=solution)
     assert kept[-1] == pytest.approx(solution)

@@ -1,4 +1,4 @@
-"""Scores of samples against plain NumPy, SciPy and scikit-learn."""
+"""Quality of samples against NumPy, SciPy and scikit-learn."""
 
 import itertools
 
@@ -73,7 +73,7 @@ def test_frechet_distance(count):
     assert found == pytest.approx(frechet_by_scipy(a, b), rel=1e-3)
 
 
-def test_a_set_has_no_frechet_distance_from_itself():
+def test_the_frechet_distance_of_a_set_from_itself_is_0():
     a = RNG.normal(5, 2, (40, 6))
 
     def metric(x):
@@ -101,7 +101,7 @@ def test_precision_and_recall_of_a_manifold():
     assert 0.1 < wanted[0] < 0.9
 
 
-def test_a_sample_is_of_all_rows_alike():
+def test_a_sample_is_uniform_over_all_rows():
     rows, order = np.arange(30.0).reshape(30, 1), RNG.random(30)
 
     def metric(x, ranks):
@@ -130,7 +130,7 @@ def test_sliced_wasserstein_distance_of_one_level():
     assert found == pytest.approx(wanted, rel=1e-3)
 
 
-def test_sliced_wasserstein_distance_knows_no_order_and_sees_blur():
+def test_sliced_wasserstein_distance_ignores_order_and_detects_blur():
     images = RNG.random((16, 28, 28, 3)).astype(np.float32)
     blurred = (images + np.roll(images, 1, axis=1) + np.roll(images, 1, axis=2)) / 3
     with tf.Graph().as_default(), tf.Session() as session:

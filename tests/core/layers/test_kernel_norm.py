@@ -8,6 +8,7 @@ from estimator_lab.core.layers.kernel_norm import (
     halved,
 )
 from estimator_lab.tf1 import tf
+from tests.graphs import evaluate
 
 
 def test_the_spectral_norm_is_the_first_singular_value():
@@ -37,7 +38,7 @@ def test_the_gradient_passes_through_the_norm():
         loss = tf.reduce_sum(tf.square(layer(tf.constant(values))) * np.arange(3, dtype=np.float32))
         (gradient,) = tf.gradients(loss, layer.kernel)
         session.run(tf.global_variables_initializer())
-        for _ in range(60):  # at the exact vectors, what moves them has no effect of the first order
+        for _ in range(60):  # at the exact singular vectors, their own derivatives have no effect
             session.run(layer.power_steps())
         kernel, found = session.run([layer.kernel, gradient])
         for place in np.ndindex(*kernel.shape):
@@ -51,16 +52,16 @@ def test_the_gradient_passes_through_the_norm():
     assert np.sum(found * kernel) == pytest.approx(0, abs=1e-4)
 
 
-def test_weight_normalization_gives_each_unit_the_length_1():
-    with tf.Graph().as_default(), tf.Session() as session:
+def test_weight_normalization_scales_the_weights_of_each_unit_to_length_1():
+    def build():
         layer = NormalizedDense('layer', 4, 'weight')
-        made = layer(tf.eye(7))
-        session.run(tf.global_variables_initializer())
-        assert np.allclose(np.linalg.norm(session.run(made), axis=0), 1, atol=1e-5)
         assert layer.power_steps() == []
+        return layer(tf.eye(7))
+
+    assert np.allclose(np.linalg.norm(evaluate(build), axis=0), 1, atol=1e-5)
 
 
-def test_a_layer_has_one_set_of_weights_however_often_it_is_called():
+def test_all_calls_of_a_layer_share_its_weights():
     with tf.Graph().as_default():
         layer = NormalizedDense('some/layer', 4, 'spectral')
         layer(tf.ones([1, 3]))
@@ -72,15 +73,16 @@ def test_a_layer_has_one_set_of_weights_however_often_it_is_called():
 
 @pytest.mark.parametrize('sides', [(6, 8), (5, 7)])
 def test_a_transposed_convolution_is_the_gradient_of_a_convolution(sides):
-    """Of sides that are odd, too: <conv(x), y> = <x, transposed(y)> for all x and y."""
+    """<conv(x), y> = <x, transposed(y)> for all x and y, also for odd sides."""
     rng = np.random.default_rng(1)
     images = rng.normal(size=(2, *sides, 3)).astype(np.float32)
     maps = rng.normal(size=(2, *map(halved, sides), 4)).astype(np.float32)
-    with tf.Graph().as_default(), tf.Session() as session:
+
+    def build():
         layer = TransposedConvolution('layer', 3, 4, sides, bias=False)
         back = layer(tf.constant(maps))
-        there = tf.nn.conv2d(tf.constant(images), layer.kernel, strides=2, padding='SAME')
-        session.run(tf.global_variables_initializer())
-        made, seen = session.run([back, there])
+        return back, tf.nn.conv2d(tf.constant(images), layer.kernel, strides=2, padding='SAME')
+
+    made, seen = evaluate(build)
     assert made.shape == images.shape and seen.shape == maps.shape
     assert np.sum(seen * maps) == pytest.approx(np.sum(images * made), rel=1e-3)

@@ -1,12 +1,13 @@
-"""The cells against loops in NumPy, against `tf.nn.dynamic_rnn`, and their gradients against differences."""
+"""Recurrent cells against loops in NumPy and `tf.nn.dynamic_rnn`, gradients against differences."""
 
 import numpy as np
 import pytest
 
 from estimator_lab.contrib.rnn import stack_bidirectional_dynamic_rnn
-from estimator_lab.core.layers.recurrent import CELLS, Cell, RecurrentLayers
+from estimator_lab.core.layers.recurrent import CELLS, Cell, DilatedLayers, RecurrentLayers
 from estimator_lab.tf1 import tf
 from tests.differences import derivative
+from tests.graphs import evaluate
 
 STEPS, BATCH, VALUES, UNITS = 6, 3, 2, 4
 RNG = np.random.default_rng(3)
@@ -18,8 +19,14 @@ def sigmoid(values):
     return 1 / (1 + np.exp(-values))
 
 
+def gru(x, h, variables):
+    gates, gate_bias, kernel, bias = variables
+    r, u = np.split(sigmoid(np.concatenate([x, h], axis=1) @ gates + gate_bias), 2, axis=1)
+    return u * h + (1 - u) * np.tanh(np.concatenate([x, r * h], axis=1) @ kernel + bias)
+
+
 def loop(name, variables, sequence=SEQUENCE, pushes=None):
-    """Returns the states of a cell, step by step, in float64; `pushes` are added to them on the way."""
+    """Returns the states of a cell, step by step, in float64; `pushes` are added to the states."""
     variables = [v.astype(np.float64) for v in variables]
     h, c, states = np.zeros((sequence.shape[1], UNITS)), 0.0, []
     for step, x in enumerate(sequence.astype(np.float64)):
@@ -29,9 +36,7 @@ def loop(name, variables, sequence=SEQUENCE, pushes=None):
             c = sigmoid(f + 1) * c + sigmoid(i) * np.tanh(j)
             h = sigmoid(o) * np.tanh(c)
         elif name == 'gru':
-            r, u = np.split(sigmoid(joined @ variables[0] + variables[1]), 2, axis=1)
-            j = np.tanh(np.concatenate([x, r * h], axis=1) @ variables[2] + variables[3])
-            h = u * h + (1 - u) * j
+            h = gru(x, h, variables)
         else:
             h = joined @ variables[0] + variables[1]
             h = np.tanh(h) if name == 'tanh' else np.maximum(h, 0)
@@ -46,14 +51,14 @@ def loss(states):
 
 @pytest.fixture(scope='module', params=CELLS)
 def found(request):
-    """What both ways through a cell give, on the same variables with random values."""
+    """The results of a cell with both implementations, for the same random variables."""
     with tf.Graph().as_default(), tf.Session() as session:
         sequence, probe = tf.constant(SEQUENCE), tf.zeros([STEPS, BATCH, UNITS])
         states, gates, _ = Cell(request.param, UNITS)(sequence, probe)
         theirs, _, _ = Cell(request.param, UNITS, own_gradient=False)(sequence)
         variables = tf.trainable_variables()
         losses = [tf.reduce_sum(made * WEIGHTS) for made in (states, theirs)]
-        # Before the session runs anything: a loop that it has seen gets no gradient any more.
+        # Gradients must be built before the session runs the loop.
         fetches = [
             variables,
             [states, theirs],
@@ -67,19 +72,19 @@ def found(request):
         return request.param, *session.run(fetches)
 
 
-def test_states_are_those_of_a_loop_and_of_tensorflow(found):
+def test_states_match_numpy_and_tensorflow(found):
     name, variables, (ours, theirs), *_ = found
     assert np.allclose(ours, loop(name, variables), atol=1e-5)
     assert np.allclose(ours, theirs, atol=1e-6)
 
 
-def test_gradients_are_tensorflows(found):
+def test_gradients_match_tensorflows(found):
     *_, (ours, theirs), _, _ = found
     for one, other in zip(ours, theirs, strict=True):
         assert np.allclose(one, other, atol=2e-5)
 
 
-def test_gradients_are_differences(found):
+def test_gradients_match_differences(found):
     name, variables, _, (ours, _), *_ = found
     for number, gradient in enumerate(ours[:-1]):
         for place in np.random.default_rng(number).integers(0, gradient.size, 4):
@@ -107,7 +112,7 @@ def version_1():
 
 
 @pytest.mark.parametrize('name', CELLS)
-def test_in_a_program_of_version_1(version_1, name):
+def test_cells_run_without_v2_behaviour(version_1, name):
     with tf.Graph().as_default(), tf.Session() as session:
         ours, _, _ = Cell(name, UNITS)(tf.constant(SEQUENCE))
         theirs, _, _ = Cell(name, UNITS, own_gradient=False)(tf.constant(SEQUENCE))
@@ -130,7 +135,7 @@ def test_gates_are_between_their_bounds(found):
 
 
 def checkpoint_of_tensorflow(path, build):
-    """Saves what `build` makes of the sequence, by TensorFlow's own functions; returns what that was."""
+    """Saves a checkpoint of a network of TensorFlow's own cells; returns its outputs for the sequence."""
     with tf.Graph().as_default(), tf.Session() as session:
         tf.set_random_seed(2)
         made = build(tf.constant(SEQUENCE.transpose(1, 0, 2)))
@@ -189,7 +194,7 @@ def test_checkpoints_of_tensorflows_cells_restore(name, form, tmp_path):
         assert np.array_equal(last, steps[:, -1])
 
 
-def test_an_irnn_begins_as_the_identity():
+def test_an_irnn_is_initially_the_identity():
     with tf.Graph().as_default(), tf.Session() as session:
         Cell('irnn', UNITS)(tf.constant(SEQUENCE))
         session.run(tf.global_variables_initializer())
@@ -200,7 +205,7 @@ def test_an_irnn_begins_as_the_identity():
 
 @pytest.mark.parametrize('name', CELLS)
 @pytest.mark.parametrize('batch', [1, 2, 5])
-def test_halves_of_a_batch_give_what_the_whole_gives(name, batch):
+def test_two_halves_give_the_same_as_the_whole_batch(name, batch):
     rng = np.random.default_rng(batch)
     values = rng.normal(size=(STEPS, batch, VALUES)).astype(np.float32)
     with tf.Graph().as_default(), tf.Session() as session:
@@ -214,3 +219,32 @@ def test_halves_of_a_batch_give_what_the_whole_gives(name, batch):
     for one, other in zip(tf.nest.flatten(whole), tf.nest.flatten(halves), strict=True):
         assert np.allclose(one, other, atol=1e-5)
         assert np.abs(one).max() > 0
+
+
+def test_each_dilated_layer_looks_back_twice_as_far_as_the_one_below():
+    sizes = [4, 3, 5]
+    sequence = (
+        np.random.default_rng(1).normal(size=(2, 11, 3)).astype(np.float32)
+    )  # 11 is not a multiple of 4
+
+    def build():
+        outputs = DilatedLayers(sizes)(tf.constant(sequence), probing=True)
+        variables = tf.trainable_variables()
+        assert variables[4].op.name == 'dilated_rnn/cell_1/gru_cell/gates/kernel'
+        gradient = tf.gradients(tf.reduce_sum(outputs.last), outputs.endpoints['rnn_3'].probe)[0]
+        gate = outputs.endpoints['rnn_3_update_gate'].values
+        return outputs.steps, outputs.last, variables, gradient, gate
+
+    steps, last, variables, gradient, gate = evaluate(build)
+    values = [sequence[:, t] for t in range(11)]
+    for layer, units in enumerate(sizes):
+        states = []
+        for t, x in enumerate(values):
+            before = states[t - 2**layer] if t >= 2**layer else np.zeros((2, units))
+            states.append(gru(x, before, variables[4 * layer : 4 * layer + 4]))
+        values = states
+    assert np.allclose(steps, np.stack(values, axis=1), atol=1e-5)
+    assert np.array_equal(last, steps[:, -1])
+    # The last step depends on itself and on every fourth state before.
+    assert (np.abs(gradient).sum(axis=(0, 2)) > 0).nonzero()[0].tolist() == [2, 6, 10]
+    assert gate.shape == (2, 11, 5) and gate.min() > 0 and gate.max() < 1

@@ -1,0 +1,12 @@
+"""Values of a small graph."""
+
+from estimator_lab.tf1 import tf
+
+
+def evaluate(build, seed=1):
+    """Returns the values of what `build` returns, in a new graph with initialized variables."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(seed)
+        fetches = build()
+        session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
+        return session.run(fetches)
