@@ -1,10 +1,19 @@
-"""The errors a user may meet; a command turns each into one line and an exit status."""
+"""The errors that users may see; a command turns each into one line and an exit status."""
 
 
 class LabError(Exception):
-    """Anything the user can put right; the message is one clear sentence."""
+    """An error that the user can fix.
+
+    Args:
+      message: one clear sentence that states the fact.
+      remedies: sentences by the name of the flag that they recommend; a command adds those of its own flags.
+    """
 
     exit_status: int = 1
+
+    def __init__(self, message: str, **remedies: str) -> None:
+        super().__init__(message)
+        self.remedies = remedies
 
 
 class FlagError(LabError):

@@ -60,6 +60,7 @@ _ONCE = (
     'models/test_autoencoder_runs.py',
     'optimizers/test_digits_program.py',
     'porting',
+    'test_all_commands.py',
     'test_architecture.py',
     'test_control_characters.py',
     'test_every_model.py',

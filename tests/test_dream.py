@@ -9,7 +9,7 @@ from PIL import Image
 
 from estimator_lab import dream
 from estimator_lab.runs.event_files import values_in
-from tests.commands import flags_of, invoke
+from tests.commands import invoke
 
 
 @pytest.fixture
@@ -85,9 +85,3 @@ def test_the_photo_stays_as_it_is(run, photo, tmp_path):
     status, _, err = run(photo, '--layer=conv1', f'--out={tmp_path / "photo.png"}')
     assert status == 2 and 'photo.png is ' in err and err.endswith(', which is read: name another.\n')
     assert (tmp_path / 'photo.png').read_bytes() == before
-
-
-def test_help_is_quick_and_names_every_flag(run_python):
-    done = run_python('-X', 'importtime', '-m', 'estimator_lab.dream', '--help')
-    assert done.returncode == 0 and ' tensorflow' not in done.stderr and ' numpy' not in done.stderr
-    assert set(re.findall(r'^  --(\w+)', done.stdout, re.MULTILINE)) == flags_of(dream)

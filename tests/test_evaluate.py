@@ -7,7 +7,7 @@ import pytest
 
 from estimator_lab import evaluate
 from tests.archive_files import encoded, picture, write_tar
-from tests.commands import flags_of, invoke
+from tests.commands import invoke
 
 
 @pytest.fixture
@@ -69,10 +69,3 @@ def test_a_failure_leaves_no_folder(run, tmp_path):
     status, _, err = run(f'--data={tmp_path / "empty"}', f'--out={tmp_path / "deep" / "out"}')
     assert status == 1 and 'no image was found' in err
     assert not (tmp_path / 'deep').exists()
-
-
-def test_help_is_short_and_names_every_flag(run_python):
-    done = run_python('-X', 'importtime', '-m', 'estimator_lab.evaluate', '--help')
-    assert done.returncode == 0 and ' tensorflow' not in done.stderr and ' numpy' not in done.stderr
-    assert set(re.findall(r'^  --(\w+)', done.stdout, re.MULTILINE)) == flags_of(evaluate)
-    assert max(map(len, done.stdout.splitlines())) <= 120

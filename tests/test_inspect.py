@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from estimator_lab import inspect
-from tests.commands import flags_of, invoke
+from tests.commands import invoke
 
 
 @pytest.fixture
@@ -61,10 +61,3 @@ def test_mistakes_get_one_sentence(run, archive, tmp_path, arguments, status, wo
     got, out, err = run(*arguments)
     assert (got, out) == (status, '')
     assert err.startswith('error: ') and err.count('\n') == 1 and words in err
-
-
-def test_help_is_short_and_names_every_flag(run_python):
-    done = run_python('-X', 'importtime', '-m', 'estimator_lab.inspect', '--help')
-    assert done.returncode == 0 and ' tensorflow' not in done.stderr and ' numpy' not in done.stderr
-    assert set(re.findall(r'^  --(\w+)', done.stdout, re.MULTILINE)) == flags_of(inspect)
-    assert max(map(len, done.stdout.splitlines())) <= 120

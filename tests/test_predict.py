@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import os
-import re
 import subprocess
 import sys
 
@@ -14,7 +13,7 @@ import pytest
 from estimator_lab import predict
 from estimator_lab.data.tar.stream import stream_members
 from tests.archive_files import encoded, picture, write_tar
-from tests.commands import flags_of, invoke
+from tests.commands import invoke
 
 
 @pytest.fixture
@@ -123,14 +122,6 @@ def test_mistakes_get_one_sentence(run, folder, cnn_dir, arguments, status, word
     assert (got, out) == (status, '')
     assert err.startswith('error: ') and err.count('\n') == 1 and filled(words) in err
     assert {path: path.read_bytes() for path in (*folder.iterdir(), cnn_dir / 'checkpoint')} == before
-
-
-def test_help_is_short_and_names_every_flag(run_python):
-    done = run_python('-X', 'importtime', '-m', 'estimator_lab.predict', '--help')
-    assert done.returncode == 0 and ' tensorflow' not in done.stderr and ' numpy' not in done.stderr
-    assert re.findall(r'^\w+:$', done.stdout, re.MULTILINE) == ['Model:', 'Images:', 'Paintings:', 'Output:']
-    assert set(re.findall(r'^  --(\w+)', done.stdout, re.MULTILINE)) == flags_of(predict)
-    assert max(map(len, done.stdout.splitlines())) <= 120
 
 
 def test_a_pipe_in_and_a_pipe_that_closes(cnn_dir, archive, tmp_path):

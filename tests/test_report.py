@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from estimator_lab import report
-from tests.commands import flags_of, invoke
+from tests.commands import invoke
 
 
 @pytest.fixture
@@ -85,10 +85,3 @@ def test_mistakes_get_one_sentence_and_leave_the_old_page(run, model_dir, tmp_pa
     assert err.startswith('error: ') and err.count('\n') == 1 and words in err
     assert (model_dir / 'report.html').read_text() == 'old'
     assert not list(model_dir.glob('*.partial'))
-
-
-def test_help_is_short_and_names_every_flag(run_python):
-    done = run_python('-X', 'importtime', '-m', 'estimator_lab.report', '--help')
-    assert done.returncode == 0 and ' tensorflow' not in done.stderr and ' numpy' not in done.stderr
-    assert set(re.findall(r'^  --(\w+)', done.stdout, re.MULTILINE)) == flags_of(report)
-    assert max(map(len, done.stdout.splitlines())) <= 120

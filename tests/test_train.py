@@ -39,27 +39,6 @@ def test_help_is_short_and_grouped(train):
     ]
 
 
-@pytest.mark.parametrize(
-    'flag', ['--help', '--modle=cnn', '--learning_rate=1', '--model=x', '--batch_size=0']
-)
-def test_help_and_wrong_flags_need_no_tensorflow(run_python, flag):
-    code = (
-        f'import sys; sys.argv = ["train", {flag!r}]; import runpy\n'
-        "try: runpy.run_module('estimator_lab.train', run_name='__main__')\n"
-        'except SystemExit: pass\n'
-        "assert 'tensorflow' not in sys.modules"
-    )
-    assert run_python('-c', code).returncode == 0
-
-
-def test_help_names_every_flag(train):
-    from estimator_lab.settings import settings_of
-    from estimator_lab.train import TrainSettings
-
-    shown = train('--help').stdout
-    assert set(re.findall(r'^  --(\w+)', shown, re.MULTILINE)) == set(settings_of(TrainSettings))
-
-
 def test_hyper_parameters_are_listed(train):
     done = train('--hparams=help')
     assert done.returncode == 0

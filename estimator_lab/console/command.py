@@ -20,6 +20,7 @@ from estimator_lab.console.progress import check_said, open_closed_streams, say,
 from estimator_lab.console.regular_files import why_unread
 from estimator_lab.errors import FlagError, LabError
 from estimator_lab.process import hide_import_messages
+from estimator_lab.settings import settings_of
 
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 _WIDTH = 26
@@ -86,7 +87,7 @@ class Command:
             status = self.main(*self.parse(sys.argv))
             check_said()
         except (LabError, ImportError, MemoryError, OSError, KeyboardInterrupt) as error:
-            sentence, status = _sentence_and_status(error)
+            sentence, status = self._sentence_and_status(error)
             warn(f'error: {sentence}')
         sys.exit(status)
 
@@ -128,6 +129,12 @@ class Command:
         given = frozenset(name for name in values if values[name].present)
         return read_flags(self.settings, values), CommandLine(arguments, given)
 
+    def _sentence_and_status(self, error: BaseException) -> tuple[str, int]:
+        if not isinstance(error, LabError):
+            return _sentence_and_status(error)
+        remedies = [text for flag, text in error.remedies.items() if flag in settings_of(self.settings)]
+        return ' '.join([str(error), *remedies]), error.exit_status
+
     def _flags(self) -> Any:
         values = flags.FlagValues()
         define_flags(self.settings, values)
@@ -166,9 +173,7 @@ def tensorboard(logdir: Path) -> str:
 
 
 def _sentence_and_status(error: BaseException) -> tuple[str, int]:
-    """Returns how a command reports an error: a sentence and the exit status."""
-    if isinstance(error, LabError):
-        return str(error), error.exit_status
+    """Returns how a command reports an error that is not a LabError: a sentence and the exit status."""
     if isinstance(error, MemoryError):
         return f'This machine does not have enough memory{f" ({error})" if str(error) else ""}.', 1
     if isinstance(error, OSError):

@@ -182,7 +182,8 @@ class _Observer:
             shown = ', '.join(self._labels[:3])
             raise DataError(
                 f'None of {self._images:,} {noun} has a label that the model knows (such as {shown}): '
-                'the label is the folder in which one lies, or stands in --labels=FILE.'
+                'the label is the name of the folder.',
+                labels='Or name a table of labels: --labels=FILE.',
             )
         return Evaluation(
             self._trained, metrics, self._images, report.bad, self._confusion, self._worst.ranked()

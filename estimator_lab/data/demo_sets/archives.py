@@ -115,5 +115,6 @@ def cached_demo(progress: Progress | None = None) -> DemoPaths:
     except OSError as error:
         raise DataError(
             f'The built-in data set cannot be written to {folder} ({error.strerror}): set XDG_CACHE_HOME '
-            'to a folder that can be written, or give --data.'
+            'to a folder that can be written.',
+            data='Or give --data.',
         ) from error

@@ -213,9 +213,8 @@ def open_archives(
     indexes = tuple(_index_of(path, say, kind) for path in paths)
     for index in indexes:
         if index.damage and not use_damaged:
-            raise DataError(
-                f'{index.damage} --use_damaged trains on the {len(index):,} {kind.noun} before that.'
-            )
+            remedy = f'--use_damaged trains on the {len(index):,} {kind.noun} before that.'
+            raise DataError(index.damage, use_damaged=remedy)
         if index.damage:
             say(_warning(DataError(f'{index.damage} The {len(index):,} {kind.noun} before that are used.')))
         if not len(index):

@@ -135,9 +135,8 @@ class PackInput:
         if not images:
             raise error
         if not self.settings.use_damaged:
-            raise DataError(
-                f'{error} --use_damaged packs the {images:,} {self.kind.noun} before that.'
-            ) from error
+            remedy = f'--use_damaged packs the {images:,} {self.kind.noun} before that.'
+            raise DataError(str(error), use_damaged=remedy) from error
         self.say(f'Warning: {error} The {images:,} {self.kind.noun} before that are used.')
         self.damage.append(str(error))
 

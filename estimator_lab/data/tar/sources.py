@@ -213,8 +213,8 @@ def _matches(pattern: str) -> list[str]:
         return [pattern]
     if is_web(pattern):
         raise DataError(
-            f'{pattern!r} cannot be read over the web: download it, or pipe it in, '
-            f'`curl -sL {shlex.quote(pattern)} | ... --data=-`.'
+            f'{pattern!r} cannot be read over the web: download it, or pipe it in.',
+            data=f'Such as `curl -sL {shlex.quote(pattern)} | ... --data=-`.',
         )
     if is_url(pattern):
         return _url_matches(pattern)

@@ -1,0 +1,128 @@
+"""What holds for every command: quick help, and messages that name only flags which the command has."""
+
+import ast
+import importlib
+import re
+
+import pytest
+
+from estimator_lab import dream
+from estimator_lab.__main__ import COMMANDS
+from tests.archive_files import small_archive
+from tests.commands import flags_of, invoke
+from tests.places import ROOT
+
+# Errors that name a flag which some command in whose imports they are does not have: the flag of another
+# command whose value is at fault, or code that the command never calls.
+ELSEWHERE = {
+    'core/adversarial/params.py': {'hparams'},  # checked in training
+    'core/model/hparams.py': {'hparams'},
+    'data/images/augment.py': {'augment'},
+    'data/labels.py': {'vocabulary'},  # also reads the vocabulary of a model_dir
+    'data/pipeline/report.py': {'max_bad_fraction'},  # all may be bad, except in training
+    'data/trees/kind.py': {'data', 'tokens'},
+    'inference/drawing.py': {'model'},  # how models are trained that can do it
+    'inference/gan_samples.py': {'hparams'},
+    'inference/gibbs_samples.py': {'hparams', 'model'},
+    'inference/inspection.py': {'label', 'model'},  # without a label in a report
+    'inference/inspection_files.py': {'image', 'label', 'tree'},  # a report inspects no single file
+    'inference/painting.py': {'model'},
+    'inference/prediction.py': {'top'},  # inspect asks for no more labels than there are
+    'models/recursive.py': {'hparams'},
+    'models/registry.py': {'model'},
+    'runs/memory.py': {'channels', 'hparams', 'image_size'},  # of training
+    'runs/model.py': {'decode'},
+    'runs/record.py': {'channels', 'data', 'hparams', 'image_size', 'model'},  # of resumed training
+    'runs/reference_classifier.py': {'channels', 'image_size', 'model'},
+    'runs/serving.py': {'out'},  # of export
+}
+USELESS = '--no_such_flag'
+
+
+@pytest.fixture(params=COMMANDS)
+def name(request):
+    return f'estimator_lab.{request.param}'
+
+
+@pytest.mark.parametrize('argument', ['--help', USELESS])
+def test_help_and_wrong_flags_need_no_tensorflow(run_python, name, argument):
+    done = run_python('-X', 'importtime', '-m', name, argument)
+    imported = {line.rpartition('|')[2].strip() for line in done.stderr.splitlines() if '|' in line}
+    assert not imported & {'tensorflow', 'estimator_lab.tf1', 'tf_keras'}
+    assert not [module for module in imported if re.match(r'estimator_lab\.models\.(?!registry)', module)]
+    if argument == USELESS:
+        assert done.returncode == 2 and f'error: There is no flag {USELESS}' in done.stderr
+    else:
+        assert done.returncode == 0
+        assert set(re.findall(r'^  --(\w+)', done.stdout, re.MULTILINE)) == flags_of(
+            importlib.import_module(name)
+        )
+        assert max(map(len, done.stdout.splitlines())) <= 120
+
+
+def imports_of(path):
+    """Returns the files of the package that a file imports, wherever in it."""
+    names = []
+    for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names += [node.module, *(f'{node.module}.{alias.name}' for alias in node.names)]
+    paths = [ROOT.joinpath(*name.split('.')).with_suffix('.py') for name in names]
+    return [path for path in paths if path.is_file() and path.is_relative_to(ROOT / 'estimator_lab')]
+
+
+def all_imports_of(path):
+    found, waiting = set(), [path]
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            waiting += imports_of(path)
+    return found
+
+
+def raised(path):
+    """Yields the calls in the raise statements of a file."""
+    for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+            yield node.exc
+
+
+def flags_in(node):
+    texts = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant)]
+    return {flag for text in texts if isinstance(text, str) for flag in re.findall(r'--([a-z]\w+)', text)}
+
+
+def test_errors_name_flags_of_the_running_command(name):
+    module = importlib.import_module(name)
+    known = {'help', *flags_of(module), *module.COMMAND.aliases}
+    for path in all_imports_of(ROOT.joinpath(*name.split('.')).with_suffix('.py')):
+        place = str(path.relative_to(ROOT / 'estimator_lab'))
+        for call in raised(path):
+            named = {flag for part in call.args for flag in flags_in(part)}
+            foreign = named - known - ELSEWHERE.get(place, set())
+            assert not foreign, f'{place}:{call.lineno}: make it a remedy, DataError(fact, {foreign}=...)'
+
+
+def test_a_remedy_names_the_flag_it_is_for():
+    for path in (ROOT / 'estimator_lab').rglob('*.py'):
+        for call in raised(path):
+            for remedy in call.keywords:
+                if remedy.arg and isinstance(remedy.value, ast.Constant | ast.JoinedStr):
+                    assert flags_in(remedy.value) <= {remedy.arg}, f'{path}:{call.lineno}'
+
+
+def test_dream_recommends_no_flag_that_it_lacks(cnn_dir, tmp_path, capsys, run_python):
+    archive = small_archive(tmp_path)
+    archive.write_bytes(archive.read_bytes()[:30_000])
+    data = f'--data={archive}'
+    done = run_python(
+        '-m', 'estimator_lab.train', data, f'--model_dir={tmp_path / "model"}', '--image_size=8'
+    )
+    assert done.returncode == 1 and 'is cut off' in done.stderr and ' --use_damaged trains on' in done.stderr
+    rbm = ('--model=rbm', '--image_size=8', '--hparams=hidden_units=2', '--max_steps=1', '--use_damaged')
+    done = run_python('-m', 'estimator_lab.train', data, f'--model_dir={tmp_path / "rbm"}', *rbm)
+    assert done.returncode == 0, done.stderr
+    out = f'--out={tmp_path / "out.png"}'
+    assert invoke(dream, f'--model_dir={tmp_path / "rbm"}', data, '--count=2', '--steps=1', out) == 1
+    err = capsys.readouterr().err
+    assert 'is cut off' in err and '--use_damaged' not in err
