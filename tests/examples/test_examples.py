@@ -210,7 +210,7 @@ def test_premade_estimator(example: Callable[[str], ModuleType], archive: Path) 
 def test_bring_your_own_runs_as_a_command(tmp_path: Path, run_python: Callable[..., Any]) -> None:
     script = str(ROOT / 'examples' / 'bring_your_own.py')
     done = run_python(script, f'--model_dir={tmp_path}', '--max_steps=150')
-    assert (done.returncode, done.stderr) == (0, '')
+    assert done.returncode == 0, done.stderr
     *steps, accuracy, auc, export = done.stdout.splitlines()
     assert [line.split('loss')[0].split() for line in steps] == [['step', '1'], ['step', '101']]
     assert float(accuracy.split()[1].rstrip('%')) > 75
@@ -222,7 +222,8 @@ def test_bring_your_own_needs_a_model_dir_in_a_cluster(run_python: Callable[...,
     task = {'cluster': {'chief': ['localhost:1']}, 'task': {'type': 'chief', 'index': 0}}
     done = run_python(str(ROOT / 'examples' / 'bring_your_own.py'), TF_CONFIG=json.dumps(task))
     assert done.returncode == 1
-    assert done.stderr == '--model_dir is missing: the processes of a cluster share one.\n'
+    # TensorFlow's own log is above it.
+    assert done.stderr.endswith('--model_dir is missing: the processes of a cluster share one.\n')
 
 
 def test_bring_your_own_differs_by_its_import_alone() -> None:
