@@ -117,7 +117,7 @@ def serial(archive: str) -> dict[str, float]:
     """Microseconds of processor time per image besides decoding, and which of them are serial.
 
     The decoder does nothing. The times are those of all threads of the process, the best of five, as other
-    programs displace the caches. Each part includes those before it:
+    programs displace the caches. Each part includes the preceding ones:
 
     - reading: the order, and bytes from the archive, in one thread of Python.
     - batches: with the thread pool, keys and labels. Serial but for the system's part of reading, as Python's

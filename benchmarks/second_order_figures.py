@@ -182,7 +182,7 @@ def _print_run(
 
 @FIGURES.add('train')
 def overhead(given: argparse.Namespace) -> None:
-    """Prints the time of one more loss, and of one with its gradient, over that of the graph's own."""
+    """Prints the time of one more loss, with and without gradient, relative to the graph's own."""
     digits = next(batches(read_digits(given.train, given.examples or 4000), given.batch or 1000))
     for name, network in (('autoencoder', autoencoder_loss), ('cnn', cnn_loss)):
         with tf.Graph().as_default():
@@ -350,7 +350,7 @@ def picture(given: argparse.Namespace) -> None:
 
 
 def _curve(name: str, digits: Digits, limit: float) -> list[tuple[float, float, float, float]]:
-    """Returns (seconds, passes, evaluations, loss) of one optimizer; first-order ones take batches of 100."""
+    """Returns (seconds, passes, evaluations, loss) of one optimizer; first-order ones use batches of 100."""
     with tf.Graph().as_default():
         tf.set_random_seed(1)
         place = inputs()
@@ -365,7 +365,7 @@ def _curve(name: str, digits: Digits, limit: float) -> list[tuple[float, float, 
         per_look = 1 if second else len(digits.images) // size
         with session() as run:
             source = batches(digits, size)
-            # The first step starts TensorFlow's threads and is no part of the figure.
+            # The first step starts TensorFlow's threads and is not timed.
             run.run(step, place.feed(next(source)))
             run.run(tf.global_variables_initializer())
             seconds, evaluations, products, points = 0.0, 0.0, 0.0, []

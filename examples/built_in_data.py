@@ -28,7 +28,7 @@ def archives_from_command_line(header: str | None) -> DemoPaths:
 def _file(text: str) -> Path:
     path = Path(text)
     if not path.is_file():
-        raise argparse.ArgumentTypeError(f'there is no file {text!r}')
+        raise argparse.ArgumentTypeError(f'file {text!r} does not exist')
     return path
 
 

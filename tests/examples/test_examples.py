@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from estimator_lab.data.demo_sets.archives import DemoPaths
 from estimator_lab.data.images.kind import ImageShape
@@ -24,6 +25,7 @@ from estimator_lab.data.order.order import StreamOrder
 from estimator_lab.data.pipeline.input_fns import archive_input_fn, notes_input_fn
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.tf1 import tf
+from tests.archive_files import encoded, picture
 from tests.places import GOLDEN, ROOT, load_script
 
 SCRIPTS = sorted(path for path in (ROOT / 'examples').glob('*.py') if path.stem != 'built_in_data')
@@ -31,10 +33,9 @@ SCRIPTS = sorted(path for path in (ROOT / 'examples').glob('*.py') if path.stem 
 
 @pytest.fixture
 def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
-    """Imports an example by its name, from the folder that is on the path when it runs as a script.
+    """Imports an example by its name, with the folder of examples on the path, as for a script.
 
-    Those that are TF1 programs turn TensorFlow 2's ways off for their process; it is turned on again for the
-    tests behind this one.
+    Some examples turn off TensorFlow 2's behaviour for their process; it is turned on again for later tests.
     """
     monkeypatch.syspath_prepend(str(ROOT / 'examples'))
     yield importlib.import_module
@@ -154,7 +155,7 @@ def test_stream_tar_dataset_runs_as_a_command(archive: Path, run_python: Callabl
     assert [len(line) for line in done.stdout.splitlines()[-32:]] == [64] * 32
     missing = run_python(script, '--data=missing.tar')
     assert missing.returncode == 2
-    assert "there is no file 'missing.tar'" in missing.stderr
+    assert "file 'missing.tar' does not exist" in missing.stderr
 
 
 @pytest.mark.once  # a minute of graph building; smaller ones are made on each TensorFlow
@@ -205,6 +206,40 @@ def test_premade_estimator(example: Callable[[str], ModuleType], archive: Path) 
     accuracies = example('premade_estimator').main(DemoPaths(archive, archive), epochs=100)
     assert list(accuracies) == ['pre-made DNNClassifier', 'custom CNN']
     assert min(accuracies.values()) > 0.5  # on the images it was trained on, where chance is 0.25
+
+
+def test_gan_makes_images_of_noise(
+    example: Callable[[str], ModuleType], archive: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / 'fakes.png'
+    fakes = example('gan').main(DemoPaths(archive, archive), steps=3, out=out)
+    assert fakes.shape == (32, 32, 32, 1) and 0 <= fakes.min() < fakes.max() <= 1
+    assert np.abs(fakes[0] - fakes[1]).max() > 0
+    assert Image.open(out).size[0] > 8 * 96
+
+
+def test_all_second_order_optimizers_learn(example: Callable[[str], ModuleType], archive: Path) -> None:
+    losses = example('second_order').main(DemoPaths(archive, archive), steps=8)
+    assert list(losses) == ['Adam', 'L-BFGS', 'conjugate gradients', 'Hessian-free']
+    assert all(loss < 1.35 for loss in losses.values())  # log 4 = 1.386 is chance
+    assert min(losses, key=losses.__getitem__) != 'Adam'
+
+
+def test_artistic_style_lowers_the_loss_and_keeps_the_shape_of_the_photo(
+    example: Callable[[str], ModuleType], tmp_path: Path
+) -> None:
+    module, losses = example('artistic_style'), {}
+    places = [tmp_path / name for name in ('photo.png', 'style.png', 'out.png')]
+    for seed, path in enumerate(places[:2]):
+        path.write_bytes(encoded(picture(seed, 40, 60)))
+    for iterations in (0, 8):
+        flags = [f'--iterations={iterations}', '--size=48']
+        losses[iterations] = module.main(module.parse([*map(str, places), *flags]))
+    assert losses[8] < 0.5 * losses[0]
+    with Image.open(places[2]) as painted, Image.open(places[0]) as photo:
+        assert painted.size == (48, 32)
+        distance = np.abs(np.asarray(painted, float) - np.asarray(photo.resize((48, 32)), float)).mean()
+    assert distance > 1, 'the picture is still the photo'
 
 
 def test_bring_your_own_runs_as_a_command(tmp_path: Path, run_python: Callable[..., Any]) -> None:

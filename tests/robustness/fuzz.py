@@ -29,7 +29,7 @@ from estimator_lab.data.tar.index import build_index
 from estimator_lab.data.tar.stream import is_compressed, scan_members, stream_members
 from estimator_lab.errors import DataError
 from tests.archive_files import encoded
-from tests.robustness.bomb_files import header
+from tests.robustness.bombs import header
 from tests.robustness.driver import Tally, main
 from tests.robustness.mutation import mutate, old_gnu_sparse_header
 

@@ -15,7 +15,7 @@ from estimator_lab.data.images.decode import decode_image, shrink_image
 from estimator_lab.data.images.fast_decode import decode_image_fast
 from estimator_lab.data.member import BadExampleError
 from tests.archive_files import encoded
-from tests.robustness.bomb_files import images_of, zeros
+from tests.robustness.bombs import images_of, zeros
 
 needs_proc = pytest.mark.skipif(not Path('/proc/self/status').exists(), reason='the system counts no peak')
 
