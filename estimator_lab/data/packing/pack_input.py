@@ -142,7 +142,7 @@ class PackInput:
 
 
 class _Stored(NamedTuple):
-    """A member, and the share of all archives that was read up to it; more is read before it is packed."""
+    """A member, and the share of all archives that was read up to it, while more is read ahead."""
 
     member: Member
     share: float | None

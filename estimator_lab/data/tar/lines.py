@@ -27,7 +27,7 @@ def read_lines(stream: ForwardFile, name_of: Callable[[int, bytes], str]) -> Ite
       end, empty if it is too long for a member.
 
     Raises:
-      Exception: the text breaks off; each decompressor has its own.
+      Exception: the file is cut off or damaged; each decompressor raises its own type.
     """
     number, offset, size = 1, stream.position, 0
     parts: list[bytes] = []

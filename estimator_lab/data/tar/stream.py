@@ -267,7 +267,7 @@ def _open(
     Args:
       archive: a path, a URL, or '-'.
       raw: the open archive; it is closed here.
-      seeks_only: whether all data will be skipped, so that a buffer would read it in vain.
+      seeks_only: whether all data will be skipped, so that a buffer would only read unused bytes.
       note: called with words that follow the archive's name, about what is unusual.
     """
     with ExitStack() as stack:

@@ -32,9 +32,9 @@ class Counter:
         return Place(self.epoch, self.offset, self.sources)
 
 
-def change(counter, leg, batch_size, newest):
-    """Begins the next leg as a run does whose batch size or archives are others."""
-    place = leg.place_at(counter.step)
+def change(counter, segment, batch_size, newest):
+    """Begins the next segment, as a run with another batch size or other archives does."""
+    place = segment.place_at(counter.step)
     if not place.offset:
         counter.sources = newest
         place = Place(place.epoch, 0, newest)
@@ -47,41 +47,41 @@ def change(counter, leg, batch_size, newest):
 def test_places_and_steps_are_those_of_a_count(seed):
     rng = random.Random(seed)
     counter = Counter((A,))
-    legs = [Segment(0, 6, 0, 0, (A,))]
+    segments = [Segment(0, 6, 0, 0, (A,))]
     places = {}
     for _ in range(6):
         for _ in range(rng.randrange(12)):
             places[counter.step] = counter.place
-            counter.take(legs[-1].examples_a_step)
-        following = change(counter, legs[-1], rng.randint(1, 40), rng.choice([(A,), (A, B), (A, B, C)]))
-        legs = [*(leg for leg in legs if leg.first_step < counter.step), following]
+            counter.take(segments[-1].examples_a_step)
+        following = change(counter, segments[-1], rng.randint(1, 40), rng.choice([(A,), (A, B), (A, B, C)]))
+        segments = [*(segment for segment in segments if segment.first_step < counter.step), following]
     for _ in range(9):
         places[counter.step] = counter.place
-        counter.take(legs[-1].examples_a_step)
+        counter.take(segments[-1].examples_a_step)
     for step, place in places.items():
-        assert segments_until(legs, step)[-1].place_at(step) == place
+        assert segments_until(segments, step)[-1].place_at(step) == place
     for epochs in range(1, max(place.epoch for place in places.values()) + 1):
         reached = min(step for step, place in places.items() if place.epoch >= epochs)
-        assert step_after(legs, epochs) == reached
+        assert step_after(segments, epochs) == reached
 
 
 def test_parts_of_an_epoch():
-    leg = Segment(10, 6, 2, 3, (A,), (A, B))
-    assert leg.step_after(2.5) == 10 + 2  # 12 - 3 images are left to the middle of the epoch
-    assert leg.step_after(4) == 10 + 9  # 21 of the old archive, 31 of both
-    assert leg.step_after(1) == 10
+    segment = Segment(10, 6, 2, 3, (A,), (A, B))
+    assert segment.step_after(2.5) == 10 + 2  # 12 - 3 images are left to the middle of the epoch
+    assert segment.step_after(4) == 10 + 9  # 21 of the old archive, 31 of both
+    assert segment.step_after(1) == 10
 
 
 def test_an_older_checkpoint_finds_its_segment():
-    legs = (Segment(0, 6, 0, 0, (A,)), Segment(3, 4, 0, 18, (A,)), Segment(9, 2, 1, 18, (A,)))
-    assert segments_until(legs, 8) == legs[:2]
-    assert segments_until(legs, 9) == legs
-    assert segments_until(legs[1:], 0) == legs[1:2]
+    segments = (Segment(0, 6, 0, 0, (A,)), Segment(3, 4, 0, 18, (A,)), Segment(9, 2, 1, 18, (A,)))
+    assert segments_until(segments, 8) == segments[:2]
+    assert segments_until(segments, 9) == segments
+    assert segments_until(segments[1:], 0) == segments[1:2]
 
 
 def test_of_a_pipe_examples_are_counted():
-    leg = Segment(0, 6, 0, 0, (Source('-', 0, PIPE),))
-    assert (leg.examples_at(9), leg.place_at(9).epoch, leg.place_at(9).offset) == (54, 0, 54)
+    segment = Segment(0, 6, 0, 0, (Source('-', 0, PIPE),))
+    assert (segment.examples_at(9), segment.place_at(9).epoch, segment.place_at(9).offset) == (54, 0, 54)
 
 
 @pytest.fixture
@@ -121,17 +121,17 @@ def test_new_archives_go_last_and_a_lost_one_leaves_no_gap(folder):
 
 def test_an_epoch_ends_with_its_own_archives(folder):
     before, after = opened(folder, 'a', 'b'), opened(folder, 'a', 'b', 'c')
-    leg = Segment(7, 2, 3, 4, before.sources, after.sources)
-    order = after.order_of(leg, shuffle_buffer=9, seed=1)
+    segment = Segment(7, 2, 3, 4, before.sources, after.sources)
+    order = after.order_of(segment, shuffle_buffer=9, seed=1)
     old, new = before.order(9, 1), after.order(9, 1)
     assert isinstance(new, IndexedOrder)
     expected = [*list(old.epoch(3))[4:], *new.epoch(4), *new.epoch(5)]
     for step in range(7, 12):  # at each of them it could be killed
-        start = leg.examples_at(step)
+        start = segment.examples_at(step)
         seen = 2 * (step - 7)
         found = names(islice(order.onwards(start), len(expected) - seen))
         assert found == names(expected)[seen:]
-        assert (step < 10) == (leg.place_at(step).sources == before.sources)
+        assert (step < 10) == (segment.place_at(step).sources == before.sources)
     assert names(order.epoch(3)) == names(old.epoch(3)) and names(order.epoch(4)) == names(new.epoch(4))
 
 
@@ -142,10 +142,10 @@ def test_compressed_archives_too(folder):
         data = (folder / f'{letter}.tar').read_bytes()
         (folder / f'{letter}.tar').write_bytes(gzip.compress(data))
     before, after = opened(folder, 'a', 'b'), opened(folder, 'a', 'b', 'c')
-    leg = Segment(7, 2, 3, 4, before.sources, after.sources)
-    order = after.order_of(leg, shuffle_buffer=4, seed=1)
+    segment = Segment(7, 2, 3, 4, before.sources, after.sources)
+    order = after.order_of(segment, shuffle_buffer=4, seed=1)
     expected = [*list(before.order(4, 1).epoch(3))[4:], *after.order(4, 1).epoch(4)]
-    assert names(islice(order.onwards(leg.examples_at(7)), len(expected))) == names(expected)
+    assert names(islice(order.onwards(segment.examples_at(7)), len(expected))) == names(expected)
 
 
 def test_fingerprints_distinguish_archives(folder, tmp_path):
