@@ -22,8 +22,7 @@ FLOORS = [
     {'core', 'data'},
     {'models'},
     {'runs'},
-    {'inference'},
-    {'training'},
+    {'inference', 'training'},
     {
         'train',
         'evaluate',

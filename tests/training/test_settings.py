@@ -2,9 +2,15 @@
 
 import dataclasses
 
+import pytest
+
+from estimator_lab.data.images.kind import IMAGES
+from estimator_lab.errors import FlagError
 from estimator_lab.settings import settings_of
 from estimator_lab.train import COMMAND, TrainSettings
+from estimator_lab.training.run import check_kind
 from estimator_lab.training.settings import Settings
+from tests.kinds import TextFile
 
 
 def test_every_setting_is_declared():
@@ -24,3 +30,11 @@ def test_one_flag_is_of_the_command_alone():
 
 def test_without_flags_all_settings_have_their_defaults():
     assert COMMAND.parse(['train'])[0] == TrainSettings()
+
+
+def test_a_setting_of_another_kind_is_refused():
+    texts = TextFile()
+    with pytest.raises(FlagError, match='--image_size is for images, but --model=cnn takes texts'):
+        check_kind(texts, Settings(image_size=64), [IMAGES, texts])
+    check_kind(texts, Settings(epochs=3), [IMAGES, texts])
+    check_kind(IMAGES, Settings(image_size=64), [IMAGES, texts])
