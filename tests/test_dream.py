@@ -60,7 +60,7 @@ def test_a_class_and_an_atlas_need_no_photo(run, tmp_path):
 @pytest.mark.parametrize(
     ('arguments', 'words'),
     [
-        (['--layer=conv9'], '--layer=conv9 is no layer of'),
+        (['--layer=conv9'], '--layer=conv9 is not a layer of'),
         ([], '--layer is missing; there are conv1, pool1, conv2, pool2, dense, logits.'),
         (['--layer=conv1', '--steps=5'], '--steps has no meaning for --model=cnn'),
         (['--layer=conv1', '--count=5'], '--count has no meaning without --atlas'),

@@ -1,1 +1,1 @@
-"""A model_dir -> an opened model -> what is asked of it."""
+"""Tasks of a trained model: evaluate, predict, inspect, draw, paint, export, report."""

@@ -117,10 +117,10 @@ def evaluate(
 
 
 def observed(model_fn: Callable[..., Any], observe: Callable[[dict[str, np.ndarray]], None]) -> Any:
-    """Returns a model function whose EVAL shows each batch to `observe`.
+    """Returns a model function whose EVAL passes each batch to `observe`.
 
     Args:
-      model_fn: gives its predictions in EVAL as well.
+      model_fn: returns its predictions in EVAL, too.
       observe: called with 'key' string [n], of images 'image' float32 [n, height, width, channels], where
         there are labels 'label' int64 [n], and those predictions, by name.
     """
@@ -140,7 +140,7 @@ def observed(model_fn: Callable[..., Any], observe: Callable[[dict[str, np.ndarr
 
 
 class _Watch(tf.train.SessionRunHook):
-    """Fetches tensors beside each step."""
+    """Fetches tensors with each step."""
 
     def __init__(self, tensors: Mapping[str, Any], observe: Callable[[dict[str, np.ndarray]], None]) -> None:
         self._tensors = tensors

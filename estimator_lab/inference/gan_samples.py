@@ -1,4 +1,4 @@
-"""Samples of a trained generator: at random, on the way from one to another, beside what it has seen."""
+"""Samples of a trained generator, walks between them, their nearest training images, films of training."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -32,15 +32,15 @@ _FRAME_SCALE = 2
 
 @dataclass(frozen=True)
 class SampleRequest:
-    """What samples are wanted.
+    """Which samples to make.
 
     Attributes:
       count: how many.
-      seed: of the latent vectors: sample n of a seed is the same whatever the count is.
-      label: which, of a generator that is told labels; '' for each of them in turn.
-      truncation: numbers of a latent vector stay within this many deviations, which makes samples better and
-        less diverse (Brock et al. 2019, section 3.1); 0 for no bound.
-      walk: samples on the way from one latent vector to the next, both of which count; 0 for none on a way.
+      seed: of the latent vectors; sample n depends on the seed and n alone.
+      label: class of the samples of a conditional generator; '' for every class in turn.
+      truncation: latent numbers stay within this many standard deviations; fewer give better and less diverse
+        samples (Brock et al. 2019, section 3.1); 0 for no limit.
+      walk: samples on the way from one latent vector to the next, both ends included; 0 for no walk.
     """
 
     count: int
@@ -51,7 +51,7 @@ class SampleRequest:
 
 
 class Sampling:
-    """A trained generator in a session of its own, which ends with the `with` block.
+    """A trained generator in its own session, which ends with the `with` block.
 
     Args:
       trained: a model with a `sampler`.
@@ -83,16 +83,16 @@ class Sampling:
         self._session.close()
 
     def batches(self, request: SampleRequest) -> Iterator[tuple[np.ndarray, list[str]]]:
-        """Yields samples, some at a time.
+        """Yields samples in batches.
 
         Args:
-          request: what is wanted.
+          request: which samples to make.
 
         Yields:
-          (float32 [n, height, width, channels] in [0, 1]; their n labels, '' where it is told none).
+          (float32 [n, height, width, channels] in [0, 1]; their n labels, '' for none).
 
         Raises:
-          FlagError: for a label that it does not know, or is not told.
+          FlagError: the label is unknown, or the generator is not conditional.
         """
         labels = self._labels_of(request)
         latent = self._latent_of(request)
@@ -104,7 +104,7 @@ class Sampling:
             yield self._session.run(self._images, feed), labels[part]
 
     def _draw(self, size: int) -> Tensor:
-        """Returns latent vectors, float32 [number, size], of the places from `first` on."""
+        """Returns the latent vectors of samples `first` to `first + number`, float32 [number, size]."""
         low = 0.5 * tf.math.erfc(self._bound / np.sqrt(2.0))
 
         def one(place: Tensor) -> Tensor:
@@ -137,7 +137,7 @@ class Sampling:
         if not self._conditional:
             if request.label:
                 raise FlagError(
-                    f'--label={request.label} needs a generator that is told labels: one trained with '
+                    f'--label={request.label} needs a conditional generator: one trained with '
                     '--hparams=conditional=true.'
                 )
             return [''] * request.count
@@ -148,14 +148,14 @@ class Sampling:
 
 
 def walks(latent: np.ndarray, steps: int) -> np.ndarray:
-    """Returns what lies on the great circles from each latent vector to the next.
+    """Returns points on the great circles from each latent vector to the next (spherical interpolation).
 
-    Vectors between two random ones in many dimensions are shorter than both; on a circle they keep the length
-    that a generator knows (White 2016, section 2.1).
+    Linear interpolation would give vectors shorter than those that the generator was trained on (White 2016,
+    section 2.1).
 
     Args:
-      latent: float32 [n, size], at least two of them.
-      steps: vectors of each way, both its ends among them; at least 2.
+      latent: float32 [n, size], n at least 2.
+      steps: points on each circle, both ends included; at least 2.
 
     Returns:
       float32 [(n - 1) * steps, size].
@@ -172,19 +172,18 @@ def walks(latent: np.ndarray, steps: int) -> np.ndarray:
 def nearest(
     trained: Trained, samples: np.ndarray, archives: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Returns for each sample the image of some archives that is the nearest to it, pixel by pixel.
+    """Returns the nearest image to each sample, by the root mean squared difference of the pixels.
 
     Args:
-      trained: the model, which says how images are decoded.
+      trained: the model; images are decoded as in its training.
       samples: float32 [n, height, width, channels] in [0, 1].
-      archives: paths of tar archives, read once from their heads.
+      archives: paths of tar archives, read once.
 
     Returns:
-      (those images, float32 of the same shape; their distances, float32 [n]: the root of the mean squared
-      difference; their keys).
+      (the images, float32 of the same shape; their distances, float32 [n]; their keys).
 
     Raises:
-      DataError: if an archive can't be read, or no image can be decoded.
+      DataError: an archive can't be read, or no image can be decoded.
     """
     opened, report = open_archives(archives), InputReport(lambda line: None)
     flat = samples.reshape(len(samples), -1)
@@ -206,13 +205,13 @@ def nearest(
 
 
 def film(model_dir: Path) -> list[Image.Image]:
-    """Returns the pictures of fixed noise that a training has kept, in the order of their steps.
+    """Returns the samples of fixed latent vectors that training has drawn, in the order of the steps.
 
     Args:
-      model_dir: the run's folder, whose event files are read.
+      model_dir: the run's folder; its event files are read.
 
     Raises:
-      DataError: if there are none, or they can't be read.
+      DataError: there are none, or they can't be read.
     """
     tag = picture_tag(SAMPLES)
     damage: list[str] = []

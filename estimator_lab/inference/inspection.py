@@ -1,4 +1,4 @@
-"""A trained model + one image -> pictures of what the network sees in it."""
+"""Pictures of what a trained network sees in an image: filters, activations, saliency, Grad-CAM, states."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,21 +33,21 @@ _SIDE = 384  # pixels to which an image is enlarged
 
 @dataclass(frozen=True)
 class Inspection:
-    """What a network sees in an image.
+    """Filters, activations and gradients of a network for an image.
 
     Attributes:
       image: uint8 [height, width, channels].
-      values: the predictions by name, of this one example.
-      filters: of the first convolution, float32 [height, width, channels, filters], as 'filters_conv1'; where
-        there is none, what each unit of the first dense layer looks at, as 'receptive_fields'.
+      values: the predictions by name, for this example.
+      filters: of the first convolution, float32 [height, width, channels, filters], as 'filters_conv1'; of a
+        network without one, the weights of the first dense layer by unit, as 'receptive_fields'.
       maps: activations of the convolutions by name, float32 [height, width, filters].
       heat: float32 [rows, columns] over the whole image, 0 or more, by name: 'saliency' of the label, or of
-        the error where there are no labels; 'grad_cam' of the label in the last convolution.
+        the error of a model without labels; 'grad_cam' of the label in the last convolution.
       states: of layers that read the image as a sequence, float32 [steps, units] by name.
       gates: of the same layers, [steps, units] by the name of the layer and the gate.
-      gradients: norms of the gradient of that label's evidence by the states, [steps] by name.
-      probabilities: what such a network takes the image for after some of the steps, evenly spread over it:
-        [steps] by label, of the labels that are most probable in the end.
+      gradients: norms of the gradient of the label's score with respect to the states, [steps] by name.
+      probabilities: those after some of the steps, evenly spread over the image: [steps] by label, for the
+        labels that are most probable at the end.
     """
 
     image: np.ndarray
@@ -61,7 +61,7 @@ class Inspection:
     probabilities: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def pictures(self) -> dict[str, Image.Image]:
-        """Returns all that as pictures, by the names that training gives them in TensorBoard."""
+        """Returns pictures of all these, by the names of TensorBoard's tags in training."""
         height, width, _ = self.image.shape
         scale = _SIDE / max(height, width)
         found = {'inspected': enlarged(self.image, round(width * scale), round(height * scale))}
@@ -82,17 +82,18 @@ class Inspection:
 
 
 def inspect_image(trained: Trained, image: np.ndarray, label: str = '', key: str = '') -> Inspection:
-    """Runs one image through the network and takes down what happens there.
+    """Runs one image through the network.
 
     Args:
       trained: the model.
       image: uint8 [height, width, channels], decoded as `trained.reader` says.
-      label: the label whose evidence is looked for; '' for the predicted one.
-      key: of the image, for models that draw random numbers by it.
+      label: the label whose evidence is shown; '' for the predicted one.
+      key: of the image; seeds the random numbers of some models.
 
     Raises:
-      DataError: for a label that the model does not know.
-      LabError: if TensorFlow can't go on.
+      DataError: the model does not know the label.
+      FlagError: the model has no labels.
+      LabError: TensorFlow fails.
     """
     with tf.Graph().as_default() as graph, tensorflow_errors_as_sentences():
         tf.train.get_or_create_global_step()
@@ -137,7 +138,7 @@ def saliency(gradient: Tensor) -> Tensor:
 
 
 def grad_cam(score: Tensor, maps: Tensor) -> Tensor | None:
-    """Returns where a convolution found what speaks for the score: [n, height, width], 0 or more.
+    """Returns where a convolution found evidence for the score: [n, height, width], 0 or more.
 
     relu(sum_k a_k A_k), with a_k the mean over positions of d score / d A_k: Selvaraju et al. 2017,
     'Grad-CAM', equations 1 and 2. None if the score does not depend on the maps.
@@ -156,7 +157,7 @@ def grad_cam(score: Tensor, maps: Tensor) -> Tensor | None:
 def _score(
     trained: Trained, endpoints: Endpoints, predictions: Mapping[str, Tensor], label: str
 ) -> Tensor | None:
-    """Returns what speaks for a label, or the error where there are no labels: a scalar; or None."""
+    """Returns the score of a label, or the error of a model without labels, a scalar; None without either."""
     classifies = keys.PROBABILITIES in predictions and trained.vocabulary is not None
     if label and not classifies:
         raise FlagError(
@@ -178,14 +179,14 @@ def _heat(score: Tensor, images: Tensor, endpoints: Endpoints) -> dict[str, Tens
 
 
 def _after_steps(endpoints: Endpoints) -> dict[str, Tensor]:
-    """Returns the probabilities after some of the steps, float32 [1, steps, classes], of what has steps."""
+    """Returns the probabilities after some steps of a recurrent network, float32 [1, steps, classes]."""
     if LOGITS_AFTER_STEPS not in endpoints:
         return {}
     return {LOGITS_AFTER_STEPS: tf.nn.softmax(endpoints[LOGITS_AFTER_STEPS].values)}
 
 
 def _of_likeliest(chances: Mapping[str, np.ndarray], trained: Trained) -> dict[str, np.ndarray]:
-    """Returns those of the labels that are likeliest in the end, [steps] by label."""
+    """Returns the probabilities of the labels that are most probable at the end, [steps] by label."""
     found = {}
     for values in chances.values():
         for class_id in np.argsort(-values[-1], kind='stable')[:_LIKELIEST].tolist():
@@ -198,7 +199,7 @@ def _shares(count: int) -> np.ndarray:
 
 
 def _logit(trained: Trained, logits: Tensor, label: str) -> Tensor:
-    """Returns what speaks for a label, before the softmax: a scalar of logits [1, classes]."""
+    """Returns the logit of a label, a scalar of logits [1, classes]; of the largest one without a label."""
     if not label:
         return tf.reduce_max(logits[0])
     class_id = trained.record.vocabulary.index(label) if label in trained.record.vocabulary else -1

@@ -1,4 +1,4 @@
-"""A trained painter + photos -> paintings, each of its photo's own size, however large that is."""
+"""Paintings of photos by a style transfer network, each at its photo's size, in tiles if that is large."""
 
 import dataclasses
 import io
@@ -27,7 +27,7 @@ from estimator_lab.runs.model import Trained
 from estimator_lab.tf1 import tf
 
 WHOLE_PIXELS = 2**21
-"""A larger photo is painted in tiles: a network of the default size takes half a gigabyte for so many."""
+"""Pixels up to which a photo is painted as a whole: the default network then needs half a gigabyte."""
 
 _TILE = 1024  # pixels of its side, without its margins
 _ORIENTATION = 0x0112  # in EXIF
@@ -76,18 +76,16 @@ def with_painting_settings(trained: Trained, settings: PaintingSettings) -> Trai
 
 
 def painted_batches(trained: Trained, images: Order, report: InputReport) -> Generator[Predicted, None, None]:
-    """Yields the paintings of all photos in their order, one at a time.
-
-    Its name among the values is 'painted': uint8 [1, height, width, channels].
+    """Yields the paintings of photos in their order: 'painted', uint8 [1, height, width, channels].
 
     Args:
-      trained: a model that paints.
+      trained: a model with a `transform_net`.
       images: the encoded photos.
-      report: counts them.
+      report: counts the photos.
 
     Raises:
-      DataError: where the photos can't be read any further, after the paintings of those before.
-      LabError: if TensorFlow can't go on.
+      DataError: the photos can't be read any further, after the paintings of those before.
+      LabError: TensorFlow fails.
     """
     with tensorflow_errors_as_sentences(), Artist(trained) as artist:
         none = np.empty((0, 1, 1, artist.channels), np.uint8)
@@ -111,7 +109,7 @@ def painted_batches(trained: Trained, images: Order, report: InputReport) -> Gen
 
 
 def upright(data: bytes) -> Image.Image:
-    """Decodes a photo, turned as its camera says it was held.
+    """Decodes a photo and turns it upright, as its EXIF data say.
 
     Raises:
       BadExampleError: it can't be decoded.
@@ -125,10 +123,10 @@ def upright(data: bytes) -> Image.Image:
 
 
 class Artist:
-    """The network of a painter, ready to paint; it holds a session until it is closed.
+    """A style transfer network in its own session, which ends with the `with` block.
 
     Args:
-      trained: a model that paints.
+      trained: a model with a `transform_net`.
 
     Attributes:
       channels: of the photos.
@@ -140,7 +138,7 @@ class Artist:
     def __init__(self, trained: Trained) -> None:
         self.channels = trained.shape.channels
         filters = sizes(trained.params.filters)
-        self._unit = 2 ** len(filters)  # tiles begin where a pixel of the smallest maps does
+        self._unit = 2 ** len(filters)  # tiles begin at a pixel of the smallest maps
         self._margin = -(-reach_of(filters, trained.params.blocks) // self._unit) * self._unit
         with tf.Graph().as_default() as graph:
             tf.train.get_or_create_global_step()
@@ -164,9 +162,9 @@ class Artist:
     def paint(self, photo: np.ndarray) -> np.ndarray:
         """Returns the painting of a photo, uint8 of its shape.
 
-        A photo of more than `WHOLE_PIXELS` is painted in tiles that overlap, with the means and variances of
-        the photo scaled down to so many (Chen et al. 2022, 'Towards ultra-resolution neural style transfer
-        via thumbnail instance normalization'): with those of its own, each tile would show.
+        A photo of more than `WHOLE_PIXELS` is painted in overlapping tiles, all normalized by the means and
+        variances of a smaller copy of the photo (Chen et al. 2022, 'Towards ultra-resolution neural style
+        transfer via thumbnail instance normalization'): with those of each tile, the tiles would be visible.
 
         Args:
           photo: uint8 [height, width, channels].
@@ -189,8 +187,8 @@ class Artist:
 
         Args:
           photo: uint8 [height, width, channels].
-          small: the same, scaled down, whose means and variances count.
-          side: pixels of a tile's.
+          small: the photo scaled down; its means and variances are used.
+          side: of a tile in pixels.
         """
         statistics = dict(zip(self._statistics, self._run(self._statistics, small), strict=True))
         painted = np.empty_like(photo)

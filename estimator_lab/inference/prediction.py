@@ -1,4 +1,4 @@
-"""A trained model + images -> rows of predictions, streamed in the order of the images."""
+"""Predictions for a stream of examples, in their order, and the rows that show them."""
 
 import math
 from collections import deque
@@ -27,11 +27,11 @@ Scalar = str | int | float | None
 
 
 class Predicted(NamedTuple):
-    """What the network says about up to a batch of images.
+    """Predictions for up to a batch of examples.
 
     Attributes:
-      keys: n texts, of the images that could be decoded.
-      bad: the images between them that could not.
+      keys: of the n examples that could be decoded.
+      bad: the examples between them that could not.
       values: predictions by name, each [n, ...].
     """
 
@@ -41,7 +41,7 @@ class Predicted(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One image: its key and what was predicted, by column; or the `problem` that it could not be decoded."""
+    """One example: its key and its predictions by column, or the `problem` why it could not be decoded."""
 
     key: str
     columns: Mapping[str, Scalar]
@@ -51,20 +51,20 @@ class Row(NamedTuple):
 def predicted_batches(
     trained: Trained, images: Order, reader: Reader, batch_size: int, report: InputReport
 ) -> Generator[Predicted, None, None]:
-    """Yields the predictions for all images in their order, with flat memory however many there are.
+    """Yields the predictions for examples in their order, in constant memory.
 
     Args:
       trained: the model.
-      images: the encoded images; labels are not needed.
-      reader: how they are decoded.
-      batch_size: images that the network takes at once.
-      report: counts them.
+      images: the encoded examples; labels are not needed.
+      reader: decodes them.
+      batch_size: examples in a batch.
+      report: counts the examples.
 
     Raises:
-      DataError: where the images can't be read any further, after the predictions for those before.
-      LabError: if TensorFlow can't go on.
+      DataError: the examples can't be read any further, after the predictions for those before.
+      LabError: TensorFlow fails.
     """
-    # What TensorFlow is about to predict: a few batches at most lie between input and output.
+    # The batches that TensorFlow has read and not yet predicted, a few at most.
     under_way: deque[tuple[Sequence[str], Sequence[BadExample]]] = deque()
 
     def remember(batch: Batch) -> None:
@@ -129,7 +129,7 @@ class Table:
         return {**self._top_columns(values[keys.PROBABILITIES]), **scalars}
 
     def left_out(self, values: Mapping[str, np.ndarray]) -> list[str]:
-        """Returns the names of predictions that no row can hold."""
+        """Returns the names of the predictions that do not fit into a row."""
         shown = {keys.PROBABILITIES} if self.classifies(values) else set()
         return [name for name, array in values.items() if array.ndim > 1 and name not in shown]
 
@@ -171,7 +171,7 @@ def top_classes(probabilities: np.ndarray, count: int) -> np.ndarray:
 
 
 def _scalars(column: Any) -> list[Scalar]:
-    """Returns a column [n] as Python's own values; what is no finite number is None."""
+    """Returns a column [n] as Python's own values; what is not a finite number is None."""
     return [_scalar(value) for value in np.asarray(column).tolist()]
 
 

@@ -1,4 +1,4 @@
-"""A trained model + one tree -> a picture of what it says at each node."""
+"""A picture of a tree with the predictions of a trained model at each node."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ from estimator_lab.tf1 import tf
 
 @dataclass(frozen=True)
 class TreeInspection:
-    """What a network says of a tree.
+    """The predictions for a tree.
 
     Attributes:
-      values: the predictions by name, of this one example.
-      picture: the tree, its root at the top; the surer a node, the darker; red where its label is another.
+      values: the predictions by name, for this example.
+      picture: the tree, its root at the top; nodes with higher probabilities are darker, wrong ones red.
     """
 
     values: Mapping[str, np.ndarray]
@@ -42,8 +42,8 @@ def inspect_tree(trained: Trained, data: bytes) -> TreeInspection:
       data: the tree's text.
 
     Raises:
-      BadExampleError: it is no tree.
-      LabError: if TensorFlow can't go on.
+      BadExampleError: it is not a tree.
+      LabError: TensorFlow fails.
     """
     reader = trained.tree_reader()
     tree = reader.parsed(data)

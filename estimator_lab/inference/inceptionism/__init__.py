@@ -1,1 +1,1 @@
-"""What a trained network sees, dreams: images climb the gradient of a layer (Mordvintsev et al. 2015)."""
+"""Gradient ascent on images, DeepDream: what the layers of a network see (Mordvintsev et al. 2015)."""

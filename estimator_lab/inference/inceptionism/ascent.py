@@ -1,7 +1,7 @@
 """Gradient ascent on images, over octaves (DeepDream: Mordvintsev, Olah and Tyka 2015).
 
-Each octave is the photo in one size, and on it what the smaller octaves have dreamt; the last one has the
-photo's own size. A step goes up the gradient, as far as brings its mean absolute value to a given one.
+Each octave is the photo at one size plus the changes made in the smaller octaves; the last one has the
+photo's own size. A step follows the gradient, scaled to a given mean absolute value.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,22 +14,21 @@ from estimator_lab.conventions import UINT8_MAX
 from estimator_lab.inference.inceptionism.view import View
 
 Told = Callable[[int, int, float], None]
-"""Told of the octave and the iteration, from 1 on, and the share of all the work that is done."""
+"""Called with the octave and the iteration, counted from 1, and the share of all work that is done."""
 
 
 @dataclass(frozen=True)
 class Ascent:
-    """How images climb.
+    """Parameters of gradient ascent.
 
     Attributes:
       sizes: (height, width) of the octaves in pixels, from the smallest to the images' own.
-      iterations: steps in each.
+      iterations: steps in each octave.
       step_size: mean change of a pixel in a step, in grey levels of 255.
       jitter: pixels by which a step shifts the images at most.
-      tv: how much the gradient of the total variation counts beside that of the objective, whose mean
-        absolute value is 1.
-      smoothing: deviation in pixels of the Gaussian that smooths the gradient, in the first step and in the
-        last; in between it falls by the same factor each time.
+      tv: weight of the gradient of the total variation; that of the objective has mean absolute value 1.
+      smoothing: standard deviation in pixels of the Gaussian that smooths the gradient, in the first step and
+        in the last; it decreases geometrically in between.
     """
 
     sizes: Sequence[tuple[int, int]]
@@ -42,13 +41,13 @@ class Ascent:
 
 @dataclass(frozen=True)
 class Dreamt:
-    """What came of a climb.
+    """The result of gradient ascent.
 
     Attributes:
       images: float32 [n, height, width, channels] in [0, 1].
-      octaves: the same, behind each octave.
-      before: the objective of what it began with, float64 [n].
-      after: the objective of what came of it, float64 [n].
+      octaves: the images after each octave, at its size.
+      before: the objective at the start, float64 [n].
+      after: the objective at the end, float64 [n].
     """
 
     images: np.ndarray
@@ -66,23 +65,23 @@ def dream(
     rng: np.random.Generator,
     told: Told = lambda octave, iteration, share: None,
 ) -> Dreamt:
-    """Lets images climb.
+    """Runs gradient ascent on images.
 
     Args:
-      view: of the layer that is to see more.
+      view: the layer whose objective is maximized.
       photos: float32 [n, height, width, channels] in [0, 1].
-      noise: deviation of what is added to them at the smallest octave.
-      channels: the channel that counts in each, where one does.
-      ascent: how.
-      rng: of the noise and the jitter.
-      told: how far it has come.
+      noise: standard deviation of the noise that is added at the smallest octave.
+      channels: the channel that counts in each image, if `view` maximizes one.
+      ascent: the parameters.
+      rng: draws the noise and the jitter.
+      told: called after each step.
     """
     first = (len(photos), *ascent.sizes[0], photos.shape[3])
     change = noise * rng.standard_normal(first, np.float32) if noise else np.zeros(first, np.float32)
     before = view.objective(_within(photos + resized(change, photos.shape[1:3])), channels)
     pixels = np.cumsum([height * width for height, width in ascent.sizes])
     octaves: list[np.ndarray] = []
-    changes = [change]  # popped, as of a large photo each array takes 50 MB and more
+    changes = [change]  # popped to free memory: each array of a large photo takes 50 MB and more
     for number, size in enumerate(ascent.sizes):
         grounds = resized(photos, size)
         images = grounds + resized(changes.pop(), size)
@@ -105,8 +104,8 @@ def octave_sizes(
     Args:
       height: of the image in pixels.
       width: of the image in pixels.
-      octaves: how many; None for the usual ones as far as none is smaller than `smallest`.
-      scale: from one to the next.
+      octaves: how many; None for up to OCTAVES, leaving out those smaller than `smallest`.
+      scale: ratio of one size to the one before.
       smallest: side in pixels.
     """
     found = [
@@ -117,11 +116,11 @@ def octave_sizes(
 
 
 OCTAVES = 4
-"""The usual ones."""
+"""Octaves by default."""
 
 
 def resized(images: np.ndarray, size: Sequence[int]) -> np.ndarray:
-    """Returns images [n, height, width, channels] in another (height, width), by a Lanczos filter."""
+    """Returns images [n, height, width, channels] resized to (height, width) with a Lanczos filter."""
     if images.shape[1:3] == tuple(size):
         return images
     made = np.empty((len(images), *size, images.shape[3]), np.float32)
@@ -141,7 +140,7 @@ def _step(
     done: float,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Returns images one step further up, of which a share in [0, 1) is done."""
+    """Returns the images after one step; `done` is the share of all steps before it, in [0, 1)."""
     reach = _reach(view, images.shape[1:3], ascent.jitter)
     shift = rng.integers(-reach, reach, size=2, endpoint=True).tolist()
     rolled = np.roll(images, shift, (1, 2)) if any(shift) else images.copy()
@@ -163,7 +162,7 @@ def _step(
 
 
 def _reach(view: View, size: Sequence[int], jitter: int) -> np.ndarray:
-    """Returns how far rows and columns may be shifted: over several windows so far that no seam stays."""
+    """Returns the largest shift of rows and columns: with several windows, half of one, to hide the seams."""
     height, width = size
     rows, columns = view.windows(height, width)[0]
     sides = np.array([rows.stop - rows.start, columns.stop - columns.start])

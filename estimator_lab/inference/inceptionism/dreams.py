@@ -1,4 +1,4 @@
-"""The dreams that are asked for: of a photo, of noise, of each channel of a layer, ever deeper."""
+"""Gradient ascent as `dream` requests it: on a photo or noise, for each channel of a layer, as a zoom."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -17,31 +17,31 @@ from estimator_lab.runs.model import Trained
 from estimator_lab.runs.precision import check_precision
 
 NOISE = 0.05
-"""Deviation of the noise around grey with which a dream begins that has no photo."""
+"""Standard deviation of the noise around grey at which a dream without a photo begins."""
 
 _ITERATIONS, _STEP_SIZE = 10, 1.5  # DeepDream's
 _ITERATIONS_OF_NOISE, _STEP_SIZE_OF_NOISE = 80, 4.0  # in all octaves
 _JITTER, _JITTERS_A_SIDE = 32, 6
 _SMOOTHING = 0.5
-# What a class or a dense layer looks for is recognised by people, and by other networks, only if its outlines
-# come first.
+# With classes and dense layers, people and other networks recognise the result only if coarse outlines come
+# first.
 _SMOOTHINGS_A_SIDE = 14, 60
 _ATLAS_SIDE = 96
 _GUIDE_SIDE = 224
-_MOST_PAIRS = 2**24  # of places in the image and in the guide, which are all compared
+_MOST_PAIRS = 2**24  # of a place in the image and one in the guide: all pairs are compared
 _ZOOM = 1.05
 _GREY = 0.5
 
 
 @dataclass(frozen=True)
 class Dreamer:
-    """A network, a layer of it, and how images climb to what that sees.
+    """A layer to maximize by gradient ascent on images.
 
     Attributes:
       trained: the network.
-      layer: of it.
-      channel: of the layer, the only one that grows; None for all.
-      settings: how they climb.
+      layer: the layer.
+      channel: the only channel to maximize; None for all.
+      settings: how.
       seed: of noise and jitter.
     """
 
@@ -53,18 +53,18 @@ class Dreamer:
 
     @property
     def what(self) -> str:
-        """What is seen more of, in words."""
+        """What is maximized, in words."""
         name = self.layer.name
         if self.channel is None:
             return f'{name}, guided by {self.settings.guide}' if self.settings.guide else name
         return self.channel_text(self.channel) if name == LOGITS else f'channel {self.channel} of {name}'
 
     def channel_text(self, channel: int) -> str:
-        """Returns what a channel is called: of the logits its label, of others its number."""
+        """Returns the name of a channel: a label for the logits, else its number."""
         return self.trained.record.vocabulary[channel] if self.layer.name == LOGITS else str(channel)
 
     def photo(self) -> Photo:
-        """Returns what the dream begins with: the user's image, or plain grey.
+        """Returns what the ascent begins at: the user's image, or plain grey.
 
         Raises:
           DataError: the image can't be read.
@@ -78,7 +78,7 @@ class Dreamer:
         return photo
 
     def dream(self, photo: Photo, title: str = 'Dreaming') -> Dreamt:
-        """Returns what is dreamt into a photo."""
+        """Runs gradient ascent on a photo."""
         progress = Progress(title)
         with self._view(self.channel is not None, self._guide()) as view:
             try:
@@ -87,13 +87,13 @@ class Dreamer:
                 progress.close()
 
     def zoom(self, photo: Photo, dreamt: Dreamt) -> Iterator[np.ndarray]:
-        """Yields a dream, then what is dreamt into ever smaller middles of it, [height, width, 1 or 3].
+        """Yields frames [height, width, 1 or 3]: a dream, then each time the middle of the frame before.
 
-        Each is the one before, enlarged, and climbed on at its own size.
+        The middle is enlarged to the full size, and gradient ascent continues on it.
         """
         pixels = photo.with_change(dreamt.images)
         yield pixels
-        progress = Progress('Diving')
+        progress = Progress('Zooming')
         ascent = dataclasses.replace(self._ascent(photo.size), sizes=[photo.size])
         try:
             with self._view(self.channel is not None, self._guide()) as view:
@@ -108,14 +108,14 @@ class Dreamer:
             progress.close()
 
     def atlas(self, count: int) -> tuple[np.ndarray, list[str], np.ndarray]:
-        """Returns what each channel of the layer sees, dreamt out of noise.
+        """Maximizes each channel of the layer, beginning at noise.
 
         Args:
-          count: of the channels, from the first on.
+          count: how many channels, from the first on.
 
         Returns:
           (float32 [n, height, width, channels] in [0, 1]; the names of the channels; the objectives, float64
-          [n], 0 for one that sees nothing.)
+          [n], 0 for a channel that never responds.)
         """
         size = self._own_size()
         at_once = max(MOST_SIDE**2 // (size[0] * size[1]), 1)
@@ -155,7 +155,7 @@ class Dreamer:
         return View(self.trained, self.layer, by_channel, guide, self.settings.precision)
 
     def _guide(self) -> np.ndarray | None:
-        """Returns what the layer makes of the guide, float32 [places, channels]; None without one."""
+        """Returns the activations of the layer for the guide, float32 [places, channels], or None."""
         place = self.settings.guide
         if place is None:
             return None
@@ -164,12 +164,12 @@ class Dreamer:
         if min(size) < self.layer.smallest:
             raise FlagError(
                 f'--guide={place} is too small: at {size[1]}x{size[0]} pixels, where '
-                f'{self.trained.model_dir} takes {self.layer.smallest}x{self.layer.smallest} or more.'
+                f'{self.trained.model_dir} needs {self.layer.smallest}x{self.layer.smallest} or more.'
             )
         with self._view(False) as view:
             values = view.values(resized(photo.seen, size))
         places = values.reshape(-1, values.shape[-1])
-        # A window of the image has so many places as the guide has, for each of its pixels.
+        # A window of the image has as many places per pixel as the guide.
         pixels = size[0] * size[1] if self.layer.fixed else MOST_SIDE**2
         most = max(_MOST_PAIRS * size[0] * size[1] // (pixels * len(places)), 1)
         return places[np.linspace(0, len(places) - 1, min(most, len(places))).round().astype(int)]
@@ -185,7 +185,7 @@ class Dreamer:
         return size
 
     def _ascent(self, size: tuple[int, int]) -> Ascent:
-        """Returns how images of a size climb: what the settings leave open is decided here."""
+        """Returns the parameters for images of a size; fills in the defaults that depend on it."""
         given = self.settings
         octaves = octave_sizes(*size, given.octaves, given.octave_scale, self.layer.smallest)
         iterations, step_size = _ITERATIONS, _STEP_SIZE
@@ -201,7 +201,7 @@ class Dreamer:
         )
 
     def _smoothing(self, side: int) -> tuple[float, float]:
-        """Returns the deviations of the Gaussian in the first step and in the last."""
+        """Returns the standard deviations of the Gaussian in the first step and in the last."""
         if self.settings.smoothing is not None:
             return self.settings.smoothing, self.settings.smoothing
         if not self.layer.fixed and self.layer.name != LOGITS:
@@ -210,7 +210,7 @@ class Dreamer:
         return side / first, side / last
 
     def _check_size(self, asked: str, size: tuple[int, int]) -> None:
-        """Raises FlagError for a size whose smallest octave the network does not see."""
+        """Raises FlagError if the smallest octave of an image is too small for the network."""
         least = (self.layer.smallest,) * 2
         if self.layer.fixed:
             least = self.layer.sides
@@ -221,21 +221,21 @@ class Dreamer:
         if len(octaves) > 1:
             has += f', and the smallest of {len(octaves)} octaves {octaves[0][1]}x{octaves[0][0]}'
         raise FlagError(
-            f'{has}, but {self.layer.name} of {self.trained.model_dir} takes {least[1]}x{least[0]} or more.'
+            f'{has}, but {self.layer.name} of {self.trained.model_dir} needs {least[1]}x{least[0]} or more.'
         )
 
 
 def open_dreamer(trained: Trained, settings: AscentSettings, label: str, seed: int) -> Dreamer:
-    """Returns what dreams as the settings say.
+    """Opens the layer that the settings name.
 
     Args:
-      trained: a model whose `dreams` has ASCENT.
+      trained: a model with `layered`.
       settings: the settings.
-      label: the class that is to be seen; '' for none.
+      label: the class to maximize; '' for none.
       seed: of noise and jitter.
 
     Raises:
-      FlagError: for a layer, a channel or a label that there is not, and flags that do not go together.
+      FlagError: the layer, channel or label does not exist, or settings exclude each other.
     """
     check_precision(settings.precision)
     _check_together(settings, label)
@@ -252,7 +252,7 @@ def open_dreamer(trained: Trained, settings: AscentSettings, label: str, seed: i
 
 
 def _check_together(settings: AscentSettings, label: str) -> None:
-    """Raises FlagError for flags of which one takes the other's place."""
+    """Raises FlagError for flags that exclude each other."""
     given = {
         '--label': bool(label),
         '--channel': settings.channel is not None,
@@ -261,7 +261,7 @@ def _check_together(settings: AscentSettings, label: str) -> None:
     }
     asked = [name for name, there in given.items() if there]
     if len(asked) > 1:
-        raise FlagError(f'{asked[0]} and {asked[1]} exclude each other: each says what is to be seen.')
+        raise FlagError(f'{asked[0]} and {asked[1]} exclude each other: each says what to maximize.')
     if label and settings.layer not in ('', LOGITS):
         raise FlagError(f'--label={label} looks at the last layer: --layer={settings.layer} has no meaning.')
     for name in ('image', 'strip', 'zoom'):
@@ -279,13 +279,13 @@ def _class_id(trained: Trained, label: str) -> int:
 
 
 def _shrunk(size: tuple[int, int], longest: int) -> tuple[int, int]:
-    """Returns (height, width) in the same proportion, of which none is longer than that."""
+    """Returns (height, width) scaled down so that neither is longer than `longest`."""
     scale = min(longest / max(size), 1)
     return max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)
 
 
 def _enlarged(images: np.ndarray) -> np.ndarray:
-    """Returns the middle of images [n, height, width, channels], as large as they were."""
+    """Returns the middle of images [n, height, width, channels], enlarged to their size."""
     height, width = images.shape[1:3]
     rows, columns = (max(round(side / _ZOOM), 1) for side in (height, width))
     top, left = (height - rows) // 2, (width - columns) // 2

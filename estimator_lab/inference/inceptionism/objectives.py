@@ -1,4 +1,4 @@
-"""What grows when an image climbs: scalars of a layer's values, one an image."""
+"""Objectives of gradient ascent: one scalar for each image, computed from the activations of a layer."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from estimator_lab.tf1 import Tensor, tf
 
 
 def energy(values: Tensor) -> Tensor:
-    """Returns the mean square of all values, float32 [n]: whatever the layer sees, it sees more of it.
+    """Returns the mean square of all values, float32 [n]: it amplifies whatever the layer sees.
 
     Args:
       values: float32 [n, ..., channels].
@@ -30,7 +30,7 @@ def of_channels(values: Tensor, channels: Tensor) -> Tensor:
 def log_odds(logits: Tensor, channels: Tensor) -> Tensor:
     """Returns log p / (1 - p), p being the probability of one class of each image, float32 [n].
 
-    Unlike the logit alone (Simonyan et al. 2014), it counts what speaks for other classes against the one.
+    Unlike the logit alone (Simonyan et al. 2014), it penalizes evidence for other classes.
 
     Args:
       logits: float32 [n, classes].
@@ -42,7 +42,7 @@ def log_odds(logits: Tensor, channels: Tensor) -> Tensor:
 
 
 def resemblance(values: Tensor, guide: np.ndarray) -> Tensor:
-    """Returns how well each place resembles the place of a guide that it resembles most, float32 [n].
+    """Returns the similarity of each place to the most similar place of a guide, float32 [n].
 
     The mean over the places of max_j x_i . y_j: its gradient is the y_j, as in Mordvintsev's guided dreams.
 
@@ -67,10 +67,10 @@ def total_variation(images: Tensor) -> Tensor:
 
 
 def gaussian(deviation: float) -> np.ndarray:
-    """Returns the weights of a Gaussian filter in one dimension, float32 [an odd number].
+    """Returns the weights of a one-dimensional Gaussian filter, float32 [odd].
 
     Args:
-      deviation: in pixels; 0 is a filter that changes nothing.
+      deviation: standard deviation in pixels; 0 for the identity.
     """
     if not deviation:
         return np.ones(1, np.float32)
@@ -80,11 +80,11 @@ def gaussian(deviation: float) -> np.ndarray:
 
 
 def filtered(images: Tensor, weights: Tensor) -> Tensor:
-    """Returns images behind the same filter along rows and columns; beyond their edges there is nothing.
+    """Returns images filtered along rows and columns, with zeros beyond the edges.
 
     Args:
       images: float32 [n, height, width, channels].
-      weights: of the filter, float32 [an odd number].
+      weights: of the filter, float32 [odd].
     """
     channels = images.shape.as_list()[3]
     for axes in ([1, 2, 3], [0, 2, 3]):
@@ -99,7 +99,7 @@ def _with_axes(weights: Tensor, axes: list[int]) -> Tensor:
     return weights
 
 
-_FLAT = 1e-6  # below the square of a thousandth of a grey level's range, a gradient counts as none
+_FLAT = 1e-6  # the square of a thousandth of the range: smaller gradients count as 0
 
 
 def _all_but_first(values: Tensor) -> list[int]:

@@ -1,4 +1,4 @@
-"""A photo at its own size and in its own colours, whatever a network sees of it."""
+"""A photo at its own size and in its own colours, and the version of it that a network sees."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class Photo:
 
     Attributes:
       pixels: float32 [1, height, width, 1 or 3] in [0, 1].
-      channels: that the network takes, 1 or 3.
+      channels: of the network, 1 or 3.
     """
 
     pixels: np.ndarray
@@ -34,7 +34,7 @@ class Photo:
 
     @property
     def loses_colour(self) -> bool:
-        """Whether the network sees less than there is."""
+        """Whether the network sees a colour photo in grey."""
         return self.channels < self.pixels.shape[3]
 
     @property
@@ -47,12 +47,12 @@ class Photo:
         return np.repeat(self.pixels, self.channels, axis=3)
 
     def with_change(self, seen: np.ndarray) -> np.ndarray:
-        """Returns the photo as changed as what the network sees of it: [height, width, 1 or 3] in [0, 1].
+        """Returns the photo with the change of what the network sees: [height, width, 1 or 3] in [0, 1].
 
-        A network that sees grey changes how bright the photo is, and leaves its colours.
+        A network that sees grey changes the brightness of the photo, and keeps its colours.
 
         Args:
-          seen: float32 [1, height, width, channels], of another size than the photo's where it was resized.
+          seen: float32 [1, height, width, channels], of may have another size than the photo.
         """
         if not self.loses_colour:
             return seen[0]
@@ -64,12 +64,12 @@ def open_photo(flag: str, place: str, channels: int) -> Photo:
     """Opens a photo.
 
     Args:
-      flag: by which the user named it, for errors.
-      place: path of its file, or of an archive and a member.
-      channels: that the network takes, 1 or 3.
+      flag: the flag that names it, for errors.
+      place: path of the file, or ARCHIVE:MEMBER.
+      channels: of the network, 1 or 3.
 
     Raises:
-      DataError: there is none, or it is no image.
+      DataError: it does not exist, or is not an image.
     """
     member = read_example(place)
     try:

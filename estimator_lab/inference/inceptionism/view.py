@@ -1,4 +1,4 @@
-"""A trained network as far as one layer: how much it sees of what it looks for, and where there is more."""
+"""A trained network up to one layer: an objective of its activations, and the gradient by the image."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,27 +19,29 @@ from estimator_lab.inference.inceptionism.objectives import (
     resemblance,
     total_variation,
 )
-from estimator_lab.inference.inceptionism.windows import Window, windows
 from estimator_lab.runs.model import Trained
 from estimator_lab.runs.precision import session_config
 from estimator_lab.tf1 import Tensor, tf
 
+Window = tuple[slice, slice]
+"""Rows and columns."""
+
 MOST_SIDE = 448
-"""Of a window in pixels, so that what the network keeps of it fits in memory."""
+"""Largest side of a window in pixels: its activations fit in memory."""
 
 _MOST_LISTED = 40
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer of a network, and what it takes to look at it.
+    """A layer of a network.
 
     Attributes:
       name: of its endpoint.
-      channels: how many it has.
+      channels: number of its channels.
       sides: (height, width) of the images that the network was trained on.
-      fixed: whether it sees images of just that size.
-      smallest: side in pixels of the smallest image that it sees.
+      fixed: whether it accepts only images of that size.
+      smallest: side in pixels of the smallest image that it accepts.
     """
 
     name: str
@@ -50,11 +52,11 @@ class Layer:
 
 
 class Climb(NamedTuple):
-    """Where it goes up from some images; float32 of their shape.
+    """Gradients with respect to images; float32 of their shape.
 
     Attributes:
-      uphill: the gradient of the objective, smoothed.
-      rough: the gradient of what the images' change has of total variation; None where nobody asked.
+      uphill: of the objective, smoothed.
+      rough: of the total variation of the change of the images; None if not requested.
     """
 
     uphill: np.ndarray
@@ -65,22 +67,22 @@ def find_layer(trained: Trained, name: str) -> Layer:
     """Returns a layer of a trained network.
 
     Args:
-      trained: a model whose `dreams` has ASCENT.
+      trained: a model with `layered`.
       name: of an endpoint.
 
     Raises:
-      FlagError: there is no such layer.
+      FlagError: the layer does not exist.
     """
     with tf.Graph().as_default():
         network = _layered(trained)
         images = tf.placeholder(tf.float32, [None, *trained.shape])
         endpoints = dict(network.layers(images))
     if not endpoints:
-        raise FlagError(f'--model_dir={trained.model_dir} holds a network without layers to look at.')
+        raise FlagError(f'--model_dir={trained.model_dir} holds a network that publishes no layers.')
     if name not in endpoints:
-        asked = f'--layer={name} is no layer of {trained.model_dir}' if name else '--layer is missing'
+        asked = f'--layer={name} is not a layer of {trained.model_dir}' if name else '--layer is missing'
         if name == LOGITS:
-            asked = f'--label is for a network with classes, which {trained.model_dir} is not'
+            asked = f'--label needs a network with classes, which {trained.model_dir} does not hold'
         raise FlagError(f'{asked}; there are {listed(list(endpoints))}.')
     names = list(endpoints)
     fixed = bool(network.fixed_from) and names.index(name) >= names.index(network.fixed_from)
@@ -90,23 +92,24 @@ def find_layer(trained: Trained, name: str) -> Layer:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Returns names as a sentence has them; of very many only the first."""
+    """Returns names with commas between them; of very many only the first."""
     more = f' and {len(names) - _MOST_LISTED:,} more' if len(names) > _MOST_LISTED else ''
     return ', '.join(names[:_MOST_LISTED]) + more
 
 
 class View:
-    """A network as far as a layer, in a session of its own, which ends with the `with` block.
+    """A network up to a layer, in its own session, which ends with the `with` block.
 
     Args:
       trained: the model.
-      layer: of it.
-      by_channel: whether one channel for each image counts, and not all of them.
-      guide: values of the layer that are to be imitated, float32 [..., channels]; None for none.
-      precision: in which the network computes, one of `inference.precision.PRECISIONS`.
+      layer: the layer.
+      by_channel: whether the objective is one channel for each image instead of all channels.
+      guide: activations of the layer to imitate, float32 [places, channels]; None for none.
+      precision: of the computation, one of `runs.precision.PRECISIONS`.
 
     Raises:
-      LabError: if TensorFlow can't go on.
+      FlagError: the image has no gradient.
+      LabError: TensorFlow fails.
     """
 
     def __init__(
@@ -136,7 +139,7 @@ class View:
                 self._objective = energy(self._values)
             (gradient,) = tf.gradients(self._objective, self._images)
             if gradient is None:
-                raise FlagError(f'--layer={layer.name} lets no gradient through to the image.')
+                raise FlagError(f'--layer={layer.name} has no gradient with respect to the image.')
             (rough,) = tf.gradients(total_variation(self._images - self._grounds), self._images)
             self._climb = (filtered(gradient, self._weights), rough)
             creator = tf.train.ChiefSessionCreator(
@@ -153,7 +156,7 @@ class View:
         self._session.close()
 
     def values(self, images: np.ndarray) -> np.ndarray:
-        """Returns what the layer makes of images, float32 [n, ..., channels]; see `climb` for the images."""
+        """Returns the activations of the layer, float32 [n, ..., channels]; see `climb` for the images."""
         with tensorflow_errors_as_sentences():
             return self._session.run(self._values, {self._images: images})
 
@@ -173,14 +176,14 @@ class View:
         smoothing: float = 0.0,
         rough: bool = False,
     ) -> Climb:
-        """Returns where it goes up from images, window by window.
+        """Returns the gradients of the objective, window by window.
 
         Args:
           images: float32 [n, height, width, channels] in [0, 1].
-          grounds: what they were before they changed, of their shape.
-          channels: the channel of the layer that counts in each, where one does.
-          smoothing: deviation in pixels of the Gaussian that smooths the gradient; 0 leaves it as it is.
-          rough: whether total variation is wanted.
+          grounds: the images before they were changed, of the same shape.
+          channels: the channel of the layer that counts in each image, if `by_channel`.
+          smoothing: standard deviation in pixels of the Gaussian that smooths the gradient; 0 for none.
+          rough: whether to return the gradient of the total variation, too.
         """
         found = [np.zeros_like(images) for _ in range(1 + rough)]
         for rows, columns in self.windows(*images.shape[1:3]):
@@ -192,7 +195,7 @@ class View:
         return Climb(*found)
 
     def windows(self, height: int, width: int) -> list[Window]:
-        """Returns the windows by which an image is seen."""
+        """Returns the windows that cover an image."""
         sides = self.layer.sides if self.layer.fixed else (MOST_SIDE, MOST_SIDE)
         return windows(height, width, sides, self.layer.fixed)
 
@@ -209,7 +212,7 @@ class View:
 
 
 def _values_of(trained: Trained, name: str, images: Tensor) -> Tensor:
-    """Builds a network as far as a layer; returns the values there."""
+    """Builds a network up to a layer; returns the activations of the layer."""
     found: Iterator[Endpoint] = (e for n, e in _layered(trained).layers(images) if n == name)
     return next(found).values
 
@@ -218,3 +221,23 @@ def _layered(trained: Trained) -> Layered:
     """Returns the network layer by layer."""
     assert trained.model.layered, 'a model whose layers can be looked at'
     return trained.model.layered(trained.params)
+
+
+def windows(height: int, width: int, sides: Sequence[int], exact: bool) -> list[Window]:
+    """Returns windows of equal size that cover an image and overlap as little as possible.
+
+    Args:
+      height: of the image in pixels.
+      width: of the image in pixels.
+      sides: (height, width) of a window, at most.
+      exact: whether the windows have exactly these sides; the image must not be smaller then.
+    """
+    rows, columns = (_spans(length, side, exact) for length, side in zip((height, width), sides, strict=True))
+    return [(row, column) for row in rows for column in columns]
+
+
+def _spans(length: int, most: int, exact: bool) -> list[slice]:
+    count = -(-length // most)
+    side = most if exact else -(-length // count)
+    starts = np.linspace(0, length - side, count).round().astype(int).tolist()
+    return [slice(start, start + side) for start in starts]

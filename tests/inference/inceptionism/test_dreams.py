@@ -119,9 +119,9 @@ def test_flags_that_cannot_work_get_a_sentence(request, which, label, settings, 
     [
         (
             {'octaves': 9},
-            r'has 40x34 pixels, and the smallest of 9 octaves 3x2, but conv1 of \S+ takes 4x4 or more',
+            r'has 40x34 pixels, and the smallest of 9 octaves 3x2, but conv1 of \S+ needs 4x4 or more',
         ),
-        ({'octaves': 3, 'layer': 'dense', 'octave_scale': 3}, 'but dense of .* takes 8x8 or more'),
+        ({'octaves': 3, 'layer': 'dense', 'octave_scale': 3}, 'but dense of .* needs 8x8 or more'),
     ],
 )
 def test_an_image_may_be_too_small(cnn, colours, settings, sentence):
@@ -134,6 +134,7 @@ def test_what_is_no_image_gets_a_sentence(cnn, tmp_path):
     path.write_bytes(b'junk')
     with pytest.raises(DataError, match=r'--image=\S+junk.png cannot be decoded: not an image'):
         dreamer(cnn, layer='conv1', image=str(path)).photo()
+    found = dreamer(cnn, layer='conv1', guide=str(path))
+    photo = found.photo()
     with pytest.raises(DataError, match=r'--guide=\S+junk.png cannot be decoded'):
-        found = dreamer(cnn, layer='conv1', guide=str(path))
-        found.dream(found.photo())
+        found.dream(photo)

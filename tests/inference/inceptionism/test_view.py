@@ -6,7 +6,7 @@ import pytest
 from estimator_lab.core.model.endpoints import published
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.inceptionism import view as view_module
-from estimator_lab.inference.inceptionism.view import View, find_layer
+from estimator_lab.inference.inceptionism.view import View, find_layer, windows
 from estimator_lab.tf1 import tf
 
 RNG = np.random.default_rng(1)
@@ -52,7 +52,7 @@ def test_convolutions_see_any_size_and_dense_layers_their_own(cnn, vgg):
 
 
 def test_a_layer_that_is_not_there_gets_those_that_are(cnn):
-    with pytest.raises(FlagError, match=r'--layer=conv3 is no layer of .*; there are conv1, .*logits\.'):
+    with pytest.raises(FlagError, match=r'--layer=conv3 is not a layer of .*; there are conv1, .*logits\.'):
         find_layer(cnn, 'conv3')
     with pytest.raises(FlagError, match='--layer is missing; there are conv1'):
         find_layer(cnn, '')
@@ -90,3 +90,22 @@ def test_roughness_is_that_of_the_change(cnn):
         spot[0, 4, 4] += 0.5
         rough = view.climb(spot, grounds, [0], rough=True).rough
     assert rough.argmax() == 4 * 8 + 4 and rough[0, 4, 4, 0] > 1
+
+
+@pytest.mark.parametrize(
+    ('height', 'width', 'sides', 'exact', 'count', 'shape'),
+    [
+        (100, 90, (512, 512), False, 1, (100, 90)),
+        (100, 90, (50, 60), False, 4, (50, 45)),
+        (101, 90, (50, 100), False, 3, (34, 90)),
+        (28, 28, (28, 28), True, 1, (28, 28)),
+        (60, 29, (28, 28), True, 6, (28, 28)),
+    ],
+)
+def test_windows_of_one_size_cover_the_image(height, width, sides, exact, count, shape):
+    found = windows(height, width, sides, exact)
+    seen = np.zeros((height, width), int)
+    for window in found:
+        assert seen[window].shape == shape
+        seen[window] += 1
+    assert len(found) == count and seen.min() == 1
