@@ -1,1 +1,1 @@
-"""Two networks that learn against each other: losses, steps, watch, and the EstimatorSpecs of the game."""
+"""Generative adversarial networks: losses, alternating steps, quality of samples, warnings."""

@@ -1,1 +1,1 @@
-"""Restricted Boltzmann machines: how they learn, are measured, dream and pre-train a stack."""
+"""Restricted Boltzmann machines: training, sampling, log probabilities, stacks and pre-training."""

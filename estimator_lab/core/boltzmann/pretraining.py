@@ -36,7 +36,9 @@ class PretrainingParams:
         RBM, f'{RBM} or {DENOISING} autoencoders', (RBM, DENOISING).__contains__, structural=True
     )
     pretrain_learning_rate: float = setting(
-        0.0, 'above 0; 0 stands for 0.05 with momentum (rbm), 0.001 with adam (denoising)', lambda v: v >= 0
+        0.0,
+        'learning rate; 0 for the default, 0.05 with momentum (rbm), 0.001 with adam (denoising)',
+        lambda v: v >= 0,
     )
     cd_steps: int = setting(1, 'Gibbs steps in an update of an rbm, at least 1', lambda v: v >= 1)
     chains: int = setting(
@@ -46,7 +48,9 @@ class PretrainingParams:
         0.0002, "factor of the L2 penalty on an rbm's weights, 0 or more", lambda v: v >= 0
     )
     masking: float = setting(
-        0.25, 'share of its input that a denoising autoencoder gets as 0, in [0, 1)', lambda v: 0 <= v < 1
+        0.25,
+        'share of the input values set to 0 for a denoising autoencoder, in [0, 1)',
+        lambda v: 0 <= v < 1,
     )
     visible_units: str = setting(
         BERNOULLI, 'of the lowest rbm: bernoulli, or gaussian for photos', UNITS.__contains__, structural=True

@@ -1,1 +1,1 @@
-"""From a network's outputs to the EstimatorSpec of each mode."""
+"""Heads: from a network's outputs to the EstimatorSpec of each mode; and the `Model` object."""

@@ -7,6 +7,7 @@ import pytest
 
 from estimator_lab.core.heads.model import fixed_size
 from estimator_lab.core.heads.model_function import model_function
+from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.model.endpoints import Endpoint, publish
 from estimator_lab.core.model.params import TrainingParams
 from estimator_lab.errors import FlagError
@@ -68,3 +69,20 @@ def test_a_network_of_fixed_size_is_built_whole():
         found = values_of({name: endpoint.values for name, endpoint in layered.layers(images)})
     assert list(found) == ['doubled', 'tripled']
     assert np.array_equal(found['tripled'], 3 * IMAGES.reshape(4, 2, 3, 1))
+
+
+def test_keys_are_predicted_and_not_exported():
+    with tf.Graph().as_default():
+        code, best = tf.zeros([2, 3]), tf.zeros([2, 5])
+        spec = prediction_spec(
+            {'code': code}, {'image': None, 'key': tf.constant(['a', 'b'])}, {'best': best}
+        )
+    assert spec.mode == tf.estimator.ModeKeys.PREDICT
+    assert list(spec.predictions) == ['code', 'key']
+    assert spec.export_outputs['serving_default'].outputs == {'code': code, 'best': best}
+
+
+def test_without_keys_there_is_no_such_prediction():
+    with tf.Graph().as_default():
+        spec = prediction_spec({'code': tf.zeros([2, 3])}, tf.zeros([2, 4]))
+    assert list(spec.predictions) == ['code']
