@@ -188,7 +188,7 @@ def test_images_too_small_for_two_poolings(side):
 
 
 def test_unknown_hyper_parameter():
-    with pytest.raises(FlagError, match='known are: image_shape, vocabulary, .*optimizer'):
+    with pytest.raises(FlagError, match=r'known are: image_shape, vocabulary, .*optimizer'):
         model_fn(None, None, TRAIN, {'droput_rate': 0.1})
 
 
