@@ -74,7 +74,7 @@ class Style:
         try:
             image = open_image(self.data)
         except BadExampleError as error:
-            raise DataError(f'{_PICTURE_FLAG}={self.place} is no picture: {error}.') from error
+            raise DataError(f'{_PICTURE_FLAG}={self.place} is not a picture: {error}.') from error
         shorter, longer = sorted(image.size)
         if shorter < _SMALLEST_SIDE or longer > _MOST_OBLONG * shorter:
             raise DataError(
@@ -128,9 +128,7 @@ def open_style_targets(
     _check_unchanged(params, previous, perceptual_loss, model_dir)
     styles = previous.hparams.get('styles')
     if not isinstance(styles, list) or [type(name) for name in styles] != [str] * perceptual_loss.styles:
-        raise DataError(
-            f'{path} has {perceptual_loss.styles} styles, and experiment.json beside it other ones.'
-        )
+        raise DataError(f'{path} has {perceptual_loss.styles} styles, but experiment.json lists others.')
     return StyleTargets(perceptual_loss, tuple(styles))
 
 

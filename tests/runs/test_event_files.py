@@ -1,4 +1,4 @@
-"""Event files that are cut off, damaged or made to deceive: what is readable counts, and nobody is hurt."""
+"""Event files that are cut off, damaged or malicious: everything readable is read."""
 
 import os
 import struct
@@ -78,13 +78,13 @@ def test_what_follows_a_damaged_event_is_read(path):
         (b'accuracy' * 9, 'is damaged at byte 0, and cannot be read from there on'),
     ],
 )
-def test_files_of_a_stranger(path, data, words):
+def test_malicious_files(path, data, words):
     path.write_bytes(data)
     values, (said,) = found(path)
     assert not values and said.startswith(words)
 
 
-def test_a_pipe_or_folder_keeps_nobody_waiting(tmp_path):
+def test_pipes_and_folders_are_not_opened(tmp_path):
     os.mkfifo(tmp_path / 'pipe')
     for path in (tmp_path / 'pipe', tmp_path, tmp_path / 'none'):
         values, (said,) = found(path)

@@ -141,7 +141,7 @@ def test_the_wrong_file(tmp_path, written, changes, error, words):
     assert not (tmp_path / 'vgg').exists()
 
 
-def test_a_top_of_which_a_part_is_lacking(tmp_path):
+def test_an_incomplete_top(tmp_path):
     path = small_file(tmp_path)
     with h5py.File(path, 'a') as file:
         del file['fc2/fc2/bias:0']
@@ -149,7 +149,7 @@ def test_a_top_of_which_a_part_is_lacking(tmp_path):
         import_weights(importing(path, hparams=SMALL), tmp_path / 'vgg')
 
 
-def test_nothing_is_written_over(tmp_path):
+def test_nothing_is_overwritten(tmp_path):
     given = importing(small_file(tmp_path), hparams=SMALL)
     import_weights(given, tmp_path / 'vgg')
     before = sorted((path.name, path.stat().st_mtime_ns) for path in (tmp_path / 'vgg').iterdir())

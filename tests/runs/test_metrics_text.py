@@ -1,4 +1,4 @@
-"""Over how many images metrics were taken, in words."""
+"""The metrics of an evaluation in words."""
 
 import pytest
 
@@ -10,16 +10,16 @@ from estimator_lab.runs.metrics_text import images_text, worth_showing
     [
         (400.0, 400, '400 unseen images'),
         (64.0, 2000, '64 of 2,000 unseen images'),  # --eval_steps, unknown labels, bad images
-        (64.0, 0, '64 unseen images'),  # nobody knows how many there are
+        (64.0, 0, '64 unseen images'),  # their number is unknown
         (None, 24, '24 unseen images'),  # a model function that does not say
     ],
 )
-def test_it_says_over_how_many_images(taken, total, words):
+def test_how_many_images_were_evaluated(taken, total, words):
     metrics = {} if taken is None else {'evaluated_images': taken}
     assert images_text(metrics, total, 'unseen images') == words
 
 
-def test_what_stands_in_a_sentence_is_not_listed_as_well():
+def test_counts_in_the_sentence_are_not_listed_as_well():
     metrics = {'accuracy': 0.5, 'evaluated_images': 3.0, 'global_step': 4, 'unknown_labels': 0.0}
     assert worth_showing(metrics) == [('accuracy', 0.5)]
     assert worth_showing({**metrics, 'unknown_labels': 2.0}) == [('accuracy', 0.5), ('unknown_labels', 2.0)]

@@ -18,7 +18,7 @@ def test_what_is_written_is_read(tmp_path):
 
 
 @pytest.mark.parametrize('text', ['', '{', '[]', '{}', '{"model": "cnn"}', '"x"', '{"image_shape": 3}'])
-def test_a_file_that_is_no_record(tmp_path, text):
+def test_a_file_that_is_not_a_record(tmp_path, text):
     (tmp_path / 'experiment.json').write_text(text)
     with pytest.raises(DataError, match=r'experiment\.json cannot be read'):
         read_record(tmp_path)
@@ -65,7 +65,7 @@ def test_going_on_with_the_same(tmp_path):
         ({'vocabulary': ('a', 'c')}, DataError, "2 missing, such as 'b'; 1 new, such as 'c'"),
     ],
 )
-def test_what_does_not_go_together(tmp_path, change, error, words):
+def test_what_does_not_match(tmp_path, change, error, words):
     with pytest.raises(error, match=words) as caught:
         check_same(tmp_path, RECORD, dataclasses.replace(RECORD, **change), {'filters': 32})
     assert f'--model_dir={tmp_path}' in str(caught.value)
@@ -141,7 +141,7 @@ def test_a_huge_file_and_a_pipe(tmp_path):
 
 
 @pytest.mark.parametrize('versions_', [None, 3, {}, {'estimator_lab': ['x']}, {'estimator_lab': 'a\x1bb'}])
-def test_a_newer_format_of_whoever(tmp_path, versions_):
+def test_who_wrote_a_newer_format(tmp_path, versions_):
     (tmp_path / 'experiment.json').write_text(json.dumps({'format': FORMAT + 1, 'versions': versions_}))
     with pytest.raises(DataError, match='written by estimator_lab a newer version'):
         read_record(tmp_path)
@@ -157,7 +157,7 @@ def test_nothing_is_written_through_a_link(tmp_path):
     assert read_record(tmp_path) == RECORD
 
 
-def test_a_value_that_a_stranger_wrote_makes_no_page_of_a_sentence(tmp_path):
+def test_a_long_value_is_cut_in_messages(tmp_path):
     long = dataclasses.replace(RECORD, hparams={**RECORD.hparams, 'filters': list(range(300))})
     with pytest.raises(FlagError, match=r'--hparams=filters=\[0, 1, .*\.\.\., not 3: name') as caught:
         check_same(tmp_path, long, RECORD, {'filters': 32})

@@ -1,4 +1,4 @@
-"""A model_dir from a stranger: nothing is restored from elsewhere, written there or deleted there."""
+"""An untrusted model_dir can't make a run read, write or delete files elsewhere."""
 
 import os
 import shutil
@@ -46,7 +46,7 @@ def train(model_dir, steps):
     estimator.train(lambda: tf.data.Dataset.from_tensors(0.0).repeat(), steps=steps)
 
 
-def test_tensorflow_deletes_what_the_state_lists_wherever_it_lies(tmp_path, precious):
+def test_tensorflow_deletes_what_the_state_lists_anywhere(tmp_path, precious):
     """The reason for the check: were it otherwise, that could go."""
     train(tmp_path / 'model', 1)
     state(tmp_path / 'model', precious / 'model.ckpt-3', 'model.ckpt-1')
@@ -57,7 +57,7 @@ def test_tensorflow_deletes_what_the_state_lists_wherever_it_lies(tmp_path, prec
     assert not list(precious.glob('model.ckpt-3.*'))
 
 
-def test_a_folder_of_ones_own_passes(copy, tmp_path):
+def test_the_folder_of_a_run_passes(copy, tmp_path):
     check_safe_paths(copy)
     check_safe_paths(tmp_path / 'none')
     state(copy, copy / 'model.ckpt-3')  # as TensorFlow 1 wrote it
@@ -84,7 +84,7 @@ def test_a_list_that_leads_nowhere(copy):
         ('./../precious/model.ckpt-3', 'which is outside'),
         ('sub/model.ckpt-3', 'which is outside'),
         ('link/model.ckpt-3', 'which is outside'),
-        ('link/../model.ckpt-3', 'which is outside'),  # beside what the link leads to
+        ('link/../model.ckpt-3', 'which is outside'),  # next to the target of the link
         ('..', 'not the name of a checkpoint'),
         ('.', 'which is outside'),
         ('model.ckpt-3/', 'not the name of a checkpoint'),
@@ -132,7 +132,7 @@ def test_a_state_that_is_none(copy, data, words):
     assert str(caught.value).isprintable() and len(str(caught.value)) < 500
 
 
-def test_a_pipe_in_the_place_of_the_state_keeps_nobody_waiting(copy):
+def test_a_pipe_instead_of_the_state_is_not_opened(copy):
     (copy / 'checkpoint').unlink()
     os.mkfifo(copy / 'checkpoint')
     caught = []
@@ -176,7 +176,7 @@ def test_no_link_leads_what_is_written_elsewhere(copy, precious, place):
     check_safe_paths(copy)
 
 
-def test_phases_are_looked_at_as_well(tmp_path, copy, precious):
+def test_phases_are_checked_as_well(tmp_path, copy, precious):
     run = tmp_path / 'run'
     run.mkdir()
     copy.rename(run / 'rbm1')
@@ -190,7 +190,7 @@ def test_phases_are_looked_at_as_well(tmp_path, copy, precious):
         check_safe_paths(run)
 
 
-def test_other_links_are_nobodys_business(copy, precious):
+def test_other_links_are_allowed(copy, precious):
     """A user may name a folder of other things as well, and link checkpoints instead of copying them."""
     (copy / 'data').symlink_to(precious.parent)
     for path in list(copy.glob('model.ckpt-3.*')):

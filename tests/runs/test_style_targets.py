@@ -144,7 +144,7 @@ def test_pictures_that_are_none(styles, tmp_path):
     (tmp_path / 'tiny.png').write_bytes(encoded(picture(1, 31, 40)))
     (tmp_path / 'band.png').write_bytes(encoded(picture(1, 33, 300)))
     for name, sentence in (
-        ('text.png', 'text.png is no picture: not an image in a known format'),
+        ('text.png', 'text.png is not a picture: not an image in a known format'),
         ('tiny.png', 'tiny.png has 40 x 31 pixels: a style needs at least 32 across and down'),
         ('band.png', 'band.png has 300 x 33 pixels'),
         ('gone.png', "--hparams=style_image: There is no file '.*gone.png'"),

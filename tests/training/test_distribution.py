@@ -53,7 +53,7 @@ def check_each_image_went_to_one_task(cluster, tasks, images=24):
     """Every task's share of the first epoch is read once, and the shares make up the whole."""
     first_epoch = [cluster.keys(task)[: images // len(tasks)] for task in tasks]
     assert len(set().union(*first_epoch)) == sum(map(len, first_epoch)) == images
-    for n, task in enumerate(tasks):  # and in later epochs nobody reads what is another's
+    for n, task in enumerate(tasks):  # and in later epochs no worker reads another's share
         assert set(cluster.keys(task)) == set(first_epoch[n])
 
 
@@ -272,7 +272,7 @@ def test_a_wrong_tf_config_gets_one_sentence(name, tf_config, words):
         {'task': {}},
     ],
 )
-def test_what_tensorflow_takes_as_well(tf_config, monkeypatch):
+def test_what_tensorflow_accepts_as_well(tf_config, monkeypatch):
     monkeypatch.setenv('TF_CONFIG', json.dumps(tf_config))
     found, config = read_role('none', json.dumps(tf_config)), tf.estimator.RunConfig()
     assert config.is_chief == found.is_chief
@@ -329,7 +329,7 @@ def test_a_parameter_server_ends_when_the_chief_has_finished_and_gone(waiting, l
 
 
 @pytest.mark.parametrize('job', ['ps', 'evaluator'])
-def test_it_does_not_wait_for_ever_for_a_chief_that_does_not_come_back(waiting, listener, job):
+def test_it_stops_waiting_for_a_chief_that_does_not_come_back(waiting, listener, job):
     threading.Timer(0.3, listener.close).start()
     with pytest.raises(LabError, match=rf'No chief or worker .* this {job} stops'):
         run_until_finished(waiting.wait, served(listener, job), StopSwitch(), lambda: False)

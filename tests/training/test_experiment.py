@@ -354,7 +354,7 @@ def test_a_model_dir_that_cannot_be_written(settings, tmp_path):
         experiment.train()
 
 
-def test_a_loss_that_is_no_number_ends_training_in_one_sentence(settings):
+def test_a_loss_of_nan_ends_training_in_one_sentence(settings):
     wild = f'{SMALL},optimizer=sgd,learning_rate=1e38,warmup_steps=0'
     with pytest.raises(LabError, match='no number any more'):
         Experiment(settings(hparams=wild), lambda line: None).train()

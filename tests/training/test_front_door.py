@@ -1,4 +1,4 @@
-"""What a newcomer's mistakes lead to: sentences, and folders that stay as they were."""
+"""Mistakes give one sentence, and leave folders unchanged."""
 
 import itertools
 import json
@@ -73,14 +73,14 @@ def test_a_run_on_a_folder_goes_on_at_the_very_image(settings):
     assert members_of(quietly(settings(max_steps=4))[0], 28) == whole[2 * 6 :]
 
 
-def test_another_name_is_no_break(settings, folder, tmp_path):
+def test_another_name_breaks_nothing(settings, folder, tmp_path):
     Experiment(settings(), lambda line: None).train()
     moved = folder.rename(tmp_path / 'moved')
     _, said = quietly(settings(data=[str(moved)], max_steps=4))
     assert said == ['Since the last start: --data: moved was images.']
 
 
-def test_a_folder_that_has_changed_is_said_and_refused(settings, folder):
+def test_a_changed_folder_is_reported_and_refused(settings, folder):
     Experiment(settings(), lambda line: None).train()
     (folder / 'n0' / 'new.png').write_bytes(encoded(picture(99)))
     with pytest.raises(FlagError, match='--data: images has changed'):
@@ -130,7 +130,7 @@ def test_a_failed_start_removes_only_its_own_files(settings, tmp_path):
 
 
 @pytest.mark.parametrize('is_new', [True, False])
-def test_a_start_in_vain_leaves_the_folder_as_it_was(settings, tmp_path, is_new):
+def test_a_failed_start_leaves_the_folder_unchanged(settings, tmp_path, is_new):
     bad = write_tar(tmp_path / 'bad.tar', [(f'n{n % 2}/{n}.png', b'junk') for n in range(40)])
     model_dir = tmp_path / 'model'
     if not is_new:
@@ -142,7 +142,7 @@ def test_a_start_in_vain_leaves_the_folder_as_it_was(settings, tmp_path, is_new)
     assert left == ['bad_members.csv', *([] if is_new else ['notes.txt'])]
 
 
-def test_a_resumed_start_in_vain_keeps_the_record(settings, tmp_path, folder):
+def test_a_failed_restart_keeps_the_record(settings, tmp_path, folder):
     Experiment(settings(), lambda line: None).train()
     before = {path: path.read_bytes() for path in (tmp_path / 'model').rglob('*') if path.is_file()}
     for path in folder.rglob('*.png'):
@@ -157,7 +157,7 @@ def test_a_resumed_start_in_vain_keeps_the_record(settings, tmp_path, folder):
             assert path.read_bytes() == data, path
 
 
-def test_weights_that_are_not_begun_with_are_said(settings, tmp_path):
+def test_unused_weights_are_reported(settings, tmp_path):
     Experiment(settings(), lambda line: None).train()
     shutil.copytree(tmp_path / 'model', tmp_path / 'other')
     _, said = quietly(settings(max_steps=3, warm_start=tmp_path / 'other'))
@@ -168,7 +168,7 @@ def test_weights_that_are_not_begun_with_are_said(settings, tmp_path):
     assert not quietly(settings(model_dir=tmp_path / 'other'))[1]
 
 
-def test_a_loss_that_is_no_number_says_where_to_go_on(settings, tmp_path):
+def test_a_loss_of_nan_says_how_to_go_on(settings, tmp_path):
     # Rectified units may all be off behind such a step, and the loss a number.
     hparams = f'{SMALL},activation=linear'
     wild = settings(
@@ -209,7 +209,7 @@ def test_training_data_is_not_unseen(settings, folder, tmp_path):
 
 
 @pytest.mark.parametrize('split', ['nan', '0.5,nan'])
-def test_a_share_that_is_no_number(settings, split):
+def test_a_share_that_is_not_a_number(settings, split):
     with pytest.raises(FlagError, match='is not understood'):
         quietly(settings(split=split))
 
@@ -247,7 +247,7 @@ def test_what_does_not_fit_into_memory_is_refused_before(settings, tmp_path, cha
     assert not (tmp_path / 'model').exists()
 
 
-def test_the_sum_of_a_step(monkeypatch, settings):
+def test_the_memory_of_a_step(monkeypatch, settings):
     network = Network(variables=100, kept=10, example=1)
     assert network.training(4) == 2 * 100 + 4 * (10 + 3)
     monkeypatch.setattr(memory, 'memory', lambda: network.training(4))
@@ -267,7 +267,7 @@ def test_the_network_that_is_measured(settings):
     assert found == Network(4 * variables, 4 * kept, 64 * (1 + 4))
 
 
-def test_batches_that_are_only_looked_at(monkeypatch, settings):
+def test_batches_that_are_only_evaluated(monkeypatch, settings):
     reader = quietly(settings())[0].run.reader
     monkeypatch.setattr(memory, 'memory', lambda: 3 * 64 * 5 * 10)
     check_use(reader, 10)
@@ -287,7 +287,7 @@ def test_a_large_training_set_is_evaluated_in_part_and_that_is_mixed(settings, m
     assert chosen.inputs.evaluated == 24
 
 
-def test_a_folder_of_runs_is_no_run_that_is_pre_trained(tmp_path):
+def test_a_folder_of_runs_is_not_a_run(tmp_path):
     runs = tmp_path / 'runs'
     for name in ('cnn', 'mine'):
         (runs / name).mkdir(parents=True)
@@ -296,7 +296,7 @@ def test_a_folder_of_runs_is_no_run_that_is_pre_trained(tmp_path):
         open_trained(runs)
 
 
-def test_a_checkpoint_of_nobody_knows_what_is_not_gone_on_with(settings, tmp_path):
+def test_a_checkpoint_without_a_record_is_refused(settings, tmp_path):
     """It would be where its variables have the same names, in whatever order its labels were."""
     quietly(settings())[0].train()
     (tmp_path / 'model' / 'experiment.json').unlink()

@@ -139,7 +139,7 @@ def test_a_restart_keeps_the_better_export(tmp_path):
         assert [path.read_text() for path in folder.glob('*/saved_model.pb')] == [str(best)]
 
 
-def test_a_metric_that_gets_better_by_falling(tmp_path):
+def test_a_metric_whose_smaller_values_are_better(tmp_path):
     write_primary_metric(tmp_path, 'mse', [(3, 0.5), (6, 0.25), (9, 0.25), (12, 0.375)])
     write_primary_metric(tmp_path, 'mse', [(3, 0.625)])
     found = BestEvaluation(tmp_path, Task('mse', higher_is_better=False))
@@ -164,7 +164,7 @@ def test_warm_start_takes_all_where_the_labels_are_the_same(settings, cnn_dir, t
     assert Experiment(chosen, lambda line: None).warm_start is None
 
 
-def test_warm_start_makes_the_head_anew_for_other_labels(settings, cnn_dir, tmp_path):
+def test_warm_start_has_a_new_head_for_other_labels(settings, cnn_dir, tmp_path):
     files = [(f'x/{label}/{n}.png', encoded(picture(n))) for label in ('one', 'two') for n in range(3)]
     archive = write_tar(tmp_path / 'two.tar', files)
     chosen = settings(

@@ -1,4 +1,4 @@
-"""A run that goes on with other flags or archives: no image twice or lost, changes said, or refused."""
+"""Resumed runs with new flags or archives: no image is lost or repeated; changes are reported or refused."""
 
 import dataclasses
 import json
@@ -83,7 +83,7 @@ def test_another_batch_size_goes_on_at_the_same_image(go_on, archive):
     assert experiment.max_steps == 3 + 8  # 30 images are left of two epochs
 
 
-def test_it_is_kept_through_further_restarts(go_on, archive):
+def test_positions_survive_further_restarts(go_on, archive):
     go_on(batch_size=4, max_steps=5)[0].train()
     assert go_on(batch_size=4)[1] == []
     experiment, said = go_on(batch_size=5)
@@ -104,7 +104,7 @@ def test_it_is_kept_through_further_restarts(go_on, archive):
         {'decoded_cache': 0, 'max_bad_fraction': 0.5, 'shuffle_buffer': 77},  # as it is shuffled as a whole
     ],
 )
-def test_what_changes_no_image_is_not_talked_about(go_on, archive, changes):
+def test_changes_without_effect_on_images_are_not_reported(go_on, archive, changes):
     experiment, said = go_on(**changes)
     assert said == []
     assert keys(experiment, 1) == ordered(archive)[SEEN:]
@@ -132,7 +132,7 @@ def test_another_order_in_the_middle_of_an_epoch_is_refused(go_on, more, folder,
         assert keys(experiment, 1) == ordered(path, epoch=1, seed=2)[:6]
 
 
-def test_a_new_archive_takes_part_from_the_next_epoch_on(go_on, archive, more):
+def test_a_new_archive_is_used_from_the_next_epoch_on(go_on, archive, more):
     data = [str(more), str(archive)]
     experiment, said = go_on(data=data)
     assert said == [
@@ -166,7 +166,7 @@ def test_an_archive_of_other_contents(go_on, archive):
         go_on()
 
 
-def test_a_folder_of_an_older_program_counts_as_having_had_the_same_flags(go_on, folder, archive):
+def test_a_folder_of_an_older_version_counts_as_having_had_the_same_flags(go_on, folder, archive):
     record = json.loads((folder / 'experiment.json').read_text())
     del record['input']
     (folder / 'experiment.json').write_text(json.dumps({**record, 'format': 1}))
@@ -185,7 +185,7 @@ def test_an_older_checkpoint_goes_back_to_its_own_place(go_on, folder, archive):
     assert [(one.first_step, one.examples_a_step) for one in segments] == [(0, 6), (3, 3)]
 
 
-def test_a_finished_run_is_evaluated_with_whatever_flags(go_on, folder):
+def test_a_finished_run_is_evaluated_with_any_flags(go_on, folder):
     before = read_record(folder).input
     experiment, said = go_on(max_steps=3, seed=5, batch_size=1)
     assert said == [] and experiment.trainer.is_finished()
@@ -198,7 +198,7 @@ def inputs(*paths):
     return Inputs(archives, archives, None, unseen=False)
 
 
-def test_what_was_piped_in_is_not_compared():
+def test_pipes_are_not_compared():
     def start(path, batches):
         return Start(Settings(), inputs(path), batches_a_step=batches)
 

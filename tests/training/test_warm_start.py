@@ -74,7 +74,7 @@ def test_imported_convolutions_fit_any_size(archive, tmp_path):
     assert len(Experiment(chosen, lambda line: None).warm_start.taken) == 16
 
 
-def test_imported_weights_are_no_run_to_go_on_with(archive, tmp_path):
+def test_imported_weights_are_not_a_run_to_go_on_with(archive, tmp_path):
     labels = tuple(f'n{number:06}' for number in range(4))
     (tmp_path / 'names.txt').write_text('\n'.join(labels))
     network = {**NETWORK, 'dense_units': 5}
@@ -99,7 +99,7 @@ def test_a_file_of_another_network(archive, tmp_path):
         Experiment(chosen, lambda line: None)
 
 
-def test_how_layers_were_trained_is_not_taken_over(archive, tmp_path):
+def test_pre_training_need_not_match(archive, tmp_path):
     given = {'data': [str(archive)], 'image_size': 8, 'batch_size': 6, 'save_summary_steps': 100}
     network = 'activation=sigmoid,layers=6-4'
     pretrained = Settings(

@@ -1,4 +1,4 @@
-"""A file of HDF5 may come from a stranger: nothing in it reads another file, or takes more than it says."""
+"""An untrusted HDF5 file can't make the reader open other files or use more memory than its size."""
 
 import contextlib
 
