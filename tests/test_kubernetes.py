@@ -6,8 +6,9 @@ import shlex
 
 import yaml
 
-from estimator_lab.train import FLAGS
+from estimator_lab import train
 from estimator_lab.training.distribution import read_role
+from tests.commands import flags_of
 from tests.places import ROOT
 
 MANIFEST = ROOT / 'docs' / 'kubernetes.yaml'
@@ -49,7 +50,7 @@ def test_all_jobs_run_the_same_command_with_existing_flags():
     arguments = {re.search(r'args:\n((?: +- ".*"\n)+)', job)[1] for job in jobs()}
     assert len(arguments) == 1
     names = re.findall(r'--(\w+)=', arguments.pop())
-    assert names and set(names) <= set(FLAGS)
+    assert names and set(names) <= flags_of(train)
 
 
 def test_the_manifest_is_valid_yaml():
