@@ -1,1 +1,1 @@
-"""How any command talks: flags and help, progress, files written whole, errors as sentences."""
+"""What all commands share: flags and help, progress, files written atomically, errors as sentences."""

@@ -1,4 +1,4 @@
-"""JSON that a stranger may have written: read within bounds, and taken only if its types are right."""
+"""Reads untrusted JSON: sizes are limited, and types are checked."""
 
 import inspect
 import json
@@ -13,7 +13,7 @@ from estimator_lab.console.regular_files import read_regular
 T = TypeVar('T')
 
 MOST_BYTES = 64 * 2**20
-"""Of a file; Python's objects take some twenty times as much."""
+"""Largest file; Python objects need about twenty times as much memory."""
 
 _DEEPEST = 32
 _MOST_DIGITS = 100
@@ -22,21 +22,21 @@ _KINDS = {str: 'a text', int: 'a whole number of at most 63 bits', float: 'a num
 
 
 def read_json(path: Path, most_bytes: int = MOST_BYTES) -> Any:
-    """Returns what a file of JSON holds.
+    """Returns the value in a JSON file.
 
     Raises:
       OSError: it can't be read.
-      ValueError: it is no regular file, larger than `most_bytes`, or not what `parse_json` understands.
+      ValueError: it is not a regular file, larger than `most_bytes`, or rejected by `parse_json`.
     """
     return parse_json(read_regular(path, most_bytes))
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Returns what JSON in UTF-8 holds: dict, list, str, int of up to 100 digits, finite float, bool, None.
+    """Returns the value of JSON in UTF-8: dict, list, str, int up to 100 digits, finite float, bool or None.
 
     Raises:
-      ValueError: it is no JSON, holds another number, half of a surrogate pair or a name twice in one object,
-        or is nested more than 32 deep.
+      ValueError: it is not JSON, holds another number, a lone surrogate or a name twice in one object, or is
+        nested more than 32 deep.
     """
     decoded = text.decode() if isinstance(text, bytes) else text
     try:
@@ -54,12 +54,12 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def as_object(value: Any, kind: type[T], name: str = '') -> T:
-    """Returns what parsed JSON says, as an object of a dataclass or named tuple.
+    """Converts parsed JSON to a dataclass or named tuple.
 
     Args:
-      value: the JSON object: a dict with the fields by name; those with a default may be missing.
-      kind: the class, whose annotations say which types are right: str, int, float, bool, Any, and of these
-        list, tuple, dict and further classes.
+      value: the JSON object, a dict of the fields by name; fields with a default may be missing.
+      kind: the class; its annotations may be str, int, float, bool, Any, further such classes, and list,
+        tuple and dict of these.
       name: of the value, for errors.
 
     Raises:
@@ -78,7 +78,7 @@ def as_object(value: Any, kind: type[T], name: str = '') -> T:
 
 
 def as_type(value: Any, kind: Any, name: str) -> Any:
-    """Returns parsed JSON as a type says, see `as_object`; a whole number will do where any number would.
+    """Converts parsed JSON to a type, see `as_object`; an int is accepted as a float.
 
     Raises:
       ValueError: it is of another type.
@@ -104,7 +104,7 @@ def as_type(value: Any, kind: Any, name: str) -> Any:
 
 
 def shown(value: Any) -> str:
-    """Returns a value as sentences quote it: on one line, printable, and not too long."""
+    """Returns a value as messages quote it: on one line, printable, at most 80 characters."""
     text = repr(value)
     return text if len(text) <= _SHOWN else f'{text[:_SHOWN]}...'
 
@@ -141,7 +141,7 @@ def _finite(text: str) -> float:
 
 
 def _no_number(text: str) -> NoReturn:
-    raise ValueError(f'it holds {text}, which is no number')
+    raise ValueError(f'it holds {text}, which is not a number')
 
 
 def _check_depth_and_texts(value: Any) -> None:

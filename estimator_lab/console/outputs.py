@@ -1,4 +1,4 @@
-"""Folders and files that a user names for results."""
+"""Files and folders of results: written atomically, never over an input or a model."""
 
 import csv
 import errno
@@ -18,10 +18,10 @@ from estimator_lab.errors import FlagError, LabError
 
 _NAME_LENGTH = 100
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""What a disk says that is full, or full for this user or this file."""
+"""Error numbers of a full disk, an exhausted quota and too large a file."""
 
-_FORMULA = re.compile(r'\s*[=+\-@\uff1d\uff0b\uff0d\uff20]')  # the last four as wide as a Chinese character
-# What a model_dir has to hold; reports, tables and pictures that lie there may be written anew.
+_FORMULA = re.compile(r'\s*[=+\-@\uff1d\uff0b\uff0d\uff20]')  # the last four are full-width
+# Files that a model_dir needs; reports, tables and pictures in it may be overwritten.
 _OF_A_MODEL = re.compile(
     r'checkpoint|experiment\.json|graph\.pbtxt|.*ckpt.*|.*tfevents.*|tokens\.txt'
     r'|(principal_components|style)\.npz'
@@ -35,7 +35,7 @@ def writing(flag: str, path: Path) -> Iterator[None]:
 
     Raises:
       FlagError: the path can't be written.
-      LabError: it could, if there were room on the disk.
+      LabError: the disk is full.
     """
     try:
         yield
@@ -46,11 +46,11 @@ def writing(flag: str, path: Path) -> Iterator[None]:
 
 @contextmanager
 def made_folder(flag: str, folder: Path) -> Iterator[None]:
-    """Makes a folder for results before the work, so that it is not in vain; see `no_empty_folder_left`.
+    """Makes a folder for results, so that a bad path fails before the work; see `no_empty_folder_left`.
 
     Raises:
       FlagError: it can't be made.
-      LabError: it could, if there were room on the disk.
+      LabError: the disk is full.
     """
     with no_empty_folder_left(folder):
         with writing(flag, folder):
@@ -60,7 +60,7 @@ def made_folder(flag: str, folder: Path) -> Iterator[None]:
 
 @contextmanager
 def no_empty_folder_left(folder: Path) -> Iterator[None]:
-    """Removes a folder, and those around it, that a block has made and left empty as it ended early."""
+    """Removes a folder and its parents if the block made them, failed and left them empty."""
     new = [part for part in (folder, *folder.parents) if not part.exists()]
     try:
         yield
@@ -91,18 +91,18 @@ def why_refused(path: Path, error: OSError) -> str:
 
 @contextmanager
 def written_whole(flag: str, path: Path, keeps_part: bool = True) -> Iterator[Path]:
-    """Yields the name to write a file under, which takes its own name once the block ends well.
+    """Yields a temporary path; the file is renamed to its own name when the block succeeds.
 
-    Whatever ends it early leaves what was there. A device or a pipe is written itself.
+    If the block fails, an existing file stays. Devices and pipes are written directly.
 
     Args:
-      flag: that names it.
-      path: of the file; the other name has its suffix, too.
-      keeps_part: whether what was written until an early end stays beside it, which a warning says.
+      flag: the flag that names the file.
+      path: of the file; the temporary path has the same suffix.
+      keeps_part: whether a failure keeps the unfinished file, with a warning.
 
     Raises:
       FlagError: the path is a folder, or can't be written.
-      LabError: it could, if there were room on the disk.
+      LabError: the disk is full.
     """
     if path.is_dir():
         raise FlagError(f'--{flag}={path} is a folder: name a file in it, such as {path / "NAME"}.')
@@ -131,17 +131,17 @@ def check_outputs(
     is_example: Callable[[str], bool] = lambda name: True,
     replaced: Sequence[str] = (),
 ) -> None:
-    """Makes sure that results don't take the place of what they are made from, nor of each other.
+    """Checks that results overwrite neither inputs nor each other.
 
     Args:
-      outputs: the path of each file by the flag that names it; none or '' for one that is not wanted.
+      outputs: the path of each file by the flag that names it; None or '' for a file that is not written.
       inputs: names of files and folders that are read.
-      model_dir: of the model; its own files are no place either.
-      is_example: whether a file of a name that lies in such a folder is read.
-      replaced: suffixes of the files that are written anew where they are there already; () for any.
+      model_dir: of the model, whose own files must not be overwritten.
+      is_example: whether a file of that name in an input folder is read.
+      replaced: suffixes of files that may be overwritten; () for any.
 
     Raises:
-      FlagError: they would; or a file is there that is no such result.
+      FlagError: they would, or a file exists that must not be overwritten.
     """
     inputs, taken = list(inputs), dict[str, str]()
     for flag, name in outputs.items():
@@ -165,13 +165,13 @@ def check_outputs(
 
 
 def _reads(given: str, path: Path, place: str, is_example: Callable[[str], bool]) -> bool:
-    """Whether an input is a file, or a folder with it."""
+    """Whether an input is the file, or a folder that contains it."""
     try:
         if path.samefile(given):
             return True
         home = os.path.realpath(given) if Path(given).is_dir() else None
         return home is not None and os.path.commonpath([home, place]) == home and is_example(path.name)
-    except (OSError, ValueError):  # one of them is not there
+    except (OSError, ValueError):  # one of them does not exist
         return False
 
 
@@ -180,18 +180,18 @@ def _named(given: str, path: Path) -> str:
 
 
 def check_suffix(flag: str, path: Path, suffixes: Sequence[str]) -> None:
-    """Makes sure before any work that a file will be of a known kind, and may lie where it is wanted.
+    """Checks, before any work, the suffix of a file that will be written, and that its folder exists.
 
     Args:
-      flag: by which the user named it.
-      path: its place.
-      suffixes: of which it has to have one, in small letters or large.
+      flag: the flag that names it.
+      path: of the file.
+      suffixes: the allowed ones, in lower case; the path may have upper case.
 
     Raises:
-      FlagError: it has another, is a folder, or its folder is not there.
+      FlagError: it has another suffix, is a folder, or its folder does not exist.
     """
     if path.suffix.lower() not in suffixes:
-        raise FlagError(f'--{flag}={path} is no name for a picture: end it in {" or ".join(suffixes)}.')
+        raise FlagError(f'--{flag}={path} is not a name for a picture: end it in {" or ".join(suffixes)}.')
     if path.is_dir() or not path.parent.is_dir():
         reason = 'it is a folder' if path.is_dir() else 'its folder is not there'
         raise FlagError(f'--{flag}={path} cannot be written: {reason}.')
@@ -199,16 +199,16 @@ def check_suffix(flag: str, path: Path, suffixes: Sequence[str]) -> None:
 
 @contextmanager
 def locked(folder: Path, busy: str) -> Iterator[None]:
-    """Keeps other processes out of a folder while the block runs; the lock ends with its process.
+    """Locks a folder against other processes while the block runs; the lock ends with its process.
 
-    Where a file system knows no locks, nobody is kept out.
+    Has no effect on file systems without locks.
 
     Args:
-      folder: is there.
-      busy: the sentence for whom it keeps out.
+      folder: an existing folder.
+      busy: the message of the FlagError.
 
     Raises:
-      FlagError: another process has it.
+      FlagError: another process holds the lock.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -216,7 +216,7 @@ def locked(folder: Path, busy: str) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise FlagError(busy) from error
-        except OSError:  # such as on some network's
+        except OSError:  # no locks, as on some network file systems
             pass
         yield
     finally:
@@ -224,18 +224,18 @@ def locked(folder: Path, busy: str) -> Iterator[None]:
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
-    """Returns strict JSON, fit to be shown: a number that is not finite, for which it has no word: null."""
+    """Returns strict JSON that can be shown; numbers that are not finite become null."""
     return json_escaped(json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False))
 
 
 class CsvWriter:
-    """Writes a table whose texts are no formulas to a spreadsheet, and may be shown on a terminal.
+    """Writes CSV that is safe to show on a terminal and to open in a spreadsheet.
 
-    A text that begins with = + - or @, which a spreadsheet could take for a formula, gets an apostrophe
-    before it. Numbers stay as they are, also those below zero, and so do texts that are numbers.
+    A text that begins with = + - or @ gets a leading apostrophe, because a spreadsheet could evaluate it as a
+    formula. Numbers, and texts that are numbers, stay unchanged.
 
     Args:
-      stream: where it goes.
+      stream: to write to.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -247,7 +247,7 @@ class CsvWriter:
 
 
 def cell_of(value: Any) -> Any:
-    """Returns a value as it stands in a table."""
+    """Returns a value as it is written to a table."""
     if not isinstance(value, str):
         return value
     text = printable(value)
@@ -263,7 +263,7 @@ def write_csv(path: Path, head: Sequence[str], rows: Iterable[Sequence[Any]]) ->
 
 
 def safe_name(name: str) -> str:
-    """Returns a name that is one file's name anywhere: the end of it, other characters replaced."""
+    """Returns a valid file name on any system: the last 100 characters, others than letters replaced by _."""
     return re.sub(r'[^\w.-]+', '_', name, flags=re.ASCII)[-_NAME_LENGTH:].strip('._') or '_'
 
 

@@ -1,18 +1,18 @@
-"""Texts of strangers made fit to be shown: no terminal obeys them, no line breaks where they say so.
+"""Makes untrusted text safe to print: it cannot control a terminal or break a line.
 
-What is escaped are control characters (C0 with line feed and tab, DEL, C1), the separators of lines and
-paragraphs, the marks that turn the direction of text (Unicode 15, UAX #9: embeddings, overrides, isolates),
-and halves of surrogate pairs, as which Python reads bytes that are no UTF-8.
+Escapes control characters (C0 including line feed and tab, DEL, C1), line and paragraph separators, marks
+that change the direction of text (Unicode 15, UAX #9: embeddings, overrides, isolates), and lone surrogates,
+which Python uses for bytes that are not UTF-8.
 """
 
 import re
 
 _CONTROLS = '\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069'
 _UNPRINTABLE = re.compile(f'[{_CONTROLS}\ud800-\udfff]')
-# A backslash that could be taken for the beginning of an escape.
+# A backslash that could be mistaken for the beginning of an escape.
 _AMBIGUOUS = re.compile(r'\\(?=x[0-9a-f]{2}|u[0-9a-f]{4})')
 _ESCAPE = re.compile(r'\\(?:x([0-9a-f]{2})|u([0-9a-f]{4}))')
-_BYTES = range(0xDC80, 0xDD00)  # as which Python reads bytes that are no UTF-8, the byte in the low half
+_BYTES = range(0xDC80, 0xDD00)  # how Python reads bytes that are not UTF-8: the low half is the byte
 
 
 def printable(text: str) -> str:
@@ -23,10 +23,10 @@ def printable(text: str) -> str:
 
 
 def escaped(name: str) -> str:
-    """Returns a name that may be shown and kept; different names stay different.
+    """Returns a name that can be shown and stored; different names stay different.
 
     Args:
-      name: as Python reads it from bytes, those that are no UTF-8 as halves of surrogate pairs.
+      name: as Python reads it from bytes; bytes that are not UTF-8 are lone surrogates.
     """
     if name.isprintable() and '\\' not in name:
         return name
@@ -34,17 +34,17 @@ def escaped(name: str) -> str:
 
 
 def unescaped(name: str) -> str:
-    """Returns the name of which `escaped` made this one."""
+    """Returns the name that `escaped` was given."""
     return _ESCAPE.sub(_unescape, name) if '\\' in name else name
 
 
 def is_clean(text: str) -> bool:
-    """Whether a text may be shown as it is."""
+    """Whether a text can be shown unchanged."""
     return text.isprintable() or not _UNPRINTABLE.search(text)
 
 
 def json_escaped(text: str) -> str:
-    """Returns the same JSON; but for its own line feeds, it may be shown."""
+    """Returns equivalent JSON that can be shown, with its line feeds."""
     return '\n'.join(_UNPRINTABLE.sub(_json_escape, line) for line in text.split('\n'))
 
 

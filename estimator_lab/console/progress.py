@@ -1,7 +1,7 @@
-"""What commands say: lines, and a progress bar on a terminal, a plain line now and then elsewhere.
+"""Prints lines and progress: a progress bar on a terminal, an occasional plain line elsewhere.
 
-All of it is made printable here, whatever names and labels are in it. A line that can't be written is no
-reason to end the work: `check_said` tells at its end.
+All text is made printable here. A line that can't be written does not end the work; `check_said` reports it
+at the end.
 """
 
 import os
@@ -25,13 +25,13 @@ _unsaid: list[OSError] = []
 
 
 class StatusLine:
-    """A line that says how things stand: rewritten on a terminal, printed now and then elsewhere.
+    """A status line: rewritten in place on a terminal, printed occasionally elsewhere.
 
     Args:
-      stream: where it is shown; None is standard output.
-      terminal_seconds: between two states on a terminal.
-      plain_seconds: the same elsewhere.
-      first_seconds: before the first one; None waits as between two.
+      stream: to print to; None for standard output.
+      terminal_seconds: between two updates on a terminal.
+      plain_seconds: between two updates elsewhere.
+      first_seconds: before the first update; None for the same as between two.
 
     Attributes:
       is_live: whether it is on a terminal.
@@ -51,11 +51,11 @@ class StatusLine:
         self._shown = False
 
     def is_due(self) -> bool:
-        """Whether it is time to show a state."""
+        """Whether the next update is due."""
         return time.monotonic() >= self._due
 
     def show(self, line: str) -> None:
-        """Shows a state."""
+        """Shows a line."""
         self._due = time.monotonic() + self._seconds
         self._shown = True
         line = printable(line)
@@ -65,17 +65,17 @@ class StatusLine:
             _write(self._stream, f'{line}\n')
 
     def close(self) -> None:
-        """Takes it off the terminal."""
+        """Removes the line from the terminal."""
         if self.is_live and self._shown:
             _write(self._stream, '\r\033[K')
 
 
 class Progress:
-    """Shows how far a task has come.
+    """Shows the progress of a task.
 
     Args:
-      title: what is being done, such as 'Indexing faces.tar'.
-      stream: where it is shown.
+      title: the task, such as 'Indexing faces.tar'.
+      stream: to print to.
     """
 
     def __init__(self, title: str, stream: TextIO | None = None) -> None:
@@ -84,11 +84,11 @@ class Progress:
         self._status = StatusLine(stream, first_seconds=_QUICK_SECONDS)
 
     def __call__(self, done: str, share: float | None = None) -> None:
-        """Shows the state if it is time to.
+        """Shows the progress if an update is due.
 
         Args:
           done: what has been done, such as '12,000 images'.
-          share: how much of the whole that is, in [0, 1]; None where nobody knows.
+          share: of all work, in [0, 1]; None if unknown.
         """
         if not self._status.is_due():
             return
@@ -100,23 +100,23 @@ class Progress:
         self._status.show(line)
 
     def close(self) -> None:
-        """Takes the bar off the terminal."""
+        """Removes the bar from the terminal."""
         self._status.close()
 
 
 @contextmanager
 def progress_of(title: str, noun: str, share: Callable[[], float | None]) -> Iterator[Callable[[int], None]]:
-    """Yields what is to be told how many examples are done; it shows that on standard error.
+    """Yields a function that is called with the number of examples done, and shows it on standard error.
 
     Args:
-      title: what is being done.
-      noun: what people call the examples.
-      share: returns how much of the whole they are, in [0, 1]; None where nobody knows.
+      title: the task.
+      noun: the plural for the examples.
+      share: returns the share of all work, in [0, 1]; None if unknown.
     """
     begun: list[Progress] = []
 
     def show(done: int) -> None:
-        if not begun:  # TensorFlow's own start is not counted
+        if not begun:  # the start of TensorFlow does not count
             begun.append(Progress(title, sys.stderr))
         begun[0](f'{done:,} {noun}', share())
 
@@ -128,11 +128,11 @@ def progress_of(title: str, noun: str, share: Callable[[], float | None]) -> Ite
 
 
 def fitted(line: str, columns: int) -> str:
-    """Returns a line without those of its last parts that would make a terminal scroll.
+    """Returns a line shortened to a terminal's width by whole parts, from the end.
 
     Args:
-      line: its parts are two spaces apart, the one that matters most first.
-      columns: of the terminal, the last of which stays empty.
+      line: parts separated by two spaces, the most important first.
+      columns: of the terminal; the last one stays empty.
     """
     while len(line) >= columns and '  ' in line:
         line = line.rpartition('  ')[0].rstrip()
@@ -140,14 +140,14 @@ def fitted(line: str, columns: int) -> str:
 
 
 def open_closed_streams() -> None:
-    """Puts one that takes anything in the place of a standard stream that a shell has closed, as by `>&-`."""
+    """Replaces a standard stream that the shell has closed, as by `>&-`, by the null device."""
     for name in ('stdout', 'stderr'):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, 'w', encoding='utf-8'))  # noqa: PTH123, SIM115 - to the end
 
 
 def say(line: str) -> None:
-    """Prints a line; on a terminal, a progress bar may stand where it goes."""
+    """Prints a line; on a terminal, it replaces the progress bar."""
     line = printable(line)
     _write(sys.stdout, f'\r\033[K{line}\n' if sys.stdout.isatty() else f'{line}\n')
 
@@ -165,15 +165,15 @@ def say_rows(rows: Iterable[tuple[str, str]]) -> None:
 
 
 def warn(line: str) -> None:
-    """Prints a line to standard error, where it is not in the way of results."""
+    """Prints a line to standard error, apart from results."""
     _write(sys.stderr, f'{printable(line)}\n')
 
 
 def check_said() -> None:
-    """Makes sure that all was written that was said to someone who still listens.
+    """Checks that all lines were written.
 
     Raises:
-      LabError: it was not, as the disk is full that it goes to.
+      LabError: one was not, because the disk is full.
     """
     if _unsaid:
         raise LabError(why_unwritten(_unsaid.pop()))
@@ -185,7 +185,7 @@ def why_unwritten(error: OSError) -> str:
 
 
 def silence(stream: TextIO) -> None:
-    """Sends to nowhere what a stream still holds, and what is written to it from now on."""
+    """Discards what a stream has buffered, and what is written to it from now on."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
@@ -195,7 +195,7 @@ def _write(stream: TextIO, text: str) -> None:
     try:
         stream.write(text)
         stream.flush()
-    except BrokenPipeError:  # nobody reads on
+    except BrokenPipeError:  # the reader has closed the pipe
         silence(stream)
     except OSError as error:
         silence(stream)

@@ -1,4 +1,4 @@
-"""Opening files that a stranger may have put there: a pipe in the place of one keeps nobody waiting."""
+"""Opens untrusted paths as regular files only, since opening a pipe could block forever."""
 
 import contextlib
 import errno
@@ -19,7 +19,7 @@ def open_regular(path: Path, follow_links: bool = True) -> Iterator[BinaryIO]:
 
     Raises:
       OSError: it can't be opened.
-      ValueError: it is a pipe, a device or a folder, or a link that is not to be followed.
+      ValueError: it is a pipe, a device or a folder, or a link that must not be followed.
     """
     flags = os.O_RDONLY | os.O_NONBLOCK | (0 if follow_links else os.O_NOFOLLOW)
     try:
@@ -30,7 +30,7 @@ def open_regular(path: Path, follow_links: bool = True) -> Iterator[BinaryIO]:
         raise
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ValueError('it is no regular file')
+            raise ValueError('it is not a regular file')
         with open(descriptor, 'rb', closefd=False) as file:
             yield file
     finally:
@@ -52,9 +52,6 @@ def read_regular(path: Path, most_bytes: int) -> bytes:
 
 
 def why_unread(error: BaseException) -> str:
-    """Returns what an error says of a file that can't be read, as the end of a sentence.
-
-    The number and the name that Python puts around the system's words are left out.
-    """
+    """Returns why a file can't be read, as the end of a sentence, without error number and file name."""
     reason = error.strerror if isinstance(error, OSError) else ''
     return ' '.join((reason or str(error)).split()).rstrip('.')

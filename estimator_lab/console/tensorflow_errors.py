@@ -1,4 +1,4 @@
-"""TensorFlow's errors in one sentence."""
+"""Turns TensorFlow's errors into one sentence."""
 
 import logging
 import os
@@ -12,17 +12,17 @@ from estimator_lab.console.outputs import NO_ROOM
 from estimator_lab.errors import DataError, LabError
 from estimator_lab.tf1 import prepare_process, tf
 
-# The lines that come before and behind the reason: where the graph was made, and what has failed in general.
+# The lines around the reason: where the graph was built, and what failed in general.
 _NO_REASON = re.compile(
     r'\s*($|Graph execution error|Detected at node|File "|Node: |\[\[|.*Original error:$)'
 )
-# What a summary of weights says first, where these are no numbers any more.
+# The message of a summary of weights that contain NaN.
 _NO_NUMBERS = re.compile(r'\b(Nan|Infinity|Inf) in summary histogram')
-_NO_LOSS = 'The loss is no number any more, and training ends.'
-_DIVERGED = 'Model diverged with loss = NaN'  # which a hook logs before it says so by an error
-# The end of the names that files have while they are written.
+_NO_LOSS = 'The loss is not a number any more, so training ends.'
+_DIVERGED = 'Model diverged with loss = NaN'  # a hook logs this, then raises an error
+# The suffixes of files that are being written.
 _UNFINISHED = re.compile(r'(?:_temp/part\S*|\.tempstate\d+|\.tmp\w+)$')
-# Of a checkpoint whose tensors have other bytes than were saved.
+# The message about a checkpoint whose checksum is wrong.
 _DAMAGED = re.compile(r'TensorBundle at (.+?) shard \d+ .*?: Checksum does not match')
 # How TensorFlow quotes the text of a tf.Assert.
 _ASSERTED = re.compile(r'assertion failed: \[(.+?)\]')
@@ -37,12 +37,12 @@ def tensorflow_errors_as_sentences(
     folder: Path | None = None,
     no_number: Callable[[], str] = lambda: 'Give a smaller --hparams=learning_rate=...',
 ) -> Iterator[None]:
-    """Turns what TensorFlow raises while the block runs into a LabError of its first telling line.
+    """Turns errors of TensorFlow in the block into a LabError with the first informative line.
 
     Args:
-      check: called before, but for a full disk; what it raises instead tells more.
-      folder: in which the block writes files; named where a full disk names none.
-      no_number: returns what to do where a loss is no number any more.
+      check: called first, except for a full disk; may raise a more informative error.
+      folder: that the block writes to; named if the error of a full disk names no file.
+      no_number: returns a sentence on what to do about a loss that is not a number.
     """
     prepare_process()
     tf.get_logger().addFilter(_says_more)
@@ -73,7 +73,7 @@ def tensorflow_errors_as_sentences(
 
 
 def reason_of(error: Any) -> str:
-    """Returns the telling line of one of TensorFlow's errors."""
+    """Returns the informative line of a TensorFlow error."""
     lines = str(error.message).strip().splitlines()
     line = next((line.strip() for line in lines if not _NO_REASON.match(line)), 'it gave no reason')
     asserted = _ASSERTED.search(line)
@@ -81,7 +81,7 @@ def reason_of(error: Any) -> str:
 
 
 def no_room_by(error: Any) -> str:
-    """Returns what one of TensorFlow's errors, or of the system's, says of a full disk, '' for any other."""
+    """Returns the system's message about a full disk from an error; '' for any other error."""
     if isinstance(error, OSError):
         return f'{error.strerror}' if error.errno in NO_ROOM else ''
     full = _FULL.search(str(error.message))
@@ -89,5 +89,5 @@ def no_room_by(error: Any) -> str:
 
 
 def _says_more(record: logging.LogRecord) -> bool:
-    """Whether a line of TensorFlow's log says what no sentence of ours does."""
+    """Whether a line of TensorFlow's log adds to our messages."""
     return not record.getMessage().startswith(_DIVERGED)

@@ -108,7 +108,7 @@ def test_files(tmp_path):
         read_json(path, 5)
     os.mkfifo(tmp_path / 'pipe')
     for name in ('pipe', '.'):
-        with pytest.raises(ValueError, match='no regular file'):
+        with pytest.raises(ValueError, match='not a regular file'):
             read_json(tmp_path / name)
     with pytest.raises(FileNotFoundError):
         read_json(tmp_path / 'none')

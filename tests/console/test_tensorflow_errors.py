@@ -28,7 +28,10 @@ def test_the_telling_line_is_found(message, reason):
 
 def test_weights_that_are_no_numbers_are_a_loss_that_is_none():
     message = 'Nan in summary histogram for: weights/dense/bias\n\t [[{{node weights/dense/bias}}]]'
-    with pytest.raises(LabError, match=r'^The loss is no number any more'), tensorflow_errors_as_sentences():
+    with (
+        pytest.raises(LabError, match=r'^The loss is not a number any more'),
+        tensorflow_errors_as_sentences(),
+    ):
         raise tf.errors.InvalidArgumentError(None, None, message)
 
 
@@ -43,7 +46,7 @@ def test_a_loss_that_is_no_number_is_said_once(caplog):
     sentences = tensorflow_errors_as_sentences(no_number=lambda: 'Do so.')
     tf.get_logger().addHandler(caplog.handler)
     try:
-        with pytest.raises(LabError, match=r'no number any more, and training ends\. Do so\.$'), sentences:
+        with pytest.raises(LabError, match=r'not a number any more, so training ends\. Do so\.$'), sentences:
             tf.logging.error('Model diverged with loss = NaN.')
             tf.logging.error('Something else.')
             raise tf.train.NanLossDuringTrainingError

@@ -61,7 +61,7 @@ def test_bad_tables(tmp_path, text, words):
 def test_there_is_no_table(tmp_path):
     with pytest.raises(DataError, match='No such file'):
         read_label_table(tmp_path / 'none.csv')
-    with pytest.raises(DataError, match='no regular file'):
+    with pytest.raises(DataError, match='not a regular file'):
         read_label_table(tmp_path)
 
 

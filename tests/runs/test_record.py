@@ -136,7 +136,7 @@ def test_a_huge_file_and_a_pipe(tmp_path):
         read_record(tmp_path)
     path.unlink()
     os.mkfifo(path)
-    with pytest.raises(DataError, match='no regular file'):
+    with pytest.raises(DataError, match='not a regular file'):
         read_record(tmp_path)
 
 

@@ -145,7 +145,7 @@ def test_a_pipe_instead_of_the_state_is_not_opened(copy):
     thread = threading.Thread(target=open_it, daemon=True)
     thread.start()
     thread.join(20)
-    assert caught and 'it is no regular file' in caught[0]
+    assert caught and 'it is not a regular file' in caught[0]
 
 
 @pytest.mark.parametrize(

@@ -356,7 +356,7 @@ def test_a_model_dir_that_cannot_be_written(settings, tmp_path):
 
 def test_a_loss_of_nan_ends_training_in_one_sentence(settings):
     wild = f'{SMALL},optimizer=sgd,learning_rate=1e38,warmup_steps=0'
-    with pytest.raises(LabError, match='no number any more'):
+    with pytest.raises(LabError, match='not a number any more'):
         Experiment(settings(hparams=wild), lambda line: None).train()
 
 

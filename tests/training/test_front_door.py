@@ -174,7 +174,7 @@ def test_a_loss_of_nan_says_how_to_go_on(settings, tmp_path):
     wild = settings(
         hparams=f'{hparams},optimizer=sgd,learning_rate=1e38', max_steps=9, save_checkpoints_steps=9
     )
-    with pytest.raises(LabError, match=r'no number any more, and training ends\. Give a smaller'):
+    with pytest.raises(LabError, match=r'not a number any more, so training ends\. Give a smaller'):
         Experiment(wild, lambda line: None).train()
     Experiment(settings(hparams=hparams), lambda line: None).train()
     again = settings(hparams=f'{hparams},learning_rate=1e38', max_steps=9)

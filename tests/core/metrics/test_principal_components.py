@@ -143,5 +143,5 @@ def test_other_files_are_rejected(tmp_path):
             load_components(path, 16)
     path.unlink()
     os.mkfifo(path)
-    with pytest.raises(DataError, match='no regular file'):
+    with pytest.raises(DataError, match='not a regular file'):
         load_components(path, 16)

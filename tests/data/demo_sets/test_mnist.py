@@ -85,5 +85,5 @@ def test_bad_files_get_one_sentence(digits, tmp_path, name, data, words):
 def test_a_pipe_does_not_block(digits, tmp_path):
     (tmp_path / 'train-labels-idx1-ubyte').unlink()
     os.mkfifo(tmp_path / 'train-labels-idx1-ubyte')
-    with pytest.raises(DataError, match='it is no regular file'):
+    with pytest.raises(DataError, match='it is not a regular file'):
         write_mnist(tmp_path)

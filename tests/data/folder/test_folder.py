@@ -107,7 +107,7 @@ def test_a_file_that_is_gone_is_a_bad_example(folder):
     (folder / 'n0' / '00.png').unlink()
     assert 'There is no file' in index.member(0).read().problem
     os.mkfifo(folder / 'n0' / '00.png')  # opening one must not wait
-    assert 'no regular file' in index.member(0).read().problem
+    assert 'not a regular file' in index.member(0).read().problem
 
 
 def test_links_hidden_files_and_pipes(folder):
@@ -120,7 +120,7 @@ def test_links_hidden_files_and_pipes(folder):
     index = open_folder(str(folder))
     names = names_of(index)
     assert len(names) == 14 and 'n0/zlink.png' in names
-    assert 'no regular file' in index.member(names.index('n0/pipe.png')).read().problem
+    assert 'not a regular file' in index.member(names.index('n0/pipe.png')).read().problem
 
 
 def test_names_that_cannot_be_printed(folder):

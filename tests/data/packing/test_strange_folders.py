@@ -242,7 +242,7 @@ def test_a_pipe_instead_of_a_shard_does_not_block(packed):
     thread = threading.Thread(target=verify_it, daemon=True)
     thread.start()
     thread.join(20)
-    assert caught and 'is not a shard: it is no regular file' in caught[0]
+    assert caught and 'is not a shard: it is not a regular file' in caught[0]
 
 
 def test_published_shards_stay_if_the_program_is_stopped_afterwards(tmp_path, source, monkeypatch):
