@@ -1,5 +1,6 @@
 """A convolution of stride 1 with tf-slim's variable names."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
 from estimator_lab.core.layers.normalization import BatchNorm, Update
@@ -7,6 +8,7 @@ from estimator_lab.core.model.endpoints import Endpoint
 from estimator_lab.tf1 import Tensor, tf
 
 
+@dataclasses.dataclass(frozen=True)
 class Convolution:
     """A convolution, optional batch normalisation, and an activation.
 
@@ -22,18 +24,12 @@ class Convolution:
       normalized: whether to use batch normalisation.
     """
 
-    def __init__(
-        self,
-        scope: str,
-        maps: int,
-        kernel_size: Sequence[int],
-        padding: str,
-        activation: Callable[[Tensor], Tensor] = tf.identity,
-        normalized: bool = False,
-    ) -> None:
-        self._scope, self._maps, self._kernel_size = scope, maps, kernel_size
-        self._padding, self._activation = padding, activation
-        self._norm = BatchNorm('BatchNorm') if normalized else None
+    scope: str
+    maps: int
+    kernel_size: Sequence[int]
+    padding: str
+    activation: Callable[[Tensor], Tensor] = tf.identity
+    normalized: bool = False
 
     def __call__(self, values: Tensor, training: bool = False) -> tuple[Endpoint, list[Update]]:
         """Returns the maps, float32 [batch, height, width, maps], and the updates of the moving averages.
@@ -42,14 +38,14 @@ class Convolution:
           values: float32 [batch, height, width, channels].
           training: whether batch normalisation uses the batch's statistics.
         """
-        shape = [*self._kernel_size, values.shape.as_list()[3], self._maps]
+        shape = [*self.kernel_size, values.shape.as_list()[3], self.maps]
         updates: list[Update] = []
-        with tf.variable_scope(self._scope, reuse=tf.AUTO_REUSE):
+        with tf.variable_scope(self.scope, reuse=tf.AUTO_REUSE):
             kernel = tf.get_variable('weights', shape, initializer=tf.glorot_uniform_initializer())
-            values = tf.nn.conv2d(values, kernel, strides=1, padding=self._padding)
-            if self._norm:
-                values, updates = self._norm(values, training)
+            values = tf.nn.conv2d(values, kernel, strides=1, padding=self.padding)
+            if self.normalized:
+                values, updates = BatchNorm('BatchNorm')(values, training)
             else:
-                biases = tf.get_variable('biases', [self._maps], initializer=tf.zeros_initializer())
+                biases = tf.get_variable('biases', [self.maps], initializer=tf.zeros_initializer())
                 values = tf.nn.bias_add(values, biases)
-            return Endpoint(self._activation(values), kernel), updates
+            return Endpoint(self.activation(values), kernel), updates

@@ -170,6 +170,7 @@ def _through(layers: Sequence[Any], values: Tensor, name: str) -> tuple[Tensor, 
     return values, endpoints
 
 
+@dataclasses.dataclass(frozen=True)
 class _MirroredLayer:
     """A layer with the transposed kernel of an encoder's layer, and its own bias and activation.
 
@@ -180,20 +181,22 @@ class _MirroredLayer:
       layer: a dense layer or a convolution of the encoder.
     """
 
-    def __init__(self, name: str, units: int, activation: Activation, layer: Any) -> None:
-        self._name, self._units, self._activation, self._layer = name, units, activation, layer
+    name: str
+    units: int
+    activation: Activation
+    layer: Any
 
     @property
     def kernel(self) -> Variable:
-        return self._layer.kernel
+        return self.layer.kernel
 
     def __call__(self, values: Tensor) -> Tensor:
         if values.shape.ndims == 2:
             product = tf.matmul(values, self.kernel, transpose_b=True)
         else:
             _, height, width, _ = values.shape.as_list()
-            shape = [tf.shape(values)[0], STRIDE * height, STRIDE * width, self._units]
+            shape = [tf.shape(values)[0], STRIDE * height, STRIDE * width, self.units]
             product = tf.nn.conv2d_transpose(values, self.kernel, shape, STRIDE, 'SAME')
-        with tf.variable_scope(self._name, reuse=tf.AUTO_REUSE):
-            bias = tf.get_variable('bias', [self._units], initializer=tf.zeros_initializer())
-        return self._activation(tf.nn.bias_add(product, bias))
+        with tf.variable_scope(self.name, reuse=tf.AUTO_REUSE):
+            bias = tf.get_variable('bias', [self.units], initializer=tf.zeros_initializer())
+        return self.activation(tf.nn.bias_add(product, bias))

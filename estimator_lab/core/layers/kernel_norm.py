@@ -1,5 +1,6 @@
 """Layers with normalised kernels, for adversarial networks; all calls of a layer share its variables."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,6 +32,7 @@ def halved(side: int) -> int:
     return -(-side // STRIDE)
 
 
+@dataclasses.dataclass(eq=False)
 class _Layer:
     """The base class of layers with a kernel and a bias.
 
@@ -42,55 +44,47 @@ class _Layer:
       bias: whether it has a bias; not needed if a normalisation follows.
     """
 
-    def __init__(
-        self,
-        scope: str,
-        outputs: int,
-        normalization: str = 'none',
-        trainable: bool = True,
-        bias: bool = True,
-    ) -> None:
-        self._scope = scope
-        self._outputs = outputs
-        self._normalization = normalization
-        self._trainable = trainable
-        self._bias = bias
-        self.kernel: Variable = None
+    scope: str
+    outputs: int
+    normalization: str = 'none'
+    trainable: bool = True
+    bias: bool = True
+    kernel: Variable = dataclasses.field(default=None, init=False)
 
     def __call__(self, values: Tensor) -> Tensor:
         """Returns the outputs, without an activation."""
-        with tf.variable_scope(self._scope, reuse=tf.AUTO_REUSE):
+        with tf.variable_scope(self.scope, reuse=tf.AUTO_REUSE):
             shape = self._kernel_shape(values.shape.as_list()[-1])
             initial = tf.glorot_uniform_initializer()
-            if self._normalization == 'weight':
+            if self.normalization == 'weight':
                 initial = tf.random_normal_initializer(stddev=_WEIGHT_DEVIATION)
-            self.kernel = network_variable('kernel', shape, initial, self._trainable)
+            self.kernel = network_variable('kernel', shape, initial, self.trainable)
             product = self._product(values, self._normalized(self.kernel))
-            if not self._bias:
+            if not self.bias:
                 return product
-            bias = network_variable('bias', [self._outputs], tf.zeros_initializer(), self._trainable)
+            bias = network_variable('bias', [self.outputs], tf.zeros_initializer(), self.trainable)
             return tf.nn.bias_add(product, bias)
 
     def power_steps(self) -> list[Operation]:
         """Returns the operations to run after a change of the kernel: one step of power iteration."""
-        if self._normalization != 'spectral':
+        if self.normalization != 'spectral':
             return []
-        with tf.variable_scope(self._scope, reuse=tf.AUTO_REUSE):
+        with tf.variable_scope(self.scope, reuse=tf.AUTO_REUSE):
             direction = self._direction()
             _, _, right = _singular(_matrix(self.kernel), direction)
             return [tf.assign(direction, right)]
 
     def _normalized(self, kernel: Variable) -> Tensor:
         matrix = _matrix(kernel)
-        if self._normalization == 'spectral':
+        if self.normalization == 'spectral':
             _, norm, _ = _singular(matrix, self._direction())
             return kernel / norm
-        if self._normalization == 'weight':
+        if self.normalization == 'weight':
             return tf.reshape(tf.nn.l2_normalize(matrix, axis=0), kernel.shape)
         return kernel
 
     def _direction(self) -> Variable:
-        return network_variable('direction', [self._outputs], tf.random_normal_initializer(), False)
+        return network_variable('direction', [self.outputs], tf.random_normal_initializer(), False)
 
     def _kernel_shape(self, inputs: int) -> Sequence[int]:
         raise NotImplementedError
@@ -103,7 +97,7 @@ class NormalizedDense(_Layer):
     """A dense layer: float32 [batch, inputs] -> float32 [batch, outputs]."""
 
     def _kernel_shape(self, inputs: int) -> Sequence[int]:
-        return inputs, self._outputs
+        return inputs, self.outputs
 
     def _product(self, values: Tensor, kernel: Tensor) -> Tensor:
         return tf.matmul(values, kernel)
@@ -126,7 +120,7 @@ class NormalizedConvolution(_Layer):
         self._size = size
 
     def _kernel_shape(self, inputs: int) -> Sequence[int]:
-        return self._size, self._size, inputs, self._outputs
+        return self._size, self._size, inputs, self.outputs
 
     def _product(self, values: Tensor, kernel: Tensor) -> Tensor:
         return tf.nn.conv2d(values, kernel, strides=STRIDE, padding='SAME')
@@ -152,12 +146,12 @@ class TransposedConvolution(_Layer):
         self._sides = sides
 
     def _kernel_shape(self, inputs: int) -> Sequence[int]:
-        return self._size, self._size, self._outputs, inputs
+        return self._size, self._size, self.outputs, inputs
 
     def _product(self, values: Tensor, kernel: Tensor) -> Tensor:
-        shape = [tf.shape(values)[0], *self._sides, self._outputs]
+        shape = [tf.shape(values)[0], *self._sides, self.outputs]
         made = tf.nn.conv2d_transpose(values, kernel, shape, strides=STRIDE, padding='SAME')
-        return tf.ensure_shape(made, [None, *self._sides, self._outputs])
+        return tf.ensure_shape(made, [None, *self._sides, self.outputs])
 
 
 def _matrix(kernel: Variable) -> Tensor:

@@ -8,6 +8,7 @@ convolution, one product its last step. Activations follow each layer, step by s
 Sequences are [batch, channels, steps] in this module, as the FFT runs along the last axis.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -83,6 +84,7 @@ def _shape_of_one_step(values: Tensor) -> Tensor:
     return tf.stack([batch, channels, 1])
 
 
+@dataclasses.dataclass(frozen=True)
 class DiagonalRecurrence:
     """Channels that each have their own states; all calls share the variables.
 
@@ -98,8 +100,9 @@ class DiagonalRecurrence:
       states: complex states of a channel, without their conjugates.
     """
 
-    def __init__(self, scope: str, channels: int, states: int) -> None:
-        self._scope, self._channels, self._states = scope, channels, states
+    scope: str
+    channels: int
+    states: int
 
     def __call__(self, inputs: Tensor) -> tuple[Tensor, Tensor, Variable]:
         """Returns the output of the channels.
@@ -112,9 +115,9 @@ class DiagonalRecurrence:
           which needs no FFT; `kernel`).
         """
         count, steps = inputs.shape.as_list()[1:]
-        with tf.variable_scope(self._scope, reuse=tf.AUTO_REUSE):
-            kernel = _variable('kernel', [count, self._channels], tf.glorot_uniform_initializer())
-            bias = _variable('bias', [self._channels], tf.zeros_initializer())
+        with tf.variable_scope(self.scope, reuse=tf.AUTO_REUSE):
+            kernel = _variable('kernel', [count, self.channels], tf.glorot_uniform_initializer())
+            bias = _variable('bias', [self.channels], tf.zeros_initializer())
             response = self._response(steps)
         if count == 1:
             # Convolving first gives the same values, with one FFT of the input.
@@ -122,14 +125,14 @@ class DiagonalRecurrence:
         else:
             outputs = causal_convolution(tf.matmul(kernel, inputs, transpose_a=True), response)
         ends = tf.matmul(tf.reshape(inputs, [-1, steps]), tf.reverse(response, [1]), transpose_b=True)
-        last = tf.reduce_sum(kernel * tf.reshape(ends, [-1, count, self._channels]), axis=1)
+        last = tf.reduce_sum(kernel * tf.reshape(ends, [-1, count, self.channels]), axis=1)
         return outputs + bias[:, tf.newaxis], last + bias, kernel
 
     def _response(self, steps: int) -> Tensor:
         """Returns the response to an impulse after 0, 1, ... steps, float32 [channels, steps]."""
-        shape = [self._channels, self._states]
+        shape = [self.channels, self.states]
         bounds = math.log(_SMALLEST_STEP), math.log(_LARGEST_STEP)
-        frequencies = np.tile(math.pi * np.arange(self._states, dtype=np.float32), [self._channels, 1])
+        frequencies = np.tile(math.pi * np.arange(self.states, dtype=np.float32), [self.channels, 1])
         log_step = _variable('log_step', shape[:1], tf.random_uniform_initializer(*bounds))
         log_decay = _variable('log_decay', shape, tf.constant_initializer(math.log(0.5)))
         frequency = _variable('frequency', shape, tf.constant_initializer(frequencies))

@@ -1,5 +1,7 @@
 """Batch normalisation and instance normalisation."""
 
+import dataclasses
+
 from estimator_lab.core.layers.kernel_norm import network_variable
 from estimator_lab.tf1 import Tensor, Variable, tf
 
@@ -10,6 +12,7 @@ Update = tuple[Variable, Tensor]
 """A variable and its new value."""
 
 
+@dataclasses.dataclass(frozen=True)
 class BatchNorm:
     """Normalises each unit or map of a batch to mean `beta` and deviation `gamma` (Ioffe and Szegedy 2015).
 
@@ -21,9 +24,8 @@ class BatchNorm:
       trainable: whether `gamma` and `beta` are trained.
     """
 
-    def __init__(self, scope: str, trainable: bool = True) -> None:
-        self._scope = scope
-        self._trainable = trainable
+    scope: str
+    trainable: bool = True
 
     def __call__(self, values: Tensor, training: bool) -> tuple[Tensor, list[Update]]:
         """Returns the normalised values, of the same shape, and the updates of the moving averages.
@@ -35,9 +37,9 @@ class BatchNorm:
         """
         units = values.shape.as_list()[-1]
         maps = values if values.shape.rank == 4 else tf.reshape(values, [-1, 1, 1, units])
-        with tf.variable_scope(self._scope, reuse=tf.AUTO_REUSE):
-            gamma = self._variable('gamma', units, 1.0, self._trainable)
-            beta = self._variable('beta', units, 0.0, self._trainable)
+        with tf.variable_scope(self.scope, reuse=tf.AUTO_REUSE):
+            gamma = self._variable('gamma', units, 1.0, self.trainable)
+            beta = self._variable('beta', units, 0.0, self.trainable)
             mean = self._variable('moving_mean', units, 0.0, False)
             variance = self._variable('moving_variance', units, 1.0, False)
             updates: list[Update] = []
@@ -59,6 +61,7 @@ STATISTICS = 'estimator_lab/instance_statistics'
 """Collection of the means and variances, in the order of the layers; painting in tiles feeds them."""
 
 
+@dataclasses.dataclass(frozen=True)
 class InstanceNorm:
     """Normalises each map of each picture to mean 0 and variance 1, then applies its style's scale and shift.
 
@@ -71,8 +74,8 @@ class InstanceNorm:
       styles: number of styles.
     """
 
-    def __init__(self, name: str, styles: int) -> None:
-        self._name, self._styles = name, styles
+    name: str
+    styles: int
 
     def __call__(self, maps: Tensor, mix: Tensor) -> Tensor:
         """Returns the normalised maps, of the same shape.
@@ -82,9 +85,9 @@ class InstanceNorm:
           mix: weights of the styles for each picture, float32 [batch, styles].
         """
         count = maps.shape.as_list()[3]
-        with tf.variable_scope(self._name, reuse=tf.AUTO_REUSE):
-            scale = tf.get_variable('scale', [self._styles, count], initializer=tf.ones_initializer())
-            shift = tf.get_variable('shift', [self._styles, count], initializer=tf.zeros_initializer())
+        with tf.variable_scope(self.name, reuse=tf.AUTO_REUSE):
+            scale = tf.get_variable('scale', [self.styles, count], initializer=tf.ones_initializer())
+            shift = tf.get_variable('shift', [self.styles, count], initializer=tf.zeros_initializer())
             mean, variance = tf.nn.moments(maps, [1, 2], keepdims=True)
             for statistic in (mean, variance):
                 tf.add_to_collection(STATISTICS, statistic)

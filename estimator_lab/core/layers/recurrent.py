@@ -1,5 +1,6 @@
 """Recurrent layers: a sequence -> their outputs at each step and at the last one."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,6 +24,7 @@ _GATES = {
 _NEAR_ZERO = 0.001
 
 
+@dataclasses.dataclass(frozen=True)
 class Cell:
     """A cell of `tf.nn.rnn_cell` that runs over a sequence; all calls share its variables.
 
@@ -38,16 +40,11 @@ class Cell:
       in_halves: whether both halves of a batch run in parallel, see `recurrence.in_halves`.
     """
 
-    def __init__(
-        self,
-        name: str,
-        units: int,
-        forget_bias: float = 1.0,
-        own_gradient: bool = True,
-        in_halves: bool = False,
-    ) -> None:
-        self._name, self._units, self._forget_bias = name, units, forget_bias
-        self._own_gradient, self._in_halves = own_gradient, in_halves
+    name: str
+    units: int
+    forget_bias: float = 1.0
+    own_gradient: bool = True
+    in_halves: bool = False
 
     def __call__(
         self, sequence: Tensor, probe: Tensor | None = None
@@ -58,9 +55,9 @@ class Cell:
           sequence: float32 [steps, batch, values].
           probe: see `recurrence.plain`.
         """
-        with tf.variable_scope(_SCOPES[self._name], reuse=tf.AUTO_REUSE):
+        with tf.variable_scope(_SCOPES[self.name], reuse=tf.AUTO_REUSE):
             variables = self._variables(sequence.shape.as_list()[2])
-        if not self._own_gradient:
+        if not self.own_gradient:
             states, _ = tf.nn.dynamic_rnn(
                 self._tensorflows(),
                 sequence,
@@ -70,41 +67,41 @@ class Cell:
             )
             return states, {}, variables[0]
         run = functools.partial(self._run, variables)
-        states, *gates = (recurrence.in_halves(run) if self._in_halves else run)(sequence, probe)
-        return states, dict(zip(_GATES.get(self._name, ()), gates, strict=True)), variables[0]
+        states, *gates = (recurrence.in_halves(run) if self.in_halves else run)(sequence, probe)
+        return states, dict(zip(_GATES.get(self.name, ()), gates, strict=True)), variables[0]
 
     def _run(self, variables: Sequence[Variable], sequence: Tensor, probe: Tensor | None) -> list[Tensor]:
         """Returns the states and the gates in the order of their names."""
-        if self._name == GRU:
+        if self.name == GRU:
             states, gates, candidate = recurrence.gru(sequence, probe, *variables)
             return [states, *tf.split(gates, 2, axis=2), candidate]
         kernel, bias = variables
-        if self._name == LSTM:
-            states, _, gates = recurrence.lstm(sequence, probe, kernel, bias, self._forget_bias)
+        if self.name == LSTM:
+            states, _, gates = recurrence.lstm(sequence, probe, kernel, bias, self.forget_bias)
             return [states, *tf.split(gates, 4, axis=2)]
-        return [recurrence.plain(sequence, probe, kernel, bias, *_PLAIN[self._name])]
+        return [recurrence.plain(sequence, probe, kernel, bias, *_PLAIN[self.name])]
 
     def _variables(self, values: int) -> list[Variable]:
         """Returns kernel and bias; for a GRU those of the gates, then those of the candidate."""
-        units = self._units
+        units = self.units
         zeros, ones = tf.zeros_initializer(), tf.ones_initializer()
-        if self._name == GRU:
+        if self.name == GRU:
             with tf.variable_scope('gates'):
                 gates = _kernel_and_bias(values + units, 2 * units, bias=ones)
             with tf.variable_scope('candidate'):
                 return [*gates, *_kernel_and_bias(values + units, units, bias=zeros)]
-        if self._name == IRNN:
+        if self.name == IRNN:
             return _kernel_and_bias(values + units, units, zeros, _identity_below(values))
-        return _kernel_and_bias(values + units, (4 if self._name == LSTM else 1) * units, zeros)
+        return _kernel_and_bias(values + units, (4 if self.name == LSTM else 1) * units, zeros)
 
     def _tensorflows(self) -> Any:
         """Returns the cell of `tf.nn.rnn_cell`, which reuses the variables."""
         cells = tf.nn.rnn_cell
-        if self._name == LSTM:
-            return cells.LSTMCell(self._units, forget_bias=self._forget_bias, reuse=True)
-        if self._name == GRU:
-            return cells.GRUCell(self._units, reuse=True)
-        return cells.BasicRNNCell(self._units, _PLAIN[self._name][0], reuse=True)
+        if self.name == LSTM:
+            return cells.LSTMCell(self.units, forget_bias=self.forget_bias, reuse=True)
+        if self.name == GRU:
+            return cells.GRUCell(self.units, reuse=True)
+        return cells.BasicRNNCell(self.units, _PLAIN[self.name][0], reuse=True)
 
 
 _PLAIN: dict[str, tuple[Callable[[Any], Any], Callable[[Any, Any], Any]]] = {

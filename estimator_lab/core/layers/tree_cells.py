@@ -5,6 +5,7 @@ the weights; `pointwise` has none and is cheap.
 """
 
 import abc
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,21 +14,17 @@ from estimator_lab.tf1 import Tensor, tf
 _FORGET_BIAS = 1.0  # keeps the memory of deep nodes at the start of training
 
 
+@dataclasses.dataclass(frozen=True)
 class TreeCell(abc.ABC):
     """The base class of cells; all calls share its variables.
 
     Args:
       units: output values of a node.
       arity: children of a node.
-
-    Attributes:
-      units: as given.
-      arity: as given.
     """
 
-    def __init__(self, units: int, arity: int) -> None:
-        self.units = units
-        self.arity = arity
+    units: int
+    arity: int
 
     @property
     def width(self) -> int:
