@@ -208,12 +208,12 @@ def test_kinds_are_not_mixed_up(data, tmp_path):
             Experiment(settings(data, tmp_path / 'model', **changes), lambda line: None)
 
     for trees in (str(data.train), tar):
-        fails(DataError, 'holds trees, but --model=cnn accepts images', model='cnn', data=[trees], hparams='')
-    fails(DataError, 'holds images, but --model=recursive accepts trees', eval_data=[archive])
-    fails(FlagError, '--image_size is for images, but --model=recursive accepts trees', image_size=32)
+        fails(DataError, 'holds trees, but --model=cnn takes images', model='cnn', data=[trees], hparams='')
+    fails(DataError, 'holds images, but --model=recursive takes trees', eval_data=[archive])
+    fails(FlagError, '--image_size is for images, but --model=recursive takes trees', image_size=32)
     fails(
         FlagError,
-        '--max_tokens is for trees, but --model=recursive accepts images',
+        '--max_tokens is for trees, but --model=recursive takes images',
         data=[archive],
         eval_data=[],
         max_tokens=7,
