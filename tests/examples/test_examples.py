@@ -258,7 +258,7 @@ def test_bring_your_own_needs_a_model_dir_in_a_cluster(run_python: Callable[...,
     done = run_python(str(ROOT / 'examples' / 'bring_your_own.py'), TF_CONFIG=json.dumps(task))
     assert done.returncode == 1
     # TensorFlow's own log is above it.
-    assert done.stderr.endswith('--model_dir is missing: the processes of a cluster share one.\n')
+    assert done.stderr.endswith('--model_dir is missing: all processes of a cluster must share one.\n')
 
 
 def test_bring_your_own_differs_by_its_import_alone() -> None:
