@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 from runner import command_line, machine
 
-from estimator_lab.data.images.decode import decode_image
+from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.graph_decode import decode_batch
-from estimator_lab.data.images.kind import ImageShape
 from estimator_lab.data.pipeline.input_fns import numpy_input_fn
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.runs.model import Trained, open_trained

@@ -64,7 +64,7 @@ def document(archive: str, seconds: float) -> Measured:
 
 def ours(archive: str, seconds: float, decode: str) -> Measured:
     """Our input function, as training reads it, through tf.data and a session."""
-    from estimator_lab.data.images.kind import ImageShape
+    from estimator_lab.data.images.decode import ImageShape
     from estimator_lab.data.images.reader import DECODERS, ImageReader
     from estimator_lab.data.labels import Vocabulary
     from estimator_lab.data.order.archives import open_archives

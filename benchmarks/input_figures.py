@@ -23,9 +23,8 @@ from typing import Any
 import numpy as np
 from archives import write_tar
 
-from estimator_lab.data.images.decode import decode_image
+from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.fast_decode import decode_image_fast
-from estimator_lab.data.images.kind import ImageShape
 from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.member import read_members

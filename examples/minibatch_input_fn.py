@@ -17,7 +17,7 @@ from built_in_data import archives_from_command_line
 from input_func_gen import input_func_gen
 
 from estimator_lab.data.demo_sets.archives import DemoPaths
-from estimator_lab.data.images.kind import ImageShape
+from estimator_lab.data.images.decode import ImageShape
 from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.order.archives import Archives, open_archives

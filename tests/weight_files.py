@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 
 from estimator_lab.core.model.hparams import resolve
-from estimator_lab.data.images.kind import ImageShape
+from estimator_lab.data.images.decode import ImageShape
 from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.models.vgg import MODEL
 from estimator_lab.runs.model import shapes_of_variables

@@ -13,7 +13,7 @@ from estimator_lab import __version__
 from estimator_lab.console.json_input import as_type
 from estimator_lab.core.heads.model import AnyModel, Task
 from estimator_lab.core.model.hparams import resolve
-from estimator_lab.data.images.kind import ImageShape
+from estimator_lab.data.images.decode import ImageShape
 from estimator_lab.data.images.reader import DECODERS, ImageReader
 from estimator_lab.data.kind import Kind, Reader, ReaderOptions
 from estimator_lab.data.kinds import KINDS

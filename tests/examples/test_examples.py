@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from estimator_lab.data.demo_sets.archives import DemoPaths
-from estimator_lab.data.images.kind import ImageShape
+from estimator_lab.data.images.decode import ImageShape
 from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.order.archives import open_archives

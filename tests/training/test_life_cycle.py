@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.core.heads.model import Task
-from estimator_lab.data.images.kind import ImageShape
+from estimator_lab.data.images.decode import ImageShape
 from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.registry import find_model

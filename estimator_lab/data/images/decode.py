@@ -7,7 +7,7 @@ import io
 import logging
 import warnings
 from collections.abc import Callable, Iterator
-from typing import ParamSpec, TypeVar
+from typing import NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +53,14 @@ _FORMATS = (
 # Pillow stores large images in blocks. The C library does not return blocks of the usual 16 MB to the system
 # but keeps them for the thread that used them: one more image for each thread, which no budget counts.
 _BLOCK_BYTES = 64 * 2**20
+
+
+class ImageShape(NamedTuple):
+    """Size in pixels to which images are scaled; channels is 1 (grey) or 3 (RGB)."""
+
+    height: int
+    width: int
+    channels: int = 1
 
 
 class _WrongArgumentsError(ValueError):

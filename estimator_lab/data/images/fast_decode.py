@@ -11,9 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from estimator_lab.data.budget import DECODED
-from estimator_lab.data.images.decode import check_shape, decode_image, is_too_large
+from estimator_lab.data.images.decode import ImageShape, check_shape, decode_image, is_too_large
 from estimator_lab.data.images.jpeg import bytes_to_decode, frame_of, scale_for
-from estimator_lab.data.images.kind import ImageShape
 from estimator_lab.data.member import BadExampleError
 
 Decode = Callable[[bytes, int, int, int], npt.NDArray[np.uint8]]

@@ -1,22 +1,14 @@
-"""Images as a kind of example: which files are images, and the shape to which they are scaled."""
+"""Images as a kind of example: which files are images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from estimator_lab.data.file_types import is_image_head, is_image_name
 from estimator_lab.data.kind import Kind, ReaderOptions
 
 if TYPE_CHECKING:
     from estimator_lab.data.images.reader import ImageReader
-
-
-class ImageShape(NamedTuple):
-    """Size in pixels to which images are scaled; channels is 1 (grey) or 3 (RGB)."""
-
-    height: int
-    width: int
-    channels: int = 1
 
 
 @dataclass(frozen=True)

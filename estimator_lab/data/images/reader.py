@@ -9,7 +9,7 @@ import numpy as np
 
 from estimator_lab.conventions import IMAGE, UINT8_MAX
 from estimator_lab.data.images.augment import Augmentation, parse_augmentation
-from estimator_lab.data.images.decode import decode_image
+from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.fast_decode import (
     Decode,
     Decoded,
@@ -17,7 +17,6 @@ from estimator_lab.data.images.fast_decode import (
     decode_images_fast,
     pixels_or_why,
 )
-from estimator_lab.data.images.kind import ImageShape
 from estimator_lab.data.kind import Arrays, ReaderOptions, Signature
 from estimator_lab.data.member import BadExampleError, Member, read_members
 

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from estimator_lab.conventions import IMAGE, KEY, WEIGHT, to_unit_range
-from estimator_lab.data.images.decode import decode_image
-from estimator_lab.data.images.kind import ImageShape
+from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.data.kind import Arrays, Reader, Signature
 from estimator_lab.data.labels import UNKNOWN_ID, Vocabulary

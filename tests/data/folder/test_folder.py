@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from estimator_lab.data.folder.index import open_folder
-from estimator_lab.data.images.decode import decode_image
-from estimator_lab.data.images.kind import IMAGES, ImageShape
+from estimator_lab.data.images.decode import ImageShape, decode_image
+from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.data.label_table import read_label_table
 from estimator_lab.data.members import first_member, open_index, stream_members

@@ -16,9 +16,8 @@ import pytest
 from PIL import Image
 
 from estimator_lab.conventions import to_unit_range
-from estimator_lab.data.images.decode import decode_image, shrink_image
+from estimator_lab.data.images.decode import ImageShape, decode_image, shrink_image
 from estimator_lab.data.images.fast_decode import pixels_or_why
-from estimator_lab.data.images.kind import ImageShape
 from estimator_lab.data.images.reader import DECODERS
 from estimator_lab.data.member import BadExampleError
 from estimator_lab.errors import DataError

@@ -9,9 +9,8 @@ from PIL import Image
 
 from estimator_lab.data.images import fast_decode
 from estimator_lab.data.images.augment import Augmentation
-from estimator_lab.data.images.decode import decode_image
+from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.fast_decode import decode_image_fast, decode_images_fast
-from estimator_lab.data.images.kind import ImageShape
 from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.data.member import BadExampleError, Member
 from estimator_lab.data.pipeline.batches import read_batches

@@ -9,8 +9,7 @@ import pytest
 
 from estimator_lab.data.budget import ENCODED
 from estimator_lab.data.images.augment import Augmentation
-from estimator_lab.data.images.decode import decode_image
-from estimator_lab.data.images.kind import ImageShape
+from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.data.member import BadExampleError, Member
 from estimator_lab.data.order.order import IndexedOrder, StreamOrder

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.conventions import to_unit_range
-from estimator_lab.data.images.decode import decode_image
-from estimator_lab.data.images.kind import ImageShape
+from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.member import Member

@@ -24,7 +24,7 @@ READER = """
 import os, re, sys
 os.cpu_count = lambda: 2
 from estimator_lab.data.images.reader import ImageReader
-from estimator_lab.data.images.kind import ImageShape
+from estimator_lab.data.images.decode import ImageShape
 from estimator_lab.data.order.order import StreamOrder
 from estimator_lab.data.packing.pack_input import PackInput
 from estimator_lab.data.packing.shards import PackSettings

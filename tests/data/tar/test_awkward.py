@@ -17,9 +17,8 @@ import pytest
 from PIL import Image
 
 from estimator_lab.data.file_types import is_image_name
-from estimator_lab.data.images.decode import _FORMATS, decode_image
+from estimator_lab.data.images.decode import _FORMATS, ImageShape, decode_image
 from estimator_lab.data.images.fast_decode import decode_image_fast, pixels_or_why
-from estimator_lab.data.images.kind import ImageShape
 from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.data.member import BadExampleError
 from estimator_lab.data.order.archives import open_archives
