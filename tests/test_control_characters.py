@@ -1,4 +1,4 @@
-"""Names and labels of strangers reach no terminal, table or page as they are, in any command."""
+"""No command writes untrusted names or labels unescaped to a terminal, table or page."""
 
 import csv
 import io

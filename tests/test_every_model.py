@@ -122,7 +122,7 @@ def test_a_short_run_has_its_pictures(run):
     _, folder = run
     for kind, tag in (training := summaries(folder)):
         if kind == 'image' and not PHASE.match(tag):  # a phase is shorter
-            first = min(training[kind, tag]) - 1  # behind the phases before
+            first = min(training[kind, tag]) - 1  # after the preceding phases
             assert {step - first for step in training[kind, tag]} == DRAWN_AT, tag
 
 

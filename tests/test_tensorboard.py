@@ -127,7 +127,7 @@ def test_curves_belong_to_the_last_evaluation(server):
     curves = fetch(server, 'pr_curves/pr_curves', run='first/eval', tag='pr_curves/n000002/pr_curves')
     last = curves['first/eval'][-1]
     assert last['step'] == 3
-    # At the threshold 0 all 24 images are said to be of the label, as 6 of them are.
+    # At the threshold 0 all 24 images are predicted to have the label, as 6 of them are.
     assert (last['true_positives'][0], last['false_positives'][0]) == (6, 18)
     assert (last['precision'][0], last['recall'][0]) == (0.25, 1.0)
 

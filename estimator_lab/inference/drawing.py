@@ -90,7 +90,7 @@ def _described(model: AnyModel, kind: str) -> str:
 
 
 def _check_picture(count: int) -> None:
-    """Raises FlagError if one picture has no room for so many samples."""
+    """Raises FlagError if the samples do not fit into one picture."""
     if count > _MOST_IN_A_PICTURE:
         raise FlagError(
             f'--count={count} is more than the {_MOST_IN_A_PICTURE} samples of one picture: give '

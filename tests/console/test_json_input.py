@@ -1,4 +1,4 @@
-"""What is taken from JSON that a stranger may have written, and what is refused."""
+"""Reading untrusted JSON: what is accepted and what is rejected."""
 
 import json
 import os

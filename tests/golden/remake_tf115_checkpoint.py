@@ -10,7 +10,7 @@ of both, there and after one step more, and the names of all variables.
     python3.7 tests/golden/remake_tf115_checkpoint.py FOLDER [--document] [--read]
 
 --document uses the sizes of the notes: 128 x 128 pixels, 32 filters, 1,024 units; 270 MB. With --read
-nothing is trained: the checkpoint in FOLDER, whoever wrote it, is read, and its logits are printed. The
+nothing is trained: the checkpoint in FOLDER is read, and its logits are printed. The
 script also runs under `estimator_lab.tf1`, so that both sides run the same lines.
 """
 

@@ -37,7 +37,7 @@ def test_a_painting_has_its_photos_size(artist, size):
 
 @pytest.mark.parametrize(('size', 'side'), [((150, 131), 64), ((64, 200), 48), ((33, 90), 90)])
 def test_tiles_are_pixel_for_pixel_the_whole(artist, size, side):
-    """With the means and variances of the whole photo, nobody can tell where a tile ends."""
+    """With the means and variances of the whole photo, the seams between tiles are invisible."""
     whole = photo(*size)
     assert np.abs(artist.paint_tiles(whole, whole, side).astype(int) - artist.paint(whole)).max() <= 1
 

@@ -147,7 +147,7 @@ def test_the_primary_metric_is_a_metric_of_its_evaluation(name):
 
 @pytest.mark.parametrize('name', sorted(MODELS))
 def test_a_batch_of_bad_examples_teaches_nothing(name):
-    """The last phase of training; those before it are tested beside their models."""
+    """The last phase of training; earlier phases are tested with their models."""
     assert_teaches_nothing(find_model(name).model_fn, {'image_shape': (8, 8, 1), **SMALL.get(name, {})})
 
 

@@ -140,7 +140,7 @@ def _step(
     done: float,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Returns the images after one step; `done` is the share of all steps before it, in [0, 1)."""
+    """Returns the images after one step; `done` is the share of steps already taken, in [0, 1)."""
     reach = _reach(view, images.shape[1:3], ascent.jitter)
     shift = rng.integers(-reach, reach, size=2, endpoint=True).tolist()
     rolled = np.roll(images, shift, (1, 2)) if any(shift) else images.copy()

@@ -22,7 +22,7 @@ def data():
 
 
 def gradients(exact, data, recipe, copies=1, runs=1):
-    """Returns the gradients of `runs` updates, one behind the other in the same session."""
+    """Returns the gradients of `runs` updates, one after the other in the same session."""
     with tf.Graph().as_default(), tf.Session() as session:
         tf.set_random_seed(1)  # where persistent chains begin
         found = update(rbm_of(exact), tf.constant(np.tile(data, (copies, 1)), tf.float32), recipe, noise())

@@ -27,7 +27,7 @@ def run(params, start, steps, variables=None):
 
 
 def test_the_schedule_spans_the_steps_of_its_own_phase():
-    # Slope 1, so that the way is the sum of the rates: 0.5 * (1 + 3/4 + 2/4 + 1/4), then 0 for ever.
+    # Slope 1: the distance is the sum of the rates, 0.5 * (1 + 3/4 + 2/4 + 1/4); later rates are 0.
     a, b, step = run(PARAMS, start=10, steps=6)
     assert np.allclose([a, b], -0.5 * (4 + 3 + 2 + 1) / 4)
     assert step == 16

@@ -155,7 +155,7 @@ def test_unclear_jpegs_are_left_to_pillow(name):
 
 @pytest.mark.parametrize('name', ['frame in a comment', 'fill byte before a comment', 'small frame before'])
 def test_libjpeg_uses_the_frame_that_it_is_given(name, tmp_path):
-    """Whoever found it, and wherever: the other frame is then a second one, which is an error."""
+    """A second frame is an error wherever it is found."""
     path = tmp_path / name
     path.write_bytes(HOSTILE[name])
     done = in_a_process(WRONG_FRAMES, path, HOSTILE[name].index(SMALL_FRAME))

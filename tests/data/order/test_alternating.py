@@ -21,7 +21,7 @@ def test_labelled_and_unlabelled_take_turns(order):
     assert [bool(member.label) for member in members] == [True, False] * 15
     assert all(member.key.rpartition('/')[2][0] == 'lu'[place % 2] for place, member in enumerate(members))
     firsts = {member.key for member in members[:6:2]}, {member.key for member in members[1:10:2]}
-    assert tuple(map(len, firsts)) == (3, 5), 'each kind comes to its end before it begins again'
+    assert tuple(map(len, firsts)) == (3, 5), 'each kind ends before it starts again'
     assert all('/u' in one.key and one.read().data for one in members[1::2])
 
 

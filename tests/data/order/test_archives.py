@@ -1,4 +1,4 @@
-"""Archives opened together: what is counted, which order they get, and what is said of damage."""
+"""Archives opened together: counts, orders, and messages about damage."""
 
 import gzip
 import os

@@ -1,4 +1,4 @@
-"""The list of bad images: one row for each, whoever meets it, and whatever state the file was left in."""
+"""The list of bad images: one row each, from every process, whatever state the file was left in."""
 
 import csv
 import os

@@ -82,7 +82,7 @@ def archives(tmp_path_factory):
 @pytest.mark.parametrize(
     ('bomb', 'how', 'allowed'),
     [
-        # 576 MB of zeros: a budget of those on their way, in training one of the shuffle buffer beside it.
+        # 576 MB of zeros: a budget of those on their way, in training another for the shuffle buffer.
         ('zeros', 'predict', 250),
         ('zeros', 'train', 450),
         ('zeros', 'pack', 250),

@@ -1,7 +1,7 @@
-"""What people meet in the wild: every kind of archive member and image has a defined outcome.
+"""Real-world archives: every kind of member and image has a defined outcome.
 
-More of it lies beside what it tests: long and foreign names, sparse members, links and the size limit in
-test_tar_stream.py; palettes, alpha, 16 bits, animations and bombs, decoded exactly, in test_decode.py.
+Long and foreign names, sparse members, links and the size limit are tested in test_extended_headers.py and
+test_stream.py; palettes, alpha, 16 bits, animations and decompression bombs in images/test_decode.py.
 """
 
 import gzip

@@ -1,4 +1,4 @@
-"""Where an archive ends: with zero blocks or without, another archive behind them, or anything else."""
+"""The end of an archive: with or without zero blocks, followed by another archive or by anything else."""
 
 import bz2
 import gzip

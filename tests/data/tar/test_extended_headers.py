@@ -344,7 +344,7 @@ def test_times_and_owners_do_not_matter(write, value):
 
 
 def test_a_name_may_hold_a_zero_byte(write):
-    """In a record, where its length is written before it: it is a name like any other, and can be packed."""
+    """A pax record states its length, so a zero byte in a name is allowed, and the member can be packed."""
     members, error = outcome(write(pax(('path', 'a\0b/x.jpg')) + header('x', 4) + padded(b'data')))
     assert (members[0].name, members[0].data, error) == ('a\\x00b/x.jpg', b'data', None)
     assert r"member 'a\\x00b/x.jpg' at byte 1024" in members[0].place

@@ -1,4 +1,4 @@
-"""Indexes that are damaged, or a stranger's: what can't be true is not believed, and raises nothing."""
+"""Damaged and untrusted indexes: impossible contents are ignored, without an error."""
 
 import gzip
 import json
@@ -72,7 +72,7 @@ def test_a_valid_index_is_used(archive, index_path, builds):
     assert not builds
 
 
-# With a checksum that is right, as a stranger would write it.
+# With a correct checksum, as an attacker would write it.
 
 
 def in_row(row, **values):

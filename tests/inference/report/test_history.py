@@ -1,4 +1,4 @@
-"""Event files of a stranger: as much of them as a page can show, and nothing that harms."""
+"""Untrusted event files: limited in size, escaped, and never executed."""
 
 import math
 import struct
