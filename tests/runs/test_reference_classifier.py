@@ -81,7 +81,7 @@ def test_a_run_with_a_reference_classifier(settings):
     lines = []
     chosen = settings()
     experiment = Experiment(chosen, lines.append)
-    assert experiment.run.model.primary_metric == keys.FRECHET_DISTANCE
+    assert experiment.run.task.primary_metric == keys.FRECHET_DISTANCE
     found = experiment.train().metrics
     assert all(np.isfinite(found[name]) for name in SCORES)
     assert 1 <= found[keys.CLASSIFIER_SCORE] <= 4 and 0 <= found[keys.REFERENCE_ACCURACY] <= 1

@@ -80,5 +80,5 @@ def test_sizes_of_layers(text, expected):
 @pytest.mark.parametrize('text', ['a', '5-', '-5', '5--6', '0', '5-0', '5 6', '1.5', '5,6'])
 def test_no_sizes(text):
     assert not are_sizes(text)
-    with pytest.raises(ValueError, match='no list of sizes'):
+    with pytest.raises(ValueError, match='not a list of sizes'):
         sizes(text)

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import shlex
 import zipfile
 
 import numpy as np
@@ -199,8 +200,9 @@ def test_unknown_bytes_are_not_named():
 
 @pytest.mark.parametrize('url', ['https://example.com/faces.tar', 'HTTP://example.com/a b.tar'])
 def test_the_web_is_piped_in(url):
-    with pytest.raises(DataError, match=r'curl -sL .* \| \.\.\. --data=-'):
+    with pytest.raises(DataError, match='cannot be read over the web: download it, or pipe it in') as caught:
         expand_archives([url])
+    assert caught.value.remedies == {'data': f'Such as `curl -sL {shlex.quote(url)} | ... --data=-`.'}
 
 
 def test_home_is_expanded(tmp_path, monkeypatch):
