@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from estimator_lab.base.settings import setting
 from estimator_lab.console.command import Command, CommandLine
 from estimator_lab.console.outputs import json_text
 from estimator_lab.console.progress import say_lines
 from estimator_lab.errors import DataError
-from estimator_lab.settings import setting
 
 _USAGE = """Reads programs written for TensorFlow 1 and lists what will not run unchanged, with fixes.
 

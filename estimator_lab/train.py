@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from estimator_lab.base.settings import setting
 from estimator_lab.console import command
 from estimator_lab.console.progress import say as _say
 from estimator_lab.console.progress import say_lines
 from estimator_lab.errors import FlagError
 from estimator_lab.models.registry import MODELS, find_model
-from estimator_lab.settings import setting
 from estimator_lab.training.settings import Settings
 
 if TYPE_CHECKING:

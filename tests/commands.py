@@ -19,6 +19,6 @@ def invoke(module: ModuleType | str, *arguments: str) -> int:
 
 def flags_of(module: ModuleType) -> set[str]:
     """Returns the names of a command's flags, without aliases."""
-    from estimator_lab.settings import settings_of
+    from estimator_lab.base.settings import settings_of
 
     return set(settings_of(module.COMMAND.settings))

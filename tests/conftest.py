@@ -16,7 +16,7 @@ _SET_BY_TF1 = ('TF_CPP_MIN_LOG_LEVEL', 'TF_ENABLE_ONEDNN_OPTS', 'TF_USE_LEGACY_K
 
 # The tests that `make check` runs, at least one file for each room; the others train, or start processes.
 _FAST = (
-    *('console', 'core', 'data', 'porting'),
+    *('base', 'console', 'core', 'data', 'porting'),
     'contrib/test_crf.py',
     'inference/report/test_page.py',
     'models/test_registry.py',
@@ -27,7 +27,6 @@ _FAST = (
     'test_architecture.py',
     'test_kubernetes.py',
     'test_main.py',
-    'test_process.py',
     'test_tools.py',
     'tf1/test_estimator_training.py',
     'tf1/test_internals.py',
@@ -37,6 +36,7 @@ _FAST = (
 # Tests for which one TensorFlow is enough: of the project's pages, of code that does not use TensorFlow,
 # and of situations that other tests cover on both, such as restarts and full disks.
 _ONCE = (
+    'base',
     'console',
     'data/demo_sets',
     'data/images',
@@ -67,7 +67,6 @@ _ONCE = (
     'test_full_disk.py',
     'test_kubernetes.py',
     'test_main.py',
-    'test_process.py',
     'test_readme.py',
     'test_tensorboard.py',
     'test_tools.py',

@@ -11,7 +11,7 @@ import tarfile
 import pytest
 
 from estimator_lab import evaluate, export, inspect, port, predict
-from estimator_lab.console.printable import is_clean
+from estimator_lab.base.printable import is_clean
 from estimator_lab.console.progress import say
 from estimator_lab.data import pack, tar_index
 from estimator_lab.errors import DataError

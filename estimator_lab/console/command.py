@@ -15,12 +15,12 @@ from typing import Any, NamedTuple, NoReturn
 
 from absl import flags
 
+from estimator_lab.base.process import hide_import_messages
+from estimator_lab.base.regular_files import why_unread
+from estimator_lab.base.settings import settings_of
 from estimator_lab.console.options import define_flags, groups_of, read_flags
 from estimator_lab.console.progress import check_said, open_closed_streams, say, say_lines, warn
-from estimator_lab.console.regular_files import why_unread
 from estimator_lab.errors import FlagError, LabError
-from estimator_lab.process import hide_import_messages
-from estimator_lab.settings import settings_of
 
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 _WIDTH = 26

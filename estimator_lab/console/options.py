@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from absl import flags
 
-from estimator_lab.settings import Setting, settings_of
+from estimator_lab.base.settings import Setting, settings_of
 
 S = TypeVar('S')
 

@@ -12,11 +12,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from estimator_lab.console.printable import json_escaped, printable
+from estimator_lab.base.printable import json_escaped, printable
 from estimator_lab.console.progress import warn
 from estimator_lab.errors import FlagError, LabError
 
-_NAME_LENGTH = 100
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Error numbers of a full disk, an exhausted quota and too large a file."""
 
@@ -260,11 +259,6 @@ def write_csv(path: Path, head: Sequence[str], rows: Iterable[Sequence[Any]]) ->
         writer = CsvWriter(file)
         for row in (head, *rows):
             writer.write(row)
-
-
-def safe_name(name: str) -> str:
-    """Returns a valid file name on any system: the last 100 characters, others than letters replaced by _."""
-    return re.sub(r'[^\w.-]+', '_', name, flags=re.ASCII)[-_NAME_LENGTH:].strip('._') or '_'
 
 
 def _finite(value: Any) -> Any:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from estimator_lab.console.printable import printable
+from estimator_lab.base.printable import printable
 from estimator_lab.errors import LabError
 
 _QUICK_SECONDS = 2.0

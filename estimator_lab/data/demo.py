@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from estimator_lab.base.settings import setting
 from estimator_lab.console.command import Command, CommandLine
 from estimator_lab.console.outputs import no_empty_folder_left, why_refused
 from estimator_lab.console.progress import say
@@ -14,7 +15,6 @@ from estimator_lab.data.cache import partial_name, publish
 from estimator_lab.data.demo_sets import listops, mnist
 from estimator_lab.data.demo_sets.archives import cached_demo
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.settings import setting
 
 
 def _write_faces(folder: Path) -> tuple[Path, Path]:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from estimator_lab.console.printable import printable
-from estimator_lab.console.regular_files import read_regular
+from estimator_lab.base.printable import printable
+from estimator_lab.base.regular_files import read_regular
 from estimator_lab.data.labels import label_of
 from estimator_lab.errors import DataError
 

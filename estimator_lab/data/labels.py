@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from estimator_lab.console.printable import printable
+from estimator_lab.base.printable import printable
 from estimator_lab.errors import DataError
 
 UNKNOWN_ID = -1

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from estimator_lab.console.printable import escaped
+from estimator_lab.base.printable import escaped
 from estimator_lab.errors import DataError
 
 MAX_MEMBER_BYTES = 256 * 2**20

@@ -4,11 +4,11 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from estimator_lab.base.settings import setting, settings_of
 from estimator_lab.console.command import Command, CommandLine, python
 from estimator_lab.console.progress import Progress, say, warn
 from estimator_lab.data.packing.shards import PackSettings
 from estimator_lab.errors import FlagError
-from estimator_lab.settings import setting, settings_of
 
 _USAGE = """Packs tar archives, plain or compressed, and folders into shuffled, uncompressed shards.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from estimator_lab.base.settings import settings_of
 from estimator_lab.console.command import tensorboard
 from estimator_lab.console.outputs import check_outputs, check_suffix, written_whole
 from estimator_lab.console.progress import warn
@@ -28,7 +29,6 @@ from estimator_lab.inference.inspection_files import write_summaries
 from estimator_lab.inference.settings import AscentSettings, DreamSettings
 from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.runs.model import Trained, open_trained
-from estimator_lab.settings import settings_of
 
 Rows = Iterator[tuple[str, str]]
 

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from estimator_lab.console.outputs import safe_name, writing
+from estimator_lab.base.printable import safe_name
+from estimator_lab.console.outputs import writing
 from estimator_lab.core.display.summaries import picture_value
 from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.member import BadExampleError

@@ -9,14 +9,8 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from estimator_lab.console.outputs import (
-    CsvWriter,
-    check_outputs,
-    json_text,
-    safe_name,
-    writing,
-    written_whole,
-)
+from estimator_lab.base.printable import safe_name
+from estimator_lab.console.outputs import CsvWriter, check_outputs, json_text, writing, written_whole
 from estimator_lab.console.progress import progress_of, silence, warn, why_unwritten
 from estimator_lab.conventions import KEY
 from estimator_lab.core.display.picture import as_picture

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from estimator_lab.settings import setting
+from estimator_lab.base.settings import setting
 
 _MODEL, _IMAGES, _OUTPUT = 'Model', 'Images', 'Output'
 _PAINTINGS = 'Paintings'

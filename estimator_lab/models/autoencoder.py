@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from estimator_lab.base.settings import setting
 from estimator_lab.core.boltzmann.pretraining import LayerPretraining, PretrainingParams, pretraining_phases
 from estimator_lab.core.boltzmann.rbm import BERNOULLI
 from estimator_lab.core.heads.model import Model, Task, fixed_size
@@ -35,7 +36,6 @@ from estimator_lab.core.model.params import FINAL, Phase, TrainingParams
 from estimator_lab.core.step.corruption import CORRUPTIONS, corrupt
 from estimator_lab.core.step.noise import fixed_seeds, fresh_seed
 from estimator_lab.errors import FlagError
-from estimator_lab.settings import setting
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
 _LOG = logging.getLogger('estimator_lab')

@@ -7,6 +7,7 @@ notes' code under TensorFlow 1.15 restores here.
 
 import dataclasses
 
+from estimator_lab.base.settings import setting
 from estimator_lab.core.heads.classification import classification_spec
 from estimator_lab.core.heads.model import Model
 from estimator_lab.core.heads.model_function import Args, model_function
@@ -16,7 +17,6 @@ from estimator_lab.core.model.endpoints import LOGITS, Endpoint, Layered, Layers
 from estimator_lab.core.model.params import ClassifierParams, warmup_hparam
 from estimator_lab.core.step.noise import Noise
 from estimator_lab.errors import FlagError
-from estimator_lab.settings import setting
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
 _POOLINGS = 2

@@ -7,6 +7,7 @@ MNIST. With denoising autoencoders instead of RBMs it is the network of Vincent 
 
 import dataclasses
 
+from estimator_lab.base.settings import setting
 from estimator_lab.core.boltzmann.pretraining import (
     RBM,
     LayerPretraining,
@@ -27,7 +28,6 @@ from estimator_lab.core.model.hparams import sizes
 from estimator_lab.core.model.params import ClassifierParams, Phase
 from estimator_lab.core.step.noise import Noise
 from estimator_lab.errors import FlagError
-from estimator_lab.settings import setting
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
 

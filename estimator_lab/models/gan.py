@@ -7,6 +7,7 @@ or the discriminator learns to classify from few labelled images (Salimans et al
 
 import dataclasses
 
+from estimator_lab.base.settings import setting
 from estimator_lab.core.adversarial.params import AdversarialParams, check_game
 from estimator_lab.core.adversarial.players import AVERAGE, Players, Sampler, make_players, to_networks
 from estimator_lab.core.heads.adversarial import adversarial_spec
@@ -19,7 +20,6 @@ from estimator_lab.core.model import keys
 from estimator_lab.core.model.endpoints import LOGITS, Layered, Layers
 from estimator_lab.core.model.hparams import are_sizes, sizes
 from estimator_lab.errors import FlagError
-from estimator_lab.settings import setting
 from estimator_lab.tf1 import EstimatorSpec, Tensor
 
 _KINDS = ('convolutional', 'dense')

@@ -6,6 +6,7 @@ weights into each unit.
 
 import dataclasses
 
+from estimator_lab.base.settings import setting
 from estimator_lab.core.heads.classification import classification_spec
 from estimator_lab.core.heads.model import Model, fixed_size
 from estimator_lab.core.heads.model_function import Args, model_function
@@ -15,7 +16,6 @@ from estimator_lab.core.model.endpoints import Endpoint
 from estimator_lab.core.model.hparams import are_sizes, sizes
 from estimator_lab.core.model.params import ClassifierParams
 from estimator_lab.core.step.noise import Noise
-from estimator_lab.settings import setting
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
 

@@ -8,6 +8,7 @@ import dataclasses
 
 import numpy as np
 
+from estimator_lab.base.settings import setting
 from estimator_lab.core.display.sequences import AccuracyAfterSteps, sequences_hook
 from estimator_lab.core.heads.classification import classification_spec, ids_and_weights
 from estimator_lab.core.heads.model import Model, fixed_size
@@ -22,7 +23,6 @@ from estimator_lab.core.model.hparams import are_sizes, sizes
 from estimator_lab.core.model.params import ClassifierParams, clipping
 from estimator_lab.core.step.noise import Noise
 from estimator_lab.errors import FlagError
-from estimator_lab.settings import setting
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
 DILATED, LINEAR = 'dilated_gru', 'linear'

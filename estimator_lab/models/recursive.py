@@ -7,6 +7,7 @@ leaves, and four neighbours share a parent, up to the root.
 
 import dataclasses
 
+from estimator_lab.base.settings import setting
 from estimator_lab.conventions import LEFT, LEVEL, NODE_LABEL, TOKEN
 from estimator_lab.core.display.trees import Texts, TreesHook
 from estimator_lab.core.heads.classification import classification_spec
@@ -22,7 +23,6 @@ from estimator_lab.core.model.features import class_ids, example_weights, has_im
 from estimator_lab.core.model.params import ClassifierParams
 from estimator_lab.core.step.noise import Noise
 from estimator_lab.errors import FlagError
-from estimator_lab.settings import setting
 from estimator_lab.tf1 import EstimatorSpec, Features, Tensor, tf
 
 _FEW_TOKENS = 256  # no more than a batch has leaves

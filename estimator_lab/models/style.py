@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from estimator_lab.base.settings import setting
 from estimator_lab.conventions import IMAGE
 from estimator_lab.core.display.drawing import drawing_hooks
 from estimator_lab.core.display.summaries import rows_summary, weight_histograms
@@ -35,7 +36,6 @@ from estimator_lab.core.style.perceptual_loss import (
     load_perceptual_loss,
 )
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.settings import setting
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
 _LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R 601

@@ -8,6 +8,7 @@ mean of ImageNet's pixels, so that it accepts images in [0, 1] like all models h
 
 import dataclasses
 
+from estimator_lab.base.settings import setting
 from estimator_lab.core.heads.classification import classification_spec
 from estimator_lab.core.heads.model import Model
 from estimator_lab.core.heads.model_function import Args, model_function
@@ -21,7 +22,6 @@ from estimator_lab.core.model.params import ClassifierParams
 from estimator_lab.core.model.weight_layouts import keras_vgg
 from estimator_lab.core.step.noise import Noise
 from estimator_lab.errors import FlagError
-from estimator_lab.settings import setting
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
 # Convolutions in each block: configurations A, B, D and E of their table 1.

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from estimator_lab.base.settings import structural_settings
 from estimator_lab.console.outputs import locked, writing
 from estimator_lab.core.heads.model import AnyModel
 from estimator_lab.core.model.hparams import parse_hparams, resolve
@@ -22,7 +23,6 @@ from estimator_lab.runs.record import NO_HPARAMS, Record, versions, write_record
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.runs.weights.files import WeightFile, open_weight_file
 from estimator_lab.runs.weights.matching import Matched, match
-from estimator_lab.settings import structural_settings
 from estimator_lab.tf1 import tf
 
 _CHECKPOINT = 'model.ckpt-0'

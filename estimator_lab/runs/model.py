@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from estimator_lab import __version__
-from estimator_lab.console.json_input import as_type
+from estimator_lab.base.json_input import as_type
 from estimator_lab.core.heads.model import AnyModel, Task
 from estimator_lab.core.model.hparams import resolve
 from estimator_lab.data.images.decode import ImageShape

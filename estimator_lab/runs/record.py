@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from estimator_lab import __version__
-from estimator_lab.console.json_input import as_object, as_type, read_json, shown
-from estimator_lab.console.printable import printable
+from estimator_lab.base.json_input import as_object, as_type, read_json, shown
+from estimator_lab.base.printable import printable
 from estimator_lab.data.images.decode import MAX_PIXELS, MAX_SIDE
 from estimator_lab.data.order.resume_segments import Segment, Source
 from estimator_lab.errors import DataError, FlagError

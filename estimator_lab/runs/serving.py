@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from estimator_lab.base.process import hushed
 from estimator_lab.console.outputs import made_folder, why_refused
 from estimator_lab.console.tensorflow_errors import no_room_by, reason_of
 from estimator_lab.core.heads.model import AnyModel
@@ -12,7 +13,6 @@ from estimator_lab.core.model import keys
 from estimator_lab.data.images.graph_decode import IMAGE_BYTES
 from estimator_lab.data.kind import Reader
 from estimator_lab.errors import FlagError, LabError
-from estimator_lab.process import hushed
 from estimator_lab.runs.model import Trained
 from estimator_lab.tf1 import tf
 

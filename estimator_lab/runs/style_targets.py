@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from estimator_lab.console.outputs import safe_name
+from estimator_lab.base.printable import safe_name
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.conventions import IMAGE, to_unit_range
 from estimator_lab.core.heads.model import AnyModel

@@ -24,7 +24,7 @@ import importlib
 import sys
 from typing import Any, TypeAlias
 
-from estimator_lab.process import importing_tensorflow
+from estimator_lab.base.process import importing_tensorflow
 from estimator_lab.tf1._environment import VersionError, check_packages, choose_variables, hide_deprecations
 
 choose_variables()

@@ -6,7 +6,7 @@ import platform
 import warnings
 from typing import NamedTuple
 
-from estimator_lab.process import FATAL_ONLY, LOG_LEVEL_VARIABLE, wants_messages
+from estimator_lab.base.process import FATAL_ONLY, LOG_LEVEL_VARIABLE, wants_messages
 
 OLDEST_TENSORFLOW = (2, 15)
 NEWEST_TENSORFLOW = (2, 21)

@@ -21,7 +21,7 @@ from tensorflow.python.ops import control_flow_ops
 from tensorflow.python.summary.writer import event_file_writer
 from tensorflow.python.training import saver
 
-from estimator_lab.process import hushed, wants_messages
+from estimator_lab.base.process import hushed, wants_messages
 from estimator_lab.tf1._environment import major_minor
 
 _TOO_LARGE = os.strerror(errno.EFBIG)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from estimator_lab.console.json_input import parse_json, shown
+from estimator_lab.base.json_input import parse_json, shown
 from estimator_lab.data.order.split_and_shard import ONLY_WORKER, WorkerShard
 from estimator_lab.errors import FlagError, LabError
 from estimator_lab.runs.model import without_cluster

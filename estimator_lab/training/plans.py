@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from estimator_lab.base.settings import settings_of, structural_settings
 from estimator_lab.core.model.params import FINAL, Phase
 from estimator_lab.data.order.resume_segments import Segment, images_in, step_after
 from estimator_lab.errors import FlagError
@@ -18,7 +19,6 @@ from estimator_lab.runs.record import (
     read_record,
     versions,
 )
-from estimator_lab.settings import settings_of, structural_settings
 from estimator_lab.tf1 import tf
 from estimator_lab.training.inputs import Inputs
 from estimator_lab.training.resumption import Resumption, Start

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from estimator_lab.base.settings import structural_settings
 from estimator_lab.core.boltzmann.pretraining import LAYERWISE, PretrainingParams
 from estimator_lab.core.model.params import TrainingParams
 from estimator_lab.runs.importing import dependent_variables, matched_weights
@@ -14,7 +15,6 @@ from estimator_lab.runs.model import open_trained, shapes_of_variables
 from estimator_lab.runs.record import check_same
 from estimator_lab.runs.weights.checkpoint import CheckpointFile, write_checkpoint
 from estimator_lab.runs.weights.files import is_weight_file, open_weight_file
-from estimator_lab.settings import structural_settings
 from estimator_lab.tf1 import tf
 from estimator_lab.training.plans import Plan
 

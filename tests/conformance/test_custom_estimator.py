@@ -225,7 +225,7 @@ def test_a_reserved_metric_name():
 
     estimator = tf.estimator.Estimator(model_fn)
     estimator.train(line(epochs=1), max_steps=1)
-    with pytest.raises(ValueError, match='global_step.*is not allowed'):
+    with pytest.raises(ValueError, match=r'global_step.*is not allowed'):
         estimator.evaluate(line(epochs=1))
 
 

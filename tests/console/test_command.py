@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from estimator_lab.base.settings import setting
 from estimator_lab.console import command
 from estimator_lab.console.command import Command, CommandLine
 from estimator_lab.console.progress import say
 from estimator_lab.errors import FlagError
-from estimator_lab.settings import setting
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from estimator_lab.base.settings import settings_of
 from estimator_lab.core.model import keys
 from estimator_lab.core.model.endpoints import published
 from estimator_lab.core.model.hparams import describe_hparams
@@ -12,7 +13,6 @@ from estimator_lab.core.model.params import FINAL
 from estimator_lab.data.kinds import KINDS
 from estimator_lab.errors import FlagError
 from estimator_lab.models.registry import MODELS, find_model
-from estimator_lab.settings import settings_of
 from estimator_lab.tf1 import tf
 from tests.bad_batches import assert_teaches_nothing
 

@@ -161,7 +161,7 @@ with tempfile.TemporaryDirectory() as folder:
 
 
 COMMAND = """
-from estimator_lab.process import hide_import_messages
+from estimator_lab.base.process import hide_import_messages
 hide_import_messages()
 """
 # What TensorFlow 2.21 prints before it reads its log level.

@@ -11,9 +11,9 @@ import time
 import pytest
 
 from estimator_lab import train
+from estimator_lab.base.settings import settings_of
 from estimator_lab.data.order.split_and_shard import ONLY_WORKER, WorkerShard
 from estimator_lab.errors import FlagError, LabError
-from estimator_lab.settings import settings_of
 from estimator_lab.tf1 import tf
 from estimator_lab.training import distribution
 from estimator_lab.training.distribution import Role, read_role, run_until_finished

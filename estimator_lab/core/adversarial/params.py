@@ -2,11 +2,11 @@
 
 import dataclasses
 
+from estimator_lab.base.settings import setting
 from estimator_lab.core.adversarial.augmentation import AUGMENTATIONS, are_augmentations
 from estimator_lab.core.adversarial.losses import LOSSES
 from estimator_lab.core.model.params import ClassifierParams
 from estimator_lab.errors import FlagError
-from estimator_lab.settings import setting
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,13 +2,13 @@
 
 import dataclasses
 
+from estimator_lab.base.settings import setting
 from estimator_lab.core.boltzmann.contrastive_divergence import Recipe
 from estimator_lab.core.boltzmann.rbm import BERNOULLI, GAUSSIAN, UNITS
 from estimator_lab.core.model.params import TrainingParams
 from estimator_lab.core.step import train_step
 from estimator_lab.core.step.train_step import optimizer_and_rate, sequential_train_op
 from estimator_lab.optimizers import FIRST_ORDER, SCHEDULES
-from estimator_lab.settings import setting
 from estimator_lab.tf1 import Operation, Tensor, Variable, tf
 
 RATES = {BERNOULLI: 0.05, GAUSSIAN: 0.001}

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from estimator_lab.base.settings import setting
 from estimator_lab.core.boltzmann.params import RATES, RbmParams
 from estimator_lab.core.boltzmann.rbm import BERNOULLI, GAUSSIAN, UNITS
 from estimator_lab.core.boltzmann.stack import Stack, layer_variables, make_layer
 from estimator_lab.core.model.hparams import are_sizes
 from estimator_lab.core.model.params import Phase, TrainingParams
-from estimator_lab.settings import setting
 
 RBM, DENOISING = 'rbm', 'denoising'
 LAYERWISE = ('pretrain_epochs', 'pretraining', 'chains')

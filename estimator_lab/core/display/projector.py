@@ -9,8 +9,8 @@ from google.protobuf import text_format
 from PIL import Image
 from tensorboard.plugins.projector import ProjectorConfig
 
-from estimator_lab.console.outputs import safe_name
-from estimator_lab.console.regular_files import read_regular
+from estimator_lab.base.printable import safe_name
+from estimator_lab.base.regular_files import read_regular
 from estimator_lab.core.display.picture import PNG_EFFORT, as_picture
 from estimator_lab.tf1 import tf
 

@@ -4,10 +4,10 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from estimator_lab.base.settings import setting
 from estimator_lab.core.layers.elementwise import dropout
 from estimator_lab.core.model.endpoints import Endpoint
 from estimator_lab.core.step.noise import Noise
-from estimator_lab.settings import setting
 from estimator_lab.tf1 import Operation, Tensor, tf
 
 _GRADIENT = 'EstimatorLabDense'

@@ -5,8 +5,8 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from estimator_lab.base.settings import setting
 from estimator_lab.core.step.noise import Noise
-from estimator_lab.settings import setting
 from estimator_lab.tf1 import Tensor, tf
 
 _LEAKY = 'leaky_relu'

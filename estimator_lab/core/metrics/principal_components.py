@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from estimator_lab.console.regular_files import open_regular
+from estimator_lab.base.regular_files import open_regular
 from estimator_lab.conventions import to_unit_range
 from estimator_lab.core.model.array_file import read_array, write_arrays
 from estimator_lab.errors import DataError

@@ -9,8 +9,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from estimator_lab.base.settings import check_settings, settings_of
 from estimator_lab.errors import FlagError
-from estimator_lab.settings import check_settings, settings_of
 
 P = TypeVar('P')
 

@@ -4,8 +4,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from estimator_lab.base.settings import setting
 from estimator_lab.optimizers import OPTIMIZERS, SCHEDULES, SECOND_ORDER, SecondOrderParams
-from estimator_lab.settings import setting
 
 FINAL = ''
 """Name of the last phase, whose folder is model_dir itself."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from estimator_lab.console.regular_files import open_regular
+from estimator_lab.base.regular_files import open_regular
 from estimator_lab.core.model.array_file import read_array, write_arrays
 from estimator_lab.core.style.losses import gram_matrices
 from estimator_lab.core.style.network import OPERATIONS, PerceptualNetwork, random_network

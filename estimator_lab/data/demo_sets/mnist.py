@@ -16,7 +16,7 @@ from typing import IO, NamedTuple
 import numpy as np
 from PIL import Image
 
-from estimator_lab.console.regular_files import open_regular
+from estimator_lab.base.regular_files import open_regular
 from estimator_lab.data.cache import partial_name, publish
 from estimator_lab.errors import DataError
 

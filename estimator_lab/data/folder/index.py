@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from estimator_lab.console.printable import escaped
-from estimator_lab.console.regular_files import read_regular
+from estimator_lab.base.printable import escaped
+from estimator_lab.base.regular_files import read_regular
 from estimator_lab.data.file_types import SkippedFiles
 from estimator_lab.data.folder.walk import files_below
 from estimator_lab.data.images.kind import IMAGES

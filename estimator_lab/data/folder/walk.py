@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from estimator_lab.console.printable import escaped
-from estimator_lab.console.regular_files import read_regular
+from estimator_lab.base.printable import escaped
+from estimator_lab.base.regular_files import read_regular
 from estimator_lab.data.file_types import HEAD_BYTES, SkippedFiles, may_be_recognised
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.label_table import MOST_SIDECAR_BYTES, SIDECAR_SUFFIXES, sidecar_label

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from estimator_lab.console.printable import printable
+from estimator_lab.base.printable import printable
 from estimator_lab.conventions import UINT8_MAX
 from estimator_lab.data.budget import DECODED, Share
 from estimator_lab.data.file_types import HEAD_BYTES, file_type, is_image_head

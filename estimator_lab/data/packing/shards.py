@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from estimator_lab.console.json_input import MOST_BYTES, as_object, read_json, shown
+from estimator_lab.base.json_input import MOST_BYTES, as_object, read_json, shown
+from estimator_lab.base.printable import unescaped
+from estimator_lab.base.regular_files import open_regular
+from estimator_lab.base.settings import setting
 from estimator_lab.console.outputs import json_text
-from estimator_lab.console.printable import unescaped
-from estimator_lab.console.regular_files import open_regular
 from estimator_lab.data.tar.headers import BLOCK
 from estimator_lab.errors import DataError
-from estimator_lab.settings import setting
 
 MANIFEST = 'manifest.json'
 FORMAT = 'estimator_lab shards 1'

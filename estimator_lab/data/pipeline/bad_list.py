@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from estimator_lab.base.printable import is_clean
+from estimator_lab.base.regular_files import open_regular
 from estimator_lab.console.outputs import cell_of
-from estimator_lab.console.printable import is_clean
-from estimator_lab.console.regular_files import open_regular
 from estimator_lab.data.cache import partial_name
 
 _COLUMNS = ('archive', 'member', 'offset', 'reason')

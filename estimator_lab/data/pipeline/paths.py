@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.console.printable import escaped
+from estimator_lab.base.printable import escaped
 from estimator_lab.data.file_types import SkippedFiles
 from estimator_lab.data.folder.walk import files_below
 from estimator_lab.data.images.kind import IMAGES

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable
 from typing import NamedTuple
 
-from estimator_lab.console.printable import escaped
+from estimator_lab.base.printable import escaped
 from estimator_lab.data.tar import pax, sparse
 from estimator_lab.data.tar.forward_file import BLOCK, MAX_HEADER_BYTES, ForwardFile, HeaderError
 from estimator_lab.data.tar.pax import decimal, field_number

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from estimator_lab.console.regular_files import read_regular
+from estimator_lab.base.regular_files import read_regular
 from estimator_lab.data.cache import cache_folder
 from estimator_lab.data.file_types import SkippedFiles
 from estimator_lab.data.images.kind import IMAGES

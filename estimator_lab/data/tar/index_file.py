@@ -16,9 +16,9 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from estimator_lab.console.json_input import as_object, parse_json
-from estimator_lab.console.printable import is_clean
-from estimator_lab.console.regular_files import open_regular
+from estimator_lab.base.json_input import as_object, parse_json
+from estimator_lab.base.printable import is_clean
+from estimator_lab.base.regular_files import open_regular
 from estimator_lab.data.cache import partial_name
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.tar.headers import BLOCK

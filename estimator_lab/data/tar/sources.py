@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from estimator_lab.console.regular_files import why_unread
+from estimator_lab.base.regular_files import why_unread
 from estimator_lab.errors import DataError
 
 STDIN = '-'

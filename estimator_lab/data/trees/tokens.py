@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from estimator_lab.console.regular_files import read_regular
+from estimator_lab.base.regular_files import read_regular
 from estimator_lab.errors import DataError
 
 FILE = 'tokens.txt'

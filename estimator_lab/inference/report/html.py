@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from estimator_lab.console.printable import printable
+from estimator_lab.base.printable import printable
 from estimator_lab.core.display.picture import png_bytes
 
 _TEMPLATE = Path(__file__).with_name('page.html')  # its policy lets a browser load nothing and run nothing

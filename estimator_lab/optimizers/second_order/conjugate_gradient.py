@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from estimator_lab.base.settings import setting
 from estimator_lab.optimizers.second_order.descent import (
     DescentOptimizer,
     DescentSettings,
@@ -14,7 +15,6 @@ from estimator_lab.optimizers.second_order.flat import dot
 from estimator_lab.optimizers.second_order.line_search import Found
 from estimator_lab.optimizers.second_order.objective import Iterate, Objective
 from estimator_lab.optimizers.second_order.optimizer import Slot
-from estimator_lab.settings import setting
 from estimator_lab.tf1 import tf
 
 BETAS: dict[str, Callable[[Any, Any, Any], Any]] = {

@@ -3,11 +3,11 @@
 import dataclasses
 from typing import Any, NamedTuple
 
+from estimator_lab.base.settings import setting
 from estimator_lab.optimizers.second_order.flat import dot, epsilon, norm
 from estimator_lab.optimizers.second_order.line_search import Found, Point, strong_wolfe
 from estimator_lab.optimizers.second_order.objective import Iterate, Objective
 from estimator_lab.optimizers.second_order.optimizer import SecondOrderOptimizer, SecondOrderSettings, Step
-from estimator_lab.settings import setting
 from estimator_lab.tf1 import tf
 
 _LINE_SEARCH_STEPS = 20

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from estimator_lab.base.settings import setting
 from estimator_lab.errors import FlagError
 from estimator_lab.optimizers.second_order.curvature import GaussNewton
 from estimator_lab.optimizers.second_order.flat import dot, epsilon
@@ -18,7 +19,6 @@ from estimator_lab.optimizers.second_order.optimizer import (
 from estimator_lab.optimizers.second_order.outputs import find_batch, find_outputs
 from estimator_lab.optimizers.second_order.subgraph import Subgraph
 from estimator_lab.optimizers.second_order.truncated_cg import Solutions, kept_steps, truncated_cg
-from estimator_lab.settings import setting
 from estimator_lab.tf1 import tf
 
 # Martens' constants: conjugate gradients start at this share of the previous solution (section 4.4) ...

@@ -4,10 +4,10 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
 
+from estimator_lab.base.settings import check_settings, setting, settings_of
 from estimator_lab.errors import FlagError
 from estimator_lab.optimizers.second_order.flat import norm
 from estimator_lab.optimizers.second_order.objective import Iterate, Objective
-from estimator_lab.settings import check_settings, setting, settings_of
 from estimator_lab.tf1 import tf
 
 S = TypeVar('S', bound='SecondOrderSettings')

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from estimator_lab.console.json_input import shown
+from estimator_lab.base.json_input import shown
 from estimator_lab.core.model.weight_layouts import Layout, Source
 from estimator_lab.runs.weights.files import WeightFile
 

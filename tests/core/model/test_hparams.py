@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 
+from estimator_lab.base.settings import setting, structural_settings
 from estimator_lab.core.model.hparams import (
     are_sizes,
     describe_hparams,
@@ -10,7 +11,6 @@ from estimator_lab.core.model.hparams import (
     sizes,
 )
 from estimator_lab.errors import FlagError
-from estimator_lab.settings import setting, structural_settings
 
 
 @dataclasses.dataclass(frozen=True)

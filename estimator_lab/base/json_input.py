@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, cast, get_args, get_origin, get_type_hints
 
-from estimator_lab.console.regular_files import read_regular
+from estimator_lab.base.regular_files import read_regular
 
 T = TypeVar('T')
 

@@ -4,7 +4,7 @@
 def test_a_failing_import_prints_what_was_hidden(run_python):
     code = """
 import os
-from estimator_lab import process
+from estimator_lab.base import process
 process.hide_import_messages()
 with process.importing_tensorflow():
     os.write(2, b'native words')
@@ -17,7 +17,7 @@ with process.importing_tensorflow():
 
 NATIVE_WORDS = """
 import os
-from estimator_lab.process import hushed
+from estimator_lab.base.process import hushed
 with hushed():
     os.write(2, b'native words')
     {end}
@@ -43,7 +43,7 @@ def test_hidden_text_is_discarded_on_success(run_python):
 def test_without_a_temporary_file_nothing_is_hidden(run_python):
     code = """
 import os, tempfile
-from estimator_lab.process import hushed
+from estimator_lab.base.process import hushed
 def refuse(*arguments, **more):
     raise FileNotFoundError('no place')
 tempfile.NamedTemporaryFile = refuse

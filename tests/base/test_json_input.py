@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from estimator_lab.console.json_input import as_object, parse_json, read_json, shown
+from estimator_lab.base.json_input import as_object, parse_json, read_json, shown
 
 
 class Point(NamedTuple):

@@ -7,6 +7,7 @@ which Python uses for bytes that are not UTF-8.
 
 import re
 
+_NAME_LENGTH = 100
 _CONTROLS = '\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069'
 _UNPRINTABLE = re.compile(f'[{_CONTROLS}\ud800-\udfff]')
 # A backslash that could be mistaken for the beginning of an escape.
@@ -64,3 +65,8 @@ def _unescape(found: re.Match[str]) -> str:
         return chr(int(found[2], 16))
     code = int(found[1], 16)
     return chr(code if code < 0x80 else code | 0xDC00)
+
+
+def safe_name(name: str) -> str:
+    """Returns a valid file name on any system: the last 100 characters, others than letters replaced by _."""
+    return re.sub(r'[^\w.-]+', '_', name, flags=re.ASCII)[-_NAME_LENGTH:].strip('._') or '_'

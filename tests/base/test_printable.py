@@ -1,8 +1,8 @@
 import itertools
 import random
 
+from estimator_lab.base.printable import escaped, is_clean, json_escaped, printable, unescaped
 from estimator_lab.console.outputs import cell_of
-from estimator_lab.console.printable import escaped, is_clean, json_escaped, printable, unescaped
 
 CONTROLS = [
     chr(n) for n in (*range(0x20), *range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A))
