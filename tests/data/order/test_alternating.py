@@ -27,6 +27,8 @@ def test_labelled_and_unlabelled_take_turns(order):
 
 def test_it_resumes_at_any_place(order):
     whole = [(scheduled.key, scheduled.label) for scheduled in itertools.islice(order.onwards(0), 40)]
+    labelled = [member.key for member in itertools.islice(order.labelled.onwards(0), 20)]
+    assert [key for key, label in whole if label] == labelled
     for start in range(12):
         rest = itertools.islice(order.onwards(start), 40 - start)
         assert [(scheduled.key, scheduled.label) for scheduled in rest] == whole[start:]

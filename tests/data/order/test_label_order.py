@@ -70,3 +70,11 @@ def test_a_rare_class_gives_no_warning():
     labels = ['common'] * 95 + ['rare'] * 5
     random.Random(1).shuffle(labels)
     assert said(labels, {'common': 950, 'rare': 50}, 40) == []
+
+
+@pytest.mark.parametrize(
+    ('labels', 'is_warned'), [('aabbbb', True), ('aababb', False), ('aa', True), ('a', False)]
+)
+def test_the_limit_of_runs(labels, is_warned):
+    """Of 8 classes, more than (1 + 1/8) / 2 = 0.5625 of the neighbours: 4 of 5 are, 2 of 5 are not."""
+    assert bool(said(list(labels), dict.fromkeys('abcdefgh', 9), 9)) == is_warned
