@@ -31,7 +31,14 @@ from estimator_lab.core.layers.encoder_decoder import STRIDE, EncoderDecoder, Si
 from estimator_lab.core.metrics.principal_components import FILE, principal_components
 from estimator_lab.core.model import keys
 from estimator_lab.core.model.endpoints import Endpoint
-from estimator_lab.core.model.hparams import are_sizes, sizes
+from estimator_lab.core.model.hparams import (
+    are_sizes,
+    at_least_1,
+    not_negative,
+    sizes,
+    some_sizes,
+    structural,
+)
 from estimator_lab.core.model.params import FINAL, Phase, TrainingParams
 from estimator_lab.core.step.corruption import CORRUPTIONS, corrupt
 from estimator_lab.core.step.noise import fixed_seeds, fresh_seed
@@ -47,35 +54,28 @@ _OUTPUTS = {'sigmoid': tf.nn.sigmoid, 'linear': tf.identity}
 class Params(DenseParams, ActivationParams, PretrainingParams, TrainingParams):
     """Parameters of the autoencoder."""
 
-    kind: str = setting('dense', f'one of {", ".join(_LAYERS)}', _LAYERS.__contains__, structural=True)
-    layers: str = setting(
+    kind: str = structural('dense', f'one of {", ".join(_LAYERS)}', _LAYERS.__contains__)
+    layers: str = structural(
         '',
         'units of the dense layers, the last one the code, such as 1000-500-250-30, which is the default; '
         'for kind=convolutional there are none, and the code is the output of the convolutions',
         are_sizes,
-        structural=True,
     )
-    decoder_layers: str = setting(
-        '',
-        "units of the decoder's dense layers between code and image; default: mirrored",
-        are_sizes,
-        structural=True,
+    decoder_layers: str = structural(
+        '', "units of the decoder's dense layers between code and image; default: mirrored", are_sizes
     )
-    filters: str = setting(
+    filters: str = structural(
         '32-64-128-4',
         'for kind=convolutional: filters of its convolutions, each of which halves the image',
-        lambda v: are_sizes(v) and v,
-        structural=True,
+        some_sizes,
     )
-    kernel_size: int = setting(4, 'side of a filter in pixels, at least 1', lambda v: v >= 1, structural=True)
-    tied: bool = setting(
-        False, "whether the decoder's weights are the encoder's, transposed", lambda v: True, structural=True
-    )
+    kernel_size: int = structural(4, 'side of a filter in pixels, at least 1', at_least_1)
+    tied: bool = structural(False, "whether the decoder's weights are the encoder's, transposed")
     activation: str = activation_hparam('elu')
     code_activation: str = activation_hparam('linear', 'the code')
     output: str = setting('sigmoid', f'of the reconstruction: {", ".join(_OUTPUTS)}', _OUTPUTS.__contains__)
-    pretrain_epochs: float = setting(
-        0.0, 'passes over the images for each layer, as an rbm; 0 for none', lambda v: v >= 0, structural=True
+    pretrain_epochs: float = structural(
+        0.0, 'passes over the images for each layer, as an rbm; 0 for none', not_negative
     )
     loss: str = setting('squared_error', f'one of {", ".join(LOSSES)}', LOSSES.__contains__)
     corruption: str = setting('none', f'one of {", ".join(CORRUPTIONS)}', CORRUPTIONS.__contains__)

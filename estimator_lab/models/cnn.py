@@ -14,6 +14,7 @@ from estimator_lab.core.heads.model_function import Args, model_function
 from estimator_lab.core.layers.dense import Dense
 from estimator_lab.core.layers.elementwise import ActivationParams, dropout
 from estimator_lab.core.model.endpoints import LOGITS, Endpoint, Layered, Layers
+from estimator_lab.core.model.hparams import at_least_1, is_share, structural
 from estimator_lab.core.model.params import ClassifierParams, warmup_hparam
 from estimator_lab.core.step.noise import Noise
 from estimator_lab.errors import FlagError
@@ -28,14 +29,10 @@ _DENSE = 'dense'
 class Params(ActivationParams, ClassifierParams):
     """Parameters of the network; the defaults are those of the notes."""
 
-    filters: int = setting(32, 'filters in each convolution, at least 1', lambda v: v >= 1, structural=True)
-    kernel_size: int = setting(5, 'side of a filter in pixels, at least 1', lambda v: v >= 1, structural=True)
-    dense_units: int = setting(
-        1024, 'units of the dense layer, at least 1', lambda v: v >= 1, structural=True
-    )
-    dropout_rate: float = setting(
-        0.4, 'share of dense units dropped in training, in [0, 1)', lambda v: 0 <= v < 1
-    )
+    filters: int = structural(32, 'filters in each convolution, at least 1', at_least_1)
+    kernel_size: int = structural(5, 'side of a filter in pixels, at least 1', at_least_1)
+    dense_units: int = structural(1024, 'units of the dense layer, at least 1', at_least_1)
+    dropout_rate: float = setting(0.4, 'share of dense units dropped in training, in [0, 1)', is_share)
     # Adam's first steps are as long as later ones, and a dense unit has 32,768 weights: without a warm-up
     # most maps of the second convolution are dead after twenty steps.
     warmup_steps: int = warmup_hparam(50)

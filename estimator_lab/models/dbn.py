@@ -24,7 +24,7 @@ from estimator_lab.core.heads.pretraining import pretraining_spec
 from estimator_lab.core.layers.dense import DenseParams, HiddenLayers
 from estimator_lab.core.model.endpoints import Endpoint
 from estimator_lab.core.model.features import class_ids
-from estimator_lab.core.model.hparams import sizes
+from estimator_lab.core.model.hparams import is_share, not_negative, sizes, structural
 from estimator_lab.core.model.params import ClassifierParams, Phase
 from estimator_lab.core.step.noise import Noise
 from estimator_lab.errors import FlagError
@@ -36,23 +36,16 @@ class Params(DenseParams, ClassifierParams, PretrainingParams):
     """Parameters of the network."""
 
     layers: str = layer_sizes('500-500-2000')
-    labels_in_top: bool = setting(
-        False,
-        'whether the top rbm also sees the label, so that it can sample a given class',
-        lambda v: True,
-        structural=True,
+    labels_in_top: bool = structural(
+        False, 'whether the top rbm also sees the label, so that it can sample a given class'
     )
     head_steps: float = setting(
         0.025,
         'steps of fine-tuning that train only the new top layer; below 1: share of the steps',
-        lambda v: v >= 0,
+        not_negative,
     )
-    dropout_rate: float = setting(
-        0.5, 'share of hidden units dropped in fine-tuning, in [0, 1)', lambda v: 0 <= v < 1
-    )
-    input_dropout_rate: float = setting(
-        0.2, 'share of pixels dropped in fine-tuning, in [0, 1)', lambda v: 0 <= v < 1
-    )
+    dropout_rate: float = setting(0.5, 'share of hidden units dropped in fine-tuning, in [0, 1)', is_share)
+    input_dropout_rate: float = setting(0.2, 'share of pixels dropped in fine-tuning, in [0, 1)', is_share)
 
     @property
     def steps_of_head(self) -> int:

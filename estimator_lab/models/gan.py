@@ -18,7 +18,15 @@ from estimator_lab.core.layers.generator import DeconvolutionalGenerator, DenseG
 from estimator_lab.core.layers.kernel_norm import NORMALIZATIONS
 from estimator_lab.core.model import keys
 from estimator_lab.core.model.endpoints import LOGITS, Layered, Layers
-from estimator_lab.core.model.hparams import are_sizes, sizes
+from estimator_lab.core.model.hparams import (
+    are_sizes,
+    at_least_1,
+    is_share,
+    not_negative,
+    sizes,
+    some_sizes,
+    structural,
+)
 from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import EstimatorSpec, Tensor
 
@@ -33,41 +41,33 @@ _LEAST_FILTERS = 16
 class Params(AdversarialParams):
     """Parameters of the two networks."""
 
-    kind: str = setting('convolutional', f'one of {", ".join(_KINDS)}', _KINDS.__contains__, structural=True)
-    filters: str = setting(
+    kind: str = structural('convolutional', f'one of {", ".join(_KINDS)}', _KINDS.__contains__)
+    filters: str = structural(
         '',
         'for kind=convolutional: filters of the convolutions, each of which halves the image; the generator '
         'mirrors them; default by the size of the image, such as 64-128 for 28 pixels',
         are_sizes,
-        structural=True,
     )
-    kernel_size: int = setting(4, 'side of a filter in pixels, at least 1', lambda v: v >= 1, structural=True)
-    layers: str = setting(
-        '1000-500-250-250-250',
-        "for kind=dense: units of the discriminator's layers",
-        lambda v: v and are_sizes(v),
-        structural=True,
+    kernel_size: int = structural(4, 'side of a filter in pixels, at least 1', at_least_1)
+    layers: str = structural(
+        '1000-500-250-250-250', "for kind=dense: units of the discriminator's layers", some_sizes
     )
-    generator_layers: str = setting(
-        '500-500',
-        "for kind=dense: units of the generator's layers",
-        lambda v: v and are_sizes(v),
-        structural=True,
+    generator_layers: str = structural(
+        '500-500', "for kind=dense: units of the generator's layers", some_sizes
     )
-    normalization: str = setting(
+    normalization: str = structural(
         'spectral',
         f"of the discriminator's kernels: {', '.join(NORMALIZATIONS)}",
         NORMALIZATIONS.__contains__,
-        structural=True,
     )
     dropout_rate: float = setting(
-        0.0, "share of the discriminator's values dropped after each layer, in [0, 1)", lambda v: 0 <= v < 1
+        0.0, "share of the discriminator's values dropped after each layer, in [0, 1)", is_share
     )
     noise: float = setting(
-        0.0, 'standard deviation of the noise after each layer of the discriminator', lambda v: v >= 0
+        0.0, 'standard deviation of the noise after each layer of the discriminator', not_negative
     )
     input_noise: float = setting(
-        0.0, "standard deviation of the noise on the discriminator's images", lambda v: v >= 0
+        0.0, "standard deviation of the noise on the discriminator's images", not_negative
     )
 
     @property

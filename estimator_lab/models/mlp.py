@@ -13,7 +13,7 @@ from estimator_lab.core.heads.model_function import Args, model_function
 from estimator_lab.core.layers.dense import DenseParams, HiddenLayers
 from estimator_lab.core.layers.elementwise import ActivationParams
 from estimator_lab.core.model.endpoints import Endpoint
-from estimator_lab.core.model.hparams import are_sizes, sizes
+from estimator_lab.core.model.hparams import is_share, not_negative, sizes, some_sizes, structural
 from estimator_lab.core.model.params import ClassifierParams
 from estimator_lab.core.step.noise import Noise
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
@@ -23,21 +23,10 @@ from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 class Params(DenseParams, ActivationParams, ClassifierParams):
     """Parameters of the network."""
 
-    layers: str = setting(
-        '1024-1024',
-        'units of each hidden layer, such as 1024-1024',
-        lambda v: v and are_sizes(v),
-        structural=True,
-    )
-    dropout_rate: float = setting(
-        0.5, 'share of hidden units dropped in training, in [0, 1)', lambda v: 0 <= v < 1
-    )
-    input_dropout_rate: float = setting(
-        0.2, 'share of pixels dropped in training, in [0, 1)', lambda v: 0 <= v < 1
-    )
-    max_norm: float = setting(
-        0.0, 'largest norm of the weights into a unit, 0 for no bound', lambda v: v >= 0
-    )
+    layers: str = structural('1024-1024', 'units of each hidden layer, such as 1024-1024', some_sizes)
+    dropout_rate: float = setting(0.5, 'share of hidden units dropped in training, in [0, 1)', is_share)
+    input_dropout_rate: float = setting(0.2, 'share of pixels dropped in training, in [0, 1)', is_share)
+    max_norm: float = setting(0.0, 'largest norm of the weights into a unit, 0 for no bound', not_negative)
 
 
 class Network:

@@ -19,7 +19,15 @@ from estimator_lab.core.layers.linear_recurrence import LinearLayers
 from estimator_lab.core.layers.recurrent import CELLS, LSTM, DilatedLayers, RecurrentLayers
 from estimator_lab.core.layers.sequences import PATCHES, READS, ROWS, as_sequence, steps_and_values
 from estimator_lab.core.model.endpoints import LOGITS_AFTER_STEPS, Endpoint
-from estimator_lab.core.model.hparams import are_sizes, sizes
+from estimator_lab.core.model.hparams import (
+    are_sizes,
+    at_least_1,
+    is_share,
+    not_negative,
+    sizes,
+    some_sizes,
+    structural,
+)
 from estimator_lab.core.model.params import ClassifierParams, clipping
 from estimator_lab.core.step.noise import Noise
 from estimator_lab.errors import FlagError
@@ -38,36 +46,23 @@ _LARGEST_SEED = 2**32 - 1
 class Params(ClassifierParams):
     """Parameters of the network."""
 
-    read: str = setting(
-        ROWS, f'what a step sees: one of {", ".join(READS)}', READS.__contains__, structural=True
-    )
-    patch_size: int = setting(
-        4, 'for read=patches: side of a patch in pixels, at least 1', lambda v: v >= 1, structural=True
-    )
-    permutation_seed: int = setting(
+    read: str = structural(ROWS, f'what a step sees: one of {", ".join(READS)}', READS.__contains__)
+    patch_size: int = structural(4, 'for read=patches: side of a patch in pixels, at least 1', at_least_1)
+    permutation_seed: int = structural(
         1,
         'for read=permuted: seed of the order of the pixels, from 0 to 2^32 - 1',
         lambda v: 0 <= v <= _LARGEST_SEED,
-        structural=True,
     )
-    cell: str = setting(LSTM, f'one of {", ".join(_ALL_CELLS)}', _ALL_CELLS.__contains__, structural=True)
-    layers: str = setting(
+    cell: str = structural(LSTM, f'one of {", ".join(_ALL_CELLS)}', _ALL_CELLS.__contains__)
+    layers: str = structural(
         '128',
         'units of each recurrent layer, such as 128-128; each of dilated_gru skips twice as many steps as '
         'the one below',
-        lambda v: v and are_sizes(v),
-        structural=True,
+        some_sizes,
     )
-    bidirectional: bool = setting(
-        False,
-        f'whether the layers read from both ends; for {", ".join(CELLS)}',
-        lambda v: True,
-        structural=True,
-    )
-    forget_bias: float = setting(1.0, "added to an LSTM's forget gate, 0 or more", lambda v: v >= 0)
-    states: int = setting(
-        16, 'for cell=linear: complex states of each unit, at least 1', lambda v: v >= 1, structural=True
-    )
+    bidirectional: bool = structural(False, f'whether the layers read from both ends; for {", ".join(CELLS)}')
+    forget_bias: float = setting(1.0, "added to an LSTM's forget gate, 0 or more", not_negative)
+    states: int = structural(16, 'for cell=linear: complex states of each unit, at least 1', at_least_1)
     activation: str = setting(
         'relu',
         f'after each layer of cell=linear, and of the dense layers: {", ".join(ACTIVATIONS)}',
@@ -78,13 +73,13 @@ class Params(ClassifierParams):
         'last: classify the last step; mean: classify the mean over all steps',
         (_LAST, _MEAN).__contains__,
     )
-    dense: str = setting(
-        '', 'units of each dense layer between that and the logits, such as 256', are_sizes, structural=True
+    dense: str = structural(
+        '', 'units of each dense layer between that and the logits, such as 256', are_sizes
     )
     dropout_rate: float = setting(
         0.0,
         'share of the units dropped in training after each layer, the same at all steps, in [0, 1)',
-        lambda v: 0 <= v < 1,
+        is_share,
     )
     loop: str = setting(
         _FUSED,

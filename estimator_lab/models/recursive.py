@@ -20,6 +20,7 @@ from estimator_lab.core.metrics.streaming import count
 from estimator_lab.core.model import keys
 from estimator_lab.core.model.endpoints import Endpoint, publish
 from estimator_lab.core.model.features import class_ids, example_weights, has_images
+from estimator_lab.core.model.hparams import at_least_1, is_positive, is_share, not_negative, structural
 from estimator_lab.core.model.params import ClassifierParams
 from estimator_lab.core.step.noise import Noise
 from estimator_lab.errors import FlagError
@@ -40,28 +41,24 @@ class Params(ClassifierParams):
 
     tokens: tuple[str, ...] = ()
 
-    cell: str = setting('lstm', f'of the nodes: {", ".join(CELLS)}', CELLS.__contains__, structural=True)
-    units: int = setting(128, 'size of the state of a node, at least 1', lambda v: v >= 1, structural=True)
-    embedding_units: int = setting(
-        128, 'size of the vector of a token or patch, at least 1', lambda v: v >= 1, structural=True
-    )
+    cell: str = structural('lstm', f'of the nodes: {", ".join(CELLS)}', CELLS.__contains__)
+    units: int = structural(128, 'size of the state of a node, at least 1', at_least_1)
+    embedding_units: int = structural(128, 'size of the vector of a token or patch, at least 1', at_least_1)
     embedding_range: float = setting(
-        0.1, 'initial vectors of tokens are uniform within plus and minus this, above 0', lambda v: v > 0
+        0.1, 'initial vectors of tokens are uniform within plus and minus this, above 0', is_positive
     )
     dropout_rate: float = setting(
-        0.5, 'share of the node states dropped before the classifier, in [0, 1)', lambda v: 0 <= v < 1
+        0.5, 'share of the node states dropped before the classifier, in [0, 1)', is_share
     )
     input_dropout_rate: float = setting(
-        0.3, 'share of the values of tokens or patches dropped, in [0, 1)', lambda v: 0 <= v < 1
+        0.3, 'share of the values of tokens or patches dropped, in [0, 1)', is_share
     )
     l2: float = setting(
-        1e-5, 'factor of the L2 penalty, half the squares of all weights, 0 or more', lambda v: v >= 0
+        1e-5, 'factor of the L2 penalty, half the squares of all weights, 0 or more', not_negative
     )
-    patch_size: int = setting(
-        4, 'side in pixels of the patch of a quadtree leaf', lambda v: v >= 1, structural=True
-    )
-    patch_margin: int = setting(
-        2, 'pixels around the patch that the leaf also sees, 0 or more', lambda v: v >= 0, structural=True
+    patch_size: int = structural(4, 'side in pixels of the patch of a quadtree leaf', at_least_1)
+    patch_margin: int = structural(
+        2, 'pixels around the patch that the leaf also sees, 0 or more', not_negative
     )
 
 

@@ -23,7 +23,7 @@ from estimator_lab.core.metrics.streaming import evaluated_images
 from estimator_lab.core.model import keys
 from estimator_lab.core.model.endpoints import publish
 from estimator_lab.core.model.features import has_images
-from estimator_lab.core.model.hparams import are_sizes, sizes
+from estimator_lab.core.model.hparams import is_positive, not_negative, sizes, some_sizes, structural
 from estimator_lab.core.model.params import TrainingParams
 from estimator_lab.core.step.noise import hashes
 from estimator_lab.core.step.train_step import train_op, watched
@@ -53,52 +53,33 @@ class Params(TrainingParams):
     styles: tuple[str, ...] = ('pattern',)
 
     style_image: str = setting(
-        '',
-        "a picture of the style, several joined by +, or a folder of pictures; '' for a built-in pattern",
-        lambda v: True,
+        '', "a picture of the style, several joined by +, or a folder of pictures; '' for a built-in pattern"
     )
     perceptual: str = setting(
-        '',
-        "model_dir of a trained vgg or cnn, the perceptual network; '' for random filters",
-        lambda v: True,
+        '', "model_dir of a trained vgg or cnn, the perceptual network; '' for random filters"
     )
-    content_layer: str = setting(
-        '', "layer that compares painting and photo; '' chooses one", lambda v: True, structural=True
-    )
-    style_layers: str = setting(
-        '',
-        "layers that compare painting and style, joined by +; '' chooses some",
-        lambda v: True,
-        structural=True,
-    )
-    style_size: int = setting(
+    content_layer: str = structural('', "layer that compares painting and photo; '' chooses one")
+    style_layers: str = structural('', "layers that compare painting and style, joined by +; '' chooses some")
+    style_size: int = structural(
         160,
         "pixels of a style picture's shorter side, to which it is scaled: strokes are that large",
         lambda v: 32 <= v <= 2048,
-        structural=True,
     )
-    content_weight: float = setting(1.0, 'of the content loss, 0 or more', lambda v: v >= 0)
-    style_weight: float = setting(2.0, 'of the style loss, 0 or more', lambda v: v >= 0)
-    tv_weight: float = setting(5.0, 'of the total variation, 0 or more', lambda v: v >= 0)
-    filters: str = setting(
-        '16-32',
-        'filters of the convolutions, each of which halves the picture',
-        lambda v: v and are_sizes(v),
-        structural=True,
+    content_weight: float = setting(1.0, 'of the content loss, 0 or more', not_negative)
+    style_weight: float = setting(2.0, 'of the style loss, 0 or more', not_negative)
+    tv_weight: float = setting(5.0, 'of the total variation, 0 or more', not_negative)
+    filters: str = structural(
+        '16-32', 'filters of the convolutions, each of which halves the picture', some_sizes
     )
-    blocks: int = setting(4, 'residual blocks, 0 or more', lambda v: v >= 0, structural=True)
-    learning_rate: float = setting(0.002, 'initial learning rate, above 0', lambda v: v > 0)
+    blocks: int = structural(4, 'residual blocks, 0 or more', not_negative)
+    learning_rate: float = setting(0.002, 'initial learning rate, above 0', is_positive)
     mix: str = setting(
-        '',
-        "what is painted: a style's name, or shares of some, such as a:0.3+b:0.7; '' for the first",
-        lambda v: True,
+        '', "what is painted: a style's name, or shares of some, such as a:0.3+b:0.7; '' for the first"
     )
     strength: float = setting(
-        1.0,
-        'share of the painting in the result; the rest is the photo, in [0, 1]',
-        lambda v: 0 <= v <= 1,
+        1.0, 'share of the painting in the result; the rest is the photo, in [0, 1]', lambda v: 0 <= v <= 1
     )
-    preserve_colour: bool = setting(False, "whether the result keeps the photo's colours", lambda v: True)
+    preserve_colour: bool = setting(False, "whether the result keeps the photo's colours")
 
     @property
     def shares(self) -> tuple[float, ...]:

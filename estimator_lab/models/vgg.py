@@ -17,6 +17,7 @@ from estimator_lab.core.layers.convolution import Convolution
 from estimator_lab.core.layers.elementwise import ActivationParams, dropout
 from estimator_lab.core.layers.normalization import Update
 from estimator_lab.core.model.endpoints import LOGITS, Endpoint, Layered, Layers, publish
+from estimator_lab.core.model.hparams import at_least_1, is_positive, is_share, structural
 from estimator_lab.core.model.keys import FEATURES
 from estimator_lab.core.model.params import ClassifierParams
 from estimator_lab.core.model.weight_layouts import keras_vgg
@@ -41,31 +42,23 @@ MEAN = (123.68, 116.779, 103.939)
 class Params(ActivationParams, ClassifierParams):
     """Parameters of the network; the defaults are the published VGG-16's."""
 
-    depth: int = setting(
-        16, f'layers with weights: {", ".join(map(str, _BLOCKS))}', _BLOCKS.__contains__, structural=True
-    )
-    filters: int = setting(
+    depth: int = structural(16, f'layers with weights: {", ".join(map(str, _BLOCKS))}', _BLOCKS.__contains__)
+    filters: int = structural(
         64,
         'filters of a convolution in the first block; 2, 4, 8 and 8 times as many in the other blocks',
-        lambda v: v >= 1,
-        structural=True,
+        at_least_1,
     )
-    head: str = setting(
+    head: str = structural(
         _DENSE,
         f'{_DENSE}: two dense layers before the logits; {_POOL}: the mean of each map, for small images',
         (_DENSE, _POOL).__contains__,
-        structural=True,
     )
-    dense_units: int = setting(
-        4096, f'units of each dense layer of head={_DENSE}, at least 1', lambda v: v >= 1, structural=True
-    )
-    batch_norm: bool = setting(
-        False, 'whether the convolutions of the blocks are normalised', lambda v: True, structural=True
-    )
+    dense_units: int = structural(4096, f'units of each dense layer of head={_DENSE}, at least 1', at_least_1)
+    batch_norm: bool = structural(False, 'whether the convolutions of the blocks are normalised')
     dropout_rate: float = setting(
-        0.5, 'share of the inputs of the dense layers dropped in training, in [0, 1)', lambda v: 0 <= v < 1
+        0.5, 'share of the inputs of the dense layers dropped in training, in [0, 1)', is_share
     )
-    learning_rate: float = setting(0.0001, 'initial learning rate, above 0', lambda v: v > 0)
+    learning_rate: float = setting(0.0001, 'initial learning rate, above 0', is_positive)
 
 
 def check(params: Params) -> None:

@@ -5,6 +5,7 @@ import dataclasses
 from estimator_lab.base.settings import setting
 from estimator_lab.core.adversarial.augmentation import AUGMENTATIONS, are_augmentations
 from estimator_lab.core.adversarial.losses import LOSSES
+from estimator_lab.core.model.hparams import at_least_1, is_positive, is_share, not_negative, structural
 from estimator_lab.core.model.params import ClassifierParams
 from estimator_lab.errors import FlagError
 
@@ -13,30 +14,26 @@ from estimator_lab.errors import FlagError
 class AdversarialParams(ClassifierParams):
     """Parameters of every GAN, whatever its networks."""
 
-    latent_size: int = setting(
-        64, 'numbers in a latent vector, at least 1', lambda v: v >= 1, structural=True
-    )
-    learning_rate: float = setting(0.0005, "the generator's initial learning rate, above 0", lambda v: v > 0)
+    latent_size: int = structural(64, 'numbers in a latent vector, at least 1', at_least_1)
+    learning_rate: float = setting(0.0005, "the generator's initial learning rate, above 0", is_positive)
     discriminator_learning_rate: float = setting(
-        0.0, "the discriminator's initial learning rate; 0 for the generator's", lambda v: v >= 0
+        0.0, "the discriminator's initial learning rate; 0 for the generator's", not_negative
     )
-    beta1: float = setting(0.5, "adam's decay of the mean gradient, in [0, 1)", lambda v: 0 <= v < 1)
-    beta2: float = setting(
-        0.999, "adam's decay of the mean squared gradient, in [0, 1)", lambda v: 0 <= v < 1
-    )
-    epsilon: float = setting(1e-8, "adam's constant for numerical stability, above 0", lambda v: v > 0)
+    beta1: float = setting(0.5, "adam's decay of the mean gradient, in [0, 1)", is_share)
+    beta2: float = setting(0.999, "adam's decay of the mean squared gradient, in [0, 1)", is_share)
+    epsilon: float = setting(1e-8, "adam's constant for numerical stability, above 0", is_positive)
     loss: str = setting(
         '',
         f'one of {", ".join(LOSSES)}; default non_saturating, for semi_supervised feature_matching',
         lambda v: not v or v in LOSSES,
     )
     gradient_penalty: float = setting(
-        10.0, 'weight of the gradient penalty, for loss=wasserstein', lambda v: v >= 0
+        10.0, 'weight of the gradient penalty, for loss=wasserstein', not_negative
     )
     r1: float = setting(
         0.0,
         'weight of the squared gradients at real images (Mescheder et al. 2018); 0 for none',
-        lambda v: v >= 0,
+        not_negative,
     )
     augment_both: str = setting(
         '',
@@ -45,27 +42,16 @@ class AdversarialParams(ClassifierParams):
         are_augmentations,
     )
     discriminator_steps: int = setting(
-        1,
-        'steps of the discriminator, each on a slice of the batch, per step of the generator',
-        lambda v: v >= 1,
+        1, 'steps of the discriminator, each on a slice of the batch, per step of the generator', at_least_1
     )
     average_decay: float = setting(
-        0.999,
-        "decay of the average of the generator's weights, in [0, 1); 0 for no average",
-        lambda v: 0 <= v < 1,
+        0.999, "decay of the average of the generator's weights, in [0, 1); 0 for no average", is_share
     )
-    conditional: bool = setting(
-        False, 'whether both networks are conditioned on the label', lambda v: True, structural=True
+    conditional: bool = structural(False, 'whether both networks are conditioned on the label')
+    semi_supervised: bool = structural(
+        False, 'whether the discriminator also classifies, with labels for some of the images'
     )
-    semi_supervised: bool = setting(
-        False,
-        'whether the discriminator also classifies, with labels for some of the images',
-        lambda v: True,
-        structural=True,
-    )
-    judge: str = setting(
-        '', 'model_dir of a classifier that scores the samples; none: no such scores', lambda v: True
-    )
+    judge: str = setting('', 'model_dir of a classifier that scores the samples; none: no such scores')
 
     @property
     def chosen_loss(self) -> str:

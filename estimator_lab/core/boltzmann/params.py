@@ -5,6 +5,7 @@ import dataclasses
 from estimator_lab.base.settings import setting
 from estimator_lab.core.boltzmann.contrastive_divergence import Recipe
 from estimator_lab.core.boltzmann.rbm import BERNOULLI, GAUSSIAN, UNITS
+from estimator_lab.core.model.hparams import at_least_1, is_share, not_negative, structural
 from estimator_lab.core.model.params import TrainingParams
 from estimator_lab.core.step import train_step
 from estimator_lab.core.step.train_step import optimizer_and_rate, sequential_train_op
@@ -23,35 +24,31 @@ class RbmParams(TrainingParams):
     # Contrastive divergence has no loss that a second-order optimizer could evaluate.
     optimizer: str = setting('momentum', f'one of {", ".join(FIRST_ORDER)}', FIRST_ORDER.__contains__)
     learning_rate: float = setting(
-        0.0, 'initial learning rate; 0 for the default, 0.05, or 0.001 with gaussian units', lambda v: v >= 0
+        0.0, 'initial learning rate; 0 for the default, 0.05, or 0.001 with gaussian units', not_negative
     )
     learning_rate_schedule: str = setting('linear', f'one of {", ".join(SCHEDULES)}', SCHEDULES.__contains__)
-    initial_momentum: float = setting(0.5, 'in the first steps, in [0, 1)', lambda v: 0 <= v < 1)
-    initial_momentum_steps: int = setting(3000, 'number of these steps, 0 or more', lambda v: v >= 0)
-    hidden_units: int = setting(500, 'hidden units, at least 1', lambda v: v >= 1, structural=True)
-    visible_units: str = setting(
+    initial_momentum: float = setting(0.5, 'in the first steps, in [0, 1)', is_share)
+    initial_momentum_steps: int = setting(3000, 'number of these steps, 0 or more', not_negative)
+    hidden_units: int = structural(500, 'hidden units, at least 1', at_least_1)
+    visible_units: str = structural(
         BERNOULLI,
         'bernoulli for pixels as probabilities; gaussian for photos, each normalised to mean 0, deviation 1',
         UNITS.__contains__,
-        structural=True,
     )
-    binarize: bool = setting(True, 'whether pixels are sampled as 0 or 1 (bernoulli only)', lambda v: True)
-    cd_steps: int = setting(1, 'Gibbs steps in an update, k of CD-k, at least 1', lambda v: v >= 1)
-    chains: int = setting(
-        100,
-        'persistent chains, for better samples; 0 starts each chain at the data',
-        lambda v: v >= 0,
-        structural=True,
+    binarize: bool = setting(True, 'whether pixels are sampled as 0 or 1 (bernoulli only)')
+    cd_steps: int = setting(1, 'Gibbs steps in an update, k of CD-k, at least 1', at_least_1)
+    chains: int = structural(
+        100, 'persistent chains, for better samples; 0 starts each chain at the data', not_negative
     )
-    weight_decay: float = setting(0.0002, 'factor of the L2 penalty on weights, 0 or more', lambda v: v >= 0)
+    weight_decay: float = setting(0.0002, 'factor of the L2 penalty on weights, 0 or more', not_negative)
     sparsity_target: float = setting(
         0.1, 'desired mean activation of hidden units, in (0, 1)', lambda v: 0 < v < 1
     )
-    sparsity_cost: float = setting(0.0, 'weight of the sparsity penalty, 0 for none', lambda v: v >= 0)
-    dream_steps: int = setting(20, 'Gibbs steps of the samples in PREDICT, 0 or more', lambda v: v >= 0)
+    sparsity_cost: float = setting(0.0, 'weight of the sparsity penalty, 0 for none', not_negative)
+    dream_steps: int = setting(20, 'Gibbs steps of the samples in PREDICT, 0 or more', not_negative)
     dream_from: str = setting('data', 'start of these samples: data or noise', ('data', 'noise').__contains__)
     ais_chains: int = setting(
-        0, 'chains that estimate log Z in EVAL, 100 for about 0.1 nat; 0 for no estimate', lambda v: v >= 0
+        0, 'chains that estimate log Z in EVAL, 100 for about 0.1 nat; 0 for no estimate', not_negative
     )
     ais_steps: int = setting(14_500, 'intermediate machines of each chain, at least 100', lambda v: v >= 100)
 

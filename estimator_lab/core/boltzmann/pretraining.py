@@ -15,7 +15,7 @@ from estimator_lab.base.settings import setting
 from estimator_lab.core.boltzmann.params import RATES, RbmParams
 from estimator_lab.core.boltzmann.rbm import BERNOULLI, GAUSSIAN, UNITS
 from estimator_lab.core.boltzmann.stack import Stack, layer_variables, make_layer
-from estimator_lab.core.model.hparams import are_sizes
+from estimator_lab.core.model.hparams import at_least_1, is_share, not_negative, some_sizes, structural
 from estimator_lab.core.model.params import Phase, TrainingParams
 
 RBM, DENOISING = 'rbm', 'denoising'
@@ -29,31 +29,25 @@ _PHASE = 'pretrain_'
 class PretrainingParams:
     """Hyper-parameters of pre-training."""
 
-    pretrain_epochs: float = setting(
-        10.0, 'passes over the images for each layer; 0 for none', lambda v: v >= 0, structural=True
+    pretrain_epochs: float = structural(
+        10.0, 'passes over the images for each layer; 0 for none', not_negative
     )
-    pretraining: str = setting(
-        RBM, f'{RBM} or {DENOISING} autoencoders', (RBM, DENOISING).__contains__, structural=True
-    )
+    pretraining: str = structural(RBM, f'{RBM} or {DENOISING} autoencoders', (RBM, DENOISING).__contains__)
     pretrain_learning_rate: float = setting(
         0.0,
         'learning rate; 0 for the default, 0.05 with momentum (rbm), 0.001 with adam (denoising)',
-        lambda v: v >= 0,
+        not_negative,
     )
-    cd_steps: int = setting(1, 'Gibbs steps in an update of an rbm, at least 1', lambda v: v >= 1)
-    chains: int = setting(
-        0, "an rbm's persistent chains; 0 starts each chain at the data", lambda v: v >= 0, structural=True
-    )
+    cd_steps: int = setting(1, 'Gibbs steps in an update of an rbm, at least 1', at_least_1)
+    chains: int = structural(0, "an rbm's persistent chains; 0 starts each chain at the data", not_negative)
     pretrain_weight_decay: float = setting(
-        0.0002, "factor of the L2 penalty on an rbm's weights, 0 or more", lambda v: v >= 0
+        0.0002, "factor of the L2 penalty on an rbm's weights, 0 or more", not_negative
     )
     masking: float = setting(
-        0.25,
-        'share of the input values set to 0 for a denoising autoencoder, in [0, 1)',
-        lambda v: 0 <= v < 1,
+        0.25, 'share of the input values set to 0 for a denoising autoencoder, in [0, 1)', is_share
     )
-    visible_units: str = setting(
-        BERNOULLI, 'of the lowest rbm: bernoulli, or gaussian for photos', UNITS.__contains__, structural=True
+    visible_units: str = structural(
+        BERNOULLI, 'of the lowest rbm: bernoulli, or gaussian for photos', UNITS.__contains__
     )
 
 
@@ -155,9 +149,4 @@ class LayerPretraining:
 
 def layer_sizes(default: str) -> Any:
     """Returns the hyper-parameter of a network's layers."""
-    return setting(
-        default,
-        'hidden units of each layer, such as 500-500-2000',
-        lambda v: v and are_sizes(v),
-        structural=True,
-    )
+    return structural(default, 'hidden units of each layer, such as 500-500-2000', some_sizes)

@@ -7,6 +7,7 @@ from typing import Any
 from estimator_lab.base.settings import setting
 from estimator_lab.core.layers.elementwise import dropout
 from estimator_lab.core.model.endpoints import Endpoint
+from estimator_lab.core.model.hparams import not_negative
 from estimator_lab.core.step.noise import Noise
 from estimator_lab.tf1 import Operation, Tensor, tf
 
@@ -130,7 +131,7 @@ class DenseParams:
         0,
         'weights of each unit that are not 0 at first, 15 in Martens (2010), for dense layers; 0 for '
         'small ones everywhere (Glorot and Bengio 2010)',
-        lambda v: v >= 0,
+        not_negative,
     )
 
     def dense_initializer(self) -> Any:

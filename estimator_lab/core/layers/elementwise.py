@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from estimator_lab.base.settings import setting
+from estimator_lab.core.model.hparams import is_share
 from estimator_lab.core.step.noise import Noise
 from estimator_lab.tf1 import Tensor, tf
 
@@ -34,7 +35,7 @@ class ActivationParams:
     """Parameters of a network with a choice of activation."""
 
     activation: str = activation_hparam('relu')
-    slope: float = setting(0.2, 'of leaky_relu below 0, in [0, 1)', lambda v: 0 <= v < 1)
+    slope: float = setting(0.2, 'of leaky_relu below 0, in [0, 1)', is_share)
 
     def activation_function(self, name: str = '') -> Callable[[Any], Any]:
         """Returns the named activation, by default that of the layers; leaky ReLU gets the slope."""

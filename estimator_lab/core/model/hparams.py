@@ -5,14 +5,18 @@ The plain fields of the class are not hyper-parameters: the data decides them (i
 
 import contextlib
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from estimator_lab.base.settings import check_settings, settings_of
+from estimator_lab.base.settings import check_settings, setting, settings_of
 from estimator_lab.errors import FlagError
 
 P = TypeVar('P')
+
+structural = functools.partial(setting, structural=True)
+"""Declares a hyper-parameter that decides which variables a checkpoint has, or their shapes."""
 
 
 def resolve(params_class: type[P], params: Mapping[str, Any] | None) -> P:
@@ -83,6 +87,31 @@ def are_sizes(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def some_sizes(text: str) -> bool:
+    """Returns whether `sizes` accepts the string, and it is not empty."""
+    return bool(text) and are_sizes(text)
+
+
+def is_share(value: float) -> bool:
+    """Returns whether a value is in [0, 1)."""
+    return 0 <= value < 1
+
+
+def not_negative(value: float) -> bool:
+    """Returns whether a value is 0 or more."""
+    return value >= 0
+
+
+def is_positive(value: float) -> bool:
+    """Returns whether a value is above 0."""
+    return value > 0
+
+
+def at_least_1(value: float) -> bool:
+    """Returns whether a value is 1 or more."""
+    return value >= 1
 
 
 def _unknown(name: str, known: Any) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from estimator_lab.base.settings import setting
+from estimator_lab.core.model.hparams import is_positive, is_share, not_negative
 from estimator_lab.optimizers import OPTIMIZERS, SCHEDULES, SECOND_ORDER, SecondOrderParams
 
 FINAL = ''
@@ -35,7 +36,7 @@ def warmup_hparam(default: int) -> Any:
     text = (
         'steps in which the learning rate rises to that of its schedule, at most a tenth of all; 0 for none'
     )
-    return setting(default, text, lambda v: v >= 0)
+    return setting(default, text, not_negative)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,10 +44,10 @@ class OptimizerParams:
     """The optimizer and its learning rate."""
 
     optimizer: str = setting('adam', f'one of {", ".join(OPTIMIZERS)}', OPTIMIZERS.__contains__)
-    learning_rate: float = setting(0.001, 'initial learning rate, above 0', lambda v: v > 0)
+    learning_rate: float = setting(0.001, 'initial learning rate, above 0', is_positive)
     learning_rate_schedule: str = setting('cosine', f'one of {", ".join(SCHEDULES)}', SCHEDULES.__contains__)
     warmup_steps: int = warmup_hparam(0)
-    momentum: float = setting(0.9, 'for momentum, nesterov and rmsprop, in [0, 1)', lambda v: 0 <= v < 1)
+    momentum: float = setting(0.9, 'for momentum, nesterov and rmsprop, in [0, 1)', is_share)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +89,7 @@ class TrainingParams(SecondOrderParams, OptimizerParams, DataParams):
 def clipping(default: float) -> Any:
     """Returns the hyper-parameter of gradient clipping, with its default."""
     text = 'length to which the gradient of a first-order optimizer is cut back, 0 for none'
-    return setting(default, text, lambda v: v >= 0)
+    return setting(default, text, not_negative)
 
 
 @dataclasses.dataclass(frozen=True)
