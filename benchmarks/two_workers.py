@@ -121,7 +121,7 @@ def run_task(options: dict[str, Any]) -> None:
         labels = rng.randint(0, 10, options['batch_size'])
         return tf.data.Dataset.from_tensors(({'image': images}, labels)).repeat()
 
-    strategy = role.strategy()
+    strategy = role.strategy
     config = tf.estimator.RunConfig(
         model_dir=options['folder'],
         save_summary_steps=None,
@@ -141,7 +141,7 @@ def run_task(options: dict[str, Any]) -> None:
         else:
             estimator.train(input_fn, hooks=[watch])
     if role.is_chief:
-        print(watch.rate * options['batch_size'] * role.batches_a_step(strategy), flush=True)
+        print(watch.rate * options['batch_size'] * role.batches_a_step, flush=True)
 
 
 def _stopwatch(role: Any, folder: Path, steps: int) -> Any:

@@ -59,7 +59,7 @@ def main(settings: TrainSettings, line: command.CommandLine) -> int:
     from estimator_lab.training.experiment import Experiment
 
     experiment = Experiment(settings, _say)
-    role = experiment.role
+    role = experiment.run.role
     if role.is_chief:
         _announce(experiment)
     if role.cluster:

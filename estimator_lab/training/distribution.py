@@ -6,6 +6,7 @@ together.
 """
 
 import contextlib
+import functools
 import socket
 import threading
 import time
@@ -98,8 +99,9 @@ class Role:
             return ONLY_WORKER
         return WorkerShard(0 if self.is_chief else self.index + 1, len(self.trainers))
 
+    @functools.cached_property
     def strategy(self) -> Any:
-        """Returns the tf.distribute.Strategy of this process; None for none."""
+        """The tf.distribute.Strategy of this process; None for none."""
         # TensorFlow prints this warning; users cannot act on it.
         warnings.filterwarnings('ignore', 'To make it possible to preserve tf.data options')
         if self.distribution == MIRRORED:
@@ -124,9 +126,12 @@ class Role:
                 stack.enter_context(tf.Graph().as_default())
             yield
 
-    def batches_a_step(self, strategy: Any) -> int:
-        """Returns how many batches all processes together consume in one global step."""
-        return strategy.num_replicas_in_sync if strategy else self._workers_in_step()
+    @property
+    def batches_a_step(self) -> int:
+        """How many batches all processes together consume in one global step."""
+        if self.strategy:
+            return int(self.strategy.num_replicas_in_sync)
+        return self.workers if self.distribution == MULTI_WORKER else 1
 
     def share_of(self, examples: int) -> int:
         """Returns this process's equal share of the examples that all processes have seen.
@@ -146,9 +151,6 @@ class Role:
         if config is not None and self.cluster and self.trains and self.distribution == PARAMETER_SERVER:
             config.device_filters.extend(['/job:ps', f'/job:{self.job}/task:{self.index}'])
         return config
-
-    def _workers_in_step(self) -> int:
-        return len(self.trainers) if self.distribution == MULTI_WORKER else 1
 
 
 def read_role(distribution: str, tf_config: str) -> Role:

@@ -2,19 +2,18 @@
 
 import contextlib
 import math
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from estimator_lab.console.outputs import locked, made_folder
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.core.step.train_step import optimizer_vectors
+from estimator_lab.data.order.archives import Say
 from estimator_lab.errors import FlagError
 from estimator_lab.runs.memory import check_training, measure
 from estimator_lab.runs.model import unlisted_checkpoint
 from estimator_lab.runs.weights.checkpoint import all_finite
 from estimator_lab.tf1 import tf
-from estimator_lab.training.distribution import read_role
 from estimator_lab.training.inputs import Inputs
 from estimator_lab.training.interrupt import Interrupted, StopSwitch
 from estimator_lab.training.phase_trainer import PhaseTrainer
@@ -24,7 +23,6 @@ from estimator_lab.training.run import open_run
 from estimator_lab.training.settings import Settings
 from estimator_lab.training.warm_start import WarmStart, open_warm_start
 
-Say = Callable[[str], None]
 _SMALL_BATCH = 2**23  # numbers
 
 
@@ -64,7 +62,6 @@ class Experiment:
       say: shows one line to the user.
 
     Attributes:
-      role: this process's part in the run.
       run: the settings, checked, with the data opened.
       trainers: of the phases of training, in order; most models have one.
       warm_start: where the first weights come from; None for random weights, and for a resumed run.
@@ -75,21 +72,18 @@ class Experiment:
     """
 
     def __init__(self, settings: Settings, say: Say = print) -> None:
-        self._say = say
-        self.role = read_role(settings.distribution, os.environ.get('TF_CONFIG', ''))
-        self.run = open_run(settings, self.role, say)
-        strategy = self.role.strategy()
-        plans = plan_phases(self.run, self.role.workers, self.role.batches_a_step(strategy))
+        self.run = open_run(settings, say)
+        plans = plan_phases(self.run)
         for plan in plans:
             plan.check_folder()
         _check_memory(plans[-1])
-        if self.role.trains:
+        if self.run.role.trains:
             self._check_changes(plans)
         self.warm_start = _open_warm_start(plans[-1])
-        if self.role.is_chief:
+        if self.run.role.is_chief:
             self._say_unused_weights()
         beginning = self.warm_start.settings if self.warm_start else None
-        self.trainers = [PhaseTrainer(plan, self.role, strategy, say, beginning) for plan in plans]
+        self.trainers = [PhaseTrainer(plan, beginning) for plan in plans]
 
     @property
     def inputs(self) -> Inputs:
@@ -124,7 +118,7 @@ class Experiment:
           DataError: the data can't be read to its end; what was learned before has been saved.
           LabError: TensorFlow fails, in one sentence; or the rest of a cluster is gone.
         """
-        if self.role.cluster:
+        if self.run.role.cluster:
             return self._train()
         folders = [trainer.plan.folder for trainer in self.trainers]
         with self._alone(), rolled_back_on_failure(folders, self.saved_step):
@@ -144,19 +138,19 @@ class Experiment:
         for plan in plans:
             if not settings.resume_changed:
                 plan.resumption.check(settings.model_dir)
-            if self.role.is_chief and plan.resumption.changes:
-                self._say(str(plan.resumption))
+            if self.run.role.is_chief and plan.resumption.changes:
+                self.run.say(str(plan.resumption))
 
     def _say_unused_weights(self) -> None:
         """Reports weights that were named, or exist, but are not used."""
         settings = self.run.settings
         if settings.warm_start and not self.warm_start:
-            self._say(
+            self.run.say(
                 f'--warm_start={settings.warm_start} is only for new runs: {settings.model_dir} goes on from '
                 'its own checkpoint.'
             )
         if unlisted := unlisted_checkpoint(settings.model_dir):
-            self._say(
+            self.run.say(
                 f"{settings.model_dir} holds {unlisted}, but no file 'checkpoint' that lists it: training "
                 'starts from the beginning.'
             )
@@ -206,7 +200,7 @@ class Experiment:
         plan = trainer.plan
         if len(self.trainers) > 1 and not trainer.is_finished():
             steps = f'step {plan.first_step} to {plan.last_step}'
-            self._say(f'Phase            {plan.phase.name or "last"}: {steps} in {plan.folder}')
+            self.run.say(f'Phase            {plan.phase.name or "last"}: {steps} in {plan.folder}')
 
 
 def _open_warm_start(plan: Plan) -> WarmStart | None:

@@ -21,7 +21,7 @@ from estimator_lab.runs.record import write_record
 from estimator_lab.runs.reference_classifier import with_reference_classifier
 from estimator_lab.runs.serving import serving_input_receiver_fn
 from estimator_lab.tf1 import reused_evaluation_graph, tf
-from estimator_lab.training.distribution import Role, run_until_finished
+from estimator_lab.training.distribution import run_until_finished
 from estimator_lab.training.evaluations import (
     BestEvaluation,
     EvaluationLog,
@@ -43,8 +43,6 @@ from estimator_lab.training.plans import Plan, saved_step
 from estimator_lab.training.rollback import PROFILE
 from estimator_lab.training.warm_start import warm_start_settings
 
-Say = Callable[[str], None]
-
 _CHECKPOINTS_A_PHASE = 5
 _MOST_STEPS_BETWEEN_CHECKPOINTS = 2000
 _EVALUATOR_POLL_SECONDS = 1
@@ -55,27 +53,17 @@ class PhaseTrainer:
 
     Args:
       plan: what to train.
-      role: this process's part in a distributed run.
-      strategy: the role's tf.distribute.Strategy, or None.
-      say: shows one line to the user.
       warm_start: the WarmStartSettings of the first phase, None for none; later phases start from the phase
         before.
-
-    Attributes:
-      plan: as given.
-      estimator: the phase's Estimator.
 
     Raises:
       FlagError: for a setting that can't work.
     """
 
-    def __init__(self, plan: Plan, role: Role, strategy: Any, say: Say, warm_start: Any = None) -> None:
-        run, settings = plan.run, plan.run.settings
+    def __init__(self, plan: Plan, warm_start: Any = None) -> None:
+        run, settings, role = plan.run, plan.run.settings, plan.run.role
         self.plan = plan
-        self._settings = settings
-        self._role = role
-        self._strategy = strategy
-        self._say = say
+        self._settings, self._role, self._say = settings, role, run.say
         self._pauses = Pauses()
         with role.scope():  # an Estimator copies its configuration, and the strategy with it
             self.estimator = tf.estimator.Estimator(
@@ -85,9 +73,9 @@ class PhaseTrainer:
                 warm_start_from=_inherited(plan) or warm_start,
             )
         task = '' if role.is_chief else f'.{role.job}{role.index}'
-        self._bad_list = BadList(plan.folder / f'bad_members{task}.csv', say)
+        self._bad_list = BadList(plan.folder / f'bad_members{task}.csv', self._say)
         self._train_report = self._report(plan.inputs.train)
-        self._evaluations = BestEvaluation(settings.model_dir, run.task, say, plan.phase.name)
+        self._evaluations = BestEvaluation(settings.model_dir, run.task, self._say, plan.phase.name)
         receiver = serving_input_receiver_fn(run.reader, run.model, plan.params)
         names = settings.export if plan.is_final else ()
         self._exporters = make_exporters(names, receiver, self._evaluations)
@@ -116,22 +104,19 @@ class PhaseTrainer:
     def train(self, switch: StopSwitch) -> Mapping[str, float]:
         """Trains to the last step, evaluating at each checkpoint.
 
-        Args:
-          switch: ends training early, with what was learned saved.
-
         Returns:
           The last evaluation's metrics by name; empty if another process of the cluster evaluates.
 
         Raises:
-          Interrupted: the switch was turned on.
+          Interrupted: the switch was turned on; what was learned has been saved.
           DataError: the data can't be read to its end; what was learned before has been saved.
         """
-        plan, writers = self.plan, contextlib.nullcontext()
+        plan, folder = self.plan, self._settings.model_dir
         if self._role.is_chief:
             self.write_record()
             if plan.run.model.prepare is not None and plan.is_final:
                 self._prepare(plan.run.model.prepare, switch)
-        with writers if plan.is_final else summaries_in_run(plan.folder, self._settings.model_dir):
+        with contextlib.nullcontext() if plan.is_final else summaries_in_run(plan.folder, folder):
             metrics = self._train_and_evaluate(switch)
         self.raise_input_error()
         return metrics
@@ -216,7 +201,7 @@ class PhaseTrainer:
         return log.last
 
     def _run_task(self, train_spec: Any, eval_spec: Any) -> None:
-        rebuilds = self._settings.rebuild_evaluation_graph or self._role.cluster or self._strategy
+        rebuilds = self._settings.rebuild_evaluation_graph or self._role.cluster or self._role.strategy
         while True:
             before = self.estimator.latest_checkpoint()
             try:
@@ -231,7 +216,7 @@ class PhaseTrainer:
         if not self._role.is_chief:
             return []
         plan, settings, folder = self.plan, self._settings, str(self.plan.folder)
-        examples = settings.batch_size * self._role.batches_a_step(self._strategy)
+        examples = settings.batch_size * self._role.batches_a_step
         hooks: list[Any] = [
             ProgressHook(plan.last_step, examples, self._pauses),
             SpeedHook(examples, settings.save_summary_steps, folder, self._pauses),
@@ -282,7 +267,7 @@ class PhaseTrainer:
             model_dir=str(self.plan.folder),
             tf_random_seed=settings.seed,
             session_config=self._role.session_config(session_config(settings.precision)),
-            train_distribute=self._strategy,
+            train_distribute=self._role.strategy,
             save_checkpoints_steps=every,
             save_summary_steps=settings.save_summary_steps,
             log_step_count_steps=None,  # SpeedHook does it

@@ -11,17 +11,10 @@ from estimator_lab.data.order.resume_segments import Segment, images_in, step_af
 from estimator_lab.errors import FlagError
 from estimator_lab.runs.importing import is_imported
 from estimator_lab.runs.model import step_of
-from estimator_lab.runs.record import (
-    NO_HPARAMS,
-    InputRecord,
-    Record,
-    check_same,
-    read_record,
-    versions,
-)
+from estimator_lab.runs.record import NO_HPARAMS, InputRecord, Record, check_same, read_record, versions
 from estimator_lab.tf1 import tf
 from estimator_lab.training.inputs import Inputs
-from estimator_lab.training.resumption import Resumption, Start
+from estimator_lab.training.resumption import Restart, Resumption, record_of
 from estimator_lab.training.run import Run
 from estimator_lab.training.settings import MOST_STEPS, Settings
 
@@ -35,8 +28,6 @@ class Plan:
     """What a phase trains on, and from which global step to which.
 
     Attributes:
-      run: what it has in common with the other phases.
-      phase: its name, and what it inherits.
       inputs: what it trains and evaluates on.
       first_step: the global step at which it begins.
       last_step: the global step at which it ends.
@@ -135,13 +126,8 @@ class Plan:
             )
 
 
-def plan_phases(run: Run, workers: int, batches_a_step: int) -> list[Plan]:
-    """Returns the plans of a run's phases, in order.
-
-    Args:
-      run: whose last phase is FINAL; it ends where the settings say.
-      workers: processes that share the examples.
-      batches_a_step: batches that all of them together consume in a global step.
+def plan_phases(run: Run) -> list[Plan]:
+    """Returns the plans of a run's phases, in order; the last one ends where the settings say.
 
     Raises:
       FlagError: the settings don't fit the phases.
@@ -149,11 +135,11 @@ def plan_phases(run: Run, workers: int, batches_a_step: int) -> list[Plan]:
     """
     plans: list[Plan] = []
     for phase in run.phases:
-        plans.append(_plan(run, phase, plans[-1] if plans else None, workers, batches_a_step))
+        plans.append(_plan(run, phase, plans[-1] if plans else None))
     return plans
 
 
-def _plan(run: Run, phase: Phase, before: Plan | None, workers: int, batches_a_step: int) -> Plan:
+def _plan(run: Run, phase: Phase, before: Plan | None) -> Plan:
     settings, first = run.settings, before.last_step if before else 0
     folder, is_final = settings.model_dir / phase.name, phase.name == FINAL
     previous, saved = run.previous if is_final else read_record(folder), saved_step(folder)
@@ -164,31 +150,31 @@ def _plan(run: Run, phase: Phase, before: Plan | None, workers: int, batches_a_s
     if recorded.segments:
         known = recorded.segments[-1].newest_sources
     inputs = (run.inputs if is_final else run.pretraining).arranged(known)
-    start = Start(settings, inputs, workers, batches_a_step)
+    now = record_of(settings, inputs, run.role, first)
     # Records of older versions have no segments: today's flags count as theirs.
-    segments = recorded.segments or (start.first_segment(first),)
+    segments = recorded.segments or now.segments
     if saved is None:
-        resumption = _begin(start, first, before)
+        resumption = _begin(now, inputs, before)
     elif saved >= _last_step(settings, phase, segments):
         resumption = Resumption(recorded)  # no training is left, and nothing is recorded
     elif recorded.segments:
-        resumption = start.resume(recorded, saved)
+        resumption = Restart(recorded, now, inputs).resume(saved)
     else:
-        resumption = Resumption(start.record(*segments))
+        resumption = Resumption(now)
     last = _last_step(settings, phase, resumption.input.segments or segments)
     if not is_final and saved is not None:
         last = max(last, saved)
     return Plan(run, phase, inputs, first, last, before, saved, previous, resumption)
 
 
-def _begin(start: Start, step: int, before: Plan | None) -> Resumption:
+def _begin(now: InputRecord, inputs: Inputs, before: Plan | None) -> Resumption:
     """Returns how a phase without a checkpoint begins: after a finished phase, or with a new run."""
     if before is None or not before.is_finished or before.previous is None:
-        return Resumption(start.record(start.first_segment(step)))
+        return Resumption(now)
     former = before.previous.input
-    if start.inputs.flag != before.inputs.flag:
+    if inputs.flag != before.inputs.flag:
         former = replace(former, segments=())  # of other archives
-    return start.follow(former, step)
+    return Restart(former, now, inputs).follow()
 
 
 def saved_step(folder: Path) -> int | None:

@@ -9,6 +9,7 @@ from typing import Any
 from estimator_lab.data.order.resume_segments import Place, Segment, Source, segments_until
 from estimator_lab.errors import FlagError
 from estimator_lab.runs.record import InputRecord
+from estimator_lab.training.distribution import Role
 from estimator_lab.training.inputs import Inputs
 from estimator_lab.training.settings import Settings
 
@@ -46,120 +47,102 @@ class Resumption:
         return f'Since the last start: {"; ".join(self.changes)}.' if self.changes else ''
 
 
+def record_of(settings: Settings, inputs: Inputs, role: Role, step: int) -> InputRecord:
+    """Returns what experiment.json says of the input of a phase that begins with these settings at a step."""
+    recorded = {name: _recorded(getattr(settings, name)) for name in _RECORDED}
+    segment = Segment(step, settings.batch_size * role.batches_a_step, 0, 0, inputs.sources)
+    evaluation = inputs.evaluation.sources if settings.eval_data else ()
+    return InputRecord((segment,), evaluation, {**recorded, _WORKERS: role.workers})
+
+
 @dataclass(frozen=True)
-class Start:
-    """What a phase is started with.
+class Restart:
+    """Compares what a phase is started with to the record of the last start.
 
     Attributes:
-      settings: of the run.
-      inputs: its archives, those of the last start in the same order as then.
-      workers: processes that share the examples.
-      batches_a_step: batches that all of them together consume in a global step.
+      before: that record; without segments if an older version wrote it.
+      now: that of a phase that would begin with today's settings and archives; see `record_of`.
+      inputs: those archives, the known ones in their former order.
     """
 
-    settings: Settings
+    before: InputRecord
+    now: InputRecord
     inputs: Inputs
-    workers: int = 1
-    batches_a_step: int = 1
 
-    def record(self, *segments: Segment) -> InputRecord:
-        """Returns what experiment.json says of the input."""
-        recorded = {name: _recorded(getattr(self.settings, name)) for name in _RECORDED}
-        return InputRecord(segments, self._evaluation, {**recorded, _WORKERS: self.workers})
+    def follow(self) -> Resumption:
+        """Returns how a phase begins after one that has finished, whose record is `before`."""
+        return Resumption(self.now, self._changes(), self._other_weights())
 
-    def first_segment(self, step: int) -> Segment:
-        """Returns the segment of a phase that begins at a global step."""
-        return Segment(step, self._examples_a_step, 0, 0, self.inputs.sources)
+    def resume(self, step: int) -> Resumption:
+        """Returns how a phase goes on from its checkpoint of a global step; `before` has a segment."""
+        segments = segments_until(self.before.segments, step)
+        return replace(self, before=replace(self.before, segments=segments))._resume(step)
 
-    def follow(self, before: InputRecord, step: int) -> Resumption:
-        """Returns how a phase begins after one that has finished.
-
-        Args:
-          before: the record of that one.
-          step: global step at which the new phase begins.
-        """
-        record = self.record(self.first_segment(step))
-        return Resumption(record, self._changes(before), self._other_weights(before))
-
-    def resume(self, before: InputRecord, step: int) -> Resumption:
-        """Returns how a phase goes on from a checkpoint.
-
-        Args:
-          before: its record, with at least one segment.
-          step: global step of the checkpoint.
-        """
-        segments = segments_until(before.segments, step)
-        before, last = replace(before, segments=segments), segments[-1]
-        place, now = last.place_at(step), self.inputs.sources
-        changes, epoch = self._changes(before), place.epoch + 1
+    def _resume(self, step: int) -> Resumption:
+        *_, last = segments = self.before.segments
+        (first,), place = self.now.segments, last.place_at(step)
+        changes, epoch, now = self._changes(), place.epoch + 1, first.sources
         has_new_data = _identities(last.newest_sources) != _identities(now)
-        breaks = self._order_breaks(before, place) if place.offset else []
-        following = Segment(step, self._examples_a_step, place.epoch, place.offset, place.sources)
+        breaks = self._order_breaks(place) if place.offset else []
+        following = Segment(step, first.examples_a_step, place.epoch, place.offset, place.sources)
         if breaks:
             following = replace(following, epoch=place.epoch + 1, offset=0, sources=now)
         elif not place.offset:
             following = replace(following, sources=now)
         elif _identities(place.sources) != _identities(now):
             following = replace(following, later=now)
-        if breaks or has_new_data or self._examples_a_step != last.examples_a_step:
+        if breaks or has_new_data or first.examples_a_step != last.examples_a_step:
             segments = (*(one for one in segments if one.first_step < step), following)
-        record = self.record(*segments)
+        record = replace(self.now, segments=segments)
         if breaks:
             changes = (*changes, f'the rest of epoch {epoch} is left out')
             return Resumption(record, changes, f'{"; ".join(breaks)}, in the middle of epoch {epoch}')
         if following.later and has_new_data:
             changes = (*changes, f'epoch {epoch} ends with the archives it began with')
-        return Resumption(record, changes, self._other_weights(before))
+        return Resumption(record, changes, self._other_weights())
 
-    @property
-    def _examples_a_step(self) -> int:
-        return self.settings.batch_size * self.batches_a_step
-
-    @property
-    def _evaluation(self) -> tuple[Source, ...]:
-        return self.inputs.evaluation.sources if self.settings.eval_data else ()
-
-    def _order_breaks(self, before: InputRecord, place: Place) -> list[str]:
+    def _order_breaks(self, place: Place) -> list[str]:
         """Returns the changes after which an epoch can't end as it began."""
-        breaks = self._setting_changes(before, _OF_THE_ORDER)
+        breaks = self._setting_changes(_OF_THE_ORDER)
         lost = Counter(_fingerprints(place.sources)) - Counter(_fingerprints(self.inputs.sources))
         # Each worker is in an epoch of its own, so new archives change every worker's share. The same is true
         # of images with and without labels.
-        has_several_epochs = self.workers > 1 or self.inputs.unlabelled is not None
-        return [*breaks, *self._data_changes(before)] if lost or has_several_epochs else breaks
+        has_several_epochs = self.now.settings[_WORKERS] > 1 or self.inputs.unlabelled is not None
+        return [*breaks, *self._data_changes()] if lost or has_several_epochs else breaks
 
-    def _other_weights(self, before: InputRecord) -> str:
+    def _other_weights(self) -> str:
         """Returns the changes that lead to other weights than without the restart, with --deterministic."""
-        if not (self.settings.deterministic and before.settings.get(_DETERMINISTIC)):
+        if not (self.now.settings[_DETERMINISTIC] and self.before.settings.get(_DETERMINISTIC)):
             return ''
-        changes = self._setting_changes(before)
-        if before.segments and Counter(_fingerprints(before.segments[-1].newest_sources)) != Counter(
-            _fingerprints(self.inputs.sources)
-        ):
-            changes += self._data_changes(before)
+        changes = self._setting_changes()
+        if self.before.segments and Counter(
+            _fingerprints(self.before.segments[-1].newest_sources)
+        ) != Counter(_fingerprints(self.inputs.sources)):
+            changes += self._data_changes()
         return f'{"; ".join(changes)}, with --deterministic' if changes else ''
 
-    def _changes(self, before: InputRecord) -> tuple[str, ...]:
-        found = [*self._setting_changes(before), *self._data_changes(before)]
-        if before.segments:
-            found += _differences('--eval_data', before.evaluation, self._evaluation)
+    def _changes(self) -> tuple[str, ...]:
+        found = [*self._setting_changes(), *self._data_changes()]
+        if self.before.segments:
+            found += _differences('--eval_data', self.before.evaluation, self.now.evaluation)
         return tuple(found)
 
-    def _setting_changes(self, before: InputRecord, names: Sequence[str] = ()) -> list[str]:
+    def _setting_changes(self, names: Sequence[str] = ()) -> list[str]:
         """Returns how settings differ, all of them unless `names` are given."""
-        found, now = [], self.record().settings
-        for name in names or now:
-            was = before.settings.get(name, now[name])
+        found, settings = [], self.now.settings
+        for name in names or settings:
+            now = settings[name]
+            was = self.before.settings.get(name, now)
             if name == _SHUFFLE and self.inputs.train.has_random_access and isinstance(was, int):
-                was = now[name] if (was > 1) == (now[name] > 1) else was  # the buffer's size has no effect
-            if was != now[name]:
-                found.append(_clause(name, was, now[name]))
+                was = now if (was > 1) == (now > 1) else was  # the buffer's size has no effect
+            if was != now:
+                found.append(_clause(name, was, now))
         return found
 
-    def _data_changes(self, before: InputRecord) -> list[str]:
-        if not before.segments:
+    def _data_changes(self) -> list[str]:
+        if not self.before.segments:
             return []
-        return _differences(self.inputs.flag, before.segments[-1].newest_sources, self.inputs.sources)
+        return _differences(self.inputs.flag, self.before.segments[-1].newest_sources, self.inputs.sources)
 
 
 def _recorded(value: Any) -> Any:

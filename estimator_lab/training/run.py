@@ -1,6 +1,7 @@
 """Settings -> a run: what all its phases have in common, checked before anything is written."""
 
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from estimator_lab.core.style.perceptual_loss import FILE as STYLE_FILE
 from estimator_lab.data.images.augment import parse_augmentation
 from estimator_lab.data.kind import Kind, Reader, ReaderOptions
 from estimator_lab.data.kinds import KINDS
-from estimator_lab.data.order.archives import distinct_examples
+from estimator_lab.data.order.archives import Say, distinct_examples
 from estimator_lab.errors import FlagError
 from estimator_lab.models.registry import find_model
 from estimator_lab.optimizers import SECOND_ORDER, make_optimizer
@@ -22,11 +23,9 @@ from estimator_lab.runs.reference_classifier import ReferenceClassifier, open_re
 from estimator_lab.runs.safe_paths import check_safe_paths
 from estimator_lab.runs.style_targets import StyleTargets, open_style_targets
 from estimator_lab.tf1 import tf
-from estimator_lab.training.distribution import Role
+from estimator_lab.training.distribution import Role, read_role
 from estimator_lab.training.inputs import Inputs, check_enough, kind_of_data, open_inputs, open_pretraining
 from estimator_lab.training.settings import Settings
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -34,21 +33,19 @@ class Run:
     """What all phases of a training run have in common.
 
     Attributes:
-      settings: as given.
-      model: what is trained.
-      task: what it learns with these parameters.
-      params: its parameters, those that the data decides included.
+      say: shows one line to the user.
+      params: the model's parameters, those that the data decides included.
       phases: of training, in order.
       inputs: what the last phase trains and evaluates on.
       pretraining: the same for the phases before.
-      kind: of the examples.
-      reader: how examples become arrays.
       previous: the record in model_dir when the run was opened; None for a new one.
       reference_classifier: scores the samples of a generator; None for none.
       style_targets: what a transform net learns; None for other models.
     """
 
     settings: Settings
+    role: Role
+    say: Say
     model: AnyModel
     task: Task
     params: Any
@@ -76,18 +73,14 @@ class Run:
             self.style_targets.perceptual_loss.save(folder / STYLE_FILE)
 
 
-def open_run(settings: Settings, role: Role, say: Say) -> Run:
-    """Opens a run's data and checks its settings.
-
-    Args:
-      settings: of the run.
-      role: this process's part in it.
-      say: shows one line to the user.
+def open_run(settings: Settings, say: Say) -> Run:
+    """Opens a run's data and checks its settings; `say` shows one line to the user.
 
     Raises:
       FlagError: for a setting that can't work.
       DataError: for data that can't be read or trained on.
     """
+    role = read_role(settings.distribution, os.environ.get('TF_CONFIG', ''))
     _check_machine(settings, role)
     model = find_model(settings.model)
     kind = kind_of_data(settings)
@@ -111,6 +104,8 @@ def open_run(settings: Settings, role: Role, say: Say) -> Run:
     pretraining = _open_pretraining(phases, settings, inputs, role, say)
     return Run(
         settings=settings,
+        role=role,
+        say=say,
         model=model,
         task=task,
         params=params,
@@ -126,16 +121,7 @@ def open_run(settings: Settings, role: Role, say: Say) -> Run:
 
 
 def check_kind(kind: Kind, settings: Settings, kinds: Iterable[Kind]) -> None:
-    """Checks that no setting was given that is only for another kind of example.
-
-    Args:
-      kind: of the run's examples.
-      settings: of the run.
-      kinds: all there are.
-
-    Raises:
-      FlagError: one was.
-    """
+    """Raises FlagError if a setting was given that is only for another of the kinds of example."""
     for other in kinds:
         for name in sorted(other.settings - kind.settings):
             if getattr(settings, name) != getattr(Settings(), name):

@@ -14,7 +14,7 @@ from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.tf1 import tf
 from estimator_lab.training.inputs import Inputs
 from estimator_lab.training.plans import plan_phases
-from estimator_lab.training.resumption import Resumption, Start
+from estimator_lab.training.resumption import Restart, Resumption, record_of
 from estimator_lab.training.settings import Settings
 
 A, B, C, D, E = (Source(f'{name}.tar', 24 if name == 'a' else 8, f'of {name}') for name in 'abcde')
@@ -39,6 +39,31 @@ def inputs(*sources, random=True, **changes):
     return replace(Inputs(archives, archives, None, unseen=False), **changes)
 
 
+@dataclass(frozen=True)
+class Start:
+    """Today's settings and archives, compared to the records of a test."""
+
+    settings: Settings
+    inputs: Inputs
+    workers: int = 1
+    batches_a_step: int = 1
+
+    @property
+    def record(self):
+        return record_of(self.settings, self.inputs, self, 0)
+
+    def recorded(self, *segments):
+        return replace(self.record, segments=segments)
+
+    def resume(self, before, step):
+        return Restart(before, self.record, self.inputs).resume(step)
+
+    def follow(self, before, step):
+        (segment,) = self.record.segments
+        now = self.recorded(replace(segment, first_step=step))
+        return Restart(before, now, self.inputs).follow()
+
+
 def start(*sources, workers=1, batches=1, random=True, evaluation=(), unlabelled=None, **settings):
     read = inputs(
         *sources,
@@ -52,7 +77,7 @@ def start(*sources, workers=1, batches=1, random=True, evaluation=(), unlabelled
 
 def recorded(*segments, given=None):
     """Returns the record of a start on archive A, with other segments."""
-    return replace((given or start(A)).record(), segments=segments or (FIRST,))
+    return (given or start(A)).recorded(*(segments or (FIRST,)))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +105,7 @@ def recorded(*segments, given=None):
 )
 def test_where_the_input_goes_on(now, step, segments, changes):
     found = now.resume(recorded(), step)
-    assert found == Resumption(now.record(*segments), changes)
+    assert found == Resumption(now.recorded(*segments), changes)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +136,7 @@ def test_what_breaks_an_epoch(now, given, words):
     assert found.broken == f'{words}, in the middle of epoch 1'
     assert found.changes[-1] == 'the rest of epoch 1 is left out'
     following = Segment(3, now.settings.batch_size, 1, 0, now.inputs.sources)
-    assert found.input == now.record(*before.segments, following)
+    assert found.input == now.recorded(*before.segments, following)
     whole = sum(source.images for source in before.segments[0].sources) // 6
     assert now.resume(before, whole).broken == ''
 
@@ -167,7 +192,7 @@ def test_deterministic_runs_depend_on_all_settings_and_archives(was, now, words)
         assert found.broken == f'{words}, with --deterministic'
     assert now.follow(before, 16).broken == found.broken
     assert now.follow(before, 16) == Resumption(
-        now.record(Segment(16, 6, 0, 0, (A,))), (words,), found.broken
+        now.recorded(Segment(16, 6, 0, 0, (A,))), (words,), found.broken
     )
     plain = replace(now, settings=replace(now.settings, deterministic=False))
     assert plain.resume(before, 16).broken == ''
@@ -203,7 +228,7 @@ def test_how_archives_differ(was, now, words):
 def test_records_of_older_versions_and_of_others():
     now = start(A, seed=5, evaluation=(B,))
     older = InputRecord()
-    assert now.follow(older, 9) == Resumption(now.record(Segment(9, 6, 0, 0, (A,))))
+    assert now.follow(older, 9) == Resumption(now.recorded(Segment(9, 6, 0, 0, (A,))))
     strange = InputRecord((FIRST,), (), {'shuffle_buffer': 'many', 'seed': 1.5})
     assert start(A).resume(strange, 3).broken == (
         '--seed was 1.5, is 1; --shuffle_buffer was many, is 10000, in the middle of epoch 1'
@@ -212,7 +237,7 @@ def test_records_of_older_versions_and_of_others():
 
 def test_recorded_settings():
     found = start(A, workers=2, augment=f'  shift=1,\n{"x" * 300}', evaluation=(B,), deterministic=True)
-    assert found.record(FIRST) == InputRecord(
+    assert found.recorded(FIRST) == InputRecord(
         (FIRST,),
         (B,),
         {
@@ -227,7 +252,7 @@ def test_recorded_settings():
             'workers': 2,
         },
     )
-    assert start(A).record().evaluation == ()
+    assert start(A).record.evaluation == ()
 
 
 def test_messages(tmp_path):
@@ -246,11 +271,16 @@ def test_messages(tmp_path):
 def run(tmp_path):
     """Makes what `plan_phases` needs of a run."""
 
-    def make(phases=(LAST,), previous=None, pretraining=None, sources=(A,), **settings):
+    def make(phases=(LAST,), previous=None, pretraining=None, sources=(A,), batches=1, **settings):
         given = Settings(model_dir=tmp_path, batch_size=6, **settings)
         read = inputs(*sources)
         return SimpleNamespace(
-            settings=given, phases=phases, previous=previous, inputs=read, pretraining=pretraining or read
+            settings=given,
+            role=SimpleNamespace(workers=1, batches_a_step=batches),
+            phases=phases,
+            previous=previous,
+            inputs=read,
+            pretraining=pretraining or read,
         )
 
     return make
@@ -284,7 +314,7 @@ def steps(plans):
     ],
 )
 def test_the_last_step(run, settings, last):
-    (plan,) = plan_phases(run(**settings), 1, 1)
+    (plan,) = plan_phases(run(**settings))
     assert (plan.first_step, plan.last_step, plan.saved, plan.is_finished) == (0, last, None, False)
     assert plan.is_final
     assert plan.segment == FIRST
@@ -314,65 +344,65 @@ def test_the_last_step(run, settings, last):
 )
 def test_a_length_that_is_refused(run, settings, words):
     with pytest.raises(FlagError) as caught:
-        plan_phases(run(**settings), 1, 1)
+        plan_phases(run(**settings))
     assert str(caught.value) == words
 
 
 def test_phases_follow_each_other(run):
-    first, second, last = plan_phases(run((PRE, Phase('more', 0.0), LAST), max_steps=9), 1, 1)
+    first, second, last = plan_phases(run((PRE, Phase('more', 0.0), LAST), max_steps=9))
     assert steps([first, second, last]) == [(0, 2, None), (2, 3, None), (3, 9, None)]
     assert (first.before, second.before, last.before) == (None, first, second)
     assert [plan.is_final for plan in (first, second, last)] == [False, False, True]
     assert second.segment == Segment(2, 6, 0, 0, (A,))
     assert (first.inputs.train.known, second.inputs.train.known) == ((), (A,))
-    (fewer, _) = plan_phases(run((PRE, LAST), max_steps=9), 1, 2)
+    (fewer, _) = plan_phases(run((PRE, LAST), max_steps=9, batches=2))
     assert (fewer.last_step, fewer.segment.examples_a_step) == (1, 12)
 
 
 def test_a_phase_goes_on_from_its_checkpoint(run, tmp_path):
     previous = saved(tmp_path, 3, FIRST)
-    (plan,) = plan_phases(run(previous=previous, epochs=2), 1, 1)
+    (plan,) = plan_phases(run(previous=previous, epochs=2))
     assert steps([plan]) == [(0, 8, 3)]
     assert (plan.resumption.changes, plan.segment, plan.inputs.train.known) == ((), FIRST, (A,))
     other = run(previous=previous, epochs=2)
     other.settings = replace(other.settings, batch_size=3)
-    (plan,) = plan_phases(other, 1, 1)
+    (plan,) = plan_phases(other)
     assert plan.segment == Segment(3, 3, 0, 18, (A,))
     assert plan.last_step == 3 + (48 - 18) // 3
 
 
 def test_a_finished_phase_keeps_its_record(run, tmp_path):
     previous = saved(tmp_path, 8, FIRST)
-    (plan,) = plan_phases(run(previous=previous, max_steps=8, seed=7), 1, 1)
+    (plan,) = plan_phases(run(previous=previous, max_steps=8, seed=7))
     assert plan.is_finished
     assert plan.resumption == Resumption(previous.input)
-    (longer,) = plan_phases(run(previous=previous, max_steps=9, seed=7), 1, 1)
+    (longer,) = plan_phases(run(previous=previous, max_steps=9, seed=7))
     assert not longer.is_finished
     assert longer.resumption.changes == ('--seed was 1, is 7',)
 
 
 def test_a_record_without_segments_counts_as_of_the_same_flags(run, tmp_path):
     previous = saved(tmp_path, 3)
-    (plan,) = plan_phases(run(previous=previous, max_steps=9, seed=7), 1, 1)
+    (plan,) = plan_phases(run(previous=previous, max_steps=9, seed=7))
     assert (plan.resumption.changes, plan.segment, plan.inputs.train.known) == ((), FIRST, ())
 
 
 def test_a_phase_after_a_finished_one_compares_its_flags(run, tmp_path):
     saved(tmp_path / 'pre', 5, FIRST)
-    first, last = plan_phases(run((PRE, LAST), max_steps=9, seed=7), 1, 1)
+    first, last = plan_phases(run((PRE, LAST), max_steps=9, seed=7))
     assert steps([first, last]) == [(0, 5, 5), (5, 9, None)]  # it had taken more steps than today's
     assert last.resumption.changes == ('--seed was 1, is 7',)
     assert last.segment == Segment(5, 6, 0, 0, (A,))
     apart = run((PRE, LAST), max_steps=9, sources=(B,), pretraining=inputs(A, flag='--pretrain_data'))
-    _, last = plan_phases(apart, 1, 1)
+    _, last = plan_phases(apart)
     assert last.resumption.changes == ()  # the archives of another flag are not compared
     unfinished = run((Phase('pre', 5.0), LAST), max_steps=99, seed=7)
-    _, last = plan_phases(unfinished, 1, 1)
+    _, last = plan_phases(unfinished)
     assert last.resumption.changes == ()
 
 
 def test_a_folder_of_other_phases_is_refused(run, tmp_path):
     previous = replace(saved(tmp_path, 9, replace(FIRST, first_step=4)), model='cnn')
     given = run((PRE, LAST), previous=previous, max_steps=12)
-    _, last = plan_phases(given, 1, 1)
+    _, last = plan_phases(given)
     assert last.segment == Segment(2, 6, 0, 0, (A,))

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from estimator_lab.runs.record import read_record
 from estimator_lab.tf1 import tf
 from estimator_lab.training.experiment import Experiment
 from estimator_lab.training.inputs import Inputs
-from estimator_lab.training.resumption import Start
+from estimator_lab.training.resumption import Restart, record_of
 from estimator_lab.training.settings import Settings
 from tests.archive_files import encoded, picture, write_tar
 
@@ -199,12 +200,12 @@ def inputs(*paths):
 
 
 def test_pipes_are_not_compared():
-    def start(path, batches):
-        return Start(Settings(), inputs(path), batches_a_step=batches)
+    def opened(path, batches):
+        role = SimpleNamespace(workers=1, batches_a_step=batches)
+        return record_of(Settings(), inputs(path), role, 0), inputs(path)
 
-    before = start('-', 3)
-    recorded = before.record(before.first_segment(0))
-    going_on = start('/dev/null', 2).resume(recorded, 3)
+    before, _ = opened('-', 3)
+    going_on = Restart(before, *opened('/dev/null', 2)).resume(3)
     assert (going_on.changes, going_on.broken) == ((), '')
     assert going_on.input.segments[-1].examples_at(5) == (3 * 3 + 2 * 2) * 32
 
