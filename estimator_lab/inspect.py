@@ -1,7 +1,7 @@
 """``python -m estimator_lab.inspect``: what a trained network sees in one image, or says about one tree."""
 
-from estimator_lab.console.command import Command, CommandLine, tensorboard
-from estimator_lab.console.progress import say_rows, warn
+from estimator_lab.console.command import Command, CommandLine
+from estimator_lab.console.progress import say_rows
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.settings import InspectionSettings
 
@@ -28,17 +28,7 @@ def main(settings: InspectionSettings, line: CommandLine) -> None:
 
     from estimator_lab.inference.inspection_files import inspect_and_write
 
-    found = inspect_and_write(settings)
-    say_rows(
-        [
-            ('Prediction', found.prediction),
-            ('Pictures', f'{found.folder}: {", ".join(f"{name}.png" for name in found.names)}'),
-        ]
-    )
-    if found.problem:
-        warn(found.problem)
-    else:
-        say_rows([('TensorBoard', tensorboard(settings.model_dir))])
+    say_rows(inspect_and_write(settings))
 
 
 COMMAND = Command(main, _USAGE, InspectionSettings, required=['model_dir'], aliases={'output': 'out'})

@@ -9,7 +9,6 @@ import numpy as np
 from PIL import Image
 
 from estimator_lab.base.settings import settings_of
-from estimator_lab.console.command import tensorboard
 from estimator_lab.console.outputs import check_outputs, check_suffix, written_whole
 from estimator_lab.console.progress import warn
 from estimator_lab.core.display.picture import (
@@ -25,12 +24,10 @@ from estimator_lab.errors import FlagError
 from estimator_lab.inference.gan_samples import SampleRequest, Sampling, film, nearest
 from estimator_lab.inference.gibbs_samples import first_images, sample_batches, top_machine
 from estimator_lab.inference.inceptionism.dreams import Dreamer, open_dreamer
-from estimator_lab.inference.inspection_files import write_summaries
+from estimator_lab.inference.inspection_files import Rows, show_in_tensorboard
 from estimator_lab.inference.settings import AscentSettings, DreamSettings
 from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.runs.model import Trained, open_trained
-
-Rows = Iterator[tuple[str, str]]
 
 GIBBS, LATENT, ASCENT = 'gibbs', 'latent', 'ascent'
 _MOST_IN_A_PICTURE = 4096
@@ -239,14 +236,9 @@ def _save(flag: str, path: Path, picture: Image.Image) -> None:
 
 
 def _show_in_tensorboard(dreamer: Dreamer, pictures: dict[str, Image.Image]) -> Rows:
-    model_dir = dreamer.trained.model_dir
     for picture in pictures.values():
         picture.thumbnail((_SHOWN, _SHOWN))
-    problem = write_summaries(model_dir / _EVENTS, pictures, dreamer.trained.step)
-    if problem:
-        warn(problem)
-    else:
-        yield 'TensorBoard', tensorboard(model_dir)
+    return show_in_tensorboard(dreamer.trained, _EVENTS, pictures)
 
 
 # The settings that have a meaning for each kind of picture, and the function that draws it.

@@ -99,11 +99,10 @@ def evaluate(
             # Without summaries, models skip what only TensorBoard shows.
             config = tf.estimator.RunConfig(folder, save_summary_steps=None)
             estimator = tf.estimator.Estimator(
-                observed(
+                observer.watched(
                     with_reference_classifier(
                         trained.model.model_fn, open_reference_classifier(trained.task, trained.params)
-                    ),
-                    observer.observe,
+                    )
                 ),
                 config=config,
                 params=trained.estimator_params,
@@ -116,54 +115,38 @@ def evaluate(
     return observer.evaluation(metrics, report)
 
 
-def observed(model_fn: Callable[..., Any], observe: Callable[[dict[str, np.ndarray]], None]) -> Any:
-    """Returns a model function whose EVAL passes each batch to `observe`.
-
-    Args:
-      model_fn: returns its predictions in EVAL, too.
-      observe: called with 'key' string [n], of images 'image' float32 [n, height, width, channels], where
-        there are labels 'label' int64 [n], and those predictions, by name.
-    """
-
-    def with_hook(
-        features: Features, labels: Tensor, mode: Mode, params: Any, config: RunConfig
-    ) -> EstimatorSpec:
-        spec = model_fn(features, labels, mode, params, config)
-        tensors = {name: features[name] for name in (IMAGE, KEY) if name in features}
-        if labels is not None:
-            tensors['label'] = labels
-        predictions = spec.predictions or {}
-        tensors.update({name: predictions[name] for name in _OBSERVED if name in predictions})
-        return spec._replace(evaluation_hooks=[*spec.evaluation_hooks, _Watch(tensors, observe)])
-
-    return with_hook
-
-
-class _Watch(tf.train.SessionRunHook):
-    """Fetches tensors with each step."""
-
-    def __init__(self, tensors: Mapping[str, Any], observe: Callable[[dict[str, np.ndarray]], None]) -> None:
-        self._tensors = tensors
-        self._observe = observe
-
-    def before_run(self, run_context: Any) -> Any:
-        return tf.train.SessionRunArgs(self._tensors)
-
-    def after_run(self, run_context: Any, run_values: Any) -> None:
-        self._observe(run_values.results)
-
-
-class _Observer:
-    """Collects predictions, batch by batch."""
+class _Observer(tf.train.SessionRunHook):
+    """Fetches the examples and predictions of each batch, and collects them."""
 
     def __init__(self, trained: Trained, worst: int) -> None:
         self._trained = trained
+        self._tensors: dict[str, Tensor] = {}
         self._labels = trained.record.vocabulary
         self._confusion: Confusion | None = None
         self._worst: TopK[Example] = TopK(worst)
         self._images = 0
 
-    def observe(self, batch: dict[str, np.ndarray]) -> None:
+    def watched(self, model_fn: Callable[..., EstimatorSpec]) -> Callable[..., EstimatorSpec]:
+        """Returns a model function that is observed in EVAL, where it returns its predictions, too."""
+
+        def with_hook(
+            features: Features, labels: Tensor, mode: Mode, params: Any, config: RunConfig
+        ) -> EstimatorSpec:
+            spec = model_fn(features, labels, mode, params, config)
+            self._tensors = {name: features[name] for name in (IMAGE, KEY) if name in features}
+            if labels is not None:
+                self._tensors['label'] = labels
+            predictions = spec.predictions or {}
+            self._tensors |= {name: predictions[name] for name in _OBSERVED if name in predictions}
+            return spec._replace(evaluation_hooks=[*spec.evaluation_hooks, self])
+
+        return with_hook
+
+    def before_run(self, run_context: Any) -> Any:
+        return tf.train.SessionRunArgs(self._tensors)
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        batch = run_values.results
         self._images += len(batch[KEY])
         if keys.PROBABILITIES in batch and 'label' in batch:
             self._observe_classes(batch)

@@ -80,8 +80,8 @@ def as_json(evaluation: Evaluation) -> str:
         'metrics': dict(evaluation.metrics),
     }
     if confusion:
-        found['classes'] = _records(('label', *ClassScores._fields), _class_rows(confusion))
-        found['confused'] = _records(('true', 'predicted', 'images'), _pair_rows(confusion))
+        found['classes'] = _records(('label', *ClassScores._fields), class_rows(confusion))
+        found['confused'] = _records(('true', 'predicted', 'images'), pair_rows(confusion))
     found['worst'] = _records(_WORST_COLUMNS, _worst_rows(evaluation.worst))
     return json_text(found, 1)
 
@@ -131,8 +131,8 @@ def write_files(folder: Path, evaluation: Evaluation) -> list[str]:
 
 def _write_confusion(folder: Path, confusion: Confusion, title: str) -> list[str]:
     labels, size, title = confusion.labels, len(confusion.labels), ' '.join(title.split())
-    write_csv(folder / 'classes.csv', ('label', *ClassScores._fields), _class_rows(confusion))
-    write_csv(folder / 'confused.csv', ('true', 'predicted', 'images'), _pair_rows(confusion))
+    write_csv(folder / 'classes.csv', ('label', *ClassScores._fields), class_rows(confusion))
+    write_csv(folder / 'confused.csv', ('true', 'predicted', 'images'), pair_rows(confusion))
     names = ['classes.csv', 'confused.csv']
     if size <= _CLASSES_IN_MATRIX:
         rows = ([label, *row] for label, row in zip(labels, confusion.matrix().tolist(), strict=True))
@@ -169,23 +169,23 @@ def _caption(example: Example) -> str:
     return f'is {example.true}\nseen as {example.predicted} {example.probability:.2f}\n{name}'
 
 
-def _class_rows(confusion: Confusion) -> Iterator[tuple[Any, ...]]:
+def class_rows(confusion: Confusion) -> Iterator[tuple[Any, ...]]:
+    """Returns (label, images, precision, recall, F1) of each class; None where a score is undefined."""
     scores = confusion.scores()
-    columns = (scores.images.tolist(), *(_rounded(column) for column in scores[1:]))
-    return zip(confusion.labels, *columns, strict=True)
+    rounded = (
+        [None if math.isnan(value) else round(value, 6) for value in column.tolist()] for column in scores[1:]
+    )
+    return zip(confusion.labels, scores.images.tolist(), *rounded, strict=True)
 
 
-def _rounded(column: np.ndarray) -> list[float | None]:
-    return [None if math.isnan(value) else round(value, 6) for value in column.tolist()]
-
-
-def _pair_rows(confusion: Confusion) -> Iterator[tuple[str, str, int]]:
+def pair_rows(confusion: Confusion) -> Iterator[tuple[str, str, int]]:
+    """Returns (true label, predicted label, images) of each confusion, the most frequent first."""
     labels = confusion.labels
     return ((labels[pair.true], labels[pair.predicted], pair.images) for pair in confusion.confused())
 
 
 def _classes_in_text(confusion: Confusion) -> list[str]:
-    rows = [row for row in _class_rows(confusion) if row[1]]
+    rows = [row for row in class_rows(confusion) if row[1]]
     lines = [f'{"class":<{_NAME}} {"images":>7} {"precision":>9} {"recall":>7} {"f1":>7}']
     shown = rows
     if len(rows) > _CLASSES_IN_TEXT:
@@ -205,7 +205,7 @@ def _confusion_in_text(confusion: Confusion) -> list[str]:
     size = len(confusion.labels)
     if size <= _CELLS_IN_TEXT:
         return _matrix_in_text(confusion.matrix(), confusion.labels)
-    pairs = list(_pair_rows(confusion))
+    pairs = list(pair_rows(confusion))
     lines = [
         f'{true} taken for {predicted}: {images:,}' for true, predicted, images in pairs[:_PAIRS_IN_TEXT]
     ]

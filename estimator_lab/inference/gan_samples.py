@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from PIL import Image
@@ -59,7 +58,7 @@ class Sampling:
 
     def __init__(self, trained: Trained) -> None:
         self._trained = trained
-        with tf.Graph().as_default() as graph:
+        with tf.Graph().as_default():
             assert trained.model.sampler, 'a model that makes samples'
             sampler = trained.model.sampler(trained.params)
             self._conditional: bool = sampler.conditional
@@ -69,17 +68,12 @@ class Sampling:
             self._first, self._number = tf.placeholder(tf.int64, []), tf.placeholder(tf.int32, [])
             self._seed, self._bound = tf.placeholder(tf.int64, []), tf.placeholder(tf.float32, [])
             self._normal = self._draw(sampler.latent_size)
-            saver = tf.train.Saver(tf.global_variables(f'{sampler.scope}/'))
-            self._session = tf.Session(graph=graph)
-            saver.restore(self._session, trained.checkpoint)
-            self._session.run(tf.tables_initializer())
+            self._session = trained.session(tf.global_variables(f'{sampler.scope}/'))
 
     def __enter__(self) -> 'Sampling':
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._session.close()
 
     def batches(self, request: SampleRequest) -> Iterator[tuple[np.ndarray, list[str]]]:

@@ -15,7 +15,7 @@ from estimator_lab.data.pipeline.batches import read_batches
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.runs.model import Trained, open_trained
-from estimator_lab.tf1 import Variable, tf
+from estimator_lab.tf1 import tf
 
 _AT_ONCE = 1024  # chains
 
@@ -84,7 +84,7 @@ def sample_batches(
     Raises:
       FlagError: the machine does not know the label.
     """
-    with tf.Graph().as_default() as graph:
+    with tf.Graph().as_default():
         stack = _stack_of(trained)
         assert stack, 'top_machine checks it'
         texts = _labels(trained, stack.top.classes, count, label)
@@ -98,10 +98,9 @@ def sample_batches(
         if stack.top.classes:
             start = tf.concat([start, tf.one_hot(ids, stack.top.classes)], axis=1)
         found = stack.images(gibbs_samples(stack.top.rbm, start, steps, noise, clamped=True)[:, :units])
-        session = tf.Session(graph=graph)
-        tf.train.Saver(tf.trainable_variables() + _frozen_variables(stack)).restore(
-            session, trained.checkpoint
-        )
+        # The layers below the top are not trained.
+        below = [v for layer in stack.layers[:-1] for v in (layer.kernel, layer.bias, layer.visible_bias)]
+        session = trained.session(tf.trainable_variables() + below)
     known = trained.record.vocabulary
     with contextlib.closing(session):
         for number, first in enumerate(range(0, count, _AT_ONCE)):
@@ -112,11 +111,6 @@ def sample_batches(
             if stack.top.classes:
                 feed[ids] = [known.index(text) for text in texts[some]]
             yield session.run(found, feed), texts[some]
-
-
-def _frozen_variables(stack: Stack) -> list[Variable]:
-    """Returns the variables of the layers below the top, which are not trained."""
-    return [v for layer in stack.layers[:-1] for v in (layer.kernel, layer.bias, layer.visible_bias)]
 
 
 def _labels(trained: Trained, classes: int, count: int, label: str) -> list[str]:

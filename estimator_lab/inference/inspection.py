@@ -1,4 +1,4 @@
-"""Pictures of what a trained network sees in an image: filters, activations, saliency, Grad-CAM, states."""
+"""Pictures of what a trained network sees in an image or a tree: filters, activations, saliency, states."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +11,8 @@ from estimator_lab.conventions import IMAGE, KEY, to_unit_range
 from estimator_lab.core.display.charts import draw_curves
 from estimator_lab.core.display.picture import enlarged, numbered_tiles, overlay
 from estimator_lab.core.display.sequences import gradient_norms, sequence_pictures
+from estimator_lab.core.display.tree_picture import tree_picture
+from estimator_lab.core.display.trees import Texts
 from estimator_lab.core.model import keys
 from estimator_lab.core.model.endpoints import (
     LOGITS,
@@ -22,7 +24,9 @@ from estimator_lab.core.model.endpoints import (
     published,
     states_of,
 )
+from estimator_lab.data.trees.reader import FEATURES, collate
 from estimator_lab.errors import DataError, FlagError
+from estimator_lab.models.recursive import NODE_LOGITS
 from estimator_lab.runs.model import Trained
 from estimator_lab.tf1 import Tensor, tf
 
@@ -75,7 +79,10 @@ class Inspection:
             found['probability_after_each_step'] = draw_curves(
                 'probability',
                 'share of the image that has been read',
-                {label: (_shares(len(values)), values) for label, values in self.probabilities.items()},
+                {
+                    label: (np.linspace(1 / len(values), 1, len(values)), values)
+                    for label, values in self.probabilities.items()
+                },
                 bounds=(0, 1),
             )
         return {**found, **{name: overlay(self.image, heat, _SIDE) for name, heat in self.heat.items()}}
@@ -96,16 +103,12 @@ def inspect_image(trained: Trained, image: np.ndarray, label: str = '', key: str
       LabError: TensorFlow fails.
     """
     with tf.Graph().as_default() as graph, tensorflow_errors_as_sentences():
-        tf.train.get_or_create_global_step()
         images = tf.placeholder(tf.float32, [1, *trained.shape], 'image')
-        features = {IMAGE: images, KEY: tf.constant([key])}
-        spec = trained.model.model_fn(
-            features, None, tf.estimator.ModeKeys.PREDICT, trained.estimator_params, config=None
-        )
+        predictions = trained.predictions({IMAGE: images, KEY: tf.constant([key])}).predictions
         endpoints = published(graph)
-        score = _score(trained, endpoints, spec.predictions, label)
+        score = _score(trained, endpoints, predictions, label)
         of_example = {
-            'values': {name: value for name, value in spec.predictions.items() if name != KEY},
+            'values': {name: value for name, value in predictions.items() if name != KEY},
             'maps': maps_of(endpoints),
             'heat': {} if score is None else _heat(score, images, endpoints),
             'states': states_of(endpoints),
@@ -114,16 +117,44 @@ def inspect_image(trained: Trained, image: np.ndarray, label: str = '', key: str
             'probabilities': _after_steps(endpoints),
         }
         fetches = {**of_example, 'filters': first_filters(endpoints, trained.shape)}
-        creator = tf.train.ChiefSessionCreator(
-            spec.scaffold or tf.train.Scaffold(), checkpoint_filename_with_path=trained.checkpoint
-        )
-        with tf.train.MonitoredSession(creator) as session:
+        with trained.session() as session:
             found = session.run(fetches, {images: to_unit_range(image[np.newaxis])})
     firsts = {
         kind: {name: np.asarray(values[0]) for name, values in found[kind].items()} for kind in of_example
     }
     firsts['probabilities'] = _of_likeliest(firsts['probabilities'], trained)
     return Inspection(image, filters=found['filters'], **firsts)
+
+
+def inspect_tree(trained: Trained, data: bytes) -> tuple[dict[str, np.ndarray], Image.Image]:
+    """Runs one tree through the network and draws it.
+
+    Args:
+      trained: the model.
+      data: the tree's text.
+
+    Returns:
+      (the predictions by name; the tree, its root at the top: nodes with higher probabilities are darker,
+      wrong ones red.)
+
+    Raises:
+      BadExampleError: it is not a tree.
+      LabError: TensorFlow fails.
+    """
+    reader = trained.tree_reader()
+    tree = reader.parsed(data)
+    arrays = collate([tree])
+    with tf.Graph().as_default() as graph, tensorflow_errors_as_sentences():
+        places = {name: tf.placeholder(tf.int32, [None, None], name) for name in FEATURES}
+        predictions = trained.predictions(reader.features(places)).predictions
+        nodes = tf.nn.softmax(published(graph)[NODE_LOGITS].values)
+        with trained.session() as session:
+            fed = {places[name]: arrays[name] for name in FEATURES}
+            found, shares = session.run([predictions, nodes], fed)
+    texts = Texts(reader.tokens.texts, trained.record.vocabulary)
+    shown = texts.shown(tree.token, tree.left, shares[0, : len(tree.token)], tree.node_label)
+    values = {name: np.asarray(value[0]) for name, value in found.items() if name != KEY}
+    return values, tree_picture(shown)
 
 
 def saliency(gradient: Tensor) -> Tensor:
@@ -192,10 +223,6 @@ def _of_likeliest(chances: Mapping[str, np.ndarray], trained: Trained) -> dict[s
         for class_id in np.argsort(-values[-1], kind='stable')[:_LIKELIEST].tolist():
             found[trained.record.vocabulary[class_id]] = values[:, class_id]
     return found
-
-
-def _shares(count: int) -> np.ndarray:
-    return np.linspace(1 / count, 1, count)
 
 
 def _logit(trained: Trained, logits: Tensor, label: str) -> Tensor:

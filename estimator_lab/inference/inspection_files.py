@@ -1,48 +1,36 @@
 """Inspects one example for the `inspect` command; pictures as files and in TensorBoard."""
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import NamedTuple
+import contextlib
+from collections.abc import Iterator, Mapping
 
+import numpy as np
 from PIL import Image
 
 from estimator_lab.base.printable import safe_name
+from estimator_lab.console.command import tensorboard
 from estimator_lab.console.outputs import writing
+from estimator_lab.console.progress import warn
 from estimator_lab.core.display.summaries import picture_value
 from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.member import BadExampleError
 from estimator_lab.data.order.order import Order
 from estimator_lab.data.pipeline.paths import read_example
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.inference.inspection import Inspection, inspect_image
+from estimator_lab.inference.inspection import inspect_image, inspect_tree
 from estimator_lab.inference.prediction import Predicted, Table
 from estimator_lab.inference.settings import InspectionSettings
-from estimator_lab.inference.tree_inspection import TreeInspection, inspect_tree
 from estimator_lab.runs.model import Trained, open_trained
 from estimator_lab.tf1 import tf
+
+Rows = Iterator[tuple[str, str]]
+Inspected = tuple[Mapping[str, np.ndarray], dict[str, Image.Image]]
 
 _FOLDER = 'inspect'
 _LABELS = 3  # in the prediction
 
 
-class Written(NamedTuple):
-    """What an inspection has written.
-
-    Attributes:
-      prediction: the prediction in words.
-      folder: the folder of the pictures.
-      names: of the pictures; each is a file NAME.png.
-      problem: why TensorBoard does not show them, in a sentence; '' if it does.
-    """
-
-    prediction: str
-    folder: Path
-    names: list[str]
-    problem: str
-
-
-def inspect_and_write(settings: InspectionSettings) -> Written:
-    """Inspects an image or a tree as the settings say.
+def inspect_and_write(settings: InspectionSettings) -> Rows:
+    """Inspects an image or a tree as the settings say; yields (title, text) for the user.
 
     Raises:
       DataError: the model or the example can't be read; the label is unknown.
@@ -56,16 +44,16 @@ def inspect_and_write(settings: InspectionSettings) -> Written:
             f'--{name} is given, but --model_dir={settings.model_dir} accepts {trained.kind.noun}.'
         )
     place = settings.tree or settings.image or ''
-    found = (_inspect_tree if settings.tree else _inspect_image)(trained, place, settings.label)
-    pictures = found.pictures()
+    values, pictures = (_inspect_tree if settings.tree else _inspect_image)(trained, place, settings.label)
     events = trained.model_dir / _FOLDER
     folder = settings.out or events / safe_name(place)
     with writing('out', folder):  # or its default, which --out replaces
         folder.mkdir(parents=True, exist_ok=True)
-        for picture in pictures:
-            pictures[picture].save(folder / f'{picture}.png')
-    problem = write_summaries(events, pictures, trained.step)
-    return Written(_prediction(trained, place, found), folder, list(pictures), problem)
+        for file, picture in pictures.items():
+            picture.save(folder / f'{file}.png')
+    yield 'Prediction', _prediction(trained, place, values)
+    yield 'Pictures', f'{folder}: {", ".join(f"{file}.png" for file in pictures)}'
+    yield from show_in_tensorboard(trained, _FOLDER, pictures)
 
 
 def pictures_of_first(trained: Trained, examples: Order) -> tuple[str, dict[str, Image.Image]]:
@@ -80,55 +68,64 @@ def pictures_of_first(trained: Trained, examples: Order) -> tuple[str, dict[str,
     """
     for unread in examples.epoch(0):
         member = unread.read()
-        try:
-            if trained.kind is not IMAGES:
-                return member.key, inspect_tree(trained, member.data).pictures()
-            image = trained.image_reader().decode(member.data, *trained.shape)
-            return member.key, inspect_image(trained, image, key=member.key).pictures()
-        except BadExampleError:
-            continue
+        with contextlib.suppress(BadExampleError):
+            return member.key, _inspected(trained, member.data, '', member.key)[1]
     return '', {}
 
 
-def write_summaries(folder: Path, pictures: Mapping[str, Image.Image], step: int) -> str:
-    """Writes pictures as image summaries, under the tags of training, to a folder that TensorBoard reads.
+def show_in_tensorboard(trained: Trained, name: str, pictures: Mapping[str, Image.Image]) -> Rows:
+    """Writes pictures as image summaries, under the tags of training; warns if that fails.
 
-    Returns:
-      Why the folder can't be written, in a sentence; '' if it was.
+    Args:
+      trained: the model.
+      name: of the folder in its model_dir.
+      pictures: by name.
+
+    Yields:
+      ('TensorBoard', the command that shows them).
     """
+    folder = trained.model_dir / name
     values = [picture_value(name, picture) for name, picture in pictures.items()]
     try:
         with tf.Graph().as_default(), tf.summary.FileWriter(str(folder)) as writer:
-            writer.add_summary(tf.Summary(value=values), step)
+            writer.add_summary(tf.Summary(value=values), trained.step)
     except (tf.errors.OpError, OSError) as error:
-        return f'{folder} cannot be written, so TensorBoard does not show the pictures: {error}'
-    return ''
+        warn(f'{folder} cannot be written, so TensorBoard does not show the pictures: {error}')
+    else:
+        yield 'TensorBoard', tensorboard(trained.model_dir)
 
 
-def _inspect_image(trained: Trained, place: str, label: str) -> Inspection:
-    member = read_example(place)
+def _inspected(trained: Trained, data: bytes, label: str, key: str) -> Inspected:
+    """Returns the predictions for an encoded example, and pictures of it; raises BadExampleError."""
+    if trained.kind is not IMAGES:
+        values, picture = inspect_tree(trained, data)
+        return values, {'tree': picture}
+    found = inspect_image(trained, trained.image_reader().decode(data, *trained.shape), label, key)
+    return found.values, found.pictures()
+
+
+def _inspect_image(trained: Trained, place: str, label: str) -> Inspected:
     try:
-        image = trained.image_reader().decode(member.data, *trained.shape)
+        return _inspected(trained, read_example(place).data, label, place)
     except BadExampleError as reason:
         raise DataError(f'--image={place} cannot be decoded: {reason}.') from reason
-    return inspect_image(trained, image, label, place)
 
 
-def _inspect_tree(trained: Trained, place: str, label: str) -> TreeInspection:
+def _inspect_tree(trained: Trained, place: str, label: str) -> Inspected:
     if label:
         raise FlagError(f'--label={label} is for images: a tree shows its most probable labels.')
     is_text = place.lstrip().startswith('(')
     data = place.encode() if is_text else read_example(place, trained.kind).data
     try:
-        return inspect_tree(trained, data)
+        return _inspected(trained, data, '', place)
     except BadExampleError as reason:
         raise DataError(f'--tree={place[:80]} is not a tree: {reason}.') from reason
 
 
-def _prediction(trained: Trained, place: str, found: Inspection | TreeInspection) -> str:
+def _prediction(trained: Trained, place: str, values: Mapping[str, np.ndarray]) -> str:
     top = min(_LABELS, max(len(trained.record.vocabulary), 1))
-    values = {name: value[None] for name, value in found.values.items()}
-    (row,) = Table(trained, top).rows(Predicted([place], [], values))
+    batch = {name: value[None] for name, value in values.items()}
+    (row,) = Table(trained, top).rows(Predicted([place], [], batch))
     columns, shown = dict(row.columns), []
     for suffix in ('', '_2', '_3')[:top]:
         label, probability = columns.pop(f'label{suffix}', None), columns.pop(f'probability{suffix}', None)

@@ -3,7 +3,6 @@
 import dataclasses
 import io
 from collections.abc import Generator, Iterator
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -141,22 +140,15 @@ class Artist:
         self._unit = 2 ** len(filters)  # tiles begin at a pixel of the smallest maps
         self._margin = -(-reach_of(filters, trained.params.blocks) // self._unit) * self._unit
         with tf.Graph().as_default() as graph:
-            tf.train.get_or_create_global_step()
             self._photos = tf.placeholder(tf.float32, [None, None, None, self.channels])
-            spec = trained.model.model_fn(
-                {IMAGE: self._photos}, None, tf.estimator.ModeKeys.PREDICT, trained.estimator_params
-            )
-            self._painted = spec.predictions[keys.PAINTED]
+            self._painted = trained.predictions({IMAGE: self._photos}).predictions[keys.PAINTED]
             self._statistics = graph.get_collection(STATISTICS)
-            self._session = tf.Session()
-            tf.train.Saver().restore(self._session, trained.checkpoint)
+            self._session = trained.session()
 
     def __enter__(self) -> 'Artist':
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._session.close()
 
     def paint(self, photo: np.ndarray) -> np.ndarray:

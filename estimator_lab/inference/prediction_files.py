@@ -77,8 +77,7 @@ def predict_and_write(
         batches = _batches(trained, examples, report, settings)
         try:
             with _rows_stream(settings.out) as stream, contextlib.closing(batches):
-                writer = _Writer(settings.format, table, files, stream)
-                writer.write(batches, count_labels)
+                _write(batches, FORMATS[settings.format], stream, table, files, count_labels)
         except BrokenPipeError:  # the reader of the rows has closed the pipe
             silence(sys.stdout)
             return ''
@@ -123,9 +122,9 @@ def _summary(report: InputReport, paths: Sequence[str], out: Path | None) -> str
     noun, good = report.kind.noun, report.seen - report.bad
     if not report.seen:
         raise DataError(f'{", ".join(paths)}: no {report.kind.name} was found.')
-    if not good and report.seen == 1:
-        raise DataError(f'The only {report.kind.name} could not be decoded: {report.last}.')
     if not good:
+        if report.seen == 1:
+            raise DataError(f'The only {report.kind.name} could not be decoded: {report.last}.')
         raise DataError(f'None of the {report.seen:,} {noun} could be decoded; the last is {report.last}.')
     if report.bad:
         warn(f'{report.bad:,} of {report.seen:,} {noun} could not be decoded.')
@@ -155,34 +154,30 @@ FORMATS = {'csv': csv_rows, 'jsonl': json_rows}
 """By value of --format: (stream, names of the columns) -> what writes a row."""
 
 
-class _Writer:
+def _write(
+    batches: Iterable[Predicted],
+    make_writer: Callable[[TextIO, Sequence[str]], WriteRow],
+    stream: TextIO,
+    table: Table,
+    files: 'PredictionFiles | None',
+    count_labels: bool,
+) -> None:
     """Writes predictions as rows, and what does not fit into a row to files."""
-
-    def __init__(
-        self, format_name: str, table: Table, files: 'PredictionFiles | None', stream: TextIO
-    ) -> None:
-        self._format = FORMATS[format_name]
-        self._table, self._files, self._stream = table, files, stream
-
-    def write(self, batches: Iterable[Predicted], count_labels: bool) -> None:
-        write: WriteRow | None = None
-        with self._files or contextlib.nullcontext():
-            for batch in batches:
-                if self._files:
-                    batch = batch._replace(values={**batch.values, **self._files.write(batch)})
-                if write is None:
-                    write = self._format(self._stream, list(self._table.columns(batch.values)))
-                    self._warn(batch.values, count_labels)
-                for row in self._table.rows(batch):
-                    write(row)
-                self._stream.flush()
-
-    def _warn(self, values: Mapping[str, np.ndarray], count_labels: bool) -> None:
-        left_out = self._table.left_out(values)
-        if left_out and not self._files:
-            warn(f'Not in the table: {", ".join(left_out)}; --files=DIR writes them.')
-        if count_labels and not self._table.classifies(values):
-            warn(f'--top={self._table.top} has no effect: this model predicts no labels.')
+    write: WriteRow | None = None
+    with files or contextlib.nullcontext():
+        for batch in batches:
+            if files:
+                batch = batch._replace(values={**batch.values, **files.write(batch)})
+            if write is None:
+                write = make_writer(stream, list(table.columns(batch.values)))
+                left_out = table.left_out(batch.values)
+                if left_out and not files:
+                    warn(f'Not in the table: {", ".join(left_out)}; --files=DIR writes them.')
+                if count_labels and not table.classifies(batch.values):
+                    warn(f'--top={table.top} has no effect: this model predicts no labels.')
+            for row in table.rows(batch):
+                write(row)
+            stream.flush()
 
 
 class PredictionFiles:

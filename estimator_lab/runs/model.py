@@ -3,7 +3,7 @@
 import contextlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +26,7 @@ from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.runs.record import Record, read_record
 from estimator_lab.runs.safe_paths import check_safe_paths
 from estimator_lab.runs.weights.checkpoint import check_size, index_of
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import EstimatorSpec, Features, tf
 
 _TF_CONFIG = 'TF_CONFIG'
 _CHECKPOINT = 'model.ckpt-'
@@ -106,6 +106,23 @@ class Trained:
     def estimator_params(self) -> Mapping[str, Any]:
         """The parameters by name, for `model.model_fn`."""
         return vars(self.params)
+
+    def predictions(self, features: Features) -> EstimatorSpec:
+        """Builds the network in the current graph, for PREDICT."""
+        tf.train.get_or_create_global_step()
+        return self.model.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, self.estimator_params)
+
+    def session(self, variables: Sequence[Any] | None = None, config: Any = None) -> Any:
+        """Returns a `tf.Session` of the current graph, initialized, with values from the checkpoint.
+
+        Args:
+          variables: those that get values; None for all.
+          config: a tf.ConfigProto; None for TensorFlow's own.
+        """
+        session = tf.Session(config=config)
+        session.run([tf.local_variables_initializer(), tf.tables_initializer()])
+        tf.train.Saver(variables).restore(session, self.checkpoint)
+        return session
 
     @cached_property
     def estimator(self) -> Any:

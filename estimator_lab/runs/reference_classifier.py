@@ -75,11 +75,8 @@ def freeze(trained: Trained) -> ReferenceClassifier:
       LabError: if its checkpoint can't be restored.
     """
     with tf.Graph().as_default() as graph, tensorflow_errors_as_sentences():
-        tf.train.get_or_create_global_step()
         image = tf.placeholder(tf.float32, [None, *trained.shape], IMAGE)
-        spec = trained.model.model_fn(
-            {IMAGE: image}, None, tf.estimator.ModeKeys.PREDICT, trained.estimator_params
-        )
+        spec = trained.predictions({IMAGE: image})
         layers = [
             e.values for name, e in published(graph).items() if name != LOGITS and e.values.shape.rank == 2
         ]
@@ -89,8 +86,7 @@ def freeze(trained: Trained) -> ReferenceClassifier:
                 'folder of --model=cnn, mlp or dbn.'
             )
         outputs = [spec.predictions[keys.PROBABILITIES], layers[-1]]
-        with tf.Session() as session:
-            tf.train.Saver().restore(session, trained.checkpoint)
+        with trained.session() as session:
             frozen = tf.graph_util.convert_variables_to_constants(
                 session, graph.as_graph_def(), [output.op.name for output in outputs]
             )

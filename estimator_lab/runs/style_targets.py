@@ -265,8 +265,7 @@ class _FolderSource:
                 node.name for node in tf.graph_util.extract_sub_graph(graph.as_graph_def(), outputs).node
             }
             variables = [v for v in tf.global_variables() if v.op.name in needed]
-            with tf.Session() as session:
-                tf.train.Saver(variables).restore(session, self._trained.checkpoint)
+            with self._trained.session(variables) as session:
                 frozen = tf.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), outputs)
         strange = {node.op for node in frozen.node} - OPERATIONS
         if strange:
@@ -283,12 +282,11 @@ class _FolderSource:
         height, width, channels = shape
         own = trained.shape.channels
         tf.set_random_seed(0)  # --deterministic requires one, though nothing is random
-        tf.train.get_or_create_global_step()
         pictures = tf.placeholder(tf.float32, [None, *shape], IMAGE)
         seen = tf.tile(pictures, [1, 1, 1, own]) if channels == 1 else pictures
-        params = {**trained.estimator_params, 'image_shape': (height, width, own)}
+        params = dataclasses.replace(trained.params, image_shape=(height, width, own))
         try:
-            trained.model.model_fn({IMAGE: seen}, None, tf.estimator.ModeKeys.PREDICT, params)
+            dataclasses.replace(trained, params=params).predictions({IMAGE: seen})
         except FlagError as error:
             raise FlagError(f'{_NETWORK_FLAG}={trained.model_dir}: {error}') from error
         return pictures

@@ -8,7 +8,7 @@ from estimator_lab.core.model import keys
 from estimator_lab.core.model.endpoints import Endpoint, publish
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.inference.inspection import grad_cam, inspect_image, saliency
-from estimator_lab.inference.inspection_files import write_summaries
+from estimator_lab.inference.inspection_files import show_in_tensorboard
 from estimator_lab.models.cnn import Network
 from estimator_lab.runs.model import open_trained
 from estimator_lab.tf1 import tf
@@ -115,18 +115,19 @@ def test_a_label_that_the_model_does_not_know(trained):
         inspect_image(trained, IMAGE, 'x')
 
 
-def test_pictures_go_to_tensorboard(found, tmp_path):
-    pictures = found.pictures()
-    assert write_summaries(tmp_path / 'events', pictures, 7) == ''
+def test_pictures_go_to_tensorboard(trained, found, tmp_path, capsys):
+    pictures, elsewhere = found.pictures(), dataclasses.replace(trained, model_dir=tmp_path)
+    assert [title for title, _ in show_in_tensorboard(elsewhere, 'events', pictures)] == ['TensorBoard']
     events = [e for p in (tmp_path / 'events').iterdir() for e in tf.train.summary_iterator(str(p))]
     shown = {value.tag: value.image for event in events for value in event.summary.value}
     assert set(shown) == {f'images/{name}/image' for name in pictures}
-    assert all(event.step == 7 for event in events if event.summary.value)
+    assert all(event.step == 3 for event in events if event.summary.value)
     picture = pictures['saliency']
     image = shown['images/saliency/image']
     assert (image.width, image.height) == picture.size and image.encoded_image_string[1:4] == b'PNG'
     (tmp_path / 'file').write_text('')
-    assert 'file cannot be written' in write_summaries(tmp_path / 'file', pictures, 7)
+    assert not list(show_in_tensorboard(elsewhere, 'file', pictures))
+    assert 'file cannot be written' in capsys.readouterr().err
 
 
 # Gradients against central differences, in float64, on a smooth network.

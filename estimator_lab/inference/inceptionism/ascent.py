@@ -13,9 +13,6 @@ from PIL import Image
 from estimator_lab.conventions import UINT8_MAX
 from estimator_lab.inference.inceptionism.view import View
 
-Told = Callable[[int, int, float], None]
-"""Called with the octave and the iteration, counted from 1, and the share of all work that is done."""
-
 
 @dataclass(frozen=True)
 class Ascent:
@@ -63,7 +60,7 @@ def dream(
     channels: Sequence[int],
     ascent: Ascent,
     rng: np.random.Generator,
-    told: Told = lambda octave, iteration, share: None,
+    told: Callable[[int, int, float], None] = lambda octave, iteration, share: None,
 ) -> Dreamt:
     """Runs gradient ascent on images.
 
@@ -74,11 +71,12 @@ def dream(
       channels: the channel that counts in each image, if `view` maximizes one.
       ascent: the parameters.
       rng: draws the noise and the jitter.
-      told: called after each step.
+      told: called after each step with the octave and the iteration, counted from 1, and the share of all
+        work that is done.
     """
     first = (len(photos), *ascent.sizes[0], photos.shape[3])
     change = noise * rng.standard_normal(first, np.float32) if noise else np.zeros(first, np.float32)
-    before = view.objective(_within(photos + resized(change, photos.shape[1:3])), channels)
+    before = view.objective(np.clip(photos + resized(change, photos.shape[1:3]), 0, 1), channels)
     pixels = np.cumsum([height * width for height, width in ascent.sizes])
     octaves: list[np.ndarray] = []
     changes = [change]  # popped to free memory: each array of a large photo takes 50 MB and more
@@ -147,16 +145,14 @@ def _step(
     below = np.roll(grounds, shift, (1, 2)) if ascent.tv and any(shift) else grounds
     first, last = ascent.smoothing
     smoothing = first * (last / first) ** done if first and last else first
-    climb = view.climb(rolled, below, channels, smoothing, rough=bool(ascent.tv))
-    length = np.mean(np.abs(climb.uphill), axis=(1, 2, 3), keepdims=True)
+    uphill, *rough = view.climb(rolled, below, channels, smoothing, rough=bool(ascent.tv))
+    length = np.mean(np.abs(uphill), axis=(1, 2, 3), keepdims=True)
     pace = ascent.step_size / UINT8_MAX
-    rolled += np.multiply(
-        climb.uphill,
-        np.divide(pace, length, out=np.zeros_like(length), where=length > 0),
-        out=climb.uphill,
-    )
-    if climb.rough is not None:
-        rolled -= np.multiply(climb.rough, pace * ascent.tv, out=climb.rough)
+    uphill *= np.divide(pace, length, out=np.zeros_like(length), where=length > 0)
+    rolled += uphill
+    for gradient in rough:
+        gradient *= pace * ascent.tv
+        rolled -= gradient
     np.clip(rolled, 0, 1, out=rolled)
     return np.roll(rolled, [-shift[0], -shift[1]], (1, 2))
 
@@ -167,7 +163,3 @@ def _reach(view: View, size: Sequence[int], jitter: int) -> np.ndarray:
     rows, columns = view.windows(height, width)[0]
     sides = np.array([rows.stop - rows.start, columns.stop - columns.start])
     return np.where((sides < size) & (jitter > 0), np.maximum(sides // 2, jitter), jitter)
-
-
-def _within(images: np.ndarray) -> np.ndarray:
-    return np.clip(images, 0, 1)

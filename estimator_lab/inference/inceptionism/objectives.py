@@ -11,7 +11,7 @@ def energy(values: Tensor) -> Tensor:
     Args:
       values: float32 [n, ..., channels].
     """
-    return tf.reduce_mean(tf.square(values), axis=_all_but_first(values))
+    return tf.reduce_mean(tf.square(values), axis=list(range(1, values.shape.rank)))
 
 
 def of_channels(values: Tensor, channels: Tensor) -> Tensor:
@@ -87,20 +87,10 @@ def filtered(images: Tensor, weights: Tensor) -> Tensor:
       weights: of the filter, float32 [odd].
     """
     channels = images.shape.as_list()[3]
-    for axes in ([1, 2, 3], [0, 2, 3]):
-        kernel = tf.tile(_with_axes(weights, axes), [1, 1, channels, 1])
+    for shape in ([-1, 1, 1, 1], [1, -1, 1, 1]):
+        kernel = tf.tile(tf.reshape(weights, shape), [1, 1, channels, 1])
         images = tf.nn.depthwise_conv2d(images, kernel, [1] * 4, 'SAME')
     return images
 
 
-def _with_axes(weights: Tensor, axes: list[int]) -> Tensor:
-    for axis in axes:
-        weights = tf.expand_dims(weights, axis)
-    return weights
-
-
 _FLAT = 1e-6  # the square of a thousandth of the range: smaller gradients count as 0
-
-
-def _all_but_first(values: Tensor) -> list[int]:
-    return list(range(1, values.shape.rank))

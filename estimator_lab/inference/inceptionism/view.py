@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType, TracebackType
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -49,18 +49,6 @@ class Layer:
     sides: tuple[int, int]
     fixed: bool
     smallest: int
-
-
-class Climb(NamedTuple):
-    """Gradients with respect to images; float32 of their shape.
-
-    Attributes:
-      uphill: of the objective, smoothed.
-      rough: of the total variation of the change of the images; None if not requested.
-    """
-
-    uphill: np.ndarray
-    rough: np.ndarray | None = None
 
 
 def find_layer(trained: Trained, name: str) -> Layer:
@@ -123,7 +111,6 @@ class View:
         self.layer = layer
         sides = layer.sides if layer.fixed else (None, None)
         with tf.Graph().as_default(), tensorflow_errors_as_sentences():
-            tf.train.get_or_create_global_step()
             shape = [None, *sides, trained.shape.channels]
             self._images = tf.placeholder(tf.float32, shape, 'images')
             self._grounds = tf.placeholder(tf.float32, shape, 'grounds')
@@ -142,17 +129,12 @@ class View:
                 raise FlagError(f'--layer={layer.name} has no gradient with respect to the image.')
             (rough,) = tf.gradients(total_variation(self._images - self._grounds), self._images)
             self._climb = (filtered(gradient, self._weights), rough)
-            creator = tf.train.ChiefSessionCreator(
-                config=session_config(precision), checkpoint_filename_with_path=trained.checkpoint
-            )
-            self._session = tf.train.MonitoredSession(creator)
+            self._session = trained.session(config=session_config(precision))
 
     def __enter__(self) -> 'View':
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._session.close()
 
     def values(self, images: np.ndarray) -> np.ndarray:
@@ -175,7 +157,7 @@ class View:
         channels: Sequence[int],
         smoothing: float = 0.0,
         rough: bool = False,
-    ) -> Climb:
+    ) -> list[np.ndarray]:
         """Returns the gradients of the objective, window by window.
 
         Args:
@@ -183,7 +165,11 @@ class View:
           grounds: the images before they were changed, of the same shape.
           channels: the channel of the layer that counts in each image, if `by_channel`.
           smoothing: standard deviation in pixels of the Gaussian that smooths the gradient; 0 for none.
-          rough: whether to return the gradient of the total variation, too.
+          rough: whether to return the gradient of the total variation of the change, too.
+
+        Returns:
+          [that of the objective, smoothed; that of the total variation if requested], float32 of the shape of
+          the images.
         """
         found = [np.zeros_like(images) for _ in range(1 + rough)]
         for rows, columns in self.windows(*images.shape[1:3]):
@@ -192,7 +178,7 @@ class View:
             parts = self._run(list(self._climb[: len(found)]), images[place], channels, more)
             for whole, part in zip(found, parts, strict=True):
                 whole[place] += part
-        return Climb(*found)
+        return found
 
     def windows(self, height: int, width: int) -> list[Window]:
         """Returns the windows that cover an image."""

@@ -1,9 +1,8 @@
 """The sections of a run's report: what a trained model knows, and what its run has written."""
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from PIL import Image
 
@@ -12,6 +11,7 @@ from estimator_lab.core.display.picture import as_picture
 from estimator_lab.core.metrics.confusion import Confusion
 from estimator_lab.core.model import keys
 from estimator_lab.inference.evaluation import Evaluation, Example
+from estimator_lab.inference.evaluation_report import class_rows, pair_rows
 from estimator_lab.inference.report.charts import chart
 from estimator_lab.inference.report.history import EVALUATING, TRAINING, History
 from estimator_lab.inference.report.html import Html, figure, html, page, table
@@ -26,77 +26,59 @@ _LAST_CHARTS = (keys.LEARNING_RATE, keys.STEPS_PER_SECOND, keys.EXAMPLES_PER_SEC
 _NO_CHARTS = (keys.EVALUATED_IMAGES, keys.UNKNOWN_LABELS, keys.UNKNOWN_TOKENS)
 
 
-class Group(NamedTuple):
-    """A section of pictures.
-
-    Attributes:
-      title: its heading.
-      about: one sentence that says what the pictures show; '' for none.
-      prefixes: what the names of its pictures begin with.
-    """
-
-    title: str
-    about: str
-    prefixes: tuple[str, ...]
-
-
-# In the order of the page; a picture belongs to the first group that has a prefix of its name.
-_GROUPS = (
-    Group('Confusion', 'Rows are true labels, columns are predictions.', ('confusion',)),
-    Group('Worst examples', 'The examples with the largest error, worst first.', ('worst',)),
-    Group(
+_CONFUSION, _WORST = 'Confusion', 'Worst examples'
+# Sections of pictures in the order of the page: the title, what the pictures show, and what their names begin
+# with. A picture belongs to the first section that has a prefix of its name.
+_PICTURES = (
+    (_CONFUSION, 'Rows are true labels, columns are predictions.', ('confusion',)),
+    (_WORST, 'The examples with the largest error, worst first.', ('worst',)),
+    (
         'Made by the model',
         'Samples and reconstructions. Each column shows, from top to bottom, one example or one chain.',
         ('dream', 'samples', 'reconstruction', 'walk', 'batch', 'tree'),
     ),
-    Group(
+    (
         'Filters',
         'Weights of the units of the first layer, each scaled to the range from black to white.',
         ('filters_', 'receptive_fields'),
     ),
-    Group(
+    (
         'Activation maps',
         'Activations of each filter for one example, each scaled to the range from black to white.',
         ('activation_map_',),
     ),
-    Group(
+    (
         'One example',
         'Evidence for its label, or its error: saliency by pixel, and Grad-CAM of the last convolution; for '
         'a sequence, its states, its gates and how far back the gradient reaches.',
         ('inspected', 'saliency', 'grad_cam', 'states', 'gate', 'gradient', 'probability'),
     ),
-    Group('Input', 'Examples as the network sees them.', ('input',)),
-    Group('Further pictures', '', ('',)),
+    ('Input', 'Examples as the network sees them.', ('input',)),
+    ('Further pictures', '', ('',)),
 )
 
-
-@dataclass(frozen=True)
-class Examined:
-    """Results on examples that were evaluated for the report.
-
-    Attributes:
-      evaluation: of all examples.
-      key: of the example that was inspected; '' for none.
-      pictures: of that example, by name.
-    """
-
-    evaluation: Evaluation
-    key: str = ''
-    pictures: Mapping[str, Image.Image] = field(default_factory=dict)
+Inspected = tuple[str, Mapping[str, Image.Image]]
+"""The key of an example, and pictures of it by name."""
 
 
-def report_page(trained: Trained, history: History, examined: Examined | None = None) -> str:
+def report_page(
+    trained: Trained,
+    history: History,
+    evaluation: Evaluation | None = None,
+    inspected: Inspected = ('', MappingProxyType({})),
+) -> str:
     """Returns the report as one page of HTML that refers to no other file.
 
     Args:
       trained: the model.
       history: what its run has written.
-      examined: results on examples; None to show only what the run has written.
+      evaluation: of examples for the report; None to show only what the run has written.
+      inspected: one of these examples.
     """
-    sections = {title: parts for title, parts in _sections(trained, history, examined) if parts}
+    sections = {title: parts for title, parts in _sections(trained, history, evaluation, inspected) if parts}
     anchors = {title: title.lower().replace(' ', '-') for title in sections}
     body = [
-        *_head(trained, history, examined),
+        *_head(trained, history, evaluation),
         html('<nav>{}</nav>', [html('<a href="#{}">{}</a>', anchors[title], title) for title in sections]),
     ]
     for title, parts in sections.items():
@@ -105,23 +87,20 @@ def report_page(trained: Trained, history: History, examined: Examined | None = 
 
 
 def _sections(
-    trained: Trained, history: History, examined: Examined | None
+    trained: Trained, history: History, evaluation: Evaluation | None, inspected: Inspected
 ) -> Iterator[tuple[str, list[Html]]]:
-    evaluation = examined.evaluation if examined else None
     yield 'Learning curves', _curves(history, trained.task.primary_metric)
     yield 'Evaluation', _metrics(trained, history, evaluation)
-    seen = set(examined.pictures) if examined else set()
-    if evaluation and evaluation.confusion:
-        seen |= {'confusion', 'worst'}
-    for group in _GROUPS:
-        parts = [
-            *_of_examples(group, evaluation),
-            *_of_example(group, examined),
-            *_written(group, history, seen),
-        ]
-        if parts and group.about:
-            parts.insert(0, _note(group.about))
-        yield group.title, parts
+    parts = _of_evaluation(evaluation) if evaluation else {}
+    newer = {*inspected[1], *(('confusion', 'worst') if _CONFUSION in parts else ())}
+    figures: dict[str, list[Html]] = {}
+    for title, shown in _figures(history, inspected, newer):
+        figures.setdefault(title, []).append(shown)
+    for title, about, _ in _PICTURES:
+        found = parts.get(title, [])
+        if title in figures:
+            found = [*found, html('<div class="pictures">{}</div>', figures[title])]
+        yield title, [_note(about), *found] if found and about else found
     yield 'Hyper-parameters', [table((), sorted(trained.record.hparams.items()))]
     yield 'Run', [table((), _run_rows(trained))]
     yield 'Unreadable files', [html('<p>{}</p>', line) for line in history.damage]
@@ -131,14 +110,13 @@ def _note(text: str) -> Html:
     return html('<p class="note">{}</p>', text)
 
 
-def _head(trained: Trained, history: History, examined: Examined | None) -> Iterator[Html]:
+def _head(trained: Trained, history: History, evaluation: Evaluation | None) -> Iterator[Html]:
     yield html('<h1>{}: {}</h1>', trained.model.name, MODELS[trained.model.name].summary)
     yield _note(f'{trained.model_dir} at step {trained.step:,}')
     name, lead = trained.task.primary_metric, ''
-    if examined:
-        found, total = examined.evaluation.metrics, examined.evaluation.images
-        on = images_text(found, total, trained.kind.noun)
-        lead = primary_metric_text(trained.task, found, on, trained.step)
+    if evaluation:
+        on = images_text(evaluation.metrics, evaluation.images, trained.kind.noun)
+        lead = primary_metric_text(trained.task, evaluation.metrics, on, trained.step)
     elif name in history.last():
         step, value = history.last()[name]
         line = f'{name.replace("_", " ").capitalize()} {value:.4f} at step {step:,}'
@@ -197,28 +175,23 @@ def _number(value: float) -> float | str:
 
 def _classes(confusion: Confusion) -> list[Html]:
     """Returns precision and recall of each class; of many classes, those with the lowest F1."""
-    scores = confusion.scores()
     rows = [
-        (label, images, *('-' if math.isnan(value) else _number(value) for value in three))
-        for label, images, *three in zip(
-            confusion.labels, scores.images.tolist(), *(column.tolist() for column in scores[1:]), strict=True
-        )
+        (label, images, *(None if value is None else _number(value) for value in scores))
+        for label, images, *scores in class_rows(confusion)
         if images
     ]
-    rows.sort(key=lambda row: row[4] if isinstance(row[4], float) else -1)
+    rows.sort(key=lambda row: -1 if row[4] is None else row[4])
     shown = table(('label', 'images', 'precision', 'recall', 'F1'), rows[:_MOST_CLASSES])
     if len(rows) <= _MOST_CLASSES:
         return [html('<p></p>'), shown]
     return [html('<h3>The {} labels with the lowest F1, of {}</h3>', _MOST_CLASSES, f'{len(rows):,}'), shown]
 
 
-def _of_examples(group: Group, evaluation: Evaluation | None) -> list[Html]:
-    """Returns what an evaluation shows in place of the pictures that the run has written."""
-    if evaluation and group.prefixes == ('confusion',) and evaluation.confusion:
-        return _confusion(evaluation.confusion)
-    if evaluation and group.prefixes == ('worst',) and evaluation.worst:
-        return [html('<div class="tiles">{}</div>', map(_worst_tile, evaluation.worst))]
-    return []
+def _of_evaluation(evaluation: Evaluation) -> dict[str, list[Html]]:
+    """Returns what an evaluation shows in place of the pictures that the run has written, by section."""
+    tiles = [html('<div class="tiles">{}</div>', map(_worst_tile, evaluation.worst))]
+    found = {_WORST: tiles if evaluation.worst else []}
+    return {_CONFUSION: _confusion(evaluation.confusion), **found} if evaluation.confusion else found
 
 
 def _confusion(confusion: Confusion) -> list[Html]:
@@ -226,10 +199,8 @@ def _confusion(confusion: Confusion) -> list[Html]:
     parts = [_matrix(confusion, classes)]
     if len(classes) < len(labels):
         parts.insert(0, _note(f'The {len(classes)} labels with the most mistakes, of {len(labels):,}'))
-    pairs = confusion.confused()[:_MOST_PAIRS]
-    if pairs:
-        rows = [(labels[pair.true], labels[pair.predicted], pair.images) for pair in pairs]
-        parts += [html('<h3>The most frequent mistakes</h3>'), table(('is', 'seen as', 'images'), rows)]
+    if pairs := list(pair_rows(confusion))[:_MOST_PAIRS]:
+        parts += [html('<h3>The most frequent mistakes</h3>'), table(('is', 'seen as', 'images'), pairs)]
     return parts
 
 
@@ -263,37 +234,19 @@ def _worst_tile(example: Example) -> Html:
     return figure(as_picture(example.image), f'{said}; {name}', alternative)
 
 
-def _of_example(group: Group, examined: Examined | None) -> list[Html]:
-    """Returns the pictures of the inspected example."""
-    if examined is None:
-        return []
-    pictures = {name: shown for name, shown in examined.pictures.items() if _group_of(name) is group}
-    return _pictures(figure(shown, f'{name}: {examined.key}', name) for name, shown in pictures.items())
+def _figures(history: History, inspected: Inspected, newer: Collection[str]) -> Iterator[tuple[str, Html]]:
+    """Yields (section, figure): pictures of the example, and those of the run that are not in `newer`."""
+    key, pictures = inspected
+    for name, picture in pictures.items():
+        yield _section_of(name), figure(picture, f'{name}: {key}', name)
+    for name, shown in sorted(history.pictures.items()):
+        if name not in newer:
+            yield _section_of(name), figure(shown.picture, f'{name}: {shown.line}, step {shown.step:,}', name)
 
 
-def _written(group: Group, history: History, seen: Collection[str]) -> list[Html]:
-    """Returns the pictures of the run, except those with a newer version.
-
-    Args:
-      group: of the pictures.
-      history: of the run.
-      seen: names of the pictures that have a newer version.
-    """
-    return _pictures(
-        figure(shown.picture, f'{name}: {shown.line}, step {shown.step:,}', name)
-        for name, shown in sorted(history.pictures.items())
-        if name not in seen and _group_of(name) is group
-    )
-
-
-def _pictures(figures: Iterable[Html]) -> list[Html]:
-    shown = list(figures)
-    return [html('<div class="pictures">{}</div>', shown)] if shown else []
-
-
-def _group_of(name: str) -> Group:
+def _section_of(name: str) -> str:
     own = name.rpartition('/')[2]
-    return next(group for group in _GROUPS if own.startswith(group.prefixes))
+    return next(title for title, _, prefixes in _PICTURES if own.startswith(prefixes))
 
 
 def _run_rows(trained: Trained) -> Iterator[tuple[str, str]]:

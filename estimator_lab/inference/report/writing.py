@@ -8,10 +8,10 @@ from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar.sources import STDIN
 from estimator_lab.errors import FlagError
-from estimator_lab.inference.evaluation import evaluate
+from estimator_lab.inference.evaluation import Evaluation, evaluate
 from estimator_lab.inference.inspection_files import pictures_of_first
 from estimator_lab.inference.report.history import read_history
-from estimator_lab.inference.report.page import Examined, report_page
+from estimator_lab.inference.report.page import Inspected, report_page
 from estimator_lab.inference.settings import ReportSettings
 from estimator_lab.runs.model import Trained, open_trained
 
@@ -37,14 +37,14 @@ def write_report(settings: ReportSettings) -> tuple[Path, int, list[str]]:
     with made_folder('out', path.parent), written_whole('out', path, keeps_part=False) as partial:
         partial.open('x').close()  # fails now rather than after the evaluation
         history = read_history(trained.model_dir)
-        text = report_page(trained, history, _examined(trained, settings) if settings.data else None)
+        text = report_page(trained, history, *(_examined(trained, settings) if settings.data else ()))
         partial.write_text(text, encoding='utf-8')
     return path, len(text), history.damage
 
 
-def _examined(trained: Trained, settings: ReportSettings) -> Examined:
+def _examined(trained: Trained, settings: ReportSettings) -> tuple[Evaluation, Inspected]:
     kind = trained.kind
     examples = ExampleInput(settings.data, warn, kind)
     report = InputReport(say=warn, kind=kind)
     evaluation = evaluate(trained, examples, report, steps=settings.eval_steps, worst=settings.worst)
-    return Examined(evaluation, *pictures_of_first(trained, ExampleInput(settings.data, kind=kind)))
+    return evaluation, pictures_of_first(trained, ExampleInput(settings.data, kind=kind))

@@ -65,7 +65,7 @@ def test_the_gradient_over_windows_is_that_of_the_mean_objective(cnn, name, monk
     images = 0.2 + 0.6 * RNG.random((1, 12, 10, 1), np.float32)
     with View(cnn, find_layer(cnn, name)) as view:
         assert len(view.windows(12, 10)) == 4
-        uphill = view.climb(images, images, [0]).uphill
+        (uphill,) = view.climb(images, images, [0])
         for _ in range(3):
             step = 2e-3 * np.sign(uphill) * RNG.random(images.shape, np.float32)
             rise = view.objective(images + step, [0]) - view.objective(images - step, [0])
@@ -76,8 +76,8 @@ def test_each_image_has_its_own_channel(cnn):
     images = RNG.random((2, 8, 8, 1), np.float32)
     with View(cnn, find_layer(cnn, 'conv1'), by_channel=True) as view:
         values, found = view.values(images), view.objective(images, [1, 0])
-        both = view.climb(images, images, [1, 0]).uphill
-        alone = view.climb(images[1:], images[1:], [0]).uphill
+        (both,) = view.climb(images, images, [1, 0])
+        (alone,) = view.climb(images[1:], images[1:], [0])
     assert found == pytest.approx([values[0, ..., 1].mean(), values[1, ..., 0].mean()], rel=1e-4)
     assert both[1] == pytest.approx(alone[0], abs=1e-6)
 
@@ -85,10 +85,10 @@ def test_each_image_has_its_own_channel(cnn):
 def test_roughness_is_that_of_the_change(cnn):
     grounds = RNG.random((1, 8, 8, 1), np.float32)
     with View(cnn, find_layer(cnn, 'conv1')) as view:
-        assert np.abs(view.climb(grounds, grounds, [0], rough=True).rough).max() == 0
+        assert np.abs(view.climb(grounds, grounds, [0], rough=True)[1]).max() == 0
         spot = grounds.copy()
         spot[0, 4, 4] += 0.5
-        rough = view.climb(spot, grounds, [0], rough=True).rough
+        _, rough = view.climb(spot, grounds, [0], rough=True)
     assert rough.argmax() == 4 * 8 + 4 and rough[0, 4, 4, 0] > 1
 
 
