@@ -9,12 +9,20 @@ import dataclasses
 
 from estimator_lab.base.settings import setting
 from estimator_lab.core.adversarial.params import AdversarialParams, check_game
-from estimator_lab.core.adversarial.players import AVERAGE, Players, Sampler, make_players, to_networks
+from estimator_lab.core.adversarial.players import (
+    AVERAGE,
+    DISCRIMINATOR,
+    DISCRIMINATOR_AVERAGE,
+    GENERATOR,
+    Players,
+    Sampler,
+    to_networks,
+)
 from estimator_lab.core.heads.adversarial import adversarial_spec
 from estimator_lab.core.heads.model import Model, Task
 from estimator_lab.core.heads.model_function import Args, model_function
 from estimator_lab.core.layers.discriminator import Discriminator, convolutions, dense_layers
-from estimator_lab.core.layers.generator import DeconvolutionalGenerator, DenseGenerator, Generator
+from estimator_lab.core.layers.generator import Generator, deconvolutional_generator, dense_generator
 from estimator_lab.core.layers.kernel_norm import NORMALIZATIONS
 from estimator_lab.core.model import keys
 from estimator_lab.core.model.endpoints import LOGITS, Layered, Layers
@@ -146,24 +154,25 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
 
 def players(params: Params) -> Players:
     """Returns the two networks, and their averages."""
-    return make_players(
-        lambda scope, trainable: _generator(params, scope, trainable),
-        lambda scope, trainable: _discriminator(params, scope, trainable),
-        averages_both=params.semi_supervised,
+    return Players(
+        _generator(params, GENERATOR),
+        _generator(params, AVERAGE, trainable=False),
+        _discriminator(params, DISCRIMINATOR),
+        _discriminator(params, DISCRIMINATOR_AVERAGE, trainable=False) if params.semi_supervised else None,
     )
 
 
-def _generator(params: Params, scope: str, trainable: bool) -> Generator:
+def _generator(params: Params, scope: str, trainable: bool = True) -> Generator:
     if params.kind == 'dense':
         normalization = 'weight' if params.normalization == 'weight' else 'none'
         layers = sizes(params.generator_layers)
-        return DenseGenerator(scope, params.image_shape, layers, trainable, normalization)
-    return DeconvolutionalGenerator(
+        return dense_generator(scope, params.image_shape, layers, trainable, normalization)
+    return deconvolutional_generator(
         scope, params.image_shape, params.chosen_filters, params.kernel_size, trainable
     )
 
 
-def _discriminator(params: Params, scope: str, trainable: bool) -> Discriminator:
+def _discriminator(params: Params, scope: str, trainable: bool = True) -> Discriminator:
     if params.kind == 'dense':
         hidden = dense_layers(scope, sizes(params.layers), params.normalization, trainable)
     else:

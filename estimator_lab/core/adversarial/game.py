@@ -32,9 +32,8 @@ from estimator_lab.optimizers import learning_rate_at, make_optimizer
 from estimator_lab.tf1 import Operation, Tensor, tf
 
 _ADAM = 'adam'
-_REALNESS_SHARE = (
-    0.5  # weight of real against fake, with classes, as in the program of Salimans et al. (2016)
-)
+# Weight of real against fake, with classes, as in the program of Salimans et al. (2016).
+_REALNESS_SHARE = 0.5
 
 
 class Batch(NamedTuple):
@@ -54,6 +53,15 @@ class Batch(NamedTuple):
     def count(self) -> Tensor:
         """Number of rows, int32."""
         return tf.shape(self.images)[0]
+
+    @property
+    def known(self) -> Tensor:
+        """1 for each example of a known label, 0 for others, float32 [batch]; the batch must have classes."""
+        return tf.reduce_sum(self.classes, axis=1)
+
+    def condition(self, params: AdversarialParams) -> Tensor | None:
+        """Returns the classes that both networks are conditioned on."""
+        return self.classes if params.conditional else None
 
     def rows(self, part: slice) -> 'Batch':
         """Returns some of the rows."""
@@ -116,23 +124,18 @@ class Game:
             latent = noise.normal(tf.stack([batch.count, params.latent_size]))
         self._make_averages(latent)
         # Its weights do not change before its own step, so that all steps can share these fakes.
-        self.made: Generated = players.generator(latent, self._condition(batch), training=True)
+        self.made: Generated = players.generator(latent, batch.condition(self._params), training=True)
         self.learning_rate = self._rate(params.learning_rate)
         self._optimizer = self._make_optimizer(self.learning_rate)
         own_rate = params.discriminator_learning_rate
         self._discriminator_optimizer = self._make_optimizer(
             self._rate(own_rate) if own_rate else self.learning_rate
         )
-        self.train_op = sequential_train_op(
-            [
-                *self._discriminator_steps(),
-                self._generator_step,
-            ]
-        )
+        self.train_op = sequential_train_op([*self._discriminator_steps(), self._generator_step])
 
     def _make_averages(self, latent: Tensor) -> None:
         """Creates the variables of the averages, outside of the steps that update them."""
-        self._players.average(latent, self._condition(self.batch))
+        self._players.average(latent, self.batch.condition(self._params))
         if self._players.discriminator_average:
             self._players.discriminator_average(self.batch.images)
 
@@ -163,7 +166,7 @@ class Game:
         with tf.name_scope('discriminator_move'):
             labelled_images = [] if labelled is None else [labelled.images]
             real, fake, *others = self._together(
-                [batch.images, fakes, *labelled_images], self._condition(batch)
+                [batch.images, fakes, *labelled_images], batch.condition(self._params)
             )
             mean = functools.partial(weighted_mean, weights=batch.weights)
             loss = mean(self._loss.real(real.realness)) + mean(self._loss.fake(fake.realness))
@@ -189,10 +192,10 @@ class Game:
         batch, fakes = self.batch, self.made.images
         with tf.name_scope('generator_move'):
             if self._params.chosen_loss == 'feature_matching':
-                real, fake = self._together([batch.images, fakes], self._condition(batch))
+                real, fake = self._together([batch.images, fakes], batch.condition(self._params))
                 loss = feature_distance(tf.stop_gradient(real.hidden), fake.hidden, batch.weights)
             else:
-                fake = self._discriminated(fakes, self._condition(batch))
+                fake = self._discriminated(fakes, batch.condition(self._params))
                 loss = weighted_mean(self._loss.generator(fake.realness), batch.weights)
             update, norm = _step(self._optimizer, loss, GENERATOR, batch.weights, self._after_generator)
         self.generator = Step(loss, norm, None, fake.realness)
@@ -225,16 +228,12 @@ class Game:
     def _penalty(self, batch: Batch, fakes: Tensor) -> Tensor:
         shares = self._noise.uniform(tf.stack([tf.shape(fakes)[0], 1, 1, 1]))
         between = fakes + shares * (batch.images - fakes)
-        found = self._discriminated(between, self._condition(batch))
+        found = self._discriminated(between, batch.condition(self._params))
         return gradient_penalty(found.realness, between)
 
     def _squared_gradient(self, batch: Batch) -> Tensor:
-        found = self._discriminated(batch.images, self._condition(batch))
+        found = self._discriminated(batch.images, batch.condition(self._params))
         return squared_gradient(found.realness, batch.images)
-
-    def _condition(self, batch: Batch) -> Tensor | None:
-        """Returns the classes that both networks are conditioned on."""
-        return batch.classes if self._params.conditional else None
 
     def _rate(self, initial: float) -> Tensor:
         params = self._params
@@ -252,7 +251,7 @@ class Game:
 def _unlabelled_and_labelled(batch: Batch) -> tuple[Batch, Batch]:
     """Returns the images without a label, or all if every image has one; and the images with one."""
     with tf.name_scope('labels'):
-        labelled = tf.reduce_sum(batch.classes, axis=1) > 0
+        labelled = batch.known > 0
         return batch.where(tf.logical_or(~labelled, tf.reduce_all(labelled))), batch.where(labelled)
 
 

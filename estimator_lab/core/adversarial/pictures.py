@@ -4,7 +4,7 @@ from typing import Any
 
 from estimator_lab.core.adversarial.game import Batch, Game
 from estimator_lab.core.adversarial.params import AdversarialParams
-from estimator_lab.core.adversarial.players import Players
+from estimator_lab.core.adversarial.players import Players, to_unit_range
 from estimator_lab.core.adversarial.quality import Samples
 from estimator_lab.core.display.drawing import Display
 from estimator_lab.core.display.embeddings import EmbeddingsHook
@@ -17,8 +17,7 @@ from estimator_lab.tf1 import SessionRunHook, Tensor, tf
 SAMPLES = 'samples'
 """Name of the picture of fixed noise."""
 
-_COLUMNS = 8
-_ROWS = 8
+_COLUMNS, _ROWS = 8, 8
 _MOST_CLASSES = 10
 
 
@@ -59,9 +58,9 @@ def sample_pictures(players: Players, game: Game, batch: Batch, params: Adversar
     """
     with tf.name_scope('pictures'):
         latent, classes = _fixed(params)
-        grid = _in_unit_range(players.average(latent, classes).images)
+        grid = to_unit_range(players.average(latent, classes).images)
         rows = tf.split(grid, grid.shape.as_list()[0] // _COLUMNS)
-        shown = [_in_unit_range(images) for images in (batch.images, game.made.images)]
+        shown = [to_unit_range(images) for images in (batch.images, game.made.images)]
     return [
         rows_summary(SAMPLES, rows, _COLUMNS),
         rows_summary('batch', shown, _COLUMNS),
@@ -103,7 +102,3 @@ def _fixed(params: AdversarialParams) -> tuple[Tensor, Tensor | None]:
     latent = tf.tile(noise.normal([_COLUMNS, params.latent_size]), [rows, 1])
     ids = [row for row in range(rows) for _ in range(_COLUMNS)]
     return latent, tf.one_hot(ids, params.classes)
-
-
-def _in_unit_range(images: Tensor) -> Tensor:
-    return 0.5 * (images + 1.0)

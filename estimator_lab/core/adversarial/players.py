@@ -1,6 +1,5 @@
 """The two networks of a GAN, their averages, and samples of the averaged generator."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 from estimator_lab.core.adversarial.params import AdversarialParams
@@ -9,10 +8,11 @@ from estimator_lab.core.layers.generator import Generator
 from estimator_lab.core.model.features import class_ids
 from estimator_lab.tf1 import Operation, Tensor, Variable, tf
 
-GENERATOR, AVERAGE, DISCRIMINATOR = 'generator', 'generator_average', 'discriminator'
+GENERATOR, AVERAGE = 'generator', 'generator_average'
+DISCRIMINATOR, DISCRIMINATOR_AVERAGE = 'discriminator', 'discriminator_average'
 """Scopes of the networks' variables; an average has the same names within its scope."""
 
-DISCRIMINATOR_AVERAGE = 'discriminator_average'
+_OF_NETWORKS = ('kernel', 'bias', 'gamma', 'beta', 'moving_mean', 'moving_variance', 'direction')
 
 
 class Players(NamedTuple):
@@ -31,38 +31,6 @@ class Players(NamedTuple):
     discriminator_average: Discriminator | None = None
 
 
-def make_players(
-    generator: Callable[[str, bool], Generator],
-    discriminator: Callable[[str, bool], Discriminator],
-    averages_both: bool,
-) -> Players:
-    """Returns the networks.
-
-    Args:
-      generator: builds a generator from a scope and whether it is trained.
-      discriminator: the same for a discriminator.
-      averages_both: whether the discriminator has an average as well.
-    """
-    return Players(
-        generator(GENERATOR, True),
-        generator(AVERAGE, False),
-        discriminator(DISCRIMINATOR, True),
-        discriminator(DISCRIMINATOR_AVERAGE, False) if averages_both else None,
-    )
-
-
-def variables_of(scope: str) -> list[Variable]:
-    """Returns the variables of a network that has been called: trained ones and statistics."""
-    return [
-        variable
-        for variable in tf.global_variables(f'{scope}/')
-        if variable.op.name.rpartition('/')[2] in _OF_NETWORKS
-    ]
-
-
-_OF_NETWORKS = ('kernel', 'bias', 'gamma', 'beta', 'moving_mean', 'moving_variance', 'direction')
-
-
 def averaged(scope: str, average_scope: str, decay: float) -> list[Operation]:
     """Returns the operations that move a network's average towards it.
 
@@ -76,12 +44,17 @@ def averaged(scope: str, average_scope: str, decay: float) -> list[Operation]:
     """
     step = tf.cast(tf.train.get_or_create_global_step(), tf.float32)
     kept = tf.minimum(decay, (1.0 + step) / (10.0 + step))
-    found = {variable.op.name: variable for variable in variables_of(average_scope)}
+    averages = _variables_of(average_scope)
     return [
-        tf.assign(average, kept * average + (1.0 - kept) * variable)
-        for variable in variables_of(scope)
-        for average in [found[average_scope + variable.op.name.removeprefix(scope)]]
+        tf.assign(averages[name], kept * averages[name] + (1.0 - kept) * variable)
+        for name, variable in _variables_of(scope).items()
     ]
+
+
+def _variables_of(scope: str) -> dict[str, Variable]:
+    """Returns the variables of a network that has been called, also its statistics, by name in the scope."""
+    found = {v.op.name.removeprefix(scope): v for v in tf.global_variables(f'{scope}/')}
+    return {name: v for name, v in found.items() if name.rpartition('/')[2] in _OF_NETWORKS}
 
 
 class Sampler:

@@ -19,6 +19,7 @@ _RESTART = (
     'begin again from the best evaluation, --warm_start=MODEL_DIR/export/best/TIME/model_dir of a run with '
     '--export=best'
 )
+_WATCHED = ('diversity', 'real', 'fake')
 _ADVICE = {
     'collapse': (
         'the samples differ from each other only {diversity:.2f} times as much as the images do, so that the '
@@ -36,65 +37,22 @@ _ADVICE = {
 }
 
 
-class CollapseWatch:
-    """Detects collapse, saturation and gradients that are not finite; warns once of each.
+class CollapseHook(tf.train.SessionRunHook):
+    """Looks at every tenth step, and logs collapse, saturation and gradients that are not finite, once each.
 
     Args:
+      values: scalars by name: 'diversity', spread of the fakes over that of the images; 'real' and 'fake',
+        the discriminator's accuracy on each; 'norm', the sum of the lengths of both gradients.
       critic: whether the discriminator is a critic, which is meant to recognise all fakes.
     """
 
-    def __init__(self, critic: bool = False) -> None:
-        self._critic = critic
-        self._seen: dict[str, deque[float]] = {name: deque(maxlen=_LOOKS) for name in _WATCHED}
-        self._warned: set[str] = set()
-
-    def look(self, step: int, values: Mapping[str, float]) -> list[str]:
-        """Records the values of a step; returns warnings.
-
-        Args:
-          step: the global step.
-          values: 'diversity', spread of the fakes over that of the images; 'real' and 'fake', the
-            discriminator's accuracy on each; 'norm', the sum of the lengths of both gradients.
-        """
-        if not np.isfinite(values['norm']):
-            return self._warn('nan', step)
-        for name, seen in self._seen.items():
-            seen.append(values[name])
-        if step < _FIRST_STEP or len(self._seen['real']) < _LOOKS:
-            return []
-        if self._mean('diversity') < _LEAST_DIVERSITY:
-            return self._warn('collapse', step)
-        if not self._critic and min(self._mean('real'), self._mean('fake')) > _ALWAYS_RIGHT:
-            return self._warn('saturation', step)
-        return []
-
-    def _mean(self, name: str) -> float:
-        return float(np.mean(self._seen[name]))
-
-    def _warn(self, trouble: str, step: int) -> list[str]:
-        if trouble in self._warned:
-            return []
-        self._warned.add(trouble)
-        means = {name: self._mean(name) if seen else 0.0 for name, seen in self._seen.items()}
-        return [f'step {step}: {_ADVICE[trouble].format(**means)}.']
-
-
-_WATCHED = ('diversity', 'real', 'fake')
-
-
-class CollapseHook(tf.train.SessionRunHook):
-    """Shows every tenth step to a `CollapseWatch`, and logs its warnings.
-
-    Args:
-      values: scalars by name, as for `CollapseWatch.look`.
-      watch: the watch.
-    """
-
-    def __init__(self, values: Mapping[str, Tensor], watch: CollapseWatch) -> None:
+    def __init__(self, values: Mapping[str, Tensor], critic: bool = False) -> None:
         self._values = dict(values)
-        self._watch = watch
+        self._critic = critic
         self._timer = tf.train.SecondOrStepTimer(every_steps=_EVERY)
         self._step = 0
+        self._seen: dict[str, deque[float]] = {name: deque(maxlen=_LOOKS) for name in _WATCHED}
+        self._warned: set[str] = set()
 
     def begin(self) -> None:
         """Finds the global step."""
@@ -106,9 +64,36 @@ class CollapseHook(tf.train.SessionRunHook):
         return tf.train.SessionRunArgs((self._global_step, self._values if due else {}))
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
-        """Logs what the watch warns of."""
+        """Looks at the values."""
         self._step, values = run_values.results
         if values:
             self._timer.update_last_triggered_step(self._step)
-            for warning in self._watch.look(int(self._step), values):
-                _LOG.warning(warning)
+            self.look(int(self._step), values)
+
+    def look(self, step: int, values: Mapping[str, float]) -> None:
+        """Records the values of a step; logs a warning if there is a reason.
+
+        Args:
+          step: the global step.
+          values: those of the scalars.
+        """
+        if not np.isfinite(values['norm']):
+            self._warn('nan', step)
+            return
+        for name, seen in self._seen.items():
+            seen.append(values[name])
+        if step < _FIRST_STEP or len(self._seen['real']) < _LOOKS:
+            return
+        if self._mean('diversity') < _LEAST_DIVERSITY:
+            self._warn('collapse', step)
+        elif not self._critic and min(self._mean('real'), self._mean('fake')) > _ALWAYS_RIGHT:
+            self._warn('saturation', step)
+
+    def _mean(self, name: str) -> float:
+        return float(np.mean(self._seen[name] or 0.0))
+
+    def _warn(self, trouble: str, step: int) -> None:
+        if trouble not in self._warned:
+            self._warned.add(trouble)
+            means = {name: self._mean(name) for name in _WATCHED}
+            _LOG.warning(f'step {step}: {_ADVICE[trouble].format(**means)}.')

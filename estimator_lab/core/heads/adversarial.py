@@ -8,7 +8,7 @@ from estimator_lab.core.adversarial.params import AdversarialParams
 from estimator_lab.core.adversarial.pictures import game_summaries, projector_hook, sample_pictures
 from estimator_lab.core.adversarial.players import Players, one_hot_labels, to_networks, to_unit_range
 from estimator_lab.core.adversarial.quality import Samples, sample_metrics
-from estimator_lab.core.adversarial.watch import CollapseHook, CollapseWatch
+from estimator_lab.core.adversarial.watch import CollapseHook
 from estimator_lab.core.display.drawing import drawing_hooks
 from estimator_lab.core.heads.classification import classification_spec
 from estimator_lab.core.heads.model_function import Args
@@ -55,19 +55,14 @@ def _one_hot(labels: Tensor | None, params: AdversarialParams, count: Tensor) ->
     return one_hot_labels(labels, params)
 
 
-def _known(batch: Batch) -> Tensor:
-    """Returns 1 for each example whose label is known, 0 for others: float32 [batch]."""
-    return tf.reduce_sum(batch.classes, axis=1)
-
-
 def _train(args: Args[Any], players: Players, batch: Batch) -> EstimatorSpec:
     params, display = args.params, args.display
     if params.conditional:  # an image without a class cannot be compared with fakes of that class
-        batch = batch._replace(weights=batch.weights * _known(batch))
+        batch = batch._replace(weights=batch.weights * batch.known)
     game = Game(players, batch, Noise(fresh_seed(args.features)), params)
     fakes = to_unit_range(game.made.images)
     with tf.name_scope('watch'):
-        classes = _condition(game.batch, params)
+        classes = game.batch.condition(params)
         diversity = _ratio(spread(fakes, classes), spread(to_unit_range(game.batch.images), classes))
         real, fake = (
             weighted_mean(tf.cast(right, tf.float32), tf.ones_like(logits))
@@ -83,7 +78,7 @@ def _train(args: Args[Any], players: Players, batch: Batch) -> EstimatorSpec:
     critic = LOSSES[params.chosen_loss].boundary is None
     hooks = drawing_hooks(lambda: sample_pictures(players, game, batch, params), display)
     if display:
-        hooks.append(CollapseHook(watched, CollapseWatch(critic)))
+        hooks.append(CollapseHook(watched, critic))
     return tf.estimator.EstimatorSpec(
         args.mode, loss=game.discriminator.loss, train_op=game.train_op, training_hooks=hooks
     )
@@ -92,7 +87,7 @@ def _train(args: Args[Any], players: Players, batch: Batch) -> EstimatorSpec:
 def _evaluate(args: Args[Any], players: Players, batch: Batch) -> EstimatorSpec:
     params, display = args.params, args.display
     discriminator = players.discriminator_average or players.discriminator
-    real = discriminator(batch.images, _condition(batch, params))
+    real = discriminator(batch.images, batch.condition(params))
     samples, classes = _samples(args, players, batch)
     fake = discriminator(to_networks(samples.fake), classes)
     loss = LOSSES[params.chosen_loss]
@@ -125,20 +120,15 @@ def _samples(args: Args[Any], players: Players, batch: Batch) -> tuple[Samples, 
     params = args.params
     noise = Noise(fixed_seeds(args.features, tf.shape(batch.images)[0])[0])
     order = noise.uniform(tf.shape(batch.weights))
-    real, one_hot, classes = batch.images, _condition(batch, params), None
+    real, one_hot, classes = batch.images, batch.condition(params), None
     if one_hot is not None:  # images without a class are left out
-        known = _known(batch) > 0
+        known = batch.known > 0
         real, one_hot, order = (tf.boolean_mask(values, known) for values in (real, one_hot, order))
         real = tf.ensure_shape(real, [None, *params.image_shape])
         classes = tf.argmax(one_hot, axis=1)
     latent = noise.normal(tf.stack([tf.shape(real)[0], params.latent_size]))
     fake = players.average(latent, one_hot).images
     return Samples(to_unit_range(real), to_unit_range(fake), classes, order), one_hot
-
-
-def _condition(batch: Batch, params: AdversarialParams) -> Tensor | None:
-    """Returns the classes that both networks are conditioned on."""
-    return batch.classes if params.conditional else None
 
 
 def _correct(

@@ -50,13 +50,11 @@ def convolutions(
       normalization: normalisation of the kernels, one of `kernel_norm.NORMALIZATIONS`.
       trainable: whether its weights are trained.
     """
-    layers = [
-        NormalizedConvolution(
-            f'{scope}/conv_{number}', maps, kernel_size, normalization=normalization, trainable=trainable
-        )
-        for number, maps in enumerate(filters, 1)
+    options = {'normalization': normalization, 'trainable': trainable}
+    return [
+        Hidden(name, NormalizedConvolution(f'{scope}/{name}', maps, kernel_size, **options), _leaky_relu)
+        for name, maps in _numbered('conv', filters)
     ]
-    return [Hidden(f'conv_{number}', layer, _leaky_relu) for number, layer in enumerate(layers, 1)]
 
 
 def dense_layers(
@@ -70,11 +68,14 @@ def dense_layers(
       normalization: normalisation of the kernels, one of `kernel_norm.NORMALIZATIONS`.
       trainable: whether its weights are trained.
     """
-    names = [f'layer_{number}' for number in range(1, len(layers) + 1)]
     return [
         Hidden(name, NormalizedDense(f'{scope}/{name}', units, normalization, trainable), tf.nn.relu)
-        for name, units in zip(names, layers, strict=True)
+        for name, units in _numbered('layer', layers)
     ]
+
+
+def _numbered(name: str, sizes: Sequence[int]) -> list[tuple[str, int]]:
+    return [(f'{name}_{number}', size) for number, size in enumerate(sizes, 1)]
 
 
 class Discriminator:

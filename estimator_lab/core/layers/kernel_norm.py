@@ -71,13 +71,13 @@ class _Layer:
             return []
         with tf.variable_scope(self.scope, reuse=tf.AUTO_REUSE):
             direction = self._direction()
-            _, _, right = _singular(_matrix(self.kernel), direction)
+            _, right = _singular(_matrix(self.kernel), direction)
             return [tf.assign(direction, right)]
 
     def _normalized(self, kernel: Variable) -> Tensor:
         matrix = _matrix(kernel)
         if self.normalization == 'spectral':
-            _, norm, _ = _singular(matrix, self._direction())
+            norm, _ = _singular(matrix, self._direction())
             return kernel / norm
         if self.normalization == 'weight':
             return tf.reshape(tf.nn.l2_normalize(matrix, axis=0), kernel.shape)
@@ -159,8 +159,8 @@ def _matrix(kernel: Variable) -> Tensor:
     return tf.reshape(kernel, [-1, kernel.shape.as_list()[-1]])
 
 
-def _singular(matrix: Tensor, direction: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Estimates a matrix's first singular vectors and value by one step of power iteration.
+def _singular(matrix: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
+    """Estimates a matrix's first singular value and right vector by one step of power iteration.
 
     Only the value has a gradient, with respect to the matrix (Miyato et al. 2018, section 2.1, algorithm 1).
 
@@ -169,10 +169,10 @@ def _singular(matrix: Tensor, direction: Tensor) -> tuple[Tensor, Tensor, Tensor
       direction: float32 [columns], the previous estimate, of any length other than 0.
 
     Returns:
-      (left float32 [rows], value float32 [], right float32 [columns]); the vectors have length 1.
+      (value, float32 scalar; vector, float32 [columns], of length 1).
     """
     fixed = tf.stop_gradient(matrix)
     left = tf.nn.l2_normalize(tf.linalg.matvec(fixed, direction))
     right = tf.nn.l2_normalize(tf.linalg.matvec(fixed, left, transpose_a=True))
     left, right = tf.stop_gradient(left), tf.stop_gradient(right)
-    return left, tf.reduce_sum(left * tf.linalg.matvec(matrix, right)), right
+    return tf.reduce_sum(left * tf.linalg.matvec(matrix, right)), right

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.core.layers.discriminator import Discriminator, convolutions, dense_layers
-from estimator_lab.core.layers.generator import DeconvolutionalGenerator, DenseGenerator
+from estimator_lab.core.layers.generator import deconvolutional_generator, dense_generator
 from estimator_lab.core.step.noise import Noise
 from estimator_lab.tf1 import tf
 from tests.graphs import evaluate
@@ -62,7 +62,7 @@ def test_a_discriminator_has_noise_in_training_only():
 @pytest.mark.parametrize('shape', [(28, 28, 1), (27, 14, 3), (9, 33, 1)])
 def test_a_deconvolutional_generator_makes_images_of_any_size(shape):
     def build():
-        generator = DeconvolutionalGenerator('g', shape, (3, 4), kernel_size=3)
+        generator = deconvolutional_generator('g', shape, (3, 4), kernel_size=3)
         made = generator(tf.random.stateless_normal([5, 7], [1, 2]), None, training=True)
         assert len(made.updates) == 4
         names = {v.op.name for v in tf.trainable_variables()}
@@ -76,7 +76,7 @@ def test_a_deconvolutional_generator_makes_images_of_any_size(shape):
 
 def test_the_class_changes_the_image():
     def build():
-        generator = DenseGenerator('g', (4, 4, 1), (6,))
+        generator = dense_generator('g', (4, 4, 1), (6,))
         return generator(tf.ones([2, 3]), tf.one_hot([0, 1], 2), training=False).images
 
     first, second = evaluate(build)
@@ -87,7 +87,7 @@ def test_the_class_changes_the_image():
 def test_weight_normalisation_makes_the_length_of_the_last_weights_irrelevant(normalization):
     """(10 w) / |10 w| = w / |w|."""
     with tf.Graph().as_default(), tf.Session() as session:
-        generator = DenseGenerator('g', (4, 4, 1), (6,), normalization=normalization)
+        generator = dense_generator('g', (4, 4, 1), (6,), normalization=normalization)
         made = generator(tf.random.stateless_normal([5, 3], [1, 2]), None).images
         (kernel,) = (v for v in tf.global_variables() if v.op.name == 'g/image/kernel')
         session.run(tf.global_variables_initializer())
