@@ -33,3 +33,8 @@ def read_until_error(archive, read=stream_members):
 
 def names(members):
     return [member.name for member in members]
+
+
+def members_of(index):
+    """Returns all members of an index, read one by one."""
+    return [index.member(row).read() for row in range(len(index))]

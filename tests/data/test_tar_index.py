@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from estimator_lab.data.tar.index import build_index
+from estimator_lab.data.tar.index import open_index
 from tests.archive_files import tar_bytes
 from tests.places import ROOT
 
@@ -29,13 +29,32 @@ def test_a_closed_pipe_is_no_error(tmp_path):
     assert all((tmp_path / f'{archive.name}.index').exists() for archive in archives)
 
 
-def test_unusual_archives_are_reported(tmp_path, run_python):
-    archive = tmp_path / 'a.tar'
-    archive.write_bytes(tar_bytes({'a/1.jpg': b'1'}) + tar_bytes({'b/1.jpg': b'2'}))
-    done = run_python('-m', 'estimator_lab.data.tar_index', str(archive))
-    note, described = done.stdout.splitlines()
-    assert note.endswith(
-        'continues after its end-of-archive block at byte 1024: all is used, from byte 2048 on.'
-    )
-    assert '2 images, 2 labels' in described
-    assert len(build_index(str(archive))) == 2
+def test_command(archive, tmp_path, run_python):
+    def run(*arguments):
+        return run_python('-m', 'estimator_lab.data.tar_index', *arguments)
+
+    done = run(str(archive))
+    assert (done.returncode, done.stderr) == (0, '')
+    described = '24 images, 4 labels, from 6 images (n000000) to 6 (n000003); random access'
+    assert done.stdout == f'{archive}: {described}; index of 0.0 MB in {archive}.index\n'
+    assert len(open_index(str(archive))) == 24
+    whole = archive.read_bytes()
+    archive.write_bytes(whole + whole)
+    note, described = run(str(archive)).stdout.splitlines()
+    assert 'continues after its end-of-archive block' in note and '48 images, 4 labels' in described
+    archive.write_bytes(whole[:9000])
+    done = run(str(archive))
+    assert done.returncode == 1
+    assert done.stderr.startswith('error: The index ends where the archive does:')
+    for arguments, status, words in (
+        ([], 2, 'ARCHIVE|FOLDER... is missing'),
+        ([str(tmp_path / 'gone.tar')], 1, 'There is no file'),
+        (['--nonsense'], 2, 'nonsense'),
+    ):
+        done = run(*arguments)
+        assert done.returncode == status and words in done.stderr and done.stderr.count('\n') == 1
+
+
+def test_command_needs_no_tensorflow(run_python):
+    code = "import sys, estimator_lab.data.tar_index; assert 'tensorflow' not in sys.modules"
+    assert run_python('-c', code).returncode == 0

@@ -66,7 +66,11 @@ def test_grey_is_the_luminance_scaled_by_the_decoder_and_interpolated(height, wi
     assert np.abs(found[..., 0] - expected).max() <= 1
 
 
-@pytest.mark.parametrize('options', [{}, {'subsampling': 0}, {'progressive': True}, {'quality': 50}])
+TURNED = Image.Exif()
+TURNED[0x0112] = 6  # by 90 degrees, which is ignored
+
+
+@pytest.mark.parametrize('options', [{'exif': TURNED}, {'subsampling': 0}, {'progressive': True}])
 def test_colours_are_those_of_pillows_decoder(options):
     data = encoded(photo(50, 40), **options)
     with Image.open(io.BytesIO(data)) as image:

@@ -1,4 +1,6 @@
+import io
 import itertools
+import tarfile
 import threading
 import time
 import tracemalloc
@@ -6,18 +8,21 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from estimator_lab.data.budget import ENCODED
 from estimator_lab.data.images.augment import Augmentation
 from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.data.member import BadExampleError, Member
+from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.order.order import IndexedOrder, StreamOrder
 from estimator_lab.data.pipeline.batches import Batch, look_ahead, read_batches
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar.index import build_index
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError
+from tests.archive_files import encoded
 
 SHAPE = ImageShape(8, 10, 1)
 
@@ -113,13 +118,25 @@ def test_leaving_early_ends_the_threads(archive):
     assert threading.active_count() == before
 
 
-def test_a_member_without_data_is_a_bad_image(archive):
-    turns = list(StreamOrder([str(archive)]).epoch(0))
-    turns[3] = turns[3]._replace(data=b'', problem='it claims too much')
-    lines = []
-    got = batches(turns, 24, InputReport(lines.append))
-    assert len(got[0].keys) == 23
-    assert 'it claims too much' in lines[0]
+@pytest.mark.parametrize('mode', ['w', 'w:gz'])
+def test_duplicates_links_empty_and_oversized_members(tmp_path, mode, monkeypatch):
+    monkeypatch.setattr('estimator_lab.data.member.MAX_MEMBER_BYTES', 500)
+    path, lines = str(tmp_path / 'a.tar'), []
+    shades = [encoded(Image.new('L', SHAPE[:2], grey)) for grey in (10, 20, 30)]
+    names = 'a/1.png', 'b/2.png', 'a/1.png', 'a/3.png', 'a/4.png'
+    with tarfile.open(path, mode) as archive:
+        for name, data in zip(names, (*shades, b'', bytes(501)), strict=True):
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+        for kind in (tarfile.LNKTYPE, tarfile.SYMTYPE):
+            link = tarfile.TarInfo(f'b/{kind.decode()}.png')
+            link.type, link.linkname = kind, 'a/1.png'
+            archive.addfile(link)
+    (batch,) = batches(open_archives([path]).order().epoch(0), report=InputReport(lines.append))
+    assert batch.keys == [f'{path}:{name}' for name in names[:3]]
+    assert batch.arrays['image'][:, 0, 0, 0].tolist() == [10, 20, 30]
+    assert len(lines) == 2 and 'no data (0 bytes)' in lines[0] and 'it claims 501 bytes' in lines[1]
 
 
 def test_random_access_gives_the_same_batches(archive):

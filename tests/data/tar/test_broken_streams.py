@@ -18,7 +18,7 @@ from estimator_lab.data.tar.stream import scan_members, stream_members
 from estimator_lab.errors import DataError
 from tests.archive_files import tar_bytes
 from tests.robustness.mutation import fix_checksum, mutate
-from tests.streams import FILES, names, read_until_error, special
+from tests.streams import FILES, names, read_until_error
 
 # Ways to be no tar archive at all.
 
@@ -117,15 +117,6 @@ def test_cut_off_compressed_stream_is_an_error(write, compress):
     assert read_until_error(write(compressed[:-1]))[1] is not None  # within its checksum
 
 
-def test_cut_off_gzip_yields_what_came_before(write):
-    files = {f'a/{i}.jpg': random.Random(i).randbytes(5000) for i in range(40)}
-    compressed = gzip.compress(tar_bytes(files))
-    members, error = read_until_error(write(compressed[: len(compressed) // 2]))
-    assert 15 <= len(members) <= 20
-    assert {member.name: member.data for member in members}.items() <= files.items()
-    assert 'cut off' in str(error)
-
-
 @pytest.mark.parametrize(('place', 'reason'), [(-5, 'incorrect data check'), (-1, 'incorrect length check')])
 @pytest.mark.parametrize('rest', [b'', gzip.compress(tar_bytes({'b/9.jpg': b'more'}))], ids=['last', 'first'])
 def test_data_is_read_up_to_a_wrong_gzip_checksum(write, place, reason, rest):
@@ -137,18 +128,25 @@ def test_data_is_read_up_to_a_wrong_gzip_checksum(write, place, reason, rest):
     assert reason in str(error)
 
 
-def test_data_is_read_up_to_a_damaged_byte_of_gzip(write):
+@pytest.mark.parametrize(
+    ('spoil', 'how'),
+    [
+        (lambda data: data[:100_000] + bytes(100) + data[100_100:], 'damaged'),
+        (lambda data: data[:100_000], 'cut off'),
+    ],
+)
+def test_data_is_read_up_to_the_damage_of_gzip(write, spoil, how):
     """At least as much as a decompressor that is given one byte after another hands over."""
     files = {f'a/{i}.jpg': random.Random(i).randbytes(5000) for i in range(40)}
-    compressed = bytearray(gzip.compress(tar_bytes(files)))
-    compressed[100_000:100_100] = bytes(100)
+    compressed = spoil(gzip.compress(tar_bytes(files)))
     bytewise, length = zlib.decompressobj(31), 0
     with contextlib.suppress(zlib.error):
         for byte in compressed:
             length += len(bytewise.decompress(bytes([byte])))
     members, error = read_until_error(write(compressed))
     assert len(members) == length // (512 + 5120) > 10
-    assert 'damaged' in str(error)
+    assert names(members) == list(files)[: len(members)]
+    assert how in str(error)
 
 
 @pytest.mark.parametrize('read', [stream_members, scan_members])
@@ -162,13 +160,7 @@ def test_damaged_header_is_an_error(write, read, index):
     assert f'bad checksum in the header at byte {offset}' in str(error)
 
 
-def test_text_instead_of_a_header_is_an_error(write):
-    members, error = read_until_error(write(tar_bytes(FILES)[:-1024] + b'text ' * 500))
-    assert names(members) == list(FILES)
-    assert 'damaged' in str(error)
-
-
-@pytest.mark.parametrize('size', [-1, -512, -1024, -(2**40), 2**40, 2**80])
+@pytest.mark.parametrize('size', [-1, -512, -(2**63), 2**40, 2**63, 2**87])
 @pytest.mark.parametrize('name', ['a/x.jpg', 'a/x.txt'])
 @pytest.mark.parametrize('first', [True, False])
 def test_absurd_size_is_an_error(write, size, name, first):
@@ -181,53 +173,6 @@ def test_absurd_size_is_an_error(write, size, name, first):
     members, error = read_until_error(write(start + header + tar_bytes(FILES)))
     assert names(members) == ([] if first else list(FILES))
     assert error is not None
-
-
-@pytest.mark.parametrize(
-    'records',
-    [
-        b'12 size=-99\n',
-        b'22 size=99999999999999\n',
-        b'30 GNU.sparse.realsize=-12345\n',
-        b'29 GNU.sparse.map=1,2,3,x,y\n',
-        b'22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n',
-    ],
-)
-def test_bad_pax_header_is_an_error(write, records):
-    header = special('pax', tarfile.XHDTYPE)
-    header.size = len(records)
-    block = header.tobuf(tarfile.USTAR_FORMAT) + records.ljust(-(-len(records) // 512) * 512, b'\0')
-    archive = write(tar_bytes(FILES)[:-1024] + block + tar_bytes({'b/1.jpg': b'1' * 600}))
-    members, error = read_until_error(archive)
-    assert names(members) == list(FILES)
-    assert error is not None
-    assert archive in str(error)
-
-
-@pytest.mark.parametrize('records', [b'nonsense', b'0 =\n'])
-def test_empty_pax_header(write, records):
-    """Ignored by tarfile before 3.10.15, 3.11.10, 3.12.6 and 3.13, an error since."""
-    header = special('pax', tarfile.XHDTYPE)
-    header.size = len(records)
-    block = header.tobuf(tarfile.USTAR_FORMAT) + records.ljust(512, b'\0')
-    members, error = read_until_error(write(block + tar_bytes(FILES)))
-    assert (error is None) == (len(members) == len(FILES))
-
-
-def test_endless_headers_are_an_error(write):
-    header = special('pax', tarfile.XHDTYPE).tobuf(tarfile.USTAR_FORMAT)
-    members, error = read_until_error(write(tar_bytes(FILES)[:-1024] + header * 5000))
-    assert names(members) == list(FILES)
-    assert error is not None
-
-
-def test_endless_sparse_map_is_an_error(write):
-    info = tarfile.TarInfo('a/x.jpg')
-    info.pax_headers = {'GNU.sparse.major': '1', 'GNU.sparse.minor': '0'}
-    info.size = 2**26
-    archive = write(info.tobuf(tarfile.PAX_FORMAT) + b'999999999\n' + b'1\n' * 2**20)
-    with pytest.raises(DataError, match='asks for'):
-        list(stream_members(archive))
 
 
 @pytest.mark.parametrize('read', [stream_members, scan_members])

@@ -4,7 +4,6 @@ import gzip
 import io
 import os
 import tarfile
-import threading
 import tracemalloc
 
 import numpy as np
@@ -12,8 +11,6 @@ import pytest
 
 from estimator_lab.data import member as tar_member
 from estimator_lab.data.images.kind import IMAGES
-from estimator_lab.data.tar import index as tar_index
-from estimator_lab.data.tar import index_file
 from estimator_lab.data.tar import stream as tar_stream
 from estimator_lab.data.tar.index import (
     build_index,
@@ -22,34 +19,22 @@ from estimator_lab.data.tar.index import (
     path_in_cache,
     path_next_to,
 )
-from estimator_lab.data.tar.sources import stamp_of
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError
 from tests.archive_files import tar_bytes, write_tar
 from tests.kinds import TextFile
+from tests.streams import members_of, read_until_error
 
 
-@pytest.fixture
-def builds(monkeypatch):
-    """Counts how often an index is made."""
-    made = []
-    build = tar_index.build_index
-    monkeypatch.setattr(tar_index, 'build_index', lambda *args: made.append(args[0]) or build(*args))
-    return made
-
-
-@pytest.fixture
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
-    return tmp_path / 'cache'
-
-
-def members_of(index):
-    return [index.member(row).read() for row in range(len(index))]
-
-
-@pytest.mark.parametrize('format', [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_random_access_equals_streaming(tmp_path, format):
+@pytest.mark.parametrize(
+    'options',
+    [
+        {'format': tarfile.GNU_FORMAT},
+        {'format': tarfile.PAX_FORMAT},
+        {'format': tarfile.PAX_FORMAT, 'pax_headers': {'comment': 'of all members'}},  # in a global header
+    ],
+)
+def test_random_access_equals_streaming(tmp_path, options):
     files = {
         './train/b/1.jpg': b'one',
         'train/notes.txt': b'skipped',
@@ -58,7 +43,7 @@ def test_random_access_equals_streaming(tmp_path, format):
         'train/b/1.png': b'x' * 512,
     }
     path = tmp_path / 'a.tar'
-    with tarfile.open(path, 'w', format=format) as tar:
+    with tarfile.open(path, 'w', **options) as tar:
         for name, data in files.items():
             info = tarfile.TarInfo(name)
             info.size = len(data)
@@ -69,6 +54,7 @@ def test_random_access_equals_streaming(tmp_path, format):
     assert members_of(index) == expected
     assert [index.name(row) for row in range(4)] == [member.name for member in expected]
     assert [index.member(row).offset for row in range(4)] == [member.offset for member in expected]
+    assert expected[0].offset == 0
     assert index.labels == ('b', 'n' * 120, 'Zoë')
     assert index.label_ids.tolist() == [0, 1, 2, 0]
     assert index.counts == {'b': 2, 'n' * 120: 1, 'Zoë': 1}
@@ -152,28 +138,6 @@ def test_a_compressed_archive_in_the_place_of_one_of_the_same_size_and_date(tmp_
     assert open_index(str(path)).labels == ('n', 'other') and len(builds) == 2
 
 
-@pytest.mark.parametrize(
-    'spoil',
-    [
-        lambda data: b'',
-        lambda data: data[:100],
-        lambda data: data[:-1],
-        lambda data: data + b'x',
-        lambda data: b'junk' + data,
-        lambda data: data.replace(b'index 4', b'index 0'),
-        lambda data: b'[1, 2]\n',
-        lambda data: b'{}\n',
-        lambda data: b'\xff\xfe\n',
-    ],
-)
-def test_a_damaged_index_is_replaced(archive, own_cache, builds, spoil):
-    open_index(str(archive))
-    path = path_in_cache(str(archive))
-    path.write_bytes(spoil(path.read_bytes()))
-    assert len(open_index(str(archive))) == 24
-    assert len(builds) == 2
-
-
 def test_without_a_cache_the_index_is_made_each_time(archive, monkeypatch, builds):
     monkeypatch.setenv('XDG_CACHE_HOME', '/proc/none')
     assert len(open_index(str(archive))) == len(open_index(str(archive))) == 24
@@ -195,31 +159,6 @@ def test_a_member_that_has_gone(archive, row):
         index.member(row).read()
 
 
-def test_an_archive_that_has_gone(archive):
-    index = build_index(str(archive))
-    archive.unlink()
-    with pytest.raises(DataError, match=r'train\.tar. cannot be read any more: No such file'):
-        index.member(0).read()
-
-
-def test_members_are_read_from_many_threads(archive):
-    index, expected, wrong = build_index(str(archive)), list(stream_members(archive)), []
-    barrier = threading.Barrier(8)
-
-    def read():
-        barrier.wait()
-        for row in range(24):
-            if index.member(row).read() != expected[row]:
-                wrong.append(row)
-
-    threads = [threading.Thread(target=read) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
-
-
 def test_a_damaged_archive_is_indexed_up_to_the_damage(archive, own_cache, builds):
     with archive.open('r+b') as file:
         file.truncate(9000)
@@ -227,15 +166,8 @@ def test_a_damaged_archive_is_indexed_up_to_the_damage(archive, own_cache, build
         index = open_index(str(archive))
         assert 3 < len(index) < 24
         assert 'cut off at byte 9000 of its tar stream' in index.damage
-        assert members_of(index) == list(members_until_damage(archive))
+        assert members_of(index) == read_until_error(archive)[0]
     assert len(builds) == 1
-
-
-def members_until_damage(archive):
-    try:
-        yield from stream_members(archive)
-    except DataError:
-        return
 
 
 def test_a_compressed_archive_has_names_and_labels_but_no_random_access(archive, tmp_path):
@@ -292,33 +224,6 @@ def test_building_keeps_no_python_object_for_each_member(tmp_path):
     assert peak < 3.5 * index.nbytes
 
 
-def test_command(archive, tmp_path, run_python):
-    done = run_python('-m', 'estimator_lab.data.tar_index', str(archive))
-    assert (done.returncode, done.stderr) == (0, '')
-    assert done.stdout == (
-        f'{archive}: 24 images, 4 labels, from 6 images (n000000) to 6 (n000003); random access; '
-        f'index of 0.0 MB in {archive}.index\n'
-    )
-    assert len(open_index(str(archive))) == 24
-    with archive.open('r+b') as file:
-        file.truncate(9000)
-    done = run_python('-m', 'estimator_lab.data.tar_index', str(archive))
-    assert done.returncode == 1
-    assert done.stderr.startswith('error: The index ends where the archive does:')
-    for arguments, status, words in (
-        ([], 2, 'ARCHIVE|FOLDER... is missing'),
-        ([str(tmp_path / 'gone.tar')], 1, 'There is no file'),
-        (['--nonsense'], 2, 'nonsense'),
-    ):
-        done = run_python('-m', 'estimator_lab.data.tar_index', *arguments)
-        assert done.returncode == status and words in done.stderr and done.stderr.count('\n') == 1
-
-
-def test_command_needs_no_tensorflow(run_python):
-    code = "import sys, estimator_lab.data.tar_index; assert 'tensorflow' not in sys.modules"
-    assert run_python('-c', code).returncode == 0
-
-
 def test_an_index_of_another_kind_is_replaced(tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     files = [('a/1.png', b'image'), ('a/1.txt', b'a text'), ('b/2.txt', b'another')]
@@ -340,23 +245,6 @@ def test_unusual_archives_are_reported_at_each_use_of_an_index(tmp_path):
         assert len(open_index(str(archive), note=said.append)) == 2
     assert len(said) == 3 and len(set(said)) == 1 and 'continues after its end' in said[0]
     open_index(str(archive))  # without `note`
-
-
-def test_untrusted_notes_and_names_have_limits(archive, own_cache, builds):
-    right = build_index(str(archive))
-    contents = index_file.Contents(right._header, right._rows, right._names)
-    path, stamp = path_in_cache(str(archive)), stamp_of(str(archive))
-    spoilt = bytearray(contents.names)
-    spoilt[0] = 0x1B
-    for changed in (
-        contents._replace(header=contents.header._replace(notes=['x' * 2**17])),
-        contents._replace(header=contents.header._replace(notes=['x'] * 1000)),
-        contents._replace(names=memoryview(bytes(spoilt))),
-    ):
-        index_file.write_index_file(path, changed)
-        assert index_file.read_index_file(path, stamp) is None
-    index_file.write_index_file(path, contents)
-    assert index_file.read_index_file(path, stamp) is not None
 
 
 def test_large_members_are_read_in_two_parts(tmp_path):

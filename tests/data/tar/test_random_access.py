@@ -12,7 +12,7 @@ from estimator_lab.data.tar.index import build_index
 from estimator_lab.errors import DataError
 from tests.archive_files import write_tar
 
-FILES = [(f'{number % 3}/{number}.png', bytes([number]) * (1 + 37 * number)) for number in range(40)]
+FILES = [(f'{number % 3}/{number}.png', bytes([number]) * 37 * number) for number in range(40)]
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import lzma
 import os
+import sysconfig
 import tarfile
 import threading
 import zlib
@@ -12,10 +13,29 @@ from pathlib import Path
 import pytest
 
 from estimator_lab.data.tar.forward_file import SkippingFile
+from estimator_lab.data.tar.index import build_index
 from estimator_lab.data.tar.stream import is_compressed, scan_members, stream_members
 from tests.archive_files import tar_bytes
-from tests.robustness.mutation import fix_checksum, old_gnu_sparse_header
-from tests.streams import FILES, names, special
+from tests.kinds import AnyFile
+from tests.robustness.mutation import fix_checksum
+from tests.streams import FILES, members_of, names, special
+
+
+def test_pythons_own_test_archive_streams_through():
+    """Its location has changed with Python 3.13."""
+    folder = Path(sysconfig.get_path('stdlib')) / 'test'
+    path = folder / 'archivetestdata' / 'testtar.tar'
+    path = path if path.exists() else folder / 'testtar.tar'
+    if not path.exists():
+        pytest.skip('this Python comes without its test folder')
+    members = list(stream_members(path, kind=AnyFile()))
+    with tarfile.open(path, encoding='utf-8', errors='backslashreplace') as archive:
+        expected = [(info.name, archive.extractfile(info).read()) for info in archive if info.isreg()]
+    assert [(member.name, member.data) for member in members] == expected
+    assert len(members) > 15
+    assert names(scan_members(path, kind=AnyFile())) == names(members)
+    index = build_index(str(path), kind=AnyFile())
+    assert members_of(index) == members and index.damage == ''
 
 
 @pytest.mark.parametrize('read', [stream_members, scan_members])
@@ -87,20 +107,19 @@ def test_names_lose_the_leading_dot(write):
     assert names(stream_members(archive)) == ['a/1.jpg', 'a/2.jpg', '../a/3.jpg']
 
 
-@pytest.mark.parametrize('format', [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT])
-def test_long_names(write, format):
-    name = f'{"d" * 100}/{"f" * 90}.jpg'
+@pytest.mark.parametrize(
+    ('format', 'name'),
+    [
+        (tarfile.USTAR_FORMAT, f'{"d" * 100}/{"f" * 90}.jpg'),
+        *((format, f'{"d" * 120}/{"猫" * 50}.jpg') for format in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)),
+    ],
+)
+def test_long_and_foreign_names(write, format, name):
     archive = write(tar_bytes({'a/1.jpg': b'1', name: b'long', 'a/2.jpg': b'2'}, format))
     members = list(stream_members(archive))
     assert names(members) == ['a/1.jpg', name, 'a/2.jpg']
     assert members[1].data == b'long'
     assert members[1].offset == 1024  # of its first block: the extension header, if it has one
-
-
-@pytest.mark.parametrize('format', [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_names_outside_ascii(write, format):
-    archive = write(tar_bytes({'Zoë/猫.jpg': b''}, format))
-    assert names(stream_members(archive)) == ['Zoë/猫.jpg']
 
 
 def test_names_that_are_not_utf8_can_still_be_printed(write):
@@ -113,12 +132,6 @@ def test_names_that_are_not_utf8_can_still_be_printed(write):
 def test_first_folder_may_look_like_a_magic_number(write):
     files = {'BZhang/1.jpg': b'', ']/1.jpg': b''}
     assert names(stream_members(write(tar_bytes(files)))) == list(files)
-
-
-def test_several_gzip_members_are_one_stream(write):
-    data = tar_bytes(FILES)
-    archive = write(gzip.compress(data[:700]) + gzip.compress(data[700:]))
-    assert {member.name: member.data for member in stream_members(archive)} == FILES
 
 
 @pytest.mark.parametrize('compress', [bytes, gzip.compress], ids=['plain', 'gz'])
@@ -135,33 +148,3 @@ def test_reads_a_pipe(tmp_path, compress, read):
 def test_empty_tar_yields_nothing(write):
     assert list(stream_members(write(bytes(10_240)))) == []
     assert list(stream_members(write(tar_bytes({})))) == []
-
-
-@pytest.mark.parametrize('version', ['old', '0.1', '1.0'])
-@pytest.mark.parametrize('read', [stream_members, scan_members])
-def test_holes_of_sparse_members_are_filled(write, version, read):
-    """8 KiB: 'A' * 512 at 1024 and 'B' * 512 at 4096, the rest are holes."""
-    stored = b'A' * 512 + b'B' * 512
-    info = tarfile.TarInfo('a/sparse.tif')
-    info.size = len(stored)
-    pax = {'GNU.sparse.realsize': '8192', 'GNU.sparse.name': 'a/sparse.tif'}
-    if version == 'old':
-        header = old_gnu_sparse_header(info, [(1024, 512), (4096, 512)], 8192)
-    elif version == '0.1':
-        info.pax_headers = {'GNU.sparse.map': '1024,512,4096,512', 'GNU.sparse.size': '8192', **pax}
-        header = info.tobuf(tarfile.PAX_FORMAT)
-    else:
-        stored = b'2\n1024\n512\n4096\n512\n'.ljust(512, b'\0') + stored
-        info.size = len(stored)
-        info.pax_headers = {'GNU.sparse.major': '1', 'GNU.sparse.minor': '0', **pax}
-        header = info.tobuf(tarfile.PAX_FORMAT)
-    archive = write(tar_bytes({'a/1.jpg': b'1'})[:1024] + header + stored + tar_bytes(FILES))
-    members = list(read(archive))
-    assert names(members) == ['a/1.jpg', 'a/sparse.tif', *FILES]
-    if read is stream_members:
-        expected = bytearray(8192)
-        expected[1024:1536] = b'A' * 512
-        expected[4096:4608] = b'B' * 512
-        assert members[1].data == expected
-    else:
-        assert members[1].size == 8192
