@@ -21,7 +21,8 @@ from typing import Any
 
 from estimator_lab.core.display.charts import draw_curves
 from estimator_lab.core.layers.linear_recurrence import LinearLayers
-from estimator_lab.core.layers.recurrent import CELLS, RecurrentLayers
+from estimator_lab.core.layers.recurrent import RecurrentLayers
+from estimator_lab.core.layers.rnn_cells import CELLS
 from estimator_lab.tf1 import tf
 
 LINEAR = 'linear'

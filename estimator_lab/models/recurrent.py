@@ -16,7 +16,8 @@ from estimator_lab.core.heads.model_function import Args, model_function
 from estimator_lab.core.layers.dense import HiddenLayers
 from estimator_lab.core.layers.elementwise import ACTIVATIONS, dropout
 from estimator_lab.core.layers.linear_recurrence import LinearLayers
-from estimator_lab.core.layers.recurrent import CELLS, LSTM, DilatedLayers, RecurrentLayers
+from estimator_lab.core.layers.recurrent import DILATED, RecurrentLayers
+from estimator_lab.core.layers.rnn_cells import CELLS
 from estimator_lab.core.layers.sequences import PATCHES, READS, ROWS, as_sequence, steps_and_values
 from estimator_lab.core.model.endpoints import LOGITS_AFTER_STEPS, Endpoint
 from estimator_lab.core.model.hparams import (
@@ -33,7 +34,7 @@ from estimator_lab.core.step.noise import Noise
 from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
-DILATED, LINEAR = 'dilated_gru', 'linear'
+LINEAR = 'linear'
 _ALL_CELLS = (*CELLS, DILATED, LINEAR)
 _LAST, _MEAN = 'last', 'mean'
 _FUSED, _DYNAMIC = 'own', 'dynamic_rnn'
@@ -53,7 +54,7 @@ class Params(ClassifierParams):
         'for read=permuted: seed of the order of the pixels, from 0 to 2^32 - 1',
         lambda v: 0 <= v <= _LARGEST_SEED,
     )
-    cell: str = structural(LSTM, f'one of {", ".join(_ALL_CELLS)}', _ALL_CELLS.__contains__)
+    cell: str = structural('lstm', f'one of {", ".join(_ALL_CELLS)}', _ALL_CELLS.__contains__)
     layers: str = structural(
         '128',
         'units of each recurrent layer, such as 128-128; each of dilated_gru skips twice as many steps as '
@@ -118,12 +119,10 @@ class Network:
     def __init__(self, params: Params) -> None:
         self._params = params
         own, units = params.loop == _FUSED, sizes(params.layers)
-        self._layers: LinearLayers | DilatedLayers | RecurrentLayers
+        self._layers: LinearLayers | RecurrentLayers
         if params.cell == LINEAR:
             activation = ACTIVATIONS[params.activation]
             self._layers = LinearLayers(units, params.states, activation, params.dropout_rate)
-        elif params.cell == DILATED:
-            self._layers = DilatedLayers(units, params.dropout_rate, own)
         else:
             self._layers = RecurrentLayers(
                 params.cell, units, params.bidirectional, params.dropout_rate, params.forget_bias, own

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from estimator_lab.contrib.rnn import stack_bidirectional_dynamic_rnn
-from estimator_lab.core.layers.recurrent import CELLS, Cell, DilatedLayers, RecurrentLayers
+from estimator_lab.core.layers.recurrent import DILATED, RecurrentLayers
+from estimator_lab.core.layers.rnn_cells import CELLS
 from estimator_lab.tf1 import tf
 from tests.differences import derivative
 from tests.graphs import evaluate
@@ -54,8 +55,8 @@ def found(request):
     """The results of a cell with both implementations, for the same random variables."""
     with tf.Graph().as_default(), tf.Session() as session:
         sequence, probe = tf.constant(SEQUENCE), tf.zeros([STEPS, BATCH, UNITS])
-        states, gates, _ = Cell(request.param, UNITS)(sequence, probe)
-        theirs, _, _ = Cell(request.param, UNITS, own_gradient=False)(sequence)
+        states, gates, _ = CELLS[request.param](UNITS)(sequence, probe)
+        theirs, _, _ = CELLS[request.param](UNITS, own_gradient=False)(sequence)
         variables = tf.trainable_variables()
         losses = [tf.reduce_sum(made * WEIGHTS) for made in (states, theirs)]
         # Gradients must be built before the session runs the loop.
@@ -114,8 +115,8 @@ def version_1():
 @pytest.mark.parametrize('name', CELLS)
 def test_cells_run_without_v2_behaviour(version_1, name):
     with tf.Graph().as_default(), tf.Session() as session:
-        ours, _, _ = Cell(name, UNITS)(tf.constant(SEQUENCE))
-        theirs, _, _ = Cell(name, UNITS, own_gradient=False)(tf.constant(SEQUENCE))
+        ours, _, _ = CELLS[name](UNITS)(tf.constant(SEQUENCE))
+        theirs, _, _ = CELLS[name](UNITS, own_gradient=False)(tf.constant(SEQUENCE))
         variables = tf.trainable_variables()
         gradients = [tf.gradients(tf.reduce_sum(made * WEIGHTS), variables) for made in (ours, theirs)]
         session.run(tf.global_variables_initializer())
@@ -196,7 +197,7 @@ def test_checkpoints_of_tensorflows_cells_restore(name, form, tmp_path):
 
 def test_an_irnn_is_initially_the_identity():
     with tf.Graph().as_default(), tf.Session() as session:
-        Cell('irnn', UNITS)(tf.constant(SEQUENCE))
+        CELLS['irnn'](UNITS)(tf.constant(SEQUENCE))
         session.run(tf.global_variables_initializer())
         kernel, bias = session.run(tf.trainable_variables())
     assert np.array_equal(kernel[VALUES:], np.eye(UNITS))
@@ -210,7 +211,7 @@ def test_two_halves_give_the_same_as_the_whole_batch(name, batch):
     values = rng.normal(size=(STEPS, batch, VALUES)).astype(np.float32)
     with tf.Graph().as_default(), tf.Session() as session:
         sequence, probe = tf.constant(values), tf.zeros([STEPS, batch, UNITS])
-        made = [Cell(name, UNITS, in_halves=way)(sequence, probe)[:2] for way in (False, True)]
+        made = [CELLS[name](UNITS, in_halves=way)(sequence, probe)[:2] for way in (False, True)]
         variables = [*tf.trainable_variables(), sequence, probe]
         fetches = [(*found, tf.gradients(tf.reduce_sum(found[0] ** 2), variables)) for found in made]
         session.run(tf.global_variables_initializer())
@@ -228,7 +229,7 @@ def test_each_dilated_layer_looks_back_twice_as_far_as_the_one_below():
     )  # 11 is not a multiple of 4
 
     def build():
-        outputs = DilatedLayers(sizes)(tf.constant(sequence), probing=True)
+        outputs = RecurrentLayers(DILATED, sizes)(tf.constant(sequence), probing=True)
         variables = tf.trainable_variables()
         assert variables[4].op.name == 'dilated_rnn/cell_1/gru_cell/gates/kernel'
         gradient = tf.gradients(tf.reduce_sum(outputs.last), outputs.endpoints['rnn_3'].probe)[0]
