@@ -30,6 +30,8 @@ TEST = [
 CONTRIB = ['tf-slim>=1.1']
 # Libraries that the benchmarks compare with. PyTorch's CPU builds are sufficient.
 BENCH = ['torch>=2.2', 'torchvision>=0.17', 'webdataset>=0.2']
+# libFuzzer, for tests/robustness/coverage_fuzz.py.
+FUZZ = ['atheris>=3; sys_platform == "linux"']
 
 setup(
     name='estimator-lab',
@@ -42,7 +44,7 @@ setup(
     python_requires='>=3.10,<3.14',
     install_requires=RUNTIME,
     entry_points={'console_scripts': ['estimator_lab=estimator_lab.__main__:main']},
-    extras_require={'contrib': CONTRIB, 'test': TEST, 'bench': BENCH},
+    extras_require={'contrib': CONTRIB, 'test': TEST, 'bench': BENCH, 'fuzz': FUZZ},
     classifiers=[
         'Programming Language :: Python :: 3',
         'Topic :: Scientific/Engineering :: Artificial Intelligence',

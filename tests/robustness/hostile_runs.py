@@ -157,7 +157,7 @@ class EventsCase(Case):
         data = self.whole
         if self.is_lie:
             event = mutate(data[-60:], self.rng)
-            data += _framed(event, self.rng.choice([len(event), 2**31, 2**62, 2**64 - 1]))
+            data += framed(event, self.rng.choice([len(event), 2**31, 2**62, 2**64 - 1]))
         if not self.is_lie or self.rng.random() < 0.5:
             data = mutate(data, self.rng)
         self.path.write_bytes(data)
@@ -211,7 +211,7 @@ class BadListCase(Case):
             raise RuntimeError('an image is not listed')
 
 
-def _framed(data: bytes, length: int) -> bytes:
+def framed(data: bytes, length: int) -> bytes:
     """Returns a record of an event file that claims to have `length` bytes, with valid checksums."""
     head = struct.pack('<Q', length)
     return head + struct.pack('<I', masked_crc32c(head)) + data + struct.pack('<I', masked_crc32c(data))

@@ -1,0 +1,246 @@
+"""Readers of untrusted bytes, as functions that a coverage-guided fuzzer calls with bytes of its choice.
+
+Inputs that reach different code are in corpus/TARGET. A checksum would stop the fuzzer: if the first byte of
+an input is odd, it is corrected.
+"""
+
+import contextlib
+import csv
+import functools
+import io
+import json
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+
+from estimator_lab.base.json_input import as_object, parse_json
+from estimator_lab.base.printable import escaped, is_clean, json_escaped, printable, unescaped
+from estimator_lab.console.outputs import CsvWriter
+from estimator_lab.core.model.hparams import parse_hparams, resolve
+from estimator_lab.data.images.kind import IMAGES
+from estimator_lab.data.label_table import read_label_table, sidecar_label
+from estimator_lab.data.labels import Vocabulary, label_of, read_vocabulary
+from estimator_lab.data.packing.shards import read_manifest
+from estimator_lab.data.tar.headers import BLOCK
+from estimator_lab.data.tar.index import Index
+from estimator_lab.data.tar.index_file import ROW, Contents, Header, read_index_file, write_index_file
+from estimator_lab.data.tar.sources import Stamp
+from estimator_lab.data.tar.stream import stream_members
+from estimator_lab.data.trees.kind import TREES
+from estimator_lab.data.trees.parse import line_name, tokens_of
+from estimator_lab.data.trees.reader import TreeReader, collate
+from estimator_lab.data.trees.tokens import Tokens, read_tokens
+from estimator_lab.errors import DataError, LabError
+from estimator_lab.inference.report.history import read_history
+from estimator_lab.inference.report.html import html, table
+from estimator_lab.models.registry import MODELS, find_model
+from estimator_lab.runs.record import read_record
+from estimator_lab.training.distribution import DISTRIBUTIONS, read_role
+from tests.robustness.hostile_runs import framed
+from tests.robustness.mutation import fix_checksum
+
+_TREES = TreeReader(Tokens(('a', 'b')), Vocabulary(('0', '1')))
+_PARAMS = functools.cache(lambda: [find_model(name).params for name in MODELS])
+
+
+class _Scratch:
+    """A folder in memory, where there is one, that is removed at the end of the process."""
+
+    def __init__(self) -> None:
+        memory = Path('/dev/shm')
+        self.folder = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
+        weakref.finalize(self, shutil.rmtree, self.folder)
+
+    def file(self, name: str, data: bytes) -> Path:
+        path = self.folder / name
+        path.write_bytes(data)
+        return path
+
+
+_scratch = functools.cache(_Scratch)
+
+
+def tar(data: bytes) -> None:
+    """A tar stream, for images or trees; headers with a name have their checksums corrected."""
+    flags, stream = data[:1], bytearray(data[1:])
+    if _is_odd(flags):
+        for offset in range(0, len(stream) - BLOCK + 1, BLOCK):
+            if stream[offset] and stream[offset + 257 : offset + 262] == b'ustar':
+                fix_checksum(stream, offset)
+    kind = TREES if flags and flags[0] & 2 else IMAGES
+    notes: list[str] = []
+    opened = io.BufferedReader(io.BytesIO(bytes(stream)))  # type: ignore[arg-type]
+    for member in stream_members('memory://a.tar', None, opened, notes.append, kind):
+        _check(is_clean(member.name) and is_clean(member.label), 'a name that cannot be printed')
+        _check(escaped(unescaped(member.name)) == member.name, 'a name that another one may have')
+        str(member.key), str(member.place)
+    _check(all(map(is_clean, notes)), 'a note that cannot be printed')
+
+
+def index(data: bytes) -> None:
+    """The index of an archive; an odd one gets its checksum."""
+    path = _scratch().folder / 'a.tar.index'
+    stamp = Stamp(0, 0)
+    if _is_odd(data):
+        line, _, rest = data[1:].partition(b'\n')
+        with contextlib.suppress(ValueError, UnicodeEncodeError):
+            header = as_object(parse_json(line), Header)
+            end = max(header.members, 0) * ROW.itemsize
+            rows = np.frombuffer(rest[:end][: len(rest[:end]) // ROW.itemsize * ROW.itemsize], ROW)
+            write_index_file(path, Contents(header, rows, memoryview(rest[end:])))
+            stamp = Stamp(header.size, header.mtime_ns)
+    else:
+        path.write_bytes(data[1:])
+    contents = read_index_file(path, stamp)
+    if contents is None:
+        return
+    found = Index('a.tar', contents)
+    members = found.members(range(len(found)))
+    _check(len(members) == sum(found.counts.values()), 'members without a label')
+    for member in members:
+        _check(is_clean(member.name), 'a name that cannot be printed')
+        _check(bool(contents.header.labels_from) or member.label == label_of(member.name), 'another label')
+    str(found.fingerprint), found.name_hashes
+
+
+def trees(data: bytes) -> None:
+    """A bracketed text, as a member and as a line."""
+    tokens_of(data)
+    name = line_name(1, data)
+    _check(is_clean(name) and name.count('/') < 2, 'a line with a wrong name')
+    tree = _TREES.parsed(data)
+    collate([tree])
+    nodes = range(len(tree.left))
+    _check(all(left < node for node, left in enumerate(tree.left)), 'a child after its node')
+    _check(len(tree.token) == len(tree.level) == len(tree.node_label) == len(nodes) > 0, 'a ragged tree')
+
+
+def json_text(data: bytes) -> None:
+    """JSON."""
+    try:
+        value = parse_json(data)
+    except ValueError as error:
+        raise DataError(str(error)) from error
+    _check(value == json.loads(data), 'another value than that of the json module')
+    _check(parse_json(json_escaped(json.dumps(value, indent=1))) == value, 'a value that does not survive')
+
+
+def manifest(data: bytes) -> None:
+    """manifest.json of shards."""
+    str(read_manifest(_scratch().file('manifest.json', data)).bytes)
+
+
+def record(data: bytes) -> None:
+    """experiment.json of a model_dir."""
+    found = read_record(_scratch().file('experiment.json', data).parent)
+    if found and found.input.segments:
+        for segment in found.input.segments:
+            place = segment.place_at(segment.first_step + 7)
+            _check(place.epoch >= 0 and place.offset >= 0, 'a place before the beginning')
+            segment.step_after(10)
+
+
+def events(data: bytes) -> None:
+    """An event file; an odd one is made of valid records, a byte and their bytes each."""
+    records = data[1:]
+    if _is_odd(data):
+        records = b''.join(framed(piece, len(piece)) for piece in _pieces(data[1:]))
+    folder = _scratch().file('events.out.tfevents.1.a', records).parent
+    read_history(folder).last()
+
+
+def tf_config(data: bytes) -> None:
+    """The environment variable TF_CONFIG, in UTF-8."""
+    text = data.decode('utf-8', 'surrogateescape')
+    for distribution in DISTRIBUTIONS:
+        with contextlib.suppress(LabError):
+            role = read_role(distribution, text)
+            str(role), role.trainers, role.shard
+            _check(0 <= role.shard.number < role.shard.count, 'a share of none')
+    read_role('none', text)
+
+
+def hparams(data: bytes) -> None:
+    """The value of --hparams; its first byte chooses the model."""
+    params = _PARAMS()[data[0] % len(MODELS)] if data else _PARAMS()[0]
+    resolve(params, parse_hparams(params, data[1:].decode('utf-8', 'surrogateescape')))
+
+
+def labels(data: bytes) -> None:
+    """A table of names and labels, a vocabulary, a list of tokens, or a sidecar file."""
+    kind, path = data[:1], _scratch().file('labels', data[1:])
+    if kind == b'v':
+        _check(all(map(is_clean, read_vocabulary(path).labels)), 'a label that cannot be printed')
+    elif kind == b't':
+        read_tokens(path)
+    elif kind in (b'c', b'j'):
+        label = sidecar_label('a.cls' if kind == b'c' else 'a.json', data[1:])
+        _check(label is None or is_clean(label), 'a label that cannot be printed')
+    else:
+        found = read_label_table(path)
+        _check(all(map(is_clean, found.distinct)), 'a label that cannot be printed')
+        found.of('a/b.jpg')
+
+
+def escaping(data: bytes) -> None:
+    """Untrusted text in HTML, on a terminal, and as a name."""
+    text = data.decode('utf-8', 'surrogateescape')
+    shown = printable(text)
+    _check(is_clean(shown) and is_clean(escaped(text)), 'a text that cannot be printed')
+    _check(unescaped(escaped(text)) == text, 'a name that does not survive')
+    parser = _Parser()
+    parser.feed(html('<p title="{}">{}</p>{}', text, text, table((text,), [(text,)])))
+    parser.close()
+    _check(parser.attributes == [('title', shown), ('class', 'wide'), ('scope', 'col')], 'other attributes')
+    _check(parser.tags == ['p', 'div', 'table', 'tr', 'th', 'tr', 'td'], 'other markup')
+    _check(''.join(parser.texts) == shown * 2 + (shown or '-'), 'another text')
+    stream = io.StringIO(newline='')
+    CsvWriter(stream).write(['key', text])
+    (row,) = csv.reader(io.StringIO(stream.getvalue(), newline=''))
+    _check(row in (['key', shown], ['key', f"'{shown}"]), 'another cell')
+    _check(shown.lstrip()[:1] not in ('=', '@') or row[1] != shown, 'a formula')
+
+
+class _Parser(HTMLParser):
+    """Collects what a browser would see."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.texts: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    function.__name__: function
+    for function in (
+        *(tar, index, trees, json_text, manifest, record, events, tf_config, hparams, labels, escaping),
+    )
+}
+
+
+def _check(condition: bool, problem: str) -> None:
+    if not condition:
+        raise AssertionError(problem)
+
+
+def _is_odd(data: bytes) -> bool:
+    return bool(data) and data[0] % 2 == 1
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
+    while data:
+        yield data[1 : 1 + data[0]]
+        data = data[1 + data[0] :]
