@@ -4,7 +4,6 @@ A cell has two parts, so that `tree` can compute the gradient by hand: `linear`,
 the weights; `pointwise` has none and is cheap.
 """
 
-import abc
 import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,8 +14,10 @@ _FORGET_BIAS = 1.0  # keeps the memory of deep nodes at the start of training
 
 
 @dataclasses.dataclass(frozen=True)
-class TreeCell(abc.ABC):
-    """The base class of cells; all calls share its variables.
+class TreeCell:
+    """h = tanh(W [h_1; h_2] + b): Socher et al. 2011, 'Parsing natural scenes ...', equation 3.
+
+    It is also the base class of the other cells. All calls of a cell share its variables.
 
     Args:
       units: output values of a node.
@@ -32,25 +33,27 @@ class TreeCell(abc.ABC):
         return self.units
 
     @property
-    @abc.abstractmethod
     def linear_size(self) -> int:
         """Number of values that `linear` returns for a node."""
+        return self.units
 
-    @abc.abstractmethod
     def leaf(self, inputs: Tensor) -> Tensor:
         """Returns the states of leaves, float32 [n, width], from inputs, float32 [n, inputs]."""
+        return tf.tanh(_affine('leaf', inputs, self.units))
 
-    @abc.abstractmethod
     def weights(self) -> list[Tensor]:
-        """Returns the weights of inner nodes, in the order of `linear`."""
+        """Returns the weights of inner nodes in the order of `linear`: [arity * units, linear_size] and b."""
+        return [_kernel('node', self.arity * self.units, self.linear_size), self._bias()]
 
-    @abc.abstractmethod
     def linear(self, weights: Sequence[Tensor], children: Tensor) -> Tensor:
         """Returns float32 [n, linear_size] from the children's states, float32 [n, arity, width]."""
+        kernel, bias = weights
+        return tf.matmul(self._joined(children), kernel) + bias
 
-    @abc.abstractmethod
     def pointwise(self, values: Tensor, children: Tensor) -> Tensor:
         """Returns states, float32 [n, width], from the result of `linear` and the children's states."""
+        del children
+        return tf.tanh(values)
 
     def __call__(self, children: Tensor) -> Tensor:
         """Returns states of nodes, float32 [n, width], from their children's, float32 [n, arity, width]."""
@@ -64,35 +67,11 @@ class TreeCell(abc.ABC):
         """Returns the children's outputs, concatenated, float32 [n, arity * units]."""
         return tf.reshape(self.hidden(children), [-1, self.arity * self.units])
 
-
-class PlainCell(TreeCell):
-    """h = tanh(W [h_1; h_2] + b): Socher et al. 2011, 'Parsing natural scenes ...', equation 3."""
-
-    @property
-    def linear_size(self) -> int:
-        """One value per unit."""
-        return self.units
-
-    def leaf(self, inputs: Tensor) -> Tensor:
-        """Returns tanh(W' x + b')."""
-        return tf.tanh(_affine('leaf', inputs, self.units))
-
-    def weights(self) -> list[Tensor]:
-        """Returns W [arity * units, units] and b [units]."""
-        return [_kernel('node', self.arity * self.units, self.units), _bias('node', self.units)]
-
-    def linear(self, weights: Sequence[Tensor], children: Tensor) -> Tensor:
-        """Returns W [h_1; h_2] + b."""
-        kernel, bias = weights
-        return tf.matmul(self._joined(children), kernel) + bias
-
-    def pointwise(self, values: Tensor, children: Tensor) -> Tensor:
-        """Returns the tanh of the values."""
-        del children
-        return tf.tanh(values)
+    def _bias(self) -> Tensor:
+        return _bias('node', self.units)
 
 
-class TensorCell(PlainCell):
+class TensorCell(TreeCell):
     """h = tanh(x'Vx + Wx + b), x = [h_1; h_2]: Socher et al. 2013, 'Recursive deep models', section 4.3."""
 
     def weights(self) -> list[Tensor]:
@@ -133,15 +112,6 @@ class LstmCell(TreeCell):
         into, out = tf.split(tf.sigmoid(gates), 2, 1)
         return self._state(into * tf.tanh(update), out)
 
-    def weights(self) -> list[Tensor]:
-        """Returns the kernel [arity * units, linear_size] and the bias [linear_size]."""
-        return [_kernel('node', self.arity * self.units, self.linear_size), self._gate_bias()]
-
-    def linear(self, weights: Sequence[Tensor], children: Tensor) -> Tensor:
-        """Returns the gates and the update before their activations."""
-        kernel, bias = weights
-        return tf.matmul(self._joined(children), kernel) + bias
-
     def pointwise(self, values: Tensor, children: Tensor) -> Tensor:
         """Returns h and c."""
         gates, update = tf.split(values, [(2 + self.arity) * self.units, self.units], 1)
@@ -151,7 +121,7 @@ class LstmCell(TreeCell):
             cell += gate * children[:, place, self.units :]
         return self._state(cell, out)
 
-    def _gate_bias(self) -> Tensor:
+    def _bias(self) -> Tensor:
         """Returns the biases of the input gate, the output gate, the forget gates and the update."""
         forget = range(2, 2 + self.arity)
         blocks = [[_FORGET_BIAS if n in forget else 0.0] * self.units for n in range(3 + self.arity)]
@@ -170,7 +140,7 @@ class ChildSumCell(LstmCell):
         return [
             _kernel('node', self.units, 3 * self.units),
             _kernel('forget', self.units, self.units),
-            self._gate_bias(),
+            self._bias(),
         ]
 
     def linear(self, weights: Sequence[Tensor], children: Tensor) -> Tensor:
@@ -186,7 +156,7 @@ class ChildSumCell(LstmCell):
 
 
 CELLS: dict[str, Callable[[int, int], TreeCell]] = {
-    'plain': PlainCell,
+    'plain': TreeCell,
     'rntn': TensorCell,
     'child_sum_lstm': ChildSumCell,
     'lstm': LstmCell,
