@@ -1,7 +1,6 @@
 """The command that packs archives, and the check of what it packed."""
 
 import gzip
-import json
 import shlex
 import subprocess
 import sys
@@ -10,23 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from estimator_lab.data.packing import shards
 from estimator_lab.data.packing.packing import pack
 from estimator_lab.data.packing.shards import MANIFEST, PackSettings, verify
 from estimator_lab.errors import DataError
 from tests.pack_files import FILES, packed, quiet, write_tar
 from tests.places import ROOT
-
-
-@pytest.fixture
-def source(tmp_path):
-    return write_tar(tmp_path / 'source.tar')
-
-
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / 'out'
-
 
 # Verifying.
 
@@ -54,28 +41,6 @@ def test_verify(source, out):
     first.write_bytes(data)
     (out / 'shard-00007-of-00009.tar').write_bytes(data)
     assert shown(out) == f'{out / "shard-00007-of-00009.tar"} is not in {out / MANIFEST}.'
-
-
-@pytest.mark.parametrize(
-    ('text', 'sentence'),
-    [
-        (None, 'There is no file'),
-        ('{', 'cannot be read as a manifest of shards'),
-        ('[]', 'cannot be read as a manifest of shards'),
-        ('{"shards": []}', 'cannot be read as a manifest of shards'),
-    ],
-)
-def test_no_manifest(tmp_path, text, sentence):
-    if text is not None:
-        (tmp_path / MANIFEST).write_text(text)
-    assert sentence in shown(tmp_path)
-
-
-def test_manifest_of_another_format(source, out):
-    pack([source], out, PackSettings(1), quiet)
-    fields = json.loads((out / MANIFEST).read_text())
-    (out / MANIFEST).write_text(json.dumps({**fields, 'format': 'estimator_lab shards 9'}))
-    assert f'not {shards.FORMAT!r}' in shown(out)
 
 
 # The command.

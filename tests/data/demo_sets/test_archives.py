@@ -32,6 +32,8 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> archives.DemoPaths:
 
 
 def test_names_counts_and_identity_order(drawn: archives.DemoPaths) -> None:
+    with tarfile.open(drawn.train, 'r:') as archive:  # nothing of the machine
+        assert {(m.mtime, m.uid, m.gid, m.uname, m.mode) for m in archive} == {(0, 0, 0, '', 0o644)}
     for path, count in ((drawn.train, 4), (drawn.test, 2)):
         assert path.name == f'{path.stem}.tar'
         assert list(members(path)) == [
@@ -45,14 +47,6 @@ def test_same_arguments_give_the_same_bytes(drawn: archives.DemoPaths, tmp_path:
     again = archives.write_demo(tmp_path, **SMALL)
     assert again.train.read_bytes() == drawn.train.read_bytes()
     assert again.test.read_bytes() == drawn.test.read_bytes()
-
-
-def test_headers_carry_nothing_of_the_machine(drawn: archives.DemoPaths) -> None:
-    with tarfile.open(drawn.train, 'r:') as archive:
-        for member in archive:
-            assert (member.mtime, member.uid, member.gid, member.uname) == (0, 0, 0, '')
-            assert member.isreg()
-            assert member.mode == 0o644
 
 
 def test_images_are_colour_jpegs_of_varying_size(drawn: archives.DemoPaths) -> None:
@@ -79,12 +73,6 @@ def test_an_image_does_not_depend_on_how_many_are_drawn(drawn: archives.DemoPath
     whole = members(drawn.train)
     for name, data in members(fewer.train).items():
         assert whole[name] == data
-
-
-def test_a_generator_state_fixes_the_image() -> None:
-    person = faces.make_identities(1, 0)[0]
-    first, second, other = (faces.draw_face(person, np.random.default_rng(seed)) for seed in (5, 5, 6))
-    assert first.tobytes() == second.tobytes() != other.tobytes()
 
 
 def test_finished_archives_are_used_again(drawn: archives.DemoPaths) -> None:
@@ -147,12 +135,6 @@ def test_wrong_counts(arguments: dict[str, int], message: str, tmp_path: Path) -
     with pytest.raises(ValueError, match=f'^{re.escape(message)}$'):
         archives.write_demo(tmp_path, **arguments)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
-    (tmp_path / 'file').write_text('')
-    with pytest.raises(NotADirectoryError):
-        archives.write_demo(tmp_path / 'file', **SMALL)
 
 
 @pytest.mark.parametrize('seed', [0, 1, 2, 3, 2**40])

@@ -86,13 +86,8 @@ def test_decode_image_is_the_same_without_the_fast_path(data, channels):
         b'\xff\xd8\xff',
         b'\x89PNG\r\n\x1a\n' + bytes(50),
         b'\xff\xd8' + bytes(50),
-        b'\xff\xd8\xff\xd9' + bytes(50),  # its end follows its start
-        b'\xff\xd8\xff\xfe\x00\x00' + bytes(50),  # a segment of length 0
         b'\xff\xd8\xff\xfe\xff\xff' + bytes(50),  # one longer than the file
         jpeg(noise('CMYK')),  # Adobe's, inverted
-        jpeg().replace(b'\xff\xc0\x00\x11\x08', b'\xff\xc0\x00\x11\x0c', 1),  # 12 bits
-        jpeg().replace(b'\xff\xc0', b'\xff\xc3', 1),  # lossless
-        jpeg().replace(b'\xff\xc0', b'\xff\xc9', 1),  # arithmetic coding
         jpeg().replace(b'\x08\x00\x17\x00\x25\x03', b'\x08\x00\x00\x00\x25\x03', 1),  # no rows
         jpeg().replace(b'\x08\x00\x17\x00\x25\x03', b'\x08\x00\x17\x00\x00\x03', 1),  # no columns
     ],
@@ -130,25 +125,17 @@ def outcome(decoder, data):
     ('height', 'width', 'slack', 'scale'),
     [
         (128, 128, 1.0, 1),
-        (127, 127, 1.0, 1),
         (256, 256, 1.0, 2),
         (256, 255, 1.0, 1),
-        (511, 511, 1.0, 2),
         (512, 512, 1.0, 4),
         (1024, 1024, 1.0, 8),
-        (9999, 9999, 1.0, 8),
         (9999, 128, 1.0, 1),
         (192, 192, 0.75, 2),
         (191, 192, 0.75, 1),
         (384, 400, 0.75, 4),
         (768, 768, 0.75, 8),
+        (1, 1, 0.75, 1),
     ],
 )
 def test_scale_leaves_the_requested_share_in_both_directions(height, width, slack, scale):
     assert scale_for(Frame(height, width, 3, 2), 128, 128, slack) == scale
-
-
-def test_scale_for_another_shape():
-    assert scale_for(Frame(400, 100, 1, 2), 100, 50, 1.0) == 2
-    assert scale_for(Frame(400, 100, 1, 2), 200, 10, 1.0) == 2
-    assert scale_for(Frame(1, 1, 1, 2), 128, 128, 0.75) == 1

@@ -20,8 +20,10 @@ def test_shuffling_keeps_every_item_once(buffer_size):
     assert sorted(shuffled(range(20), buffer_size, random.Random(3))) == list(range(20))
 
 
-def test_no_buffer_keeps_the_order():
-    assert list(shuffled(range(9), 1, random.Random(3))) == list(range(9))
+def test_without_a_buffer_the_order_is_kept_and_nothing_is_held():
+    given = []
+    items = (given.append(n) or n for n in range(5))
+    assert [(n, len(given)) for n in shuffled(items, 1, random.Random(1))] == [(n, n + 1) for n in range(5)]
     assert list(shuffled([], 5, random.Random(3))) == []
 
 
@@ -75,12 +77,6 @@ def test_a_buffer_full_by_weight_is_reported_with_its_size():
     told.clear()
     list(by_weight([5] * 20, size=4, tell=told.append))
     assert not told
-
-
-def test_without_a_buffer_nothing_is_held():
-    given = []
-    items = (given.append(n) or n for n in range(5))
-    assert [(n, len(given)) for n in shuffled(items, 1, random.Random(1))] == [(n, n + 1) for n in range(5)]
 
 
 def names(turns):
@@ -187,8 +183,7 @@ def test_random_access_shuffles_evenly(archive):
 
 def test_several_archives_change_places(archives):
     order = StreamOrder(archives[:2], shuffle_buffer=2, seed=0)
-    first = {next(order.epoch(n)).archive for n in range(8)}
-    assert first == set(archives[:2])
+    assert {next(order.epoch(n)).archive for n in range(8)} == set(archives[:2])
 
 
 @both

@@ -6,8 +6,6 @@ import random
 
 import pytest
 
-from estimator_lab.console import progress as console_progress
-from estimator_lab.console.progress import Progress
 from estimator_lab.data.packing import pack_input
 from estimator_lab.data.packing.pack_input import PackInput
 from estimator_lab.data.packing.shards import PackSettings
@@ -56,20 +54,6 @@ def test_images_that_are_not_scaled_down_yet_do_not_count(tmp_path, told):
     assert len(shares) == 30
     for number, share in enumerate(shares, 1):
         assert share == pytest.approx(number / 30, abs=0.15)
-
-
-def test_the_time_left_is_right_in_small_jobs(archives, monkeypatch, capsys):
-    """With one second an image, what is left at any line is as many seconds as images."""
-    now = [0.0]
-    monkeypatch.setattr(console_progress.time, 'monotonic', lambda: now[0])
-    monkeypatch.setattr(pack_input, 'Progress', Progress)
-    for _ in PackInput(archives, PackSettings(1), print).members():
-        now[0] += 1
-    lines = [line for line in capsys.readouterr().out.splitlines() if 'left' in line]
-    assert len(lines) >= 5
-    for line in lines:
-        done, left = int(line.split()[-4]), int(line.split()[-2].split(':')[1])
-        assert left == pytest.approx(IMAGES - done, abs=5)
 
 
 def test_pipes_have_no_known_end(archives, told, monkeypatch):

@@ -72,9 +72,11 @@ def test_every_row_is_a_line_that_can_be_read_again(path):
     assert max(len(row[1]) for row in rows(path)) == 4099
 
 
-@pytest.mark.parametrize('make', [os.mkfifo, os.mkdir])
-def test_a_special_file_as_a_list_is_no_error(path, make):
-    make(path)
+@pytest.mark.parametrize('make', [os.mkfifo, os.mkdir, None])
+def test_a_list_that_cannot_be_written_is_no_error(path, make):
+    path = path if make else path / 'of a folder' / 'that is missing.csv'
+    if make:
+        make(path)
     lines = []
     listed = BadList(path, lines.append)
     for n in range(3):

@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 from estimator_lab.data.budget import ENCODED
-from estimator_lab.data.images.augment import Augmentation
 from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.data.member import BadExampleError, Member
@@ -27,9 +26,8 @@ from tests.archive_files import encoded
 SHAPE = ImageShape(8, 10, 1)
 
 
-def batches(turns, batch_size=5, report=None, augmentation=None):
-    pixels = ImageReader(SHAPE, augmentation=augmentation)
-    return list(read_batches(turns, batch_size, pixels, report or InputReport()))
+def batches(turns, batch_size=5, report=None):
+    return list(read_batches(turns, batch_size, ImageReader(SHAPE), report or InputReport()))
 
 
 def with_bad(archive, *bad):
@@ -47,12 +45,6 @@ def test_batches_hold_all_images_in_order(archive):
     assert [label for batch in got for label in batch.labels] == [f'n{n // 6:06}' for n in range(24)]
     expected = np.stack([decode_image(member.data, *SHAPE) for member in members])
     assert np.array_equal(np.concatenate([batch.arrays['image'] for batch in got]), expected)
-
-
-@pytest.mark.parametrize('batch_size', [1, 24, 100])
-def test_any_batch_size(archive, batch_size):
-    got = batches(StreamOrder([str(archive)]).epoch(0), batch_size)
-    assert sum(len(batch.keys) for batch in got) == 24
 
 
 def test_a_bad_image_leaves_its_batch_shorter_and_moves_no_other(archive):
@@ -87,27 +79,18 @@ def test_too_many_bad_images_end_the_input_after_the_good_batches(archive):
         report.raise_error()
 
 
-def test_without_an_error_nothing_is_raised():
-    InputReport().raise_error()
-
-
-def test_members_before_the_damage_are_yielded(archive):
+@pytest.mark.parametrize(
+    ('batch_size', 'at_once', 'sizes'), [(5, 1, [5, 5, 3]), (2, 8, [2, 2, 2, 4, 3]), (100, 1, [13])]
+)
+def test_members_before_the_damage_are_yielded(archive, batch_size, at_once, sizes):
     def broken():
-        yield from list(StreamOrder([str(archive)]).epoch(0))[:12]
+        yield from itertools.islice(StreamOrder([str(archive)]).epoch(0), 13)
         raise DataError('cut off')
 
     report = InputReport()
-    got = list(report.until_error(read_batches(broken(), 5, ImageReader(SHAPE), report)))
-    assert [len(batch.keys) for batch in got] == [5, 5, 2]
+    read = read_batches(broken(), batch_size, ImageReader(SHAPE), report, at_once)
+    assert [len(batch.keys) for batch in report.until_error(read)] == sizes
     assert str(report.error) == 'cut off'
-
-
-def test_augmentation_sees_name_and_epoch(archive):
-    augmentation = Augmentation(shift=3, seed=1)
-    turns = [member._replace(epoch=4) for member in stream_members(archive)]
-    got = batches(turns, 24, augmentation=augmentation)[0]
-    expected = [augmentation(decode_image(t.data, *SHAPE), t.name, 4) for t in turns]
-    assert np.array_equal(got.arrays['image'], np.stack(expected))
 
 
 def test_leaving_early_ends_the_threads(archive):
@@ -139,14 +122,6 @@ def test_duplicates_links_empty_and_oversized_members(tmp_path, mode, monkeypatc
     assert len(lines) == 2 and 'no data (0 bytes)' in lines[0] and 'it claims 501 bytes' in lines[1]
 
 
-def test_random_access_gives_the_same_batches(archive):
-    index = build_index(str(archive))
-    streamed, indexed = batches(StreamOrder([str(archive)]).epoch(0)), batches(IndexedOrder([index]).epoch(0))
-    for a, b in zip(streamed, indexed, strict=True):
-        assert np.array_equal(a.arrays['image'], b.arrays['image'])
-        assert (a.keys, a.labels) == (b.keys, b.labels)
-
-
 def test_an_archive_that_changed_ends_the_input_after_the_preceding_batches(archive):
     index = build_index(str(archive))
     with archive.open('r+b') as file:
@@ -158,19 +133,6 @@ def test_an_archive_that_changed_ends_the_input_after_the_preceding_batches(arch
     )
     assert [len(batch.keys) for batch in got] == [5, 5]
     assert 'has changed since it was indexed' in str(report.error)
-
-
-def test_fast_decoding_is_a_matter_of_pixels(archive):
-    seen = []
-
-    def decode(data, height, width, channels):
-        seen.append(threading.current_thread())
-        return np.zeros((height, width, channels), np.uint8)
-
-    turns = StreamOrder([str(archive)]).epoch(0)
-    (batch,) = read_batches(turns, 24, ImageReader(SHAPE, decode), InputReport())
-    assert not batch.arrays['image'].any() and len(seen) == 24
-    assert threading.current_thread() not in seen
 
 
 # Members that take much memory.
@@ -300,14 +262,3 @@ def test_batches_are_grouped_but_the_first(archive):
     expected = [scheduled.key for scheduled in order.epoch(0)]
     expected += [scheduled.key for scheduled in order.epoch(1)]
     assert keys == expected[:38]
-
-
-def test_an_error_comes_after_a_group_of_batches(archive):
-    def broken():
-        yield from itertools.islice(StreamOrder([str(archive)]).epoch(0), 13)
-        raise DataError('cut off')
-
-    report = InputReport()
-    got = list(report.until_error(read_batches(broken(), 2, ImageReader(SHAPE), report, at_once=8)))
-    assert [len(batch.keys) for batch in got] == [2, 2, 2, 4, 3]
-    assert str(report.error) == 'cut off'

@@ -8,11 +8,16 @@ import pytest
 from estimator_lab.conventions import to_unit_range
 from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.reader import ImageReader
+from estimator_lab.data.kind import Signature
 from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.member import Member
 from estimator_lab.data.order.order import StreamOrder
-from estimator_lab.data.pipeline import input_fns
-from estimator_lab.data.pipeline.input_fns import archive_input_fn, notes_input_fn, numpy_input_fn
+from estimator_lab.data.pipeline.input_fns import (
+    archive_input_fn,
+    batches_at_once,
+    notes_input_fn,
+    numpy_input_fn,
+)
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.data.trees.reader import TreeReader
@@ -117,20 +122,13 @@ def test_batches_handed_over_together_equal_single_ones(archive):
 
 @pytest.mark.parametrize(
     ('shape', 'batch_size', 'together'),
-    [((128, 128, 1), 32, 8), ((28, 28, 1), 100, 16), ((224, 224, 3), 32, 1), ((224, 224, 3), 4, 6)],
+    [
+        *(((128, 128, 1), 32, 8), ((28, 28, 1), 100, 16), ((224, 224, 3), 32, 1), ((224, 224, 3), 4, 6)),
+        ((None, None, 1), 32, 1),  # their size varies
+    ],
 )
-def test_few_large_batches_are_handed_over_together(monkeypatch, archive, shape, batch_size, together):
-    asked = []
-
-    def none_read(schedule, batch_size, reader, report, at_once):
-        asked.append(at_once)
-        return iter(())
-
-    monkeypatch.setattr(input_fns, 'read_batches', none_read)
-    order, pixels = StreamOrder([str(archive)]), ImageReader(ImageShape(*shape))
-    for watch in (None, lambda batch: None):
-        run(archive_input_fn(order, pixels, batch_size, InputReport(), watch=watch))
-    assert asked == [together, 1]  # 4 MiB at most; one who watches waits for no other batch
+def test_few_large_batches_are_handed_over_together(shape, batch_size, together):
+    assert batches_at_once({'image': Signature('uint8', shape)}, batch_size) == together  # 4 MiB at most
 
 
 def test_batches_of_trees_are_handed_over_singly():

@@ -49,15 +49,6 @@ def test_no_bad_image_no_file(tmp_path):
     assert not (tmp_path / 'bad.csv').exists()
 
 
-def test_a_list_that_cannot_be_written_is_no_error(tmp_path):
-    lines = []
-    report = InputReport(lines.append, bad_list=BadList(tmp_path / 'none' / 'bad.csv', lines.append))
-    for n in range(3):
-        report.count(member(n), BadExampleError('broken'))
-    assert report.bad == 3
-    assert sum('cannot be written' in line for line in lines) == 1
-
-
 def test_the_allowed_share_is_of_an_epoch_or_of_the_examples_so_far():
     report = InputReport(lambda line: None, epoch_size=100, max_bad_fraction=0.02)
     report.count(member(1), BadExampleError('broken'))

@@ -170,16 +170,6 @@ def test_a_damaged_archive_is_indexed_up_to_the_damage(archive, own_cache, build
     assert len(builds) == 1
 
 
-def test_a_compressed_archive_has_names_and_labels_but_no_random_access(archive, tmp_path):
-    plain = build_index(str(archive))
-    packed = tmp_path / 'a.tar.gz'
-    packed.write_bytes(gzip.compress(archive.read_bytes()))
-    index = build_index(str(packed))
-    assert not index.random_access
-    assert index.counts == plain.counts
-    assert [index.name(row) for row in range(24)] == [plain.name(row) for row in range(24)]
-
-
 def test_a_pipe_has_no_index(tmp_path):
     os.mkfifo(tmp_path / 'pipe')
     with pytest.raises(DataError, match='can be read only once'):

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import pytest
 
 from estimator_lab.data import member as tar_member
-from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.tar import stream
 from estimator_lab.data.tar.forward_file import ForwardFile
 from estimator_lab.data.tar.index import build_index, open_index
@@ -69,17 +68,6 @@ def test_a_line_that_has_changed_is_noticed(tmp_path):
     assert index.still_fits()  # which looks at the first, the third and the last
     path.write_bytes(TEXT.replace(b'no end', b'an end'))
     assert not index.still_fits()
-
-
-def test_the_order_is_that_of_images(path):
-    archives = open_archives([path], kind=TEXTS)
-    assert archives.total == 4 and archives.labels == ('a', 'b')
-    archives.check_labels()
-    order = archives.order(shuffle_buffer=10, seed=1)
-    epochs = [[turn.read().name for turn in order.epoch(number)] for number in range(3)]
-    assert all(sorted(names) == sorted(NAMES) for names in epochs) and epochs[0] != epochs[1]
-    onwards = order.onwards(5)
-    assert [next(onwards).read().name for _ in range(7)] == [*epochs[1][1:], *epochs[2]]
 
 
 def test_a_text_is_not_an_archive_of_images(path):

@@ -56,11 +56,16 @@ def test_json_and_names_with_dots(tmp_path):
             ('IMG.1.cls', b'dog'),
             ('IMG.2.png', PNG),
             ('IMG.2.cls', b'cow'),
-            ('n1/1.png', PNG),
-            ('n1/1.json', b'{"width": 4}'),  # not a label
         ],
     )
-    assert [label for _, label in labels_of(path)] == ['cat', 'cat', 'dog', 'cow', '']
+    assert [label for _, label in labels_of(path)] == ['cat', 'cat', 'dog', 'cow']
+
+
+def test_other_json_is_not_a_label(tmp_path):
+    path = write_tar(
+        tmp_path / 'a.tar', [('n1/1.png', PNG), ('n1/1.json', b'{"width": 4}'), ('n2/2.png', PNG)]
+    )
+    assert [label for _, label in labels_of(path)] == ['n1', 'n2']
 
 
 def test_only_a_few_images_wait_for_a_label(tmp_path):

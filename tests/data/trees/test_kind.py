@@ -15,7 +15,7 @@ from estimator_lab.data.pipeline.batches import read_batches
 from estimator_lab.data.pipeline.paths import ExampleInput, read_example
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.trees.kind import TREES
-from estimator_lab.data.trees.reader import TreeReader, collate
+from estimator_lab.data.trees.reader import TreeReader
 from estimator_lab.data.trees.tokens import Tokens
 from tests.archive_files import write_tar
 
@@ -92,13 +92,6 @@ def test_paths_of_trees(text, tmp_path):
     assert read_example(found[2].key, TREES).data == LINES[1]
 
 
-def test_the_blank_tree_has_the_shape_of_others():
-    blank = READER.blank()
-    assert {name: array.tolist() for name, array in blank.items()} == {
-        'token': [[0]],
-        'left': [[-1]],
-        'level': [[0]],
-        'node_label': [[-1]],
-    }
-    tree = READER.parsed(b'( a b )')
-    assert collate([tree, tree])['token'].shape == (2, 4)
+def test_the_blank_tree_is_one_unknown_leaf():
+    blank = {name: array.tolist() for name, array in READER.blank().items()}
+    assert blank == {'token': [[0]], 'left': [[-1]], 'level': [[0]], 'node_label': [[-1]]}
