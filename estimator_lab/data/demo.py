@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import IO
 
 from estimator_lab.base.settings import setting
+from estimator_lab.base.whole_files import whole_file
 from estimator_lab.console.command import Command, CommandLine
 from estimator_lab.console.outputs import no_empty_folder_left, why_refused
 from estimator_lab.console.progress import say
-from estimator_lab.data.cache import partial_name, publish
 from estimator_lab.data.demo_sets import listops, mnist
 from estimator_lab.data.demo_sets.archives import cached_demo
 from estimator_lab.errors import DataError, FlagError
@@ -22,7 +22,8 @@ def _write_faces(folder: Path) -> tuple[Path, Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path in paths:
-            _copy(path, folder / path.name)
+            with path.open('rb') as file:
+                _write(file, folder / path.name)
         _write_singles(paths.test, folder)
     except OSError as error:
         raise DataError(f'{folder} cannot be written: {why_refused(folder, error)}.') from error
@@ -82,19 +83,8 @@ def _write_singles(archive: Path, folder: Path) -> None:
 
 
 def _write(source: IO[bytes], target: Path) -> None:
-    """Writes a file under a temporary name, and renames it when it is complete."""
-    partial = partial_name(target)
-    try:
-        with partial.open('wb') as file:
-            shutil.copyfileobj(source, file)
-        publish(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _copy(path: Path, target: Path) -> None:
-    with path.open('rb') as file:
-        _write(file, target)
+    with whole_file(target, replaces=False) as file:
+        shutil.copyfileobj(source, file)
 
 
 COMMAND = Command(main, _USAGE, Settings, arguments='FOLDER')

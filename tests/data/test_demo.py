@@ -1,3 +1,4 @@
+import os
 import tarfile
 
 from estimator_lab.data import demo
@@ -35,7 +36,7 @@ def test_a_failed_write_leaves_no_folder(monkeypatch, tmp_path, capsys):
 
     small = write_demo(tmp_path / 'cache', identities=2, train_per_identity=2, test_per_identity=1)
     monkeypatch.setattr(demo, 'cached_demo', lambda: small)
-    monkeypatch.setattr(demo, 'publish', fail)
+    monkeypatch.setattr(os, 'fsync', fail)
     assert invoke(demo, str(tmp_path / 'faces')) == 1
     assert 'faces cannot be written: No space left on device.' in capsys.readouterr().err
     assert not (tmp_path / 'faces').exists()

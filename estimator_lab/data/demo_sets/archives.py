@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from estimator_lab.data.cache import cache_folder, partial_name
+from estimator_lab.base.whole_files import whole_file
+from estimator_lab.data.cache import cache_folder
 from estimator_lab.data.demo_sets.faces import (
     TEST_STREAM,
     TRAIN_STREAM,
@@ -84,19 +85,17 @@ def _members(people: list[Identity], split: str, stream: int, each: int, seed: i
 def _write_archive(
     path: Path, members: Iterator[_NamedJpeg], progress: Progress | None, done: int, total: int
 ) -> None:
-    partial = partial_name(path)
-    try:
-        with tarfile.open(partial, 'w', format=tarfile.USTAR_FORMAT) as archive:
-            for number, (name, data) in enumerate(members, start=done + 1):
-                # TarInfo's own time, owner and mode (0, 0, 0644) are the same in every run.
-                header = tarfile.TarInfo(name)
-                header.size = len(data)
-                archive.addfile(header, io.BytesIO(data))
-                if progress is not None:
-                    progress(number, total)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with (
+        whole_file(path) as file,
+        tarfile.open(fileobj=file, mode='w', format=tarfile.USTAR_FORMAT) as archive,
+    ):
+        for number, (name, data) in enumerate(members, start=done + 1):
+            # TarInfo's own time, owner and mode (0, 0, 0644) are the same in every run.
+            header = tarfile.TarInfo(name)
+            header.size = len(data)
+            archive.addfile(header, io.BytesIO(data))
+            if progress is not None:
+                progress(number, total)
 
 
 def cached_demo(progress: Progress | None = None) -> DemoPaths:

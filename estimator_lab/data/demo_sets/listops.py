@@ -9,12 +9,12 @@ tree comes twice, and none is a digit alone; each is branched to the left.
 
 import itertools
 import random
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from estimator_lab.base.whole_files import whole_file
 from estimator_lab.console.outputs import why_refused
-from estimator_lab.data.cache import partial_name, publish
 from estimator_lab.errors import DataError
 
 OPERATORS: dict[str, Callable[[list[int]], int]] = {
@@ -77,21 +77,12 @@ def write_listops(folder: Path, train: int, test: int, seed: int = 0) -> ListOps
         folder.mkdir(parents=True, exist_ok=True)  # first, so that no work is lost if it fails
         found = list(itertools.islice(lines(seed), train + test))
         random.Random(f'listops {seed} order').shuffle(found)
-        _write(paths.train, found[:train])
-        _write(paths.test, found[train:])
+        for path, part in zip(paths, (found[:train], found[train:]), strict=True):
+            with whole_file(path, replaces=False) as file:
+                file.writelines(f'{line}\n'.encode() for line in part)
     except OSError as error:
         raise DataError(f'{folder} cannot be written: {why_refused(folder, error)}.') from error
     return paths
-
-
-def _write(path: Path, found: Sequence[str]) -> None:
-    partial = partial_name(path)
-    try:
-        with partial.open('x', encoding='ascii', newline='\n') as file:
-            file.writelines(f'{line}\n' for line in found)
-        publish(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _draw(rng: random.Random, depth: int) -> tuple[str, int]:

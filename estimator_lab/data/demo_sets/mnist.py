@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from estimator_lab.base.regular_files import open_regular
-from estimator_lab.data.cache import partial_name, publish
+from estimator_lab.base.whole_files import whole_file
 from estimator_lab.errors import DataError
 
 _PARTS = {'train': 'train', 'test': 't10k'}
@@ -67,24 +67,19 @@ def _find(folder: Path, name: str) -> Path:
 
 
 def _write(path: Path, part: str, images: Path, labels: Path) -> None:
-    partial = partial_name(path)
-    try:
-        # The same files give the same bytes: no time and no name in gzip's header.
-        with (
-            partial.open('xb') as file,
-            gzip.GzipFile('', 'wb', fileobj=file, mtime=0) as stream,
-            tarfile.open(fileobj=stream, mode='w', format=tarfile.USTAR_FORMAT) as archive,
-        ):
-            for number, (pixels, label) in enumerate(_examples(images, labels)):
-                data = io.BytesIO()
-                Image.fromarray(pixels).save(data, 'PNG')
-                header = tarfile.TarInfo(f'{part}/{label}/{number:05}.png')
-                header.size = data.tell()
-                data.seek(0)
-                archive.addfile(header, data)
-        publish(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    # The same files give the same bytes: no time and no name in gzip's header.
+    with (
+        whole_file(path, replaces=False) as file,
+        gzip.GzipFile('', 'wb', fileobj=file, mtime=0) as stream,
+        tarfile.open(fileobj=stream, mode='w', format=tarfile.USTAR_FORMAT) as archive,
+    ):
+        for number, (pixels, label) in enumerate(_examples(images, labels)):
+            data = io.BytesIO()
+            Image.fromarray(pixels).save(data, 'PNG')
+            header = tarfile.TarInfo(f'{part}/{label}/{number:05}.png')
+            header.size = data.tell()
+            data.seek(0)
+            archive.addfile(header, data)
 
 
 def _examples(images: Path, labels: Path) -> Iterator[tuple[np.ndarray, int]]:

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from estimator_lab import __version__
+from estimator_lab.base.whole_files import sync_folder
 from estimator_lab.console.outputs import locked, why_refused
 from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.kind import Kind
@@ -106,7 +107,9 @@ def _publish(workplace: Path, out: Path, manifest: Manifest) -> None:
     try:
         for shard in manifest.shards:
             (workplace / shard.file).rename(out / shard.file)
+        sync_folder(out)  # or the manifest could survive a power loss that a shard does not
         (workplace / MANIFEST).rename(out / MANIFEST)
+        sync_folder(out)
     except BaseException:
         if (workplace / MANIFEST).exists():
             for shard in manifest.shards:

@@ -14,6 +14,7 @@ from estimator_lab.base.json_input import MOST_BYTES, as_object, read_json, show
 from estimator_lab.base.printable import unescaped
 from estimator_lab.base.regular_files import open_regular
 from estimator_lab.base.settings import setting
+from estimator_lab.base.whole_files import sync
 from estimator_lab.console.outputs import json_text
 from estimator_lab.data.tar.headers import BLOCK
 from estimator_lab.errors import DataError
@@ -140,8 +141,7 @@ class TarWriter:
           OSError: it can't be written.
         """
         self._write(bytes(2 * BLOCK))
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        sync(self._file)
         self._file.close()
 
     def close(self) -> None:
@@ -201,8 +201,7 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
         raise DataError(f'{path.name} would have {len(text):,} bytes, {MOST_BYTES:,} are allowed.')
     with path.open('wb') as file:
         file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+        sync(file)
 
 
 class Listing:

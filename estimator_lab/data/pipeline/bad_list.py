@@ -9,8 +9,8 @@ from typing import BinaryIO
 
 from estimator_lab.base.printable import is_clean
 from estimator_lab.base.regular_files import open_regular
+from estimator_lab.base.whole_files import whole_file
 from estimator_lab.console.outputs import cell_of
-from estimator_lab.data.cache import partial_name
 
 _COLUMNS = ('archive', 'member', 'offset', 'reason')
 _LONGEST_FIELD = 4096
@@ -83,12 +83,9 @@ class BadList:
         return set(rows)
 
     def _write_anew(self, rows: dict[bytes, None]) -> None:
-        partial = partial_name(self.path)
-        partial.unlink(missing_ok=True)
-        with partial.open('xb') as file:  # never through a link
+        with whole_file(self.path) as file:
             file.write(_line(*_COLUMNS))
             file.writelines(row for row in rows if row != _line(*_COLUMNS))
-        partial.replace(self.path)
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:

@@ -19,7 +19,7 @@ import numpy as np
 from estimator_lab.base.json_input import as_object, parse_json
 from estimator_lab.base.printable import is_clean
 from estimator_lab.base.regular_files import open_regular
-from estimator_lab.data.cache import partial_name
+from estimator_lab.base.whole_files import whole_file
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.tar.headers import BLOCK
 from estimator_lab.data.tar.sources import Stamp
@@ -101,7 +101,7 @@ class Contents(NamedTuple):
 
 
 def write_index_file(path: Path, contents: Contents) -> Contents:
-    """Writes an index, which appears whole or not at all.
+    """Writes an index, which appears whole or not at all, also after a power loss.
 
     Returns:
       The contents with their checksum.
@@ -112,16 +112,10 @@ def write_index_file(path: Path, contents: Contents) -> Contents:
     rows, names = contents.rows.view(np.uint8).data, contents.names
     header = contents.header._replace(checksum=_checksum(contents))
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = partial_name(path)
-    partial.unlink(missing_ok=True)
-    try:
-        with partial.open('xb') as file:  # never through a link
-            file.write(_encoded(header))
-            file.write(rows)
-            file.write(names)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        file.write(_encoded(header))
+        file.write(rows)
+        file.write(names)
     return contents._replace(header=header)
 
 

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from estimator_lab.base.regular_files import read_regular
+from estimator_lab.base.whole_files import whole_file
 from estimator_lab.errors import DataError
 
 FILE = 'tokens.txt'
@@ -83,11 +84,8 @@ def write_tokens(path: Path, tokens: Tokens) -> None:
     Raises:
       OSError: it can't be written.
     """
-    partial = path.with_suffix('.partial')
-    partial.unlink(missing_ok=True)
-    with partial.open('x', encoding='utf-8', newline='\n') as file:  # never through a link
-        file.writelines(f'{text}\n' for text in tokens.texts)
-    partial.replace(path)
+    with whole_file(path) as file:
+        file.writelines(f'{text}\n'.encode() for text in tokens.texts)
 
 
 def _check(texts: Sequence[str]) -> None:

@@ -215,6 +215,13 @@ def test_a_pipe_instead_of_an_index_does_not_block(archive, builds):
     assert not thread.is_alive() and builds == [archive]
 
 
+def test_an_index_appears_once_it_is_on_disk(archive, monkeypatch):
+    monkeypatch.setattr(os, 'fsync', lambda descriptor: Path('/gone').stat())
+    with pytest.raises(FileNotFoundError):
+        build_index(archive).write(path_next_to(archive))
+    assert [path.name for path in Path(archive).parent.iterdir()] == ['a.tar']
+
+
 def test_nothing_is_written_through_a_link(archive, tmp_path):
     precious = tmp_path / 'precious'
     precious.write_text('mine')
