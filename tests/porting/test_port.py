@@ -32,37 +32,42 @@ x = tf.placeholder(tf.float32)
 tf.estimator.BoostedTreesClassifier
 """
 LINES = {
-    2: 'from estimator_lab.tf1 import tf',
-    3: 'import estimator_lab.contrib',
-    5: 'import estimator_lab.contrib',
-    9: 'disable_v2_behavior',
-    10: 'import estimator_lab.contrib',
-    11: 'tf.feature_column',
-    12: 'builtin',
-    13: '`method=`',
-    14: '2to3',
+    2: ['from estimator_lab.tf1 import tf'],
+    3: ['import estimator_lab.contrib'],
+    5: ['import estimator_lab.contrib'],
+    9: ['disable_v2_behavior'],
+    10: ['import estimator_lab.contrib'],
+    11: ['tf.feature_column'],
+    12: ['builtin'],
+    13: ['`method=`'],
+    14: ['2to3'],
+    16: ['only TensorFlow 2 has', 'tf.no_such_name is not in TensorFlow'],
+    19: ['disable_v2_behavior'],
+    20: ['2.8'],
 }
 
 
-def places(capsys, *files):
-    assert invoke(port, '--json', *map(str, files)) == 0
-    return json.loads(capsys.readouterr().out)
+@pytest.fixture
+def places(tmp_path, capsys):
+    """Returns what the command finds in files, given as text by name or as that of one file."""
+
+    def find(text='', **files):
+        for name, content in (files or {'program': text}).items():
+            (tmp_path / f'{name}.py').write_text(content)
+        assert invoke(port, '--json', str(tmp_path)) == 0
+        return json.loads(capsys.readouterr().out)
+
+    return find
 
 
-def test_each_line_that_does_not_run_is_listed_with_its_fix(tmp_path, capsys):
-    file = tmp_path / 'program.py'
-    file.write_text(PROGRAM)
-    found = places(capsys, file)
-    assert {place['file'] for place in found} == {str(file)}
-    remedies = {}
+def test_each_line_that_does_not_run_is_listed_with_its_fix(places, tmp_path):
+    found = places(PROGRAM)
+    assert {place['file'] for place in found} == {str(tmp_path / 'program.py')}
+    remedies = dict.fromkeys(LINES, '')
     for place in found:
-        remedies.setdefault(place['line'], []).append(f'{place["reason"]}: {place["remedy"]}')
+        remedies[place['line']] += f'{place["reason"]}: {place["remedy"]}\n'
     for line, words in LINES.items():
-        assert any(words in remedy for remedy in remedies[line]), line
-    message = ' '.join(remedies[16])
-    assert 'only TensorFlow 2 has' in message and 'tf.no_such_name is not in TensorFlow' in message
-    assert 'disable_v2_behavior' in remedies[19][0] and '2.8' in remedies[20][0]
-    assert remedies.keys() == {*LINES, 16, 19, 20}
+        assert all(word in remedies[line] for word in words), line
 
 
 def test_the_most_frequent_comes_first_and_nothing_is_changed(tmp_path, capsys):
@@ -75,10 +80,7 @@ def test_the_most_frequent_comes_first_and_nothing_is_changed(tmp_path, capsys):
     assert lines[2].startswith('8 x np.float, np.int')
     assert f'    {file}:12  numpy.float' in lines and '    and 3 more' in lines
     assert file.read_bytes() == before
-
-
-def test_one_place_is_singular(tmp_path, capsys):
-    (tmp_path / 'program.py').write_text('print "hello"\n')
+    file.write_text('print "hello"\n')
     assert invoke(port, str(tmp_path)) == 0
     assert capsys.readouterr().out.startswith('1 place in 1 file will not run unchanged:\n')
 
@@ -89,121 +91,89 @@ def test_a_program_that_imports_estimator_lab_is_accepted(capsys):
     assert 'TensorFlow 2, without' not in report and ' is not ' not in report
 
 
-def test_python_2_is_one_place(tmp_path, capsys):
-    file = tmp_path / 'old.py'
-    file.write_text('import os\nprint "hello"\n')
-    (place,) = places(capsys, file)
-    assert (place['line'], place['reason']) == (2, 'Python 2')
-
-
-def test_names_that_the_program_defines_are_accepted(tmp_path, capsys):
-    file = tmp_path / 'own.py'
-    file.write_text(
-        'from estimator_lab.tf1 import tf\ntf.disable_v2_behavior()\n'
-        'class Box:\n    value = 1\nunicode = str\n'
-        'def f(np, x):\n    return np.float, Box.value, x.value, unicode(x), tf.Session(), tf.layers.dense\n'
-    )
-    assert places(capsys, file) == []
-
-
-@pytest.mark.parametrize('name', ['no_such_file.py', 'empty_folder'])
-def test_an_unreadable_file_is_one_sentence(tmp_path, capsys, name):
-    (tmp_path / 'empty_folder').mkdir()
-    assert invoke(port, str(tmp_path / name)) == 1
-    error = capsys.readouterr().err
-    assert error.startswith('error: ') and name in error and error.count('\n') == 1
-
-
-def test_bytes_that_are_not_a_program_are_an_error(tmp_path, capsys):
-    (tmp_path / 'noise.py').write_bytes(b'x = 1\0')
-    status = invoke(port, str(tmp_path / 'noise.py'))
-    message = ''.join(capsys.readouterr())
-    assert status in (0, 1) and 'noise.py' in message
-    deep = tmp_path / 'deep.py'
-    deep.write_text('(' * 10_000 + ')' * 10_000)
-    invoke(port, str(deep))
-    assert 'deep.py' in ''.join(capsys.readouterr())
-
-
-def test_programs_are_not_run(tmp_path, capsys):
-    file = tmp_path / 'loud.py'
-    file.write_text('import sys\nsys.was_run = True\nraise SystemExit(3)\n')
-    assert places(capsys, file) == []
-    assert not hasattr(sys, 'was_run')
-
-
-def test_an_import_in_one_module_counts_for_all(tmp_path, capsys):
-    (tmp_path / 'main.py').write_text('import estimator_lab.contrib\n')
-    (tmp_path / 'model.py').write_text(
-        'from estimator_lab.tf1 import tf\nfrom tensorflow.contrib import layers\n'
-        'def f(x):\n    return layers.flatten(x).shape[-1].value, tf.contrib.seq2seq\n'
-    )
-    (place,) = places(capsys, tmp_path)
-    assert 'seq2seq' in place['reason']
-
-
-def test_shapes_of_version_1_have_values(tmp_path, capsys):
-    file = tmp_path / 'program.py'
-    file.write_text(
-        'from estimator_lab.tf1 import tf\ntf.disable_v2_tensorshape()\ndef f(x): return x.shape[0].value\n'
-    )
-    assert places(capsys, file) == []
+ONE_LINE = 'from estimator_lab.tf1 import tf\n'
+OPTIMIZER = ONE_LINE + '{line}\nclass Own(tf.train.Optimizer):\n    def _apply_dense(self, grad, var): pass\n'
 
 
 @pytest.mark.parametrize(
-    ('line', 'methods', 'lines'),
+    ('program', 'lines'),
     [
-        ('', ['_apply_dense'], [3]),
-        ('', ['_apply_dense', '_resource_apply_dense'], []),
-        ('tf.disable_resource_variables()', ['_apply_dense'], []),
+        pytest.param('import os\nprint "hello"\n', [2], id='Python 2'),
+        pytest.param('(' * 10_000 + ')' * 10_000, [1], id='too deep for the parser'),
+        pytest.param(
+            f'{ONE_LINE}tf.disable_v2_behavior()\nclass Box:\n    value = 1\nunicode = str\n'
+            'def f(np, x):\n'
+            '    return np.float, Box.value, x.value, unicode(x), tf.Session(), tf.layers.dense\n',
+            [],
+            id="the program's own names",
+        ),
+        pytest.param(
+            'import sys\nsys.was_run = True\nraise SystemExit(3)\n', [], id='a program that must not run'
+        ),
+        pytest.param(
+            f'{ONE_LINE}tf.disable_v2_tensorshape()\ndef f(x): return x.shape[0].value\n',
+            [],
+            id='shapes of version 1',
+        ),
+        pytest.param(OPTIMIZER.format(line=''), [3], id='an optimizer for reference variables'),
+        pytest.param(
+            OPTIMIZER.format(line='') + '    def _resource_apply_dense(self, grad, var): pass\n',
+            [],
+            id='an optimizer for both kinds of variables',
+        ),
+        pytest.param(
+            OPTIMIZER.format(line='tf.disable_resource_variables()'), [], id='reference variables only'
+        ),
+        pytest.param(
+            'import six\nif six.PY3:\n    text = str\nelif six.PY2:\n    text = unicode\n'
+            'if six.PY2:\n    numbers = xrange\nelse:\n    numbers = range\nnames = basestring\n',
+            [10],
+            id='code for Python 2 only',
+        ),
+        pytest.param(
+            'from tensorflow.python.estimator import model_fn\n'
+            'from tensorflow.python.framework import ops\n'
+            'model_fn.ModeKeys.PREDICT, ops.GraphKeys.UPDATE_OPS\nops.no_such_name\n',
+            [4],
+            id='attributes of classes in private modules',
+        ),
     ],
 )
-def test_optimizers_for_reference_variables_only(tmp_path, capsys, line, methods, lines):
-    file = tmp_path / 'program.py'
-    made = ''.join(f'    def {name}(self, grad, var): pass\n' for name in methods)
-    file.write_text(f'from estimator_lab.tf1 import tf\n{line}\nclass Own(tf.train.Optimizer):\n{made}')
-    assert [place['line'] for place in places(capsys, file)] == lines
+def test_lines_that_do_not_run(places, program, lines):
+    assert [place['line'] for place in places(program)] == lines
+    assert not hasattr(sys, 'was_run')
 
 
-def test_code_for_python_2_only_is_skipped(tmp_path, capsys):
-    file = tmp_path / 'program.py'
-    file.write_text(
-        'import six\nif six.PY3:\n    text = str\nelif six.PY2:\n    text = unicode\n'
-        'if six.PY2:\n    numbers = xrange\nelse:\n    numbers = range\nnames = basestring\n'
+def test_an_import_in_one_module_counts_for_all(places):
+    model = (
+        f'{ONE_LINE}from tensorflow.contrib import layers\n'
+        'def f(x):\n    return layers.flatten(x).shape[-1].value, tf.contrib.seq2seq\n'
     )
-    (place,) = places(capsys, file)
-    assert place['line'] == 10
+    (place,) = places(main='import estimator_lab.contrib\n', model=model)
+    assert 'seq2seq' in place['reason']
 
 
-def test_attributes_of_classes_in_private_modules(tmp_path, capsys):
-    file = tmp_path / 'program.py'
-    file.write_text(
-        'from tensorflow.python.estimator import model_fn\nfrom tensorflow.python.framework import ops\n'
-        'model_fn.ModeKeys.PREDICT, ops.GraphKeys.UPDATE_OPS, ops.no_such_name\n'
-    )
-    (place,) = places(capsys, file)
-    assert 'ops.no_such_name' in place['reason']
-
-
-ESTIMATOR = 'import tensorflow as tf\nmodel = tf.estimator.DNNClassifier\n'
+@pytest.mark.parametrize('name', ['no_such_file.py', 'empty_folder', 'noise.py'])
+def test_an_unreadable_file_is_one_sentence(tmp_path, capsys, name):
+    (tmp_path / 'empty_folder').mkdir()
+    (tmp_path / 'noise.py').write_bytes(b'x = 1\0')
+    assert invoke(port, str(tmp_path / name)) == 1
+    error = capsys.readouterr().err
+    assert error.startswith('error: ') and name in error and error.count('\n') == 1
 
 
 @pytest.mark.parametrize(
     ('code', 'remedy'),
     [
         ('tf.layers.dense', 'tf1 import tf`: the program uses names of TensorFlow 1'),
-        (
-            'tf.contrib.layers.fully_connected',
-            'tf1 import tf`: the program uses names of TensorFlow 1',
-        ),
+        ('tf.contrib.layers.fully_connected', 'tf1 import tf`: the program uses names of TensorFlow 1'),
         ('tf.metrics.AUC', 'keep `import tensorflow as tf` and write `import estimator_lab.tf1` above it'),
         ('tf.keras.optimizers.Adam', 'keep `import tensorflow as tf`'),
         ('tf.feature_column.numeric_column', 'a program for TensorFlow 2 keeps its line'),
         ('tf.layers.dense, tf.metrics.AUC', 'a program for TensorFlow 2 keeps its line'),
     ],
 )
-def test_the_import_that_a_program_needs_is_decided_by_its_names(tmp_path, capsys, code, remedy):
-    file = tmp_path / 'program.py'
-    file.write_text(f'{ESTIMATOR}{code}\n')
-    (line,) = (place for place in places(capsys, file) if place['line'] == 1)
+def test_the_import_that_a_program_needs_is_decided_by_its_names(places, code, remedy):
+    found = places(f'import tensorflow as tf\nmodel = tf.estimator.DNNClassifier\n{code}\n')
+    (line,) = (place for place in found if place['line'] == 1)
     assert remedy in line['remedy']
