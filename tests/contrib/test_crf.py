@@ -1,4 +1,4 @@
-"""tf.contrib.crf compared with an enumeration of all paths."""
+"""tf.contrib.crf compared with an enumeration of all paths; test_golden.py has its other functions."""
 
 from itertools import pairwise, product
 
@@ -57,18 +57,6 @@ def test_likelihoods_and_scores(chain):
         )
 
 
-def test_scores_of_several_tags(chain):
-    potentials, transitions, _ = chain
-    allowed = np.random.default_rng(1).random(potentials.shape) < 0.6
-    allowed[..., 0] = True
-    with tf.Graph().as_default():
-        found = run(crf.crf_multitag_sequence_score(tf.constant(potentials), allowed, LENGTHS, transitions))
-    for row, length in enumerate(LENGTHS):
-        scores = all_scores(potentials[row], transitions, length)
-        kept = [s for path, s in scores.items() if all(allowed[row, t, tag] for t, tag in enumerate(path))]
-        np.testing.assert_allclose(found[row], np.log(sum(np.exp(kept))), atol=1e-12)
-
-
 def test_the_best_paths(chain):
     potentials, transitions, _ = chain
     with tf.Graph().as_default():
@@ -95,26 +83,3 @@ def test_sequences_of_one_step_and_of_unknown_shape(chain, steps):
     assert found[:, 0].tolist() == potentials[:, 0].argmax(1).tolist()
     softmax = np.exp(potentials[:, 0]) / np.exp(potentials[:, 0]).sum(1, keepdims=True)
     np.testing.assert_allclose(value, np.log(softmax.max(1)))
-
-
-def test_the_gradient_is_the_difference_of_counts(chain):
-    """d log p / d A[i, j] is the count of the transition i, j in the path minus its expected count."""
-    potentials, transitions, tags = chain
-    with tf.Graph().as_default():
-        variable = tf.Variable(transitions)
-        likelihood, _ = crf.crf_log_likelihood(tf.constant(potentials), tf.constant(tags), LENGTHS, variable)
-        found = run(tf.gradients(likelihood[0], variable)[0])
-    scores = all_scores(potentials[0], transitions, LENGTHS[0])
-    total = sum(np.exp(list(scores.values())))
-    expected = np.zeros([TAGS, TAGS])
-    for path, value in [*((path, -np.exp(s) / total) for path, s in scores.items()), (tuple(tags[0]), 1.0)]:
-        for pair in pairwise(path):
-            expected[pair] += value
-    np.testing.assert_allclose(found, expected, atol=1e-12)
-
-
-def test_it_makes_the_variable_of_1_15(chain):
-    potentials, _, tags = chain
-    with tf.Graph().as_default():
-        _, variable = crf.crf_log_likelihood(tf.constant(potentials, tf.float32), tf.constant(tags), LENGTHS)
-        assert (variable.op.name, variable.shape.as_list()) == ('transitions', [TAGS, TAGS])
