@@ -8,8 +8,8 @@ PROGRAMS = {
     'transformer': [
         '64 60 True',
         "['LayerNorm/beta', 'LayerNorm/gamma', 'LayerNorm_1/beta', 'LayerNorm_1/gamma']",
+        '60 60',
     ],
-    'detector': ['20 20 True', '20'],
     'recommender': [
         '30 True True',
         '30 True True',

@@ -1,6 +1,7 @@
-"""A small attention model in a TPUEstimator, with the imports of BERT and similar programs."""
+"""A small attention model in a TPUEstimator, with the imports, host call and hooks of BERT and ELECTRA."""
 
 import sys
+from pathlib import Path
 
 import numpy as np
 
@@ -9,9 +10,36 @@ import estimator_lab.contrib  # noqa: F401
 from estimator_lab.tf1 import tf
 from tensorflow.contrib import cluster_resolver as contrib_cluster_resolver
 from tensorflow.contrib import layers as contrib_layers
+from tensorflow.contrib import summary as contrib_summary
+from tensorflow.contrib.tpu.python.tpu import error_handling, session_support, tpu_context, util
 # isort: on
 
 LENGTH, WORDS, WIDTH = 6, 11, 8
+HOOKS = []
+
+
+class Losses(tf.estimator.SessionRunHook):
+    """Records the loss of each step."""
+
+    def __init__(self, loss):
+        self.loss = loss
+        self.seen = []
+
+    def before_run(self, run_context):
+        return tf.estimator.SessionRunArgs({'loss': self.loss})
+
+    def after_run(self, run_context, run_values):
+        self.seen.append(run_values.results['loss'])
+
+
+def summaries(folder):
+    def write(step, loss):
+        writer = contrib_summary.create_file_writer(folder, max_queue=10)
+        with writer.as_default(), contrib_summary.always_record_summaries():
+            contrib_summary.scalar('host_loss', loss[0], step=step[0])
+            return contrib_summary.all_summary_ops()
+
+    return write
 
 
 def layer_norm(x):
@@ -21,6 +49,8 @@ def layer_norm(x):
 def network(ids):
     table = tf.get_variable('words', [WORDS, WIDTH], initializer=tf.truncated_normal_initializer(stddev=0.1))
     x = layer_norm(tf.nn.embedding_lookup(table, ids))
+    if x.shape[-1] != WIDTH:
+        raise AssertionError('a dimension equals its length')
     width = x.shape[-1].value
     query, key, value = (tf.layers.dense(x, width, name=name) for name in ('query', 'key', 'value'))
     weights = tf.nn.softmax(tf.matmul(query, key, transpose_b=True) / np.sqrt(width))
@@ -64,7 +94,14 @@ def model_fn(features, labels, mode, params):
     gradients, _ = tf.clip_by_global_norm(tf.gradients(loss, variables), clip_norm=1.0)
     train_op = rule.apply_gradients(list(zip(gradients, variables, strict=True)), global_step=step)
     train_op = tf.group(train_op, [step.assign(step + 1)])
-    return tf.contrib.tpu.TPUEstimatorSpec(mode=mode, loss=loss, train_op=train_op)
+    HOOKS.append(Losses(loss))
+    return tf.contrib.tpu.TPUEstimatorSpec(
+        mode=mode,
+        loss=loss,
+        train_op=train_op,
+        host_call=(summaries(params['folder']), [tf.reshape(step, [1]), tf.reshape(loss, [1])]),
+        training_hooks=HOOKS,
+    )
 
 
 def write(path):
@@ -105,6 +142,8 @@ def main(folder):
     path = f'{folder}/rows.tfrecord'
     write(path)
     assert contrib_cluster_resolver.TPUClusterResolver
+    assert util.check_positive_integer(1, 'one') is None and tpu_context.TPUContext
+    assert session_support.WorkerHeartbeatManager and error_handling.ErrorRendezvous
     tpu_config = tf.contrib.tpu.TPUConfig(
         iterations_per_loop=10,
         num_shards=8,
@@ -120,17 +159,16 @@ def main(folder):
         train_batch_size=16,
         eval_batch_size=16,
         predict_batch_size=16,
+        params={'folder': folder},
     )
     estimator.train(input_fn_builder(path, True), max_steps=60)
     found = estimator.evaluate(input_fn_builder(path, False), steps=4)
-    print(
-        len(list(estimator.predict(input_fn_builder(path, False)))),
-        found['global_step'],
-        found['accuracy'] > 0.8,
-    )
-    print(
-        [name for name in estimator.get_variable_names() if name.startswith('LayerNorm') and '/m' not in name]
-    )
+    predictions = list(estimator.predict(input_fn_builder(path, False)))
+    print(len(predictions), found['global_step'], found['accuracy'] > 0.8)
+    print([n for n in estimator.get_variable_names() if n.startswith('LayerNorm') and '/m' not in n])
+    files = map(str, Path(folder).glob('events*'))
+    values = [v for file in files for event in tf.train.summary_iterator(file) for v in event.summary.value]
+    print(len(HOOKS[0].seen), sum(value.tag == 'host_loss' for value in values))
 
 
 main(sys.argv[1])
