@@ -58,7 +58,6 @@ _ONCE = (
     'inference/test_gibbs_samples.py',
     'runs/test_reference_classifier.py',
     'models/test_autoencoder_runs.py',
-    'optimizers/test_digits_program.py',
     'porting',
     'test_all_commands.py',
     'test_architecture.py',

@@ -66,13 +66,6 @@ def test_softmax_regression_against_scipy():
     assert ours.total('evaluations') <= 1.5 * theirs.nfev
 
 
-def test_iterations_are_steps_on_one_batch():
-    loss_of, start, _ = CLASSICS['Beale']
-    one_by_one = run(optimizer(), loss_of, start, 8)
-    at_once = run(optimizer(iterations=8), loss_of, start, 1)
-    assert np.array_equal(one_by_one.weights[-1], at_once.weights[-1])
-
-
 def test_it_restarts_after_one_iteration_per_weight():
     with tf.Graph().as_default(), tf.Session() as session:
         x = tf.get_variable('x', initializer=np.ones(3), use_resource=True)

@@ -8,7 +8,6 @@ from estimator_lab.tf1 import tf
 from tests.optimizers.second_order.problems import (
     CLASSICS,
     quadratic,
-    quadratic_loss,
     run,
     softmax_regression,
 )
@@ -78,12 +77,6 @@ def test_iterations_are_steps_on_one_batch():
     assert np.array_equal(one_by_one.weights[-1], at_once.weights[-1])
     # The graph's own loss is one evaluation of each step.
     assert at_once.total('evaluations') == one_by_one.total('evaluations') - 11
-
-
-def test_a_quadratic_ends_at_its_minimum():
-    matrix, target, minimum = quadratic(8)
-    seen = run(LBFGSOptimizer(LBFGSSettings(iterations=40)), quadratic_loss(matrix, target), np.zeros(8), 1)
-    assert seen.weights[-1] == pytest.approx(minimum, abs=1e-6)
 
 
 def test_softmax_regression_against_scipy():
