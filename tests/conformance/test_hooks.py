@@ -21,27 +21,21 @@ def notes(caplog):
     tf.logging.set_verbosity(level)
 
 
+def calling(made, note, *methods):
+    """Lets methods of a hook or listener call `note` with their name, and with the step if there is one."""
+    for method in methods:
+        setattr(
+            made, method, lambda *arguments, name=method: note(' '.join([name, *map(str, arguments[1:])]))
+        )
+    return made
+
+
 def test_order_of_calls(tmp_path):
     """A hook's methods are called in order: begin, after_create_session, (before_run, after_run)*, end."""
     calls = []
-
-    class Spy(train.SessionRunHook):
-        def begin(self):
-            calls.append('begin')
-
-        def after_create_session(self, session, coord):
-            calls.append('after_create_session')
-
-        def before_run(self, run_context):
-            calls.append('before_run')
-
-        def after_run(self, run_context, run_values):
-            calls.append('after_run')
-
-        def end(self, session):
-            calls.append('end')
-
-    slope_estimator(tmp_path).train(line(), hooks=[Spy()], steps=2)
+    methods = ('begin', 'after_create_session', 'before_run', 'after_run', 'end')
+    spy = calling(train.SessionRunHook(), lambda call: calls.append(call.partition(' ')[0]), *methods)
+    slope_estimator(tmp_path).train(line(), hooks=[spy], steps=2)
     assert calls == ['begin', 'after_create_session', *(['before_run', 'after_run'] * 2), 'end']
 
 
@@ -100,23 +94,12 @@ def test_stop_at_step(limit, tmp_path):
 def test_checkpoint_saver(tmp_path):
     """A custom CheckpointSaverHook replaces Estimator's, and calls its listeners around each save."""
     calls = []
-
-    class Listener(train.CheckpointSaverListener):
-        def begin(self):
-            calls.append('begin')
-
-        def before_save(self, session, global_step):
-            calls.append(f'before {global_step}')
-
-        def after_save(self, session, global_step):
-            calls.append(f'after {global_step}')
-
-        def end(self, session, global_step):
-            calls.append(f'end {global_step}')
-
-    saver = train.CheckpointSaverHook(str(tmp_path), save_steps=2, listeners=[Listener()])
+    listener = calling(
+        train.CheckpointSaverListener(), calls.append, 'begin', 'before_save', 'after_save', 'end'
+    )
+    saver = train.CheckpointSaverHook(str(tmp_path), save_steps=2, listeners=[listener])
     slope_estimator(tmp_path).train(line(), hooks=[saver], steps=3)
-    saves = [call for step in (0, 2, 3) for call in (f'before {step}', f'after {step}')]
+    saves = [call for step in (0, 2, 3) for call in (f'before_save {step}', f'after_save {step}')]
     assert calls == ['begin', *saves, 'end 3']
     assert {path.stem for path in tmp_path.glob('*.index')} == {f'model.ckpt-{step}' for step in (0, 2, 3)}
 
@@ -155,38 +138,34 @@ def test_nan_loss(tmp_path):
         model.train(batches({'x': x}, x, batch_size=1))
 
 
+def counted(hook_of, steps=None):
+    """Counts in a session with the hook made by a function of the counter; returns it and the last step."""
+    increment = tf.assign_add(train.create_global_step(), 1)
+    hook, step = hook_of(increment), None
+    with train.MonitoredTrainingSession(hooks=[hook]) as session:
+        while step != steps and not session.should_stop():
+            step = session.run(increment)
+    return hook, step
+
+
 def test_nan_tensor_hook():
     """NanTensorHook(fail_on_nan_loss=False) ends training quietly."""
-    step = train.create_global_step()
-    increment = tf.assign_add(step, 1)
-    loss = tf.where(increment < 3, 1.0, np.nan)
-    steps = 0
-    with train.MonitoredTrainingSession(hooks=[train.NanTensorHook(loss, fail_on_nan_loss=False)]) as session:
-        while not session.should_stop():
-            steps = session.run(increment)
-    assert steps == 3
+    _, last = counted(
+        lambda step: train.NanTensorHook(tf.where(step < 3, 1.0, np.nan), fail_on_nan_loss=False), 9
+    )
+    assert last == 3
 
 
 def test_summary_saver(tmp_path):
     """SummarySaverHook writes a custom summary every n steps."""
-    step = train.create_global_step()
-    increment = tf.assign_add(step, 1)
     summary = tf.summary.scalar('one', tf.constant(1.0))
-    hook = train.SummarySaverHook(save_steps=2, output_dir=str(tmp_path / 'mine'), summary_op=summary)
-    with train.MonitoredTrainingSession(hooks=[hook]) as session:
-        for _ in range(5):
-            session.run(increment)
-    assert scalars(tmp_path / 'mine', 'one') == [(1, 1.0), (3, 1.0), (5, 1.0)]
+    counted(lambda step: train.SummarySaverHook(2, output_dir=str(tmp_path), summary_op=summary), 5)
+    assert scalars(tmp_path, 'one') == [(1, 1.0), (3, 1.0), (5, 1.0)]
 
 
 def test_final_ops():
     """FinalOpsHook runs ops once, at the end, and keeps their values."""
-    step = train.create_global_step()
-    increment = tf.assign_add(step, 1)
-    hook = train.FinalOpsHook({'last': tf.identity(step) * 10})
-    with train.MonitoredTrainingSession(hooks=[hook]) as session:
-        for _ in range(3):
-            session.run(increment)
+    hook, _ = counted(lambda step: train.FinalOpsHook({'last': tf.train.get_global_step() * 10}), 3)
     assert hook.final_ops_values['last'] == 30
 
 
@@ -202,10 +181,7 @@ def test_feed_fn():
 
 def test_global_step_waiter():
     """GlobalStepWaiterHook lets a worker start at once when the step is reached."""
-    step = train.create_global_step()
-    increment = tf.assign_add(step, 1)
-    with train.MonitoredTrainingSession(hooks=[train.GlobalStepWaiterHook(0)]) as session:
-        assert session.run(increment) == 1
+    assert counted(lambda step: train.GlobalStepWaiterHook(0), 1)[1] == 1
 
 
 def test_profiler(tmp_path):
@@ -242,12 +218,8 @@ def test_evaluation_hooks_of_a_spec(tmp_path):
     """A spec's training_hooks, evaluation_hooks and prediction_hooks run in their modes only."""
     seen = []
 
-    class Note(train.SessionRunHook):
-        def __init__(self, name):
-            self.name = name
-
-        def end(self, session):
-            seen.append(self.name)
+    def note(name):
+        return [calling(train.SessionRunHook(), lambda call: seen.append(name), 'end')]
 
     def model_fn(features, labels, mode):
         loss = tf.reduce_sum(features['x'])
@@ -256,9 +228,9 @@ def test_evaluation_hooks_of_a_spec(tmp_path):
             {'x': features['x']},
             loss,
             tf.assign_add(train.get_global_step(), 1),
-            training_hooks=[Note('training')],
-            evaluation_hooks=[Note('evaluation')],
-            prediction_hooks=[Note('prediction')],
+            training_hooks=note('training'),
+            evaluation_hooks=note('evaluation'),
+            prediction_hooks=note('prediction'),
         )
 
     model = tf.estimator.Estimator(model_fn, str(tmp_path))

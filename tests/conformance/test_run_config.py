@@ -25,19 +25,11 @@ def test_defaults(monkeypatch):
     """Without TF_CONFIG a RunConfig is a local chief, with the documented defaults."""
     monkeypatch.delenv('TF_CONFIG', raising=False)
     config = tf.estimator.RunConfig()
-    assert (config.is_chief, config.master, config.num_worker_replicas, config.num_ps_replicas) == (
-        True,
-        '',
-        1,
-        0,
-    )
-    assert (config.save_checkpoints_secs, config.save_checkpoints_steps) == (600, None)
-    assert (config.keep_checkpoint_max, config.save_summary_steps, config.log_step_count_steps) == (
-        5,
-        100,
-        100,
-    )
-    assert config.tf_random_seed is None and config.task_type == 'worker'
+    defaults = {'is_chief': True, 'master': '', 'num_worker_replicas': 1, 'num_ps_replicas': 0}
+    defaults |= {'save_checkpoints_secs': 600, 'save_checkpoints_steps': None, 'keep_checkpoint_max': 5}
+    defaults |= {'save_summary_steps': 100, 'log_step_count_steps': 100, 'tf_random_seed': None}
+    assert {name: getattr(config, name) for name in defaults} == defaults
+    assert config.task_type == 'worker'
 
 
 def test_replace():
