@@ -198,11 +198,9 @@ def _normal_variable(
 
 def _moments(inputs: Any, axes: list[int], weights: Any) -> tuple[Any, Any]:
     if weights is None:
-        mean, variance = tf.nn.moments(inputs, axes)
-    else:
-        weights = tf.reshape(tf.cast(weights, inputs.dtype), [-1] + [1] * (inputs.shape.ndims - 1))
-        mean, variance = tf.nn.weighted_moments(inputs, axes, weights)
-    return mean, variance
+        return tf.nn.moments(inputs, axes)
+    weights = tf.reshape(tf.cast(weights, inputs.dtype), [-1] + [1] * (inputs.shape.ndims - 1))
+    return tf.nn.weighted_moments(inputs, axes, weights)
 
 
 def _moving_averages(is_training: Any, averages: list[Any], targets: list[Any], decay: float) -> list[Any]:

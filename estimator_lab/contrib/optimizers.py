@@ -70,7 +70,7 @@ def optimize_loss(
         if gradient_noise_scale is not None:
             pairs = [(_noisy(gradient, gradient_noise_scale), variable) for gradient, variable in pairs]
         if gradient_multipliers is not None:
-            pairs = _multiplied(pairs, gradient_multipliers)
+            pairs = [(_multiplied(gradient, v, gradient_multipliers), v) for gradient, v in pairs]
         shows_norm = not {'global_gradient_norm', 'gradient_norm'}.isdisjoint(chosen)
         if shows_norm:
             tf.summary.scalar('global_norm/gradient_norm', _norm(pairs))
@@ -139,35 +139,27 @@ def _values(gradient: Any) -> Any:
     return gradient.values if isinstance(gradient, tf.IndexedSlices) else gradient
 
 
-def _with_values(gradient: Any, values: Any) -> Any:
+def _changed(gradient: Any, change: Callable[[Any], Any]) -> Any:
+    """Returns a gradient, dense, sparse or None, whose values are changed by a function."""
     if isinstance(gradient, tf.IndexedSlices):
-        return tf.IndexedSlices(values, gradient.indices, gradient.dense_shape)
-    return values
+        return tf.IndexedSlices(change(gradient.values), gradient.indices, gradient.dense_shape)
+    return None if gradient is None else change(gradient)
 
 
 def _noisy(gradient: Any, scale: float) -> Any:
-    if gradient is None:
-        return None
-    values = _values(gradient)
-    noise = tf.truncated_normal(tf.shape(values), dtype=values.dtype) * scale
-    return _with_values(gradient, values + noise)
+    return _changed(gradient, lambda x: x + tf.truncated_normal(tf.shape(x), dtype=x.dtype) * scale)
 
 
-def _multiplied(pairs: list[tuple[Any, Any]], factors: Mapping[Any, Any]) -> list[tuple[Any, Any]]:
-    done = []
-    for gradient, variable in pairs:
-        # Not a look-up: == of two variables may be a tensor.
-        found = [
-            factor
-            for key, factor in factors.items()
-            if (key == variable.name if isinstance(key, str) else key is variable)
-        ]
-        if gradient is not None and found:
-            gradient = _with_values(
-                gradient, _values(gradient) * tf.cast(found[0], variable.dtype.base_dtype)
-            )
-        done.append((gradient, variable))
-    return done
+def _multiplied(gradient: Any, variable: Any, factors: Mapping[Any, Any]) -> Any:
+    # Not a look-up: == of two variables may be a tensor.
+    found = [
+        factor
+        for key, factor in factors.items()
+        if (key == variable.name if isinstance(key, str) else key is variable)
+    ]
+    if not found:
+        return gradient
+    return _changed(gradient, lambda x: x * tf.cast(found[0], variable.dtype.base_dtype))
 
 
 def _clipped(pairs: list[tuple[Any, Any]], limit: Any) -> Any:

@@ -28,27 +28,16 @@ def reused_evaluation_graph(estimator: Any) -> Iterator[None]:
     Args:
       estimator: the tf.estimator.Estimator.
     """
-    evaluations = _Evaluations(estimator)
-    # Estimator forbids its subclasses to have this method.
-    estimator._actual_eval = evaluations
-    try:
-        yield
-    finally:
-        del estimator._actual_eval
-        evaluations.close()
+    original: Callable[..., Any] = estimator._actual_eval
+    kept: _Evaluation | None = None
 
+    def close() -> None:
+        nonlocal kept
+        if kept is not None:
+            kept.close()
+        kept = None
 
-class _Evaluations:
-    """Replaces `Estimator._actual_eval`."""
-
-    def __init__(self, estimator: Any) -> None:
-        self._estimator = estimator
-        self._original: Callable[..., Any] = estimator._actual_eval
-        self._arguments: Any = None
-        self._kept: _Evaluation | None = None
-
-    def __call__(
-        self,
+    def evaluate(
         input_fn: Callable[..., Any],
         strategy: Any = None,
         steps: int | None = None,
@@ -56,28 +45,30 @@ class _Evaluations:
         checkpoint_path: str | None = None,
         name: str | None = None,
     ) -> Any:
-        checkpoint_path = checkpoint_path or self._estimator.latest_checkpoint()
+        nonlocal kept
+        checkpoint_path = checkpoint_path or estimator.latest_checkpoint()
         if strategy or not checkpoint_path or (steps is not None and steps <= 0):
-            return self._original(input_fn, strategy, steps, hooks, checkpoint_path, name)
+            return original(input_fn, strategy, steps, hooks, checkpoint_path, name)
         arguments = (input_fn, steps, list(hooks or ()), name)
-        if self._kept is None or arguments != self._arguments:
-            self.close()
-            self._arguments = arguments
-            self._kept = _Evaluation(self._estimator, *arguments, checkpoint_path)
+        if kept is None or arguments != kept.arguments:
+            close()
+            kept = _Evaluation(estimator, *arguments, checkpoint_path)
         try:
-            found = self._kept.run(checkpoint_path)
+            found = kept.run(checkpoint_path)
         except BaseException:
-            self.close()
+            close()
             raise
-        if not self._kept.can_restart():
-            self.close()
+        if not kept.can_restart():
+            close()
         return found
 
-    def close(self) -> None:
-        """Closes the session, if there is one."""
-        if self._kept is not None:
-            self._kept.close()
-        self._kept = None
+    # Estimator forbids its subclasses to have this method.
+    estimator._actual_eval = evaluate
+    try:
+        yield
+    finally:
+        del estimator._actual_eval
+        close()
 
 
 class _Evaluation:
@@ -92,6 +83,7 @@ class _Evaluation:
         name: str | None,
         checkpoint_path: str,
     ) -> None:
+        self.arguments = (input_fn, steps, hooks, name)
         self._estimator = estimator
         self._steps = steps
         self._name = name
