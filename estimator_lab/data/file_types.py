@@ -30,7 +30,7 @@ class _FileType(NamedTuple):
 
 def _image(name: str, magic: bytes, *suffixes: str) -> _FileType:
     remedy = 'name the folder that it is in, or pack its folder with `tar`'
-    return _FileType(name, re.compile(magic, re.DOTALL) if magic else None, suffixes, remedy, is_image=True)
+    return _other(name, magic, remedy, *suffixes)._replace(is_image=True)
 
 
 def _other(name: str, magic: bytes, remedy: str = '', *suffixes: str) -> _FileType:

@@ -1,6 +1,7 @@
 """``python -m estimator_lab.data.pack``: archives -> shuffled, uncompressed shards with a manifest."""
 
 import shlex
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,11 +85,8 @@ def _verify(settings: Settings, line: CommandLine) -> None:
     from estimator_lab.data.packing.shards import verify
 
     for folder in line.arguments:
-        progress = Progress(f'Reading {folder}')
-        try:
+        with closing(Progress(f'Reading {folder}')) as progress:
             manifest = verify(Path(folder), progress)
-        finally:
-            progress.close()
         say(f'OK: {folder} holds {manifest.images:,} images in {len(manifest.shards):,} shards, as packed.')
 
 

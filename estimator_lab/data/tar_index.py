@@ -1,5 +1,6 @@
 """``python -m estimator_lab.data.tar_index``: writes an index next to each archive."""
 
+from contextlib import closing, suppress
 from pathlib import Path
 
 from estimator_lab.console.command import Command, CommandLine, NoSettings
@@ -23,41 +24,34 @@ what is in it."""
 def main(settings: NoSettings, line: CommandLine) -> None:
     """Runs the command."""
     for archive in expand_archives(line.arguments, say):
-        progress, kind = Progress(f'Indexing {archive}'), kind_of(archive)
-        if is_folder(archive):
-            found = open_folder(archive, progress, say, kind)
-            progress.close()
-            _check_any(found, kind.noun)
-            say(f'{_describe(found, kind.noun)}; a folder is listed at each start, without an index')
-            continue
-        index = build_index(archive, progress, say, kind)
-        progress.close()
-        place = path_next_to(archive) or path_in_cache(archive)
-        try:
-            index.write(place)
-        except OSError:
-            place = path_in_cache(archive)
-            _write(index, place)
-        _check_any(index, kind.noun)
-        size = f'index of {index.nbytes / 1e6:.1f} MB in {place}'
-        say(f'{_describe(index, kind.noun)}; {size}')
+        kind, open_ = kind_of(archive), open_folder if is_folder(archive) else build_index
+        with closing(Progress(f'Indexing {archive}')) as progress:
+            index = open_(archive, progress, say, kind)
+        where = 'a folder is listed at each start, without an index'
+        if open_ is build_index:
+            where = f'index of {index.nbytes / 1e6:.1f} MB in {_written(index)}'
+        if not len(index):
+            others = f', {index.others}' if index.others else ''
+            raise DataError(f'{index.archive!r} holds no {kind.noun}{others}.')
+        say(f'{_describe(index, kind.noun)}; {where}')
         if index.damage:
             raise DataError(f'The index ends where the archive does: {index.damage}')
 
 
-def _check_any(index: Index, noun: str) -> None:
-    if not len(index):
-        others = f', {index.others}' if index.others else ''
-        raise DataError(f'{index.archive!r} holds no {noun}{others}.')
-
-
-def _write(index: Index, place: Path) -> None:
+def _written(index: Index) -> Path:
+    """Writes an index next to its archive, or into the cache; returns its path."""
+    in_cache = path_in_cache(index.archive)
+    if beside := path_next_to(index.archive):
+        with suppress(OSError):
+            index.write(beside)
+            return beside
     try:
-        index.write(place)
+        index.write(in_cache)
     except OSError as error:
         raise DataError(
-            f'{place} cannot be written: {error.strerror or error}; set XDG_CACHE_HOME to another folder.'
+            f'{in_cache} cannot be written: {error.strerror or error}; set XDG_CACHE_HOME to another folder.'
         ) from error
+    return in_cache
 
 
 def _describe(index: Index, noun: str) -> str:

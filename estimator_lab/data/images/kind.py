@@ -30,11 +30,7 @@ class ImageKind(Kind):
         return is_image_head(head)
 
     def reader(self, options: ReaderOptions) -> 'ImageReader':
-        """Returns how encoded images become pixels.
-
-        Raises:
-          FlagError: --augment is not understood.
-        """
+        """Returns how encoded images become pixels; see `reader.image_reader`."""
         from estimator_lab.data.images.reader import image_reader
 
         return image_reader(options)

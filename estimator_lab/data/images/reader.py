@@ -63,11 +63,7 @@ class ImageReader:
     def read_into(
         self, batch: np.ndarray, first: int, several: Sequence[Member]
     ) -> list[BadExampleError | None]:
-        """Writes the pixels of members into their places; returns why each has none.
-
-        Raises:
-          DataError: the archive can't be read any more.
-        """
+        """Writes the pixels of members into their places; returns why each has none."""
         found = self._pixels(several)
         for place, (member, pixels) in enumerate(zip(several, found, strict=True), first):
             if isinstance(pixels, BadExampleError):

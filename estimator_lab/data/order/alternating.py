@@ -20,19 +20,11 @@ class AlternatingOrder:
     unlabelled: Order
 
     def epoch(self, number: int) -> Iterator[Member]:
-        """Yields every unlabelled member once, each after a labelled one as long as there are any.
-
-        Raises:
-          DataError: where an archive can't be read any further.
-        """
+        """Yields every unlabelled member once, each after a labelled one as long as there are any."""
         yield from _alternate(self.labelled.epoch(number), self.unlabelled.epoch(number))
 
     def onwards(self, start: int) -> Iterator[Member]:
-        """Yields members without end, from position `start` of the sequence of all epochs.
-
-        Raises:
-          DataError: where an archive can't be read any further.
-        """
+        """See `Order.onwards`."""
         labelled, unlabelled = self.labelled.onwards((start + 1) // 2), self.unlabelled.onwards(start // 2)
         if start % 2:
             yield next(unlabelled)._replace(label='')

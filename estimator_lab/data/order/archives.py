@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -179,7 +180,7 @@ class Archives:
 
     def _warn_of_damage(self, error: DataError) -> None:
         if not self.indexes:  # else it was reported when the indexes were opened
-            self.say(_warning(error))
+            self.say(f'Warning: {error}')
 
 
 def distinct_examples(several: Iterable[Archives]) -> int | None:
@@ -210,32 +211,23 @@ def open_archives(
     paths = tuple(expand_archives(patterns, say))
     if any(map(is_pipe, paths)):
         return Archives(paths, kind=kind, use_damaged=use_damaged, say=say)
-    indexes = tuple(_index_of(path, say, kind) for path in paths)
+    indexes = []
+    for path in paths:
+        with closing(Progress(f'Indexing {path}')) as progress:
+            indexes.append(open_index(path, progress, say, kind))
     for index in indexes:
         if index.damage and not use_damaged:
             remedy = f'--use_damaged trains on the {len(index):,} {kind.noun} before that.'
             raise DataError(index.damage, use_damaged=remedy)
         if index.damage:
-            say(_warning(DataError(f'{index.damage} The {len(index):,} {kind.noun} before that are used.')))
+            say(f'Warning: {index.damage} The {len(index):,} {kind.noun} before that are used.')
         if not len(index):
             others = f', {index.others}' if index.others else ''
             raise DataError(f'{index.archive!r} holds no {kind.noun}{others}.')
-    return Archives(paths, indexes, kind=kind, use_damaged=use_damaged, say=say)
-
-
-def _index_of(path: str, say: Say, kind: Kind) -> Index:
-    progress = Progress(f'Indexing {path}')
-    try:
-        return open_index(path, progress, say, kind)
-    finally:
-        progress.close()
+    return Archives(paths, tuple(indexes), kind=kind, use_damaged=use_damaged, say=say)
 
 
 def _plain_name(path: str) -> str:
     """Returns the name of a file for a record: short and printable."""
     name = Path(path).name or path
     return ''.join(letter if letter.isprintable() else '?' for letter in name)[-_LONGEST_NAME:]
-
-
-def _warning(error: DataError) -> str:
-    return f'Warning: {error}'

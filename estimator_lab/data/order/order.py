@@ -38,7 +38,7 @@ class Order(Protocol):
         """Yields members endlessly, from position `start` in the sequence of all epochs.
 
         Raises:
-          DataError: where an archive can't be read any further.
+          DataError: where an archive can't be read any further, or there are no members.
         """
 
 
@@ -72,15 +72,11 @@ class IndexedOrder:
         self._archives = np.repeat(np.arange(len(rows), dtype=np.uint32), [len(found) for found in rows])
 
     def epoch(self, number: int) -> Iterator[Member]:
-        """Yields every member once, in the order of epoch `number`, without its data."""
+        """See `Order.epoch`; members are without their data."""
         return self._epoch_from(number, 0)
 
     def onwards(self, start: int) -> Iterator[Member]:
-        """Yields members endlessly, from position `start` in the sequence of all epochs.
-
-        Raises:
-          DataError: there are no members.
-        """
+        """Yields members endlessly, from position `start`; see `Order.onwards`."""
         _check_any(len(self._rows))
         first_epoch, seen = divmod(start, len(self._rows))
         for number in itertools.count(first_epoch):
@@ -136,11 +132,7 @@ class StreamOrder:
     _told: list[bool] = field(default_factory=list, compare=False, repr=False)
 
     def epoch(self, number: int) -> Iterator[Member]:
-        """Yields every member once, in the order of epoch `number`.
-
-        Raises:
-          DataError: where an archive can't be read any further.
-        """
+        """See `Order.epoch`."""
         rng = generator(self.seed, number)
         archives = list(enumerate(self.archives))
         if self.shuffle_buffer > 1:
@@ -153,13 +145,7 @@ class StreamOrder:
             del member  # before the next is read
 
     def onwards(self, start: int) -> Iterator[Member]:
-        """Yields members endlessly, from position `start` in the sequence of all epochs.
-
-        A pipe ends after its only epoch: waiting for a second one might never end.
-
-        Raises:
-          DataError: where an archive can't be read any further, or there are no members.
-        """
+        """See `Order.onwards`; a pipe ends after its only epoch: waiting for a second might never end."""
         first_epoch, to_skip = 0, start
         if self.sizes is not None and (size := self._epoch_size(self.sizes)):
             first_epoch, to_skip = divmod(start, size)
@@ -231,19 +217,11 @@ class RelayedOrder:
     size_after: int
 
     def epoch(self, number: int) -> Iterator[Member]:
-        """Yields every member once, in the order of epoch `number`.
-
-        Raises:
-          DataError: where an archive can't be read any further.
-        """
+        """See `Order.epoch`."""
         return (self.before if number < self.first_epoch else self.after).epoch(number)
 
     def onwards(self, start: int) -> Iterator[Member]:
-        """Yields members endlessly, from position `start` in the sequence of all epochs.
-
-        Raises:
-          DataError: where an archive can't be read any further.
-        """
+        """See `Order.onwards`."""
         left = self.first_epoch * self.size_before - start
         if left > 0:
             yield from itertools.islice(self.before.onwards(start), left)

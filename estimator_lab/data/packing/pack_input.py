@@ -1,9 +1,9 @@
 """The members to pack: the examples of some archives, scaled down on request, without the bad ones."""
 
-import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
@@ -57,7 +57,7 @@ class PackInput:
           DataError: an archive can't be read, or more is bad than the settings allow.
         """
         report = InputReport(self.say, _FEW, self.settings.max_bad_fraction, kind=self.kind)
-        with show_progress('Reading') as progress:
+        with closing(Progress('Reading')) as progress:
             for (member, share), result in self._prepared():
                 reason = result if isinstance(result, BadExampleError) else None
                 if reason:
@@ -118,27 +118,37 @@ class PackInput:
 
     def _stored(self) -> Iterator['_Stored']:
         """Yields the members of all archives one after the other."""
-        sizes = _sizes(self.archives)
-        for number, archive in enumerate(self.archives):
-            done = _Share(sizes, number)
-            found = 0
-            try:
-                for member in stream_members(archive, done.set, note=self.say, kind=self.kind):
-                    found += 1
-                    yield _Stored(member, done.share)
-                    del member  # before the next is read
-            except DataError as error:
-                self._use_damaged(error, found)
+        stamps = [stamp_of(archive) for archive in self.archives]
+        total = sum(stamp.size for stamp in stamps if stamp) if all(stamps) else 0
+        before = 0
+        for archive, stamp in zip(self.archives, stamps, strict=True):
+            size = stamp.size if stamp else 0
+            for member, share in self._members_of(archive):
+                yield _Stored(member, (before + share * size) / total if total else None)
+                del member  # before the next is read
+            before += size
 
-    def _use_damaged(self, error: DataError, images: int) -> None:
-        """Continues after an archive that is damaged after `images` members, if that is allowed."""
-        if not images:
-            raise error
-        if not self.settings.use_damaged:
-            remedy = f'--use_damaged packs the {images:,} {self.kind.noun} before that.'
-            raise DataError(str(error), use_damaged=remedy) from error
-        self.say(f'Warning: {error} The {images:,} {self.kind.noun} before that are used.')
-        self.damage.append(str(error))
+    def _members_of(self, archive: str) -> Iterator[tuple[Member, float]]:
+        """Yields each member of an archive, and the share of its bytes that was read up to it."""
+        found, share = 0, 0.0
+
+        def show(read: float) -> None:
+            nonlocal share
+            share = read
+
+        try:
+            for member in stream_members(archive, show, note=self.say, kind=self.kind):
+                found += 1
+                yield member, share
+                del member  # before the next is read
+        except DataError as error:
+            if not found:
+                raise
+            if not self.settings.use_damaged:
+                remedy = f'--use_damaged packs the {found:,} {self.kind.noun} before that.'
+                raise DataError(str(error), use_damaged=remedy) from error
+            self.say(f'Warning: {error} The {found:,} {self.kind.noun} before that are used.')
+            self.damage.append(str(error))
 
 
 class _Stored(NamedTuple):
@@ -154,37 +164,3 @@ _Pending = tuple[_Stored, Future[Member | BadExampleError]]
 def _bytes_of(pending: _Pending) -> int:
     stored, _ = pending
     return len(stored.member.data)
-
-
-class _Share:
-    """Converts the share of archive number `number` that has been read to that of all archives.
-
-    `share` is in [0, 1]; None if the size of an archive is unknown.
-    """
-
-    def __init__(self, sizes: Sequence[int], number: int) -> None:
-        total = max(sum(sizes), 1)
-        self._before = sum(sizes[:number]) / total
-        self._here = sizes[number] / total if sizes else None
-        self.share: float | None = None
-        self.set(0.0)
-
-    def set(self, share: float) -> None:
-        if self._here is not None:
-            self.share = self._before + share * self._here
-
-
-def _sizes(archives: Sequence[str]) -> list[int]:
-    """Returns the bytes of each archive; an empty list if one is a pipe."""
-    stamps = [stamp_of(archive) for archive in archives]
-    return [stamp.size for stamp in stamps if stamp] if all(stamps) else []
-
-
-@contextlib.contextmanager
-def show_progress(title: str) -> Iterator[Progress]:
-    """Yields a progress bar that is removed at the end."""
-    progress = Progress(title)
-    try:
-        yield progress
-    finally:
-        progress.close()

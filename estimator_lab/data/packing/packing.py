@@ -20,11 +20,12 @@ from pathlib import Path
 from estimator_lab import __version__
 from estimator_lab.base.whole_files import sync_folder
 from estimator_lab.console.outputs import locked, why_refused
+from estimator_lab.console.progress import Progress
 from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.member import Member
-from estimator_lab.data.packing.pack_input import PackInput, Say, show_progress
+from estimator_lab.data.packing.pack_input import PackInput, Say
 from estimator_lab.data.packing.shards import (
     FORMAT,
     MANIFEST,
@@ -231,7 +232,7 @@ class _Packer:
     def _shuffle(self, piles: Sequence[TarWriter]) -> list[PackedShard]:
         """Writes each pile as a shard in random order, and deletes it."""
         total, done, shards = sum(pile.images for pile in piles), 0, []
-        with show_progress('Shuffling') as progress:
+        with contextlib.closing(Progress('Shuffling')) as progress:
             for number, pile in enumerate(piles):
                 index = build_index(str(pile.path), kind=self.kind.with_labels(None))
                 if len(index) != pile.images:

@@ -35,17 +35,7 @@ MOST_SKIPPED = MOST_BYTES // 8
 
 @dataclass(frozen=True)
 class PackSettings:
-    """How archives are packed.
-
-    Attributes:
-      shards: number to write.
-      image_size: pixels to which the shorter side of larger images is scaled down, encoded as JPEG; None
-        copies all bytes without decoding them.
-      quality: of those JPEGs, 1 to 100.
-      seed: of the order.
-      max_bad_fraction: share of images, in [0, 1], that may be left out because they are bad.
-      use_damaged: whether a damaged archive is used up to the damage.
-    """
+    """How archives are packed; `image_size` None copies all bytes without decoding them."""
 
     shards: int = setting(None, 'number to write', group='Shards', lower=1, upper=10_000)
     image_size: int | None = setting(

@@ -90,11 +90,7 @@ class ExampleInput:
         self._note = note
 
     def epoch(self, number: int) -> Iterator[Member]:
-        """Yields every example once.
-
-        Raises:
-          DataError: where an archive or a folder can't be read any further.
-        """
+        """Yields every example once; see `Order.epoch`."""
         for done, path in enumerate(self.paths):
             yield from _members_of(path, number, self.kind, self._note, partial(self._set_share, done))
 

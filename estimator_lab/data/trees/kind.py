@@ -1,6 +1,7 @@
 """Trees as a kind of example: files of a tar archive, or lines of a text."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,12 +51,7 @@ class TreeKind(Kind):
     def data_params(
         self, settings: DataSettings, examples: Callable[[], Iterable[Member]], total: int | None
     ) -> dict[str, Any]:
-        """Returns the tokens: those of --tokens, or else the most frequent ones of the training data.
-
-        Raises:
-          FlagError: the data can be read only once, so that its tokens can't be counted up front.
-          DataError: the trees, or the file of tokens, can't be read.
-        """
+        """Returns the tokens: those of --tokens, or else the most frequent ones of the training data."""
         if settings.tokens:
             return {_TOKENS: read_tokens(settings.tokens, '--tokens').texts}
         if total is None:
@@ -66,19 +62,11 @@ class TreeKind(Kind):
         return {_TOKENS: frequent_tokens(_counted(examples(), total), settings.max_tokens).texts}
 
     def record(self, folder: Path, params: Mapping[str, Any]) -> None:
-        """Writes the tokens into a model_dir.
-
-        Raises:
-          OSError: they can't be written.
-        """
+        """Writes the tokens into a model_dir."""
         write_tokens(folder / FILE, Tokens(params[_TOKENS]))
 
     def restore(self, folder: Path) -> dict[str, Any]:
-        """Returns the tokens of a model_dir.
-
-        Raises:
-          DataError: they can't be read.
-        """
+        """Returns the tokens of a model_dir."""
         return {_TOKENS: read_tokens(folder / FILE).texts}
 
     def serving_inputs(self, shape: Sequence[int]) -> dict[str, str]:
@@ -88,13 +76,10 @@ class TreeKind(Kind):
 
 def _counted(examples: Iterable[Member], total: int) -> Iterator[list[str]]:
     """Yields the tokens of each tree, with a progress bar."""
-    progress = Progress('Counting tokens')
-    try:
+    with closing(Progress('Counting tokens')) as progress:
         for number, member in enumerate(examples):
             progress(f'{number:,} trees', number / (total or 1))
             yield tokens_of(member.read().data)
-    finally:
-        progress.close()
 
 
 TREES = TreeKind()

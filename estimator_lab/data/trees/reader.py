@@ -57,11 +57,7 @@ class TreeReader:
     def read_into(
         self, batch: list[ParsedTree | None], first: int, several: Sequence[Member]
     ) -> list[BadExampleError | None]:
-        """Parses members into their places; returns why each is bad, or None.
-
-        Raises:
-          DataError: the archive can't be read any more.
-        """
+        """Parses members into their places; returns why each is bad, or None."""
         members = read_members(several)
         return [self._why_bad(batch, place, member) for place, member in enumerate(members, first)]
 

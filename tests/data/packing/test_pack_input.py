@@ -1,11 +1,11 @@
 """What is told of the way while archives are packed."""
 
-import contextlib
 import gzip
 import random
 
 import pytest
 
+from estimator_lab.console.progress import Progress
 from estimator_lab.data.packing import pack_input
 from estimator_lab.data.packing.pack_input import PackInput
 from estimator_lab.data.packing.shards import PackSettings
@@ -29,12 +29,7 @@ def archives(tmp_path):
 def told(monkeypatch):
     """What the progress bar is told, as (done, share)."""
     calls = []
-
-    @contextlib.contextmanager
-    def show_progress(title):
-        yield lambda done, share: calls.append((done, share))
-
-    monkeypatch.setattr(pack_input, 'show_progress', show_progress)
+    monkeypatch.setattr(Progress, '__call__', lambda self, *state: calls.append(state))
     return calls
 
 
