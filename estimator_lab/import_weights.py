@@ -43,12 +43,15 @@ def main(settings: Settings, line: CommandLine) -> None:
 
 
 def _import(settings: Settings, weights: Path) -> Iterator[tuple[str, str]]:
+    from estimator_lab.core.model.hparams import parse_hparams
+    from estimator_lab.models.registry import find_model
     from estimator_lab.runs.importing import Import, import_weights
 
+    model = find_model(settings.model)
+    hparams = parse_hparams(model.params, settings.hparams)
     size, model_dir = settings.image_size, settings.model_dir or Path('runs', settings.model)
     shape = size, size, settings.channels
-    given = Import.named(weights, settings.model, settings.hparams, shape, settings.vocabulary)
-    found = import_weights(given, model_dir)
+    found = import_weights(Import(weights, model, hparams, shape, settings.vocabulary), model_dir)
     labels = f'{len(found.labels):,} classes' if found.labels else 'no classes'
     yield 'Imported', f'{found.variables} variables of {weights}, by {found.whose}; {labels}'
     yield 'Model', str(model_dir)

@@ -169,43 +169,20 @@ def archive(tmp_path: Path) -> Path:
 @pytest.fixture(scope='session')
 def cnn_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model_dir of a CNN for 8x8 pixels after 3 steps on the images of `archive`; read-only."""
-    from estimator_lab.training.experiment import Experiment
-    from estimator_lab.training.settings import Settings
+    from tests.small_runs import train
 
-    folder = tmp_path_factory.mktemp('cnn')
-    settings = Settings(
-        model='cnn',
-        data=[str(small_archive(folder))],
-        model_dir=folder / 'model',
-        batch_size=6,
-        max_steps=3,
-        image_size=8,
-        hparams='filters=2,dense_units=8',
-        save_checkpoints_steps=100,
-    )
-    Experiment(settings, lambda line: None).train()
-    return settings.model_dir
+    hparams = 'filters=2,dense_units=8'
+    return train(tmp_path_factory.mktemp('cnn'), 'cnn', hparams, max_steps=3, image_size=8)
 
 
 @pytest.fixture(scope='session')
 def style_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model_dir of a painter of two styles, ink and oil, after 3 steps; read-only."""
-    from estimator_lab.training.experiment import Experiment
-    from estimator_lab.training.settings import Settings
+    from tests.small_runs import train
 
     folder = tmp_path_factory.mktemp('style')
     (folder / 'styles').mkdir()
     for seed, name in enumerate(('ink', 'oil')):
         (folder / 'styles' / f'{name}.png').write_bytes(encoded(picture(seed, 40, 50)))
-    settings = Settings(
-        model='style',
-        data=[str(small_archive(folder))],
-        model_dir=folder / 'model',
-        batch_size=6,
-        max_steps=3,
-        image_size=16,
-        channels=3,
-        hparams=f'filters=3-4,blocks=1,learning_rate=0.1,style_image={folder / "styles"}',
-    )
-    Experiment(settings, lambda line: None).train()
-    return settings.model_dir
+    hparams = f'filters=3-4,blocks=1,learning_rate=0.1,style_image={folder / "styles"}'
+    return train(folder, 'style', hparams, max_steps=3, image_size=16, channels=3)

@@ -65,8 +65,8 @@ class Sampling:
             self._latent = tf.placeholder(tf.float32, [None, sampler.latent_size])
             self._labels = tf.placeholder(tf.string, [None])
             self._images = sampler(self._latent, self._labels)
-            self._first, self._number = tf.placeholder(tf.int64, []), tf.placeholder(tf.int32, [])
-            self._seed, self._bound = tf.placeholder(tf.int64, []), tf.placeholder(tf.float32, [])
+            self._places, self._seed = tf.placeholder(tf.int64, [None]), tf.placeholder(tf.int64, [])
+            self._bound = tf.placeholder(tf.float32, [])
             self._normal = self._draw(sampler.latent_size)
             self._session = trained.session(tf.global_variables(f'{sampler.scope}/'))
 
@@ -98,32 +98,20 @@ class Sampling:
             yield self._session.run(self._images, feed), labels[part]
 
     def _draw(self, size: int) -> Tensor:
-        """Returns the latent vectors of samples `first` to `first + number`, float32 [number, size]."""
+        """Returns the latent vectors of the samples with these numbers, float32 [n, size]."""
         low = 0.5 * tf.math.erfc(self._bound / np.sqrt(2.0))
 
         def one(place: Tensor) -> Tensor:
             uniform = Noise(tf.stack([self._seed, place])).uniform([size])
             return tf.math.ndtri(low + (1.0 - 2.0 * low) * tf.clip_by_value(uniform, 1e-6, 1.0 - 1e-6))
 
-        places = self._first + tf.cast(tf.range(self._number), tf.int64)
-        return tf.map_fn(one, places, dtype=tf.float32)
+        return tf.map_fn(one, self._places, dtype=tf.float32)
 
     def _latent_of(self, request: SampleRequest) -> np.ndarray:
         bound = request.truncation or np.inf
         count = -(-request.count // request.walk) + 1 if request.walk else request.count
-        parts = [
-            self._session.run(
-                self._normal,
-                {
-                    self._first: first,
-                    self._number: min(_NEAREST_BATCH, count - first),
-                    self._seed: request.seed,
-                    self._bound: bound,
-                },
-            )
-            for first in range(0, count, _NEAREST_BATCH)
-        ]
-        latent = np.concatenate(parts)
+        feed = {self._places: np.arange(count), self._seed: request.seed, self._bound: bound}
+        latent = self._session.run(self._normal, feed)
         return walks(latent, request.walk)[: request.count] if request.walk else latent
 
     def _labels_of(self, request: SampleRequest) -> list[str]:

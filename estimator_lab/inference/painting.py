@@ -51,11 +51,8 @@ def with_painting_settings(trained: Trained, settings: PaintingSettings) -> Trai
     Raises:
       FlagError: the model does not paint, or not in that style; the strength is out of range.
     """
-    chosen = {
-        'mix': settings.style,
-        'strength': settings.strength,
-        'preserve_colour': settings.preserve_colour,
-    }
+    names = {'style': 'mix', 'strength': 'strength', 'preserve_colour': 'preserve_colour'}
+    chosen = {parameter: getattr(settings, name) for name, parameter in names.items()}
     given: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     if not given:
         return trained
@@ -90,17 +87,15 @@ def painted_batches(trained: Trained, images: Order, report: InputReport) -> Gen
         none = np.empty((0, 1, 1, artist.channels), np.uint8)
         for unread in report.until_error(images.epoch(0)):
             member = unread.read()
-            reason: BadExampleError | None = None
             try:
-                photo = upright(member.data) if not member.problem else None
-            except BadExampleError as error:
-                reason = error
-            if member.problem:
-                reason = BadExampleError(member.problem)
-            report.count(member, reason)
-            if reason or photo is None:
+                if member.problem:
+                    raise BadExampleError(member.problem)
+                photo = upright(member.data)
+            except BadExampleError as reason:
+                report.count(member, reason)
                 yield Predicted([], [BadExample(0, member.key, str(reason))], {keys.PAINTED: none})
                 continue
+            report.count(member, None)
             pixels = np.asarray(photo.convert('L' if artist.channels == 1 else 'RGB'))
             painted = artist.paint(pixels.reshape(photo.height, photo.width, artist.channels))
             yield Predicted([member.key], [], {keys.PAINTED: painted[np.newaxis]})

@@ -109,7 +109,7 @@ class Table:
     def rows(self, predicted: Predicted) -> Iterator[Row]:
         """Yields one row for each image of a batch, good or bad, in their order."""
         columns = self.columns(predicted.values)
-        values = [_scalars(column) for column in columns.values()]
+        values = [map(_scalar, np.asarray(column).tolist()) for column in columns.values()]
         bad = {image.place: image for image in predicted.bad}
         good = iter(zip(predicted.keys, *values, strict=True))
         for place in range(len(predicted.keys) + len(bad)):
@@ -140,7 +140,9 @@ class Table:
 
     def _top_columns(self, probabilities: np.ndarray) -> dict[str, np.ndarray]:
         labels = np.array(self.trained.record.vocabulary, object)
-        ids = top_classes(probabilities, self.top)
+        ids = np.argsort(-probabilities, axis=1, kind='stable')[
+            :, : self.top
+        ]  # the first of equal ones first
         columns = {}
         for rank in range(self.top):
             suffix = f'_{rank + 1}' if rank else ''
@@ -160,22 +162,8 @@ def vectors_of(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: array for name, array in values.items() if array.ndim > 1 and name not in pictures}
 
 
-def top_classes(probabilities: np.ndarray, count: int) -> np.ndarray:
-    """Returns the most probable classes, int [n, count], the first of equal ones first.
-
-    Args:
-      probabilities: float [n, classes].
-      count: at most `classes`.
-    """
-    return np.argsort(-probabilities, axis=1, kind='stable')[:, :count]
-
-
-def _scalars(column: Any) -> list[Scalar]:
-    """Returns a column [n] as Python's own values; what is not a finite number is None."""
-    return [_scalar(value) for value in np.asarray(column).tolist()]
-
-
 def _scalar(value: Any) -> Scalar:
+    """Returns a value as Python's own; what is not a finite number is None."""
     if isinstance(value, bytes):
         return value.decode('utf-8', 'backslashreplace')
     if isinstance(value, float):

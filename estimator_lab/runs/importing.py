@@ -10,14 +10,13 @@ import numpy as np
 from estimator_lab.base.settings import structural_settings
 from estimator_lab.console.outputs import locked, writing
 from estimator_lab.core.heads.model import AnyModel
-from estimator_lab.core.model.hparams import parse_hparams, resolve
+from estimator_lab.core.model.hparams import resolve
 from estimator_lab.core.model.params import TrainingParams
 from estimator_lab.core.model.weight_layouts import Layout, own_names
 from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.kind import Reader, ReaderOptions
 from estimator_lab.data.labels import read_vocabulary
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.models.registry import find_model
 from estimator_lab.runs.model import shapes_of_variables
 from estimator_lab.runs.record import NO_HPARAMS, Record, versions, write_record
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
@@ -47,23 +46,6 @@ class Import:
     hparams: Mapping[str, Any]
     image_shape: tuple[int, int, int]
     vocabulary: Path | None = None
-
-    @classmethod
-    def named(
-        cls,
-        weights: Path,
-        model: str,
-        hparams: str,
-        image_shape: tuple[int, int, int],
-        vocabulary: Path | None,
-    ) -> 'Import':
-        """Returns the import for a model by its name and hyper-parameters as 'name=value,...'.
-
-        Raises:
-          FlagError: the model or a hyper-parameter is unknown, or a value is not allowed.
-        """
-        found = find_model(model)
-        return cls(weights, found, parse_hparams(found.params, hparams), image_shape, vocabulary)
 
 
 @dataclass(frozen=True)

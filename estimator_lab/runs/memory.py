@@ -2,7 +2,6 @@
 
 import math
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,10 +43,6 @@ class Network(NamedTuple):
         """Returns the bytes that do not depend on the batch."""
         return (2 + vectors) * self.variables
 
-    def using(self, batch_size: int) -> int:
-        """Returns the bytes of a batch that is only evaluated."""
-        return self.variables + batch_size * _BATCHES_AT_ONCE * self.example
-
 
 def measure(model: AnyModel, params: Any, reader: Reader) -> Network:
     """Returns what a network needs; its graph is built, but not run.
@@ -71,9 +66,9 @@ def measure(model: AnyModel, params: Any, reader: Reader) -> Network:
                 f'--image_size, --channels and --hparams make no network: {reason.rstrip(".")}.'
             ) from error
         variables = sum(_bytes_of(variable) for variable in tf.global_variables())
-        kept = sum(_bytes_of(tensor) for tensor in _results(graph))
-    example = sum(_signature_bytes(one.type, one.shape) for one in reader.signature.values())
-    return Network(variables, kept, example)
+        results = (one.outputs for one in graph.get_operations() if one.type in _KEPT)
+        kept = sum(_bytes_of(tensor) for outputs in results for tensor in outputs)
+    return Network(variables, kept, _example_bytes(reader))
 
 
 def check_training(network: Network, batch_size: int, vectors: int = 0) -> None:
@@ -96,8 +91,7 @@ def check_training(network: Network, batch_size: int, vectors: int = 0) -> None:
 
 def check_use(reader: Reader, batch_size: int) -> None:
     """Raises FlagError if batches of this size don't fit into this machine's memory."""
-    example = sum(_signature_bytes(one.type, one.shape) for one in reader.signature.values())
-    needed, there = Network(0, 0, example).using(batch_size), memory()
+    needed, there = batch_size * _BATCHES_AT_ONCE * _example_bytes(reader), memory()
     if needed > there:
         raise FlagError(
             f'--batch_size={batch_size} takes {_shown(needed)} or more, but this machine has '
@@ -116,12 +110,6 @@ def memory() -> int:
     return min(found)
 
 
-def _results(graph: Any) -> Iterator[Any]:
-    for operation in graph.get_operations():
-        if operation.type in _KEPT:
-            yield from operation.outputs
-
-
 def _bytes_of(tensor: Any) -> int:
     """Returns the bytes of a tensor or a variable; an unknown length counts as one."""
     if tensor.shape.ndims is None:
@@ -129,10 +117,13 @@ def _bytes_of(tensor: Any) -> int:
     return math.prod(length or 1 for length in tensor.shape.as_list()) * tensor.dtype.size
 
 
-def _signature_bytes(kind: str, shape: tuple[int | None, ...]) -> int:
-    """Returns the bytes of one example's array, as read and as float32."""
-    values = math.prod(length or 1 for length in shape)
-    return values * (tf.as_dtype(kind).size + (tf.float32.size if kind == 'uint8' else 0))
+def _example_bytes(reader: Reader) -> int:
+    """Returns the bytes of one example's arrays, as read and as float32."""
+    return sum(
+        math.prod(length or 1 for length in one.shape)
+        * (tf.as_dtype(one.type).size + (tf.float32.size if one.type == 'uint8' else 0))
+        for one in reader.signature.values()
+    )
 
 
 def _shown(count: int) -> str:

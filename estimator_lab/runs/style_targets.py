@@ -143,7 +143,8 @@ def make_style_targets(params: Any) -> StyleTargets:
     network = source.network(params.image_shape, wanted)
     found = [targets_of(source.network(one.shape, style_layers), one, style_layers) for one in pictures]
     grams = {layer: np.stack([targets[layer] for targets in found]) for layer in style_layers}
-    origin = {'style_image': _digest_of(styles), 'perceptual': _digest_of_weights(network)}
+    weights = digest(*(value.tobytes() for value in network.weights.values()))
+    origin = {'style_image': _digest_of(styles), 'perceptual': weights}
     names = tuple(style.name for style in styles) or type(params).styles
     return StyleTargets(PerceptualLoss(network, content_layer, grams, origin), names)
 
@@ -329,7 +330,3 @@ def _are_there(places: str) -> bool:
 
 def _digest_of(styles: Sequence[Style]) -> str:
     return digest(*(style.data for style in styles))
-
-
-def _digest_of_weights(network: PerceptualNetwork) -> str:
-    return digest(*(value.tobytes() for value in network.weights.values()))

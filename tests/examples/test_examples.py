@@ -7,10 +7,7 @@ import io
 import itertools
 import json
 import tarfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +29,7 @@ SCRIPTS = sorted(path for path in (ROOT / 'examples').glob('*.py') if path.stem 
 
 
 @pytest.fixture
-def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
+def example(monkeypatch):
     """Imports an example by its name, with the folder of examples on the path, as for a script.
 
     Some examples turn off TensorFlow 2's behaviour for their process; it is turned on again for later tests.
@@ -44,11 +41,11 @@ def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleT
 
 
 @pytest.fixture
-def golden_inputs() -> ModuleType:
+def golden_inputs():
     return load_script(GOLDEN / 'inputs.py')
 
 
-def run(fetches: Any) -> Iterator[Any]:
+def run(fetches):
     with tf.Session() as session:
         while True:
             try:
@@ -57,9 +54,7 @@ def run(fetches: Any) -> Iterator[Any]:
                 return
 
 
-def test_the_model_function_gives_the_figures_of_tensorflow_1_15(
-    example: Callable[[str], ModuleType], golden_inputs: ModuleType
-) -> None:
+def test_the_model_function_gives_the_figures_of_tensorflow_1_15(example, golden_inputs):
     figures = json.loads((GOLDEN / 'document_cnn_tf115.json').read_text())
     with tf.Graph().as_default(), tf.Session() as session:
         tf.train.create_global_step()
@@ -79,15 +74,11 @@ def test_the_model_function_gives_the_figures_of_tensorflow_1_15(
         assert np.allclose(session.run(logits), figures['logits_after_5'], rtol=0, atol=1e-5)
 
 
-def test_the_picture_is_the_one_of_the_golden_figures(
-    example: Callable[[str], ModuleType], golden_inputs: ModuleType
-) -> None:
+def test_the_picture_is_the_one_of_the_golden_figures(example, golden_inputs):
     assert np.array_equal(example('cnn_model_fn').striped_picture(), golden_inputs.image())
 
 
-def test_the_generator_gives_the_pixels_of_archive_input_fn(
-    example: Callable[[str], ModuleType], archive: Path
-) -> None:
+def test_the_generator_gives_the_pixels_of_archive_input_fn(example, archive):
     ours = list(example('stream_tar_dataset').stream_tar_dataset(archive))
     vocabulary = Vocabulary(('n000000', 'n000001', 'n000002', 'n000003'))
     with tf.Graph().as_default():
@@ -101,9 +92,7 @@ def test_the_generator_gives_the_pixels_of_archive_input_fn(
     assert [one[-1] for one in ours] == [vocabulary.label(id_) for id_ in ids]
 
 
-def test_the_generator_gives_the_pixels_of_notes_input_fn(
-    example: Callable[[str], ModuleType], archive: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_generator_gives_the_pixels_of_notes_input_fn(example, archive, monkeypatch):
     module = example('stream_tar_dataset')
     monkeypatch.setattr(module, 'SIDE', 16)
     with tf.Graph().as_default():
@@ -115,10 +104,8 @@ def test_the_generator_gives_the_pixels_of_notes_input_fn(
     assert [one[-1] for one in ours] == [person.decode() for _, person in theirs]
 
 
-def test_the_generator_skips_what_is_no_image(
-    example: Callable[[str], ModuleType], archive: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+def test_the_generator_skips_what_is_no_image(example, archive, capsys):
+    def add(tar, name, data):
         info = tarfile.TarInfo(name)
         info.size = len(data)
         tar.addfile(info, io.BytesIO(data))
@@ -141,13 +128,13 @@ def test_the_generator_skips_what_is_no_image(
     ]
 
 
-def test_cnn_model_fn_learns_to_say_1(example: Callable[[str], ModuleType]) -> None:
+def test_cnn_model_fn_learns_to_say_1(example):
     losses = example('cnn_model_fn').main(steps=4)
     assert len(losses) == 4
     assert losses[-1] < losses[0]
 
 
-def test_stream_tar_dataset_runs_as_a_command(archive: Path, run_python: Callable[..., Any]) -> None:
+def test_stream_tar_dataset_runs_as_a_command(archive, run_python):
     script = str(ROOT / 'examples' / 'stream_tar_dataset.py')
     done = run_python(script, f'--data={archive}')
     assert (done.returncode, done.stderr) == (0, '')
@@ -159,19 +146,12 @@ def test_stream_tar_dataset_runs_as_a_command(archive: Path, run_python: Callabl
 
 
 @pytest.mark.once  # a minute of graph building; smaller ones are made on each TensorFlow
-def test_input_func_gen_trains_on_16384_scalars(
-    example: Callable[[str], ModuleType], archive: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_input_func_gen_trains_on_16384_scalars(example, archive, capsys):
     assert len(example('input_func_gen').main(archive, steps=2)) == 2
     assert 'first example after' in capsys.readouterr().out
 
 
-def test_minibatch_input_fn(
-    example: Callable[[str], ModuleType],
-    archive: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_minibatch_input_fn(example, archive, monkeypatch, capsys):
     monkeypatch.setattr(example('stream_tar_dataset'), 'SIDE', 16)
     monkeypatch.setattr(example('input_func_gen'), 'PIXELS', 256)
     metrics = example('minibatch_input_fn').main(DemoPaths(archive, archive), side=16, steps=2, runs=1)
@@ -179,9 +159,7 @@ def test_minibatch_input_fn(
     assert 'times as many' in capsys.readouterr().out
 
 
-def test_minibatches_are_whole_shuffled_and_without_end(
-    example: Callable[[str], ModuleType], archive: Path
-) -> None:
+def test_minibatches_are_whole_shuffled_and_without_end(example, archive):
     module = example('minibatch_input_fn')
     with tf.Graph().as_default():
         dataset = module.training_input_fn(open_archives([str(archive)]), 16, InputReport())()
@@ -194,23 +172,19 @@ def test_minibatches_are_whole_shuffled_and_without_end(
     assert sorted(ids[:24]) == [0] * 6 + [1] * 6 + [2] * 6 + [3] * 6
 
 
-def test_numpy_input_fn(
-    example: Callable[[str], ModuleType], archive: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_numpy_input_fn(example, archive, capsys):
     metrics = example('numpy_input_fn').main(DemoPaths(archive, archive), epochs=2)
     assert metrics['global_step'] == 2  # 48 examples in batches of 32
     assert sum(line.startswith('n00000') for line in capsys.readouterr().out.splitlines()) == 4
 
 
-def test_premade_estimator(example: Callable[[str], ModuleType], archive: Path) -> None:
+def test_premade_estimator(example, archive):
     accuracies = example('premade_estimator').main(DemoPaths(archive, archive), epochs=100)
     assert list(accuracies) == ['pre-made DNNClassifier', 'custom CNN']
     assert min(accuracies.values()) > 0.5  # on the images it was trained on, where chance is 0.25
 
 
-def test_gan_makes_images_of_noise(
-    example: Callable[[str], ModuleType], archive: Path, tmp_path: Path
-) -> None:
+def test_gan_makes_images_of_noise(example, archive, tmp_path):
     out = tmp_path / 'fakes.png'
     fakes = example('gan').main(DemoPaths(archive, archive), steps=3, out=out)
     assert fakes.shape == (32, 32, 32, 1) and 0 <= fakes.min() < fakes.max() <= 1
@@ -218,16 +192,14 @@ def test_gan_makes_images_of_noise(
     assert Image.open(out).size[0] > 8 * 96
 
 
-def test_all_second_order_optimizers_learn(example: Callable[[str], ModuleType], archive: Path) -> None:
+def test_all_second_order_optimizers_learn(example, archive):
     losses = example('second_order').main(DemoPaths(archive, archive), steps=8)
     assert list(losses) == ['Adam', 'L-BFGS', 'conjugate gradients', 'Hessian-free']
     assert all(loss < 1.35 for loss in losses.values())  # log 4 = 1.386 is chance
     assert min(losses, key=losses.__getitem__) != 'Adam'
 
 
-def test_artistic_style_lowers_the_loss_and_keeps_the_shape_of_the_photo(
-    example: Callable[[str], ModuleType], tmp_path: Path
-) -> None:
+def test_artistic_style_lowers_the_loss_and_keeps_the_shape_of_the_photo(example, tmp_path):
     module, losses = example('artistic_style'), {}
     places = [tmp_path / name for name in ('photo.png', 'style.png', 'out.png')]
     for seed, path in enumerate(places[:2]):
@@ -242,7 +214,7 @@ def test_artistic_style_lowers_the_loss_and_keeps_the_shape_of_the_photo(
     assert distance > 1, 'the picture is still the photo'
 
 
-def test_bring_your_own_runs_as_a_command(tmp_path: Path, run_python: Callable[..., Any]) -> None:
+def test_bring_your_own_runs_as_a_command(tmp_path, run_python):
     script = str(ROOT / 'examples' / 'bring_your_own.py')
     done = run_python(script, f'--model_dir={tmp_path}', '--max_steps=150')
     assert done.returncode == 0, done.stderr
@@ -253,7 +225,7 @@ def test_bring_your_own_runs_as_a_command(tmp_path: Path, run_python: Callable[.
     assert Path(export.split()[1], 'saved_model.pb').is_file()
 
 
-def test_bring_your_own_needs_a_model_dir_in_a_cluster(run_python: Callable[..., Any]) -> None:
+def test_bring_your_own_needs_a_model_dir_in_a_cluster(run_python):
     task = {'cluster': {'chief': ['localhost:1']}, 'task': {'type': 'chief', 'index': 0}}
     done = run_python(str(ROOT / 'examples' / 'bring_your_own.py'), TF_CONFIG=json.dumps(task))
     assert done.returncode == 1
@@ -261,14 +233,14 @@ def test_bring_your_own_needs_a_model_dir_in_a_cluster(run_python: Callable[...,
     assert done.stderr.endswith('--model_dir is missing: all processes of a cluster must share one.\n')
 
 
-def test_bring_your_own_differs_by_its_import_alone() -> None:
+def test_bring_your_own_differs_by_its_import_alone():
     """With TensorFlow's own import instead, nothing in it names this package."""
     lines = (ROOT / 'examples' / 'bring_your_own.py').read_text().splitlines()
     assert [line for line in lines if 'estimator_lab' in line] == ['from estimator_lab.tf1 import tf']
 
 
 @pytest.mark.parametrize('script', SCRIPTS, ids=lambda path: path.stem)
-def test_each_header_says_section_command_and_duration(script: Path) -> None:
+def test_each_header_says_section_command_and_duration(script):
     header = ast.get_docstring(ast.parse(script.read_text())) or ''
     assert header.startswith('The notes, "')
     assert f'    python examples/{script.name}' in header

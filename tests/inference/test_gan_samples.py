@@ -1,13 +1,12 @@
 import io
 import re
-import subprocess
-import sys
 import tarfile
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from estimator_lab import dream
 from estimator_lab.conventions import to_unit_range
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.tar.stream import stream_members
@@ -17,28 +16,17 @@ from estimator_lab.inference.gan_samples import SampleRequest, Sampling, film, n
 from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.serving import export_saved_model
 from estimator_lab.tf1 import tf
-from estimator_lab.training.experiment import Experiment
-from estimator_lab.training.settings import Settings
-from tests.archive_files import small_archive
+from tests.archive_files import encoded, picture
+from tests.commands import invoke
+from tests.small_runs import train
 
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
     """A folder with train.tar, and the model_dir of a small conditional generator."""
     folder = tmp_path_factory.mktemp('gan')
-    settings = Settings(
-        model='gan',
-        data=[str(small_archive(folder))],
-        model_dir=folder / 'model',
-        batch_size=6,
-        max_steps=12,
-        image_size=8,
-        hparams='filters=2,latent_size=3,conditional=true',
-        save_summary_steps=1,
-        save_checkpoints_steps=12,
-        eval_steps=1,
-    )
-    Experiment(settings, lambda line: None).train()
+    more = {'save_summary_steps': 1, 'save_checkpoints_steps': 12, 'eval_steps': 1}
+    train(folder, 'gan', 'filters=2,latent_size=3,conditional=true', max_steps=12, image_size=8, **more)
     return folder
 
 
@@ -112,46 +100,29 @@ def test_a_film_of_training(folder, tmp_path):
         film(tmp_path)
 
 
-def test_the_command(folder, run_python, tmp_path):
+def test_the_command(folder, tmp_path, capsys):
     model_dir = f'--model_dir={folder / "model"}'
     out, gif = tmp_path / 'dreams.png', tmp_path / 'film.gif'
     flags = (f'--data={folder / "train.tar"}', '--count=9', f'--out={out}', f'--film={gif}')
-    done = run_python('-m', 'estimator_lab.dream', model_dir, *flags)
-    assert (done.returncode, done.stderr) == (0, '')
+    assert (invoke(dream, model_dir, *flags), capsys.readouterr().err) == (0, '')
     assert Image.open(out).size[1] > 4 * 96, 'two rows of samples, and below each the nearest'
     assert Image.open(gif).n_frames == 4
-    refused = run_python('-m', 'estimator_lab.dream', model_dir, '--steps=5')
-    assert refused.returncode == 2 and '--steps has no meaning for --model=gan' in refused.stderr
+    assert invoke(dream, model_dir, '--steps=5') == 2
+    assert '--steps has no meaning for --model=gan' in capsys.readouterr().err
 
 
 def test_an_export_takes_latent_vectors_and_images(trained, tmp_path):
     saved = export_saved_model(trained, tmp_path / 'export')
-    np.save(tmp_path / 'z.npy', np.zeros((2, 3), np.float32))
-    np.save(tmp_path / 'label.npy', np.array([b'n000001', b'n000002']))
-    buffer = io.BytesIO()
-    Image.new('L', (8, 8)).save(buffer, 'PNG')
-    np.save(tmp_path / 'bytes.npy', np.array([buffer.getvalue() + b'.'])[:, np.newaxis].reshape(1))
     with tf.Graph().as_default(), tf.Session() as session:
-        meta = tf.saved_model.loader.load(session, ['serve'], str(saved))
-        assert set(meta.signature_def) == {'serving_default', 'pixels:serving_default', 'latent:samples'}
-        assert set(meta.signature_def['serving_default'].outputs) == {'realness', 'error'}
-    wanted = {
-        'latent:samples': f'latent={tmp_path / "z.npy"};label={tmp_path / "label.npy"}',
-        'serving_default': f'image_bytes={tmp_path / "bytes.npy"}',
-    }
-    for signature, inputs in wanted.items():
-        arguments = ['--dir', str(saved), '--tag_set', 'serve', '--signature_def', signature]
-        done = subprocess.run(
-            [
-                *(sys.executable, '-m', 'tensorflow.python.tools.saved_model_cli', 'run'),
-                *arguments,
-                *('--inputs', inputs, '--outdir', str(tmp_path), '--overwrite'),
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-    pngs = np.load(tmp_path / 'png.npy', allow_pickle=True)
-    assert len(pngs) == 2 and Image.open(io.BytesIO(bytes(pngs[0]))).size == (8, 8)
-    assert np.load(tmp_path / 'realness.npy').shape == (1,)
+        signatures = tf.saved_model.loader.load(session, ['serve'], str(saved)).signature_def
+
+        def ask(name, **inputs):
+            named = signatures[name]
+            feed = {named.inputs[key].name: value for key, value in inputs.items()}
+            return session.run({key: info.name for key, info in named.outputs.items()}, feed)
+
+        assert set(signatures) == {'serving_default', 'pixels:serving_default', 'latent:samples'}
+        pngs = ask('latent:samples', latent=np.zeros((2, 3)), label=[b'n000001', b'n000002'])['png']
+        said = ask('serving_default', image_bytes=[encoded(picture(1, 8, 8, 'L'))])
+    assert len(pngs) == 2 and Image.open(io.BytesIO(pngs[0])).size == (8, 8)
+    assert set(said) == {'realness', 'error'} and said['realness'].shape == (1,)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from estimator_lab import dream
 from estimator_lab.conventions import to_unit_range
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.tar.stream import stream_members
@@ -14,9 +15,9 @@ from estimator_lab.inference.drawing import joined
 from estimator_lab.inference.gibbs_samples import first_images, sample_batches, top_machine
 from estimator_lab.runs.model import open_trained
 from estimator_lab.tf1 import tf
-from estimator_lab.training.experiment import Experiment
-from estimator_lab.training.settings import Settings
 from tests.archive_files import encoded, picture, write_tar
+from tests.commands import invoke
+from tests.small_runs import train
 
 
 @pytest.fixture(scope='module')
@@ -31,17 +32,8 @@ def folders(tmp_path_factory):
         'random': ('dbn', 'layers=4,pretrain_epochs=0', 1),
     }
     for name, (model, hparams, steps) in runs.items():
-        settings = Settings(
-            model=model,
-            data=[archive],
-            model_dir=root / name,
-            batch_size=6,
-            max_steps=steps,
-            image_size=6,
-            hparams=hparams,
-            save_checkpoints_steps=100,
-        )
-        Experiment(settings, lambda line: None).train()
+        more = {'data': [archive], 'model_dir': root / name, 'max_steps': steps, 'image_size': 6}
+        train(root, model, hparams, **more)
     return root
 
 
@@ -128,30 +120,14 @@ def test_many_samples_are_made_in_batches(folders, monkeypatch):
     assert at_once.shape == (5, 6, 6, 1)
 
 
-def test_the_command_writes_an_archive_that_can_be_trained_on(folders, run_python, tmp_path):
-    out = tmp_path / 'dreams.tar'
-    flags = (f'--model_dir={folders / "labelled"}', '--count=7', '--steps=1', f'--out={out}')
-    done = run_python('-m', 'estimator_lab.dream', *flags)
-    assert (done.returncode, done.stderr) == (0, '')
-    with tarfile.open(out) as tar:
+def test_the_command(folders, tmp_path, capsys):
+    archive, drawn = tmp_path / 'dreams.tar', tmp_path / 'dreams.png'
+    labelled, rbm = (f'--model_dir={folders / name}' for name in ('labelled', 'rbm'))
+    assert invoke(dream, labelled, '--count=7', '--steps=1', f'--out={archive}') == 0
+    with tarfile.open(archive) as tar:
         assert tar.getnames()[:2] == ['n0/000000.png', 'n1/000001.png'] and len(tar.getnames()) == 7
-
-
-def test_one_picture_has_room_for_so_many(folders, run_python, tmp_path):
-    flags = (f'--model_dir={folders / "rbm"}', '--count=4097', f'--out={tmp_path / "dreams.png"}')
-    done = run_python('-m', 'estimator_lab.dream', *flags)
-    assert done.returncode == 2 and '--count=4097 is more than the 4096 samples of one picture' in done.stderr
-
-
-def test_the_command_draws_a_picture(folders, run_python, tmp_path):
-    out = tmp_path / 'dreams.png'
-    done = run_python(
-        '-m',
-        'estimator_lab.dream',
-        f'--model_dir={folders / "rbm"}',
-        '--count=9',
-        '--steps=2',
-        f'--out={out}',
-    )
-    assert (done.returncode, done.stderr) == (0, '')
-    assert Image.open(out).size[1] > 96  # two rows of eight
+    assert invoke(dream, rbm, '--count=9', '--steps=2', f'--out={drawn}') == 0
+    assert Image.open(drawn).size[1] > 96  # two rows of eight
+    assert capsys.readouterr().err == ''
+    assert invoke(dream, rbm, '--count=4097', f'--out={drawn}') == 2
+    assert '--count=4097 is more than the 4096 samples of one picture' in capsys.readouterr().err

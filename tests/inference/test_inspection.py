@@ -10,32 +10,26 @@ from estimator_lab.errors import DataError, FlagError
 from estimator_lab.inference.inspection import grad_cam, inspect_image, saliency
 from estimator_lab.inference.inspection_files import show_in_tensorboard
 from estimator_lab.models.cnn import Network
-from estimator_lab.runs.model import open_trained
 from estimator_lab.tf1 import tf
 
 IMAGE = np.random.default_rng(1).integers(0, 256, (8, 8, 1), np.uint8)
 
 
 @pytest.fixture(scope='module')
-def trained(cnn_dir):
-    return open_trained(cnn_dir)
+def found(cnn):
+    return inspect_image(cnn, IMAGE)
 
 
 @pytest.fixture(scope='module')
-def found(trained):
-    return inspect_image(trained, IMAGE)
+def weights(cnn):
+    return tf.train.load_checkpoint(cnn.checkpoint).get_tensor
 
 
-@pytest.fixture(scope='module')
-def weights(trained):
-    return tf.train.load_checkpoint(trained.checkpoint).get_tensor
-
-
-def logits(trained, images):
+def logits(cnn, images):
     """Returns the class scores of images float [n, 8, 8, 1] in [0, 1], by another way through the network."""
     with tf.Graph().as_default(), tf.Session() as session:
-        out, _ = Network(trained.params)(tf.constant(images, tf.float32))
-        tf.train.Saver().restore(session, trained.checkpoint)
+        out, _ = Network(cnn.params)(tf.constant(images, tf.float32))
+        tf.train.Saver().restore(session, cnn.checkpoint)
         return session.run(out)
 
 
@@ -48,18 +42,16 @@ def test_maps_are_what_the_kernels_make_of_the_image(found, weights):
     assert np.array_equal(found.filters['filters_conv1'], kernel)
 
 
-def test_saliency_is_that_of_the_predicted_label_or_the_one_asked_for(trained, found):
+def test_saliency_is_that_of_the_predicted_label_or_the_one_asked_for(cnn, found):
     step = 1e-3  # small enough for the network's kinks, large enough for float32
     steps = step * np.eye(64).reshape(64, 8, 8, 1)
-    scores = logits(
-        trained, np.concatenate([IMAGE[np.newaxis] / 255, IMAGE / 255 + steps, IMAGE / 255 - steps])
-    )
+    scores = logits(cnn, np.concatenate([IMAGE[np.newaxis] / 255, IMAGE / 255 + steps, IMAGE / 255 - steps]))
     changes = np.abs(scores[1:65] - scores[65:]) / (2 * step)
     predicted = scores[0].argmax()
     assert found.values[keys.CLASSES] == predicted
     assert found.heat['saliency'].ravel() == pytest.approx(changes[:, predicted], abs=2e-3)
     other = (predicted + 1) % 4
-    asked_for = inspect_image(trained, IMAGE, trained.vocabulary.label(other))
+    asked_for = inspect_image(cnn, IMAGE, cnn.vocabulary.label(other))
     assert asked_for.heat['saliency'].ravel() == pytest.approx(changes[:, other], abs=2e-3)
     assert found.heat['grad_cam'].shape == (4, 4) and np.min(found.heat['grad_cam']) >= 0
 
@@ -85,11 +77,11 @@ def dense_fn(features, labels, mode, params=None, config=None):
     )
 
 
-def test_a_dense_network_shows_what_its_units_look_at_and_where_its_error_is_from(trained):
+def test_a_dense_network_shows_what_its_units_look_at_and_where_its_error_is_from(cnn):
     dense = dataclasses.replace(
-        trained,
-        model=dataclasses.replace(trained.model, model_fn=dense_fn),
-        record=dataclasses.replace(trained.record, vocabulary=()),
+        cnn,
+        model=dataclasses.replace(cnn.model, model_fn=dense_fn),
+        record=dataclasses.replace(cnn.record, vocabulary=()),
     )
     found = inspect_image(dense, IMAGE)
     weights = np.arange(192).reshape(64, 3) / 192
@@ -102,21 +94,21 @@ def test_a_dense_network_shows_what_its_units_look_at_and_where_its_error_is_fro
         inspect_image(dense, IMAGE, 'x')
 
 
-def test_a_network_without_anything_to_show_shows_the_image(trained):
+def test_a_network_without_anything_to_show_shows_the_image(cnn):
     def constant_fn(features, labels, mode, params=None, config=None):
         return tf.estimator.EstimatorSpec(mode, predictions={'mean': tf.reduce_mean(features['image'])[None]})
 
-    nothing = dataclasses.replace(trained, model=dataclasses.replace(trained.model, model_fn=constant_fn))
+    nothing = dataclasses.replace(cnn, model=dataclasses.replace(cnn.model, model_fn=constant_fn))
     assert set(inspect_image(nothing, IMAGE).pictures()) == {'inspected'}
 
 
-def test_a_label_that_the_model_does_not_know(trained):
+def test_a_label_that_the_model_does_not_know(cnn):
     with pytest.raises(DataError, match=r'--label=x is unknown to the model; .* such as n000000, n000001'):
-        inspect_image(trained, IMAGE, 'x')
+        inspect_image(cnn, IMAGE, 'x')
 
 
-def test_pictures_go_to_tensorboard(trained, found, tmp_path, capsys):
-    pictures, elsewhere = found.pictures(), dataclasses.replace(trained, model_dir=tmp_path)
+def test_pictures_go_to_tensorboard(cnn, found, tmp_path, capsys):
+    pictures, elsewhere = found.pictures(), dataclasses.replace(cnn, model_dir=tmp_path)
     assert [title for title, _ in show_in_tensorboard(elsewhere, 'events', pictures)] == ['TensorBoard']
     events = [e for p in (tmp_path / 'events').iterdir() for e in tf.train.summary_iterator(str(p))]
     shown = {value.tag: value.image for event in events for value in event.summary.value}

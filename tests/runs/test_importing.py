@@ -41,12 +41,11 @@ def keras(tmp_path_factory):
 def computed(model_dir, images):
     """Returns what the network in a model_dir makes of images, by endpoint, and its probabilities if any."""
     trained = open_trained(model_dir)
-    with tf.Graph().as_default() as graph, tf.Session() as session:
-        features = {'image': tf.constant(images / np.float32(255))}
-        spec = trained.model.model_fn(features, None, 'infer', trained.estimator_params)
-        tf.train.Saver().restore(session, trained.checkpoint)
+    with tf.Graph().as_default() as graph:
+        predictions = trained.predictions({'image': tf.constant(images / np.float32(255))}).predictions
         made = {name: endpoint.values for name, endpoint in published(graph).items()}
-        return session.run({**made, **spec.predictions})
+        with trained.session() as session:
+            return session.run({**made, **predictions})
 
 
 def assert_same(found, wanted, names):

@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from estimator_lab.data.images.decode import decode_image
+from estimator_lab.data.images.fast_decode import decode_image_fast
 from estimator_lab.data.pipeline.input_fns import numpy_input_fn
 from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import DataError
 from estimator_lab.inference.prediction import predicted_batches
+from estimator_lab.models import cnn
 from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.tf1 import tf
@@ -49,9 +52,6 @@ def test_opening_writes_nothing(copy):
 
 
 def test_images_are_decoded_as_in_training(copy):
-    from estimator_lab.data.images.decode import decode_image
-    from estimator_lab.data.images.fast_decode import decode_image_fast
-
     assert open_trained(copy).reader.decode is decode_image
     edit(copy, decode='fast')
     assert open_trained(copy).reader.decode is decode_image_fast
@@ -59,8 +59,6 @@ def test_images_are_decoded_as_in_training(copy):
 
 
 def test_lists_of_hyper_parameters_are_tuples_again(copy, monkeypatch):
-    from estimator_lab.models import cnn
-
     @dataclasses.dataclass(frozen=True)
     class WithSizes(cnn.Params):
         sizes: tuple[int, ...] = (1,)
@@ -128,21 +126,22 @@ def test_folders_without_a_model(copy, tmp_path):
         open_trained(copy)
 
 
-@pytest.mark.parametrize('part', ['index', 'data-00000-of-00001'])
-@pytest.mark.parametrize('kept', [0, 20, 0.9])
+@pytest.mark.parametrize(
+    ('part', 'kept'),
+    [
+        *((part, kept) for part in ('index', 'data-00000-of-00001') for kept in (0, 20, 0.9)),
+        ('data-00000-of-00001', None),
+    ],
+)
 def test_a_damaged_checkpoint_is_named(copy, part, kept):
     path = copy / f'model.ckpt-3.{part}'
-    with path.open('r+b') as file:
-        file.truncate(kept if isinstance(kept, int) else int(path.stat().st_size * kept))
+    whole = path.read_bytes()
+    path.unlink()
+    if kept is not None:
+        path.write_bytes(whole[: kept if isinstance(kept, int) else int(len(whole) * kept)])
     with pytest.raises(
         DataError, match=r'The checkpoint .*model\.ckpt-3 in --model_dir cannot be read \(.+\)'
     ):
-        open_trained(copy)
-
-
-def test_a_checkpoint_whose_data_is_gone(copy):
-    (copy / 'model.ckpt-3.data-00000-of-00001').unlink()
-    with pytest.raises(DataError, match=r'cannot be read'):
         open_trained(copy)
 
 

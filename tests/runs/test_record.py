@@ -17,10 +17,16 @@ def test_what_is_written_is_read(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ['experiment.json']
 
 
-@pytest.mark.parametrize('text', ['', '{', '[]', '{}', '{"model": "cnn"}', '"x"', '{"image_shape": 3}'])
+@pytest.mark.parametrize(
+    'text',
+    [
+        *('', '{', '[]', '{}', '{"model": "cnn"}', '"x"', '{"image_shape": 3}', '{"a": 1, "a": 2}'),
+        *('[' * 100_000, '{"a":' * 9999, '{"format": 1e999}', '{"format": NaN}'),
+    ],
+)
 def test_a_file_that_is_not_a_record(tmp_path, text):
     (tmp_path / 'experiment.json').write_text(text)
-    with pytest.raises(DataError, match=r'experiment\.json cannot be read'):
+    with pytest.raises(DataError, match=r'experiment\.json cannot be read as'):
         read_record(tmp_path)
 
 
@@ -36,18 +42,18 @@ def test_an_older_folder_opens_with_defaults(tmp_path):
     )
 
 
-def test_a_newer_format_is_refused_whatever_its_fields(tmp_path):
-    fields = {'format': FORMAT + 1, 'layers': [], 'versions': {'estimator_lab': '9.1'}}
+@pytest.mark.parametrize(
+    ('writer', 'words'),
+    [
+        ({'estimator_lab': '9.1'}, r'9\.1'),
+        *((writer, 'a newer version') for writer in (None, 3, {}, {'estimator_lab': ['x']})),
+        ({'estimator_lab': 'a\x1bb'}, 'a newer version'),
+    ],
+)
+def test_a_newer_format_is_refused_whatever_its_fields(tmp_path, writer, words):
+    fields = {'format': FORMAT + 1, 'layers': [], 'versions': writer}
     (tmp_path / 'experiment.json').write_text(json.dumps(fields))
-    with pytest.raises(DataError, match=rf'has format {FORMAT + 1}, written by estimator_lab 9\.1; this is '):
-        read_record(tmp_path)
-
-
-def test_fields_of_a_newer_program_are_named(tmp_path):
-    write_record(tmp_path, RECORD)
-    path = tmp_path / 'experiment.json'
-    path.write_text(json.dumps({**json.loads(path.read_text()), 'colour': 'red'}))
-    with pytest.raises(DataError, match='colour'):
+    with pytest.raises(DataError, match=rf'has format {FORMAT + 1}, written by estimator_lab {words}; this'):
         read_record(tmp_path)
 
 
@@ -101,6 +107,7 @@ def test_what_does_not_match(tmp_path, change, error, words):
         ({'format': True}, 'its format is True, not a whole number'),
         ({'format': 'x'}, "its format is 'x'"),
         ({'format': None}, 'its format is None'),
+        ({'colour': 'red'}, 'colour'),
     ],
 )
 def test_fields_of_other_types_and_values(tmp_path, change, words):
@@ -112,22 +119,6 @@ def test_fields_of_other_types_and_values(tmp_path, change, words):
     assert str(caught.value).isprintable()
 
 
-@pytest.mark.parametrize(
-    'text',
-    [
-        '[' * 100_000,
-        '{"a":' * 9999,
-        '{"format": 1e999}',
-        '{"format": NaN}',
-        '{"a": 1, "a": 2}',
-    ],
-)
-def test_json_that_is_refused(tmp_path, text):
-    (tmp_path / 'experiment.json').write_text(text)
-    with pytest.raises(DataError, match=r'experiment\.json cannot be read as'):
-        read_record(tmp_path)
-
-
 def test_a_huge_file_and_a_pipe(tmp_path):
     path = tmp_path / 'experiment.json'
     with path.open('wb') as file:
@@ -137,13 +128,6 @@ def test_a_huge_file_and_a_pipe(tmp_path):
     path.unlink()
     os.mkfifo(path)
     with pytest.raises(DataError, match='not a regular file'):
-        read_record(tmp_path)
-
-
-@pytest.mark.parametrize('versions_', [None, 3, {}, {'estimator_lab': ['x']}, {'estimator_lab': 'a\x1bb'}])
-def test_who_wrote_a_newer_format(tmp_path, versions_):
-    (tmp_path / 'experiment.json').write_text(json.dumps({'format': FORMAT + 1, 'versions': versions_}))
-    with pytest.raises(DataError, match='written by estimator_lab a newer version'):
         read_record(tmp_path)
 
 

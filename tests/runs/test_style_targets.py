@@ -1,16 +1,17 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
-from estimator_lab.core.model.endpoints import Endpoint
+from estimator_lab.core.model.endpoints import Endpoint, published
 from estimator_lab.core.style.losses import gram_matrices
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.style import Params
 from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.style_targets import chosen_layers, make_style_targets, read_styles
 from estimator_lab.tf1 import tf
-from estimator_lab.training.experiment import Experiment
-from estimator_lab.training.settings import Settings
-from tests.archive_files import encoded, picture, small_archive
+from tests.archive_files import encoded, picture
+from tests.small_runs import train
 
 
 @pytest.fixture(scope='module')
@@ -25,22 +26,8 @@ def styles(tmp_path_factory):
 @pytest.fixture(scope='module')
 def vgg_dir(tmp_path_factory):
     """A VGG-11 for colour images of 32x32 after a step."""
-    return trained_in(tmp_path_factory.mktemp('vgg'), 'vgg', 32, 'depth=11,filters=2,head=pool')
-
-
-def trained_in(folder, model, size, hparams, channels=3):
-    settings = Settings(
-        model=model,
-        data=[str(small_archive(folder))],
-        model_dir=folder / 'model',
-        batch_size=6,
-        max_steps=1,
-        image_size=size,
-        channels=channels,
-        hparams=hparams,
-    )
-    Experiment(settings, lambda line: None).train()
-    return settings.model_dir
+    folder, hparams = tmp_path_factory.mktemp('vgg'), 'depth=11,filters=2,head=pool'
+    return train(folder, 'vgg', hparams, max_steps=1, image_size=32, channels=3)
 
 
 def params(**changes):
@@ -67,30 +54,20 @@ def test_what_is_frozen_is_what_the_network_computes(vgg_dir, styles):
 
 def maps_of(model_dir, pictures, layer):
     """The same by the model itself, with its own checkpoint."""
-    from estimator_lab.core.model.endpoints import published
-
     trained = open_trained(model_dir)
-    with tf.Graph().as_default() as graph, tf.Session() as session:
-        tf.train.get_or_create_global_step()
-        shape = {'image_shape': pictures.shape[1:]}
-        trained.model.model_fn(
-            {'image': tf.constant(pictures)},
-            None,
-            tf.estimator.ModeKeys.PREDICT,
-            {**trained.estimator_params, **shape},
-        )
-        tf.train.Saver().restore(session, trained.checkpoint)
-        return session.run(published(graph)[layer].values)
+    resized = dataclasses.replace(trained.params, image_shape=pictures.shape[1:])
+    with tf.Graph().as_default() as graph:
+        dataclasses.replace(trained, params=resized).predictions({'image': tf.constant(pictures)})
+        with trained.session() as session:
+            return session.run(published(graph)[layer].values)
 
 
 def test_a_cnn_perceives_too(styles, tmp_path):
-    folder = trained_in(tmp_path, 'cnn', 8, 'filters=2,dense_units=4')
+    folder = train(tmp_path, 'cnn', 'filters=2,dense_units=4', max_steps=1, image_size=8, channels=3)
     lesson = make_style_targets(params(perceptual=str(folder), style_image=str(styles)))
     assert lesson.styles == ('ink', 'oil') and lesson.perceptual_loss.styles == 2
-    assert (
-        list(lesson.perceptual_loss.grams) == ['conv1', 'conv2']
-        and lesson.perceptual_loss.content_layer == 'conv2'
-    )
+    loss = lesson.perceptual_loss
+    assert list(loss.grams) == ['conv1', 'conv2'] and loss.content_layer == 'conv2'
 
 
 def test_grey_pictures_are_shown_to_a_network_of_colours(vgg_dir, styles):

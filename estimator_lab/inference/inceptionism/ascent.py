@@ -13,6 +13,8 @@ from PIL import Image
 from estimator_lab.conventions import UINT8_MAX
 from estimator_lab.inference.inceptionism.view import View
 
+_OCTAVES = 4  # by default
+
 
 @dataclass(frozen=True)
 class Ascent:
@@ -102,19 +104,15 @@ def octave_sizes(
     Args:
       height: of the image in pixels.
       width: of the image in pixels.
-      octaves: how many; None for up to OCTAVES, leaving out those smaller than `smallest`.
+      octaves: how many; None for up to four, leaving out those smaller than `smallest`.
       scale: ratio of one size to the one before.
       smallest: side in pixels.
     """
     found = [
         (max(round(height / scale**number), 1), max(round(width / scale**number), 1))
-        for number in reversed(range(octaves or OCTAVES))
+        for number in reversed(range(octaves or _OCTAVES))
     ]
     return found if octaves else [size for size in found[:-1] if min(size) >= smallest] + found[-1:]
-
-
-OCTAVES = 4
-"""Octaves by default."""
 
 
 def resized(images: np.ndarray, size: Sequence[int]) -> np.ndarray:

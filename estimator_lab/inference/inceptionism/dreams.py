@@ -1,5 +1,6 @@
 """Gradient ascent as `dream` requests it: on a photo or noise, for each channel of a layer, as a zoom."""
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -77,14 +78,13 @@ class Dreamer:
         self._check_size(f'--image={place}', photo.size)
         return photo
 
-    def dream(self, photo: Photo, title: str = 'Dreaming') -> Dreamt:
+    def dream(self, photo: Photo) -> Dreamt:
         """Runs gradient ascent on a photo."""
-        progress = Progress(title)
-        with self._view(self.channel is not None, self._guide()) as view:
-            try:
-                return self._climb(view, photo.seen, [self.channel or 0], self._ascent(photo.size), progress)
-            finally:
-                progress.close()
+        with (
+            contextlib.closing(Progress('Dreaming')) as progress,
+            self._view(self.channel is not None, self._guide()) as view,
+        ):
+            return self._climb(view, photo.seen, [self.channel or 0], self._ascent(photo.size), progress)
 
     def zoom(self, photo: Photo, dreamt: Dreamt) -> Iterator[np.ndarray]:
         """Yields frames [height, width, 1 or 3]: a dream, then each time the middle of the frame before.
@@ -93,19 +93,18 @@ class Dreamer:
         """
         pixels = photo.with_change(dreamt.images)
         yield pixels
-        progress = Progress('Zooming')
         ascent = dataclasses.replace(self._ascent(photo.size), sizes=[photo.size])
-        try:
-            with self._view(self.channel is not None, self._guide()) as view:
-                for frame in range(1, self.settings.frames):
-                    photo = Photo(_enlarged(pixels[np.newaxis]), photo.channels)
-                    rng = np.random.default_rng([self.seed, frame])
-                    found = dream(view, photo.seen, 0, [self.channel or 0], ascent, rng)
-                    pixels = photo.with_change(found.images)
-                    progress(f'frame {frame + 1} of {self.settings.frames}', frame / self.settings.frames)
-                    yield pixels
-        finally:
-            progress.close()
+        with (
+            contextlib.closing(Progress('Zooming')) as progress,
+            self._view(self.channel is not None, self._guide()) as view,
+        ):
+            for frame in range(1, self.settings.frames):
+                photo = Photo(_enlarged(pixels[np.newaxis]), photo.channels)
+                rng = np.random.default_rng([self.seed, frame])
+                found = dream(view, photo.seen, 0, [self.channel or 0], ascent, rng)
+                pixels = photo.with_change(found.images)
+                progress(f'frame {frame + 1} of {self.settings.frames}', frame / self.settings.frames)
+                yield pixels
 
     def atlas(self, count: int) -> tuple[np.ndarray, list[str], np.ndarray]:
         """Maximizes each channel of the layer, beginning at noise.
@@ -120,18 +119,14 @@ class Dreamer:
         size = self._own_size()
         at_once = max(MOST_SIDE**2 // (size[0] * size[1]), 1)
         channels = list(range(min(count, self.layer.channels)))
-        ascent, progress = self._ascent(size), Progress('Dreaming')
+        ascent = self._ascent(size)
         found: list[Dreamt] = []
-        with self._view(True) as view:
-            try:
-                for first in range(0, len(channels), at_once):
-                    some = channels[first : first + at_once]
-                    shape = (len(some), *size, self.trained.shape.channels)
-                    grey = np.full(shape, _GREY, np.float32)
-                    done = first / len(channels), len(some) / len(channels)
-                    found.append(self._climb(view, grey, some, ascent, progress, done))
-            finally:
-                progress.close()
+        with contextlib.closing(Progress('Dreaming')) as progress, self._view(True) as view:
+            for first in range(0, len(channels), at_once):
+                some = channels[first : first + at_once]
+                grey = np.full((len(some), *size, self.trained.shape.channels), _GREY, np.float32)
+                done = first / len(channels), len(some) / len(channels)
+                found.append(self._climb(view, grey, some, ascent, progress, done))
         images = np.concatenate([dreamt.images for dreamt in found])
         return images, list(map(self.channel_text, channels)), np.concatenate([d.after for d in found])
 
@@ -211,9 +206,7 @@ class Dreamer:
 
     def _check_size(self, asked: str, size: tuple[int, int]) -> None:
         """Raises FlagError if the smallest octave of an image is too small for the network."""
-        least = (self.layer.smallest,) * 2
-        if self.layer.fixed:
-            least = self.layer.sides
+        least = self.layer.sides if self.layer.fixed else (self.layer.smallest,) * 2
         octaves = octave_sizes(*size, self.settings.octaves, self.settings.octave_scale, self.layer.smallest)
         if all(have >= need for have, need in zip(octaves[0], least, strict=True)):
             return
@@ -247,7 +240,10 @@ def open_dreamer(trained: Trained, settings: AscentSettings, label: str, seed: i
             f'{layer.channels - 1}.'
         )
     if label:
-        channel = _class_id(trained, label)
+        known = trained.record.vocabulary
+        if label not in known:
+            raise FlagError(f'--label={label} is unknown; known are: {listed(known)}.')
+        channel = known.index(label)
     return Dreamer(trained, layer, channel, settings, seed)
 
 
@@ -269,13 +265,6 @@ def _check_together(settings: AscentSettings, label: str) -> None:
             raise FlagError(f'--{name} has no meaning for --atlas, which begins each channel with noise.')
     if settings.image and settings.size:
         raise FlagError(f'--size={settings.size} has no meaning for --image, which keeps its own size.')
-
-
-def _class_id(trained: Trained, label: str) -> int:
-    known = trained.record.vocabulary
-    if label not in known:
-        raise FlagError(f'--label={label} is unknown; known are: {listed(known)}.')
-    return known.index(label)
 
 
 def _shrunk(size: tuple[int, int], longest: int) -> tuple[int, int]:

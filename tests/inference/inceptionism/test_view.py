@@ -15,13 +15,9 @@ RNG = np.random.default_rng(1)
 def published_values(trained, name, images):
     """Returns an endpoint as PREDICT publishes it."""
     with tf.Graph().as_default() as graph:
-        tf.train.get_or_create_global_step()
-        features = {'image': tf.constant(images), 'key': tf.constant(['k'] * len(images))}
-        trained.model.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, trained.estimator_params)
-        values = published(graph)[name].values
-        creator = tf.train.ChiefSessionCreator(checkpoint_filename_with_path=trained.checkpoint)
-        with tf.train.MonitoredSession(creator) as session:
-            return session.run(values)
+        trained.predictions({'image': tf.constant(images), 'key': tf.constant(['k'] * len(images))})
+        with trained.session() as session:
+            return session.run(published(graph)[name].values)
 
 
 @pytest.mark.parametrize(
