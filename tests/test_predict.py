@@ -137,7 +137,7 @@ def test_a_pipe_in_and_a_pipe_that_closes(cnn_dir, archive, tmp_path):
             env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)},
         )
         assert process.stdout.readline() == b'key,label,probability,problem\n'
-        assert process.stdout.readline().startswith(b"'-:xxx")
+        assert process.stdout.readline().startswith(b'stdin:xxx')
         process.stdout.close()
         assert process.wait(300) == 0
     assert process.stderr.read() == b''

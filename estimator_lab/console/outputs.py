@@ -19,7 +19,10 @@ from estimator_lab.errors import FlagError, LabError
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Error numbers of a full disk, an exhausted quota and too large a file."""
 
-_FORMULA = re.compile(r'\s*[=+\-@\uff1d\uff0b\uff0d\uff20]')  # the last four are full-width
+# The place of a formula: the start of a text, or after a semicolon, which separates cells where a comma is
+# the decimal mark. Characters without width may precede its first character; the last four are full-width.
+_WITHOUT_WIDTH = r'\u00ad\u061c\u180e\u200b-\u200f\u2060-\u2064\ufeff'
+_FORMULA = re.compile(rf'(?:^|(?<=;))(?=[\s{_WITHOUT_WIDTH}]*[=+\-@\uff1d\uff0b\uff0d\uff20])')
 # Files that a model_dir needs; reports, tables and pictures in it may be overwritten.
 _OF_A_MODEL = re.compile(
     r'checkpoint|experiment\.json|graph\.pbtxt|.*ckpt.*|.*tfevents.*|tokens\.txt'
@@ -230,8 +233,9 @@ def json_text(value: Any, indent: int | None = None) -> str:
 class CsvWriter:
     """Writes CSV that is safe to show on a terminal and to open in a spreadsheet.
 
-    A text that begins with = + - or @ gets a leading apostrophe, because a spreadsheet could evaluate it as a
-    formula. Numbers, and texts that are numbers, stay unchanged.
+    A spreadsheet could evaluate a text that begins with = + - or @ as a formula; where semicolons separate
+    cells, also the text after one. An apostrophe is put before it. Numbers, and texts that are numbers, stay
+    unchanged.
 
     Args:
       stream: to write to.
@@ -250,7 +254,7 @@ def cell_of(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     text = printable(value)
-    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+    return text if _NUMBER.fullmatch(text) else _FORMULA.sub("'", text)
 
 
 def write_csv(path: Path, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

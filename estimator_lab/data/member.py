@@ -9,6 +9,8 @@ from estimator_lab.errors import DataError
 MAX_MEMBER_BYTES = 256 * 2**20
 """Larger members are bad examples: a header that lies about the size must not exhaust the memory."""
 
+_SHOWN = {'-': 'stdin'}
+
 
 class BadExampleError(DataError):
     """The bytes of a member are not a usable example; the message is the reason alone, without the member."""
@@ -55,10 +57,14 @@ class Member(NamedTuple):
 
     @property
     def key(self) -> str:
-        """Its name for people: ARCHIVE:NAME, or the path of a file in a folder."""
+        """Its name for people: ARCHIVE:NAME, or the path of a file in a folder.
+
+        Standard input is called 'stdin', since a table would escape '-', the beginning of a formula.
+        """
         if not self.archive:
-            return self.name
-        return f'{escaped(self.archive)}{"" if self.archive.endswith("/") else ":"}{self.name}'
+            return _SHOWN.get(self.name, self.name)
+        archive = _SHOWN.get(self.archive, escaped(self.archive))
+        return f'{archive}{"" if self.archive.endswith("/") else ":"}{self.name}'
 
     @property
     def place(self) -> str:

@@ -69,6 +69,10 @@ def test_json_keeps_its_values():
 def test_cells_of_a_table():
     for text in ('=1+1', '+1+1', '-2+3', '@SUM(A1)', ' =1', '\uff1d1', '-:a.jpg', '-', '-1x'):
         assert cell_of(text) == f"'{text}"
+    for mark in ('\u200e', '\u200f', '\u061c', '\ufeff', ' \u200b'):
+        assert cell_of(f'{mark}=1') == f"'{mark}=1"
+    assert cell_of('x;=HYPERLINK("y")') == 'x;\'=HYPERLINK("y")'
+    assert cell_of('=1; \uff1d2;3;-a') == "'=1;' \uff1d2;3;'-a"
     for value in ('-1', '+1.5', '-2e-07', -1, -0.5, None, '', 'a=b', 'n-1', "'"):
         assert cell_of(value) == value
     assert cell_of('\t=1') == r'\x09=1' and cell_of('\r') == r'\x0d'

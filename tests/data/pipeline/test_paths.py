@@ -99,8 +99,8 @@ def test_standard_input(archive, monkeypatch):
     from estimator_lab.data.pipeline import paths as image_input
 
     for data, keys in (
-        (PNG, ['-']),
-        (archive.read_bytes(), [f'-:{m.name}' for m in stream_members(archive)]),
+        (PNG, ['stdin']),
+        (archive.read_bytes(), [f'stdin:{m.name}' for m in stream_members(archive)]),
     ):
         raw = io.BufferedReader(io.BytesIO(data))
         monkeypatch.setattr(image_input, 'open_archive', lambda path, raw=raw: raw)

@@ -98,7 +98,7 @@ def test_standard_input(archive, run_python, compress):
         "from estimator_lab.data.tar.stream import stream_members\nfor m in stream_members('-'): print(m.key)"
     )
     done = run_python('-c', code, stdin=compress(archive.read_bytes()))
-    assert done.stdout.splitlines() == [f'-:{member.name}' for member in stream_members(archive)]
+    assert done.stdout.splitlines() == [f'stdin:{member.name}' for member in stream_members(archive)]
     done = run_python('-c', code, stdin=b'')
     assert "DataError: '-' is an empty file" in done.stderr
 
