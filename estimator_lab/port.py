@@ -7,7 +7,7 @@ from pathlib import Path
 from estimator_lab.base.settings import setting
 from estimator_lab.console.command import Command, CommandLine
 from estimator_lab.console.outputs import json_text
-from estimator_lab.console.progress import say_lines
+from estimator_lab.console.progress import say_lines, warn
 from estimator_lab.errors import DataError
 
 _USAGE = """Reads programs written for TensorFlow 1 and lists what will not run unchanged, with fixes.
@@ -32,15 +32,23 @@ def main(settings: Settings, line: CommandLine) -> None:
     from estimator_lab.porting.findings import findings, report
     from estimator_lab.porting.source import read
 
-    files = [file for argument in line.arguments for file in _programs(argument)]
-    found = findings([read(file) for file in files])
+    sources = []
+    for argument in line.arguments:
+        for file in _programs(argument):
+            try:
+                sources.append(read(file))
+            except DataError as error:
+                if file == argument:
+                    raise
+                warn(f'Skipped: {error}')
+    found = findings(sources)
     if settings.json:
         places = [
             {'file': each.file, 'line': each.line, 'text': each.text, **each.rule._asdict()} for each in found
         ]
         say_lines(json_text(places, 1))
     else:
-        say_lines(report(found, len(files)))
+        say_lines(report(found, len(sources)))
 
 
 def _programs(argument: str) -> Iterator[str]:

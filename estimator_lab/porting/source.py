@@ -45,7 +45,7 @@ def read(file: str) -> Source:
     """Reads one file.
 
     Raises:
-      DataError: if the file does not exist, or is not text.
+      DataError: the file does not exist, is not text, or is nested too deep.
     """
     path = Path(file)
     try:
@@ -54,18 +54,23 @@ def read(file: str) -> Source:
         text = path.read_bytes()
         if b'\0' in text:
             raise ValueError('it contains zero bytes')
-        tree = ast.parse(text, file)
+        return Source(file, _uses(ast.parse(text, file)))
     except OSError as error:
         raise DataError(f'{file} cannot be read: {error.strerror}.') from error
     except SyntaxError as error:
         return Source(file, [], str(error.msg), error.lineno or 1)
-    except (ValueError, RecursionError, MemoryError) as error:
+    except (RecursionError, MemoryError) as error:
+        raise DataError(f'{file} cannot be read: it is nested too deep.') from error
+    except ValueError as error:
         raise DataError(f'{file} is not a Python program: {error}.') from error
+
+
+def _uses(tree: ast.AST) -> list[Use]:
     aliases = dict(_aliases(tree))
     old = _lines_of_python_2(tree)
     found = [*_imports(tree), *_names(tree, aliases), *_half_optimizers(tree)]
-    uses = [use._replace(excused=use.line in old) for use in found]
-    return Source(file, sorted(set(uses), key=lambda use: (use.line, use.name)))
+    uses = {use._replace(excused=use.line in old) for use in found}
+    return sorted(uses, key=lambda use: (use.line, use.name))
 
 
 def _aliases(tree: ast.AST) -> Iterator[tuple[str, str]]:

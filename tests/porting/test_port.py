@@ -153,6 +153,17 @@ def test_an_import_in_one_module_counts_for_all(places):
     assert 'seq2seq' in place['reason']
 
 
+@pytest.mark.parametrize('code', ['-' * 200_000 + '1', f'if {"a." * 20_000}b: pass'])
+def test_a_file_of_a_folder_that_is_nested_too_deep_is_skipped(tmp_path, capsys, code):
+    (tmp_path / 'deep.py').write_text(code)
+    (tmp_path / 'good.py').write_text('import tensorflow as tf\ntf.Session()\n')
+    assert invoke(port, str(tmp_path)) == 0
+    out, err = capsys.readouterr()
+    assert 'good.py' in out
+    assert err == f'Skipped: {tmp_path / "deep.py"} cannot be read: it is nested too deep.\n'
+    assert invoke(port, str(tmp_path / 'deep.py')) == 1
+
+
 @pytest.mark.parametrize('name', ['no_such_file.py', 'empty_folder', 'noise.py'])
 def test_an_unreadable_file_is_one_sentence(tmp_path, capsys, name):
     (tmp_path / 'empty_folder').mkdir()

@@ -33,7 +33,7 @@ class CheckpointFile:
             check_size(self._reader, path)
             shapes = self._reader.get_variable_to_shape_map()
             types = self._reader.get_variable_to_dtype_map()
-        except tf.errors.OpError as error:
+        except (tf.errors.OpError, LookupError, RuntimeError, TypeError) as error:  # of a damaged index
             raise ValueError('it is neither a readable checkpoint nor HDF5') from error
         self.tensors = {name: (tuple(shapes[name]), types[name].name) for name in sorted(shapes)}
 
@@ -41,7 +41,7 @@ class CheckpointFile:
         """Returns a tensor; raises ValueError if it is damaged."""
         try:
             return np.asarray(self._reader.get_tensor(name))
-        except tf.errors.OpError as error:
+        except (tf.errors.OpError, LookupError, RuntimeError, TypeError) as error:
             raise ValueError(f'{name} cannot be read ({_first_line(error)})') from error
 
 

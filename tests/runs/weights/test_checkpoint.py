@@ -49,3 +49,16 @@ def test_a_checkpoint_that_is_too_short(tmp_path):
     data.write_bytes(data.read_bytes()[:20])
     with pytest.raises(DataError, match='20 bytes where its tensors need 32'):
         assert_reads(tmp_path / 'model.ckpt')
+
+
+def test_a_damaged_index_is_read_or_refused(tmp_path):
+    write_checkpoint(tmp_path / 'model.ckpt', VALUES)
+    index = tmp_path / 'model.ckpt.index'
+    whole, refused = index.read_bytes(), 0
+    for place in range(len(whole)):
+        index.write_bytes(whole[:place] + bytes([whole[place] ^ 0x41]) + whole[place + 1 :])
+        try:
+            assert_reads(tmp_path / 'model.ckpt')
+        except (DataError, AssertionError):
+            refused += 1
+    assert refused > len(whole) / 2
