@@ -172,6 +172,22 @@ def test_mistakes_get_one_sentence(cnn_dir, run_export, arguments, status, sente
     assert err.startswith(f'error: {sentence}') and err.count('\n') == 1
 
 
+@pytest.mark.parametrize('error', [KeyboardInterrupt, SystemExit])
+def test_an_interrupted_export_leaves_nothing(cnn_dir, tmp_path, monkeypatch, error):
+    out, seen = tmp_path / 'exported', []
+    out.mkdir()
+    trained = open_trained(cnn_dir)
+
+    def interrupted(*arguments, **named):
+        seen.extend(path for path in out.iterdir() if not path.name.startswith('.'))  # as a shell's *
+        raise error
+
+    monkeypatch.setattr(tf.saved_model.Builder, 'save', interrupted)
+    with pytest.raises(error):
+        export_saved_model(trained, out)
+    assert seen == [] and list(out.iterdir()) == []
+
+
 def test_links_that_lead_in_a_circle(cnn_dir, run_export, tmp_path):
     (tmp_path / 'here').symlink_to('there')
     (tmp_path / 'there').symlink_to('here')

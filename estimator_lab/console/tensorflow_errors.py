@@ -56,8 +56,10 @@ def tensorflow_errors_as_sentences(
         if _NO_NUMBERS.search(str(error.message)):
             raise LabError(f'{_NO_LOSS} {no_number()}') from error
         if damaged := _DAMAGED.search(str(error.message)):
+            # The checkpoint may be a link to an open file.
+            place = os.path.realpath(f'{damaged[1]}.index').removesuffix(' (deleted)').removesuffix('.index')
             raise DataError(
-                f'The checkpoint {damaged[1]} is damaged, its bytes do not have their checksum: name another '
+                f'The checkpoint {place} is damaged, its bytes do not have their checksum: name another '
                 "folder, or an older checkpoint in the folder's file 'checkpoint'."
             ) from error
         raise LabError(f'TensorFlow stopped ({type(error).__name__}): {reason_of(error)}') from error

@@ -107,7 +107,7 @@ def evaluate(
                 config=config,
                 params=trained.estimator_params,
             )
-        found = estimator.evaluate(input_fn, steps, checkpoint_path=trained.checkpoint)
+        found = estimator.evaluate(input_fn, steps, checkpoint_path=trained.pinned.path)
     report.raise_error()
     if not report.seen:
         raise DataError(f'--data={",".join(images.paths)}: no {report.kind.name} was found.')

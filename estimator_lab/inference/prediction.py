@@ -73,7 +73,7 @@ def predicted_batches(
     input_fn = archive_input_fn(images, reader, batch_size, report, watch=remember)
     with tensorflow_errors_as_sentences():
         for values in trained.estimator.predict(
-            input_fn, checkpoint_path=trained.checkpoint, yield_single_examples=False
+            input_fn, checkpoint_path=trained.pinned.path, yield_single_examples=False
         ):
             names, bad = under_way.popleft()
             found = {name: array[: len(names)] for name, array in values.items() if name != KEY}

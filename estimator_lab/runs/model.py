@@ -11,6 +11,7 @@ from typing import Any, get_type_hints
 
 from estimator_lab import __version__
 from estimator_lab.base.json_input import as_type
+from estimator_lab.base.regular_files import read_regular, why_unread
 from estimator_lab.core.heads.model import AnyModel, Task
 from estimator_lab.core.model.hparams import resolve
 from estimator_lab.data.images.decode import ImageShape
@@ -23,12 +24,15 @@ from estimator_lab.data.trees.reader import TreeReader
 from estimator_lab.data.trees.tokens import Tokens
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.registry import MODELS, find_model
+from estimator_lab.runs.pinned import PinnedCheckpoint
 from estimator_lab.runs.record import Record, read_record
 from estimator_lab.runs.safe_paths import check_safe_paths
 from estimator_lab.runs.weights.checkpoint import check_size, index_of
 from estimator_lab.tf1 import EstimatorSpec, Features, tf
 
 _TF_CONFIG = 'TF_CONFIG'
+_MOST_TRIES = 5
+_MOST_STATE_BYTES = 2**20
 _CHECKPOINT = 'model.ckpt-'
 _INDEX = re.compile(rf'{re.escape(_CHECKPOINT)}[0-9]{{1,18}}\.index')
 
@@ -45,6 +49,7 @@ class Trained:
       shape: of its images, in pixels.
       checkpoint: path of the newest checkpoint.
       step: global step of that checkpoint.
+      pinned: the same checkpoint, which can be restored even after a training has deleted it.
     """
 
     model_dir: Path
@@ -54,6 +59,7 @@ class Trained:
     shape: ImageShape
     checkpoint: str
     step: int
+    pinned: PinnedCheckpoint
 
     @cached_property
     def vocabulary(self) -> Vocabulary | None:
@@ -121,7 +127,7 @@ class Trained:
         """
         session = tf.Session(config=config)
         session.run([tf.local_variables_initializer(), tf.tables_initializer()])
-        tf.train.Saver(variables).restore(session, self.checkpoint)
+        tf.train.Saver(variables).restore(session, self.pinned.path)
         return session
 
     @cached_property
@@ -144,6 +150,25 @@ def open_trained(model_dir: Path, flag: str = '--model_dir') -> Trained:
       DataError: it holds no model, or no checkpoint that can be read; another version of this package made
         it, with a model or hyper-parameter that this version does not know; it leads to other folders.
     """
+    for _ in range(_MOST_TRIES - 1):
+        state = _state(model_dir)
+        try:
+            return _opened(model_dir, flag)
+        except DataError:
+            if state == _state(model_dir):
+                raise
+            # A training has saved meanwhile, and may have deleted the checkpoint that was about to be read.
+    return _opened(model_dir, flag)
+
+
+def _state(model_dir: Path) -> bytes:
+    """Returns the list of checkpoints as it is stored, which each save changes."""
+    with contextlib.suppress(OSError, ValueError):
+        return read_regular(model_dir / 'checkpoint', _MOST_STATE_BYTES)
+    return b''
+
+
+def _opened(model_dir: Path, flag: str) -> Trained:
     if not model_dir.is_dir():
         raise DataError(f'{flag}={model_dir} {_why_no_model(model_dir)}.')
     check_safe_paths(model_dir, flag)
@@ -164,8 +189,12 @@ def open_trained(model_dir: Path, flag: str = '--model_dir') -> Trained:
     checkpoint = tf.train.latest_checkpoint(str(model_dir))
     if not checkpoint:
         raise DataError(f'{flag}={model_dir} {_why_no_checkpoint(model_dir)}.')
-    shape = ImageShape(*record.image_shape)
-    trained = Trained(model_dir, record, model, params, shape, checkpoint, step_of(checkpoint))
+    step, shape = step_of(checkpoint), ImageShape(*record.image_shape)
+    try:
+        pinned = PinnedCheckpoint(checkpoint)
+    except (OSError, ValueError) as error:
+        raise DataError(f'The checkpoint {checkpoint} cannot be read: {why_unread(error)}.') from error
+    trained = Trained(model_dir, record, model, params, shape, checkpoint, step, pinned)
     _check_network(trained)
     return trained
 
@@ -260,7 +289,7 @@ def shapes_of_variables(model: AnyModel, params: Any, reader: Reader) -> dict[st
 def _check_network(trained: Trained) -> None:
     """Checks that the checkpoint holds the network that the record describes."""
     try:
-        found = tf.train.load_checkpoint(trained.checkpoint).get_variable_to_shape_map()
+        found = tf.train.load_checkpoint(trained.pinned.path).get_variable_to_shape_map()
         for name, shape in shapes_of_variables(trained.model, trained.params, trained.reader).items():
             if name not in found:
                 raise ValueError(f'{name} is only in the former')

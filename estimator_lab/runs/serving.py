@@ -1,6 +1,7 @@
 """Exports models as SavedModels, for `export` and for --export in training."""
 
-import shutil
+import itertools
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,6 @@ PIXELS = 'image'
 """Input of the signature that accepts pixels."""
 
 ENCODED_SIGNATURE = 'serving_default'
-_UNFINISHED = 'temp-*'  # Estimator's name for a SavedModel that it writes
 PIXELS_SIGNATURE = 'pixels:serving_default'
 """Estimator's name for the outputs of an alternative receiver."""
 
@@ -84,17 +84,18 @@ def export_saved_model(trained: Trained, folder: Path) -> Path:
 
 
 def _export(trained: Trained, folder: Path, receiver: Any) -> Path:
-    before = set(folder.glob(_UNFINISHED))
     try:
-        path = trained.estimator.export_saved_model(str(folder), receiver)
+        # Hidden, so that the folder shows finished models only, even if this process is killed.
+        with tempfile.TemporaryDirectory(prefix='.', dir=folder) as hidden:
+            path = trained.estimator.export_saved_model(hidden, receiver, checkpoint_path=trained.pinned.path)
+            written = Path(path.decode())
+            names = map(str, itertools.count(int(written.name)))  # the time in seconds, which may be taken
+            return written.rename(next(folder / name for name in names if not (folder / name).exists()))
     except (OSError, tf.errors.OpError) as error:
-        for unfinished in set(folder.glob(_UNFINISHED)) - before:
-            shutil.rmtree(unfinished, ignore_errors=True)
         if full := no_room_by(error):
             raise LabError(f'--out={folder} cannot be written: {full}.') from error
         reason = why_refused(folder, error) if isinstance(error, OSError) else reason_of(error)
         raise FlagError(f'--out={folder} cannot be written: {reason}.') from error
-    return Path(path.decode())
 
 
 def tflite_signature(model: AnyModel) -> str:

@@ -14,6 +14,7 @@ from estimator_lab.inference import gibbs_samples
 from estimator_lab.inference.drawing import joined
 from estimator_lab.inference.gibbs_samples import first_images, sample_batches, top_machine
 from estimator_lab.runs.model import open_trained
+from estimator_lab.runs.pinned import PinnedCheckpoint
 from estimator_lab.tf1 import tf
 from tests.archive_files import encoded, picture, write_tar
 from tests.commands import invoke
@@ -90,7 +91,7 @@ def test_chains_begin_at_images(folders, tmp_path):
         }
         session.run([tf.assign(variable, value) for variable, value in copying.items()])
         checkpoint = tf.train.Saver(list(copying)).save(session, str(tmp_path / 'copying'))
-    copier = dataclasses.replace(trained, checkpoint=checkpoint)
+    copier = dataclasses.replace(trained, pinned=PinnedCheckpoint(checkpoint))
     begin = np.random.default_rng(1).integers(0, 2, (12, 6, 6, 1)).astype(np.float32)
     images, _ = samples(copier, 12, 3, 1, begin=begin)
     assert images == pytest.approx(begin, abs=1e-6)
