@@ -111,10 +111,9 @@ class Browser:
             assert time.monotonic() < end, f'{missing} is not in: {text[:3000]}'
             time.sleep(0.2)
 
-    def screenshot(self, path: Path, whole: bool = False) -> None:
-        """Writes the visible part of the page as a PNG, or all of it."""
-        picture = self._call('Page.captureScreenshot', captureBeyondViewport=whole, **self._clip(whole))
-        path.write_bytes(base64.b64decode(picture['data']))
+    def screenshot(self, path: Path) -> None:
+        """Writes the visible part of the page as a PNG."""
+        path.write_bytes(base64.b64decode(self._call('Page.captureScreenshot')['data']))
 
     def prefer(self, scheme: str) -> None:
         """Sets the preferred colour scheme, 'light' or 'dark'."""
@@ -140,12 +139,6 @@ class Browser:
             self._process.wait()
         os.close(self._from)
         self._profile.cleanup()
-
-    def _clip(self, whole: bool) -> dict[str, Any]:
-        if not whole:
-            return {}
-        size = self._call('Page.getLayoutMetrics')['cssContentSize']
-        return {'clip': {**size, 'scale': 1}}
 
     def _page_target(self) -> str:
         while True:

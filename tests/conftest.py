@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -141,6 +142,18 @@ def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
         return subprocess.CompletedProcess(
             done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
         )
+
+    return run
+
+
+@pytest.fixture
+def run_command(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command in this process; returns its exit status, what it printed, and its errors."""
+    from tests.commands import invoke
+
+    def run(module: Any, *arguments: object) -> tuple[int, str, str]:
+        status = invoke(module, *map(str, arguments))
+        return status, *capsys.readouterr()
 
     return run
 

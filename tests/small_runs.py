@@ -1,14 +1,41 @@
-"""Small training runs whose models tests look at."""
+"""Training runs that take a second or two, and what they leave behind."""
 
-from pathlib import Path
-from typing import Any
-
+from estimator_lab.tf1 import tf
 from estimator_lab.training.experiment import Experiment
 from estimator_lab.training.settings import Settings
 from tests.archive_files import small_archive
 
+SMALL = 'filters=2,dense_units=8'
 
-def train(folder: Path, model: str, hparams: str, **settings: Any) -> Path:
+
+def cnn_settings(data, model_dir, /, **changes):
+    """Returns the settings of a CNN for 8x8 pixels: 4 steps of 6 images, evaluated after the last."""
+    given = {
+        'model': 'cnn',
+        'data': [str(data)],
+        'model_dir': model_dir,
+        'batch_size': 6,
+        'max_steps': 4,
+        'image_size': 8,
+        'hparams': SMALL,
+        'save_checkpoints_steps': 100,
+    }
+    return Settings(**{**given, **changes})
+
+
+def opened(settings):
+    """Returns an experiment, and the list of what it says."""
+    said = []
+    return Experiment(settings, said.append), said
+
+
+def trained(settings):
+    """Trains; returns the result, and what was said."""
+    experiment, said = opened(settings)
+    return experiment.train(), said
+
+
+def train(folder, model, hparams, **settings):
     """Trains on the images of `small_archive`, 6 a step; returns the model_dir.
 
     Args:
@@ -17,12 +44,13 @@ def train(folder: Path, model: str, hparams: str, **settings: Any) -> Path:
       hparams: its hyper-parameters.
       **settings: further settings.
     """
-    given: dict[str, Any] = {
-        'model_dir': folder / 'model',
-        'batch_size': 6,
-        'save_checkpoints_steps': 100,
-        **settings,
-    }
-    data = given.pop('data', None) or [str(small_archive(folder))]
-    Experiment(Settings(model=model, hparams=hparams, data=data, **given), lambda line: None).train()
-    return Path(given['model_dir'])
+    given = {'model': model, 'hparams': hparams, 'image_size': Settings.image_size, 'max_steps': None}
+    chosen = cnn_settings(small_archive(folder), folder / 'model', **{**given, **settings})
+    trained(chosen)
+    return chosen.model_dir
+
+
+def values_in(checkpoint):
+    """Returns the values of a checkpoint, or of a folder's newest one, by the variable's name."""
+    reader = tf.train.load_checkpoint(str(checkpoint))
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}

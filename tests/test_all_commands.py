@@ -6,10 +6,8 @@ import re
 
 import pytest
 
-from estimator_lab import dream
 from estimator_lab.__main__ import COMMANDS
-from tests.archive_files import small_archive
-from tests.commands import flags_of, invoke
+from tests.commands import flags_of
 from tests.places import ROOT
 
 # Errors that name a flag which some command in whose imports they are does not have: the flag of another
@@ -109,20 +107,3 @@ def test_a_remedy_names_the_flag_it_is_for():
             for remedy in call.keywords:
                 if remedy.arg and isinstance(remedy.value, ast.Constant | ast.JoinedStr):
                     assert flags_in(remedy.value) <= {remedy.arg}, f'{path}:{call.lineno}'
-
-
-def test_dream_recommends_no_flag_that_it_lacks(cnn_dir, tmp_path, capsys, run_python):
-    archive = small_archive(tmp_path)
-    archive.write_bytes(archive.read_bytes()[:30_000])
-    data = f'--data={archive}'
-    done = run_python(
-        '-m', 'estimator_lab.train', data, f'--model_dir={tmp_path / "model"}', '--image_size=8'
-    )
-    assert done.returncode == 1 and 'is cut off' in done.stderr and ' --use_damaged trains on' in done.stderr
-    rbm = ('--model=rbm', '--image_size=8', '--hparams=hidden_units=2', '--max_steps=1', '--use_damaged')
-    done = run_python('-m', 'estimator_lab.train', data, f'--model_dir={tmp_path / "rbm"}', *rbm)
-    assert done.returncode == 0, done.stderr
-    out = f'--out={tmp_path / "out.png"}'
-    assert invoke(dream, f'--model_dir={tmp_path / "rbm"}', data, '--count=2', '--steps=1', out) == 1
-    err = capsys.readouterr().err
-    assert 'is cut off' in err and '--use_damaged' not in err

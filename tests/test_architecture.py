@@ -127,14 +127,6 @@ def test_only_tf1_and_contrib_import_tensorflow():
             assert not [name for name in names if name.startswith('?')], source
 
 
-def test_a_dynamic_import_is_seen(tmp_path, monkeypatch):
-    monkeypatch.setattr(f'{__name__}.PACKAGE', tmp_path)
-    code = "importlib.import_module('tensorflow.x'), __import__('tensorflow'), import_module(f'tensor{name}')"
-    (tmp_path / 'sly.py').write_text(code)
-    found = list(dynamically_imported('sly.py'))
-    assert found == ['tensorflow.x', 'tensorflow', "?f'tensor{name}'"]
-
-
 def test_the_tar_reader_and_the_order_do_not_import_tensorflow():
     """Except sources.py, which imports tf.io.gfile when it opens a URL."""
     rooms = [('data', room) for room in ('tar', 'folder', 'order')]

@@ -16,10 +16,10 @@ from estimator_lab.console.progress import say
 from estimator_lab.data import pack, tar_index
 from estimator_lab.errors import DataError
 from estimator_lab.training.experiment import Experiment
-from estimator_lab.training.settings import Settings
 from tests.archive_files import encoded, picture
 from tests.commands import invoke
 from tests.places import ROOT
+from tests.small_runs import cnn_settings, opened
 
 # What clears a screen, names a window, turns the direction of text, breaks a line, begins a formula.
 LABELS = [b'\x1b[2Jn', b'n\xc2\x9b31m', b'n\xe2\x80\xae', b'n\n\r\tm', b'=n', b'n\xff']
@@ -50,17 +50,7 @@ def archive(folder):
 
 @pytest.fixture(scope='module')
 def model_dir(folder, archive):
-    settings = Settings(
-        model='cnn',
-        data=[str(archive)],
-        model_dir=folder / 'model',
-        batch_size=8,
-        max_steps=3,
-        image_size=8,
-        max_bad_fraction=1,
-        save_checkpoints_steps=100,
-        hparams='filters=2,dense_units=8',
-    )
+    settings = cnn_settings(archive, folder / 'model', max_bad_fraction=1)
     with (folder / 'said').open('w') as file, pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, 'stdout', file)
         Experiment(settings, say).train()
@@ -132,22 +122,11 @@ def test_a_vocabulary_file_says_labels_as_they_are_shown(folder, archive, model_
     vocabulary = json.loads((model_dir / 'experiment.json').read_text())['vocabulary']
     path.write_text('\n'.join(vocabulary))
 
-    def experiment():
-        return Experiment(
-            Settings(
-                model='cnn',
-                data=[str(archive)],
-                model_dir=folder / 'other',
-                vocabulary=path,
-                batch_size=8,
-                image_size=8,
-            )
-        )
-
-    assert experiment().inputs.labels == tuple(vocabulary)
+    settings = cnn_settings(archive, folder / 'other', vocabulary=path)
+    assert opened(settings)[0].inputs.labels == tuple(vocabulary)
     path.write_text('\n'.join(vocabulary[:-1]) + '\nx\x1b[2J')
     with pytest.raises(DataError) as caught:
-        experiment()
+        opened(settings)
     assert is_clean(str(caught.value))
 
 

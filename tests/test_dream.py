@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,20 +10,13 @@ from PIL import Image
 
 from estimator_lab import dream
 from estimator_lab.runs.event_files import values_in
-from tests.commands import invoke
 
 
 @pytest.fixture
-def run(cnn_dir, tmp_path, capsys):
-    """Runs the command on a copy of a model; returns its status, what it printed, and its errors."""
+def run(cnn_dir, tmp_path, run_command):
+    """Runs the command on a copy of a model; `--out` is out.png unless it is given."""
     copy = shutil.copytree(cnn_dir, tmp_path / 'model')
-
-    def run(*arguments):
-        out = [] if any(a.startswith('--out=') for a in arguments) else [f'--out={tmp_path / "out.png"}']
-        status = invoke(dream, f'--model_dir={copy}', *map(str, arguments), *out)
-        return status, *capsys.readouterr()
-
-    return run
+    return partial(run_command, dream, f'--model_dir={copy}', f'--out={tmp_path / "out.png"}')
 
 
 @pytest.fixture

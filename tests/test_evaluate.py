@@ -2,21 +2,17 @@
 
 import json
 import re
+from functools import partial
 
 import pytest
 
 from estimator_lab import evaluate
 from tests.archive_files import encoded, picture, write_tar
-from tests.commands import invoke
 
 
 @pytest.fixture
-def run(cnn_dir, capsys):
-    def run(*arguments):
-        status = invoke(evaluate, f'--model_dir={cnn_dir}', *map(str, arguments))
-        return status, *capsys.readouterr()
-
-    return run
+def run(cnn_dir, run_command):
+    return partial(run_command, evaluate, f'--model_dir={cnn_dir}')
 
 
 def test_tables_and_files(run, archive, tmp_path):

@@ -13,12 +13,11 @@ from estimator_lab.models.registry import MODELS
 from estimator_lab.runs.event_files import all_values_in
 from estimator_lab.runs.model import open_trained
 from estimator_lab.tf1 import tf
-from estimator_lab.training.experiment import Experiment
-from estimator_lab.training.settings import Settings
 from tests.archive_files import encoded, picture, write_tar
 from tests.browser import Browser, find_chromium
 from tests.commands import invoke
 from tests.models.test_registry import SMALL
+from tests.small_runs import cnn_settings, trained
 
 SCRIPT = '<script>document.title="hostile"; "</title><img src=x onerror=alert(1)>'.replace('/', '\u2215')
 LABELS = ['n000000', SCRIPT, '猫', '犬']
@@ -52,17 +51,16 @@ def run(request, archive, tmp_path_factory):
     side, _, _ = chosen.pop('image_shape', (8, 8, 1))
     if request.param == 'dbn':
         chosen['pretrain_epochs'] = 0.5  # of 24 images in batches of 6: two steps a layer
-    settings = Settings(
-        model=request.param,
-        data=[str(archive)],
-        model_dir=tmp_path_factory.mktemp('runs') / request.param,
-        batch_size=6,
-        max_steps=STEPS + (4 if request.param == 'dbn' else 0),
-        image_size=side,
-        hparams=','.join(f'{name}={value}' for name, value in chosen.items()),
-    )
-    Experiment(settings, lambda line: None).train()
-    return open_trained(settings.model_dir).task, settings.model_dir
+    folder = tmp_path_factory.mktemp('runs') / request.param
+    changes = {
+        'model': request.param,
+        'max_steps': STEPS + (4 if request.param == 'dbn' else 0),
+        'image_size': side,
+        'hparams': ','.join(f'{name}={value}' for name, value in chosen.items()),
+        'save_checkpoints_steps': None,
+    }
+    trained(cnn_settings(archive, folder, **changes))
+    return open_trained(folder).task, folder
 
 
 @pytest.fixture(scope='module')

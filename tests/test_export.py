@@ -4,6 +4,7 @@ import subprocess
 import sys
 import sysconfig
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,20 +21,13 @@ from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.serving import PIXELS_SIGNATURE, export_saved_model, to_tflite
 from estimator_lab.tf1 import tf
 from tests.archive_files import encoded, picture
-from tests.commands import invoke
 
 BARE = Path(__file__).with_name('bare_tensorflow.py')
 
 
 @pytest.fixture
-def run_export(capsys):
-    """Runs the command: (exit status, standard output, standard error)."""
-
-    def run(*arguments):
-        status = invoke(export, *arguments)
-        return status, *capsys.readouterr()
-
-    return run
+def run_export(run_command):
+    return partial(run_command, export)
 
 
 @pytest.fixture(scope='module')

@@ -13,10 +13,9 @@ from estimator_lab.data import demo, pack, tar_index
 from estimator_lab.data.tar.index import path_in_cache, path_next_to
 from estimator_lab.errors import LabError
 from estimator_lab.tf1 import tf
-from estimator_lab.training.experiment import Experiment
-from estimator_lab.training.settings import Settings
 from tests.commands import invoke
 from tests.full_disk import files_up_to
+from tests.small_runs import cnn_settings, trained
 
 FULL = '/dev/full'
 needs_dev_full = pytest.mark.skipif(not Path(FULL).exists(), reason=f'there is no {FULL}')
@@ -32,17 +31,8 @@ def test_a_checkpoint(archive, tmp_path):
     folder = tmp_path / 'run'
 
     def train(max_steps):
-        settings = Settings(
-            model='cnn',
-            data=[str(archive)],
-            model_dir=folder,
-            batch_size=6,
-            max_steps=max_steps,
-            save_checkpoints_steps=2,
-            image_size=8,
-            hparams='filters=2,dense_units=20000',
-        )
-        return Experiment(settings, lambda line: None).train()
+        changes = {'save_checkpoints_steps': 2, 'hparams': 'filters=2,dense_units=20000'}
+        return trained(cnn_settings(archive, folder, max_steps=max_steps, **changes))[0]
 
     train(2)
     with files_up_to(1_500_000), pytest.raises(LabError) as caught:

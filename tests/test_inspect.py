@@ -2,23 +2,17 @@
 
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from estimator_lab import inspect
-from tests.commands import invoke
 
 
 @pytest.fixture
-def run(cnn_dir, tmp_path, capsys):
-    copy = shutil.copytree(cnn_dir, tmp_path / 'model')
-
-    def run(*arguments):
-        status = invoke(inspect, f'--model_dir={copy}', *map(str, arguments))
-        return status, *capsys.readouterr()
-
-    return run
+def run(cnn_dir, tmp_path, run_command):
+    return partial(run_command, inspect, f'--model_dir={shutil.copytree(cnn_dir, tmp_path / "model")}')
 
 
 def test_pictures_beside_the_model_and_in_tensorboard(run, archive, tmp_path):

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -17,12 +18,8 @@ from tests.commands import invoke
 
 
 @pytest.fixture
-def run(cnn_dir, capsys):
-    def run(*arguments):
-        status = invoke(predict, f'--model_dir={cnn_dir}', *map(str, arguments))
-        return status, *capsys.readouterr()
-
-    return run
+def run(cnn_dir, run_command):
+    return partial(run_command, predict, f'--model_dir={cnn_dir}')
 
 
 @pytest.fixture

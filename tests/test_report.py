@@ -2,11 +2,11 @@
 
 import re
 import shutil
+from functools import partial
 
 import pytest
 
 from estimator_lab import report
-from tests.commands import invoke
 
 
 @pytest.fixture
@@ -15,12 +15,8 @@ def model_dir(cnn_dir, tmp_path):
 
 
 @pytest.fixture
-def run(model_dir, capsys):
-    def run(*arguments):
-        status = invoke(report, f'--model_dir={model_dir}', *map(str, arguments))
-        return status, *capsys.readouterr()
-
-    return run
+def run(model_dir, run_command):
+    return partial(run_command, report, f'--model_dir={model_dir}')
 
 
 def test_the_page_lies_in_the_folder_of_the_model(run, model_dir):

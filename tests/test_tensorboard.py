@@ -15,10 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from estimator_lab.training.experiment import Experiment
-from estimator_lab.training.settings import Settings
 from tests.archive_files import small_archive
 from tests.browser import Browser, find_chromium
+from tests.small_runs import SMALL, cnn_settings, trained
 from tests.tensorboard_server import launched
 
 LABELS = ['n000000', 'n000001', 'n000002', 'n000003']
@@ -47,18 +46,8 @@ def logdir(cnn_dir, tmp_path_factory):
     """Two runs: the shared one, and one of another learning rate."""
     folder = tmp_path_factory.mktemp('runs')
     shutil.copytree(cnn_dir, folder / 'first')
-    settings = Settings(
-        model='cnn',
-        data=[str(small_archive(tmp_path_factory.mktemp('data')))],
-        model_dir=folder / 'second',
-        batch_size=12,
-        max_steps=4,
-        image_size=8,
-        save_summary_steps=1,
-        save_checkpoints_steps=100,
-        hparams='filters=2,dense_units=8,learning_rate=0.05',
-    )
-    Experiment(settings, lambda line: None).train()
+    changes = {'batch_size': 12, 'save_summary_steps': 1, 'hparams': f'{SMALL},learning_rate=0.05'}
+    trained(cnn_settings(small_archive(tmp_path_factory.mktemp('data')), folder / 'second', **changes))
     return folder
 
 
@@ -101,7 +90,11 @@ def fetch(server, route, post=None, **query):
 @pytest.mark.parametrize(
     ('page', 'run', 'tags'),
     [
-        ('scalars', 'first', ['accuracy', 'learning_rate', 'loss']),
+        (
+            'scalars',
+            'second',
+            ['accuracy', 'learning_rate', 'loss', 'examples_per_second', 'global_step/sec'],
+        ),
         ('scalars', 'first/eval', ['accuracy', 'dead_units/conv2', 'loss', 'mean_per_class_accuracy']),
         (
             'images',

@@ -38,14 +38,7 @@ class Setting:
 
 
 def setting(default: Any, help_text: str, valid: Callable[[Any], bool] | None = None, **declared: Any) -> Any:
-    """Returns a dataclass field that declares a setting; its annotation is the setting's type.
-
-    Args:
-      default: its default value.
-      help_text: one line: its meaning and the allowed values.
-      valid: returns whether a value is allowed.
-      **declared: further attributes of `Setting`.
-    """
+    """Returns a dataclass field that declares a `Setting`; its annotation is the setting's type."""
     metadata = {_DECLARED: Setting(default, help_text, valid, **declared)}
     return dataclasses.field(default=default, metadata=metadata)
 

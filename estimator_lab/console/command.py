@@ -116,7 +116,7 @@ class Command:
             cause = error.__context__ if isinstance(error, flags.Error) else error
             raise FlagError(f'{_flagfile(argv)} cannot be read: {why_unread(cause or error)}.') from error
         except flags.Error as error:
-            raise FlagError(self._parse_error(error)) from error
+            raise FlagError(_parse_error(str(error), self.hint)) from error
         if arguments and not self.arguments:
             raise FlagError(f'Unexpected argument {arguments[0]!r}; all arguments are flags, see --help.')
         if self.arguments and not arguments and not self.arguments.startswith('['):
@@ -130,10 +130,18 @@ class Command:
         return read_flags(self.settings, values), CommandLine(arguments, given)
 
     def _sentence_and_status(self, error: BaseException) -> tuple[str, int]:
-        if not isinstance(error, LabError):
-            return _sentence_and_status(error)
-        remedies = [text for flag, text in error.remedies.items() if flag in settings_of(self.settings)]
-        return ' '.join([str(error), *remedies]), error.exit_status
+        """Returns how an error is reported: a sentence and the exit status."""
+        if isinstance(error, LabError):
+            remedies = [text for flag, text in error.remedies.items() if flag in settings_of(self.settings)]
+            return ' '.join([str(error), *remedies]), error.exit_status
+        if isinstance(error, MemoryError):
+            return f'This machine does not have enough memory{f" ({error})" if str(error) else ""}.', 1
+        if isinstance(error, OSError):
+            where = f'{error.filename!r} cannot be used' if error.filename else 'The system reports an error'
+            return f'{where}: {error.strerror or error}.', 1
+        if isinstance(error, KeyboardInterrupt):
+            return 'Stopped.', INTERRUPTED
+        return ' '.join(str(error).split()), 1
 
     def _flags(self) -> Any:
         values = flags.FlagValues()
@@ -141,12 +149,6 @@ class Command:
         for alias, name in self.aliases.items():
             flags.DEFINE_alias(alias, name, flag_values=values)
         return values
-
-    def _parse_error(self, error: flags.Error) -> str:
-        sentence = _parse_error(str(error))
-        if isinstance(error, flags.UnrecognizedFlagError) and 'did you mean' not in sentence:
-            return f'{sentence} {self.hint}'.rstrip()
-        return sentence
 
 
 class _Warnings(logging.Handler):
@@ -172,25 +174,14 @@ def tensorboard(logdir: Path) -> str:
     return f'{name} --logdir={shlex.quote(str(logdir))}'
 
 
-def _sentence_and_status(error: BaseException) -> tuple[str, int]:
-    """Returns how a command reports an error that is not a LabError: a sentence and the exit status."""
-    if isinstance(error, MemoryError):
-        return f'This machine does not have enough memory{f" ({error})" if str(error) else ""}.', 1
-    if isinstance(error, OSError):
-        where = f'{error.filename!r} cannot be used' if error.filename else 'The system reports an error'
-        return f'{where}: {error.strerror or error}.', 1
-    if isinstance(error, KeyboardInterrupt):
-        return 'Stopped.', INTERRUPTED
-    return ' '.join(str(error).split()), 1
-
-
-def _parse_error(words: str) -> str:
-    """Returns the sentence for absl's message about a flag."""
+def _parse_error(words: str, hint: str) -> str:
+    """Returns the sentence for absl's message about a flag; a hint follows if it resembles no other."""
     words = words.removeprefix('ERROR:: ').removeprefix('flag ').rstrip('.')
     if unknown := re.match(r"Unknown command line flag '(.*?)'(?:\. Did you mean: (.*?) \?)?$", words):
         near = [f'--{name.strip()}' for name in (unknown[2] or '').split(',') if name.strip()]
-        hint = f'did you mean {" or ".join(near)}? ' if near else ''
-        return f'There is no flag --{unknown[1]}; {hint}--help lists all.'
+        if near:
+            return f'There is no flag --{unknown[1]}; did you mean {" or ".join(near)}? --help lists all.'
+        return f'There is no flag --{unknown[1]}; --help lists all. {hint}'.rstrip()
     found = re.match(
         r'(--\w+=.*?): (invalid literal for int|could not convert string to float)', words, re.DOTALL
     )

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from estimator_lab.core.display.drawing import EVALUATION
 from estimator_lab.core.display.phase_summaries import tag_in
 from estimator_lab.core.heads.model import Task
 from estimator_lab.core.model.params import FINAL
+from estimator_lab.data.order.archives import Say
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import FlagError
 from estimator_lab.runs.event_files import scalars_in
@@ -17,9 +19,6 @@ from estimator_lab.runs.metrics_text import images_text, worth_showing
 from estimator_lab.runs.record import link_model
 from estimator_lab.tf1 import tf
 from estimator_lab.training.hooks import Pauses
-
-Say = Callable[[str], None]
-_EXPORTS = ('best', 'latest', 'final')
 
 
 class BestEvaluation:
@@ -62,25 +61,21 @@ class BestEvaluation:
             self._say(f'Warning: {str(path)!r} {what}: only the evaluations that can be read count.')
 
 
+@dataclass(eq=False)
 class EvaluationLog(tf.estimator.Exporter):
     """Reports the result of each evaluation; train_and_evaluate passes results to exporters only.
 
-    Args:
-      report: of the evaluation's input, whose error ends the run.
-      say: shows one line to the user.
-      pauses: the pause of training ends here.
-
     Attributes:
+      report: of the evaluation's input, whose error ends the run.
+      pauses: the pause of training ends here.
       last: the last evaluation's metrics, by name; empty before the first.
     """
 
+    report: InputReport
+    say: Say
+    pauses: Pauses
+    last: Mapping[str, float] = field(default_factory=dict)
     name = 'evaluation_log'
-
-    def __init__(self, report: InputReport, say: Say, pauses: Pauses) -> None:
-        self._pauses = pauses
-        self._report = report
-        self._say = say
-        self.last: Mapping[str, float] = {}
 
     def export(
         self,
@@ -91,12 +86,12 @@ class EvaluationLog(tf.estimator.Exporter):
         is_the_final_export: bool,
     ) -> None:
         """Reports one evaluation; exports nothing."""
-        self._pauses.end()
-        self._report.raise_error()
+        self.pauses.end()
+        self.report.raise_error()
         self.last = eval_result
         shown = ', '.join(f'{name} {value:.4f}' for name, value in worth_showing(eval_result))
-        on = images_text(eval_result, self._report.epoch_size, self._report.kind.noun)
-        self._say(f'evaluated at step {eval_result["global_step"]}: {shown}; over {on}')
+        on = images_text(eval_result, self.report.epoch_size, self.report.kind.noun)
+        self.say(f'evaluated at step {eval_result["global_step"]}: {shown}; over {on}')
 
 
 class StopEarlyHook(tf.train.SessionRunHook):
@@ -128,14 +123,14 @@ def make_exporters(
     Raises:
       FlagError: for an unknown name.
     """
-    for name in names:
-        if name not in _EXPORTS:
-            raise FlagError(f'--export={name} is not allowed: one or more of {", ".join(_EXPORTS)}.')
     makers = {
         'best': lambda: _BestExporter(evaluations, receiver),
         'latest': lambda: tf.estimator.LatestExporter('latest', receiver, exports_to_keep=1),
         'final': lambda: tf.estimator.FinalExporter('final', receiver),
     }
+    for name in names:
+        if name not in makers:
+            raise FlagError(f'--export={name} is not allowed: one or more of {", ".join(makers)}.')
     return [makers[name]() for name in dict.fromkeys(names)]
 
 

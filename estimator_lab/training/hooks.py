@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from estimator_lab.console.progress import StatusLine, clock
 from estimator_lab.core.model import keys
@@ -12,6 +13,12 @@ from estimator_lab.training.interrupt import StopSwitch
 
 _TERMINAL_SECONDS = 0.5
 _PLAIN_SECONDS = 10.0
+_PROFILED_EVERY = 5
+_PROFILED_STEPS = 16  # three of them are traced
+
+
+def _status_line() -> StatusLine:
+    return StatusLine(None, _TERMINAL_SECONDS, _PLAIN_SECONDS)
 
 
 class Pauses:
@@ -37,51 +44,41 @@ class Pauses:
             self._began = None
 
 
+@dataclass(eq=False)
 class EvaluationHook(tf.train.SessionRunHook):
     """Shows the progress of an evaluation; leaves it when the switch is on.
 
     Half an evaluation must not be recorded as one: hence Interrupted rather than an early end.
 
-    Args:
+    Attributes:
       switch: asks to stop.
       pauses: a pause of training starts with the evaluation; `EvaluationLog` ends it.
       batch_size: examples in a step.
       total: examples in all; None if unknown.
       noun: what to call them.
-      stream: for the progress; None is standard output.
     """
 
-    def __init__(
-        self,
-        switch: StopSwitch,
-        pauses: Pauses,
-        batch_size: int,
-        total: int | None,
-        noun: str,
-        stream: TextIO | None = None,
-    ) -> None:
-        self._switch = switch
-        self._pauses = pauses
-        self._batch_size = batch_size
-        self._total = total
-        self._noun = noun
-        self._stream = stream
+    switch: StopSwitch
+    pauses: Pauses
+    batch_size: int
+    total: int | None
+    noun: str
 
     def begin(self) -> None:
         """Starts the pause; raises Interrupted if the switch is on."""
-        self._switch.check()
-        self._pauses.begin()
-        self._status = StatusLine(self._stream, _TERMINAL_SECONDS, _PLAIN_SECONDS)
+        self.switch.check()
+        self.pauses.begin()
+        self._status = _status_line()
         self._seen = 0
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
         """Shows the progress; raises Interrupted if the switch is on."""
-        self._switch.check()
-        self._seen += self._batch_size
+        self.switch.check()
+        self._seen += self.batch_size
         if self._status.is_due():
-            seen = self._seen if self._total is None else min(self._seen, self._total)
-            of = '' if self._total is None else f' of {self._total:,}'
-            self._status.show(f'evaluating {seen:,}{of} {self._noun}')
+            seen = self._seen if self.total is None else min(self._seen, self.total)
+            of = '' if self.total is None else f' of {self.total:,}'
+            self._status.show(f'evaluating {seen:,}{of} {self.noun}')
 
     def end(self, session: Any) -> None:
         """Clears the progress line."""
@@ -109,30 +106,31 @@ class StopTrainingHook(tf.train.SessionRunHook):
         self.over = True
 
 
+@dataclass(eq=False)
 class SpeedHook(tf.train.SessionRunHook):
     """Writes summaries of steps per second and examples per second.
 
     It replaces Estimator's StepCounterHook, which may read the global step before it is updated and then
     warns, wrongly, that it did not increase.
 
-    Args:
+    Attributes:
       batch_size: examples in a step.
       every_n_steps: steps between two summaries.
       output_dir: folder of the summaries.
       pauses: time that does not count.
     """
 
-    def __init__(self, batch_size: int, every_n_steps: int, output_dir: str, pauses: Pauses) -> None:
-        self._pauses = pauses
-        self._paused = 0.0
-        self._batch_size = batch_size
-        self._timer = tf.train.SecondOrStepTimer(every_steps=every_n_steps)
-        self._output_dir = output_dir
+    batch_size: int
+    every_n_steps: int
+    output_dir: str
+    pauses: Pauses
 
     def begin(self) -> None:
         """Opens the summary writer."""
+        self._timer = tf.train.SecondOrStepTimer(every_steps=self.every_n_steps)
+        self._paused = self.pauses.seconds
         self._global_step = tf.train.get_global_step()
-        self._writer = tf.summary.FileWriterCache.get(self._output_dir)
+        self._writer = tf.summary.FileWriterCache.get(self.output_dir)
 
     def before_run(self, run_context: Any) -> Any:
         """Requests the global step."""
@@ -144,36 +142,33 @@ class SpeedHook(tf.train.SessionRunHook):
         if not self._timer.should_trigger_for_step(step):
             return
         seconds, steps = self._timer.update_last_triggered_step(step)
-        paused, self._paused = self._pauses.seconds - self._paused, self._pauses.seconds
+        paused, self._paused = self.pauses.seconds - self._paused, self.pauses.seconds
         if seconds and seconds > paused:
             rate = steps / (seconds - paused)
-            rates = {keys.STEPS_PER_SECOND: rate, keys.EXAMPLES_PER_SECOND: rate * self._batch_size}
+            rates = {keys.STEPS_PER_SECOND: rate, keys.EXAMPLES_PER_SECOND: rate * self.batch_size}
             values = [tf.Summary.Value(tag=tag, simple_value=value) for tag, value in rates.items()]
             self._writer.add_summary(tf.Summary(value=values), step)
 
 
+@dataclass(eq=False)
 class ProfileHook(tf.train.SessionRunHook):
     """Writes timelines of a few early steps, for Chrome's viewer (chrome://tracing, or ui.perfetto.dev).
 
     TensorFlow's ProfilerHook does the work; alone it would trace up to the last step, and traces are slow.
 
-    Args:
+    Attributes:
       folder: of the files timeline-STEP.json.
       say: is told where they are.
     """
 
-    _EVERY = 5
-    _STEPS = 16  # three of them are traced
-
-    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
-        self._folder = folder
-        self._say = say
-        self._left = self._STEPS
+    folder: Path
+    say: Callable[[str], None]
 
     def begin(self) -> None:
         """Makes the folder."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._profiler = tf.train.ProfilerHook(self._EVERY, output_dir=str(self._folder))
+        self._left = _PROFILED_STEPS
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._profiler = tf.train.ProfilerHook(_PROFILED_EVERY, output_dir=str(self.folder))
         self._profiler.begin()
 
     def before_run(self, run_context: Any) -> Any:
@@ -194,27 +189,25 @@ class ProfileHook(tf.train.SessionRunHook):
             self._tell()
 
     def _tell(self) -> None:
-        if any(self._folder.glob('timeline-*.json')):
-            self._say(
-                f'Profile          {self._folder}/timeline-*.json, for chrome://tracing or ui.perfetto.dev'
+        if any(self.folder.glob('timeline-*.json')):
+            self.say(
+                f'Profile          {self.folder}/timeline-*.json, for chrome://tracing or ui.perfetto.dev'
             )
 
 
+@dataclass(eq=False)
 class ProgressHook(tf.train.SessionRunHook):
     """Shows step, loss, speed and time left: one line rewritten on a terminal, plain lines elsewhere.
 
-    Args:
+    Attributes:
       max_steps: the step at which training ends.
       batch_size: examples in a step.
       pauses: time that does not count.
-      stream: for the lines; None is standard output.
     """
 
-    def __init__(self, max_steps: int, batch_size: int, pauses: Pauses, stream: TextIO | None = None) -> None:
-        self._max_steps = max_steps
-        self._pauses = pauses
-        self._batch_size = batch_size
-        self._stream = stream
+    max_steps: int
+    batch_size: int
+    pauses: Pauses
 
     def begin(self) -> None:
         """Looks up the loss."""
@@ -234,9 +227,9 @@ class ProgressHook(tf.train.SessionRunHook):
     def after_run(self, run_context: Any, run_values: Any) -> None:
         """Shows the progress."""
         # The step may be read before or after its update: off by one is good enough here.
-        step, now = int(run_values.results['step']), time.monotonic() - self._pauses.seconds
+        step, now = int(run_values.results['step']), time.monotonic() - self.pauses.seconds
         if self._status is None:
-            self._status = StatusLine(self._stream, _TERMINAL_SECONDS, _PLAIN_SECONDS)
+            self._status = _status_line()
         elif self._status.is_due():
             rate = (step - self._shown_step) / max(now - self._shown_at, 1e-9)
             self._status.show(self._line(step, run_values.results['loss'], rate))
@@ -250,37 +243,38 @@ class ProgressHook(tf.train.SessionRunHook):
             self._status.close()
 
     def _line(self, step: int, loss: float, rate: float) -> str:
-        left = max(self._max_steps - step, 0) / rate if rate else 0
+        left = max(self.max_steps - step, 0) / rate if rate else 0
         return (
-            f'step {step:>{len(str(self._max_steps))}}/{self._max_steps}  loss {loss:.4f}  '
-            f'{clock(left)} left  {rate:.1f} steps/s  {rate * self._batch_size:,.0f} examples/s'
+            f'step {step:>{len(str(self.max_steps))}}/{self.max_steps}  loss {loss:.4f}  '
+            f'{clock(left)} left  {rate:.1f} steps/s  {rate * self.batch_size:,.0f} examples/s'
         )
 
 
+@dataclass(eq=False)
 class HparamsHook(tf.train.SessionRunHook):
     """Writes a run's row in the table of TensorBoard's HPARAMS page.
 
     The page adds all scalars of the same folder as metrics. The row goes to the folder of the evaluations:
     in the folder that TensorBoard was started with, the page would ignore folders below it.
 
-    Args:
+    Attributes:
       values: by name; anything but bool, int, float and str is shown as text.
       name: of the row.
       output_dir: the folder of event files of the run's evaluations.
     """
 
-    def __init__(self, values: Mapping[str, Any], name: str, output_dir: str) -> None:
-        self._values = {n: _shown(v) for n, v in values.items()}
-        self._name = name
-        self._output_dir = output_dir
+    values: Mapping[str, Any]
+    name: str
+    output_dir: str
 
     def begin(self) -> None:
         """Writes the row."""
         from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 
-        row = hparams_pb(self._values, trial_id=self._name).SerializeToString()
+        values = {name: _shown(value) for name, value in self.values.items()}
+        row = hparams_pb(values, trial_id=self.name).SerializeToString()
         # TensorBoard has a class of its own for the same message.
-        tf.summary.FileWriterCache.get(self._output_dir).add_summary(tf.Summary.FromString(row), 0)
+        tf.summary.FileWriterCache.get(self.output_dir).add_summary(tf.Summary.FromString(row), 0)
 
 
 def _shown(value: Any) -> bool | float | str:

@@ -11,7 +11,7 @@ from estimator_lab.base.settings import setting
 from estimator_lab.console import command
 from estimator_lab.console.command import Command, CommandLine
 from estimator_lab.console.progress import say
-from estimator_lab.errors import FlagError
+from estimator_lab.errors import DataError, FlagError
 
 
 @dataclass(frozen=True)
@@ -133,6 +133,7 @@ def test_wrong_command_lines_are_one_sentence(arguments, options, words):
     ('error', 'status', 'words'),
     [
         (FlagError('No.'), 2, 'error: No.'),
+        (DataError('Cut.', size='--size helps.', other='--other helps.'), 1, 'error: Cut. --size helps.'),
         (MemoryError(), 1, 'error: This machine does not have enough memory.'),
         (PermissionError(13, 'Permission denied', 'x'), 1, "error: 'x' cannot be used: Permission denied."),
         (ImportError('no\n  such module'), 1, 'error: no such module'),
@@ -166,20 +167,13 @@ def interpreter(tmp_path, monkeypatch):
     return path
 
 
-def test_an_environment_that_is_not_activated_is_named_by_its_path(interpreter, monkeypatch):
-    monkeypatch.setenv('PATH', '/usr/bin:/bin')
-    assert command.python() == '.venv/bin/python'
-    assert command.tensorboard(Path('a b')) == ".venv/bin/python -m tensorboard.main --logdir='a b'"
-
-
-def test_an_activated_one_by_its_name(interpreter, monkeypatch):
+def test_python_is_named_as_briefly_as_the_shell_finds_it(interpreter, monkeypatch, tmp_path):
     monkeypatch.setenv('PATH', str(interpreter.parent))
     assert command.python() == 'python'
     assert command.tensorboard(Path('runs')) == 'tensorboard --logdir=runs'
-
-
-def test_one_elsewhere_by_its_whole_path(interpreter, monkeypatch, tmp_path):
     monkeypatch.setenv('PATH', '/usr/bin:/bin')
+    assert command.python() == '.venv/bin/python'
+    assert command.tensorboard(Path('a b')) == ".venv/bin/python -m tensorboard.main --logdir='a b'"
     (tmp_path / 'other').mkdir()
     monkeypatch.chdir(tmp_path / 'other')
     assert command.python() == str(interpreter)

@@ -84,58 +84,56 @@ def test_a_link_to_itself_in_the_place_of_a_folder(tmp_path):
         loop.mkdir(exist_ok=True)
 
 
-def test_results_are_no_inputs(tmp_path):
-    path = tmp_path / 'a.tar'
-    path.touch()
-    (tmp_path / 'link.tar').symlink_to(path)
-    check_outputs(
-        {'out': str(tmp_path / 'b.csv'), 'files': None}, [str(path), '-', 'none', 'https://example.com/a.tar']
-    )
-    for name in ('a.tar', 'link.tar'):
-        with pytest.raises(FlagError, match=r'--out=\S+ is .*, which is read'):
-            check_outputs({'out': str(tmp_path / name)}, ['-', str(path)])
-
-
-def test_results_are_no_examples_of_a_folder_that_is_read(tmp_path):
-    (tmp_path / 'inner').mkdir()
-    (tmp_path / 'inner' / '0.jpg').touch()
-
-    def check(name):
-        check_outputs({'out': str(tmp_path / name)}, [str(tmp_path)], is_example=lambda name: '.jpg' in name)
-
-    check('inner/rows.csv')
-    with pytest.raises(FlagError, match=f"--out=.*0.jpg is in the folder '{tmp_path}', which is read"):
-        check('inner/0.jpg')
-
-
-def test_results_are_no_files_of_a_model(tmp_path):
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder with an archive, a folder of images, and the files of a model."""
+    monkeypatch.chdir(tmp_path)
     for name in (
-        'checkpoint',
-        'experiment.json',
-        'model.ckpt-3.index',
-        'events.out.tfevents.1',
-        'report.html',
+        *('a.tar', 'b.csv', 'images/0.jpg', 'model/checkpoint', 'model/experiment.json', 'model/report.html'),
+        *('model/model.ckpt-3.index', 'model/events.out.tfevents.1'),
     ):
-        (tmp_path / name).touch()
-    for name in ('checkpoint', 'experiment.json', 'model.ckpt-3.index', 'events.out.tfevents.1'):
-        with pytest.raises(FlagError, match=f'--out=.*{name} is a file of the model: name another'):
-            check_outputs({'out': str(tmp_path / name)}, [], tmp_path)
-    check_outputs({'out': str(tmp_path / 'report.html')}, [], tmp_path)
-    check_outputs({'out': str(tmp_path / 'checkpoint')}, [], tmp_path / 'other')
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).touch()
+    Path('link.tar').symlink_to('a.tar')
 
 
-def test_what_is_no_such_result_is_not_written_anew(tmp_path):
-    for name in ('a.tar', 'b.csv'):
-        (tmp_path / name).touch()
-    with pytest.raises(FlagError, match=r'--out=.*a\.tar is there already, .* ends in \.csv: name another'):
-        check_outputs({'out': str(tmp_path / 'a.tar')}, [], replaced=['.csv', ''])
+def check(name, **more):
+    inputs = ['-', 'none', 'https://example.com/a.tar', 'a.tar', 'images']
+    check_outputs({'out': name, 'files': None, **more}, inputs, Path('model'), lambda name: '.jpg' in name)
+
+
+@pytest.mark.parametrize(
+    ('name', 'words'),
+    [
+        ('a.tar', "is 'a.tar', which is read: name another"),
+        ('link.tar', "is 'a.tar', which is read: name another"),
+        ('images/0.jpg', "is in the folder 'images', which is read: name another"),
+        *(
+            (f'model/{name}', 'is a file of the model: name another')
+            for name in ('checkpoint', 'experiment.json', 'model.ckpt-3.index', 'events.out.tfevents.1')
+        ),
+    ],
+)
+def test_results_do_not_replace_what_is_read(place, name, words):
+    with pytest.raises(FlagError, match=f'--out={name} {words}'):
+        check(name)
+
+
+@pytest.mark.parametrize('name', ['new.csv', 'b.csv', 'images/rows.csv', 'model/report.html', 'checkpoint'])
+def test_results_that_are_allowed(place, name):
+    check(name)
+
+
+def test_what_is_no_such_result_is_not_written_anew(place):
+    with pytest.raises(FlagError, match=r'--out=a\.tar is there already, .* ends in \.csv: name another'):
+        check_outputs({'out': 'a.tar'}, [], replaced=['.csv', ''])
     for name in ('b.csv', 'new.tar', '.'):
-        check_outputs({'out': str(tmp_path / name)}, [], replaced=['.csv', ''])
+        check_outputs({'out': name}, [], replaced=['.csv', ''])
 
 
-def test_two_results_have_two_names(tmp_path):
-    with pytest.raises(FlagError, match=r'--zoom=.*/x is the file of --out as well: name two'):
-        check_outputs({'out': str(tmp_path / 'x'), 'zoom': f'{tmp_path}/./x'}, [])
+def test_two_results_have_two_names(place):
+    with pytest.raises(FlagError, match=r'--zoom=\./x is the file of --out as well: name two'):
+        check('x', zoom='./x')
 
 
 def test_a_finished_file_takes_no_others_place(tmp_path):

@@ -177,6 +177,7 @@ def test_examples_seen():
     evaluator = role('multi_worker', 'evaluator', jobs=('chief', 'worker'))
     assert evaluator.strategy is None and evaluator.batches_a_step == 3
     assert role().batches_a_step == 1
+    assert role().distribution == 'parameter_server'  # asynchronous
 
 
 def test_workers_depend_on_parameter_servers_only():
@@ -186,82 +187,76 @@ def test_workers_depend_on_parameter_servers_only():
     assert role().session_config(None) is None
 
 
-def test_a_cluster_without_a_strategy_is_asynchronous():
-    assert role().distribution == 'parameter_server'
-    assert read_role('none', '{}') == read_role('none', '') == Role()
-
-
 TASK = {'type': 'chief', 'index': 0}
+ADDRESSES = (
+    *('h:1', None, {}, [1], [['h:1']], ['h'], ['h:0'], ['h:65536'], ['h:-1'], ['h:²'], [f'h:{"9" * 9999}']),
+    *([':1'], ['a..b:1'], ['h\n:1'], [f'{"h" * 64}:1'], ['http://h:1']),
+)
+INDEXES = (2, -1, [0], {}, True, False, 0.0, None, '', '-0', '²', 10**30, '9' * 9999, 'zero')
+WRONG = {
+    'TF_CONFIG is not JSON: Expecting': ['{'],
+    'TF_CONFIG is not JSON: it is nested more than': ['[' * 100_000],
+    'TF_CONFIG is not JSON: it has the name': ['{"cluster": {}, "cluster": {}}'],
+    'TF_CONFIG is not JSON: it holds NaN': ['{"task": NaN}'],
+    'TF_CONFIG must be an object': ['[1]'],
+    '"cluster" in TF_CONFIG must be an object': [{'cluster': each} for each in ([1], None, 0, '')],
+    "names the job 'master'; known are: chief": [{'cluster': {'master': ['h:1']}}],
+    '\'chief\' in TF_CONFIG must be a list of "host:port", with ports from 1 to 65535': [
+        {'cluster': {'chief': each}} for each in ADDRESSES
+    ],
+    'TF_CONFIG must name one chief, not 0': [{'cluster': {'worker': ['h:1']}}],
+    'TF_CONFIG must name one chief, not 2': [{'cluster': {'chief': ['h:1', 'h:2']}}],
+    "TF_CONFIG names 'h:1' twice": [{'cluster': {'chief': ['h:1'], 'ps': ['h:1']}}],
+    "TF_CONFIG names 'p:1' twice": [{'cluster': {'chief': ['h:1'], 'ps': ['p:1', 'p:1']}}],
+    'TF_CONFIG must say which task this process is': [{'cluster': HOSTS}, {'cluster': HOSTS, 'task': None}],
+    'in TF_CONFIG, which its cluster does not have': [
+        {'cluster': HOSTS, 'task': {'type': each, 'index': 0}} for each in ('boss', ['chief'], {}, None)
+    ],
+    'in TF_CONFIG is not one of its worker tasks': [
+        {'cluster': HOSTS, 'task': {'type': 'worker', 'index': each}} for each in INDEXES
+    ],
+    'in TF_CONFIG is not one of its evaluator tasks': [
+        {'cluster': HOSTS, 'task': {'type': 'evaluator', 'index': 1}}
+    ],
+    'TF_CONFIG names workers but no ps task': [
+        {'cluster': {'chief': ['h:1'], 'worker': ['h:2']}, 'task': TASK}
+    ],
+    'TF_CONFIG says which task this process is, but not of which "cluster"': [
+        *({'task': each} for each in (TASK, {'type': 'worker', 'index': 1}, [])),
+        {'cluster': {}, 'task': {'index': 'x'}},
+    ],
+    '"model_dir" in TF_CONFIG has no use here': [{'model_dir': '/elsewhere'}],
+    "'service' in TF_CONFIG must be an object, not 3": [{'service': 3}],
+    "'session_master' in TF_CONFIG must be text": [{'session_master': ['x']}],
+}
+
+
+def fails(distribution, tf_config, words):
+    text = tf_config if isinstance(tf_config, str) else json.dumps(tf_config)
+    with pytest.raises(FlagError, match=re.escape(words)) as caught:
+        read_role(distribution, text)
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize('words', WRONG)
+def test_a_wrong_tf_config_gets_one_sentence(words):
+    for tf_config in WRONG[words]:
+        fails('none', tf_config, words)
 
 
 @pytest.mark.parametrize(
-    ('name', 'tf_config', 'words'),
+    ('distribution', 'tf_config', 'words'),
     [
-        ('none', '{', 'TF_CONFIG is not JSON'),
-        ('none', '[1]', 'TF_CONFIG must be an object'),
-        ('none', {'cluster': [1], 'task': TASK}, '"cluster" in TF_CONFIG must be an object'),
-        ('none', {'cluster': {'master': ['h:1']}, 'task': TASK}, "names the job 'master'; known are: chief"),
-        ('none', {'cluster': {'chief': 'h:1'}, 'task': TASK}, "'chief' in TF_CONFIG must be a list of"),
-        ('none', {'cluster': {'chief': ['h']}, 'task': TASK}, 'must be a list of "host:port"'),
-        ('none', {'cluster': {'worker': ['h:1']}, 'task': TASK}, 'TF_CONFIG must name one chief, not 0'),
-        ('none', {'cluster': {'chief': ['h:1', 'h:2']}, 'task': TASK}, 'one chief, not 2'),
-        ('none', {'cluster': HOSTS}, 'TF_CONFIG must say which task this process is'),
-        ('none', {'cluster': HOSTS, 'task': {'type': 'boss', 'index': 0}}, "'boss' in TF_CONFIG"),
-        ('none', {'cluster': HOSTS, 'task': {'type': 'worker', 'index': 2}}, 'index 2 in TF_CONFIG'),
-        ('none', {'cluster': HOSTS, 'task': {'type': 'worker', 'index': -1}}, 'index -1 in TF_CONFIG'),
-        ('none', {'cluster': HOSTS, 'task': {'type': 'evaluator', 'index': 1}}, 'index 1 in TF_CONFIG'),
-        ('none', {'cluster': {'chief': ['h:1'], 'worker': ['h:2']}, 'task': TASK}, 'workers but no ps task'),
         ('multi_worker', '', '--distribution=multi_worker needs TF_CONFIG'),
         ('parameter_server', '', '--distribution=parameter_server needs TF_CONFIG'),
         ('parameter_server', {'cluster': {'chief': ['h:1']}, 'task': TASK}, 'at least one ps task'),
         ('multi_worker', {'cluster': HOSTS, 'task': TASK}, 'TF_CONFIG names ps tasks'),
         ('mirrored', {'cluster': HOSTS, 'task': TASK}, 'but TF_CONFIG names a cluster'),
-        ('none', '[' * 100_000, 'TF_CONFIG is not JSON: it is nested more than'),
-        ('none', '{"cluster": {}, "cluster": {}}', 'TF_CONFIG is not JSON: it has the name'),
-        ('none', '{"task": NaN}', 'TF_CONFIG is not JSON: it holds NaN'),
-        ('none', {'cluster': None}, '"cluster" in TF_CONFIG must be an object'),
-        ('none', {'cluster': 0}, '"cluster" in TF_CONFIG must be an object'),
-        ('none', {'cluster': ''}, '"cluster" in TF_CONFIG must be an object'),
-        ('none', {'cluster': {'chief': None}}, "'chief' in TF_CONFIG must be a list of"),
-        ('none', {'cluster': {'chief': {}}}, "'chief' in TF_CONFIG must be a list of"),
-        ('none', {'cluster': {'chief': [1]}}, "'chief' in TF_CONFIG must be a list of"),
-        ('none', {'cluster': {'chief': [['h:1']]}}, "'chief' in TF_CONFIG must be a list of"),
-        ('none', {'cluster': {'chief': ['h:0']}}, 'ports from 1 to 65535'),
-        ('none', {'cluster': {'chief': ['h:65536']}}, 'ports from 1 to 65535'),
-        ('none', {'cluster': {'chief': ['h:-1']}}, 'ports from 1 to 65535'),
-        ('none', {'cluster': {'chief': ['h:²']}}, 'ports from 1 to 65535'),
-        ('none', {'cluster': {'chief': [f'h:{"9" * 9999}']}}, 'ports from 1 to 65535'),
-        ('none', {'cluster': {'chief': [':1']}}, 'must be a list of "host:port"'),
-        ('none', {'cluster': {'chief': ['a..b:1']}}, 'must be a list of "host:port"'),
-        ('none', {'cluster': {'chief': ['h\n:1']}}, 'must be a list of "host:port"'),
-        ('none', {'cluster': {'chief': [f'{"h" * 64}:1']}}, 'must be a list of "host:port"'),
-        ('none', {'cluster': {'chief': ['http://h:1']}}, 'must be a list of "host:port"'),
-        ('none', {'cluster': {'chief': ['h:1'], 'ps': ['h:1']}}, "TF_CONFIG names 'h:1' twice"),
-        ('none', {'cluster': {'chief': ['h:1'], 'ps': ['p:1', 'p:1']}}, "TF_CONFIG names 'p:1' twice"),
-        ('none', {'cluster': HOSTS, 'task': None}, 'TF_CONFIG must say which task'),
-        ('none', {'cluster': HOSTS, 'task': {'type': ['chief'], 'index': 0}}, "['chief'] in TF_CONFIG"),
-        ('none', {'cluster': HOSTS, 'task': {'type': {}, 'index': 0}}, '{} in TF_CONFIG'),
-        ('none', {'cluster': HOSTS, 'task': {'type': None, 'index': 0}}, 'None in TF_CONFIG'),
-        *(
-            ('none', {'cluster': HOSTS, 'task': {'type': 'chief', 'index': index}}, 'index')
-            for index in ([0], {}, True, False, 0.0, None, '', '-0', '²', 10**30, '9' * 9999, 'zero')
-        ),
-        ('none', {'task': {'type': 'chief', 'index': 0}}, 'but not of which "cluster"'),
-        ('none', {'task': {'type': 'worker', 'index': 1}}, 'but not of which "cluster"'),
-        ('none', {'task': []}, 'but not of which "cluster"'),
-        ('none', {'cluster': {}, 'task': {'index': 'x'}}, 'but not of which "cluster"'),
-        ('none', {'model_dir': '/elsewhere'}, '"model_dir" in TF_CONFIG has no use here'),
-        ('none', {'service': 3}, "'service' in TF_CONFIG must be an object, not 3"),
-        ('none', {'session_master': ['x']}, "'session_master' in TF_CONFIG must be text"),
         ('mirored', '', '--distribution=mirored is not allowed: one of none, mirrored'),
     ],
 )
-def test_a_wrong_tf_config_gets_one_sentence(name, tf_config, words):
-    text = tf_config if isinstance(tf_config, str) else json.dumps(tf_config)
-    with pytest.raises(FlagError, match=re.escape(words)) as caught:
-        read_role(name, text)
-    assert 'TF_CONFIG' in str(caught.value) or name == 'mirored'
-    assert str(caught.value).isprintable() and len(str(caught.value)) < 400
+def test_a_distribution_that_does_not_fit_the_cluster(distribution, tf_config, words):
+    fails(distribution, tf_config, words)
 
 
 @pytest.mark.parametrize(
@@ -284,16 +279,9 @@ def test_what_tensorflow_accepts_as_well(tf_config, monkeypatch):
 @pytest.mark.parametrize('tf_config', ['', '{}'])
 def test_an_empty_tf_config_is_none(tf_config, monkeypatch):
     monkeypatch.setenv('TF_CONFIG', tf_config)
+    assert read_role('none', tf_config) == Role()
     with read_role('none', tf_config).scope():
         assert tf.estimator.RunConfig().is_chief
-
-
-def test_a_wrong_tf_config_ends_the_command_before_anything_is_written(run_python, archive, tmp_path):
-    flags = (f'--data={archive}', f'--model_dir={tmp_path / "model"}')
-    done = run_python('-m', 'estimator_lab.train', *flags, '--distribution=multi_worker', TF_CONFIG='')
-    assert done.returncode == 2 and done.stderr.count('\n') == 1
-    assert done.stderr.startswith('error: --distribution=multi_worker needs TF_CONFIG')
-    assert not (tmp_path / 'model').exists()
 
 
 def test_the_flag_knows_all_distributions():
@@ -336,19 +324,12 @@ def test_it_stops_waiting_for_a_chief_that_does_not_come_back(waiting, listener,
         run_until_finished(waiting.wait, served(listener, job), StopSwitch(), lambda: False)
 
 
-def test_it_waits_for_a_chief_that_has_not_come_yet(waiting, listener):
-    address = served(listener)
+@pytest.mark.parametrize(('job', 'is_finished'), [('ps', False), ('evaluator', True)])
+def test_it_waits_for_a_chief_to_come_and_for_the_last_evaluation(waiting, listener, job, is_finished):
+    address = served(listener, job)
     listener.close()
     threading.Timer(0.5, waiting.set).start()
-    run_until_finished(waiting.wait, address, StopSwitch(), lambda: False)
-    assert waiting.is_set()
-
-
-def test_an_evaluator_may_take_its_time_for_the_last_checkpoint(waiting, listener):
-    address = served(listener, 'evaluator')
-    listener.close()
-    threading.Timer(0.5, waiting.set).start()
-    run_until_finished(waiting.wait, address, StopSwitch(), lambda: True)
+    run_until_finished(waiting.wait, address, StopSwitch(), lambda: is_finished)
     assert waiting.is_set()
 
 

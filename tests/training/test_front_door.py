@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -19,10 +18,10 @@ from estimator_lab.tf1 import tf
 from estimator_lab.training import inputs as inputs_module
 from estimator_lab.training.experiment import Experiment
 from estimator_lab.training.rollback import rolled_back_on_failure
-from estimator_lab.training.settings import Settings
 from tests.archive_files import encoded, picture, write_tar
+from tests.small_runs import SMALL, cnn_settings, opened, trained, values_in
 
-SMALL = 'filters=2,dense_units=8,learning_rate_schedule=constant,warmup_steps=0'
+CONSTANT = f'{SMALL},learning_rate_schedule=constant,warmup_steps=0'
 
 
 @pytest.fixture
@@ -38,80 +37,53 @@ def folder(tmp_path):
 @pytest.fixture
 def settings(folder, tmp_path):
     def make(**changes):
-        given = {
-            'model': 'cnn',
-            'data': [str(folder)],
-            'model_dir': tmp_path / 'model',
-            'batch_size': 6,
-            'max_steps': 2,
-            'image_size': 8,
-            'hparams': SMALL,
-        }
-        return Settings(**{**given, **changes})
+        return cnn_settings(folder, tmp_path / 'model', **{'max_steps': 2, 'hparams': CONSTANT, **changes})
 
     return make
 
 
-def quietly(settings):
-    said = []
-    return Experiment(settings, said.append), said
-
-
 def members_of(experiment, count):
     """Returns the names of the images that training takes next."""
-    trainer = experiment.trainer
-    plan, segment = trainer.plan, trainer.plan.segment
-    order = plan.inputs.training_order(segment, plan.run.settings.shuffle_buffer, 1, ONLY_WORKER)
-    seen = segment.examples_at(experiment.saved_step())
+    plan = experiment.trainer.plan
+    order = plan.inputs.training_order(plan.segment, plan.run.settings.shuffle_buffer, 1, ONLY_WORKER)
+    seen = plan.segment.examples_at(experiment.saved_step())
     return [each.name for each in itertools.islice(order.onwards(seen), count)]
 
 
-def test_a_run_on_a_folder_goes_on_at_the_very_image(settings):
-    whole = members_of(quietly(settings())[0], 40)
+def test_a_run_on_a_folder_goes_on_at_the_very_image(settings, folder, tmp_path):
+    whole = members_of(opened(settings())[0], 40)
     assert len(set(whole[:24])) == 24 and whole[:24] != whole[24:]
-    Experiment(settings(), lambda line: None).train()
-    assert members_of(quietly(settings(max_steps=4))[0], 28) == whole[2 * 6 :]
-
-
-def test_another_name_breaks_nothing(settings, folder, tmp_path):
-    Experiment(settings(), lambda line: None).train()
+    trained(settings())
+    assert members_of(opened(settings(max_steps=4))[0], 28) == whole[2 * 6 :]
     moved = folder.rename(tmp_path / 'moved')
-    _, said = quietly(settings(data=[str(moved)], max_steps=4))
-    assert said == ['Since the last start: --data: moved was images.']
+    assert opened(settings(data=[str(moved)], max_steps=4))[1] == [
+        'Since the last start: --data: moved was images.'
+    ]
+    (moved / 'n0' / 'new.png').write_bytes(encoded(picture(99)))
+    with pytest.raises(FlagError, match='--data: moved has changed'):
+        opened(settings(data=[str(moved)], max_steps=4))
+    result, said = trained(settings(data=[str(moved)], max_steps=4, resume_changed=True))
+    assert result.step == 4 and any('--data: moved has changed' in line for line in said)
 
 
-def test_a_changed_folder_is_reported_and_refused(settings, folder):
-    Experiment(settings(), lambda line: None).train()
-    (folder / 'n0' / 'new.png').write_bytes(encoded(picture(99)))
-    with pytest.raises(FlagError, match='--data: images has changed'):
-        quietly(settings(max_steps=4))
-    experiment, said = quietly(settings(max_steps=4, resume_changed=True))
-    assert any('--data: images has changed' in line for line in said)
-    assert experiment.train().step == 4
-
-
-def test_labels_of_a_table_and_beside_images(settings, folder, tmp_path):
+def test_labels_of_a_table_and_next_to_images(settings, tmp_path):
     table = tmp_path / 'labels.csv'
     table.write_text(''.join(f'{n:02}.png,{"ab"[n % 2]}\n' for n in range(24)))
-    experiment, _ = quietly(settings(labels=table))
-    assert experiment.inputs.labels == ('a', 'b')
-    shard = write_tar(
-        tmp_path / 'shard.tar',
-        [
-            pair
-            for n in range(6)
-            for pair in ((f'{n}.cls', b'%d' % (n % 2)), (f'{n}.png', encoded(picture(n))))
-        ],
-    )
-    experiment, _ = quietly(settings(data=[str(shard)]))
-    assert experiment.inputs.labels == ('0', '1')
+    assert opened(settings(labels=table))[0].inputs.labels == ('a', 'b')
+    pairs = [((f'{n}.cls', b'%d' % (n % 2)), (f'{n}.png', encoded(picture(n)))) for n in range(6)]
+    shard = write_tar(tmp_path / 'shard.tar', itertools.chain(*pairs))
+    assert opened(settings(data=[str(shard)]))[0].inputs.labels == ('0', '1')
 
 
 def test_a_failed_start_removes_only_its_own_files(settings, tmp_path):
     """Files that others wrote into the folder in the meantime stay: predictions, notes, another run."""
     bad = write_tar(tmp_path / 'bad.tar', [(f'n{n % 2}/{n}.png', b'junk') for n in range(40)])
-    Experiment(settings(model_dir=tmp_path / 'other'), lambda line: None).train()
+    trained(settings(model_dir=tmp_path / 'other'))
     model_dir = tmp_path / 'model'
+    with pytest.raises(DataError, match='max_bad_fraction'):
+        trained(settings(data=[str(bad)]))
+    assert [path.name for path in model_dir.rglob('*')] == ['bad_members.csv']
+    (model_dir / 'notes.txt').write_text('mine')
     others = ['predictions.csv', 'eval/mine.txt', 'events.out.tfevents.1.elsewhere', 'export/mine/model.txt']
 
     def meanwhile(line):
@@ -126,29 +98,16 @@ def test_a_failed_start_removes_only_its_own_files(settings, tmp_path):
     assert open_trained(model_dir / 'other').step == 2
     shutil.rmtree(model_dir / 'other')
     left = {str(path.relative_to(model_dir)) for path in model_dir.rglob('*') if path.is_file()}
-    assert left == {'bad_members.csv', *others}
-
-
-@pytest.mark.parametrize('is_new', [True, False])
-def test_a_failed_start_leaves_the_folder_unchanged(settings, tmp_path, is_new):
-    bad = write_tar(tmp_path / 'bad.tar', [(f'n{n % 2}/{n}.png', b'junk') for n in range(40)])
-    model_dir = tmp_path / 'model'
-    if not is_new:
-        model_dir.mkdir()
-        (model_dir / 'notes.txt').write_text('mine')
-    with pytest.raises(DataError, match='max_bad_fraction'):
-        Experiment(settings(data=[str(bad)]), lambda line: None).train()
-    left = sorted(path.name for path in model_dir.rglob('*'))
-    assert left == ['bad_members.csv', *([] if is_new else ['notes.txt'])]
+    assert left == {'bad_members.csv', 'notes.txt', *others}
 
 
 def test_a_failed_restart_keeps_the_record(settings, tmp_path, folder):
-    Experiment(settings(), lambda line: None).train()
+    trained(settings())
     before = {path: path.read_bytes() for path in (tmp_path / 'model').rglob('*') if path.is_file()}
     for path in folder.rglob('*.png'):
         path.write_bytes(b'junk')
     with pytest.raises(DataError, match='max_bad_fraction'):
-        Experiment(settings(max_steps=4, resume_changed=True), lambda line: None).train()
+        trained(settings(max_steps=4, resume_changed=True))
     assert {p for p in tmp_path.glob('model/*') if p.is_file()} - before.keys() == {
         tmp_path / 'model' / 'bad_members.csv'
     }
@@ -158,60 +117,46 @@ def test_a_failed_restart_keeps_the_record(settings, tmp_path, folder):
 
 
 def test_unused_weights_are_reported(settings, tmp_path):
-    Experiment(settings(), lambda line: None).train()
+    trained(settings())
     shutil.copytree(tmp_path / 'model', tmp_path / 'other')
-    _, said = quietly(settings(max_steps=3, warm_start=tmp_path / 'other'))
+    _, said = opened(settings(max_steps=3, warm_start=tmp_path / 'other'))
     assert any('--warm_start=' in line and 'goes on from its own checkpoint' in line for line in said)
     (tmp_path / 'model' / 'checkpoint').unlink()
-    _, said = quietly(settings(max_steps=3))
+    _, said = opened(settings(max_steps=3))
     assert any("holds model.ckpt-2, but no file 'checkpoint'" in line for line in said)
-    assert not quietly(settings(model_dir=tmp_path / 'other'))[1]
+    assert not opened(settings(model_dir=tmp_path / 'other'))[1]
 
 
 def test_a_loss_of_nan_says_how_to_go_on(settings, tmp_path):
     # Rectified units may all be off behind such a step, and the loss a number.
-    hparams = f'{SMALL},activation=linear'
+    hparams = f'{CONSTANT},activation=linear'
     wild = settings(
         hparams=f'{hparams},optimizer=sgd,learning_rate=1e38', max_steps=9, save_checkpoints_steps=9
     )
     with pytest.raises(LabError, match=r'not a number any more, so training ends\. Give a smaller'):
-        Experiment(wild, lambda line: None).train()
-    Experiment(settings(hparams=hparams), lambda line: None).train()
+        trained(wild)
+    trained(settings(hparams=hparams))
     again = settings(hparams=f'{hparams},learning_rate=1e38', max_steps=9)
     with pytest.raises(LabError, match=r'model\.ckpt-\d is intact: go on from it|Start again with') as caught:
-        Experiment(again, lambda line: None).train()
+        trained(again)
     checkpoint = tf.train.latest_checkpoint(str(tmp_path / 'model'))
     assert ('is intact' in str(caught.value)) == all_finite(checkpoint)
-    reader = tf.train.load_checkpoint(checkpoint)
-    values = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+    values = values_in(checkpoint)
     write_checkpoint(Path(checkpoint), {**values, 'dense/bias': values['dense/bias'] * np.nan})
     with pytest.raises(LabError, match=r'Start again with a smaller .* and another --model_dir'):
-        Experiment(settings(hparams=hparams, max_steps=19), lambda line: None).train()
-
-
-def test_evaluation_data_is_read_more_than_once(settings, tmp_path):
-    os.mkfifo(tmp_path / 'pipe')
-    for name in ('-', str(tmp_path / 'pipe')):
-        with pytest.raises(FlagError, match=r'--eval_data=\S+ can be read only once, but each'):
-            quietly(settings(eval_data=[name]))
+        trained(settings(hparams=hparams, max_steps=19))
 
 
 def test_training_data_is_not_unseen(settings, folder, tmp_path):
-    experiment, said = quietly(settings(eval_data=[str(folder)]))
+    experiment, said = opened(settings(eval_data=[str(folder)]))
     assert not experiment.inputs.unseen
     assert said == ['--eval_data has images in common with --data: no unseen examples.']
     other = write_tar(tmp_path / 'other.tar', [(f'n{n % 3}/{n}.png', encoded(picture(n))) for n in range(6)])
-    experiment, said = quietly(settings(eval_data=[str(other)]))
+    experiment, said = opened(settings(eval_data=[str(other)]))
     assert experiment.inputs.unseen and not any('in common' in line for line in said)
-    experiment, said = quietly(settings(eval_data=[str(other), str(folder)]))
+    experiment, said = opened(settings(eval_data=[str(other), str(folder)]))
     assert experiment.inputs.unseen
     assert '--eval_data has images in common with --data: only the others are unseen.' in said
-
-
-@pytest.mark.parametrize('split', ['nan', '0.5,nan'])
-def test_a_share_that_is_not_a_number(settings, split):
-    with pytest.raises(FlagError, match='is not understood'):
-        quietly(settings(split=split))
 
 
 def test_what_was_learned_stays(tmp_path):
@@ -227,26 +172,6 @@ def test_what_was_learned_stays(tmp_path):
     assert (tmp_path / 'model.ckpt-5.index').exists()
 
 
-@pytest.mark.parametrize(
-    ('changes', 'words'),
-    [
-        ({'batch_size': 10_000_000, 'image_size': 128}, 'A step with --batch_size=10000000 takes'),
-        ({'hparams': 'dense_units=1000000000000'}, 'are weights and gradients, but this machine has'),
-        ({'hparams': 'filters=1000000000'}, 'make no network: Shape'),
-        # 4 x 8 x 2^20 x 10^4 bytes would do, but not the pairs that the optimizer keeps.
-        (
-            {'hparams': 'dense_units=1024,optimizer=lbfgs,memory=1000000'},
-            "are weights, gradients and the optimizer's vectors",
-        ),
-    ],
-)
-def test_what_does_not_fit_into_memory_is_refused_before(settings, tmp_path, changes, words):
-    with pytest.raises(FlagError) as caught:
-        quietly(settings(**changes))
-    assert words in str(caught.value) and '{{node' not in str(caught.value)
-    assert not (tmp_path / 'model').exists()
-
-
 def test_the_memory_of_a_step(monkeypatch, settings):
     network = Network(variables=100, kept=10, example=1)
     assert network.training(4) == 2 * 100 + 4 * (10 + 3)
@@ -258,7 +183,7 @@ def test_the_memory_of_a_step(monkeypatch, settings):
 
 def test_the_network_that_is_measured(settings):
     """By hand: the 8x8 images' two convolutions, of 5x5, and pools, by 2x2, and a dense layer."""
-    plan = quietly(settings())[0].trainers[-1].plan
+    plan = opened(settings())[0].trainers[-1].plan
     found = memory.measure(plan.run.model, plan.params, plan.run.reader)
     filters, dense, labels = 2, 8, 3
     weights = 25 * filters + filters + 25 * filters**2 + filters + (2 * 2 * filters + 1) * dense
@@ -268,7 +193,7 @@ def test_the_network_that_is_measured(settings):
 
 
 def test_batches_that_are_only_evaluated(monkeypatch, settings):
-    reader = quietly(settings())[0].run.reader
+    reader = opened(settings())[0].run.reader
     monkeypatch.setattr(memory, 'memory', lambda: 3 * 64 * 5 * 10)
     check_use(reader, 10)
     with pytest.raises(FlagError, match='--batch_size=11 takes'):
@@ -277,13 +202,13 @@ def test_batches_that_are_only_evaluated(monkeypatch, settings):
 
 def test_a_large_training_set_is_evaluated_in_part_and_that_is_mixed(settings, monkeypatch):
     monkeypatch.setattr(inputs_module, '_MOST_EVALUATED', 12)
-    experiment, _ = quietly(settings())
+    experiment, _ = opened(settings())
     assert experiment.inputs.evaluated == 12
     result = experiment.train()
     assert result.metrics['evaluated_images'] == 12
     order = [s.label for s in experiment.inputs.evaluation.order(10_000).epoch(0)]
     assert len(set(order[:12])) == 3  # the first images of a sorted folder have one label
-    chosen, _ = quietly(settings(eval_steps=4))
+    chosen, _ = opened(settings(eval_steps=4))
     assert chosen.inputs.evaluated == 24
 
 
@@ -298,14 +223,14 @@ def test_a_folder_of_runs_is_not_a_run(tmp_path):
 
 def test_a_checkpoint_without_a_record_is_refused(settings, tmp_path):
     """It would be where its variables have the same names, in whatever order its labels were."""
-    quietly(settings())[0].train()
+    opened(settings())[0].train()
     (tmp_path / 'model' / 'experiment.json').unlink()
     before = sorted((tmp_path / 'model').rglob('*'))
     with pytest.raises(
         FlagError, match=r'holds the checkpoint model.ckpt-2, but no experiment.json'
     ) as refused:
-        quietly(settings(max_steps=4))
+        opened(settings(max_steps=4))
     assert sorted((tmp_path / 'model').rglob('*')) == before
     warm_start = str(refused.value).partition('--warm_start=')[2].split()[0]
-    anew, _ = quietly(settings(model_dir=tmp_path / 'other', warm_start=Path(warm_start)))
+    anew, _ = opened(settings(model_dir=tmp_path / 'other', warm_start=Path(warm_start)))
     assert anew.train().step == 2

@@ -1,7 +1,6 @@
 import io
 import os
 import signal
-import threading
 
 import pytest
 
@@ -45,52 +44,52 @@ def test_a_pause_lasts_from_its_first_beginning_to_its_end(monkeypatch):
     assert pauses.seconds == 12
 
 
-def test_progress_in_plain_lines(monkeypatch):
-    monkeypatch.setattr('estimator_lab.training.hooks._PLAIN_SECONDS', 0.0)
+@pytest.fixture
+def shown(monkeypatch):
+    """All that is printed, each update at once."""
+    for name in ('_PLAIN_SECONDS', '_TERMINAL_SECONDS'):
+        monkeypatch.setattr(f'estimator_lab.training.hooks.{name}', 0.0)
     stream = io.StringIO()
-    run_steps([ProgressHook(max_steps=100, batch_size=8, pauses=Pauses(), stream=stream)], 10)
-    lines = stream.getvalue().splitlines()
+    monkeypatch.setattr('sys.stdout', stream)
+    return stream
+
+
+def test_progress_in_plain_lines(shown):
+    run_steps([ProgressHook(max_steps=100, batch_size=8, pauses=Pauses())], 10)
+    lines = shown.getvalue().splitlines()
     assert len(lines) >= 5
     assert lines[0].startswith('step ') and lines[0].endswith(' examples/s')
     assert '/100  loss 0.2500  ' in lines[0]
 
 
-def test_progress_on_a_terminal_is_one_line_that_goes_away(monkeypatch):
-    monkeypatch.setattr('estimator_lab.training.hooks._TERMINAL_SECONDS', 0.0)
-    stream = io.StringIO()
-    stream.isatty = lambda: True
-    run_steps([ProgressHook(100, 8, Pauses(), stream)], 10)
-    text = stream.getvalue()
+def test_progress_on_a_terminal_is_one_line_that_goes_away(shown):
+    shown.isatty = lambda: True
+    run_steps([ProgressHook(100, 8, Pauses())], 10)
+    text = shown.getvalue()
     assert '\n' not in text and text.count('\r\033[Kstep') >= 5 and text.endswith('\r\033[K')
 
 
-def test_progress_of_an_evaluation(monkeypatch):
-    monkeypatch.setattr('estimator_lab.training.hooks._PLAIN_SECONDS', 0.0)
-    stream, pauses = io.StringIO(), Pauses()
-    run_steps([EvaluationHook(StopSwitch(), pauses, 8, 12, 'images', stream)], 2)
-    assert stream.getvalue().splitlines() == ['evaluating 8 of 12 images', 'evaluating 12 of 12 images']
+def test_progress_of_an_evaluation(shown):
+    pauses = Pauses()
+    run_steps([EvaluationHook(StopSwitch(), pauses, 8, 12, 'images')], 2)
+    assert shown.getvalue().splitlines() == ['evaluating 8 of 12 images', 'evaluating 12 of 12 images']
     pauses.end()
     assert pauses.seconds > 0
 
 
-def test_the_switch_ends_training_after_a_step():
+def test_the_switch_ends_training_after_a_step_and_an_evaluation_before_and_within():
     switch = StopSwitch()
-    hook = StopTrainingHook(switch)
-    switch.on = True
-    assert not hook.over
-    assert run_steps([hook]) == 1
-    assert hook.over
-
-
-def test_the_switch_stops_an_evaluation_before_and_within():
-    switch = StopSwitch()
-    hook = EvaluationHook(switch, Pauses(), 8, None, 'images', io.StringIO())
+    hook = EvaluationHook(switch, Pauses(), 8, None, 'images')
     hook.begin()
     hook.after_run(None, None)
     switch.on = True
     for call in (hook.begin, lambda: hook.after_run(None, None)):
         with pytest.raises(Interrupted):
             call()
+    training = StopTrainingHook(switch)
+    assert not training.over
+    assert run_steps([training]) == 1
+    assert training.over
 
 
 def test_first_signal_turns_the_switch_on_and_the_second_has_its_usual_effect():
@@ -124,16 +123,3 @@ def test_a_closed_terminal_asks_to_stop_unless_it_is_ignored():
             assert not switch.on
     finally:
         signal.signal(signal.SIGHUP, before)
-
-
-def test_outside_the_main_thread_nothing_listens():
-    def listen():
-        with StopSwitch().listening() as switch:
-            switch.check()
-            seen.append(signal.getsignal(signal.SIGINT))
-
-    seen = []
-    thread = threading.Thread(target=listen)
-    thread.start()
-    thread.join()
-    assert seen == [signal.getsignal(signal.SIGINT)]

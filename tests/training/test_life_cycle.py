@@ -1,6 +1,5 @@
 """What goes on around the steps of training: exports, early stopping, warm start, profile, determinism."""
 
-import json
 import re
 import shutil
 from pathlib import Path
@@ -17,8 +16,8 @@ from estimator_lab.runs.serving import serving_input_receiver_fn
 from estimator_lab.tf1 import tf
 from estimator_lab.training.evaluations import BestEvaluation, make_exporters
 from estimator_lab.training.experiment import Experiment
-from estimator_lab.training.settings import Settings
 from tests.archive_files import encoded, picture, small_archive, write_tar
+from tests.small_runs import SMALL, cnn_settings, opened, trained, values_in
 
 CNN = find_model('cnn')
 
@@ -31,17 +30,7 @@ def images(tmp_path_factory):
 @pytest.fixture
 def settings(images, tmp_path):
     def make(**changes):
-        defaults = {
-            'model': 'cnn',
-            'data': [images],
-            'model_dir': tmp_path / 'model',
-            'batch_size': 6,
-            'max_steps': 4,
-            'image_size': 8,
-            'hparams': 'filters=2,dense_units=8',
-            'save_checkpoints_steps': 1,
-        }
-        return Settings(**{**defaults, **changes})
+        return cnn_settings(images, tmp_path / 'model', **{'save_checkpoints_steps': 1, **changes})
 
     return make
 
@@ -69,16 +58,6 @@ def accuracies(monkeypatch):
     return decide
 
 
-def run(settings):
-    lines = []
-    return Experiment(settings, lines.append).train(), lines
-
-
-def weights(folder):
-    reader = tf.train.load_checkpoint(str(folder))
-    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
-
-
 def exported(model_dir, name):
     """The steps of the exports of that name."""
     folders = sorted((model_dir / 'export' / name).glob('*'))
@@ -88,7 +67,7 @@ def exported(model_dir, name):
 def test_early_stopping_and_exports(settings, accuracies):
     accuracies(0.25, 0.75, 0.5, 0.75, 0.9, 0.9)
     chosen = settings(early_stopping=2, max_steps=6, export=['best', 'latest', 'final'])
-    result, lines = run(chosen)
+    result, lines = trained(chosen)
     assert (result.step, result.metrics['global_step'], result.interrupted) == (4, 4, False)
     assert lines[-1] == 'No better for 2 evaluations: stopped early.'
     assert exported(chosen.model_dir, 'best') == [2]
@@ -98,7 +77,7 @@ def test_early_stopping_and_exports(settings, accuracies):
     with tf.Graph().as_default(), tf.Session() as session:
         meta = tf.saved_model.loader.load(session, ['serve'], str(folder))
         assert set(meta.signature_def) == {'serving_default', 'pixels:serving_default'}
-    again, lines = run(chosen)
+    again, lines = trained(chosen)
     assert (again.step, again.metrics['accuracy']) == (4, 0.75)
     assert 'Already trained for 4 steps: evaluating only.' in lines
     assert not Experiment(settings(early_stopping=3, max_steps=6), lines.append).trainer.is_finished()
@@ -151,17 +130,17 @@ def test_a_metric_whose_smaller_values_are_better(tmp_path):
 
 def test_warm_start_takes_all_where_the_labels_are_the_same(settings, cnn_dir, tmp_path):
     source = shutil.copytree(cnn_dir, tmp_path / 'source')
-    chosen = settings(warm_start=source, hparams='filters=2,dense_units=8,learning_rate=1e-9', max_steps=1)
-    experiment = Experiment(chosen, lambda line: None)
+    chosen = settings(warm_start=source, hparams=f'{SMALL},learning_rate=1e-9', max_steps=1)
+    experiment = opened(chosen)[0]
     assert experiment.warm_start.new == ()
     result = experiment.train()
-    before, after = weights(source), weights(chosen.model_dir)
+    before, after = values_in(source), values_in(chosen.model_dir)
     assert (before['global_step'], result.step) == (3, 1)
     assert set(experiment.warm_start.taken) == {n for n in after if re.fullmatch(r'[^/]+/(kernel|bias)', n)}
     for name in experiment.warm_start.taken:
         assert np.allclose(before[name], after[name], atol=1e-7), name
     shutil.rmtree(source)  # a run that goes on needs it no more
-    assert Experiment(chosen, lambda line: None).warm_start is None
+    assert opened(chosen)[0].warm_start is None
 
 
 def test_warm_start_has_a_new_head_for_other_labels(settings, cnn_dir, tmp_path):
@@ -170,17 +149,17 @@ def test_warm_start_has_a_new_head_for_other_labels(settings, cnn_dir, tmp_path)
     chosen = settings(
         warm_start=cnn_dir,
         data=[str(archive)],
-        hparams='filters=2,dense_units=8,learning_rate=1e-9',
+        hparams=f'{SMALL},learning_rate=1e-9',
         max_steps=1,
     )
-    experiment = Experiment(chosen, lambda line: None)
+    experiment = opened(chosen)[0]
     assert experiment.warm_start.new == ('dense_1/kernel', 'dense_1/bias')
     assert str(experiment.warm_start) == (
         f'6 variables of {cnn_dir} at step 3: conv2d/kernel, conv2d/bias, conv2d_1/kernel, conv2d_1/bias, '
         'dense/kernel, dense/bias; new: dense_1/kernel, dense_1/bias'
     )
     experiment.train()
-    before, after = weights(cnn_dir), weights(chosen.model_dir)
+    before, after = values_in(cnn_dir), values_in(chosen.model_dir)
     assert after['dense_1/kernel'].shape == (8, 2)
     assert np.allclose(before['dense/kernel'], after['dense/kernel'], atol=1e-7)
 
@@ -197,31 +176,12 @@ def test_warm_start_has_a_new_head_for_other_labels(settings, cnn_dir, tmp_path)
 )
 def test_warm_start_from_another_network(settings, cnn_dir, changes, sentence):
     with pytest.raises(FlagError, match=sentence):
-        Experiment(settings(warm_start=cnn_dir, **changes), lambda line: None)
+        opened(settings(warm_start=cnn_dir, **changes))[0]
 
 
 def test_warm_start_from_nothing(settings, tmp_path):
     with pytest.raises(DataError, match=r'--warm_start=.*none is not a folder'):
-        Experiment(settings(warm_start=tmp_path / 'none'), lambda line: None)
-
-
-def test_an_unknown_export(settings):
-    with pytest.raises(FlagError, match='--export=last is not allowed: one or more of best, latest, final'):
-        Experiment(settings(export=['last']), lambda line: None)
-
-
-def test_profile(settings):
-    chosen = settings(profile=True, max_steps=12, save_checkpoints_steps=12)
-    _, lines = run(chosen)
-    assert any(line.startswith('Profile ') and str(chosen.model_dir / 'profile') in line for line in lines)
-    timelines = sorted((chosen.model_dir / 'profile').glob('timeline-*.json'))
-    assert len(timelines) == 2
-    events = json.loads(timelines[0].read_text())['traceEvents']
-    operations = {event['args']['op'] for event in events if 'op' in event.get('args', {})}
-    for part in ('Conv2D', 'MatMul'):  # either may be fused with what follows
-        assert any(part in operation for operation in operations)
-    timed = [event for event in events if event['ph'] == 'X']
-    assert all(event['dur'] >= 0 for event in timed) and len(timed) > 20
+        opened(settings(warm_start=tmp_path / 'none'))[0]
 
 
 def test_a_deterministic_run_gives_the_same_bits(settings, tmp_path, determinism):
@@ -235,8 +195,8 @@ def test_a_deterministic_run_gives_the_same_bits(settings, tmp_path, determinism
             save_checkpoints_steps=6,
             deterministic=True,
         )
-        run(chosen)
-        return {name: value.tobytes() for name, value in weights(chosen.model_dir).items()}
+        trained(chosen)
+        return {name: value.tobytes() for name, value in values_in(chosen.model_dir).items()}
 
     assert bits('a') == bits('b')
     assert determinism()

@@ -14,10 +14,8 @@ from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.inference.evaluation import evaluate
 from estimator_lab.inference.prediction import predicted_batches
 from estimator_lab.runs.model import open_trained
-from estimator_lab.tf1 import tf
-from estimator_lab.training.experiment import Experiment
-from estimator_lab.training.settings import Settings
 from tests.places import GOLDEN
+from tests.small_runs import cnn_settings, trained, values_in
 
 FOLDERS = GOLDEN / 'model_dirs'
 FIGURES = json.loads((FOLDERS / 'figures.json').read_text())
@@ -41,34 +39,25 @@ def folder(model, tmp_path):
 
 
 def test_it_evaluates_and_predicts(model, folder, archive):
-    trained = open_trained(folder)
-    assert trained.step == 7
+    opened = open_trained(folder)
+    assert opened.step == 7
     images = ExampleInput([str(archive)])
-    found = evaluate(trained, images, InputReport(), batch_size=6)
+    found = evaluate(opened, images, InputReport(), batch_size=6)
     for name, value in FIGURES[model]['at_7'].items():
         if name != 'global_step':
             assert found.metrics[name] == pytest.approx(value, rel=1e-4), name
-    (predicted,) = predicted_batches(trained, images, trained.reader, 24, InputReport())
+    (predicted,) = predicted_batches(opened, images, opened.reader, 24, InputReport())
     assert len(predicted.keys) == 24
 
 
 def test_training_goes_on(model, folder, archive):
-    settings = Settings(
-        model=model,
-        data=[str(archive)],
-        model_dir=folder,
-        batch_size=6,
-        max_steps=10,
-        image_size=8,
-        hparams=HPARAMS[model],
-        save_checkpoints_steps=100,
-    )
-    before = tf.train.load_checkpoint(str(folder))
-    result = Experiment(settings, lambda line: None).train()
+    settings = cnn_settings(archive, folder, model=model, hparams=HPARAMS[model], max_steps=10)
+    before = values_in(folder)
+    result, _ = trained(settings)
     assert result.step == 10
     for name, value in FIGURES[model]['at_10'].items():
         assert result.metrics[name] == pytest.approx(value, rel=TOLERANCE[model]), name
-    after = tf.train.load_checkpoint(str(folder))
-    assert before.get_variable_to_shape_map() == after.get_variable_to_shape_map()
-    slots = [name for name in before.get_variable_to_shape_map() if name.endswith('/Adam')]
-    assert slots and all(np.any(after.get_tensor(name)) for name in slots)
+    after = values_in(folder)
+    assert {n: v.shape for n, v in before.items()} == {n: v.shape for n, v in after.items()}
+    slots = [name for name in before if name.endswith('/Adam')]
+    assert slots and all(np.any(after[name]) for name in slots)

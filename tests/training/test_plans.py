@@ -128,10 +128,7 @@ def test_where_the_input_goes_on(now, step, segments, changes):
 )
 def test_what_breaks_an_epoch(now, given, words):
     """The rest of the epoch is left out; at its end nothing breaks."""
-    before = recorded(given=given)
-    if now.inputs.unlabelled and given.inputs.unlabelled:  # their sources make up the epochs
-        before, now = _with_labels_added(given, now)
-        words = '--data: b.tar is new'
+    before = given.recorded(Segment(0, 6, 0, 0, given.inputs.sources))
     found = now.resume(before, 3)
     assert found.broken == f'{words}, in the middle of epoch 1'
     assert found.changes[-1] == 'the rest of epoch 1 is left out'
@@ -141,26 +138,12 @@ def test_what_breaks_an_epoch(now, given, words):
     assert now.resume(before, whole).broken == ''
 
 
-def _with_labels_added(given, now):
-    return recorded(Segment(0, 6, 0, 0, given.inputs.sources), given=given), now
-
-
 def test_restarts_replace_what_followed_the_checkpoint():
     second, third = Segment(3, 4, 0, 18, (A,)), Segment(9, 2, 1, 18, (A,))
-    now = start(A, batch_size=5)
-    assert now.resume(recorded(FIRST, second, third), 3).input.segments == (
-        FIRST,
-        Segment(3, 5, 0, 18, (A,)),
-    )
-    assert now.resume(recorded(FIRST, second, third), 2).input.segments == (
-        FIRST,
-        Segment(2, 5, 0, 12, (A,)),
-    )
-    assert start(A, batch_size=2).resume(recorded(FIRST, second, third), 9).input.segments == (
-        FIRST,
-        second,
-        third,
-    )
+    before, now = recorded(FIRST, second, third), start(A, batch_size=5)
+    assert now.resume(before, 3).input.segments == (FIRST, Segment(3, 5, 0, 18, (A,)))
+    assert now.resume(before, 2).input.segments == (FIRST, Segment(2, 5, 0, 12, (A,)))
+    assert start(A, batch_size=2).resume(before, 9).input.segments == (FIRST, second, third)
 
 
 def test_more_images_of_the_same_archives_count_from_the_next_epoch():

@@ -7,7 +7,7 @@ import pytest
 from estimator_lab.base.settings import settings_of
 from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.errors import FlagError
-from estimator_lab.train import COMMAND, TrainSettings
+from estimator_lab.train import TrainSettings
 from estimator_lab.training.run import check_kind
 from estimator_lab.training.settings import Settings
 from tests.kinds import TextFile
@@ -17,19 +17,8 @@ def test_every_setting_is_declared():
     assert set(settings_of(Settings)) == {field.name for field in dataclasses.fields(Settings)}
 
 
-def test_every_setting_is_a_flag_with_its_help():
-    page = COMMAND.help_text()
-    for name, declared in settings_of(Settings).items():
-        (line,) = (line for line in page.splitlines() if line.startswith((f'  --{name}=', f'  --{name} ')))
-        assert declared.help in line
-
-
 def test_one_flag_is_of_the_command_alone():
     assert set(settings_of(TrainSettings)) - set(settings_of(Settings)) == {'verbose'}
-
-
-def test_without_flags_all_settings_have_their_defaults():
-    assert COMMAND.parse(['train'])[0] == TrainSettings()
 
 
 def test_a_setting_of_another_kind_is_refused():

@@ -16,10 +16,10 @@ from estimator_lab.errors import DataError, FlagError
 from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.serving import export_saved_model
 from estimator_lab.tf1 import tf
-from estimator_lab.training.experiment import Experiment
 from estimator_lab.training.settings import Settings
 from tests.archive_files import encoded, picture, small_archive, write_tar
 from tests.commands import invoke
+from tests.small_runs import cnn_settings, opened, trained, values_in
 
 # The rate of a schedule would depend on where a run is to end.
 SMALL = 'units=6,embedding_units=5,learning_rate_schedule=constant'
@@ -34,70 +34,60 @@ def data(tmp_path_factory):
 
 
 def settings(trees, model_dir, **changes):
-    return Settings(
-        **{
-            'model': 'recursive',
-            'data': [str(trees.train)],
-            'eval_data': [str(trees.test)],
-            'model_dir': model_dir,
-            'batch_size': 8,
-            'max_steps': STEPS,
-            'hparams': SMALL,
-            'save_checkpoints_steps': 3,
-            'save_summary_steps': 2,
-            **changes,
-        }
-    )
+    given = {
+        'model': 'recursive',
+        'eval_data': [str(trees.test)],
+        'batch_size': 8,
+        'max_steps': STEPS,
+        'image_size': Settings.image_size,
+        'hparams': SMALL,
+        'save_checkpoints_steps': 3,
+    }
+    return cnn_settings(trees.train, model_dir, **{**given, **changes})
 
 
 @pytest.fixture(scope='module')
-def trained(data, tmp_path_factory):
-    """The model_dir of six steps, and what was said."""
+def model_dir(data, tmp_path_factory):
+    """The model_dir of six steps."""
     folder = tmp_path_factory.mktemp('trained') / 'model'
-    said = []
-    result = Experiment(settings(data, folder), said.append).train()
+    result, said = trained(settings(data, folder))
     assert any(line.startswith('evaluated at step 3: ') and line.endswith('over 20 trees') for line in said)
     assert result.step == STEPS and 0 <= result.metrics['accuracy'] <= 1
     return folder
 
 
-def weights_of(folder):
-    reader = tf.train.load_checkpoint(str(folder))
-    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
-
-
-def test_a_folder_holds_its_tokens_and_opens_again(trained):
-    tokens = (trained / 'tokens.txt').read_text().split()
+def test_a_folder_holds_its_tokens_and_opens_again(model_dir):
+    tokens = (model_dir / 'tokens.txt').read_text().split()
     assert {'[MAX', '[MIN', '[MED', '[SM', ']', *'0123456789'} == set(tokens)
-    opened = open_trained(trained)
-    assert opened.record.kind == 'tree' and opened.params.tokens == tuple(tokens)
-    assert not {'tokens', 'vocabulary'} & set(opened.record.hparams)
+    found = open_trained(model_dir)
+    assert found.record.kind == 'tree' and found.params.tokens == tuple(tokens)
+    assert not {'tokens', 'vocabulary'} & set(found.record.hparams)
 
 
-def test_a_run_that_stopped_goes_on_exactly(data, trained, tmp_path):
+def test_a_run_that_stopped_goes_on_exactly(data, model_dir, tmp_path):
     """From a text, shuffled, with dropout: the run that did not stop."""
     for last in (3, STEPS):
-        Experiment(settings(data, tmp_path / 'parts', max_steps=last), lambda line: None).train()
-    one, other = weights_of(trained), weights_of(tmp_path / 'parts')
+        trained(settings(data, tmp_path / 'parts', max_steps=last))
+    one, other = values_in(model_dir), values_in(tmp_path / 'parts')
     assert one.keys() == other.keys()
     for name in one:  # sums of several threads may differ in their last bits
         assert np.allclose(one[name], other[name], rtol=1e-4, atol=1e-6), name
 
 
-def test_what_tensorboard_shows(trained):
+def test_what_tensorboard_shows(model_dir):
     tags = set()
-    for path in (trained / 'eval').glob('events*'):
+    for path in (model_dir / 'eval').glob('events*'):
         for event in tf.train.summary_iterator(str(path)):
             tags |= {value.tag for value in event.summary.value}
     assert {f'images/{name}/image' for name in ('tree_1', 'accuracy_by_depth', 'accuracy_by_length')} <= tags
-    assert (trained / 'tokens.tsv').exists()
-    assert (trained / 'tokens_metadata.tsv').read_text().splitlines()[0] == '<unknown>'
+    assert (model_dir / 'tokens.tsv').exists()
+    assert (model_dir / 'tokens_metadata.tsv').read_text().splitlines()[0] == '<unknown>'
 
 
-def test_predict_gives_a_row_a_tree(trained, tmp_path, capsys):
+def test_predict_gives_a_row_a_tree(model_dir, tmp_path, capsys):
     path = tmp_path / 'new.txt'
     path.write_bytes(b'( ( ( [MAX 2 ) 9 ) ] )\n\n( ( broken\n5\n( \xff )\n')
-    status = invoke(predict, f'--model_dir={trained}', '--format=jsonl', str(path))
+    status = invoke(predict, f'--model_dir={model_dir}', '--format=jsonl', str(path))
     out, err = capsys.readouterr()
     rows = [json.loads(line) for line in out.splitlines()]
     assert status == 0 and '2 of 4 trees could not be decoded' in err
@@ -106,8 +96,8 @@ def test_predict_gives_a_row_a_tree(trained, tmp_path, capsys):
     assert rows[0]['label'] in '0123456789' and 0 < rows[0]['probability'] <= 1
 
 
-def test_evaluate_and_inspect(trained, data, tmp_path, capsys):
-    copy = shutil.copytree(trained, tmp_path / 'model')
+def test_evaluate_and_inspect(model_dir, data, tmp_path, capsys):
+    copy = shutil.copytree(model_dir, tmp_path / 'model')
     assert invoke(evaluate, f'--model_dir={copy}', f'--data={data.test}', f'--output={tmp_path / "out"}') == 0
     assert 'on 20 trees after 6 steps' in capsys.readouterr().out
     assert (tmp_path / 'out' / 'worst.csv').exists() and not (tmp_path / 'out' / 'worst.png').exists()
@@ -116,9 +106,9 @@ def test_evaluate_and_inspect(trained, data, tmp_path, capsys):
     assert 'tree.png' in out and list((copy / 'inspect').rglob('tree.png'))
 
 
-def test_images_in_the_place_of_trees(trained, tmp_path, capsys):
+def test_images_in_the_place_of_trees(model_dir, tmp_path, capsys):
     (tmp_path / 'a.png').write_bytes(encoded(picture(1)))
-    assert invoke(predict, f'--model_dir={trained}', str(tmp_path / 'a.png')) == 1
+    assert invoke(predict, f'--model_dir={model_dir}', str(tmp_path / 'a.png')) == 1
     assert 'is neither a text of trees nor a tar archive, but a PNG image.' in capsys.readouterr().err
 
 
@@ -127,11 +117,11 @@ def test_trees_of_one_label(data, tmp_path):
     with pytest.raises(
         DataError, match=r"one class only, '1': .* A tree's label is at its root, or in front"
     ):
-        Experiment(settings(data, tmp_path / 'model', data=[str(tmp_path / 'one.tsv')]), print)
+        opened(settings(data, tmp_path / 'model', data=[str(tmp_path / 'one.tsv')]))
 
 
-def test_an_export_takes_arrays(trained, tmp_path):
-    saved = export_saved_model(open_trained(trained), tmp_path)
+def test_an_export_takes_arrays(model_dir, tmp_path):
+    saved = export_saved_model(open_trained(model_dir), tmp_path)
     with tf.Graph().as_default(), tf.Session() as session:
         signature = tf.saved_model.load(session, ['serve'], str(saved)).signature_def['serving_default']
         given = {
@@ -147,20 +137,8 @@ def test_an_export_takes_arrays(trained, tmp_path):
 
 
 def test_images_become_quadtrees(tmp_path, capsys):
-    archive = str(small_archive(tmp_path))
-    result = Experiment(
-        Settings(
-            model='recursive',
-            data=[archive],
-            model_dir=tmp_path / 'model',
-            batch_size=6,
-            max_steps=2,
-            image_size=8,
-            hparams=SMALL,
-            save_checkpoints_steps=100,
-        ),
-        lambda line: None,
-    ).train()
+    given = {'model': 'recursive', 'max_steps': 2, 'hparams': SMALL}
+    result, _ = trained(cnn_settings(small_archive(tmp_path), tmp_path / 'model', **given))
     assert result.step == 2
     assert open_trained(tmp_path / 'model').record.kind == 'image'
     assert not (tmp_path / 'model' / 'tokens.txt').exists()
@@ -186,9 +164,8 @@ def test_bad_lines_are_counted_listed_and_skipped(data, tmp_path):
     path, folder = tmp_path / 'some.tsv.gz', tmp_path / 'model'
     good = data.train.read_bytes().splitlines()[:20]
     path.write_bytes(gzip.compress(b'\n'.join([*good, *BAD])))
-    said = []
     broken = settings(data, folder, data=[str(path)], max_steps=4, batch_size=7, max_bad_fraction=0.5)
-    result = Experiment(broken, said.append).train()
+    result, said = trained(broken)
     assert result.step == 4 and result.bad_images >= len(BAD)
     assert any(f"Skipped a bad tree: {str(path)!r}: member '1/line_2" in line for line in said)
     with (folder / 'bad_members.csv').open(newline='') as file:
@@ -205,7 +182,7 @@ def test_kinds_are_not_mixed_up(data, tmp_path):
 
     def fails(kind, words, **changes):
         with pytest.raises(kind, match=words):
-            Experiment(settings(data, tmp_path / 'model', **changes), lambda line: None)
+            opened(settings(data, tmp_path / 'model', **changes))
 
     for trees in (str(data.train), tar):
         fails(DataError, 'holds trees, but --model=cnn takes images', model='cnn', data=[trees], hparams='')
@@ -223,11 +200,11 @@ def test_kinds_are_not_mixed_up(data, tmp_path):
     fails(DataError, "member 'line_1.tree' at byte 0 has no label: its line has none", data=[str(none)])
 
 
-def test_a_folder_keeps_its_kind_and_its_tokens(data, trained, tmp_path):
-    copy = shutil.copytree(trained, tmp_path / 'model')
+def test_a_folder_keeps_its_kind_and_its_tokens(data, model_dir, tmp_path):
+    copy = shutil.copytree(model_dir, tmp_path / 'model')
     archive = str(small_archive(tmp_path))
     with pytest.raises(FlagError, match='was trained on trees, but --data holds images'):
-        Experiment(settings(data, copy, data=[archive], eval_data=[], split='0.5'), lambda line: None)
+        opened(settings(data, copy, data=[archive], eval_data=[], split='0.5'))
     (copy / 'tokens.txt').write_text('a\na\n')
     with pytest.raises(DataError, match=r"tokens.txt cannot be read as a vocabulary .* holds 'a' twice"):
         open_trained(copy)
@@ -236,13 +213,13 @@ def test_a_folder_keeps_its_kind_and_its_tokens(data, trained, tmp_path):
         open_trained(copy)
 
 
-def test_a_warm_start_takes_vectors_of_the_same_tokens_only(data, trained, tmp_path):
+def test_a_warm_start_takes_vectors_of_the_same_tokens_only(data, model_dir, tmp_path):
     def beginning(**changes):
-        run = settings(data, tmp_path / 'model', warm_start=trained, **changes)
-        return Experiment(run, lambda line: None).warm_start
+        run = settings(data, tmp_path / 'model', warm_start=model_dir, **changes)
+        return opened(run)[0].warm_start
 
     assert 'tree/embedding' in beginning().taken and not beginning().new
     tokens = tmp_path / 'tokens.txt'
-    tokens.write_text(''.join(sorted((trained / 'tokens.txt').read_text().splitlines(keepends=True))))
+    tokens.write_text(''.join(sorted((model_dir / 'tokens.txt').read_text().splitlines(keepends=True))))
     other = beginning(tokens=tokens)
     assert other.new == ('tree/embedding',) and 'tree/node/kernel' in other.taken

@@ -6,9 +6,7 @@ import pytest
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.registry import find_model
 from estimator_lab.runs.importing import Import, import_weights
-from estimator_lab.tf1 import tf
-from estimator_lab.training.experiment import Experiment
-from estimator_lab.training.settings import Settings
+from tests.small_runs import cnn_settings, opened, trained, values_in
 from tests.weight_files import random_values, write_keras_3, write_slim
 
 SHAPE = (32, 32, 3)
@@ -17,38 +15,22 @@ NETWORK = {'depth': 11, 'filters': 2}
 
 def settings(archive, model_dir, warm_start, hparams='', **changes):
     given = {
+        'model': 'vgg',
         'image_size': 32,
         'channels': 3,
         'max_steps': 1,
-        'batch_size': 24,
         'hparams': f'depth=11,filters=2,learning_rate=1e-9{hparams}',
         **changes,
     }
-    return Settings(
-        model='vgg',
-        data=[str(archive)],
-        model_dir=model_dir,
-        warm_start=warm_start,
-        save_summary_steps=1,
-        **given,
-    )
-
-
-def trained(chosen):
-    """Returns the experiment, and the values of its variables behind a step that moves nothing."""
-    experiment = Experiment(chosen, lambda line: None)
-    experiment.train()
-    reader = tf.train.load_checkpoint(str(chosen.model_dir))
-    return experiment.warm_start, {
-        name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()
-    }
+    return cnn_settings(archive, model_dir, warm_start=warm_start, **given)
 
 
 @pytest.mark.parametrize('write', [write_slim, write_keras_3])
 def test_all_but_the_last_layer_is_taken_from_a_file(archive, tmp_path, write):
     values = random_values(image_shape=SHAPE, vocabulary=tuple('abcdefg'), dense_units=5, **NETWORK)
     write(tmp_path / 'file', values)
-    start, found = trained(settings(archive, tmp_path / 'run', tmp_path / 'file', ',dense_units=5'))
+    experiment, _ = opened(settings(archive, tmp_path / 'run', tmp_path / 'file', ',dense_units=5'))
+    found, start = values_in(experiment.train().checkpoint), experiment.warm_start
     assert start.new == ('vgg_a/fc8/weights', 'vgg_a/fc8/biases')
     assert len(start.taken) == 20 and 'new: vgg_a/fc8/weights' in str(start)
     assert all(np.allclose(found[name], values[name], atol=1e-6) for name in start.taken)
@@ -58,9 +40,7 @@ def test_a_file_without_the_top(archive, tmp_path):
     values = random_values(image_shape=SHAPE, vocabulary=(), head='pool', **NETWORK)
     write_slim(tmp_path / 'vgg.ckpt', values)
     for hparams, new in ((',dense_units=5', 6), (',head=pool', 2)):
-        experiment = Experiment(
-            settings(archive, tmp_path / 'run', tmp_path / 'vgg.ckpt', hparams), lambda line: None
-        )
+        experiment, _ = opened(settings(archive, tmp_path / 'run', tmp_path / 'vgg.ckpt', hparams))
         assert len(experiment.warm_start.taken) == 16 and len(experiment.warm_start.new) == new
     assert not (tmp_path / 'run').exists()
 
@@ -71,7 +51,7 @@ def test_imported_convolutions_fit_any_size(archive, tmp_path):
     given = Import(tmp_path / 'vgg.ckpt', find_model('vgg'), {**NETWORK, 'head': 'pool'}, SHAPE)
     import_weights(given, tmp_path / 'imported')
     chosen = settings(archive, tmp_path / 'run', tmp_path / 'imported', ',head=pool', image_size=40)
-    assert len(Experiment(chosen, lambda line: None).warm_start.taken) == 16
+    assert len(opened(chosen)[0].warm_start.taken) == 16
 
 
 def test_imported_weights_are_not_a_run_to_go_on_with(archive, tmp_path):
@@ -82,43 +62,28 @@ def test_imported_weights_are_not_a_run_to_go_on_with(archive, tmp_path):
     given = Import(tmp_path / 'vgg.ckpt', find_model('vgg'), network, SHAPE, tmp_path / 'names.txt')
     import_weights(given, tmp_path / 'imported')
     chosen = settings(archive, tmp_path / 'imported', None, ',dense_units=5')
-    with pytest.raises(
-        FlagError, match=r'holds imported weights, .* give --warm_start=\S+imported and another'
-    ):
-        Experiment(chosen, lambda line: None)
+    with pytest.raises(FlagError, match=r'holds imported weights, .* give --warm_start=\S+imported'):
+        opened(chosen)
     chosen = settings(archive, tmp_path / 'run', tmp_path / 'imported', ',dense_units=5')
-    assert Experiment(chosen, lambda line: None).warm_start.new == ()
+    assert opened(chosen)[0].warm_start.new == ()
 
 
 def test_a_file_of_another_network(archive, tmp_path):
     write_keras_3(tmp_path / 'file', random_values(image_shape=SHAPE, vocabulary=(), head='pool', **NETWORK))
     chosen = settings(archive, tmp_path / 'run', tmp_path / 'file', ',head=pool,batch_norm=true')
-    with pytest.raises(
-        DataError, match=r'^--warm_start=\S+file cannot be used .*: it holds .layers/conv2d/vars/1'
-    ):
-        Experiment(chosen, lambda line: None)
+    with pytest.raises(DataError, match=r'^--warm_start=\S+file cannot be used .*: it holds .layers/conv2d/'):
+        opened(chosen)
 
 
 def test_pre_training_need_not_match(archive, tmp_path):
-    given = {'data': [str(archive)], 'image_size': 8, 'batch_size': 6, 'save_summary_steps': 100}
     network = 'activation=sigmoid,layers=6-4'
-    pretrained = Settings(
-        model='autoencoder',
-        model_dir=tmp_path / 'stack',
-        epochs=1,
-        hparams=f'{network},pretrain_epochs=1',
-        **given,
-    )
-    Experiment(pretrained, lambda line: None).train()
-    second_order = f'{network},optimizer=lbfgs,memory=3'
-    chosen = Settings(
-        model='autoencoder',
-        model_dir=tmp_path / 'run',
-        warm_start=tmp_path / 'stack',
-        max_steps=1,
-        hparams=second_order,
-        **given,
-    )
-    experiment = Experiment(chosen, lambda line: None)
+
+    def stack(name, hparams, **changes):
+        hparams = f'{network},{hparams}'
+        return cnn_settings(archive, tmp_path / name, model='autoencoder', hparams=hparams, **changes)
+
+    trained(stack('stack', 'pretrain_epochs=1', max_steps=None, epochs=1))
+    second_order = 'optimizer=lbfgs,memory=3'
+    experiment, _ = opened(stack('run', second_order, warm_start=tmp_path / 'stack', max_steps=1))
     assert len(experiment.warm_start.taken) == 8 and not experiment.warm_start.new
     assert experiment.train().step == 1
