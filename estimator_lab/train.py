@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from estimator_lab.base.interrupts import INTERRUPTED
 from estimator_lab.base.settings import setting
 from estimator_lab.console import command
 from estimator_lab.console.progress import say as _say
@@ -68,7 +69,7 @@ def main(settings: TrainSettings, line: command.CommandLine) -> int:
     if role.is_chief or result.metrics:
         return _conclude(experiment, result, 'data' in line.given)
     _say(f'The {role.job} has {"stopped" if result.interrupted else "ended"} at step {result.step}.')
-    return command.INTERRUPTED if result.interrupted else 0
+    return INTERRUPTED if result.interrupted else 0
 
 
 def _demo_data() -> tuple[list[str], list[str]]:
@@ -124,9 +125,10 @@ def _conclude(experiment: 'Experiment', result: 'Result', own_data: bool) -> int
     if result.bad_images:
         _say(f'{result.bad_images} training {noun} could not be decoded and were skipped.')
     if result.interrupted:
-        _say(f'Stopped at step {result.step} of {result.max_steps}; saved in {result.checkpoint}')
+        saved = f'; saved in {result.checkpoint}' if result.checkpoint else ''
+        _say(f'Stopped at step {result.step} of {result.max_steps}{saved}')
         _say(f'Go on with       {again}')
-        return command.INTERRUPTED
+        return INTERRUPTED
     if result.step < result.max_steps:
         _say(f'The data ended at step {result.step} of {result.max_steps}.')
     if not result.metrics:

@@ -68,6 +68,7 @@ _ONCE = (
     'test_kubernetes.py',
     'test_main.py',
     'test_readme.py',
+    'test_stopping.py',
     'test_tensorboard.py',
     'test_tools.py',
     'test_train.py',

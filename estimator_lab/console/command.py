@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from absl import flags
 
+from estimator_lab.base.interrupts import INTERRUPTED, ended_by_signals, leave
 from estimator_lab.base.process import hide_import_messages
 from estimator_lab.base.regular_files import why_unread
 from estimator_lab.base.settings import settings_of
@@ -22,7 +24,6 @@ from estimator_lab.console.options import define_flags, groups_of, read_flags
 from estimator_lab.console.progress import check_said, open_closed_streams, say, say_lines, warn
 from estimator_lab.errors import FlagError, LabError
 
-INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 _WIDTH = 26
 _HOME = '~/'
 _HELP = {'--help', '-h', '-help', '--helpshort', '--helpfull', '-?'}
@@ -73,23 +74,38 @@ class Command:
 
     def run(self) -> NoReturn:
         """Parses `sys.argv`, runs `main` and exits: 0, 1 for bad data, 2 for bad flags, 130 after Ctrl-C."""
+        try:
+            with ended_by_signals() as stopped:
+                status = self._run(stopped)
+                if stopped.is_set():
+                    leave(status or 0)
+        except KeyboardInterrupt:  # while an error was reported
+            status = INTERRUPTED
+        sys.exit(status)
+
+    def _run(self, stopped: threading.Event) -> int | None:
         open_closed_streams()
         hide_import_messages()
         if not _LOG.handlers:
             _LOG.addHandler(_Warnings())
-        if _HELP.intersection(sys.argv[1:]):
-            say_lines(self.help_text())
-            sys.exit(0)
         for stream in (sys.stdout, sys.stderr):  # escape what the terminal's encoding lacks
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors='backslashreplace')
         try:
+            if _HELP.intersection(sys.argv[1:]):
+                say_lines(self.help_text())
+                return 0
             status = self.main(*self.parse(sys.argv))
             check_said()
-        except (LabError, ImportError, MemoryError, OSError, KeyboardInterrupt) as error:
-            sentence, status = self._sentence_and_status(error)
+            return status
+        except (Exception, KeyboardInterrupt) as error:
+            known = isinstance(error, LabError | ImportError | MemoryError | OSError | KeyboardInterrupt)
+            if not known and not stopped.is_set():
+                raise
+            # Native code that a signal interrupts, such as an import, may raise any error.
+            sentence, status = self._sentence_and_status(KeyboardInterrupt() if stopped.is_set() else error)
             warn(f'error: {sentence}')
-        sys.exit(status)
+            return status
 
     def help_text(self) -> str:
         """Returns the help page: usage, then the flags by group, with their defaults and meaning."""

@@ -81,8 +81,10 @@ class EvaluationHook(tf.train.SessionRunHook):
             self._status.show(f'evaluating {seen:,}{of} {self.noun}')
 
     def end(self, session: Any) -> None:
-        """Clears the progress line."""
+        """Clears the progress line; raises Interrupted if the switch is on."""
         self._status.close()
+        self.switch.check()  # else an input that the signal has ended would count as whole
+        self.switch.may_leave = False
 
 
 class StopTrainingHook(tf.train.SessionRunHook):
@@ -95,6 +97,14 @@ class StopTrainingHook(tf.train.SessionRunHook):
     def __init__(self, switch: StopSwitch) -> None:
         self._switch = switch
         self.over = False
+
+    def begin(self) -> None:
+        """Raises Interrupted if the switch is on."""
+        self._switch.check()
+
+    def before_run(self, run_context: Any) -> None:
+        """Lets signals wait for the end of the step."""
+        self._switch.may_leave = False
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
         """Requests the end if the switch is on."""

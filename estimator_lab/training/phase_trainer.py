@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from estimator_lab.base.interrupts import until_stopped
 from estimator_lab.console.outputs import writing
 from estimator_lab.console.progress import Progress, StatusLine
 from estimator_lab.conventions import IMAGE
@@ -112,6 +113,7 @@ class PhaseTrainer:
           DataError: the data can't be read to its end; what was learned before has been saved.
         """
         plan, folder = self.plan, self._settings.model_dir
+        switch.may_leave = not self._role.may_not_end
         if self._role.is_chief:
             self.write_record()
             if plan.run.model.prepare is not None and plan.is_final:
@@ -162,6 +164,7 @@ class PhaseTrainer:
 
         def eval_input_fn() -> Any:
             switch.check()
+            switch.may_leave = not self._role.may_not_end  # evaluations follow a checkpoint
             self._pauses.begin()  # building the graph is part of the pause
             return input_fn()
 
@@ -245,11 +248,12 @@ class PhaseTrainer:
         batches = read_batches(order.epoch(0), settings.batch_size, self.plan.run.reader.plain(), report)
         progress = Progress('Looking at the training images')
         try:
-            for batch in report.until_error(batches):
+            for batch in report.until_error(until_stopped(batches)):
                 switch.check()
                 progress(f'{report.seen:,} images', report.seen / (inputs.train.total or report.seen))
                 if batch.keys:
                     yield batch.arrays[IMAGE]
+            switch.check()
         finally:
             progress.close()
 

@@ -1,6 +1,6 @@
-import io
 import os
 import signal
+import sys
 
 import pytest
 
@@ -45,34 +45,32 @@ def test_a_pause_lasts_from_its_first_beginning_to_its_end(monkeypatch):
 
 
 @pytest.fixture
-def shown(monkeypatch):
-    """All that is printed, each update at once."""
+def shown(monkeypatch, capsys):
+    """Returns what is printed, without delay."""
     for name in ('_PLAIN_SECONDS', '_TERMINAL_SECONDS'):
         monkeypatch.setattr(f'estimator_lab.training.hooks.{name}', 0.0)
-    stream = io.StringIO()
-    monkeypatch.setattr('sys.stdout', stream)
-    return stream
+    return lambda: capsys.readouterr().out
 
 
 def test_progress_in_plain_lines(shown):
     run_steps([ProgressHook(max_steps=100, batch_size=8, pauses=Pauses())], 10)
-    lines = shown.getvalue().splitlines()
+    lines = shown().splitlines()
     assert len(lines) >= 5
     assert lines[0].startswith('step ') and lines[0].endswith(' examples/s')
     assert '/100  loss 0.2500  ' in lines[0]
 
 
-def test_progress_on_a_terminal_is_one_line_that_goes_away(shown):
-    shown.isatty = lambda: True
+def test_progress_on_a_terminal_is_one_line_that_goes_away(shown, monkeypatch):
+    monkeypatch.setattr(sys.stdout, 'isatty', lambda: True)
     run_steps([ProgressHook(100, 8, Pauses())], 10)
-    text = shown.getvalue()
+    text = shown()
     assert '\n' not in text and text.count('\r\033[Kstep') >= 5 and text.endswith('\r\033[K')
 
 
 def test_progress_of_an_evaluation(shown):
     pauses = Pauses()
     run_steps([EvaluationHook(StopSwitch(), pauses, 8, 12, 'images')], 2)
-    assert shown.getvalue().splitlines() == ['evaluating 8 of 12 images', 'evaluating 12 of 12 images']
+    assert shown().splitlines() == ['evaluating 8 of 12 images', 'evaluating 12 of 12 images']
     pauses.end()
     assert pauses.seconds > 0
 
@@ -86,9 +84,11 @@ def test_the_switch_ends_training_after_a_step_and_an_evaluation_before_and_with
     for call in (hook.begin, lambda: hook.after_run(None, None)):
         with pytest.raises(Interrupted):
             call()
+    with pytest.raises(Interrupted):
+        run_steps([StopTrainingHook(switch)])
+    switch.on = False
     training = StopTrainingHook(switch)
-    assert not training.over
-    assert run_steps([training]) == 1
+    assert run_steps([training, tf.train.FeedFnHook(lambda: vars(switch).update(on=True) or {})]) == 1
     assert training.over
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from estimator_lab.base.interrupts import until_stopped
 from estimator_lab.conventions import IMAGE, KEY, WEIGHT, to_unit_range
 from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.reader import ImageReader
@@ -76,7 +77,8 @@ def archive_input_fn(
 
     def examples() -> Iterator[Examples]:
         schedule = order.onwards(resume()) if resume else order.epoch(0)
-        for read in report.until_error(read_batches(schedule, batch_size, reader, report, at_once)):
+        batches = until_stopped(read_batches(schedule, batch_size, reader, report, at_once))
+        for read in report.until_error(batches):
             if watch:
                 watch(read)
             for some in _examples_of(read, batch_size, vocabulary):

@@ -1,0 +1,198 @@
+"""Signals that ask to stop (SIGINT, SIGTERM, SIGHUP), heard at once and in every state.
+
+Python runs signal handlers in the main thread, between two instructions of Python. While native code runs
+there, such as a session that waits for input, no handler runs. So a thread hears each signal as well: it ends
+inputs that are stuck, and ends the process of a command that does not end by itself.
+"""
+
+import atexit
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator
+from queue import SimpleQueue
+from typing import Any, NamedTuple, NoReturn, TypeVar
+
+T = TypeVar('T')
+
+INTERRUPTED = 130
+"""Exit status of an interrupted command: 128 + SIGINT, as a shell reports it."""
+
+_EXIT_SECONDS = 4.0  # from the first signal to the end of a command that has nothing to save
+_SECOND_SIGNAL_SECONDS = 0.5  # for the main thread to end by itself
+
+
+class _Arrival(NamedTuple):
+    """What a reading thread hands over: an item, the error that ended the items, or neither at their end."""
+
+    item: Any = None
+    error: BaseException | None = None
+    is_last: bool = True
+
+
+_stop_requested = threading.Event()
+_inputs: set['SimpleQueue[_Arrival]'] = set()
+_saving = 0  # runs that a signal ends by themselves, because they have something to save
+
+
+def stop_signals() -> list[signal.Signals]:
+    """Returns the signals that ask to stop, without those that are ignored, such as SIGHUP by nohup."""
+    names = ('SIGINT', 'SIGTERM', 'SIGHUP')  # Windows has no SIGHUP
+    found = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    return [number for number in found if signal.getsignal(number) != signal.SIG_IGN]
+
+
+@contextlib.contextmanager
+def handled(handler: Callable[[int, Any], None], hear: Callable[[], None]) -> Iterator[None]:
+    """Handles the signals that ask to stop while the block runs; has no effect outside the main thread.
+
+    At the first signal, inputs that `until_stopped` reads end, even if they are stuck.
+
+    Args:
+      handler: called in the main thread, as for `signal.signal`.
+      hear: called in another thread, at once.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in stop_signals()}
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    outer = signal.set_wakeup_fd(theirs, warn_on_full_buffer=False)
+
+    def listen() -> None:
+        while heard := os.read(ours, 1):
+            if outer >= 0:
+                os.write(outer, heard)
+            _end_inputs()
+            hear()
+
+    thread = threading.Thread(target=listen, daemon=True, name='signals')
+    thread.start()
+    for number in before:
+        signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
+        signal.set_wakeup_fd(outer)
+        os.close(theirs)
+        thread.join()
+        os.close(ours)
+        if outer < 0:
+            _stop_requested.clear()
+
+
+@contextlib.contextmanager
+def ended_by_signals() -> Iterator[threading.Event]:
+    """Ends a command that a signal asks to stop: by a KeyboardInterrupt in the block, if that is possible.
+
+    If not, as native code runs, the process exits after four seconds with status 130, and at a second signal
+    at once. A run within `saves` may take its time at the first signal.
+
+    Yields:
+      An event that tells whether a signal was heard.
+    """
+    heard, timers = threading.Event(), list[threading.Timer]()
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    def hear() -> None:
+        seconds = _SECOND_SIGNAL_SECONDS if heard.is_set() else _EXIT_SECONDS
+        timers.append(_daemon_timer(seconds, _exit, heard.is_set()))
+        heard.set()
+
+    try:
+        with handled(interrupt, hear):
+            yield heard
+    finally:
+        for timer in timers:
+            timer.cancel()
+
+
+@contextlib.contextmanager
+def saves() -> Iterator[None]:
+    """While the block runs, a first signal does not end the process."""
+    global _saving
+    _saving += 1
+    try:
+        yield
+    finally:
+        _saving -= 1
+
+
+def leave(status: int) -> NoReturn:
+    """Ends the process with what was registered for its end, but without waiting for its threads.
+
+    One of them may be stuck, and the end of TensorFlow takes seconds.
+    """
+    _daemon_timer(_EXIT_SECONDS, os._exit, status)
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)
+
+
+def _exit(is_second: bool) -> None:
+    if is_second or not _saving:
+        with contextlib.suppress(OSError):
+            os.write(2, b'error: Stopped.\n')
+        os._exit(INTERRUPTED)
+
+
+def _daemon_timer(seconds: float, function: Callable[..., object], argument: object) -> threading.Timer:
+    timer = threading.Timer(seconds, function, [argument])
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+def _end_inputs() -> None:
+    _stop_requested.set()
+    for arrivals in list(_inputs):
+        arrivals.put(_Arrival())
+
+
+def until_stopped(items: Iterable[T]) -> Generator[T]:
+    """Yields the items up to the first signal that `handled` hears, even if the next one never arrives.
+
+    A thread reads the items, each when it is requested. At a signal, it is left behind.
+    """
+    requests, arrivals = SimpleQueue[bool](), SimpleQueue[_Arrival]()
+
+    def read() -> None:
+        iterator = iter(items)
+        try:
+            while requests.get():
+                arrivals.put(_Arrival(next(iterator), is_last=False))
+        except StopIteration:
+            arrivals.put(_Arrival())
+        except BaseException as error:  # noqa: BLE001 - raised again where the items are used
+            arrivals.put(_Arrival(error=error))
+        finally:
+            if isinstance(iterator, Generator):
+                iterator.close()
+
+    thread = threading.Thread(target=read, daemon=True, name='input')
+    thread.start()
+    _inputs.add(arrivals)
+    try:
+        while not _stop_requested.is_set():
+            requests.put(True)
+            arrival = arrivals.get()
+            if arrival.error:
+                raise arrival.error
+            if arrival.is_last:
+                break
+            yield arrival.item
+            del arrival
+    finally:
+        _inputs.discard(arrivals)
+        requests.put(False)
+        if not _stop_requested.is_set():
+            thread.join()

@@ -1,0 +1,100 @@
+"""Signals are heard at once, and end inputs that are stuck and processes that do not end."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from estimator_lab.base.interrupts import handled, until_stopped
+from tests.places import ROOT
+
+
+@pytest.fixture
+def default_sigint():
+    """A shell starts what runs in the background with SIGINT ignored, and Python leaves it so."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_items_arrive_in_order_each_when_it_is_requested():
+    read = []
+
+    def items():
+        for number in range(3):
+            read.append(number)
+            yield number
+        raise ZeroDivisionError
+
+    found = until_stopped(items())
+    assert next(found) == 0 and read == [0]
+    assert next(found) == 1 and read == [0, 1]
+    assert next(found) == 2
+    with pytest.raises(ZeroDivisionError):
+        next(found)
+
+
+def test_an_input_that_is_left_early_is_closed():
+    closed = []
+
+    def items():
+        try:
+            yield from range(9)
+        finally:
+            closed.append(threading.current_thread())
+
+    found = until_stopped(items())
+    next(found)
+    found.close()
+    assert len(closed) == 1 and not closed[0].is_alive()
+
+
+def test_a_signal_ends_an_input_that_is_stuck(default_sigint):
+    arrives = threading.Event()
+
+    def items():
+        yield 'first'
+        arrives.wait()
+        yield 'never'
+
+    heard = threading.Event()
+    with handled(lambda number, frame: None, heard.set):
+        threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGINT]).start()
+        assert list(until_stopped(items())) == ['first']
+        assert heard.wait(9)
+        assert list(until_stopped([1])) == [], 'nor does another input begin'
+    arrives.set()
+    assert list(until_stopped([1])) == [1]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+STUCK = """
+import contextlib, hashlib, signal
+from estimator_lab.base import interrupts
+signal.signal(signal.SIGINT, signal.default_int_handler)
+interrupts._EXIT_SECONDS = 0.2
+with interrupts.ended_by_signals(), {context}:
+    print('ready', flush=True)
+    hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)  # minutes in native code
+"""
+
+
+@pytest.mark.parametrize(('context', 'signals'), [('contextlib.nullcontext()', 1), ('interrupts.saves()', 2)])
+def test_a_process_in_native_code_ends(context, signals):
+    process = subprocess.Popen(
+        [sys.executable, '-c', STUCK.format(context=context)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+    )
+    assert process.stdout.readline() == b'ready\n'
+    for number in (signal.SIGINT, signal.SIGTERM)[: signals - 1]:
+        process.send_signal(number)
+        with pytest.raises(subprocess.TimeoutExpired):  # it may be saving
+            process.wait(1)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, b'error: Stopped.\n')

@@ -1,0 +1,106 @@
+"""A signal ends a command in every state, without a traceback and with what was learned saved."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from tests.places import ROOT
+from tests.small_runs import SMALL
+
+SECONDS = 5
+
+
+def started(*arguments, before=None, **more):
+    """Starts a command in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, '-m', *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, 'PYTHONPATH': os.pathsep.join(map(str, [*(before or ()), ROOT]))},
+        **more,
+    )
+
+
+def wait_for(condition, process):
+    end = time.monotonic() + 120
+    while not condition():
+        assert process.poll() is None and time.monotonic() < end, process.communicate()
+        time.sleep(0.1)
+
+
+def stopped(process, number):
+    """Sends a signal; returns what the process prints, and how many seconds it takes to end."""
+    begun = time.monotonic()
+    process.send_signal(number)
+    shown = process.communicate(timeout=120)
+    assert process.returncode == 130, shown
+    return *shown, time.monotonic() - begun
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_training_that_waits_for_a_pipe_saves_what_it_learned(archive, tmp_path, number):
+    """The input is stuck in the read of a pipe whose writer sends no more."""
+    pipe, labels, model_dir = tmp_path / 'pipe', tmp_path / 'labels.txt', tmp_path / 'model'
+    os.mkfifo(pipe)
+    labels.write_text(''.join(f'n{n:06}\n' for n in range(4)))
+    data = archive.read_bytes()
+    sent = threading.Event()
+
+    def write():
+        with pipe.open('wb') as file:
+            file.write(data[: data.index(b'0003_01.png', len(data) // 2)])
+            file.flush()
+            sent.wait()
+
+    threading.Thread(target=write, daemon=True).start()
+    process = started(
+        *('estimator_lab.train', f'--data={pipe}', f'--eval_data={archive}', f'--vocabulary={labels}'),
+        *(f'--model_dir={model_dir}', '--image_size=8', f'--hparams={SMALL}', '--batch_size=2'),
+        *('--max_steps=9999', '--shuffle_buffer=2', '--save_summary_steps=1'),
+    )
+    wait_for(lambda: (model_dir / 'model.ckpt-0.index').exists(), process)
+    time.sleep(3)
+    out, err, seconds = stopped(process, number)
+    sent.set()
+    step = int(re.search(r'Stopped at step (\d+) of 9999; saved in ', out)[1])
+    assert step > 0 and (model_dir / f'model.ckpt-{step}.index').exists()
+    assert err == '' and seconds < SECONDS
+
+
+def test_predicting_that_waits_for_standard_input(cnn_dir, archive):
+    process = started('estimator_lab.predict', f'--model_dir={cnn_dir}', '-', stdin=subprocess.PIPE)
+    data = archive.read_bytes()
+    os.write(process.stdin.fileno(), data[: len(data) // 2])
+    time.sleep(5)
+    _, err, seconds = stopped(process, signal.SIGINT)
+    assert err == 'error: Stopped.\n' and seconds < SECONDS
+
+
+INTERRUPTING = """
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Finder())
+"""
+
+
+@pytest.mark.parametrize(
+    ('module', 'status', 'words'),
+    [('absl', -signal.SIGINT, ''), ('tensorflow.python', 130, 'error: Stopped.\n')],
+)
+def test_ctrl_c_while_python_imports(archive, tmp_path, module, status, words):
+    (tmp_path / 'sitecustomize.py').write_text(INTERRUPTING.format(module=module))
+    arguments = (f'--data={archive}', f'--model_dir={tmp_path / "model"}')
+    process = started('estimator_lab.train', *arguments, before=[tmp_path])
+    _, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (status, words)
