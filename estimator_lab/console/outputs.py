@@ -7,12 +7,14 @@ import json
 import math
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
 from estimator_lab.base.printable import json_escaped, printable
+from estimator_lab.base.whole_files import sync, sync_folder
 from estimator_lab.console.progress import warn
 from estimator_lab.errors import FlagError, LabError
 
@@ -93,7 +95,7 @@ def why_refused(path: Path, error: OSError) -> str:
 
 @contextmanager
 def written_whole(flag: str, path: Path, keeps_part: bool = True) -> Iterator[Path]:
-    """Yields a temporary path; the file is renamed to its own name when the block succeeds.
+    """Yields a temporary path; the file is synced and renamed to its own name when the block succeeds.
 
     If the block fails, an existing file stays. Devices and pipes are written directly.
 
@@ -117,13 +119,48 @@ def written_whole(flag: str, path: Path, keeps_part: bool = True) -> Iterator[Pa
         with writing(flag, path):
             partial.unlink(missing_ok=True)  # never through a link
             yield partial
-            partial.replace(path)
+            _put(partial, path)
     except BaseException:
         if partial.exists() and not (keeps_part and partial.stat().st_size):
             partial.unlink()
         elif partial.exists():
             warn(f'What was written so far is in {partial}.')
         raise
+
+
+@contextmanager
+def written_together(flag: str, folder: Path) -> Iterator[Path]:
+    """Yields a temporary folder, whose files take their places in `folder` when the block succeeds.
+
+    If the block fails, existing files stay, and no new ones appear.
+
+    Args:
+      flag: the flag that names the folder.
+      folder: an existing folder.
+
+    Raises:
+      FlagError: it can't be written.
+      LabError: the disk is full.
+    """
+    partial = folder / '.partial'
+    with writing(flag, folder):
+        try:
+            if partial.exists():  # of a process that was killed
+                shutil.rmtree(partial)
+            partial.mkdir()
+            yield partial
+            for path in sorted(partial.iterdir()):
+                _put(path, folder / path.name)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _put(partial: Path, path: Path) -> None:
+    """Renames a finished file, so that not even a power loss leaves a part of it under its name."""
+    with partial.open('rb') as file:
+        sync(file)
+    partial.replace(path)
+    sync_folder(path.parent)
 
 
 def check_outputs(

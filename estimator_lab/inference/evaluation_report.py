@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from estimator_lab.console.outputs import json_text, made_folder, write_csv, writing
+from estimator_lab.console.outputs import json_text, made_folder, write_csv, writing, written_together
 from estimator_lab.console.progress import progress_of, warn
 from estimator_lab.conventions import KEY
 from estimator_lab.core.display.charts import confusion_picture
@@ -64,7 +64,7 @@ def evaluate_and_write(settings: EvaluationSettings) -> tuple[Evaluation, list[s
             steps=settings.eval_steps,
             worst=settings.worst,
         )
-    return found, write_files(settings.out, found) if settings.out else []
+        return found, write_files(settings.out, found) if settings.out else []
 
 
 def as_json(evaluation: Evaluation) -> str:
@@ -119,6 +119,7 @@ def write_files(folder: Path, evaluation: Evaluation) -> list[str]:
     """
     with writing('out', folder):
         folder.mkdir(parents=True, exist_ok=True)
+    with written_together('out', folder) as folder:
         (folder / 'metrics.json').write_text(as_json(evaluation) + '\n', encoding='utf-8')
         (folder / 'report.txt').write_text(text(evaluation) + '\n', encoding='utf-8')
         names = ['metrics.json', 'report.txt']

@@ -14,6 +14,7 @@ from typing import Any
 from estimator_lab import __version__
 from estimator_lab.base.json_input import as_object, as_type, read_json, shown
 from estimator_lab.base.printable import printable
+from estimator_lab.base.whole_files import whole_file
 from estimator_lab.data.images.decode import MAX_PIXELS, MAX_SIDE
 from estimator_lab.data.order.resume_segments import Segment, Source
 from estimator_lab.errors import DataError, FlagError
@@ -161,19 +162,15 @@ def _writer(fields: Mapping[str, Any]) -> str:
 
 
 def write_record(model_dir: Path, record: Record) -> None:
-    """Writes the record atomically.
+    """Writes the record whole or not at all.
 
     Raises:
       OSError: it can't be written.
     """
-    path = model_dir / FILE
-    partial = path.with_suffix('.partial')
     fields = dataclasses.asdict(record)
     fields['input'][_SEGMENTS] = fields['input'].pop('segments')
-    partial.unlink(missing_ok=True)
-    with partial.open('x', encoding='utf-8') as file:  # never through a link
-        file.write(json.dumps(fields, indent=1) + '\n')
-    partial.replace(path)
+    with whole_file(model_dir / FILE) as file:
+        file.write(f'{json.dumps(fields, indent=1)}\n'.encode())
 
 
 def link_model(checkpoint: Path, folder: Path) -> None:

@@ -14,8 +14,7 @@ from estimator_lab.runs.record import FILE
 
 # `bad_members.csv` is missing here on purpose: it says why the start failed.
 _WRITTEN = re.compile(
-    r'(experiment|tokens|projector_config)\.partial|experiment\.json|tokens\.txt'
-    r'|(style|principal_components)(\.partial)?\.npz'
+    r'projector_config\.partial|experiment\.json|tokens\.txt|(style|principal_components)\.npz'
     r'|checkpoint(\.tmp.*)?|model\.ckpt-\d.*|graph\.pbtxt(\.tmp.*)?|timeline-\d+\.json'
     rf'|events\.out\.tfevents\.\d+\.{re.escape(socket.gethostname())}(\..*)?'
 )

@@ -1,13 +1,13 @@
 """Results are written under another name, then renamed, and never replace what is read."""
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
-from estimator_lab.console.outputs import check_outputs, made_folder, writing, written_whole
-from estimator_lab.data.cache import publish
-from estimator_lab.errors import DataError, FlagError
+from estimator_lab.console.outputs import check_outputs, made_folder, writing, written_together, written_whole
+from estimator_lab.errors import DataError, FlagError, LabError
 
 
 def test_a_file_takes_its_name_when_it_is_whole(tmp_path):
@@ -37,6 +37,31 @@ def test_nothing_written_leaves_nothing(tmp_path):
         partial.touch()
         raise DataError('broken off')
     assert not list(tmp_path.iterdir())
+
+
+def test_files_appear_together_or_not_at_all(tmp_path):
+    (tmp_path / 'a').write_text('old')
+    with (
+        pytest.raises(LabError, match='cannot be written: No space'),
+        written_together('out', tmp_path) as new,
+    ):
+        (new / 'a').write_text('new')
+        raise OSError(errno.ENOSPC, 'No space')
+    assert [path.name for path in tmp_path.iterdir()] == ['a'] and (tmp_path / 'a').read_text() == 'old'
+    (tmp_path / '.partial').mkdir()
+    (tmp_path / '.partial' / 'b').write_text('of a process that was killed')
+    with written_together('out', tmp_path) as new:
+        (new / 'a').write_text('new')
+    assert [path.name for path in tmp_path.iterdir()] == ['a'] and (tmp_path / 'a').read_text() == 'new'
+
+
+def test_bytes_and_name_are_on_disk_before_a_result_counts_as_written(tmp_path, monkeypatch):
+    path, calls, replace = tmp_path / 'rows.csv', [], Path.replace
+    monkeypatch.setattr(os, 'fsync', lambda number: calls.append(Path(f'/proc/self/fd/{number}').readlink()))
+    monkeypatch.setattr(Path, 'replace', lambda self, to: calls.append(to) or replace(self, to))
+    with written_whole('out', path) as partial:
+        partial.write_text('rows')
+    assert calls == [partial, path, tmp_path]
 
 
 def test_devices_and_folders(tmp_path):
@@ -134,14 +159,3 @@ def test_what_is_no_such_result_is_not_written_anew(place):
 def test_two_results_have_two_names(place):
     with pytest.raises(FlagError, match=r'--zoom=\./x is the file of --out as well: name two'):
         check('x', zoom='./x')
-
-
-def test_a_finished_file_takes_no_others_place(tmp_path):
-    partial, path = tmp_path / 'partial', tmp_path / 'train.tar'
-    for _ in range(2):  # the same bytes may come again
-        partial.write_bytes(b'faces')
-        publish(partial, path)
-    partial.write_bytes(b'others')
-    with pytest.raises(DataError, match='exists already and differs'):
-        publish(partial, path)
-    assert path.read_bytes() == b'faces'

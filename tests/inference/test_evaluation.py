@@ -13,11 +13,12 @@ from estimator_lab.data.pipeline.input_fns import numpy_input_fn
 from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar.stream import stream_members
-from estimator_lab.errors import DataError
+from estimator_lab.errors import DataError, LabError
 from estimator_lab.inference.evaluation import evaluate
 from estimator_lab.inference.evaluation_report import as_json, text, write_files
 from estimator_lab.tf1 import tf
 from tests.archive_files import encoded, picture, write_tar
+from tests.full_disk import files_up_to
 
 
 @pytest.fixture(scope='module')
@@ -148,6 +149,18 @@ def test_a_model_that_does_not_classify_has_its_largest_errors(unlabelled, tmp_p
         *('metrics.json', 'report.txt', 'worst.csv', 'worst.png')
     }
     assert json.loads((tmp_path / 'out' / 'metrics.json').read_text())['worst'][0]['badness'] is None
+
+
+def test_a_full_disk_leaves_no_half_of_the_files(found, tmp_path):
+    write_files(tmp_path, found)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    more = dataclasses.replace(found, metrics={**found.metrics, 'more': 1})
+    with (
+        files_up_to(100),
+        pytest.raises(LabError, match=f'--out={tmp_path} cannot be written: File too large'),
+    ):
+        write_files(tmp_path, more)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_files_for_people_and_programs(cnn, found, tmp_path):

@@ -131,16 +131,6 @@ def test_a_huge_file_and_a_pipe(tmp_path):
         read_record(tmp_path)
 
 
-def test_nothing_is_written_through_a_link(tmp_path):
-    precious = tmp_path / 'precious'
-    precious.write_text('mine')
-    (tmp_path / 'experiment.partial').symlink_to(precious)
-    (tmp_path / 'experiment.json').symlink_to(precious)
-    write_record(tmp_path, RECORD)
-    assert precious.read_text() == 'mine'
-    assert read_record(tmp_path) == RECORD
-
-
 def test_a_long_value_is_cut_in_messages(tmp_path):
     long = dataclasses.replace(RECORD, hparams={**RECORD.hparams, 'filters': list(range(300))})
     with pytest.raises(FlagError, match=r'--hparams=filters=\[0, 1, .*\.\.\., not 3: name') as caught:

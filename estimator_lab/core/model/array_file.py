@@ -7,17 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from estimator_lab.base.whole_files import whole_file
+
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Writes arrays to a file atomically."""
-    partial = path.with_suffix('.partial.npz')
-    partial.unlink(missing_ok=True)
-    try:
-        with partial.open('xb') as file:  # never through a link
-            np.savez(file, **arrays)  # type: ignore[arg-type] # any name is one
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    """Writes arrays to a file, whole or not at all."""
+    with whole_file(path) as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type] # any name is one
 
 
 def read_array(
