@@ -37,7 +37,7 @@ def test_weights_that_are_no_numbers_are_a_loss_that_is_none():
 
 def test_a_damaged_checkpoint_is_named():
     found = 'TensorBundle at my run/model.ckpt-3 shard 0 (12 bytes): Checksum does not match: stored 1'
-    why = r'^The checkpoint my run/model\.ckpt-3 is damaged, .*: name another folder'
+    why = r'^The checkpoint /.*my run/model\.ckpt-3 is damaged, .*: name another folder'
     with pytest.raises(DataError, match=why), tensorflow_errors_as_sentences():
         raise tf.errors.DataLossError(None, None, HEAD + found)
 
