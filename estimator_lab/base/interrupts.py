@@ -37,11 +37,11 @@ _inputs: set['SimpleQueue[_Arrival]'] = set()
 _saving = 0  # runs that a signal ends by themselves, because they have something to save
 
 
-def stop_signals() -> list[signal.Signals]:
-    """Returns the signals that ask to stop, without those that are ignored, such as SIGHUP by nohup."""
-    names = ('SIGINT', 'SIGTERM', 'SIGHUP')  # Windows has no SIGHUP
-    found = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    return [number for number in found if signal.getsignal(number) != signal.SIG_IGN]
+def _stop_signals() -> list[signal.Signals]:
+    """Returns the signals that ask to stop; without SIGHUP if the user ignores it (nohup)."""
+    hang_ups = [signal.SIGHUP] if hasattr(signal, 'SIGHUP') else []  # Windows has none
+    asking = [number for number in hang_ups if signal.getsignal(number) != signal.SIG_IGN]
+    return [signal.SIGINT, signal.SIGTERM, *asking]
 
 
 @contextlib.contextmanager
@@ -57,7 +57,7 @@ def handled(handler: Callable[[int, Any], None], hear: Callable[[], None]) -> It
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in stop_signals()}
+    before = {number: signal.getsignal(number) for number in _stop_signals()}
     ours, theirs = os.pipe()
     os.set_blocking(theirs, False)
     outer = signal.set_wakeup_fd(theirs, warn_on_full_buffer=False)
