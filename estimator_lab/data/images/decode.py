@@ -18,6 +18,7 @@ from estimator_lab.conventions import UINT8_MAX
 from estimator_lab.data.budget import DECODED, Share
 from estimator_lab.data.file_types import HEAD_BYTES, file_type, is_image_head
 from estimator_lab.data.images.jpeg import bytes_to_decode, decode_frame, frame_of
+from estimator_lab.data.images.work import CountedFile, check_scans, check_work
 from estimator_lab.data.member import BadExampleError
 
 P = ParamSpec('P')
@@ -196,6 +197,8 @@ def _open_jpeg(data: bytes, share: Share) -> Image.Image | None:
     if frame is None:
         return None
     _check_size(frame.width, frame.height)
+    if not frame.in_one_pass:
+        check_scans(data, frame.width, frame.height)
     share.hold(bytes_to_decode(frame))
     try:
         return decode_frame(data, frame)
@@ -233,7 +236,7 @@ def _readable() -> tuple[str, ...]:
 def _open(data: bytes, share: Share) -> Image.Image:
     """Decodes an image to mode L or RGB, which Pillow can resize with Lanczos."""
     try:
-        image: Image.Image = Image.open(io.BytesIO(data), formats=_readable())
+        image = Image.open(CountedFile(data), formats=_readable())
     except UnidentifiedImageError:
         head = data[:HEAD_BYTES]
         if is_image_head(head) or not (known := file_type(head, or_text='')):
@@ -242,6 +245,7 @@ def _open(data: bytes, share: Share) -> Image.Image:
     _check_size(*image.size)
     if image.mode == 'F':
         raise BadExampleError('floating-point pixels have no known value range')
+    check_work(data, image)
     share.hold(_bytes_to_decode(image))
     image.load()
     if image.mode in ('L', 'RGB'):

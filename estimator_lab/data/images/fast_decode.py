@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from estimator_lab.data.budget import DECODED
 from estimator_lab.data.images.decode import ImageShape, check_shape, decode_image, is_too_large
-from estimator_lab.data.images.jpeg import bytes_to_decode, frame_of, scale_for
+from estimator_lab.data.images.jpeg import bytes_to_decode, frame_of, has_too_many_scans, scale_for
 from estimator_lab.data.member import BadExampleError
 
 Decode = Callable[[bytes, int, int, int], npt.NDArray[np.uint8]]
@@ -100,6 +100,8 @@ def _groups(several: Sequence[bytes], shape: ImageShape) -> Iterator[_Group]:
     for place, data in enumerate(several):
         frame = frame_of(data)
         if frame is None or is_too_large(frame.width, frame.height):
+            continue
+        if not frame.in_one_pass and has_too_many_scans(data, frame.width, frame.height):
             continue
         scale = scale_for(frame, shape.height, shape.width, _FAST_SLACK)
         weight = bytes_to_decode(frame, scale) + bytes_scaled

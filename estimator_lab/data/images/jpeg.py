@@ -8,6 +8,7 @@ caller says. So only headers that libjpeg reads in one way alone are accepted, a
 header first: it uses the size found here, and a different one ends the decoding.
 """
 
+import re
 from typing import NamedTuple
 
 from PIL import Image
@@ -17,6 +18,11 @@ _SOI = b'\xff\xd8'
 _FRAMES = (0xC0, 0xC1, 0xC2)
 _PROGRESSIVE = 0xC2
 _SOS = 0xDA
+_MARKER = re.compile(rb'\xff([^\x00\x01\xd0-\xd7\xff])', re.DOTALL)  # of a segment, or the end
+MAX_SCANNED_PIXELS = 40 * 64_000_000
+"""Limit for pixels times scans."""
+_LEAST_SCANNED = 10_000  # a scan of fewer pixels takes as long
+_MOST_SEGMENTS = 10_000  # a file of 256 MB has 4,000 of the largest size
 # Segments allowed besides the frame before the first scan: Huffman and quantization tables, the restart
 # interval, application data and comments. libjpeg reads each to its stated length, or fails.
 _SKIPPED = frozenset((0xC4, 0xDB, 0xDD, *range(0xE0, 0xF0), 0xFE))
@@ -64,7 +70,9 @@ def frame_of(data: bytes) -> Frame | None:
         return None
     frame = None
     place = len(_SOI)
-    while place + _SIZED_BYTES <= len(data) and data[place] == 0xFF:
+    for _ in range(_MOST_SEGMENTS):
+        if place + _SIZED_BYTES > len(data) or data[place] != 0xFF:
+            return None
         marker = data[place + 1]
         length = data[place + 2] << 8 | data[place + 3]
         end = place + _MARKER_BYTES + length
@@ -82,6 +90,25 @@ def frame_of(data: bytes) -> Frame | None:
             return None
         place = end
     return None
+
+
+def has_too_many_scans(data: bytes, width: int, height: int) -> bool:
+    """Whether a JPEG has so many scans that decoding takes longer than some seconds.
+
+    A scan without data takes ten bytes of a file, and 0.6 nanoseconds for each pixel. Usual files have ten
+    scans; `MAX_SCANNED_PIXELS` allows forty of the largest image.
+    """
+    most = MAX_SCANNED_PIXELS // max(width * height, _LEAST_SCANNED)
+    if data.count(b'\xff\xda') <= most:  # some of these may be in comments, or after the image
+        return False
+    scans, place = 0, len(_SOI)
+    for _ in range(_MOST_SEGMENTS + most):
+        found = _MARKER.search(data, place)
+        if not found or found[1] == b'\xd9':  # the end
+            return scans > most
+        scans += found[1] == b'\xda'
+        place = found.end() + max(int.from_bytes(data[found.end() : found.end() + 2], 'big'), 2)
+    return True
 
 
 def decode_frame(data: bytes, frame: Frame) -> Image.Image:
