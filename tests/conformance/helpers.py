@@ -68,6 +68,17 @@ def numeric_x(shape: int = 2) -> list[Any]:
     return [tf.feature_column.numeric_column('x', shape)]
 
 
+def run(fetches: Any, feed: dict[Any, Any] | None = None, before: Iterable[Any] = ()) -> Any:
+    """Returns the values of tensors in a session with initialized variables and tables, after other steps."""
+    with tf.Session() as session:
+        session.run(
+            [tf.global_variables_initializer(), tf.local_variables_initializer(), tf.tables_initializer()]
+        )
+        for step in before:
+            session.run(step, feed)
+        return session.run(fetches, feed)
+
+
 def events(model_dir: Path | str) -> list[Any]:
     """Returns the events of all event files that lie directly in a folder."""
     paths = sorted(map(str, Path(model_dir).glob('events.out.tfevents.*')))

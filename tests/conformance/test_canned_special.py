@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.tf1 import tf
-from tests.conformance.helpers import batches, column, numeric_x, run_config, tf2, two_blobs
+from tests.conformance.helpers import batches, column, numeric_x, run, run_config, tf2, two_blobs
 
 
 def sequences():
@@ -133,7 +133,5 @@ def test_logit_fn_builders(tmp_path):
         deep = dnn(features=features, mode='eval')
     with tf.variable_scope('linear'):
         wide = experimental.call_logit_fn(linear, features, 'eval', {}, None)
-    with tf.Session() as session:
-        session.run(tf.global_variables_initializer())
-        assert deep.shape.as_list() == [1, 3]
-        assert session.run(wide).tolist() == [[0, 0, 0]]
+    assert deep.shape.as_list() == [1, 3]
+    assert run(wide).tolist() == [[0, 0, 0]]

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from estimator_lab.tf1 import tf
-from tests.conformance.helpers import X, line, numeric_x, run_config, slope_estimator, slope_model_fn, tf2
+from tests.conformance.helpers import (
+    X,
+    line,
+    numeric_x,
+    run,
+    run_config,
+    slope_estimator,
+    slope_model_fn,
+    tf2,
+)
 
 EXPORT = tf.estimator.export
 
@@ -57,9 +66,7 @@ def test_load_in_v2(trained, tmp_path):
     folder = trained.export_saved_model(str(tmp_path / 'export'), raw_receiver())
     loaded = tf2.saved_model.load(folder)
     output = loaded.signatures['serving_default'](tf.constant(X))['y']
-    with tf.Session() as session:
-        session.run([tf.global_variables_initializer(), tf.tables_initializer()])
-        assert session.run(output).shape == X.shape
+    assert run(output).shape == X.shape
 
 
 def test_load_in_an_eager_program(trained, tmp_path, run_python):

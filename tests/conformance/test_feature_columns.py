@@ -4,17 +4,14 @@ import numpy as np
 import pytest
 
 from estimator_lab.tf1 import tf
-from tests.conformance.helpers import batches, column, run_config
+from tests.conformance.helpers import batches, column, run, run_config
 
 fc = tf.feature_column
 
 
 def dense(features, *columns):
     """Returns what the columns make of the features, float32 [examples, width]."""
-    layer = fc.input_layer(features, columns)
-    with tf.Session() as session:
-        session.run([tf.global_variables_initializer(), tf.tables_initializer()])
-        return session.run(layer)
+    return run(fc.input_layer(features, columns))
 
 
 def shown(column, values):
@@ -57,9 +54,8 @@ def test_vocabulary_file(tmp_path):
 def test_hash_bucket():
     """A hash bucket depends on the word only, and equals TensorFlow 1's."""
     column = fc.categorical_column_with_hash_bucket('f', 5)
-    with tf.Session() as session:
-        words = ['red', 'green', 'red', 'blue']
-        expected = session.run(tf.strings.to_hash_bucket_fast(words, 5))
+    words = ['red', 'green', 'red', 'blue']
+    expected = run(tf.strings.to_hash_bucket_fast(words, 5))
     found = np.argmax(shown(column, [[word] for word in words]), axis=1)
     assert found.tolist() == expected.tolist() == [0, 4, 0, 0]  # by TensorFlow 1.15.5
 
@@ -124,10 +120,7 @@ def test_sequence_columns():
     words = fc.sequence_categorical_column_with_identity('f', 3)
     column = fc.embedding_column(words, 1, initializer=tf.ones_initializer())
     sparse = tf.SparseTensor([[0, 0], [0, 1], [1, 0]], tf.constant([0, 1, 2], tf.int64), [2, 2])
-    output, lengths = tf.keras.experimental.SequenceFeatures([column])({'f': sparse})
-    with tf.Session() as session:
-        session.run(tf.global_variables_initializer())
-        values, lengths = session.run([output, lengths])
+    values, lengths = run(tf.keras.experimental.SequenceFeatures([column])({'f': sparse}))
     assert values[:, :, 0].tolist() == [[1, 1], [1, 0]]
     assert lengths.tolist() == [2, 1]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.tf1 import tf
-from tests.conformance.helpers import PREDICT, TRAIN, batches, column, numeric_x, run_config, tf2
+from tests.conformance.helpers import PREDICT, TRAIN, batches, column, numeric_x, run, run_config, tf2
 
 ESTIMATOR = tf2.estimator
 
@@ -16,12 +16,6 @@ def sigmoid(x):
 def softmax(x):
     powers = np.exp(np.asarray(x, np.float64))
     return powers / powers.sum(axis=-1, keepdims=True)
-
-
-def run(fetches):
-    with tf.Session() as session:
-        session.run([tf.global_variables_initializer(), tf.tables_initializer()])
-        return session.run(fetches)
 
 
 def loss_of(head, logits, labels):

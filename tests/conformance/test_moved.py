@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.tf1 import tf
-from tests.conformance.helpers import line, slope_estimator, slope_model_fn, tf2
+from tests.conformance.helpers import line, run, slope_estimator, slope_model_fn, tf2
 
 pytestmark = pytest.mark.filterwarnings('ignore::estimator_lab.tf1.MovedName')
 
@@ -34,10 +34,7 @@ def test_training_ops(name):
     module = importlib.import_module(f'tensorflow.python.training.{name}')
     variable = tf.get_variable('v', [], initializer=tf.ones_initializer(), use_resource=True)
     step = module.resource_apply_gradient_descent(variable.handle, 0.5, 1.0)
-    with tf.Session() as session:
-        session.run(tf.global_variables_initializer())
-        session.run(step)
-        assert session.run(variable) == 0.5
+    assert run(variable, before=[step]) == 0.5
 
 
 @pytest.mark.parametrize('name', ['tpu_config', 'tpu_estimator', 'tpu_context', 'error_handling', 'util'])
@@ -144,5 +141,4 @@ def test_moved_names():
     assert nest.is_sequence([1]) and not nest.is_sequence(1)
     assert issubclass(variables.RefVariable, variables.VariableV1)
     assert checkpoint_management.latest_checkpoint('/no/such/folder') is None
-    with tf.Session() as session:
-        assert np.array_equal(session.run(stacked), [3, 3])
+    assert np.array_equal(run(stacked), [3, 3])

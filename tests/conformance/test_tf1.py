@@ -4,13 +4,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.tf1 import tf
-from tests.conformance.helpers import X, Y, batches, line, run_config, slope_model_fn
-
-
-def run(fetches, feed=None):
-    with tf.Session() as session:
-        session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
-        return session.run(fetches, feed)
+from tests.conformance.helpers import X, Y, batches, line, run, run_config, slope_model_fn
 
 
 def test_layers_names():
@@ -52,12 +46,10 @@ def test_batch_normalization():
     normal = tf.layers.batch_normalization(x, training=True, momentum=0.9)
     updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
     assert len(updates) == 2
-    with tf.Session() as session:
-        session.run(tf.global_variables_initializer())
-        assert session.run(normal)[:, 0] == pytest.approx([-1, 1], abs=1e-2)
-        session.run(updates)
-        (mean,) = (v for v in tf.global_variables() if v.op.name.endswith('moving_mean'))
-        assert session.run(mean) == pytest.approx([0.1 * 2])
+    (mean,) = (v for v in tf.global_variables() if v.op.name.endswith('moving_mean'))
+    normal, mean = run([normal, mean], before=[updates])
+    assert normal[:, 0] == pytest.approx([-1, 1], abs=1e-2)
+    assert mean == pytest.approx([0.1 * 2])
 
 
 def test_dropout():
@@ -200,12 +192,10 @@ def test_compute_and_apply_gradients():
     ((gradient, variable),) = rule.compute_gradients(tf.reduce_sum(tf.square(w)) / 2, [w])
     clipped, norm = tf.clip_by_global_norm([gradient], 1.0)
     train_op = rule.apply_gradients([(clipped[0], variable)], step)
-    with tf.Session() as session:
-        session.run(tf.global_variables_initializer())
-        assert session.run(norm) == 5
-        session.run(train_op)
-        assert session.run(w) == pytest.approx([3 - 0.6, 4 - 0.8])
-        assert session.run(rate) == 0.5
+    assert run(norm) == 5
+    w, rate = run([w, rate], before=[train_op])
+    assert w == pytest.approx([3 - 0.6, 4 - 0.8])
+    assert rate == 0.5
 
 
 def test_moving_average():
@@ -215,10 +205,7 @@ def test_moving_average():
     with tf.control_dependencies([tf.assign(w, 2.0)]):
         update = average.apply([w])
     assert list(average.variables_to_restore()) == ['w/ExponentialMovingAverage']
-    with tf.Session() as session:
-        session.run(tf.global_variables_initializer())
-        session.run(update)
-        assert session.run(average.average(w)) == pytest.approx(0.9 * 1 + 0.1 * 2)
+    assert run(average.average(w), before=[update]) == pytest.approx(0.9 * 1 + 0.1 * 2)
 
 
 def test_monitored_training_session(tmp_path):

@@ -5,6 +5,7 @@ from scipy.optimize import minimize
 from estimator_lab.optimizers import LBFGSOptimizer, LBFGSSettings
 from estimator_lab.optimizers.second_order.lbfgs import Pairs, two_loop, with_pair
 from estimator_lab.tf1 import tf
+from tests.graphs import evaluate
 from tests.optimizers.second_order.problems import (
     CLASSICS,
     quadratic,
@@ -37,26 +38,25 @@ def test_two_loop_multiplies_by_the_inverse_hessian(missing):
     expected = dense_inverse(Pairs(*(rows[missing:] for rows in pairs)), (s @ y) / (y @ y)) @ gradient
     for rows in pairs:
         rows[:missing] = 0
-    with tf.Graph().as_default(), tf.Session() as session:
-        found = session.run(two_loop(tf.constant(gradient), Pairs(*map(tf.constant, pairs))))
+    found = evaluate(lambda: two_loop(tf.constant(gradient), Pairs(*map(tf.constant, pairs))))
     assert found == pytest.approx(expected, rel=1e-12)
 
 
 def test_without_pairs_two_loop_returns_the_gradient():
-    with tf.Graph().as_default(), tf.Session() as session:
-        zeros = tf.zeros([3, 5], tf.float64)
-        gradient = np.arange(5.0)
-        assert list(session.run(two_loop(tf.constant(gradient), Pairs(zeros, zeros)))) == list(gradient)
+    gradient, zeros = np.arange(5.0), np.zeros([3, 5])
+    found = evaluate(lambda: two_loop(tf.constant(gradient), Pairs(tf.constant(zeros), tf.constant(zeros))))
+    assert list(found) == list(gradient)
 
 
 def test_a_pair_replaces_the_oldest_unless_it_has_no_curvature():
     pairs = some_pairs(3)
     new = np.ones(5)
-    with tf.Graph().as_default(), tf.Session() as session:
+
+    def build():
         held = Pairs(*map(tf.constant, pairs))
-        pushed = session.run(with_pair(held, tf.constant(new), tf.constant(2 * new)))
-        skipped = session.run(with_pair(held, tf.constant(new), tf.constant(-2 * new)))
-        flat = session.run(with_pair(held, tf.constant(new), tf.constant(0 * new)))
+        return [with_pair(held, tf.constant(new), tf.constant(factor * new)) for factor in (2, -2, 0)]
+
+    pushed, skipped, flat = evaluate(build)
     assert np.array_equal(pushed.positions, [*pairs.positions[1:], new])
     assert np.array_equal(pushed.gradients, [*pairs.gradients[1:], 2 * new])
     for kept in (skipped, flat):

@@ -3,6 +3,7 @@ import pytest
 
 from estimator_lab.optimizers.second_order.line_search import Point, armijo, cubic_minimum, strong_wolfe
 from estimator_lab.tf1 import tf
+from tests.graphs import evaluate
 
 # (phi of the step length, its slope); the first two are Moré and Thuente's (1994, section 5).
 FUNCTIONS = {
@@ -26,18 +27,14 @@ def search(phi, slope, first_step, most=30, c1=1e-4, c2=0.1):
     def point(step):
         return Point(step, phi(step), slope(step))
 
-    def evaluate(step):
+    def along(step):
         return point(step), tf.stack([step, step])
 
-    with tf.Graph().as_default(), tf.Session() as session:
-        start = point(tf.constant(0.0, tf.float64))
-        gradient = tf.zeros([2], tf.float64)
-        return session.run(
-            (
-                strong_wolfe(evaluate, start, gradient, tf.constant(first_step, tf.float64), c1, c2, most),
-                start,
-            )
-        )
+    def build():
+        start, first = point(tf.constant(0.0, tf.float64)), tf.constant(first_step, tf.float64)
+        return strong_wolfe(along, start, tf.zeros([2], tf.float64), first, c1, c2, most), start
+
+    return evaluate(build)
 
 
 @pytest.mark.parametrize('first_step', [1e-3, 0.1, 1.0, 10.0, 1000.0])
@@ -83,10 +80,9 @@ def test_the_best_end_is_kept_when_the_evaluations_are_spent():
 def test_cubic_minimum():
     # a^3 - 3a has its minimum at 1.
     one, other = (Point(a, a**3 - 3 * a, 3 * a**2 - 3) for a in (-0.5, 3.0))
-    with tf.Graph().as_default(), tf.Session() as session:
-        ends = (one, other), (other, one)
-        minima = [cubic_minimum(*(Point(*map(tf.constant, p)) for p in pair)) for pair in ends]
-        assert session.run(minima) == pytest.approx([1, 1])
+    ends = (one, other), (other, one)
+    minima = evaluate(lambda: [cubic_minimum(*(Point(*map(tf.constant, p)) for p in pair)) for pair in ends])
+    assert minima == pytest.approx([1, 1])
 
 
 def test_armijo_shortens_by_its_factor():
