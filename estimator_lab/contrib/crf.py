@@ -3,6 +3,12 @@
 A path of tags y scores the sum of its potentials x[t, y[t]] and of its transitions A[y[t-1], y[t]]; its
 probability is the exponential of its score divided by the sum over all paths. Steps at or after a sequence's
 length are ignored.
+
+The functions of tensors have these arguments:
+  inputs, potentials: x, float [batch, time, tags].
+  tag_indices: y, integers [batch, time] in [0, tags).
+  sequence_lengths, sequence_length: integers [batch].
+  transition_params: A, float [tags, tags], from the row's tag to the column's.
 """
 
 from typing import Any
@@ -18,26 +24,14 @@ def _mask(lengths: Any, like: Any) -> Any:
 
 
 def crf_unary_score(tag_indices: Any, sequence_lengths: Any, inputs: Any) -> Any:
-    """Returns the sum of the potentials of given tags, [batch].
-
-    Args:
-      tag_indices: integers [batch, time] in [0, tags); ignored after a sequence's length.
-      sequence_lengths: integers [batch].
-      inputs: potentials, float [batch, time, tags].
-    """
+    """Returns the sum of the potentials of given tags, [batch]."""
     mask = tf.cast(_mask(sequence_lengths, inputs), inputs.dtype)
     tags = tag_indices * tf.cast(mask, tag_indices.dtype)
     return tf.reduce_sum(tf.gather(inputs, tags, batch_dims=2) * mask, 1)
 
 
 def crf_binary_score(tag_indices: Any, sequence_lengths: Any, transition_params: Any) -> Any:
-    """Returns the sum of the transitions between given tags, [batch].
-
-    Args:
-      tag_indices: integers [batch, time] in [0, tags); ignored after a sequence's length.
-      sequence_lengths: integers [batch].
-      transition_params: float [tags, tags], from the row's tag to the column's.
-    """
+    """Returns the sum of the transitions between given tags, [batch]."""
     mask = tf.cast(_mask(sequence_lengths, tag_indices), transition_params.dtype)
     tags = tag_indices * tf.cast(mask, tag_indices.dtype)
     pairs = tf.stack([tags[:, :-1], tags[:, 1:]], -1)
@@ -45,14 +39,7 @@ def crf_binary_score(tag_indices: Any, sequence_lengths: Any, transition_params:
 
 
 def crf_sequence_score(inputs: Any, tag_indices: Any, sequence_lengths: Any, transition_params: Any) -> Any:
-    """Returns the score of given paths, [batch]; 0 for an empty sequence.
-
-    Args:
-      inputs: potentials, float [batch, time, tags].
-      tag_indices: integers [batch, time].
-      sequence_lengths: integers [batch].
-      transition_params: float [tags, tags].
-    """
+    """Returns the score of given paths, [batch]; 0 for an empty sequence."""
     return crf_unary_score(tag_indices, sequence_lengths, inputs) + crf_binary_score(
         tag_indices, sequence_lengths, transition_params
     )
@@ -63,11 +50,7 @@ def crf_multitag_sequence_score(
 ) -> Any:
     """Returns log(sum(exp(score))) of all paths through allowed tags, [batch].
 
-    Args:
-      inputs: potentials, float [batch, time, tags].
-      tag_bitmap: bool [batch, time, tags], which tags are allowed.
-      sequence_lengths: integers [batch].
-      transition_params: float [tags, tags].
+    `tag_bitmap`, bool [batch, time, tags], says which tags are allowed.
     """
     allowed = tf.where(tag_bitmap, inputs, tf.fill(tf.shape(inputs), tf.cast(-np.inf, inputs.dtype)))
     return crf_log_norm(allowed, sequence_lengths, transition_params)
@@ -80,13 +63,7 @@ def _steps(inputs: Any, lengths: Any) -> tuple[Any, Any]:
 
 
 def crf_log_norm(inputs: Any, sequence_lengths: Any, transition_params: Any) -> Any:
-    """Returns log(sum(exp(score))) of all paths, by the forward recursion, [batch]; 0 for an empty sequence.
-
-    Args:
-      inputs: potentials, float [batch, time, tags].
-      sequence_lengths: integers [batch].
-      transition_params: float [tags, tags].
-    """
+    """Returns log(sum(exp(score))) of all paths, by forward recursion, [batch]; 0 for an empty sequence."""
 
     def forward(alpha: Any, step: tuple[Any, Any]) -> Any:
         potentials, counts = step
@@ -103,11 +80,7 @@ def crf_log_likelihood(
 ) -> tuple[Any, Any]:
     """Returns the log-likelihood of given paths, [batch], and the transitions.
 
-    Args:
-      inputs: potentials, float [batch, time, tags].
-      tag_indices: integers [batch, time].
-      sequence_lengths: integers [batch].
-      transition_params: float [tags, tags]; None creates the variable `transitions`.
+    If `transition_params` is None, they are the new variable `transitions` [tags, tags].
     """
     if transition_params is None:
         tags = tf.TensorShape(inputs.shape).as_list()[2]
@@ -120,11 +93,6 @@ def crf_decode(potentials: Any, transition_params: Any, sequence_length: Any) ->
     """Returns the best paths, by Viterbi's recursion: tags int32 [batch, time] and their scores [batch].
 
     Tags are 0 after a sequence's length. An empty sequence is decoded as one of a single step, as in 1.15.
-
-    Args:
-      potentials: float [batch, time, tags].
-      transition_params: float [tags, tags].
-      sequence_length: integers [batch].
     """
     itself = tf.zeros_like(potentials[:, 0], tf.int32) + tf.range(tf.shape(potentials)[2])
 
