@@ -144,11 +144,6 @@ def test_datasets_of_contrib_data():
         assert sorted(elements(interleaved)) == [0, 1, 2, 3, 4]
 
 
-def test_without_a_tpu_the_cross_shard_optimizer_is_its_optimizer():
-    optimizer = tf.train.GradientDescentOptimizer(0.1)
-    assert tf.contrib.tpu.CrossShardOptimizer(optimizer) is optimizer
-
-
 def test_contrib_is_one_module_under_each_name():
     import tensorflow
     import tensorflow.contrib

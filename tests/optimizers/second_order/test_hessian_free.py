@@ -5,6 +5,7 @@ from estimator_lab.errors import FlagError
 from estimator_lab.optimizers import HessianFreeOptimizer, HessianFreeSettings
 from estimator_lab.optimizers.second_order.hessian_free import _damping_factor
 from estimator_lab.tf1 import tf
+from tests.graphs import evaluate
 from tests.optimizers.second_order.problems import run
 
 _ROWS = 12
@@ -28,9 +29,9 @@ def optimizer(**settings):
 
 
 def test_damping_follows_the_reduction_ratio():
-    with tf.Graph().as_default(), tf.Session() as session:
-        ratios = tf.constant([0.8, 0.75, 0.5, 0.25, 0.2, -1.0, np.nan])
-        assert session.run(_damping_factor(ratios)) == pytest.approx([2 / 3, 1, 1, 1, 1.5, 1.5, 1.5])
+    ratios = [0.8, 0.75, 0.5, 0.25, 0.2, -1.0, np.nan]
+    found = evaluate(lambda: _damping_factor(tf.constant(ratios)))
+    assert found == pytest.approx([2 / 3, 1, 1, 1, 1.5, 1.5, 1.5])
 
 
 def test_without_damping_one_step_solves_least_squares():
@@ -43,25 +44,19 @@ def test_without_damping_one_step_solves_least_squares():
 
 def test_a_damped_step_is_that_of_the_damped_matrix():
     x, y, _ = regression()
+
+    def loss(weights):  # of shape [3, 1], which counts for L2
+        return tf.reduce_mean(
+            tf.math.squared_difference(tf.matmul(tf.constant(x), weights), y[:, np.newaxis])
+        )
+
     for damping, l2 in ((45.0, 0.0), (3.0, 0.0), (3.0, 0.5)):
         kernel = np.array([[1.0], [2.0], [3.0]])
-        seen = run_on_matrix(optimizer(damping=damping, l2=l2), kernel)
+        seen = run(optimizer(damping=damping, l2=l2), loss, kernel, 1)
         gradient = 2 / _ROWS * x.T @ (x @ kernel[:, 0] - y) + l2 * kernel[:, 0]
         matrix = 2 / _ROWS * x.T @ x + (damping + l2) * np.eye(3)
         change = np.linalg.solve(matrix, -gradient)
-        assert seen == pytest.approx(kernel[:, 0] + change, abs=1e-6)
-
-
-def run_on_matrix(method, kernel):
-    """Returns the weights [3] after a step on the same loss, with weights [3, 1], which count for L2."""
-    x, y, _ = regression()
-    with tf.Graph().as_default(), tf.Session() as session:
-        weights = tf.get_variable('w', initializer=kernel, use_resource=True)
-        made = tf.matmul(tf.constant(x), weights)
-        step = method.minimize(tf.reduce_mean(tf.math.squared_difference(made, y[:, np.newaxis])))
-        session.run(tf.global_variables_initializer())
-        session.run(step)
-        return session.run(weights)[:, 0]
+        assert seen.weights[-1][:, 0] == pytest.approx(kernel[:, 0] + change, abs=1e-6)
 
 
 def test_damping_decreases_by_its_factor_and_is_kept():
