@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -125,3 +126,12 @@ def test_a_large_file_is_refused_before_it_is_read(tmp_path):
 def test_quotes_are_short_and_printable():
     assert shown('a\x1b[31m\u2028') == r"'a\x1b[31m\u2028'"
     assert len(shown('x' * 1000)) == 83
+
+
+def test_a_repeated_name_among_many_is_found_quickly():
+    """Counting each name in the list of all took 20 seconds for 429 kB."""
+    names = [f'"{number}": 0' for number in range(40_000)]
+    started = time.process_time()
+    with pytest.raises(ValueError, match="it has the name '39999' twice in one object"):
+        parse_json(f'{{{", ".join([*names, names[-1]])}}}')
+    assert time.process_time() - started < 2

@@ -1,5 +1,7 @@
 """Labels in tables and in sidecar files."""
 
+from pathlib import Path
+
 import pytest
 
 from estimator_lab.data.label_table import read_label_table, sidecar_label
@@ -61,8 +63,13 @@ def test_bad_tables(tmp_path, text, words):
 def test_there_is_no_table(tmp_path):
     with pytest.raises(DataError, match='No such file'):
         read_label_table(tmp_path / 'none.csv')
-    with pytest.raises(DataError, match='not a regular file'):
-        read_label_table(tmp_path)
+    for special in (tmp_path, Path('/dev/zero')):
+        with pytest.raises(DataError, match='not a regular file'):
+            read_label_table(special)
+    with (tmp_path / 'sparse.csv').open('wb') as file:
+        file.truncate(2**31)
+    with pytest.raises(DataError, match='it has 2,147,483,648 bytes, 536,870,912 are allowed'):
+        read_label_table(tmp_path / 'sparse.csv')
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """Labels and their ids."""
 
 import dataclasses
+import os
+from pathlib import Path
 
 import pytest
 
@@ -71,6 +73,9 @@ def test_vocabulary_from_a_file(tmp_path):
     with pytest.raises(DataError, match="'dog' occurs twice"):
         read_vocabulary(path)
     path.write_bytes(b'caf\xe9\nb\n')
-    for wrong in (path, tmp_path, tmp_path / 'gone.txt'):
+    for wrong in (path, tmp_path, tmp_path / 'gone.txt', Path('/dev/zero')):
         with pytest.raises(DataError, match=rf'--vocabulary=.*{wrong.name} cannot be read'):
             read_vocabulary(wrong)
+    os.truncate(path, 2**31)  # without taking room on the disk
+    with pytest.raises(DataError, match='it has 2,147,483,648 bytes, 67,108,864 are allowed'):
+        read_vocabulary(path)

@@ -102,26 +102,21 @@ def batch_norm():
 
 
 def optimize_loss():
+    def decay(rate, step):
+        return rate / (1.0 + tf.cast(step, tf.float32))
+
+    def adagrad(rate):
+        return tf.train.AdagradOptimizer(rate)
+
+    cases = {
+        'sgd': {'optimizer': 'SGD'},
+        'momentum_clipped': {'optimizer': 'Momentum', 'clip_gradients': 0.5},
+        'adam_decay': {'optimizer': 'Adam', 'learning_rate_decay_fn': decay},
+        'multiplied': {'optimizer': tf.train.GradientDescentOptimizer, 'gradient_multipliers': {'w:0': 3.0}},
+        'function': {'optimizer': adagrad, 'increment_global_step': False},
+    }
     found = {}
-    for case, more in [
-        ('sgd', {'optimizer': 'SGD'}),
-        ('momentum_clipped', {'optimizer': 'Momentum', 'clip_gradients': 0.5}),
-        (
-            'adam_decay',
-            {
-                'optimizer': 'Adam',
-                'learning_rate_decay_fn': lambda rate, step: rate / (1.0 + tf.cast(step, tf.float32)),
-            },
-        ),
-        (
-            'multiplied',
-            {'optimizer': tf.train.GradientDescentOptimizer, 'gradient_multipliers': {'w:0': 3.0}},
-        ),
-        (
-            'function',
-            {'optimizer': lambda rate: tf.train.AdagradOptimizer(rate), 'increment_global_step': False},
-        ),
-    ]:
+    for case, more in cases.items():
         with tf.Graph().as_default():
             step = tf.train.get_or_create_global_step()
             w = tf.get_variable('w', [2], initializer=weights)
@@ -155,30 +150,25 @@ def initializers():
 
 
 def optimizers():
-    found = {}
     opt = tf.contrib.opt
-    for case, make, sparse, more in [
-        ('adamw', lambda: opt.AdamWOptimizer(0.01, 0.1), False, {}),
-        ('adamw_some', lambda: opt.AdamWOptimizer(0.01, 0.1), False, {'decay': True}),
-        ('momentumw', lambda: opt.MomentumWOptimizer(0.01, 0.1, 0.9), False, {}),
-        ('lazy_adam', lambda: opt.LazyAdamOptimizer(0.1), True, {}),
-        (
-            'extended',
-            lambda: opt.extend_with_decoupled_weight_decay(tf.train.GradientDescentOptimizer)(
-                0.01, learning_rate=0.1
-            ),
-            False,
-            {},
-        ),
-    ]:
+    extended = opt.extend_with_decoupled_weight_decay(tf.train.GradientDescentOptimizer)
+    cases = {
+        'adamw': lambda: opt.AdamWOptimizer(0.01, 0.1),
+        'adamw_some': lambda: opt.AdamWOptimizer(0.01, 0.1),
+        'momentumw': lambda: opt.MomentumWOptimizer(0.01, 0.1, 0.9),
+        'lazy_adam': lambda: opt.LazyAdamOptimizer(0.1),
+        'extended': lambda: extended(0.01, learning_rate=0.1),
+    }
+    found = {}
+    for case, make in cases.items():
         with tf.Graph().as_default():
             w = tf.get_variable('w', [4, 2], initializer=weights, use_resource=True)
             v = tf.get_variable('v', [2], initializer=weights, use_resource=True)
-            rows = tf.nn.embedding_lookup(w, [0, 2]) if sparse else w
+            rows = tf.nn.embedding_lookup(w, [0, 2]) if case == 'lazy_adam' else w
             loss = tf.reduce_sum(tf.square(rows - v))
             # 1.15's minimize() loses the list on its way to apply_gradients().
             rule = make()
-            some = {'decay_var_list': [v]} if more else {}
+            some = {'decay_var_list': [v]} if case == 'adamw_some' else {}
             train = rule.apply_gradients(rule.compute_gradients(loss), **some)
             found[case] = {'names': names(tf.global_variables()), 'values': run([w, v], [train] * 3)}
     return found
