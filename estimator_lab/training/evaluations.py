@@ -68,13 +68,17 @@ class EvaluationLog(tf.estimator.Exporter):
     Attributes:
       report: of the evaluation's input, whose error ends the run.
       pauses: the pause of training ends here.
+      is_stopped_early: returns whether the evaluations so far end training.
       last: the last evaluation's metrics, by name; empty before the first.
+      is_enough: what `is_stopped_early` returned after it.
     """
 
     report: InputReport
     say: Say
     pauses: Pauses
+    is_stopped_early: Callable[[], bool]
     last: Mapping[str, float] = field(default_factory=dict)
+    is_enough: bool = False
     name = 'evaluation_log'
 
     def export(
@@ -91,23 +95,8 @@ class EvaluationLog(tf.estimator.Exporter):
         self.last = eval_result
         shown = ', '.join(f'{name} {value:.4f}' for name, value in worth_showing(eval_result))
         on = images_text(eval_result, self.report.epoch_size, self.report.kind.noun)
+        self.is_enough = self.is_stopped_early()
         self.say(f'evaluated at step {eval_result["global_step"]}: {shown}; over {on}')
-
-
-class StopEarlyHook(tf.train.SessionRunHook):
-    """Ends training after an evaluation if `is_enough`; evaluations run while a checkpoint is saved."""
-
-    def __init__(self, log: EvaluationLog, is_enough: Callable[[], bool]) -> None:
-        self._log = log
-        self._is_enough = is_enough
-        self._asked_at = log.last
-
-    def after_run(self, run_context: Any, run_values: Any) -> None:
-        """Asks `is_enough` once for each evaluation."""
-        if self._log.last is not self._asked_at:
-            self._asked_at = self._log.last
-            if self._is_enough():
-                run_context.request_stop()
 
 
 def make_exporters(

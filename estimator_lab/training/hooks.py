@@ -88,14 +88,19 @@ class EvaluationHook(tf.train.SessionRunHook):
 
 
 class StopTrainingHook(tf.train.SessionRunHook):
-    """Ends training after the current step once the switch is on, so that a checkpoint is saved.
+    """Ends training after the current step, so that a checkpoint is saved, once it should.
+
+    Args:
+      switch: asks to stop.
+      is_enough: returns whether the evaluations so far end training early; asked after each step.
 
     Attributes:
       over: whether the last step has been taken; the checkpoint may still be being written.
     """
 
-    def __init__(self, switch: StopSwitch) -> None:
+    def __init__(self, switch: StopSwitch, is_enough: Callable[[], bool] = lambda: False) -> None:
         self._switch = switch
+        self._is_enough = is_enough
         self.over = False
 
     def begin(self) -> None:
@@ -107,57 +112,13 @@ class StopTrainingHook(tf.train.SessionRunHook):
         self._switch.may_leave = False
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
-        """Requests the end if the switch is on."""
-        if self._switch.on:
+        """Requests the end if the switch is on, or the evaluations are enough."""
+        if self._switch.on or self._is_enough():
             run_context.request_stop()
 
     def end(self, session: Any) -> None:
         """Notes that the last step has been taken."""
         self.over = True
-
-
-@dataclass(eq=False)
-class SpeedHook(tf.train.SessionRunHook):
-    """Writes summaries of steps per second and examples per second.
-
-    It replaces Estimator's StepCounterHook, which may read the global step before it is updated and then
-    warns, wrongly, that it did not increase.
-
-    Attributes:
-      batch_size: examples in a step.
-      every_n_steps: steps between two summaries.
-      output_dir: folder of the summaries.
-      pauses: time that does not count.
-    """
-
-    batch_size: int
-    every_n_steps: int
-    output_dir: str
-    pauses: Pauses
-
-    def begin(self) -> None:
-        """Opens the summary writer."""
-        self._timer = tf.train.SecondOrStepTimer(every_steps=self.every_n_steps)
-        self._paused = self.pauses.seconds
-        self._global_step = tf.train.get_global_step()
-        self._writer = tf.summary.FileWriterCache.get(self.output_dir)
-
-    def before_run(self, run_context: Any) -> Any:
-        """Requests the global step."""
-        return tf.train.SessionRunArgs(self._global_step)
-
-    def after_run(self, run_context: Any, run_values: Any) -> None:
-        """Writes the two rates every `every_n_steps` steps."""
-        step = run_values.results
-        if not self._timer.should_trigger_for_step(step):
-            return
-        seconds, steps = self._timer.update_last_triggered_step(step)
-        paused, self._paused = self.pauses.seconds - self._paused, self.pauses.seconds
-        if seconds and seconds > paused:
-            rate = steps / (seconds - paused)
-            rates = {keys.STEPS_PER_SECOND: rate, keys.EXAMPLES_PER_SECOND: rate * self.batch_size}
-            values = [tf.Summary.Value(tag=tag, simple_value=value) for tag, value in rates.items()]
-            self._writer.add_summary(tf.Summary(value=values), step)
 
 
 @dataclass(eq=False)
@@ -207,23 +168,34 @@ class ProfileHook(tf.train.SessionRunHook):
 
 @dataclass(eq=False)
 class ProgressHook(tf.train.SessionRunHook):
-    """Shows step, loss, speed and time left: one line rewritten on a terminal, plain lines elsewhere.
+    """Shows step, loss, speed and time left, and writes summaries of steps and examples per second.
+
+    The progress is one line rewritten on a terminal, plain lines elsewhere. The summaries replace those of
+    Estimator's StepCounterHook, which may read the global step before it is updated and then warns, wrongly,
+    that it did not increase.
 
     Attributes:
       max_steps: the step at which training ends.
       batch_size: examples in a step.
       pauses: time that does not count.
+      every_n_steps: steps between two summaries.
+      output_dir: folder of the summaries.
     """
 
     max_steps: int
     batch_size: int
     pauses: Pauses
+    every_n_steps: int
+    output_dir: str
 
     def begin(self) -> None:
-        """Looks up the loss."""
+        """Looks up the loss, and opens the summary writer."""
         # Estimator appends the loss of its EstimatorSpec to those that the model function collected.
         loss = tf.get_collection(tf.GraphKeys.LOSSES)[-1]
         self._fetches = {'step': tf.train.get_global_step(), 'loss': loss}
+        self._writer = tf.summary.FileWriterCache.get(self.output_dir)
+        self._timer = tf.train.SecondOrStepTimer(every_steps=self.every_n_steps)
+        self._paused = self.pauses.seconds
 
     def after_create_session(self, session: Any, coord: Any) -> None:
         """Starts anew."""
@@ -235,9 +207,12 @@ class ProgressHook(tf.train.SessionRunHook):
         return tf.train.SessionRunArgs(self._fetches)
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
-        """Shows the progress."""
+        """Shows the progress, and writes the two rates every `every_n_steps` steps."""
         # The step may be read before or after its update: off by one is good enough here.
-        step, now = int(run_values.results['step']), time.monotonic() - self.pauses.seconds
+        step = int(run_values.results['step'])
+        if self._timer.should_trigger_for_step(step):
+            self._write_rates(step)
+        now = time.monotonic() - self.pauses.seconds
         if self._status is None:
             self._status = _status_line()
         elif self._status.is_due():
@@ -251,6 +226,15 @@ class ProgressHook(tf.train.SessionRunHook):
         """Clears the progress line."""
         if self._status:
             self._status.close()
+
+    def _write_rates(self, step: int) -> None:
+        seconds, steps = self._timer.update_last_triggered_step(step)
+        paused, self._paused = self.pauses.seconds - self._paused, self.pauses.seconds
+        if seconds and seconds > paused:
+            rate = steps / (seconds - paused)
+            rates = {keys.STEPS_PER_SECOND: rate, keys.EXAMPLES_PER_SECOND: rate * self.batch_size}
+            values = [tf.Summary.Value(tag=tag, simple_value=value) for tag, value in rates.items()]
+            self._writer.add_summary(tf.Summary(value=values), step)
 
     def _line(self, step: int, loss: float, rate: float) -> str:
         left = max(self.max_steps - step, 0) / rate if rate else 0

@@ -26,7 +26,6 @@ from estimator_lab.training.distribution import run_until_finished
 from estimator_lab.training.evaluations import (
     BestEvaluation,
     EvaluationLog,
-    StopEarlyHook,
     export_at_the_end,
     make_exporters,
 )
@@ -36,7 +35,6 @@ from estimator_lab.training.hooks import (
     Pauses,
     ProfileHook,
     ProgressHook,
-    SpeedHook,
     StopTrainingHook,
 )
 from estimator_lab.training.interrupt import StopSwitch
@@ -176,8 +174,9 @@ class PhaseTrainer:
             metrics = self.estimator.evaluate(eval_input_fn, inputs.eval_steps, eval_hooks)
             report.raise_error()
             return metrics
-        stop, log = StopTrainingHook(switch), EvaluationLog(report, self._say, self._pauses)
-        hooks = [stop, StopEarlyHook(log, self._is_stopped_early), *self._chief_hooks()]
+        log = EvaluationLog(report, self._say, self._pauses, self._is_stopped_early)
+        stop = StopTrainingHook(switch, lambda: log.is_enough)
+        hooks = [stop, *self._chief_hooks()]
         train_spec = tf.estimator.TrainSpec(self.train_input_fn(), self.plan.last_step, hooks)
         eval_spec = tf.estimator.EvalSpec(
             eval_input_fn,
@@ -221,8 +220,7 @@ class PhaseTrainer:
         plan, settings, folder = self.plan, self._settings, str(self.plan.folder)
         examples = settings.batch_size * self._role.batches_a_step
         hooks: list[Any] = [
-            ProgressHook(plan.last_step, examples, self._pauses),
-            SpeedHook(examples, settings.save_summary_steps, folder, self._pauses),
+            ProgressHook(plan.last_step, examples, self._pauses, settings.save_summary_steps, folder)
         ]
         if plan.is_final:
             hooks.append(HparamsHook(plan.choices, folder, str(plan.folder / EVALUATION)))
@@ -274,7 +272,7 @@ class PhaseTrainer:
             train_distribute=self._role.strategy,
             save_checkpoints_steps=every,
             save_summary_steps=settings.save_summary_steps,
-            log_step_count_steps=None,  # SpeedHook does it
+            log_step_count_steps=None,  # ProgressHook does it
             keep_checkpoint_max=settings.keep_checkpoints,
         )
 

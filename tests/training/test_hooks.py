@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from estimator_lab.tf1 import tf
-from estimator_lab.training.hooks import EvaluationHook, Pauses, ProgressHook, SpeedHook, StopTrainingHook
+from estimator_lab.training.hooks import EvaluationHook, Pauses, ProgressHook, StopTrainingHook
 from estimator_lab.training.interrupt import Interrupted, StopSwitch
 from tests.counting import run_steps
 
@@ -19,8 +19,13 @@ def scalars(folder):
     }
 
 
-def test_speed_is_written_every_n_steps(tmp_path):
-    run_steps([SpeedHook(batch_size=8, every_n_steps=4, output_dir=str(tmp_path), pauses=Pauses())], 20)
+@pytest.fixture
+def progress(tmp_path):
+    return ProgressHook(100, batch_size=8, pauses=Pauses(), every_n_steps=4, output_dir=str(tmp_path))
+
+
+def test_speed_is_written_every_n_steps(progress, tmp_path):
+    run_steps([progress], 20)
     tf.summary.FileWriterCache.clear()
     found = scalars(tmp_path)
     assert {tag for _, tag in found} == {'global_step/sec', 'examples_per_second'}
@@ -52,17 +57,17 @@ def shown(monkeypatch, capsys):
     return lambda: capsys.readouterr().out
 
 
-def test_progress_in_plain_lines(shown):
-    run_steps([ProgressHook(max_steps=100, batch_size=8, pauses=Pauses())], 10)
+def test_progress_in_plain_lines(progress, shown):
+    run_steps([progress], 10)
     lines = shown().splitlines()
     assert len(lines) >= 5
     assert lines[0].startswith('step ') and lines[0].endswith(' examples/s')
     assert '/100  loss 0.2500  ' in lines[0]
 
 
-def test_progress_on_a_terminal_is_one_line_that_goes_away(shown, monkeypatch):
+def test_progress_on_a_terminal_is_one_line_that_goes_away(progress, shown, monkeypatch):
     monkeypatch.setattr(sys.stdout, 'isatty', lambda: True)
-    run_steps([ProgressHook(100, 8, Pauses())], 10)
+    run_steps([progress], 10)
     text = shown()
     assert '\n' not in text and text.count('\r\033[Kstep') >= 5 and text.endswith('\r\033[K')
 
