@@ -76,12 +76,7 @@ def no_empty_folder_left(folder: Path) -> Iterator[None]:
 
 
 def why_refused(path: Path, error: OSError) -> str:
-    """Returns why a file or folder can't be written, as the end of a sentence.
-
-    Args:
-      path: of it.
-      error: what the system says.
-    """
+    """Returns why a file or folder can't be written, as the end of a sentence."""
     if isinstance(error, FileExistsError | NotADirectoryError):
         file = next((part for part in (path, *path.parents) if part.is_file()), None)
         if file:

@@ -71,12 +71,7 @@ class StatusLine:
 
 
 class Progress:
-    """Shows the progress of a task.
-
-    Args:
-      title: the task, such as 'Indexing faces.tar'.
-      stream: to print to.
-    """
+    """Shows the progress of a task, whose title is such as 'Indexing faces.tar'."""
 
     def __init__(self, title: str, stream: TextIO | None = None) -> None:
         self._title = title

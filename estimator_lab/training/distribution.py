@@ -211,7 +211,7 @@ def run_until_finished(
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    is_over = _PartnerWatch(role, switch, over) if role.trains else _TrainerWatch(role, switch, finished)
+    is_over = _partner_watch(role, switch, over) if role.trains else _trainer_watch(role, switch, finished)
     while thread.is_alive():
         thread.join(_POLL_SECONDS)
         if thread.is_alive() and is_over():
@@ -220,55 +220,50 @@ def run_until_finished(
         raise errors[0]
 
 
-class _PartnerWatch:
-    """Ends a synchronous worker once a partner is gone, as its step would wait without end.
+def _partner_watch(role: Role, switch: StopSwitch, over: Callable[[], bool]) -> Callable[[], bool]:
+    """Returns what ends a synchronous worker once a partner is gone, as its step would wait without end.
 
     The chief watches all workers, and a worker the chief, so a lost process ends all of them.
     """
+    partners = role.cluster.get(_WORKER, ()) if role.is_chief else role.cluster[_CHIEF]
+    heard: dict[str, float] = {}
 
-    def __init__(self, role: Role, switch: StopSwitch, over: Callable[[], bool]) -> None:
-        self._switch = switch
-        self._over = over
-        self._partners = role.cluster.get(_WORKER, ()) if role.is_chief else role.cluster[_CHIEF]
-        self._heard: dict[str, float] = {}
-
-    def __call__(self) -> bool:
+    def is_over() -> bool:
         now = time.monotonic()
-        self._heard.update({address: now for address in self._partners if _answers(address)})
-        gone = [address for address, heard in self._heard.items() if now - heard > _QUIET_SECONDS]
-        if not gone or self._over():
+        heard.update({address: now for address in partners if _answers(address)})
+        gone = [address for address, last in heard.items() if now - last > _QUIET_SECONDS]
+        if not gone or over():
             return False
-        self._switch.check()
+        switch.check()
         raise LabError(
             f'{gone[0]} of TF_CONFIG is gone, and without it no step is possible: start all processes again, '
             'and training goes on from the newest checkpoint.'
         )
 
+    return is_over
 
-class _TrainerWatch:
-    """Ends a parameter server or an evaluator once training has ended, or the trainers are gone."""
 
-    def __init__(self, role: Role, switch: StopSwitch, finished: Callable[[], bool]) -> None:
-        self._role = role
-        self._switch = switch
-        self._finished = finished
-        self._known = False
-        self._heard = time.monotonic()
+def _trainer_watch(role: Role, switch: StopSwitch, finished: Callable[[], bool]) -> Callable[[], bool]:
+    """Returns what ends a ps or an evaluator once training has ended, or the trainers are gone."""
+    is_known, heard = False, time.monotonic()
 
-    def __call__(self) -> bool:
-        self._switch.check()
-        if any(map(_answers, self._role.trainers)):
-            self._known, self._heard = True, time.monotonic()
+    def is_over() -> bool:
+        nonlocal is_known, heard
+        switch.check()
+        if any(map(_answers, role.trainers)):
+            is_known, heard = True, time.monotonic()
             return False
-        silence = time.monotonic() - self._heard
-        if self._finished():
-            return self._role.serves and silence > _QUIET_SECONDS
-        if self._known and silence > _ALONE_SECONDS:
+        silence = time.monotonic() - heard
+        if finished():
+            return role.serves and silence > _QUIET_SECONDS
+        if is_known and silence > _ALONE_SECONDS:
             raise LabError(
                 f'No chief or worker of TF_CONFIG has answered for {_ALONE_SECONDS / 60:.0f} minutes, and '
-                f'training is not at its end: this {self._role.job} stops.'
+                f'training is not at its end: this {role.job} stops.'
             )
         return False
+
+    return is_over
 
 
 def _answers(address: str) -> bool:

@@ -163,7 +163,8 @@ class Experiment:
             folder = self.run.settings.model_dir
             with switch.listening(), tensorflow_errors_as_sentences(switch.check, folder, self._begin_anew):
                 for trainer in self.trainers[self.trainers.index(self.trainer) :]:
-                    self._say_phase(trainer)
+                    if len(self.trainers) > 1 and not trainer.is_finished():
+                        self.run.say(f'Phase            {trainer.plan}')
                     metrics = trainer.train(switch)
                     switch.check()
         except Interrupted:
@@ -195,12 +196,6 @@ class Experiment:
         """Returns the newest checkpoint of the last phase that has one, '' without any."""
         saved = [trainer.estimator.latest_checkpoint() for trainer in self.trainers]
         return next(filter(None, reversed(saved)), '')
-
-    def _say_phase(self, trainer: PhaseTrainer) -> None:
-        plan = trainer.plan
-        if len(self.trainers) > 1 and not trainer.is_finished():
-            steps = f'step {plan.first_step} to {plan.last_step}'
-            self.run.say(f'Phase            {plan.phase.name or "last"}: {steps} in {plan.folder}')
 
 
 def _open_warm_start(plan: Plan) -> WarmStart | None:

@@ -47,6 +47,10 @@ class Plan:
     previous: Record | None
     resumption: Resumption
 
+    def __str__(self) -> str:
+        steps = f'step {self.first_step} to {self.last_step}'
+        return f'{self.phase.name or "last"}: {steps} in {self.folder}'
+
     @property
     def is_finished(self) -> bool:
         """Whether it had taken its last step when the run was opened."""

@@ -103,7 +103,7 @@ def test_multi_worker(cluster):
 def test_multi_worker_goes_on_where_it_stopped(cluster, archive):
     run = cluster('chief', 'worker0', distribution='multi_worker', max_steps=100_000, shuffle_buffer=1)
     run.start('chief', 'worker0')
-    run.wait_for(lambda: len(run.keys('worker0')) > 24)
+    run.wait_for(lambda: len(run.keys('worker0')) > 400)  # more than are read ahead of the first step
     for task in ('chief', 'worker0'):
         run.signal(task, signal.SIGTERM)
     assert set(run.statuses().values()) == {130}, run.outputs()
