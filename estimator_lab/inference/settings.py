@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from estimator_lab.base.settings import setting
 
-_MODEL, _IMAGES, _OUTPUT = 'Model', 'Images', 'Output'
-_PAINTINGS = 'Paintings'
+_model, _images, _example, _examples, _paintings, _output = (
+    partial(setting, group=group)
+    for group in ('Model', 'Images', 'Image or tree', 'Examples', 'Paintings', 'Output')
+)
 _DECODERS = ('exact', 'fast')
 _DECODE_HELP = 'how images are decoded; default: as in training'
 _MOST_IN_A_BATCH = 10_000_000
@@ -17,118 +20,104 @@ _MOST_IN_A_BATCH = 10_000_000
 class ModelSettings:
     """The model."""
 
-    model_dir: Path = setting(None, 'folder in which the model was trained', group=_MODEL)
+    model_dir: Path = _model(None, 'folder in which the model was trained')
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationSettings(ModelSettings):
     """How to evaluate a model; see `evaluation.evaluate`."""
 
-    data: Sequence[str] = setting((), "tar archives, folders, '-' for standard input", group=_IMAGES)
-    labels: Path | None = setting(
-        None, "table of names and labels, a pair a line; default: images' folders", group=_IMAGES
-    )
-    decode: str | None = setting(None, _DECODE_HELP, group=_IMAGES, choices=_DECODERS)
-    batch_size: int = setting(32, 'images in a batch', group=_IMAGES, lower=1, upper=_MOST_IN_A_BATCH)
-    eval_steps: int | None = setting(None, 'batches to evaluate; default: all', group=_IMAGES, lower=1)
-    out: Path | None = setting(None, 'folder for tables and pictures', group=_OUTPUT)
-    worst: int = setting(24, 'examples on the contact sheet', group=_OUTPUT, lower=0)
-    json: bool = setting(False, 'print JSON instead of tables', group=_OUTPUT)
+    data: Sequence[str] = _images((), "tar archives, folders, '-' for standard input")
+    labels: Path | None = _images(None, "table of names and labels, a pair a line; default: images' folders")
+    decode: str | None = _images(None, _DECODE_HELP, choices=_DECODERS)
+    batch_size: int = _images(32, 'images in a batch', lower=1, upper=_MOST_IN_A_BATCH)
+    eval_steps: int | None = _images(None, 'batches to evaluate; default: all', lower=1)
+    out: Path | None = _output(None, 'folder for tables and pictures')
+    worst: int = _output(24, 'examples on the contact sheet', lower=0)
+    json: bool = _output(False, 'print JSON instead of tables')
 
 
 @dataclass(frozen=True, kw_only=True)
 class PaintingSettings:
     """How a style transfer network paints; None means as in training."""
 
-    style: str | None = setting(
-        None, 'of paintings: a style, or shares such as a:0.3+b:0.7; default: the first', group=_PAINTINGS
+    style: str | None = _paintings(
+        None, 'of paintings: a style, or shares such as a:0.3+b:0.7; default: the first'
     )
-    strength: float | None = setting(
-        None, 'of paintings: their share, from 0 for the photo to 1', group=_PAINTINGS
-    )
-    preserve_colour: bool | None = setting(None, "of paintings: keep the photo's colours", group=_PAINTINGS)
+    strength: float | None = _paintings(None, 'of paintings: their share, from 0 for the photo to 1')
+    preserve_colour: bool | None = _paintings(None, "of paintings: keep the photo's colours")
 
 
 @dataclass(frozen=True, kw_only=True)
 class _PredictionInput(ModelSettings):
-    data: Sequence[str] = setting(
-        (), 'images, folders and archives, in addition to the arguments', group=_IMAGES
-    )
-    decode: str | None = setting(None, _DECODE_HELP, group=_IMAGES, choices=_DECODERS)
-    batch_size: int = setting(64, 'images in a batch', group=_IMAGES, lower=1, upper=_MOST_IN_A_BATCH)
+    data: Sequence[str] = _images((), 'images, folders and archives, in addition to the arguments')
+    decode: str | None = _images(None, _DECODE_HELP, choices=_DECODERS)
+    batch_size: int = _images(64, 'images in a batch', lower=1, upper=_MOST_IN_A_BATCH)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PredictionSettings(PaintingSettings, _PredictionInput):
     """What to predict, and where the predictions are written."""
 
-    format: str = setting('csv', 'format of the rows', group=_OUTPUT, choices=('csv', 'jsonl'))
-    top: int = setting(1, 'labels in a row, the most probable first', group=_OUTPUT, lower=1)
-    out: Path | None = setting(None, 'file for the rows; default: standard output', group=_OUTPUT)
-    files: Path | None = setting(None, 'new folder for vectors (npz) and pictures (PNG)', group=_OUTPUT)
+    format: str = _output('csv', 'format of the rows', choices=('csv', 'jsonl'))
+    top: int = _output(1, 'labels in a row, the most probable first', lower=1)
+    out: Path | None = _output(None, 'file for the rows; default: standard output')
+    files: Path | None = _output(None, 'new folder for vectors (npz) and pictures (PNG)')
 
 
 @dataclass(frozen=True, kw_only=True)
 class InspectionSettings(ModelSettings):
     """The example to inspect, an image or a tree."""
 
-    image: str | None = setting(
-        None, 'an image file, or a member of an archive, ARCHIVE:MEMBER', group='Image or tree'
-    )
-    tree: str | None = setting(None, 'a tree as text, or ARCHIVE:MEMBER', group='Image or tree')
-    label: str = setting('', 'label to find evidence for; default: the predicted one', group='Image or tree')
-    out: Path | None = setting(None, 'folder for the pictures; default: MODEL_DIR/inspect', group=_OUTPUT)
+    image: str | None = _example(None, 'an image file, or a member of an archive, ARCHIVE:MEMBER')
+    tree: str | None = _example(None, 'a tree as text, or ARCHIVE:MEMBER')
+    label: str = _example('', 'label to find evidence for; default: the predicted one')
+    out: Path | None = _output(None, 'folder for the pictures; default: MODEL_DIR/inspect')
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportSettings(PaintingSettings, ModelSettings):
     """Where the SavedModel is written."""
 
-    out: Path | None = setting(None, 'folder for the SavedModel; default: MODEL_DIR/export', group=_OUTPUT)
-    tflite: bool = setting(False, 'also write model.tflite, whose input is pixels', group=_OUTPUT)
+    out: Path | None = _output(None, 'folder for the SavedModel; default: MODEL_DIR/export')
+    tflite: bool = _output(False, 'also write model.tflite, whose input is pixels')
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportSettings(ModelSettings):
     """The examples of a report, and where it is written."""
 
-    data: Sequence[str] = setting(
-        (), "archives, folders to evaluate on; default: show the run's last evaluation", group='Examples'
+    data: Sequence[str] = _examples(
+        (), "archives, folders to evaluate on; default: show the run's last evaluation"
     )
-    eval_steps: int | None = setting(None, 'batches to evaluate; default: all', group='Examples', lower=1)
-    worst: int = setting(24, 'worst examples to show', group='Examples', lower=0)
-    out: Path | None = setting(None, 'the page; default: MODEL_DIR/report.html', group=_OUTPUT)
+    eval_steps: int | None = _examples(None, 'batches to evaluate; default: all', lower=1)
+    worst: int = _examples(24, 'worst examples to show', lower=0)
+    out: Path | None = _output(None, 'the page; default: MODEL_DIR/report.html')
 
 
-_SEEN = 'What a network sees'
-_ASCENT = 'Gradient ascent on an image'
-_MORE = 'More pictures of it'
-_DREAMS, _CHAINS, _SAMPLES = 'Dreams', 'Gibbs chains', 'Samples of a generator'
+_dreams, _chains, _samples, _seen, _ascent, _more = (
+    partial(setting, group=group)
+    for group in (
+        *('Dreams', 'Gibbs chains', 'Samples of a generator'),
+        *('What a network sees', 'Gradient ascent on an image', 'More pictures of it'),
+    )
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _SampleSettings(ModelSettings):
-    data: Sequence[str] = setting(
-        (),
-        'archives: Gibbs chains begin at their images; samples are shown with the nearest of them',
-        group=_DREAMS,
+    data: Sequence[str] = _dreams(
+        (), 'archives: Gibbs chains begin at their images; samples are shown with the nearest of them'
     )
-    label: str = setting(
-        '', 'class of the picture; default: with chains and samples, every class in turn', group=_DREAMS
+    label: str = _dreams('', 'class of the picture; default: with chains and samples, every class in turn')
+    count: int = _dreams(64, 'number of samples, or of channels in an atlas', lower=1)
+    seed: int = _dreams(1, 'seed of noise and jitter')
+    steps: int = _chains(1000, 'Gibbs steps of each chain', lower=1)
+    truncation: float = _samples(
+        0.0, 'largest absolute value of latent numbers; smaller: better, less diverse; 0: no limit', lower=0
     )
-    count: int = setting(64, 'number of samples, or of channels in an atlas', group=_DREAMS, lower=1)
-    seed: int = setting(1, 'seed of noise and jitter', group=_DREAMS)
-    steps: int = setting(1000, 'Gibbs steps of each chain', group=_CHAINS, lower=1)
-    truncation: float = setting(
-        0.0,
-        'largest absolute value of latent numbers; smaller: better, less diverse; 0: no limit',
-        group=_SAMPLES,
-        lower=0,
-    )
-    walk: int = setting(0, 'samples on the way from one latent vector to the next', group=_SAMPLES, lower=0)
-    film: Path | None = setting(
-        None, 'also write a GIF of samples over the course of training', group=_SAMPLES
-    )
+    walk: int = _samples(0, 'samples on the way from one latent vector to the next', lower=0)
+    film: Path | None = _samples(None, 'also write a GIF of samples over the course of training')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,71 +127,47 @@ class AscentSettings:
     None means that the default depends on the network and the image: see `dreams.Dreamer`.
     """
 
-    layer: str = setting(
-        '', 'whose activations are maximized, such as conv4_3; a wrong name lists them', group=_SEEN
-    )
-    channel: int | None = setting(None, 'the only channel of the layer to maximize', group=_SEEN, lower=0)
-    guide: str | None = setting(None, 'an image whose activations in the layer are imitated', group=_SEEN)
-    image: str | None = setting(
-        None, 'the photo, or ARCHIVE:MEMBER, to change at its own size; default: noise', group=_SEEN
-    )
-    size: int | None = setting(
+    layer: str = _seen('', 'whose activations are maximized, such as conv4_3; a wrong name lists them')
+    channel: int | None = _seen(None, 'the only channel of the layer to maximize', lower=0)
+    guide: str | None = _seen(None, 'an image whose activations in the layer are imitated')
+    image: str | None = _seen(None, 'the photo, or ARCHIVE:MEMBER, to change at its own size; default: noise')
+    size: int | None = _seen(
         None,
         "side in pixels of a dream that begins with noise; default: the network's, 96 in an atlas",
-        group=_SEEN,
         lower=1,
         upper=8000,
     )
-    octaves: int | None = setting(
-        None,
-        'sizes, from small to large; default: 4, or as many as the network can see',
-        group=_ASCENT,
-        lower=1,
+    octaves: int | None = _ascent(
+        None, 'sizes, from small to large; default: 4, or as many as the network can see', lower=1
     )
-    octave_scale: float = setting(
-        1.4, 'ratio of one size to the one before', group=_ASCENT, lower=1.01, upper=10
+    octave_scale: float = _ascent(1.4, 'ratio of one size to the one before', lower=1.01, upper=10)
+    iterations: int | None = _ascent(None, 'steps in each octave; default: 10, from noise 80 in all', lower=1)
+    step_size: float | None = _ascent(
+        None, 'mean change of a pixel in a step, in grey levels; default: 1.5, from noise 4', lower=0
     )
-    iterations: int | None = setting(
-        None, 'steps in each octave; default: 10, from noise 80 in all', group=_ASCENT, lower=1
+    jitter: int | None = _ascent(
+        None, 'pixels by which a step shifts the image at most; default: 32, of small images a sixth', lower=0
     )
-    step_size: float | None = setting(
-        None,
-        'mean change of a pixel in a step, in grey levels; default: 1.5, from noise 4',
-        group=_ASCENT,
-        lower=0,
-    )
-    jitter: int | None = setting(
-        None,
-        'pixels by which a step shifts the image at most; default: 32, of small images a sixth',
-        group=_ASCENT,
-        lower=0,
-    )
-    tv: float = setting(0.1, 'weight of the total variation', group=_ASCENT, lower=0)
-    smoothing: float | None = setting(
+    tv: float = _ascent(0.1, 'weight of the total variation', lower=0)
+    smoothing: float | None = _ascent(
         None,
         'blur of the gradient, standard deviation in pixels; default: 0.5, of a class side/14 and less',
-        group=_ASCENT,
         lower=0,
         upper=50,
     )
-    precision: str = setting(
-        'float32',
-        'bfloat16 is faster on processors that have it',
-        group=_ASCENT,
-        choices=('float32', 'bfloat16'),
+    precision: str = _ascent(
+        'float32', 'bfloat16 is faster on processors that have it', choices=('float32', 'bfloat16')
     )
-    atlas: bool = setting(False, 'draw what each channel sees instead, --count of them', group=_MORE)
-    strip: Path | None = setting(None, 'also write a picture of the octaves side by side', group=_MORE)
-    zoom: Path | None = setting(None, 'also write a GIF that zooms into the dream', group=_MORE)
-    frames: int = setting(24, 'frames of the GIF', group=_MORE, lower=2, upper=1000)
+    atlas: bool = _more(False, 'draw what each channel sees instead, --count of them')
+    strip: Path | None = _more(None, 'also write a picture of the octaves side by side')
+    zoom: Path | None = _more(None, 'also write a GIF that zooms into the dream')
+    frames: int = _more(24, 'frames of the GIF', lower=2, upper=1000)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DreamSettings(AscentSettings, _SampleSettings):
     """What a model draws, and where."""
 
-    out: Path = setting(
-        Path('dreams.png'),
-        'the picture, .png or .jpg; of chains and samples also an archive, .tar',
-        group=_OUTPUT,
+    out: Path = _output(
+        Path('dreams.png'), 'the picture, .png or .jpg; of chains and samples also an archive, .tar'
     )
