@@ -8,6 +8,7 @@ byte, so the lengths are checked here first, and events after a damaged one are 
 
 import os
 import struct
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,6 +21,8 @@ from estimator_lab.tf1 import record_reader, tf
 
 _HEAD, _CRC_BYTES = struct.Struct('<QI'), 4
 _LONGEST = 2**26  # bytes of an event that is read
+_IN_USE = 60  # seconds since a file was changed, after which no program is writing to it
+_PATIENCE = 2.0  # seconds to wait for the rest of a record
 
 
 def scalars_in(path: Path, tag: str, on_damage: Callable[[str], None]) -> Iterator[tuple[int, float]]:
@@ -47,7 +50,12 @@ def all_values_in(path: Path, on_damage: Callable[[str], None]) -> Iterator[tupl
             reader = record_reader(str(path))
             for offset in _sound_records(file, on_damage):
                 try:
-                    event = tf.Event.FromString(reader.read(offset)[0])
+                    try:
+                        record = reader.read(offset)[0]
+                    except (tf.errors.DataLossError, IndexError):  # of a file that grew after it was buffered
+                        reader = record_reader(str(path))
+                        record = reader.read(offset)[0]
+                    event = tf.Event.FromString(record)
                 except (tf.errors.DataLossError, DecodeError):
                     on_damage('holds a damaged event')
                     continue
@@ -63,15 +71,24 @@ def _sound_records(file: BinaryIO, on_damage: Callable[[str], None]) -> Iterator
     """Yields the offsets of the records whose length is right, and not too large to read."""
     size, offset = os.fstat(file.fileno()).st_size, 0
     while offset < size:
+        if not _has(file, offset + _HEAD.size):
+            return on_damage(f'is cut off at byte {size}')
         file.seek(offset)
         head = file.read(_HEAD.size)
-        if len(head) < _HEAD.size:
-            return on_damage(f'is cut off at byte {size}')
         length, crc = _HEAD.unpack(head)
         if masked_crc32c(head[:-_CRC_BYTES]) != crc:
             return on_damage(f'is damaged at byte {offset}, and cannot be read from there on')
         start, offset = offset, offset + _HEAD.size + length + _CRC_BYTES
-        if offset > size:
+        if not _has(file, offset):
             return on_damage(f'is cut off at byte {size}')
         if length <= _LONGEST:
             yield start
+
+
+def _has(file: BinaryIO, size: int) -> bool:
+    """Whether a file has so many bytes; waits for the rest of a record that a training is writing."""
+    status, until = os.fstat(file.fileno()), time.monotonic() + _PATIENCE
+    while status.st_size < size and time.time() - status.st_mtime < _IN_USE and time.monotonic() < until:
+        time.sleep(_PATIENCE / 20)
+        status = os.fstat(file.fileno())
+    return status.st_size >= size

@@ -34,8 +34,8 @@ from tests.archive_files import encoded, write_tar
 from tests.robustness.driver import main
 
 # Each training is forked from a process that has imported TensorFlow, which would take seconds.
-_FORKS = multiprocessing.get_context('forkserver')
-_FORKS.set_forkserver_preload(['estimator_lab.training.experiment'])
+FORKS = multiprocessing.get_context('forkserver')
+FORKS.set_forkserver_preload(['estimator_lab.training.experiment'])
 Process = multiprocessing.context.ForkServerProcess
 
 MODELS = ('cnn', 'dbn', 'autoencoder')
@@ -175,7 +175,7 @@ class _Lane:
 
     def _start(self, name: str, keep_all: bool = False) -> Process:
         arguments = self._model, str(self._archive), self._folder / name, self._folder / 'cache', keep_all
-        process = _FORKS.Process(target=run, args=arguments)
+        process = FORKS.Process(target=run, args=arguments)
         process.start()
         return process
 

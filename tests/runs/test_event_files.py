@@ -7,6 +7,7 @@ import pytest
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
 from estimator_lab.core.heads.model import Task
+from estimator_lab.runs import event_files
 from estimator_lab.runs.event_files import scalars_in
 from estimator_lab.tf1 import tf
 from estimator_lab.training.evaluations import BestEvaluation
@@ -24,6 +25,11 @@ def path(tmp_path):
                 writer.add_summary(tf.Summary(value=[tf.Summary.Value(tag=tag, simple_value=value)]), step)
     (path,) = folder.iterdir()
     return path
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    monkeypatch.setattr(event_files, '_PATIENCE', 0)
 
 
 def framed(data, length=None):
@@ -52,6 +58,23 @@ def test_a_file_that_is_cut_anywhere(path):
         assert len(said) <= 1 and (not said or said == [f'is cut off at byte {size}'])
         lengths.add(len(values))
     assert lengths == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize('missing', [1, 40])  # within the last record, and within its length
+def test_the_rest_of_a_record_that_is_being_written_is_waited_for(path, monkeypatch, missing):
+    whole = path.read_bytes()
+    monkeypatch.setattr(event_files, '_PATIENCE', 60)
+    path.write_bytes(whole[:-missing])
+    monkeypatch.setattr(event_files.time, 'sleep', lambda seconds: path.write_bytes(whole))
+    assert found(path) == (VALUES, [])
+
+
+def test_the_rest_of_an_old_file_is_not_waited_for(path, monkeypatch):
+    monkeypatch.setattr(event_files, '_PATIENCE', 60)
+    path.write_bytes(path.read_bytes()[:-1])
+    os.utime(path, (1, 1))
+    monkeypatch.setattr(event_files.time, 'sleep', pytest.fail)
+    assert found(path)[1] == [f'is cut off at byte {path.stat().st_size}']
 
 
 def test_a_changed_byte_anywhere_gives_no_other_value(path):
