@@ -131,26 +131,22 @@ def _conclude(experiment: 'Experiment', result: 'Result', own_data: bool) -> int
         return INTERRUPTED
     if result.step < result.max_steps:
         _say(f'The data ended at step {result.step} of {result.max_steps}.')
-    if not result.metrics:
+    if result.metrics:
+        from estimator_lab.runs.metrics_text import images_text, primary_metric_text, worth_showing
+
+        kind = f'{"unseen" if result.on_unseen else "training"} {noun}'
+        on = images_text(result.metrics, result.evaluated_on, kind)
+        shown = [f'{name:<24} {value:.4f}' for name, value in worth_showing(result.metrics)]
+        metric = primary_metric_text(experiment.run.task, result.metrics, on, result.step)
+        say_lines('\n'.join(['', *shown, '', metric]))
+    else:
         _say(
             f'Trained          {result.step} steps, evaluated by the evaluator of TF_CONFIG, if there is one'
         )
-        _say(f'Checkpoint       {result.checkpoint}')
-        _say(f'TensorBoard      {command.tensorboard(settings.model_dir)}')
-        return 0
-    from estimator_lab.runs.metrics_text import images_text, primary_metric_text, worth_showing
-
-    on = images_text(
-        result.metrics, result.evaluated_on, f'{"unseen" if result.on_unseen else "training"} {noun}'
-    )
-    _say('')
-    for name, value in worth_showing(result.metrics):
-        _say(f'{name:<24} {value:.4f}')
-    _say('')
-    _say(primary_metric_text(experiment.run.task, result.metrics, on, result.step))
     _say(f'Checkpoint       {result.checkpoint}{_kept(result.checkpoint, settings)}')
     _say(f'TensorBoard      {command.tensorboard(settings.model_dir)}')
-    _say(f'Next             {_next_command(settings, own_data)}')
+    if result.metrics:
+        _say(f'Next             {_next_command(settings, own_data)}')
     return 0
 
 

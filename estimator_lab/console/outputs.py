@@ -50,11 +50,9 @@ def writing(flag: str, path: Path) -> Iterator[None]:
 
 @contextmanager
 def made_folder(flag: str, folder: Path) -> Iterator[None]:
-    """Makes a folder for results, so that a bad path fails before the work; see `no_empty_folder_left`.
+    """Makes a folder for results, so that a bad path fails before the work.
 
-    Raises:
-      FlagError: it can't be made.
-      LabError: the disk is full.
+    If the block fails, folders that it made and left empty are removed. Raises as `writing` does.
     """
     with no_empty_folder_left(folder):
         with writing(flag, folder):

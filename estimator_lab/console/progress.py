@@ -70,13 +70,13 @@ class StatusLine:
             _write(self._stream, '\r\033[K')
 
 
-class Progress:
+class Progress(StatusLine):
     """Shows the progress of a task, whose title is such as 'Indexing faces.tar'."""
 
     def __init__(self, title: str, stream: TextIO | None = None) -> None:
+        super().__init__(stream, first_seconds=_QUICK_SECONDS)
         self._title = title
         self._started = time.monotonic()
-        self._status = StatusLine(stream, first_seconds=_QUICK_SECONDS)
 
     def __call__(self, done: str, share: float | None = None) -> None:
         """Shows the progress if an update is due.
@@ -85,18 +85,14 @@ class Progress:
           done: what has been done, such as '12,000 images'.
           share: of all work, in [0, 1]; None if unknown.
         """
-        if not self._status.is_due():
+        if not self.is_due():
             return
         line = f'{self._title}: {done}'
         if share:
             left = (time.monotonic() - self._started) * (1 - share) / share
-            bar = f'[{"#" * round(share * _BAR):<{_BAR}}] ' if self._status.is_live else ''
+            bar = f'[{"#" * round(share * _BAR):<{_BAR}}] ' if self.is_live else ''
             line = f'{self._title}  {bar}{share:4.0%}  {done}  {clock(left)} left'
-        self._status.show(line)
-
-    def close(self) -> None:
-        """Removes the bar from the terminal."""
-        self._status.close()
+        self.show(line)
 
 
 @contextmanager

@@ -22,11 +22,7 @@ def _status_line() -> StatusLine:
 
 
 class Pauses:
-    """How long training waited for evaluations; this time is left out of its speed.
-
-    Attributes:
-      seconds: so far.
-    """
+    """How many seconds training has waited for evaluations; they are left out of its speed."""
 
     def __init__(self) -> None:
         self.seconds = 0.0

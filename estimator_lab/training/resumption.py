@@ -115,9 +115,8 @@ class Restart:
         if not (self.now.settings[_DETERMINISTIC] and self.before.settings.get(_DETERMINISTIC)):
             return ''
         changes = self._setting_changes()
-        if self.before.segments and Counter(
-            _fingerprints(self.before.segments[-1].newest_sources)
-        ) != Counter(_fingerprints(self.inputs.sources)):
+        newest = self.before.segments[-1].newest_sources if self.before.segments else self.inputs.sources
+        if sorted(_fingerprints(newest)) != sorted(_fingerprints(self.inputs.sources)):
             changes += self._data_changes()
         return f'{"; ".join(changes)}, with --deterministic' if changes else ''
 

@@ -55,15 +55,8 @@ def rolled_back_on_failure(folders: Sequence[Path], saved_step: Callable[[], int
 def _places(folders: Sequence[Path]) -> Iterator[Path]:
     """Yields the folders in which training writes, if they exist."""
     for folder in folders:
-        for place in (
-            folder,
-            folder / EVALUATION,
-            folder / PROFILE,
-            folder / 'export',
-            *folder.glob('export/*'),
-        ):
-            if place.is_dir():
-                yield place
+        places = (folder, *map(folder.joinpath, (EVALUATION, PROFILE, 'export')), *folder.glob('export/*'))
+        yield from (place for place in places if place.is_dir())
 
 
 def _written(folders: Sequence[Path]) -> Iterator[Path]:
