@@ -3,6 +3,7 @@
 import inspect
 import json
 import math
+from collections import Counter
 from collections.abc import Hashable
 from functools import cache
 from pathlib import Path
@@ -121,8 +122,8 @@ def _its(name: str) -> str:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        counts = Counter(name for name, _ in pairs)
+        twice = next(name for name, count in counts.items() if count > 1)
         raise ValueError(f'it has the name {shown(twice)} twice in one object')
     return found
 

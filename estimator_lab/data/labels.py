@@ -6,9 +6,11 @@ from functools import cached_property
 from pathlib import Path
 
 from estimator_lab.base.printable import printable
+from estimator_lab.base.regular_files import read_regular, why_unread
 from estimator_lab.errors import DataError
 
 UNKNOWN_ID = -1
+_MOST_BYTES = 2**26  # of a vocabulary; a million labels of 60 letters
 
 
 def label_of(name: str) -> str:
@@ -68,10 +70,9 @@ def read_vocabulary(path: Path) -> Vocabulary:
       DataError: the file can't be read, or its labels are not a vocabulary.
     """
     try:
-        lines = path.read_text(encoding='utf-8').split('\n')
+        lines = read_regular(path, _MOST_BYTES).decode().split('\n')
     except (OSError, ValueError) as error:
-        why = (isinstance(error, OSError) and error.strerror) or error
-        raise DataError(f'--vocabulary={path} cannot be read: {why}.') from error
+        raise DataError(f'--vocabulary={path} cannot be read: {why_unread(error)}.') from error
     try:
         return Vocabulary(tuple(printable(line.strip()) for line in lines if line.strip()))
     except DataError as error:
