@@ -29,11 +29,11 @@ def exporting_model_fn(features, labels, mode, params):
     return spec._replace(export_outputs=outputs)
 
 
-@pytest.fixture
-def trained(tmp_path):
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
     """y = 0.3 x."""
-    model = tf.estimator.Estimator(exporting_model_fn, config=run_config(tmp_path / 'model'), params={})
-    return model.train(line(), steps=1)
+    config = run_config(tmp_path_factory.mktemp('model'))
+    return tf.estimator.Estimator(exporting_model_fn, config=config, params={}).train(line(), steps=1)
 
 
 def run_signature(folder, name, feed, tags=('serve',)):

@@ -28,11 +28,10 @@ def data(epochs=None):
     return batches({'x': np.zeros([1, 1], np.float32)}, np.zeros([1, 1], np.float32), epochs=epochs)
 
 
-@pytest.fixture
-def first(tmp_path):
+@pytest.fixture(scope='module')
+def first(tmp_path_factory):
     """Weights 1, velocity -1, after one step."""
-    estimator(tmp_path / 'first').train(data(), steps=1)
-    return str(tmp_path / 'first')
+    return estimator(tmp_path_factory.mktemp('first')).train(data(), steps=1).model_dir
 
 
 def weights_after_no_move(tmp_path, settings):

@@ -1,5 +1,7 @@
 """Evaluations that share a graph, compared with `Estimator.evaluate` of the same checkpoints."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -43,13 +45,14 @@ def queue():
     return tuple(tf.train.batch([row, label], 3, allow_smaller_final_batch=True))
 
 
-@pytest.fixture
-def trained(tmp_path):
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
     """An Estimator with checkpoints at steps 1, 2 and 3, and their paths."""
-    config = tf.estimator.RunConfig(str(tmp_path), save_checkpoints_steps=1, keep_checkpoint_max=None)
+    folder = tmp_path_factory.mktemp('model')
+    config = tf.estimator.RunConfig(str(folder), save_checkpoints_steps=1, keep_checkpoint_max=None)
     estimator = tf.estimator.Estimator(model_fn, config=config)
     estimator.train(lambda: dataset().repeat(), steps=3)
-    return estimator, [str(tmp_path / f'model.ckpt-{step}') for step in (1, 2, 3)]
+    return estimator, [str(folder / f'model.ckpt-{step}') for step in (1, 2, 3)]
 
 
 @pytest.fixture
@@ -95,13 +98,13 @@ def test_the_session_is_closed_after_the_block(trained, builds):
     assert len(builds) == 3
 
 
-def test_a_different_evaluation_has_a_different_graph(trained, builds, tmp_path):
+def test_a_different_evaluation_has_a_different_graph(trained, builds):
     estimator, _ = trained
     with reused_evaluation_graph(estimator):
-        for name in (None, None, 'other', 'other'):
+        for name in ('one', 'one', 'other', 'other'):
             estimator.evaluate(dataset, name=name)
     assert len(builds) == 2
-    assert all(any(tmp_path.glob(f'{folder}/events*')) for folder in ('eval', 'eval_other'))
+    assert all(any(Path(estimator.eval_dir(name)).glob('events*')) for name in ('one', 'other'))
 
 
 def test_hooks_are_called_as_by_estimator(trained):
@@ -151,7 +154,7 @@ def test_a_failed_evaluation_is_built_again(trained, builds):
     assert len(builds) == 2
 
 
-def test_errors_equal_those_of_estimator(trained, tmp_path):
+def test_errors_equal_those_of_estimator(trained):
     estimator, _ = trained
     with reused_evaluation_graph(estimator):
         with pytest.raises(ValueError, match='Must specify steps > 0'):
