@@ -16,7 +16,7 @@ _SET_BY_TF1 = ('TF_CPP_MIN_LOG_LEVEL', 'TF_ENABLE_ONEDNN_OPTS', 'TF_USE_LEGACY_K
 
 
 # The tests that `make check` runs, at least one file for each room; the others train, or start processes.
-_FAST = (
+FAST = (
     *('base', 'console', 'core', 'data', 'porting'),
     'contrib/test_crf.py',
     'inference/report/test_page.py',
@@ -36,7 +36,7 @@ _FAST = (
 
 # Tests for which one TensorFlow is enough: of the project's pages, of code that does not use TensorFlow,
 # and of situations that other tests cover on both, such as restarts and full disks.
-_ONCE = (
+ONCE = (
     'base',
     'console',
     'data/demo_sets',
@@ -47,10 +47,7 @@ _ONCE = (
     'data/test_pack.py',
     'data/test_tar_index.py',
     'data/trees',
-    'examples/test_artistic_style.py',
-    'examples/test_gan.py',
     'examples/test_recurrent.py',
-    'examples/test_second_order.py',
     'examples/test_tour.py',
     'inference/inceptionism',
     'runs/test_safe_paths.py',
@@ -78,13 +75,13 @@ _ONCE = (
     'training/test_reused_evaluation.py',
     'training/test_trees.py',
 )
-# Except these, in which TensorFlow and not Pillow decodes images.
-_ON_BOTH = ('data/images/test_graph_decode.py', 'data/images/test_input_fns.py')
+# Except this one, in which TensorFlow and not Pillow decodes images.
+ON_BOTH = ('data/images/test_graph_decode.py',)
 
 
 def is_fast(path: Path) -> bool:
     """Returns whether `make check` runs a test file, given by its path below tests/."""
-    return _is_within(path, _FAST)
+    return _is_within(path, FAST)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -100,7 +97,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         path = item.path.relative_to(ROOT / 'tests')
         if not is_fast(path):
             item.add_marker(pytest.mark.slow)
-        if _is_within(path, _ONCE) and not _is_within(path, _ON_BOTH):
+        if _is_within(path, ONCE) and not _is_within(path, ON_BOTH):
             item.add_marker(pytest.mark.once)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import is_fast
+from tests.conftest import FAST, ON_BOTH, ONCE, is_fast
 from tests.places import ROOT
 
 PACKAGE = ROOT / 'estimator_lab'
@@ -156,6 +156,10 @@ def test_tests_mirror_the_package():
         folder = path.parent.relative_to(ROOT / 'tests')
         if folder.parts and folder.parts[0] not in own:
             assert (PACKAGE / folder).is_dir(), path
+
+
+def test_the_marked_tests_exist():
+    assert not [place for place in (*FAST, *ONCE, *ON_BOTH) if not (ROOT / 'tests' / place).exists()]
 
 
 def test_make_check_tests_every_room():
