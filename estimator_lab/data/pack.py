@@ -83,10 +83,12 @@ def _verify(settings: Settings, line: CommandLine) -> None:
             raise FlagError(f'--verify and --{name} exclude each other.')
 
     from estimator_lab.data.packing.shards import verify
+    from estimator_lab.data.packing.stored_names import check_names
 
     for folder in line.arguments:
         with closing(Progress(f'Reading {folder}')) as progress:
             manifest = verify(Path(folder), progress)
+        check_names(Path(folder), manifest)
         say(f'OK: {folder} holds {manifest.images:,} images in {len(manifest.shards):,} shards, as packed.')
 
 

@@ -23,8 +23,6 @@ from estimator_lab.console.outputs import locked, why_refused
 from estimator_lab.console.progress import Progress
 from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.kind import Kind
-from estimator_lab.data.labels import label_of
-from estimator_lab.data.member import Member
 from estimator_lab.data.packing.pack_input import PackInput, Say
 from estimator_lab.data.packing.shards import (
     FORMAT,
@@ -42,6 +40,7 @@ from estimator_lab.data.packing.shards import (
     shards_in,
     write_manifest,
 )
+from estimator_lab.data.packing.stored_names import check_label, stored_name
 from estimator_lab.data.tar.index import build_index
 from estimator_lab.errors import DataError, FlagError
 
@@ -67,8 +66,12 @@ def pack(
 
     Raises:
       FlagError: `out` is in use.
-      DataError: an archive or image is bad beyond what `settings` allow, or `out` can't be written.
+      DataError: an archive or image is bad beyond what `settings` allow, a label can't be a folder's name, or
+        `out` can't be written.
     """
+    if kind.labels:
+        for label in kind.labels.distinct:
+            check_label(label, f'--labels={kind.labels.path}')
     try:
         with _workplace(out) as workplace:
             manifest = _Packer(archives, workplace, settings, say, kind).pack()
@@ -214,7 +217,7 @@ class _Packer:
                 piles.append(TarWriter(self.folder / f'pile-{number:05}.tar', buffering))
             for member in self.input.members():
                 self._count(member.label)
-                piles[rng.randrange(count)].add(_labelled_name(member), member.data)
+                piles[rng.randrange(count)].add(stored_name(member), member.data)
                 del member  # before the next is read
             for pile in piles:
                 pile.finish()
@@ -253,14 +256,6 @@ class _Packer:
                 pile.path.unlink()
                 shards.append(shard.shard())
         return shards
-
-
-def _labelled_name(member: Member) -> str:
-    """Returns a member's name in a shard, where its folder is its label."""
-    if member.label == label_of(member.name):
-        return member.name
-    folder = member.label.replace('/', '_')
-    return f'{folder}/{member.name.rpartition("/")[2]}'
 
 
 def _allow_open_files(count: int) -> None:

@@ -11,6 +11,7 @@ branched to the left, `(a b c)` as `((a b) c)`, whose inner nodes have no label.
 import re
 from typing import NamedTuple
 
+from estimator_lab.base.printable import escaped
 from estimator_lab.data.member import BadExampleError
 
 MAX_BYTES = 2**24
@@ -136,14 +137,15 @@ def tokens_of(data: bytes) -> list[str]:
 def line_name(number: int, line: bytes) -> str:
     """Returns the name of a line as a member: LABEL/line_NUMBER.tree, or line_NUMBER.tree without a label.
 
-    The label precedes a tab, or follows the first bracket.
+    The label precedes a tab, or follows the first bracket; it is escaped, as all names of members are.
     """
     label, _ = _divided_bytes(line[:_LONGEST_LABEL])
     root = _ROOT.match(line[:_LONGEST_LABEL])
     if not label and root and root.end() < _LONGEST_LABEL:
         label = root[1]
-    text = label.decode('utf-8', 'backslashreplace').strip()
-    is_one = text.isprintable() and '/' not in text and text not in ('', '.', '..')
+    is_printable = label.decode('utf-8', 'replace').strip().isprintable()
+    text = escaped(label.decode('utf-8', 'surrogateescape').strip())
+    is_one = is_printable and '/' not in text and text not in ('', '.', '..')
     return f'{text}/line_{number}.tree' if is_one else f'line_{number}.tree'
 
 
