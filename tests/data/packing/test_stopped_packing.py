@@ -1,6 +1,7 @@
 """Packing that is stopped at any moment: nothing half done looks whole."""
 
 import errno
+import os
 import random
 import signal
 import subprocess
@@ -108,3 +109,22 @@ def test_killed_as_shards_are_moved(tmp_path, source, out, moved):
     assert not (out / MANIFEST).exists()
     assert pack([source], out, PackSettings(3), quiet).shards == expected.shards
     assert verify(out, lambda *_: None)
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_command_with_a_sentence_and_without_leftovers(tmp_path, source, out, number):
+    """Also while it waits for a pipe, whose writer has sent half an archive and stalls."""
+    pipe, data = tmp_path / 'pipe', Path(source).read_bytes()
+    os.mkfifo(pipe)
+    command = [sys.executable, '-m', 'estimator_lab.data.pack', str(pipe), f'--out={out}', '--shards=2']
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    with pipe.open('wb') as file:
+        file.write(data[: len(data) // 2])
+        file.flush()
+        until = time.monotonic() + 60
+        while not (out / '.packing').exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        process.send_signal(number)
+        _, shown = process.communicate(timeout=60)
+    assert process.returncode and shown == 'error: Stopped.\n'
+    assert not out.exists()
