@@ -9,35 +9,26 @@ _ROWS, _INPUTS, _HIDDEN = 5, 3, 4
 _EXAMPLE_WEIGHTS = np.array([1.0, 2.0, 0.0, 1.0, 0.5])
 
 
-def softmax(z, labels):
-    del labels
+def softmax(z):
     p = np.exp(z) / np.exp(z).sum()
     return np.diag(p) - np.outer(p, p)
 
 
-def sigmoid(z, labels):
-    del labels
+def sigmoid(z):
     p = 1 / (1 + np.exp(-z))
     return np.diag(p * (1 - p))
 
 
-def squared(z, labels):
-    del labels
+def squared(z):
     return 2 * np.eye(len(z)) / len(z)
 
 
+cross_entropy = tf.nn.softmax_cross_entropy_with_logits_v2
+sparse = tf.nn.sparse_softmax_cross_entropy_with_logits
 # name -> (outputs, losses [rows] of labels and outputs, Hessian of one example's loss by its outputs)
 LOSSES = {
-    'softmax': (
-        3,
-        lambda y, z: tf.nn.softmax_cross_entropy_with_logits_v2(labels=y, logits=z),
-        softmax,
-    ),
-    'sparse softmax': (
-        3,
-        lambda y, z: tf.nn.sparse_softmax_cross_entropy_with_logits(labels=tf.argmax(y, 1), logits=z),
-        softmax,
-    ),
+    'softmax': (3, lambda y, z: cross_entropy(labels=y, logits=z), softmax),
+    'sparse softmax': (3, lambda y, z: sparse(labels=tf.argmax(y, 1), logits=z), softmax),
     'sigmoid': (
         2,
         lambda y, z: tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(labels=y, logits=z), 1),
@@ -81,9 +72,7 @@ def test_products_are_those_of_the_dense_matrix(name):
     network = Network(outputs)
     jacobian, z = network.jacobian(), network.values(network.weights)
     shares = _EXAMPLE_WEIGHTS / _EXAMPLE_WEIGHTS.sum()
-    expected = sum(
-        share * j.T @ hessian(row, None) @ j for share, j, row in zip(shares, jacobian, z, strict=True)
-    )
+    expected = sum(share * j.T @ hessian(row) @ j for share, j, row in zip(shares, jacobian, z, strict=True))
     with tf.Graph().as_default(), tf.Session() as session:
         weights = tf.constant(network.weights)
         made = network.tensors(weights)
