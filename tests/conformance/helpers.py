@@ -36,14 +36,14 @@ def run_config(model_dir: Path | str | None = None, **settings: Any) -> Any:
 
 
 def slope_model_fn(features: Any, labels: Any, mode: str, params: dict[str, Any]) -> Any:
-    """y = w * x from w = 0, by gradient descent with params['rate']."""
+    """y = w * x from w = 0, by gradient descent with params['rate'], or by what params['optimizer'] makes."""
     slope = tf.identity(tf.get_variable('w', [], initializer=tf.zeros_initializer()), 'slope')
     outputs = slope * features['x']
     if mode == PREDICT:
         return tf.estimator.EstimatorSpec(mode, {'y': outputs})
     loss = tf.losses.mean_squared_error(labels, outputs)
-    optimizer = tf.train.GradientDescentOptimizer(params.get('rate', 0.01))
-    train_op = optimizer.minimize(loss, tf.train.get_global_step())
+    make = params.get('optimizer') or tf.train.GradientDescentOptimizer
+    train_op = make(params.get('rate', 0.01)).minimize(loss, tf.train.get_global_step())
     metrics = {'mae': tf.metrics.mean_absolute_error(labels, outputs)}
     return tf.estimator.EstimatorSpec(mode, {'y': outputs}, loss, train_op, metrics)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.tf1 import tf
-from tests.conformance.helpers import X, Y, batches, column, numeric_x, run_config, tf2
+from tests.conformance.helpers import X, Y, batches, column, line, numeric_x, run_config, slope_estimator, tf2
 
 APIS = pytest.mark.parametrize('api', [tf.estimator, tf2.estimator], ids=['v1', 'v2'])
 
@@ -82,17 +82,9 @@ def test_dnn_classifier(api, tmp_path):
 
 def test_two_steps_of_momentum(tmp_path):
     """Two steps of momentum keep the velocity of the formula in the slot."""
-
-    def model_fn(features, labels, mode):
-        slope = tf.get_variable('w', [], initializer=tf.zeros_initializer())
-        loss = tf.losses.mean_squared_error(labels, slope * features['x'])
-        train_op = tf.train.MomentumOptimizer(0.01, 0.9).minimize(loss, tf.train.get_global_step())
-        return tf.estimator.EstimatorSpec(mode, loss=loss, train_op=train_op)
-
-    model = tf.estimator.Estimator(model_fn, config=run_config(tmp_path))
+    model = slope_estimator(tmp_path, {'optimizer': lambda rate: tf.train.MomentumOptimizer(rate, 0.9)})
     # Trained in two calls, so that the slot goes through the checkpoint.
-    for _ in range(2):
-        model.train(batches({'x': X}, Y, epochs=None), steps=1)
+    model.train(line(), steps=1).train(line(), steps=1)
     slope = velocity = 0
     for _ in range(2):
         velocity = 0.9 * velocity + 2 * (slope - 2) * np.mean(X**2)
