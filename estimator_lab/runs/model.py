@@ -28,7 +28,7 @@ from estimator_lab.runs.pinned import PinnedCheckpoint
 from estimator_lab.runs.record import Record, read_record
 from estimator_lab.runs.safe_paths import check_safe_paths
 from estimator_lab.runs.weights.checkpoint import check_size, index_of
-from estimator_lab.tf1 import EstimatorSpec, Features, tf
+from estimator_lab.tf1 import EstimatorSpec, Features, prepare_process, tf
 
 _TF_CONFIG = 'TF_CONFIG'
 _MOST_TRIES = 5
@@ -150,6 +150,7 @@ def open_trained(model_dir: Path, flag: str = '--model_dir') -> Trained:
       DataError: it holds no model, or no checkpoint that can be read; another version of this package made
         it, with a model or hyper-parameter that this version does not know; it leads to other folders.
     """
+    prepare_process()
     for _ in range(_MOST_TRIES - 1):
         state = _state(model_dir)
         try:

@@ -6,11 +6,13 @@ ends training as the end of the data does, and drops events that it cannot write
 does.
 """
 
+import contextlib
 import ctypes
 import errno
 import functools
 import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from tensorflow.python.summary.writer import event_file_writer
 from tensorflow.python.training import saver
 
 from estimator_lab.base.process import hushed, wants_messages
+from estimator_lab.tf1._checkpoints import protect_checkpoints
 from estimator_lab.tf1._environment import major_minor
 
 _TOO_LARGE = os.strerror(errno.EFBIG)
@@ -41,12 +44,14 @@ def prepare_process() -> None:
 
     - A full disk raises ResourceExhaustedError, whether a checkpoint or an event meets it, and whether
       the disk or the process has reached its limit.
+    - Checkpoints survive a power loss, and a file `checkpoint` that cannot be read raises OSError.
     - On TensorFlow 2.18 to 2.20, the two lines that native code prints at the first session are hidden.
     - `keep_freed_memory` takes effect.
 
     A user's program may call it too; importing `estimator_lab.tf1` does not.
     """
     saver.Saver.save = _raising_when_full(saver.Saver.save)
+    protect_checkpoints()
     writer, thread = event_file_writer.EventFileWriter, event_file_writer._EventLoggerThread
     writer._initialize = _with_checked_events(writer._initialize)
     thread.run = _without_repeated_error(thread.run)
@@ -130,21 +135,19 @@ class _CheckedEvents:
         return getattr(self._writer, name)
 
     def WriteEvent(self, event: Any) -> None:  # noqa: N802 - TensorFlow's name
-        self._writer.WriteEvent(event)
+        with _errors_of_tensorflow():
+            self._writer.WriteEvent(event)
         self._bytes += event.ByteSize() + _RECORD_BYTES
 
     def Flush(self) -> None:  # noqa: N802
-        try:
+        with _errors_of_tensorflow():
             self._writer.Flush()
-        except Exception as error:  # one of Python's own: IndexError for OUT_OF_RANGE, and so on
-            if _TOO_LARGE in str(error) or _NO_SPACE in str(error):
-                raise errors.ResourceExhaustedError(None, None, str(error)) from error
-            raise
         if self._bytes:
             self._check()
 
     def Close(self) -> None:  # noqa: N802
-        self._writer.Close()
+        with _errors_of_tensorflow():
+            self._writer.Close()
         self._bytes = 0  # the next event starts another file
 
     def _check(self) -> None:
@@ -157,6 +160,17 @@ class _CheckedEvents:
             return
         if found < self._bytes:
             raise errors.ResourceExhaustedError(None, None, f'{path}; {_reason(path)}')
+
+
+@contextlib.contextmanager
+def _errors_of_tensorflow() -> Iterator[None]:
+    """Turns the exceptions of the native writer, such as IndexError for OUT_OF_RANGE, into an OpError."""
+    try:
+        yield
+    except Exception as error:
+        is_full = _TOO_LARGE in str(error) or _NO_SPACE in str(error)
+        kind = errors.ResourceExhaustedError if is_full else errors.UnknownError
+        raise kind(None, None, str(error)) from error
 
 
 def _reason(path: str) -> str:

@@ -13,7 +13,7 @@ from estimator_lab.errors import FlagError
 from estimator_lab.runs.memory import check_training, measure
 from estimator_lab.runs.model import unlisted_checkpoint
 from estimator_lab.runs.weights.checkpoint import all_finite
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import prepare_process, tf
 from estimator_lab.training.inputs import Inputs
 from estimator_lab.training.interrupt import Interrupted, StopSwitch
 from estimator_lab.training.phase_trainer import PhaseTrainer
@@ -72,6 +72,7 @@ class Experiment:
     """
 
     def __init__(self, settings: Settings, say: Say = print) -> None:
+        prepare_process()
         self.run = open_run(settings, say)
         plans = plan_phases(self.run)
         for plan in plans:

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from estimator_lab.base.whole_files import whole_file
 from estimator_lab.core.display.drawing import EVALUATION
 from estimator_lab.core.display.projector import projection_files
 from estimator_lab.errors import LabError
@@ -45,7 +46,8 @@ def rolled_back_on_failure(folders: Sequence[Path], saved_step: Callable[[], int
                     _remove(path)
                 for path, data in records.items():
                     if path.read_bytes() != data:
-                        path.write_bytes(data)
+                        with whole_file(path) as file:  # the disk may be full
+                            file.write(data)
                 for place in sorted(set(_places(folders)) - places, reverse=True):  # the innermost first
                     with contextlib.suppress(OSError):  # not empty
                         place.rmdir()

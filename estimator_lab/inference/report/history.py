@@ -77,7 +77,7 @@ def read_history(model_dir: Path) -> History:
     for folder, line in _folders(model_dir):
         if folder.is_symlink() and folder != model_dir:
             continue
-        for path in sorted(folder.glob(_FILES)):
+        for path in _event_files(folder, history.damage):
             damage: list[str] = []
             for step, value in all_values_in(path, damage.append):
                 phase, tag = _split(value.tag, phases)
@@ -92,6 +92,16 @@ def read_history(model_dir: Path) -> History:
         except BadExampleError as reason:
             history.damage.append(f'The picture {name} at step {step} cannot be decoded: {reason}')
     return history
+
+
+def _event_files(folder: Path, damage: list[str]) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.match(_FILES))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        damage.append(f'{folder} cannot be read: {error.strerror}')
+        return []
 
 
 def _phases(model_dir: Path) -> list[Path]:
