@@ -50,6 +50,7 @@ ONCE = (
     'examples/test_recurrent.py',
     'examples/test_tour.py',
     'inference/inceptionism',
+    'robustness/test_faults.py',
     'runs/test_safe_paths.py',
     'runs/test_event_files.py',
     'inference/test_gan_samples.py',

@@ -1,0 +1,39 @@
+"""A sample of the calls that `tests.robustness.faults` fails, and of the power losses of `power_loss`."""
+
+import itertools
+import random
+
+import pytest
+
+from tests.robustness.faults import CASES, Workshop, faults
+from tests.robustness.power_loss import Recording
+from tests.robustness.shim import COMPILER, commands
+
+pytestmark = pytest.mark.skipif(not COMPILER, reason='there is no C compiler')
+
+
+@pytest.fixture(scope='module')
+def runner():
+    with commands() as runner:
+        yield runner
+
+
+@pytest.mark.parametrize(
+    ('name', 'share', 'each'), [('predict', 0.05, 1), ('pack', 0.2, 3), ('index', 0.5, 3)]
+)
+def test_a_call_that_fails_is_one_sentence_and_loses_nothing(name, share, each, runner, tmp_path):
+    shop, failed = Workshop(CASES[name], tmp_path, runner), 0
+    for _, some in faults(share, random.Random(1)):
+        for fault in itertools.islice(some, each):
+            done, problems = shop.fail(fault)
+            assert not problems, (fault, done)
+            failed += bool(done.struck)
+    assert failed
+
+
+# Without syncs, or if a resumed training overwrites the checkpoint that it restored, a third of them fail.
+@pytest.mark.parametrize(('name', 'points'), [('resume', 40), ('pack', 10), ('index', 10)])
+def test_files_are_usable_after_a_power_loss(name, points, runner, tmp_path):
+    recording, rng = Recording(name, Workshop(CASES[name], tmp_path, runner)), random.Random(1)
+    for number in range(points):
+        recording.lose_power(rng, again=number == 0 or name != 'resume')
