@@ -18,6 +18,7 @@ RUNTIME = [
 TEST = [
     'pytest>=8',
     'pytest-xdist>=3.5',
+    'hypothesis>=6.100',
     'ruff>=0.8',
     'mypy>=1.11',
     'scikit-learn>=1.4',

@@ -27,7 +27,7 @@ _LARGEST = 2**40  # steps, and images of an archive or an epoch
 NO_HPARAMS = ('image_shape', 'vocabulary', 'tokens', 'model_dir')
 """Parameters of a model that are not among the hyper-parameters of a record."""
 
-FORMAT = 2
+FORMAT = 3
 """The format that this version writes; 0 stands for records without a number."""
 
 
@@ -119,10 +119,12 @@ def _check(record: Record) -> None:
         **record.versions,
         **record.hparams,
     }
-    for name, text in (*texts.items(), *record.input.settings.items()):
+    settings = [record.input.settings, *(segment.settings for segment in record.input.segments)]
+    inputs = [item for each in settings for item in each.items()]
+    for name, text in (*texts.items(), *inputs):
         if not (_is_short(name) and (_is_short(text) or not isinstance(text, str))):
             raise ValueError(f'its {shown(name)} is {shown(text)}')
-    for name, value in record.input.settings.items():
+    for name, value in inputs:
         if not isinstance(value, int | float | str):
             raise ValueError(f'its {name} is {shown(value)}')
     _check_sources(record.input.evaluation)
@@ -146,7 +148,8 @@ def _check_segments(segments: Sequence[Segment]) -> None:
 
 def _check_sources(sources: Sequence[Source]) -> None:
     for source in sources:
-        if not (_is_short(source.name) and _is_short(source.fingerprint) and 0 <= source.images < _LARGEST):
+        texts = source.name, source.fingerprint, source.access
+        if not (all(map(_is_short, texts)) and 0 <= source.images < _LARGEST):
             raise ValueError(f'one of its archives is {shown(source)}')
 
 

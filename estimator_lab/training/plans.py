@@ -7,7 +7,7 @@ from typing import Any
 
 from estimator_lab.base.settings import settings_of, structural_settings
 from estimator_lab.core.model.params import FINAL, Phase
-from estimator_lab.data.order.resume_segments import Segment, images_in, step_after
+from estimator_lab.data.order.resume_segments import Segment, images_in, segments_until, step_after
 from estimator_lab.errors import FlagError
 from estimator_lab.runs.importing import is_imported
 from estimator_lab.runs.model import step_of
@@ -152,7 +152,8 @@ def _plan(run: Run, phase: Phase, before: Plan | None) -> Plan:
         recorded = InputRecord()  # of a run with other phases, which `check_folder` rejects
     known = before.inputs.sources if before else ()
     if recorded.segments:
-        known = recorded.segments[-1].newest_sources
+        begun = recorded.segments if saved is None else segments_until(recorded.segments, saved)
+        known = begun[-1].newest_sources
     inputs = (run.inputs if is_final else run.pretraining).arranged(known)
     now = record_of(settings, inputs, run.role, first)
     # Records of older versions have no segments: today's flags count as theirs.

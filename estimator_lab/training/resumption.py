@@ -1,12 +1,12 @@
 """How a phase goes on after a restart: where in its data, what has changed since, and what that breaks."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.data.order.resume_segments import Place, Segment, Source, segments_until
+from estimator_lab.data.order.resume_segments import RANDOM, Place, Segment, Source, segments_until
 from estimator_lab.errors import FlagError
 from estimator_lab.runs.record import InputRecord
 from estimator_lab.training.distribution import Role
@@ -15,7 +15,7 @@ from estimator_lab.training.settings import Settings
 
 _WORKERS, _SHUFFLE, _DETERMINISTIC = 'workers', 'shuffle_buffer', 'deterministic'
 _RECORDED = ('batch_size', 'seed', _SHUFFLE, 'split', 'augment', 'decode', 'precision', _DETERMINISTIC)
-_OF_THE_ORDER = ('seed', _SHUFFLE, 'split', _WORKERS)
+_OF_THE_ORDER = ('seed', 'split', _WORKERS)
 _NAMED = 3
 _LONGEST = 200
 
@@ -50,9 +50,12 @@ class Resumption:
 def record_of(settings: Settings, inputs: Inputs, role: Role, step: int) -> InputRecord:
     """Returns what experiment.json says of the input of a phase that begins with these settings at a step."""
     recorded = {name: _recorded(getattr(settings, name)) for name in _RECORDED}
-    segment = Segment(step, settings.batch_size * role.batches_a_step, 0, 0, inputs.sources)
+    recorded[_WORKERS] = role.workers
+    order = {name: recorded[name] for name in (*_OF_THE_ORDER, _SHUFFLE)}
+    examples = settings.batch_size * role.batches_a_step
+    segment = Segment(step, examples, 0, 0, inputs.sources, settings=order)
     evaluation = inputs.evaluation.sources if settings.eval_data else ()
-    return InputRecord((segment,), evaluation, {**recorded, _WORKERS: role.workers})
+    return InputRecord((segment,), evaluation, recorded)
 
 
 @dataclass(frozen=True)
@@ -83,55 +86,78 @@ class Restart:
         (first,), place = self.now.segments, last.place_at(step)
         changes, epoch, now = self._changes(), place.epoch + 1, first.sources
         has_new_data = _identities(last.newest_sources) != _identities(now)
-        breaks = self._order_breaks(place) if place.offset else []
-        following = Segment(step, first.examples_a_step, place.epoch, place.offset, place.sources)
+        breaks = self._order_breaks(last, place) if place.offset else []
+        following = replace(first, first_step=step, epoch=place.epoch, offset=place.offset)
         if breaks:
-            following = replace(following, epoch=place.epoch + 1, offset=0, sources=now)
-        elif not place.offset:
-            following = replace(following, sources=now)
-        elif _identities(place.sources) != _identities(now):
-            following = replace(following, later=now)
-        if breaks or has_new_data or first.examples_a_step != last.examples_a_step:
+            following = replace(following, epoch=place.epoch + 1, offset=0)
+        elif place.offset and _identities(place.sources) != _identities(now):
+            following = replace(following, sources=place.sources, later=now)
+        if breaks or _way_of_reading(first, now) != _way_of_reading(last, last.newest_sources):
             segments = (*(one for one in segments if one.first_step < step), following)
         record = replace(self.now, segments=segments)
         if breaks:
-            changes = (*changes, f'the rest of epoch {epoch} is left out')
+            others = (words for words in breaks if words not in changes)
+            changes = (*changes, *others, f'the rest of epoch {epoch} is left out')
             return Resumption(record, changes, f'{"; ".join(breaks)}, in the middle of epoch {epoch}')
         if following.later and has_new_data:
             changes = (*changes, f'epoch {epoch} ends with the archives it began with')
         return Resumption(record, changes, self._other_weights())
 
-    def _order_breaks(self, place: Place) -> list[str]:
-        """Returns the changes after which an epoch can't end as it began."""
-        breaks = self._setting_changes(_OF_THE_ORDER)
-        lost = Counter(_fingerprints(place.sources)) - Counter(_fingerprints(self.inputs.sources))
+    def _order_breaks(self, segment: Segment, place: Place) -> list[str]:
+        """Returns the changes after which an epoch of a segment can't end as it began."""
+        settings = segment.settings or self.before.settings
+        breaks = self._setting_changes(settings, _OF_THE_ORDER)
+        breaks += self._shuffling_changes(settings, place.sources)
+        was, now = Counter(_fingerprints(place.sources)), Counter(_fingerprints(self.inputs.sources))
         # Each worker is in an epoch of its own, so new archives change every worker's share. The same is true
         # of images with and without labels.
         has_several_epochs = self.now.settings[_WORKERS] > 1 or self.inputs.unlabelled is not None
-        return [*breaks, *self._data_changes()] if lost or has_several_epochs else breaks
+        is_other = was != now if has_several_epochs else bool(was - now)
+        return [*breaks, *self._data_changes()] if is_other else breaks
+
+    def _shuffling_changes(self, settings: Mapping[str, Any], before: Sequence[Source]) -> list[str]:
+        """Returns how the shuffling of archives differs from that with other settings: no clause, or one."""
+        free: defaultdict[str, deque[str]] = defaultdict(deque)
+        for source in self.inputs.sources:
+            free[source.fingerprint].append(source.access)
+        if Counter(_fingerprints(before)) - Counter(_fingerprints(self.inputs.sources)):
+            return []  # what is gone breaks the epoch in any case
+        today = [free[source.fingerprint].popleft() for source in before]
+        size = self.now.settings[_SHUFFLE]
+        old_size = settings.get(_SHUFFLE, size)
+        was, now = '', _shuffling(size, today)
+        if isinstance(old_size, int):  # else the record is damaged
+            was = _shuffling(
+                old_size, [one.access or other for one, other in zip(before, today, strict=True)]
+            )
+        if was == now:
+            return []
+        if size != old_size:
+            return [_clause(_SHUFFLE, old_size, size)]
+        return [f'{self.inputs.flag} was {was}, is {now}']
 
     def _other_weights(self) -> str:
         """Returns the changes that lead to other weights than without the restart, with --deterministic."""
         if not (self.now.settings[_DETERMINISTIC] and self.before.settings.get(_DETERMINISTIC)):
             return ''
-        changes = self._setting_changes()
+        changes = self._setting_changes(self.before.settings, self.now.settings)
         newest = self.before.segments[-1].newest_sources if self.before.segments else self.inputs.sources
         if sorted(_fingerprints(newest)) != sorted(_fingerprints(self.inputs.sources)):
             changes += self._data_changes()
         return f'{"; ".join(changes)}, with --deterministic' if changes else ''
 
     def _changes(self) -> tuple[str, ...]:
-        found = [*self._setting_changes(), *self._data_changes()]
+        found = [*self._setting_changes(self.before.settings, self.now.settings), *self._data_changes()]
         if self.before.segments:
             found += _differences('--eval_data', self.before.evaluation, self.now.evaluation)
         return tuple(found)
 
-    def _setting_changes(self, names: Sequence[str] = ()) -> list[str]:
-        """Returns how settings differ, all of them unless `names` are given."""
+    def _setting_changes(self, before: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+        """Returns how settings differ from others."""
         found, settings = [], self.now.settings
-        for name in names or settings:
+        for name in names:
             now = settings[name]
-            was = self.before.settings.get(name, now)
+            was = before.get(name, now)
             if name == _SHUFFLE and self.inputs.train.has_random_access and isinstance(was, int):
                 was = now if (was > 1) == (now > 1) else was  # the buffer's size has no effect
             if was != now:
@@ -159,6 +185,18 @@ def _shown(value: Any) -> str:
     return 'none' if value == '' else str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def _way_of_reading(segment: Segment, sources: Sequence[Source]) -> tuple[Any, ...]:
+    return segment.examples_a_step, segment.settings, tuple(sources)
+
+
+def _shuffling(buffer: int, accesses: Sequence[str]) -> str:
+    """Returns how archives are shuffled, to end a clause."""
+    if buffer <= 1:
+        return 'in stored order'
+    is_whole = all(access == RANDOM for access in accesses)
+    return 'shuffled as a whole' if is_whole else f'shuffled in a buffer of {buffer}'
+
+
 def _identities(sources: Sequence[Source]) -> list[tuple[str, int]]:
     return [(source.fingerprint, source.images) for source in sources]
 
@@ -169,27 +207,25 @@ def _fingerprints(sources: Sequence[Source]) -> list[str]:
 
 def _differences(flag: str, before: Sequence[Source], now: Sequence[Source]) -> list[str]:
     """Returns how the archives of a flag differ: no clause, or one."""
-    names = {(source.fingerprint, source.name) for source in before}
-    former = {source.fingerprint: source.name for source in before}
-    renamed = [
-        f'{source.name} was {former[source.fingerprint]}'
-        for source in now
-        if source.fingerprint in former and (source.fingerprint, source.name) not in names
-    ]
-    gone, new = _missing(before, now), _missing(now, before)
+    old = Counter((source.fingerprint, source.name) for source in before)
+    new = Counter((source.fingerprint, source.name) for source in now)
+    former: defaultdict[str, deque[str]] = defaultdict(deque)
+    for fingerprint, name in (old - new).elements():
+        former[fingerprint].append(name)
+    renamed, added = [], []
+    for fingerprint, name in (new - old).elements():
+        if former[fingerprint]:
+            renamed.append(f'{name} was {former[fingerprint].popleft()}')
+        else:
+            added.append(name)
+    gone = [name for fingerprint, name in (old - new).elements() if name in former[fingerprint]]
     found = [
         *renamed,
-        *(f'{name} has changed' for name in new if name in gone),
-        *(f'{name} is gone' for name in gone if name not in new),
-        *(f'{name} is new' for name in new if name not in gone),
+        *(f'{name} has changed' for name in added if name in gone),
+        *(f'{name} is gone' for name in gone if name not in added),
+        *(f'{name} is new' for name in added if name not in gone),
     ]
     if not found:
         return []
     more = f' and {len(found) - _NAMED} more' if len(found) > _NAMED else ''
     return [f'{flag}: {", ".join(found[:_NAMED])}{more}']
-
-
-def _missing(sources: Sequence[Source], others: Sequence[Source]) -> list[str]:
-    """Returns the names of those sources that are missing from the others."""
-    missing = Counter(_fingerprints(sources)) - Counter(_fingerprints(others))
-    return [source.name for source in dict.fromkeys(sources) if missing[source.fingerprint]]

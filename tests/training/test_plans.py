@@ -1,13 +1,15 @@
 """Where a phase begins, goes on and ends, by its record, its checkpoint and today's settings: exact cases."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from estimator_lab.core.model.params import Phase
-from estimator_lab.data.order.resume_segments import Segment, Source
+from estimator_lab.data.order import resume_segments
+from estimator_lab.data.order.resume_segments import RANDOM, STREAM, Source
 from estimator_lab.errors import FlagError
 from estimator_lab.runs.record import InputRecord, Record, write_record
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
@@ -17,7 +19,9 @@ from estimator_lab.training.plans import plan_phases
 from estimator_lab.training.resumption import Restart, Resumption, record_of
 from estimator_lab.training.settings import Settings
 
-A, B, C, D, E = (Source(f'{name}.tar', 24 if name == 'a' else 8, f'of {name}') for name in 'abcde')
+A, B, C, D, E = (Source(f'{name}.tar', 24 if name == 'a' else 8, f'of {name}', RANDOM) for name in 'abcde')
+ORDER = {'seed': 1, 'split': '', 'workers': 1, 'shuffle_buffer': 10_000}
+Segment = partial(resume_segments.Segment, settings=ORDER)
 FIRST = Segment(0, 6, 0, 0, (A,))
 PRE, LAST = Phase('pre', 0.5), Phase()
 
@@ -35,6 +39,7 @@ class FakeArchives:
 
 
 def inputs(*sources, random=True, **changes):
+    sources = sources if random else tuple(replace(source, access=STREAM) for source in sources)
     archives = FakeArchives(sources, random)
     return replace(Inputs(archives, archives, None, unseen=False), **changes)
 
@@ -77,7 +82,12 @@ def start(*sources, workers=1, batches=1, random=True, evaluation=(), unlabelled
 
 def recorded(*segments, given=None):
     """Returns the record of a start on archive A, with other segments."""
-    return (given or start(A)).recorded(*(segments or (FIRST,)))
+    given = given or start(A)
+    return given.recorded(*(segments or (replace(FIRST, settings=order_of(given)),)))
+
+
+def order_of(given):
+    return given.record.segments[0].settings
 
 
 @pytest.mark.parametrize(
@@ -97,9 +107,25 @@ def recorded(*segments, given=None):
         ),
         (start(A, B), 4, (FIRST, Segment(4, 6, 1, 0, (A, B))), ('--data: b.tar is new',)),
         (start(B), 8, (FIRST, Segment(8, 6, 2, 0, (B,))), ('--data: a.tar is gone, b.tar is new',)),
-        (start(A, seed=2), 4, (FIRST,), ('--seed was 1, is 2',)),
+        (
+            start(A, seed=2),
+            4,
+            (FIRST, Segment(4, 6, 1, 0, (A,), settings={**ORDER, 'seed': 2})),
+            ('--seed was 1, is 2',),
+        ),
         (start(A, augment='mirror'), 3, (FIRST,), ('--augment was none, is mirror',)),
-        (start(A, shuffle_buffer=77), 3, (FIRST,), ()),
+        (
+            start(A, shuffle_buffer=77),
+            3,
+            (FIRST, Segment(3, 6, 0, 18, (A,), settings={**ORDER, 'shuffle_buffer': 77})),
+            (),
+        ),
+        (
+            start(replace(A, name='b.tar')),
+            3,
+            (FIRST, Segment(3, 6, 0, 18, (replace(A, name='b.tar'),))),
+            ('--data: b.tar was a.tar',),
+        ),
         (start(A, evaluation=(C,)), 3, (FIRST,), ('--eval_data: c.tar is new',)),
     ],
 )
@@ -124,6 +150,11 @@ def test_where_the_input_goes_on(now, step, segments, changes):
         (start(A, B, workers=2), start(A, workers=2), '--data: b.tar is new'),
         (start(A, B, unlabelled=(A,)), start(A, unlabelled=(A,)), '--data: b.tar is new'),
         (start(B, seed=2), start(A), '--seed was 1, is 2; --data: a.tar is gone, b.tar is new'),
+        (
+            start(A, random=False),
+            start(A),
+            '--data was shuffled as a whole, is shuffled in a buffer of 10000',
+        ),
     ],
 )
 def test_what_breaks_an_epoch(now, given, words):
@@ -132,7 +163,8 @@ def test_what_breaks_an_epoch(now, given, words):
     found = now.resume(before, 3)
     assert found.broken == f'{words}, in the middle of epoch 1'
     assert found.changes[-1] == 'the rest of epoch 1 is left out'
-    following = Segment(3, now.settings.batch_size, 1, 0, now.inputs.sources)
+    (first,) = now.record.segments
+    following = replace(first, first_step=3, epoch=1)
     assert found.input == now.recorded(*before.segments, following)
     whole = sum(source.images for source in before.segments[0].sources) // 6
     assert now.resume(before, whole).broken == ''
@@ -144,6 +176,22 @@ def test_restarts_replace_what_followed_the_checkpoint():
     assert now.resume(before, 3).input.segments == (FIRST, Segment(3, 5, 0, 18, (A,)))
     assert now.resume(before, 2).input.segments == (FIRST, Segment(2, 5, 0, 12, (A,)))
     assert start(A, batch_size=2).resume(before, 9).input.segments == (FIRST, second, third)
+
+
+def test_an_older_checkpoint_is_compared_to_its_own_start():
+    second = Segment(3, 6, 1, 0, (A,), settings={**ORDER, 'seed': 2})
+    found = start(A, seed=2).resume(recorded(FIRST, second, given=start(A, seed=2)), 2)
+    assert found.changes == ('--seed was 1, is 2', 'the rest of epoch 1 is left out')
+    assert found.broken == '--seed was 1, is 2, in the middle of epoch 1'
+    assert start(A).resume(recorded(FIRST, second, given=start(A, seed=2)), 2).broken == ''
+
+
+def test_a_new_name_is_no_other_share_of_a_worker():
+    given, renamed = start(A, workers=2), start(replace(A, name='b.tar'), workers=2)
+    before = given.recorded(replace(FIRST, settings={**ORDER, 'workers': 2}))
+    found = renamed.resume(before, 3)
+    assert (found.changes, found.broken) == (('--data: b.tar was a.tar',), '')
+    assert renamed.resume(found.input, 3).changes == ()
 
 
 def test_more_images_of_the_same_archives_count_from_the_next_epoch():
@@ -198,6 +246,7 @@ def test_the_order_of_archives_is_no_change_of_a_deterministic_run():
         ((A,), (replace(A, fingerprint='other'),), 'a.tar has changed'),
         ((A, B), (B, C), 'a.tar is gone, c.tar is new'),
         ((A,), (A, A), 'a.tar is new'),
+        ((A,), (A, replace(A, name='copy.tar')), 'copy.tar is new'),
         ((A, B, C), (), 'a.tar is gone, b.tar is gone, c.tar is gone'),
         ((A,), (A, B, C, D), 'b.tar is new, c.tar is new, d.tar is new'),
         ((A,), (A, B, C, D, E), 'b.tar is new, c.tar is new, d.tar is new and 1 more'),
@@ -211,9 +260,14 @@ def test_how_archives_differ(was, now, words):
 def test_records_of_older_versions_and_of_others():
     now = start(A, seed=5, evaluation=(B,))
     older = InputRecord()
-    assert now.follow(older, 9) == Resumption(now.recorded(Segment(9, 6, 0, 0, (A,))))
-    strange = InputRecord((FIRST,), (), {'shuffle_buffer': 'many', 'seed': 1.5})
-    assert start(A).resume(strange, 3).broken == (
+    assert now.follow(older, 9) == Resumption(now.recorded(Segment(9, 6, 0, 0, (A,), settings=order_of(now))))
+    strange = {'shuffle_buffer': 'many', 'seed': 1.5}
+    before = InputRecord((replace(FIRST, settings={}),), (), strange)
+    assert (
+        start(A).resume(before, 3).broken
+        == start(A).resume(recorded(replace(FIRST, settings=strange)), 3).broken
+    )
+    assert start(A).resume(before, 3).broken == (
         '--seed was 1.5, is 1; --shuffle_buffer was many, is 10000, in the middle of epoch 1'
     )
 
@@ -367,7 +421,11 @@ def test_a_finished_phase_keeps_its_record(run, tmp_path):
 def test_a_record_without_segments_counts_as_of_the_same_flags(run, tmp_path):
     previous = saved(tmp_path, 3)
     (plan,) = plan_phases(run(previous=previous, max_steps=9, seed=7))
-    assert (plan.resumption.changes, plan.segment, plan.inputs.train.known) == ((), FIRST, ())
+    assert (plan.resumption.changes, plan.segment, plan.inputs.train.known) == (
+        (),
+        replace(FIRST, settings={**ORDER, 'seed': 7}),
+        (),
+    )
 
 
 def test_a_phase_after_a_finished_one_compares_its_flags(run, tmp_path):
@@ -375,7 +433,7 @@ def test_a_phase_after_a_finished_one_compares_its_flags(run, tmp_path):
     first, last = plan_phases(run((PRE, LAST), max_steps=9, seed=7))
     assert steps([first, last]) == [(0, 5, 5), (5, 9, None)]  # it had taken more steps than today's
     assert last.resumption.changes == ('--seed was 1, is 7',)
-    assert last.segment == Segment(5, 6, 0, 0, (A,))
+    assert last.segment == Segment(5, 6, 0, 0, (A,), settings={**ORDER, 'seed': 7})
     apart = run((PRE, LAST), max_steps=9, sources=(B,), pretraining=inputs(A, flag='--pretrain_data'))
     _, last = plan_phases(apart)
     assert last.resumption.changes == ()  # the archives of another flag are not compared

@@ -15,7 +15,7 @@ from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.members import open_index
 from estimator_lab.data.order.order import IndexedOrder, Order, RelayedOrder, StreamOrder
-from estimator_lab.data.order.resume_segments import PIPE, Segment, Source
+from estimator_lab.data.order.resume_segments import PIPE, RANDOM, STREAM, Segment, Source
 from estimator_lab.data.order.shuffling import LabelOrderWatch
 from estimator_lab.data.order.split_and_shard import EVERYTHING, ONLY_WORKER, Part, WorkerShard
 from estimator_lab.data.tar.index import Index
@@ -79,9 +79,14 @@ class Archives:
     def sources(self) -> tuple[Source, ...]:
         """How a record identifies them, in order; of a pipe only that it is one."""
         if not self.indexes:
-            return (Source(PIPE, 0, PIPE),)
+            return (Source(PIPE, 0, PIPE, STREAM),)
         return tuple(
-            Source(_plain_name(index.archive), int(np.count_nonzero(mask)), index.fingerprint)
+            Source(
+                _plain_name(index.archive),
+                int(np.count_nonzero(mask)),
+                index.fingerprint,
+                RANDOM if index.random_access else STREAM,
+            )
             for index, mask in zip(self.indexes, self.masks, strict=True)
         )
 

@@ -7,11 +7,14 @@ earlier steps keep their positions and an older checkpoint can be resumed.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 PIPE = 'pipe'
 """Name and fingerprint of a source that can be read only once, whose contents are unknown."""
+RANDOM, STREAM = 'random', 'stream'
+"""Access to the members of a source: to each, or to all in their stored order."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +25,13 @@ class Source:
       name: of its file, for people.
       images: how many of its examples are used; 0 if unknown.
       fingerprint: equal for archives with the same members at the same places.
+      access: RANDOM or STREAM, which are shuffled in different ways; '' if unknown.
     """
 
     name: str
     images: int
     fingerprint: str
+    access: str = ''
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,7 @@ class Segment:
       offset: examples of that epoch that were consumed before.
       sources: the archives of that epoch, in order.
       later: those of all later epochs; empty if they are the same.
+      settings: what else decides the order of its examples, by name; empty if unknown.
     """
 
     first_step: int
@@ -63,6 +69,7 @@ class Segment:
     offset: int
     sources: tuple[Source, ...]
     later: tuple[Source, ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
 
     @property
     def newest_sources(self) -> tuple[Source, ...]:

@@ -8,7 +8,15 @@ import pytest
 
 from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.order.order import IndexedOrder, StreamOrder
-from estimator_lab.data.order.resume_segments import PIPE, Place, Segment, Source, segments_until, step_after
+from estimator_lab.data.order.resume_segments import (
+    PIPE,
+    STREAM,
+    Place,
+    Segment,
+    Source,
+    segments_until,
+    step_after,
+)
 from tests.archive_files import write_tar
 
 A, B, C = (Source(name, images, name) for name, images in (('a', 24), ('b', 7), ('c', 1)))
@@ -148,7 +156,7 @@ def test_fingerprints_distinguish_archives(folder, tmp_path):
 
 def test_all_pipes_have_the_same_source():
     one, other = (open_archives([path]).sources for path in ('-', '/dev/null'))
-    assert one == other == (Source(PIPE, 0, PIPE),)
+    assert one == other == (Source(PIPE, 0, PIPE, STREAM),)
 
 
 def test_names_are_short_and_printable(tmp_path):

@@ -1,0 +1,211 @@
+"""What a run has to do, by a model without segments: which examples come, and what is said or refused.
+
+`histories` compares the package with it.
+"""
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from estimator_lab.data.order.archives import Archives
+from estimator_lab.data.order.split_and_shard import WorkerShard
+
+BUFFERS = (50, 4, 1)
+
+Contents = tuple[str, ...]
+"""The names of an archive's members."""
+
+
+class File(NamedTuple):
+    """An archive.
+
+    Attributes:
+      name: of the file.
+      contents: the names of its members.
+      is_plain: whether it is not compressed.
+    """
+
+    name: str
+    contents: Contents
+    is_plain: bool
+
+
+@dataclass(frozen=True)
+class Flags:
+    """What a start is given, besides archives."""
+
+    batch_size: int = 3
+    seed: int = 1
+    shuffle_buffer: int = BUFFERS[0]
+    workers: int = 1
+
+    def shuffling(self, files: Sequence[File]) -> str:
+        """Returns how files are shuffled."""
+        if self.shuffle_buffer <= 1:
+            return 'in stored order'
+        if all(file.is_plain for file in files):
+            return 'shuffled as a whole'
+        return f'shuffled in a buffer of {self.shuffle_buffer}'
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the model knows of a step: how it was reached, and what has to come.
+
+    Attributes:
+      flags: of the start that reached it.
+      epoch: number of the pass over the data.
+      seen: examples of that epoch that were consumed.
+      now: the archives of that epoch, in order.
+      later: those of later epochs.
+    """
+
+    flags: Flags
+    epoch: int
+    seen: int
+    now: tuple[File, ...]
+    later: tuple[File, ...]
+
+    def after(self, examples: int) -> 'Place':
+        """Returns the place that many examples further on."""
+        epoch, seen, now = self.epoch, self.seen, self.now
+        for _ in range(examples):
+            seen += 1
+            if seen == total(now):
+                epoch, seen, now = epoch + 1, 0, self.later
+        return replace(self, epoch=epoch, seen=seen, now=now)
+
+    def names(self, archives: Archives, worker: int) -> Iterator[str]:
+        """Yields the names of the examples of a worker from here on."""
+        count, flags = self.flags.workers, self.flags
+
+        def epoch(files: Sequence[File], number: int) -> list[str]:
+            order = _only(archives, files).order(flags.shuffle_buffer, flags.seed, WorkerShard(worker, count))
+            return [member.name for member in order.epoch(number)]
+
+        skipped, first = self.seen, self.epoch
+        if count > 1:  # each worker is in an epoch of its own, after its share of the examples so far
+            share = (self.epoch * total(self.now) + self.seen) // count
+            first, skipped = divmod(share, len(epoch(self.now, 0)))
+        yield from epoch(self.now, first)[skipped:]
+        for number in itertools.count(first + 1):
+            yield from epoch(self.later, number)
+
+
+def expected(
+    flags: Flags, given: Sequence[File], last_flags: Flags, known: Sequence[File], before: Place | None
+) -> tuple[Place, int, list[str]]:
+    """Returns where a start goes on, the number of the epoch that it can't end or 0, and what it says.
+
+    Args:
+      flags: of the start.
+      given: its archives.
+      last_flags: of the last start.
+      known: the archives of the last start, in their order.
+      before: the place of the newest checkpoint; None without one.
+    """
+    files = arranged(given, before.later if before else known)
+    if before is None:
+        return Place(flags, 0, 0, files, files), 0, []
+    data = differences(before.later, files)
+    said = [*setting_changes(last_flags, flags, files), *data]
+    if not before.seen:
+        return Place(flags, before.epoch, 0, files, files), 0, said
+    rest, number = known_of(files, before.now), before.epoch + 1
+    has_other_data = counted(files) != counted(before.later)
+    breaks = [*order_changes(before.flags, flags, before.now, rest)]
+    if counted(rest) != counted(before.now) or (flags.workers > 1 and has_other_data):
+        breaks += data
+    if breaks:
+        said += [words for words in breaks if words not in said]
+        said.append(f'the rest of epoch {number} is left out')
+        return Place(flags, number, 0, files, files), number, said
+    if has_other_data:
+        said.append(f'epoch {number} ends with the archives it began with')
+    return Place(flags, before.epoch, before.seen, rest, files), 0, said
+
+
+def known_of(files: Sequence[File], known: Sequence[File]) -> tuple[File, ...]:
+    """Returns the files with the contents of known ones, in the order of these."""
+    left, found = list(files), []
+    for contents in (one.contents for one in known):
+        same = next((file for file in left if file.contents == contents), None)
+        if same:
+            left.remove(same)
+            found.append(same)
+    return tuple(found)
+
+
+def arranged(files: Sequence[File], known: Sequence[File]) -> tuple[File, ...]:
+    """Returns files in an order: first those with known contents."""
+    first = known_of(files, known)
+    others = Counter(files) - Counter(first)
+    return (*first, *(file for file in files if others[file]))
+
+
+def setting_changes(was: Flags, now: Flags, files: Sequence[File]) -> Iterator[str]:
+    """Yields what has to be said of changed flags."""
+    for name in ('batch_size', 'seed', 'shuffle_buffer'):
+        one, other = getattr(was, name), getattr(now, name)
+        if name == 'shuffle_buffer' and all(file.is_plain for file in files) and min(one, other) > 1:
+            continue  # the whole is shuffled
+        if one != other:
+            yield f'--{name} was {one}, is {other}'
+    if was.workers != now.workers:
+        yield f'workers were {was.workers}, are {now.workers}'
+
+
+def order_changes(was: Flags, now: Flags, files: Sequence[File], same: Sequence[File]) -> Iterator[str]:
+    """Yields why some files, the same in two starts, are read in another order."""
+    if was.seed != now.seed:
+        yield f'--seed was {was.seed}, is {now.seed}'
+    if was.workers != now.workers:
+        yield f'workers were {was.workers}, are {now.workers}'
+    before, after = was.shuffling(files), now.shuffling(same)
+    if len(same) == len(files) and before != after:
+        if was.shuffle_buffer != now.shuffle_buffer:
+            yield f'--shuffle_buffer was {was.shuffle_buffer}, is {now.shuffle_buffer}'
+        else:
+            yield f'--data was {before}, is {after}'
+
+
+def differences(before: Sequence[File], now: Sequence[File]) -> list[str]:
+    """Returns what has to be said of changed archives: no clause, or one."""
+    old = [(file.contents, file.name) for file in before]
+    new = [(file.contents, file.name) for file in now]
+    for same in [one for one in new if one in old]:
+        old.remove(same)
+        new.remove(same)
+    found = []
+    for contents, name in list(new):
+        former = next((one for one in old if one[0] == contents), None)
+        if former:
+            found.append(f'{name} was {former[1]}')
+            old.remove(former)
+            new.remove((contents, name))
+    gone, added = [name for _, name in old], [name for _, name in new]
+    found += [f'{name} has changed' for name in added if name in gone]
+    found += [f'{name} is gone' for name in gone if name not in added]
+    found += [f'{name} is new' for name in added if name not in gone]
+    more = f' and {len(found) - 3} more' if len(found) > 3 else ''
+    return [f'--data: {", ".join(found[:3])}{more}'] if found else []
+
+
+def total(files: Sequence[File]) -> int:
+    return sum(len(file.contents) for file in files)
+
+
+def counted(files: Sequence[File]) -> Counter[Contents]:
+    return Counter(file.contents for file in files)
+
+
+def _only(archives: Archives, files: Sequence[File]) -> Archives:
+    """Returns those of the archives that hold the contents of files, in that order."""
+    found = {
+        (tuple(index.name(row) for row in range(len(index))), index.random_access): (path, index)
+        for path, index in zip(archives.paths, archives.indexes, strict=True)
+    }
+    paths, indexes = zip(*(found[file.contents, file.is_plain] for file in files), strict=True)
+    return replace(archives, paths=paths, indexes=indexes)
