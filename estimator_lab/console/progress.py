@@ -29,24 +29,16 @@ class StatusLine:
 
     Args:
       stream: to print to; None for standard output.
-      terminal_seconds: between two updates on a terminal.
-      plain_seconds: between two updates elsewhere.
       first_seconds: before the first update; None for the same as between two.
 
     Attributes:
       is_live: whether it is on a terminal.
     """
 
-    def __init__(
-        self,
-        stream: TextIO | None = None,
-        terminal_seconds: float = _TERMINAL_SECONDS,
-        plain_seconds: float = _PLAIN_SECONDS,
-        first_seconds: float | None = None,
-    ) -> None:
+    def __init__(self, stream: TextIO | None = None, first_seconds: float | None = None) -> None:
         self._stream = stream or sys.stdout
         self.is_live = self._stream.isatty()
-        self._seconds = terminal_seconds if self.is_live else plain_seconds
+        self._seconds = _TERMINAL_SECONDS if self.is_live else _PLAIN_SECONDS
         self._due = time.monotonic() + (self._seconds if first_seconds is None else first_seconds)
         self._shown = False
 

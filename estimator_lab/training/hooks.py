@@ -11,14 +11,8 @@ from estimator_lab.core.model import keys
 from estimator_lab.tf1 import tf
 from estimator_lab.training.interrupt import StopSwitch
 
-_TERMINAL_SECONDS = 0.5
-_PLAIN_SECONDS = 10.0
 _PROFILED_EVERY = 5
 _PROFILED_STEPS = 16  # three of them are traced
-
-
-def _status_line() -> StatusLine:
-    return StatusLine(None, _TERMINAL_SECONDS, _PLAIN_SECONDS)
 
 
 class Pauses:
@@ -64,7 +58,7 @@ class EvaluationHook(tf.train.SessionRunHook):
         """Starts the pause; raises Interrupted if the switch is on."""
         self.switch.check()
         self.pauses.begin()
-        self._status = _status_line()
+        self._status = StatusLine()
         self._seen = 0
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
@@ -210,7 +204,7 @@ class ProgressHook(tf.train.SessionRunHook):
             self._write_rates(step)
         now = time.monotonic() - self.pauses.seconds
         if self._status is None:
-            self._status = _status_line()
+            self._status = StatusLine()
         elif self._status.is_due():
             rate = (step - self._shown_step) / max(now - self._shown_at, 1e-9)
             self._status.show(self._line(step, run_values.results['loss'], rate))
