@@ -99,12 +99,13 @@ def ended_by_signals() -> Iterator[threading.Event]:
     heard, timers = threading.Event(), list[threading.Timer]()
 
     def interrupt(number: int, frame: object) -> None:
+        heard.set()  # the other thread may be late
         raise KeyboardInterrupt
 
     def hear() -> None:
-        seconds = _SECOND_SIGNAL_SECONDS if heard.is_set() else _EXIT_SECONDS
-        timers.append(_daemon_timer(seconds, _exit, heard.is_set()))
         heard.set()
+        seconds = _SECOND_SIGNAL_SECONDS if timers else _EXIT_SECONDS
+        timers.append(_daemon_timer(seconds, _exit, bool(timers)))
 
     try:
         with handled(interrupt, hear):

@@ -18,7 +18,7 @@ _hides_import_messages = False
 
 # Prints a file and removes it, unless a line on standard input reports success. It is a separate process,
 # because one that native code aborts runs no more Python.
-_WATCHER = 'read -r success || { cat "$0" >&2; rm -f "$0"; }'
+_WATCHER = 'read -r success || { cat "$0" >&2 2>/dev/null; rm -f "$0"; }'
 
 
 def hide_import_messages() -> None:

@@ -79,8 +79,8 @@ class Command:
                 status = self._run(stopped)
                 if stopped.is_set():
                     leave(status or 0)
-        except KeyboardInterrupt:  # while an error was reported
-            status = INTERRUPTED
+        except KeyboardInterrupt:  # a second signal
+            leave(INTERRUPTED)
         sys.exit(status)
 
     def _run(self, stopped: threading.Event) -> int | None:
@@ -99,11 +99,12 @@ class Command:
             check_said()
             return status
         except (Exception, KeyboardInterrupt) as error:
-            known = isinstance(error, LabError | ImportError | MemoryError | OSError | KeyboardInterrupt)
-            if not known and not stopped.is_set():
-                raise
-            # Native code that a signal interrupts, such as an import, may raise any error.
-            sentence, status = self._sentence_and_status(KeyboardInterrupt() if stopped.is_set() else error)
+            if not isinstance(error, LabError | MemoryError | OSError | KeyboardInterrupt):
+                if stopped.is_set():  # native code that a signal interrupts, such as an import, raises others
+                    error = KeyboardInterrupt()
+                elif not isinstance(error, ImportError):
+                    raise
+            sentence, status = self._sentence_and_status(error)
             warn(f'error: {sentence}')
             return status
 
