@@ -8,7 +8,6 @@ from estimator_lab.tf1._environment import (
     Packages,
     choose_variables,
     find_problem,
-    major_minor,
 )
 
 GOOD = Packages('2.21.0', estimator='2.15.0', keras='3.15.1', tf_keras='2.21.0', protobuf='7.1.0')
@@ -45,12 +44,6 @@ def test_a_problem_is_one_sentence_that_says_what_to_install(packages, words):
     problem = find_problem(packages)
     assert all(word in problem for word in words)
     assert '\n' not in problem and problem.endswith('.')
-
-
-def test_version_parts():
-    assert major_minor('2.21.0') == (2, 21)
-    assert major_minor('2.21.0-rc1') == (2, 21)
-    assert major_minor('3.0') == (3, 0)
 
 
 def test_keras_3_by_environment_is_kept_and_estimator_raises(run_python):

@@ -3,11 +3,10 @@
 import importlib
 import sys
 import types
-import warnings
 
 import pytest
 
-from estimator_lab.tf1 import MovedName, tf
+from estimator_lab.tf1 import tf
 from estimator_lab.tf1._modules import Finder, Forwarder
 from estimator_lab.tf1._moved_names import MODULES, NAMES, new_names
 
@@ -147,13 +146,6 @@ def test_each_use_of_a_moved_name_is_printed_once_on_request(run_python):
     assert 'MovedName' not in run_python('-c', USES).stderr
 
 
-def test_python_hides_the_warning_by_default():
-    with warnings.catch_warnings():
-        warnings.simplefilter('error')
-        warnings.simplefilter('ignore', PendingDeprecationWarning)
-        warnings.warn('', MovedName, stacklevel=1)
-
-
 def test_keras_layers_have_apply():
     with tf.Graph().as_default():
         ones = tf.keras.layers.Dense(2, kernel_initializer='ones').apply(tf.ones([1, 3]))
@@ -181,8 +173,3 @@ def test_a_name_of_neither_version_is_an_ordinary_error(holder):
     with pytest.raises(AttributeError, match="has no attribute 'no_such_name'"):
         _ = module.no_such_name
     assert getattr(module, '__no_such__', None) is None
-
-
-def test_names_of_tensorflow_1_exist():
-    assert tf.metrics.auc and tf.losses.get_total_loss and tf.summary.FileWriter
-    assert tf.estimator.DNNClassifier.__module__.endswith('dnn')
