@@ -111,13 +111,15 @@ class HParams:
           KeyError: if the name is unknown.
           ValueError: if the value is not of its type.
         """
+        setattr(self, name, self._checked(name, value))
+
+    def _checked(self, name: str, value: Any) -> Any:
+        """Returns a value, or a list of values, as the hyper-parameter's type."""
         kind, is_list = self._hparam_types[name]
         if isinstance(value, list) != is_list:
             word = 'Must pass a list for multi' if is_list else 'Must not pass a list for single'
             raise ValueError(f'{word}-valued parameter: {name}.')
-        setattr(
-            self, name, [_cast(name, kind, each) for each in value] if is_list else _cast(name, kind, value)
-        )
+        return [_cast(name, kind, each) for each in value] if is_list else _cast(name, kind, value)
 
     def del_hparam(self, name: str) -> None:
         """Removes a hyper-parameter if it exists."""
@@ -160,12 +162,8 @@ class HParams:
         """
         if key not in self._hparam_types:
             return default
-        kind, is_list = self._hparam_types[key]
         if default is not None:
-            if isinstance(default, list) != is_list:
-                raise ValueError(f'The default of {key!r} must be {"a" if is_list else "no"} list: {default}')
-            for each in default if is_list else [default]:
-                _cast(key, kind, each)
+            self._checked(key, default)
         return getattr(self, key)
 
     def set_model_structure(self, model_structure: Any) -> None:

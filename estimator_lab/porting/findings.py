@@ -191,14 +191,13 @@ def _first_missing(holder: Any, path: str) -> tuple[str, str] | None:
 def _of_contrib(path: str) -> Rule:
     importlib.import_module('estimator_lab.contrib')
     missing = _first_missing(_apis()[0].contrib, path) if path else None
-    return _not_in_contrib(*missing) if missing else rules.CONTRIB
-
-
-def _not_in_contrib(path: str, message: str) -> Rule:
+    if missing is None:
+        return rules.CONTRIB
+    name, message = missing
     if 'pip install tf-slim' in message:
         return rules.CONTRIB_SLIM
     reason, _, remedy = message.rstrip('.').partition(': ')
-    return Rule(reason, remedy) if remedy else Rule(f'tf.contrib.{path}', message)
+    return Rule(reason, remedy) if remedy else Rule(f'tf.contrib.{name}', message)
 
 
 def report(found: list[Finding], files: int) -> str:
