@@ -159,7 +159,7 @@ def test_where_the_input_goes_on(now, step, segments, changes):
 )
 def test_what_breaks_an_epoch(now, given, words):
     """The rest of the epoch is left out; at its end nothing breaks."""
-    before = given.recorded(Segment(0, 6, 0, 0, given.inputs.sources))
+    before = given.record
     found = now.resume(before, 3)
     assert found.broken == f'{words}, in the middle of epoch 1'
     assert found.changes[-1] == 'the rest of epoch 1 is left out'
