@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from estimator_lab.tf1._moved_names import table
+
 _COLUMNS = 'use the columns of tf.feature_column, and tf.feature_column.input_layer'
 _CANNED = 'use the class of the same name in tf.estimator'
 _HEADS = 'use the heads of tf.compat.v2.estimator, such as BinaryClassHead and MultiHead'
@@ -70,103 +72,82 @@ PACKAGES: Mapping[str, str] = {
     'training.tuner': _TRAIN_AND_EVALUATE,
 }
 
-# {package: {replacement: names separated by spaces}}
-NAMES: Mapping[str, Mapping[str, str]] = {
-    'crf': {
-        'use tf.contrib.crf.crf_log_norm': 'CrfForwardRnnCell',
-        'use tf.contrib.crf.crf_decode': 'CrfDecodeForwardRnnCell CrfDecodeBackwardRnnCell',
-    },
-    'data': {
-        'use Dataset.map with tf.ensure_shape': 'assert_element_shape',
-        'use tf.data.experimental.make_batched_features_dataset': 'read_batch_features',
-        'use Dataset.window': 'sliding_window_batch',
-        'use the package tensorflow-io': 'LMDBDataset',
-        'use Dataset.prefetch': 'prefetch_to_device',
-        'use Dataset.reduce': 'reduce_dataset',
-    },
-    'distribute': {
-        'use tf.distribute.experimental.MultiWorkerMirroredStrategy': 'MultiWorkerAllReduce',
-        _DISTRIBUTE: 'Monitor StandardInputStep StandardSingleLossStep Step',
-    },
-    'estimator': {
-        _HEADS: (
-            'binary_classification_head logistic_regression_head multi_class_head multi_head '
-            'multi_label_head poisson_regression_head regression_head'
-        ),
-        'use tf.compat.v2.estimator.experimental.RNNClassifier': 'RNNClassifier',
-        'use tf.compat.v2.estimator.experimental.RNNEstimator': 'RNNEstimator',
-        _DISTRIBUTE: 'TowerOptimizer replicate_model_fn',
-        'use tf.saved_model': 'SavedModelEstimator',
-        'put the feature into the predictions of the EstimatorSpec': 'forward_features',
-    },
-    'layers': {
-        _COLUMNS: (
-            'bucketized_column crossed_column embedding_column input_from_feature_columns one_hot_column '
-            'real_valued_column scattered_embedding_column sequence_input_from_feature_columns '
-            'shared_embedding_columns sparse_column_with_hash_bucket '
-            'sparse_column_with_integerized_feature sparse_column_with_keys '
-            'sparse_column_with_vocabulary_file weighted_sparse_column'
-        ),
-        'use tf.feature_column.make_parse_example_spec': 'create_feature_spec_for_parsing',
-        'use tf.nn.safe_embedding_lookup_sparse': 'safe_embedding_lookup_sparse',
-        'use tf.recompute_grad': 'recompute_grad',
-    },
-    'learn': {
-        _CANNED: (
-            'DNNClassifier DNNEstimator DNNLinearCombinedClassifier DNNLinearCombinedRegressor '
-            'DNNRegressor Estimator LinearClassifier LinearRegressor SKCompat'
-        ),
-        _TRAIN_AND_EVALUATE: 'Evaluable Experiment evaluate learn_runner make_export_strategy train',
-        'use tf.estimator.export.ServingInputReceiver': 'InputFnOps',
-        'use tf.estimator.experimental.KMeans': 'KMeansClustering',
-        'use eval_metric_ops of tf.estimator.EstimatorSpec': 'MetricSpec',
-        'use tf.estimator.EstimatorSpec': 'ModelFnOps',
-        'use tf.keras.datasets': 'datasets',
-        'use tf.estimator.inputs': 'io',
-        'use the hooks of tf.train': 'monitors',
-        'use tf.keras.preprocessing': 'preprocessing',
-        _QUEUES: 'read_batch_examples',
-        'use tf.data.experimental.make_batched_features_dataset': 'read_batch_features',
-        'use a tf.Session': 'run_n',
-        'use tf.estimator.export': 'utils',
-    },
-    'losses': {
-        f'{_ADDONS}, as tfa.losses.TripletSemiHardLoss and the like': 'metric_learning',
-    },
-    'lookup': {
-        'use tf.contrib.lookup.index_table_from_file': 'string_to_index_table_from_file',
-    },
-    'opt': {
-        'scale the gradients by layer before tf.train.MomentumOptimizer': 'LARSOptimizer',
-        'use tf.train.ExponentialMovingAverage, and its variables_to_restore': 'MovingAverageOptimizer',
-        'use tf.keras.optimizers.legacy.Nadam': 'NadamOptimizer',
-        'use tf.keras.optimizers.legacy.Adamax': 'AdaMaxOptimizer',
-        'use scipy.optimize with tf.gradients': 'ScipyOptimizerInterface ExternalOptimizerInterface',
-        _DISTRIBUTE: 'ElasticAverageOptimizer ModelAverageOptimizer',
-    },
-    'rnn': {
-        _ADDONS: 'AttentionCellWrapper LayerNormBasicLSTMCell',
-        'use tf.nn.rnn_cell.LSTMCell': 'LSTMBlockCell',
-        'use tf.nn.rnn_cell.GRUCell': 'GRUBlockCell GRUBlockCellV2',
-        'use tf.nn.static_bidirectional_rnn once for each layer': 'stack_bidirectional_rnn',
-    },
-    'tpu': {
-        'use tf.distribute.experimental.TPUStrategy, on TensorFlow 2.15': (
-            'TPUDistributionStrategy keras_to_tpu_model'
-        ),
-        'use tf.profiler.experimental': 'profiler',
-    },
-    'training': {
-        'use tf.data, which has bucket_by_sequence_length in tf.data.experimental': (
-            'batch_sequences_with_states bucket bucket_by_sequence_length SequenceQueueingStateSaver '
-            'FeedingQueueRunner'
-        ),
-        'use tf.data.experimental.rejection_resample': (
-            'rejection_sample resample_at_rate stratified_sample weighted_resample'
-        ),
-        'use tf.train.replica_device_setter without it': 'GreedyLoadBalancingStrategy RandomStrategy',
-    },
-}
+# {package: {replacement: names separated by white space}}
+NAMES: Mapping[str, Mapping[str, str]] = table(f"""
+[crf]
+use tf.contrib.crf.crf_log_norm: CrfForwardRnnCell
+use tf.contrib.crf.crf_decode: CrfDecodeForwardRnnCell CrfDecodeBackwardRnnCell
+[data]
+use Dataset.map with tf.ensure_shape: assert_element_shape
+use tf.data.experimental.make_batched_features_dataset: read_batch_features
+use Dataset.window: sliding_window_batch
+use the package tensorflow-io: LMDBDataset
+use Dataset.prefetch: prefetch_to_device
+use Dataset.reduce: reduce_dataset
+[distribute]
+use tf.distribute.experimental.MultiWorkerMirroredStrategy: MultiWorkerAllReduce
+{_DISTRIBUTE}: Monitor StandardInputStep StandardSingleLossStep Step
+[estimator]
+{_HEADS}:
+    binary_classification_head logistic_regression_head multi_class_head multi_head multi_label_head
+    poisson_regression_head regression_head
+use tf.compat.v2.estimator.experimental.RNNClassifier: RNNClassifier
+use tf.compat.v2.estimator.experimental.RNNEstimator: RNNEstimator
+{_DISTRIBUTE}: TowerOptimizer replicate_model_fn
+use tf.saved_model: SavedModelEstimator
+put the feature into the predictions of the EstimatorSpec: forward_features
+[layers]
+{_COLUMNS}:
+    bucketized_column crossed_column embedding_column input_from_feature_columns one_hot_column
+    real_valued_column scattered_embedding_column sequence_input_from_feature_columns shared_embedding_columns
+    sparse_column_with_hash_bucket sparse_column_with_integerized_feature sparse_column_with_keys
+    sparse_column_with_vocabulary_file weighted_sparse_column
+use tf.feature_column.make_parse_example_spec: create_feature_spec_for_parsing
+use tf.nn.safe_embedding_lookup_sparse: safe_embedding_lookup_sparse
+use tf.recompute_grad: recompute_grad
+[learn]
+{_CANNED}:
+    DNNClassifier DNNEstimator DNNLinearCombinedClassifier DNNLinearCombinedRegressor DNNRegressor Estimator
+    LinearClassifier LinearRegressor SKCompat
+{_TRAIN_AND_EVALUATE}: Evaluable Experiment evaluate learn_runner make_export_strategy train
+use tf.estimator.export.ServingInputReceiver: InputFnOps
+use tf.estimator.experimental.KMeans: KMeansClustering
+use eval_metric_ops of tf.estimator.EstimatorSpec: MetricSpec
+use tf.estimator.EstimatorSpec: ModelFnOps
+use tf.keras.datasets: datasets
+use tf.estimator.inputs: io
+use the hooks of tf.train: monitors
+use tf.keras.preprocessing: preprocessing
+{_QUEUES}: read_batch_examples
+use tf.data.experimental.make_batched_features_dataset: read_batch_features
+use a tf.Session: run_n
+use tf.estimator.export: utils
+[losses]
+{_ADDONS}, as tfa.losses.TripletSemiHardLoss and the like: metric_learning
+[lookup]
+use tf.contrib.lookup.index_table_from_file: string_to_index_table_from_file
+[opt]
+scale the gradients by layer before tf.train.MomentumOptimizer: LARSOptimizer
+use tf.train.ExponentialMovingAverage, and its variables_to_restore: MovingAverageOptimizer
+use tf.keras.optimizers.legacy.Nadam: NadamOptimizer
+use tf.keras.optimizers.legacy.Adamax: AdaMaxOptimizer
+use scipy.optimize with tf.gradients: ScipyOptimizerInterface ExternalOptimizerInterface
+{_DISTRIBUTE}: ElasticAverageOptimizer ModelAverageOptimizer
+[rnn]
+{_ADDONS}: AttentionCellWrapper LayerNormBasicLSTMCell
+use tf.nn.rnn_cell.LSTMCell: LSTMBlockCell
+use tf.nn.rnn_cell.GRUCell: GRUBlockCell GRUBlockCellV2
+use tf.nn.static_bidirectional_rnn once for each layer: stack_bidirectional_rnn
+[tpu]
+use tf.distribute.experimental.TPUStrategy, on TensorFlow 2.15: TPUDistributionStrategy keras_to_tpu_model
+use tf.profiler.experimental: profiler
+[training]
+use tf.data, which has bucket_by_sequence_length in tf.data.experimental:
+    batch_sequences_with_states bucket bucket_by_sequence_length SequenceQueueingStateSaver FeedingQueueRunner
+use tf.data.experimental.rejection_resample:
+    rejection_sample resample_at_rate stratified_sample weighted_resample
+use tf.train.replica_device_setter without it: GreedyLoadBalancingStrategy RandomStrategy
+""")
 
 
 def sentence(path: str) -> str:

@@ -1,159 +1,130 @@
 """The source of each name of ``tf.contrib``: {package: {source: names}}.
 
-A source is `tf` with a path below it, or a module. Names are separated by spaces; `old=new` means that the
-source uses another name; `*` is every name that the source has.
+A source is `tf` with a path below it, or a module. `old=new` means that the source uses another name; `*` is
+every name that the source has.
 """
 
 from collections.abc import Mapping
 
-_OURS = 'estimator_lab.contrib'
+from estimator_lab.tf1._moved_names import table
 
-NAMES: Mapping[str, Mapping[str, str]] = {
-    'cluster_resolver': {
-        'tf.distribute.cluster_resolver': (
-            'ClusterResolver SimpleClusterResolver UnionClusterResolver=UnionResolver TPUClusterResolver '
-            'TFConfigClusterResolver GCEClusterResolver KubernetesClusterResolver SlurmClusterResolver'
-        ),
-    },
-    'compiler': {'tensorflow.python.compiler.xla': 'jit xla'},
-    'crf': {
-        f'{_OURS}.crf': (
-            'crf_binary_score crf_decode crf_log_likelihood crf_log_norm crf_multitag_sequence_score '
-            'crf_sequence_score crf_unary_score viterbi_decode'
-        ),
-    },
-    'data': {
-        f'{_OURS}.renamed': 'batch_and_drop_remainder padded_batch_and_drop_remainder sloppy_interleave',
-        'tf.data.experimental': '*',
-    },
-    'distribute': {
-        f'{_OURS}.renamed': 'MirroredStrategy CollectiveAllReduceStrategy',
-        'tf.distribute': (
-            'OneDeviceStrategy DistributionStrategy=Strategy ReplicaContext CrossDeviceOps get_strategy '
-            'get_distribution_strategy=get_strategy get_replica_context has_strategy '
-            'has_distribution_strategy=has_strategy in_cross_replica_context get_loss_reduction'
-        ),
-        'tf.distribute.experimental': 'ParameterServerStrategy TPUStrategy',
-        'tensorflow.python.distribute.cross_device_ops': 'AllReduceCrossDeviceOps',
-        'tensorflow.python.distribute.distribute_config': 'DistributeConfig',
-        'tensorflow.python.distribute.distribute_coordinator': 'run_standard_tensorflow_server',
-        'tensorflow.python.distribute.distribute_lib': '*',
-    },
-    'distributions': {'tf.distributions': '*'},
-    'estimator': {'tf.estimator': 'add_metrics', 'tf.estimator.experimental': '*'},
-    'framework': {
-        'tf.train': (
-            'assert_global_step create_global_step get_global_step get_or_create_global_step '
-            'init_from_checkpoint list_variables load_checkpoint load_variable'
-        ),
-        'tf': (
-            'TensorSpec argsort sort py_func assert_same_float_dtype '
-            'assert_scalar convert_to_tensor_or_sparse_tensor'
-        ),
-        'tensorflow.python.framework.tensor_util': 'is_tensor=is_tf_type',
-        'tensorflow.python.framework.smart_cond': 'smart_cond smart_case smart_constant_value',
-        'tensorflow.python.util.deprecation': 'deprecated deprecated_arg_values deprecated_args',
-        'tf_slim.ops.arg_scope': (
-            'add_arg_scope arg_scope arg_scoped_arguments current_arg_scope has_arg_scope'
-        ),
-        'tf_slim.ops.variables': '*',
-    },
-    'keras': {'tf.keras': '*'},
-    'layers': {
-        f'{_OURS}.layers': (
-            'dropout flatten fully_connected linear relu relu6 elu one_hot_encoding embed_sequence'
-        ),
-        f'{_OURS}.normalization': 'batch_norm layer_norm',
-        f'{_OURS}.regularizers': (
-            'apply_regularization l1_regularizer l1_l2_regularizer l2_regularizer sum_regularizer '
-            'variance_scaling_initializer xavier_initializer xavier_initializer_conv2d=xavier_initializer'
-        ),
-        f'{_OURS}.optimizers': 'OPTIMIZER_CLS_NAMES OPTIMIZER_SUMMARIES optimize_loss',
-        'tf_slim.layers': '*',
-        'tf_slim.layers.layers': '*',
-    },
-    'learn': {
-        f'{_OURS}.learn': 'ModeKeys RunConfig',
-        'tf.estimator': 'NanLossDuringTrainingError',
-    },
-    'lookup': {
-        f'{_OURS}.renamed': (
-            'HashTable index_table_from_tensor index_to_string_table_from_tensor '
-            'string_to_index_table_from_tensor=index_table_from_tensor'
-        ),
-        'tensorflow.python.ops.lookup_ops': '*',
-    },
-    'losses': {'tf_slim.losses': '*'},
-    'metrics': {
-        f'{_OURS}.metrics': (
-            'accuracy aggregate_metric_map aggregate_metrics f1_score streaming_accuracy streaming_auc '
-            'streaming_false_negatives streaming_false_positives streaming_mean '
-            'streaming_mean_absolute_error streaming_mean_iou streaming_mean_squared_error '
-            'streaming_mean_tensor streaming_precision streaming_recall streaming_recall_at_k '
-            'streaming_root_mean_squared_error streaming_sparse_recall_at_k streaming_true_positives'
-        ),
-        'tf': 'confusion_matrix',
-        'tf.sets': 'set_difference=difference set_intersection=intersection set_size=size set_union=union',
-        'tf_slim.metrics': '*',
-    },
-    'nn': {'tf.nn': '*'},
-    'opt': {
-        f'{_OURS}.opt': (
-            'AdamWOptimizer DecoupledWeightDecayExtension LazyAdamOptimizer MomentumWOptimizer '
-            'extend_with_decoupled_weight_decay'
-        )
-    },
-    'rnn': {
-        'tf.nn.rnn_cell': (
-            'BasicLSTMCell BasicRNNCell DeviceWrapper DropoutWrapper GRUCell LSTMCell LSTMStateTuple '
-            'MultiRNNCell RNNCell ResidualWrapper'
-        ),
-        'tf.nn': 'static_bidirectional_rnn static_rnn static_state_saving_rnn',
-        f'{_OURS}.rnn': (
-            'LSTMBlockFusedCell TimeReversedFusedRNN stack_bidirectional_dynamic_rnn transpose_batch_time'
-        ),
-    },
-    'stateless': {
-        'tf.random': (
-            'stateless_multinomial stateless_random_normal=stateless_normal '
-            'stateless_random_uniform=stateless_uniform stateless_truncated_normal'
-        )
-    },
-    'summary': {
-        'tensorflow.python.ops.summary_ops_v2': '*',
-        'tf.summary': 'all_summary_ops=all_v2_summary_ops',
-    },
-    'tpu': {
-        f'{_OURS}.renamed': 'CrossShardOptimizer',
-        'tf.estimator.tpu': 'InputPipelineConfig RunConfig TPUConfig TPUEstimator TPUEstimatorSpec',
-        'tf.tpu': (
-            'batch_parallel bfloat16_scope core cross_replica_sum initialize_system outside_compilation '
-            'replicate rewrite shard shutdown_system'
-        ),
-        'tensorflow.python.tpu.async_checkpoint': 'AsyncCheckpointSaverHook',
-        'tensorflow.python.tpu.training_loop': 'repeat while_loop',
-        'tensorflow.python.tpu.device_assignment': 'DeviceAssignment device_assignment',
-        'tensorflow.python.tpu.topology': 'Topology',
-        'tensorflow.python.tpu.tpu_function': 'get_tpu_context',
-        'tensorflow.python.tpu.ops.tpu_ops': '*',
-    },
-    'training': {
-        f'{_OURS}.hparams': 'HParams parse_values',
-        'tf.train': 'checkpoints_iterator',
-        'tf_slim.training.training': (
-            'add_gradients_summaries clip_gradient_norms clip_gradient_norms_fn create_train_op '
-            'multiply_gradients train'
-        ),
-        'tf_slim.training.evaluation': (
-            'StopAfterNEvalsHook SummaryAtEndHook evaluate_once evaluate_repeatedly '
-            'get_or_create_eval_step wait_for_new_checkpoint'
-        ),
-    },
-    'util': {
-        'tf': 'make_ndarray make_tensor_proto',
-        'tensorflow.python.framework.tensor_util': 'constant_value',
-    },
-}
+NAMES: Mapping[str, Mapping[str, str]] = table("""
+[cluster_resolver]
+tf.distribute.cluster_resolver:
+    ClusterResolver SimpleClusterResolver UnionClusterResolver=UnionResolver TPUClusterResolver
+    TFConfigClusterResolver GCEClusterResolver KubernetesClusterResolver SlurmClusterResolver
+[compiler]
+tensorflow.python.compiler.xla: jit xla
+[crf]
+estimator_lab.contrib.crf:
+    crf_binary_score crf_decode crf_log_likelihood crf_log_norm crf_multitag_sequence_score crf_sequence_score
+    crf_unary_score viterbi_decode
+[data]
+estimator_lab.contrib.renamed: batch_and_drop_remainder padded_batch_and_drop_remainder sloppy_interleave
+tf.data.experimental: *
+[distribute]
+estimator_lab.contrib.renamed: MirroredStrategy CollectiveAllReduceStrategy
+tf.distribute:
+    OneDeviceStrategy DistributionStrategy=Strategy ReplicaContext CrossDeviceOps get_strategy
+    get_distribution_strategy=get_strategy get_replica_context has_strategy
+    has_distribution_strategy=has_strategy in_cross_replica_context get_loss_reduction
+tf.distribute.experimental: ParameterServerStrategy TPUStrategy
+tensorflow.python.distribute.cross_device_ops: AllReduceCrossDeviceOps
+tensorflow.python.distribute.distribute_config: DistributeConfig
+tensorflow.python.distribute.distribute_coordinator: run_standard_tensorflow_server
+tensorflow.python.distribute.distribute_lib: *
+[distributions]
+tf.distributions: *
+[estimator]
+tf.estimator: add_metrics
+tf.estimator.experimental: *
+[framework]
+tf.train:
+    assert_global_step create_global_step get_global_step get_or_create_global_step init_from_checkpoint
+    list_variables load_checkpoint load_variable
+tf: TensorSpec argsort sort py_func assert_same_float_dtype assert_scalar convert_to_tensor_or_sparse_tensor
+tensorflow.python.framework.tensor_util: is_tensor=is_tf_type
+tensorflow.python.framework.smart_cond: smart_cond smart_case smart_constant_value
+tensorflow.python.util.deprecation: deprecated deprecated_arg_values deprecated_args
+tf_slim.ops.arg_scope: add_arg_scope arg_scope arg_scoped_arguments current_arg_scope has_arg_scope
+tf_slim.ops.variables: *
+[keras]
+tf.keras: *
+[layers]
+estimator_lab.contrib.layers:
+    dropout flatten fully_connected linear relu relu6 elu one_hot_encoding embed_sequence
+estimator_lab.contrib.normalization: batch_norm layer_norm
+estimator_lab.contrib.regularizers:
+    apply_regularization l1_regularizer l1_l2_regularizer l2_regularizer sum_regularizer
+    variance_scaling_initializer xavier_initializer xavier_initializer_conv2d=xavier_initializer
+estimator_lab.contrib.optimizers: OPTIMIZER_CLS_NAMES OPTIMIZER_SUMMARIES optimize_loss
+tf_slim.layers: *
+tf_slim.layers.layers: *
+[learn]
+estimator_lab.contrib.learn: ModeKeys RunConfig
+tf.estimator: NanLossDuringTrainingError
+[lookup]
+estimator_lab.contrib.renamed:
+    HashTable index_table_from_tensor index_to_string_table_from_tensor
+    string_to_index_table_from_tensor=index_table_from_tensor
+tensorflow.python.ops.lookup_ops: *
+[losses]
+tf_slim.losses: *
+[metrics]
+estimator_lab.contrib.metrics:
+    accuracy aggregate_metric_map aggregate_metrics f1_score streaming_accuracy streaming_auc
+    streaming_false_negatives streaming_false_positives streaming_mean streaming_mean_absolute_error
+    streaming_mean_iou streaming_mean_squared_error streaming_mean_tensor streaming_precision streaming_recall
+    streaming_recall_at_k streaming_root_mean_squared_error streaming_sparse_recall_at_k
+    streaming_true_positives
+tf: confusion_matrix
+tf.sets: set_difference=difference set_intersection=intersection set_size=size set_union=union
+tf_slim.metrics: *
+[nn]
+tf.nn: *
+[opt]
+estimator_lab.contrib.opt:
+    AdamWOptimizer DecoupledWeightDecayExtension LazyAdamOptimizer MomentumWOptimizer
+    extend_with_decoupled_weight_decay
+[rnn]
+tf.nn.rnn_cell:
+    BasicLSTMCell BasicRNNCell DeviceWrapper DropoutWrapper GRUCell LSTMCell LSTMStateTuple MultiRNNCell
+    RNNCell ResidualWrapper
+tf.nn: static_bidirectional_rnn static_rnn static_state_saving_rnn
+estimator_lab.contrib.rnn:
+    LSTMBlockFusedCell TimeReversedFusedRNN stack_bidirectional_dynamic_rnn transpose_batch_time
+[stateless]
+tf.random:
+    stateless_multinomial stateless_random_normal=stateless_normal stateless_random_uniform=stateless_uniform
+    stateless_truncated_normal
+[summary]
+tensorflow.python.ops.summary_ops_v2: *
+tf.summary: all_summary_ops=all_v2_summary_ops
+[tpu]
+estimator_lab.contrib.renamed: CrossShardOptimizer
+tf.estimator.tpu: InputPipelineConfig RunConfig TPUConfig TPUEstimator TPUEstimatorSpec
+tf.tpu:
+    batch_parallel bfloat16_scope core cross_replica_sum initialize_system outside_compilation replicate
+    rewrite shard shutdown_system
+tensorflow.python.tpu.async_checkpoint: AsyncCheckpointSaverHook
+tensorflow.python.tpu.training_loop: repeat while_loop
+tensorflow.python.tpu.device_assignment: DeviceAssignment device_assignment
+tensorflow.python.tpu.topology: Topology
+tensorflow.python.tpu.tpu_function: get_tpu_context
+tensorflow.python.tpu.ops.tpu_ops: *
+[training]
+estimator_lab.contrib.hparams: HParams parse_values
+tf.train: checkpoints_iterator
+tf_slim.training.training:
+    add_gradients_summaries clip_gradient_norms clip_gradient_norms_fn create_train_op multiply_gradients
+    train
+tf_slim.training.evaluation:
+    StopAfterNEvalsHook SummaryAtEndHook evaluate_once evaluate_repeatedly get_or_create_eval_step
+    wait_for_new_checkpoint
+[util]
+tf: make_ndarray make_tensor_proto
+tensorflow.python.framework.tensor_util: constant_value
+""")
 
 # Packages that are elsewhere as a whole, including everything below them.
 FORWARDED: Mapping[str, str] = {

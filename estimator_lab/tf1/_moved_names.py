@@ -4,6 +4,7 @@ Data only, so that `tools/removed_names.py` can read it without TensorFlow. The 
 missing: a name that a TensorFlow still has keeps its meaning.
 """
 
+import configparser
 from collections.abc import Mapping, Sequence
 
 # Packages whose modules have the same names in another package.
@@ -54,77 +55,79 @@ MODULES: Mapping[str, Sequence[str]] = {
     'tensorflow.core.profiler.protobuf.xplane_pb2': ['tensorflow.tsl.profiler.protobuf.xplane_pb2'],
 }
 
-# Old module -> {new module: names separated by spaces, `old=new` if the name changed too}.
+
+class _Table(configparser.RawConfigParser):
+    def optionxform(self, optionstr: str) -> str:
+        return optionstr  # a row's name, which may have capitals
+
+
+def table(text: str) -> dict[str, dict[str, str]]:
+    """Parses {section: {row: names}} from lines `[section]` and `row: names`; indented lines continue it."""
+    parser = _Table(delimiters=(':',))
+    parser.read_string(text)
+    return {section: dict(parser[section]) for section in parser.sections()}
+
+
+# Old module -> {new module: names separated by white space, `old=new` if the name changed too}.
 NAMES: Mapping[str, Mapping[str, str]] = {
-    'tensorflow.python.framework.ops': {
-        'tensorflow.python.framework.tensor': 'Tensor enable_tensor_equality disable_tensor_equality',
-        'tensorflow.python.framework.indexed_slices': (
-            'IndexedSlices IndexedSlicesValue convert_to_tensor_or_indexed_slices '
-            'convert_n_to_tensor_or_indexed_slices internal_convert_to_tensor_or_indexed_slices '
-            'internal_convert_n_to_tensor_or_indexed_slices'
-        ),
-        'tensorflow.python.framework.tensor_conversion': 'convert_to_tensor_v2',
-        'tensorflow.python.framework.tensor_conversion_registry': 'register_tensor_conversion_function',
-    },
-    'tensorflow.python.framework.graph_util': {
-        'tensorflow.python.framework.convert_to_constants': 'convert_variables_to_constants'
-    },
-    'tensorflow.python.ops.array_ops': {'tensorflow.python.ops.array_ops_stack': 'stack unstack'},
-    'tensorflow.python.ops.standard_ops': {'tensorflow.python.ops.array_ops_stack': 'stack unstack'},
-    'tensorflow.python.ops.math_ops': {
-        'tensorflow.python.ops.bincount_ops': 'bincount_v1',
-        'tensorflow.python.ops.special_math_ops': 'bessel_i0e bessel_i1e',
-    },
-    'tensorflow.python.ops.nn': {
-        'tensorflow.python.ops.rnn': (
-            'bidirectional_dynamic_rnn dynamic_rnn raw_rnn static_rnn static_state_saving_rnn'
-        ),
-        'tensorflow.python.ops': 'rnn_cell',
-    },
-    'tensorflow.python.ops.control_flow_ops': {
-        'tensorflow.python.ops.cond': 'cond cond_for_tf_v2',
-        'tensorflow.python.ops.while_loop': 'while_loop while_loop_v2',
-        'tensorflow.python.ops.control_flow_case': 'case case_v2',
-        'tensorflow.python.ops.control_flow_switch_case': 'switch_case',
-        'tensorflow.python.ops.control_flow_assert': 'Assert',
-    },
-    'tensorflow.python.ops.variables': {
-        'tensorflow.python.ops.variable_v1': 'VariableV1 is_variable_initialized',
-        'tensorflow.python.ops.ref_variable': 'RefVariable default_variable_creator',
-    },
-    'tensorflow.python.ops.variable_scope': {
-        'tensorflow.python.ops.ref_variable': 'default_variable_creator',
-        'tensorflow.python.ops.resource_variables_toggle': (
-            'enable_resource_variables disable_resource_variables resource_variables_enabled'
-        ),
-        'tensorflow.python.ops.variable_v1': 'variable=VariableV1',
-    },
-    'tensorflow.python.ops.random_ops': {'tensorflow.python.ops.random_crop_ops': 'random_crop'},
-    'tensorflow.python.util.nest': {'tensorflow.python.util.nest': 'is_sequence=is_nested'},
-    'tensorflow.python.data.util.nest': {'tensorflow.python.data.util.nest': 'is_sequence=is_nested'},
-    'tensorflow.python.training.checkpoint_management': {
-        'tensorflow.python.checkpoint.checkpoint_management': (
-            'CheckpointManager checkpoint_exists generate_checkpoint_state_proto get_checkpoint_mtimes '
-            'get_checkpoint_state latest_checkpoint meta_graph_filename remove_checkpoint '
-            'update_checkpoint_state update_checkpoint_state_internal'
-        )
-    },
-    'tensorflow.python.pywrap_tensorflow': {
-        'tensorflow.python.training.py_checkpoint_reader': 'NewCheckpointReader'
-    },
-    'tensorflow.python.layers.layers': {
-        'tensorflow.compat.v1.layers': 'BatchNormalization batch_normalization'
-    },
-    'tensorflow.python.layers.normalization': {
-        'tensorflow.compat.v1.layers': 'BatchNormalization batch_normalization'
-    },
-    'tensorflow.python.data.ops.dataset_ops': {'tensorflow.python.data.ops.options': 'Options'},
-    'tensorflow.python.feature_column.feature_column_v2': {
-        'tensorflow.python.feature_column.feature_column_v2_types': 'FeatureColumn'
-    },
-    'tensorflow.python.eager.def_function': {
-        'tensorflow.python.eager.polymorphic_function.polymorphic_function': 'Function'
-    },
+    **table("""
+[tensorflow.python.framework.ops]
+tensorflow.python.framework.tensor: Tensor enable_tensor_equality disable_tensor_equality
+tensorflow.python.framework.indexed_slices:
+    IndexedSlices IndexedSlicesValue convert_to_tensor_or_indexed_slices convert_n_to_tensor_or_indexed_slices
+    internal_convert_to_tensor_or_indexed_slices internal_convert_n_to_tensor_or_indexed_slices
+tensorflow.python.framework.tensor_conversion: convert_to_tensor_v2
+tensorflow.python.framework.tensor_conversion_registry: register_tensor_conversion_function
+[tensorflow.python.framework.graph_util]
+tensorflow.python.framework.convert_to_constants: convert_variables_to_constants
+[tensorflow.python.ops.array_ops]
+tensorflow.python.ops.array_ops_stack: stack unstack
+[tensorflow.python.ops.standard_ops]
+tensorflow.python.ops.array_ops_stack: stack unstack
+[tensorflow.python.ops.math_ops]
+tensorflow.python.ops.bincount_ops: bincount_v1
+tensorflow.python.ops.special_math_ops: bessel_i0e bessel_i1e
+[tensorflow.python.ops.nn]
+tensorflow.python.ops.rnn: bidirectional_dynamic_rnn dynamic_rnn raw_rnn static_rnn static_state_saving_rnn
+tensorflow.python.ops: rnn_cell
+[tensorflow.python.ops.control_flow_ops]
+tensorflow.python.ops.cond: cond cond_for_tf_v2
+tensorflow.python.ops.while_loop: while_loop while_loop_v2
+tensorflow.python.ops.control_flow_case: case case_v2
+tensorflow.python.ops.control_flow_switch_case: switch_case
+tensorflow.python.ops.control_flow_assert: Assert
+[tensorflow.python.ops.variables]
+tensorflow.python.ops.variable_v1: VariableV1 is_variable_initialized
+tensorflow.python.ops.ref_variable: RefVariable default_variable_creator
+[tensorflow.python.ops.variable_scope]
+tensorflow.python.ops.ref_variable: default_variable_creator
+tensorflow.python.ops.resource_variables_toggle:
+    enable_resource_variables disable_resource_variables resource_variables_enabled
+tensorflow.python.ops.variable_v1: variable=VariableV1
+[tensorflow.python.ops.random_ops]
+tensorflow.python.ops.random_crop_ops: random_crop
+[tensorflow.python.util.nest]
+tensorflow.python.util.nest: is_sequence=is_nested
+[tensorflow.python.data.util.nest]
+tensorflow.python.data.util.nest: is_sequence=is_nested
+[tensorflow.python.training.checkpoint_management]
+tensorflow.python.checkpoint.checkpoint_management:
+    CheckpointManager checkpoint_exists generate_checkpoint_state_proto get_checkpoint_mtimes
+    get_checkpoint_state latest_checkpoint meta_graph_filename remove_checkpoint update_checkpoint_state
+    update_checkpoint_state_internal
+[tensorflow.python.pywrap_tensorflow]
+tensorflow.python.training.py_checkpoint_reader: NewCheckpointReader
+[tensorflow.python.layers.layers]
+tensorflow.compat.v1.layers: BatchNormalization batch_normalization
+[tensorflow.python.layers.normalization]
+tensorflow.compat.v1.layers: BatchNormalization batch_normalization
+[tensorflow.python.data.ops.dataset_ops]
+tensorflow.python.data.ops.options: Options
+[tensorflow.python.feature_column.feature_column_v2]
+tensorflow.python.feature_column.feature_column_v2_types: FeatureColumn
+[tensorflow.python.eager.def_function]
+tensorflow.python.eager.polymorphic_function.polymorphic_function: Function
+"""),
     **{
         module: {'estimator_lab.tf1._hooks': 'CheckpointInputPipelineHook'}
         for module in (
