@@ -18,7 +18,7 @@ from estimator_lab.conventions import UINT8_MAX
 from estimator_lab.data.budget import DECODED, Share
 from estimator_lab.data.file_types import HEAD_BYTES, file_type, is_image_head
 from estimator_lab.data.images.jpeg import bytes_to_decode, decode_frame, frame_of
-from estimator_lab.data.images.work import CountedFile, check_scans, check_work
+from estimator_lab.data.images.work import CountedFile, check_scans, check_tags, check_work
 from estimator_lab.data.member import BadExampleError
 
 P = ParamSpec('P')
@@ -235,6 +235,7 @@ def _readable() -> tuple[str, ...]:
 
 def _open(data: bytes, share: Share) -> Image.Image:
     """Decodes an image to mode L or RGB, which Pillow can resize with Lanczos."""
+    check_tags(data)
     try:
         image = Image.open(CountedFile(data), formats=_readable())
     except UnidentifiedImageError:

@@ -4,7 +4,9 @@ A decoder can't be interrupted, so that time is limited in advance: by the pixel
 decodes in Python, by the pixels and scans of a JPEG, and by the number of pieces in which a file is read.
 """
 
+import contextlib
 import io
+import struct
 
 from PIL import Image, ImageFile
 
@@ -20,6 +22,9 @@ _MOST_COMMENTS = 1000  # in a plain PNM: Pillow copies up to a megabyte for each
 _BYTES_A_PIXEL = {'ppm_plain': 20, 'xpm': 4, 'bmp_rle': 3}
 _USUAL_BYTES_A_PIXEL = 6
 _HEADER_BYTES = 2**20
+_MOST_TAGS = 2**16
+_MOST_NUMBERS = 400_000  # of a tag of a TIFF: a row of each colour in a strip of its own takes fewer
+_NUMBER_TYPES = (3, 4, 5, 8, 9, 10, 11, 12, 13, 16)  # of TIFF tags; the others are bytes
 _FAST = ('SGI16',)  # registered as Python code, but it calls C for each colour
 
 
@@ -42,6 +47,31 @@ class CountedFile(io.BytesIO):
         self._reads += 1
         if self._reads > _MOST_READS:
             raise BadExampleError(f'it has more than {_MOST_READS:,} pieces, which take too long to decode')
+
+
+def check_tags(data: bytes) -> None:
+    """Checks that no tag of a TIFF holds very many numbers, such as offsets of strips; other files pass.
+
+    Pillow makes an object of each when it opens the file: five million take ten seconds and a gigabyte.
+
+    Source: TIFF 6.0, section 2, "Image File Directory"; BigTIFF has 64-bit counts and offsets.
+
+    Raises:
+      BadExampleError: one does.
+    """
+    order = {b'II': '<', b'MM': '>'}.get(data[:2])
+    if not order or not {42, 43}.intersection(data[2:4]):
+        return
+    is_big = data[2] == 43  # as Pillow decides; it reads no big-endian BigTIFF
+    with contextlib.suppress(struct.error):  # a file that is cut off, as Pillow reports
+        (place,) = struct.unpack_from(f'{order}{"Q" if is_big else "I"}', data, 8 if is_big else 4)
+        (tags,) = struct.unpack_from(f'{order}{"Q" if is_big else "H"}', data, place)
+        entry = struct.Struct(f'{order}{"HHQ8x" if is_big else "HHI4x"}')
+        place += 8 if is_big else 2
+        for number in range(min(tags, _MOST_TAGS)):
+            tag, kind, count = entry.unpack_from(data, place + number * entry.size)
+            if kind in _NUMBER_TYPES and count > _MOST_NUMBERS:
+                raise BadExampleError(f'its TIFF tag {tag} has {count:,} numbers: they take too long to read')
 
 
 def check_work(data: bytes, image: ImageFile.ImageFile) -> None:

@@ -153,3 +153,27 @@ def test_files_in_very_many_pieces_are_bad_images(data, monkeypatch):
     monkeypatch.setattr(work, '_MOST_READS', 1000)
     with pytest.raises(BadExampleError, match='more than 1,000 pieces'):
         open_image(data)
+
+
+def tiff(strips, order, big):
+    """A TIFF of 10 x 10 black pixels that lists a number of strips of one row, all at its beginning."""
+    count, number, inline, start = ('Q', 'Q', 8, 16) if big else ('H', 'I', 4, 8)
+    lists = start + struct.calcsize(f'={count}') + 9 * (4 + 2 * inline) + inline
+    values = {256: 10, 257: 10, 258: 8, 259: 1, 262: 1, 273: lists, 277: 1, 278: 1, 279: lists + 4 * strips}
+    head = (b'II*\0' if order == '<' else b'MM\0*') + struct.pack(f'{order}I', start)
+    if big:
+        head = b'II+\0' + struct.pack('<HHQ', 8, 0, start)
+    directory = struct.pack(f'{order}{count}', len(values))
+    for tag, value in values.items():
+        length = strips if tag in (273, 279) else 1
+        directory += struct.pack(f'{order}HH{number}{number}', tag, 4, length, value)
+    sizes = struct.pack(f'{order}{strips}I', *[10] * strips)
+    return head + directory + bytes(inline) + struct.pack(f'{order}{strips}I', *[0] * strips) + sizes
+
+
+@pytest.mark.parametrize(('order', 'big'), [('<', False), ('>', False), ('<', True)])
+def test_a_tiff_of_very_many_strips_is_a_bad_image(order, big, monkeypatch):
+    monkeypatch.setattr(work, '_MOST_NUMBERS', 100)
+    assert open_image(tiff(100, order, big)).size == (10, 10)
+    with pytest.raises(BadExampleError, match='its TIFF tag 273 has 101 numbers: they take too long'):
+        open_image(tiff(101, order, big))
