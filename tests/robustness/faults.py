@@ -165,11 +165,12 @@ class Workshop:
             problems += self._wrong_result(said)
         elif (state := self._state()) not in self._seen:
             self._seen.add(state)
+            was_whole = not any(self._wrong_result())
             again = self._runner.run(self._words, self.home)
-            if again.status:
-                problems.append(f'afterwards: status {again.status}: {again.err[-_SHOWN:]}')
-            else:
+            if not again.status:
                 problems += [f'afterwards: {problem}' for problem in self._wrong_result()]
+            elif not was_whole:  # whole shards are not replaced
+                problems.append(f'afterwards: status {again.status}: {again.err[-_SHOWN:]}')
         return done, problems
 
     def record(self) -> bytes:
