@@ -34,7 +34,7 @@ KINDS = {
 """The kinds of calls that fail with an error number."""
 
 COMPILER = shutil.which('cc') or shutil.which('gcc')
-SECONDS = 60  # after which a command counts as hanging
+SECONDS = 600  # after which a command counts as hanging, on a busy machine
 _IMPORTED = (
     *('train', 'evaluate', 'predict', 'export', 'report', 'data.pack', 'data.tar_index'),
     *('training.experiment', 'inference.evaluation_report', 'inference.prediction_files'),
