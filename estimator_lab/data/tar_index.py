@@ -27,6 +27,8 @@ def main(settings: NoSettings, line: CommandLine) -> None:
         kind, open_ = kind_of(archive), open_folder if is_folder(archive) else build_index
         with closing(Progress(f'Indexing {archive}')) as progress:
             index = open_(archive, progress, say, kind)
+        if open_ is build_index and not index.lasts:
+            raise DataError(index.damage)
         where = 'a folder is listed at each start, without an index'
         if open_ is build_index:
             where = f'index of {index.nbytes / 1e6:.1f} MB in {_written(index)}'

@@ -56,6 +56,7 @@ class Index:
       labels: the labels that occur, in the order of their first members; '' for members without one.
       random_access: whether `read` can be called.
       damage: a sentence that says where the archive is damaged; '' for a whole one.
+      lasts: whether the same archive always gives this index; not if the system failed to read the archive.
       notes: sentences about what is unusual but not an error.
       others: what an archive without examples holds instead, to end a sentence.
     """
@@ -71,6 +72,7 @@ class Index:
         self.labels = tuple(header.labels)
         self.random_access = header.random_access
         self.damage = header.damage
+        self.lasts = True
         self.notes = tuple(header.notes)
         self.others = header.others
         self._header = header
@@ -253,8 +255,9 @@ def open_index(
                     note(sentence)
             return found
     index = build_index(archive, progress, note, kind)
-    with contextlib.suppress(OSError):  # it only saves time
-        index.write(path_in_cache(archive))
+    if index.lasts:
+        with contextlib.suppress(OSError):  # it only saves time
+            index.write(path_in_cache(archive))
     return index
 
 
@@ -270,7 +273,7 @@ def build_index(
     notes: list[str] = []
     columns: dict[str, array[int]] = {name: array('Q') for name in _MEASURED}
     offsets, sizes, ends, headers, checksums = columns.values()
-    names, labels, damage = bytearray(), LabelColumn(kind.labels), ''
+    names, labels, damage, lasts = bytearray(), LabelColumn(kind.labels), '', True
     skipped = SkippedFiles()
 
     def keep(sentence: str) -> None:
@@ -295,6 +298,7 @@ def build_index(
         if not offsets:
             raise
         damage = str(error)
+        lasts = not getattr(error.__cause__, 'errno', None)
     rows = np.empty(len(offsets), ROW)
     for name, column in columns.items():
         rows[name] = column
@@ -307,7 +311,9 @@ def build_index(
     header = Header(
         *(FORMAT, *stamp, *counts, random_access, damage, notes, texts, kind.name, sample, origin, others)
     )
-    return Index(archive, Contents(header, rows, memoryview(names)), kind=kind)
+    index = Index(archive, Contents(header, rows, memoryview(names)), kind=kind)
+    index.lasts = lasts
+    return index
 
 
 def path_next_to(archive: str) -> Path | None:

@@ -1,7 +1,9 @@
 """Indexes: what they hold, when they are believed, and what the command says."""
 
+import errno
 import gzip
 import io
+import itertools
 import os
 import tarfile
 import tracemalloc
@@ -11,6 +13,7 @@ import pytest
 
 from estimator_lab.data import member as tar_member
 from estimator_lab.data.images.kind import IMAGES
+from estimator_lab.data.tar import index as tar_index
 from estimator_lab.data.tar import stream as tar_stream
 from estimator_lab.data.tar.index import (
     build_index,
@@ -168,6 +171,17 @@ def test_a_damaged_archive_is_indexed_up_to_the_damage(archive, own_cache, build
         assert 'cut off at byte 9000 of its tar stream' in index.damage
         assert members_of(index) == read_until_error(archive)[0]
     assert len(builds) == 1
+
+
+def test_an_index_up_to_a_failing_read_is_not_stored(archive, own_cache, monkeypatch):
+    def read_three(*args):
+        yield from itertools.islice(tar_stream.scan_members(*args), 3)
+        raise DataError('unreadable') from OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tar_index, 'scan_members', read_three)
+        assert len(open_index(str(archive))) == 3
+    assert len(open_index(str(archive))) == 24
 
 
 def test_a_pipe_has_no_index(tmp_path):
