@@ -13,11 +13,11 @@ from estimator_lab.console.command import Command, CommandLine
 from estimator_lab.console.outputs import no_empty_folder_left, why_refused
 from estimator_lab.console.progress import say
 from estimator_lab.data.demo_sets import listops, mnist
-from estimator_lab.data.demo_sets.archives import cached_demo
+from estimator_lab.data.demo_sets.archives import DemoPaths, cached_demo
 from estimator_lab.errors import DataError, FlagError
 
 
-def _write_faces(folder: Path) -> tuple[Path, Path]:
+def _write_faces(folder: Path) -> DemoPaths:
     paths = cached_demo()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -27,14 +27,14 @@ def _write_faces(folder: Path) -> tuple[Path, Path]:
         _write_singles(paths.test, folder)
     except OSError as error:
         raise DataError(f'{folder} cannot be written: {why_refused(folder, error)}.') from error
-    return folder / paths.train.name, folder / paths.test.name
+    return DemoPaths(folder / paths.train.name, folder / paths.test.name)
 
 
-def _write_trees(folder: Path) -> tuple[Path, Path]:
+def _write_trees(folder: Path) -> DemoPaths:
     return listops.write_listops(folder, listops.TRAIN, listops.TEST)
 
 
-_SETS: dict[str, Callable[[Path], tuple[Path, Path]]] = {
+_SETS: dict[str, Callable[[Path], DemoPaths]] = {
     'faces': _write_faces,
     'mnist': mnist.write_mnist,
     'trees': _write_trees,

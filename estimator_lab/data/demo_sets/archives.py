@@ -29,7 +29,7 @@ _NamedJpeg = tuple[str, bytes]
 
 
 class DemoPaths(NamedTuple):
-    """The two archives."""
+    """The two files of a built-in data set."""
 
     train: Path
     test: Path

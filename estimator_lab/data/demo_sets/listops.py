@@ -11,10 +11,10 @@ import itertools
 import random
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from estimator_lab.base.whole_files import whole_file
 from estimator_lab.console.outputs import why_refused
+from estimator_lab.data.demo_sets.archives import DemoPaths
 from estimator_lab.errors import DataError
 
 OPERATORS: dict[str, Callable[[list[int]], int]] = {
@@ -35,13 +35,6 @@ _ARGUMENTS = (2, 3, 4, 5)
 _DIGITS = 10
 
 
-class ListOps(NamedTuple):
-    """The two files."""
-
-    train: Path
-    test: Path
-
-
 def lines(seed: int, left_out: Collection[str] = ()) -> Iterator[str]:
     """Yields lines without end, all trees in them different: 'VALUE<TAB>TREE'.
 
@@ -60,7 +53,7 @@ def lines(seed: int, left_out: Collection[str] = ()) -> Iterator[str]:
             yield f'{value}\t{text}'
 
 
-def write_listops(folder: Path, train: int, test: int, seed: int = 0) -> ListOps:
+def write_listops(folder: Path, train: int, test: int, seed: int = 0) -> DemoPaths:
     """Writes train.tsv and test.tsv into a folder; no tree is in both, or twice in one.
 
     Args:
@@ -72,7 +65,7 @@ def write_listops(folder: Path, train: int, test: int, seed: int = 0) -> ListOps
     Raises:
       DataError: the folder can't be written.
     """
-    paths = ListOps(folder / 'train.tsv', folder / 'test.tsv')
+    paths = DemoPaths(folder / 'train.tsv', folder / 'test.tsv')
     try:
         folder.mkdir(parents=True, exist_ok=True)  # first, so that no work is lost if it fails
         found = list(itertools.islice(lines(seed), train + test))
