@@ -29,7 +29,9 @@ def export(settings: ExportSettings) -> Iterator[tuple[str, str]]:
     yield 'Exported', f'{trained.model.name} at step {trained.step}: {folder}'
     yield from _signatures(trained)
     if settings.tflite:
-        converted = serving.to_tflite(folder, serving.tflite_signature(trained.model))
+        painter = trained.model.transform_net
+        signature = serving.PAINTED_PIXELS_SIGNATURE if painter else serving.PIXELS_SIGNATURE
+        converted = serving.to_tflite(folder, signature)
         path = folder / 'model.tflite'
         with writing('out', path):
             path.write_bytes(converted)

@@ -77,13 +77,7 @@ class Sampling:
         self._session.close()
 
     def batches(self, request: SampleRequest) -> Iterator[tuple[np.ndarray, list[str]]]:
-        """Yields samples in batches.
-
-        Args:
-          request: which samples to make.
-
-        Yields:
-          (float32 [n, height, width, channels] in [0, 1]; their n labels, '' for none).
+        """Yields samples in batches: (float32 [n, height, width, channels] in [0, 1], n labels, '' for none).
 
         Raises:
           FlagError: the label is unknown, or the generator is not conditional.
@@ -159,7 +153,7 @@ def nearest(
     Args:
       trained: the model; images are decoded as in its training.
       samples: float32 [n, height, width, channels] in [0, 1].
-      archives: paths of tar archives, read once.
+      archives: paths of tar archives.
 
     Returns:
       (the images, float32 of the same shape; their distances, float32 [n]; their keys).
@@ -187,10 +181,7 @@ def nearest(
 
 
 def film(model_dir: Path) -> list[Image.Image]:
-    """Returns the samples of fixed latent vectors that training has drawn, in the order of the steps.
-
-    Args:
-      model_dir: the run's folder; its event files are read.
+    """Returns the samples of fixed latent vectors that training has drawn, from the event files of a run.
 
     Raises:
       DataError: there are none, or they can't be read.

@@ -59,10 +59,6 @@ def inspect_and_write(settings: InspectionSettings) -> Rows:
 def pictures_of_first(trained: Trained, examples: Order) -> tuple[str, dict[str, Image.Image]]:
     """Returns the key of the first example that can be decoded, and pictures of it by name.
 
-    Args:
-      trained: the model.
-      examples: encoded; read from the beginning.
-
     Raises:
       DataError: the examples can't be read.
     """

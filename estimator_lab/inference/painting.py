@@ -72,12 +72,7 @@ def with_painting_settings(trained: Trained, settings: PaintingSettings) -> Trai
 
 
 def painted_batches(trained: Trained, images: Order, report: InputReport) -> Generator[Predicted, None, None]:
-    """Yields the paintings of photos in their order: 'painted', uint8 [1, height, width, channels].
-
-    Args:
-      trained: a model with a `transform_net`.
-      images: the encoded photos.
-      report: counts the photos.
+    """Yields the paintings of encoded photos in their order: 'painted', uint8 [1, height, width, channels].
 
     Raises:
       DataError: the photos can't be read any further, after the paintings of those before.

@@ -51,14 +51,7 @@ class Row(NamedTuple):
 def predicted_batches(
     trained: Trained, images: Order, reader: Reader, batch_size: int, report: InputReport
 ) -> Generator[Predicted, None, None]:
-    """Yields the predictions for examples in their order, in constant memory.
-
-    Args:
-      trained: the model.
-      images: the encoded examples; labels are not needed.
-      reader: decodes them.
-      batch_size: examples in a batch.
-      report: counts the examples.
+    """Yields the predictions for encoded examples in their order, in constant memory; labels are not needed.
 
     Raises:
       DataError: the examples can't be read any further, after the predictions for those before.

@@ -120,11 +120,7 @@ def _network_text(params: Any) -> str:
 def dependent_variables(model: AnyModel, params: Any, reader: Reader, name: str) -> set[str]:
     """Returns the names of the variables whose size depends on the number of texts in a parameter.
 
-    Args:
-      model: whose network it is.
-      params: its parameters.
-      reader: of its examples.
-      name: of the parameter: 'vocabulary', 'tokens' or 'styles'.
+    The parameter, `name`, is 'vocabulary', 'tokens' or 'styles'.
     """
     shapes, others = (
         shapes_of_variables(model, replace(params, **{name: texts}), reader)

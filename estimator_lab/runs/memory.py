@@ -47,11 +47,6 @@ class Network(NamedTuple):
 def measure(model: AnyModel, params: Any, reader: Reader) -> Network:
     """Returns what a network needs; its graph is built, but not run.
 
-    Args:
-      model: whose network it is.
-      params: its parameters.
-      reader: of its examples.
-
     Raises:
       FlagError: a network of such sizes can't be built.
     """
@@ -72,13 +67,7 @@ def measure(model: AnyModel, params: Any, reader: Reader) -> Network:
 
 
 def check_training(network: Network, batch_size: int, vectors: int = 0) -> None:
-    """Raises FlagError if a training step needs more memory than this machine has.
-
-    Args:
-      network: its sizes.
-      batch_size: examples in a batch.
-      vectors: see `Network.training`.
-    """
+    """Raises FlagError if a training step needs more memory than this machine has; see `Network.training`."""
     needed, there = network.training(batch_size, vectors), memory()
     kept = "weights, gradients and the optimizer's vectors" if vectors else 'weights and gradients'
     if needed > there:

@@ -273,13 +273,7 @@ def _check_examples(record: Record) -> None:
 
 
 def shapes_of_variables(model: AnyModel, params: Any, reader: Reader) -> dict[str, list[int]]:
-    """Returns the shapes of a network's variables by name, in the order of their creation.
-
-    Args:
-      model: whose network it is.
-      params: its parameters.
-      reader: of its examples.
-    """
+    """Returns the shapes of a network's variables by name, in the order of their creation."""
     with tf.Graph().as_default():
         features = placeholder_features(reader)
         model.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, vars(params))

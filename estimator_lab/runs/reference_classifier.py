@@ -39,11 +39,7 @@ class ReferenceClassifier:
     hidden: str
 
     def __call__(self, images: Tensor) -> Classified:
-        """Classifies images in the current graph.
-
-        Args:
-          images: float32 [n, height, width, channels] in [0, 1].
-        """
+        """Classifies images, float32 [n, height, width, channels] in [0, 1], in the current graph."""
         outputs = [self.probabilities, self.hidden]
         return Classified(
             *tf.import_graph_def(self.graph, {self.image: images}, outputs, name='reference_classifier')

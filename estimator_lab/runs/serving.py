@@ -98,17 +98,12 @@ def _export(trained: Trained, folder: Path, receiver: Any) -> Path:
         raise FlagError(f'--out={folder} cannot be written: {reason}.') from error
 
 
-def tflite_signature(model: AnyModel) -> str:
-    """Returns the signature that TensorFlow Lite can run: it neither decodes nor encodes files."""
-    return PAINTED_PIXELS_SIGNATURE if model.transform_net else PIXELS_SIGNATURE
-
-
 def to_tflite(saved_model: Path, signature: str = PIXELS_SIGNATURE) -> bytes:
     """Returns a TensorFlow Lite model of one signature.
 
     Args:
       saved_model: the folder.
-      signature: one that accepts pixels; TensorFlow Lite can't decode files.
+      signature: one that accepts pixels; TensorFlow Lite neither decodes nor encodes files.
 
     Raises:
       LabError: TensorFlow Lite lacks an operation of the network.

@@ -3,10 +3,8 @@
 import ast
 import contextlib
 import importlib
-import io
 import itertools
 import json
-import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +20,7 @@ from estimator_lab.data.order.order import StreamOrder
 from estimator_lab.data.pipeline.input_fns import archive_input_fn, notes_input_fn
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.tf1 import tf
-from tests.archive_files import encoded, picture
+from tests.archive_files import encoded, picture, write_tar
 from tests.places import GOLDEN, ROOT, load_script
 
 SCRIPTS = sorted(path for path in (ROOT / 'examples').glob('*.py') if path.stem != 'built_in_data')
@@ -55,6 +53,7 @@ def run(fetches):
 
 
 def test_the_model_function_gives_the_figures_of_tensorflow_1_15(example, golden_inputs):
+    assert np.array_equal(example('cnn_model_fn').striped_picture(), golden_inputs.image())
     figures = json.loads((GOLDEN / 'document_cnn_tf115.json').read_text())
     with tf.Graph().as_default(), tf.Session() as session:
         tf.train.create_global_step()
@@ -72,10 +71,6 @@ def test_the_model_function_gives_the_figures_of_tensorflow_1_15(example, golden
         losses = [session.run([spec.loss, spec.train_op])[0] for _ in range(5)]
         assert np.allclose(losses, figures['losses'], rtol=0, atol=1e-5)
         assert np.allclose(session.run(logits), figures['logits_after_5'], rtol=0, atol=1e-5)
-
-
-def test_the_picture_is_the_one_of_the_golden_figures(example, golden_inputs):
-    assert np.array_equal(example('cnn_model_fn').striped_picture(), golden_inputs.image())
 
 
 def test_the_generator_gives_the_pixels_of_archive_input_fn(example, archive):
@@ -105,20 +100,10 @@ def test_the_generator_gives_the_pixels_of_notes_input_fn(example, archive, monk
 
 
 def test_the_generator_skips_what_is_no_image(example, archive, capsys):
-    def add(tar, name, data):
-        info = tarfile.TarInfo(name)
-        info.size = len(data)
-        tar.addfile(info, io.BytesIO(data))
-
-    with tarfile.open(archive) as tar:
-        stored = tar.extractfile('train/n000000/0000_01.png')
-        assert stored
-        image = stored.read()
-    with tarfile.open(archive, 'a') as tar:
-        add(tar, 'README', b'no image, and of no person')
-        add(tar, 'train/n000004/notes.txt', b'no image')
-        add(tar, 'train/n000004/half.png', image[: len(image) // 2])
-        add(tar, 'train/n000004/whole.png', image)
+    image = encoded(picture(1))
+    more = {'notes.txt': b'no image', 'half.png': image[: len(image) // 2], 'whole.png': image}
+    members = [(f'train/n000004/{name}', data) for name, data in more.items()]
+    write_tar(archive, [('README', b'no image, and of no person'), *members], 'a')
     people = [one[-1] for one in example('stream_tar_dataset').stream_tar_dataset(archive)]
     assert people[24:] == ['n000004']
     lines = capsys.readouterr().out.splitlines()

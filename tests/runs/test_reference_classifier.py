@@ -56,18 +56,9 @@ def test_fakes_that_are_the_images_have_the_scores_of_images():
 def settings(tmp_path, cnn_dir):
     def make(**changes):
         hparams = f'filters=2,latent_size=3,conditional=true,judge={changes.pop("judge", cnn_dir)}'
-        given = {
-            'model': 'gan',
-            'data': [str(small_archive(tmp_path))],
-            'model_dir': tmp_path / 'gan',
-            'batch_size': 6,
-            'max_steps': 2,
-            'image_size': 8,
-            'hparams': hparams,
-            'export': ['best'],
-            'save_checkpoints_steps': 100,
-        }
-        return Settings(**{**given, **changes})
+        size = {'batch_size': 6, 'max_steps': 2, 'image_size': 8, 'save_checkpoints_steps': 100}
+        place = {'data': [str(small_archive(tmp_path))], 'model_dir': tmp_path / 'gan', 'export': ['best']}
+        return Settings(model='gan', hparams=hparams, **{**size, **place, **changes})
 
     return make
 

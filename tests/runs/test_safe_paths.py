@@ -9,7 +9,6 @@ import pytest
 from estimator_lab.errors import DataError
 from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.safe_paths import check_safe_paths
-from estimator_lab.tf1 import tf
 
 
 @pytest.fixture
@@ -31,29 +30,6 @@ def state(model_dir, *names):
 
 def listing(folder):
     return sorted(path.relative_to(folder) for path in folder.rglob('*'))
-
-
-def train(model_dir, steps):
-    """What a run does: it saves a checkpoint at each step, and keeps one."""
-
-    def model_fn(features, mode):
-        train_op = tf.assign_add(tf.train.get_or_create_global_step(), 1)
-        return tf.estimator.EstimatorSpec(mode, loss=tf.get_variable('weight', []), train_op=train_op)
-
-    config = tf.estimator.RunConfig(save_checkpoints_steps=1, keep_checkpoint_max=1)
-    estimator = tf.estimator.Estimator(model_fn, str(model_dir), config)
-    estimator.train(lambda: tf.data.Dataset.from_tensors(0.0).repeat(), steps=steps)
-
-
-def test_tensorflow_deletes_what_the_state_lists_anywhere(tmp_path, precious):
-    """The reason for the check: were it otherwise, that could go."""
-    train(tmp_path / 'model', 1)
-    state(tmp_path / 'model', precious / 'model.ckpt-3', 'model.ckpt-1')
-    with pytest.raises(DataError, match='is outside'):
-        check_safe_paths(tmp_path / 'model')
-    assert list(precious.glob('model.ckpt-3.*'))
-    train(tmp_path / 'model', 2)
-    assert not list(precious.glob('model.ckpt-3.*'))
 
 
 def test_the_folder_of_a_run_passes(copy, tmp_path):

@@ -223,7 +223,7 @@ def open_dreamer(trained: Trained, settings: AscentSettings, label: str, seed: i
 
     Args:
       trained: a model with `layered`.
-      settings: the settings.
+      settings: of the ascent.
       label: the class to maximize; '' for none.
       seed: of noise and jitter.
 

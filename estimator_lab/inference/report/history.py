@@ -66,11 +66,7 @@ class History:
 
 
 def read_history(model_dir: Path) -> History:
-    """Reads the event files of a run, of its evaluations, its phases and what was inspected.
-
-    Args:
-      model_dir: the run's folder.
-    """
+    """Reads the event files of a run, of its evaluations, its phases and what was inspected."""
     history = History()
     encoded: dict[str, tuple[int, str, bytes]] = {}
     phases = [phase.name for phase in _phases(model_dir)]

@@ -57,15 +57,12 @@ def test_a_class_is_seen_in_windows_of_a_larger_photo(cnn, colours):
     assert dreamt.images.shape == (1, 34, 40, 1) and dreamt.after > dreamt.before
 
 
-def test_a_guide_is_resembled(vgg, colours):
+def test_a_guide_is_resembled(vgg, colours, monkeypatch):
     found = dreamer(vgg, layer='conv1_1', guide=colours, size=32, iterations=3)
     guide = found._guide()
     assert guide.shape == (2**24 // 448**2, 2), 'so many that all pairs with a window of places fit in memory'
     dreamt = found.dream(found.photo())
     assert dreamt.after > dreamt.before
-
-
-def test_a_guide_of_many_places_is_sampled(vgg, colours, monkeypatch):
     monkeypatch.setattr('estimator_lab.inference.inceptionism.dreams._MOST_PAIRS', 448**2 * 5)
     assert dreamer(vgg, layer='conv1_1', guide=colours)._guide().shape == (5, 2)
 
@@ -90,21 +87,11 @@ def test_a_zoom_begins_with_the_dream(cnn, colours):
 @pytest.mark.parametrize(
     ('which', 'label', 'settings', 'sentence'),
     [
-        (
-            'cnn',
-            '',
-            {'layer': 'conv2', 'channel': 2},
-            '--channel=2 is out of range: conv2 has 2 channels',
-        ),
+        ('cnn', '', {'layer': 'conv2', 'channel': 2}, '--channel=2 is out of range: conv2 has 2 channels'),
         ('cnn', 'x', {}, '--label=x is unknown; known are: n000000, '),
         ('vgg', 'n000001', {'layer': 'conv1_1'}, '--label=n000001 looks at the last layer'),
         ('cnn', 'n000001', {'channel': 1}, '--label and --channel exclude each other'),
-        (
-            'cnn',
-            '',
-            {'layer': 'conv1', 'atlas': True, 'guide': 'x'},
-            '--guide and --atlas exclude',
-        ),
+        ('cnn', '', {'layer': 'conv1', 'atlas': True, 'guide': 'x'}, '--guide and --atlas exclude'),
         ('cnn', '', {'layer': 'conv1', 'atlas': True, 'image': 'x'}, '--image has no meaning for --atlas'),
         ('cnn', '', {'layer': 'conv1', 'size': 9, 'image': 'x'}, '--size=9 has no meaning for --image'),
     ],
