@@ -20,12 +20,11 @@ ELSEWHERE = {
     'data/pipeline/report.py': {'max_bad_fraction'},  # all may be bad, except in training
     'data/trees/kind.py': {'data', 'tokens'},
     'inference/drawing.py': {'model'},  # how models are trained that can do it
-    'inference/gan_samples.py': {'hparams'},
-    'inference/gibbs_samples.py': {'hparams', 'model'},
     'inference/inspection.py': {'label', 'model'},  # without a label in a report
     'inference/inspection_files.py': {'image', 'label', 'tree'},  # a report inspects no single file
     'inference/painting.py': {'model'},
     'inference/prediction.py': {'top'},  # inspect asks for no more labels than there are
+    'inference/samples.py': {'hparams', 'model'},
     'models/recursive.py': {'hparams'},
     'models/registry.py': {'model'},
     'runs/memory.py': {'channels', 'hparams', 'image_size'},  # of training

@@ -21,10 +21,17 @@ from estimator_lab.core.display.picture import (
 )
 from estimator_lab.core.heads.model import AnyModel
 from estimator_lab.errors import FlagError
-from estimator_lab.inference.gan_samples import SampleRequest, Sampling, film, nearest
-from estimator_lab.inference.gibbs_samples import first_images, sample_batches, top_machine
 from estimator_lab.inference.inceptionism.dreams import Dreamer, open_dreamer
 from estimator_lab.inference.inspection_files import Rows, show_in_tensorboard
+from estimator_lab.inference.samples import (
+    SampleRequest,
+    Sampling,
+    film,
+    first_images,
+    nearest,
+    sample_batches,
+    top_machine,
+)
 from estimator_lab.inference.settings import AscentSettings, DreamSettings
 from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.runs.model import Trained, open_trained

@@ -1,7 +1,8 @@
 """Evaluates a trained model on labelled examples: metrics, confusion and the worst examples, in one pass."""
 
+import math
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -192,3 +193,18 @@ class _Observer(tf.train.SessionRunHook):
 def _example(batch: dict[str, np.ndarray], row: int, badness: float) -> Example:
     key = batch[KEY][row].decode('utf-8', 'backslashreplace')
     return Example(badness, key, to_bytes(batch[IMAGE][row]) if IMAGE in batch else None)
+
+
+def class_rows(confusion: Confusion) -> Iterator[tuple[Any, ...]]:
+    """Returns (label, images, precision, recall, F1) of each class; None where a score is undefined."""
+    scores = confusion.scores()
+    rounded = (
+        [None if math.isnan(value) else round(value, 6) for value in column.tolist()] for column in scores[1:]
+    )
+    return zip(confusion.labels, scores.images.tolist(), *rounded, strict=True)
+
+
+def pair_rows(confusion: Confusion) -> Iterator[tuple[str, str, int]]:
+    """Returns (true label, predicted label, images) of each confusion, the most frequent first."""
+    labels = confusion.labels
+    return ((labels[pair.true], labels[pair.predicted], pair.images) for pair in confusion.confused())

@@ -1,6 +1,5 @@
 """Runs an evaluation for the `evaluate` command; its results as text, JSON, CSV and PNG."""
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,7 +16,7 @@ from estimator_lab.core.metrics.confusion import ClassScores, Confusion
 from estimator_lab.data.label_table import read_label_table
 from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.inference.evaluation import Evaluation, Example, evaluate
+from estimator_lab.inference.evaluation import Evaluation, Example, class_rows, evaluate, pair_rows
 from estimator_lab.inference.settings import EvaluationSettings
 from estimator_lab.runs import metrics_text
 from estimator_lab.runs.memory import check_use
@@ -168,21 +167,6 @@ def _caption(example: Example) -> str:
     if not example.true:
         return f'error {example.badness:.4g}\n{name}'
     return f'is {example.true}\nseen as {example.predicted} {example.probability:.2f}\n{name}'
-
-
-def class_rows(confusion: Confusion) -> Iterator[tuple[Any, ...]]:
-    """Returns (label, images, precision, recall, F1) of each class; None where a score is undefined."""
-    scores = confusion.scores()
-    rounded = (
-        [None if math.isnan(value) else round(value, 6) for value in column.tolist()] for column in scores[1:]
-    )
-    return zip(confusion.labels, scores.images.tolist(), *rounded, strict=True)
-
-
-def pair_rows(confusion: Confusion) -> Iterator[tuple[str, str, int]]:
-    """Returns (true label, predicted label, images) of each confusion, the most frequent first."""
-    labels = confusion.labels
-    return ((labels[pair.true], labels[pair.predicted], pair.images) for pair in confusion.confused())
 
 
 def _classes_in_text(confusion: Confusion) -> list[str]:

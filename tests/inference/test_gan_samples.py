@@ -12,7 +12,7 @@ from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.inference.drawing import joined, write_archive
-from estimator_lab.inference.gan_samples import SampleRequest, Sampling, film, nearest, walks
+from estimator_lab.inference.samples import SampleRequest, Sampling, film, nearest, walks
 from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.serving import export_saved_model
 from estimator_lab.tf1 import tf

@@ -10,9 +10,9 @@ from estimator_lab.conventions import to_unit_range
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError, FlagError
-from estimator_lab.inference import gibbs_samples
+from estimator_lab.inference import samples as samples_module
 from estimator_lab.inference.drawing import joined
-from estimator_lab.inference.gibbs_samples import first_images, sample_batches, top_machine
+from estimator_lab.inference.samples import first_images, sample_batches, top_machine
 from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.pinned import PinnedCheckpoint
 from estimator_lab.tf1 import tf
@@ -110,7 +110,7 @@ def test_many_samples_are_made_in_batches(folders, monkeypatch):
     begin = first_images(machine(folders / 'labelled'), [str(folders / 'a.tar')], 5)
     request = {'count': 5, 'steps': 2, 'seed': 1, 'begin': begin}
     at_once, texts = samples(machine(folders / 'labelled'), **request)
-    monkeypatch.setattr(gibbs_samples, '_AT_ONCE', 2)
+    monkeypatch.setattr(samples_module, '_AT_ONCE', 2)
     parts = list(sample_batches(machine(folders / 'labelled'), **request))
     assert [len(images) for images, _ in parts] == [2, 2, 1]
     assert [text for _, some in parts for text in some] == texts == ['n0', 'n1', 'n2', 'n0', 'n1']

@@ -10,8 +10,7 @@ from estimator_lab import __version__
 from estimator_lab.core.display.picture import as_picture
 from estimator_lab.core.metrics.confusion import Confusion
 from estimator_lab.core.model import keys
-from estimator_lab.inference.evaluation import Evaluation, Example
-from estimator_lab.inference.evaluation_report import class_rows, pair_rows
+from estimator_lab.inference.evaluation import Evaluation, Example, class_rows, pair_rows
 from estimator_lab.inference.report.charts import chart
 from estimator_lab.inference.report.history import EVALUATING, TRAINING, History
 from estimator_lab.inference.report.html import Html, figure, html, page, table

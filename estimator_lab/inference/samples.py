@@ -1,15 +1,19 @@
-"""Samples of a trained generator, walks between them, their nearest training images, films of training."""
+"""Samples of Boltzmann machines by Gibbs chains, and of generators, with walks, neighbours and films."""
 
+import contextlib
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from estimator_lab.conventions import IMAGE, to_unit_range
 from estimator_lab.core.adversarial.pictures import SAMPLES
+from estimator_lab.core.boltzmann.samples import gibbs_samples
+from estimator_lab.core.boltzmann.stack import Stack
 from estimator_lab.core.display.summaries import picture_tag
 from estimator_lab.core.step.noise import Noise
 from estimator_lab.data.images.decode import open_image
@@ -19,14 +23,141 @@ from estimator_lab.data.pipeline.batches import read_batches
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.runs.event_files import values_in
-from estimator_lab.runs.model import Trained
+from estimator_lab.runs.model import Trained, open_trained
 from estimator_lab.tf1 import Tensor, tf
 
+_AT_ONCE = 1024  # chains
 _BATCH = 64
 _NEAREST_BATCH = 256
 _MOST_FRAMES = 1000
 _MOST_PIXELS = 2_000_000  # of a frame
 _FRAME_SCALE = 2
+# What a model needs to choose the class of a sample.
+_LABELLED = 'a machine that was trained with labels: --model=dbn with --hparams=labels_in_top=true'
+_CONDITIONAL = 'a conditional generator: one trained with --hparams=conditional=true'
+
+
+def top_machine(trained: Trained) -> Trained:
+    """Returns the model that can be sampled from: of a model with phases, that of its top machine.
+
+    Raises:
+      FlagError: it has no Boltzmann machine.
+    """
+    model_dir = trained.model_dir
+    *early, _ = trained.model.phases(trained.params)
+    if early and not trained.params.phase:
+        trained = open_trained(model_dir / early[-1].name)
+    with tf.Graph().as_default():
+        if _stack_of(trained) is None:
+            raise FlagError(
+                f'--model_dir={model_dir} holds a model that does not dream: --model=rbm does, and '
+                '--model=dbn that was pre-trained with rbms.'
+            )
+    return trained
+
+
+def _stack_of(trained: Trained) -> Stack | None:
+    """Makes the variables of a model's machines; returns None if it has none."""
+    return trained.model.stack(trained.params) if trained.model.stack else None
+
+
+def first_images(trained: Trained, archives: Sequence[str], count: int) -> np.ndarray:
+    """Returns the first images of archives, decoded as in training: float32 [count, height, width, channels].
+
+    Raises:
+      DataError: an archive can't be read, or they have fewer than `count` images.
+    """
+    found: list[np.ndarray] = []
+    for images, _ in _read(trained, archives, count, InputReport()):
+        found.extend(images)
+        if len(found) >= count:
+            return np.stack(found[:count])
+    raise DataError(f'{", ".join(archives)} has {len(found)} images, fewer than --count={count}.')
+
+
+def sample_batches(
+    trained: Trained,
+    count: int,
+    steps: int,
+    seed: int,
+    label: str = '',
+    begin: np.ndarray | None = None,
+) -> Iterator[tuple[np.ndarray, list[str]]]:
+    """Yields samples in batches, in constant memory.
+
+    Args:
+      trained: a model from `top_machine`.
+      count: how many samples.
+      steps: Gibbs steps of each chain.
+      seed: of the noise.
+      label: class of the samples, if the top machine was trained with labels; '' for every class in turn.
+      begin: where the chains begin, float32 [count, height, width, channels] in [0, 1]; None for noise.
+
+    Yields:
+      (float32 [n, height, width, channels] in [0, 1]; their n labels, '' for none).
+
+    Raises:
+      FlagError: the machine does not know the label.
+    """
+    with tf.Graph().as_default():
+        stack = _stack_of(trained)
+        assert stack, 'top_machine checks it'
+        texts = _labels(trained, count, label, '' if stack.top.classes else _LABELLED)
+        part, rows = tf.placeholder(tf.int64, []), tf.placeholder(tf.int32, [])
+        images = tf.placeholder(tf.float32, [None, *trained.shape])
+        ids = tf.placeholder(tf.int32, [None])
+        noise = Noise(tf.stack([tf.constant(seed, tf.int64), part]))
+        units = stack.top.kernel.shape.as_list()[0]
+        start = noise.uniform([rows, units]) if begin is None else stack.visible(images)
+        start = tf.ensure_shape(start, [None, units])
+        if stack.top.classes:
+            start = tf.concat([start, tf.one_hot(ids, stack.top.classes)], axis=1)
+        found = stack.images(gibbs_samples(stack.top.rbm, start, steps, noise, clamped=True)[:, :units])
+        # The layers below the top are not trained.
+        below = [v for layer in stack.layers[:-1] for v in (layer.kernel, layer.bias, layer.visible_bias)]
+        session = trained.session(tf.trainable_variables() + below)
+    known = trained.record.vocabulary
+    with contextlib.closing(session):
+        for number, first in enumerate(range(0, count, _AT_ONCE)):
+            some = slice(first, min(first + _AT_ONCE, count))
+            feed: dict[Any, Any] = {part: number, rows: some.stop - first}
+            if begin is not None:
+                feed[images] = begin[some]
+            if stack.top.classes:
+                feed[ids] = [known.index(text) for text in texts[some]]
+            yield session.run(found, feed), texts[some]
+
+
+def _labels(trained: Trained, count: int, label: str, lacking: str, every: int = 1) -> list[str]:
+    """Returns the labels of samples: the given one, or every class in turn.
+
+    Args:
+      trained: knows the classes.
+      count: how many samples.
+      label: the class of all of them; '' for every class in turn.
+      lacking: what the model lacks to choose the class; '' for nothing.
+      every: how many samples in a row have the same class.
+
+    Raises:
+      FlagError: the label is unknown, or can't be chosen.
+    """
+    known = trained.record.vocabulary
+    if lacking:
+        if label:
+            raise FlagError(f'--label={label} needs {lacking}.')
+        return [''] * count
+    if label and label not in known:
+        raise FlagError(f'--label={label} is unknown; known are: {", ".join(known)}.')
+    return [label or known[number // every % len(known)] for number in range(count)]
+
+
+def _read(
+    trained: Trained, archives: Sequence[str], size: int, report: InputReport
+) -> Iterator[tuple[np.ndarray, Sequence[str]]]:
+    """Yields images, float32 [n, height, width, channels] in [0, 1], with their keys, `size` at once."""
+    for batch in read_batches(open_archives(archives).order().epoch(0), size, trained.reader, report):
+        if batch.keys:
+            yield to_unit_range(batch.arrays[IMAGE]), batch.keys
 
 
 @dataclass(frozen=True)
@@ -82,7 +213,9 @@ class Sampling:
         Raises:
           FlagError: the label is unknown, or the generator is not conditional.
         """
-        labels = self._labels_of(request)
+        lacking = '' if self._conditional else _CONDITIONAL
+        every = max(request.walk, 1)  # a walk keeps its label
+        labels = _labels(self._trained, request.count, request.label, lacking, every)
         latent = self._latent_of(request)
         for first in range(0, request.count, _BATCH):
             part = slice(first, first + _BATCH)
@@ -107,20 +240,6 @@ class Sampling:
         feed = {self._places: np.arange(count), self._seed: request.seed, self._bound: bound}
         latent = self._session.run(self._normal, feed)
         return walks(latent, request.walk)[: request.count] if request.walk else latent
-
-    def _labels_of(self, request: SampleRequest) -> list[str]:
-        known = self._trained.record.vocabulary
-        if not self._conditional:
-            if request.label:
-                raise FlagError(
-                    f'--label={request.label} needs a conditional generator: one trained with '
-                    '--hparams=conditional=true.'
-                )
-            return [''] * request.count
-        if request.label and request.label not in known:
-            raise FlagError(f'--label={request.label} is unknown; known are: {", ".join(known)}.')
-        every = max(request.walk, 1)  # a walk keeps its label
-        return [request.label or known[number // every % len(known)] for number in range(request.count)]
 
 
 def walks(latent: np.ndarray, steps: int) -> np.ndarray:
@@ -161,20 +280,16 @@ def nearest(
     Raises:
       DataError: an archive can't be read, or no image can be decoded.
     """
-    opened, report = open_archives(archives), InputReport(lambda line: None)
     flat = samples.reshape(len(samples), -1)
     best = np.full(len(samples), np.inf, np.float32)
     images, keys = np.zeros_like(samples), [''] * len(samples)
-    for batch in read_batches(opened.order().epoch(0), _NEAREST_BATCH, trained.reader, report):
-        if not batch.keys:
-            continue
-        found = to_unit_range(batch.arrays[IMAGE])
+    for found, names in _read(trained, archives, _NEAREST_BATCH, InputReport(lambda line: None)):
         others = found.reshape(len(found), -1)
         squares = (flat**2).sum(1)[:, np.newaxis] + (others**2).sum(1) - 2 * flat @ others.T
         places = squares.argmin(axis=1)
         for row in np.flatnonzero(squares.min(axis=1) < best).tolist():
             best[row] = squares[row, places[row]]
-            images[row], keys[row] = found[places[row]], batch.keys[places[row]]
+            images[row], keys[row] = found[places[row]], names[places[row]]
     if not np.isfinite(best).all():
         raise DataError(f'{", ".join(archives)}: no image could be decoded.')
     return images, np.sqrt(np.maximum(best, 0) / flat.shape[1]), keys
