@@ -44,8 +44,21 @@ def stopped(process, number):
     return *shown, time.monotonic() - begun
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_training_that_waits_for_a_pipe_saves_what_it_learned(archive, tmp_path, number):
+def test_ctrl_c_saves_and_the_same_command_goes_on(archive, tmp_path):
+    model_dir = tmp_path / 'model'
+    flags = (f'--data={archive}', f'--model_dir={model_dir}', '--image_size=8', f'--hparams={SMALL}')
+    process = started('estimator_lab.train', *flags, '--max_steps=100000', '--save_checkpoints_steps=50000')
+    wait_for(lambda: (model_dir / 'model.ckpt-0.index').exists(), process)
+    time.sleep(2)
+    out, err, _ = stopped(process, signal.SIGINT)
+    step = int(re.search(r'Stopped at step (\d+) of 100000', out)[1])
+    assert err == '' and (model_dir / f'model.ckpt-{step}.index').exists()
+    assert re.search(r'^Go on with +\S+ -m estimator_lab.train --data', out, re.MULTILINE)
+    out, err = started('estimator_lab.train', *flags, f'--max_steps={step + 2}').communicate(timeout=120)
+    assert f'Training         step {step} to {step + 2}' in out and err == ''
+
+
+def test_training_that_waits_for_a_pipe_saves_what_it_learned(archive, tmp_path):
     """The input is stuck in the read of a pipe whose writer sends no more."""
     pipe, labels, model_dir = tmp_path / 'pipe', tmp_path / 'labels.txt', tmp_path / 'model'
     os.mkfifo(pipe)
@@ -67,7 +80,7 @@ def test_training_that_waits_for_a_pipe_saves_what_it_learned(archive, tmp_path,
     )
     wait_for(lambda: (model_dir / 'model.ckpt-2.index').exists(), process)
     time.sleep(3)
-    out, err, seconds = stopped(process, number)
+    out, err, seconds = stopped(process, signal.SIGTERM)
     sent.set()
     step = int(re.search(r'Stopped at step (\d+) of 9999; saved in ', out)[1])
     assert step >= 2 and (model_dir / f'model.ckpt-{step}.index').exists()

@@ -1,11 +1,6 @@
 """The command as a person runs it: a process, its output and its exit status."""
 
-import os
 import re
-import signal
-import subprocess
-import sys
-import time
 
 import pytest
 
@@ -74,33 +69,6 @@ def test_mistakes_get_one_sentence(archive, tmp_path, capfd, flags, status, word
     assert shown.startswith('error: ') and shown.count('\n') == 1
     assert words in shown
     assert not (tmp_path / 'model').exists()
-
-
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_saves_and_the_same_command_goes_on(train, archive, tmp_path, number):
-    flags = [f'--data={archive}', f'--model_dir={tmp_path / "model"}', '--max_steps=100000', *SMALL]
-    flags.append('--save_checkpoints_steps=50000')
-    process = subprocess.Popen(
-        [sys.executable, '-m', 'estimator_lab.train', *flags],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)},
-    )
-    started = time.monotonic()
-    while not list((tmp_path / 'model').glob('model.ckpt-0.index')) and time.monotonic() - started < 120:
-        time.sleep(0.1)
-    time.sleep(2)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 130, err
-    assert err == ''
-    step = int(re.search(r'Stopped at step (\d+) of 100000', out)[1])
-    assert (tmp_path / 'model' / f'model.ckpt-{step}.index').exists()
-    assert re.search(r'^Go on with +\S+ -m estimator_lab.train --data', out, re.MULTILINE)
-    done = train(*flags[:1], f'--max_steps={step + 2}', *SMALL)
-    assert f'Training         step {step} to {step + 2}' in done.stdout
-    assert done.returncode == 0, done.stderr
 
 
 def test_packages_that_do_not_fit_get_one_sentence(run_python, archive):

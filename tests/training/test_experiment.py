@@ -16,7 +16,7 @@ from estimator_lab.errors import DataError, FlagError
 from estimator_lab.runs import precision
 from estimator_lab.runs.record import read_record
 from estimator_lab.tf1 import tf
-from tests.small_runs import SMALL, cnn_settings, opened, trained, values_in
+from tests.small_runs import cnn_settings, opened, trained, values_in
 
 
 @pytest.fixture
@@ -60,24 +60,6 @@ def test_trains_evaluates_and_leaves_a_model_dir(settings, tmp_path):
     again, lines = trained(settings())
     assert 'Already trained for 4 steps: evaluating only.' in lines
     assert again.metrics == pytest.approx(result.metrics)
-
-
-def test_goes_on_where_it_stopped_as_if_it_never_had(settings, tmp_path):
-    # A schedule would spread over runs of different length.
-    quiet = f'{SMALL},dropout_rate=0,learning_rate=0.01,learning_rate_schedule=constant'
-
-    def train(folder, max_steps):
-        changes = {'model_dir': tmp_path / folder, 'max_steps': max_steps, 'hparams': quiet}
-        result, _ = trained(settings(**changes, shuffle_buffer=24))
-        return values_in(result.checkpoint)
-
-    whole = train('whole', 9)
-    train('parts', 3)
-    train('parts', 4)
-    parts = train('parts', 9)
-    assert set(whole) == set(parts)
-    for name in whole:
-        assert np.allclose(whole[name], parts[name], atol=1e-6), name
 
 
 @pytest.mark.parametrize(
