@@ -70,14 +70,14 @@ def _run(counts: Counts, count: int, seed: int) -> None:
         counts.cases += 1
         signal.alarm(_SECONDS_ALLOWED)  # ends this process
         data = random_jpeg(sources, random.Random(seed << 40 | number))
-        complaint = _compare(data, counts)
+        complaint = compare(data, counts)
         if complaint:
             counts.disagreements += 1
             if counts.disagreements <= _SHOWN:
                 print(f'case {number}: {complaint}', flush=True)
 
 
-def _compare(data: bytes, counts: Counts) -> str:
+def compare(data: bytes, counts: Counts) -> str:
     """Returns how our parser and Pillow's disagree; '' if they agree."""
     frame, own = frame_of(data), _opened(data)
     if frame is None:

@@ -70,14 +70,6 @@ def test_ordinary_jpegs_have_pillows_pixels(data):
     assert np.array_equal(np.array(image), pixels)
 
 
-@pytest.mark.parametrize('data', ORDINARY.values(), ids=ORDINARY)
-@pytest.mark.parametrize('channels', [1, 3])
-def test_decode_image_is_the_same_without_the_fast_path(data, channels):
-    with mock.patch.object(decode, 'frame_of', return_value=None):
-        expected = decode_image(data, 16, 16, channels)
-    assert np.array_equal(decode_image(data, 16, 16, channels), expected)
-
-
 @pytest.mark.parametrize(
     'data',
     [

@@ -9,7 +9,6 @@ import re
 import tarfile
 import tracemalloc
 from collections import Counter
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,6 @@ from PIL import Image
 from estimator_lab.console.outputs import locked
 from estimator_lab.data import member as tar_member
 from estimator_lab.data.images.decode import decode_image
-from estimator_lab.data.labels import label_of
 from estimator_lab.data.packing.packing import pack
 from estimator_lab.data.packing.shards import (
     MANIFEST,
@@ -61,17 +59,6 @@ def test_several_archives_and_duplicate_names(tmp_path, source, out):
     found = Counter(member for shard in packed(out) for member in shard)
     assert found == Counter([*FILES, ('train/n000/000.jpg', b'another'), ('z/1.jpg', b'')])
     assert manifest.labels == {**dict.fromkeys((f'n{n:03}' for n in range(5)), 60), 'n000': 61, 'z': 1}
-
-
-def test_labels_are_mixed(source, out):
-    """60 images of each of 5 labels. Neighbours in a shuffled shard share a label in 1 of 5 cases."""
-    pack([source], out, PackSettings(3), quiet)
-    for shard in packed(out):
-        labels = [label_of(name) for name, _ in shard]
-        assert 70 <= len(labels) <= 130  # mean 100, standard deviation 8
-        assert all(8 <= count <= 34 for count in Counter(labels).values())  # mean 20, deviation 3.7
-        same = sum(first == second for first, second in pairwise(labels))
-        assert same / len(labels) < 0.35
 
 
 def test_all_orders_are_equally_likely(tmp_path):

@@ -62,18 +62,13 @@ def test_training_resumes_after_the_consumed_examples(archive):
     assert keys_from(35, 2, size=4) == whole[35:43]  # whatever the size of batches was before
 
 
-@pytest.mark.filterwarnings('ignore:To make it possible')  # what the graph holds is what was given here
-def test_the_pipeline_has_no_autotuning(archive):
-    """Whose sleep a closing session may wait for; all sizes are fixed, so that there is nothing to tune."""
-    with tf.Graph().as_default():
-        dataset = archive_input_fn(StreamOrder([str(archive)]), PIXELS, 10, InputReport(), VOCABULARY)()
-        assert dataset.options().autotune.enabled is False
-
-
-def test_static_shapes_are_known(archive):
+@pytest.mark.filterwarnings('ignore:To make it possible')  # the graph holds only what is defined here
+def test_static_shapes_are_known_and_nothing_is_tuned(archive):
     with tf.Graph().as_default():
         fn = archive_input_fn(StreamOrder([str(archive)]), PIXELS, 10, InputReport(), VOCABULARY)
-        features, labels = fn().make_one_shot_iterator().get_next()
+        dataset = fn()
+        features, labels = dataset.make_one_shot_iterator().get_next()
+        assert dataset.options().autotune.enabled is False  # a closing session may wait for its sleep
     assert features['image'].shape.as_list() == [None, 8, 10, 1]
     assert labels.shape.as_list() == [None]
 
