@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from estimator_lab.base.printable import printable
-from estimator_lab.base.regular_files import read_regular
+from estimator_lab.base.regular_files import read_regular, why_unread
 from estimator_lab.data.labels import label_of
 from estimator_lab.errors import DataError
 
@@ -29,16 +29,8 @@ FROM_SIDECARS = 'beside'
 
 _KEYS = ('label', 'cls', 'class', 'class_name', 'category')
 _NAME_COLUMNS = (
-    'name',
-    'file',
-    'filename',
-    'file_name',
-    'path',
-    'image',
-    'image_id',
-    'image_name',
-    'id',
-    'key',
+    *('name', 'file', 'filename', 'file_name', 'path'),
+    *('image', 'image_id', 'image_name', 'id', 'key'),
 )
 _LABEL_COLUMNS = (*_KEYS, 'target', 'breed', 'y')
 _SEPARATORS = (',', '\t', ';')
@@ -89,8 +81,8 @@ def read_label_table(path: Path, flag: str = '--labels') -> LabelTable:
     try:
         text = read_regular(path, _MOST_BYTES).decode('utf-8-sig')
     except (OSError, ValueError) as error:
-        why = (isinstance(error, OSError) and error.strerror) or error
-        raise DataError(f'{flag}={path} cannot be read as a table of names and labels: {why}.') from error
+        what = 'cannot be read as a table of names and labels'
+        raise DataError(f'{flag}={path} {what}: {why_unread(error)}.') from error
     labels: dict[str, str] = {}
     for number, name, label in _rows(text, f'{flag}={path}'):
         if labels.setdefault(name, label) != label:

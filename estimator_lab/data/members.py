@@ -23,12 +23,21 @@ def is_folder(source: str) -> bool:
     Raises:
       DataError: permission is denied.
     """
+    return source != STDIN and not is_url(source) and stat.S_ISDIR(mode_of(source))
+
+
+def mode_of(path: str) -> int:
+    """Returns `st_mode` of what a path leads to; 0 if that is nothing.
+
+    Raises:
+      DataError: permission is denied.
+    """
     try:
-        return source != STDIN and not is_url(source) and stat.S_ISDIR(Path(source).stat().st_mode)
+        return Path(path).stat().st_mode
     except PermissionError as error:
-        raise DataError(why_unreadable(source, error)) from error
+        raise DataError(why_unreadable(path, error)) from error
     except (OSError, ValueError):
-        return False
+        return 0
 
 
 def open_index(

@@ -37,7 +37,7 @@ def image_receiver(
 
     def receiver() -> Any:
         encoded = tf.placeholder(tf.string, [None], name=IMAGE_BYTES)
-        decoded = decode_in_own_size(encoded, shape.channels) if keeps_size else decode_batch(encoded, shape)
+        decoded = decode_batch(encoded, shape, keeps_size)
         # The same division as in training's input; feeding its result leaves the decoder out.
         pixels = tf.divide(decoded, float(UINT8_MAX), name=IMAGE)
         others = more()
@@ -51,7 +51,7 @@ def image_receiver(
     return receiver
 
 
-def decode_batch(encoded: Tensor, shape: ImageShape) -> Tensor:
+def decode_batch(encoded: Tensor, shape: ImageShape, keeps_size: bool = False) -> Tensor:
     """Decodes a batch as `decode.decode_image` does: the same steps, in TensorFlow's operations.
 
     `benchmarks/exported.py` measures the distance from Pillow's pixels on 2,000 photographs at 128x128.
@@ -59,46 +59,24 @@ def decode_batch(encoded: Tensor, shape: ImageShape) -> Tensor:
     Args:
       encoded: string [n], JPEG, PNG, BMP or GIF files (of an animation, the first frame).
       shape: to which the images are scaled.
+      keeps_size: whether images are not scaled; only the channels of `shape` count then.
 
     Returns:
-      float32 [n, height, width, channels], whole numbers in [0, 255]. Running it raises
-      InvalidArgumentError for bytes that are not an image.
-    """
-    with tf.name_scope('decode'):
-        images = tf.map_fn(lambda one: _decode(one, shape), encoded, dtype=tf.float32)
-        images.set_shape([None, *shape])
-        return images
-
-
-def decode_in_own_size(encoded: Tensor, channels: int) -> Tensor:
-    """Decodes a batch of images of one size, without scaling them.
-
-    Args:
-      encoded: string [n], in the formats of `decode_batch`.
-      channels: 1 or 3.
-
-    Returns:
-      float32 [n, height, width, channels], whole numbers in [0, 255]. Running it raises
-      InvalidArgumentError for bytes that are not an image, and for images of several sizes.
+      float32 [n, height, width, channels], whole numbers in [0, 255]. Running it raises InvalidArgumentError
+      for bytes that are not an image, and for images of several sizes that are to be kept.
     """
 
     def decode(one: Tensor) -> Any:
         image = tf.cast(_colours(one), tf.float32)
-        return _grey(image) if channels == 1 else image
+        if not keeps_size:  # Pillow scales one side after the other, and rounds to bytes in between
+            image = _resize(image, _size_in_between(tf.shape(image), shape))
+            image = _resize(image, (shape.height, shape.width))
+        return _grey(image) if shape.channels == 1 else image
 
     with tf.name_scope('decode'):
         images = tf.map_fn(decode, encoded, dtype=tf.float32)
-        images.set_shape([None, None, None, channels])
+        images.set_shape([None, *((None, None) if keeps_size else shape[:2]), shape.channels])
         return images
-
-
-def _decode(encoded: Tensor, shape: ImageShape) -> Tensor:
-    """Returns one image, float32 [height, width, channels] of whole numbers in [0, 255]."""
-    image = tf.cast(_colours(encoded), tf.float32)
-    # Pillow scales one side after the other, and rounds to bytes in between.
-    image = _resize(image, _size_in_between(tf.shape(image), shape))
-    image = _resize(image, (shape.height, shape.width))
-    return _grey(image) if shape.channels == 1 else image
 
 
 def _size_in_between(size: Tensor, shape: ImageShape) -> Tensor:

@@ -17,7 +17,7 @@ from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.member import MAX_MEMBER_BYTES, Member, problem_of
-from estimator_lab.data.members import is_folder, open_index
+from estimator_lab.data.members import is_folder, mode_of, open_index
 from estimator_lab.data.tar.headers import BLOCK
 from estimator_lab.data.tar.sources import expand_paths, is_pipe, is_url, is_web, open_archive, why_unreadable
 from estimator_lab.data.tar.stream import Note, is_tar, stream_members
@@ -56,7 +56,7 @@ class _File:
         elif self.piped is None:
             try:
                 with open_archive(self.path) as file:
-                    data = _read_file(file)
+                    data = file.read(MAX_MEMBER_BYTES + 1)
             except (DataError, OSError) as error:
                 problem = str(error).rstrip('.')
         problem = problem or problem_of(len(data))
@@ -114,7 +114,7 @@ def read_example(place: str, kind: Kind = IMAGES) -> Member:
     """
     if is_web(place):
         expand_paths([place])  # raises the error
-    if not is_url(place) and _mode_of(place):
+    if not is_url(place) and mode_of(place):
         member = _only_example(place, kind)
     else:
         archive, name = _archive_and_name(place)
@@ -139,7 +139,7 @@ def _archive_and_name(place: str) -> tuple[str, str]:
     """Splits at the colon that ends an archive's path; the path and the member's name may hold others."""
     colons = [match.start() for match in re.finditer(':', place)]
     for colon in colons:
-        if stat.S_ISREG(_mode_of(place[:colon])):
+        if stat.S_ISREG(mode_of(place[:colon])):
             return place[:colon], place[colon + 1 :]
     raise DataError(f'There is no file {place!r}' + (', and no archive before its colon.' if colons else '.'))
 
@@ -153,16 +153,6 @@ def _member_called(archive: str, name: str, kind: Kind) -> Member:
             return next(itertools.islice(stream_members(archive, kind=kind), row, None))
     example = f'; it has {index.name(0)!r}' if len(index) else ''
     raise DataError(f'{archive!r} has no {kind.name} {name!r}{example}.')
-
-
-def _mode_of(path: str) -> int:
-    """Returns `st_mode` of what a path leads to; 0 if that is nothing."""
-    try:
-        return Path(path).stat().st_mode
-    except PermissionError as error:
-        raise DataError(why_unreadable(path, error)) from error
-    except (OSError, ValueError):
-        return 0
 
 
 def _members_of(
@@ -187,7 +177,8 @@ def _members_of(
         return
     with opened:
         label = kind.labels.of(escaped(path)) if kind.labels else None
-        yield _File(path, _read_file(opened) if is_pipe(path) else None).member(epoch, label)
+        piped = opened.read(MAX_MEMBER_BYTES + 1) if is_pipe(path) else None
+        yield _File(path, piped).member(epoch, label)
 
 
 def _open(path: str) -> tuple[bytes, io.BufferedReader]:
@@ -222,7 +213,3 @@ class _Again(io.RawIOBase):
     def close(self) -> None:
         self._rest.close()
         super().close()
-
-
-def _read_file(file: io.BufferedReader) -> bytes:
-    return file.read(MAX_MEMBER_BYTES + 1)
