@@ -34,6 +34,7 @@ class _Arrival(NamedTuple):
 
 _stop_requested = threading.Event()
 _inputs: set['SimpleQueue[_Arrival]'] = set()
+_handling = 0  # blocks of `handled`, one within the other
 _saving = 0  # runs that a signal ends by themselves, because they have something to save
 
 
@@ -54,9 +55,11 @@ def handled(handler: Callable[[int, Any], None], hear: Callable[[], None]) -> It
       handler: called in the main thread, as for `signal.signal`.
       hear: called in another thread, at once.
     """
+    global _handling
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    _handling += 1
     before = {number: signal.getsignal(number) for number in _stop_signals()}
     ours, theirs = os.pipe()
     os.set_blocking(theirs, False)
@@ -65,7 +68,8 @@ def handled(handler: Callable[[int, Any], None], hear: Callable[[], None]) -> It
     def listen() -> None:
         while heard := os.read(ours, 1):
             if outer >= 0:
-                os.write(outer, heard)
+                with contextlib.suppress(OSError):  # it is full
+                    os.write(outer, heard)
             _end_inputs()
             hear()
 
@@ -82,7 +86,8 @@ def handled(handler: Callable[[int, Any], None], hear: Callable[[], None]) -> It
         os.close(theirs)
         thread.join()
         os.close(ours)
-        if outer < 0:
+        _handling -= 1
+        if not _handling:
             _stop_requested.clear()
 
 
