@@ -3,6 +3,7 @@
 import numpy as np
 
 from estimator_lab.tf1 import tf
+from tests.graphs import initialize
 
 _STEPS = 3  # fill the slots of an optimizer
 
@@ -18,9 +19,7 @@ def assert_teaches_nothing(model_fn, params):
         train_op = model_fn(
             features, tf.constant([0, 1], tf.int64), tf.estimator.ModeKeys.TRAIN, params
         ).train_op
-        session.run(
-            [tf.global_variables_initializer(), tf.local_variables_initializer(), tf.tables_initializer()]
-        )
+        initialize(session)
         learned = [v for v in tf.global_variables() if v is not step]
 
         def after(weights, steps=1):

@@ -8,5 +8,12 @@ def evaluate(build, seed=1):
     with tf.Graph().as_default(), tf.Session() as session:
         tf.set_random_seed(seed)
         fetches = build()
-        session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
+        initialize(session)
         return session.run(fetches)
+
+
+def initialize(session):
+    """Initializes all variables and tables."""
+    session.run(
+        [tf.global_variables_initializer(), tf.local_variables_initializer(), tf.tables_initializer()]
+    )

@@ -50,7 +50,24 @@ def train(folder, model, hparams, **settings):
     return chosen.model_dir
 
 
-def values_in(checkpoint):
-    """Returns the values of a checkpoint, or of a folder's newest one, by the variable's name."""
-    reader = tf.train.load_checkpoint(str(checkpoint))
+def train_run(settings, say=lambda line: None):
+    """Trains; returns the result."""
+    return Experiment(settings, say).train()
+
+
+def small_settings(model, folder, **changes):
+    """Returns the settings of a run in FOLDER/model on the images of `small_archive`, as `cnn_settings`."""
+    given = {'model': model, 'hparams': '', 'data': changes.get('data') or [str(small_archive(folder))]}
+    return cnn_settings('', folder / 'model', **{**given, **changes})
+
+
+def values_in(checkpoint, step=None):
+    """Returns the values of a checkpoint, or of a folder's newest one or that of a step, by variable."""
+    reader = tf.train.load_checkpoint(str(checkpoint if step is None else checkpoint / f'model.ckpt-{step}'))
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
+def summaries_in(folder):
+    """Returns the last summary value of each tag in the event files of a folder."""
+    events = (event for path in folder.glob('events*') for event in tf.train.summary_iterator(str(path)))
+    return {value.tag: value for event in events for value in event.summary.value}

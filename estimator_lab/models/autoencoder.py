@@ -13,7 +13,6 @@ import functools
 import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -30,7 +29,6 @@ from estimator_lab.core.layers.elementwise import ActivationParams, activation_h
 from estimator_lab.core.layers.encoder_decoder import STRIDE, EncoderDecoder, Sizes
 from estimator_lab.core.metrics.principal_components import FILE, principal_components
 from estimator_lab.core.model import keys
-from estimator_lab.core.model.endpoints import Endpoint
 from estimator_lab.core.model.hparams import (
     are_sizes,
     at_least_1,
@@ -179,59 +177,31 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
     """Pre-trains the layer that `params.phase` names, or trains the whole network if that is ''.
 
     See `core.heads.pretraining.pretraining_spec` and `core.heads.reconstruction.reconstruction_spec`. PREDICT
-    does not corrupt the images.
+    does not corrupt the images. After pre-training, the decoder starts as the mirror of the encoder.
     """
     params = args.params
     if params.phase != FINAL:
         return pretraining_spec(args, params.layer_pretraining)
-    network = Network(params)
-    made, endpoints = network(args.images, _inputs(args))
-    scaffold = network.scaffold() if args.training else None
-    return reconstruction_spec(args, made, endpoints, network.decode, scaffold)
+    layers = EncoderDecoder(
+        params.sizes,
+        params.activation_function(),
+        params.activation_function(params.code_activation),
+        params.tied,
+        params.dense_initializer(),
+    )
+    output, inputs = _OUTPUTS[params.output], _inputs(args)
+    code, encoding = layers.encode(inputs)
+    logits, decoding = layers.decode(code)
+    made = Reconstructed(args.images, inputs, code, logits, output(logits))
+    scaffold = None
+    if args.training and params.pretrain_epochs:
+        unroll = layers.unrolled()
+        scaffold = tf.train.Scaffold(init_fn=lambda scaffold, session: session.run(unroll))
 
+    def decode(code: Tensor) -> Tensor:
+        return output(layers.decode(code)[0])
 
-class Network:
-    """Encoder, decoder and output function; the layers are created once and can be called several times.
-
-    Args:
-      params: sizes of the layers.
-    """
-
-    def __init__(self, params: Params) -> None:
-        self._params = params
-        self._layers = EncoderDecoder(
-            params.sizes,
-            params.activation_function(),
-            params.activation_function(params.code_activation),
-            params.tied,
-            params.dense_initializer(),
-        )
-
-    def __call__(self, images: Tensor, inputs: Tensor) -> tuple[Reconstructed, dict[str, Endpoint]]:
-        """Returns the reconstructions of a batch, and the endpoints of `EncoderDecoder`.
-
-        Args:
-          images: float32 [batch, height, width, channels] in [0, 1], the targets.
-          inputs: of the same shape, the encoder's input.
-        """
-        code, encoding = self._layers.encode(inputs)
-        logits, decoding = self._layers.decode(code)
-        values = _OUTPUTS[self._params.output](logits)
-        return Reconstructed(images, inputs, code, logits, values), {**encoding, **decoding}
-
-    def decode(self, code: Tensor) -> Tensor:
-        """Returns the images of codes float32 [batch, code]: float32 [batch, height, width, channels]."""
-        return _OUTPUTS[self._params.output](self._layers.decode(code)[0])
-
-    def scaffold(self) -> Any:
-        """Returns the scaffold that initialises the decoder as the mirror of the pre-trained encoder.
-
-        Without pre-training it is None: Estimator's own.
-        """
-        if not self._params.pretrain_epochs:
-            return None
-        unroll = self._layers.unrolled()
-        return tf.train.Scaffold(init_fn=lambda scaffold, session: session.run(unroll))
+    return reconstruction_spec(args, made, {**encoding, **decoding}, decode, scaffold)
 
 
 def _inputs(args: Args[Params]) -> Tensor:

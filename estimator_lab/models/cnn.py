@@ -51,10 +51,8 @@ def check(params: Params) -> None:
 class Network:
     """The network; its layers are created once and can be called several times.
 
-    Args:
-      params: sizes of the layers.
-      training: whether the weights are trained; an export, whose users may compute gradients, needs
-        TensorFlow's own dense layer.
+    With `training`, the dense layer has a faster gradient; an export, whose users may compute gradients,
+    needs TensorFlow's own.
     """
 
     def __init__(self, params: Params, training: bool = False) -> None:

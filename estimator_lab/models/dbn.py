@@ -12,7 +12,6 @@ from estimator_lab.core.boltzmann.pretraining import (
     RBM,
     LayerPretraining,
     PretrainingParams,
-    layer_sizes,
     pretraining_phases,
 )
 from estimator_lab.core.boltzmann.rbm import BERNOULLI
@@ -24,7 +23,7 @@ from estimator_lab.core.heads.pretraining import pretraining_spec
 from estimator_lab.core.layers.dense import DenseParams, HiddenLayers
 from estimator_lab.core.model.endpoints import Endpoint
 from estimator_lab.core.model.features import class_ids
-from estimator_lab.core.model.hparams import is_share, not_negative, sizes, structural
+from estimator_lab.core.model.hparams import is_share, not_negative, sizes, some_sizes, structural
 from estimator_lab.core.model.params import ClassifierParams, Phase
 from estimator_lab.core.step.noise import Noise
 from estimator_lab.errors import FlagError
@@ -35,7 +34,7 @@ from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 class Params(DenseParams, ClassifierParams, PretrainingParams):
     """Parameters of the network."""
 
-    layers: str = layer_sizes('500-500-2000')
+    layers: str = structural('500-500-2000', 'hidden units of each layer, such as 500-500-2000', some_sizes)
     labels_in_top: bool = structural(
         False, 'whether the top rbm also sees the label, so that it can sample a given class'
     )
@@ -84,11 +83,7 @@ def stack_of(params: Params) -> Stack | None:
 
 
 class Network:
-    """The feed-forward network; its layers are created once and can be called several times.
-
-    Args:
-      params: sizes of the layers, dropout.
-    """
+    """The network; its layers are created once and can be called several times."""
 
     def __init__(self, params: Params) -> None:
         self._params = params

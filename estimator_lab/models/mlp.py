@@ -30,11 +30,7 @@ class Params(DenseParams, ActivationParams, ClassifierParams):
 
 
 class Network:
-    """The network; its layers are created once and can be called several times.
-
-    Args:
-      params: sizes of the layers, dropout.
-    """
+    """The network; its layers are created once and can be called several times."""
 
     def __init__(self, params: Params) -> None:
         self._hidden = HiddenLayers(

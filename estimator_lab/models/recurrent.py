@@ -9,7 +9,8 @@ import dataclasses
 import numpy as np
 
 from estimator_lab.base.settings import setting
-from estimator_lab.core.display.sequences import AccuracyAfterSteps, sequences_hook
+from estimator_lab.core.display.drawing import drawing_hooks
+from estimator_lab.core.display.sequences import AccuracyAfterSteps, sequences_drawing
 from estimator_lab.core.heads.classification import classification_spec, ids_and_weights
 from estimator_lab.core.heads.model import Model, fixed_size
 from estimator_lab.core.heads.model_function import Args, model_function
@@ -110,11 +111,7 @@ def check(params: Params) -> None:
 
 
 class Network:
-    """The network; its layers are created once and can be called several times.
-
-    Args:
-      params: cells, sizes of the layers, dropout.
-    """
+    """The network; its layers are created once and can be called several times."""
 
     def __init__(self, params: Params) -> None:
         self._params = params
@@ -186,7 +183,7 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
     """Classifies images: see `core.heads.classification.classification_spec`.
 
     EVAL also reports the accuracy after a quarter, a half and three quarters of the sequence, and draws its
-    whole curve in TensorBoard. TRAIN writes what `core.display.sequences.sequences_hook` shows.
+    whole curve in TensorBoard. TRAIN writes what `core.display.sequences.sequences_drawing` shows.
     """
     params, display = args.params, args.display
     network = Network(params)
@@ -206,8 +203,8 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
         with tf.name_scope('shown'):
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=ids, logits=shown)
             loss = tf.reduce_sum(weights * losses)
-        hook = sequences_hook(probed, loss, display)
-        return spec._replace(training_hooks=[*spec.training_hooks, hook])
+        hooks = drawing_hooks(lambda: [sequences_drawing(probed, loss)], display)
+        return spec._replace(training_hooks=[*spec.training_hooks, *hooks])
     return spec
 
 

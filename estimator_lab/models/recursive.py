@@ -75,11 +75,7 @@ def check(params: Params) -> None:
 
 
 class Network:
-    """The network on trees; its layers are created once and can be called several times.
-
-    Args:
-      params: sizes of the layers, dropout.
-    """
+    """The network on trees; its layers are created once and can be called several times."""
 
     def __init__(self, params: Params) -> None:
         self._params = params
@@ -116,11 +112,7 @@ class Network:
 
 
 class QuadtreeNetwork:
-    """The network on quadtrees of images.
-
-    Args:
-      params: sizes of the layers, dropout.
-    """
+    """The network on quadtrees of images."""
 
     def __init__(self, params: Params) -> None:
         self._params = params
@@ -179,13 +171,7 @@ NODE_LOGITS = 'node_logits'
 
 
 class _Nodes:
-    """The logits and labels of the nodes of a batch, without the roots.
-
-    Args:
-      logits: float32 [n, num_classes].
-      forest: n nodes.
-      features: the model function's features.
-    """
+    """The logits, float32 [n, num_classes], and labels of the nodes of a batch, without the roots."""
 
     def __init__(self, logits: Tensor, forest: Forest, features: Features) -> None:
         self.logits = logits

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from estimator_lab.base.settings import setting
 from estimator_lab.conventions import IMAGE
 from estimator_lab.core.display.drawing import drawing_hooks
-from estimator_lab.core.display.summaries import rows_summary, weight_histograms
+from estimator_lab.core.display.summaries import rows_drawing, weight_histograms
 from estimator_lab.core.heads.model import Model, Task
 from estimator_lab.core.heads.model_function import Args, model_function
 from estimator_lab.core.heads.predictions import prediction_spec
@@ -179,7 +179,7 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
     for name, values in _named(losses, params).items():
         tf.summary.scalar(name, tf.reduce_mean(values))
     weight_histograms()
-    hooks = drawing_hooks(lambda: [rows_summary('painted', [photos, painted])], args.display)
+    hooks = drawing_hooks(lambda: [rows_drawing('painted', [photos, painted])], args.display)
     return tf.estimator.EstimatorSpec(
         args.mode, loss=watched(loss, params), train_op=step, training_hooks=hooks
     )

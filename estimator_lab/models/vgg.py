@@ -74,11 +74,7 @@ def check(params: Params) -> None:
 
 
 class Network:
-    """The network; its layers are created once and can be called several times.
-
-    Args:
-      params: sizes of the layers.
-    """
+    """The network; its layers are created once and can be called several times."""
 
     def __init__(self, params: Params) -> None:
         scope, activation = _SCOPES[params.depth], params.activation_function()

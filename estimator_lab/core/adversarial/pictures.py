@@ -1,14 +1,13 @@
 """Summaries of a GAN for TensorBoard."""
 
-from typing import Any
-
 from estimator_lab.core.adversarial.game import Batch, Game
 from estimator_lab.core.adversarial.params import AdversarialParams
 from estimator_lab.core.adversarial.players import Players, to_unit_range
 from estimator_lab.core.adversarial.quality import Samples
-from estimator_lab.core.display.drawing import Display
+from estimator_lab.core.display.drawing import Display, Drawing
 from estimator_lab.core.display.embeddings import EmbeddingsHook
-from estimator_lab.core.display.summaries import histogram_summary, rows_summary, weight_histograms
+from estimator_lab.core.display.picture import COLUMNS
+from estimator_lab.core.display.summaries import histogram_summary, rows_drawing, weight_histograms
 from estimator_lab.core.layers.discriminator import Discriminated
 from estimator_lab.core.model import keys
 from estimator_lab.core.step.noise import Noise
@@ -17,20 +16,15 @@ from estimator_lab.tf1 import SessionRunHook, Tensor, tf
 SAMPLES = 'samples'
 """Name of the picture of fixed noise."""
 
-_COLUMNS, _ROWS = 8, 8
+_ROWS = 8
 _MOST_CLASSES = 10
 
 
 def game_summaries(game: Game, batch: Batch, diversity: Tensor) -> None:
-    """Adds the summaries of a training step to its graph.
+    """Adds the summaries of a training step on a batch to its graph.
 
-    Both losses, the lengths of their gradients, the spread of fakes relative to that of images; histograms of
-    the discriminator's outputs for both, of its layers, and of all weights.
-
-    Args:
-      game: the step.
-      batch: its batch.
-      diversity: scalar.
+    Both losses, the lengths of their gradients, `diversity`, a scalar, the spread of fakes relative to that
+    of images; histograms of the discriminator's outputs for both, of its layers, and of all weights.
     """
     scalars = {
         keys.DISCRIMINATOR_LOSS: game.discriminator.loss,
@@ -49,8 +43,8 @@ def game_summaries(game: Game, batch: Batch, diversity: Tensor) -> None:
         histogram_summary(f'activations/discriminator/{name}', endpoint.values)
 
 
-def sample_pictures(players: Players, game: Game, batch: Batch, params: AdversarialParams) -> list[Any]:
-    """Returns the pictures of training, as serialised summaries.
+def sample_pictures(players: Players, game: Game, batch: Batch, params: AdversarialParams) -> list[Drawing]:
+    """Returns the drawings of training.
 
     `images/samples` shows the averaged generator's images of fixed latent vectors; a conditional generator
     has a row for each of the first ten labels, with the same vectors. `images/batch` shows this step's images
@@ -59,11 +53,11 @@ def sample_pictures(players: Players, game: Game, batch: Batch, params: Adversar
     with tf.name_scope('pictures'):
         latent, classes = _fixed(params)
         grid = to_unit_range(players.average(latent, classes).images)
-        rows = tf.split(grid, grid.shape.as_list()[0] // _COLUMNS)
+        rows = tf.split(grid, grid.shape.as_list()[0] // COLUMNS)
         shown = [to_unit_range(images) for images in (batch.images, game.made.images)]
     return [
-        rows_summary(SAMPLES, rows, _COLUMNS),
-        rows_summary('batch', shown, _COLUMNS),
+        rows_drawing(SAMPLES, rows),
+        rows_drawing('batch', shown),
     ]
 
 
@@ -97,8 +91,8 @@ def _fixed(params: AdversarialParams) -> tuple[Tensor, Tensor | None]:
     """Returns latent vectors, the same in each step of a run, and their classes."""
     noise = Noise(tf.constant([tf.get_default_graph().seed or 0, 0], tf.int64))
     if not params.conditional:
-        return noise.normal([_ROWS * _COLUMNS, params.latent_size]), None
+        return noise.normal([_ROWS * COLUMNS, params.latent_size]), None
     rows = min(params.classes, _MOST_CLASSES)
-    latent = tf.tile(noise.normal([_COLUMNS, params.latent_size]), [rows, 1])
-    ids = [row for row in range(rows) for _ in range(_COLUMNS)]
+    latent = tf.tile(noise.normal([COLUMNS, params.latent_size]), [rows, 1])
+    ids = [row for row in range(rows) for _ in range(COLUMNS)]
     return latent, tf.one_hot(ids, params.classes)

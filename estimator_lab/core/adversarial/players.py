@@ -60,10 +60,6 @@ def _variables_of(scope: str) -> dict[str, Variable]:
 class Sampler:
     """The average of a trained generator: latent vectors -> images; its variables are made at its first use.
 
-    Args:
-      network: the average.
-      params: sizes of the network.
-
     Attributes:
       latent_size: numbers in a latent vector.
       conditional: whether it is conditioned on labels.

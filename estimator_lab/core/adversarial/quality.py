@@ -101,18 +101,13 @@ def sample_metrics(samples: Samples, one_hot: Tensor | None) -> Metrics:
 
 
 def reference_metrics(real: Classified, fake: Classified, samples: Samples) -> Metrics:
-    """Returns the metrics by a reference classifier.
+    """Returns the metrics by a reference classifier, from its outputs for the real images and for the fakes.
 
     The classifier score and, for a conditional generator, the accuracy are computed on all samples and on all
     images. The Frechet distance is between all samples and all images; its reference is between two halves of
     the images, and with so few it is larger than a perfect generator's. Precision and recall compare a random
     half of the samples with the other half of the images; their references compare the two halves of the
     images. Up to 4,096 are used in all.
-
-    Args:
-      real: its outputs for the real images.
-      fake: its outputs for the fakes.
-      samples: the same images and fakes.
     """
     metrics = {
         keys.CLASSIFIER_SCORE: classifier_score('fake_score', fake.probabilities),

@@ -71,12 +71,7 @@ class CollapseHook(tf.train.SessionRunHook):
             self.look(int(self._step), values)
 
     def look(self, step: int, values: Mapping[str, float]) -> None:
-        """Records the values of a step; logs a warning if there is a reason.
-
-        Args:
-          step: the global step.
-          values: those of the scalars.
-        """
+        """Records the values of a step, those of the scalars; logs a warning if there is a reason."""
         if not np.isfinite(values['norm']):
             self._warn('nan', step)
             return

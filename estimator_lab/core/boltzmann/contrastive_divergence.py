@@ -43,14 +43,12 @@ class Update:
 
     Attributes:
       gradients: of the weights, the visible and the hidden bias; descending them increases the likelihood.
-      model: float32 [n, visible], the samples from the model.
       reconstruction: float32 [m, visible], means of the visible units for the first m examples: after the
         first Gibbs step of chains that start at the data, or else after one mean-field pass.
       assignments: variables that change with the update, each with its new value.
     """
 
     gradients: tuple[Any, Any, Any]
-    model: Tensor
     reconstruction: Tensor
     assignments: list[tuple[Variable, Tensor]]
 
@@ -84,7 +82,7 @@ def update(rbm: Rbm, visible: Tensor, recipe: Recipe, noise: Noise) -> Update:
             gradients[0] += penalties[0]
             gradients[2] += penalties[1]
             assignments.append(keep)
-        return Update(tuple(gradients), model, reconstruction, assignments)
+        return Update(tuple(gradients), reconstruction, assignments)
 
 
 def _differences(model: tuple[Any, Any], data: tuple[Any, Any]) -> list[Any]:

@@ -15,7 +15,7 @@ from estimator_lab.base.settings import setting
 from estimator_lab.core.boltzmann.params import RATES, RbmParams
 from estimator_lab.core.boltzmann.rbm import BERNOULLI, GAUSSIAN, UNITS
 from estimator_lab.core.boltzmann.stack import Stack, layer_variables, make_layer
-from estimator_lab.core.model.hparams import at_least_1, is_share, not_negative, some_sizes, structural
+from estimator_lab.core.model.hparams import at_least_1, is_share, not_negative, structural
 from estimator_lab.core.model.params import Phase, TrainingParams
 
 RBM, DENOISING = 'rbm', 'denoising'
@@ -145,8 +145,3 @@ class LayerPretraining:
             first_step=params.first_step,
             learning_rate=params.pretrain_learning_rate or 0.001,
         )
-
-
-def layer_sizes(default: str) -> Any:
-    """Returns the hyper-parameter of a network's layers."""
-    return structural(default, 'hidden units of each layer, such as 500-500-2000', some_sizes)

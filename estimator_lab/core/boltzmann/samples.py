@@ -29,13 +29,7 @@ def gibbs_samples(rbm: Rbm, start: Tensor, steps: int, noise: Noise, clamped: bo
 def gibbs_film(rbm: Rbm, start: Tensor, noise: Noise) -> list[Any]:
     """Returns the start of the chains, and the means of their visible units after some steps.
 
-    Args:
-      rbm: the machine.
-      start: float32 [n, visible].
-      noise: the random numbers.
-
-    Returns:
-      One float32 [n, visible] for each of FILM_STEPS.
+    The start and the results, one for each of FILM_STEPS, are float32 [n, visible].
     """
     pictures, state = [start], start
     with tf.name_scope('gibbs_film'):

@@ -110,12 +110,7 @@ def layer_variables(count: int) -> tuple[str, ...]:
 
 
 class Stack:
-    """Machines on top of each other: images enter at the bottom, the top machine is trained.
-
-    Args:
-      layers: from the bottom to the top.
-      image_shape: (height, width, channels).
-    """
+    """Machines on top of each other, from the bottom up: images enter there, the top machine is trained."""
 
     def __init__(self, layers: Sequence[Layer], image_shape: Sequence[int]) -> None:
         self.layers = layers

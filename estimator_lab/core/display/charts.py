@@ -124,14 +124,9 @@ def _bounds(parts: Sequence[np.ndarray], logarithmic: bool) -> tuple[float, floa
 
 
 def draw_bars(title: str, bars: Sequence[tuple[str, float, int]]) -> Image.Image:
-    """Draws shares as horizontal bars.
+    """Draws shares as horizontal bars, in RGB.
 
-    Args:
-      title: title of the chart.
-      bars: (name, share in [0, 1], number of items that it is a share of) of each bar.
-
-    Returns:
-      An RGB picture.
+    Each bar has a name, a share in [0, 1], and the number of items that it is a share of.
     """
     width, height = 420, 18
     picture = Image.new('RGB', (width + 240, (len(bars) + 1) * height + 2 * _GAP), 'white')

@@ -1,19 +1,19 @@
 """Pictures of a classifier for TensorBoard: its input, its confusion matrix, its worst mistakes."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from estimator_lab.core.display.charts import confusion_picture
-from estimator_lab.core.display.drawing import Display, DrawingHook
+from estimator_lab.core.display.drawing import Drawing, write_values
 from estimator_lab.core.display.picture import COLUMNS, labelled_grid
 from estimator_lab.core.display.summaries import picture_value
 from estimator_lab.core.metrics.confusion import Confusion
 from estimator_lab.core.metrics.top_k import TopK
-from estimator_lab.tf1 import SessionRunHook, Tensor, tf
+from estimator_lab.tf1 import Tensor, tf
 
 _MISTAKES = 2 * COLUMNS
 _MOST_CLASSES = 60
@@ -47,7 +47,7 @@ class MistakesHook(tf.train.SessionRunHook):
         folder: Path,
     ) -> None:
         self._labels = labels
-        self._folder = str(folder)
+        self._folder = folder
         with tf.name_scope('mistakes'):
             predicted = tf.argmax(probabilities, axis=1)
             true = tf.where(weights > 0, ids, -tf.ones_like(ids))
@@ -73,11 +73,11 @@ class MistakesHook(tf.train.SessionRunHook):
 
     def end(self, session: Any) -> None:
         """Writes the pictures."""
-        step = session.run(tf.train.get_global_step())
         confusion, values = self._confusion, []
         if confusion.images:
             classes = confusion.most_confused_classes(_MOST_CLASSES)
             labels = [self._labels[class_id] for class_id in classes]
+            step = session.run(tf.train.get_global_step())
             title = f'{confusion.images:,} examples at step {step:,}'
             if len(labels) < len(self._labels):
                 title += f': the {len(labels)} most confused of {len(self._labels):,} labels'
@@ -90,7 +90,7 @@ class MistakesHook(tf.train.SessionRunHook):
                 np.stack(images) if images else np.empty((0, 1, 1, 1)), [text for _, text in examples]
             )
             values.append(picture_value('worst', grid))
-        tf.summary.FileWriterCache.get(self._folder).add_summary(tf.Summary(value=values), step)
+        write_values(session, self._folder, values)
 
     def _example(self, top: dict[str, np.ndarray], row: int) -> tuple[np.ndarray, str]:
         true, predicted = (self._labels[top[name][row]] for name in ('true', 'predicted'))
@@ -114,23 +114,18 @@ def _top(
     return {'badness': top, **{name: tf.gather(values, rows) for name, values in shown.items()}}
 
 
-def input_grid_hook(
-    images: Tensor, labels: Tensor, text_of: Callable[[int], str], display: Display
-) -> SessionRunHook:
-    """Returns the hook that writes a batch's images with their labels as `images/input`, 24 at most.
+def input_grid(images: Tensor, labels: Tensor, vocabulary: Sequence[str]) -> Drawing:
+    """Returns the drawing of a batch's images with their labels, `images/input`, 24 at most.
 
     Args:
       images: float32 [batch, height, width, channels] in [0, 1]; channels 1 or 3.
       labels: int64 [batch].
-      text_of: class id -> text.
-      display: where the picture goes.
+      vocabulary: label texts in the order of their ids.
     """
 
     def draw(batch: Any) -> Any:
         tiles, ids = batch
-        picture = labelled_grid(tiles, [text_of(int(label)) for label in ids])
-        return tf.Summary(value=[picture_value('input', picture)])
+        return [picture_value('input', labelled_grid(tiles, [vocabulary[id_] for id_ in ids]))]
 
     with tf.name_scope('pictures'):
-        shown = (images[:_INPUTS], labels[:_INPUTS])
-    return DrawingHook(shown, draw, display)
+        return Drawing((images[:_INPUTS], labels[:_INPUTS]), draw)

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from estimator_lab.tf1 import RunConfig, SessionRunHook, Tensor, tf
+from estimator_lab.tf1 import RunConfig, SessionRunHook, tf
 
 _EVALUATOR = 'evaluator'
 
@@ -48,12 +48,9 @@ def display_of(config: RunConfig | None) -> Display | None:
 
 
 class DoublingTimer:
-    """Chooses the steps to draw at: the first, then whenever their number has doubled.
+    """Chooses the steps to draw at: the first, then whenever their number has doubled or grown by `apart`.
 
     A short run gets pictures, and a long one no more than with regular intervals.
-
-    Args:
-      apart: maximum number of steps between two drawings.
     """
 
     def __init__(self, apart: int) -> None:
@@ -68,18 +65,23 @@ class DoublingTimer:
         return True
 
 
-class DrawingHook(tf.train.SessionRunHook):
-    """Writes summaries of some training steps, at the times of a `DoublingTimer`.
+class Drawing(NamedTuple):
+    """Summaries that take long to draw, outside the graph.
 
-    Args:
+    Attributes:
       fetches: tensors, in any structure that a session can run.
-      draw: returns a `tf.Summary` of their values.
-      display: where the summaries go.
+      draw: their values -> the summaries, `tf.Summary.Value` each.
     """
 
-    def __init__(self, fetches: Any, draw: Callable[[Any], Any], display: Display) -> None:
-        self._fetches = fetches
-        self._draw = draw
+    fetches: Any
+    draw: Callable[[Any], Sequence[Any]]
+
+
+class DrawingHook(tf.train.SessionRunHook):
+    """Draws and writes summaries of some training steps, at the times of a `DoublingTimer`."""
+
+    def __init__(self, drawings: Sequence[Drawing], display: Display) -> None:
+        self._drawings = drawings
         self._folder = str(display.folder)
         self._apart = _SUMMARIES_APART * display.every_n_steps
 
@@ -94,27 +96,24 @@ class DrawingHook(tf.train.SessionRunHook):
         """Fetches the tensors if drawing is due."""
         self._number += 1
         self._is_due = self._timer.is_due(self._number)
-        return tf.train.SessionRunArgs(self._fetches) if self._is_due else None
+        return tf.train.SessionRunArgs([d.fetches for d in self._drawings]) if self._is_due else None
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
-        """Writes the summary."""
+        """Writes the summaries."""
         if self._is_due:
             # Fetched with the update, the step could be either the old or the new one.
             step = run_context.session.run(self._global_step)
-            self._writer.add_summary(self._draw(run_values.results), step)
+            drawn = zip(self._drawings, run_values.results, strict=True)
+            values = [value for drawing, found in drawn for value in drawing.draw(found)]
+            self._writer.add_summary(tf.Summary(value=values), step)
 
 
-def drawing_hooks(draw: Callable[[], Sequence[Tensor]], display: Display | None) -> list[SessionRunHook]:
-    """Returns a hook for summaries that take long to draw; no hook without a display.
-
-    Args:
-      draw: returns the serialised summaries, which are in no collection; not called without a display.
-      display: where they go.
-    """
-    if display is None:
-        return []
-    return [DrawingHook(list(draw()), _merged, display)]
+def drawing_hooks(draw: Callable[[], Sequence[Drawing]], display: Display | None) -> list[SessionRunHook]:
+    """Returns the hook of some drawings; without a display none, and `draw` is not called."""
+    return [DrawingHook(draw(), display)] if display else []
 
 
-def _merged(summaries: Sequence[bytes]) -> Any:
-    return tf.Summary(value=[value for one in summaries for value in tf.Summary.FromString(one).value])
+def write_values(session: Any, folder: Path, values: Sequence[Any]) -> None:
+    """Writes `tf.Summary.Value`s at the current global step; for hooks, at the end of an evaluation."""
+    step = session.run(tf.train.get_global_step())
+    tf.summary.FileWriterCache.get(str(folder)).add_summary(tf.Summary(value=values), step)

@@ -113,12 +113,8 @@ def _thumbnails(images: Tensor) -> Tensor:
 class Sample:
     """Reservoir sampling: keeps a uniform random sample of the offered items (Vitter 1985, algorithm R).
 
-    Args:
-      size: maximum size of the sample.
-      seed: seed of the choice.
-
     Attributes:
-      kept: the sample, in no particular order.
+      kept: the sample of at most `size` items, in no particular order.
     """
 
     def __init__(self, size: int, seed: int) -> None:

@@ -21,12 +21,7 @@ def tag_in(phase: str, tag: str) -> str:
 
 
 class PhaseWriter:
-    """Replaces a `tf.summary.FileWriter`: writes to another folder, with the phase's name before each tag.
-
-    Args:
-      folder: where the events go.
-      phase: the prefix of the tags.
-    """
+    """Replaces a `tf.summary.FileWriter`: writes to another folder, with the phase's name before each tag."""
 
     def __init__(self, folder: Path, phase: str) -> None:
         self._folder = str(folder)
@@ -53,14 +48,10 @@ class PhaseWriter:
 
 
 class GraphHook(tf.train.SessionRunHook):
-    """Writes the graph of a phase at its first step.
+    """Writes the graph of a phase, to its folder, at the global step where the phase begins.
 
     TensorBoard draws the graph of the latest step. The graphs that TensorFlow writes by itself have no step,
     so that it would draw the first phase.
-
-    Args:
-      folder: the phase's folder.
-      step: the global step at which the phase begins.
     """
 
     def __init__(self, folder: Path, step: int) -> None:

@@ -90,11 +90,9 @@ def enlarged(image: np.ndarray, width: int, height: int) -> Image.Image:
 
 
 def side_by_side(images: Sequence[np.ndarray], height: int) -> Image.Image:
-    """Draws images from left to right at the same height.
+    """Draws images from left to right at the same height in pixels.
 
-    Args:
-      images: [height, width, channels] each, in a format of `as_picture`, of any size.
-      height: height in the picture, in pixels.
+    The images are [height, width, channels] each, in a format of `as_picture`, of any size.
     """
     tiles = [enlarged(image, max(round(image.shape[1] * height / len(image)), 1), height) for image in images]
     width = sum(tile.width + _GAP for tile in tiles) + _GAP

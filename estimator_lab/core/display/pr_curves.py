@@ -1,10 +1,12 @@
 """Precision-recall curves of a classifier, for TensorBoard's PR CURVES page."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from estimator_lab.core.display.drawing import write_values
 from estimator_lab.core.metrics.streaming import running_sum
 from estimator_lab.tf1 import Tensor, tf
 
@@ -25,19 +27,15 @@ class PrCurvesHook(tf.train.SessionRunHook):
       ids: int64 [batch], the true classes.
       weights: float32 [batch]; examples of weight 0 do not count.
       labels: texts of the classes.
-      output_dir: where the evaluation's summaries go.
+      folder: where the evaluation's summaries go.
     """
 
     def __init__(
-        self, probabilities: Tensor, ids: Tensor, weights: Tensor, labels: Sequence[str], output_dir: str
+        self, probabilities: Tensor, ids: Tensor, weights: Tensor, labels: Sequence[str], folder: Path
     ) -> None:
         self._labels = labels if len(labels) <= _MOST_CLASSES else ()
-        self._output_dir = output_dir
+        self._folder = folder
         self._values, self._update = _count(probabilities, ids, weights, bool(self._labels))
-
-    def begin(self) -> None:
-        """Finds the global step."""
-        self._global_step = tf.train.get_global_step()
 
     def before_run(self, run_context: Any) -> Any:
         """Adds the batch to the counts."""
@@ -45,11 +43,10 @@ class PrCurvesHook(tf.train.SessionRunHook):
 
     def end(self, session: Any) -> None:
         """Writes the curves."""
-        step, (negative, positive) = session.run((self._global_step, self._values))
-        writer = tf.summary.FileWriterCache.get(self._output_dir)
-        for number, label in enumerate(self._labels):
-            writer.add_summary(_summary(label, positive[number], negative[number]), step)
-        writer.add_summary(_summary(MICRO_AVERAGE, positive.sum(axis=0), negative.sum(axis=0)), step)
+        negative, positive = session.run(self._values)
+        curves = list(zip(self._labels, positive, negative, strict=False))
+        curves.append((MICRO_AVERAGE, positive.sum(axis=0), negative.sum(axis=0)))
+        write_values(session, self._folder, [value for curve in curves for value in _summary(*curve).value])
 
 
 def _count(probabilities: Tensor, ids: Tensor, weights: Tensor, each_class: bool) -> tuple[Any, Any]:

@@ -8,11 +8,11 @@ import numpy as np
 from PIL import Image
 
 from estimator_lab.core.display.charts import draw_curves, heat_map
-from estimator_lab.core.display.drawing import Display, DrawingHook
+from estimator_lab.core.display.drawing import Drawing, write_values
 from estimator_lab.core.display.summaries import histogram_value, picture_value
 from estimator_lab.core.metrics.streaming import running_sum
 from estimator_lab.core.model.endpoints import Endpoints, gates_of, states_of
-from estimator_lab.tf1 import SessionRunHook, Tensor, tf
+from estimator_lab.tf1 import Tensor, tf
 
 GRADIENT_THROUGH_TIME = 'gradient_through_time'
 ACCURACY_AFTER_STEPS = 'accuracy_after_each_step'
@@ -23,12 +23,9 @@ _BINS = 40
 def gradient_norms(score: Tensor, endpoints: Endpoints) -> dict[str, Tensor]:
     """Returns the norms of a score's gradient by the states of each step, name -> float32 [batch, steps].
 
-    A norm that decreases towards earlier steps shows a vanishing gradient, an increasing one an exploding
-    gradient (Bengio et al. 1994; Pascanu et al. 2013).
-
-    Args:
-      score: scalar, a sum over the examples.
-      endpoints: the network's endpoints, with probes.
+    The score is a scalar, a sum over the examples; the endpoints have probes. A norm that decreases towards
+    earlier steps shows a vanishing gradient, an increasing one an exploding gradient (Bengio et al. 1994;
+    Pascanu et al. 2013).
     """
     probes = {name: endpoint.probe for name, endpoint in endpoints.items() if endpoint.probe is not None}
     gradients = tf.gradients(score, list(probes.values())) if probes else []
@@ -80,18 +77,15 @@ def _distribution(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (edges[1:] + edges[:-1]) / 2, counts / max(finite.size, 1)
 
 
-def sequences_hook(endpoints: Endpoints, loss: Tensor, display: Display) -> SessionRunHook:
-    """Returns the hook that shows at some training steps the layers' values for a few examples.
+def sequences_drawing(endpoints: Endpoints, loss: Tensor) -> Drawing:
+    """Returns the drawing of the layers' values for a few examples.
+
+    The endpoints have probes; the loss is a scalar, of the same examples.
 
     - images/states_NAME: the states of the first example;
     - images/gates_NAME, and a histogram gates/NAME_GATE for each gate: the gates of all examples;
     - images/gradient_through_time: norm of the loss's gradient by the state of each step, the mean over the
       examples; gradient_through_time/NAME: log10 of the first step's norm divided by the last step's.
-
-    Args:
-      endpoints: the network's endpoints, with probes.
-      loss: scalar, the loss of the same examples.
-      display: where the summaries go.
     """
     with tf.name_scope('sequences'):
         tensors = {
@@ -101,7 +95,7 @@ def sequences_hook(endpoints: Endpoints, loss: Tensor, display: Display) -> Sess
                 name: tf.reduce_mean(norms, axis=0) for name, norms in gradient_norms(loss, endpoints).items()
             },
         }
-    return DrawingHook(tensors, lambda found: tf.Summary(value=_values(**found)), display)
+    return Drawing(tensors, lambda found: _values(**found))
 
 
 def _values(
@@ -146,11 +140,7 @@ class AccuracyAfterSteps:
         return found
 
     def hook(self, folder: Path) -> Any:
-        """Returns the hook that draws the whole curve at the end of an evaluation.
-
-        Args:
-          folder: where the evaluation's summaries go.
-        """
+        """Returns the hook that draws the whole curve at the end of an evaluation."""
         return _CurveHook(self.curve, self._steps, folder)
 
 
@@ -158,10 +148,9 @@ class _CurveHook(tf.train.SessionRunHook):
     """Writes images/accuracy_after_each_step."""
 
     def __init__(self, curve: Tensor, steps: Sequence[int], folder: Path) -> None:
-        self._curve, self._steps, self._folder = curve, steps, str(folder)
+        self._curve, self._steps, self._folder = curve, steps, folder
 
     def end(self, session: Any) -> None:
-        step, curve = session.run([tf.train.get_global_step(), self._curve])
-        picture = draw_curves('accuracy', 'steps read', {'accuracy': (self._steps, curve)}, bounds=(0, 1))
-        value = picture_value(ACCURACY_AFTER_STEPS, picture)
-        tf.summary.FileWriterCache.get(self._folder).add_summary(tf.Summary(value=[value]), step)
+        curves = {'accuracy': (self._steps, session.run(self._curve))}
+        picture = draw_curves('accuracy', 'steps read', curves, bounds=(0, 1))
+        write_values(session, self._folder, [picture_value(ACCURACY_AFTER_STEPS, picture)])

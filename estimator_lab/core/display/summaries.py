@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from estimator_lab.core.display.picture import png_bytes
+from estimator_lab.core.display.drawing import Drawing
+from estimator_lab.core.display.picture import COLUMNS, as_picture, png_bytes, stretched
 from estimator_lab.core.model.endpoints import Endpoints, first_filters, maps_of
 from estimator_lab.tf1 import Tensor, tf
 
@@ -16,77 +17,79 @@ _HISTOGRAM_VALUES = 50_000
 # One scope for the operations of all summaries keeps TensorBoard's graph readable; the slash reuses it. The
 # summaries themselves are outside, since a scope becomes part of the tag.
 _SCOPE = 'summary_values/'
+_FIELDS = 64
 _GAP = 1  # pixels between the tiles of a grid
 _BINS = 50
 _PICTURES = 'images'
 _VARIABLES = ('VarHandleOp', 'VariableV2')
 
 
-def grid(tiles: Tensor, columns: int) -> Tensor:
-    """Arranges images as one picture.
+def grid(tiles: np.ndarray, columns: int = COLUMNS) -> np.ndarray:
+    """Arranges images as one picture; the last row is padded with 0.
 
     Args:
-      tiles: float32 [n, height, width, channels].
-      columns: tiles in a row; the last row is padded with 0.
+      tiles: [n, height, width, channels].
+      columns: images in a row.
 
     Returns:
-      float32 [1, rows * (height + 1), columns * (width + 1), channels].
+      [rows * (height + 1), columns * (width + 1), channels].
     """
-    count, height, width, channels = tiles.shape.as_list()
+    count, height, width, channels = tiles.shape
     rows = -(-count // columns)
-    tiles = tf.pad(tiles, [[0, rows * columns - count], [0, _GAP], [0, _GAP], [0, 0]])
-    height, width = height + _GAP, width + _GAP
-    tiles = tf.reshape(tiles, [rows, columns, height, width, channels])
-    return tf.reshape(tf.transpose(tiles, [0, 2, 1, 3, 4]), [1, rows * height, columns * width, channels])
+    tiles = np.pad(tiles, [(0, rows * columns - count), (0, _GAP), (0, _GAP), (0, 0)])
+    tiles = tiles.reshape(rows, columns, height + _GAP, width + _GAP, channels).swapaxes(1, 2)
+    return tiles.reshape(rows * (height + _GAP), columns * (width + _GAP), channels)
 
 
-def filter_summary(name: str, kernel: Tensor, columns: int = 8) -> Tensor:
+def filter_drawing(name: str, kernel: Tensor) -> Drawing:
     """Shows first-layer filters, each scaled from black to white.
 
     Args:
       name: name of the picture.
       kernel: float32 [height, width, channels, filters]; channels are averaged unless there are 1 or 3.
-      columns: filters in a row.
     """
+
+    def draw(values: np.ndarray) -> list[Any]:
+        tiles = np.moveaxis(values, 3, 0)
+        if tiles.shape[3] not in (1, 3):
+            tiles = tiles.mean(axis=3, keepdims=True)
+        return [picture_value(name, as_picture(grid(stretched(tiles))))]
+
     with tf.name_scope(_SCOPE):
-        tiles = tf.transpose(kernel, [3, 0, 1, 2])
-        if tiles.shape.as_list()[3] not in (1, 3):
-            tiles = tf.reduce_mean(tiles, axis=3, keepdims=True)
-        picture = grid(_stretched(tiles), columns)
-    return _image_summary(name, picture)
+        return Drawing(tf.identity(kernel), draw)
 
 
-def rows_summary(name: str, rows: Sequence[Any], columns: int = 8) -> Tensor:
-    """Shows the first examples of several batches in rows: for instance, inputs and reconstructions.
+def rows_drawing(name: str, rows: Sequence[Any]) -> Drawing:
+    """Shows the first eight examples of several batches in rows: for instance, inputs and reconstructions.
 
     Args:
       name: name of the picture.
-      rows: float32 [batch, height, width, channels] each, all of one shape; clipped to [0, 1].
-      columns: number of examples to show; in a smaller batch, missing ones are black.
+      rows: float32 [batch, height, width, channels] each, all of one shape; clipped to [0, 1]. In a smaller
+        batch, missing examples are black.
     """
+
+    def draw(found: Sequence[np.ndarray]) -> list[Any]:
+        tiles = [np.pad(row, [(0, COLUMNS - len(row)), (0, 0), (0, 0), (0, 0)]) for row in found]
+        return [picture_value(name, as_picture(grid(np.concatenate(tiles))))]
+
     with tf.name_scope(_SCOPE):
-        tiles = []
-        for row in rows:
-            missing = tf.maximum(columns - tf.shape(row)[0], 0)
-            filled = tf.pad(row[:columns], [[0, missing], [0, 0], [0, 0], [0, 0]])
-            tiles.append(tf.ensure_shape(filled, [columns, *row.shape.as_list()[1:]]))
-        # As uint8: tf.summary.image scales float images to their brightest value.
-        picture = tf.image.convert_image_dtype(grid(tf.concat(tiles, 0), columns), tf.uint8, saturate=True)
-    return _image_summary(name, picture)
+        return Drawing([row[:COLUMNS] for row in rows], draw)
 
 
-def activation_map_summary(name: str, activations: Tensor, columns: int = 8) -> Tensor:
+def activation_map_drawing(name: str, activations: Tensor) -> Drawing:
     """Shows a layer's activation maps for the first example of the batch.
 
     Args:
       name: name of the picture.
       activations: float32 [batch, height, width, filters], batch at least 1.
-      columns: maps in a row.
     """
+
+    def draw(maps: np.ndarray) -> list[Any]:
+        tiles = np.moveaxis(maps, 2, 0)[..., np.newaxis]
+        return [picture_value(name, as_picture(grid(stretched(tiles))))]
+
     with tf.name_scope(_SCOPE):
-        maps = tf.expand_dims(tf.transpose(activations[0], [2, 0, 1]), axis=3)
-        picture = grid(_stretched(maps), columns)
-    return _image_summary(name, picture)
+        return Drawing(activations[0], draw)
 
 
 def picture_tag(name: str) -> str:
@@ -95,9 +98,12 @@ def picture_tag(name: str) -> str:
 
 
 def picture_value(name: str, picture: Image.Image) -> Any:
-    """Returns an RGB picture, drawn outside the graph, as a tf.Summary.Value."""
+    """Returns a grey or RGB picture as a tf.Summary.Value."""
     image = tf.Summary.Image(
-        height=picture.height, width=picture.width, colorspace=3, encoded_image_string=png_bytes(picture)
+        height=picture.height,
+        width=picture.width,
+        colorspace=len(picture.getbands()),
+        encoded_image_string=png_bytes(picture),
     )
     return tf.Summary.Value(tag=picture_tag(name), image=image)
 
@@ -133,8 +139,7 @@ def histogram_summary(name: str, values: Tensor) -> None:
 def weight_histograms(endpoints: Endpoints = MappingProxyType({})) -> None:
     """Shows a histogram of each trainable variable as weights/LAYER/VARIABLE.
 
-    Args:
-      endpoints: the network's endpoints, whose names replace the scopes of their variables.
+    LAYER is the name of the endpoint, or for other variables their scope.
     """
     layers = _names_of_layers(endpoints)
     for variable in tf.trainable_variables():
@@ -163,42 +168,23 @@ def _names_of_layers(endpoints: Endpoints) -> Mapping[str, str]:
     return {scope: name for scope, name in found.items() if scope not in twice}
 
 
-def _image_summary(name: str, picture: Tensor) -> Tensor:
-    """Returns a picture as a serialised summary in no collection, for `drawing_hooks`."""
-    return tf.summary.image(f'{_PICTURES}/{name}', picture, max_outputs=1, collections=[])
-
-
-def _stretched(tiles: Tensor) -> Tensor:
-    """Scales each tile [n, height, width, channels] to [0, 1]; a constant one becomes 0."""
-    low = tf.reduce_min(tiles, axis=[1, 2, 3], keepdims=True)
-    high = tf.reduce_max(tiles, axis=[1, 2, 3], keepdims=True)
-    return tf.div_no_nan(tiles - low, high - low)
-
-
-_FIELDS = 64
-
-
 def summarise_network(endpoints: Endpoints) -> None:
     """Adds the histograms weights/LAYER/VARIABLE and activations/LAYER to the graph."""
     weight_histograms(endpoints)
     layer_histograms(endpoints)
 
 
-def network_pictures(endpoints: Endpoints, image_shape: Sequence[int]) -> list[Tensor]:
-    """Returns the pictures of a network, as serialised summaries.
+def network_pictures(endpoints: Endpoints, image_shape: Sequence[int]) -> list[Drawing]:
+    """Returns the drawings of a network.
 
     `images/filters_LAYER`, or `images/receptive_fields` for a dense layer, shows the first layer's weights;
     `images/activation_map_LAYER` shows the maps of a convolution for the first example.
-
-    Args:
-      endpoints: the network's endpoints.
-      image_shape: (height, width, channels) of its input.
     """
     first = first_filters(endpoints, image_shape)
     return [
-        *(filter_summary(name, filters[..., :_FIELDS]) for name, filters in first.items()),
+        *(filter_drawing(name, filters[..., :_FIELDS]) for name, filters in first.items()),
         *(
-            activation_map_summary(f'activation_map_{name}', maps)
+            activation_map_drawing(f'activation_map_{name}', maps)
             for name, maps in maps_of(endpoints).items()
         ),
     ]

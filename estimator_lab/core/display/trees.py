@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from estimator_lab.core.display.charts import draw_bars
+from estimator_lab.core.display.drawing import write_values
 from estimator_lab.core.display.projector import write_projection
 from estimator_lab.core.display.summaries import picture_value
 from estimator_lab.core.display.tree_picture import ShownTree, tree_picture
@@ -91,10 +92,6 @@ class TreesHook(tf.train.SessionRunHook):
         self._evaluation_folder = evaluation_folder
 
     def begin(self) -> None:
-        """Finds the global step."""
-        self._global_step = tf.train.get_global_step()
-
-    def after_create_session(self, session: Any, coord: Any) -> None:
         """Starts an evaluation."""
         self._drawn: list[ShownTree] = []
         self._sizes: dict[str, list[np.ndarray]] = {'depth': [], 'length': []}
@@ -113,30 +110,24 @@ class TreesHook(tf.train.SessionRunHook):
         for name, parts in self._sizes.items():
             parts.append(outcome[name][counts])
         if first:
-            self._take(first)
+            names = ('token', 'left', 'level', 'node_label', 'probabilities')
+            for token, left, level, label, probabilities in zip(*(first[n] for n in names), strict=True):
+                size = int((level >= 0).sum())
+                if size < 2 * _MOST_LEAVES and len(self._drawn) < _DRAWN:
+                    tree = (token[:size], left[:size], probabilities[:size], label[:size])
+                    self._drawn.append(self._texts.shown(*tree))
 
     def end(self, session: Any) -> None:
         """Writes pictures and embeddings."""
-        step, embedding = session.run((self._global_step, self._embedding))
+        embedding = session.run(self._embedding)
         right = np.concatenate(self._right or [np.empty(0, bool)])
         pictures = {f'tree_{n}': tree_picture(tree) for n, tree in enumerate(self._drawn, 1)}
         for name, parts in self._sizes.items():
             bars = accuracy_by_size(np.concatenate(parts or [np.empty(0, int)]), right)
             pictures[f'accuracy_by_{name}'] = draw_bars(f'accuracy by {name}', bars)
-        writer = tf.summary.FileWriterCache.get(str(self._evaluation_folder))
         values = [picture_value(name, picture) for name, picture in pictures.items()]
-        writer.add_summary(tf.Summary(value=values), step)
+        write_values(session, self._evaluation_folder, values)
         write_projection(self._folder, 'tokens', embedding, {'token': self._texts.tokens[: len(embedding)]})
-
-    def _take(self, first: Mapping[str, np.ndarray]) -> None:
-        for token, left, level, label, probabilities in zip(
-            *(first[name] for name in ('token', 'left', 'level', 'node_label', 'probabilities')), strict=True
-        ):
-            size = int((level >= 0).sum())
-            if size < 2 * _MOST_LEAVES and len(self._drawn) < _DRAWN:
-                self._drawn.append(
-                    self._texts.shown(token[:size], left[:size], probabilities[:size], label[:size])
-                )
 
 
 def accuracy_by_size(sizes: np.ndarray, right: np.ndarray) -> list[tuple[str, float, int]]:

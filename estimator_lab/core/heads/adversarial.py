@@ -184,11 +184,9 @@ def _encoded(images: Tensor) -> dict[str, Tensor]:
 
 
 class _OutputsOf(tf.estimator.export.PredictOutput):
-    """Outputs of an export for one kind of input only; Estimator combines each output with every input.
+    """Outputs of an export for one kind of input only, latent vectors or images.
 
-    Args:
-      outputs: tensors by name.
-      latent: whether they are computed from latent vectors instead of images.
+    Estimator combines each output with every input.
     """
 
     def __init__(self, outputs: Any, latent: bool) -> None:

@@ -9,14 +9,9 @@ from estimator_lab.core.boltzmann.params import RbmParams, apply_gradients
 from estimator_lab.core.boltzmann.rbm import BERNOULLI, Rbm
 from estimator_lab.core.boltzmann.samples import gibbs_film, gibbs_samples
 from estimator_lab.core.boltzmann.stack import Stack
-from estimator_lab.core.display.drawing import drawing_hooks
+from estimator_lab.core.display.drawing import Drawing, drawing_hooks
 from estimator_lab.core.display.embeddings import EmbeddingsHook, labels_and_keys
-from estimator_lab.core.display.summaries import (
-    filter_summary,
-    layer_histograms,
-    rows_summary,
-    weight_histograms,
-)
+from estimator_lab.core.display.summaries import filter_drawing, rows_drawing, summarise_network
 from estimator_lab.core.heads.model_function import Args
 from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.metrics.streaming import evaluated_images
@@ -24,20 +19,12 @@ from estimator_lab.core.model import keys
 from estimator_lab.core.model.endpoints import Endpoint, publish
 from estimator_lab.core.step.noise import Noise, fixed_seeds, fresh_seed
 from estimator_lab.core.step.train_step import apply_if_nonempty
-from estimator_lab.tf1 import (
-    EstimatorSpec,
-    Operation,
-    SessionRunHook,
-    Tensor,
-    Variable,
-    tf,
-)
+from estimator_lab.tf1 import EstimatorSpec, Operation, SessionRunHook, Tensor, Variable, tf
 
 _SAMPLE_IMAGES = 1_000
 _SAMPLE_VALUES = 4_000_000
 _SHOWN = 8
-RECEPTIVE_FIELDS = 64
-"""How many hidden units the picture of receptive fields shows."""
+_RECEPTIVE_FIELDS = 64
 
 
 def rbm_spec(args: Args[RbmParams], stack: Stack, one_hot: Tensor | None = None) -> EstimatorSpec:
@@ -62,16 +49,25 @@ def rbm_spec(args: Args[RbmParams], stack: Stack, one_hot: Tensor | None = None)
 
 
 def hidden_hooks(args: Args[Any], hidden: Tensor) -> list[SessionRunHook]:
-    """Returns the hook that shows hidden units in the Embedding Projector; none without a display.
+    """Returns the hook that shows hidden units, float32 [n, units], in the Embedding Projector.
 
-    Args:
-      args: the model function's arguments.
-      hidden: float32 [n, units].
+    There is none without a display.
     """
     if args.display is None:
         return []
     columns = labels_and_keys(args.features, None, ())
     return [EmbeddingsHook(hidden, args.images, columns, str(args.display.folder), keys.HIDDEN)]
+
+
+def layer_pictures(stack: Stack, images: Tensor, reconstruction: Tensor) -> list[Drawing]:
+    """Returns `images/receptive_fields`, of 64 hidden units, and the drawing of `images/reconstruction`.
+
+    Images and reconstruction are float32 [n, height, width, channels] in [0, 1].
+    """
+    return [
+        filter_drawing('receptive_fields', stack.receptive_fields(_RECEPTIVE_FIELDS)),
+        rows_drawing('reconstruction', [images, reconstruction]),
+    ]
 
 
 class _Machine:
@@ -100,11 +96,8 @@ class _Machine:
         with tf.name_scope('kept'):
             kept = apply_if_nonempty(weights, keep)
         with tf.control_dependencies([kept]):
-            step, rate = apply_gradients(
-                self._params,
-                self._stack.top.gradients_and_variables(change),
-                weights,
-            )
+            pairs = self._stack.top.gradients_and_variables(change)
+            step, rate = apply_gradients(self._params, pairs, weights)
         # Fetched in every step, so it reuses the products of the update. The summary's name stays free.
         with tf.name_scope('chain_error'):
             seen = self._visible[: tf.shape(change.reconstruction)[0]]
@@ -117,8 +110,7 @@ class _Machine:
         tf.summary.scalar(keys.LEARNING_RATE, rate)
         tf.summary.scalar(keys.RECONSTRUCTION_ERROR, error)
         tf.summary.scalar(keys.FREE_ENERGY, energy)
-        layer_histograms(self._endpoints(data))
-        weight_histograms()
+        summarise_network(self._endpoints(data))
         return tf.estimator.EstimatorSpec(
             tf.estimator.ModeKeys.TRAIN,
             loss=loss,
@@ -252,18 +244,13 @@ class _Machine:
             start = noise.uniform(tf.shape(start))
         return gibbs_samples(self._rbm, start, self._params.dream_steps, noise)
 
-    def _draw(self, noise: Noise) -> list[Any]:
-        """Returns the pictures of training, as serialised summaries."""
+    def _draw(self, noise: Noise) -> list[Drawing]:
+        """Returns the drawings of training."""
         with tf.name_scope('pictures'):
             images, visible = self._args.images[:_SHOWN], self._visible[:_SHOWN]
             reconstructed = self._stack.images(self._reconstruction(visible), like=images)
             film = [self._stack.images(v[:, : self._features]) for v in gibbs_film(self._rbm, visible, noise)]
-            fields = self._stack.receptive_fields(RECEPTIVE_FIELDS)
-        return [
-            filter_summary('receptive_fields', fields),
-            rows_summary('reconstruction', [images, reconstructed]),
-            rows_summary('dream', film),
-        ]
+        return [*layer_pictures(self._stack, images, reconstructed), rows_drawing('dream', film)]
 
 
 def _constant(value: Tensor) -> tuple[Tensor, Operation]:

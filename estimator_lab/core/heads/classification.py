@@ -4,8 +4,8 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from estimator_lab.core.display.classifier import MistakesHook, input_grid_hook
-from estimator_lab.core.display.drawing import Display, drawing_hooks
+from estimator_lab.core.display.classifier import MistakesHook, input_grid
+from estimator_lab.core.display.drawing import Display, Drawing, drawing_hooks
 from estimator_lab.core.display.embeddings import EmbeddingsHook, label_text, labels_and_keys
 from estimator_lab.core.display.pr_curves import PrCurvesHook
 from estimator_lab.core.display.summaries import network_pictures, summarise_network
@@ -68,9 +68,6 @@ def ids_and_weights(args: Args[Any]) -> tuple[Tensor, Tensor]:
     """Returns the class ids of a batch, int64 [batch], and the weights of its examples, float32 [batch].
 
     An example with an unknown label has id 0 and weight 0.
-
-    Args:
-      args: the arguments of a classifier's model function.
     """
     ids = class_ids(args.labels, args.params.vocabulary)
     known = tf.logical_and(ids >= 0, ids < args.params.num_classes)
@@ -129,17 +126,18 @@ class _Classifier:
         # Outside the scope, so that TensorBoard draws training and evaluation into one chart.
         tf.summary.scalar(keys.ACCURACY, accuracy)
         hooks: list[SessionRunHook] = []
-        display, images = self._args.display, self._images()
-        if display and images is not None:
-            text_of, shape = self._params.vocabulary.__getitem__, self._params.image_shape
-            hooks.append(input_grid_hook(images, self._ids, text_of, display))
-            hooks += drawing_hooks(lambda: network_pictures(endpoints, shape), display)
+        if has_images(self._args.features):
+            hooks = drawing_hooks(lambda: self._drawings(endpoints), self._args.display)
         return tf.estimator.EstimatorSpec(
             self._args.mode,
             loss=watched(loss, self._params),
             train_op=step,
             training_hooks=hooks,
         )
+
+    def _drawings(self, endpoints: Endpoints) -> list[Drawing]:
+        batch = input_grid(self._args.images, self._ids, self._params.vocabulary)
+        return [batch, *network_pictures(endpoints, self._params.image_shape)]
 
     def _images(self) -> Tensor | None:
         return self._args.images if has_images(self._args.features) else None
@@ -151,7 +149,7 @@ class _Classifier:
         vocabulary, probabilities = self._params.vocabulary, predictions[keys.PROBABILITIES]
         folder = display.evaluation_folder
         hooks = [
-            PrCurvesHook(probabilities, self._ids, self._weights, vocabulary, str(folder)),
+            PrCurvesHook(probabilities, self._ids, self._weights, vocabulary, folder),
             MistakesHook(
                 probabilities, self._ids, self._weights, vocabulary, self._images(), self._args.keys, folder
             ),

@@ -100,8 +100,7 @@ AnyModel = Model[Any]
 def fixed_size(model_fn: ModelFn) -> Callable[[TrainingParams], Layered]:
     """Returns `Model.layered` for a network that only accepts images of the size it was trained on.
 
-    Args:
-      model_fn: builds the whole network, and publishes its endpoints in PREDICT.
+    The model function builds the whole network, and publishes its endpoints in PREDICT.
     """
 
     def layered(params: TrainingParams) -> Layered:

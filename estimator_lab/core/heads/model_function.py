@@ -9,7 +9,7 @@ from estimator_lab.core.display.drawing import Display, display_of
 from estimator_lab.core.model.features import example_weights, images_of, keys_of
 from estimator_lab.core.model.hparams import resolve
 from estimator_lab.core.model.params import TrainingParams
-from estimator_lab.core.step.noise import Noise, training_noise
+from estimator_lab.core.step.noise import Noise, fresh_seed
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
 P = TypeVar('P', bound=TrainingParams)
@@ -58,7 +58,7 @@ class Args(Generic[P]):
     @cached_property
     def noise(self) -> Noise | None:
         """The random numbers of a training step; None in the other modes, which are deterministic."""
-        return training_noise(self.features, self.mode)
+        return Noise(fresh_seed(self.features)) if self.training else None
 
     @property
     def weights(self) -> Tensor:

@@ -6,13 +6,8 @@ from typing import Any
 from estimator_lab.core.boltzmann.pretraining import DENOISING, LayerPretraining
 from estimator_lab.core.boltzmann.rbm import GAUSSIAN
 from estimator_lab.core.display.drawing import drawing_hooks
-from estimator_lab.core.display.summaries import (
-    filter_summary,
-    layer_histograms,
-    rows_summary,
-    weight_histograms,
-)
-from estimator_lab.core.heads.boltzmann import RECEPTIVE_FIELDS, hidden_hooks, rbm_spec
+from estimator_lab.core.display.summaries import summarise_network
+from estimator_lab.core.heads.boltzmann import hidden_hooks, layer_pictures, rbm_spec
 from estimator_lab.core.heads.model_function import Args
 from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.metrics.streaming import evaluated_images
@@ -80,20 +75,12 @@ def _denoising_spec(args: Args[Any], layer_pretraining: LayerPretraining) -> Est
         predictions = {keys.HIDDEN: hidden, keys.RECONSTRUCTION: pictures, keys.ERROR: errors}
         return prediction_spec(predictions, args.features)
     tf.summary.scalar(keys.RECONSTRUCTION_ERROR, tf.reduce_mean(errors))
-    layer_histograms(endpoints)
-    weight_histograms()
-
-    def draw() -> list[Tensor]:
-        return [
-            filter_summary('receptive_fields', stack.receptive_fields(RECEPTIVE_FIELDS)),
-            rows_summary('reconstruction', [args.images, pictures]),
-        ]
-
+    summarise_network(endpoints)
     params = layer_pretraining.denoising_params()
     step = train_op(loss, params, args.weights)
     return tf.estimator.EstimatorSpec(
         args.mode,
         loss=watched(loss, params),
         train_op=step,
-        training_hooks=drawing_hooks(draw, args.display),
+        training_hooks=drawing_hooks(lambda: layer_pictures(stack, args.images, pictures), args.display),
     )

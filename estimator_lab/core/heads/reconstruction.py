@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.core.display.drawing import Display, drawing_hooks
+from estimator_lab.core.display.drawing import Display, Drawing, drawing_hooks
 from estimator_lab.core.display.embeddings import EmbeddingsHook, labels_and_keys
 from estimator_lab.core.display.summaries import (
-    filter_summary,
+    filter_drawing,
     histogram_summary,
-    rows_summary,
+    rows_drawing,
     summarise_network,
 )
 from estimator_lab.core.heads.model_function import Args
@@ -154,13 +154,13 @@ def _evaluation_hooks(
     return [report, EmbeddingsHook(made.code, made.images, columns, str(display.folder), keys.CODE)]
 
 
-def _pictures(args: Args[Any], made: Reconstructed, endpoints: Endpoints) -> Sequence[Tensor]:
-    """Returns summaries of some images with their reconstructions, and of the first layer's filters."""
+def _pictures(args: Args[Any], made: Reconstructed, endpoints: Endpoints) -> Sequence[Drawing]:
+    """Returns drawings of some images with their reconstructions, and of the first layer's filters."""
     shown = [made.images, made.inputs, made.reconstruction]
     if args.params.corruption == 'none':
         del shown[1]
     filters = first_filters(endpoints, args.params.image_shape)
     return [
-        rows_summary('reconstruction', shown),
-        *(filter_summary(name, kernel[..., :_UNITS_SHOWN]) for name, kernel in filters.items()),
+        rows_drawing('reconstruction', shown),
+        *(filter_drawing(name, kernel[..., :_UNITS_SHOWN]) for name, kernel in filters.items()),
     ]

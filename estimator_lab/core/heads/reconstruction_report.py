@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from estimator_lab.core.display.drawing import write_values
 from estimator_lab.core.display.picture import COLUMNS, labelled_grid
 from estimator_lab.core.display.summaries import histogram_value, picture_value
 from estimator_lab.core.metrics.images import squared_error
@@ -19,6 +20,7 @@ _WALKS = 4
 _WORST = 2 * COLUMNS
 _NO_LABEL = -1
 _SHOWN = ('images', 'reconstruction', 'error', 'key')
+_SHARES = [f'{share:.0%} of the way' for share in np.linspace(0, 1, COLUMNS)]
 TileRow = tuple[np.ndarray, Sequence[str]]
 
 
@@ -77,7 +79,7 @@ class ReconstructionReportHook(tf.train.SessionRunHook):
         folder: Path,
     ) -> None:
         self._corrupted = made.inputs is not made.images
-        self._vocabulary = vocabulary
+        self._label_texts = dict(enumerate(vocabulary))
         self._folder = folder
         with tf.name_scope('report'):
             self._batch = {
@@ -122,34 +124,27 @@ class ReconstructionReportHook(tf.train.SessionRunHook):
             return
         values = [
             picture_value('reconstruction', _picture(self._first_rows())),
-            picture_value('walk', _picture(_walk_rows(self._first['walk']))),
+            picture_value('walk', _picture(_rows_of(self._first['walk'], _WALKS * _SHARES))),
             picture_value('worst', _picture(self._worst_rows())),
             histogram_value(f'outputs/{keys.ERROR}', np.concatenate(self._errors)),
             histogram_value(f'outputs/{keys.CODE}', np.concatenate(self._codes)),
         ]
-        step = session.run(tf.train.get_global_step())
-        tf.summary.FileWriterCache.get(str(self._folder)).add_summary(tf.Summary(value=values), step)
+        write_values(session, self._folder, values)
 
     def _first_rows(self) -> list[TileRow]:
         first = self._first
         inputs = [(first['inputs'], ['corrupted'] * COLUMNS)] if self._corrupted else []
-        names = [self._label(label) or _member(key) for label, key in _pairs(first)]
+        labels_and_keys = zip(first['label'].tolist(), first['key'], strict=True)
+        names = [self._label_texts.get(label) or _member(key) for label, key in labels_and_keys]
         return [(first['images'], names), *inputs, (first['reconstruction'], _error_texts(first))]
 
     def _worst_rows(self) -> list[TileRow]:
         """Returns rows of the worst images, worst first, each above a row of their reconstructions."""
         examples = self._worst.ranked()
         worst = {name: np.stack([example[name] for example in examples]) for name in _SHOWN}
-        names = [_member(key) for key in worst['key']]
-        rows: list[TileRow] = []
-        for part in (slice(at, at + COLUMNS) for at in range(0, len(names), COLUMNS)):
-            rows.append((worst['images'][part], names[part]))
-            rows.append((worst['reconstruction'][part], _error_texts(worst)[part]))
-        return rows
-
-    def _label(self, label: int) -> str:
-        """Returns the text of a class id; '' if it is not in the vocabulary."""
-        return self._vocabulary[label] if 0 <= label < len(self._vocabulary) else ''
+        originals = _rows_of(worst['images'], [_member(key) for key in worst['key']])
+        reconstructions = _rows_of(worst['reconstruction'], _error_texts(worst))
+        return [row for pair in zip(originals, reconstructions, strict=True) for row in pair]
 
 
 def _example(batch: Mapping[str, np.ndarray], row: int) -> dict[str, np.ndarray]:
@@ -166,9 +161,10 @@ def _walks(decode: Callable[[Any], Any], code: Tensor) -> Tensor:
     return decode(tf.reshape(between, [-1, code.shape.as_list()[1]]))
 
 
-def _walk_rows(images: np.ndarray) -> list[TileRow]:
-    texts = [f'{share:.0%} of the way' for share in np.linspace(0, 1, COLUMNS)]
-    return [(images[at : at + COLUMNS], texts) for at in range(0, len(images), COLUMNS)]
+def _rows_of(images: np.ndarray, texts: Sequence[str]) -> list[TileRow]:
+    """Returns images and their texts in rows of COLUMNS."""
+    starts = range(0, len(images), COLUMNS)
+    return [(images[at : at + COLUMNS], texts[at : at + COLUMNS]) for at in starts]
 
 
 def _picture(rows: Sequence[TileRow]) -> Image.Image:
@@ -183,10 +179,6 @@ def _picture(rows: Sequence[TileRow]) -> Image.Image:
 
 def _error_texts(rows: Mapping[str, np.ndarray]) -> list[str]:
     return [f'error {error:.2f}' for error in rows['error']]
-
-
-def _pairs(rows: Mapping[str, np.ndarray]) -> list[tuple[int, bytes]]:
-    return list(zip(rows['label'].tolist(), rows['key'], strict=True))
 
 
 def _member(key: bytes) -> str:

@@ -62,11 +62,8 @@ def dense_layers(
 ) -> list[Hidden]:
     """Returns dense layers with ReLU, as Salimans et al. (2016) use for MNIST.
 
-    Args:
-      scope: scope of the discriminator, with the variables `layer_1/kernel` ...
-      layers: units of each layer.
-      normalization: normalisation of the kernels, one of `kernel_norm.NORMALIZATIONS`.
-      trainable: whether its weights are trained.
+    `layers` has the units of each; the other arguments are those of `convolutions`. The variables are
+    `layer_1/kernel` ... in the scope.
     """
     return [
         Hidden(name, NormalizedDense(f'{scope}/{name}', units, normalization, trainable), tf.nn.relu)

@@ -67,11 +67,7 @@ class InstanceNorm:
 
     Instance normalisation (Ulyanov, Vedaldi and Lempitsky 2016), with scales and shifts for several styles
     that share all kernels and can be mixed: conditional instance normalisation (Dumoulin, Shlens and Kudlur
-    2017). The variables are NAME/scale and NAME/shift, [styles, maps].
-
-    Args:
-      name: name of its scope, within the current one.
-      styles: number of styles.
+    2017). The variables are NAME/scale and NAME/shift, [styles, maps], within the current scope.
     """
 
     name: str

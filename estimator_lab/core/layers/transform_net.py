@@ -82,11 +82,7 @@ class TransformNet:
 def reach_of(filters: Sequence[int], blocks: int) -> int:
     """Returns the maximum distance in pixels of the photo's pixels that a painted pixel depends on.
 
-    Means and variances of whole maps do not count.
-
-    Args:
-      filters: see `TransformNet`.
-      blocks: see `TransformNet`.
+    Means and variances of whole maps do not count. The arguments are those of `TransformNet`.
     """
     halvings = len(filters)
     down = _FIRST_SIDE // 2 + sum(2**n for n in range(1, halvings))

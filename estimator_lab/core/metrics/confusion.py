@@ -34,8 +34,7 @@ class Confused(NamedTuple):
 class Confusion:
     """Counts pairs of classes; memory grows with the pairs that occur, not with the square of classes.
 
-    Args:
-      labels: labels of the classes in the order of their ids.
+    The labels are in the order of the class ids.
     """
 
     def __init__(self, labels: Sequence[str]) -> None:

@@ -112,12 +112,8 @@ def streaming_moments(name: str, vectors: Tensor, weights: Tensor) -> tuple[Mome
 def frechet_distance(first: Moments, second: Moments) -> Tensor:
     """Returns the Frechet distance of two normal distributions (Heusel et al. 2017), a float32 scalar >= 0.
 
-    |m - m'|^2 + tr(C + C' - 2 (C C')^(1/2)). The trace of the root of C C' is the same as that of the root of
-    C^(1/2) C' C^(1/2), which is symmetric.
-
-    Args:
-      first: the moments with mean m and covariance C.
-      second: the moments with mean m' and covariance C'.
+    |m - m'|^2 + tr(C + C' - 2 (C C')^(1/2)), for means m, m' and covariances C, C'. The trace of the root of
+    C C' is the same as that of the root of C^(1/2) C' C^(1/2), which is symmetric.
     """
     covariance, other = first.covariance, second.covariance
     values, vectors = tf.linalg.eigh(covariance)

@@ -40,26 +40,17 @@ def count(flags: Tensor, name: str) -> tuple[Any, Any]:
 
 
 def evaluated_images(values: Tensor) -> tuple[Any, Any]:
-    """Streams the number of examples: (value, update op), scalar float32.
-
-    Args:
-      values: any values of the examples, [batch].
-    """
+    """Streams the number of examples, whose values are [batch]: (value, update op), scalar float32."""
     return count(tf.ones_like(values, tf.bool), keys.EVALUATED_IMAGES)
 
 
 def running_sum(name: str, amount: Tensor) -> tuple[Any, Any]:
     """Streams the sum of a tensor over an evaluation: (value, update op) of its dtype and shape."""
-    total = tf.get_variable(
-        f'metric_{name}',
-        shape=amount.shape,
-        dtype=amount.dtype,
-        initializer=tf.zeros_initializer(),
-        trainable=False,
-        collections=[tf.GraphKeys.LOCAL_VARIABLES, tf.GraphKeys.METRIC_VARIABLES],
-        synchronization=tf.VariableSynchronization.ON_READ,
-        aggregation=tf.VariableAggregation.SUM,
-    )
+    of_all_replicas = {
+        'synchronization': tf.VariableSynchronization.ON_READ,
+        'aggregation': tf.VariableAggregation.SUM,
+    }
+    total = _local(name, amount.shape, 0.0, dtype=amount.dtype, **of_all_replicas)
     return total.read_value(), tf.assign_add(total, amount)
 
 
@@ -139,11 +130,12 @@ def kept_rows(name: str, rows: Tensor, order: Tensor, most: int) -> tuple[Sample
     return Sample(kept.read_value(), count), update
 
 
-def _local(name: str, shape: list[int], value: float) -> Any:
+def _local(name: str, shape: Any, value: float, **options: Any) -> Any:
     return tf.get_variable(
         f'metric_{name}',
         shape,
         initializer=tf.constant_initializer(value),
         trainable=False,
         collections=[tf.GraphKeys.LOCAL_VARIABLES, tf.GraphKeys.METRIC_VARIABLES],
+        **options,
     )

@@ -10,11 +10,7 @@ T = TypeVar('T')
 
 
 class TopK(Generic[T]):
-    """Keeps the worst examples of a stream; of equally bad ones, the first.
-
-    Args:
-      count: number of examples to keep.
-    """
+    """Keeps the `count` worst examples of a stream; of equally bad ones, the first."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -22,12 +18,7 @@ class TopK(Generic[T]):
         self._order = itertools.count(0, -1)
 
     def offer(self, badness: float, make: Callable[[], T]) -> None:
-        """Adds an example if it is bad enough.
-
-        Args:
-          badness: larger is worse; NaN is worst.
-          make: returns the example; called only if the example is added.
-        """
+        """Adds an example if it is bad enough, made by `make` only then; larger is worse, NaN is worst."""
         entry = (math.inf if math.isnan(badness) else badness, next(self._order))
         if len(self._heap) < self._count:
             heapq.heappush(self._heap, (*entry, make()))

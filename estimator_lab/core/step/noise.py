@@ -2,7 +2,7 @@
 
 from estimator_lab.core.model.features import keys_of
 from estimator_lab.core.step.float32 import in_float32
-from estimator_lab.tf1 import Features, Mode, Tensor, tf
+from estimator_lab.tf1 import Features, Tensor, tf
 
 _KEY_HASHES = 2**62
 
@@ -78,11 +78,6 @@ class Noise:
 _APART = 1_000_003
 _USES_APART = 7_919_000_000_021
 _COIN_SIDES = 2.0**16
-
-
-def training_noise(features: Features, mode: Mode) -> Noise | None:
-    """Returns the noise of a training step; None in the other modes, which are deterministic."""
-    return Noise(fresh_seed(features)) if mode == tf.estimator.ModeKeys.TRAIN else None
 
 
 def fresh_seed(features: Features) -> Tensor:

@@ -160,11 +160,7 @@ def targets_of(
 
 
 def built_in_perceptual_loss(channels: int) -> PerceptualLoss:
-    """Returns the default: a network of random filters, and a drawn pattern as style.
-
-    Args:
-      channels: channels of the pictures, 1 or 3.
-    """
+    """Returns the default: random filters, and a drawn pattern as style, for pictures of 1 or 3 channels."""
     network = random_network(channels)
     targets = targets_of(network, pattern(channels), list(network.layers))
     grams = {layer: gram[np.newaxis] for layer, gram in targets.items()}

@@ -7,12 +7,7 @@ from estimator_lab.core.boltzmann.rbm import GAUSSIAN, Rbm
 from estimator_lab.core.step.noise import Noise
 from estimator_lab.tf1 import tf
 from tests.exact_rbm import ExactRbm, states
-
-
-def run(build):
-    """Runs what `build` makes in a graph of its own."""
-    with tf.Graph().as_default(), tf.Session() as session:
-        return session.run(build())
+from tests.graphs import evaluate as run
 
 
 def rbm_of(exact, **units):

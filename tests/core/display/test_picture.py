@@ -1,14 +1,10 @@
-import io
-
 import numpy as np
 import pytest
-from PIL import Image
 
 from estimator_lab.core.display.picture import (
     labelled_grid,
     numbered_tiles,
     overlay,
-    png_bytes,
     stretched,
 )
 
@@ -28,11 +24,6 @@ def test_images_have_their_texts_below():
     below = picture[101:113]
     assert all((below[:, left : left + 96] < 128).any() for left in (4, 104, 204))  # some ink
     assert (below[:, 300:] == 255).all()
-
-
-def test_png():
-    picture = labelled_grid(np.zeros((1, 4, 4, 1)), ['x'])
-    assert Image.open(io.BytesIO(png_bytes(picture))).size == picture.size
 
 
 def test_texts_of_several_lines():

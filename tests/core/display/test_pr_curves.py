@@ -3,6 +3,7 @@ import pytest
 
 from estimator_lab.core.display.pr_curves import PrCurvesHook
 from estimator_lab.tf1 import tf
+from tests.small_runs import summaries_in
 
 THRESHOLDS = np.arange(201) / 200
 
@@ -14,17 +15,12 @@ def curves(folder, probabilities, ids, weights, labels, batch=16):
         dataset = tf.data.Dataset.from_tensor_slices(rows).batch(batch)
         batch = tf.data.make_one_shot_iterator(dataset).get_next()
         tf.train.create_global_step()
-        hook = PrCurvesHook(*batch, labels, str(folder))
+        hook = PrCurvesHook(*batch, labels, folder)
         with tf.train.MonitoredSession(hooks=[hook]) as session:
             while not session.should_stop():
                 session.run(batch[1])
     tf.summary.FileWriterCache.clear()
-    values = [
-        value
-        for path in folder.glob('events*')
-        for event in tf.train.summary_iterator(str(path))
-        for value in event.summary.value
-    ]
+    values = summaries_in(folder).values()
     assert {value.metadata.plugin_data.plugin_name for value in values} == {'pr_curves'}
     return {value.tag.split('/')[1]: tf.make_ndarray(value.tensor) for value in values}
 

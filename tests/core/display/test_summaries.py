@@ -10,25 +10,52 @@ from estimator_lab.tf1 import tf
 from tests.graphs import evaluate
 
 
+def drawn(build):
+    """Builds a drawing, and draws it; returns the pixels of its picture."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        drawing = build()
+        (value,) = drawing.draw(session.run(drawing.fetches))
+    assert value.tag == 'images/it/image'
+    return np.asarray(Image.open(io.BytesIO(value.image.encoded_image_string)))
+
+
 def test_grid_places_tiles_row_by_row():
     tiles = np.arange(5 * 2 * 3, dtype=np.float32).reshape(5, 2, 3, 1)
-    picture = evaluate(lambda: summaries.grid(tf.constant(tiles), columns=2))
-    assert picture.shape == (1, 3 * 3, 2 * 4, 1)
+    picture = summaries.grid(tiles, columns=2)
+    assert picture.shape == (3 * 3, 2 * 4, 1)
     for n in range(5):
         row, column = divmod(n, 2)
-        tile = picture[0, 3 * row : 3 * row + 2, 4 * column : 4 * column + 3]
-        assert np.array_equal(tile, tiles[n])
-    assert not picture[0, 6:, 4:].any()  # the missing sixth tile
-    assert not picture[0, 2::3].any() and not picture[0, :, 3::4].any()  # the gaps
+        assert np.array_equal(picture[3 * row : 3 * row + 2, 4 * column : 4 * column + 3], tiles[n])
+    assert not picture[6:, 4:].any()  # the missing sixth tile
+    assert not picture[2::3].any() and not picture[:, 3::4].any()  # the gaps
 
 
 def test_each_filter_is_scaled_to_its_own_range():
     kernel = np.array([[1.0, 3.0], [10.0, 20.0], [4.0, 4.0]], np.float32).T.reshape(1, 2, 1, 3)
-    summary = tf.Summary.FromString(
-        evaluate(lambda: summaries.filter_summary('filters', tf.constant(kernel), 3))
-    )
-    pixels = np.asarray(Image.open(io.BytesIO(summary.value[0].image.encoded_image_string)))
-    assert pixels[0].tolist() == [0, 255, 0, 0, 255, 0, 0, 0, 0]  # 0 in the gaps
+    pixels = drawn(lambda: summaries.filter_drawing('it', tf.constant(kernel)))
+    assert pixels[0, :9].tolist() == [0, 255, 0, 0, 255, 0, 0, 0, 0]  # 0 in the gaps
+
+
+@pytest.mark.parametrize(('channels', 'shape'), [(1, (6, 48)), (3, (6, 48, 3)), (5, (6, 48))])
+def test_filters_of_any_number_of_channels(channels, shape):
+    kernel = np.random.default_rng(0).random((5, 5, channels, 8), np.float32)
+    assert drawn(lambda: summaries.filter_drawing('it', tf.constant(kernel))).shape == shape
+
+
+def test_rows_show_the_first_examples_and_black_for_missing_ones():
+    few, many = np.full((2, 3, 4, 1), 0.5, np.float32), np.full((9, 3, 4, 1), 2.0, np.float32)
+    pixels = drawn(lambda: summaries.rows_drawing('it', [tf.constant(few), tf.constant(many)]))
+    assert pixels.shape == (2 * 4, 8 * 5)
+    assert pixels[1, 1::5].tolist() == [128, 128, 0, 0, 0, 0, 0, 0]
+    assert pixels[5, 1::5].tolist() == [255] * 8
+
+
+@pytest.mark.parametrize('batch', [1, 3])
+def test_activation_maps_show_the_first_example(batch):
+    activations = np.random.default_rng(0).random((batch, 4, 5, 9), np.float32)
+    activations[0, 0, 0, 8] = 7.0
+    pixels = drawn(lambda: summaries.activation_map_drawing('it', tf.constant(activations)))
+    assert pixels.shape == (2 * 5, 8 * 6) and pixels[5, 0] == 255
 
 
 @pytest.mark.parametrize(('size', 'counted'), [(100, 100), (50_000, 50_000), (170_000, 56_667)])
@@ -41,26 +68,6 @@ def test_histogram_of_large_tensors_is_a_regular_sample(size, counted):
     histogram = tf.Summary.FromString(evaluate(build)).value[0].histo
     assert (histogram.num, histogram.min) == (counted, 0)
     assert histogram.max >= size - 3
-
-
-@pytest.mark.parametrize('batch', [1, 3])
-def test_activation_maps_show_the_first_example(batch):
-    activations = np.random.default_rng(0).random((batch, 4, 5, 6), np.float32)
-
-    def build():
-        return summaries.activation_map_summary('maps', tf.constant(activations), columns=3)
-
-    image = tf.Summary.FromString(evaluate(build)).value[0].image
-    assert (image.height, image.width, image.colorspace) == (2 * 5, 3 * 6, 1)
-
-
-@pytest.mark.parametrize(('channels', 'colours'), [(1, 1), (3, 3), (5, 1)])
-def test_filters(channels, colours):
-    def build():
-        kernel = tf.constant(np.random.default_rng(0).random((5, 5, channels, 8), np.float32))
-        return summaries.filter_summary('filters', kernel)
-
-    assert tf.Summary.FromString(evaluate(build)).value[0].image.colorspace == colours
 
 
 def due(apart, steps):

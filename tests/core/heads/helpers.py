@@ -5,6 +5,7 @@ import numpy as np
 from estimator_lab.core.display.drawing import DrawingHook
 from estimator_lab.core.heads.model_function import Args
 from estimator_lab.tf1 import tf
+from tests.graphs import initialize
 
 MODES = tf.estimator.ModeKeys
 
@@ -21,16 +22,10 @@ def config_of(folder):
     return tf.estimator.RunConfig(str(folder), save_summary_steps=10)
 
 
-def initialized(session):
-    session.run(
-        [tf.global_variables_initializer(), tf.local_variables_initializer(), tf.tables_initializer()]
-    )
-
-
 def metrics_of(spec):
     """Runs one batch through the metrics of EVAL; returns their values by name."""
     with tf.Session() as session:
-        initialized(session)
+        initialize(session)
         session.run([update for _, update in spec.eval_metric_ops.values()])
         return session.run({name: value for name, (value, _) in spec.eval_metric_ops.items()})
 
@@ -38,25 +33,21 @@ def metrics_of(spec):
 def values_of(tensors):
     """Runs tensors in a new session."""
     with tf.Session() as session:
-        initialized(session)
+        initialize(session)
         return session.run(tensors)
 
 
 def summary_tags():
     """Tags of the summaries that every training step can write, in this graph."""
     with tf.Session() as session:
-        initialized(session)
+        initialize(session)
         return {value.tag for value in tf.Summary.FromString(session.run(tf.summary.merge_all())).value}
 
 
-def drawn_tags(hooks):
-    """Tags of the pictures that the drawing hooks write."""
-    tags = set()
-    for hook in hooks:
-        if isinstance(hook, DrawingHook):
-            drawn = values_of(hook._fetches)
-            tags |= {value.tag for value in hook._draw(drawn).value}
-    return tags
+def drawn(hooks):
+    """The summaries that the drawing hooks write, by tag."""
+    drawings = [drawing for hook in hooks if isinstance(hook, DrawingHook) for drawing in hook._drawings]
+    return {value.tag: value for each in drawings for value in each.draw(values_of(each.fetches))}
 
 
 def scopes():

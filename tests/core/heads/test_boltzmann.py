@@ -18,12 +18,12 @@ from tests.core.heads.helpers import (
     MODES,
     args_of,
     config_of,
-    drawn_tags,
-    initialized,
+    drawn,
     metrics_of,
     summary_tags,
     values_of,
 )
+from tests.graphs import initialize
 
 RNG = np.random.default_rng(0)
 SHAPE = (3, 2, 1)
@@ -130,13 +130,13 @@ def test_a_step_follows_the_gradient_of_contrastive_divergence(tmp_path):
         (kernel,) = (v for v in tf.trainable_variables() if v.op.name.endswith('kernel'))
         (sample,) = (v for v in tf.global_variables() if v.op.name == 'training_sample')
         tags = summary_tags()
-        drawn = drawn_tags(spec.training_hooks)
-        initialized(session)
+        shown = drawn(spec.training_hooks)
+        initialize(session)
         loss, _ = session.run([spec.loss, spec.train_op])
         change, kept, steps = session.run([kernel, sample, step])
     assert tags >= {'learning_rate', 'reconstruction_error', 'free_energy', 'activations/layer_1'}
     assert tags >= {f'weights/layer_1/{name}' for name in ('kernel', 'bias', 'visible_bias')}
-    assert drawn == {f'images/{name}/image' for name in ('receptive_fields', 'reconstruction', 'dream')}
+    assert set(shown) == {f'images/{name}/image' for name in ('receptive_fields', 'reconstruction', 'dream')}
     # Plus <v h> of the data, minus that of the model, whose means are in [0, 1]; minus the weight decay.
     data = DATA.T @ hidden_of(DATA) / 5
     model = data - 0.5 * WEIGHTS - (change - WEIGHTS)
@@ -190,13 +190,13 @@ def test_a_denoising_layer(tmp_path):
         tf.train.create_global_step()
         spec = pretrained(MODES.TRAIN, config_of(tmp_path))
         assert summary_tags() >= {'reconstruction_error', 'activations/layer_1', 'weights/layer_1/kernel'}
-        drawn = drawn_tags(spec.training_hooks)
-        initialized(session)
+        shown = drawn(spec.training_hooks)
+        initialize(session)
         first = session.run(spec.loss)
         for _ in range(20):
             session.run(spec.train_op)
         assert session.run(spec.loss) < first == pytest.approx(entropy.mean(), rel=1e-5)
-    assert drawn == {'images/receptive_fields/image', 'images/reconstruction/image'}
+    assert set(shown) == {'images/receptive_fields/image', 'images/reconstruction/image'}
 
 
 def test_a_share_of_the_inputs_is_masked_in_training_only():

@@ -18,13 +18,14 @@ from tests.core.heads.helpers import (
     MODES,
     args_of,
     config_of,
-    drawn_tags,
-    initialized,
+    drawn,
     metrics_of,
     scopes,
     summary_tags,
     values_of,
 )
+from tests.graphs import initialize
+from tests.small_runs import summaries_in
 
 RNG = np.random.default_rng(0)
 SHAPE = (6, 6, 1)
@@ -141,7 +142,7 @@ def test_a_step_goes_down_the_squared_error_before_clipping():
         values = tf.Variable(VALUES)
         spec = spec_of(MODES.TRAIN, values=values)
         assert {'train_error', 'train'} <= scopes()
-        initialized(session)
+        initialize(session)
         loss = session.run(spec.loss)
         session.run(spec.train_op)
         change, steps = VALUES - session.run(values), session.run(step)
@@ -152,28 +153,20 @@ def test_a_step_goes_down_the_squared_error_before_clipping():
 
 
 @pytest.mark.parametrize(('corruption', 'rows'), [('none', 2), ('gaussian', 3)])
-def test_training_shows_errors_codes_and_pictures(tmp_path, monkeypatch, corruption, rows):
-    shown = []
-    monkeypatch.setattr(
-        'estimator_lab.core.heads.reconstruction.rows_summary',
-        lambda name, images: shown.append((name, len(images))) or tf.summary.image(name, images[0]),
-    )
+def test_training_shows_errors_codes_and_pictures(tmp_path, corruption, rows):
     with tf.Graph().as_default():
         tf.train.create_global_step()
         values = tf.Variable(VALUES, name='head/kernel')
         spec = spec_of(MODES.TRAIN, {'corruption': corruption}, config_of(tmp_path), values)
         found = {value.tag: value for value in tf.Summary.FromString(values_of(tf.summary.merge_all())).value}
         tags = summary_tags()
-        drawn_tags(spec.training_hooks)
+        shown = drawn(spec.training_hooks)
     assert found['squared_error'].simple_value == pytest.approx(errors(IMAGES, CLIPPED).mean(), rel=1e-5)
-    assert {
-        'outputs/code',
-        'outputs/error',
-        'activations/dense',
-        'weights/head/kernel',
-        'learning_rate',
-    } <= tags
-    assert shown == [('reconstruction', rows)]
+    assert {'outputs/code', 'outputs/error', 'activations/dense'} <= tags
+    assert {'weights/head/kernel', 'learning_rate'} <= tags
+    assert shown['images/reconstruction/image'].image.height == rows * (SHAPE[0] + 1)
+    fields = shown['images/receptive_fields/image'].image
+    assert fields.height == 8 * (SHAPE[0] + 1), '64 of 70 units'
 
 
 def test_an_evaluation_shows_reconstructions_and_codes(tmp_path):
@@ -204,7 +197,7 @@ def test_the_report_of_two_batches(tmp_path, corrupted):
         hook.begin()
         images = RNG.random((8, *SHAPE), np.float32) * np.arange(1, 9)[:, None, None, None] / 8
         with tf.Session() as session:
-            initialized(session)
+            initialize(session)
             for part in (slice(0, 5), slice(5, 8)):
                 fetches = hook.before_run(None).fetches
                 names = [f'a.tar:x/n/{n}.png'.encode() for n in range(8)][part]
@@ -217,8 +210,7 @@ def test_the_report_of_two_batches(tmp_path, corrupted):
                 hook.after_run(None, SimpleNamespace(results=session.run(fetches, feed)))
             hook.end(session)
             tf.summary.FileWriterCache.get(str(tmp_path)).flush()
-    (path,) = tmp_path.glob('events*')
-    values = {v.tag: v for event in tf.train.summary_iterator(str(path)) for v in event.summary.value}
+    values = summaries_in(tmp_path)
     worst = [example['key'].item().decode() for example in hook._worst.ranked()]
     wanted = sorted(range(8), key=lambda n: -((0.1 * images[n]) ** 2).sum())
     assert worst == [f'a.tar:x/n/{n}.png' for n in wanted]

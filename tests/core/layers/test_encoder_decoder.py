@@ -3,6 +3,7 @@ import pytest
 
 from estimator_lab.core.layers.encoder_decoder import EncoderDecoder, Sizes
 from estimator_lab.tf1 import tf
+from tests.differences import assert_gradients
 
 DENSE = Sizes((4, 3, 2), layers=(7, 5, 2), decoder_layers=(5, 7))
 CONVOLUTIONAL = Sizes((8, 12, 3), layers=(9, 4), decoder_layers=(9,), filters=(5, 6), kernel_size=3)
@@ -26,19 +27,11 @@ def build(sizes, **options):
 def test_a_dense_coder_by_hand():
     with tf.Graph().as_default(), tf.Session() as session:
         coder, code, output = build(DENSE, code_activation=tf.nn.sigmoid)
+        layers = [f'{name}_{number}' for name in ('layer', 'decoder') for number in (1, 2, 3)]
+        kernels = dict(zip(layers, [(24, 7), (7, 5), (5, 2), (2, 5), (5, 7), (7, 24)], strict=True))
         assert variables() == {
-            'layer_1/kernel': (24, 7),
-            'layer_1/bias': (7,),
-            'layer_2/kernel': (7, 5),
-            'layer_2/bias': (5,),
-            'layer_3/kernel': (5, 2),
-            'layer_3/bias': (2,),
-            'decoder_1/kernel': (2, 5),
-            'decoder_1/bias': (5,),
-            'decoder_2/kernel': (5, 7),
-            'decoder_2/bias': (7,),
-            'decoder_3/kernel': (7, 24),
-            'decoder_3/bias': (24,),
+            **{f'{name}/kernel': shape for name, shape in kernels.items()},
+            **{f'{name}/bias': shape[1:] for name, shape in kernels.items()},
         }
         session.run(tf.global_variables_initializer())
         fill_biases(session)
@@ -69,11 +62,8 @@ def fill_biases(session):
 def test_tied_weights_are_the_encoders_transposed():
     with tf.Graph().as_default(), tf.Session() as session:
         _, code, output = build(DENSE, tied=True)
-        assert [name for name in variables() if name.startswith('decoder')] == [
-            'decoder_1/bias',
-            'decoder_2/bias',
-            'decoder_3/bias',
-        ]
+        decoder = [name for name in variables() if name.startswith('decoder')]
+        assert decoder == [f'decoder_{number}/bias' for number in (1, 2, 3)]
         session.run(tf.global_variables_initializer())
         fill_biases(session)
         weights = {v.op.name: v.eval(session) for v in tf.trainable_variables()}
@@ -87,16 +77,13 @@ def test_tied_weights_are_the_encoders_transposed():
 def test_a_convolutional_coder():
     with tf.Graph().as_default(), tf.Session() as session:
         _, code, output = build(CONVOLUTIONAL)
-        shapes = variables()
         # Two halvings leave 2x3 of 6 channels, 36 values.
-        assert shapes['conv_1/kernel'] == (3, 3, 3, 5)
-        assert shapes['conv_2/kernel'] == (3, 3, 5, 6)
-        assert shapes['layer_1/kernel'] == (36, 9)
-        assert shapes['layer_2/kernel'] == (9, 4)
-        assert shapes['decoder_1/kernel'] == (4, 9)
-        assert shapes['decoder_2/kernel'] == (9, 36)
-        assert shapes['transposed_conv_1/kernel'] == (3, 3, 5, 6)
-        assert shapes['transposed_conv_2/kernel'] == (3, 3, 3, 5)
+        assert {name: shape for name, shape in variables().items() if name.endswith('kernel')} == {
+            **{'conv_1/kernel': (3, 3, 3, 5), 'conv_2/kernel': (3, 3, 5, 6)},
+            **{'layer_1/kernel': (36, 9), 'layer_2/kernel': (9, 4)},
+            **{'decoder_1/kernel': (4, 9), 'decoder_2/kernel': (9, 36)},
+            **{'transposed_conv_1/kernel': (3, 3, 5, 6), 'transposed_conv_2/kernel': (3, 3, 3, 5)},
+        }
         session.run(tf.global_variables_initializer())
         code, output = session.run([code, output])
     assert code.shape == (3, 4)
@@ -144,24 +131,11 @@ def test_a_tied_convolution_is_the_adjoint_of_the_encoders():
 
 @pytest.mark.parametrize('sizes', [DENSE, CONVOLUTIONAL], ids=['dense', 'convolutional'])
 def test_gradients_of_tied_weights_by_finite_differences(sizes):
-    rng = np.random.default_rng(3)
     with tf.Graph().as_default(), tf.Session() as session:
         _, _, output = build(sizes, tied=True)
-        loss = tf.reduce_mean(tf.square(output))
         kernels = [v for v in tf.trainable_variables() if v.op.name.endswith('kernel')]
-        gradients = tf.gradients(loss, kernels)
         session.run(tf.global_variables_initializer())
-        for kernel, gradient in zip(kernels, session.run(gradients), strict=True):
-            value, step = kernel.eval(session), 1e-2
-            direction = rng.normal(size=value.shape).astype(np.float32)
-            direction /= np.linalg.norm(direction)
-            losses = []
-            for sign in (1, -1):
-                kernel.load(value + sign * step * direction, session)
-                losses.append(session.run(loss))
-            kernel.load(value, session)
-            slope = (losses[0] - losses[1]) / (2 * step)
-            assert slope == pytest.approx(float((gradient * direction).sum()), rel=0.02, abs=1e-4)
+        assert_gradients(session, tf.reduce_mean(tf.square(output)), kernels)
 
 
 def test_initial_weights_depend_on_the_seed():

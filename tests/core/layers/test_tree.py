@@ -6,6 +6,7 @@ import pytest
 from estimator_lab.core.layers.tree import forest_of, quadtree_states, tree_states
 from estimator_lab.core.layers.tree_cells import CELLS
 from estimator_lab.tf1 import tf
+from tests.differences import assert_gradients
 
 UNITS = 3
 # Of different heights and sizes, one of them a single leaf, padded to 8 nodes: (left, level).
@@ -117,29 +118,13 @@ def test_states_match_a_recursion(network):
 
 
 def test_gradients_match_finite_differences(name):
-    """Of a random projection of all states, along random directions of the leaves and of each weight."""
-    rng = np.random.default_rng(3)
+    """Of a random projection of all states, by the leaves and by each weight."""
     with tf.Graph().as_default(), tf.Session() as session:
         built = Built(name)
-        projection = rng.normal(size=(20, built.cell.width)).astype(np.float32)
+        projection = np.random.default_rng(3).normal(size=(20, built.cell.width)).astype(np.float32)
         loss = tf.reduce_sum(built.states * projection)
         session.run(built.start)
-        values = [built.given, *session.run(built.weights)]
-        found = session.run(tf.gradients(loss, [built.leaves, *built.weights]), {built.leaves: built.given})
-        fed = [built.leaves, *built.weights]
-        for place, (value, gradient) in enumerate(zip(values, found, strict=True)):
-            direction = rng.normal(size=value.shape).astype(np.float32)
-            direction /= np.linalg.norm(direction)
-            ends = []
-            for sign in (1, -1):
-                moved = [*values]
-                moved[place] = value + sign * 1e-2 * direction
-                for variable, new in zip(fed[1:], moved[1:], strict=True):
-                    variable.load(new, session)
-                ends.append(float(session.run(loss, {built.leaves: moved[0]})))
-            wanted = (ends[0] - ends[1]) / 2e-2
-            assert np.sum(gradient * direction) == pytest.approx(wanted, rel=2e-2, abs=2e-3)
-            assert np.abs(gradient).max() > 1e-3
+        assert_gradients(session, loss, [built.leaves, *built.weights], {built.leaves: built.given})
 
 
 def test_gradients_match_tensorflows(name):

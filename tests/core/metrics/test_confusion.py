@@ -32,14 +32,6 @@ def test_scores_are_scikit_learns(random):
         assert ours == pytest.approx(theirs, nan_ok=True)
 
 
-def test_a_class_that_never_occurs_has_no_scores():
-    scores = counted([0, 0, 1], [0, 1, 1], labels='abc').scores()
-    assert scores.images.tolist() == [2, 1, 0]
-    assert scores.precision == pytest.approx([1, 1 / 2, np.nan], nan_ok=True)
-    assert scores.recall == pytest.approx([1 / 2, 1, np.nan], nan_ok=True)
-    assert scores.f1 == pytest.approx([2 / 3, 2 / 3, np.nan], nan_ok=True)
-
-
 def test_matrix_is_scikit_learns(random):
     true, predicted = random
     confusion = counted(true, predicted)

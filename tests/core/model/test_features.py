@@ -2,15 +2,9 @@ import numpy as np
 
 from estimator_lab.core.model.features import class_ids, example_weights, images_of, keys_of
 from estimator_lab.tf1 import tf
+from tests.graphs import evaluate as run
 
 PIXELS = np.arange(2 * 12, dtype=np.float32).reshape(2, 12)
-
-
-def run(build):
-    with tf.Graph().as_default(), tf.Session() as session:
-        tensor = build()
-        session.run(tf.tables_initializer())
-        return session.run(tensor)
 
 
 def test_all_forms_of_features_give_the_same_images():

@@ -26,17 +26,11 @@ def run(params, start, steps, variables=None):
         return session.run([a, b, step])
 
 
-def test_the_schedule_spans_the_steps_of_its_own_phase():
+@pytest.mark.parametrize(('first', 'steps', 'rates'), [(10, 6, 4 + 3 + 2 + 1), (0, 2, 4 + 3)])
+def test_the_schedule_spans_the_steps_of_its_own_phase(first, steps, rates):
     # Slope 1: the distance is the sum of the rates, 0.5 * (1 + 3/4 + 2/4 + 1/4); later rates are 0.
-    a, b, step = run(PARAMS, start=10, steps=6)
-    assert np.allclose([a, b], -0.5 * (4 + 3 + 2 + 1) / 4)
-    assert step == 16
-
-
-def test_without_a_phase_before_it_spans_the_run():
-    a, _, step = run(dataclasses.replace(PARAMS, first_step=0), start=0, steps=2)
-    assert a == pytest.approx(-0.5 * (4 + 3) / 4)
-    assert step == 2
+    a, b, step = run(dataclasses.replace(PARAMS, first_step=first), first, steps)
+    assert np.allclose([a, b], -0.5 * rates / 4) and step == first + steps
 
 
 def test_the_gradient_is_cut_back_to_a_length_that_all_variables_have_together():
