@@ -57,6 +57,7 @@ ONCE = (
     'inference/test_gibbs_samples.py',
     'runs/test_reference_classifier.py',
     'models/test_autoencoder_runs.py',
+    'models/test_second_order.py',
     'porting',
     'test_all_commands.py',
     'test_architecture.py',

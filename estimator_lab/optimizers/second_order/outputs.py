@@ -50,7 +50,20 @@ def _compared_by(op: Any) -> list[Any]:
         return list(op.inputs[0].op.inputs)
     if op.type == 'Log1p':
         return _logits_of(op)
+    if op.type == 'LogSoftmax' and _is_of_cross_entropy(op):
+        return [op.inputs[0]]
     return []
+
+
+def _is_of_cross_entropy(log_softmax: Any) -> bool:
+    """Returns whether log probabilities are gathered, or multiplied and summed, and then negated.
+
+    With deterministic operations (`--deterministic`), TensorFlow writes softmax cross-entropies in this way.
+    """
+    used = log_softmax.outputs[0].consumers()
+    sums = [s for op in used if op.type == 'Mul' for s in op.outputs[0].consumers() if s.type == 'Sum']
+    picked = [*sums, *(op for op in used if op.type == 'GatherV2')]
+    return any(after.type == 'Neg' for op in picked for after in op.outputs[0].consumers())
 
 
 def _logits_of(log1p: Any) -> list[Any]:

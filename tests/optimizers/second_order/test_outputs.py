@@ -4,6 +4,7 @@ import pytest
 from estimator_lab.errors import FlagError
 from estimator_lab.optimizers.second_order.objective import Objective
 from estimator_lab.optimizers.second_order.outputs import find_batch, find_outputs
+from estimator_lab.runs.precision import refuse_nondeterminism
 from estimator_lab.tf1 import tf
 
 
@@ -35,8 +36,12 @@ LOSSES = {
 }
 
 
+@pytest.mark.parametrize('deterministic', [False, True])
 @pytest.mark.parametrize('name', LOSSES)
-def test_outputs_are_found(name):
+def test_outputs_are_found(name, deterministic, determinism):
+    if deterministic:
+        refuse_nondeterminism()
+        tf.set_random_seed(1)
     x, y = tf.placeholder(tf.float32, [None, 5]), tf.placeholder(tf.float32, [None, 3])
     z = logits(x)
     objective = objective_of(LOSSES[name](y, z) + 1e-3 * tf.add_n(list(map(tf.nn.l2_loss, [z]))))
@@ -55,9 +60,10 @@ def test_outputs_of_two_losses_are_found():
     assert names(find_outputs(objective_of(loss))) == names([one, other])
 
 
-def test_a_loss_of_another_kind_is_refused():
+@pytest.mark.parametrize('loss', [tf.abs, tf.nn.log_softmax], ids=['abs', 'log_softmax'])
+def test_a_loss_of_another_kind_is_refused(loss):
     with pytest.raises(FlagError, match='give the outputs that the loss is a convex function of'):
-        find_outputs(objective_of(tf.reduce_sum(tf.abs(logits(tf.ones([2, 5]))))))
+        find_outputs(objective_of(tf.reduce_sum(loss(logits(tf.ones([2, 5]))))))
 
 
 def test_the_batch_is_found():

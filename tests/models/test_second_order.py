@@ -1,0 +1,48 @@
+"""Second-order optimizers over the models that support them."""
+
+import numpy as np
+import pytest
+
+from estimator_lab.models.registry import find_model
+from estimator_lab.optimizers import SECOND_ORDER
+from estimator_lab.runs.precision import refuse_nondeterminism
+from estimator_lab.tf1 import tf
+from tests.graphs import initialize
+from tests.models.test_registry import SMALL
+
+SUPPORTED = ('autoencoder', 'cnn', 'dbn', 'mlp', 'recurrent', 'style', 'vgg')
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize('optimizer', sorted(SECOND_ORDER))
+@pytest.mark.parametrize('name', SUPPORTED)
+def test_an_interrupted_run_has_the_same_weights_bit_for_bit(name, optimizer, tmp_path, determinism):
+    refuse_nondeterminism()
+    params = {'image_shape': (8, 8, 1), 'vocabulary': ('a', 'b'), **SMALL[name]}
+    params |= {'optimizer': optimizer, 'cg_steps': 4, 'damping': 1.0}
+    with tf.Graph().as_default():
+        tf.set_random_seed(1)
+        step = tf.train.create_global_step()
+        images = tf.constant(RNG.random((6, *params['image_shape']), np.float32))
+        features = {'image': images, 'key': tf.constant([*'abcdef'])}
+        labels = tf.constant([0, 1, 0, 1, 1, 0], tf.int64)
+        spec = find_model(name).model_fn(features, labels, tf.estimator.ModeKeys.TRAIN, params)
+        saver = tf.train.Saver(max_to_keep=None)
+
+        def run(first, last):
+            """Restores the checkpoint of a step, trains, saves, and returns all variables."""
+            with tf.Session() as session:
+                initialize(session)
+                if first:
+                    saver.restore(session, f'{tmp_path}/{first}')
+                for _ in range(last - first):
+                    session.run(spec.train_op)
+                saver.save(session, f'{tmp_path}/{last}')
+                assert session.run(step) == last
+                return {v.op.name: session.run(v) for v in tf.global_variables()}
+
+        whole, half, parts = run(0, 4), run(0, 2), run(2, 4)
+        trained = {v.op.name for v in tf.trainable_variables()}
+    changed = {name for name in whole if not np.array_equal(whole[name], parts[name])}
+    assert not changed
+    assert any(not np.array_equal(half[name], whole[name]) for name in trained), 'nothing was learned'
