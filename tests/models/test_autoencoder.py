@@ -1,21 +1,16 @@
 import numpy as np
 import pytest
-from PIL import Image
 
 from estimator_lab.core.metrics.principal_components import load_components
 from estimator_lab.errors import FlagError
 from estimator_lab.models import autoencoder
 from estimator_lab.models.autoencoder import Params, check, model_fn, prepare
 from estimator_lab.tf1 import tf
+from tests.small_runs import summaries_in
 
 SHAPE = (8, 12, 1)
 SMALL = {'image_shape': SHAPE, 'vocabulary': ('even', 'odd'), 'layers': '20-10-3'}
 CONVOLUTIONAL = {'kind': 'convolutional', 'filters': '4-6', 'layers': '5'}
-COMPRESSION = {
-    *('loss', 'squared_error', 'psnr', 'ssim', 'floats_per_image', 'bits_per_image', 'global_step'),
-    'evaluated_images',
-}
-DENOISING = {'psnr_noisy', 'psnr_gain', 'ssim_noisy'}
 
 
 def blobs(count, seed=0):
@@ -55,53 +50,22 @@ def trained(tmp_path_factory):
     params['model_dir'] = str(folder)
     prepare(Params(SHAPE, layers='20-10-3'), lambda: [IMAGES], folder)
     model = estimator(folder, **params).train(arrays(epochs=None), max_steps=600)
-    found = model.evaluate(arrays())
-    tf.summary.FileWriterCache.get(str(folder)).flush()  # for those who read it
-    return model, found, folder
+    return model, model.evaluate(arrays()), folder
 
 
 def test_it_learns_to_denoise(trained):
     _, found, _ = trained
-    assert set(found) == {*COMPRESSION, *DENOISING, 'pca_squared_error'}
     # Noise of deviation 0.5 has a mean square of 0.25, or 6.02 dB.
     assert found['psnr_noisy'] == pytest.approx(6.02, abs=0.3)
     assert found['psnr_gain'] > 10
     assert found['ssim'] > found['ssim_noisy'] + 0.3
-    assert found['psnr_gain'] == pytest.approx(found['psnr'] - found['psnr_noisy'], abs=1e-4)
-    assert (found['floats_per_image'], found['bits_per_image']) == (3, 96)
-    assert found['loss'] == pytest.approx(found['squared_error'], rel=1e-5)
 
 
-def test_evaluation_is_the_same_in_batches_of_any_size(trained):
-    model, found, _ = trained
-    again = model.evaluate(arrays(batch=5), name='again')
-    for name in ('squared_error', 'psnr', 'ssim', 'psnr_noisy', 'ssim_noisy', 'pca_squared_error'):
-        assert again[name] == pytest.approx(found[name], rel=1e-4), name
-
-
-def test_predictions_take_images_as_they_come(trained):
-    model, _, _ = trained
-    found = list(model.predict(arrays(IMAGES[:10], batch=4, labels=False)))
-    assert [p['key'].decode() for p in found[:2]] == ['a.tar:0/000.png', 'a.tar:1/001.png']
-    assert {name: value.shape for name, value in found[0].items() if name != 'key'} == {
-        'code': (3,),
-        'reconstruction': SHAPE,
-        'error': (),
-    }
-    pixels = IMAGES[:10] / 255
-    made = np.stack([p['reconstruction'] for p in found])
-    errors = ((made - pixels) ** 2).sum(axis=(1, 2, 3))
-    assert np.allclose([p['error'] for p in found], errors, rtol=1e-4)
-    assert errors.mean() < ((pixels - pixels.mean(axis=0)) ** 2).sum(axis=(1, 2, 3)).mean() / 2
-
-
-def test_a_noisy_image_gives_the_clean_one(trained):
-    model, _, _ = trained
-    clean = (IMAGES[:8] / 255).astype(np.float32)
-    noisy = clean + np.random.default_rng(0).normal(0, 0.5, clean.shape).astype(np.float32)
-    found = model.predict(tf.estimator.inputs.numpy_input_fn({'image': noisy}, shuffle=False))
-    made = np.stack([p['reconstruction'] for p in found])
-    assert ((made - clean) ** 2).mean() < ((noisy - clean) ** 2).mean() / 10
+def test_the_pictures_of_an_evaluation(trained):
+    images = {tag: value.image for tag, value in summaries_in(trained[2] / 'eval').items()}
+    # Rows of eight 100 pixels wide and 114 high: three kinds of image; four walks; twice eight worst pairs.
+    rows = {tag: (image.height - 4) / 114 for tag, image in images.items() if image.height}
+    assert rows == {'images/reconstruction/image': 3, 'images/walk/image': 4, 'images/worst/image': 4}
 
 
 def test_principal_components_get_the_same_noise_and_are_no_better(trained):
@@ -113,43 +77,6 @@ def test_principal_components_get_the_same_noise_and_are_no_better(trained):
     # Of 96 values' noise, the axes let 3 through: 3 * 0.25 on average.
     assert found['pca_squared_error'] == pytest.approx(clean + 0.75, rel=0.15)
     assert found['squared_error'] < found['pca_squared_error']
-
-
-def summaries(folder):
-    events = [e for path in folder.glob('events*') for e in tf.train.summary_iterator(str(path))]
-    return {value.tag: value for event in events for value in event.summary.value}
-
-
-def test_what_tensorboard_shows(trained):
-    _, _, folder = trained
-    training, evaluation = summaries(folder), summaries(folder / 'eval')
-    assert {'loss', 'squared_error', 'learning_rate', 'outputs/code', 'outputs/error'} <= set(training)
-    assert {'weights/layer_1/kernel', 'activations/layer_1'} <= set(training)
-    assert {'images/reconstruction/image', 'images/receptive_fields/image'} <= set(training)
-    pictures = {tag: value.image for tag, value in evaluation.items() if value.HasField('image')}
-    assert set(pictures) == {f'images/{name}/image' for name in ('reconstruction', 'walk', 'worst')}
-    # Rows of eight 100 pixels wide and 114 high: three kinds of image; four walks; twice eight worst pairs.
-    rows = {tag: (image.height - 4) / 114 for tag, image in pictures.items()}
-    assert rows == {'images/reconstruction/image': 3, 'images/walk/image': 4, 'images/worst/image': 4}
-    errors = evaluation['outputs/error'].histo
-    assert errors.num == 40
-    assert errors.sum / errors.num == pytest.approx(evaluation['squared_error'].simple_value, rel=1e-5)
-    assert sum(errors.bucket) == 40
-    assert evaluation['outputs/code'].histo.num == 40 * 3
-
-
-def test_the_code_space_in_the_projector(trained):
-    _, _, folder = trained
-    header, *rows = (folder / 'code_metadata.tsv').read_text().splitlines()
-    assert header.split('\t') == ['label', 'key', 'error']
-    cells = [row.split('\t') for row in rows]
-    assert {(label, key) for label, key, _ in cells} == {
-        (('even', 'odd')[n % 2], f'a.tar:{n % 2}/{n:03}.png') for n in range(40)
-    }
-    assert np.loadtxt(folder / 'code.tsv').shape == (40, 3)
-    # 40 images of 12x8 pixels in a square of 7x7.
-    assert Image.open(folder / 'code_sprite.png').size == (7 * 12, 7 * 8)
-    assert 'code.tsv' in (folder / 'projector_config.pbtxt').read_text()
 
 
 @pytest.mark.parametrize(
@@ -175,17 +102,6 @@ def test_each_kind_learns(params):
     assert losses[-1] < 0.8 * losses[0]
 
 
-def test_metrics_that_are_asked_for():
-    def names(**params):
-        with tf.Graph().as_default():
-            return set(spec_of(tf.zeros([2, 96]), 'eval', params).eval_metric_ops)
-
-    compression = COMPRESSION - {'loss', 'global_step'}
-    assert names() == compression
-    assert names(loss='cross_entropy') == {*compression, 'cross_entropy'}
-    assert names(corruption='masking') == {*compression, *DENOISING}
-
-
 def test_a_run_that_was_stopped_has_the_noise_it_would_have_had(tmp_path):
     params = {'corruption': 'masking', 'learning_rate': 0.01}
     whole = estimator(tmp_path / 'whole', **params).train(arrays(epochs=None), max_steps=6)
@@ -198,69 +114,6 @@ def test_a_run_that_was_stopped_has_the_noise_it_would_have_had(tmp_path):
 def spec_of(features, mode, params, labels=None):
     tf.train.get_or_create_global_step()
     return model_fn(features, labels, mode, {**SMALL, **params})
-
-
-def test_an_unbounded_output_is_clipped_for_people_but_not_for_the_loss():
-    images = np.zeros((2, 96), np.float32)
-    with tf.Graph().as_default(), tf.Session() as session:
-        spec = spec_of(tf.constant(images), 'eval', {'output': 'linear'})
-        session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
-        bias = next(v for v in tf.trainable_variables() if v.op.name == 'decoder_3/bias')
-        bias.load(np.full(96, -1, np.float32), session)
-        # Below 0 everywhere: black, as it should be, and yet 96 * 1^2 away.
-        session.run([update for _, update in spec.eval_metric_ops.values()])
-        assert session.run(spec.loss) == pytest.approx(96, rel=1e-4)
-        assert session.run(spec.eval_metric_ops['squared_error'][0]) == 0
-
-
-def test_an_example_of_weight_0_is_none():
-    images = np.random.default_rng(0).random((2, *SHAPE), np.float32)
-    losses = []
-    for rows, weights in ((slice(0, 1), [1.0]), (slice(0, 2), [1.0, 0.0]), (slice(1, 2), [0.0])):
-        with tf.Graph().as_default(), tf.Session() as session:
-            tf.set_random_seed(1)
-            features = {'image': tf.constant(images[rows]), 'weight': tf.constant(weights)}
-            spec = spec_of(features, 'train', {'optimizer': 'sgd'})
-            session.run(tf.global_variables_initializer())
-            losses.append(session.run(spec.loss))
-            if weights == [0.0]:
-                before = session.run(tf.trainable_variables())
-                session.run(spec.train_op)
-                after = session.run(tf.trainable_variables())
-                assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
-    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
-    assert losses[2] == 0
-
-
-def test_the_documents_forms_of_features():
-    images = np.random.default_rng(0).random((3, 96), np.float32)
-    forms = [lambda: tf.constant(images), lambda: tuple(tf.constant(column) for column in images.T)]
-    codes = []
-    for form in forms:
-        with tf.Graph().as_default(), tf.Session() as session:
-            tf.set_random_seed(1)
-            spec = spec_of(form(), 'infer', {})
-            session.run(tf.global_variables_initializer())
-            codes.append(session.run(spec.predictions['code']))
-            assert set(spec.predictions) == {'code', 'reconstruction', 'error'}
-    assert np.array_equal(*codes)
-
-
-def test_export(trained, tmp_path):
-    model, _, _ = trained
-
-    def receiver():
-        image = tf.placeholder(tf.float32, [None, *SHAPE], name='image')
-        features = {'image': image, 'key': tf.constant(['k'])}
-        return tf.estimator.export.ServingInputReceiver(features, {'image': image})
-
-    folder = model.export_saved_model(str(tmp_path), receiver)
-    with tf.Graph().as_default(), tf.Session() as session:
-        meta = tf.saved_model.loader.load(session, ['serve'], folder)
-        signature = meta.signature_def['serving_default']
-        assert set(signature.outputs) == {'code', 'reconstruction', 'error'}
-        image = {signature.inputs['image'].name: np.zeros((2, *SHAPE), np.float32)}
-        assert session.run(signature.outputs['code'].name, image).shape == (2, 3)
 
 
 @pytest.mark.parametrize(
@@ -287,10 +140,6 @@ def test_what_does_not_fit(params, words):
         model_fn(None, None, 'train', {**SMALL, **params})
 
 
-def test_sides_that_three_halvings_fit():
-    check(Params((8, 16, 1), kind='convolutional', filters='4-4-4'))
-
-
 def test_a_code_wider_than_the_image_is_said_once(caplog):
     autoencoder._warn_of_wide_code.cache_clear()
     for _ in range(2):
@@ -305,6 +154,7 @@ def test_the_published_sizes():
     photos = Params((128, 128, 1), kind='convolutional').sizes
     assert (photos.layers, photos.map_shape) == ((), (8, 8, 4))
     assert photos.code == 256  # of 16,384 pixels: 64 to 1
+    check(Params((8, 16, 1), kind='convolutional', filters='4-4-4'))  # three halvings fit
 
 
 def test_tied_weights_need_no_unrolling():

@@ -11,9 +11,8 @@ from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.evaluation import evaluate
 from estimator_lab.runs.model import open_trained
-from estimator_lab.tf1 import tf
 from estimator_lab.training.experiment import Experiment
-from estimator_lab.training.settings import Settings
+from tests.small_runs import small_settings, variables_in
 
 
 @pytest.fixture
@@ -21,43 +20,35 @@ def experiment(archive, tmp_path):
     """A run on 24 images of 8x8 pixels in batches of 6."""
 
     def make(hparams, max_steps):
-        settings = Settings(
-            model='autoencoder',
-            data=[str(archive)],
-            model_dir=tmp_path / 'run',
-            batch_size=6,
-            max_steps=max_steps,
-            image_size=8,
-            save_checkpoints_steps=100,
-            hparams=hparams,
+        run = small_settings(
+            'autoencoder', tmp_path, data=[str(archive)], max_steps=max_steps, hparams=hparams
         )
-        return Experiment(settings, lambda line: None)
+        return Experiment(run, lambda line: None)
 
     return make
 
 
 def test_a_whole_run_from_archives(experiment, archive, tmp_path):
-    file = tmp_path / 'run' / 'principal_components.npz'
+    file = tmp_path / 'model' / 'principal_components.npz'
     result = experiment('layers=5-2', 4).train()
     assert result.metrics['floats_per_image'] == 2
     assert load_components(file, 64).images == 24
     assert result.metrics['pca_squared_error'] > 0
-    trained = open_trained(tmp_path / 'run')
+    trained = open_trained(tmp_path / 'model')
     images = open_archives([str(archive)]).order()
     found = evaluate(trained, images, InputReport())
     assert found.metrics['pca_squared_error'] == pytest.approx(result.metrics['pca_squared_error'])
     written = file.stat().st_mtime_ns
     assert experiment('layers=5-2', 6).train().step == 6
     assert file.stat().st_mtime_ns == written
-    assert json.loads((tmp_path / 'run' / 'experiment.json').read_text())['hparams']['layers'] == '5-2'
+    assert json.loads((tmp_path / 'model' / 'experiment.json').read_text())['hparams']['layers'] == '5-2'
     with pytest.raises(FlagError, match='was made with --hparams=layers=5-2, not 6-2: name another folder'):
         experiment('layers=6-2', 8)
 
 
 def test_pre_trained_layers_are_unrolled(experiment, tmp_path):
     def variables(folder, step):
-        reader = tf.train.load_checkpoint(str(tmp_path / 'run' / folder / f'model.ckpt-{step}'))
-        return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+        return variables_in(tmp_path / 'model' / folder, step)
 
     hparams = 'layers=5-3,pretrain_epochs=0.5,activation=sigmoid'
     assert experiment(hparams, 5).train().step == 5  # two steps a layer, one of fine-tuning
@@ -68,7 +59,7 @@ def test_pre_trained_layers_are_unrolled(experiment, tmp_path):
             assert not np.array_equal(begun[f'decoder_{mirror}/{name}'], end[f'decoder_{mirror}/{name}'])
         assert np.array_equal(begun[f'decoder_{mirror}/kernel'], before[f'layer_{layer}/kernel'].T)
         assert np.array_equal(begun[f'decoder_{mirror}/bias'], before[f'layer_{layer}/visible_bias'])
-    assert not (tmp_path / 'run' / 'pretrain_1' / 'principal_components.npz').exists()
+    assert not (tmp_path / 'model' / 'pretrain_1' / 'principal_components.npz').exists()
     # Going on saves what it starts from once more: unrolling again would have changed the decoder.
     assert experiment(hparams, 6).train().step == 6
     again = variables('', 5)

@@ -10,9 +10,9 @@ from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.gan import Params, check, model_fn, players, task
 from estimator_lab.tf1 import tf
 from estimator_lab.training.experiment import Experiment
-from estimator_lab.training.settings import Settings
 from tests.archive_files import encoded, picture, small_archive, write_tar
 from tests.bad_batches import assert_teaches_nothing
+from tests.small_runs import small_settings, train, variables_in
 
 TRAIN = tf.estimator.ModeKeys.TRAIN
 SMALL = {'filters': '2-3', 'latent_size': 3, 'image_shape': (9, 8, 1), 'vocabulary': tuple('abc')}
@@ -65,8 +65,7 @@ def test_a_step_teaches_both_players_and_is_counted_once(kind):
 
 
 def value(session, name):
-    (found,) = (v for v in tf.global_variables() if v.op.name == name)
-    return session.run(found)
+    return session.run(next(v for v in tf.global_variables() if v.op.name == name))
 
 
 def network_variables(scope):
@@ -145,11 +144,8 @@ def test_a_gradient_that_is_no_number_changes_nothing():
 @pytest.mark.parametrize(
     ('side', 'filters'),
     [
-        (8, (128,)),
-        (28, (64, 128)),
-        (32, (64, 128, 256)),
-        (64, (32, 64, 128, 256)),
-        (128, (16, 32, 64, 128, 256)),
+        *((8, (128,)), (28, (64, 128)), (32, (64, 128, 256))),
+        *((64, (32, 64, 128, 256)), (128, (16, 32, 64, 128, 256))),
     ],
 )
 def test_filters_by_the_size_of_the_image(side, filters):
@@ -175,11 +171,6 @@ def test_what_does_not_go_together(changes, sentence):
         check(dataclasses.replace(Params(), **changes))
 
 
-def test_latent_size_0():
-    with pytest.raises(FlagError, match='Hyper-parameter latent_size=0 is not allowed'):
-        model_fn(features(), None, TRAIN, {'latent_size': 0})
-
-
 def test_the_parameters_decide_the_task():
     assert task(Params()) == Task('sliced_wasserstein', False, labelled=False)
     scored = task(Params(judge='x', conditional=True))
@@ -193,34 +184,17 @@ def archive(tmp_path_factory):
 
 
 def settings(archive, folder, hparams='', **changes):
-    given = {
-        'model': 'gan',
-        'data': [archive],
-        'model_dir': folder,
-        'batch_size': 6,
-        'max_steps': 4,
-        'image_size': 8,
-        'hparams': f'filters=2,latent_size=3{hparams}',
-        'save_summary_steps': 2,
-        'save_checkpoints_steps': 100,
-    }
-    return Settings(**{**given, **changes})
-
-
-def weights(folder):
-    reader = tf.train.load_checkpoint(str(folder))
-    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+    hparams = f'filters=2,latent_size=3{hparams}'
+    return small_settings('gan', folder, data=[archive], hparams=hparams, **changes)
 
 
 def test_a_run_that_was_stopped_goes_on_as_it_would_have(archive, tmp_path, determinism):
     hparams = ',discriminator_steps=2,dropout_rate=0.2,conditional=true,learning_rate_schedule=constant'
-    always = {'deterministic': True}
-    whole = Experiment(settings(archive, tmp_path / 'whole', hparams, **always), lambda line: None).train()
+    whole = train(settings(archive, tmp_path / 'whole', hparams, deterministic=True))
     assert determinism()
     for steps in (2, 4):
-        run = settings(archive, tmp_path / 'parts', hparams, max_steps=steps, **always)
-        Experiment(run, lambda line: None).train()
-    parts, wanted = weights(tmp_path / 'parts'), weights(tmp_path / 'whole')
+        train(settings(archive, tmp_path / 'parts', hparams, max_steps=steps, deterministic=True))
+    parts, wanted = (variables_in(tmp_path / folder / 'model') for folder in ('parts', 'whole'))
     assert parts.keys() == wanted.keys()
     for name, value in wanted.items():
         assert np.array_equal(parts[name], value), name
@@ -236,7 +210,7 @@ def test_few_labels_beside_many_images_without(archive, tmp_path):
     assert experiment.max_steps == 10, '30 images, as many labelled ones, 6 at a time'
     found = experiment.train().metrics
     assert 0 <= found[keys.ACCURACY] <= 1 and keys.SLICED_WASSERSTEIN in found
-    assert any(name.startswith('discriminator_average/') for name in weights(run.model_dir))
+    assert any(name.startswith('discriminator_average/') for name in variables_in(run.model_dir))
 
 
 @pytest.mark.parametrize(
@@ -252,7 +226,7 @@ def test_settings_that_can_t_work(archive, tmp_path, hparams, changes, sentence)
 
 
 def test_another_model_has_no_use_for_images_without_labels(archive, tmp_path):
-    run = Settings(model='cnn', data=[archive], unlabelled_data=['u.tar'], model_dir=tmp_path / 'x')
+    run = small_settings('cnn', tmp_path, data=[archive], unlabelled_data=['u.tar'])
     with pytest.raises(FlagError, match='--unlabelled_data has no use for --model=cnn'):
         Experiment(run, lambda line: None)
 

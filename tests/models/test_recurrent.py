@@ -9,10 +9,8 @@ from estimator_lab.models.recurrent import Network, Params, model_fn, steps_show
 from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.serving import PIXELS_SIGNATURE, export_saved_model
 from estimator_lab.tf1 import tf
-from estimator_lab.training.experiment import Experiment
-from estimator_lab.training.settings import Settings
-from tests.archive_files import small_archive
 from tests.commands import invoke
+from tests.small_runs import small_settings, summaries_in, train
 
 SHAPE = (4, 4, 1)
 SMALL = {'image_shape': SHAPE, 'vocabulary': tuple('ab'), 'layers': '8', 'learning_rate': 0.02}
@@ -115,40 +113,22 @@ def test_what_cannot_be_built(params, words):
 def trained(tmp_path_factory):
     """An archive, and the model_dir of a GRU on it after 3 steps."""
     folder = tmp_path_factory.mktemp('recurrent')
-    archive = small_archive(folder)
-    settings = Settings(
-        model='recurrent',
-        data=[str(archive)],
-        model_dir=folder / 'model',
-        batch_size=6,
-        max_steps=3,
-        image_size=8,
-        save_summary_steps=1,
-        save_checkpoints_steps=100,
-        hparams='cell=gru,layers=4-3',
+    run = small_settings(
+        'recurrent', folder, max_steps=3, save_summary_steps=1, hparams='cell=gru,layers=4-3'
     )
-    Experiment(settings, lambda line: None).train()
+    train(run)
     tf.summary.FileWriterCache.clear()  # what was written stands in the files
-    return archive, settings.model_dir
-
-
-def tags(folder):
-    return {
-        value.tag
-        for path in folder.glob('events*')
-        for event in tf.train.summary_iterator(str(path))
-        for value in event.summary.value
-    }
+    return run.data[0], run.model_dir
 
 
 def test_what_tensorboard_shows(trained):
     _, folder = trained
-    found = tags(folder)
+    found = set(summaries_in(folder))
     assert {
         f'images/{name}/image' for name in ('states_rnn_1', 'gates_rnn_2', 'gradient_through_time')
     } <= found
     assert {'gates/rnn_1_update_gate', 'gradient_through_time/rnn_2', 'activations/rnn_1'} <= found
-    found = tags(folder / 'eval')
+    found = set(summaries_in(folder / 'eval'))
     assert {'images/accuracy_after_each_step/image', 'accuracy_after_half', 'accuracy'} <= found
 
 

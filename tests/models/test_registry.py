@@ -95,33 +95,7 @@ def test_model_is_complete(name):
     assert all(s.help for s in settings_of(model.params).values())
     assert len(describe_hparams(model.params).splitlines()) == len(settings_of(model.params))
     model.check(model.params())
-
-
-@pytest.mark.parametrize('name', sorted(MODELS))
-def test_parameter_count(name):
-    model = find_model(name)
-    params = model.params()
-    with tf.Graph().as_default():
-        features = {'image': tf.zeros([1, *params.image_shape]), 'key': tf.constant(['k'])}
-        model.model_fn(features, None, tf.estimator.ModeKeys.PREDICT)
-        count = sum(int(np.prod(v.shape.as_list())) for v in tf.trainable_variables())
-    assert count == PARAMETER_COUNTS[name]
-
-
-@pytest.mark.parametrize('name', sorted(MODELS))
-def test_evaluate_can_find_the_worst_examples(name):
-    model = find_model(name)
-    params = model.params()
-    with tf.Graph().as_default():
-        features = {'image': tf.zeros([2, *params.image_shape]), 'key': tf.constant(['k', 'l'])}
-        spec = model.model_fn(features, tf.constant([0, 1], tf.int64), tf.estimator.ModeKeys.EVAL)
-    assert {keys.CLASSES, keys.PROBABILITIES} <= set(spec.predictions) or keys.ERROR in spec.predictions
-    # Over how many images its metrics are, it says.
-    assert keys.EVALUATED_IMAGES in spec.eval_metric_ops
-
-
-def test_every_model_has_a_count():
-    assert set(PARAMETER_COUNTS) == set(MODELS)
+    assert model.phases(model.params())[-1].name == FINAL
 
 
 def test_unknown_model_lists_the_known_ones():
@@ -129,36 +103,36 @@ def test_unknown_model_lists_the_known_ones():
         find_model('cmm')
 
 
-@pytest.mark.parametrize('name', sorted(MODELS))
-def test_the_last_phase_is_the_final_one(name):
+def spec_of(name, mode, labels=None, **params):
+    """Builds a model's graph for three images."""
     model = find_model(name)
-    assert model.phases(model.params())[-1].name == FINAL
+    shape = params.get('image_shape', model.params().image_shape)
+    features = {'image': tf.zeros([3, *shape]), 'key': tf.constant(['a', 'b', 'c'])}
+    return model.model_fn(features, labels, mode, params)
 
 
 @pytest.mark.parametrize('name', sorted(MODELS))
-def test_the_primary_metric_is_a_metric_of_its_evaluation(name):
+def test_parameter_count_and_endpoints(name):
+    with tf.Graph().as_default() as graph:
+        spec_of(name, tf.estimator.ModeKeys.PREDICT)
+        count = sum(int(np.prod(v.shape.as_list())) for v in tf.trainable_variables())
+        endpoints = published(graph)
+    assert count == PARAMETER_COUNTS[name]
+    assert endpoints, 'inspection needs them, each with a value for each example'
+    assert all(endpoint.values.shape.as_list()[0] in (None, 3) for endpoint in endpoints.values())
+
+
+@pytest.mark.parametrize('name', sorted(MODELS))
+def test_an_evaluation_has_its_primary_metric_and_can_rank_examples(name):
     model = find_model(name)
     with tf.Graph().as_default():
         params = {'image_shape': (8, 8, 1), **SMALL[name]}
-        features = {'image': tf.zeros([2, *params['image_shape']]), 'key': tf.constant(['k', 'l'])}
-        spec = model.model_fn(features, tf.constant([0, 1], tf.int64), tf.estimator.ModeKeys.EVAL, params)
-    assert model.task(model.params()).primary_metric in spec.eval_metric_ops
+        spec = spec_of(name, tf.estimator.ModeKeys.EVAL, tf.constant([0, 1, 2], tf.int64), **params)
+    assert {keys.CLASSES, keys.PROBABILITIES} <= set(spec.predictions) or keys.ERROR in spec.predictions
+    assert {keys.EVALUATED_IMAGES, model.task(model.params()).primary_metric} <= set(spec.eval_metric_ops)
 
 
 @pytest.mark.parametrize('name', sorted(MODELS))
 def test_a_batch_of_bad_examples_teaches_nothing(name):
     """The last phase of training; earlier phases are tested with their models."""
-    assert_teaches_nothing(find_model(name).model_fn, {'image_shape': (8, 8, 1), **SMALL.get(name, {})})
-
-
-@pytest.mark.parametrize('name', sorted(MODELS))
-def test_published_endpoints(name):
-    """What inspection looks at: each has a value for each example."""
-    model = find_model(name)
-    with tf.Graph().as_default() as graph:
-        params = {'image_shape': (8, 8, 1), **SMALL.get(name, {})}
-        features = {'image': tf.zeros([3, *params['image_shape']]), 'key': tf.constant(['a', 'b', 'c'])}
-        model.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, params)
-        endpoints = published(graph)
-    assert endpoints
-    assert all(endpoint.values.shape.as_list()[0] in (None, 3) for endpoint in endpoints.values())
+    assert_teaches_nothing(find_model(name).model_fn, {'image_shape': (8, 8, 1), **SMALL[name]})
