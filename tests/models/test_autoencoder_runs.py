@@ -12,7 +12,7 @@ from estimator_lab.errors import FlagError
 from estimator_lab.inference.evaluation import evaluate
 from estimator_lab.runs.model import open_trained
 from estimator_lab.training.experiment import Experiment
-from tests.small_runs import small_settings, variables_in
+from tests.small_runs import small_settings, values_in
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_a_whole_run_from_archives(experiment, archive, tmp_path):
 
 def test_pre_trained_layers_are_unrolled(experiment, tmp_path):
     def variables(folder, step):
-        return variables_in(tmp_path / 'model' / folder, step)
+        return values_in(tmp_path / 'model' / folder, step)
 
     hparams = 'layers=5-3,pretrain_epochs=0.5,activation=sigmoid'
     assert experiment(hparams, 5).train().step == 5  # two steps a layer, one of fine-tuning

@@ -15,7 +15,7 @@ from estimator_lab.tf1 import tf
 from estimator_lab.training.experiment import Experiment
 from tests.archive_files import encoded, picture, write_tar
 from tests.bad_batches import assert_teaches_nothing
-from tests.small_runs import small_settings, train, variables_in
+from tests.small_runs import small_settings, train_run, values_in
 
 HPARAMS = 'layers=6-5,pretrain_epochs=0.5,head_steps=2'
 
@@ -37,7 +37,7 @@ def trained(tmp_path_factory):
     folder, lines = tmp_path_factory.mktemp('dbn'), []
     hparams = f'{HPARAMS},labels_in_top=true'
     run = small_settings('dbn', folder, max_steps=7, hparams=hparams, save_summary_steps=1)
-    return train(run, lines.append), run.model_dir, lines
+    return train_run(run, lines.append), run.model_dir, lines
 
 
 def test_phases_share_one_axis_of_steps(trained):
@@ -61,11 +61,11 @@ def test_phases_share_one_axis_of_steps(trained):
 def test_each_phase_begins_where_the_one_before_ended(trained):
     _, folder, _ = trained
     first, second, last = (
-        variables_in(folder / 'pretrain_1', 2),
-        variables_in(folder / 'pretrain_2', 4),
-        variables_in(folder, 7),
+        values_in(folder / 'pretrain_1', 2),
+        values_in(folder / 'pretrain_2', 4),
+        values_in(folder, 7),
     )
-    begun = variables_in(folder, 4)
+    begun = values_in(folder, 4)
     for name in ('kernel', 'bias', 'visible_bias'):
         assert np.array_equal(first[f'layer_1/{name}'], second[f'layer_1/{name}']), 'the layer below rests'
     for layer in (1, 2):
@@ -77,7 +77,7 @@ def test_each_phase_begins_where_the_one_before_ended(trained):
 
 def test_the_new_top_layer_learns_first(trained):
     _, folder, _ = trained
-    begun, end = variables_in(folder, 4), variables_in(folder, 7)
+    begun, end = values_in(folder, 4), values_in(folder, 7)
     assert not np.array_equal(begun['logits/kernel'], end['logits/kernel'])
     # head_steps=2: of the three steps only the last one reached the layers below. Adam's second moment is
     # then 0.001 g^2 and its first 0.1 g of that one gradient, so that their ratio m^2 / v is 10 in each
@@ -122,9 +122,9 @@ def test_it_goes_on_in_the_phase_where_it_was_killed(settings, tmp_path):
                     raise KeyboardInterrupt
 
             with pytest.raises(KeyboardInterrupt):
-                train(run, say)
-        train(run)
-        return variables_in(tmp_path / folder, 7)
+                train_run(run, say)
+        train_run(run)
+        return values_in(tmp_path / folder, 7)
 
     whole, parts = weights('whole', []), weights('parts', ['pretrain_2:', 'last:'])
     for name in whole:
@@ -137,7 +137,7 @@ def test_without_pretraining_it_is_the_same_network(trained):
     with tf.Graph().as_default():
         dbn.Network(params)(tf.zeros([1, 8, 8, 1]))
         names = {v.op.name for v in tf.trainable_variables()}
-    assert names == {name for name in variables_in(trained[1], 7) if re.match(r'(layer_.|logits)/\w+$', name)}
+    assert names == {name for name in values_in(trained[1], 7) if re.match(r'(layer_.|logits)/\w+$', name)}
 
 
 def test_denoising_autoencoders_pretrain_the_same_variables_on_images_without_labels(settings, tmp_path):
@@ -147,9 +147,9 @@ def test_denoising_autoencoders_pretrain_the_same_variables_on_images_without_la
     # 12 images in batches of 6: half an epoch is one step
     assert [trainer.plan.last_step for trainer in experiment.trainers] == [1, 2, 4]
     assert experiment.train().step == 4
-    second = variables_in(run.model_dir / 'pretrain_2', 2)
+    second = values_in(run.model_dir / 'pretrain_2', 2)
     assert second['layer_2/kernel'].shape == (6, 5) and second['layer_2/visible_bias'].shape == (6,)
-    assert np.array_equal(second['layer_2/kernel'], variables_in(run.model_dir, 2)['layer_2/kernel'])
+    assert np.array_equal(second['layer_2/kernel'], values_in(run.model_dir, 2)['layer_2/kernel'])
 
 
 def test_a_network_is_two_runs_of_tensorboard(trained):

@@ -12,7 +12,7 @@ from estimator_lab.tf1 import tf
 from estimator_lab.training.experiment import Experiment
 from tests.archive_files import encoded, picture, small_archive, write_tar
 from tests.bad_batches import assert_teaches_nothing
-from tests.small_runs import small_settings, train, variables_in
+from tests.small_runs import small_settings, train_run, values_in
 
 TRAIN = tf.estimator.ModeKeys.TRAIN
 SMALL = {'filters': '2-3', 'latent_size': 3, 'image_shape': (9, 8, 1), 'vocabulary': tuple('abc')}
@@ -190,11 +190,11 @@ def settings(archive, folder, hparams='', **changes):
 
 def test_a_run_that_was_stopped_goes_on_as_it_would_have(archive, tmp_path, determinism):
     hparams = ',discriminator_steps=2,dropout_rate=0.2,conditional=true,learning_rate_schedule=constant'
-    whole = train(settings(archive, tmp_path / 'whole', hparams, deterministic=True))
+    whole = train_run(settings(archive, tmp_path / 'whole', hparams, deterministic=True))
     assert determinism()
     for steps in (2, 4):
-        train(settings(archive, tmp_path / 'parts', hparams, max_steps=steps, deterministic=True))
-    parts, wanted = (variables_in(tmp_path / folder / 'model') for folder in ('parts', 'whole'))
+        train_run(settings(archive, tmp_path / 'parts', hparams, max_steps=steps, deterministic=True))
+    parts, wanted = (values_in(tmp_path / folder / 'model') for folder in ('parts', 'whole'))
     assert parts.keys() == wanted.keys()
     for name, value in wanted.items():
         assert np.array_equal(parts[name], value), name
@@ -210,7 +210,7 @@ def test_few_labels_beside_many_images_without(archive, tmp_path):
     assert experiment.max_steps == 10, '30 images, as many labelled ones, 6 at a time'
     found = experiment.train().metrics
     assert 0 <= found[keys.ACCURACY] <= 1 and keys.SLICED_WASSERSTEIN in found
-    assert any(name.startswith('discriminator_average/') for name in variables_in(run.model_dir))
+    assert any(name.startswith('discriminator_average/') for name in values_in(run.model_dir))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.serving import PIXELS_SIGNATURE, export_saved_model
 from estimator_lab.tf1 import tf
 from tests.commands import invoke
-from tests.small_runs import small_settings, summaries_in, train
+from tests.small_runs import small_settings, summaries_in, train_run
 
 SHAPE = (4, 4, 1)
 SMALL = {'image_shape': SHAPE, 'vocabulary': tuple('ab'), 'layers': '8', 'learning_rate': 0.02}
@@ -116,7 +116,7 @@ def trained(tmp_path_factory):
     run = small_settings(
         'recurrent', folder, max_steps=3, save_summary_steps=1, hparams='cell=gru,layers=4-3'
     )
-    train(run)
+    train_run(run)
     tf.summary.FileWriterCache.clear()  # what was written stands in the files
     return run.data[0], run.model_dir
 

@@ -15,7 +15,7 @@ from estimator_lab.tf1 import tf
 from estimator_lab.training.experiment import Experiment
 from tests.archive_files import encoded, picture
 from tests.graphs import initialize
-from tests.small_runs import small_settings, train, variables_in
+from tests.small_runs import small_settings, train_run, values_in
 
 TRAIN, EVAL, PREDICT = (getattr(tf.estimator.ModeKeys, name) for name in ('TRAIN', 'EVAL', 'PREDICT'))
 SMALL = {'filters': '3-4', 'blocks': 1, 'image_shape': (16, 16, 3), 'style_weight': 2.0, 'tv_weight': 0.5}
@@ -158,12 +158,12 @@ def test_a_run_that_was_stopped_goes_on_exactly_without_its_picture(tmp_path):
     for folder in (whole, parts):
         folder.mkdir()
         style_picture(folder)
-    train(settings(whole))
-    train(settings(parts, max_steps=2))
+    train_run(settings(whole))
+    train_run(settings(parts, max_steps=2))
     (parts / 'ink.png').unlink()
-    result = train(settings(parts))
+    result = train_run(settings(parts))
     assert result.step == 4 and result.metrics[keys.EVALUATED_IMAGES] == 24
-    first, second = variables_in(whole / 'model'), variables_in(parts / 'model')
+    first, second = values_in(whole / 'model'), values_in(parts / 'model')
     assert first.keys() == second.keys() and all(
         np.allclose(first[name], second[name], rtol=1e-3, atol=1e-5) for name in first
     )
