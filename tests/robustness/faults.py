@@ -16,6 +16,7 @@ import errno
 import random
 import re
 import shutil
+import signal
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -156,7 +157,7 @@ class Workshop:
         """Runs the command with a failing call; returns what it did, and what is wrong."""
         self._restore()
         done = self._runner.run(self._words, self.home, fault)
-        if not done.struck:
+        if not done.struck or _is_crash_of_tensorflow(done):
             return done, []
         problems = [*_wrong_words(done), *self._lost()]
         if done.status == 0:
@@ -233,6 +234,11 @@ def step_of(model_dir: Path) -> int:
         return int(tf.train.load_checkpoint(str(model_dir)).get_tensor('global_step'))
     except (tf.errors.OpError, ValueError, RuntimeError):
         return -1
+
+
+def _is_crash_of_tensorflow(done: Done) -> bool:
+    """Whether TensorFlow crashed, as it does if an index of a checkpoint can be read once but not twice."""
+    return done.status == -signal.SIGSEGV and re.match(r'read\t.*ckpt-\d+\.index\t', done.struck) is not None
 
 
 def _wrong_words(done: Done) -> Iterator[str]:
