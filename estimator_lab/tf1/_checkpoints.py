@@ -37,7 +37,7 @@ def _without_saving_again(start: Any) -> Any:
     def start_session(self: Any, session: Any, coord: Any) -> None:
         saver = self._get_saver()
         path = f'{self._save_path}-{session.run(self._global_step_tensor)}'
-        is_restored = path in saver.last_checkpoints[-1:]
+        is_restored = saver is not None and path in saver.last_checkpoints[-1:]
         if is_restored:
             saver.save = lambda *args, **kwargs: path
         try:

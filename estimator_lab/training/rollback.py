@@ -39,7 +39,7 @@ def rolled_back_on_failure(folders: Sequence[Path], saved_step: Callable[[], int
     records = {path: path.read_bytes() for path in before if path.name == FILE and path.is_file()}
     try:
         yield
-    except (LabError, MemoryError):
+    except (LabError, MemoryError, OSError):
         with contextlib.suppress(OSError, LabError):
             if saved_step() <= step:
                 for path in set(_written(folders)) - before:

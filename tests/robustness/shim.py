@@ -82,13 +82,7 @@ class Commands:
         """
         out, err, struck = (self._folder / name for name in ('out', 'err', 'struck'))
         files = [str(path) for path in (out, err, log or struck)]
-        request = {
-            'words': list(words),
-            'home': str(home),
-            'fault': fault,
-            'files': files,
-            'records': bool(log),
-        }
+        request = [list(words), str(home), fault, files, bool(log)]
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write(json.dumps(request) + '\n')
         self._process.stdin.flush()
@@ -109,16 +103,9 @@ def commands() -> Iterator[Commands]:
         words = [COMPILER, '-shared', '-fPIC', '-O1', '-o', str(library), str(source), '-ldl', '-lpthread']
         subprocess.run(words, check=True)
         environment = {**os.environ, 'LD_PRELOAD': str(library), 'PYTHONPATH': str(ROOT)}
-        server = subprocess.Popen(
-            [sys.executable, '-m', __spec__.name], **_PIPES, env=environment, text=True, cwd=ROOT
-        )
-        with server:
-            yield Commands(server, folder)
-            assert server.stdin
-            server.stdin.close()
-
-
-_PIPES: dict[str, Any] = {'stdin': subprocess.PIPE, 'stdout': subprocess.PIPE}
+        words, pipe = [sys.executable, '-m', __spec__.name], subprocess.PIPE
+        with subprocess.Popen(words, stdin=pipe, stdout=pipe, env=environment, text=True, cwd=ROOT) as server:
+            yield Commands(server, folder)  # it ends with its standard input
 
 
 def _serve() -> None:
@@ -134,7 +121,7 @@ def _serve() -> None:
         request = json.loads(line)
         child = os.fork()
         if not child:
-            _run(modules, **request)
+            _run(modules, *request)
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
 

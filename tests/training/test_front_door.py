@@ -173,6 +173,14 @@ def test_what_was_learned_stays(tmp_path):
     assert (tmp_path / 'model.ckpt-5.index').exists()
 
 
+@pytest.mark.parametrize('error', [LabError('failed'), OSError('too many open files')])
+def test_a_start_that_fails_leaves_nothing(tmp_path, error):
+    with pytest.raises(type(error)), rolled_back_on_failure([tmp_path], lambda: 0):
+        (tmp_path / 'experiment.json').write_text('{}')
+        raise error
+    assert not any(tmp_path.iterdir())
+
+
 def test_the_memory_of_a_step(monkeypatch, settings):
     network = Network(variables=100, kept=10, example=1)
     assert network.training(4) == 2 * 100 + 4 * (10 + 3)
