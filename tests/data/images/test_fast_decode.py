@@ -15,6 +15,7 @@ from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.data.member import BadExampleError, Member
 from estimator_lab.data.pipeline.batches import read_batches
 from estimator_lab.data.pipeline.report import InputReport
+from tests import archive_files
 
 SHAPE = ImageShape(20, 24, 1)
 
@@ -32,9 +33,7 @@ def photo(height, width, mode='RGB', seed=0):
 
 
 def encoded(image, format='JPEG', **options):
-    buffer = io.BytesIO()
-    image.save(buffer, format, **options)
-    return buffer.getvalue()
+    return archive_files.encoded(image, format, **options)
 
 
 def interpolated(pixels, height, width):

@@ -12,6 +12,7 @@ from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.fast_decode import decode_image_fast
 from estimator_lab.data.images.jpeg import Frame, decode_frame, frame_of, scale_for
 from estimator_lab.data.member import BadExampleError
+from tests.archive_files import encoded
 
 
 def noise(mode='RGB', width=37, height=23):
@@ -21,9 +22,7 @@ def noise(mode='RGB', width=37, height=23):
 
 
 def jpeg(image=None, **options):
-    buffer = io.BytesIO()
-    (image or noise()).save(buffer, 'JPEG', **options)
-    return buffer.getvalue()
+    return encoded(image or noise(), 'JPEG', **options)
 
 
 def exif():

@@ -15,6 +15,7 @@ from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.images.jpeg import frame_of
 from estimator_lab.data.images.reader import DECODERS
 from estimator_lab.data.member import BadExampleError
+from tests.archive_files import encoded
 from tests.places import ROOT
 from tests.robustness import frame_fuzz
 from tests.robustness.jpeg_streams import (
@@ -31,9 +32,7 @@ pytestmark = pytest.mark.filterwarnings('ignore:::PIL')
 
 
 def jpeg(width, height):
-    buffer = io.BytesIO()
-    Image.new('RGB', (width, height), (9, 99, 200)).save(buffer, 'JPEG')
-    return buffer.getvalue()
+    return encoded(Image.new('RGB', (width, height), (9, 99, 200)), 'JPEG')
 
 
 def begun_with(data, *segments):

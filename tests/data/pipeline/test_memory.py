@@ -1,8 +1,5 @@
 """Small files that stand for much: what a process takes for them, as the system counts it."""
 
-import gzip
-import io
-import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +11,7 @@ from estimator_lab.data.images import decode, fast_decode, jpeg
 from estimator_lab.data.images.decode import decode_image, shrink_image
 from estimator_lab.data.images.fast_decode import decode_image_fast
 from estimator_lab.data.member import BadExampleError
-from tests.archive_files import encoded
+from tests.archive_files import encoded, write_tar
 from tests.robustness.bombs import images_of, zeros
 
 needs_proc = pytest.mark.skipif(not Path('/proc/self/status').exists(), reason='the system counts no peak')
@@ -57,15 +54,6 @@ print(peak() - before)
 """
 
 
-def write(path, files):
-    with gzip.open(path, 'wb', 1) as stream, tarfile.open(fileobj=stream, mode='w') as tar:
-        for name, data in files:
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return path
-
-
 @pytest.fixture(scope='module')
 def archives(tmp_path_factory):
     folder = tmp_path_factory.mktemp('bombs')
@@ -73,8 +61,8 @@ def archives(tmp_path_factory):
     images = images_of((2000, 2000))
     half = encoded(Image.new('RGB', (2000, 2000)), 'PNG')[:6_000]
     many = [(f'a/{number}_{name}', data) for number in range(2) for name, data in images.items()]
-    write(folder / 'images.tar', many + [(f'b/{number}.png', half) for number in range(20)])
-    write(folder / 'ordinary.tar', [('a/1.png', encoded(Image.new('RGB', (99, 99)), 'PNG'))])
+    write_tar(folder / 'images.tar', many + [(f'b/{number}.png', half) for number in range(20)], 'w:gz')
+    write_tar(folder / 'ordinary.tar', [('a/1.png', encoded(Image.new('RGB', (99, 99)), 'PNG'))], 'w:gz')
     return folder
 
 
