@@ -9,6 +9,6 @@ import sys
 __version__ = '0.1.0'
 
 # While Python still imports a command, Ctrl-C ends it without a traceback; then `Command.run` takes over.
-_IS_COMMAND = sys.argv[0] == '-m' and __name__ in {part.partition('.')[0] for part in sys.orig_argv}
+_IS_COMMAND = sys.argv[:1] == ['-m'] and __name__ in {part.partition('.')[0] for part in sys.orig_argv}
 if _IS_COMMAND and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -146,17 +146,13 @@ def open_inputs(settings: Settings, task: Task, kind: Kind, known_labels: Sequen
         if archives.total == 0:
             raise DataError(f'--split={settings.split} leaves no {kind.name} to {purpose} on.')
     unseen = bool(settings.split) or (bool(settings.eval_data) and _are_others(evaluation, train, say))
-    if not task.labelled:
-        vocabulary, unlabelled = _labels_there_are(settings, train), None
-    else:
+    if task.labelled:
         given.check_labels()
         evaluation.check_labels()
-        vocabulary = _vocabulary(settings, train, known_labels)
-        _check_training_labels(train, vocabulary, settings)
-        _check_eval_labels(evaluation, vocabulary, say)
-        unlabelled = (
-            _open(settings.unlabelled_data, settings, kind, say) if settings.unlabelled_data else None
-        )
+    vocabulary = _vocabulary(settings, task, train, known_labels)
+    if task.labelled and vocabulary:
+        _check_vocabulary(settings, vocabulary, train, evaluation, say)
+    unlabelled = _open(settings.unlabelled_data, settings, kind, say) if settings.unlabelled_data else None
     inputs = Inputs(train, evaluation, vocabulary, unseen, unlabelled)
     return _with_eval_steps(inputs, settings.eval_steps, settings.batch_size)
 
@@ -259,15 +255,13 @@ def _parse_split(text: str) -> tuple[Part, Part]:
     return Part(0.0, shares[0]), Part(1 - shares[1], 1.0)
 
 
-def _labels_there_are(settings: Settings, train: Archives) -> Vocabulary | None:
+def _vocabulary(
+    settings: Settings, task: Task, train: Archives, known_labels: Sequence[str]
+) -> Vocabulary | None:
     if settings.vocabulary:
         return read_vocabulary(settings.vocabulary)
-    return Vocabulary(train.labels) if len(train.labels) > 1 else None
-
-
-def _vocabulary(settings: Settings, train: Archives, known_labels: Sequence[str]) -> Vocabulary:
-    if settings.vocabulary:
-        return read_vocabulary(settings.vocabulary)
+    if not task.labelled:
+        return Vocabulary(train.labels) if len(train.labels) > 1 else None
     if train.total is not None:
         if len(train.labels) == 1:
             raise DataError(
@@ -289,28 +283,31 @@ def _once(settings: Settings) -> str:
     return f'--data={",".join(settings.data)} can be read only once'
 
 
-def _check_training_labels(train: Archives, vocabulary: Vocabulary, settings: Settings) -> None:
-    unknown = [label for label in train.labels if vocabulary.id_of(label) < 0]
-    if unknown:
-        examples = sum(train.counts[label] for label in unknown)
+def _check_vocabulary(
+    settings: Settings, vocabulary: Vocabulary, train: Archives, evaluation: Archives, say: Say
+) -> None:
+    """Checks that a vocabulary has all labels of training, and some of evaluation; reports those it lacks."""
+    lacking, count = _unknown(train, vocabulary)
+    if lacking:
         raise DataError(
-            f'{examples:,} of {train.total:,} training {train.kind.noun} have labels that --vocabulary='
-            f'{settings.vocabulary} lacks ({_named(unknown)}).'
+            f'{count:,} of {train.total:,} training {train.kind.noun} have labels that --vocabulary='
+            f'{settings.vocabulary} lacks ({_named(lacking)}).'
+        )
+    lacking, count = _unknown(evaluation, vocabulary)
+    if lacking and len(lacking) == len(evaluation.labels):
+        raise DataError(f'--eval_data has no label in common with --data (its labels: {_named(lacking)}).')
+    if lacking:
+        say(
+            f'{count} of {evaluation.total} evaluation {evaluation.kind.noun} have labels that training '
+            f'never saw ({_named(lacking)}): counted as unknown_labels, left out of the other metrics.'
         )
 
 
-def _check_eval_labels(evaluation: Archives, vocabulary: Vocabulary, say: Say) -> None:
-    counts = evaluation.counts
-    unknown = [label for label in evaluation.labels if vocabulary.id_of(label) < 0]
-    if not unknown:
-        return
-    examples = sum(counts[label] for label in unknown)
-    if len(unknown) == len(evaluation.labels):
-        raise DataError(f'--eval_data has no label in common with --data (its labels: {_named(unknown)}).')
-    say(
-        f'{examples} of {evaluation.total} evaluation {evaluation.kind.noun} have labels that training '
-        f'never saw ({_named(unknown)}): counted as unknown_labels, left out of the other metrics.'
-    )
+def _unknown(archives: Archives, vocabulary: Vocabulary) -> tuple[list[str], int]:
+    """Returns the labels that a vocabulary lacks, and how many examples have them."""
+    counts = {label: count for label, count in archives.counts.items() if label}
+    unknown = [label for label in counts if vocabulary.id_of(label) < 0]
+    return unknown, sum(counts[label] for label in unknown)
 
 
 def _named(labels: Sequence[str]) -> str:
