@@ -97,34 +97,37 @@ def test_the_switch_ends_training_after_a_step_and_an_evaluation_before_and_with
     assert training.over
 
 
-def test_first_signal_turns_the_switch_on_and_the_second_has_its_usual_effect():
-    switch = StopSwitch()
-    # A shell starts what runs in the background with SIGINT ignored, and Python leaves it so.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with switch.listening():
+@pytest.fixture
+def handlers():
+    """Sets the usual handlers; a shell may have set others, which Python leaves."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_first_signal_turns_the_switch_on_and_the_second_raises(handlers, number):
+    with StopSwitch().listening() as switch:
+        os.kill(os.getpid(), number)
+        assert switch.on
+        with pytest.raises(Interrupted):
+            switch.check()
+        with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
-            assert switch.on
-            with pytest.raises(Interrupted):
-                switch.check()
-            with pytest.raises(KeyboardInterrupt):
-                os.kill(os.getpid(), signal.SIGINT)
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
-def test_a_closed_terminal_asks_to_stop_unless_it_is_ignored():
-    before = signal.getsignal(signal.SIGHUP)
-    try:
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
-        with StopSwitch().listening() as switch:
-            os.kill(os.getpid(), signal.SIGHUP)
-            assert switch.on
-        assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
-        with StopSwitch().listening() as switch:
-            os.kill(os.getpid(), signal.SIGHUP)
-            assert not switch.on
-    finally:
-        signal.signal(signal.SIGHUP, before)
+def test_with_nothing_to_save_the_first_signal_raises(handlers):
+    with StopSwitch().listening() as switch:
+        switch.may_leave = True
+        with pytest.raises(Interrupted):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_closed_terminal_is_ignored_after_nohup(handlers):
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with StopSwitch().listening() as switch:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert not switch.on
