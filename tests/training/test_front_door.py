@@ -175,9 +175,13 @@ def test_what_was_learned_stays(tmp_path):
 
 @pytest.mark.parametrize('error', [LabError('failed'), OSError('too many open files')])
 def test_a_start_that_fails_leaves_nothing(tmp_path, error):
-    with pytest.raises(type(error)), rolled_back_on_failure([tmp_path], lambda: 0):
-        (tmp_path / 'experiment.json').write_text('{}')
-        raise error
+    def start():
+        with rolled_back_on_failure([tmp_path], lambda: 0):
+            (tmp_path / 'experiment.json').write_text('{}')
+            raise error
+
+    with pytest.raises(type(error)):
+        start()
     assert not any(tmp_path.iterdir())
 
 
