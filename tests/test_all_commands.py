@@ -57,6 +57,12 @@ def test_help_and_wrong_flags_need_no_tensorflow(run_python, name, argument):
         assert max(map(len, done.stdout.splitlines())) <= 120
 
 
+def test_a_required_flag_that_is_missing_is_named(name, run_command):
+    command = importlib.import_module(name).COMMAND
+    if command.required:
+        assert run_command(name) == (2, '', f'error: --{command.required[0]} is missing, see --help.\n')
+
+
 def imports_of(path):
     """Returns the files of the package that a file imports, wherever in it."""
     names = []

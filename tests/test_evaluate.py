@@ -46,12 +46,9 @@ def test_the_primary_metric_says_over_how_many_images_it_is(run, tmp_path):
     ('arguments', 'status', 'words'),
     [
         ([], 2, '--data is missing'),
-        (['--data=ARCHIVE', '--model_dir='], 2, '--model_dir is missing'),
         (['--data=none.tar'], 1, "There is no file 'none.tar'"),
         (['--data=ARCHIVE', '--model_dir=none'], 1, '--model_dir=none is not a folder'),
         (['--data=ARCHIVE', '--output=/proc/none'], 2, '--out=/proc/none cannot be written'),
-        (['--data=ARCHIVE', '--worst=-1'], 2, 'worst'),
-        (['--data=ARCHIVE', 'stray'], 2, "Unexpected argument 'stray'"),
     ],
 )
 def test_mistakes_get_one_sentence(run, archive, arguments, status, words):

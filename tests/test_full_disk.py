@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from estimator_lab import export, predict
-from estimator_lab.console import progress
 from estimator_lab.data import demo, pack, tar_index
 from estimator_lab.data.tar.index import path_in_cache, path_next_to
 from estimator_lab.errors import LabError
@@ -121,7 +120,3 @@ def test_the_built_in_faces(tmp_path, monkeypatch):
     assert not list(target.iterdir())
     demo._write_faces(target)
     assert (target / 'train.tar').read_bytes() == source.train.read_bytes()
-
-
-def test_nothing_is_left_of_what_could_not_be_said():
-    progress.check_said()

@@ -44,7 +44,6 @@ def test_pictures_elsewhere_if_the_model_cannot_be_written_to(run, archive, tmp_
         (['--image=ARCHIVE'], 1, 'holds many images'),
         (['--image=JUNK'], 1, 'cannot be decoded: not an image in a known format'),
         (['--image=ARCHIVE:train/n000002/0003_01.png', '--label=x'], 1, '--label=x is unknown'),
-        (['--image=ARCHIVE', '--model_dir='], 2, '--model_dir is missing'),
     ],
 )
 def test_mistakes_get_one_sentence(run, archive, tmp_path, arguments, status, words):

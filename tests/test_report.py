@@ -61,7 +61,6 @@ def test_what_is_damaged_is_said_and_the_rest_is_shown(run, model_dir):
 @pytest.mark.parametrize(
     ('arguments', 'status', 'words'),
     [
-        (['--model_dir='], 2, '--model_dir is missing'),
         (['--model_dir=nowhere'], 1, '--model_dir=nowhere is not a folder'),
         (['--data=nowhere.tar'], 1, "There is no file 'nowhere.tar'"),
         (['--data=-'], 2, '--data=- can be read only once'),
