@@ -22,7 +22,27 @@ from estimator_lab.tf1 import record_reader, tf
 _HEAD, _CRC_BYTES = struct.Struct('<QI'), 4
 _LONGEST = 2**26  # bytes of an event that is read
 _IN_USE = 60  # seconds since a file was changed, after which no program is writing to it
-_PATIENCE = 2.0  # seconds to wait for the rest of a record
+_PAUSE = 0.1  # seconds
+
+
+class Patience:
+    """Waits for the rest of records that a training is writing.
+
+    Args:
+      seconds: to wait in all, for any number of files.
+    """
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self._left = seconds
+
+    def has(self, file: BinaryIO, size: int) -> bool:
+        """Returns whether a file has so many bytes, now or after waiting."""
+        status = os.fstat(file.fileno())
+        while status.st_size < size and self._left > 0 and time.time() - status.st_mtime < _IN_USE:
+            self._left -= _PAUSE
+            time.sleep(_PAUSE)
+            status = os.fstat(file.fileno())
+        return status.st_size >= size
 
 
 def scalars_in(path: Path, tag: str, on_damage: Callable[[str], None]) -> Iterator[tuple[int, float]]:
@@ -37,18 +57,21 @@ def values_in(path: Path, tag: str, on_damage: Callable[[str], None]) -> Iterato
     return ((step, value) for step, value in all_values_in(path, on_damage) if value.tag == tag)
 
 
-def all_values_in(path: Path, on_damage: Callable[[str], None]) -> Iterator[tuple[int, Any]]:
+def all_values_in(
+    path: Path, on_damage: Callable[[str], None], patience: Patience | None = None
+) -> Iterator[tuple[int, Any]]:
     """Yields (global step, `tf.Summary.Value`) of all summaries, in the order of the file.
 
     Args:
       path: an event file; one that is not a regular file is reported, not opened.
       on_damage: is told what can't be read, as the words that follow the file's name; may be called more
         than once.
+      patience: waits if the last event is incomplete; None to report it at once.
     """
     try:
         with open_regular(path) as file:
             reader = record_reader(str(path))
-            for offset in _sound_records(file, on_damage):
+            for offset in _sound_records(file, on_damage, patience or Patience()):
                 try:
                     try:
                         record = reader.read(offset)[0]
@@ -67,11 +90,11 @@ def all_values_in(path: Path, on_damage: Callable[[str], None]) -> Iterator[tupl
         on_damage(f'cannot be read: {getattr(error, "strerror", None) or error}')
 
 
-def _sound_records(file: BinaryIO, on_damage: Callable[[str], None]) -> Iterator[int]:
+def _sound_records(file: BinaryIO, on_damage: Callable[[str], None], patience: Patience) -> Iterator[int]:
     """Yields the offsets of the records whose length is right, and not too large to read."""
     size, offset = os.fstat(file.fileno()).st_size, 0
     while offset < size:
-        if not _has(file, offset + _HEAD.size):
+        if not patience.has(file, offset + _HEAD.size):
             return on_damage(f'is cut off at byte {size}')
         file.seek(offset)
         head = file.read(_HEAD.size)
@@ -79,16 +102,7 @@ def _sound_records(file: BinaryIO, on_damage: Callable[[str], None]) -> Iterator
         if masked_crc32c(head[:-_CRC_BYTES]) != crc:
             return on_damage(f'is damaged at byte {offset}, and cannot be read from there on')
         start, offset = offset, offset + _HEAD.size + length + _CRC_BYTES
-        if not _has(file, offset):
+        if not patience.has(file, offset):
             return on_damage(f'is cut off at byte {size}')
         if length <= _LONGEST:
             yield start
-
-
-def _has(file: BinaryIO, size: int) -> bool:
-    """Whether a file has so many bytes; waits for the rest of a record that a training is writing."""
-    status, until = os.fstat(file.fileno()), time.monotonic() + _PATIENCE
-    while status.st_size < size and time.time() - status.st_mtime < _IN_USE and time.monotonic() < until:
-        time.sleep(_PATIENCE / 20)
-        status = os.fstat(file.fileno())
-    return status.st_size >= size

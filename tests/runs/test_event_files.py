@@ -8,7 +8,6 @@ from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
 from estimator_lab.core.heads.model import Task
 from estimator_lab.runs import event_files
-from estimator_lab.runs.event_files import scalars_in
 from estimator_lab.tf1 import tf
 from estimator_lab.training.evaluations import BestEvaluation
 
@@ -27,11 +26,6 @@ def path(tmp_path):
     return path
 
 
-@pytest.fixture(autouse=True)
-def patience(monkeypatch):
-    monkeypatch.setattr(event_files, '_PATIENCE', 0)
-
-
 def framed(data, length=None):
     head = struct.pack('<Q', len(data) if length is None else length)
     return b''.join(
@@ -39,9 +33,10 @@ def framed(data, length=None):
     )
 
 
-def found(path):
+def found(path, seconds=0):
     said = []
-    return dict(scalars_in(path, 'accuracy', said.append)), said
+    values = event_files.all_values_in(path, said.append, event_files.Patience(seconds))
+    return {step: value.simple_value for step, value in values if value.tag == 'accuracy'}, said
 
 
 def test_it_reads_what_tensorflow_wrote(path):
@@ -63,18 +58,16 @@ def test_a_file_that_is_cut_anywhere(path):
 @pytest.mark.parametrize('missing', [1, 40])  # within the last record, and within its length
 def test_the_rest_of_a_record_that_is_being_written_is_waited_for(path, monkeypatch, missing):
     whole = path.read_bytes()
-    monkeypatch.setattr(event_files, '_PATIENCE', 60)
     path.write_bytes(whole[:-missing])
     monkeypatch.setattr(event_files.time, 'sleep', lambda seconds: path.write_bytes(whole))
-    assert found(path) == (VALUES, [])
+    assert found(path, 60) == (VALUES, [])
 
 
 def test_the_rest_of_an_old_file_is_not_waited_for(path, monkeypatch):
-    monkeypatch.setattr(event_files, '_PATIENCE', 60)
     path.write_bytes(path.read_bytes()[:-1])
     os.utime(path, (1, 1))
     monkeypatch.setattr(event_files.time, 'sleep', pytest.fail)
-    assert found(path)[1] == [f'is cut off at byte {path.stat().st_size}']
+    assert found(path, 60)[1] == [f'is cut off at byte {path.stat().st_size}']
 
 
 def test_a_changed_byte_anywhere_gives_no_other_value(path):

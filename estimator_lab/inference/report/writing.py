@@ -13,9 +13,11 @@ from estimator_lab.inference.inspection_files import pictures_of_first
 from estimator_lab.inference.report.history import read_history
 from estimator_lab.inference.report.page import Inspected, report_page
 from estimator_lab.inference.settings import ReportSettings
+from estimator_lab.runs.event_files import Patience
 from estimator_lab.runs.model import Trained, open_trained
 
 _NAME = 'report.html'
+_PATIENCE = 2.0  # seconds
 
 
 def write_report(settings: ReportSettings) -> tuple[Path, int, list[str]]:
@@ -36,7 +38,7 @@ def write_report(settings: ReportSettings) -> tuple[Path, int, list[str]]:
     check_outputs({'out': path}, settings.data, trained.model_dir, trained.kind.accepts, ('.html', '.htm'))
     with made_folder('out', path.parent), written_whole('out', path, keeps_part=False) as partial:
         partial.open('x').close()  # fails now rather than after the evaluation
-        history = read_history(trained.model_dir)
+        history = read_history(trained.model_dir, Patience(_PATIENCE))
         text = report_page(trained, history, *(_examined(trained, settings) if settings.data else ()))
         partial.write_text(text, encoding='utf-8')
     return path, len(text), history.damage
