@@ -1,6 +1,7 @@
 """The members to pack: the examples of some archives, scaled down on request, without the bad ones."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
@@ -15,7 +16,7 @@ from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.member import BadExampleError, Member
 from estimator_lab.data.members import stream_members
-from estimator_lab.data.packing.shards import MOST_SKIPPED, Listing, PackSettings
+from estimator_lab.data.packing.shards import MOST_LABELS, MOST_SKIPPED, Listing, PackSettings
 from estimator_lab.data.pipeline.batches import look_ahead
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar.sources import stamp_of
@@ -39,6 +40,7 @@ class PackInput:
       skipped: the bad members so far: archive, member, offset and reason of each.
       unlisted: number of bad members that do not fit into `skipped`.
       damage: of each damaged archive so far, where and why.
+      labels: number of members by label so far.
     """
 
     archives: Sequence[str]
@@ -48,13 +50,17 @@ class PackInput:
     skipped: list[dict[str, Any]] = field(default_factory=list)
     unlisted: int = 0
     damage: list[str] = field(default_factory=list)
-    _listing: Listing = field(default_factory=lambda: Listing(MOST_SKIPPED))
+    labels: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self._skipped_listing, self._labels_listing = Listing(MOST_SKIPPED), Listing(MOST_LABELS)
 
     def members(self) -> Iterator[Member]:
         """Yields the members as they are stored in shards, one archive after the other.
 
         Raises:
-          DataError: an archive can't be read, or more is bad than the settings allow.
+          DataError: an archive can't be read, more is bad than the settings allow, or a manifest has no room
+            for all labels.
         """
         report = InputReport(self.say, _FEW, self.settings.max_bad_fraction, kind=self.kind)
         with closing(Progress('Reading')) as progress:
@@ -65,12 +71,19 @@ class PackInput:
                 report.count(member, reason)
                 del member  # before the next is read
                 if isinstance(result, Member):
+                    self._count(result.label)
                     yield result
                 del result
                 progress(f'{report.seen:,} {self.kind.noun}', share)
         report.check(report.seen)
         if report.seen == report.bad:
             raise DataError(f'{", ".join(self.archives)}: no {self.kind.name} to pack.')
+
+    def _count(self, label: str) -> None:
+        if label not in self.labels and not self._labels_listing.fits(label):
+            named = ', '.join(self.archives)
+            raise DataError(f'{named}: more than {len(self.labels):,} labels are too many for a manifest.')
+        self.labels[label] += 1
 
     def _skip(self, member: Member, reason: BadExampleError) -> None:
         entry = {
@@ -79,7 +92,7 @@ class PackInput:
             'offset': member.offset,
             'reason': str(reason),
         }
-        if self._listing.fits(entry):
+        if self._skipped_listing.fits(entry):
             self.skipped.append(entry)
         else:
             self.unlisted += 1

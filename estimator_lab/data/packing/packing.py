@@ -1,8 +1,8 @@
 """Archives -> shuffled shards, in one pass over the archives and with bounded memory.
 
-First each image goes to one of N hidden piles, chosen at random; then one pile after the other is indexed,
-written in random order as a shard, and deleted. Every order of all images is equally likely (the scatter
-shuffle of Rao and Sandelius); memory holds one pile's index, the disk all images and one pile twice.
+First each image goes to one of N hidden piles, chosen at random; then one pile after the other is written in
+random order as a shard, and deleted. Every order of all images is equally likely (the scatter shuffle of Rao
+and Sandelius); memory holds eight bytes for each image, the disk all images and one pile twice.
 """
 
 import contextlib
@@ -12,9 +12,8 @@ import re
 import resource
 import shutil
 from array import array
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 from estimator_lab import __version__
@@ -27,21 +26,19 @@ from estimator_lab.data.packing.pack_input import PackInput, Say
 from estimator_lab.data.packing.shards import (
     FORMAT,
     MANIFEST,
-    MOST_LABELS,
-    Listing,
     Manifest,
     PackedShard,
     PackSettings,
     TarWriter,
     check_shard,
     is_shard_name,
+    member_header,
     read_manifest,
     shard_name,
     shards_in,
     write_manifest,
 )
 from estimator_lab.data.packing.stored_names import check_label, stored_name
-from estimator_lab.data.tar.index import build_index
 from estimator_lab.errors import DataError, FlagError
 
 _WORKPLACE = '.packing'
@@ -74,7 +71,7 @@ def pack(
             check_label(label, f'--labels={kind.labels.path}')
     try:
         with _workplace(out) as workplace:
-            manifest = _Packer(archives, workplace, settings, say, kind).pack()
+            manifest = _packed(PackInput(archives, settings, say, kind), workplace)
             _publish(workplace, out, manifest)
             return manifest
     except OSError as error:
@@ -167,95 +164,73 @@ def _remove_moved(workplace: Path, out: Path) -> None:
                 (out / shard.file).unlink()
 
 
-@dataclass
-class _Packer:
-    """One run."""
+def _packed(source: PackInput, folder: Path) -> Manifest:
+    """Writes the shards of one run into a folder; returns what the manifest says of them."""
+    piles = _scattered(source, folder)
+    total = sum(pile.images for pile in piles)
+    for number, pile in enumerate(piles):
+        if not pile.images:
+            raise DataError(
+                f'Shard {number} of --shards={len(piles)} would be empty: there are only {total} '
+                f'{source.kind.noun}; give fewer --shards.'
+            )
+    return Manifest(
+        format=FORMAT,
+        version=__version__,
+        sources=list(source.archives),
+        settings=asdict(source.settings),
+        images=total,
+        labels=dict(sorted(source.labels.items())),
+        shards=_shuffled(source, folder, piles),
+        skipped=source.skipped,
+        damage=source.damage,
+        unlisted=source.unlisted,
+    )
 
-    archives: Sequence[str]
-    folder: Path
-    settings: PackSettings
-    say: Say
-    kind: Kind
-    labels: Counter[str] = field(default_factory=Counter)
 
-    def __post_init__(self) -> None:
-        self.listing = Listing(MOST_LABELS)
-        self.input = PackInput(self.archives, self.settings, self.say, self.kind)
+def _scattered(source: PackInput, folder: Path) -> list[TarWriter]:
+    """Distributes the members over piles at random; returns the complete piles."""
+    count = source.settings.shards
+    _allow_open_files(count)
+    buffering = min(_LARGEST_BUFFER, _BUFFERED_BYTES // count)
+    rng = random.Random(f'seed {source.settings.seed} piles')
+    piles: list[TarWriter] = []
+    try:
+        for number in range(count):
+            piles.append(TarWriter(folder / f'pile-{number:05}.tar', buffering))
+        for member in source.members():
+            header = member_header(stored_name(member), len(member.data))
+            piles[rng.randrange(count)].add(header, member.data)
+            del member  # before the next is read
+        for pile in piles:
+            pile.finish()
+        return piles
+    finally:
+        for pile in piles:
+            pile.close()
 
-    def pack(self) -> Manifest:
-        piles = self._scatter()
+
+def _shuffled(source: PackInput, folder: Path, piles: Sequence[TarWriter]) -> list[PackedShard]:
+    """Writes each pile as a shard in random order, and deletes it."""
+    total, done, shards = sum(pile.images for pile in piles), 0, []
+    with contextlib.closing(Progress('Shuffling')) as progress:
         for number, pile in enumerate(piles):
-            if not pile.images:
-                images = sum(pile.images for pile in piles)
-                raise DataError(
-                    f'Shard {number} of --shards={len(piles)} would be empty: there are only {images} '
-                    f'{self.kind.noun}; give fewer --shards.'
-                )
-        shards = self._shuffle(piles)
-        return Manifest(
-            format=FORMAT,
-            version=__version__,
-            sources=list(self.archives),
-            settings=asdict(self.settings),
-            images=sum(shard.images for shard in shards),
-            labels={label: self.labels[label] for label in sorted(self.labels)},
-            shards=shards,
-            skipped=self.input.skipped,
-            damage=self.input.damage,
-            unlisted=self.input.unlisted,
-        )
-
-    def _scatter(self) -> list[TarWriter]:
-        """Distributes the members over piles at random; returns the complete piles."""
-        count = self.settings.shards
-        _allow_open_files(count)
-        buffering = min(_LARGEST_BUFFER, _BUFFERED_BYTES // count)
-        rng = random.Random(f'seed {self.settings.seed} piles')
-        piles: list[TarWriter] = []
-        try:
-            for number in range(count):
-                piles.append(TarWriter(self.folder / f'pile-{number:05}.tar', buffering))
-            for member in self.input.members():
-                self._count(member.label)
-                piles[rng.randrange(count)].add(stored_name(member), member.data)
-                del member  # before the next is read
-            for pile in piles:
-                pile.finish()
-            return piles
-        finally:
-            for pile in piles:
-                pile.close()
-
-    def _count(self, label: str) -> None:
-        if label not in self.labels and not self.listing.fits(label):
-            named = ', '.join(self.archives)
-            raise DataError(f'{named}: more than {len(self.labels):,} labels are too many for a manifest.')
-        self.labels[label] += 1
-
-    def _shuffle(self, piles: Sequence[TarWriter]) -> list[PackedShard]:
-        """Writes each pile as a shard in random order, and deletes it."""
-        total, done, shards = sum(pile.images for pile in piles), 0, []
-        with contextlib.closing(Progress('Shuffling')) as progress:
-            for number, pile in enumerate(piles):
-                index = build_index(str(pile.path), kind=self.kind.with_labels(None))
-                if len(index) != pile.images:
-                    raise DataError(f'{pile.path} was changed while it was packed.')
-                rows = array('Q', range(len(index)))
-                random.Random(f'seed {self.settings.seed} shard {number}').shuffle(rows)
-                shard = TarWriter(self.folder / shard_name(number, len(piles)), _LARGEST_BUFFER)
-                try:
-                    for row in rows:
-                        member = index.member(row).read()
-                        shard.add(member.name, member.data)
-                        done += 1
-                        progress(f'{done:,} of {total:,} {self.kind.noun}', done / total)
-                    shard.finish()
-                finally:
-                    shard.close()
-                    index.close()  # so that the disk frees the pile
-                pile.path.unlink()
-                shards.append(shard.shard())
-        return shards
+            rows = array('Q', range(pile.images))
+            random.Random(f'seed {source.settings.seed} shard {number}').shuffle(rows)
+            shard = TarWriter(folder / shard_name(number, len(piles)), _LARGEST_BUFFER)
+            with pile.path.open('rb') as stored, contextlib.closing(shard):
+                for row in rows:
+                    start, end = pile.span(row)
+                    stored.seek(start)
+                    shard.add(stored.read(end - start))
+                    done += 1
+                    progress(f'{done:,} of {total:,} {source.kind.noun}', done / total)
+                shard.finish()
+            shards.append(shard.shard())
+            if shards[-1].bytes != pile.shard().bytes:
+                raise DataError(f'{pile.path} was changed while it was packed.')
+            pile.path.unlink()
+    return shards
 
 
 def _allow_open_files(count: int) -> None:

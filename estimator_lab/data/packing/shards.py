@@ -5,6 +5,7 @@ import io
 import os
 import re
 import tarfile
+from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,22 +108,31 @@ class TarWriter:
 
     def __init__(self, path: Path, buffering: int) -> None:
         self.path = path
-        self.images = 0
         self._bytes = 0
+        self._ends: array[int] = array('Q')
         self._sum = hashlib.sha256()
         self._raw = io.FileIO(path, 'w')
         self._file = io.BufferedWriter(self._raw, buffering)
 
-    def add(self, name: str, data: bytes) -> None:
-        """Appends a member.
+    @property
+    def images(self) -> int:
+        """Number of members so far."""
+        return len(self._ends)
+
+    def span(self, row: int) -> tuple[int, int]:
+        """Returns where a member's header begins and its padding ends."""
+        return self._ends[row - 1] if row else 0, self._ends[row]
+
+    def add(self, *pieces: bytes) -> None:
+        """Appends a member: its header (`member_header`) and its data, or what is in the span of another tar.
 
         Raises:
           OSError: it can't be written.
         """
-        self._write(_header(name, len(data)))
-        self._write(data)
-        self._write(bytes(-len(data) % BLOCK))
-        self.images += 1
+        for piece in pieces:
+            self._write(piece)
+        self._write(bytes(-self._bytes % BLOCK))
+        self._ends.append(self._bytes)
 
     def finish(self) -> None:
         """Writes the end of the archive, syncs it to disk and closes it.
@@ -148,8 +158,9 @@ class TarWriter:
         self._bytes += len(data)
 
 
-def _header(name: str, size: int) -> bytes:
-    name = unescaped(name)  # members keep their original names
+def member_header(name: str, size: int) -> bytes:
+    """Returns the header of a member with an escaped name; the shard has the original one."""
+    name = unescaped(name)
     info = tarfile.TarInfo(name)  # its own time, owner and mode are 0, 0 and 0644
     info.size = size
     try:

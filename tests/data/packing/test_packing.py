@@ -23,6 +23,7 @@ from estimator_lab.data.packing.shards import (
     MANIFEST,
     PackSettings,
     TarWriter,
+    member_header,
     read_manifest,
     verify,
     write_manifest,
@@ -112,8 +113,8 @@ def test_seed_and_names_and_data_alone_decide_the_bytes(tmp_path, size):
 )
 def test_names_are_preserved(tmp_path, name):
     writer = TarWriter(tmp_path / 'a.tar', 4096)
-    writer.add(name, b'data')
-    writer.add('a/2.jpg', b'2')
+    writer.add(member_header(name, 4), b'data')
+    writer.add(member_header('a/2.jpg', 1), b'2')
     writer.finish()
     assert [(m.name, m.data) for m in stream_members(tmp_path / 'a.tar')] == [
         (name, b'data'),
@@ -296,7 +297,7 @@ def test_memory_is_bounded(tmp_path, out):
 
 
 def test_too_many_labels_for_a_manifest_are_an_early_error(tmp_path, out, monkeypatch):
-    monkeypatch.setattr('estimator_lab.data.packing.packing.MOST_LABELS', 2000)
+    monkeypatch.setattr('estimator_lab.data.packing.pack_input.MOST_LABELS', 2000)
     source = write_tar(tmp_path / 'a.tar', [(f'n{n:06}/1.jpg', b'1') for n in range(200)])
     with pytest.raises(DataError, match=r'more than \d\d labels are too many for a manifest'):
         pack([source], out, PackSettings(1), quiet)

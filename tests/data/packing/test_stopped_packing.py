@@ -23,11 +23,11 @@ from tests.places import ROOT
 def test_full_disk_and_interrupt_leave_nothing(source, out, monkeypatch, after, error):
     add, calls = TarWriter.add, []
 
-    def failing_add(self, name, data):
-        calls.append(name)
+    def failing_add(self, *pieces):
+        calls.append(pieces)
         if len(calls) == after:
             raise error
-        add(self, name, data)
+        add(self, *pieces)
 
     monkeypatch.setattr(TarWriter, 'add', failing_add)
     expected = KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else DataError

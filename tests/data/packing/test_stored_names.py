@@ -10,7 +10,7 @@ from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.label_table import read_label_table
 from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.packing.packing import pack
-from estimator_lab.data.packing.shards import MANIFEST, PackSettings, TarWriter, read_manifest
+from estimator_lab.data.packing.shards import MANIFEST, PackSettings, TarWriter, member_header, read_manifest
 from estimator_lab.data.packing.stored_names import check_names
 from estimator_lab.data.trees.kind import TREES
 from estimator_lab.errors import DataError
@@ -99,7 +99,7 @@ def test_a_member_without_a_label_gets_no_folder(tmp_path, out):
 def test_verify_compares_the_labels(tmp_path, names, labels, words, capsys):
     shard = TarWriter(tmp_path / 'shard-00000-of-00001.tar', 4096)
     for name in names:
-        shard.add(name, b'data')
+        shard.add(member_header(name, 4), b'data')
     shard.finish()
     images = Counter(labels).total()
     entry = shard.shard()._replace(images=images)

@@ -3,10 +3,10 @@
 import os
 from pathlib import Path
 
-from estimator_lab.data.packing.shards import TarWriter
 from estimator_lab.data.tar import random_access
 from estimator_lab.data.tar.index import build_index
 from estimator_lab.data.tar.random_access import OpenFile, OpenFiles
+from tests.archive_files import write_tar
 
 ARCHIVES = 400
 
@@ -30,10 +30,7 @@ def test_more_archives_than_a_process_may_have_open(tmp_path, run_python):
     folder = tmp_path / 'archives'
     folder.mkdir()
     for number in range(ARCHIVES):
-        writer = TarWriter(folder / f'{number:05}.tar', 4096)
-        writer.add(f'a/{number}.jpg', b'%d' % number)
-        writer._write(bytes(1024))
-        writer._file.close()
+        write_tar(folder / f'{number:05}.tar', [(f'a/{number}.jpg', b'%d' % number)])
     done = run_python('-c', _PROGRAM, str(folder), XDG_CACHE_HOME=str(tmp_path / 'cache'))
     assert (done.stderr, done.stdout) == ('', 'first True\nsecond True\n')
 
