@@ -8,7 +8,7 @@ What was synced is kept. Of the rest, names appear and vanish in their order up 
 of metadata), and each write is kept, lost, zeros, or cut off, independently of others. The files must then be
 usable: the newest checkpoint whose saving had ended can be loaded, experiment.json can be read, an index is
 whole or not used, shards are as their manifest says, a file of results is the old or the new one. The same
-command must succeed: pack and index are run after each loss, others after every 50th. Exit status 1 if not.
+command must succeed: pack and index are run after each loss, others after every 200th. Exit status 1 if not.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from tests.robustness.shim import commands
 
 _SECTOR = 512
 _QUICK = ('pack', 'pack_scaled', 'index')
-_RUN_AGAIN = 50  # of the others, one in 50: they take seconds
+_RUN_AGAIN = 200  # of the others, one in 200: they take seconds
 _LISTED = re.compile(rb'model_checkpoint_path: "model\.ckpt-(\d+)"')
 
 
@@ -205,17 +205,18 @@ def _promised(calls: list[Call], step: int) -> Iterator[int]:
 
 def measure(given: argparse.Namespace) -> int:
     """Loses power --points times in each of --commands; returns the failures."""
-    tally = Tally()
+    failures = 0
     with tempfile.TemporaryDirectory(dir=given.folder or None) as folder, commands() as runner:
         for name in given.commands.split(','):
             recording = Recording(name, Workshop(CASES[name], Path(folder, name), runner))
-            rng = random.Random(f'{given.seed} {name}')
+            rng, tally = random.Random(f'{given.seed} {name}'), Tally()
             for number in range(given.points):
                 again = name in _QUICK or number % _RUN_AGAIN == 0
                 with tally.case(f'{name}, power loss {number}'):
                     recording.lose_power(rng, again)
-                tally.counts.update({name: 1, 'commands run again': again})
-    return tally.report('power losses')
+                tally.counts.update({'power losses': 1, 'run again': again})
+            failures += tally.report(name)
+    return failures
 
 
 if __name__ == '__main__':
