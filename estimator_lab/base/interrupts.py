@@ -102,6 +102,8 @@ def ended_by_signals() -> Iterator[threading.Event]:
       An event that tells whether a signal was heard.
     """
     heard, timers = threading.Event(), list[threading.Timer]()
+    places = ((sys, 'excepthook'), (sys, 'unraisablehook'), (threading, 'excepthook'))
+    hooks = {(module, name): getattr(module, name) for module, name in places}
 
     def interrupt(number: int, frame: object) -> None:
         heard.set()  # the other thread may be late
@@ -109,6 +111,9 @@ def ended_by_signals() -> Iterator[threading.Event]:
 
     def hear() -> None:
         heard.set()
+        # Native code that a KeyboardInterrupt leaves may print a traceback of its own.
+        for module, name in hooks:
+            setattr(module, name, lambda *arguments: None)
         seconds = _SECOND_SIGNAL_SECONDS if timers else _EXIT_SECONDS
         timers.append(_daemon_timer(seconds, _exit, bool(timers)))
 
@@ -116,6 +121,8 @@ def ended_by_signals() -> Iterator[threading.Event]:
         with handled(interrupt, hear):
             yield heard
     finally:
+        for (module, name), hook in hooks.items():
+            setattr(module, name, hook)
         for timer in timers:
             timer.cancel()
 
