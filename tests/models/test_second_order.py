@@ -10,12 +10,13 @@ from estimator_lab.tf1 import tf
 from tests.graphs import initialize
 from tests.models.test_registry import SMALL
 
-SUPPORTED = ('autoencoder', 'cnn', 'dbn', 'mlp', 'recurrent', 'style', 'vgg')
+# Of those that support them, vgg is left out: the copies of its graph take a minute to build.
+MODELS = ('autoencoder', 'cnn', 'dbn', 'mlp', 'recurrent', 'style')
 RNG = np.random.default_rng(0)
 
 
 @pytest.mark.parametrize('optimizer', sorted(SECOND_ORDER))
-@pytest.mark.parametrize('name', SUPPORTED)
+@pytest.mark.parametrize('name', MODELS)
 def test_an_interrupted_run_has_the_same_weights_bit_for_bit(name, optimizer, tmp_path, determinism):
     refuse_nondeterminism()
     params = {'image_shape': (8, 8, 1), 'vocabulary': ('a', 'b'), **SMALL[name]}
