@@ -114,7 +114,8 @@ def _use(uses: Uses, is_alive: Callable[[], bool], runs: int, model_dir: Path) -
     turns = itertools.cycle((uses.evaluate, uses.predict, uses.export, uses.report))
     for number, use in enumerate(itertools.islice(turns, runs)):
         if number and number % 40 == 0:
-            print(f'{number} runs, {len(tally.problems)} failures', flush=True)
+            newest = tally.problems[-1] if tally.problems else ''
+            print(f'{number} runs, {len(tally.problems)} failures', newest, flush=True)
         tally.counts[f'{use.__name__} runs'] += 1
         with tally.case(use.__name__):
             if not use():
