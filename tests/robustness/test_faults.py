@@ -31,7 +31,6 @@ def test_a_call_that_fails_is_one_sentence_and_loses_nothing(name, share, each, 
     assert failed
 
 
-# Without syncs, or if a resumed training overwrites the checkpoint that it restored, a third of them fail.
 @pytest.mark.parametrize(('name', 'points'), [('resume', 40), ('pack', 10), ('index', 10)])
 def test_files_are_usable_after_a_power_loss(name, points, runner, tmp_path):
     recording, rng = Recording(name, Workshop(CASES[name], tmp_path, runner)), random.Random(1)
