@@ -186,7 +186,7 @@ class Recording:
             raise RuntimeError(f'the newest checkpoint is of step {found}, {step} was saved')
         if manifest.exists():
             packed(home)
-        if self.name in ('predict', 'report') and out.exists() and out.read_bytes() != self._shop.result:
+        if self.name == 'predict' and out.exists() and out.read_text() != self._shop.result:
             raise RuntimeError('half a file of results')
         return manifest.exists()
 
