@@ -1,1 +1,1 @@
-"""What every room may import: declared settings, untrusted files and names, the process. Prints nothing."""
+"""What every room may import: settings, untrusted files and names, whole files, the process and signals."""

@@ -129,9 +129,9 @@ def test_quotes_are_short_and_printable():
 
 
 def test_a_repeated_name_among_many_is_found_quickly():
-    """Counting each name in the list of all took 20 seconds for 429 kB."""
-    names = [f'"{number}": 0' for number in range(40_000)]
+    """Counting each name in the list of all would take minutes."""
+    names = [f'"{number}": 0' for number in range(100_000)]
     started = time.process_time()
-    with pytest.raises(ValueError, match="it has the name '39999' twice in one object"):
+    with pytest.raises(ValueError, match="it has the name '99999' twice in one object"):
         parse_json(f'{{{", ".join([*names, names[-1]])}}}')
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < 10
