@@ -43,10 +43,10 @@ def main(settings: NoSettings, line: CommandLine) -> None:
 def _written(index: Index) -> Path:
     """Writes an index next to its archive, or into the cache; returns its path."""
     in_cache = path_in_cache(index.archive)
-    if beside := path_next_to(index.archive):
+    if neighbour := path_next_to(index.archive):
         with suppress(OSError):
-            index.write(beside)
-            return beside
+            index.write(neighbour)
+            return neighbour
     try:
         index.write(in_cache)
     except OSError as error:

@@ -36,7 +36,7 @@ class Patience:
         self._left = seconds
 
     def has(self, file: BinaryIO, size: int) -> bool:
-        """Returns whether a file has so many bytes, now or after waiting."""
+        """Returns whether a file has at least this many bytes, now or after waiting."""
         status = os.fstat(file.fileno())
         while status.st_size < size and self._left > 0 and time.time() - status.st_mtime < _IN_USE:
             self._left -= _PAUSE

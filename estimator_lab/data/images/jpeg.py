@@ -93,7 +93,7 @@ def frame_of(data: bytes) -> Frame | None:
 
 
 def has_too_many_scans(data: bytes, width: int, height: int) -> bool:
-    """Whether a JPEG has so many scans that decoding takes longer than some seconds.
+    """Whether a JPEG has so many scans that decoding takes longer than a few seconds.
 
     A scan without data takes ten bytes of a file, and 0.6 nanoseconds for each pixel. Usual files have ten
     scans; `MAX_SCANNED_PIXELS` allows forty of the largest image.

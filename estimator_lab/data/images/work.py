@@ -75,7 +75,7 @@ def check_tags(data: bytes) -> None:
 
 
 def check_work(data: bytes, image: ImageFile.ImageFile) -> None:
-    """Checks that an opened image takes no more than some seconds to decode.
+    """Checks that an opened image takes no more than a few seconds to decode.
 
     Args:
       data: its bytes.
