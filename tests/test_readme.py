@@ -328,7 +328,7 @@ def test_every_flag_on_a_page_exists(capfd):
     modules = {m[1] for c in COMMANDS if (m := re.search(r'-m (estimator_lab[.\w]+)', c.text))}
     known = {'help', 'flagfile', 'completion', 'version'}  # of every command and of `estimator_lab` itself
     # Flags of benchmarks and examples:
-    known |= {'train', 'test', 'count', 'rounds', 'seeds', 'kills', 'models', 'perceptual'}
+    known |= {'train', 'test', 'count', 'rounds', 'seeds', 'kills', 'models', 'perceptual', 'commands'}
     known |= {'only', 'photos', 'rival', 'seconds', 'side', 'style_weight'}
     known |= {'batch', 'cg_steps', 'checkpoint', 'method', 'minutes', 'rate', 'share'}
     # Flags of third-party programs in docs/programs.md:

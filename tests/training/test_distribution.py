@@ -101,9 +101,9 @@ def test_multi_worker(cluster):
 
 @pytest.mark.once
 def test_multi_worker_goes_on_where_it_stopped(cluster, archive):
-    run = cluster('chief', 'worker0', distribution='multi_worker', max_steps=100_000, shuffle_buffer=1)
+    run = cluster('chief', 'worker0', distribution='multi_worker', max_steps=100_000, save_checkpoints_steps=20)
     run.start('chief', 'worker0')
-    run.wait_for(lambda: len(run.keys('worker0')) > 400)  # more than are read ahead of the first step
+    run.wait_for(lambda: run.saved_step() > 0)
     for task in ('chief', 'worker0'):
         run.signal(task, signal.SIGTERM)
     assert set(run.statuses().values()) == {130}, run.outputs()
