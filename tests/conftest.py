@@ -44,6 +44,8 @@ ONCE = (
     'data/order',
     'data/packing',
     'data/test_budget.py',
+    'data/test_check.py',
+    'data/test_checking.py',
     'data/test_pack.py',
     'data/test_tar_index.py',
     'data/trees',

@@ -45,9 +45,9 @@ DATA_FLOORS = [
     {'folder'},
     {'members'},
     {'order'},
-    {'pipeline'},
-    {'kinds', 'packing', 'demo_sets'},
-    {'pack', 'tar_index', 'demo'},
+    {'pipeline', 'input_memory'},
+    {'kinds', 'packing', 'checking', 'demo_sets'},
+    {'pack', 'check', 'tar_index', 'demo'},
 ]
 READ_FLAGS = {*FLOORS[-1], 'data/pack', 'data/demo', 'console/command', 'console/options'}
 

@@ -115,8 +115,10 @@ class Share:
             self._weight = weight
 
 
-ENCODED = Budget(128 * _MEBIBYTE)
+ENCODED_BYTES = 128 * _MEBIBYTE
+ENCODED = Budget(ENCODED_BYTES)
 """Bytes of members that are about to be decoded."""
 
-DECODED = Budget(512 * _MEBIBYTE)
+DECODED_BYTES = 512 * _MEBIBYTE
+DECODED = Budget(DECODED_BYTES)
 """Bytes of images that are being decoded."""

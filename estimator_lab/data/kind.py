@@ -132,6 +132,7 @@ class Kind(ABC):
       has_pixels: whether an example is an array of pixels, [height, width, channels].
       has_lines: whether an example may be a line of a text file.
       label_help: a sentence that says where labels come from.
+      dimensions: names of the numbers that `examine` returns.
       labels: table of the labels; None if they come from folders, lines, or files next to the examples.
     """
 
@@ -141,6 +142,7 @@ class Kind(ABC):
     has_pixels: ClassVar[bool] = False
     has_lines: ClassVar[bool] = False
     label_help: ClassVar[str] = ''
+    dimensions: ClassVar[tuple[str, ...]] = ()
     labels: LabelTable | None = None
 
     @abstractmethod
@@ -157,6 +159,14 @@ class Kind(ABC):
 
     def line_name(self, number: int, line: bytes) -> str:
         """Returns the name of an example that is line `number`, from 1, of a text."""
+        raise NotImplementedError
+
+    def examine(self, data: bytes) -> tuple[int, ...]:
+        """Decodes an example and returns its size: a number for each of `dimensions`. Thread-safe.
+
+        Raises:
+          BadExampleError: it can't be decoded.
+        """
         raise NotImplementedError
 
     def with_labels(self: K, labels: LabelTable | None) -> K:

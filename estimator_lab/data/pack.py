@@ -56,6 +56,7 @@ def _pack(settings: Settings, line: CommandLine) -> None:
     from estimator_lab.data.kinds import kind_of
     from estimator_lab.data.label_table import read_label_table
     from estimator_lab.data.packing.packing import pack
+    from estimator_lab.data.packing.shards import shards_glob
     from estimator_lab.data.tar.sources import expand_archives
 
     archives = expand_archives(line.arguments, warn)
@@ -73,7 +74,7 @@ def _pack(settings: Settings, line: CommandLine) -> None:
         first = f'the first {listed:,} ' if manifest.unlisted else ''
         say(f'Skipped   {listed + manifest.unlisted:,} bad {kind.noun}, {first}listed in the manifest')
     say(f'Shards    {len(manifest.shards):,} in {settings.out}')
-    data = shlex.quote(str(settings.out / '*.tar'))
+    data = shlex.quote(str(settings.out / shards_glob(len(manifest.shards))))  # it may hold other files
     say(f'Next      {python()} -m estimator_lab.train --data={data} --model_dir=runs/mine')
 
 

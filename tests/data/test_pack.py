@@ -11,6 +11,7 @@ import pytest
 
 from estimator_lab.data.packing.packing import pack
 from estimator_lab.data.packing.shards import MANIFEST, PackSettings, verify
+from estimator_lab.data.tar.sources import expand_archives
 from estimator_lab.errors import DataError
 from tests.pack_files import FILES, packed, quiet, write_tar
 from tests.places import ROOT
@@ -51,12 +52,23 @@ def command(run_python):
     return lambda *arguments: run_python('-m', 'estimator_lab.data.pack', *arguments)
 
 
+def test_the_printed_glob_names_no_other_files_of_the_folder(command, source, out):
+    out.mkdir()
+    for name in ('test.tar', 'shard.tar'):
+        write_tar(out / name, FILES[:1])
+    done = command(source, f'--out={out}', '--shards=2')
+    (glob,) = (part for part in shlex.split(done.stdout) if part.startswith('--data='))
+    assert expand_archives([glob.removeprefix('--data=')]) == [
+        str(out / f'shard-0000{number}-of-00002.tar') for number in range(2)
+    ]
+
+
 def test_command(command, source, out):
     done = command(source, f'--out={out}', '--shards=3')
     assert (done.returncode, done.stderr) == (0, '')
     assert 'Images    300 of 5 labels' in done.stdout
     next_line = done.stdout.splitlines()[-1]
-    assert f'--data={shlex.quote(f"{out}/*.tar")}' in next_line
+    assert f'--data={shlex.quote(f"{out}/shard-*-of-00003.tar")}' in next_line
     done = command('--verify', str(out))
     assert done.stdout == f'OK: {out} holds 300 images in 3 shards, as packed.\n'
     (out / 'shard-00001-of-00003.tar').unlink()

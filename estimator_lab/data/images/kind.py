@@ -20,6 +20,7 @@ class ImageKind(Kind):
     settings = frozenset({'image_size', 'channels', 'decode', 'decoded_cache', 'augment'})
     has_pixels = True
     label_help = 'Labels are the folders of images, .cls files next to them, or a table (--labels).'
+    dimensions = ('width', 'height', 'channels')
 
     def accepts(self, name: str) -> bool:
         """Whether a file of that name has the suffix of an image, and is not hidden."""
@@ -28,6 +29,13 @@ class ImageKind(Kind):
     def recognises(self, head: bytes) -> bool:
         """Whether a file with these first bytes is an image of a known format."""
         return is_image_head(head)
+
+    def examine(self, data: bytes) -> tuple[int, ...]:
+        """Decodes an image in its own size; returns its width and height in pixels, and its channels."""
+        from estimator_lab.data.images.decode import open_image
+
+        image = open_image(data)
+        return *image.size, len(image.getbands())
 
     def reader(self, options: ReaderOptions) -> 'ImageReader':
         """Returns how encoded images become pixels; see `reader.image_reader`."""

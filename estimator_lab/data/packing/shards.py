@@ -177,6 +177,11 @@ def shard_name(number: int, count: int) -> str:
     return f'shard-{number:05}-of-{count:05}.tar'
 
 
+def shards_glob(count: int) -> str:
+    """Returns a glob that matches the file names of `count` shards that were written together."""
+    return f'shard-*-of-{count:05}.tar'
+
+
 def is_shard_name(name: str) -> bool:
     """Whether a file of that name may be a shard."""
     return bool(_SHARD.fullmatch(name))

@@ -10,7 +10,7 @@ from estimator_lab.console.progress import Progress
 from estimator_lab.data.file_types import is_hidden
 from estimator_lab.data.kind import DataSettings, Kind, ReaderOptions
 from estimator_lab.data.member import Member
-from estimator_lab.data.trees.parse import line_name, tokens_of
+from estimator_lab.data.trees.parse import line_name, parse_tree, tokens_of
 from estimator_lab.data.trees.tokens import FILE, Tokens, frequent_tokens, read_tokens, write_tokens
 from estimator_lab.errors import FlagError
 
@@ -29,6 +29,7 @@ class TreeKind(Kind):
     settings = frozenset({'tokens', 'max_tokens'})
     has_lines = True
     label_help = "A tree's label is at its root, or in front of it in its line, followed by a tab."
+    dimensions = ('nodes', 'height')
 
     def accepts(self, name: str) -> bool:
         """Whether a file of that name is a tree, and not hidden."""
@@ -41,6 +42,11 @@ class TreeKind(Kind):
     def line_name(self, number: int, line: bytes) -> str:
         """Returns the name of a line as a member; see `parse.line_name`."""
         return line_name(number, line)
+
+    def examine(self, data: bytes) -> tuple[int, ...]:
+        """Parses a tree; returns the number of its nodes, and the height of its root."""
+        tree = parse_tree(data)
+        return len(tree.level), tree.level[-1]
 
     def reader(self, options: ReaderOptions) -> 'TreeReader':
         """Returns how trees become arrays."""

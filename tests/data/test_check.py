@@ -1,0 +1,135 @@
+"""The command that says what archives hold."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from estimator_lab.data import check
+from tests.archive_files import encoded, picture, tar_bytes, write_tar
+
+
+@pytest.fixture
+def faulty(tmp_path):
+    """An archive with two bad images, a copy with another label, and a name that occurs twice."""
+    files = [
+        *((f'a/{number}.png', encoded(picture(number))) for number in range(6)),
+        ('b/5.png', encoded(picture(5))),
+        ('b/6.png', encoded(picture(6, 10, 20, 'L'))),
+        ('b/6.png', encoded(picture(7))),
+        ('c/bad.jpg', b'\xff\xd8\xffnot a JPEG'),
+        ('c/empty.jpg', b''),
+        ('readme.txt', b'no image'),
+    ]
+    return write_tar(tmp_path / 'faulty.tar', files)
+
+
+def test_text(faulty, run_command):
+    status, text, errors = run_command(check, faulty)
+    assert (status, errors) == (0, '')
+    lines = [line.split(maxsplit=1) for line in text.splitlines()]
+    found = dict(lines)
+    assert text.startswith(f'{faulty}: 11 images in 0.0 MB; bytes: 0 to ')
+    assert found['Labels'] == '3: a 6, b 3, c 2'
+    assert found['Width'] == '20 to 32, median 32'
+    assert found['Height'] == '10 to 24, median 24'
+    assert found['Channels'] == '1 to 3, median 3'
+    assert found['Bad'] == '2 images (18.18%)'
+    assert "'c/empty.jpg' at byte" in text and 'no data (0 bytes)' in text
+    assert found['Same'] == f'names       1 image with the name of an earlier one: {faulty}:b/6.png'
+    assert found['Copies'] == '1 with the bytes of an earlier example, 1 with another label'
+    assert f'{faulty}:a/5.png = {faulty}:b/5.png' in text
+    assert 'MB for the input of training at 128x128x1' in found['Memory']
+
+
+def test_json(faulty, archive, run_command):
+    status, text, errors = run_command(check, faulty, archive, '--json')
+    assert (status, errors) == (0, '')
+    found = json.loads(text)
+    first, second = found['archives']
+    assert first['labels'] == {'a': 6, 'b': 3, 'c': 2} and first['bad'] == 2
+    assert second['labels'] == {f'n{number:06}': 6 for number in range(4)} and second['bad'] == 0
+    assert second['dimensions']['width'] == {'least': 32, 'median': 32, 'most': 32}
+    assert found['examples'] == 35
+    assert [bad['member'] for bad in found['bad_examples']] == ['c/bad.jpg', 'c/empty.jpg']
+    assert found['duplicate_names'] == [f'{faulty}:b/6.png']
+    # picture(0) to picture(5) of `faulty` are in `archive`, too, as n000000.
+    assert found['copies']['examples'] == 7
+    assert found['copies']['in_other_archives'] == 6
+    assert found['input_memory']['decoded_cache'] == 35 * 128 * 128
+
+
+def test_damaged_archives_are_described_and_the_others_are_read(archive, tmp_path, run_command):
+    whole = archive.read_bytes()
+    cut, text, empty = (tmp_path / name for name in ('cut.tar', 'text.tar', 'empty.tar'))
+    cut.write_bytes(whole[:9000])
+    text.write_bytes(b'no archive ' * 100)
+    empty.write_bytes(tar_bytes({'x.txt': b'1'}))
+    status, shown, errors = run_command(check, cut, text, empty, archive, '--json')
+    assert status == 1
+    assert errors.startswith(f"error: 3 of 4 archives are damaged or empty: '{cut}' is cut off at byte 9000")
+    found = json.loads(shown)['archives']
+    assert [contents['examples'] for contents in found] == [4, 0, 0, 24]
+    assert 'is not a tar archive' in found[1]['damage'] and 'holds no images' in found[2]['damage']
+    assert run_command(check, cut)[0] == 1
+
+
+def test_quick_reads_headers_only(faulty, run_command):
+    found = json.loads(run_command(check, faulty, '--quick', '--json')[1])
+    assert found['copies'] is None and found['archives'][0]['bad'] is None
+    assert found['archives'][0]['labels'] == {'a': 6, 'b': 3, 'c': 2}
+    assert found['duplicate_names'] == [f'{faulty}:b/6.png']
+    assert 'Labels' in run_command(check, faulty, '--quick')[1]
+
+
+def test_folders(tmp_path, run_command):
+    for number in (1, 2):
+        path = tmp_path / 'photos' / 'cat' / f'{number}.png'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encoded(picture(1)))
+    (tmp_path / 'photos' / 'cat' / '3.jpg').write_bytes(b'?')
+    text = run_command(check, tmp_path / 'photos')[1]
+    assert f'{tmp_path}/photos/cat/1.png = {tmp_path}/photos/cat/2.png' in text
+    assert "'cat/3.jpg': not an image" in text
+    quick = json.loads(run_command(check, tmp_path / 'photos', '--quick', '--json')[1])
+    assert quick['archives'][0]['labels'] == {'cat': 3}
+
+
+def test_trees(tmp_path, run_command):
+    path = tmp_path / 'trees.txt'
+    path.write_text('(3 (2 It) (4 works))\n(3 (2 It) (4 works))\n(1 x\n')
+    found = json.loads(run_command(check, path, '--json')[1])
+    assert found['archives'][0]['kind'] == 'tree' and found['archives'][0]['bad'] == 1
+    assert found['archives'][0]['dimensions']['nodes']['most'] == 3
+    assert found['copies']['examples'] == 1 and found['input_memory'] is None
+
+
+def test_a_pipe_and_no_tensorflow(archive, run_python):
+    code = (
+        "import sys; sys.argv = ['check', '-', '--json']; from estimator_lab.data import check\n"
+        'try: check.COMMAND.run()\n'
+        "finally: assert 'tensorflow' not in sys.modules"
+    )
+    done = run_python('-c', code, stdin=archive.read_bytes())
+    assert (done.returncode, done.stderr) == (0, '')
+    assert json.loads(done.stdout)['examples'] == 24
+
+
+def test_names_are_escaped(tmp_path, run_command):
+    path = write_tar(tmp_path / 'x.tar', [('\x1b[2J/1.jpg', b'?')])
+    for arguments in ([path], [path, '--json']):
+        assert '\x1b' not in run_command(check, *arguments)[1]
+
+
+def test_wrong_use(tmp_path, run_command):
+    assert run_command(check)[0] == 2
+    assert run_command(check, 'x.tar', '--channels=2')[0] == 2
+    status, _, errors = run_command(check, tmp_path / 'gone.tar')
+    assert status == 1 and 'There is no file' in errors
+
+
+def test_a_closed_pipe_is_no_error(archive):
+    command = [sys.executable, '-m', 'estimator_lab.data.check', str(archive)]
+    done = subprocess.run(f'{" ".join(command)} | true', shell=True, stderr=subprocess.PIPE, check=False)
+    assert done.stderr == b''
