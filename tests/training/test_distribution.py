@@ -101,7 +101,9 @@ def test_multi_worker(cluster):
 
 @pytest.mark.once
 def test_multi_worker_goes_on_where_it_stopped(cluster, archive):
-    run = cluster('chief', 'worker0', distribution='multi_worker', max_steps=100_000, save_checkpoints_steps=20)
+    run = cluster(
+        'chief', 'worker0', distribution='multi_worker', max_steps=100_000, save_checkpoints_steps=20
+    )
     run.start('chief', 'worker0')
     run.wait_for(lambda: run.saved_step() > 0)
     for task in ('chief', 'worker0'):
