@@ -14,6 +14,7 @@ test:
 	tools/test.sh
 
 .venv/ready: setup.py
+	@echo 'Installing TensorFlow and this package in .venv: about 2 GB, some minutes.'
 	python_command="$$(tools/find_python.sh 3.13 3.12 3.11 3.10)" && "$$python_command" -m venv .venv
 	.venv/bin/python -m pip install --quiet --editable .
 	touch $@

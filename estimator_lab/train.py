@@ -129,7 +129,7 @@ def _conclude(experiment: 'Experiment', result: 'Result', own_data: bool) -> int
         _say(f'Stopped at step {result.step} of {result.max_steps}{saved}')
         _say(f'Go on with       {again}')
         return INTERRUPTED
-    if result.step < result.max_steps:
+    if result.step < result.max_steps and not result.stopped_early:
         _say(f'The data ended at step {result.step} of {result.max_steps}.')
     if result.metrics:
         from estimator_lab.runs.metrics_text import images_text, primary_metric_text, worth_showing

@@ -88,20 +88,22 @@ class Progress(StatusLine):
 
 
 @contextmanager
-def progress_of(title: str, noun: str, share: Callable[[], float | None]) -> Iterator[Callable[[int], None]]:
+def progress_of(
+    title: str, noun: str, share: Callable[[int], float | None]
+) -> Iterator[Callable[[int], None]]:
     """Yields a function that is called with the number of examples done, and shows it on standard error.
 
     Args:
       title: the task.
       noun: the plural for the examples.
-      share: returns the share of all work, in [0, 1]; None if unknown.
+      share: returns the share of all work, in [0, 1], that this number is; None if unknown.
     """
     begun: list[Progress] = []
 
     def show(done: int) -> None:
         if not begun:  # the start of TensorFlow does not count
             begun.append(Progress(title, sys.stderr))
-        begun[0](f'{done:,} {noun}', share())
+        begun[0](f'{done:,} {noun}', share(done))
 
     try:
         yield show

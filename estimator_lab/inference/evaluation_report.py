@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,8 @@ def evaluate_and_write(settings: EvaluationSettings) -> tuple[Evaluation, list[s
     with ExitStack() as stack:
         if settings.out:
             stack.enter_context(made_folder('out', settings.out))
-        progress = stack.enter_context(progress_of('Evaluating', kind.noun, lambda: examples.share))
+        share = partial(share_evaluated, settings.eval_steps, settings.batch_size, examples)
+        progress = stack.enter_context(progress_of('Evaluating', kind.noun, share))
         found = evaluate(
             trained,
             examples,
@@ -64,6 +66,19 @@ def evaluate_and_write(settings: EvaluationSettings) -> tuple[Evaluation, list[s
             worst=settings.worst,
         )
         return found, write_files(settings.out, found) if settings.out else []
+
+
+def share_evaluated(steps: int | None, batch_size: int, examples: ExampleInput, done: int) -> float | None:
+    """Returns the share of an evaluation, in [0, 1], that the first `done` examples are; None if unknown.
+
+    Args:
+      steps: batches to evaluate; None for all.
+      batch_size: examples in a batch.
+      examples: to evaluate.
+      done: examples that have been evaluated.
+    """
+    of_all = examples.share(done)
+    return max(of_all or 0.0, min(done / (steps * batch_size), 1.0)) if steps else of_all
 
 
 def as_json(evaluation: Evaluation) -> str:

@@ -72,7 +72,7 @@ def predict_and_write(
             stack.callback(files.leave_no_empty_folder)
         progress = None
         if settings.out:  # else the rows show the progress
-            progress = stack.enter_context(progress_of('Predicting', kind.noun, lambda: examples.share))
+            progress = stack.enter_context(progress_of('Predicting', kind.noun, examples.share))
         report = InputReport(say=lambda line: None, kind=kind, progress=progress)
         batches = _batches(trained, examples, report, settings)
         try:

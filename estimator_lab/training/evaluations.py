@@ -18,7 +18,6 @@ from estimator_lab.runs.event_files import scalars_in
 from estimator_lab.runs.metrics_text import images_text, worth_showing
 from estimator_lab.runs.record import link_model
 from estimator_lab.tf1 import tf
-from estimator_lab.training.hooks import Pauses
 
 
 class BestEvaluation:
@@ -67,7 +66,6 @@ class EvaluationLog(tf.estimator.Exporter):
 
     Attributes:
       report: of the evaluation's input, whose error ends the run.
-      pauses: the pause of training ends here.
       is_stopped_early: returns whether the evaluations so far end training.
       last: the last evaluation's metrics, by name; empty before the first.
       is_enough: what `is_stopped_early` returned after it.
@@ -75,7 +73,6 @@ class EvaluationLog(tf.estimator.Exporter):
 
     report: InputReport
     say: Say
-    pauses: Pauses
     is_stopped_early: Callable[[], bool]
     last: Mapping[str, float] = field(default_factory=dict)
     is_enough: bool = False
@@ -90,7 +87,6 @@ class EvaluationLog(tf.estimator.Exporter):
         is_the_final_export: bool,
     ) -> None:
         """Reports one evaluation; exports nothing."""
-        self.pauses.end()
         self.report.raise_error()
         self.last = eval_result
         shown = ', '.join(f'{name} {value:.4f}' for name, value in worth_showing(eval_result))

@@ -39,6 +39,7 @@ class Result:
       step: its global step.
       max_steps: the global step at which training ends.
       interrupted: whether the user stopped it.
+      stopped_early: whether --early_stopping ended it before `max_steps`.
       bad_images: training images that could not be decoded, counted anew in each epoch.
     """
 
@@ -49,6 +50,7 @@ class Result:
     step: int
     max_steps: int
     interrupted: bool
+    stopped_early: bool
     bad_images: int
 
 
@@ -180,6 +182,7 @@ class Experiment:
             step=self.saved_step(),
             max_steps=self.max_steps,
             interrupted=switch.on,
+            stopped_early=self.saved_step() < self.max_steps and self.trainer.is_finished(),
             bad_images=sum(trainer.bad_images for trainer in self.trainers),
         )
 

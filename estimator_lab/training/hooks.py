@@ -1,6 +1,7 @@
 """Session hooks: progress on the screen, examples per second, stopping, a profile, hyper-parameters."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +12,27 @@ from estimator_lab.core.model import keys
 from estimator_lab.tf1 import tf
 from estimator_lab.training.interrupt import StopSwitch
 
+_UPDATES = 10  # of the progress line, whose speed is shown
 _PROFILED_EVERY = 5
 _PROFILED_STEPS = 16  # three of them are traced
 
 
 class Pauses:
-    """How many seconds training has waited for evaluations; they are left out of its speed."""
+    """How long training has waited for evaluations, and the exports that follow them."""
 
     def __init__(self) -> None:
-        self.seconds = 0.0
+        self._ended = 0.0
         self._began: float | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether training is waiting now."""
+        return self._began is not None
+
+    @property
+    def seconds(self) -> float:
+        """The seconds of all pauses so far; they are left out of the speed of training."""
+        return self._ended if self._began is None else self._ended + time.monotonic() - self._began
 
     def begin(self) -> None:
         """Starts a pause, unless one has started already."""
@@ -29,9 +41,7 @@ class Pauses:
 
     def end(self) -> None:
         """Ends the pause, if one has started."""
-        if self._began is not None:
-            self.seconds += time.monotonic() - self._began
-            self._began = None
+        self._ended, self._began = self.seconds, None
 
 
 @dataclass(eq=False)
@@ -42,7 +52,7 @@ class EvaluationHook(tf.train.SessionRunHook):
 
     Attributes:
       switch: asks to stop.
-      pauses: a pause of training starts with the evaluation; `EvaluationLog` ends it.
+      pauses: a pause of training starts with the evaluation; `ProgressHook` ends it at the next step.
       batch_size: examples in a step.
       total: examples in all; None if unknown.
       noun: what to call them.
@@ -160,14 +170,15 @@ class ProfileHook(tf.train.SessionRunHook):
 class ProgressHook(tf.train.SessionRunHook):
     """Shows step, loss, speed and time left, and writes summaries of steps and examples per second.
 
-    The progress is one line rewritten on a terminal, plain lines elsewhere. The summaries replace those of
-    Estimator's StepCounterHook, which may read the global step before it is updated and then warns, wrongly,
-    that it did not increase.
+    The progress is one line rewritten on a terminal, plain lines elsewhere. Speed and time left are those of
+    the last few updates, without pauses. The summaries replace those of Estimator's StepCounterHook, which
+    may read the global step before it is updated and then warns, wrongly, that it did not increase.
 
     Attributes:
       max_steps: the step at which training ends.
       batch_size: examples in a step.
-      pauses: time that does not count.
+      pauses: time that does not count; a pause, with all exports that follow an evaluation, ends when the
+        next step begins.
       every_n_steps: steps between two summaries.
       output_dir: folder of the summaries.
     """
@@ -190,27 +201,29 @@ class ProgressHook(tf.train.SessionRunHook):
     def after_create_session(self, session: Any, coord: Any) -> None:
         """Starts anew."""
         self._status: StatusLine | None = None
-        self._shown_at, self._shown_step = 0.0, 0
+        self._updates: deque[tuple[float, int]] = deque(maxlen=_UPDATES)
 
     def before_run(self, run_context: Any) -> Any:
-        """Requests the global step and the loss."""
+        """Requests the global step and the loss; ends the pause."""
+        self.pauses.end()
         return tf.train.SessionRunArgs(self._fetches)
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
         """Shows the progress, and writes the two rates every `every_n_steps` steps."""
-        # The step may be read before or after its update: off by one is good enough here.
+        # The step may be read before or after its update: off by one is good enough for the summaries.
         step = int(run_values.results['step'])
         if self._timer.should_trigger_for_step(step):
             self._write_rates(step)
-        now = time.monotonic() - self.pauses.seconds
+        if self.pauses.has_begun:  # the evaluation after this step has been reported
+            return
         if self._status is None:
             self._status = StatusLine()
-        elif self._status.is_due():
-            rate = (step - self._shown_step) / max(now - self._shown_at, 1e-9)
-            self._status.show(self._line(step, run_values.results['loss'], rate))
-        else:
+        elif not self._status.is_due():
             return
-        self._shown_at, self._shown_step = now, step
+        step = int(run_context.session.run(self._fetches['step']))
+        self._updates.append((time.monotonic() - self.pauses.seconds, step))
+        if len(self._updates) > 1:
+            self._status.show(self._line(step, run_values.results['loss']))
 
     def end(self, session: Any) -> None:
         """Clears the progress line."""
@@ -226,11 +239,13 @@ class ProgressHook(tf.train.SessionRunHook):
             values = [tf.Summary.Value(tag=tag, simple_value=value) for tag, value in rates.items()]
             self._writer.add_summary(tf.Summary(value=values), step)
 
-    def _line(self, step: int, loss: float, rate: float) -> str:
-        left = max(self.max_steps - step, 0) / rate if rate else 0
+    def _line(self, step: int, loss: float) -> str:
+        (start, first), (now, last) = self._updates[0], self._updates[-1]
+        rate = (last - first) / max(now - start, 1e-9)
+        left = f'{clock(max(self.max_steps - step, 0) / rate)} left  ' if rate else ''
         return (
             f'step {step:>{len(str(self.max_steps))}}/{self.max_steps}  loss {loss:.4f}  '
-            f'{clock(left)} left  {rate:.1f} steps/s  {rate * self.batch_size:,.0f} examples/s'
+            f'{left}{rate:.1f} steps/s  {rate * self.batch_size:,.0f} examples/s'
         )
 
 

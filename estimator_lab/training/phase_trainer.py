@@ -174,7 +174,7 @@ class PhaseTrainer:
             metrics = self.estimator.evaluate(eval_input_fn, inputs.eval_steps, eval_hooks)
             report.raise_error()
             return metrics
-        log = EvaluationLog(report, self._say, self._pauses, self._is_stopped_early)
+        log = EvaluationLog(report, self._say, self._is_stopped_early)
         stop = StopTrainingHook(switch, lambda: log.is_enough)
         hooks = [stop, *self._chief_hooks()]
         train_spec = tf.estimator.TrainSpec(self.train_input_fn(), self.plan.last_step, hooks)

@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import sys
 
@@ -70,6 +71,37 @@ def test_progress_on_a_terminal_is_one_line_that_goes_away(progress, shown, monk
     run_steps([progress], 10)
     text = shown()
     assert '\n' not in text and text.count('\r\033[Kstep') >= 5 and text.endswith('\r\033[K')
+
+
+def test_progress_shows_the_step_that_was_taken_but_not_right_after_its_evaluation(progress, shown):
+    class Evaluation(tf.train.SessionRunHook):
+        """Evaluates after step 4, as a checkpoint's listener does."""
+
+        def after_run(self, run_context, run_values):
+            if int(run_context.session.run(tf.train.get_global_step())) == 4:
+                progress.pauses.begin()
+
+    run_steps([Evaluation(), progress], 6)
+    assert re.findall(r'step +(\d+)/100', shown()) == ['2', '3', '5', '6']
+    assert not progress.pauses.has_begun
+
+
+def test_the_time_left_leaves_out_pauses(progress, shown, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr('time.monotonic', lambda: now[0])
+
+    class Clock(tf.train.SessionRunHook):
+        """Takes a second for each step, and 500 for an evaluation after step 4."""
+
+        def after_run(self, run_context, run_values):
+            now[0] += 1
+            if now[0] == 4:
+                progress.pauses.begin()
+                now[0] += 500
+
+    run_steps([Clock(), progress], 6)
+    left = re.findall(r'step +(\d+)/100 .*?([\d:]+) left  1.0 steps/s', shown())
+    assert left == [('2', '1:38'), ('3', '1:37'), ('5', '1:35'), ('6', '1:34')]
 
 
 def test_progress_of_an_evaluation(shown):

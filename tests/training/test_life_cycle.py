@@ -69,6 +69,7 @@ def test_early_stopping_and_exports(settings, accuracies):
     chosen = settings(early_stopping=2, max_steps=6, export=['best', 'latest', 'final'])
     result, lines = trained(chosen)
     assert (result.step, result.metrics['global_step'], result.interrupted) == (4, 4, False)
+    assert result.stopped_early
     assert lines[-1] == 'No better for 2 evaluations: stopped early.'
     assert exported(chosen.model_dir, 'best') == [2]
     assert exported(chosen.model_dir, 'latest') == [4]

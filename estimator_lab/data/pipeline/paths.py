@@ -76,9 +76,6 @@ class ExampleInput:
       note: called with a sentence about what is unusual about an archive but not an error.
       kind: which members are examples.
 
-    Attributes:
-      share: of all input, in [0, 1], that has been read; None if unknown.
-
     Raises:
       DataError: for a path that is not there.
     """
@@ -86,16 +83,29 @@ class ExampleInput:
     def __init__(self, paths: Sequence[str], note: Note | None = None, kind: Kind = IMAGES) -> None:
         self.paths = expand_paths(paths, note or (lambda line: None))
         self.kind = kind
-        self.share: float | None = None
+        self._share: float | None = None
+        self._read = 0
         self._note = note
 
     def epoch(self, number: int) -> Iterator[Member]:
         """Yields every example once; see `Order.epoch`."""
         for done, path in enumerate(self.paths):
-            yield from _members_of(path, number, self.kind, self._note, partial(self._set_share, done))
+            members = _members_of(path, number, self.kind, self._note, partial(self._set_share, done))
+            yield from map(self._counted, members)
+
+    def share(self, done: int) -> float | None:
+        """Returns the share of all input, in [0, 1], that the first `done` examples are; None if unknown.
+
+        Reading is ahead of the work: the share of the bytes read so far is divided by the examples in them.
+        """
+        return self._share and self._share * min(done / max(self._read, 1), 1)
+
+    def _counted(self, member: Member) -> Member:
+        self._read += 1
+        return member
 
     def _set_share(self, paths: int, share: float) -> None:
-        self.share = (paths + share) / len(self.paths)
+        self._share = (paths + share) / len(self.paths)
 
     def onwards(self, start: int) -> Iterator[Member]:
         """Yields the examples from position `start` on, once."""

@@ -1,14 +1,16 @@
 """Writes the report for the `report` command."""
 
+from functools import partial
 from pathlib import Path
 
 from estimator_lab.console.outputs import check_outputs, made_folder, written_whole
-from estimator_lab.console.progress import warn
+from estimator_lab.console.progress import progress_of, warn
 from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar.sources import STDIN
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.evaluation import Evaluation, evaluate
+from estimator_lab.inference.evaluation_report import share_evaluated
 from estimator_lab.inference.inspection_files import pictures_of_first
 from estimator_lab.inference.report.history import read_history
 from estimator_lab.inference.report.page import Inspected, report_page
@@ -18,6 +20,7 @@ from estimator_lab.runs.model import Trained, open_trained
 
 _NAME = 'report.html'
 _PATIENCE = 2.0  # seconds
+_BATCH_SIZE = 32
 
 
 def write_report(settings: ReportSettings) -> tuple[Path, int, list[str]]:
@@ -47,6 +50,15 @@ def write_report(settings: ReportSettings) -> tuple[Path, int, list[str]]:
 def _examined(trained: Trained, settings: ReportSettings) -> tuple[Evaluation, Inspected]:
     kind = trained.kind
     examples = ExampleInput(settings.data, warn, kind)
-    report = InputReport(say=warn, kind=kind)
-    evaluation = evaluate(trained, examples, report, steps=settings.eval_steps, worst=settings.worst)
+    share = partial(share_evaluated, settings.eval_steps, _BATCH_SIZE, examples)
+    with progress_of('Evaluating', kind.noun, share) as progress:
+        report = InputReport(say=warn, kind=kind, progress=progress)
+        evaluation = evaluate(
+            trained,
+            examples,
+            report,
+            batch_size=_BATCH_SIZE,
+            steps=settings.eval_steps,
+            worst=settings.worst,
+        )
     return evaluation, pictures_of_first(trained, ExampleInput(settings.data, kind=kind))

@@ -18,6 +18,18 @@ from tests.archive_files import encoded, picture, write_tar
 PNG = encoded(picture(1))
 
 
+def test_the_share_is_that_of_the_examples_that_are_done(archive):
+    copy = shutil.copy(archive, archive.with_name('copy.tar'))
+    examples = ExampleInput([str(archive), str(copy)])
+    assert examples.share(0) is None
+    members = examples.epoch(0)
+    for _ in range(24):
+        next(members)
+    assert 0.4 < examples.share(24) <= 0.5
+    assert examples.share(6) == pytest.approx(examples.share(24) / 4)
+    assert len(list(members)) == 24 and examples.share(48) == 1 and examples.share(12) == 0.25
+
+
 def found(*paths):
     return [(turn.key, turn.read().data) for turn in ExampleInput([str(p) for p in paths]).epoch(0)]
 
