@@ -44,7 +44,7 @@ setup(
     package_data={'estimator_lab': ['py.typed', 'inference/report/page.html']},
     python_requires='>=3.10,<3.14',
     install_requires=RUNTIME,
-    entry_points={'console_scripts': ['estimator_lab=estimator_lab.__main__:main']},
+    entry_points={'console_scripts': ['estimator_lab=estimator_lab.__main__:program']},
     extras_require={'contrib': CONTRIB, 'test': TEST, 'bench': BENCH, 'fuzz': FUZZ},
     classifiers=[
         'Programming Language :: Python :: 3',

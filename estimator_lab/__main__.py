@@ -7,8 +7,10 @@ import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import NoReturn
 
 from estimator_lab import __version__
+from estimator_lab.base.interrupts import leave
 from estimator_lab.console.command import python
 from estimator_lab.console.progress import open_closed_streams, say, say_lines, warn
 
@@ -49,6 +51,15 @@ def main() -> int:
         warn(f'error: {_unknown(name)}')
         return 2
     return 0
+
+
+def program() -> NoReturn:
+    """Runs the command line and ends the process."""
+    try:
+        status = main()
+    except SystemExit as ended:
+        status = ended.code if isinstance(ended.code, int) else 0
+    leave(status)
 
 
 def _help() -> str:
@@ -93,4 +104,4 @@ def _unknown(name: str) -> str:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    program()

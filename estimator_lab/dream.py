@@ -27,4 +27,4 @@ def main(settings: DreamSettings, line: CommandLine) -> None:
 COMMAND = Command(main, _USAGE, DreamSettings, required=['model_dir'])
 
 if __name__ == '__main__':
-    COMMAND.run()
+    COMMAND.run_and_leave()

@@ -26,4 +26,4 @@ def main(settings: EvaluationSettings, line: CommandLine) -> None:
 COMMAND = Command(main, _USAGE, EvaluationSettings, required=['model_dir', 'data'], aliases={'output': 'out'})
 
 if __name__ == '__main__':
-    COMMAND.run()
+    COMMAND.run_and_leave()

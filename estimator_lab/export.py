@@ -22,4 +22,4 @@ def main(settings: ExportSettings, line: CommandLine) -> None:
 COMMAND = Command(main, _USAGE, ExportSettings, required=['model_dir'])
 
 if __name__ == '__main__':
-    COMMAND.run()
+    COMMAND.run_and_leave()

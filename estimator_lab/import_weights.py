@@ -72,4 +72,4 @@ def _import(settings: Settings, weights: Path) -> Iterator[tuple[str, str]]:
 COMMAND = Command(main, _USAGE, Settings, arguments='FILE')
 
 if __name__ == '__main__':
-    COMMAND.run()
+    COMMAND.run_and_leave()

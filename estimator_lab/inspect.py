@@ -34,4 +34,4 @@ def main(settings: InspectionSettings, line: CommandLine) -> None:
 COMMAND = Command(main, _USAGE, InspectionSettings, required=['model_dir'], aliases={'output': 'out'})
 
 if __name__ == '__main__':
-    COMMAND.run()
+    COMMAND.run_and_leave()

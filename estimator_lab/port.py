@@ -65,4 +65,4 @@ def _programs(argument: str) -> Iterator[str]:
 COMMAND = Command(main, _USAGE, Settings, arguments='PROGRAM...')
 
 if __name__ == '__main__':
-    COMMAND.run()
+    COMMAND.run_and_leave()

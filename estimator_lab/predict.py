@@ -35,7 +35,8 @@ COMMAND = Command(
     required=['model_dir'],
     aliases={'output': 'files'},
     arguments='[IMAGE|FOLDER|TAR...]',
+    prints_rows=True,
 )
 
 if __name__ == '__main__':
-    COMMAND.run()
+    COMMAND.run_and_leave()

@@ -32,4 +32,4 @@ def main(settings: ReportSettings, line: CommandLine) -> None:
 COMMAND = Command(main, _USAGE, ReportSettings, required=['model_dir'])
 
 if __name__ == '__main__':
-    COMMAND.run()
+    COMMAND.run_and_leave()

@@ -175,4 +175,4 @@ def _command() -> str:
 COMMAND = command.Command(main, _USAGE, TrainSettings, hint=_HINT)
 
 if __name__ == '__main__':
-    COMMAND.run()
+    COMMAND.run_and_leave()

@@ -9,27 +9,39 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 LOG_LEVEL_VARIABLE = 'TF_CPP_MIN_LOG_LEVEL'
 FATAL_ONLY = '3'
 _hides_import_messages = False
+_announced: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
 
 # Prints a file and removes it, unless a line on standard input reports success. It is a separate process,
 # because one that native code aborts runs no more Python.
 _WATCHER = 'read -r success || { cat "$0" >&2 2>/dev/null; rm -f "$0"; }'
 
 
-def hide_import_messages() -> None:
-    """Makes a later import of TensorFlow by `estimator_lab.tf1` print nothing unless it fails."""
-    global _hides_import_messages
-    _hides_import_messages = True
+def hide_import_messages(
+    announced: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
+) -> None:
+    """Makes a later import of TensorFlow by `estimator_lab.tf1` print nothing unless it fails.
+
+    Args:
+      announced: returns a context that tells the user about the import, which takes seconds.
+    """
+    global _hides_import_messages, _announced
+    _hides_import_messages, _announced = True, announced
 
 
-def importing_tensorflow() -> contextlib.AbstractContextManager[None]:
-    """Returns the context in which TensorFlow is imported: `hushed` in a command, else one without effect."""
-    return hushed() if _hides_import_messages else contextlib.nullcontext()
+@contextlib.contextmanager
+def importing_tensorflow() -> Iterator[None]:
+    """The context in which TensorFlow is imported: in a command, announced and `hushed`."""
+    if not _hides_import_messages:
+        yield
+        return
+    with _announced(), hushed():
+        yield
 
 
 def wants_messages() -> bool:

@@ -1,5 +1,6 @@
 """Commands: settings read from flags, grouped help, errors in one sentence, exit statuses."""
 
+import contextlib
 import io
 import logging
 import math
@@ -9,7 +10,7 @@ import shlex
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -20,6 +21,7 @@ from estimator_lab.base.interrupts import INTERRUPTED, ended_by_signals, leave
 from estimator_lab.base.process import hide_import_messages
 from estimator_lab.base.regular_files import why_unread
 from estimator_lab.base.settings import settings_of
+from estimator_lab.console.activity import doing, shown_activity
 from estimator_lab.console.options import define_flags, groups_of, read_flags
 from estimator_lab.console.progress import check_said, open_closed_streams, say, say_lines, warn
 from estimator_lab.errors import FlagError, LabError
@@ -61,6 +63,7 @@ class Command:
       aliases: further names of flags, and the flags they stand for.
       arguments: what the arguments are, such as 'ARCHIVE...' for at least one, or '[IMAGE...]' for any
         number; '' for none.
+      prints_rows: whether standard output is for data rather than for sentences.
       hint: a sentence that follows the error for an unknown flag that resembles no other.
     """
 
@@ -70,6 +73,7 @@ class Command:
     required: Sequence[str] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
     arguments: str = ''
+    prints_rows: bool = False
     hint: str = ''
 
     def run(self) -> NoReturn:
@@ -83,9 +87,16 @@ class Command:
             leave(INTERRUPTED)
         sys.exit(status)
 
+    def run_and_leave(self) -> NoReturn:
+        """Runs the command and ends the process, without the seconds that unloading TensorFlow takes."""
+        try:
+            self.run()
+        except SystemExit as ended:
+            leave(ended.code if isinstance(ended.code, int) else 0)
+
     def _run(self, stopped: threading.Event) -> int | None:
         open_closed_streams()
-        hide_import_messages()
+        hide_import_messages(_loading)
         if not _LOG.handlers:
             _LOG.addHandler(_Warnings())
         for stream in (sys.stdout, sys.stderr):  # escape what the terminal's encoding lacks
@@ -95,7 +106,9 @@ class Command:
             if _HELP.intersection(sys.argv[1:]):
                 say_lines(self.help_text())
                 return 0
-            status = self.main(*self.parse(sys.argv))
+            settings, line = self.parse(sys.argv)
+            with shown_activity(self.prints_rows or getattr(settings, 'json', False)):
+                status = self.main(settings, line)
             check_said()
             return status
         except (Exception, KeyboardInterrupt) as error:
@@ -174,6 +187,14 @@ class _Warnings(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Prints a warning."""
         say(f'Warning: {record.getMessage()}')
+
+
+@contextlib.contextmanager
+def _loading() -> Iterator[None]:
+    """Shows that TensorFlow is being imported."""
+    doing('loading TensorFlow', plain=True)
+    yield
+    doing('starting')
 
 
 def python() -> str:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from estimator_lab.base.printable import printable
+from estimator_lab.console.activity import CLEAR, fitted, set_status, unwritten, write
 from estimator_lab.errors import LabError
 
 _QUICK_SECONDS = 2.0
@@ -20,8 +21,6 @@ _TERMINAL_SECONDS = 0.2
 _PLAIN_SECONDS = 10.0
 _BAR = 24
 _TITLE = 16
-
-_unsaid: list[OSError] = []
 
 
 class StatusLine:
@@ -51,15 +50,18 @@ class StatusLine:
         self._due = time.monotonic() + self._seconds
         self._shown = True
         line = printable(line)
+        set_status(line)
         if self.is_live:
-            _write(self._stream, f'\r\033[K{fitted(line, shutil.get_terminal_size().columns)}')
+            write(self._stream, f'{CLEAR}{fitted(line, shutil.get_terminal_size().columns)}')
         else:
-            _write(self._stream, f'{line}\n')
+            write(self._stream, f'{line}\n')
 
     def close(self) -> None:
         """Removes the line from the terminal."""
+        if self._shown:
+            set_status('')
         if self.is_live and self._shown:
-            _write(self._stream, '\r\033[K')
+            write(self._stream, CLEAR)
 
 
 class Progress(StatusLine):
@@ -112,18 +114,6 @@ def progress_of(
             progress.close()
 
 
-def fitted(line: str, columns: int) -> str:
-    """Returns a line shortened to a terminal's width by whole parts, from the end.
-
-    Args:
-      line: parts separated by two spaces, the most important first.
-      columns: of the terminal; the last one stays empty.
-    """
-    while len(line) >= columns and '  ' in line:
-        line = line.rpartition('  ')[0].rstrip()
-    return line[: max(columns - 1, 0)]
-
-
 def open_closed_streams() -> None:
     """Replaces a standard stream that the shell has closed, as by `>&-`, by the null device."""
     for name in ('stdout', 'stderr'):
@@ -134,7 +124,7 @@ def open_closed_streams() -> None:
 def say(line: str) -> None:
     """Prints a line; on a terminal, it replaces the progress bar."""
     line = printable(line)
-    _write(sys.stdout, f'\r\033[K{line}\n' if sys.stdout.isatty() else f'{line}\n')
+    write(sys.stdout, f'{CLEAR}{line}\n' if sys.stdout.isatty() else f'{line}\n')
 
 
 def say_lines(text: str) -> None:
@@ -151,7 +141,7 @@ def say_rows(rows: Iterable[tuple[str, str]]) -> None:
 
 def warn(line: str) -> None:
     """Prints a line to standard error, apart from results."""
-    _write(sys.stderr, f'{printable(line)}\n')
+    write(sys.stderr, f'{printable(line)}\n')
 
 
 def check_said() -> None:
@@ -160,31 +150,13 @@ def check_said() -> None:
     Raises:
       LabError: one was not, because the disk is full.
     """
-    if _unsaid:
-        raise LabError(why_unwritten(_unsaid.pop()))
+    if error := unwritten():
+        raise LabError(why_unwritten(error))
 
 
 def why_unwritten(error: OSError) -> str:
     """Returns the sentence for an error of standard output."""
     return f'Standard output cannot be written: {error.strerror or error}.'
-
-
-def silence(stream: TextIO) -> None:
-    """Discards what a stream has buffered, and what is written to it from now on."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
-
-
-def _write(stream: TextIO, text: str) -> None:
-    try:
-        stream.write(text)
-        stream.flush()
-    except BrokenPipeError:  # the reader has closed the pipe
-        silence(stream)
-    except OSError as error:
-        silence(stream)
-        _unsaid.append(error)
 
 
 def clock(seconds: float) -> str:

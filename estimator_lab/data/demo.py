@@ -90,4 +90,4 @@ def _write(source: IO[bytes], target: Path) -> None:
 COMMAND = Command(main, _USAGE, Settings, arguments='FOLDER')
 
 if __name__ == '__main__':
-    COMMAND.run()
+    COMMAND.run_and_leave()

@@ -96,4 +96,4 @@ def _verify(settings: Settings, line: CommandLine) -> None:
 COMMAND = Command(main, _USAGE, Settings, arguments='ARCHIVE|FOLDER...')
 
 if __name__ == '__main__':
-    COMMAND.run()
+    COMMAND.run_and_leave()

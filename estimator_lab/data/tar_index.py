@@ -69,4 +69,4 @@ def _describe(index: Index, noun: str) -> str:
 COMMAND = Command(main, _USAGE, arguments='ARCHIVE|FOLDER...')
 
 if __name__ == '__main__':
-    COMMAND.run()
+    COMMAND.run_and_leave()

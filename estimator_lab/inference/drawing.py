@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from estimator_lab.base.settings import settings_of
+from estimator_lab.console.activity import doing
 from estimator_lab.console.outputs import check_outputs, check_suffix, written_whole
 from estimator_lab.console.progress import warn
 from estimator_lab.core.display.picture import (
@@ -67,6 +68,7 @@ def draw(settings: DreamSettings, given: frozenset[str] = frozenset()) -> Rows:
     outputs = {name: getattr(settings, name) for name in ('out', 'strip', 'zoom', 'film')}
     inputs = [path for path in (settings.image, settings.guide, *settings.data) if path]
     check_outputs(outputs, inputs, trained.model_dir, trained.kind.accepts, (*_PICTURES, _FILM))
+    doing('drawing')
     yield from draw_kind(trained, settings, given)
 
 

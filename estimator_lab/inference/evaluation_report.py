@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from estimator_lab.console.activity import doing
 from estimator_lab.console.outputs import json_text, made_folder, write_csv, writing, written_together
 from estimator_lab.console.progress import progress_of, warn
 from estimator_lab.conventions import KEY
@@ -51,6 +52,7 @@ def evaluate_and_write(settings: EvaluationSettings) -> tuple[Evaluation, list[s
         kind = kind.with_labels(read_label_table(settings.labels))
     examples = ExampleInput(settings.data, warn, kind)
     check_use(trained.reader, settings.batch_size)
+    doing('evaluating')
     with ExitStack() as stack:
         if settings.out:
             stack.enter_context(made_folder('out', settings.out))

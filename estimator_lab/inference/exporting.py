@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterator
 
+from estimator_lab.console.activity import doing
 from estimator_lab.console.outputs import writing
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.painting import with_painting_settings
@@ -25,6 +26,7 @@ def export(settings: ExportSettings) -> Iterator[tuple[str, str]]:
             f'--tflite is for images, but --model_dir={settings.model_dir} accepts {trained.kind.noun}.'
         )
     yield 'Exporting', f'{trained.model.name}: building the graph, then writing it'
+    doing('exporting')
     folder = serving.export_saved_model(trained, settings.out or trained.model_dir / 'export')
     yield 'Exported', f'{trained.model.name} at step {trained.step}: {folder}'
     yield from _signatures(trained)

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from estimator_lab.base.printable import safe_name
+from estimator_lab.console.activity import doing
 from estimator_lab.console.command import tensorboard
 from estimator_lab.console.outputs import writing
 from estimator_lab.console.progress import warn
@@ -43,6 +44,7 @@ def inspect_and_write(settings: InspectionSettings) -> Rows:
         raise FlagError(
             f'--{name} is given, but --model_dir={settings.model_dir} accepts {trained.kind.noun}.'
         )
+    doing('inspecting')
     place = settings.tree or settings.image or ''
     values, pictures = (_inspect_tree if settings.tree else _inspect_image)(trained, place, settings.label)
     events = trained.model_dir / _FOLDER

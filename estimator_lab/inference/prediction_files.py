@@ -10,8 +10,9 @@ from typing import Any, TextIO
 import numpy as np
 
 from estimator_lab.base.printable import safe_name
+from estimator_lab.console.activity import clear_activity, doing, silence
 from estimator_lab.console.outputs import CsvWriter, check_outputs, json_text, writing, written_whole
-from estimator_lab.console.progress import progress_of, silence, warn, why_unwritten
+from estimator_lab.console.progress import progress_of, warn, why_unwritten
 from estimator_lab.conventions import KEY
 from estimator_lab.core.display.picture import as_picture
 from estimator_lab.data.pipeline.paths import ExampleInput
@@ -67,6 +68,7 @@ def predict_and_write(
     check_outputs(outputs, examples.paths, trained.model_dir, kind.accepts, _TABLES)
     table = Table(trained, settings.top)
     files = PredictionFiles(settings.files) if settings.files else None
+    doing('predicting')
     with contextlib.ExitStack() as stack:
         if files:
             stack.callback(files.leave_no_empty_folder)
@@ -175,6 +177,7 @@ def _write(
                     warn(f'Not in the table: {", ".join(left_out)}; --files=DIR writes them.')
                 if count_labels and not table.classifies(batch.values):
                     warn(f'--top={table.top} has no effect: this model predicts no labels.')
+            clear_activity()
             for row in table.rows(batch):
                 write(row)
             stream.flush()

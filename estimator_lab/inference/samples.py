@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from estimator_lab.console.activity import doing
 from estimator_lab.conventions import IMAGE, to_unit_range
 from estimator_lab.core.adversarial.pictures import SAMPLES
 from estimator_lab.core.boltzmann.samples import gibbs_samples
@@ -125,6 +126,7 @@ def sample_batches(
                 feed[images] = begin[some]
             if stack.top.classes:
                 feed[ids] = [known.index(text) for text in texts[some]]
+            doing(f'taking {steps:,} Gibbs steps from sample {first + 1:,} of {count:,} on')
             yield session.run(found, feed), texts[some]
 
 

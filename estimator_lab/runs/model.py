@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 from estimator_lab import __version__
 from estimator_lab.base.json_input import as_type
 from estimator_lab.base.regular_files import read_regular, why_unread
+from estimator_lab.console.activity import doing
 from estimator_lab.core.heads.model import AnyModel, Task
 from estimator_lab.core.model.hparams import resolve
 from estimator_lab.data.images.decode import ImageShape
@@ -151,6 +152,7 @@ def open_trained(model_dir: Path, flag: str = '--model_dir') -> Trained:
         it, with a model or hyper-parameter that this version does not know; it leads to other folders.
     """
     prepare_process()
+    doing('opening the model')
     for _ in range(_MOST_TRIES - 1):
         state = _state(model_dir)
         try:

@@ -1,10 +1,13 @@
 """One training run: settings -> phases -> training, evaluation and a result. Reads no flags."""
 
+import atexit
 import contextlib
+import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from estimator_lab.console.activity import doing
 from estimator_lab.console.outputs import locked, made_folder
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.core.step.train_step import optimizer_vectors
@@ -75,6 +78,8 @@ class Experiment:
 
     def __init__(self, settings: Settings, say: Say = print) -> None:
         prepare_process()
+        _close_event_files_at_exit()
+        doing('opening the data')
         self.run = open_run(settings, say)
         plans = plan_phases(self.run)
         for plan in plans:
@@ -200,6 +205,17 @@ class Experiment:
         """Returns the newest checkpoint of the last phase that has one, '' without any."""
         saved = [trainer.estimator.latest_checkpoint() for trainer in self.trainers]
         return next(filter(None, reversed(saved)), '')
+
+
+@functools.cache
+def _close_event_files_at_exit() -> None:
+    """Makes the end of the process, also by `interrupts.leave`, write what event files still buffer."""
+
+    def close() -> None:
+        with contextlib.suppress(OSError, tf.errors.OpError):  # a full disk, which has been reported
+            tf.summary.FileWriterCache.clear()
+
+    atexit.register(close)
 
 
 def _open_warm_start(plan: Plan) -> WarmStart | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from estimator_lab.console.activity import doing
 from estimator_lab.console.progress import StatusLine, clock
 from estimator_lab.core.model import keys
 from estimator_lab.tf1 import tf
@@ -217,6 +218,7 @@ class ProgressHook(tf.train.SessionRunHook):
         if self.pauses.has_begun:  # the evaluation after this step has been reported
             return
         if self._status is None:
+            doing('training')
             self._status = StatusLine()
         elif not self._status.is_due():
             return

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from estimator_lab.base.interrupts import until_stopped
+from estimator_lab.console.activity import doing
 from estimator_lab.console.outputs import writing
-from estimator_lab.console.progress import Progress, StatusLine
+from estimator_lab.console.progress import Progress
 from estimator_lab.conventions import IMAGE
 from estimator_lab.core.display.drawing import EVALUATION
 from estimator_lab.core.display.phase_summaries import GraphHook, summaries_in_run
@@ -163,12 +164,13 @@ class PhaseTrainer:
         def eval_input_fn() -> Any:
             switch.check()
             switch.may_leave = not self._role.may_not_end  # evaluations follow a checkpoint
+            doing('evaluating')
             self._pauses.begin()  # building the graph is part of the pause
             return input_fn()
 
         if self.is_finished():
-            doing = 'evaluating only' if self._role.evaluates else 'nothing is left to do'
-            self._say(f'Already trained for {self.saved_step()} steps: {doing}.')
+            what = 'evaluating only' if self._role.evaluates else 'nothing is left to do'
+            self._say(f'Already trained for {self.saved_step()} steps: {what}.')
             if not self._role.evaluates:
                 return {}
             metrics = self.estimator.evaluate(eval_input_fn, inputs.eval_steps, eval_hooks)
@@ -188,7 +190,7 @@ class PhaseTrainer:
             throttle_secs=0 if self._role.trains else _EVALUATOR_POLL_SECONDS,
         )
         if self._role.is_chief:
-            StatusLine(first_seconds=0).show('building the graph')
+            doing('building the graph', plain=True)
 
         def work() -> None:
             self._run_task(train_spec, eval_spec)
@@ -236,6 +238,7 @@ class PhaseTrainer:
         if plan.inputs.train.total is None:
             self._say('The training images can be read only once: nothing is computed from them in advance.')
         else:
+            doing('looking at the training images')
             prepare(plan.params, lambda: self._training_images(switch), plan.folder)
 
     def _training_images(self, switch: StopSwitch) -> Iterator[np.ndarray]:

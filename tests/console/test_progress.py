@@ -3,7 +3,8 @@ import io
 import pytest
 
 from estimator_lab.console import progress
-from estimator_lab.console.progress import Progress, clock, fitted
+from estimator_lab.console.activity import fitted
+from estimator_lab.console.progress import Progress, clock
 from estimator_lab.errors import LabError
 
 
