@@ -13,7 +13,7 @@ from estimator_lab.base.settings import setting
 from estimator_lab.console import command
 from estimator_lab.console.progress import say as _say
 from estimator_lab.console.progress import say_lines
-from estimator_lab.errors import FlagError
+from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.training.settings import Settings
 
@@ -31,6 +31,7 @@ An image's label is its parent folder: train/n000001/0001_01.jpg has the label n
 Models:
 """ + '\n'.join(f'  {name:<12} {entry.summary}' for name, entry in MODELS.items())
 _LARGE_CHECKPOINT = 50e6  # bytes
+_SHARES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # of bad images, to recommend
 _HINT = 'Hyper-parameters are given as --hparams=NAME=VALUE,...; --hparams=help lists them.'
 
 
@@ -65,11 +66,27 @@ def main(settings: TrainSettings, line: command.CommandLine) -> int:
         _announce(experiment)
     if role.cluster:
         _say(f'Task             {role}')
-    result = experiment.train()
+    result = _train(experiment)
     if role.is_chief or result.metrics:
         return _conclude(experiment, result, 'data' in line.given)
     _say(f'The {role.job} has {"stopped" if result.interrupted else "ended"} at step {result.step}.')
     return INTERRUPTED if result.interrupted else 0
+
+
+def _train(experiment: 'Experiment') -> 'Result':
+    from estimator_lab.data.pipeline.bad_examples import TooManyBadError
+
+    try:
+        return experiment.train()
+    except TooManyBadError as error:
+        step = experiment.saved_step()
+        saved = f'The checkpoint of step {step} is saved.' if step else 'Nothing was learned yet.'
+        allowed = next(share for share in _SHARES if share >= error.share)
+        arguments = shlex.join(_arguments_without('max_bad_fraction'))
+        raise DataError(
+            f'{error} {saved} Check the images, or go on with: {_command()} {arguments} '
+            f'--max_bad_fraction={allowed:g}'
+        ) from error
 
 
 def _demo_data() -> tuple[list[str], list[str]]:
@@ -123,7 +140,7 @@ def _conclude(experiment: 'Experiment', result: 'Result', own_data: bool) -> int
     settings, noun = experiment.run.settings, experiment.run.kind.noun
     again = f'{_command()} {shlex.join(sys.argv[1:])}'
     if result.bad_images:
-        _say(f'{result.bad_images} training {noun} could not be decoded and were skipped.')
+        _say(f'{result.bad_images:,} {noun} could not be decoded and were skipped.')
     if result.interrupted:
         saved = f'; saved in {result.checkpoint}' if result.checkpoint else ''
         _say(f'Stopped at step {result.step} of {result.max_steps}{saved}')
@@ -164,8 +181,19 @@ def _next_command(settings: Settings, own_data: bool) -> str:
     if not own_data:
         own = '--data=TRAIN.tar --eval_data=TEST.tar --model_dir=runs/mine'
         return f'{_command()} --model={settings.model} {own}'
-    arguments = [a for a in sys.argv[1:] if not a.startswith(('--epochs', '--max_steps'))]
-    return f'{_command()} {shlex.join(arguments)} --max_steps=...'
+    return f'{_command()} {shlex.join(_arguments_without("epochs", "max_steps"))} --max_steps=...'
+
+
+def _arguments_without(*names: str) -> list[str]:
+    """Returns the command line without some flags, which may be given as `--name=value` or `--name value`."""
+    kept, arguments = [], iter(sys.argv[1:])
+    for argument in arguments:
+        name, _, value = argument.lstrip('-').partition('=')
+        if not argument.startswith('-') or name not in names:
+            kept.append(argument)
+        elif not value:
+            next(arguments, None)
+    return kept
 
 
 def _command() -> str:

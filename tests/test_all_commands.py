@@ -17,7 +17,7 @@ ELSEWHERE = {
     'core/model/hparams.py': {'hparams'},
     'data/images/augment.py': {'augment'},
     'data/labels.py': {'vocabulary'},  # also reads the vocabulary of a model_dir
-    'data/pipeline/report.py': {'max_bad_fraction'},  # all may be bad, except in training
+    'data/pipeline/bad_examples.py': {'max_bad_fraction'},  # all may be bad, except in training
     'data/trees/kind.py': {'data', 'tokens'},
     'inference/drawing.py': {'model'},  # how models are trained that can do it
     'inference/inspection.py': {'label', 'model'},  # without a label in a report

@@ -1,9 +1,11 @@
 """The command as a person runs it: a process, its output and its exit status."""
 
 import re
+import shlex
 
 import pytest
 
+from tests.archive_files import encoded, picture, write_tar
 from tests.commands import invoke
 
 SMALL = ('--image_size=8', '--hparams=filters=2,dense_units=8', '--batch_size=6')
@@ -39,6 +41,18 @@ def test_a_run_says_what_a_person_needs(train, archive, tmp_path):
         )
     assert re.search(r'^Next +\S+ -m estimator_lab.train .*--max_steps=\.\.\.$', done.stdout, re.MULTILINE)
     assert (tmp_path / 'model' / 'checkpoint').exists()
+
+
+def test_too_many_bad_images_are_judged_in_one_sentence(train, tmp_path):
+    files = [(f'{n % 4 // 2}/{n:02}.png', b'junk' if n % 2 else encoded(picture(n))) for n in range(24)]
+    bad = write_tar(tmp_path / 'bad.tar', files)
+    done = train(f'--data={bad}', '--max_steps', '9', '--max_bad_fraction', '0.2', *SMALL)
+    assert done.returncode == 1
+    (line,) = (line for line in done.stderr.splitlines() if line.startswith('error: '))
+    assert re.match(r'error: 1\d of 24 images could not be decoded, more than --max_bad_fraction=0\.2', line)
+    assert f'{tmp_path}/model/bad_members.csv lists them. The checkpoint of step ' in line
+    given = ['estimator_lab.train', f'--model_dir={tmp_path}/model', f'--data={bad}', '--max_steps', '9']
+    assert line.rpartition(' -m ')[2] == shlex.join([*given, *SMALL, '--max_bad_fraction=0.5'])
 
 
 def test_built_in_data_needs_a_folder_for_it(train):

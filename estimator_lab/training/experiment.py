@@ -43,7 +43,7 @@ class Result:
       max_steps: the global step at which training ends.
       interrupted: whether the user stopped it.
       stopped_early: whether --early_stopping ended it before `max_steps`.
-      bad_images: training images that could not be decoded, counted anew in each epoch.
+      bad_images: different images of --data that could not be decoded.
     """
 
     metrics: Mapping[str, float]

@@ -1,7 +1,7 @@
 """Trains one phase of a run with an Estimator."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,8 @@ from estimator_lab.console.progress import Progress
 from estimator_lab.conventions import IMAGE
 from estimator_lab.core.display.drawing import EVALUATION
 from estimator_lab.core.display.phase_summaries import GraphHook, summaries_in_run
-from estimator_lab.data.order.archives import Archives
+from estimator_lab.data.order.archives import Archives, distinct_examples
+from estimator_lab.data.pipeline.bad_examples import BadExamples
 from estimator_lab.data.pipeline.bad_list import BadList
 from estimator_lab.data.pipeline.batches import read_batches
 from estimator_lab.data.pipeline.input_fns import InputFn, archive_input_fn
@@ -72,8 +73,7 @@ class PhaseTrainer:
                 config=self._config(),
                 warm_start_from=_inherited(plan) or warm_start,
             )
-        task = '' if role.is_chief else f'.{role.job}{role.index}'
-        self._bad_list = BadList(plan.folder / f'bad_members{task}.csv', self._say)
+        self._bad_examples = self._open_bad_examples()
         self._train_report = self._report(plan.inputs.train)
         self._evaluations = BestEvaluation(settings.model_dir, run.task, self._say, plan.phase.name)
         receiver = serving_input_receiver_fn(run.reader, run.model, plan.params)
@@ -82,8 +82,8 @@ class PhaseTrainer:
 
     @property
     def bad_images(self) -> int:
-        """Training images that could not be decoded, counted anew in each epoch."""
-        return self._train_report.bad
+        """Different images of --data that could not be decoded."""
+        return self._bad_examples[0].count
 
     def saved_step(self) -> int:
         """Returns the global step of the phase's newest checkpoint; 0 without one.
@@ -259,8 +259,32 @@ class PhaseTrainer:
             progress.close()
 
     def _report(self, archives: Archives) -> InputReport:
-        allowed = self._settings.max_bad_fraction
-        return InputReport(self._say, archives.total or 0, allowed, self._bad_list, kind=archives.kind)
+        """Returns the report of the examples of a flag, or of a part of them; see `_open_bad_examples`."""
+        is_other = archives is self.plan.inputs.evaluation
+        return InputReport(self._say, archives.total or 0, self._bad_examples[is_other], kind=archives.kind)
+
+    def _open_bad_examples(self) -> tuple[BadExamples, BadExamples]:
+        """Returns the bad examples of training and of evaluation: the same if both use parts of --data."""
+        role, inputs = self._role, self.plan.inputs
+        train = [inputs.train, *([inputs.unlabelled] if inputs.unlabelled else [])]
+        task = '' if role.is_chief else f'.{role.job}{role.index}'
+        path = self.plan.folder / f'bad_members{task}.csv'
+        listed = BadList(path, self._say, _paths([*train, inputs.evaluation]))
+
+        def of(several: Sequence[Archives]) -> BadExamples:
+            return BadExamples(
+                self._settings.max_bad_fraction,
+                distinct_examples(several),
+                listed,
+                _paths(several),
+                is_shared=bool(role.cluster),
+                kind=inputs.train.kind,
+            )
+
+        if self._settings.eval_data:
+            return of(train), of([inputs.evaluation])
+        both = of([*train, inputs.evaluation])
+        return both, both
 
     def _config(self) -> Any:
         settings = self._settings
@@ -278,6 +302,10 @@ class PhaseTrainer:
             log_step_count_steps=None,  # ProgressHook does it
             keep_checkpoint_max=settings.keep_checkpoints,
         )
+
+
+def _paths(several: Sequence[Archives]) -> list[str]:
+    return [index.archive for archives in several for index in archives.indexes]
 
 
 def _inherited(plan: Plan) -> Any:

@@ -15,6 +15,7 @@ from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
 from estimator_lab.core.heads.model import Task
 from estimator_lab.data.member import BadExampleError, Member
+from estimator_lab.data.pipeline.bad_examples import BadExamples
 from estimator_lab.data.pipeline.bad_list import BadList
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.runs.model import open_trained
@@ -184,7 +185,7 @@ class BadListCase(Case):
         self.whole = self.path.read_bytes()
 
     def _count(self, members: list[Member]) -> None:
-        report = InputReport(quiet, bad_list=BadList(self.path, quiet))
+        report = InputReport(quiet, bad_examples=BadExamples(listed=BadList(self.path, quiet)))
         for member in members:
             report.count(member, BadExampleError('broken'))
 

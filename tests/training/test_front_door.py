@@ -82,7 +82,7 @@ def test_a_failed_start_removes_only_its_own_files(settings, tmp_path):
     trained(settings(model_dir=tmp_path / 'other'))
     model_dir = tmp_path / 'model'
     with pytest.raises(DataError, match='max_bad_fraction'):
-        trained(settings(data=[str(bad)]))
+        trained(settings(data=[str(bad)], batch_size=12))
     assert [path.name for path in model_dir.rglob('*')] == ['bad_members.csv']
     (model_dir / 'notes.txt').write_text('mine')
     others = ['predictions.csv', 'eval/mine.txt', 'events.out.tfevents.1.elsewhere', 'export/mine/model.txt']
@@ -95,7 +95,9 @@ def test_a_failed_start_removes_only_its_own_files(settings, tmp_path):
                 path.write_text('mine')
 
     with pytest.raises(DataError, match='max_bad_fraction'):
-        Experiment(settings(data=[str(bad)], export=['final'], profile=True), meanwhile).train()
+        Experiment(
+            settings(data=[str(bad)], export=['final'], profile=True, batch_size=12), meanwhile
+        ).train()
     assert open_trained(model_dir / 'other').step == 2
     shutil.rmtree(model_dir / 'other')
     left = {str(path.relative_to(model_dir)) for path in model_dir.rglob('*') if path.is_file()}
@@ -108,7 +110,7 @@ def test_a_failed_restart_keeps_the_record(settings, tmp_path, folder):
     for path in folder.rglob('*.png'):
         path.write_bytes(b'junk')
     with pytest.raises(DataError, match='max_bad_fraction'):
-        trained(settings(max_steps=4, resume_changed=True))
+        trained(settings(max_steps=4, resume_changed=True, batch_size=12))
     assert {p for p in tmp_path.glob('model/*') if p.is_file()} - before.keys() == {
         tmp_path / 'model' / 'bad_members.csv'
     }

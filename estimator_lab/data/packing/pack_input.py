@@ -17,6 +17,7 @@ from estimator_lab.data.kind import Kind
 from estimator_lab.data.member import BadExampleError, Member
 from estimator_lab.data.members import stream_members
 from estimator_lab.data.packing.shards import MOST_LABELS, MOST_SKIPPED, Listing, PackSettings
+from estimator_lab.data.pipeline.bad_examples import BadExamples
 from estimator_lab.data.pipeline.batches import look_ahead
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar.sources import stamp_of
@@ -62,7 +63,8 @@ class PackInput:
           DataError: an archive can't be read, more is bad than the settings allow, or a manifest has no room
             for all labels.
         """
-        report = InputReport(self.say, _FEW, self.settings.max_bad_fraction, kind=self.kind)
+        bad = BadExamples(self.settings.max_bad_fraction, kind=self.kind)
+        report = InputReport(self.say, _FEW, bad, kind=self.kind)
         with closing(Progress('Reading')) as progress:
             for (member, share), result in self._prepared():
                 reason = result if isinstance(result, BadExampleError) else None
@@ -75,7 +77,7 @@ class PackInput:
                     yield result
                 del result
                 progress(f'{report.seen:,} {self.kind.noun}', share)
-        report.check(report.seen)
+        bad.check(report.seen, found=True)
         if report.seen == report.bad:
             raise DataError(f'{", ".join(self.archives)}: no {self.kind.name} to pack.')
 

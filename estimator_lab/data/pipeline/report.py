@@ -1,14 +1,13 @@
-"""Problems of the input: bad examples, counted, printed and listed, and the error that ended it."""
+"""Problems of the input: bad examples, counted and printed, and the error that ended it."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from estimator_lab.base.printable import escaped
 from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.member import BadExampleError, Member
-from estimator_lab.data.pipeline.bad_list import BadList
+from estimator_lab.data.pipeline.bad_examples import BadExamples
 from estimator_lab.errors import DataError
 
 T = TypeVar('T')
@@ -23,10 +22,9 @@ class InputReport:
     Attributes:
       say: shows one line to the user.
       epoch_size: examples in one epoch; 0 if unknown.
-      max_bad_fraction: share of examples, in [0, 1], that may be bad before the input gives up.
-      bad_list: lists bad examples, also those of other reports; None for no list.
+      bad_examples: lists and limits the bad examples of this and other reports; None for neither.
       seen: examples so far, over all epochs.
-      bad: examples that could not be decoded.
+      bad: those that could not be decoded.
       last: place of the last bad example, and why it is bad.
       kind: of the examples, for messages.
       progress: called with `seen` after each example; None for no progress.
@@ -37,8 +35,7 @@ class InputReport:
 
     say: Callable[[str], None] = print
     epoch_size: int = 0
-    max_bad_fraction: float = 1.0
-    bad_list: BadList | None = None
+    bad_examples: BadExamples | None = None
     seen: int = 0
     bad: int = 0
     error: DataError | None = None
@@ -50,31 +47,20 @@ class InputReport:
         """Counts an example; lists it if it is bad, and prints the first few of those.
 
         Raises:
-          DataError: too many are bad.
+          TooManyBadError: too many are bad.
         """
         self.seen += 1
         if self.progress:
             self.progress(self.seen)
-        if not reason:
-            return
-        self.bad += 1
-        where = f'{member.place}: {reason}'
-        if self.bad <= _MOST_SHOWN:
-            self.say(f'Skipped a bad {self.kind.name}: {where}.')
-        if self.bad_list:
-            self.bad_list.add(escaped(member.archive), member.name, member.offset, str(reason))
-        self.last = where
-        self.check(max(self.seen, self.epoch_size))
-
-    def check(self, images: int) -> None:
-        """Raises DataError if more than the allowed share of `images` is bad."""
-        if self.bad > self.max_bad_fraction * images:
-            noun = self.kind.noun if self.bad > 1 else self.kind.name
-            listed = f'; {self.bad_list.path} lists all' if self.bad_list else ''
-            raise DataError(
-                f'{self.bad} {noun} could not be decoded, more than --max_bad_fraction='
-                f'{self.max_bad_fraction:g} allows; the last is {self.last}{listed}.'
-            )
+        if reason:
+            self.bad += 1
+            self.last = f'{member.place}: {reason}'
+            if self.bad <= _MOST_SHOWN:
+                self.say(f'Skipped a bad {self.kind.name}: {self.last}.')
+            if self.bad_examples:
+                self.bad_examples.add(member, reason)
+        if self.bad_examples:
+            self.bad_examples.check(max(self.seen, self.epoch_size), found=bool(reason))
 
     def until_error(self, batches: Iterable[T]) -> Iterator[T]:
         """Yields `batches` up to the first DataError, and stores that in `error`."""

@@ -196,9 +196,10 @@ def test_bad_images_are_skipped_shown_and_listed(tmp_path, out):
 
 
 def test_too_many_bad_images_end_it(tmp_path, out):
-    files = [('a/1.png', encoded(picture(1, 40, 40))), ('a/bad.png', b'nothing')]
-    source = write_tar(tmp_path / 'a.tar', files)
-    with pytest.raises(DataError, match=r'1 image could not be decoded, more than --max_bad_fraction=0\.4'):
+    good = [(f'a/{n}.png', encoded(picture(n, 40, 40))) for n in range(10)]
+    source = write_tar(tmp_path / 'a.tar', [*good, *((f'a/bad{n}.png', b'nothing') for n in range(10))])
+    words = r'10 of 20 images could not be decoded, more than --max_bad_fraction=0\.4'
+    with pytest.raises(DataError, match=words):
         pack([source], out, PackSettings(1, image_size=20, max_bad_fraction=0.4), quiet)
     assert not out.exists()
 

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from estimator_lab.data.member import BadExampleError, Member
+from estimator_lab.data.pipeline.bad_examples import BadExamples
 from estimator_lab.data.pipeline.bad_list import BadList
 from estimator_lab.data.pipeline.report import InputReport
 
@@ -26,8 +27,8 @@ def path(tmp_path):
 
 
 def test_training_and_evaluation_list_an_image_once(path):
-    shared = BadList(path)
-    for report in (InputReport(lambda line: None, bad_list=shared) for _ in range(2)):
+    shared = BadExamples(listed=BadList(path))
+    for report in (InputReport(lambda line: None, bad_examples=shared) for _ in range(2)):
         report.count(Member('x.tar', 'a/1.jpg', 512, b''), BadExampleError('broken'))
     assert path.read_bytes() == HEAD + GOOD
 
@@ -100,6 +101,29 @@ def test_threads_share_it(path):
 
 def test_a_row_is_the_same_however_it_is_quoted(path):
     path.write_bytes(HEAD + b'x.tar,"a/1.jpg",512,"broken"\n' + GOOD)
-    report = InputReport(lambda line: None, bad_list=BadList(path))
+    report = InputReport(lambda line: None, bad_examples=BadExamples(listed=BadList(path)))
     report.count(Member('x.tar', 'a/1.jpg', 512, b''), BadExampleError('broken'))
     assert path.read_bytes() == HEAD + GOOD
+
+
+def test_rows_of_an_archive_that_was_modified_are_left_out(path, tmp_path):
+    """It may have been repaired; of a folder each file counts for itself."""
+    archive, folder = tmp_path / 'x.tar', tmp_path / 'photos'
+    archive.write_bytes(b'as it was')
+    folder.mkdir()
+    for name in ('1.jpg', '2.jpg'):
+        (folder / name).write_bytes(b'')
+    archives = [str(archive), f'{folder}/']
+    listed = BadList(path, archives=archives)
+    listed.add(str(archive), 'a/1.jpg', 512, 'broken')
+    for number in (1, 2):
+        listed.add(f'{folder}/', f'{number}.jpg', number, 'empty')
+    listed.add('gone.tar', 'a/1.jpg', 512, 'broken')
+    assert len(listed.places()) == len(BadList(path, archives=archives).places()) == 3, 'not those of others'
+    later = path.stat().st_mtime_ns + 10**9
+    os.utime(folder / '2.jpg', ns=(later, later))
+    other = BadList(path.with_name('bad_members.worker0.csv'), archives=archives)
+    assert {place[1] for place in other.places_of_others()} == {'a/1.jpg', '1.jpg'}
+    os.utime(archive, ns=(later, later))
+    assert {place[1] for place in BadList(path, archives=archives).places()} == {'1.jpg'}
+    assert [row[1] for row in rows(path)[1:]] == ['1.jpg', 'a/1.jpg']

@@ -16,6 +16,7 @@ from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.data.member import BadExampleError, Member
 from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.order.order import IndexedOrder, StreamOrder
+from estimator_lab.data.pipeline.bad_examples import BadExamples
 from estimator_lab.data.pipeline.batches import Batch, look_ahead, read_batches
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar.index import build_index
@@ -71,11 +72,12 @@ def test_a_batch_of_bad_images_only_is_empty(archive):
     assert got[1].arrays['image'].shape == (0, *SHAPE)
 
 
-def test_too_many_bad_images_end_the_input_after_the_good_batches(archive):
-    report = InputReport(lambda line: None, epoch_size=24, max_bad_fraction=2 / 24)
+def test_too_many_bad_images_end_the_input_after_the_good_batches(archive, monkeypatch):
+    monkeypatch.setattr('estimator_lab.data.pipeline.bad_examples._FEWEST', 1)
+    report = InputReport(lambda line: None, 24, BadExamples(2 / 24, 24))
     got = list(report.until_error(read_batches(with_bad(archive, 1, 11, 21), 5, ImageReader(SHAPE), report)))
     assert [len(batch.keys) for batch in got] == [4, 5, 4, 5]
-    with pytest.raises(DataError, match=r'3 images could not be decoded.*n000003/0003_01.png'):
+    with pytest.raises(DataError, match=r'3 of 24 images could not be decoded.*n000003/0003_01.png'):
         report.raise_error()
 
 

@@ -2,12 +2,10 @@
 
 import csv
 
-import pytest
-
 from estimator_lab.data.member import BadExampleError, Member
+from estimator_lab.data.pipeline.bad_examples import BadExamples
 from estimator_lab.data.pipeline.bad_list import BadList
 from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.errors import DataError
 
 
 def member(n, name='a/{}.jpg'):
@@ -21,7 +19,7 @@ def rows(path):
 
 def test_first_ones_are_shown_and_all_are_listed_once(tmp_path):
     lines, path = [], tmp_path / 'bad_members.csv'
-    report = InputReport(lines.append, epoch_size=10, bad_list=BadList(path))
+    report = InputReport(lines.append, epoch_size=10, bad_examples=BadExamples(listed=BadList(path)))
     for _ in range(2):  # epochs
         for n in range(10):
             report.count(member(n), BadExampleError('is "broken", badly') if n % 2 else None)
@@ -30,7 +28,7 @@ def test_first_ones_are_shown_and_all_are_listed_once(tmp_path):
     expected = [['x.tar', f'a/{n}.jpg', str(512 * n), 'is "broken", badly'] for n in (1, 3, 5, 7, 9)]
     assert rows(path) == [['archive', 'member', 'offset', 'reason'], *expected]
     # A run that goes on lists what is new.
-    resumed = InputReport(lines.append, bad_list=BadList(path))
+    resumed = InputReport(lines.append, bad_examples=BadExamples(listed=BadList(path)))
     for n in (3, 4):
         resumed.count(member(n), BadExampleError('is "broken", badly'))
     assert [row[1] for row in rows(path)[1:]] == [
@@ -44,19 +42,6 @@ def test_first_ones_are_shown_and_all_are_listed_once(tmp_path):
 
 
 def test_no_bad_image_no_file(tmp_path):
-    report = InputReport(bad_list=BadList(tmp_path / 'bad.csv'))
+    report = InputReport(bad_examples=BadExamples(listed=BadList(tmp_path / 'bad.csv')))
     report.count(member(1), None)
     assert not (tmp_path / 'bad.csv').exists()
-
-
-def test_the_allowed_share_is_of_an_epoch_or_of_the_examples_so_far():
-    report = InputReport(lambda line: None, epoch_size=100, max_bad_fraction=0.02)
-    report.count(member(1), BadExampleError('broken'))
-    report.count(member(2), BadExampleError('broken'))
-    with pytest.raises(DataError, match=r'^3 images could not be decoded, more than --max_bad_fraction=0.02'):
-        report.count(member(3), BadExampleError('broken'))
-    stream = InputReport(lambda line: None, max_bad_fraction=0.5)
-    stream.count(member(1), None)
-    stream.count(member(2), BadExampleError('broken'))
-    with pytest.raises(DataError):
-        stream.count(member(3), BadExampleError('broken'))
