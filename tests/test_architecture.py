@@ -22,7 +22,7 @@ FLOORS = [
     {'core', 'data'},
     {'models'},
     {'runs'},
-    {'inference', 'training'},
+    {'inference', 'training', 'startup'},
     {
         'train',
         'evaluate',
@@ -32,6 +32,7 @@ FLOORS = [
         'dream',
         'report',
         'port',
+        'run',
         'import_weights',
         '__main__',
     },

@@ -48,8 +48,9 @@ from tests.documentation import (
 COMMANDS = all_commands()
 # Replacements for flags of estimator_lab.train; None removes the flag.
 SHORTER = {'image_size': '8', 'epochs': None, 'max_steps': None, 'batch_size': '24'}
-# Class images need a network trained for many minutes; published weight files are not part of the repository.
-ONLY_FLAGS = ('estimator_lab.dream', 'estimator_lab.import_weights')
+# Class images need a network trained for many minutes; published weight files are not part of the repository;
+# and a program that `run` starts has a process of its own.
+ONLY_FLAGS = ('estimator_lab.dream', 'estimator_lab.import_weights', 'estimator_lab.run')
 # Flags that need several machines or published weights.
 ELSEWHERE = re.compile(r'--distribution|--warm_start=.*\.(ckpt|h5)$|--hparams=.*\bperceptual=')
 PAINTINGS = ('wave',)

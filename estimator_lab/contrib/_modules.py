@@ -72,7 +72,8 @@ class _Package(Loader):
         self._below_python = below_python
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return None
+        # It exists if looking for it has imported this package, as `estimator_lab.startup` does.
+        return sys.modules.get(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
         names = names_in(self._package)

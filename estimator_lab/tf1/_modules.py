@@ -47,7 +47,7 @@ class Finder(MetaPathFinder):
         suppliers = [loader_of for prefix, loader_of in self._suppliers if fullname.startswith(prefix)]
         if not hooks and not suppliers:
             return None
-        spec = self._found_by_others(fullname, path, target)
+        spec = found_by_others(self, fullname, path, target)
         if spec is not None:
             if hooks and spec.loader:
                 spec.loader = _HookedLoader(spec.loader, hooks)
@@ -58,10 +58,13 @@ class Finder(MetaPathFinder):
                 return ModuleSpec(fullname, loader, is_package=True)
         return None
 
-    def _found_by_others(self, fullname: str, path: Any, target: Any) -> ModuleSpec | None:
-        others = (finder for finder in sys.meta_path if finder is not self and hasattr(finder, 'find_spec'))
-        specs = (finder.find_spec(fullname, path, target) for finder in others)
-        return next((spec for spec in specs if spec is not None), None)
+
+def found_by_others(finder: MetaPathFinder, fullname: str, path: Any, target: Any) -> ModuleSpec | None:
+    """Returns what the finders after `finder` on `sys.meta_path` find."""
+    finders = list(sys.meta_path)
+    others = finders[finders.index(finder) + 1 :] if finder in finders else finders
+    specs = (other.find_spec(fullname, path, target) for other in others if hasattr(other, 'find_spec'))
+    return next((spec for spec in specs if spec is not None), None)
 
 
 FINDER = Finder()

@@ -10,7 +10,7 @@ import re
 import sys
 import types
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.abc import Loader
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from estimator_lab.tf1._modules import FINDER, Forwarder
 _ESTIMATOR_PACKAGE = 'tensorflow_estimator'
 _API_PACKAGE = f'{_ESTIMATOR_PACKAGE}.python.estimator.api'
 _TRAINING = 'tensorflow.python.distribute.estimator_training'
+_CONTRIB = 'tensorflow.contrib'
 _TPU_MODULES = ('session_support', 'tpu_embedding', 'tpu_embedding_gradient')
 _TPU_OPTIMIZERS = ('Adagrad', 'Adam', 'Ftrl', 'StochasticGradientDescent')
 _KERAS_NAMES = ('keras', 'layers', 'losses', 'metrics', 'optimizers', 'initializers')
@@ -90,6 +91,24 @@ def restore_estimator() -> None:
     importlib.import_module('tensorflow.compat.v2')
     for api in _api_modules():
         _add_estimator(api)
+
+
+def offer_contrib(load: Callable[[], object]) -> None:
+    """Makes the first use of `tf.contrib` or `tensorflow.contrib` call `load`, which restores it."""
+    loading = False
+
+    def loader_of(fullname: str) -> Loader | None:
+        nonlocal loading
+        if loading:
+            return None
+        loading = True
+        load()
+        spec = FINDER.find_spec(fullname)
+        return spec.loader if spec else None
+
+    FINDER.supply(_CONTRIB, loader_of)
+    for api in _api_modules():
+        vars(api).setdefault('contrib', LazyLoader('contrib', vars(api), _CONTRIB))
 
 
 def warn_of_keras_3() -> None:

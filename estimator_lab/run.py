@@ -1,0 +1,183 @@
+"""``python -m estimator_lab.run PROGRAM.py ...``: runs a TensorFlow 1 program, unedited."""
+
+import builtins
+import functools
+import importlib.util
+import runpy
+import signal
+import sys
+import sysconfig
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import Any, NamedTuple, NoReturn
+
+from estimator_lab.base.process import hide_import_messages
+from estimator_lab.base.settings import setting
+from estimator_lab.console.command import Command, CommandLine
+from estimator_lab.console.progress import say, warn
+from estimator_lab.errors import FlagError, LabError
+from estimator_lab.startup import HOOK, HOOK_LINE, prepare
+
+_USAGE = """Runs a TensorFlow 1 program as it is, with tf.estimator, tf.contrib and TensorFlow 1's names.
+
+  python -m estimator_lab.run train.py ARGUMENT...
+  python -m estimator_lab.run -m package.module ARGUMENT...
+
+Flags of this command precede PROGRAM; all that follows belongs to the program. Exit status and tracebacks are
+the program's own. Each of its modules that uses names of TensorFlow 1 gets TensorFlow 1 as `tensorflow`.
+Modules for TensorFlow 2 run as they are."""
+# Files whose frames precede the program's.
+_STARTERS = (__file__, 'runpy.py', '<frozen runpy>', 'tf1/_programs.py', 'ast.py')
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How the program runs."""
+
+    contrib: bool = setting(
+        False,
+        "restore tf.contrib and shape[0].value at the start, not at tf.contrib's first use",
+        group='How the program runs',
+    )
+    v1: bool = setting(
+        False,
+        'TensorFlow 1 and its behaviour (tf.disable_v2_behavior) for all of its modules',
+        group='How the program runs',
+    )
+    install_hook: bool = setting(
+        False,
+        'restore tf.estimator when Python of this environment imports TensorFlow: one .pth file',
+        group='Without this command',
+    )
+    remove_hook: bool = setting(False, 'remove that file', group='Without this command')
+
+
+class Line(NamedTuple):
+    """A command line: the command's own part, and the program's, whose first part is its name."""
+
+    own: list[str]
+    program: list[str]
+    is_module: bool = False
+
+
+def split(argv: Sequence[str]) -> Line:
+    """Splits a command line at the program, or at -m and the name of a module."""
+    for index, argument in enumerate(argv[1:], 1):
+        if argument == '-m':
+            return Line(list(argv[:index]), list(argv[index + 1 :]), is_module=True)
+        if not argument.startswith('-'):
+            return Line(list(argv[:index]), list(argv[index:]))
+    return Line(list(argv), [])
+
+
+class _Launcher(Command):
+    """A command that becomes the program: none of its own handlers, messages or frames remain."""
+
+    def run(self) -> NoReturn:
+        """Runs the program, or what the flags request if there is none."""
+        line = split(sys.argv)
+        if not line.program:
+            super().run()
+        try:
+            settings, _ = self.parse(line.own)
+            start = _prepare(settings, line)
+        except (LabError, ImportError, OSError) as error:
+            warn(f'error: {" ".join(str(error).split())}')
+            sys.exit(getattr(error, 'exit_status', 1))
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see estimator_lab/__init__.py
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        sys.excepthook = _show_program_only
+        sys.argv = line.program
+        start()
+        sys.exit()
+
+
+def _main(settings: Settings, line: CommandLine) -> None:
+    """Installs or removes the hook."""
+    hook = Path(sysconfig.get_path('purelib')) / HOOK
+    if settings.install_hook and settings.remove_hook:
+        raise FlagError('--install_hook and --remove_hook exclude each other.')
+    if settings.install_hook:
+        hook.write_text(HOOK_LINE, encoding='utf-8')
+        say(f'Wrote {hook}: Python of this environment restores tf.estimator when it imports TensorFlow.')
+    elif settings.remove_hook:
+        existed = hook.exists()
+        hook.unlink(missing_ok=True)
+        say(f'Removed {hook}.' if existed else f'There is no {hook}.')
+    else:
+        raise FlagError('PROGRAM is missing, see --help.')
+
+
+def _prepare(settings: Settings, line: Line) -> Callable[[], object]:
+    """Restores what programs use; returns the function that runs the program.
+
+    Raises:
+      FlagError: there is no such program.
+      ImportError: the installed packages do not fit.
+    """
+    name = line.program[0]
+    file = None if line.is_module else _main_file(Path(name))
+    hide_import_messages()
+    prepare(settings.contrib)
+    programs = adapt_programs(settings.v1, '' if file else name)
+    return functools.partial(_run_file, programs, file) if file else functools.partial(_run_module, name)
+
+
+def adapt_programs(forced: bool = False, main: str = '') -> Any:
+    """Chooses TensorFlow 1 or 2 for modules that are imported from now on: `tf1._programs.Programs`."""
+    from estimator_lab.tf1._programs import Programs
+
+    programs = Programs(forced, main)
+    sys.meta_path.insert(0, programs)
+    return programs
+
+
+def _main_file(path: Path) -> Path:
+    """Returns the file of a program, which may be a folder with a __main__.py."""
+    file = path / '__main__.py' if path.is_dir() else path
+    if not file.is_file():
+        raise FlagError(f'There is no program {str(file)!r}.')
+    return file
+
+
+def _run_file(programs: Any, file: Path) -> None:
+    if not getattr(sys.flags, 'safe_path', False):  # -P, of Python 3.11
+        sys.path[0] = str(file.parent.resolve())
+    main = ModuleType('__main__')
+    vars(main).update(__file__=str(file), __builtins__=builtins)
+    sys.modules['__main__'] = main
+    exec(programs.read_main(str(file)), vars(main))
+
+
+def _run_module(name: str) -> None:
+    try:
+        found = importlib.util.find_spec(name)
+    except ModuleNotFoundError as error:
+        if not error.name or not f'{name}.'.startswith(f'{error.name}.'):
+            raise
+        found = None
+    if found is None:
+        warn(f'error: There is no module {name!r}.')
+        sys.exit(FlagError.exit_status)
+    runpy.run_module(name, run_name='__main__', alter_sys=True)
+
+
+def _show_program_only(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Prints a traceback without the frames that precede the program."""
+    while trace and trace.tb_frame.f_code.co_filename.endswith(_STARTERS):
+        trace = trace.tb_next
+    sys.__excepthook__(kind, error.with_traceback(trace), trace)
+
+
+COMMAND = _Launcher(
+    _main,
+    _USAGE,
+    Settings,
+    arguments='[PROGRAM ...]',
+    aliases={'install-hook': 'install_hook', 'remove-hook': 'remove_hook'},
+)
+
+if __name__ == '__main__':
+    COMMAND.run()
