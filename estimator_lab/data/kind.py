@@ -89,6 +89,7 @@ class ReaderOptions:
       decode: a value of --decode.
       augment: a value of --augment; '' for none.
       seed: of the augmentation.
+      places: whether the places of examples in their batch are a feature, too.
       cache_megabytes: of decoded images that may be kept in memory.
       examples: how many different ones there are; None if unknown.
       tokens: of trees, in the order of their numbers.
@@ -99,6 +100,7 @@ class ReaderOptions:
     decode: str = 'exact'
     augment: str = ''
     seed: int = 0
+    places: bool = False
     cache_megabytes: int = 0
     examples: int | None = None
     tokens: Sequence[str] = ()

@@ -68,6 +68,8 @@ def check(params: Params) -> None:
         raise FlagError(
             f'--hparams=cell=rntn,units={params.units}: the size of its tensor is cubic in units.'
         )
+    if params.tokens and params.mixes:
+        raise FlagError('--hparams=mixup and cutmix blend images; these examples are trees.')
     if params.is_second_order:
         raise FlagError(
             f'--hparams=optimizer={params.optimizer} cannot differentiate through the loop over a tree.'

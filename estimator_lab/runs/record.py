@@ -24,7 +24,7 @@ _LONGEST_TEXT = 200
 _SEGMENTS = 'legs'  # name in the file
 _LARGEST = 2**40  # steps, and images of an archive or an epoch
 
-NO_HPARAMS = ('image_shape', 'vocabulary', 'tokens', 'model_dir')
+NO_HPARAMS = ('image_shape', 'vocabulary', 'tokens', 'class_weights', 'model_dir')
 """Parameters of a model that are not among the hyper-parameters of a record."""
 
 FORMAT = 3

@@ -20,7 +20,17 @@ from estimator_lab.training.settings import MOST_STEPS, Settings
 
 _DEFAULT_EPOCHS = 10
 _MOST_EPOCHS = 1_000_000
-_COMPARED = ('model', 'image_size', 'channels', 'batch_size', 'augment', 'decode', 'precision', 'seed')
+_COMPARED = (
+    'model',
+    'image_size',
+    'channels',
+    'batch_size',
+    'augment',
+    'decode',
+    'precision',
+    'class_weights',
+    'seed',
+)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,17 @@ from estimator_lab.training.inputs import Inputs
 from estimator_lab.training.settings import Settings
 
 _WORKERS, _SHUFFLE, _DETERMINISTIC = 'workers', 'shuffle_buffer', 'deterministic'
-_RECORDED = ('batch_size', 'seed', _SHUFFLE, 'split', 'augment', 'decode', 'precision', _DETERMINISTIC)
+_RECORDED = (
+    'batch_size',
+    'seed',
+    _SHUFFLE,
+    'split',
+    'augment',
+    'decode',
+    'precision',
+    'class_weights',
+    _DETERMINISTIC,
+)
 _OF_THE_ORDER = ('seed', 'split', _WORKERS)
 _NAMED = 3
 _LONGEST = 200

@@ -8,7 +8,7 @@ from typing import Any
 
 from estimator_lab.core.heads.model import AnyModel, Task
 from estimator_lab.core.model.hparams import parse_hparams, resolve
-from estimator_lab.core.model.params import Phase
+from estimator_lab.core.model.params import ClassifierParams, Phase
 from estimator_lab.core.style.perceptual_loss import FILE as STYLE_FILE
 from estimator_lab.data.images.augment import parse_augmentation
 from estimator_lab.data.kind import Kind, Reader, ReaderOptions
@@ -91,6 +91,7 @@ def open_run(settings: Settings, say: Say) -> Run:
     previous = _read_folder(settings.model_dir)
     inputs = open_inputs(settings, task, kind, previous.vocabulary if previous else (), say)
     params = replace(params, **_data_params(settings, kind, inputs, previous))
+    params = replace(params, **_class_weights(settings, params, inputs))
     style_targets = open_style_targets(model, params, settings.model_dir, previous)
     if style_targets:
         if role.cluster:
@@ -99,6 +100,10 @@ def open_run(settings: Settings, say: Say) -> Run:
     if settings.precision != 'float32' and params.optimizer in SECOND_ORDER:
         raise FlagError(make_optimizer(params.optimizer, None).cannot(settings.precision))
     model.check(params)
+    if _mixes(params) and settings.batch_size % 2:
+        raise FlagError(
+            f'--batch_size={settings.batch_size} must be even for mixup and cutmix, which blend pairs.'
+        )
     check_enough(inputs, settings, params.smallest_batch)
     phases = model.phases(params)
     pretraining = _open_pretraining(phases, settings, inputs, role, say)
@@ -166,12 +171,34 @@ def _data_params(settings: Settings, kind: Kind, inputs: Inputs, previous: Recor
     return {'image_shape': settings.image_shape, 'vocabulary': inputs.labels, **of_kind}
 
 
+def _mixes(params: Any) -> bool:
+    return isinstance(params, ClassifierParams) and params.mixes
+
+
+def _class_weights(settings: Settings, params: Any, inputs: Inputs) -> dict[str, Any]:
+    """Returns the parameter of class weights; nothing if all are 1.
+
+    'balanced' gives each class the same weight in total, and an example a mean weight of 1.
+    """
+    if settings.class_weights == 'none':
+        return {}
+    flag = f'--class_weights={settings.class_weights}'
+    if not isinstance(params, ClassifierParams):
+        raise FlagError(f'{flag} has no use for --model={settings.model}, which is not a classifier.')
+    if inputs.train.total is None:
+        raise FlagError(f'{flag} needs data that can be counted: a pipe can be read only once.')
+    counts = [inputs.train.counts.get(label, 0) for label in inputs.labels]
+    occurring = [count for count in counts if count]
+    return {'class_weights': tuple(sum(occurring) / (len(occurring) * (count or 1)) for count in counts)}
+
+
 def _open_reader(settings: Settings, kind: Kind, params: Any, inputs: Inputs, pretraining: Inputs) -> Reader:
     options = ReaderOptions(
         image_shape=settings.image_shape,
         decode=settings.decode,
         augment=settings.augment,
         seed=settings.seed,
+        places=_mixes(params),
         cache_megabytes=settings.decoded_cache,
         examples=distinct_examples([*inputs.archives, *pretraining.archives]),
         tokens=getattr(params, 'tokens', ()),

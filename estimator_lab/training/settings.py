@@ -55,7 +55,11 @@ class Settings:
     decoded_cache: int = _image(
         256, 'megabytes of decoded images to keep, if all fit; 0: decode in each epoch', lower=0
     )
-    augment: str = _image('', 'random changes in training: shift=PIXELS,mirror,brightness=SHARE')
+    augment: str = _image(
+        '',
+        'random changes in training, such as mirror,crop=0.5; also shift, rotation, brightness, contrast, '
+        'saturation, cutout',
+    )
 
     model_dir: Path = _training(None, 'checkpoints and TensorBoard files; default runs/MODEL')
     batch_size: int = _training(32, 'examples in a step of one worker', lower=1, upper=10_000_000)
@@ -75,6 +79,9 @@ class Settings:
     )
     resume_changed: bool = _training(
         False, 'go on although settings that decide the order of images or the weights have changed'
+    )
+    class_weights: str = _training(
+        'none', 'balanced: all classes count the same in the training loss', choices=('none', 'balanced')
     )
     precision: str = _training(
         'float32', 'bfloat16 is faster on processors that support it', choices=('float32', 'bfloat16')

@@ -205,6 +205,7 @@ def test_recorded_settings():
             'augment': f'shift=1, {"x" * 191}',
             'decode': 'exact',
             'precision': 'float32',
+            'class_weights': 'none',
             'deterministic': True,
             'workers': 2,
         },

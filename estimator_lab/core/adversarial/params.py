@@ -6,12 +6,12 @@ from estimator_lab.base.settings import setting
 from estimator_lab.core.adversarial.augmentation import AUGMENTATIONS, are_augmentations
 from estimator_lab.core.adversarial.losses import LOSSES
 from estimator_lab.core.model.hparams import at_least_1, is_positive, is_share, not_negative, structural
-from estimator_lab.core.model.params import ClassifierParams
+from estimator_lab.core.model.params import LabelledParams
 from estimator_lab.errors import FlagError
 
 
 @dataclasses.dataclass(frozen=True)
-class AdversarialParams(ClassifierParams):
+class AdversarialParams(LabelledParams):
     """Parameters of every GAN, whatever its networks."""
 
     latent_size: int = structural(64, 'numbers in a latent vector, at least 1', at_least_1)

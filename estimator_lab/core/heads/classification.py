@@ -16,7 +16,7 @@ from estimator_lab.core.metrics.streaming import count, dead_units, mean_per_cla
 from estimator_lab.core.model import keys
 from estimator_lab.core.model.endpoints import LOGITS, Endpoint, Endpoints, publish
 from estimator_lab.core.model.features import class_ids, has_images
-from estimator_lab.core.model.params import ClassifierParams
+from estimator_lab.core.model.params import ClassifierParams, LabelledParams
 from estimator_lab.core.step.train_step import apply_if_nonempty, train_op, watched
 from estimator_lab.tf1 import EstimatorSpec, Operation, SessionRunHook, Tensor, tf
 
@@ -42,11 +42,12 @@ def classification_spec(
     TensorBoard shows precision-recall curves, the confusion matrix, the worst mistakes and, in the projector,
     the last layer before the logits.
 
-    TRAIN takes one step of the chosen optimizer on the mean cross-entropy. TensorBoard shows the batch's
-    images with their labels, and the network: see `display.summaries`.
+    TRAIN takes one step of the chosen optimizer on the mean cross-entropy, with the smoothed and mixed labels
+    and the class weights of `ClassifierParams`. TensorBoard shows the batch's images with their labels, and
+    the network: see `display.summaries`.
 
     Args:
-      args: the model function's arguments; its parameters are a `ClassifierParams`.
+      args: the model function's arguments; its parameters are `LabelledParams`.
       logits: float32 [batch, num_classes].
       endpoints: those of the network, without the logits.
       terms: scalars that TRAIN adds to the cross-entropy.
@@ -79,12 +80,32 @@ class _Classifier:
 
     def __init__(self, args: Args[Any], logits: Tensor) -> None:
         self._args = args
-        self._params: ClassifierParams = args.params
+        self._params: LabelledParams = args.params
         self._logits = logits
         # Not named 'loss': Estimator's own summary of that name would become 'loss_1'.
         with tf.name_scope('cross_entropy'):
             self._ids, self._weights = ids_and_weights(args)
-            self._loss = tf.losses.sparse_softmax_cross_entropy(self._ids, logits, weights=self._weights)
+            self._loss = self._training_loss() if args.training else self._plain_loss()
+
+    def _plain_loss(self) -> Tensor:
+        return tf.losses.sparse_softmax_cross_entropy(self._ids, self._logits, weights=self._weights)
+
+    def _training_loss(self) -> Tensor:
+        """Returns the cross-entropy with soft targets and class weights, as far as these are chosen."""
+        params, mixing = self._params, self._args.mixing
+        if not isinstance(params, ClassifierParams):
+            return self._plain_loss()
+        weights = self._weights
+        if params.class_weights:
+            of_classes = tf.gather(tf.constant(params.class_weights, tf.float32), self._ids)
+            weights *= mixing.mixed(of_classes) if mixing else of_classes
+        if not mixing and not params.label_smoothing:
+            return tf.losses.sparse_softmax_cross_entropy(self._ids, self._logits, weights=weights)
+        targets = tf.one_hot(self._ids, params.num_classes)
+        targets = mixing.mixed(targets) if mixing else targets
+        return tf.losses.softmax_cross_entropy(
+            targets, self._logits, weights=weights, label_smoothing=params.label_smoothing
+        )
 
     def evaluate(self, endpoints: Endpoints) -> EstimatorSpec:
         params, ids, weights = self._params, self._ids, self._weights
@@ -120,8 +141,14 @@ class _Classifier:
         step = train_op(loss, self._params, self._weights, clip_norm=self._params.clip_norm)
         if updates:
             step = tf.group(step, apply_if_nonempty(self._weights, lambda: _assigned(updates)))
+        mixing = self._args.mixing
         with tf.name_scope('train_accuracy'):
-            correct = tf.cast(tf.equal(tf.argmax(self._logits, axis=1), self._ids), tf.float32)
+            ids = (
+                tf.where(mixing.shares < 0.5, tf.gather(self._ids, mixing.partners), self._ids)
+                if mixing
+                else self._ids
+            )
+            correct = tf.cast(tf.equal(tf.argmax(self._logits, axis=1), ids), tf.float32)
             accuracy = tf.div_no_nan(tf.reduce_sum(correct * self._weights), tf.reduce_sum(self._weights))
         # Outside the scope, so that TensorBoard draws training and evaluation into one chart.
         tf.summary.scalar(keys.ACCURACY, accuracy)
@@ -173,13 +200,13 @@ def _last_layer(endpoints: Endpoints) -> Tensor | None:
     return vectors[-1] if vectors else None
 
 
-def _top_labels(probabilities: Tensor, params: ClassifierParams) -> dict[str, Tensor]:
+def _top_labels(probabilities: Tensor, params: LabelledParams) -> dict[str, Tensor]:
     with tf.name_scope('best_guesses'):
         values, classes = tf.nn.top_k(probabilities, min(_TOP_K, params.num_classes))
         return {keys.TOP_LABELS: tf.gather(list(params.vocabulary), classes), keys.TOP_PROBABILITIES: values}
 
 
-def _predictions(logits: Tensor, params: ClassifierParams) -> dict[str, Tensor]:
+def _predictions(logits: Tensor, params: LabelledParams) -> dict[str, Tensor]:
     with tf.name_scope('predictions'):
         classes = tf.argmax(logits, axis=1)
         return {

@@ -6,9 +6,10 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from estimator_lab.core.display.drawing import Display, display_of
-from estimator_lab.core.model.features import example_weights, images_of, keys_of
+from estimator_lab.core.model.features import class_ids, example_weights, images_of, keys_of
 from estimator_lab.core.model.hparams import resolve
-from estimator_lab.core.model.params import TrainingParams
+from estimator_lab.core.model.params import ClassifierParams, TrainingParams
+from estimator_lab.core.step.mixing import Mixing, mixing_of
 from estimator_lab.core.step.noise import Noise, fresh_seed
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
@@ -52,8 +53,18 @@ class Args(Generic[P]):
 
     @cached_property
     def images(self) -> Tensor:
-        """The images, float32 [batch, height, width, channels] in [0, 1]."""
-        return images_of(self.features, self.params.image_shape)
+        """The images, float32 [batch, height, width, channels] in [0, 1]; see also `mixing`."""
+        images = images_of(self.features, self.params.image_shape)
+        return self.mixing.blend(images) if self.mixing else images
+
+    @cached_property
+    def mixing(self) -> Mixing | None:
+        """How the images of a training step are blended with each other; None if they are not."""
+        params = self.params
+        if not (self.training and isinstance(params, ClassifierParams) and params.mixes) or params.phase:
+            return None
+        ids = class_ids(self.labels, params.vocabulary)
+        return mixing_of(self.features, (ids >= 0) & (ids < params.num_classes), params)
 
     @cached_property
     def noise(self) -> Noise | None:

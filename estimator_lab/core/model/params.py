@@ -11,6 +11,8 @@ from estimator_lab.optimizers import OPTIMIZERS, SCHEDULES, SECOND_ORDER, Second
 FINAL = ''
 """Name of the last phase, whose folder is model_dir itself."""
 
+_LARGEST_BETA = 100
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -93,8 +95,8 @@ def clipping(default: float) -> Any:
 
 
 @dataclasses.dataclass(frozen=True)
-class ClassifierParams(TrainingParams):
-    """Parameters of every classifier."""
+class LabelledParams(TrainingParams):
+    """Parameters of every model that has classes."""
 
     clip_norm: float = clipping(0.0)
 
@@ -102,3 +104,31 @@ class ClassifierParams(TrainingParams):
     def num_classes(self) -> int:
         """Number of labels in the vocabulary."""
         return len(self.vocabulary)
+
+
+def _is_beta(value: float) -> bool:
+    return 0 <= value <= _LARGEST_BETA
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifierParams(LabelledParams):
+    """Parameters of every classifier.
+
+    Attributes:
+      class_weights: weight of each class in the training loss, in the order of the vocabulary; () for 1.
+    """
+
+    class_weights: tuple[float, ...] = ()
+
+    label_smoothing: float = setting(
+        0.0, 'share of the target that is spread over all classes in training, in [0, 1)', is_share
+    )
+    mixup: float = setting(
+        0.0, 'alpha of the Beta distribution by which pairs of images are blended, 0 for none', _is_beta
+    )
+    cutmix: float = setting(0.0, "alpha of the same for a box of the partner's image, 0 for none", _is_beta)
+
+    @property
+    def mixes(self) -> bool:
+        """Whether pairs of training images are blended."""
+        return self.mixup > 0 or self.cutmix > 0

@@ -1,42 +1,90 @@
-"""Augmentation: random changes to training images that keep the label (shift, mirror image, brightness)."""
+"""Augmentation: random changes to training images that keep the label."""
 
+import math
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image as Pillow
 
 from estimator_lab.conventions import UINT8_MAX
 from estimator_lab.errors import FlagError
 
 Image = npt.NDArray[np.uint8]
 
+_ALLOWED = (
+    'shift=PIXELS, mirror, brightness=SHARE, contrast=SHARE, saturation=SHARE (0 to 1), rotation=DEGREES '
+    '(0 to 180), crop=SHARE (smallest share of the area, above 0 and at most 1) and cutout=PIXELS'
+)
+_LONGEST_SIDES = 4 / 3  # ratio of the sides of a crop, at most, as in the paper
+_GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as when images are decoded to grey
+
 
 @dataclass(frozen=True)
 class Augmentation:
     """Random changes to an image; the defaults change nothing.
+
+    The order is: crop, rotation, shift, mirror, brightness, contrast, saturation, cutout.
+
+    `shift`, `mirror` and `brightness` share one stream of random numbers; each other change has its own, so
+    that it stays the same whatever else is chosen.
 
     Attributes:
       shift: largest movement in pixels, left or right and up or down; edge pixels fill the gap.
       mirror: whether half of the images are mirrored left to right.
       brightness: largest change of brightness, as a share of the full range in [0, 1].
       seed: of the changes, together with the epoch and the example's key.
+      crop: smallest share of the image's area in a random resized crop (Szegedy et al. 2015), in (0, 1]: a
+        part with between that share and all of the area, and sides in a ratio of 3:4 to 4:3 relative to the
+        image's, is scaled to the whole size; 0 for none.
+      rotation: largest angle of a rotation about the centre, in degrees; edge pixels fill the corners.
+      contrast: largest relative change of the distance of all values to the image's mean grey, in [0, 1].
+      saturation: the same for the distance of a pixel's colours to its grey; nothing for grey images.
+      cutout: side in pixels of a square that gets the image's mean colour (DeVries and Taylor 2017); its
+        centre is anywhere in the image, so that it may be partly outside. 0 for none.
     """
 
     shift: int = 0
     mirror: bool = False
     brightness: float = 0.0
     seed: int = 0
+    crop: float = 0.0
+    rotation: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    cutout: int = 0
 
     def __call__(self, image: Image, key: str, epoch: int) -> Image:
         """Returns the changed image of example `key` in `epoch`, the same at every call.
 
         Args:
-          image: uint8 [height, width, channels].
+          image: uint8 [height, width, channels]; 1 or 3 channels for crops, rotations and colours.
           key: the example's key.
           epoch: number of the pass over the data, from 0.
         """
-        rng = random.Random(f'seed {self.seed} epoch {epoch} key {key}')
+        source = f'seed {self.seed} epoch {epoch} key {key}'
+
+        def own(name: str) -> random.Random:
+            return random.Random(f'{source} {name}')
+
+        if self.crop:
+            image = _cropped(image, self.crop, own('crop'))
+        if self.rotation:
+            image = _rotated(image, own('rotation').uniform(-self.rotation, self.rotation))
+        image = self._moved(image, random.Random(source))
+        if self.contrast:
+            factor = 1 + own('contrast').uniform(-self.contrast, self.contrast)
+            image = _spread_about(image, _grey(image).mean(), factor)
+        if self.saturation and image.shape[2] > 1:
+            factor = 1 + own('saturation').uniform(-self.saturation, self.saturation)
+            image = _spread_about(image, _grey(image)[..., np.newaxis], factor)
+        return _cut_out(image, self.cutout, own('cutout')) if self.cutout else image
+
+    def _moved(self, image: Image, rng: random.Random) -> Image:
+        """Returns a shifted, mirrored and brighter or darker image."""
         if self.shift:
             down, right = (rng.randint(-self.shift, self.shift) for _ in range(2))
             image = _shifted(image, down, right)
@@ -60,26 +108,109 @@ def parse_augmentation(text: str, seed: int) -> Augmentation | None:
     """
     settings: dict[str, str] = {}
     for part in filter(None, (p.strip() for p in text.split(','))):
-        name, _, value = part.partition('=')
+        name, _, value = (p.strip() for p in part.partition('='))
+        if name in settings:
+            raise FlagError(f'--augment={text} gives {name} twice: give it once.')
         settings[name] = value
     try:
-        augmentation = Augmentation(
-            shift=int(settings.pop('shift', 0)),
-            mirror={'': True, None: False}[settings.pop('mirror', None)],
-            brightness=float(settings.pop('brightness', 0)),
-            seed=seed,
-        )
-    except (ValueError, KeyError):
-        augmentation = None
-    if settings or not augmentation or augmentation.shift < 0 or not 0 <= augmentation.brightness <= 1:
+        parsed: dict[str, Any] = {name: _PARSERS[name](value) for name, value in settings.items()}
+    except (ValueError, KeyError) as error:
         raise FlagError(
-            f'--augment={text} is not understood: it accepts shift=PIXELS, mirror and brightness=SHARE '
-            '(0 to 1), separated by commas.'
-        )
-    return augmentation if text.strip() else None
+            f'--augment={text} is not understood: it accepts {_ALLOWED}, separated by commas.'
+        ) from error
+    return Augmentation(**parsed, seed=seed) if parsed else None
+
+
+def _number(lowest: float, highest: float, kind: Callable[[str], float] = float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        value = kind(text)
+        if not lowest <= value <= highest:
+            raise ValueError(text)
+        return value
+
+    return parse
+
+
+def _positive_share(text: str) -> float:
+    return _number(math.ulp(0.0), 1)(text)
+
+
+def _flag(text: str) -> bool:
+    if text:
+        raise ValueError(text)
+    return True
+
+
+_PARSERS: dict[str, Callable[[str], float]] = {
+    'crop': _positive_share,
+    'rotation': _number(0, 180),
+    'shift': _number(0, UINT8_MAX**2, int),
+    'mirror': _flag,
+    'brightness': _number(0, 1),
+    'contrast': _number(0, 1),
+    'saturation': _number(0, 1),
+    'cutout': _number(0, UINT8_MAX**2, int),
+}
 
 
 def _shifted(image: Image, down: int, right: int) -> Image:
     rows = np.clip(np.arange(image.shape[0]) - down, 0, image.shape[0] - 1)
     columns = np.clip(np.arange(image.shape[1]) - right, 0, image.shape[1] - 1)
     return image[rows[:, np.newaxis], columns]
+
+
+def _cropped(image: Image, smallest: float, rng: random.Random) -> Image:
+    """Scales a random part of an image, with at least a share `smallest` of its area, to the whole size."""
+    height, width = image.shape[:2]
+    side = math.sqrt(rng.uniform(smallest, 1))
+    ratio = math.sqrt(_LONGEST_SIDES) ** rng.uniform(-1, 1)
+    tall, wide = min(side / ratio, 1) * height, min(side * ratio, 1) * width
+    top, left = rng.uniform(0, height - tall), rng.uniform(0, width - wide)
+    box = (left, top, min(left + wide, width), min(top + tall, height))
+    return _array(_pillow(image).resize((width, height), Pillow.Resampling.BILINEAR, box), image)
+
+
+def _rotated(image: Image, degrees: float) -> Image:
+    """Rotates an image about its centre, anticlockwise; edge pixels fill the corners."""
+    height, width = image.shape[:2]
+    margin = math.ceil((math.hypot(height, width) - min(height, width)) / 2) + 1
+    padded = np.pad(image, ((margin, margin), (margin, margin), (0, 0)), mode='edge')
+    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    x, y = width / 2, height / 2
+    # Where in the padded image a pixel of the result is: (a x + b y + c, d x + e y + f).
+    c = margin + x - cosine * x + sine * y
+    f = margin + y - sine * x - cosine * y
+    found = _pillow(padded).transform(
+        (width, height),
+        Pillow.Transform.AFFINE,
+        (cosine, -sine, c, sine, cosine, f),
+        Pillow.Resampling.BILINEAR,
+    )
+    return _array(found, image)
+
+
+def _spread_about(image: Image, middle: Any, factor: float) -> Image:
+    """Multiplies the distance of each value to `middle`."""
+    return np.clip(np.rint(middle + factor * (image - np.float32(middle))), 0, UINT8_MAX).astype(np.uint8)
+
+
+def _cut_out(image: Image, side: int, rng: random.Random) -> Image:
+    height, width = image.shape[:2]
+    top, left = (rng.randrange(length) - side // 2 for length in (height, width))
+    changed = image.copy()
+    hole = changed[max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)]
+    hole[:] = np.rint(image.mean(axis=(0, 1)))
+    return changed
+
+
+def _grey(image: Image) -> npt.NDArray[np.float32]:
+    """Returns the luminance, float32 [height, width] in [0, 255]."""
+    return image[..., 0].astype(np.float32) if image.shape[2] == 1 else image @ _GREY
+
+
+def _pillow(image: Image) -> Pillow.Image:
+    return Pillow.fromarray(image[..., 0] if image.shape[2] == 1 else image)
+
+
+def _array(image: Pillow.Image, like: Image) -> Image:
+    return np.asarray(image).reshape(like.shape)

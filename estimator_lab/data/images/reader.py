@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from estimator_lab.conventions import IMAGE, UINT8_MAX
+from estimator_lab.conventions import IMAGE, PLACE, UINT8_MAX
 from estimator_lab.data.images.augment import Augmentation, parse_augmentation
 from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.fast_decode import (
@@ -39,6 +39,7 @@ class ImageReader:
       shape: to which all images are scaled.
       decode: one of `DECODERS`.
       augmentation: random changes to the images; None for none.
+      places: whether the places of images in their batch are a feature, too.
       cache: pixels by archive and offset, before augmentation, so that a small data set is decoded once; None
         decodes in each epoch. Threads may use it at the same time.
     """
@@ -47,11 +48,13 @@ class ImageReader:
     decode: Decode = decode_image
     augmentation: Augmentation | None = None
     cache: dict[tuple[str, int], np.ndarray] | None = None
+    places: bool = False
 
     @property
     def signature(self) -> Mapping[str, Signature]:
-        """One feature, 'image': uint8 [n, height, width, channels]."""
-        return {IMAGE: Signature('uint8', self.shape)}
+        """'image', uint8 [n, height, width, channels]; and 'place', int32 [n], if that is a feature."""
+        place = {PLACE: Signature('int32', ())} if self.places else {}
+        return {IMAGE: Signature('uint8', self.shape), **place}
 
     def begin(self, count: int) -> np.ndarray:
         """Returns room for the pixels of `count` images."""
@@ -74,22 +77,24 @@ class ImageReader:
         return [pixels if isinstance(pixels, BadExampleError) else None for pixels in found]
 
     def finish(self, batch: np.ndarray, good: Sequence[bool]) -> Arrays:
-        """Returns the pixels of the good ones."""
-        return {IMAGE: batch if all(good) else batch[np.array(good)]}
+        """Returns the pixels of the good ones, and their places."""
+        place = {PLACE: np.flatnonzero(good).astype(np.int32)} if self.places else {}
+        return {IMAGE: batch if all(good) else batch[np.array(good)], **place}
 
     def blank(self) -> Arrays:
         """Returns one black image."""
-        return {IMAGE: np.zeros((1, *self.shape), np.uint8)}
+        place = {PLACE: np.zeros(1, np.int32)} if self.places else {}
+        return {IMAGE: np.zeros((1, *self.shape), np.uint8), **place}
 
     def plain(self) -> 'ImageReader':
-        """Returns the same reader without augmentation."""
-        return replace(self, augmentation=None)
+        """Returns the same reader without augmentation and places."""
+        return replace(self, augmentation=None, places=False)
 
     def features(self, arrays: 'Mapping[str, Tensor]') -> 'Mapping[str, Tensor]':
         """Returns 'image' as float32 in [0, 1]: the division of `conventions.to_unit_range`, in a graph."""
         from estimator_lab.tf1 import tf
 
-        return {IMAGE: tf.cast(arrays[IMAGE], tf.float32) / float(UINT8_MAX)}
+        return {**arrays, IMAGE: tf.cast(arrays[IMAGE], tf.float32) / float(UINT8_MAX)}
 
     def serving_receiver(
         self, keeps_size: bool, more: 'Callable[[], Mapping[str, Mapping[str, Tensor]]]'
@@ -138,4 +143,5 @@ def image_reader(options: ReaderOptions) -> ImageReader:
         DECODERS[options.decode],
         parse_augmentation(options.augment, options.seed),
         {} if fits else None,
+        options.places,
     )

@@ -1,8 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from PIL import Image
 
+from estimator_lab.data.images import augment
 from estimator_lab.data.images.augment import Augmentation, parse_augmentation
 from estimator_lab.errors import FlagError
+from tests.archive_files import picture
 
 IMAGE = np.arange(60, dtype=np.uint8).reshape(6, 5, 2)
 
@@ -54,3 +59,87 @@ def test_parsing():
 def test_nonsense_is_rejected_with_what_is_allowed(text):
     with pytest.raises(FlagError, match=r'--augment=.*accepts shift=PIXELS'):
         parse_augmentation(text, 0)
+
+
+PHOTO = np.array(picture(3, 40, 60))
+GREY = PHOTO[..., :1]
+CHANGES = {'crop': 0.3, 'rotation': 30.0, 'contrast': 0.5, 'saturation': 0.5, 'cutout': 12}
+
+
+@pytest.mark.parametrize('name', CHANGES)
+@pytest.mark.parametrize('image', [PHOTO, GREY], ids=['colour', 'grey'])
+def test_each_change_depends_on_seed_epoch_and_key_alone(name, image):
+    change = Augmentation(**{name: CHANGES[name]}, seed=1)
+    before = image.copy()
+    first = change(image, 'k', 0)
+    assert first.shape == image.shape and first.dtype == np.uint8 and np.array_equal(image, before)
+    assert np.array_equal(change(image, 'k', 0), first)
+    others = [change(image, 'k', 1), change(image, 'l', 0), replace(change, seed=2)(image, 'k', 0)]
+    if name == 'saturation' and image is GREY:
+        assert np.array_equal(first, image)
+    else:
+        assert len({one.tobytes() for one in (first, *others, image)}) == 5
+
+
+@pytest.mark.parametrize('name', CHANGES)
+def test_other_changes_do_not_alter_what_a_change_draws(name):
+    """So that a user can add one and compare."""
+    alone = Augmentation(mirror=True, shift=3, seed=1)
+    both = Augmentation(mirror=True, shift=3, seed=1, **{name: 1e-6 if name != 'cutout' else 1})
+    views = [(alone(PHOTO, str(n), 0).astype(int), both(PHOTO, str(n), 0)) for n in range(20)]
+    if name == 'cutout':  # of one pixel
+        assert max((one != other).any(-1).sum() for one, other in views) == 1
+    elif name != 'crop':
+        assert max(np.abs(one - other).max() for one, other in views) <= 1
+
+
+def test_crops_have_the_area_and_the_sides_of_the_paper():
+    """Of an image whose values are the coordinates, a crop tells where it was."""
+    rows, columns = np.mgrid[0:200, 0:200].astype(np.uint8)
+    images = np.stack([rows, columns, rows], -1)
+    crops = [Augmentation(crop=0.25)(images, str(n), 0) for n in range(200)]
+    sides = np.array([[np.ptp(crop[..., channel]) for channel in (0, 1)] for crop in crops]) / 199
+    areas, ratios = sides.prod(1), sides[:, 0] / sides[:, 1]
+    assert 0.22 < areas.min() < 0.35 and areas.max() > 0.85
+    assert 0.72 < ratios.min() < 0.85 and 1.2 < ratios.max() < 1.38
+    assert crops[0][:, 0, 1].min() >= 0 and (np.diff(crops[0][:, 0, 0].astype(int)) >= 0).all()
+
+
+@pytest.mark.parametrize('angle', [-90, 17, 90])
+def test_a_rotation_is_that_of_pillow(angle):
+    square = PHOTO[:, :40]
+    expected = np.asarray(Image.fromarray(square).rotate(angle, Image.Resampling.BILINEAR))
+    found = augment._rotated(square, angle)
+    inside = slice(10, 30)
+    assert np.abs(found[inside, inside].astype(int) - expected[inside, inside]).max() <= 2
+    assert augment._rotated(np.full_like(PHOTO, 9), 33).min() == 9  # edge pixels, not black corners
+
+
+def test_contrast_and_saturation():
+    flat = np.full((4, 4, 3), 77, np.uint8)
+    assert np.array_equal(Augmentation(contrast=1.0)(flat, 'k', 0), flat)
+    spreads = [Augmentation(contrast=0.5)(PHOTO, str(n), 0).std() / PHOTO.std() for n in range(100)]
+    assert 0.45 < min(spreads) < 0.6 and 1.2 < max(spreads) < 1.55
+    greys = [Augmentation(saturation=1.0)(PHOTO, str(n), 0) for n in range(100)]
+    distances = [np.ptp(one.astype(int), axis=-1).mean() for one in greys]
+    assert min(distances) < 0.2 * np.ptp(PHOTO, axis=-1).mean() < max(distances)
+
+
+def test_cutout_is_a_square_of_the_mean_colour():
+    for n in range(30):
+        found = Augmentation(cutout=9)(PHOTO, str(n), 0)
+        hole = (found == np.rint(PHOTO.mean((0, 1)))).all(-1) & (found != PHOTO).any(-1)
+        height, width = (np.ptp(np.flatnonzero(hole.any(axis))) + 1 for axis in (1, 0))
+        assert 4 <= height <= 9 and 4 <= width <= 9
+        assert np.array_equal(found[~hole], PHOTO[~hole])
+
+
+def test_parsing_of_all_changes():
+    text = 'crop=0.5,rotation=10, shift=2,mirror,brightness=0.1,contrast=0.2,saturation=0.3,cutout=8'
+    expected = Augmentation(2, True, 0.1, 7, crop=0.5, rotation=10, contrast=0.2, saturation=0.3, cutout=8)
+    assert parse_augmentation(text, 7) == expected
+    for wrong in ('crop=0', 'crop=1.1', 'crop', 'rotation=181', 'cutout=-1', 'cutout=1.5', 'saturation=2'):
+        with pytest.raises(FlagError, match='is not understood'):
+            parse_augmentation(wrong, 0)
+    with pytest.raises(FlagError, match='gives shift twice'):
+        parse_augmentation('shift=1,shift=2', 0)
