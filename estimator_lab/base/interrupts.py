@@ -38,6 +38,11 @@ _handling = 0  # blocks of `handled`, one within the other
 _saving = 0  # runs that a signal ends by themselves, because they have something to save
 
 
+def stops_within(seconds: float) -> bool:
+    """Waits; returns True at once when a signal that `handled` hears asks to stop, False after the time."""
+    return _stop_requested.wait(seconds)
+
+
 def _stop_signals() -> list[signal.Signals]:
     """Returns the signals that ask to stop; without SIGHUP if the user ignores it (nohup)."""
     hang_ups = [signal.SIGHUP] if hasattr(signal, 'SIGHUP') else []  # Windows has none

@@ -10,9 +10,10 @@ from estimator_lab.data.folder.walk import files_below
 from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.member import Member
+from estimator_lab.data.storage.names import STDIN, is_command, is_url
 from estimator_lab.data.tar import index, stream
 from estimator_lab.data.tar.index import Index, ShowProgress
-from estimator_lab.data.tar.sources import STDIN, is_url, why_unreadable
+from estimator_lab.data.tar.sources import why_unreadable
 from estimator_lab.data.tar.stream import Note
 from estimator_lab.errors import DataError
 
@@ -23,7 +24,7 @@ def is_folder(source: str) -> bool:
     Raises:
       DataError: permission is denied.
     """
-    return source != STDIN and not is_url(source) and stat.S_ISDIR(mode_of(source))
+    return source != STDIN and not is_url(source) and not is_command(source) and stat.S_ISDIR(mode_of(source))
 
 
 def mode_of(path: str) -> int:

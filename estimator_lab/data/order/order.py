@@ -18,7 +18,7 @@ from estimator_lab.data.members import stream_members
 from estimator_lab.data.order.shuffling import generator, permutation, shuffled
 from estimator_lab.data.order.split_and_shard import EVERYTHING, ONLY_WORKER, Part, WorkerShard
 from estimator_lab.data.tar.index import Index
-from estimator_lab.data.tar.sources import is_pipe
+from estimator_lab.data.tar.sources import is_read_once
 from estimator_lab.errors import DataError
 
 _CHUNK = 1024  # members looked up at once
@@ -158,7 +158,7 @@ class StreamOrder:
                 del member  # before the next is read
             _check_any(seen)
             to_skip = max(to_skip - seen, 0)
-            if any(map(is_pipe, self.archives)):
+            if any(map(is_read_once, self.archives)):
                 break
         if to_skip:
             archives = ', '.join(self.archives)

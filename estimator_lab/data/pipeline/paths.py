@@ -18,8 +18,9 @@ from estimator_lab.data.kind import Kind
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.member import MAX_MEMBER_BYTES, Member, problem_of
 from estimator_lab.data.members import is_folder, mode_of, open_index
+from estimator_lab.data.storage.names import is_url
 from estimator_lab.data.tar.headers import BLOCK
-from estimator_lab.data.tar.sources import expand_paths, is_pipe, is_url, is_web, open_archive, why_unreadable
+from estimator_lab.data.tar.sources import expand_paths, is_pipe, open_archive, why_unreadable
 from estimator_lab.data.tar.stream import Note, is_tar, stream_members
 from estimator_lab.errors import DataError
 
@@ -116,15 +117,17 @@ def read_example(place: str, kind: Kind = IMAGES) -> Member:
     """Reads one example.
 
     Args:
-      place: path of its file, or of a tar archive and the name of a member, 'faces.tar:n000001/1.jpg'.
+      place: path or URL of its file, or of a tar archive and the name of a member, 'faces.tar:a/1.jpg'.
       kind: which members are examples.
 
     Raises:
       DataError: there is none, or it can't be read.
     """
-    if is_web(place):
-        expand_paths([place])  # raises the error
-    if not is_url(place) and mode_of(place):
+    if is_url(place):
+        archive, name = _url_and_name(place)
+        (archive,) = expand_paths([archive])
+        member = _member_called(archive, name, kind) if name else _only_example(archive, kind)
+    elif mode_of(place):
         member = _only_example(place, kind)
     else:
         archive, name = _archive_and_name(place)
@@ -152,6 +155,12 @@ def _archive_and_name(place: str) -> tuple[str, str]:
         if stat.S_ISREG(mode_of(place[:colon])):
             return place[:colon], place[colon + 1 :]
     raise DataError(f'There is no file {place!r}' + (', and no archive before its colon.' if colons else '.'))
+
+
+def _url_and_name(place: str) -> tuple[str, str]:
+    """Splits at the first colon that follows the URL of an archive; the name is '' if there is none."""
+    found = re.match(rf'(\w+://.+?(?:{"|".join(map(re.escape, _TAR_SUFFIXES))})(?:\?[^:]*)?):(.+)', place)
+    return (found[1], found[2]) if found else (place, '')
 
 
 def _member_called(archive: str, name: str, kind: Kind) -> Member:

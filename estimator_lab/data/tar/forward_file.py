@@ -1,10 +1,5 @@
 """The uncompressed stream of an archive, read forward only, with a limit on what a header may read."""
 
-import contextlib
-import io
-import os
-import threading
-from collections.abc import Callable
 from typing import IO
 
 BLOCK = 512
@@ -14,13 +9,6 @@ MAX_HEADER_BYTES = 2**20
 _CHUNK = 2**20
 _ZEROS = bytes(2**16)
 _MAX_PADDING = 2**30  # zeros after an archive: a pipe may send them endlessly
-_FIRST_BYTES = 2**23  # of an archive, after which its headers are known to be close together or not
-_CLOSE = 2**17  # bytes between headers that are close together
-
-
-_AHEAD_CHUNK = 2**21
-_LEAD = 2**28  # bytes ahead of the reader: more might be evicted before they are read
-_PAUSE_SECONDS = 0.001
 
 
 class HeaderError(Exception):
@@ -144,82 +132,3 @@ class ForwardFile:
             self.position += skipped
             if not skipped:
                 raise EOFError('the data ends there')
-
-
-class SkippingFile(ForwardFile):
-    """A `ForwardFile` for reading headers only, without a buffer: it reads exactly the requested bytes.
-
-    If headers are close together, a thread meanwhile reads the rest of the file into the system's cache.
-
-    Args:
-      descriptor: of an uncompressed tar in a file.
-      length: its bytes.
-    """
-
-    def __init__(self, descriptor: int, length: int) -> None:
-        super().__init__(io.BytesIO(), length)
-        self._descriptor = descriptor
-        self._end = length
-        self._reads = 0
-        self._undecided = hasattr(os, 'preadv')
-        self._ahead: ReadAhead | None = None
-
-    def close(self) -> None:
-        """Ends the thread."""
-        if self._ahead:
-            self._ahead.close()
-
-    def seek(self, target: int) -> None:
-        """Moves forward to a position; see `ForwardFile.seek`."""
-        if self.position <= target <= self._end:
-            self.position = target
-        else:
-            super().seek(target)
-
-    def _go_back(self, data: bytes) -> None:
-        self.position -= len(data)
-
-    def _take(self, count: int) -> bytes:
-        self._reads += 1
-        if self._undecided and self.position > _FIRST_BYTES:
-            self._undecided = False
-            if self.position <= self._reads * _CLOSE:
-                self._ahead = ReadAhead(self._descriptor, lambda: self.position)
-        return os.pread(self._descriptor, count, self.position)
-
-
-class ReadAhead:
-    """A thread that reads a file into the system's cache, in large pieces, ahead of a reader that skips data.
-
-    On a disk, skipping ten kilobytes takes as long as reading them, and the system does not read ahead.
-
-    Args:
-      descriptor: of the file, which must stay open until `close`.
-      position: returns which byte the reader needs next.
-    """
-
-    def __init__(self, descriptor: int, position: Callable[[], int]) -> None:
-        self._descriptor = descriptor
-        self._position = position
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Ends the thread."""
-        self._over.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        buffer, place = bytearray(_AHEAD_CHUNK), 0
-        with contextlib.suppress(OSError):  # the reader will meet and report it
-            while not self._over.is_set():
-                wanted = self._position()
-                if place > wanted + _LEAD:
-                    self._over.wait(_PAUSE_SECONDS)
-                    continue
-                place = max(place, wanted)
-                count = os.preadv(self._descriptor, [buffer], place)
-                if not count:
-                    return
-                place += count

@@ -219,6 +219,16 @@ def is_header(block: bytes) -> bool:
     return total == sum(counted) or total == sum(struct.unpack('512b', counted))  # signed, as some write it
 
 
+def next_header(block: bytes, place: int) -> int:
+    """Returns the place of the header after the one at `place`, unless extended headers say otherwise.
+
+    Raises:
+      HeaderError: its size is damaged.
+    """
+    stored = 0 if block[_KIND] in _WITHOUT_DATA else field_number(block[_SIZE])
+    return place + BLOCK + _padded(stored)
+
+
 def _name(block: bytes) -> bytes:
     name = block[:100].partition(b'\0')[0]
     prefix = block[345:500].partition(b'\0')[0]

@@ -14,18 +14,23 @@ import os
 import zlib
 from array import array
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 
 from estimator_lab.base.regular_files import read_regular
+from estimator_lab.base.urls import unsigned
 from estimator_lab.data.cache import cache_folder
 from estimator_lab.data.file_types import SkippedFiles
 from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.kind import Kind
 from estimator_lab.data.label_table import FROM_SIDECARS, LabelColumn
 from estimator_lab.data.member import Member, problem_of
+from estimator_lab.data.storage.failures import RemoteError
+from estimator_lab.data.storage.files import open_remote
+from estimator_lab.data.storage.io_threads import submit
+from estimator_lab.data.storage.names import is_url, private_name
 from estimator_lab.data.tar.headers import BLOCK, Entry
 from estimator_lab.data.tar.index_file import (
     FORMAT,
@@ -39,7 +44,7 @@ from estimator_lab.data.tar.index_file import (
     write_index_file,
 )
 from estimator_lab.data.tar.random_access import RandomAccess, Row
-from estimator_lab.data.tar.sources import Stamp, is_pipe, is_url, sample_of, stamp_of
+from estimator_lab.data.tar.sources import Stamp, is_elsewhere, is_pipe, sample_of, stamp_of
 from estimator_lab.data.tar.stream import Note, is_compressed, scan_members
 from estimator_lab.errors import DataError
 
@@ -78,7 +83,7 @@ class Index:
         self._header = header
         self._path = path
         self._kind = kind
-        self._access = RandomAccess(archive, header.mtime_ns, kind)
+        self._access = RandomAccess(archive, header.mtime_ns, kind, is_elsewhere(archive))
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -146,19 +151,28 @@ class Index:
           DataError: the archive can't be read, or is no longer the one that was indexed.
         """
         rows = self._rows[[member.row for member in members]].tolist()
+        if len(rows) > 1 and self.is_slow:
+            under_way = [submit(partial(self._read, *one)) for one in zip(members, rows, strict=True)]
+            return [one.result() for one in under_way]
         with self._access.together(row for row in rows if not problem_of(row[1])):
             return list(map(self._read, members, rows))
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether reading many members at once takes about as long as reading one."""
+        return self.random_access and self._access.is_slow
 
     def still_fits(self) -> bool:
         """Whether the first, middle and last members are where they were.
 
-        For a compressed archive, whether some of its bytes are the same; a URL is not checked.
+        For a compressed archive, whether some of its bytes are the same. A URL is not checked: fsspec's have
+        an ETag, which is compared at each read.
 
         Raises:
           DataError: the archive can't be read.
         """
         if is_url(self.archive):
-            return not self.random_access
+            return self._access.is_elsewhere or not self.random_access
         if self.random_access == is_compressed(self.archive):
             return False
         if not self.random_access:
@@ -295,7 +309,7 @@ def build_index(
             checksums.append(entry.checksum)
             labels.add(entry.name, entry.label)
     except DataError as error:
-        if not offsets:
+        if not offsets or isinstance(error.__cause__, RemoteError):
             raise
         damage = str(error)
         lasts = not getattr(error.__cause__, 'errno', None)
@@ -304,7 +318,8 @@ def build_index(
         rows[name] = column
     rows['label'], texts, origin = labels.finish()
     is_stored = not is_url(archive) and not is_pipe(archive)
-    random_access = is_stored and not is_compressed(archive)
+    has_ranges = is_stored or (is_elsewhere(archive) and open_remote(archive).facts.has_ranges)
+    random_access = has_ranges and not is_compressed(archive)
     sample = sample_of(archive) if is_stored and not random_access else 0
     counts = len(rows), len(names)
     others = '' if len(rows) else skipped.why_none()
@@ -323,7 +338,7 @@ def path_next_to(archive: str) -> Path | None:
 
 def path_in_cache(archive: str) -> Path:
     """Returns the path in the cache folder of the index of an archive."""
-    place = archive if is_url(archive) else str(Path(archive).resolve())
+    place = unsigned(private_name(archive)) if is_url(archive) else str(Path(archive).resolve())
     return cache_folder() / 'index' / f'{hashlib.sha256(os.fsencode(place)).hexdigest()[:32]}.index'
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from estimator_lab.data.kind import Kind
+from estimator_lab.data.storage.files import LocalFile, StoredFile, open_version
 from estimator_lab.data.tar.headers import BLOCK
 from estimator_lab.data.tar.index_file import NO_HEADERS, NOT_IN_ONE_PIECE, share_of_limit
 from estimator_lab.data.tar.stream import member_at
@@ -22,27 +23,14 @@ Row = tuple[int, int, int, int, int, int]
 """The columns of `index_file.ROW` for one member."""
 
 
-class OpenFile:
-    """A file that is closed when no thread uses it any longer."""
-
-    descriptor = -1
-
-    def __init__(self, path: str) -> None:
-        self.descriptor = os.open(path, os.O_RDONLY)
-
-    def __del__(self) -> None:
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-
-
 class OpenFiles:
     """The most recently used archives stay open, up to a share of what the process may open; thread-safe."""
 
     def __init__(self) -> None:
-        self._files: OrderedDict[tuple[str, int], OpenFile] = OrderedDict()
+        self._files: OrderedDict[tuple[str, int], LocalFile] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, path: str, mtime_ns: int) -> OpenFile:
+    def get(self, path: str, mtime_ns: int) -> LocalFile:
         """Returns a file, opened again if its modification time has changed.
 
         Raises:
@@ -53,7 +41,7 @@ class OpenFiles:
             if key in self._files:
                 self._files.move_to_end(key)
                 return self._files[key]
-        file = OpenFile(path)  # two threads may do it at once: then one of the two is kept
+        file = LocalFile(path)  # two threads may do it at once: then one of the two is kept
         with self._lock:
             self._files[key] = file
             while len(self._files) > share_of_limit(4, _MOST_OPEN, _LEAST_OPEN):
@@ -76,13 +64,15 @@ class RandomAccess:
 
     Attributes:
       archive: its path.
-      mtime_ns: its modification time according to the index.
+      mtime_ns: its modification time, or its version elsewhere, according to the index.
       kind: which members are examples.
+      is_elsewhere: whether fsspec reads it.
     """
 
     archive: str
     mtime_ns: int
     kind: Kind
+    is_elsewhere: bool = False
 
     @contextlib.contextmanager
     def together(self, rows: Iterable[Row]) -> Iterator[None]:
@@ -92,18 +82,25 @@ class RandomAccess:
         reacquiring it takes several times as long. The system is told of all members first, so that a disk
         works on many of them at once although one thread reads.
         """
-        if not hasattr(os, 'posix_fadvise'):
+        if self.is_slow or not hasattr(os, 'posix_fadvise'):
             yield
             return
         with _reading:
             with contextlib.suppress(OSError):  # only advice: reading reports what is wrong
-                file = _open_files.get(
-                    self.archive, self.mtime_ns
-                )  # a reference, or another thread may close it
+                # A reference, or another thread may close it.
+                file = _open_files.get(self.archive, self.mtime_ns)
                 for offset, size, _, headers, _, _ in rows:
                     count = size if headers == NO_HEADERS else headers + size
                     os.posix_fadvise(file.descriptor, offset, count, os.POSIX_FADV_WILLNEED)
             yield
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether many reads at once take about as long as one."""
+        try:
+            return self._file.is_slow
+        except OSError:  # reading reports it
+            return False
 
     def data(self, name: str, row: Row) -> bytes | None:
         """Returns the data of a member; None if it is no longer there.
@@ -143,9 +140,14 @@ class RandomAccess:
         """Closes the archive; reading opens it again."""
         _open_files.forget(self.archive, self.mtime_ns)
 
+    @property
+    def _file(self) -> StoredFile:
+        if self.is_elsewhere:
+            return open_version(self.archive, self.mtime_ns)
+        return _open_files.get(self.archive, self.mtime_ns)
+
     def _read(self, count: int, offset: int) -> bytes:
         try:
-            file = _open_files.get(self.archive, self.mtime_ns)
-            return os.pread(file.descriptor, count, offset)
+            return self._file.read(offset, count)
         except OSError as error:
             raise DataError(f'{self.archive!r} cannot be read any more: {error.strerror}.') from error

@@ -1,28 +1,44 @@
-"""Sources of archives: files, globs, pipes, standard input ('-'), and URLs that TensorFlow can read."""
+"""Sources of archives: files, globs, pipes, standard input ('-'), commands, and URLs."""
 
 import glob
 import io
 import os
-import shlex
 import stat
 import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from estimator_lab.base.regular_files import why_unread
+from estimator_lab.base.urls import is_web
+from estimator_lab.data.storage import gfile
+from estimator_lab.data.storage.commands import CommandFile, check_allowed
+from estimator_lab.data.storage.failures import MissingError, RemoteError
+from estimator_lab.data.storage.files import open_remote
+from estimator_lab.data.storage.names import (
+    STDIN,
+    is_command,
+    is_url,
+    publish,
+    shown_name,
+)
+from estimator_lab.data.storage.readers import reader_of
+from estimator_lab.data.storage.transport import uses_fsspec
+from estimator_lab.data.tar.braces import expand_braces, split_names
 from estimator_lab.errors import DataError
-
-STDIN = '-'
 
 _BUFFER_BYTES = 2**17
 _SAMPLED_BYTES = 2**12
-_WEB = ('http://', 'https://')
 
 
 class Stamp(NamedTuple):
-    """By which changes of an archive are detected: its size in bytes and modification time in nanoseconds."""
+    """By which changes of an archive are detected.
+
+    Attributes:
+      size: of the archive in bytes.
+      mtime_ns: its modification time in nanoseconds; of a file elsewhere, a number made of its ETag.
+    """
 
     size: int
     mtime_ns: int
@@ -32,13 +48,14 @@ def expand_archives(patterns: Sequence[str], say: Callable[[str], None] = lambda
     """Expands paths and globs (also several in one string, split at commas) into a list of archives.
 
     Patterns keep their order, the matches of one glob are sorted, and duplicates are dropped. '-' is
-    standard input; paths with a scheme, such as 'gs://bucket/*.tar', are read by `tf.io.gfile`. `say` gets a
-    line about an archive that is named twice.
+    standard input, 'pipe:...' the output of a command, and 'a-{000..146}.tar' is 147 names. URLs and commands
+    are returned by their public names (see `storage.names`), which have no credentials. `say` gets a line
+    about an archive that is named twice.
 
     Raises:
       DataError: a pattern matches nothing, or none is given.
     """
-    named = [part.strip() for pattern in patterns for part in pattern.split(',') if part.strip()]
+    named = split_names(list(patterns))
     if not named:
         raise DataError('No archive is given: name at least one tar archive or folder.')
     return expand_paths(named, say)
@@ -67,24 +84,28 @@ def expand_paths(patterns: Sequence[str], say: Callable[[str], None] = lambda li
     return list(times)
 
 
-def is_url(archive: str) -> bool:
-    """Whether `tf.io.gfile` has to open it."""
-    return '://' in archive
-
-
-def is_web(archive: str) -> bool:
-    """Whether it is a web address, which is not supported."""
-    return archive.lower().startswith(_WEB)
+def is_read_once(archive: str) -> bool:
+    """Whether it can't be opened again: standard input, a FIFO or a device."""
+    return not is_command(archive) and is_pipe(archive)
 
 
 def is_pipe(archive: str) -> bool:
-    """Whether it can be read only once: standard input, a FIFO or a device."""
-    if archive == STDIN:
+    """Whether it can be read from its beginning only, without an index: standard input, a FIFO, a command."""
+    if archive == STDIN or is_command(archive):
         return True
     try:
         return not is_url(archive) and not _is_stored(Path(archive).stat().st_mode)
     except (OSError, ValueError):
         return False
+
+
+def is_elsewhere(archive: str) -> bool:
+    """Whether it is a URL that fsspec reads.
+
+    Raises:
+      DataError: a package for it is missing.
+    """
+    return is_url(archive) and uses_fsspec(archive)
 
 
 def stamp_of(archive: str) -> Stamp | None:
@@ -96,8 +117,11 @@ def stamp_of(archive: str) -> Stamp | None:
     if is_pipe(archive):
         return None
     try:
+        if is_elsewhere(archive):
+            remote = open_remote(archive, again=True)
+            return Stamp(remote.size, remote.version)
         if is_url(archive):
-            status = _gfile('stat', archive)
+            status = gfile.call('stat', archive)
             return Stamp(status.length, status.mtime_nsec)
         found = Path(archive).stat()
         return Stamp(found.st_size, found.st_mtime_ns)
@@ -134,8 +158,12 @@ def open_archive(archive: str) -> io.BufferedReader:
     try:
         if archive == STDIN:
             return io.BufferedReader(io.FileIO(0, closefd=False), _BUFFER_BYTES)
+        if is_command(archive):
+            return io.BufferedReader(CommandFile(archive), _BUFFER_BYTES)
+        if is_elsewhere(archive):
+            return io.BufferedReader(reader_of(open_remote(archive)), _BUFFER_BYTES)
         if is_url(archive):
-            return io.BufferedReader(_UrlFile(archive), _BUFFER_BYTES)
+            return io.BufferedReader(gfile.GFile(archive), _BUFFER_BYTES)
         return io.BufferedReader(io.FileIO(archive), _BUFFER_BYTES)
     except (OSError, ValueError) as error:
         raise DataError(why_unreadable(archive, error)) from error
@@ -143,6 +171,8 @@ def open_archive(archive: str) -> io.BufferedReader:
 
 def why_unreadable(archive: str, error: Exception) -> str:
     """Returns the message for an OSError or ValueError at reading an archive."""
+    if isinstance(error, RemoteError) and not isinstance(error, MissingError):
+        return f'{archive!r} cannot be read: {error.strerror}.'
     if isinstance(error, FileNotFoundError):
         return f'There is no file {archive!r}.'
     if isinstance(error, IsADirectoryError):
@@ -152,75 +182,25 @@ def why_unreadable(archive: str, error: Exception) -> str:
     return f'{archive!r} cannot be read: {why_unread(error)}.'
 
 
-class _UrlFile(io.RawIOBase):
-    """A file of `tf.io.gfile` as a raw binary file that raises OSErrors."""
-
-    _file: Any = None
-
-    def __init__(self, url: str) -> None:
-        _gfile('stat', url)  # GFile raises its errors only at the first read
-        self._file = _gfile('GFile', url, 'rb')
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = _call(self._file.read, len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        _call(self._file.seek, offset, whence)
-        return self.tell()
-
-    def tell(self) -> int:
-        return int(_call(self._file.tell))
-
-    def close(self) -> None:
-        if self._file:
-            self._file.close()
-        super().close()
-
-
-def _gfile(name: str, *arguments: Any) -> Any:
-    from estimator_lab.tf1 import tf  # takes seconds, and only URLs need it
-
-    return _call(getattr(tf.io.gfile, name), *arguments)
-
-
-def _call(function: Any, *arguments: Any) -> Any:
-    from estimator_lab.tf1 import tf
-
-    try:
-        return function(*arguments)
-    except tf.errors.NotFoundError as error:
-        raise FileNotFoundError(error.message) from error
-    except tf.errors.PermissionDeniedError as error:
-        raise PermissionError(error.message) from error
-    except tf.errors.OpError as error:
-        raise OSError(error.message) from error
-
-
 def _is_stored(mode: int) -> bool:
     return stat.S_ISREG(mode) or stat.S_ISDIR(mode)  # a folder gets its own message when it is opened
 
 
 def _matches(pattern: str) -> list[str]:
-    if pattern == STDIN:
+    if pattern == STDIN or os.path.lexists(pattern):  # 'photos[1].tar' is a file name as well as a glob
         return [pattern]
-    if is_web(pattern):
-        raise DataError(
-            f'{pattern!r} cannot be read over the web: download it, or pipe it in.',
-            data=f'Such as `curl -sL {shlex.quote(pattern)} | ... --data=-`.',
-        )
+    return [path for name in expand_braces(pattern) for path in _matches_of_one(name)]
+
+
+def _matches_of_one(pattern: str) -> list[str]:
+    if is_command(pattern):
+        check_allowed(pattern)
+        return [publish(pattern)]
     if is_url(pattern):
-        return _url_matches(pattern)
+        return [publish(url) for url in _url_matches(pattern)]
     if pattern.startswith('~/') and not os.path.lexists(pattern):
         pattern = str(Path(pattern).expanduser())
-    if os.path.lexists(pattern):  # first, as 'photos[1].tar' is a file name as well as a glob
+    if os.path.lexists(pattern):
         return [pattern]
     if not glob.has_magic(pattern):
         raise DataError(f'There is no file {pattern!r}.')
@@ -230,10 +210,19 @@ def _matches(pattern: str) -> list[str]:
 
 
 def _url_matches(pattern: str) -> list[str]:
+    """Returns the URLs that match a glob; a web address, whose '?' begins a query, may have '*' only."""
+    shown = shown_name(pattern)
     try:
-        found = [pattern] if _gfile('exists', pattern) else sorted(_gfile('glob', pattern))
+        if not uses_fsspec(pattern):
+            found = [pattern] if gfile.call('exists', pattern) else sorted(gfile.call('glob', pattern))
+        elif '*' in pattern.partition('?')[0] or (not is_web(pattern) and glob.has_magic(pattern)):
+            from estimator_lab.data.storage.object_store import matches
+
+            found = matches(pattern)
+        else:
+            found = [pattern]  # whether it is there is seen when it is opened
     except (OSError, ValueError) as error:
-        raise DataError(why_unreadable(pattern, error)) from error
+        raise DataError(why_unreadable(shown, error)) from error
     if not found:
-        raise DataError(f'No file matches {pattern!r}.')
+        raise DataError(f'No file matches {shown!r}.')
     return found

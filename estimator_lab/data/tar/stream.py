@@ -19,12 +19,15 @@ from estimator_lab.data.kind import Kind
 from estimator_lab.data.label_table import MOST_SIDECAR_BYTES
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.member import Member, problem_of
+from estimator_lab.data.storage.failures import RemoteError
+from estimator_lab.data.storage.files import stored_file_of
 from estimator_lab.data.tar.compression import DecompressedFile, compression_of
-from estimator_lab.data.tar.forward_file import BLOCK, ForwardFile, SkippingFile
+from estimator_lab.data.tar.forward_file import BLOCK, ForwardFile
 from estimator_lab.data.tar.headers import Entry, HeaderReader, is_header
 from estimator_lab.data.tar.lines import is_text, read_lines
 from estimator_lab.data.tar.sidecar_labels import LabelsBeside, is_label_name
-from estimator_lab.data.tar.sources import STDIN, is_pipe, open_archive, why_unreadable
+from estimator_lab.data.tar.skipping_file import SkippingFile
+from estimator_lab.data.tar.sources import is_read_once, open_archive, why_unreadable
 from estimator_lab.data.tar.sparse import read_file
 from estimator_lab.errors import DataError
 
@@ -202,7 +205,7 @@ def _members(
             headers.skip(entry)
             entry = None  # a later error is not in this member
         yield from map(_labelled, labels.rest())
-        if not is_pipe(archive):  # where something else may follow endlessly
+        if not is_read_once(archive):  # where something else may follow endlessly
             stream.finish()
     except Exception as error:  # damaged bytes make decompressors raise many types
         yield from map(_labelled, labels.rest())
@@ -240,6 +243,8 @@ def _what_broke(
     error: Exception,
 ) -> str:
     reason = f'{error}' or type(error).__name__
+    if isinstance(error, RemoteError) and not headers.found_any:
+        return why_unreadable(archive, error)
     if not headers.found_any:
         known = file_type(first)
         if known and kind.has_lines:  # advice on images does not help then
@@ -254,8 +259,11 @@ def _what_broke(
     member = ''
     if entry is not None:
         member = f', in member {_normalise(entry.name)!r} at byte {entry.offset}'
+    place = f'at byte {stream.position} of its tar stream{member}'
+    if isinstance(error, RemoteError):
+        return f'{archive!r} cannot be read any further {place}: {error.strerror}.'
     how = 'cut off' if isinstance(error, EOFError) else 'damaged'
-    return f'{archive!r} is {how} at byte {stream.position} of its tar stream{member}: {reason}.'
+    return f'{archive!r} is {how} {place}: {reason}.'
 
 
 @contextmanager
@@ -274,7 +282,7 @@ def _open(
         stack.enter_context(raw)
         try:
             start = raw.peek(16)
-            length = _length(raw) if archive != STDIN else None
+            length = None if is_read_once(archive) else _length(raw)
         except (OSError, ValueError) as error:
             raise DataError(why_unreadable(archive, error)) from error
         if not start:
@@ -284,8 +292,9 @@ def _open(
             stream = ForwardFile(stack.enter_context(io.BufferedReader(file, _BUFFER_BYTES)), length=None)
             yield stream, lambda: file.consumed / length if length else 0.0
             return
-        if seeks_only and length is not None and isinstance(raw.raw, io.FileIO):
-            stream = stack.enter_context(closing(SkippingFile(raw.fileno(), length)))
+        stored = stored_file_of(raw.raw) if seeks_only and length is not None else None
+        if stored and length is not None:
+            stream = stack.enter_context(closing(SkippingFile(stored, length)))
         else:
             stream = ForwardFile(raw, length)
         yield stream, lambda: stream.position / length if length else 0.0

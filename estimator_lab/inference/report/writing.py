@@ -8,7 +8,7 @@ from estimator_lab.console.outputs import check_outputs, made_folder, written_wh
 from estimator_lab.console.progress import progress_of, warn
 from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.pipeline.report import InputReport
-from estimator_lab.data.tar.sources import STDIN
+from estimator_lab.data.storage.names import STDIN
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.evaluation import Evaluation, evaluate
 from estimator_lab.inference.evaluation_report import share_evaluated

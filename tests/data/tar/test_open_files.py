@@ -3,9 +3,10 @@
 import os
 from pathlib import Path
 
+from estimator_lab.data.storage.files import LocalFile
 from estimator_lab.data.tar import random_access
 from estimator_lab.data.tar.index import build_index
-from estimator_lab.data.tar.random_access import OpenFile, OpenFiles
+from estimator_lab.data.tar.random_access import OpenFiles
 from tests.archive_files import write_tar
 
 ARCHIVES = 400
@@ -39,12 +40,12 @@ def test_the_most_recently_used_files_stay_open(tmp_path, monkeypatch):
     monkeypatch.setattr(random_access, 'share_of_limit', lambda *_: 2)
     opened = []
 
-    class Counted(OpenFile):
+    class Counted(LocalFile):
         def __init__(self, path):
             super().__init__(path)
             opened.append(Path(path).name)
 
-    monkeypatch.setattr(random_access, 'OpenFile', Counted)
+    monkeypatch.setattr(random_access, 'LocalFile', Counted)
     files = OpenFiles()
     for name in 'abc':
         (tmp_path / name).write_text(name)

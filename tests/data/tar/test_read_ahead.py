@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from estimator_lab.data.tar import forward_file
-from estimator_lab.data.tar.forward_file import ReadAhead
+from estimator_lab.data.tar import skipping_file
+from estimator_lab.data.tar.skipping_file import ReadAhead
 from estimator_lab.data.tar.stream import scan_members
 from tests.archive_files import write_tar
 
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.skipif(not hasattr(os, 'preadv'), reason='this system r
 @pytest.fixture
 def places(monkeypatch):
     """Where the thread has read, in pieces of 1,000 bytes and at most 5,000 ahead."""
-    monkeypatch.setattr(forward_file, '_AHEAD_CHUNK', 1000)
-    monkeypatch.setattr(forward_file, '_LEAD', 5000)
+    monkeypatch.setattr(skipping_file, '_AHEAD_CHUNK', 1000)
+    monkeypatch.setattr(skipping_file, '_LEAD', 5000)
     preadv, found = os.preadv, []
 
     def recorded(descriptor, buffers, place):
@@ -83,7 +83,7 @@ def archive_of(folder, size):
 
 @pytest.mark.parametrize(('size', 'starts'), [(2000, 1), (400_000, 0)])
 def test_it_starts_if_headers_are_close_together(tmp_path, monkeypatch, size, starts):
-    monkeypatch.setattr(forward_file, '_FIRST_BYTES', 3000)
+    monkeypatch.setattr(skipping_file, '_FIRST_BYTES', 3000)
     started = []
 
     class Recorded(ReadAhead):
@@ -91,7 +91,7 @@ def test_it_starts_if_headers_are_close_together(tmp_path, monkeypatch, size, st
             started.append(self)
             super().__init__(*arguments)
 
-    monkeypatch.setattr(forward_file, 'ReadAhead', Recorded)
+    monkeypatch.setattr(skipping_file, 'ReadAhead', Recorded)
     before = threading.active_count()
     names = [entry.name for entry in scan_members(archive_of(tmp_path, size))]
     assert names == [f'{number}.jpg' for number in range(9)]
@@ -100,7 +100,7 @@ def test_it_starts_if_headers_are_close_together(tmp_path, monkeypatch, size, st
 
 
 def test_leaving_early_ends_it(places, tmp_path, monkeypatch):
-    monkeypatch.setattr(forward_file, '_FIRST_BYTES', 3000)
+    monkeypatch.setattr(skipping_file, '_FIRST_BYTES', 3000)
     before = threading.active_count()
     entries = scan_members(archive_of(tmp_path, 2000))
     for _ in range(4):

@@ -1,0 +1,1 @@
+"""Files wherever they are stored, read at any place by many threads."""

@@ -1,0 +1,91 @@
+"""How files elsewhere are read: what a transport does, and which one, of which package, reads a URL."""
+
+import importlib.util
+from typing import NamedTuple, Protocol
+
+from estimator_lab.data.storage.names import scheme_of, shown_name
+from estimator_lab.errors import DataError
+
+# scheme -> the package that fsspec needs for it; the extra 'remote' has those that are in _IN_EXTRA.
+_PACKAGES = {
+    'http': 'aiohttp',
+    'https': 'aiohttp',
+    's3': 's3fs',
+    's3a': 's3fs',
+    'gs': 'gcsfs',
+    'gcs': 'gcsfs',
+    'az': 'adlfs',
+    'abfs': 'adlfs',
+    'abfss': 'adlfs',
+    'hf': 'huggingface_hub',
+}
+_IN_EXTRA = ('aiohttp', 's3fs', 'gcsfs')
+# TensorFlow reads these by itself, or with a package of its own, as long as that of fsspec is not installed.
+_TENSORFLOW = {'gs': 'tensorflow', 's3': 'tensorflow_io'}
+
+
+class Facts(NamedTuple):
+    """What is known of a file elsewhere.
+
+    Attributes:
+      size: bytes; None if the server does not say.
+      identity: changes when the file does, such as its ETag; '' if unknown.
+      has_ranges: whether a part can be read by itself.
+    """
+
+    size: int | None
+    identity: str
+    has_ranges: bool
+
+
+class Stream(Protocol):
+    """A file that is read from its beginning."""
+
+    def read(self, count: int) -> bytes:
+        """Returns up to `count` of the next bytes; none at the end."""
+
+    def close(self) -> None:
+        """Ends the connection."""
+
+
+class Transport(Protocol):
+    """Reads one file elsewhere. Each call is one attempt and raises a `failures.RemoteError`."""
+
+    def probe(self) -> Facts:
+        """Returns what is known of the file now."""
+
+    def fetch(self, offset: int, count: int, known: Facts) -> bytes:
+        """Returns exactly `count` bytes; raises ChangedError if the file is not the known one."""
+
+    def stream(self, known: Facts) -> Stream:
+        """Opens the file at its beginning."""
+
+
+def uses_fsspec(url: str) -> bool:
+    """Whether fsspec reads a URL; if not, `tf.io.gfile` does.
+
+    Raises:
+      DataError: a package is missing.
+    """
+    scheme = scheme_of(url)
+    package = _PACKAGES.get(scheme)
+    if package is None:
+        return False
+    if all(importlib.util.find_spec(name) for name in ('fsspec', package)):
+        return True
+    if scheme in _TENSORFLOW and importlib.util.find_spec(_TENSORFLOW[scheme]):
+        return False
+    extra = "'estimator-lab[remote]'"
+    what = extra if package in _IN_EXTRA else f'{extra} {package}'
+    raise DataError(f'{shown_name(url)!r} is read by fsspec and {package}: pip install {what}')
+
+
+def transport_of(url: str) -> Transport:
+    """Returns the transport for a URL that `uses_fsspec`."""
+    if _PACKAGES[scheme_of(url)] == 'aiohttp':
+        from estimator_lab.data.storage.http import HttpTransport
+
+        return HttpTransport(url)
+    from estimator_lab.data.storage.object_store import ObjectTransport
+
+    return ObjectTransport(url)
