@@ -29,6 +29,10 @@ TEST = [
 ]
 # tf-slim provides the parts of tf.contrib that estimator_lab.contrib lacks: slim, arg_scope, convolutions.
 CONTRIB = ['tf-slim>=1.1']
+# Reads archives over the web and from object stores. For az:// add adlfs, for hf:// huggingface_hub.
+REMOTE = ['fsspec>=2024.2', 'aiohttp>=3.9', 's3fs>=2024.2', 'gcsfs>=2024.2']
+# A server that answers as Amazon S3 does, for tests of s3://.
+TEST += ['fsspec>=2024.2', 'aiohttp>=3.9', 's3fs>=2024.2', 'moto[s3]>=5', 'flask>=3', 'flask-cors>=5']
 # Libraries that the benchmarks compare with. PyTorch's CPU builds are sufficient.
 BENCH = ['torch>=2.2', 'torchvision>=0.17', 'webdataset>=0.2']
 # libFuzzer, for tests/robustness/coverage_fuzz.py.
@@ -45,7 +49,7 @@ setup(
     python_requires='>=3.10,<3.14',
     install_requires=RUNTIME,
     entry_points={'console_scripts': ['estimator_lab=estimator_lab.__main__:program']},
-    extras_require={'contrib': CONTRIB, 'test': TEST, 'bench': BENCH, 'fuzz': FUZZ},
+    extras_require={'contrib': CONTRIB, 'remote': REMOTE, 'test': TEST, 'bench': BENCH, 'fuzz': FUZZ},
     classifiers=[
         'Programming Language :: Python :: 3',
         'Topic :: Scientific/Engineering :: Artificial Intelligence',

@@ -13,6 +13,7 @@ from estimator_lab.base.settings import setting
 from estimator_lab.console import command
 from estimator_lab.console.progress import say as _say
 from estimator_lab.console.progress import say_lines
+from estimator_lab.data.storage.names import shown_argument
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.training.settings import Settings
@@ -138,7 +139,7 @@ def _named(archives: 'Archives') -> str:
 
 def _conclude(experiment: 'Experiment', result: 'Result', own_data: bool) -> int:
     settings, noun = experiment.run.settings, experiment.run.kind.noun
-    again = f'{_command()} {shlex.join(sys.argv[1:])}'
+    again = f'{_command()} {shlex.join(map(shown_argument, sys.argv[1:]))}'
     if result.bad_images:
         _say(f'{result.bad_images:,} {noun} could not be decoded and were skipped.')
     if result.interrupted:
@@ -193,7 +194,7 @@ def _arguments_without(*names: str) -> list[str]:
             kept.append(argument)
         elif not value:
             next(arguments, None)
-    return kept
+    return list(map(shown_argument, kept))
 
 
 def _command() -> str:

@@ -52,7 +52,7 @@ SHORTER = {'image_size': '8', 'epochs': None, 'max_steps': None, 'batch_size': '
 # and a program that `run` starts has a process of its own.
 ONLY_FLAGS = ('estimator_lab.dream', 'estimator_lab.import_weights', 'estimator_lab.run')
 # Flags that need several machines or published weights.
-ELSEWHERE = re.compile(r'--distribution|--warm_start=.*\.(ckpt|h5)$|--hparams=.*\bperceptual=')
+ELSEWHERE = re.compile(r'--distribution|--warm_start=.*\.(ckpt|h5)$|--hparams=.*\bperceptual=|--data=\w+://')
 PAINTINGS = ('wave',)
 OUTPUTS = ('out', 'files')
 PLACEHOLDERS = {'ARCHIVE': 'ARCHIVE.tar'}

@@ -103,10 +103,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header('ETag', web.etags[path])
         part = memoryview(data)[first : last + 1]
         self.send_header('Content-Length', str(len(part)))
-        self.end_headers()
         if fault == 'cuts':
             part, self.close_connection = part[: len(part) // 2], True
         web.requests.append((path, first, len(part)))
+        self.end_headers()
         for start in range(0, len(part), _PIECE):
             self.wfile.write(part[start : start + _PIECE])
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from estimator_lab.base.printable import printable
+from estimator_lab.base.urls import hide_secrets
 
 CLEAR = '\r\033[K'
 """Moves to the beginning of the terminal's line and clears it."""
@@ -126,6 +127,11 @@ def silence(stream: TextIO) -> None:
     os.close(nowhere)
 
 
+def shown(line: str) -> str:
+    """Returns a line as it is printed: without control characters, and URLs without credentials."""
+    return hide_secrets(printable(line))
+
+
 def fitted(line: str, columns: int) -> str:
     """Returns a line shortened to a terminal's width by whole parts, from the end.
 
@@ -150,7 +156,7 @@ def _show_if_quiet(now: float) -> None:
 
 
 def _show(stream: TextIO, line: str) -> None:
-    line = printable(line)
+    line = shown(line)
     if stream.isatty():
         _write(stream, f'{CLEAR}{fitted(line, shutil.get_terminal_size().columns)}')
         _activity.is_shown = True

@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from estimator_lab.base.printable import printable
-from estimator_lab.console.activity import CLEAR, fitted, set_status, unwritten, write
+from estimator_lab.console.activity import CLEAR, fitted, set_status, shown, unwritten, write
 from estimator_lab.errors import LabError
 
 _QUICK_SECONDS = 2.0
@@ -49,7 +48,7 @@ class StatusLine:
         """Shows a line."""
         self._due = time.monotonic() + self._seconds
         self._shown = True
-        line = printable(line)
+        line = shown(line)
         set_status(line)
         if self.is_live:
             write(self._stream, f'{CLEAR}{fitted(line, shutil.get_terminal_size().columns)}')
@@ -123,7 +122,7 @@ def open_closed_streams() -> None:
 
 def say(line: str) -> None:
     """Prints a line; on a terminal, it replaces the progress bar."""
-    line = printable(line)
+    line = shown(line)
     write(sys.stdout, f'{CLEAR}{line}\n' if sys.stdout.isatty() else f'{line}\n')
 
 
@@ -141,7 +140,7 @@ def say_rows(rows: Iterable[tuple[str, str]]) -> None:
 
 def warn(line: str) -> None:
     """Prints a line to standard error, apart from results."""
-    write(sys.stderr, f'{printable(line)}\n')
+    write(sys.stderr, f'{shown(line)}\n')
 
 
 def check_said() -> None:

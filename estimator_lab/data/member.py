@@ -19,6 +19,10 @@ class BadExampleError(DataError):
 class MemberSource(Protocol):
     """Where members are read from: an index with random access, or a file."""
 
+    @property
+    def is_slow(self) -> bool:
+        """Whether reading many members at once takes about as long as reading one."""
+
     def read(self, members: 'Sequence[Member]') -> 'list[Member]':
         """Returns members of this source with their data, in the same order.
 

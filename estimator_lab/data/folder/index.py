@@ -59,6 +59,11 @@ class FolderIndex(Index):
         sizes = functools.reduce(lambda total, column: zlib.crc32(column, total), columns, 0)
         return f'folder {len(self):x}-{sizes:08x}{zlib.crc32(self._names):08x}'
 
+    @property
+    def is_slow(self) -> bool:
+        """See `MemberSource.is_slow`; not measured."""
+        return False
+
     def read(self, members: Sequence[Member]) -> list[Member]:
         """Reads files; one that can't be read has a `problem`. Many threads may call it."""
         return list(map(self._read_file, members))

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 from estimator_lab.data.budget import ENCODED
 from estimator_lab.data.kind import Arrays, Reader
 from estimator_lab.data.member import BadExampleError, Member
+from estimator_lab.data.pipeline.read_ahead import read_ahead
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import DataError
 
@@ -80,7 +81,7 @@ def read_batches(
         return _PendingBatch(pool, reader, size, chunk)
 
     with ThreadPoolExecutor(max_workers=threads) as pool:
-        pending = _pending_batches(empty, schedule)
+        pending = _pending_batches(empty, read_ahead(schedule))
         for batch in look_ahead(pending, _BATCHES_AHEAD):
             yield batch.result(report)
 

@@ -38,6 +38,7 @@ class _File:
 
     path: str
     piped: bytes | None = None
+    is_slow: bool = False
 
     def member(self, epoch: int, label: str | None = None) -> Member:
         """Returns the member, without its data; its label is the name of its folder where `label` is None."""

@@ -8,9 +8,9 @@ import contextlib
 import io
 import os
 import signal
-import subprocess
 from typing import Any
 
+from estimator_lab.data.storage.failures import RemoteError
 from estimator_lab.data.storage.names import COMMAND, private_name, shown_name
 from estimator_lab.errors import DataError
 
@@ -43,9 +43,13 @@ class CommandFile(io.RawIOBase):
       OSError: it can't be started.
     """
 
+    _process: Any = None
+
     def __init__(self, name: str) -> None:
         source = private_name(name)
         check_allowed(source)
+        import subprocess  # few need it
+
         command = ['/bin/sh', '-c', source.removeprefix(COMMAND)]
         # In a session of its own, so that all of its processes can be ended, and Ctrl-C reaches it only then.
         self._process = subprocess.Popen(
@@ -66,13 +70,15 @@ class CommandFile(io.RawIOBase):
         data = os.read(self._process.stdout.fileno(), len(buffer))
         buffer[: len(data)] = data
         if not data and (status := self._process.wait()):
-            raise OSError(f'its command ended with status {status}')
+            raise RemoteError(f'its command ended with status {status}')
         return len(data)
 
     def close(self) -> None:
         """Ends the command."""
+        import subprocess
+
         process = self._process
-        if process.poll() is None:
+        if process and process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)
             try:
@@ -81,6 +87,6 @@ class CommandFile(io.RawIOBase):
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-        if process.stdout:
+        if process and process.stdout:
             process.stdout.close()
         super().close()

@@ -1,6 +1,5 @@
 """Errors of files elsewhere, as clauses without credentials, and the repetition of attempts."""
 
-import asyncio
 import errno
 import random
 from collections.abc import Callable, Sequence
@@ -88,7 +87,7 @@ def failure_of(error: BaseException) -> OSError:
         return DeniedError(f'its signature or its credentials have expired ({words}): renew them')
     if isinstance(error, PermissionError) or status in _NO_PERMISSION or 'redential' in type(error).__name__:
         return DeniedError(f'access is denied ({words}): {_NEEDED}')
-    if isinstance(error, (asyncio.TimeoutError, TimeoutError)) or 'imeout' in type(error).__name__:
+    if 'imeout' in type(error).__name__:
         return TransientError('no answer came in time')
     if _is_connection(error) or status in _BUSY:
         return TransientError(f'the connection failed ({type(error).__name__})')

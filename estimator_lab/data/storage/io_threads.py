@@ -2,9 +2,11 @@
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 T = TypeVar('T')
 MOST = 64
@@ -18,6 +20,8 @@ _pending = 0
 def submit(task: Callable[[], T]) -> 'Future[T]':
     """Runs a task in one of up to MOST threads, in the order of calls; a task must not wait for others."""
     global _started, _pending
+    from concurrent.futures import Future  # only files elsewhere need it
+
     future: Future[T] = Future()
     with _lock:
         _pending += 1

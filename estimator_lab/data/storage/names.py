@@ -6,7 +6,7 @@ between, in messages, keys, tables and records, there are no credentials.
 
 import threading
 
-from estimator_lab.base.urls import HIDDEN, shown_url
+from estimator_lab.base.urls import HIDDEN, hide_secrets, shown_url
 
 STDIN = '-'
 COMMAND = 'pipe:'
@@ -40,10 +40,19 @@ def shown_name(source: str) -> str:
     return shown_url(source) if is_url(source) else source
 
 
+def shown_argument(argument: str) -> str:
+    """Returns an argument of a command line for messages; it may be a flag with sources as its value."""
+    flag, is_flag, value = argument.partition('=') if argument.startswith('-') else ('', '', argument)
+    before, command, rest = value.partition(COMMAND)
+    is_source = command and (not before or before.endswith(','))
+    after = shown_name(command + rest) if is_source else hide_secrets(command + rest)
+    return f'{flag}{is_flag}{hide_secrets(before)}{after}'
+
+
 def publish(source: str) -> str:
     """Returns the name of a source without credentials; two sources never have the same one."""
     shown = shown_name(source)
-    if shown == source:
+    if shown == source or source in _private:
         return source
     with _lock:
         if source not in _public:

@@ -3,13 +3,15 @@
 import io
 import os
 from collections import deque
-from concurrent.futures import Future
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from estimator_lab.data.storage.failures import TransientError, repeated
 from estimator_lab.data.storage.files import RemoteFile, StoredFile
 from estimator_lab.data.storage.io_threads import submit
 from estimator_lab.data.storage.transport import Stream
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 _FIRST_PIECE = 2**16
 _MOST_PIECE = 2**21

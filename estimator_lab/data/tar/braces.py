@@ -30,7 +30,7 @@ def expand_braces(pattern: str) -> list[str]:
     """
     names = [pattern]
     while any(map(_GROUP.search, names)):
-        names = [name for each in names for name in _without_first_group(each)]
+        names = list(dict.fromkeys(name for each in names for name in _without_first_group(each)))
         if len(names) > _MOST:
             raise DataError(f'{pattern!r} stands for more than {_MOST:,} names.')
     return names

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from estimator_lab.data.tar.forward_file import SkippingFile
 from estimator_lab.data.tar.index import build_index
+from estimator_lab.data.tar.skipping_file import SkippingFile
 from estimator_lab.data.tar.stream import is_compressed, scan_members, stream_members
 from tests.archive_files import tar_bytes
 from tests.kinds import AnyFile
