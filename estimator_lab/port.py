@@ -1,34 +1,45 @@
 """``python -m estimator_lab.port PROGRAM.py...``: finds what stops a TensorFlow 1 program from running."""
 
+import contextlib
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from estimator_lab.base.settings import setting
+from estimator_lab.base.whole_files import whole_file
 from estimator_lab.console.command import Command, CommandLine
-from estimator_lab.console.outputs import json_text
+from estimator_lab.console.outputs import json_text, why_refused
 from estimator_lab.console.progress import say_lines, warn
-from estimator_lab.errors import DataError
+from estimator_lab.errors import DataError, FlagError
 
 _USAGE = """Reads programs written for TensorFlow 1 and lists what will not run unchanged, with fixes.
 
   python -m estimator_lab.port train.py model.py
   python -m estimator_lab.port my_project
+  python -m estimator_lab.port my_project --diff
+  python -m estimator_lab.port my_project --write
 
 Each reason is listed once, the most frequent first, with the line that fixes it and its places as FILE:LINE.
-For a folder, all programs below it are read. Nothing is changed and no program is run, so problems that
-only appear at run time, such as in imported packages, are not found."""
+For a folder, all programs below it are read. No program is run, so problems that only appear at run time,
+such as in imported packages, are not found. Nothing is changed without --write."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How the findings are printed."""
+    """How the findings are printed, and whether the programs are changed."""
 
     json: bool = setting(False, 'print JSON with all places instead of text', group='Output')
+    diff: bool = setting(
+        False, 'print the changes that can be made automatically, as a diff', group='Changes'
+    )
+    write: bool = setting(False, 'print that diff, then make the changes', group='Changes')
 
 
 def main(settings: Settings, line: CommandLine) -> None:
     """Runs the command."""
+    if settings.json and (settings.diff or settings.write):
+        raise FlagError('--json prints findings only: leave out --diff and --write.')
     from estimator_lab.porting.findings import findings, report
     from estimator_lab.porting.source import read
 
@@ -41,6 +52,9 @@ def main(settings: Settings, line: CommandLine) -> None:
                 if file == argument:
                     raise
                 warn(f'Skipped: {error}')
+    if settings.diff or settings.write:
+        _change(sources, settings.write)
+        return
     found = findings(sources)
     if settings.json:
         places = [
@@ -60,6 +74,39 @@ def _programs(argument: str) -> Iterator[str]:
     if not below:
         raise DataError(f'{argument} has no programs in it: no file ends in .py.')
     yield from below
+
+
+def _change(sources: list, writes: bool) -> None:
+    """Shows the mechanical changes as a diff, makes them if requested, and lists what is left."""
+    from estimator_lab.porting.edits import change
+    from estimator_lab.porting.findings import count, listed, matches, placed
+
+    changes = [change(source, found) for source, found in matches(sources)]
+    changed = [each for each in changes if each.diff]
+    for each in changed:
+        say_lines(each.diff.rstrip('\n'))
+    if writes:
+        for each in changed:
+            _write(Path(each.source.tree.file).resolve(), each.data)
+    left = [finding for each in changes for finding in placed(each.source, each.left)]
+    files = count(len(changed), 'file')
+    done = f'Changed {files}.' if writes else f'--write would change {files}.'
+    rest = (
+        f'{count(len(left), "place")} left to change by hand:'
+        if left
+        else 'Nothing is left to change by hand.'
+    )
+    say_lines('\n'.join([f'{done} {rest}', *listed(left)]))
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        with whole_file(path) as file:
+            file.write(data)
+            with contextlib.suppress(OSError):
+                shutil.copymode(path, file.name)
+    except OSError as error:
+        raise DataError(f'{path} cannot be written: {why_refused(path, error)}.') from error
 
 
 COMMAND = Command(main, _USAGE, Settings, arguments='PROGRAM...')

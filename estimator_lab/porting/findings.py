@@ -1,20 +1,41 @@
 """Finds the places of a program that do not run unchanged, and reports them."""
 
-import functools
+import ast
 import importlib
-import sys
-import types
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from estimator_lab.porting import rules
+from estimator_lab.porting.lookup import (
+    TF,
+    accepts,
+    apis,
+    first_missing,
+    has,
+    imports,
+    is_installed,
+    is_missing_in_python,
+    is_of_keras_2,
+    is_restored,
+    missing_in_contrib,
+    quiet,
+    value_of,
+)
 from estimator_lab.porting.rules import Rule
 from estimator_lab.porting.source import Source, Use
 
-TF = 'tensorflow'
 _OURS = 'estimator_lab.tf1.tf'
+_COMPAT = f'{TF}.compat.v1'
 _KERAS = ('keras.', 'function', 'GradientTape')
+_WHOLE_FILE = (rules.COMPAT, rules.RESTORED, rules.KERAS_2)  # one line fixes all places of a file
 SHOWN = 5  # places listed for each reason
+
+
+class Match(NamedTuple):
+    """A rule and the use that it is about."""
+
+    rule: Rule
+    use: Use
 
 
 class Finding(NamedTuple):
@@ -28,10 +49,35 @@ class Finding(NamedTuple):
 
 def findings(sources: Iterable[Source]) -> list[Finding]:
     """Returns all findings, by file and line."""
+    return [finding for source, found in matches(sources) for finding in placed(source, found)]
+
+
+def placed(source: Source, found: Iterable[Match]) -> Iterator[Finding]:
+    """Yields the findings of a file, each rule once a line, and for a syntax error that alone."""
+    tree = source.tree
+    if tree.error:
+        rule = rules.PYTHON_2 if tree.of_python_2 else rules.INVALID
+        yield Finding(rule, tree.file, tree.line, f'syntax error: {tree.error}')
+        return
+    places: dict[tuple[Rule, int], Finding] = {}
+    for rule, use in found:
+        places.setdefault((rule, use.line), Finding(rule, tree.file, use.line, use.name))
+    yield from places.values()
+
+
+def matches(sources: Iterable[Source]) -> list[tuple[Source, list[Match]]]:
+    """Returns for each source all uses that do not run unchanged, with their rules."""
     sources = list(sources)
-    # What one module does applies to the whole program.
-    done = _fixed_by([use for source in sources for use in source.uses])
-    return [finding for source in sources for finding in _in_source(source) if finding.rule not in done]
+    with quiet():
+        # What one module does applies to the whole program.
+        done = _fixed_by([use for source in sources for use in source.uses])
+        # A file that does not show its version follows the others.
+        styles = {_style_of(source.uses) for source in sources} - {rules.IMPORT_LINE}
+        usual = styles.pop() if len(styles) == 1 else rules.IMPORT_LINE
+        return [
+            (source, [match for match in _in_source(source, usual) if match.rule not in done])
+            for source in sources
+        ]
 
 
 def _fixed_by(uses: Iterable[Use]) -> set[Rule]:
@@ -40,6 +86,8 @@ def _fixed_by(uses: Iterable[Use]) -> set[Rule]:
     for use in uses:
         if use.name.startswith('estimator_lab.contrib'):
             done |= {rules.CONTRIB, rules.DIMENSION}
+        if use.name.startswith(('estimator_lab.contrib', 'estimator_lab.tf1')):
+            done |= set(_WHOLE_FILE)
         called = use.name.rpartition('.')[2]
         if called in rules.MAKES_DIMENSIONS:
             done.add(rules.DIMENSION)
@@ -48,23 +96,34 @@ def _fixed_by(uses: Iterable[Use]) -> set[Rule]:
     return done
 
 
-def _in_source(source: Source) -> Iterator[Finding]:
-    if source.error:
-        yield Finding(rules.PYTHON_2, source.file, source.line, f'syntax error: {source.error}')
-        return
+def _in_source(source: Source, usual: Rule) -> Iterator[Match]:
     called = {use.name.rpartition('.')[2] for use in source.uses if use.kind == 'name'}
     prepared = not called.isdisjoint(rules.MAKES_A_GRAPH)
     style = _style_of(source.uses)
-    seen = set()
+    if style is rules.IMPORT_LINE:
+        style = usual
+    needs_line = _needs_line(source.uses, style)
+    once: set[Rule] = set()
     for use in map(_in_tensorflow, source.uses):
-        rule = None if use.excused else _rule_of(use, prepared)
+        rule = None if use.excused else _rule_of(use, prepared or use.in_graph)
         if rule is rules.IMPORT_LINE:
-            rule = style
+            rule = style if needs_line else None
         elif rule is rules.MIXED and style is rules.OF_TENSORFLOW_2:
             rule = None  # these names exist if the program keeps its import
-        if rule and (rule, use.line) not in seen:
-            seen.add((rule, use.line))
-            yield Finding(rule, source.file, use.line, use.name)
+        if rule is None or rule in once or _follows_from_import(use, rule):
+            continue
+        if rule in _WHOLE_FILE or rule in (style, rules.OF_TENSORFLOW_1):
+            once |= set(_WHOLE_FILE)
+        yield Match(rule, use)
+
+
+def _follows_from_import(use: Use, rule: Rule) -> bool:
+    """Returns whether the import or assignment of the name that comes first is the place to change."""
+    if use.kind != 'name' or '.' not in use.name or rule in (rules.GRAPH, rules.INTERPOLATION):
+        return False
+    rest = ast.unparse(use.node).partition('.')[2]
+    first = use.name.removesuffix(f'.{rest}') if rest else use.name
+    return not rest or (rule in (rules.CONTRIB, rules.CONTRIB_SLIM) and '.contrib' in first)
 
 
 def _in_tensorflow(use: Use) -> Use:
@@ -73,23 +132,54 @@ def _in_tensorflow(use: Use) -> Use:
     return use._replace(name=f'{TF}.{use.name.removeprefix(ours)}') if use.name.startswith(ours) else use
 
 
+def _paths(uses: Iterable[Use]) -> set[tuple[str, frozenset[str]]]:
+    """Returns the paths below `tensorflow`, with the keywords of their calls."""
+    found = {
+        (use.name.partition('.')[2], use.keywords)
+        for use in uses
+        if use.kind == 'name' and use.name.startswith(f'{TF}.') and not use.excused
+    }
+    return {(path, words) for path, words in found if path.partition('.')[0] not in ('compat', 'python')}
+
+
+def _needs_line(uses: Iterable[Use], style: Rule) -> bool:
+    """Returns whether a name means something else in TensorFlow 2, or is missing there."""
+    paths = {path for path, _ in _paths(uses)}
+    if any(path.partition('.')[0] == 'estimator' for path in paths):
+        return True
+    return style is not rules.OF_TENSORFLOW_2 and any(map(_is_of_1, paths))
+
+
+def _is_of_1(path: str) -> bool:
+    """Returns whether TensorFlow 1 has a name that TensorFlow 2 lacks, or that is something else there."""
+    v1, v2 = apis()
+    if path.partition('.')[0] == 'contrib':
+        return True
+    old, new = value_of(v1, path), value_of(v2, path)
+    return has(v1, path) and (not has(v2, path) or (old is not None and old is not new))
+
+
 def _style_of(uses: Iterable[Use]) -> Rule:
     """Returns the rule for `import tensorflow as tf`, by the version whose names the program uses."""
-    v1, v2 = _apis()
-    paths = {use.name.partition('.')[2] for use in uses if use.name.startswith(f'{TF}.')}
-    paths = {path for path in paths if path.partition('.')[0] not in ('compat', 'estimator', 'python')}
-    of_1 = any(_is_contrib(path) or (_has(v1, path) and not _has(v2, path)) for path in paths)
-    of_2 = any(path.startswith(_KERAS) or (_has(v2, path) and not _has(v1, path)) for path in paths)
+    v1, v2 = apis()
+    of_1 = of_2 = False
+    for path, keywords in _paths(uses):
+        if path.partition('.')[0] == 'estimator':
+            continue
+        in_1, in_2 = has(v1, path), has(v2, path)
+        of_1 |= path.partition('.')[0] == 'contrib' or (in_1 and not in_2)
+        of_2 |= path.startswith(_KERAS) or (in_2 and not in_1)
+        if keywords and in_1 and in_2:
+            new, old = value_of(v2, path), value_of(v1, path)
+            of_1 |= any(not accepts(new, word) and accepts(old, word) for word in keywords)
     if of_1 == of_2:
         return rules.IMPORT_LINE
     return rules.OF_TENSORFLOW_1 if of_1 else rules.OF_TENSORFLOW_2
 
 
-def _is_contrib(path: str) -> bool:
-    return path.partition('.')[0] == 'contrib'
-
-
-def _rule_of(use: Use, prepared: bool) -> Rule | None:
+def _rule_of(use: Use, in_graph: bool) -> Rule | None:
+    if use.kind in rules.PATTERNS:
+        return rules.PATTERNS[use.kind]
     if use.kind == 'class':
         return rules.REFERENCES
     if use.kind == 'attribute':
@@ -101,12 +191,19 @@ def _rule_of(use: Use, prepared: bool) -> Rule | None:
     if use.kind == 'import':
         for module, rule in rules.MODULES.items():
             if use.name == module or use.name.startswith(f'{module}.'):
-                return rule
+                return None if is_installed(module) else rule
+    return _of_package(use, in_graph)
+
+
+def _of_package(use: Use, in_graph: bool) -> Rule | None:
+    """Returns the rule for a name, by looking it up in what is installed."""
     root, _, path = use.name.partition('.')
     if root == 'numpy' and path:
         return _of_numpy(path, use.keywords)
     if root == TF and path:
-        return _of_tensorflow(use, path.removeprefix('compat.v1.'), prepared)
+        return _of_tensorflow(use, path, in_graph)
+    if is_missing_in_python(use.name):
+        return Rule(f'{use.name} is not in this Python', "see What's New of the versions since the program's")
     return None
 
 
@@ -118,79 +215,61 @@ def _of_numpy(path: str, keywords: frozenset[str]) -> Rule | None:
     if first in rules.NUMPY:
         # np.bool and np.long exist again in NumPy 2, as NumPy's own types.
         return None if hasattr(numpy, first) else rules.NUMPY[first]
-    if _has(numpy, path):
+    if has(numpy, path):
         return None
     return Rule(f'np.{path} is not in NumPy {numpy.__version__}', 'see the release notes of NumPy 2')
 
 
-def _of_tensorflow(use: Use, path: str, prepared: bool) -> Rule | None:
-    if path.partition('.')[0] == 'contrib':
+def _of_tensorflow(use: Use, full_path: str, in_graph: bool) -> Rule | None:
+    path = full_path.removeprefix('compat.v1.')
+    first = path.partition('.')[0]
+    if first == 'contrib':
         return _of_contrib(path.partition('.')[2])
-    if not prepared and f'{TF}.{path}' in rules.NEEDS_A_GRAPH:
+    if use.kind == 'name' and not in_graph and f'{TF}.{path}' in rules.NEEDS_A_GRAPH:
         return rules.GRAPH
     if path.startswith('estimator.BoostedTrees'):
         return rules.BOOSTED_TREES
-    if use.kind == 'import' or path.startswith(('python.', 'core.', 'compat.')) or path in ('python', 'core'):
-        return None if _imports(f'{TF}.{path}') else _missing(path)
-    v1, v2 = _apis()
-    if _has(v1, path):
-        return None
-    return rules.MIXED if _has(v2, path) else _missing(path)
+    if use.kind == 'import':
+        return _of_import(use, full_path)
+    if first in ('python', 'core', 'compat', 'compiler', 'tools'):
+        return _of_module(use.name, path)
+    v1, v2 = apis()
+    if not has(v1, path):
+        return rules.MIXED if has(v2, path) else _missing(path)
+    if full_path != path and (is_restored(use.name) or is_of_keras_2(path)):
+        return rules.COMPAT
+    return rules.KERAS_2 if first == 'keras' and is_of_keras_2(path) else None
+
+
+def _of_import(use: Use, path: str) -> Rule | None:
+    """Returns the rule for `import tensorflow.<path>` or `from tensorflow... import ...`."""
+    v1, v2 = apis()
+    if '.' not in path and path not in ('python', 'core', 'compat', 'estimator') and not has(v2, path):
+        return rules.FROM_TENSORFLOW if has(v1, path) else _missing(path)
+    rule = _of_module(use.name, path)
+    top = path.partition('.')[0]
+    if rule and top not in ('python', 'core', 'compat', 'estimator') and first_missing(v1, path) is None:
+        return rules.FROM_TENSORFLOW
+    return rule
+
+
+def _of_module(name: str, path: str) -> Rule | None:
+    """Returns the rule for a module or a name below one."""
+    if is_restored(name):
+        return rules.RESTORED if imports(name) else _missing(path)
+    return None if imports(name) else _missing(path)
 
 
 def _missing(path: str) -> Rule:
-    version = _apis()[0].__version__
+    version = apis()[0].__version__
     return Rule(
         f'tf.{path} is not in TensorFlow {version}',
         'look it up at tensorflow.org/api_docs, in the version for which the program was written',
     )
 
 
-@functools.cache
-def _apis() -> tuple[Any, Any]:
-    v1 = importlib.import_module('estimator_lab.tf1').tf
-    return v1, sys.modules[TF]
-
-
-def _imports(name: str) -> bool:
-    """Returns whether a module, or an attribute of one, has this full name."""
-    _apis()
-    parts = name.removesuffix('.*').split('.')
-    for length in range(len(parts), 0, -1):
-        try:
-            module = importlib.import_module('.'.join(parts[:length]))
-        except Exception:  # noqa: BLE001 - loading a part of TensorFlow can raise anything
-            continue
-        return length == len(parts) or _has(module, '.'.join(parts[length:]))
-    return False
-
-
-def _has(holder: Any, path: str) -> bool:
-    return _first_missing(holder, path) is None
-
-
-def _first_missing(holder: Any, path: str) -> tuple[str, str] | None:
-    """Follows a path of attributes through modules.
-
-    Attributes of classes, functions and other objects are not checked.
-
-    Returns:
-      The path to the first missing name, and the message of its error; None if nothing is missing.
-    """
-    names = path.split('.')
-    for depth, name in enumerate(names, 1):
-        try:
-            holder = getattr(holder, name)
-        except Exception as error:  # noqa: BLE001 - loading a part of TensorFlow can raise anything
-            return '.'.join(names[:depth]), str(error)
-        if not isinstance(holder, types.ModuleType):
-            break
-    return None
-
-
 def _of_contrib(path: str) -> Rule:
-    importlib.import_module('estimator_lab.contrib')
-    missing = _first_missing(_apis()[0].contrib, path) if path else None
+    missing = missing_in_contrib(path)
     if missing is None:
         return rules.CONTRIB
     name, message = missing
@@ -203,18 +282,24 @@ def _of_contrib(path: str) -> Rule:
 def report(found: list[Finding], files: int) -> str:
     """Returns the report: the number of places, then each reason with its remedy, most frequent first."""
     if not found:
-        return f'Everything found in {_count(files, "file")} runs unchanged.'
+        return f'Everything found in {count(files, "file")} runs unchanged.'
+    return '\n'.join(
+        [f'{count(len(found), "place")} in {count(files, "file")} will not run unchanged:', *listed(found)]
+    )
+
+
+def listed(found: list[Finding]) -> Iterator[str]:
+    """Yields the lines of each reason, its remedy and its places."""
     by_rule: dict[Rule, list[Finding]] = {}
     for finding in found:
         by_rule.setdefault(finding.rule, []).append(finding)
-    lines = [f'{_count(len(found), "place")} in {_count(files, "file")} will not run unchanged:']
     for rule, places in sorted(by_rule.items(), key=lambda item: (-len(item[1]), item[0].reason)):
-        lines += ['', f'{len(places)} x {rule.reason}', f'  {rule.remedy}.']
-        lines += [f'    {place.file}:{place.line}  {place.text}' for place in places[:SHOWN]]
+        yield from ('', f'{len(places)} x {rule.reason}', f'  {rule.remedy}.')
+        yield from (f'    {place.file}:{place.line}  {place.text}' for place in places[:SHOWN])
         if len(places) > SHOWN:
-            lines.append(f'    and {len(places) - SHOWN} more')
-    return '\n'.join(lines)
+            yield f'    and {len(places) - SHOWN} more'
 
 
-def _count(number: int, what: str) -> str:
+def count(number: int, what: str) -> str:
+    """Returns a number with its noun, in the plural where it is one."""
     return f'{number} {what}{"" if number == 1 else "s"}'

@@ -36,11 +36,10 @@ LINES = {
     3: ['import estimator_lab.contrib'],
     5: ['import estimator_lab.contrib'],
     9: ['disable_v2_behavior'],
-    10: ['import estimator_lab.contrib'],
     11: ['tf.feature_column'],
     12: ['builtin'],
     13: ['`method=`'],
-    14: ['2to3'],
+    14: ['modernize'],
     16: ['only TensorFlow 2 has', 'tf.no_such_name is not in TensorFlow'],
     19: ['disable_v2_behavior'],
     20: ['2.8'],
@@ -131,10 +130,10 @@ OPTIMIZER = ONE_LINE + '{line}\nclass Own(tf.train.Optimizer):\n    def _apply_d
             id='code for Python 2 only',
         ),
         pytest.param(
-            'from tensorflow.python.estimator import model_fn\n'
+            'import estimator_lab.tf1\nfrom tensorflow.python.estimator import model_fn\n'
             'from tensorflow.python.framework import ops\n'
             'model_fn.ModeKeys.PREDICT, ops.GraphKeys.UPDATE_OPS\nops.no_such_name\n',
-            [4],
+            [5],
             id='attributes of classes in private modules',
         ),
     ],
