@@ -7,34 +7,54 @@ together.
 
 import contextlib
 import functools
-import socket
-import threading
-import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from estimator_lab.base.json_input import parse_json, shown
 from estimator_lab.data.order.split_and_shard import ONLY_WORKER, WorkerShard
-from estimator_lab.errors import FlagError, LabError
+from estimator_lab.errors import FlagError
 from estimator_lab.runs.model import without_cluster
 from estimator_lab.tf1 import tf
-from estimator_lab.training.interrupt import StopSwitch
 
 NONE, MIRRORED, MULTI_WORKER, PARAMETER_SERVER = 'none', 'mirrored', 'multi_worker', 'parameter_server'
 DISTRIBUTIONS = (NONE, MIRRORED, MULTI_WORKER, PARAMETER_SERVER)
 
-_CHIEF, _WORKER, _PS, _EVALUATOR = 'chief', 'worker', 'ps', 'evaluator'
-_JOBS = (_CHIEF, _WORKER, _PS, _EVALUATOR)
-_POLL_SECONDS = 1.0
-_QUIET_SECONDS = 3.0  # less than a restarted process needs to import TensorFlow
-_ALONE_SECONDS = 600.0  # a killed chief or worker may take some minutes to come back
-_CONNECT_SECONDS = 1.0
+CHIEF, WORKER, PS, EVALUATOR = 'chief', 'worker', 'ps', 'evaluator'
+_JOBS = (CHIEF, WORKER, PS, EVALUATOR)
 _LARGEST_PORT = 65_535
 _MOST_DIGITS = 9
 _FURTHER: Mapping[str, type] = {'service': dict, 'session_master': str, 'eval_session_master': str}
+
+
+@dataclass(frozen=True)
+class Task:
+    """A process of a cluster.
+
+    Attributes:
+      job: 'chief', 'worker', 'ps' or 'evaluator'.
+      index: its number within the job.
+      address: its 'host:port'.
+    """
+
+    job: str
+    index: int
+    address: str
+
+    def __str__(self) -> str:
+        return f'{self.job} {self.index} ({self.address})' if self.address else f'{self.job} {self.index}'
+
+    @property
+    def host(self) -> str:
+        """The host's name or address."""
+        return self.address.rpartition(':')[0].strip('[]')
+
+    @property
+    def port(self) -> int:
+        """The TCP port."""
+        return int(self.address.rpartition(':')[2])
 
 
 @dataclass(frozen=True)
@@ -49,7 +69,7 @@ class Role:
     """
 
     distribution: str = NONE
-    job: str = _CHIEF
+    job: str = CHIEF
     index: int = 0
     cluster: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -60,32 +80,42 @@ class Role:
     @property
     def is_chief(self) -> bool:
         """Whether this process writes the checkpoints and messages of the run."""
-        return self.job == _CHIEF
+        return self.job == CHIEF
 
     @property
     def trains(self) -> bool:
         """Whether this process takes training steps."""
-        return self.job in (_CHIEF, _WORKER)
+        return self.job in (CHIEF, WORKER)
 
     @property
     def serves(self) -> bool:
         """Whether this process only holds variables for others."""
-        return self.job == _PS
+        return self.job == PS
 
     @property
     def evaluates(self) -> bool:
         """Whether this process evaluates: the evaluator of a cluster, or a process without one."""
-        return self.job == _EVALUATOR or not self.cluster
+        return self.job == EVALUATOR or not self.cluster
 
     @property
-    def may_not_end(self) -> bool:
-        """Whether this process may wait for others without end: see `run_until_finished`."""
-        return bool(self.cluster) and (not self.trains or self.distribution == MULTI_WORKER)
+    def task(self) -> Task:
+        """This process; the address of an evaluator that the cluster does not list is ''."""
+        tasks = self.tasks_of(self.job)
+        return tasks[self.index] if self.index < len(tasks) else Task(self.job, self.index, '')
 
     @property
-    def trainers(self) -> tuple[str, ...]:
-        """'host:port' of the chief, then of all workers."""
-        return (*self.cluster.get(_CHIEF, ()), *self.cluster.get(_WORKER, ()))
+    def tasks(self) -> tuple[Task, ...]:
+        """All tasks of the cluster."""
+        return tuple(task for job in _JOBS for task in self.tasks_of(job))
+
+    @property
+    def trainers(self) -> tuple[Task, ...]:
+        """The chief, then all workers."""
+        return (*self.tasks_of(CHIEF), *self.tasks_of(WORKER))
+
+    def tasks_of(self, job: str) -> tuple[Task, ...]:
+        """Returns the cluster's tasks of a job."""
+        return tuple(Task(job, number, address) for number, address in enumerate(self.cluster.get(job, ())))
 
     @property
     def workers(self) -> int:
@@ -175,106 +205,6 @@ def read_role(distribution: str, tf_config: str) -> Role:
     return Role(PARAMETER_SERVER if distribution == NONE else distribution, job, index, cluster)
 
 
-def run_until_finished(
-    work: Callable[[], object],
-    role: Role,
-    switch: StopSwitch,
-    finished: Callable[[], bool],
-    over: Callable[[], bool] = lambda: False,
-) -> None:
-    """Runs this process's part of a cluster, and ends even if that part would wait without end.
-
-    The work runs in a thread, as a TensorFlow server never returns and handles no signals, and neither does
-    a synchronous step whose partner is gone. It may still be running when this function returns.
-
-    Args:
-      work: what to run.
-      role: of this process.
-      switch: asks to stop.
-      finished: returns whether training has reached its last step, by the checkpoints.
-      over: returns whether this process has taken its last step.
-
-    Raises:
-      Interrupted: the switch is on.
-      LabError: the others are gone before the end of training: raised at once if each step needs them, after
-        ten minutes if they may come back.
-      Exception: whatever `work` raised.
-    """
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            with role.scope():
-                work()
-        except BaseException as error:  # noqa: BLE001 - raised again in the main thread
-            errors.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    is_over = _partner_watch(role, switch, over) if role.trains else _trainer_watch(role, switch, finished)
-    while thread.is_alive():
-        thread.join(_POLL_SECONDS)
-        if thread.is_alive() and is_over():
-            return
-    if errors:
-        raise errors[0]
-
-
-def _partner_watch(role: Role, switch: StopSwitch, over: Callable[[], bool]) -> Callable[[], bool]:
-    """Returns what ends a synchronous worker once a partner is gone, as its step would wait without end.
-
-    The chief watches all workers, and a worker the chief, so a lost process ends all of them.
-    """
-    partners = role.cluster.get(_WORKER, ()) if role.is_chief else role.cluster[_CHIEF]
-    heard: dict[str, float] = {}
-
-    def is_over() -> bool:
-        now = time.monotonic()
-        heard.update({address: now for address in partners if _answers(address)})
-        gone = [address for address, last in heard.items() if now - last > _QUIET_SECONDS]
-        if not gone or over():
-            return False
-        switch.check()
-        raise LabError(
-            f'{gone[0]} of TF_CONFIG is gone, and without it no step is possible: start all processes again, '
-            'and training goes on from the newest checkpoint.'
-        )
-
-    return is_over
-
-
-def _trainer_watch(role: Role, switch: StopSwitch, finished: Callable[[], bool]) -> Callable[[], bool]:
-    """Returns what ends a ps or an evaluator once training has ended, or the trainers are gone."""
-    is_known, heard = False, time.monotonic()
-
-    def is_over() -> bool:
-        nonlocal is_known, heard
-        switch.check()
-        if any(map(_answers, role.trainers)):
-            is_known, heard = True, time.monotonic()
-            return False
-        silence = time.monotonic() - heard
-        if finished():
-            return role.serves and silence > _QUIET_SECONDS
-        if is_known and silence > _ALONE_SECONDS:
-            raise LabError(
-                f'No chief or worker of TF_CONFIG has answered for {_ALONE_SECONDS / 60:.0f} minutes, and '
-                f'training is not at its end: this {role.job} stops.'
-            )
-        return False
-
-    return is_over
-
-
-def _answers(address: str) -> bool:
-    host, _, port = address.rpartition(':')
-    try:
-        with socket.create_connection((host.strip('[]'), int(port)), _CONNECT_SECONDS):
-            return True
-    except OSError:
-        return False
-
-
 def _parsed(tf_config: str) -> dict[str, Any]:
     try:
         given = parse_json(tf_config or '{}')
@@ -308,9 +238,9 @@ def _cluster_of(given: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     twice = [address for address, count in Counter(addresses).items() if count > 1]
     if twice:
         raise FlagError(f'TF_CONFIG names {shown(twice[0])} twice: each task needs an address of its own.')
-    if cluster and len(cluster.get(_CHIEF, [])) != 1:
+    if cluster and len(cluster.get(CHIEF, [])) != 1:
         raise FlagError(
-            f'TF_CONFIG must name one chief, not {len(cluster.get(_CHIEF, []))}: one of the workers is the '
+            f'TF_CONFIG must name one chief, not {len(cluster.get(CHIEF, []))}: one of the workers is the '
             'chief, and listed as such instead.'
         )
     return {job: tuple(tasks) for job, tasks in cluster.items()}
@@ -335,7 +265,7 @@ def _task_of(given: Mapping[str, Any], cluster: Mapping[str, tuple[str, ...]]) -
     if not isinstance(task, dict) or 'type' not in task or 'index' not in task:
         raise FlagError('TF_CONFIG must say which task this process is: "task": {"type": ..., "index": ...}.')
     job, index = task['type'], task['index']
-    if not isinstance(job, str) or (job not in cluster and job != _EVALUATOR):
+    if not isinstance(job, str) or (job not in cluster and job != EVALUATOR):
         raise FlagError(f'This process is {shown(job)} in TF_CONFIG, which its cluster does not have.')
     tasks = cluster.get(job, ['the evaluator need not be listed'])
     number = str(index) if type(index) in (int, str) else ''
@@ -347,7 +277,7 @@ def _task_of(given: Mapping[str, Any], cluster: Mapping[str, tuple[str, ...]]) -
 def _check_alone(given: Mapping[str, Any]) -> None:
     """Checks that a process without a cluster is not a task of one; TensorFlow calls it worker 0."""
     task = given.get('task', {})
-    if not isinstance(task, dict) or (task.get('type', _WORKER), task.get('index', 0)) != (_WORKER, 0):
+    if not isinstance(task, dict) or (task.get('type', WORKER), task.get('index', 0)) != (WORKER, 0):
         raise FlagError('TF_CONFIG says which task this process is, but not of which "cluster".')
 
 
@@ -363,14 +293,14 @@ def _check_fit(distribution: str, cluster: Mapping[str, tuple[str, ...]]) -> Non
             '--distribution=mirrored trains in one process, but TF_CONFIG names a cluster: unset it, or use '
             '--distribution=multi_worker.'
         )
-    if distribution == MULTI_WORKER and _PS in cluster:
+    if distribution == MULTI_WORKER and PS in cluster:
         raise FlagError(
             'TF_CONFIG names ps tasks, which --distribution=multi_worker does not use: leave them out, or '
             'use --distribution=parameter_server.'
         )
-    if distribution == PARAMETER_SERVER and _PS not in cluster:
+    if distribution == PARAMETER_SERVER and PS not in cluster:
         raise FlagError('--distribution=parameter_server needs at least one ps task in TF_CONFIG.')
-    if distribution == NONE and _WORKER in cluster and _PS not in cluster:
+    if distribution == NONE and WORKER in cluster and PS not in cluster:
         raise FlagError(
             'TF_CONFIG names workers but no ps task: add one, or use --distribution=multi_worker.'
         )

@@ -96,13 +96,14 @@ class StopTrainingHook(tf.train.SessionRunHook):
       is_enough: returns whether the evaluations so far end training early; asked after each step.
 
     Attributes:
+      begun: whether a step has begun.
       over: whether the last step has been taken; the checkpoint may still be being written.
     """
 
     def __init__(self, switch: StopSwitch, is_enough: Callable[[], bool] = lambda: False) -> None:
         self._switch = switch
         self._is_enough = is_enough
-        self.over = False
+        self.begun = self.over = False
 
     def begin(self) -> None:
         """Raises Interrupted if the switch is on."""
@@ -111,6 +112,7 @@ class StopTrainingHook(tf.train.SessionRunHook):
     def before_run(self, run_context: Any) -> None:
         """Lets signals wait for the end of the step."""
         self._switch.may_leave = False
+        self.begun = True
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
         """Requests the end if the switch is on, or the evaluations are enough."""

@@ -20,11 +20,11 @@ from estimator_lab.data.pipeline.batches import read_batches
 from estimator_lab.data.pipeline.input_fns import InputFn, archive_input_fn
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.runs.precision import session_config
-from estimator_lab.runs.record import write_record
+from estimator_lab.runs.record import read_record, write_record
 from estimator_lab.runs.reference_classifier import with_reference_classifier
 from estimator_lab.runs.serving import serving_input_receiver_fn
 from estimator_lab.tf1 import reused_evaluation_graph, tf
-from estimator_lab.training.distribution import run_until_finished
+from estimator_lab.training.cluster import ClusterWatch, check_agreement
 from estimator_lab.training.evaluations import (
     BestEvaluation,
     EvaluationLog,
@@ -112,7 +112,7 @@ class PhaseTrainer:
           DataError: the data can't be read to its end; what was learned before has been saved.
         """
         plan, folder = self.plan, self._settings.model_dir
-        switch.may_leave = not self._role.may_not_end
+        switch.may_leave = not self._role.cluster
         if self._role.is_chief:
             self.write_record()
             if plan.run.model.prepare is not None and plan.is_final:
@@ -163,7 +163,7 @@ class PhaseTrainer:
 
         def eval_input_fn() -> Any:
             switch.check()
-            switch.may_leave = not self._role.may_not_end  # evaluations follow a checkpoint
+            switch.may_leave = not self._role.cluster  # evaluations follow a checkpoint
             doing('evaluating')
             self._pauses.begin()  # building the graph is part of the pause
             return input_fn()
@@ -195,14 +195,22 @@ class PhaseTrainer:
         def work() -> None:
             self._run_task(train_spec, eval_spec)
 
-        if self._role.may_not_end:
-            run_until_finished(work, self._role, switch, self.is_finished, lambda: stop.over)
+        if self._role.cluster:
+            timeout = settings.cluster_timeout
+            ClusterWatch(
+                *(self._role, self._say, switch, timeout, stop, self.is_finished, self._check_agreement)
+            ).run(work)
         else:
             work()
         if log.last and log.last['global_step'] < self.plan.last_step and self._is_stopped_early():
             self._say(f'No better for {settings.early_stopping} evaluations: stopped early.')
             export_at_the_end(self._exporters, self.estimator, log.last)
         return log.last
+
+    def _check_agreement(self) -> None:
+        chiefs = read_record(self.plan.folder)
+        if chiefs and chiefs.input.segments:
+            check_agreement(self._role.task, self.plan.record, chiefs)
 
     def _run_task(self, train_spec: Any, eval_spec: Any) -> None:
         rebuilds = self._settings.rebuild_evaluation_graph or self._role.cluster or self._role.strategy

@@ -91,6 +91,9 @@ class Settings:
         'on all GPUs here, or as TF_CONFIG says',
         choices=('none', 'mirrored', 'multi_worker', 'parameter_server'),
     )
+    cluster_timeout: float = _training(
+        600.0, 'seconds to wait for tasks of TF_CONFIG that do not answer', lower=1, upper=1e9
+    )
     seed: int = _training(1, 'order of examples, initial weights, dropout', lower=-(2**31), upper=2**31 - 1)
     deterministic: bool = _training(False, 'the same weights bit for bit in each run')
 

@@ -4,20 +4,16 @@ import json
 import math
 import re
 import signal
-import socket
-import threading
-import time
 
 import pytest
 
 from estimator_lab import train
 from estimator_lab.base.settings import settings_of
 from estimator_lab.data.order.split_and_shard import ONLY_WORKER, WorkerShard
-from estimator_lab.errors import FlagError, LabError
+from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import tf
 from estimator_lab.training import distribution
-from estimator_lab.training.distribution import Role, read_role, run_until_finished
-from estimator_lab.training.interrupt import Interrupted, StopSwitch
+from estimator_lab.training.distribution import Role, read_role
 from tests.cluster import Cluster
 
 HPARAMS = 'filters=2,dense_units=8,dropout_rate=0,learning_rate=0.002,learning_rate_schedule=constant'
@@ -288,57 +284,3 @@ def test_an_empty_tf_config_is_none(tf_config, monkeypatch):
 
 def test_the_flag_knows_all_distributions():
     assert settings_of(train.COMMAND.settings)['distribution'].choices == distribution.DISTRIBUTIONS
-
-
-@pytest.fixture
-def waiting(monkeypatch):
-    """Work without end, as a parameter server's; the waiting times are short."""
-    for name in ('_POLL_SECONDS', '_QUIET_SECONDS', '_ALONE_SECONDS'):
-        monkeypatch.setattr(distribution, name, 0.05)
-    done = threading.Event()
-    yield done
-    done.set()
-
-
-@pytest.fixture
-def listener():
-    with socket.create_server(('127.0.0.1', 0)) as server:
-        yield server
-
-
-def served(listener, job='ps'):
-    return Role(
-        'parameter_server', job, 0, {'chief': (f'127.0.0.1:{listener.getsockname()[1]}',), 'ps': ('h:1',)}
-    )
-
-
-def test_a_parameter_server_ends_when_the_chief_has_finished_and_gone(waiting, listener):
-    threading.Timer(0.5, listener.close).start()
-    started = time.monotonic()
-    run_until_finished(waiting.wait, served(listener), StopSwitch(), lambda: True)
-    assert time.monotonic() - started > 0.5
-
-
-@pytest.mark.parametrize('job', ['ps', 'evaluator'])
-def test_it_stops_waiting_for_a_chief_that_does_not_come_back(waiting, listener, job):
-    threading.Timer(0.3, listener.close).start()
-    with pytest.raises(LabError, match=rf'No chief or worker .* this {job} stops'):
-        run_until_finished(waiting.wait, served(listener, job), StopSwitch(), lambda: False)
-
-
-@pytest.mark.parametrize(('job', 'is_finished'), [('ps', False), ('evaluator', True)])
-def test_it_waits_for_a_chief_to_come_and_for_the_last_evaluation(waiting, listener, job, is_finished):
-    address = served(listener, job)
-    listener.close()
-    threading.Timer(0.5, waiting.set).start()
-    run_until_finished(waiting.wait, address, StopSwitch(), lambda: is_finished)
-    assert waiting.is_set()
-
-
-def test_signals_and_errors_reach_the_main_thread(waiting, listener):
-    switch = StopSwitch()
-    threading.Timer(0.1, lambda: setattr(switch, 'on', True)).start()
-    with pytest.raises(Interrupted):
-        run_until_finished(waiting.wait, served(listener), switch, lambda: False)
-    with pytest.raises(ZeroDivisionError):
-        run_until_finished(lambda: 1 / 0, served(listener), StopSwitch(), lambda: False)

@@ -1,0 +1,186 @@
+"""What a process of a cluster waits for, reports and ends at, without TensorFlow's servers."""
+
+import socket
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from estimator_lab.errors import FlagError, LabError
+from estimator_lab.runs.record import InputRecord, Record, Segment, Source
+from estimator_lab.training import cluster
+from estimator_lab.training.cluster import ClusterWatch, check_agreement
+from estimator_lab.training.distribution import Role, Task
+from estimator_lab.training.hooks import StopTrainingHook
+from estimator_lab.training.interrupt import Interrupted, StopSwitch
+from tests.cluster import free_ports
+
+
+@pytest.fixture
+def work(monkeypatch):
+    """Work without end, as a parameter server's; the times are short."""
+    for name in ('_POLL_SECONDS', '_QUIET_SECONDS', '_GONE_SECONDS', '_SAID_AFTER_SECONDS', '_STEP_SECONDS'):
+        monkeypatch.setattr(cluster, name, 0.05)
+    done = threading.Event()
+    yield done
+    done.set()
+
+
+@pytest.fixture
+def listener():
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        yield server
+
+
+def silent():
+    return f'127.0.0.1:{free_ports(1)[0]}'
+
+
+def address_of(listener):
+    return f'127.0.0.1:{listener.getsockname()[1]}'
+
+
+def watch(job='ps', chief='', worker=(), ps='', distribution='parameter_server', is_finished=False, **more):
+    """Returns a watch and the lines that it says."""
+    said = []
+    tasks = {'chief': (chief or silent(),), 'worker': worker, 'ps': (ps or silent(),)}
+    if distribution == 'multi_worker':
+        del tasks['ps']
+    role = Role(distribution, job, 0, {name: some for name, some in tasks.items() if some})
+    stop = StopTrainingHook(StopSwitch())
+    given = {'switch': StopSwitch(), 'timeout': 600.0, 'finished': lambda: is_finished, **more}
+    return ClusterWatch(role=role, say=said.append, stop=stop, **given), said
+
+
+def test_a_parameter_server_ends_when_the_chief_has_finished_and_gone(work, listener):
+    threading.Timer(0.5, listener.close).start()
+    started = time.monotonic()
+    watch(chief=address_of(listener), is_finished=True)[0].run(work.wait)
+    assert time.monotonic() - started > 0.5
+
+
+@pytest.mark.parametrize('job', ['ps', 'evaluator', 'worker'])
+def test_it_stops_waiting_after_the_timeout(work, job):
+    one, said = watch(job, timeout=0.2)
+    with pytest.raises(LabError, match=rf'chief 0 .*not answered for 0 seconds: this {job} ends') as error:
+        one.run(work.wait)
+    assert 'cluster_timeout' in error.value.remedies
+    assert any('chief 0 (127.0.0.1:' in line and 'it does not answer' in line for line in said)
+
+
+@pytest.mark.parametrize(('job', 'is_finished'), [('ps', False), ('evaluator', True)])
+def test_it_waits_for_a_chief_to_come_and_for_the_last_evaluation(work, job, is_finished):
+    threading.Timer(0.5, work.set).start()
+    watch(job, is_finished=is_finished)[0].run(work.wait)
+    assert work.is_set()
+
+
+def test_waiting_is_said_once(work, listener):
+    one, said = watch('chief', chief=silent(), ps=silent())
+    threading.Timer(1, work.set).start()
+    one.run(work.wait)
+    assert len(said) == 1 and said[0].startswith('Waiting for      ps 0 (127.0.0.1:'), said
+
+
+def test_a_host_that_is_unknown_is_said_at_once(work, monkeypatch):
+    monkeypatch.setattr(cluster, '_SAID_AFTER_SECONDS', 600.0)
+    one, said = watch('chief', ps='no-such-host.invalid:2222')
+    threading.Timer(0.5, work.set).start()
+    one.run(work.wait)
+    assert said == ['Waiting for      ps 0 (no-such-host.invalid:2222): its host is unknown']
+
+
+def test_errors_and_signals_reach_the_main_thread(work, listener):
+    switch = StopSwitch()
+    threading.Timer(0.1, lambda: setattr(switch, 'on', True)).start()
+    with pytest.raises(Interrupted):
+        watch(chief=address_of(listener), switch=switch)[0].run(work.wait)
+    with pytest.raises(ZeroDivisionError):
+        watch(chief=address_of(listener))[0].run(lambda: 1 / 0)
+
+
+@pytest.mark.parametrize('job', ['ps', 'chief', 'worker', 'evaluator'])
+@pytest.mark.parametrize('has_begun', [True, False])
+def test_a_stuck_task_ends_after_a_signal(work, listener, job, has_begun):
+    """As with a session that waits for a parameter server: nothing in it hears the signal."""
+    switch = StopSwitch()
+    one, _ = watch(job, switch=switch)
+    one.stop.begun = has_begun
+    threading.Timer(0.1, lambda: setattr(switch, 'on', True)).start()
+    with pytest.raises(Interrupted):
+        one.run(work.wait)
+
+
+def test_a_parameter_server_serves_until_the_chief_has_saved(work, listener, monkeypatch):
+    monkeypatch.setattr(cluster, '_STEP_SECONDS', 600.0)
+    switch = StopSwitch()
+    switch.on = True
+    threading.Timer(0.5, listener.close).start()
+    started = time.monotonic()
+    with pytest.raises(Interrupted):
+        watch(chief=address_of(listener), switch=switch)[0].run(work.wait)
+    assert time.monotonic() - started > 0.5
+
+
+def test_the_chief_reports_an_absent_worker(work, listener):
+    """One that never answers, and one that answers and then is gone."""
+    one, said = watch('chief', ps=address_of(listener), worker=(silent(), address_of(listener)))
+    one = replace(one, role=replace(one.role, cluster={**one.role.cluster, 'ps': ()}))
+    one.stop.begun = True
+    threading.Timer(0.5, listener.close).start()
+    threading.Timer(1.5, work.set).start()
+    one.run(work.wait)
+    never, lost = (f'worker {n} ({address})' for n, address in enumerate(one.role.cluster['worker']))
+    assert said == [
+        f'{never} has not answered so far: training goes on without it.',
+        f'{lost} has ended or was killed: training goes on without it.',
+        f'{never} has not answered so far: not all images of its share were used.',
+        f'{lost} has ended or was killed: not all images of its share were used.',
+    ]
+
+
+def test_a_lost_partner_ends_synchronous_training(work, listener):
+    one, _ = watch('worker', address_of(listener), (silent(),), distribution='multi_worker')
+    threading.Timer(0.3, listener.close).start()
+    with pytest.raises(LabError, match='is gone, and without it no step is possible'):
+        one.run(work.wait)
+
+
+def test_a_port_in_use(work, listener):
+    with pytest.raises(LabError, match=r'The port of this process, ps 0 .* is used by another program'):
+        watch('ps', ps=address_of(listener))[0].run(work.wait)
+
+
+def test_one_address_under_two_names(work):
+    port = free_ports(1)[0]
+    with pytest.raises(FlagError, match=r'chief 0 \(localhost:.* and ps 0 \(127.0.0.1:.* are the same'):
+        watch(chief=f'localhost:{port}', ps=f'127.0.0.1:{port}')[0].run(work.wait)
+
+
+def test_agreement():
+    source = Source('a.tar', 10, 'f')
+    made = InputRecord((Segment(0, 6, 0, 0, (source,)),), (), {'batch_size': 6})
+    record = Record('cnn', (8, 8, 1), ('a', 'b'), {'filters': 2}, {'tensorflow': '2.21.0'}, input=made)
+    task = Task('worker', 0, 'h:1')
+    check_agreement(task, record, record)
+    other_input = replace(made, settings={'batch_size': 8})
+    other_data = replace(made, segments=(replace(made.segments[0], sources=(replace(source, images=9),)),))
+    for other, words in (
+        (replace(record, hparams={'filters': 3}), '--hparams=filters 2, but the chief 3'),
+        (replace(record, image_shape=(9, 9, 1)), r'image shape \(8, 8, 1\), but the chief \(9, 9, 1\)'),
+        (replace(record, versions={'tensorflow': '2.15.1'}), 'tensorflow 2.21.0, but the chief 2.15.1'),
+        (replace(record, input=other_input), r'worker 0 \(h:1\) has --batch_size 6, but the chief 8: start'),
+        (replace(record, input=other_data), r'--data .*10.*, but the chief .*9.*'),
+    ):
+        with pytest.raises(FlagError, match=words):
+            check_agreement(task, record, other)
+    check_agreement(Task('evaluator', 0, ''), record, replace(record, input=other_input))
+
+
+def test_it_asks_for_agreement_once_the_chief_answers(work, listener):
+    def disagree():
+        raise FlagError('other')
+
+    with pytest.raises(FlagError, match='other'):
+        watch('worker', chief=address_of(listener), check_agreement=disagree)[0].run(work.wait)
