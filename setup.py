@@ -24,6 +24,7 @@ TEST = [
     'scikit-learn>=1.4',
     'pandas>=2.1',
     'pyyaml>=6',
+    'kubernetes-validate>=1.30',
     'nbclient>=0.8',
     'ipykernel>=6',
 ]
@@ -35,6 +36,8 @@ REMOTE = ['fsspec>=2024.2', 'aiohttp>=3.9', 's3fs>=2024.2', 'gcsfs>=2024.2']
 TEST += ['fsspec>=2024.2', 'aiohttp>=3.9', 's3fs>=2024.2', 'moto[s3]>=5', 'flask>=3', 'flask-cors>=5']
 # Libraries that the benchmarks compare with. PyTorch's CPU builds are sufficient.
 BENCH = ['torch>=2.2', 'torchvision>=0.17', 'webdataset>=0.2']
+# TensorFlow's own extra with the CUDA libraries.
+CUDA = ['tensorflow[and-cuda]>=2.15,<2.22']
 # libFuzzer, for tests/robustness/coverage_fuzz.py.
 FUZZ = ['atheris>=3; sys_platform == "linux"']
 
@@ -49,7 +52,7 @@ setup(
     python_requires='>=3.10,<3.14',
     install_requires=RUNTIME,
     entry_points={'console_scripts': ['estimator_lab=estimator_lab.__main__:program']},
-    extras_require={'contrib': CONTRIB, 'remote': REMOTE, 'test': TEST, 'bench': BENCH, 'fuzz': FUZZ},
+    extras_require={'contrib': CONTRIB, 'remote': REMOTE, 'test': TEST, 'cuda': CUDA, 'bench': BENCH, 'fuzz': FUZZ},
     classifiers=[
         'Programming Language :: Python :: 3',
         'Topic :: Scientific/Engineering :: Artificial Intelligence',

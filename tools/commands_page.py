@@ -50,7 +50,8 @@ def _section(title: str, printed: str) -> str:
 
 def _in_a_process(module: str, arguments: list[str]) -> str:
     command = [sys.executable, '-m', module, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return ''.join(line for line in printed.splitlines(True) if not line.startswith('loading TensorFlow'))
 
 
 if __name__ == '__main__':

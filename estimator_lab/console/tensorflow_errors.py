@@ -19,7 +19,14 @@ _NO_REASON = re.compile(
 # The message of a summary of weights that contain NaN.
 _NO_NUMBERS = re.compile(r'\b(Nan|Infinity|Inf) in summary histogram')
 _NO_LOSS = 'The loss is not a number any more, so training ends.'
-_DIVERGED = 'Model diverged with loss = NaN'  # a hook logs this, then raises an error
+# What TensorFlow logs that says nothing to a user: a hook logs the first, then raises an error; the others
+# describe an evaluator that works as it should.
+_UNINFORMATIVE = (
+    'Model diverged with loss = NaN',
+    '`eval_strategy` is not passed in',
+    'Estimator is not trained yet',
+    'No new checkpoint ready for evaluation',
+)
 # The suffixes of files that are being written.
 _UNFINISHED = re.compile(r'(?:_temp/part\S*|\.tempstate\d+|\.tmp\w+)$')
 # The message about a checkpoint whose checksum is wrong.
@@ -92,4 +99,4 @@ def no_room_by(error: Any) -> str:
 
 def _says_more(record: logging.LogRecord) -> bool:
     """Whether a line of TensorFlow's log adds to our messages."""
-    return not record.getMessage().startswith(_DIVERGED)
+    return not record.getMessage().startswith(_UNINFORMATIVE)
