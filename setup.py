@@ -52,7 +52,14 @@ setup(
     python_requires='>=3.10,<3.14',
     install_requires=RUNTIME,
     entry_points={'console_scripts': ['estimator_lab=estimator_lab.__main__:program']},
-    extras_require={'contrib': CONTRIB, 'remote': REMOTE, 'test': TEST, 'cuda': CUDA, 'bench': BENCH, 'fuzz': FUZZ},
+    extras_require={
+        'contrib': CONTRIB,
+        'remote': REMOTE,
+        'test': TEST,
+        'cuda': CUDA,
+        'bench': BENCH,
+        'fuzz': FUZZ,
+    },
     classifiers=[
         'Programming Language :: Python :: 3',
         'Topic :: Scientific/Engineering :: Artificial Intelligence',

@@ -24,7 +24,7 @@ from tests.places import ROOT
 from tests.robustness.driver import Tally, main
 from tests.small_runs import SMALL, cnn_settings, trained
 
-_STEPS = '--image_size=8 --batch_size=4 --max_steps=99999 --model_dir=HOME/run'
+_STEPS = '--image_size=8 --batch_size=4 --max_steps=99999 --model_dir=HOME/NAME'
 _RUN = f'--hparams={SMALL} {_STEPS}'
 _PIPE = '--data=HOME/pipe --eval_data=HOME/train.tar --vocabulary=HOME/labels.txt'
 _PHASES = '--model=dbn --hparams=layers=6-5,pretrain_epochs=50'
@@ -49,7 +49,7 @@ _PYTHON_STARTS = 0.5
 
 def stop(name: str, home: Path, rng: random.Random) -> float | None:
     """Runs a command and stops it; returns the seconds that it took to end, None if it had ended before."""
-    words = COMMANDS[name].replace('HOME', str(home)).split()
+    words = COMMANDS[name].replace('HOME', str(home)).replace('NAME', name.replace(' ', '_')).split()
     begun = [sys.executable, '-m', f'estimator_lab.{words[0]}', *words[1:]]
     environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
     pipes = {'stdin': subprocess.PIPE, 'stdout': subprocess.DEVNULL, 'stderr': subprocess.PIPE}
@@ -70,6 +70,8 @@ def stop(name: str, home: Path, rng: random.Random) -> float | None:
         finally:
             process.kill()
         errors = process.stderr.read().decode()
+    if process.returncode == 0:  # it was about to end
+        return None
     if process.returncode not in (130, *(-number for number in _SIGNALS)) or 'Traceback' in errors:
         raise RuntimeError(f'status {process.returncode}: {errors}')
     return seconds
