@@ -38,8 +38,8 @@ FLOORS = [
     },
 ]
 DATA_FLOORS = [
-    {'cache', 'labels', 'member', 'budget', 'file_types', 'storage'},
-    {'label_table'},
+    {'cache', 'labels', 'member', 'budget', 'file_types'},
+    {'label_table', 'storage'},
     {'kind'},
     {'images', 'trees'},
     {'tar'},

@@ -35,9 +35,9 @@ def shown_url(url: str) -> str:
 
 def unsigned(url: str) -> str:
     """Returns a URL without user name and password, and without what is different each time it is signed."""
-    query = url.partition('#')[0].partition('?')[2] if is_web(url) else ''
+    path, _, query = url.partition('#')[0].partition('?') if is_web(url) else (url, '', '')
     kept = sorted(part for part in query.split('&') if not _SIGNATURE.match(part))
-    return '&'.join([shown_url(url), *kept])
+    return '&'.join([shown_url(path), *filter(None, kept)])
 
 
 def hide_secrets(text: str) -> str:
@@ -48,7 +48,7 @@ def hide_secrets(text: str) -> str:
 def _without_user(rest: str, web: bool) -> str:
     """Drops 'user:password@', also if the password has slashes; in other URLs a part such as 'container@'."""
     authority, _, path = rest.partition('/')
-    user, at, host = authority.rpartition('@')
+    user, at, _ = authority.rpartition('@')
     if at:
         return rest[len(user) + 1 :] if web or ':' in user else rest
     is_cut = ':' in authority and not authority.rpartition(':')[2].isdigit() and not authority.endswith(']')

@@ -14,6 +14,7 @@ from estimator_lab.data.order.archives import Archives, Say, open_archives
 from estimator_lab.data.order.order import Order
 from estimator_lab.data.order.resume_segments import Segment, Source
 from estimator_lab.data.order.split_and_shard import EVERYTHING, Part, WorkerShard
+from estimator_lab.data.storage.range_cache import keep_on_disk
 from estimator_lab.data.tar.sources import expand_archives, is_pipe
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.registry import MODELS
@@ -120,6 +121,7 @@ def open_inputs(settings: Settings, task: Task, kind: Kind, known_labels: Sequen
       FlagError: for settings that exclude each other.
       DataError: for data that can't be read or trained on.
     """
+    keep_on_disk(settings.remote_cache)
     if settings.unlabelled_data and not task.uses_unlabelled:
         raise FlagError(
             f'--unlabelled_data has no use for --model={settings.model} with these --hparams: '

@@ -45,6 +45,9 @@ class Settings:
     )
     shuffle_buffer: int = _data(10_000, 'encoded images held to shuffle a stream; 1: stored order', lower=1)
     max_bad_fraction: float = _data(0.01, 'share of images that may fail to decode', lower=0, upper=1)
+    remote_cache: int = _data(
+        4096, 'megabytes of archives elsewhere that are kept on disk; 0: none', lower=0, upper=2**30
+    )
     use_damaged: bool = _data(False, 'use a damaged archive up to the damage, with a warning')
 
     image_size: int = _image(128, 'side in pixels to which images are scaled', lower=1, upper=8000)

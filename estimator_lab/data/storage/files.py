@@ -8,8 +8,10 @@ import time
 from functools import cached_property
 from typing import Protocol
 
+from estimator_lab.base.urls import unsigned
 from estimator_lab.data.storage.failures import ChangedError, repeated
 from estimator_lab.data.storage.names import private_name
+from estimator_lab.data.storage.range_cache import KeptFile, kept_file
 from estimator_lab.data.storage.transport import Facts, transport_of
 
 _MOST_AT_ONCE = 2**23  # bytes of a request: after a failure no more than these are read again
@@ -19,14 +21,11 @@ _NEWEST = 0.1  # share of the newest read in the average
 
 
 class StoredFile(Protocol):
-    """A file that many threads may read at once.
-
-    Attributes:
-      is_slow: whether many reads at once take about as long as one.
-    """
+    """A file that many threads may read at once."""
 
     @property
-    def is_slow(self) -> bool: ...
+    def is_slow(self) -> bool:
+        """Whether many reads at once take about as long as one."""
 
     @property
     def size(self) -> int:
@@ -115,16 +114,51 @@ class RemoteFile:
         pieces = range(offset, end, _MOST_AT_ONCE)
         return b''.join(self._fetch(start, min(_MOST_AT_ONCE, end - start)) for start in pieces)
 
+    @cached_property
+    def kept(self) -> 'KeptRemoteFile':
+        """The same file, whose parts are kept on the local disk once they were read."""
+        # Without a known version, the parts of another one could be mistaken for its own.
+        key = f'{self.version:x}-{self.size:x}-{unsigned(private_name(self.name))}'
+        return KeptRemoteFile(self, kept_file(key) if self.facts.identity else None)
+
     def _fetch(self, offset: int, count: int) -> bytes:
         return repeated(lambda: self.transport.fetch(offset, count, self.facts))
 
 
+class KeptRemoteFile:
+    """A file elsewhere whose parts are kept; see `StoredFile`.
+
+    Attributes:
+      file: the file.
+    """
+
+    is_slow = True
+
+    def __init__(self, file: RemoteFile, kept: KeptFile | None) -> None:
+        self.file = file
+        self._kept = kept
+
+    @property
+    def size(self) -> int:
+        """See `StoredFile.size`."""
+        return self.file.size
+
+    def read(self, offset: int, count: int) -> bytes:
+        """See `StoredFile.read`."""
+        data = self._kept.get(offset, min(count, self.size - offset)) if self._kept else None
+        if data is None:
+            data = self.file.read(offset, count)
+            if self._kept and data:
+                self._kept.put(offset, data)
+        return data
+
+
 def stored_file_of(raw: object) -> StoredFile | None:
-    """Returns the file below a raw binary file; None if only that can read it."""
+    """Returns the file below a raw binary file, whose parts are not kept; None if only that can read it."""
     if isinstance(raw, io.FileIO):
         return LocalFile(raw.fileno())
     below: StoredFile | None = getattr(raw, 'stored', None)
-    return below
+    return below.file if isinstance(below, KeptRemoteFile) else below
 
 
 _opened: dict[str, RemoteFile] = {}
@@ -154,8 +188,8 @@ def open_remote(name: str, again: bool = False) -> RemoteFile:
     return file
 
 
-def open_version(name: str, version: int) -> RemoteFile:
-    """Returns a version of a file elsewhere.
+def open_version(name: str, version: int) -> KeptRemoteFile:
+    """Returns a version of a file elsewhere, whose parts are kept.
 
     Raises:
       ChangedError: there is another version now.
@@ -164,4 +198,4 @@ def open_version(name: str, version: int) -> RemoteFile:
     file = open_remote(name)
     if file.version != version:
         raise ChangedError
-    return file
+    return file.kept

@@ -99,7 +99,7 @@ class HttpTransport:
 
         try:
             return sync(self._fs.loop, run)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever the libraries raise is translated
             raise failure_of(error) from None  # its text may contain the URL
 
 

@@ -91,5 +91,5 @@ def _identity(info: Mapping[str, Any]) -> str:
 def _call(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     try:
         return function(*arguments, **options)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever the libraries raise is translated
         raise failure_of(error) from None  # its text may contain credentials

@@ -174,4 +174,4 @@ class StreamedFile(io.RawIOBase):
 
 def reader_of(file: RemoteFile) -> io.RawIOBase:
     """Returns a file elsewhere as a raw binary file."""
-    return AheadFile(file) if file.facts.has_ranges else StreamedFile(file)
+    return AheadFile(file.kept) if file.facts.has_ranges else StreamedFile(file)

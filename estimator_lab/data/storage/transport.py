@@ -1,6 +1,6 @@
 """How files elsewhere are read: what a transport does, and which one, of which package, reads a URL."""
 
-import importlib.util
+from importlib.util import find_spec
 from typing import NamedTuple, Protocol
 
 from estimator_lab.data.storage.names import scheme_of, shown_name
@@ -71,9 +71,9 @@ def uses_fsspec(url: str) -> bool:
     package = _PACKAGES.get(scheme)
     if package is None:
         return False
-    if all(importlib.util.find_spec(name) for name in ('fsspec', package)):
+    if all(find_spec(name) for name in ('fsspec', package)):
         return True
-    if scheme in _TENSORFLOW and importlib.util.find_spec(_TENSORFLOW[scheme]):
+    if scheme in _TENSORFLOW and find_spec(_TENSORFLOW[scheme]):
         return False
     extra = "'estimator-lab[remote]'"
     what = extra if package in _IN_EXTRA else f'{extra} {package}'

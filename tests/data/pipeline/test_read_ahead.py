@@ -42,7 +42,7 @@ def test_the_next_members_are_under_way_before_they_are_needed():
 
 def test_several_are_read_at_once():
     source, both = Source(), threading.Barrier(2)
-    source.read = lambda members: both.wait(60) and None or [members[0]._replace(source=None)]
+    source.read = lambda members: (both.wait(60) and None) or [members[0]._replace(source=None)]
     assert len([member.read() for member in read_ahead(source.members(2))]) == 2
 
 

@@ -4,8 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from estimator_lab.data.storage import failures, files
+from estimator_lab.data.storage import failures, files, range_cache
 from tests.web_server import Web, web_server
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keeps nothing on disk, except where a test sets a size."""
+    monkeypatch.setattr(range_cache, '_megabytes', 0)
 
 
 @pytest.fixture

@@ -121,7 +121,7 @@ def test_without_an_etag_the_size_and_the_headers_are_compared(web, url):
     with pytest.raises(DataError, match='it has changed'):
         read_all(archives)
     web.files['/a.tar'] = PLAIN.replace(b'.jpg', b'.png')
-    with pytest.raises(DataError, match='has changed since it was indexed: .* Start again'):
+    with pytest.raises(DataError, match=r'has changed since it was indexed: .* Start again'):
         read_all(archives)
 
 
@@ -149,7 +149,7 @@ def test_an_answer_that_is_an_error(web, url, status, body, words):
 def test_credentials_that_expire_in_the_middle(web, url):
     archives = open_archives([url])
     web.statuses['/a.tar'] = 403, 'The provided token has expired.'
-    with pytest.raises(DataError, match='cannot be read any more: .*have expired: renew them'):
+    with pytest.raises(DataError, match=r'cannot be read any more: .*have expired: renew them'):
         read_all(archives)
 
 
@@ -169,7 +169,7 @@ def test_a_file_that_is_no_archive(web, data, words):
 def test_a_server_that_is_not_there(monkeypatch):
     pytest.importorskip('aiohttp')
     monkeypatch.setattr(failures, 'PAUSES', (0.001,))
-    with pytest.raises(DataError, match='cannot be read: the connection failed .*, 2 times'):
+    with pytest.raises(DataError, match=r'cannot be read: the connection failed .*, 2 times'):
         open_archives(['http://127.0.0.1:9/a.tar'])
 
 
