@@ -116,7 +116,7 @@ def run_task(options: dict[str, Any]) -> None:
     role = read_role(options['distribution'], os.environ.get('TF_CONFIG', ''))
 
     def input_fn() -> Any:
-        rng = np.random.RandomState(role.shard.number)
+        rng = np.random.RandomState(role.rank)
         images = rng.rand(options['batch_size'], 128, 128, 1).astype(np.float32)
         labels = rng.randint(0, 10, options['batch_size'])
         return tf.data.Dataset.from_tensors(({'image': images}, labels)).repeat()
@@ -159,8 +159,8 @@ def _stopwatch(role: Any, folder: Path, steps: int) -> Any:
         def after_run(self, run_context: Any, run_values: Any) -> None:
             step, now = int(run_values.results), time.perf_counter()
             if self.began is None:
-                (folder / f'joined{role.shard.number}').touch()
-                if len(list(folder.glob('joined*'))) == role.shard.count:
+                (folder / f'joined{role.rank}').touch()
+                if len(list(folder.glob('joined*'))) == role.workers:
                     self.began = step, now
             elif step - self.began[0] >= steps and role.is_chief:
                 self.rate = (step - self.began[0]) / (now - self.began[1])

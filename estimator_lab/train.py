@@ -55,6 +55,8 @@ def main(settings: TrainSettings, line: command.CommandLine) -> int:
         return 0
     if settings.eval_data and not settings.data:
         raise FlagError('--eval_data needs --data: the built-in faces have their own evaluation images.')
+    if {'batch_size', 'global_batch_size'} <= set(line.given):
+        raise FlagError('--batch_size and --global_batch_size exclude each other: give one of them.')
     data, eval_data = (settings.data, settings.eval_data) if settings.data else _demo_data()
     model_dir = settings.model_dir or Path('runs', settings.model)
     settings = dataclasses.replace(settings, data=data, eval_data=eval_data, model_dir=model_dir)

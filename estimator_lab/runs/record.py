@@ -27,7 +27,7 @@ _LARGEST = 2**40  # steps, and images of an archive or an epoch
 NO_HPARAMS = ('image_shape', 'vocabulary', 'tokens', 'class_weights', 'model_dir')
 """Parameters of a model that are not among the hyper-parameters of a record."""
 
-FORMAT = 3
+FORMAT = 4
 """The format that this version writes; 0 stands for records without a number."""
 
 

@@ -123,11 +123,18 @@ class Role:
         return max(len(self.trainers), 1)
 
     @property
-    def shard(self) -> WorkerShard:
-        """This process's share of the training examples; each example goes to one chief or worker."""
-        if not self.trains or len(self.trainers) < 2:
-            return ONLY_WORKER
-        return WorkerShard(0 if self.is_chief else self.index + 1, len(self.trainers))
+    def rank(self) -> int:
+        """This process's number among those that train, from 0; 0 for those that do not."""
+        return self.index + 1 if self.job == WORKER else 0
+
+    @property
+    def has_own_share(self) -> bool:
+        """Whether this process goes through a share of the examples at its own pace."""
+        return self.distribution == PARAMETER_SERVER and self.workers > 1
+
+    def shard(self, global_batch: int) -> WorkerShard:
+        """Returns this process's share of each global batch; that is all of it if it does not train."""
+        return WorkerShard(self.rank, self.workers, global_batch) if self.trains else ONLY_WORKER
 
     @functools.cached_property
     def strategy(self) -> Any:
@@ -162,13 +169,6 @@ class Role:
         if self.strategy:
             return int(self.strategy.num_replicas_in_sync)
         return self.workers if self.distribution == MULTI_WORKER else 1
-
-    def share_of(self, examples: int) -> int:
-        """Returns this process's equal share of the examples that all processes have seen.
-
-        It is an estimate for workers without a strategy, as each has its own pace.
-        """
-        return examples // self.shard.count
 
     def session_config(self, config: Any) -> Any:
         """Makes a worker depend on the parameter servers only, so that a lost worker stops no other.

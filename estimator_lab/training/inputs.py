@@ -13,7 +13,7 @@ from estimator_lab.data.order.alternating import AlternatingOrder
 from estimator_lab.data.order.archives import Archives, Say, open_archives
 from estimator_lab.data.order.order import Order
 from estimator_lab.data.order.resume_segments import Segment, Source
-from estimator_lab.data.order.split_and_shard import EVERYTHING, Part, WorkerShard
+from estimator_lab.data.order.split_and_shard import EVERYTHING, Part
 from estimator_lab.data.storage.range_cache import keep_on_disk
 from estimator_lab.data.tar.sources import expand_archives, is_pipe
 from estimator_lab.errors import DataError, FlagError
@@ -21,6 +21,7 @@ from estimator_lab.models.registry import MODELS
 from estimator_lab.training.settings import Settings
 
 _LABELS_NAMED = 3
+_DIVIDED_IN_A_STREAM = 1024  # examples of each worker
 _MOST_EVALUATED = 20_000  # of the training data, without --eval_data, --split and --eval_steps
 
 
@@ -67,6 +68,15 @@ class Inputs:
             return self.train.total
         return None if self.unlabelled.total is None else 2 * self.unlabelled.total
 
+    def divided_at_once(self, workers: int) -> int:
+        """Returns how many examples workers with shares of their own divide at a time.
+
+        That is an epoch, so that each reads the same archives in all of them; fewer of a stream, in which a
+        worker would have to wait for its part.
+        """
+        epoch = self.examples_an_epoch if self.train.has_random_access else None
+        return max(epoch or _DIVIDED_IN_A_STREAM * workers, workers)
+
     @property
     def sources(self) -> tuple[Source, ...]:
         """The archives of training, as a segment lists them: their images add up to an epoch."""
@@ -80,14 +90,12 @@ class Inputs:
         unlabelled = self.unlabelled and self.unlabelled.arranged(known)
         return replace(self, train=self.train.arranged(known), unlabelled=unlabelled)
 
-    def training_order(self, segment: Segment, shuffle_buffer: int, seed: int, shard: WorkerShard) -> Order:
-        """Returns the order in which a worker trains on the examples of a segment."""
+    def training_order(self, segment: Segment, shuffle_buffer: int, seed: int) -> Order:
+        """Returns the order in which all workers together train on the examples of a segment."""
         if self.unlabelled is None:
-            return self.train.order_of(
-                segment, shuffle_buffer=shuffle_buffer, seed=seed, shard=shard, labels=self.labels
-            )
-        train = self.train.order(shuffle_buffer, seed, shard, labels=self.labels)
-        return AlternatingOrder(train, self.unlabelled.order(shuffle_buffer, seed, shard))
+            return self.train.order_of(segment, shuffle_buffer=shuffle_buffer, seed=seed, labels=self.labels)
+        train = self.train.order(shuffle_buffer, seed, labels=self.labels)
+        return AlternatingOrder(train, self.unlabelled.order(shuffle_buffer, seed))
 
 
 def kind_of_data(settings: Settings) -> Kind:

@@ -14,6 +14,8 @@ from estimator_lab.conventions import IMAGE
 from estimator_lab.core.display.drawing import EVALUATION
 from estimator_lab.core.display.phase_summaries import GraphHook, summaries_in_run
 from estimator_lab.data.order.archives import Archives, distinct_examples
+from estimator_lab.data.order.order import Order, OwnPaceOrder
+from estimator_lab.data.order.split_and_shard import ONLY_WORKER
 from estimator_lab.data.pipeline.bad_examples import BadExamples
 from estimator_lab.data.pipeline.bad_list import BadList
 from estimator_lab.data.pipeline.batches import read_batches
@@ -136,15 +138,26 @@ class PhaseTrainer:
 
     def train_input_fn(self) -> InputFn:
         """Returns the input function of training; it starts where the newest checkpoint ends."""
-        settings, inputs, segment = self._settings, self.plan.inputs, self.plan.segment
-        order = inputs.training_order(segment, settings.shuffle_buffer, settings.seed, self._role.shard)
+        settings, inputs, segment, role = self._settings, self.plan.inputs, self.plan.segment, self._role
+        order: Order = inputs.training_order(segment, settings.shuffle_buffer, settings.seed)
+        shard = role.shard(segment.examples_a_step)
+        if role.has_own_share:
+            order = OwnPaceOrder(order, role.shard(inputs.divided_at_once(role.workers)))
+            shard = ONLY_WORKER
+
+        def resume() -> int:
+            consumed = segment.examples_at(self.saved_step())
+            # Each worker with a share of its own has its own pace: this is an estimate.
+            return consumed // role.workers if role.has_own_share else consumed
+
         return archive_input_fn(
             order,
             self.plan.run.reader,
             settings.batch_size,
             self._train_report,
             inputs.vocabulary,
-            resume=lambda: self._role.share_of(segment.examples_at(self.saved_step())),
+            resume,
+            shard=shard,
         )
 
     def eval_input_fn(self, report: InputReport) -> InputFn:

@@ -13,9 +13,10 @@ from estimator_lab.training.distribution import Role
 from estimator_lab.training.inputs import Inputs
 from estimator_lab.training.settings import Settings
 
-_WORKERS, _SHUFFLE, _DETERMINISTIC = 'workers', 'shuffle_buffer', 'deterministic'
+_WORKERS, _SHARES, _SHUFFLE, _DETERMINISTIC = 'workers', 'shares', 'shuffle_buffer', 'deterministic'
+_BATCH, _GLOBAL_BATCH = 'batch_size', 'global_batch_size'
 _RECORDED = (
-    'batch_size',
+    _BATCH,
     'seed',
     _SHUFFLE,
     'split',
@@ -25,7 +26,7 @@ _RECORDED = (
     'class_weights',
     _DETERMINISTIC,
 )
-_OF_THE_ORDER = ('seed', 'split', _WORKERS)
+_OF_THE_ORDER = ('seed', 'split')
 _NAMED = 3
 _LONGEST = 200
 
@@ -61,8 +62,12 @@ def record_of(settings: Settings, inputs: Inputs, role: Role, step: int) -> Inpu
     """Returns what experiment.json says of the input of a phase that begins with these settings at a step."""
     recorded = {name: _recorded(getattr(settings, name)) for name in _RECORDED}
     recorded[_WORKERS] = role.workers
-    order = {name: recorded[name] for name in (*_OF_THE_ORDER, _SHUFFLE)}
     examples = settings.batch_size * role.batches_a_step
+    if settings.global_batch_size:  # from which that of a worker follows
+        recorded[_GLOBAL_BATCH] = settings.global_batch_size
+        del recorded[_BATCH]
+    order = {name: recorded[name] for name in (*_OF_THE_ORDER, _SHUFFLE)}
+    order[_SHARES] = role.workers if role.has_own_share else 1
     segment = Segment(step, examples, 0, 0, inputs.sources, settings=order)
     evaluation = inputs.evaluation.sources if settings.eval_data else ()
     return InputRecord((segment,), evaluation, recorded)
@@ -117,13 +122,27 @@ class Restart:
         """Returns the changes after which an epoch of a segment can't end as it began."""
         settings = segment.settings or self.before.settings
         breaks = self._setting_changes(settings, _OF_THE_ORDER)
+        breaks += self._share_changes(settings)
         breaks += self._shuffling_changes(settings, place.sources)
         was, now = Counter(_fingerprints(place.sources)), Counter(_fingerprints(self.inputs.sources))
-        # Each worker is in an epoch of its own, so new archives change every worker's share. The same is true
-        # of images with and without labels.
-        has_several_epochs = self.now.settings[_WORKERS] > 1 or self.inputs.unlabelled is not None
+        # Each worker with a share of its own is in an epoch of its own, so new archives change every worker's
+        # share. The same is true of images with and without labels.
+        has_several_epochs = self._shares > 1 or self.inputs.unlabelled is not None
         is_other = was != now if has_several_epochs else bool(was - now)
         return [*breaks, *self._data_changes()] if is_other else breaks
+
+    @property
+    def _shares(self) -> int:
+        """How many workers have a share of their own now; 1 if all read the global order together."""
+        shares: int = self.now.segments[0].settings[_SHARES]
+        return shares
+
+    def _share_changes(self, settings: Mapping[str, Any]) -> list[str]:
+        """Returns how the shares of workers differ from those with other settings: no clause, or one."""
+        was = settings.get(_SHARES, settings.get(_WORKERS, self._shares))
+        if _SHARES not in settings and was != 1 and _WORKERS in settings:
+            return [f'{was} workers shared the images as in version 0.1 of estimator_lab']
+        return [f'workers with a share of their own were {was}, are {self._shares}'] * (was != self._shares)
 
     def _shuffling_changes(self, settings: Mapping[str, Any], before: Sequence[Source]) -> list[str]:
         """Returns how the shuffling of archives differs from that with other settings: no clause, or one."""
@@ -165,6 +184,8 @@ class Restart:
     def _setting_changes(self, before: Mapping[str, Any], names: Iterable[str]) -> list[str]:
         """Returns how settings differ from others."""
         found, settings = [], self.now.settings
+        if {_BATCH, _GLOBAL_BATCH} <= {*names, *before} and self.before.segments:  # each in one of the two
+            found += self._step_changes()
         for name in names:
             now = settings[name]
             was = before.get(name, now)
@@ -173,6 +194,11 @@ class Restart:
             if was != now:
                 found.append(_clause(name, was, now))
         return found
+
+    def _step_changes(self) -> list[str]:
+        """Returns how the examples of a step differ, given as --batch_size or --global_batch_size."""
+        was, now = (one.segments[-1].examples_a_step for one in (self.before, self.now))
+        return [f'examples in a step were {was}, are {now}'] * (was != now)
 
     def _data_changes(self) -> list[str]:
         if not self.before.segments:

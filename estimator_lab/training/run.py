@@ -82,6 +82,7 @@ def open_run(settings: Settings, say: Say) -> Run:
     """
     role = read_role(settings.distribution, os.environ.get('TF_CONFIG', ''))
     _check_machine(settings, role)
+    settings = _with_batch_size(settings, role)
     model = find_model(settings.model)
     kind = kind_of_data(settings)
     check_kind(kind, settings, KINDS.values())
@@ -142,6 +143,22 @@ def _check_machine(settings: Settings, role: Role) -> None:
         raise FlagError('--early_stopping takes one process, but TF_CONFIG names a cluster.')
     if settings.deterministic:
         refuse_nondeterminism()
+
+
+def _with_batch_size(settings: Settings, role: Role) -> Settings:
+    """Returns the settings with the batch of a worker or replica, if that of all of them was given."""
+    size = settings.global_batch_size
+    if size is None:
+        return settings
+    parts = role.workers if role.has_own_share else role.batches_a_step
+    if size % parts:
+        raise FlagError(
+            f'--global_batch_size={size} cannot be divided among {parts} workers equally: give a multiple of '
+            f'{parts}.'
+        )
+    if settings.batch_size not in (Settings.batch_size, size // parts):
+        raise FlagError('--batch_size and --global_batch_size exclude each other: give one of them.')
+    return replace(settings, batch_size=size // parts)
 
 
 def _read_folder(model_dir: Path) -> Record | None:

@@ -66,6 +66,9 @@ class Settings:
 
     model_dir: Path = _training(None, 'checkpoints and TensorBoard files; default runs/MODEL')
     batch_size: int = _training(32, 'examples in a step of one worker', lower=1, upper=10_000_000)
+    global_batch_size: int | None = _training(
+        None, 'or of all workers together, however many they are', lower=1, upper=10_000_000
+    )
     max_steps: int | None = _training(None, 'train up to this global step', lower=1, upper=MOST_STEPS)
     epochs: float | None = _training(None, 'or for this many passes over the data (default 10)', lower=0)
     eval_steps: int | None = _training(

@@ -242,7 +242,7 @@ class History(RuleBasedStateMachine):
         )
         run: Any = SimpleNamespace(
             settings=settings,
-            role=SimpleNamespace(workers=flags.workers, batches_a_step=flags.workers),
+            role=SimpleNamespace(workers=flags.workers, batches_a_step=flags.workers, has_own_share=False),
             phases=(Phase(),),
             previous=before,
             inputs=Inputs(archives, archives, None, unseen=False),
@@ -266,18 +266,17 @@ class History(RuleBasedStateMachine):
     ) -> None:
         """Takes steps from a place on, and ends."""
         History.starts += 1
-        flags, start = self.flags, plan.segment.examples_at(step) // self.flags.workers
-        read, right = [], []
-        for worker in range(flags.workers):
-            shard = WorkerShard(worker, flags.workers)
-            order = plan.inputs.training_order(plan.segment, flags.shuffle_buffer, flags.seed, shard)
-            read.append(member.name for member in order.onwards(start))
-            right.append(place.names(plan.inputs.train, worker))
+        flags, start = self.flags, plan.segment.examples_at(step)
+        together = flags.batch_size * flags.workers
+        order = plan.inputs.training_order(plan.segment, flags.shuffle_buffer, flags.seed)
+        shards = [WorkerShard(worker, flags.workers, together) for worker in range(flags.workers)]
+        read = [(member.name for member in order.onwards(start, shard)) for shard in shards]
+        right = place.names(plan.inputs.train)
         for count, is_saved in [*((count, True) for count in steps), (unsaved, end == 'signal')]:
             for _ in range(count):
-                for found, names in zip(read, right, strict=True):
-                    _same(_next(found, flags.batch_size), _next(names, flags.batch_size))
-                place = place.after(flags.batch_size * flags.workers)
+                parts = [_next(names, flags.batch_size) for names in read]
+                _same(sorted(itertools.chain(*parts)), sorted(_next(right, together)))
+                place = place.after(together)
             step += count
             if is_saved:
                 saved = {**self.saved, step: place}

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from estimator_lab.data.order.archives import Archives
-from estimator_lab.data.order.split_and_shard import WorkerShard
 
 BUFFERS = (50, 4, 1)
 
@@ -77,20 +76,15 @@ class Place:
                 epoch, seen, now = epoch + 1, 0, self.later
         return replace(self, epoch=epoch, seen=seen, now=now)
 
-    def names(self, archives: Archives, worker: int) -> Iterator[str]:
-        """Yields the names of the examples of a worker from here on."""
-        count, flags = self.flags.workers, self.flags
+    def names(self, archives: Archives) -> Iterator[str]:
+        """Yields the names of the examples of all workers together from here on."""
 
         def epoch(files: Sequence[File], number: int) -> list[str]:
-            order = _only(archives, files).order(flags.shuffle_buffer, flags.seed, WorkerShard(worker, count))
+            order = _only(archives, files).order(self.flags.shuffle_buffer, self.flags.seed)
             return [member.name for member in order.epoch(number)]
 
-        skipped, first = self.seen, self.epoch
-        if count > 1:  # each worker is in an epoch of its own, after its share of the examples so far
-            share = (self.epoch * total(self.now) + self.seen) // count
-            first, skipped = divmod(share, len(epoch(self.now, 0)))
-        yield from epoch(self.now, first)[skipped:]
-        for number in itertools.count(first + 1):
+        yield from epoch(self.now, self.epoch)[self.seen :]
+        for number in itertools.count(self.epoch + 1):
             yield from epoch(self.later, number)
 
 
@@ -116,7 +110,7 @@ def expected(
     rest, number = known_of(files, before.now), before.epoch + 1
     has_other_data = counted(files) != counted(before.later)
     breaks = [*order_changes(before.flags, flags, before.now, rest)]
-    if counted(rest) != counted(before.now) or (flags.workers > 1 and has_other_data):
+    if counted(rest) != counted(before.now):
         breaks += data
     if breaks:
         said += [words for words in breaks if words not in said]
@@ -161,8 +155,6 @@ def order_changes(was: Flags, now: Flags, files: Sequence[File], same: Sequence[
     """Yields why some files, the same in two starts, are read in another order."""
     if was.seed != now.seed:
         yield f'--seed was {was.seed}, is {now.seed}'
-    if was.workers != now.workers:
-        yield f'workers were {was.workers}, are {now.workers}'
     before, after = was.shuffling(files), now.shuffling(same)
     if len(same) == len(files) and before != after:
         if was.shuffle_buffer != now.shuffle_buffer:

@@ -153,7 +153,7 @@ class TfConfigCase(Case):
         os.environ['TF_CONFIG'] = self.given
         try:
             role = read_role(self.rng.choice([*DISTRIBUTIONS, 'none', 'parameter_server']), self.given)
-            str(role), role.shard, role.trainers
+            str(role), role.shard(64), role.trainers
             with role.scope():
                 tf.estimator.RunConfig()
         finally:

@@ -160,8 +160,8 @@ def tf_config(data: bytes) -> None:
     for distribution in DISTRIBUTIONS:
         with contextlib.suppress(LabError):
             role = read_role(distribution, text)
-            str(role), role.trainers, role.shard
-            _check(0 <= role.shard.number < role.shard.count, 'a share of none')
+            str(role), role.trainers, role.shard(64)
+            _check(0 <= role.rank < role.workers, 'a share of none')
     read_role('none', text)
 
 

@@ -10,7 +10,7 @@ from estimator_lab.training.resumption import Restart, record_of
 from estimator_lab.training.settings import Settings
 
 A, B, C, D, E = (Source(f'{name}.tar', 24 if name == 'a' else 8, f'of {name}', RANDOM) for name in 'abcde')
-ORDER = {'seed': 1, 'split': '', 'workers': 1, 'shuffle_buffer': 10_000}
+ORDER = {'seed': 1, 'split': '', 'shuffle_buffer': 10_000, 'shares': 1}
 Segment = partial(resume_segments.Segment, settings=ORDER)
 FIRST = Segment(0, 6, 0, 0, (A,))
 
@@ -41,6 +41,7 @@ class Start:
     inputs: Inputs
     workers: int = 1
     batches_a_step: int = 1
+    has_own_share: bool = False
 
     @property
     def record(self):
@@ -58,7 +59,7 @@ class Start:
         return Restart(before, now, self.inputs).follow()
 
 
-def start(*sources, workers=1, batches=1, random=True, evaluation=(), unlabelled=None, **settings):
+def start(*sources, workers=1, batches=1, own=False, random=True, evaluation=(), unlabelled=None, **settings):
     read = inputs(
         *sources,
         random=random,
@@ -66,7 +67,7 @@ def start(*sources, workers=1, batches=1, random=True, evaluation=(), unlabelled
         unlabelled=FakeArchives(unlabelled) if unlabelled else None,
     )
     flags = {'batch_size': 6, 'eval_data': ['x'] if evaluation else (), **settings}
-    return Start(Settings(**flags), read, workers, batches)
+    return Start(Settings(**flags), read, workers, batches, own)
 
 
 def recorded(*segments, given=None):

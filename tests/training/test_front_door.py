@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from estimator_lab.data.order.split_and_shard import ONLY_WORKER
 from estimator_lab.errors import DataError, FlagError, LabError
 from estimator_lab.runs import memory
 from estimator_lab.runs.memory import Network, check_training, check_use
@@ -45,7 +44,7 @@ def settings(folder, tmp_path):
 def members_of(experiment, count):
     """Returns the names of the images that training takes next."""
     plan = experiment.trainer.plan
-    order = plan.inputs.training_order(plan.segment, plan.run.settings.shuffle_buffer, 1, ONLY_WORKER)
+    order = plan.inputs.training_order(plan.segment, plan.run.settings.shuffle_buffer, 1)
     seen = plan.segment.examples_at(experiment.saved_step())
     return [each.name for each in itertools.islice(order.onwards(seen), count)]
 

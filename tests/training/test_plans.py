@@ -36,7 +36,7 @@ def run(tmp_path):
         read = inputs(*sources)
         return SimpleNamespace(
             settings=given,
-            role=SimpleNamespace(workers=1, batches_a_step=batches),
+            role=SimpleNamespace(workers=1, batches_a_step=batches, has_own_share=False),
             phases=phases,
             previous=previous,
             inputs=read,

@@ -55,6 +55,25 @@ def test_where_the_input_goes_on(now, step, segments, changes):
 
 
 @pytest.mark.parametrize(
+    ('workers', 'flags', 'examples', 'words'),
+    [
+        (3, {'global_batch_size': 6, 'batch_size': 2}, 6, 'workers were 1, are 3'),
+        (3, {'batch_size': 2}, 6, '--batch_size was 6, is 2; workers were 1, are 3'),
+        (3, {}, 18, 'workers were 1, are 3'),
+        (1, {'global_batch_size': 12, 'batch_size': 12}, 12, 'examples in a step were 6, are 12'),
+    ],
+)
+def test_another_number_of_workers_goes_on_in_the_middle_of_an_epoch(workers, flags, examples, words):
+    found = start(A, workers=workers, batches=workers, **flags).resume(recorded(), 3)
+    (*_, last) = found.input.segments
+    assert (last.examples_a_step, last.epoch) == (examples, 0)
+    assert last.place_at(3).offset == 18 and found.broken == ''
+    assert '; '.join(found.changes) == words
+    again = start(A).resume(found.input, 3)
+    assert again.input.segments[-1].place_at(3) == last.place_at(3) and again.broken == ''
+
+
+@pytest.mark.parametrize(
     ('now', 'given', 'words'),
     [
         (start(A, seed=2), start(A), '--seed was 1, is 2'),
@@ -65,9 +84,14 @@ def test_where_the_input_goes_on(now, step, segments, changes):
             start(A, random=False),
             '--shuffle_buffer was 10000, is 9',
         ),
-        (start(A, workers=3), start(A), 'workers were 1, are 3'),
+        (start(A, workers=3, own=True), start(A), 'workers with a share of their own were 1, are 3'),
+        (
+            start(A, workers=2),
+            start(A, workers=3, own=True),
+            'workers with a share of their own were 3, are 1',
+        ),
         (start(B), start(A), '--data: a.tar is gone, b.tar is new'),
-        (start(A, B, workers=2), start(A, workers=2), '--data: b.tar is new'),
+        (start(A, B, workers=2, own=True), start(A, workers=2, own=True), '--data: b.tar is new'),
         (start(A, B, unlabelled=(A,)), start(A, unlabelled=(A,)), '--data: b.tar is new'),
         (start(B, seed=2), start(A), '--seed was 1, is 2; --data: a.tar is gone, b.tar is new'),
         (
@@ -107,8 +131,8 @@ def test_an_older_checkpoint_is_compared_to_its_own_start():
 
 
 def test_a_new_name_is_no_other_share_of_a_worker():
-    given, renamed = start(A, workers=2), start(replace(A, name='b.tar'), workers=2)
-    before = given.recorded(replace(FIRST, settings={**ORDER, 'workers': 2}))
+    given, renamed = (start(one, workers=2, own=True) for one in (A, replace(A, name='b.tar')))
+    before = given.recorded(replace(FIRST, settings={**ORDER, 'shares': 2}))
     found = renamed.resume(before, 3)
     assert (found.changes, found.broken) == (('--data: b.tar was a.tar',), '')
     assert renamed.resume(found.input, 3).changes == ()
@@ -190,6 +214,18 @@ def test_records_of_older_versions_and_of_others():
     assert start(A).resume(before, 3).broken == (
         '--seed was 1.5, is 1; --shuffle_buffer was many, is 10000, in the middle of epoch 1'
     )
+
+
+def test_several_workers_of_an_older_version():
+    """They shared the images by archive; one worker's order is still the same."""
+    older = {'seed': 1, 'split': '', 'workers': 1, 'shuffle_buffer': 10_000}
+    now = start(A, workers=2)
+    alone = now.recorded(replace(FIRST, settings=older))
+    assert now.resume(alone, 3).broken == start(A).resume(alone, 3).broken == ''
+    several = now.recorded(replace(FIRST, settings={**older, 'workers': 2}))
+    words = '2 workers shared the images as in version 0.1 of estimator_lab, in the middle of epoch 1'
+    assert now.resume(several, 3).broken == start(A).resume(several, 3).broken == words
+    assert now.resume(several, 4).broken == ''
 
 
 def test_recorded_settings():

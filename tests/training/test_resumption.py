@@ -162,7 +162,7 @@ def inputs(*paths):
 
 def test_pipes_are_not_compared():
     def start(path, batches):
-        role = SimpleNamespace(workers=1, batches_a_step=batches)
+        role = SimpleNamespace(workers=1, batches_a_step=batches, has_own_share=False)
         return record_of(Settings(), inputs(path), role, 0), inputs(path)
 
     before, _ = start('-', 3)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from estimator_lab.data.member import Member
 from estimator_lab.data.order.order import Order
+from estimator_lab.data.order.split_and_shard import ONLY_WORKER, WorkerShard
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,11 @@ class AlternatingOrder:
         """Yields every unlabelled member once, each after a labelled one as long as there are any."""
         yield from _alternate(self.labelled.epoch(number), self.unlabelled.epoch(number))
 
-    def onwards(self, start: int) -> Iterator[Member]:
+    def onwards(self, start: int, shard: WorkerShard = ONLY_WORKER) -> Iterator[Member]:
         """See `Order.onwards`."""
+        return shard.of(self._onwards(start))
+
+    def _onwards(self, start: int) -> Iterator[Member]:
         labelled, unlabelled = self.labelled.onwards((start + 1) // 2), self.unlabelled.onwards(start // 2)
         if start % 2:
             yield next(unlabelled)._replace(label='')

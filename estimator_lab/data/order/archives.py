@@ -17,7 +17,7 @@ from estimator_lab.data.members import open_index
 from estimator_lab.data.order.order import IndexedOrder, Order, RelayedOrder, StreamOrder
 from estimator_lab.data.order.resume_segments import PIPE, RANDOM, STREAM, Segment, Source
 from estimator_lab.data.order.shuffling import LabelOrderWatch
-from estimator_lab.data.order.split_and_shard import EVERYTHING, ONLY_WORKER, Part, WorkerShard
+from estimator_lab.data.order.split_and_shard import EVERYTHING, Part
 from estimator_lab.data.tar.index import Index
 from estimator_lab.data.tar.sources import expand_archives, is_pipe
 from estimator_lab.errors import DataError
@@ -110,7 +110,6 @@ class Archives:
         self,
         shuffle_buffer: int = 1,
         seed: int = 0,
-        shard: WorkerShard = ONLY_WORKER,
         labels: Sequence[str] = (),
     ) -> Order:
         """Returns the order in which the examples are read.
@@ -119,18 +118,16 @@ class Archives:
           shuffle_buffer: encoded members held at once for shuffling; archives with random access are shuffled
             as a whole instead. 1 keeps the stored order in both.
           seed: of the order.
-          shard: the worker's share of the examples.
           labels: that are expected if the archives can't be counted up front.
         """
         if self.has_random_access:
-            return IndexedOrder(self.indexes, shuffle_buffer > 1, seed, self.part, shard)
+            return IndexedOrder(self.indexes, shuffle_buffer > 1, seed, self.part)
         counts = self.counts or dict.fromkeys(labels, 1)
         return StreamOrder(
             self.paths,
             shuffle_buffer,
             seed,
             self.part,
-            shard,
             sizes=[int(np.count_nonzero(mask)) for mask in self.masks] if self.indexes else None,
             watch=LabelOrderWatch(counts, self.say) if shuffle_buffer > 1 and counts else None,
             on_damage=self._warn_of_damage if self.use_damaged else None,

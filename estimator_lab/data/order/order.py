@@ -1,6 +1,25 @@
-"""The order of examples: a pure function of (archives, seed, epoch, shard), so that any run can be repeated.
+"""The global order of examples: a pure function of archives, seed and epoch, whatever the number of workers.
 
-Encoded members are shuffled and skipped here, before they are decoded and without TensorFlow.
+An order is an endless sequence: each epoch has every example once, shuffled by the seed and its number. The
+state of the input is one integer, the number of examples of this sequence that were consumed.
+
+- Global batch: the `global_batch` examples that follow those consumed, the same for any number of workers.
+- Workers: `onwards(consumed, WorkerShard(rank, world_size, global_batch))` yields one worker's part of this
+  and all later global batches. The parts of all ranks make up each batch, and each example is in one of them.
+- Stopping: after n batches, consumed + n * global_batch. Another world_size or global_batch goes on from
+  there without losing or repeating an example.
+- Epochs: a batch may begin in one and end in the next, so that no example is left out.
+- Locality: with random access (`IndexedOrder`), the examples of a batch are dealt out in stored order, so
+  that each worker reads a contiguous range of about 1 / world_size of the data, and few examples besides. In
+  a stream, all workers read everything, and keep their part.
+- Sizes: that of an epoch is known from the indexes. Only a pipe has none: it is one epoch, and each worker
+  must get the whole of it.
+
+Encoded members are shuffled and skipped here, before they are decoded and without TensorFlow:
+
+    order = open_archives(['train-*.tar']).order(shuffle_buffer=10_000, seed=1)
+    for member in order.onwards(consumed, WorkerShard(rank, world_size, global_batch)):
+        member.read().data
 """
 
 import itertools
@@ -25,7 +44,7 @@ _CHUNK = 1024  # members looked up at once
 
 
 class Order(Protocol):
-    """An endless sequence of members, in epochs."""
+    """An endless sequence of members, in epochs; see the module's docstring."""
 
     def epoch(self, number: int) -> Iterator[Member]:
         """Yields every member once, in the order of epoch `number`, from 0.
@@ -34,8 +53,12 @@ class Order(Protocol):
           DataError: where an archive can't be read any further.
         """
 
-    def onwards(self, start: int) -> Iterator[Member]:
-        """Yields members endlessly, from position `start` in the sequence of all epochs.
+    def onwards(self, start: int, shard: WorkerShard = ONLY_WORKER) -> Iterator[Member]:
+        """Yields a worker's members endlessly.
+
+        Args:
+          start: position in the sequence of all epochs at which the first global batch begins.
+          shard: which part of each global batch; all of it by default.
 
         Raises:
           DataError: where an archive can't be read any further, or there are no members.
@@ -50,44 +73,70 @@ class IndexedOrder:
       shuffle: whether each epoch is shuffled; else members keep the stored order.
       seed: of the shuffling, together with the epoch.
       part: the examples that are used.
-      shard: the worker's share of them.
     """
 
     def __init__(
-        self,
-        indexes: Sequence[Index],
-        shuffle: bool = False,
-        seed: int = 0,
-        part: Part = EVERYTHING,
-        shard: WorkerShard = ONLY_WORKER,
+        self, indexes: Sequence[Index], shuffle: bool = False, seed: int = 0, part: Part = EVERYTHING
     ) -> None:
         self._indexes = indexes
         self._shuffle = shuffle
         self._seed = seed
-        rows = [
-            np.flatnonzero(part.mask(index))[shard.images_of(number, len(indexes))].astype(np.uint32)
-            for number, index in enumerate(indexes)
-        ]
+        rows = [np.flatnonzero(part.mask(index)).astype(np.uint32) for index in indexes]
         self._rows = np.concatenate(rows)
         self._archives = np.repeat(np.arange(len(rows), dtype=np.uint32), [len(found) for found in rows])
 
     def epoch(self, number: int) -> Iterator[Member]:
         """See `Order.epoch`; members are without their data."""
-        return self._epoch_from(number, 0)
+        return self._members(number, self._permutation(number))
 
-    def onwards(self, start: int) -> Iterator[Member]:
-        """Yields members endlessly, from position `start`; see `Order.onwards`."""
+    def onwards(self, start: int, shard: WorkerShard = ONLY_WORKER) -> Iterator[Member]:
+        """See `Order.onwards`; members are without their data."""
         _check_any(len(self._rows))
+        together = min(_CHUNK * shard.world_size, len(self._rows))
+        size = shard.window * max(together // shard.window, 1)
+        for number, places in self._dealt(self._pieces(start, size), shard):
+            yield from self._members(number, places)
+
+    def _permutation(self, number: int) -> np.ndarray:
+        count = len(self._rows)
+        return permutation(count, self._seed, number) if self._shuffle else np.arange(count)
+
+    def _pieces(self, start: int, size: int) -> Iterator[list[tuple[int, np.ndarray]]]:
+        """Yields `size` positions at a time, as numbers of epochs and places in the stored order."""
         first_epoch, seen = divmod(start, len(self._rows))
+        pieces: list[tuple[int, np.ndarray]] = []
+        lacking = size
         for number in itertools.count(first_epoch):
-            yield from self._epoch_from(number, seen)
+            order = self._permutation(number)
+            while seen < len(order):
+                piece = order[seen : seen + lacking]
+                pieces.append((number, piece))
+                seen += len(piece)
+                lacking -= len(piece)
+                if not lacking:
+                    yield pieces
+                    pieces, lacking = [], size
             seen = 0
 
-    def _epoch_from(self, number: int, start: int) -> Iterator[Member]:
-        order = np.arange(len(self._rows))
-        if self._shuffle:
-            order = permutation(len(self._rows), self._seed, number)
-        for first in range(start, len(order), _CHUNK):
+    def _dealt(
+        self, several: Iterable[list[tuple[int, np.ndarray]]], shard: WorkerShard
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Yields a worker's part of some global batches at a time: those in its range of the stored order."""
+        for pieces in several:
+            if shard.world_size == 1:
+                yield from pieces
+                continue
+            places = np.concatenate([piece for _, piece in pieces])
+            batches = places.reshape(-1, shard.window)
+            own = np.argsort(batches, axis=1, kind='stable')[:, shard.places]
+            own = (np.sort(own, axis=1) + shard.window * np.arange(len(own))[:, np.newaxis]).ravel()
+            end = 0
+            for number, piece in pieces:
+                begin, end = end, end + len(piece)
+                yield number, places[own[np.searchsorted(own, begin) : np.searchsorted(own, end)]]
+
+    def _members(self, number: int, order: np.ndarray) -> Iterator[Member]:
+        for first in range(0, len(order), _CHUNK):
             places = order[first : first + _CHUNK]
             archives, rows = self._archives[places], self._rows[places]
             chunk: dict[int, Member] = {}
@@ -108,7 +157,6 @@ class StreamOrder:
         1 or less keeps the stored order.
       seed: of the shuffling, together with the epoch.
       part: the examples that are used.
-      shard: the worker's share of them.
       sizes: examples in `part` of each archive, so that whole epochs are skipped without reading them; None
         if unknown.
       watch: called with each epoch's first buffer, its members in stored order.
@@ -123,7 +171,6 @@ class StreamOrder:
     shuffle_buffer: int = 1
     seed: int = 0
     part: Part = EVERYTHING
-    shard: WorkerShard = ONLY_WORKER
     sizes: Sequence[int] | None = None
     watch: Callable[[Sequence[Member]], None] | None = None
     on_damage: Callable[[DataError], None] | None = None
@@ -134,20 +181,23 @@ class StreamOrder:
     def epoch(self, number: int) -> Iterator[Member]:
         """See `Order.epoch`."""
         rng = generator(self.seed, number)
-        archives = list(enumerate(self.archives))
+        archives = list(self.archives)
         if self.shuffle_buffer > 1:
             rng.shuffle(archives)
-        members = itertools.chain.from_iterable(itertools.starmap(self._images_of, archives))
+        members = itertools.chain.from_iterable(map(self._images_of, archives))
         for member in shuffled(
             members, self.shuffle_buffer, rng, self.watch, _bytes_of, SHUFFLED, self._tell_of_heavy_members
         ):
             yield member._replace(epoch=number)
             del member  # before the next is read
 
-    def onwards(self, start: int) -> Iterator[Member]:
+    def onwards(self, start: int, shard: WorkerShard = ONLY_WORKER) -> Iterator[Member]:
         """See `Order.onwards`; a pipe ends after its only epoch: waiting for a second might never end."""
+        return shard.of(self._onwards(start))
+
+    def _onwards(self, start: int) -> Iterator[Member]:
         first_epoch, to_skip = 0, start
-        if self.sizes is not None and (size := self._epoch_size(self.sizes)):
+        if self.sizes is not None and (size := sum(self.sizes)):
             first_epoch, to_skip = divmod(start, size)
         for number in itertools.count(first_epoch):
             seen = 0
@@ -167,14 +217,11 @@ class StreamOrder:
                 'the checkpoint was saved: pipe the same archive in again.'
             )
 
-    def _images_of(self, number: int, archive: str) -> Iterator[Member]:
-        share = self.shard.images_of(number, len(self.archives))
-        if share == slice(0):
-            return
-        members: Iterable[Member] = self._until_damage(archive)
-        if self.part != EVERYTHING:
-            members = (member for member in members if member.name in self.part)
-        yield from itertools.islice(members, share.start, share.stop, share.step)
+    def _images_of(self, archive: str) -> Iterator[Member]:
+        members = self._until_damage(archive)
+        if self.part == EVERYTHING:
+            return members
+        return (member for member in members if member.name in self.part)
 
     def _until_damage(self, archive: str) -> Iterator[Member]:
         try:
@@ -192,10 +239,6 @@ class StreamOrder:
                 f'Shuffling within a buffer of {held:,} {self.kind.noun}, not {self.shuffle_buffer:,}, '
                 f'because these already take {SHUFFLED / 1e6:,.0f} MB.'
             )
-
-    def _epoch_size(self, sizes: Sequence[int]) -> int:
-        slices = (self.shard.images_of(number, len(sizes)) for number in range(len(sizes)))
-        return sum(len(range(*share.indices(size))) for share, size in zip(slices, sizes, strict=True))
 
 
 @dataclass(frozen=True)
@@ -220,12 +263,40 @@ class RelayedOrder:
         """See `Order.epoch`."""
         return (self.before if number < self.first_epoch else self.after).epoch(number)
 
-    def onwards(self, start: int) -> Iterator[Member]:
+    def onwards(self, start: int, shard: WorkerShard = ONLY_WORKER) -> Iterator[Member]:
         """See `Order.onwards`."""
+        return shard.of(self._onwards(start))
+
+    def _onwards(self, start: int) -> Iterator[Member]:
         left = self.first_epoch * self.size_before - start
         if left > 0:
             yield from itertools.islice(self.before.onwards(start), left)
         yield from self.after.onwards(self.first_epoch * self.size_after + max(-left, 0))
+
+
+@dataclass(frozen=True)
+class OwnPaceOrder:
+    """The share of a worker that goes through it at its own pace, as in asynchronous training.
+
+    Positions count the worker's own examples.
+
+    Attributes:
+      order: of all workers.
+      shard: the worker's part of each of its global batches.
+    """
+
+    order: Order
+    shard: WorkerShard
+
+    def epoch(self, number: int) -> Iterator[Member]:
+        """See `Order.epoch`: all members, not only those of the share."""
+        return self.order.epoch(number)
+
+    def onwards(self, start: int, shard: WorkerShard = ONLY_WORKER) -> Iterator[Member]:
+        """See `Order.onwards`; `shard` divides the share once more."""
+        batches, seen = divmod(start, self.shard.own)
+        members = self.order.onwards(batches * self.shard.window, self.shard)
+        return shard.of(itertools.islice(members, seen, None))
 
 
 def _bytes_of(member: Member) -> int:
@@ -234,6 +305,4 @@ def _bytes_of(member: Member) -> int:
 
 def _check_any(images: int) -> None:
     if not images:
-        raise DataError(
-            "No example is left to train on: the archives, or this worker's share of them, have none."
-        )
+        raise DataError('No example is left to train on: the archives have none.')

@@ -1,11 +1,15 @@
 """Which examples are used: those of a split, those of one worker."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from estimator_lab.data.tar.index import Index, name_hash
+from estimator_lab.errors import FlagError
+
+T = TypeVar('T')
 
 _HASHES = 2**64
 
@@ -33,16 +37,65 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class WorkerShard:
-    """Share of worker `number` of `count`: whole archives if there are enough, else every `count`-th one."""
+    """The share of one worker in each global batch: the next `global_batch` examples of the global order.
 
-    number: int = 0
-    count: int = 1
+    A global batch is divided into parts that differ by one example at most, so that `world_size` workers
+    together read each example exactly once, however many there are and whatever their archives' sizes.
 
-    def images_of(self, archive: int, archives: int) -> slice:
-        """Returns which examples of archive number `archive` of `archives` are in this shard."""
-        if archives >= self.count:
-            return slice(None) if archive % self.count == self.number else slice(0)
-        return slice((self.number - archive) % self.count, None, self.count)
+    Attributes:
+      rank: number of the worker, from 0.
+      world_size: number of workers.
+      global_batch: examples that all workers together read at a time; 0 for one each.
+
+    Raises:
+      FlagError: there is no such worker.
+    """
+
+    rank: int = 0
+    world_size: int = 1
+    global_batch: int = 0
+
+    def __post_init__(self) -> None:
+        if self.world_size < 1:
+            raise FlagError(f'world_size={self.world_size} must be at least 1.')
+        if not 0 <= self.rank < self.world_size:
+            raise FlagError(
+                f'rank={self.rank} is not one of world_size={self.world_size}: ranks go from 0 to '
+                f'{self.world_size - 1}.'
+            )
+        if self.global_batch and self.global_batch < self.world_size:
+            raise FlagError(
+                f'global_batch={self.global_batch} must have an example for each of world_size='
+                f'{self.world_size}.'
+            )
+
+    @property
+    def window(self) -> int:
+        """Examples of all workers in a global batch."""
+        return self.global_batch or self.world_size
+
+    @property
+    def places(self) -> slice:
+        """This worker's part of a global batch, as places in it."""
+        size, count = self.window, self.world_size
+        return slice(self.rank * size // count, (self.rank + 1) * size // count)
+
+    @property
+    def own(self) -> int:
+        """Examples of this worker in a global batch."""
+        return self.places.stop - self.places.start
+
+    def of(self, sequence: Iterable[T]) -> Iterator[T]:
+        """Yields this worker's part of each global batch of an endless sequence, in order."""
+        if self.world_size == 1:
+            yield from sequence
+            return
+        own, place = self.places, 0
+        for item in sequence:
+            if own.start <= place < own.stop:
+                yield item
+            del item  # before the next is read
+            place = (place + 1) % self.window
 
 
 EVERYTHING = Part()

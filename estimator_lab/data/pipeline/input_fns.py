@@ -14,6 +14,7 @@ from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.data.kind import Arrays, Reader, Signature
 from estimator_lab.data.labels import UNKNOWN_ID, Vocabulary
 from estimator_lab.data.order.order import Order
+from estimator_lab.data.order.split_and_shard import ONLY_WORKER, WorkerShard
 from estimator_lab.data.pipeline.batches import Batch, read_batches
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar.stream import stream_members
@@ -52,6 +53,7 @@ def archive_input_fn(
     vocabulary: Vocabulary | None = None,
     resume: Callable[[], int] | None = None,
     watch: Callable[[Batch], None] | None = None,
+    shard: WorkerShard = ONLY_WORKER,
 ) -> InputFn:
     """Returns an input function that streams batches of examples from tar archives.
 
@@ -65,6 +67,7 @@ def archive_input_fn(
         for one epoch from its beginning.
       watch: called with each batch before TensorFlow gets it. Predictions are then in step with batches, as
         one without examples is replaced by a blank example.
+      shard: this worker's part of each global batch, with `resume`.
 
     Returns:
       A function of no arguments that returns a Dataset of (features, int64 [batch]), or of the features
@@ -76,7 +79,7 @@ def archive_input_fn(
     at_once = 1 if watch else batches_at_once(reader.signature, batch_size)
 
     def examples() -> Iterator[Examples]:
-        schedule = order.onwards(resume()) if resume else order.epoch(0)
+        schedule = order.onwards(resume(), shard) if resume else order.epoch(0)
         batches = until_stopped(read_batches(schedule, batch_size, reader, report, at_once))
         for read in report.until_error(batches):
             if watch:

@@ -18,6 +18,7 @@ from estimator_lab.data.kind import Kind
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.member import MAX_MEMBER_BYTES, Member, problem_of
 from estimator_lab.data.members import is_folder, mode_of, open_index
+from estimator_lab.data.order.split_and_shard import ONLY_WORKER, WorkerShard
 from estimator_lab.data.storage.names import is_url
 from estimator_lab.data.tar.headers import BLOCK
 from estimator_lab.data.tar.sources import expand_paths, is_pipe, open_archive, why_unreadable
@@ -109,9 +110,9 @@ class ExampleInput:
     def _set_share(self, paths: int, share: float) -> None:
         self._share = (paths + share) / len(self.paths)
 
-    def onwards(self, start: int) -> Iterator[Member]:
-        """Yields the examples from position `start` on, once."""
-        yield from itertools.islice(self.epoch(0), start, None)
+    def onwards(self, start: int, shard: WorkerShard = ONLY_WORKER) -> Iterator[Member]:
+        """Yields the examples of a worker from position `start` on, once."""
+        return shard.of(itertools.islice(self.epoch(0), start, None))
 
 
 def read_example(place: str, kind: Kind = IMAGES) -> Member:

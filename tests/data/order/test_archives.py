@@ -14,7 +14,7 @@ from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.labels import label_of
 from estimator_lab.data.order.archives import distinct_examples, open_archives
 from estimator_lab.data.order.order import IndexedOrder, StreamOrder
-from estimator_lab.data.order.split_and_shard import EVERYTHING, Part, WorkerShard
+from estimator_lab.data.order.split_and_shard import EVERYTHING, Part
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError
 from tests.archive_files import write_tar
@@ -58,30 +58,28 @@ def test_a_stream_gets_every_option(archive, tmp_path):
     packed = tmp_path / 'a.tar.gz'
     packed.write_bytes(gzip.compress(archive.read_bytes()))
     lines = []
-    half, second_of_two = Part(0, 0.5), WorkerShard(1, 2)
+    half = Part(0, 0.5)
     archives = open_archives([str(packed)], say=lines.append).restricted_to(half)
-    order = archives.order(5, 3, second_of_two)
+    order = archives.order(5, 3)
     assert (order.archives, order.shuffle_buffer, order.seed) == ((str(packed),), 5, 3)
-    assert (order.part, order.shard, order.sizes) == (half, second_of_two, [archives.total])
+    assert (order.part, order.sizes) == (half, [archives.total])
     assert order.on_damage is None and order.kind is IMAGES
     order.note('a note')
     order.watch([member._replace(label='same') for member in stream_members(archive)])
     assert lines[0] == 'a note' and 'sorted by label' in lines[1]
     plain = archives.order()
-    assert (plain.shuffle_buffer, plain.seed, plain.shard, plain.watch) == (1, 0, WorkerShard(0, 1), None)
+    assert (plain.shuffle_buffer, plain.seed, plain.watch) == (1, 0, None)
     damaged = open_archives([str(packed)], use_damaged=True, say=lines.append).order(2)
     damaged.on_damage(DataError('broken'))
     assert len(lines) == 2, 'damage was reported when the index was opened'
 
 
 def test_random_access_gets_every_option(archive):
-    half, first_of_two = Part(0.5, 1), WorkerShard(0, 2)
+    half = Part(0.5, 1)
     archives = open_archives([str(archive)]).restricted_to(half)
     stored = [member.name for member in stream_members(archive) if member.name in half]
-    assert [member.name for member in archives.order(1, 3, first_of_two).epoch(0)] == stored[::2]
-    orders = [
-        [member.name for member in archives.order(2, seed, first_of_two).epoch(0)] for seed in (3, 3, 4)
-    ]
+    assert [member.name for member in archives.order(1, 3).epoch(0)] == stored
+    orders = [[member.name for member in archives.order(2, seed).epoch(0)] for seed in (3, 3, 4)]
     assert orders[0] == orders[1] != orders[2]
     # Without indexes, the labels that the caller expects stand in for the counts.
     pipe = open_archives(['-']).order(9, labels=['a', 'b', 'c'])

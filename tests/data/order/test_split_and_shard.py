@@ -7,6 +7,7 @@ import pytest
 
 from estimator_lab.data.order import split_and_shard
 from estimator_lab.data.order.split_and_shard import EVERYTHING, Part, WorkerShard
+from estimator_lab.errors import FlagError
 
 
 def test_a_part_includes_its_lower_limit_and_excludes_its_upper_one(monkeypatch):
@@ -25,17 +26,31 @@ def test_everything_is_all_without_a_hash():
 
 
 @pytest.mark.parametrize(
-    ('count', 'archives', 'expected'),
+    ('world_size', 'global_batch', 'sizes'),
+    [(1, 0, [1]), (3, 0, [1, 1, 1]), (2, 6, [3, 3]), (3, 8, [2, 3, 3]), (4, 4, [1] * 4), (1, 5, [5])],
+)
+def test_workers_divide_a_global_batch(world_size, global_batch, sizes):
+    shards = [WorkerShard(rank, world_size, global_batch) for rank in range(world_size)]
+    window = shards[0].window
+    assert [len(range(window)[shard.places]) for shard in shards] == sizes
+    parts = [list(shard.of(range(3 * window))) for shard in shards]
+    for batch in range(3):
+        whole = [one for part, size in zip(parts, sizes, strict=True) for one in part[batch * size :][:size]]
+        assert whole == list(range(batch * window, (batch + 1) * window))
+
+
+@pytest.mark.parametrize(
+    ('shard', 'words'),
     [
-        (2, 3, [['all', '', 'all'], ['', 'all', '']]),
-        (2, 2, [['all', ''], ['', 'all']]),
-        (3, 2, [[0, 2], [1, 0], [2, 1]]),  # the first of every third example
-        (1, 1, [['all']]),
+        ((0, 0), 'world_size=0 must be at least 1.'),
+        ((0, -2), 'world_size=-2 must be at least 1.'),
+        ((3, 3), 'rank=3 is not one of world_size=3: ranks go from 0 to 2.'),
+        ((-1, 3), 'rank=-1 is not one of world_size=3: ranks go from 0 to 2.'),
+        ((0, 3, 2), 'global_batch=2 must have an example for each of world_size=3.'),
+        ((0, 1, -1), 'global_batch=-1 must have an example for each of world_size=1.'),
     ],
 )
-def test_shares_of_workers(count, archives, expected):
-    shares = {'all': slice(None), '': slice(0)}
-    for number, row in enumerate(expected):
-        for archive, share in enumerate(row):
-            wanted = shares.get(share) or slice(share, None, count)
-            assert WorkerShard(number, count).images_of(archive, archives) == wanted
+def test_a_worker_that_there_is_not(shard, words):
+    with pytest.raises(FlagError) as caught:
+        WorkerShard(*shard)
+    assert str(caught.value) == words

@@ -98,7 +98,7 @@ def test_batches_handed_over_together_equal_single_ones(archive):
     turns = [m._replace(data=b'bad') if n in bad else m for n, m in enumerate(members)]
 
     class Order:
-        def onwards(self, start):
+        def onwards(self, start, shard):
             return (turns[n % 24] for n in itertools.count(start))
 
     report = InputReport(lambda line: None)
