@@ -13,7 +13,7 @@ import itertools
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +129,37 @@ def webdataset(archive: str, seconds: float, decode: Callable[[bytes], np.ndarra
         return measure_stream((len(batch[0]) for batch in loader), seconds, _WARM_UP)
 
 
+def webdataset_bytes(archive: str, seconds: float) -> Measured:
+    """webdataset alone: encoded bytes, shuffled in its buffer of 1,000."""
+    import webdataset as wds
+
+    with tempfile.TemporaryDirectory() as folder:
+        urls = _split(archive, 1, Path(folder))
+        dataset = wds.WebDataset(urls, shardshuffle=False).shuffle(1000).to_tuple('jpg', '__key__').repeat()
+        return measure_stream(_sizes_of_examples(iter(dataset)), seconds, _WARM_UP)
+
+
+def stream(archive: str, seconds: float) -> Measured:
+    """`estimator_lab.api.stream`, pixels in batches, in one process and without TensorFlow."""
+    from estimator_lab import api
+
+    batches = api.stream(archive, image_shape=(SIDE, SIDE, CHANNELS), batch_size=BATCH, epochs=None)
+    return measure_stream((len(batch.keys) for batch in batches), seconds, _WARM_UP)
+
+
+def stream_bytes(archive: str, seconds: float) -> Measured:
+    """`estimator_lab.api.stream`, encoded bytes one by one, shuffled as a whole."""
+    from estimator_lab import api
+
+    return measure_stream(_sizes_of_examples(api.stream(archive, epochs=None)), seconds, _WARM_UP)
+
+
+def _sizes_of_examples(examples: Iterable[Any]) -> Iterator[int]:
+    """Yields the number of examples at each thousand: measuring each would take longer than reading it."""
+    while True:
+        yield sum(1 for _ in itertools.islice(examples, 1000))
+
+
 class _InMemory:
     """JPEGs as a map-style dataset of PyTorch, decoded by torchvision."""
 
@@ -199,6 +230,9 @@ CONTENDERS: dict[str, Callable[[str, float], Measured]] = {
     'webdataset': functools.partial(webdataset, decode=exact_pillow, parts=1),
     'webdataset-2': functools.partial(webdataset, decode=exact_pillow, parts=2),
     'webdataset-2-draft': functools.partial(webdataset, decode=draft_pillow, parts=2),
+    'webdataset-bytes': webdataset_bytes,
+    'stream': stream,
+    'stream-bytes': stream_bytes,
     'torchvision': torchvision,
     'tfrecord': tfrecord,
 }

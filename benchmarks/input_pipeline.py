@@ -25,6 +25,9 @@ _CONTENDERS = {
     'webdataset': 'webdataset + DataLoader, one archive, one worker',
     'webdataset-2': 'webdataset + DataLoader, two archives, two workers',
     'webdataset-2-draft': "the same, Pillow's draft mode",
+    'webdataset-bytes': 'webdataset alone, one archive, encoded bytes',
+    'stream': 'estimator_lab.api.stream, exact pixels',
+    'stream-bytes': 'estimator_lab.api.stream, encoded bytes',
     'torchvision': 'torchvision + DataLoader, two workers, bytes in memory',
     'tfrecord': 'tf.data over TFRecord, bilinear',
 }
@@ -35,6 +38,8 @@ _GOALS = (
     ('exact', 'bare', 0.95),
     ('fast', 'document', 300),
     ('exact', 'webdataset', 2),
+    ('stream', 'webdataset', 2),
+    ('stream-bytes', 'webdataset-bytes', 2),
 )
 
 

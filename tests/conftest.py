@@ -46,6 +46,8 @@ ONCE = (
     'data/test_budget.py',
     'data/test_check.py',
     'data/test_checking.py',
+    'data/streaming',
+    'test_stream_page.py',
     'data/test_pack.py',
     'data/test_tar_index.py',
     'data/trees',

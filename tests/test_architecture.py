@@ -35,6 +35,7 @@ FLOORS = [
         'run',
         'import_weights',
         '__main__',
+        'api',
     },
 ]
 DATA_FLOORS = [
@@ -48,6 +49,7 @@ DATA_FLOORS = [
     {'order'},
     {'pipeline', 'input_memory'},
     {'kinds', 'packing', 'checking', 'demo_sets'},
+    {'streaming'},
     {'pack', 'check', 'tar_index', 'demo'},
 ]
 READ_FLAGS = {*FLOORS[-1], 'data/pack', 'data/demo', 'console/command', 'console/options'}

@@ -32,15 +32,11 @@ class Signature(NamedTuple):
     shape: tuple[int | None, ...]
 
 
-class Reader(Protocol):
-    """How the members of a run become arrays.
+class BatchReader(Protocol):
+    """How members become arrays.
 
     Many threads call `read_into` at the same time, each for its own places.
     """
-
-    @property
-    def signature(self) -> Mapping[str, Signature]:
-        """Types and shapes of the arrays of a batch, by the feature's name."""
 
     def begin(self, count: int) -> Any:
         """Returns room for the examples of up to `count` members."""
@@ -59,6 +55,14 @@ class Reader(Protocol):
 
     def finish(self, batch: Any, good: Sequence[bool]) -> Arrays:
         """Returns the examples of those places for which `good` is true."""
+
+
+class Reader(BatchReader, Protocol):
+    """How the members of a run become arrays, and these become the features of a network."""
+
+    @property
+    def signature(self) -> Mapping[str, Signature]:
+        """Types and shapes of the arrays of a batch, by the feature's name."""
 
     def blank(self) -> Arrays:
         """Returns one example that stands in for a batch whose members are all bad."""

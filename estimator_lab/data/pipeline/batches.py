@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
 from estimator_lab.data.budget import ENCODED
-from estimator_lab.data.kind import Arrays, Reader
+from estimator_lab.data.kind import Arrays, BatchReader
 from estimator_lab.data.member import BadExampleError, Member
 from estimator_lab.data.pipeline.read_ahead import read_ahead
 from estimator_lab.data.pipeline.report import InputReport
@@ -48,9 +48,10 @@ class Batch(NamedTuple):
 def read_batches(
     schedule: Iterable[Member],
     batch_size: int,
-    reader: Reader,
+    reader: BatchReader,
     report: InputReport,
     at_once: int = 1,
+    threads: int = (os.cpu_count() or 1) + 1,
 ) -> Iterator[Batch]:
     """Yields one batch for each `batch_size` consecutive members, the last one possibly shorter.
 
@@ -66,12 +67,12 @@ def read_batches(
       reader: how they become arrays.
       report: counts the examples, and the bad ones.
       at_once: the most batches that are yielded as one.
+      threads: how many decode; by default one more than processors: while one waits for Python's lock,
+        another one decodes.
 
     Raises:
       DataError: raised by `schedule`, after all preceding batches; or too many examples are bad.
     """
-    # One more than processors: while one thread waits for Python's lock, another one decodes.
-    threads = (os.cpu_count() or 1) + 1
     sizes = _growing(batch_size, batch_size * at_once)
 
     def empty() -> _PendingBatch:
@@ -167,7 +168,7 @@ class _PendingBatch:
       is_complete: whether it has all its members.
     """
 
-    def __init__(self, pool: ThreadPoolExecutor, reader: Reader, size: int, chunk: int) -> None:
+    def __init__(self, pool: ThreadPoolExecutor, reader: BatchReader, size: int, chunk: int) -> None:
         self._pool = pool
         self._reader = reader
         self._size = size

@@ -1,0 +1,1 @@
+"""Members -> examples for other frameworks; no TensorFlow."""

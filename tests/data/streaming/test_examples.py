@@ -1,0 +1,254 @@
+"""The iterator of examples: complete, in one order for any number of processes, and exact after a restart."""
+
+import itertools
+import json
+import pickle
+
+import numpy as np
+import pytest
+
+from estimator_lab.api import stream
+from estimator_lab.data.images.augment import Augmentation
+from estimator_lab.data.images.decode import decode_image
+from estimator_lab.data.tar.stream import stream_members
+from estimator_lab.errors import DataError, FlagError
+from tests.archive_files import encoded, picture, small_archive, write_tar
+
+
+@pytest.fixture(params=['plain', 'compressed', 'folder'])
+def source(request, tmp_path):
+    """The images of `small_archive`, as an archive with or without random access, or as a folder."""
+    path = small_archive(tmp_path)
+    if request.param == 'compressed':
+        files = [(member.name, member.data) for member in stream_members(path)]
+        path = write_tar(tmp_path / 'train.tar.gz', files, 'w:gz')
+    if request.param == 'folder':
+        for member in stream_members(path):
+            image = tmp_path / 'images' / member.name
+            image.parent.mkdir(parents=True, exist_ok=True)
+            image.write_bytes(member.data)
+        path = tmp_path / 'images'
+    return str(path)
+
+
+def keys(found):
+    return [example.key for example in found]
+
+
+def test_examples_are_bytes_label_key_and_class(archive):
+    stored = {member.key: member for member in stream_members(archive)}
+    data = stream(archive)
+    assert data.labels == tuple(f'n{number:06}' for number in range(4)) and data.size == 24
+    examples = list(data)
+    assert sorted(keys(examples)) == sorted(stored) and keys(examples) != list(stored)
+    for example in examples:
+        member = stored[example.key]
+        assert (example.data, example.label) == (member.data, member.label)
+        assert data.labels[example.class_id] == member.label
+    assert next(data, None) is None
+
+
+def test_pixels_are_those_of_training(archive):
+    stored = {member.key: member for member in stream_members(archive)}
+    changes = Augmentation(mirror=True, brightness=0.2, seed=3)
+    epochs = list(stream(archive, image_shape=(9, 7, 3), augment='mirror,brightness=0.2', seed=3, epochs=2))
+    for number, example in enumerate(epochs):
+        member = stored[example.key]
+        expected = changes(decode_image(member.data, 9, 7, 3), member.name, number // 24)
+        assert np.array_equal(example.data, expected)
+
+
+def test_each_epoch_has_each_example_once_in_an_order_of_its_own(source):
+    found = keys(stream(source, epochs=3))
+    epochs = [found[first : first + 24] for first in (0, 24, 48)]
+    assert all(sorted(epoch) == sorted(epochs[0]) for epoch in epochs)
+    assert len(set(map(tuple, epochs))) == 3 and len(set(epochs[0])) == 24
+    assert keys(stream(source, epochs=3)) == found
+    assert keys(stream(source, epochs=3, seed=2)) != found
+    endless = stream(source, epochs=None)
+    assert keys(next(endless) for _ in range(72)) == found
+    stored = keys(stream(source, shuffle=False, epochs=2))
+    assert stored[:24] == stored[24:] == sorted(stored[:24])
+
+
+@pytest.mark.parametrize('world_size', [2, 3, 5])
+@pytest.mark.parametrize('batch_size', [None, 4])
+def test_processes_share_each_epoch(source, world_size, batch_size):
+    whole = keys(stream(source, epochs=2))
+    parts = [
+        list(stream(source, batch_size=batch_size, rank=rank, world_size=world_size, epochs=2))
+        for rank in range(world_size)
+    ]
+    found = [keys(part) if batch_size is None else [batch.keys for batch in part] for part in parts]
+    steps = max(map(len, found))
+    for step in range(steps):
+        window = whole[step * world_size * (batch_size or 1) :][: world_size * (batch_size or 1)]
+        here = [key for part in found for key in part[step : step + 1]]
+        assert sorted(here if batch_size is None else itertools.chain(*here)) == sorted(window)
+
+
+def test_a_state_at_any_example_goes_on_at_the_next(source):
+    whole = keys(stream(source, epochs=2))
+    for count in (0, 1, 23, 24, 25, 47, 48):
+        first = stream(source, epochs=2)
+        assert keys(next(first) for _ in range(count)) == whole[:count]
+        state = json.loads(json.dumps(first.state_dict()))
+        assert len(json.dumps(state)) <= 1024 and state['consumed'] == count
+        second = stream(source, epochs=2)
+        second.load_state_dict(state)
+        assert keys(second) == whole[count:]
+        assert first.state_at(count) == state
+
+
+def test_the_number_of_processes_may_change_at_any_step(archive):
+    """1, then 4, then 3, then 1 process, in the middle of an epoch: nothing is lost or repeated."""
+    whole, state, seen = keys(stream(archive, epochs=3)), None, []
+    for world_size, steps in ((1, 5), (4, 3), (3, 7), (1, None)):
+        states = []
+        for rank in range(world_size):
+            data = stream(archive, rank=rank, world_size=world_size, epochs=3)
+            if state:
+                data.load_state_dict(state)
+            seen += keys(data if steps is None else (next(data) for _ in range(steps)))
+            states.append(data.state_dict())
+        assert all(other == states[0] for other in states)
+        state = states[0]
+    assert sorted(seen) == sorted(whole) and len(seen) == 72
+    assert state['consumed'] == 72
+
+
+def test_another_batch_size_goes_on_at_the_same_example(archive):
+    first = stream(archive, batch_size=5, image_shape=(4, 4, 1))
+    begun = [next(first) for _ in range(2)]
+    second = stream(archive, batch_size=7)
+    second.load_state_dict(first.state_dict())
+    rest = list(second)
+    assert [len(batch.keys) for batch in rest] == [7, 7]
+    assert [key for batch in begun + rest for key in batch.keys] == keys(stream(archive))
+    assert begun[0].data.shape == (5, 4, 4, 1) and begun[0].class_ids.dtype == np.int64
+    assert isinstance(rest[0].data, list) and isinstance(rest[0].data[0], bytes)
+
+
+def test_a_copy_in_another_process_goes_on_where_the_original_is(archive):
+    first = stream(archive)
+    for _ in range(7):
+        next(first)
+    second = pickle.loads(pickle.dumps(first))
+    assert keys(second) == keys(first) and len(keys(stream(archive))) == 24
+
+
+def test_parts_of_a_split_are_disjoint_and_complete(source):
+    train, evaluation = (set(keys(stream(source, split=part))) for part in ((0, 0.7), (0.7, 1)))
+    assert train and evaluation and not train & evaluation
+    assert train | evaluation == set(keys(stream(source)))
+    assert stream(source, split=(0, 0.3)).labels == stream(source).labels
+
+
+def test_a_vocabulary_decides_the_class_ids(archive):
+    data = stream(archive, vocabulary=['n000002', 'other', 'n000000'])
+    ids = {example.label: example.class_id for example in data}
+    assert ids == {'n000000': 2, 'n000001': -1, 'n000002': 0, 'n000003': -1}
+
+
+@pytest.fixture
+def with_bad(tmp_path):
+    files = [(f'a/{number:02}.png', encoded(picture(number))) for number in range(12)]
+    files[2] = files[2][0], b'no image'
+    files[5:7] = [(name, b'') for name, _ in files[5:7]]
+    return str(write_tar(tmp_path / 'bad.tar', files))
+
+
+def test_bad_images_move_no_others(with_bad, caplog):
+    shape = {'image_shape': (4, 4, 1), 'shuffle': False}
+    sizes = [len(batch.keys) for batch in stream(with_bad, batch_size=2, **shape)]
+    assert sizes == [2, 1, 1, 1, 2, 2]
+    good = keys(stream(with_bad, **shape))
+    assert len(good) == 9 and 'Skipped a bad image' in caplog.text
+    data = stream(with_bad, **shape)
+    for _ in range(3):
+        next(data)
+    assert data.state_dict()['consumed'] == 4  # one of them is bad
+    again = stream(with_bad, **shape)
+    again.load_state_dict(data.state_dict())
+    assert keys(again) == good[3:]
+    with pytest.raises(DataError, match='could not be decoded'):
+        list(stream(with_bad, max_bad_fraction=0, **shape))
+
+
+def test_a_pipe_is_one_epoch(archive, run_python):
+    code = 'from estimator_lab.api import stream; print(len({x.key for x in stream("-", shuffle=False)}))'
+    done = run_python('-c', code, stdin=archive.read_bytes())
+    assert (done.stdout, done.returncode) == ('24\n', 0)
+
+
+def test_labels_from_a_table(archive, tmp_path):
+    table = tmp_path / 'labels.csv'
+    table.write_text('name,label\n0000_01.png,first\n')
+    data = stream(archive, labels=table)
+    assert data.labels == ('first',)
+    assert {(example.label, example.class_id) for example in data} == {('first', 0), ('', -1)}
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'words'),
+    [
+        ({'world_size': 0}, 'world_size=0 must be at least 1'),
+        ({'rank': 2, 'world_size': 2}, 'rank=2'),
+        ({'rank': -1}, 'rank=-1'),
+        ({'image_shape': (0, 4, 1)}, 'image_shape='),
+        ({'image_shape': (4, 4)}, 'image_shape='),
+        ({'image_shape': (4, 4, 2)}, 'image_shape='),
+        ({'batch_size': 0}, 'batch_size=0'),
+        ({'epochs': 0}, 'epochs=0'),
+        ({'split': (0.9, 0.1)}, 'split='),
+        ({'augment': 'mirror'}, 'needs image_shape'),
+        ({'augment': 'turn', 'image_shape': (4, 4, 1)}, 'turn is not understood'),
+    ],
+)
+def test_wrong_arguments(archive, arguments, words):
+    with pytest.raises(FlagError, match=words):
+        stream(archive, **arguments)
+
+
+def test_data_that_cannot_be_read(archive, tmp_path):
+    with pytest.raises(DataError, match='There is no file'):
+        stream(tmp_path / 'gone.tar')
+    with pytest.raises(DataError, match='leaves no image'):
+        stream(archive, split=(0, 1e-9))
+    cut = tmp_path / 'cut.tar'
+    cut.write_bytes(archive.read_bytes()[:9000])
+    with pytest.raises(DataError, match='is cut off at byte 9000'):
+        stream(cut)
+    assert len(list(stream(cut, use_damaged=True))) == 4
+
+
+@pytest.mark.parametrize(
+    ('change', 'words'),
+    [
+        ({'data': 'x'}, 'is of other data'),
+        ({'seed': 2}, 'its seed is 2, not 1'),
+        ({'shuffle': False}, 'its shuffle is'),
+        ({'split': [0, 0.5]}, 'its split is'),
+        ({'consumed': -1}, 'its consumed is -1'),
+        ({'consumed': 'many'}, "its consumed is 'many'"),
+        ({'consumed': True}, 'its consumed is'),
+        ({'format': 'x'}, 'not the state of a stream'),
+        ({'workers': 2}, 'batch_size='),
+    ],
+)
+def test_wrong_states(archive, change, words):
+    data = stream(archive)
+    with pytest.raises(DataError, match=words):
+        data.load_state_dict({**data.state_dict(), **change})
+    with pytest.raises(DataError, match='not the state of a stream'):
+        data.load_state_dict(None)
+    assert len(list(data)) == 24
+
+
+def test_importing_and_reading_needs_no_framework(archive, run_python):
+    code = (
+        'import sys; from estimator_lab.api import stream\n'
+        f'next(stream({str(archive)!r}, image_shape=(8, 8, 1)))\n'
+        "print([name for name in ('tensorflow', 'torch', 'jax', 'absl') if name in sys.modules])"
+    )
+    assert run_python('-c', code).stdout == '[]\n'

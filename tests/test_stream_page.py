@@ -1,0 +1,125 @@
+"""docs/stream.md: its PyTorch program is killed and goes on exactly; loaders with workers and states."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from estimator_lab.errors import DataError
+from tests.places import ROOT
+
+torch = pytest.importorskip('torch', reason='PyTorch is in the extra `bench`')
+DataLoader = torch.utils.data.DataLoader
+
+
+def stream(*arguments, **options):
+    from estimator_lab.api import stream
+
+    return stream(*arguments, **options)
+
+
+@pytest.fixture
+def program(tmp_path):
+    page = (ROOT / 'docs/stream.md').read_text(encoding='utf-8')
+    (code,) = re.findall(r'^```python\n(""".*?)^```', page, re.DOTALL | re.MULTILINE)
+    path = tmp_path / 'train.py'
+    path.write_text(code)
+    return path
+
+
+def started(program, archive, folder, workers):
+    folder.mkdir(exist_ok=True)
+    return subprocess.Popen(
+        [sys.executable, program, archive, folder, str(workers)],
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def finished(process):
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0
+    return output
+
+
+def test_the_program_is_killed_and_goes_on_exactly(program, archive, tmp_path):
+    whole = finished(started(program, archive, tmp_path / 'whole', 0))
+    assert whole.startswith('120 steps')
+    folder = tmp_path / 'killed'
+    checkpoint = folder / 'checkpoint.pt'
+    for workers in (0, 2, 1):
+        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+        process = started(program, archive, folder, workers)
+        while process.poll() is None and not (checkpoint.exists() and checkpoint.stat().st_mtime_ns > before):
+            time.sleep(0.005)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    assert finished(started(program, archive, folder, 2)) == whole
+
+
+def test_batches_are_the_same_with_any_number_of_workers(archive):
+    def keys(workers, state=None):
+        data = stream(archive, batch_size=5, epochs=2)
+        if state:
+            data.load_state_dict(state)
+        return [batch.keys for batch in DataLoader(data, batch_size=None, num_workers=workers)]
+
+    alone = keys(0)
+    assert len(alone) == 10 and sum(map(len, alone)) == 48
+    for workers in (1, 3):
+        assert keys(workers) == alone
+    assert keys(2, stream(archive).state_at(15)) == alone[3:]
+
+
+@pytest.mark.parametrize('method', ['fork', 'spawn'])
+def test_workers_go_on_after_what_was_yielded_before(archive, method):
+    whole = [batch.keys for batch in stream(archive, batch_size=4)]
+    data = stream(archive, batch_size=4)
+    next(data)
+    loader = DataLoader(data, batch_size=None, num_workers=2, multiprocessing_context=method)
+    assert [batch.keys for batch in loader] == whole[1:]
+
+
+def test_examples_one_by_one_are_complete(archive):
+    data = stream(archive, image_shape=(4, 4, 1))
+    found = list(DataLoader(data, batch_size=8, num_workers=2))
+    assert found[0].data.shape == (8, 4, 4, 1) and found[0].class_id.dtype == torch.int64
+    assert len({key for batch in found for key in batch.key}) == 24
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+@pytest.mark.parametrize('in_batches', [True, False])
+def test_a_stateful_loader_goes_on(archive, workers, in_batches):
+    loaders = pytest.importorskip('torchdata.stateful_dataloader', reason='torchdata is in the extra `bench`')
+
+    def loader():
+        data = stream(archive, batch_size=4 if in_batches else None, epochs=2)
+        return loaders.StatefulDataLoader(data, batch_size=None if in_batches else 4, num_workers=workers)
+
+    def keys(batch):
+        return list(batch.keys if in_batches else batch.key)
+
+    whole = [keys(batch) for batch in loader()]
+    first = loader()
+    batches = iter(first)
+    begun = [keys(next(batches)) for _ in range(5)]
+    state = first.state_dict()
+    second = loader()
+    second.load_state_dict(state)
+    assert begun + [keys(batch) for batch in second] == whole
+
+
+def test_the_state_of_a_worker_is_for_as_many(archive):
+    state = {**stream(archive, batch_size=4).state_dict(), 'workers': 2, 'batch_size': 4, 'world_size': 1}
+    assert len(json.dumps(state)) <= 1024
+    data = stream(archive, batch_size=4)
+    data.load_state_dict(state)
+    with pytest.raises(DataError, match='DataLoader with 2 workers, not 1'):
+        next(data)
