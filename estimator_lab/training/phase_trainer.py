@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,7 @@ from estimator_lab.training.hooks import (
 from estimator_lab.training.interrupt import StopSwitch
 from estimator_lab.training.plans import Plan, saved_step
 from estimator_lab.training.rollback import PROFILE
+from estimator_lab.training.run import mixes
 from estimator_lab.training.warm_start import warm_start_settings
 
 _CHECKPOINTS_A_PHASE = 5
@@ -140,7 +142,7 @@ class PhaseTrainer:
         """Returns the input function of training; it starts where the newest checkpoint ends."""
         settings, inputs, segment, role = self._settings, self.plan.inputs, self.plan.segment, self._role
         order: Order = inputs.training_order(segment, settings.shuffle_buffer, settings.seed)
-        shard = role.shard(segment.examples_a_step)
+        shard = replace(role.shard(segment.examples_a_step), keeps_pairs=mixes(self.plan.run.params))
         if role.has_own_share:
             order = OwnPaceOrder(order, role.shard(inputs.divided_at_once(role.workers)))
             shard = ONLY_WORKER

@@ -101,7 +101,7 @@ def open_run(settings: Settings, say: Say) -> Run:
     if settings.precision != 'float32' and params.optimizer in SECOND_ORDER:
         raise FlagError(make_optimizer(params.optimizer, None).cannot(settings.precision))
     model.check(params)
-    if _mixes(params) and settings.batch_size % 2:
+    if mixes(params) and settings.batch_size % 2:
         raise FlagError(
             f'--batch_size={settings.batch_size} must be even for mixup and cutmix, which blend pairs.'
         )
@@ -124,6 +124,11 @@ def open_run(settings: Settings, say: Say) -> Run:
         reference_classifier=open_reference_classifier(task, params),
         style_targets=style_targets,
     )
+
+
+def mixes(params: Any) -> bool:
+    """Whether pairs of training images are blended."""
+    return isinstance(params, ClassifierParams) and params.mixes
 
 
 def check_kind(kind: Kind, settings: Settings, kinds: Iterable[Kind]) -> None:
@@ -188,10 +193,6 @@ def _data_params(settings: Settings, kind: Kind, inputs: Inputs, previous: Recor
     return {'image_shape': settings.image_shape, 'vocabulary': inputs.labels, **of_kind}
 
 
-def _mixes(params: Any) -> bool:
-    return isinstance(params, ClassifierParams) and params.mixes
-
-
 def _class_weights(settings: Settings, params: Any, inputs: Inputs) -> dict[str, Any]:
     """Returns the parameter of class weights; nothing if all are 1.
 
@@ -215,7 +216,7 @@ def _open_reader(settings: Settings, kind: Kind, params: Any, inputs: Inputs, pr
         decode=settings.decode,
         augment=settings.augment,
         seed=settings.seed,
-        places=_mixes(params),
+        places=mixes(params),
         cache_megabytes=settings.decoded_cache,
         examples=distinct_examples([*inputs.archives, *pretraining.archives]),
         tokens=getattr(params, 'tokens', ()),

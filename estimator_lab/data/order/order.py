@@ -128,7 +128,10 @@ class IndexedOrder:
                 continue
             places = np.concatenate([piece for _, piece in pieces])
             batches = places.reshape(-1, shard.window)
-            own = np.argsort(batches, axis=1, kind='stable')[:, shard.places]
+            ranks = np.argsort(batches, axis=1, kind='stable')
+            if shard.keeps_pairs:
+                ranks = np.tile(np.arange(shard.window), (len(batches), 1))
+            own = ranks[:, shard.places]
             own = (np.sort(own, axis=1) + shard.window * np.arange(len(own))[:, np.newaxis]).ravel()
             end = 0
             for number, piece in pieces:

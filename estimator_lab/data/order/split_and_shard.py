@@ -46,6 +46,8 @@ class WorkerShard:
       rank: number of the worker, from 0.
       world_size: number of workers.
       global_batch: examples that all workers together read at a time; 0 for one each.
+      keeps_pairs: whether the examples at places 0 and 1, 2 and 3, ... of each global batch stay together. A
+        worker's part is then a range of places, not one of the stored order.
 
     Raises:
       FlagError: there is no such worker.
@@ -54,6 +56,7 @@ class WorkerShard:
     rank: int = 0
     world_size: int = 1
     global_batch: int = 0
+    keeps_pairs: bool = False
 
     def __post_init__(self) -> None:
         if self.world_size < 1:
@@ -77,8 +80,10 @@ class WorkerShard:
     @property
     def places(self) -> slice:
         """This worker's part of a global batch, as places in it."""
-        size, count = self.window, self.world_size
-        return slice(self.rank * size // count, (self.rank + 1) * size // count)
+        size, count, unit = self.window, self.world_size, 2 if self.keeps_pairs else 1
+        units = -(-size // unit)
+        first, last = (unit * (rank * units // count) for rank in (self.rank, self.rank + 1))
+        return slice(first, min(last, size))
 
     @property
     def own(self) -> int:

@@ -154,3 +154,15 @@ def test_streams_and_relays_are_divided_too(tmp_path, world_size):
             members = itertools.islice(order.onwards(3, shard), 24 // world_size)
             found.extend((one.epoch, one.name) for one in members)
         assert sorted(found) == sorted(names)
+
+
+def test_pairs_of_a_global_batch_stay_on_one_worker_in_their_order(indexes):
+    order = order_of(indexes, [40, 7], 1)
+    whole = places(itertools.islice(order.onwards(5), 8 * 12))
+    parts = []
+    for rank in range(3):
+        shard = WorkerShard(rank, 3, 12, keeps_pairs=True)
+        parts.append(places(itertools.islice(order.onwards(5, shard), 8 * shard.own)))
+    for batch in range(8):
+        together = [one for part in parts for one in part[4 * batch : 4 * batch + 4]]
+        assert together == whole[12 * batch : 12 * batch + 12]

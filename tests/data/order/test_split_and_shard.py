@@ -40,6 +40,19 @@ def test_workers_divide_a_global_batch(world_size, global_batch, sizes):
 
 
 @pytest.mark.parametrize(
+    ('world_size', 'global_batch', 'sizes'),
+    [(2, 8, [4, 4]), (3, 10, [2, 4, 4]), (2, 7, [4, 3]), (2, 2, [0, 2])],
+)
+def test_pairs_stay_together(world_size, global_batch, sizes):
+    shards = [WorkerShard(rank, world_size, global_batch, True) for rank in range(world_size)]
+    assert [shard.own for shard in shards] == sizes
+    assert all(shard.places.start % 2 == 0 for shard in shards)
+    assert sorted(one for shard in shards for one in range(global_batch)[shard.places]) == [
+        *range(global_batch)
+    ]
+
+
+@pytest.mark.parametrize(
     ('shard', 'words'),
     [
         ((0, 0), 'world_size=0 must be at least 1.'),
