@@ -2,8 +2,8 @@
 
     python benchmarks/input_figures.py NAME ARCHIVE
 
-prints one JSON object. NAME is a function of this file: first_batch, resume, memory, index_build, serial or
-difference.
+prints one JSON object. NAME is a function of this file: first_batch, resume, memory, index_build, check,
+serial or difference.
 """
 
 import itertools
@@ -23,8 +23,10 @@ from typing import Any
 import numpy as np
 from archives import write_tar
 
+from estimator_lab.data.checking import Checker
 from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.fast_decode import decode_image_fast
+from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.member import read_members
@@ -41,6 +43,7 @@ BATCH = 32
 _STREAM_BYTES = 10 * 10**9
 _LARGE_BYTES = 600 * 10**6
 _MANY = 1_000_000
+_HEADERS = 200_000
 _COUNTED = 4000
 _BATCHES_A_RUN = 25
 _SHAPES = ((128, 1), (224, 3))  # side, channels
@@ -110,6 +113,20 @@ def index_build(archive: str) -> dict[str, float]:
         found['members'] = len(index)
         found['bytes_per_member'] = index.nbytes / len(index)
         return found
+
+
+def check(archive: str) -> dict[str, float]:
+    """Headers/s of `data.check --quick` on an archive of 200,000 members, and images/s of a full check."""
+    found: dict[str, float] = {}
+    with tempfile.TemporaryDirectory(dir='.') as folder:
+        path = Path(folder) / 'headers.tar'
+        write_tar(path, ((f'{number // 300:06}/{number:07}.jpg', b'x') for number in range(_HEADERS)))
+        before = time.process_time()
+        found['headers'] = _HEADERS / _seconds(lambda: Checker(quick=True).read(str(path), IMAGES))
+        found['headers_a_processor_second'] = _HEADERS / (time.process_time() - before)
+    checker = Checker()
+    seconds = _seconds(lambda: checker.read(archive, IMAGES))
+    return {**found, 'images': len(checker) / seconds}
 
 
 def serial(archive: str) -> dict[str, float]:
@@ -265,6 +282,6 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 if __name__ == '__main__':
-    figures = {f.__name__: f for f in (first_batch, resume, memory, index_build, serial, difference)}
+    figures = {f.__name__: f for f in (first_batch, resume, memory, index_build, check, serial, difference)}
     name, archive_path = sys.argv[1:]
     print(json.dumps(figures[name](archive_path)))

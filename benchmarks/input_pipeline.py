@@ -45,7 +45,7 @@ _GOALS = (
 
 def show_figures(archive: str) -> None:
     """Prints the figures of input_figures.py, each from its own process."""
-    for name in ('first_batch', 'resume', 'memory', 'index_build', 'serial', 'difference'):
+    for name in ('first_batch', 'resume', 'memory', 'index_build', 'check', 'serial', 'difference'):
         command = [sys.executable, str(HERE / 'input_figures.py'), name, archive]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:

@@ -51,7 +51,7 @@ def read_batches(
     reader: BatchReader,
     report: InputReport,
     at_once: int = 1,
-    threads: int = (os.cpu_count() or 1) + 1,
+    threads: int = 0,
 ) -> Iterator[Batch]:
     """Yields one batch for each `batch_size` consecutive members, the last one possibly shorter.
 
@@ -67,12 +67,13 @@ def read_batches(
       reader: how they become arrays.
       report: counts the examples, and the bad ones.
       at_once: the most batches that are yielded as one.
-      threads: how many decode; by default one more than processors: while one waits for Python's lock,
-        another one decodes.
+      threads: how many decode; 0 for one more than processors.
 
     Raises:
       DataError: raised by `schedule`, after all preceding batches; or too many examples are bad.
     """
+    # One more than processors: while one thread waits for Python's lock, another one decodes.
+    threads = threads or (os.cpu_count() or 1) + 1
     sizes = _growing(batch_size, batch_size * at_once)
 
     def empty() -> _PendingBatch:
