@@ -3,15 +3,12 @@
 import ast
 import difflib
 import importlib
-import platform
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NoReturn
 
-from estimator_lab import __version__
 from estimator_lab.base.interrupts import leave
-from estimator_lab.console.command import python
+from estimator_lab.console.command import python, versions
 from estimator_lab.console.progress import open_closed_streams, say, say_lines, warn
 
 COMMANDS = (
@@ -44,7 +41,7 @@ def main() -> int:
     elif name in ('--help', '-h', 'help'):
         say_lines(_help())
     elif name == '--version':
-        say(_versions())
+        say(versions())
     elif name == '--completion':
         say_lines(_COMPLETION % ' '.join(COMMANDS))
     else:
@@ -86,14 +83,6 @@ def _summary(name: str) -> str:
     source = Path(__file__).parent.joinpath(*name.split('.')).with_suffix('.py').read_text(encoding='utf-8')
     text = ast.get_docstring(ast.parse(source)) or ''
     return text.splitlines()[0].partition(': ')[2].rstrip('.')
-
-
-def _versions() -> str:
-    try:
-        tensorflow = f'TensorFlow {version("tensorflow")}'
-    except PackageNotFoundError:
-        tensorflow = 'no TensorFlow'
-    return f'estimator_lab {__version__}, {tensorflow}, Python {platform.python_version()}'
 
 
 def _unknown(name: str) -> str:

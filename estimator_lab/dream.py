@@ -24,7 +24,7 @@ def main(settings: DreamSettings, line: CommandLine) -> None:
     say_rows(draw(settings, line.given))
 
 
-COMMAND = Command(main, _USAGE, DreamSettings, required=['model_dir'])
+COMMAND = Command(main, _USAGE, DreamSettings, places=['model_dir'], required=['model_dir'])
 
 if __name__ == '__main__':
     COMMAND.run_and_leave()

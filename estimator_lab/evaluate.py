@@ -23,7 +23,14 @@ def main(settings: EvaluationSettings, line: CommandLine) -> None:
         say_rows([('Written', f'{settings.out}: {", ".join(files)}')])
 
 
-COMMAND = Command(main, _USAGE, EvaluationSettings, required=['model_dir', 'data'], aliases={'output': 'out'})
+COMMAND = Command(
+    main,
+    _USAGE,
+    EvaluationSettings,
+    places=['model_dir', 'data'],
+    required=['model_dir', 'data'],
+    aliases={'output': 'out'},
+)
 
 if __name__ == '__main__':
     COMMAND.run_and_leave()

@@ -19,7 +19,7 @@ def main(settings: ExportSettings, line: CommandLine) -> None:
     say_rows(export(settings))
 
 
-COMMAND = Command(main, _USAGE, ExportSettings, required=['model_dir'])
+COMMAND = Command(main, _USAGE, ExportSettings, places=['model_dir'], required=['model_dir'])
 
 if __name__ == '__main__':
     COMMAND.run_and_leave()

@@ -64,8 +64,10 @@ def _import(settings: Settings, weights: Path) -> Iterator[tuple[str, str]]:
         flags = [
             f'--model={settings.model}',
             *([f'--hparams={settings.hparams}'] if settings.hparams else []),
+            f'--image_size={size}',
+            f'--channels={settings.channels}',
         ]
-        train = shlex.join([*flags, f'--warm_start={model_dir}', '--channels=3', '--data=TRAIN.tar'])
+        train = shlex.join([*flags, f'--warm_start={model_dir}', '--data=TRAIN.tar'])
         yield 'Next', f'{python()} -m estimator_lab.train {train}'
 
 

@@ -1,7 +1,7 @@
 """``python -m estimator_lab.inspect``: what a trained network sees in one image, or says about one tree."""
 
 from estimator_lab.console.command import Command, CommandLine
-from estimator_lab.console.progress import say_rows
+from estimator_lab.console.progress import say_lines, say_rows
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.settings import InspectionSettings
 
@@ -14,6 +14,10 @@ Draws the filters of the first layer; the activation maps of each convolution; t
 depends (saliency, Simonyan 2014), and where the last convolution found evidence for it (Grad-CAM, 2017); for
 a recurrent network its states and gates, its prediction after each step, and how far the gradient reaches.
 
+  python -m estimator_lab.inspect --model_dir=runs/mine --summary
+
+Lists the layers of the network, the shapes of their outputs and the number of their parameters.
+
   python -m estimator_lab.inspect --model_dir=runs/recursive --tree='( ( ( [MAX 2 ) 9 ) ] )'
 
 A tree is drawn with the predicted label and its probability at each node, darker for higher probabilities."""
@@ -23,15 +27,25 @@ def main(settings: InspectionSettings, line: CommandLine) -> None:
     """Runs the command."""
     if settings.image and settings.tree:
         raise FlagError('--image and --tree exclude each other: give one of them.')
-    if not settings.image and not settings.tree:
-        raise FlagError('--image is missing, or --tree, see --help.')
+    if not settings.image and not settings.tree and not settings.summary:
+        raise FlagError('--image is missing, or --tree, or --summary, see --help.')
 
-    from estimator_lab.inference.inspection_files import inspect_and_write
+    from estimator_lab.inference.inspection_files import inspect_and_write, summary_of
 
-    say_rows(inspect_and_write(settings))
+    if settings.summary:
+        say_lines('\n'.join(summary_of(settings.model_dir)))
+    if settings.image or settings.tree:
+        say_rows(inspect_and_write(settings))
 
 
-COMMAND = Command(main, _USAGE, InspectionSettings, required=['model_dir'], aliases={'output': 'out'})
+COMMAND = Command(
+    main,
+    _USAGE,
+    InspectionSettings,
+    places=['model_dir', 'image'],
+    required=['model_dir'],
+    aliases={'output': 'out'},
+)
 
 if __name__ == '__main__':
     COMMAND.run_and_leave()

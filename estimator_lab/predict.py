@@ -32,6 +32,7 @@ COMMAND = Command(
     main,
     _USAGE,
     PredictionSettings,
+    places=['model_dir'],
     required=['model_dir'],
     aliases={'output': 'files'},
     arguments='[IMAGE|FOLDER|TAR...]',

@@ -29,7 +29,7 @@ def main(settings: ReportSettings, line: CommandLine) -> None:
     say_rows([('Report', f'{path}: {size / 1e6:.1f} MB, for any browser')])
 
 
-COMMAND = Command(main, _USAGE, ReportSettings, required=['model_dir'])
+COMMAND = Command(main, _USAGE, ReportSettings, places=['model_dir'], required=['model_dir'])
 
 if __name__ == '__main__':
     COMMAND.run_and_leave()

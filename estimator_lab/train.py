@@ -33,6 +33,11 @@ Models:
 """ + '\n'.join(f'  {name:<12} {entry.summary}' for name, entry in MODELS.items())
 _LARGE_CHECKPOINT = 50e6  # bytes
 _SHARES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # of bad images, to recommend
+_LENGTH = ('epochs', 'max_steps')
+_OF_ONE_RUN = (
+    *('split', 'labels', 'vocabulary', 'model_dir', 'warm_start', 'resume_changed'),
+    *('save_checkpoints_steps', 'eval_steps', 'profile'),
+)
 _HINT = 'Hyper-parameters are given as --hparams=NAME=VALUE,...; --hparams=help lists them.'
 
 
@@ -71,7 +76,7 @@ def main(settings: TrainSettings, line: command.CommandLine) -> int:
         _say(f'Task             {role}')
     result = _train(experiment)
     if role.is_chief or result.metrics:
-        return _conclude(experiment, result, 'data' in line.given)
+        return _conclude(experiment, result, line)
     _say(f'The {role.job} has {"stopped" if result.interrupted else "ended"} at step {result.step}.')
     return INTERRUPTED if result.interrupted else 0
 
@@ -117,9 +122,19 @@ def _announce(experiment: 'Experiment') -> None:
         _say(f'Shuffling        {_shuffling(inputs.train, settings.shuffle_buffer)}')
     if experiment.warm_start:
         _say(f'Warm start       {experiment.warm_start}')
+    _summarize(experiment)
     start = experiment.saved_step()
     _say(f'Training         step {start} to {experiment.max_steps} in {settings.model_dir}')
     _say(f'Watch it         {command.tensorboard(settings.model_dir)}')
+
+
+def _summarize(experiment: 'Experiment') -> None:
+    from estimator_lab.runs.memory import shown_bytes
+    from estimator_lab.runs.summary import summary_lines
+
+    batch_size = experiment.run.settings.batch_size
+    step = f'; a step of {batch_size:,} takes {shown_bytes(experiment.step_bytes())} of memory or more'
+    say_lines('\n'.join(['', *summary_lines(experiment.network.layers, step), '']))
 
 
 def _size(archives: 'Archives') -> str:
@@ -139,7 +154,7 @@ def _named(archives: 'Archives') -> str:
     return f'{first} and {len(others)} more' if others else first
 
 
-def _conclude(experiment: 'Experiment', result: 'Result', own_data: bool) -> int:
+def _conclude(experiment: 'Experiment', result: 'Result', line: command.CommandLine) -> int:
     settings, noun = experiment.run.settings, experiment.run.kind.noun
     again = f'{_command()} {shlex.join(map(shown_argument, sys.argv[1:]))}'
     if result.bad_images:
@@ -166,7 +181,7 @@ def _conclude(experiment: 'Experiment', result: 'Result', own_data: bool) -> int
     _say(f'Checkpoint       {result.checkpoint}{_kept(result.checkpoint, settings)}')
     _say(f'TensorBoard      {command.tensorboard(settings.model_dir)}')
     if result.metrics:
-        _say(f'Next             {_next_command(settings, own_data)}')
+        _say(f'Next             {_next_command(line)}')
     return 0
 
 
@@ -179,12 +194,15 @@ def _kept(checkpoint: str, settings: Settings) -> str:
     return f' ({size / 1e6:,.0f} MB; --keep_checkpoints={settings.keep_checkpoints} keeps the newest)'
 
 
-def _next_command(settings: Settings, own_data: bool) -> str:
+def _next_command(line: command.CommandLine) -> str:
     """Returns the next command: the user's own images after the built-in ones, otherwise more steps."""
-    if not own_data:
-        own = '--data=TRAIN.tar --eval_data=TEST.tar --model_dir=runs/mine'
-        return f'{_command()} --model={settings.model} {own}'
-    return f'{_command()} {shlex.join(_arguments_without("epochs", "max_steps"))} --max_steps=...'
+    left_out: tuple[str, ...] = _LENGTH
+    more = ['--max_steps=...']
+    if 'data' not in line.given:
+        left_out = (*_LENGTH, *_OF_ONE_RUN)
+        more = ['--data=TRAIN.tar', '--eval_data=TEST.tar', '--model_dir=runs/mine']
+    kept = [word for name, word in line.words.items() if name not in left_out]
+    return f'{_command()} {shlex.join(map(shown_argument, [*kept, *more]))}'
 
 
 def _arguments_without(*names: str) -> list[str]:
@@ -203,7 +221,7 @@ def _command() -> str:
     return f'{command.python()} -m estimator_lab.train'
 
 
-COMMAND = command.Command(main, _USAGE, TrainSettings, hint=_HINT)
+COMMAND = command.Command(main, _USAGE, TrainSettings, places=['data'], hint=_HINT)
 
 if __name__ == '__main__':
     COMMAND.run_and_leave()

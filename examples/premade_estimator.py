@@ -4,20 +4,23 @@
 
 Takes about 25 s on 2 cores. (The first example to run also draws the built-in faces, in 15 s.) Trains the
 pre-made `DNNClassifier` and the package's CNN on the same arrays of 32 x 32 pixels for ten epochs, and
-prints both accuracies on the test faces: about 69% and 97%. The two differ only in the model function:
-that of the pre-made estimator has dense layers, but no convolutions.
+prints both accuracies on the test faces, the same in each run on one machine: about 69% and 99%. The two
+differ only in the model function: that of the pre-made estimator has dense layers, but no convolutions.
 """
 
 import tempfile
 import time
 from typing import Any
 
+import numpy as np
 from built_in_data import archives_from_command_line
 from numpy_input_fn import SIDE, load_arrays
 
 from estimator_lab.data.demo_sets.archives import DemoPaths
 from estimator_lab.models import cnn
 from estimator_lab.tf1 import tf
+
+_SEED = 1
 
 
 def premade_estimator(labels: list[str], config: Any) -> Any:
@@ -42,19 +45,31 @@ def custom_estimator(labels: list[str], config: Any) -> Any:
     return tf.estimator.Estimator(cnn.model_fn, config=config, params=params)
 
 
+def shuffled(images: np.ndarray, ids: np.ndarray, epochs: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns all examples of some epochs, each epoch in a random order that is the same in every run.
+
+    With shuffle=True, the order of `numpy_input_fn` also depends on how fast a thread fills a queue.
+    """
+    orders = [np.random.default_rng([_SEED, epoch]).permutation(len(ids)) for epoch in range(epochs)]
+    order = np.concatenate(orders)
+    return images[order], ids[order]
+
+
 def main(archives: DemoPaths, epochs: int = 10) -> dict[str, float]:
     """Trains and evaluates both; returns their accuracies."""
     train, test = load_arrays(archives.train), load_arrays(archives.test)
+    images, ids = shuffled(train.images, train.ids, epochs)
     accuracies = {}
+    print(f'training on {len(train.ids):,} images, {epochs} times each ...\n', flush=True)
     print('estimator               accuracy   training')
     for name, make in (('pre-made DNNClassifier', premade_estimator), ('custom CNN', custom_estimator)):
         with tempfile.TemporaryDirectory() as folder:
-            estimator = make(train.labels, tf.estimator.RunConfig(folder, tf_random_seed=1))
+            estimator = make(train.labels, tf.estimator.RunConfig(folder, tf_random_seed=_SEED))
             start = time.perf_counter()
             # Both use the same input functions, which do not depend on the model.
             estimator.train(
                 tf.estimator.inputs.numpy_input_fn(
-                    {'image': train.images}, train.ids, batch_size=32, num_epochs=epochs, shuffle=True
+                    {'image': images}, ids, batch_size=32, num_epochs=1, shuffle=False
                 )
             )
             seconds = time.perf_counter() - start

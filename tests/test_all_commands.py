@@ -27,8 +27,8 @@ ELSEWHERE = {
     'inference/samples.py': {'hparams', 'model'},
     'models/recursive.py': {'hparams'},
     'models/registry.py': {'model'},
-    'runs/memory.py': {'channels', 'hparams', 'image_size'},  # of training
-    'runs/model.py': {'decode'},
+    'runs/memory.py': {'batch_size', 'channels', 'hparams', 'image_size'},  # of training
+    'runs/model.py': {'decode', 'label'},
     'runs/record.py': {'channels', 'data', 'hparams', 'image_size', 'model'},  # of resumed training
     'runs/reference_classifier.py': {'channels', 'image_size', 'model'},
     'runs/serving.py': {'out'},  # of export

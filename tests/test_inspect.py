@@ -43,7 +43,7 @@ def test_pictures_elsewhere_if_the_model_cannot_be_written_to(run, archive, tmp_
         (['--image=x.png'], 1, "There is no file 'x.png'"),
         (['--image=ARCHIVE'], 1, 'holds many images'),
         (['--image=JUNK'], 1, 'cannot be decoded: not an image in a known format'),
-        (['--image=ARCHIVE:train/n000002/0003_01.png', '--label=x'], 1, '--label=x is unknown'),
+        (['--image=ARCHIVE:train/n000002/0003_01.png', '--label=x'], 2, '--label=x is unknown'),
     ],
 )
 def test_mistakes_get_one_sentence(run, archive, tmp_path, arguments, status, words):

@@ -32,10 +32,12 @@ def test_the_page_lies_in_the_folder_of_the_model(run, model_dir):
 def test_the_numbers_are_those_of_the_event_files(run, model_dir, tmp_path):
     from estimator_lab.runs.event_files import scalars_in
 
-    assert run(f'--out={tmp_path / "deep" / "page.html"}')[0] == 0
+    status, _, err = run(f'--out={tmp_path / "deep" / "page.html"}')
+    assert status == 2 and 'its folder' in err and not (tmp_path / 'deep').exists()
+    assert run(f'--out={tmp_path / "page.html"}')[0] == 0
     (events,) = (model_dir / 'eval').glob('events*')
     (*_, (step, accuracy)) = scalars_in(events, 'accuracy', pytest.fail)
-    page = (tmp_path / 'deep/page.html').read_text(encoding='utf-8')
+    page = (tmp_path / 'page.html').read_text(encoding='utf-8')
     assert f'Accuracy {accuracy:.4f} at step {step}' in page
     assert f'evaluation, step {step}: {accuracy:.6g}</title>' in page
 

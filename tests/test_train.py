@@ -65,7 +65,7 @@ def test_built_in_data_needs_a_folder_for_it(train):
     ('flags', 'status', 'words'),
     [
         (['--model=cmm'], 2, '--model=cmm is unknown; known are: autoencoder, cnn, dbn, '),
-        (['--learning_rate=1'], 2, 'Hyper-parameters are given as --hparams=NAME=VALUE'),
+        (['--learning_rate=1'], 2, 'did you mean --hparams=learning_rate=...?'),
         (['--batch_size=0'], 2, 'batch_size'),
         (['--eval_data=ARCHIVE'], 2, '--eval_data needs --data'),
         (['--data=/none/x.tar'], 1, "There is no file '/none/x.tar'"),

@@ -53,5 +53,7 @@ def read_regular(path: Path, most_bytes: int) -> bytes:
 
 def why_unread(error: BaseException) -> str:
     """Returns why a file can't be read, as the end of a sentence, without error number and file name."""
+    if isinstance(error, UnicodeDecodeError):
+        return 'it is not a text file in UTF-8'
     reason = error.strerror if isinstance(error, OSError) else ''
     return ' '.join((reason or str(error)).split()).rstrip('.')

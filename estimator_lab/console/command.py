@@ -5,6 +5,7 @@ import io
 import logging
 import math
 import os
+import platform
 import re
 import shlex
 import shutil
@@ -12,24 +13,31 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
 from absl import flags
 
+from estimator_lab import __version__
 from estimator_lab.base.interrupts import INTERRUPTED, ended_by_signals, leave
 from estimator_lab.base.process import hide_import_messages
 from estimator_lab.base.regular_files import why_unread
 from estimator_lab.base.settings import settings_of
 from estimator_lab.console.activity import doing, shown_activity
 from estimator_lab.console.options import define_flags, groups_of, read_flags
+from estimator_lab.console.parse_errors import flagfile, parse_error
 from estimator_lab.console.progress import check_said, open_closed_streams, say, say_lines, warn
 from estimator_lab.errors import FlagError, LabError
 
 _WIDTH = 26
 _HOME = '~/'
-_HELP = {'--help', '-h', '-help', '--helpshort', '--helpfull', '-?'}
+_HELP = re.compile(r'(-h|-\?|--?help(short|full)?(=.*)?)')
+_VERSION = re.compile(r'--?version(=.*)?')
 _LOG = logging.getLogger('estimator_lab')
+_MODEL_DIR = 'model_dir'
+_MISSING = ('There is no file ', 'No file matches ')  # what errors of the data begin with
 _LISTS = ('hparams',)  # flags with several values in one string
 
 
@@ -39,10 +47,12 @@ class CommandLine(NamedTuple):
     Attributes:
       arguments: the arguments that are not flags.
       given: the names of the flags that were given.
+      words: the same flags as they would be written, '--size=3', by name.
     """
 
     arguments: list[str]
     given: frozenset[str]
+    words: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,8 @@ class Command:
         None for 0.
       usage: first lines of --help.
       settings: dataclass whose declared settings are the flags.
+      places: flags that may be given as arguments, without their names: a folder of a model is
+        --model_dir, anything else is the flag that is named last.
       required: flags without which the command does not run.
       aliases: further names of flags, and the flags they stand for.
       arguments: what the arguments are, such as 'ARCHIVE...' for at least one, or '[IMAGE...]' for any
@@ -70,6 +82,7 @@ class Command:
     main: Callable[[Any, CommandLine], int | None]
     usage: str
     settings: type = NoSettings
+    places: Sequence[str] = ()
     required: Sequence[str] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
     arguments: str = ''
@@ -102,9 +115,13 @@ class Command:
         for stream in (sys.stdout, sys.stderr):  # escape what the terminal's encoding lacks
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors='backslashreplace')
+        settings: Any = None
         try:
-            if _HELP.intersection(sys.argv[1:]):
+            if any(map(_HELP.fullmatch, sys.argv[1:])):
                 say_lines(self.help_text())
+                return 0
+            if any(map(_VERSION.fullmatch, sys.argv[1:])):
+                say(versions())
                 return 0
             settings, line = self.parse(sys.argv)
             with shown_activity(self.prints_rows or getattr(settings, 'json', False)):
@@ -118,7 +135,7 @@ class Command:
                 elif not isinstance(error, ImportError):
                     raise
             sentence, status = self._sentence_and_status(error)
-            warn(f'error: {sentence}')
+            warn(f'error: {_flag_of(sentence, settings)}{sentence}')
             return status
 
     def help_text(self) -> str:
@@ -144,11 +161,14 @@ class Command:
             arguments = [_at_home(argument) for argument in values(list(argv))[1:]]
         except (OSError, UnicodeError, flags.CantOpenFlagFileError) as error:
             cause = error.__context__ if isinstance(error, flags.Error) else error
-            raise FlagError(f'{_flagfile(argv)} cannot be read: {why_unread(cause or error)}.') from error
+            raise FlagError(f'{flagfile(argv)} cannot be read: {why_unread(cause or error)}.') from error
         except flags.Error as error:
-            raise FlagError(_parse_error(str(error), self.hint)) from error
+            raise FlagError(
+                parse_error(str(error), argv, list(settings_of(self.settings)), self.hint)
+            ) from error
+        arguments = self._placed(values, arguments)
         if arguments and not self.arguments:
-            raise FlagError(f'Unexpected argument {arguments[0]!r}; all arguments are flags, see --help.')
+            raise FlagError(f'Unexpected argument {arguments[0]!r}, see --help.')
         if self.arguments and not arguments and not self.arguments.startswith('['):
             raise FlagError(f'{self.arguments} is missing, see --help.')
         for name in values:
@@ -157,7 +177,23 @@ class Command:
             if not values[name].value:
                 raise FlagError(f'--{name} is missing, see --help.')
         given = frozenset(name for name in values if values[name].present)
-        return read_flags(self.settings, values), CommandLine(arguments, given)
+        words = {name: values[name].serialize() for name in settings_of(self.settings) if name in given}
+        return read_flags(self.settings, values), CommandLine(arguments, given, words)
+
+    def _placed(self, values: Any, arguments: Sequence[str]) -> list[str]:
+        """Gives flags that were not given their values from the arguments; returns the other arguments."""
+        left = []
+        for argument in arguments:
+            free = [name for name in self.places if values[name].using_default_value]
+            takes = free[-1:] if not self.arguments else []
+            if _MODEL_DIR in free and (free == [_MODEL_DIR] != self.arguments or _is_model_dir(argument)):
+                takes = [_MODEL_DIR]
+            for name in takes:
+                is_list = isinstance(values[name].value, list)
+                values[name].value = [argument] if is_list else argument
+                values[name].using_default_value, values[name].present = False, 1
+            left += [] if takes else [argument]
+        return left
 
     def _sentence_and_status(self, error: BaseException) -> tuple[str, int]:
         """Returns how an error is reported: a sentence and the exit status."""
@@ -212,28 +248,29 @@ def tensorboard(logdir: Path) -> str:
     return f'{name} --logdir={shlex.quote(str(logdir))}'
 
 
-def _parse_error(words: str, hint: str) -> str:
-    """Returns the sentence for absl's message about a flag; a hint follows if it resembles no other."""
-    words = words.removeprefix('ERROR:: ').removeprefix('flag ').rstrip('.')
-    if unknown := re.match(r"Unknown command line flag '(.*?)'(?:\. Did you mean: (.*?) \?)?$", words):
-        near = [f'--{name.strip()}' for name in (unknown[2] or '').split(',') if name.strip()]
-        if near:
-            return f'There is no flag --{unknown[1]}; did you mean {" or ".join(near)}? --help lists all.'
-        return f'There is no flag --{unknown[1]}; --help lists all. {hint}'.rstrip()
-    found = re.match(
-        r'(--\w+=.*?): (invalid literal for int|could not convert string to float)', words, re.DOTALL
-    )
-    if found:
-        return f'{found[1]} is not a {"whole " if "int" in found[2] else ""}number.'
-    if ": ('Non-boolean" in words:
-        return f'{words.partition(": (")[0]} is neither true nor false.'
-    return f'{words}; --help lists the flags.'
+def versions() -> str:
+    """Returns the versions of this package, TensorFlow and Python."""
+    try:
+        tensorflow = f'TensorFlow {version("tensorflow")}'
+    except PackageNotFoundError:
+        tensorflow = 'no TensorFlow'
+    return f'estimator_lab {__version__}, {tensorflow}, Python {platform.python_version()}'
 
 
-def _flagfile(argv: Sequence[str]) -> str:
-    """Returns the --flagfile as it was given."""
-    given = [argument for argument in argv[1:] if argument.lstrip('-').startswith('flagfile')]
-    return given[-1] if given and '=' in given[-1] else '--flagfile'
+def _flag_of(sentence: str, settings: Any) -> str:
+    """Returns '--data: ' for a sentence that a file is missing, if that flag names the file."""
+    if not sentence.startswith(_MISSING) or settings is None:
+        return ''
+    for name in settings_of(type(settings)):
+        value = getattr(settings, name)
+        values = value if isinstance(value, tuple | list) else [value]
+        if any(part and f' {str(part)!r}' in sentence for part in values):
+            return f'--{name}: '
+    return ''
+
+
+def _is_model_dir(argument: str) -> bool:
+    return Path(argument, 'experiment.json').exists()
 
 
 def _check(flag: Any) -> None:

@@ -37,6 +37,10 @@ _NUMBER = re.compile(r'[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?', re.ASCII)
 def writing(flag: str, path: Path) -> Iterator[None]:
     """Turns an OSError of the block into an error that names the flag and its value.
 
+    Args:
+      flag: the flag that names the path; '' for an argument.
+      path: that the block writes to.
+
     Raises:
       FlagError: the path can't be written.
       LabError: the disk is full.
@@ -45,7 +49,8 @@ def writing(flag: str, path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         kind = LabError if error.errno in NO_ROOM else FlagError
-        raise kind(f'--{flag}={path} cannot be written: {why_refused(path, error)}.') from error
+        name = f'--{flag}={path}' if flag else path
+        raise kind(f'{name} cannot be written: {why_refused(path, error)}.') from error
 
 
 @contextmanager

@@ -10,23 +10,21 @@ from typing import IO
 from estimator_lab.base.settings import setting
 from estimator_lab.base.whole_files import whole_file
 from estimator_lab.console.command import Command, CommandLine
-from estimator_lab.console.outputs import no_empty_folder_left, why_refused
+from estimator_lab.console.outputs import no_empty_folder_left, writing
 from estimator_lab.console.progress import say
 from estimator_lab.data.demo_sets import listops, mnist
 from estimator_lab.data.demo_sets.archives import DemoPaths, cached_demo
-from estimator_lab.errors import DataError, FlagError
+from estimator_lab.errors import FlagError
 
 
 def _write_faces(folder: Path) -> DemoPaths:
     paths = cached_demo()
-    try:
+    with writing('', folder):
         folder.mkdir(parents=True, exist_ok=True)
         for path in paths:
             with path.open('rb') as file:
                 _write(file, folder / path.name)
         _write_singles(paths.test, folder)
-    except OSError as error:
-        raise DataError(f'{folder} cannot be written: {why_refused(folder, error)}.') from error
     return DemoPaths(folder / paths.train.name, folder / paths.test.name)
 
 

@@ -51,6 +51,7 @@ def evaluate_and_write(settings: EvaluationSettings) -> tuple[Evaluation, list[s
     if settings.labels:
         kind = kind.with_labels(read_label_table(settings.labels))
     examples = ExampleInput(settings.data, warn, kind)
+    trained.check_examples(examples.paths)
     check_use(trained.reader, settings.batch_size)
     doing('evaluating')
     with ExitStack() as stack:

@@ -25,7 +25,7 @@ from estimator_lab.core.model.endpoints import (
     states_of,
 )
 from estimator_lab.data.trees.reader import FEATURES, collate
-from estimator_lab.errors import DataError, FlagError
+from estimator_lab.errors import FlagError
 from estimator_lab.models.recursive import NODE_LOGITS
 from estimator_lab.runs.model import Trained
 from estimator_lab.tf1 import Tensor, tf
@@ -98,8 +98,7 @@ def inspect_image(trained: Trained, image: np.ndarray, label: str = '', key: str
       key: of the image; seeds the random numbers of some models.
 
     Raises:
-      DataError: the model does not know the label.
-      FlagError: the model has no labels.
+      FlagError: the model has no labels, or does not know this one.
       LabError: TensorFlow fails.
     """
     with tf.Graph().as_default() as graph, tensorflow_errors_as_sentences():
@@ -229,8 +228,4 @@ def _logit(trained: Trained, logits: Tensor, label: str) -> Tensor:
     """Returns the logit of a label, a scalar of logits [1, classes]; of the largest one without a label."""
     if not label:
         return tf.reduce_max(logits[0])
-    class_id = trained.record.vocabulary.index(label) if label in trained.record.vocabulary else -1
-    if class_id < 0:
-        shown = ', '.join(trained.record.vocabulary[:3])
-        raise DataError(f'--label={label} is unknown to the model; it knows labels such as {shown}.')
-    return logits[0, class_id]
+    return logits[0, trained.class_id(label)]

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -20,7 +21,9 @@ from estimator_lab.errors import DataError, FlagError
 from estimator_lab.inference.inspection import inspect_image, inspect_tree
 from estimator_lab.inference.prediction import Predicted, Table
 from estimator_lab.inference.settings import InspectionSettings
+from estimator_lab.runs.memory import measure, shown_bytes
 from estimator_lab.runs.model import Trained, open_trained
+from estimator_lab.runs.summary import summary_lines
 from estimator_lab.tf1 import tf
 
 Rows = Iterator[tuple[str, str]]
@@ -56,6 +59,19 @@ def inspect_and_write(settings: InspectionSettings) -> Rows:
     yield 'Prediction', _prediction(trained, place, values)
     yield 'Pictures', f'{folder}: {", ".join(f"{file}.png" for file in pictures)}'
     yield from show_in_tensorboard(trained, _FOLDER, pictures)
+
+
+def summary_of(model_dir: Path) -> Iterator[str]:
+    """Yields the lines of a table of a model's layers.
+
+    Raises:
+      DataError: the model can't be read.
+    """
+    trained = open_trained(model_dir)
+    doing('building the network')
+    network = measure(trained.model, trained.params, trained.reader)
+    weights = f'; {shown_bytes(network.variables)} of weights, at step {trained.step}'
+    yield from summary_lines(network.layers, weights)
 
 
 def pictures_of_first(trained: Trained, examples: Order) -> tuple[str, dict[str, Image.Image]]:

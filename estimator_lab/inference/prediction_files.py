@@ -64,6 +64,7 @@ def predict_and_write(
     else:
         check_use(trained.reader, settings.batch_size)
     examples = ExampleInput([*paths, *settings.data], warn, kind)
+    trained.check_examples(examples.paths)
     outputs = {'out': settings.out, 'files': settings.files}
     check_outputs(outputs, examples.paths, trained.model_dir, kind.accepts, _TABLES)
     table = Table(trained, settings.top)

@@ -148,8 +148,8 @@ def _labels(trained: Trained, count: int, label: str, lacking: str, every: int =
         if label:
             raise FlagError(f'--label={label} needs {lacking}.')
         return [''] * count
-    if label and label not in known:
-        raise FlagError(f'--label={label} is unknown; known are: {", ".join(known)}.')
+    if label:
+        trained.class_id(label)
     return [label or known[number // every % len(known)] for number in range(count)]
 
 

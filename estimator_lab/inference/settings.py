@@ -72,6 +72,7 @@ class InspectionSettings(ModelSettings):
     image: str | None = _example(None, 'an image file, or a member of an archive, ARCHIVE:MEMBER')
     tree: str | None = _example(None, 'a tree as text, or ARCHIVE:MEMBER')
     label: str = _example('', 'label to find evidence for; default: the predicted one')
+    summary: bool = _model(False, 'list the layers, the shapes of their outputs and their parameters')
     out: Path | None = _output(None, 'folder for the pictures; default: MODEL_DIR/inspect')
 
 

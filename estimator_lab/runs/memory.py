@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ from estimator_lab.core.heads.model import AnyModel
 from estimator_lab.data.kind import Reader
 from estimator_lab.data.pipeline.input_fns import placeholder_features
 from estimator_lab.errors import FlagError
+from estimator_lab.runs.summary import LayerSize, layer_sizes
 from estimator_lab.tf1 import tf
 
 _BATCHES_AT_ONCE = 3  # of the input: two that wait, and one in use
@@ -24,11 +26,13 @@ class Network(NamedTuple):
       variables: of all its variables.
       kept: results that a training step keeps for one example.
       example: one example in the input queue.
+      layers: of the network, from the input to the output.
     """
 
     variables: int
     kept: int
     example: int
+    layers: Sequence[LayerSize] = ()
 
     def training(self, batch_size: int, vectors: int = 0) -> int:
         """Returns the bytes of a training step: variables, gradients and batches.
@@ -63,7 +67,8 @@ def measure(model: AnyModel, params: Any, reader: Reader) -> Network:
         variables = sum(_bytes_of(variable) for variable in tf.global_variables())
         results = (one.outputs for one in graph.get_operations() if one.type in _KEPT)
         kept = sum(_bytes_of(tensor) for outputs in results for tensor in outputs)
-    return Network(variables, kept, _example_bytes(reader))
+        layers = layer_sizes(graph)
+    return Network(variables, kept, _example_bytes(reader), layers)
 
 
 def check_training(network: Network, batch_size: int, vectors: int = 0) -> None:
@@ -72,9 +77,9 @@ def check_training(network: Network, batch_size: int, vectors: int = 0) -> None:
     kept = "weights, gradients and the optimizer's vectors" if vectors else 'weights and gradients'
     if needed > there:
         raise FlagError(
-            f'A step with --batch_size={batch_size} takes {_shown(needed)} or more, of which '
-            f'{_shown(network.held(vectors))} are {kept}, but this machine has '
-            f'{_shown(there)}: give a smaller --batch_size, --image_size or network (--hparams).'
+            f'A step with --batch_size={batch_size} takes {shown_bytes(needed)} or more, of which '
+            f'{shown_bytes(network.held(vectors))} are {kept}, but this machine has '
+            f'{shown_bytes(there)}: give a smaller --batch_size, --image_size or network (--hparams).'
         )
 
 
@@ -83,8 +88,8 @@ def check_use(reader: Reader, batch_size: int) -> None:
     needed, there = batch_size * _BATCHES_AT_ONCE * _example_bytes(reader), memory()
     if needed > there:
         raise FlagError(
-            f'--batch_size={batch_size} takes {_shown(needed)} or more, but this machine has '
-            f'{_shown(there)}: give a smaller one.'
+            f'--batch_size={batch_size} takes {shown_bytes(needed)} or more, but this machine has '
+            f'{shown_bytes(there)}: give a smaller one.'
         )
 
 
@@ -115,5 +120,8 @@ def _example_bytes(reader: Reader) -> int:
     )
 
 
-def _shown(count: int) -> str:
-    return f'{count / 1e9:,.1f} GB'
+def shown_bytes(count: int) -> str:
+    """Returns a number of bytes in gigabytes, megabytes or kilobytes, at least 0.1 of them."""
+    units = (('GB', 1e9), ('MB', 1e6), ('kB', 1e3))
+    unit, size = next((pair for pair in units if count >= pair[1] / 10), units[-1])
+    return f'{count / size:,.1f} {unit}'

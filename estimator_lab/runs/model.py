@@ -12,13 +12,14 @@ from typing import Any, get_type_hints
 from estimator_lab import __version__
 from estimator_lab.base.json_input import as_type
 from estimator_lab.base.regular_files import read_regular, why_unread
+from estimator_lab.base.suggestions import suggested
 from estimator_lab.console.activity import doing
 from estimator_lab.core.heads.model import AnyModel, Task
 from estimator_lab.core.model.hparams import resolve
 from estimator_lab.data.images.decode import ImageShape
 from estimator_lab.data.images.reader import DECODERS, ImageReader
 from estimator_lab.data.kind import Kind, Reader, ReaderOptions
-from estimator_lab.data.kinds import KINDS
+from estimator_lab.data.kinds import KINDS, kind_in
 from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.pipeline.input_fns import placeholder_features
 from estimator_lab.data.trees.reader import TreeReader
@@ -34,6 +35,7 @@ from estimator_lab.tf1 import EstimatorSpec, Features, prepare_process, tf
 _TF_CONFIG = 'TF_CONFIG'
 _MOST_TRIES = 5
 _MOST_STATE_BYTES = 2**20
+_LABELS_SHOWN = 3
 _CHECKPOINT = 'model.ckpt-'
 _INDEX = re.compile(rf'{re.escape(_CHECKPOINT)}[0-9]{{1,18}}\.index')
 
@@ -72,6 +74,20 @@ class Trained:
         """What it learned."""
         return self.model.task(self.params)
 
+    def class_id(self, label: str) -> int:
+        """Returns the number of the class that --label names.
+
+        Raises:
+          FlagError: the model does not know it.
+        """
+        known = self.record.vocabulary
+        if label in known:
+            return known.index(label)
+        near = suggested(label, known) or list(known[:_LABELS_SHOWN])
+        raise FlagError(
+            f'--label={label} is unknown to the model; it knows labels such as {", ".join(near)}.'
+        )
+
     @property
     def kind(self) -> Kind:
         """The kind of its examples."""
@@ -100,6 +116,15 @@ class Trained:
                 vocabulary=self.vocabulary,
             )
         )
+
+    def check_examples(self, paths: Sequence[str]) -> None:
+        """Raises DataError if the first file holds examples of another kind, such as trees for images."""
+        first = next((path for path in paths if Path(path).is_file()), '')
+        found = kind_in(first) if first and not self.kind.accepts(first) else None
+        if found and found.name != self.kind.name:
+            raise DataError(
+                f'{first!r} holds {found.noun}, but --model_dir={self.model_dir} accepts {self.kind.noun}.'
+            )
 
     def image_reader(self) -> ImageReader:
         """Returns how images are decoded, as in training."""
@@ -233,6 +258,11 @@ def _why_no_model(model_dir: Path) -> str:
         return (
             f'is still being pre-trained: train on, or name the folder of a phase in it, such as {phases[-1]}'
         )
+    if found := _newest_checkpoint(model_dir):
+        return (
+            f'holds the checkpoint {found}, but no experiment.json, which describes its model: copy that '
+            'file from the folder that the model was trained in'
+        )
     return 'holds no experiment.json, so no model was trained in it'
 
 
@@ -249,6 +279,10 @@ def unlisted_checkpoint(model_dir: Path) -> str:
     """Returns the name of the newest checkpoint in a folder without a list of checkpoints; '' for none."""
     if (model_dir / 'checkpoint').exists():
         return ''
+    return _newest_checkpoint(model_dir)
+
+
+def _newest_checkpoint(model_dir: Path) -> str:
     found = [int(path.name[len(_CHECKPOINT) : -len('.index')]) for path in _indexes(model_dir)]
     return f'{_CHECKPOINT}{max(found)}' if found else ''
 

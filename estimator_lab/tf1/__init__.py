@@ -25,13 +25,20 @@ import sys
 from typing import Any, TypeAlias
 
 from estimator_lab.base.process import importing_tensorflow
-from estimator_lab.tf1._environment import VersionError, check_packages, choose_variables, hide_deprecations
+from estimator_lab.tf1._environment import (
+    VersionError,
+    check_packages,
+    choose_variables,
+    hide_deprecations,
+    print_log_lines_once,
+)
 
 choose_variables()
 with importing_tensorflow():
     tf: Any = importlib.import_module('tensorflow.compat.v1')
 check_packages(tf.__version__)
 hide_deprecations()
+print_log_lines_once()
 
 from estimator_lab.tf1._internals import create_slots, record_reader, redirected_writers  # noqa: E402
 from estimator_lab.tf1._modules import FINDER  # noqa: E402

@@ -1,10 +1,13 @@
 """The environment of TensorFlow: versions that work together, environment variables, messages."""
 
 import importlib.metadata
+import logging
 import os
 import platform
 import warnings
 from typing import NamedTuple
+
+import absl.logging
 
 from estimator_lab.base.process import FATAL_ONLY, LOG_LEVEL_VARIABLE, wants_messages
 
@@ -92,6 +95,17 @@ def hide_deprecations() -> None:
     module_wrapper._PER_MODULE_WARNING_LIMIT = 0  # 'The name tf.x is deprecated. Please use ...'
     for beginning in _KERAS_WARNINGS:
         warnings.filterwarnings('ignore', message=beginning, category=UserWarning)
+
+
+def print_log_lines_once() -> None:
+    """Keeps the handler that `tf.app.run` puts on the root logger from repeating TensorFlow's lines."""
+    absl.logging.get_absl_handler().addFilter(_is_first_print)
+
+
+def _is_first_print(record: logging.LogRecord) -> bool:
+    stream = absl.logging.get_absl_handler().python_handler.stream
+    handlers = logging.getLogger('tensorflow').handlers
+    return record.name != 'tensorflow' or all(getattr(one, 'stream', None) is not stream for one in handlers)
 
 
 def keras_3_problem() -> str | None:

@@ -13,7 +13,7 @@ from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentenc
 from estimator_lab.core.step.train_step import optimizer_vectors
 from estimator_lab.data.order.archives import Say
 from estimator_lab.errors import FlagError
-from estimator_lab.runs.memory import check_training, measure
+from estimator_lab.runs.memory import Network, check_training, measure
 from estimator_lab.runs.model import unlisted_checkpoint
 from estimator_lab.runs.weights.checkpoint import all_finite
 from estimator_lab.tf1 import prepare_process, tf
@@ -84,7 +84,8 @@ class Experiment:
         plans = plan_phases(self.run)
         for plan in plans:
             plan.check_folder()
-        _check_memory(plans[-1])
+        self._final = plans[-1]
+        self._check_memory()
         if self.run.role.trains:
             self._check_changes(plans)
         self.warm_start = _open_warm_start(plans[-1])
@@ -97,6 +98,17 @@ class Experiment:
     def inputs(self) -> Inputs:
         """What the last phase trains and evaluates on."""
         return self.run.inputs
+
+    @functools.cached_property
+    def network(self) -> Network:
+        """The layers of the network and the memory that it needs; its graph is built for that."""
+        doing('building the network')
+        return measure(self.run.model, self._final.params, self.run.reader)
+
+    def step_bytes(self) -> int:
+        """Returns the bytes of memory that a training step takes, or more."""
+        vectors = optimizer_vectors(self._final.params)
+        return self.network.training(self.run.settings.batch_size, vectors)
 
     @property
     def max_steps(self) -> int:
@@ -131,6 +143,12 @@ class Experiment:
         folders = [trainer.plan.folder for trainer in self.trainers]
         with self._alone(), rolled_back_on_failure(folders, self.saved_step):
             return self._train()
+
+    def _check_memory(self) -> None:
+        """Checks that a step fits into memory; common sizes are not measured."""
+        run, batch_size = self.run, self.run.settings.batch_size
+        if run.settings.hparams or batch_size * math.prod(run.params.image_shape) >= _SMALL_BATCH:
+            check_training(self.network, batch_size, optimizer_vectors(self._final.params))
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -228,11 +246,3 @@ def _open_warm_start(plan: Plan) -> WarmStart | None:
             '--warm_start takes the place of pre-training: give --hparams=pretrain_epochs=0 as well.'
         )
     return open_warm_start(settings.warm_start, plan)
-
-
-def _check_memory(plan: Plan) -> None:
-    """Checks that a step fits into memory; common sizes are not measured."""
-    run, batch_size = plan.run, plan.run.settings.batch_size
-    if run.settings.hparams or batch_size * math.prod(run.params.image_shape) >= _SMALL_BATCH:
-        network = measure(run.model, plan.params, run.reader)
-        check_training(network, batch_size, optimizer_vectors(plan.params))

@@ -169,8 +169,8 @@ def _with_batch_size(settings: Settings, role: Role) -> Settings:
 def _read_folder(model_dir: Path) -> Record | None:
     """Returns the record in a model_dir, None for a new one; checks that training may write there."""
     for path in (model_dir, *model_dir.parents):
-        if path.is_file():
-            raise FlagError(f'--model_dir={model_dir} cannot be written: {path} is a file, not a folder.')
+        if path.exists() and not path.is_dir():
+            raise FlagError(f'--model_dir={model_dir} cannot be written: {path} is not a folder.')
     previous = read_record(model_dir)
     checkpoint = None if previous else tf.train.latest_checkpoint(str(model_dir))
     if checkpoint:  # training would go on with it if the names of its variables are the same

@@ -45,7 +45,7 @@ def run(monkeypatch, arguments, main=lambda settings, line: None):
 
 
 def test_without_arguments_all_have_their_defaults():
-    assert parsed() == (Settings(), CommandLine([], frozenset()))
+    assert parsed() == (Settings(), CommandLine([], frozenset(), {}))
 
 
 def test_flags_have_the_types_of_their_settings():
@@ -54,6 +54,9 @@ def test_flags_have_the_types_of_their_settings():
     assert settings == Settings('x', 200, 0.5, True, 3, ('a', 'b'), Path('r.txt'))
     assert type(settings.trays) is int
     assert line.given == {'name', 'size', 'rate', 'fast', 'trays', 'paths', 'path'}
+    assert line.words == dict(
+        zip(('name', 'size', 'rate', 'fast', 'trays', 'paths', 'path'), arguments, strict=True)
+    )
     assert parsed('--path=')[0].path is None
     assert parsed('--size=2', '--size=3')[0].size == 3, 'the last one counts'
 
@@ -71,6 +74,67 @@ def test_home_is_expanded_in_flags_and_arguments(monkeypatch):
 def test_an_alias_is_the_flag_it_stands_for():
     settings, line = parsed('--title=x', aliases={'title': 'name'})
     assert settings.name == 'x' and 'name' in line.given
+
+
+def test_a_mistake_in_a_flagfile_names_the_file(tmp_path):
+    file = tmp_path / 'flags.txt'
+    for line, words in (
+        ('--sise=3', 'There is no flag --sise; did you'),
+        ('--size=x', '--size=x is not a whole'),
+    ):
+        file.write_text(f'--fast\n{line}\n')
+        with pytest.raises(FlagError) as error:
+            parsed('--trays=3', f'--flagfile={file}')
+        assert str(error.value).startswith(f'--flagfile={file}: {words}')
+        with pytest.raises(FlagError) as error:
+            parsed(line, f'--flagfile={file}')
+        assert str(error.value).startswith(words)
+
+
+def test_obvious_arguments_need_no_flags(tmp_path):
+    @dataclass(frozen=True)
+    class Places:
+        model_dir: Path | None = setting(None, 'a run', group='')
+        data: Sequence[str] = setting((), 'examples', group='')
+
+    (tmp_path / 'experiment.json').touch()
+    run = str(tmp_path)
+
+    def places(*arguments, **options):
+        command = Command(lambda settings, line: None, '', Places, **options)
+        settings, line = command.parse(['program', *arguments])
+        assert line.given == {name for name, value in vars(settings).items() if value}
+        return settings.model_dir and str(settings.model_dir), settings.data, line.arguments
+
+    both = {'places': ['model_dir', 'data']}
+    assert places(run, 'a,b.tar', **both) == (run, ('a,b.tar',), [])
+    assert places('a.tar', run, **both) == (run, ('a.tar',), [])
+    assert places('none', places=['model_dir']) == ('none', (), [])
+    images = {'places': ['model_dir'], 'arguments': '[IMAGE...]'}
+    assert places(run, 'a.jpg', **images) == (run, (), ['a.jpg'])
+    assert places('--model_dir=x', run, **images) == ('x', (), [run])
+    for arguments in ((run, 'a', 'b'), (run, run, run)):
+        with pytest.raises(FlagError, match=f"Unexpected argument '{arguments[-1]}'"):
+            places(*arguments, **both)
+
+
+def test_a_missing_file_is_reported_with_its_flag(monkeypatch, capsys):
+    def fail(settings, line):
+        raise DataError("There is no file 'b.tar'.")
+
+    assert run(monkeypatch, ['--name=x', '--paths=a.tar,b.tar'], fail) == 1
+    assert capsys.readouterr().err == "error: --paths: There is no file 'b.tar'.\n"
+    assert run(monkeypatch, ['--name=x', '--paths=c.tar'], fail) == 1
+    assert capsys.readouterr().err == "error: There is no file 'b.tar'.\n"
+
+
+@pytest.mark.parametrize(
+    ('flag', 'words'),
+    [('--help=yes', 'Does things.'), ('-help', 'Does things.'), ('--version', 'estimator_lab ')],
+)
+def test_help_and_version_end_a_command(monkeypatch, capsys, flag, words):
+    assert run(monkeypatch, ['--nonsense', flag]) == 0
+    assert capsys.readouterr().out.startswith(words)
 
 
 def test_help_shows_the_flags_by_group():
@@ -95,7 +159,7 @@ How:
 @pytest.mark.parametrize(
     ('arguments', 'options', 'words'),
     [
-        (['stray'], {}, "Unexpected argument 'stray'; all arguments are flags, see --help."),
+        (['stray'], {}, "Unexpected argument 'stray', see --help."),
         ([], {'arguments': 'FILE...'}, 'FILE... is missing, see --help.'),
         ([], {'required': ['path']}, '--path is missing, see --help.'),
         (['--path='], {'required': ['path']}, '--path is missing, see --help.'),
@@ -104,6 +168,17 @@ How:
         (['--fast=maybe'], {}, '--fast=maybe is neither true nor false.'),
         (['--sise=3'], {}, 'There is no flag --sise; did you mean --size? --help lists all.'),
         (['--nonsense'], {}, 'There is no flag --nonsense; --help lists all. Try --size.'),
+        (
+            ['--title_=x'],
+            {'aliases': {'title': 'name'}},
+            'There is no flag --title_; --help lists all. Try --size.',
+        ),
+        (['--resolution=x'], {}, 'There is no flag --resolution; did you mean --size? --help lists all.'),
+        (
+            ['--lr=1'],
+            {},
+            'There is no flag --lr; did you mean --hparams=learning_rate=...? --help lists all.',
+        ),
         (['--plain=3'], {}, 'There is no flag --plain; --help lists all. Try --size.'),
         (['--size=0'], {}, '--size=0: 0 is not an integer in the range [1, 300]; --help lists the flags.'),
         (['--trays=2'], {}, '--trays=2: value should be one of <1|3>; --help lists the flags.'),

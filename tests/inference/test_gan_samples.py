@@ -48,7 +48,7 @@ def test_samples_depend_on_seed_and_place_alone(sampling):
     assert np.allclose(joined(sampling.batches(SampleRequest(2)))[0], images[:2], atol=1e-6)
     assert not np.allclose(joined(sampling.batches(SampleRequest(6, seed=2)))[0], images)
     assert joined(sampling.batches(SampleRequest(2, label='n000003')))[1] == ['n000003'] * 2
-    with pytest.raises(FlagError, match='--label=x is unknown; known are: n000000, '):
+    with pytest.raises(FlagError, match='--label=x is unknown to the model; it knows labels such as n000000'):
         joined(sampling.batches(SampleRequest(1, label='x')))
 
 

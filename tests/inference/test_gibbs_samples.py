@@ -68,7 +68,7 @@ def test_samples_of_a_belief_network_of_each_label_or_a_given_one(folders):
     ('folder', 'label', 'sentence'),
     [
         ('rbm', 'n0', '--label=n0 needs a machine that was trained with labels'),
-        ('labelled', 'n9', '--label=n9 is unknown; known are: n0, n1, n2'),
+        ('labelled', 'n9', '--label=n9 is unknown to the model; it knows labels such as n0, n1, n2'),
         ('denoising', '', 'does not dream'),
         ('random', '', 'does not dream: --model=rbm does'),
     ],

@@ -6,7 +6,7 @@ from scipy.signal import correlate2d
 
 from estimator_lab.core.model import keys
 from estimator_lab.core.model.endpoints import Endpoint, publish
-from estimator_lab.errors import DataError, FlagError
+from estimator_lab.errors import FlagError
 from estimator_lab.inference.inspection import grad_cam, inspect_image, saliency
 from estimator_lab.inference.inspection_files import show_in_tensorboard
 from estimator_lab.models.cnn import Network
@@ -103,7 +103,7 @@ def test_a_network_without_anything_to_show_shows_the_image(cnn):
 
 
 def test_a_label_that_the_model_does_not_know(cnn):
-    with pytest.raises(DataError, match=r'--label=x is unknown to the model; .* such as n000000, n000001'):
+    with pytest.raises(FlagError, match=r'--label=x is unknown to the model; .* such as n000000, n000001'):
         inspect_image(cnn, IMAGE, 'x')
 
 

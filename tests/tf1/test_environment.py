@@ -10,6 +10,22 @@ from estimator_lab.tf1._environment import (
     find_problem,
 )
 
+
+def test_app_run_prints_each_log_line_once(run_python, tmp_path):
+    program = tmp_path / 'program.py'
+    program.write_text(
+        'from absl import logging\n'
+        'from estimator_lab.tf1 import tf\n'
+        'def main(arguments):\n'
+        "    tf.logging.info('from TensorFlow')\n"
+        "    logging.info('from absl')\n"
+        'tf.app.run()\n'
+    )
+    done = run_python(program)
+    assert done.returncode == 0
+    assert done.stderr.count('from TensorFlow') == 1 and done.stderr.count('from absl') == 1
+
+
 GOOD = Packages('2.21.0', estimator='2.15.0', keras='3.15.1', tf_keras='2.21.0', protobuf='7.1.0')
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from estimator_lab.base.settings import check_settings, setting, settings_of
+from estimator_lab.base.suggestions import unknown
 from estimator_lab.errors import FlagError
 
 P = TypeVar('P')
@@ -33,7 +34,7 @@ def resolve(params_class: type[P], params: Mapping[str, Any] | None) -> P:
     known = [f.name for f in dataclasses.fields(params_class)]  # type: ignore[arg-type]
     for name in params:
         if name not in known:
-            raise FlagError(_unknown(name, known))
+            raise FlagError(unknown('Unknown hyper-parameter', name, known))
     resolved = params_class(**params)
     check_settings(resolved, 'Hyper-parameter ')
     return resolved
@@ -56,7 +57,7 @@ def parse_hparams(params_class: type, text: str) -> dict[str, Any]:
         if not equals:
             raise FlagError(f'--hparams takes name=value,name=value, not {part!r}.')
         if name not in known:
-            raise FlagError(_unknown(name, known))
+            raise FlagError(unknown('Unknown hyper-parameter', name, known))
         if name in values:
             raise FlagError(f'Hyper-parameter {name} is given twice in --hparams: give it once.')
         values[name] = _typed(name, value, type(known[name].default))
@@ -112,10 +113,6 @@ def is_positive(value: float) -> bool:
 def at_least_1(value: float) -> bool:
     """Returns whether a value is 1 or more."""
     return value >= 1
-
-
-def _unknown(name: str, known: Any) -> str:
-    return f'Unknown hyper-parameter {name!r}; known are: {", ".join(known)}.'
 
 
 def _typed(name: str, text: str, kind: type) -> Any:

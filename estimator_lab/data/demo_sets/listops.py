@@ -13,9 +13,8 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from estimator_lab.base.whole_files import whole_file
-from estimator_lab.console.outputs import why_refused
+from estimator_lab.console.outputs import writing
 from estimator_lab.data.demo_sets.archives import DemoPaths
-from estimator_lab.errors import DataError
 
 OPERATORS: dict[str, Callable[[list[int]], int]] = {
     '[MIN': min,
@@ -63,18 +62,17 @@ def write_listops(folder: Path, train: int, test: int, seed: int = 0) -> DemoPat
       seed: decides which trees.
 
     Raises:
-      DataError: the folder can't be written.
+      FlagError: the folder can't be written.
+      LabError: the disk is full.
     """
     paths = DemoPaths(folder / 'train.tsv', folder / 'test.tsv')
-    try:
+    with writing('', folder):
         folder.mkdir(parents=True, exist_ok=True)  # first, so that no work is lost if it fails
         found = list(itertools.islice(lines(seed), train + test))
         random.Random(f'listops {seed} order').shuffle(found)
         for path, part in zip(paths, (found[:train], found[train:]), strict=True):
             with whole_file(path, replaces=False) as file:
                 file.writelines(f'{line}\n'.encode() for line in part)
-    except OSError as error:
-        raise DataError(f'{folder} cannot be written: {why_refused(folder, error)}.') from error
     return paths
 
 

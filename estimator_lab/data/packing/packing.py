@@ -18,7 +18,7 @@ from pathlib import Path
 
 from estimator_lab import __version__
 from estimator_lab.base.whole_files import sync_folder
-from estimator_lab.console.outputs import locked, why_refused
+from estimator_lab.console.outputs import locked, writing
 from estimator_lab.console.progress import Progress
 from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.kind import Kind
@@ -62,20 +62,17 @@ def pack(
       kind: which members are examples.
 
     Raises:
-      FlagError: `out` is in use.
-      DataError: an archive or image is bad beyond what `settings` allow, a label can't be a folder's name, or
-        `out` can't be written.
+      FlagError: `out` is in use, or can't be written.
+      DataError: an archive or image is bad beyond what `settings` allow, or a label can't be a folder's name.
+      LabError: the disk is full.
     """
     if kind.labels:
         for label in kind.labels.distinct:
             check_label(label, f'--labels={kind.labels.path}')
-    try:
-        with _workplace(out) as workplace:
-            manifest = _packed(PackInput(archives, settings, say, kind), workplace)
-            _publish(workplace, out, manifest)
-            return manifest
-    except OSError as error:
-        raise DataError(f'--out={out} cannot be written: {why_refused(out, error)}.') from error
+    with writing('out', out), _workplace(out) as workplace:
+        manifest = _packed(PackInput(archives, settings, say, kind), workplace)
+        _publish(workplace, out, manifest)
+        return manifest
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from estimator_lab.core.model.endpoints import LOGITS
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.inceptionism.ascent import Ascent, Dreamt, dream, octave_sizes, resized
 from estimator_lab.inference.inceptionism.photo import Photo, open_photo
-from estimator_lab.inference.inceptionism.view import MOST_SIDE, Layer, View, find_layer, listed
+from estimator_lab.inference.inceptionism.view import MOST_SIDE, Layer, View, find_layer
 from estimator_lab.inference.settings import AscentSettings
 from estimator_lab.runs.model import Trained
 from estimator_lab.runs.precision import check_precision
@@ -176,7 +176,7 @@ class Dreamer:
         if side is None and self.settings.atlas and not self.layer.fixed:
             height, width = size
             size = min(height, _ATLAS_SIDE), min(width, _ATLAS_SIDE)
-        self._check_size(f'--size={size[0]}', size)
+        self._check_size('The dream' if side is None else f'--size={side}', size)
         return size
 
     def _ascent(self, size: tuple[int, int]) -> Ascent:
@@ -210,12 +210,13 @@ class Dreamer:
         octaves = octave_sizes(*size, self.settings.octaves, self.settings.octave_scale, self.layer.smallest)
         if all(have >= need for have, need in zip(octaves[0], least, strict=True)):
             return
-        has = f'{asked} has {size[1]}x{size[0]} pixels'
-        if len(octaves) > 1:
-            has += f', and the smallest of {len(octaves)} octaves {octaves[0][1]}x{octaves[0][0]}'
-        raise FlagError(
-            f'{has}, but {self.layer.name} of {self.trained.model_dir} needs {least[1]}x{least[0]} or more.'
-        )
+        needs = f'{self.layer.name} of {self.trained.model_dir} needs {least[1]}x{least[0]} or more'
+        if self.settings.octaves and len(octaves) > 1:
+            raise FlagError(
+                f'--octaves={len(octaves)} is too many: of {size[1]}x{size[0]} pixels, the smallest would '
+                f'have {octaves[0][1]}x{octaves[0][0]}, but {needs}.'
+            )
+        raise FlagError(f'{asked} has {size[1]}x{size[0]} pixels, but {needs}.')
 
 
 def open_dreamer(trained: Trained, settings: AscentSettings, label: str, seed: int) -> Dreamer:
@@ -240,10 +241,7 @@ def open_dreamer(trained: Trained, settings: AscentSettings, label: str, seed: i
             f'{layer.channels - 1}.'
         )
     if label:
-        known = trained.record.vocabulary
-        if label not in known:
-            raise FlagError(f'--label={label} is unknown; known are: {listed(known)}.')
-        channel = known.index(label)
+        channel = trained.class_id(label)
     return Dreamer(trained, layer, channel, settings, seed)
 
 

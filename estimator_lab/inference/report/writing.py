@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from estimator_lab.console.activity import doing
-from estimator_lab.console.outputs import check_outputs, made_folder, written_whole
+from estimator_lab.console.outputs import check_outputs, written_whole
 from estimator_lab.console.progress import progress_of, warn
 from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.pipeline.report import InputReport
@@ -40,7 +40,7 @@ def write_report(settings: ReportSettings) -> tuple[Path, int, list[str]]:
     path = settings.out or settings.model_dir / _NAME
     trained = open_trained(settings.model_dir)
     check_outputs({'out': path}, settings.data, trained.model_dir, trained.kind.accepts, ('.html', '.htm'))
-    with made_folder('out', path.parent), written_whole('out', path, keeps_part=False) as partial:
+    with written_whole('out', path, keeps_part=False) as partial:
         partial.open('x').close()  # fails now rather than after the evaluation
         doing('reading the run')
         history = read_history(trained.model_dir, Patience(_PATIENCE))
@@ -53,6 +53,7 @@ def write_report(settings: ReportSettings) -> tuple[Path, int, list[str]]:
 def _examined(trained: Trained, settings: ReportSettings) -> tuple[Evaluation, Inspected]:
     kind = trained.kind
     examples = ExampleInput(settings.data, warn, kind)
+    trained.check_examples(examples.paths)
     doing('evaluating')
     share = partial(share_evaluated, settings.eval_steps, _BATCH_SIZE, examples)
     with progress_of('Evaluating', kind.noun, share) as progress:

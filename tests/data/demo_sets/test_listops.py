@@ -10,7 +10,7 @@ import pytest
 
 from estimator_lab.data.demo_sets import listops
 from estimator_lab.data.demo_sets.listops import OPERATORS, lines, write_listops
-from estimator_lab.errors import DataError
+from estimator_lab.errors import FlagError
 
 
 def value_of(tree):
@@ -82,5 +82,5 @@ def test_the_files_share_no_tree(tmp_path):
     train, test = (set(path.read_text().splitlines()) for path in paths)
     assert (len(train), len(test)) == (60, 20) and not train & test
     (tmp_path / 'file').write_text('')
-    with pytest.raises(DataError, match='file cannot be written'):
+    with pytest.raises(FlagError, match='file cannot be written'):
         write_listops(tmp_path / 'file', train=1, test=1)

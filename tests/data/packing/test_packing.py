@@ -277,7 +277,7 @@ def test_folder_that_is_a_file_or_in_use(source, out, tmp_path):
     out.mkdir()
     with locked(out, 'busy'), pytest.raises(FlagError, match='is being written by another process'):
         pack([source], out, PackSettings(2), quiet)
-    with pytest.raises(DataError, match=r'--out=/dev/null/x cannot be written: Not a directory'):
+    with pytest.raises(FlagError, match=r'--out=/dev/null/x cannot be written: Not a directory'):
         pack([source], Path('/dev/null/x'), PackSettings(2), quiet)
 
 

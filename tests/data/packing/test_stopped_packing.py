@@ -13,7 +13,7 @@ import pytest
 
 from estimator_lab.data.packing.packing import pack
 from estimator_lab.data.packing.shards import MANIFEST, PackSettings, TarWriter, verify
-from estimator_lab.errors import DataError
+from estimator_lab.errors import LabError
 from tests.pack_files import FILES, quiet
 from tests.places import ROOT
 
@@ -30,11 +30,11 @@ def test_full_disk_and_interrupt_leave_nothing(source, out, monkeypatch, after, 
         add(self, *pieces)
 
     monkeypatch.setattr(TarWriter, 'add', failing_add)
-    expected = KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else DataError
+    expected = KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else LabError
     with pytest.raises(expected) as caught:
         pack([source], out, PackSettings(3), quiet)
     assert not out.exists()
-    if expected is DataError:
+    if expected is LabError:
         assert str(caught.value) == f'--out={out} cannot be written: No space left on device.'
 
 

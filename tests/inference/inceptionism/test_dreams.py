@@ -88,7 +88,7 @@ def test_a_zoom_begins_with_the_dream(cnn, colours):
     ('which', 'label', 'settings', 'sentence'),
     [
         ('cnn', '', {'layer': 'conv2', 'channel': 2}, '--channel=2 is out of range: conv2 has 2 channels'),
-        ('cnn', 'x', {}, '--label=x is unknown; known are: n000000, '),
+        ('cnn', 'x', {}, '--label=x is unknown to the model; it knows labels such as n000000, '),
         ('vgg', 'n000001', {'layer': 'conv1_1'}, '--label=n000001 looks at the last layer'),
         ('cnn', 'n000001', {'channel': 1}, '--label and --channel exclude each other'),
         ('cnn', '', {'layer': 'conv1', 'atlas': True, 'guide': 'x'}, '--guide and --atlas exclude'),
@@ -106,7 +106,7 @@ def test_flags_that_cannot_work_get_a_sentence(request, which, label, settings, 
     [
         (
             {'octaves': 9},
-            r'has 40x34 pixels, and the smallest of 9 octaves 3x2, but conv1 of \S+ needs 4x4 or more',
+            r'--octaves=9 is too many: of 40x34 pixels, the smallest would have 3x2, but conv1 of \S+ needs',
         ),
         ({'octaves': 3, 'layer': 'dense', 'octave_scale': 3}, 'but dense of .* needs 8x8 or more'),
     ],

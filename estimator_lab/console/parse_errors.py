@@ -1,0 +1,57 @@
+"""Wrong command lines as sentences: what absl says of flags, in the words of this package."""
+
+import re
+from collections.abc import Sequence
+
+from estimator_lab.base.suggestions import HPARAMS, suggested
+
+_UNKNOWN = re.compile(r"Unknown command line flag '(.*?)'(?:\. Did you mean: .*)?$")
+_NO_NUMBER = re.compile(
+    r'(--\w+=.*?): (invalid literal for int|could not convert string to float)', re.DOTALL
+)
+_LIST_OF_HPARAMS = 'hparams'
+
+
+def parse_error(words: str, argv: Sequence[str], known: Sequence[str], hint: str) -> str:
+    """Returns the sentence for absl's message about a flag.
+
+    Args:
+      words: the message.
+      argv: the command line.
+      known: the flags of the command.
+      hint: follows if an unknown flag resembles no other.
+    """
+    words = words.removeprefix('ERROR:: ').removeprefix('flag ').rstrip('.')
+    unknown = _UNKNOWN.match(words)
+    named = unknown[1] if unknown else (re.match(r'--(\w+)', words) or ['', ''])[1]
+    place = '' if named in map(_name_of, argv[1:]) or not flagfile(argv, '') else f'{flagfile(argv)}: '
+    if unknown:
+        return f'{place}{_unknown_flag(named, known, hint)}'
+    if found := _NO_NUMBER.match(words):
+        return f'{place}{found[1]} is not a {"whole " if "int" in found[2] else ""}number.'
+    if ": ('Non-boolean" in words:
+        return f'{place}{words.partition(": (")[0]} is neither true nor false.'
+    return f'{place}{words}; --help lists the flags.'
+
+
+def flagfile(argv: Sequence[str], missing: str = '--flagfile') -> str:
+    """Returns the --flagfile as it was given, or `missing` if it was given otherwise."""
+    given = [argument for argument in argv[1:] if argument.lstrip('-').startswith('flagfile')]
+    return given[-1] if given and '=' in given[-1] else missing
+
+
+def _name_of(argument: str) -> str:
+    """Returns 'size' for '--size=3', and 'fast' for '--nofast', too."""
+    name = argument.lstrip('-').partition('=')[0]
+    return name if argument.startswith('-') else ''
+
+
+def _unknown_flag(name: str, known: Sequence[str], hint: str) -> str:
+    others = HPARAMS if _LIST_OF_HPARAMS in known else ()
+    near = [
+        f'--{found}' if found in known else f'--{_LIST_OF_HPARAMS}={found}=...'
+        for found in suggested(name, [*known, *others])
+    ]
+    if near:
+        return f'There is no flag --{name}; did you mean {" or ".join(near)}? --help lists all.'
+    return f'There is no flag --{name}; --help lists all. {hint}'.rstrip()
