@@ -11,7 +11,7 @@ def test_the_layers_of_a_cnn(cnn_dir):
     # 8x8 pixels, 5x5 filters, 2 of them in the first convolution; 4 labels.
     assert found['conv1'] == LayerSize('conv1', '8x8x2', 5 * 5 * 2 + 2, 0)
     assert found['logits'].shape == '4' and found['logits'].parameters == 8 * 4 + 4
-    assert [layer.name for layer in layers][0] == 'conv1' and layers[-1].name == 'logits'
+    assert layers[0].name == 'conv1' and layers[-1].name == 'logits'
     values = {name: value.size for name, value in values_in(trained.checkpoint).items()}
     slots = ('Adam', 'beta1_power', 'beta2_power', 'global_step')
     in_file = sum(size for name, size in values.items() if not any(slot in name for slot in slots))
