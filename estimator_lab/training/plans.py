@@ -126,6 +126,12 @@ class Plan:
         if not self.run.task.labelled:  # its labels are only shown
             previous = replace(previous, vocabulary=record.vocabulary)
         check_same(folder, previous, record, structural_settings(self.run.model.params))
+        was, now = previous.hparams.get('accumulate', 1), self.params.accumulate
+        if was != now and self.saved is not None:
+            raise FlagError(
+                f'--model_dir={folder} was trained with --accumulate={was}, not {now}, and may hold a part '
+                'of an update: give the same, or another folder and --warm_start.'
+            )
         if is_imported(folder):
             raise FlagError(
                 f'--model_dir={folder} holds imported weights, and nothing of an optimizer to go on with: '

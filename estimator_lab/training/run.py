@@ -92,7 +92,7 @@ def open_run(settings: Settings, say: Say) -> Run:
     previous = _read_folder(settings.model_dir)
     inputs = open_inputs(settings, task, kind, previous.vocabulary if previous else (), say)
     params = replace(params, **_data_params(settings, kind, inputs, previous))
-    params = replace(params, **_class_weights(settings, params, inputs))
+    params = replace(params, **_class_weights(settings, params, inputs), accumulate=settings.accumulate)
     style_targets = open_style_targets(model, params, settings.model_dir, previous)
     if style_targets:
         if role.cluster:
@@ -100,6 +100,8 @@ def open_run(settings: Settings, say: Say) -> Run:
         params = replace(params, styles=style_targets.styles)
     if settings.precision != 'float32' and params.optimizer in SECOND_ORDER:
         raise FlagError(make_optimizer(params.optimizer, None).cannot(settings.precision))
+    if settings.accumulate > 1:
+        _check_accumulation(params.optimizer, role)
     model.check(params)
     if mixes(params) and settings.batch_size % 2:
         raise FlagError(
@@ -129,6 +131,16 @@ def open_run(settings: Settings, say: Say) -> Run:
 def mixes(params: Any) -> bool:
     """Whether pairs of training images are blended."""
     return isinstance(params, ClassifierParams) and params.mixes
+
+
+def _check_accumulation(optimizer: str, role: Role) -> None:
+    """Checks that the gradients of several batches can be added."""
+    if optimizer in SECOND_ORDER:
+        raise FlagError(
+            f'--accumulate is for first-order optimizers, not for {optimizer}: give a larger --batch_size.'
+        )
+    if role.cluster or role.strategy:
+        raise FlagError('--accumulate takes one process and one device: leave it out.')
 
 
 def check_kind(kind: Kind, settings: Settings, kinds: Iterable[Kind]) -> None:

@@ -69,6 +69,12 @@ class Settings:
     global_batch_size: int | None = _training(
         None, 'or of all workers together, however many they are', lower=1, upper=10_000_000
     )
+    accumulate: int = _training(
+        1,
+        'batches whose gradients make one update, as of a batch that many times as large',
+        lower=1,
+        upper=10_000,
+    )
     max_steps: int | None = _training(None, 'train up to this global step', lower=1, upper=MOST_STEPS)
     epochs: float | None = _training(None, 'or for this many passes over the data (default 10)', lower=0)
     eval_steps: int | None = _training(

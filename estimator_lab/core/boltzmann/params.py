@@ -82,4 +82,8 @@ def apply_gradients(
         )
         chosen = dataclasses.replace(params, learning_rate=params.initial_rate)
         optimizer, rate = optimizer_and_rate(chosen, momentum)
-        return sequential_train_op([lambda: train_step.apply_gradients(optimizer, pairs, weights)]), rate
+
+        def update() -> Operation:
+            return train_step.apply_gradients(optimizer, pairs, weights, params.accumulate)
+
+        return sequential_train_op([update]), rate

@@ -63,6 +63,7 @@ class DataParams:
       first_step: the global step at which the schedule begins; above 0 after another phase.
       phase: name of the training phase; '' is the last, and the only one of most models.
       model_dir: the folder with what a model computed before training; '' for none.
+      accumulate: how many batches make up one update of the weights.
     """
 
     image_shape: tuple[int, int, int] = (128, 128, 1)
@@ -71,6 +72,7 @@ class DataParams:
     first_step: int = 0
     phase: str = FINAL
     model_dir: str = ''
+    accumulate: int = 1
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,6 +17,8 @@ def optimizer_and_rate(params: TrainingParams, momentum: Tensor | None = None) -
       momentum: float32 scalar, for one that changes; None for that of the parameters.
     """
     step = tf.train.get_or_create_global_step() - params.first_step
+    if params.accumulate > 1:  # the rate of a step with one large batch
+        step -= step % params.accumulate
     rate = learning_rate_at(
         params.learning_rate_schedule, params.learning_rate, step, params.train_steps, params.warmup_steps
     )
@@ -47,7 +49,7 @@ def train_op(
 
         def update() -> Operation:
             pairs = optimizer.compute_gradients(loss, variables)
-            return apply_gradients(optimizer, _clipped(pairs, clip_norm), weights)
+            return apply_gradients(optimizer, pairs, weights, params.accumulate, clip_norm)
 
         step = sequential_train_op([update])
     # Outside the scope, which would become a part of the tag.
@@ -88,9 +90,12 @@ def _second_order_op(
 
 
 def optimizer_vectors(params: TrainingParams) -> int:
-    """Returns how many vectors of the weights' size a second-order optimizer stores; 0 for others."""
+    """Returns how many vectors of the weights' size a step stores, besides weights and gradients.
+
+    The slots of first-order optimizers are not counted.
+    """
     if params.optimizer not in SECOND_ORDER:
-        return 0
+        return int(params.accumulate > 1)
     return _second_order_optimizer(params).vectors()
 
 
@@ -99,7 +104,13 @@ def _second_order_optimizer(params: TrainingParams) -> SecondOrderOptimizer:
     return optimizer(optimizer.Settings.of(params))
 
 
-def apply_gradients(optimizer: Any, pairs: Sequence[tuple[Tensor, Variable]], weights: Tensor) -> Operation:
+def apply_gradients(
+    optimizer: Any,
+    pairs: Sequence[tuple[Tensor, Variable]],
+    weights: Tensor,
+    batches: int = 1,
+    clip_norm: float = 0.0,
+) -> Operation:
     """Returns the operation that updates the variables, unless all weights of the batch are 0.
 
     A batch of bad examples has no gradient, but momentum would still move the variables, and the optimizer's
@@ -107,12 +118,61 @@ def apply_gradients(optimizer: Any, pairs: Sequence[tuple[Tensor, Variable]], we
 
     Args:
       optimizer: a `tf.train.Optimizer`.
-      pairs: gradients with their variables, from `compute_gradients`.
+      pairs: gradients of mean losses with their variables, from `compute_gradients`.
       weights: the weight of each example, float32 [batch] or a number.
+      batches: how many batches make up one update, by the mean gradient of all their examples.
+      clip_norm: largest global norm of the gradient, 0 for none.
     """
     # Created within the branch, their names would have its prefix.
     create_slots(optimizer, [variable for _, variable in pairs])
-    return apply_if_nonempty(weights, lambda: optimizer.apply_gradients(pairs))
+    if batches == 1:
+        clipped = _clipped(pairs, clip_norm)
+        return apply_if_nonempty(weights, lambda: optimizer.apply_gradients(clipped))
+
+    def update(mean: Sequence[tuple[Tensor, Variable]]) -> Operation:
+        return optimizer.apply_gradients(_clipped(mean, clip_norm))
+
+    add = _accumulator(pairs, weights, batches, update)
+    return apply_if_nonempty(weights, add)
+
+
+def _accumulator(
+    pairs: Sequence[tuple[Tensor, Variable]],
+    weights: Tensor,
+    batches: int,
+    update: Callable[[Sequence[tuple[Tensor, Variable]]], Operation],
+) -> Callable[[], Operation]:
+    """Returns what builds the operation that adds a batch's gradients, and updates after the last batch.
+
+    The sums are variables, so that a run that stops between two updates resumes exactly.
+    """
+    gradients = [tf.convert_to_tensor(gradient) for gradient, _ in pairs]
+    variables = [variable for _, variable in pairs]
+    sums = [_zeros(f'{variable.op.name}/accumulated', variable.shape) for variable in variables]
+    counts = _zeros('accumulated_batches'), _zeros('accumulated_examples')
+    examples = 1.0 if isinstance(weights, int | float) else tf.count_nonzero(weights > 0, dtype=tf.float32)
+
+    def apply_and_reset() -> Tensor:
+        mean = [total.read_value() / counts[1].read_value() for total in sums]
+        with tf.control_dependencies([update(list(zip(mean, variables, strict=True)))]):
+            cleared = [tf.assign(one, tf.zeros(one.shape)) for one in (*sums, *counts)]
+        with tf.control_dependencies(cleared):
+            return tf.constant(True)
+
+    def add() -> Operation:
+        added = [tf.assign_add(total, examples * one) for total, one in zip(sums, gradients, strict=True)]
+        added += [tf.assign_add(counts[0], 1.0), tf.assign_add(counts[1], examples)]
+        with tf.control_dependencies(added):
+            is_last = counts[0].read_value() >= batches
+            return tf.cond(is_last, apply_and_reset, lambda: tf.constant(False)).op
+
+    return add
+
+
+def _zeros(name: str, shape: Sequence[int] = ()) -> Variable:
+    return tf.get_variable(
+        name, shape, initializer=tf.zeros_initializer(), trainable=False, use_resource=True
+    )
 
 
 def apply_if_nonempty(weights: Tensor, update: Callable[[], Operation]) -> Operation:

@@ -141,3 +141,49 @@ def test_iterations_on_a_batch_are_a_hyper_parameter(optimizer):
             session.run(step)
             losses[iterations] = session.run(loss)
     assert losses[4] < losses[1] / 10
+
+
+def weights_after(batch_size, accumulate, optimizer='adam', clip_norm=0.0, bad=(), stop_after=0):
+    """Fits a line to 24 examples, in the order of their numbers, and returns its two weights."""
+    x = np.linspace(-1, 2, 24, dtype=np.float32)[:, None] ** np.array([[1, 2]], np.float32)
+    y, counts = x @ np.float32([0.7, -0.4]) + 0.1, np.ones(24, np.float32)
+    counts[list(bad)] = 0
+    params = dataclasses.replace(
+        PARAMS, optimizer=optimizer, accumulate=accumulate, first_step=0, train_steps=24 // batch_size
+    )
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.train.create_global_step()
+        inputs, targets, weights = (tf.placeholder(tf.float32, [None, *more]) for more in ([2], [], []))
+        line = tf.get_variable('line', initializer=np.float32([0.2, 0.3]))
+        predicted = tf.reduce_sum(inputs * line, axis=1)
+        loss = tf.losses.mean_squared_error(targets, predicted, weights)
+        step = train_op(loss, params, weights, clip_norm=clip_norm)
+        session.run(tf.global_variables_initializer())
+        saved = None
+        for begin in range(0, 24, batch_size):
+            if stop_after and begin == stop_after:  # a restart from a checkpoint
+                saved = session.run(tf.global_variables())
+                session.run(tf.global_variables_initializer())
+                for variable, value in zip(tf.global_variables(), saved, strict=True):
+                    variable.load(value, session)
+            rows = slice(begin, begin + batch_size)
+            session.run(step, {inputs: x[rows], targets: y[rows], weights: counts[rows]})
+        return session.run(line)
+
+
+@pytest.mark.parametrize('optimizer', ['sgd', 'momentum', 'adam', 'rmsprop'])
+@pytest.mark.parametrize('clip_norm', [0.0, 0.1])
+def test_accumulated_batches_equal_a_large_one(optimizer, clip_norm):
+    """With a schedule, and a batch in which two examples are bad."""
+    large = weights_after(12, 1, optimizer, clip_norm, bad=(1, 2))
+    assert weights_after(4, 3, optimizer, clip_norm, bad=(1, 2)) == pytest.approx(large, abs=1e-6)
+    assert weights_after(4, 1, optimizer, clip_norm, bad=(1, 2)) != pytest.approx(large, abs=1e-4)
+
+
+def test_accumulation_resumes_between_two_updates():
+    assert weights_after(4, 3, stop_after=8).tolist() == weights_after(4, 3).tolist()
+
+
+def test_a_batch_without_good_examples_is_not_counted():
+    large = weights_after(8, 1, bad=range(8))
+    assert weights_after(4, 2, bad=range(8)) == pytest.approx(large, abs=1e-6)
