@@ -248,3 +248,23 @@ def test_a_checkpoint_without_a_record_is_refused(settings, tmp_path):
     warm_start = str(refused.value).partition('--warm_start=')[2].split()[0]
     anew, _ = opened(settings(model_dir=tmp_path / 'other', warm_start=Path(warm_start)))
     assert anew.train().step == 2
+
+
+def test_accumulation_may_not_change_between_starts(settings):
+    """Part of an update may be in the checkpoint."""
+    trained(settings(accumulate=2))
+    with pytest.raises(FlagError, match='was trained with --accumulate=2, not 1'):
+        opened(settings(max_steps=4))
+    trained(settings(accumulate=2, max_steps=4))
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        ({'hparams': 'optimizer=lbfgs'}, 'for first-order optimizers, not for lbfgs'),
+        ({'model': 'gan', 'hparams': ''}, 'does not work with --model=gan'),
+    ],
+)
+def test_accumulation_that_cannot_work(settings, changes, words):
+    with pytest.raises(FlagError, match=words):
+        opened(settings(accumulate=2, **changes))
