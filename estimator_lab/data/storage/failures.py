@@ -1,6 +1,7 @@
 """Errors of files elsewhere, as clauses without credentials, and the repetition of attempts."""
 
 import errno
+import os
 import random
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -12,11 +13,25 @@ T = TypeVar('T')
 
 PAUSES = (0.01, 0.1, 0.5, 2.0, 5.0)
 """Seconds between attempts, on average. The first is short, as most often an old connection was reset."""
+FIRST_PAUSES = PAUSES[:4]
+"""The same when a file is opened, as it may be the wrong name."""
 _LONGEST_PAUSE = 30.0
+_LONGEST = 200  # letters of an error of others
 _EXPIRED = ('expired', 'expiredtoken', 'invalidtoken', 'token has been revoked')
 _BUSY = (408, 425, 429, 500, 502, 503, 504)
 _NO_PERMISSION = (401, 403, 407)
 _GONE = (404, 410)
+# A connection was refused, reset or cut off; by name, as the libraries need not be installed.
+_CONNECTION = {
+    'ConnectionError',
+    'ClientConnectionError',
+    'ClientPayloadError',
+    'ServerDisconnectedError',
+    'EndpointConnectionError',
+    'HTTPClientError',
+    'IncompleteReadError',
+    'RequestException',
+}
 _NEEDED = 'check the credentials, or sign the URL'
 
 
@@ -79,7 +94,12 @@ def failure_of(error: BaseException) -> OSError:
     """Returns the error of this module for one of fsspec and the libraries below it."""
     if isinstance(error, RemoteError):
         return error
-    words = ' '.join(str(error).split()).rstrip('.') or type(error).__name__
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if 'TooManyRedirects' in names:
+        return RemoteError('the server redirects without end')
+    if 'ClientResponseError' in names:  # its words quote the answer
+        return RemoteError('the answer of the server is not valid HTTP')
+    words = ' '.join(str(error).split())[:_LONGEST].rstrip('.') or type(error).__name__
     status = getattr(error, 'status', None) or getattr(error, 'code', None)
     if isinstance(error, FileNotFoundError) or status in _GONE:
         return MissingError('there is no such file')
@@ -89,8 +109,8 @@ def failure_of(error: BaseException) -> OSError:
         return DeniedError(f'access is denied ({words}): {_NEEDED}')
     if 'imeout' in type(error).__name__:
         return TransientError('no answer came in time')
-    if _is_connection(error) or status in _BUSY:
-        return TransientError(f'the connection failed ({type(error).__name__})')
+    if names & _CONNECTION or status in _BUSY:
+        return TransientError(f'the connection failed ({_system_reason(error)})')
     return RemoteError(words)
 
 
@@ -115,22 +135,13 @@ def failure_of_status(status: int, reason: str, body: str, pause: float) -> OSEr
     return TransientError(answer, pause) if status in _BUSY else RemoteError(answer)
 
 
+def _system_reason(error: BaseException) -> str:
+    """Returns why a connection failed, as the system says it; the name of the error if it does not."""
+    below = getattr(error, 'os_error', error)
+    if isinstance(below, OSError) and below.errno:
+        return os.strerror(below.errno) if below.errno > 0 else str(below.strerror)
+    return type(error).__name__
+
+
 def _is_expired(words: str) -> bool:
     return any(sign in words.lower() for sign in _EXPIRED)
-
-
-def _is_connection(error: BaseException) -> bool:
-    """Whether a connection was refused, reset or cut off; by name, as the libraries need not be installed."""
-    names = {kind.__name__ for kind in type(error).__mro__}
-    known = {
-        'ConnectionError',
-        'ClientConnectionError',
-        'ClientPayloadError',
-        'ServerDisconnectedError',
-        'EndpointConnectionError',
-        'FSTimeoutError',
-        'HTTPClientError',
-        'IncompleteReadError',
-        'RequestException',
-    }
-    return bool(names & known)

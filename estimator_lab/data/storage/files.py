@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Protocol
 
 from estimator_lab.base.urls import unsigned
-from estimator_lab.data.storage.failures import ChangedError, repeated
+from estimator_lab.data.storage.failures import FIRST_PAUSES, ChangedError, repeated
 from estimator_lab.data.storage.names import private_name
 from estimator_lab.data.storage.range_cache import KeptFile, kept_file
 from estimator_lab.data.storage.transport import Facts, transport_of
@@ -93,7 +93,7 @@ class RemoteFile:
     def __init__(self, name: str) -> None:
         self.name = name
         self.transport = transport_of(private_name(name))
-        self.facts: Facts = repeated(self.transport.probe)
+        self.facts: Facts = repeated(self.transport.probe, FIRST_PAUSES)
 
     @property
     def size(self) -> int:

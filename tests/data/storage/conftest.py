@@ -21,6 +21,7 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
     pytest.importorskip('aiohttp')
     monkeypatch.setenv('NO_PROXY', '127.0.0.1')
     monkeypatch.setattr(failures, 'PAUSES', (0.001,) * 7)
+    monkeypatch.setattr(files, 'FIRST_PAUSES', (0.001,) * 7)
     monkeypatch.setattr(files, '_opened', {})
     with web_server() as server:
         yield server

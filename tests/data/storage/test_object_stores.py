@@ -33,6 +33,7 @@ def bucket(endpoint, monkeypatch):
     import fsspec
 
     monkeypatch.setattr(failures, 'PAUSES', (0.001, 0.001))
+    monkeypatch.setattr(files, 'FIRST_PAUSES', (0.001, 0.001))
     monkeypatch.setattr(files, '_opened', {})
     settings = {'AWS_ACCESS_KEY_ID': 'id', 'AWS_SECRET_ACCESS_KEY': 'SECRET', 'AWS_ENDPOINT_URL': endpoint}
     for name, value in {**settings, 'AWS_DEFAULT_REGION': 'us-east-1', 'NO_PROXY': '127.0.0.1'}.items():

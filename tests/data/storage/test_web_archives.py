@@ -9,7 +9,7 @@ import pytest
 
 from estimator_lab.data.member import read_members
 from estimator_lab.data.order.archives import open_archives
-from estimator_lab.data.storage import failures, http
+from estimator_lab.data.storage import files, http
 from estimator_lab.data.tar import skipping_file
 from estimator_lab.data.tar.index import build_index
 from estimator_lab.data.tar.sources import expand_archives
@@ -168,8 +168,10 @@ def test_a_file_that_is_no_archive(web, data, words):
 
 def test_a_server_that_is_not_there(monkeypatch):
     pytest.importorskip('aiohttp')
-    monkeypatch.setattr(failures, 'PAUSES', (0.001,))
-    with pytest.raises(DataError, match=r'cannot be read: the connection failed .*, 2 times'):
+    monkeypatch.setattr(files, 'FIRST_PAUSES', (0.001,))
+    with pytest.raises(
+        DataError, match=r'cannot be read: the connection failed \(Connection refused\), 2 times'
+    ):
         open_archives(['http://127.0.0.1:9/a.tar'])
 
 
