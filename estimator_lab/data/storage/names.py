@@ -9,7 +9,7 @@ import threading
 from estimator_lab.base.urls import HIDDEN, hide_secrets, shown_url
 
 STDIN = '-'
-COMMAND = 'pipe:'
+PIPE = 'pipe:'
 """Begins a source that is the output of a shell command, as in WebDataset."""
 
 _lock = threading.Lock()
@@ -24,7 +24,7 @@ def is_url(source: str) -> bool:
 
 def is_command(source: str) -> bool:
     """Whether a source is the output of a shell command."""
-    return source.startswith(COMMAND)
+    return source.startswith(PIPE)
 
 
 def scheme_of(url: str) -> str:
@@ -35,15 +35,15 @@ def scheme_of(url: str) -> str:
 def shown_name(source: str) -> str:
     """Returns a source for messages: a URL without credentials, and only the program of a command."""
     if is_command(source):
-        words = source.removeprefix(COMMAND).split()
-        return f'{COMMAND}{words[0]} {HIDDEN}' if len(words) > 1 else source
+        words = source.removeprefix(PIPE).split()
+        return f'{PIPE}{words[0]} {HIDDEN}' if len(words) > 1 else source
     return shown_url(source) if is_url(source) else source
 
 
 def shown_argument(argument: str) -> str:
     """Returns an argument of a command line for messages; it may be a flag with sources as its value."""
     flag, is_flag, value = argument.partition('=') if argument.startswith('-') else ('', '', argument)
-    before, command, rest = value.partition(COMMAND)
+    before, command, rest = value.partition(PIPE)
     is_source = command and (not before or before.endswith(','))
     after = shown_name(command + rest) if is_source else hide_secrets(command + rest)
     return f'{flag}{is_flag}{hide_secrets(before)}{after}'
