@@ -11,7 +11,7 @@ import signal
 from typing import Any
 
 from estimator_lab.data.storage.failures import RemoteError
-from estimator_lab.data.storage.names import COMMAND, private_name, shown_name
+from estimator_lab.data.storage.names import PIPE, private_name, shown_name
 from estimator_lab.errors import DataError
 
 OPT_IN = 'ESTIMATOR_LAB_PIPES'
@@ -29,7 +29,7 @@ def check_allowed(source: str) -> None:
             f'{shown_name(source)!r} would run a command of the shell: set {OPT_IN}=1 in the environment '
             'if you trust it.'
         )
-    if not source.removeprefix(COMMAND).strip():
+    if not source.removeprefix(PIPE).strip():
         raise DataError(f"{source!r} names no command: give one such as 'pipe:curl -s URL'.")
 
 
@@ -50,7 +50,7 @@ class CommandFile(io.RawIOBase):
         check_allowed(source)
         import subprocess  # few need it
 
-        command = ['/bin/sh', '-c', source.removeprefix(COMMAND)]
+        command = ['/bin/sh', '-c', source.removeprefix(PIPE)]
         # In a session of its own, so that all of its processes can be ended, and Ctrl-C reaches it only then.
         self._process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True

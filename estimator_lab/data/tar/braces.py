@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from estimator_lab.data.storage.names import COMMAND
+from estimator_lab.data.storage.names import PIPE
 from estimator_lab.errors import DataError
 
 _MOST = 100_000
@@ -17,7 +17,7 @@ def split_names(patterns: list[str]) -> list[str]:
 
     A command, 'pipe:...', extends to the next one or to the end, as it may have commas of its own.
     """
-    before, *commands = re.split(f'(?:^|,)(?={COMMAND})', ','.join(patterns))
+    before, *commands = re.split(f'(?:^|,)(?={PIPE})', ','.join(patterns))
     names = [name.strip() for name in _ITEM.findall(before)]
     return [name for name in (*names, *commands) if name]
 
