@@ -15,7 +15,7 @@ from estimator_lab.data.storage.range_cache import KeptFile, kept_file
 from estimator_lab.data.storage.transport import Facts, transport_of
 
 _MOST_AT_ONCE = 2**23  # bytes of a request: after a failure no more than these are read again
-_MOST_KEPT = 1024
+_MOST_OPENED = 2**16
 _SLOW_SECONDS = 0.002  # for a read: more than waiting for Python's lock takes; a network or a cold disk
 _NEWEST = 0.1  # share of the newest read in the average
 
@@ -183,7 +183,7 @@ def open_remote(name: str, again: bool = False) -> RemoteFile:
         return known
     with _lock:
         _opened[name] = file
-        while len(_opened) > _MOST_KEPT:
+        while len(_opened) > _MOST_OPENED:
             del _opened[next(iter(_opened))]
     return file
 

@@ -1,7 +1,8 @@
 """Parts of files elsewhere that are kept on the local disk, so that later epochs and runs do not fetch them.
 
-A folder for each version of a file holds `data`, a sparse file with the parts in their places, and `ranges`,
-a row for each part with its checksum. A part is used only if its checksum is right, so that a power loss, or
+A folder for each version of a file holds two sparse files: `data`, with the parts in their places, and
+`ranges`, with a row for each block of 512 bytes, in which a member of an archive may begin: the bytes of the
+part that begins there, and their checksum. A part is used only if that is right, so that a power loss, or
 another process that writes at the same time, does no harm.
 
 Epochs are shuffled, so that all parts are equally likely to be needed next: when the cache is full, nothing
@@ -9,6 +10,7 @@ is replaced by parts of the same data. Files that no process has used for an hou
 """
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -22,7 +24,8 @@ from estimator_lab.data.cache import cache_folder
 
 DEFAULT_MEGABYTES = 4096
 
-_ROW = struct.Struct('<QIII')  # offset, bytes, their CRC-32, and that of the row
+_BLOCK = 512
+_ROW = struct.Struct('<II')  # bytes, and their CRC-32
 _IDLE_SECONDS = 3600.0
 _TOUCHED_EVERY = 600.0
 
@@ -39,6 +42,7 @@ class RangeCache:
         self._folder = folder
         self._most = most_bytes
         self._held: int | None = None
+        self._next_removal = 0.0
         self._kept: dict[str, KeptFile] = {}
         self._lock = threading.Lock()
 
@@ -59,8 +63,9 @@ class RangeCache:
         with self._lock:
             if self._held is None:
                 self._held = sum(_bytes_in(folder) for folder in self._folders())
-            if self._held + count > self._most and count <= self._most:
+            if self._held + count > self._most and count <= self._most and time.time() > self._next_removal:
                 self._remove_unused(count)
+                self._next_removal = time.time() + _TOUCHED_EVERY
             if self._held + count > self._most:
                 return False
             self._held += count
@@ -86,7 +91,7 @@ class RangeCache:
 
 
 class KeptFile:
-    """The kept parts of one file; thread-safe.
+    """The kept parts of one file; thread-safe. It holds no memory and no open files, as there may be many.
 
     Args:
       cache: what it belongs to.
@@ -98,68 +103,66 @@ class KeptFile:
 
     def __init__(self, cache: RangeCache, folder: Path) -> None:
         self._cache = cache
+        self._data, self._ranges = folder / 'data', folder / 'ranges'
         folder.mkdir(parents=True, exist_ok=True)
-        self._ranges = folder / 'ranges'
-        self._data = os.open(folder / 'data', os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        self._parts = _parts_in(self._ranges)
-        self._rows = os.open(self._ranges, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
-        self._touched = 0.0
-        self._touch()
+        self._ranges.touch(mode=0o600)
+        self._touched = time.time()
 
     def get(self, offset: int, count: int) -> bytes | None:
         """Returns `count` bytes from `offset` on; None if no part begins there, or it is shorter."""
-        size, checksum = self._parts.get(offset, (0, 0))
-        if size < count:
-            return None
-        self._touch()
         with contextlib.suppress(OSError):
-            data = os.pread(self._data, size, offset)
+            size, checksum = self._part_at(offset)
+            if size < count or not count:
+                return None
+            data = _read(self._data, offset, size)
             if len(data) == size and zlib.crc32(data) == checksum:
+                self._touch()
                 return data[:count] if count < size else data
-        self._parts.pop(offset, None)
         return None
 
     def put(self, offset: int, data: bytes) -> None:
-        """Keeps a part, if there is room."""
-        if self._parts.get(offset, (0, 0))[0] >= len(data) or not self._cache.make_room(len(data)):
+        """Keeps a part, if it begins with a block and there is room."""
+        if offset % _BLOCK or not self._cache.make_room(len(data)):
             return
-        checksum = zlib.crc32(data)
-        row = struct.pack('<QII', offset, len(data), checksum)
         try:
-            if os.pwrite(self._data, data, offset) == len(data):
-                os.write(self._rows, row + struct.pack('<I', zlib.crc32(row)))
-                self._parts[offset] = len(data), checksum
+            _write(self._data, offset, data)
+            _write(self._ranges, offset // _BLOCK * _ROW.size, _ROW.pack(len(data), zlib.crc32(data)))
         except OSError:
             self._cache.stop()
+
+    def _part_at(self, offset: int) -> tuple[int, int]:
+        """Returns the bytes and the checksum of the part that begins at `offset`; 0 and 0 for none."""
+        row = b'' if offset % _BLOCK else _read(self._ranges, offset // _BLOCK * _ROW.size, _ROW.size)
+        return _ROW.unpack(row) if len(row) == _ROW.size else (0, 0)
 
     def _touch(self) -> None:
         now = time.time()
         if now > self._touched + _TOUCHED_EVERY:
             self._touched = now
-            with contextlib.suppress(OSError):
-                os.utime(self._ranges)
-
-    def __del__(self) -> None:
-        for name in ('_data', '_rows'):
-            if (descriptor := getattr(self, name, -1)) >= 0:
-                os.close(descriptor)
+            os.utime(self._ranges)
 
 
-def _parts_in(path: Path) -> dict[int, tuple[int, int]]:
-    """Returns (bytes, checksum) by offset; rows that are damaged are left out."""
-    parts: dict[int, tuple[int, int]] = {}
-    with contextlib.suppress(FileNotFoundError):
-        rows = path.read_bytes()
-        for start in range(0, len(rows) - _ROW.size + 1, _ROW.size):
-            offset, count, checksum, of_row = _ROW.unpack_from(rows, start)
-            if zlib.crc32(rows[start : start + _ROW.size - 4]) == of_row:
-                parts[offset] = count, checksum
-    return parts
+def _read(path: Path, offset: int, count: int) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        return os.pread(descriptor, count, offset)
+    finally:
+        os.close(descriptor)
+
+
+def _write(path: Path, offset: int, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        if os.pwrite(descriptor, data, offset) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    finally:
+        os.close(descriptor)
 
 
 def _bytes_in(folder: Path) -> int:
+    files = [folder / 'data', folder / 'ranges']
     with contextlib.suppress(OSError):
-        return (folder / 'data').stat().st_blocks * 512
+        return sum(file.stat().st_blocks * 512 for file in files)
     return 0
 
 

@@ -26,28 +26,32 @@ def size_of(folder):
 
 def test_parts_are_kept(folder):
     file = RangeCache(folder, 10**6).file('a')
-    file.put(1000, b'some')
-    file.put(10**10, b'far away')
+    file.put(1024, b'some')
+    file.put(512 * 10**8, b'far away')
+    file.put(2000, b'not at a block')
     again = RangeCache(folder, 10**6).file('a')
     for each in (file, again):
-        assert each.get(1000, 4) == b'some' and each.get(10**10, 8) == b'far away'
-        assert each.get(1000, 3) == b'som'
-        assert each.get(1000, 5) is each.get(1001, 3) is each.get(0, 4) is None
-    assert RangeCache(folder, 10**6).file('b').get(1000, 4) is None
+        assert each.get(1024, 4) == b'some' and each.get(512 * 10**8, 8) == b'far away'
+        assert each.get(1024, 3) == b'som'
+        assert each.get(1024, 5) is each.get(1025, 3) is each.get(0, 4) is each.get(2000, 3) is None
+    assert RangeCache(folder, 10**6).file('b').get(1024, 4) is None
+    file.put(1024, b'something')
+    assert again.get(1024, 9) == b'something'  # what another process has fetched meanwhile
 
 
 def test_damage_is_noticed(folder):
     file = RangeCache(folder, 10**6).file('a')
     file.put(0, b'first')
-    file.put(10, b'second')
-    (data,), (rows,) = folder.glob('*/data'), folder.glob('*/ranges')
-    data.write_bytes(b'first' + bytes(5) + b'secXnd')
-    file = RangeCache(folder, 10**6).file('a')
-    assert file.get(0, 5) == b'first' and file.get(10, 6) is None
-    file.put(10, b'second')
-    assert file.get(10, 6) == b'second'
-    rows.write_bytes(b'garbage' * 3 + rows.read_bytes()[:-3])
-    assert RangeCache(folder, 10**6).file('a').get(0, 5) is None
+    file.put(512, b'second')
+    (data,), (ranges,) = folder.glob('*/data'), folder.glob('*/ranges')
+    data.write_bytes(b'first' + bytes(507) + b'secXnd')
+    assert file.get(0, 5) == b'first' and file.get(512, 6) is None
+    file.put(512, b'second')
+    assert file.get(512, 6) == b'second'
+    ranges.write_bytes(b'garbage' + ranges.read_bytes()[:-3])
+    assert file.get(0, 5) is file.get(512, 6) is None
+    data.unlink()
+    assert file.get(0, 5) is None
 
 
 def test_its_size_is_bounded_and_nothing_in_use_is_replaced(folder):
@@ -66,8 +70,10 @@ def test_files_that_were_not_used_for_long_make_room(folder, monkeypatch):
     newer = RangeCache(folder, 100_000).file('new')
     newer.put(0, bytes(40_000))
     assert newer.get(0, 40_000) is None
-    (ranges,) = [path for path in folder.glob('*/ranges') if path.stat().st_size]
+    (ranges,) = (path for path in folder.glob('*/ranges') if path.stat().st_size)
     os.utime(ranges, (0, time.time() - 4000))
+    cache = RangeCache(folder, 100_000)
+    newer = cache.file('new')
     newer.put(0, bytes(40_000))
     assert newer.get(0, 40_000) == bytes(40_000) and size_of(folder) <= 45_000
 
