@@ -153,13 +153,13 @@ def _memory(settings: Settings, archives: Sequence[str], found: Sequence[Any], n
     from estimator_lab.data.input_memory import Data, input_memory
     from estimator_lab.data.kinds import KINDS
     from estimator_lab.data.members import is_folder
-    from estimator_lab.data.tar.sources import is_pipe, is_url
+    from estimator_lab.data.tar.sources import is_pipe
     from estimator_lab.data.tar.stream import is_compressed
 
     if not all(KINDS[contents.kind].has_pixels for contents in found):
         return None
     streams = (
-        is_pipe(archive) or is_url(archive) or (not is_folder(archive) and is_compressed(archive))
+        is_pipe(archive) or (not is_folder(archive) and is_compressed(archive))
         for archive, contents in zip(archives, found, strict=True)
         if contents.examples
     )

@@ -5,9 +5,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from estimator_lab.data.images.augment import parse_augmentation
-from estimator_lab.data.images.decode import ImageShape, check_shape
+from estimator_lab.data.images.decode import ImageShape
 from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.data.kind import BatchReader
 from estimator_lab.data.kinds import kind_of
@@ -19,6 +20,17 @@ from estimator_lab.data.tar.sources import expand_archives
 from estimator_lab.errors import FlagError
 
 _LOG = logging.getLogger('estimator_lab')
+_LARGEST_SIDE = 8000
+_MANY = 2**31 - 1
+_NUMBERS = (
+    ('batch_size', 1, 10_000_000),
+    ('epochs', 1, _MANY),
+    ('seed', -_MANY, _MANY),
+    ('rank', -_MANY, _MANY),  # which WorkerShard compares with world_size
+    ('world_size', -_MANY, _MANY),
+    ('shuffle_buffer', 1, _MANY),
+)
+_OPTIONAL = ('batch_size', 'epochs')
 
 
 @dataclass(frozen=True)
@@ -43,26 +55,27 @@ class StreamSettings:
 
     def check(self) -> None:
         """Raises FlagError for settings that are not allowed."""
-        if self.image_shape is not None:
-            try:
-                check_shape(*self.image_shape)
-            except (TypeError, ValueError) as error:
-                raise FlagError(
-                    f'image_shape={self.image_shape} must be (height, width, channels) in pixels, with 1 '
-                    'or 3 channels.'
-                ) from error
-        elif self.augment:
-            raise FlagError(f'augment={self.augment!r} needs image_shape: encoded images are not changed.')
-        for name in ('batch_size', 'epochs'):
+        for name, least, most in _NUMBERS:
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise FlagError(f'{name}={value} must be at least 1, or None.')
-        low, high = self.split
-        if not 0 <= low < high <= 1:
+            if not (value is None and name in _OPTIONAL) and not (
+                _is_whole(value) and least <= value <= most
+            ):
+                none = ', or None' if name in _OPTIONAL else ''
+                raise FlagError(f'{name}={value!r} must be a whole number from {least:,} to {most:,}{none}.')
+        if self.image_shape is None and self.augment:
+            raise FlagError(f'augment={self.augment!r} needs image_shape: encoded images are not changed.')
+        if self.image_shape is not None and not _is_shape(self.image_shape):
             raise FlagError(
-                f'split={self.split} must be a range within 0 and 1, such as (0, 0.9) for training and '
+                f'image_shape={self.image_shape!r} must be (height, width, channels), with sides from 1 to '
+                f'{_LARGEST_SIDE:,} pixels and 1 or 3 channels.'
+            )
+        if not _is_range(self.split):
+            raise FlagError(
+                f'split={self.split!r} must be a range within 0 and 1, such as (0, 0.9) for training and '
                 '(0.9, 1) for evaluation.'
             )
+        if not (isinstance(self.max_bad_fraction, int | float) and 0 <= self.max_bad_fraction <= 1):
+            raise FlagError(f'max_bad_fraction={self.max_bad_fraction!r} must be a number from 0 to 1.')
         WorkerShard(self.rank, self.world_size)
         parse_augmentation(self.augment, self.seed)
 
@@ -84,6 +97,22 @@ class StreamSettings:
             return EncodedReader()
         augmentation = parse_augmentation(self.augment, self.seed)
         return ImageReader(ImageShape(*self.image_shape), augmentation=augmentation)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_shape(shape: Any) -> bool:
+    if not isinstance(shape, tuple) or len(shape) != 3 or not all(map(_is_whole, shape)):
+        return False
+    return shape[2] in (1, 3) and all(1 <= side <= _LARGEST_SIDE for side in shape[:2])
+
+
+def _is_range(split: Any) -> bool:
+    if not isinstance(split, tuple) or len(split) != 2:
+        return False
+    return all(isinstance(end, int | float) for end in split) and 0 <= split[0] < split[1] <= 1
 
 
 def paths_of(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> tuple[str, ...]:
