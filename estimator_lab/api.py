@@ -65,12 +65,12 @@ def stream(
     return Stream(
         StreamSettings(
             paths=paths_of(paths),
-            image_shape=None if image_shape is None else tuple(image_shape),
+            image_shape=image_shape,
             batch_size=batch_size,
             shuffle=shuffle,
             seed=seed,
             epochs=epochs,
-            split=tuple(split),
+            split=split,
             rank=rank,
             world_size=world_size,
             shuffle_buffer=shuffle_buffer,

@@ -104,13 +104,13 @@ def _is_whole(value: Any) -> bool:
 
 
 def _is_shape(shape: Any) -> bool:
-    if not isinstance(shape, tuple) or len(shape) != 3 or not all(map(_is_whole, shape)):
+    if not isinstance(shape, tuple | list) or len(shape) != 3 or not all(map(_is_whole, shape)):
         return False
     return shape[2] in (1, 3) and all(1 <= side <= _LARGEST_SIDE for side in shape[:2])
 
 
 def _is_range(split: Any) -> bool:
-    if not isinstance(split, tuple) or len(split) != 2:
+    if not isinstance(split, tuple | list) or len(split) != 2:
         return False
     return all(isinstance(end, int | float) for end in split) and 0 <= split[0] < split[1] <= 1
 
