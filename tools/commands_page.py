@@ -5,6 +5,7 @@
 tests/test_main.py compares the page with the commands.
 """
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from estimator_lab.models.registry import MODELS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / 'docs/commands.md'
+_ACTIVITY = re.compile(r'(loading TensorFlow|starting)(  \(\d+ s\))?')
 
 _HEAD = """# Commands and flags
 
@@ -45,13 +47,13 @@ def page(output_of: Callable[[str, list[str]], str]) -> str:
 
 
 def _section(title: str, printed: str) -> str:
-    return f'## {title}\n\n```text\n{printed.rstrip()}\n```\n'
+    lines = [line for line in printed.rstrip().split('\n') if not _ACTIVITY.fullmatch(line)]
+    return '\n'.join([f'## {title}', '', '```text', *lines, '```', ''])
 
 
 def _in_a_process(module: str, arguments: list[str]) -> str:
     command = [sys.executable, '-m', module, *arguments]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return ''.join(line for line in printed.splitlines(True) if not line.startswith('loading TensorFlow'))
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 if __name__ == '__main__':
