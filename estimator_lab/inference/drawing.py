@@ -44,6 +44,7 @@ _PICTURES = ('.png', '.jpg', '.jpeg')
 _JPEG_QUALITY = 95
 _EVENTS = 'dreams'
 _SHOWN = 1024  # pixels of the longer side in TensorBoard, at most
+_MOST_COLUMNS = 20  # of classes
 _STRIP_HEIGHT = 256
 _LEAST_TILE, _MOST_TILE = 96, 160
 
@@ -115,7 +116,8 @@ def _draw_chains(trained: Trained, settings: DreamSettings, given: frozenset[str
         if out.suffix == _ARCHIVE:
             write_archive(path, batches)
         else:
-            labelled_grid(*joined(batches)).save(path)
+            images, texts = joined(batches)
+            labelled_grid(images, texts, class_columns(texts)).save(path)
     yield 'Dreams', f'{out}: {count:,} after {settings.steps:,} Gibbs steps each'
 
 
@@ -145,14 +147,20 @@ def _samples_picture(
     trained: Trained, sampling: Sampling, request: SampleRequest, archives: Sequence[str]
 ) -> Image.Image:
     """Draws samples; with archives, below each row the nearest images and their distances."""
-    columns = request.walk or COLUMNS
     images, texts = joined(sampling.batches(request))
+    columns = request.walk or class_columns(texts)
     if archives:
         found, distances, keys = nearest(trained, images, archives)
-        below = [f'{key.rpartition(":")[2]} {away:.2f}' for key, away in zip(keys, distances, strict=True)]
+        below = [f'{key.rpartition(":")[2]}\n{away:.2f}' for key, away in zip(keys, distances, strict=True)]
         images = _interleaved(images, found, columns, np.ones_like(images[:1]))
         texts = _interleaved(np.array(texts), np.array(below), columns, np.array([''])).tolist()
     return labelled_grid(images, texts, columns)
+
+
+def class_columns(labels: Sequence[str]) -> int:
+    """Returns the number of classes, whose samples then have a column each, if there are not too many."""
+    classes = len(set(labels))
+    return classes if 1 < classes <= _MOST_COLUMNS and len(labels) > classes else COLUMNS
 
 
 def _interleaved(above: np.ndarray, below: np.ndarray, columns: int, blank: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from estimator_lab.base.printable import padded
 from estimator_lab.console.activity import doing
 from estimator_lab.console.outputs import json_text, made_folder, write_csv, writing, written_together
 from estimator_lab.console.progress import progress_of, warn
@@ -196,7 +197,7 @@ def _classes_in_text(confusion: Confusion) -> list[str]:
         lines.insert(0, f'The {len(shown)} of {len(rows):,} classes with the lowest F1')
     for label, images, precision, recall, f1 in shown:
         cells = f'{images:>7,} {_share(precision):>9} {_share(recall):>7} {_share(f1):>7}'
-        lines.append(f'{label[:_NAME]:<{_NAME}} {cells}')
+        lines.append(f'{padded(label, _NAME)} {cells}')
     return lines
 
 
@@ -222,5 +223,5 @@ def _matrix_in_text(matrix: np.ndarray, labels: Sequence[str]) -> list[str]:
     lines = ['Confusion: rows are true, columns predicted', f'{"":<{_NAME + 4}}{head}']
     for number, (label, row) in enumerate(zip(labels, matrix.tolist(), strict=True), 1):
         cells = ''.join(f'{images:>{width}}' if images else f'{".":>{width}}' for images in row)
-        lines.append(f'{number:>2}  {label[:_NAME]:<{_NAME}}{cells}')
+        lines.append(f'{number:>2}  {padded(label, _NAME)}{cells}')
     return lines

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from estimator_lab.console.tensorflow_errors import tensorflow_errors_as_sentences
-from estimator_lab.conventions import KEY
+from estimator_lab.conventions import IMAGE, KEY
 from estimator_lab.core.model import keys
 from estimator_lab.data.kind import Reader
 from estimator_lab.data.order.order import Order
@@ -17,6 +17,7 @@ from estimator_lab.data.pipeline.batches import BadExample, Batch
 from estimator_lab.data.pipeline.input_fns import archive_input_fn
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import FlagError
+from estimator_lab.inference.settings import UNKNOWN
 from estimator_lab.runs.model import Trained
 
 PROBLEM = 'problem'
@@ -33,11 +34,13 @@ class Predicted(NamedTuple):
       keys: of the n examples that could be decoded.
       bad: the examples between them that could not.
       values: predictions by name, each [n, ...].
+      images: as the network sees them, uint8 [n, height, width, channels]; None for other examples.
     """
 
     keys: Sequence[str]
     bad: Sequence[BadExample]
     values: Mapping[str, np.ndarray]
+    images: np.ndarray | None = None
 
 
 class Row(NamedTuple):
@@ -58,19 +61,16 @@ def predicted_batches(
       LabError: TensorFlow fails.
     """
     # The batches that TensorFlow has read and not yet predicted, a few at most.
-    under_way: deque[tuple[Sequence[str], Sequence[BadExample]]] = deque()
+    under_way: deque[Batch] = deque()
 
-    def remember(batch: Batch) -> None:
-        under_way.append((batch.keys, batch.bad))
-
-    input_fn = archive_input_fn(images, reader, batch_size, report, watch=remember)
+    input_fn = archive_input_fn(images, reader, batch_size, report, watch=under_way.append)
     with tensorflow_errors_as_sentences():
         for values in trained.estimator.predict(
             input_fn, checkpoint_path=trained.pinned.path, yield_single_examples=False
         ):
-            names, bad = under_way.popleft()
-            found = {name: array[: len(names)] for name, array in values.items() if name != KEY}
-            yield Predicted(names, bad, found)
+            batch = under_way.popleft()
+            found = {name: array[: len(batch.keys)] for name, array in values.items() if name != KEY}
+            yield Predicted(batch.keys, batch.bad, found, batch.arrays.get(IMAGE))
     report.raise_error()
 
 
@@ -84,6 +84,7 @@ class Table:
     Attributes:
       trained: the model.
       top: how many labels.
+      threshold: smallest probability of the first label; below it, the label is UNKNOWN.
 
     Raises:
       FlagError: for more labels than the model knows.
@@ -91,6 +92,7 @@ class Table:
 
     trained: Trained
     top: int = 1
+    threshold: float = 0.0
 
     def __post_init__(self) -> None:
         classes = len(self.trained.record.vocabulary)
@@ -141,6 +143,7 @@ class Table:
             suffix = f'_{rank + 1}' if rank else ''
             columns[f'label{suffix}'] = labels[ids[:, rank]]
             columns[f'probability{suffix}'] = probabilities[np.arange(len(ids)), ids[:, rank]]
+        columns['label'] = np.where(columns['probability'] < self.threshold, UNKNOWN, columns['label'])
         return columns
 
 

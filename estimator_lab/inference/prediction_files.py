@@ -11,10 +11,19 @@ import numpy as np
 
 from estimator_lab.base.printable import safe_name
 from estimator_lab.console.activity import clear_activity, doing, silence
-from estimator_lab.console.outputs import CsvWriter, check_outputs, json_text, writing, written_whole
+from estimator_lab.console.outputs import (
+    CsvWriter,
+    check_outputs,
+    check_suffix,
+    json_text,
+    writing,
+    written_whole,
+)
 from estimator_lab.console.progress import progress_of, warn, why_unwritten
 from estimator_lab.conventions import KEY
 from estimator_lab.core.display.picture import as_picture
+from estimator_lab.core.model import keys
+from estimator_lab.data.order.order import Order
 from estimator_lab.data.pipeline.paths import ExampleInput
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import DataError, FlagError, LabError
@@ -30,10 +39,18 @@ from estimator_lab.inference.prediction import (
     vectors_of,
 )
 from estimator_lab.inference.settings import PredictionSettings
+from estimator_lab.inference.sorted_predictions import (
+    ContactSheet,
+    Labelled,
+    Output,
+    RememberedMembers,
+    SortedFolders,
+)
 from estimator_lab.runs.memory import check_use
 from estimator_lab.runs.model import Trained, open_trained
 
 _FILE_BYTES = 2**25
+_PICTURES = ('.jpg', '.jpeg', '.png')
 _TABLES = ('.csv', '.jsonl', '.json', '.txt', '')
 
 WriteRow = Callable[[Row], None]
@@ -65,9 +82,12 @@ def predict_and_write(
         check_use(trained.reader, settings.batch_size)
     examples = ExampleInput([*paths, *settings.data], warn, kind)
     trained.check_examples(examples.paths)
-    outputs = {'out': settings.out, 'files': settings.files}
-    check_outputs(outputs, examples.paths, trained.model_dir, kind.accepts, _TABLES)
-    table = Table(trained, settings.top)
+    _check_labels(trained, settings)
+    outputs = {name: getattr(settings, name) for name in ('out', 'files', 'contact_sheet', 'sort_into')}
+    check_outputs(outputs, examples.paths, trained.model_dir, kind.accepts)
+    check_outputs({'out': settings.out}, (), replaced=_TABLES)
+    table = Table(trained, settings.top, settings.threshold)
+    order = RememberedMembers(examples) if settings.sort_into else examples
     files = PredictionFiles(settings.files) if settings.files else None
     doing('predicting')
     with contextlib.ExitStack() as stack:
@@ -76,11 +96,21 @@ def predict_and_write(
         progress = None
         if settings.out:  # else the rows show the progress
             progress = stack.enter_context(progress_of('Predicting', kind.noun, examples.share))
+        more: list[Output] = []
+        if settings.contact_sheet:
+            more.append(ContactSheet(settings.contact_sheet))
+        if settings.sort_into and isinstance(order, RememberedMembers):
+            folders = SortedFolders(settings.sort_into, order, settings.link)
+            stack.callback(folders.leave_no_empty_folder)
+            more.append(folders)
         report = InputReport(say=lambda line: None, kind=kind, progress=progress)
-        batches = _batches(trained, examples, report, settings)
+        batches = _batches(trained, order, report, settings)
         try:
             with _rows_stream(settings.out) as stream, contextlib.closing(batches):
-                _write(batches, FORMATS[settings.format], stream, table, files, count_labels)
+                _write(batches, FORMATS[settings.format], stream, table, files, count_labels, more)
+            for output in more:
+                if sentence := output.finish():
+                    warn(sentence)
         except BrokenPipeError:  # the reader of the rows has closed the pipe
             silence(sys.stdout)
             return ''
@@ -96,8 +126,25 @@ def _check_painting(settings: PredictionSettings) -> None:
         )
 
 
+def _check_labels(trained: Trained, settings: PredictionSettings) -> None:
+    """Checks the settings that are only for classifiers, some of them of images."""
+    if settings.link and not settings.sort_into:
+        raise FlagError('--link has no meaning without --sort_into, see --help.')
+    for name in ('threshold', 'contact_sheet', 'sort_into'):
+        if not getattr(settings, name):
+            continue
+        if trained.vocabulary is None or trained.task.primary_metric != keys.ACCURACY:
+            raise FlagError(
+                f'--{name} is for classifiers, but --model={trained.model.name} predicts no labels.'
+            )
+        if name != 'threshold' and not trained.kind.has_pixels:
+            raise FlagError(f'--{name} is for images, but --model_dir={trained.model_dir} accepts trees.')
+    if settings.contact_sheet:
+        check_suffix('contact_sheet', settings.contact_sheet, _PICTURES)
+
+
 def _batches(
-    trained: Trained, examples: ExampleInput, report: InputReport, settings: PredictionSettings
+    trained: Trained, examples: Order, report: InputReport, settings: PredictionSettings
 ) -> Generator[Predicted, None, None]:
     if trained.model.transform_net:
         return painted_batches(trained, examples, report)
@@ -164,6 +211,7 @@ def _write(
     table: Table,
     files: 'PredictionFiles | None',
     count_labels: bool,
+    more: Sequence[Output] = (),
 ) -> None:
     """Writes predictions as rows, and what does not fit into a row to files."""
     write: WriteRow | None = None
@@ -178,6 +226,11 @@ def _write(
                     warn(f'Not in the table: {", ".join(left_out)}; --files=DIR writes them.')
                 if count_labels and not table.classifies(batch.values):
                     warn(f'--top={table.top} has no effect: this model predicts no labels.')
+            if more:
+                columns = table.columns(batch.values)
+                labels, probabilities = columns['label'].tolist(), columns['probability'].tolist()
+                for output in more:
+                    output.add(Labelled(batch, labels, probabilities))
             clear_activity()
             for row in table.rows(batch):
                 write(row)

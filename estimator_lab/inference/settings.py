@@ -7,9 +7,12 @@ from pathlib import Path
 
 from estimator_lab.base.settings import setting
 
-_model, _images, _example, _examples, _paintings, _output = (
+UNKNOWN = 'unknown'
+"""What --threshold puts in the place of an improbable label."""
+
+_model, _images, _example, _examples, _paintings, _output, _labels = (
     partial(setting, group=group)
-    for group in ('Model', 'Images', 'Image or tree', 'Examples', 'Paintings', 'Output')
+    for group in ('Model', 'Images', 'Image or tree', 'Examples', 'Paintings', 'Output', 'Labels')
 )
 _DECODERS = ('exact', 'fast')
 _DECODE_HELP = 'how images are decoded; default: as in training'
@@ -63,6 +66,14 @@ class PredictionSettings(PaintingSettings, _PredictionInput):
     top: int = _output(1, 'labels in a row, the most probable first', lower=1)
     out: Path | None = _output(None, 'file for the rows; default: standard output')
     files: Path | None = _output(None, 'new folder for vectors (npz) and pictures (PNG)')
+    threshold: float = _labels(
+        0.0, f"smallest probability of a label; below it, the label is '{UNKNOWN}'", lower=0, upper=1
+    )
+    contact_sheet: Path | None = _labels(
+        None, 'picture of the images, their labels and probabilities, the least certain first'
+    )
+    sort_into: Path | None = _labels(None, 'new folder for copies of the images, in a folder for each label')
+    link: bool = _labels(False, 'with --sort_into: link to files instead of copying them')
 
 
 @dataclass(frozen=True, kw_only=True)

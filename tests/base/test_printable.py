@@ -1,7 +1,15 @@
 import itertools
 import random
 
-from estimator_lab.base.printable import escaped, is_clean, json_escaped, printable, unescaped
+from estimator_lab.base.printable import (
+    columns_of,
+    escaped,
+    is_clean,
+    json_escaped,
+    padded,
+    printable,
+    unescaped,
+)
 from estimator_lab.console.outputs import cell_of
 
 CONTROLS = [
@@ -76,3 +84,13 @@ def test_cells_of_a_table():
     for value in ('-1', '+1.5', '-2e-07', -1, -0.5, None, '', 'a=b', 'n-1', "'"):
         assert cell_of(value) == value
     assert cell_of('\t=1') == r'\x09=1' and cell_of('\r') == r'\x0d'
+
+
+def test_columns_of_a_terminal():
+    # Unicode, UAX #11: CJK and emoji are wide; combining marks and joiners have no width.
+    texts = {'n000001': 7, '猫': 2, 'e\u0301': 1, '😀': 2, 'ﾈｺ': 2, 'a\u200db': 2, '': 0}
+    assert {text: columns_of(text) for text in texts} == texts
+    for text in texts:
+        assert columns_of(padded(text, 8)) == 8 and padded(text, 8).startswith(text)
+    assert padded('猫猫猫猫猫', 8) == '猫猫猫… ' and padded('a long label', 8) == 'a long …'
+    assert padded('a\tb', 8) == 'a\\x09b  '

@@ -22,6 +22,7 @@ _SYSTEM = (
     *('Arial Unicode.ttf', 'PingFang.ttc', 'Hiragino Sans GB.ttc', 'AppleGothic.ttf'),
     *('segoeui.ttf', 'msyh.ttc', 'YuGothM.ttc', 'malgun.ttf', 'Nirmala.ttf'),
 )
+_BREAKS = '/_- '
 _SIZE = 11
 _NO_LETTER = '\U0010ffff'  # not a character: fonts draw it like any missing letter
 _BOX = 4 * _SIZE
@@ -56,6 +57,26 @@ def fitted(text: str, width: float) -> Line:
     while shown and line.font.getlength(shown) > width:
         shown = shown[:-1]
     return line._replace(text=shown)
+
+
+def wrapped(text: str, width: float, most: int) -> list[Line]:
+    """Returns a text as lines that fit into a width in pixels, broken after one of '/_- ' if possible.
+
+    Args:
+      text: one line.
+      width: of a line in pixels.
+      most: lines; the last one is cut.
+    """
+    lines: list[Line] = []
+    while text and len(lines) < most - 1:
+        line = fitted(text, width)
+        taken = len(line.text)
+        if line.text != text[:taken] or taken == len(text):  # letters that no font has are spelled out
+            break
+        end = max(text.rfind(mark, 0, taken) for mark in _BREAKS) + 1 or max(taken, 1)
+        lines.append(line._replace(text=text[:end]))
+        text = text[end:]
+    return [*lines, fitted(text, width)] if text or not lines else lines
 
 
 def _readable(text: str) -> Line:

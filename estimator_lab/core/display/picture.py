@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from estimator_lab.conventions import to_bytes
-from estimator_lab.core.display.fonts import fitted
+from estimator_lab.core.display.fonts import wrapped
 
 COLUMNS = 8
 """Images in a row."""
@@ -18,6 +18,7 @@ PNG_EFFORT = 1
 
 _TILE = 96  # pixels; small images are enlarged to leave space for their labels
 _LINE = 14
+_MOST_LINES = 3  # of a part of a caption
 _GAP = 4
 _BACKGROUND, _INK = 'white', 'black'
 _FULL_HEAT = 99  # percentile
@@ -32,7 +33,7 @@ def labelled_grid(
 
     Args:
       images: [n, height, width, channels] in a format of `as_picture`; n may be 0.
-      texts: n texts, of one or more lines, cut to the width of an image.
+      texts: n texts, of one or more lines; lines that are wider than an image go on below.
       columns: images in a row.
       tile: side of each image in the picture, in pixels.
 
@@ -40,16 +41,19 @@ def labelled_grid(
       An RGB picture.
     """
     rows = max(-(-len(images) // columns), 1)
-    lines = max((text.count('\n') for text in texts), default=0) + 1
+    captions = [
+        [line for part in text.split('\n') for line in wrapped(part, tile, _MOST_LINES)] for text in texts
+    ]
+    lines = max(map(len, captions), default=1)
     cell_width, cell_height = tile + _GAP, tile + lines * _LINE + _GAP
     picture = Image.new('RGB', (columns * cell_width + _GAP, rows * cell_height + _GAP), _BACKGROUND)
     draw = ImageDraw.Draw(picture)
-    for number, (image, text) in enumerate(zip(images, texts, strict=True)):
+    for number, (image, caption) in enumerate(zip(images, captions, strict=True)):
         row, column = divmod(number, columns)
         left, top = _GAP + column * cell_width, _GAP + row * cell_height
         picture.paste(enlarged(image, tile, tile), (left, top))
-        for place, line in enumerate(text.split('\n')):
-            fitted(line, tile).draw(draw, (left, top + tile + place * _LINE), _INK)
+        for place, line in enumerate(caption):
+            line.draw(draw, (left, top + tile + place * _LINE), _INK)
     return picture
 
 

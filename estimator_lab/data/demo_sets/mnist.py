@@ -1,22 +1,20 @@
-"""MNIST's four IDX files -> two tar archives of PNGs, `train/7/00015.png`.
+"""The four IDX files of MNIST or Fashion-MNIST -> two tar archives of PNGs, `train/7/00015.png`.
 
 The IDX format (LeCun, Cortes and Burges, "The MNIST database of handwritten digits"): two zero bytes, the
 type of the values (8 for unsigned bytes), the number of axes, their lengths as big-endian uint32, the values.
 """
 
 import gzip
-import io
 import math
-import tarfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from estimator_lab.base.regular_files import open_regular
-from estimator_lab.base.whole_files import whole_file
 from estimator_lab.data.demo_sets.archives import DemoPaths
+from estimator_lab.data.demo_sets.png_archive import write_png_archive
 from estimator_lab.errors import DataError
 
 _PARTS = {'train': 'train', 'test': 't10k'}
@@ -24,11 +22,22 @@ _UNSIGNED_BYTES = 8
 _MOST_BYTES = 2**30  # read as a whole; EMNIST, in the same format, has up to 547 MB
 _MOST_SIDE = 1024
 _GZIP = b'\x1f\x8b'
-WHERE = (
-    'MNIST comes as train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and '
-    't10k-labels-idx1-ubyte, each alone or as .gz, from yann.lecun.com/exdb/mnist and its mirrors.'
+_FILES = (
+    'train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, '
+    'each alone or as .gz, from'
 )
+WHERE = f'MNIST comes as {_FILES} yann.lecun.com/exdb/mnist and its mirrors.'
+FASHION_WHERE = f'Fashion-MNIST comes as {_FILES} github.com/zalandoresearch/fashion-mnist.'
 """For those who have not got them."""
+
+
+FASHION_LABELS = (
+    *('t-shirt', 'trouser', 'pullover', 'dress', 'coat'),
+    *('sandal', 'shirt', 'sneaker', 'bag', 'ankle_boot'),
+)
+"""The classes of Fashion-MNIST (Xiao, Rasul and Vollgraf 2017), in the order of their numbers."""
+
+_MNIST_LABELS = tuple(map(str, range(256)))  # EMNIST has more than ten
 
 
 def write_mnist(folder: Path) -> DemoPaths:
@@ -40,41 +49,38 @@ def write_mnist(folder: Path) -> DemoPaths:
     Raises:
       DataError: a file is missing, or is none of MNIST's; the folder can't be written.
     """
-    paths = DemoPaths(*(folder / f'mnist-{part}.tar.gz' for part in _PARTS))
+    return _write_set(folder, 'mnist', _MNIST_LABELS, WHERE)
+
+
+def write_fashion_mnist(folder: Path) -> DemoPaths:
+    """Writes fashion-train.tar.gz and fashion-test.tar.gz next to the four IDX files; see `write_mnist`."""
+    return _write_set(folder, 'fashion', FASHION_LABELS, FASHION_WHERE)
+
+
+def _write_set(folder: Path, name: str, labels: Sequence[str], where: str) -> DemoPaths:
+    paths = DemoPaths(*(folder / f'{name}-{part}.tar.gz' for part in _PARTS))
     for (part, prefix), path in zip(_PARTS.items(), paths, strict=True):
-        images = _find(folder, f'{prefix}-images-idx3-ubyte')
-        labels = _find(folder, f'{prefix}-labels-idx1-ubyte')
+        images = _find(folder, f'{prefix}-images-idx3-ubyte', where)
+        of_images = _find(folder, f'{prefix}-labels-idx1-ubyte', where)
         try:
-            _write(path, part, images, labels)
+            pictures, classes = _read_idx(images, 3), _read_idx(of_images, 1)
         except OSError as error:
             raise DataError(f'{error.filename or path} cannot be used: {error.strerror or error}.') from error
+        if len(classes) != len(pictures):
+            raise DataError(
+                f'{of_images} has {len(classes):,} labels, but {images} has {len(pictures):,} images.'
+            )
+        if (largest := int(classes.max(initial=0))) >= len(labels):
+            raise DataError(f'{of_images} has the label {largest}, but there are {len(labels)} classes.')
+        write_png_archive(path, part, pictures, (labels[number] for number in classes.tolist()))
     return paths
 
 
-def _find(folder: Path, name: str) -> Path:
+def _find(folder: Path, name: str, where: str) -> Path:
     for path in (folder / name, folder / f'{name}.gz'):
         if path.exists():
             return path
-    raise DataError(f'There is no {name} in {folder}. {WHERE}')
-
-
-def _write(path: Path, part: str, images: Path, labels: Path) -> None:
-    pictures, classes = _read_idx(images, 3), _read_idx(labels, 1)
-    if len(classes) != len(pictures):
-        raise DataError(f'{labels} has {len(classes):,} labels, but {images} has {len(pictures):,} images.')
-    # The same files give the same bytes: no time and no name in gzip's header.
-    with (
-        whole_file(path, replaces=False) as file,
-        gzip.GzipFile('', 'wb', fileobj=file, mtime=0) as stream,
-        tarfile.open(fileobj=stream, mode='w', format=tarfile.USTAR_FORMAT) as archive,
-    ):
-        for number, (pixels, label) in enumerate(zip(pictures, classes, strict=True)):
-            data = io.BytesIO()
-            Image.fromarray(pixels).save(data, 'PNG')
-            header = tarfile.TarInfo(f'{part}/{label}/{number:05}.png')
-            header.size = data.tell()
-            data.seek(0)
-            archive.addfile(header, data)
+    raise DataError(f'There is no {name} in {folder}. {where}')
 
 
 def _read_idx(path: Path, axes: int) -> np.ndarray:

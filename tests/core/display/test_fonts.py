@@ -3,7 +3,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from estimator_lab.core.display import fonts
-from estimator_lab.core.display.fonts import fitted
+from estimator_lab.core.display.fonts import fitted, wrapped
 
 
 @pytest.fixture
@@ -59,3 +59,14 @@ def test_latin_keeps_its_font(only_fonts):
     assert fitted('n000001', 999).font.getlength('n000001') == own.getlength('n000001')
     only_fonts('DejaVuSans.ttf')
     assert fitted('n000001', 999).font is fonts._fonts()[0]
+
+
+def test_long_texts_go_on_in_the_next_line():
+    name = 'train/n000001/0001_01.jpg'
+    lines = wrapped(name, 80, 3)
+    assert ''.join(line.text for line in lines) == name and len(lines) == 2
+    assert lines[0].text == 'train/n000001/' and all(line.length <= 80 for line in lines)
+    assert [line.text for line in wrapped('short', 80, 3)] == ['short']
+    assert [line.text for line in wrapped('', 80, 3)] == ['']
+    many = wrapped('w' * 100, 40, 3)
+    assert len(many) == 3 and all(line.length <= 40 for line in many)

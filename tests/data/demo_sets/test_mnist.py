@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.data import demo
-from estimator_lab.data.demo_sets.mnist import write_mnist
+from estimator_lab.data.demo_sets.mnist import FASHION_LABELS, write_fashion_mnist, write_mnist
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError
@@ -87,3 +87,13 @@ def test_a_pipe_does_not_block(digits, tmp_path):
     os.mkfifo(tmp_path / 'train-labels-idx1-ubyte')
     with pytest.raises(DataError, match='it is not a regular file'):
         write_mnist(tmp_path)
+
+
+def test_fashion_has_names_for_its_labels(digits, tmp_path):
+    paths = write_fashion_mnist(tmp_path)
+    assert [path.name for path in paths] == ['fashion-train.tar.gz', 'fashion-test.tar.gz']
+    names = [FASHION_LABELS[label] for label in digits['train'][1]]
+    assert [member.name.split('/')[1] for member in stream_members(str(paths.train))] == names
+    (tmp_path / 't10k-labels-idx1-ubyte').write_bytes(idx(np.array([1, 2, 10])))
+    with pytest.raises(DataError, match='t10k-labels-idx1-ubyte has the label 10, but there are 10 classes'):
+        write_fashion_mnist(tmp_path)
