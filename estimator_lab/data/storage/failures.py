@@ -99,6 +99,8 @@ def failure_of(error: BaseException) -> OSError:
         return RemoteError('the server redirects without end')
     if 'ClientResponseError' in names:  # its words quote the answer
         return RemoteError('the answer of the server is not valid HTTP')
+    if isinstance(error, ValueError):  # of yarl and aiohttp, about the URL itself
+        return RemoteError('it is not a valid URL')
     words = ' '.join(str(error).split())[:_LONGEST].rstrip('.') or type(error).__name__
     status = getattr(error, 'status', None) or getattr(error, 'code', None)
     if isinstance(error, FileNotFoundError) or status in _GONE:

@@ -1,6 +1,12 @@
 """Files on web servers, by range requests through the session of fsspec's HTTP file system (aiohttp)."""
 
+import base64
+import contextlib
+import netrc
+import os
 import re
+import urllib.parse
+import urllib.request
 from collections.abc import Coroutine, Mapping
 from typing import Any
 
@@ -37,9 +43,13 @@ class HttpTransport:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        configured = fsspec.config.conf.get('https', {}).get('client_kwargs', {})
-        # The environment may name a proxy, and a .netrc passwords.
-        self._fs: Any = fsspec.filesystem('https', client_kwargs={'trust_env': True, **configured})
+        self._fs: Any = fsspec.filesystem('https')
+        self._environment: tuple[dict[str, str], dict[str, str]] | None = None
+
+    @property
+    def loop(self) -> Any:
+        """The loop in whose thread all connections are."""
+        return self._fs.loop
 
     def probe(self) -> Facts:
         """See `Transport.probe`."""
@@ -78,11 +88,14 @@ class HttpTransport:
         """Returns an answer with a status that is a success, for a part of the file if `count` is not 0."""
         session = await self._fs.set_session()
         options = dict(self._fs.kwargs)
-        headers = {**options.pop('headers', {}), 'Accept-Encoding': 'identity'}
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENT_SECONDS)
+        if self._environment is None:
+            self._environment = _proxy_for(self._url), _login_for(self._url)
+        proxy, login = self._environment
+        headers = {**login, **options.pop('headers', {}), 'Accept-Encoding': 'identity'}
         if count:
             headers['Range'] = f'bytes={offset}-{offset + count - 1}'
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENT_SECONDS)
-        options = {'headers': headers, 'timeout': timeout, **options}
+        options = {'headers': headers, 'timeout': timeout, **proxy, **options}
         answer: aiohttp.ClientResponse = await session.get(self._fs.encode_url(self._url), **options)
         # A part of an empty file is outside it.
         if answer.status in (_IS_RANGE, _IS_WHOLE) or (answer.status == _IS_OUTSIDE and not offset):
@@ -98,7 +111,7 @@ class HttpTransport:
             return await task
 
         try:
-            return sync(self._fs.loop, run)
+            return sync(self.loop, run)
         except Exception as error:  # noqa: BLE001 - whatever the libraries raise is translated
             raise failure_of(error) from None  # its text may contain the URL
 
@@ -125,7 +138,29 @@ class HttpStream:
 
     def close(self) -> None:
         """See `Stream.close`."""
-        self._answer.close()
+        self._transport.loop.call_soon_threadsafe(self._answer.close)
+
+
+def _proxy_for(url: str) -> dict[str, str]:
+    """Returns the option that names the proxy of the environment for a URL, if there is one.
+
+    aiohttp looks for it itself, and for a password, but at each request, which takes a third of its time.
+    """
+    parts = urllib.parse.urlsplit(url)
+    proxy = urllib.request.getproxies().get(parts.scheme.lower(), '')
+    is_used = proxy.startswith('http') and not urllib.request.proxy_bypass(parts.netloc.rpartition('@')[2])
+    return {'proxy': proxy} if is_used else {}
+
+
+def _login_for(url: str) -> dict[str, str]:
+    """Returns the header with the password of ~/.netrc for a URL, unless that has one itself."""
+    parts = urllib.parse.urlsplit(url)
+    if not parts.username:
+        with contextlib.suppress(OSError, netrc.NetrcParseError):
+            if entry := netrc.netrc(os.environ.get('NETRC')).authenticators(parts.hostname or ''):
+                login = base64.b64encode(f'{entry[0]}:{entry[2]}'.encode()).decode()
+                return {'Authorization': f'Basic {login}'}
+    return {}
 
 
 def _identity(headers: Mapping[str, str]) -> str:

@@ -193,6 +193,28 @@ def test_credentials_are_sent_and_never_shown(web, url, tmp_path, capsys):
     assert archives.paths == (f'{url}?...',)
 
 
+def test_passwords_and_proxies_of_the_environment(web, url, tmp_path, monkeypatch):
+    (tmp_path / 'netrc').write_text('machine 127.0.0.1 login user password PASSWORD\n')
+    monkeypatch.setenv('NETRC', str(tmp_path / 'netrc'))
+    open_archives([url])
+    assert web.headers[-1] == ('/a.tar', 'Basic dXNlcjpQQVNTV09SRA==')
+    monkeypatch.setenv('http_proxy', web.address)
+    monkeypatch.setenv('NO_PROXY', 'example.com')
+    monkeypatch.setenv('no_proxy', 'example.com')
+    with pytest.raises(DataError, match='There is no file'):
+        open_archives(['http://127.0.0.1:9/b.tar'])
+    assert web.headers[-1][0] == 'http://127.0.0.1:9/b.tar'  # as a proxy is asked
+
+
+@pytest.mark.parametrize(
+    'url', ['http://', 'http://[::1/a.tar', 'http://h:port/a.tar', 'https://user:pass/w@h/a']
+)
+def test_a_url_that_is_none(web, url):
+    with pytest.raises(DataError, match='cannot be read: it is not a valid URL') as caught:
+        open_archives([url])
+    assert 'pass' not in str(caught.value)
+
+
 def test_the_same_file_signed_again_has_the_same_index(web, url):
     open_archives([f'{url}?part=1&Signature=one&Expires=1'])
     web.requests.clear()
