@@ -34,6 +34,8 @@ CONTRIB = ['tf-slim>=1.1']
 REMOTE = ['fsspec>=2024.2', 'aiohttp>=3.9', 's3fs>=2024.2', 'gcsfs>=2024.2']
 # A server that answers as Amazon S3 does, for tests of s3://.
 TEST += ['fsspec>=2024.2', 'aiohttp>=3.9', 's3fs>=2024.2', 'moto[s3]>=5', 'flask>=3', 'flask-cors>=5']
+# Opens examples/tour.ipynb.
+NOTEBOOK = ['jupyterlab>=4']
 # Libraries that the benchmarks compare with. PyTorch's CPU builds are sufficient.
 BENCH = ['torch>=2.2', 'torchvision>=0.17', 'torchdata>=0.8', 'webdataset>=0.2']
 # TensorFlow's own extra with the CUDA libraries.
@@ -55,6 +57,7 @@ setup(
     extras_require={
         'contrib': CONTRIB,
         'remote': REMOTE,
+        'notebook': NOTEBOOK,
         'test': TEST,
         'cuda': CUDA,
         'bench': BENCH,

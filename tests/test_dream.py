@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from estimator_lab import dream
+from estimator_lab.inference.drawing import class_columns
 from estimator_lab.runs.event_files import values_in
 
 
@@ -77,3 +78,10 @@ def test_the_photo_stays_as_it_is(run, photo, tmp_path):
     status, _, err = run(photo, '--layer=conv1', f'--out={tmp_path / "photo.png"}')
     assert status == 2 and 'photo.png is ' in err and err.endswith(', which is read: name another.\n')
     assert (tmp_path / 'photo.png').read_bytes() == before
+
+
+def test_each_class_of_samples_has_a_column():
+    digits = [str(digit % 10) for digit in range(64)]
+    assert class_columns(digits) == class_columns(digits[:10]) == 10
+    assert class_columns(['7'] * 64) == class_columns([''] * 64) == 8
+    assert class_columns([str(n) for n in range(64)]) == 8

@@ -4,6 +4,7 @@ import ast
 import re
 
 import pytest
+from PIL import Image
 
 from tests.places import ROOT, load_script
 
@@ -23,6 +24,14 @@ def write(path, version, *cases):
         f'<testsuites><testsuite>{body}<testcase name="without a behaviour"/></testsuite></testsuites>'
     )
     return str(path)
+
+
+def test_a_blank_page_of_tensorboard_is_noticed():
+    page = Image.new('RGB', (1200, 800), 'white')
+    page.paste('orange', (0, 0, 1200, 64))  # TensorBoard's bar
+    assert tool('tensorboard_screens').is_blank(page)
+    page.paste('grey', (0, 64, 300, 800))
+    assert not tool('tensorboard_screens').is_blank(page)
 
 
 def test_table_of_behaviours(tmp_path, capsys):

@@ -24,6 +24,8 @@ PAGES = ('scalars', 'images', 'graphs', 'distributions', 'histograms', 'hparams'
 _WIDTH, _HEIGHT, _COLUMNS = 1200, 800, 2
 _SHOWN = 560  # pixels of a page's width in the picture
 _QUALITY = 65
+_BAR = 64  # pixels of TensorBoard's bar, which is never blank
+_BLANK_SHARE = 0.9  # of pixels of one colour; in docs/images, the emptiest page has 0.76
 _LOADED_SECONDS, _SETTLED_SECONDS = 60, 10
 _BETWEEN_LOOKS, _SAME_LOOKS = 2, 4
 
@@ -48,6 +50,8 @@ def screens(address: str, chromium: str) -> list[Image.Image]:
         for page in active_pages(address):
             browser.open(f'{address}/#{page}')
             pictures.append(settled(browser))
+            if is_blank(pictures[-1]):
+                sys.exit(f'error: The page {page} stayed blank.')
             print(page, flush=True)
     return pictures
 
@@ -64,6 +68,12 @@ def settled(browser: Browser) -> Image.Image:
             browser.screenshot(path)
             looks.append(path.read_bytes())
     return Image.open(io.BytesIO(looks[-1])).convert('RGB')
+
+
+def is_blank(picture: Image.Image) -> bool:
+    """Returns whether a page shows nothing below TensorBoard's bar: nearly all pixels have the same colour."""
+    content = picture.convert('L').crop((0, _BAR, picture.width, picture.height))
+    return max(content.histogram()) > _BLANK_SHARE * content.width * content.height
 
 
 def sheet(pictures: list[Image.Image]) -> Image.Image:

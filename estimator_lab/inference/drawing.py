@@ -160,7 +160,7 @@ def _samples_picture(
 def class_columns(labels: Sequence[str]) -> int:
     """Returns the number of classes, whose samples then have a column each, if there are not too many."""
     classes = len(set(labels))
-    return classes if 1 < classes <= _MOST_COLUMNS and len(labels) > classes else COLUMNS
+    return classes if 1 < classes <= _MOST_COLUMNS else COLUMNS
 
 
 def _interleaved(above: np.ndarray, below: np.ndarray, columns: int, blank: np.ndarray) -> np.ndarray:
