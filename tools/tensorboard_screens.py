@@ -71,7 +71,7 @@ def settled(browser: Browser) -> Image.Image:
 
 
 def is_blank(picture: Image.Image) -> bool:
-    """Returns whether a page shows nothing below TensorBoard's bar: nearly all pixels have the same colour."""
+    """Returns whether a page is blank below TensorBoard's bar: nearly all pixels have the same colour."""
     content = picture.convert('L').crop((0, _BAR, picture.width, picture.height))
     return max(content.histogram()) > _BLANK_SHARE * content.width * content.height
 
