@@ -249,8 +249,7 @@ class PhaseTrainer:
         ]
         if plan.is_final:
             hooks.append(HparamsHook(plan.choices, folder, str(plan.folder / EVALUATION)))
-        if len(plan.run.phases) > 1:
-            hooks.append(GraphHook(plan.folder, plan.first_step))
+        hooks.append(GraphHook(plan.folder, plan.first_step))
         if settings.profile:
             hooks.append(ProfileHook(plan.folder / PROFILE, self._say))
         return hooks

@@ -5,6 +5,7 @@ module, a network with three pre-trained layers has eight of them, counting eval
 """
 
 import contextlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,8 @@ class GraphHook(tf.train.SessionRunHook):
     """Writes the graph of a phase, to its folder, at the global step where the phase begins.
 
     TensorBoard draws the graph of the latest step. The graphs that TensorFlow writes by itself have no step,
-    so that it would draw the first phase.
+    so that it would draw the first phase, next to a box for each function of the input pipeline. These are
+    left out here.
     """
 
     def __init__(self, folder: Path, step: int) -> None:
@@ -60,7 +62,10 @@ class GraphHook(tf.train.SessionRunHook):
 
     def after_create_session(self, session: Any, coord: Any) -> None:
         """Writes the graph."""
-        tf.summary.FileWriterCache.get(str(self._folder)).add_graph(session.graph, self._step)
+        graph = session.graph.as_graph_def(add_shapes=True)
+        graph.ClearField('library')
+        event = tf.Event(wall_time=time.time(), step=max(self._step, 1), graph_def=graph.SerializeToString())
+        tf.summary.FileWriterCache.get(str(self._folder)).add_event(event)
 
 
 @contextlib.contextmanager

@@ -39,12 +39,17 @@ def test_tags_begin_with_the_name_of_the_phase(phase):
 
 def test_the_graph_of_a_phase_is_written_at_its_first_step(phase):
     tf.constant(1.0, name='mark')
+    pipeline = tf.data.Dataset.range(3).map(lambda number: number + 1)
+    tf.data.make_one_shot_iterator(pipeline).get_next()
+    assert tf.get_default_graph().as_graph_def().library.function
     with tf.Session() as session:
         GraphHook(phase, 7).after_create_session(session, None)
     writer_of(str(phase)).flush()
     (path,) = phase.parent.glob('events*')
     graphs = [event for event in tf.train.summary_iterator(str(path)) if b'mark' in event.graph_def]
     assert 7 in [event.step for event in graphs]
+    (shown,) = (tf.GraphDef.FromString(event.graph_def) for event in graphs if event.step == 7)
+    assert not shown.library.function  # TensorBoard draws a box for each of them
 
 
 def test_other_files_of_a_phase_are_written_in_the_folder_of_the_run(phase):
