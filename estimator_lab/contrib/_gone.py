@@ -6,7 +6,10 @@ from estimator_lab.tf1._moved_names import table
 
 _COLUMNS = 'use the columns of tf.feature_column, and tf.feature_column.input_layer'
 _CANNED = 'use the class of the same name in tf.estimator'
-_HEADS = 'use the heads of tf.compat.v2.estimator, such as BinaryClassHead and MultiHead'
+_HEADS = (
+    'use tf.compat.v2.estimator.MultiLabelHead or MultiHead, with '
+    'loss_reduction=tf.keras.losses.Reduction.SUM'
+)
 _QUEUES = 'use tf.data'
 _ADDONS = 'the last version of tensorflow-addons, 0.23 for TensorFlow 2.15, had it'
 _PROBABILITY = 'use the package tensorflow-probability'
@@ -27,12 +30,10 @@ PACKAGES: Mapping[str, str] = {
     'factorization': 'use tf.estimator.experimental.KMeans',
     'feature_column': 'use tf.feature_column.sequence_categorical_column_with_*',
     'ffmpeg': 'use tf.audio, or the package tensorflow-io',
-    'gan': 'use the package tensorflow-gan',
     'graph_editor': 'use tf.import_graph_def with input_map',
     'grid_rnn': 'use tf.nn.rnn_cell',
     'hadoop': 'use the package tensorflow-io',
     'hooks': 'use tf.train.ProfilerHook',
-    'image': f'{_ADDONS}; tf.image has the rest',
     'input_pipeline': _QUEUES,
     'integrate': 'use tf.math.reduce_sum over steps, or scipy.integrate',
     'kafka': 'use the package tensorflow-io',
@@ -44,11 +45,9 @@ PACKAGES: Mapping[str, str] = {
     'lite': 'use tf.lite',
     'memory_stats': 'use tf.config.experimental.get_memory_info',
     'meta_graph_transform': 'use tf.graph_util',
-    'mixed_precision': 'use tf.train.experimental.enable_mixed_precision_graph_rewrite',
     'model_pruning': 'use the package tensorflow-model-optimization',
     'nearest_neighbor': 'use the package scann',
     'optimizer_v2': 'use the optimizers of tf.train',
-    'predictor': 'use tf.saved_model.loader.load in a tf.Session, or tf.compat.v2.saved_model.load',
     'proto': 'use tf.io.decode_proto and tf.io.encode_proto',
     'quantize': 'use the package tensorflow-model-optimization',
     'recurrent': 'use tf.nn.dynamic_rnn',
@@ -60,17 +59,21 @@ PACKAGES: Mapping[str, str] = {
     'session_bundle': 'use tf.saved_model',
     'signal': 'use tf.signal',
     'solvers': 'use tf.linalg.experimental.conjugate_gradient',
-    'sparsemax': _ADDONS,
     'specs': 'use tf.layers',
-    'staging': 'use tf.data with prefetch',
     'tensor_forest': 'use the package ydf',
     'tensorrt': 'use tf.experimental.tensorrt',
     'testing': 'use tf.test',
     'text': 'use the package tensorflow-text',
-    'tfprof': 'use tf.profiler',
     'timeseries': 'use tf.estimator with an RNN',
     'training.tuner': _TRAIN_AND_EVALUATE,
 }
+
+# The packages of 1.15 that are missing here.
+_WORDS = """
+bigtable cloud cmake constrained_optimization decision_trees fused_conv ignite kernel_methods libsvm
+periodic_resample quantization receptive_field remote_fused_graph stat_summarizer
+"""
+MISSING_PACKAGES = frozenset((*_WORDS.split(), *(name for name in PACKAGES if '.' not in name)))
 
 # {package: {replacement: names separated by white space}}
 NAMES: Mapping[str, Mapping[str, str]] = table(f"""
@@ -88,9 +91,7 @@ use Dataset.reduce: reduce_dataset
 use tf.distribute.experimental.MultiWorkerMirroredStrategy: MultiWorkerAllReduce
 {_DISTRIBUTE}: Monitor StandardInputStep StandardSingleLossStep Step
 [estimator]
-{_HEADS}:
-    binary_classification_head logistic_regression_head multi_class_head multi_head multi_label_head
-    poisson_regression_head regression_head
+{_HEADS}: multi_head multi_label_head
 use tf.compat.v2.estimator.experimental.RNNClassifier: RNNClassifier
 use tf.compat.v2.estimator.experimental.RNNEstimator: RNNEstimator
 {_DISTRIBUTE}: TowerOptimizer replicate_model_fn
@@ -109,35 +110,28 @@ use tf.recompute_grad: recompute_grad
 {_CANNED}:
     DNNClassifier DNNEstimator DNNLinearCombinedClassifier DNNLinearCombinedRegressor DNNRegressor Estimator
     LinearClassifier LinearRegressor SKCompat
-{_TRAIN_AND_EVALUATE}: Evaluable Experiment evaluate learn_runner make_export_strategy train
+{_TRAIN_AND_EVALUATE}: Evaluable evaluate train
 use tf.estimator.export.ServingInputReceiver: InputFnOps
 use tf.estimator.experimental.KMeans: KMeansClustering
 use eval_metric_ops of tf.estimator.EstimatorSpec: MetricSpec
 use tf.estimator.EstimatorSpec: ModelFnOps
-use tf.keras.datasets: datasets
 use tf.estimator.inputs: io
 use the hooks of tf.train: monitors
 use tf.keras.preprocessing: preprocessing
 {_QUEUES}: read_batch_examples
 use tf.data.experimental.make_batched_features_dataset: read_batch_features
 use a tf.Session: run_n
-use tf.estimator.export: utils
-[losses]
-{_ADDONS}, as tfa.losses.TripletSemiHardLoss and the like: metric_learning
 [lookup]
 use tf.contrib.lookup.index_table_from_file: string_to_index_table_from_file
 [opt]
-scale the gradients by layer before tf.train.MomentumOptimizer: LARSOptimizer
-use tf.train.ExponentialMovingAverage, and its variables_to_restore: MovingAverageOptimizer
 use tf.keras.optimizers.legacy.Nadam: NadamOptimizer
 use tf.keras.optimizers.legacy.Adamax: AdaMaxOptimizer
 use scipy.optimize with tf.gradients: ScipyOptimizerInterface ExternalOptimizerInterface
 {_DISTRIBUTE}: ElasticAverageOptimizer ModelAverageOptimizer
 [rnn]
-{_ADDONS}: AttentionCellWrapper LayerNormBasicLSTMCell
-use tf.nn.rnn_cell.LSTMCell: LSTMBlockCell
-use tf.nn.rnn_cell.GRUCell: GRUBlockCell GRUBlockCellV2
 use tf.nn.static_bidirectional_rnn once for each layer: stack_bidirectional_rnn
+[tfprof]
+use tf.compat.v2.profiler.experimental.Profile: ProfileContext
 [tpu]
 use tf.distribute.experimental.TPUStrategy, on TensorFlow 2.15: TPUDistributionStrategy keras_to_tpu_model
 use tf.profiler.experimental: profiler

@@ -9,13 +9,14 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from estimator_lab.contrib._gone import is_known, sentence
+from estimator_lab.contrib._gone import MISSING_PACKAGES, is_known, sentence
 from estimator_lab.contrib._names import FORWARDED, NAMES, PYTHON_MODULES
 from estimator_lab.tf1 import tf
 from estimator_lab.tf1._modules import FINDER, Forwarder, look_up
 
 ROOT = 'tensorflow.contrib'
-_SLIM = 'tf_slim'
+# Packages of the package index that have a part of `tf.contrib`.
+_DISTRIBUTIONS = {'tf_slim': 'tf-slim', 'tensorflow_gan': 'tensorflow-gan'}
 
 
 def install() -> None:
@@ -34,9 +35,11 @@ def _loader_of(fullname: str) -> Loader | None:
     path = fullname[len(ROOT) + 1 :]
     if target := _forwarded(path):
         if not _is_installed(target):
-            raise ImportError(_install_slim(path), name=fullname)
+            raise ImportError(_how_to_install(path, target), name=fullname)
         return Forwarder([target])
     package, _, inner = path.partition('.')
+    if package in MISSING_PACKAGES:
+        return _Unused(path)
     if path and (package not in NAMES or inner.partition('.')[0] not in ('', 'python')):
         # Not ModuleNotFoundError, whose message `from tensorflow.contrib import x` would hide.
         raise ImportError(sentence(path), name=fullname)
@@ -52,11 +55,54 @@ def _forwarded(path: str) -> str:
 
 
 def _is_installed(target: str) -> bool:
-    return target.partition('.')[0] != _SLIM or importlib.util.find_spec(_SLIM) is not None
+    package = target.partition('.')[0]
+    return package not in _DISTRIBUTIONS or importlib.util.find_spec(package) is not None
 
 
-def _install_slim(path: str) -> str:
-    return f'tf.contrib.{path} comes from the package tf-slim, which is not installed: pip install tf-slim.'
+def _how_to_install(path: str, target: str) -> str:
+    name = _DISTRIBUTIONS[target.partition('.')[0]]
+    return f'tf.contrib.{path} comes from the package {name}, which is not installed: pip install {name}.'
+
+
+class _Unused(Loader):
+    """Loads a module that can be imported, and whose names can be too, but raises when one is used.
+
+    Programs import more of `tf.contrib` than they use.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """Lets importlib create the module."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Gives the module a stand-in for each name."""
+
+        def stand_in(name: str) -> Any:
+            if name.startswith('__'):
+                raise AttributeError(name)
+            return vars(module).setdefault(name, _StandIn(f'{self._path}.{name}'))
+
+        vars(module)['__getattr__'] = stand_in
+
+
+class _StandIn:
+    """A name of `tf.contrib` that is missing: calling it, subclassing it or reading a name of it raises."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError(sentence(self._path))
+
+    def __mro_entries__(self, bases: Any) -> Any:
+        raise NotImplementedError(sentence(self._path))
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith('__'):
+            raise AttributeError(name)
+        raise NotImplementedError(sentence(self._path))
 
 
 class _Package(Loader):
@@ -80,13 +126,20 @@ class _Package(Loader):
         module.__dict__.update(
             __getattr__=functools.partial(self._name, module), __dir__=lambda: names, __all__=names
         )
+        if module.__name__ == f'{ROOT}.framework.python.ops':
+            # A function and its module have the same name, and 1.15's `import arg_scope` gives the function.
+            importlib.import_module(f'{module.__name__}.arg_scope')
+            if _is_installed('tf_slim'):
+                vars(module)['arg_scope'] = find('framework', 'arg_scope')
+            else:
+                del vars(module)['arg_scope']
 
     def _name(self, module: ModuleType, name: str) -> Any:
         if name.startswith('__'):
             raise AttributeError(name)
         if not self._package:
             return _package(name)
-        if name == 'python' or (self._below_python and name in PYTHON_MODULES):
+        if name == 'python' or (self._below_python and name in PYTHON_MODULES and name != 'arg_scope'):
             return importlib.import_module(f'{module.__name__}.{name}')
         found = find(self._package, name)
         setattr(module, name, found)
@@ -120,7 +173,7 @@ def find(package: str, name: str) -> Any:
         return importlib.import_module(f'{ROOT}.{path}')
     for source, new_name in _candidates(package, name):
         if not _is_installed(source):
-            raise AttributeError(_install_slim(path))
+            raise AttributeError(_how_to_install(path, source))
         try:
             return _value(source, new_name)
         except AttributeError:

@@ -36,6 +36,9 @@ tensorflow.python.distribute.distribute_lib: *
 [distributions]
 tf.distributions: *
 [estimator]
+estimator_lab.contrib.estimator:
+    binary_classification_head clip_gradients_by_norm logistic_regression_head multi_class_head
+    poisson_regression_head regression_head
 tf.estimator: add_metrics
 tf.estimator.experimental: *
 [framework]
@@ -48,6 +51,10 @@ tensorflow.python.framework.smart_cond: smart_cond smart_case smart_constant_val
 tensorflow.python.util.deprecation: deprecated deprecated_arg_values deprecated_args
 tf_slim.ops.arg_scope: add_arg_scope arg_scope arg_scoped_arguments current_arg_scope has_arg_scope
 tf_slim.ops.variables: *
+[image]
+estimator_lab.contrib.image:
+    angles_to_projective_transforms compose_transforms flat_transforms_to_matrices matrices_to_flat_transforms
+    rotate transform translate translations_to_projective_transforms
 [keras]
 tf.keras: *
 [layers]
@@ -62,6 +69,7 @@ tf_slim.layers: *
 tf_slim.layers.layers: *
 [learn]
 estimator_lab.contrib.learn: ModeKeys RunConfig
+estimator_lab.contrib.experiment: Experiment ExportStrategy make_export_strategy
 tf.estimator: NanLossDuringTrainingError
 [lookup]
 estimator_lab.contrib.renamed:
@@ -80,12 +88,17 @@ estimator_lab.contrib.metrics:
 tf: confusion_matrix
 tf.sets: set_difference=difference set_intersection=intersection set_size=size set_union=union
 tf_slim.metrics: *
+[mixed_precision]
+estimator_lab.contrib.mixed_precision:
+    ExponentialUpdateLossScaleManager FixedLossScaleManager LossScaleManager LossScaleOptimizer
 [nn]
 tf.nn: *
 [opt]
 estimator_lab.contrib.opt:
-    AdamWOptimizer DecoupledWeightDecayExtension LazyAdamOptimizer MomentumWOptimizer
-    extend_with_decoupled_weight_decay
+    AdamWOptimizer DecoupledWeightDecayExtension LARSOptimizer LazyAdamOptimizer MomentumWOptimizer
+    MovingAverageOptimizer extend_with_decoupled_weight_decay
+[predictor]
+estimator_lab.contrib.predictor: from_estimator from_saved_model
 [rnn]
 tf.nn.rnn_cell:
     BasicLSTMCell BasicRNNCell DeviceWrapper DropoutWrapper GRUCell LSTMCell LSTMStateTuple MultiRNNCell
@@ -93,6 +106,12 @@ tf.nn.rnn_cell:
 tf.nn: static_bidirectional_rnn static_rnn static_state_saving_rnn
 estimator_lab.contrib.rnn:
     LSTMBlockFusedCell TimeReversedFusedRNN stack_bidirectional_dynamic_rnn transpose_batch_time
+estimator_lab.contrib.rnn_cells:
+    AttentionCellWrapper GRUBlockCell GRUBlockCellV2 LSTMBlockCell LayerNormBasicLSTMCell
+[sparsemax]
+estimator_lab.contrib.sparsemax: sparsemax sparsemax_loss
+[staging]
+tensorflow.python.ops.data_flow_ops: StagingArea
 [stateless]
 tf.random:
     stateless_multinomial stateless_random_normal=stateless_normal stateless_random_uniform=stateless_uniform
@@ -100,6 +119,8 @@ tf.random:
 [summary]
 tensorflow.python.ops.summary_ops_v2: *
 tf.summary: all_summary_ops=all_v2_summary_ops
+[tfprof]
+tensorflow.python.profiler: model_analyzer tfprof_logger
 [tpu]
 estimator_lab.contrib.renamed: CrossShardOptimizer
 tf.estimator.tpu: InputPipelineConfig RunConfig TPUConfig TPUEstimator TPUEstimatorSpec
@@ -129,8 +150,24 @@ tensorflow.python.framework.tensor_util: constant_value
 # Packages that are elsewhere as a whole, including everything below them.
 FORWARDED: Mapping[str, str] = {
     'framework.nest': 'tensorflow.python.util.nest',
+    'gan': 'tensorflow_gan',
     'slim': 'tf_slim',
+    'slim.python': 'tf_slim',
     'slim.python.slim': 'tf_slim',
+    **{
+        f'{learn}.datasets{inner}': 'estimator_lab.contrib.datasets'
+        for learn in ('learn', 'learn.python.learn')
+        for inner in ('', '.base', '.mnist')
+    },
+    **{
+        f'{learn}.{inner}': 'estimator_lab.contrib.experiment'
+        for learn in ('learn', 'learn.python.learn')
+        for inner in ('learn_runner', 'utils', 'utils.saved_model_export_utils')
+    },
+    'learn.python.learn.experiment': 'estimator_lab.contrib.experiment',
+    'losses.metric_learning': 'estimator_lab.contrib.metric_learning',
+    'losses.python.metric_learning': 'estimator_lab.contrib.metric_learning',
+    'losses.python.metric_learning.metric_loss_ops': 'estimator_lab.contrib.metric_learning',
     'tensorboard': 'tensorboard',
     'compiler.jit': 'tensorflow.python.compiler.xla.jit',
     'compiler.xla': 'tensorflow.python.compiler.xla.xla',

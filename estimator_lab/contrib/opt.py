@@ -1,7 +1,7 @@
-"""Optimizers of ``tf.contrib.opt``: decoupled weight decay, and Adam for sparse gradients."""
+"""Optimizers of ``tf.contrib.opt``: decoupled weight decay, sparse Adam, LARS, averages of variables."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from estimator_lab.tf1 import tf
@@ -131,3 +131,161 @@ class LazyAdamOptimizer(tf.train.AdamOptimizer):
             tf.scatter_update(v, indices, new_v),
             tf.scatter_sub(var, indices, rate * new_m / (tf.sqrt(new_v) + epsilon)),
         )
+
+
+class LARSOptimizer(tf.train.Optimizer):
+    """Momentum with a learning rate for each variable: You, Gitman and Ginsburg (2017), algorithm 1.
+
+    Args:
+      learning_rate: global learning rate.
+      momentum: momentum.
+      weight_decay: L2 coefficient, which also enters the trust ratio.
+      eeta: trust coefficient.
+      epsilon: added to the denominator of the trust ratio.
+      name: prefix of the operations.
+      skip_list: parts of names of variables that use the global learning rate, without weight decay.
+      use_nesterov: whether to use Nesterov's momentum.
+
+    Raises:
+      ValueError: if momentum is negative.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0001,
+        eeta: float = 0.001,
+        epsilon: float = 0.0,
+        name: str = 'LARSOptimizer',
+        skip_list: Sequence[str] | None = None,
+        use_nesterov: bool = False,
+    ) -> None:
+        if momentum < 0.0:
+            raise ValueError(f'momentum should be positive: {momentum}')
+        super().__init__(use_locking=False, name=name)
+        self._learning_rate = learning_rate
+        self._momentum = momentum
+        self._weight_decay = weight_decay
+        self._eeta = eeta
+        self._epsilon = epsilon
+        self._skip_list = skip_list or []
+        self._use_nesterov = use_nesterov
+
+    def _create_slots(self, var_list: Any) -> None:
+        for variable in var_list:
+            self._zeros_slot(variable, 'momentum', self._name)
+
+    def _prepare(self) -> None:
+        rate = self._learning_rate() if callable(self._learning_rate) else self._learning_rate
+        self._rate = tf.convert_to_tensor(rate, name='learning_rate')
+
+    def _rate_and_gradient(self, grad: Any, var: Any) -> tuple[Any, Any]:
+        rate = tf.cast(self._rate, var.dtype.base_dtype)
+        if any(part in var.name for part in self._skip_list):
+            return rate, grad
+        weight, gradient = tf.norm(var), tf.norm(grad)
+        ratio = self._eeta * weight / (gradient + self._weight_decay * weight + self._epsilon)
+        trust = tf.where((weight > 0) & (gradient > 0), ratio, tf.ones_like(weight))
+        return rate * trust, grad + self._weight_decay * var
+
+    def _apply_dense(self, grad: Any, var: Any) -> Any:
+        return self._apply(tf.raw_ops.ApplyMomentum, grad, var, lambda variable: variable)
+
+    def _resource_apply_dense(self, grad: Any, var: Any) -> Any:
+        return self._apply(tf.raw_ops.ResourceApplyMomentum, grad, var, lambda variable: variable.handle)
+
+    def _apply(self, kernel: Any, grad: Any, var: Any, handle: Callable[[Any], Any]) -> Any:
+        rate, grad = self._rate_and_gradient(grad, var)
+        return kernel(
+            var=handle(var),
+            accum=handle(self.get_slot(var, 'momentum')),
+            lr=tf.ones([], grad.dtype),
+            grad=rate * grad,
+            momentum=tf.cast(self._momentum, grad.dtype),
+            use_locking=False,
+            use_nesterov=self._use_nesterov,
+        )
+
+    def _apply_sparse(self, grad: Any, var: Any) -> Any:
+        raise NotImplementedError('Sparse gradient updates are not supported.')
+
+    def _resource_apply_sparse(self, grad: Any, var: Any, indices: Any) -> Any:
+        raise NotImplementedError('Sparse gradient updates are not supported.')
+
+
+class MovingAverageOptimizer(tf.train.Optimizer):
+    """Wraps an optimizer and keeps a moving average of each variable.
+
+    `swapping_saver` saves the averages under the names of the variables, for evaluation.
+
+    Args:
+      opt: the optimizer.
+      average_decay: decay of the averages.
+      num_updates: as in tf.train.ExponentialMovingAverage.
+      sequential_update: whether the averages are updated after the variables, not in any order.
+    """
+
+    def __init__(
+        self, opt: Any, average_decay: float = 0.9999, num_updates: Any = None, sequential_update: bool = True
+    ) -> None:
+        super().__init__(use_locking=False, name=opt.get_name())
+        self._optimizer = opt
+        self._ema = tf.train.ExponentialMovingAverage(average_decay, num_updates=num_updates)
+        self._sequential = sequential_update
+        self._swapped: dict[str, str] | None = None
+
+    def compute_gradients(self, *args: Any, **kwargs: Any) -> Any:
+        """Computes gradients as the optimizer does."""
+        return self._optimizer.compute_gradients(*args, **kwargs)
+
+    def apply_gradients(self, grads_and_vars: Any, global_step: Any = None, name: str | None = None) -> Any:
+        """Applies gradients as the optimizer does, then updates the averages."""
+        pairs = list(grads_and_vars)
+        train = self._optimizer.apply_gradients(pairs, global_step, name)
+        variables = [variable for gradient, variable in pairs if gradient is not None]
+        with tf.control_dependencies([train] if self._sequential else []):
+            update = self._ema.apply(variables)
+        self._swapped = {}
+        for variable in variables:
+            names = variable.op.name, self._ema.average(variable).op.name
+            self._swapped.update([names, names[::-1]])
+        return tf.group(train, update, name='train_with_avg')
+
+    def swapping_saver(self, var_list: Any = None, name: str = 'swapping_saver', **kwargs: Any) -> Any:
+        """Returns a tf.train.Saver that saves averages as variables, and variables as averages.
+
+        Args:
+          var_list: variables, or {name: variable}; all global variables by default.
+          name: name of the saver.
+          **kwargs: other arguments of tf.train.Saver.
+
+        Raises:
+          RuntimeError: if `apply_gradients` or `minimize` was not called yet.
+          ValueError: if the average of a variable is not in `var_list`.
+        """
+        if self._swapped is None:
+            raise RuntimeError('Must call apply_gradients or minimize before creating the swapping_saver')
+        variables = tf.global_variables() if var_list is None else var_list
+        if not isinstance(variables, dict):
+            variables = {variable.op.name: variable for variable in variables}
+        by_name = {variable.op.name: variable for variable in variables.values()}
+        swapped = {}
+        for key, variable in variables.items():
+            other = self._swapped.get(variable.op.name, variable.op.name)
+            if other not in by_name:
+                raise ValueError(f'Variable to swap {other} is not in variables to save.')
+            swapped[key] = by_name[other]
+        return tf.train.Saver(swapped, name=name, **kwargs)
+
+    def get_slot(self, *args: Any, **kwargs: Any) -> Any:
+        """Returns a slot of the optimizer."""
+        return self._optimizer.get_slot(*args, **kwargs)
+
+    def get_slot_names(self, *args: Any, **kwargs: Any) -> Any:
+        """Returns the names of the optimizer's slots."""
+        return self._optimizer.get_slot_names(*args, **kwargs)
+
+    def variables(self) -> Any:
+        """Returns the variables of the optimizer."""
+        return self._optimizer.variables()

@@ -6,6 +6,7 @@ AttributeError, as in any module, so that ``hasattr`` and ``getattr`` with a def
 """
 
 import functools
+import importlib
 import os
 import sys
 import warnings
@@ -34,6 +35,7 @@ _API_MODULES = {
 }
 _ESTIMATOR_API = tuple(f'tensorflow_estimator.python.estimator.api._v{n}.estimator' for n in (1, 2))
 _KERAS_API = ('tf_keras.api._v1.keras', 'tf_keras.api._v2.keras')
+_FEEDING = 'tensorflow_estimator.python.estimator.inputs.queues.feeding_functions'
 # The module of Keras 2's base class of layers: on TensorFlow 2.15, and on later versions.
 _KERAS_LAYERS = ('keras.src.engine.base_layer', 'tf_keras.src.engine.base_layer')
 
@@ -51,6 +53,8 @@ def install_names() -> None:
         FINDER.answer(module, functools.partial(_answer, module))
     for module in _KERAS_LAYERS:
         FINDER.hook(module, after=_restore_apply)
+    FINDER.hook('tensorflow.python.framework.device', after=_restore_device_spec)
+    FINDER.hook(_FEEDING, after=_accept_text_columns)
 
 
 def _forwarder_of(fullname: str) -> Loader | None:
@@ -127,6 +131,29 @@ def _restore_apply(module: ModuleType) -> None:
     layers: Any = module.Layer
     if not hasattr(layers, 'apply'):
         layers.apply = _apply
+
+
+def _restore_device_spec(module: ModuleType) -> None:
+    """Makes `DeviceSpec` TensorFlow 1's class, which adds `merge_from` and assignments to that of 2."""
+    vars(module)['DeviceSpec'] = importlib.import_module('tensorflow').compat.v1.DeviceSpec
+
+
+def _accept_text_columns(module: ModuleType) -> None:
+    """Lets pandas_input_fn and numpy_input_fn read text columns of pandas 3, which are not NumPy's."""
+    names = vars(module)
+    enqueue = names['_enqueue_data']
+
+    @functools.wraps(enqueue)
+    def with_numpy_types(data: Any, *args: Any, **kwargs: Any) -> Any:
+        # A frame, or an ordered dict of arrays.
+        if hasattr(data, 'items'):
+            text = {name: column for name, column in data.items() if column.dtype.name in ('str', 'string')}
+            data = data.copy() if text else data
+            for name, column in text.items():
+                data[name] = column.astype(object)
+        return enqueue(data, *args, **kwargs)
+
+    names['_enqueue_data'] = with_numpy_types
 
 
 def _apply(self: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:

@@ -38,6 +38,13 @@ PARTS = [
     'hparams',
     'crf',
     'fused_lstm',
+    'cells',
+    'wrappers',
+    'loss_scale',
+    'embeddings',
+    'images',
+    'sparsemax',
+    'heads',
 ]
 
 

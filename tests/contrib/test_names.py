@@ -6,6 +6,7 @@ import importlib.util
 import math
 import operator
 import sys
+import types
 
 import pytest
 
@@ -38,6 +39,8 @@ OTHER_NAMES = {
     'metrics.streaming_mean_tensor': 'mean_tensor',
     'metrics.streaming_sparse_recall_at_k': 'streaming_recall_at_k',
     'summary.all_summary_ops': 'all_v2_summary_ops',
+    'tfprof.model_analyzer': 'tensorflow.python.profiler.model_analyzer',
+    'tfprof.tfprof_logger': 'tensorflow.python.profiler.tfprof_logger',
     'util.make_ndarray': 'MakeNdarray',
 }
 # Names whose namesakes in TensorFlow behave differently: these have to be our own.
@@ -49,7 +52,7 @@ OURS = {
     'lookup': ['HashTable', 'index_table_from_tensor'],
     'metrics': ['accuracy', 'streaming_precision'],
     'opt': ['AdamWOptimizer', 'LazyAdamOptimizer'],
-    'rnn': ['LSTMBlockFusedCell'],
+    'rnn': ['LSTMBlockCell', 'LSTMBlockFusedCell'],
     'tpu': ['CrossShardOptimizer'],
     'training': ['HParams'],
 }
@@ -207,14 +210,12 @@ def test_paths_below_python(path, name):
 @pytest.mark.parametrize(
     ('path', 'words'),
     [
-        ('seq2seq', 'tensorflow-addons'),
         ('crf.CrfForwardRnnCell', 'crf_log_norm'),
         ('layers.embedding_column', 'tf.feature_column'),
-        ('learn.Experiment', 'train_and_evaluate'),
+        ('learn.DNNClassifier', 'tf.estimator'),
         ('tpu.keras_to_tpu_model', 'TPUStrategy'),
         ('opt.NadamOptimizer', 'Nadam'),
-        ('opt.LARSOptimizer', 'MomentumOptimizer'),
-        ('losses.metric_learning', 'TripletSemiHardLoss'),
+        ('estimator.multi_head', 'MultiHead'),
         ('rnn.no_such_cell', 'ended with TensorFlow 1'),
         ('layers.python.layers.sparse_column_with_keys', 'tf.feature_column'),
         ('no_such_package', 'ended with TensorFlow 1'),
@@ -231,12 +232,60 @@ def test_a_missing_name_says_in_one_sentence_what_replaces_it(path, words):
     assert message.endswith('.') and '\n' not in message
 
 
+@pytest.mark.parametrize('name', ['cloud', 'quantize', 'resampler.python.ops.resampler_ops'])
+def test_a_missing_package_can_be_imported_but_not_used(name):
+    module = importlib.import_module(f'tensorflow.contrib.{name}')
+    assert operator.attrgetter(name)(tf.contrib) is module
+    function = module.some_function
+    message = rf'^tf\.contrib\.{name}\.some_function is not supported: .*\.$'
+    for use in (function, lambda: function.more, lambda: types.resolve_bases([function])):
+        with pytest.raises(NotImplementedError, match=message):
+            use()
+    assert not hasattr(module, '__wrapped__') and not hasattr(function, '__wrapped__')
+
+
+def test_a_package_that_never_existed_cannot_be_imported():
+    with pytest.raises(ImportError, match=r'^tf\.contrib\.no_such is not supported: .*\.$'):
+        importlib.import_module('tensorflow.contrib.no_such')
+
+
 @pytest.mark.parametrize(
-    'line', ['import tensorflow.contrib.seq2seq', 'from tensorflow.contrib import seq2seq']
+    ('path', 'names'),
+    [
+        ('learn.datasets', 'mnist base'),
+        ('learn.python.learn.datasets.mnist', 'read_data_sets DataSet'),
+        ('learn.python.learn.datasets', 'base mnist'),
+        ('learn.python.learn.learn_runner', 'run'),
+        ('learn.python.learn.utils.saved_model_export_utils', 'make_export_strategy'),
+        ('learn.python.learn', 'learn_runner Experiment'),
+        ('losses.metric_learning', 'triplet_semihard_loss'),
+        ('losses.python.metric_learning.metric_loss_ops', 'pairwise_distance'),
+        ('tfprof', 'model_analyzer'),
+        ('staging', 'StagingArea'),
+        ('opt.python.training.lars_optimizer', 'LARSOptimizer'),
+        ('rnn.python.ops.rnn_cell', 'LayerNormBasicLSTMCell AttentionCellWrapper'),
+    ],
 )
-def test_importing_a_missing_module_says_the_same(line):
-    with pytest.raises(ImportError, match=r'^tf\.contrib\.seq2seq is not supported: .*\.$'):
-        exec(line)
+def test_modules_of_1_15_have_their_names(path, names):
+    module = importlib.import_module(f'tensorflow.contrib.{path}')
+    assert all(hasattr(module, name) for name in names.split())
+
+
+def test_arg_scope_is_a_function_although_its_module_has_the_same_name():
+    module = importlib.import_module('tensorflow.contrib.framework.python.ops.arg_scope')
+    if HAS_SLIM:
+        from tensorflow.contrib.framework.python.ops import arg_scope
+
+        assert arg_scope is module.arg_scope is tf.contrib.framework.arg_scope
+    else:
+        with pytest.raises(AttributeError, match='pip install tf-slim'):
+            _ = importlib.import_module('tensorflow.contrib.framework.python.ops').arg_scope
+
+
+def test_contrib_gan_is_the_package_tensorflow_gan():
+    if importlib.util.find_spec('tensorflow_gan') is None:
+        with pytest.raises(ImportError, match=r'pip install tensorflow-gan\.$'):
+            importlib.import_module('tensorflow.contrib.gan')
 
 
 def test_no_existing_name_is_listed_as_missing():

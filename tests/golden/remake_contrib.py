@@ -285,9 +285,186 @@ def fused_lstm():
     return {'values': run([*fetched, *gradients]), 'variables': names(tf.trainable_variables())}
 
 
+def cells():
+    """Two steps of each cell, in and out of a wrapper, with gradients."""
+    rnn = tf.contrib.rnn
+    made = {
+        'lstm_block': lambda: rnn.LSTMBlockCell(3),
+        'lstm_block_peephole': lambda: rnn.LSTMBlockCell(3, cell_clip=0.3, use_peephole=True),
+        'gru_block': lambda: rnn.GRUBlockCell(3),
+        'gru_block_2': lambda: rnn.GRUBlockCellV2(cell_size=3),
+        'layer_norm': lambda: rnn.LayerNormBasicLSTMCell(8, norm_gain=0.5, norm_shift=0.1),
+        'plain': lambda: rnn.LayerNormBasicLSTMCell(3, layer_norm=False, activation=tf.nn.relu),
+        'attention': lambda: rnn.AttentionCellWrapper(tf.nn.rnn_cell.GRUCell(3), 2, attn_vec_size=4),
+        'attention_flat': lambda: rnn.AttentionCellWrapper(
+            tf.nn.rnn_cell.GRUCell(3), 3, attn_size=2, input_size=5, state_is_tuple=False
+        ),
+    }
+    found = {}
+    for case, make in made.items():
+        with tf.Graph().as_default(), tf.variable_scope('net', initializer=weights):
+            x = tf.constant(wave(2, 4, 5))
+            outputs, state = tf.nn.dynamic_rnn(make(), x, dtype=tf.float32)
+            kernel = tf.trainable_variables()[0]
+            gradient = tf.gradients(tf.reduce_sum(outputs[:, -1]), [kernel, x])
+            found[case] = {
+                'names': names(tf.global_variables()),
+                'shapes': [v.shape.as_list() for v in tf.global_variables()],
+                'values': run([outputs, *tf.contrib.framework.nest.flatten(state), *gradient]),
+            }
+    return found
+
+
+def wrappers():
+    """Optimizers that change another one, and LARS."""
+    opt = tf.contrib.opt
+    lars = {'weight_decay': 0.1, 'eeta': 0.2}
+
+    def clipped():
+        return tf.contrib.estimator.clip_gradients_by_norm(tf.train.MomentumOptimizer(0.1, 0.9), 0.5)
+
+    cases = {
+        'clip': clipped,
+        'lars': lambda: opt.LARSOptimizer(0.5, **lars),
+        'lars_skip': lambda: opt.LARSOptimizer(0.5, skip_list=['v'], use_nesterov=True, epsilon=0.1, **lars),
+        'average': lambda: opt.MovingAverageOptimizer(tf.train.AdamOptimizer(0.1), 0.5),
+    }
+    found = {}
+    for case, make in cases.items():
+        with tf.Graph().as_default():
+            w = tf.get_variable('w', [4, 2], initializer=weights, use_resource=True)
+            v = tf.get_variable('v', [2], initializer=weights, use_resource=True)
+            rule = make()
+            train = rule.minimize(tf.reduce_sum(tf.square(w - v - 1)))
+            more = []
+            if case == 'average':
+                more = [variable for variable in tf.global_variables() if 'Moving' in variable.op.name]
+            found[case] = {
+                'names': names(tf.global_variables()),
+                'values': run([w, v, *more], [train] * 3),
+            }
+    return found
+
+
+def loss_scale():
+    """Scales after steps, and variables after scaled steps, one of which is not finite."""
+    mixed = tf.contrib.mixed_precision
+    scales = []
+    with tf.Graph().as_default():
+        manager = mixed.ExponentialUpdateLossScaleManager(8.0, 2, 2, 2, 0.25)
+        finite = tf.placeholder(tf.bool, [])
+        update = manager.update_loss_scale(finite)
+        with tf.Session() as session:
+            session.run(tf.global_variables_initializer())
+            for each in [True, True, False, True, False, False, True, True, True, True, False]:
+                session.run(update, {finite: each})
+                scales.append(float(session.run(manager.get_loss_scale())))
+    with tf.Graph().as_default():
+        w = tf.get_variable('w', [2], initializer=weights)
+        factor = tf.get_variable('factor', [], initializer=tf.constant_initializer(1.0), trainable=False)
+        manager = mixed.FixedLossScaleManager(16.0)
+        rule = mixed.LossScaleOptimizer(tf.train.MomentumOptimizer(0.1, 0.9), manager)
+        train = rule.minimize(factor * tf.reduce_sum(tf.square(w)))
+        values = run([w], [train, tf.assign(factor, np.inf), train, tf.assign(factor, 2.0), train])
+    return {'values': [scales, *values]}
+
+
+def embeddings():
+    learning = tf.contrib.losses.metric_learning
+    labels = tf.constant([0, 1, 0, 2, 1, 0])
+    x, y = tf.constant(wave(6, 4)), tf.constant(np.cos(3 * wave(6, 4)))
+    losses = [
+        learning.contrastive_loss(tf.constant([1, 0, 1, 0, 0, 1]), x, y, 2.0),
+        learning.triplet_semihard_loss(labels, x),
+        learning.triplet_semihard_loss(labels, tf.nn.l2_normalize(y, 1), margin=0.1),
+        learning.npairs_loss(labels, x, y, reg_lambda=0.1),
+        learning.lifted_struct_loss(labels, y),
+    ]
+    gradients = [tf.gradients(loss, [x, y], unconnected_gradients='zero') for loss in losses]
+    return {'values': run([*losses, *(each for pair in gradients for each in pair)])}
+
+
+def images():
+    image = tf.contrib.image
+    batch = tf.constant(wave(2, 5, 4, 3))
+    flat = tf.constant([[1.0, 0.2, 0.5, -0.1, 0.9, 1.0, 0.01, 0.0], [1, 0, -1, 0, 1, 0.5, 0, 0.02]])
+    return {
+        'values': run(
+            [
+                image.rotate(batch, [0.3, -1.2], 'BILINEAR'),
+                image.rotate(batch[0], np.pi / 2),
+                image.transform(batch, flat, 'BILINEAR'),
+                image.transform(batch[0, :, :, 0], flat[0], output_shape=[3, 6]),
+                image.translate(batch, [[1.0, -0.5], [0.25, 2.0]], 'BILINEAR'),
+                image.compose_transforms(flat, flat[::-1], flat[0]),
+                image.angles_to_projective_transforms([0.1, 0.2], 7.0, 5.0),
+                tf.gradients(image.rotate(batch, 0.4, 'BILINEAR'), batch)[0],
+            ]
+        )
+    }
+
+
+def sparsemax():
+    logits = tf.constant(np.concatenate([2 * wave(4, 5), [[0, 0, 0, 0, 0], [100, 1, 2, 3, 99.5]]]))
+    labels = tf.one_hot([0, 1, 2, 3, 4, 0], 5, dtype=logits.dtype)
+    found = tf.contrib.sparsemax.sparsemax(logits)
+    loss = tf.contrib.sparsemax.sparsemax_loss(logits, found, labels)
+    return {'values': run([found, loss, tf.gradients(loss, logits)[0]])}
+
+
+def heads():
+    """The specs of heads that custom model functions use: losses, metrics and predictions."""
+    made = {
+        'binary': (
+            tf.contrib.estimator.binary_classification_head,
+            {'weight_column': 'w'},
+            [[0], [1], [1]],
+            1,
+        ),
+        'classes': (
+            tf.contrib.estimator.multi_class_head,
+            {'n_classes': 3, 'loss_reduction': tf.losses.Reduction.SUM},
+            [[0], [2], [1]],
+            3,
+        ),
+        'regression': (tf.contrib.estimator.regression_head, {'label_dimension': 2}, wave(3, 2), 2),
+        'poisson': (tf.contrib.estimator.poisson_regression_head, {}, [[1.0], [0.0], [3.0]], 1),
+        'logistic': (tf.contrib.estimator.logistic_regression_head, {}, [[0.2], [1.0], [0.0]], 1),
+    }
+    found = {}
+    for case, (make, more, labels, size) in made.items():
+        with tf.Graph().as_default():
+            tf.train.get_or_create_global_step()
+            features = {'w': tf.constant([[1.0], [2.0], [0.5]])}
+            variable = tf.get_variable('logits', initializer=wave(3, size))
+            logits = tf.identity(variable)
+            head = make(**more)
+            kind = tf.estimator.ModeKeys
+            rule = tf.contrib.estimator.clip_gradients_by_norm(tf.train.GradientDescentOptimizer(1.0), 0.1)
+            train = head.create_estimator_spec(
+                features, kind.TRAIN, logits, tf.constant(labels), train_op_fn=rule.minimize
+            )
+            evaluate = head.create_estimator_spec(features, kind.EVAL, logits, tf.constant(labels))
+            predict = head.create_estimator_spec(features, kind.PREDICT, logits)
+            metrics = sorted(evaluate.eval_metric_ops)
+            updates = [evaluate.eval_metric_ops[name][1] for name in metrics]
+            keys = sorted(key for key, value in predict.predictions.items() if value.dtype != tf.string)
+            outputs = [predict.predictions[key] for key in keys]
+            found[case] = {
+                'metrics': metrics,
+                'predictions': keys,
+                'exports': sorted(map(str, predict.export_outputs)),
+                'values': [
+                    *run([train.loss, evaluate.loss, *updates, *outputs]),
+                    *run([variable], [train.train_op]),
+                ],
+            }
+    return found
+
+
 PARTS = [
     *(fully_connected, layer_norm, batch_norm, optimize_loss, initializers, optimizers, metrics, hparams),
-    *(crf, fused_lstm),
+    *(crf, fused_lstm, cells, wrappers, loss_scale, embeddings, images, sparsemax, heads),
 ]
 
 

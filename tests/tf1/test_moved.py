@@ -173,3 +173,28 @@ def test_a_name_of_neither_version_is_an_ordinary_error(holder):
     with pytest.raises(AttributeError, match="has no attribute 'no_such_name'"):
         _ = module.no_such_name
     assert getattr(module, '__no_such__', None) is None
+
+
+def test_device_spec_can_be_merged():
+    from tensorflow.python.framework.device import DeviceSpec
+
+    spec = DeviceSpec(job='ps', device_type='CPU')
+    spec.merge_from(DeviceSpec(job='worker', task=1))
+    assert spec.to_string() == '/job:worker/task:1/device:CPU:*'
+    with tf.Graph().as_default(), tf.device(spec):
+        assert tf.constant(1).device == spec.to_string()
+
+
+@pytest.mark.parametrize('kind', ['string', object])
+def test_text_columns_of_pandas(kind):
+    pandas = pytest.importorskip('pandas')
+    column = pandas.Series(['red', 'blue'], dtype=kind)
+    inputs = tf.estimator.inputs
+    with tf.Graph().as_default():
+        frame = pandas.DataFrame({'a': column})
+        of_frame = inputs.pandas_input_fn(frame, shuffle=False)()
+        of_array = inputs.numpy_input_fn({'a': column.values}, shuffle=False)()
+        with tf.train.MonitoredSession() as session:
+            found = session.run([of_frame['a'], of_array['a']])
+    assert [each.tolist() for each in found] == [[b'red', b'blue']] * 2
+    assert frame['a'].dtype == column.dtype

@@ -1,0 +1,120 @@
+"""``tf.contrib.image``: rotations and other projective transformations, in the kernels of TensorFlow.
+
+A transformation is 8 numbers a0, a1, a2, b0, b1, b2, c0, c1: the output pixel (x, y) is the input pixel
+((a0 x + a1 y + a2) / k, (b0 x + b1 y + b2) / k) with k = c0 x + c1 y + 1.
+"""
+
+from typing import Any
+
+from estimator_lab.tf1 import tf
+
+
+def transform(
+    images: Any,
+    transforms: Any,
+    interpolation: str = 'NEAREST',
+    output_shape: Any = None,
+    name: str | None = None,
+) -> Any:
+    """Applies projective transformations; pixels outside of an image are 0.
+
+    Args:
+      images: [batch, rows, columns, channels], [rows, columns, channels] or [rows, columns].
+      transforms: float [8], or [batch, 8].
+      interpolation: 'NEAREST' or 'BILINEAR'.
+      output_shape: (rows, columns); those of the input by default.
+      name: name scope.
+
+    Raises:
+      TypeError: if the images have another number of axes, or the transformations more than two.
+    """
+    with tf.name_scope(name, 'transform'):
+        images = tf.convert_to_tensor(images)
+        transforms = tf.convert_to_tensor(transforms, dtype=tf.float32)
+        axes = images.shape.ndims
+        if axes not in (2, 3, 4):
+            raise TypeError('Images should have rank between 2 and 4.')
+        if transforms.shape.ndims not in (1, 2):
+            raise TypeError('Transforms should have rank 1 or 2.')
+        batch = images if axes == 4 else images[None] if axes == 3 else images[None, :, :, None]
+        known = None if output_shape is None else tf.get_static_value(tf.convert_to_tensor(output_shape))
+        size = tf.shape(batch)[1:3] if output_shape is None else tf.cast(output_shape, tf.int32)
+        found = tf.raw_ops.ImageProjectiveTransformV2(
+            images=batch,
+            transforms=transforms if transforms.shape.ndims == 2 else transforms[None],
+            output_shape=size,
+            interpolation=interpolation.upper(),
+        )
+        lengths = batch.shape.as_list()
+        if output_shape is not None:
+            lengths[1:3] = [None, None] if known is None else list(known)
+        found.set_shape(lengths)
+        return found if axes == 4 else found[0] if axes == 3 else found[0, :, :, 0]
+
+
+def rotate(images: Any, angles: Any, interpolation: str = 'NEAREST', name: str | None = None) -> Any:
+    """Rotates images about their centres, counter-clockwise by angles in radians, a scalar or [batch]."""
+    with tf.name_scope(name, 'rotate'):
+        images = tf.convert_to_tensor(images)
+        axes = images.shape.ndims
+        if axes not in (2, 3, 4):
+            raise TypeError('Images should have rank between 2 and 4.')
+        first = 1 if axes == 4 else 0
+        height, width = (tf.cast(tf.shape(images)[first + axis], tf.float32) for axis in (0, 1))
+        return transform(images, angles_to_projective_transforms(angles, height, width), interpolation)
+
+
+def translate(images: Any, translations: Any, interpolation: str = 'NEAREST', name: str | None = None) -> Any:
+    """Moves images by (dx, dy), float [2] or [batch, 2]."""
+    with tf.name_scope(name, 'translate'):
+        return transform(images, translations_to_projective_transforms(translations), interpolation)
+
+
+def angles_to_projective_transforms(
+    angles: Any, image_height: Any, image_width: Any, name: str | None = None
+) -> Any:
+    """Returns the transformations [batch, 8] for rotations about the centre by radians [batch]."""
+    with tf.name_scope(name, 'angles_to_projective_transforms'):
+        angles = tf.convert_to_tensor(angles, dtype=tf.float32)
+        if angles.shape.ndims not in (0, 1):
+            raise TypeError('Angles should have rank 0 or 1.')
+        angles = tf.reshape(angles, [-1])
+        width, height = image_width - 1, image_height - 1
+        cos, sin, zero = tf.cos(angles), tf.sin(angles), tf.zeros_like(angles)
+        x = (width - (cos * width - sin * height)) / 2.0
+        y = (height - (sin * width + cos * height)) / 2.0
+        return tf.stack([cos, -sin, x, sin, cos, y, zero, zero], 1)
+
+
+def translations_to_projective_transforms(translations: Any, name: str | None = None) -> Any:
+    """Returns the transformations [batch, 8] for moves by (dx, dy), float [2] or [batch, 2]."""
+    with tf.name_scope(name, 'translations_to_projective_transforms'):
+        moves = tf.reshape(tf.convert_to_tensor(translations, dtype=tf.float32), [-1, 2])
+        one, zero = tf.ones_like(moves[:, 0]), tf.zeros_like(moves[:, 0])
+        return tf.stack([one, zero, -moves[:, 0], zero, one, -moves[:, 1], zero, zero], 1)
+
+
+def flat_transforms_to_matrices(transforms: Any) -> Any:
+    """Returns matrices [batch, 3, 3] of transformations, float [8] or [batch, 8]."""
+    rows = tf.reshape(tf.convert_to_tensor(transforms, dtype=tf.float32), [-1, 8])
+    return tf.reshape(tf.concat([rows, tf.ones_like(rows[:, :1])], 1), [-1, 3, 3])
+
+
+def matrices_to_flat_transforms(transform_matrices: Any) -> Any:
+    """Returns transformations [batch, 8] of matrices, float [3, 3] or [batch, 3, 3]."""
+    rows = tf.reshape(tf.convert_to_tensor(transform_matrices, dtype=tf.float32), [-1, 9])
+    return (rows / rows[:, 8:])[:, :8]
+
+
+def compose_transforms(*transforms: Any) -> Any:
+    """Returns the transformations [batch, 8] that apply all, in their order.
+
+    Raises:
+      ValueError: if there are none.
+    """
+    if not transforms:
+        raise ValueError('compose_transforms needs at least one transform.')
+    product, *others = map(flat_transforms_to_matrices, transforms)
+    for matrix in others:
+        product = tf.matmul(product, matrix)
+    return matrices_to_flat_transforms(product)

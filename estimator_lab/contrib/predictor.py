@@ -1,0 +1,155 @@
+"""``tf.contrib.predictor``: functions from a dict of arrays to a dict of arrays."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from estimator_lab.tf1 import tf
+
+DEFAULT_KEY = tf.saved_model.signature_constants.DEFAULT_SERVING_SIGNATURE_DEF_KEY
+
+
+class Predictor:
+    """Calls a session: `predictor({'x': array})` returns {output name: array}.
+
+    Attributes:
+      graph: the tf.Graph.
+      session: the session, which the user closes.
+      feed_tensors: {input name: tensor}.
+      fetch_tensors: {output name: tensor}.
+    """
+
+    def __init__(
+        self, graph: Any, session: Any, inputs: Mapping[str, Any], outputs: Mapping[str, Any]
+    ) -> None:
+        self.graph = graph
+        self.session = session
+        self.feed_tensors = dict(inputs)
+        self.fetch_tensors = dict(outputs)
+
+    def __call__(self, input_dict: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the outputs.
+
+        Raises:
+          ValueError: if there is no input of a given name.
+        """
+        unknown = input_dict.keys() - self.feed_tensors.keys()
+        if unknown:
+            raise ValueError(
+                f'Got unexpected keys in input_dict: {unknown}\nexpected: {set(self.feed_tensors)}'
+            )
+        feed = {self.feed_tensors[name]: value for name, value in input_dict.items()}
+        found: dict[str, Any] = self.session.run(self.fetch_tensors, feed)
+        return found
+
+    def __repr__(self) -> str:
+        return (
+            f'SavedModelPredictor with feed tensors {self.feed_tensors} and fetch_tensors '
+            f'{self.fetch_tensors}'
+        )
+
+
+def from_saved_model(
+    export_dir: str,
+    signature_def_key: str | None = None,
+    signature_def: Any = None,
+    input_names: Mapping[str, str] | None = None,
+    output_names: Mapping[str, str] | None = None,
+    tags: str | None = None,
+    graph: Any = None,
+    config: Any = None,
+) -> Predictor:
+    """Returns a predictor of a SavedModel.
+
+    Args:
+      export_dir: folder of the SavedModel.
+      signature_def_key: name of the signature, 'serving_default' by default.
+      signature_def: a SignatureDef instead of a name.
+      input_names: {name: tensor name} instead of a signature; requires `output_names`.
+      output_names: {name: tensor name}.
+      tags: comma-separated tags, 'serve' by default.
+      graph: tf.Graph to load it into; a new one by default.
+      config: tf.ConfigProto of the session.
+
+    Raises:
+      ValueError: if more than one of signature, its name and names of tensors is given, or there is no such
+        signature.
+    """
+    if bool(input_names) != bool(output_names):
+        raise ValueError('input_names and output_names must both be specified or both be unspecified.')
+    if sum(map(bool, (signature_def_key, signature_def, input_names))) > 1:
+        raise ValueError('You must specify at most one of signature_def_key OR signature_def OR input_names.')
+    graph = graph or tf.Graph()
+    with graph.as_default():
+        session = tf.Session(config=config)
+        model = tf.saved_model.loader.load(session, (tags or 'serve').split(','), export_dir)
+    if input_names and output_names:
+        inputs, outputs = dict(input_names), dict(output_names)
+    else:
+        signature = signature_def or _signature(model, signature_def_key or DEFAULT_KEY)
+        inputs, outputs = (
+            {name: info.name for name, info in infos.items()}
+            for infos in (signature.inputs, signature.outputs)
+        )
+    return Predictor(graph, session, *(_tensors(graph, names) for names in (inputs, outputs)))
+
+
+def _signature(model: Any, key: str) -> Any:
+    if key not in model.signature_def:
+        known = '\n'.join(sorted(model.signature_def))
+        raise ValueError(f'Got signature_def_key "{key}". Available signatures are:\n{known}')
+    return model.signature_def[key]
+
+
+def _tensors(graph: Any, names: Mapping[str, str]) -> dict[str, Any]:
+    return {name: graph.get_tensor_by_name(tensor) for name, tensor in names.items()}
+
+
+def from_estimator(
+    estimator: Any,
+    serving_input_receiver_fn: Callable[[], Any],
+    output_key: str | None = None,
+    graph: Any = None,
+    config: Any = None,
+) -> Predictor:
+    """Returns a predictor of an Estimator's latest checkpoint.
+
+    Args:
+      estimator: a tf.estimator.Estimator.
+      serving_input_receiver_fn: function without arguments that returns a ServingInputReceiver.
+      output_key: key of the EstimatorSpec's export_outputs, the default signature by default.
+      graph: tf.Graph to build the model in; a new one by default.
+      config: tf.ConfigProto of the session.
+
+    Raises:
+      ValueError: if the Estimator is not trained, or has no such output.
+    """
+    checkpoint = tf.train.latest_checkpoint(estimator.model_dir)
+    if checkpoint is None:
+        raise ValueError(f"Couldn't find trained model at {estimator.model_dir}.")
+    with (graph or tf.Graph()).as_default() as graph:
+        tf.train.get_or_create_global_step()
+        receiver = serving_input_receiver_fn()
+        spec = estimator._call_model_fn(
+            receiver.features, None, tf.estimator.ModeKeys.PREDICT, estimator.config
+        )
+        outputs = _output(spec.export_outputs or {}, output_key)
+        scaffold = spec.scaffold or tf.train.Scaffold()
+        creator = tf.train.ChiefSessionCreator(
+            scaffold, config=config, checkpoint_filename_with_path=checkpoint
+        )
+        session = tf.train.MonitoredSession(creator)
+    return Predictor(graph, session, receiver.receiver_tensors, outputs)
+
+
+def _output(outputs: Mapping[str, Any], key: str | None) -> dict[str, Any]:
+    """Returns {name: tensor} of an export output, with the names of its signature."""
+    if key is None and len(outputs) == 1:
+        (found,) = outputs.values()
+    else:
+        key = key or DEFAULT_KEY
+        if key not in outputs:
+            raise ValueError(f'output_key must be one of {sorted(outputs)}, but is {key!r}.')
+        found = outputs[key]
+    signature = found.as_signature_def({'unused': tf.constant(0)})
+    graph = tf.get_default_graph()
+    return _tensors(graph, {name: info.name for name, info in signature.outputs.items()})

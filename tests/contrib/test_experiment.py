@@ -1,0 +1,141 @@
+"""tf.contrib.learn's Experiment, learn_runner and data sets, and tf.contrib.predictor."""
+
+import gzip
+import struct
+
+import numpy as np
+import pytest
+
+import estimator_lab.contrib  # noqa: F401
+from estimator_lab.contrib.datasets import read_data_sets
+from estimator_lab.tf1 import tf
+
+
+def model_fn(features, labels, mode):
+    slope = tf.get_variable('slope', [], initializer=tf.zeros_initializer())
+    y = slope * features['x']
+    if mode == tf.estimator.ModeKeys.PREDICT:
+        outputs = {
+            'serving_default': tf.estimator.export.PredictOutput({'y': y}),
+            'square': tf.estimator.export.PredictOutput(tf.square(y)),
+        }
+        return tf.estimator.EstimatorSpec(mode, {'y': y}, export_outputs=outputs)
+    loss = tf.reduce_mean(tf.square(y - labels))
+    train = tf.train.GradientDescentOptimizer(0.1).minimize(loss, tf.train.get_global_step())
+    return tf.estimator.EstimatorSpec(mode, loss=loss, train_op=train)
+
+
+def input_fn():
+    return tf.data.Dataset.from_tensors(({'x': [1.0, 2.0]}, [2.0, 4.0])).repeat(20)
+
+
+def receiver():
+    x = tf.placeholder(tf.float32, [None])
+    return tf.estimator.export.ServingInputReceiver({'x': x}, {'x': x})
+
+
+@pytest.fixture
+def experiment(tmp_path):
+    learn = tf.contrib.learn
+
+    def make(run_config, hparams):
+        return learn.Experiment(
+            tf.estimator.Estimator(model_fn, config=run_config),
+            input_fn,
+            input_fn,
+            train_steps=hparams,
+            eval_steps=1,
+            export_strategies=learn.utils.saved_model_export_utils.make_export_strategy(receiver),
+        )
+
+    config = learn.RunConfig(model_dir=str(tmp_path / 'model'))
+    return lambda schedule=None: learn.learn_runner.run(
+        make, run_config=config, hparams=10, schedule=schedule
+    )
+
+
+def test_an_experiment_trains_evaluates_and_exports(experiment, tmp_path):
+    with tf.Graph().as_default():
+        metrics, (exported,) = experiment()
+    assert metrics['global_step'] == 10 and metrics['loss'] < 1e-3
+    predictor = tf.contrib.predictor
+    served = predictor.from_saved_model(exported)
+    np.testing.assert_allclose(served({'x': [3.0]})['y'], [6], atol=0.1)
+    squares = predictor.from_saved_model(exported, signature_def_key='square')
+    np.testing.assert_allclose(squares({'x': [3.0]})['output'], [36], atol=1)
+    names = {'input_names': {'a': served.feed_tensors['x'].name}}
+    names['output_names'] = {'b': served.fetch_tensors['y'].name}
+    assert predictor.from_saved_model(exported, **names)({'a': [3.0]})['b'] == served({'x': [3.0]})['y']
+    model = tf.estimator.Estimator(model_fn, str(tmp_path / 'model'))
+    here = predictor.from_estimator(model, receiver)
+    assert here({'x': [3.0]})['y'] == served({'x': [3.0]})['y']
+    assert predictor.from_estimator(model, receiver, 'square')({'x': [3.0]}).keys() == {'output'}
+    assert experiment('evaluate')['global_step'] == 10
+    with pytest.raises(ValueError, match='unexpected keys'):
+        served({'z': 1})
+    with pytest.raises(ValueError, match='Available signatures are:\nserving_default'):
+        predictor.from_saved_model(exported, signature_def_key='no')
+    with pytest.raises(ValueError, match='at most one'):
+        predictor.from_saved_model(exported, signature_def_key='no', **names)
+    with pytest.raises(ValueError, match='output_key must be one of'):
+        predictor.from_estimator(model, receiver, 'no')
+
+
+def test_an_estimator_without_a_checkpoint_has_no_predictor(tmp_path):
+    with pytest.raises(ValueError, match="Couldn't find trained model"):
+        tf.contrib.predictor.from_estimator(tf.estimator.Estimator(model_fn, str(tmp_path)), receiver)
+
+
+def test_what_a_learn_runner_rejects(experiment):
+    run = tf.contrib.learn.learn_runner.run
+    with pytest.raises(ValueError, match='either `output_dir` or `run_config`'):
+        run(None)
+    with pytest.raises(TypeError, match='did not return an Experiment'):
+        run(lambda output_dir: None, 'x')
+    with pytest.raises(ValueError, match='non-existent task nothing'):
+        experiment('nothing')
+
+
+def test_csv_files(tmp_path):
+    path = tmp_path / 'iris.csv'
+    path.write_text('2,2,setosa,versicolor\n6.4,2.8,2\n5.0,2.3,1\n')
+    base = tf.contrib.learn.datasets.base
+    found = base.load_csv_with_header(str(path), target_dtype=int, features_dtype=np.float32)
+    np.testing.assert_allclose(found.data, [[6.4, 2.8], [5, 2.3]])
+    assert found.target.tolist() == [2, 1] and found.data.dtype == np.float32
+    path.write_text('1,6.4\n')
+    found = base.load_csv_without_header(str(path), int, float, target_column=0)
+    assert (found.data.tolist(), found.target.tolist()) == ([[6.4]], [1])
+    with pytest.raises(ValueError, match='has 0 rows, but its header says 1'):
+        base.load_csv_with_header(str(path), int, float)
+
+
+def write_idx(path, array, magic):
+    header = struct.pack(f'>{1 + array.ndim}i', magic, *array.shape)
+    path.write_bytes(gzip.compress(header + array.tobytes()))
+
+
+def test_mnist_from_files(tmp_path):
+    images = np.arange(6 * 4, dtype=np.uint8).reshape(6, 2, 2)
+    for prefix in ('train', 't10k'):
+        write_idx(tmp_path / f'{prefix}-images-idx3-ubyte.gz', images, 2051)
+        write_idx(tmp_path / f'{prefix}-labels-idx1-ubyte.gz', np.arange(6, dtype=np.uint8), 2049)
+    found = tf.contrib.learn.datasets.mnist.read_data_sets(str(tmp_path), one_hot=True, validation_size=1)
+    assert [part.num_examples for part in found] == [5, 1, 6]
+    np.testing.assert_allclose(found.test.images, images.reshape(6, 4) / 255, rtol=1e-6)
+    assert found.test.labels.argmax(1).tolist() == [0, 1, 2, 3, 4, 5]
+    seen = [found.train.next_batch(2)[1].argmax(1).tolist() for _ in range(5)]
+    labels = [label for batch in seen for label in batch]
+    assert sorted(labels[:5]) == sorted(labels[5:]) == [1, 2, 3, 4, 5]
+    assert found.train.epochs_completed == 1
+    in_order = read_data_sets(str(tmp_path), validation_size=0, dtype=tf.uint8, reshape=False).test
+    batch, labels = in_order.next_batch(4, shuffle=False)
+    assert batch.shape == (4, 2, 2, 1) and labels.tolist() == [0, 1, 2, 3]
+
+
+def test_mnist_is_not_downloaded(tmp_path):
+    with pytest.raises(FileNotFoundError, match='put the four files of MNIST into'):
+        read_data_sets(str(tmp_path))
+    write_idx(tmp_path / 'train-images-idx3-ubyte.gz', np.zeros([1, 2, 2], np.uint8), 9)
+    with pytest.raises(ValueError, match='Invalid magic number 9'):
+        read_data_sets(str(tmp_path))
