@@ -55,7 +55,6 @@ PACKAGES: Mapping[str, str] = {
     'resampler': _ADDONS,
     'rpc': 'use grpc',
     'saved_model': 'use tf.saved_model and tf.estimator.Estimator.export_saved_model',
-    'seq2seq': _ADDONS,
     'session_bundle': 'use tf.saved_model',
     'signal': 'use tf.signal',
     'solvers': 'use tf.linalg.experimental.conjugate_gradient',

@@ -108,6 +108,18 @@ estimator_lab.contrib.rnn:
     LSTMBlockFusedCell TimeReversedFusedRNN stack_bidirectional_dynamic_rnn transpose_batch_time
 estimator_lab.contrib.rnn_cells:
     AttentionCellWrapper GRUBlockCell GRUBlockCellV2 LSTMBlockCell LayerNormBasicLSTMCell
+[seq2seq]
+estimator_lab.contrib.attention:
+    AttentionMechanism BahdanauAttention BahdanauMonotonicAttention LuongAttention LuongMonotonicAttention
+    hardmax monotonic_attention safe_cumprod
+estimator_lab.contrib.attention_wrapper: AttentionWrapper AttentionWrapperState
+estimator_lab.contrib.beam_search:
+    BeamSearchDecoder BeamSearchDecoderOutput BeamSearchDecoderState FinalBeamSearchDecoderOutput gather_tree
+    tile_batch
+estimator_lab.contrib.decoding: BasicDecoder BasicDecoderOutput Decoder dynamic_decode sequence_loss
+estimator_lab.contrib.decoding_helpers:
+    CustomHelper GreedyEmbeddingHelper Helper InferenceHelper SampleEmbeddingHelper
+    ScheduledEmbeddingTrainingHelper ScheduledOutputTrainingHelper TrainingHelper
 [sparsemax]
 estimator_lab.contrib.sparsemax: sparsemax sparsemax_loss
 [staging]
@@ -192,7 +204,8 @@ device_assignment early_stopping encoders error_handling estimator estimators ev
 extenders feature_column framework functional fused_rnn_cell hooks hparam initializers interleave_ops
 lazy_adam_optimizer layers learn lookup losses loss_ops lstm_ops metric_ops metrics mirrored_strategy model_fn
 moving_average_optimizer normalization one_device_strategy ops optimizers parameter_server_strategy
-regularizers rnn rnn_cell run_config session_support shuffle_ops sort_ops
+attention_wrapper basic_decoder beam_search_decoder beam_search_ops decoder helper loss regularizers rnn
+rnn_cell run_config session_support shuffle_ops sort_ops
 summaries tensor_tracer topology tpu tpu_cluster_resolver tpu_config tpu_context tpu_estimator tpu_feed
 tpu_function tpu_ops tpu_optimizer tpu_sharding training training_loop
 util utils variables weight_decay_optimizers

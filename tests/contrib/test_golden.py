@@ -45,6 +45,10 @@ PARTS = [
     'images',
     'sparsemax',
     'heads',
+    'attention',
+    'decoding',
+    'beam_search',
+    'sequence_losses',
 ]
 
 

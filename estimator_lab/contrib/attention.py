@@ -1,0 +1,395 @@
+"""Attention of ``tf.contrib.seq2seq``: mechanisms, and the cell that wraps another one with them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from estimator_lab.tf1 import tf
+
+
+class AttentionMechanism:
+    """The base class of all mechanisms."""
+
+    @property
+    def alignments_size(self) -> Any:
+        """The number of steps of the memory."""
+        raise NotImplementedError
+
+    @property
+    def state_size(self) -> Any:
+        """The size of the state."""
+        raise NotImplementedError
+
+
+class _Mechanism(AttentionMechanism):
+    """Keys, values and the mask of a memory.
+
+    Args:
+      memory: float [batch, time, ...].
+      lengths: integers [batch]; later steps get no attention.
+      memory_layer: layer that turns values into keys, or None.
+      probability_fn: function from (masked score, previous alignments), both [batch, time], to alignments.
+      score_mask_value: score of the later steps; -infinity by default.
+      custom_key_value_fn: function from (keys, values) to others.
+    """
+
+    def __init__(
+        self,
+        memory: Any,
+        lengths: Any,
+        memory_layer: Any,
+        probability_fn: Callable[[Any, Any], Any],
+        score_mask_value: Any = None,
+        custom_key_value_fn: Callable[[Any, Any], tuple[Any, Any]] | None = None,
+    ) -> None:
+        with tf.name_scope('AttentionMechanismInit'):
+            memory = tf.nest.map_structure(tf.convert_to_tensor, memory)
+            self._lengths = None if lengths is None else tf.convert_to_tensor(lengths)
+            if self._lengths is not None:
+                mask = tf.sequence_mask(self._lengths, tf.shape(memory)[1], memory.dtype)
+                more = tf.ones([tf.rank(memory) - 2], tf.int32)
+                memory *= tf.reshape(mask, tf.concat([tf.shape(mask), more], 0))
+            self._values = memory
+            self._keys = memory if memory_layer is None else memory_layer(memory)
+            if custom_key_value_fn is not None:
+                self._keys, self._values = custom_key_value_fn(self._keys, self._values)
+        self._memory_layer = memory_layer
+        self._probability_fn = probability_fn
+        self._masked_score = -np.inf if score_mask_value is None else score_mask_value
+        static = tf.compat.dimension_value(self._keys.shape[0])
+        self._batch_size = tf.shape(self._keys)[0] if static is None else static
+        self._size = tf.compat.dimension_value(self._keys.shape[1]) or tf.shape(self._keys)[1]
+
+    @property
+    def memory_layer(self) -> Any:
+        """The layer that turns values into keys."""
+        return self._memory_layer
+
+    @property
+    def query_layer(self) -> Any:
+        """The layer of the query, or None."""
+        return None
+
+    @property
+    def values(self) -> Any:
+        """The memory [batch, time, ...], with zeros after the end of each sequence."""
+        return self._values
+
+    @property
+    def keys(self) -> Any:
+        """The keys [batch, time, units]."""
+        return self._keys
+
+    @property
+    def batch_size(self) -> Any:
+        """The batch size of the memory."""
+        return self._batch_size
+
+    @property
+    def alignments_size(self) -> Any:
+        """The number of steps of the memory."""
+        return self._size
+
+    @property
+    def state_size(self) -> Any:
+        """The size of the state, which is the alignments."""
+        return self._size
+
+    def initial_alignments(self, batch_size: Any, dtype: Any) -> Any:
+        """Returns zeros [batch, time]."""
+        return tf.zeros([batch_size, self._size], dtype)
+
+    def initial_state(self, batch_size: Any, dtype: Any) -> Any:
+        """Returns the first state."""
+        return self.initial_alignments(batch_size, dtype)
+
+    def _alignments(self, score: Any, state: Any) -> tuple[Any, Any]:
+        """Returns the alignments [batch, time] of scores, twice: they are also the next state."""
+        if self._lengths is not None:
+            mask = tf.sequence_mask(self._lengths, tf.shape(score)[1])
+            score = tf.where(mask, score, tf.fill(tf.shape(score), tf.cast(self._masked_score, score.dtype)))
+        found = self._probability_fn(score, state)
+        return found, found
+
+
+def _ignoring_previous(probability_fn: Callable[[Any], Any] | None) -> Callable[[Any, Any], Any]:
+    function = probability_fn or tf.nn.softmax
+    return lambda score, previous: function(score)
+
+
+def _dense(units: int, name: str, dtype: Any) -> Any:
+    return tf.layers.Dense(units, use_bias=False, name=name, dtype=dtype or tf.float32)
+
+
+class LuongAttention(_Mechanism):
+    """Multiplicative attention: Luong, Pham and Manning (2015).
+
+    Args:
+      num_units: size of keys, which is the size of queries.
+      memory: float [batch, time, ...].
+      memory_sequence_length: integers [batch].
+      scale: whether scores are multiplied by a variable.
+      probability_fn: function from scores to alignments, softmax by default.
+      score_mask_value: score of steps after the end of a sequence.
+      dtype: type of the variables.
+      custom_key_value_fn: function from (keys, values) to others.
+      name: name of the operations.
+    """
+
+    _scope = 'luong_attention'
+    _has_bias = False
+
+    def __init__(
+        self,
+        num_units: int,
+        memory: Any,
+        memory_sequence_length: Any = None,
+        scale: bool = False,
+        probability_fn: Callable[[Any], Any] | None = None,
+        score_mask_value: Any = None,
+        dtype: Any = None,
+        custom_key_value_fn: Callable[[Any, Any], tuple[Any, Any]] | None = None,
+        name: str = 'LuongAttention',
+    ) -> None:
+        self._num_units = num_units
+        self._scale = scale
+        self._bias_init = 0.0
+        super().__init__(
+            memory,
+            memory_sequence_length,
+            _dense(num_units, 'memory_layer', dtype),
+            _ignoring_previous(probability_fn),
+            score_mask_value,
+            custom_key_value_fn,
+        )
+
+    def __call__(self, query: Any, state: Any) -> tuple[Any, Any]:
+        """Returns the alignments [batch, time] of a query [batch, units], and the next state.
+
+        Raises:
+          ValueError: if the sizes of query and keys differ.
+        """
+        with tf.variable_scope(None, self._scope, [query]):
+            sizes = [tf.compat.dimension_value(each.shape[-1]) for each in (query, self._keys)]
+            if sizes[0] != sizes[1]:
+                raise ValueError(
+                    'Incompatible or unknown inner dimensions between query and keys.  Query '
+                    f'({query.name}) has units: {sizes[0]}.  Keys ({self._keys.name}) have units: {sizes[1]}.'
+                )
+            score = tf.matmul(query[:, None], self._keys, transpose_b=True)[:, 0]
+            if self._scale:
+                score *= tf.get_variable('attention_g', [], query.dtype, tf.ones_initializer())
+            return self._alignments(score + _score_bias(self, query.dtype), state)
+
+
+class BahdanauAttention(_Mechanism):
+    """Additive attention: Bahdanau, Cho and Bengio (2014).
+
+    Args:
+      num_units: size of keys and of the projected query.
+      memory: float [batch, time, ...].
+      memory_sequence_length: integers [batch].
+      normalize: whether the vector of the scores is normalised (Salimans and Kingma 2016).
+      probability_fn: function from scores to alignments, softmax by default.
+      score_mask_value: score of steps after the end of a sequence.
+      dtype: type of the variables.
+      custom_key_value_fn: function from (keys, values) to others.
+      name: name of the operations.
+    """
+
+    _scope = 'bahdanau_attention'
+    _has_bias = False
+
+    def __init__(
+        self,
+        num_units: int,
+        memory: Any,
+        memory_sequence_length: Any = None,
+        normalize: bool = False,
+        probability_fn: Callable[[Any], Any] | None = None,
+        score_mask_value: Any = None,
+        dtype: Any = None,
+        custom_key_value_fn: Callable[[Any, Any], tuple[Any, Any]] | None = None,
+        name: str = 'BahdanauAttention',
+    ) -> None:
+        self._num_units = num_units
+        self._normalize = normalize
+        self._bias_init = 0.0
+        self._query_layer = _dense(num_units, 'query_layer', dtype)
+        super().__init__(
+            memory,
+            memory_sequence_length,
+            _dense(num_units, 'memory_layer', dtype),
+            _ignoring_previous(probability_fn),
+            score_mask_value,
+            custom_key_value_fn,
+        )
+
+    @property
+    def query_layer(self) -> Any:
+        """The layer of the query."""
+        return self._query_layer
+
+    def __call__(self, query: Any, state: Any) -> tuple[Any, Any]:
+        """Returns the alignments [batch, time] of a query [batch, ...], and the next state."""
+        with tf.variable_scope(None, self._scope, [query]):
+            hidden = self._keys + self._query_layer(query)[:, None]
+            vector = tf.get_variable('attention_v', [self._num_units], query.dtype)
+            if self._normalize:
+                gain = tf.constant_initializer(np.sqrt(1.0 / self._num_units))
+                scale = tf.get_variable('attention_g', [], query.dtype, gain)
+                hidden += tf.get_variable(
+                    'attention_b', [self._num_units], query.dtype, tf.zeros_initializer()
+                )
+                vector = scale * vector * tf.rsqrt(tf.reduce_sum(tf.square(vector)))
+            score = tf.reduce_sum(vector * tf.tanh(hidden), 2)
+            return self._alignments(score + _score_bias(self, query.dtype), state)
+
+
+def _score_bias(mechanism: Any, dtype: Any) -> Any:
+    if not mechanism._has_bias:
+        return 0.0
+    start = tf.constant_initializer(mechanism._bias_init)
+    return tf.get_variable('attention_score_bias', [], dtype, start)
+
+
+class _Monotonic(_Mechanism):
+    """Mix-in that makes a mechanism monotonic: Raffel et al. (2017)."""
+
+    _has_bias = True
+
+    def _set_monotonic(self, noise: float, seed: int | None, bias: float, mode: str) -> None:
+        self._bias_init = bias
+
+        def probability(score: Any, previous: Any) -> Any:
+            if noise > 0:
+                score += noise * tf.random_normal(tf.shape(score), dtype=score.dtype, seed=seed)
+            chosen = tf.cast(score > 0, score.dtype) if mode == 'hard' else tf.sigmoid(score)
+            return monotonic_attention(chosen, previous, mode)
+
+        self._probability_fn = probability
+
+    def initial_alignments(self, batch_size: Any, dtype: Any) -> Any:
+        """Returns alignments [batch, time] with the first step."""
+        return tf.one_hot(tf.zeros([batch_size], tf.int32), self._size, dtype=dtype)
+
+
+class LuongMonotonicAttention(_Monotonic, LuongAttention):
+    """Multiplicative monotonic attention.
+
+    Args:
+      num_units: as in LuongAttention.
+      memory: as in LuongAttention.
+      memory_sequence_length: as in LuongAttention.
+      scale: as in LuongAttention.
+      score_mask_value: as in LuongAttention.
+      sigmoid_noise: standard deviation of the noise added to scores, for training.
+      sigmoid_noise_seed: seed of the noise.
+      score_bias_init: initial value of the bias of the scores.
+      mode: 'parallel', 'recursive' or 'hard': see `monotonic_attention`.
+      dtype: type of the variables.
+      name: name of the operations.
+    """
+
+    _scope = 'luong_monotonic_attention'
+
+    def __init__(
+        self,
+        num_units: int,
+        memory: Any,
+        memory_sequence_length: Any = None,
+        scale: bool = False,
+        score_mask_value: Any = None,
+        sigmoid_noise: float = 0.0,
+        sigmoid_noise_seed: int | None = None,
+        score_bias_init: float = 0.0,
+        mode: str = 'parallel',
+        dtype: Any = None,
+        name: str = 'LuongMonotonicAttention',
+    ) -> None:
+        super().__init__(num_units, memory, memory_sequence_length, scale, None, score_mask_value, dtype)
+        self._set_monotonic(sigmoid_noise, sigmoid_noise_seed, score_bias_init, mode)
+
+
+class BahdanauMonotonicAttention(_Monotonic, BahdanauAttention):
+    """Additive monotonic attention.
+
+    Args:
+      num_units: as in BahdanauAttention.
+      memory: as in BahdanauAttention.
+      memory_sequence_length: as in BahdanauAttention.
+      normalize: as in BahdanauAttention.
+      score_mask_value: as in BahdanauAttention.
+      sigmoid_noise: standard deviation of the noise added to scores, for training.
+      sigmoid_noise_seed: seed of the noise.
+      score_bias_init: initial value of the bias of the scores.
+      mode: 'parallel', 'recursive' or 'hard': see `monotonic_attention`.
+      dtype: type of the variables.
+      name: name of the operations.
+    """
+
+    _scope = 'bahdanau_monotonic_attention'
+
+    def __init__(
+        self,
+        num_units: int,
+        memory: Any,
+        memory_sequence_length: Any = None,
+        normalize: bool = False,
+        score_mask_value: Any = None,
+        sigmoid_noise: float = 0.0,
+        sigmoid_noise_seed: int | None = None,
+        score_bias_init: float = 0.0,
+        mode: str = 'parallel',
+        dtype: Any = None,
+        name: str = 'BahdanauMonotonicAttention',
+    ) -> None:
+        super().__init__(num_units, memory, memory_sequence_length, normalize, None, score_mask_value, dtype)
+        self._set_monotonic(sigmoid_noise, sigmoid_noise_seed, score_bias_init, mode)
+
+
+def safe_cumprod(x: Any, *args: Any, **kwargs: Any) -> Any:
+    """Returns the cumulative product of values in [0, 1], by their logarithms; arguments as for tf.cumsum."""
+    x = tf.convert_to_tensor(x, name='x')
+    smallest = np.finfo(x.dtype.as_numpy_dtype).tiny
+    return tf.exp(tf.cumsum(tf.log(tf.clip_by_value(x, smallest, 1)), *args, **kwargs))
+
+
+def monotonic_attention(p_choose_i: Any, previous_attention: Any, mode: str) -> Any:
+    """Returns the monotonic attention [batch, time]: Raffel et al. (2017), equations 8 to 11.
+
+    Args:
+      p_choose_i: probability [batch, time] of stopping at a step.
+      previous_attention: attention [batch, time] of the step before.
+      mode: 'recursive', the definition; 'parallel', faster but inexact if probabilities are close to 1; or
+        'hard', for probabilities of 0 and 1.
+
+    Raises:
+      ValueError: for another mode.
+    """
+    p = tf.convert_to_tensor(p_choose_i, name='p_choose_i')
+    previous = tf.convert_to_tensor(previous_attention, name='previous_attention')
+    if mode == 'recursive':
+        passed = tf.concat([tf.ones_like(p[:, :1]), 1 - p[:, :-1]], 1)
+        elements = tf.transpose(passed), tf.transpose(previous)
+        reached = tf.scan(lambda before, now: now[0] * before + now[1], elements, tf.zeros_like(p[:, 0]))
+        found = p * tf.transpose(reached)
+    elif mode == 'parallel':
+        passed = safe_cumprod(1 - p, axis=1, exclusive=True)
+        found = p * passed * tf.cumsum(previous / tf.clip_by_value(passed, 1e-10, 1.0), axis=1)
+    elif mode == 'hard':
+        p *= tf.cumsum(previous, axis=1)
+        found = p * tf.cumprod(1 - p, axis=1, exclusive=True)
+    else:
+        raise ValueError("mode must be 'recursive', 'parallel', or 'hard'.")
+    found.set_shape(p.shape)
+    return found
+
+
+def hardmax(logits: Any, name: str | None = None) -> Any:
+    """Returns the one-hot maximum of each row of [batch, depth]."""
+    with tf.name_scope(name, 'Hardmax', [logits]):
+        logits = tf.convert_to_tensor(logits, name='logits')
+        depth = tf.compat.dimension_value(logits.shape[-1]) or tf.shape(logits)[-1]
+        return tf.one_hot(tf.argmax(logits, -1), depth, dtype=logits.dtype)

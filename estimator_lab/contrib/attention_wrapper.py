@@ -1,0 +1,236 @@
+"""``AttentionWrapper`` of ``tf.contrib.seq2seq``: a cell with attention, and its state."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from estimator_lab.contrib.attention import AttentionMechanism
+from estimator_lab.tf1 import tf
+
+_Cell: Any = tf.nn.rnn_cell.RNNCell
+
+
+class AttentionWrapperState(NamedTuple):
+    """The state of an AttentionWrapper; fields of several mechanisms are tuples.
+
+    Attributes:
+      cell_state: state of the wrapped cell.
+      attention: the last attention [batch, size].
+      time: number of steps, a scalar int32.
+      alignments: the last alignments [batch, memory time].
+      alignment_history: a TensorArray of the alignments of all steps, or ().
+      attention_state: states of the mechanisms.
+    """
+
+    cell_state: Any
+    attention: Any
+    time: Any
+    alignments: Any
+    alignment_history: Any
+    attention_state: Any
+
+    def clone(self, **kwargs: Any) -> 'AttentionWrapperState':
+        """Returns the state with other values for some fields, which must have the same static shapes."""
+
+        def with_shape(old: Any, new: Any) -> Any:
+            if tf.is_tensor(old) and tf.is_tensor(new):
+                new.set_shape(new.shape.merge_with(old.shape))
+            return new
+
+        changed = self._replace(**kwargs)
+        tf.nest.assert_same_structure(self, changed)
+        return tf.nest.map_structure(with_shape, self, changed)
+
+
+class AttentionWrapper(_Cell):
+    """A cell that attends to one or more memories after each step.
+
+    Args:
+      cell: the cell.
+      attention_mechanism: a mechanism, or a list of them.
+      attention_layer_size: size of the attention, or a list; without, the attention is the context.
+      alignment_history: whether the state has the alignments of all steps.
+      cell_input_fn: function from (inputs, attention) to the cell's inputs; concatenates them by default.
+      output_attention: whether the output is the attention (Luong), not the cell's output (Bahdanau).
+      initial_cell_state: the cell's state in `zero_state`.
+      name: scope of the variables, 'attention_wrapper' by default.
+      attention_layer: layer, or list of layers, instead of sizes.
+      attention_fn: function from (mechanism, output, state, layer) to (attention, alignments, next state).
+      dtype: type of the cell.
+
+    Raises:
+      TypeError: if something else than mechanisms is given, or `cell_input_fn` is not a function.
+      ValueError: if the numbers of mechanisms and layers differ, or both sizes and layers are given.
+    """
+
+    def __init__(
+        self,
+        cell: Any,
+        attention_mechanism: Any,
+        attention_layer_size: Any = None,
+        alignment_history: bool = False,
+        cell_input_fn: Callable[[Any, Any], Any] | None = None,
+        output_attention: bool = True,
+        initial_cell_state: Any = None,
+        name: str | None = None,
+        attention_layer: Any = None,
+        attention_fn: Callable[..., Any] | None = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(name=name, dtype=dtype)
+        self._is_multi = isinstance(attention_mechanism, list | tuple)
+        self._mechanisms = _listed(attention_mechanism)
+        for mechanism in self._mechanisms:
+            if not isinstance(mechanism, AttentionMechanism):
+                raise TypeError(
+                    f'attention_mechanism must be an AttentionMechanism, saw type: {type(mechanism).__name__}'
+                )
+        if cell_input_fn is not None and not callable(cell_input_fn):
+            raise TypeError(f'cell_input_fn must be callable, saw type: {type(cell_input_fn).__name__}')
+        self._layers = self._made_layers(attention_layer_size, attention_layer, dtype)
+        self._cell = cell
+        self._keeps_history = alignment_history
+        self._cell_input_fn = cell_input_fn or (lambda inputs, attention: tf.concat([inputs, attention], -1))
+        self._output_attention = output_attention
+        self._attention_fn = attention_fn or _attention
+        self._initial_cell_state = initial_cell_state
+        self._size = sum(map(_size, self._mechanisms, self._layers))
+
+    def _made_layers(self, sizes: Any, layers: Any, dtype: Any) -> Sequence[Any]:
+        if sizes is not None and layers is not None:
+            raise ValueError('Only one of attention_layer_size and attention_layer should be set')
+        if sizes is not None:
+            layers = [
+                tf.layers.Dense(size, use_bias=False, name='attention_layer', dtype=dtype or tf.float32)
+                for size in _listed(sizes)
+            ]
+        layers = [None] * len(self._mechanisms) if layers is None else _listed(layers)
+        if len(layers) != len(self._mechanisms):
+            raise ValueError(
+                'If provided, attention_layer_size and attention_layer must contain one per '
+                f'attention_mechanism, saw: {len(layers)} vs {len(self._mechanisms)}'
+            )
+        return layers
+
+    def _one_or_tuple(self, values: Sequence[Any]) -> Any:
+        return tuple(values) if self._is_multi else values[0]
+
+    @property
+    def output_size(self) -> Any:
+        """The size of the attention, or of the cell's output."""
+        return self._size if self._output_attention else self._cell.output_size
+
+    @property
+    def state_size(self) -> AttentionWrapperState:
+        """The sizes of the parts of the state."""
+        lengths = [mechanism.alignments_size for mechanism in self._mechanisms]
+        return AttentionWrapperState(
+            cell_state=self._cell.state_size,
+            attention=self._size,
+            time=tf.TensorShape([]),
+            alignments=self._one_or_tuple(lengths),
+            alignment_history=self._one_or_tuple(
+                [length if self._keeps_history else () for length in lengths]
+            ),
+            attention_state=self._one_or_tuple([mechanism.state_size for mechanism in self._mechanisms]),
+        )
+
+    def zero_state(self, batch_size: Any, dtype: Any) -> AttentionWrapperState:
+        """Returns the first state; `batch_size` is that of the memories."""
+        with tf.name_scope(f'{type(self).__name__}ZeroState'):
+            state = self._initial_cell_state
+            if state is None:
+                state = self._cell.get_initial_state(batch_size=batch_size, dtype=dtype)
+            checks = [
+                tf.debugging.assert_equal(
+                    tf.cast(batch_size, tf.int32),
+                    tf.cast(mechanism.batch_size, tf.int32),
+                    message='Non-matching batch sizes between the memory (encoder output) and the requested '
+                    'batch size. Are you using the BeamSearchDecoder? You may need to tile your initial '
+                    'state and memories via tf.contrib.seq2seq.tile_batch.',
+                )
+                for mechanism in self._mechanisms
+            ]
+            with tf.control_dependencies([check for check in checks if check is not None]):
+                state = tf.nest.map_structure(tf.identity, state)
+            alignments = [each.initial_alignments(batch_size, dtype) for each in self._mechanisms]
+            return AttentionWrapperState(
+                cell_state=state,
+                attention=tf.zeros([batch_size, self._size], dtype),
+                time=tf.zeros([], tf.int32),
+                alignments=self._one_or_tuple(alignments),
+                alignment_history=self._one_or_tuple([self._history(each) for each in alignments]),
+                attention_state=self._one_or_tuple(
+                    [each.initial_state(batch_size, dtype) for each in self._mechanisms]
+                ),
+            )
+
+    def _history(self, alignments: Any) -> Any:
+        if not self._keeps_history:
+            return ()
+        return tf.TensorArray(alignments.dtype, 0, dynamic_size=True, element_shape=alignments.shape)
+
+    def call(self, inputs: Any, state: AttentionWrapperState) -> tuple[Any, AttentionWrapperState]:
+        """Runs the cell, then attends.
+
+        Args:
+          inputs: float [batch, inputs].
+          state: the state.
+
+        Returns:
+          The attention or the cell's output, and the next state.
+
+        Raises:
+          TypeError: if the state is not an AttentionWrapperState.
+        """
+        if not isinstance(state, AttentionWrapperState):
+            raise TypeError(
+                'Expected state to be instance of AttentionWrapperState. '
+                f'Received type {type(state)} instead.'
+            )
+        cell_output, cell_state = self._cell(self._cell_input_fn(inputs, state.attention), state.cell_state)
+        found = [
+            self._attention_fn(mechanism, cell_output, attention_state, layer)
+            for mechanism, attention_state, layer in zip(
+                self._mechanisms, _listed(state.attention_state, self._is_multi), self._layers, strict=True
+            )
+        ]
+        attentions, alignments, states = zip(*found, strict=True)
+        history = _listed(state.alignment_history, self._is_multi)
+        if self._keeps_history:
+            history = [array.write(state.time, each) for array, each in zip(history, alignments, strict=True)]
+        attention = tf.concat(attentions, 1)
+        after = AttentionWrapperState(
+            cell_state=cell_state,
+            attention=attention,
+            time=state.time + 1,
+            alignments=self._one_or_tuple(alignments),
+            alignment_history=self._one_or_tuple(history),
+            attention_state=self._one_or_tuple(states),
+        )
+        return (attention if self._output_attention else cell_output), after
+
+
+def _listed(value: Any, is_multi: bool | None = None) -> list[Any]:
+    if is_multi is None:
+        is_multi = isinstance(value, list | tuple)
+    return list(value) if is_multi else [value]
+
+
+def _size(mechanism: Any, layer: Any) -> int:
+    """Returns the size of the attention of one mechanism."""
+    width = tf.compat.dimension_value(mechanism.values.shape[-1])
+    if layer is None:
+        return int(width)
+    units = getattr(layer, 'units', None)
+    if units is None:
+        units = tf.compat.dimension_value(layer.compute_output_shape([None, width])[-1])
+    return int(units)
+
+
+def _attention(mechanism: Any, cell_output: Any, state: Any, layer: Any) -> tuple[Any, Any, Any]:
+    """Returns the attention [batch, size], the alignments, and the next state of a mechanism."""
+    alignments, after = mechanism(cell_output, state=state)
+    context = tf.matmul(alignments[:, None], mechanism.values)[:, 0]
+    if layer is None:
+        return context, alignments, after
+    return layer(tf.concat([cell_output, context], 1)), alignments, after

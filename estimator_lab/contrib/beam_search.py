@@ -1,0 +1,352 @@
+"""``BeamSearchDecoder`` of ``tf.contrib.seq2seq``, and what belongs to it: `tile_batch` and `gather_tree`."""
+
+from typing import Any, NamedTuple
+
+from estimator_lab.contrib.attention_wrapper import AttentionWrapperState
+from estimator_lab.contrib.decoding import Decoder
+from estimator_lab.contrib.decoding_helpers import embedding_function
+from estimator_lab.tf1 import tf
+
+
+class BeamSearchDecoderState(NamedTuple):
+    """State of a search; all fields are [batch, beam, ...].
+
+    Attributes:
+      cell_state: state of the cell.
+      log_probs: logarithms of the probabilities of the beams.
+      finished: whether they are finished.
+      lengths: their lengths, int64.
+      accumulated_attention_probs: sums of the attention, or ().
+    """
+
+    cell_state: Any
+    log_probs: Any
+    finished: Any
+    lengths: Any
+    accumulated_attention_probs: Any
+
+
+class BeamSearchDecoderOutput(NamedTuple):
+    """Outputs of a step, [batch, beam].
+
+    Attributes:
+      scores: log-probabilities with the penalties.
+      predicted_ids: the classes.
+      parent_ids: the beams of the previous step that they continue.
+    """
+
+    scores: Any
+    predicted_ids: Any
+    parent_ids: Any
+
+
+class FinalBeamSearchDecoderOutput(NamedTuple):
+    """Outputs of a search.
+
+    Attributes:
+      predicted_ids: the sequences [time, batch, beam], the best beam first.
+      beam_search_decoder_output: the outputs of the steps.
+    """
+
+    predicted_ids: Any
+    beam_search_decoder_output: BeamSearchDecoderOutput
+
+
+class BeamSearchDecoder(Decoder):
+    """Keeps the most probable sequences at each step.
+
+    The memory of an AttentionWrapper and the initial states are tiled with `tile_batch` first.
+
+    Args:
+      cell: the cell.
+      embedding: function from ids to inputs, or their table.
+      start_tokens: ids of the first inputs, int32 [batch].
+      end_token: id that ends a sequence.
+      initial_state: first state of the cell, [batch * beam, ...].
+      beam_width: number of beams.
+      output_layer: layer for the outputs of the cell that gives logits.
+      length_penalty_weight: exponent of the length penalty (Wu et al. 2016, equation 14); 0 for none.
+      coverage_penalty_weight: weight of the coverage penalty; 0 for none.
+      reorder_tensor_arrays: whether TensorArrays in the final state follow the beams to their ends.
+
+    Raises:
+      ValueError: if start_tokens is not a vector, or end_token not a scalar.
+    """
+
+    def __init__(
+        self,
+        cell: Any,
+        embedding: Any,
+        start_tokens: Any,
+        end_token: Any,
+        initial_state: Any,
+        beam_width: int,
+        output_layer: Any = None,
+        length_penalty_weight: float = 0.0,
+        coverage_penalty_weight: float = 0.0,
+        reorder_tensor_arrays: bool = True,
+    ) -> None:
+        self._cell = cell
+        self._output_layer = output_layer
+        self._reorders = reorder_tensor_arrays
+        self._embedding_fn = embedding_function(embedding)
+        self._start_tokens = tf.convert_to_tensor(start_tokens, tf.int32, name='start_tokens')
+        self._end_token = tf.convert_to_tensor(end_token, tf.int32, name='end_token')
+        if self._start_tokens.shape.ndims != 1:
+            raise ValueError('start_tokens must be a vector')
+        if self._end_token.shape.ndims != 0:
+            raise ValueError('end_token must be a scalar')
+        self._batch = tf.size(self._start_tokens)
+        self._beams = beam_width
+        self._penalties = length_penalty_weight, coverage_penalty_weight
+        self._state = tf.nest.map_structure(self._split, initial_state)
+        tokens = tf.tile(self._start_tokens[:, None], [1, beam_width])
+        self._start_inputs = self._embedding_fn(tokens)
+
+    @property
+    def batch_size(self) -> Any:
+        """The number of first inputs."""
+        return self._batch
+
+    @property
+    def tracks_own_finished(self) -> bool:
+        """True: the beams change places."""
+        return True
+
+    @property
+    def output_size(self) -> BeamSearchDecoderOutput:
+        """The number of beams, for each output."""
+        return BeamSearchDecoderOutput(*[tf.TensorShape([self._beams])] * 3)
+
+    @property
+    def output_dtype(self) -> BeamSearchDecoderOutput:
+        """The types of the outputs."""
+        return BeamSearchDecoderOutput(self._dtype, tf.int32, tf.int32)
+
+    @property
+    def _dtype(self) -> Any:
+        return tf.nest.flatten(self._state)[0].dtype
+
+    def _split(self, value: Any) -> Any:
+        """Reshapes [batch * beam, ...] to [batch, beam, ...]; scalars and arrays stay the same."""
+        if isinstance(value, tf.TensorArray) or value.shape.ndims == 0:
+            return value
+        static = tf.get_static_value(self._batch)
+        found = tf.reshape(value, tf.concat([[self._batch, self._beams], tf.shape(value)[1:]], 0))
+        found.set_shape(tf.TensorShape([static, self._beams]).concatenate(value.shape[1:]))
+        return found
+
+    def _merge(self, value: Any) -> Any:
+        """Reshapes [batch, beam, ...] to [batch * beam, ...]; scalars and arrays stay the same."""
+        if isinstance(value, tf.TensorArray) or value.shape.ndims == 0:
+            return value
+        static = tf.get_static_value(self._batch)
+        rows = None if static is None else static * self._beams
+        found = tf.reshape(value, tf.concat([[self._batch * self._beams], tf.shape(value)[2:]], 0))
+        found.set_shape(tf.TensorShape([rows]).concatenate(value.shape[2:]))
+        return found
+
+    def initialize(self, name: str | None = None) -> tuple[Any, Any, BeamSearchDecoderState]:
+        """Returns (finished, first inputs, first state); only the first beam of each sequence is alive."""
+        first = tf.zeros([self._batch], tf.int32)
+        finished = tf.one_hot(first, self._beams, on_value=False, off_value=True, dtype=tf.bool)
+        low = tf.constant(float('-inf'), self._dtype)
+        state = BeamSearchDecoderState(
+            cell_state=self._state,
+            log_probs=tf.one_hot(first, self._beams, tf.zeros([], self._dtype), low, dtype=self._dtype),
+            finished=finished,
+            lengths=tf.zeros([self._batch, self._beams], tf.int64),
+            accumulated_attention_probs=self._attention(self._state),
+        )
+        return finished, self._start_inputs, state
+
+    def _attention(self, cell_state: Any) -> Any:
+        """Returns the attention [batch, beam, memory time] of a state, the mean of all; () if unused."""
+        if not self._penalties[1]:
+            return ()
+        states = [cell_state] if isinstance(cell_state, AttentionWrapperState) else cell_state
+        found = [each.alignments for each in states if isinstance(each, AttentionWrapperState)]
+        if not found:
+            raise ValueError('coverage_penalty_weight must be 0.0 if no cell is an AttentionWrapper.')
+        layers = [sum(each) / len(each) if isinstance(each, tuple) else each for each in found]
+        return sum(layers) / len(layers)
+
+    def step(
+        self, time: Any, inputs: Any, state: BeamSearchDecoderState, name: str | None = None
+    ) -> tuple[BeamSearchDecoderOutput, BeamSearchDecoderState, Any, Any]:
+        """Returns (outputs, next state, next inputs, finished)."""
+        with tf.name_scope(name, 'BeamSearchDecoderStep', (time, inputs)):
+            merged = tf.nest.map_structure(self._merge, (inputs, state.cell_state))
+            outputs, cell_state = self._cell(*merged)
+            outputs, cell_state = tf.nest.map_structure(self._split, (outputs, cell_state))
+            logits = outputs if self._output_layer is None else self._output_layer(outputs)
+            found, after = self._search(logits, cell_state, state)
+            inputs = tf.cond(
+                tf.reduce_all(after.finished),
+                lambda: self._start_inputs,
+                lambda: self._embedding_fn(found.predicted_ids),
+            )
+        return found, after, inputs, after.finished
+
+    def _search(
+        self, logits: Any, cell_state: Any, state: BeamSearchDecoderState
+    ) -> tuple[BeamSearchDecoderOutput, BeamSearchDecoderState]:
+        """Returns the best continuations of all beams."""
+        classes = tf.compat.dimension_value(logits.shape[-1]) or tf.shape(logits)[-1]
+        is_end = tf.one_hot(self._end_token, classes, on_value=True, off_value=False, dtype=tf.bool)
+        # A finished beam continues with the end token only.
+        only_end = tf.where(is_end, tf.zeros([classes], logits.dtype), tf.fill([classes], logits.dtype.min))
+        ended = state.finished[:, :, None]
+        step = tf.compat.v2.where(ended, only_end, tf.nn.log_softmax(logits))
+        total = state.log_probs[:, :, None] + step
+        # As in 1.15, the end token itself does not count.
+        longer = tf.cast(tf.logical_and(~is_end, ~ended), tf.int64)
+        attention = self._attention(cell_state)
+        if self._penalties[1]:
+            alive = tf.cast(~ended, attention.dtype)
+            attention = state.accumulated_attention_probs + attention * alive
+        scores = self._scores(total, state.lengths[:, :, None] + longer, state.finished, attention)
+        best, where = tf.nn.top_k(tf.reshape(scores, [self._batch, -1]), self._beams)
+        for each in (best, where):
+            each.set_shape([tf.get_static_value(self._batch), self._beams])
+        ids, parents = where % classes, where // classes
+
+        def of_parents(value: Any) -> Any:
+            if isinstance(value, tf.TensorArray) or value.shape.ndims == 0:
+                return value
+            gathered = tf.gather(value, parents, batch_dims=1)
+            gathered.set_shape(value.shape)
+            return gathered
+
+        was_finished = of_parents(state.finished)
+        after = BeamSearchDecoderState(
+            cell_state=tf.nest.map_structure(of_parents, cell_state),
+            log_probs=tf.reshape(
+                tf.gather(tf.reshape(total, [self._batch, -1]), where, batch_dims=1), tf.shape(best)
+            ),
+            finished=tf.logical_or(was_finished, tf.equal(ids, self._end_token)),
+            lengths=of_parents(state.lengths) + tf.cast(~was_finished, tf.int64),
+            accumulated_attention_probs=of_parents(attention) if self._penalties[1] else (),
+        )
+        after.log_probs.set_shape(best.shape)
+        return BeamSearchDecoderOutput(best, ids, parents), after
+
+    def _scores(self, log_probs: Any, lengths: Any, finished: Any, attention: Any) -> Any:
+        """Returns log-probabilities [batch, beam, classes] with the penalties."""
+        length_weight, coverage_weight = self._penalties
+        if length_weight:
+            penalty = ((5.0 + tf.cast(lengths, tf.float32)) / 6.0) ** length_weight
+            log_probs /= tf.cast(penalty, log_probs.dtype)
+        if not coverage_weight:
+            return log_probs
+        coverage = tf.reduce_sum(tf.log(tf.minimum(attention, 1.0)), 2)
+        counts = tf.cast(tf.reduce_all(finished, 1, keepdims=True), coverage.dtype)
+        return log_probs + coverage_weight * (coverage * counts)[:, :, None]
+
+    def finalize(
+        self, outputs: BeamSearchDecoderOutput, final_state: BeamSearchDecoderState, sequence_lengths: Any
+    ) -> tuple[FinalBeamSearchDecoderOutput, BeamSearchDecoderState]:
+        """Returns the sequences that end in each beam, and the final state."""
+        longest = tf.cast(tf.reduce_max(final_state.lengths, 1), tf.int32)
+        ids = gather_tree(outputs.predicted_ids, outputs.parent_ids, longest, self._end_token)
+        if self._reorders:
+            final_state = final_state._replace(
+                cell_state=tf.nest.map_structure(
+                    lambda value: self._reordered(value, outputs.parent_ids, final_state.lengths),
+                    final_state.cell_state,
+                )
+            )
+        return FinalBeamSearchDecoderOutput(ids, outputs), final_state
+
+    def _reordered(self, value: Any, parents: Any, lengths: Any) -> Any:
+        """Returns a TensorArray [time][batch * beam, ...] as a tensor in the order of the final beams.
+
+        As in 1.15, it stays a TensorArray if its second axis has a known length, as that of a memory may.
+        """
+        if not isinstance(value, tf.TensorArray) or not value.element_shape.ndims:
+            return value
+        rows, *others = value.element_shape.as_list()
+        batch = tf.get_static_value(self._batch)
+        if batch is not None and rows is not None:
+            has_beams = [rows, *others[:1]] == [batch, self._beams]
+            if rows != batch * self._beams or (others and others[0] is not None and not has_beams):
+                return value
+        steps = value.stack()
+        time = tf.shape(parents)[0]
+        beams = tf.broadcast_to(tf.range(self._beams), tf.shape(parents))
+        longest = tf.cast(tf.reduce_max(lengths, 1), tf.int32)
+        order = gather_tree(beams, parents, longest, self._beams + 1)
+        inside = tf.transpose(tf.sequence_mask(lengths, time), [2, 0, 1])
+        order = tf.where(inside, order, beams)
+        split = tf.reshape(steps, [time, self._batch, self._beams, -1])
+        found = tf.reshape(tf.gather(split, order, batch_dims=2), tf.shape(steps))
+        found.set_shape(steps.shape)
+        return found
+
+
+def gather_tree(
+    step_ids: Any, parent_ids: Any, max_sequence_lengths: Any, end_token: Any, name: str | None = None
+) -> Any:
+    """Returns the sequences that end in each beam, by following the parents back.
+
+    Args:
+      step_ids: ids of all steps, int32 [time, batch, beam].
+      parent_ids: the beams that they continue, of the same shape.
+      max_sequence_lengths: lengths of the longest beams, int32 [batch].
+      end_token: id of all steps after the first `end_token`, and after the length.
+      name: name of the operations.
+
+    Returns:
+      int32 [time, batch, beam].
+    """
+    with tf.name_scope(name, 'gather_tree', [step_ids, parent_ids]):
+        step_ids, parent_ids = tf.convert_to_tensor(step_ids), tf.convert_to_tensor(parent_ids)
+        end = tf.cast(end_token, step_ids.dtype)
+        steps, width = tf.shape(step_ids)[0], tf.shape(step_ids)[2]
+        inside = tf.range(steps)[:, None] < tf.convert_to_tensor(max_sequence_lengths)[None]
+
+        def back(before: Any, now: Any) -> Any:
+            """Returns the beams of a step, and the ids there."""
+            parents, _ = before
+            ids, above, is_inside = now
+            is_inside = tf.broadcast_to(is_inside[:, None], tf.shape(parents))
+            chosen = tf.where(is_inside, tf.gather(ids, parents, batch_dims=1), tf.fill(tf.shape(ids), end))
+            return tf.where(is_inside, tf.gather(above, parents, batch_dims=1), parents), chosen
+
+        own = tf.broadcast_to(tf.range(width, dtype=parent_ids.dtype), tf.shape(step_ids)[1:])
+        start = own, tf.zeros_like(step_ids[0])
+        _, found = tf.scan(back, (step_ids, parent_ids, inside), start, reverse=True)
+        ends = tf.cast(tf.equal(found, end), tf.int32)
+        is_after = tf.cumsum(ends, axis=0, exclusive=True) > 0
+        found = tf.where(is_after, tf.fill(tf.shape(found), end), found)
+        found.set_shape(step_ids.shape)
+        return found
+
+
+def tile_batch(t: Any, multiplier: Any, name: str | None = None) -> Any:
+    """Repeats each entry of a batch `multiplier` times in a row.
+
+    Args:
+      t: [batch, ...], or a nested structure of them.
+      multiplier: the number of copies.
+      name: name of the operations.
+
+    Returns:
+      [batch * multiplier, ...].
+
+    Raises:
+      ValueError: if a number of axes is unknown, or 0.
+    """
+
+    def repeated(value: Any) -> Any:
+        value = tf.convert_to_tensor(value, name='t')
+        if not value.shape.ndims:
+            raise ValueError('t must have statically known rank, and at least one axis.')
+        found = tf.repeat(value, multiplier, axis=0)
+        rows, copies = tf.compat.dimension_value(value.shape[0]), tf.get_static_value(multiplier)
+        known = rows * int(copies) if rows is not None and copies is not None else None
+        found.set_shape(tf.TensorShape([known]).concatenate(value.shape[1:]))
+        return found
+
+    with tf.name_scope(name, 'tile_batch', [*tf.nest.flatten(t), multiplier]):
+        return tf.nest.map_structure(repeated, t)

@@ -1,0 +1,291 @@
+"""Decoders of ``tf.contrib.seq2seq``: the loop over steps, the basic decoder, and the loss."""
+
+import contextlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from estimator_lab.contrib.rnn import transpose_batch_time
+from estimator_lab.tf1 import tf
+
+
+class Decoder:
+    """The base class of decoders: `dynamic_decode` calls `initialize`, then `step` until all are finished."""
+
+    @property
+    def batch_size(self) -> Any:
+        """The batch size."""
+        raise NotImplementedError
+
+    @property
+    def output_size(self) -> Any:
+        """The sizes of the outputs of a step, without the batch; a nested structure."""
+        raise NotImplementedError
+
+    @property
+    def output_dtype(self) -> Any:
+        """The types of the outputs."""
+        raise NotImplementedError
+
+    def initialize(self, name: str | None = None) -> tuple[Any, Any, Any]:
+        """Returns (finished, first inputs, first state)."""
+        raise NotImplementedError
+
+    def step(self, time: Any, inputs: Any, state: Any, name: str | None = None) -> tuple[Any, Any, Any, Any]:
+        """Returns (outputs, next state, next inputs, finished)."""
+        raise NotImplementedError
+
+    def finalize(self, outputs: Any, final_state: Any, sequence_lengths: Any) -> tuple[Any, Any]:
+        """Returns the final outputs and state, given the outputs of all steps, time first."""
+        raise NotImplementedError
+
+    @property
+    def tracks_own_finished(self) -> bool:
+        """Whether `finished` may become false again, as beams change places."""
+        return False
+
+
+def dynamic_decode(
+    decoder: Decoder,
+    output_time_major: bool = False,
+    impute_finished: bool = False,
+    maximum_iterations: Any = None,
+    parallel_iterations: int = 32,
+    swap_memory: bool = False,
+    scope: Any = None,
+) -> tuple[Any, Any, Any]:
+    """Runs a decoder until all sequences are finished.
+
+    Args:
+      decoder: a Decoder.
+      output_time_major: whether outputs are [time, batch, ...], not [batch, time, ...].
+      impute_finished: whether outputs after the end of a sequence are zeros, and its state stays the same.
+      maximum_iterations: greatest number of steps; None for no limit.
+      parallel_iterations: as in tf.while_loop.
+      swap_memory: as in tf.while_loop.
+      scope: scope of the variables, 'decoder' by default.
+
+    Returns:
+      The outputs of all steps, the final state, and the lengths, int32 [batch].
+
+    Raises:
+      TypeError: if `decoder` is not a Decoder.
+      ValueError: if `maximum_iterations` is not a scalar.
+    """
+    if not isinstance(decoder, Decoder):
+        raise TypeError(f'Expected decoder to be type Decoder, but saw: {type(decoder)}')
+    with tf.variable_scope(scope, 'decoder') as variables:
+        if not tf.executing_eagerly() and variables.caching_device is None:
+            variables.set_caching_device(lambda operation: operation.device)
+        limit = None
+        if maximum_iterations is not None:
+            limit = tf.convert_to_tensor(maximum_iterations, tf.int32, name='maximum_iterations')
+            if limit.shape.ndims != 0:
+                raise ValueError('maximum_iterations must be a scalar')
+        outputs, state, lengths = _loop(
+            decoder, impute_finished, limit, parallel_iterations=parallel_iterations, swap_memory=swap_memory
+        )
+        with contextlib.suppress(NotImplementedError):
+            outputs, state = decoder.finalize(outputs, state, lengths)
+        if not output_time_major:
+            outputs = tf.nest.map_structure(transpose_batch_time, outputs)
+    return outputs, state, lengths
+
+
+def _loop(decoder: Decoder, impute_finished: bool, limit: Any, **more: Any) -> tuple[Any, Any, Any]:
+    """Returns the outputs of all steps, time first, the final state, and the lengths."""
+    finished, inputs, state = decoder.initialize()
+    zeros = _zero_outputs(decoder)
+    if limit is not None:
+        finished = tf.logical_or(finished, limit <= 0)
+    arrays = tf.nest.map_structure(_array_of, decoder.output_dtype, zeros)
+
+    def body(time: Any, arrays: Any, state: Any, inputs: Any, finished: Any, lengths: Any) -> Any:
+        outputs, after, next_inputs, now_finished = decoder.step(time, inputs, state)
+        if not decoder.tracks_own_finished:
+            now_finished = tf.logical_or(now_finished, finished)
+        lengths = tf.where(finished, lengths, tf.fill(tf.shape(lengths), time + 1))
+        tf.nest.assert_same_structure(state, after)
+        if impute_finished:
+            outputs = tf.nest.map_structure(lambda new, zero: tf.where(finished, zero, new), outputs, zeros)
+            after = tf.nest.map_structure(lambda new, old: _kept(finished, new, old), after, state)
+        arrays = tf.nest.map_structure(lambda array, new: array.write(time, new), arrays, outputs)
+        if limit is not None:
+            now_finished = tf.logical_or(now_finished, time + 1 >= limit)
+        return time + 1, arrays, after, next_inputs, now_finished, lengths
+
+    lengths = tf.zeros_like(finished, tf.int32)
+    _, arrays, state, _, _, lengths = tf.while_loop(
+        lambda time, arrays, state, inputs, finished, lengths: tf.logical_not(tf.reduce_all(finished)),
+        body,
+        (tf.constant(0), arrays, state, inputs, finished, lengths),
+        **more,
+    )
+    return tf.nest.map_structure(lambda array: array.stack(), arrays), state, lengths
+
+
+def _zero_outputs(decoder: Decoder) -> Any:
+    def zeros(dtype: Any, size: Any) -> Any:
+        tail = tf.TensorShape([]) if size is None else tf.TensorShape(size)
+        made = tf.zeros(tf.concat([[decoder.batch_size], tf.constant(tail.as_list(), tf.int32)], 0), dtype)
+        static = decoder.batch_size
+        static = tf.get_static_value(static) if tf.is_tensor(static) else static
+        made.set_shape(tf.TensorShape([static]).concatenate(tail))
+        return made
+
+    return _map_sizes(zeros, decoder.output_dtype, decoder.output_size)
+
+
+def _map_sizes(function: Callable[[Any, Any], Any], structure: Any, sizes: Any) -> Any:
+    """Maps over two structures; a size of the second, a TensorShape or an integer, may be a leaf."""
+    flat = tf.nest.flatten(structure)
+    flat_sizes = _flat_sizes(sizes)
+    return tf.nest.pack_sequence_as(structure, list(map(function, flat, flat_sizes)))
+
+
+def _flat_sizes(sizes: Any) -> list[Any]:
+    if isinstance(sizes, tuple):
+        return [leaf for each in sizes for leaf in _flat_sizes(each)]
+    return [sizes]
+
+
+def _array_of(dtype: Any, zeros: Any) -> Any:
+    return tf.TensorArray(dtype, 0, dynamic_size=True, element_shape=zeros.shape)
+
+
+def _kept(finished: Any, new: Any, old: Any) -> Any:
+    """Returns the old state of finished sequences; scalars and arrays have no batch."""
+    if isinstance(old, tf.TensorArray):
+        return new
+    new.set_shape(old.shape)
+    return new if new.shape.ndims == 0 else tf.where(finished, old, new)
+
+
+class BasicDecoderOutput(NamedTuple):
+    """Outputs of a BasicDecoder.
+
+    Attributes:
+      rnn_output: outputs of the cell, or of the output layer.
+      sample_id: what the helper sampled from them.
+    """
+
+    rnn_output: Any
+    sample_id: Any
+
+
+class BasicDecoder(Decoder):
+    """A decoder that samples with a helper.
+
+    Args:
+      cell: the cell.
+      helper: a Helper.
+      initial_state: first state of the cell.
+      output_layer: layer for the outputs of the cell, before sampling.
+    """
+
+    def __init__(self, cell: Any, helper: Any, initial_state: Any, output_layer: Any = None) -> None:
+        if output_layer is not None and not hasattr(output_layer, 'compute_output_shape'):
+            raise TypeError(f'output_layer must be a Layer, received: {type(output_layer)}')
+        self._cell = cell
+        self._helper = helper
+        self._initial_state = initial_state
+        self._output_layer = output_layer
+
+    @property
+    def batch_size(self) -> Any:
+        """The batch size of the helper."""
+        return self._helper.batch_size
+
+    @property
+    def output_size(self) -> BasicDecoderOutput:
+        """The sizes of outputs and samples."""
+        return BasicDecoderOutput(size_after(self._cell, self._output_layer), self._helper.sample_ids_shape)
+
+    @property
+    def output_dtype(self) -> BasicDecoderOutput:
+        """The types of outputs and samples."""
+        dtype = tf.nest.flatten(self._initial_state)[0].dtype
+        sizes = _flat_sizes(self.output_size.rnn_output)
+        is_nested = isinstance(self.output_size.rnn_output, tuple)
+        return BasicDecoderOutput(
+            tuple(dtype for _ in sizes) if is_nested else dtype, self._helper.sample_ids_dtype
+        )
+
+    def initialize(self, name: str | None = None) -> tuple[Any, Any, Any]:
+        """Returns (finished, first inputs, first state)."""
+        finished, inputs = self._helper.initialize()
+        return finished, inputs, self._initial_state
+
+    def step(self, time: Any, inputs: Any, state: Any, name: str | None = None) -> tuple[Any, Any, Any, Any]:
+        """Returns (outputs, next state, next inputs, finished)."""
+        with tf.name_scope(name, 'BasicDecoderStep', (time, inputs)):
+            outputs, state = self._cell(inputs, state)
+            if self._output_layer is not None:
+                outputs = self._output_layer(outputs)
+            ids = self._helper.sample(time=time, outputs=outputs, state=state)
+            finished, inputs, state = self._helper.next_inputs(
+                time=time, outputs=outputs, state=state, sample_ids=ids
+            )
+        return BasicDecoderOutput(outputs, ids), state, inputs, finished
+
+
+def size_after(cell: Any, layer: Any) -> Any:
+    """Returns the size of a cell's output, or of the layer that follows."""
+    if layer is None:
+        return cell.output_size
+    shape = tf.TensorShape([None]).concatenate(tf.TensorShape(cell.output_size))
+    return tf.TensorShape(layer.compute_output_shape(shape))[1:]
+
+
+def sequence_loss(
+    logits: Any,
+    targets: Any,
+    weights: Any,
+    average_across_timesteps: bool = True,
+    average_across_batch: bool = True,
+    sum_over_timesteps: bool = False,
+    sum_over_batch: bool = False,
+    softmax_loss_function: Callable[..., Any] | None = None,
+    name: str | None = None,
+) -> Any:
+    """Returns the weighted cross-entropy of sequences.
+
+    Args:
+      logits: float [batch, time, classes].
+      targets: integers [batch, time].
+      weights: float [batch, time].
+      average_across_timesteps: whether to sum over time and divide by the weights.
+      average_across_batch: the same for the batch.
+      sum_over_timesteps: whether to sum over time and divide by the number of weights that are not 0.
+      sum_over_batch: the same for the batch.
+      softmax_loss_function: function of `labels` and `logits`, instead of the sparse cross-entropy.
+      name: name of the operations.
+
+    Returns:
+      A scalar, [batch], [time] or [batch, time], by the axes that remain.
+
+    Raises:
+      ValueError: if a shape has another number of axes, or an axis is both averaged and summed.
+    """
+    for value, count, what in ((logits, 3, 'Logits'), (targets, 2, 'Targets'), (weights, 2, 'Weights')):
+        if len(value.shape) != count:
+            raise ValueError(f'{what} must be a {count}-D tensor, not {value.shape}')
+    averages, sums = (average_across_timesteps, average_across_batch), (sum_over_timesteps, sum_over_batch)
+    if any(one and other for one, other in zip(averages, sums, strict=True)):
+        raise ValueError('An axis cannot be both averaged and summed.')
+    if any(averages) and any(sums):
+        raise ValueError('One axis cannot be averaged and the other one summed.')
+    with tf.name_scope(name, 'sequence_loss', [logits, targets, weights]):
+        shape = tf.shape(logits)
+        flat, labels = tf.reshape(logits, [-1, shape[2]]), tf.reshape(targets, [-1])
+        function = softmax_loss_function or tf.nn.sparse_softmax_cross_entropy_with_logits
+        losses = tf.reshape(function(labels=labels, logits=flat), shape[:2])
+        losses.set_shape(logits.shape[:2])
+        losses *= weights
+        time, batch = averages if any(averages) else sums
+        axes = [axis for axis, reduced in enumerate((batch, time)) if reduced]
+        if not axes:
+            return losses
+        total = tf.reduce_sum(losses, axes)
+        if any(averages):
+            return total / (tf.reduce_sum(weights, axes) + 1e-12)  # all weights may be 0
+        return tf.div_no_nan(total, tf.cast(tf.count_nonzero(weights, axes), losses.dtype))

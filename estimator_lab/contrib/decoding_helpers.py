@@ -1,0 +1,436 @@
+"""Helpers of ``tf.contrib.seq2seq``: where a decoder's inputs come from, and how it samples outputs."""
+
+from collections.abc import Callable
+from typing import Any
+
+from estimator_lab.contrib.rnn import transpose_batch_time
+from estimator_lab.tf1 import tf
+
+
+class Helper:
+    """The base class of helpers."""
+
+    @property
+    def batch_size(self) -> Any:
+        """The batch size."""
+        raise NotImplementedError
+
+    @property
+    def sample_ids_shape(self) -> Any:
+        """The shape of a sample, without the batch."""
+        return tf.TensorShape([])
+
+    @property
+    def sample_ids_dtype(self) -> Any:
+        """The type of a sample."""
+        return tf.int32
+
+    def initialize(self, name: str | None = None) -> tuple[Any, Any]:
+        """Returns (finished, first inputs)."""
+        raise NotImplementedError
+
+    def sample(self, time: Any, outputs: Any, state: Any, name: str | None = None) -> Any:
+        """Returns the samples of outputs."""
+        raise NotImplementedError
+
+    def next_inputs(
+        self, time: Any, outputs: Any, state: Any, sample_ids: Any, name: str | None = None
+    ) -> tuple[Any, Any, Any]:
+        """Returns (finished, next inputs, next state)."""
+        raise NotImplementedError
+
+
+class CustomHelper(Helper):
+    """A helper made of functions with the arguments of Helper's methods."""
+
+    def __init__(
+        self,
+        initialize_fn: Callable[[], tuple[Any, Any]],
+        sample_fn: Callable[..., Any],
+        next_inputs_fn: Callable[..., tuple[Any, Any, Any]],
+        sample_ids_shape: Any = None,
+        sample_ids_dtype: Any = None,
+    ) -> None:
+        self._initialize_fn = initialize_fn
+        self._sample_fn = sample_fn
+        self._next_inputs_fn = next_inputs_fn
+        self._shape = tf.TensorShape(sample_ids_shape or [])
+        self._dtype = sample_ids_dtype or tf.int32
+        self._batch_size: Any = None
+
+    @property
+    def batch_size(self) -> Any:
+        """The batch size, once initialised."""
+        if self._batch_size is None:
+            raise ValueError('batch_size accessed before initialize was called')
+        return self._batch_size
+
+    @property
+    def sample_ids_shape(self) -> Any:
+        """The shape of a sample."""
+        return self._shape
+
+    @property
+    def sample_ids_dtype(self) -> Any:
+        """The type of a sample."""
+        return self._dtype
+
+    def initialize(self, name: str | None = None) -> tuple[Any, Any]:
+        """Returns (finished, first inputs)."""
+        finished, inputs = self._initialize_fn()
+        if self._batch_size is None:
+            self._batch_size = tf.size(finished)
+        return finished, inputs
+
+    def sample(self, time: Any, outputs: Any, state: Any, name: str | None = None) -> Any:
+        """Returns the samples of outputs."""
+        return self._sample_fn(time=time, outputs=outputs, state=state)
+
+    def next_inputs(
+        self, time: Any, outputs: Any, state: Any, sample_ids: Any, name: str | None = None
+    ) -> tuple[Any, Any, Any]:
+        """Returns (finished, next inputs, next state)."""
+        return self._next_inputs_fn(time=time, outputs=outputs, state=state, sample_ids=sample_ids)
+
+
+class TrainingHelper(Helper):
+    """Reads the inputs of training: the correct sequences.
+
+    Args:
+      inputs: [batch, time, ...], or a nested structure of them.
+      sequence_length: integers [batch].
+      time_major: whether the inputs are [time, batch, ...].
+      name: name of the operations.
+
+    Raises:
+      ValueError: if the lengths are not a vector.
+    """
+
+    def __init__(
+        self, inputs: Any, sequence_length: Any, time_major: bool = False, name: str | None = None
+    ) -> None:
+        self._inputs = inputs
+        steps = inputs if time_major else tf.nest.map_structure(transpose_batch_time, inputs)
+        self._steps = tf.nest.map_structure(_array_of_steps, steps)
+        self._lengths = tf.convert_to_tensor(sequence_length, name='sequence_length')
+        if self._lengths.shape.ndims != 1:
+            raise ValueError(f'Expected sequence_length to be a vector, but received: {self._lengths.shape}')
+        self._zeros = tf.nest.map_structure(lambda each: tf.zeros_like(each[0]), steps)
+        self._batch_size = tf.size(self._lengths)
+
+    @property
+    def inputs(self) -> Any:
+        """The inputs."""
+        return self._inputs
+
+    @property
+    def sequence_length(self) -> Any:
+        """The lengths."""
+        return self._lengths
+
+    @property
+    def batch_size(self) -> Any:
+        """The batch size of the lengths."""
+        return self._batch_size
+
+    def initialize(self, name: str | None = None) -> tuple[Any, Any]:
+        """Returns (finished, first inputs)."""
+        return self._at(0)
+
+    def _at(self, time: Any) -> tuple[Any, Any]:
+        """Returns which sequences end before a step, and the inputs of the step, zeros after the last one."""
+        finished = time >= tf.cast(self._lengths, tf.int32)
+        inputs = tf.cond(
+            tf.reduce_all(finished),
+            lambda: self._zeros,
+            lambda: tf.nest.map_structure(lambda array: array.read(time), self._steps),
+        )
+        return finished, inputs
+
+    def sample(self, time: Any, outputs: Any, state: Any, name: str | None = None) -> Any:
+        """Returns the classes with the greatest outputs."""
+        return tf.argmax(outputs, -1, output_type=tf.int32)
+
+    def next_inputs(
+        self, time: Any, outputs: Any, state: Any, sample_ids: Any, name: str | None = None
+    ) -> tuple[Any, Any, Any]:
+        """Returns (finished, next inputs, state)."""
+        return *self._at(time + 1), state
+
+
+def _array_of_steps(values: Any) -> Any:
+    array = tf.TensorArray(values.dtype, tf.shape(values)[0], element_shape=values.shape[1:])
+    return array.unstack(values)
+
+
+class ScheduledEmbeddingTrainingHelper(TrainingHelper):
+    """Replaces inputs by embedded samples at random: scheduled sampling (Bengio et al. 2015).
+
+    Args:
+      inputs: as in TrainingHelper.
+      sequence_length: as in TrainingHelper.
+      embedding: function from ids to inputs, or their table.
+      sampling_probability: probability of a sample, a scalar or [batch].
+      time_major: as in TrainingHelper.
+      seed: seed of the samples.
+      scheduling_seed: seed of the choice.
+      name: name of the operations.
+    """
+
+    def __init__(
+        self,
+        inputs: Any,
+        sequence_length: Any,
+        embedding: Any,
+        sampling_probability: Any,
+        time_major: bool = False,
+        seed: int | None = None,
+        scheduling_seed: int | None = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(inputs, sequence_length, time_major, name)
+        self._embedding_fn = embedding_function(embedding)
+        self._probability = tf.convert_to_tensor(sampling_probability, name='sampling_probability')
+        _check_probability(self._probability)
+        self._seeds = seed, scheduling_seed
+
+    def sample(self, time: Any, outputs: Any, state: Any, name: str | None = None) -> Any:
+        """Returns sampled classes, or -1 where the correct input is used."""
+        seed, scheduling_seed = self._seeds
+        chosen = _draw(self._batch_size, self._probability, scheduling_seed)
+        ids = _sampled(outputs, seed)
+        return tf.where(chosen, ids, -tf.ones_like(ids))
+
+    def next_inputs(
+        self, time: Any, outputs: Any, state: Any, sample_ids: Any, name: str | None = None
+    ) -> tuple[Any, Any, Any]:
+        """Returns (finished, next inputs, state)."""
+        finished, inputs, state = super().next_inputs(time, outputs, state, sample_ids)
+        embedded = self._embedding_fn(tf.maximum(sample_ids, 0))
+        return finished, _unless_all(finished, sample_ids > -1, embedded, inputs), state
+
+
+class ScheduledOutputTrainingHelper(TrainingHelper):
+    """Replaces inputs by the decoder's own outputs at random.
+
+    Args:
+      inputs: as in TrainingHelper.
+      sequence_length: as in TrainingHelper.
+      sampling_probability: probability of an output, a scalar or [batch].
+      time_major: as in TrainingHelper.
+      seed: seed of the choice.
+      next_inputs_fn: function from outputs to inputs; the identity by default.
+      auxiliary_inputs: [batch, time, ...] that are appended to all inputs, or None.
+      name: name of the operations.
+    """
+
+    def __init__(
+        self,
+        inputs: Any,
+        sequence_length: Any,
+        sampling_probability: Any,
+        time_major: bool = False,
+        seed: int | None = None,
+        next_inputs_fn: Callable[[Any], Any] | None = None,
+        auxiliary_inputs: Any = None,
+        name: str | None = None,
+    ) -> None:
+        self._auxiliary = None
+        joined = inputs
+        if auxiliary_inputs is not None:
+            steps = auxiliary_inputs if time_major else transpose_batch_time(auxiliary_inputs)
+            self._auxiliary = _array_of_steps(steps)
+            joined = tf.concat([inputs, auxiliary_inputs], -1)
+        super().__init__(joined, sequence_length, time_major, name)
+        self._probability = tf.convert_to_tensor(sampling_probability, name='sampling_probability')
+        _check_probability(self._probability)
+        self._next_inputs_fn = next_inputs_fn or (lambda outputs: outputs)
+        self._seed = seed
+
+    def sample(self, time: Any, outputs: Any, state: Any, name: str | None = None) -> Any:
+        """Returns 1 where the output becomes the next input."""
+        return tf.cast(_draw(self._batch_size, self._probability, self._seed), tf.int32)
+
+    def next_inputs(
+        self, time: Any, outputs: Any, state: Any, sample_ids: Any, name: str | None = None
+    ) -> tuple[Any, Any, Any]:
+        """Returns (finished, next inputs, state)."""
+        finished, inputs, state = super().next_inputs(time, outputs, state, sample_ids)
+        own = self._next_inputs_fn(outputs)
+        if self._auxiliary is not None:
+            step = tf.minimum(time + 1, self._auxiliary.size() - 1)
+            own = tf.concat([own, self._auxiliary.read(step)], -1)
+        return finished, _unless_all(finished, tf.cast(sample_ids, tf.bool), own, inputs), state
+
+
+def _check_probability(probability: Any) -> None:
+    if probability.shape.ndims not in (0, 1):
+        raise ValueError(
+            f'sampling_probability must be either a scalar or a vector. saw shape: {probability.shape}'
+        )
+
+
+def _draw(count: Any, probability: Any, seed: int | None) -> Any:
+    return tf.random_uniform([count], dtype=probability.dtype, seed=seed) < probability
+
+
+def _sampled(logits: Any, seed: int | None) -> Any:
+    return tf.random.categorical(logits, 1, dtype=tf.int32, seed=seed)[:, 0]
+
+
+def _unless_all(finished: Any, chosen: Any, new: Any, inputs: Any) -> Any:
+    """Returns `new` in chosen rows, and else `inputs`; all of `inputs` if everything is finished."""
+    return tf.where(tf.logical_and(chosen, ~tf.reduce_all(finished)), new, inputs)
+
+
+def embedding_function(embedding: Any) -> Callable[[Any], Any]:
+    """Returns a function from ids to vectors, given a table or such a function."""
+    if callable(embedding):
+        return embedding
+    return lambda ids: tf.nn.embedding_lookup(embedding, ids)
+
+
+class GreedyEmbeddingHelper(Helper):
+    """Feeds the most probable class back.
+
+    Args:
+      embedding: function from ids [batch] to inputs, or their table.
+      start_tokens: ids of the first inputs, int32 [batch].
+      end_token: id that ends a sequence.
+
+    Raises:
+      ValueError: if start_tokens is not a vector, or end_token not a scalar.
+    """
+
+    def __init__(self, embedding: Any, start_tokens: Any, end_token: Any) -> None:
+        self._embedding_fn = embedding_function(embedding)
+        self._start_tokens = tf.convert_to_tensor(start_tokens, tf.int32, name='start_tokens')
+        self._end_token = tf.convert_to_tensor(end_token, tf.int32, name='end_token')
+        if self._start_tokens.shape.ndims != 1:
+            raise ValueError('start_tokens must be a vector')
+        if self._end_token.shape.ndims != 0:
+            raise ValueError('end_token must be a scalar')
+        self._batch_size = tf.size(self._start_tokens)
+        self._start_inputs = self._embedding_fn(self._start_tokens)
+
+    @property
+    def batch_size(self) -> Any:
+        """The number of first inputs."""
+        return self._batch_size
+
+    def initialize(self, name: str | None = None) -> tuple[Any, Any]:
+        """Returns (finished, first inputs)."""
+        return tf.zeros_like(self._start_tokens, tf.bool), self._start_inputs
+
+    def sample(self, time: Any, outputs: Any, state: Any, name: str | None = None) -> Any:
+        """Returns the classes with the greatest outputs.
+
+        Raises:
+          TypeError: if the outputs are not one tensor.
+        """
+        if not tf.is_tensor(outputs):
+            raise TypeError(f'Expected outputs to be a single Tensor, got: {type(outputs)}')
+        return tf.argmax(outputs, -1, output_type=tf.int32)
+
+    def next_inputs(
+        self, time: Any, outputs: Any, state: Any, sample_ids: Any, name: str | None = None
+    ) -> tuple[Any, Any, Any]:
+        """Returns (finished, next inputs, state)."""
+        finished = tf.equal(sample_ids, self._end_token)
+        inputs = tf.cond(
+            tf.reduce_all(finished), lambda: self._start_inputs, lambda: self._embedding_fn(sample_ids)
+        )
+        return finished, inputs, state
+
+
+class SampleEmbeddingHelper(GreedyEmbeddingHelper):
+    """Feeds a sampled class back.
+
+    Args:
+      embedding: as in GreedyEmbeddingHelper.
+      start_tokens: as in GreedyEmbeddingHelper.
+      end_token: as in GreedyEmbeddingHelper.
+      softmax_temperature: divisor of the logits; None for 1.
+      seed: seed of the samples.
+    """
+
+    def __init__(
+        self,
+        embedding: Any,
+        start_tokens: Any,
+        end_token: Any,
+        softmax_temperature: Any = None,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(embedding, start_tokens, end_token)
+        self._temperature = softmax_temperature
+        self._seed = seed
+
+    def sample(self, time: Any, outputs: Any, state: Any, name: str | None = None) -> Any:
+        """Returns sampled classes.
+
+        Raises:
+          TypeError: if the outputs are not one tensor.
+        """
+        if not tf.is_tensor(outputs):
+            raise TypeError(f'Expected outputs to be a single Tensor, got: {type(outputs)}')
+        return _sampled(outputs if self._temperature is None else outputs / self._temperature, self._seed)
+
+
+class InferenceHelper(Helper):
+    """Feeds samples back with functions of the user.
+
+    Args:
+      sample_fn: function from outputs to samples.
+      sample_shape: shape of a sample, without the batch.
+      sample_dtype: type of a sample.
+      start_inputs: first inputs [batch, ...].
+      end_fn: function from samples to booleans [batch] that end sequences.
+      next_inputs_fn: function from samples to inputs; the identity by default.
+    """
+
+    def __init__(
+        self,
+        sample_fn: Callable[[Any], Any],
+        sample_shape: Any,
+        sample_dtype: Any,
+        start_inputs: Any,
+        end_fn: Callable[[Any], Any],
+        next_inputs_fn: Callable[[Any], Any] | None = None,
+    ) -> None:
+        self._sample_fn = sample_fn
+        self._end_fn = end_fn
+        self._shape = tf.TensorShape(sample_shape)
+        self._dtype = sample_dtype
+        self._next_inputs_fn = next_inputs_fn or (lambda ids: ids)
+        self._start_inputs = tf.convert_to_tensor(start_inputs, name='start_inputs')
+        self._batch_size = tf.shape(self._start_inputs)[0]
+
+    @property
+    def batch_size(self) -> Any:
+        """The number of first inputs."""
+        return self._batch_size
+
+    @property
+    def sample_ids_shape(self) -> Any:
+        """The shape of a sample."""
+        return self._shape
+
+    @property
+    def sample_ids_dtype(self) -> Any:
+        """The type of a sample."""
+        return self._dtype
+
+    def initialize(self, name: str | None = None) -> tuple[Any, Any]:
+        """Returns (finished, first inputs)."""
+        return tf.fill([self._batch_size], value=False), self._start_inputs
+
+    def sample(self, time: Any, outputs: Any, state: Any, name: str | None = None) -> Any:
+        """Returns the samples of outputs."""
+        return self._sample_fn(outputs)
+
+    def next_inputs(
+        self, time: Any, outputs: Any, state: Any, sample_ids: Any, name: str | None = None
+    ) -> tuple[Any, Any, Any]:
+        """Returns (finished, next inputs, state)."""
+        return self._end_fn(sample_ids), self._next_inputs_fn(sample_ids), state

@@ -1,0 +1,126 @@
+"""tf.contrib.seq2seq with unknown shapes, and what it rejects; test_golden.py has its numbers."""
+
+import numpy as np
+import pytest
+
+import estimator_lab.contrib  # noqa: F401
+from estimator_lab.tf1 import tf
+
+seq2seq = tf.contrib.seq2seq
+
+
+@pytest.fixture(autouse=True)
+def graph():
+    with tf.Graph().as_default():
+        yield
+
+
+def run(fetches):
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        return session.run(fetches)
+
+
+def unknown(array):
+    """Returns a tensor of unknown batch and time."""
+    return tf.placeholder_with_default(np.float32(array), [None, None, *np.shape(array)[2:]])
+
+
+@pytest.mark.parametrize('width', [1, 4])
+def test_a_beam_of_the_best_sequences_of_a_batch_of_unknown_size(width):
+    """With one beam it is the greedy decoder, and more beams find no worse sequences."""
+    random = np.random.default_rng(0)
+    memory = unknown(random.standard_normal([3, 5, 4]))
+    table = random.standard_normal([7, 6]).astype(np.float32)
+    layer = tf.layers.Dense(7, kernel_initializer=tf.random_normal_initializer(seed=1))
+
+    def decoded(copies, make):
+        with tf.variable_scope('net', reuse=tf.AUTO_REUSE, initializer=tf.random_normal_initializer(seed=2)):
+            mechanism = seq2seq.BahdanauAttention(4, seq2seq.tile_batch(memory, copies))
+            cell = seq2seq.AttentionWrapper(tf.nn.rnn_cell.GRUCell(4), mechanism, attention_layer_size=4)
+            start = cell.zero_state(tf.shape(memory)[0] * copies, tf.float32)
+            return seq2seq.dynamic_decode(make(cell, start), maximum_iterations=6)
+
+    tokens = tf.zeros([tf.shape(memory)[0]], tf.int32)
+    greedy, _, lengths = decoded(
+        1,
+        lambda cell, start: seq2seq.BasicDecoder(
+            cell, seq2seq.GreedyEmbeddingHelper(table, tokens, 3), start, layer
+        ),
+    )
+    beams, state, _ = decoded(
+        width, lambda cell, start: seq2seq.BeamSearchDecoder(cell, table, tokens, 3, start, width, layer)
+    )
+    probabilities = tf.reduce_max(tf.nn.log_softmax(greedy.rnn_output), 2)
+    mask = tf.sequence_mask(lengths, tf.shape(probabilities)[1], tf.float32)
+    total = tf.reduce_sum(probabilities * mask, 1)
+    ids, best, greedy_ids, of_greedy = run([beams.predicted_ids, state.log_probs, greedy.sample_id, total])
+    assert ids.shape[0] == 3 and ids.shape[2] == width
+    if width == 1:
+        np.testing.assert_allclose(best[:, 0], of_greedy, rtol=1e-5)
+        for found, expected in zip(ids[:, :, 0], greedy_ids, strict=True):
+            length = list(expected).index(3) + 1 if 3 in expected else len(expected)
+            assert found[:length].tolist() == expected[:length].tolist()
+    else:
+        assert (best[:, 0] >= of_greedy - 1e-5).all()
+
+
+def test_training_an_attention_model_of_unknown_shape():
+    inputs = unknown(np.ones([2, 3, 4]))
+    mechanism = seq2seq.LuongAttention(5, inputs, memory_sequence_length=tf.constant([3, 2]))
+    cell = seq2seq.AttentionWrapper(tf.nn.rnn_cell.BasicLSTMCell(5), mechanism, alignment_history=True)
+    helper = seq2seq.TrainingHelper(inputs, tf.constant([3, 1]))
+    start = cell.zero_state(tf.shape(inputs)[0], tf.float32)
+    decoder = seq2seq.BasicDecoder(cell, helper, start, tf.layers.Dense(6))
+    outputs, state, _ = seq2seq.dynamic_decode(decoder, impute_finished=True)
+    loss = seq2seq.sequence_loss(outputs.rnn_output, tf.ones([2, 3], tf.int32), tf.ones([2, 3]))
+    train = tf.train.AdamOptimizer(0.1).minimize(loss)
+    history = state.alignment_history.stack()
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        losses = [session.run([loss, train])[0] for _ in range(30)]
+        alignments = session.run(history)
+    assert losses[-1] < losses[0]
+    assert alignments.shape == (3, 2, 3)
+    np.testing.assert_allclose(alignments[:, 1, 2], 0)
+
+
+def test_samples_follow_the_probabilities():
+    logits = np.log([[0.1, 0.2, 0.7]]).repeat(4000, 0).astype(np.float32)
+    helper = seq2seq.SampleEmbeddingHelper(tf.eye(3), tf.zeros([4000], tf.int32), 2, seed=1)
+    shares = np.bincount(run(helper.sample(0, tf.constant(logits), ())), minlength=3) / 4000
+    np.testing.assert_allclose(shares, [0.1, 0.2, 0.7], atol=0.03)
+    scheduled = seq2seq.ScheduledEmbeddingTrainingHelper(
+        tf.zeros([4000, 1, 3]), tf.ones([4000], tf.int32), tf.eye(3), 0.25, seed=1, scheduling_seed=2
+    )
+    ids = run(scheduled.sample(0, tf.constant(logits), ()))
+    np.testing.assert_allclose([(ids == -1).mean(), (ids == 2).mean()], [0.75, 0.175], atol=0.03)
+
+
+def test_what_is_rejected():
+    cell, inputs = tf.nn.rnn_cell.GRUCell(3), tf.ones([2, 4, 5])
+    luong = seq2seq.LuongAttention(3, inputs)
+    for error, words, call in [
+        (TypeError, 'AttentionMechanism', lambda: seq2seq.AttentionWrapper(cell, inputs)),
+        (ValueError, 'one per attention_mechanism', lambda: seq2seq.AttentionWrapper(cell, luong, [2, 3])),
+        (ValueError, 'Incompatible', lambda: luong(tf.ones([2, 4]), None)),
+        (TypeError, 'Decoder', lambda: seq2seq.dynamic_decode(cell)),
+        (ValueError, 'vector', lambda: seq2seq.TrainingHelper(inputs, 3)),
+        (ValueError, 'vector', lambda: seq2seq.GreedyEmbeddingHelper(inputs, 3, 1)),
+        (ValueError, 'scalar', lambda: seq2seq.GreedyEmbeddingHelper(tf.eye(3), [1], [1])),
+        (ValueError, '3-D', lambda: seq2seq.sequence_loss(inputs[0], inputs[0], inputs[0])),
+        (ValueError, 'both averaged and summed', lambda: loss(sum_over_batch=True)),
+        (ValueError, 'rank', lambda: seq2seq.tile_batch(tf.constant(1), 2)),
+        (ValueError, 'mode', lambda: seq2seq.monotonic_attention(inputs[0], inputs[0], 'soft')),
+    ]:
+        with pytest.raises(error, match=words):
+            call()
+    wrapper = seq2seq.AttentionWrapper(cell, luong)
+    with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match='Non-matching batch sizes'):
+        wrapper.zero_state(3, tf.float32)
+    with pytest.raises(TypeError, match='AttentionWrapperState'):
+        wrapper(inputs[:, 0], tf.ones([2, 3]))
+
+
+def loss(**more):
+    return seq2seq.sequence_loss(tf.ones([2, 3, 4]), tf.ones([2, 3], tf.int32), tf.ones([2, 3]), **more)
