@@ -118,8 +118,8 @@ estimator_lab.contrib.beam_search:
     tile_batch
 estimator_lab.contrib.decoding: BasicDecoder BasicDecoderOutput Decoder dynamic_decode sequence_loss
 estimator_lab.contrib.decoding_helpers:
-    CustomHelper GreedyEmbeddingHelper Helper InferenceHelper SampleEmbeddingHelper
-    ScheduledEmbeddingTrainingHelper ScheduledOutputTrainingHelper TrainingHelper
+    CustomHelper GreedyEmbeddingHelper Helper InferenceHelper SampleEmbeddingHelper TrainingHelper
+estimator_lab.contrib.scheduled_sampling: ScheduledEmbeddingTrainingHelper ScheduledOutputTrainingHelper
 [sparsemax]
 estimator_lab.contrib.sparsemax: sparsemax sparsemax_loss
 [staging]

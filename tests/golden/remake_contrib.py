@@ -657,4 +657,5 @@ def everything():
 if __name__ == '__main__':
     figures = everything()
     figures['version'] = tf.__version__
-    Path(sys.argv[1]).write_text(json.dumps(figures, indent=1, sort_keys=True) + '\n')
+    parts = [f' "{name}": {json.dumps(figures[name], sort_keys=True)}' for name in sorted(figures)]
+    Path(sys.argv[1]).write_text('{\n' + ',\n'.join(parts) + '\n}\n')
