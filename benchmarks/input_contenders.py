@@ -139,11 +139,12 @@ def webdataset_bytes(archive: str, seconds: float) -> Measured:
         return measure_stream(_sizes_of_examples(iter(dataset)), seconds, _WARM_UP)
 
 
-def stream(archive: str, seconds: float) -> Measured:
+def stream(archive: str, seconds: float, decode: str = 'exact') -> Measured:
     """`estimator_lab.api.stream`, pixels in batches, in one process and without TensorFlow."""
     from estimator_lab import api
 
-    batches = api.stream(archive, image_shape=(SIDE, SIDE, CHANNELS), batch_size=BATCH, epochs=None)
+    shape = SIDE, SIDE, CHANNELS
+    batches = api.stream(archive, image_shape=shape, batch_size=BATCH, epochs=None, decode=decode)
     return measure_stream((len(batch.keys) for batch in batches), seconds, _WARM_UP)
 
 
@@ -232,6 +233,7 @@ CONTENDERS: dict[str, Callable[[str, float], Measured]] = {
     'webdataset-2-draft': functools.partial(webdataset, decode=draft_pillow, parts=2),
     'webdataset-bytes': webdataset_bytes,
     'stream': stream,
+    'stream-fast': functools.partial(stream, decode='fast'),
     'stream-bytes': stream_bytes,
     'torchvision': torchvision,
     'tfrecord': tfrecord,

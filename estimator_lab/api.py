@@ -14,6 +14,7 @@ def stream(
     paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     image_shape: tuple[int, int, int] | None = None,
+    decode: str = 'exact',
     batch_size: int | None = None,
     shuffle: bool = True,
     seed: int = 1,
@@ -38,6 +39,8 @@ def stream(
       paths: of archives and folders; globs, and '-' for standard input.
       image_shape: (height, width, channels) in pixels to which images are scaled, with 1 channel for grey or
         3 for RGB; None yields the encoded bytes.
+      decode: 'exact' for the pixels of --decode=exact; 'fast' scales JPEGs while they are decoded, in a
+        fraction of the time, to slightly different pixels.
       batch_size: examples of this process in each batch; None yields examples one by one.
       shuffle: whether each epoch has another order: of all examples, or within `shuffle_buffer` examples if
         an archive is compressed. False keeps the stored order.
@@ -66,6 +69,7 @@ def stream(
         StreamSettings(
             paths=paths_of(paths),
             image_shape=image_shape,
+            decode=decode,
             batch_size=batch_size,
             shuffle=shuffle,
             seed=seed,

@@ -35,7 +35,8 @@ MAX_SIDE = 65_535
 MAX_BYTES = 640_000_000
 """Images that take more memory to decode are rejected: of 64 million pixels, WebP and some rare formats."""
 
-_MODES = {1: 'L', 3: 'RGB'}
+MODES = {1: 'L', 3: 'RGB'}
+"""Pillow's modes by the number of channels."""
 _MAYBE_ALPHA = ('P', 'PA', 'LA', 'RGBA', 'RGBa')  # a palette may hold transparent colours
 _STRIP_PIXELS = 2**20  # converted at once, as the whole image in both modes would take too much memory
 # Bytes of a pixel in Pillow, in its own mode and in the one it is converted to; 8 for other modes.
@@ -120,7 +121,7 @@ def decode_image(data: bytes, height: int, width: int, channels: int = 1) -> npt
     check_shape(height, width, channels)
     with DECODED.share() as share:
         image = _opened(data, share).resize((width, height), Image.Resampling.LANCZOS)
-        return np.array(image.convert(_MODES[channels])).reshape(height, width, channels)
+        return np.array(image.convert(MODES[channels])).reshape(height, width, channels)
 
 
 @_one_error
@@ -171,7 +172,7 @@ def check_shape(height: int, width: int, channels: int) -> None:
     Raises:
       ValueError: it is out of range.
     """
-    if channels not in _MODES or height < 1 or width < 1:
+    if channels not in MODES or height < 1 or width < 1:
         raise _WrongArgumentsError(
             'height and width must be at least 1 and channels must be 1 or 3, '
             f'not {height}, {width} and {channels}'

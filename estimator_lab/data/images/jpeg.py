@@ -111,24 +111,27 @@ def has_too_many_scans(data: bytes, width: int, height: int) -> bool:
     return True
 
 
-def decode_frame(data: bytes, frame: Frame) -> Image.Image:
+def decode_frame(data: bytes, frame: Frame, scale: int = 1, is_grey: bool = False) -> Image.Image:
     """Decodes a JPEG to the pixels that `Image.open` would give.
 
     Args:
       data: the JPEG.
       frame: its frame.
+      scale: 1, 2, 4 or 8, by which the decoder scales it down.
+      is_grey: whether only the luminance is decoded.
 
     Returns:
-      An image of mode L or RGB, in the frame's size.
+      An image of mode L or RGB, in the frame's size divided by `scale` and rounded up.
 
     Raises:
       ValueError: the data is damaged or incomplete, or has another frame too.
     """
-    mode = _MODES[frame.components]
+    mode = 'L' if is_grey else _MODES[frame.components]
+    size = -(-frame.width // scale), -(-frame.height // scale)
     # Tables and application data take effect at the first scan, so that the frame may precede them.
     parts = memoryview(data)
     frame_first = b''.join((_SOI, parts[frame.place : frame.end], parts[2 : frame.place], parts[frame.end :]))
-    return Image.frombytes(mode, (frame.width, frame.height), frame_first, 'jpeg', mode, '', 1, 0)
+    return Image.frombytes(mode, size, frame_first, 'jpeg', mode, '', scale, 0)
 
 
 def scale_for(frame: Frame, height: int, width: int, slack: float) -> int:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from estimator_lab.data.images.augment import parse_augmentation
-from estimator_lab.data.images.decode import ImageShape
+from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.reader import ImageReader
+from estimator_lab.data.images.scaled_decode import decode_image_scaled
 from estimator_lab.data.kind import BatchReader
 from estimator_lab.data.kinds import kind_of
 from estimator_lab.data.label_table import read_label_table
@@ -30,6 +31,7 @@ _NUMBERS = (
     ('world_size', -_MANY, _MANY),
     ('shuffle_buffer', 1, _MANY),
 )
+_DECODERS = {'exact': decode_image, 'fast': decode_image_scaled}
 _OPTIONAL = ('batch_size', 'epochs')
 
 
@@ -39,6 +41,7 @@ class StreamSettings:
 
     paths: tuple[str, ...]
     image_shape: tuple[int, int, int] | None
+    decode: str
     batch_size: int | None
     shuffle: bool
     seed: int
@@ -62,6 +65,8 @@ class StreamSettings:
             ):
                 none = ', or None' if name in _OPTIONAL else ''
                 raise FlagError(f'{name}={value!r} must be a whole number from {least:,} to {most:,}{none}.')
+        if self.decode not in _DECODERS:
+            raise FlagError(f'decode={self.decode!r} must be one of {", ".join(map(repr, _DECODERS))}.')
         if self.image_shape is None and self.augment:
             raise FlagError(f'augment={self.augment!r} needs image_shape: encoded images are not changed.')
         if self.image_shape is not None and not _is_shape(self.image_shape):
@@ -96,7 +101,7 @@ class StreamSettings:
         if self.image_shape is None:
             return EncodedReader()
         augmentation = parse_augmentation(self.augment, self.seed)
-        return ImageReader(ImageShape(*self.image_shape), augmentation=augmentation)
+        return ImageReader(ImageShape(*self.image_shape), _DECODERS[self.decode], augmentation)
 
 
 def _is_whole(value: Any) -> bool:
