@@ -106,14 +106,11 @@ def test_trees(tmp_path, run_command):
 
 
 def test_a_pipe_and_no_tensorflow(archive, run_python):
-    code = (
-        "import sys; sys.argv = ['check', '-', '--json']; from estimator_lab.data import check\n"
-        'try: check.COMMAND.run()\n'
-        "finally: assert 'tensorflow' not in sys.modules"
-    )
-    done = run_python('-c', code, stdin=archive.read_bytes())
-    assert (done.returncode, done.stderr) == (0, '')
-    assert json.loads(done.stdout)['examples'] == 24
+    module = ('-X', 'importtime', '-m', 'estimator_lab.data.check', '-', '--json')
+    done = run_python(*module, stdin=archive.read_bytes())
+    assert done.returncode == 0 and json.loads(done.stdout)['examples'] == 24
+    imported = {line.rpartition('|')[2].strip() for line in done.stderr.splitlines()}
+    assert 'estimator_lab.data.checking' in imported and 'tensorflow' not in imported
 
 
 def test_names_are_escaped(tmp_path, run_command):
