@@ -170,6 +170,8 @@ def imports_in(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, int, st
 def is_judged(module: str) -> bool:
     """Returns whether this oracle knows what a module has: those of TensorFlow, NumPy and Python."""
     root = module.partition('.')[0]
+    if root == 'tkinter':  # an optional part of Python
+        return False
     return (
         root in ('tensorflow', 'numpy', *OLD_MODULES, *PYTHON_2_BUILTINS)
         or root in sys.stdlib_module_names

@@ -32,6 +32,7 @@ FLOORS = [
         'dream',
         'report',
         'port',
+        'to_keras',
         'run',
         'import_weights',
         '__main__',

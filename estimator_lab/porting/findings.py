@@ -108,7 +108,7 @@ def _in_source(source: Source, usual: Rule) -> Iterator[Match]:
         rule = None if use.excused else _rule_of(use, prepared or use.in_graph)
         if rule is rules.IMPORT_LINE:
             rule = style if needs_line else None
-        elif rule is rules.MIXED and style is rules.OF_TENSORFLOW_2:
+        elif rule is rules.MIXED and style is rules.OF_TENSORFLOW_2 and not use.name.startswith(_COMPAT):
             rule = None  # these names exist if the program keeps its import
         if rule is None or rule in once or _follows_from_import(use, rule):
             continue
@@ -121,9 +121,14 @@ def _follows_from_import(use: Use, rule: Rule) -> bool:
     """Returns whether the import or assignment of the name that comes first is the place to change."""
     if use.kind != 'name' or '.' not in use.name or rule in (rules.GRAPH, rules.INTERPOLATION):
         return False
+    first = _imported(use)
+    return first == use.name or (rule in (rules.CONTRIB, rules.CONTRIB_SLIM) and '.contrib' in first)
+
+
+def _imported(use: Use) -> str:
+    """Returns the full name that the first name of an expression stands for."""
     rest = ast.unparse(use.node).partition('.')[2]
-    first = use.name.removesuffix(f'.{rest}') if rest else use.name
-    return not rest or (rule in (rules.CONTRIB, rules.CONTRIB_SLIM) and '.contrib' in first)
+    return use.name.removesuffix(f'.{rest}') if rest else use.name
 
 
 def _in_tensorflow(use: Use) -> Use:
@@ -154,7 +159,7 @@ def _is_of_1(path: str) -> bool:
     """Returns whether TensorFlow 1 has a name that TensorFlow 2 lacks, or that is something else there."""
     v1, v2 = apis()
     if path.partition('.')[0] == 'contrib':
-        return True
+        return False  # import estimator_lab.contrib is enough
     old, new = value_of(v1, path), value_of(v2, path)
     return has(v1, path) and (not has(v2, path) or (old is not None and old is not new))
 
@@ -234,6 +239,11 @@ def _of_tensorflow(use: Use, full_path: str, in_graph: bool) -> Rule | None:
     if first in ('python', 'core', 'compat', 'compiler', 'tools'):
         return _of_module(use.name, path)
     v1, v2 = apis()
+    imported = _imported(use)
+    if full_path == path and imported not in (TF, f'{TF}.compat') and not has(v2, path):
+        if not has(v2, imported.partition('.')[2]):
+            return None  # its import fails
+        return rules.FROM_TENSORFLOW if has(v1, path) else _missing(path)  # from tensorflow import nn
     if not has(v1, path):
         return rules.MIXED if has(v2, path) else _missing(path)
     if full_path != path and (is_restored(use.name) or is_of_keras_2(path)):

@@ -41,6 +41,14 @@ def found(tmp_path, capsys):
         ('from tensorflow import estimator as e\ne.Estimator', 'write `import estimator_lab.tf1` once'),
         ('from tensorflow.python.estimator import model_fn', 'write `import estimator_lab.tf1` once'),
         ('from tensorflow import gfile', 'write `from tensorflow.compat.v1 import ...`'),
+        (
+            'from tensorflow import nn\nnn.rnn_cell.LSTMCell(3)',
+            'write `from tensorflow.compat.v1 import ...`',
+        ),
+        (
+            'import tensorflow.compat.v1 as tf\ntf.summary.create_file_writer, tf.keras.Model',
+            'keep `import tensor',
+        ),
         ('from tensorflow import placeholder, Session', 'write `from tensorflow.compat.v1 import ...`'),
         ('import numpy as np\nnp.zeros(3).tostring()', 'write .tobytes()'),
         ('len(map(int, names))', 'write list(map(...))'),
@@ -128,6 +136,10 @@ def test_what_is_found(found, program, remedy):
             'import xml.etree.ElementTree as E\nE.tostring(x), x.tostring("utf-8")', id='other tostring'
         ),
         pytest.param('import numpy as np\nnp.sum([x for x in y]), sum(x for x in y)', id='sums'),
+        pytest.param(
+            'import estimator_lab.contrib\nimport tensorflow as tf\ntf.contrib.layers.flatten',
+            id='only contrib',
+        ),
         pytest.param('path = "\\d"\n', id='an escape that Python warns of'),
     ],
 )
