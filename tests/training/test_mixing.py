@@ -5,7 +5,17 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from estimator_lab.core.heads.model_function import Args
+from estimator_lab.core.model.params import ClassifierParams
+from estimator_lab.data.images.decode import ImageShape
+from estimator_lab.data.images.reader import ImageReader
+from estimator_lab.data.labels import Vocabulary
+from estimator_lab.data.order.archives import open_archives
+from estimator_lab.data.order.split_and_shard import WorkerShard
+from estimator_lab.data.pipeline.input_fns import archive_input_fn
+from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.errors import FlagError
+from estimator_lab.tf1 import tf
 from tests.archive_files import encoded, picture, write_tar
 from tests.small_runs import SMALL, cnn_settings, opened, trained, values_in
 
@@ -66,3 +76,38 @@ def test_places_are_read_only_for_pairs(lopsided, tmp_path):
 def test_wrong_settings(lopsided, tmp_path, changes, words):
     with pytest.raises(FlagError, match=words):
         opened(cnn_settings(lopsided, tmp_path / 'model', **changes))
+
+
+def blended(archive, rank, world_size):
+    """Returns the image, share and partner's label of each example of a worker's first batch, by key."""
+    archives = open_archives([str(archive)])
+    vocabulary = Vocabulary(archives.labels)
+    input_fn = archive_input_fn(
+        archives.order(10_000, seed=1),
+        ImageReader(ImageShape(8, 8, 3), places=True),
+        12 // world_size,
+        InputReport(lambda line: None),
+        vocabulary,
+        resume=lambda: 0,
+        shard=WorkerShard(rank, world_size, 12, keeps_pairs=True),
+    )
+    params = ClassifierParams((8, 8, 3), vocabulary.labels, mixup=1.0, cutmix=1.0)
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(1)
+        tf.train.create_global_step()
+        features, labels = input_fn().make_one_shot_iterator().get_next()
+        args = Args(features, labels, tf.estimator.ModeKeys.TRAIN, params)
+        partners = tf.gather(labels, args.mixing.partners)
+        session.run(tf.global_variables_initializer())
+        columns = session.run([args.keys, args.images, args.mixing.shares, partners])
+    return {key: (image.tobytes(), share, label) for key, image, share, label in zip(*columns, strict=True)}
+
+
+def test_a_global_batch_is_blended_alike_on_any_number_of_workers(lopsided):
+    """With a bad image in it."""
+    whole = blended(lopsided, 0, 1)
+    assert len(whole) == 11 and any(share < 1 for _, share, _ in whole.values())
+    for workers in (2, 3):
+        parts = [blended(lopsided, rank, workers) for rank in range(workers)]
+        assert {key: value for part in parts for key, value in part.items()} == whole
+        assert sum(map(len, parts)) == len(whole)
