@@ -11,7 +11,7 @@ from estimator_lab.base.urls import hide_secrets
 
 T = TypeVar('T')
 
-PAUSES = (0.01, 0.1, 0.5, 2.0, 5.0)
+PAUSES = (0.002, 0.1, 0.5, 2.0, 5.0)
 """Seconds between attempts, on average. The first is short, as most often an old connection was reset."""
 FIRST_PAUSES = PAUSES[:4]
 """The same when a file is opened, as it may be the wrong name."""
