@@ -43,6 +43,7 @@ ONCE = (
     'data/images',
     'data/order',
     'data/packing',
+    'data/storage',
     'data/test_budget.py',
     'data/test_check.py',
     'data/test_checking.py',
