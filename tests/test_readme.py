@@ -334,6 +334,9 @@ def test_every_flag_on_a_page_exists(capfd):
     known |= {'train', 'test', 'count', 'rounds', 'seeds', 'kills', 'models', 'perceptual', 'commands'}
     known |= {'only', 'photos', 'rival', 'seconds', 'side', 'style_weight'}
     known |= {'batch', 'cg_steps', 'checkpoint', 'method', 'minutes', 'rate', 'share'}
+    known |= {'megabytes', 'trainings'}
+    # Flags of modernize and docker:
+    known |= {'build', 'no', 'v'}
     # Flags of third-party programs in docs/programs.md:
     known |= {'bleu_source', 'export_dir', 'tpu', 'use_tpu'}
     for module in modules:

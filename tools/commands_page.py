@@ -24,6 +24,7 @@ The `--help` of each command, and the hyper-parameters of each model. Generated 
 `python tools/commands_page.py`.
 
 - `python -m estimator_lab` lists the commands.
+- Each command has `--help` and `--version`.
 - `--flagfile=FILE` reads flags from a file, one per line.
 - In an installed package, `estimator_lab train` is the same as `python -m estimator_lab.train`.
 - `eval "$(estimator_lab --completion)"` turns on completion of commands and flags in bash.

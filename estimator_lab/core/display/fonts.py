@@ -22,7 +22,7 @@ _SYSTEM = (
     *('Arial Unicode.ttf', 'PingFang.ttc', 'Hiragino Sans GB.ttc', 'AppleGothic.ttf'),
     *('segoeui.ttf', 'msyh.ttc', 'YuGothM.ttc', 'malgun.ttf', 'Nirmala.ttf'),
 )
-_BREAKS = '/_- '
+_BREAKS = '/ ', '_-'  # the first marks in a line are preferred
 _SIZE = 11
 _NO_LETTER = '\U0010ffff'  # not a character: fonts draw it like any missing letter
 _BOX = 4 * _SIZE
@@ -60,7 +60,9 @@ def fitted(text: str, width: float) -> Line:
 
 
 def wrapped(text: str, width: float, most: int) -> list[Line]:
-    """Returns a text as lines that fit into a width in pixels, broken after one of '/_- ' if possible.
+    """Returns a text as lines that fit into a width in pixels.
+
+    They are broken after a '/' or a space if possible, otherwise after a '_' or '-'.
 
     Args:
       text: one line.
@@ -73,7 +75,8 @@ def wrapped(text: str, width: float, most: int) -> list[Line]:
         taken = len(line.text)
         if line.text != text[:taken] or taken == len(text):  # letters that no font has are spelled out
             break
-        end = max(text.rfind(mark, 0, taken) for mark in _BREAKS) + 1 or max(taken, 1)
+        ends = [max(text.rfind(mark, 0, taken) for mark in marks) + 1 for marks in _BREAKS]
+        end = next(filter(None, ends), max(taken, 1))
         lines.append(line._replace(text=text[:end]))
         text = text[end:]
     return [*lines, fitted(text, width)] if text or not lines else lines

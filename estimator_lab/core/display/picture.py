@@ -1,6 +1,7 @@
 """Pictures made of images: grids with labels, tiles, overlays, films. No TensorFlow."""
 
 import io
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,13 +45,14 @@ def labelled_grid(
     captions = [
         [line for part in text.split('\n') for line in wrapped(part, tile, _MOST_LINES)] for text in texts
     ]
-    lines = max(map(len, captions), default=1)
-    cell_width, cell_height = tile + _GAP, tile + lines * _LINE + _GAP
-    picture = Image.new('RGB', (columns * cell_width + _GAP, rows * cell_height + _GAP), _BACKGROUND)
+    lines = [max(map(len, captions[row * columns : (row + 1) * columns]), default=1) for row in range(rows)]
+    tops = list(itertools.accumulate((tile + count * _LINE + _GAP for count in lines), initial=_GAP))
+    cell_width = tile + _GAP
+    picture = Image.new('RGB', (columns * cell_width + _GAP, tops[-1]), _BACKGROUND)
     draw = ImageDraw.Draw(picture)
     for number, (image, caption) in enumerate(zip(images, captions, strict=True)):
         row, column = divmod(number, columns)
-        left, top = _GAP + column * cell_width, _GAP + row * cell_height
+        left, top = _GAP + column * cell_width, tops[row]
         picture.paste(enlarged(image, tile, tile), (left, top))
         for place, line in enumerate(caption):
             line.draw(draw, (left, top + tile + place * _LINE), _INK)
