@@ -60,8 +60,7 @@ class Settings:
     )
     augment: str = _image(
         '',
-        'random changes in training, such as mirror,crop=0.5; also shift, rotation, brightness, contrast, '
-        'saturation, cutout',
+        'random changes in training, such as mirror,crop=0.5; docs/archives.md lists all',
     )
 
     model_dir: Path = _training(None, 'checkpoints and TensorBoard files; default runs/MODEL')

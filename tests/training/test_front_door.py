@@ -262,7 +262,7 @@ def test_accumulation_may_not_change_between_starts(settings):
     ('changes', 'words'),
     [
         ({'hparams': 'optimizer=lbfgs'}, 'for first-order optimizers, not for lbfgs'),
-        ({'model': 'gan', 'hparams': ''}, 'does not work with --model=gan'),
+        ({'model': 'gan', 'hparams': ''}, 'A GAN cannot accumulate gradients'),
     ],
 )
 def test_accumulation_that_cannot_work(settings, changes, words):

@@ -72,7 +72,10 @@ class AdversarialParams(LabelledParams):
 def check_game(params: AdversarialParams) -> None:
     """Raises FlagError for hyper-parameters that cannot be combined."""
     if params.accumulate > 1:
-        raise FlagError('--accumulate does not work with --model=gan, whose networks learn in turn.')
+        raise FlagError(
+            'A GAN cannot accumulate gradients, as its networks learn in turn.',
+            accumulate='Leave out --accumulate.',
+        )
     if params.is_second_order:
         raise FlagError(
             f'--hparams=optimizer={params.optimizer} minimises one loss, and a GAN has two: use adam.'
