@@ -134,9 +134,7 @@ def _check_labels(trained: Trained, settings: PredictionSettings) -> None:
         if not getattr(settings, name):
             continue
         if trained.vocabulary is None or trained.task.primary_metric != keys.ACCURACY:
-            raise FlagError(
-                f'--{name} is for classifiers, but --model={trained.model.name} predicts no labels.'
-            )
+            raise FlagError(f'--{name} is for classifiers, but {trained.model.name} predicts no labels.')
         if name != 'threshold' and not trained.kind.has_pixels:
             raise FlagError(f'--{name} is for images, but --model_dir={trained.model_dir} accepts trees.')
     if settings.contact_sheet:
