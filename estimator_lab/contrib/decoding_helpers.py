@@ -160,7 +160,10 @@ class TrainingHelper(Helper):
 
 def array_of_steps(values: Any) -> Any:
     """Returns the TensorArray of [time, ...]."""
-    array = tf.TensorArray(values.dtype, tf.shape(values)[0], element_shape=values.shape[1:])
+    # The last step may be read twice.
+    array = tf.TensorArray(
+        values.dtype, tf.shape(values)[0], element_shape=values.shape[1:], clear_after_read=False
+    )
     return array.unstack(values)
 
 
