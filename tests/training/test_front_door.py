@@ -1,5 +1,6 @@
 """Mistakes give one sentence, and leave folders unchanged."""
 
+import dataclasses
 import itertools
 import json
 import shutil
@@ -203,7 +204,10 @@ def test_the_network_that_is_measured(settings):
     weights = 25 * filters + filters + 25 * filters**2 + filters + (2 * 2 * filters + 1) * dense
     variables = weights + (dense + 1) * labels
     kept = 8 * 8 * filters + 4 * 4 * filters + 4 * 4 * filters + 2 * 2 * filters + dense + labels
-    assert found == Network(4 * variables, 4 * kept, 64 * (1 + 4))
+    assert dataclasses.replace(found, layers=()) == Network(4 * variables, 4 * kept, 64 * (1 + 4))
+    layers = {layer.name: (layer.shape, layer.parameters) for layer in found.layers}
+    assert layers['conv1'] == ('8x8x2', 25 * filters + filters) and layers['logits'] == ('3', 9 * labels)
+    assert sum(parameters for _, parameters in layers.values()) == variables
 
 
 def test_batches_that_are_only_evaluated(monkeypatch, settings):
