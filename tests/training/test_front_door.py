@@ -1,6 +1,5 @@
 """Mistakes give one sentence, and leave folders unchanged."""
 
-import dataclasses
 import itertools
 import json
 import shutil
@@ -204,7 +203,7 @@ def test_the_network_that_is_measured(settings):
     weights = 25 * filters + filters + 25 * filters**2 + filters + (2 * 2 * filters + 1) * dense
     variables = weights + (dense + 1) * labels
     kept = 8 * 8 * filters + 4 * 4 * filters + 4 * 4 * filters + 2 * 2 * filters + dense + labels
-    assert dataclasses.replace(found, layers=()) == Network(4 * variables, 4 * kept, 64 * (1 + 4))
+    assert found._replace(layers=()) == Network(4 * variables, 4 * kept, 64 * (1 + 4))
     layers = {layer.name: (layer.shape, layer.parameters) for layer in found.layers}
     assert layers['conv1'] == ('8x8x2', 25 * filters + filters) and layers['logits'] == ('3', 9 * labels)
     assert sum(parameters for _, parameters in layers.values()) == variables
