@@ -109,7 +109,7 @@ def _write(path: Path, data: bytes) -> None:
         raise DataError(f'{path} cannot be written: {why_refused(path, error)}.') from error
 
 
-COMMAND = Command(main, _USAGE, Settings, arguments='PROGRAM...')
+COMMAND = Command(main, _USAGE, Settings, arguments='PROGRAM...', prints_rows=True)
 
 if __name__ == '__main__':
     COMMAND.run_and_leave()

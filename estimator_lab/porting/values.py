@@ -31,6 +31,7 @@ _READS_LISTS = {
     *('numpy.array', 'numpy.asarray', 'numpy.mean', 'numpy.random.shuffle', 'numpy.random.choice'),
     *('random.shuffle', 'random.choice', 'random.sample', 'tensorflow.constant'),
 }
+_FLOATS = {'cast', 'to_float', 'float', 'float32', 'float64', 'sqrt', 'mean', 'std'}
 # Arguments that are integers: keywords, and positions of functions and methods by their last name.
 _SIZES = {
     *('units', 'filters', 'num_outputs', 'num_units', 'shape', 'batch_size', 'buffer_size', 'depth'),
@@ -112,7 +113,7 @@ def _lists(root: ast.Module, full_name: FullName, defined: set[str]) -> Found:
 
 def _used_as_lists(node: ast.AST, full_name: FullName) -> Iterator[ast.expr]:
     """Yields the expressions that have to be lists, or to have a length."""
-    if isinstance(node, ast.Subscript):
+    if isinstance(node, ast.Subscript) and not _is_text(node.slice):
         yield node.value
     elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         yield from (node.left, node.right)
@@ -121,6 +122,10 @@ def _used_as_lists(node: ast.AST, full_name: FullName) -> Iterator[ast.expr]:
             yield node.func.value
         if _is_call_of(node, 'len') or full_name(node.func).replace('.compat.v1', '') in _READS_LISTS:
             yield from node.args[:1]
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def _is_call_of(node: ast.AST, name: str) -> bool:
@@ -193,7 +198,12 @@ def _divided(size: ast.AST) -> Iterator[ast.BinOp]:
 
 
 def _is_float(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, float)
+    """Returns whether a number in an expression is no integer, so that Python 2 divided in the same way."""
+    return any(
+        (isinstance(part, ast.Constant) and isinstance(part.value, float))
+        or getattr(part, 'attr', getattr(part, 'id', '')) in _FLOATS
+        for part in ast.walk(node)
+    )
 
 
 def _has_true_division(root: ast.Module) -> bool:

@@ -128,6 +128,8 @@ def test_what_is_found(found, program, remedy):
         pytest.param(
             'for a, b in zip(x, y): pass\nz = dict(map(f, x))\nlen(d.keys())', id='iterators as they are'
         ),
+        pytest.param('values = hparams.values()\nvalues["rate"]', id='values by name'),
+        pytest.param('range(n / tf.cast(m, tf.float32)), x[: 2.0 * n / m]', id='divisions of floats'),
         pytest.param('class Reader:\n    def next(self): pass\nReader().next()', id='a method next'),
         pytest.param(
             'import yaml\nyaml.load(f, Loader=yaml.SafeLoader), yaml.load(f, yaml.Loader)', id='a Loader'
