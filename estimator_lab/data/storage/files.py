@@ -11,8 +11,9 @@ from typing import Protocol
 from estimator_lab.base.urls import unsigned
 from estimator_lab.data.storage.failures import FIRST_PAUSES, ChangedError, repeated
 from estimator_lab.data.storage.names import private_name
+from estimator_lab.data.storage.packages import transport_of
 from estimator_lab.data.storage.range_cache import KeptFile, kept_file
-from estimator_lab.data.storage.transport import Facts, transport_of
+from estimator_lab.data.storage.transport import Facts
 
 _MOST_AT_ONCE = 2**23  # bytes of a request: after a failure no more than these are read again
 _MOST_OPENED = 2**16

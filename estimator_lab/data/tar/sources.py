@@ -23,8 +23,8 @@ from estimator_lab.data.storage.names import (
     publish,
     shown_name,
 )
+from estimator_lab.data.storage.packages import uses_fsspec
 from estimator_lab.data.storage.readers import reader_of
-from estimator_lab.data.storage.transport import uses_fsspec
 from estimator_lab.data.tar.braces import expand_braces, split_names
 from estimator_lab.errors import DataError
 

@@ -112,13 +112,13 @@ def test_a_missing_package(url, missing, words, monkeypatch):
     def find_spec(name):
         return None if name in (missing, 'tensorflow_io') else importlib.util.find_spec('json')
 
-    monkeypatch.setattr(transport, 'find_spec', find_spec)
+    monkeypatch.setattr(packages, 'find_spec', find_spec)
     with pytest.raises(DataError, match=words) as caught:
         open_archives([url])
     assert 'SECRET' not in str(caught.value)
 
 
 def test_tensorflow_reads_google_cloud_storage_without_gcsfs(monkeypatch):
-    monkeypatch.setattr(transport, 'find_spec', lambda name: None if name == 'gcsfs' else True)
-    assert not transport.uses_fsspec('gs://bucket/a.tar') and not transport.uses_fsspec('ram://a.tar')
-    assert transport.uses_fsspec('https://h/a.tar') and transport.uses_fsspec('S3://b/a.tar')
+    monkeypatch.setattr(packages, 'find_spec', lambda name: None if name == 'gcsfs' else True)
+    assert not packages.uses_fsspec('gs://bucket/a.tar') and not transport.uses_fsspec('ram://a.tar')
+    assert packages.uses_fsspec('https://h/a.tar') and transport.uses_fsspec('S3://b/a.tar')
