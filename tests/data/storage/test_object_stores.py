@@ -7,7 +7,7 @@ import pytest
 
 from estimator_lab.data.member import read_members
 from estimator_lab.data.order.archives import open_archives
-from estimator_lab.data.storage import failures, files, object_store, transport
+from estimator_lab.data.storage import failures, files, object_store, packages
 from estimator_lab.data.tar.sources import expand_archives
 from estimator_lab.errors import DataError
 from tests.archive_files import tar_bytes
@@ -120,5 +120,5 @@ def test_a_missing_package(url, missing, words, monkeypatch):
 
 def test_tensorflow_reads_google_cloud_storage_without_gcsfs(monkeypatch):
     monkeypatch.setattr(packages, 'find_spec', lambda name: None if name == 'gcsfs' else True)
-    assert not packages.uses_fsspec('gs://bucket/a.tar') and not transport.uses_fsspec('ram://a.tar')
-    assert packages.uses_fsspec('https://h/a.tar') and transport.uses_fsspec('S3://b/a.tar')
+    assert not packages.uses_fsspec('gs://bucket/a.tar') and not packages.uses_fsspec('ram://a.tar')
+    assert packages.uses_fsspec('https://h/a.tar') and packages.uses_fsspec('S3://b/a.tar')
