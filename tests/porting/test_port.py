@@ -146,10 +146,10 @@ def test_lines_that_do_not_run(places, program, lines):
 def test_an_import_in_one_module_counts_for_all(places):
     model = (
         f'{ONE_LINE}from tensorflow.contrib import layers\n'
-        'def f(x):\n    return layers.flatten(x).shape[-1].value, tf.contrib.seq2seq\n'
+        'def f(x):\n    return layers.flatten(x).shape[-1].value, tf.contrib.layers.one_hot_column\n'
     )
     (place,) = places(main='import estimator_lab.contrib\n', model=model)
-    assert 'seq2seq' in place['reason']
+    assert 'one_hot_column' in place['reason']
 
 
 @pytest.mark.parametrize('code', ['-' * 200_000 + '1', f'if {"a." * 20_000}b: pass'])
