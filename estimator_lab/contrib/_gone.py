@@ -6,10 +6,6 @@ from estimator_lab.tf1._moved_names import table
 
 _COLUMNS = 'use the columns of tf.feature_column, and tf.feature_column.input_layer'
 _CANNED = 'use the class of the same name in tf.estimator'
-_HEADS = (
-    'use tf.compat.v2.estimator.MultiLabelHead or MultiHead, with '
-    'loss_reduction=tf.keras.losses.Reduction.SUM'
-)
 _QUEUES = 'use tf.data'
 _ADDONS = 'the last version of tensorflow-addons, 0.23 for TensorFlow 2.15, had it'
 _PROBABILITY = 'use the package tensorflow-probability'
@@ -90,7 +86,6 @@ use Dataset.reduce: reduce_dataset
 use tf.distribute.experimental.MultiWorkerMirroredStrategy: MultiWorkerAllReduce
 {_DISTRIBUTE}: Monitor StandardInputStep StandardSingleLossStep Step
 [estimator]
-{_HEADS}: multi_head multi_label_head
 use tf.compat.v2.estimator.experimental.RNNClassifier: RNNClassifier
 use tf.compat.v2.estimator.experimental.RNNEstimator: RNNEstimator
 {_DISTRIBUTE}: TowerOptimizer replicate_model_fn

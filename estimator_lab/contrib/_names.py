@@ -39,6 +39,7 @@ tf.distributions: *
 estimator_lab.contrib.estimator:
     binary_classification_head clip_gradients_by_norm logistic_regression_head multi_class_head
     poisson_regression_head regression_head
+estimator_lab.contrib.multi_heads: multi_head multi_label_head
 tf.estimator: add_metrics
 tf.estimator.experimental: *
 [framework]

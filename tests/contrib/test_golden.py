@@ -45,6 +45,7 @@ PARTS = [
     'images',
     'sparsemax',
     'heads',
+    'multi_heads',
     'attention',
     'decoding',
     'beam_search',

@@ -215,7 +215,7 @@ def test_paths_below_python(path, name):
         ('learn.DNNClassifier', 'tf.estimator'),
         ('tpu.keras_to_tpu_model', 'TPUStrategy'),
         ('opt.NadamOptimizer', 'Nadam'),
-        ('estimator.multi_head', 'MultiHead'),
+        ('estimator.RNNEstimator', 'RNNEstimator'),
         ('rnn.no_such_cell', 'ended with TensorFlow 1'),
         ('layers.python.layers.sparse_column_with_keys', 'tf.feature_column'),
         ('no_such_package', 'ended with TensorFlow 1'),
