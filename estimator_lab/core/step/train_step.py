@@ -22,6 +22,7 @@ def optimizer_and_rate(params: TrainingParams, momentum: Tensor | None = None) -
     rate = learning_rate_at(
         params.learning_rate_schedule, params.learning_rate, step, params.train_steps, params.warmup_steps
     )
+    tf.add_to_collection(keys.LEARNING_RATE, rate)  # a session may feed another one
     return make_optimizer(params.optimizer, rate, params.momentum if momentum is None else momentum), rate
 
 
