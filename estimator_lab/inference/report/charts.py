@@ -4,7 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from estimator_lab.core.model import keys
 from estimator_lab.inference.report.html import Html, html
+
+_MOST_CHARTS = 60
+_LAST_CHARTS = (keys.LEARNING_RATE, keys.STEPS_PER_SECOND, keys.EXAMPLES_PER_SECOND)
+_NO_CHARTS = (keys.EVALUATED_IMAGES, keys.UNKNOWN_LABELS, keys.UNKNOWN_TOKENS)
 
 _WIDTH, _HEIGHT = 440, 230
 _LEFT, _TOP, _RIGHT, _BOTTOM = 58, 28, 12, 24
@@ -15,6 +20,34 @@ _MARKED = 40  # points of a curve, up to which each has a mark that shows its va
 
 Span = tuple[float, float]
 Curve = Mapping[int, float]
+
+
+def charts(
+    curves: Mapping[str, Mapping[str, Curve]], first: Sequence[str], names: Sequence[str]
+) -> list[Html]:
+    """Returns a chart for each quantity that changes; constant ones are listed among the metrics.
+
+    Args:
+      curves: quantity -> name of a curve -> global step -> value.
+      first: the quantities that come first, before the loss.
+      names: of the curves with the first colours.
+    """
+    order = [*first, 'loss']
+
+    def rank(tag: str) -> tuple[int, str]:
+        if tag in _LAST_CHARTS:
+            return len(order) + 1 + _LAST_CHARTS.index(tag), tag
+        return order.index(tag) if tag in order else len(order), tag
+
+    tags = sorted((tag for tag, lines in curves.items() if _is_worth_drawing(tag, lines)), key=rank)
+    names = list(dict.fromkeys([*names, *(line for tag in tags for line in curves[tag])]))
+    drawn = [chart(tag, curves[tag], names) for tag in tags[:_MOST_CHARTS]]
+    return [html('<div class="charts">{}</div>', drawn)] if drawn else []
+
+
+def _is_worth_drawing(tag: str, lines: Mapping[str, Curve]) -> bool:
+    values = [value for curve in lines.values() for value in curve.values()]
+    return tag not in _NO_CHARTS and (len(values) == 1 or len(set(values)) > 1)
 
 
 def chart(title: str, lines: Mapping[str, Curve], names: Sequence[str] = ()) -> Html:

@@ -1,6 +1,7 @@
 """HTML made from untrusted text: `html` escapes every text that becomes part of markup."""
 
 import base64
+import math
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
@@ -37,6 +38,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Html:
     lines = [[html('<th scope="col">{}</th>', text) for text in head]] if head else []
     lines += [[_cell(value) for value in row] for row in rows]
     return html('<div class="wide"><table>{}</table></div>', [html('<tr>{}</tr>', line) for line in lines])
+
+
+def shown_number(value: float) -> float | str:
+    """Returns a number with five digits, for a table."""
+    return float(f'{value:.5g}') if math.isfinite(value) else str(value)
 
 
 def figure(picture: Image.Image, caption: str, alternative: str = '') -> Html:

@@ -9,21 +9,16 @@ from PIL import Image
 from estimator_lab import __version__
 from estimator_lab.core.display.picture import as_picture
 from estimator_lab.core.metrics.confusion import Confusion
-from estimator_lab.core.model import keys
 from estimator_lab.inference.evaluation import Evaluation, Example, class_rows, pair_rows
-from estimator_lab.inference.report.charts import chart
+from estimator_lab.inference.report.charts import charts
 from estimator_lab.inference.report.history import EVALUATING, TRAINING, History
-from estimator_lab.inference.report.html import Html, figure, html, page, table
+from estimator_lab.inference.report.html import Html, figure, html, page, shown_number, table
 from estimator_lab.models.registry import MODELS
 from estimator_lab.runs.metrics_text import images_text, primary_metric_text, worth_showing
 from estimator_lab.runs.model import Trained, shapes_of_variables
 
-_MOST_CHARTS = 60
 _MOST_CLASSES = 30
 _MOST_PAIRS = 20
-_LAST_CHARTS = (keys.LEARNING_RATE, keys.STEPS_PER_SECOND, keys.EXAMPLES_PER_SECOND)
-_NO_CHARTS = (keys.EVALUATED_IMAGES, keys.UNKNOWN_LABELS, keys.UNKNOWN_TOKENS)
-
 
 _CONFUSION, _WORST = 'Confusion', 'Worst examples'
 # Sections of pictures in the order of the page: the title, what the pictures show, and what their names begin
@@ -88,7 +83,7 @@ def report_page(
 def _sections(
     trained: Trained, history: History, evaluation: Evaluation | None, inspected: Inspected
 ) -> Iterator[tuple[str, list[Html]]]:
-    yield 'Learning curves', _curves(history, trained.task.primary_metric)
+    yield 'Learning curves', charts(history.curves, [trained.task.primary_metric], (TRAINING, EVALUATING))
     yield 'Evaluation', _metrics(trained, history, evaluation)
     parts = _of_evaluation(evaluation) if evaluation else {}
     newer = {*inspected[1], *(('confusion', 'worst') if _CONFUSION in parts else ())}
@@ -131,26 +126,6 @@ def _best(trained: Trained, history: History) -> str:
     return '' if step == max(curve) else f'; best {curve[step]:.4f} at step {step:,}'
 
 
-def _curves(history: History, primary_metric: str) -> list[Html]:
-    def rank(tag: str) -> tuple[int, str]:
-        if tag in _LAST_CHARTS:
-            return 3 + _LAST_CHARTS.index(tag), tag
-        return {primary_metric: 0, 'loss': 1}.get(tag, 2), tag
-
-    tags = sorted((tag for tag, lines in history.curves.items() if _is_worth_drawing(tag, lines)), key=rank)
-    names = list(
-        dict.fromkeys([TRAINING, EVALUATING, *(line for tag in tags for line in history.curves[tag])])
-    )
-    charts = [chart(tag, history.curves[tag], names) for tag in tags[:_MOST_CHARTS]]
-    return [html('<div class="charts">{}</div>', charts)] if charts else []
-
-
-def _is_worth_drawing(tag: str, lines: Mapping[str, Mapping[int, float]]) -> bool:
-    """Whether a quantity changes; constant ones are listed among the metrics."""
-    values = [value for curve in lines.values() for value in curve.values()]
-    return tag not in _NO_CHARTS and (len(values) == 1 or len(set(values)) > 1)
-
-
 def _metrics(trained: Trained, history: History, evaluation: Evaluation | None) -> list[Html]:
     if evaluation:
         found: Mapping[str, float] = evaluation.metrics
@@ -161,21 +136,17 @@ def _metrics(trained: Trained, history: History, evaluation: Evaluation | None) 
         found = {tag: value for tag, (_, value) in ends.items()}
         step = max((step for step, _ in ends.values()), default=0)
         about = f'From the last evaluation in training, at step {step:,}.'
-    rows = [(name, _number(value)) for name, value in worth_showing(found)]
+    rows = [(name, shown_number(value)) for name, value in worth_showing(found)]
     parts = [_note(about), table((), rows)] if rows else []
     if evaluation and evaluation.confusion:
         parts += _classes(evaluation.confusion)
     return parts
 
 
-def _number(value: float) -> float | str:
-    return float(f'{value:.5g}') if math.isfinite(value) else str(value)
-
-
 def _classes(confusion: Confusion) -> list[Html]:
     """Returns precision and recall of each class; of many classes, those with the lowest F1."""
     rows = [
-        (label, images, *(None if value is None else _number(value) for value in scores))
+        (label, images, *(None if value is None else shown_number(value) for value in scores))
         for label, images, *scores in class_rows(confusion)
         if images
     ]

@@ -1,5 +1,7 @@
 """Writes the report for the `report` command."""
 
+import os
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -13,13 +15,16 @@ from estimator_lab.errors import FlagError
 from estimator_lab.inference.evaluation import Evaluation, evaluate
 from estimator_lab.inference.evaluation_report import share_evaluated
 from estimator_lab.inference.inspection_files import pictures_of_first
+from estimator_lab.inference.report.comparison import comparison_page
 from estimator_lab.inference.report.history import read_history
 from estimator_lab.inference.report.page import Inspected, report_page
 from estimator_lab.inference.settings import ReportSettings
 from estimator_lab.runs.event_files import Patience
 from estimator_lab.runs.model import Trained, open_trained
 
-_NAME = 'report.html'
+_NAME, _COMPARISON = 'report.html', 'comparison.html'
+_SUFFIXES = ('.html', '.htm')
+_MOST_RUNS = 6  # as many as the charts have colours
 _PATIENCE = 2.0  # seconds
 _BATCH_SIZE = 32
 
@@ -39,7 +44,7 @@ def write_report(settings: ReportSettings) -> tuple[Path, int, list[str]]:
         raise FlagError(f'--data={STDIN} can be read only once, but a report reads it twice: name a file.')
     path = settings.out or settings.model_dir / _NAME
     trained = open_trained(settings.model_dir)
-    check_outputs({'out': path}, settings.data, trained.model_dir, trained.kind.accepts, ('.html', '.htm'))
+    check_outputs({'out': path}, settings.data, trained.model_dir, trained.kind.accepts, _SUFFIXES)
     with written_whole('out', path, keeps_part=False) as partial:
         partial.open('x').close()  # fails now rather than after the evaluation
         doing('reading the run')
@@ -48,6 +53,40 @@ def write_report(settings: ReportSettings) -> tuple[Path, int, list[str]]:
         text = report_page(trained, history, *(_examined(trained, settings) if settings.data else ()))
         partial.write_text(text, encoding='utf-8')
     return path, len(text), history.damage
+
+
+def write_comparison(folders: Sequence[Path], out: Path | None) -> tuple[Path, int, list[str]]:
+    """Writes several runs side by side as a page of HTML.
+
+    Args:
+      folders: of the runs, 2 to 6.
+      out: path of the page; None for comparison.html in the first folder.
+
+    Returns:
+      As `write_report`.
+
+    Raises:
+      DataError: a model can't be read.
+      FlagError: the page can't be written, a folder is named twice, or there are too many.
+      LabError: the disk is full.
+    """
+    if len(folders) > _MOST_RUNS:
+        raise FlagError(f'{len(folders)} runs are too many for one chart: name up to {_MOST_RUNS}.')
+    real = [os.path.realpath(folder) for folder in folders]
+    for place, folder in enumerate(folders):
+        if real[place] in real[:place]:
+            raise FlagError(f'The run {folder} is named twice: name different ones.')
+    opened = [open_trained(folder) for folder in folders]
+    path = out or folders[0] / _COMPARISON
+    for trained in opened:
+        check_outputs({'out': path}, (), trained.model_dir, replaced=_SUFFIXES)
+    with written_whole('out', path, keeps_part=False) as partial:
+        partial.open('x').close()
+        doing('reading the runs')
+        runs = [(trained, read_history(trained.model_dir, Patience(_PATIENCE))) for trained in opened]
+        text = comparison_page(runs)
+        partial.write_text(text, encoding='utf-8')
+    return path, len(text), [line for _, history in runs for line in history.damage]
 
 
 def _examined(trained: Trained, settings: ReportSettings) -> tuple[Evaluation, Inspected]:
