@@ -44,6 +44,7 @@ class Cluster:
             if task != 'evaluator':
                 self._cluster.setdefault(task.rstrip('0123456789'), []).append(f'127.0.0.1:{port}')
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._ended: list[subprocess.Popen[bytes]] = []
 
     def start(self, *tasks: str, pace: float = 0.0) -> None:
         """Starts tasks; their training input yields at most one batch every `pace` seconds."""
@@ -73,7 +74,11 @@ class Cluster:
         """Waits until `what` is true; fails after `seconds`, or if a process fails."""
         until = time.monotonic() + seconds
         while not what():
-            failed = [task for task, process in self._processes.items() if process.poll()]
+            failed = [
+                task
+                for task, process in self._processes.items()
+                if process.poll() and process not in self._ended
+            ]
             assert not failed and time.monotonic() < until, f'{failed} {self.outputs()}'
             time.sleep(0.1)
 
@@ -85,6 +90,7 @@ class Cluster:
                 process.wait(max(until - time.monotonic(), 0.1))
             except subprocess.TimeoutExpired:
                 raise AssertionError(f'still running: {self._running()} {self.outputs()}') from None
+        self._ended = list(self._processes.values())
         return {task: process.returncode for task, process in self._processes.items()}
 
     def close(self) -> None:

@@ -88,7 +88,7 @@ class ClusterWatch:
             while thread.is_alive():
                 thread.join(_POLL_SECONDS)
                 if thread.is_alive() and self._is_over(
-                    dict(zip(watched, pool.map(_why_silent, watched), strict=True))
+                    dict(zip(watched, pool.map(why_silent, watched), strict=True))
                 ):
                     return
         self._say_absent()
@@ -243,7 +243,7 @@ def _shared_settings(record: Record, is_trainer: bool) -> dict[str, Any]:
 _UNKNOWN_HOST = 'its host is unknown'
 
 
-def _why_silent(task: Task) -> str:
+def why_silent(task: Task) -> str:
     """Returns why a task does not accept connections, '' if it does."""
     try:
         with socket.create_connection((task.host, task.port), _CONNECT_SECONDS):

@@ -21,7 +21,6 @@ from estimator_lab.models.registry import MODELS
 from estimator_lab.training.settings import Settings
 
 _LABELS_NAMED = 3
-_DIVIDED_IN_A_STREAM = 1024  # examples of each worker
 _MOST_EVALUATED = 20_000  # of the training data, without --eval_data, --split and --eval_steps
 
 
@@ -67,15 +66,6 @@ class Inputs:
         if self.unlabelled is None:
             return self.train.total
         return None if self.unlabelled.total is None else 2 * self.unlabelled.total
-
-    def divided_at_once(self, workers: int) -> int:
-        """Returns how many examples workers with shares of their own divide at a time.
-
-        That is an epoch, so that each reads the same archives in all of them; fewer of a stream, in which a
-        worker would have to wait for its part.
-        """
-        epoch = self.examples_an_epoch if self.train.has_random_access else None
-        return max(epoch or _DIVIDED_IN_A_STREAM * workers, workers)
 
     @property
     def sources(self) -> tuple[Source, ...]:

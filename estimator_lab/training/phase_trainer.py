@@ -15,7 +15,7 @@ from estimator_lab.conventions import IMAGE
 from estimator_lab.core.display.drawing import EVALUATION
 from estimator_lab.core.display.phase_summaries import GraphHook, summaries_in_run
 from estimator_lab.data.order.archives import Archives, distinct_examples
-from estimator_lab.data.order.order import Order, OwnPaceOrder
+from estimator_lab.data.order.order import Order
 from estimator_lab.data.order.split_and_shard import ONLY_WORKER
 from estimator_lab.data.pipeline.bad_examples import BadExamples
 from estimator_lab.data.pipeline.bad_list import BadList
@@ -43,6 +43,7 @@ from estimator_lab.training.hooks import (
     StopTrainingHook,
 )
 from estimator_lab.training.interrupt import StopSwitch
+from estimator_lab.training.own_share import OwnShare, forget_rosters
 from estimator_lab.training.plans import Plan, saved_step
 from estimator_lab.training.rollback import PROFILE
 from estimator_lab.training.run import mixes
@@ -70,6 +71,7 @@ class PhaseTrainer:
         self.plan = plan
         self._settings, self._role, self._say = settings, role, run.say
         self._pauses = Pauses()
+        self._share = OwnShare(plan) if role.has_own_share and role.trains else None
         with role.scope():  # an Estimator copies its configuration, and the strategy with it
             self.estimator = tf.estimator.Estimator(
                 with_reference_classifier(run.model.model_fn, run.reference_classifier),
@@ -136,6 +138,8 @@ class PhaseTrainer:
         with writing('model_dir', folder):
             folder.mkdir(parents=True, exist_ok=True)
             self.plan.run.write_companions(folder, is_new=self.plan.saved is None)
+            if self.plan.saved is None:
+                forget_rosters(folder)
             write_record(folder, self.plan.record)
 
     def train_input_fn(self) -> InputFn:
@@ -143,14 +147,9 @@ class PhaseTrainer:
         settings, inputs, segment, role = self._settings, self.plan.inputs, self.plan.segment, self._role
         order: Order = inputs.training_order(segment, settings.shuffle_buffer, settings.seed)
         shard = replace(role.shard(segment.examples_a_step), keeps_pairs=mixes(self.plan.run.params))
-        if role.has_own_share:
-            order = OwnPaceOrder(order, role.shard(inputs.divided_at_once(role.workers)))
-            shard = ONLY_WORKER
-
-        def resume() -> int:
-            consumed = segment.examples_at(self.saved_step())
-            # Each worker with a share of its own has its own pace: this is an estimate.
-            return consumed // role.workers if role.has_own_share else consumed
+        resume = lambda: segment.examples_at(self.saved_step())  # noqa: E731
+        if self._share:
+            order, shard, resume = self._share.order(order), ONLY_WORKER, self._share.position
 
         return archive_input_fn(
             order,
@@ -193,7 +192,7 @@ class PhaseTrainer:
             return metrics
         log = EvaluationLog(report, self._say, self._is_stopped_early)
         stop = StopTrainingHook(switch, lambda: log.is_enough)
-        hooks = [stop, *self._chief_hooks()]
+        hooks = [stop, *([self._share] if self._share else []), *self._chief_hooks()]
         train_spec = tf.estimator.TrainSpec(self.train_input_fn(), self.plan.last_step, hooks)
         eval_spec = tf.estimator.EvalSpec(
             eval_input_fn,

@@ -277,31 +277,6 @@ class RelayedOrder:
         yield from self.after.onwards(self.first_epoch * self.size_after + max(-left, 0))
 
 
-@dataclass(frozen=True)
-class OwnPaceOrder:
-    """The share of a worker that goes through it at its own pace, as in asynchronous training.
-
-    Positions count the worker's own examples.
-
-    Attributes:
-      order: of all workers.
-      shard: the worker's part of each of its global batches.
-    """
-
-    order: Order
-    shard: WorkerShard
-
-    def epoch(self, number: int) -> Iterator[Member]:
-        """See `Order.epoch`: all members, not only those of the share."""
-        return self.order.epoch(number)
-
-    def onwards(self, start: int, shard: WorkerShard = ONLY_WORKER) -> Iterator[Member]:
-        """See `Order.onwards`; `shard` divides the share once more."""
-        batches, seen = divmod(start, self.shard.own)
-        members = self.order.onwards(batches * self.shard.window, self.shard)
-        return shard.of(itertools.islice(members, seen, None))
-
-
 def _bytes_of(member: Member) -> int:
     return len(member.data)
 

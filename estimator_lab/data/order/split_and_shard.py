@@ -90,6 +90,11 @@ class WorkerShard:
         """Examples of this worker in a global batch."""
         return self.places.stop - self.places.start
 
+    def own_of(self, size: int) -> int:
+        """Returns how many of `size` examples, from the first of a global batch on, are this worker's."""
+        batches, rest = divmod(size, self.window)
+        return batches * self.own + min(max(rest - self.places.start, 0), self.own)
+
     def of(self, sequence: Iterable[T]) -> Iterator[T]:
         """Yields this worker's part of each global batch of an endless sequence, in order."""
         if self.world_size == 1:

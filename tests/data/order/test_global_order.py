@@ -11,8 +11,10 @@ pytest.importorskip('hypothesis')  # which environments made before it was neede
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from estimator_lab.data.order import own_share
 from estimator_lab.data.order.archives import open_archives
-from estimator_lab.data.order.order import IndexedOrder, OwnPaceOrder, RelayedOrder, StreamOrder
+from estimator_lab.data.order.order import IndexedOrder, RelayedOrder, StreamOrder
+from estimator_lab.data.order.own_share import OwnShareOrder
 from estimator_lab.data.order.split_and_shard import WorkerShard
 from estimator_lab.data.tar.index import build_index
 from tests.archive_files import write_tar
@@ -101,22 +103,39 @@ def test_a_worker_goes_on_where_it_stopped(indexes, sizes, world_size, more, ste
     assert rest == whole[shard.own * steps :]
 
 
-@settings(deadline=None, max_examples=30)
-@given(sizes, worlds, st.lists(st.integers(0, 9), min_size=1, max_size=4))
-def test_workers_at_their_own_pace_share_each_epoch(indexes, sizes, world_size, stops):
-    """Each is stopped after some of its own examples, and goes on from their number."""
+@settings(deadline=None, max_examples=60)
+@given(sizes, worlds, st.lists(st.integers(0, 30), max_size=4), st.booleans(), st.data())
+def test_workers_at_their_own_pace_share_each_epoch(indexes, sizes, world_size, stops, is_stream, data):
+    """Each is stopped after some of its own examples and goes on from their number; some leave out epochs."""
     order, epoch = order_of(indexes, sizes, 1), sum(sizes)
-    window = WorkerShard(0, world_size, 3 * world_size)
-    count = -(-2 * epoch // window.window) * window.own  # two epochs and a bit
+    together = -(-world_size // epoch)  # epochs that give each worker an example
+    some = st.sets(st.integers(0, world_size - 1), min_size=1).map(sorted)
+    rosters = [range(world_size), *data.draw(st.lists(some, min_size=2, max_size=2)), range(world_size)]
     seen = Counter()
     for rank in range(world_size):
-        own = OwnPaceOrder(order, WorkerShard(rank, world_size, 3 * world_size))
-        consumed = 0
-        for stop in [*stops, count]:
-            steps = min(stop, count - consumed)
+        own = OwnShareOrder(order, rank, together * epoch, rosters.__getitem__, epoch, is_stream)
+        shares, consumed = 0, 0
+        for ranks in rosters[:-1]:
+            if rank in ranks:
+                shares += WorkerShard(ranks.index(rank), len(ranks), together * epoch).own
+        for stop in [*stops, shares]:
+            steps = min(stop, shares - consumed)
             seen.update(places(itertools.islice(own.onwards(consumed), steps)))
             consumed += steps
-    assert seen == Counter(places(itertools.islice(order.onwards(0), count * world_size)))
+    assert seen == Counter(places(itertools.islice(order.onwards(epoch), 3 * together * epoch)))
+
+
+@pytest.mark.parametrize('window', [1, 3, 8])
+def test_a_stream_is_divided_some_examples_at_a_time(indexes, monkeypatch, window):
+    """The last division of an epoch is smaller, and no example goes to two workers or to none."""
+    monkeypatch.setattr(own_share, '_AT_ONCE_IN_A_STREAM', window)
+    order, seen = order_of(indexes, [40, 7], 1), []
+    for rank in range(3):
+        own = OwnShareOrder(order, rank, 47, [range(3), [0, 2], [rank]].__getitem__, is_stream=True)
+        members = places(itertools.takewhile(lambda member: member.epoch < 2, own.onwards(0)))
+        assert places(itertools.islice(own.onwards(11), len(members) - 11)) == members[11:]
+        seen += members
+    assert Counter(seen) == Counter(places(itertools.islice(order.onwards(0), 2 * 47)))
 
 
 def test_one_worker_reads_as_it_always_did(indexes):
