@@ -30,7 +30,7 @@ def test_json_alone(run, archive):
     status, out, _ = run(f'--data={archive}', '--json', '--eval_steps=1', '--batch_size=5')
     found = json.loads(out)
     assert status == 0 and found['images'] == 5 and 0 <= found['metrics']['accuracy'] <= 1
-    assert found['metrics']['evaluated_images'] == 5
+    assert found['metrics']['total_examples'] == 5
 
 
 def test_the_primary_metric_says_over_how_many_images_it_is(run, tmp_path):

@@ -288,7 +288,7 @@ def _eval_spec(args: Args[Params], losses: Losses, of_photos: Losses, loss: Tens
     with tf.name_scope('metrics'):
         means = {**_named(losses, params), keys.PHOTO_LOSS: of_photos.perceptual(params)}
         metrics = {name: tf.metrics.mean(values) for name, values in means.items()}
-        metrics[keys.EVALUATED_IMAGES] = evaluated_images(losses.content)
+        metrics[keys.TOTAL_EXAMPLES] = evaluated_images(losses.content)
     return tf.estimator.EstimatorSpec(
         args.mode,
         loss=loss,

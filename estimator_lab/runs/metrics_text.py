@@ -17,7 +17,7 @@ def worth_showing(metrics: Mapping[str, float]) -> list[tuple[str, float]]:
     return sorted(
         (name, value)
         for name, value in metrics.items()
-        if name not in ('global_step', keys.EVALUATED_IMAGES) and (value or not name.startswith(_ONLY_IF_ANY))
+        if name not in ('global_step', keys.TOTAL_EXAMPLES) and (value or not name.startswith(_ONLY_IF_ANY))
     )
 
 
@@ -31,7 +31,7 @@ def images_text(metrics: Mapping[str, float], total: int, noun: str) -> str:
       total: images in all; 0 if unknown.
       noun: what to call them.
     """
-    taken = round(metrics.get(keys.EVALUATED_IMAGES, total))
+    taken = round(metrics.get(keys.TOTAL_EXAMPLES, total))
     return f'{taken:,} {noun}' if taken == total or not total else f'{taken:,} of {total:,} {noun}'
 
 

@@ -129,7 +129,7 @@ def test_an_evaluation_has_its_primary_metric_and_can_rank_examples(name):
         params = {'image_shape': (8, 8, 1), **SMALL[name]}
         spec = spec_of(name, tf.estimator.ModeKeys.EVAL, tf.constant([0, 1, 2], tf.int64), **params)
     assert {keys.CLASSES, keys.PROBABILITIES} <= set(spec.predictions) or keys.ERROR in spec.predictions
-    assert {keys.EVALUATED_IMAGES, model.task(model.params()).primary_metric} <= set(spec.eval_metric_ops)
+    assert {keys.TOTAL_EXAMPLES, model.task(model.params()).primary_metric} <= set(spec.eval_metric_ops)
 
 
 @pytest.mark.parametrize('name', sorted(MODELS))

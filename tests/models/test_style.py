@@ -61,7 +61,7 @@ def test_metrics_are_those_of_the_losses(session):
     assert found[keys.PERCEPTUAL_LOSS] == pytest.approx(
         found[keys.CONTENT_LOSS] + 2 * found[keys.STYLE_LOSS], rel=1e-5
     )
-    assert found[keys.EVALUATED_IMAGES] == 3
+    assert found[keys.TOTAL_EXAMPLES] == 3
     error, loss = session.run([spec.predictions[keys.ERROR], spec.loss])
     assert error.shape == (3,) and np.mean(error) == pytest.approx(loss, rel=1e-5)
     assert np.mean(error) == pytest.approx(
@@ -162,7 +162,7 @@ def test_a_run_that_was_stopped_goes_on_exactly_without_its_picture(tmp_path):
     train_run(settings(parts, max_steps=2))
     (parts / 'ink.png').unlink()
     result = train_run(settings(parts))
-    assert result.step == 4 and result.metrics[keys.EVALUATED_IMAGES] == 24
+    assert result.step == 4 and result.metrics[keys.TOTAL_EXAMPLES] == 24
     first, second = values_in(whole / 'model'), values_in(parts / 'model')
     assert first.keys() == second.keys() and all(
         np.allclose(first[name], second[name], rtol=1e-3, atol=1e-5) for name in first

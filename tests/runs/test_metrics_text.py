@@ -15,11 +15,11 @@ from estimator_lab.runs.metrics_text import images_text, worth_showing
     ],
 )
 def test_how_many_images_were_evaluated(taken, total, words):
-    metrics = {} if taken is None else {'evaluated_images': taken}
+    metrics = {} if taken is None else {'total_examples': taken}
     assert images_text(metrics, total, 'unseen images') == words
 
 
 def test_counts_in_the_sentence_are_not_listed_as_well():
-    metrics = {'accuracy': 0.5, 'evaluated_images': 3.0, 'global_step': 4, 'unknown_labels': 0.0}
+    metrics = {'accuracy': 0.5, 'total_examples': 3.0, 'global_step': 4, 'unknown_labels': 0.0}
     assert worth_showing(metrics) == [('accuracy', 0.5)]
     assert worth_showing({**metrics, 'unknown_labels': 2.0}) == [('accuracy', 0.5), ('unknown_labels', 2.0)]

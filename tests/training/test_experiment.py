@@ -152,7 +152,7 @@ def test_evaluation_labels_that_training_never_saw(settings, archive, tmp_path):
     mixed = rewrite(archive, tmp_path / 'mixed.tar', lambda n, name: name.replace('n000003', 'n000009'))
     result, lines = trained(settings(eval_data=[mixed]))
     assert any('6 of 24 evaluation images have labels that training never saw (n000009)' in x for x in lines)
-    assert (result.metrics['unknown_labels'], result.metrics['evaluated_images']) == (6, 18)
+    assert (result.metrics['unknown_labels'], result.metrics['total_examples']) == (6, 18)
 
 
 def test_split_trains_and_evaluates_on_different_images(settings, archive):
@@ -215,7 +215,7 @@ def test_bad_images_are_counted_and_shown(settings, archive, tmp_path):
     some_bad = rewrite(archive, tmp_path / 'bad.tar', data=lambda n, data: b'junk' if n % 8 == 3 else data)
     changes = {'data': [some_bad], 'eval_data': [some_bad], 'max_bad_fraction': 0.2}
     result, lines = trained(settings(**changes))
-    assert result.step == 4 and result.metrics['evaluated_images'] == 21
+    assert result.step == 4 and result.metrics['total_examples'] == 21
     assert any(line.startswith('evaluated at') and line.endswith('; over 21 of 24 images') for line in lines)
     assert result.bad_images == 3
     assert any('Skipped a bad image' in line and 'bad.tar' in line for line in lines)

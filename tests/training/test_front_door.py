@@ -222,7 +222,7 @@ def test_a_large_training_set_is_evaluated_in_part_and_that_is_mixed(settings, m
     experiment, _ = opened(settings())
     assert experiment.inputs.evaluated == 12
     result = experiment.train()
-    assert result.metrics['evaluated_images'] == 12
+    assert result.metrics['total_examples'] == 12
     order = [s.label for s in experiment.inputs.evaluation.order(10_000).epoch(0)]
     assert len(set(order[:12])) == 3  # the first images of a sorted folder have one label
     chosen, _ = opened(settings(eval_steps=4))

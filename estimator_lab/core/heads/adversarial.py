@@ -96,7 +96,7 @@ def _evaluate(args: Args[Any], players: Players, batch: Batch) -> EstimatorSpec:
     with tf.name_scope('metrics'):
         metrics = sample_metrics(samples, classes)
         if real.classes is None:
-            metrics[keys.EVALUATED_IMAGES] = evaluated_images(real.realness)
+            metrics[keys.TOTAL_EXAMPLES] = evaluated_images(real.realness)
         correct = _correct(real.realness, fake.realness, params)
         for name, (right, _) in zip((keys.ACCURACY_REAL, keys.ACCURACY_FAKE), correct, strict=True):
             metrics[name] = tf.metrics.mean(tf.cast(right, tf.float32))

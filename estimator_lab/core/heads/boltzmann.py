@@ -131,7 +131,7 @@ class _Machine:
                 keys.FREE_ENERGY: (energy, update_energy),
                 keys.TRAINING_FREE_ENERGY: _constant(sample),
                 keys.FREE_ENERGY_GAP: _constant(energy - sample),
-                keys.EVALUATED_IMAGES: evaluated_images(errors),
+                keys.TOTAL_EXAMPLES: evaluated_images(errors),
             }
             if self._is_bernoulli:
                 metrics[keys.PSEUDO_LOG_LIKELIHOOD] = tf.metrics.mean(

@@ -117,7 +117,7 @@ class _Classifier:
                     ids, classes, params.num_classes, weights
                 ),
                 keys.UNKNOWN_LABELS: count(tf.equal(weights, 0), keys.UNKNOWN_LABELS),
-                keys.EVALUATED_IMAGES: count(weights > 0, keys.EVALUATED_IMAGES),
+                keys.TOTAL_EXAMPLES: count(weights > 0, keys.TOTAL_EXAMPLES),
             }
             if params.num_classes > _TOP_K:
                 in_top = tf.nn.in_top_k(self._logits, ids, _TOP_K)

@@ -60,7 +60,7 @@ def _denoising_spec(args: Args[Any], layer_pretraining: LayerPretraining) -> Est
     if args.evaluating:
         metrics = {
             keys.RECONSTRUCTION_ERROR: tf.metrics.mean(errors),
-            keys.EVALUATED_IMAGES: evaluated_images(errors),
+            keys.TOTAL_EXAMPLES: evaluated_images(errors),
         }
         return tf.estimator.EstimatorSpec(
             args.mode,

@@ -124,7 +124,7 @@ def _metrics(args: Args[Any], made: Reconstructed) -> dict[str, tuple[Any, Any]]
         means[keys.FLOATS_PER_IMAGE] = float(floats)
         means[keys.BITS_PER_IMAGE] = float(floats * _BITS_OF_FLOAT32)
         metrics = {name: tf.metrics.mean(values) for name, values in means.items()}
-        metrics[keys.EVALUATED_IMAGES] = evaluated_images(made.error)
+        metrics[keys.TOTAL_EXAMPLES] = evaluated_images(made.error)
     return metrics
 
 

@@ -41,7 +41,7 @@ def count(flags: Tensor, name: str) -> tuple[Any, Any]:
 
 def evaluated_images(values: Tensor) -> tuple[Any, Any]:
     """Streams the number of examples, whose values are [batch]: (value, update op), scalar float32."""
-    return count(tf.ones_like(values, tf.bool), keys.EVALUATED_IMAGES)
+    return count(tf.ones_like(values, tf.bool), keys.TOTAL_EXAMPLES)
 
 
 def running_sum(name: str, amount: Tensor) -> tuple[Any, Any]:

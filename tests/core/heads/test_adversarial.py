@@ -65,7 +65,7 @@ def test_the_metrics_of_an_evaluation(loss):
     ]
     assert found['discriminator_accuracy_real'] == pytest.approx((boundary < REALNESS).mean())
     assert found['discriminator_accuracy_fake'] == 1.0
-    assert found['diversity'] == pytest.approx(0.0, abs=1e-6) and found['evaluated_images'] == 6
+    assert found['diversity'] == pytest.approx(0.0, abs=1e-6) and found['total_examples'] == 6
     wanted = {
         'non_saturating': np.log1p(np.exp(-REALNESS)).mean() + np.log1p(np.exp(FAKE)),
         'least_squares': 0.5 * ((REALNESS - 1) ** 2).mean() + 0.5 * FAKE**2,
@@ -82,7 +82,7 @@ def test_a_conditional_generator_gets_the_known_classes():
     with tf.Graph().as_default() as graph:
         spec = spec_of(MODES.EVAL, ['a', 'b', '?', 'b', 'c', 'a'], params=params)
         samples = values_of(published_samples(graph)._asdict())
-        assert metrics_of(spec)['evaluated_images'] == 6
+        assert metrics_of(spec)['total_examples'] == 6
     assert samples['classes'].tolist() == [0, 1, 1, 2, 0]
     assert np.allclose(samples['real'], IMAGES[[0, 1, 3, 4, 5]], atol=1e-6)
     shades = np.where(np.array([0, 1, 1, 2, 0]) == 1, FAKE + 0.25, FAKE)
@@ -96,7 +96,7 @@ def test_a_discriminator_that_classifies_is_measured_as_a_classifier_too():
         found, predicted = metrics_of(spec), values_of(spec.predictions)
     probabilities = softmax(np.stack([REALNESS, -REALNESS, 0 * REALNESS], axis=1))
     right = probabilities.argmax(1)[[0, 1, 3, 4, 5]] == [0, 1, 1, 2, 0]
-    assert found['accuracy'] == pytest.approx(right.mean()) and found['evaluated_images'] == 5
+    assert found['accuracy'] == pytest.approx(right.mean()) and found['total_examples'] == 5
     assert {'discriminator_accuracy_real', 'diversity', 'sliced_wasserstein'} <= set(found)
     assert np.allclose(predicted['probabilities'], probabilities, atol=1e-6)
     assert np.allclose(predicted['error'], -REALNESS, atol=1e-6)

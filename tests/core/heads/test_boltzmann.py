@@ -99,7 +99,7 @@ def test_the_metrics_of_an_evaluation(tmp_path):
     empty = energy_of(np.zeros((1, 6)))[0]
     assert found['training_free_energy'] == pytest.approx(empty, rel=1e-4)
     assert found['free_energy_gap'] == pytest.approx(energy_of(DATA).mean() - empty, abs=1e-3)
-    assert found['evaluated_images'] == 5 and 'log_partition' not in found
+    assert found['total_examples'] == 5 and 'log_partition' not in found
     flips = np.array([energy_of(np.abs(DATA - np.eye(6)[unit])) - energy_of(DATA) for unit in range(6)])
     by_unit = -6 * np.log1p(np.exp(-flips))
     assert by_unit.min() <= found['pseudo_log_likelihood'] <= by_unit.max()
@@ -149,7 +149,7 @@ def test_labels_are_visible_units_and_zero_where_unknown():
     one_hot = np.eye(2, dtype=np.float32)[[0, 1, 0, 1, 1]]
     with tf.Graph().as_default():
         with_labels = spec_of(MODES.EVAL, classes=2, one_hot=one_hot)
-        assert metrics_of(with_labels)['evaluated_images'] == 5
+        assert metrics_of(with_labels)['total_examples'] == 5
     with tf.Graph().as_default():
         found = values_of(spec_of(MODES.PREDICT, classes=2).predictions)
     assert np.allclose(found['hidden'], hidden_of(DATA), atol=1e-5)  # without a label: its weights are idle
@@ -179,7 +179,7 @@ def test_a_denoising_layer(tmp_path):
         found, loss = metrics_of(spec), values_of(spec.loss)
         assert [type(hook) for hook in spec.evaluation_hooks] == [EmbeddingsHook]
         assert np.allclose(values_of(spec.predictions['error']), errors, atol=1e-5)
-    assert found == {'reconstruction_error': pytest.approx(errors.mean(), rel=1e-5), 'evaluated_images': 5}
+    assert found == {'reconstruction_error': pytest.approx(errors.mean(), rel=1e-5), 'total_examples': 5}
     assert loss == pytest.approx(entropy.mean(), rel=1e-5)
     with tf.Graph().as_default() as graph:
         predicted = values_of(pretrained(MODES.PREDICT).predictions)

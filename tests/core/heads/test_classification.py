@@ -78,8 +78,8 @@ def test_the_metrics_of_an_evaluation():
         'mean_per_class_accuracy': pytest.approx(np.mean(by_class)),
         'top_5_accuracy': pytest.approx((in_top * WEIGHTS).sum() / WEIGHTS.sum()),
         'unknown_labels': 2,
-        'evaluated_images': 6,
-        'dead_units/dense': 0.25,
+        'total_examples': 6,
+        'units/dead/dense': 0.25,
     }
     assert not all(in_top) and not all(right) and any(right)
     # The mean over the examples whose weight is not 0, as tf.losses reduces it.
