@@ -20,7 +20,6 @@ PACKAGES: Mapping[str, str] = {
     'boosted_trees': 'TensorFlow 2.8 is the last version that has boosted trees; they live on in ydf',
     'checkpoint': 'use tf.train.Checkpoint',
     'copy_graph': 'use tf.graph_util and tf.import_graph_def',
-    'cudnn_rnn': 'use tf.keras.layers.LSTM and GRU, which use cuDNN by themselves',
     'deprecated': 'use tf.summary',
     'eager': 'use tf.GradientTape, tf.Variable and tf.executing_eagerly',
     'factorization': 'use tf.estimator.experimental.KMeans',
@@ -75,6 +74,11 @@ NAMES: Mapping[str, Mapping[str, str]] = table(f"""
 [crf]
 use tf.contrib.crf.crf_log_norm: CrfForwardRnnCell
 use tf.contrib.crf.crf_decode: CrfDecodeForwardRnnCell CrfDecodeBackwardRnnCell
+[cudnn_rnn]
+use a tf.train.Saver, as the variables have the format of the compatible cells:
+    CudnnGRUSaveable CudnnLSTMSaveable CudnnRNNReluSaveable CudnnRNNTanhSaveable
+    CudnnParamsFormatConverterGRU CudnnParamsFormatConverterLSTM CudnnParamsFormatConverterRelu
+    CudnnParamsFormatConverterTanh
 [data]
 use Dataset.map with tf.ensure_shape: assert_element_shape
 use tf.data.experimental.make_batched_features_dataset: read_batch_features

@@ -19,6 +19,12 @@ tensorflow.python.compiler.xla: jit xla
 estimator_lab.contrib.crf:
     crf_binary_score crf_decode crf_log_likelihood crf_log_norm crf_multitag_sequence_score crf_sequence_score
     crf_unary_score viterbi_decode
+[cudnn_rnn]
+estimator_lab.contrib.cudnn_cells: CudnnCompatibleGRUCell CudnnCompatibleLSTMCell
+estimator_lab.contrib.cudnn_rnn:
+    CudnnGRU CudnnLSTM CudnnRNNRelu CudnnRNNTanh
+    CUDNN_GRU CUDNN_INPUT_AUTO_MODE CUDNN_INPUT_LINEAR_MODE CUDNN_INPUT_SKIP_MODE CUDNN_LSTM
+    CUDNN_RNN_BIDIRECTION CUDNN_RNN_RELU CUDNN_RNN_TANH CUDNN_RNN_UNIDIRECTION
 [data]
 estimator_lab.contrib.renamed: batch_and_drop_remainder padded_batch_and_drop_remainder sloppy_interleave
 tf.data.experimental: *
@@ -50,6 +56,7 @@ tf: TensorSpec argsort sort py_func assert_same_float_dtype assert_scalar conver
 tensorflow.python.framework.tensor_util: is_tensor=is_tf_type
 tensorflow.python.framework.smart_cond: smart_cond smart_case smart_constant_value
 tensorflow.python.util.deprecation: deprecated deprecated_arg_values deprecated_args
+estimator_lab.contrib.framework: filter_variables
 tf_slim.ops.arg_scope: add_arg_scope arg_scope arg_scoped_arguments current_arg_scope has_arg_scope
 tf_slim.ops.variables: *
 [image]
@@ -200,7 +207,8 @@ FORWARDED: Mapping[str, str] = {
 
 # Modules of 1.15 below `tf.contrib.X.python`; each has all names of `tf.contrib.X`.
 _WORDS = """
-arg_scope async_checkpoint batching classification cluster_resolver core_rnn_cell crf datasets
+arg_scope async_checkpoint batching classification cluster_resolver core_rnn_cell crf cudnn_rnn
+cudnn_rnn_ops datasets
 device_assignment early_stopping encoders error_handling estimator estimators evaluation experimental
 extenders feature_column framework functional fused_rnn_cell hooks hparam initializers interleave_ops
 lazy_adam_optimizer layers learn lookup losses loss_ops lstm_ops metric_ops metrics mirrored_strategy model_fn

@@ -316,6 +316,82 @@ def cells():
     return found
 
 
+def filtered():
+    """The names of variables that patterns choose."""
+    for name in ('conv/weights', 'conv/biases', 'logits/weights', 'global_step'):
+        tf.get_variable(name, [])
+    choose, everything = tf.contrib.framework.filter_variables, tf.global_variables()
+    chosen = [
+        choose(everything),
+        choose(everything, ['conv'], ['biases', 'logits']),
+        choose(everything, None, ['weights$', 'weights:0$']),
+        choose(everything, ['weights'], reg_search=False),
+        choose(everything, ['l.*weights'], ['conv'], False),
+        choose(everything, []),
+        choose(everything, ['step'], []),
+    ]
+    return {'names': [names(each) for each in chosen]}
+
+
+def cudnn_cells():
+    """Two layers of compatible cells, in one direction and both, with lengths, and with gradients."""
+    cudnn, rnn = tf.contrib.cudnn_rnn, tf.nn.rnn_cell
+    makers = {
+        'lstm': lambda: cudnn.CudnnCompatibleLSTMCell(3),
+        'gru': lambda: cudnn.CudnnCompatibleGRUCell(3),
+        'gru_initialized': lambda: cudnn.CudnnCompatibleGRUCell(3, kernel_initializer=tf.zeros_initializer()),
+        'tanh': lambda: rnn.BasicRNNCell(3, tf.tanh),
+        'relu': lambda: rnn.BasicRNNCell(3, tf.nn.relu),
+    }
+    found = {}
+    for case, make in makers.items():
+        for both in (False, True):
+            with tf.Graph().as_default(), tf.variable_scope('net', initializer=weights):
+                x = tf.constant(wave(3, 5, 4))
+                if both:
+                    outputs, *states = tf.contrib.rnn.stack_bidirectional_dynamic_rnn(
+                        [make(), make()], [make(), make()], x, dtype=tf.float32, sequence_length=[5, 0, 2]
+                    )
+                else:
+                    cell = rnn.MultiRNNCell([make(), make()])
+                    outputs, states = tf.nn.dynamic_rnn(cell, x, [5, 0, 2], dtype=tf.float32)
+                kernels = tf.trainable_variables()
+                found[case + '_both' * both] = {
+                    'names': names(tf.global_variables()),
+                    'shapes': [v.shape.as_list() for v in tf.global_variables()],
+                    'values': run(
+                        [
+                            outputs,
+                            *tf.contrib.framework.nest.flatten(states),
+                            *tf.gradients(tf.reduce_sum(tf.square(outputs)), [*kernels, x]),
+                        ]
+                    ),
+                }
+    return found
+
+
+def cudnn_layers():
+    """What the layers save: real ones need a GPU to run, but not to be built."""
+    cudnn = tf.contrib.cudnn_rnn
+    found = {}
+    for name in ('CudnnLSTM', 'CudnnGRU', 'CudnnRNNTanh', 'CudnnRNNRelu'):
+        for direction in ('unidirectional', 'bidirectional'):
+            for built in (False, True):
+                with tf.Graph().as_default(), tf.variable_scope('net'):
+                    layer = getattr(cudnn, name)(2, 3, direction=direction)
+                    if built:
+                        layer.build([None, None, 4])
+                    _, states = layer(tf.zeros([5, 2, 4]))
+                    saved = tf.get_collection(tf.GraphKeys.SAVEABLE_OBJECTS)
+                    kept = [spec.name for each in saved for spec in each.specs]
+                    found['/'.join([name, direction, str(built)])] = {
+                        'saved': sorted(kept or names(tf.global_variables())),
+                        'states': [len(states), layer.state_shape(7)],
+                        'about': [layer.num_dirs, layer.rnn_mode, layer.input_size, layer.input_mode],
+                    }
+    return found
+
+
 def wrappers():
     """Optimizers that change another one, and LARS."""
     opt = tf.contrib.opt
@@ -704,7 +780,7 @@ def sequence_losses():
 PARTS = [
     *(fully_connected, layer_norm, batch_norm, optimize_loss, initializers, optimizers, metrics, hparams),
     *(crf, fused_lstm, cells, wrappers, loss_scale, embeddings, images, sparsemax, heads),
-    multi_heads,
+    *(multi_heads, filtered, cudnn_cells, cudnn_layers),
     *(attention, decoding, beam_search, sequence_losses),
 ]
 
