@@ -96,14 +96,8 @@ class OwnShare(tf.train.SessionRunHook):
         """Creates the variable; Estimator's Saver, which is built later, includes it."""
         if not self._is_kept:
             return
-        positions = tf.get_variable(
-            POSITIONS,
-            [self._rows, 2],
-            tf.int64,
-            tf.constant_initializer(-1),
-            trainable=False,
-            partitioner=None,
-        )
+        nothing = tf.constant_initializer(-1)
+        positions = tf.get_variable(POSITIONS, [self._rows, 2], tf.int64, nothing, trainable=False)
         self._row = positions[self._role.rank]
         self._new_row = tf.placeholder(tf.int64, [2])
         self._write = tf.scatter_update(positions, [self._role.rank], self._new_row[tf.newaxis])
