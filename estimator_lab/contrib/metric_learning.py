@@ -1,5 +1,6 @@
 """``tf.contrib.losses.metric_learning``: losses of embeddings of which equal labels should be close."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from estimator_lab.tf1 import tf
@@ -75,13 +76,46 @@ def npairs_loss(
       reg_lambda: weight of the squared lengths.
       print_losses: whether the two parts are printed at each step.
     """
+    common = tf.cast(_same(labels), tf.float32)
+    return _npairs(common, embeddings_anchor, embeddings_positive, reg_lambda, print_losses)
+
+
+def npairs_loss_multilabel(
+    sparse_labels: Sequence[Any],
+    embeddings_anchor: Any,
+    embeddings_positive: Any,
+    reg_lambda: float = 0.002,
+    print_losses: bool = False,
+) -> Any:
+    """Returns the n-pairs loss of examples with several labels; targets are the numbers of common labels.
+
+    Args:
+      sparse_labels: a SparseTensor [classes] of 0 and 1 for each example.
+      embeddings_anchor: float [batch, size].
+      embeddings_positive: float [batch, size].
+      reg_lambda: weight of the squared lengths.
+      print_losses: whether the two parts are printed at each step.
+
+    Raises:
+      TypeError: if a label is not a SparseTensor.
+    """
+    if not all(isinstance(each, tf.SparseTensor) for each in sparse_labels):
+        raise TypeError(f'sparse_labels must be a list of SparseTensors, but got {sparse_labels}')
+    labels = tf.stack([tf.cast(tf.sparse.to_dense(each), tf.float32) for each in sparse_labels])
+    common = tf.matmul(labels, labels, transpose_b=True)
+    return _npairs(common, embeddings_anchor, embeddings_positive, reg_lambda, print_losses)
+
+
+def _npairs(
+    common: Any, embeddings_anchor: Any, embeddings_positive: Any, reg_lambda: float, print_losses: bool
+) -> Any:
+    """Returns the n-pairs loss of numbers of common labels, float [batch, batch]."""
     lengths = [
         tf.reduce_mean(tf.reduce_sum(tf.square(each), 1)) for each in (embeddings_anchor, embeddings_positive)
     ]
     penalty = 0.25 * reg_lambda * (lengths[0] + lengths[1])
     similarity = tf.matmul(embeddings_anchor, embeddings_positive, transpose_b=True)
-    targets = tf.cast(_same(labels), tf.float32)
-    targets /= tf.reduce_sum(targets, 1, keepdims=True)
+    targets = common / tf.reduce_sum(common, 1, keepdims=True)
     entropy = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits_v2(labels=targets, logits=similarity))
     if print_losses:
         entropy = tf.Print(entropy, ['cross entropy:', entropy, 'l2loss:', penalty])

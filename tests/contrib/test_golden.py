@@ -45,6 +45,7 @@ PARTS = [
     'images',
     'sparsemax',
     'heads',
+    'multilabel',
     'multi_heads',
     'filtered',
     'cudnn_cells',

@@ -461,6 +461,18 @@ def embeddings():
     return {'values': run([*losses, *(each for pair in gradients for each in pair)])}
 
 
+def multilabel():
+    """The n-pairs loss of examples with several labels."""
+    learning = tf.contrib.losses.metric_learning
+    x, y = tf.constant(wave(4, 3)), tf.constant(np.cos(3 * wave(4, 3)))
+    sparse = [
+        tf.SparseTensor([[index] for index in each], tf.ones([len(each)], tf.int32), [5])
+        for each in ([0], [0, 2], [2, 3, 4], [1, 3])
+    ]
+    loss = learning.npairs_loss_multilabel(sparse, x, y, reg_lambda=0.1)
+    return {'values': run([loss, *tf.gradients(loss, [x, y])])}
+
+
 def images():
     image = tf.contrib.image
     batch = tf.constant(wave(2, 5, 4, 3))
@@ -780,7 +792,7 @@ def sequence_losses():
 PARTS = [
     *(fully_connected, layer_norm, batch_norm, optimize_loss, initializers, optimizers, metrics, hparams),
     *(crf, fused_lstm, cells, wrappers, loss_scale, embeddings, images, sparsemax, heads),
-    *(multi_heads, filtered, cudnn_cells, cudnn_layers),
+    *(multilabel, multi_heads, filtered, cudnn_cells, cudnn_layers),
     *(attention, decoding, beam_search, sequence_losses),
 ]
 
