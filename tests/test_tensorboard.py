@@ -95,7 +95,7 @@ def fetch(server, route, post=None, **query):
             'second',
             ['accuracy', 'learning_rate', 'loss', 'examples_per_second', 'global_step/sec'],
         ),
-        ('scalars', 'first/eval', ['accuracy', 'units/dead/conv2', 'loss', 'mean_per_class_accuracy']),
+        ('scalars', 'first/eval', ['accuracy', 'dead_units/conv2', 'loss', 'mean_per_class_accuracy']),
         (
             'images',
             'second',

@@ -49,7 +49,7 @@ def test_train_eval_predict(tmp_path):
     assert metrics['accuracy'] == 1.0
     assert set(metrics) == {
         *('accuracy', 'mean_per_class_accuracy', 'top_5_accuracy', 'unknown_labels', 'total_examples'),
-        *(f'units/dead/{layer}' for layer in ('conv1', 'conv2', 'dense')),
+        *(f'dead_units/{layer}' for layer in ('conv1', 'conv2', 'dense')),
         *('loss', 'global_step'),
     }
     predictions = list(model.predict(arrays(with_labels=False)))

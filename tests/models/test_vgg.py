@@ -82,7 +82,7 @@ def test_it_learns_with_batch_normalisation(tmp_path):
     model.train(arrays(epochs=15))
     found = model.evaluate(arrays())
     assert found['accuracy'] == 1
-    assert {'units/dead/conv1_1', 'units/dead/conv5_2'} < set(found)
+    assert {'dead_units/conv1_1', 'dead_units/conv5_2'} < set(found)
     assert len(list(model.predict(arrays()))) == 32
     mean = model.get_variable_value('vgg_a/conv1/conv1_1/BatchNorm/moving_mean')
     assert np.abs(mean).max() > 0.1

@@ -79,7 +79,7 @@ def test_the_metrics_of_an_evaluation():
         'top_5_accuracy': pytest.approx((in_top * WEIGHTS).sum() / WEIGHTS.sum()),
         'unknown_labels': 2,
         'total_examples': 6,
-        'units/dead/dense': 0.25,
+        'dead_units/dense': 0.25,
     }
     assert not all(in_top) and not all(right) and any(right)
     # The mean over the examples whose weight is not 0, as tf.losses reduces it.

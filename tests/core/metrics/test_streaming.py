@@ -62,7 +62,7 @@ def test_dead_units_are_never_active_in_an_evaluation():
     dead = (maps[seen].max(axis=(0, 1, 2)) <= 0).mean(), (units[seen].max(axis=0) <= 0).mean()
     assert 0 < dead[0] < 1 and 0 < dead[1] < 1
     found = stream(metrics_of, maps, units, weights, batch=5)
-    assert found == pytest.approx({'units/dead/conv': dead[0], 'units/dead/dense': dead[1]})
+    assert found == pytest.approx({'dead_units/conv': dead[0], 'dead_units/dense': dead[1]})
 
 
 def test_top_k_keeps_and_makes_only_the_worst():

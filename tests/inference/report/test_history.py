@@ -44,11 +44,11 @@ def test_tags_of_a_phase_are_lines_of_their_own(tmp_path):
     (tmp_path / 'pretrain_1').mkdir()
     (tmp_path / 'pretrain_1' / 'experiment.json').write_text('{}')
     write(tmp_path, [(5, scalar('pretrain_1/loss', 8.0)), (9, scalar('loss', 1.0))])
-    write(tmp_path / 'eval', [(5, scalar('pretrain_1/loss', 7.0)), (9, scalar('units/dead/dense', 0.5))])
+    write(tmp_path / 'eval', [(5, scalar('pretrain_1/loss', 7.0)), (9, scalar('dead_units/dense', 0.5))])
     found = read_history(tmp_path)
     assert found.curves == {
         'loss': {TRAINING: {9: 1.0}, 'pretrain_1, training': {5: 8.0}, 'pretrain_1, evaluation': {5: 7.0}},
-        'units/dead/dense': {EVALUATING: {9: 0.5}},
+        'dead_units/dense': {EVALUATING: {9: 0.5}},
     }
 
 
