@@ -1,0 +1,115 @@
+"""Heads of canned Estimators. Part of remake_contrib.py."""
+
+from contrib_shared import run, tf, wave
+
+
+def heads():
+    """The specs of heads that custom model functions use: losses, metrics and predictions."""
+    made = {
+        'binary': (
+            tf.contrib.estimator.binary_classification_head,
+            {'weight_column': 'w'},
+            [[0], [1], [1]],
+            1,
+        ),
+        'classes': (
+            tf.contrib.estimator.multi_class_head,
+            {'n_classes': 3, 'loss_reduction': tf.losses.Reduction.SUM},
+            [[0], [2], [1]],
+            3,
+        ),
+        'regression': (tf.contrib.estimator.regression_head, {'label_dimension': 2}, wave(3, 2), 2),
+        'poisson': (tf.contrib.estimator.poisson_regression_head, {}, [[1.0], [0.0], [3.0]], 1),
+        'logistic': (tf.contrib.estimator.logistic_regression_head, {}, [[0.2], [1.0], [0.0]], 1),
+    }
+    found = {}
+    for case, (make, more, labels, size) in made.items():
+        with tf.Graph().as_default():
+            found[case] = specs_of(make(**more), tf.constant(labels), size)
+    return found
+
+
+def specs_of(head, labels, size, split=None, **more):
+    """The losses, metrics and predictions of a head, and its logits, mapped by `split`, after a step."""
+    tf.train.get_or_create_global_step()
+    features = {'w': tf.constant([[1.0], [2.0], [0.5]])}
+    variable = tf.get_variable('logits', initializer=wave(3, size))
+    logits = split(variable) if split else tf.identity(variable)
+    kind = tf.estimator.ModeKeys
+    rule = tf.contrib.estimator.clip_gradients_by_norm(tf.train.GradientDescentOptimizer(1.0), 0.1)
+    train = head.create_estimator_spec(
+        features, kind.TRAIN, logits, labels, train_op_fn=rule.minimize, **more
+    )
+    summaries = sorted(tensor.op.name for tensor in tf.get_collection(tf.GraphKeys.SUMMARIES))
+    evaluate = head.create_estimator_spec(features, kind.EVAL, logits, labels, **more)
+    predict = head.create_estimator_spec(features, kind.PREDICT, logits)
+    loss = head.create_loss(features, kind.EVAL, logits, labels)
+    metrics = sorted(evaluate.eval_metric_ops)
+    updates = [evaluate.eval_metric_ops[name][1] for name in metrics]
+    keys = sorted(key for key, value in predict.predictions.items() if value.dtype != tf.string)
+    outputs = [predict.predictions[key] for key in keys]
+    exported = predict.export_outputs['predict'].outputs if 'predict' in predict.export_outputs else {}
+    fetched = [train.loss, evaluate.loss, loss[0], *updates, *outputs]
+    return {
+        'metrics': metrics,
+        'predictions': keys,
+        'summaries': summaries,
+        'exports': sorted(map(str, predict.export_outputs)),
+        'exported': sorted(exported),
+        'values': [*run(fetched), *run([variable], [train.train_op])],
+    }
+
+
+def multi_heads():
+    """Heads for several labels, by number, indicator or text, and for several targets."""
+    estimator, reduction = tf.contrib.estimator, tf.losses.Reduction
+    places = [[0, 0], [0, 1], [2, 0]]
+
+    def squared(labels, logits):
+        return tf.reduce_sum(tf.square(logits - tf.cast(labels, tf.float32)), -1, keepdims=True)
+
+    def by_head(logits):
+        return {'a': logits[:, :3], 'b': logits[:, 3:4], 'c': logits[:, 4:]}
+
+    def text():
+        return tf.SparseTensor(places, tf.constant(['c', 'a', 'b']), [3, 2])
+
+    def of_numbers():
+        return tf.SparseTensor(places, tf.constant([2, 0, 1], tf.int64), [3, 2])
+
+    def indicators():
+        return tf.constant([[1, 0, 1], [0, 0, 0], [0, 1, 0]])
+
+    weighted = {'weight_column': 'w', 'thresholds': [0.3, 0.6], 'classes_for_class_based_metrics': [0, 2]}
+    by_text = {'label_vocabulary': ['a', 'b', 'c'], 'classes_for_class_based_metrics': ['b'], 'name': 'm'}
+    cases = {
+        'indicators': (indicators, weighted),
+        'numbers': (of_numbers, {'loss_reduction': reduction.SUM, 'weight_column': 'w', 'name': 'm'}),
+        'text': (text, by_text),
+        'own_loss': (indicators, {'loss_fn': squared}),
+    }
+    found = {}
+    for case, (labels, more) in cases.items():
+        with tf.Graph().as_default():
+            head = estimator.multi_label_head(3, **more)
+            found[case] = specs_of(head, labels(), 3)
+    with tf.Graph().as_default():
+        head = estimator.multi_label_head(3, loss_reduction=reduction.SUM)
+        penalty = [tf.constant(0.5), tf.constant(0.25)]
+        found['penalty'] = specs_of(head, of_numbers(), 3, regularization_losses=penalty)
+    for case, weights_of_heads in (('several', None), ('several_weighted', [1.0, 0.5, 2.0])):
+        with tf.Graph().as_default():
+            members = [
+                estimator.multi_class_head(3, name='a', weight_column='w'),
+                estimator.regression_head(name='b'),
+                estimator.multi_label_head(2, name='c', thresholds=[0.5]),
+            ]
+            labels = {
+                'a': tf.constant([[0], [2], [1]]),
+                'b': tf.constant(wave(3, 1)),
+                'c': tf.constant([[1, 0], [1, 1], [0, 0]]),
+            }
+            split = by_head if weights_of_heads else None
+            head = estimator.multi_head(members, weights_of_heads)
+            found[case] = {'name': head.name, **specs_of(head, labels, head.logits_dimension, split)}
+    return found

@@ -1,0 +1,180 @@
+"""Sequence-to-sequence models: attention, decoders, beam search, loss. Part of remake_contrib.py."""
+
+import numpy as np
+from contrib_shared import names, run, tf, wave, weights
+
+
+def attention():
+    """The outputs, states and gradients of four steps with each kind of attention."""
+    seq2seq = tf.contrib.seq2seq
+    lengths = [4, 2, 5]
+    cases = {
+        'luong': (lambda m: seq2seq.LuongAttention(3, m, lengths), {}),
+        'luong_scale': (
+            lambda m: seq2seq.LuongAttention(3, m, scale=True),
+            {'attention_layer_size': 2, 'alignment_history': True},
+        ),
+        'bahdanau': (
+            lambda m: seq2seq.BahdanauAttention(4, m, lengths),
+            {'attention_layer_size': 2, 'output_attention': False},
+        ),
+        'bahdanau_normed': (lambda m: seq2seq.BahdanauAttention(4, m, lengths, normalize=True), {}),
+        'luong_monotonic': (lambda m: seq2seq.LuongMonotonicAttention(3, m, lengths, scale=True), {}),
+        'bahdanau_monotonic': (
+            lambda m: seq2seq.BahdanauMonotonicAttention(
+                4, m, lengths, normalize=True, score_bias_init=-0.5, mode='recursive'
+            ),
+            {},
+        ),
+        'hard': (lambda m: seq2seq.BahdanauMonotonicAttention(4, m, lengths, mode='hard'), {}),
+        'several': (
+            lambda m: [seq2seq.LuongAttention(3, m, lengths), seq2seq.BahdanauAttention(4, m, lengths)],
+            {'attention_layer_size': [2, 3], 'alignment_history': True},
+        ),
+    }
+    found = {}
+    for case, (make, more) in cases.items():
+        with tf.Graph().as_default(), tf.variable_scope('net', initializer=weights):
+            memory = tf.constant(wave(3, 5, 4))
+            cell = seq2seq.AttentionWrapper(tf.nn.rnn_cell.GRUCell(3), make(memory), **more)
+            helper = seq2seq.TrainingHelper(tf.constant(wave(3, 4, 2)), [3, 4, 1])
+            decoder = seq2seq.BasicDecoder(cell, helper, cell.zero_state(3, tf.float32))
+            outputs, state, steps = seq2seq.dynamic_decode(decoder, impute_finished='luong' in case)
+            history = state.alignment_history
+            history = [] if history == () else history if isinstance(history, tuple) else [history]
+            fetched = [
+                *(outputs.rnn_output, outputs.sample_id, steps, state.attention, state.time),
+                *tf.contrib.framework.nest.flatten([state.alignments, state.cell_state]),
+                *[array.stack() for array in history],
+            ]
+            total = tf.reduce_sum(outputs.rnn_output)
+            fetched += tf.gradients(total, tf.trainable_variables(), unconnected_gradients='zero')
+            found[case] = {
+                'names': names(tf.global_variables()),
+                'shapes': [v.shape.as_list() for v in tf.global_variables()],
+                'values': run(fetched),
+            }
+    return found
+
+
+def decoding():
+    """Greedy decoding, helpers of the user, scheduled sampling that is certain or impossible."""
+    seq2seq = tf.contrib.seq2seq
+    found = {}
+    inputs, table = tf.constant(wave(3, 4, 6)), tf.constant(2 * wave(6, 6))
+
+    def output_sampled(outputs):
+        return seq2seq.InferenceHelper(
+            lambda logits: tf.tanh(logits),
+            [6],
+            tf.float32,
+            inputs[:, 0],
+            lambda values: values[:, 0] > outputs,
+            lambda values: values + 0.5,
+        )
+
+    def custom():
+        return seq2seq.CustomHelper(
+            lambda: (tf.fill([3], False), inputs[:, 0]),
+            lambda time, outputs, state: tf.argmax(outputs, -1, output_type=tf.int32),
+            lambda time, outputs, state, sample_ids: (sample_ids > 4, outputs * 0.5, state),
+        )
+
+    def scheduled(probability):
+        return seq2seq.ScheduledEmbeddingTrainingHelper(inputs, [4, 0, 2], table, probability)
+
+    def fed_back(probability, more=None):
+        return seq2seq.ScheduledOutputTrainingHelper(
+            inputs, [4, 3, 2], probability, auxiliary_inputs=more, next_inputs_fn=tf.sigmoid
+        )
+
+    cases = {
+        'greedy': (lambda: seq2seq.GreedyEmbeddingHelper(table, [0, 1, 2], 3), {'maximum_iterations': 7}),
+        'no_steps': (lambda: seq2seq.GreedyEmbeddingHelper(table, [0, 1, 2], 3), {'maximum_iterations': 0}),
+        'time_major': (lambda: seq2seq.TrainingHelper(inputs, [4, 0, 2]), {'output_time_major': True}),
+        'imputed': (lambda: seq2seq.TrainingHelper(inputs, [4, 0, 2]), {'impute_finished': True}),
+        'inference': (lambda: output_sampled(0.3), {'maximum_iterations': 4}),
+        'custom': (custom, {'maximum_iterations': 5}),
+        'never': (lambda: scheduled(0.0), {}),
+        'own_outputs': (lambda: fed_back(1.0), {}),
+        'own_outputs_never': (lambda: fed_back(0.0, tf.constant(wave(3, 4, 2))), {}),
+        'cold': (
+            lambda: seq2seq.SampleEmbeddingHelper(table, [0, 1, 2], 3, softmax_temperature=1e-5),
+            {'maximum_iterations': 7},
+        ),
+    }
+    for case, (make, more) in cases.items():
+        with tf.variable_scope(case, initializer=weights):
+            cell = tf.nn.rnn_cell.LSTMCell(4)
+            layer = tf.layers.Dense(6, name='logits')
+            start = cell.zero_state(3, tf.float32)
+            decoder = seq2seq.BasicDecoder(cell, make(), start, layer)
+            outputs, state, steps = seq2seq.dynamic_decode(decoder, **more)
+            fetched = [outputs.rnn_output, outputs.sample_id, steps, *state]
+            mine = [v for v in tf.global_variables() if v.op.name.startswith(case + '/')]
+            found[case] = {'names': names(mine), 'values': run(fetched)}
+    return found
+
+
+def beam_search():
+    """With and without penalties and attention."""
+    seq2seq = tf.contrib.seq2seq
+    found = {}
+    cases = {
+        'plain': {},
+        'length': {'length_penalty_weight': 0.8},
+        'coverage': {'length_penalty_weight': 0.5, 'coverage_penalty_weight': 0.3},
+        'no_steps_left': {},
+    }
+    for case, more in cases.items():
+        with tf.Graph().as_default(), tf.variable_scope('net', initializer=weights):
+            table = tf.constant(3 * wave(5, 2))
+            memory = tf.placeholder_with_default(wave(2, 4, 3), [2, None, 3])
+            memory = seq2seq.tile_batch(memory, 3)
+            lengths = seq2seq.tile_batch(tf.constant([4, 2]), 3)
+            cell = tf.nn.rnn_cell.GRUCell(3)
+            start = seq2seq.tile_batch(tf.constant(2 * wave(2, 3)), 3)
+            if case in ('coverage', 'length'):
+                mechanism = seq2seq.BahdanauAttention(4, memory, lengths if case == 'length' else None)
+                cell = seq2seq.AttentionWrapper(
+                    cell, mechanism, attention_layer_size=3, alignment_history=case == 'length'
+                )
+                start = cell.zero_state(6, tf.float32).clone(cell_state=start)
+            decoder = seq2seq.BeamSearchDecoder(
+                cell, table, [0, 1], 2, start, 3, tf.layers.Dense(5, name='logits'), **more
+            )
+            limit = 1 if case == 'no_steps_left' else 8
+            outputs, state, steps = seq2seq.dynamic_decode(decoder, maximum_iterations=limit)
+            fetched = [
+                *(outputs.predicted_ids, *outputs.beam_search_decoder_output, steps),
+                *(state.log_probs, state.finished, state.lengths),
+            ]
+            if case == 'length':
+                fetched.append(state.cell_state.alignment_history)
+            if case == 'coverage':
+                fetched.append(state.accumulated_attention_probs)
+            found[case] = {'names': names(tf.global_variables()), 'values': run(fetched)}
+    ids = np.arange(24).reshape(4, 2, 3) % 7
+    parents = (np.arange(24) * 5 % 3).reshape(4, 2, 3)
+    trees = [
+        seq2seq.gather_tree(tf.constant(ids, tf.int32), tf.constant(parents, tf.int32), lengths, end)
+        for lengths, end in (([4, 2], 6), ([3, 0], 20), ([9, 4], 1))
+    ]
+    found['trees'] = {'values': run(trees)}
+    return found
+
+
+def sequence_losses():
+    seq2seq = tf.contrib.seq2seq
+    logits, targets = tf.constant(wave(2, 3, 4)), tf.constant([[0, 1, 2], [3, 0, 1]])
+    mask = tf.constant([[1.0, 0.5, 0.0], [0.0, 0.0, 0.0]])
+    found = []
+    for time, batch in ((True, True), (True, False), (False, True), (False, False)):
+        found.append(seq2seq.sequence_loss(logits, targets, mask, time, batch))
+        found.append(seq2seq.sequence_loss(logits, targets, mask, False, False, time, batch))
+    p = tf.sigmoid(tf.constant(3 * wave(2, 4)))
+    before = tf.nn.softmax(tf.constant(wave(2, 4)))
+    found += [seq2seq.monotonic_attention(p, before, mode) for mode in ('recursive', 'parallel')]
+    found.append(seq2seq.monotonic_attention(tf.round(p), before, 'hard'))
+    found += [seq2seq.safe_cumprod(p, axis=1), seq2seq.hardmax(p)]
+    return {'values': run(found)}
