@@ -49,8 +49,8 @@ COMMANDS = all_commands()
 # Replacements for flags of estimator_lab.train; None removes the flag.
 SHORTER = {'image_size': '8', 'epochs': None, 'max_steps': None, 'batch_size': '24'}
 # Class images need a network trained for many minutes; published weight files are not part of the repository;
-# and a program that `run` starts has a process of its own.
-ONLY_FLAGS = ('estimator_lab.dream', 'estimator_lab.import_weights', 'estimator_lab.run')
+# a program that `run` starts has a process of its own; and `to_keras` needs the export of a canned Estimator.
+ONLY_FLAGS = tuple(f'estimator_lab.{name}' for name in ('dream', 'import_weights', 'run', 'to_keras'))
 # Flags that need several machines or published weights.
 ELSEWHERE = re.compile(r'--distribution|--warm_start=.*\.(ckpt|h5)$|--hparams=.*\bperceptual=|--data=\w+://')
 PAINTINGS = ('wave',)
@@ -98,6 +98,8 @@ class World:
             path.write_text('import tensorflow as tf\n')
         elif path.suffix == '.jpg':
             path.write_bytes(encoded(picture(1, 48, 64), 'JPEG'))
+        elif not path.suffix:
+            self._make(name, path / 'program.py', is_folder=False)
         elif path.suffix == '.txt':
             path.write_text(''.join(f'n{number:06}\n' for number in range(4)))
 
