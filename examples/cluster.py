@@ -18,6 +18,7 @@ import sys
 import threading
 
 from estimator_lab.data.demo_sets.archives import cached_demo
+from estimator_lab.train import COMMAND
 
 DEFAULTS = {
     'model_dir': 'runs/cluster',
@@ -31,7 +32,7 @@ def main() -> int:
     """Runs the cluster; returns the largest exit status of its processes."""
     arguments = sys.argv[1:]
     if '--help' in arguments:
-        print(__doc__)
+        print(f'{__doc__}\n{COMMAND.help_text()}')
         return 0
     given = {argument.lstrip('-').partition('=')[0] for argument in arguments}
     if 'data' not in given:

@@ -88,7 +88,7 @@ class World:
             path.mkdir(parents=True)
             path /= 'photo.jpg'
         path.parent.mkdir(parents=True, exist_ok=True)
-        if name == 'model_dir':
+        if name == 'model_dir' or path.parent.name == 'runs':
             shutil.copytree(self._painter_dir if path.name in PAINTINGS else self._model_dir, path)
         elif path.name.endswith('.tar'):
             path.write_bytes(self._archive)
@@ -337,10 +337,9 @@ def test_every_flag_on_a_page_exists(capfd):
     known |= {'only', 'photos', 'rival', 'seconds', 'side', 'style_weight'}
     known |= {'batch', 'cg_steps', 'checkpoint', 'method', 'minutes', 'rate', 'share'}
     known |= {'megabytes', 'trainings'}
-    # Flags of modernize and docker:
-    known |= {'build', 'no', 'v'}
-    # Flags of third-party programs; only the first part of a name with hyphens counts:
-    known |= {'bleu_source', 'export_dir', 'tpu', 'use_tpu', 'build', 'no', 'v'}
+    # Flags of other programs, such as docker, modernize and BERT; of names with hyphens, the first part:
+    known |= {'bleu_source', 'build', 'data_dir', 'do_eval', 'do_predict', 'do_train', 'export_dir', 'no'}
+    known |= {'task_name', 'tpu', 'use_tpu', 'v'}
     for module in modules:
         help_text = output_of_module(module, ['--help'], capfd)
         known |= set(re.findall(r'^ +--(\w+)', help_text, re.MULTILINE))

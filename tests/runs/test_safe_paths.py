@@ -90,7 +90,7 @@ def test_names_in_the_state_are_those_of_checkpoints_in_the_folder(copy, preciou
     ('data', 'words'),
     [
         (b'', 'names no checkpoint'),
-        (b'\xff\xfe', "can't decode"),
+        (b'\xff\xfe', 'it is not a text file in UTF-8'),
         (b'model_checkpoint_path: 3', 'string'),
         (b'model_checkpoint_path: "model.ckpt-4"', r"names 'model\.ckpt-4', which does not exist"),
         (b'colour: "red"', 'no field named "colour"'),
