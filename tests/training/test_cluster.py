@@ -33,6 +33,16 @@ def listener():
         yield server
 
 
+def until(condition):
+    """Returns work that ends once a condition holds, which takes longer on a busy machine."""
+
+    def work():
+        while not condition():
+            time.sleep(0.01)
+
+    return work
+
+
 def silent():
     return f'127.0.0.1:{free_ports(1)[0]}'
 
@@ -76,18 +86,18 @@ def test_it_waits_for_a_chief_to_come_and_for_the_last_evaluation(work, job, is_
     assert work.is_set()
 
 
-def test_waiting_is_said_once(work, listener):
+def test_waiting_is_said_once(work, monkeypatch):
     one, said = watch('chief', chief=silent(), ps=silent())
-    threading.Timer(1, work.set).start()
-    one.run(work.wait)
+    polls = []
+    monkeypatch.setattr(cluster, 'why_silent', lambda task: polls.append(1) or 'it does not answer')
+    one.run(until(lambda: len(said) and len(polls) > 5))
     assert len(said) == 1 and said[0].startswith('Waiting for      ps 0 (127.0.0.1:'), said
 
 
 def test_a_host_that_is_unknown_is_said_at_once(work, monkeypatch):
     monkeypatch.setattr(cluster, '_SAID_AFTER_SECONDS', 600.0)
     one, said = watch('chief', ps='no-such-host.invalid:2222')
-    threading.Timer(0.5, work.set).start()
-    one.run(work.wait)
+    one.run(until(lambda: said))
     assert said == ['Waiting for      ps 0 (no-such-host.invalid:2222): its host is unknown']
 
 
@@ -128,9 +138,14 @@ def test_the_chief_reports_an_absent_worker(work, listener):
     one, said = watch('chief', ps=address_of(listener), worker=(silent(), address_of(listener)))
     one = replace(one, role=replace(one.role, cluster={**one.role.cluster, 'ps': ()}))
     one.stop.begun = True
-    threading.Timer(0.5, listener.close).start()
-    threading.Timer(1.5, work.set).start()
-    one.run(work.wait)
+    workers = one.role.tasks_of('worker')
+
+    def work():
+        until(lambda: workers[1] in one._heard and said)()
+        listener.close()
+        until(lambda: len(said) == 2)()
+
+    one.run(work)
     never, lost = (f'worker {n} ({address})' for n, address in enumerate(one.role.cluster['worker']))
     assert said == [
         f'{never} has not answered so far: training goes on without it.',
@@ -142,9 +157,15 @@ def test_the_chief_reports_an_absent_worker(work, listener):
 
 def test_a_lost_partner_ends_synchronous_training(work, listener):
     one, _ = watch('worker', address_of(listener), (silent(),), distribution='multi_worker')
-    threading.Timer(0.3, listener.close).start()
+    (chief,) = one.role.tasks_of('chief')
+
+    def wait():
+        until(lambda: chief in one._heard)()
+        listener.close()
+        work.wait()
+
     with pytest.raises(LabError, match='is gone, and without it no step is possible'):
-        one.run(work.wait)
+        one.run(wait)
 
 
 def test_a_port_in_use(work, listener):
