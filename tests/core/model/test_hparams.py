@@ -32,7 +32,7 @@ def test_values_have_the_type_of_their_default():
 @pytest.mark.parametrize(
     ('text', 'words'),
     [
-        ('rat=2', "Unknown hyper-parameter 'rat'; known are: rate, units, tied, kind."),
+        ('rat=2', r"Unknown hyper-parameter 'rat'; did you mean rate\? Known are: rate, units, tied, kind\."),
         ('image_shape=3', 'Unknown hyper-parameter'),
         ('units=2.5', 'units takes a value of type int'),
         ('tied=perhaps', 'tied takes a value of type bool'),
@@ -55,7 +55,7 @@ def test_resolving_fills_in_defaults():
 @pytest.mark.parametrize(
     ('params', 'words'),
     [
-        ({'unit': 1}, 'known are: image_shape, rate'),
+        ({'unit': 1}, r'did you mean units\? Known are: image_shape, rate'),
         ({'rate': 0}, 'rate=0 is not allowed: a rate above 0'),
         ({'kind': 'c'}, 'kind=c is not allowed: a or b'),
         ({'rate': float('nan')}, 'rate=nan is not allowed'),
