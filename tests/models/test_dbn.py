@@ -164,7 +164,8 @@ def test_a_network_is_two_runs_of_tensorboard(trained):
         for event in events
         if event.graph_def
     }
-    assert set(graphs) == {0, 2, 4}  # TensorBoard draws that of the latest step
+    # TensorFlow's own, of step 0, then that of each phase: TensorBoard draws that of the latest step.
+    assert set(graphs) == {0, 1, 2, 4}
     assert 'logits/kernel' in graphs[4] and 'logits/kernel' not in graphs[2]
     config = (folder / 'projector_config.pbtxt').read_text()
     assert {'pretrain_1_hidden', 'pretrain_2_hidden', 'embeddings'} <= set(config.split('"'))

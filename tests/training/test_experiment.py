@@ -244,5 +244,5 @@ def test_a_model_dir_that_cannot_be_used(settings, tmp_path):
     folder.write_text('')
     with pytest.raises(FlagError, match=r'--model_dir=.*model cannot be written'):
         experiment.train()
-    with pytest.raises(FlagError, match='is a file, not a folder'):
+    with pytest.raises(FlagError, match='model is not a folder'):
         opened(settings())
