@@ -70,11 +70,12 @@ def _synced_rename(rename: Any) -> Any:
 
     @functools.wraps(rename)
     def rename_synced(oldname: Any, newname: Any, overwrite: bool = False) -> None:
-        if _is_local(newname):
-            _sync(Path(oldname))
+        old, new = Path(os.fsdecode(oldname)), os.fsdecode(newname)  # Estimator names exports in bytes
+        if _is_local(new) and old.is_file():
+            _sync(old)
         rename(oldname, newname, overwrite)
-        if _is_local(newname):
-            sync_folder(Path(newname).parent)
+        if _is_local(new):
+            sync_folder(Path(new).parent)
 
     return rename_synced
 
@@ -84,7 +85,7 @@ def _raising(get: Any) -> Any:
 
     @functools.wraps(get)
     def get_or_raise(checkpoint_dir: Any, latest_filename: str | None = None) -> Any:
-        path = Path(checkpoint_dir, latest_filename or 'checkpoint')
+        path = Path(os.fsdecode(checkpoint_dir), latest_filename or 'checkpoint')
         if not _is_local(checkpoint_dir):
             return get(checkpoint_dir, latest_filename)
         try:
@@ -111,4 +112,4 @@ def _sync(path: Path) -> None:
 
 
 def _is_local(path: Any) -> bool:
-    return '://' not in os.fspath(path)
+    return '://' not in os.fsdecode(path)

@@ -23,7 +23,7 @@ def test_the_command_writes_both_archives(monkeypatch, tmp_path, capsys):
     assert (tmp_path / 'faces/n000001.jpg').read_bytes() == first
     assert 'train.tar' in capsys.readouterr().out
     (tmp_path / 'file').write_text('')
-    assert invoke(demo, str(tmp_path / 'file')) == 1
+    assert invoke(demo, str(tmp_path / 'file')) == 2
     assert 'file cannot be written' in capsys.readouterr().err
     assert invoke(demo, str(tmp_path / 'one'), 'trees') == 2
     assert "One FOLDER at a time, not 'trees' as well" in capsys.readouterr().err

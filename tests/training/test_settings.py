@@ -17,8 +17,9 @@ def test_every_setting_is_declared():
     assert set(settings_of(Settings)) == {field.name for field in dataclasses.fields(Settings)}
 
 
-def test_one_flag_is_of_the_command_alone():
-    assert set(settings_of(TrainSettings)) - set(settings_of(Settings)) == {'verbose'}
+def test_some_flags_are_of_the_command_alone():
+    own = set(settings_of(TrainSettings)) - set(settings_of(Settings))
+    assert own == {'verbose', 'find_learning_rate', 'learning_rate_plot'}
 
 
 def test_a_setting_of_another_kind_is_refused():
