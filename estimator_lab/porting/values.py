@@ -198,7 +198,7 @@ def _divided(size: ast.AST) -> Iterator[ast.BinOp]:
 
 
 def _is_float(node: ast.expr) -> bool:
-    """Returns whether a number in an expression is no integer, so that Python 2 divided in the same way."""
+    """Returns whether an expression holds a float, so that Python 2 divided in the same way."""
     return any(
         (isinstance(part, ast.Constant) and isinstance(part.value, float))
         or getattr(part, 'attr', getattr(part, 'id', '')) in _FLOATS

@@ -107,7 +107,7 @@ class OwnShare(tf.train.SessionRunHook):
         if not self._is_kept:
             return
         key, consumed = session.run(self._row).tolist()
-        # A worker that has never come reads its share of the first epoch, as nobody else does.
+        # A worker that has never come reads its share of the first epoch, as no other worker does.
         begin = self._first.offset // self._role.workers
         self._begin = self._consumed = consumed if key == self._key and consumed >= begin else begin
 

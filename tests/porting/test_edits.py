@@ -74,7 +74,7 @@ def test_a_changed_program_runs(program, run_python, capsys):
 
 
 def diff_in(shown):
-    """Returns the lines of the diff, without what is said while TensorFlow is loaded."""
+    """Returns the lines of the diff, without the lines printed while TensorFlow is loaded."""
     lines = shown.splitlines()
     return lines[next(n for n, line in enumerate(lines) if line.startswith('---')) : -1]
 

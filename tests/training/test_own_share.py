@@ -111,7 +111,7 @@ def test_who_answers_divides_the_next_epoch(tmp_path):
     """The first to begin it decides, also for those that see others."""
     folder = tmp_path / 'shares'
     chief, first = rosters_of(folder, 0, 'worker 0'), rosters_of(folder, 1, 'worker 1')
-    assert chief(0) == first(0) == (0, 1, 2), 'nobody has come yet'
+    assert chief(0) == first(0) == (0, 1, 2), 'no worker has joined yet'
     assert chief(1) == first(1) == (0, 2)
     assert first(2) == chief(2) == (0, 1)
     assert rosters_of(folder, 2)(1) == (0, 2) and rosters_of(folder, 2)(3) == (0, 1, 2)

@@ -1,4 +1,4 @@
-"""The limit on bad examples: each counts once, whoever finds it, out of all data of a run."""
+"""The limit on bad examples: each counts once, whichever process finds it, out of all data of a run."""
 
 import pytest
 

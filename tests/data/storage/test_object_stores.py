@@ -1,4 +1,4 @@
-"""Archives in object stores: S3 as moto's server speaks it, and what is said without the packages."""
+"""Archives in object stores: S3 as moto's server speaks it, and the errors without the packages."""
 
 import importlib.util
 from collections.abc import Iterator
