@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +20,14 @@ _USAGE = """Reads programs written for TensorFlow 1 and lists what will not run 
   python -m estimator_lab.port my_project
   python -m estimator_lab.port my_project --diff
   python -m estimator_lab.port my_project --write
+  python -m estimator_lab.port --explain="module 'tensorflow' has no attribute 'estimator'"
 
 Each reason is listed once, the most frequent first, with the line that fixes it and its places as FILE:LINE.
 For a folder, all programs below it are read. No program is run, so problems that only appear at run time,
-such as in imported packages, are not found. Nothing is changed without --write."""
+such as in imported packages, are not found. Nothing is changed without --write.
+
+--explain prints the cause and the remedy of an error message. It reads no program."""
+_TRACEBACK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +39,20 @@ class Settings:
         False, 'print the changes that can be made automatically, as a diff', group='Changes'
     )
     write: bool = setting(False, 'print that diff, then make the changes', group='Changes')
+    explain: str = setting(
+        '',
+        'print cause and remedy of an error message or a traceback; - reads it from standard input',
+        group='Messages',
+    )
 
 
 def main(settings: Settings, line: CommandLine) -> None:
     """Runs the command."""
+    if 'explain' in line.given:
+        _explain(settings, line)
+        return
+    if not line.arguments:
+        raise FlagError('PROGRAM... is missing, see --help.')
     if settings.json and (settings.diff or settings.write):
         raise FlagError('--json prints findings only: leave out --diff and --write.')
     from estimator_lab.porting.findings import findings, report
@@ -63,6 +78,27 @@ def main(settings: Settings, line: CommandLine) -> None:
         say_lines(json_text(places, 1))
     else:
         say_lines(report(found, len(sources)))
+
+
+def _explain(settings: Settings, line: CommandLine) -> None:
+    """Prints the answer to an error message."""
+    from estimator_lab.porting.answers.catalogue import find, written
+
+    if line.arguments or len(line.given) > 1:
+        raise FlagError(
+            '--explain needs no programs and no other flags: put quotes around the whole message, or write '
+            '--explain=- and paste it.'
+        )
+    text = settings.explain
+    if text == '-':
+        text = sys.stdin.buffer.read(_TRACEBACK_BYTES).decode('utf-8', 'replace')
+    answer = find(text)
+    if answer is None:
+        raise DataError(
+            'There is no answer to this message. docs/messages lists those with one, and '
+            '`python -m estimator_lab.port PROGRAM.py` finds what stops a program from running.'
+        )
+    say_lines(written(answer))
 
 
 def _programs(argument: str) -> Iterator[str]:
@@ -109,7 +145,7 @@ def _write(path: Path, data: bytes) -> None:
         raise DataError(f'{path} cannot be written: {why_refused(path, error)}.') from error
 
 
-COMMAND = Command(main, _USAGE, Settings, arguments='PROGRAM...', prints_rows=True)
+COMMAND = Command(main, _USAGE, Settings, arguments='[PROGRAM...]', prints_rows=True)
 
 if __name__ == '__main__':
     COMMAND.run_and_leave()

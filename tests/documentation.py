@@ -23,8 +23,8 @@ class Command(NamedTuple):
 
 
 def all_pages() -> list[Path]:
-    """Returns the pages: README, docs by name, CONTRIBUTING."""
-    return [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md')), ROOT / 'CONTRIBUTING.md']
+    """Returns the pages: README, docs by path, CONTRIBUTING."""
+    return [ROOT / 'README.md', *sorted((ROOT / 'docs').rglob('*.md')), ROOT / 'CONTRIBUTING.md']
 
 
 def all_commands() -> list[Command]:
