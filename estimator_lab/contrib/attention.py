@@ -26,23 +26,31 @@ class _Mechanism(AttentionMechanism):
     """Keys, values and the mask of a memory.
 
     Args:
+      num_units: size of keys.
       memory: float [batch, time, ...].
       lengths: integers [batch]; later steps get no attention.
-      memory_layer: layer that turns values into keys, or None.
-      probability_fn: function from (masked score, previous alignments), both [batch, time], to alignments.
+      probability_fn: function from masked scores [batch, time] to alignments, softmax by default.
       score_mask_value: score of the later steps; -infinity by default.
+      dtype: type of the variables.
       custom_key_value_fn: function from (keys, values) to others.
     """
 
+    _scope: str
+    _has_bias = False
+
     def __init__(
         self,
+        num_units: int,
         memory: Any,
         lengths: Any,
-        memory_layer: Any,
-        probability_fn: Callable[[Any, Any], Any],
-        score_mask_value: Any = None,
+        probability_fn: Callable[[Any], Any] | None,
+        score_mask_value: Any,
+        dtype: Any,
         custom_key_value_fn: Callable[[Any, Any], tuple[Any, Any]] | None = None,
     ) -> None:
+        self._num_units = num_units
+        self._bias_init = 0.0
+        self._memory_layer = _dense(num_units, 'memory_layer', dtype)
         with tf.name_scope('AttentionMechanismInit'):
             memory = tf.nest.map_structure(tf.convert_to_tensor, memory)
             self._lengths = None if lengths is None else tf.convert_to_tensor(lengths)
@@ -51,11 +59,10 @@ class _Mechanism(AttentionMechanism):
                 more = tf.ones([tf.rank(memory) - 2], tf.int32)
                 memory *= tf.reshape(mask, tf.concat([tf.shape(mask), more], 0))
             self._values = memory
-            self._keys = memory if memory_layer is None else memory_layer(memory)
+            self._keys = self._memory_layer(memory)
             if custom_key_value_fn is not None:
                 self._keys, self._values = custom_key_value_fn(self._keys, self._values)
-        self._memory_layer = memory_layer
-        self._probability_fn = probability_fn
+        self._probability_fn = probability_fn or tf.nn.softmax
         self._masked_score = -np.inf if score_mask_value is None else score_mask_value
         static = tf.compat.dimension_value(self._keys.shape[0])
         self._batch_size = tf.shape(self._keys)[0] if static is None else static
@@ -109,13 +116,18 @@ class _Mechanism(AttentionMechanism):
         if self._lengths is not None:
             mask = tf.sequence_mask(self._lengths, tf.shape(score)[1])
             score = tf.where(mask, score, tf.fill(tf.shape(score), tf.cast(self._masked_score, score.dtype)))
-        found = self._probability_fn(score, state)
+        found = self._probabilities(score, state)
         return found, found
 
+    def _probabilities(self, score: Any, previous: Any) -> Any:
+        """Returns the alignments of masked scores, both [batch, time]; some use the previous ones."""
+        return self._probability_fn(score)
 
-def _ignoring_previous(probability_fn: Callable[[Any], Any] | None) -> Callable[[Any, Any], Any]:
-    function = probability_fn or tf.nn.softmax
-    return lambda score, previous: function(score)
+    def _score_bias(self, dtype: Any) -> Any:
+        if not self._has_bias:
+            return 0.0
+        start = tf.constant_initializer(self._bias_init)
+        return tf.get_variable('attention_score_bias', [], dtype, start)
 
 
 def _dense(units: int, name: str, dtype: Any) -> Any:
@@ -138,7 +150,6 @@ class LuongAttention(_Mechanism):
     """
 
     _scope = 'luong_attention'
-    _has_bias = False
 
     def __init__(
         self,
@@ -152,15 +163,14 @@ class LuongAttention(_Mechanism):
         custom_key_value_fn: Callable[[Any, Any], tuple[Any, Any]] | None = None,
         name: str = 'LuongAttention',
     ) -> None:
-        self._num_units = num_units
         self._scale = scale
-        self._bias_init = 0.0
         super().__init__(
+            num_units,
             memory,
             memory_sequence_length,
-            _dense(num_units, 'memory_layer', dtype),
-            _ignoring_previous(probability_fn),
+            probability_fn,
             score_mask_value,
+            dtype,
             custom_key_value_fn,
         )
 
@@ -180,7 +190,7 @@ class LuongAttention(_Mechanism):
             score = tf.matmul(query[:, None], self._keys, transpose_b=True)[:, 0]
             if self._scale:
                 score *= tf.get_variable('attention_g', [], query.dtype, tf.ones_initializer())
-            return self._alignments(score + _score_bias(self, query.dtype), state)
+            return self._alignments(score + self._score_bias(query.dtype), state)
 
 
 class BahdanauAttention(_Mechanism):
@@ -199,7 +209,6 @@ class BahdanauAttention(_Mechanism):
     """
 
     _scope = 'bahdanau_attention'
-    _has_bias = False
 
     def __init__(
         self,
@@ -213,16 +222,15 @@ class BahdanauAttention(_Mechanism):
         custom_key_value_fn: Callable[[Any, Any], tuple[Any, Any]] | None = None,
         name: str = 'BahdanauAttention',
     ) -> None:
-        self._num_units = num_units
         self._normalize = normalize
-        self._bias_init = 0.0
         self._query_layer = _dense(num_units, 'query_layer', dtype)
         super().__init__(
+            num_units,
             memory,
             memory_sequence_length,
-            _dense(num_units, 'memory_layer', dtype),
-            _ignoring_previous(probability_fn),
+            probability_fn,
             score_mask_value,
+            dtype,
             custom_key_value_fn,
         )
 
@@ -244,31 +252,29 @@ class BahdanauAttention(_Mechanism):
                 )
                 vector = scale * vector * tf.rsqrt(tf.reduce_sum(tf.square(vector)))
             score = tf.reduce_sum(vector * tf.tanh(hidden), 2)
-            return self._alignments(score + _score_bias(self, query.dtype), state)
-
-
-def _score_bias(mechanism: Any, dtype: Any) -> Any:
-    if not mechanism._has_bias:
-        return 0.0
-    start = tf.constant_initializer(mechanism._bias_init)
-    return tf.get_variable('attention_score_bias', [], dtype, start)
+            return self._alignments(score + self._score_bias(query.dtype), state)
 
 
 class _Monotonic(_Mechanism):
-    """Mix-in that makes a mechanism monotonic: Raffel et al. (2017)."""
+    """Mix-in that makes a mechanism monotonic: Raffel et al. (2017).
+
+    The arguments of a monotonic mechanism that others lack:
+      sigmoid_noise: standard deviation of the noise added to scores, for training.
+      sigmoid_noise_seed: seed of the noise.
+      score_bias_init: initial value of the bias of the scores.
+      mode: 'parallel', 'recursive' or 'hard': see `monotonic_attention`.
+    """
 
     _has_bias = True
 
     def _set_monotonic(self, noise: float, seed: int | None, bias: float, mode: str) -> None:
-        self._bias_init = bias
+        self._noise, self._seed, self._bias_init, self._mode = noise, seed, bias, mode
 
-        def probability(score: Any, previous: Any) -> Any:
-            if noise > 0:
-                score += noise * tf.random_normal(tf.shape(score), dtype=score.dtype, seed=seed)
-            chosen = tf.cast(score > 0, score.dtype) if mode == 'hard' else tf.sigmoid(score)
-            return monotonic_attention(chosen, previous, mode)
-
-        self._probability_fn = probability
+    def _probabilities(self, score: Any, previous: Any) -> Any:
+        if self._noise > 0:
+            score += self._noise * tf.random_normal(tf.shape(score), dtype=score.dtype, seed=self._seed)
+        chosen = tf.cast(score > 0, score.dtype) if self._mode == 'hard' else tf.sigmoid(score)
+        return monotonic_attention(chosen, previous, self._mode)
 
     def initial_alignments(self, batch_size: Any, dtype: Any) -> Any:
         """Returns alignments [batch, time] with the first step."""
@@ -278,18 +284,7 @@ class _Monotonic(_Mechanism):
 class LuongMonotonicAttention(_Monotonic, LuongAttention):
     """Multiplicative monotonic attention.
 
-    Args:
-      num_units: as in LuongAttention.
-      memory: as in LuongAttention.
-      memory_sequence_length: as in LuongAttention.
-      scale: as in LuongAttention.
-      score_mask_value: as in LuongAttention.
-      sigmoid_noise: standard deviation of the noise added to scores, for training.
-      sigmoid_noise_seed: seed of the noise.
-      score_bias_init: initial value of the bias of the scores.
-      mode: 'parallel', 'recursive' or 'hard': see `monotonic_attention`.
-      dtype: type of the variables.
-      name: name of the operations.
+    Its arguments are those of LuongAttention and of `_Monotonic`.
     """
 
     _scope = 'luong_monotonic_attention'
@@ -315,18 +310,7 @@ class LuongMonotonicAttention(_Monotonic, LuongAttention):
 class BahdanauMonotonicAttention(_Monotonic, BahdanauAttention):
     """Additive monotonic attention.
 
-    Args:
-      num_units: as in BahdanauAttention.
-      memory: as in BahdanauAttention.
-      memory_sequence_length: as in BahdanauAttention.
-      normalize: as in BahdanauAttention.
-      score_mask_value: as in BahdanauAttention.
-      sigmoid_noise: standard deviation of the noise added to scores, for training.
-      sigmoid_noise_seed: seed of the noise.
-      score_bias_init: initial value of the bias of the scores.
-      mode: 'parallel', 'recursive' or 'hard': see `monotonic_attention`.
-      dtype: type of the variables.
-      name: name of the operations.
+    Its arguments are those of BahdanauAttention and of `_Monotonic`.
     """
 
     _scope = 'bahdanau_monotonic_attention'

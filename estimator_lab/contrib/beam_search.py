@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from estimator_lab.contrib.attention_wrapper import AttentionWrapperState
 from estimator_lab.contrib.decoding import Decoder
-from estimator_lab.contrib.decoding_helpers import embedding_function
+from estimator_lab.contrib.decoding_helpers import embedding_function, start_and_end
 from estimator_lab.tf1 import tf
 
 
@@ -90,12 +90,7 @@ class BeamSearchDecoder(Decoder):
         self._output_layer = output_layer
         self._reorders = reorder_tensor_arrays
         self._embedding_fn = embedding_function(embedding)
-        self._start_tokens = tf.convert_to_tensor(start_tokens, tf.int32, name='start_tokens')
-        self._end_token = tf.convert_to_tensor(end_token, tf.int32, name='end_token')
-        if self._start_tokens.shape.ndims != 1:
-            raise ValueError('start_tokens must be a vector')
-        if self._end_token.shape.ndims != 0:
-            raise ValueError('end_token must be a scalar')
+        self._start_tokens, self._end_token = start_and_end(start_tokens, end_token)
         self._batch = tf.size(self._start_tokens)
         self._beams = beam_width
         self._penalties = length_penalty_weight, coverage_penalty_weight

@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from estimator_lab.contrib.rnn_cells import LSTMBlockCell
+from estimator_lab.contrib.rnn_cells import CellOfUnits, LSTMBlockCell
 from estimator_lab.tf1 import tf
-
-_Cell: Any = tf.nn.rnn_cell.RNNCell
 
 
 class CudnnCompatibleLSTMCell(LSTMBlockCell):
@@ -20,7 +18,7 @@ class CudnnCompatibleLSTMCell(LSTMBlockCell):
         super().__init__(num_units, forget_bias=0.0, reuse=reuse, name='cudnn_compatible_lstm_cell')
 
 
-class CudnnCompatibleGRUCell(_Cell):
+class CudnnCompatibleGRUCell(CellOfUnits):
     """The cell of CudnnGRU, whose reset gate scales the projected state, not the state as in other GRUs.
 
     Args:
@@ -33,16 +31,6 @@ class CudnnCompatibleGRUCell(_Cell):
         super().__init__(_reuse=reuse)
         self._num_units = num_units
         self._kernel_initializer = kernel_initializer
-
-    @property
-    def state_size(self) -> int:
-        """The size of the state."""
-        return self._num_units
-
-    @property
-    def output_size(self) -> int:
-        """The size of the output."""
-        return self._num_units
 
     def call(self, inputs: Any, state: Any) -> tuple[Any, Any]:
         """Returns the output [batch, units] twice, as the next state too, of inputs [batch, inputs].

@@ -179,6 +179,21 @@ def embedding_function(embedding: Any) -> Callable[[Any], Any]:
     return lambda ids: tf.nn.embedding_lookup(embedding, ids)
 
 
+def start_and_end(start_tokens: Any, end_token: Any) -> tuple[Any, Any]:
+    """Returns both arguments as int32 tensors.
+
+    Raises:
+      ValueError: if start_tokens is not a vector, or end_token not a scalar.
+    """
+    start = tf.convert_to_tensor(start_tokens, tf.int32, name='start_tokens')
+    end = tf.convert_to_tensor(end_token, tf.int32, name='end_token')
+    if start.shape.ndims != 1:
+        raise ValueError('start_tokens must be a vector')
+    if end.shape.ndims != 0:
+        raise ValueError('end_token must be a scalar')
+    return start, end
+
+
 class GreedyEmbeddingHelper(Helper):
     """Feeds the most probable class back.
 
@@ -193,12 +208,7 @@ class GreedyEmbeddingHelper(Helper):
 
     def __init__(self, embedding: Any, start_tokens: Any, end_token: Any) -> None:
         self._embedding_fn = embedding_function(embedding)
-        self._start_tokens = tf.convert_to_tensor(start_tokens, tf.int32, name='start_tokens')
-        self._end_token = tf.convert_to_tensor(end_token, tf.int32, name='end_token')
-        if self._start_tokens.shape.ndims != 1:
-            raise ValueError('start_tokens must be a vector')
-        if self._end_token.shape.ndims != 0:
-            raise ValueError('end_token must be a scalar')
+        self._start_tokens, self._end_token = start_and_end(start_tokens, end_token)
         self._batch_size = tf.size(self._start_tokens)
         self._start_inputs = self._embedding_fn(self._start_tokens)
 
@@ -266,7 +276,7 @@ class SampleEmbeddingHelper(GreedyEmbeddingHelper):
         return sampled(outputs if self._temperature is None else outputs / self._temperature, self._seed)
 
 
-class InferenceHelper(Helper):
+class InferenceHelper(CustomHelper):
     """Feeds samples back with functions of the user.
 
     Args:
@@ -287,39 +297,18 @@ class InferenceHelper(Helper):
         end_fn: Callable[[Any], Any],
         next_inputs_fn: Callable[[Any], Any] | None = None,
     ) -> None:
-        self._sample_fn = sample_fn
-        self._end_fn = end_fn
-        self._shape = tf.TensorShape(sample_shape)
-        self._dtype = sample_dtype
-        self._next_inputs_fn = next_inputs_fn or (lambda ids: ids)
-        self._start_inputs = tf.convert_to_tensor(start_inputs, name='start_inputs')
-        self._batch_size = tf.shape(self._start_inputs)[0]
+        start = tf.convert_to_tensor(start_inputs, name='start_inputs')
+        batch_size = tf.shape(start)[0]
 
-    @property
-    def batch_size(self) -> Any:
-        """The number of first inputs."""
-        return self._batch_size
+        def sample(time: Any, outputs: Any, state: Any) -> Any:
+            return sample_fn(outputs)
 
-    @property
-    def sample_ids_shape(self) -> Any:
-        """The shape of a sample."""
-        return self._shape
+        def next_inputs(time: Any, outputs: Any, state: Any, sample_ids: Any) -> tuple[Any, Any, Any]:
+            inputs = sample_ids if next_inputs_fn is None else next_inputs_fn(sample_ids)
+            return end_fn(sample_ids), inputs, state
 
-    @property
-    def sample_ids_dtype(self) -> Any:
-        """The type of a sample."""
-        return self._dtype
+        def initialize() -> tuple[Any, Any]:
+            return tf.fill([batch_size], value=False), start
 
-    def initialize(self, name: str | None = None) -> tuple[Any, Any]:
-        """Returns (finished, first inputs)."""
-        return tf.fill([self._batch_size], value=False), self._start_inputs
-
-    def sample(self, time: Any, outputs: Any, state: Any, name: str | None = None) -> Any:
-        """Returns the samples of outputs."""
-        return self._sample_fn(outputs)
-
-    def next_inputs(
-        self, time: Any, outputs: Any, state: Any, sample_ids: Any, name: str | None = None
-    ) -> tuple[Any, Any, Any]:
-        """Returns (finished, next inputs, state)."""
-        return self._end_fn(sample_ids), self._next_inputs_fn(sample_ids), state
+        super().__init__(initialize, sample, next_inputs, sample_shape, sample_dtype)
+        self._batch_size = batch_size

@@ -7,9 +7,9 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tensorflow_estimator.python.estimator.canned import head as heads
-
+from estimator_lab.contrib._wrapped_optimizer import WrappedOptimizer
 from estimator_lab.tf1 import tf
+from estimator_lab.tf1._canned_heads import heads
 
 _MEAN = tf.losses.Reduction.SUM_OVER_BATCH_SIZE
 
@@ -82,33 +82,16 @@ def logistic_regression_head(
     return regression_head(weight_column, 1, loss_reduction, loss, tf.sigmoid, name)
 
 
-class _Transformed(tf.train.Optimizer):
+class _Transformed(WrappedOptimizer):
     """Applies a function to the gradients before the optimizer does."""
 
     def __init__(self, optimizer: Any, transform: Callable[[Any], Any], name: str) -> None:
-        super().__init__(use_locking=False, name=name)
-        self._optimizer = optimizer
+        super().__init__(optimizer, name)
         self._transform = transform
-
-    def compute_gradients(self, *args: Any, **kwargs: Any) -> Any:
-        """Computes gradients as the optimizer does."""
-        return self._optimizer.compute_gradients(*args, **kwargs)
 
     def apply_gradients(self, grads_and_vars: Any, *args: Any, **kwargs: Any) -> Any:
         """Transforms the gradients, and applies them as the optimizer does."""
         return self._optimizer.apply_gradients(self._transform(grads_and_vars), *args, **kwargs)
-
-    def get_slot(self, *args: Any, **kwargs: Any) -> Any:
-        """Returns a slot of the optimizer."""
-        return self._optimizer.get_slot(*args, **kwargs)
-
-    def get_slot_names(self, *args: Any, **kwargs: Any) -> Any:
-        """Returns the names of the optimizer's slots."""
-        return self._optimizer.get_slot_names(*args, **kwargs)
-
-    def variables(self) -> Any:
-        """Returns the variables of the optimizer."""
-        return self._optimizer.variables()
 
 
 def clip_gradients_by_norm(optimizer: Any, clip_norm: float) -> Any:

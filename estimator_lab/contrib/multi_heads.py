@@ -3,10 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tensorflow_estimator.python.estimator.canned import head as heads
-from tensorflow_estimator.python.estimator.canned.metric_keys import MetricKeys as Keys
-
 from estimator_lab.tf1 import tf
+from estimator_lab.tf1._canned_heads import MetricKeys as Keys
+from estimator_lab.tf1._canned_heads import heads
 
 _SERVING_DEFAULT = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
 _Reduction = tf.losses.Reduction

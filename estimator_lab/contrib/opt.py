@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from estimator_lab.contrib._wrapped_optimizer import WrappedOptimizer
 from estimator_lab.tf1 import tf
 
 
@@ -214,7 +215,7 @@ class LARSOptimizer(tf.train.Optimizer):
         raise NotImplementedError('Sparse gradient updates are not supported.')
 
 
-class MovingAverageOptimizer(tf.train.Optimizer):
+class MovingAverageOptimizer(WrappedOptimizer):
     """Wraps an optimizer and keeps a moving average of each variable.
 
     `swapping_saver` saves the averages under the names of the variables, for evaluation.
@@ -229,15 +230,10 @@ class MovingAverageOptimizer(tf.train.Optimizer):
     def __init__(
         self, opt: Any, average_decay: float = 0.9999, num_updates: Any = None, sequential_update: bool = True
     ) -> None:
-        super().__init__(use_locking=False, name=opt.get_name())
-        self._optimizer = opt
+        super().__init__(opt, opt.get_name())
         self._ema = tf.train.ExponentialMovingAverage(average_decay, num_updates=num_updates)
         self._sequential = sequential_update
         self._swapped: dict[str, str] | None = None
-
-    def compute_gradients(self, *args: Any, **kwargs: Any) -> Any:
-        """Computes gradients as the optimizer does."""
-        return self._optimizer.compute_gradients(*args, **kwargs)
 
     def apply_gradients(self, grads_and_vars: Any, global_step: Any = None, name: str | None = None) -> Any:
         """Applies gradients as the optimizer does, then updates the averages."""
@@ -277,15 +273,3 @@ class MovingAverageOptimizer(tf.train.Optimizer):
                 raise ValueError(f'Variable to swap {other} is not in variables to save.')
             swapped[key] = by_name[other]
         return tf.train.Saver(swapped, name=name, **kwargs)
-
-    def get_slot(self, *args: Any, **kwargs: Any) -> Any:
-        """Returns a slot of the optimizer."""
-        return self._optimizer.get_slot(*args, **kwargs)
-
-    def get_slot_names(self, *args: Any, **kwargs: Any) -> Any:
-        """Returns the names of the optimizer's slots."""
-        return self._optimizer.get_slot_names(*args, **kwargs)
-
-    def variables(self) -> Any:
-        """Returns the variables of the optimizer."""
-        return self._optimizer.variables()

@@ -6,10 +6,7 @@ From ``tf.contrib.data``, ``distribute``, ``lookup`` and ``tpu``.
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tensorflow.python.ops import lookup_ops
-from tensorflow.python.tpu import tpu_function
-
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import _internals, tf
 
 Transformation = Callable[[Any], Any]
 """A function from one tf.data.Dataset to another."""
@@ -64,19 +61,19 @@ def CollectiveAllReduceStrategy(num_gpus_per_worker: int = 0) -> Any:  # noqa: N
 
 def index_table_from_tensor(mapping: Any, *arguments: Any, **more: Any) -> Any:
     """Returns a table from each key to its index in the 1-D tensor `mapping`."""
-    return lookup_ops.index_table_from_tensor(mapping, *arguments, **more)
+    return _internals.index_table_from_tensor(mapping, *arguments, **more)
 
 
 def index_to_string_table_from_tensor(mapping: Any, *arguments: Any, **more: Any) -> Any:
     """Returns a table from each index to the key at that index in the 1-D tensor `mapping`."""
-    return lookup_ops.index_to_string_table_from_tensor(mapping, *arguments, **more)
+    return _internals.index_to_string_table_from_tensor(mapping, *arguments, **more)
 
 
 def HashTable(  # noqa: N802 - a class in 1.15
     initializer: Any, default_value: Any, shared_name: str | None = None, name: str | None = None
 ) -> Any:
     """Returns a table filled by an initializer."""
-    return lookup_ops.StaticHashTableV1(initializer, default_value, shared_name or name)
+    return tf.lookup.StaticHashTable(initializer, default_value, shared_name or name)
 
 
 def CrossShardOptimizer(opt: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N802 - a class in 1.15
@@ -84,6 +81,6 @@ def CrossShardOptimizer(opt: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N8
 
     The operation that sums has no kernel for other devices.
     """
-    if tpu_function.get_tpu_context().number_of_shards is None:
+    if not _internals.uses_tpus():
         return opt
     return tf.tpu.CrossShardOptimizer(opt, *args, **kwargs)

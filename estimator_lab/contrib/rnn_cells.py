@@ -10,7 +10,32 @@ _StateTuple = tf.nn.rnn_cell.LSTMStateTuple
 _ZEROS = tf.zeros_initializer()
 
 
-class LSTMBlockCell(_Cell):
+class CellOfUnits(_Cell):
+    """A cell whose state has the size of its output, `num_units`, as that of a GRU."""
+
+    _num_units: int
+
+    @property
+    def state_size(self) -> int:
+        """The size of the state."""
+        return self._num_units
+
+    @property
+    def output_size(self) -> int:
+        """The size of the output."""
+        return self._num_units
+
+
+class _LSTMCell(CellOfUnits):
+    """A cell whose state is (state, output), each of the size of its output."""
+
+    @property
+    def state_size(self) -> Any:
+        """The sizes of state and output."""
+        return _StateTuple(self._num_units, self._num_units)
+
+
+class LSTMBlockCell(_LSTMCell):
     """An LSTM whose step is one operation: see `tf.contrib.rnn.LSTMBlockFusedCell` for its variables.
 
     Args:
@@ -39,16 +64,6 @@ class LSTMBlockCell(_Cell):
         self._cell_clip = -1.0 if cell_clip is None else cell_clip  # the operation reads -1 as no bound
         self._use_peephole = use_peephole
 
-    @property
-    def state_size(self) -> Any:
-        """The sizes of state and output."""
-        return _StateTuple(self._num_units, self._num_units)
-
-    @property
-    def output_size(self) -> int:
-        """The size of the output."""
-        return self._num_units
-
     def call(self, inputs: Any, state: Any) -> tuple[Any, Any]:
         """Returns the output [batch, units] and the next state, of inputs [batch, inputs]."""
         width, units = _width(inputs), self._num_units
@@ -74,7 +89,7 @@ class LSTMBlockCell(_Cell):
         return found.h, _StateTuple(found.cs, found.h)
 
 
-class GRUBlockCellV2(_Cell):
+class GRUBlockCellV2(CellOfUnits):
     """A GRU (Cho et al. 2014) whose step is one operation, with the variables of tf.nn.rnn_cell.GRUCell.
 
     Args:
@@ -99,17 +114,7 @@ class GRUBlockCellV2(_Cell):
         super().__init__(_reuse=reuse, name=name)
         if (cell_size is None) == (num_units is None):
             raise ValueError('Exactly one of num_units or cell_size must be provided.')
-        self._num_units: int = num_units or cell_size or 0
-
-    @property
-    def state_size(self) -> int:
-        """The size of the state."""
-        return self._num_units
-
-    @property
-    def output_size(self) -> int:
-        """The size of the output."""
-        return self._num_units
+        self._num_units = num_units or cell_size or 0
 
     def call(self, inputs: Any, state: Any) -> tuple[Any, Any]:
         """Returns the output [batch, units] twice, as the next state too, of inputs [batch, inputs]."""
@@ -133,7 +138,7 @@ class GRUBlockCell(GRUBlockCellV2):
     _names = ('w_ru', 'b_ru', 'w_c', 'b_c')
 
 
-class LayerNormBasicLSTMCell(_Cell):
+class LayerNormBasicLSTMCell(_LSTMCell):
     """An LSTM with layer normalization (Ba et al. 2016) and recurrent dropout (Semeniuta et al. 2016).
 
     Args:
@@ -170,16 +175,6 @@ class LayerNormBasicLSTMCell(_Cell):
         self._gain_and_shift = norm_gain, norm_shift
         self._keep_prob = dropout_keep_prob
         self._seed = dropout_prob_seed
-
-    @property
-    def state_size(self) -> Any:
-        """The sizes of state and output."""
-        return _StateTuple(self._num_units, self._num_units)
-
-    @property
-    def output_size(self) -> int:
-        """The size of the output."""
-        return self._num_units
 
     def call(self, inputs: Any, state: Any) -> tuple[Any, Any]:
         """Returns the output [batch, units] and the next state, of inputs [batch, inputs]."""

@@ -8,7 +8,7 @@ at its first use. Modules and names that have moved within TensorFlow since 1.15
 where TensorFlow itself no longer has them, and so does ``tf.keras.layers.Dense(...).apply(x)``;
 ``ESTIMATOR_LAB_SHOW_MOVED=1`` in the environment prints each use with its new name.
 
-Only this package and ``estimator_lab.contrib`` import TensorFlow, and this one alone knows its versions.
+Only this package imports TensorFlow and knows its versions.
 What the import changes in the process is listed in docs/porting.md, "What importing changes"; what only
 commands change is in `prepare_process`. A program that requests Keras 3 in ``tf.keras``, or already uses it
 there, is warned and keeps it, without an Estimator. TensorFlow's v2 behaviour stays on: a program that calls

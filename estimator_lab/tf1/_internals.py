@@ -1,10 +1,21 @@
-"""Internals of TensorFlow's training code that have no public equivalent."""
+"""Internals of TensorFlow that have no public equivalent."""
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow.compat.v1 as tf
+from tensorflow.python.ops.lookup_ops import index_table_from_tensor, index_to_string_table_from_tensor
+from tensorflow.python.tpu import tpu_function
+
+__all__ = [
+    'create_slots',
+    'index_table_from_tensor',
+    'index_to_string_table_from_tensor',
+    'record_reader',
+    'redirected_writers',
+    'uses_tpus',
+]
 
 
 def create_slots(optimizer: Any, variables: Sequence[Any]) -> None:
@@ -39,6 +50,11 @@ def redirected_writers(writers: Mapping[str, Any]) -> Iterator[None]:
                     del cache._cache[folder]
                     if folder in replaced:
                         cache._cache[folder] = replaced[folder]
+
+
+def uses_tpus() -> bool:
+    """Returns whether the graph is being built for the cores of a TPU."""
+    return tpu_function.get_tpu_context().number_of_shards is not None
 
 
 def record_reader(path: str) -> Any:
