@@ -1,16 +1,14 @@
 """A cluster of real processes on this machine, for tests."""
 
 import json
-import os
 import re
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.places import ROOT
+from tests.forks import Process
 
 _PROGRAM = Path(__file__).with_name('cluster_process.py')
 
@@ -43,34 +41,27 @@ class Cluster:
         for task, port in zip(tasks, free_ports(len(tasks)), strict=True):
             if task != 'evaluator':
                 self._cluster.setdefault(task.rstrip('0123456789'), []).append(f'127.0.0.1:{port}')
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._ended: list[subprocess.Popen[bytes]] = []
+        self._processes: dict[str, Process] = {}
+        self._ended: list[Process] = []
 
     def start(self, *tasks: str, pace: float = 0.0) -> None:
         """Starts tasks; their training input yields at most one batch every `pace` seconds."""
         for task in tasks:
             job, index = task.rstrip('0123456789'), int(re.search(r'\d*$', task)[0] or 0)
-            environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
-            environment.pop('TF_CONFIG', None)
-            if self._cluster:
-                tf_config = {'cluster': self._cluster, 'task': {'type': job, 'index': index}}
-                environment['TF_CONFIG'] = json.dumps(tf_config)
-            arguments = [str(self._log(task)), str(pace), *self._flags]
-            with self._out(task).open('ab') as out:
-                self._processes[task] = subprocess.Popen(
-                    [sys.executable, str(_PROGRAM), *arguments], stdout=out, stderr=out, env=environment
-                )
+            tf_config = {'cluster': self._cluster, 'task': {'type': job, 'index': index}}
+            words = [str(_PROGRAM), str(self._log(task)), str(pace), *self._flags]
+            environment = {'TF_CONFIG': json.dumps(tf_config) if self._cluster else ''}
+            self._processes[task] = Process(words, self._out(task), environment=environment)
 
     def kill(self, task: str) -> None:
         """Kills a task, as a failing machine would."""
         self._processes[task].kill()
-        self._processes[task].wait()
 
     def signal(self, task: str, number: int) -> None:
         """Sends a signal to a task."""
         self._processes[task].send_signal(number)
 
-    def wait_for(self, what: Callable[[], object], seconds: float = 150) -> None:
+    def wait_for(self, what: Callable[[], object], seconds: float = 600) -> None:
         """Waits until `what` is true; fails after `seconds`, or if a process fails."""
         until = time.monotonic() + seconds
         while not what():
@@ -82,7 +73,7 @@ class Cluster:
             assert not failed and time.monotonic() < until, f'{failed} {self.outputs()}'
             time.sleep(0.1)
 
-    def statuses(self, seconds: float = 200) -> dict[str, int]:
+    def statuses(self, seconds: float = 600) -> dict[str, int]:
         """Waits until all processes have ended; returns their exit statuses."""
         until = time.monotonic() + seconds
         for process in self._processes.values():

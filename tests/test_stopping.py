@@ -1,5 +1,6 @@
 """A signal ends a command in every state, without a traceback and with what was learned saved."""
 
+import itertools
 import os
 import re
 import signal
@@ -10,26 +11,27 @@ import time
 
 import pytest
 
+from tests.forks import Process
 from tests.places import ROOT
 from tests.small_runs import SMALL
 
-SECONDS = 20  # five on a machine with nothing else to do
+SECONDS = 100  # five on a machine with nothing else to do; without an end, 600
 
 
-def started(*arguments, before=None, **more):
+@pytest.fixture
+def started(tmp_path):
     """Starts a command in a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, '-m', *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, 'PYTHONPATH': os.pathsep.join(map(str, [*(before or ()), ROOT]))},
-        **more,
-    )
+    numbers = itertools.count()
+
+    def start(*arguments):
+        out, err = (tmp_path / f'{name}{next(numbers)}' for name in ('out', 'err'))
+        return Process(['-m', *map(str, arguments)], out, err)
+
+    return start
 
 
 def wait_for(condition, process):
-    end = time.monotonic() + 120
+    end = time.monotonic() + 600
     while not condition():
         assert process.poll() is None and time.monotonic() < end, process.communicate()
         time.sleep(0.1)
@@ -39,12 +41,12 @@ def stopped(process, number):
     """Sends a signal; returns what the process prints, and how many seconds it takes to end."""
     begun = time.monotonic()
     process.send_signal(number)
-    shown = process.communicate(timeout=120)
+    shown = process.communicate(timeout=600)
     assert process.returncode == 130, shown
     return *shown, time.monotonic() - begun
 
 
-def test_ctrl_c_saves_and_the_same_command_goes_on(archive, tmp_path):
+def test_ctrl_c_saves_and_the_same_command_goes_on(archive, tmp_path, started):
     model_dir = tmp_path / 'model'
     flags = (f'--data={archive}', f'--model_dir={model_dir}', '--image_size=8', f'--hparams={SMALL}')
     process = started('estimator_lab.train', *flags, '--max_steps=100000', '--save_checkpoints_steps=50000')
@@ -54,11 +56,11 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(archive, tmp_path):
     step = int(re.search(r'Stopped at step (\d+) of 100000', out)[1])
     assert err == '' and (model_dir / f'model.ckpt-{step}.index').exists()
     assert re.search(r'^Go on with +\S+ -m estimator_lab.train --data', out, re.MULTILINE)
-    out, err = started('estimator_lab.train', *flags, f'--max_steps={step + 2}').communicate(timeout=120)
+    out, err = started('estimator_lab.train', *flags, f'--max_steps={step + 2}').communicate(timeout=600)
     assert f'Training         step {step} to {step + 2}' in out and err == ''
 
 
-def test_training_that_waits_for_a_pipe_saves_what_it_learned(archive, tmp_path):
+def test_training_that_waits_for_a_pipe_saves_what_it_learned(archive, tmp_path, started):
     """The input is stuck in the read of a pipe whose writer sends no more."""
     pipe, labels, model_dir = tmp_path / 'pipe', tmp_path / 'labels.txt', tmp_path / 'model'
     os.mkfifo(pipe)
@@ -88,12 +90,24 @@ def test_training_that_waits_for_a_pipe_saves_what_it_learned(archive, tmp_path)
 
 
 def test_predicting_that_waits_for_standard_input(cnn_dir, archive):
-    process = started('estimator_lab.predict', f'--model_dir={cnn_dir}', '-', stdin=subprocess.PIPE)
+    process = real('estimator_lab.predict', f'--model_dir={cnn_dir}', '-', stdin=subprocess.PIPE)
     data = archive.read_bytes()
     os.write(process.stdin.fileno(), data[: len(data) // 2])
     time.sleep(5)
     _, err, seconds = stopped(process, signal.SIGINT)
     assert err == 'error: Stopped.\n' and seconds < SECONDS
+
+
+def real(*arguments, before=(), **more):
+    """Starts a command as users do: Python starts, and imports everything."""
+    return subprocess.Popen(
+        [sys.executable, '-m', *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, 'PYTHONPATH': os.pathsep.join(map(str, [*before, ROOT]))},
+        **more,
+    )
 
 
 INTERRUPTING = """
@@ -114,6 +128,6 @@ sys.meta_path.insert(0, Finder())
 def test_ctrl_c_while_python_imports(archive, tmp_path, module, status, words):
     (tmp_path / 'sitecustomize.py').write_text(INTERRUPTING.format(module=module))
     arguments = (f'--data={archive}', f'--model_dir={tmp_path / "model"}')
-    process = started('estimator_lab.train', *arguments, before=[tmp_path])
-    _, err = process.communicate(timeout=120)
+    process = real('estimator_lab.train', *arguments, before=[tmp_path])
+    _, err = process.communicate(timeout=600)
     assert (process.returncode, err) == (status, words)

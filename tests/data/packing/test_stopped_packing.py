@@ -2,7 +2,6 @@
 
 import errno
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -54,61 +53,45 @@ def test_stopped_as_shards_are_moved(source, out, monkeypatch, moved):
     assert not out.exists()
 
 
-def test_killed_at_any_moment(tmp_path, source):
-    """Whatever a SIGKILL leaves has no manifest, or is complete; the next run gives the right bytes."""
-    rng = random.Random(3)
-    expected = pack([source], tmp_path / 'expected', PackSettings(3), quiet)
-    slowly = (
-        'import sys, time\n'
-        'from pathlib import Path\n'
-        'from estimator_lab.data.packing import packing, shards\n'
-        'def slow(function):\n'
-        '    def call(*arguments): time.sleep(0.0005); return function(*arguments)\n'
-        '    return call\n'
-        'shards.TarWriter.add = slow(shards.TarWriter.add)\n'
-        'Path.rename = slow(Path.rename)\n'
-        'print(flush=True)\n'
-        'packing.pack([sys.argv[1]], Path(sys.argv[2]), packing.PackSettings(3), print)\n'
-    )
-    unfinished = 0
-    for round_ in range(12):
-        out = tmp_path / f'out{round_}'
-        command = [sys.executable, '-c', slowly, source, str(out)]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
-        process.stdout.readline()
-        time.sleep(rng.uniform(0, 0.4))
-        process.kill()
-        process.communicate()
-        finished = (out / MANIFEST).exists()
-        if not finished:
-            unfinished += 1
-            pack([source], out, PackSettings(3), quiet)
-        assert verify(out, lambda *_: None).shards == expected.shards
-        assert len(list(out.iterdir())) == 4
-    assert unfinished
+KILLED = """
+import os, sys
+from pathlib import Path
+from estimator_lab.data.packing import packing, shards
+calls = []
+def counted(function):
+    def call(*arguments):
+        if len(calls) == int(sys.argv[3]):
+            os.kill(os.getpid(), 9)
+        calls.append(function)
+        return function(*arguments)
+    return call
+shards.TarWriter.add = counted(shards.TarWriter.add)
+Path.rename = counted(Path.rename)
+packing.pack([sys.argv[1]], Path(sys.argv[2]), packing.PackSettings(3), print)
+"""
+MOVES = 4  # three shards and the manifest
 
 
-@pytest.mark.parametrize('moved', range(4))
-def test_killed_as_shards_are_moved(tmp_path, source, out, moved):
+@pytest.mark.parametrize('call', [1, 50, *range(-MOVES - 1, 1)])
+def test_killed_at_any_moment(tmp_path, source, out, call, monkeypatch):
+    """What a SIGKILL leaves has no manifest, or is complete; the next run gives the right bytes.
+
+    The process kills itself at one of its calls that write or move, counted from the end if negative.
+    """
+    calls, add, rename = [], TarWriter.add, Path.rename
+    monkeypatch.setattr(TarWriter, 'add', lambda *arguments: calls.append(add) or add(*arguments))
+    monkeypatch.setattr(Path, 'rename', lambda *arguments: calls.append(rename) or rename(*arguments))
     expected = pack([source], tmp_path / 'expected', PackSettings(3), quiet)
-    stop = (
-        'import os, sys\n'
-        'from pathlib import Path\n'
-        'from estimator_lab.data.packing import packing\n'
-        'rename, calls = Path.rename, []\n'
-        'def stop(self, target):\n'
-        f'    if len(calls) == {moved}: os.kill(os.getpid(), 9)\n'
-        '    calls.append(target)\n'
-        '    return rename(self, target)\n'
-        'Path.rename = stop\n'
-        'packing.pack([sys.argv[1]], Path(sys.argv[2]), packing.PackSettings(3), print)\n'
-    )
-    done = subprocess.run([sys.executable, '-c', stop, source, str(out)], cwd=ROOT, check=False)
-    assert done.returncode == -signal.SIGKILL
-    assert len(list(out.glob('*.tar'))) == moved
-    assert not (out / MANIFEST).exists()
-    assert pack([source], out, PackSettings(3), quiet).shards == expected.shards
-    assert verify(out, lambda *_: None)
+    assert calls[-MOVES:] == [rename] * MOVES and calls[:-MOVES] == [add] * (len(calls) - MOVES)
+    at = call if call > 0 else len(calls) + call  # 0 is after the last one
+    done = subprocess.run([sys.executable, '-c', KILLED, source, str(out), str(at)], cwd=ROOT, check=False)
+    assert done.returncode == (-signal.SIGKILL if at < len(calls) else 0)
+    assert len(list(out.glob('*.tar'))) == min(max(at - (len(calls) - MOVES), 0), MOVES - 1)
+    assert (out / MANIFEST).exists() == (at == len(calls))
+    if at < len(calls):
+        assert pack([source], out, PackSettings(3), quiet).shards == expected.shards
+    assert verify(out, lambda *_: None).shards == expected.shards
+    assert len(list(out.iterdir())) == MOVES
 
 
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGHUP])
@@ -121,10 +104,10 @@ def test_a_signal_ends_the_command_with_a_sentence_and_without_leftovers(tmp_pat
     with pipe.open('wb') as file:
         file.write(data[: len(data) // 2])
         file.flush()
-        until = time.monotonic() + 60
+        until = time.monotonic() + 300
         while not (out / '.packing').exists() and time.monotonic() < until:
             time.sleep(0.05)
         process.send_signal(number)
-        _, shown = process.communicate(timeout=60)
+        _, shown = process.communicate(timeout=300)
     assert process.returncode and shown == 'error: Stopped.\n'
     assert not out.exists()

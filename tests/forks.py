@@ -1,0 +1,131 @@
+"""Python processes for tests, forked from one that has imported TensorFlow, which takes seconds.
+
+They are processes like others, with an environment, output and signals of their own. They are of no use for
+tests of imports, and of environment variables that TensorFlow reads as it is imported.
+"""
+
+import atexit
+import functools
+import gc
+import importlib
+import json
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.places import ROOT
+
+_IMPORTED = ('numpy', 'PIL.Image', 'estimator_lab.tf1', 'tensorflow_estimator', 'tensorboard.plugins.hparams')
+
+
+class Process:
+    """A process that runs a module or a script, with the methods of `subprocess.Popen` that tests need.
+
+    Args:
+      words: '-m', a module and its arguments, or the path of a script and its arguments.
+      out: the file to which its standard output is appended.
+      err: the file of its standard error; None for that of `out`.
+      environment: all environment variables.
+    """
+
+    def __init__(
+        self, words: Sequence[str], out: Path, err: Path | None = None, environment: Any = None
+    ) -> None:
+        self._out, self._err = out, err or out
+        self.returncode: int | None = None
+        chosen = {**os.environ, 'PYTHONPATH': str(ROOT), **(environment or {})}
+        self.pid: int = _ask('start', list(words), str(self._out), str(self._err), chosen, str(Path.cwd()))
+
+    def poll(self) -> int | None:
+        """Returns the exit status, or None while the process runs."""
+        if self.returncode is None:
+            self.returncode = _ask('poll', self.pid)
+        return self.returncode
+
+    def wait(self, timeout: float) -> int:
+        """Waits for the end; returns the exit status."""
+        end = time.monotonic() + timeout
+        while (status := self.poll()) is None:
+            if time.monotonic() > end:
+                raise subprocess.TimeoutExpired(str(self.pid), timeout)
+            time.sleep(0.02)
+        return status
+
+    def communicate(self, timeout: float) -> tuple[str, str]:
+        """Waits for the end; returns what is in the files of both outputs."""
+        self.wait(timeout)
+        return self._out.read_text(errors='replace'), self._err.read_text(errors='replace')
+
+    def send_signal(self, number: int) -> None:
+        """Sends a signal, unless the process has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Kills the process and waits for its end."""
+        self.send_signal(signal.SIGKILL)
+        self.wait(600)
+
+
+@functools.cache
+def _server() -> subprocess.Popen[str]:
+    words, pipe = [sys.executable, '-m', __spec__.name], subprocess.PIPE
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+    server = subprocess.Popen(words, stdin=pipe, stdout=pipe, env=environment, text=True, cwd=ROOT)
+    atexit.register(server.kill)
+    return server
+
+
+def _ask(*request: Any) -> Any:
+    server = _server()
+    assert server.stdin and server.stdout
+    server.stdin.write(json.dumps(request) + '\n')
+    server.stdin.flush()
+    return json.loads(server.stdout.readline())
+
+
+def _serve() -> list[Any]:
+    """Forks and polls at each line of standard input; returns the request in the forks alone."""
+    from estimator_lab.base.process import hide_import_messages
+
+    hide_import_messages()
+    for name in _IMPORTED:
+        importlib.import_module(name)
+    gc.freeze()  # so that forks share its pages
+    while line := sys.stdin.readline():
+        what, *request = json.loads(line)
+        if what == 'start':
+            answer: Any = os.fork()
+            if not answer:
+                return request
+        else:
+            pid, status = os.waitpid(*request, os.WNOHANG)
+            answer = os.waitstatus_to_exitcode(status) if pid else None
+        print(json.dumps(answer), flush=True)
+    sys.exit()
+
+
+def _run(words: list[str], out: str, err: str, environment: dict[str, str], folder: str) -> None:
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for number, path in ((1, out), (2, err)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    if words[0] == '-m':
+        sys.argv = words[1:]
+        runpy.run_module(words[1], run_name='__main__', alter_sys=True)
+    else:
+        sys.argv = words
+        sys.path[0] = str(Path(words[0]).parent)
+        runpy.run_path(words[0], run_name='__main__')
+
+
+if __name__ == '__main__':
+    _run(*_serve())
