@@ -69,6 +69,7 @@ ONCE = (
     'test_control_characters.py',
     'test_every_model.py',
     'test_full_disk.py',
+    'test_installed.py',
     'test_kubernetes.py',
     'test_main.py',
     'test_readme.py',
