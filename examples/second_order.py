@@ -30,7 +30,7 @@ OPTIMIZERS: dict[str, Callable[[], Any]] = {
     'L-BFGS': lambda: LBFGSOptimizer(),
     'conjugate gradients': lambda: ConjugateGradientOptimizer(),
     # The curvature from a quarter of the faces, a different one in each step.
-    'Hessian-free': lambda: HessianFreeOptimizer(HessianFreeSettings(damping=1.0, curvature_share=0.25)),
+    'Hessian-free': lambda: HessianFreeOptimizer(HessianFreeSettings(curvature_share=0.25)),
 }
 
 

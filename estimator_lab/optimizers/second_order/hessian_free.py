@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from estimator_lab.base.settings import setting
 from estimator_lab.errors import FlagError
 from estimator_lab.optimizers.second_order.curvature import GaussNewton
-from estimator_lab.optimizers.second_order.flat import dot, epsilon
+from estimator_lab.optimizers.second_order.flat import dot, epsilon, norm
 from estimator_lab.optimizers.second_order.line_search import Point, armijo
 from estimator_lab.optimizers.second_order.objective import Iterate, Objective
 from estimator_lab.optimizers.second_order.optimizer import (
@@ -28,6 +28,10 @@ _POWER = 0.75
 # ... damping increases below the first reduction ratio and decreases above the second (section 4.1).
 _POOR, _GOOD = 0.25, 0.75
 _INCREASE, _DECREASE = 3 / 2, 2 / 3
+# Above this ratio the model is as good as exact: damping decreases faster than Martens'.
+_EXACT, _FAST_DECREASE = 0.9, 1 / 4
+# The first damping is this share of the largest curvature, found by a few power iterations.
+_FIRST_SHARE, _POWER_ITERATIONS = 0.1, 8
 # Sums of gradients with random signs in the estimate of the diagonal.
 _DRAWS = 8
 _LINE_SEARCH_STEPS = 60
@@ -137,12 +141,17 @@ class HessianFreeOptimizer(SecondOrderOptimizer):
         def product(vector: Any) -> Any:
             return matrix.product(vector) + decay * vector
 
+        damping = tf.cond(
+            state.damping > 0,
+            lambda: state.damping,
+            lambda: _FIRST_SHARE * _largest_curvature(product, gradient),
+        )
         diagonal = matrix.squared_gradients(state.turn, _DRAWS)
         solutions = truncated_cg(
-            lambda vector: product(vector) + state.damping * vector,
+            lambda vector: product(vector) + damping * vector,
             target=-gradient,
             start=_DECAY * state.solution,
-            preconditioner=(diagonal + decay + state.damping) ** _POWER,
+            preconditioner=(diagonal + decay + damping) ** _POWER,
             most=self.settings.cg_steps,
         )
         change, changed_loss, tries = _backtracked(solutions, lambda change: loss_at(here.weights + change))
@@ -158,15 +167,15 @@ class HessianFreeOptimizer(SecondOrderOptimizer):
         )
         # Near the minimum, the predicted change is below the rounding error of the loss.
         meaningful = -predicted > epsilon(loss.dtype) * tf.abs(loss)
-        damping = tf.where(meaningful, state.damping * _damping_factor(ratio), state.damping)
+        factor = tf.where(meaningful, _damping_factor(ratio), tf.ones_like(ratio))
         return Step(
             weights=here.weights + found.rate * change,
-            state=Damped(solutions.kept.read(solutions.last), damping, state.turn + 1),
+            state=Damped(solutions.kept.read(solutions.last), damping * factor, state.turn + 1),
             finite=tf.is_finite(changed_loss) | (found.rate > 0),
             diagnostics={
                 'evaluations': tries + found.evaluations,
                 'step_length': found.rate,
-                'damping': state.damping,
+                'damping': damping,
                 'reduction_ratio': ratio,
                 'cg_steps': solutions.steps,
             },
@@ -231,7 +240,30 @@ def _damping_factor(ratio: Any) -> Any:
       ratio: the change of the loss divided by the change that the undamped model predicts; NaN is poor.
     """
     one = tf.ones_like(ratio)
-    return tf.where(ratio > _GOOD, _DECREASE * one, tf.where(ratio >= _POOR, one, _INCREASE * one))
+    decrease = tf.where(ratio > _EXACT, _FAST_DECREASE * one, _DECREASE * one)
+    return tf.where(ratio > _GOOD, decrease, tf.where(ratio >= _POOR, one, _INCREASE * one))
+
+
+def _largest_curvature(product: Callable[[Any], Any], start: Any) -> Any:
+    """Estimates the largest eigenvalue of a positive semi-definite matrix from below, by power iterations.
+
+    Args:
+      product: x [size] -> A x [size].
+      start: the first vector, [size].
+
+    Returns:
+      A scalar, above 0 even if there is no curvature along `start`.
+    """
+
+    def iterate(number: Any, vector: Any, length: Any) -> tuple[Any, Any, Any]:
+        changed = product(tf.div_no_nan(vector, length))
+        return number + 1, changed, norm(changed)
+
+    first = (tf.constant(0), start, norm(start))
+    *_, curvature = tf.while_loop(
+        lambda number, *_: number < _POWER_ITERATIONS, iterate, first, parallel_iterations=1
+    )
+    return tf.maximum(curvature, epsilon(start.dtype))
 
 
 def _kernels(objective: Objective) -> Any:

@@ -74,7 +74,11 @@ class SecondOrderParams:
         'share of the batch from which hessian_free takes curvature, a different one in each step, in (0, 1]',
         lambda v: 0 < v <= 1,
     )
-    damping: float = setting(45.0, 'the first lambda of hessian_free, above 0', lambda v: v > 0)
+    damping: float = setting(
+        0.0,
+        "the first lambda of hessian_free; 0 for a tenth of the loss's largest curvature",
+        lambda v: v >= 0,
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 
 from estimator_lab.errors import FlagError
 from estimator_lab.optimizers import HessianFreeOptimizer, HessianFreeSettings
 from estimator_lab.optimizers.second_order.hessian_free import _damping_factor
 from estimator_lab.tf1 import tf
 from tests.graphs import evaluate
-from tests.optimizers.second_order.problems import run
+from tests.optimizers.second_order.problems import run, softmax_regression
 
 _ROWS = 12
 
@@ -29,9 +30,9 @@ def optimizer(**settings):
 
 
 def test_damping_follows_the_reduction_ratio():
-    ratios = [0.8, 0.75, 0.5, 0.25, 0.2, -1.0, np.nan]
+    ratios = [1.2, 0.95, 0.8, 0.75, 0.5, 0.25, 0.2, -1.0, np.nan]
     found = evaluate(lambda: _damping_factor(tf.constant(ratios)))
-    assert found == pytest.approx([2 / 3, 1, 1, 1, 1.5, 1.5, 1.5])
+    assert found == pytest.approx([1 / 4, 1 / 4, 2 / 3, 1, 1, 1, 1.5, 1.5, 1.5])
 
 
 def test_without_damping_one_step_solves_least_squares():
@@ -61,9 +62,32 @@ def test_a_damped_step_is_that_of_the_damped_matrix():
 
 def test_damping_decreases_by_its_factor_and_is_kept():
     # The undamped model of a quadratic predicts every step exactly: ratio 1.
-    seen = run(optimizer(), loss_of, np.ones(3), 4)
-    assert [step['damping'] for step in seen.shown] == pytest.approx([45, 30, 20, 40 / 3])
+    seen = run(optimizer(damping=45.0), loss_of, np.ones(3), 4)
+    assert [step['damping'] for step in seen.shown] == pytest.approx([45, 45 / 4, 45 / 16, 45 / 64])
     assert [step['reduction_ratio'] for step in seen.shown] == pytest.approx([1] * 4)
+
+
+@pytest.mark.parametrize('scale', [1e-3, 1.0, 1e3])
+def test_damping_starts_at_a_tenth_of_the_largest_curvature(scale):
+    x, _, _ = regression()
+    seen = run(optimizer(), lambda weights: scale * loss_of(weights), np.ones(3), 1)
+    largest = scale * np.linalg.eigvalsh(2 / _ROWS * x.T @ x)[-1]
+    assert seen.shown[0]['damping'] == pytest.approx(0.1 * largest, rel=0.01)
+
+
+def test_damping_starts_above_0_where_the_gradient_is_0():
+    seen = run(optimizer(), loss_of, regression()[2], 2)
+    assert all(step['damping'] > 0 for step in seen.shown)
+    assert seen.weights[-1] == pytest.approx(regression()[2])
+
+
+@pytest.mark.parametrize('decay', [1e-2, 1e-4])
+def test_fifteen_steps_of_the_defaults_reach_the_minimum_of_logistic_regression(decay):
+    problem = softmax_regression(decay=decay)
+    start = np.zeros(problem.inputs.shape[1] * problem.classes)
+    least = minimize(problem.value_and_gradient, start, jac=True, method='L-BFGS-B').fun
+    found = run(optimizer(), problem.tensor, start, 15).weights[-1]
+    assert problem.value_and_gradient(found)[0] < least * (1 + 1e-3)
 
 
 def test_biases_have_no_decay():
