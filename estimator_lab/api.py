@@ -1,13 +1,156 @@
-"""The public Python API. Importing it does not import TensorFlow."""
+"""The public Python API: train models, use them, and read archives. Importing it does not import TensorFlow.
 
+>>> from estimator_lab import api
+>>> print(api.models()['cnn'])
+the notes' convolutional network, for classification
+"""
+
+import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from estimator_lab.base.settings import settings_from, settings_of
 from estimator_lab.data.streaming.settings import StreamSettings, paths_of
 from estimator_lab.data.streaming.stream import Batch, Example, Stream
+from estimator_lab.errors import DataError, FlagError, LabError
+from estimator_lab.models.registry import MODELS, find_model
+from estimator_lab.notebook.listing import Listing, settings_listing
+from estimator_lab.training.settings import Settings
 
-__all__ = ['Batch', 'Example', 'Stream', 'stream']
+if TYPE_CHECKING:
+    from estimator_lab.data.demo_sets.archives import DemoPaths
+    from estimator_lab.notebook.run import Run
+
+__all__ = [
+    'Batch',
+    'DataError',
+    'Example',
+    'FlagError',
+    'LabError',
+    'Run',
+    'Stream',
+    'demo_faces',
+    'fit',
+    'hparams',
+    'load',
+    'models',
+    'settings',
+    'stream',
+]
+
+
+def fit(
+    model: str = 'cnn',
+    data: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    *,
+    model_dir: str | os.PathLike[str] | None = None,
+    hparams: str | Mapping[str, Any] = '',
+    say: Callable[[str], None] = print,
+    **settings: Any,
+) -> 'Run':
+    """Trains a model, as `python -m estimator_lab.train` does; goes on where an earlier training stopped.
+
+    Ctrl-C ends it after a checkpoint: `result.interrupted` of what it returns tells.
+
+    Example:
+      ```
+      run = api.fit('cnn', 'train.tar', eval_data='test.tar', model_dir='runs/faces', epochs=4)
+      run.metrics['accuracy']
+      ```
+
+    Args:
+      model: its name; `models()` lists them.
+      data: archives, folders or files of trees; () for the built-in faces.
+      model_dir: folder of checkpoints and TensorBoard files; None for runs/MODEL.
+      hparams: hyper-parameters by name; `hparams(model)` lists them.
+      say: called with each line that tells how far the training is.
+      **settings: further flags of the command; `settings()` lists them.
+
+    Raises:
+      FlagError: a setting is not allowed, or does not suit the data.
+      DataError: the data can't be read or trained on; what was learned before has been saved.
+      LabError: TensorFlow fails, in one sentence.
+    """
+    from estimator_lab.notebook.run import Run
+    from estimator_lab.training.experiment import Experiment
+
+    if not isinstance(hparams, str):
+        hparams = ','.join(f'{name}={value}' for name, value in hparams.items())
+    values: dict[str, Any] = {'model': model, 'data': data, 'hparams': hparams, **settings}
+    values['model_dir'] = Path(model_dir or Path('runs', model)).expanduser()
+    chosen = settings_from(Settings, values)
+    if not chosen.data:
+        chosen = _with_built_in_faces(chosen)
+    result = Experiment(chosen, say).train()
+    return Run(chosen.model_dir, result)
+
+
+def load(model_dir: str | os.PathLike[str]) -> 'Run':
+    """Returns the run of a folder in which a model was trained.
+
+    Raises:
+      DataError: there is no trained model, or it can't be read.
+    """
+    from estimator_lab.notebook.run import Run
+
+    return Run(Path(model_dir).expanduser())
+
+
+def demo_faces() -> 'DemoPaths':
+    """Returns the paths `train` and `test` of the built-in faces, 1,600 and 400 images; drawn at first use.
+
+    Raises:
+      DataError: the cache folder can't be written.
+    """
+    from estimator_lab.data.demo_sets.archives import cached_demo
+
+    return cached_demo()
+
+
+def models() -> Listing:
+    """Returns all models by name: what they are.
+
+    >>> from estimator_lab import api
+    >>> 'autoencoder' in api.models()
+    True
+    """
+    return Listing({name: entry.summary for name, entry in MODELS.items()})
+
+
+def settings() -> Listing:
+    """Returns the settings of `fit` by name: their defaults, and what they mean.
+
+    >>> from estimator_lab import api
+    >>> api.settings()['image_size']
+    '128: side in pixels to which images are scaled'
+    """
+    return settings_listing(settings_of(Settings))
+
+
+def hparams(model: str) -> Listing:
+    """Returns the hyper-parameters of a model by name: their defaults, and what they mean.
+
+    Raises:
+      FlagError: there is no such model.
+    """
+    return settings_listing(settings_of(find_model(model).params))
+
+
+def _with_built_in_faces(chosen: Settings) -> Settings:
+    if chosen.eval_data:
+        raise FlagError('eval_data needs data: the built-in faces have their own evaluation images.')
+    paths = demo_faces()
+    return dataclasses.replace(chosen, data=(str(paths.train),), eval_data=(str(paths.test),))
+
+
+def __getattr__(name: str) -> Any:
+    if name == 'Run':  # its module loads TensorFlow
+        from estimator_lab.notebook.run import Run
+
+        return Run
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
 
 def stream(

@@ -23,6 +23,7 @@ FLOORS = [
     {'models'},
     {'runs'},
     {'inference', 'training', 'startup'},
+    {'notebook'},
     {
         'train',
         'evaluate',

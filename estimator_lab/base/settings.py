@@ -4,12 +4,26 @@ Flags of commands, hyper-parameters of models and settings of second-order optim
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from typing import Any
+import os
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, TypeVar
 
+from estimator_lab.base.suggestions import unknown
 from estimator_lab.errors import FlagError
 
+S = TypeVar('S')
 _DECLARED = 'setting'
+_KINDS: dict[type, tuple[Any, str]] = {
+    bool: (bool, 'True or False'),
+    int: (Integral, 'a whole number'),
+    float: (Real, 'a number'),
+    str: ((str, os.PathLike), 'a text'),
+    Path: ((str, os.PathLike), 'a path'),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +63,33 @@ def settings_of(settings_class: type) -> dict[str, Setting]:
     return {field.name: field.metadata[_DECLARED] for field in fields if _DECLARED in field.metadata}
 
 
+def types_of(settings_class: type) -> dict[str, type]:
+    """Returns the types of declared settings by name: without their None, and tuple for a sequence."""
+    hints = typing.get_type_hints(settings_class)
+    return {name: _plain(hints[name]) for name in settings_of(settings_class)}
+
+
+def settings_from(settings_class: type[S], values: Mapping[str, Any]) -> S:
+    """Returns settings with some values from Python, checked as the flags of a command line are.
+
+    Args:
+      settings_class: a dataclass with declared settings.
+      values: by name. One path stands for a sequence of one; None for a setting without a value.
+
+    Raises:
+      FlagError: for an unknown name (it lists the known ones), or a value that is not allowed.
+    """
+    declared, kinds = settings_of(settings_class), types_of(settings_class)
+    for name in values:
+        if name not in declared:
+            raise FlagError(unknown('Unknown setting', name, declared))
+    made = settings_class(
+        **{name: _checked(name, v, kinds[name], declared[name]) for name, v in values.items()}
+    )
+    check_settings(made)
+    return made
+
+
 def structural_settings(settings_class: type) -> dict[str, Any]:
     """Returns the defaults of the structural settings, which a checkpoint is bound to, by name."""
     declared = settings_of(settings_class).items()
@@ -66,3 +107,30 @@ def check_settings(settings: Any, what: str = '') -> None:
         value = getattr(settings, name)
         if declared.valid and not declared.valid(value):
             raise FlagError(f'{what}{name}={value} is not allowed: {declared.help}.')
+
+
+def _plain(hint: Any) -> type:
+    if isinstance(hint, types.UnionType):
+        (hint,) = (one for one in typing.get_args(hint) if one is not type(None))
+    return tuple if typing.get_origin(hint) is Sequence else hint
+
+
+def _checked(name: str, value: Any, kind: type, declared: Setting) -> Any:
+    """Returns a value as the setting has it, or raises FlagError."""
+    if value is None and declared.default is None:
+        return None
+    if kind is tuple:
+        several = [value] if isinstance(value, str | os.PathLike) else value
+        if not isinstance(several, Sequence) or isinstance(several, bytes):
+            raise FlagError(f'{name}={value!r} must be a path, or several in a list.')
+        return tuple(_checked(name, one, str, declared) for one in several)
+    accepted, noun = _KINDS[kind]
+    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+        raise FlagError(f'{name}={value!r} must be {noun}.')
+    if declared.choices and value not in declared.choices:
+        raise FlagError(f'{name}={value!r} must be one of {", ".join(map(repr, declared.choices))}.')
+    if declared.lower is not None and not value >= declared.lower:
+        raise FlagError(f'{name}={value!r} must be {declared.lower} or more.')
+    if declared.upper is not None and not value <= declared.upper:
+        raise FlagError(f'{name}={value!r} must be {declared.upper} or less.')
+    return os.fspath(value) if kind is str else kind(value)

@@ -1,14 +1,11 @@
 """Command-line flags made from declared settings, and settings read back from flags."""
 
-import types
-import typing
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from absl import flags
 
-from estimator_lab.base.settings import settings_of
+from estimator_lab.base.settings import settings_of, types_of
 
 S = TypeVar('S')
 _DEFINE = {
@@ -29,7 +26,7 @@ def groups_of(settings_class: type) -> dict[str, list[str]]:
 
 def define_flags(settings_class: type, flag_values: flags.FlagValues) -> None:
     """Defines a flag for each setting of a class."""
-    for name, kind in _types_of(settings_class).items():
+    for name, kind in types_of(settings_class).items():
         declared = settings_of(settings_class)[name]
         default, more = declared.default, {'flag_values': flag_values}
         if declared.choices or kind not in _DEFINE:
@@ -45,22 +42,10 @@ def define_flags(settings_class: type, flag_values: flags.FlagValues) -> None:
 def read_flags(settings_class: type[S], flag_values: Any) -> S:
     """Returns the settings that the flags of a command line say."""
     return settings_class(
-        **{name: _value(kind, flag_values[name].value) for name, kind in _types_of(settings_class).items()}
+        **{name: _value(kind, flag_values[name].value) for name, kind in types_of(settings_class).items()}
     )
-
-
-def _types_of(settings_class: type) -> dict[str, type]:
-    """Returns the types of settings by name: without their None, and tuple for a sequence."""
-    hints = typing.get_type_hints(settings_class)
-    return {name: _plain(hints[name]) for name in settings_of(settings_class)}
 
 
 def _value(kind: type, value: Any) -> Any:
     """Returns a flag's value as the setting has it: a path, a number chosen from a list, a tuple."""
     return None if value is None or (value == '' and kind is Path) else kind(value)
-
-
-def _plain(hint: Any) -> type:
-    if isinstance(hint, types.UnionType):
-        (hint,) = (one for one in typing.get_args(hint) if one is not type(None))
-    return tuple if typing.get_origin(hint) is Sequence else hint

@@ -83,7 +83,7 @@ def pictures_of_first(trained: Trained, examples: Order) -> tuple[str, dict[str,
     for unread in examples.epoch(0):
         member = unread.read()
         with contextlib.suppress(BadExampleError):
-            return member.key, _inspected(trained, member.data, '', member.key)[1]
+            return member.key, inspected(trained, member.data, '', member.key)[1]
     return '', {}
 
 
@@ -109,7 +109,7 @@ def show_in_tensorboard(trained: Trained, name: str, pictures: Mapping[str, Imag
         yield 'TensorBoard', tensorboard(trained.model_dir)
 
 
-def _inspected(trained: Trained, data: bytes, label: str, key: str) -> Inspected:
+def inspected(trained: Trained, data: bytes, label: str, key: str) -> Inspected:
     """Returns the predictions for an encoded example, and pictures of it; raises BadExampleError."""
     if trained.kind is not IMAGES:
         values, picture = inspect_tree(trained, data)
@@ -120,7 +120,7 @@ def _inspected(trained: Trained, data: bytes, label: str, key: str) -> Inspected
 
 def _inspect_image(trained: Trained, place: str, label: str) -> Inspected:
     try:
-        return _inspected(trained, read_example(place).data, label, place)
+        return inspected(trained, read_example(place).data, label, place)
     except BadExampleError as reason:
         raise DataError(f'--image={place} cannot be decoded: {reason}.') from reason
 
@@ -131,7 +131,7 @@ def _inspect_tree(trained: Trained, place: str, label: str) -> Inspected:
     is_text = place.lstrip().startswith('(')
     data = place.encode() if is_text else read_example(place, trained.kind).data
     try:
-        return _inspected(trained, data, '', place)
+        return inspected(trained, data, '', place)
     except BadExampleError as reason:
         raise DataError(f'--tree={place[:80]} is not a tree: {reason}.') from reason
 

@@ -8,14 +8,15 @@ from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw, ImageFont
 
 from estimator_lab.core.display.fonts import Line, fitted
+from estimator_lab.core.display.ticks import round_ticks, tick_texts, wide_enough
 
 _WIDTH, _HEIGHT, _LEFT, _TOP, _LINE = 480, 240, 62, 22, 16
 _COLOURS = (
     *('#1f77b4', '#d62728', '#2ca02c', '#ff7f0e', '#9467bd', '#8c564b'),
     *('#e377c2', '#7f7f7f', '#17becf', '#bcbd22', '#000000'),
 )
-_TICKS = 5
 _TINY = 1e-30
+_SLACK = 1e-9
 _DECADES = 12  # of a logarithmic axis, at most
 _VALUE = 12  # pixels of a value in a heat map, at most
 
@@ -49,7 +50,8 @@ def draw_curves(
       An RGB picture.
     """
     scaled = {name: (np.asarray(x, float), _scaled(y, logarithmic)) for name, (x, y) in curves.items()}
-    low, high = bounds or _bounds([y for _, y in scaled.values()], logarithmic)
+    ticks = _ticks(*(bounds or _bounds([y for _, y in scaled.values()], logarithmic)), logarithmic)
+    low, high = min(ticks), max(ticks)
     first, last = _bounds([x for x, _ in scaled.values()], logarithmic=False)
     picture = Image.new('RGB', (_LEFT + _WIDTH + 40, _TOP + _HEIGHT + _LINE * (4 + len(curves))), 'white')
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default()
@@ -60,13 +62,15 @@ def draw_curves(
 
     fitted(title, _WIDTH).draw(draw, (_LEFT, 4))
     draw.rectangle((_LEFT, _TOP, _LEFT + _WIDTH, _TOP + _HEIGHT), outline='black')
-    for tick in range(_TICKS):
-        share = tick / (_TICKS - 1)
-        x, y = first + share * (last - first), low + share * (high - low)
-        across, down = place(x, y)
-        draw.text((across - 8, _TOP + _HEIGHT + 3), f'{x:.4g}', fill='black', font=font)
-        shown = 10.0**y if logarithmic else y
-        draw.text((4, down - 6), f'{shown:.3g}', fill='black', font=font)
+    for y, text in ticks.items():
+        down = place(first, y)[1]
+        draw.line((_LEFT - 3, down, _LEFT, down), fill='black')
+        draw.text((_LEFT - 6, down), text, fill='black', font=font, anchor='rm')
+    steps = [x for x in round_ticks(first, last) if first <= x <= last]
+    for x, text in zip(steps, tick_texts(steps), strict=True):
+        across = place(x, low)[0]
+        draw.line((across, _TOP + _HEIGHT, across, _TOP + _HEIGHT + 3), fill='black')
+        draw.text((across, _TOP + _HEIGHT + 4), text, fill='black', font=font, anchor='ma')
     draw.text((_LEFT, _TOP + _HEIGHT + _LINE + 3), horizontal, fill='black', font=font)
     for number, (name, (xs, ys)) in enumerate(scaled.items()):
         colour = _COLOURS[number % len(_COLOURS)]
@@ -111,6 +115,24 @@ def _scaled(values: ArrayLike, logarithmic: bool) -> np.ndarray:
     return np.where(np.isfinite(scaled), scaled, np.nan)
 
 
+def _ticks(low: float, high: float, logarithmic: bool) -> dict[float, str]:
+    """Returns where the numbers of the vertical axis stand, which they are, and with that its bounds."""
+    if not logarithmic:
+        ticks = round_ticks(low, high)
+        return dict(zip(ticks, tick_texts(ticks), strict=True))
+    if high - low >= 1:  # decades, or some of them
+        decades = round_ticks(math.floor(low), math.ceil(high))
+        return {decade: f'{10.0**decade:g}' for decade in decades if decade % 1 == 0}
+    series = [
+        math.log10(times) + power
+        for power in range(math.floor(low), math.ceil(high) + 1)
+        for times in (1, 2, 5)
+    ]
+    first = max(place for place, tick in enumerate(series) if tick <= low + _SLACK)
+    last = min(place for place, tick in enumerate(series) if tick >= high - _SLACK)
+    return {tick: f'{10.0**tick:.3g}' for tick in series[first : last + 1]}
+
+
 def _bounds(parts: Sequence[np.ndarray], logarithmic: bool) -> tuple[float, float]:
     """Returns lower and upper bounds of an axis, which differ; a logarithmic axis has at most 12 decades."""
     values = np.concatenate(parts)
@@ -120,7 +142,8 @@ def _bounds(parts: Sequence[np.ndarray], logarithmic: bool) -> tuple[float, floa
     low, high = float(values.min()), float(values.max())
     if logarithmic:
         low = max(low, high - _DECADES)
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
+        return (low, high) if high > low else (low - 0.5, high + 0.5)
+    return wide_enough(low, high)
 
 
 def draw_bars(title: str, bars: Sequence[tuple[str, float, int]]) -> Image.Image:

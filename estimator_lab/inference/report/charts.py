@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from estimator_lab.core.display.ticks import round_ticks, tick_texts, wide_enough
 from estimator_lab.core.model import keys
 from estimator_lab.inference.report.html import Html, html
 
@@ -12,9 +13,8 @@ _LAST_CHARTS = (keys.LEARNING_RATE, keys.STEPS_PER_SECOND, keys.EXAMPLES_PER_SEC
 _NO_CHARTS = (keys.TOTAL_EXAMPLES, keys.UNKNOWN_LABELS, keys.UNKNOWN_TOKENS)
 
 _WIDTH, _HEIGHT = 440, 230
-_LEFT, _TOP, _RIGHT, _BOTTOM = 58, 28, 12, 24
+_LEFT, _TOP, _RIGHT, _BOTTOM = 58, 28, 24, 24
 _COLOURS = 6
-_TICKS = 4
 _MOST_POINTS = 400  # drawn of a curve
 _MARKED = 40  # points of a curve, up to which each has a mark that shows its value
 
@@ -63,11 +63,12 @@ def chart(title: str, lines: Mapping[str, Curve], names: Sequence[str] = ()) -> 
     steps = [step for curve in lines.values() for step in curve]
     values = [value for curve in lines.values() for value in curve.values()]
     across = float(min(steps)), float(max(max(steps), min(steps) + 1))
-    up = _span(min(values), max(values))
+    ticks = round_ticks(*wide_enough(min(values), max(values)))
+    up = ticks[0], ticks[-1]
     return html(
         '<figure><svg viewBox="0 0 {} {}" role="img" aria-label="{} by global step: {}">{}'
         '<text x="{}" y="16" class="title">{}</text>{}</svg><div class="legend">{}</div></figure>',
-        *(_WIDTH, _HEIGHT, title, ', '.join(lines), _grid(across, up), _LEFT, title),
+        *(_WIDTH, _HEIGHT, title, ', '.join(lines), _grid(across, ticks), _LEFT, title),
         [_curve(name, thinned(curve), across, up, colours[name]) for name, curve in lines.items()],
         [_legend(name, curve, colours[name]) for name, curve in lines.items()],
     )
@@ -85,14 +86,6 @@ def thinned(curve: Curve, most: int = _MOST_POINTS) -> list[tuple[int, float]]:
     return [points[place] for place in sorted(kept)]
 
 
-def _span(low: float, high: float) -> Span:
-    """Returns an interval that is not empty."""
-    if high > low:
-        return low, high
-    around = abs(low) * 0.1 or 1
-    return low - around, high + around
-
-
 def _place(point: Span, across: Span, up: Span) -> tuple[float, float]:
     """Returns the pixel of (step, value)."""
     width, height = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
@@ -105,18 +98,19 @@ def _share(value: float, span: Span) -> float:
     return (value / 2 - span[0] / 2) / (span[1] / 2 - span[0] / 2)
 
 
-def _grid(across: Span, up: Span) -> Iterator[Html]:
-    for tick in range(_TICKS + 1):
-        share = tick / _TICKS
-        step, value = (low * (1 - share) + high * share for low, high in (across, up))
-        x, y = _place((step, value), across, up)
+def _grid(across: Span, ticks: list[float]) -> Iterator[Html]:
+    up = ticks[0], ticks[-1]
+    for value, text in zip(ticks, tick_texts(ticks), strict=True):
+        _, y = _place((across[0], value), across, up)
         yield html(
             '<line x1="{}" x2="{}" y1="{}" y2="{}" class="grid"/>'
-            '<text x="{}" y="{}" text-anchor="end">{}</text><text x="{}" y="{}" text-anchor="{}">{}</text>',
-            *(_LEFT, _WIDTH - _RIGHT, y, y),
-            *(_LEFT - 6, y + 4, f'{value:.3g}'),
-            *(x, _HEIGHT - 8, {0: 'start', _TICKS: 'end'}.get(tick, 'middle'), f'{step:.0f}'),
+            '<text x="{}" y="{}" text-anchor="end">{}</text>',
+            *(_LEFT, _WIDTH - _RIGHT, y, y, _LEFT - 6, y + 4, text),
         )
+    steps = [step for step in round_ticks(*across) if across[0] <= step <= across[1] and step == int(step)]
+    for step in steps:
+        x, _ = _place((step, up[0]), across, up)
+        yield html('<text x="{}" y="{}" text-anchor="middle">{}</text>', x, _HEIGHT - 8, f'{step:,.0f}')
 
 
 def _curve(name: str, points: Sequence[tuple[int, float]], across: Span, up: Span, colour: str) -> Html:

@@ -80,10 +80,27 @@ def report_page(
     return page(f'{trained.model.name}: {trained.model_dir}', body)
 
 
+def evaluation_sections(evaluation: Evaluation) -> list[Html]:
+    """Returns the metrics of an evaluation, its confusion and its worst examples."""
+    parts = _metrics(evaluation.trained, History(), evaluation)
+    for title, found in _of_evaluation(evaluation).items():
+        parts += [html('<h2>{}</h2>', title), *found] if found else []
+    return parts
+
+
+def run_overview(trained: Trained, history: History) -> list[Html]:
+    """Returns the head of a run's report, and its curves."""
+    return [*_head(trained, history, None), *_curves(trained, history)]
+
+
+def _curves(trained: Trained, history: History) -> list[Html]:
+    return charts(history.curves, [trained.task.primary_metric], (TRAINING, EVALUATING))
+
+
 def _sections(
     trained: Trained, history: History, evaluation: Evaluation | None, inspected: Inspected
 ) -> Iterator[tuple[str, list[Html]]]:
-    yield 'Learning curves', charts(history.curves, [trained.task.primary_metric], (TRAINING, EVALUATING))
+    yield 'Learning curves', _curves(trained, history)
     yield 'Evaluation', _metrics(trained, history, evaluation)
     parts = _of_evaluation(evaluation) if evaluation else {}
     newer = {*inspected[1], *(('confusion', 'worst') if _CONFUSION in parts else ())}
@@ -130,7 +147,7 @@ def _metrics(trained: Trained, history: History, evaluation: Evaluation | None) 
     if evaluation:
         found: Mapping[str, float] = evaluation.metrics
         on = images_text(found, evaluation.images, trained.kind.noun)
-        about = f'Evaluated for this report on {on}, at step {trained.step:,}.'
+        about = f'Evaluated on {on}, at step {trained.step:,}.'
     else:
         ends = history.last()
         found = {tag: value for tag, (_, value) in ends.items()}

@@ -79,7 +79,7 @@ def test_points_lie_where_their_numbers_say():
     assert quarter == pytest.approx(top + (bottom - top) / 4, abs=0.1)
     assert evaluation == [(right, pytest.approx((top + bottom) / 2, abs=0.1))]
     tree = ElementTree.fromstring(drawn)
-    assert {'loss', '0', '50', '100', '4', '2'} <= {text.text for text in tree.iter('text')}
+    assert {'loss', '0', '20', '100', '4', '2'} <= {text.text for text in tree.iter('text')}
     assert next(tree.iter('title')).text == 'training, step 0: 4'
 
 

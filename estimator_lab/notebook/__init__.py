@@ -1,0 +1,1 @@
+"""Trained models as Python objects, which show themselves in a notebook."""

@@ -1,0 +1,51 @@
+"""Settings from Python are checked as those of a command line are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from estimator_lab.base.settings import setting, settings_from
+from estimator_lab.errors import FlagError
+
+
+@dataclass(frozen=True)
+class Some:
+    size: int = setting(3, 'a size', lower=1, upper=9)
+    share: float = setting(0.5, 'a share', lambda value: value < 1)
+    fast: bool = setting(False, 'whether')
+    name: str = setting('a', 'a name', choices=('a', 'b'))
+    out: Path | None = setting(None, 'a file')
+    data: Sequence[str] = setting((), 'files')
+
+
+def test_values_get_the_types_of_their_settings():
+    made = settings_from(Some, {'size': np.int64(4), 'share': 0, 'out': 'x', 'data': Path('a.tar')})
+    assert made == Some(size=4, share=0.0, out=Path('x'), data=('a.tar',))
+    assert [type(value) for value in (made.size, made.share)] == [int, float]
+    assert settings_from(Some, {'data': ['a', Path('b')], 'out': None}).data == ('a', 'b')
+
+
+@pytest.mark.parametrize(
+    ('value', 'sentence'),
+    [
+        ({'sise': 3}, "Unknown setting 'sise'; did you mean size"),
+        ({'size': 0}, 'size=0 must be 1 or more'),
+        ({'size': 10}, 'size=10 must be 9 or less'),
+        ({'size': 3.0}, 'size=3.0 must be a whole number'),
+        ({'size': True}, 'size=True must be a whole number'),
+        ({'size': None}, 'size=None must be a whole number'),
+        ({'share': float('nan')}, 'share=nan'),
+        ({'share': 1.5}, 'share=1.5 is not allowed: a share'),
+        ({'fast': 1}, 'fast=1 must be True or False'),
+        ({'name': 'c'}, "name='c' must be one of 'a', 'b'"),
+        ({'out': 3}, 'out=3 must be a path'),
+        ({'data': b'x'}, "data=b'x' must be a path, or several"),
+        ({'data': ['x', 3]}, 'data=3'),
+    ],
+)
+def test_other_values_are_refused(value, sentence):
+    with pytest.raises(FlagError, match=sentence):
+        settings_from(Some, value)

@@ -1,0 +1,151 @@
+"""Runs as Python objects: training, what can be done with a model, and how results show themselves."""
+
+import re
+from html import unescape
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from estimator_lab import api
+from tests.archive_files import small_archive
+from tests.small_runs import SMALL
+
+
+@pytest.fixture(scope='module')
+def archive(tmp_path_factory):
+    return small_archive(tmp_path_factory.mktemp('archive'))
+
+
+def fitted(archive, folder, model='cnn', hparams=SMALL, **settings):
+    chosen = {'image_size': 8, 'batch_size': 6, 'max_steps': 4, **settings}
+    said = []
+    run = api.fit(model, archive, model_dir=folder / model, hparams=hparams, say=said.append, **chosen)
+    return run, said
+
+
+@pytest.fixture(scope='module')
+def run(archive, tmp_path_factory):
+    return fitted(archive, tmp_path_factory.mktemp('runs'))[0]
+
+
+def images(count=3):
+    return np.random.default_rng(0).integers(0, 256, (count, 8, 8, 1)).astype(np.uint8)
+
+
+def framed(shown):
+    """Returns the page in a frame."""
+    return unescape(re.search(r'srcdoc="(.*?)" style', shown._repr_html_(), re.DOTALL)[1])
+
+
+def test_fit_trains_and_tells_what_came_out(run, archive):
+    assert (run.model, run.step, run.result.interrupted) == ('cnn', 4, False)
+    assert run.metrics['accuracy'] == pytest.approx(run.evaluate(archive).metrics['accuracy'], abs=1e-6)
+    assert run.hparams['filters'] == 2 and 'n000000' in run.labels
+    assert repr(run).endswith('cnn at step 4')
+
+
+def test_fit_goes_on_where_it_stopped(archive, tmp_path):
+    fitted(archive, tmp_path, max_steps=2)
+    run, _ = fitted(archive, tmp_path, max_steps=3)
+    assert run.result.step == 3
+
+
+def test_a_loaded_run_has_no_result(run):
+    loaded = api.load(str(run.model_dir))
+    assert loaded.result is None and loaded.checkpoint == run.checkpoint
+
+
+def test_rows_and_arrays_of_predictions_agree(run, archive):
+    rows, arrays = list(run.predict(archive)), run.predict_arrays([archive])
+    assert [row['key'] for row in rows] == arrays['key'].tolist() and len(rows) > 3
+    assert [row['probability'] for row in rows] == pytest.approx(
+        arrays['probabilities'].max(axis=1), abs=1e-6
+    )
+
+
+def test_images_in_memory_are_predicted_like_files(run, tmp_path):
+    for number, image in enumerate(images()):
+        Image.fromarray(image[:, :, 0]).save(tmp_path / f'{number}.png')
+    of_files, of_array = run.predict_arrays(tmp_path), run.predict_arrays(images())
+    np.testing.assert_array_equal(of_files['probabilities'], of_array['probabilities'])
+    assert of_array['key'].tolist() == ['0', '1', '2']
+    floats = run.predict_arrays(images() / 255)
+    np.testing.assert_allclose(floats['probabilities'], of_array['probabilities'], atol=1e-6)
+
+
+def test_a_file_that_is_no_image_has_a_problem(run, tmp_path):
+    (tmp_path / 'broken.png').write_bytes(b'none')
+    (row,) = run.predict(tmp_path / 'broken.png')
+    assert set(row) == {'key', 'problem'}
+    with pytest.raises(api.DataError, match='No example could be decoded'):
+        run.predict_arrays(tmp_path / 'broken.png')
+
+
+def test_an_inspection_has_pictures_of_the_example(run, archive):
+    found = run.inspect(images()[0], label='n000001')
+    assert {'inspected', 'saliency', 'grad_cam'} <= set(found.pictures)
+    place = f'{archive}:train/n000000/0000_01.png'
+    assert run.inspect(place).key == place
+
+
+def test_a_dream_is_a_picture(run):
+    assert run.dream(layer='conv1', iterations=1, octaves=1, size=16).size == (16, 16)
+
+
+def test_an_export_is_a_saved_model(run, tmp_path):
+    assert (run.export(tmp_path / 'exported') / 'saved_model.pb').exists()
+
+
+def test_a_report_is_a_page(run, tmp_path, archive):
+    report = run.report(tmp_path / 'page.html', data=archive)
+    assert framed(report) == report.path.read_text()
+
+
+def test_samples_of_a_machine_are_images(archive, tmp_path):
+    run, _ = fitted(archive, tmp_path, 'rbm', 'hidden_units=4')
+    samples = run.sample(5, steps=2)
+    assert samples.images.shape == (5, 8, 8, 1) and len(samples) == 5
+    np.testing.assert_array_equal(samples.images, run.sample(5, steps=2).images)
+    assert 'data:image/png' in framed(samples)
+
+
+def test_a_painting_has_the_size_of_its_photo(archive, tmp_path):
+    run, _ = fitted(archive, tmp_path, 'style', 'filters=2,blocks=0', max_steps=1, image_size=16)
+    photo = Image.new('L', (20, 12), 99)
+    assert run.paint(photo).size == (20, 12)
+    whole, none = run.paint(np.asarray(photo)[:, :, np.newaxis]), run.paint(photo, strength=0.0)
+    assert whole.tobytes() == run.paint(photo).tobytes()
+    assert np.abs(np.asarray(none).astype(int) - 99).max() <= 1
+
+
+def test_results_show_themselves(run, archive):
+    evaluation = run.evaluate(archive, worst=2)
+    assert 'precision' in framed(evaluation) and 'Accuracy' in repr(evaluation)
+    assert '<svg' in framed(run)
+    assert 'saliency' in framed(run.inspect(images()[0]))
+    assert 'learning_rate' in framed(api.hparams('cnn'))
+
+
+@pytest.mark.parametrize(
+    ('wrong', 'sentence'),
+    [
+        (lambda run: api.fit(imag_size=3), "Unknown setting 'imag_size'; did you mean image_size"),
+        (lambda run: api.fit(image_size='8'), "image_size='8' must be a whole number"),
+        (lambda run: api.fit(batch_size=0), 'batch_size=0 must be 1 or more'),
+        (lambda run: api.fit('nosuch'), 'nosuch is unknown'),
+        (lambda run: api.fit(eval_data='a.tar'), 'eval_data needs data'),
+        (lambda run: api.load('/nosuch'), '/nosuch'),
+        (lambda run: run.sample(), 'does not dream'),
+        (lambda run: run.sample(0), 'count=0'),
+        (lambda run: run.paint(images()[0]), 'does not paint'),
+        (lambda run: run.predict_arrays(images()[0]), r'not \[8, 8, 1\]'),
+        (lambda run: list(run.predict('/nosuch')), '/nosuch'),
+        (lambda run: run.evaluate('/nosuch'), '/nosuch'),
+        (lambda run: run.inspect(images()[0], label='nobody'), 'nobody'),
+        (lambda run: run.dream(layer='nosuch'), 'nosuch'),
+    ],
+)
+def test_wrong_arguments_are_named_in_a_sentence(run, wrong, sentence):
+    with pytest.raises(api.LabError, match=sentence):
+        wrong(run)
