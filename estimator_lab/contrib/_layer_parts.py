@@ -1,19 +1,9 @@
 """Helpers of the layers in ``tf.contrib.layers``: variables, outputs, and default arguments."""
 
-import importlib
-import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from estimator_lab.tf1 import tf
-
-
-def takes_defaults(layer: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorates a layer so that tf-slim's arg_scope sets its defaults, if tf-slim is installed."""
-    if importlib.util.find_spec('tf_slim') is None:
-        return layer
-    decorated: Callable[..., Any] = importlib.import_module('tf_slim.ops.arg_scope').add_arg_scope(layer)
-    return decorated
 
 
 def model_variable(

@@ -129,10 +129,7 @@ class _Package(Loader):
         if module.__name__ == f'{ROOT}.framework.python.ops':
             # A function and its module have the same name, and 1.15's `import arg_scope` gives the function.
             importlib.import_module(f'{module.__name__}.arg_scope')
-            if _is_installed('tf_slim'):
-                vars(module)['arg_scope'] = find('framework', 'arg_scope')
-            else:
-                del vars(module)['arg_scope']
+            vars(module)['arg_scope'] = find('framework', 'arg_scope')
 
     def _name(self, module: ModuleType, name: str) -> Any:
         if name.startswith('__'):

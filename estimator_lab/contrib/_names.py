@@ -57,7 +57,8 @@ tensorflow.python.framework.tensor_util: is_tensor=is_tf_type
 tensorflow.python.framework.smart_cond: smart_cond smart_case smart_constant_value
 tensorflow.python.util.deprecation: deprecated deprecated_arg_values deprecated_args
 estimator_lab.contrib.framework: filter_variables
-tf_slim.ops.arg_scope: add_arg_scope arg_scope arg_scoped_arguments current_arg_scope has_arg_scope
+estimator_lab.contrib.arg_scope:
+    add_arg_scope arg_scope arg_scope_func_key arg_scoped_arguments current_arg_scope has_arg_scope
 tf_slim.ops.variables: *
 [image]
 estimator_lab.contrib.image:

@@ -1,20 +1,21 @@
 """The layers of ``tf.contrib.layers`` that most programs use, with 1.15's variable names and numbers.
 
 Variables have the names of 1.15's checkpoints (`fully_connected/weights` and `/biases`, `BatchNorm/beta`,
-`LayerNorm/gamma`) and are in the collection of model variables. If the package tf-slim is installed, its
-`arg_scope`, which is `tf.contrib.framework.arg_scope`, sets their defaults; the other layers are tf-slim's.
+`LayerNorm/gamma`) and are in the collection of model variables. `tf.contrib.framework.arg_scope` sets their
+defaults. The other layers are those of the package tf-slim.
 """
 
 import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from estimator_lab.contrib._layer_parts import collected, either, known_size, model_variable, takes_defaults
+from estimator_lab.contrib._layer_parts import collected, either, known_size, model_variable
+from estimator_lab.contrib.arg_scope import add_arg_scope
 from estimator_lab.contrib.regularizers import xavier_initializer
 from estimator_lab.tf1 import tf
 
 
-@takes_defaults
+@add_arg_scope
 def fully_connected(
     inputs: Any,
     num_outputs: int,
@@ -95,7 +96,7 @@ elu = functools.partial(fully_connected, activation_fn=tf.nn.elu)
 linear = functools.partial(fully_connected, activation_fn=None)
 
 
-@takes_defaults
+@add_arg_scope
 def flatten(inputs: Any, outputs_collections: Any = None, scope: str | None = None) -> Any:
     """Reshapes [batch, ...] to [batch, product of the other axes].
 
@@ -109,7 +110,7 @@ def flatten(inputs: Any, outputs_collections: Any = None, scope: str | None = No
         return collected(tf.layers.flatten(inputs), outputs_collections, name)
 
 
-@takes_defaults
+@add_arg_scope
 def dropout(
     inputs: Any,
     keep_prob: Any = 0.5,
@@ -130,7 +131,7 @@ def dropout(
         return collected(outputs, outputs_collections, name)
 
 
-@takes_defaults
+@add_arg_scope
 def one_hot_encoding(
     labels: Any,
     num_classes: int,

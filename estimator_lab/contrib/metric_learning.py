@@ -1,7 +1,10 @@
 """``tf.contrib.losses.metric_learning``: losses of embeddings of which equal labels should be close."""
 
-from collections.abc import Sequence
+import importlib
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from estimator_lab.tf1 import tf
 
@@ -143,6 +146,107 @@ def lifted_struct_loss(labels: Any, embeddings: Any, margin: float = 1.0) -> Any
     count = tf.reduce_sum(positives) / 2.0
     loss = tf.reduce_sum(tf.square(tf.maximum(structured * positives, 0.0)))
     return tf.truediv(0.25 * loss, count, name='liftedstruct_loss')
+
+
+def cluster_loss(
+    labels: Any,
+    embeddings: Any,
+    margin_multiplier: float,
+    enable_pam_finetuning: bool = True,
+    margin_type: str = 'nmi',
+    print_losses: bool = False,
+) -> Any:
+    """Returns the clustering loss: Song, Jegelka, Rathod and Murphy (2017), equations 5 to 11.
+
+    Args:
+      labels: integers [batch] or [batch, 1].
+      embeddings: float [batch, size], usually with rows of length 1.
+      margin_multiplier: weight of the difference between the clusters and the labels.
+      enable_pam_finetuning: whether the centres of the clusters are refined, up to five times.
+      margin_type: how clusters are compared with the labels, by a score of scikit-learn: 'nmi', 'ami', 'ari'
+        or 'vmeasure'; 'const' is whether they are equal.
+      print_losses: whether the loss is printed at each step.
+
+    Raises:
+      ValueError: if there is no such `margin_type`.
+      ImportError: if scikit-learn is not installed.
+    """
+    score = _clustering_score(margin_type)
+    distances, labels = pairwise_distance(embeddings), tf.reshape(labels, [-1])
+
+    def search(distances: Any, labels: Any) -> Any:
+        centres = _augmented_centres(distances, labels, margin_multiplier, score, enable_pam_finetuning)
+        return np.array(centres, np.int32), score(labels, _nearest(distances, centres))
+
+    centres, agreement = tf.py_func(search, [distances, labels], [tf.int32, tf.float32], name='clusters')
+    agreement.set_shape([])
+    found = -tf.reduce_sum(tf.reduce_min(tf.gather(distances, centres), 0))
+    same = _same(labels)
+    sizes = tf.reduce_sum(tf.cast(same, distances.dtype), 1)
+    within = tf.reduce_sum(distances * tf.cast(same, distances.dtype), 0)
+    best = _masked_minimum(tf.tile(within[None, :], [tf.shape(same)[0], 1]), same)
+    of_labels = -tf.reduce_sum(best / sizes)
+    loss = found + margin_multiplier * (1.0 - agreement) - of_labels
+    loss = tf.maximum(loss, 0.0, name='clustering_loss')
+    if print_losses:
+        loss = tf.Print(loss, ['clustering_loss: ', loss])
+    tf.summary.scalar('losses/score_pred', found)
+    tf.summary.scalar(f'losses/{margin_type}', agreement)
+    tf.summary.scalar('losses/score_gt', of_labels)
+    return loss
+
+
+def _clustering_score(margin_type: str) -> Callable[[Any, Any], Any]:
+    """Returns the function (labels, clusters) -> float32, 1 for equal partitions."""
+    names = {
+        'nmi': 'normalized_mutual_info_score',
+        'ami': 'adjusted_mutual_info_score',
+        'ari': 'adjusted_rand_score',
+        'vmeasure': 'v_measure_score',
+    }
+    if margin_type == 'const':
+        return lambda labels, clusters: np.float32(np.array_equal(labels, clusters))
+    if margin_type not in names:
+        raise ValueError(f'Unrecognized margin_type: {margin_type}')
+    score = getattr(importlib.import_module('sklearn.metrics'), names[margin_type])
+    return lambda labels, clusters: np.float32(max(0.0, score(labels, clusters)))
+
+
+def _nearest(distances: Any, centres: list[int]) -> Any:
+    """Returns the number of the nearest centre of each point, int [points]; a centre belongs to itself."""
+    clusters = np.argmin(distances[centres], 0)
+    clusters[centres] = np.arange(len(centres))
+    return clusters
+
+
+def _augmented_centres(
+    distances: Any, labels: Any, margin: float, score: Callable[[Any, Any], Any], refine: bool
+) -> list[int]:
+    """Returns centres, one for each label, for which energy plus margin is large: algorithms 1 and 2."""
+
+    def penalty(centres: list[int]) -> Any:
+        return np.float32(margin) * (1 - score(labels, _nearest(distances, centres)))
+
+    number = len(np.unique(labels))
+    centres: list[int] = []
+    for _ in range(number):
+        others = [point for point in range(len(labels)) if point not in centres]
+        values = [
+            penalty([*centres, point]) - distances[[*centres, point]].min(0).sum(dtype=np.float32)
+            for point in others
+        ]
+        centres.append(others[int(np.argmax(values))])
+    for _ in range(5 if refine else 0):
+        clusters = _nearest(distances, centres)
+        for cluster in range(number):
+            members = np.flatnonzero(clusters == cluster)
+            values = [
+                penalty([*centres[:cluster], int(point), *centres[cluster + 1 :]])
+                - distances[members, point].sum(dtype=np.float32)
+                for point in members
+            ]
+            centres[cluster] = int(members[int(np.argmax(values))])
+    return centres
 
 
 def _same(labels: Any) -> Any:

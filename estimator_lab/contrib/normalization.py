@@ -4,13 +4,14 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from estimator_lab.contrib._layer_parts import collected, either, known_size, model_variable, takes_defaults
+from estimator_lab.contrib._layer_parts import collected, either, known_size, model_variable
+from estimator_lab.contrib.arg_scope import add_arg_scope
 from estimator_lab.tf1 import tf
 
 _CHANNEL_AXES = {'NHWC': -1, 'NCHW': 1}
 
 
-@takes_defaults
+@add_arg_scope
 def layer_norm(
     inputs: Any,
     center: bool = True,
@@ -74,7 +75,7 @@ def layer_norm(
         return collected(outputs, outputs_collections, layer.name)
 
 
-@takes_defaults
+@add_arg_scope
 def batch_norm(
     inputs: Any,
     decay: float = 0.999,

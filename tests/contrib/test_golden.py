@@ -46,6 +46,7 @@ PARTS = [
     'sparsemax',
     'heads',
     'multilabel',
+    'clusters',
     'multi_heads',
     'filtered',
     'cudnn_cells',

@@ -273,14 +273,10 @@ def test_modules_of_1_15_have_their_names(path, names):
 
 
 def test_arg_scope_is_a_function_although_its_module_has_the_same_name():
-    module = importlib.import_module('tensorflow.contrib.framework.python.ops.arg_scope')
-    if HAS_SLIM:
-        from tensorflow.contrib.framework.python.ops import arg_scope
+    from tensorflow.contrib.framework.python.ops import arg_scope
 
-        assert arg_scope is module.arg_scope is tf.contrib.framework.arg_scope
-    else:
-        with pytest.raises(AttributeError, match='pip install tf-slim'):
-            _ = importlib.import_module('tensorflow.contrib.framework.python.ops').arg_scope
+    module = importlib.import_module('tensorflow.contrib.framework.python.ops.arg_scope')
+    assert arg_scope is module.arg_scope is tf.contrib.framework.arg_scope
 
 
 def test_contrib_gan_is_the_package_tensorflow_gan():
@@ -297,13 +293,38 @@ def test_no_existing_name_is_listed_as_missing():
 
 @pytest.mark.skipif(HAS_SLIM, reason='tf-slim is installed')
 def test_without_tf_slim_its_names_say_what_to_install():
-    for path in ('layers.conv2d', 'framework.arg_scope', 'slim'):
+    for path in ('layers.conv2d', 'framework.get_model_variables', 'slim'):
         package, _, name = path.rpartition('.')
         module = importlib.import_module(f'tensorflow.contrib.{package}'.rstrip('.'))
         with pytest.raises(AttributeError, match=r'pip install tf-slim\.$'):
             getattr(module, name)
     with pytest.raises(ImportError, match=r'pip install tf-slim\.$'):
         importlib.import_module('tensorflow.contrib.slim')
+
+
+def test_arg_scope_sets_defaults_with_and_without_tf_slim():
+    framework, layers = tf.contrib.framework, tf.contrib.layers
+
+    @framework.add_arg_scope
+    def describe(x, size=1, name='plain'):
+        return x, size, name
+
+    with framework.arg_scope([describe], size=2) as outer:
+        with framework.arg_scope([describe, layers.fully_connected], name='inner') as inner:
+            assert describe(0) == (0, 2, 'inner') and describe(0, size=3) == (0, 3, 'inner')
+        with framework.arg_scope(inner):
+            assert describe(0) == (0, 2, 'inner')
+        assert framework.current_arg_scope() is outer and describe(0) == (0, 2, 'plain')
+    assert describe(0) == (0, 1, 'plain') and describe.__name__ == 'describe'
+    assert framework.has_arg_scope(describe) and not framework.has_arg_scope(len)
+    assert tuple(framework.arg_scoped_arguments(describe)) == ('size', 'name')
+    with tf.Graph().as_default(), framework.arg_scope([layers.fully_connected], activation_fn=None):
+        assert layers.fully_connected(tf.ones([2, 3]), 4).op.type == 'BiasAdd'
+    for scope, error in (([len], ValueError), (describe, TypeError)):
+        with pytest.raises(error), framework.arg_scope(scope, size=1):
+            pass
+    with pytest.raises(ValueError, match=r'takes no other|must be empty'), framework.arg_scope(outer, size=1):
+        pass
 
 
 @pytest.mark.skipif(not HAS_SLIM, reason='tf-slim is not installed')

@@ -85,6 +85,20 @@ def multilabel():
     return {'values': run([loss, *tf.gradients(loss, [x, y])])}
 
 
+def clusters():
+    """The clustering loss, and the gradients where 1.15 builds them within a minute."""
+    learning = tf.contrib.losses.metric_learning
+    labels = tf.constant([[0], [1], [0], [2], [1], [0], [2]], tf.int64)
+    x = tf.constant(np.cos(5 * wave(7, 3)))
+    simple = learning.cluster_loss(labels, x, 3.0, enable_pam_finetuning=False, margin_type='ari')
+    losses = [
+        simple,
+        learning.cluster_loss(labels, x, 1.0),
+        learning.cluster_loss(labels, x, 0.5, False, 'const'),
+    ]
+    return {'values': run([*losses, tf.gradients(simple, x)[0]])}
+
+
 def images():
     image = tf.contrib.image
     batch = tf.constant(wave(2, 5, 4, 3))

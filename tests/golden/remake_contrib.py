@@ -1,6 +1,6 @@
 """Regenerates contrib_tf115.json: what real TensorFlow 1.15.5's tf.contrib computes.
 
-    python3.7 -m pip install tensorflow==1.15.5 'protobuf<3.21' numpy
+    python3.7 -m pip install tensorflow==1.15.5 'protobuf<3.21' numpy scikit-learn
     python3.7 tests/golden/remake_contrib.py tests/golden/contrib_tf115.json
 
 Inputs and weights are made by formula. The script also runs under `estimator_lab.contrib`, so that both sides
@@ -29,12 +29,12 @@ from contrib_layers import (
 )
 from contrib_sequences import attention, beam_search, decoding, sequence_losses
 from contrib_shared import tf
-from contrib_training import embeddings, images, loss_scale, multilabel, wrappers
+from contrib_training import clusters, embeddings, images, loss_scale, multilabel, wrappers
 
 PARTS = [
     *(fully_connected, layer_norm, batch_norm, optimize_loss, initializers, optimizers, metrics, hparams),
     *(crf, fused_lstm, cells, wrappers, loss_scale, embeddings, images, sparsemax, heads),
-    *(multilabel, multi_heads, filtered, cudnn_cells, cudnn_layers),
+    *(multilabel, clusters, multi_heads, filtered, cudnn_cells, cudnn_layers),
     *(attention, decoding, beam_search, sequence_losses),
 ]
 
