@@ -1,6 +1,7 @@
 """Fixtures and marks of all tests."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -35,56 +36,84 @@ FAST = (
     'training/test_settings.py',
 )
 
-# Tests for which one TensorFlow is enough: of the project's pages, of code that does not use TensorFlow,
-# and of situations that other tests cover on both, such as restarts and full disks.
+# Tests for which one TensorFlow is enough: of the project's pages, of code that does not use TensorFlow or
+# uses operations that are alike in all versions, and of situations that other tests cover on both, such as
+# restarts and full disks. Of each model, models/test_registry.py tests a step and an evaluation on both.
 ONCE = (
     'base',
     'console',
+    'core/adversarial',
+    'core/boltzmann',
+    'core/display',
+    'core/metrics',
+    'core/model',
+    'core/style',
     'data/demo_sets',
+    'data/folder',
     'data/images',
     'data/order',
     'data/packing',
     'data/storage',
+    'data/streaming',
+    'data/tar',
     'data/test_budget.py',
     'data/test_check.py',
     'data/test_checking.py',
-    'data/streaming',
-    'test_stream_page.py',
     'data/test_pack.py',
     'data/test_tar_index.py',
     'data/trees',
     'examples/test_recurrent.py',
     'examples/test_tour.py',
-    'inference/inceptionism',
-    'robustness/test_faults.py',
-    'runs/test_safe_paths.py',
-    'runs/test_event_files.py',
-    'inference/test_gan_samples.py',
-    'inference/test_gibbs_samples.py',
-    'runs/test_reference_classifier.py',
+    'inference',
+    'models/test_autoencoder.py',
     'models/test_autoencoder_runs.py',
+    'models/test_dbn.py',
+    'models/test_gan.py',
+    'models/test_rbm.py',
+    'models/test_recursive.py',
     'models/test_second_order.py',
+    'models/test_style.py',
+    'models/test_vgg.py',
     'notebook',
+    'optimizers/second_order',
     'porting',
+    'robustness/test_faults.py',
+    'runs/test_event_files.py',
+    'runs/test_reference_classifier.py',
+    'runs/test_safe_paths.py',
     'test_all_commands.py',
     'test_architecture.py',
     'test_control_characters.py',
+    'test_docs.py',
     'test_doctests.py',
+    'test_dream.py',
+    'test_evaluate.py',
     'test_every_model.py',
     'test_full_disk.py',
+    'test_import_weights.py',
+    'test_inspect.py',
     'test_installed.py',
     'test_kubernetes.py',
     'test_main.py',
     'test_readme.py',
+    'test_report.py',
     'test_stopping.py',
+    'test_stream_page.py',
     'test_tensorboard.py',
     'test_tools.py',
     'test_train.py',
+    'training/test_cluster.py',
     'training/test_front_door.py',
+    'training/test_learning_rate_finder.py',
     'training/test_life_cycle.py',
+    'training/test_mixing.py',
+    'training/test_older_folders.py',
+    'training/test_plans.py',
+    'training/test_restart.py',
     'training/test_resumption.py',
     'training/test_reused_evaluation.py',
     'training/test_trees.py',
+    'training/test_warm_start.py',
 )
 # Except this one, in which TensorFlow and not Pillow decodes images.
 ON_BOTH = ('data/images/test_graph_decode.py',)
@@ -156,6 +185,22 @@ def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 @pytest.fixture
+def run_forked(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs Python as `run_python`, in a process that has imported `estimator_lab.tf1`."""
+    from tests.forks import Process
+
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        outputs = [tmp_path / f'forked.{name}' for name in ('out', 'err')]
+        for path in outputs:
+            path.unlink(missing_ok=True)
+        process = Process([*map(str, arguments)], *outputs, environment)
+        texts = process.communicate(timeout=600)
+        return subprocess.CompletedProcess(arguments, process.returncode, *texts)
+
+    return run
+
+
+@pytest.fixture
 def run_command(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Runs a command in this process; returns its exit status, what it printed, and its errors."""
     from tests.commands import invoke
@@ -208,3 +253,40 @@ def style_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / 'styles' / f'{name}.png').write_bytes(encoded(picture(seed, 40, 50)))
     hparams = f'filters=3-4,blocks=1,learning_rate=0.1,style_image={folder / "styles"}'
     return train(folder, 'style', hparams, max_steps=3, image_size=16, channels=3)
+
+
+@pytest.fixture(scope='module')
+def world(cnn_dir: Path, style_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The folder in which the commands of a file's pages run, a `World`."""
+    from estimator_lab.data.cache import cache_folder
+    from estimator_lab.data.demo_sets import listops
+    from estimator_lab.data.demo_sets.archives import DEMO_VERSION
+    from tests.shown_commands import World
+
+    folder = tmp_path_factory.mktemp('world')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv('XDG_CACHE_HOME', str(folder / 'cache'))
+        made = World(folder, cnn_dir, style_dir)
+        patch.setattr(listops, 'TRAIN', 24)
+        patch.setattr(listops, 'TEST', 12)
+        # Fill the cache, so that the built-in faces are not drawn.
+        faces = cache_folder() / f'demo-v{DEMO_VERSION}-seed0-10x160+40'
+        faces.mkdir(parents=True)
+        for name in ('train.tar', 'test.tar'):
+            shutil.copyfile(folder / 'train.tar', faces / name)
+        yield made
+
+
+@pytest.fixture
+def stdin() -> Iterator[Callable[[Path], None]]:
+    """Redirects standard input of this process to a file."""
+    before = os.dup(0)
+
+    def become(path: Path) -> None:
+        with path.open('rb') as file:
+            os.dup2(file.fileno(), 0)
+
+    yield become
+    os.dup2(before, 0)
+    os.close(before)

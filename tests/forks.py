@@ -1,7 +1,7 @@
 """Python processes for tests, forked from one that has imported TensorFlow, which takes seconds.
 
-They are processes like others, with an environment, output and signals of their own. They are of no use for
-tests of imports, and of environment variables that TensorFlow reads as it is imported.
+Each equals a process whose first import was `estimator_lab.tf1`, as that of a command, with an environment,
+output and signals of its own. Only the variables that TensorFlow reads as it is imported have no effect.
 """
 
 import atexit
@@ -19,19 +19,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from estimator_lab.base.process import hide_import_messages
 from tests.places import ROOT
-
-_IMPORTED = ('numpy', 'PIL.Image', 'estimator_lab.tf1', 'tensorflow_estimator', 'tensorboard.plugins.hparams')
 
 
 class Process:
-    """A process that runs a module or a script, with the methods of `subprocess.Popen` that tests need.
+    """A process of Python, with the methods of `subprocess.Popen` that tests need.
 
     Args:
-      words: '-m', a module and its arguments, or the path of a script and its arguments.
+      words: arguments of Python: '-m' and a module, '-c' and a program, or the path of a script, and more.
       out: the file to which its standard output is appended.
       err: the file of its standard error; None for that of `out`.
-      environment: all environment variables.
+      environment: changed environment variables.
     """
 
     def __init__(
@@ -92,11 +91,8 @@ def _ask(*request: Any) -> Any:
 
 def _serve() -> list[Any]:
     """Forks and polls at each line of standard input; returns the request in the forks alone."""
-    from estimator_lab.base.process import hide_import_messages
-
     hide_import_messages()
-    for name in _IMPORTED:
-        importlib.import_module(name)
+    importlib.import_module('estimator_lab.tf1')
     gc.freeze()  # so that forks share its pages
     while line := sys.stdin.readline():
         what, *request = json.loads(line)
@@ -116,11 +112,13 @@ def _run(words: list[str], out: str, err: str, environment: dict[str, str], fold
     for number, path in ((1, out), (2, err)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
     os.chdir(folder)
-    os.environ.clear()
     os.environ.update(environment)
     if words[0] == '-m':
         sys.argv = words[1:]
         runpy.run_module(words[1], run_name='__main__', alter_sys=True)
+    elif words[0] == '-c':
+        sys.argv = ['-c', *words[2:]]
+        exec(compile(words[1], '<string>', 'exec'), {'__name__': '__main__'})
     else:
         sys.argv = words
         sys.path[0] = str(Path(words[0]).parent)

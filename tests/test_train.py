@@ -12,17 +12,18 @@ SMALL = ('--image_size=8', '--hparams=filters=2,dense_units=8', '--batch_size=6'
 
 
 @pytest.fixture
-def train(run_python, tmp_path):
+def train(run_forked, tmp_path):
     def run(*flags, **environment):
-        return run_python(
+        return run_forked(
             '-m', 'estimator_lab.train', f'--model_dir={tmp_path / "model"}', *flags, **environment
         )
 
     return run
 
 
-def test_a_run_says_what_a_person_needs(train, archive, tmp_path):
-    done = train(f'--data={archive}', f'--eval_data={archive}', '--epochs=1', *SMALL)
+def test_a_run_says_what_a_person_needs(run_python, archive, tmp_path):
+    flags = (f'--model_dir={tmp_path / "model"}', f'--data={archive}', f'--eval_data={archive}')
+    done = run_python('-m', 'estimator_lab.train', *flags, '--epochs=1', *SMALL)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ''
     for words in (

@@ -172,12 +172,12 @@ def test_whole_modules_are_tensorflows():
     assert contrib.framework.nest.is_sequence([1])
 
 
-def test_dimensions_have_values_as_in_tensorflow_1(run_python):
+def test_dimensions_have_values_as_in_tensorflow_1(run_forked):
     shape = 'print(tf.TensorShape([None, 3])[1].value, tf.executing_eagerly())'
-    done = run_python('-c', f'from estimator_lab.tf1 import tf\nimport estimator_lab.contrib\n{shape}')
+    done = run_forked('-c', f'from estimator_lab.tf1 import tf\nimport estimator_lab.contrib\n{shape}')
     assert done.stdout == '3 True\n', done.stderr
     back = 'tf.enable_v2_tensorshape()\nprint(tf.TensorShape([None, 3])[1] * 2)'
-    done = run_python('-c', f'from estimator_lab.tf1 import tf\nimport estimator_lab.contrib\n{back}')
+    done = run_forked('-c', f'from estimator_lab.tf1 import tf\nimport estimator_lab.contrib\n{back}')
     assert done.stdout == '6\n', done.stderr
 
 
@@ -343,7 +343,7 @@ def test_arg_scope_of_tf_slim_sets_defaults():
     assert resnet_v1.resnet_v1_50 is slim.nets.resnet_v1.resnet_v1_50
 
 
-def test_nothing_is_loaded_until_it_is_used(run_python):
+def test_nothing_is_loaded_until_it_is_used(run_forked):
     code = """
 import sys
 import estimator_lab.contrib
@@ -353,5 +353,5 @@ loaded = [name for name in sys.modules if name.startswith('estimator_lab.contrib
 assert sorted(loaded) == ['estimator_lab.contrib.' + name for name in ('_gone', '_modules', '_names')], loaded
 assert 'tensorflow_estimator' not in sys.modules or tf.__version__ < '2.16'
 """
-    done = run_python('-c', code)
+    done = run_forked('-c', code)
     assert done.returncode == 0, done.stderr

@@ -23,7 +23,7 @@ PROGRAMS = {
 
 
 @pytest.mark.parametrize('name', PROGRAMS)
-def test_a_program_trains_evaluates_and_predicts(run_python, tmp_path, name):
-    done = run_python(str(ROOT / 'tests' / 'contrib' / 'programs' / f'{name}.py'), str(tmp_path))
+def test_a_program_trains_evaluates_and_predicts(run_forked, tmp_path, name):
+    done = run_forked(str(ROOT / 'tests' / 'contrib' / 'programs' / f'{name}.py'), str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == PROGRAMS[name], done.stderr

@@ -199,9 +199,9 @@ def test_artistic_style_lowers_the_loss_and_keeps_the_shape_of_the_photo(example
     assert distance > 1, 'the picture is still the photo'
 
 
-def test_bring_your_own_runs_as_a_command(tmp_path, run_python):
+def test_bring_your_own_runs_as_a_command(tmp_path, run_forked):
     script = str(ROOT / 'examples' / 'bring_your_own.py')
-    done = run_python(script, f'--model_dir={tmp_path}', '--max_steps=150')
+    done = run_forked(script, f'--model_dir={tmp_path}', '--max_steps=150')
     assert done.returncode == 0, done.stderr
     *steps, accuracy, auc, export = done.stdout.splitlines()
     assert [line.split('loss')[0].split() for line in steps] == [['step', '1'], ['step', '101']]
@@ -210,9 +210,9 @@ def test_bring_your_own_runs_as_a_command(tmp_path, run_python):
     assert Path(export.split()[1], 'saved_model.pb').is_file()
 
 
-def test_bring_your_own_needs_a_model_dir_in_a_cluster(run_python):
+def test_bring_your_own_needs_a_model_dir_in_a_cluster(run_forked):
     task = {'cluster': {'chief': ['localhost:1']}, 'task': {'type': 'chief', 'index': 0}}
-    done = run_python(str(ROOT / 'examples' / 'bring_your_own.py'), TF_CONFIG=json.dumps(task))
+    done = run_forked(str(ROOT / 'examples' / 'bring_your_own.py'), TF_CONFIG=json.dumps(task))
     assert done.returncode == 1
     # TensorFlow's own log is above it.
     assert done.stderr.endswith('--model_dir is missing: all processes of a cluster must share one.\n')

@@ -188,9 +188,9 @@ for optimizer in (
 
 
 @pytest.mark.parametrize('v2', ['on', 'off'])
-def test_a_canned_estimator_changes_its_optimizer_in_one_line(v2, run_python):
+def test_a_canned_estimator_changes_its_optimizer_in_one_line(v2, run_forked):
     """With TensorFlow's v2 behaviour on and off."""
     off = 'from estimator_lab.tf1 import tf; tf.disable_v2_behavior()' if v2 == 'off' else ''
-    done = run_python('-c', off + CANNED)
+    done = run_forked('-c', off + CANNED)
     names = ('LBFGS', 'ConjugateGradient', 'HessianFree')
     assert done.stdout.splitlines() == [f'{name} True 30' for name in names], done.stderr

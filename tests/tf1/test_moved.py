@@ -136,14 +136,14 @@ ops.register_tensor_conversion_function
 """
 
 
-def test_each_use_of_a_moved_name_is_printed_once_on_request(run_python):
+def test_each_use_of_a_moved_name_is_printed_once_on_request(run_python, run_forked):
     done = run_python('-c', USES, ESTIMATOR_LAB_SHOW_MOVED='1')
     lines = [line for line in done.stderr.splitlines() if 'MovedName' in line]
     if not lines:
         pytest.skip('this TensorFlow has both names')
     assert '<string>:7: MovedName: tensorflow.python.util.nest.is_sequence is now ' in lines[0]
     assert len(lines) == len(set(lines)) <= 2
-    assert 'MovedName' not in run_python('-c', USES).stderr
+    assert 'MovedName' not in run_forked('-c', USES).stderr
 
 
 def test_keras_layers_have_apply():

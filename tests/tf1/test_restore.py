@@ -1,4 +1,7 @@
-"""Restoring tf.estimator; each test starts its own interpreter, because the order of imports matters."""
+"""Restoring tf.estimator; each test has its own process, because the order of imports matters.
+
+`run_forked` is for programs that import `estimator_lab.tf1` first.
+"""
 
 import re
 
@@ -16,9 +19,9 @@ def check(run_python, code, **environment):
     return done
 
 
-def test_every_way_to_name_estimator(run_python):
+def test_every_way_to_name_estimator(run_forked):
     check(
-        run_python,
+        run_forked,
         """
 import estimator_lab.tf1
 import tensorflow as tf
@@ -40,9 +43,9 @@ assert issubclass(tf.estimator.Estimator, Estimator)
     )
 
 
-def test_the_api_is_complete_and_loaded_at_its_first_use(run_python):
+def test_the_api_is_complete_and_loaded_at_its_first_use(run_forked):
     done = check(
-        run_python,
+        run_forked,
         """
 import sys
 from estimator_lab.tf1 import tf
@@ -96,9 +99,9 @@ else:
 
 
 @restored_only
-def test_deleted_classes_raise_one_sentence(run_python):
+def test_deleted_classes_raise_one_sentence(run_forked):
     check(
-        run_python,
+        run_forked,
         """
 from estimator_lab.tf1 import tf
 tf.estimator.tpu.TPUEstimator
@@ -226,17 +229,26 @@ assert abs(model.get_variable_value('w') - 0.2) < 1e-6
         'from tensorflow.compat.v1 import estimator',
         'import estimator_lab.tf1; import tensorflow.compat.v2 as tf; estimator = tf.estimator',
         'import estimator_lab.tf1; import tensorflow_estimator.python.estimator.estimator_lib as estimator',
+    ],
+)
+def test_each_import_form_trains(run_forked, lines):
+    check(run_forked, lines + TRAIN_ONE_STEP)
+
+
+@pytest.mark.parametrize(
+    'lines',
+    [
         'import tensorflow as tf; import estimator_lab.tf1; estimator = tf.estimator',
         'import tensorflow.compat.v1; import estimator_lab.tf1; from tensorflow.compat.v1 import estimator',
         'import tensorflow.compat.v1; import estimator_lab.tf1; from tensorflow.compat.v2 import estimator',
     ],
 )
-def test_each_import_form_trains(run_python, lines):
+def test_tensorflow_may_be_imported_first(run_python, lines):
     check(run_python, lines + TRAIN_ONE_STEP)
 
 
 @restored_only
-def test_keras_3_itself_still_works(run_python):
+def test_keras_3_itself_still_works(run_forked):
     code = """
 import numpy, sys
 import estimator_lab.tf1
@@ -253,11 +265,11 @@ tf.estimator.Estimator
 assert keras.ops.sum([1.0, 2.0]) == 3
 assert model.predict(numpy.ones([1, 2]), verbose=0).shape == (1, 1)
 """
-    assert 'Warning: tf.keras' not in check(run_python, code).stderr
+    assert 'Warning: tf.keras' not in check(run_forked, code).stderr
 
 
 @restored_only
-def test_a_name_of_keras_3_in_tf_keras_says_how_to_import_it(run_python):
+def test_a_name_of_keras_3_in_tf_keras_says_how_to_import_it(run_forked):
     code = """
 import estimator_lab.tf1
 import tensorflow as tf
@@ -268,7 +280,7 @@ for api in tf.keras, tf.compat.v1.keras:
     except AttributeError as error:
         print(error)
 """
-    done = run_python('-c', code)
+    done = run_forked('-c', code)
     sentence = (
         "tf.keras has no attribute 'ops': with estimator_lab.tf1 it is Keras 2, as TF1 programs need; "
         'Keras 3 is `import keras`.'
@@ -277,7 +289,7 @@ for api in tf.keras, tf.compat.v1.keras:
 
 
 @restored_only
-def test_only_the_restored_names_change(run_python):
+def test_only_the_restored_names_change(run_python, run_forked):
     """The API and the behaviour of TensorFlow are the same with and without the import."""
     look = """
 import tensorflow as tf
@@ -287,4 +299,4 @@ print(tf.executing_eagerly(), tf.compat.v1.resource_variables_enabled())
 print(tf.compat.v1.control_flow_v2_enabled(), tf.Variable(1.0).numpy(), tf.get_logger().level)
 """
     plain = check(run_python, look, TF_USE_LEGACY_KERAS='1')
-    assert check(run_python, 'import estimator_lab.tf1' + look).stdout == plain.stdout
+    assert check(run_forked, 'import estimator_lab.tf1' + look).stdout == plain.stdout
