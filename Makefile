@@ -1,6 +1,6 @@
 # Each target creates the environments it needs. The README shows the same commands without make.
 
-.PHONY: train check test clean
+.PHONY: train check test docs clean
 
 train: .venv/ready
 	.venv/bin/python -m estimator_lab.train --model=cnn
@@ -12,6 +12,16 @@ check:
 # Lint, types and all tests, on the newest TensorFlow and on 2.15.
 test:
 	tools/test.sh
+
+# The site, in build/site. Its environment has no TensorFlow.
+docs: .venv-docs/ready
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet
+	@echo 'Open build/site/index.html, or serve it: .venv-docs/bin/mkdocs serve'
+
+.venv-docs/ready: Makefile
+	python_command="$$(tools/find_python.sh 3.13 3.12 3.11 3.10)" && "$$python_command" -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet 'mkdocs-material>=9.5,<10' 'mkdocstrings[python]>=0.26' ruff
+	touch $@
 
 .venv/ready: setup.py
 	@echo 'Installing TensorFlow and this package in .venv: about 2 GB, some minutes.'

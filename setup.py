@@ -27,6 +27,8 @@ TEST = [
     'kubernetes-validate>=1.30',
     'nbclient>=0.8',
     'ipykernel>=6',
+    'mkdocs-material>=9.5,<10',
+    'mkdocstrings[python]>=0.26',
 ]
 # tf-slim provides the parts of tf.contrib that estimator_lab.contrib lacks: slim, arg_scope, convolutions.
 CONTRIB = ['tf-slim>=1.1']

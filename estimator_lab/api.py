@@ -1,8 +1,9 @@
 """The public Python API: train models, use them, and read archives. Importing it does not import TensorFlow.
 
->>> from estimator_lab import api
->>> print(api.models()['cnn'])
-the notes' convolutional network, for classification
+Examples:
+    >>> from estimator_lab import api
+    >>> print(api.models()['cnn'])
+    the notes' convolutional network, for classification
 """
 
 import dataclasses
@@ -54,11 +55,11 @@ def fit(
 
     Ctrl-C ends it after a checkpoint: `result.interrupted` of what it returns tells.
 
-    Example:
-      ```
-      run = api.fit('cnn', 'train.tar', eval_data='test.tar', model_dir='runs/faces', epochs=4)
-      run.metrics['accuracy']
-      ```
+    Examples:
+        ```python
+        run = api.fit('cnn', 'train.tar', eval_data='test.tar', model_dir='runs/faces', epochs=4)
+        run.metrics['accuracy']
+        ```
 
     Args:
       model: its name; `models()` lists them.
@@ -112,9 +113,10 @@ def demo_faces() -> 'DemoPaths':
 def models() -> Listing:
     """Returns all models by name: what they are.
 
-    >>> from estimator_lab import api
-    >>> 'autoencoder' in api.models()
-    True
+    Examples:
+        >>> from estimator_lab import api
+        >>> 'autoencoder' in api.models()
+        True
     """
     return Listing({name: entry.summary for name, entry in MODELS.items()})
 
@@ -122,9 +124,10 @@ def models() -> Listing:
 def settings() -> Listing:
     """Returns the settings of `fit` by name: their defaults, and what they mean.
 
-    >>> from estimator_lab import api
-    >>> api.settings()['image_size']
-    '128: side in pixels to which images are scaled'
+    Examples:
+        >>> from estimator_lab import api
+        >>> api.settings()['image_size']
+        '128: side in pixels to which images are scaled'
     """
     return settings_listing(settings_of(Settings))
 

@@ -48,13 +48,13 @@ _TALL = 600
 class Run:
     """A folder with a trained model. Each method uses its newest checkpoint, also while it is trained.
 
-    Example:
-      ```
-      run = api.load('runs/faces')
-      run.evaluate('test.tar').metrics['accuracy']
-      for row in run.predict('holiday/'):
-          print(row['key'], row['label'], row['probability'])
-      ```
+    Examples:
+        ```python
+        run = api.load('runs/faces')
+        run.evaluate('test.tar').metrics['accuracy']
+        for row in run.predict('holiday/'):
+            print(row['key'], row['label'], row['probability'])
+        ```
 
     Args:
       model_dir: the folder.

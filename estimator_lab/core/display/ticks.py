@@ -11,8 +11,9 @@ _LARGE, _SMALL = 1e5, 1e-4  # beyond which numbers get an exponent
 def round_ticks(low: float, high: float, most: int = 5) -> list[float]:
     """Returns evenly spaced round numbers: the first is `low` or less, the last is `high` or more.
 
-    >>> round_ticks(0.0312, 0.803)
-    [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    Examples:
+        >>> round_ticks(0.0312, 0.803)
+        [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
 
     Args:
       low: smallest value on the axis.
@@ -32,8 +33,9 @@ def round_ticks(low: float, high: float, most: int = 5) -> list[float]:
 def tick_texts(ticks: list[float]) -> list[str]:
     """Returns numbers from `round_ticks` as texts, all with as many decimals.
 
-    >>> tick_texts([0.0, 0.5, 1.0])
-    ['0.0', '0.5', '1.0']
+    Examples:
+        >>> tick_texts([0.0, 0.5, 1.0])
+        ['0.0', '0.5', '1.0']
     """
     step = min((after - before for before, after in itertools.pairwise(ticks)), default=0.0)
     largest = max(map(abs, ticks), default=0.0)
