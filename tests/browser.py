@@ -96,7 +96,7 @@ class Browser:
         """Returns all text on the page."""
         return ' '.join((self.run(_TEXT) or '').split())
 
-    def wait_for(self, *words: str, seconds: float = 60) -> str:
+    def wait_for(self, *words: str, seconds: float = 300) -> str:
         """Waits until the page shows all the words, and returns its text.
 
         Raises:

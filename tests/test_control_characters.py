@@ -146,7 +146,7 @@ def test_packing_and_indexing(archive, folder, module, arguments):
         [sys.executable, '-m', module.__name__, *filled],
         env={**os.environ, 'PYTHONPATH': str(ROOT)},
         capture_output=True,
-        timeout=100,
+        timeout=600,
         check=False,
     )
     assert done.stdout + done.stderr and b'Traceback' not in done.stderr

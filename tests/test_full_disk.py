@@ -76,7 +76,7 @@ def run(module, *arguments, most_bytes=None, **more):
         env={**os.environ, 'PYTHONPATH': str(Path(__file__).parents[1])},
         stderr=subprocess.PIPE,
         text=True,
-        timeout=100,
+        timeout=600,
         check=False,
         **{'stdout': subprocess.DEVNULL, **more},
     )

@@ -55,7 +55,7 @@ def logdir(cnn_dir, tmp_path_factory):
 def server(logdir):
     """The address of a TensorBoard that has read both runs."""
     address = launched(logdir)
-    end = time.monotonic() + 60
+    end = time.monotonic() + 300
     while len(fetch(address, 'pr_curves/tags')) < 2 or set(fetch(address, 'projector/runs')) < {'first'}:
         assert time.monotonic() < end, 'TensorBoard reads nothing'
         time.sleep(0.2)
@@ -82,7 +82,7 @@ def fetch(server, route, post=None, **query):
     url = f'{server}/data/plugin/{route}?{urllib.parse.urlencode(query)}'
     data = None if post is None else json.dumps(post).encode()
     request = urllib.request.Request(url, data, {'Content-Type': 'application/json'})
-    with urllib.request.urlopen(request, timeout=60) as answer:
+    with urllib.request.urlopen(request, timeout=300) as answer:
         text = answer.read().decode()
     return json.loads(text) if text.startswith(('[', '{')) else text
 
@@ -151,7 +151,7 @@ def test_runs_are_compared(server):
 
 def test_a_single_run_has_a_row_with_the_metrics_of_its_evaluations(logdir):
     address = launched(logdir / 'first')
-    end = time.monotonic() + 60
+    end = time.monotonic() + 300
     tags = set()
     while 'accuracy' not in tags:
         assert time.monotonic() < end, tags

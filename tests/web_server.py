@@ -7,10 +7,11 @@ import re
 import socket
 import struct
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.meeting import Meeting
 
 _PIECE = 2**16
 
@@ -27,7 +28,7 @@ class Web:
         or answered with the whole file, by a fixed sequence of random numbers.
       has_ranges: whether parts are served at all.
       statuses: by path, an error to answer with, and its body.
-      latency: seconds before each answer.
+      meeting: where each request waits before its answer.
       last: paths with their user and query, and the Authorization header, of the requests.
     """
 
@@ -39,7 +40,7 @@ class Web:
         self.resets = self.stalls = self.cuts = self.wholes = 0.0
         self.has_ranges = True
         self.statuses: dict[str, tuple[int, str]] = {}
-        self.latency = 0.0
+        self.meeting = Meeting(1)  # which waits for no other
         self.headers: list[tuple[str, Any]] = []
         self.over = threading.Event()
         self._random = random.Random(1)
@@ -77,7 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         web, path = self.web, self.path.partition('?')[0]
         web.headers.append((self.path, self.headers.get('Authorization')))
-        time.sleep(web.latency)
+        web.meeting.attend()
         if path in web.statuses:
             return self._answer(*web.statuses[path])
         if path not in web.files:

@@ -8,7 +8,7 @@ import pytest
 from estimator_lab.data.budget import Budget
 
 MEGABYTE = 2**20
-SECONDS = 30  # for what takes none
+SECONDS = 300  # for what takes none
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ def test_a_closed_pipe_is_no_error(tmp_path):
         env={**os.environ, 'PYTHONPATH': str(ROOT)},
         stdout=writer,
         stderr=subprocess.PIPE,
-        timeout=100,
+        timeout=600,
         check=False,
     )
     os.close(writer)

@@ -1,15 +1,16 @@
 """Headers read at many places at once are those that one reader finds, whatever the members hold."""
 
+import itertools
 import os
 import random
 import tarfile
-import threading
-import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from estimator_lab.data.member import read_members
+from estimator_lab.data.storage import files
 from estimator_lab.data.storage.files import LocalFile
 from estimator_lab.data.tar import header_ahead, skipping_file
 from estimator_lab.data.tar.header_ahead import HeaderAhead
@@ -17,6 +18,7 @@ from estimator_lab.data.tar.index import build_index
 from estimator_lab.data.tar.stream import scan_members
 from estimator_lab.errors import DataError
 from tests.archive_files import tar_bytes
+from tests.meeting import Meeting
 
 
 @pytest.fixture
@@ -95,17 +97,11 @@ def test_data_is_not_read(write, slow, reads, monkeypatch):
 
 def test_many_are_read_at_once(write, monkeypatch):
     path = write(tar_bytes({f'a/{number}.jpg': bytes(9000) for number in range(100)}))
-    at_once, most, lock = 0, 0, threading.Lock()
+    meeting = Meeting(5)
 
     class Slow(LocalFile):
         def read(self, offset, count):
-            nonlocal at_once, most
-            with lock:
-                at_once += 1
-                most = max(most, at_once)
-            time.sleep(0.005)
-            with lock:
-                at_once -= 1
+            meeting.attend()
             return super().read(offset, count)
 
     monkeypatch.setattr(header_ahead, '_SMALLEST', 20_480)
@@ -113,19 +109,21 @@ def test_many_are_read_at_once(write, monkeypatch):
     for number in range(100):
         assert headers.read(number * 9728, 512).startswith(b'a/%d.jpg\0' % number)
     headers.close()
-    assert most > 4
+    assert meeting.complete.is_set()
 
 
 def test_a_slow_local_file_is_read_at_many_places_at_once(write, monkeypatch):
     """As one on a network file system; whether it is one is measured."""
     path = write(tar_bytes({f'a/{number}.jpg': b'%d' % number for number in range(64)}))
-    index, pread = build_index(path), os.pread
+    index, pread, clock = build_index(path), os.pread, itertools.count(0, 1e-6)
     members = index.members(range(64))
+    monkeypatch.setattr(files, 'time', SimpleNamespace(perf_counter=lambda: next(clock)))
     read_members(members)
     assert not index.is_slow
-    monkeypatch.setattr(os, 'pread', lambda *arguments: time.sleep(0.02) or pread(*arguments))
+    clock = itertools.count(0, 0.02)
     read_members(members[:8])
     assert index.is_slow
-    begun = time.monotonic()
+    meeting = Meeting(4)
+    monkeypatch.setattr(os, 'pread', lambda *arguments: meeting.attend() or pread(*arguments))
     assert [member.data for member in read_members(members)] == [b'%d' % number for number in range(64)]
-    assert time.monotonic() - begun < 64 * 0.02
+    assert meeting.complete.is_set()

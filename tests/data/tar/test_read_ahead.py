@@ -38,7 +38,7 @@ def descriptor(tmp_path):
 
 
 def wait_for(what):
-    until = time.monotonic() + 10
+    until = time.monotonic() + 300
     while not what():
         assert time.monotonic() < until
         time.sleep(0.01)
