@@ -61,7 +61,7 @@ def draw(settings: DreamSettings, given: frozenset[str] = frozenset()) -> Rows:
       FlagError: the settings don't fit the model or each other, or a file can't be written.
       LabError: TensorFlow fails, or the disk is full.
     """
-    trained = open_trained(settings.model_dir)
+    trained = open_trained(settings.model_dir, device=settings.device)
     kind = _kind_of(trained, given)
     known, draw_kind = _KINDS[kind]
     for name in sorted({name for names, _ in _KINDS.values() for name in names}.difference(known) & given):

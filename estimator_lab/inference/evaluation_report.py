@@ -47,7 +47,7 @@ def evaluate_and_write(settings: EvaluationSettings) -> tuple[Evaluation, list[s
       FlagError: the settings don't fit the model, or `settings.out` can't be written.
       LabError: TensorFlow fails, or the disk is full.
     """
-    trained = open_trained(settings.model_dir)
+    trained = open_trained(settings.model_dir, device=settings.device)
     kind = trained.kind
     if settings.labels:
         kind = kind.with_labels(read_label_table(settings.labels))

@@ -20,7 +20,7 @@ def export(settings: ExportSettings) -> Iterator[tuple[str, str]]:
       FlagError: the settings don't fit the model, or the folder can't be written.
       LabError: TensorFlow fails, the network can't be converted, or the disk is full.
     """
-    trained = with_painting_settings(open_trained(settings.model_dir), settings)
+    trained = with_painting_settings(open_trained(settings.model_dir, device=settings.device), settings)
     if settings.tflite and not trained.kind.has_pixels:
         raise FlagError(
             f'--tflite is for images, but --model_dir={settings.model_dir} accepts {trained.kind.noun}.'

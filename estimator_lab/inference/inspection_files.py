@@ -41,7 +41,7 @@ def inspect_and_write(settings: InspectionSettings) -> Rows:
       FlagError: the settings don't fit the model, or the folder can't be written.
       LabError: TensorFlow fails, or the disk is full.
     """
-    trained = open_trained(settings.model_dir)
+    trained = open_trained(settings.model_dir, device=settings.device)
     name = 'tree' if settings.tree else 'image'
     if trained.kind.name != name:
         raise FlagError(

@@ -74,7 +74,7 @@ def predict_and_write(
       FlagError: the settings don't fit the model, or a file can't be written.
       LabError: TensorFlow fails, or the disk is full.
     """
-    trained = with_painting_settings(open_trained(settings.model_dir), settings)
+    trained = with_painting_settings(open_trained(settings.model_dir, device=settings.device), settings)
     kind = trained.kind
     if trained.model.transform_net:
         _check_painting(settings)

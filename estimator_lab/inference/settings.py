@@ -24,6 +24,9 @@ class ModelSettings:
     """The model."""
 
     model_dir: Path = _model(None, 'folder in which the model was trained')
+    device: str = _model(
+        '', 'cpu, gpu, or one of several GPUs as in gpu:0; default: the GPUs if there are any'
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from estimator_lab.core.heads.model import AnyModel
 from estimator_lab.data.kind import Reader
 from estimator_lab.data.pipeline.input_fns import placeholder_features
 from estimator_lab.errors import FlagError
+from estimator_lab.runs.devices import gpu_memory
 from estimator_lab.runs.summary import LayerSize, layer_sizes
 from estimator_lab.tf1 import tf
 
@@ -72,13 +73,15 @@ def measure(model: AnyModel, params: Any, reader: Reader) -> Network:
 
 
 def check_training(network: Network, batch_size: int, vectors: int = 0) -> None:
-    """Raises FlagError if a training step needs more memory than this machine has; see `Network.training`."""
-    needed, there = network.training(batch_size, vectors), memory()
+    """Raises FlagError if a training step needs more memory than the device has; see `Network.training`."""
+    on_gpu = gpu_memory()
+    needed = network.training(batch_size, vectors)
+    device, there = ('this machine', memory()) if on_gpu is None else ('the GPU', on_gpu)
     kept = "weights, gradients and the optimizer's vectors" if vectors else 'weights and gradients'
     if needed > there:
         raise FlagError(
             f'A step with --batch_size={batch_size} takes {shown_bytes(needed)} or more, of which '
-            f'{shown_bytes(network.held(vectors))} are {kept}, but this machine has '
+            f'{shown_bytes(network.held(vectors))} are {kept}, but {device} has '
             f'{shown_bytes(there)}: give a smaller --batch_size, --image_size or network (--hparams).'
         )
 

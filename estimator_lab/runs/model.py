@@ -26,6 +26,7 @@ from estimator_lab.data.trees.reader import TreeReader
 from estimator_lab.data.trees.tokens import Tokens
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.models.registry import MODELS, find_model
+from estimator_lab.runs.devices import use_device
 from estimator_lab.runs.pinned import PinnedCheckpoint
 from estimator_lab.runs.record import Record, read_record
 from estimator_lab.runs.safe_paths import check_safe_paths
@@ -165,18 +166,21 @@ class Trained:
             )
 
 
-def open_trained(model_dir: Path, flag: str = '--model_dir') -> Trained:
+def open_trained(model_dir: Path, flag: str = '--model_dir', device: str = '') -> Trained:
     """Opens a folder in which a model was trained; nothing is written to it.
 
     Args:
       model_dir: the folder.
       flag: by which the user named it, for errors.
+      device: on which to compute; see `devices.use_device`.
 
     Raises:
+      FlagError: the device does not exist.
       DataError: it holds no model, or no checkpoint that can be read; another version of this package made
         it, with a model or hyper-parameter that this version does not know; it leads to other folders.
     """
     prepare_process()
+    use_device(device)
     doing('opening the model')
     for _ in range(_MOST_TRIES - 1):
         state = _state(model_dir)

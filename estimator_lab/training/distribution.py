@@ -66,12 +66,14 @@ class Role:
       job: 'chief', 'worker', 'ps' or 'evaluator'; 'chief' without a cluster.
       index: number of the task within its job.
       cluster: 'host:port' of each task, by job; empty without a cluster.
+      communication: how synchronous workers add gradients: 'auto', 'ring' (gRPC) or 'nccl' (GPUs).
     """
 
     distribution: str = NONE
     job: str = CHIEF
     index: int = 0
     cluster: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    communication: str = 'auto'
 
     def __str__(self) -> str:
         tasks = ', '.join(f'{len(self.cluster[job])} {job}' for job in _JOBS if self.cluster.get(job))
@@ -146,7 +148,8 @@ class Role:
         # An evaluator is not among the workers that the strategy looks for.
         if self.distribution == MULTI_WORKER and self.trains:
             with self.scope():
-                return tf.distribute.experimental.MultiWorkerMirroredStrategy()
+                means = tf.distribute.experimental.CollectiveCommunication(self.communication.upper())
+                return tf.distribute.experimental.MultiWorkerMirroredStrategy(means)
         return None
 
     @contextlib.contextmanager

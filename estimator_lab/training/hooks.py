@@ -1,5 +1,6 @@
 """Session hooks: progress on the screen, examples per second, stopping, a profile, hyper-parameters."""
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -251,6 +252,57 @@ class ProgressHook(tf.train.SessionRunHook):
             f'step {step:>{len(str(self.max_steps))}}/{self.max_steps}  loss {loss:.4f}  '
             f'{left}{rate:.1f} steps/s  {rate * self.batch_size:,.0f} examples/s'
         )
+
+
+@dataclass(eq=False)
+class LossScaleHook(tf.train.SessionRunHook):
+    """Reports the updates that loss scaling skips: the 1st, 2nd, 4th, 8th, ... at once, the total at the end.
+
+    Attributes:
+      say: shows one line to the user.
+    """
+
+    say: Callable[[str], None]
+
+    def begin(self) -> None:
+        """Looks up the states of the loss scales, and starts to count."""
+        self._fetches = {
+            'step': tf.train.get_global_step(),
+            'states': tf.get_collection(keys.LOSS_SCALE),
+        }
+        self._skipped = 0
+
+    def after_create_session(self, session: Any, coord: Any) -> None:
+        """Reads the loss scales with which training starts."""
+        self._states = session.run(self._fetches['states'])
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        """Counts how often the step has halved a loss scale."""
+        found = run_context.session.run(self._fetches)
+        before, self._states = self._states, found['states']
+        pairs = zip(before, self._states, strict=True)
+        skipped = sum(_skipped_updates(*old, *new) for old, new in pairs)
+        if not skipped:
+            return
+        was, self._skipped = self._skipped, self._skipped + skipped
+        if was.bit_length() < self._skipped.bit_length():
+            scales = ' and '.join(f'{scale:g}' for scale, _ in self._states)
+            self.say(
+                f'Step {found["step"]}: infinite gradients in float16, so the update was skipped; the loss '
+                f'scale is {scales} now.'
+            )
+
+    def end(self, session: Any) -> None:
+        """Reports the total."""
+        if self._skipped > 1:
+            self.say(f'Infinite gradients in float16 caused {self._skipped:,} updates to be skipped.')
+
+
+def _skipped_updates(old_scale: float, old_good: float, scale: float, good: float) -> int:
+    """Returns how many updates were skipped between two states of a loss scale."""
+    if scale < old_scale:
+        return round(math.log2(old_scale / scale))
+    return int(scale == old_scale == 1 and good == old_good == 0)  # it falls no further
 
 
 @dataclass(eq=False)

@@ -37,6 +37,7 @@ from estimator_lab.training.evaluations import (
 from estimator_lab.training.hooks import (
     EvaluationHook,
     HparamsHook,
+    LossScaleHook,
     Pauses,
     ProfileHook,
     ProgressHook,
@@ -249,6 +250,8 @@ class PhaseTrainer:
         if plan.is_final:
             hooks.append(HparamsHook(plan.choices, folder, str(plan.folder / EVALUATION)))
         hooks.append(GraphHook(plan.folder, plan.first_step))
+        if plan.params.loss_scaling:
+            hooks.append(LossScaleHook(self._say))
         if settings.profile:
             hooks.append(ProfileHook(plan.folder / PROFILE, self._say))
         return hooks
@@ -318,7 +321,8 @@ class PhaseTrainer:
             tf_random_seed=settings.seed,
             session_config=self._role.session_config(session_config(settings.precision)),
             train_distribute=self._role.strategy,
-            save_checkpoints_steps=every,
+            save_checkpoints_steps=None if settings.save_checkpoints_seconds else every,
+            save_checkpoints_secs=settings.save_checkpoints_seconds,
             save_summary_steps=settings.save_summary_steps,
             log_step_count_steps=None,  # ProgressHook does it
             keep_checkpoint_max=settings.keep_checkpoints,

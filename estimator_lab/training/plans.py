@@ -135,6 +135,11 @@ class Plan:
                 f'--model_dir={folder} was trained with --accumulate={was}, not {now}, and may hold a part '
                 'of an update: give the same, or another folder and --warm_start.'
             )
+        if self.params.loss_scaling and self.saved is not None and not previous.hparams.get('loss_scaling'):
+            raise FlagError(
+                f'--model_dir={folder} was not trained with --precision=float16, so its checkpoint holds no '
+                'loss scale: give the former precision, or another folder and --warm_start.'
+            )
         if is_imported(folder):
             raise FlagError(
                 f'--model_dir={folder} holds imported weights, and nothing of an optimizer to go on with: '

@@ -17,13 +17,14 @@ from estimator_lab.data.order.archives import Say, distinct_examples
 from estimator_lab.errors import FlagError
 from estimator_lab.models.registry import find_model
 from estimator_lab.optimizers import SECOND_ORDER, make_optimizer
-from estimator_lab.runs.precision import check_precision, refuse_nondeterminism
+from estimator_lab.runs.devices import CPU, gpus, use_device
+from estimator_lab.runs.precision import FLOAT16, check_precision, refuse_nondeterminism
 from estimator_lab.runs.record import Record, read_record
 from estimator_lab.runs.reference_classifier import ReferenceClassifier, open_reference_classifier
 from estimator_lab.runs.safe_paths import check_safe_paths
 from estimator_lab.runs.style_targets import StyleTargets, open_style_targets
 from estimator_lab.tf1 import tf
-from estimator_lab.training.distribution import Role, read_role
+from estimator_lab.training.distribution import MULTI_WORKER, Role, read_role
 from estimator_lab.training.inputs import Inputs, check_enough, kind_of_data, open_inputs, open_pretraining
 from estimator_lab.training.settings import Settings
 
@@ -81,6 +82,7 @@ def open_run(settings: Settings, say: Say) -> Run:
       DataError: for data that can't be read or trained on.
     """
     role = read_role(settings.distribution, os.environ.get('TF_CONFIG', ''))
+    role = replace(role, communication=settings.communication)
     _check_machine(settings, role)
     settings = _with_batch_size(settings, role)
     model = find_model(settings.model)
@@ -92,7 +94,12 @@ def open_run(settings: Settings, say: Say) -> Run:
     previous = _read_folder(settings.model_dir)
     inputs = open_inputs(settings, task, kind, previous.vocabulary if previous else (), say)
     params = replace(params, **_data_params(settings, kind, inputs, previous))
-    params = replace(params, **_class_weights(settings, params, inputs), accumulate=settings.accumulate)
+    params = replace(
+        params,
+        **_class_weights(settings, params, inputs),
+        accumulate=settings.accumulate,
+        loss_scaling=settings.precision == FLOAT16,
+    )
     style_targets = open_style_targets(model, params, settings.model_dir, previous)
     if style_targets:
         if role.cluster:
@@ -155,11 +162,27 @@ def check_kind(kind: Kind, settings: Settings, kinds: Iterable[Kind]) -> None:
 
 def _check_machine(settings: Settings, role: Role) -> None:
     """Checks that this machine, in its part of the run, can do what the settings say."""
+    # Only what trains needs a GPU, whose memory it would otherwise share with a ps or an evaluator.
+    use_device(settings.device or ('' if role.trains else CPU), settings.allow_growth)
     check_precision(settings.precision)
+    _check_communication(settings.communication, role)
+    if settings.save_checkpoints_steps and settings.save_checkpoints_seconds:
+        raise FlagError(
+            '--save_checkpoints_steps and --save_checkpoints_seconds exclude each other: give one of them.'
+        )
     if settings.early_stopping and role.cluster:
         raise FlagError('--early_stopping takes one process, but TF_CONFIG names a cluster.')
     if settings.deterministic:
         refuse_nondeterminism()
+
+
+def _check_communication(communication: str, role: Role) -> None:
+    if communication == 'auto':
+        return
+    if role.distribution != MULTI_WORKER:
+        raise FlagError(f'--communication={communication} has no use without --distribution=multi_worker.')
+    if communication == 'nccl' and role.trains and not gpus():
+        raise FlagError('--communication=nccl needs GPUs, and TensorFlow finds none: use auto or ring.')
 
 
 def _with_batch_size(settings: Settings, role: Role) -> Settings:

@@ -95,12 +95,21 @@ class Settings:
         'none', 'balanced: all classes count the same in the training loss', choices=('none', 'balanced')
     )
     precision: str = _training(
-        'float32', 'bfloat16 is faster on processors that support it', choices=('float32', 'bfloat16')
+        'float32',
+        'float16 is faster on GPUs, bfloat16 on processors that support it',
+        choices=('float32', 'float16', 'bfloat16'),
     )
+    device: str = _training(
+        '', 'cpu, gpu, or one of several GPUs as in gpu:0; default: the GPUs, of ps and evaluator the CPU'
+    )
+    allow_growth: bool = _training(False, 'take GPU memory as needed; else all of it at once')
     distribution: str = _training(
         'none',
         'on all GPUs here, or as TF_CONFIG says',
         choices=('none', 'mirrored', 'multi_worker', 'parameter_server'),
+    )
+    communication: str = _training(
+        'auto', 'how the workers of multi_worker add gradients', choices=('auto', 'ring', 'nccl')
     )
     cluster_timeout: float = _training(
         600.0, 'seconds to wait for tasks of TF_CONFIG that do not answer', lower=1, upper=1e9
@@ -109,6 +118,7 @@ class Settings:
     deterministic: bool = _training(False, 'the same weights bit for bit in each run')
 
     save_checkpoints_steps: int | None = _output(None, 'steps between evaluated checkpoints', lower=1)
+    save_checkpoints_seconds: int | None = _output(None, 'or seconds between them', lower=1)
     keep_checkpoints: int = _output(2, 'how many of the newest checkpoints to keep', lower=1)
     save_summary_steps: int = _output(50, 'steps between TensorBoard summaries', lower=1)
     export: Sequence[str] = _output((), 'best,latest,final: SavedModels to write during training')

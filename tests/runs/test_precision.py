@@ -60,8 +60,27 @@ def test_a_precision_that_cannot_be_used_gets_one_sentence(processor_with):
         '(Some Processor) lacks: use --precision=float32.'
     )
 
-    with pytest.raises(FlagError, match='--precision=float16 is not allowed: one of float32, bfloat16'):
+    check_precision('float16')
+    with pytest.raises(FlagError, match='--precision=half is not allowed: one of float32, float16, bfloat16'):
+        check_precision('half')
+
+
+@pytest.mark.parametrize(('capability', 'is_fast'), [((6, 1), False), ((7, 0), True), ((9, 0), True)])
+def test_gpus_decide_which_precisions_there_are(monkeypatch, processor_with, capability, is_fast):
+    processor_with('amx_bf16')
+    monkeypatch.setattr(tf.config, 'list_physical_devices', lambda kind: ['one'])
+    details = {'device_name': 'some GPU', 'compute_capability': capability}
+    monkeypatch.setattr(tf.config.experimental, 'get_device_details', lambda gpu: details)
+    with pytest.raises(FlagError, match='works on CPUs only'):
+        check_precision('bfloat16')
+    rewrites = session_config('float16').graph_options.rewrite_options
+    assert rewrites.auto_mixed_precision == rewrites.ON
+    assert rewrites.auto_mixed_precision_cpu != rewrites.ON
+    if is_fast:
         check_precision('float16')
+    else:
+        with pytest.raises(FlagError, match=r'compute capability 7\.0'):
+            check_precision('float16')
 
 
 def test_onednn_turned_off_gets_one_sentence(processor_with, monkeypatch):
@@ -74,10 +93,11 @@ def test_onednn_turned_off_gets_one_sentence(processor_with, monkeypatch):
 
 
 class LossesHook(tf.train.SessionRunHook):
-    """Keeps the loss of each step, and the operations that ran in bfloat16."""
+    """Keeps the loss of each step, and the operations that ran in a type."""
 
-    def __init__(self):
+    def __init__(self, name):
         self.losses, self.operations = [], set()
+        self._type = tf.as_dtype(name).as_datatype_enum if name != 'float32' else None
 
     def before_run(self, run_context):
         loss = tf.get_collection(tf.GraphKeys.LOSSES)[0]
@@ -89,15 +109,15 @@ class LossesHook(tf.train.SessionRunHook):
             self.operations |= {
                 re.sub('^_(MklNative|Mkl)?(Fused)?', '', node.op)
                 for node in graph.node
-                if node.attr['T'].type == tf.bfloat16.as_datatype_enum
+                if node.attr['T'].type == self._type
             }
 
 
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory):
-    """By precision: (losses, operations in bfloat16, dtypes in the checkpoint, metrics).
+    """By precision: (losses, operations in it, dtypes in the checkpoint, metrics).
 
-    Processors without bfloat16 compute it slowly, but compute it.
+    Processors without bfloat16 or float16 compute it slowly, but compute it.
     """
     rng = np.random.default_rng(0)
     labels = np.arange(48) % 3
@@ -111,8 +131,10 @@ def trained(tmp_path_factory):
     for name in PRECISIONS:
         config = tf.estimator.RunConfig(tf_random_seed=1, session_config=session_config(name))
         folder = str(tmp_path_factory.mktemp(name))
-        model = tf.estimator.Estimator(model_fn, folder, config, {**PARAMS, **QUIET})
-        hook = LossesHook()
+        model = tf.estimator.Estimator(
+            model_fn, folder, config, {**PARAMS, **QUIET, 'loss_scaling': name == 'float16'}
+        )
+        hook = LossesHook(name)
         model.train(input_fn, [hook], steps=30)
         reader = tf.train.load_checkpoint(folder)
         dtypes = {n: t.name for n, t in reader.get_variable_to_dtype_map().items()}
@@ -120,21 +142,29 @@ def trained(tmp_path_factory):
     return found
 
 
-def test_bfloat16_reaches_convolutions_and_matrix_products_forward_and_back(trained):
+HALVES = [pytest.param(name, id=name) for name in PRECISIONS if name != 'float32']
+
+
+@pytest.mark.parametrize('name', HALVES)
+def test_it_reaches_convolutions_and_matrix_products_forward_and_back(trained, name):
     assert trained['float32'][1] == set()
-    assert trained['bfloat16'][1] >= {'Conv2D', 'Conv2DBackpropFilter', 'Conv2DBackpropInput', 'MatMul'}
+    assert trained[name][1] >= {'Conv2D', 'Conv2DBackpropFilter', 'Conv2DBackpropInput', 'MatMul'}
 
 
-def test_bfloat16_learns_what_float32_learns(trained):
-    full, half = (np.array(trained[name][0]) for name in PRECISIONS)
+@pytest.mark.parametrize('name', HALVES)
+def test_it_learns_what_float32_learns(trained, name):
+    full, half = np.array(trained['float32'][0]), np.array(trained[name][0])
     assert full[-1] < 0.8 * full[0]
     assert np.allclose(half, full, rtol=0.02, atol=0.02)
     assert not np.array_equal(half, full)
-    assert trained['bfloat16'][3]['loss'] == pytest.approx(trained['float32'][3]['loss'], abs=0.02)
+    assert trained[name][3]['loss'] == pytest.approx(trained['float32'][3]['loss'], abs=0.02)
 
 
-def test_bfloat16_leaves_checkpoints_in_float32(trained):
-    full, half = (trained[name][2] for name in PRECISIONS)
+@pytest.mark.parametrize('name', HALVES)
+def test_it_leaves_checkpoints_in_float32(trained, name):
+    full, half = trained['float32'][2], dict(trained[name][2])
+    scale = {key: half.pop(key) for key in list(half) if key.startswith('loss_scale/')}
     assert full == half
     assert set(half.values()) == {'float32', 'int64'}
     assert half['conv2d/kernel'] == half['dense/kernel/Adam'] == 'float32'
+    assert set(scale.values()) == ({'float32', 'int64'} if name == 'float16' else set())

@@ -26,8 +26,14 @@ from estimator_lab.core.adversarial.players import (
 from estimator_lab.core.layers.discriminator import Discriminated
 from estimator_lab.core.layers.generator import Generated
 from estimator_lab.core.model.endpoints import Endpoints
+from estimator_lab.core.step.loss_scale import LossScaledOptimizer
 from estimator_lab.core.step.noise import Noise
-from estimator_lab.core.step.train_step import apply_gradients, apply_if_nonempty, sequential_train_op
+from estimator_lab.core.step.train_step import (
+    apply_gradients,
+    apply_if_nonempty,
+    loss_scaled,
+    sequential_train_op,
+)
 from estimator_lab.optimizers import learning_rate_at, make_optimizer
 from estimator_lab.tf1 import Operation, Tensor, tf
 
@@ -244,8 +250,10 @@ class Game:
     def _make_optimizer(self, rate: Tensor) -> Any:
         params = self._params
         if params.optimizer == _ADAM:
-            return tf.train.AdamOptimizer(rate, params.beta1, params.beta2, params.epsilon)
-        return make_optimizer(params.optimizer, rate, params.momentum)
+            optimizer = tf.train.AdamOptimizer(rate, params.beta1, params.beta2, params.epsilon)
+        else:
+            optimizer = make_optimizer(params.optimizer, rate, params.momentum)
+        return loss_scaled(optimizer, params)
 
 
 def _unlabelled_and_labelled(batch: Batch) -> tuple[Batch, Batch]:
@@ -283,5 +291,7 @@ def _step(
     pairs = optimizer.compute_gradients(loss, tf.trainable_variables(f'{scope}/'))
     norm = tf.global_norm([gradient for gradient, _ in pairs])
     counts = tf.where(tf.fill(tf.shape(weights), tf.is_finite(norm)), weights, tf.zeros_like(weights))
-    with tf.control_dependencies([apply_gradients(optimizer, pairs, counts)]):
+    # A scaled loss learns from infinite gradients that its scale is too large.
+    used = weights if isinstance(optimizer, LossScaledOptimizer) else counts
+    with tf.control_dependencies([apply_gradients(optimizer, pairs, used)]):
         return apply_if_nonempty(counts, after), norm

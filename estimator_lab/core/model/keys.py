@@ -11,6 +11,7 @@ UNKNOWN_TOKENS = 'unknown_tokens'
 NODE_ACCURACY = 'node_accuracy'
 DEAD_UNITS = 'dead_units'  # of a layer: dead_units/NAME
 LEARNING_RATE = 'learning_rate'
+LOSS_SCALE = 'loss_scale'
 RECONSTRUCTION_ERROR = 'reconstruction_error'
 FREE_ENERGY = 'free_energy'
 TRAINING_FREE_ENERGY = 'training_free_energy'

@@ -64,6 +64,7 @@ class DataParams:
       phase: name of the training phase; '' is the last, and the only one of most models.
       model_dir: the folder with what a model computed before training; '' for none.
       accumulate: how many batches make up one update of the weights.
+      loss_scaling: whether the loss is scaled, as gradients in float16 require.
     """
 
     image_shape: tuple[int, int, int] = (128, 128, 1)
@@ -73,6 +74,7 @@ class DataParams:
     phase: str = FINAL
     model_dir: str = ''
     accumulate: int = 1
+    loss_scaling: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,6 +5,7 @@ from typing import Any
 
 from estimator_lab.core.model import keys
 from estimator_lab.core.model.params import TrainingParams
+from estimator_lab.core.step.loss_scale import LossScaledOptimizer
 from estimator_lab.optimizers import SECOND_ORDER, SecondOrderOptimizer, learning_rate_at, make_optimizer
 from estimator_lab.tf1 import Operation, Tensor, Variable, create_slots, tf
 
@@ -24,6 +25,11 @@ def optimizer_and_rate(params: TrainingParams, momentum: Tensor | None = None) -
     )
     tf.add_to_collection(keys.LEARNING_RATE, rate)  # a session may feed another one
     return make_optimizer(params.optimizer, rate, params.momentum if momentum is None else momentum), rate
+
+
+def loss_scaled(optimizer: Any, params: TrainingParams) -> Any:
+    """Returns the optimizer, which scales the loss if the run computes in float16."""
+    return LossScaledOptimizer(optimizer) if params.loss_scaling else optimizer
 
 
 def train_op(
@@ -47,6 +53,7 @@ def train_op(
         return _second_order_op(loss, params, weights, variables)
     with tf.name_scope('train'):
         optimizer, rate = optimizer_and_rate(params)
+        optimizer = loss_scaled(optimizer, params)
 
         def update() -> Operation:
             pairs = optimizer.compute_gradients(loss, variables)
@@ -118,7 +125,7 @@ def apply_gradients(
     slots would decay.
 
     Args:
-      optimizer: a `tf.train.Optimizer`.
+      optimizer: a `tf.train.Optimizer`; a `LossScaledOptimizer` skips updates that are not finite.
       pairs: gradients of mean losses with their variables, from `compute_gradients`.
       weights: the weight of each example, float32 [batch] or a number.
       batches: how many batches make up one update, by the mean gradient of all their examples.
@@ -126,14 +133,11 @@ def apply_gradients(
     """
     # Created within the branch, their names would have its prefix.
     create_slots(optimizer, [variable for _, variable in pairs])
-    if batches == 1:
-        clipped = _clipped(pairs, clip_norm)
-        return apply_if_nonempty(weights, lambda: optimizer.apply_gradients(clipped))
 
     def update(mean: Sequence[tuple[Tensor, Variable]]) -> Operation:
         return optimizer.apply_gradients(_clipped(mean, clip_norm))
 
-    add = _accumulator(pairs, weights, batches, update)
+    add = (lambda: update(pairs)) if batches == 1 else _accumulator(pairs, weights, batches, update)
     return apply_if_nonempty(weights, add)
 
 

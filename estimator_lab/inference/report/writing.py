@@ -43,7 +43,7 @@ def write_report(settings: ReportSettings) -> tuple[Path, int, list[str]]:
     if STDIN in settings.data:
         raise FlagError(f'--data={STDIN} can be read only once, but a report reads it twice: name a file.')
     path = settings.out or settings.model_dir / _NAME
-    trained = open_trained(settings.model_dir)
+    trained = open_trained(settings.model_dir, device=settings.device)
     check_outputs({'out': path}, settings.data, trained.model_dir, trained.kind.accepts, _SUFFIXES)
     with written_whole('out', path, keeps_part=False) as partial:
         partial.open('x').close()  # fails now rather than after the evaluation

@@ -1,0 +1,65 @@
+"""What a run checks of its machine before it opens any data, and how checkpoints are timed."""
+
+import json
+
+import pytest
+
+from estimator_lab.errors import FlagError
+from estimator_lab.training import run
+from estimator_lab.training.run import open_run
+from estimator_lab.training.settings import Settings
+
+CLUSTER = {'chief': ['127.0.0.1:2222'], 'worker': ['127.0.0.1:2223']}
+
+
+def opened(tmp_path, **settings):
+    return open_run(Settings(model_dir=tmp_path / 'model', data=['/nothing.tar'], **settings), print)
+
+
+@pytest.fixture
+def used(monkeypatch):
+    """The devices that runs have chosen."""
+    found = []
+    monkeypatch.setattr(run, 'use_device', lambda device, allow_growth: found.append((device, allow_growth)))
+    return found
+
+
+@pytest.mark.parametrize(
+    ('job', 'flags', 'device'),
+    [
+        ('chief', {}, ''),
+        ('worker', {'device': 'gpu:1'}, 'gpu:1'),
+        ('ps', {}, 'cpu'),
+        ('evaluator', {}, 'cpu'),
+        ('evaluator', {'device': 'gpu:0'}, 'gpu:0'),
+    ],
+)
+def test_only_processes_that_train_use_gpus_by_themselves(tmp_path, monkeypatch, used, job, flags, device):
+    cluster = {**CLUSTER, 'ps': ['127.0.0.1:2224']}
+    monkeypatch.setenv('TF_CONFIG', json.dumps({'cluster': cluster, 'task': {'type': job, 'index': 0}}))
+    with pytest.raises(Exception, match='nothing'):
+        opened(tmp_path, **flags)
+    assert used == [(device, False)]
+
+
+@pytest.mark.parametrize(
+    ('flags', 'sentence'),
+    [
+        ({'device': 'gpux'}, '--device=gpux is not allowed'),
+        ({'communication': 'ring'}, '--communication=ring has no use without --distribution=multi_worker'),
+        (
+            {'save_checkpoints_steps': 5, 'save_checkpoints_seconds': 5},
+            '--save_checkpoints_steps and --save_checkpoints_seconds exclude each other',
+        ),
+    ],
+)
+def test_what_cannot_work_gets_one_sentence(tmp_path, flags, sentence):
+    with pytest.raises(FlagError, match=sentence):
+        opened(tmp_path, **flags)
+
+
+def test_nccl_needs_gpus(tmp_path, monkeypatch, used):
+    monkeypatch.setenv('TF_CONFIG', json.dumps({'cluster': CLUSTER, 'task': {'type': 'chief', 'index': 0}}))
+    monkeypatch.setattr(run, 'gpus', list)
+    with pytest.raises(FlagError, match='--communication=nccl needs GPUs'):
+        opened(tmp_path, distribution='multi_worker', communication='nccl')
