@@ -70,7 +70,14 @@ _ALIASES = {
 
 
 def suggested(name: str, known: Collection[str]) -> list[str]:
-    """Returns up to two of the known names that may have been meant, the most likely first."""
+    """Returns up to two of the known names that may have been meant, the most likely first.
+
+    Examples:
+        >>> suggested('lr', ['learning_rate', 'momentum'])
+        ['learning_rate']
+        >>> suggested('momentun', ['learning_rate', 'momentum'])
+        ['momentum']
+    """
     plain = name.lower().replace('-', '_')
     if plain in known:
         return [plain]
@@ -85,6 +92,10 @@ def unknown(what: str, name: str, known: Collection[str]) -> str:
       what: kind of the name, with a capital.
       name: as given.
       known: the names that exist; listed in addition.
+
+    Examples:
+        >>> unknown('Unknown model', 'cnm', ['cnn', 'rbm'])
+        "Unknown model 'cnm'; did you mean cnn? Known are: cnn, rbm."
     """
     near = suggested(name, known)
     meant = f'did you mean {" or ".join(near)}? Known' if near else 'known'

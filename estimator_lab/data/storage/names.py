@@ -18,17 +18,32 @@ _public: dict[str, str] = {}
 
 
 def is_url(source: str) -> bool:
-    """Whether a source is a URL."""
+    """Whether a source is a URL.
+
+    Examples:
+        >>> is_url('s3://bucket/a.tar'), is_url('/data/a.tar')
+        (True, False)
+    """
     return '://' in source and not is_command(source)
 
 
 def is_command(source: str) -> bool:
-    """Whether a source is the output of a shell command."""
+    """Whether a source is the output of a shell command.
+
+    Examples:
+        >>> is_command('pipe:zcat a.tgz')
+        True
+    """
     return source.startswith(PIPE)
 
 
 def scheme_of(url: str) -> str:
-    """Returns the scheme of a URL, in small letters."""
+    """Returns the scheme of a URL, in small letters.
+
+    Examples:
+        >>> scheme_of('gs://bucket/a.tar')
+        'gs'
+    """
     return url.partition('://')[0].lower()
 
 
