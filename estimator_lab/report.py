@@ -18,7 +18,8 @@ hyper-parameters and versions, as far as the model has them, from what training 
 model is evaluated on these examples, and the first of them is inspected as `inspect` does.
 
 Several runs, also as --model_dir=runs/one,runs/two, are shown side by side in
-runs/one/comparison.html: curves in the same charts, metrics in one table, and the settings that differ."""
+runs/one/comparison.html: curves in the same charts, metrics in one table, and the settings that differ;
+with --data, also the metrics of all of them on the same examples."""
 
 
 def main(settings: ReportSettings, line: CommandLine) -> None:
@@ -28,13 +29,13 @@ def main(settings: ReportSettings, line: CommandLine) -> None:
             raise FlagError(f'--{name} needs --data, see --help.')
 
     folders = [*_folders(settings.model_dir), *map(Path, line.arguments)]
-    if len(folders) > 1 and settings.data:
-        raise FlagError('--data is for the report of one run, not for several: leave it out.')
+    if len(folders) > 1 and 'worst' in line.given:
+        raise FlagError('--worst is for the report of one run, not for several: leave it out.')
 
     from estimator_lab.inference.report.writing import write_comparison, write_report
 
     if len(folders) > 1:
-        path, size, damage = write_comparison(folders, settings.out)
+        path, size, damage = write_comparison(folders, settings)
     else:
         path, size, damage = write_report(settings)
     for sentence in damage:

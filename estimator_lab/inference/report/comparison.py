@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from estimator_lab.inference.evaluation import Evaluation
 from estimator_lab.inference.report.charts import charts
 from estimator_lab.inference.report.history import EVALUATING, TRAINING, History
 from estimator_lab.inference.report.html import html, page, shown_number, table
@@ -16,11 +17,12 @@ Compared = tuple[Trained, History]
 """A model, and what its run has written."""
 
 
-def comparison_page(runs: Sequence[Compared]) -> str:
+def comparison_page(runs: Sequence[Compared], evaluations: Sequence[Evaluation] = ()) -> str:
     """Returns the page, which refers to no other file.
 
     Args:
       runs: the models with what their runs have written, at least two.
+      evaluations: of the same models on the same examples; () for none.
     """
     names = [str(trained.model_dir) for trained, _ in runs]
     metrics = list(dict.fromkeys(trained.task.primary_metric for trained, _ in runs))
@@ -30,6 +32,7 @@ def comparison_page(runs: Sequence[Compared]) -> str:
             html('<p class="note">{}</p>', 'Those of the last evaluation in training.'),
             table(('', *names), _metric_rows(runs, metrics)),
         ],
+        'Evaluation': [table(('', *names), _evaluation_rows(evaluations))] if evaluations else [],
         'Settings that differ': [
             table(('', *names), _differing([_settings(trained) for trained, _ in runs]))
         ],
@@ -73,6 +76,16 @@ def _metric_rows(runs: Sequence[Compared], first: Sequence[str]) -> list[tuple[A
         if name in first:
             rows.append((f'best {name}', *(_best(*run, name) for run in runs)))
     return rows
+
+
+def _evaluation_rows(evaluations: Sequence[Evaluation]) -> list[tuple[Any, ...]]:
+    """Returns the rows of the table of the models' metrics on the same examples."""
+    found = [dict(worth_showing(evaluation.metrics)) for evaluation in evaluations]
+    names = dict.fromkeys(name for one in found for name in one)
+    return [
+        ('examples', *(evaluation.images for evaluation in evaluations)),
+        *((name, *(shown_number(one[name]) if name in one else None for one in found)) for name in names),
+    ]
 
 
 def _best(trained: Trained, history: History, name: str) -> str | None:

@@ -29,10 +29,6 @@ def html(template: str, *parts: Any) -> Html:
     Args:
       template: the markup with a `{}` for each part.
       parts: markup, texts and numbers, which are escaped, or iterables of these.
-
-    Examples:
-        >>> html('<b>{}</b>', '<script>')
-        '<b>&lt;script&gt;</b>'
     """
     return Html(template.format(*map(_markup, parts)))
 
@@ -45,12 +41,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Html:
 
 
 def shown_number(value: float) -> float | str:
-    """Returns a number with five digits, for a table.
-
-    Examples:
-        >>> shown_number(0.123456789)
-        0.12346
-    """
+    """Returns a number with five digits, for a table."""
     return float(f'{value:.5g}') if math.isfinite(value) else str(value)
 
 

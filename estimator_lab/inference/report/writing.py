@@ -40,11 +40,11 @@ def write_report(settings: ReportSettings) -> tuple[Path, int, list[str]]:
       FlagError: the page can't be written, or the examples can be read only once.
       LabError: TensorFlow fails, or the disk is full.
     """
-    if STDIN in settings.data:
-        raise FlagError(f'--data={STDIN} can be read only once, but a report reads it twice: name a file.')
+    _check_readable_twice(settings)
     path = settings.out or settings.model_dir / _NAME
     trained = open_trained(settings.model_dir, device=settings.device)
     check_outputs({'out': path}, settings.data, trained.model_dir, trained.kind.accepts, _SUFFIXES)
+    _check_name(path)
     with written_whole('out', path, keeps_part=False) as partial:
         partial.open('x').close()  # fails now rather than after the evaluation
         doing('reading the run')
@@ -55,21 +55,22 @@ def write_report(settings: ReportSettings) -> tuple[Path, int, list[str]]:
     return path, len(text), history.damage
 
 
-def write_comparison(folders: Sequence[Path], out: Path | None) -> tuple[Path, int, list[str]]:
-    """Writes several runs side by side as a page of HTML.
+def write_comparison(folders: Sequence[Path], settings: ReportSettings) -> tuple[Path, int, list[str]]:
+    """Writes several runs side by side as a page of HTML; with examples, evaluates each model on them first.
 
     Args:
       folders: of the runs, 2 to 6.
-      out: path of the page; None for comparison.html in the first folder.
+      settings: `out`, by default comparison.html in the first folder, `data` and `eval_steps`.
 
     Returns:
       As `write_report`.
 
     Raises:
-      DataError: a model can't be read.
+      DataError: a model or the examples can't be read.
       FlagError: the page can't be written, a folder is named twice, or there are too many.
-      LabError: the disk is full.
+      LabError: TensorFlow fails, or the disk is full.
     """
+    _check_readable_twice(settings)
     if len(folders) > _MOST_RUNS:
         raise FlagError(f'{len(folders)} runs are too many for one chart: name up to {_MOST_RUNS}.')
     real = [os.path.realpath(folder) for folder in folders]
@@ -77,27 +78,44 @@ def write_comparison(folders: Sequence[Path], out: Path | None) -> tuple[Path, i
         if real[place] in real[:place]:
             raise FlagError(f'The run {folder} is named twice: name different ones.')
     opened = [open_trained(folder) for folder in folders]
-    path = out or folders[0] / _COMPARISON
+    path = settings.out or folders[0] / _COMPARISON
     for trained in opened:
-        check_outputs({'out': path}, (), trained.model_dir, replaced=_SUFFIXES)
+        check_outputs({'out': path}, settings.data, trained.model_dir, trained.kind.accepts, _SUFFIXES)
+    _check_name(path)
     with written_whole('out', path, keeps_part=False) as partial:
         partial.open('x').close()
         doing('reading the runs')
         runs = [(trained, read_history(trained.model_dir, Patience(_PATIENCE))) for trained in opened]
-        text = comparison_page(runs)
+        evaluations = [_evaluated(trained, settings) for trained in opened] if settings.data else []
+        text = comparison_page(runs, evaluations)
         partial.write_text(text, encoding='utf-8')
     return path, len(text), [line for _, history in runs for line in history.damage]
 
 
+def _check_name(path: Path) -> None:
+    if path.suffix.lower() not in _SUFFIXES:  # browsers would show it as text
+        raise FlagError(f'--out={path} is not a name for a page: end it in {" or ".join(_SUFFIXES)}.')
+
+
+def _check_readable_twice(settings: ReportSettings) -> None:
+    if STDIN in settings.data:
+        raise FlagError(f'--data={STDIN} can be read only once, but a report reads it twice: name a file.')
+
+
 def _examined(trained: Trained, settings: ReportSettings) -> tuple[Evaluation, Inspected]:
+    evaluation = _evaluated(trained, settings)
+    return evaluation, pictures_of_first(trained, ExampleInput(settings.data, kind=trained.kind))
+
+
+def _evaluated(trained: Trained, settings: ReportSettings) -> Evaluation:
     kind = trained.kind
     examples = ExampleInput(settings.data, warn, kind)
     trained.check_examples(examples.paths)
-    doing('evaluating')
+    doing(f'evaluating {trained.model_dir}')
     share = partial(share_evaluated, settings.eval_steps, _BATCH_SIZE, examples)
     with progress_of('Evaluating', kind.noun, share) as progress:
         report = InputReport(say=warn, kind=kind, progress=progress)
-        evaluation = evaluate(
+        return evaluate(
             trained,
             examples,
             report,
@@ -105,4 +123,3 @@ def _examined(trained: Trained, settings: ReportSettings) -> tuple[Evaluation, I
             steps=settings.eval_steps,
             worst=settings.worst,
         )
-    return evaluation, pictures_of_first(trained, ExampleInput(settings.data, kind=kind))

@@ -55,6 +55,15 @@ def test_commas_do_the_same_unless_a_folder_has_them(two, run_command, tmp_path)
     assert (one / 'report.html').exists()
 
 
+def test_all_are_evaluated_on_the_same_data(two, run_command, archive):
+    status, _, err = run_command(report, *two, f'--data={archive}')
+    assert (status, err) == (0, '')
+    rows = rows_of((two[0] / 'comparison.html').read_text(encoding='utf-8'))
+    assert ['examples', '24', '24'] in rows
+    start = rows.index(['examples', '24', '24'])
+    assert rows[start + 1][0] == 'accuracy' and rows[start + 1][1] == rows[start + 1][2]
+
+
 def test_best_values_are_those_of_each_task(two):
     opened = [open_trained(folder) for folder in two]
     curves = [{3: 0.25, 6: 0.75, 9: 0.5}, {3: 0.125}]
@@ -74,7 +83,12 @@ def test_runs_without_evaluations_and_equal_settings_have_a_page(cnn_dir, tmp_pa
     [
         (['FIRST', 'FIRST/'], 2, 'is named twice'),
         (['FIRST', 'nowhere'], 1, 'nowhere is not a folder'),
-        (['FIRST', 'SECOND', '--data=x.tar'], 2, '--data is for the report of one run'),
+        (['FIRST', 'SECOND', '--data=x.tar', '--worst=3'], 2, '--worst is for the report of one run'),
+        (
+            ['FIRST', 'SECOND', '--out=page.txt'],
+            2,
+            'is not a name for a page: end it in .html',
+        ),
         ([*'1234567'], 2, '7 runs are too many for one chart'),
         (
             ['FIRST', 'SECOND', '--out=SECOND/experiment.json'],
