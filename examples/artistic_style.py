@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import loading  # noqa: F401
 import numpy as np
 from PIL import Image
 

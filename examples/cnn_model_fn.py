@@ -12,6 +12,7 @@ import tempfile
 import time
 from typing import Any
 
+import loading  # noqa: F401
 import numpy as np
 
 from estimator_lab.tf1 import tf

@@ -19,6 +19,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import loading  # noqa: F401
+
 from estimator_lab.core.display.charts import draw_curves
 from estimator_lab.core.layers.linear_recurrence import LinearLayers
 from estimator_lab.core.layers.recurrent import RecurrentLayers
