@@ -35,7 +35,9 @@ SHORTER = {'image_size': '8', 'epochs': None, 'max_steps': None, 'batch_size': '
 # a program that `run` starts has a process of its own; and `to_keras` needs the export of a canned Estimator.
 ONLY_FLAGS = tuple(f'estimator_lab.{name}' for name in ('dream', 'import_weights', 'run', 'to_keras'))
 # Flags that need several machines or published weights.
-ELSEWHERE = re.compile(r'--distribution|--warm_start=.*\.(ckpt|h5)$|--hparams=.*\bperceptual=|--data=\w+://')
+ELSEWHERE = re.compile(
+    r'--distribution|--warm_start=.*(\.(ckpt|h5|safetensors)|/head)$|--hparams=.*\bperceptual=|--data=\w+://'
+)
 PAINTINGS = ('wave',)
 OUTPUTS = ('out', 'files')
 PLACEHOLDERS = {'ARCHIVE': 'ARCHIVE.tar'}
@@ -172,7 +174,7 @@ def shorter(arguments):
     if any(argument.endswith('.tsv') for argument in arguments):  # trees have no image size
         del smaller['image_size']
     kept = [re.sub(r'\bpretrain_epochs=\d+', 'pretrain_epochs=1', argument) for argument in kept]
-    if '--model=vgg' in arguments:  # five poolings of 2x2
+    if {'--model=vgg', '--model=resnet'} & set(arguments):  # they halve the sides five times
         smaller['image_size'] = '32'
     return [*kept, end, *(f'--{name}={value}' for name, value in smaller.items())]
 

@@ -15,6 +15,7 @@ from tests.places import ROOT
 ELSEWHERE = {
     'core/adversarial/params.py': {'hparams'},  # checked in training
     'core/model/hparams.py': {'hparams'},
+    'core/model/resnet_layouts.py': {'hparams'},
     'data/images/augment.py': {'augment'},
     'data/labels.py': {'vocabulary'},  # also reads the vocabulary of a model_dir
     'data/pipeline/bad_examples.py': {'max_bad_fraction'},  # all may be bad, except in training

@@ -38,10 +38,6 @@ def parse_json(text: str | bytes) -> Any:
     Raises:
       ValueError: it is not JSON, holds another number, a lone surrogate or a name twice in one object, or is
         nested more than 32 deep.
-
-    Examples:
-        >>> parse_json('{"a": [1, 2.5]}')
-        {'a': [1, 2.5]}
     """
     decoded = text.decode() if isinstance(text, bytes) else text
     try:

@@ -19,26 +19,14 @@ _BYTES = range(0xDC80, 0xDD00)  # how Python reads bytes that are not UTF-8: the
 
 
 def printable(text: str) -> str:
-    r"""Returns a text that can be shown: unprintable characters become `\x1b` or `\u202e`.
-
-    Examples:
-        >>> printable('a\x1b[31mb')
-        'a\\x1b[31mb'
-    """
+    r"""Returns a text that can be shown: unprintable characters become `\x1b` or `\u202e`."""
     if text.isprintable():
         return text
     return _UNPRINTABLE.sub(_escape, text)
 
 
 def columns_of(text: str) -> int:
-    """Returns how many columns of a terminal a text takes: two for a wide letter, none for an accent.
-
-    Examples:
-        >>> columns_of('ab')
-        2
-        >>> columns_of('日本')
-        4
-    """
+    """Returns how many columns of a terminal a text takes: two for a wide letter, none for an accent."""
     return sum(
         0
         if unicodedata.combining(letter) or unicodedata.category(letter) in _WITHOUT_WIDTH
@@ -50,12 +38,7 @@ def columns_of(text: str) -> int:
 
 
 def padded(text: str, columns: int) -> str:
-    """Returns a text for `columns` columns of a terminal, filled with spaces, or cut with an ellipsis.
-
-    Examples:
-        >>> padded('ab', 4)
-        'ab  '
-    """
+    """Returns a text for `columns` columns of a terminal, filled with spaces, or cut with an ellipsis."""
     text = printable(text)
     if text.isascii() and len(text) <= columns:
         return text.ljust(columns)
@@ -67,14 +50,10 @@ def padded(text: str, columns: int) -> str:
 
 
 def escaped(name: str) -> str:
-    r"""Returns a name that can be shown and stored; different names stay different.
+    """Returns a name that can be shown and stored; different names stay different.
 
     Args:
       name: as Python reads it from bytes; bytes that are not UTF-8 are lone surrogates.
-
-    Examples:
-        >>> escaped('a\nb')
-        'a\\x0ab'
     """
     if name.isprintable() and '\\' not in name:
         return name
@@ -82,32 +61,17 @@ def escaped(name: str) -> str:
 
 
 def unescaped(name: str) -> str:
-    r"""Returns the name that `escaped` was given.
-
-    Examples:
-        >>> unescaped(escaped('a\nb')) == 'a\nb'
-        True
-    """
+    """Returns the name that `escaped` was given."""
     return _ESCAPE.sub(_unescape, name) if '\\' in name else name
 
 
 def is_clean(text: str) -> bool:
-    r"""Whether a text can be shown unchanged.
-
-    Examples:
-        >>> is_clean('a b'), is_clean('a\tb')
-        (True, False)
-    """
+    """Whether a text can be shown unchanged."""
     return text.isprintable() or not _UNPRINTABLE.search(text)
 
 
 def json_escaped(text: str) -> str:
-    r"""Returns equivalent JSON that can be shown, with its line feeds.
-
-    Examples:
-        >>> json_escaped('a\u2028b')
-        'a\\u2028b'
-    """
+    """Returns equivalent JSON that can be shown, with its line feeds."""
     return '\n'.join(_UNPRINTABLE.sub(_json_escape, line) for line in text.split('\n'))
 
 
@@ -130,10 +94,5 @@ def _unescape(found: re.Match[str]) -> str:
 
 
 def safe_name(name: str) -> str:
-    """Returns a valid file name on any system: the last 100 characters, others than letters replaced by _.
-
-    Examples:
-        >>> safe_name('../a b.jpg')
-        'a_b.jpg'
-    """
+    """Returns a valid file name on any system: the last 100 characters, others than letters replaced by _."""
     return re.sub(r'[^\w.-]+', '_', name, flags=re.ASCII)[-_NAME_LENGTH:].strip('._') or '_'

@@ -41,6 +41,7 @@ _ALIASES = {
     'augment': 'augmentation aug flip data_augmentation',
     'warm_start': 'pretrained weights load init_checkpoint finetune fine_tune initial_weights resume '
     'restore checkpoint from_checkpoint',
+    'freeze': 'frozen freeze_backbone freeze_layers frozen_layers train_head_only trainable',
     'save_checkpoints_steps': 'save_every checkpoint_every save_steps eval_every save_interval',
     'save_checkpoints_seconds': 'save_checkpoints_secs checkpoint_seconds save_secs',
     'communication': 'collective all_reduce nccl',
@@ -70,14 +71,7 @@ _ALIASES = {
 
 
 def suggested(name: str, known: Collection[str]) -> list[str]:
-    """Returns up to two of the known names that may have been meant, the most likely first.
-
-    Examples:
-        >>> suggested('lr', ['learning_rate', 'momentum'])
-        ['learning_rate']
-        >>> suggested('momentun', ['learning_rate', 'momentum'])
-        ['momentum']
-    """
+    """Returns up to two of the known names that may have been meant, the most likely first."""
     plain = name.lower().replace('-', '_')
     if plain in known:
         return [plain]
@@ -92,10 +86,6 @@ def unknown(what: str, name: str, known: Collection[str]) -> str:
       what: kind of the name, with a capital.
       name: as given.
       known: the names that exist; listed in addition.
-
-    Examples:
-        >>> unknown('Unknown model', 'cnm', ['cnn', 'rbm'])
-        "Unknown model 'cnm'; did you mean cnn? Known are: cnn, rbm."
     """
     near = suggested(name, known)
     meant = f'did you mean {" or ".join(near)}? Known' if near else 'known'

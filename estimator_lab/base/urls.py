@@ -16,22 +16,12 @@ _WEB = ('http', 'https')
 
 
 def is_web(text: str) -> bool:
-    """Whether a text is a web address.
-
-    Examples:
-        >>> is_web('https://example.com/a.tar'), is_web('s3://bucket/a.tar')
-        (True, False)
-    """
+    """Whether a text is a web address."""
     return text.partition('://')[0].lower() in _WEB and '://' in text
 
 
 def shown_url(url: str) -> str:
-    """Returns a URL without user name and password, and without the values of a query.
-
-    Examples:
-        >>> shown_url('https://user:secret@example.com/a.tar')
-        'https://example.com/a.tar'
-    """
+    """Returns a URL without user name and password, and without the values of a query."""
     scheme, mark, rest = url.partition('://')
     if not mark:
         return url
@@ -51,12 +41,7 @@ def unsigned(url: str) -> str:
 
 
 def hide_secrets(text: str) -> str:
-    """Returns a text in which each URL is without credentials.
-
-    Examples:
-        >>> hide_secrets('GET https://example.com/a.tar?X-Amz-Signature=f00')
-        'GET https://example.com/a.tar?...'
-    """
+    """Returns a text in which each URL is without credentials."""
     return _URL.sub(lambda match: shown_url(match[0]), text) if '://' in text else text
 
 

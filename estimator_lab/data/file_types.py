@@ -114,12 +114,7 @@ _NO_SUFFIX = ''
 
 
 def file_type(head: bytes, or_text: str = 'a text') -> str:
-    r"""Returns what a file with these first bytes is, and a remedy, to end a sentence; '' if unknown.
-
-    Examples:
-        >>> file_type(b'\x89PNG\r\n\x1a\n')
-        'a PNG image: name the folder that it is in, or pack its folder with `tar`'
-    """
+    """Returns what a file with these first bytes is, and a remedy, to end a sentence; '' if unknown."""
     if known := _type_of(head):
         remedy = known.remedy if _is_readable(known) or not known.is_image else _PILLOW
         return f'{known.name}: {remedy}' if remedy else known.name
@@ -127,12 +122,7 @@ def file_type(head: bytes, or_text: str = 'a text') -> str:
 
 
 def is_image_name(name: str) -> bool:
-    """Whether a file of that name has the suffix of an image that this Pillow reads, and is not hidden.
-
-    Examples:
-        >>> is_image_name('a/b.JPG'), is_image_name('a/b.txt')
-        (True, False)
-    """
+    """Whether a file of that name has the suffix of an image that this Pillow reads, and is not hidden."""
     known = _BY_SUFFIX.get(name[name.rfind('.') :].lower())
     return known is not None and _is_readable(known) and not is_hidden(name)
 
@@ -144,12 +134,7 @@ def is_image_head(head: bytes) -> bool:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file of that name is hidden, or metadata that macOS writes into archives.
-
-    Examples:
-        >>> is_hidden('a/.b.jpg'), is_hidden('a/b.jpg')
-        (True, False)
-    """
+    """Whether a file of that name is hidden, or metadata that macOS writes into archives."""
     return _HIDDEN.search(name) is not None
 
 

@@ -98,15 +98,11 @@ def read_label_table(path: Path, flag: str = '--labels') -> LabelTable:
 
 
 def sidecar_label(name: str, data: bytes) -> str | None:
-    r"""Returns the label in a sidecar file; None if it holds none.
+    """Returns the label in a sidecar file; None if it holds none.
 
     Args:
       name: of the file, which ends in one of SIDECAR_SUFFIXES.
       data: its bytes: text, or a JSON object with the label under 'label', 'cls' or 'class'.
-
-    Examples:
-        >>> sidecar_label('000001.cls', b'7\n')
-        '7'
     """
     try:
         text = data.decode('utf-8').strip()

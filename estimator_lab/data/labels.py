@@ -14,14 +14,7 @@ _MOST_BYTES = 2**26  # of a vocabulary; a million labels of 60 letters
 
 
 def label_of(name: str) -> str:
-    """The member's parent folder: 'train/n000001/0001_01.jpg' -> 'n000001', 'x.jpg' -> ''.
-
-    Examples:
-        >>> label_of('train/n000001/0001_01.jpg')
-        'n000001'
-        >>> label_of('0001_01.jpg')
-        ''
-    """
+    """The member's parent folder: 'train/n000001/0001_01.jpg' -> 'n000001', 'x.jpg' -> ''."""
     folder = name.rpartition('/')[0].rstrip('/')
     label = folder.rpartition('/')[2]
     return '' if label in ('.', '..') else label

@@ -15,6 +15,7 @@ from estimator_lab.core.heads.model_function import Args, model_function
 from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.layers.convolution import Convolution
 from estimator_lab.core.layers.elementwise import ActivationParams, dropout
+from estimator_lab.core.layers.imagenet import less_mean
 from estimator_lab.core.layers.normalization import Update
 from estimator_lab.core.model.endpoints import LOGITS, Endpoint, Layered, Layers, publish
 from estimator_lab.core.model.hparams import at_least_1, is_positive, is_share, structural
@@ -33,9 +34,6 @@ _SHRINK = 2 ** len(_WIDTHS)
 _FC6 = 'fc6'
 _FC6_SIDE = 7  # of the last maps for 224x224 pixels
 _DENSE, _POOL = 'dense', 'pool'
-
-MEAN = (123.68, 116.779, 103.939)
-"""Mean of ImageNet's red, green and blue in 0 ... 255, as in the training of the weights; slim rounds it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +86,7 @@ class Network:
                     'SAME',
                     activation,
                     params.batch_norm,
+                    trainable=f'conv{block}_{number}' not in params.frozen,
                 )
                 for number in range(1, count + 1)
             ]
@@ -99,7 +98,12 @@ class Network:
             height, width, _ = (min(side // _SHRINK, _FC6_SIDE) for side in params.image_shape)
             for name, size in ((_FC6, (height, width)), ('fc7', (1, 1))):
                 self._dense[name] = Convolution(
-                    f'{scope}/{name}', params.dense_units, size, 'VALID', activation
+                    f'{scope}/{name}',
+                    params.dense_units,
+                    size,
+                    'VALID',
+                    activation,
+                    trainable=name not in params.frozen,
                 )
         if params.num_classes:
             name = 'fc8' if params.head == _DENSE else 'logits'
@@ -136,7 +140,7 @@ class Network:
           noise: as for a call.
           updates: a list that receives the updates of a training step.
         """
-        values = preprocessed(images)
+        values = less_mean(images)
         for block, convolutions in enumerate(self._blocks, 1):
             for number, convolution in enumerate(convolutions, 1):
                 endpoint, changes = convolution(values, training=noise is not None)
@@ -163,16 +167,14 @@ def layered(params: Params) -> Layered:
     return Layered(Network(params).layers, _SHRINK, _FC6 if params.head == _DENSE else '')
 
 
-def preprocessed(images: Tensor) -> Tensor:
-    """Returns red, green and blue in 0 ... 255 less their mean, float32 [batch, height, width, 3].
-
-    Args:
-      images: float32 [batch, height, width, channels] in [0, 1], channels 1 or 3.
-    """
-    with tf.name_scope('preprocessed'):
-        if images.shape.as_list()[3] == 1:
-            images = tf.tile(images, [1, 1, 1, 3])
-        return images * 255.0 - tf.constant(MEAN)
+def freezable(params: Params) -> list[str]:
+    """Returns the names of the layers that --freeze accepts."""
+    blocks = [
+        f'conv{block}_{n}'
+        for block, count in enumerate(_BLOCKS[params.depth], 1)
+        for n in range(1, count + 1)
+    ]
+    return [*blocks, _FC6, 'fc7'] if params.head == _DENSE else blocks
 
 
 def _vectors(maps: Tensor) -> Tensor:
@@ -199,4 +201,6 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
     return prediction_spec({FEATURES: endpoints['global_pool'].values}, args.features)
 
 
-MODEL = Model('vgg', Params, model_fn, check, layered=layered, published_layouts=keras_vgg)
+MODEL = Model(
+    'vgg', Params, model_fn, check, layered=layered, published_layouts=keras_vgg, freezable=freezable
+)

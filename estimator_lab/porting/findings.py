@@ -311,10 +311,5 @@ def listed(found: list[Finding]) -> Iterator[str]:
 
 
 def count(number: int, what: str) -> str:
-    """Returns a number with its noun, in the plural where it is one.
-
-    Examples:
-        >>> count(1, 'file'), count(2, 'file')
-        ('1 file', '2 files')
-    """
+    """Returns a number with its noun, in the plural where it is one."""
     return f'{number} {what}{"" if number == 1 else "s"}'

@@ -140,14 +140,18 @@ def _check(given: Import, params: Any) -> None:
 
 def _labels(given: Import, params: Any, reader: Reader, file: WeightFile) -> tuple[str, ...]:
     """Returns the class names: those given, or numbers, as many as the last layer in the file has."""
-    shapes = shapes_of_variables(given.model, replace(params, vocabulary=('a', 'b')), reader)
-    last = dependent_variables(given.model, params, reader, 'vocabulary')
+    fewer, more = (
+        _layouts(given.model, shapes_of_variables(given.model, replace(params, vocabulary=labels), reader))
+        for labels in (('a', 'b'), ('a', 'b', 'c'))
+    )
     sizes = {
-        shape[-1]
-        for layout in _layouts(given.model, shapes)
+        shape[axis]
+        for small, large in zip(fewer, more, strict=True)
         for name, (shape, _) in file.tensors.items()
-        for variable in last & layout.sources.keys()
-        if shape and layout.sources[variable].names.fullmatch(name)
+        for variable, source in small.sources.items()
+        if source.names.fullmatch(name) and len(shape) == len(source.shape)
+        for axis, (one, other) in enumerate(zip(source.shape, large.sources[variable].shape, strict=True))
+        if one != other
     }
     if not sizes:
         if given.vocabulary:

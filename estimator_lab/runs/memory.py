@@ -124,12 +124,7 @@ def _example_bytes(reader: Reader) -> int:
 
 
 def shown_bytes(count: int) -> str:
-    """Returns a number of bytes in gigabytes, megabytes or kilobytes, at least 0.1 of them.
-
-    Examples:
-        >>> shown_bytes(403_000_000)
-        '0.4 GB'
-    """
+    """Returns a number of bytes in gigabytes, megabytes or kilobytes, at least 0.1 of them."""
     units = (('GB', 1e9), ('MB', 1e6), ('kB', 1e3))
     unit, size = next((pair for pair in units if count >= pair[1] / 10), units[-1])
     return f'{count / size:,.1f} {unit}'

@@ -13,10 +13,6 @@ def worth_showing(metrics: Mapping[str, float]) -> list[tuple[str, float]]:
 
     Leaves out counts of unknown labels, dead units and the like that are 0, and the step and number of
     examples, which belong in the sentence around the metrics.
-
-    Examples:
-        >>> worth_showing({'loss': 0.5, 'global_step': 9.0, 'unknown_labels': 0.0})
-        [('loss', 0.5)]
     """
     return sorted(
         (name, value)
@@ -34,10 +30,6 @@ def images_text(metrics: Mapping[str, float], total: int, noun: str) -> str:
       metrics: by name.
       total: images in all; 0 if unknown.
       noun: what to call them.
-
-    Examples:
-        >>> images_text({'total_examples': 64.0}, 400, 'images')
-        '64 of 400 images'
     """
     taken = round(metrics.get(keys.TOTAL_EXAMPLES, total))
     return f'{taken:,} {noun}' if taken == total or not total else f'{taken:,} of {total:,} {noun}'

@@ -312,12 +312,14 @@ def _check_examples(record: Record) -> None:
         raise FlagError(f'its network takes pixels in {list(record.value_range)}, not in [0, 1].')
 
 
-def shapes_of_variables(model: AnyModel, params: Any, reader: Reader) -> dict[str, list[int]]:
-    """Returns the shapes of a network's variables by name, in the order of their creation."""
+def shapes_of_variables(
+    model: AnyModel, params: Any, reader: Reader, trainable: bool = False
+) -> dict[str, list[int]]:
+    """Returns the shapes of a network's variables, or the trainable ones, in the order of their creation."""
     with tf.Graph().as_default():
         features = placeholder_features(reader)
         model.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, vars(params))
-        variables = tf.global_variables()
+        variables = tf.trainable_variables() if trainable else tf.global_variables()
         return {v.op.name: v.shape.as_list() for v in variables if v.op.name != tf.GraphKeys.GLOBAL_STEP}
 
 

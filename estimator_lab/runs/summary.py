@@ -1,15 +1,13 @@
 """A model's layers, their outputs and parameters, as a table."""
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from estimator_lab.base.printable import padded
-from estimator_lab.core.model.endpoints import LOGITS, published
+from estimator_lab.core.model.endpoints import published
 from estimator_lab.tf1 import Tensor, tf
 
-_VARIABLES = ('VarHandleOp', 'VariableV2')
 _NAME, _SHAPE, _NUMBER = 28, 16, 14
 _MOST_LAYERS = 60
 
@@ -31,21 +29,32 @@ class LayerSize(NamedTuple):
 
 
 def layer_sizes(graph: Any) -> list[LayerSize]:
-    """Returns the layers of a network, whose graph is that of PREDICT, from the input to the output."""
-    trained, others = Counter[str](), Counter[str]()
-    trainable = {id(variable) for variable in tf.trainable_variables()}
-    for variable in tf.global_variables():
-        if variable.op.name != tf.GraphKeys.GLOBAL_STEP:
-            counter = trained if id(variable) in trainable else others
-            counter[_scope(variable.op.name)] += math.prod(length or 1 for length in variable.shape.as_list())
-    sizes = []
+    """Returns the layers of a network, whose graph is that of PREDICT, from the input to the output.
+
+    A layer has the variables that its output depends on, and those of the layers before it do not.
+    """
+    trainable = {variable.op.name for variable in tf.trainable_variables()}
+    sizes = {
+        variable.op.name: math.prod(length or 1 for length in variable.shape.as_list())
+        for variable in tf.global_variables()
+        if variable.op.name != tf.GraphKeys.GLOBAL_STEP
+    }
+
+    def size(name: str, shape: str, variables: Iterable[str]) -> LayerSize:
+        counts = [0, 0]
+        for variable in variables:
+            counts[variable not in trainable] += sizes.pop(variable)
+        return LayerSize(name, shape, *counts)
+
+    layers, seen = [], set[str]()
     for name, endpoint in published(graph).items():
-        weights = endpoint.values if endpoint.kernel is None and name == LOGITS else endpoint.kernel
-        scope = '' if weights is None else _scope(_variable_of(weights))
         shape = 'x'.join('?' if n is None else str(n) for n in endpoint.values.shape.as_list()[1:])
-        sizes.append(LayerSize(name, shape, trained.pop(scope, 0), others.pop(scope, 0)))
-    scopes = dict.fromkeys([*trained, *others])
-    return [*sizes, *(LayerSize(scope, '', trained[scope], others[scope]) for scope in scopes)]
+        others = {variable for variable in sizes if _scope(variable) == name}  # such as visible biases
+        layers.append(size(name, shape, _sources(endpoint.values, seen) & sizes.keys() | others))
+    scopes: dict[str, list[str]] = {}
+    for variable in sizes:
+        scopes.setdefault(_scope(variable), []).append(variable)
+    return [*layers, *(size(scope, '', variables) for scope, variables in scopes.items())]
 
 
 def summary_lines(layers: Sequence[LayerSize], note: str = '') -> Iterator[str]:
@@ -70,18 +79,17 @@ def _sum(counts: Iterable[int]) -> str:
     return f'{sum(counts):,}'
 
 
-def _scope(name: str) -> str:
-    return name.rpartition('/')[0]
+def _scope(variable: str) -> str:
+    return variable.rpartition('/')[0]
 
 
-def _variable_of(tensor: Tensor) -> str:
-    """Returns the name of the variable that a tensor is read or computed from, the last one; '' for none."""
-    waiting, seen = [tensor.op], set()
+def _sources(tensor: Tensor, seen: set[str]) -> set[str]:
+    """Returns the names of the operations that a tensor is computed from, less those in `seen`; adds them."""
+    waiting, found = [tensor.op], set()
     while waiting:
-        op = waiting.pop(0)
-        if op.type in _VARIABLES:
-            return op.name
+        op = waiting.pop()
         if op.name not in seen:
             seen.add(op.name)
+            found.add(op.name)
             waiting += [source.op for source in op.inputs]
-    return ''
+    return found

@@ -239,7 +239,13 @@ def _close_event_files_at_exit() -> None:
 def _open_warm_start(plan: Plan) -> WarmStart | None:
     """Returns where the first weights come from; None without --warm_start, and for a resumed run."""
     settings = plan.run.settings
-    if settings.warm_start is None or tf.train.latest_checkpoint(str(settings.model_dir)):
+    resumes = tf.train.latest_checkpoint(str(settings.model_dir)) is not None
+    if settings.freeze and settings.warm_start is None and not resumes:
+        raise FlagError(
+            f'--freeze={settings.freeze} would keep random weights: give --warm_start, a folder or file of '
+            'trained ones.'
+        )
+    if settings.warm_start is None or resumes:
         return None
     if plan.before:
         raise FlagError(

@@ -30,6 +30,7 @@ _COMPARED = (
     'decode',
     'precision',
     'class_weights',
+    'freeze',
     'seed',
 )
 
@@ -139,6 +140,13 @@ class Plan:
             raise FlagError(
                 f'--model_dir={folder} was not trained with --precision=float16, so its checkpoint holds no '
                 'loss scale: give the former precision, or another folder and --warm_start.'
+            )
+        frozen = tuple(previous.hparams.get('frozen', ()))
+        if frozen != self.params.frozen and self.saved is not None:
+            before = f'with --freeze={frozen[-1]}' if frozen else 'without --freeze'
+            raise FlagError(
+                f'--model_dir={folder} was trained {before}, so that its optimizer has slots for '
+                f'other layers: give the same, or another folder and --warm_start={folder}.'
             )
         if is_imported(folder):
             raise FlagError(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from estimator_lab.base.suggestions import unknown
 from estimator_lab.core.heads.model import AnyModel, Task
 from estimator_lab.core.model.hparams import parse_hparams, resolve
 from estimator_lab.core.model.params import ClassifierParams, Phase
@@ -27,6 +28,8 @@ from estimator_lab.tf1 import tf
 from estimator_lab.training.distribution import MULTI_WORKER, Role, read_role
 from estimator_lab.training.inputs import Inputs, check_enough, kind_of_data, open_inputs, open_pretraining
 from estimator_lab.training.settings import Settings
+
+_BACKBONE = 'backbone'  # all layers before the last
 
 
 @dataclass(frozen=True)
@@ -86,10 +89,10 @@ def open_run(settings: Settings, say: Say) -> Run:
     _check_machine(settings, role)
     settings = _with_batch_size(settings, role)
     model = find_model(settings.model)
+    params = resolve(model.params, parse_hparams(model.params, settings.hparams))  # before data are read
     kind = kind_of_data(settings)
     check_kind(kind, settings, KINDS.values())
     parse_augmentation(settings.augment, settings.seed)  # reading the archives may take minutes
-    params = resolve(model.params, parse_hparams(model.params, settings.hparams))
     task = model.task(params)
     previous = _read_folder(settings.model_dir)
     inputs = open_inputs(settings, task, kind, previous.vocabulary if previous else (), say)
@@ -98,6 +101,7 @@ def open_run(settings: Settings, say: Say) -> Run:
         params,
         **_class_weights(settings, params, inputs),
         accumulate=settings.accumulate,
+        frozen=_frozen(settings, model, params),
         loss_scaling=settings.precision == FLOAT16,
     )
     style_targets = open_style_targets(model, params, settings.model_dir, previous)
@@ -138,6 +142,20 @@ def open_run(settings: Settings, say: Say) -> Run:
 def mixes(params: Any) -> bool:
     """Whether pairs of training images are blended."""
     return isinstance(params, ClassifierParams) and params.mixes
+
+
+def _frozen(settings: Settings, model: AnyModel, params: Any) -> tuple[str, ...]:
+    """Returns the names of the layers that --freeze keeps; raises FlagError if it names none."""
+    if not settings.freeze:
+        return ()
+    if model.freezable is None:
+        raise FlagError(f'--freeze={settings.freeze}: --model={model.name} has no layers that can be frozen.')
+    names = model.freezable(params)
+    if settings.freeze == _BACKBONE:
+        return tuple(names)
+    if settings.freeze not in names:
+        raise FlagError(unknown('--freeze names the unknown layer', settings.freeze, [_BACKBONE, *names]))
+    return tuple(names[: names.index(settings.freeze) + 1])
 
 
 def _check_accumulation(optimizer: str, role: Role) -> None:

@@ -2,7 +2,7 @@
 
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from estimator_lab.base.settings import structural_settings
 from estimator_lab.core.boltzmann.pretraining import LAYERWISE, PretrainingParams
 from estimator_lab.core.model.params import TrainingParams
+from estimator_lab.errors import DataError, FlagError
 from estimator_lab.runs.importing import dependent_variables, matched_weights
 from estimator_lab.runs.model import open_trained, shapes_of_variables
 from estimator_lab.runs.record import check_same
@@ -19,6 +20,7 @@ from estimator_lab.tf1 import tf
 from estimator_lab.training.plans import Plan
 
 _FLAG = '--warm_start'
+_MOST_SHOWN = 12  # names of variables
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,16 @@ class WarmStart:
         return warm_start_settings(self.checkpoint, self.taken)
 
     def __str__(self) -> str:
-        text = f'{len(self.taken)} variables of {self.origin}: {", ".join(self.taken)}'
-        return f'{text}; new: {", ".join(self.new)}' if self.new else text
+        text = f'{len(self.taken)} variables of {self.origin}: {_some(self.taken)}'
+        return f'{text}; new: {_some(self.new)}' if self.new else text
+
+
+def _some(names: Sequence[str]) -> str:
+    """Returns the names; of many, only the first and last ones."""
+    if len(names) <= _MOST_SHOWN:
+        return ', '.join(names)
+    half = _MOST_SHOWN // 2
+    return ', '.join([*names[:half], '...', *names[-half:]])
 
 
 def warm_start_settings(
@@ -82,7 +92,27 @@ def open_warm_start(path: Path, plan: Plan) -> WarmStart:
       FlagError: the folder holds another model, or one of another size.
       DataError: the folder holds no model that can be opened; the file can't be read, or does not match.
     """
-    return _from_file(path, plan) if is_weight_file(path) else _from_folder(path, plan)
+    if not path.exists() and not is_weight_file(path):
+        raise DataError(f'{_FLAG}={path} does not exist: name a model_dir or a file of weights.')
+    found = _from_file(path, plan) if is_weight_file(path) else _from_folder(path, plan)
+    _check_frozen(plan, found)
+    return found
+
+
+def _check_frozen(plan: Plan, warm_start: WarmStart) -> None:
+    """Raises FlagError if layers would be frozen that get new weights."""
+    if not plan.params.frozen:
+        return
+    every, trained = (
+        shapes_of_variables(plan.run.model, params, plan.run.reader, trainable=True)
+        for params in (replace(plan.params, frozen=()), plan.params)
+    )
+    random = [name for name in warm_start.new if name in every and name not in trained]
+    if random:
+        raise FlagError(
+            f'--freeze={plan.run.settings.freeze} would keep random weights, as {warm_start.origin} lacks '
+            f'{random[0]}: name a layer before it.'
+        )
 
 
 def _from_folder(folder: Path, plan: Plan) -> WarmStart:
@@ -125,7 +155,8 @@ def _from_file(path: Path, plan: Plan) -> WarmStart:
         found = matched_weights(file, plan.run.model, body)
         taken = tuple(variable for variable, _, _ in found.taken)
         new = tuple(name for name in shapes if name not in taken)
-        if isinstance(file, CheckpointFile):  # Estimator can read it
+        own = all(variable == tensor for variable, tensor, _ in found.taken)
+        if isinstance(file, CheckpointFile) and own:  # Estimator can read it
             return WarmStart(str(path), str(path), taken, new)
         folder = tempfile.TemporaryDirectory(prefix='estimator_lab-')
         checkpoint = Path(folder.name) / 'weights'

@@ -1,20 +1,20 @@
-"""Walks the list of models: one without tests or a parameter count fails here.
+"""Walks the list of models: one without tests, help or a parameter count fails here."""
 
-tests/test_every_model.py runs `check_model` on each.
-"""
-
-import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from estimator_lab.base.settings import settings_of
+from estimator_lab.core.model import keys
+from estimator_lab.core.model.endpoints import published
 from estimator_lab.core.model.hparams import describe_hparams
+from estimator_lab.core.model.params import FINAL
 from estimator_lab.data.kinds import KINDS
 from estimator_lab.errors import FlagError
-from estimator_lab.models.registry import MODELS, find_model, with_model
+from estimator_lab.models.registry import MODELS, find_model
 from estimator_lab.tf1 import tf
+from tests.bad_batches import assert_teaches_nothing
 
 # Sizes in which a test of a step is quick, by model; for images of 8x8.
 SMALL = {
@@ -25,6 +25,7 @@ SMALL = {
     'mlp': {'layers': '6-5'},
     'rbm': {'hidden_units': 6},
     'recurrent': {'layers': '6'},
+    'resnet': {'image_shape': (32, 32, 1), 'depth': 18, 'filters': 1},
     'recursive': {'units': 6, 'embedding_units': 5},
     'style': {'filters': '2', 'blocks': 1},
     # five poolings take more than 8x8
@@ -61,6 +62,8 @@ PARAMETER_COUNTS = {
     'mlp': 16_384 * 1024 + 1024 * 1024 + 1024 * 10 + 1024 + 1024 + 10,
     # rows of 128 pixels above a state of 128, to four gates; their biases; logits 128*10+10
     'recurrent': (128 + 128) * 4 * 128 + 4 * 128 + 1290,
+    # torchvision's ResNet-50 has 25,557,032, with 1000 classes in place of 10
+    'resnet': 25_557_032 - 990 * 2049,
     # convolutions 3*3*in*out+out; of 128x128 pixels the blocks leave 4x4: fc6 4*4*512*4096+4096, fc7
     # 4096*4096+4096, fc8 4096*10+10
     'vgg': (
@@ -92,7 +95,10 @@ def test_model_is_complete(name):
     assert entry.summary and '\n' not in entry.summary
     assert entry.kinds and set(entry.kinds) <= set(KINDS)
     assert (Path(__file__).parent / f'test_{name}.py').is_file(), 'a model needs tests'
+    assert all(s.help for s in settings_of(model.params).values())
     assert len(describe_hparams(model.params).splitlines()) == len(settings_of(model.params))
+    model.check(model.params())
+    assert model.phases(model.params())[-1].name == FINAL
 
 
 def test_unknown_model_lists_the_known_ones():
@@ -100,24 +106,36 @@ def test_unknown_model_lists_the_known_ones():
         find_model('cmm')
 
 
+def spec_of(name, mode, labels=None, **params):
+    """Builds a model's graph for three images."""
+    model = find_model(name)
+    shape = params.get('image_shape', model.params().image_shape)
+    features = {'image': tf.zeros([3, *shape]), 'key': tf.constant(['a', 'b', 'c'])}
+    return model.model_fn(features, labels, mode, params)
+
+
 @pytest.mark.parametrize('name', sorted(MODELS))
-def test_parameter_count(name):
+def test_parameter_count_and_endpoints(name):
+    with tf.Graph().as_default() as graph:
+        spec_of(name, tf.estimator.ModeKeys.PREDICT)
+        count = sum(int(np.prod(v.shape.as_list())) for v in tf.trainable_variables())
+        endpoints = published(graph)
+    assert count == PARAMETER_COUNTS[name]
+    assert endpoints, 'inspection needs them, each with a value for each example'
+    assert all(endpoint.values.shape.as_list()[0] in (None, 3) for endpoint in endpoints.values())
+
+
+@pytest.mark.parametrize('name', sorted(MODELS))
+def test_an_evaluation_has_its_primary_metric_and_can_rank_examples(name):
     model = find_model(name)
     with tf.Graph().as_default():
-        images = tf.zeros([3, *model.params().image_shape])
-        features = {'image': images, 'key': tf.constant(['a', 'b', 'c'])}
-        model.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, {})
-        count = sum(int(np.prod(v.shape.as_list())) for v in tf.trainable_variables())
-    assert count == PARAMETER_COUNTS[name]
+        params = {'image_shape': (8, 8, 1), **SMALL[name]}
+        spec = spec_of(name, tf.estimator.ModeKeys.EVAL, tf.constant([0, 1, 2], tf.int64), **params)
+    assert {keys.CLASSES, keys.PROBABILITIES} <= set(spec.predictions) or keys.ERROR in spec.predictions
+    assert {keys.TOTAL_EXAMPLES, model.task(model.params()).primary_metric} <= set(spec.eval_metric_ops)
 
 
-def test_a_model_of_another_package_is_listed_for_a_while():
-    guest = dataclasses.replace(find_model('mlp'), name='guest')
-    with with_model(guest):
-        assert find_model('guest') is guest and MODELS['guest'].kinds == ('image',)
-    assert 'guest' not in MODELS
-    with (
-        pytest.raises(FlagError, match='another model called mlp'),
-        with_model(dataclasses.replace(guest, name='mlp')),
-    ):
-        pass
+@pytest.mark.parametrize('name', sorted(MODELS))
+def test_a_batch_of_bad_examples_teaches_nothing(name):
+    """The last phase of training; earlier phases are tested with their models."""
+    assert_teaches_nothing(find_model(name).model_fn, {'image_shape': (8, 8, 1), **SMALL[name]})

@@ -3,7 +3,7 @@ import pytest
 
 from estimator_lab.core.step.noise import Noise
 from estimator_lab.errors import FlagError
-from estimator_lab.models.vgg import Network, Params, check, model_fn, preprocessed
+from estimator_lab.models.vgg import Network, Params, check, freezable, model_fn
 from estimator_lab.tf1 import tf
 
 SMALL = {
@@ -57,13 +57,6 @@ def test_a_larger_image_gives_the_mean_over_its_places(session):
     assert np.allclose(found, (fc7 @ kernel[0, 0] + bias).mean(axis=(1, 2)), atol=1e-5)
 
 
-def test_pixels_less_their_mean_and_grey_repeated(session):
-    grey = np.random.default_rng(0).random((2, 3, 4, 1), np.float32)
-    found, same = session.run([preprocessed(tf.constant(grey)), preprocessed(tf.constant(grey.repeat(3, 3)))])
-    assert np.array_equal(found, same)
-    assert np.allclose(found, grey * 255 - [123.68, 116.779, 103.939], atol=1e-4)
-
-
 def arrays(epochs=1):
     """32 images, red in class 1 and blue in class 0."""
     labels = np.arange(32) % 2
@@ -97,6 +90,15 @@ def test_dropout_and_the_batchs_statistics_in_training_only(session):
     assert not np.allclose(*session.run([quiet, noisy]))
     assert none == [] and len(updates) == 2 * 8
     assert len(tf.trainable_variables()) == 3 * 8 + 2
+
+
+def test_frozen_layers_have_no_trainable_weights(session):
+    params = Params(**SMALL)
+    assert freezable(params)[:2] == ['conv1_1', 'conv2_1'] and freezable(params)[-1] == 'conv5_2'
+    assert freezable(Params())[-2:] == ['fc6', 'fc7']
+    _, _, updates = Network(Params(**SMALL, frozen=('conv1_1',)))(tf.zeros([4, 32, 32, 3]), noise())
+    assert len(updates) == 2 * 7
+    assert len(tf.trainable_variables()) == 3 * 7 + 2
 
 
 def test_without_labels_it_gives_features(session):

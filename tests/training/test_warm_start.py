@@ -45,6 +45,36 @@ def test_a_file_without_the_top(archive, tmp_path):
     assert not (tmp_path / 'run').exists()
 
 
+def test_frozen_layers_keep_the_weights_they_start_with(archive, tmp_path):
+    values = random_values(image_shape=SHAPE, vocabulary=(), head='pool', **NETWORK)
+    write_slim(tmp_path / 'vgg.ckpt', values)
+
+    def chosen(freeze, warm_start='vgg.ckpt', hparams=',head=pool', **changes):
+        start = tmp_path / warm_start if warm_start else None
+        return settings(archive, tmp_path / 'run', start, hparams, freeze=freeze, **changes)
+
+    for wrong, words in [
+        (chosen('backbone', None), '--freeze=backbone would keep random weights: give --warm_start'),
+        (
+            chosen('fc6', hparams=',dense_units=5'),
+            r'--freeze=fc6 would keep random weights, as \S+ lacks vgg_a/fc6',
+        ),
+        (chosen('conv9_1'), "--freeze names the unknown layer 'conv9_1'; did you mean conv"),
+    ]:
+        with pytest.raises(FlagError, match=words):
+            opened(wrong)
+    experiment, _ = opened(chosen('conv4_2'))
+    found = values_in(experiment.train().checkpoint)
+    for name, value in values.items():
+        is_frozen = name.split('/')[1] != 'conv5'
+        assert np.array_equal(found[name], value) == is_frozen, name
+        assert (f'{name}/Adam' in found) != is_frozen
+    with pytest.raises(FlagError, match='was trained with --freeze=conv4_2, so that'):
+        opened(chosen('', None, max_steps=9))
+    with pytest.raises(FlagError, match='--model=cnn has no layers that can be frozen'):
+        opened(cnn_settings(archive, tmp_path / 'cnn', freeze='backbone'))
+
+
 def test_imported_convolutions_fit_any_size(archive, tmp_path):
     values = random_values(image_shape=SHAPE, vocabulary=(), head='pool', **NETWORK)
     write_slim(tmp_path / 'vgg.ckpt', values)

@@ -77,6 +77,8 @@ class Model(Generic[P]):
       sampler: a generator that makes images from latent vectors.
       transform_net: a network that maps photos of any size to pictures of the same size.
       published_layouts: how weight files of other programs name the variables.
+      freezable: names of the layers that can keep their weights in training, see `params.frozen`, from the
+        input to the last one before the logits.
     """
 
     name: str
@@ -91,6 +93,7 @@ class Model(Generic[P]):
     sampler: Callable[[P], Sampler] | None = None
     transform_net: Callable[[P], TransformNet] | None = None
     published_layouts: Callable[[Shapes], list[Layout]] | None = None
+    freezable: Callable[[P], list[str]] | None = None
 
 
 AnyModel = Model[Any]

@@ -74,12 +74,6 @@ def sizes(text: str) -> tuple[int, ...]:
 
     Raises:
       ValueError: for anything but positive whole numbers with '-' between them.
-
-    Examples:
-        >>> sizes('500-250')
-        (500, 250)
-        >>> sizes('')
-        ()
     """
     parts = text.split('-') if text else []
     if not all(part.isdecimal() and int(part) > 0 for part in parts):
@@ -88,12 +82,7 @@ def sizes(text: str) -> tuple[int, ...]:
 
 
 def are_sizes(text: str) -> bool:
-    """Returns whether `sizes` accepts the string.
-
-    Examples:
-        >>> are_sizes('500-250'), are_sizes('500-x')
-        (True, False)
-    """
+    """Returns whether `sizes` accepts the string."""
     try:
         sizes(text)
     except ValueError:
@@ -102,22 +91,12 @@ def are_sizes(text: str) -> bool:
 
 
 def some_sizes(text: str) -> bool:
-    """Returns whether `sizes` accepts the string, and it is not empty.
-
-    Examples:
-        >>> some_sizes('8'), some_sizes('')
-        (True, False)
-    """
+    """Returns whether `sizes` accepts the string, and it is not empty."""
     return bool(text) and are_sizes(text)
 
 
 def is_share(value: float) -> bool:
-    """Returns whether a value is in [0, 1).
-
-    Examples:
-        >>> is_share(0.5), is_share(1.0)
-        (True, False)
-    """
+    """Returns whether a value is in [0, 1)."""
     return 0 <= value < 1
 
 

@@ -65,6 +65,7 @@ class DataParams:
       model_dir: the folder with what a model computed before training; '' for none.
       accumulate: how many batches make up one update of the weights.
       loss_scaling: whether the loss is scaled, as gradients in float16 require.
+      frozen: names of the layers that keep their weights in training.
     """
 
     image_shape: tuple[int, int, int] = (128, 128, 1)
@@ -75,6 +76,7 @@ class DataParams:
     model_dir: str = ''
     accumulate: int = 1
     loss_scaling: bool = False
+    frozen: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,6 +11,12 @@ import numpy as np
 Shapes = Mapping[str, Sequence[int]]
 """Of variables, by name, in the order of the network."""
 
+KERAS_FOLDERS = r'(?!optimizer)(?:[^/]+/)*'
+"""Folders of a Keras file that may precede the name of a layer."""
+
+KERAS_LAYERS = r'(?:layers/functional/)?(?:layers|_layer_checkpoint_dependencies)'
+"""Folder of the layers in a file of Keras 3."""
+
 _NOTHING = re.compile(r'(?!)')
 
 
@@ -36,21 +42,20 @@ class Layout(NamedTuple):
       sources: by the names of the variables, in the order of the network.
       layers: names of all tensors of such a file that belong to layers of the kind; one of them that is no
         source belongs to a larger network.
+      refusal: why such a file cannot be used, for a network that computes in another way; '' if it can.
     """
 
     whose: str
     sources: Mapping[str, Source]
     layers: re.Pattern[str] = _NOTHING
+    refusal: str = ''
 
 
 def own_names(variables: Shapes) -> Layout:
     """Returns the layout of a checkpoint that names its variables as the network does."""
     return Layout(
         "the network's own names",
-        {
-            name: Source(re.compile(re.escape(name)), tuple(shape), _as_is)
-            for name, shape in variables.items()
-        },
+        {name: Source(re.compile(re.escape(name)), tuple(shape), as_is) for name, shape in variables.items()},
     )
 
 
@@ -65,12 +70,12 @@ def keras_vgg(variables: Shapes) -> list[Layout]:
     places = [place for name in variables if (place := _place_of(name))]
     convolutions = [place.layer for place in places if place.block and place.part == 0]
     styles: dict[str, tuple[Callable[[_Place], str], str]] = {
-        'the names of Keras': (_by_name, rf'{_FOLDERS}block\d+_conv\d+/.*'),
+        'the names of Keras': (_by_name, rf'{KERAS_FOLDERS}block\d+_conv\d+/.*'),
         'the numbers of Keras 3': (
             functools.partial(_by_number, convolutions),
-            r'(?:layers/functional/)?(?:layers|_layer_checkpoint_dependencies)/conv2d(?:_\d+)?/vars/\d',
+            rf'{KERAS_LAYERS}/conv2d(?:_\d+)?/vars/\d',
         ),
-        'the blocks of Keras 3': (_by_block, rf'{_FOLDERS}block\d+/layers/conv2d(?:_\d+)?/vars/\d'),
+        'the blocks of Keras 3': (_by_block, rf'{KERAS_FOLDERS}block\d+/layers/conv2d(?:_\d+)?/vars/\d'),
     }
     return [
         Layout(
@@ -85,7 +90,6 @@ def keras_vgg(variables: Shapes) -> list[Layout]:
     ]
 
 
-_FOLDERS = r'(?!optimizer)(?:[^/]+/)*'
 _KERAS_DENSE = {6: 'fc1', 7: 'fc2', 8: 'predictions'}
 
 
@@ -120,41 +124,41 @@ def _keras_source(place: _Place, shape: Sequence[int], names: re.Pattern[str]) -
     if place.part == 0 and not place.block:
         return Source(names, (math.prod(shape[:3]), shape[3]), lambda values: values.reshape(shape))
     if place.part == 0 and (place.block, place.number) == (1, 1):
-        return Source(names, shape, _red_first)
-    return Source(names, shape, _as_is)
+        return Source(names, shape, red_first)
+    return Source(names, shape, as_is)
 
 
 def _by_name(place: _Place) -> str:
     layer = f'block{place.block}_conv{place.number}' if place.block else _KERAS_DENSE[place.number]
     part, initial = ('kernel', 'W') if place.part == 0 else ('bias', 'b')
-    counted = rf'(?:{layer}/)?(?:{part}|{layer}_{initial}(?:_\d+)?)(?::0)?'
-    return rf'{_FOLDERS}{layer}/(?:{counted}|vars/{place.part})'
+    names = rf'(?:{layer}/)?(?:{part}|{layer}_{initial}(?:_\d+)?)(?::0)?'
+    return rf'{KERAS_FOLDERS}{layer}/(?:{names}|vars/{place.part})'
 
 
 def _by_number(convolutions: Sequence[str], place: _Place) -> str:
     if place.block:
-        layer = f'conv2d{_counted(convolutions.index(place.layer))}'
+        layer = f'conv2d{counted(convolutions.index(place.layer))}'
     else:
-        layer = f'dense{_counted(place.number - min(_KERAS_DENSE))}'
-    folder = r'(?:layers/functional/)?(?:layers|_layer_checkpoint_dependencies)'
-    return f'{folder}/{layer}/vars/{place.part}'
+        layer = f'dense{counted(place.number - min(_KERAS_DENSE))}'
+    return f'{KERAS_LAYERS}/{layer}/vars/{place.part}'
 
 
 def _by_block(place: _Place) -> str:
     if not place.block:
         return r'(?!)'
-    return rf'{_FOLDERS}block{place.block}/layers/conv2d{_counted(place.number - 1)}/vars/{place.part}'
+    return rf'{KERAS_FOLDERS}block{place.block}/layers/conv2d{counted(place.number - 1)}/vars/{place.part}'
 
 
-def _counted(number: int) -> str:
+def counted(number: int) -> str:
     """Returns how Keras 3 tells layers of one kind apart: '', '_1', '_2' and so on."""
     return f'_{number}' if number else ''
 
 
-def _as_is(values: np.ndarray) -> np.ndarray:
+def as_is(values: np.ndarray) -> np.ndarray:
+    """Returns the values unchanged."""
     return values
 
 
-def _red_first(values: np.ndarray) -> np.ndarray:
+def red_first(values: np.ndarray) -> np.ndarray:
     """Turns filters [height, width, 3, maps] for blue, green, red into such for red, green, blue."""
     return values[:, :, ::-1]

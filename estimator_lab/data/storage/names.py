@@ -18,32 +18,17 @@ _public: dict[str, str] = {}
 
 
 def is_url(source: str) -> bool:
-    """Whether a source is a URL.
-
-    Examples:
-        >>> is_url('s3://bucket/a.tar'), is_url('/data/a.tar')
-        (True, False)
-    """
+    """Whether a source is a URL."""
     return '://' in source and not is_command(source)
 
 
 def is_command(source: str) -> bool:
-    """Whether a source is the output of a shell command.
-
-    Examples:
-        >>> is_command('pipe:zcat a.tgz')
-        True
-    """
+    """Whether a source is the output of a shell command."""
     return source.startswith(PIPE)
 
 
 def scheme_of(url: str) -> str:
-    """Returns the scheme of a URL, in small letters.
-
-    Examples:
-        >>> scheme_of('gs://bucket/a.tar')
-        'gs'
-    """
+    """Returns the scheme of a URL, in small letters."""
     return url.partition('://')[0].lower()
 
 

@@ -16,10 +16,6 @@ def split_names(patterns: list[str]) -> list[str]:
     """Returns the names in texts that are lists of them: separated by commas, except within braces.
 
     A command, 'pipe:...', extends to the next one or to the end, as it may have commas of its own.
-
-    Examples:
-        >>> split_names(['a{1,2}.tar,b.tar'])
-        ['a{1,2}.tar', 'b.tar']
     """
     before, *commands = re.split(f'(?:^|,)(?={PIPE})', ','.join(patterns))
     names = [name.strip() for name in _ITEM.findall(before)]
@@ -31,12 +27,6 @@ def expand_braces(pattern: str) -> list[str]:
 
     Raises:
       DataError: there are more than 100,000.
-
-    Examples:
-        >>> expand_braces('train-{08..10}.tar')
-        ['train-08.tar', 'train-09.tar', 'train-10.tar']
-        >>> expand_braces('{a,b}.tar')
-        ['a.tar', 'b.tar']
     """
     names = [pattern]
     while any(map(_GROUP.search, names)):

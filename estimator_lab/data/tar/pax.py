@@ -63,14 +63,10 @@ def _records(body: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def field_number(field: bytes) -> int:
-    r"""Returns the number in a header's field: octal digits, or base 256 after a mark in GNU tar.
+    """Returns the number in a header's field: octal digits, or base 256 after a mark in GNU tar.
 
     Raises:
       HeaderError: it is not a number in [0, 2^63).
-
-    Examples:
-        >>> field_number(b'0000644\x00')
-        420
     """
     if field[0] in _BASE_256:
         return _checked(-1 if field[0] == 0xFF else int.from_bytes(field[1:], 'big'))
@@ -86,10 +82,6 @@ def decimal(digits: bytes) -> int:
 
     Raises:
       HeaderError: it is not a number in [0, 2^63).
-
-    Examples:
-        >>> decimal(b'0042')
-        42
     """
     if not digits.isdigit() or len(digits) > _MAX_DIGITS:
         raise HeaderError(f'{digits[: 2 * _MAX_DIGITS]!r} is not a number in [0, 2^63)')

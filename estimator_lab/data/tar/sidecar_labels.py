@@ -13,22 +13,12 @@ _MOST_BYTES_HELD = 2**24
 
 
 def is_label_name(name: str) -> bool:
-    """Whether a file of that name may hold the label of the image next to it.
-
-    Examples:
-        >>> is_label_name('000001.cls'), is_label_name('000001.jpg')
-        (True, False)
-    """
+    """Whether a file of that name may hold the label of the image next to it."""
     return name.lower().endswith(SIDECAR_SUFFIXES)
 
 
 def group_of(name: str) -> str:
-    """Returns the part of the name that the files of a sample share: up to the first dot of the file name.
-
-    Examples:
-        >>> group_of('a/000001.seg.png')
-        'a/000001'
-    """
+    """Returns the part of the name that the files of a sample share: up to the first dot of the file name."""
     dot = name.find('.', name.rfind('/') + 1)
     return name if dot < 0 else name[:dot]
 

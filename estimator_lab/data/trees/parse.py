@@ -127,12 +127,7 @@ class _Parser:
 
 
 def tokens_of(data: bytes) -> list[str]:
-    """Returns the tokens of a text, also if it is not a tree; none if it is not UTF-8.
-
-    Examples:
-        >>> tokens_of(b'(3 (2 very) (3 good))')
-        ['very', 'good']
-    """
+    """Returns the tokens of a text, also if it is not a tree; none if it is not UTF-8."""
     try:
         return _TOKEN.findall(_divided(_decoded(data))[1])
     except BadExampleError:

@@ -1,6 +1,10 @@
-"""Opens weight files: checkpoints of TensorFlow, and HDF5 as Keras writes it."""
+"""Opens weight files: checkpoints of TensorFlow, HDF5 and .keras as Keras writes them, and safetensors."""
 
 import contextlib
+import os
+import shutil
+import tempfile
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -11,9 +15,14 @@ from estimator_lab.base.json_input import shown
 from estimator_lab.base.regular_files import open_regular, why_unread
 from estimator_lab.errors import DataError
 from estimator_lab.runs.weights.checkpoint import CheckpointFile, index_of
+from estimator_lab.runs.weights.safetensors import SafetensorsFile, is_safetensors
 
 _ZIP = b'PK\x03\x04'
 _HDF5 = b'\x89HDF\r\n\x1a\n'
+_IN_KERAS = 'model.weights.h5'
+_PICKLES = (b'\x80\x02', b'\x80\x03', b'\x80\x04', b'\x80\x05')
+_NO_PICKLE = 'it is a pickle of PyTorch, which can run programs: save it as .safetensors'
+_START = 9  # bytes by which formats are recognised
 _DEEPEST = 16
 _MOST_OBJECTS = 10_000
 
@@ -39,7 +48,7 @@ def is_weight_file(path: Path) -> bool:
 
 @contextlib.contextmanager
 def open_weight_file(path: Path, flag: str = '') -> Iterator[WeightFile]:
-    """Opens a weight file: a checkpoint of TensorFlow, format V1 or V2, or HDF5 as Keras writes it.
+    """Opens a weight file: a checkpoint of TensorFlow, format V1 or V2, HDF5 or .keras, or safetensors.
 
     Args:
       path: of the file; of a checkpoint in several files, the common part of their names.
@@ -61,13 +70,36 @@ def _opened(path: Path, stack: contextlib.ExitStack) -> WeightFile:
     if index_of(path).is_file():
         return CheckpointFile(path)
     file = stack.enter_context(open_regular(path))
-    start = file.read(len(_HDF5))
+    start = file.read(_START)
     file.seek(0)
-    if start == _HDF5:
+    if start.startswith(_HDF5):
         return _Hdf5File(file, stack)
     if start.startswith(_ZIP):
-        raise ValueError('it is a zip file; of a .keras file, give the model.weights.h5 within it')
+        return _Hdf5File(stack.enter_context(_weights_of_keras(file)), stack)
+    if path.suffix == '.safetensors' or is_safetensors(start, os.fstat(file.fileno()).st_size):
+        return SafetensorsFile(file)
+    if start.startswith(_PICKLES):
+        raise ValueError(_NO_PICKLE)
     return CheckpointFile(path)
+
+
+@contextlib.contextmanager
+def _weights_of_keras(file: BinaryIO) -> Iterator[BinaryIO]:
+    """Yields a copy of the HDF5 file in a .keras file, which is a zip file."""
+    try:
+        with zipfile.ZipFile(file) as archive, tempfile.TemporaryFile() as copy:
+            members = [one for one in archive.infolist() if one.filename == _IN_KERAS]
+            if not members:
+                is_torch = any(one.filename.endswith('/data.pkl') for one in archive.infolist())
+                raise ValueError(_NO_PICKLE if is_torch else f'it is a zip file without a {_IN_KERAS}')
+            if members[0].compress_type != zipfile.ZIP_STORED:
+                raise ValueError(f'its {_IN_KERAS} is compressed, but Keras does not compress weights')
+            with archive.open(members[0]) as stored:
+                shutil.copyfileobj(stored, copy)
+            copy.seek(0)
+            yield copy
+    except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+        raise ValueError(f'it is a damaged zip file ({error})') from error
 
 
 class _Hdf5File:

@@ -55,6 +55,9 @@ def match(file: WeightFile, layouts: Sequence[Layout]) -> Matched:
     for layout in layouts:
         found = {variable: _name_of(file, source) for variable, source in layout.sources.items()}
         taken = [(variable, tensor, layout.sources[variable]) for variable, tensor in found.items() if tensor]
+        if taken and layout.refusal:
+            _lacking(found)
+            raise ValueError(f'it has {layout.whose}, {layout.refusal}')
         if taken:
             for _, tensor, source in taken:
                 _check(file, tensor, source)
