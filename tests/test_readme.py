@@ -89,11 +89,11 @@ def test_flags_of_training(text):
 def test_every_flag_on_a_page_exists(capfd):
     modules = {m[1] for c in COMMANDS if (m := re.search(r'-m (estimator_lab[.\w]+)', c.text))}
     known = {'help', 'flagfile', 'completion', 'version'}  # of every command and of `estimator_lab` itself
-    # Flags of benchmarks and examples:
+    # Flags of benchmarks, examples and tools:
     known |= {'train', 'test', 'count', 'rounds', 'seeds', 'kills', 'models', 'perceptual', 'commands'}
     known |= {'only', 'photos', 'rival', 'seconds', 'side', 'style_weight'}
     known |= {'batch', 'cg_steps', 'checkpoint', 'method', 'minutes', 'rate', 'share'}
-    known |= {'megabytes', 'trainings'}
+    known |= {'megabytes', 'python', 'reuse', 'tensorflow', 'trainings'}
     # Flags of other programs, such as docker, modernize and BERT; of names with hyphens, the first part:
     known |= {'bleu_source', 'build', 'data_dir', 'do_eval', 'do_predict', 'do_train', 'export_dir', 'no'}
     known |= {'task_name', 'tpu', 'use_tpu', 'v'}

@@ -65,7 +65,9 @@ def epochs_divided(cluster, read, images=24):
       cluster: whose files say who divided each epoch but the first.
       read: what each worker has read, by rank.
     """
-    rosters = {int(path.stem.split('-')[1]): path for path in (cluster.model_dir / 'shares').iterdir()}
+    # Not the file that a process has just begun to write.
+    paths = (cluster.model_dir / 'shares').glob('*.json')
+    rosters = {int(path.stem.split('-')[1]): path for path in paths}
     everything, left, divided = sorted(set(itertools.chain(*read))), [*map(iter, read)], 0
     assert len(everything) == images
     for epoch in range(len(rosters) + 1):
