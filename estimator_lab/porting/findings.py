@@ -12,6 +12,7 @@ from estimator_lab.porting.lookup import (
     apis,
     first_missing,
     has,
+    has_own_estimator,
     imports,
     is_installed,
     is_missing_in_python,
@@ -257,6 +258,10 @@ def _of_import(use: Use, path: str) -> Rule | None:
     if '.' not in path and path not in ('python', 'core', 'compat', 'estimator') and not has(v2, path):
         return rules.FROM_TENSORFLOW if has(v1, path) else _missing(path)
     rule = _of_module(use.name, path)
+    if rule is None and path.startswith('compat.v1.keras.') and not has_own_estimator():
+        return rules.RESTORED
+    if rule is None and is_of_keras_2(path):
+        return rules.KERAS_2
     top = path.partition('.')[0]
     if rule and top not in ('python', 'core', 'compat', 'estimator') and first_missing(v1, path) is None:
         return rules.FROM_TENSORFLOW

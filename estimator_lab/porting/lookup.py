@@ -44,7 +44,7 @@ def is_restored(name: str) -> bool:
     """
     path = name.partition('.')[2].removeprefix('compat.v1.').removeprefix('compat.v2.')
     if path.partition('.')[0] == 'estimator':
-        return not _has_own_estimator()
+        return not has_own_estimator()
     if not path.startswith('python.'):
         return False
     module, rest = _longest_module(name)
@@ -75,7 +75,7 @@ def _own_names(module: ModuleType) -> frozenset[str]:
 def is_of_keras_2(path: str) -> bool:
     """Returns whether `tf.<path>` exists because estimator_lab makes tf.keras Keras 2."""
     first, _, rest = path.partition('.')
-    if _has_own_estimator() or not rest:
+    if has_own_estimator() or not rest:
         return False
     if first != 'keras':
         return path.startswith(('layers.', 'nn.rnn_cell.'))
@@ -85,7 +85,8 @@ def is_of_keras_2(path: str) -> bool:
         return False
 
 
-def _has_own_estimator() -> bool:
+def has_own_estimator() -> bool:
+    """Returns whether this TensorFlow is one of those, up to 2.15, that have tf.estimator and Keras 2."""
     return tuple(int(part) for part in apis()[0].__version__.split('.')[:2]) < (2, 16)
 
 
@@ -168,7 +169,7 @@ def is_installed(module: str) -> bool:
 def is_missing_in_python(name: str) -> bool:
     """Returns whether this is a name of a module of the standard library that has no such name."""
     module, _, rest = name.partition('.')
-    if not rest or module not in sys.stdlib_module_names or module in _NEVER_IMPORTED:
+    if rest in ('', '*') or module not in sys.stdlib_module_names or module in _NEVER_IMPORTED:
         return False
     try:
         return not has(importlib.import_module(module), rest)

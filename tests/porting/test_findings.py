@@ -40,6 +40,8 @@ def found(tmp_path, capsys):
         ('import tensorflow as tf\ntf.keras.experimental.LinearModel', 'above the first import'),
         ('from tensorflow import estimator as e\ne.Estimator', 'write `import estimator_lab.tf1` once'),
         ('from tensorflow.python.estimator import model_fn', 'write `import estimator_lab.tf1` once'),
+        ('from tensorflow.compat.v1.keras.layers import Dense', 'write `import estimator_lab.tf1` once'),
+        ('from tensorflow.keras.experimental import LinearModel', 'above the first import'),
         ('from tensorflow import gfile', 'write `from tensorflow.compat.v1 import ...`'),
         (
             'from tensorflow import nn\nnn.rnn_cell.LSTMCell(3)',
@@ -110,6 +112,7 @@ def test_what_is_found(found, program, remedy):
         pytest.param(
             'try:\n    import cPickle as pickle\nexcept ImportError:\n    import pickle', id='a fallback'
         ),
+        pytest.param('from typing import *\nfrom abc import *', id='everything of a module'),
         pytest.param('from six.moves import xrange\nfor i in xrange(3): pass', id='six.moves'),
         pytest.param(
             'import tensorflow as tf\nif tf.__version__ >= "2.0":\n    tf = tf.compat.v1\n'
