@@ -11,7 +11,7 @@ ANSWERS = (
             'ERROR: Could not find a version that satisfies the requirement tensorflow==1.15',
             'ERROR: Could not find a version that satisfies the requirement tensorflow...==1',
         ),
-        'TensorFlow 1.15 has packages for Python 3.5 to 3.7 only, which get no more updates, and pip '
+        'TensorFlow 1.15 has packages for Python 3.7 and older only, which get no more updates, and pip '
         'offers only what fits the installed Python. The same is true of tensorflow-gpu.',
         'Run the program on the current TensorFlow: `python -m estimator_lab.run PROGRAM.py` runs '
         'TensorFlow 1 programs unchanged, and reads checkpoints of 1.15. Remove the line from '
