@@ -3,8 +3,6 @@
 import argparse
 from pathlib import Path
 
-import loading  # noqa: F401
-
 from estimator_lab.data.demo_sets.archives import DemoPaths, cached_demo
 
 

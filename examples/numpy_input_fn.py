@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import loading  # noqa: F401
 import numpy as np
 from built_in_data import archives_from_command_line
 

@@ -227,7 +227,11 @@ def check_agreement(task: Task, ours: Record, chiefs: Record) -> None:
 
 def _shared_settings(record: Record, is_trainer: bool) -> dict[str, Any]:
     """Returns what the processes of a cluster must share, by the words for messages."""
-    hparams = {f'--hparams={name}': value for name, value in record.hparams.items()}
+    hparams = {
+        # In the chief's record, which was a file, tuples are lists.
+        f'--hparams={name}': list(value) if isinstance(value, tuple) else value
+        for name, value in record.hparams.items()
+    }
     shared = {'--model': record.model, 'image shape': record.image_shape, **hparams}
     shared |= {f'version of {name}': value for name, value in record.versions.items()}
     if is_trainer:

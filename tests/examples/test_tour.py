@@ -29,7 +29,7 @@ def test_it_runs(tmp_path, monkeypatch):
     shutil.copyfile(small_archive(faces), faces / 'test.tar')
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     client = nbclient.NotebookClient(
-        notebook, timeout=300, kernel_name='python3', resources={'metadata': {'path': str(tmp_path)}}
+        notebook, timeout=1200, kernel_name='python3', resources={'metadata': {'path': str(tmp_path)}}
     )
     client.execute()
     said = [

@@ -197,6 +197,8 @@ def test_agreement():
         with pytest.raises(FlagError, match=words):
             check_agreement(task, record, other)
     check_agreement(Task('evaluator', 0, ''), record, replace(record, input=other_input))
+    frozen = [replace(record, hparams={'frozen': value}) for value in (('conv1',), ['conv1'])]
+    check_agreement(task, *frozen)  # the chief's is read from a file
 
 
 def test_it_asks_for_agreement_once_the_chief_answers(work, listener):
