@@ -38,6 +38,9 @@ REMOTE = ['fsspec>=2024.2', 'aiohttp>=3.9', 's3fs>=2024.2', 'gcsfs>=2024.2']
 # it because aiobotocore admits few versions of boto3: pip would try all versions of both, for hours.
 TEST += ['fsspec>=2024.2', 'aiohttp>=3.9', 'aiobotocore>=2.19', 's3fs>=2025.2']
 TEST += ['moto[s3]>=5', 'flask>=3', 'flask-cors>=5']
+# Converts exports for ONNX Runtime.
+ONNX = ['tf2onnx>=1.17', 'onnxruntime>=1.20']
+TEST += ONNX
 # Opens examples/tour.ipynb.
 NOTEBOOK = ['jupyterlab>=4']
 # Libraries that the benchmarks compare with. PyTorch's CPU builds are sufficient.
@@ -61,6 +64,7 @@ setup(
     extras_require={
         'contrib': CONTRIB,
         'remote': REMOTE,
+        'onnx': ONNX,
         'notebook': NOTEBOOK,
         'test': TEST,
         'cuda': CUDA,

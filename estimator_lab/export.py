@@ -8,8 +8,12 @@ _USAGE = """Writes a trained model as a SavedModel, which needs nothing but Tens
 
   python -m estimator_lab.export --model_dir=runs/mine
   python -m estimator_lab.export --model_dir=runs/mine --out=exported --tflite
+  python -m estimator_lab.export --model_dir=runs/mine --out=exported --onnx
+  python -m estimator_lab.export my_export/1700000000 --onnx
 
-The signature serving_default accepts image files of any size, pixels:serving_default accepts pixels."""
+The signature serving_default accepts image files of any size, pixels:serving_default accepts pixels. ONNX and
+TensorFlow Lite have the second one; of a GAN, also the generator. The last command converts the export of any
+Estimator that has a signature whose inputs are numbers."""
 
 
 def main(settings: ExportSettings, line: CommandLine) -> None:

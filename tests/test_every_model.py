@@ -8,14 +8,16 @@ import re
 
 import pytest
 
-from estimator_lab import report
+from estimator_lab import export, report
 from estimator_lab.models.registry import MODELS
 from estimator_lab.runs.event_files import all_values_in
 from estimator_lab.runs.model import open_trained
+from estimator_lab.runs.serving import numeric_signatures
 from estimator_lab.tf1 import tf
 from tests.archive_files import encoded, picture, write_tar
 from tests.browser import Browser, find_chromium
 from tests.commands import invoke
+from tests.converted import assert_same, of_onnx, of_saved_model, of_tflite, signatures_of, some_inputs
 from tests.models.test_registry import SMALL
 from tests.small_runs import cnn_settings, trained
 
@@ -133,6 +135,34 @@ def test_a_layer_has_one_name(run):
             layer = tag.removeprefix('activations/')
             assert any(other.startswith(f'weights/{layer}/') for other in tags), tag
             assert any(f'/{layer}/' in f'/{box}/' for box in boxes), tag
+
+
+def test_onnx_and_tflite_agree_with_the_export(run, tmp_path, capfd):
+    _, folder = run
+    flags = (f'--model_dir={folder}', f'--out={tmp_path / "out"}')
+    forms = ['onnx', 'tflite']
+    if folder.name == 'recursive':
+        assert invoke(export, f'--model_dir={folder}', f'--out={tmp_path / "none"}', '--tflite') == 1
+        said = 'cannot be converted to TensorFlow Lite: it lacks the operation ExtractImagePatches.\n'
+        assert capfd.readouterr().err.endswith(said)
+        forms.remove('tflite')
+    assert invoke(export, *flags, *(f'--{form}' for form in forms)) == 0
+    out, err = capfd.readouterr()
+    assert not err
+    (saved,) = (tmp_path / 'out').iterdir()
+    signatures = signatures_of(saved)
+    for stem, name in numeric_signatures(open_trained(folder)).items():
+        given = some_inputs(signatures[name], side=12)
+        wanted = of_saved_model(saved, name, given)
+        for form in forms:
+            path = saved / f'{stem}.{form}'
+            (line,) = (line for line in out.splitlines() if f'{path}, ' in line)
+            left_out = set(line.partition(' without ')[2].split(', ')) - {''}
+            found = of_onnx(path, given) if form == 'onnx' else of_tflite(path.read_bytes(), name, given)
+            assert_same(found, wanted)
+            assert set(found) | left_out == set(wanted) and not set(found) & left_out
+            texts = {'labels', 'top_labels'} if form == 'onnx' else set()
+            assert left_out <= texts | {'dream', 'png'}
 
 
 class Parts(html.parser.HTMLParser):

@@ -1,13 +1,14 @@
 import io
+import json
 import re
 import subprocess
 import sys
 import sysconfig
-import warnings
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 from PIL import Image
 
@@ -17,10 +18,12 @@ from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.pipeline.input_fns import numpy_input_fn
 from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import LabError
+from estimator_lab.runs.converting import onnx_converter, to_tflite
 from estimator_lab.runs.model import open_trained
-from estimator_lab.runs.serving import PIXELS_SIGNATURE, export_saved_model, to_tflite
+from estimator_lab.runs.serving import PIXELS_SIGNATURE, export_saved_model
 from estimator_lab.tf1 import tf
 from tests.archive_files import encoded, picture
+from tests.converted import assert_same, of_onnx, of_tflite
 
 BARE = Path(__file__).with_name('bare_tensorflow.py')
 
@@ -116,20 +119,114 @@ def test_photographs_get_the_same_labels(cnn_dir, exported, shared_data):
 def test_tflite_gives_the_same_probabilities(exported, files, cnn_dir):
     shape = open_trained(cnn_dir).shape
     images = np.array([to_unit_range(decode_image(data, *shape)) for data in files])
-    with warnings.catch_warnings():
-        # TensorFlow 2.20 and later name another package here, which they do not bring.
-        warnings.filterwarnings('ignore', message='(?s).*tf.lite.Interpreter is deprecated')
-        interpreter = tf.lite.Interpreter(model_content=to_tflite(exported))
-    runner = interpreter.get_signature_runner(PIXELS_SIGNATURE)
-    found = runner(image=images)
+    converted = to_tflite(exported, PIXELS_SIGNATURE)
+    found = of_tflite(converted.data, PIXELS_SIGNATURE, {'image': images})
     wanted = answers_in_training(cnn_dir, files)
     assert found['labels'].tolist() == [answer['labels'] for answer in wanted]
     assert np.allclose(found['probabilities'], [answer['probabilities'] for answer in wanted], atol=1e-5)
 
 
-def test_what_tflite_lacks_is_said_in_one_sentence(tmp_path):
-    with pytest.raises(LabError, match=r'^This network cannot be converted to TensorFlow Lite: .*\.$'):
-        to_tflite(tmp_path / 'none')
+def test_onnx_runtime_gives_the_same_probabilities(exported, files, cnn_dir):
+    trained = open_trained(cnn_dir)
+    images = np.array([to_unit_range(decode_image(data, *trained.shape)) for data in files])
+    converted = onnx_converter(trained.record.vocabulary)(exported, PIXELS_SIGNATURE)
+    assert converted.left_out == ['labels', 'top_labels']
+    found = of_onnx(converted.data, {'image': images})
+    wanted = answers_in_training(cnn_dir, files)
+    for name in ('classes', 'probabilities'):
+        assert np.allclose(found[name], [answer[name] for answer in wanted], atol=1e-5)
+    session = onnxruntime.InferenceSession(converted.data)
+    labels = json.loads(session.get_modelmeta().custom_metadata_map['labels'])
+    assert [labels[number] for number in found['classes']] == [answer['labels'].decode() for answer in wanted]
+    assert session.get_inputs()[0].shape == ['n', *trained.shape]
+
+
+def saved(folder, build):
+    """Writes a SavedModel of what `build` computes from floats [n, 2]; returns its folder."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        x = tf.placeholder(tf.float32, [None, 2])
+        tf.saved_model.simple_save(session, str(folder), {'x': x}, build(x))
+        return folder
+
+
+@pytest.mark.parametrize(
+    ('form', 'build', 'reason'),
+    [
+        ('ONNX', lambda x: {'y': tf.math.lgamma(x)}, 'it lacks the operation Lgamma'),
+        ('ONNX', lambda x: {'y': tf.as_string(x)}, 'serving_default has no output that is a number'),
+        (
+            'ONNX',
+            lambda x: {'y': x + tf.random.normal([2])},
+            'serving_default has no output that is a number',
+        ),
+        ('TensorFlow Lite', lambda x: {'y': tf.random.stateless_normal([2], [1, 2])}, 'has no output that'),
+        ('TensorFlow Lite', lambda x: {'y': tf.as_string(x)}, ''),
+    ],
+)
+def test_what_cannot_be_converted_is_said_in_one_sentence(tmp_path, form, build, reason, capfd):
+    convert = to_tflite if form == 'TensorFlow Lite' else onnx_converter([])
+    with pytest.raises(LabError, match=rf'^This network cannot be converted to {form}: .*{reason}.*\.$'):
+        convert(saved(tmp_path / 'model', build), 'serving_default')
+    assert capfd.readouterr().err == ''
+
+
+def test_a_random_output_and_text_are_left_out(tmp_path):
+    def build(x):
+        return {'twice': 2 * x, 'noise': x * tf.random.uniform([2]), 'text': tf.as_string(x)}
+
+    folder = saved(tmp_path / 'model', build)
+    given = {'x': np.array([[1, 2], [3, 4]], np.float32)}
+    converted = onnx_converter([])(folder, 'serving_default')
+    assert converted.left_out == ['noise', 'text']
+    assert_same(of_onnx(converted.data, given), {'twice': 2 * given['x']})
+
+
+def raw():
+    """Returns a receiver of numbers."""
+    given = {'age': tf.placeholder(tf.float32, [None, 1]), 'size': tf.placeholder(tf.float32, [None, 2])}
+    return tf.estimator.export.ServingInputReceiver(given, given)
+
+
+def test_the_export_of_another_estimator(tmp_path, run_export):
+    columns = [tf.feature_column.numeric_column('age'), tf.feature_column.numeric_column('size', (2,))]
+    model = tf.estimator.DNNClassifier([3], columns, str(tmp_path / 'run'), n_classes=3)
+    random = np.random.default_rng(2)
+    data = {'age': random.normal(size=(9, 1)), 'size': random.normal(size=(9, 2))}
+    data = {key: values.astype(np.float32) for key, values in data.items()}
+    model.train(lambda: tf.data.Dataset.from_tensors((data, np.arange(9) % 3)), steps=1)
+    folder = Path(model.export_saved_model(str(tmp_path), raw).decode())
+    out = tmp_path / 'out'
+    status, said, err = run_export(folder, f'--out={out}', '--onnx', '--tflite')
+    assert (status, err) == (0, '') and f'the signature predict of {folder}' in said
+    assert sorted(path.name for path in out.iterdir()) == ['model.onnx', 'model.tflite']
+    predictions = list(model.predict(lambda: tf.data.Dataset.from_tensors(data)))
+    wanted = {name: np.array([row[name] for row in predictions]) for name in predictions[0]}
+    found = of_onnx(out / 'model.onnx', data)
+    assert set(wanted) - set(found) == {'classes', 'all_classes'}
+    assert_same(found, wanted)
+    found = of_tflite((out / 'model.tflite').read_bytes(), 'predict', data)
+    assert_same({name: found[name] for name in ('logits', 'probabilities', 'class_ids')}, wanted)
+
+    status, _, err = run_export(folder)
+    assert status == 2 and err == (
+        f'error: --model_dir={folder} is an export already: add --onnx or --tflite to convert it.\n'
+    )
+    parsing = tf.estimator.export.build_parsing_serving_input_receiver_fn(
+        tf.feature_column.make_parse_example_spec(columns)
+    )
+    folder = Path(model.export_saved_model(str(tmp_path / 'examples'), parsing).decode())
+    status, _, err = run_export(folder, '--onnx')
+    assert status == 1 and f'{folder} has no signature whose inputs are numbers' in err
+    (folder / 'saved_model.pb').write_bytes(b'\xff' * 40)
+    status, _, err = run_export(folder, '--onnx')
+    assert status == 1 and err.startswith(f'error: {folder} cannot be read: ') and err.count('\n') == 1
+
+
+def test_onnx_without_its_packages(cnn_dir, tmp_path, run_export, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'tf2onnx', None)
+    status, _, err = run_export(f'--model_dir={cnn_dir}', f'--out={tmp_path / "out"}', '--onnx')
+    assert status == 1 and not (tmp_path / 'out').exists()
+    assert err == "error: --onnx needs the package tf2onnx: pip install 'estimator-lab[onnx]'.\n"
 
 
 def test_the_command(cnn_dir, tmp_path, run_export):
@@ -194,10 +291,8 @@ def test_a_painter_gives_jpeg_files_for_jpeg_files(style_dir, tmp_path, run_expo
     found = run_signature(folder, 'pixels:painted', {'image': to_unit_range(pixels)[np.newaxis]})
     assert np.abs(np.rint(255 * found['painted'][0]) - wanted).max() <= 1
 
-    with warnings.catch_warnings():
-        warnings.filterwarnings('ignore', message='(?s).*tf.lite.Interpreter is deprecated')
-        interpreter = tf.lite.Interpreter(model_content=(folder / 'model.tflite').read_bytes())
-    found = interpreter.get_signature_runner('pixels:painted')(image=to_unit_range(pixels)[np.newaxis])
+    given = {'image': to_unit_range(pixels)[np.newaxis]}
+    found = of_tflite((folder / 'model.tflite').read_bytes(), 'pixels:painted', given)
     assert np.abs(np.rint(255 * found['painted'][0]) - wanted).max() <= 2
 
 

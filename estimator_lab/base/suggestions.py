@@ -54,7 +54,7 @@ _ALIASES = {
     'allow_growth': 'gpu_memory memory_growth gpu_memory_fraction',
     'seed': 'random_seed random_state rng',
     'vocabulary': 'classes class_names label_map labels_file names vocab',
-    'tflite': 'format onnx lite tf_lite quantize',
+    'tflite': 'format lite tf_lite quantize',
     'count': 'n num samples num_samples number',
     'top': 'k topk top_k',
     'layer': 'endpoint layers block',

@@ -80,7 +80,8 @@ class Reader(BatchReader, Protocol):
 
         Args:
           keeps_size: whether images keep their size instead of being scaled.
-          more: returns further receivers by name, each with its placeholders by feature.
+          more: returns further receivers by name, each with its tensors by feature, of which the last one
+            counts.
         """
 
 
@@ -221,6 +222,8 @@ class Kind(ABC):
 
     def serving_inputs(self, shape: Sequence[int]) -> dict[str, str]:
         """Describes the inputs of an export, by the receiver's name; '' is the default one.
+
+        The last one's inputs are numbers only.
 
         Args:
           shape: (height, width, channels) of images.

@@ -95,7 +95,8 @@ class ExportSettings(PaintingSettings, ModelSettings):
     """Where the SavedModel is written."""
 
     out: Path | None = _output(None, 'folder for the SavedModel; default: MODEL_DIR/export')
-    tflite: bool = _output(False, 'also write model.tflite, whose input is pixels')
+    tflite: bool = _output(False, 'also write model.tflite, for TensorFlow Lite: from pixels to numbers')
+    onnx: bool = _output(False, 'also write model.onnx, for ONNX Runtime: from pixels to numbers')
 
 
 @dataclass(frozen=True, kw_only=True)

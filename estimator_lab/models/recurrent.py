@@ -17,6 +17,7 @@ from estimator_lab.core.heads.model_function import Args, model_function
 from estimator_lab.core.layers.dense import HiddenLayers
 from estimator_lab.core.layers.elementwise import ACTIVATIONS, dropout
 from estimator_lab.core.layers.linear_recurrence import LinearLayers
+from estimator_lab.core.layers.recurrence import DYNAMIC, LOOPS, OWN, UNROLLED
 from estimator_lab.core.layers.recurrent import DILATED, RecurrentLayers
 from estimator_lab.core.layers.rnn_cells import CELLS
 from estimator_lab.core.layers.sequences import PATCHES, READS, ROWS, as_sequence, steps_and_values
@@ -38,8 +39,8 @@ from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 LINEAR = 'linear'
 _ALL_CELLS = (*CELLS, DILATED, LINEAR)
 _LAST, _MEAN = 'last', 'mean'
-_FUSED, _DYNAMIC = 'own', 'dynamic_rnn'
 _MOST_STEPS_SHOWN = 64
+_MOST_UNROLLED = 1024  # ten operations each
 _EXAMPLES_SHOWN = 8
 _LARGEST_SEED = 2**32 - 1
 
@@ -84,10 +85,10 @@ class Params(ClassifierParams):
         is_share,
     )
     loop: str = setting(
-        _FUSED,
-        f"implementation of the loop over the steps: {_FUSED}, or {_DYNAMIC}, TensorFlow's; the "
-        'checkpoints are the same',
-        (_FUSED, _DYNAMIC).__contains__,
+        OWN,
+        f"implementation of the loop over the steps: {OWN}, {DYNAMIC}, TensorFlow's, or {UNROLLED}, none; "
+        'the checkpoints are the same',
+        LOOPS.__contains__,
     )
     clip_norm: float = clipping(1.0)
 
@@ -115,14 +116,14 @@ class Network:
 
     def __init__(self, params: Params) -> None:
         self._params = params
-        own, units = params.loop == _FUSED, sizes(params.layers)
+        units = sizes(params.layers)
         self._layers: LinearLayers | RecurrentLayers
         if params.cell == LINEAR:
             activation = ACTIVATIONS[params.activation]
             self._layers = LinearLayers(units, params.states, activation, params.dropout_rate)
         else:
             self._layers = RecurrentLayers(
-                params.cell, units, params.bidirectional, params.dropout_rate, params.forget_bias, own
+                params.cell, units, params.bidirectional, params.dropout_rate, params.forget_bias, params.loop
             )
         self._dense = HiddenLayers(
             sizes(params.dense),
@@ -208,4 +209,10 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
     return spec
 
 
-MODEL = Model('recurrent', Params, model_fn, check, layered=fixed_size(model_fn))
+def without_loops(params: Params) -> Params:
+    """Returns parameters of the same network without a loop, unless it has very many steps."""
+    steps, _ = steps_and_values(params.image_shape, params.read, params.patch_size)
+    return dataclasses.replace(params, loop=UNROLLED) if steps <= _MOST_UNROLLED else params
+
+
+MODEL = Model('recurrent', Params, model_fn, check, layered=fixed_size(model_fn), without_loops=without_loops)

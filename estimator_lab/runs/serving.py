@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.base.process import hushed
 from estimator_lab.console.outputs import made_folder, why_refused
 from estimator_lab.console.tensorflow_errors import no_room_by, reason_of
 from estimator_lab.core.heads.model import AnyModel
 from estimator_lab.core.model import keys
+from estimator_lab.core.model.features import class_ids
 from estimator_lab.data.images.graph_decode import IMAGE_BYTES
 from estimator_lab.data.kind import Reader
 from estimator_lab.errors import FlagError, LabError
@@ -26,6 +26,9 @@ PIXELS_SIGNATURE = 'pixels:serving_default'
 
 PAINTED_PIXELS_SIGNATURE = f'pixels:{keys.PAINTED}'
 """Of a style model: pixels -> pixels; its other signatures return JPEG files."""
+
+_LATENT_NUMBERS = 'latent_numbers'
+"""Receiver of a conditional generator: latent vectors and the numbers of labels."""
 
 PAINTER_SIGNATURES = {
     ENCODED_SIGNATURE: f'{IMAGE_BYTES}, string [n]: JPEG or PNG files of one size -> '
@@ -47,21 +50,43 @@ def serving_input_receiver_fn(reader: Reader, model: AnyModel, params: Any) -> C
     Args:
       reader: of the run.
       model: the run's. Images of a style model may have any size, the same for all n; a generator has the
-        alternative 'latent' for `latent`, float32 [n, latent]; a conditional one with `label`, string [n].
+        alternative 'latent' for `latent`, float32 [n, latent]; a conditional one with `label`, string [n],
+        and 'latent_numbers', with the numbers of labels, int64 [n].
       params: its resolved parameters.
     """
     return reader.serving_receiver(model.transform_net is not None, lambda: _latent_inputs(model, params))
 
 
 def _latent_inputs(model: AnyModel, params: Any) -> dict[str, dict[str, Any]]:
-    """Returns the receiver of latent vectors of a generator; none for other models."""
+    """Returns the receivers of latent vectors of a generator; none for other models."""
     if model.sampler is None:
         return {}
     sampler = model.sampler(params)
-    inputs = {keys.LATENT: tf.placeholder(tf.float32, [None, sampler.latent_size], name=keys.LATENT)}
-    if sampler.conditional:
-        inputs[keys.SAMPLE_LABEL] = tf.placeholder(tf.string, [None], name=keys.SAMPLE_LABEL)
-    return {keys.LATENT: inputs}
+    latent = {keys.LATENT: tf.placeholder(tf.float32, [None, sampler.latent_size], name=keys.LATENT)}
+    if not sampler.conditional:
+        return {keys.LATENT: latent}
+    text = tf.placeholder(tf.string, [None], name=keys.SAMPLE_LABEL)
+    number = class_ids(text, params.vocabulary)  # feeding it leaves the lookup out
+    return {
+        keys.LATENT: {**latent, keys.SAMPLE_LABEL: text},
+        _LATENT_NUMBERS: {**latent, keys.SAMPLE_LABEL: number},
+    }
+
+
+def numeric_signatures(trained: Trained) -> dict[str, str]:
+    """Returns the signatures from numbers to numbers, for formats without text and files.
+
+    Returns:
+      Names of signatures by what they compute: 'model', and 'generator' for a model that has one.
+    """
+    if trained.model.transform_net:
+        return {'model': PAINTED_PIXELS_SIGNATURE}
+    *_, receiver = trained.kind.serving_inputs(trained.shape)
+    found = {'model': signature_of(receiver)}
+    if trained.model.sampler:
+        conditional = trained.model.sampler(trained.params).conditional
+        found['generator'] = f'{_LATENT_NUMBERS if conditional else keys.LATENT}:{keys.SAMPLES}'
+    return found
 
 
 def export_saved_model(trained: Trained, folder: Path) -> Path:
@@ -96,23 +121,3 @@ def _export(trained: Trained, folder: Path, receiver: Any) -> Path:
             raise LabError(f'--out={folder} cannot be written: {full}.') from error
         reason = why_refused(folder, error) if isinstance(error, OSError) else reason_of(error)
         raise FlagError(f'--out={folder} cannot be written: {reason}.') from error
-
-
-def to_tflite(saved_model: Path, signature: str = PIXELS_SIGNATURE) -> bytes:
-    """Returns a TensorFlow Lite model of one signature.
-
-    Args:
-      saved_model: the folder.
-      signature: one that accepts pixels; TensorFlow Lite neither decodes nor encodes files.
-
-    Raises:
-      LabError: TensorFlow Lite lacks an operation of the network.
-    """
-    # The TF1 converter leaves out the names of the outputs.
-    make = tf.compat.v2.lite.TFLiteConverter.from_saved_model
-    try:
-        with hushed():
-            return make(str(saved_model), signature_keys=[signature]).convert()
-    except Exception as error:  # the converter raises bare Exception, too
-        reason = str(error).strip().partition('\n')[0]
-        raise LabError(f'This network cannot be converted to TensorFlow Lite: {reason}.') from error

@@ -13,11 +13,13 @@ from estimator_lab.data.tar.stream import stream_members
 from estimator_lab.errors import DataError, FlagError
 from estimator_lab.inference.drawing import joined, write_archive
 from estimator_lab.inference.samples import SampleRequest, Sampling, film, nearest, walks
+from estimator_lab.runs.converting import onnx_converter, to_tflite
 from estimator_lab.runs.model import open_trained
-from estimator_lab.runs.serving import export_saved_model
+from estimator_lab.runs.serving import export_saved_model, numeric_signatures
 from estimator_lab.tf1 import tf
 from tests.archive_files import encoded, picture
 from tests.commands import invoke
+from tests.converted import assert_same, of_onnx, of_tflite
 from tests.small_runs import train
 
 
@@ -121,8 +123,19 @@ def test_an_export_takes_latent_vectors_and_images(trained, tmp_path):
             feed = {named.inputs[key].name: value for key, value in inputs.items()}
             return session.run({key: info.name for key, info in named.outputs.items()}, feed)
 
-        assert set(signatures) == {'serving_default', 'pixels:serving_default', 'latent:samples'}
-        pngs = ask('latent:samples', latent=np.zeros((2, 3)), label=[b'n000001', b'n000002'])['png']
+        both = {'latent:samples', 'latent_numbers:samples'}
+        assert set(signatures) == {'serving_default', 'pixels:serving_default', *both}
+        latent = np.random.default_rng(1).normal(size=(2, 3)).astype(np.float32)
+        made = ask('latent:samples', latent=latent, label=[b'n000001', b'n000002'])
+        numbers = {'latent': latent, 'label': np.array([1, 2])}
+        by_number = ask('latent_numbers:samples', **numbers)
         said = ask('serving_default', image_bytes=[encoded(picture(1, 8, 8, 'L'))])
-    assert len(pngs) == 2 and Image.open(io.BytesIO(pngs[0])).size == (8, 8)
+    for png, pixels in zip(made['png'], made['samples'], strict=True):
+        assert np.abs(np.asarray(Image.open(io.BytesIO(png))) - 255 * pixels[..., 0]).max() <= 1
+    assert np.array_equal(made['samples'], by_number['samples']) and np.ptp(made['samples']) > 0
+    name = numeric_signatures(trained)['generator']
+    found = of_onnx(onnx_converter([])(saved, name).data, numbers)
+    assert set(found) == {'samples'}
+    assert_same(found, made)
+    assert_same(of_tflite(to_tflite(saved, name).data, name, numbers), made)
     assert set(said) == {'realness', 'error'} and said['realness'].shape == (1,)

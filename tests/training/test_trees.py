@@ -13,12 +13,14 @@ from estimator_lab import evaluate, inspect, predict
 from estimator_lab.data.demo_sets.listops import write_listops
 from estimator_lab.data.trees.parse import MAX_NODES
 from estimator_lab.errors import DataError, FlagError
+from estimator_lab.runs.converting import onnx_converter, to_tflite
 from estimator_lab.runs.model import open_trained
-from estimator_lab.runs.serving import export_saved_model
+from estimator_lab.runs.serving import export_saved_model, numeric_signatures
 from estimator_lab.tf1 import tf
 from estimator_lab.training.settings import Settings
 from tests.archive_files import encoded, picture, small_archive, write_tar
 from tests.commands import invoke
+from tests.converted import assert_same, of_onnx, of_saved_model, of_tflite
 from tests.small_runs import cnn_settings, opened, trained, values_in
 
 # The rate of a schedule would depend on where a run is to end.
@@ -134,6 +136,25 @@ def test_an_export_takes_arrays(model_dir, tmp_path):
             {signature.inputs[name].name: value for name, value in given.items()},
         )
     assert found.shape == (1, 10) and found.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_onnx_and_tflite_accept_the_numbers_of_tokens(model_dir, tmp_path):
+    trained = open_trained(model_dir)
+    saved = export_saved_model(trained, tmp_path)
+    (name,) = numeric_signatures(trained).values()
+    trees = {
+        'token': [[1, 2, -1, 3, -1], [2, 0, -1, -1, -1]],
+        'left': [[-1, -1, 0, -1, 2], [-1, -1, 0, -1, -1]],
+        'level': [[0, 0, 1, 0, 2], [0, 0, 1, -1, -1]],
+    }
+    given = {key: np.array(rows, np.int32) for key, rows in trees.items()}
+    wanted = of_saved_model(saved, name, given)
+    assert np.ptp(wanted['probabilities'], axis=0).max() > 1e-4
+    tokens = (model_dir / 'tokens.txt').read_text().split()
+    texts = [['' if n < 0 else tokens[n - 1] if n else '?' for n in row] for row in trees['token']]
+    assert_same(of_saved_model(saved, 'serving_default', {**given, 'token': np.array(texts, object)}), wanted)
+    assert_same(of_onnx(onnx_converter([])(saved, name).data, given), wanted)
+    assert_same(of_tflite(to_tflite(saved, name).data, name, given), wanted)
 
 
 def test_images_become_quadtrees(tmp_path, capsys):

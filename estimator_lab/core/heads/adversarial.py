@@ -165,7 +165,7 @@ def _predict(args: Args[Any], players: Players) -> EstimatorSpec:
     outputs = dict(spec.export_outputs['serving_default'].outputs, **predictions)
     exported = {'serving_default': _OutputsOf(outputs, latent=False)}
     if exports_samples:
-        exported[keys.SAMPLES] = _OutputsOf(_encoded(made.images), latent=True)
+        exported[keys.SAMPLES] = _OutputsOf(_pictures(made.images), latent=True)
     return spec._replace(predictions={**spec.predictions, **predictions}, export_outputs=exported)
 
 
@@ -177,10 +177,11 @@ def _generator_inputs(features: Any, params: AdversarialParams) -> tuple[Tensor,
     return latent, one_hot_labels(features.get(keys.SAMPLE_LABEL, tf.constant([''])), params)
 
 
-def _encoded(images: Tensor) -> dict[str, Tensor]:
-    """Returns images as PNG files, string [n]."""
-    pixels = tf.image.convert_image_dtype(to_unit_range(images), tf.uint8, saturate=True)
-    return {keys.PNG: tf.map_fn(tf.image.encode_png, pixels, dtype=tf.string)}
+def _pictures(images: Tensor) -> dict[str, Tensor]:
+    """Returns images as pixels, float32 [n, height, width, channels] in [0, 1], and PNG files, string [n]."""
+    images = to_unit_range(images)
+    pixels = tf.image.convert_image_dtype(images, tf.uint8, saturate=True)
+    return {keys.SAMPLES: images, keys.PNG: tf.map_fn(tf.image.encode_png, pixels, dtype=tf.string)}
 
 
 class _OutputsOf(tf.estimator.export.PredictOutput):

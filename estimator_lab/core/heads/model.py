@@ -76,6 +76,8 @@ class Model(Generic[P]):
         None if these parameters train none.
       sampler: a generator that makes images from latent vectors.
       transform_net: a network that maps photos of any size to pictures of the same size.
+      without_loops: returns parameters of the same network without loops over arrays, for formats that have
+        none.
       published_layouts: how weight files of other programs name the variables.
       freezable: names of the layers that can keep their weights in training, see `params.frozen`, from the
         input to the last one before the logits.
@@ -92,6 +94,7 @@ class Model(Generic[P]):
     stack: Callable[[P], Stack | None] | None = None
     sampler: Callable[[P], Sampler] | None = None
     transform_net: Callable[[P], TransformNet] | None = None
+    without_loops: Callable[[P], P] | None = None
     published_layouts: Callable[[Shapes], list[Layout]] | None = None
     freezable: Callable[[P], list[str]] | None = None
 

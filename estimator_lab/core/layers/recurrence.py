@@ -24,6 +24,11 @@ StepBack = Callable[[Tensor, list[Tensor], list[Tensor]], tuple[list[Tensor], li
 before the step)."""
 
 
+OWN, DYNAMIC, UNROLLED = 'own', 'dynamic_rnn', 'unrolled'
+LOOPS = (OWN, DYNAMIC, UNROLLED)
+"""Implementations of the loop over the steps: this module's, `tf.nn.dynamic_rnn`, and no loop at all."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Cell(abc.ABC):
     """The base class of cells that run over a sequence; all calls of a cell share its variables.
@@ -34,14 +39,15 @@ class Cell(abc.ABC):
     Args:
       units: units of the state h.
       forget_bias: constant added to an LSTM's forget gate.
-      own_gradient: whether the loop and its gradient are those of this module; otherwise `tf.nn.dynamic_rnn`.
+      loop: one of `LOOPS`. Only OWN has a gradient written by hand. UNROLLED repeats the operations for each
+        step, for formats without loops over arrays.
       in_halves: whether both halves of a batch run in parallel: one step is too little work to split over two
         processor cores, and two loops use both.
     """
 
     units: int
     forget_bias: float = 1.0
-    own_gradient: bool = True
+    loop: str = OWN
     in_halves: bool = False
 
     scope: ClassVar[str]
@@ -61,7 +67,10 @@ class Cell(abc.ABC):
         """
         with tf.variable_scope(self.scope, reuse=tf.AUTO_REUSE):
             variables = self._variables(sequence.shape.as_list()[2])
-        if not self.own_gradient:
+        if self.loop == UNROLLED:
+            states, *gates = self._unrolled(variables, sequence)
+            return states, dict(zip(self.gates, gates, strict=True)), variables[0]
+        if self.loop == DYNAMIC:
             scope = tf.get_variable_scope()
             theirs = self._tensorflows()
             states, _ = tf.nn.dynamic_rnn(theirs, sequence, dtype=tf.float32, time_major=True, scope=scope)
@@ -111,6 +120,17 @@ class Cell(abc.ABC):
 
         h = run(inputs, *variables, *([] if probe is None else [probe]))
         others = [tf.stop_gradient(values) for values in stacked(kept[1:], self._widths[1:])]
+        return [h, *self._gate_values(others)]
+
+    def _unrolled(self, variables: Sequence[Variable], inputs: Tensor) -> list[Tensor]:
+        """Returns the same as `_run`, without a loop."""
+        step = self._forward(variables)
+        states = [tf.zeros([tf.shape(inputs)[1], self.units])] * self.states
+        made = []
+        for values in tf.unstack(inputs):
+            outputs, states = step([values], states)
+            made.append(outputs)
+        h, *others = [tf.stack(outputs) for outputs in zip(*made, strict=True)]
         return [h, *self._gate_values(others)]
 
     @abc.abstractmethod

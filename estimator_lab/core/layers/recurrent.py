@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from estimator_lab.core.layers.elementwise import dropout
-from estimator_lab.core.layers.recurrence import Cell
+from estimator_lab.core.layers.recurrence import OWN, Cell
 from estimator_lab.core.layers.rnn_cells import CELLS
 from estimator_lab.core.layers.sequences import Outputs
 from estimator_lab.core.model.endpoints import Endpoint
@@ -52,7 +52,7 @@ class RecurrentLayers:
       dropout_rate: share of the values between two layers that is dropped in training, the same at all steps
         (Gal and Ghahramani 2016).
       forget_bias: see `Cell`.
-      own_gradient: see `Cell`.
+      loop: see `Cell`.
     """
 
     def __init__(
@@ -62,20 +62,20 @@ class RecurrentLayers:
         bidirectional: bool = False,
         dropout_rate: float = 0.0,
         forget_bias: float = 1.0,
-        own_gradient: bool = True,
+        loop: str = OWN,
     ) -> None:
         self._dropout_rate = dropout_rate
-        self._probes = own_gradient
+        self._probes = loop == OWN
         several = len(sizes) > 1
         self._layers: list[list[_Direction]] = []
         for number, units in enumerate(sizes):
             name = f'rnn_{number + 1}'
             if cell == DILATED:
-                gru = CELLS['gru'](units, own_gradient=own_gradient)
+                gru = CELLS['gru'](units, loop=loop)
                 self._layers.append([_dilated(name, f'dilated_rnn/cell_{number}', gru, 2**number)])
                 continue
             # Two directions are two loops already.
-            made = CELLS[cell](units, forget_bias, own_gradient, in_halves=not bidirectional)
+            made = CELLS[cell](units, forget_bias, loop, in_halves=not bidirectional)
             if bidirectional:
                 stack = f'stack_bidirectional_rnn/cell_{number}/' if several else ''
                 scope = f'{stack}bidirectional_rnn'

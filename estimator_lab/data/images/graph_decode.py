@@ -27,7 +27,7 @@ def image_receiver(
     Args:
       shape: of the images that the network accepts.
       keeps_size: whether images keep their size, which must then be the same for all n.
-      more: returns further receivers by name, each with its placeholders by feature.
+      more: returns further receivers by name, each with its tensors by feature, of which the last one counts.
 
     Returns:
       A function that builds a `ServingInputReceiver` for `image_bytes`, string [n]: JPEG, PNG, BMP or GIF

@@ -11,7 +11,7 @@ from estimator_lab.data.file_types import is_hidden
 from estimator_lab.data.kind import DataSettings, Kind, ReaderOptions
 from estimator_lab.data.member import Member
 from estimator_lab.data.trees.parse import line_name, parse_tree, tokens_of
-from estimator_lab.data.trees.tokens import FILE, Tokens, frequent_tokens, read_tokens, write_tokens
+from estimator_lab.data.trees.tokens import FILE, NUMBERS, Tokens, frequent_tokens, read_tokens, write_tokens
 from estimator_lab.errors import FlagError
 
 if TYPE_CHECKING:
@@ -77,7 +77,10 @@ class TreeKind(Kind):
 
     def serving_inputs(self, shape: Sequence[int]) -> dict[str, str]:
         """Describes the inputs of an export."""
-        return {'': 'the post-order arrays of docs/recursive.md'}
+        return {
+            '': 'the post-order arrays of docs/recursive.md',
+            NUMBERS: 'the same with numbers of tokens, which are the lines of tokens.txt',
+        }
 
 
 def _counted(examples: Iterable[Member], total: int) -> Iterator[list[str]]:

@@ -11,7 +11,7 @@ from estimator_lab.data.kind import Arrays, Reader, Signature
 from estimator_lab.data.labels import UNKNOWN_ID, Vocabulary
 from estimator_lab.data.member import BadExampleError, Member, read_members
 from estimator_lab.data.trees.parse import NONE, parse_tree
-from estimator_lab.data.trees.tokens import UNKNOWN, Tokens
+from estimator_lab.data.trees.tokens import NUMBERS, UNKNOWN, Tokens
 
 if TYPE_CHECKING:  # loading TensorFlow takes seconds, and most of what reads archives does without it
     from estimator_lab.tf1 import Tensor
@@ -107,7 +107,8 @@ class TreeReader:
 
         Returns:
           A function that builds a `ServingInputReceiver` for `token`, string: of leaves, '' of other nodes;
-          `left` and `level`, int32: see `data.trees.parse.Tree`. The export holds the vocabulary.
+          `left` and `level`, int32: see `data.trees.parse.Tree`. The export holds the vocabulary. The
+          alternative 'numbers' has the numbers of tokens, int32, -1 of nodes that are not leaves.
         """
         from estimator_lab.tf1 import tf
 
@@ -126,7 +127,8 @@ class TreeReader:
             ids = tf.where(inner, tf.fill(tf.shape(given), NONE), table.lookup(given))
             features = {TOKEN: ids, LEFT: left, LEVEL: level, NODE_LABEL: tf.fill(tf.shape(given), NONE)}
             inputs = {TOKEN: given, LEFT: left, LEVEL: level}
-            return tf.estimator.export.ServingInputReceiver(features, inputs)
+            numbers = {TOKEN: ids, LEFT: left, LEVEL: level}
+            return tf.estimator.export.ServingInputReceiver(features, inputs, {NUMBERS: numbers})
 
         return receiver
 

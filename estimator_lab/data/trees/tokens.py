@@ -11,6 +11,8 @@ from estimator_lab.errors import DataError
 
 FILE = 'tokens.txt'
 """Name of the file of tokens in a model_dir."""
+NUMBERS = 'numbers'
+"""Receiver of an export whose tokens are numbers."""
 UNKNOWN = 0
 """Number of all tokens that are not in the vocabulary."""
 UNKNOWN_TEXT = '<unknown>'

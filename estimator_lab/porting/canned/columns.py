@@ -170,7 +170,13 @@ class _Reader:
             lines = (asset if asset.is_file() else path).read_bytes().splitlines()
         except OSError as error:
             raise self._refused(f'its vocabulary file {path} cannot be read: {error.strerror}') from error
-        return np.array(lines[: size if size > 0 else None], object)
+        words = lines[: size if size > 0 else None]
+        if operation.inputs[0].op.get_attr('key_dtype') == tf.string:
+            return np.array(words, object)
+        try:
+            return np.array(words).astype(np.int64)
+        except ValueError as error:
+            raise self._refused(f'its vocabulary file {path} has lines that are not whole numbers') from error
 
     def _identity(self) -> Column:
         variable = self._weights()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.contrib.rnn import stack_bidirectional_dynamic_rnn
+from estimator_lab.core.layers.recurrence import DYNAMIC, UNROLLED
 from estimator_lab.core.layers.recurrent import DILATED, RecurrentLayers
 from estimator_lab.core.layers.rnn_cells import CELLS
 from estimator_lab.tf1 import tf
@@ -56,7 +57,7 @@ def found(request):
     with tf.Graph().as_default(), tf.Session() as session:
         sequence, probe = tf.constant(SEQUENCE), tf.zeros([STEPS, BATCH, UNITS])
         states, gates, _ = CELLS[request.param](UNITS)(sequence, probe)
-        theirs, _, _ = CELLS[request.param](UNITS, own_gradient=False)(sequence)
+        theirs, _, _ = CELLS[request.param](UNITS, loop=DYNAMIC)(sequence)
         variables = tf.trainable_variables()
         losses = [tf.reduce_sum(made * WEIGHTS) for made in (states, theirs)]
         # Gradients must be built before the session runs the loop.
@@ -113,10 +114,25 @@ def version_1():
 
 
 @pytest.mark.parametrize('name', CELLS)
+def test_an_unrolled_cell_computes_the_same(name):
+    with tf.Graph().as_default(), tf.Session() as session:
+        looped = CELLS[name](UNITS)(tf.constant(SEQUENCE))
+        before = len(tf.trainable_variables())
+        unrolled = CELLS[name](UNITS, loop=UNROLLED)(tf.constant(SEQUENCE))
+        assert len(tf.trainable_variables()) == before
+        session.run(tf.global_variables_initializer())
+        (states, gates, _), (other_states, other_gates, _) = session.run((looped, unrolled))
+    assert np.ptp(states) > 0 and np.allclose(states, other_states, atol=1e-6)
+    assert gates.keys() == other_gates.keys()
+    for gate, values in gates.items():
+        assert np.allclose(values, other_gates[gate], atol=1e-6)
+
+
+@pytest.mark.parametrize('name', CELLS)
 def test_cells_run_without_v2_behaviour(version_1, name):
     with tf.Graph().as_default(), tf.Session() as session:
         ours, _, _ = CELLS[name](UNITS)(tf.constant(SEQUENCE))
-        theirs, _, _ = CELLS[name](UNITS, own_gradient=False)(tf.constant(SEQUENCE))
+        theirs, _, _ = CELLS[name](UNITS, loop=DYNAMIC)(tf.constant(SEQUENCE))
         variables = tf.trainable_variables()
         gradients = [tf.gradients(tf.reduce_sum(made * WEIGHTS), variables) for made in (ours, theirs)]
         session.run(tf.global_variables_initializer())

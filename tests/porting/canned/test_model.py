@@ -183,6 +183,54 @@ def test_predictions_agree(tmp_path):
     same(answers[2], {'predictions': found})
 
 
+def test_regressors_and_vocabulary_files_agree(tmp_path):
+    """DNN and combined regressors of both versions; words and numbers in files, as an export's assets too."""
+    files = {'words': 'a\nb\nc\nzz\n', 'towns': 'x\ny\n', 'codes': '7\n9\n11\n'}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    in_file = columns.categorical_column_with_vocabulary_file
+    word = in_file('word', str(tmp_path / 'words'), vocabulary_size=2)
+    town = in_file('town', str(tmp_path / 'towns'), num_oov_buckets=3)
+    code = in_file('code', str(tmp_path / 'codes'), default_value=2, dtype=tf.int64)
+    wide = [column('age'), column('cross'), word, town, code]
+    deep = [columns.indicator_column(word), *(columns.embedding_column(each, 2) for each in (town, code))]
+    deep.append(column('size'))
+    combined = {'linear_feature_columns': wide, 'dnn_feature_columns': deep, 'dnn_hidden_units': [6, 4]}
+    network = {'feature_columns': deep, 'hidden_units': [6, 4]}
+    pairs = np.stack([LABELS * 3.5, LABELS - 2.0], 1)
+    models = {
+        'one': trained('DNNRegressor', tmp_path / 'one', LABELS * 3.5, **network),
+        'two': trained(
+            'DNNRegressor', tmp_path / 'two', pairs, tf.compat.v2.estimator, label_dimension=2, **network
+        ),
+        'both': trained('DNNLinearCombinedRegressor', tmp_path / 'both', LABELS * 3.5, **combined),
+    }
+    places = {
+        name: model.export_saved_model(str(tmp_path / name), raw).decode() for name, model in models.items()
+    }
+    places['two'] = models['two'].latest_checkpoint()
+    wanted = {name: predicted(model) for name, model in models.items()}
+    (tmp_path / 'words').rename(tmp_path / 'moved')  # an export has its own copy, a checkpoint none
+    assert invoke(to_keras, places['two'], str(tmp_path / 'two.keras')) == 1
+    for name in ('one', 'both'):
+        assert invoke(to_keras, places[name], str(tmp_path / f'{name}.keras')) == 0
+    (tmp_path / 'moved').rename(tmp_path / 'words')
+    assert invoke(to_keras, places['two'], str(tmp_path / 'two.keras')) == 0
+    for name, answer in zip(models, in_keras(tmp_path, *models), strict=True):
+        assert answer['predictions'].shape == (COUNT, 2 if name == 'two' else 1)
+        same(answer, wanted[name])
+
+
+def test_a_vocabulary_file_of_words_for_numbers(tmp_path, capsys):
+    (tmp_path / 'codes').write_text('7\n9\n')
+    code = columns.categorical_column_with_vocabulary_file('code', str(tmp_path / 'codes'), dtype=tf.int64)
+    out = trained('LinearRegressor', tmp_path, LABELS * 3.5, feature_columns=[code]).latest_checkpoint()
+    (tmp_path / 'codes').write_text('seven\n9\n')
+    assert invoke(to_keras, out, str(tmp_path / 'out.keras')) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert f'its vocabulary file {tmp_path / "codes"} has lines that are not whole numbers' in error
+
+
 def examples():
     """Returns the features as serialized examples; missing words are left out."""
 
