@@ -35,9 +35,9 @@ PRETRAINED, RANDOM = 'pretrain_epochs=15', 'pretrain_epochs=0'
 EPOCHS = {PRETRAINED: 40, RANDOM: 55}
 # The figure of the paper, the passes, the hyper-parameters.
 MACHINES = {
-    'CD-1': ('-125.5', '--epochs=50', 'chains=0,cd_steps=1,ais_chains=100'),
-    'CD-3': ('-105.5', '--epochs=50', 'chains=0,cd_steps=3,ais_chains=100'),
-    'CD-25': ('-86.3', '--epochs=60', 'chains=0,cd_steps=25,ais_chains=500'),
+    'CD-1': ('-125.5', '--epochs=50', 'chains=0,cd_steps=1,initial_momentum_steps=0,ais_chains=100'),
+    'CD-3': ('-105.5', '--epochs=50', 'chains=0,cd_steps=3,initial_momentum_steps=0,ais_chains=100'),
+    'CD-25': ('-86.3', '--epochs=60', 'chains=0,cd_steps=25,initial_momentum_steps=0,ais_chains=500'),
     'persistent': ('-86.3 for CD-25', '--epochs=50', 'chains=100,learning_rate=0.01,ais_chains=100'),
 }
 FIGURES = Figures(

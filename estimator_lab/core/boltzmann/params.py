@@ -12,6 +12,8 @@ from estimator_lab.core.step.train_step import optimizer_and_rate, sequential_tr
 from estimator_lab.optimizers import FIRST_ORDER, SCHEDULES
 from estimator_lab.tf1 import Operation, Tensor, Variable, tf
 
+_WITH_MOMENTUM = ('momentum', 'nesterov', 'rmsprop')
+
 RATES = {BERNOULLI: 0.05, GAUSSIAN: 0.001}
 """Default learning rates by kind of units. Linear units are unbounded and need a rate that is one or two
 orders of magnitude smaller (guide, section 13.2)."""
@@ -27,7 +29,9 @@ class RbmParams(TrainingParams):
         0.0, 'initial learning rate; 0 for the default, 0.05, or 0.001 with gaussian units', not_negative
     )
     learning_rate_schedule: str = setting('linear', f'one of {", ".join(SCHEDULES)}', SCHEDULES.__contains__)
-    initial_momentum: float = setting(0.5, 'in the first steps, in [0, 1)', is_share)
+    initial_momentum: float = setting(
+        0.5, 'in the first steps, in [0, 1); then learning rate / (1 - momentum) stays the same', is_share
+    )
     initial_momentum_steps: int = setting(3000, 'number of these steps, 0 or more', not_negative)
     hidden_units: int = structural(500, 'hidden units, at least 1', at_least_1)
     visible_units: str = structural(
@@ -58,6 +62,17 @@ class RbmParams(TrainingParams):
         return self.learning_rate or RATES[self.visible_units]
 
     @property
+    def rate_scale(self) -> float:
+        """Factor of the learning rate after the first steps.
+
+        In the long run, momentum m multiplies steps by 1 / (1 - m). Persistent chains follow the weights at a
+        rate of 0.05 with m = 0.5; when m jumps to 0.9 at the same rate, the reconstruction error triples.
+        """
+        if not self.initial_momentum_steps or self.optimizer not in _WITH_MOMENTUM:
+            return 1.0
+        return (1 - self.momentum) / (1 - self.initial_momentum)
+
+    @property
     def recipe(self) -> Recipe:
         """How the machine is trained."""
         return Recipe(self.cd_steps, self.chains, self.weight_decay, self.sparsity_target, self.sparsity_cost)
@@ -74,14 +89,12 @@ def apply_gradients(
       weights: the weight of each example, float32 [batch] or a number.
     """
     with tf.name_scope('train'):
-        global_step = tf.train.get_or_create_global_step()
-        momentum = tf.where(
-            global_step - params.first_step < params.initial_momentum_steps,
-            tf.constant(params.initial_momentum),
-            tf.constant(params.momentum),
-        )
+        step = tf.train.get_or_create_global_step() - params.first_step
+        is_first = step < params.initial_momentum_steps
+        momentum = tf.where(is_first, params.initial_momentum, params.momentum)
+        scale = tf.where(is_first, 1.0, params.rate_scale)
         chosen = dataclasses.replace(params, learning_rate=params.initial_rate)
-        optimizer, rate = optimizer_and_rate(chosen, momentum)
+        optimizer, rate = optimizer_and_rate(chosen, momentum, scale)
 
         def update() -> Operation:
             return train_step.apply_gradients(optimizer, pairs, weights, params.accumulate)
