@@ -44,6 +44,9 @@ from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
 _LOG = logging.getLogger('estimator_lab')
+# With 1,500 digits of 8x8 pixels, the error is below that of principal components after 1,000 steps, but not
+# after the 470 of ten epochs.
+_LEAST_STEPS = 2000
 _LAYERS = {'dense': '1000-500-250-30', 'convolutional': ''}
 _OUTPUTS = {'sigmoid': tf.nn.sigmoid, 'linear': tf.identity}
 
@@ -157,7 +160,7 @@ def phases(params: Params) -> list[Phase]:
         (f'decoder_{number}/bias', f'layer_{count + 1 - number}/visible_bias')
         for number in range(1, count + 1)
     ]
-    return pretraining_phases(params, count, final, renames)
+    return pretraining_phases(params, count, final, renames, _LEAST_STEPS)
 
 
 def prepare(params: Params, batches: Callable[[], Iterable[np.ndarray]], model_dir: Path) -> None:

@@ -247,6 +247,8 @@ def _last_step(settings: Settings, phase: Phase, segments: Sequence[Segment]) ->
             'is unknown: give --max_steps.'
         )
     step = step_after(segments, epochs)
+    if settings.epochs is None:
+        step = max(step, first + phase.least_steps)
     if step > MOST_STEPS:
         raise FlagError(f'--epochs={epochs:g} takes {step:,} steps, more than the {MOST_STEPS:,} of a run.')
     return step

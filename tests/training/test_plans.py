@@ -46,6 +46,15 @@ def run(tmp_path):
     return make
 
 
+@pytest.mark.parametrize(
+    ('settings', 'least', 'last'),
+    [({}, 70, 72), ({}, 30, 42), ({'epochs': 2}, 70, 10), ({'max_steps': 53}, 70, 53)],
+)
+def test_the_last_phase_has_a_least_number_of_steps_unless_the_user_sets_it(run, settings, least, last):
+    plans = plan_phases(run((PRE, Phase(least_steps=least)), **settings))
+    assert [plan.last_step for plan in plans] == [2, last]
+
+
 def saved(folder, step, *segments, **hparams):
     """Writes a checkpoint, and a record with these segments; returns the record."""
     folder.mkdir(exist_ok=True)

@@ -56,6 +56,7 @@ def pretraining_phases(
     layers: int,
     final: Sequence[str],
     renames: Sequence[tuple[str, str]] = (),
+    least_steps: int = 0,
 ) -> list[Phase]:
     """Returns one phase per layer, then the final one; without pre-training only that.
 
@@ -64,14 +65,15 @@ def pretraining_phases(
       layers: number of layers.
       final: names of the variables that the final phase inherits.
       renames: (name in the final phase, name in pre-training) of further variables.
+      least_steps: of the final phase; see `Phase`.
     """
     if not params.pretrain_epochs:
-        return [Phase()]
+        return [Phase(least_steps=least_steps)]
     early = [
         Phase(f'{_PHASE}{number}', params.pretrain_epochs, layer_variables(number - 1))
         for number in range(1, layers + 1)
     ]
-    return [*early, Phase(inherits=tuple(final), renames=tuple(renames))]
+    return [*early, Phase(inherits=tuple(final), renames=tuple(renames), least_steps=least_steps)]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -25,12 +25,15 @@ class Phase:
       epochs: passes over its data; 0 for the last phase, whose length the user sets.
       inherits: names of the variables that start with their values of the preceding phase.
       renames: (name, name in the preceding phase) of inherited variables with another name there.
+      least_steps: fewest steps of the last phase, if the user does not set its length. Small data is then
+        read more often.
     """
 
     name: str = FINAL
     epochs: float = 0.0
     inherits: tuple[str, ...] = ()
     renames: tuple[tuple[str, str], ...] = ()
+    least_steps: int = 0
 
 
 def warmup_hparam(default: int) -> Any:
