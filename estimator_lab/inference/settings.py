@@ -143,7 +143,9 @@ class AscentSettings:
     None means that the default depends on the network and the image: see `dreams.Dreamer`.
     """
 
-    layer: str = _seen('', 'whose activations are maximized, such as conv4_3; a wrong name lists them')
+    layer: str = _seen(
+        '', 'whose activations are maximized, such as conv4_3; with --image, a middle one by default'
+    )
     channel: int | None = _seen(None, 'the only channel of the layer to maximize', lower=0)
     guide: str | None = _seen(None, 'an image whose activations in the layer are imitated')
     image: str | None = _seen(None, 'the photo, or ARCHIVE:MEMBER, to change at its own size; default: noise')

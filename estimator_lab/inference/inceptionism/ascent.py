@@ -14,6 +14,7 @@ from estimator_lab.conventions import UINT8_MAX
 from estimator_lab.inference.inceptionism.view import View
 
 _OCTAVES = 4  # by default
+_LARGEST = 3.0  # value of a gradient, in standard deviations
 
 
 @dataclass(frozen=True)
@@ -139,20 +140,59 @@ def _step(
     """Returns the images after one step; `done` is the share of steps already taken, in [0, 1)."""
     reach = _reach(view, images.shape[1:3], ascent.jitter)
     shift = rng.integers(-reach, reach, size=2, endpoint=True).tolist()
-    rolled = np.roll(images, shift, (1, 2)) if any(shift) else images.copy()
-    below = np.roll(grounds, shift, (1, 2)) if ascent.tv and any(shift) else grounds
+    places = [_reflected(side, by) for side, by in zip(images.shape[1:3], shift, strict=True)]
+    shifted = _taken(images, places)
+    below = _taken(grounds, places) if ascent.tv else grounds
     first, last = ascent.smoothing
     smoothing = first * (last / first) ** done if first and last else first
-    uphill, *rough = view.climb(rolled, below, channels, smoothing, rough=bool(ascent.tv))
+    uphill, *rough = view.climb(shifted, below, channels, smoothing, rough=bool(ascent.tv))
+    uphill = _clipped(_put_back(uphill, places))
     length = np.mean(np.abs(uphill), axis=(1, 2, 3), keepdims=True)
     pace = ascent.step_size / UINT8_MAX
     uphill *= np.divide(pace, length, out=np.zeros_like(length), where=length > 0)
-    rolled += uphill
+    uphill += images
     for gradient in rough:
-        gradient *= pace * ascent.tv
-        rolled -= gradient
-    np.clip(rolled, 0, 1, out=rolled)
-    return np.roll(rolled, [-shift[0], -shift[1]], (1, 2))
+        uphill -= pace * ascent.tv * _put_back(gradient, places)
+    return np.clip(uphill, 0, 1, out=uphill)
+
+
+def _reflected(side: int, shift: int) -> np.ndarray:
+    """Returns the places of rows or columns in an image that is shifted, and reflected at its borders.
+
+    Rolled around, the image would have an edge where its opposite borders meet, which the ascent enhances.
+
+    Args:
+      side: number of rows or columns.
+      shift: of the image, in pixels; less than `side`.
+    """
+    return np.pad(np.arange(side), abs(shift), mode='symmetric')[abs(shift) - shift :][:side]
+
+
+def _taken(images: np.ndarray, places: Sequence[np.ndarray]) -> np.ndarray:
+    """Returns the rows and columns at some places of images [n, height, width, channels]."""
+    rows, columns = places
+    return np.take(np.take(images, rows, axis=1), columns, axis=2)
+
+
+def _put_back(gradients: np.ndarray, places: Sequence[np.ndarray]) -> np.ndarray:
+    """Returns the gradients of images for those of `_taken`: a pixel that was taken twice gets the sum."""
+    for axis, taken in enumerate(places, 1):
+        sums = np.zeros_like(gradients)
+        lines, given = np.moveaxis(sums, axis, 0), np.moveaxis(gradients, axis, 0)
+        for place, line in zip(taken.tolist(), given, strict=True):
+            lines[place] += line
+        gradients = sums
+    return gradients
+
+
+def _clipped(gradients: np.ndarray) -> np.ndarray:
+    """Limits gradients to a few standard deviations of each image: single pixels no longer saturate.
+
+    Args:
+      gradients: float32 [n, height, width, channels]; changed in place.
+    """
+    limit = _LARGEST * np.std(gradients, axis=(1, 2, 3), keepdims=True)
+    return np.clip(gradients, -limit, limit, out=gradients)
 
 
 def _reach(view: View, size: Sequence[int], jitter: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from estimator_lab.core.model.endpoints import LOGITS
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.inceptionism.ascent import Ascent, Dreamt, dream, octave_sizes, resized
 from estimator_lab.inference.inceptionism.photo import Photo, open_photo
-from estimator_lab.inference.inceptionism.view import MOST_SIDE, Layer, View, find_layer
+from estimator_lab.inference.inceptionism.view import MOST_SIDE, Layer, View, find_layer, middle_layer
 from estimator_lab.inference.settings import AscentSettings
 from estimator_lab.runs.model import Trained
 from estimator_lab.runs.precision import check_precision
@@ -233,7 +233,10 @@ def open_dreamer(trained: Trained, settings: AscentSettings, label: str, seed: i
     """
     check_precision(settings.precision)
     _check_together(settings, label)
-    layer = find_layer(trained, settings.layer or (LOGITS if label else ''))
+    name = settings.layer or (LOGITS if label else '')
+    if not name and settings.image and settings.channel is None:
+        name = middle_layer(trained)
+    layer = find_layer(trained, name)
     channel = settings.channel
     if channel is not None and channel >= layer.channels:
         raise FlagError(

@@ -61,10 +61,7 @@ def find_layer(trained: Trained, name: str) -> Layer:
     Raises:
       FlagError: the layer does not exist.
     """
-    with tf.Graph().as_default():
-        network = _layered(trained)
-        images = tf.placeholder(tf.float32, [None, *trained.shape])
-        endpoints = dict(network.layers(images))
+    network, endpoints = _published(trained)
     if not endpoints:
         raise FlagError(f'--model_dir={trained.model_dir} holds a network that publishes no layers.')
     if name not in endpoints:
@@ -77,6 +74,23 @@ def find_layer(trained: Trained, name: str) -> Layer:
     sides = (trained.shape.height, trained.shape.width)
     channels = endpoints[name].values.shape.as_list()[-1]
     return Layer(name, channels, sides, fixed, max(sides) if fixed else network.smallest)
+
+
+def middle_layer(trained: Trained) -> str:
+    """Returns the name of the convolution two thirds of the way up; '' for a network without one.
+
+    Lower ones see strokes only, higher ones whole objects that few photos resemble.
+    """
+    _, endpoints = _published(trained)
+    maps = [name for name, e in endpoints.items() if e.values.shape.rank == 4 and 'pool' not in name]
+    return maps[2 * len(maps) // 3] if maps else ''
+
+
+def _published(trained: Trained) -> tuple[Layered, dict[str, Endpoint]]:
+    """Returns the network layer by layer, and its endpoints by name, which show their shapes only."""
+    with tf.Graph().as_default():
+        network = _layered(trained)
+        return network, dict(network.layers(tf.placeholder(tf.float32, [None, *trained.shape])))
 
 
 def listed(names: Sequence[str]) -> str:

@@ -3,7 +3,16 @@ import pytest
 from PIL import Image
 
 from estimator_lab.inference.inceptionism import view as view_module
-from estimator_lab.inference.inceptionism.ascent import Ascent, dream, octave_sizes, resized
+from estimator_lab.inference.inceptionism.ascent import (
+    Ascent,
+    _clipped,
+    _put_back,
+    _reflected,
+    _taken,
+    dream,
+    octave_sizes,
+    resized,
+)
 from estimator_lab.inference.inceptionism.view import View, find_layer
 
 
@@ -69,3 +78,24 @@ def test_resizing_is_pillows():
     expected = Image.fromarray(image[1, :, :, 2]).resize((5, 4), Image.Resampling.LANCZOS)
     assert resized(image, (4, 5))[1, :, :, 2] == pytest.approx(np.asarray(expected))
     assert resized(image, (6, 9)) is image
+
+
+@pytest.mark.parametrize('shift', [(0, 0), (2, -1), (-3, 4)])
+def test_shifted_images_are_reflected_at_their_borders(shift):
+    image = np.arange(30, dtype=np.float32).reshape(1, 5, 6, 1)
+    places = [_reflected(side, by) for side, by in zip((5, 6), shift, strict=True)]
+    wide = np.pad(image[0, ..., 0], 5, mode='symmetric')
+    expected = wide[5 - shift[0] :, 5 - shift[1] :][:5, :6]
+    assert np.array_equal(_taken(image, places)[0, ..., 0], expected)
+    # The gradient of a sum over what was taken counts how often each pixel was.
+    counts = _put_back(np.ones_like(image), places)
+    assert counts.sum() == 30
+    assert np.array_equal(counts.ravel(), np.bincount(expected.astype(int).ravel(), minlength=30))
+
+
+def test_gradients_are_clipped_to_three_deviations():
+    gradients = np.random.default_rng(1).normal(size=(2, 20, 20, 1)).astype(np.float32)
+    gradients[0, 3, 3] = 1000
+    clipped = _clipped(gradients.copy())
+    assert clipped[0, 3, 3, 0] == pytest.approx(3 * gradients[0].std())
+    assert np.array_equal(clipped[0, :3], gradients[0, :3])

@@ -6,7 +6,7 @@ import pytest
 from estimator_lab.core.model.endpoints import published
 from estimator_lab.errors import FlagError
 from estimator_lab.inference.inceptionism import view as view_module
-from estimator_lab.inference.inceptionism.view import View, find_layer, windows
+from estimator_lab.inference.inceptionism.view import View, find_layer, middle_layer, windows
 from estimator_lab.tf1 import tf
 
 RNG = np.random.default_rng(1)
@@ -52,6 +52,10 @@ def test_a_layer_that_is_not_there_gets_those_that_are(cnn):
         find_layer(cnn, 'conv3')
     with pytest.raises(FlagError, match='--layer is missing; there are conv1'):
         find_layer(cnn, '')
+
+
+def test_the_middle_layer_is_a_convolution(cnn, vgg):
+    assert middle_layer(cnn) == 'conv2' and middle_layer(vgg) == 'conv4_2'
 
 
 @pytest.mark.parametrize('name', ['conv1', 'dense'])
