@@ -5,6 +5,8 @@ are an LSTM that reads rows; `cell=linear` is fastest for 784 pixels.
 """
 
 import dataclasses
+import functools
+import logging
 
 import numpy as np
 
@@ -25,6 +27,7 @@ from estimator_lab.core.model.endpoints import LOGITS_AFTER_STEPS, Endpoint
 from estimator_lab.core.model.hparams import (
     are_sizes,
     at_least_1,
+    is_positive,
     is_share,
     not_negative,
     sizes,
@@ -36,7 +39,10 @@ from estimator_lab.core.step.noise import Noise
 from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import EstimatorSpec, Tensor, tf
 
+_LOG = logging.getLogger('estimator_lab')
 LINEAR = 'linear'
+# A marker 100 steps back: cell=lstm classifies it by chance, cell=linear without an error.
+_MOST_REMEMBERED = 99
 _ALL_CELLS = (*CELLS, DILATED, LINEAR)
 _LAST, _MEAN = 'last', 'mean'
 _MOST_STEPS_SHOWN = 64
@@ -91,6 +97,7 @@ class Params(ClassifierParams):
         LOOPS.__contains__,
     )
     clip_norm: float = clipping(1.0)
+    learning_rate: float = setting(0.004, 'initial learning rate, above 0', is_positive)
 
 
 def check(params: Params) -> None:
@@ -187,6 +194,8 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
     whole curve in TensorBoard. TRAIN writes what `core.display.sequences.sequences_drawing` shows.
     """
     params, display = args.params, args.display
+    if args.training:
+        _warn_of_long_sequences(params)
     network = Network(params)
     logits, endpoints = network(args.images, args.noise, probing=args.predicting)
     spec = classification_spec(args, logits, endpoints)
@@ -213,6 +222,22 @@ def without_loops(params: Params) -> Params:
     """Returns parameters of the same network without a loop, unless it has very many steps."""
     steps, _ = steps_and_values(params.image_shape, params.read, params.patch_size)
     return dataclasses.replace(params, loop=UNROLLED) if steps <= _MOST_UNROLLED else params
+
+
+def _warn_of_long_sequences(params: Params) -> None:
+    steps, _ = steps_and_values(params.image_shape, params.read, params.patch_size)
+    if params.cell in CELLS and params.readout == _LAST and steps > _MOST_REMEMBERED:
+        _warn_once(params.cell, steps)
+
+
+@functools.cache
+def _warn_once(cell: str, steps: int) -> None:
+    """Warns once, however many graphs are built."""
+    _LOG.warning(
+        'cell=%s rarely learns what the first of %d steps say: cell=linear does, and is faster.',
+        cell,
+        steps,
+    )
 
 
 MODEL = Model('recurrent', Params, model_fn, check, layered=fixed_size(model_fn), without_loops=without_loops)

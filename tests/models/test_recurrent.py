@@ -5,6 +5,7 @@ import pytest
 
 from estimator_lab import evaluate, inspect
 from estimator_lab.errors import FlagError
+from estimator_lab.models import recurrent
 from estimator_lab.models.recurrent import Network, Params, model_fn, steps_shown
 from estimator_lab.runs.model import open_trained
 from estimator_lab.runs.serving import PIXELS_SIGNATURE, export_saved_model
@@ -148,3 +149,22 @@ def test_inspect_evaluate_and_export(trained, tmp_path, capsys):
         signature = tf.saved_model.load(session, ['serve'], str(exported)).signature_def[PIXELS_SIGNATURE]
         fed = {signature.inputs['image'].name: np.zeros([2, 8, 8, 1])}
         assert session.run(signature.outputs['probabilities'].name, fed).shape == (2, 4)
+
+
+@pytest.mark.parametrize(
+    ('params', 'warned'),
+    [
+        ({'read': 'pixels', 'cell': 'lstm'}, True),
+        ({'read': 'pixels', 'cell': 'lstm', 'readout': 'mean'}, False),
+        ({'read': 'pixels', 'cell': 'linear'}, False),
+        ({'read': 'rows', 'cell': 'lstm'}, False),
+    ],
+)
+def test_training_warns_of_sequences_longer_than_a_loop_remembers(params, warned, caplog):
+    recurrent._warn_once.cache_clear()
+    recurrent._warn_of_long_sequences(Params(image_shape=(10, 10, 1), **params))
+    assert (
+        caplog.messages
+        == ['cell=lstm rarely learns what the first of 100 steps say: cell=linear does, and is faster.']
+        * warned
+    )
