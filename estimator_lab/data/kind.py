@@ -127,6 +127,10 @@ class DataSettings(Protocol):
     def max_tokens(self) -> int:
         """Most tokens in a vocabulary."""
 
+    @property
+    def lowercase(self) -> bool:
+        """Whether the tokens of a vocabulary are in lower case."""
+
 
 @dataclass(frozen=True)
 class Kind(ABC):

@@ -150,7 +150,7 @@ def model_fn(args: Args[Params]) -> EstimatorSpec:
 
     The features of trees are 'token', 'left', 'level' and 'node_label', int32 [batch, nodes]. TRAIN then adds
     the cross-entropy of the other nodes that have labels, summed over each tree (Socher et al. 2013, equation
-    3); EVAL reports `node_accuracy` over these, and counts unknown tokens.
+    3); EVAL reports `node_accuracy` over these and their roots, and counts unknown tokens.
     """
     features, params = args.features, args.params
     if has_images(features):
@@ -182,6 +182,7 @@ class _Nodes:
         is_root = tf.scatter_nd(
             forest.roots[:, tf.newaxis], tf.ones_like(forest.roots), tf.shape(forest.places)
         )
+        self._is_root = tf.equal(is_root, 1)
         labels = forest.of_nodes(features[NODE_LABEL])
         known = tf.logical_and(tf.equal(is_root, 0), labels >= 0)
         self.labels = tf.where(known, labels, tf.zeros_like(labels))
@@ -193,6 +194,21 @@ class _Nodes:
         with tf.name_scope('node_cross_entropy'):
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=self.labels, logits=self.logits)
             return tf.div_no_nan(tf.reduce_sum(losses * self.weights), tf.reduce_sum(self.example_weights))
+
+    def with_roots(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns labels, int32 [n], and weights, float32 [n], of all nodes: those of Socher et al. 2013.
+
+        A root counts if another node of its tree has a label: otherwise the accuracy of trees says the same.
+
+        Args:
+          ids: labels of the roots, int32 [batch]; below 0 if unknown.
+        """
+        own = tf.gather(ids, self.forest.trees)
+        trees = tf.size(self.example_weights)
+        inner = tf.math.unsorted_segment_max(self.weights, self.forest.trees, trees)
+        counts = tf.logical_and(self._is_root, own >= 0)
+        roots = tf.where(counts, tf.gather(inner, self.forest.trees), tf.zeros_like(self.weights))
+        return tf.where(counts, own, self.labels), self.weights + tf.maximum(roots, 0)
 
     def padded_logits(self) -> Tensor:
         """Returns the logits as float32 [batch, nodes, num_classes], 0 after the roots."""
@@ -211,17 +227,18 @@ class _Nodes:
 def _with_nodes(args: Args[Params], spec: EstimatorSpec, nodes: _Nodes, network: Network) -> EstimatorSpec:
     """Returns the EVAL spec with the metrics and pictures of nodes."""
     params, display = args.params, args.display
+    ids = tf.cast(class_ids(args.labels, params.vocabulary), tf.int32)
     with tf.name_scope('node_metrics'):
         predicted = tf.argmax(nodes.logits, 1, output_type=tf.int32)
+        labels, weights = nodes.with_roots(ids)
         metrics = {
-            keys.NODE_ACCURACY: tf.metrics.accuracy(nodes.labels, predicted, nodes.weights),
+            keys.NODE_ACCURACY: tf.metrics.accuracy(labels, predicted, weights),
             keys.UNKNOWN_TOKENS: count(nodes.unknown_tokens(), keys.UNKNOWN_TOKENS),
         }
     spec = spec._replace(eval_metric_ops={**spec.eval_metric_ops, **metrics})
     if display is None:
         return spec
     features, forest = nodes.features, nodes.forest
-    ids = tf.cast(class_ids(args.labels, params.vocabulary), tf.int32)
     leaves = tf.cast(tf.equal(features[LEVEL], 0), tf.int32)
     sizes = tf.reduce_sum(tf.cast(features[LEVEL] >= 0, tf.int32), 1)
     is_root = tf.cast(tf.one_hot(sizes - 1, tf.shape(features[LEVEL])[1]), tf.int32)

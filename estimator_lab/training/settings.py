@@ -43,6 +43,7 @@ class Settings:
     max_tokens: int = _data(
         50_000, 'for trees: the most frequent tokens in --data that are used', lower=1, upper=1_000_000
     )
+    lowercase: bool = _data(False, 'for trees: count the tokens in lower case')
     shuffle_buffer: int = _data(10_000, 'encoded images held to shuffle a stream; 1: stored order', lower=1)
     max_bad_fraction: float = _data(0.01, 'share of images that may fail to decode', lower=0, upper=1)
     remote_cache: int = _data(
@@ -75,7 +76,11 @@ class Settings:
         upper=10_000,
     )
     max_steps: int | None = _training(None, 'train up to this global step', lower=1, upper=MOST_STEPS)
-    epochs: float | None = _training(None, 'or for this many passes over the data (default 10)', lower=0)
+    epochs: float | None = _training(
+        None,
+        'or for this many passes over the data (default 10; some models more of small data)',
+        lower=0,
+    )
     eval_steps: int | None = _training(
         None, 'batches in an evaluation; default all, but 20,000 training images', lower=1
     )

@@ -89,7 +89,7 @@ def test_metrics_of_nodes_and_unknown_tokens():
         updates = {name: update for name, (_, update) in spec.eval_metric_ops.items()}
         found, logits = run(updates, logits)
     said = logits.argmax(2)
-    assert found['node_accuracy'] == pytest.approx(np.mean(said[0, :4] == [0, 1, 0, 1]))
+    assert found['node_accuracy'] == pytest.approx(np.mean(said[0, :5] == [0, 1, 0, 1, 1]))
     assert found['accuracy'] == pytest.approx(np.mean([said[0, 4] == 1, said[1, 0] == 0]))
     assert found['unknown_tokens'] == 1 and found['unknown_labels'] == 1
 

@@ -26,7 +26,7 @@ class TreeKind(Kind):
 
     name = 'tree'
     noun = 'trees'
-    settings = frozenset({'tokens', 'max_tokens'})
+    settings = frozenset({'tokens', 'max_tokens', 'lowercase'})
     has_lines = True
     label_help = "A tree's label is at its root, or in front of it in its line, followed by a tab."
     dimensions = ('nodes', 'height')
@@ -65,7 +65,10 @@ class TreeKind(Kind):
                 f'--data={",".join(settings.data)} can be read only once, so that its tokens cannot be '
                 'counted up front: give --tokens, a text file of one token a line.'
             )
-        return {_TOKENS: frequent_tokens(_counted(examples(), total), settings.max_tokens).texts}
+        counted: Iterable[list[str]] = _counted(examples(), total)
+        if settings.lowercase:
+            counted = ([token.lower() for token in tokens] for tokens in counted)
+        return {_TOKENS: frequent_tokens(counted, settings.max_tokens).texts}
 
     def record(self, folder: Path, params: Mapping[str, Any]) -> None:
         """Writes the tokens into a model_dir."""

@@ -78,8 +78,8 @@ class TreeReader:
           BadExampleError: the text is not a tree.
         """
         tree = parse_tree(data)
-        number_of = self.tokens.ids.get
-        token = [number_of(text, UNKNOWN) if text else NONE for text in tree.tokens]
+        number_of = self.tokens.number
+        token = [number_of(text) if text else NONE for text in tree.tokens]
         id_of = self.labels.id_of if self.labels else lambda label: UNKNOWN_ID
         label = [id_of(text) if text else UNKNOWN_ID for text in tree.labels]
         return ParsedTree(*(np.array(column, np.int32) for column in (token, tree.left, tree.level, label)))
@@ -124,7 +124,9 @@ class TreeReader:
                 default_value=UNKNOWN,
             )
             inner = tf.equal(given, '')
-            ids = tf.where(inner, tf.fill(tf.shape(given), NONE), table.lookup(given))
+            exact, lower = table.lookup(given), table.lookup(tf.strings.lower(given, 'utf-8'))
+            known = tf.where(tf.equal(exact, UNKNOWN), lower, exact)
+            ids = tf.where(inner, tf.fill(tf.shape(given), NONE), known)
             features = {TOKEN: ids, LEFT: left, LEVEL: level, NODE_LABEL: tf.fill(tf.shape(given), NONE)}
             inputs = {TOKEN: given, LEFT: left, LEVEL: level}
             numbers = {TOKEN: ids, LEFT: left, LEVEL: level}

@@ -40,6 +40,10 @@ class Tokens:
         """The numbers by token."""
         return {text: number for number, text in enumerate(self.texts, 1)}
 
+    def number(self, text: str) -> int:
+        """Returns the number of a token, or else that of its lower-case form, or else UNKNOWN."""
+        return self.ids.get(text) or self.ids.get(text.lower(), UNKNOWN)
+
 
 def frequent_tokens(trees: Iterable[Sequence[str]], most: int) -> Tokens:
     """Returns the most frequent tokens, without those that occur only once, if others occur more often.
