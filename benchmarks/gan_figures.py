@@ -8,9 +8,6 @@
                         generator; 20 minutes after `quality`, 65 without
     python benchmarks/gan_figures.py semi --train=... --test=...
                         errors of 10,000 with 100 labels; --seeds=1,2,3 repeats it; 90 minutes a seed
-    python benchmarks/gan_figures.py parzen --train=... --test=...
-                        log-likelihood by Parzen windows of the same generator, a belief network and k-means;
-                        15 minutes after `quality`, 60 without
     python benchmarks/gan_figures.py step
                         a step of both networks against the same networks in PyTorch; 2 minutes
     python benchmarks/gan_figures.py faces
@@ -51,17 +48,8 @@ SEMI = (
     'learning_rate=0.003,epsilon=0.0001',
 )
 SEMI_EPOCHS = 45
-BELIEF = (
-    '--model=dbn',
-    '--batch_size=100',
-    '--epochs=1',
-    '--hparams=labels_in_top=true,chains=100,pretrain_epochs=15',
-)
-GIBBS_STEPS = 200
 LABELS_A_CLASS = 10
 SAMPLES = 10_000
-_SIGMAS = np.geomspace(0.08, 0.5, 16)
-_VALIDATED = 1_000
 _BATCH = 500
 FIGURES = Figures(
     __doc__,
@@ -192,56 +180,6 @@ def semi(given: argparse.Namespace) -> None:
         errors.append(round((1 - found['metrics']['accuracy']) * found['images']))
         print(f'seed {seed}: {errors[-1]} errors of {found["images"]:,}', flush=True)
     print(f'errors {np.mean(errors):.1f} +- {np.std(errors):.1f}; Salimans et al. 2016: 93 +- 6.5')
-
-
-@FIGURES.add('train', 'test')
-def parzen(given: argparse.Namespace) -> None:
-    """Prints the mean log-likelihood of the test images by Parzen windows on samples and other images."""
-    from sklearn.cluster import MiniBatchKMeans
-
-    folder, _ = digits(given)
-    samples = draw(folder, Path(given.runs, 'parzen.tar'), SAMPLES)
-    belief = Path(given.runs, 'belief')
-    train(*BELIEF, MNIST, f'--data={given.train}', f'--eval_data={given.test}', model_dir=belief)
-    believed = draw(belief, Path(given.runs, 'belief.tar'), SAMPLES, f'--steps={GIBBS_STEPS}')
-    known, test = _flat(given.train), _flat(given.test)
-    learned, validation = known[:-_VALIDATED][:50_000], known[-_VALIDATED:]
-    clusters = MiniBatchKMeans(1_000, random_state=1, n_init=1, batch_size=4096).fit(learned)
-    for name, centres in (
-        ('samples of the generator', _flat(samples)),
-        ('samples of a belief network', _flat(believed)),
-        ('1,000 centres of k-means', clusters.cluster_centers_.astype(np.float32)),
-        ('10,000 training images', learned[:SAMPLES]),
-    ):
-        sigma = max(_SIGMAS, key=lambda s: float(log_likelihood(validation, centres, s).mean()))
-        found = log_likelihood(test, centres, sigma)
-        error = found.std() / np.sqrt(len(found))
-        print(f'{name}: {found.mean():.1f} +- {error:.1f} nats, sigma {sigma:.3f}', flush=True)
-    print('Goodfellow et al. 2014: 225 +- 2 for a generator, 138 for a belief network')
-
-
-def log_likelihood(images: np.ndarray, centres: np.ndarray, sigma: float) -> np.ndarray:
-    """Returns log mean N(image; centre, sigma^2) over the centres, in nats, float64 [images].
-
-    Args:
-      images: float32 [n, values] in [0, 1].
-      centres: float32 [m, values].
-      sigma: deviation of the windows.
-    """
-    found = []
-    lengths = (centres.astype(np.float64) ** 2).sum(1)
-    for first in range(0, len(images), _BATCH):
-        part = images[first : first + _BATCH]
-        squares = (part.astype(np.float64) ** 2).sum(1)[:, np.newaxis] + lengths - 2.0 * (part @ centres.T)
-        exponents = -squares / (2 * sigma**2)
-        highest = exponents.max(axis=1, keepdims=True)
-        found.append(highest[:, 0] + np.log(np.exp(exponents - highest).mean(axis=1)))
-    return np.concatenate(found) - images.shape[1] * np.log(sigma * np.sqrt(2 * np.pi))
-
-
-def _flat(archive: str | Path) -> np.ndarray:
-    images, _ = read_images(archive)
-    return to_unit_range(images).reshape(len(images), -1)
 
 
 @FIGURES.add()

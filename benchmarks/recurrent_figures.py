@@ -6,8 +6,6 @@
                         pixel by pixel, 784 steps, diagonal linear recurrences; 90 minutes
     python benchmarks/recurrent_figures.py permuted --train=... --test=...
                         the same with the pixels in a fixed random order; 90 minutes
-    python benchmarks/recurrent_figures.py irnn --train=... --test=...
-                        pixel by pixel by a plain network of rectified units (Le et al. 2015); hours
     python benchmarks/recurrent_figures.py adding
                         the adding problem of 600 steps, by a GRU and by linear recurrences; 90 minutes
     python benchmarks/recurrent_figures.py step
@@ -33,7 +31,6 @@ TRAININGS: dict[str, tuple[int, tuple[str, ...]]] = {
             'learning_rate=0.004',
         ),
     ),
-    'irnn': (100, ('--hparams=read=pixels,cell=irnn,layers=100,learning_rate=0.0001',)),
 }
 ADDING = {
     'gru': ('--train_steps=8000', '--units=100', '--learning_rate=0.002'),
