@@ -61,7 +61,7 @@ def run(name: str, arguments: Sequence[str], out: Path) -> Row:
     return Row(name, outcome, time.monotonic() - begun, float(found[1]) if found else None)
 
 
-def rows(models: Sequence[str], steps: int, out: Path, has_gpu: bool) -> Iterator[Row]:
+def rows(tests: str, models: Sequence[str], steps: int, out: Path, has_gpu: bool) -> Iterator[Row]:
     """Yields the rows of the table, each once it has run."""
     size = ['--image_size=64', '--batch_size=32'] if has_gpu else ['--image_size=16', '--batch_size=4']
     device = f'--device={"gpu" if has_gpu else "cpu"}'
@@ -72,8 +72,8 @@ def rows(models: Sequence[str], steps: int, out: Path, has_gpu: bool) -> Iterato
         own = [f'--model={model}', f'--model_dir={folder}', *_FLAGS.get(model, ()), *flags]
         return run(name, ['-m', 'estimator_lab.train', *common, *own], out)
 
-    yield run('conformance', ['-m', 'pytest', '-q', '-x', 'tests/conformance'], out)
-    for model in models:
+    yield run('conformance', ['-m', 'pytest', '-q', tests], out)
+    for model in filter(None, models):
         yield train(model, model)
     full = train('cnn float32', 'cnn', '--deterministic')
     half = train('cnn float16', 'cnn', '--deterministic', '--precision=float16')
@@ -97,6 +97,7 @@ def main(arguments: Sequence[str]) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('--models', default='cnn,mlp,vgg,recurrent,recursive,dbn,rbm,autoencoder,gan')
+    parser.add_argument('--tests', default='tests/conformance', help='the tests of the first row')
     parser.add_argument('--steps', type=int, help='of each training; default: 200, without a GPU 3')
     parser.add_argument('--out', type=Path, help='folder for outputs and models; default: a new one')
     given = parser.parse_args(arguments)
@@ -106,7 +107,9 @@ def main(arguments: Sequence[str]) -> int:
     print(f'Devices: {", ".join(found) or "no GPU, so everything below runs on the CPU"}. Outputs: {out}\n')
     print(f'| {"what":<14} | {"loss":>8} | {"seconds":>7} | outcome |\n| --- | --- | --- | --- |')
     failed = False
-    for row in rows(given.models.split(','), given.steps or (200 if found else 3), out, bool(found)):
+    for row in rows(
+        given.tests, given.models.split(','), given.steps or (200 if found else 3), out, bool(found)
+    ):
         loss = '' if row.loss is None else f'{row.loss:.4f}'
         print(f'| {row.name:<14} | {loss:>8} | {row.seconds:>7.1f} | {row.outcome} |', flush=True)
         failed |= 'FAILS' in row.outcome

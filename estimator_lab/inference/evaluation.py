@@ -22,7 +22,8 @@ from estimator_lab.runs.model import Trained, without_cluster
 from estimator_lab.runs.reference_classifier import open_reference_classifier, with_reference_classifier
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
-_OBSERVED = (keys.CLASSES, keys.PROBABILITIES, keys.ERROR)
+_OBSERVED = (keys.CLASSES, keys.ERROR)
+_OF_LABEL, _OF_PREDICTED = 'probability_of_label', 'probability_of_predicted'
 
 
 class Example(NamedTuple):
@@ -139,6 +140,9 @@ class _Observer(tf.train.SessionRunHook):
                 self._tensors['label'] = labels
             predictions = spec.predictions or {}
             self._tensors |= {name: predictions[name] for name in _OBSERVED if name in predictions}
+            if keys.PROBABILITIES in predictions and labels is not None:
+                # Two numbers of each example rather than one for each class.
+                self._tensors |= _two_probabilities(predictions, labels)
             return spec._replace(evaluation_hooks=[*spec.evaluation_hooks, self])
 
         return with_hook
@@ -149,7 +153,7 @@ class _Observer(tf.train.SessionRunHook):
     def after_run(self, run_context: Any, run_values: Any) -> None:
         batch = run_values.results
         self._images += len(batch[KEY])
-        if keys.PROBABILITIES in batch and 'label' in batch:
+        if _OF_LABEL in batch:
             self._observe_classes(batch)
         elif keys.ERROR in batch:
             for row, error in enumerate(batch[keys.ERROR].tolist()):
@@ -178,7 +182,7 @@ class _Observer(tf.train.SessionRunHook):
         true, predicted = batch['label'], batch[keys.CLASSES]
         self._confusion.add(true, predicted)
         for row in np.flatnonzero((true >= 0) & (true != predicted)).tolist():
-            badness = 1 - float(batch[keys.PROBABILITIES][row, true[row]])
+            badness = 1 - float(batch[_OF_LABEL][row])
             self._worst.offer(badness, partial(self._mistake, batch, row, badness))
 
     def _mistake(self, batch: dict[str, np.ndarray], row: int, badness: float) -> Example:
@@ -186,8 +190,18 @@ class _Observer(tf.train.SessionRunHook):
         return _example(batch, row, badness)._replace(
             true=self._labels[true],
             predicted=self._labels[predicted],
-            probability=float(batch[keys.PROBABILITIES][row, predicted]),
+            probability=float(batch[_OF_PREDICTED][row]),
         )
+
+
+def _two_probabilities(predictions: Mapping[str, Tensor], labels: Tensor) -> dict[str, Tensor]:
+    """Returns the probabilities of the true class, or of class 0 if it is unknown, and of the predicted one."""
+    probabilities = predictions[keys.PROBABILITIES]
+    known = tf.where(labels >= 0, labels, tf.zeros_like(labels))
+    return {
+        _OF_LABEL: tf.gather(probabilities, known, batch_dims=1),
+        _OF_PREDICTED: tf.gather(probabilities, predictions[keys.CLASSES], batch_dims=1),
+    }
 
 
 def _example(batch: dict[str, np.ndarray], row: int, badness: float) -> Example:

@@ -64,14 +64,31 @@ def _count(probabilities: Tensor, ids: Tensor, weights: Tensor, each_class: bool
     """
     with tf.name_scope('pr_curves'):
         classes = probabilities.shape.as_list()[1]
-        right = tf.one_hot(ids, classes, dtype=tf.int32)
-        groups = tf.range(classes) if each_class else tf.zeros([classes], tf.int32)
-        rows = right * (classes if each_class else 1) + groups
-        columns = tf.cast(tf.floor(probabilities * (_THRESHOLDS - 1)), tf.int32)
-        size = 2 * (classes if each_class else 1) * _THRESHOLDS
-        amounts = tf.broadcast_to(tf.expand_dims(weights, 1), tf.shape(probabilities))
-        counts = tf.math.unsorted_segment_sum(amounts, rows * _THRESHOLDS + columns, size)
-        return running_sum('pr_curves', tf.reshape(counts, [2, -1, _THRESHOLDS]))
+        counts = (_of_each_class if each_class else _of_all_classes)(probabilities, ids, weights, classes)
+        return running_sum('pr_curves', counts)
+
+
+def _of_each_class(probabilities: Tensor, ids: Tensor, weights: Tensor, classes: int) -> Tensor:
+    rows = tf.one_hot(ids, classes, dtype=tf.int32) * classes + tf.range(classes)
+    amounts = tf.broadcast_to(tf.expand_dims(weights, 1), tf.shape(probabilities))
+    places = rows * _THRESHOLDS + _columns(probabilities)
+    counts = tf.math.unsorted_segment_sum(amounts, places, 2 * classes * _THRESHOLDS)
+    return tf.reshape(counts, [2, classes, _THRESHOLDS])
+
+
+def _of_all_classes(probabilities: Tensor, ids: Tensor, weights: Tensor, classes: int) -> Tensor:
+    """Counts without arrays of examples by classes: at most 200 probabilities of an example reach 1/200."""
+    right = tf.gather(probabilities, ids, batch_dims=1)
+    positive = tf.math.unsorted_segment_sum(weights, _columns(right), _THRESHOLDS)
+    largest = tf.nn.top_k(probabilities, min(_THRESHOLDS, classes), sorted=False).values
+    amounts = tf.broadcast_to(tf.expand_dims(weights, 1), tf.shape(largest))
+    found = tf.math.unsorted_segment_sum(amounts, _columns(largest), _THRESHOLDS)
+    others = tf.reduce_sum(weights) * max(classes - _THRESHOLDS, 0) * tf.one_hot(0, _THRESHOLDS)
+    return tf.expand_dims(tf.stack([found + others - positive, positive]), 1)
+
+
+def _columns(probabilities: Tensor) -> Tensor:
+    return tf.cast(tf.floor(probabilities * (_THRESHOLDS - 1)), tf.int32)
 
 
 def _summary(label: str, positive: np.ndarray, negative: np.ndarray) -> Any:

@@ -25,12 +25,11 @@ def mean_per_class_accuracy(
     Returns:
       (value, update op), scalar float32 in [0, 1]; 0 before any example.
     """
-    classes = tf.one_hot(labels, num_classes)
     correct = tf.cast(tf.equal(labels, predictions), tf.float32)
     right, update_right = running_sum(
-        'right', tf.reduce_sum(classes * tf.expand_dims(correct * weights, 1), axis=0)
+        'right', tf.math.unsorted_segment_sum(correct * weights, labels, num_classes)
     )
-    seen, update_seen = running_sum('seen', tf.reduce_sum(classes * tf.expand_dims(weights, 1), axis=0))
+    seen, update_seen = running_sum('seen', tf.math.unsorted_segment_sum(weights, labels, num_classes))
     return _mean_of_ratios(right, seen), _mean_of_ratios(update_right, update_seen)
 
 

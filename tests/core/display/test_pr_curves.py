@@ -80,3 +80,21 @@ def test_certain_predictions_reach_the_last_threshold(tmp_path):
     found = curves(tmp_path, np.eye(2)[[0, 1, 1]], np.array([0, 1, 0]), np.ones(3), ('a', 'b'))
     assert found['a'][:4, -1].tolist() == [1, 0, 1, 1]
     assert found['b'][4:, -1].tolist() == [0.5, 1]
+
+
+@pytest.mark.parametrize('classes', [11, 200, 500])
+def test_the_micro_average_of_many_classes_counts_all_probabilities(tmp_path, classes):
+    rng = np.random.default_rng(classes)
+    logits = rng.normal(size=(40, classes), scale=3)
+    logits[0] = 0  # all classes are equally probable
+    probabilities = (np.exp(logits) / np.exp(logits).sum(1, keepdims=True)).astype('f')
+    ids, weights = rng.integers(0, classes, 40), np.repeat([1.0, 0.0], [35, 5])
+    found = curves(tmp_path, probabilities, ids, weights, [f'n{number}' for number in range(classes)])
+    assert list(found) == ['micro_average']
+    probabilities, ids = probabilities[:35], ids[:35]
+    right = np.eye(classes)[ids].astype(bool)
+    for threshold in (0, 1, 2, 50, 200):
+        # As TensorFlow rounds: by the bin between two thresholds.
+        predicted = np.floor(probabilities * np.float32(200)) >= threshold
+        cells = [predicted & right, predicted & ~right, ~predicted & ~right, ~predicted & right]
+        assert found['micro_average'][:4, threshold].tolist() == [cell.sum() for cell in cells]
