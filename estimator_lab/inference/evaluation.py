@@ -195,7 +195,7 @@ class _Observer(tf.train.SessionRunHook):
 
 
 def _two_probabilities(predictions: Mapping[str, Tensor], labels: Tensor) -> dict[str, Tensor]:
-    """Returns the probabilities of the true class, or of class 0 if it is unknown, and of the predicted one."""
+    """Returns the probabilities of the true class (of class 0 if unknown) and of the predicted one."""
     probabilities = predictions[keys.PROBABILITIES]
     known = tf.where(labels >= 0, labels, tf.zeros_like(labels))
     return {

@@ -77,13 +77,13 @@ def _of_each_class(probabilities: Tensor, ids: Tensor, weights: Tensor, classes:
 
 
 def _of_all_classes(probabilities: Tensor, ids: Tensor, weights: Tensor, classes: int) -> Tensor:
-    """Counts without arrays of examples by classes: at most 200 probabilities of an example reach 1/200."""
+    """Looks up only the probabilities of 1/200 and more: at most 200 of an example, whose sum is 1."""
     right = tf.gather(probabilities, ids, batch_dims=1)
     positive = tf.math.unsorted_segment_sum(weights, _columns(right), _THRESHOLDS)
-    largest = tf.nn.top_k(probabilities, min(_THRESHOLDS, classes), sorted=False).values
-    amounts = tf.broadcast_to(tf.expand_dims(weights, 1), tf.shape(largest))
-    found = tf.math.unsorted_segment_sum(amounts, _columns(largest), _THRESHOLDS)
-    others = tf.reduce_sum(weights) * max(classes - _THRESHOLDS, 0) * tf.one_hot(0, _THRESHOLDS)
+    places = tf.where(probabilities * (_THRESHOLDS - 1) >= 1)
+    columns, amounts = _columns(tf.gather_nd(probabilities, places)), tf.gather(weights, places[:, 0])
+    found = tf.math.unsorted_segment_sum(amounts, columns, _THRESHOLDS)
+    others = (tf.reduce_sum(weights) * classes - tf.reduce_sum(amounts)) * tf.one_hot(0, _THRESHOLDS)
     return tf.expand_dims(tf.stack([found + others - positive, positive]), 1)
 
 
