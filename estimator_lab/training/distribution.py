@@ -144,7 +144,8 @@ class Role:
         # TensorFlow prints this warning; users cannot act on it.
         warnings.filterwarnings('ignore', 'To make it possible to preserve tf.data options')
         if self.distribution == MIRRORED:
-            return tf.distribute.MirroredStrategy()
+            with self.scope():
+                return tf.distribute.MirroredStrategy()
         # An evaluator is not among the workers that the strategy looks for.
         if self.distribution == MULTI_WORKER and self.trains:
             with self.scope():

@@ -336,6 +336,7 @@ def test_an_empty_tf_config_is_none(tf_config, monkeypatch):
     assert read_role('none', tf_config) == Role()
     with read_role('none', tf_config).scope():
         assert tf.estimator.RunConfig().is_chief
+    assert read_role('mirrored', tf_config).batches_a_step == 1
 
 
 def test_the_flag_knows_all_distributions():
