@@ -17,6 +17,7 @@ CONFIG = {
     'hidden_dropout_prob': 0.1,
     'hidden_size': 16,
     'initializer_range': 0.02,
+    'ln_type': 'postln',
     'intermediate_size': 32,
     'max_position_embeddings': 512,
     'num_attention_heads': 2,
@@ -24,7 +25,7 @@ CONFIG = {
     'num_hidden_layers': 2,
     'inner_group_num': 1,
     'type_vocab_size': 2,
-    'vocab_size': 45,
+    'vocab_size': 64,
 }
 
 
@@ -62,18 +63,6 @@ def text(folder: Path) -> None:
     lines = [f'{line}.\n' + ('\n' if index % 5 == 4 else '') for index, line in enumerate(sentences(200))]
     (folder / 'text').mkdir()
     (folder / 'text' / 'text.txt').write_text(''.join(lines))
-
-
-def entities(folder: Path) -> None:
-    """Writes conll/{train,dev,test}.txt and .tsv: a word and its tag (B in .tsv) a line."""
-    (folder / 'conll').mkdir()
-    for name in ('train', 'dev', 'test', 'train_dev', 'devel'):
-        tagged = [
-            ''.join(f'{word} {"B-PER" if word > "word3" else "O"}\n' for word in line.split()) + '. O\n\n'
-            for line in sentences(16)
-        ]
-        (folder / 'conll' / f'{name}.txt').write_text(''.join(tagged))
-        (folder / 'conll' / f'{name}.tsv').write_text(''.join(tagged).replace(' ', '\t').replace('-PER', ''))
 
 
 def digits(folder: Path) -> None:
