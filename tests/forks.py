@@ -49,11 +49,12 @@ class Process:
 
     def wait(self, timeout: float) -> int:
         """Waits for the end; returns the exit status."""
-        end = time.monotonic() + timeout
+        end, pause = time.monotonic() + timeout, 0.01
         while (status := self.poll()) is None:
             if time.monotonic() > end:
                 raise subprocess.TimeoutExpired(str(self.pid), timeout)
-            time.sleep(0.02)
+            time.sleep(pause)
+            pause = min(2 * pause, 0.3)
         return status
 
     def communicate(self, timeout: float) -> tuple[str, str]:
