@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 import socket
 import subprocess
 import time
@@ -38,6 +39,7 @@ class Cluster:
         self._folder = folder
         self._flags = [*flags, f'--model_dir={self.model_dir}']
         self._cluster: dict[str, list[str]] = {}
+        self._moved: dict[str, dict[str, list[str]]] = {}
         for task, port in zip(tasks, free_ports(len(tasks)), strict=True):
             if task != 'evaluator':
                 self._cluster.setdefault(task.rstrip('0123456789'), []).append(f'127.0.0.1:{port}')
@@ -48,7 +50,10 @@ class Cluster:
         """Starts tasks; their training input yields at most one batch every `pace` seconds."""
         for task in tasks:
             job, index = task.rstrip('0123456789'), int(re.search(r'\d*$', task)[0] or 0)
-            tf_config = {'cluster': self._cluster, 'task': {'type': job, 'index': index}}
+            tf_config = {
+                'cluster': self._moved.get(task, self._cluster),
+                'task': {'type': job, 'index': index},
+            }
             words = [str(_PROGRAM), str(self._log(task)), str(pace), *self._flags]
             environment = {'TF_CONFIG': json.dumps(tf_config) if self._cluster else ''}
             self._processes[task] = Process(words, self._out(task), environment=environment)
@@ -80,13 +85,13 @@ class Cluster:
             try:
                 process.wait(max(until - time.monotonic(), 0.1))
             except subprocess.TimeoutExpired:
-                raise AssertionError(f'still running: {self._running()} {self.outputs()}') from None
+                raise AssertionError(f'still running: {self.running()} {self.outputs()}') from None
         self._ended = list(self._processes.values())
         return {task: process.returncode for task, process in self._processes.items()}
 
     def close(self) -> None:
         """Kills all processes that are running."""
-        for task in self._running():
+        for task in self.running():
             self.kill(task)
 
     def saved_step(self) -> int:
@@ -108,7 +113,22 @@ class Cluster:
         """Returns the outputs of all tasks, for the message of a failed test."""
         return '\n'.join(f'--- {task}\n{self.output(task)[-3000:]}' for task in self._processes)
 
-    def _running(self) -> list[str]:
+    def move(self, task: str) -> tuple[int, int]:
+        """Gives a task another port than the others know, before `start`; returns theirs and its own."""
+        job, index = task.rstrip('0123456789'), int(re.search(r'\d*$', task)[0] or 0)
+        known, (own,) = self._cluster[job][index], free_ports(1)
+        self._moved[task] = {**self._cluster, job: [*self._cluster[job]]}
+        self._moved[task][job][index] = f'127.0.0.1:{own}'
+        return int(known.rpartition(':')[2]), own
+
+    def limit_files(self, task: str, most_bytes: int) -> None:
+        """Makes a task's writes beyond that many bytes of a file fail, as on a full disk."""
+        resource.prlimit(
+            self._processes[task].pid, resource.RLIMIT_FSIZE, (most_bytes, resource.RLIM_INFINITY)
+        )
+
+    def running(self) -> list[str]:
+        """Returns the tasks whose processes are running."""
         return [task for task, process in self._processes.items() if process.poll() is None]
 
     def _log(self, task: str) -> Path:

@@ -12,9 +12,10 @@ from estimator_lab.console.outputs import NO_ROOM
 from estimator_lab.errors import DataError, LabError
 from estimator_lab.tf1 import prepare_process, tf
 
-# The lines around the reason: where the graph was built, and what failed in general.
+# The lines around the reason: where the graph was built, which task failed, and what failed in general.
 _NO_REASON = re.compile(
-    r'\s*($|Graph execution error|Detected at node|File "|Node: |\[\[|.*Original error:$)'
+    r'\s*($|Graph execution error|Detected at node|File "|Node: |=+$|(?:[A-Z_]+: )?From /job:\S+$'
+    r'|Additional GRPC error|\[\[|.*Original error:$)'
 )
 # The message of a summary of weights that contain NaN.
 _NO_NUMBERS = re.compile(r'\b(Nan|Infinity|Inf) in summary histogram')

@@ -18,6 +18,14 @@ Node: 'save'
         (f'{HEAD}Key w not found in checkpoint\n\t [[{{{{node save}}}}]]', 'Key w not found in checkpoint'),
         ('Restoring failed. Original error:\n\nKey w not found', 'Key w not found'),
         ('only this', 'only this'),
+        (
+            'From /job:ps/replica:0/task:0:\nIncompatible shapes: [2] vs. [3]',
+            'Incompatible shapes: [2] vs. [3]',
+        ),
+        (
+            f'{HEAD}====\nINVALID_ARGUMENT: From /job:ps/replica:0/task:0:\nIncompatible shapes',
+            'Incompatible shapes',
+        ),
         (HEAD, 'it gave no reason'),
         ('', 'it gave no reason'),
     ],
