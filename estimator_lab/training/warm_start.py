@@ -20,7 +20,7 @@ from estimator_lab.tf1 import tf
 from estimator_lab.training.plans import Plan
 
 _FLAG = '--warm_start'
-_MOST_SHOWN = 12  # names of variables
+_MOST_SHOWN = 40  # names of variables
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,9 @@ class WarmStart:
 
 
 def _some(names: Sequence[str]) -> str:
-    """Returns the names; of many, only the first and last ones."""
-    if len(names) <= _MOST_SHOWN:
-        return ', '.join(names)
-    half = _MOST_SHOWN // 2
-    return ', '.join([*names[:half], '...', *names[-half:]])
+    """Returns the names; of many, only the first and the last one."""
+    shown = names if len(names) <= _MOST_SHOWN else (names[0], '...', names[-1])
+    return ', '.join(shown)
 
 
 def warm_start_settings(
