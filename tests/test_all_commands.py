@@ -28,6 +28,7 @@ ELSEWHERE = {
     'inference/samples.py': {'hparams', 'model'},
     'models/recursive.py': {'hparams'},
     'models/registry.py': {'model'},
+    'runs/devices.py': {'device'},  # import_weights runs no network
     'runs/memory.py': {'batch_size', 'channels', 'hparams', 'image_size'},  # of training
     'runs/model.py': {'decode', 'label'},
     'runs/record.py': {'channels', 'data', 'hparams', 'image_size', 'model'},  # of resumed training
