@@ -23,7 +23,9 @@ from estimator_lab.tf1 import tf
 from tests.archive_files import encoded, picture, write_tar
 from tests.places import GOLDEN, ROOT, load_script
 
-SCRIPTS = sorted(path for path in (ROOT / 'examples').glob('*.py') if path.stem != 'built_in_data')
+SCRIPTS = sorted(
+    path for path in (ROOT / 'examples').glob('*.py') if path.stem not in ('built_in_data', 'loading')
+)
 
 
 @pytest.fixture
