@@ -32,7 +32,8 @@ from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.member import read_members
 from estimator_lab.data.order.archives import open_archives
 from estimator_lab.data.pipeline.batches import read_batches
-from estimator_lab.data.pipeline.input_fns import archive_input_fn, batches_at_once
+from estimator_lab.data.pipeline.datasets import batches_at_once
+from estimator_lab.data.pipeline.input_fns import archive_input_fn
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar.index import build_index
 from estimator_lab.data.tar.stream import stream_members

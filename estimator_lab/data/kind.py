@@ -57,21 +57,47 @@ class BatchReader(Protocol):
         """Returns the examples of those places for which `good` is true."""
 
 
-class Reader(BatchReader, Protocol):
-    """How the members of a run become arrays, and these become the features of a network."""
+class FeatureReader(BatchReader, Protocol):
+    """How members become arrays, and these become the features of a network."""
 
     @property
     def signature(self) -> Mapping[str, Signature]:
-        """Types and shapes of the arrays of a batch, by the feature's name."""
+        """Types and shapes of the arrays of a batch, by name."""
 
     def blank(self) -> Arrays:
         """Returns one example that stands in for a batch whose members are all bad."""
 
-    def plain(self) -> 'Reader':
-        """Returns the same reader without random changes, for evaluation."""
-
     def features(self, arrays: 'Mapping[str, Tensor]') -> 'Mapping[str, Tensor]':
         """Returns, in a graph, the features of a model function for the arrays of a batch."""
+
+
+class RowReader(FeatureReader, Protocol):
+    """How members become numbers of rows: examples are kept in memory, in arrays that all batches share."""
+
+    @property
+    def shared(self) -> Arrays:
+        """Arrays of all examples, which `features` needs as well as those of a batch."""
+
+    def row_of(self, member: Member) -> int | BadExampleError | None:
+        """Returns the row of a member, or why it has none; None if it was not read yet."""
+
+    def arrays_of(self, rows: np.ndarray, places: np.ndarray) -> Arrays:
+        """Returns the arrays of a batch.
+
+        Args:
+          rows: of its examples, int32 [n].
+          places: of the examples among the members of the batch, int32 [n].
+        """
+
+
+class Reader(FeatureReader, Protocol):
+    """How the members of a run become arrays that hold all of an example, and these become features."""
+
+    def by_row(self) -> RowReader | None:
+        """Returns a reader with the same features, of examples in memory; None if they are not kept there."""
+
+    def plain(self) -> 'Reader':
+        """Returns the same reader without random changes, for evaluation."""
 
     def serving_receiver(
         self, keeps_size: bool, more: 'Callable[[], Mapping[str, Mapping[str, Tensor]]]'

@@ -1,4 +1,4 @@
-"""Members -> pixels: how the images of a run are decoded, kept and augmented."""
+"""Members -> pixels, or rows of pixels in memory: how images are decoded, kept and augmented."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +17,7 @@ from estimator_lab.data.images.fast_decode import (
     decode_images_fast,
     pixels_or_why,
 )
+from estimator_lab.data.images.table import PixelTable, aligned
 from estimator_lab.data.kind import Arrays, ReaderOptions, Signature
 from estimator_lab.data.member import BadExampleError, Member, read_members
 
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 DECODERS: dict[str, Decode] = {'exact': decode_image, 'fast': decode_image_fast}
 """By value of --decode."""
 
-# TensorFlow uses an array in place if it begins at such an address; else it copies, holding Python's lock.
-_ALIGNED = 64
+ROW = 'row'
+_TABLE = 'table'
 _MEGABYTE = 2**20
 
 
@@ -40,14 +41,13 @@ class ImageReader:
       decode: one of `DECODERS`.
       augmentation: random changes to the images; None for none.
       places: whether the places of images in their batch are a feature, too.
-      cache: pixels by archive and offset, before augmentation, so that a small data set is decoded once; None
-        decodes in each epoch. Threads may use it at the same time.
+      cache: pixels before augmentation, so that a small data set is decoded once; None decodes in each epoch.
     """
 
     shape: ImageShape
     decode: Decode = decode_image
     augmentation: Augmentation | None = None
-    cache: dict[tuple[str, int], np.ndarray] | None = None
+    cache: PixelTable | None = None
     places: bool = False
 
     @property
@@ -58,16 +58,13 @@ class ImageReader:
 
     def begin(self, count: int) -> np.ndarray:
         """Returns room for the pixels of `count` images."""
-        size = count * math.prod(self.shape)
-        room = np.empty(size + _ALIGNED, np.uint8)
-        first = -room.ctypes.data % _ALIGNED
-        return room[first : first + size].reshape(count, *self.shape)
+        return aligned(count, self.shape)
 
     def read_into(
         self, batch: np.ndarray, first: int, several: Sequence[Member]
     ) -> list[BadExampleError | None]:
         """Writes the pixels of members into their places; returns why each has none."""
-        found = self._pixels(several)
+        found = self.pixels_of(several)
         for place, (member, pixels) in enumerate(zip(several, found, strict=True), first):
             if isinstance(pixels, BadExampleError):
                 continue
@@ -90,6 +87,12 @@ class ImageReader:
         """Returns the same reader without augmentation and places."""
         return replace(self, augmentation=None, places=False)
 
+    def by_row(self) -> 'RowReader | None':
+        """Returns a reader of rows of `cache`; None without one, or if images are changed at random."""
+        if self.cache is None or self.augmentation:
+            return None
+        return RowReader(self, self.cache)
+
     def features(self, arrays: 'Mapping[str, Tensor]') -> 'Mapping[str, Tensor]':
         """Returns 'image' as float32 in [0, 1]: the division of `conventions.to_unit_range`, in a graph."""
         from estimator_lab.tf1 import tf
@@ -104,16 +107,19 @@ class ImageReader:
 
         return image_receiver(self.shape, keeps_size, more)
 
-    def _pixels(self, several: Sequence[Member]) -> list[Decoded]:
-        """Returns the pixels of each member, or why it has none."""
+    def pixels_of(self, several: Sequence[Member]) -> list[Decoded]:
+        """Returns the pixels of each member before augmentation, or why it has none.
+
+        Raises:
+          DataError: an archive can't be read any more.
+        """
         if self.cache is None:
             return self._decoded(several)
-        kept = [self.cache.get((member.archive, member.offset)) for member in several]
+        kept = [self.cache.find(member) for member in several]
         missing = [member for member, pixels in zip(several, kept, strict=True) if pixels is None]
         decoded = self._decoded(missing)
         for member, pixels in zip(missing, decoded, strict=True):
-            if not isinstance(pixels, BadExampleError):
-                self.cache[member.archive, member.offset] = pixels
+            self.cache.add(member, pixels)
         new = iter(decoded)
         return [next(new) if pixels is None else pixels for pixels in kept]
 
@@ -126,6 +132,67 @@ class ImageReader:
         if self.decode is decode_image_fast:
             return decode_images_fast(encoded, *self.shape)
         return [pixels_or_why(self.decode, data, self.shape) for data in encoded]
+
+
+@dataclass(frozen=True)
+class RowReader:
+    """How encoded images become numbers of rows, from which the graph takes pixels: a `data.kind.RowReader`.
+
+    Attributes:
+      images: decodes them, without augmentation, and makes features of pixels.
+      table: which `images` fills.
+    """
+
+    images: ImageReader
+    table: PixelTable
+
+    @property
+    def shared(self) -> Arrays:
+        """The pixels of all images."""
+        return {_TABLE: self.table.pixels}
+
+    @property
+    def signature(self) -> Mapping[str, Signature]:
+        """'row', int32 [n]; and 'place', int32 [n], if that is a feature."""
+        return {name: Signature('int32', ()) for name in (ROW, *([PLACE] if self.images.places else []))}
+
+    def row_of(self, member: Member) -> int | BadExampleError | None:
+        """See `PixelTable.row_of`."""
+        return self.table.row_of(member)
+
+    def arrays_of(self, rows: np.ndarray, places: np.ndarray) -> Arrays:
+        """Returns the arrays of a batch, given the rows of its images and their places in it."""
+        return {ROW: rows, **({PLACE: places} if self.images.places else {})}
+
+    def begin(self, count: int) -> np.ndarray:
+        """Returns room for the rows of `count` images."""
+        return np.zeros(count, np.int32)
+
+    def read_into(
+        self, batch: np.ndarray, first: int, several: Sequence[Member]
+    ) -> list[BadExampleError | None]:
+        """Writes the rows of members into their places; returns why each has none."""
+        self.images.pixels_of(several)
+        rows = [self.table.row_of(member) for member in several]
+        reasons = [row if isinstance(row, BadExampleError) else None for row in rows]
+        batch[first : first + len(rows)] = [row if isinstance(row, int) else 0 for row in rows]
+        return reasons
+
+    def finish(self, batch: np.ndarray, good: Sequence[bool]) -> Arrays:
+        """Returns the rows of the good ones, and their places."""
+        places = np.flatnonzero(good).astype(np.int32)
+        return self.arrays_of(batch[places], places)
+
+    def blank(self) -> Arrays:
+        """Returns the row of a black image."""
+        return self.arrays_of(np.zeros(1, np.int32), np.zeros(1, np.int32))
+
+    def features(self, arrays: 'Mapping[str, Tensor]') -> 'Mapping[str, Tensor]':
+        """Returns the features of the pixels in those rows."""
+        from estimator_lab.tf1 import tf
+
+        others = {name: array for name, array in arrays.items() if name not in (_TABLE, ROW)}
+        return self.images.features({IMAGE: tf.gather(arrays[_TABLE], arrays[ROW]), **others})
 
 
 def image_reader(options: ReaderOptions) -> ImageReader:
@@ -142,6 +209,6 @@ def image_reader(options: ReaderOptions) -> ImageReader:
         shape,
         DECODERS[options.decode],
         parse_augmentation(options.augment, options.seed),
-        {} if fits else None,
+        PixelTable.for_images(options.examples or 0, shape) if fits else None,
         options.places,
     )

@@ -87,27 +87,40 @@ class IndexedOrder:
 
     def epoch(self, number: int) -> Iterator[Member]:
         """See `Order.epoch`; members are without their data."""
-        return self._members(number, self._permutation(number))
+        return self._members(number, self.places(number))
 
     def onwards(self, start: int, shard: WorkerShard = ONLY_WORKER) -> Iterator[Member]:
         """See `Order.onwards`; members are without their data."""
-        _check_any(len(self._rows))
-        together = min(_CHUNK * shard.world_size, len(self._rows))
+        _check_any(len(self))
+        together = min(_CHUNK * shard.world_size, len(self))
         size = shard.window * max(together // shard.window, 1)
         for number, places in self._dealt(self._pieces(start, size), shard):
             yield from self._members(number, places)
 
-    def _permutation(self, number: int) -> np.ndarray:
-        count = len(self._rows)
-        return permutation(count, self._seed, number) if self._shuffle else np.arange(count)
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def stored(self) -> Iterator[Member]:
+        """Yields every member once, in the stored order, without its data; its number here is its place."""
+        return self._members(0, np.arange(len(self)))
+
+    def places(self, epoch: int) -> np.ndarray:
+        """Returns the places of an epoch's members in the stored order, int64 [members]."""
+        return permutation(len(self), self._seed, epoch) if self._shuffle else np.arange(len(self))
+
+    def places_onwards(self, start: int, count: int) -> Iterator[np.ndarray]:
+        """Yields the places of what `onwards` yields, `count` at a time."""
+        _check_any(len(self))
+        for pieces in self._pieces(start, count):
+            yield np.concatenate([piece for _, piece in pieces])
 
     def _pieces(self, start: int, size: int) -> Iterator[list[tuple[int, np.ndarray]]]:
         """Yields `size` positions at a time, as numbers of epochs and places in the stored order."""
-        first_epoch, seen = divmod(start, len(self._rows))
+        first_epoch, seen = divmod(start, len(self))
         pieces: list[tuple[int, np.ndarray]] = []
         lacking = size
         for number in itertools.count(first_epoch):
-            order = self._permutation(number)
+            order = self.places(number)
             while seen < len(order):
                 piece = order[seen : seen + lacking]
                 pieces.append((number, piece))

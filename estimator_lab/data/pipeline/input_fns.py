@@ -1,48 +1,37 @@
 """Input functions, built on `Dataset.from_generator`: of members of any kind, and of arrays."""
 
 import itertools
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from estimator_lab.base.interrupts import until_stopped
-from estimator_lab.conventions import IMAGE, KEY, WEIGHT, to_unit_range
+from estimator_lab.conventions import IMAGE, to_unit_range
 from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.reader import ImageReader
-from estimator_lab.data.kind import Arrays, Reader, Signature
+from estimator_lab.data.images.table import PixelTable, aligned, is_aligned
+from estimator_lab.data.kind import Reader
 from estimator_lab.data.labels import UNKNOWN_ID, Vocabulary
-from estimator_lab.data.order.order import Order
+from estimator_lab.data.member import Member
+from estimator_lab.data.order.order import IndexedOrder, Order
 from estimator_lab.data.order.split_and_shard import ONLY_WORKER, WorkerShard
 from estimator_lab.data.pipeline.batches import Batch, read_batches
+from estimator_lab.data.pipeline.datasets import (
+    ROWS_AT_ONCE,
+    Examples,
+    batches_at_once,
+    dataset_of,
+    encoded_keys,
+    grouped,
+)
+from estimator_lab.data.pipeline.in_memory import InMemory
 from estimator_lab.data.pipeline.report import InputReport
 from estimator_lab.data.tar.stream import stream_members
-from estimator_lab.tf1 import Features, Tensor, keep_freed_memory, tf
+from estimator_lab.tf1 import Features, tf
 
 InputFn = Callable[[], Any]
-_PREFETCHED_BATCHES = 2
-# Batches that are read and handed to TensorFlow together: the overhead, mostly of waking threads, is the same
-# as for one. A few times as many are in memory.
-_MOST_AT_ONCE = 16
-_BYTES_AT_ONCE = 4 * 2**20
-_CAST_AT_ONCE = 2  # batches whose bytes become floats, which is many times faster than decoding
-
-
-Columns = tuple[Arrays, np.ndarray, np.ndarray, np.ndarray]  # arrays, keys as bytes, weights, class ids
-
-
-class Examples(NamedTuple):
-    """Some examples on their way into TensorFlow: arrays of n rows, n keys, n class ids, and their weight.
-
-    They make up `batches` batches of equal size.
-    """
-
-    arrays: Arrays
-    keys: Sequence[str]
-    ids: Sequence[int] | np.ndarray
-    weight: float = 1.0
-    batches: int = 1
+_COPIED_BYTES = 256 * 2**20  # of arrays, for which a faster input is worth a copy
 
 
 def archive_input_fn(
@@ -75,23 +64,66 @@ def archive_input_fn(
         1];
       'key' string [batch]; 'weight' float32 [batch], 0 for a blank example.
     """
-    # Each batch is watched as it leaves, without waiting for others.
-    at_once = 1 if watch else batches_at_once(reader.signature, batch_size)
+    members = _Members(order, reader, batch_size, report, vocabulary, resume, watch, shard)
+    shared = members.rows.shared if members.rows else None
+    labelled, several = vocabulary is not None, members.at_once > 1
+    return lambda: dataset_of(members.examples, members.reader, labelled, several, shared)
 
-    def examples() -> Iterator[Examples]:
-        schedule = order.onwards(resume(), shard) if resume else order.epoch(0)
-        batches = until_stopped(read_batches(schedule, batch_size, reader, report, at_once))
-        for read in report.until_error(batches):
-            if watch:
-                watch(read)
-            for some in _examples_of(read, batch_size, vocabulary):
-                if some.keys:
-                    yield some
-                # A step without examples still counts, so that the next one finds its own members.
-                elif resume or watch:
-                    yield Examples(reader.blank(), [''], [UNKNOWN_ID], weight=0.0)
 
-    return lambda: dataset_of(examples, reader, vocabulary is not None, at_once > 1)
+class _Members:
+    """The examples of members; see `archive_input_fn`.
+
+    Attributes:
+      reader: which reads them.
+      rows: the same, if it keeps them in memory.
+      at_once: the most batches that it yields together.
+    """
+
+    def __init__(
+        self,
+        order: Order,
+        reader: Reader,
+        batch_size: int,
+        report: InputReport,
+        vocabulary: Vocabulary | None,
+        resume: Callable[[], int] | None,
+        watch: Callable[[Batch], None] | None,
+        shard: WorkerShard,
+    ) -> None:
+        self._order, self._shard = order, shard
+        self._batch_size, self._report, self._vocabulary = batch_size, report, vocabulary
+        self._resume, self._watch = resume, watch
+        # Each batch is watched as it leaves, without waiting for others.
+        self.at_once = 1 if watch else batches_at_once(reader.signature, batch_size)
+        self.rows = None if watch else reader.by_row()
+        self.reader = self.rows or reader
+        self._in_memory: InMemory | None = None
+        if self.rows and isinstance(order, IndexedOrder) and shard.world_size == 1:
+            self._in_memory = InMemory(order, self.rows, vocabulary, batch_size, report)
+
+    def examples(self) -> Iterator[Examples]:
+        """Yields the examples until the end, or an error, which the report gets."""
+        for some in self._report.until_error(self._batches()):
+            if len(some.keys):
+                yield some
+            # A step without examples still counts, so that the next one finds its own members.
+            elif self._resume or self._watch:
+                ids = np.array([UNKNOWN_ID], np.int64)
+                yield Examples(self.reader.blank(), encoded_keys(['']), ids, weight=0.0)
+
+    def _batches(self) -> Iterator[Examples]:
+        if self._resume is None:
+            return self._in_memory.epoch(self._read) if self._in_memory else self._read(self._order.epoch(0))
+        if self._in_memory:
+            return self._in_memory.onwards(self._resume(), self._read)
+        return self._read(self._order.onwards(self._resume(), self._shard))
+
+    def _read(self, schedule: Iterable[Member]) -> Iterator[Examples]:
+        batches = read_batches(schedule, self._batch_size, self.reader, self._report, self.at_once)
+        for batch in until_stopped(batches):
+            if self._watch:
+                self._watch(batch)
+            yield from _examples_of(batch, self._batch_size, self._vocabulary)
 
 
 def placeholder_features(reader: Reader) -> Features:
@@ -104,105 +136,24 @@ def placeholder_features(reader: Reader) -> Features:
     )
 
 
-def dataset_of(
-    examples: Callable[[], Iterator[Examples]], reader: Reader, labelled: bool, several: bool = False
-) -> Any:
-    """Returns a Dataset of batches; arrays are handed to TensorFlow whole.
-
-    Args:
-      examples: yields one batch at a time, or several.
-      reader: gives the signature of the arrays, and makes features of them.
-      labelled: whether the Dataset has class ids as well as features.
-      several: whether `examples` yields more than one batch at a time.
-    """
-    signature = reader.signature
-
-    def encoded() -> Iterator[Columns]:
-        keep_freed_memory()
-        for one in examples():
-            # Names in an archive are bytes; those that are not UTF-8 are restored.
-            names = np.array([key.encode('utf-8', 'surrogateescape') for key in one.keys], object)
-            weights = np.full(len(names), one.weight, np.float32)
-            columns = one.arrays, names, weights, np.asarray(one.ids, np.int64)
-            yield _in_batches(columns, one.batches) if several else columns
-
-    def example(arrays: Any, keys: Tensor, weights: Tensor, labels: Tensor) -> Features:
-        features = {**reader.features(arrays), KEY: keys, WEIGHT: weights}
-        return (features, labels) if labelled else features
-
-    with tf.name_scope('input'):
-        rows = [None, None] if several else [None]
-        types = {name: tf.as_dtype(array.type) for name, array in signature.items()}
-        shapes = {name: [*rows, *array.shape] for name, array in signature.items()}
-        dataset = tf.data.Dataset.from_generator(
-            encoded, (types, tf.string, tf.float32, tf.int64), (shapes, rows, rows, rows)
-        )
-        as_it_is = tf.autograph.experimental.do_not_convert
-        if several:
-            dataset = dataset.flat_map(as_it_is(_batches_of))
-        # Prefetched last, so that a training step finds floats.
-        dataset = dataset.map(as_it_is(example), num_parallel_calls=_CAST_AT_ONCE).prefetch(
-            _PREFETCHED_BATCHES
-        )
-        return dataset.with_options(_without_autotuning())
-
-
-def _without_autotuning() -> Any:
-    """Returns the options of a Dataset without autotuning.
-
-    TensorFlow's tuner sleeps, each time twice as long, up to a minute. A session that closes, or an iterator
-    that is initialised again, sometimes fails to wake it, and waits.
-    """
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return options
-
-
-def batches_at_once(signature: Mapping[str, Signature], batch_size: int) -> int:
-    """Returns how many batches are read and handed to TensorFlow together: one if their size varies.
-
-    Args:
-      signature: of their arrays.
-      batch_size: examples in a batch.
-    """
-    size = 0
-    for array in signature.values():
-        known = [side for side in array.shape if side is not None]
-        if len(known) < len(array.shape):
-            return 1
-        size += math.prod(known) * np.dtype(array.type).itemsize
-    return min(max(_BYTES_AT_ONCE // (size * batch_size), 1), _MOST_AT_ONCE)
-
-
 def _examples_of(read: Batch, batch_size: int, vocabulary: Vocabulary | None) -> Iterator[Examples]:
     """Yields the examples of a group of batches: together if all batches are whole, else batch by batch.
 
     A batch whose members are all bad has no keys.
     """
     ids = np.array([vocabulary.id_of(label) if vocabulary else 0 for label in read.labels], np.int64)
-    members = len(read.keys) + len(read.bad)
+    keys = encoded_keys(read.keys)
+    members = len(keys) + len(read.bad)
     if not read.bad and members % batch_size == 0:
-        yield Examples(read.arrays, read.keys, ids, batches=members // batch_size)
+        yield Examples(read.arrays, keys, ids, batches=members // batch_size)
         return
     begin = 0
     for first in range(0, members, batch_size):
         last = min(first + batch_size, members)
         end = begin + last - first - sum(first <= bad.place < last for bad in read.bad)
         arrays = {name: array[begin:end] for name, array in read.arrays.items()}
-        yield Examples(arrays, read.keys[begin:end], ids[begin:end])
+        yield Examples(arrays, keys[begin:end], ids[begin:end])
         begin = end
-
-
-def _batches_of(*columns: Any) -> Any:
-    """Returns a Dataset of the batches in [batches, rows, ...], without copying them."""
-    return tf.data.Dataset.from_tensor_slices(columns)
-
-
-def _in_batches(columns: Columns, count: int) -> Columns:
-    """Returns the rows of `count` batches as [count, rows of a batch, ...]."""
-    arrays, keys, weights, ids = columns
-    together = {name: array.reshape(count, -1, *array.shape[1:]) for name, array in arrays.items()}
-    return together, keys.reshape(count, -1), weights.reshape(count, -1), ids.reshape(count, -1)
 
 
 def numpy_input_fn(
@@ -234,19 +185,28 @@ def numpy_input_fn(
     if labels is not None and len(labels) != len(images):
         raise ValueError(f'{len(images)} images but {len(labels)} labels.')
 
-    ids = np.zeros(len(images), np.int64) if labels is None else labels
+    ids = np.zeros(len(images), np.int64) if labels is None else np.asarray(labels, np.int64)
+    shape = ImageShape(*images.shape[1:])
+    if images.nbytes <= _COPIED_BYTES and not is_aligned(images):
+        images, given = aligned(len(images), shape), images
+        images[:] = given
+    reader = ImageReader(shape, cache=PixelTable(images) if is_aligned(images) else None)
+    rows = reader.by_row()
 
     def examples() -> Iterator[Examples]:
         for epoch in itertools.count() if num_epochs is None else range(num_epochs):
-            rows = np.arange(len(images))
+            order = np.arange(len(images))
             if shuffle:
-                np.random.default_rng([seed, epoch]).shuffle(rows)
-            for first in range(0, len(rows), batch_size):
-                batch = rows[first : first + batch_size]
-                yield Examples({IMAGE: images[batch]}, [f'array:{row}' for row in batch], ids[batch])
+                np.random.default_rng([seed, epoch]).shuffle(order)
+            for some, batches in grouped(len(order), batch_size, ROWS_AT_ONCE if rows else 1):
+                chosen = order[some]
+                keys = encoded_keys([f'array:{row}' for row in chosen.tolist()])
+                numbers = chosen.astype(np.int32)
+                arrays = rows.arrays_of(numbers, numbers) if rows else {IMAGE: images[chosen]}
+                yield Examples(arrays, keys, ids[chosen], batches=batches)
 
-    reader = ImageReader(ImageShape(*images.shape[1:]))
-    return lambda: dataset_of(examples, reader, labelled=labels is not None)
+    shared = rows.shared if rows else None
+    return lambda: dataset_of(examples, rows or reader, labels is not None, shared=shared)
 
 
 def notes_input_fn(archives: Sequence[str], height: int = 128, width: int = 128) -> InputFn:

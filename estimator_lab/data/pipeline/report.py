@@ -62,6 +62,18 @@ class InputReport:
         if self.bad_examples:
             self.bad_examples.check(max(self.seen, self.epoch_size), found=bool(reason))
 
+    def count_good(self, examples: int) -> None:
+        """Counts examples that are not bad.
+
+        Raises:
+          TooManyBadError: too many of other processes are bad.
+        """
+        self.seen += examples
+        if self.progress:
+            self.progress(self.seen)
+        if self.bad_examples:
+            self.bad_examples.check(max(self.seen, self.epoch_size), found=False)
+
     def until_error(self, batches: Iterable[T]) -> Iterator[T]:
         """Yields `batches` up to the first DataError, and stores that in `error`."""
         try:

@@ -96,6 +96,10 @@ class TreeReader:
         """Returns the arrays as they are."""
         return dict(arrays)
 
+    def by_row(self) -> None:
+        """Returns None: trees are parsed in each epoch."""
+        return
+
     def plain(self) -> Reader:
         """Returns itself: it changes nothing at random."""
         return self

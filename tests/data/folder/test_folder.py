@@ -9,6 +9,7 @@ from estimator_lab.data.folder.index import open_folder
 from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.kind import IMAGES
 from estimator_lab.data.images.reader import ImageReader
+from estimator_lab.data.images.table import PixelTable
 from estimator_lab.data.label_table import read_label_table
 from estimator_lab.data.members import first_member, open_index, stream_members
 from estimator_lab.data.order.archives import open_archives
@@ -186,7 +187,7 @@ def test_each_image_is_decoded_and_kept_for_itself(folder):
     """What is decoded once is found by its archive and offset, which the files of a folder need, too."""
     shape = ImageShape(4, 4, 1)
     archives = open_archives([str(folder)])
-    reader = ImageReader(shape, cache={})
+    reader = ImageReader(shape, cache=PixelTable.for_images(archives.total, shape))
     expected = [decode_image(picture(int(m.name[3:5])), *shape) for m in stream_members(str(folder))]
     for _ in range(2):
         batches = read_batches(archives.order().epoch(0), 5, reader, InputReport())

@@ -12,6 +12,7 @@ from estimator_lab.data.images.augment import Augmentation
 from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.fast_decode import decode_image_fast, decode_images_fast
 from estimator_lab.data.images.reader import ImageReader
+from estimator_lab.data.images.table import PixelTable
 from estimator_lab.data.member import BadExampleError, Member
 from estimator_lab.data.pipeline.batches import read_batches
 from estimator_lab.data.pipeline.report import InputReport
@@ -174,7 +175,7 @@ def test_bad_images_have_the_same_places_and_reasons_as_exactly_decoded():
 def test_augmentation_and_cache_are_the_same_as_with_single_images():
     augmentation = Augmentation(shift=3, mirror=True, seed=1)
     plain, _ = batches(decode_image_fast)
-    cache = {}
+    cache = PixelTable.for_images(19, SHAPE)
     for _ in range(2):
         found, _ = batches(decode_image_fast, augmentation=augmentation, cache=cache)
         for one, other in zip(found, plain, strict=True):

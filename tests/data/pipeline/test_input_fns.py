@@ -12,9 +12,9 @@ from estimator_lab.data.kind import Signature
 from estimator_lab.data.labels import Vocabulary
 from estimator_lab.data.member import Member
 from estimator_lab.data.order.order import StreamOrder
+from estimator_lab.data.pipeline.datasets import batches_at_once
 from estimator_lab.data.pipeline.input_fns import (
     archive_input_fn,
-    batches_at_once,
     notes_input_fn,
     numpy_input_fn,
 )
