@@ -9,6 +9,7 @@ from estimator_lab.data.budget import DECODED_BYTES, ENCODED_BYTES, SHUFFLED
 from estimator_lab.data.tar.index_file import ROW
 
 _ORDER_BYTES = 24  # of an example: its archive, its row, and two permutations while an epoch begins
+_KEPT_BYTES = 300  # of an image in memory, besides its pixels: its name, its class and where its pixels are
 _BYTES_OF_PIXEL = 4  # a decoder's canvas
 _BYTES_OF_VALUE = 5  # of an image in a batch: as it is read, and as float32
 _BATCHES = 4  # that are prepared at the same time
@@ -43,7 +44,7 @@ class InputMemory(NamedTuple):
       shuffle_buffer: encoded examples that are held for shuffling; 0 with random access.
       encoded: examples that wait to be decoded, at most.
       decoding: images while they are decoded, at most.
-      decoded_cache: decoded images that are kept for later epochs.
+      decoded_cache: decoded images that are kept for later epochs, and their names.
       batches: on their way to the network.
     """
 
@@ -78,6 +79,6 @@ def input_memory(
         shuffle_buffer=min(int(held), SHUFFLED),
         encoded=min(data.bytes, ENCODED_BYTES, int(_BATCHES * batch_size * mean)),
         decoding=min(threads * data.most_pixels * _BYTES_OF_PIXEL, DECODED_BYTES),
-        decoded_cache=cached if cached <= cache_megabytes * _MEGABYTE else 0,
+        decoded_cache=cached + data.examples * _KEPT_BYTES if cached <= cache_megabytes * _MEGABYTE else 0,
         batches=_BATCHES * max(batch, min(_MOST_AT_ONCE, cached * _BYTES_OF_VALUE)),
     )

@@ -57,7 +57,7 @@ def test_json(faulty, archive, run_command):
     # picture(0) to picture(5) of `faulty` are in `archive`, too, as n000000.
     assert found['copies']['examples'] == 7
     assert found['copies']['in_other_archives'] == 6
-    assert found['input_memory']['decoded_cache'] == 35 * 128 * 128
+    assert found['input_memory']['decoded_cache'] == 35 * (128 * 128 + 300)
 
 
 def test_damaged_archives_are_described_and_the_others_are_read(archive, tmp_path, run_command):

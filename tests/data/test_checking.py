@@ -39,7 +39,7 @@ def test_without_examples():
 def test_input_memory():
     data = Data(examples=10_000, bytes=110_000_000, name_bytes=300_000, most_pixels=10**9, random_access=True)
     found = input_memory(data, (128, 128, 1), 32, 10_000, 256)
-    assert found.decoded_cache == 10_000 * 128 * 128
+    assert found.decoded_cache == 10_000 * (128 * 128 + 300)
     assert found.shuffle_buffer == 0 and found.decoding == 512 * 2**20
     stream = input_memory(data._replace(random_access=False), (128, 128, 1), 32, 1_000, 16)
     assert stream.shuffle_buffer == 1_000 * 11_000 and stream.decoded_cache == 0
