@@ -38,6 +38,8 @@ ONLY_FLAGS = tuple(f'estimator_lab.{name}' for name in ('dream', 'import_weights
 ELSEWHERE = re.compile(
     r'--distribution|--warm_start=.*(\.(ckpt|h5|safetensors)|/head)$|--hparams=.*\bperceptual=|--data=\w+://'
 )
+# Arguments that stand for something else, such as the export of a canned Estimator.
+UNKNOWN = {'...', 'EXPORT'}
 PAINTINGS = ('wave',)
 OUTPUTS = ('out', 'files')
 PLACEHOLDERS = {'ARCHIVE': 'ARCHIVE.tar'}
@@ -118,6 +120,9 @@ def run_command(text, world, stdin, capfd):
         if assignment := re.fullmatch(r"([A-Z]+)='(.*)'", line):
             world.variables[assignment[1]] = assignment[2]
             continue
+        if line.startswith('printf '):
+            subprocess.run(line, shell=True, check=True)
+            continue
         program, *arguments = shlex.split(string.Template(line).safe_substitute(world.variables))
         run_program(program.removeprefix('.venv/bin/'), arguments, world, capfd)
 
@@ -158,7 +163,7 @@ def run_program(program, arguments, world, capfd):
 def run_module(module, arguments, world, capfd):
     if not module.startswith('estimator_lab.'):
         assert importlib.util.find_spec(module)
-    elif module in ONLY_FLAGS or '...' in arguments or any(map(ELSEWHERE.match, arguments)):
+    elif module in ONLY_FLAGS or UNKNOWN.intersection(arguments) or any(map(ELSEWHERE.match, arguments)):
         check_flags(output_of_module(module, ['--help'], capfd), arguments)
     else:
         trains = module == 'estimator_lab.train'
@@ -171,7 +176,7 @@ def shorter(arguments):
     kept = [argument for argument in arguments if name_of(argument) not in SHORTER]
     end = '--max_steps=1' if '--data=-' in arguments else '--epochs=1'
     smaller = {name: value for name, value in SHORTER.items() if value}
-    if any(argument.endswith('.tsv') for argument in arguments):  # trees have no image size
+    if any(re.fullmatch(r'--data=.*\.(tsv|txt)', argument) for argument in arguments):  # trees have no size
         del smaller['image_size']
     kept = [re.sub(r'\bpretrain_epochs=\d+', 'pretrain_epochs=1', argument) for argument in kept]
     if {'--model=vgg', '--model=resnet'} & set(arguments):  # they halve the sides five times

@@ -222,6 +222,17 @@ def test_the_export_of_another_estimator(tmp_path, run_export):
     assert status == 1 and err.startswith(f'error: {folder} cannot be read: ') and err.count('\n') == 1
 
 
+def test_onnx_that_is_too_new(cnn_dir, tmp_path, run_export, monkeypatch):
+    (tmp_path / 'tf2onnx.py').write_text('import types\ntypes.float4_e2m1fn\n')
+    monkeypatch.delitem(sys.modules, 'tf2onnx')
+    monkeypatch.syspath_prepend(tmp_path)
+    status, _, err = run_export(f'--model_dir={cnn_dir}', f'--out={tmp_path / "out"}', '--onnx')
+    assert (status, err) == (
+        1,
+        "error: The installed onnx is too new for this TensorFlow: pip install 'onnx<1.18'.\n",
+    )
+
+
 def test_onnx_without_its_packages(cnn_dir, tmp_path, run_export, monkeypatch):
     monkeypatch.setitem(sys.modules, 'tf2onnx', None)
     status, _, err = run_export(f'--model_dir={cnn_dir}', f'--out={tmp_path / "out"}', '--onnx')

@@ -42,7 +42,8 @@ fi
 if [ "$only_newest" = 1 ]; then
     :
 elif oldest=$(tools/find_python.sh 3.11); then
-    make_environment .venv-tf215 "$oldest" --editable '.[test]' 'tensorflow==2.15.*'
+    # Later versions of onnx need a later ml_dtypes than TensorFlow 2.15.
+    make_environment .venv-tf215 "$oldest" --editable '.[test]' 'tensorflow==2.15.*' 'onnx<1.18'
     echo "== TensorFlow 2.15 on $(.venv-tf215/bin/python --version)"
     .venv-tf215/bin/python -m pytest --numprocesses=2 --dist=loadfile -m 'not once' "$@" || failed=1
     tested=1

@@ -71,13 +71,17 @@ def onnx_converter(labels: Sequence[str]) -> Converter:
       labels: stored in each model as the property `LABELS`.
 
     Raises:
-      LabError: tf2onnx is not installed.
+      LabError: tf2onnx is not installed, or its onnx does not suit TensorFlow.
     """
     try:
         import onnx
         import tf2onnx
     except ImportError as error:
         raise LabError("--onnx needs the package tf2onnx: pip install 'estimator-lab[onnx]'.") from error
+    except AttributeError as error:  # a type that the ml_dtypes of an older TensorFlow lacks
+        raise LabError(
+            "The installed onnx is too new for this TensorFlow: pip install 'onnx<1.18'."
+        ) from error
 
     def convert(saved_model: Path, signature: str) -> Converted:
         network = _Network(saved_model, signature, text=False)

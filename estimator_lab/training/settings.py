@@ -94,7 +94,7 @@ class Settings:
         None, 'start from the weights of this model_dir or file; labels may differ'
     )
     freeze: str = _training(
-        '', "keep the weights of the layers up to this one; 'backbone': of all but the last; see warm_start"
+        '', "keep the weights of the layers up to this one; 'backbone': of all but the last"
     )
     resume_changed: bool = _training(
         False, 'go on although settings that decide the order of images or the weights have changed'

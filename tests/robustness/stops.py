@@ -93,6 +93,7 @@ def _feed(home: Path) -> None:
 
 def measure(given: argparse.Namespace) -> int:
     """Stops commands; returns how many did not end as they should."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # below nohup, commands would ignore it
     rng, tally, taken = random.Random(given.seed), Tally(), [0.0]
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)

@@ -181,7 +181,7 @@ def test_warm_start_from_another_network(settings, cnn_dir, changes, sentence):
 
 
 def test_warm_start_from_nothing(settings, tmp_path):
-    with pytest.raises(DataError, match=r'--warm_start=.*none is not a folder'):
+    with pytest.raises(DataError, match=r'--warm_start=.*none does not exist: name a model_dir or a file'):
         opened(settings(warm_start=tmp_path / 'none'))[0]
 
 

@@ -93,7 +93,7 @@ def write_comparison(folders: Sequence[Path], settings: ReportSettings) -> tuple
 
 
 def _check_name(path: Path) -> None:
-    if path.suffix.lower() not in _SUFFIXES:  # browsers would show it as text
+    if path.suffix.lower() not in _SUFFIXES and not path.is_dir():  # browsers would show it as text
         raise FlagError(f'--out={path} is not a name for a page: end it in {" or ".join(_SUFFIXES)}.')
 
 

@@ -134,7 +134,7 @@ def test_an_export_makes_png_files_of_latent_vectors(conditional):
             [tf.image.decode_png(outputs['samples'].outputs['png'][row]) for row in range(3)]
         )
         image = tf.placeholder(tf.float32, [None, *SHAPE])
-        assert set(outputs['samples'].as_signature_def({'latent': latent}).outputs) == {'png'}
+        assert set(outputs['samples'].as_signature_def({'latent': latent}).outputs) == {'png', 'samples'}
         served = outputs['serving_default'].as_signature_def({'image': image})
         assert set(served.outputs) == {'realness', 'error'}
         for name, receiver in (('samples', {'image': image}), ('serving_default', {'latent': latent})):

@@ -100,7 +100,9 @@ def test_a_signal_ends_the_command_with_a_sentence_and_without_leftovers(tmp_pat
     pipe, data = tmp_path / 'pipe', Path(source).read_bytes()
     os.mkfifo(pipe)
     command = [sys.executable, '-m', 'estimator_lab.data.pack', str(pipe), f'--out={out}', '--shards=2']
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # below nohup, commands would ignore it
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGHUP, before)
     with pipe.open('wb') as file:
         file.write(data[: len(data) // 2])
         file.flush()
