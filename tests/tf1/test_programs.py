@@ -75,6 +75,7 @@ def program(tmp_path, monkeypatch):
     """Returns a function that writes modules and imports one of them as part of a program."""
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(sys, 'meta_path', list(sys.meta_path))
+    monkeypatch.setattr(V1, 'disable_v2_behavior', lambda: None)  # of the process, and so of later tests
     before = set(sys.modules)
     yield tmp_path
     for name in set(sys.modules) - before:
