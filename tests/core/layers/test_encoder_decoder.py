@@ -132,6 +132,7 @@ def test_a_tied_convolution_is_the_adjoint_of_the_encoders():
 @pytest.mark.parametrize('sizes', [DENSE, CONVOLUTIONAL], ids=['dense', 'convolutional'])
 def test_gradients_of_tied_weights_by_finite_differences(sizes):
     with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(1)
         _, _, output = build(sizes, tied=True)
         kernels = [v for v in tf.trainable_variables() if v.op.name.endswith('kernel')]
         session.run(tf.global_variables_initializer())
