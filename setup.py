@@ -34,8 +34,8 @@ TEST = [
 CONTRIB = ['tf-slim>=1.1']
 # Reads archives over the web and from object stores. For az:// add adlfs, for hf:// huggingface_hub.
 REMOTE = ['fsspec>=2024.2', 'aiohttp>=3.9', 's3fs>=2024.2', 'gcsfs>=2024.2']
-# A server that answers as Amazon S3 does, for tests of s3://. aiobotocore, which s3fs needs, is named before
-# it because aiobotocore admits few versions of boto3: pip would try all versions of both, for hours.
+# A server that answers as Amazon S3 does, for tests of s3://. aiobotocore, which s3fs needs, comes before the
+# server because it admits few versions of boto3: otherwise pip tries all versions of both, for hours.
 TEST += ['fsspec>=2024.2', 'aiohttp>=3.9', 'aiobotocore>=2.19', 's3fs>=2025.2']
 TEST += ['moto[s3]>=5', 'flask>=3', 'flask-cors>=5']
 # Converts exports for ONNX Runtime.
