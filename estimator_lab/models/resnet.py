@@ -10,17 +10,15 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from estimator_lab.base.settings import setting
-from estimator_lab.core.heads.classification import classification_spec
+from estimator_lab.core.heads.classification import classification_or_features_spec
 from estimator_lab.core.heads.model import Model
 from estimator_lab.core.heads.model_function import Args, model_function
-from estimator_lab.core.heads.predictions import prediction_spec
 from estimator_lab.core.layers.convolution import Convolution
 from estimator_lab.core.layers.elementwise import dropout
 from estimator_lab.core.layers.imagenet import less_mean, standardised
 from estimator_lab.core.layers.normalization import Update
-from estimator_lab.core.model.endpoints import LOGITS, Endpoint, Layered, Layers, publish
+from estimator_lab.core.model.endpoints import LOGITS, Endpoint, Layered, Layers
 from estimator_lab.core.model.hparams import at_least_1, is_positive, is_share, structural
-from estimator_lab.core.model.keys import FEATURES
 from estimator_lab.core.model.params import ClassifierParams
 from estimator_lab.core.model.resnet_layouts import resnet_layouts
 from estimator_lab.core.step.noise import Noise
@@ -260,21 +258,12 @@ def layered(params: Params) -> Layered:
 
 @model_function(Params, check)
 def model_fn(args: Args[Params]) -> EstimatorSpec:
-    """Classifies images: see `core.heads.classification.classification_spec`.
+    """Classifies images: see `core.heads.classification.classification_or_features_spec`.
 
-    Without labels in the vocabulary, PREDICT returns features float32 [batch, 2048], the mean of each map of
-    the last block, and TRAIN and EVAL raise FlagError.
+    Features are float32 [batch, 2048].
     """
     logits, endpoints, updates = Network(args.params)(args.images, args.noise)
-    if logits is not None:
-        return classification_spec(args, logits, endpoints, updates=updates)
-    if not args.predicting:
-        raise FlagError(
-            'This network has no labels, so that there is nothing to train or evaluate: pass its folder to '
-            '--warm_start of a training run.'
-        )
-    publish(endpoints)
-    return prediction_spec({FEATURES: endpoints['global_pool'].values}, args.features)
+    return classification_or_features_spec(args, logits, endpoints, updates)
 
 
 MODEL = Model(

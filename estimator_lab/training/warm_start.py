@@ -109,7 +109,7 @@ def _check_frozen(plan: Plan, warm_start: WarmStart) -> None:
     if random:
         raise FlagError(
             f'--freeze={plan.run.settings.freeze} would keep random weights, as {warm_start.origin} lacks '
-            f'{random[0]}: name a layer before it.'
+            f'{random[0]}: name an earlier layer.'
         )
 
 

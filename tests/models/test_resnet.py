@@ -195,7 +195,7 @@ def test_without_labels_it_gives_features(session):
     assert {name: tensor.shape.as_list() for name, tensor in spec.predictions.items()} == {
         'features': [2, 16]
     }
-    with pytest.raises(FlagError, match='has no labels'):
+    with pytest.raises(FlagError, match='convolutions but no labels'):
         model_fn({'image': tf.zeros([2, 32, 32, 3])}, tf.constant([0, 1]), train, params)
 
 

@@ -4,6 +4,7 @@ import itertools
 import math
 
 _MULTIPLES = (1, 2, 2.5, 5, 10)
+_TINY = 1e-250  # steps whose powers of ten are not all floats
 _SLACK = 1e-9  # of a step, for rounding errors
 _LARGE, _SMALL = 1e5, 1e-4  # beyond which numbers get an exponent
 
@@ -21,7 +22,7 @@ def round_ticks(low: float, high: float, most: int = 5) -> list[float]:
       most: intervals between the two values, at most.
     """
     apart = high / most - low / most  # the difference of two huge floats overflows
-    if apart <= 1e-12 * max(abs(low), abs(high)) or not math.isfinite(apart * most):
+    if apart <= max(1e-12 * max(abs(low), abs(high)), _TINY) or not math.isfinite(apart * most):
         return [low, high]
     magnitude = 10.0 ** math.floor(math.log10(apart))
     step = next(times * magnitude for times in _MULTIPLES if times * magnitude >= apart * (1 - _SLACK))

@@ -18,6 +18,7 @@ from estimator_lab.core.model.endpoints import LOGITS, Endpoint, Endpoints, publ
 from estimator_lab.core.model.features import class_ids, has_images
 from estimator_lab.core.model.params import ClassifierParams, LabelledParams
 from estimator_lab.core.step.train_step import apply_if_nonempty, train_op, watched
+from estimator_lab.errors import FlagError
 from estimator_lab.tf1 import EstimatorSpec, Operation, SessionRunHook, Tensor, tf
 
 _TOP_K = 5
@@ -63,6 +64,34 @@ def classification_spec(
         return classifier.evaluate(endpoints)
     summarise_network(endpoints)
     return classifier.train(endpoints, terms, updates)
+
+
+def classification_or_features_spec(
+    args: Args[Any], logits: Tensor | None, endpoints: Endpoints, updates: Sequence[Update] = ()
+) -> EstimatorSpec:
+    """Returns the EstimatorSpec of a classifier, or of one without its last layer, which has no labels.
+
+    Args:
+      args: as for `classification_spec`.
+      logits: float32 [batch, num_classes]; None without labels in the vocabulary.
+      endpoints: those of the network; one of them is 'global_pool', the mean of each map of the last block.
+      updates: as for `classification_spec`.
+
+    Returns:
+      Without logits, PREDICT returns features float32 [batch, maps], the values of 'global_pool'.
+
+    Raises:
+      FlagError: there are no logits to train or evaluate.
+    """
+    if logits is not None:
+        return classification_spec(args, logits, endpoints, updates=updates)
+    if not args.predicting:
+        raise FlagError(
+            'This network has convolutions but no labels, so that there is nothing to train or evaluate: '
+            'pass its folder to --warm_start of a training run.'
+        )
+    publish(endpoints)
+    return prediction_spec({keys.FEATURES: endpoints['global_pool'].values}, args.features)
 
 
 def ids_and_weights(args: Args[Any]) -> tuple[Tensor, Tensor]:

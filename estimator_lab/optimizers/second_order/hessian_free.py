@@ -252,7 +252,7 @@ def _largest_curvature(product: Callable[[Any], Any], start: Any) -> Any:
       start: the first vector, [size].
 
     Returns:
-      A scalar, above 0 even if there is no curvature along `start`.
+      A scalar, above 0 even if the curvature is 0 along `start`.
     """
 
     def iterate(number: Any, vector: Any, length: Any) -> tuple[Any, Any, Any]:

@@ -14,7 +14,7 @@ class Answer(NamedTuple):
       remedy: what to do.
       raises: a program that raises the message on TensorFlow 2.21 alone; '' if that takes more than
         TensorFlow.
-      works: the program after the remedy; '' if the remedy is no program.
+      works: the program after the remedy; '' if the remedy is not a program.
       needs: words, one of which must be in the pasted text, of an answer that is for a part of the programs
         that raise the message.
     """
