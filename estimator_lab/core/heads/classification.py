@@ -87,8 +87,8 @@ def classification_or_features_spec(
         return classification_spec(args, logits, endpoints, updates=updates)
     if not args.predicting:
         raise FlagError(
-            'This network has convolutions but no labels, so that there is nothing to train or evaluate: '
-            'pass its folder to --warm_start of a training run.'
+            'This network has convolutions but no labels, so that there is nothing to train or evaluate.',
+            warm_start='Pass its folder to --warm_start of a new run.',
         )
     publish(endpoints)
     return prediction_spec({keys.FEATURES: endpoints['global_pool'].values}, args.features)
