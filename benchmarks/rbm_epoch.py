@@ -14,7 +14,7 @@ from runner import Clock, Measured, median, print_ratio, print_table, race
 
 from estimator_lab.data.pipeline.input_fns import numpy_input_fn
 from estimator_lab.models import rbm
-from estimator_lab.runs.precision import PRECISIONS, session_config, supports_bfloat16
+from estimator_lab.runs.precision import FLOAT32, cpu_precisions, session_config
 from estimator_lab.tf1 import tf
 
 _BATCH, _HIDDEN, _RATE = 100, 500, 0.05
@@ -36,14 +36,14 @@ def compare(images: np.ndarray, rounds: int = 3) -> None:
       rounds: how many.
     """
     steps, visible = len(images) // _BATCH, int(np.prod(images.shape[1:]))
-    precisions = PRECISIONS if supports_bfloat16() else PRECISIONS[:1]
+    precisions = cpu_precisions()
     contenders: dict[str, Callable[[], Measured]] = {}
     for precision in precisions:
         contenders[precision] = functools.partial(_ours, images, precision, steps)
         contenders[f'products, {precision}'] = functools.partial(_products, visible, precision)
     for dtype in (np.float32, np.float64):  # images / 255 is of float64
         contenders[f'BernoulliRBM, {dtype.__name__}'] = functools.partial(_theirs, images, dtype)
-    contenders['a quarter of an epoch'] = functools.partial(_ours, images, PRECISIONS[0], steps // 4)
+    contenders['a quarter of an epoch'] = functools.partial(_ours, images, FLOAT32, steps // 4)
     found = race(contenders, rounds)
     print_table(found, 'images', 'epoch', len(images))
     for precision, goal in zip(precisions, (1.8, 2.5), strict=False):

@@ -15,7 +15,7 @@ import numpy as np
 from runner import Clock, command_line, machine
 from tensorflow.core.protobuf import config_pb2
 
-from estimator_lab.runs.precision import PRECISIONS, session_config, supports_bfloat16
+from estimator_lab.runs.precision import cpu_precisions, session_config
 from estimator_lab.tf1 import tf
 
 _BATCH, _SHAPE, _CLASSES = 32, (128, 128, 1), 10
@@ -70,5 +70,5 @@ if __name__ == '__main__':
         __doc__, model=('cnn', 'of this package'), operations=(12, 'how many are printed')
     ).parse_args()
     print(machine())
-    for precision in PRECISIONS if supports_bfloat16() else PRECISIONS[:1]:
+    for precision in cpu_precisions():
         profile(given.model, precision, given.operations)

@@ -87,6 +87,11 @@ def supports_bfloat16() -> bool:
     return bool(_FLAGS.intersection(_cpuinfo().get('flags', '').split()))
 
 
+def cpu_precisions() -> list[str]:
+    """Returns the precisions that are fast on this processor; float16 is on none."""
+    return [FLOAT32, BFLOAT16] if supports_bfloat16() else [FLOAT32]
+
+
 def processor() -> str:
     """Returns the processor's name, such as 'AMD EPYC', or its architecture."""
     return _cpuinfo().get('model name') or platform.machine()
